@@ -1,0 +1,140 @@
+// Package simd holds the inner loops of the CPU engine: matrix products, products
+// with packed ternary weights, and the element-wise steps of the forward and
+// backward passes, on float32 slices. On amd64 they are assembly for AVX-512 or
+// AVX2, whichever the machine has; elsewhere, and as the definition that the
+// assembly is tested against, they are plain Go.
+//
+// It is not a tensor library: there are no shapes beyond rows and columns, no
+// memory management, and nothing here knows what a model is. It is not fit for
+// vectors from outside either: lengths that do not match panic.
+//
+// Matrices are row-major. Nothing allocates after the first calls. Functions of a
+// matrix (Gemm, the MatVec and Ternary families) run on all cores; those of a
+// vector run on the caller's. For one instruction level, results do not depend on
+// the number of cores.
+//
+// # Why
+//
+// Why a table of functions? The level is chosen once, when the program starts, and
+// tests can go through all levels of the machine in one run. A level is one value
+// of the table: there is one place to see what it replaces.
+//
+// Why generated assembly? The kernels for both register widths, with their masked
+// tails, come from one description in the folder asm; registers are allocated and
+// argument offsets computed by the generator.
+//
+// Why are tails masked and not left to Go? An element's result then does not
+// depend on its place in the vector, so work may be cut anywhere.
+package simd
+
+import (
+	"fmt"
+	"sync/atomic"
+)
+
+//go:generate go run ./asm
+
+// Level is a set of instructions.
+type Level int
+
+// The levels, slowest first.
+const (
+	Portable Level = iota // plain Go
+	AVX2                  // AVX2, FMA, F16C and BMI2
+	AVX512                // AVX-512 F, BW, DQ and VL
+)
+
+func (l Level) String() string {
+	switch l {
+	case Portable:
+		return "portable"
+	case AVX2:
+		return "AVX2"
+	case AVX512:
+		return "AVX-512"
+	}
+	return fmt.Sprintf("Level(%d)", int(l))
+}
+
+// kernels are the functions that differ between levels. Their callers have
+// checked all lengths; slices named together have one length.
+type kernels struct {
+	level Level
+
+	dot        func(x, y []float32) float32
+	sumSquares func(x []float32) float32
+	sumAbs     func(x []float32) float64
+	maximum    func(x []float32) float32 // of at least one element
+	dot3       func(x, y, z []float32) float32
+	axpy       func(alpha float32, x, y []float32)
+	scale      func(alpha float32, x []float32)
+	add        func(dst, a, b []float32)
+	mul        func(dst, a, b []float32)
+	scaledMul  func(dst []float32, alpha float32, a, b []float32) // alpha·a·b
+	ger        func(w []float32, alpha float32, e, k []float32)
+
+	expSum          func(dst, x []float32, shift float32) float64 // dst = exp(x-shift), and its sum
+	sigmoid         func(dst, x []float32)
+	silu            func(dst, x []float32)
+	siluBackward    func(dx, dy, x []float32)
+	siluMul         func(dst, gate, up []float32)
+	siluMulBackward func(dgate, dup, dact, gate, up []float32)
+
+	rmsNormBackward func(dx, dgain, dy, x, gain []float32, rstd, pull float32)
+	adamW           func(w, g, m, v []float32, p *adamParams)
+
+	gemm gemmKernels
+
+	// Products of four rows, or of one, with one vector, and of two rows, or of
+	// one, with four vectors. Rows of w lie cols elements apart, those of codes
+	// (cols+3)/4 bytes; vectors lie cols and results rows elements apart.
+	float   rowKernels[float32]
+	half    rowKernels[uint16]
+	int8    rowKernels[int8]
+	ternary rowKernels[byte]
+
+	ternaryDecode   func(dst []float32, codes []byte)
+	ternaryQuantize func(codes []byte, w []float32, gamma float32)
+}
+
+var (
+	levels []*kernels // of this machine, slowest first
+	active atomic.Pointer[kernels]
+)
+
+func init() {
+	levels = append([]*kernels{&portable}, machineLevels()...)
+	active.Store(levels[len(levels)-1])
+}
+
+// Active is the level in use: at first the best of the machine.
+func Active() Level { return active.Load().level }
+
+// Levels lists what the machine has, slowest first.
+func Levels() []Level {
+	list := make([]Level, len(levels))
+	for i, k := range levels {
+		list[i] = k.level
+	}
+	return list
+}
+
+// Use makes l the level of all calls from now on, for tests and measurements. It
+// fails when the machine lacks l.
+func Use(l Level) error {
+	for _, k := range levels {
+		if k.level == l {
+			active.Store(k)
+			return nil
+		}
+	}
+	return fmt.Errorf("simd: level %v wanted, this machine has %v", l, Levels())
+}
+
+func checkSame(op string, n int, others ...int) {
+	for _, m := range others {
+		if m != n {
+			panic(fmt.Sprintf("simd: %s: lengths %d and %d differ", op, n, m))
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Sampling says how a token is drawn from logits. In order: the repeat penalty, top-k, top-p,
+// min-p, each on the probabilities at temperature 1, then the temperature and one draw. The order
+// is llama.cpp's. Every filter is a threshold on the logit, so tokens that tie at it all stay.
+type Sampling struct {
+	Temperature   float32 // 0 = greedy: the largest logit, the lowest id on a tie
+	TopK          int     // keep the k largest, 0 = all
+	TopP          float32 // keep the most probable that together reach p, 0 or 1 = all
+	MinP          float32 // keep those at least p times as probable as the first, 0 = all
+	RepeatPenalty float32 // divide positive, multiply negative logits of recent tokens, 0 or 1 = off
+	Seed          uint64
+}
+
+// Validate says in one sentence what is out of range.
+func (s Sampling) Validate() error {
+	bad := func(x float32) bool { return x != x || math.IsInf(float64(x), 0) }
+	switch {
+	case bad(s.Temperature) || s.Temperature < 0:
+		return fmt.Errorf("temperature: 0 or more wanted, %v found", s.Temperature)
+	case s.TopK < 0:
+		return fmt.Errorf("top-k: 0 or more wanted, %d found", s.TopK)
+	case bad(s.TopP) || s.TopP < 0 || s.TopP > 1:
+		return fmt.Errorf("top-p: 0 to 1 wanted, %v found", s.TopP)
+	case bad(s.MinP) || s.MinP < 0 || s.MinP > 1:
+		return fmt.Errorf("min-p: 0 to 1 wanted, %v found", s.MinP)
+	case bad(s.RepeatPenalty) || s.RepeatPenalty < 0:
+		return fmt.Errorf("repeat-penalty: 0 or more wanted, %v found", s.RepeatPenalty)
+	}
+	return nil
+}
+
+// Uniform is draw number n of the stream of a seed: a number in [0, 1) with 24 random bits. It is
+// pcg3d (Jarzynski and Olano, JCGT 9(3), 2020) of (n, seed), the same in every backend, so a seed
+// means the same text everywhere and a draw needs no state but its number.
+func Uniform(seed uint64, n uint32) float32 {
+	x, y, z := n, uint32(seed), uint32(seed>>32)
+	x, y, z = x*1664525+1013904223, y*1664525+1013904223, z*1664525+1013904223
+	x += y * z
+	y += z * x
+	z += x * y
+	x ^= x >> 16
+	y ^= y >> 16
+	z ^= z >> 16
+	x += y * z
+	return float32(x>>8) / (1 << 24)
+}
+
+// Push appends a token to a row of recent tokens, RecentSize long.
+func Push(recent []uint32, id uint32) {
+	recent[RecentRing+recent[RecentPushed]%RecentWindow] = id
+	recent[RecentPushed]++
+}
+
+// Draw is the scalar twin of Sample for one row: it draws a token from logits (V), which the
+// penalty changes, and moves recent on. scratch is at least V long.
+func (s Sampling) Draw(logits []float32, recent []uint32, scratch []float32) uint32 {
+	s.penalise(logits, recent)
+	best := 0
+	for i, l := range logits {
+		if l > logits[best] {
+			best = i
+		}
+	}
+	id := uint32(best)
+	if s.Temperature > 0 {
+		id = s.pick(logits, s.threshold(logits, logits[best], scratch), logits[best],
+			Uniform(s.Seed, recent[RecentSampled]))
+	}
+	recent[RecentSampled]++
+	Push(recent, id)
+	return id
+}
+
+func (s Sampling) penalise(logits []float32, recent []uint32) {
+	if s.RepeatPenalty == 0 || s.RepeatPenalty == 1 {
+		return
+	}
+	seen := recent[RecentRing : RecentRing+min(recent[RecentPushed], RecentWindow)]
+	for i, id := range seen {
+		if int(id) >= len(logits) || slices.Contains(seen[:i], id) {
+			continue
+		}
+		if l := &logits[id]; *l > 0 {
+			*l /= s.RepeatPenalty
+		} else {
+			*l *= s.RepeatPenalty
+		}
+	}
+}
+
+// threshold is the smallest logit that top-k, top-p and min-p all keep.
+func (s Sampling) threshold(logits []float32, best float32, scratch []float32) float32 {
+	limit := float32(math.Inf(-1))
+	topK := s.TopK > 0 && s.TopK < len(logits)
+	topP := s.TopP > 0 && s.TopP < 1
+	if topK || topP {
+		sorted := scratch[:len(logits)]
+		copy(sorted, logits)
+		slices.Sort(sorted)
+		if topK {
+			limit = sorted[len(sorted)-s.TopK]
+		}
+		if topP {
+			total := 0.0
+			for i := len(sorted) - 1; i >= 0 && sorted[i] >= limit; i-- {
+				total += math.Exp(float64(sorted[i] - best))
+			}
+			sum := 0.0
+			for i := len(sorted) - 1; i >= 0 && sorted[i] >= limit; i-- {
+				sum += math.Exp(float64(sorted[i] - best))
+				if sum >= float64(s.TopP)*total {
+					limit = sorted[i]
+				}
+			}
+		}
+	}
+	if s.MinP > 0 {
+		limit = max(limit, best+float32(math.Log(float64(s.MinP))))
+	}
+	return limit
+}
+
+// pick draws by the inverse of the cumulative distribution, in the order of the ids.
+func (s Sampling) pick(logits []float32, limit, best, u float32) uint32 {
+	weight := func(l float32) float64 { return math.Exp(float64((l - best) / s.Temperature)) }
+	total := 0.0
+	for _, l := range logits {
+		if l >= limit {
+			total += weight(l)
+		}
+	}
+	goal, sum, last := float64(u)*total, 0.0, 0
+	for i, l := range logits {
+		if l >= limit {
+			sum += weight(l)
+			last = i
+			if sum > goal {
+				break
+			}
+		}
+	}
+	return uint32(last)
+}

@@ -1,0 +1,60 @@
+package nn
+
+import "fmt"
+
+// Format is how a tensor's numbers are stored.
+type Format int
+
+const (
+	F32     Format = iota // float32
+	F16                   // IEEE half precision
+	I8                    // int8 with one float32 scale a row
+	Ternary               // two bits a weight (package ternary), with one γ a block of rows
+	U32                   // token ids
+)
+
+// String is the format's name as files have it.
+func (f Format) String() string {
+	return [...]string{"F32", "F16", "I8", "ternary", "U32"}[f]
+}
+
+// HostTensor is a tensor in host memory, in whatever format a file holds it.
+type HostTensor struct {
+	Format Format
+	Shape  []int
+	F32    []float32 // F32
+	F16    []uint16  // F16
+	I8     []int8    // I8
+	Codes  []byte    // Ternary: (rows, ceil(cols/4))
+	Scales []float32 // I8: (rows). Ternary: γ, (blocks); each block has rows/blocks rows
+	// Absmean says that a ternary product is multiplied by γ.
+	Absmean bool
+}
+
+// Count is the number of elements of a shape.
+func Count(shape []int) int {
+	n := 1
+	for _, s := range shape {
+		n *= s
+	}
+	return n
+}
+
+// Bytes is the memory that the tensor's numbers take.
+func (t HostTensor) Bytes() int {
+	return 4*len(t.F32) + 2*len(t.F16) + len(t.I8) + len(t.Codes) + 4*len(t.Scales)
+}
+
+// Check panics unless shape a equals b: a mistake in our own code, never in a file.
+func Check(op string, got []int, want ...int) {
+	if len(got) == len(want) {
+		same := true
+		for i := range got {
+			same = same && got[i] == want[i]
+		}
+		if same {
+			return
+		}
+	}
+	panic(fmt.Sprintf("nn: %s: shape %v wanted, %v found", op, want, got))
+}

@@ -1,0 +1,110 @@
+// Package ternary turns float weights into −1, 0, +1 and packs them, two bits a weight. It is the
+// one place on the host that knows the order of the bits; it multiplies nothing.
+//
+// A matrix (rows, cols) is packed row by row, each row in ceil(cols/4) bytes, lowest bits first,
+// code = Q + 1. Code 3 never occurs; the padding at a row's end is code 1, a zero weight.
+//
+// Why codes 0, 1, 2 and not two's complement? Σ Q·x = Σ code·x − Σ x needs no subtraction a
+// weight, and code 3 is left over to find broken files.
+package ternary
+
+import (
+	"fmt"
+	"math"
+)
+
+// MinGamma is the smallest γ: a matrix of zeros must not divide by zero.
+const MinGamma = 1e-5
+
+// padding is four codes of weight zero.
+const padding = 0b01010101
+
+// RowBytes is the length of one packed row.
+func RowBytes(cols int) int { return (cols + 3) / 4 }
+
+// Gamma is max(mean|w|, MinGamma), summed in float64.
+func Gamma[F ~float32 | ~float64](w []F) F {
+	sum := 0.0
+	for _, x := range w {
+		sum += math.Abs(float64(x))
+	}
+	return F(max(sum/float64(len(w)), MinGamma))
+}
+
+// Round is clamp(round(w/gamma), −1, +1) with halves rounded away from zero.
+func Round[F ~float32 | ~float64](w, gamma F) int {
+	switch q := w / gamma; {
+	case q >= 0.5:
+		return 1
+	case q <= -0.5:
+		return -1
+	}
+	return 0
+}
+
+// Quantize packs the matrix w (rows, cols) into codes, rows·RowBytes(cols) long, by the given γ.
+func Quantize[F ~float32 | ~float64](codes []byte, w []F, rows, cols int, gamma F) {
+	stride := RowBytes(cols)
+	for r := range rows {
+		row := codes[r*stride : (r+1)*stride]
+		for i := range row {
+			row[i] = padding
+		}
+		for c, x := range w[r*cols : (r+1)*cols] {
+			Set(row, c, Round(x, gamma))
+		}
+	}
+}
+
+// At is weight c of a packed row.
+func At(row []byte, c int) int { return int(row[c/4]>>(2*(c%4))&3) - 1 }
+
+// Set puts q, one of −1, 0, +1, at column c of a packed row.
+func Set(row []byte, c, q int) {
+	shift := 2 * (c % 4)
+	row[c/4] = row[c/4]&^(3<<shift) | byte(q+1)<<shift
+}
+
+// Unpack writes the weights of a packed matrix (rows, cols) as −1, 0, +1.
+func Unpack[F ~float32 | ~float64](dst []F, codes []byte, rows, cols int) {
+	stride := RowBytes(cols)
+	for r := range rows {
+		row := codes[r*stride : (r+1)*stride]
+		for c := range cols {
+			dst[r*cols+c] = F(At(row, c))
+		}
+	}
+}
+
+// Counts are how many weights of a packed matrix are −1, 0 and +1.
+func Counts(codes []byte, rows, cols int) (counts [3]int) {
+	stride := RowBytes(cols)
+	for r := range rows {
+		for c := range cols {
+			counts[At(codes[r*stride:], c)+1]++
+		}
+	}
+	return counts
+}
+
+// Validate refuses codes that no packing writes: code 3, or padding that is not zero weights.
+func Validate(codes []byte, rows, cols int) error {
+	stride := RowBytes(cols)
+	if len(codes) != rows*stride {
+		return fmt.Errorf("%d bytes wanted for %d × %d ternary weights, %d found", rows*stride, rows, cols, len(codes))
+	}
+	for r := range rows {
+		row := codes[r*stride : (r+1)*stride]
+		for i, b := range row {
+			if b&(b>>1)&padding != 0 {
+				return fmt.Errorf("row %d, byte %d: code 3 found, which no ternary weight has", r, i)
+			}
+		}
+		for c := cols; c < 4*stride; c++ {
+			if At(row, c) != 0 {
+				return fmt.Errorf("row %d: padding of zero weights wanted, %d found", r, At(row, c))
+			}
+		}
+	}
+	return nil
+}
