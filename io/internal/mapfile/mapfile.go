@@ -1,0 +1,62 @@
+// Package mapfile gives a file's bytes without reading them: a read-only memory map.
+//
+// It is not for files that others change in place. bitgpu replaces files by rename, which leaves a map of the old
+// one whole; a file that another program cuts short while it is mapped ends the process at the next access.
+package mapfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+
+	"github.com/edsrzf/mmap-go"
+)
+
+// File is a mapped file. Data is empty for an empty file, and must not be touched after Close.
+type File struct {
+	Data   []byte
+	mapped mmap.MMap
+}
+
+// Open maps path. An error names path and what is wrong with it.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		var pathErr *fs.PathError
+		if errors.As(err, &pathErr) {
+			err = pathErr.Err
+		}
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", path, err)
+	case info.IsDir():
+		return nil, fmt.Errorf("%s: is a directory, a file was expected", path)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: is not a regular file (%s)", path, info.Mode().Type())
+	case info.Size() == 0:
+		return &File{}, nil
+	case info.Size() > math.MaxInt:
+		return nil, fmt.Errorf("%s: %d bytes are more than this machine can address", path, info.Size())
+	}
+	m, err := mmap.Map(f, mmap.RDONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s: cannot be mapped into memory: %w", path, err)
+	}
+	return &File{Data: m, mapped: m}, nil
+}
+
+// Close gives the memory back. It may be called twice.
+func (f *File) Close() error {
+	if f.mapped == nil {
+		return nil
+	}
+	err := f.mapped.Unmap()
+	f.Data, f.mapped = nil, nil
+	return err
+}

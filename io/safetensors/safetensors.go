@@ -1,0 +1,98 @@
+// Package safetensors reads and writes the public tensor format of the same name: eight bytes of header length,
+// a JSON header, and the tensors' bytes, little-endian, side by side.
+//
+// It is not for what the tensors mean: it knows no model, and hands out bytes with a type and a shape. Types
+// beyond those of [DType] are refused by name.
+//
+// # Why
+//
+// Why a memory map? A model starts without reading what it does not use, and a file's memory is the system's
+// page cache, shared by all processes. Tensor data therefore live only until [File.Close].
+//
+// Why are F16 and BF16 converted, and F32 not always? [Tensor.FloatView] gives the file's own bytes where the
+// machine is little-endian and the data are aligned, as they are in every file written here. A file from elsewhere
+// may be unaligned: [Tensor.Float32s] always works and always copies.
+//
+// Why is a file refused over a gap between two tensors, which harms nobody? The format forbids it, so that a file
+// has one meaning and carries nothing unseen; and a gap is the trace of a broken writer.
+package safetensors
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+)
+
+// DType is the type of a tensor's elements, by the format's name for it.
+type DType string
+
+// The types that bitgpu's files use.
+const (
+	F32  DType = "F32"
+	F16  DType = "F16"
+	BF16 DType = "BF16"
+	U8   DType = "U8"
+	I8   DType = "I8"
+	I32  DType = "I32"
+	I64  DType = "I64"
+)
+
+const knownTypes = "F32, F16, BF16, U8, I8, I32 or I64"
+
+// Size is the bytes of one element, 0 for an unknown type.
+func (d DType) Size() int {
+	switch d {
+	case U8, I8:
+		return 1
+	case F16, BF16:
+		return 2
+	case F32, I32:
+		return 4
+	case I64:
+		return 8
+	}
+	return 0
+}
+
+const (
+	// maxHeader is the limit of the format's first implementation.
+	maxHeader = 100_000_000
+	// maxEntries bounds what a header of empty tensors or metadata can cost in Go values.
+	maxEntries = 1 << 16
+	maxName    = 4096
+	maxRank    = 16
+	// dataAlign is where the data begin in files written here: a cache line, and enough for any vector load.
+	dataAlign    = 64
+	metadataName = "__metadata__"
+)
+
+// byteSize is the bytes of a tensor, or an error when that is more than an int holds.
+func byteSize(dtype DType, shape []int) (int, error) {
+	if len(shape) > 0 && slices.Min(shape) < 0 {
+		return 0, fmt.Errorf("shape %s has a negative length", FormatShape(shape))
+	}
+	if slices.Contains(shape, 0) {
+		return 0, nil
+	}
+	size := dtype.Size()
+	for _, n := range shape {
+		if size > math.MaxInt/n {
+			return 0, fmt.Errorf("shape %s of %s is more bytes than can be addressed", FormatShape(shape), dtype)
+		}
+		size *= n
+	}
+	return size, nil
+}
+
+// FormatShape writes a shape as (rows, columns), the way error messages and listings show it.
+func FormatShape(shape []int) string {
+	text := []byte{'('}
+	for i, n := range shape {
+		if i > 0 {
+			text = append(text, ", "...)
+		}
+		text = strconv.AppendInt(text, int64(n), 10)
+	}
+	return string(append(text, ')'))
+}

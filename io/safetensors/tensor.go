@@ -1,0 +1,175 @@
+package safetensors
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/x448/float16"
+)
+
+// Tensor is a named array. Data are its elements, little-endian, row-major, last axis fastest; for a tensor of a
+// [File] they are the file's own bytes: not to be written to, and gone with [File.Close].
+type Tensor struct {
+	Name  string
+	DType DType
+	Shape []int
+	Data  []byte
+}
+
+// littleEndian says whether this machine keeps numbers as the format does.
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+// Len is the number of elements.
+func (t Tensor) Len() int {
+	size := t.DType.Size()
+	if size == 0 {
+		return 0
+	}
+	return len(t.Data) / size
+}
+
+// Float32s converts an F32, F16 or BF16 tensor into a new slice.
+func (t Tensor) Float32s() ([]float32, error) {
+	switch t.DType {
+	case F32:
+		out := make([]float32, t.Len())
+		if view, ok := t.FloatView(); ok {
+			copy(out, view)
+			return out, nil
+		}
+		for i := range out {
+			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*i:]))
+		}
+		return out, nil
+	case F16:
+		out := make([]float32, t.Len())
+		for i := range out {
+			out[i] = float16.Frombits(binary.LittleEndian.Uint16(t.Data[2*i:])).Float32()
+		}
+		return out, nil
+	case BF16:
+		out := make([]float32, t.Len())
+		for i := range out {
+			out[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(t.Data[2*i:])) << 16)
+		}
+		return out, nil
+	}
+	return nil, t.wantType("F32, F16 or BF16")
+}
+
+// FloatView gives an F32 tensor's elements without a copy, valid as long as Data. It is false when the type is
+// another, the data are not aligned to four bytes, or the machine is big-endian.
+func (t Tensor) FloatView() ([]float32, bool) {
+	if t.DType != F32 || !littleEndian {
+		return nil, false
+	}
+	return view[float32](t.Data)
+}
+
+// Int32s converts an I32 or I64 tensor into a new slice. An I64 that an int32 cannot hold is an error.
+func (t Tensor) Int32s() ([]int32, error) {
+	switch t.DType {
+	case I32:
+		out := make([]int32, t.Len())
+		for i := range out {
+			out[i] = int32(binary.LittleEndian.Uint32(t.Data[4*i:]))
+		}
+		return out, nil
+	case I64:
+		out := make([]int32, t.Len())
+		for i := range out {
+			v := int64(binary.LittleEndian.Uint64(t.Data[8*i:]))
+			if v < math.MinInt32 || v > math.MaxInt32 {
+				return nil, fmt.Errorf("%s: element %d is %d, which 32 bits do not hold", clip(t.Name), i, v)
+			}
+			out[i] = int32(v)
+		}
+		return out, nil
+	}
+	return nil, t.wantType("I32 or I64")
+}
+
+// Int8s gives an I8 tensor's elements without a copy, valid as long as Data.
+func (t Tensor) Int8s() ([]int8, error) {
+	if t.DType != I8 {
+		return nil, t.wantType("I8")
+	}
+	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(t.Data))), len(t.Data)), nil
+}
+
+func (t Tensor) wantType(wanted string) error {
+	return fmt.Errorf("%s: type %s wanted, %s found", clip(t.Name), wanted, t.DType)
+}
+
+// FromFloat32s makes an F32 tensor. On little-endian machines it shares the memory of v.
+func FromFloat32s(name string, shape []int, v []float32) Tensor {
+	return Tensor{Name: name, DType: F32, Shape: shape, Data: littleEndianBytes(v, func(out []byte, x float32) {
+		binary.LittleEndian.PutUint32(out, math.Float32bits(x))
+	})}
+}
+
+// FromFloat16s makes an F16 tensor, each value rounded to the nearest one that 16 bits hold, halves to even.
+// A finite value beyond ±65,504 is an error, since it would become infinite.
+func FromFloat16s(name string, shape []int, v []float32) (Tensor, error) {
+	data := make([]byte, 2*len(v))
+	for i, x := range v {
+		h := float16.Fromfloat32(x)
+		if h.IsInf(0) && !math.IsInf(float64(x), 0) {
+			return Tensor{}, fmt.Errorf("%s: element %d is %g, beyond the range of F16", clip(name), i, x)
+		}
+		binary.LittleEndian.PutUint16(data[2*i:], h.Bits())
+	}
+	return Tensor{Name: name, DType: F16, Shape: shape, Data: data}, nil
+}
+
+// FromInt32s makes an I32 tensor. On little-endian machines it shares the memory of v.
+func FromInt32s(name string, shape []int, v []int32) Tensor {
+	return Tensor{Name: name, DType: I32, Shape: shape, Data: littleEndianBytes(v, func(out []byte, x int32) {
+		binary.LittleEndian.PutUint32(out, uint32(x))
+	})}
+}
+
+// FromInt64s makes an I64 tensor. On little-endian machines it shares the memory of v.
+func FromInt64s(name string, shape []int, v []int64) Tensor {
+	return Tensor{Name: name, DType: I64, Shape: shape, Data: littleEndianBytes(v, func(out []byte, x int64) {
+		binary.LittleEndian.PutUint64(out, uint64(x))
+	})}
+}
+
+// FromInt8s makes an I8 tensor that shares the memory of v.
+func FromInt8s(name string, shape []int, v []int8) Tensor {
+	data := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v))
+	return Tensor{Name: name, DType: I8, Shape: shape, Data: data}
+}
+
+// FromUint8s makes a U8 tensor that shares the memory of v.
+func FromUint8s(name string, shape []int, v []uint8) Tensor {
+	return Tensor{Name: name, DType: U8, Shape: shape, Data: v}
+}
+
+// number is what a view may be taken of: a fixed size, and every bit pattern a value.
+type number interface{ float32 | int32 | int64 }
+
+// view takes data as numbers where they lie; false when they are not aligned.
+func view[T number](data []byte) ([]T, bool) {
+	size := int(unsafe.Sizeof(*new(T)))
+	at := unsafe.Pointer(unsafe.SliceData(data))
+	if uintptr(at)%uintptr(size) != 0 {
+		return nil, false
+	}
+	return unsafe.Slice((*T)(at), len(data)/size), true
+}
+
+func littleEndianBytes[T number](v []T, put func([]byte, T)) []byte {
+	size := int(unsafe.Sizeof(*new(T)))
+	if littleEndian {
+		return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), size*len(v))
+	}
+	data := make([]byte, size*len(v))
+	for i, x := range v {
+		put(data[size*i:], x)
+	}
+	return data
+}

@@ -1,0 +1,115 @@
+package safetensors
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"unicode/utf8"
+
+	"bitgpu/io/atomicfile"
+)
+
+// Write writes a file. The same tensors and metadata give the same bytes. Tensors of wider types come first,
+// otherwise in the order given, so that each is aligned to its type; the data begin on a multiple of 64 bytes.
+func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+	header, ordered, err := encodeHeader(tensors, metadata)
+	if err != nil {
+		return fmt.Errorf("safetensors: %w", err)
+	}
+	if _, err := w.Write(header); err != nil {
+		return fmt.Errorf("safetensors: %w", err)
+	}
+	for _, t := range ordered {
+		if _, err := w.Write(t.Data); err != nil {
+			return fmt.Errorf("safetensors: %s: %w", clip(t.Name), err)
+		}
+	}
+	return nil
+}
+
+// WriteFile replaces the file at path as a whole: on an error the old file is still there.
+func WriteFile(path string, tensors []Tensor, metadata map[string]string) error {
+	return atomicfile.Write(path, func(w io.Writer) error { return Write(w, tensors, metadata) })
+}
+
+// encodeHeader returns the length, the header and its padding, and the tensors in the order of their data.
+func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tensor, error) {
+	ordered := slices.Clone(tensors)
+	slices.SortStableFunc(ordered, func(a, b Tensor) int { return cmp.Compare(b.DType.Size(), a.DType.Size()) })
+
+	header := bytes.NewBuffer(make([]byte, 8, 8+128*len(tensors)))
+	header.WriteByte('{')
+	if len(metadata) > 0 {
+		text, err := json.Marshal(metadata)
+		if err != nil {
+			return nil, nil, err
+		}
+		fmt.Fprintf(header, "%q:%s", metadataName, text)
+	}
+	seen := map[string]bool{metadataName: true}
+	at := 0
+	for _, t := range ordered {
+		if err := t.check(seen); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", clip(t.Name), err)
+		}
+		text, err := json.Marshal(struct {
+			DType   DType  `json:"dtype"`
+			Shape   []int  `json:"shape"`
+			Offsets [2]int `json:"data_offsets"`
+		}{t.DType, append([]int{}, t.Shape...), [2]int{at, at + len(t.Data)}})
+		if err != nil {
+			return nil, nil, err
+		}
+		name, err := json.Marshal(t.Name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(name) > maxName {
+			return nil, nil, fmt.Errorf("%s: the name takes %d bytes, at most %d are allowed", clip(t.Name), len(name), maxName)
+		}
+		if header.Len() > len(`12345678{`) {
+			header.WriteByte(',')
+		}
+		fmt.Fprintf(header, "%s:%s", name, text)
+		at += len(t.Data)
+	}
+	header.WriteByte('}')
+	for header.Len()%dataAlign != 0 {
+		header.WriteByte(' ')
+	}
+	if header.Len()-8 > maxHeader {
+		return nil, nil, fmt.Errorf("the header takes %d bytes, at most %d are allowed", header.Len()-8, maxHeader)
+	}
+	binary.LittleEndian.PutUint64(header.Bytes(), uint64(header.Len()-8))
+	return header.Bytes(), ordered, nil
+}
+
+// check refuses a tensor that no reader would take, and notes its name in seen.
+func (t Tensor) check(seen map[string]bool) error {
+	if seen[t.Name] {
+		return errors.New("this name is taken")
+	}
+	seen[t.Name] = true
+	if t.DType.Size() == 0 {
+		return fmt.Errorf("type %s wanted, %q found", knownTypes, t.DType)
+	}
+	if !utf8.ValidString(t.Name) {
+		return errors.New("the name is not valid UTF-8")
+	}
+	if len(t.Shape) > maxRank {
+		return fmt.Errorf("%d axes given, at most %d are allowed", len(t.Shape), maxRank)
+	}
+	size, err := byteSize(t.DType, t.Shape)
+	if err != nil {
+		return err
+	}
+	if size != len(t.Data) {
+		return fmt.Errorf("shape %s of %s wants %d bytes, %d given", FormatShape(t.Shape), t.DType, size, len(t.Data))
+	}
+	return nil
+}
