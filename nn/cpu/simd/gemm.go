@@ -1,0 +1,276 @@
+package simd
+
+import (
+	"fmt"
+
+	"bitgpu/nn/cpu/parallel"
+)
+
+// gemmKernels compute C in tiles of a few rows by width columns whose sums stay in
+// registers. See "Anatomy of High-Performance Matrix Multiplication" (Goto, van de
+// Geijn, 2008) for the blocking.
+type gemmKernels struct {
+	width   int   // columns of a tile
+	heights []int // rows of the tiles there are, largest first, 1 last
+	tiles   []tileFunc
+
+	// transpose sets dst[c·dstStep+r] = src[r·srcStep+c] for r < rows ≤ lanes.
+	transpose func(dst *float32, dstStep int, src *float32, srcStep, rows, cols int)
+	// gather sets dst[c·dstStep+r] = src[c·srcStep+r] for r < rows ≤ lanes.
+	gather func(dst *float32, dstStep int, src *float32, srcStep, rows, cols int)
+	lanes  int
+}
+
+// tileFunc sets C = alpha·A·B + beta·C for one tile: A's element (i, p) is
+// a[i·aRow+p·aStep], row p of B begins at b[p·bStep], row i of C at c[i·cRow], and
+// cols ≤ width columns are written. With beta 0, C is not read. All width columns
+// of B may be read.
+type tileFunc func(k int, a *float32, aRow, aStep int, b *float32, bStep int, c *float32, cRow, cols int, alpha, beta float32)
+
+// Blocks of the operands are copied into panels that the tiles read in order.
+const (
+	blockK    = 384  // of a panel: a tile's part of B stays near the first cache level
+	blockRows = 4096 // of A packed at once
+	blockCols = 4096 // of B packed at once
+	itemRows  = 8    // tiles of one work item, down
+	itemCols  = 8    // and across
+)
+
+// Gemm sets C = alpha·op(A)·op(B) + beta·C for C (m, n), op(A) (m, k), op(B) (k, n).
+// op(A) is A, (m, k) with rows lda apart, or with transA the transpose of A (k, m);
+// likewise B. With beta 0, C need not be set before. C must not overlap A or B.
+func Gemm(m, n, k int, alpha float32, a []float32, lda int, transA bool, b []float32, ldb int, transB bool, beta float32, c []float32, ldc int) {
+	checkOperand("A", m, k, len(a), lda, transA)
+	checkOperand("B", k, n, len(b), ldb, transB)
+	checkOperand("C", m, n, len(c), ldc, false)
+	if m == 0 || n == 0 {
+		return
+	}
+	if k == 0 || alpha == 0 {
+		scaleRows(m, n, beta, c, ldc)
+		return
+	}
+	j := gemmJobs.get()
+	j.operands = operands{
+		kern: &active.Load().gemm,
+		m:    m, n: n, k: k,
+		alpha: alpha, a: a, lda: lda, transA: transA, b: b, ldb: ldb, transB: transB,
+		c: c, ldc: ldc,
+	}
+	j.run(beta)
+	j.operands = operands{}
+	gemmJobs.put(j)
+}
+
+func checkOperand(name string, rows, cols, length, stride int, trans bool) {
+	if trans {
+		rows, cols = cols, rows
+	}
+	if rows < 0 || cols < 0 || stride < cols || (rows > 0 && cols > 0 && length < (rows-1)*stride+cols) {
+		panic(fmt.Sprintf("simd: Gemm: %s has %d elements, rows %d apart, for (%d, %d)", name, length, stride, rows, cols))
+	}
+}
+
+func scaleRows(m, n int, beta float32, c []float32, ldc int) {
+	kern := active.Load()
+	for i := range m {
+		row := c[i*ldc : i*ldc+n]
+		if beta == 0 {
+			clear(row)
+		} else {
+			kern.scale(beta, row)
+		}
+	}
+}
+
+// gemmJob is one product under way. Its buffers stay for the next one.
+type gemmJob struct {
+	operands
+	packedA, packedB []float32
+}
+
+type operands struct {
+	kern             *gemmKernels
+	m, n, k          int
+	alpha, beta      float32
+	a, b, c          []float32
+	lda, ldb, ldc    int
+	transA, transB   bool
+	directA, directB bool // read where it lies
+
+	// The block being worked on: rows row to row+rows of C and so on.
+	row, rows, col, cols, step, steps int
+	panelsA                           int // to be packed
+	itemRows, itemCols                int // tiles of one work item
+}
+
+var gemmJobs = newFreeList[gemmJob]()
+
+func (j *gemmJob) run(beta float32) {
+	j.directA = j.n <= 2*j.kern.width
+	j.directB = !j.transB && j.n%j.kern.width == 0 && j.m <= 8*j.kern.heights[0]
+	// Equal steps rather than a short last one. Their number depends on k alone, and
+	// with it the order of every sum.
+	parts := (j.k + blockK - 1) / blockK
+	whole := (j.k + parts - 1) / parts
+	for j.col = 0; j.col < j.n; j.col += blockCols {
+		j.cols = min(blockCols, j.n-j.col)
+		j.beta = beta
+		for j.step = 0; j.step < j.k; j.step += whole {
+			j.steps = min(whole, j.k-j.step)
+			for j.row = 0; j.row < j.m; j.row += blockRows {
+				j.rows = min(blockRows, j.m-j.row)
+				j.pack(j.row == 0)
+				j.multiply()
+			}
+			j.beta = 1
+		}
+	}
+}
+
+// smallProduct is the number of multiply-adds that one core does as fast as all.
+const smallProduct = 1 << 18
+
+func (j *gemmJob) parallelFor(n int, t parallel.Task) {
+	if j.m*j.n*j.k <= smallProduct {
+		t.Run(0, n)
+		return
+	}
+	parallel.For(n, 1, t)
+}
+
+// packPhase copies panels: first those of A, then those of B.
+type packPhase gemmJob
+
+func (j *gemmJob) pack(withB bool) {
+	panels := 0
+	if !j.directA {
+		j.packedA = grow(j.packedA, j.rows*j.steps)
+		panels = ceilDiv(j.rows, j.kern.heights[0])
+	}
+	j.panelsA = panels
+	if withB && !j.directB {
+		panelsB := ceilDiv(j.cols, j.kern.width)
+		j.packedB = grow(j.packedB, panelsB*j.kern.width*j.steps)
+		panels += panelsB
+	}
+	if panels > 0 {
+		j.parallelFor(panels, (*packPhase)(j))
+	}
+}
+
+func (p *packPhase) Run(start, end int) {
+	for i := start; i < end; i++ {
+		if i < p.panelsA {
+			p.packA(i)
+		} else {
+			p.packB(i - p.panelsA)
+		}
+	}
+}
+
+// packA copies as many rows as the highest tile has, tile by tile: element (i, s) of
+// a tile's rows goes to [s·height+i].
+func (p *packPhase) packA(panel int) {
+	first := panel * p.kern.heights[0]
+	last := min(first+p.kern.heights[0], p.rows)
+	for r := first; r < last; {
+		h := p.kern.heights[p.kern.tile(last-r)]
+		p.panel(p.packedA[r*p.steps:], h, h, p.a, p.lda, p.row+r, p.transA)
+		r += h
+	}
+}
+
+func (p *packPhase) packB(panel int) {
+	width := p.kern.width
+	first := panel * width
+	p.panel(p.packedB[first*p.steps:], width, min(width, p.cols-first), p.b, p.ldb, p.col+first, !p.transB)
+}
+
+// panel copies count lines of the operand src, from line first and step p.step on;
+// element (i, s) goes to dst[s·width+i]. With across, a line is a column of src.
+func (p *packPhase) panel(dst []float32, width, count int, src []float32, stride, first int, across bool) {
+	for i := 0; i < count; i += p.kern.lanes {
+		lines := min(p.kern.lanes, count-i)
+		if across {
+			p.kern.gather(&dst[i], width, &src[p.step*stride+first+i], stride, lines, p.steps)
+		} else {
+			p.kern.transpose(&dst[i], width, &src[(first+i)*stride+p.step], stride, lines, p.steps)
+		}
+	}
+}
+
+// tilePhase multiplies work items, rectangles of itemRows by itemCols tiles.
+type tilePhase gemmJob
+
+func (j *gemmJob) multiply() {
+	rows, cols := ceilDiv(j.rows, j.kern.heights[0]), ceilDiv(j.cols, j.kern.width)
+	j.itemRows, j.itemCols = min(itemRows, rows), min(itemCols, cols)
+	// Small products are cut finer, that all cores have something to do.
+	wanted := 4 * parallel.Workers()
+	for ceilDiv(rows, j.itemRows)*ceilDiv(cols, j.itemCols) < wanted && j.itemRows*j.itemCols > 1 {
+		if j.itemRows > j.itemCols {
+			j.itemRows = (j.itemRows + 1) / 2
+		} else {
+			j.itemCols = (j.itemCols + 1) / 2
+		}
+	}
+	j.parallelFor(ceilDiv(rows, j.itemRows)*ceilDiv(cols, j.itemCols), (*tilePhase)(j))
+}
+
+func (t *tilePhase) Run(start, end int) {
+	down, across := t.itemRows*t.kern.heights[0], t.itemCols*t.kern.width
+	itemsAcross := ceilDiv(t.cols, across)
+	for i := start; i < end; i++ {
+		row, col := i/itemsAcross*down, i%itemsAcross*across
+		t.item(row, min(row+down, t.rows), col, min(col+across, t.cols))
+	}
+}
+
+// item computes the rectangle of the block from row to lastRow and col to lastCol.
+func (t *tilePhase) item(row, lastRow, col, lastCol int) {
+	width := t.kern.width
+	for c := col; c < lastCol; c += width {
+		b, bStep := (*float32)(nil), 0
+		if t.directB {
+			b, bStep = &t.b[t.step*t.ldb+t.col+c], t.ldb
+		} else {
+			b, bStep = &t.packedB[c*t.steps], width
+		}
+		for r := row; r < lastRow; {
+			tile := t.kern.tile(lastRow - r)
+			h := t.kern.heights[tile]
+			a, aRow, aStep := (*float32)(nil), 0, 0
+			switch {
+			case !t.directA:
+				a, aRow, aStep = &t.packedA[r*t.steps], 1, h
+			case t.transA:
+				a, aRow, aStep = &t.a[t.step*t.lda+t.row+r], 1, t.lda
+			default:
+				a, aRow, aStep = &t.a[(t.row+r)*t.lda+t.step], t.lda, 1
+			}
+			t.kern.tiles[tile](t.steps, a, aRow, aStep, b, bStep,
+				&t.c[(t.row+r)*t.ldc+t.col+c], t.ldc, min(width, lastCol-c), t.alpha, t.beta)
+			r += h
+		}
+	}
+}
+
+// tile is the index of the highest tile that fits into rows.
+func (g *gemmKernels) tile(rows int) int {
+	for i, h := range g.heights {
+		if h <= rows {
+			return i
+		}
+	}
+	panic("simd: no tile of one row")
+}
+
+func grow(buf []float32, n int) []float32 {
+	if cap(buf) < n {
+		return make([]float32, n)
+	}
+	return buf[:n]
+}
+
+func ceilDiv(n, d int) int { return (n + d - 1) / d }

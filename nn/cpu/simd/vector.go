@@ -1,0 +1,58 @@
+package simd
+
+import "math"
+
+// Dot is Σ xᵢ·yᵢ.
+func Dot(x, y []float32) float32 {
+	checkSame("Dot", len(x), len(y))
+	return active.Load().dot(x, y)
+}
+
+// SumSquares is Σ xᵢ².
+func SumSquares(x []float32) float32 { return active.Load().sumSquares(x) }
+
+// Max is the largest element of x, −Inf when x is empty.
+func Max(x []float32) float32 {
+	if len(x) == 0 {
+		return float32(math.Inf(-1))
+	}
+	return active.Load().maximum(x)
+}
+
+// MeanAbs is the mean of |wᵢ|, summed in float64; 0 when w is empty.
+func MeanAbs(w []float32) float32 {
+	if len(w) == 0 {
+		return 0
+	}
+	return float32(active.Load().sumAbs(w) / float64(len(w)))
+}
+
+// Axpy adds alpha·x to y.
+func Axpy(alpha float32, x, y []float32) {
+	checkSame("Axpy", len(x), len(y))
+	active.Load().axpy(alpha, x, y)
+}
+
+// Scale multiplies x by alpha.
+func Scale(alpha float32, x []float32) { active.Load().scale(alpha, x) }
+
+// Add sets dst = a + b. dst may be a or b.
+func Add(dst, a, b []float32) {
+	checkSame("Add", len(dst), len(a), len(b))
+	active.Load().add(dst, a, b)
+}
+
+// Mul sets dst = a ⊙ b. dst may be a or b.
+func Mul(dst, a, b []float32) {
+	checkSame("Mul", len(dst), len(a), len(b))
+	active.Load().mul(dst, a, b)
+}
+
+// Ger adds the outer product alpha·e·kᵀ to w, (len(e), len(k)): the update of a
+// test-time-training state.
+func Ger(w []float32, alpha float32, e, k []float32) {
+	checkSame("Ger", len(w), len(e)*len(k))
+	if len(w) > 0 {
+		active.Load().ger(w, alpha, e, k)
+	}
+}
