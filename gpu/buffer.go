@@ -1,0 +1,148 @@
+package gpu
+
+import (
+	"unsafe"
+
+	"github.com/rajveermalviya/go-webgpu/wgpu"
+)
+
+// Buffer is device memory. It starts as zeros.
+type Buffer struct {
+	d      *Device
+	id     uint64       // unique among the device's
+	handle *wgpu.Buffer // nil once released, or if it could not be made
+	label  string
+	size   int
+	groups int // cached bind groups that name it
+}
+
+const (
+	storageUsage = wgpu.BufferUsage_Storage | wgpu.BufferUsage_CopySrc | wgpu.BufferUsage_CopyDst
+	// Writes go in pieces, and no more than so many bytes are left to the next submit: wgpu holds them until then.
+	writePiece = 16 << 20
+	maxUnsent  = 64 << 20
+)
+
+// NewBuffer makes a buffer that kernels and copies can use; its size is rounded up to a multiple of 4. If that fails
+// the device has the error, and the buffer returned is not nil but good for nothing.
+func (d *Device) NewBuffer(label string, bytes int) *Buffer {
+	return d.newBuffer(label, bytes, storageUsage)
+}
+
+func (d *Device) newBuffer(label string, bytes int, usage wgpu.BufferUsage) *Buffer {
+	b := &Buffer{d: d, id: d.nextBuffer, label: label}
+	d.nextBuffer++
+	if bytes > 0 {
+		b.size = (bytes + 3) &^ 3
+	}
+	switch {
+	case d.err != nil:
+		return b
+	case b.size <= 0:
+		d.fail("buffer %s: a size of at least 1 byte wanted, %d found", label, bytes)
+		return b
+	case uint64(b.size) > d.info.Limits.MaxBufferSize:
+		d.fail("buffer %s: %d bytes wanted, %s allows %d in one buffer", label, bytes, d.info.Name, d.info.Limits.MaxBufferSize)
+		return b
+	}
+	h, err := d.device.CreateBuffer(&wgpu.BufferDescriptor{Label: label, Usage: usage, Size: uint64(b.size)})
+	if !d.check(err, "making buffer "+label) {
+		if h != nil {
+			h.Release()
+		}
+		return b
+	}
+	b.handle = h
+	d.stats.Buffers++
+	d.buffers[b] = struct{}{}
+	d.bytes += uint64(b.size)
+	d.peak = max(d.peak, d.bytes)
+	return b
+}
+
+// Label is the name the buffer was made with.
+func (b *Buffer) Label() string { return b.label }
+
+// Size is in bytes, a multiple of 4.
+func (b *Buffer) Size() int { return b.size }
+
+// All is a binding of the whole buffer.
+func (b *Buffer) All() Binding { return Binding{Buffer: b, Size: b.size} }
+
+// Range is a binding of size bytes from offset, which must be a multiple of the storage offset alignment.
+func (b *Buffer) Range(offset, size int) Binding {
+	return Binding{Buffer: b, Offset: offset, Size: size}
+}
+
+// Release gives the memory back once the device is done with it, and drops the bind groups that name the buffer.
+// Releasing twice does nothing.
+func (b *Buffer) Release() {
+	d := b.d
+	if b.handle == nil || d.closed {
+		return
+	}
+	if d.encoder != nil {
+		d.Submit()
+	}
+	if b.groups > 0 {
+		d.dropGroups(func(g *group) bool { return g.uses(b) })
+	}
+	b.handle.Release()
+	b.handle = nil
+	delete(d.buffers, b)
+	d.bytes -= uint64(b.size)
+}
+
+// Write puts data, a multiple of 4 bytes, at offset, likewise, after everything recorded so far.
+func (d *Device) Write(b *Buffer, offset int, data []byte) {
+	if !d.usable(b, "write", offset, len(data)) || len(data) == 0 {
+		return
+	}
+	if d.encoder != nil {
+		d.Submit()
+	}
+	d.write(b, offset, data)
+}
+
+func (d *Device) write(b *Buffer, offset int, data []byte) {
+	for len(data) > 0 && d.err == nil {
+		piece := data[:min(len(data), writePiece)]
+		d.check(d.queue.WriteBuffer(b.handle, uint64(offset), piece), "writing buffer "+b.label)
+		data, offset = data[len(piece):], offset+len(piece)
+		if d.unsent += len(piece); d.unsent > maxUnsent {
+			d.queue.Submit()
+			d.wait()
+			d.unsent = 0
+		}
+	}
+}
+
+// usable says whether b can be read or written from offset for size bytes, and keeps an error if not.
+func (d *Device) usable(b *Buffer, what string, offset, size int) bool {
+	switch {
+	case d.err != nil:
+		return false
+	case b.handle == nil:
+		d.fail("%s of buffer %s after its release", what, b.label)
+	case offset < 0 || size < 0 || offset > b.size || size > b.size-offset:
+		d.fail("%s of buffer %s: bytes %d to %d wanted, it has %d", what, b.label, offset, offset+size, b.size)
+	case offset%4 != 0 || size%4 != 0:
+		d.fail("%s of buffer %s: offset and size must be multiples of 4, found %d and %d", what, b.label, offset, size)
+	}
+	return d.err == nil
+}
+
+// Scalar is what device memory is made of.
+type Scalar interface {
+	~uint8 | ~int8 | ~uint16 | ~int16 | ~uint32 | ~int32 | ~float32
+}
+
+// Bytes are the bytes of s, sharing its memory. Every platform this builds for is little-endian, as WGSL is.
+func Bytes[T Scalar](s []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(*new(T))))
+}
+
+// Params are the bytes of a parameter struct (of u32, i32 and f32 fields only), sharing its memory.
+func Params[P any](p *P) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(p)), unsafe.Sizeof(*p))
+}

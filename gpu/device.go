@@ -1,0 +1,191 @@
+package gpu
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/rajveermalviya/go-webgpu/wgpu"
+
+	"bitgpu/wgsl"
+)
+
+// ErrOutOfMemory is wrapped by errors of a device that has no room left.
+var ErrOutOfMemory = errors.New("gpu: out of device memory")
+
+// Options choose a device.
+type Options struct {
+	// Adapter is an index ("0"), a part of the name in any case, or "software"; "" takes the best hardware GPU.
+	Adapter string
+	// AllowSoftware lets "" take a software adapter where there is no hardware.
+	AllowSoftware bool
+	// MaxDispatches in one submit, so that no command buffer runs into the operating system's watchdog; 0 means 2048.
+	MaxDispatches int
+}
+
+// Stats count what a device has done since it was opened. All but the last two stand still while the same dispatches
+// are repeated.
+type Stats struct {
+	Pipelines   int // compiled
+	BindGroups  int // created
+	Buffers     int // created, those for parameters and readback included
+	ParamWrites int // parameter blocks written
+	Evictions   int // bind groups dropped because there were too many
+	Dispatches  int
+	Submits     int
+}
+
+// Device is an opened adapter. See the package comment for how it records and reports errors.
+type Device struct {
+	info   AdapterInfo
+	device *wgpu.Device
+	queue  *wgpu.Queue
+	sink   errorSink
+	err    error
+	closed bool
+	timer  timer
+
+	encoder       *wgpu.CommandEncoder
+	pass          *wgpu.ComputePassEncoder
+	passPipeline  *Pipeline
+	recorded      int // dispatches in the encoder
+	maxDispatches int
+	inFlight      []wgpu.SubmissionIndex // the last submits, oldest first
+
+	pipelines map[pipelineKey]*Pipeline
+	groups    map[string]*group
+	groupKey  []byte // scratch
+	sweep     uint64 // groups used since the last sweep have it as their mark
+	params    paramStore
+
+	buffers      map[*Buffer]struct{}
+	nextBuffer   uint64
+	bytes, peak  uint64
+	unsent       int       // bytes written since the last submit, which wgpu holds a second time until then
+	staging      []*Buffer // free ones
+	readbacks    map[*Readback]struct{}
+	newReadbacks []*Readback // recorded but not submitted
+	stats        Stats
+}
+
+// Open opens an adapter with all of its limits. The error is ErrNoAdapter or ErrNoSuchAdapter, or says why the
+// driver refused.
+func Open(o Options) (*Device, error) {
+	a, err := selectAdapter(adapters(), o)
+	if err != nil {
+		return nil, err
+	}
+	limits := a.handle.GetLimits().Limits
+	desc := &wgpu.DeviceDescriptor{Label: "bitgpu", RequiredLimits: &wgpu.RequiredLimits{Limits: limits}}
+	if a.info.Timestamps {
+		desc.RequiredFeatures = []wgpu.FeatureName{wgpu.FeatureName_TimestampQuery}
+	}
+	device, err := a.handle.RequestDevice(desc)
+	if err != nil {
+		return nil, fmt.Errorf("gpu: adapter %s: the driver refuses to open it: %w", a.info, err)
+	}
+	d := &Device{
+		info:          a.info,
+		device:        device,
+		queue:         device.GetQueue(),
+		sink:          newErrorSink(device),
+		maxDispatches: o.MaxDispatches,
+		pipelines:     map[pipelineKey]*Pipeline{},
+		groups:        map[string]*group{},
+		buffers:       map[*Buffer]struct{}{},
+		readbacks:     map[*Readback]struct{}{},
+	}
+	if d.maxDispatches <= 0 {
+		d.maxDispatches = 2048
+	}
+	d.params.init(d)
+	return d, nil
+}
+
+// Info describes the adapter.
+func (d *Device) Info() AdapterInfo { return d.info }
+
+// Limits are the adapter's.
+func (d *Device) Limits() Limits { return d.info.Limits }
+
+// Stats are the counts so far.
+func (d *Device) Stats() Stats { return d.stats }
+
+// BytesInUse is the size of all buffers alive, those for parameters and readback included.
+func (d *Device) BytesInUse() uint64 { return d.bytes }
+
+// PeakBytes is the most that BytesInUse has been.
+func (d *Device) PeakBytes() uint64 { return d.peak }
+
+// Err is the first error since the last Flush, without forgetting it.
+func (d *Device) Err() error { return d.err }
+
+// Fail keeps err as the device's error if it has none. It is for those who record through the device and find a
+// mistake of their own.
+func (d *Device) Fail(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+}
+
+func (d *Device) fail(format string, args ...any) { d.Fail(fmt.Errorf("gpu: "+format, args...)) }
+
+// check keeps an error of the binding or one that reached the sink; doing says what was being done.
+func (d *Device) check(err error, doing string) bool {
+	if err != nil {
+		d.fail("%s: %s", doing, sentence(err.Error()))
+	}
+	message, outOfMemory := d.sink.take()
+	switch {
+	case outOfMemory:
+		d.Fail(fmt.Errorf("%w: %s, with %d bytes in use", ErrOutOfMemory, doing, d.bytes))
+	case message != "":
+		d.fail("%s: %s", doing, sentence(message))
+	}
+	return err == nil && message == ""
+}
+
+var space = regexp.MustCompile(`\s+`)
+
+// sentence makes one line of wgpu-native's report, which spreads over many.
+func sentence(message string) string {
+	if _, cause, ok := strings.Cut(message, "Caused by:"); ok {
+		message = cause
+	}
+	return strings.TrimSpace(space.ReplaceAllString(message, " "))
+}
+
+// Close waits for the device and releases everything made from it. Closing twice does nothing.
+func (d *Device) Close() {
+	if d.closed {
+		return
+	}
+	d.Flush()
+	d.timer.release()
+	for r := range d.readbacks {
+		r.Discard()
+	}
+	for _, g := range d.groups {
+		g.bind.Release()
+	}
+	for _, p := range d.pipelines {
+		p.release()
+	}
+	for b := range d.buffers {
+		b.handle.Release()
+	}
+	clear(d.groups)
+	clear(d.pipelines)
+	clear(d.buffers)
+	d.bytes, d.closed = 0, true
+	d.Fail(errors.New("gpu: the device is closed"))
+	d.queue.Release()
+	d.device.Release()
+	d.sink.free()
+}
+
+type pipelineKey struct {
+	kernel *wgsl.Kernel
+	consts string
+}

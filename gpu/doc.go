@@ -1,0 +1,37 @@
+// Package gpu runs the kernels of package wgsl on a WebGPU device: adapters, devices and their limits, buffers,
+// pipelines and bind groups kept in caches, recording, readback, timestamps. It is the only package that names the
+// WebGPU binding.
+//
+// It is not for mathematics or shapes: it moves bytes and starts kernels, and what they mean is nn/webgpu's business.
+// Nor is it for drawing.
+//
+// # Use
+//
+// A Device records. Dispatch, Copy, Clear and ReadLater append to a command buffer, Submit sends it, Flush sends it
+// and waits. Everything happens in the order of the calls, Write included. No recording call returns an error: the
+// device keeps the first one, ignores what follows, and Flush returns it and forgets it. Err looks at it without
+// forgetting.
+//
+// A Device, its buffers and everything else made from it are for one goroutine at a time.
+//
+// A dispatch that has been seen before (same pipeline, parameters and buffers) creates nothing: no buffer, no bind
+// group, no pipeline. Stats counts what was created, so that a test can hold it to that. Prepare goes one step
+// further and resolves a dispatch once, so that a token is a loop of Record.
+//
+// # Why
+//
+// Why are parameters cached by their content? There is no reuse of command buffers in WebGPU and no push constant in
+// the portable part, so a parameter block is a slice of a uniform buffer; written once, it serves every later
+// dispatch with the same values. Values that change every step belong in a storage buffer.
+//
+// Why does Write submit what is recorded? A queue write happens before the next submit, so it would overtake the
+// dispatches recorded before it.
+//
+// Why is there C in this package? The binding sets no handler for errors outside its own error scopes (out of memory
+// is one), and wgpu-native's default is to abort the process; and it hands C the address of a Go variable to call
+// back with when a map completes, which the garbage collector may have freed by then. Both go past the binding, with
+// callbacks in C that only store what they are told.
+//
+// Why can a lost device still end the process? wgpu-native 0.17 panics inside submit and poll when the driver
+// reports the device lost (a reset, a pulled card), and a Rust panic cannot be recovered from in Go.
+package gpu

@@ -1,0 +1,185 @@
+package gpu_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"bitgpu/gpu"
+	"bitgpu/gpu/gputest"
+	"bitgpu/wgsl"
+)
+
+func copyKernel(d *gpu.Device, dst, src *gpu.Buffer) {
+	n := src.Size() / 16
+	x, y := gpu.Grid((n + 255) / 256)
+	d.Dispatch(d.Pipeline(wgsl.Copy, nil), gpu.Params(&wgsl.CopyParams{N: uint32(n)}), []gpu.Binding{src.All(), dst.All()}, x, y, 1)
+}
+
+func counting(n int) []uint32 {
+	s := make([]uint32, n)
+	for i := range s {
+		s[i] = uint32(i)*2654435761 + 1
+	}
+	return s
+}
+
+func TestCopyKernel(t *testing.T) {
+	d := gputest.Device(t)
+	for _, n := range []int{4, 1024, 1028, 300_000} {
+		want := counting(n)
+		src, dst := d.NewBuffer("src", 4*n), d.NewBuffer("dst", 4*n)
+		d.Write(src, 0, gpu.Bytes(want))
+		copyKernel(d, dst, src)
+		got, err := d.Read(dst, 0, 4*n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != string(gpu.Bytes(want)) {
+			t.Errorf("%d values: the copy differs", n)
+		}
+		src.Release()
+		dst.Release()
+	}
+}
+
+func TestFMAKernel(t *testing.T) {
+	d := gputest.Device(t)
+	const n = 64
+	sums := d.NewBuffer("sums", 4*n)
+	defer sums.Release()
+	p := d.Pipeline(wgsl.FMA, wgsl.Consts{"WORKGROUP": n})
+	d.Dispatch(p, gpu.Params(&wgsl.FMAParams{Iterations: 3, Scale: 2, Shift: 1}), []gpu.Binding{sums.All()}, 1, 1, 1)
+	got := make([]float32, n)
+	if err := d.ReadLater(sums, 0, 4*n).Wait(gpu.Bytes(got)); err != nil {
+		t.Fatal(err)
+	}
+	for lane, g := range got {
+		var want float32
+		for i := range wgsl.FMAPerIteration {
+			x := float32(lane + i)
+			for range 3 {
+				x = x*2 + 1
+			}
+			want += x
+		}
+		if g != want {
+			t.Fatalf("thread %d: %g wanted, %g found", lane, want, g)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	d := gputest.Device(t)
+	small := d.NewBuffer("small", 64)
+	defer small.Release()
+	bad := &wgsl.Kernel{Name: "bad", File: "bad.wgsl", Text: "\n@compute @workgroup_size(1)\nfn bad() {\n  let x = nothing;\n}\n"}
+	mistyped := &wgsl.Kernel{Name: "mistyped", File: "mistyped.wgsl",
+		Text: "@compute @workgroup_size(1)\nfn mistyped() {\n  let x: u32 = 1.5;\n}\n"}
+	misbound := &wgsl.Kernel{Name: "misbound", File: "misbound.wgsl", Bindings: []wgsl.Binding{{Name: "x", Access: wgsl.Read}},
+		Text: "@group(0) @binding(0) var<storage, read_write> x: array<u32>;\n@compute @workgroup_size(1)\nfn misbound() { x[0] = 1u; }\n"}
+	for name, c := range map[string]struct {
+		do   func()
+		want []string
+	}{
+		"shader":       {func() { d.Pipeline(bad, nil) }, []string{"kernel bad", "bad.wgsl:4:11", "nothing"}},
+		"shader type":  {func() { d.Pipeline(mistyped, nil) }, []string{"kernel mistyped", "mistyped.wgsl:3:"}},
+		"layout":       {func() { d.Pipeline(misbound, nil) }, []string{"kernel misbound"}},
+		"constant":     {func() { d.Pipeline(wgsl.Copy, wgsl.Consts{"TILE": 1}) }, []string{"kernel copy", "TILE", "WORKGROUP"}},
+		"workgroup":    {func() { d.Pipeline(wgsl.Copy, wgsl.Consts{"WORKGROUP": 1 << 20}) }, []string{"kernel copy"}},
+		"large buffer": {func() { d.NewBuffer("huge", 1<<60) }, []string{"huge", "1152921504606846976"}},
+		"empty buffer": {func() { d.NewBuffer("none", 0) }, []string{"none", "0 found"}},
+		"write":        {func() { d.Write(small, 60, make([]byte, 8)) }, []string{"small", "60 to 68", "64"}},
+		"unaligned":    {func() { d.Write(small, 2, make([]byte, 4)) }, []string{"small", "multiples of 4"}},
+		"read":         {func() { d.ReadLater(small, 0, 68).Discard() }, []string{"small", "64"}},
+		"self copy":    {func() { d.Copy(small, 0, small, 32, 32) }, []string{"small"}},
+		"clear":        {func() { d.Clear(small, 64, 4) }, []string{"small", "64"}},
+		"grid": {func() {
+			d.Dispatch(d.Pipeline(wgsl.FMA, nil), gpu.Params(&wgsl.FMAParams{}), []gpu.Binding{small.All()}, 65536, 1, 1)
+		}, []string{"fma", "65536", "65535"}},
+		"binding offset": {func() {
+			d.Dispatch(d.Pipeline(wgsl.FMA, nil), gpu.Params(&wgsl.FMAParams{}), []gpu.Binding{small.Range(4, 32)}, 1, 1, 1)
+		}, []string{"fma", "sums", "offset 4"}},
+		"conflict": {func() { copyKernel(d, small, small) }, []string{"copy", "small", "src", "dst"}},
+		"released": {func() {
+			b := d.NewBuffer("gone", 64)
+			b.Release()
+			d.Write(b, 0, make([]byte, 4))
+		}, []string{"gone", "release"}},
+	} {
+		c.do()
+		err := d.Flush()
+		if err == nil {
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %q is not in: %v", name, want, err)
+			}
+		}
+		if strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: more than one line: %v", name, err)
+		}
+		if err := d.Flush(); err != nil {
+			t.Errorf("%s: an error stays after Flush: %v", name, err)
+		}
+		t.Logf("%s: %v", name, err)
+	}
+	d.Write(small, 0, gpu.Bytes([]uint32{7}))
+	if got, err := d.Read(small, 0, 4); err != nil || got[0] != 7 {
+		t.Errorf("after all these errors the device reads %v, %v", got, err)
+	}
+}
+
+func TestFirstErrorIsKept(t *testing.T) {
+	d := gputest.Device(t)
+	b := d.NewBuffer("first", -1)
+	d.NewBuffer("second", -1)
+	d.Write(b, 0, make([]byte, 4))
+	if err := d.Flush(); err == nil || !strings.Contains(err.Error(), "first") {
+		t.Errorf("the first error wanted, %v found", err)
+	}
+}
+
+func TestRepeatedDispatchCreatesNothing(t *testing.T) {
+	d := gputest.Device(t)
+	a, b := d.NewBuffer("a", 1<<12), d.NewBuffer("b", 1<<12)
+	defer a.Release()
+	defer b.Release()
+	token := func() {
+		copyKernel(d, b, a)
+		copyKernel(d, a, b)
+		d.Copy(a, 0, b, 0, 16)
+		if _, err := d.Read(a, 0, 4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	token()
+	before := d.Stats()
+	bytes := d.BytesInUse()
+	for range 500 {
+		token()
+	}
+	after := d.Stats()
+	if after.Dispatches-before.Dispatches != 1000 {
+		t.Errorf("1000 dispatches wanted, %d counted", after.Dispatches-before.Dispatches)
+	}
+	after.Dispatches, after.Submits = before.Dispatches, before.Submits
+	if after != before || d.BytesInUse() != bytes {
+		t.Errorf("repeating dispatches created something: %+v, then %+v; %d bytes, then %d", before, after, bytes, d.BytesInUse())
+	}
+}
+
+func TestSelection(t *testing.T) {
+	gputest.Device(t)
+	_, err := gpu.Open(gpu.Options{Adapter: "no such card"})
+	if !errors.Is(err, gpu.ErrNoSuchAdapter) || !strings.Contains(err.Error(), gpu.Adapters()[0].Name) {
+		t.Errorf("ErrNoSuchAdapter with the names found wanted, %v found", err)
+	}
+	if !gpu.HasHardware() {
+		if _, err := gpu.Open(gpu.Options{}); !errors.Is(err, gpu.ErrNoAdapter) {
+			t.Errorf("ErrNoAdapter wanted without hardware, %v found", err)
+		}
+	}
+}

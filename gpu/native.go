@@ -1,0 +1,102 @@
+package gpu
+
+/*
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Of wgpu-native, linked by the binding; handles are opaque pointers.
+extern void wgpuDeviceSetUncapturedErrorCallback(void *device, void (*callback)(int, char const *, void *), void *userdata);
+extern void wgpuBufferMapAsync(void *buffer, uint32_t mode, size_t offset, size_t size, void (*callback)(int, void *), void *userdata);
+
+typedef struct {
+	int kind;
+	char *message;
+} bitgpu_error;
+
+// The first error stays until it is taken.
+static void bitgpu_on_error(int kind, char const *message, void *userdata) {
+	bitgpu_error *e = userdata;
+	if (e->message == NULL) {
+		e->kind = kind;
+		e->message = strdup(message);
+	}
+}
+
+static void bitgpu_collect_errors(void *device, bitgpu_error *e) {
+	wgpuDeviceSetUncapturedErrorCallback(device, bitgpu_on_error, e);
+}
+
+static void bitgpu_on_map(int status, void *userdata) {
+	*(int *)userdata = status;
+}
+
+static void bitgpu_map_read(void *buffer, size_t size, int *status) {
+	wgpuBufferMapAsync(buffer, 1, 0, size, bitgpu_on_map, status);
+}
+*/
+import "C"
+
+import (
+	"reflect"
+	"unsafe"
+
+	"github.com/rajveermalviya/go-webgpu/wgpu"
+)
+
+// handle is the wgpu-native handle inside one of the binding's structs, which keeps it in an unexported field.
+func handle(object any) unsafe.Pointer {
+	return reflect.ValueOf(object).Elem().FieldByName("ref").UnsafePointer()
+}
+
+// errorSink receives what wgpu-native would otherwise abort the process for.
+type errorSink struct {
+	first  *C.bitgpu_error
+	device unsafe.Pointer
+}
+
+func newErrorSink(device *wgpu.Device) errorSink {
+	s := errorSink{first: (*C.bitgpu_error)(C.calloc(1, C.sizeof_bitgpu_error)), device: handle(device)}
+	C.bitgpu_collect_errors(s.device, s.first)
+	return s
+}
+
+// take is the first error since the last take, or "".
+func (s errorSink) take() (message string, outOfMemory bool) {
+	if s.first.message == nil {
+		return "", false
+	}
+	message = C.GoString(s.first.message)
+	outOfMemory = wgpu.ErrorType(s.first.kind) == wgpu.ErrorType_OutOfMemory
+	C.free(unsafe.Pointer(s.first.message))
+	s.first.message = nil
+	return message, outOfMemory
+}
+
+// free must come after the last use of the device.
+func (s errorSink) free() {
+	C.free(unsafe.Pointer(s.first.message))
+	C.free(unsafe.Pointer(s.first))
+}
+
+// mapping is one asynchronous map for reading. Its status is written while the device is polled.
+type mapping struct{ status *C.int }
+
+const mapPending = -1
+
+func mapRead(buffer *wgpu.Buffer, size int) mapping {
+	m := mapping{(*C.int)(C.malloc(C.sizeof_int))}
+	*m.status = mapPending
+	C.bitgpu_map_read(handle(buffer), C.size_t(size), m.status)
+	return m
+}
+
+func (m mapping) pending() bool { return *m.status == mapPending }
+
+func (m mapping) succeeded() bool {
+	return wgpu.BufferMapAsyncStatus(*m.status) == wgpu.BufferMapAsyncStatus_Success
+}
+
+// free must come after the map has completed or the buffer was unmapped.
+func (m mapping) free() { C.free(unsafe.Pointer(m.status)) }

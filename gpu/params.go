@@ -1,0 +1,68 @@
+package gpu
+
+import (
+	"fmt"
+
+	"github.com/rajveermalviya/go-webgpu/wgpu"
+)
+
+const (
+	paramSize  = 256      // largest parameter block, and the largest offset alignment WebGPU allows a device to ask
+	paramArena = 64 << 10 // bytes of one uniform buffer
+)
+
+// paramStore keeps parameter blocks by content in slots of uniform buffers.
+type paramStore struct {
+	d      *Device
+	blocks map[string]*paramBlock
+	free   []*paramBlock
+}
+
+type paramBlock struct {
+	arena   *Buffer
+	offset  int
+	content string
+	groups  int // bind groups that use it
+}
+
+func (s *paramStore) init(d *Device) { s.d, s.blocks = d, map[string]*paramBlock{} }
+
+// get is the block with this content, written now unless there is one. The caller counts itself into groups.
+// No recorded dispatch can use a slot that is written here: a free one was submitted before it became free.
+func (s *paramStore) get(content []byte) *paramBlock {
+	if p := s.blocks[string(content)]; p != nil {
+		return p
+	}
+	if len(content) > paramSize {
+		panic(fmt.Sprintf("gpu: parameters of %d bytes, at most %d are allowed", len(content), paramSize))
+	}
+	if len(s.free) == 0 {
+		arena := s.d.newBuffer("parameters", paramArena, wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopyDst)
+		if arena.handle == nil {
+			return nil
+		}
+		for offset := paramArena - paramSize; offset >= 0; offset -= paramSize {
+			s.free = append(s.free, &paramBlock{arena: arena, offset: offset})
+		}
+	}
+	p := s.free[len(s.free)-1]
+	s.free = s.free[:len(s.free)-1]
+	p.content = string(content)
+	s.blocks[p.content] = p
+	s.d.stats.ParamWrites++
+	padded := make([]byte, uniformSize(len(content)))
+	copy(padded, content)
+	s.d.write(p.arena, p.offset, padded)
+	return p
+}
+
+// drop counts one bind group out.
+func (s *paramStore) drop(p *paramBlock) {
+	if p.groups--; p.groups == 0 {
+		delete(s.blocks, p.content)
+		s.free = append(s.free, p)
+	}
+}
+
+// uniformSize is what a block of n bytes takes: D3D12 and Metal count uniforms in 16 bytes.
+func uniformSize(n int) int { return (n + 15) &^ 15 }

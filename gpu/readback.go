@@ -1,0 +1,169 @@
+package gpu
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+
+	"github.com/rajveermalviya/go-webgpu/wgpu"
+)
+
+const (
+	stagingUsage = wgpu.BufferUsage_MapRead | wgpu.BufferUsage_CopyDst
+	// readPiece bounds the memory that Read takes beside the result.
+	readPiece = 16 << 20
+	// maxStaging free buffers are kept for later readbacks.
+	maxStaging = 8
+)
+
+// Readback is a copy of device memory on its way to the host. End it with Wait or Discard.
+type Readback struct {
+	d       *Device
+	staging *Buffer // nil when ended
+	skip    int     // bytes before the first wanted one
+	size    int
+	sent    bool
+	index   wgpu.SubmissionIndex
+	mapping mapping
+}
+
+// ReadLater records a copy of size bytes of b from offset. What is recorded after it does not change what it reads,
+// and waiting for it does not wait for what is submitted after it.
+func (d *Device) ReadLater(b *Buffer, offset, size int) *Readback {
+	r := &Readback{d: d, size: size}
+	if size <= 0 || offset < 0 {
+		d.fail("reading buffer %s: offset of at least 0 and size of at least 1 wanted, %d and %d found", b.label, offset, size)
+		return r
+	}
+	start, end := offset&^3, (offset+size+3)&^3
+	if !d.usable(b, "reading", start, end-start) {
+		return r
+	}
+	r.skip = offset - start
+	staging := d.takeStaging(end - start)
+	if staging == nil {
+		return r
+	}
+	d.Copy(staging, 0, b, start, end-start)
+	if d.err != nil {
+		staging.Release()
+		return r
+	}
+	r.staging = staging
+	d.readbacks[r] = struct{}{}
+	d.newReadbacks = append(d.newReadbacks, r)
+	return r
+}
+
+// submitted starts mapping, which completes when the submit does.
+func (r *Readback) submitted(index wgpu.SubmissionIndex) {
+	if r.staging == nil {
+		return
+	}
+	r.sent, r.index = true, index
+	r.mapping = mapRead(r.staging.handle, r.staging.size)
+}
+
+// Ready says, without waiting, whether Wait would return at once.
+func (r *Readback) Ready() bool {
+	if !r.sent || r.staging == nil {
+		return r.staging == nil
+	}
+	if r.mapping.pending() {
+		r.d.device.Poll(false, nil)
+	}
+	return !r.mapping.pending()
+}
+
+// Wait fills dst, which has the size asked for, when the copy has arrived, and ends the readback. It submits what is
+// recorded if that includes the copy. An error of the device since its last Flush is returned but not forgotten.
+func (r *Readback) Wait(dst []byte) error {
+	d := r.d
+	if len(dst) != r.size {
+		panic(fmt.Sprintf("gpu: a readback of %d bytes into %d", r.size, len(dst)))
+	}
+	if r.staging != nil && !r.sent {
+		d.Submit()
+	}
+	if r.staging == nil || !r.sent {
+		r.Discard()
+		if d.err == nil {
+			return errors.New("gpu: waiting for a readback that has ended or was never sent")
+		}
+		return d.err
+	}
+	for r.mapping.pending() {
+		d.device.Poll(true, &wgpu.WrappedSubmissionIndex{Queue: d.queue, SubmissionIndex: r.index})
+	}
+	if r.mapping.succeeded() {
+		copy(dst, r.staging.handle.GetMappedRange(0, uint(r.staging.size))[r.skip:])
+	} else {
+		d.fail("mapping a readback failed with status %d", *r.mapping.status)
+	}
+	r.Discard()
+	return d.err
+}
+
+// Discard ends the readback without waiting. Ending twice does nothing.
+func (r *Readback) Discard() {
+	d := r.d
+	if r.staging == nil {
+		return
+	}
+	delete(d.readbacks, r)
+	if r.sent {
+		d.check(r.staging.handle.Unmap(), "unmapping a readback")
+		r.mapping.free()
+	} else {
+		// The copy is still in the encoder, which holds the staging buffer until it is submitted.
+		d.Submit()
+		if r.sent {
+			r.Discard()
+			return
+		}
+	}
+	d.giveStaging(r.staging)
+	r.staging = nil
+}
+
+// Read waits for size bytes of b from offset, after everything recorded so far.
+func (d *Device) Read(b *Buffer, offset, size int) ([]byte, error) {
+	if size < 0 || size > b.size {
+		d.fail("reading buffer %s: %d bytes wanted, it has %d", b.label, size, b.size)
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	dst := make([]byte, size)
+	for at := 0; at < size; at += readPiece {
+		piece := dst[at:min(at+readPiece, size)]
+		if err := d.ReadLater(b, offset+at, len(piece)).Wait(piece); err != nil {
+			return nil, err
+		}
+	}
+	return dst, nil
+}
+
+// takeStaging is a free staging buffer of at least size bytes; their sizes are powers of two, so that they are reused.
+func (d *Device) takeStaging(size int) *Buffer {
+	want := max(256, 1<<bits.Len(uint(size-1)))
+	for i, b := range d.staging {
+		if b.size == want {
+			d.staging = append(d.staging[:i], d.staging[i+1:]...)
+			return b
+		}
+	}
+	b := d.newBuffer("readback", want, stagingUsage)
+	if b.handle == nil {
+		return nil
+	}
+	return b
+}
+
+func (d *Device) giveStaging(b *Buffer) {
+	d.staging = append(d.staging, b)
+	if len(d.staging) > maxStaging {
+		d.staging[0].Release()
+		d.staging = append(d.staging[:0], d.staging[1:]...)
+	}
+}
