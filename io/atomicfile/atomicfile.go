@@ -61,10 +61,11 @@ func Create(path string) (*File, error) {
 	return &File{path: path, w: w, temp: p}, nil
 }
 
-// Write writes to the temporary file; an error names the file to be replaced, not the temporary one.
+// Write writes to the temporary file. Its errors name no file: a chain of writers may stand above, and whoever
+// is at its end says once which file it was.
 func (f *File) Write(data []byte) (int, error) {
 	n, err := f.w.Write(data)
-	return n, describe(f.path, err)
+	return n, cannotWrite(err)
 }
 
 // Commit puts the new content in the old one's place and returns when both are on the disk.
@@ -79,7 +80,7 @@ func (f *File) Commit() error {
 // Discard removes the temporary file and leaves the old content.
 func (f *File) Discard() { f.temp.discard() }
 
-// Write replaces path with what write writes. When write fails, its error is returned and the old file stays.
+// Write replaces path with what write writes. When write fails, the old file stays; the error names path.
 func Write(path string, write func(io.Writer) error) error {
 	f, err := Create(path)
 	if err != nil {
@@ -87,13 +88,21 @@ func Write(path string, write func(io.Writer) error) error {
 	}
 	defer f.Discard()
 	if err := write(f); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", f.path, err)
 	}
 	return f.Commit()
 }
 
-// describe drops the temporary name that the operating system's error carries and names path instead.
+// describe says that path cannot be written, and why.
 func describe(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", path, cannotWrite(err))
+}
+
+// cannotWrite drops the temporary file's name, which the operating system's error carries.
+func cannotWrite(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -105,5 +114,5 @@ func describe(path string, err error) error {
 	case errors.As(err, &linkErr):
 		err = linkErr.Err
 	}
-	return fmt.Errorf("%s: cannot be written: %w", path, err)
+	return fmt.Errorf("cannot be written: %w", err)
 }

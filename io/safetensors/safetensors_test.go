@@ -388,7 +388,8 @@ func TestWriteFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := WriteFile(path, []Tensor{FromFloat32s("w", []int{3}, []float32{9, 9})}, nil)
-	wantError(t, err, "wants 12 bytes, 8 given")
+	wantError(t, err, "safetensors: "+path+": w: shape (3) of F32 wants 12 bytes, 8 given")
+	wantError(t, WriteFile(filepath.Dir(path), good, nil), "safetensors: "+filepath.Dir(path)+": is a directory")
 	f, err := Open(path)
 	if err != nil {
 		t.Fatal(err)

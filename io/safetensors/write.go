@@ -18,23 +18,38 @@ import (
 // otherwise in the order given, so that each is aligned to its type; the data begin on a multiple of 64 bytes.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	header, ordered, err := encodeHeader(tensors, metadata)
+	if err == nil {
+		err = write(w, header, ordered)
+	}
 	if err != nil {
 		return fmt.Errorf("safetensors: %w", err)
-	}
-	if _, err := w.Write(header); err != nil {
-		return fmt.Errorf("safetensors: %w", err)
-	}
-	for _, t := range ordered {
-		if _, err := w.Write(t.Data); err != nil {
-			return fmt.Errorf("safetensors: %s: %w", clip(t.Name), err)
-		}
 	}
 	return nil
 }
 
 // WriteFile replaces the file at path as a whole: on an error the old file is still there.
 func WriteFile(path string, tensors []Tensor, metadata map[string]string) error {
-	return atomicfile.Write(path, func(w io.Writer) error { return Write(w, tensors, metadata) })
+	header, ordered, err := encodeHeader(tensors, metadata)
+	if err != nil {
+		return fmt.Errorf("safetensors: %s: %w", path, err)
+	}
+	err = atomicfile.Write(path, func(w io.Writer) error { return write(w, header, ordered) })
+	if err != nil {
+		return fmt.Errorf("safetensors: %w", err)
+	}
+	return nil
+}
+
+func write(w io.Writer, header []byte, ordered []Tensor) error {
+	if _, err := w.Write(header); err != nil {
+		return err
+	}
+	for _, t := range ordered {
+		if _, err := w.Write(t.Data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // encodeHeader returns the length, the header and its padding, and the tensors in the order of their data.

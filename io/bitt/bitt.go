@@ -1,0 +1,213 @@
+// Package bitt reads and writes .bitt, a whole model in one file: the four bytes BITT, eight bytes of header
+// length, a JSON header with the config and the tokenizer, and a safetensors file.
+//
+// It is not for the meaning of the three parts: config and tokenizer are JSON that others read, and the tensors
+// are package safetensors' business.
+//
+// # Why
+//
+// Why are there two variants to read? Files in the wild hold the tokenizer as an object or as a string with the
+// JSON inside, and their header ends anywhere, so that the tensors are unaligned. Both are read. One is written:
+// the object, in a header padded with spaces so that the body begins on a multiple of 64 bytes, which lets
+// [safetensors.Tensor.FloatView] give the weights without a copy. Readers of the first kind can read it too.
+package bitt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"bitgpu/io/atomicfile"
+	"bitgpu/io/internal/jsonscan"
+	"bitgpu/io/internal/mapfile"
+	"bitgpu/io/safetensors"
+)
+
+// Magic is how every .bitt file begins.
+const Magic = "BITT"
+
+const (
+	// prefix is the bytes before the header: the magic and the length.
+	prefix = len(Magic) + 8
+	// bodyAlign is where the body of a written file begins, the alignment of the tensors inside it.
+	bodyAlign = 64
+)
+
+// File is an open .bitt file.
+type File struct {
+	Config    json.RawMessage   // an object
+	Tokenizer json.RawMessage   // an object, or nil when the file has none
+	Tensors   *safetensors.File // valid until Close
+	mapped    *mapfile.File     // nil after Parse
+}
+
+// Open maps the file at path and checks both headers.
+func Open(path string) (*File, error) {
+	mapped, err := mapfile.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("bitt: %w", err)
+	}
+	f, err := Parse(path, mapped.Data)
+	if err != nil {
+		mapped.Close()
+		return nil, err
+	}
+	f.mapped = mapped
+	return f, nil
+}
+
+// Parse takes data as a whole file, at any alignment; the tensors are views of it, config and tokenizer are
+// copies. The name is for messages.
+func Parse(name string, data []byte) (*File, error) {
+	if len(data) < prefix || string(data[:len(Magic)]) != Magic {
+		return nil, fmt.Errorf("bitt: %s: a file that begins with %q wanted, %q found", name, Magic, data[:min(len(data), len(Magic))])
+	}
+	length := binary.LittleEndian.Uint64(data[len(Magic):])
+	if rest := uint64(len(data) - prefix); length > rest {
+		return nil, fmt.Errorf("bitt: %s: header of %d bytes announced, %d bytes follow", name, length, rest)
+	}
+	end := prefix + int(length)
+	f, err := parseHeader(data[prefix:end])
+	if err != nil {
+		return nil, fmt.Errorf("bitt: %s: %w", name, err)
+	}
+	f.Tensors, err = safetensors.Parse(name, data[end:])
+	if err != nil {
+		return nil, fmt.Errorf("bitt: %w", err)
+	}
+	return f, nil
+}
+
+// Close ends the file; the data of its tensors are gone, config and tokenizer stay.
+func (f *File) Close() error {
+	if f.mapped == nil {
+		return nil
+	}
+	return f.mapped.Close()
+}
+
+func parseHeader(header []byte) (*File, error) {
+	if err := jsonscan.Check(header); err != nil {
+		return nil, fmt.Errorf("header is not JSON: %w", err)
+	}
+	if !jsonscan.IsObject(header) {
+		return nil, errors.New("header is not a JSON object")
+	}
+	parts := map[string][]byte{}
+	for member := range jsonscan.Members(header) {
+		switch key := string(member.Name[1 : len(member.Name)-1]); key {
+		case "config", "tokenizer":
+			if parts[key] != nil {
+				return nil, fmt.Errorf("the header has %s twice", key)
+			}
+			parts[key] = member.Value
+		}
+	}
+	config, tokenizer := parts["config"], parts["tokenizer"]
+	if config == nil {
+		return nil, errors.New("the header has no config")
+	}
+	if !jsonscan.IsObject(config) {
+		return nil, errors.New("config: a JSON object wanted")
+	}
+	f := &File{Config: bytes.Clone(config)}
+	switch {
+	case tokenizer == nil || string(tokenizer) == "null":
+	case jsonscan.IsObject(tokenizer):
+		f.Tokenizer = bytes.Clone(tokenizer)
+	case jsonscan.IsString(tokenizer):
+		var text unquoted
+		if err := json.Unmarshal(tokenizer, &text); err != nil {
+			return nil, fmt.Errorf("tokenizer: %w", err)
+		}
+		if err := checkObject(text); err != nil {
+			return nil, fmt.Errorf("tokenizer: a string with a JSON object inside wanted: %w", err)
+		}
+		f.Tokenizer = json.RawMessage(text)
+	default:
+		return nil, errors.New("tokenizer: a JSON object, or a string that holds one, wanted")
+	}
+	return f, nil
+}
+
+// unquoted takes the text of a JSON string with one copy less than a Go string would cost.
+type unquoted []byte
+
+func (u *unquoted) UnmarshalText(text []byte) error {
+	*u = bytes.Clone(text)
+	return nil
+}
+
+// checkObject says what keeps text from being one JSON object.
+func checkObject(text []byte) error {
+	if err := jsonscan.Check(text); err != nil {
+		return err
+	}
+	if !jsonscan.IsObject(text) {
+		return errors.New("not an object")
+	}
+	return nil
+}
+
+// Write writes a file. Config and tokenizer must be JSON objects; a nil tokenizer is written as null.
+func Write(w io.Writer, config, tokenizer json.RawMessage, tensors []safetensors.Tensor, metadata map[string]string) error {
+	header, err := encodeHeader(config, tokenizer)
+	if err != nil {
+		return fmt.Errorf("bitt: %w", err)
+	}
+	if err := write(w, header, tensors, metadata); err != nil {
+		return fmt.Errorf("bitt: %w", err)
+	}
+	return nil
+}
+
+// WriteFile replaces the file at path as a whole: on an error the old file is still there.
+func WriteFile(path string, config, tokenizer json.RawMessage, tensors []safetensors.Tensor, metadata map[string]string) error {
+	header, err := encodeHeader(config, tokenizer)
+	if err != nil {
+		return fmt.Errorf("bitt: %s: %w", path, err)
+	}
+	err = atomicfile.Write(path, func(w io.Writer) error { return write(w, header, tensors, metadata) })
+	if err != nil {
+		return fmt.Errorf("bitt: %w", err)
+	}
+	return nil
+}
+
+func write(w io.Writer, header []byte, tensors []safetensors.Tensor, metadata map[string]string) error {
+	if _, err := w.Write(header); err != nil {
+		return err
+	}
+	return safetensors.Write(w, tensors, metadata)
+}
+
+// encodeHeader returns everything before the body, padding included.
+func encodeHeader(config, tokenizer json.RawMessage) ([]byte, error) {
+	if err := checkObject(config); err != nil {
+		return nil, fmt.Errorf("config: a JSON object wanted: %w", err)
+	}
+	if tokenizer == nil {
+		tokenizer = json.RawMessage("null")
+	} else if err := checkObject(tokenizer); err != nil {
+		return nil, fmt.Errorf("tokenizer: a JSON object wanted: %w", err)
+	}
+	out := bytes.NewBufferString(Magic)
+	out.Write(make([]byte, 8))
+	out.WriteString(`{"config":`)
+	if err := json.Compact(out, config); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	out.WriteString(`,"tokenizer":`)
+	if err := json.Compact(out, tokenizer); err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	out.WriteByte('}')
+	for out.Len()%bodyAlign != 0 {
+		out.WriteByte(' ')
+	}
+	binary.LittleEndian.PutUint64(out.Bytes()[len(Magic):], uint64(out.Len()-prefix))
+	return out.Bytes(), nil
+}
