@@ -42,8 +42,11 @@ const (
 //
 // n is the number of rows of the activations, n = B·T, and B that of the state.
 type Ops[T any] interface {
-	// New makes a tensor of zeros: F32, U32 or Ternary.
+	// New makes a tensor of zeros, F32 or U32.
 	New(format Format, shape ...int) T
+	// NewTernary makes room for a ternary matrix (rows, cols) of stacked blocks with a γ each;
+	// absmean says that its products are multiplied by γ.
+	NewTernary(rows, cols, blocks int, absmean bool) T
 	// Load copies a host tensor to the device, packed as it is.
 	Load(t HostTensor) T
 	// Release gives back the memory of tensors that New, Load and nothing else made.

@@ -1,0 +1,169 @@
+package cpu
+
+import "bitgpu/nn"
+
+// deltaShape are the sizes of a delta scan, read off its tensors.
+type deltaShape struct{ B, time, d, h, c int }
+
+func shapeOfDelta[F Float](o, u, gain *Tensor[F], B int) deltaShape {
+	n, d := rowsOf(o)
+	c := gain.Shape[0]
+	nn.Check("delta scan: projections", u.Shape, n, 3*d)
+	return deltaShape{B, n / B, d, d / c, c}
+}
+
+// convInput is input number t of channel j (0 ≤ j < 3d) of sequence b; numbers below zero lie in
+// the tail.
+func convInput[F Float](s deltaShape, u, tail []F, b, t, j int) F {
+	if t >= 0 {
+		return u[(b*s.time+t)*3*s.d+j]
+	}
+	if tail == nil {
+		return 0
+	}
+	which, channel := j/s.d, j%s.d
+	return tail[((b*3+which)*nn.ConvTail+nn.ConvTail+t)*s.d+channel]
+}
+
+// convolve is output t of channel j: Σ w[j,i]·input[t−3+i].
+func convolve[F Float](s deltaShape, u, tail, conv []F, b, t, j int) F {
+	var sum F
+	for i := range nn.ConvTaps {
+		sum += conv[j*nn.ConvTaps+i] * convInput(s, u, tail, b, t-nn.ConvTail+i, j)
+	}
+	return sum
+}
+
+// mix writes keys, queries and values (3d) of token t as the rule sees them.
+func mix[F Float](mixed []F, s deltaShape, u, tail, conv []F, b, t int) {
+	for j := range mixed {
+		mixed[j] = silu(convolve(s, u, tail, conv, b, t, j))
+	}
+	for at := 0; at < 2*s.d; at += s.c { // every head's key, then every head's query
+		unit(mixed[at:at+s.c], mixed[at:at+s.c])
+	}
+}
+
+func (s *Scalar[F]) DeltaScan(o, u, b, conv, gain, state, tail, mixed, read, starts *Tensor[F], chunk int) {
+	p := shapeOfDelta(o, u, gain, state.Shape[0])
+	pred, e := make([]F, p.c), make([]F, p.c)
+	for seq := range p.B {
+		for t := range p.time {
+			row := seq*p.time + t
+			kqv := mixed.Data[row*3*p.d : (row+1)*3*p.d]
+			mix(kqv, p, u.Data, tail.Data, conv.Data, seq, t)
+			for head := range p.h {
+				W := state.Data[(seq*p.h+head)*p.c*p.c:][:p.c*p.c]
+				if starts != nil && t%chunk == 0 {
+					copy(starts.Data[((seq*starts.Shape[1]+t/chunk)*p.h+head)*p.c*p.c:], W)
+				}
+				k, q, v := kqv[head*p.c:][:p.c], kqv[p.d+head*p.c:][:p.c], kqv[2*p.d+head*p.c:][:p.c]
+				matVec(pred, W, k)
+				for i := range e {
+					e[i] = v[i] - pred[i]
+				}
+				addOuter(W, b.Data[row*p.h+head], e, k)
+				at := row*p.d + head*p.c
+				matVec(read.Data[at:at+p.c], W, q)
+				rmsNorm(o.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data)
+			}
+		}
+		keepTail(p, u.Data, tail.Data, seq)
+	}
+}
+
+// keepTail moves the last inputs of sequence b's convolutions into the tail.
+func keepTail[F Float](s deltaShape, u, tail []F, b int) {
+	last := make([]F, 3*nn.ConvTail*s.d)
+	for i := range last {
+		which, tap, channel := i/(nn.ConvTail*s.d), i/s.d%nn.ConvTail, i%s.d
+		last[i] = convInput(s, u, tail, b, s.time-nn.ConvTail+tap, which*s.d+channel)
+	}
+	copy(tail[b*len(last):], last)
+}
+
+// DeltaScanBackward runs the recurrence backward token by token, each chunk after running it
+// forward again from its start.
+func (s *Scalar[F]) DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts *Tensor[F], chunk int) {
+	p := shapeOfDelta(do, u, gain, starts.Shape[0])
+	cc := p.c * p.c
+	states, errs := make([]F, (chunk+1)*cc), make([]F, chunk*p.c)
+	dread, de := make([]F, p.c), make([]F, p.c)
+	dmixed := make([]F, len(mixed.Data))
+	for seq := range p.B {
+		for head := range p.h {
+			dW := make([]F, cc)
+			for first := (p.time - 1) / chunk * chunk; first >= 0; first -= chunk {
+				m := min(chunk, p.time-first)
+				copy(states, starts.Data[((seq*starts.Shape[1]+first/chunk)*p.h+head)*cc:][:cc])
+				part := func(data []F, i, which int) []F {
+					return data[(seq*p.time+first+i)*3*p.d+which*p.d+head*p.c:][:p.c]
+				}
+				beta := func(i int) *F { return &b.Data[(seq*p.time+first+i)*p.h+head] }
+				for i := range m {
+					before, after := states[i*cc:(i+1)*cc], states[(i+1)*cc:(i+2)*cc]
+					e, k, v := errs[i*p.c:(i+1)*p.c], part(mixed.Data, i, 0), part(mixed.Data, i, 2)
+					matVec(e, before, k)
+					for j := range e {
+						e[j] = v[j] - e[j]
+					}
+					copy(after, before)
+					addOuter(after, *beta(i), e, k)
+				}
+				for i := m - 1; i >= 0; i-- {
+					before, after := states[i*cc:(i+1)*cc], states[(i+1)*cc:(i+2)*cc]
+					e, k, q := errs[i*p.c:(i+1)*p.c], part(mixed.Data, i, 0), part(mixed.Data, i, 1)
+					dk, dq, dv := part(dmixed, i, 0), part(dmixed, i, 1), part(dmixed, i, 2)
+					at := (seq*p.time+first+i)*p.d + head*p.c
+					clear(dread)
+					rmsNormBackward(dread, dgain.Data, do.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data)
+					matVecTransposed(dq, after, dread)
+					addOuter(dW, 1, dread, q)
+					matVec(de, dW, k)
+					db.Data[(seq*p.time+first+i)*p.h+head] = dot(de, e)
+					matVecTransposed(dk, dW, e)
+					for j := range p.c {
+						dk[j] *= *beta(i)
+						de[j] *= *beta(i)
+						dv[j] = de[j]
+						de[j] = -de[j]
+					}
+					matVecTransposed(dk, before, de)
+					addOuter(dW, 1, de, k)
+				}
+			}
+		}
+	}
+	mixBackward(du.Data, dconv.Data, dmixed, p, u.Data, conv.Data)
+}
+
+// mixBackward writes du and adds into dconv from the gradient of the keys, queries and values.
+// The sequences began with a zero tail.
+func mixBackward[F Float](du, dconv, dmixed []F, s deltaShape, u, conv []F) {
+	clear(du)
+	before := make([]F, 3*s.d) // SiLU's input, then its output
+	after := make([]F, 3*s.d)
+	for b := range s.B {
+		for t := range s.time {
+			row := (b*s.time + t) * 3 * s.d
+			dy := dmixed[row : row+3*s.d]
+			for j := range before {
+				before[j] = convolve(s, u, nil, conv, b, t, j)
+				after[j] = silu(before[j])
+			}
+			for at := 0; at < 2*s.d; at += s.c {
+				unitBackward(dy[at:at+s.c], dy[at:at+s.c], after[at:at+s.c])
+			}
+			for j := range dy {
+				d := dy[j] * siluSlope(before[j])
+				for i := range nn.ConvTaps {
+					from := t - nn.ConvTail + i
+					dconv[j*nn.ConvTaps+i] += d * convInput(s, u, nil, b, from, j)
+					if from >= 0 {
+						du[(b*s.time+from)*3*s.d+j] += d * conv[j*nn.ConvTaps+i]
+					}
+				}
+			}
+		}
+	}
+}

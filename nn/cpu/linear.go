@@ -1,0 +1,60 @@
+package cpu
+
+import (
+	"bitgpu/nn"
+	"bitgpu/nn/ternary"
+)
+
+// matmul writes y (n, R) = r + x (n, K) · wᵀ; r may be nil.
+func matmul[F Float](y, r, x, w *Tensor[F]) {
+	n, K := rowsOf(x)
+	R := w.Shape[0]
+	nn.Check("matmul: weight", w.Shape, R, K)
+	nn.Check("matmul: output", y.Shape, n, R)
+	row := make([]F, K)
+	for j := range R {
+		w.row(row, j)
+		for i := range n {
+			sum := dot(x.Data[i*K:(i+1)*K], row)
+			if r != nil {
+				sum += r.Data[i*R+j]
+			}
+			y.Data[i*R+j] = sum
+		}
+	}
+}
+
+func (s *Scalar[F]) NormLinear(y, x, h, gain, w *Tensor[F]) {
+	normRows(x, h, gain, 0, h.Shape[0])
+	matmul(y, nil, x, w)
+}
+
+func (s *Scalar[F]) LinearAdd(y, r, x, w *Tensor[F]) { matmul(y, r, x, w) }
+
+func (s *Scalar[F]) LinearBackward(dx, dw, dy, x, w *Tensor[F]) {
+	n, K := rowsOf(x)
+	R := w.Shape[0]
+	nn.Check("LinearBackward: dw", dw.Shape, R, K)
+	clear(dx.Data[:n*K])
+	row := make([]F, K)
+	for j := range R {
+		w.row(row, j)
+		for i := range n {
+			dyij := dy.Data[i*R+j]
+			axpy(dx.Data[i*K:(i+1)*K], dyij, row)
+			axpy(dw.Data[j*K:(j+1)*K], dyij*w.straight(j), x.Data[i*K:(i+1)*K])
+		}
+	}
+}
+
+func (s *Scalar[F]) Quantize(q, w *Tensor[F]) {
+	rows, cols := q.Shape[0], q.Shape[1]
+	nn.Check("Quantize", w.Shape, rows, cols)
+	each := rows / len(q.Scales)
+	stride := each * ternary.RowBytes(cols)
+	for b := range q.Scales {
+		block := w.Data[b*each*cols : (b+1)*each*cols]
+		q.Scales[b] = ternary.Gamma(block)
+		ternary.Quantize(q.Codes[b*stride:(b+1)*stride], block, each, cols, q.Scales[b])
+	}
+}

@@ -1,0 +1,52 @@
+package cpu
+
+import "math"
+
+// normEps is the ε inside RMSNorm, unitEps that beside a key's length.
+const (
+	normEps = 1e-5
+	unitEps = 1e-6
+)
+
+// inverseRMS is 1 / sqrt(mean(x²) + ε).
+func inverseRMS[F Float](x []F) F {
+	return F(1 / math.Sqrt(float64(dot(x, x)/F(len(x)))+normEps))
+}
+
+// rmsNorm writes y = x·inverseRMS(x)·gain for one row.
+func rmsNorm[F Float](y, x, gain []F) {
+	r := inverseRMS(x)
+	for i := range x {
+		y[i] = x[i] * r * gain[i]
+	}
+}
+
+// rmsNormBackward adds into dx and dgain. With r the inverse root and g = dy·gain:
+// dx = r·(g − x·r²·mean(g·x)).
+func rmsNormBackward[F Float](dx, dgain, dy, x, gain []F) {
+	r := inverseRMS(x)
+	var gx F
+	for i := range x {
+		gx += dy[i] * gain[i] * x[i]
+		dgain[i] += dy[i] * x[i] * r
+	}
+	c := r * r * gx / F(len(x))
+	for i := range x {
+		dx[i] += r * (dy[i]*gain[i] - x[i]*c)
+	}
+}
+
+func normRows[F Float](x, h, gain *Tensor[F], from, n int) {
+	D := gain.Shape[0]
+	for i := from; i < from+n; i++ {
+		rmsNorm(x.Data[i*D:(i+1)*D], h.Data[i*D:(i+1)*D], gain.Data)
+	}
+}
+
+func (s *Scalar[F]) RMSNormBackward(dh, dgain, dx, h, gain *Tensor[F]) {
+	n, D := rowsOf(h)
+	for i := range n {
+		row := func(t *Tensor[F]) []F { return t.Data[i*D : (i+1)*D] }
+		rmsNormBackward(row(dh), dgain.Data, row(dx), row(h), gain.Data)
+	}
+}

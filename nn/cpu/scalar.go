@@ -1,0 +1,46 @@
+package cpu
+
+import "bitgpu/nn"
+
+// Scalar is the reference: every operation as plain loops over slices.
+type Scalar[F Float] struct {
+	memory[F]
+	scratch []float32
+	pending [2][]uint32
+}
+
+var (
+	_ nn.Ops[*Tensor[float32]] = (*Scalar[float32])(nil)
+	_ nn.Ops[*Tensor[float64]] = (*Scalar[float64])(nil)
+)
+
+// NewScalar makes the reference.
+func NewScalar[F Float]() *Scalar[F] { return &Scalar[F]{} }
+
+func (s *Scalar[F]) StartReadTokens(slot int, t *Tensor[F], offset, n int) {
+	s.pending[slot] = append(s.pending[slot][:0], t.Tokens[offset:offset+n]...)
+}
+
+func (s *Scalar[F]) FinishReadTokens(slot int, dst []uint32) error {
+	copy(dst, s.pending[slot])
+	return nil
+}
+
+// dot is Σ a·b.
+func dot[F Float](a, b []F) F {
+	var sum F
+	for i := range a {
+		sum += a[i] * b[i]
+	}
+	return sum
+}
+
+// axpy adds alpha·x to y.
+func axpy[F Float](y []F, alpha F, x []F) {
+	for i := range x {
+		y[i] += alpha * x[i]
+	}
+}
+
+// rowsOf is a tensor's number of rows, the first axis, and the elements of one.
+func rowsOf[F Float](t *Tensor[F]) (rows, each int) { return t.Shape[0], nn.Count(t.Shape[1:]) }

@@ -1,0 +1,190 @@
+package cpu
+
+import (
+	"fmt"
+
+	"bitgpu/nn"
+	"bitgpu/nn/ternary"
+
+	"github.com/x448/float16"
+)
+
+// Float is what the reference computes in.
+type Float interface{ float32 | float64 }
+
+// Tensor is a tensor of the CPU backends: one of its slices holds the numbers, by its format.
+type Tensor[F Float] struct {
+	Format  nn.Format
+	Shape   []int
+	Data    []F      // F32
+	Half    []uint16 // F16
+	Int8    []int8   // I8
+	Codes   []byte   // Ternary
+	Tokens  []uint32 // U32
+	Scales  []F      // I8: one a row; Ternary: γ, one a block of rows
+	Absmean bool     // a ternary product is multiplied by γ
+}
+
+// scale is what the product with row r of a ternary matrix is multiplied by.
+func (t *Tensor[F]) scale(r int) F {
+	if !t.Absmean {
+		return 1
+	}
+	return t.Scales[r*len(t.Scales)/t.Shape[0]]
+}
+
+// straight is what dyᵀx is multiplied by to give the gradient of row r of the master weights.
+func (t *Tensor[F]) straight(r int) F {
+	if t.Absmean {
+		return 1
+	}
+	return 1 / t.Scales[r*len(t.Scales)/t.Shape[0]]
+}
+
+// row writes row r of a matrix of any format, scaled, into dst.
+func (t *Tensor[F]) row(dst []F, r int) {
+	cols := t.Shape[1]
+	switch t.Format {
+	case nn.F32:
+		copy(dst, t.Data[r*cols:(r+1)*cols])
+	case nn.F16:
+		for c := range cols {
+			dst[c] = F(float16.Frombits(t.Half[r*cols+c]).Float32())
+		}
+	case nn.I8:
+		for c := range cols {
+			dst[c] = F(t.Int8[r*cols+c]) * t.Scales[r]
+		}
+	case nn.Ternary:
+		stride := ternary.RowBytes(cols)
+		ternary.Unpack(dst, t.Codes[r*stride:(r+1)*stride], 1, cols)
+		for c := range cols {
+			dst[c] *= t.scale(r)
+		}
+	default:
+		panic(fmt.Sprintf("cpu: rows of a %v tensor", t.Format))
+	}
+}
+
+// memory is the part of nn.Ops that keeps tensors.
+type memory[F Float] struct {
+	inUse int // bytes of the tensors made and not released
+}
+
+func (m *memory[F]) New(format nn.Format, shape ...int) *Tensor[F] {
+	t := &Tensor[F]{Format: format, Shape: shape}
+	n := nn.Count(shape)
+	switch format {
+	case nn.F32:
+		t.Data = make([]F, n)
+	case nn.U32:
+		t.Tokens = make([]uint32, n)
+	default:
+		panic(fmt.Sprintf("cpu: New makes no %v tensor", format))
+	}
+	m.inUse += t.bytes()
+	return t
+}
+
+func (m *memory[F]) NewTernary(rows, cols, blocks int, absmean bool) *Tensor[F] {
+	t := &Tensor[F]{
+		Format: nn.Ternary, Shape: []int{rows, cols}, Absmean: absmean,
+		Codes: make([]byte, rows*ternary.RowBytes(cols)), Scales: make([]F, blocks),
+	}
+	m.inUse += t.bytes()
+	return t
+}
+
+func (m *memory[F]) Load(h nn.HostTensor) *Tensor[F] {
+	t := &Tensor[F]{
+		Format: h.Format, Shape: h.Shape, Half: h.F16, Int8: h.I8, Codes: h.Codes,
+		Data: convert[F](h.F32), Scales: convert[F](h.Scales), Absmean: h.Absmean,
+	}
+	m.inUse += t.bytes()
+	return t
+}
+
+// convert copies, so that a tensor never changes what it was loaded from.
+func convert[F Float](v []float32) []F {
+	out := make([]F, len(v))
+	for i, x := range v {
+		out[i] = F(x)
+	}
+	return out
+}
+
+func (t *Tensor[F]) bytes() int {
+	var f F
+	size := 4
+	if _, ok := any(f).(float64); ok {
+		size = 8
+	}
+	return size*(len(t.Data)+len(t.Scales)) + 2*len(t.Half) + len(t.Int8) + len(t.Codes) + 4*len(t.Tokens)
+}
+
+// BytesInUse is the memory of all tensors.
+func (m *memory[F]) BytesInUse() int { return m.inUse }
+
+func (m *memory[F]) Release(ts ...*Tensor[F]) {
+	for _, t := range ts {
+		m.inUse -= t.bytes()
+		*t = Tensor[F]{}
+	}
+}
+
+func (m *memory[F]) Rows(t *Tensor[F], n int) *Tensor[F] {
+	v := *t
+	v.Shape = append([]int{n}, t.Shape[1:]...)
+	count := nn.Count(v.Shape)
+	if t.Format == nn.U32 {
+		v.Tokens = t.Tokens[:count]
+	} else {
+		v.Data = t.Data[:count]
+	}
+	return &v
+}
+
+func (m *memory[F]) Write(t *Tensor[F], offset int, values []float32) {
+	for i, x := range values {
+		t.Data[offset+i] = F(x)
+	}
+}
+
+func (m *memory[F]) WriteTokens(t *Tensor[F], offset int, ids []uint32) { copy(t.Tokens[offset:], ids) }
+
+func (m *memory[F]) Read(t *Tensor[F], offset int, dst []float32) error {
+	for i, x := range t.Data[offset : offset+len(dst)] {
+		dst[i] = float32(x)
+	}
+	return nil
+}
+
+func (m *memory[F]) ReadTokens(t *Tensor[F], offset int, dst []uint32) error {
+	copy(dst, t.Tokens[offset:])
+	return nil
+}
+
+func (m *memory[F]) ReadTernary(t *Tensor[F]) (nn.HostTensor, error) {
+	h := nn.HostTensor{Format: nn.Ternary, Shape: t.Shape, Codes: t.Codes, Absmean: t.Absmean}
+	for _, s := range t.Scales {
+		h.Scales = append(h.Scales, float32(s))
+	}
+	return h, nil
+}
+
+func (m *memory[F]) Copy(dst *Tensor[F], dstOffset int, src *Tensor[F], srcOffset, n int) {
+	if src.Format == nn.U32 {
+		copy(dst.Tokens[dstOffset:dstOffset+n], src.Tokens[srcOffset:])
+		return
+	}
+	copy(dst.Data[dstOffset:dstOffset+n], src.Data[srcOffset:])
+}
+
+func (m *memory[F]) Zero(t *Tensor[F]) {
+	clear(t.Data)
+	clear(t.Tokens)
+}
+
+func (m *memory[F]) Submit()        {}
+func (m *memory[F]) Flush() error   { return nil }
+func (m *memory[F]) Lookahead() int { return 1 }
