@@ -1,0 +1,330 @@
+// Package modeldir opens a model wherever it lies: a directory with config.json, model.safetensors and, if there is
+// one, tokenizer.json; a .bitt file; or a lone safetensors file beside its config.json. Which of them a path is, its
+// content says, not its name.
+//
+// It is not for the meaning of what it finds: it promises that config and tokenizer are JSON objects and that the
+// tensors' header is sound. Whether they make a model is the model's own question.
+//
+// # Why
+//
+// Why is model.safetensors written last? A directory is not replaced as a whole. Each file is, and a directory
+// without weights is refused, so a first export cut short is never mistaken for a model.
+//
+// Why name foreign formats? Who gives a GGUF or a PyTorch file has to convert it, and should not have to guess that
+// from "wrong magic".
+package modeldir
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"bitgpu/io/atomicfile"
+	"bitgpu/io/bitt"
+	"bitgpu/io/internal/jsonscan"
+	"bitgpu/io/safetensors"
+)
+
+// The names of the files in a model directory.
+const (
+	ConfigName    = "config.json"
+	TokenizerName = "tokenizer.json"
+	TensorsName   = "model.safetensors"
+)
+
+// Form is how a model lies on the disk.
+type Form int
+
+// The accepted forms.
+const (
+	Dir Form = iota
+	Bitt
+	Safetensors
+)
+
+func (f Form) String() string {
+	return [...]string{"directory", ".bitt file", "safetensors file"}[f]
+}
+
+// Model is an open model. The three paths name the parts in messages; in a .bitt file they all begin with its path.
+type Model struct {
+	Path          string
+	Form          Form
+	Config        json.RawMessage // an object
+	Tokenizer     json.RawMessage // an object, or nil when there is none
+	ConfigPath    string
+	TokenizerPath string // where the tokenizer is, or was looked for
+	TensorsPath   string
+	Tensors       *safetensors.File // valid until Close
+	bitt          *bitt.File        // nil in the other forms
+}
+
+// Open opens the model at path and says in an error what was looked for and what was found.
+func Open(path string) (*Model, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("modeldir: %s: %w; a model directory, a .bitt or a .safetensors file wanted", path, cause(err))
+	}
+	if info.IsDir() {
+		if err := checkDir(path); err != nil {
+			return nil, fmt.Errorf("modeldir: %s: %w", path, err)
+		}
+		return openParts(path, Dir, path, filepath.Join(path, TensorsName))
+	}
+	form, err := recognize(path)
+	if err != nil {
+		return nil, fmt.Errorf("modeldir: %s: %w", path, err)
+	}
+	if form == Safetensors {
+		return openParts(path, Safetensors, filepath.Dir(path), path)
+	}
+	f, err := bitt.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("modeldir: %w", err)
+	}
+	return fromBitt(path, f), nil
+}
+
+// Parse takes the bytes of a .bitt file. The name is for messages.
+func Parse(name string, data []byte) (*Model, error) {
+	f, err := bitt.Parse(name, data)
+	if err != nil {
+		return nil, fmt.Errorf("modeldir: %w", err)
+	}
+	return fromBitt(name, f), nil
+}
+
+// Close ends the model; the data of its tensors are gone, config and tokenizer stay.
+func (m *Model) Close() error {
+	if m.bitt != nil {
+		return m.bitt.Close()
+	}
+	return m.Tensors.Close()
+}
+
+func fromBitt(path string, f *bitt.File) *Model {
+	return &Model{
+		Path: path, Form: Bitt,
+		Config: f.Config, Tokenizer: f.Tokenizer, Tensors: f.Tensors,
+		ConfigPath: path + ": config", TokenizerPath: path + ": tokenizer", TensorsPath: path,
+		bitt: f,
+	}
+}
+
+// openParts opens a safetensors file and the two JSON files in dir.
+func openParts(path string, form Form, dir, tensors string) (*Model, error) {
+	m := &Model{
+		Path: path, Form: form,
+		ConfigPath: filepath.Join(dir, ConfigName), TokenizerPath: filepath.Join(dir, TokenizerName), TensorsPath: tensors,
+	}
+	var err error
+	m.Config, err = readObject(m.ConfigPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("modeldir: %s: a safetensors file needs its %s beside it, none found in %s", path, ConfigName, dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("modeldir: %w", err)
+	}
+	m.Tokenizer, err = readObject(m.TokenizerPath)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("modeldir: %w", err)
+	}
+	m.Tensors, err = safetensors.Open(tensors)
+	if err != nil {
+		return nil, fmt.Errorf("modeldir: %w", err)
+	}
+	return m, nil
+}
+
+// readObject reads a file that holds one JSON object.
+func readObject(path string) (json.RawMessage, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, cause(err))
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: is not a regular file", path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, cause(err))
+	}
+	// Some editors begin a file with a byte order mark, which JSON does not have.
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if err := checkObject(path, data); err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+func checkObject(path string, data []byte) error {
+	if err := jsonscan.Check(data); err != nil {
+		return fmt.Errorf("%s: is not JSON: %w", path, err)
+	}
+	if !jsonscan.IsObject(data) {
+		return fmt.Errorf("%s: a JSON object wanted", path)
+	}
+	return nil
+}
+
+// checkDir refuses a directory that lacks a part, with what it has instead.
+func checkDir(path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return cause(err)
+	}
+	if len(entries) == 0 {
+		return fmt.Errorf("an empty directory; %s and %s wanted", ConfigName, TensorsName)
+	}
+	found := map[string]bool{}
+	var names []string
+	for _, e := range entries {
+		found[e.Name()] = true
+		names = append(names, e.Name())
+	}
+	if found[TensorsName+".index.json"] && !found[TensorsName] {
+		return fmt.Errorf("the weights are split into several files (%s.index.json found); one %s wanted", TensorsName, TensorsName)
+	}
+	for _, name := range []string{ConfigName, TensorsName} {
+		if !found[name] {
+			return fmt.Errorf("no %s in this directory; found %s", name, list(names))
+		}
+	}
+	return nil
+}
+
+// list names the first few of names.
+func list(names []string) string {
+	const few = 6
+	if len(names) > few {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
+	}
+	return strings.Join(names, ", ")
+}
+
+// foreign are beginnings of files that people take for a model, and what to say to them.
+var foreign = []struct{ magic, say string }{
+	{"GGUF", "is a GGUF file of llama.cpp"},
+	{"ggml", "is a GGML file of llama.cpp"},
+	{"PK\x03\x04", "is a ZIP archive, as PyTorch writes its pickle files"},
+	{"\x80\x02", "is a Python pickle file"},
+	{"\x80\x03", "is a Python pickle file"},
+	{"\x80\x04", "is a Python pickle file"},
+	{"\x80\x05", "is a Python pickle file"},
+	{"\x89HDF", "is an HDF5 file"},
+	{"\x93NUMPY", "is a NumPy array"},
+	{"\x1f\x8b", "is compressed with gzip; unpack it first"},
+	{"version https://git-lfs", "is a Git LFS pointer, not the file itself; fetch it with git lfs pull"},
+}
+
+// recognize finds the form of a file by its first bytes.
+func recognize(path string) (Form, error) {
+	head, err := readHead(path)
+	if err != nil {
+		return 0, err
+	}
+	const wanted = "a .bitt or a .safetensors file wanted"
+	if len(head) == 0 {
+		return 0, fmt.Errorf("an empty file; %s", wanted)
+	}
+	if bytes.HasPrefix(head, []byte(bitt.Magic)) {
+		return Bitt, nil
+	}
+	// A safetensors file begins with eight bytes of length, a zero among them if it is sound, and then its header.
+	tensors := len(head) > 8 && head[8] == '{' && (head[0] != '{' || bytes.IndexByte(head[:8], 0) >= 0)
+	for _, f := range foreign {
+		// Two bytes may as well be the length of a safetensors header.
+		if bytes.HasPrefix(head, []byte(f.magic)) && !(tensors && len(f.magic) == 2) {
+			return 0, fmt.Errorf("%s; %s", f.say, wanted)
+		}
+	}
+	if tensors {
+		return Safetensors, nil
+	}
+	if text := bytes.TrimSpace(head); len(text) > 0 && text[0] == '{' {
+		return 0, fmt.Errorf("is JSON; the directory that holds it, or %s", wanted)
+	}
+	return 0, fmt.Errorf("begins with %q, which no model does; %s", head[:min(len(head), 8)], wanted)
+}
+
+func readHead(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, cause(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("is not a regular file (%s)", info.Mode().Type())
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, cause(err)
+	}
+	defer f.Close()
+	head := make([]byte, 32)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, cause(err)
+	}
+	return head[:n], nil
+}
+
+// cause drops the path from the operating system's error, where the message has it already.
+func cause(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}
+
+// WriteDir writes a model directory and makes it if needed. Each file is replaced as a whole, the weights last; a nil
+// tokenizer leaves none behind.
+func WriteDir(dir string, config, tokenizer json.RawMessage, tensors []safetensors.Tensor, metadata map[string]string) error {
+	if err := writeDir(dir, config, tokenizer, tensors, metadata); err != nil {
+		return fmt.Errorf("modeldir: %w", err)
+	}
+	return nil
+}
+
+func writeDir(dir string, config, tokenizer json.RawMessage, tensors []safetensors.Tensor, metadata map[string]string) error {
+	configPath, tokenizerPath := filepath.Join(dir, ConfigName), filepath.Join(dir, TokenizerName)
+	if err := checkObject(configPath, config); err != nil {
+		return err
+	}
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, config, "", "  "); err != nil {
+		return fmt.Errorf("%s: %w", configPath, err)
+	}
+	if tokenizer != nil {
+		if err := checkObject(tokenizerPath, tokenizer); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("%s: the directory cannot be made: %w", dir, cause(err))
+	}
+	if err := writeBytes(configPath, append(bytes.TrimSpace(pretty.Bytes()), '\n')); err != nil {
+		return err
+	}
+	if tokenizer != nil {
+		if err := writeBytes(tokenizerPath, tokenizer); err != nil {
+			return err
+		}
+	} else if err := os.Remove(tokenizerPath); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: the former tokenizer cannot be removed: %w", tokenizerPath, cause(err))
+	}
+	return safetensors.WriteFile(filepath.Join(dir, TensorsName), tensors, metadata)
+}
+
+func writeBytes(path string, data []byte) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
