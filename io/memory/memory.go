@@ -1,0 +1,202 @@
+// Package memory reads and writes memory files: what a model's test-time-training layers have learnt from one
+// sequence, so that a later run goes on where this one stopped.
+//
+// A memory file is a safetensors file with one tensor layer_{i} a layer, (d, d) or with heads (h, c, c), and for the
+// delta mixer layer_{i}.conv, (3, 3, d), the last inputs of its three convolutions: key, query, value; oldest first.
+// It is not for weights, and it does not know the model: whether shapes and identity fit is for the caller to see.
+//
+// # Why
+//
+// Why are the values copied out of the file? A state changes with every token, and the file it came from is usually
+// replaced at the end of the run.
+//
+// Why is NaN refused? One such value spreads over the whole state with the next token, and no later one heals it.
+package memory
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bitgpu/io/safetensors"
+)
+
+// Format is the metadata entry "format" of the files written here.
+const Format = "bitgpu-memory-1"
+
+const (
+	layerPrefix = "layer_"
+	convSuffix  = ".conv"
+	// convInputs is how many inputs each of the three convolutions keeps.
+	convInputs = 3
+)
+
+// Memory is the state of all layers after a sequence.
+type Memory struct {
+	Layers []Layer
+	Model  string // which model it belongs to; "" when the file does not say
+	Tokens int64  // how many tokens it has seen; 0 when the file does not say
+}
+
+// Layer is the state of one layer, row-major.
+type Layer struct {
+	Shape     []int     // (d, d) or (h, c, c)
+	W         []float32 // Shape
+	ConvShape []int     // (3, 3, d), nil without convolutions
+	Conv      []float32 // ConvShape
+}
+
+// Read reads the file at path.
+func Read(path string) (*Memory, error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("memory: %w", err)
+	}
+	defer f.Close()
+	return fromFile(path, f)
+}
+
+// Parse takes data as a whole file and keeps none of it. The name is for messages.
+func Parse(name string, data []byte) (*Memory, error) {
+	f, err := safetensors.Parse(name, data)
+	if err != nil {
+		return nil, fmt.Errorf("memory: %w", err)
+	}
+	return fromFile(name, f)
+}
+
+// WriteFile replaces the file at path as a whole.
+func WriteFile(path string, m *Memory) error {
+	if m.Tokens < 0 || len(m.Layers) == 0 {
+		return fmt.Errorf("memory: %s: %d tokens and %d layers are no memory", path, m.Tokens, len(m.Layers))
+	}
+	var tensors []safetensors.Tensor
+	for i, layer := range m.Layers {
+		name := layerName(i)
+		tensors = append(tensors, safetensors.FromFloat32s(name, layer.Shape, layer.W))
+		if layer.Conv != nil {
+			tensors = append(tensors, safetensors.FromFloat32s(name+convSuffix, layer.ConvShape, layer.Conv))
+		}
+		if err := layer.check(i); err != nil {
+			return fmt.Errorf("memory: %s: %w", path, err)
+		}
+	}
+	metadata := map[string]string{"format": Format, "model": m.Model, "tokens": strconv.FormatInt(m.Tokens, 10)}
+	if err := safetensors.WriteFile(path, tensors, metadata); err != nil {
+		return fmt.Errorf("memory: %w", err)
+	}
+	return nil
+}
+
+func layerName(i int) string { return layerPrefix + strconv.Itoa(i) }
+
+func fromFile(name string, f *safetensors.File) (*Memory, error) {
+	m, err := fromTensors(f)
+	if err != nil {
+		return nil, fmt.Errorf("memory: %s: %w", name, err)
+	}
+	return m, nil
+}
+
+func fromTensors(f *safetensors.File) (*Memory, error) {
+	m := &Memory{}
+	if err := m.readMetadata(f.Metadata()); err != nil {
+		return nil, err
+	}
+	names := f.Names()
+	left := map[string]bool{}
+	for _, name := range names {
+		left[name] = true
+	}
+	for i := 0; left[layerName(i)]; i++ {
+		layer, err := readLayer(f, i)
+		if err != nil {
+			return nil, err
+		}
+		m.Layers = append(m.Layers, layer)
+		delete(left, layerName(i))
+		delete(left, layerName(i)+convSuffix)
+	}
+	if len(left) > 0 {
+		stray := slices.Min(slices.Collect(maps.Keys(left)))
+		if len(stray) > 100 {
+			stray = stray[:100] + "…"
+		}
+		return nil, fmt.Errorf("tensor %q does not belong into a memory file of %d layers; it has layer_0, layer_1 … without a gap, and layer_0.conv …", stray, len(m.Layers))
+	}
+	if len(m.Layers) == 0 {
+		return nil, fmt.Errorf("no tensor layer_0, so it holds no memory")
+	}
+	return m, nil
+}
+
+func (m *Memory) readMetadata(metadata map[string]string) error {
+	// Files of other programs may have a format entry of their own; a later version of this one is not for us.
+	if format := metadata["format"]; strings.HasPrefix(format, "bitgpu-") && format != Format {
+		return fmt.Errorf("format %q wanted, %q found", Format, format)
+	}
+	m.Model = metadata["model"]
+	if text, ok := metadata["tokens"]; ok {
+		tokens, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || tokens < 0 {
+			return fmt.Errorf("metadata tokens: a count wanted, %.40q found", text)
+		}
+		m.Tokens = tokens
+	}
+	return nil
+}
+
+func readLayer(f *safetensors.File, i int) (Layer, error) {
+	var layer Layer
+	var err error
+	w, _ := f.Tensor(layerName(i))
+	layer.Shape = w.Shape
+	if layer.W, err = w.Float32s(); err != nil {
+		return Layer{}, err
+	}
+	if conv, ok := f.Tensor(layerName(i) + convSuffix); ok {
+		layer.ConvShape = conv.Shape
+		if layer.Conv, err = conv.Float32s(); err != nil {
+			return Layer{}, err
+		}
+	}
+	return layer, layer.check(i)
+}
+
+// check refuses a state that no layer can have.
+func (l Layer) check(i int) error {
+	name := layerName(i)
+	heads, side := 1, 0
+	switch len(l.Shape) {
+	case 2:
+		side = l.Shape[0]
+	case 3:
+		heads, side = l.Shape[0], l.Shape[1]
+	}
+	if side == 0 || heads == 0 || l.Shape[len(l.Shape)-1] != side {
+		return fmt.Errorf("%s: shape (d, d) or (h, c, c) wanted, %s found", name, safetensors.FormatShape(l.Shape))
+	}
+	if err := checkFinite(name, l.W); err != nil {
+		return err
+	}
+	if l.Conv == nil {
+		return nil
+	}
+	name += convSuffix
+	if wanted := []int{3, convInputs, heads * side}; !slices.Equal(l.ConvShape, wanted) {
+		return fmt.Errorf("%s: shape %s wanted, %s found", name, safetensors.FormatShape(wanted), safetensors.FormatShape(l.ConvShape))
+	}
+	return checkFinite(name, l.Conv)
+}
+
+func checkFinite(name string, values []float32) error {
+	for i, v := range values {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return fmt.Errorf("%s: value %d is %g, a finite number wanted", name, i, v)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package memory
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bitgpu/io/safetensors"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func sample() *Memory {
+	conv := make([]float32, 3*3*4)
+	for i := range conv {
+		conv[i] = float32(i) / 7
+	}
+	return &Memory{
+		Layers: []Layer{
+			{Shape: []int{2, 2}, W: []float32{1, 2, 3, 4}},
+			{Shape: []int{2, 2, 2}, W: []float32{1, 2, 3, 4, 5, 6, 7, -8}, ConvShape: []int{3, 3, 4}, Conv: conv},
+		},
+		Model: "sha256:abc", Tokens: 12345,
+	}
+}
+
+// encode writes tensors that WriteFile would not.
+func encode(t testing.TB, metadata map[string]string, tensors ...safetensors.Tensor) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := safetensors.Write(&out, tensors, metadata); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func floats(name string, shape []int, v ...float32) safetensors.Tensor {
+	return safetensors.FromFloat32s(name, shape, v)
+}
+
+func TestRoundTrip(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.memory")
+	for _, want := range []*Memory{sample(), {Layers: sample().Layers[:1]}} {
+		if err := WriteFile(path, want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// TestFirstEngine reads a file without metadata, its layers in another order, up to a layer of two digits.
+func TestFirstEngine(t *testing.T) {
+	var tensors []safetensors.Tensor
+	for i := 10; i >= 0; i-- {
+		tensors = append(tensors, floats(layerName(i), []int{1, 1}, float32(i)))
+	}
+	m, err := Parse("a.soul", encode(t, nil, tensors...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Model != "" || m.Tokens != 0 || len(m.Layers) != 11 || m.Layers[10].W[0] != 10 {
+		t.Errorf("%+v", m)
+	}
+	if _, err := Parse("a.soul", encode(t, map[string]string{"format": "pt"}, tensors...)); err != nil {
+		t.Errorf("a foreign format entry: %v", err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(-1))
+	good := floats("layer_0", []int{2, 2}, 1, 2, 3, 4)
+	cases := []struct {
+		name string
+		data []byte
+		want string
+	}{
+		{"no file", nil, "0 bytes found"},
+		{"empty", encode(t, nil), "no tensor layer_0"},
+		{"a model", encode(t, nil, floats("embed.weight", []int{1}, 1)), `tensor "embed.weight" does not belong into a memory file of 0 layers`},
+		{"gap", encode(t, nil, good, floats("layer_2", []int{1, 1}, 1)), `tensor "layer_2" does not belong into a memory file of 1 layers`},
+		{"other spelling", encode(t, nil, good, floats("layer_01", []int{1, 1}, 1)), `tensor "layer_01" does not belong`},
+		{"conv alone", encode(t, nil, good, floats("layer_1.conv", []int{1}, 1)), `tensor "layer_1.conv" does not belong`},
+		{"flat", encode(t, nil, floats("layer_0", []int{4}, 1, 2, 3, 4)), "layer_0: shape (d, d) or (h, c, c) wanted, (4) found"},
+		{"not square", encode(t, nil, floats("layer_0", []int{1, 4}, 1, 2, 3, 4)), "layer_0: shape (d, d) or (h, c, c) wanted, (1, 4) found"},
+		{"heads not square", encode(t, nil, floats("layer_0", []int{2, 2, 1}, 1, 2, 3, 4)), "wanted, (2, 2, 1) found"},
+		{"no axes", encode(t, nil, floats("layer_0", []int{}, 1)), "wanted, () found"},
+		{"empty layer", encode(t, nil, floats("layer_0", []int{0, 0})), "wanted, (0, 0) found"},
+		{"type", encode(t, nil, safetensors.FromInt32s("layer_0", []int{1, 1}, []int32{1})), "layer_0: type F32, F16 or BF16 wanted, I32 found"},
+		{"NaN", encode(t, nil, floats("layer_0", []int{2, 2}, 1, 2, nan, 4)), "layer_0: value 2 is NaN, a finite number wanted"},
+		{"Inf in conv", encode(t, nil, floats("layer_0", []int{1, 1}, 1), floats("layer_0.conv", []int{3, 3, 1}, 0, 0, 0, 0, inf, 0, 0, 0, 0)), "layer_0.conv: value 4 is -Inf, a finite number wanted"},
+		{"conv shape", encode(t, nil, good, floats("layer_0.conv", []int{3, 3, 1}, make([]float32, 9)...)), "layer_0.conv: shape (3, 3, 2) wanted, (3, 3, 1) found"},
+		{"tokens", encode(t, map[string]string{"tokens": "many"}, good), `metadata tokens: a count wanted, "many" found`},
+		{"negative", encode(t, map[string]string{"tokens": "-1"}, good), `metadata tokens: a count wanted, "-1" found`},
+		{"version", encode(t, map[string]string{"format": "bitgpu-memory-9"}, good), `format "bitgpu-memory-1" wanted, "bitgpu-memory-9" found`},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Parse("a.memory", c.data)
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "memory: ") || !strings.Contains(err.Error(), "a.memory: ") {
+				t.Errorf("%q wanted, %v found", c.want, err)
+			}
+		})
+	}
+}
+
+func TestFailedWriteKeepsTheOldFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.memory")
+	if err := WriteFile(path, sample()); err != nil {
+		t.Fatal(err)
+	}
+	diverged := sample()
+	diverged.Layers[1].W[7] = float32(math.Inf(1))
+	backwards := sample()
+	backwards.Tokens = -1
+	short := sample()
+	short.Layers[0].W = short.Layers[0].W[:3]
+	for want, m := range map[string]*Memory{
+		"layer_1: value 7 is +Inf, a finite number wanted":      diverged,
+		"layer_0: shape (2, 2) of F32 wants 16 bytes, 12 given": short,
+		"-1 tokens and 2 layers are no memory":                  backwards,
+		"0 tokens and 0 layers are no memory":                   {},
+	} {
+		err := WriteFile(path, m)
+		if err == nil || !strings.Contains(err.Error(), path+": "+want) {
+			t.Errorf("%q wanted, %v found", want, err)
+		}
+	}
+	if got, err := Read(path); err != nil || !cmp.Equal(got, sample()) {
+		t.Errorf("the old file changed: %v (%v)", got, err)
+	}
+	if _, err := Read(path + ".absent"); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the cause is lost: %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "seed")
+	if err := WriteFile(path, sample()); err != nil {
+		f.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add(encode(f, nil, floats("layer_0", []int{1, 1}, 1)))
+	// The states of a reference model, renamed to what a memory file calls them.
+	expected, err := safetensors.Open("../../testdata/reference/d32-none/expected.safetensors")
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer expected.Close()
+	state, ok := expected.Tensor("state.sequential.0")
+	if !ok {
+		f.Fatal("the reference has no state")
+	}
+	state.Name = "layer_0"
+	f.Add(encode(f, nil, state))
+	out := filepath.Join(f.TempDir(), "out")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := Parse("fuzz", data)
+		if err != nil {
+			return
+		}
+		if err := WriteFile(out, m); err != nil {
+			t.Fatalf("what was read cannot be written: %v", err)
+		}
+		again, err := Read(out)
+		if err != nil {
+			t.Fatalf("what was written cannot be read: %v", err)
+		}
+		if diff := cmp.Diff(m, again); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
