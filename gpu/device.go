@@ -133,18 +133,23 @@ func (d *Device) fail(format string, args ...any) { d.Fail(fmt.Errorf("gpu: "+fo
 
 // check keeps an error of the binding or one that reached the sink; doing says what was being done.
 func (d *Device) check(err error, doing string) bool {
+	message := d.sink.take()
 	if err != nil {
-		d.fail("%s: %s", doing, sentence(err.Error()))
+		message = err.Error()
 	}
-	message, outOfMemory := d.sink.take()
 	switch {
-	case outOfMemory:
+	case message == "":
+		return true
+	case outOfMemory.MatchString(message):
 		d.Fail(fmt.Errorf("%w: %s, with %d bytes in use", ErrOutOfMemory, doing, d.bytes))
-	case message != "":
+	default:
 		d.fail("%s: %s", doing, sentence(message))
 	}
-	return err == nil && message == ""
+	return false
 }
+
+// outOfMemory is how wgpu-native 0.17 words it. Its kind of error does not tell: for most calls it is "validation".
+var outOfMemory = regexp.MustCompile(`Not enough memory left|^Out of Memory`)
 
 var space = regexp.MustCompile(`\s+`)
 

@@ -10,22 +10,16 @@ package gpu
 extern void wgpuDeviceSetUncapturedErrorCallback(void *device, void (*callback)(int, char const *, void *), void *userdata);
 extern void wgpuBufferMapAsync(void *buffer, uint32_t mode, size_t offset, size_t size, void (*callback)(int, void *), void *userdata);
 
-typedef struct {
-	int kind;
-	char *message;
-} bitgpu_error;
-
 // The first error stays until it is taken.
 static void bitgpu_on_error(int kind, char const *message, void *userdata) {
-	bitgpu_error *e = userdata;
-	if (e->message == NULL) {
-		e->kind = kind;
-		e->message = strdup(message);
+	char **first = userdata;
+	if (*first == NULL) {
+		*first = strdup(message);
 	}
 }
 
-static void bitgpu_collect_errors(void *device, bitgpu_error *e) {
-	wgpuDeviceSetUncapturedErrorCallback(device, bitgpu_on_error, e);
+static void bitgpu_collect_errors(void *device, char **first) {
+	wgpuDeviceSetUncapturedErrorCallback(device, bitgpu_on_error, first);
 }
 
 static void bitgpu_on_map(int status, void *userdata) {
@@ -51,32 +45,28 @@ func handle(object any) unsafe.Pointer {
 }
 
 // errorSink receives what wgpu-native would otherwise abort the process for.
-type errorSink struct {
-	first  *C.bitgpu_error
-	device unsafe.Pointer
-}
+type errorSink struct{ first **C.char }
 
 func newErrorSink(device *wgpu.Device) errorSink {
-	s := errorSink{first: (*C.bitgpu_error)(C.calloc(1, C.sizeof_bitgpu_error)), device: handle(device)}
-	C.bitgpu_collect_errors(s.device, s.first)
+	s := errorSink{(**C.char)(C.calloc(1, C.sizeof_size_t))}
+	C.bitgpu_collect_errors(handle(device), s.first)
 	return s
 }
 
 // take is the first error since the last take, or "".
-func (s errorSink) take() (message string, outOfMemory bool) {
-	if s.first.message == nil {
-		return "", false
+func (s errorSink) take() string {
+	if *s.first == nil {
+		return ""
 	}
-	message = C.GoString(s.first.message)
-	outOfMemory = wgpu.ErrorType(s.first.kind) == wgpu.ErrorType_OutOfMemory
-	C.free(unsafe.Pointer(s.first.message))
-	s.first.message = nil
-	return message, outOfMemory
+	message := C.GoString(*s.first)
+	C.free(unsafe.Pointer(*s.first))
+	*s.first = nil
+	return message
 }
 
 // free must come after the last use of the device.
 func (s errorSink) free() {
-	C.free(unsafe.Pointer(s.first.message))
+	C.free(unsafe.Pointer(*s.first))
 	C.free(unsafe.Pointer(s.first))
 }
 

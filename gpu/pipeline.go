@@ -110,7 +110,7 @@ func (p *Pipeline) compile(consts wgsl.Consts) error {
 	if err != nil {
 		return p.compileError(err)
 	}
-	if message, _ := d.sink.take(); message != "" {
+	if message := d.sink.take(); message != "" {
 		return fmt.Errorf("gpu: kernel %s: %s", k.Name, sentence(message))
 	}
 	return nil

@@ -12,7 +12,10 @@
 //   - `#import shared/grid.wgsl` on a line of its own brings in shared code, once however often it is named.
 //   - Constants are not declared in the file. They are named in the table with a default and enter as text.
 //   - No `override`, no `enable`, no subgroup operations, no f16 arithmetic: the oldest compiler in use has none.
-//     That compiler also folds no constant expressions: `array<f32, TILE * TILE>` needs a constant of its own.
+//
+// That compiler, naga 0.13 inside wgpu-native 0.17, also wants: every array size a literal or one of the table's
+// constants, not an expression of them; no `const` inside a function; no abstract numbers, so `1.0` and `1u` where
+// f32 and u32 are meant; `var` instead of `let` for an array that is indexed by a variable.
 //
 // # Why
 //

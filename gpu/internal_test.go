@@ -1,0 +1,61 @@
+package gpu
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestSelectAdapter(t *testing.T) {
+	list := []adapter{
+		{info: AdapterInfo{Index: 0, Name: "GeForce One", Type: Discrete}},
+		{info: AdapterInfo{Index: 1, Name: "Iris Two", Type: Integrated}},
+		{info: AdapterInfo{Index: 2, Name: "llvmpipe", Type: CPU}},
+	}
+	soft := list[2:]
+	for _, c := range []struct {
+		list    []adapter
+		options Options
+		want    string
+		err     error
+	}{
+		{list, Options{}, "GeForce One", nil},
+		{list, Options{AllowSoftware: true}, "GeForce One", nil},
+		{list, Options{Adapter: "1"}, "Iris Two", nil},
+		{list, Options{Adapter: "iris"}, "Iris Two", nil},
+		{list, Options{Adapter: "Software"}, "llvmpipe", nil},
+		{soft, Options{AllowSoftware: true}, "llvmpipe", nil},
+		{soft, Options{Adapter: "pipe"}, "llvmpipe", nil},
+		{soft, Options{}, "", ErrNoAdapter},
+		{list[:2], Options{Adapter: "software"}, "", ErrNoSuchAdapter},
+		{list, Options{Adapter: "3"}, "", ErrNoSuchAdapter},
+		{list, Options{Adapter: "-1"}, "", ErrNoSuchAdapter},
+		{list, Options{Adapter: "radeon"}, "", ErrNoSuchAdapter},
+		{nil, Options{Adapter: "software", AllowSoftware: true}, "", ErrNoAdapter},
+	} {
+		got, err := selectAdapter(c.list, c.options)
+		if got.info.Name != c.want || !errors.Is(err, c.err) {
+			t.Errorf("%+v: %q and %v wanted, %q and %v found", c.options, c.want, c.err, got.info.Name, err)
+		}
+	}
+}
+
+// An error outside of every error scope of the binding must come back from Flush. Mapping is such a call.
+func TestUncapturedError(t *testing.T) {
+	d, err := Open(Options{AllowSoftware: true})
+	if err != nil {
+		t.Skipf("no adapter: %v", err)
+	}
+	defer d.Close()
+	m := mapRead(d.NewBuffer("not mappable", 64).handle, 64)
+	if m.pending() || m.succeeded() {
+		t.Error("a buffer that must not be mapped was")
+	}
+	m.free()
+	if err := d.Flush(); err == nil || !strings.Contains(err.Error(), "usage") {
+		t.Errorf("an error about the buffer's usage wanted, %v found", err)
+	}
+	if err := d.Flush(); err != nil {
+		t.Errorf("it came twice: %v", err)
+	}
+}

@@ -1,0 +1,53 @@
+package gpu_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"bitgpu/gpu"
+)
+
+// TestOutOfMemory runs itself as another process, which takes away its own address space: the software adapter's
+// memory is the process's.
+func TestOutOfMemory(t *testing.T) {
+	const child = "BITGPU_TEST_OUT_OF_MEMORY"
+	if os.Getenv(child) == "" {
+		if _, err := gpu.Open(gpu.Options{Adapter: "software"}); err != nil {
+			t.Skipf("no software adapter: %v", err)
+		}
+		cmd := exec.Command(os.Args[0], "-test.run=^TestOutOfMemory$", "-test.v")
+		cmd.Env = append(os.Environ(), child+"=1")
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "PASS") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	d, err := gpu.Open(gpu.Options{Adapter: "software"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit = 8 << 30
+	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
+		t.Fatal(err)
+	}
+	const size = 1 << 30
+	for range limit / size {
+		d.NewBuffer("big", size)
+	}
+	if err := d.Flush(); !errors.Is(err, gpu.ErrOutOfMemory) || !strings.Contains(err.Error(), "big") {
+		t.Errorf("ErrOutOfMemory wanted, %v found", err)
+	}
+	if d.BytesInUse() >= limit {
+		t.Errorf("%d bytes counted in use, where only %d can be", d.BytesInUse(), limit)
+	}
+	b := d.NewBuffer("small", 16)
+	d.Write(b, 0, []byte{5, 0, 0, 0})
+	if got, err := d.Read(b, 0, 1); err != nil || got[0] != 5 {
+		t.Errorf("after running out of memory the device reads %v, %v", got, err)
+	}
+}
