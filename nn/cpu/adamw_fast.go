@@ -1,0 +1,38 @@
+package cpu
+
+import (
+	"bitgpu/nn"
+	"bitgpu/nn/cpu/simd"
+)
+
+// elements is how many numbers of a long vector one core takes at once.
+const elements = 1 << 14
+
+func (o *Ops) SumSquares(sum, g *Tensor[float32]) {
+	n := len(g.Data)
+	blocks := (n + elements - 1) / elements
+	room(&o.partial, blocks)
+	o.rows(blocks, 1, func(j *job, start, end int) {
+		g := j.t[0].Data
+		for b := start; b < end; b++ {
+			j.ops.partial[b] = simd.SumSquares(g[b*elements : min((b+1)*elements, len(g))])
+		}
+	}, g)
+	total := 0.0
+	for _, s := range o.partial[:blocks] {
+		total += float64(s)
+	}
+	sum.Data[0] += float32(total)
+}
+
+func (o *Ops) AdamW(w, m, v, g, sumSquares, hyper *Tensor[float32]) {
+	o.job.scale = clipFactor(sumSquares.Data[0], hyper.Data[nn.HyperClip])
+	blocks := (len(w.Data) + elements - 1) / elements
+	o.rows(blocks, 1, func(j *job, start, end int) {
+		p := j.t[4].Data
+		at, to := start*elements, min(end*elements, len(j.t[0].Data))
+		simd.AdamW(j.t[0].Data[at:to], j.t[3].Data[at:to], j.t[1].Data[at:to], j.t[2].Data[at:to],
+			p[nn.HyperLR], p[nn.HyperBeta1], p[nn.HyperBeta2], p[nn.HyperEps], p[nn.HyperDecay],
+			p[nn.HyperCorrect1], p[nn.HyperCorrect2], j.scale)
+	}, w, m, v, g, hyper)
+}

@@ -1,0 +1,114 @@
+package cpu
+
+import (
+	"math"
+
+	"bitgpu/nn"
+	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/ternary"
+)
+
+// fewRows is up to how many rows a product reads the packed weights as they are; for more it is
+// faster to turn them into floats once and use the float matrix product.
+const fewRows = 8
+
+func inverseRMSFast(x []float32) float32 {
+	return float32(1 / math.Sqrt(float64(simd.SumSquares(x)/float32(len(x)))+normEps))
+}
+
+// decode turns a ternary matrix into floats −1, 0, +1.
+func (o *Ops) decode(w *Tensor[float32]) []float32 {
+	d := room(&o.decoded, w.Shape[0]*w.Shape[1])
+	simd.TernaryDecode(d, w.Codes, w.Shape[0], w.Shape[1])
+	return d
+}
+
+// matmul writes y (n, R) = r + s·x·wᵀ for a ternary w; r may be nil or y.
+func (o *Ops) matmul(y, r, x, w *Tensor[float32]) {
+	n, K := rowsOf(x)
+	R := w.Shape[0]
+	nn.Check("matmul: weight", w.Shape, R, K)
+	nn.Check("matmul: output", y.Shape, n, R)
+	if n <= fewRows {
+		p := room(&o.product, n*R)
+		simd.TernaryMatMul(p, w.Codes, x.Data, R, K, n)
+		each := R / len(w.Scales)
+		for b := range len(w.Scales) {
+			for i := range n {
+				at, to := i*R+b*each, i*R+(b+1)*each
+				if w.Absmean {
+					simd.Scale(w.Scales[b], p[at:to])
+				}
+			}
+		}
+		if r == nil {
+			copy(y.Data, p)
+		} else {
+			simd.Add(y.Data, r.Data, p)
+		}
+		return
+	}
+	d := o.decode(w)
+	beta := float32(0)
+	if r != nil {
+		beta = 1
+		if r != y {
+			copy(y.Data, r.Data)
+		}
+	}
+	for b, rows := range blocksOf(w) {
+		simd.Gemm(n, rows, K, w.scale(b*rows), x.Data, K, false, d[b*rows*K:(b+1)*rows*K], K, true, beta, y.Data[b*rows:], R)
+	}
+}
+
+// blocksOf yields the number of each block that a product must treat by itself, and its rows.
+func blocksOf(w *Tensor[float32]) func(yield func(int, int) bool) {
+	n := 1
+	if w.Absmean {
+		n = len(w.Scales)
+	}
+	return blocks(w.Shape[0], n)
+}
+
+func blocks(rows, n int) func(yield func(int, int) bool) {
+	return func(yield func(int, int) bool) {
+		for b := range n {
+			if !yield(b, rows/n) {
+				return
+			}
+		}
+	}
+}
+
+func (o *Ops) NormLinear(y, x, h, gain, w *Tensor[float32]) {
+	o.normRows(x, h, gain, 0, h.Shape[0])
+	o.matmul(y, nil, x, w)
+}
+
+func (o *Ops) LinearAdd(y, r, x, w *Tensor[float32]) { o.matmul(y, r, x, w) }
+
+func (o *Ops) LinearBackward(dx, dw, dy, x, w *Tensor[float32]) {
+	n, K := rowsOf(x)
+	R := w.Shape[0]
+	nn.Check("LinearBackward: dw", dw.Shape, R, K)
+	d := o.decode(w)
+	for b, rows := range blocksOf(w) {
+		beta := float32(min(b, 1))
+		simd.Gemm(n, K, rows, w.scale(b*rows), dy.Data[b*rows:], R, false, d[b*rows*K:(b+1)*rows*K], K, false, beta, dx.Data, K)
+	}
+	for b, rows := range blocks(R, len(w.Scales)) {
+		simd.Gemm(rows, K, n, w.straight(b*rows), dy.Data[b*rows:], R, true, x.Data, K, false, 1, dw.Data[b*rows*K:(b+1)*rows*K], K)
+	}
+}
+
+func (o *Ops) Quantize(q, w *Tensor[float32]) {
+	rows, cols := q.Shape[0], q.Shape[1]
+	nn.Check("Quantize", w.Shape, rows, cols)
+	each := rows / len(q.Scales)
+	stride := each * ternary.RowBytes(cols)
+	for b := range q.Scales {
+		block := w.Data[b*each*cols : (b+1)*each*cols]
+		q.Scales[b] = max(simd.MeanAbs(block), ternary.MinGamma)
+		simd.TernaryQuantize(q.Codes[b*stride:(b+1)*stride], block, each, cols, q.Scales[b])
+	}
+}

@@ -1,0 +1,68 @@
+package cpu
+
+import (
+	"bitgpu/nn"
+	"bitgpu/nn/cpu/parallel"
+)
+
+// Ops is the CPU engine: the reference with its hot operations replaced by SIMD kernels on all
+// cores. Results do not depend on the number of cores. After the first call with a shape an
+// operation allocates nothing.
+type Ops struct {
+	Scalar[float32]
+	job     job
+	decoded []float32 // a ternary matrix as floats, before a matrix product
+	product []float32 // a product before it is scaled and added
+	partial []float32 // sums of one block each, added up in order
+	convT   []float32 // convolutions with the taps first
+	slots   chan *scanScratch
+}
+
+var _ nn.Ops[*Tensor[float32]] = (*Ops)(nil)
+
+// New makes the engine.
+func New() *Ops {
+	o := &Ops{slots: make(chan *scanScratch, parallel.Workers())}
+	for range cap(o.slots) {
+		o.slots <- new(scanScratch)
+	}
+	return o
+}
+
+// job is a loop over rows and what it needs: one value, used again by every operation, instead of
+// a closure, which would allocate.
+type job struct {
+	ops   *Ops
+	do    func(j *job, start, end int)
+	t     [11]*Tensor[float32]
+	from  int
+	scale float32
+	scan  nn.Scan
+	p     deltaShape
+}
+
+// Run does a part of the loop.
+func (j *job) Run(start, end int) { j.do(j, start, end) }
+
+// rows runs do over [0, n) on all cores, at least grain at once.
+func (o *Ops) rows(n, grain int, do func(j *job, start, end int), t ...*Tensor[float32]) {
+	o.job.ops, o.job.do = o, do
+	copy(o.job.t[:], t)
+	parallel.For(n, grain, &o.job)
+	o.job.t = [11]*Tensor[float32]{}
+}
+
+// room gives a slice of n numbers, kept for the next call.
+func room(s *[]float32, n int) []float32 {
+	if cap(*s) < n {
+		*s = make([]float32, n)
+	}
+	return (*s)[:n]
+}
+
+// zeroRoom is room filled with zeros.
+func zeroRoom(s *[]float32, n int) []float32 {
+	v := room(s, n)
+	clear(v)
+	return v
+}

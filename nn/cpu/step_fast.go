@@ -1,0 +1,33 @@
+package cpu
+
+import (
+	"math"
+
+	"bitgpu/nn/cpu/simd"
+)
+
+func (o *Ops) Step(b, x, w, bias *Tensor[float32]) {
+	n, _ := rowsOf(b)
+	o.rows(n, 32, func(j *job, start, end int) {
+		b, x, w, bias := j.t[0], j.t[1], j.t[2], j.t[3]
+		h, D := w.Shape[0], w.Shape[1]
+		for i := start; i < end; i++ {
+			for k := range h {
+				s := simd.Dot(x.Data[i*D:(i+1)*D], w.Data[k*D:(k+1)*D]) + bias.Data[k]
+				b.Data[i*h+k] = float32(1 / (1 + math.Exp(-float64(s))))
+			}
+		}
+	}, b, x, w, bias)
+}
+
+func (o *Ops) StepBackward(dx, dw, dbias, db, b, x, w *Tensor[float32]) {
+	n, h := rowsOf(b)
+	D := w.Shape[1]
+	d := room(&o.product, n*h) // gradient before the sigmoid
+	for i, y := range b.Data[:n*h] {
+		d[i] = db.Data[i] * y * (1 - y)
+		dbias.Data[i%h] += d[i]
+	}
+	simd.Gemm(n, D, h, 1, d, h, false, w.Data, D, false, 1, dx.Data, D)
+	simd.Gemm(h, D, n, 1, d, h, true, x.Data, D, false, 1, dw.Data, D)
+}
