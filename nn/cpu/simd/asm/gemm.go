@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// gemmKernels emits the tiles of Gemm and the copying of its panels. A tile is two
+// registers wide; the highest uses all registers for its sums but for the two of B
+// and those of one element of A.
+func gemmKernels(g *gen) {
+	heights := []int{6, 4, 2, 1}
+	if g.wide {
+		heights = []int{14, 8, 4, 2, 1}
+	}
+	for _, h := range heights {
+		tile(g, h)
+	}
+	transpose(g)
+	gather(g)
+}
+
+// basesEvery is the number of rows of A that share a pointer: the addressing modes
+// reach 0, 1, 2 and 4 times the distance of two rows, and 3 times with a register.
+const basesEvery = 5
+
+func tile(g *gen, height int) {
+	g.function(fmt.Sprintf("tile%d", height),
+		"(k int, a *float32, aRow, aStep int, b *float32, bStep int, c *float32, cRow, cols int, alpha, beta float32)",
+		fmt.Sprintf("is a tileFunc of %d rows.", height))
+	k := g.arg("k")
+	rows, aStep := rowPointers(g, height)
+	b, bStep := g.arg("b"), g.arg("bStep")
+	g.SHLQ(operand.U8(2), bStep)
+	// With 16 registers there is no room for masks before the sums are done; all
+	// columns of B are read then.
+	masks := []*tail{nil, nil}
+	if g.wide {
+		masks = columnMasks(g)
+	}
+
+	sums := make([][]reg.VecVirtual, height)
+	for i := range sums {
+		sums[i] = g.vecs(2)
+		g.zero(sums[i][0])
+		g.zero(sums[i][1])
+	}
+	g.Label("steps")
+	row := g.vecs(2)
+	for v := range row {
+		g.load(mem(b, v*g.bytes()), row[v], masks[v])
+	}
+	for i := range height {
+		element := g.vec()
+		g.VBROADCASTSS(rows.at(i), element)
+		g.VFMADD231PS(row[0], element, sums[i][0])
+		g.VFMADD231PS(row[1], element, sums[i][1])
+	}
+	for _, base := range rows.bases {
+		g.ADDQ(aStep, base)
+	}
+	g.ADDQ(bStep, b)
+	g.DECQ(k)
+	g.JNZ(operand.LabelRef("steps"))
+	if !g.wide {
+		masks = columnMasks(g)
+	}
+	storeTile(g, sums, masks)
+}
+
+// storeTile ends a tile: C = alpha·sums + beta·C.
+func storeTile(g *gen, sums [][]reg.VecVirtual, masks []*tail) {
+	c, cRow := g.arg("c"), g.arg("cRow")
+	g.SHLQ(operand.U8(2), cRow)
+	factor := g.broadcast("alpha")
+	for _, row := range sums {
+		g.VMULPS(factor, row[0], row[0])
+		g.VMULPS(factor, row[1], row[1])
+	}
+	beta := g.GP32()
+	g.MOVL(g.address("beta"), beta)
+	g.ADDL(beta, beta) // drops the sign: −0 is 0 too
+	g.JZ(operand.LabelRef("overwrite"))
+	g.VBROADCASTSS(g.address("beta"), factor)
+	for _, withBeta := range []bool{true, false} {
+		if !withBeta {
+			g.Label("overwrite")
+		}
+		for _, row := range sums {
+			for v := range row {
+				at := mem(c, v*g.bytes())
+				if withBeta {
+					old := g.vec()
+					g.load(at, old, masks[v])
+					g.VFMADD231PS(old, factor, row[v])
+				}
+				g.store(row[v], at, masks[v])
+			}
+			g.ADDQ(cRow, c)
+		}
+		g.end()
+	}
+}
+
+// columnMasks are the tails of a tile's two registers.
+func columnMasks(g *gen) []*tail {
+	cols, zero := g.arg("cols"), g.GP64()
+	var masks []*tail
+	for v := range 2 {
+		n, limit := g.GP64(), g.GP64()
+		g.LEAQ(mem(cols, -v*g.lanes()), n)
+		g.XORQ(zero, zero)
+		g.TESTQ(n, n)
+		g.CMOVQLT(zero, n)
+		g.MOVQ(operand.U32(g.lanes()), limit)
+		g.CMPQ(n, limit)
+		g.CMOVQGT(limit, n)
+		masks = append(masks, g.tailOf(n))
+	}
+	return masks
+}
+
+// strided addresses rows that lie a fixed distance apart.
+type strided struct {
+	bases               []reg.GPVirtual
+	distance, distance3 reg.GPVirtual
+}
+
+func (s strided) at(i int) operand.Mem {
+	base := s.bases[i/basesEvery]
+	switch i % basesEvery {
+	case 0:
+		return mem(base, 0)
+	case 3:
+		return indexed(base, s.distance3, 1, 0)
+	default:
+		return indexed(base, s.distance, uint8(i%basesEvery), 0)
+	}
+}
+
+// rowPointers loads a, aRow and aStep.
+func rowPointers(g *gen, height int) (s strided, aStep reg.GPVirtual) {
+	s = newStrided(g, g.arg("a"), g.arg("aRow"), height)
+	aStep = g.arg("aStep")
+	g.SHLQ(operand.U8(2), aStep)
+	return s, aStep
+}
+
+// newStrided addresses n rows of float32; distance, in elements, becomes bytes.
+func newStrided(g *gen, base, distance reg.GPVirtual, n int) strided {
+	g.SHLQ(operand.U8(2), distance)
+	s := strided{distance: distance, distance3: g.GP64()}
+	g.LEAQ(indexed(distance, distance, 2, 0), s.distance3)
+	s.bases = []reg.GPVirtual{base}
+	for i := basesEvery; i < n; i += basesEvery {
+		next := g.GP64()
+		g.LEAQ(indexed(s.bases[len(s.bases)-1], distance, 4, 0), next)
+		g.ADDQ(distance, next)
+		s.bases = append(s.bases, next)
+	}
+	return s
+}
