@@ -45,7 +45,14 @@ func (d *Device) newBuffer(label string, bytes int, usage wgpu.BufferUsage) *Buf
 		d.fail("buffer %s: %d bytes wanted, %s allows %d in one buffer", label, bytes, d.info.Name, d.info.Limits.MaxBufferSize)
 		return b
 	}
-	h, err := d.device.CreateBuffer(&wgpu.BufferDescriptor{Label: label, Usage: usage, Size: uint64(b.size)})
+	desc := &wgpu.BufferDescriptor{Label: label, Usage: usage, Size: uint64(b.size)}
+	h, err := d.device.CreateBuffer(desc)
+	if err != nil && outOfMemory.MatchString(err.Error()) {
+		// Released buffers give their memory back only when the device has been waited for.
+		d.Submit()
+		d.wait()
+		h, err = d.device.CreateBuffer(desc)
+	}
 	if !d.check(err, "making buffer "+label) {
 		if h != nil {
 			h.Release()

@@ -36,6 +36,19 @@ func TestOutOfMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	const size = 1 << 30
+	// Twice, because what is released must be there again at once, without a Flush.
+	for range 2 {
+		var buffers []*gpu.Buffer
+		for range 4 {
+			buffers = append(buffers, d.NewBuffer("big", size))
+		}
+		for _, b := range buffers {
+			b.Release()
+		}
+	}
+	if err := d.Flush(); err != nil {
+		t.Errorf("4 buffers of %d bytes, twice: %v", size, err)
+	}
 	for range limit / size {
 		d.NewBuffer("big", size)
 	}

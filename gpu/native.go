@@ -1,7 +1,6 @@
 package gpu
 
 /*
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
