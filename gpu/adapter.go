@@ -29,12 +29,11 @@ type Type string
 const (
 	Discrete   Type = "discrete"
 	Integrated Type = "integrated"
-	Virtual    Type = "virtual"
-	Unknown    Type = "unknown"
-	CPU        Type = "cpu" // a software driver
+	Unknown    Type = "unknown" // virtual GPUs among others
+	CPU        Type = "cpu"     // a software driver
 )
 
-var typeOrder = []Type{Discrete, Integrated, Virtual, Unknown, CPU}
+var typeOrder = []Type{Discrete, Integrated, Unknown, CPU}
 
 // Limits are what an adapter allows, in bytes and counts.
 type Limits struct {

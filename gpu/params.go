@@ -27,7 +27,8 @@ type paramBlock struct {
 
 func (s *paramStore) init(d *Device) { s.d, s.blocks = d, map[string]*paramBlock{} }
 
-// get is the block with this content, written now unless there is one. The caller counts itself into groups.
+// get is the block with this content, written now unless there is one, or nil if the device has an error. The caller
+// counts itself into groups.
 // No recorded dispatch can use a slot that is written here: a free one was submitted before it became free.
 func (s *paramStore) get(content []byte) *paramBlock {
 	if p := s.blocks[string(content)]; p != nil {
@@ -46,13 +47,15 @@ func (s *paramStore) get(content []byte) *paramBlock {
 		}
 	}
 	p := s.free[len(s.free)-1]
+	padded := make([]byte, uniformSize(len(content)))
+	copy(padded, content)
+	if s.d.write(p.arena, p.offset, padded); s.d.err != nil {
+		return nil
+	}
+	s.d.stats.ParamWrites++
 	s.free = s.free[:len(s.free)-1]
 	p.content = string(content)
 	s.blocks[p.content] = p
-	s.d.stats.ParamWrites++
-	padded := make([]byte, uniformSize(len(content)))
-	copy(padded, content)
-	s.d.write(p.arena, p.offset, padded)
 	return p
 }
 
