@@ -1,0 +1,319 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"unsafe"
+
+	"bitgpu/io/modeldir"
+	"bitgpu/io/safetensors"
+	"bitgpu/nn"
+	"bitgpu/nn/ternary"
+)
+
+// scaleSuffix names the tensor with the scales of a packed or an int8 one.
+const scaleSuffix = "_scale"
+
+// source finds a tensor by name.
+type source func(name string) (safetensors.Tensor, bool)
+
+// read fills the weights that the configuration asks for from the file's tensors.
+func read(files *modeldir.Model, c nn.Config, o Options) (*nn.Weights[nn.HostTensor], []string, error) {
+	fail := func(err error) error {
+		return fmt.Errorf("%s: %s: %w", container(files.Form), files.TensorsPath, err)
+	}
+	type job struct {
+		p  nn.Param
+		to *nn.HostTensor
+	}
+	var jobs []job
+	known := map[string]bool{}
+	w := new(nn.Weights[nn.HostTensor])
+	nn.Walk(c, w, func(p nn.Param, t *nn.HostTensor) {
+		jobs = append(jobs, job{p, t})
+		for _, name := range p.Names {
+			known[name] = true
+			if part, ok := files.Tensors.Tensor(name); ok && (part.DType == safetensors.U8 || part.DType == safetensors.I8) {
+				known[name+scaleSuffix] = true
+			}
+		}
+	})
+	// The headers are compared before anything is read: a wrong config is then said at once.
+	for _, j := range jobs {
+		if err := check(files.Tensors.Tensor, j.p); err != nil {
+			return nil, nil, fail(err)
+		}
+	}
+	ignored, err := strangers(files.Tensors.Names(), known, c)
+	if err != nil {
+		return nil, nil, fail(err)
+	}
+	errs := make([]error, len(jobs))
+	var next sync.Mutex
+	at := 0
+	take := func() int {
+		next.Lock()
+		defer next.Unlock()
+		at++
+		return at - 1
+	}
+	var all sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
+		all.Go(func() {
+			for i := take(); i < len(jobs); i = take() {
+				*jobs[i].to, errs[i] = readParam(files.Tensors.Tensor, jobs[i].p, c, o)
+			}
+		})
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, nil, fail(err)
+		}
+	}
+	return w, ignored, nil
+}
+
+// strangers lists the names that are no part of the model, and refuses those that look as if they were.
+func strangers(names []string, known map[string]bool, c nn.Config) (ignored []string, err error) {
+	for _, name := range names {
+		switch {
+		case known[name]:
+		case strings.HasPrefix(name, "layers."), strings.HasPrefix(name, "embed."),
+			strings.HasPrefix(name, "norm_f."), strings.HasPrefix(name, "lm_head."):
+			return nil, fmt.Errorf("%s: no such tensor wanted by the config (num_layers %d, ttt_mixer %q), but found",
+				name, c.Layers, c.Mixer)
+		default:
+			ignored = append(ignored, name)
+		}
+	}
+	return ignored, nil
+}
+
+// check compares the headers of a parameter's tensors with what is wanted.
+func check(from source, p nn.Param) error {
+	for _, name := range p.Names {
+		t, ok := from(name)
+		if !ok {
+			return fmt.Errorf("%s: %s wanted, but the file has no such tensor", name, safetensors.FormatShape(p.PartShape()))
+		}
+		shape, scales := p.PartShape(), 0
+		types := []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16}
+		switch {
+		case p.Kind == nn.Linear:
+			types = append(types, safetensors.U8)
+			if t.DType == safetensors.U8 {
+				shape[1], scales = ternary.RowBytes(shape[1]), 1
+			}
+		case p.Kind == nn.Table:
+			types = append(types, safetensors.I8)
+			if t.DType == safetensors.I8 {
+				scales = shape[0]
+			}
+		}
+		if !slices.Contains(types, t.DType) {
+			return fmt.Errorf("%s: type %s wanted, %s found", name, listTypes(types), t.DType)
+		}
+		if !slices.Equal(t.Shape, shape) {
+			return wantShape(name, shape, t.Shape)
+		}
+		if scales == 0 {
+			continue
+		}
+		s, ok := from(name + scaleSuffix)
+		switch {
+		case !ok:
+			return fmt.Errorf("%s: type %s needs %s, but the file has no such tensor", name, t.DType, name+scaleSuffix)
+		case s.DType != safetensors.F32:
+			return fmt.Errorf("%s: type F32 wanted, %s found", s.Name, s.DType)
+		case !slices.Equal(s.Shape, []int{scales}):
+			return wantShape(s.Name, []int{scales}, s.Shape)
+		}
+	}
+	return nil
+}
+
+func wantShape(name string, want, found []int) error {
+	return fmt.Errorf("%s: shape %s wanted, %s found", name, safetensors.FormatShape(want), safetensors.FormatShape(found))
+}
+
+func listTypes(types []safetensors.DType) string {
+	var text strings.Builder
+	for i, t := range types {
+		switch {
+		case i == len(types)-1:
+			text.WriteString(" or ")
+		case i > 0:
+			text.WriteString(", ")
+		}
+		text.WriteString(string(t))
+	}
+	return text.String()
+}
+
+// readParam reads a parameter whose headers have been checked.
+func readParam(from source, p nn.Param, c nn.Config, o Options) (nn.HostTensor, error) {
+	switch {
+	case p.Kind == nn.Table:
+		return readTable(from, p)
+	case p.Kind == nn.Linear && !o.Masters:
+		return readTernary(from, p, c.WeightScale == nn.ScaleAbsmean)
+	}
+	h := nn.HostTensor{Format: nn.F32, Shape: p.Shape}
+	for _, name := range p.Names {
+		t, _ := from(name)
+		if t.DType == safetensors.U8 {
+			part, err := readPacked(from, t, p.PartShape()[1])
+			if err != nil {
+				return h, err
+			}
+			if t, err = unpack(t.Name, part); err != nil {
+				return h, err
+			}
+		}
+		v, err := floats(t)
+		if err != nil {
+			return h, err
+		}
+		if len(p.Names) == 1 {
+			h.F32 = v
+			return h, nil
+		}
+		h.F32 = append(slices.Grow(h.F32, nn.Count(p.Shape)-len(h.F32)), v...)
+	}
+	return h, nil
+}
+
+// readTernary reads a Linear parameter packed, from floats or from packed tensors.
+func readTernary(from source, p nn.Param, absmean bool) (nn.HostTensor, error) {
+	h := nn.HostTensor{Format: nn.Ternary, Shape: p.Shape, Absmean: absmean}
+	rows, cols := p.PartShape()[0], p.PartShape()[1]
+	size := rows * ternary.RowBytes(cols)
+	for i, name := range p.Names {
+		t, _ := from(name)
+		packed := t.DType == safetensors.U8
+		if h.Codes == nil && !(packed && len(p.Names) == 1) {
+			h.Codes = make([]byte, size*len(p.Names))
+		}
+		var gamma float32
+		if packed {
+			part, err := readPacked(from, t, cols)
+			if err != nil {
+				return h, err
+			}
+			gamma = part.Scales[0]
+			if h.Codes == nil {
+				h.Codes = part.Codes
+			} else {
+				copy(h.Codes[i*size:], part.Codes)
+			}
+		} else {
+			var err error
+			if gamma, err = quantize(h.Codes[i*size:(i+1)*size], t, rows, cols); err != nil {
+				return h, err
+			}
+		}
+		h.Scales = append(h.Scales, gamma)
+	}
+	return h, nil
+}
+
+// readPacked takes a packed tensor (rows, ceil(cols/4)) with its γ where they lie, and checks every code.
+func readPacked(from source, t safetensors.Tensor, cols int) (nn.HostTensor, error) {
+	h := nn.HostTensor{Format: nn.Ternary, Shape: []int{t.Shape[0], cols}, Codes: t.Data}
+	s, _ := from(t.Name + scaleSuffix)
+	var err error
+	if h.Scales, err = floats(s); err != nil {
+		return h, err
+	}
+	if h.Scales[0] < ternary.MinGamma {
+		return h, fmt.Errorf("%s: a scale of at least %g wanted, %g found", s.Name, ternary.MinGamma, h.Scales[0])
+	}
+	if err := ternary.Validate(t.Data, t.Shape[0], cols); err != nil {
+		return h, fmt.Errorf("%s: %w", t.Name, err)
+	}
+	return h, nil
+}
+
+// readTable reads an embedding or head; F32, F16 and I8 stay what they are, BF16 becomes F32.
+func readTable(from source, p nn.Param) (nn.HostTensor, error) {
+	h := nn.HostTensor{Format: nn.F32, Shape: p.Shape}
+	t, _ := from(p.Names[0])
+	var err error
+	switch t.DType {
+	case safetensors.F16:
+		h.Format, h.F16 = nn.F16, halves(t.Data)
+		for i, x := range h.F16 {
+			if x&0x7c00 == 0x7c00 {
+				return h, notFinite(t, i)
+			}
+		}
+	case safetensors.I8:
+		h.Format = nn.I8
+		if h.I8, err = t.Int8s(); err != nil {
+			return h, err
+		}
+		s, _ := from(t.Name + scaleSuffix)
+		h.Scales, err = floats(s)
+	default:
+		h.F32, err = floats(t)
+	}
+	return h, err
+}
+
+// halves takes little-endian 16-bit numbers where they lie if the machine and their place allow it.
+func halves(data []byte) []uint16 {
+	at := unsafe.Pointer(unsafe.SliceData(data))
+	if one := uint16(1); *(*byte)(unsafe.Pointer(&one)) == 1 && uintptr(at)%2 == 0 {
+		return unsafe.Slice((*uint16)(at), len(data)/2)
+	}
+	out := make([]uint16, len(data)/2)
+	for i := range out {
+		out[i] = uint16(data[2*i]) | uint16(data[2*i+1])<<8
+	}
+	return out
+}
+
+// floats gives the elements of a float tensor, in place where that can be, and refuses what is not finite.
+func floats(t safetensors.Tensor) ([]float32, error) {
+	v, ok := t.FloatView()
+	if !ok {
+		var err error
+		if v, err = t.Float32s(); err != nil {
+			return nil, err
+		}
+	}
+	if i := firstNotFinite(v); i >= 0 {
+		return nil, notFinite(t, i)
+	}
+	return v, nil
+}
+
+// firstNotFinite is the place of the first NaN or infinity, -1 if there is none.
+func firstNotFinite(v []float32) int {
+	const exponent = 0xff << 23
+	for i, x := range v {
+		if math.Float32bits(x)&exponent == exponent {
+			return i
+		}
+	}
+	return -1
+}
+
+func notFinite(t safetensors.Tensor, element int) error {
+	one := t
+	size := t.DType.Size()
+	one.Data = t.Data[element*size : (element+1)*size]
+	v, err := one.Float32s()
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s: finite numbers wanted, element %d is %v", t.Name, element, v[0])
+}
+
+var errTooLarge = errors.New("the weights are too large for a float32")

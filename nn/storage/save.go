@@ -1,0 +1,249 @@
+package storage
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bitgpu/io/bitt"
+	"bitgpu/io/modeldir"
+	"bitgpu/io/safetensors"
+	"bitgpu/nn"
+	"bitgpu/nn/ternary"
+)
+
+// Types of embedding and head in a file, as [Layout].Head names them.
+const (
+	HeadAsIs = ""
+	HeadF32  = "f32"
+	HeadF16  = "f16"
+	HeadInt8 = "int8" // one scale a row
+)
+
+// Layout says how a model is written.
+type Layout struct {
+	Pack bool   // ternary matrices in two bits a weight instead of floats
+	Head string // the type of both tables, embedding and head
+}
+
+// Validate says what is wrong with the layout.
+func (o Layout) Validate() error {
+	if !slices.Contains([]string{HeadAsIs, HeadF32, HeadF16, HeadInt8}, o.Head) {
+		return fmt.Errorf("head: %s, %s or %s wanted, %q found", HeadF32, HeadF16, HeadInt8, o.Head)
+	}
+	return nil
+}
+
+// CheckTarget says whether a model can be written to path: a directory, that is there or is named with a slash at its
+// end, or a file whose name ends in .bitt.
+func CheckTarget(path string) (modeldir.Form, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir(), strings.HasSuffix(path, "/"), strings.HasSuffix(path, string(filepath.Separator)):
+		return modeldir.Dir, nil
+	case strings.HasSuffix(path, ".bitt"):
+		return modeldir.Bitt, nil
+	}
+	return 0, fmt.Errorf("%s: a name that ends in .bitt, or a directory, with a / at its end if it is new, wanted", path)
+}
+
+// Export writes a model that was read to another file. Tensors whose form does not change are copied byte by byte.
+//
+// A packed model written without Pack gets float weights that are not those it was once trained with, which no packed
+// file has, but that quantise to the same ternary matrix and the same γ.
+func (l *Loaded) Export(path string, o Layout) error {
+	config, err := json.Marshal(l.Config)
+	if err != nil {
+		return err
+	}
+	return write(path, l.Config, config, l.TokenizerJSON, l.Files.Tensors.Tensor, l.Files.Tensors.Metadata(), o)
+}
+
+// Save writes weights from host memory. A nil tokenizer leaves it out.
+func Save(path string, c nn.Config, tokenizer json.RawMessage, w *nn.Weights[nn.HostTensor], metadata map[string]string, o Layout) error {
+	config, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	parts := map[string]safetensors.Tensor{}
+	nn.Walk(c, w, func(p nn.Param, h *nn.HostTensor) {
+		for _, t := range split(p, *h) {
+			parts[t.Name] = t
+		}
+	})
+	from := func(name string) (safetensors.Tensor, bool) {
+		t, ok := parts[name]
+		return t, ok
+	}
+	return write(path, c, config, tokenizer, from, metadata, o)
+}
+
+// split makes the tensors of a file that hold a parameter as it is, sharing its memory.
+func split(p nn.Param, h nn.HostTensor) []safetensors.Tensor {
+	nn.Check(p.Names[0], h.Shape, p.Shape...)
+	var out []safetensors.Tensor
+	shape := p.PartShape()
+	n := nn.Count(shape)
+	for i, name := range p.Names {
+		switch h.Format {
+		case nn.F32:
+			out = append(out, safetensors.FromFloat32s(name, shape, h.F32[i*n:(i+1)*n]))
+		case nn.F16:
+			out = append(out, halfTensor(name, shape, h.F16))
+		case nn.I8:
+			out = append(out, safetensors.FromInt8s(name, shape, h.I8), scaleTensor(name, h.Scales))
+		case nn.Ternary:
+			width := ternary.RowBytes(shape[1])
+			size := shape[0] * width
+			out = append(out, safetensors.FromUint8s(name, []int{shape[0], width}, h.Codes[i*size:(i+1)*size]),
+				scaleTensor(name, h.Scales[i:i+1]))
+		default:
+			panic(fmt.Sprintf("storage: %s: no file holds %v weights", name, h.Format))
+		}
+	}
+	return out
+}
+
+func halfTensor(name string, shape []int, v []uint16) safetensors.Tensor {
+	data := make([]byte, 0, 2*len(v))
+	for _, x := range v {
+		data = append(data, byte(x), byte(x>>8))
+	}
+	return safetensors.Tensor{Name: name, DType: safetensors.F16, Shape: shape, Data: data}
+}
+
+func write(path string, c nn.Config, config, tokenizer json.RawMessage, from source, metadata map[string]string, o Layout) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	form, err := CheckTarget(path)
+	if err != nil {
+		return err
+	}
+	tensors, err := convert(c, from, o)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if form == modeldir.Bitt {
+		return bitt.WriteFile(path, config, tokenizer, tensors, metadata)
+	}
+	return modeldir.WriteDir(path, config, tokenizer, tensors, metadata)
+}
+
+// convert gives the tensors of a model, which are known to be sound, in another layout.
+func convert(c nn.Config, from source, o Layout) ([]safetensors.Tensor, error) {
+	var out []safetensors.Tensor
+	var first error
+	nn.Walk(c, new(nn.Weights[struct{}]), func(p nn.Param, _ *struct{}) {
+		for _, name := range p.Names {
+			if first != nil {
+				return
+			}
+			t, ok := from(name)
+			if !ok {
+				first = fmt.Errorf("%s: no such tensor", name)
+				return
+			}
+			parts := []safetensors.Tensor{t}
+			switch {
+			case p.Kind == nn.Linear:
+				parts, first = convertLinear(from, t, p.PartShape()[1], o.Pack)
+			case p.Kind == nn.Table:
+				parts, first = convertTable(from, t, o.Head)
+			}
+			out = append(out, parts...)
+		}
+	})
+	return out, first
+}
+
+func convertLinear(from source, t safetensors.Tensor, cols int, packed bool) ([]safetensors.Tensor, error) {
+	switch {
+	case packed == (t.DType == safetensors.U8):
+		return withScale(from, t), nil
+	case packed:
+		codes, scale, err := pack(t)
+		return []safetensors.Tensor{codes, scale}, err
+	}
+	h, err := readPacked(from, t, cols)
+	if err != nil {
+		return nil, err
+	}
+	w, err := unpack(t.Name, h)
+	return []safetensors.Tensor{w}, err
+}
+
+// withScale is the tensor as it is, followed by its scale if it has one.
+func withScale(from source, t safetensors.Tensor) []safetensors.Tensor {
+	if s, ok := from(t.Name + scaleSuffix); ok {
+		return []safetensors.Tensor{t, s}
+	}
+	return []safetensors.Tensor{t}
+}
+
+func convertTable(from source, t safetensors.Tensor, head string) ([]safetensors.Tensor, error) {
+	types := map[string]safetensors.DType{HeadAsIs: t.DType, HeadF32: safetensors.F32, HeadF16: safetensors.F16, HeadInt8: safetensors.I8}
+	if types[head] == t.DType {
+		return withScale(from, t), nil
+	}
+	v, err := tableFloats(from, t)
+	if err != nil {
+		return nil, err
+	}
+	switch head {
+	case HeadF16:
+		half, err := safetensors.FromFloat16s(t.Name, t.Shape, v)
+		return []safetensors.Tensor{half}, err
+	case HeadInt8:
+		codes, scales := quantizeRows(v, t.Shape[0], t.Shape[1])
+		return []safetensors.Tensor{safetensors.FromInt8s(t.Name, t.Shape, codes), scaleTensor(t.Name, scales)}, nil
+	}
+	return []safetensors.Tensor{safetensors.FromFloat32s(t.Name, t.Shape, v)}, nil
+}
+
+// tableFloats gives a table's elements as float32, whatever its type.
+func tableFloats(from source, t safetensors.Tensor) ([]float32, error) {
+	if t.DType != safetensors.I8 {
+		return floats(t)
+	}
+	codes, err := t.Int8s()
+	if err != nil {
+		return nil, err
+	}
+	s, _ := from(t.Name + scaleSuffix)
+	scales, err := floats(s)
+	if err != nil {
+		return nil, err
+	}
+	v := make([]float32, len(codes))
+	cols := t.Shape[1]
+	for i, q := range codes {
+		v[i] = float32(q) * scales[i/cols]
+	}
+	return v, nil
+}
+
+// quantizeRows rounds each row of v (rows, cols) to −127…127 steps of its scale, max|v|/127.
+func quantizeRows(v []float32, rows, cols int) (codes []int8, scales []float32) {
+	codes, scales = make([]int8, len(v)), make([]float32, rows)
+	for r := range rows {
+		row := v[r*cols : (r+1)*cols]
+		largest := 0.0
+		for _, x := range row {
+			largest = max(largest, math.Abs(float64(x)))
+		}
+		scales[r] = float32(largest / 127)
+		if scales[r] == 0 {
+			continue
+		}
+		for i, x := range row {
+			q := math.Round(float64(x) / float64(scales[r]))
+			codes[r*cols+i] = int8(min(max(q, -127), 127))
+		}
+	}
+	return codes, scales
+}

@@ -1,0 +1,103 @@
+// Package storage stands between files and the model: it reads any accepted form into weights in host memory, refuses
+// what does not fit together, and writes weights back, as floats or packed.
+//
+// It is not for the containers themselves, which packages modeldir, bitt and safetensors know, and not for the memory
+// that a model learns while it runs, which is package memory's.
+//
+// # Why
+//
+// Why are float weights quantised while they are read? A model runs on two bits a weight. Packed straight from the
+// mapped file, block of rows by block of rows, they never exist as a second float copy, and a model of any size needs
+// less memory than its file. Who trains asks for the floats with [Options].Masters.
+//
+// Why is a tensor refused that the config does not name? A file with five layers under a config of four, or with the
+// delta mixer's tensors under a tied config, would run and write nonsense. Names outside the model's own, such as
+// caches of other programs, are let pass and listed in [Loaded].Ignored.
+//
+// Why does an unpacked file hold odd numbers? See [Export].
+package storage
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"bitgpu/io/modeldir"
+	"bitgpu/io/tokenizer"
+	"bitgpu/nn"
+)
+
+// Options say what is wanted of the weights.
+type Options struct {
+	// Masters keeps the Linear parameters in float32, as training needs them; a packed file gives the floats that
+	// [Export] would write. Otherwise they come packed.
+	Masters bool
+}
+
+// Loaded is a model in host memory. Its weights may lie in the mapped file: they are gone with Close.
+type Loaded struct {
+	Config        nn.Config
+	Weights       *nn.Weights[nn.HostTensor]
+	Tokenizer     *tokenizer.Tokenizer // nil when the model has none
+	TokenizerJSON json.RawMessage      // nil likewise
+	Files         *modeldir.Model
+	Ignored       []string // tensors of the file that are no part of the model
+}
+
+// Load reads the model at path: a directory, a .bitt file or a safetensors file beside its config.json.
+func Load(path string, o Options) (*Loaded, error) {
+	files, err := modeldir.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return load(files, o)
+}
+
+// Parse reads the bytes of a .bitt file, which must stay as they are until Close. The name is for messages.
+func Parse(name string, data []byte, o Options) (*Loaded, error) {
+	files, err := modeldir.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return load(files, o)
+}
+
+// Close ends the model; weights that lie in its file are gone.
+func (l *Loaded) Close() error { return l.Files.Close() }
+
+func load(files *modeldir.Model, o Options) (*Loaded, error) {
+	l := &Loaded{TokenizerJSON: files.Tokenizer, Files: files}
+	if err := l.fill(o); err != nil {
+		files.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Loaded) fill(o Options) error {
+	var err error
+	if l.Config, err = nn.ParseConfig(l.Files.ConfigPath, l.Files.Config); err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	if l.Weights, l.Ignored, err = read(l.Files, l.Config, o); err != nil {
+		return err
+	}
+	if l.TokenizerJSON == nil {
+		return nil
+	}
+	if l.Tokenizer, err = tokenizer.Parse(l.Files.TokenizerPath, l.TokenizerJSON); err != nil {
+		return err
+	}
+	if size := l.Tokenizer.Size(); size != l.Config.Vocab {
+		return fmt.Errorf("tokenizer: %s: %d tokens wanted, as vocab_size in %s says, %d found",
+			l.Files.TokenizerPath, l.Config.Vocab, l.Files.ConfigPath, size)
+	}
+	return nil
+}
+
+// container is the format's name that begins a message about its tensors.
+func container(f modeldir.Form) string {
+	if f == modeldir.Bitt {
+		return "bitt"
+	}
+	return "safetensors"
+}
