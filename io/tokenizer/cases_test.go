@@ -1,0 +1,106 @@
+package tokenizer
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+var families = []string{"gpt2", "llama3like", "tinyllama"}
+
+// tokenizerCase is a text with what Hugging Face's library makes of it.
+type tokenizerCase struct {
+	Text               string   `json:"text"`
+	IDs                []uint32 `json:"ids"`
+	IDsSpecial         []uint32 `json:"ids_special"`
+	Decoded            string   `json:"decoded"`
+	DecodedSkipSpecial string   `json:"decoded_skip_special"`
+}
+
+// load parses the tokenizer.json of a family.
+func load(tb testing.TB, family string) *Tokenizer {
+	tb.Helper()
+	tok, err := Parse(family, fileOf(tb, family))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return tok
+}
+
+func fileOf(tb testing.TB, family string) []byte {
+	tb.Helper()
+	f, err := os.Open(filepath.Join("testdata", family, "tokenizer.json.gz"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return data
+}
+
+// lines decodes a file of one JSON value a line.
+func lines[T any](tb testing.TB, elem ...string) []T {
+	tb.Helper()
+	f, err := os.Open(filepath.Join(append([]string{"testdata"}, elem...)...))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer f.Close()
+	var all []T
+	s := bufio.NewScanner(f)
+	s.Buffer(nil, 1<<24)
+	for s.Scan() {
+		var v T
+		if err := json.Unmarshal(s.Bytes(), &v); err != nil {
+			tb.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	if err := s.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	if len(all) == 0 {
+		tb.Fatalf("%v has no cases", elem)
+	}
+	return all
+}
+
+func (c *tokenizerCase) check(t *testing.T, tok *Tokenizer) {
+	t.Helper()
+	if got := tok.Encode(c.Text, false); !slices.Equal(got, c.IDs) {
+		t.Errorf("Encode(%.200q, false)\n got %v\nwant %v", c.Text, got, c.IDs)
+	}
+	if got := tok.Encode(c.Text, true); !slices.Equal(got, c.IDsSpecial) {
+		t.Errorf("Encode(%.200q, true)\n got %v\nwant %v", c.Text, got, c.IDsSpecial)
+	}
+	if got := tok.Decode(c.IDs, false); got != c.Decoded {
+		t.Errorf("Decode(%v, false)\n got %.200q\nwant %.200q", c.IDs, got, c.Decoded)
+	}
+	if got := tok.Decode(c.IDsSpecial, true); got != c.DecodedSkipSpecial {
+		t.Errorf("Decode(%v, true)\n got %.200q\nwant %.200q", c.IDsSpecial, got, c.DecodedSkipSpecial)
+	}
+}
+
+// TestFamilies holds the tokenizers of three families against Hugging Face's library.
+func TestFamilies(t *testing.T) {
+	for _, family := range families {
+		t.Run(family, func(t *testing.T) {
+			tok := load(t, family)
+			for _, c := range lines[tokenizerCase](t, family, "cases.jsonl") {
+				c.check(t, tok)
+			}
+		})
+	}
+}

@@ -1,0 +1,394 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// maxDepth bounds how deep sequences may lie within sequences.
+const maxDepth = 16
+
+func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
+
+func unsupported(kind, want string) error {
+	return fmt.Errorf("type %q is not supported, want one of %s", kind, want)
+}
+
+// kindOf is the "type" of a component.
+func kindOf(raw json.RawMessage) (string, error) {
+	var c struct{ Type string }
+	if err := decode(raw, &c, "type"); err != nil {
+		return "", err
+	}
+	return c.Type, nil
+}
+
+// decode reads a component that must have the members required.
+func decode(raw json.RawMessage, into any, required ...string) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return err
+	}
+	for _, name := range required {
+		if isNull(members[name]) {
+			return fmt.Errorf("%q is missing in %.60s", name, raw)
+		}
+	}
+	return json.Unmarshal(raw, into)
+}
+
+// sequence reads the components listed in member and puts what they give into one list.
+func parseSequence[T any](raw json.RawMessage, member string, depth int, parse func(json.RawMessage, int) ([]T, error)) ([]T, error) {
+	if depth == maxDepth {
+		return nil, fmt.Errorf("sequences lie more than %d deep", maxDepth)
+	}
+	var members map[string]json.RawMessage
+	if err := decode(raw, &members, member); err != nil {
+		return nil, err
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(members[member], &list); err != nil {
+		return nil, err
+	}
+	var all []T
+	for i, raw := range list {
+		some, err := parse(raw, depth+1)
+		if err != nil {
+			return nil, fmt.Errorf("%s[%d]: %w", member, i, err)
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+func parseNormalizer(raw json.RawMessage, depth int) ([]normalizer, error) {
+	if isNull(raw) {
+		return nil, nil
+	}
+	kind, err := kindOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	var n normalizer
+	switch kind {
+	case "Sequence":
+		return parseSequence(raw, "normalizers", depth, parseNormalizer)
+	case "NFC":
+		n = unicodeForm{norm.NFC}
+	case "NFD":
+		n = unicodeForm{norm.NFD}
+	case "NFKC":
+		n = unicodeForm{norm.NFKC}
+	case "NFKD":
+		n = unicodeForm{norm.NFKD}
+	case "Lowercase":
+		n = lowercase{}
+	case "Prepend":
+		var c struct{ Prepend string }
+		err = decode(raw, &c, "prepend")
+		n = prepend(c.Prepend)
+	case "Replace":
+		n, err = parseReplace(raw)
+	case "Strip":
+		var c struct {
+			Left  bool `json:"strip_left"`
+			Right bool `json:"strip_right"`
+		}
+		err = decode(raw, &c, "strip_left", "strip_right")
+		n = strip{c.Left, c.Right}
+	default:
+		return nil, unsupported(kind, "Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, Strip")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind, err)
+	}
+	return []normalizer{n}, nil
+}
+
+// patternFile is {"String": …} or {"Regex": …}.
+type patternFile struct{ String, Regex *string }
+
+func (f patternFile) build() (pattern, error) {
+	switch {
+	case f.String != nil && *f.String != "":
+		return literal(*f.String), nil
+	case f.String != nil:
+		return newRegex("") // matches before every character, as Hugging Face's library has it
+	case f.Regex != nil:
+		return newRegex(*f.Regex)
+	}
+	return nil, fmt.Errorf(`"pattern" is neither {"String": …} nor {"Regex": …}`)
+}
+
+func parseReplace(raw json.RawMessage) (replace, error) {
+	var c struct {
+		Pattern patternFile
+		Content string
+	}
+	if err := decode(raw, &c, "pattern", "content"); err != nil {
+		return replace{}, err
+	}
+	p, err := c.Pattern.build()
+	return replace{p, c.Content}, err
+}
+
+func parsePreTokenizer(raw json.RawMessage, depth int) ([]preTokenizer, error) {
+	if isNull(raw) {
+		return nil, nil
+	}
+	kind, err := kindOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	var p preTokenizer
+	switch kind {
+	case "Sequence":
+		return parseSequence(raw, "pretokenizers", depth, parsePreTokenizer)
+	case "ByteLevel":
+		c := struct {
+			AddPrefixSpace bool `json:"add_prefix_space"`
+			UseRegex       bool `json:"use_regex"`
+		}{UseRegex: true}
+		err = decode(raw, &c, "add_prefix_space")
+		p = byteLevel{c.AddPrefixSpace, c.UseRegex}
+	case "Metaspace":
+		p, err = parseMetaspace(raw)
+	case "Split":
+		p, err = parseSplit(raw)
+	case "Digits":
+		var c struct {
+			Individual bool `json:"individual_digits"`
+		}
+		err = decode(raw, &c, "individual_digits")
+		b := contiguous
+		if c.Individual {
+			b = isolated
+		}
+		p = splitter{charClass(unicode.IsNumber), b}
+	case "Punctuation":
+		c := struct{ Behavior behavior }{isolated}
+		if err = decode(raw, &c); err == nil {
+			err = c.Behavior.check()
+		}
+		p = splitter{charClass(isPunctuation), c.Behavior}
+	case "Whitespace":
+		p = splitter{inverted{words{}}, removed}
+	case "WhitespaceSplit":
+		p = splitter{charClass(unicode.IsSpace), removed}
+	default:
+		return nil, unsupported(kind, "Sequence, ByteLevel, Metaspace, Split, Digits, Punctuation, Whitespace, WhitespaceSplit")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind, err)
+	}
+	return []preTokenizer{p}, nil
+}
+
+func (b behavior) check() error {
+	all := []behavior{removed, isolated, mergedWithPrevious, mergedWithNext, contiguous}
+	if !slices.Contains(all, b) {
+		return fmt.Errorf("behavior %q is not supported, want one of %q", b, all)
+	}
+	return nil
+}
+
+func parseSplit(raw json.RawMessage) (preTokenizer, error) {
+	var c struct {
+		Pattern  patternFile
+		Behavior behavior
+		Invert   bool
+	}
+	if err := decode(raw, &c, "pattern", "behavior", "invert"); err != nil {
+		return nil, err
+	}
+	if err := c.Behavior.check(); err != nil {
+		return nil, err
+	}
+	p, err := c.Pattern.build()
+	if c.Invert {
+		p = inverted{p}
+	}
+	return splitter{p, c.Behavior}, err
+}
+
+func parseMetaspace(raw json.RawMessage) (metaspace, error) {
+	var c struct {
+		Replacement    string
+		AddPrefixSpace *bool          `json:"add_prefix_space"` // in older files
+		PrependScheme  *prependScheme `json:"prepend_scheme"`
+		Split          *bool
+	}
+	if err := decode(raw, &c, "replacement"); err != nil {
+		return metaspace{}, err
+	}
+	m := metaspace{c.Replacement, prependAlways, c.Split == nil || *c.Split}
+	if utf8.RuneCountInString(c.Replacement) != 1 {
+		return m, fmt.Errorf("replacement is %q, want one character", c.Replacement)
+	}
+	if c.PrependScheme != nil {
+		m.prepend = *c.PrependScheme
+	}
+	if all := []prependScheme{prependAlways, prependFirst, prependNever}; !slices.Contains(all, m.prepend) {
+		return m, fmt.Errorf("prepend_scheme %q is not supported, want one of %q", m.prepend, all)
+	}
+	if c.AddPrefixSpace != nil && !*c.AddPrefixSpace {
+		if c.PrependScheme != nil && m.prepend != prependNever {
+			return m, fmt.Errorf("add_prefix_space is false, but prepend_scheme is %q", m.prepend)
+		}
+		m.prepend = prependNever
+	}
+	return m, nil
+}
+
+func parseDecoder(raw json.RawMessage, depth int) ([]decoder, error) {
+	if isNull(raw) {
+		return nil, nil
+	}
+	kind, err := kindOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	var d decoder
+	switch kind {
+	case "Sequence":
+		return parseSequence(raw, "decoders", depth, parseDecoder)
+	case "ByteLevel":
+		d = func(next sink) sink { return &fromBytes{whole: whole{next: next}} }
+	case "ByteFallback":
+		d = func(next sink) sink { return &byteFallback{whole: whole{next: next}} }
+	case "Fuse":
+		d = func(next sink) sink { return &fuse{next} }
+	case "Strip":
+		var c struct {
+			Content     string
+			Start, Stop uint32
+		}
+		err = decode(raw, &c, "content", "start", "stop")
+		content, n := utf8.DecodeRuneInString(c.Content)
+		if err == nil && (n == 0 || n != len(c.Content)) {
+			err = fmt.Errorf("content is %q, want one character", c.Content)
+		}
+		d = func(next sink) sink {
+			return &stripToken{next: next, content: content, start: int(c.Start), stop: int(c.Stop)}
+		}
+	case "Replace":
+		var r replace
+		r, err = parseReplace(raw)
+		if old, ok := r.pattern.(literal); ok {
+			d = func(next sink) sink { return &replaceString{next: next, old: string(old), new: r.content} }
+		} else {
+			d = func(next sink) sink { return &replaceRegex{whole{next: next}, r} }
+		}
+	case "Metaspace":
+		var m metaspace
+		m, err = parseMetaspace(raw)
+		d = func(next sink) sink {
+			return &fromMetaspace{next: next, replacement: m.replacement, drop: m.prepend != prependNever}
+		}
+	case "BPEDecoder":
+		var c struct{ Suffix string }
+		err = decode(raw, &c, "suffix")
+		d = func(next sink) sink { return &wordEnds{whole: whole{next: next}, suffix: c.Suffix} }
+	default:
+		return nil, unsupported(kind, "Sequence, ByteLevel, ByteFallback, Fuse, Strip, Replace, Metaspace, BPEDecoder")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind, err)
+	}
+	return []decoder{d}, nil
+}
+
+// parsePostProcessor reads what becomes of the ids of a text; size is the number of ids there are.
+func parsePostProcessor(raw json.RawMessage, size, depth int) ([]template, error) {
+	if isNull(raw) {
+		return nil, nil
+	}
+	kind, err := kindOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	var t template
+	switch kind {
+	case "Sequence":
+		return parseSequence(raw, "processors", depth, func(raw json.RawMessage, depth int) ([]template, error) {
+			return parsePostProcessor(raw, size, depth)
+		})
+	case "ByteLevel":
+		return nil, nil // it only moves the places in the text that ids come from
+	case "TemplateProcessing":
+		t, err = parseTemplate(raw)
+	case "RobertaProcessing", "BertProcessing":
+		var c struct{ Cls, Sep taggedID }
+		err = decode(raw, &c, "cls", "sep")
+		t = template{{ids: []uint32{c.Cls.id}}, {text: true}, {ids: []uint32{c.Sep.id}}}
+	default:
+		return nil, unsupported(kind, "Sequence, ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing")
+	}
+	for _, p := range t {
+		for _, id := range p.ids {
+			if err == nil && uint64(id) >= uint64(size) {
+				err = fmt.Errorf("a special token has id %d, want one below %d", id, size)
+			}
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind, err)
+	}
+	return []template{t}, nil
+}
+
+// taggedID is ["piece", id].
+type taggedID struct{ id uint32 }
+
+func (p *taggedID) UnmarshalJSON(data []byte) error {
+	var fields []json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return err
+	}
+	if len(fields) != 2 {
+		return fmt.Errorf("a special token is %.40s, want [piece, id]", data)
+	}
+	return json.Unmarshal(fields[1], &p.id)
+}
+
+func parseTemplate(raw json.RawMessage) (template, error) {
+	var c struct {
+		Single []struct {
+			Sequence     *struct{ ID string }
+			SpecialToken *struct{ ID string }
+		}
+		SpecialTokens map[string]struct{ IDs []uint32 } `json:"special_tokens"`
+	}
+	if err := decode(raw, &c, "single"); err != nil {
+		return nil, err
+	}
+	var t template
+	texts := 0
+	for i, p := range c.Single {
+		switch {
+		case p.Sequence != nil:
+			if p.Sequence.ID != "A" {
+				return nil, fmt.Errorf("single[%d] is the sequence %q, want \"A\"", i, p.Sequence.ID)
+			}
+			texts++
+			t = append(t, templatePiece{text: true})
+		case p.SpecialToken != nil:
+			s, ok := c.SpecialTokens[p.SpecialToken.ID]
+			if !ok {
+				return nil, fmt.Errorf("single[%d] is %q, which special_tokens lacks", i, p.SpecialToken.ID)
+			}
+			t = append(t, templatePiece{ids: s.IDs})
+		default:
+			return nil, fmt.Errorf("single[%d] is neither a Sequence nor a SpecialToken", i)
+		}
+	}
+	if texts != 1 {
+		return nil, fmt.Errorf("single has the sequence A %d times, want once", texts)
+	}
+	return t, nil
+}

@@ -1,0 +1,221 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// file is a tokenizer.json.
+type file struct {
+	Version       *string
+	Truncation    json.RawMessage
+	Padding       json.RawMessage
+	AddedTokens   []addedToken    `json:"added_tokens"`
+	Normalizer    json.RawMessage `json:"normalizer"`
+	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
+	PostProcessor json.RawMessage `json:"post_processor"`
+	Decoder       json.RawMessage `json:"decoder"`
+	Model         *modelFile
+}
+
+type modelFile struct {
+	Type   *string
+	Vocab  vocabFile
+	Merges *[]mergeFile
+	UnkID  *int64 `json:"unk_id"`
+	bpeOptions
+}
+
+// vocabFile is a map from piece to id, or in a Unigram model a list of pieces with their scores.
+type vocabFile struct {
+	ids    map[string]uint32
+	scored []scored
+}
+
+func (v *vocabFile) UnmarshalJSON(data []byte) error {
+	if data[0] == '[' {
+		return json.Unmarshal(data, &v.scored)
+	}
+	return json.Unmarshal(data, &v.ids)
+}
+
+// mergeFile is "left right" or ["left", "right"].
+type mergeFile [2]string
+
+func (m *mergeFile) UnmarshalJSON(data []byte) error {
+	var pieces []string
+	if data[0] == '"' {
+		var line string
+		if err := json.Unmarshal(data, &line); err != nil {
+			return err
+		}
+		if strings.HasPrefix(line, "#version") {
+			return nil
+		}
+		pieces = strings.Split(line, " ")
+	} else if err := json.Unmarshal(data, &pieces); err != nil {
+		return err
+	}
+	if len(pieces) != 2 {
+		return fmt.Errorf("a merge is %.40s, want two pieces", data)
+	}
+	*m = mergeFile(pieces)
+	return nil
+}
+
+// Parse reads a tokenizer.json; errors begin with name. What this package cannot do exactly as Hugging Face's library
+// does is refused by its name.
+//
+// As there, the ids of added tokens are those their texts have in the model's vocabulary, and of new ones those that
+// follow it: the ids in added_tokens do not count.
+func Parse(name string, data []byte) (*Tokenizer, error) {
+	t, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", name, err)
+	}
+	return t, nil
+}
+
+func parse(data []byte) (*Tokenizer, error) {
+	var f file
+	if err := json.Unmarshal(data, &f); err != nil {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return nil, fmt.Errorf("want JSON, but at byte %d: %w", syntax.Offset, err)
+		}
+		return nil, err
+	}
+	switch {
+	case f.Model == nil:
+		return nil, errors.New(`want an object with a "model", found none`)
+	case f.Version != nil && *f.Version != "1.0":
+		return nil, fmt.Errorf(`version is %q, want "1.0"`, *f.Version)
+	case !isNull(f.Truncation):
+		return nil, errors.New("truncation is not supported, want null: it would drop text")
+	case !isNull(f.Padding):
+		return nil, errors.New("padding is not supported, want null: it would add tokens")
+	}
+
+	t := &Tokenizer{}
+	t.workers.New = func() any { return newWorker() }
+	var err error
+	if t.model, err = f.Model.build(); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	if t.normalizers, err = parseNormalizer(f.Normalizer, 0); err != nil {
+		return nil, fmt.Errorf("normalizer: %w", err)
+	}
+	if t.preTokenizers, err = parsePreTokenizer(f.PreTokenizer, 0); err != nil {
+		return nil, fmt.Errorf("pre_tokenizer: %w", err)
+	}
+	if t.decoders, err = parseDecoder(f.Decoder, 0); err != nil {
+		return nil, fmt.Errorf("decoder: %w", err)
+	}
+	if isNull(f.Decoder) {
+		t.decoders = []decoder{func(next sink) sink { return &spaced{next: next} }}
+	}
+	if err := t.add(f.AddedTokens); err != nil {
+		return nil, err
+	}
+	if t.templates, err = parsePostProcessor(f.PostProcessor, t.Size(), 0); err != nil {
+		return nil, fmt.Errorf("post_processor: %w", err)
+	}
+	return t, nil
+}
+
+func (f *modelFile) build() (model, error) {
+	kind := orZero(f.Type)
+	if f.Type == nil { // in files of the first versions
+		switch {
+		case f.Vocab.ids != nil && f.Merges != nil:
+			kind = "BPE"
+		case f.Vocab.scored != nil:
+			kind = "Unigram"
+		default:
+			return nil, errors.New(`"type" is missing, want BPE or Unigram`)
+		}
+	}
+	switch kind {
+	case "BPE":
+		if f.Vocab.ids == nil {
+			return nil, errors.New(`BPE: "vocab" is missing or not an object, want pieces with their ids`)
+		}
+		if f.Merges == nil {
+			return nil, errors.New(`BPE: "merges" is missing, want a list`)
+		}
+		m, err := newBPE(f.Vocab.ids, *f.Merges, f.bpeOptions)
+		if err != nil {
+			return nil, fmt.Errorf("BPE: %w", err)
+		}
+		return m, nil
+	case "Unigram":
+		if f.Vocab.scored == nil {
+			return nil, errors.New(`Unigram: "vocab" is missing or not a list, want pieces with their scores`)
+		}
+		m, err := newUnigram(f.Vocab.scored, f.UnkID, orZero(f.ByteFallback))
+		if err != nil {
+			return nil, fmt.Errorf("Unigram: %w", err)
+		}
+		return m, nil
+	}
+	return nil, unsupported(kind, "BPE, Unigram")
+}
+
+// add gives the added tokens their ids and makes the tables that need them.
+func (t *Tokenizer) add(added []addedToken) error {
+	v := t.model.vocabulary()
+	t.tokens = make([]token, len(v.pieces), len(v.pieces)+len(added))
+	for id, piece := range v.pieces {
+		_, empty := v.ids[""]
+		t.tokens[id] = token{piece: piece, text: piece, known: piece != "" || empty && v.ids[""] == uint32(id)}
+	}
+
+	t.ids = map[string]uint32{}
+	byID := map[uint32]addedToken{}
+	var order []uint32
+	special := map[string]bool{}
+	next := uint32(v.count)
+	for _, a := range added {
+		if a.Content == "" {
+			continue
+		}
+		id, ok := t.ID(a.Content)
+		if !ok {
+			id = next
+			next++
+		}
+		if _, again := byID[id]; !again {
+			order = append(order, id)
+		}
+		a.ID = id
+		t.ids[a.Content], byID[id] = id, a
+		special[a.Content] = special[a.Content] || a.Special
+	}
+
+	var raw, normalized []addedToken
+	var rawTexts, normalizedTexts []string
+	for _, id := range order {
+		a := byID[id]
+		text := a.Content
+		if a.Normalized {
+			text = t.normalizers.normalize(text)
+			normalized, normalizedTexts = append(normalized, a), append(normalizedTexts, text)
+		} else {
+			raw, rawTexts = append(raw, a), append(rawTexts, text)
+		}
+		for int(id) >= len(t.tokens) {
+			t.tokens = append(t.tokens, token{})
+		}
+		t.tokens[id] = token{piece: a.Content, text: text, known: true, special: a.Special}
+	}
+	for id := range t.tokens {
+		t.tokens[id].skip = special[t.tokens[id].text]
+	}
+	var err error
+	if t.raw, err = newAddedSet(raw, rawTexts); err != nil {
+		return err
+	}
+	t.normalized, err = newAddedSet(normalized, normalizedTexts)
+	return err
+}

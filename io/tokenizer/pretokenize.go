@@ -1,0 +1,175 @@
+package tokenizer
+
+import (
+	"strings"
+	"unicode"
+)
+
+// A part is a piece of the text on its way to the model.
+type part struct {
+	text  string
+	first bool // whether it begins where the whole text begins
+}
+
+// A preTokenizer cuts a part, which is not empty, into parts that the model sees one by one. It appends them to dst,
+// none of them empty.
+type preTokenizer interface {
+	split(w *worker, p part, dst []part) []part
+}
+
+// preTokenize runs the pre-tokenizers one after the other. The result is valid until the next call.
+func preTokenize(all []preTokenizer, w *worker, p part) []part {
+	in, out := append(w.parts[0][:0], p), w.parts[1]
+	for _, pre := range all {
+		out = out[:0]
+		for _, p := range in {
+			out = pre.split(w, p, out)
+		}
+		in, out = out, in
+	}
+	w.parts[0], w.parts[1] = in, out
+	return in
+}
+
+// behavior tells what becomes of the matches of a pattern.
+type behavior string
+
+const (
+	removed            behavior = "Removed"
+	isolated           behavior = "Isolated"
+	mergedWithPrevious behavior = "MergedWithPrevious"
+	mergedWithNext     behavior = "MergedWithNext"
+	contiguous         behavior = "Contiguous" // neighbouring matches are one
+)
+
+// splitter cuts at the matches of a pattern.
+type splitter struct {
+	pattern
+	behavior
+}
+
+func (sp splitter) split(w *worker, p part, dst []part) []part {
+	w.spans = sp.find(p.text, w.spans[:0])
+	for _, s := range sp.apply(w.spans) {
+		dst = p.append(dst, s.start, s.end)
+	}
+	return dst
+}
+
+// append appends the part from start to end, unless it is empty.
+func (p part) append(dst []part, start, end int) []part {
+	if start == end {
+		return dst
+	}
+	return append(dst, part{p.text[start:end], p.first && start == 0})
+}
+
+// apply joins and removes spans, in place.
+func (b behavior) apply(spans []span) []span {
+	if b == isolated {
+		return spans
+	}
+	out := spans[:0]
+	matched := false // the span before
+	for i, s := range spans {
+		joined := false
+		switch b {
+		case removed:
+			if s.match {
+				continue
+			}
+		case contiguous:
+			joined = s.match == matched
+		case mergedWithPrevious:
+			joined = s.match && !matched
+		case mergedWithNext:
+			// Of neighbouring matches only the last one goes with what follows.
+			joined = !s.match && matched
+		}
+		matched = s.match
+		if joined && i > 0 {
+			out[len(out)-1].end = s.end
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// byteLevel writes every byte as a character of its own, as GPT-2 does.
+type byteLevel struct {
+	addPrefixSpace bool
+	useRegex       bool // cut by gpt2Pattern first
+}
+
+func (b byteLevel) split(w *worker, p part, dst []part) []part {
+	if b.addPrefixSpace && p.text[0] != ' ' {
+		p.text = " " + p.text
+	}
+	w.spans = w.spans[:0]
+	if b.useRegex {
+		w.spans = scanners[gpt2Pattern].find(p.text, w.spans)
+	} else {
+		w.spans = append(w.spans, span{end: len(p.text)})
+	}
+	// All words go into one string, for a string a word would cost more than the rest.
+	var mapped strings.Builder
+	mapped.Grow(len(p.text) + len(p.text)/4)
+	for i := range w.spans {
+		s := &w.spans[i]
+		start := mapped.Len()
+		for _, c := range []byte(p.text[s.start:s.end]) {
+			mapped.WriteString(byteChars[c])
+		}
+		s.start, s.end = start, mapped.Len()
+	}
+	p.text = mapped.String()
+	for _, s := range w.spans {
+		dst = p.append(dst, s.start, s.end)
+	}
+	return dst
+}
+
+// metaspace writes spaces as a visible character and cuts before each.
+type metaspace struct {
+	replacement string
+	prepend     prependScheme
+	cut         bool
+}
+
+type prependScheme string
+
+const (
+	prependAlways prependScheme = "always"
+	prependFirst  prependScheme = "first" // only where the text begins
+	prependNever  prependScheme = "never"
+)
+
+func (m metaspace) split(w *worker, p part, dst []part) []part {
+	p.text = strings.ReplaceAll(p.text, " ", m.replacement)
+	if m.prepend == prependAlways || m.prepend == prependFirst && p.first {
+		if !strings.HasPrefix(p.text, m.replacement) {
+			p.text = m.replacement + p.text
+		}
+	}
+	if !m.cut {
+		return append(dst, p)
+	}
+	return splitter{literal(m.replacement), mergedWithNext}.split(w, p, dst)
+}
+
+// isPunctuation counts ASCII's symbols too.
+func isPunctuation(r rune) bool {
+	return unicode.IsPunct(r) || r < unicode.MaxASCII && unicode.IsSymbol(r)
+}
+
+// wordClass tells apart what the Whitespace pre-tokenizer does.
+func wordClass(r rune) class {
+	switch {
+	case isWord(r):
+		return classLetter
+	case unicode.IsSpace(r):
+		return classSpace
+	}
+	return classOther
+}

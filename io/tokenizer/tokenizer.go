@@ -1,0 +1,114 @@
+package tokenizer
+
+import "sync"
+
+// A Tokenizer turns text into ids and back. It does not change, and is safe for concurrent use.
+type Tokenizer struct {
+	tokens []token // by id
+	model  model
+	ids    map[string]uint32 // of added tokens
+
+	raw, normalized *addedSet // added tokens to find before and after normalization
+	normalizers     normalizers
+	preTokenizers   []preTokenizer
+	templates       []template
+	decoders        []decoder
+
+	workers sync.Pool // of *worker
+}
+
+// token is what an id stands for.
+type token struct {
+	piece   string // as in the file
+	text    string // what the decoders begin with
+	known   bool   // else the file leaves a hole here
+	skip    bool   // left out of decoded text on demand
+	special bool
+}
+
+func (t *Tokenizer) token(id uint32) (token, bool) {
+	if uint64(id) >= uint64(len(t.tokens)) {
+		return token{}, false
+	}
+	tok := t.tokens[id]
+	return tok, tok.known
+}
+
+// Encode returns the ids of text; with addSpecial, the tokens that the tokenizer's post-processor puts around a text are
+// among them. Added tokens that are written out in the text, special or not, are recognised either way. What is not
+// UTF-8 counts as U+FFFD, one for each maximal ill-formed part. Characters that the vocabulary has no way to write are
+// left out.
+func (t *Tokenizer) Encode(text string, addSpecial bool) []uint32 {
+	text = validUTF8(text)
+	w := t.workers.Get().(*worker)
+	ids := make([]uint32, 0, len(text)/3)
+	token := func(id uint32) { ids = append(ids, id) }
+	t.raw.split(text, token, func(start, end int) {
+		normal := t.normalizers.normalize(text[start:end])
+		first := start == 0 && keepsStart(t.normalizers, text[:end])
+		t.normalized.split(normal, token, func(start, end int) {
+			for _, p := range preTokenize(t.preTokenizers, w, part{normal[start:end], first && start == 0}) {
+				ids = t.model.encode(ids, p.text, w)
+			}
+		})
+	})
+	w.tidy()
+	t.workers.Put(w)
+	for _, tmpl := range t.templates {
+		ids = tmpl.apply(ids, addSpecial)
+	}
+	return ids
+}
+
+func keepsStart(normalizers, string) bool { return true }
+
+// Decode returns the text of ids; with skipSpecial, special tokens are left out. Ids that stand for nothing are ignored.
+func (t *Tokenizer) Decode(ids []uint32, skipSpecial bool) string {
+	s := t.NewStream(skipSpecial)
+	for _, id := range ids {
+		s.push(id)
+	}
+	return s.Flush()
+}
+
+// Size is the number of ids, from 0 to the highest; added tokens count, and so do holes.
+func (t *Tokenizer) Size() int { return len(t.tokens) }
+
+// Token is the piece that id stands for, as it is written in the file.
+func (t *Tokenizer) Token(id uint32) (piece string, ok bool) {
+	tok, ok := t.token(id)
+	return tok.piece, ok
+}
+
+// ID is the id of a piece, as it is written in the file.
+func (t *Tokenizer) ID(piece string) (uint32, bool) {
+	if id, ok := t.ids[piece]; ok {
+		return id, true
+	}
+	id, ok := t.model.vocabulary().ids[piece]
+	return id, ok
+}
+
+// IsSpecial tells whether id is a special token: one that steers the model and is no part of the text.
+func (t *Tokenizer) IsSpecial(id uint32) bool {
+	tok, _ := t.token(id)
+	return tok.special
+}
+
+// endings are the special tokens with which well-known models end a text or an answer.
+var endings = []string{
+	"<|endoftext|>", "</s>", "<|eot_id|>", "<|end_of_text|>", "<|im_end|>", "<eos>", "<end_of_turn>", "<|end|>", "<|eom_id|>",
+	"<|eot|>", "<|return|>", "<｜end▁of▁sentence｜>", "[EOS]",
+}
+
+// EndOfText returns the ids that end a text, such as that of <|endoftext|>: of well-known names those that are special
+// tokens here.
+func (t *Tokenizer) EndOfText() []uint32 {
+	var ids []uint32
+	for _, name := range endings {
+		if id, ok := t.ids[name]; ok && t.IsSpecial(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

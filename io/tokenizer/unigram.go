@@ -1,0 +1,165 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"unicode/utf8"
+)
+
+// unigram takes the most probable way to cut a word into pieces (Kudo, arXiv 1804.10959), by Viterbi's algorithm.
+type unigram struct {
+	*vocab
+	scores       []float64 // natural logarithms of probabilities, by id
+	trie         *trie
+	unknown      int32 // noID if characters without a piece are dropped
+	unknownScore float64
+	byteFallback bool
+}
+
+// unknownPenalty is how much worse than the worst piece a character without a piece is, as in SentencePiece.
+const unknownPenalty = 10
+
+// scored is a piece with its score, a pair in JSON.
+type scored struct {
+	piece string
+	score float64
+}
+
+func (s *scored) UnmarshalJSON(data []byte) error {
+	var fields []json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return err
+	}
+	if len(fields) != 2 {
+		return fmt.Errorf("a piece of a Unigram vocab has %d members, want [piece, score]", len(fields))
+	}
+	var piece *string
+	var score *float64
+	if err := json.Unmarshal(fields[0], &piece); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(fields[1], &score); err != nil {
+		return err
+	}
+	if piece == nil || score == nil {
+		return fmt.Errorf("a piece of a Unigram vocab is %s, want [piece, score]", data)
+	}
+	s.piece, s.score = *piece, *score
+	return nil
+}
+
+func newUnigram(pieces []scored, unknown *int64, byteFallback bool) (*unigram, error) {
+	m := &unigram{
+		vocab:        &vocab{pieces: make([]string, len(pieces)), count: len(pieces), ids: make(map[string]uint32, len(pieces))},
+		scores:       make([]float64, len(pieces)),
+		unknown:      noID,
+		byteFallback: byteFallback,
+	}
+	if len(pieces) > math.MaxInt32 {
+		return nil, fmt.Errorf("vocab has %d pieces, want fewer than 2³¹", len(pieces))
+	}
+	if unknown != nil {
+		if *unknown < 0 || *unknown >= int64(len(pieces)) {
+			return nil, fmt.Errorf("unk_id is %d, want an id of the vocabulary of %d pieces", *unknown, len(pieces))
+		}
+		m.unknown = int32(*unknown)
+	}
+	values := make([]int32, len(pieces))
+	lowest := math.Inf(1)
+	for i, p := range pieces {
+		m.pieces[i], m.scores[i], values[i] = p.piece, p.score, int32(i)
+		m.ids[p.piece] = uint32(i)
+		lowest = min(lowest, p.score)
+	}
+	m.unknownScore = lowest - unknownPenalty
+	m.trie = newTrie(m.pieces, values)
+	m.findBytes()
+	return m, nil
+}
+
+func (m *unigram) vocabulary() *vocab { return m.vocab }
+
+func (m *unigram) encode(dst []uint32, word string, w *worker) []uint32 {
+	return w.remember(dst, word, m.cut)
+}
+
+// bestPath is the best way found to a byte of the word.
+type bestPath struct {
+	score float64
+	start int32 // of the last piece, none if nothing ends here
+	id    int32
+}
+
+func (m *unigram) cut(dst []uint32, word string, w *worker) []uint32 {
+	best := w.best[:0]
+	for range len(word) + 1 {
+		best = append(best, bestPath{start: none})
+	}
+	w.best = best
+
+	better := func(end, start int, id int32, score float64) {
+		if b := &best[end]; b.start == none || score > b.score {
+			*b = bestPath{score, int32(start), id}
+		}
+	}
+	for start, r := range word {
+		here := best[start].score
+		width := utf8.RuneLen(r)
+		single := false // whether the character alone is a piece
+		node := uint32(0)
+		for end := start; end < len(word); {
+			if node = m.trie.child(node, word[end]); node == 0 {
+				break
+			}
+			end++
+			if id := m.trie.values[node]; id != noValue {
+				better(end, start, id, here+m.scores[id])
+				single = single || end-start == width
+			}
+		}
+		if !single {
+			better(start+width, start, m.unknown, here+m.unknownScore)
+		}
+	}
+
+	// The path is followed backwards: each piece's start is noted at the end of the one before it.
+	next := int32(len(word))
+	for end := next; end > 0; {
+		start := best[end].start
+		best[end].start = next
+		next, end = end, start
+	}
+	for start, end := int32(0), next; ; {
+		id := best[end].id
+		if id == m.unknown {
+			for int(end) < len(word) && best[best[end].start].id == m.unknown {
+				end = best[end].start // unknown neighbours are one
+			}
+		}
+		dst = m.appendPiece(dst, word[start:end], id)
+		if int(end) == len(word) {
+			return dst
+		}
+		start, end = end, best[end].start
+	}
+}
+
+// appendPiece appends the id of a piece on the best path. What has no piece becomes its bytes, else the unknown token.
+func (m *unigram) appendPiece(dst []uint32, piece string, id int32) []uint32 {
+	if id != m.unknown {
+		return append(dst, uint32(id))
+	}
+	if id, ok := m.ids[piece]; ok {
+		return append(dst, id)
+	}
+	if m.byteFallback {
+		if dst, ok := m.appendBytes(dst, piece); ok {
+			return dst
+		}
+	}
+	if m.unknown == noID {
+		return dst
+	}
+	return append(dst, uint32(m.unknown))
+}
