@@ -18,29 +18,79 @@ func machineLevels() []*kernels {
 var avx2, avx512 = avx2Kernels(), avx512Kernels()
 
 func avx2Kernels() kernels {
-	k := portable
-	k.level = AVX2
-	k.gemm = gemmKernels{
-		width:     16,
-		heights:   []int{6, 4, 2, 1},
-		tiles:     []tileFunc{tile6AVX2, tile4AVX2, tile2AVX2, tile1AVX2},
-		transpose: transposeAVX2,
-		gather:    gatherAVX2,
-		lanes:     8,
+	return kernels{
+		level:           AVX2,
+		dot:             dotAVX2,
+		sumSquares:      sumSquaresAVX2,
+		sumAbs:          sumAbsAVX2,
+		maximum:         maximumAVX2,
+		dot3:            dot3AVX2,
+		axpy:            axpyAVX2,
+		scale:           scaleAVX2,
+		add:             addAVX2,
+		mul:             mulAVX2,
+		scaledMul:       scaledMulAVX2,
+		ger:             gerAVX2,
+		expSum:          expSumAVX2,
+		sigmoid:         sigmoidAVX2,
+		silu:            siluAVX2,
+		siluBackward:    siluBackwardAVX2,
+		siluMul:         siluMulAVX2,
+		siluMulBackward: siluMulBackwardAVX2,
+		rmsNormBackward: rmsNormBackwardAVX2,
+		adamW:           adamWAVX2,
+		gemm: gemmKernels{
+			width:     16,
+			heights:   []int{6, 4, 2, 1},
+			tiles:     []tileFunc{tile6AVX2, tile4AVX2, tile2AVX2, tile1AVX2},
+			transpose: transposeAVX2,
+			gather:    gatherAVX2,
+			lanes:     8,
+		},
+		float:           portable.float,
+		half:            portable.half,
+		int8:            portable.int8,
+		ternary:         portable.ternary,
+		ternaryDecode:   portable.ternaryDecode,
+		ternaryQuantize: portable.ternaryQuantize,
 	}
-	return k
 }
 
 func avx512Kernels() kernels {
-	k := portable
-	k.level = AVX512
-	k.gemm = gemmKernels{
-		width:     32,
-		heights:   []int{14, 8, 4, 2, 1},
-		tiles:     []tileFunc{tile14AVX512, tile8AVX512, tile4AVX512, tile2AVX512, tile1AVX512},
-		transpose: transposeAVX512,
-		gather:    gatherAVX512,
-		lanes:     16,
+	return kernels{
+		level:           AVX512,
+		dot:             dotAVX512,
+		sumSquares:      sumSquaresAVX512,
+		sumAbs:          sumAbsAVX512,
+		maximum:         maximumAVX512,
+		dot3:            dot3AVX512,
+		axpy:            axpyAVX512,
+		scale:           scaleAVX512,
+		add:             addAVX512,
+		mul:             mulAVX512,
+		scaledMul:       scaledMulAVX512,
+		ger:             gerAVX512,
+		expSum:          expSumAVX512,
+		sigmoid:         sigmoidAVX512,
+		silu:            siluAVX512,
+		siluBackward:    siluBackwardAVX512,
+		siluMul:         siluMulAVX512,
+		siluMulBackward: siluMulBackwardAVX512,
+		rmsNormBackward: rmsNormBackwardAVX512,
+		adamW:           adamWAVX512,
+		gemm: gemmKernels{
+			width:     32,
+			heights:   []int{14, 8, 4, 2, 1},
+			tiles:     []tileFunc{tile14AVX512, tile8AVX512, tile4AVX512, tile2AVX512, tile1AVX512},
+			transpose: transposeAVX512,
+			gather:    gatherAVX512,
+			lanes:     16,
+		},
+		float:           portable.float,
+		half:            portable.half,
+		int8:            portable.int8,
+		ternary:         portable.ternary,
+		ternaryDecode:   portable.ternaryDecode,
+		ternaryQuantize: portable.ternaryQuantize,
 	}
-	return k
 }

@@ -121,13 +121,13 @@ func rmsNormBackwardScalar(dx, dgain, dy, x, gain []float32, rstd, pull float32)
 	}
 }
 
-func adamWScalar(w, g, m, v []float32, p *adamParams) {
+func adamWScalar(w, g, m, v []float32, gscale, keep1, add1, keep2, add2, invC2, eps, rate, shrink float32) {
 	for i := range w {
-		grad := g[i] * p.gscale
-		m[i] = p.keep1*m[i] + p.add1*grad
-		v[i] = p.keep2*v[i] + p.add2*grad*grad
-		root := float32(math.Sqrt(float64(v[i] * p.invC2)))
-		w[i] -= p.shrink*w[i] + p.lr*m[i]*p.invC1/(root+p.eps)
+		grad := g[i] * gscale
+		m[i] = keep1*m[i] + add1*grad
+		v[i] = keep2*v[i] + add2*(grad*grad)
+		root := float32(math.Sqrt(float64(v[i] * invC2)))
+		w[i] = w[i] - shrink*w[i] - rate*m[i]/(root+eps)
 	}
 }
 

@@ -81,7 +81,7 @@ type kernels struct {
 	siluMulBackward func(dgate, dup, dact, gate, up []float32)
 
 	rmsNormBackward func(dx, dgain, dy, x, gain []float32, rstd, pull float32)
-	adamW           func(w, g, m, v []float32, p *adamParams)
+	adamW           func(w, g, m, v []float32, gscale, keep1, add1, keep2, add2, invC2, eps, rate, shrink float32)
 
 	gemm gemmKernels
 

@@ -22,6 +22,8 @@ var sources = []struct {
 	name string
 	emit func(*gen)
 }{
+	{"kernels_vector", vectorKernels},
+	{"kernels_activation", activationKernels},
 	{"kernels_gemm", gemmKernels},
 }
 
@@ -43,8 +45,9 @@ func generate() (map[string][]byte, error) {
 	for _, s := range sources {
 		ctx := build.NewContext()
 		ctx.ConstraintExpr("amd64")
+		constants := make(map[string]operand.Mem)
 		for _, wide := range []bool{false, true} {
-			s.emit(&gen{Context: ctx, wide: wide, constants: make(map[string]operand.Mem)})
+			s.emit(&gen{Context: ctx, wide: wide, constants: constants})
 		}
 		file, err := ctx.Result()
 		if err != nil {
