@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -307,24 +306,9 @@ func TestForeignTensorsAreListed(t *testing.T) {
 
 // A float model is quantised from the file's own bytes: no second float copy is made.
 func TestReadingTakesLittleMemory(t *testing.T) {
-	p := takeApart(t, "d32-none")
 	const width = 512
-	p.config = map[string]any{"vocab_size": 300, "hidden_dim": width, "num_layers": 1, "inner_lr": 0.1}
-	c, err := nn.ParseConfig("config.json", []byte(`{"vocab_size":300,"hidden_dim":512,"num_layers":1,"inner_lr":0.1}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.tensors = nil
-	nn.Walk(c, new(nn.Weights[struct{}]), func(param nn.Param, _ *struct{}) {
-		for _, name := range param.Names {
-			shape := param.PartShape()
-			v := make([]float32, nn.Count(shape))
-			for i := range v {
-				v[i] = float32(i%7) - 3
-			}
-			p.tensors = append(p.tensors, safetensors.FromFloat32s(name, shape, v))
-		}
-	})
+	p := synthetic(t, `{"vocab_size":300,"hidden_dim":512,"num_layers":1,"inner_lr":0.1}`)
+	p.tokenizer = takeApart(t, "d32-none").tokenizer
 	data := p.file(t)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -342,17 +326,44 @@ func TestReadingTakesLittleMemory(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
-	for _, name := range names {
-		data, err := os.ReadFile(filepath.Join(reference, name, "model.bitt"))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
+// synthetic is a float model of a configuration whose tokenizer knows the letters a and b.
+func synthetic(t testing.TB, config string) *parts {
+	t.Helper()
+	c, err := nn.ParseConfig("config.json", []byte(config))
+	if err != nil {
+		t.Fatal(err)
 	}
-	small := takeApart(f, "d32-none")
-	small.pack(f)
-	f.Add(small.file(f))
+	p := &parts{tokenizer: json.RawMessage(`{"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":[]}}`)}
+	if err := json.Unmarshal([]byte(config), &p.config); err != nil {
+		t.Fatal(err)
+	}
+	nn.Walk(c, new(nn.Weights[struct{}]), func(param nn.Param, _ *struct{}) {
+		for _, name := range param.Names {
+			shape := param.PartShape()
+			v := make([]float32, nn.Count(shape))
+			for i := range v {
+				v[i] = float32(i%7) - 3
+			}
+			p.tensors = append(p.tensors, safetensors.FromFloat32s(name, shape, v))
+		}
+	})
+	return p
+}
+
+// Small models: what is to be found lies in the headers and in how they fit together.
+func FuzzParse(f *testing.F) {
+	for _, config := range []string{
+		`{"vocab_size":2,"hidden_dim":4,"num_layers":1,"inner_lr":0.1}`,
+		`{"vocab_size":2,"hidden_dim":8,"num_layers":1,"inner_lr":0.1,"ttt_mixer":"delta","weight_scale":"absmean"}`,
+	} {
+		p := synthetic(f, config)
+		f.Add(p.file(f))
+		p.pack(f)
+		head := p.find(f, "lm_head.weight")
+		*head = safetensors.FromInt8s(head.Name, head.Shape, make([]int8, head.Len()))
+		p.tensors = append(p.tensors, scaleTensor(head.Name, []float32{1, 2}))
+		f.Add(p.file(f))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := Parse("fuzz.bitt", data, Options{})
 		if err != nil {
