@@ -1,6 +1,9 @@
 package nn
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Format is how a tensor's numbers are stored.
 type Format int
@@ -56,5 +59,6 @@ func Check(op string, got []int, want ...int) {
 			return
 		}
 	}
-	panic(fmt.Sprintf("nn: %s: shape %v wanted, %v found", op, want, got))
+	// The copies keep the caller's shapes off the heap where all is well.
+	panic(fmt.Sprintf("nn: %s: shape %v wanted, %v found", op, slices.Clone(want), slices.Clone(got)))
 }

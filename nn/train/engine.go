@@ -1,0 +1,20 @@
+package train
+
+import "bitgpu/nn"
+
+// Engine is a [Learner] without its type parameter. Tests of a run put a fake in its place.
+type Engine interface {
+	Config() nn.Config
+	Shape() Shape
+	Updates() int
+	SetUpdates(steps int)
+	Step(rate float64, tokens []uint32)
+	Pending() (steps int, full bool)
+	Results() ([]Result, error)
+	Evaluate(tokens Tokens, stop func() bool) (Evaluation, error)
+	Read(part Part) (*nn.Weights[nn.HostTensor], error)
+	Restore(part Part, from *nn.Weights[nn.HostTensor]) error
+	Release()
+}
+
+var _ Engine = (*Learner[int])(nil)

@@ -1,0 +1,42 @@
+package train
+
+import (
+	"math"
+
+	"bitgpu/nn"
+)
+
+// AdamW's numbers, as in SPEC and the reference vectors.
+const (
+	beta1   = 0.9
+	beta2   = 0.999
+	epsilon = 1e-8
+)
+
+// Schedule is the learning rate over a run: linear warm-up from 0, then half a cosine from Peak
+// down to Min (arXiv 1608.03983).
+type Schedule struct {
+	Peak, Min     float64
+	Warmup, Steps int
+}
+
+// Rate is the learning rate of a step, counted from 0.
+func (s Schedule) Rate(step int) float64 {
+	switch {
+	case step < s.Warmup:
+		return s.Peak * float64(step) / float64(s.Warmup)
+	case step >= s.Steps:
+		return s.Min
+	}
+	progress := float64(step-s.Warmup) / float64(s.Steps-s.Warmup)
+	return s.Min + (s.Peak-s.Min)*0.5*(1+math.Cos(math.Pi*progress))
+}
+
+// hyper fills what AdamW reads on the device for the update number step, counted from 0.
+func hyper(dst *[nn.HyperCount]float32, step int, rate, decay, clip float64) {
+	dst[nn.HyperLR] = float32(rate)
+	dst[nn.HyperBeta1], dst[nn.HyperBeta2], dst[nn.HyperEps] = beta1, beta2, epsilon
+	dst[nn.HyperDecay], dst[nn.HyperClip] = float32(decay), float32(clip)
+	dst[nn.HyperCorrect1] = float32(1 - math.Pow(beta1, float64(step+1)))
+	dst[nn.HyperCorrect2] = float32(1 - math.Pow(beta2, float64(step+1)))
+}

@@ -1,0 +1,58 @@
+package train
+
+import (
+	"fmt"
+
+	"bitgpu/nn"
+)
+
+// Part names one of the sets of numbers, one a weight, that a training goes on from.
+type Part int
+
+const (
+	Masters       Part = iota // the float32 weights
+	FirstMoments              // Adam's m
+	SecondMoments             // Adam's v
+	gradients
+)
+
+func (x *param[T]) part(p Part) T { return [...]T{x.master, x.m, x.v, x.grad}[p] }
+
+// Read copies a part to the host. The copy lasts until the next Read: there is one, so that a
+// checkpoint takes no more memory than the weights.
+func (l *Learner[T]) Read(part Part) (*nn.Weights[nn.HostTensor], error) {
+	if l.host == nil {
+		l.host = new(nn.Weights[nn.HostTensor])
+		nn.Walk(l.config, l.host, func(p nn.Param, h *nn.HostTensor) {
+			*h = nn.HostTensor{Format: nn.F32, Shape: p.Shape, F32: make([]float32, nn.Count(p.Shape))}
+		})
+	}
+	var first error
+	i := 0
+	nn.Walk(l.config, l.host, func(p nn.Param, h *nn.HostTensor) {
+		if err := l.ops.Read(l.params[i].part(part), 0, h.F32); err != nil && first == nil {
+			first = fmt.Errorf("reading %s back: %w", p.Names[0], err)
+		}
+		i++
+	})
+	return l.host, first
+}
+
+// Restore replaces a part by what Read gave.
+func (l *Learner[T]) Restore(part Part, from *nn.Weights[nn.HostTensor]) error {
+	i := 0
+	nn.Walk(l.config, from, func(p nn.Param, h *nn.HostTensor) {
+		nn.Check(p.Names[0], h.Shape, p.Shape...)
+		l.ops.Write(l.params[i].part(part), 0, h.F32)
+		i++
+	})
+	l.quantised = false
+	return l.ops.Flush()
+}
+
+// SetUpdates says how many steps the restored weights have behind them.
+func (l *Learner[T]) SetUpdates(steps int) { l.step = steps }
+
+// Gradients copies the gradient of the last step, as it was before clipping, to the host; it
+// shares its memory with Read.
+func (l *Learner[T]) Gradients() (*nn.Weights[nn.HostTensor], error) { return l.Read(gradients) }

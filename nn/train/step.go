@@ -1,0 +1,196 @@
+package train
+
+import (
+	"fmt"
+	"math"
+
+	"bitgpu/nn"
+)
+
+// Result is what a step measured before its update.
+type Result struct {
+	Step     int     // from 0
+	Loss     float32 // nats a token, mean over the step's batch
+	GradNorm float32 // of the gradient, before clipping
+}
+
+// Step takes one step at a learning rate on tokens (Accumulate·B, T+1), each row the inputs and,
+// one place on, their targets. It records and submits, and waits for nothing.
+func (l *Learner[T]) Step(rate float64, tokens []uint32) {
+	ops, s := l.ops, l.shape
+	each := s.Batch * (s.Time + 1)
+	nn.Check("tokens of a step", []int{len(tokens)}, s.Accumulate*each)
+	l.quantise()
+	for i := range l.params {
+		ops.Zero(l.params[i].grad)
+	}
+	ops.Zero(l.loss)
+	for k := range s.Accumulate {
+		l.upload(tokens[k*each : (k+1)*each])
+		l.forward()
+		l.backward()
+	}
+	ops.Zero(l.sumSquares)
+	for i := range l.params {
+		ops.SumSquares(l.sumSquares, l.params[i].grad)
+	}
+	l.ring.push(ops, l.step, l.loss, l.sumSquares)
+	hyper(&l.hostHypers, l.step, rate, s.Decay, s.Clip)
+	ops.Write(l.hypers, 0, l.hostHypers[:])
+	for i := range l.params {
+		x := &l.params[i]
+		ops.AdamW(x.master, x.m, x.v, x.grad, l.sumSquares, l.hypers)
+	}
+	l.step++
+	l.quantised = false
+	ops.Submit()
+}
+
+// quantise makes the ternary copies of the master weights anew.
+func (l *Learner[T]) quantise() {
+	if l.quantised {
+		return
+	}
+	for i := range l.params {
+		if x := &l.params[i]; x.Kind == nn.Linear {
+			l.ops.Quantize(x.use, x.master)
+		}
+	}
+	l.quantised = true
+}
+
+// upload sends rows of T+1 tokens as inputs and targets.
+func (l *Learner[T]) upload(tokens []uint32) {
+	split(l.hostInputs, l.hostTargets, tokens, l.shape.Batch, l.shape.Time)
+	l.ops.WriteTokens(l.inputs, 0, l.hostInputs)
+	l.ops.WriteTokens(l.targets, 0, l.hostTargets)
+}
+
+// split parts rows (batch, time+1) of tokens into inputs and targets (batch, time).
+func split(inputs, targets, tokens []uint32, batch, time int) {
+	for b := range batch {
+		row := tokens[b*(time+1) : (b+1)*(time+1)]
+		copy(inputs[b*time:(b+1)*time], row)
+		copy(targets[b*time:(b+1)*time], row[1:])
+	}
+}
+
+func (l *Learner[T]) forward() {
+	l.ops.Embed(l.stream[0], l.use.Embed, l.inputs)
+	for i := range l.acts {
+		l.block(i)
+	}
+}
+
+// block runs block i from an empty memory.
+func (l *Learner[T]) block(i int) {
+	l.state.Zero(l.ops, l.config)
+	l.use.Layers[i].Forward(l.ops, l.config, &l.state.Layers[0], &l.acts[i], l.stream[i+1], l.scan)
+}
+
+// backward adds the micro-batch's loss and gradients. The head's rows go forward and back a chunk
+// at a time, so that the logits of all rows never exist together.
+func (l *Learner[T]) backward() {
+	ops, w, dw := l.ops, l.use, l.grads
+	last := l.stream[len(l.acts)]
+	scale := 1 / float32(l.shape.TokensPerStep())
+	for _, c := range l.chunks {
+		ops.NormHead(c.logits, l.normed, last, w.NormF, w.Head, c.from)
+		ops.CrossEntropy(l.loss, c.logits, l.targets, c.from, scale)
+		ops.HeadBackward(l.dacts.X, dw.Head, c.logits, l.normed, w.Head, c.from)
+	}
+	ops.Zero(l.dacts.H)
+	ops.RMSNormBackward(l.dacts.H, dw.NormF, l.dacts.X, last, w.NormF)
+	for i := len(l.acts) - 1; i >= 0; i-- {
+		if l.shape.Recompute && i+1 < len(l.acts) { // the last block's activations are still there
+			l.block(i)
+		}
+		w.Layers[i].Backward(ops, l.config, &dw.Layers[i], &l.acts[i], l.dacts, l.scan)
+	}
+	ops.EmbedBackward(dw.Embed, l.dacts.H, l.inputs)
+}
+
+// Pending is how many steps have results that nobody read, and full says that the next step needs
+// them read.
+func (l *Learner[T]) Pending() (steps int, full bool) {
+	return l.ring.used, l.ring.used >= l.ring.size
+}
+
+// Results waits for the steps taken so far and gives what each measured, in order, since the last
+// call; the slice lasts until the next. A loss or a norm that is not finite is an error that names
+// the step, behind the results before it.
+func (l *Learner[T]) Results() ([]Result, error) {
+	results, err := l.ring.read(l.ops)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range results {
+		what := ""
+		if !finite(r.Loss) {
+			what = "loss"
+		} else if !finite(r.GradNorm) {
+			what = "gradient"
+		}
+		if what != "" {
+			err := fmt.Errorf("%s is not finite at step %d", what, r.Step)
+			if l.scan.Minibatch {
+				err = fmt.Errorf("%w; try --ttt-rule sequential", err)
+			} else {
+				err = fmt.Errorf("%w; try a smaller learning rate", err)
+			}
+			return results[:i], err
+		}
+	}
+	return results, nil
+}
+
+func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }
+
+// ringSize is how many steps may be recorded before the loss is read.
+const ringSize = 8
+
+// ring holds the losses and squared norms of the last steps on the device.
+type ring[T any] struct {
+	values  T // (size, 2)
+	host    []float32
+	results []Result
+	first   int // step of the first value
+	used    int
+	size    int
+}
+
+func newRing[T any](ops nn.Ops[T], zeros func(...int) T) ring[T] {
+	size := ringSize
+	if ops.Lookahead() == 1 { // reading costs nothing
+		size = 1
+	}
+	return ring[T]{values: zeros(ringSize, 2), host: make([]float32, 2*ringSize), size: size}
+}
+
+func (r *ring[T]) push(ops nn.Ops[T], step int, loss, sumSquares T) {
+	if r.used >= ringSize {
+		panic("train: a step was taken while the results of the last ones were unread")
+	}
+	if r.used == 0 {
+		r.first = step
+	}
+	ops.Copy(r.values, 2*r.used, loss, 0, 1)
+	ops.Copy(r.values, 2*r.used+1, sumSquares, 0, 1)
+	r.used++
+}
+
+func (r *ring[T]) read(ops nn.Ops[T]) ([]Result, error) {
+	r.results = r.results[:0]
+	if r.used == 0 {
+		return r.results, nil
+	}
+	if err := ops.Read(r.values, 0, r.host[:2*r.used]); err != nil {
+		return nil, fmt.Errorf("reading the loss: %w", err)
+	}
+	for i := range r.used {
+		norm := float32(math.Sqrt(float64(r.host[2*i+1])))
+		r.results = append(r.results, Result{Step: r.first + i, Loss: r.host[2*i], GradNorm: norm})
+	}
+	r.used = 0
+	return r.results, nil
+}
