@@ -5,6 +5,7 @@ package atomicfile
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -31,6 +32,10 @@ func (r renamed) discard() { _ = r.file.Cleanup() }
 
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
+	if errors.Is(err, fs.ErrPermission) {
+		// A directory may allow writing and not reading; the file is in its place all the same.
+		return nil
+	}
 	if err != nil {
 		return err
 	}

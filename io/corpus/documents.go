@@ -1,0 +1,285 @@
+package corpus
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bitgpu/io/internal/jsonscan"
+)
+
+// Document is a piece of text that a model sees as a whole.
+type Document struct {
+	Text string // valid UTF-8, never blank
+	Path string // the file it comes from
+}
+
+// Documents reads all documents of the inputs, which are what [Files] takes. Files are text, or records of JSON when
+// their name ends in .jsonl, of which field is the text; both may be compressed with gzip. A run of bytes that are not
+// UTF-8 becomes one U+FFFD, a byte order mark is dropped, and what is blank is no document. An error is the last thing yielded.
+func Documents(inputs []string, mode Mode, field string) iter.Seq2[Document, error] {
+	return documents(inputs, mode, field, MaxDocument)
+}
+
+func documents(inputs []string, mode Mode, field string, limit int) iter.Seq2[Document, error] {
+	return func(yield func(Document, error) bool) {
+		files, err := Files(inputs)
+		if err != nil {
+			yield(Document{}, err)
+			return
+		}
+		for _, path := range files {
+			goOn := true
+			err := readFile(path, mode, field, limit, func(text string) bool {
+				goOn = yield(Document{Text: text, Path: path}, nil)
+				return goOn
+			})
+			if !goOn {
+				return
+			}
+			if err != nil {
+				yield(Document{}, fmt.Errorf("corpus: %s: %w", path, err))
+				return
+			}
+		}
+	}
+}
+
+// Files expands inputs, each a file or a glob, into a list of files in which each is once. A glob's files come sorted.
+// An input that stands for no file is an error.
+func Files(inputs []string) ([]string, error) {
+	if len(inputs) == 0 {
+		return nil, errors.New("corpus: no input given; a file or a glob such as 'texts/*.txt' wanted")
+	}
+	var files []string
+	for _, input := range inputs {
+		found, err := expand(input)
+		if err != nil {
+			return nil, fmt.Errorf("corpus: %s: %w", input, err)
+		}
+		for _, path := range found {
+			if path = filepath.Clean(path); !slices.Contains(files, path) {
+				files = append(files, path)
+			}
+		}
+	}
+	return files, nil
+}
+
+// expand takes the input as a file's name first, since names may hold the letters of a glob.
+func expand(input string) ([]string, error) {
+	info, err := os.Stat(input)
+	if err == nil && info.IsDir() {
+		return nil, fmt.Errorf("is a directory; a file or a glob such as '%s' wanted", filepath.Join(input, "*.txt"))
+	}
+	if err == nil {
+		return []string{input}, nil
+	}
+	if !strings.ContainsAny(input, `*?[`) {
+		return nil, cause(err)
+	}
+	matches, err := filepath.Glob(input)
+	if err != nil {
+		return nil, errors.New("is not a pattern that files can match: a bracket is open")
+	}
+	matches = slices.DeleteFunc(matches, func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && info.IsDir()
+	})
+	if len(matches) == 0 {
+		return nil, errors.New("no file matches")
+	}
+	return matches, nil
+}
+
+// readFile calls emit for each document, until emit is false.
+func readFile(path string, mode Mode, field string, limit int, emit func(string) bool) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return cause(err)
+	}
+	defer file.Close()
+	return readStream(file, path, mode, field, limit, emit)
+}
+
+func readStream(stream io.Reader, path string, mode Mode, field string, limit int, emit func(string) bool) error {
+	const bufferSize = 1 << 16
+	in := bufio.NewReaderSize(stream, bufferSize)
+	if head, _ := in.Peek(2); bytes.Equal(head, []byte{0x1f, 0x8b}) {
+		unpacked, err := gzip.NewReader(in)
+		if err != nil {
+			return cause(err)
+		}
+		defer unpacked.Close()
+		in = bufio.NewReaderSize(unpacked, bufferSize)
+	}
+	head, _ := in.Peek(3)
+	switch {
+	case bytes.HasPrefix(head, []byte("\ufeff")):
+		if _, err := in.Discard(3); err != nil {
+			return cause(err)
+		}
+	case bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}):
+		return errors.New("is UTF-16; UTF-8 wanted")
+	}
+	r := &reader{in: in, limit: limit, emit: emit}
+	name := strings.TrimSuffix(strings.ToLower(path), ".gz")
+	switch {
+	case strings.HasSuffix(name, ".jsonl"):
+		return r.records(field)
+	case mode == Whole:
+		return r.whole()
+	}
+	return r.text(mode)
+}
+
+// reader cuts one stream into documents.
+type reader struct {
+	in    *bufio.Reader
+	limit int
+	emit  func(string) bool
+	lines int // read so far
+}
+
+// line reads the next line into buf, which it overwrites, with its newline. At the end of the stream it returns
+// io.EOF with what was left.
+func (r *reader) line(buf []byte) ([]byte, error) {
+	r.lines++
+	buf = buf[:0]
+	for {
+		part, err := r.in.ReadSlice('\n')
+		if len(buf)+len(part) > r.limit {
+			return nil, r.tooLong()
+		}
+		buf = append(buf, part...)
+		if err != bufio.ErrBufferFull {
+			return buf, cause(err)
+		}
+	}
+}
+
+func (r *reader) tooLong() error {
+	return fmt.Errorf("line %d: a document longer than %d bytes", r.lines, r.limit)
+}
+
+// text cuts where a line begins a document: in line mode each line that is not blank, in block mode such a line after
+// a blank one. Blank lines before the first document belong to it.
+func (r *reader) text(mode Mode) error {
+	var doc, line []byte
+	var full, afterBlank bool // doc has text; doc ends with a blank line that follows text
+	for {
+		var err error
+		line, err = r.line(line)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		blank := len(bytes.TrimSpace(line)) == 0
+		if !blank && full && (mode == Line || afterBlank) {
+			if !r.document(doc) {
+				return nil
+			}
+			doc, full = doc[:0], false
+		}
+		if len(doc)+len(line) > r.limit {
+			return r.tooLong()
+		}
+		doc = append(doc, line...)
+		full = full || !blank
+		afterBlank = full && blank
+		if err == io.EOF {
+			r.document(doc)
+			return nil
+		}
+	}
+}
+
+func (r *reader) whole() error {
+	var doc bytes.Buffer
+	n, err := io.Copy(&doc, io.LimitReader(r.in, int64(r.limit)+1))
+	if err != nil {
+		return cause(err)
+	}
+	if n > int64(r.limit) {
+		return fmt.Errorf("a document longer than %d bytes; line or block documents are shorter", r.limit)
+	}
+	r.document(doc.Bytes())
+	return nil
+}
+
+// records takes the text of each line's JSON object.
+func (r *reader) records(field string) error {
+	var line []byte
+	for {
+		var err error
+		line, err = r.line(line)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if len(bytes.TrimSpace(line)) > 0 {
+			text, err := recordText(bytes.ToValidUTF8(line, []byte("\ufffd")), field)
+			if err != nil {
+				return fmt.Errorf("line %d: %w", r.lines, err)
+			}
+			if !r.document([]byte(text)) {
+				return nil
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+	}
+}
+
+func recordText(line []byte, field string) (string, error) {
+	if err := jsonscan.Check(line); err != nil {
+		return "", fmt.Errorf("is not JSON: %w", err)
+	}
+	if !jsonscan.IsObject(line) {
+		return "", errors.New("a JSON object wanted")
+	}
+	for member := range jsonscan.Members(line) {
+		name, err := jsonscan.String(member.Name)
+		if err != nil {
+			return "", err
+		}
+		if name != field {
+			continue
+		}
+		text, err := jsonscan.String(member.Value)
+		if err != nil {
+			return "", fmt.Errorf("field %q: %w", field, err)
+		}
+		return text, nil
+	}
+	return "", fmt.Errorf("no field %q in this object", field)
+}
+
+// document emits doc unless it is blank, and says whether to go on.
+func (r *reader) document(doc []byte) bool {
+	if len(bytes.TrimSpace(doc)) == 0 {
+		return true
+	}
+	return r.emit(strings.ToValidUTF8(string(doc), "\ufffd"))
+}
+
+// cause drops the path from the operating system's error, where the message has it already.
+func cause(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	// Only the unpacker says this here.
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the compressed data are cut short")
+	}
+	return err
+}

@@ -1,0 +1,109 @@
+package corpus
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"bitgpu/io/atomicfile"
+)
+
+// The names of the files in a data directory.
+const (
+	TrainName = "train.u32"
+	ValName   = "val.u32"
+	MetaName  = "meta.json"
+)
+
+// metaVersion is the format that this package writes and reads.
+const metaVersion = 1
+
+// Meta describes a data directory.
+type Meta struct {
+	FormatVersion int     `json:"format_version"`
+	VocabSize     int     `json:"vocab_size"`
+	EndOfText     uint32  `json:"end_of_text"` // the id between documents
+	Tokenizer     string  `json:"tokenizer_sha256"`
+	Document      Mode    `json:"document"`
+	ValRatio      float64 `json:"val_ratio"`
+	Train         Part    `json:"train"`
+	Val           Part    `json:"val"`
+}
+
+// Part counts one token file.
+type Part struct {
+	Documents int64 `json:"documents"`
+	Tokens    int64 `json:"tokens"` // with the end-of-text ids
+	Bytes     int64 `json:"bytes"`  // of text, the measure for bits per byte
+}
+
+// TokenizerHash is what [Meta] says about a tokenizer: the SHA-256 of its file, in hexadecimal.
+func TokenizerHash(file []byte) string {
+	sum := sha256.Sum256(file)
+	return hex.EncodeToString(sum[:])
+}
+
+// WriteMeta writes m to path, with the format version of this package.
+func WriteMeta(path string, m Meta) error {
+	m.FormatVersion = metaVersion
+	if err := m.check(); err != nil {
+		return fmt.Errorf("corpus: %s: %w", path, err)
+	}
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("corpus: %s: %w", path, err)
+	}
+	err = atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("corpus: %w", err)
+	}
+	return nil
+}
+
+// ReadMeta reads what [WriteMeta] wrote.
+func ReadMeta(path string) (Meta, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Meta{}, fmt.Errorf("corpus: %s: %w", path, cause(err))
+	}
+	m, err := parseMeta(data)
+	if err != nil {
+		return Meta{}, fmt.Errorf("corpus: %s: %w", path, err)
+	}
+	return m, nil
+}
+
+func parseMeta(data []byte) (Meta, error) {
+	var m Meta
+	if err := json.Unmarshal(data, &m); err != nil {
+		return Meta{}, fmt.Errorf("a description of token data wanted: %w", err)
+	}
+	return m, m.check()
+}
+
+func (m Meta) check() error {
+	if m.FormatVersion != metaVersion {
+		return fmt.Errorf("format_version %d wanted, %d found", metaVersion, m.FormatVersion)
+	}
+	if m.VocabSize <= 0 || int64(m.EndOfText) >= int64(m.VocabSize) {
+		return fmt.Errorf("a vocab_size above 0 and an end_of_text below it wanted, %d and %d found", m.VocabSize, m.EndOfText)
+	}
+	if _, err := ParseMode(string(m.Document)); err != nil {
+		return err
+	}
+	if !(m.ValRatio >= 0 && m.ValRatio <= 1) {
+		return fmt.Errorf("a val_ratio from 0 to 1 wanted, %g found", m.ValRatio)
+	}
+	for name, part := range map[string]Part{"train": m.Train, "val": m.Val} {
+		if min(part.Documents, part.Tokens, part.Bytes) < 0 {
+			return fmt.Errorf("%s: a negative count", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package corpus
+
+import (
+	"fmt"
+	"math/bits"
+)
+
+// Order is the order in which a training run takes windows from a token file.
+type Order int
+
+// The orders.
+const (
+	// Shuffle takes every window of an epoch once, in an order that the seed gives. The windows do not overlap; where
+	// the first one begins changes from epoch to epoch, so that the cuts between windows fall elsewhere each time.
+	Shuffle Order = iota
+	// Sequential takes windows as they follow each other, and begins anew when fewer than time+2 tokens are left.
+	Sequential
+)
+
+// ParseOrder is the order of that name, shuffle or sequential.
+func ParseOrder(name string) (Order, error) {
+	switch name {
+	case "shuffle":
+		return Shuffle, nil
+	case "sequential":
+		return Sequential, nil
+	}
+	return 0, fmt.Errorf("corpus: the order is shuffle or sequential, %q found", name)
+}
+
+func (o Order) String() string { return [...]string{"shuffle", "sequential"}[o] }
+
+// Sampler gives the batches of a training run. Its whole state is its position.
+type Sampler struct {
+	tokens      *Tokens
+	batch, time int
+	order       Order
+	seed        uint64
+	windows     uint64 // of an epoch
+	position    uint64
+}
+
+// NewSampler takes batches of batch windows with time tokens each.
+func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sampler, error) {
+	if batch <= 0 || time <= 0 {
+		return nil, fmt.Errorf("corpus: a batch and a context above 0 wanted, %d and %d found", batch, time)
+	}
+	length := tokens.Len()
+	// A window is time inputs, and the targets reach one token further.
+	if length-1 < time {
+		return nil, fmt.Errorf("corpus: %s: %d tokens found, a context of %d wants at least %d", tokens.name, length, time, uint64(time)+1)
+	}
+	var windows int
+	switch order {
+	case Sequential:
+		windows = (length - 2) / time
+	case Shuffle:
+		// One window less than would fit, so that each of the time beginnings leaves room for all of them.
+		windows = (length - time) / time
+	default:
+		return nil, fmt.Errorf("corpus: unknown order %d", int(order))
+	}
+	return &Sampler{tokens: tokens, batch: batch, time: time, order: order, seed: seed, windows: uint64(max(windows, 1))}, nil
+}
+
+// Next fills the next batch, row by row: inputs are the tokens of a window, targets the tokens that follow each of
+// them. Both are (batch, time); another length panics.
+func (s *Sampler) Next(inputs, targets []uint32) {
+	if size := s.batch * s.time; len(inputs) != size || len(targets) != size {
+		panic(fmt.Sprintf("corpus: a batch of (%d, %d) into %d inputs and %d targets", s.batch, s.time, len(inputs), len(targets)))
+	}
+	for at := 0; at < len(inputs); at += s.time {
+		start := s.start(s.position)
+		s.tokens.CopyTo(inputs[at:at+s.time], start)
+		s.tokens.CopyTo(targets[at:at+s.time], start+1)
+		s.position++
+	}
+}
+
+// Windows is how many windows, rows of a batch, make an epoch.
+func (s *Sampler) Windows() uint64 { return s.windows }
+
+// Position is the number of windows taken so far, over all epochs.
+func (s *Sampler) Position() uint64 { return s.position }
+
+// Seek goes to a position. A sampler of the same tokens, time, order and seed gives from there what this one would.
+func (s *Sampler) Seek(position uint64) { s.position = position }
+
+// start is where the window at a position begins in the tokens.
+func (s *Sampler) start(position uint64) int {
+	epoch, index := position/s.windows, position%s.windows
+	if s.order == Sequential {
+		return int(index) * s.time
+	}
+	key := mix(s.seed ^ mix(epoch))
+	// The last window's target must still be there, which in a short file leaves less than time beginnings.
+	beginnings := min(s.time, s.tokens.Len()-int(s.windows)*s.time)
+	phase := int(mix(key) % uint64(beginnings))
+	return phase + int(permute(index, s.windows, key))*s.time
+}
+
+// permute maps 0 … n−1 one to one onto itself, by a key: a Feistel network over the next power of four, applied until
+// the value lies below n again, which takes four times on average at most (Black and Rogaway, 2002, cycle walking).
+func permute(i, n, key uint64) uint64 {
+	half := (bits.Len64(n-1) + 1) / 2
+	mask := uint64(1)<<half - 1
+	for {
+		left, right := i>>half, i&mask
+		for round := range uint64(6) {
+			left, right = right, left^(mix(key+round<<32+right)&mask)
+		}
+		if i = left<<half | right; i < n {
+			return i
+		}
+	}
+}
+
+// mix is the finalizer of SplitMix64 (Steele, Lea and Flood, 2014) after its increment.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

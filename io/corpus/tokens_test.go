@@ -1,0 +1,201 @@
+package corpus
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// count writes a token file with the ids 0 … n−1 and opens it.
+func count(t testing.TB, name string, n int) *Tokens {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	w, err := CreateTokens(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Discard()
+	for i := range n {
+		if err := w.Append(uint32(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := OpenTokens(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tokens.Close() })
+	return tokens
+}
+
+func TestTokens(t *testing.T) {
+	for name, want := range map[string][]uint32{
+		"a.u32": {0, 1, 65536, 4294967295},
+		"a.u16": {0, 1, 65535},
+		"b.U16": {7},
+	} {
+		path := filepath.Join(t.TempDir(), name)
+		w, err := CreateTokens(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Append(want[0]); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Append(want[1:]...); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Error("the file is there before it is whole")
+		}
+		if w.Len() != int64(len(want)) {
+			t.Errorf("%d tokens written, %d counted", len(want), w.Len())
+		}
+		if err := w.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		w.Discard()
+		tokens, err := OpenTokens(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]uint32, 10)
+		n := tokens.CopyTo(got, 0)
+		if diff := cmp.Diff(want, got[:n]); diff != "" || tokens.Len() != len(want) {
+			t.Error(diff, tokens.Len())
+		}
+		if last := len(want) - 1; tokens.At(last) != want[last] || tokens.CopyTo(got, last) != 1 || tokens.CopyTo(got, last+2) != 0 {
+			t.Error("the end is not where it should be")
+		}
+		if err := tokens.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTokenRefusals(t *testing.T) {
+	dir := t.TempDir()
+	cases := []struct{ name, content, want string }{
+		{"odd.u32", "12345", "5 bytes found, a multiple of 4 wanted"},
+		{"odd.u16", "123", "3 bytes found, a multiple of 2 wanted"},
+		{"empty.u32", "", "an empty file; at least one token wanted"},
+		{"tokens.bin", "1234", "a token file's name ends in .u32 or .u16"},
+	}
+	for _, c := range cases {
+		path := write(t, filepath.Join(dir, c.name), c.content)
+		_, err := OpenTokens(path)
+		wantError(t, err, "corpus: "+path+": "+c.want)
+	}
+	_, err := OpenTokens(filepath.Join(dir, "absent.u32"))
+	wantError(t, err, "absent.u32: no such file")
+	_, err = CreateTokens(filepath.Join(dir, "tokens.txt"))
+	wantError(t, err, "tokens.txt: a token file's name ends in .u32 or .u16")
+	_, err = CreateTokens(filepath.Join(dir, "absent", "a.u32"))
+	wantError(t, err, "a.u32: cannot be written: no such file or directory")
+
+	w, err := CreateTokens(filepath.Join(dir, "odd.u16"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, w.Append(1, 65536), "odd.u16: token 65536 does not fit into 16 bits")
+	w.Discard()
+	if old, err := os.ReadFile(filepath.Join(dir, "odd.u16")); err != nil || string(old) != "123" {
+		t.Errorf("the old file is gone: %q (%v)", old, err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	tokens := count(t, "a.u32", 10)
+	if err := tokens.Check(10); err != nil {
+		t.Error(err)
+	}
+	wantError(t, tokens.Check(9), "a.u32: token 9 is 9, the vocabulary ends at 8")
+}
+
+func TestMeta(t *testing.T) {
+	path := filepath.Join(t.TempDir(), MetaName)
+	want := Meta{
+		VocabSize: 1000, EndOfText: 0, Tokenizer: TokenizerHash([]byte("{}")), Document: Block, ValRatio: 0.01,
+		Train: Part{Documents: 99, Tokens: 5000, Bytes: 20000}, Val: Part{Documents: 1, Tokens: 50, Bytes: 200},
+	}
+	if err := WriteMeta(path, want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadMeta(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.FormatVersion = 1
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if want.Tokenizer != "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" {
+		t.Errorf("not the SHA-256 of {}: %s", want.Tokenizer)
+	}
+	want.ValRatio = 2
+	wantError(t, WriteMeta(path, want), path+": a val_ratio from 0 to 1 wanted, 2 found")
+}
+
+func TestMetaRefusals(t *testing.T) {
+	good := `{"format_version":1,"vocab_size":10,"document":"line"}`
+	if _, err := parseMeta([]byte(good)); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		``:                          "a description of token data wanted: unexpected end of JSON input",
+		`{`:                         "unexpected end of JSON input",
+		`[]`:                        "a description of token data wanted",
+		`null`:                      "format_version 1 wanted, 0 found",
+		good + `{}`:                 "invalid character '{' after top-level value",
+		`{"format_version":2}`:      "format_version 1 wanted, 2 found",
+		`{"format_version":1}`:      "a vocab_size above 0 and an end_of_text below it wanted, 0 and 0 found",
+		`{"vocab_size":1e99}`:       "a description of token data wanted",
+		good[:len(good)-7] + `"a"}`: `documents are one of line, block or file, "a" found`,
+		good[:len(good)-1] + `,"end_of_text":10}`:     "an end_of_text below it wanted, 10 and 10 found",
+		good[:len(good)-1] + `,"train":{"bytes":-1}}`: "train: a negative count",
+	} {
+		_, err := parseMeta([]byte(text))
+		wantError(t, err, want)
+	}
+	_, err := ReadMeta(filepath.Join(t.TempDir(), "absent"))
+	wantError(t, err, "absent: no such file")
+}
+
+func FuzzTokens(f *testing.F) {
+	f.Add("a.u32", []byte("12345678"))
+	f.Add("a.u16", []byte("1234"))
+	f.Fuzz(func(t *testing.T, name string, data []byte) {
+		tokens, err := parseTokens(name, data)
+		if err != nil {
+			return
+		}
+		out := make([]uint32, tokens.Len()+1)
+		if n := tokens.CopyTo(out, 0); n != tokens.Len() || n*tokens.width != len(data) {
+			t.Fatalf("%d of %d tokens in %d bytes", n, tokens.Len(), len(data))
+		}
+		if strings.HasSuffix(name, ".u32") && out[0] != binary.LittleEndian.Uint32(data) {
+			t.Fatalf("first token %d", out[0])
+		}
+	})
+}
+
+func FuzzMeta(f *testing.F) {
+	f.Add([]byte(`{"format_version":1,"vocab_size":10,"document":"line","val_ratio":0.5,"train":{"tokens":3}}`))
+	path := filepath.Join(f.TempDir(), MetaName)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := parseMeta(data)
+		if err != nil {
+			return
+		}
+		if err := WriteMeta(path, m); err != nil {
+			t.Fatalf("what was read cannot be written: %v", err)
+		}
+	})
+}
