@@ -151,4 +151,3 @@ func TestWriteRefusals(t *testing.T) {
 		}
 	}
 }
-
