@@ -47,12 +47,13 @@ func avx2Kernels() kernels {
 			gather:    gatherAVX2,
 			lanes:     8,
 		},
-		float:           portable.float,
-		half:            portable.half,
-		int8:            portable.int8,
-		ternary:         portable.ternary,
-		ternaryDecode:   portable.ternaryDecode,
-		ternaryQuantize: portable.ternaryQuantize,
+		float:           rowKernels[float32]{floatOneAVX2, floatFourAVX2},
+		half:            rowKernels[uint16]{halfOneAVX2, halfFourAVX2},
+		int8:            rowKernels[int8]{int8OneAVX2, int8FourAVX2},
+		ternary:         rowKernels[byte]{ternaryOneAVX2, ternaryFourAVX2},
+		ternaryDecode:   ternaryDecodeAVX2,
+		ternaryQuantize: ternaryQuantizeAVX2,
+		fmaLoop:         fmaLoopAVX2,
 	}
 }
 
@@ -86,11 +87,12 @@ func avx512Kernels() kernels {
 			gather:    gatherAVX512,
 			lanes:     16,
 		},
-		float:           portable.float,
-		half:            portable.half,
-		int8:            portable.int8,
-		ternary:         portable.ternary,
-		ternaryDecode:   portable.ternaryDecode,
-		ternaryQuantize: portable.ternaryQuantize,
+		float:           rowKernels[float32]{floatOneAVX512, floatFourAVX512},
+		half:            rowKernels[uint16]{halfOneAVX512, halfFourAVX512},
+		int8:            rowKernels[int8]{int8OneAVX512, int8FourAVX512},
+		ternary:         rowKernels[byte]{ternaryOneAVX512, ternaryFourAVX512},
+		ternaryDecode:   ternaryDecodeAVX512,
+		ternaryQuantize: ternaryQuantizeAVX512,
+		fmaLoop:         fmaLoopAVX512,
 	}
 }

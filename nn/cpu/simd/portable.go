@@ -42,6 +42,7 @@ var portable = kernels{
 	ternary:         scalarRows(ternaryWeight, ternaryStride),
 	ternaryDecode:   ternaryDecodeScalar,
 	ternaryQuantize: ternaryQuantizeScalar,
+	fmaLoop:         fmaLoopScalar,
 }
 
 func dotScalar(x, y []float32) float32 {

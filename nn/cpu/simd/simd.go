@@ -95,6 +95,8 @@ type kernels struct {
 
 	ternaryDecode   func(dst []float32, codes []byte)
 	ternaryQuantize func(codes []byte, w []float32, gamma float32)
+
+	fmaLoop func(n int) int // n rounds of multiply-adds; their number in one round
 }
 
 var (

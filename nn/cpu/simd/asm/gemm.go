@@ -38,7 +38,7 @@ func tile(g *gen, height int) {
 	// columns of B are read then.
 	masks := []*tail{nil, nil}
 	if g.wide {
-		masks = columnMasks(g)
+		masks = registerTails(g, g.arg("cols"))
 	}
 
 	sums := make([][]reg.VecVirtual, height)
@@ -65,7 +65,7 @@ func tile(g *gen, height int) {
 	g.DECQ(k)
 	g.JNZ(operand.LabelRef("steps"))
 	if !g.wide {
-		masks = columnMasks(g)
+		masks = registerTails(g, g.arg("cols"))
 	}
 	storeTile(g, sums, masks)
 }
@@ -102,24 +102,6 @@ func storeTile(g *gen, sums [][]reg.VecVirtual, masks []*tail) {
 		}
 		g.end()
 	}
-}
-
-// columnMasks are the tails of a tile's two registers.
-func columnMasks(g *gen) []*tail {
-	cols, zero := g.arg("cols"), g.GP64()
-	var masks []*tail
-	for v := range 2 {
-		n, limit := g.GP64(), g.GP64()
-		g.LEAQ(mem(cols, -v*g.lanes()), n)
-		g.XORQ(zero, zero)
-		g.TESTQ(n, n)
-		g.CMOVQLT(zero, n)
-		g.MOVQ(operand.U32(g.lanes()), limit)
-		g.CMPQ(n, limit)
-		g.CMOVQGT(limit, n)
-		masks = append(masks, g.tailOf(n))
-	}
-	return masks
 }
 
 // strided addresses rows that lie a fixed distance apart.

@@ -16,6 +16,7 @@ type gen struct {
 	wide      bool // AVX-512
 	constants map[string]operand.Mem
 	labels    int
+	ternary   ternaryTables
 }
 
 // lanes is the number of float32 in a register.
@@ -156,6 +157,25 @@ func (g *gen) tailOf(n reg.GPVirtual) *tail {
 	mask := g.YMM()
 	g.VMOVUPS(indexed(window, back, 4, 0), mask)
 	return &tail{mask}
+}
+
+// registerTails are the tails of two registers that follow each other, of n
+// elements together.
+func registerTails(g *gen, n reg.GPVirtual) []*tail {
+	zero := g.GP64()
+	var tails []*tail
+	for v := range 2 {
+		own, limit := g.GP64(), g.GP64()
+		g.LEAQ(mem(n, -v*g.lanes()), own)
+		g.XORQ(zero, zero)
+		g.TESTQ(own, own)
+		g.CMOVQLT(zero, own)
+		g.MOVQ(operand.U32(g.lanes()), limit)
+		g.CMPQ(own, limit)
+		g.CMOVQGT(limit, own)
+		tails = append(tails, g.tailOf(own))
+	}
+	return tails
 }
 
 // firstBits is an opmask with the n lowest bits set, n ≤ 64.

@@ -25,6 +25,9 @@ var sources = []struct {
 	{"kernels_vector", vectorKernels},
 	{"kernels_activation", activationKernels},
 	{"kernels_gemm", gemmKernels},
+	{"kernels_matvec", matvecKernels},
+	{"kernels_ternary", ternaryKernels},
+	{"kernels_measure", measureKernels},
 }
 
 func main() {

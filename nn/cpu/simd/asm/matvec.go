@@ -1,0 +1,362 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// block is the number of weights decoded at a time: one register in AVX-512, two
+// in AVX2.
+const block = 16
+
+// format is how a row of weights lies in memory.
+type format struct {
+	name, element string // of the kernels, and the Go type of w
+	bits          int    // of a weight
+	// decode sets dst to the block of weights at src; tail is nil for a whole block.
+	decode func(g *gen, src operand.Mem, dst []reg.VecVirtual, tail *blockTail)
+}
+
+// blockTail stands for the last n < block weights of a row.
+type blockTail struct {
+	n     reg.GPVirtual
+	lanes []*tail      // of the registers of a block
+	raw   reg.Register // AVX-512: mask of n elements, or of the bytes with n codes
+	copy  operand.Mem  // AVX2: room for the encoded weights
+}
+
+func matvecKernels(g *gen) {
+	formats := []format{
+		{"float", "float32", 32, decodeFloat},
+		{"half", "uint16", 16, decodeHalf},
+		{"int8", "int8", 8, decodeInt8},
+		{"ternary", "byte", 2, decodeTernary},
+	}
+	for _, f := range formats {
+		f.one(g)
+		f.four(g)
+	}
+}
+
+// one multiplies with one vector, four rows at a time.
+func (f format) one(g *gen) {
+	g.function(f.name+"One", fmt.Sprintf("(y []float32, w []%s, x []float32, cols int)", f.element),
+		"is rowKernels.one.")
+	f.prepare(g)
+	y, rows := g.ptr("y"), g.length("y")
+	w := f.rows(g)
+	for _, height := range []int{4, 1} {
+		loop, done := g.label("rows"), g.label("few")
+		g.Label(loop)
+		g.CMPQ(rows, operand.U8(height))
+		g.JL(operand.LabelRef(done))
+		sums := f.products(g, w, height, 1)
+		storeLanes(g, sums[0], mem(y, 0), height)
+		g.ADDQ(operand.U8(4*height), y)
+		f.advance(g, w, height)
+		g.SUBQ(operand.U8(height), rows)
+		g.JMP(operand.LabelRef(loop))
+		g.Label(done)
+	}
+	g.end()
+}
+
+// four multiplies with four vectors; AVX-512 has registers for four rows at a time.
+func (f format) four(g *gen) {
+	g.function(f.name+"Four", fmt.Sprintf("(y []float32, w []%s, x []float32, rows, cols, step int)", f.element),
+		"is rowKernels.four.")
+	f.prepare(g)
+	y := g.ptr("y")
+	w := f.rows(g)
+	heights := []int{1}
+	if g.wide {
+		heights = []int{4, 1}
+	}
+	rows := g.AllocLocal(8) // what is left
+	count := g.arg("rows")
+	g.MOVQ(count, rows)
+	for _, height := range heights {
+		loop, done := g.label("rows"), g.label("few")
+		g.Label(loop)
+		g.CMPQ(rows, operand.U8(height))
+		g.JL(operand.LabelRef(done))
+		sums := f.products(g, w, height, 4)
+		step, at := g.arg("step"), g.GP64()
+		g.MOVQ(y, at)
+		for _, s := range sums {
+			storeLanes(g, s, mem(at, 0), height)
+			g.LEAQ(indexed(at, step, 4, 0), at)
+		}
+		g.ADDQ(operand.U8(4*height), y)
+		f.advance(g, w, height)
+		g.SUBQ(operand.U8(height), rows)
+		g.JMP(operand.LabelRef(loop))
+		g.Label(done)
+	}
+	g.end()
+}
+
+func storeLanes(g *gen, v reg.VecVirtual, dst operand.Mem, n int) {
+	if n == 4 {
+		g.VMOVUPS(v, dst)
+	} else {
+		g.VMOVSS(v, dst)
+	}
+}
+
+// rows addresses four rows of w; the distance is in bytes.
+func (f format) rows(g *gen) strided {
+	s := strided{bases: []reg.GPVirtual{g.ptr("w")}, distance: g.arg("cols"), distance3: g.GP64()}
+	f.bytesOf(g, s.distance, s.distance)
+	g.LEAQ(indexed(s.distance, s.distance, 2, 0), s.distance3)
+	return s
+}
+
+func (f format) prepare(g *gen) {
+	if f.bits == 2 {
+		g.loadTernaryTables()
+	}
+}
+
+// advance moves on by some rows.
+func (f format) advance(g *gen, w strided, rows int) {
+	g.LEAQ(indexed(w.bases[0], w.distance, uint8(rows), 0), w.bases[0])
+}
+
+// products multiplies the next rows with the vectors. The result has, for each
+// vector, its products with the rows in the first lanes.
+func (f format) products(g *gen, w strided, rows, vectors int) []reg.VecVirtual {
+	parts := block / g.lanes() // registers of a block
+	sums := make([][][]reg.VecVirtual, vectors)
+	for v := range sums {
+		for range rows {
+			s := g.vecs(parts)
+			for _, part := range s {
+				g.zero(part)
+			}
+			sums[v] = append(sums[v], s)
+		}
+	}
+	at := strided{bases: []reg.GPVirtual{g.GP64()}, distance: w.distance, distance3: w.distance3}
+	g.MOVQ(w.bases[0], at.bases[0])
+	cols := g.arg("cols")
+	x := strided{bases: []reg.GPVirtual{g.ptr("x")}}
+	if vectors > 1 {
+		x = newStrided(g, x.bases[0], g.arg("cols"), vectors)
+	}
+
+	g.blocks(f, cols, func(t *blockTail) { f.multiply(g, at, x, sums, parts, t) }, func() {
+		g.ADDQ(operand.U8(block*f.bits/8), at.bases[0])
+		g.ADDQ(operand.U8(block*4), x.bases[0])
+	})
+
+	var results []reg.VecVirtual
+	for v := range sums {
+		var totals []reg.VecVirtual
+		for r := range sums[v] {
+			if parts == 2 {
+				g.VADDPS(sums[v][r][1], sums[v][r][0], sums[v][r][0])
+			}
+			totals = append(totals, sums[v][r][0])
+		}
+		results = append(results, g.horizontal(totals))
+	}
+	return results
+}
+
+// multiply adds the products of one block.
+func (f format) multiply(g *gen, w, x strided, sums [][][]reg.VecVirtual, parts int, tail *blockTail) {
+	rows := len(sums[0])
+	weights := make([][]reg.VecVirtual, rows)
+	decode := func(r int) {
+		weights[r] = g.vecs(parts)
+		f.decode(g, w.at(r), weights[r], tail)
+	}
+	load := func(v, p int) reg.VecVirtual {
+		values := g.vec()
+		g.load(x.at(v).Offset(p*g.bytes()), values, tail.part(p))
+		return values
+	}
+	if len(sums) == 1 { // one vector: its values stay, weights come one row at a time
+		values := make([]reg.VecVirtual, parts)
+		for p := range values {
+			values[p] = load(0, p)
+		}
+		for r := range rows {
+			decode(r)
+			for p := range parts {
+				g.VFMADD231PS(values[p], weights[r][p], sums[0][r][p])
+			}
+		}
+		return
+	}
+	for r := range rows {
+		decode(r)
+	}
+	for v := range sums {
+		for p := range parts {
+			values := load(v, p)
+			for r := range rows {
+				g.VFMADD231PS(values, weights[r][p], sums[v][r][p])
+			}
+		}
+	}
+}
+
+// blocks emits body, then next, for each block of n weights, and body for the
+// rest, if there is one. n is used up.
+func (g *gen) blocks(f format, n reg.GPVirtual, body func(t *blockTail), next func()) {
+	loop, rest, done := g.label("blocks"), g.label("rest"), g.label("done")
+	g.SUBQ(operand.U8(block), n)
+	g.JL(operand.LabelRef(rest))
+	g.Label(loop)
+	body(nil)
+	next()
+	g.SUBQ(operand.U8(block), n)
+	g.JGE(operand.LabelRef(loop))
+	g.Label(rest)
+	g.ADDQ(operand.U8(block), n)
+	g.JZ(operand.LabelRef(done))
+	body(f.tailOf(g, n))
+	g.Label(done)
+}
+
+// part is the tail of register p of a block.
+func (t *blockTail) part(p int) *tail {
+	if t == nil {
+		return nil
+	}
+	return t.lanes[p]
+}
+
+// tailOf makes the masks for n weights.
+func (f format) tailOf(g *gen, n reg.GPVirtual) *blockTail {
+	t := &blockTail{n: n}
+	if g.wide {
+		t.lanes = []*tail{g.tailOf(n)}
+		t.raw = t.lanes[0].mask
+		if f.bits < 8 {
+			size := g.GP64()
+			f.bytesOf(g, n, size)
+			t.raw = g.firstBits(size)
+		}
+		return t
+	}
+	t.lanes = registerTails(g, n)
+	if f.bits < 32 {
+		t.copy = g.AllocLocal(32) // of the longest, aligned
+	}
+	return t
+}
+
+// bytesOf sets size to the number of bytes that n weights take.
+func (f format) bytesOf(g *gen, n, size reg.GPVirtual) {
+	if f.bits < 8 {
+		g.LEAQ(mem(n, 8/f.bits-1), size)
+		g.SHRQ(operand.U8(bits.TrailingZeros(uint(8/f.bits))), size)
+		return
+	}
+	g.MOVQ(n, size)
+	g.SHLQ(operand.U8(bits.TrailingZeros(uint(f.bits/8))), size)
+}
+
+// staged copies the bytes of an incomplete block to where a whole one can be read.
+func (f format) staged(g *gen, src operand.Mem, t *blockTail) operand.Mem {
+	from, left, value, to := g.GP64(), g.GP64(), g.GP64(), g.GP64()
+	f.bytesOf(g, t.n, left)
+	loop := g.label("bytes")
+	g.LEAQ(src, from)
+	g.LEAQ(t.copy, to)
+	g.XORQ(value, value)
+	for i := 0; i < block*f.bits/8; i += 4 {
+		g.MOVL(value.As32(), t.copy.Offset(i))
+	}
+	g.Label(loop)
+	g.MOVB(mem(from, 0), value.As8())
+	g.MOVB(value.As8(), mem(to, 0))
+	g.INCQ(from)
+	g.INCQ(to)
+	g.DECQ(left)
+	g.JNZ(operand.LabelRef(loop))
+	return t.copy
+}
+
+func decodeFloat(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
+	for p := range dst {
+		g.load(src.Offset(p*g.bytes()), dst[p], t.part(p))
+	}
+}
+
+func decodeHalf(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
+	if t != nil && g.wide {
+		raw := g.YMM()
+		g.VMOVDQU16_Z(src, t.raw, raw)
+		g.VCVTPH2PS(raw, dst[0])
+		return
+	}
+	if t != nil {
+		src = format{bits: 16}.staged(g, src, t)
+	}
+	for p := range dst {
+		g.VCVTPH2PS(src.Offset(p*g.bytes()/2), dst[p])
+	}
+}
+
+func decodeInt8(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
+	if t != nil && g.wide {
+		raw := g.XMM()
+		g.VMOVDQU8_Z(src, t.raw, raw)
+		g.VPMOVSXBD(raw, dst[0])
+		g.VCVTDQ2PS(dst[0], dst[0])
+		return
+	}
+	if t != nil {
+		src = format{bits: 8}.staged(g, src, t)
+	}
+	for p := range dst {
+		g.VPMOVSXBD(src.Offset(p*g.bytes()/4), dst[p])
+		g.VCVTDQ2PS(dst[p], dst[p])
+	}
+}
+
+// decodeTernary brings the 32 bits of a block into all lanes, shifts each lane's
+// code down to the lowest bits, and looks it up. What follows the codes in an
+// incomplete block decodes to something finite, which the zeros of x cancel.
+func decodeTernary(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
+	codes := dst[len(dst)-1]
+	switch {
+	case t == nil:
+		g.VPBROADCASTD(src, codes)
+	case g.wide:
+		raw := g.XMM()
+		g.VMOVDQU8_Z(src, t.raw, raw)
+		g.VPBROADCASTD(raw, codes)
+	default:
+		g.VPBROADCASTD(format{bits: 2}.staged(g, src, t), codes)
+	}
+	for p := range dst {
+		g.VPSRLVD(g.ternary.shifts[p], codes, dst[p])
+		g.VPERMILPS(dst[p], g.ternary.weights, dst[p])
+	}
+}
+
+// ternaryTables are constants in registers.
+type ternaryTables struct {
+	shifts  []reg.VecVirtual // that bring the code of each lane of a block down
+	weights reg.VecVirtual   // by code, in each quarter
+}
+
+func (g *gen) loadTernaryTables() {
+	g.ternary = ternaryTables{g.vecs(block / g.lanes()), g.vec()}
+	for p, shifts := range g.ternary.shifts {
+		name := fmt.Sprintf("shifts%d", p)
+		g.VMOVUPS(g.words(name, func(lane int) uint32 { return uint32(2 * (p*g.lanes() + lane)) }), shifts)
+	}
+	g.VMOVUPS(g.words("weights", func(lane int) uint32 {
+		return math.Float32bits([]float32{-1, 0, 1, 0}[lane%4])
+	}), g.ternary.weights)
+}

@@ -1,5 +1,0 @@
-package main
-
-func matvecKernels(g *gen)  {}
-func ternaryKernels(g *gen) {}
-func measureKernels(g *gen) {}

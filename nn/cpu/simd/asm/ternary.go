@@ -1,0 +1,92 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+func ternaryKernels(g *gen) {
+	ternaryDecode(g)
+	ternaryQuantize(g)
+}
+
+func ternaryDecode(g *gen) {
+	g.function("ternaryDecode", "(dst []float32, codes []byte)", "sets dst to the weights of codes.")
+	g.loadTernaryTables()
+	dst, codes, n := g.ptr("dst"), g.ptr("codes"), g.length("dst")
+	g.blocks(format{bits: 2}, n, func(t *blockTail) {
+		weights := g.vecs(block / g.lanes())
+		decodeTernary(g, mem(codes, 0), weights, t)
+		for p, w := range weights {
+			g.store(w, mem(dst, p*g.bytes()), t.part(p))
+		}
+	}, func() {
+		g.ADDQ(operand.U8(block/4), codes)
+		g.ADDQ(operand.U8(block*4), dst)
+	})
+	g.end()
+}
+
+// ternaryQuantize collects the comparisons of a block with ±½ as 16 bits each and
+// spreads them over the odd and even bits of its codes: 2 is 10, 1 is 01, 0 is 00.
+func ternaryQuantize(g *gen) {
+	g.function("ternaryQuantize", "(codes []byte, w []float32, gamma float32)", "packs the rounded w/gamma.")
+	codes, w, n := g.ptr("codes"), g.ptr("w"), g.length("w")
+	gamma := g.broadcast("gamma")
+	even, odd := g.GP32(), g.GP32()
+	g.MOVL(operand.U32(0x55555555), even)
+	g.MOVL(operand.U32(0xaaaaaaaa), odd)
+	g.blocks(format{bits: 32}, n, func(t *blockTail) {
+		up, down := g.GP32(), g.GP32()
+		for p := block/g.lanes() - 1; p >= 0; p-- {
+			q := g.vec()
+			g.load(mem(w, p*g.bytes()), q, t.part(p))
+			g.VDIVPS(gamma, q, q)
+			const atLeast, atMost = 13, 2 // false for NaN
+			first := p == block/g.lanes()-1
+			g.compare(atLeast, g.float("half", 0.5), q, up, first)
+			g.compare(atMost, g.float("minusHalf", -0.5), q, down, first)
+		}
+		g.ORL(up, down)
+		g.NOTL(down) // neither
+		g.PDEPL(odd, up, up)
+		g.PDEPL(even, down, down)
+		g.ORL(up, down)
+		if t == nil {
+			g.MOVL(down, mem(codes, 0))
+			return
+		}
+		left, loop := g.GP64(), g.label("bytes")
+		format{bits: 2}.bytesOf(g, t.n, left)
+		g.Label(loop)
+		g.MOVB(down.As8(), mem(codes, 0))
+		g.SHRL(operand.U8(8), down)
+		g.INCQ(codes)
+		g.DECQ(left)
+		g.JNZ(operand.LabelRef(loop))
+	}, func() {
+		g.ADDQ(operand.U8(block/4), codes)
+		g.ADDQ(operand.U8(block*4), w)
+	})
+	g.end()
+}
+
+// compare puts the comparisons of v's lanes with a constant below the bits that
+// are in dst, or into an empty dst.
+func (g *gen) compare(predicate uint8, constant operand.Mem, v reg.VecVirtual, dst reg.GPVirtual, empty bool) {
+	if g.wide {
+		k := g.K()
+		g.VCMPPS(operand.U8(predicate), constant, v, k)
+		g.KMOVW(k, dst)
+		return
+	}
+	result, bits := g.vec(), g.GP32()
+	g.VCMPPS(operand.U8(predicate), constant, v, result)
+	if empty {
+		g.VMOVMSKPS(result, dst)
+		return
+	}
+	g.VMOVMSKPS(result, bits)
+	g.SHLL(operand.U8(g.lanes()), dst)
+	g.ORL(bits, dst)
+}
