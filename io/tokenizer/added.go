@@ -1,7 +1,8 @@
 package tokenizer
 
 import (
-	"fmt"
+	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -23,20 +24,18 @@ type addedSet struct {
 	trie   *trie // of what is looked for; values are indices into tokens
 }
 
-// newAddedSet looks for texts[i] to find tokens[i].
-func newAddedSet(tokens []addedToken, texts []string) (*addedSet, error) {
+// newAddedSet looks for texts[i] to find tokens[i]; of tokens with the same text it finds the first.
+func newAddedSet(tokens []addedToken, texts []string) *addedSet {
 	if len(tokens) == 0 {
-		return nil, nil
+		return nil
 	}
 	values := make([]int32, len(tokens))
-	seen := make(map[string]int, len(tokens))
-	for i, text := range texts {
-		if other, ok := seen[text]; ok {
-			return nil, fmt.Errorf("added_tokens: %q and %q are both %q once normalized", tokens[other].Content, tokens[i].Content, text)
-		}
-		seen[text], values[i] = i, int32(i)
+	for i := range values {
+		values[i] = int32(len(tokens) - 1 - i) // for the last of equal keys counts
 	}
-	return &addedSet{tokens, newTrie(texts, values)}, nil
+	reversed := slices.Clone(texts)
+	slices.Reverse(reversed)
+	return &addedSet{tokens, newTrie(reversed, values)}
 }
 
 // split calls token and between in the order of the text: with each token found, and with what lies between two, which
@@ -49,8 +48,8 @@ func (a *addedSet) split(text string, token func(id uint32), between func(start,
 		between(0, len(text))
 		return
 	}
-	done := 0                     // the text before is given away
-	spaces := span{-1, -1, false} // the last run of white space measured, lest a long one be measured again and again
+	done := 0                           // the text before is given away
+	var spaces struct{ start, end int } // white space that was measured, lest a long run be measured again and again
 	for pos := 0; pos < len(text); {
 		if !a.trie.starts[text[pos]] {
 			pos++
@@ -68,26 +67,17 @@ func (a *addedSet) split(text string, token func(id uint32), between func(start,
 			continue
 		}
 		if t.LStrip {
-			for start > done {
-				r, n := utf8.DecodeLastRuneInString(text[done:start])
-				if !unicode.IsSpace(r) {
-					break
-				}
-				start -= n
-			}
-			start = max(start, done)
+			before := text[done:max(done, start)]
+			start = done + len(strings.TrimRightFunc(before, unicode.IsSpace))
 		}
 		if t.RStrip {
 			if end < spaces.start || end > spaces.end {
-				spaces = span{start: end, end: end}
-				for _, r := range text[end:] {
-					if !unicode.IsSpace(r) {
-						break
-					}
-					spaces.end += utf8.RuneLen(r)
-				}
+				spaces.start, spaces.end = end, len(text)-len(strings.TrimLeftFunc(text[end:], unicode.IsSpace))
 			}
 			end = spaces.end
+		}
+		if start >= end {
+			continue // white space that the token before has taken
 		}
 		if done < start {
 			between(done, start)

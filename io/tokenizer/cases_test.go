@@ -1,9 +1,7 @@
 package tokenizer
 
 import (
-	"bufio"
 	"compress/gzip"
-	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -58,23 +56,7 @@ func lines[T any](tb testing.TB, elem ...string) []T {
 		tb.Fatal(err)
 	}
 	defer f.Close()
-	var all []T
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, 1<<24)
-	for s.Scan() {
-		var v T
-		if err := json.Unmarshal(s.Bytes(), &v); err != nil {
-			tb.Fatal(err)
-		}
-		all = append(all, v)
-	}
-	if err := s.Err(); err != nil {
-		tb.Fatal(err)
-	}
-	if len(all) == 0 {
-		tb.Fatalf("%v has no cases", elem)
-	}
-	return all
+	return decodeLines[T](tb, f)
 }
 
 func (c *tokenizerCase) check(t *testing.T, tok *Tokenizer) {

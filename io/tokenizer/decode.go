@@ -295,7 +295,7 @@ type replaceRegex struct {
 	replace
 }
 
-func (d *replaceRegex) end() { send(d.next, d.normalize(d.take())) }
+func (d *replaceRegex) end() { send(d.next, d.apply(d.take())) }
 
 // fromMetaspace undoes metaspace: the replacement becomes a space, in the first token nothing if one was prepended.
 type fromMetaspace struct {

@@ -3,34 +3,39 @@ package tokenizer
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
 
-// A normalizer rewrites the text before it is split.
+// A normalizer rewrites the text before it is cut into words.
 type normalizer interface {
-	normalize(s string) string
+	normalize(p part) part
 }
 
 // unicodeForm is one of the four normalization forms of Unicode.
 type unicodeForm struct{ norm.Form }
 
-func (f unicodeForm) normalize(s string) string { return normalForm(f.Form, s) }
+func (f unicodeForm) normalize(p part) part {
+	p.text = normalForm(f.Form, p.text)
+	return p
+}
 
 type lowercase struct{}
 
 // normalize maps each character on its own, as Unicode's full mapping without context has it: only İ becomes two.
-func (lowercase) normalize(s string) string {
-	return strings.ToLower(strings.ReplaceAll(s, "İ", "i\u0307"))
+func (lowercase) normalize(p part) part {
+	p.text = strings.ToLower(strings.ReplaceAll(p.text, "İ", "i\u0307"))
+	return p
 }
 
 type prepend string
 
-func (p prepend) normalize(s string) string {
-	if s == "" {
-		return s
+func (n prepend) normalize(p part) part {
+	if p.text != "" {
+		p.text = string(n) + p.text
 	}
-	return string(p) + s
+	return p
 }
 
 // replace puts content in place of every match. As a decoder it does so within each token.
@@ -39,17 +44,33 @@ type replace struct {
 	content string
 }
 
-func (r replace) normalize(s string) string {
-	if p, ok := r.pattern.(literal); ok {
-		return strings.ReplaceAll(s, string(p), r.content)
+func (n replace) normalize(p part) part {
+	if p.first {
+		// What stands for several characters is taken to begin at the last of them.
+		if s := n.spans(p.text); len(s) > 0 && s[0].match {
+			characters := utf8.RuneCountInString(p.text[:s[0].end])
+			p.first = characters == 0 || characters == 1 && n.content != ""
+		}
 	}
+	p.text = n.apply(p.text)
+	return p
+}
+
+func (n replace) spans(s string) []span {
 	if s == "" {
-		return s
+		return nil
+	}
+	return n.pattern.find(s, nil)
+}
+
+func (n replace) apply(s string) string {
+	if p, ok := n.pattern.(literal); ok {
+		return strings.ReplaceAll(s, string(p), n.content)
 	}
 	var b strings.Builder
-	for _, sp := range r.pattern.find(s, nil) {
+	for _, sp := range n.spans(s) {
 		if sp.match {
-			b.WriteString(r.content)
+			b.WriteString(n.content)
 		} else {
 			b.WriteString(s[sp.start:sp.end])
 		}
@@ -60,22 +81,23 @@ func (r replace) normalize(s string) string {
 // strip removes white space at the ends.
 type strip struct{ left, right bool }
 
-func (n strip) normalize(s string) string {
+func (n strip) normalize(p part) part {
 	if n.left {
-		s = strings.TrimLeftFunc(s, unicode.IsSpace)
+		trimmed := strings.TrimLeftFunc(p.text, unicode.IsSpace)
+		p = part{trimmed, p.first && len(trimmed) == len(p.text)}
 	}
 	if n.right {
-		s = strings.TrimRightFunc(s, unicode.IsSpace)
+		p.text = strings.TrimRightFunc(p.text, unicode.IsSpace)
 	}
-	return s
+	return p
 }
 
 // normalizers run one after the other.
 type normalizers []normalizer
 
-func (ns normalizers) normalize(s string) string {
+func (ns normalizers) normalize(p part) part {
 	for _, n := range ns {
-		s = n.normalize(s)
+		p = n.normalize(p)
 	}
-	return s
+	return p
 }

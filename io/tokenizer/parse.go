@@ -115,10 +115,12 @@ func parse(data []byte) (*Tokenizer, error) {
 	if isNull(f.Decoder) {
 		t.decoders = []decoder{func(next sink) sink { return &spaced{next: next} }}
 	}
-	if err := t.add(f.AddedTokens); err != nil {
-		return nil, err
+	t.add(f.AddedTokens)
+	templates, err := parsePostProcessor(f.PostProcessor, 0)
+	if err == nil {
+		err = t.surround(templates)
 	}
-	if t.templates, err = parsePostProcessor(f.PostProcessor, t.Size(), 0); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("post_processor: %w", err)
 	}
 	return t, nil
@@ -163,7 +165,7 @@ func (f *modelFile) build() (model, error) {
 }
 
 // add gives the added tokens their ids and makes the tables that need them.
-func (t *Tokenizer) add(added []addedToken) error {
+func (t *Tokenizer) add(added []addedToken) {
 	v := t.model.vocabulary()
 	t.tokens = make([]token, len(v.pieces), len(v.pieces)+len(added))
 	for id, piece := range v.pieces {
@@ -199,7 +201,7 @@ func (t *Tokenizer) add(added []addedToken) error {
 		a := byID[id]
 		text := a.Content
 		if a.Normalized {
-			text = t.normalizers.normalize(text)
+			text = t.normalizers.normalize(part{text: text}).text
 			normalized, normalizedTexts = append(normalized, a), append(normalizedTexts, text)
 		} else {
 			raw, rawTexts = append(raw, a), append(rawTexts, text)
@@ -212,10 +214,6 @@ func (t *Tokenizer) add(added []addedToken) error {
 	for id := range t.tokens {
 		t.tokens[id].skip = special[t.tokens[id].text]
 	}
-	var err error
-	if t.raw, err = newAddedSet(raw, rawTexts); err != nil {
-		return err
-	}
-	t.normalized, err = newAddedSet(normalized, normalizedTexts)
-	return err
+	t.raw = newAddedSet(raw, rawTexts)
+	t.normalized = newAddedSet(normalized, normalizedTexts)
 }

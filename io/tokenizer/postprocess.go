@@ -1,22 +1,110 @@
 package tokenizer
 
-// A template puts special tokens around the ids of a text.
-type template []templatePiece
+import (
+	"encoding/json"
+	"fmt"
+)
 
-type templatePiece struct {
-	text bool     // the ids of the text, else
-	ids  []uint32 // those of a special token
-}
+// template is the special tokens a post-processor puts before and after the ids of a text.
+type template struct{ prefix, suffix []uint32 }
 
-// apply leaves the special tokens out unless addSpecial.
-func (t template) apply(ids []uint32, addSpecial bool) []uint32 {
-	var out []uint32
-	for _, p := range t {
-		if p.text {
-			out = append(out, ids...)
-		} else if addSpecial {
-			out = append(out, p.ids...)
+// surround takes over what the post-processors put around a text.
+func (t *Tokenizer) surround(templates []template) error {
+	if len(templates) > 1 {
+		return fmt.Errorf("%d processors that add tokens are not supported, want one at most", len(templates))
+	}
+	for _, around := range templates {
+		t.prefix, t.suffix = around.prefix, around.suffix
+		for _, ids := range [][]uint32{t.prefix, t.suffix} {
+			for _, id := range ids {
+				if uint64(id) >= uint64(t.Size()) {
+					return fmt.Errorf("a special token has id %d, want one below %d", id, t.Size())
+				}
+			}
 		}
 	}
-	return out
+	return nil
+}
+
+func parsePostProcessor(raw json.RawMessage, depth int) ([]template, error) {
+	if isNull(raw) {
+		return nil, nil
+	}
+	kind, err := kindOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	var t template
+	switch kind {
+	case "Sequence":
+		return parseSequence(raw, "processors", depth, parsePostProcessor)
+	case "ByteLevel":
+		return nil, nil // it only moves the places in the text that ids come from
+	case "TemplateProcessing":
+		t, err = parseTemplate(raw)
+	case "RobertaProcessing", "BertProcessing":
+		var c struct{ Cls, Sep taggedID }
+		err = decode(raw, &c, "cls", "sep")
+		t = template{[]uint32{c.Cls.id}, []uint32{c.Sep.id}}
+	default:
+		return nil, unsupported(kind, "Sequence, ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind, err)
+	}
+	return []template{t}, nil
+}
+
+// taggedID is ["piece", id].
+type taggedID struct{ id uint32 }
+
+func (p *taggedID) UnmarshalJSON(data []byte) error {
+	var fields []json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return err
+	}
+	if len(fields) != 2 {
+		return fmt.Errorf("a special token is %.40s, want [piece, id]", data)
+	}
+	return json.Unmarshal(fields[1], &p.id)
+}
+
+func parseTemplate(raw json.RawMessage) (template, error) {
+	var t template
+	var c struct {
+		Single []struct {
+			Sequence     *struct{ ID string }
+			SpecialToken *struct{ ID string }
+		}
+		SpecialTokens map[string]struct{ IDs []uint32 } `json:"special_tokens"`
+	}
+	if err := decode(raw, &c, "single"); err != nil {
+		return t, err
+	}
+	texts := 0
+	for i, p := range c.Single {
+		switch {
+		case p.Sequence != nil:
+			if p.Sequence.ID != "A" {
+				return t, fmt.Errorf("single[%d] is the sequence %q, want \"A\"", i, p.Sequence.ID)
+			}
+			texts++
+		case p.SpecialToken != nil:
+			s, ok := c.SpecialTokens[p.SpecialToken.ID]
+			if !ok {
+				return t, fmt.Errorf("single[%d] is %q, which special_tokens lacks", i, p.SpecialToken.ID)
+			}
+			if texts == 0 {
+				t.prefix = append(t.prefix, s.IDs...)
+			} else {
+				t.suffix = append(t.suffix, s.IDs...)
+			}
+		default:
+			return t, fmt.Errorf("single[%d] is neither a Sequence nor a SpecialToken", i)
+		}
+	}
+	if texts != 1 {
+		return t, fmt.Errorf("single has the sequence A %d times, want once", texts)
+	}
+	return t, nil
 }

@@ -11,6 +11,17 @@ type part struct {
 	first bool // whether it begins where the whole text begins
 }
 
+// cut is the part from start to end.
+func (p part) cut(start, end int) part { return part{p.text[start:end], p.first && start == 0} }
+
+// append appends the part from start to end, unless it is empty.
+func (p part) append(dst []part, start, end int) []part {
+	if start == end {
+		return dst
+	}
+	return append(dst, p.cut(start, end))
+}
+
 // A preTokenizer cuts a part, which is not empty, into parts that the model sees one by one. It appends them to dst,
 // none of them empty.
 type preTokenizer interface {
@@ -54,14 +65,6 @@ func (sp splitter) split(w *worker, p part, dst []part) []part {
 		dst = p.append(dst, s.start, s.end)
 	}
 	return dst
-}
-
-// append appends the part from start to end, unless it is empty.
-func (p part) append(dst []part, start, end int) []part {
-	if start == end {
-		return dst
-	}
-	return append(dst, part{p.text[start:end], p.first && start == 0})
 }
 
 // apply joins and removes spans, in place.

@@ -1,6 +1,9 @@
 package tokenizer
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // A Tokenizer turns text into ids and back. It does not change, and is safe for concurrent use.
 type Tokenizer struct {
@@ -11,7 +14,7 @@ type Tokenizer struct {
 	raw, normalized *addedSet // added tokens to find before and after normalization
 	normalizers     normalizers
 	preTokenizers   []preTokenizer
-	templates       []template
+	prefix, suffix  []uint32 // special tokens put around a text
 	decoders        []decoder
 
 	workers sync.Pool // of *worker
@@ -43,24 +46,22 @@ func (t *Tokenizer) Encode(text string, addSpecial bool) []uint32 {
 	w := t.workers.Get().(*worker)
 	ids := make([]uint32, 0, len(text)/3)
 	token := func(id uint32) { ids = append(ids, id) }
+	whole := part{text, true}
 	t.raw.split(text, token, func(start, end int) {
-		normal := t.normalizers.normalize(text[start:end])
-		first := start == 0 && keepsStart(t.normalizers, text[:end])
-		t.normalized.split(normal, token, func(start, end int) {
-			for _, p := range preTokenize(t.preTokenizers, w, part{normal[start:end], first && start == 0}) {
+		normal := t.normalizers.normalize(whole.cut(start, end))
+		t.normalized.split(normal.text, token, func(start, end int) {
+			for _, p := range preTokenize(t.preTokenizers, w, normal.cut(start, end)) {
 				ids = t.model.encode(ids, p.text, w)
 			}
 		})
 	})
 	w.tidy()
 	t.workers.Put(w)
-	for _, tmpl := range t.templates {
-		ids = tmpl.apply(ids, addSpecial)
+	if addSpecial {
+		ids = slices.Concat(t.prefix, ids, t.suffix)
 	}
 	return ids
 }
-
-func keepsStart(normalizers, string) bool { return true }
 
 // Decode returns the text of ids; with skipSpecial, special tokens are left out. Ids that stand for nothing are ignored.
 func (t *Tokenizer) Decode(ids []uint32, skipSpecial bool) string {

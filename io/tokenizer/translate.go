@@ -7,20 +7,22 @@ import (
 	"unicode/utf8"
 )
 
-// What Oniguruma means by \w: alphabetic characters, marks, decimal digits, connectors and six signs of Latin-1.
-const wordSet = `\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u00B2\u00B3\u00B9\u00BC-\u00BE\u24B6-\u24E9` +
-	`\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}`
-
-const hexSet = `0-9A-Fa-f`
+const (
+	// What Oniguruma means by \w within a class: alphabetic characters, marks, decimal digits and connectors.
+	wordSet = `\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24B6-\u24E9\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}`
+	// Outside of one it counts six signs of Latin-1 too.
+	loneWordSet = wordSet + `\u00B2\u00B3\u00B9\u00BC-\u00BE`
+	hexSet      = `0-9A-Fa-f`
+)
 
 // outsideClass is what an escape becomes outside a class; \w and \h also stand within one.
 var outsideClass = map[byte]string{
-	'w': "[" + wordSet + "]",
-	'W': "[^" + wordSet + "]",
+	'w': "[" + loneWordSet + "]",
+	'W': "[^" + loneWordSet + "]",
 	'h': "[" + hexSet + "]",
 	'H': "[^" + hexSet + "]",
-	'b': `(?:(?<=[` + wordSet + `])(?![` + wordSet + `])|(?<![` + wordSet + `])(?=[` + wordSet + `]))`,
-	'B': `(?:(?<=[` + wordSet + `])(?=[` + wordSet + `])|(?<![` + wordSet + `])(?![` + wordSet + `]))`,
+	'b': `(?:(?<=[` + loneWordSet + `])(?![` + loneWordSet + `])|(?<![` + loneWordSet + `])(?=[` + loneWordSet + `]))`,
+	'B': `(?:(?<=[` + loneWordSet + `])(?=[` + loneWordSet + `])|(?<![` + loneWordSet + `])(?![` + loneWordSet + `]))`,
 	'R': `(?>\r\n|[\n-\r\u0085\u2028\u2029])`,
 }
 
