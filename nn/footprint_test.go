@@ -1,0 +1,42 @@
+package nn_test
+
+import (
+	"testing"
+
+	"bitgpu/nn"
+	"bitgpu/nn/cpu"
+)
+
+// The estimate equals what the engine says it has taken.
+func TestFootprint(t *testing.T) {
+	for _, c := range []nn.Config{
+		{Vocab: 300, Width: 36, Layers: 3, InnerLR: 0.1},
+		{Vocab: 100, Width: 64, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 32, Heads: 2, WeightScale: nn.ScaleAbsmean},
+	} {
+		c = c.WithDefaults()
+		host := new(nn.Weights[nn.HostTensor])
+		nn.Walk(c, host, func(p nn.Param, h *nn.HostTensor) {
+			*h = nn.HostTensor{Format: nn.F32, Shape: p.Shape, F32: make([]float32, nn.Count(p.Shape))}
+		})
+		ops := cpu.New()
+		m, err := nn.NewModel(ops, c, host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := c.Footprint(1)
+		if got := int64(ops.BytesInUse()); got != f.Weights {
+			t.Errorf("weights: %d bytes estimated, %d taken", f.Weights, got)
+		}
+		s, err := m.NewSession(1, c.DefaultScan())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := int64(ops.BytesInUse()); got != f.Weights+f.Session {
+			t.Errorf("session: %d bytes estimated, %d taken", f.Session, got-f.Weights)
+		}
+		s.Close()
+		if got := int64(ops.BytesInUse()); got != f.Weights {
+			t.Errorf("a closed session left %d bytes", got-f.Weights)
+		}
+	}
+}
