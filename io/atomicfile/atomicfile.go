@@ -77,6 +77,9 @@ func (f *File) Commit() error {
 	return describe(f.path, syncDir(filepath.Dir(f.path)))
 }
 
+// SyncDir makes what was renamed inside a directory last through a power cut, where the system can.
+func SyncDir(dir string) error { return describe(dir, syncDir(dir)) }
+
 // Discard removes the temporary file and leaves the old content.
 func (f *File) Discard() { f.temp.discard() }
 

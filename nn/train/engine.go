@@ -8,7 +8,7 @@ type Engine interface {
 	Shape() Shape
 	Updates() int
 	SetUpdates(steps int)
-	Step(rate float64, tokens []uint32)
+	Step(rate float64, inputs, targets []uint32)
 	Pending() (steps int, full bool)
 	Results() ([]Result, error)
 	Evaluate(tokens Tokens, stop func() bool) (Evaluation, error)

@@ -7,11 +7,11 @@ import (
 	"bitgpu/nn"
 )
 
-// Tokens is a sequence of token ids that can be read anywhere.
+// Tokens is a sequence of token ids that can be read anywhere, such as a corpus.Tokens.
 type Tokens interface {
-	Len() int64
-	// ReadAt fills dst with the ids that begin at place at; all of them must exist.
-	ReadAt(dst []uint32, at int64)
+	Len() int
+	// CopyTo fills dst with the ids from a place on and returns how many there were.
+	CopyTo(dst []uint32, from int) int
 }
 
 // Evaluation is what predicting a number of tokens gave.
@@ -100,37 +100,35 @@ func (e *Evaluator[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, er
 	if tokens.Len() < 2 {
 		return total, fmt.Errorf("evaluation: at least 2 tokens wanted, %d found", tokens.Len())
 	}
-	host := make([]uint32, e.batch*(e.time+1))
-	for at := int64(0); at+1 < tokens.Len(); {
+	room := e.batch * e.time
+	inputs, targets := make([]uint32, room), make([]uint32, room)
+	for at := 0; at+1 < tokens.Len(); {
 		if stop != nil && stop() {
 			break
 		}
 		left := tokens.Len() - 1 - at
-		batch, time := int(min(left/int64(e.time), int64(e.batch))), e.time
+		batch, time := min(left/e.time, e.batch), e.time
 		if batch == 0 { // what is left fills no row
-			batch, time = 1, int(left)
+			batch, time = 1, left
 		}
-		rows := host[:batch*(time+1)]
-		for b := range batch {
-			tokens.ReadAt(rows[b*(time+1):(b+1)*(time+1)], at+int64(b*time))
-		}
-		nats, correct, err := e.rows(rows, batch, time)
+		n := batch * time
+		tokens.CopyTo(inputs[:n], at)
+		tokens.CopyTo(targets[:n], at+1)
+		nats, correct, err := e.rows(inputs[:n], targets[:n], batch)
 		if err != nil {
 			return total, fmt.Errorf("evaluation: %w", err)
 		}
-		total.Tokens += int64(batch * time)
+		total.Tokens += int64(n)
 		total.Nats += nats
 		total.Correct += correct
-		at += int64(batch * time)
+		at += n
 	}
 	return total, nil
 }
 
-// rows predicts the targets in rows (batch, time+1).
-func (e *Evaluator[T]) rows(rows []uint32, batch, time int) (nats float64, correct int64, err error) {
-	ops, c, n := e.ops, e.config, batch*time
-	inputs, targets := make([]uint32, n), make([]uint32, n)
-	split(inputs, targets, rows, batch, time)
+// rows predicts targets from inputs (batch, n/batch).
+func (e *Evaluator[T]) rows(inputs, targets []uint32, batch int) (nats float64, correct int64, err error) {
+	ops, c, n := e.ops, e.config, len(inputs)
 	v := e.view(batch, n)
 	ops.WriteTokens(v.inputs, 0, inputs)
 	ops.WriteTokens(v.targets, 0, targets)

@@ -67,7 +67,6 @@ type Learner[T any] struct {
 	logits T // (m, V)
 
 	inputs, targets          T // (n)
-	hostInputs, hostTargets  []uint32
 	loss, sumSquares, hypers T
 	hostHypers               [nn.HyperCount]float32
 	ring                     ring[T]
@@ -161,7 +160,6 @@ func (l *Learner[T]) makeActivations() {
 	l.chunks = headChunks(ops, l.logits, m, n)
 	l.inputs, l.targets = l.own(ops.New(nn.U32, n)), l.own(ops.New(nn.U32, n))
 	l.greedy = newGreedy(ops, m, l.own)
-	l.hostInputs, l.hostTargets = make([]uint32, n), make([]uint32, n)
 }
 
 // headRows is how many of n rows the head computes at once.

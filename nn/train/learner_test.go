@@ -48,12 +48,16 @@ func onEach(t *testing.T, test func(t *testing.T, b backend)) {
 	}
 }
 
-// flat puts the reference's rows behind each other, as Step takes them.
-func flat(rows [][]uint32) (all []uint32) {
+// batch is the inputs and targets of a step.
+type batch struct{ inputs, targets []uint32 }
+
+// batchOf parts rows of T+1 tokens.
+func batchOf(rows ...[]uint32) (b batch) {
 	for _, r := range rows {
-		all = append(all, r...)
+		b.inputs = append(b.inputs, r[:len(r)-1]...)
+		b.targets = append(b.targets, r[1:]...)
 	}
-	return all
+	return b
 }
 
 // referenceShape is how the reference trained.
@@ -62,9 +66,9 @@ func referenceShape(r *optest.Reference) train.Shape {
 }
 
 // take takes one step and gives what it measured.
-func take(t testing.TB, l learner, rate float64, tokens []uint32) train.Result {
+func take(t testing.TB, l learner, rate float64, b batch) train.Result {
 	t.Helper()
-	l.Step(rate, tokens)
+	l.Step(rate, b.inputs, b.targets)
 	results, err := l.Results()
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +131,7 @@ func TestReference(t *testing.T) {
 						l := b.learner(t, r.Config, s, r.Weights)
 						var losses []float32
 						for step := range 3 {
-							losses = append(losses, take(t, l, 1e-3, flat(r.Tokens)).Loss)
+							losses = append(losses, take(t, l, 1e-3, batchOf(r.Tokens...)).Loss)
 							if step == 0 {
 								compare(t, r.Config, "gradient", gradients(t, l), expect("grad."), b.tolerance)
 							}
@@ -153,7 +157,7 @@ func TestRecompute(t *testing.T) {
 				s := referenceShape(r)
 				s.Recompute = i == 1
 				l := b.learner(t, r.Config, s, r.Weights)
-				take(t, l, 1e-3, flat(r.Tokens))
+				take(t, l, 1e-3, batchOf(r.Tokens...))
 				grads[i] = gradients(t, l)
 			}
 			compare(t, r.Config, name, grads[1], grads[0], 0)
@@ -167,7 +171,7 @@ func TestAccumulate(t *testing.T) {
 		for _, name := range optest.ReferenceNames {
 			r := optest.LoadReference(t, name)
 			const batch, time = 8, 24
-			tokens := randomTokens(batch*(time+1), r.Config.Vocab)
+			tokens := randomBatch(batch*time, r.Config.Vocab)
 			whole := b.learner(t, r.Config, train.Shape{Batch: batch, Time: time, Accumulate: 1, Clip: 1}, r.Weights)
 			parts := b.learner(t, r.Config, train.Shape{Batch: batch / 4, Time: time, Accumulate: 4, Clip: 1}, r.Weights)
 			want, got := take(t, whole, 1e-3, tokens), take(t, parts, 1e-3, tokens)
@@ -180,13 +184,13 @@ func TestAccumulate(t *testing.T) {
 	})
 }
 
-func randomTokens(n, vocab int) []uint32 {
+func randomBatch(n, vocab int) batch {
 	random := rand.New(rand.NewPCG(1, 2))
-	ids := make([]uint32, n)
+	ids := make([]uint32, n+1)
 	for i := range ids {
 		ids[i] = random.Uint32N(uint32(vocab))
 	}
-	return ids
+	return batchOf(ids)
 }
 
 // TestClip: the update follows the clipped gradient, and the norm that is reported does not.
@@ -195,10 +199,10 @@ func TestClip(t *testing.T) {
 		r := optest.LoadReference(t, "d36-absmean")
 		s := referenceShape(r)
 		free := b.learner(t, r.Config, s, r.Weights)
-		norm := take(t, free, 1e-3, flat(r.Tokens)).GradNorm
+		norm := take(t, free, 1e-3, batchOf(r.Tokens...)).GradNorm
 		s.Clip = float64(norm) / 2
 		clipped := b.learner(t, r.Config, s, r.Weights)
-		if got := take(t, clipped, 1e-3, flat(r.Tokens)).GradNorm; got != norm {
+		if got := take(t, clipped, 1e-3, batchOf(r.Tokens...)).GradNorm; got != norm {
 			t.Errorf("norm %v wanted, %v found", norm, got)
 		}
 		read := func(l learner) *nn.Weights[nn.HostTensor] {
@@ -225,10 +229,11 @@ func TestRepeatedWord(t *testing.T) {
 			c := nn.Config{Vocab: 16, Width: 32, Layers: 2, InnerLR: rate}.WithDefaults()
 			s := train.Shape{Batch: 2, Time: 64, Accumulate: 1, Decay: 0.01}
 			l := b.learner(t, c, s, train.InitialWeights(c, 1))
-			tokens := make([]uint32, 2*65)
-			for i := range tokens {
-				tokens[i] = 5
+			word := make([]uint32, 2*64+1)
+			for i := range word {
+				word[i] = 5
 			}
+			tokens := batchOf(word)
 			var last train.Result
 			for range 30 {
 				last = take(t, l, 3e-3, tokens)
@@ -249,7 +254,7 @@ func TestNotFinite(t *testing.T) {
 		w := train.InitialWeights(c, 1)
 		w.NormF.F32[3] = float32(math.NaN())
 		l := backends[0].learner(t, c, train.Shape{Batch: 1, Time: 8, Accumulate: 1}, w)
-		l.Step(1e-3, make([]uint32, 9))
+		l.Step(1e-3, make([]uint32, 8), make([]uint32, 8))
 		if results, err := l.Results(); err == nil || err.Error() != advice || len(results) != 0 {
 			t.Errorf("%q wanted, %v and %v found", advice, err, results)
 		}
@@ -260,7 +265,7 @@ func TestNotFinite(t *testing.T) {
 func TestMinibatchDiverges(t *testing.T) {
 	c := nn.Config{Vocab: 16, Width: 32, Layers: 2, InnerLR: 1, Rule: nn.RuleMinibatch, Chunk: 32}.WithDefaults()
 	l := backends[0].learner(t, c, train.Shape{Batch: 1, Time: 2048, Accumulate: 1}, train.InitialWeights(c, 1))
-	l.Step(1e-3, make([]uint32, 2049))
+	l.Step(1e-3, make([]uint32, 2048), make([]uint32, 2048))
 	if _, err := l.Results(); err == nil {
 		t.Error("the minibatch rule was expected to diverge")
 	}
@@ -307,9 +312,9 @@ func TestNoAllocation(t *testing.T) {
 	for _, name := range optest.ReferenceNames {
 		r := optest.LoadReference(t, name)
 		l := backends[0].learner(t, r.Config, referenceShape(r), r.Weights)
-		tokens := flat(r.Tokens)
+		tokens := batchOf(r.Tokens...)
 		step := func() {
-			l.Step(1e-3, tokens)
+			l.Step(1e-3, tokens.inputs, tokens.targets)
 			if _, err := l.Results(); err != nil {
 				t.Fatal(err)
 			}

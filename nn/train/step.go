@@ -14,19 +14,20 @@ type Result struct {
 	GradNorm float32 // of the gradient, before clipping
 }
 
-// Step takes one step at a learning rate on tokens (Accumulate·B, T+1), each row the inputs and,
-// one place on, their targets. It records and submits, and waits for nothing.
-func (l *Learner[T]) Step(rate float64, tokens []uint32) {
+// Step takes one step at a learning rate on inputs and, the tokens after them, targets, both
+// (Accumulate·B, T). It records and submits, and waits for nothing.
+func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 	ops, s := l.ops, l.shape
-	each := s.Batch * (s.Time + 1)
-	nn.Check("tokens of a step", []int{len(tokens)}, s.Accumulate*each)
+	nn.Check("inputs and targets of a step", []int{len(inputs), len(targets)}, s.TokensPerStep(), s.TokensPerStep())
 	l.quantise()
 	for i := range l.params {
 		ops.Zero(l.params[i].grad)
 	}
 	ops.Zero(l.loss)
 	for k := range s.Accumulate {
-		l.upload(tokens[k*each : (k+1)*each])
+		from, to := k*s.Batch*s.Time, (k+1)*s.Batch*s.Time
+		ops.WriteTokens(l.inputs, 0, inputs[from:to])
+		ops.WriteTokens(l.targets, 0, targets[from:to])
 		l.forward()
 		l.backward()
 	}
@@ -57,22 +58,6 @@ func (l *Learner[T]) quantise() {
 		}
 	}
 	l.quantised = true
-}
-
-// upload sends rows of T+1 tokens as inputs and targets.
-func (l *Learner[T]) upload(tokens []uint32) {
-	split(l.hostInputs, l.hostTargets, tokens, l.shape.Batch, l.shape.Time)
-	l.ops.WriteTokens(l.inputs, 0, l.hostInputs)
-	l.ops.WriteTokens(l.targets, 0, l.hostTargets)
-}
-
-// split parts rows (batch, time+1) of tokens into inputs and targets (batch, time).
-func split(inputs, targets, tokens []uint32, batch, time int) {
-	for b := range batch {
-		row := tokens[b*(time+1) : (b+1)*(time+1)]
-		copy(inputs[b*time:(b+1)*time], row)
-		copy(targets[b*time:(b+1)*time], row[1:])
-	}
 }
 
 func (l *Learner[T]) forward() {

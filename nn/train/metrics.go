@@ -1,0 +1,114 @@
+package train
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"bitgpu/io/atomicfile"
+)
+
+// Metric is one line of metrics.jsonl: what one step did.
+type Metric struct {
+	Step            int      `json:"step"`      // from 0
+	Loss            float32  `json:"loss"`      // nats a token of the step's batch, before its update
+	LR              float64  `json:"lr"`        // learning rate of the update
+	GradNorm        float32  `json:"grad_norm"` // before clipping
+	Tokens          int64    `json:"tokens"`    // that the run has predicted, with this step's
+	TokensPerSecond float64  `json:"tokens_per_second"`
+	ValLoss         *float64 `json:"val_loss,omitempty"` // nats a token after the update, where measured
+}
+
+// ReadMetrics reads metrics.jsonl. What a killed run left of a last line is let go.
+func ReadMetrics(path string) ([]Metric, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("train: %s: %w", path, cause(err))
+	}
+	var all []Metric
+	for n := 1; len(data) > 0; n++ {
+		line, rest, whole := bytes.Cut(data, []byte("\n"))
+		if !whole {
+			break
+		}
+		data = rest
+		var m Metric
+		if err := json.Unmarshal(line, &m); err != nil {
+			return nil, fmt.Errorf("train: %s: line %d: a step's metrics wanted: %w", path, n, err)
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// metricsFile appends to metrics.jsonl.
+type metricsFile struct {
+	path string
+	file *os.File
+	out  *bufio.Writer
+}
+
+// openMetrics drops the lines of steps from step on, which will be done again, and appends.
+func openMetrics(path string, step int) (*metricsFile, error) {
+	all, err := ReadMetrics(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	err = atomicfile.Write(path, func(w io.Writer) error {
+		out := json.NewEncoder(w)
+		for _, m := range all {
+			if m.Step < step {
+				if err := out.Encode(m); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return nil, fmt.Errorf("train: %s: %w", path, cause(err))
+	}
+	return &metricsFile{path: path, file: file, out: bufio.NewWriter(file)}, nil
+}
+
+// add writes a line, so that it is there even if the process is killed after.
+func (f *metricsFile) add(m Metric) error {
+	line, err := json.Marshal(m)
+	if err == nil {
+		_, err = f.out.Write(append(line, '\n'))
+	}
+	if err == nil {
+		err = f.out.Flush()
+	}
+	return f.name(err)
+}
+
+// sync returns when all lines are on the disk.
+func (f *metricsFile) sync() error { return f.name(f.file.Sync()) }
+
+func (f *metricsFile) close() error { return f.name(f.file.Close()) }
+
+func (f *metricsFile) name(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("train: %s: cannot be written: %w", f.path, cause(err))
+}
+
+// cause drops the path from the operating system's error, where the message has it already.
+func cause(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}

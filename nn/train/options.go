@@ -1,0 +1,100 @@
+package train
+
+import (
+	"fmt"
+	"math"
+
+	"bitgpu/io/corpus"
+)
+
+// Options are the numbers of a run, as its checkpoints keep them.
+type Options struct {
+	Data         string  `json:"data"` // where the tokens come from, as the user named it
+	Batch        int     `json:"batch_size"`
+	Time         int     `json:"context_len"`
+	Accumulate   int     `json:"accumulate"`
+	Steps        int     `json:"steps"`
+	LR           float64 `json:"lr"`
+	MinLR        float64 `json:"min_lr"`
+	Warmup       int     `json:"warmup_steps"`
+	Decay        float64 `json:"weight_decay"`
+	Clip         float64 `json:"grad_clip"`
+	Order        string  `json:"order"`
+	Seed         uint64  `json:"seed"`
+	SaveInterval int     `json:"save_interval"`
+	ValEvery     int     `json:"val_every"`
+	Recompute    string  `json:"recompute"` // "auto", "on" or "off"
+}
+
+// Words of Options.Recompute.
+const (
+	RecomputeAuto = "auto"
+	RecomputeOn   = "on"
+	RecomputeOff  = "off"
+)
+
+// DefaultOptions are those of SPEC, and a clip of 1.
+func DefaultOptions() Options {
+	return Options{
+		Batch: 16, Time: 128, Accumulate: 1, Steps: 1000, LR: 3e-4, MinLR: 1e-5, Warmup: 100, Decay: 0.01, Clip: 1,
+		Order: corpus.Shuffle.String(), SaveInterval: 500, Recompute: RecomputeAuto,
+	}
+}
+
+// largest keeps products of a few of the numbers below the range of an int.
+const largest = 1 << 20
+
+// Validate says in one sentence what is wrong.
+func (o Options) Validate() error {
+	for _, n := range []struct {
+		name  string
+		value int
+		least int
+	}{
+		{"batch-size", o.Batch, 1}, {"context-len", o.Time, 1}, {"accumulate", o.Accumulate, 1},
+	} {
+		if n.value < n.least || n.value > largest {
+			return fmt.Errorf("%s: %d to %d wanted, %d found", n.name, n.least, largest, n.value)
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+		least int
+	}{
+		{"steps", o.Steps, 1}, {"warmup-steps", o.Warmup, 0}, {"save-interval", o.SaveInterval, 1},
+		{"val-every", o.ValEvery, 0},
+	} {
+		if n.value < n.least {
+			return fmt.Errorf("%s: %d or more wanted, %d found", n.name, n.least, n.value)
+		}
+	}
+	for _, x := range []struct {
+		name  string
+		value float64
+	}{{"lr", o.LR}, {"min-lr", o.MinLR}, {"weight-decay", o.Decay}, {"grad-clip", o.Clip}} {
+		if !(x.value >= 0) || math.IsInf(x.value, 0) {
+			return fmt.Errorf("%s: a number that is not negative wanted, %v found", x.name, x.value)
+		}
+	}
+	if o.MinLR > o.LR {
+		return fmt.Errorf("min-lr: at most lr, %v, wanted, %v found", o.LR, o.MinLR)
+	}
+	if _, err := corpus.ParseOrder(o.Order); err != nil {
+		return fmt.Errorf("order: shuffle or sequential wanted, %q found", o.Order)
+	}
+	if o.Recompute != RecomputeAuto && o.Recompute != RecomputeOn && o.Recompute != RecomputeOff {
+		return fmt.Errorf("recompute: %s, %s or %s wanted, %q found", RecomputeAuto, RecomputeOn, RecomputeOff, o.Recompute)
+	}
+	return nil
+}
+
+// Schedule is the learning rate's.
+func (o Options) Schedule() Schedule {
+	return Schedule{Peak: o.LR, Min: o.MinLR, Warmup: o.Warmup, Steps: o.Steps}
+}
+
+// Shape is what the learner needs to know; whether to recompute is decided elsewhere.
+func (o Options) Shape() Shape {
+	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: o.Accumulate, Decay: o.Decay, Clip: o.Clip}
+}

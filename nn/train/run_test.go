@@ -1,0 +1,348 @@
+package train_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"bitgpu/io/corpus"
+	"bitgpu/nn"
+	"bitgpu/nn/cpu"
+	"bitgpu/nn/train"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var tiny = nn.Config{Vocab: 16, Width: 16, Layers: 1, Mixer: nn.MixerDelta, MemoryWidth: 8}.WithDefaults()
+
+func tinyOptions() train.Options {
+	o := train.DefaultOptions()
+	o.Batch, o.Time, o.Steps, o.Warmup, o.LR, o.SaveInterval = 2, 8, 5, 2, 1e-2, 100
+	return o
+}
+
+// tokenFile writes a token file of a pattern and opens it.
+func tokenFile(t testing.TB, n int, vocab uint32) *corpus.Tokens {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "some.u32")
+	w, err := corpus.CreateTokens(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint32(n) {
+		if err := w.Append(i * i % vocab); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := corpus.OpenTokens(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tokens.Close() })
+	return tokens
+}
+
+// reporter lets a test act between steps.
+type reporter struct {
+	progress func(lines []train.Metric)
+	saved    []train.State
+}
+
+func (r *reporter) Progress(lines []train.Metric) {
+	if r.progress != nil {
+		r.progress(lines)
+	}
+}
+
+func (r *reporter) Saved(_ string, s train.State) { r.saved = append(r.saved, s) }
+
+// newRun makes a run of the tiny model, resumed from the newest checkpoint in dir if there is one.
+func newRun(t testing.TB, dir string, o train.Options) (*train.Run, *reporter) {
+	t.Helper()
+	ck, err := train.Newest(dir, func(err error) { t.Log(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := train.InitialWeights(tiny, o.Seed)
+	if ck != nil {
+		loaded, err := ck.Weights()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer loaded.Close()
+		weights = loaded.Weights
+	}
+	e, err := train.NewLearner(cpu.New(), tiny, o.Shape(), weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ck != nil {
+		if err := ck.RestoreMoments(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report := new(reporter)
+	return &train.Run{Engine: e, Options: o, Dir: dir, Train: tokenFile(t, 300, 16), Resumed: ck, Report: report}, report
+}
+
+// do runs to the end, or until after the step given.
+func do(t testing.TB, r *train.Run, report *reporter, stopAfter int) train.Outcome {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	report.progress = func(lines []train.Metric) {
+		if lines[len(lines)-1].Step+2 >= stopAfter && stopAfter > 0 {
+			cancel()
+		}
+	}
+	out, err := r.Do(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func metrics(t testing.TB, dir string) []train.Metric {
+	t.Helper()
+	all, err := train.ReadMetrics(filepath.Join(dir, train.MetricsName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		all[i].TokensPerSecond = 0
+	}
+	return all
+}
+
+func engineWeights(t testing.TB, e train.Engine) *nn.Weights[nn.HostTensor] {
+	t.Helper()
+	w, err := e.Read(train.Masters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clone(e.Config(), w)
+}
+
+// TestResume: two steps and three are five, to the bit, in weights and metrics; in both orders of
+// the data and with validation on the way.
+func TestResume(t *testing.T) {
+	for _, order := range []string{"shuffle", "sequential"} {
+		o := tinyOptions()
+		o.Order, o.ValEvery, o.Accumulate = order, 3, 2
+		val := tokenFile(t, 50, 16)
+
+		whole, report := newRun(t, t.TempDir(), o)
+		whole.Val = val
+		do(t, whole, report, 0)
+
+		dir := t.TempDir()
+		first, report := newRun(t, dir, o)
+		first.Val = val
+		if out := do(t, first, report, 2); out.Steps != 2 {
+			t.Fatalf("2 steps wanted, %d done", out.Steps)
+		}
+		// What a killed run leaves: lines behind the checkpoint, the last one cut.
+		file, err := os.OpenFile(filepath.Join(dir, train.MetricsName), os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(file, "{\"step\":2,\"loss\":9}\n{\"step\":3,\"lo")
+		file.Close()
+		second, report := newRun(t, dir, o)
+		second.Val = val
+		if out := do(t, second, report, 0); out.Steps != 5 {
+			t.Fatalf("5 steps wanted, %d done", out.Steps)
+		}
+		compare(t, tiny, order, engineWeights(t, second.Engine), engineWeights(t, whole.Engine), 0)
+		want, got := metrics(t, whole.Dir), metrics(t, dir)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: metrics differ: %s", order, diff)
+		}
+		if len(want) != 5 || want[2].ValLoss == nil || want[3].ValLoss != nil || want[4].ValLoss == nil {
+			t.Errorf("five lines wanted, validated at the third and the last: %+v", want)
+		}
+	}
+}
+
+func TestMetricKeys(t *testing.T) {
+	val := 1.5
+	line, err := json.Marshal(train.Metric{Step: 1, Loss: 2.5, LR: 0.1, GradNorm: 3, Tokens: 4, TokensPerSecond: 5, ValLoss: &val})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"step":1,"loss":2.5,"lr":0.1,"grad_norm":3,"tokens":4,"tokens_per_second":5,"val_loss":1.5}`
+	if string(line) != want {
+		t.Errorf("%s wanted, %s found", want, line)
+	}
+}
+
+// TestKept: the last three and the best stay.
+func TestKept(t *testing.T) {
+	dir := t.TempDir()
+	o := tinyOptions()
+	o.Steps, o.SaveInterval, o.LR = 8, 1, 1
+	r, report := newRun(t, dir, o)
+	out := do(t, r, report, 0)
+	best := slices.MinFunc(report.saved, func(a, b train.State) int {
+		if a.Loss < b.Loss {
+			return -1
+		}
+		return 1
+	})
+	if len(report.saved) != 8 || out.Best.State.Step != best.Step {
+		t.Fatalf("step %d is the best of %d, %d found", best.Step, len(report.saved), out.Best.State.Step)
+	}
+	var want []string
+	for _, step := range []int{8, 7, 6, best.Step} {
+		path := filepath.Join(dir, "checkpoints", fmt.Sprintf("step-%08d", step))
+		if !slices.Contains(want, path) {
+			want = append(want, path)
+		}
+	}
+	got, err := train.Checkpoints(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestDamaged: a checkpoint that is damaged anywhere is passed over with a warning.
+func TestDamaged(t *testing.T) {
+	damage := map[string]func(path string) error{
+		"cut": func(path string) error {
+			info, err := os.Stat(path)
+			if err != nil {
+				return err
+			}
+			return os.Truncate(path, info.Size()/2)
+		},
+		"flipped": func(path string) error {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			data[len(data)-2] ^= 4
+			return os.WriteFile(path, data, 0o644)
+		},
+		"missing": os.Remove,
+	}
+	for how, do1 := range damage {
+		for _, name := range []string{"state.json", "config.json", "model.safetensors", "moment1.safetensors", "moment2.safetensors"} {
+			if name == "state.json" && how == "flipped" {
+				continue // the state has no checksum of itself; it parses or it does not
+			}
+			t.Run(how+"/"+name, func(t *testing.T) {
+				dir := t.TempDir()
+				o := tinyOptions()
+				o.Steps, o.SaveInterval = 4, 2
+				r, report := newRun(t, dir, o)
+				do(t, r, report, 0)
+				newest := filepath.Join(dir, "checkpoints", "step-00000004")
+				if err := do1(filepath.Join(newest, name)); err != nil {
+					t.Fatal(err)
+				}
+				var warned []string
+				ck, err := train.Newest(dir, func(err error) { warned = append(warned, err.Error()) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ck.State.Step != 2 || len(warned) != 1 || !strings.Contains(warned[0], newest+" is damaged: ") {
+					t.Fatalf("step 2 and a warning wanted, step %d and %q found", ck.State.Step, warned)
+				}
+				again, report := newRun(t, dir, o)
+				do(t, again, report, 0)
+				compare(t, tiny, "again", engineWeights(t, again.Engine), engineWeights(t, r.Engine), 0)
+				if ck, err = train.Newest(dir, func(err error) { t.Error(err) }); err != nil || ck.State.Step != 4 {
+					t.Errorf("a whole checkpoint of step 4 wanted, %v and %v found", ck, err)
+				}
+				if err := os.RemoveAll(filepath.Join(dir, "checkpoints", "step-00000002")); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Remove(filepath.Join(newest, "config.json")); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := train.Newest(dir, func(error) {}); err == nil || !strings.Contains(err.Error(), "is whole") {
+					t.Errorf("an error wanted where none is whole, %v found", err)
+				}
+			})
+		}
+	}
+}
+
+// failing gives an engine whose loss is not finite at a step.
+type failing struct {
+	train.Engine
+	at int
+}
+
+func (f failing) Results() ([]train.Result, error) {
+	results, err := f.Engine.Results()
+	if err == nil && f.Updates() > f.at {
+		return nil, fmt.Errorf("loss is not finite at step %d", f.at)
+	}
+	return results, err
+}
+
+// TestLastGoodStays: whatever goes wrong, the error says it and the checkpoint before stays.
+func TestLastGoodStays(t *testing.T) {
+	cases := map[string]struct {
+		spoil func(t *testing.T, r *train.Run)
+		want  string
+	}{
+		"not finite": {func(_ *testing.T, r *train.Run) { r.Engine = failing{r.Engine, 3} }, "loss is not finite at step 3"},
+		"token beyond the vocabulary": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 100, 17) },
+			"the vocabulary ends at 15"},
+		"too few tokens": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 8, 16) }, "8 tokens found, a context of 8 wants at least 9"},
+		"full disk": {func(t *testing.T, r *train.Run) { fillDisk(t, r.Dir) }, "cannot be written: no space left on device"},
+		"directory in the way": {func(t *testing.T, r *train.Run) {
+			if err := os.Remove(filepath.Join(r.Dir, train.MetricsName)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Mkdir(filepath.Join(r.Dir, train.MetricsName), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}, "metrics.jsonl: is a directory"},
+		"read-only directory": {func(t *testing.T, r *train.Run) {
+			if os.Geteuid() <= 0 {
+				t.Skip("no directory is read-only for the superuser, or on Windows")
+			}
+			if err := os.Chmod(filepath.Join(r.Dir, "checkpoints"), 0o500); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.Chmod(filepath.Join(r.Dir, "checkpoints"), 0o700) })
+		}, "cannot be written: permission denied"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if name == "full disk" {
+				mountDisk(t, dir)
+			}
+			o := tinyOptions()
+			o.Steps, o.SaveInterval = 2, 2
+			r, report := newRun(t, dir, o)
+			do(t, r, report, 0)
+			o.Steps = 6
+			r, _ = newRun(t, dir, o)
+			c.spoil(t, r)
+			_, err := r.Do(context.Background())
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("%q wanted, %v found", c.want, err)
+			}
+			ck, err := train.Newest(dir, func(err error) { t.Error(err) })
+			if err != nil || ck.State.Step != 2 {
+				t.Errorf("the checkpoint of step 2 wanted, %+v and %v found", ck, err)
+			}
+		})
+	}
+}
