@@ -303,7 +303,7 @@ func TestLastGoodStays(t *testing.T) {
 		"token beyond the vocabulary": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 100, 17) },
 			"the vocabulary ends at 15"},
 		"too few tokens": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 8, 16) }, "8 tokens found, a context of 8 wants at least 9"},
-		"full disk": {func(t *testing.T, r *train.Run) { fillDisk(t, r.Dir) }, "cannot be written: no space left on device"},
+		"full disk":      {func(t *testing.T, r *train.Run) { fillDisk(t, r.Dir) }, "cannot be written: no space left on device"},
 		"directory in the way": {func(t *testing.T, r *train.Run) {
 			if err := os.Remove(filepath.Join(r.Dir, train.MetricsName)); err != nil {
 				t.Fatal(err)
