@@ -29,7 +29,7 @@ type tileFunc func(k int, a *float32, aRow, aStep int, b *float32, bStep int, c 
 
 // Blocks of the operands are copied into panels that the tiles read in order.
 const (
-	blockK    = 384  // of a panel: a tile's part of B stays near the first cache level
+	blockK    = 256  // steps of a panel: a tile's part of B fits into the first cache level
 	blockRows = 4096 // of A packed at once
 	blockCols = 4096 // of B packed at once
 	itemRows  = 8    // tiles of one work item, down
@@ -107,7 +107,8 @@ type operands struct {
 var gemmJobs = newFreeList[gemmJob]()
 
 func (j *gemmJob) run(beta float32) {
-	j.directA = j.n <= 2*j.kern.width
+	// Copying pays when what is copied is used often.
+	j.directA = j.n <= 64
 	j.directB = !j.transB && j.n%j.kern.width == 0 && j.m <= 8*j.kern.heights[0]
 	// Equal steps rather than a short last one. Their number depends on k alone, and
 	// with it the order of every sum.

@@ -58,110 +58,183 @@ steps:
 	ADDQ         R9, R8
 	DECQ         AX
 	JNZ          steps
-	MOVQ         cols+64(FP), AX
-	LEAQ         (AX), DX
-	XORQ         CX, CX
-	TESTQ        DX, DX
-	CMOVQLT      CX, DX
-	MOVQ         $0x00000008, CX
-	CMPQ         DX, CX
-	CMOVQGT      CX, DX
-	LEAQ         border<>+32(SB), CX
-	NEGQ         DX
-	VMOVUPS      (CX)(DX*4), Y12
-	LEAQ         -8(AX), AX
-	XORQ         CX, CX
-	TESTQ        AX, AX
-	CMOVQLT      CX, AX
-	MOVQ         $0x00000008, CX
-	CMPQ         AX, CX
-	CMOVQGT      CX, AX
-	LEAQ         border<>+32(SB), CX
-	NEGQ         AX
-	VMOVUPS      (CX)(AX*4), Y13
 	MOVQ         c+48(FP), AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x02, CX
-	VBROADCASTSS alpha+72(FP), Y14
-	VMULPS       Y14, Y0, Y0
-	VMULPS       Y14, Y1, Y1
-	VMULPS       Y14, Y2, Y2
-	VMULPS       Y14, Y3, Y3
-	VMULPS       Y14, Y4, Y4
-	VMULPS       Y14, Y5, Y5
-	VMULPS       Y14, Y6, Y6
-	VMULPS       Y14, Y7, Y7
-	VMULPS       Y14, Y8, Y8
-	VMULPS       Y14, Y9, Y9
-	VMULPS       Y14, Y10, Y10
-	VMULPS       Y14, Y11, Y11
+	VBROADCASTSS alpha+72(FP), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+	VMULPS       Y12, Y8, Y8
+	VMULPS       Y12, Y9, Y9
+	VMULPS       Y12, Y10, Y10
+	VMULPS       Y12, Y11, Y11
 	MOVL         beta+76(FP), DX
 	ADDL         DX, DX
-	JZ           overwrite
-	VBROADCASTSS beta+76(FP), Y14
-	VMASKMOVPS   (AX), Y12, Y15
-	VFMADD231PS  Y15, Y14, Y0
-	VMASKMOVPS   Y0, Y12, (AX)
-	VMASKMOVPS   32(AX), Y13, Y0
-	VFMADD231PS  Y0, Y14, Y1
-	VMASKMOVPS   Y1, Y13, 32(AX)
+	VBROADCASTSS beta+76(FP), Y12
+	MOVQ         cols+64(FP), BX
+	CMPQ         BX, $0x10
+	JNE          narrow
+	TESTL        DX, DX
+	JZ           overwrite1
+	VMOVUPS      (AX), Y13
+	VFMADD231PS  Y13, Y12, Y0
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y12, Y1
+	VMOVUPS      Y1, 32(AX)
 	ADDQ         CX, AX
-	VMASKMOVPS   (AX), Y12, Y0
-	VFMADD231PS  Y0, Y14, Y2
-	VMASKMOVPS   Y2, Y12, (AX)
-	VMASKMOVPS   32(AX), Y13, Y0
-	VFMADD231PS  Y0, Y14, Y3
-	VMASKMOVPS   Y3, Y13, 32(AX)
+	VMOVUPS      (AX), Y0
+	VFMADD231PS  Y0, Y12, Y2
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y12, Y3
+	VMOVUPS      Y3, 32(AX)
 	ADDQ         CX, AX
-	VMASKMOVPS   (AX), Y12, Y0
-	VFMADD231PS  Y0, Y14, Y4
-	VMASKMOVPS   Y4, Y12, (AX)
-	VMASKMOVPS   32(AX), Y13, Y0
-	VFMADD231PS  Y0, Y14, Y5
-	VMASKMOVPS   Y5, Y13, 32(AX)
+	VMOVUPS      (AX), Y0
+	VFMADD231PS  Y0, Y12, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y12, Y5
+	VMOVUPS      Y5, 32(AX)
 	ADDQ         CX, AX
-	VMASKMOVPS   (AX), Y12, Y0
-	VFMADD231PS  Y0, Y14, Y6
-	VMASKMOVPS   Y6, Y12, (AX)
-	VMASKMOVPS   32(AX), Y13, Y0
-	VFMADD231PS  Y0, Y14, Y7
-	VMASKMOVPS   Y7, Y13, 32(AX)
+	VMOVUPS      (AX), Y0
+	VFMADD231PS  Y0, Y12, Y6
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y12, Y7
+	VMOVUPS      Y7, 32(AX)
 	ADDQ         CX, AX
-	VMASKMOVPS   (AX), Y12, Y0
-	VFMADD231PS  Y0, Y14, Y8
-	VMASKMOVPS   Y8, Y12, (AX)
-	VMASKMOVPS   32(AX), Y13, Y0
-	VFMADD231PS  Y0, Y14, Y9
-	VMASKMOVPS   Y9, Y13, 32(AX)
+	VMOVUPS      (AX), Y0
+	VFMADD231PS  Y0, Y12, Y8
+	VMOVUPS      Y8, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y12, Y9
+	VMOVUPS      Y9, 32(AX)
 	ADDQ         CX, AX
-	VMASKMOVPS   (AX), Y12, Y0
-	VFMADD231PS  Y0, Y14, Y10
-	VMASKMOVPS   Y10, Y12, (AX)
-	VMASKMOVPS   32(AX), Y13, Y0
-	VFMADD231PS  Y0, Y14, Y11
-	VMASKMOVPS   Y11, Y13, 32(AX)
+	VMOVUPS      (AX), Y0
+	VFMADD231PS  Y0, Y12, Y10
+	VMOVUPS      Y10, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y12, Y11
+	VMOVUPS      Y11, 32(AX)
 	ADDQ         CX, AX
 	VZEROUPPER
 	RET
 
-overwrite:
-	VMASKMOVPS Y0, Y12, (AX)
-	VMASKMOVPS Y1, Y13, 32(AX)
+overwrite1:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y10, (AX)
+	VMOVUPS Y11, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow:
+	LEAQ        (BX), DI
+	XORQ        SI, SI
+	TESTQ       DI, DI
+	CMOVQLT     SI, DI
+	MOVQ        $0x00000008, SI
+	CMPQ        DI, SI
+	CMOVQGT     SI, DI
+	LEAQ        border<>+32(SB), SI
+	NEGQ        DI
+	VMOVUPS     (SI)(DI*4), Y13
+	LEAQ        -8(BX), BX
+	XORQ        SI, SI
+	TESTQ       BX, BX
+	CMOVQLT     SI, BX
+	MOVQ        $0x00000008, SI
+	CMPQ        BX, SI
+	CMOVQGT     SI, BX
+	LEAQ        border<>+32(SB), SI
+	NEGQ        BX
+	VMOVUPS     (SI)(BX*4), Y14
+	TESTL       DX, DX
+	JZ          overwrite2
+	VMASKMOVPS  (AX), Y13, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VMASKMOVPS  Y0, Y13, (AX)
+	VMASKMOVPS  32(AX), Y14, Y0
+	VFMADD231PS Y0, Y12, Y1
+	VMASKMOVPS  Y1, Y14, 32(AX)
+	ADDQ        CX, AX
+	VMASKMOVPS  (AX), Y13, Y0
+	VFMADD231PS Y0, Y12, Y2
+	VMASKMOVPS  Y2, Y13, (AX)
+	VMASKMOVPS  32(AX), Y14, Y0
+	VFMADD231PS Y0, Y12, Y3
+	VMASKMOVPS  Y3, Y14, 32(AX)
+	ADDQ        CX, AX
+	VMASKMOVPS  (AX), Y13, Y0
+	VFMADD231PS Y0, Y12, Y4
+	VMASKMOVPS  Y4, Y13, (AX)
+	VMASKMOVPS  32(AX), Y14, Y0
+	VFMADD231PS Y0, Y12, Y5
+	VMASKMOVPS  Y5, Y14, 32(AX)
+	ADDQ        CX, AX
+	VMASKMOVPS  (AX), Y13, Y0
+	VFMADD231PS Y0, Y12, Y6
+	VMASKMOVPS  Y6, Y13, (AX)
+	VMASKMOVPS  32(AX), Y14, Y0
+	VFMADD231PS Y0, Y12, Y7
+	VMASKMOVPS  Y7, Y14, 32(AX)
+	ADDQ        CX, AX
+	VMASKMOVPS  (AX), Y13, Y0
+	VFMADD231PS Y0, Y12, Y8
+	VMASKMOVPS  Y8, Y13, (AX)
+	VMASKMOVPS  32(AX), Y14, Y0
+	VFMADD231PS Y0, Y12, Y9
+	VMASKMOVPS  Y9, Y14, 32(AX)
+	ADDQ        CX, AX
+	VMASKMOVPS  (AX), Y13, Y0
+	VFMADD231PS Y0, Y12, Y10
+	VMASKMOVPS  Y10, Y13, (AX)
+	VMASKMOVPS  32(AX), Y14, Y0
+	VFMADD231PS Y0, Y12, Y11
+	VMASKMOVPS  Y11, Y14, 32(AX)
+	ADDQ        CX, AX
+	VZEROUPPER
+	RET
+
+overwrite2:
+	VMASKMOVPS Y0, Y13, (AX)
+	VMASKMOVPS Y1, Y14, 32(AX)
 	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y12, (AX)
-	VMASKMOVPS Y3, Y13, 32(AX)
+	VMASKMOVPS Y2, Y13, (AX)
+	VMASKMOVPS Y3, Y14, 32(AX)
 	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y12, (AX)
-	VMASKMOVPS Y5, Y13, 32(AX)
+	VMASKMOVPS Y4, Y13, (AX)
+	VMASKMOVPS Y5, Y14, 32(AX)
 	ADDQ       CX, AX
-	VMASKMOVPS Y6, Y12, (AX)
-	VMASKMOVPS Y7, Y13, 32(AX)
+	VMASKMOVPS Y6, Y13, (AX)
+	VMASKMOVPS Y7, Y14, 32(AX)
 	ADDQ       CX, AX
-	VMASKMOVPS Y8, Y12, (AX)
-	VMASKMOVPS Y9, Y13, 32(AX)
+	VMASKMOVPS Y8, Y13, (AX)
+	VMASKMOVPS Y9, Y14, 32(AX)
 	ADDQ       CX, AX
-	VMASKMOVPS Y10, Y12, (AX)
-	VMASKMOVPS Y11, Y13, 32(AX)
+	VMASKMOVPS Y10, Y13, (AX)
+	VMASKMOVPS Y11, Y14, 32(AX)
 	ADDQ       CX, AX
 	VZEROUPPER
 	RET
@@ -225,86 +298,139 @@ steps:
 	ADDQ         R8, DI
 	DECQ         AX
 	JNZ          steps
-	MOVQ         cols+64(FP), AX
-	LEAQ         (AX), DX
-	XORQ         CX, CX
-	TESTQ        DX, DX
-	CMOVQLT      CX, DX
-	MOVQ         $0x00000008, CX
-	CMPQ         DX, CX
-	CMOVQGT      CX, DX
-	LEAQ         border<>+32(SB), CX
-	NEGQ         DX
-	VMOVUPS      (CX)(DX*4), Y8
-	LEAQ         -8(AX), AX
-	XORQ         CX, CX
-	TESTQ        AX, AX
-	CMOVQLT      CX, AX
-	MOVQ         $0x00000008, CX
-	CMPQ         AX, CX
-	CMOVQGT      CX, AX
-	LEAQ         border<>+32(SB), CX
-	NEGQ         AX
-	VMOVUPS      (CX)(AX*4), Y9
 	MOVQ         c+48(FP), AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x02, CX
-	VBROADCASTSS alpha+72(FP), Y10
-	VMULPS       Y10, Y0, Y0
-	VMULPS       Y10, Y1, Y1
-	VMULPS       Y10, Y2, Y2
-	VMULPS       Y10, Y3, Y3
-	VMULPS       Y10, Y4, Y4
-	VMULPS       Y10, Y5, Y5
-	VMULPS       Y10, Y6, Y6
-	VMULPS       Y10, Y7, Y7
+	VBROADCASTSS alpha+72(FP), Y8
+	VMULPS       Y8, Y0, Y0
+	VMULPS       Y8, Y1, Y1
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y8, Y3, Y3
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y8, Y5, Y5
+	VMULPS       Y8, Y6, Y6
+	VMULPS       Y8, Y7, Y7
 	MOVL         beta+76(FP), DX
 	ADDL         DX, DX
-	JZ           overwrite
-	VBROADCASTSS beta+76(FP), Y10
-	VMASKMOVPS   (AX), Y8, Y11
-	VFMADD231PS  Y11, Y10, Y0
-	VMASKMOVPS   Y0, Y8, (AX)
-	VMASKMOVPS   32(AX), Y9, Y0
-	VFMADD231PS  Y0, Y10, Y1
-	VMASKMOVPS   Y1, Y9, 32(AX)
+	VBROADCASTSS beta+76(FP), Y8
+	MOVQ         cols+64(FP), BX
+	CMPQ         BX, $0x10
+	JNE          narrow
+	TESTL        DX, DX
+	JZ           overwrite3
+	VMOVUPS      (AX), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y8, Y1
+	VMOVUPS      Y1, 32(AX)
 	ADDQ         CX, AX
-	VMASKMOVPS   (AX), Y8, Y0
-	VFMADD231PS  Y0, Y10, Y2
-	VMASKMOVPS   Y2, Y8, (AX)
-	VMASKMOVPS   32(AX), Y9, Y0
-	VFMADD231PS  Y0, Y10, Y3
-	VMASKMOVPS   Y3, Y9, 32(AX)
+	VMOVUPS      (AX), Y0
+	VFMADD231PS  Y0, Y8, Y2
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y8, Y3
+	VMOVUPS      Y3, 32(AX)
 	ADDQ         CX, AX
-	VMASKMOVPS   (AX), Y8, Y0
-	VFMADD231PS  Y0, Y10, Y4
-	VMASKMOVPS   Y4, Y8, (AX)
-	VMASKMOVPS   32(AX), Y9, Y0
-	VFMADD231PS  Y0, Y10, Y5
-	VMASKMOVPS   Y5, Y9, 32(AX)
+	VMOVUPS      (AX), Y0
+	VFMADD231PS  Y0, Y8, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y8, Y5
+	VMOVUPS      Y5, 32(AX)
 	ADDQ         CX, AX
-	VMASKMOVPS   (AX), Y8, Y0
-	VFMADD231PS  Y0, Y10, Y6
-	VMASKMOVPS   Y6, Y8, (AX)
-	VMASKMOVPS   32(AX), Y9, Y0
-	VFMADD231PS  Y0, Y10, Y7
-	VMASKMOVPS   Y7, Y9, 32(AX)
+	VMOVUPS      (AX), Y0
+	VFMADD231PS  Y0, Y8, Y6
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y8, Y7
+	VMOVUPS      Y7, 32(AX)
 	ADDQ         CX, AX
 	VZEROUPPER
 	RET
 
-overwrite:
-	VMASKMOVPS Y0, Y8, (AX)
-	VMASKMOVPS Y1, Y9, 32(AX)
+overwrite3:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow:
+	LEAQ        (BX), DI
+	XORQ        SI, SI
+	TESTQ       DI, DI
+	CMOVQLT     SI, DI
+	MOVQ        $0x00000008, SI
+	CMPQ        DI, SI
+	CMOVQGT     SI, DI
+	LEAQ        border<>+32(SB), SI
+	NEGQ        DI
+	VMOVUPS     (SI)(DI*4), Y9
+	LEAQ        -8(BX), BX
+	XORQ        SI, SI
+	TESTQ       BX, BX
+	CMOVQLT     SI, BX
+	MOVQ        $0x00000008, SI
+	CMPQ        BX, SI
+	CMOVQGT     SI, BX
+	LEAQ        border<>+32(SB), SI
+	NEGQ        BX
+	VMOVUPS     (SI)(BX*4), Y10
+	TESTL       DX, DX
+	JZ          overwrite4
+	VMASKMOVPS  (AX), Y9, Y11
+	VFMADD231PS Y11, Y8, Y0
+	VMASKMOVPS  Y0, Y9, (AX)
+	VMASKMOVPS  32(AX), Y10, Y0
+	VFMADD231PS Y0, Y8, Y1
+	VMASKMOVPS  Y1, Y10, 32(AX)
+	ADDQ        CX, AX
+	VMASKMOVPS  (AX), Y9, Y0
+	VFMADD231PS Y0, Y8, Y2
+	VMASKMOVPS  Y2, Y9, (AX)
+	VMASKMOVPS  32(AX), Y10, Y0
+	VFMADD231PS Y0, Y8, Y3
+	VMASKMOVPS  Y3, Y10, 32(AX)
+	ADDQ        CX, AX
+	VMASKMOVPS  (AX), Y9, Y0
+	VFMADD231PS Y0, Y8, Y4
+	VMASKMOVPS  Y4, Y9, (AX)
+	VMASKMOVPS  32(AX), Y10, Y0
+	VFMADD231PS Y0, Y8, Y5
+	VMASKMOVPS  Y5, Y10, 32(AX)
+	ADDQ        CX, AX
+	VMASKMOVPS  (AX), Y9, Y0
+	VFMADD231PS Y0, Y8, Y6
+	VMASKMOVPS  Y6, Y9, (AX)
+	VMASKMOVPS  32(AX), Y10, Y0
+	VFMADD231PS Y0, Y8, Y7
+	VMASKMOVPS  Y7, Y10, 32(AX)
+	ADDQ        CX, AX
+	VZEROUPPER
+	RET
+
+overwrite4:
+	VMASKMOVPS Y0, Y9, (AX)
+	VMASKMOVPS Y1, Y10, 32(AX)
 	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y8, (AX)
-	VMASKMOVPS Y3, Y9, 32(AX)
+	VMASKMOVPS Y2, Y9, (AX)
+	VMASKMOVPS Y3, Y10, 32(AX)
 	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y8, (AX)
-	VMASKMOVPS Y5, Y9, 32(AX)
+	VMASKMOVPS Y4, Y9, (AX)
+	VMASKMOVPS Y5, Y10, 32(AX)
 	ADDQ       CX, AX
-	VMASKMOVPS Y6, Y8, (AX)
-	VMASKMOVPS Y7, Y9, 32(AX)
+	VMASKMOVPS Y6, Y9, (AX)
+	VMASKMOVPS Y7, Y10, 32(AX)
 	ADDQ       CX, AX
 	VZEROUPPER
 	RET
@@ -340,62 +466,95 @@ steps:
 	ADDQ         DI, SI
 	DECQ         AX
 	JNZ          steps
-	MOVQ         cols+64(FP), AX
-	LEAQ         (AX), DX
-	XORQ         CX, CX
-	TESTQ        DX, DX
-	CMOVQLT      CX, DX
-	MOVQ         $0x00000008, CX
-	CMPQ         DX, CX
-	CMOVQGT      CX, DX
-	LEAQ         border<>+32(SB), CX
-	NEGQ         DX
-	VMOVUPS      (CX)(DX*4), Y4
-	LEAQ         -8(AX), AX
-	XORQ         CX, CX
-	TESTQ        AX, AX
-	CMOVQLT      CX, AX
-	MOVQ         $0x00000008, CX
-	CMPQ         AX, CX
-	CMOVQGT      CX, AX
-	LEAQ         border<>+32(SB), CX
-	NEGQ         AX
-	VMOVUPS      (CX)(AX*4), Y5
 	MOVQ         c+48(FP), AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x02, CX
-	VBROADCASTSS alpha+72(FP), Y6
-	VMULPS       Y6, Y0, Y0
-	VMULPS       Y6, Y1, Y1
-	VMULPS       Y6, Y2, Y2
-	VMULPS       Y6, Y3, Y3
+	VBROADCASTSS alpha+72(FP), Y4
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y4, Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y3, Y3
 	MOVL         beta+76(FP), DX
 	ADDL         DX, DX
-	JZ           overwrite
-	VBROADCASTSS beta+76(FP), Y6
-	VMASKMOVPS   (AX), Y4, Y7
-	VFMADD231PS  Y7, Y6, Y0
-	VMASKMOVPS   Y0, Y4, (AX)
-	VMASKMOVPS   32(AX), Y5, Y0
-	VFMADD231PS  Y0, Y6, Y1
-	VMASKMOVPS   Y1, Y5, 32(AX)
+	VBROADCASTSS beta+76(FP), Y4
+	MOVQ         cols+64(FP), BX
+	CMPQ         BX, $0x10
+	JNE          narrow
+	TESTL        DX, DX
+	JZ           overwrite5
+	VMOVUPS      (AX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y4, Y1
+	VMOVUPS      Y1, 32(AX)
 	ADDQ         CX, AX
-	VMASKMOVPS   (AX), Y4, Y0
-	VFMADD231PS  Y0, Y6, Y2
-	VMASKMOVPS   Y2, Y4, (AX)
-	VMASKMOVPS   32(AX), Y5, Y0
-	VFMADD231PS  Y0, Y6, Y3
-	VMASKMOVPS   Y3, Y5, 32(AX)
+	VMOVUPS      (AX), Y0
+	VFMADD231PS  Y0, Y4, Y2
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y4, Y3
+	VMOVUPS      Y3, 32(AX)
 	ADDQ         CX, AX
 	VZEROUPPER
 	RET
 
-overwrite:
-	VMASKMOVPS Y0, Y4, (AX)
-	VMASKMOVPS Y1, Y5, 32(AX)
+overwrite5:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow:
+	LEAQ        (BX), DI
+	XORQ        SI, SI
+	TESTQ       DI, DI
+	CMOVQLT     SI, DI
+	MOVQ        $0x00000008, SI
+	CMPQ        DI, SI
+	CMOVQGT     SI, DI
+	LEAQ        border<>+32(SB), SI
+	NEGQ        DI
+	VMOVUPS     (SI)(DI*4), Y5
+	LEAQ        -8(BX), BX
+	XORQ        SI, SI
+	TESTQ       BX, BX
+	CMOVQLT     SI, BX
+	MOVQ        $0x00000008, SI
+	CMPQ        BX, SI
+	CMOVQGT     SI, BX
+	LEAQ        border<>+32(SB), SI
+	NEGQ        BX
+	VMOVUPS     (SI)(BX*4), Y6
+	TESTL       DX, DX
+	JZ          overwrite6
+	VMASKMOVPS  (AX), Y5, Y7
+	VFMADD231PS Y7, Y4, Y0
+	VMASKMOVPS  Y0, Y5, (AX)
+	VMASKMOVPS  32(AX), Y6, Y0
+	VFMADD231PS Y0, Y4, Y1
+	VMASKMOVPS  Y1, Y6, 32(AX)
+	ADDQ        CX, AX
+	VMASKMOVPS  (AX), Y5, Y0
+	VFMADD231PS Y0, Y4, Y2
+	VMASKMOVPS  Y2, Y5, (AX)
+	VMASKMOVPS  32(AX), Y6, Y0
+	VFMADD231PS Y0, Y4, Y3
+	VMASKMOVPS  Y3, Y6, 32(AX)
+	ADDQ        CX, AX
+	VZEROUPPER
+	RET
+
+overwrite6:
+	VMASKMOVPS Y0, Y5, (AX)
+	VMASKMOVPS Y1, Y6, 32(AX)
 	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y4, (AX)
-	VMASKMOVPS Y3, Y5, 32(AX)
+	VMASKMOVPS Y2, Y5, (AX)
+	VMASKMOVPS Y3, Y6, 32(AX)
 	ADDQ       CX, AX
 	VZEROUPPER
 	RET
@@ -426,50 +585,73 @@ steps:
 	ADDQ         SI, BX
 	DECQ         AX
 	JNZ          steps
-	MOVQ         cols+64(FP), AX
-	LEAQ         (AX), DX
-	XORQ         CX, CX
-	TESTQ        DX, DX
-	CMOVQLT      CX, DX
-	MOVQ         $0x00000008, CX
-	CMPQ         DX, CX
-	CMOVQGT      CX, DX
-	LEAQ         border<>+32(SB), CX
-	NEGQ         DX
-	VMOVUPS      (CX)(DX*4), Y2
-	LEAQ         -8(AX), AX
-	XORQ         CX, CX
-	TESTQ        AX, AX
-	CMOVQLT      CX, AX
-	MOVQ         $0x00000008, CX
-	CMPQ         AX, CX
-	CMOVQGT      CX, AX
-	LEAQ         border<>+32(SB), CX
-	NEGQ         AX
-	VMOVUPS      (CX)(AX*4), Y3
 	MOVQ         c+48(FP), AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x02, CX
-	VBROADCASTSS alpha+72(FP), Y4
-	VMULPS       Y4, Y0, Y0
-	VMULPS       Y4, Y1, Y1
+	VBROADCASTSS alpha+72(FP), Y2
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y2, Y1, Y1
 	MOVL         beta+76(FP), DX
 	ADDL         DX, DX
-	JZ           overwrite
-	VBROADCASTSS beta+76(FP), Y4
-	VMASKMOVPS   (AX), Y2, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMASKMOVPS   Y0, Y2, (AX)
-	VMASKMOVPS   32(AX), Y3, Y0
-	VFMADD231PS  Y0, Y4, Y1
-	VMASKMOVPS   Y1, Y3, 32(AX)
+	VBROADCASTSS beta+76(FP), Y2
+	MOVQ         cols+64(FP), BX
+	CMPQ         BX, $0x10
+	JNE          narrow
+	TESTL        DX, DX
+	JZ           overwrite7
+	VMOVUPS      (AX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      32(AX), Y0
+	VFMADD231PS  Y0, Y2, Y1
+	VMOVUPS      Y1, 32(AX)
 	ADDQ         CX, AX
 	VZEROUPPER
 	RET
 
-overwrite:
-	VMASKMOVPS Y0, Y2, (AX)
-	VMASKMOVPS Y1, Y3, 32(AX)
+overwrite7:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+narrow:
+	LEAQ        (BX), DI
+	XORQ        SI, SI
+	TESTQ       DI, DI
+	CMOVQLT     SI, DI
+	MOVQ        $0x00000008, SI
+	CMPQ        DI, SI
+	CMOVQGT     SI, DI
+	LEAQ        border<>+32(SB), SI
+	NEGQ        DI
+	VMOVUPS     (SI)(DI*4), Y3
+	LEAQ        -8(BX), BX
+	XORQ        SI, SI
+	TESTQ       BX, BX
+	CMOVQLT     SI, BX
+	MOVQ        $0x00000008, SI
+	CMPQ        BX, SI
+	CMOVQGT     SI, BX
+	LEAQ        border<>+32(SB), SI
+	NEGQ        BX
+	VMOVUPS     (SI)(BX*4), Y4
+	TESTL       DX, DX
+	JZ          overwrite8
+	VMASKMOVPS  (AX), Y3, Y5
+	VFMADD231PS Y5, Y2, Y0
+	VMASKMOVPS  Y0, Y3, (AX)
+	VMASKMOVPS  32(AX), Y4, Y0
+	VFMADD231PS Y0, Y2, Y1
+	VMASKMOVPS  Y1, Y4, 32(AX)
+	ADDQ        CX, AX
+	VZEROUPPER
+	RET
+
+overwrite8:
+	VMASKMOVPS Y0, Y3, (AX)
+	VMASKMOVPS Y1, Y4, 32(AX)
 	ADDQ       CX, AX
 	VZEROUPPER
 	RET
@@ -568,148 +750,148 @@ square:
 	NEGQ       R8
 	VMOVUPS    (DI)(R8*4), Y3
 	CMPQ       SI, $0x08
-	JNE        six1
+	JNE        six9
 	VMOVUPS    Y5, (AX)
-	JMP        stored3
+	JMP        stored11
 
-six1:
+six9:
 	CMPQ         SI, $0x06
-	JNE          masked2
+	JNE          masked10
 	VEXTRACTF128 $0x01, Y5, X9
 	VMOVUPS      X5, (AX)
 	VMOVLPS      X9, 16(AX)
-	JMP          stored3
+	JMP          stored11
 
-masked2:
+masked10:
 	VMASKMOVPS Y5, Y3, (AX)
 
-stored3:
+stored11:
 	ADDQ    CX, AX
 	CMPQ    SI, $0x08
-	JNE     six4
+	JNE     six12
 	VMOVUPS Y6, (AX)
-	JMP     stored6
+	JMP     stored14
 
-six4:
+six12:
 	CMPQ         SI, $0x06
-	JNE          masked5
+	JNE          masked13
 	VEXTRACTF128 $0x01, Y6, X5
 	VMOVUPS      X6, (AX)
 	VMOVLPS      X5, 16(AX)
-	JMP          stored6
+	JMP          stored14
 
-masked5:
+masked13:
 	VMASKMOVPS Y6, Y3, (AX)
 
-stored6:
+stored14:
 	ADDQ    CX, AX
 	CMPQ    SI, $0x08
-	JNE     six7
+	JNE     six15
 	VMOVUPS Y0, (AX)
-	JMP     stored9
+	JMP     stored17
 
-six7:
+six15:
 	CMPQ         SI, $0x06
-	JNE          masked8
+	JNE          masked16
 	VEXTRACTF128 $0x01, Y0, X5
 	VMOVUPS      X0, (AX)
 	VMOVLPS      X5, 16(AX)
-	JMP          stored9
+	JMP          stored17
 
-masked8:
+masked16:
 	VMASKMOVPS Y0, Y3, (AX)
 
-stored9:
+stored17:
 	ADDQ    CX, AX
 	CMPQ    SI, $0x08
-	JNE     six10
+	JNE     six18
 	VMOVUPS Y8, (AX)
-	JMP     stored12
+	JMP     stored20
 
-six10:
+six18:
 	CMPQ         SI, $0x06
-	JNE          masked11
+	JNE          masked19
 	VEXTRACTF128 $0x01, Y8, X0
 	VMOVUPS      X8, (AX)
 	VMOVLPS      X0, 16(AX)
-	JMP          stored12
+	JMP          stored20
 
-masked11:
+masked19:
 	VMASKMOVPS Y8, Y3, (AX)
 
-stored12:
+stored20:
 	ADDQ    CX, AX
 	CMPQ    SI, $0x08
-	JNE     six13
+	JNE     six21
 	VMOVUPS Y1, (AX)
-	JMP     stored15
+	JMP     stored23
 
-six13:
+six21:
 	CMPQ         SI, $0x06
-	JNE          masked14
+	JNE          masked22
 	VEXTRACTF128 $0x01, Y1, X0
 	VMOVUPS      X1, (AX)
 	VMOVLPS      X0, 16(AX)
-	JMP          stored15
+	JMP          stored23
 
-masked14:
+masked22:
 	VMASKMOVPS Y1, Y3, (AX)
 
-stored15:
+stored23:
 	ADDQ    CX, AX
 	CMPQ    SI, $0x08
-	JNE     six16
+	JNE     six24
 	VMOVUPS Y4, (AX)
-	JMP     stored18
+	JMP     stored26
 
-six16:
+six24:
 	CMPQ         SI, $0x06
-	JNE          masked17
+	JNE          masked25
 	VEXTRACTF128 $0x01, Y4, X0
 	VMOVUPS      X4, (AX)
 	VMOVLPS      X0, 16(AX)
-	JMP          stored18
+	JMP          stored26
 
-masked17:
+masked25:
 	VMASKMOVPS Y4, Y3, (AX)
 
-stored18:
+stored26:
 	ADDQ    CX, AX
 	CMPQ    SI, $0x08
-	JNE     six19
+	JNE     six27
 	VMOVUPS Y2, (AX)
-	JMP     stored21
+	JMP     stored29
 
-six19:
+six27:
 	CMPQ         SI, $0x06
-	JNE          masked20
+	JNE          masked28
 	VEXTRACTF128 $0x01, Y2, X0
 	VMOVUPS      X2, (AX)
 	VMOVLPS      X0, 16(AX)
-	JMP          stored21
+	JMP          stored29
 
-masked20:
+masked28:
 	VMASKMOVPS Y2, Y3, (AX)
 
-stored21:
+stored29:
 	ADDQ    CX, AX
 	CMPQ    SI, $0x08
-	JNE     six22
+	JNE     six30
 	VMOVUPS Y7, (AX)
-	JMP     stored24
+	JMP     stored32
 
-six22:
+six30:
 	CMPQ         SI, $0x06
-	JNE          masked23
+	JNE          masked31
 	VEXTRACTF128 $0x01, Y7, X0
 	VMOVUPS      X7, (AX)
 	VMOVLPS      X0, 16(AX)
-	JMP          stored24
+	JMP          stored32
 
-masked23:
+masked31:
 	VMASKMOVPS Y7, Y3, (AX)
 
-stored24:
+stored32:
 	ADDQ CX, AX
 	ADDQ $0x00000020, DX
 	SUBQ $0x08, BX
@@ -769,162 +951,162 @@ rest:
 	CMPQ       BX, $0x00
 	JE         done
 	CMPQ       SI, $0x08
-	JNE        six25
+	JNE        six33
 	VMOVUPS    Y6, (AX)
-	JMP        stored27
+	JMP        stored35
 
-six25:
+six33:
 	CMPQ         SI, $0x06
-	JNE          masked26
+	JNE          masked34
 	VEXTRACTF128 $0x01, Y6, X9
 	VMOVUPS      X6, (AX)
 	VMOVLPS      X9, 16(AX)
-	JMP          stored27
+	JMP          stored35
 
-masked26:
+masked34:
 	VMASKMOVPS Y6, Y4, (AX)
 
-stored27:
+stored35:
 	ADDQ    CX, AX
 	CMPQ    BX, $0x01
 	JE      done
 	CMPQ    SI, $0x08
-	JNE     six28
+	JNE     six36
 	VMOVUPS Y7, (AX)
-	JMP     stored30
+	JMP     stored38
 
-six28:
+six36:
 	CMPQ         SI, $0x06
-	JNE          masked29
+	JNE          masked37
 	VEXTRACTF128 $0x01, Y7, X6
 	VMOVUPS      X7, (AX)
 	VMOVLPS      X6, 16(AX)
-	JMP          stored30
+	JMP          stored38
 
-masked29:
+masked37:
 	VMASKMOVPS Y7, Y4, (AX)
 
-stored30:
+stored38:
 	ADDQ    CX, AX
 	CMPQ    BX, $0x02
 	JE      done
 	CMPQ    SI, $0x08
-	JNE     six31
+	JNE     six39
 	VMOVUPS Y1, (AX)
-	JMP     stored33
+	JMP     stored41
 
-six31:
+six39:
 	CMPQ         SI, $0x06
-	JNE          masked32
+	JNE          masked40
 	VEXTRACTF128 $0x01, Y1, X6
 	VMOVUPS      X1, (AX)
 	VMOVLPS      X6, 16(AX)
-	JMP          stored33
+	JMP          stored41
 
-masked32:
+masked40:
 	VMASKMOVPS Y1, Y4, (AX)
 
-stored33:
+stored41:
 	ADDQ    CX, AX
 	CMPQ    BX, $0x03
 	JE      done
 	CMPQ    SI, $0x08
-	JNE     six34
+	JNE     six42
 	VMOVUPS Y8, (AX)
-	JMP     stored36
+	JMP     stored44
 
-six34:
+six42:
 	CMPQ         SI, $0x06
-	JNE          masked35
+	JNE          masked43
 	VEXTRACTF128 $0x01, Y8, X1
 	VMOVUPS      X8, (AX)
 	VMOVLPS      X1, 16(AX)
-	JMP          stored36
+	JMP          stored44
 
-masked35:
+masked43:
 	VMASKMOVPS Y8, Y4, (AX)
 
-stored36:
+stored44:
 	ADDQ    CX, AX
 	CMPQ    BX, $0x04
 	JE      done
 	CMPQ    SI, $0x08
-	JNE     six37
+	JNE     six45
 	VMOVUPS Y2, (AX)
-	JMP     stored39
+	JMP     stored47
 
-six37:
+six45:
 	CMPQ         SI, $0x06
-	JNE          masked38
+	JNE          masked46
 	VEXTRACTF128 $0x01, Y2, X1
 	VMOVUPS      X2, (AX)
 	VMOVLPS      X1, 16(AX)
-	JMP          stored39
+	JMP          stored47
 
-masked38:
+masked46:
 	VMASKMOVPS Y2, Y4, (AX)
 
-stored39:
+stored47:
 	ADDQ    CX, AX
 	CMPQ    BX, $0x05
 	JE      done
 	CMPQ    SI, $0x08
-	JNE     six40
+	JNE     six48
 	VMOVUPS Y5, (AX)
-	JMP     stored42
+	JMP     stored50
 
-six40:
+six48:
 	CMPQ         SI, $0x06
-	JNE          masked41
+	JNE          masked49
 	VEXTRACTF128 $0x01, Y5, X1
 	VMOVUPS      X5, (AX)
 	VMOVLPS      X1, 16(AX)
-	JMP          stored42
+	JMP          stored50
 
-masked41:
+masked49:
 	VMASKMOVPS Y5, Y4, (AX)
 
-stored42:
+stored50:
 	ADDQ    CX, AX
 	CMPQ    BX, $0x06
 	JE      done
 	CMPQ    SI, $0x08
-	JNE     six43
+	JNE     six51
 	VMOVUPS Y3, (AX)
-	JMP     stored45
+	JMP     stored53
 
-six43:
+six51:
 	CMPQ         SI, $0x06
-	JNE          masked44
+	JNE          masked52
 	VEXTRACTF128 $0x01, Y3, X1
 	VMOVUPS      X3, (AX)
 	VMOVLPS      X1, 16(AX)
-	JMP          stored45
+	JMP          stored53
 
-masked44:
+masked52:
 	VMASKMOVPS Y3, Y4, (AX)
 
-stored45:
+stored53:
 	ADDQ    CX, AX
 	CMPQ    BX, $0x07
 	JE      done
 	CMPQ    SI, $0x08
-	JNE     six46
+	JNE     six54
 	VMOVUPS Y0, (AX)
-	JMP     stored48
+	JMP     stored56
 
-six46:
+six54:
 	CMPQ         SI, $0x06
-	JNE          masked47
+	JNE          masked55
 	VEXTRACTF128 $0x01, Y0, X1
 	VMOVUPS      X0, (AX)
 	VMOVLPS      X1, 16(AX)
-	JMP          stored48
+	JMP          stored56
 
-masked47:
+masked55:
 	VMASKMOVPS Y0, Y4, (AX)
 
-stored48:
+stored56:
 	ADDQ CX, AX
 
 done:
@@ -950,22 +1132,22 @@ TEXT ·gatherAVX2(SB), NOSPLIT, $0-48
 columns:
 	VMASKMOVPS (DX), Y0, Y1
 	CMPQ       DI, $0x08
-	JNE        six49
+	JNE        six57
 	VMOVUPS    Y1, (AX)
-	JMP        stored51
+	JMP        stored59
 
-six49:
+six57:
 	CMPQ         DI, $0x06
-	JNE          masked50
+	JNE          masked58
 	VEXTRACTF128 $0x01, Y1, X2
 	VMOVUPS      X1, (AX)
 	VMOVLPS      X2, 16(AX)
-	JMP          stored51
+	JMP          stored59
 
-masked50:
+masked58:
 	VMASKMOVPS Y1, Y0, (AX)
 
-stored51:
+stored59:
 	ADDQ BX, DX
 	ADDQ CX, AX
 	DECQ SI
@@ -1125,8 +1307,9 @@ steps:
 	VMULPS       Z28, Z27, Z27
 	MOVL         beta+76(FP), DX
 	ADDL         DX, DX
-	JZ           overwrite
 	VBROADCASTSS beta+76(FP), Z28
+	TESTL        DX, DX
+	JZ           overwrite1
 	VMOVUPS.Z    (AX), K1, Z29
 	VFMADD231PS  Z29, Z28, Z0
 	VMOVUPS      Z0, K1, (AX)
@@ -1228,7 +1411,7 @@ steps:
 	VZEROUPPER
 	RET
 
-overwrite:
+overwrite1:
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -1381,8 +1564,9 @@ steps:
 	VMULPS       Z16, Z15, Z15
 	MOVL         beta+76(FP), DX
 	ADDL         DX, DX
-	JZ           overwrite
 	VBROADCASTSS beta+76(FP), Z16
+	TESTL        DX, DX
+	JZ           overwrite2
 	VMOVUPS.Z    (AX), K1, Z17
 	VFMADD231PS  Z17, Z16, Z0
 	VMOVUPS      Z0, K1, (AX)
@@ -1442,7 +1626,7 @@ steps:
 	VZEROUPPER
 	RET
 
-overwrite:
+overwrite2:
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -1546,8 +1730,9 @@ steps:
 	VMULPS       Z8, Z7, Z7
 	MOVL         beta+76(FP), DX
 	ADDL         DX, DX
-	JZ           overwrite
 	VBROADCASTSS beta+76(FP), Z8
+	TESTL        DX, DX
+	JZ           overwrite3
 	VMOVUPS.Z    (AX), K1, Z9
 	VFMADD231PS  Z9, Z8, Z0
 	VMOVUPS      Z0, K1, (AX)
@@ -1579,7 +1764,7 @@ steps:
 	VZEROUPPER
 	RET
 
-overwrite:
+overwrite3:
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -1657,8 +1842,9 @@ steps:
 	VMULPS       Z4, Z3, Z3
 	MOVL         beta+76(FP), DX
 	ADDL         DX, DX
-	JZ           overwrite
 	VBROADCASTSS beta+76(FP), Z4
+	TESTL        DX, DX
+	JZ           overwrite4
 	VMOVUPS.Z    (AX), K1, Z5
 	VFMADD231PS  Z5, Z4, Z0
 	VMOVUPS      Z0, K1, (AX)
@@ -1676,7 +1862,7 @@ steps:
 	VZEROUPPER
 	RET
 
-overwrite:
+overwrite4:
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX
@@ -1741,8 +1927,9 @@ steps:
 	VMULPS       Z2, Z1, Z1
 	MOVL         beta+76(FP), DX
 	ADDL         DX, DX
-	JZ           overwrite
 	VBROADCASTSS beta+76(FP), Z2
+	TESTL        DX, DX
+	JZ           overwrite5
 	VMOVUPS.Z    (AX), K1, Z3
 	VFMADD231PS  Z3, Z2, Z0
 	VMOVUPS      Z0, K1, (AX)
@@ -1753,7 +1940,7 @@ steps:
 	VZEROUPPER
 	RET
 
-overwrite:
+overwrite5:
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 	ADDQ    CX, AX

@@ -8,43 +8,51 @@ import (
 )
 
 // MeasurePeakFMA is the machine's rate of float32 operations, in FLOP/s with two for
-// a multiply-add, at the level in use on all workers: the best of a few runs of some
-// milliseconds over registers alone.
+// a multiply-add, at the level in use on all workers: the best of many short runs over
+// registers alone, so that other processes disturb it little.
 func MeasurePeakFMA() float64 {
-	const rounds, pieces = 200_000, 16
+	const rounds, pieces, runs = 5_000, 16, 100
 	loop := active.Load().fmaLoop
-	best := fastest(5, parallel.Func(func(start, end int) {
+	task := parallel.Func(func(start, end int) {
 		for range end - start {
 			loop(rounds)
 		}
-	}), pieces)
+	})
+	best := fastest(runs, func(int) { parallel.For(pieces, 1, task) })
 	return 2 * float64(loop(1)) * rounds * pieces / best.Seconds()
 }
 
-// MeasureReadBandwidth is the rate, in bytes a second, at which all workers read a
-// slice of 256 MB, larger than the caches: the best of a few runs.
+// MeasureReadBandwidth is the rate, in bytes a second, at which all workers read from
+// memory: the best of several runs, each over another part of a slice of 256 MB, which
+// has left the caches when its turn comes again.
 func MeasureReadBandwidth() float64 {
-	const length, pieces = 1 << 26, 64
-	x := make([]float32, length)
+	const parts, rounds = 8, 3
+	const length, pieces = 1 << 23, 64 // of a part
+	x := make([]float32, parts*length)
 	for i := range x {
 		x[i] = 1 // touched, that every page is a page of its own
 	}
 	kern := active.Load()
 	var sum atomic.Int64
-	best := fastest(4, parallel.Func(func(start, end int) {
+	var part []float32
+	task := parallel.Func(func(start, end int) {
 		for i := start; i < end; i++ {
-			sum.Add(int64(kern.sumSquares(x[i*(length/pieces) : (i+1)*(length/pieces)])))
+			sum.Add(int64(kern.sumSquares(part[i*(length/pieces) : (i+1)*(length/pieces)])))
 		}
-	}), pieces)
+	})
+	best := fastest(rounds*parts, func(run int) {
+		part = x[run%parts*length:][:length]
+		parallel.For(pieces, 1, task)
+	})
 	return 4 * length / best.Seconds()
 }
 
-// fastest is the shortest of the times that n runs of a loop over pieces took.
-func fastest(n int, t parallel.Task, pieces int) time.Duration {
+// fastest is the shortest of the times that the runs 0 to n−1 took.
+func fastest(n int, run func(i int)) time.Duration {
 	best := time.Duration(1<<63 - 1)
-	for range n {
+	for i := range n {
 		start := time.Now()
-		parallel.For(pieces, 1, t)
+		run(i)
 		best = min(best, time.Since(start))
 	}
 	return best

@@ -64,13 +64,11 @@ func tile(g *gen, height int) {
 	g.ADDQ(bStep, b)
 	g.DECQ(k)
 	g.JNZ(operand.LabelRef("steps"))
-	if !g.wide {
-		masks = registerTails(g, g.arg("cols"))
-	}
 	storeTile(g, sums, masks)
 }
 
-// storeTile ends a tile: C = alpha·sums + beta·C.
+// storeTile ends a tile: C = alpha·sums + beta·C. AVX2 has stores of its own for
+// whole tiles, since its masked store is slow on some processors.
 func storeTile(g *gen, sums [][]reg.VecVirtual, masks []*tail) {
 	c, cRow := g.arg("c"), g.arg("cRow")
 	g.SHLQ(operand.U8(2), cRow)
@@ -82,11 +80,27 @@ func storeTile(g *gen, sums [][]reg.VecVirtual, masks []*tail) {
 	beta := g.GP32()
 	g.MOVL(g.address("beta"), beta)
 	g.ADDL(beta, beta) // drops the sign: −0 is 0 too
-	g.JZ(operand.LabelRef("overwrite"))
 	g.VBROADCASTSS(g.address("beta"), factor)
+	if g.wide {
+		storeRows(g, sums, masks, c, cRow, beta, factor)
+		return
+	}
+	cols := g.arg("cols")
+	g.CMPQ(cols, operand.U8(2*g.lanes()))
+	g.JNE(operand.LabelRef("narrow"))
+	storeRows(g, sums, masks, c, cRow, beta, factor)
+	g.Label("narrow")
+	storeRows(g, sums, registerTails(g, cols), c, cRow, beta, factor)
+}
+
+// storeRows adds beta·C, unless beta is 0, writes the rows and returns.
+func storeRows(g *gen, sums [][]reg.VecVirtual, masks []*tail, c, cRow, beta reg.GPVirtual, factor reg.VecVirtual) {
+	overwrite := g.label("overwrite")
+	g.TESTL(beta, beta)
+	g.JZ(operand.LabelRef(overwrite))
 	for _, withBeta := range []bool{true, false} {
 		if !withBeta {
-			g.Label("overwrite")
+			g.Label(overwrite)
 		}
 		for _, row := range sums {
 			for v := range row {
