@@ -48,7 +48,7 @@ func (t HostTensor) Bytes() int {
 	return 4*len(t.F32) + 2*len(t.F16) + len(t.I8) + len(t.Codes) + 4*len(t.Scales)
 }
 
-// Check panics unless shape a equals b: a mistake in our own code, never in a file.
+// Check panics unless a shape is as wanted: a mistake in our own code, never in a file.
 func Check(op string, got []int, want ...int) {
 	if len(got) == len(want) {
 		same := true

@@ -7,6 +7,7 @@ import (
 )
 
 func (s *Scalar[F]) SumSquares(sum, g *Tensor[F]) {
+	checkSumSquares(sum)
 	total := 0.0
 	for _, x := range g.Data {
 		total += float64(x) * float64(x)
@@ -24,6 +25,7 @@ func clipFactor[F Float](sumSquares, clip F) F {
 
 // AdamW is arXiv 1711.05101 with the bias corrections of Adam (arXiv 1412.6980).
 func (s *Scalar[F]) AdamW(w, m, v, g, sumSquares, hyper *Tensor[F]) {
+	checkAdamW(w, m, v, g, sumSquares, hyper)
 	p := hyper.Data
 	b1, b2 := p[nn.HyperBeta1], p[nn.HyperBeta2]
 	factor := clipFactor(sumSquares.Data[0], p[nn.HyperClip])

@@ -9,6 +9,7 @@ import (
 const elements = 1 << 14
 
 func (o *Ops) SumSquares(sum, g *Tensor[float32]) {
+	checkSumSquares(sum)
 	n := len(g.Data)
 	blocks := (n + elements - 1) / elements
 	room(&o.partial, blocks)
@@ -26,6 +27,7 @@ func (o *Ops) SumSquares(sum, g *Tensor[float32]) {
 }
 
 func (o *Ops) AdamW(w, m, v, g, sumSquares, hyper *Tensor[float32]) {
+	checkAdamW(w, m, v, g, sumSquares, hyper)
 	o.job.scale = clipFactor(sumSquares.Data[0], hyper.Data[nn.HyperClip])
 	blocks := (len(w.Data) + elements - 1) / elements
 	o.rows(blocks, 1, func(j *job, start, end int) {

@@ -3,6 +3,7 @@ package cpu
 import "math"
 
 func (s *Scalar[F]) CrossEntropy(loss, logits, targets *Tensor[F], from int, scale float32) {
+	checkCrossEntropy(loss, logits, targets, from)
 	m, V := rowsOf(logits)
 	for i := range m {
 		row := logits.Data[i*V : (i+1)*V]

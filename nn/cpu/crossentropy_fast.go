@@ -3,6 +3,7 @@ package cpu
 import "bitgpu/nn/cpu/simd"
 
 func (o *Ops) CrossEntropy(loss, logits, targets *Tensor[float32], from int, scale float32) {
+	checkCrossEntropy(loss, logits, targets, from)
 	m, _ := rowsOf(logits)
 	room(&o.partial, m)
 	o.job.from, o.job.scale = from, scale

@@ -5,13 +5,6 @@ import "bitgpu/nn"
 // deltaShape are the sizes of a delta scan, read off its tensors.
 type deltaShape struct{ B, time, d, h, c int }
 
-func shapeOfDelta[F Float](o, u, gain *Tensor[F], B int) deltaShape {
-	n, d := rowsOf(o)
-	c := gain.Shape[0]
-	nn.Check("delta scan: projections", u.Shape, n, 3*d)
-	return deltaShape{B, n / B, d, d / c, c}
-}
-
 // convInput is input number t of channel j (0 ≤ j < 3d) of sequence b; numbers below zero lie in
 // the tail.
 func convInput[F Float](s deltaShape, u, tail []F, b, t, j int) F {
@@ -45,7 +38,7 @@ func mix[F Float](mixed []F, s deltaShape, u, tail, conv []F, b, t int) {
 }
 
 func (s *Scalar[F]) DeltaScan(o, u, b, conv, gain, state, tail, mixed, read, starts *Tensor[F], chunk int) {
-	p := shapeOfDelta(o, u, gain, state.Shape[0])
+	p := checkDeltaScan(o, u, b, conv, gain, state, tail, mixed, read, starts, chunk)
 	pred, e := make([]F, p.c), make([]F, p.c)
 	for seq := range p.B {
 		for t := range p.time {
@@ -85,7 +78,7 @@ func keepTail[F Float](s deltaShape, u, tail []F, b int) {
 // DeltaScanBackward runs the recurrence backward token by token, each chunk after running it
 // forward again from its start.
 func (s *Scalar[F]) DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts *Tensor[F], chunk int) {
-	p := shapeOfDelta(do, u, gain, starts.Shape[0])
+	p := checkDeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk)
 	cc := p.c * p.c
 	states, errs := make([]F, (chunk+1)*cc), make([]F, chunk*p.c)
 	dread, de := make([]F, p.c), make([]F, p.c)

@@ -43,7 +43,7 @@ func convRow(dst []float32, s deltaShape, u, tail, taps []float32, b, t int) {
 }
 
 func (o *Ops) DeltaScan(out, u, b, conv, gain, state, tail, mixed, read, starts *Tensor[float32], chunk int) {
-	p := shapeOfDelta(out, u, gain, state.Shape[0])
+	p := checkDeltaScan(out, u, b, conv, gain, state, tail, mixed, read, starts, chunk)
 	o.transposeTaps(conv)
 	o.job.p, o.job.scan.Chunk = p, chunk
 	o.rows(p.B*p.time, 8, func(j *job, start, end int) {
@@ -109,7 +109,7 @@ func (s *scanScratch) deltaForward(o, b, gain, state, mixed, read, starts *Tenso
 }
 
 func (o *Ops) DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts *Tensor[float32], chunk int) {
-	p := shapeOfDelta(do, u, gain, starts.Shape[0])
+	p := checkDeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk)
 	o.transposeTaps(conv)
 	o.job.p, o.job.scan.Chunk = p, chunk
 	dmixed := room(&o.product, len(mixed.Data))

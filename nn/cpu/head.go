@@ -1,6 +1,7 @@
 package cpu
 
 func (s *Scalar[F]) NormHead(logits, x, h, gain, head *Tensor[F], from int) {
+	checkNormHead(logits, x, h, gain, head, from)
 	m, D := logits.Shape[0], gain.Shape[0]
 	normRows(x, h, gain, from, m)
 	rows := &Tensor[F]{Shape: []int{m, D}, Data: x.Data[from*D : (from+m)*D]}
@@ -8,6 +9,7 @@ func (s *Scalar[F]) NormHead(logits, x, h, gain, head *Tensor[F], from int) {
 }
 
 func (s *Scalar[F]) HeadBackward(dx, dhead, dlogits, x, head *Tensor[F], from int) {
+	checkHeadBackward(dx, dhead, dlogits, x, head, from)
 	m, V := rowsOf(dlogits)
 	D := head.Shape[1]
 	for i := range m {

@@ -6,6 +6,7 @@ import (
 )
 
 func (o *Ops) NormHead(logits, x, h, gain, head *Tensor[float32], from int) {
+	checkNormHead(logits, x, h, gain, head, from)
 	m, V := rowsOf(logits)
 	D := gain.Shape[0]
 	o.normRows(x, h, gain, from, m)
@@ -23,6 +24,7 @@ func (o *Ops) NormHead(logits, x, h, gain, head *Tensor[float32], from int) {
 }
 
 func (o *Ops) HeadBackward(dx, dhead, dlogits, x, head *Tensor[float32], from int) {
+	checkHeadBackward(dx, dhead, dlogits, x, head, from)
 	m, V := rowsOf(dlogits)
 	D := head.Shape[1]
 	at, to := from*D, (from+m)*D

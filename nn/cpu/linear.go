@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"bitgpu/nn"
 	"bitgpu/nn/ternary"
 )
 
@@ -9,8 +8,7 @@ import (
 func matmul[F Float](y, r, x, w *Tensor[F]) {
 	n, K := rowsOf(x)
 	R := w.Shape[0]
-	nn.Check("matmul: weight", w.Shape, R, K)
-	nn.Check("matmul: output", y.Shape, n, R)
+	checkLinear(y, r, x, w)
 	row := make([]F, K)
 	for j := range R {
 		w.row(row, j)
@@ -25,6 +23,7 @@ func matmul[F Float](y, r, x, w *Tensor[F]) {
 }
 
 func (s *Scalar[F]) NormLinear(y, x, h, gain, w *Tensor[F]) {
+	checkNorm(x, h, gain)
 	normRows(x, h, gain, 0, h.Shape[0])
 	matmul(y, nil, x, w)
 }
@@ -32,9 +31,9 @@ func (s *Scalar[F]) NormLinear(y, x, h, gain, w *Tensor[F]) {
 func (s *Scalar[F]) LinearAdd(y, r, x, w *Tensor[F]) { matmul(y, r, x, w) }
 
 func (s *Scalar[F]) LinearBackward(dx, dw, dy, x, w *Tensor[F]) {
+	checkLinearBackward(dx, dw, dy, x, w)
 	n, K := rowsOf(x)
 	R := w.Shape[0]
-	nn.Check("LinearBackward: dw", dw.Shape, R, K)
 	clear(dx.Data[:n*K])
 	row := make([]F, K)
 	for j := range R {
@@ -48,8 +47,8 @@ func (s *Scalar[F]) LinearBackward(dx, dw, dy, x, w *Tensor[F]) {
 }
 
 func (s *Scalar[F]) Quantize(q, w *Tensor[F]) {
+	checkQuantize(q, w)
 	rows, cols := q.Shape[0], q.Shape[1]
-	nn.Check("Quantize", w.Shape, rows, cols)
 	each := rows / len(q.Scales)
 	stride := each * ternary.RowBytes(cols)
 	for b := range q.Scales {

@@ -3,7 +3,6 @@ package cpu
 import (
 	"math"
 
-	"bitgpu/nn"
 	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/ternary"
 )
@@ -27,8 +26,7 @@ func (o *Ops) decode(w *Tensor[float32]) []float32 {
 func (o *Ops) matmul(y, r, x, w *Tensor[float32]) {
 	n, K := rowsOf(x)
 	R := w.Shape[0]
-	nn.Check("matmul: weight", w.Shape, R, K)
-	nn.Check("matmul: output", y.Shape, n, R)
+	checkLinear(y, r, x, w)
 	if n <= fewRows {
 		p := room(&o.product, n*R)
 		simd.TernaryMatMul(p, w.Codes, x.Data, R, K, n)
@@ -81,6 +79,7 @@ func blocks(rows, n int) func(yield func(int, int) bool) {
 }
 
 func (o *Ops) NormLinear(y, x, h, gain, w *Tensor[float32]) {
+	checkNorm(x, h, gain)
 	o.normRows(x, h, gain, 0, h.Shape[0])
 	o.matmul(y, nil, x, w)
 }
@@ -88,9 +87,9 @@ func (o *Ops) NormLinear(y, x, h, gain, w *Tensor[float32]) {
 func (o *Ops) LinearAdd(y, r, x, w *Tensor[float32]) { o.matmul(y, r, x, w) }
 
 func (o *Ops) LinearBackward(dx, dw, dy, x, w *Tensor[float32]) {
+	checkLinearBackward(dx, dw, dy, x, w)
 	n, K := rowsOf(x)
 	R := w.Shape[0]
-	nn.Check("LinearBackward: dw", dw.Shape, R, K)
 	d := o.decode(w)
 	for b, rows := range blocksOf(w) {
 		beta := float32(min(b, 1))
@@ -102,8 +101,8 @@ func (o *Ops) LinearBackward(dx, dw, dy, x, w *Tensor[float32]) {
 }
 
 func (o *Ops) Quantize(q, w *Tensor[float32]) {
+	checkQuantize(q, w)
 	rows, cols := q.Shape[0], q.Shape[1]
-	nn.Check("Quantize", w.Shape, rows, cols)
 	each := rows / len(q.Scales)
 	stride := each * ternary.RowBytes(cols)
 	for b := range q.Scales {

@@ -11,10 +11,11 @@ import (
 type Ops struct {
 	Scalar[float32]
 	job     job
-	decoded []float32 // a ternary matrix as floats, before a matrix product
-	product []float32 // a product before it is scaled and added
-	partial []float32 // sums of one block each, added up in order
-	convT   []float32 // convolutions with the taps first
+	decoded []float32          // a ternary matrix as floats, before a matrix product
+	product []float32          // a product before it is scaled and added
+	partial []float32          // sums of one block each, added up in order
+	convT   []float32          // convolutions with the taps first
+	hidden  [2]Tensor[float32] // NormSwiGLU's x and gu where nobody wants them
 	slots   chan *scanScratch
 }
 

@@ -44,6 +44,7 @@ func normRows[F Float](x, h, gain *Tensor[F], from, n int) {
 }
 
 func (s *Scalar[F]) RMSNormBackward(dh, dgain, dx, h, gain *Tensor[F]) {
+	checkRMSNormBackward(dh, dgain, dx, h, gain)
 	n, D := rowsOf(h)
 	for i := range n {
 		row := func(t *Tensor[F]) []F { return t.Data[i*D : (i+1)*D] }

@@ -18,6 +18,7 @@ func (o *Ops) normRows(x, h, gain *Tensor[float32], from, n int) {
 }
 
 func (o *Ops) RMSNormBackward(dh, dgain, dx, h, gain *Tensor[float32]) {
+	checkRMSNormBackward(dh, dgain, dx, h, gain)
 	n, D := rowsOf(h)
 	blocks := (n + sumBlock - 1) / sumBlock
 	zeroRoom(&o.partial, blocks*D)

@@ -3,6 +3,7 @@ package cpu
 import "bitgpu/nn"
 
 func (s *Scalar[F]) Sample(next, out, recent, logits *Tensor[F], p nn.Sampling) {
+	checkSample(next, out, recent, logits)
 	B, V := rowsOf(logits)
 	K := out.Shape[1]
 	if len(s.scratch) < 2*V {

@@ -1,6 +1,7 @@
 package cpu
 
 func (s *Scalar[F]) Step(b, x, w, bias *Tensor[F]) {
+	checkStep(b, x, w, bias)
 	n, h := rowsOf(b)
 	D := w.Shape[1]
 	for i := range n {
@@ -11,6 +12,7 @@ func (s *Scalar[F]) Step(b, x, w, bias *Tensor[F]) {
 }
 
 func (s *Scalar[F]) StepBackward(dx, dw, dbias, db, b, x, w *Tensor[F]) {
+	checkStepBackward(dx, dw, dbias, db, b, x, w)
 	n, h := rowsOf(b)
 	D := w.Shape[1]
 	for i := range n {

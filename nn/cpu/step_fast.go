@@ -7,6 +7,7 @@ import (
 )
 
 func (o *Ops) Step(b, x, w, bias *Tensor[float32]) {
+	checkStep(b, x, w, bias)
 	n, _ := rowsOf(b)
 	o.rows(n, 32, func(j *job, start, end int) {
 		b, x, w, bias := j.t[0], j.t[1], j.t[2], j.t[3]
@@ -21,6 +22,7 @@ func (o *Ops) Step(b, x, w, bias *Tensor[float32]) {
 }
 
 func (o *Ops) StepBackward(dx, dw, dbias, db, b, x, w *Tensor[float32]) {
+	checkStepBackward(dx, dw, dbias, db, b, x, w)
 	n, h := rowsOf(b)
 	D := w.Shape[1]
 	d := room(&o.product, n*h) // gradient before the sigmoid

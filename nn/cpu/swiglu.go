@@ -14,8 +14,15 @@ func siluSlope[F Float](x F) F {
 }
 
 func (s *Scalar[F]) NormSwiGLU(a, gu, x, h, gain, w *Tensor[F]) {
-	s.NormLinear(gu, x, h, gain, w)
+	checkSwiGLU(a, gu, w)
 	n, H := rowsOf(a)
+	if x == nil {
+		x = &Tensor[F]{Shape: h.Shape, Data: make([]F, len(h.Data))}
+	}
+	if gu == nil {
+		gu = &Tensor[F]{Shape: []int{n, 2 * H}, Data: make([]F, n*2*H)}
+	}
+	s.NormLinear(gu, x, h, gain, w)
 	for i := range n {
 		gate, up := gu.Data[2*i*H:(2*i+1)*H], gu.Data[(2*i+1)*H:(2*i+2)*H]
 		for j := range H {
@@ -25,6 +32,7 @@ func (s *Scalar[F]) NormSwiGLU(a, gu, x, h, gain, w *Tensor[F]) {
 }
 
 func (s *Scalar[F]) SwiGLUBackward(dgu, da, gu *Tensor[F]) {
+	checkSwiGLUBackward(dgu, da, gu)
 	n, H := rowsOf(da)
 	for i := range n {
 		for j := range H {

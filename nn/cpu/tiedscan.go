@@ -50,6 +50,7 @@ func addOuter[F Float](W []F, alpha F, a, b []F) {
 }
 
 func (s *Scalar[F]) TiedScan(z, f, state, starts *Tensor[F], scan nn.Scan) {
+	checkTiedScan(z, f, state, starts, scan)
 	n, d := rowsOf(f)
 	B := state.Shape[0]
 	time := n / B
@@ -80,6 +81,7 @@ func (s *Scalar[F]) TiedScan(z, f, state, starts *Tensor[F], scan nn.Scan) {
 // TiedScanBackward runs the recurrence backward token by token. Inside a chunk it first runs
 // forward again from the chunk's start to have every state.
 func (s *Scalar[F]) TiedScanBackward(df, dz, f, starts *Tensor[F], scan nn.Scan) {
+	checkTiedScanBackward(df, dz, f, starts, scan)
 	n, d := rowsOf(f)
 	B, chunks := starts.Shape[0], starts.Shape[1]
 	time, eta := n/B, F(scan.Rate)

@@ -6,6 +6,7 @@ import (
 )
 
 func (o *Ops) TiedScan(z, f, state, starts *Tensor[float32], scan nn.Scan) {
+	checkTiedScan(z, f, state, starts, scan)
 	o.job.scan = scan
 	o.rows(state.Shape[0], 1, func(j *job, start, end int) {
 		s := <-j.ops.slots
@@ -47,6 +48,7 @@ func (s *scanScratch) tiedForward(z, f, state, starts *Tensor[float32], b int, s
 }
 
 func (o *Ops) TiedScanBackward(df, dz, f, starts *Tensor[float32], scan nn.Scan) {
+	checkTiedScanBackward(df, dz, f, starts, scan)
 	o.job.scan = scan
 	o.rows(starts.Shape[0], 1, func(j *job, start, end int) {
 		s := <-j.ops.slots

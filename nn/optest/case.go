@@ -1,0 +1,94 @@
+package optest
+
+import (
+	"fmt"
+	"math"
+)
+
+// Case is one thing that an operation must do.
+type Case[T any] struct {
+	Op        string // the operation's file
+	Name      string // also the seed of the case's numbers
+	Tolerance Tolerance
+	Refuses   bool // Forward must panic, and its message show the shape wanted and the shape found
+	Large     bool // only for Benchmark
+	Make      func(b *Bench[T]) Trial[T]
+}
+
+// Trial is what a case does with the tensors that it has made. Tensors are called by name, and
+// dx is the gradient of x.
+type Trial[T any] struct {
+	Forward  func() // with a Backward, run again it does the same
+	Outputs  []string
+	Backward func()   // optional; comes after Forward
+	Upstream []string // outputs whose gradient Backward is given
+	Writes   []string // tensors whose gradient Backward writes
+	Adds     []string // tensors whose gradient Backward adds to what is there
+	Also     []string // further tensors that Backward writes
+	// Want are known values of outputs.
+	Want map[string][]float32
+	// Check is an invariant, or a definition, that the tensors meet in the end.
+	Check func(v Values) error
+	// Bytes is the memory that Forward has to touch, for Benchmark.
+	Bytes int64
+}
+
+// Tolerance says how far a number may lie from the reference: Abs + Rel·|reference|.
+type Tolerance struct {
+	Abs, Rel float64
+	Why      string
+}
+
+// The tolerances of the table. Float32 rounds by 6e-8 of a number, and WGSL allows exp, division
+// and square root a few of these roundings.
+var (
+	exact   = Tolerance{0, 0, "copies and sums of small whole numbers are exact in any order"}
+	rounded = Tolerance{1e-6, 3e-6, "a few roundings of each number"}
+	summed  = Tolerance{3e-5, 1e-5, "sums of up to some hundred numbers around 1, in any order"}
+	scanned = Tolerance{5e-5, 5e-5, "a recurrence of up to some hundred steps, exact in float64 in every chunk form"}
+)
+
+// Miss is how far got lies beyond the tolerance around want; up to 0 it is inside.
+func (t Tolerance) miss(got, want float32) float64 {
+	g, w := float64(got), float64(want)
+	if math.IsNaN(g) || math.IsInf(g, 0) {
+		return math.Inf(1)
+	}
+	return math.Abs(g-w) - t.Abs - t.Rel*math.Abs(w)
+}
+
+// compare says where got first lies outside of the tolerance around want, and how often.
+func (t Tolerance) compare(name string, got, want []float32) error {
+	if len(got) != len(want) {
+		return fmt.Errorf("%s: %d numbers wanted, %d found", name, len(want), len(got))
+	}
+	outside, worst, at := 0, 0.0, 0
+	for i := range got {
+		if m := t.miss(got[i], want[i]); m > 0 {
+			outside++
+			if m > worst {
+				worst, at = m, i
+			}
+		}
+	}
+	if outside == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %d of %d numbers outside of %g + %g·|wanted| (%s); element %d: %v wanted, %v found",
+		name, outside, len(got), t.Abs, t.Rel, t.Why, at, want[at], got[at])
+}
+
+// Values are the numbers of the tensors of a trial by name, as they are after it.
+type Values func(name string) []float32
+
+// Cases is the whole table.
+func Cases[T any]() []Case[T] {
+	var all []Case[T]
+	for _, cases := range [][]Case[T]{
+		embedCases[T](), rmsnormCases[T](), linearCases[T](), swigluCases[T](), tiedscanCases[T](), stepCases[T](),
+		deltascanCases[T](), headCases[T](), crossentropyCases[T](), adamwCases[T](), sampleCases[T](),
+	} {
+		all = append(all, cases...)
+	}
+	return all
+}

@@ -1,0 +1,138 @@
+package optest
+
+import (
+	"fmt"
+	"regexp"
+	"testing"
+
+	"bitgpu/nn"
+	"bitgpu/nn/cpu"
+)
+
+// Run holds every operation of a backend against the reference in float64.
+func Run[T any](t *testing.T, ops nn.Ops[T]) {
+	reference := Cases[*cpu.Tensor[float64]]()
+	for i, c := range Cases[T]() {
+		if c.Large {
+			continue
+		}
+		t.Run(c.Op+"/"+c.Name, func(t *testing.T) {
+			b := newBench(ops, c.Op+"/"+c.Name)
+			defer b.close()
+			if c.Refuses {
+				refuses(t, b, c)
+				return
+			}
+			got, err := c.try(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := newBench(cpu.NewScalar[float64](), b.seed)
+			want, err := reference[i].try(r)
+			if err != nil {
+				t.Fatalf("the reference fails: %v", err)
+			}
+			for name := range want {
+				if err := c.Tolerance.compare(name, got[name], want[name]); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// try makes and runs the case's trial, checks what needs no reference, and returns the tensors
+// that are compared with it.
+func (c *Case[T]) try(b *Bench[T]) (map[string][]float32, error) {
+	trial := c.Make(b)
+	trial.Forward()
+	names := append([]string(nil), trial.Outputs...)
+	if trial.Backward != nil {
+		trial.Backward()
+		names = append(names, trial.Also...)
+		for _, name := range append(append([]string(nil), trial.Writes...), trial.Adds...) {
+			names = append(names, "d"+name)
+		}
+	}
+	if err := b.Ops.Flush(); err != nil {
+		return nil, err
+	}
+	got := map[string][]float32{}
+	for _, name := range names {
+		v, err := b.read(name)
+		if err != nil {
+			return nil, err
+		}
+		got[name] = v
+	}
+	for name, want := range trial.Want {
+		if err := c.Tolerance.compare(name, got[name], want); err != nil {
+			return nil, fmt.Errorf("known value: %w", err)
+		}
+	}
+	if trial.Check != nil {
+		if err := trial.Check(func(name string) []float32 { return got[name] }); err != nil {
+			return nil, err
+		}
+	}
+	return got, nil
+}
+
+// shapes finds the shape wanted and the shape found in a panic's message.
+var shapes = regexp.MustCompile(`(\[[\d ]*\]).*(\[[\d ]*\])`)
+
+// refuses runs a trial whose shapes do not fit together.
+func refuses[T any](t *testing.T, b *Bench[T], c Case[T]) {
+	trial := c.Make(b)
+	defer func() {
+		message := fmt.Sprint(recover())
+		if both := shapes.FindStringSubmatch(message); both == nil || both[1] == both[2] {
+			t.Errorf("a panic that shows the shape wanted and the shape found wanted, %q found", message)
+		}
+		if err := b.Ops.Flush(); err != nil {
+			t.Errorf("what was refused was recorded all the same: %v", err)
+		}
+	}()
+	trial.Forward()
+}
+
+// Benchmark times every large case of the table, forward and backward.
+func Benchmark[T any](b *testing.B, ops nn.Ops[T]) {
+	for _, c := range Cases[T]() {
+		if !c.Large {
+			continue
+		}
+		bench := newBench(ops, c.Op+"/"+c.Name)
+		trial := c.Make(bench)
+		b.Run(c.Op+"/"+c.Name+"/forward", func(b *testing.B) {
+			b.SetBytes(trial.Bytes)
+			timed(b, ops, trial.Forward)
+		})
+		if trial.Backward != nil {
+			b.Run(c.Op+"/"+c.Name+"/backward", func(b *testing.B) {
+				trial.Forward()
+				timed(b, ops, trial.Backward)
+			})
+		}
+		bench.close()
+	}
+}
+
+// timed runs f again and again, several times between two waits for the device.
+func timed[T any](b *testing.B, ops nn.Ops[T], f func()) {
+	const together = 16
+	wait := func() {
+		if err := ops.Flush(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	wait()
+	i := 0
+	for b.Loop() {
+		f()
+		if i++; i%together == 0 {
+			wait()
+		}
+	}
+	wait()
+}

@@ -1,0 +1,267 @@
+package optest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"bitgpu/nn"
+)
+
+// Distribution is what nn.Sampling means, as plainly as it can be said: the probability of each
+// token after the given recent ones (RecentSize). margin is how far the closest decision on who
+// takes part lies from falling otherwise.
+func Distribution(s nn.Sampling, logits []float32, recent []uint32) (p []float64, margin float64) {
+	l := make([]float64, len(logits))
+	seen := recent[nn.RecentRing:][:min(recent[nn.RecentPushed], nn.RecentWindow)]
+	for i, x := range logits {
+		if s.RepeatPenalty != 0 && slices.Contains(seen, uint32(i)) {
+			if x > 0 {
+				x /= s.RepeatPenalty
+			} else {
+				x *= s.RepeatPenalty
+			}
+		}
+		l[i] = float64(x)
+	}
+	p, margin = make([]float64, len(l)), math.Inf(1)
+	best := slices.Max(l)
+	if s.Temperature == 0 {
+		p[slices.Index(l, best)] = 1
+		return p, margin
+	}
+	keep := make([]bool, len(l))
+	filter := func(stays func(x float64) (bool, float64)) {
+		kept := slices.Clone(keep)
+		for i, x := range l {
+			stay, distance := stays(x)
+			kept[i] = keep[i] && stay
+			margin = min(margin, distance)
+		}
+		keep = kept
+	}
+	// above sums what is more probable than x among those that stay.
+	above := func(x float64, weight func(float64) float64) (sum float64) {
+		for i, y := range l {
+			if keep[i] && y > x {
+				sum += weight(y)
+			}
+		}
+		return sum
+	}
+	for i := range keep {
+		keep[i] = true
+	}
+	weight := func(x float64) float64 { return math.Exp(x - best) }
+	if s.TopK > 0 {
+		sorted := slices.Sorted(slices.Values(l))
+		filter(func(x float64) (bool, float64) {
+			distance := math.Inf(1)
+			if edge := sorted[max(0, len(sorted)-s.TopK)]; x != edge {
+				distance = math.Abs(x - edge)
+			}
+			return above(x, func(float64) float64 { return 1 }) < float64(s.TopK), distance
+		})
+	}
+	if s.TopP > 0 && s.TopP < 1 {
+		goal := float64(s.TopP) * above(math.Inf(-1), weight)
+		filter(func(x float64) (bool, float64) {
+			sum := above(x, weight)
+			return sum < goal, math.Abs(sum - goal)
+		})
+	}
+	if s.MinP > 0 {
+		edge := best + math.Log(float64(s.MinP))
+		filter(func(x float64) (bool, float64) { return x >= edge, math.Abs(x - edge) })
+	}
+	total := 0.0
+	for i, x := range l {
+		if keep[i] {
+			p[i] = math.Exp((x - best) / float64(s.Temperature))
+			total += p[i]
+		}
+	}
+	for i := range p {
+		p[i] /= total
+	}
+	return p, margin
+}
+
+// Drawn is the token that u in [0, 1) draws from a distribution by the inverse of its cumulative
+// sum, and how far u lies from drawing another.
+func Drawn(p []float64, u float64) (id uint32, margin float64) {
+	sum := 0.0
+	margin = math.Inf(1)
+	found := false
+	for i, x := range p {
+		if x == 0 {
+			continue
+		}
+		if sum > 0 {
+			margin = min(margin, math.Abs(u-sum))
+		}
+		if sum += x; !found {
+			id, found = uint32(i), sum > u
+		}
+	}
+	return id, margin
+}
+
+// sampling is a number of draws for each row of logits (B, V).
+type sampling struct {
+	name           string
+	B, V, K, draws int
+	p              nn.Sampling
+	pushed         int // tokens that are recent before
+}
+
+// settled runs the draws by definition on the host and says whether none of them is closer to
+// another token than rounding may bring it.
+func (s sampling) settled(logits []float32, recent []uint32) (next, out []uint32, ok bool) {
+	next, out = make([]uint32, s.B), make([]uint32, s.B*s.K)
+	for b := range s.B {
+		row := recent[b*nn.RecentSize : (b+1)*nn.RecentSize]
+		for range s.draws {
+			n := row[nn.RecentSampled]
+			p, filtered := Distribution(s.p, logits[b*s.V:(b+1)*s.V], row)
+			id, drawn := Drawn(p, float64(nn.Uniform(s.p.Seed, n)))
+			if s.p.Temperature > 0 && min(filtered, drawn) < 2e-5 {
+				return nil, nil, false
+			}
+			nn.Push(row, id)
+			row[nn.RecentSampled]++
+			next[b], out[b*s.K+int(n)%s.K] = id, id
+		}
+	}
+	return next, out, true
+}
+
+// sampleCase takes the first seed whose draws are settled.
+func sampleCase[T any](s sampling, fill func(b *Bench[T]) T) Case[T] {
+	return Case[T]{
+		Op: "sample", Name: fmt.Sprintf("%s/B%d/V%d/draws%d", s.name, s.B, s.V, s.draws), Tolerance: exact,
+		Make: func(b *Bench[T]) Trial[T] {
+			logits := fill(b)
+			recent, r := make([]uint32, s.B*nn.RecentSize), b.random("recent")
+			for row := range s.B {
+				for range s.pushed {
+					nn.Push(recent[row*nn.RecentSize:], uint32(r.IntN(s.V)))
+				}
+				recent[row*nn.RecentSize+nn.RecentSampled] = uint32(row)
+			}
+			start := slices.Clone(recent)
+			next, out, ok := s.settled(b.Start("logits"), recent)
+			p := s.p
+			for !ok {
+				p.Seed++
+				s.p.Seed = p.Seed
+				copy(recent, start)
+				next, out, ok = s.settled(b.Start("logits"), recent)
+			}
+			tNext, tOut := b.IDs("next", make([]uint32, s.B), s.B), b.IDs("out", make([]uint32, s.B*s.K), s.B, s.K)
+			tRecent := b.IDs("recent", start, s.B, nn.RecentSize)
+			return Trial[T]{
+				Forward: func() {
+					for range s.draws {
+						b.Ops.Sample(tNext, tOut, tRecent, logits, p)
+					}
+				},
+				Outputs: []string{"next", "out", "recent", "logits"},
+				Want: map[string][]float32{
+					"next": fromIDs(next), "out": fromIDs(out), "recent": fromIDs(recent), "logits": b.Start("logits"),
+				},
+			}
+		},
+	}
+}
+
+func sampleCases[T any]() []Case[T] {
+	normal := func(std float64, B, V int) func(b *Bench[T]) T {
+		return func(b *Bench[T]) T { return b.Normal("logits", std, B, V) }
+	}
+	random := func(name string, pushed int, p nn.Sampling) Case[T] {
+		p.Seed += 1 << 40 // both halves of the seed count
+		return sampleCase(sampling{name, 3, 75, 4, 10, p, pushed}, normal(2, 3, 75))
+	}
+	given := func(name string, p nn.Sampling, logits []float32) Case[T] {
+		return sampleCase(sampling{name, 1, len(logits), 1, 5, p, 0}, func(b *Bench[T]) T { return b.Floats("logits", logits, 1, len(logits)) })
+	}
+	return []Case[T]{
+		random("greedy", 0, nn.Sampling{}),
+		random("greedy-penalty", 70, nn.Sampling{RepeatPenalty: 1.5}),
+		random("temperature", 0, nn.Sampling{Temperature: 1}),
+		random("cool", 0, nn.Sampling{Temperature: 0.5, Seed: 7}),
+		random("hot", 0, nn.Sampling{Temperature: 3, Seed: 8}),
+		random("top-k", 0, nn.Sampling{Temperature: 1, TopK: 5}),
+		random("top-k-all", 0, nn.Sampling{Temperature: 1, TopK: 75}),
+		random("top-p", 0, nn.Sampling{Temperature: 1, TopP: 0.7}),
+		random("min-p", 0, nn.Sampling{Temperature: 1, MinP: 0.1}),
+		random("penalty", 3, nn.Sampling{Temperature: 1, RepeatPenalty: 1.3}),
+		random("penalty-full-window", 64, nn.Sampling{Temperature: 1, RepeatPenalty: 2}),
+		random("reward", 20, nn.Sampling{Temperature: 1, RepeatPenalty: 0.5}),
+		random("all", 70, nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95, MinP: 0.05, RepeatPenalty: 1.1}),
+		sampleCase(sampling{"wide", 1, 1025, 1, 3, nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95}, 0}, normal(1, 1, 1025)),
+		sampleCase(sampling{"narrow", 2, 1, 2, 3, nn.Sampling{Temperature: 1, TopP: 0.5, TopK: 1, RepeatPenalty: 2}, 1}, normal(1, 2, 1)),
+		given("greedy-tie", nn.Sampling{}, []float32{1, 3, 2, 3, 3}),
+		given("greedy-negative", nn.Sampling{}, []float32{-5, -3, -4}),
+		given("top-k-1-is-greedy", nn.Sampling{Temperature: 5, TopK: 1}, []float32{1, 1.5, 2, 1.75}),
+		given("ties-stay", nn.Sampling{Temperature: 1, TopK: 2}, []float32{1, 3, 3, 3, 2}),
+		given("top-p-of-equals", nn.Sampling{Temperature: 1, TopP: 0.1}, []float32{0, 0, 0, 0}),
+		given("extreme/certain", nn.Sampling{Temperature: 1}, []float32{0, 1e4, 0, -1e4}),
+		given("extreme/zeros", nn.Sampling{Temperature: 1}, make([]float32, 36)),
+		given("extreme/far", nn.Sampling{Temperature: 1, TopP: 0.9, MinP: 0.01}, []float32{-1e30, 5, 1e-30, 4, -50}),
+		frequencies[T](),
+		{
+			Op: "sample", Name: "refuses/recent", Refuses: true,
+			Make: func(b *Bench[T]) Trial[T] {
+				logits, next := b.Normal("logits", 1, 2, 9), b.IDs("next", make([]uint32, 2), 2)
+				out, recent := b.IDs("out", make([]uint32, 2), 2, 1), b.IDs("recent", make([]uint32, nn.RecentSize), 1, nn.RecentSize)
+				return Trial[T]{Forward: func() { b.Ops.Sample(next, out, recent, logits, nn.Sampling{}) }}
+			},
+		},
+		large(sampleCase(sampling{"greedy", 1, 16384, 1, 1, nn.Sampling{}, 0}, normal(1, 1, 16384)), 4*16384),
+		large(sampleCase(sampling{"usual", 1, 16384, 1, 1, nn.Sampling{Temperature: 0.8}, 0}, normal(1, 1, 16384)), 4*16384),
+		large(sampleCase(sampling{"filtered", 1, 16384, 1, 1, nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95}, 0}, normal(1, 1, 16384)), 4*16384),
+	}
+}
+
+// frequencies draws once from each of many equal rows, each at another place of the stream, and
+// compares how often each token comes with its probability (Pearson's χ², 7 degrees of freedom).
+func frequencies[T any]() Case[T] {
+	return Case[T]{
+		Op: "sample", Name: "frequencies", Tolerance: exact,
+		Make: func(b *Bench[T]) Trial[T] {
+			const B, V = 1024, 8
+			row := []float32{0, 0.5, 1, 1.5, 2, -0.5, 0.25, 1.25}
+			var all []float32
+			recent := make([]uint32, B*nn.RecentSize)
+			for i := range B {
+				all = append(all, row...)
+				recent[i*nn.RecentSize+nn.RecentSampled] = uint32(i)
+			}
+			logits, past := b.Floats("logits", all, B, V), b.IDs("recent", recent, B, nn.RecentSize)
+			next, out := b.IDs("next", make([]uint32, B), B), b.IDs("out", make([]uint32, B), B, 1)
+			p := nn.Sampling{Temperature: 1, Seed: 1}
+			return Trial[T]{
+				Forward: func() { b.Ops.Sample(next, out, past, logits, p) },
+				Outputs: []string{"next"},
+				Check: func(v Values) error {
+					counts := make([]float64, V)
+					for _, id := range v("next") {
+						counts[int(id)]++
+					}
+					expected, _ := Distribution(p, row, recent)
+					chi := 0.0
+					for i := range counts {
+						d := counts[i] - B*expected[i]
+						chi += d * d / (B * expected[i])
+					}
+					if chi > 24.3 { // exceeded once in a thousand
+						return fmt.Errorf("χ² = %v, below 24.3 wanted; counts %v", chi, counts)
+					}
+					return nil
+				},
+			}
+		},
+	}
+}
