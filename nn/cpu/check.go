@@ -112,28 +112,28 @@ func checkStepBackward[F Float](dx, dw, dbias, db, b, x, w *Tensor[F]) {
 }
 
 // checkDelta checks what both directions of a delta scan have and returns its sizes.
-func checkDelta[F Float](op string, o, u, b, conv, gain, mixed, read, starts *Tensor[F], B, chunk int) deltaShape {
+func checkDelta[F Float](o, u, b, conv, gain, mixed, read, starts *Tensor[F], B, chunk int) deltaShape {
 	n, d := rowsOf(o)
 	c := gain.Shape[0]
 	h := d / c
-	u.is(op+": projections", n, 3*d)
-	b.is(op+": steps", n, h)
-	conv.is(op+": convolutions", 3, d, nn.ConvTaps)
-	mixed.is(op+": mixed", n, 3*d)
-	read.is(op+": read", n, d)
-	starts.holds(op+": starts", B, chunks(n, B, chunk)*h*c*c)
+	u.is("delta scan: projections", n, 3*d)
+	b.is("delta scan: steps", n, h)
+	conv.is("delta scan: convolutions", 3, d, nn.ConvTaps)
+	mixed.is("delta scan: mixed", n, 3*d)
+	read.is("delta scan: read", n, d)
+	starts.holds("delta scan: starts", B, chunks(n, B, chunk)*h*c*c)
 	return deltaShape{B, n / B, d, h, c}
 }
 
 func checkDeltaScan[F Float](o, u, b, conv, gain, state, tail, mixed, read, starts *Tensor[F], chunk int) deltaShape {
-	p := checkDelta("DeltaScan", o, u, b, conv, gain, mixed, read, starts, state.Shape[0], chunk)
+	p := checkDelta(o, u, b, conv, gain, mixed, read, starts, state.Shape[0], chunk)
 	state.holds("DeltaScan: state", p.B, p.h*p.c*p.c)
 	tail.holds("DeltaScan: tail", p.B, 3*nn.ConvTail*p.d)
 	return p
 }
 
 func checkDeltaScanBackward[F Float](du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts *Tensor[F], chunk int) deltaShape {
-	p := checkDelta("DeltaScanBackward", do, u, b, conv, gain, mixed, read, starts, starts.Shape[0], chunk)
+	p := checkDelta(do, u, b, conv, gain, mixed, read, starts, starts.Shape[0], chunk)
 	du.is("DeltaScanBackward: du", u.Shape...)
 	db.is("DeltaScanBackward: db", b.Shape...)
 	dconv.is("DeltaScanBackward: dconv", conv.Shape...)
