@@ -1,0 +1,231 @@
+// Package bitgpu runs ternary (1.58-bit) language models whose memory learns while they read: on any GPU through
+// WebGPU, and on the CPU. It is not for training, which is package nn/train's, and it prints nothing and keeps no
+// global state.
+//
+//	model, err := bitgpu.Load("model.bitt")
+//	if err != nil {
+//		return err
+//	}
+//	defer model.Close()
+//	err = model.StreamCompletion(ctx, "ROMEO:", 100, 0.8, func(token string) bool {
+//		fmt.Print(token)
+//		return true
+//	})
+//
+// A [Model] holds weights and may be used from many goroutines. A [Session] is one text: it has a memory of its own,
+// whose size does not grow with the text, and is for one goroutine.
+//
+// # Why
+//
+// Why do sessions of a model take turns? A device computes one thing at a time, and so do the cores together. A
+// session gives way to others after each piece of a prompt and whenever its text goes to the caller.
+//
+// Why is there no fallback from GPU to CPU? Who asks for a GPU wants to know that there is none. [Auto] chooses, and
+// [Model.Device] says what it chose.
+package bitgpu
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"bitgpu/io/tokenizer"
+	"bitgpu/nn"
+	"bitgpu/nn/storage"
+)
+
+var (
+	// ErrNoGPU is returned when a GPU is asked for and the machine has no adapter that may be used, or not the one
+	// that was named; the text says what to install, or what there is.
+	ErrNoGPU = errors.New("no GPU adapter")
+	// ErrNoTokenizer is returned where text is given to a model that came without a tokenizer.
+	ErrNoTokenizer = errors.New("the model has no tokenizer: it takes token ids only")
+	// ErrTokenRange is returned for a token id that is not below the vocabulary's size.
+	ErrTokenRange = errors.New("token id out of range")
+	// ErrEmptyPrompt is returned where a session that has read nothing is to write.
+	ErrEmptyPrompt = errors.New("the prompt is empty: there is nothing to go on from")
+	// ErrClosed is returned by a model or session after Close.
+	ErrClosed = errors.New("the model or session is closed")
+	// ErrBusy is returned when a session is used while it is at work, as from within its own stream.
+	ErrBusy = errors.New("the session is in use: a session is for one goroutine")
+	// ErrOtherModel is returned for a memory that another model has learned.
+	ErrOtherModel = errors.New("the memory belongs to another model")
+	// ErrOption is returned for an option that is out of its range; the text names it.
+	ErrOption = errors.New("invalid option")
+)
+
+// Config describes a model: sizes, and the variant of each part.
+type Config = nn.Config
+
+// Model is a model with its weights on a device.
+type Model struct {
+	config  Config
+	tok     *tokenizer.Tokenizer // nil when the model has none
+	id      string               // which model a memory belongs to
+	device  string
+	backend Backend
+	bytes   int64
+
+	mu     sync.Mutex // guards what follows and the engine, which is for one goroutine at a time
+	engine engine
+	active int // operations under way, of which all but one are waiting
+	closed bool
+}
+
+// Load reads the model at path: a .bitt file, a model directory, or a .safetensors file beside its config.json.
+func Load(path string, opts ...Option) (*Model, error) {
+	loaded, err := storage.Load(path, storage.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return newModel(loaded, opts)
+}
+
+// LoadBytes takes the bytes of a .bitt file, which must not change until Close. The name is for messages.
+func LoadBytes(name string, data []byte, opts ...Option) (*Model, error) {
+	loaded, err := storage.Parse(name, data, storage.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return newModel(loaded, opts)
+}
+
+// LoadReader reads a .bitt file of size bytes from r. The name is for messages.
+func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model, error) {
+	if size < 1 {
+		return nil, fmt.Errorf("%s: a size above 0 wanted, %d found", name, size)
+	}
+	// The last byte first: a size that is too large then costs no memory.
+	var last [1]byte
+	if n, err := r.ReadAt(last[:], size-1); n < 1 {
+		return nil, fmt.Errorf("%s: %d bytes wanted: %w", name, size, err)
+	}
+	data := make([]byte, size)
+	if n, err := r.ReadAt(data, 0); int64(n) < size {
+		return nil, fmt.Errorf("%s: %d bytes wanted, %d read: %w", name, size, n, err)
+	}
+	return LoadBytes(name, data, opts...)
+}
+
+func newModel(l *storage.Loaded, opts []Option) (*Model, error) {
+	var o options
+	for _, set := range opts {
+		set(&o)
+	}
+	m := &Model{config: l.Config, tok: l.Tokenizer, id: identify(l)}
+	nn.Walk(l.Config, l.Weights, func(_ nn.Param, h *nn.HostTensor) { m.bytes += int64(h.Bytes()) })
+	var err error
+	m.engine, m.backend, m.device, err = openEngine(l, o)
+	l.TokenizerJSON, l.Files.Tokenizer = nil, nil // as large as the table made of it
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// identify names a model by its sizes and by what it makes memories of, the ternary projections to keys: all its
+// files, packed or not, have the same name, and models of other weights another one.
+func identify(l *storage.Loaded) string {
+	h := sha256.New()
+	for _, layer := range l.Weights.Layers {
+		h.Write(layer.Mix.Codes)
+	}
+	return fmt.Sprintf("%dx%d-%x", l.Config.Width, l.Config.Layers, h.Sum(nil)[:8])
+}
+
+// Close gives the model's memory back. Streams under way end with [ErrClosed] at their next token.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	return m.release()
+}
+
+// release ends the engine when nobody is at work any more; the last one out calls it.
+func (m *Model) release() error {
+	if !m.closed || m.active > 0 || m.engine == nil {
+		return nil
+	}
+	e := m.engine
+	m.engine = nil
+	return e.close()
+}
+
+// enter begins an operation on the engine: it returns with the lock held, or with an error and without it.
+func (m *Model) enter() error {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return ErrClosed
+	}
+	m.active++
+	return nil
+}
+
+// leave ends what enter began.
+func (m *Model) leave() {
+	m.active--
+	m.release()
+	m.mu.Unlock()
+}
+
+// yield lets others have the engine while f runs, and says whether the model is still open.
+func (m *Model) yield(f func()) error {
+	func() {
+		m.mu.Unlock()
+		defer m.mu.Lock() // also when f panics
+		f()
+	}()
+	if m.closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+// Config describes the model.
+func (m *Model) Config() Config { return m.config }
+
+// Backend is what the model runs on: [CPU] or [GPU].
+func (m *Model) Backend() Backend { return m.backend }
+
+// Device says in words what the model runs on.
+func (m *Model) Device() string { return m.device }
+
+// WeightBytes is the memory that the weights take.
+func (m *Model) WeightBytes() int64 { return m.bytes }
+
+// ID names the model in the memories that it has learned. It is the same for all files of the same weights.
+func (m *Model) ID() string { return m.id }
+
+// Encode turns text into token ids; with special, the tokens that the tokenizer puts around a text are among them.
+// Characters that are not UTF-8 count as U+FFFD. The error is [ErrNoTokenizer].
+func (m *Model) Encode(text string, special bool) ([]uint32, error) {
+	if m.tok == nil {
+		return nil, ErrNoTokenizer
+	}
+	return m.tok.Encode(text, special), nil
+}
+
+// Decode turns token ids into text, without special tokens.
+func (m *Model) Decode(ids []uint32) (string, error) {
+	if m.tok == nil {
+		return "", ErrNoTokenizer
+	}
+	return m.tok.Decode(ids, true), m.checkTokens(ids)
+}
+
+// checkTokens refuses ids that the model does not have.
+func (m *Model) checkTokens(ids []uint32) error {
+	for i, id := range ids {
+		if int64(id) >= int64(m.config.Vocab) {
+			return fmt.Errorf("%w: token %d: an id below %d wanted, %d found", ErrTokenRange, i, m.config.Vocab, id)
+		}
+	}
+	return nil
+}

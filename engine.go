@@ -1,0 +1,62 @@
+package bitgpu
+
+import (
+	"bitgpu/nn"
+)
+
+// engine is a model on a backend whose tensor type is hidden. It is for one goroutine at a time.
+type engine interface {
+	newSession(scan nn.Scan) (runner, error)
+	close() error
+}
+
+// runner is an [nn.Session] of one sequence whose tensor type is hidden.
+type runner interface {
+	Read(tokens []uint32) error
+	ReadAll(tokens []uint32, visit func(from int, logits []float32) error) error
+	Generate(limit int, p nn.Sampling, accept func(ids []uint32) bool) error
+	Logits(dst []float32) error
+	Memory() ([]nn.LayerMemory, error)
+	SetMemory(layers []nn.LayerMemory, position int64) error
+	Position() int64
+	Reset()
+	Close()
+	fork() (runner, error)
+}
+
+// typedEngine is the one engine there is, over a backend's tensor.
+type typedEngine[T any] struct {
+	model *nn.Model[T]
+	end   func() error // ends what the model was made of
+}
+
+func newEngine[T any](ops nn.Ops[T], c Config, w *nn.Weights[nn.HostTensor], end func() error) (engine, error) {
+	m, err := nn.NewModel(ops, c, w)
+	if err != nil {
+		return nil, err
+	}
+	return &typedEngine[T]{m, end}, nil
+}
+
+func (e *typedEngine[T]) newSession(scan nn.Scan) (runner, error) {
+	s, err := e.model.NewSession(1, scan)
+	if err != nil {
+		return nil, err
+	}
+	return typedRunner[T]{s}, nil
+}
+
+func (e *typedEngine[T]) close() error {
+	e.model.Release()
+	return e.end()
+}
+
+type typedRunner[T any] struct{ *nn.Session[T] }
+
+func (r typedRunner[T]) fork() (runner, error) {
+	f, err := r.Fork()
+	if err != nil {
+		return nil, err
+	}
+	return typedRunner[T]{f}, nil
+}

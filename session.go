@@ -1,0 +1,256 @@
+package bitgpu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"bitgpu/io/memory"
+	"bitgpu/nn"
+)
+
+// pieceTokens is how much of a text a session reads before it lets others have the device.
+const pieceTokens = 256
+
+// maxChunk bounds the tokens that a rule may take together.
+const maxChunk = 4096
+
+// Session is one text with the memory that the model has of it. It is for one goroutine, but sessions of one model may
+// be used at the same time by many.
+type Session struct {
+	model  *Model
+	run    runner
+	scan   nn.Scan
+	inUse  bool // guarded by model.mu
+	closed bool // guarded by model.mu
+	ready  bool // something has been predicted
+	cut    bool // the text written last ended inside a character
+}
+
+// SessionOption changes how a session reads.
+type SessionOption func(c Config, scan *nn.Scan) error
+
+// WithRule makes the session read by a rule, "sequential" or "minibatch", that takes chunk tokens together, 0 for the
+// default. The sequential rule gives the same at any chunk; the minibatch rule is what the first engine trained with,
+// and exists to compare with it.
+func WithRule(rule string, chunk int) SessionOption {
+	return func(c Config, scan *nn.Scan) error {
+		if chunk < 0 || chunk > maxChunk {
+			return fmt.Errorf("%w: chunk: 0 to %d wanted, %d found", ErrOption, maxChunk, chunk)
+		}
+		switch {
+		case rule == nn.RuleMinibatch && c.Delta():
+			return fmt.Errorf("%w: rule: the %s mixer knows the %q rule only", ErrOption, nn.MixerDelta, nn.RuleSequential)
+		case rule == nn.RuleMinibatch:
+			scan.Minibatch, scan.Chunk = true, c.Chunk
+		case rule != nn.RuleSequential:
+			return fmt.Errorf("%w: rule: %q or %q wanted, %q found", ErrOption, nn.RuleSequential, nn.RuleMinibatch, rule)
+		}
+		if chunk > 0 {
+			scan.Chunk = chunk
+		}
+		return nil
+	}
+}
+
+// NewSession begins a text with an empty memory. Close it to give its memory back at once.
+func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
+	scan := m.config.DefaultScan()
+	for _, set := range opts {
+		if err := set(m.config, &scan); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.enter(); err != nil {
+		return nil, err
+	}
+	defer m.leave()
+	r, err := m.engine.newSession(scan)
+	if err != nil {
+		return nil, err
+	}
+	return &Session{model: m, run: r, scan: scan}, nil
+}
+
+// work runs f with the engine to itself, apart from when f yields.
+func (s *Session) work(f func() error) error {
+	if err := s.model.enter(); err != nil {
+		return err
+	}
+	defer s.model.leave()
+	if s.closed {
+		return ErrClosed
+	}
+	if s.inUse {
+		return ErrBusy
+	}
+	s.inUse = true
+	defer func() { s.inUse = false }()
+	return f()
+}
+
+// Close gives the session's memory back. A session at work cannot be closed.
+func (s *Session) Close() error {
+	err := s.work(func() error {
+		s.run.Close()
+		s.closed = true
+		return nil
+	})
+	if errors.Is(err, ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Model is the model that the session reads and writes with.
+func (s *Session) Model() *Model { return s.model }
+
+// Position is how many tokens the session has read and written since its memory was empty.
+func (s *Session) Position() int64 {
+	s.model.mu.Lock()
+	defer s.model.mu.Unlock()
+	return s.run.Position()
+}
+
+// Forward reads tokens into the memory and returns the logits (V) of the token after the last. An empty list gives
+// those after what was read before.
+func (s *Session) Forward(tokens []uint32) ([]float32, error) {
+	logits := make([]float32, s.model.config.Vocab)
+	err := s.work(func() error {
+		if len(tokens) == 0 && !s.ready {
+			return ErrEmptyPrompt
+		}
+		if err := s.read(context.Background(), tokens); err != nil {
+			return err
+		}
+		return s.run.Logits(logits)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return logits, nil
+}
+
+// ForwardAll reads tokens into the memory and shows the logits (m, V) after token from, from+1, …, a few rows at a time.
+// visit must not keep the slice, nor use the model; its error ends the reading.
+func (s *Session) ForwardAll(tokens []uint32, visit func(from int, logits []float32) error) error {
+	return s.work(func() error {
+		if err := s.model.checkTokens(tokens); err != nil {
+			return err
+		}
+		s.ready = s.ready || len(tokens) > 0
+		return s.run.ReadAll(tokens, visit)
+	})
+}
+
+// Learn reads text into the memory without answering, and returns how many tokens it was. The context can end it
+// early, with what was read so far in the memory.
+func (s *Session) Learn(ctx context.Context, text string) (tokens int, err error) {
+	err = s.work(func() error {
+		ids, err := s.model.Encode(text, s.run.Position() == 0)
+		if err != nil {
+			return err
+		}
+		before := s.run.Position()
+		err = s.read(ctx, ids)
+		tokens = int(s.run.Position() - before)
+		return err
+	})
+	return tokens, err
+}
+
+// read reads tokens piece by piece; between two pieces others have their turn and the context is asked.
+func (s *Session) read(ctx context.Context, tokens []uint32) error {
+	if err := s.model.checkTokens(tokens); err != nil {
+		return err
+	}
+	piece := pieceTokens
+	if s.scan.Minibatch { // a chunk of the minibatch rule must not be cut
+		piece = max(piece/s.scan.Chunk, 1) * s.scan.Chunk
+	}
+	for len(tokens) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(piece, len(tokens))
+		if err := s.run.Read(tokens[:n]); err != nil {
+			return err
+		}
+		s.ready = true
+		tokens = tokens[n:]
+		if err := s.model.yield(func() {}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Reset forgets everything that was read.
+func (s *Session) Reset() error {
+	return s.work(func() error {
+		s.run.Reset()
+		s.ready, s.cut = false, false
+		return nil
+	})
+}
+
+// Fork makes a session that goes on from here independently.
+func (s *Session) Fork() (*Session, error) {
+	f := &Session{model: s.model, scan: s.scan}
+	err := s.work(func() error {
+		var err error
+		f.run, err = s.run.fork()
+		f.ready, f.cut = s.ready, s.cut
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Memory reads what the session has learned, a layer each: of the tied mixer W (d, d), of the delta mixer W (h, c, c)
+// and the last inputs of its convolutions (3, 3, d).
+func (s *Session) Memory() (layers []nn.LayerMemory, err error) {
+	err = s.work(func() error {
+		layers, err = s.run.Memory()
+		return err
+	})
+	return layers, err
+}
+
+// SaveMemory writes what the session has learned to a file, which it replaces as a whole.
+func (s *Session) SaveMemory(path string) error {
+	layers, err := s.Memory()
+	if err != nil {
+		return err
+	}
+	file := &memory.Memory{Model: s.model.id, Tokens: s.Position()}
+	for _, l := range layers {
+		file.Layers = append(file.Layers, memory.Layer{Shape: l.Shape, W: l.W, ConvShape: l.TailShape, Conv: l.Tail})
+	}
+	return memory.WriteFile(path, file)
+}
+
+// LoadMemory replaces what the session has learned by a file's. A memory that names another model is refused with
+// [ErrOtherModel]; the first engine's files name none. The session has to read before it can write.
+func (s *Session) LoadMemory(path string) error {
+	file, err := memory.Read(path)
+	if err != nil {
+		return err
+	}
+	if file.Model != "" && file.Model != s.model.id {
+		return fmt.Errorf("memory: %s: %w: %s wanted, %s found", path, ErrOtherModel, s.model.id, file.Model)
+	}
+	var layers []nn.LayerMemory
+	for _, l := range file.Layers {
+		layers = append(layers, nn.LayerMemory{Shape: l.Shape, W: l.W, TailShape: l.ConvShape, Tail: l.Conv})
+	}
+	return s.work(func() error {
+		if err := s.run.SetMemory(layers, file.Tokens); err != nil {
+			return fmt.Errorf("memory: %s: %w", path, err)
+		}
+		s.ready, s.cut = false, false
+		return nil
+	})
+}
