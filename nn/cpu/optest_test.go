@@ -12,3 +12,16 @@ func TestOps(t *testing.T) {
 	t.Run("scalar", func(t *testing.T) { optest.Run(t, cpu.NewScalar[float32]()) })
 	t.Run("engine", func(t *testing.T) { optest.Run(t, cpu.New()) })
 }
+
+// ahead samples several tokens before it looks at them, as a GPU does.
+type ahead struct{ *cpu.Scalar[float64] }
+
+func (ahead) Lookahead() int { return 4 }
+
+func TestProperties(t *testing.T) {
+	t.Run("scalar", func(t *testing.T) { optest.Properties(t, cpu.NewScalar[float32](), 1e-5) })
+	t.Run("engine", func(t *testing.T) { optest.Properties(t, cpu.New(), 1e-5) })
+	t.Run("ahead", func(t *testing.T) { optest.Properties(t, ahead{cpu.NewScalar[float64]()}, 1e-6) })
+}
+
+func BenchmarkOps(b *testing.B) { optest.Benchmark(b, cpu.New()) }

@@ -1,0 +1,5 @@
+package optest
+
+import "testing"
+
+func TestGradients(t *testing.T) { Gradients(t) }
