@@ -23,8 +23,8 @@ func (s *Session[T]) Generate(limit int, p Sampling, accept func(ids []uint32) b
 	}
 	for range limit {
 		ops.Sample(s.next, s.out, s.recent, s.logits, p)
-		ops.StartReadTokens(0, s.next, 0, s.batch)
-		if err := ops.FinishReadTokens(0, s.row); err != nil {
+		ops.StartReadTokens(s.next, 0)
+		if err := ops.FinishReadTokens(s.next, 0, s.row); err != nil {
 			return err
 		}
 		if !accept(s.row) {
@@ -55,7 +55,7 @@ func (s *Session[T]) generateAhead(limit int, p Sampling, accept func(ids []uint
 			s.step()
 			started++
 		}
-		ops.StartReadTokens(slot, s.out, 0, s.batch*k)
+		ops.StartReadTokens(s.out, slot)
 	}
 	start(0)
 	for done, slot := 0, 0; done < limit; slot = 1 - slot {
@@ -63,7 +63,7 @@ func (s *Session[T]) generateAhead(limit int, p Sampling, accept func(ids []uint
 		if ahead {
 			start(1 - slot)
 		}
-		if err := ops.FinishReadTokens(slot, s.ids); err != nil {
+		if err := ops.FinishReadTokens(s.out, slot, s.ids); err != nil {
 			return err
 		}
 		for j := range n {
@@ -72,7 +72,7 @@ func (s *Session[T]) generateAhead(limit int, p Sampling, accept func(ids []uint
 			}
 			if !accept(s.row) {
 				if ahead {
-					if err := ops.FinishReadTokens(1-slot, make([]uint32, s.batch*k)); err != nil {
+					if err := ops.FinishReadTokens(s.out, 1-slot, make([]uint32, s.batch*k)); err != nil {
 						return err
 					}
 				}

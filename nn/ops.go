@@ -63,10 +63,11 @@ type Ops[T any] interface {
 	ReadTokens(t T, offset int, dst []uint32) error
 	// ReadTernary runs what was recorded and reads a ternary tensor back, packed.
 	ReadTernary(t T) (HostTensor, error)
-	// StartReadTokens begins to read n elements of a U32 tensor as they are at this point of the
-	// record, into one of two slots (0, 1), and submits. FinishReadTokens waits for the slot.
-	StartReadTokens(slot int, t T, offset, n int)
-	FinishReadTokens(slot int, dst []uint32) error
+	// StartReadTokens begins to read the elements of a U32 tensor as they are at this point of the
+	// record, and submits. slot (0, 1) tells two reads of one tensor apart: sessions that take
+	// turns each read a tensor of their own. FinishReadTokens waits for what was started.
+	StartReadTokens(t T, slot int)
+	FinishReadTokens(t T, slot int, dst []uint32) error
 	// Lookahead is how many tokens are worth sampling before they are read back: 1 where a read
 	// costs nothing.
 	Lookahead() int

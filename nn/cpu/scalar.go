@@ -6,7 +6,6 @@ import "bitgpu/nn"
 type Scalar[F Float] struct {
 	memory[F]
 	scratch []float32
-	pending [2][]uint32
 }
 
 var (
@@ -17,12 +16,12 @@ var (
 // NewScalar makes the reference.
 func NewScalar[F Float]() *Scalar[F] { return &Scalar[F]{} }
 
-func (s *Scalar[F]) StartReadTokens(slot int, t *Tensor[F], offset, n int) {
-	s.pending[slot] = append(s.pending[slot][:0], t.Tokens[offset:offset+n]...)
+func (s *Scalar[F]) StartReadTokens(t *Tensor[F], slot int) {
+	t.pending[slot] = append(t.pending[slot][:0], t.Tokens...)
 }
 
-func (s *Scalar[F]) FinishReadTokens(slot int, dst []uint32) error {
-	copy(dst, s.pending[slot])
+func (s *Scalar[F]) FinishReadTokens(t *Tensor[F], slot int, dst []uint32) error {
+	copy(dst, t.pending[slot])
 	return nil
 }
 

@@ -23,6 +23,8 @@ type Tensor[F Float] struct {
 	Tokens  []uint32 // U32
 	Scales  []F      // I8: one a row; Ternary: γ, one a block of rows
 	Absmean bool     // a ternary product is multiplied by γ
+
+	pending [2][]uint32 // U32: reads that were started
 }
 
 // scale is what the product with row r of a ternary matrix is multiplied by.
