@@ -27,6 +27,7 @@ type Option func(*options)
 type options struct {
 	backend Backend
 	adapter string
+	config  *Config
 }
 
 // WithBackend chooses what computes. The default is [Auto].
@@ -34,6 +35,18 @@ func WithBackend(b Backend) Option { return func(o *options) { o.backend = b } }
 
 // WithAdapter chooses a GPU adapter by its number, a part of its name, or "software". [Auto] then means [GPU].
 func WithAdapter(adapter string) Option { return func(o *options) { o.adapter = adapter } }
+
+// WithConfig tells what model is expected: a file that c contradicts is refused with [ErrConfig]. It also describes a
+// .safetensors file that has no config.json beside it. The optional fields of c may be left at zero.
+func WithConfig(c Config) Option { return func(o *options) { o.config = &c } }
+
+func newOptions(opts []Option) options {
+	var o options
+	for _, set := range opts {
+		set(&o)
+	}
+	return o
+}
 
 // openEngine loads the weights onto the backend that the options choose, and says which that is. The engine owns l.
 func openEngine(l *storage.Loaded, o options) (engine, Backend, string, error) {

@@ -52,6 +52,8 @@ var (
 	ErrBusy = errors.New("the session is in use: a session is for one goroutine")
 	// ErrOtherModel is returned for a memory that another model has learned.
 	ErrOtherModel = errors.New("the memory belongs to another model")
+	// ErrConfig is returned by [Load] for a file that is not what [WithConfig] says; the text names the field.
+	ErrConfig = storage.ErrConfig
 	// ErrOption is returned for an option that is out of its range; the text names it.
 	ErrOption = errors.New("invalid option")
 )
@@ -76,20 +78,22 @@ type Model struct {
 
 // Load reads the model at path: a .bitt file, a model directory, or a .safetensors file beside its config.json.
 func Load(path string, opts ...Option) (*Model, error) {
-	loaded, err := storage.Load(path, storage.Options{})
+	o := newOptions(opts)
+	loaded, err := storage.Load(path, storage.Options{Config: o.config})
 	if err != nil {
 		return nil, err
 	}
-	return newModel(loaded, opts)
+	return newModel(loaded, o)
 }
 
 // LoadBytes takes the bytes of a .bitt file, which must not change until Close. The name is for messages.
 func LoadBytes(name string, data []byte, opts ...Option) (*Model, error) {
-	loaded, err := storage.Parse(name, data, storage.Options{})
+	o := newOptions(opts)
+	loaded, err := storage.Parse(name, data, storage.Options{Config: o.config})
 	if err != nil {
 		return nil, err
 	}
-	return newModel(loaded, opts)
+	return newModel(loaded, o)
 }
 
 // LoadReader reads a .bitt file of size bytes from r. The name is for messages.
@@ -109,11 +113,7 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 	return LoadBytes(name, data, opts...)
 }
 
-func newModel(l *storage.Loaded, opts []Option) (*Model, error) {
-	var o options
-	for _, set := range opts {
-		set(&o)
-	}
+func newModel(l *storage.Loaded, o options) (*Model, error) {
 	m := &Model{config: l.Config, tok: l.Tokenizer, id: identify(l)}
 	nn.Walk(l.Config, l.Weights, func(_ nn.Param, h *nn.HostTensor) { m.bytes += int64(h.Bytes()) })
 	var err error

@@ -59,6 +59,7 @@ type Model struct {
 	Config        json.RawMessage // an object
 	Tokenizer     json.RawMessage // an object, or nil when there is none
 	ConfigPath    string
+	Described     bool   // the caller gave the config
 	TokenizerPath string // where the tokenizer is, or was looked for
 	TensorsPath   string
 	Tensors       *safetensors.File // valid until Close
@@ -66,7 +67,11 @@ type Model struct {
 }
 
 // Open opens the model at path and says in an error what was looked for and what was found.
-func Open(path string) (*Model, error) {
+func Open(path string) (*Model, error) { return OpenDescribed(path, nil) }
+
+// OpenDescribed is Open for a caller who has a config: it takes the place of the config.json that a safetensors file
+// lacks. A nil one does not.
+func OpenDescribed(path string, config json.RawMessage) (*Model, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("modeldir: %s: %w; a model directory, a .bitt or a .safetensors file wanted", path, cause(err))
@@ -75,14 +80,14 @@ func Open(path string) (*Model, error) {
 		if err := checkDir(path); err != nil {
 			return nil, fmt.Errorf("modeldir: %s: %w", path, err)
 		}
-		return openParts(path, Dir, path, filepath.Join(path, TensorsName))
+		return openParts(path, Dir, path, filepath.Join(path, TensorsName), nil)
 	}
 	form, err := recognize(path)
 	if err != nil {
 		return nil, fmt.Errorf("modeldir: %s: %w", path, err)
 	}
 	if form == Safetensors {
-		return openParts(path, Safetensors, filepath.Dir(path), path)
+		return openParts(path, Safetensors, filepath.Dir(path), path, config)
 	}
 	f, err := bitt.Open(path)
 	if err != nil {
@@ -117,14 +122,18 @@ func fromBitt(path string, f *bitt.File) *Model {
 	}
 }
 
-// openParts opens a safetensors file and the two JSON files in dir.
-func openParts(path string, form Form, dir, tensors string) (*Model, error) {
+// openParts opens a safetensors file and the two JSON files in dir, of which config may replace a missing one.
+func openParts(path string, form Form, dir, tensors string, config json.RawMessage) (*Model, error) {
 	m := &Model{
 		Path: path, Form: form,
 		ConfigPath: filepath.Join(dir, ConfigName), TokenizerPath: filepath.Join(dir, TokenizerName), TensorsPath: tensors,
 	}
 	var err error
 	m.Config, err = readObject(m.ConfigPath)
+	if errors.Is(err, fs.ErrNotExist) && config != nil {
+		m.ConfigPath, m.Described, m.Config = "the config given for "+path, true, config
+		err = checkObject(m.ConfigPath, config)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("modeldir: %s: a safetensors file needs its %s beside it, none found in %s", path, ConfigName, dir)
 	}

@@ -31,6 +31,10 @@ type Options struct {
 	// Masters keeps the Linear parameters in float32, as training needs them; a packed file gives the floats that
 	// [Export] would write. Otherwise they come packed.
 	Masters bool
+	// Config is what the caller knows of the model, nil for nothing. A file that it contradicts is refused with
+	// [ErrConfig], and it stands in for the config.json that a safetensors file lacks. Optional fields that are 0 or ""
+	// are left open.
+	Config *nn.Config
 }
 
 // Loaded is a model in host memory. Its weights may lie in the mapped file: they are gone with Close.
@@ -45,7 +49,11 @@ type Loaded struct {
 
 // Load reads the model at path: a directory, a .bitt file or a safetensors file beside its config.json.
 func Load(path string, o Options) (*Loaded, error) {
-	files, err := modeldir.Open(path)
+	config, err := givenJSON(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	files, err := modeldir.OpenDescribed(path, config)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +85,15 @@ func (l *Loaded) fill(o Options) error {
 	var err error
 	if l.Config, err = nn.ParseConfig(l.Files.ConfigPath, l.Files.Config); err != nil {
 		return fmt.Errorf("config: %w", err)
+	}
+	switch {
+	case l.Files.Described:
+		err = agree(l.Files.Path, l.Config, describe(l.Files.Tensors))
+	case o.Config != nil:
+		err = agree(l.Files.Path, *o.Config, l.Config)
+	}
+	if err != nil {
+		return err
 	}
 	if l.Weights, l.Ignored, err = read(l.Files, l.Config, o); err != nil {
 		return err

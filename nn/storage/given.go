@@ -1,0 +1,90 @@
+package storage
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"bitgpu/io/safetensors"
+	"bitgpu/nn"
+)
+
+// ErrConfig is returned where the config that the caller gives contradicts the file; the text names the field.
+var ErrConfig = errors.New("the config given does not fit")
+
+// givenJSON is the config that a caller gives as config.json, nil when there is none.
+func givenJSON(given *nn.Config) (json.RawMessage, error) {
+	if given == nil {
+		return nil, nil
+	}
+	c := given.WithDefaults()
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return c.MarshalJSON()
+}
+
+// agree compares the config that a caller gives for path with what was found, in which 0, "" and NaN mean unknown.
+// What the given config leaves out is not compared.
+func agree(path string, given, found nn.Config) error {
+	differ := func(field string, given, found any) error {
+		return fmt.Errorf("%s: %w: %s: %v in the file, %v given", path, ErrConfig, field, found, given)
+	}
+	for _, f := range []struct{ field, given, found string }{
+		{"weight_scale", given.WeightScale, found.WeightScale},
+		{"ttt_rule", given.Rule, found.Rule},
+		{"ttt_mixer", given.Mixer, found.Mixer},
+	} {
+		if f.given != f.found && f.found != "" && f.given != "" {
+			return differ(f.field, strconv.Quote(f.given), strconv.Quote(f.found))
+		}
+	}
+	for _, f := range []struct {
+		field        string
+		given, found int
+		optional     bool
+	}{
+		{"vocab_size", given.Vocab, found.Vocab, false},
+		{"hidden_dim", given.Width, found.Width, false},
+		{"num_layers", given.Layers, found.Layers, false},
+		{"ttt_chunk", given.Chunk, found.Chunk, true},
+		{"ttt_dim", given.MemoryWidth, found.MemoryWidth, true},
+		{"ttt_heads", given.Heads, found.Heads, true},
+	} {
+		if f.given != f.found && f.found != 0 && !(f.optional && f.given == 0) {
+			return differ(f.field, f.given, f.found)
+		}
+	}
+	// The delta mixer does not use it.
+	if given.InnerLR != found.InnerLR && !math.IsNaN(found.InnerLR) && !found.Delta() {
+		return differ("inner_lr", given.InnerLR, found.InnerLR)
+	}
+	return nil
+}
+
+// describe is what the shapes of a file's tensors tell of its config.
+func describe(file *safetensors.File) nn.Config {
+	size := func(name string, axis int) int {
+		if t, ok := file.Tensor(name); ok && axis < len(t.Shape) {
+			return t.Shape[axis]
+		}
+		return 0
+	}
+	c := nn.Config{
+		Vocab: size("embed.weight", 0), Width: size("embed.weight", 1), InnerLR: math.NaN(), Mixer: nn.MixerTied,
+		MemoryWidth: size("layers.0.ttt.down.weight", 0), Heads: size("layers.0.ttt.step.bias", 0),
+	}
+	if size("layers.0.ttt.query.weight", 0) > 0 {
+		c.Mixer = nn.MixerDelta
+	}
+	for _, name := range file.Names() {
+		layer, _, _ := strings.Cut(strings.TrimPrefix(name, "layers."), ".")
+		if i, err := strconv.Atoi(layer); err == nil && i >= c.Layers && i < math.MaxInt {
+			c.Layers = i + 1
+		}
+	}
+	return c
+}
