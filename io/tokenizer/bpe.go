@@ -141,11 +141,15 @@ func (m *bpe) findChars() {
 // long text may be cut there into words of their own: SentencePiece's vocabularies, which come without a
 // pre-tokenizer, have no merge from a letter to ▁.
 func (m *bpe) findJoints(merges []mergeFile) {
-	m.joints = newTable(len(merges))
+	joints := map[uint64]bool{}
 	for _, pieces := range merges {
 		last, _ := utf8.DecodeLastRuneInString(pieces[0])
 		first, _ := utf8.DecodeRuneInString(pieces[1])
-		m.joints.set(pair(uint32(last), uint32(first)), 0)
+		joints[pair(uint32(last), uint32(first))] = true
+	}
+	m.joints = newTable(len(joints))
+	for key := range joints {
+		m.joints.set(key, 0)
 	}
 }
 

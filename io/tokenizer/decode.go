@@ -295,7 +295,10 @@ type replaceRegex struct {
 	replace
 }
 
-func (d *replaceRegex) end() { send(d.next, d.apply(d.take())) }
+func (d *replaceRegex) end() {
+	token, _ := d.apply(d.take())
+	send(d.next, token)
+}
 
 // fromMetaspace undoes metaspace: the replacement becomes a space, in the first token nothing if one was prepended.
 type fromMetaspace struct {

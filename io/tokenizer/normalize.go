@@ -45,37 +45,37 @@ type replace struct {
 }
 
 func (n replace) normalize(p part) part {
-	if p.first {
-		// What stands for several characters is taken to begin at the last of them.
-		if s := n.spans(p.text); len(s) > 0 && s[0].match {
-			characters := utf8.RuneCountInString(p.text[:s[0].end])
-			p.first = characters == 0 || characters == 1 && n.content != ""
+	text, head := n.apply(p.text)
+	// What stands for several characters is taken to begin at the last of them.
+	characters := utf8.RuneCountInString(p.text[:max(head, 0)])
+	atStart := head <= 0 || characters == 1 && n.content != ""
+	return part{text, p.first && atStart}
+}
+
+// apply replaces in s; head is the length of the match that s begins with, -1 if there is none.
+func (n replace) apply(s string) (result string, head int) {
+	head = -1
+	if old, ok := n.pattern.(literal); ok {
+		if strings.HasPrefix(s, string(old)) {
+			head = len(old)
 		}
+		return strings.ReplaceAll(s, string(old), n.content), head
 	}
-	p.text = n.apply(p.text)
-	return p
-}
-
-func (n replace) spans(s string) []span {
 	if s == "" {
-		return nil
-	}
-	return n.pattern.find(s, nil)
-}
-
-func (n replace) apply(s string) string {
-	if p, ok := n.pattern.(literal); ok {
-		return strings.ReplaceAll(s, string(p), n.content)
+		return s, head
 	}
 	var b strings.Builder
-	for _, sp := range n.spans(s) {
-		if sp.match {
-			b.WriteString(n.content)
-		} else {
+	for i, sp := range n.pattern.find(s, nil) {
+		if !sp.match {
 			b.WriteString(s[sp.start:sp.end])
+			continue
+		}
+		b.WriteString(n.content)
+		if i == 0 {
+			head = sp.end
 		}
 	}
-	return b.String()
+	return b.String(), head
 }
 
 // strip removes white space at the ends.

@@ -167,52 +167,62 @@ func (f *modelFile) build() (model, error) {
 // add gives the added tokens their ids and makes the tables that need them.
 func (t *Tokenizer) add(added []addedToken) {
 	v := t.model.vocabulary()
-	t.tokens = make([]token, len(v.pieces), len(v.pieces)+len(added))
+	t.pieces, t.marks = v.pieces, make([]mark, len(v.pieces))
 	for id, piece := range v.pieces {
-		_, empty := v.ids[""]
-		t.tokens[id] = token{piece: piece, text: piece, known: piece != "" || empty && v.ids[""] == uint32(id)}
+		if piece != "" {
+			t.marks[id] = known
+		}
+	}
+	if id, ok := v.ids[""]; ok {
+		t.marks[id] = known
 	}
 
-	t.ids = map[string]uint32{}
-	byID := map[uint32]addedToken{}
+	t.ids, t.texts = map[string]uint32{}, map[uint32]string{}
+	tokens := map[uint32]addedToken{}
 	var order []uint32
-	special := map[string]bool{}
+	skip := map[string]bool{} // by text, for so does Hugging Face's library
 	next := uint32(v.count)
 	for _, a := range added {
 		if a.Content == "" {
 			continue
 		}
-		id, ok := t.ID(a.Content)
-		if !ok {
-			id = next
+		var ok bool
+		if a.ID, ok = t.ID(a.Content); !ok {
+			a.ID = next
 			next++
 		}
-		if _, again := byID[id]; !again {
-			order = append(order, id)
+		if _, again := tokens[a.ID]; !again {
+			order = append(order, a.ID)
 		}
-		a.ID = id
-		t.ids[a.Content], byID[id] = id, a
-		special[a.Content] = special[a.Content] || a.Special
+		t.ids[a.Content], tokens[a.ID] = a.ID, a
+		skip[a.Content] = skip[a.Content] || a.Special
 	}
 
 	var raw, normalized []addedToken
 	var rawTexts, normalizedTexts []string
 	for _, id := range order {
-		a := byID[id]
-		text := a.Content
-		if a.Normalized {
-			text = t.normalizers.normalize(part{text: text}).text
-			normalized, normalizedTexts = append(normalized, a), append(normalizedTexts, text)
-		} else {
-			raw, rawTexts = append(raw, a), append(rawTexts, text)
+		a := tokens[id]
+		for int(id) >= len(t.pieces) {
+			t.pieces, t.marks = append(t.pieces, ""), append(t.marks, 0)
 		}
-		for int(id) >= len(t.tokens) {
-			t.tokens = append(t.tokens, token{})
+		t.pieces[id], t.marks[id] = a.Content, known
+		if a.Special {
+			t.marks[id] |= special
 		}
-		t.tokens[id] = token{piece: a.Content, text: text, known: true, special: a.Special}
+		if !a.Normalized {
+			raw, rawTexts = append(raw, a), append(rawTexts, a.Content)
+			continue
+		}
+		text := t.normalizers.normalize(part{text: a.Content}).text
+		if text != a.Content {
+			t.texts[id] = text
+		}
+		normalized, normalizedTexts = append(normalized, a), append(normalizedTexts, text)
 	}
-	for id := range t.tokens {
-		t.tokens[id].skip = special[t.tokens[id].text]
+	for id, m := range t.marks {
+		if m&known != 0 && skip[t.text(uint32(id))] {
+			t.marks[id] |= skipped
+		}
 	}
 	t.raw = newAddedSet(raw, rawTexts)
 	t.normalized = newAddedSet(normalized, normalizedTexts)

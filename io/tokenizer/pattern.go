@@ -90,23 +90,28 @@ func between(dst []span, start, end int) []span {
 // matchTimeout is for one match: patterns that backtrack without end must not hang the program.
 const matchTimeout = 5 * time.Second
 
-// regex is a regular expression as Oniguruma reads it.
+// regex is a regular expression.
 type regex struct{ *regexp2.Regexp }
 
-// newRegex compiles expr, whose syntax is that of Oniguruma's Ruby mode, which Hugging Face's library uses. The
-// patterns of well-known models have scanners of their own, for they are on the way of every text.
+// newRegex reads expr. The patterns of well-known models have scanners of their own, for they are on the way of every
+// text.
 func newRegex(expr string) (pattern, error) {
-	if scanner, ok := scanners[expr]; ok {
-		return scanner, nil
+	if s, ok := scanners[expr]; ok {
+		return s, nil
 	}
+	return compile(expr)
+}
+
+// compile reads expr in the syntax of Oniguruma's Ruby mode, which Hugging Face's library uses.
+func compile(expr string) (regex, error) {
 	translated, err := translate(expr)
 	if err != nil {
-		return nil, fmt.Errorf("regex %q: %w", expr, err)
+		return regex{}, fmt.Errorf("regex %q: %w", expr, err)
 	}
 	// Multiline: in Ruby's syntax ^ and $ are always those of a line.
 	re, err := regexp2.Compile(translated, regexp2.Multiline)
 	if err != nil {
-		return nil, fmt.Errorf("regex %q: %w", expr, err)
+		return regex{}, fmt.Errorf("regex %q: %w", expr, err)
 	}
 	re.MatchTimeout = matchTimeout
 	return regex{re}, nil

@@ -28,8 +28,8 @@ func (s *Stream) Next(id uint32) string {
 }
 
 func (s *Stream) push(id uint32) {
-	if tok, ok := s.t.token(id); ok && !(s.skipSpecial && tok.skip) {
-		send(s.first, tok.text)
+	if s.t.has(id, known) && !(s.skipSpecial && s.t.has(id, skipped)) {
+		send(s.first, s.t.text(id))
 	}
 }
 

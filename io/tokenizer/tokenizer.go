@@ -7,8 +7,10 @@ import (
 
 // A Tokenizer turns text into ids and back. It does not change, and is safe for concurrent use.
 type Tokenizer struct {
-	tokens []token // by id
 	model  model
+	pieces []string          // by id, as in the file
+	marks  []mark            // by id
+	texts  map[uint32]string // what decoders make text of, where it is not the piece
 	ids    map[string]uint32 // of added tokens
 
 	raw, normalized *addedSet // added tokens to find before and after normalization
@@ -20,21 +22,25 @@ type Tokenizer struct {
 	workers sync.Pool // of *worker
 }
 
-// token is what an id stands for.
-type token struct {
-	piece   string // as in the file
-	text    string // what the decoders begin with
-	known   bool   // else the file leaves a hole here
-	skip    bool   // left out of decoded text on demand
-	special bool
+// mark is what is to know about an id.
+type mark uint8
+
+const (
+	known   mark = 1 << iota // else the file leaves a hole here
+	special                  // steers the model and is no part of the text
+	skipped                  // left out of decoded text on demand
+)
+
+func (t *Tokenizer) has(id uint32, m mark) bool {
+	return uint64(id) < uint64(len(t.marks)) && t.marks[id]&m != 0
 }
 
-func (t *Tokenizer) token(id uint32) (token, bool) {
-	if uint64(id) >= uint64(len(t.tokens)) {
-		return token{}, false
+// text is what the decoders make text of for an id that is known.
+func (t *Tokenizer) text(id uint32) string {
+	if text, ok := t.texts[id]; ok {
+		return text
 	}
-	tok := t.tokens[id]
-	return tok, tok.known
+	return t.pieces[id]
 }
 
 // Encode returns the ids of text; with addSpecial, the tokens that the tokenizer's post-processor puts around a text are
@@ -73,12 +79,14 @@ func (t *Tokenizer) Decode(ids []uint32, skipSpecial bool) string {
 }
 
 // Size is the number of ids, from 0 to the highest; added tokens count, and so do holes.
-func (t *Tokenizer) Size() int { return len(t.tokens) }
+func (t *Tokenizer) Size() int { return len(t.pieces) }
 
 // Token is the piece that id stands for, as it is written in the file.
 func (t *Tokenizer) Token(id uint32) (piece string, ok bool) {
-	tok, ok := t.token(id)
-	return tok.piece, ok
+	if !t.has(id, known) {
+		return "", false
+	}
+	return t.pieces[id], true
 }
 
 // ID is the id of a piece, as it is written in the file.
@@ -92,8 +100,7 @@ func (t *Tokenizer) ID(piece string) (uint32, bool) {
 
 // IsSpecial tells whether id is a special token: one that steers the model and is no part of the text.
 func (t *Tokenizer) IsSpecial(id uint32) bool {
-	tok, _ := t.token(id)
-	return tok.special
+	return t.has(id, special)
 }
 
 // endings are the special tokens with which well-known models end a text or an answer.

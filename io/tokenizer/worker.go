@@ -5,7 +5,7 @@ import "strings"
 const (
 	cachedLength  = 48      // words up to this many bytes are remembered: nearly all words of any text
 	cachedWords   = 1 << 15 // a few megabytes at most
-	keptCapacity  = 1 << 20 // larger buffers are given back after a text
+	keptCapacity  = 1 << 14 // larger buffers are given back after a text
 	cutFromLength = 24      // shorter words are not worth the search for cuts
 )
 

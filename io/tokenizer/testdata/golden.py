@@ -211,3 +211,16 @@ with gzip.GzipFile("golden.jsonl.gz", "wb", mtime=0) as out:
     for a in ALL:
         out.write((json.dumps(a, ensure_ascii=False) + "\n").encode())
 print(len(ALL), "tokenizers,", sum(len(a["cases"]) for a in ALL), "texts,", sum(len(a["decodes"]) for a in ALL), "sequences of ids")
+
+# The trainer.
+docs = [d.lower() + "\n" for d in TRAINING] + ["aaaa aaaaa bbbb", "one more, abababab"]
+tok = Tokenizer(models.BPE())
+tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+special = ["<|endoftext|>", "<|padding|>"]
+tok.train_from_iterator(docs, trainers.BpeTrainer(vocab_size=600, min_frequency=2, special_tokens=special, show_progress=False,
+                                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+model = json.loads(tok.to_str())["model"]
+with open("trained.json", "w") as out:
+    json.dump({"texts": docs, "vocab_size": 600, "min_frequency": 2, "vocab": model["vocab"], "merges": model["merges"]}, out, ensure_ascii=False)
+    out.write("\n")
+print(len(model["merges"]), "merges")
