@@ -1,0 +1,135 @@
+package bench
+
+import (
+	"math/rand/v2"
+
+	"github.com/x448/float16"
+
+	"bitgpu/nn"
+	"bitgpu/nn/ternary"
+)
+
+// bed makes an operation's tensors, random but the same every time, and gives them back.
+type bed[T any] struct {
+	ops   nn.Ops[T]
+	r     *rand.Rand
+	owned []T
+}
+
+func newBed[T any](ops nn.Ops[T]) *bed[T] {
+	return &bed[T]{ops: ops, r: rand.New(rand.NewPCG(1, 2))}
+}
+
+func (b *bed[T]) own(t T) T {
+	b.owned = append(b.owned, t)
+	return t
+}
+
+// close gives the tensors back.
+func (b *bed[T]) close() {
+	b.ops.Release(b.owned...)
+	b.owned = nil
+}
+
+// room makes an F32 tensor of zeros.
+func (b *bed[T]) room(shape ...int) T { return b.own(b.ops.New(nn.F32, shape...)) }
+
+// normals are the numbers that all tensors are filled from: drawing each anew would take longer
+// than the measurement.
+var normals = func() []float32 {
+	r := rand.New(rand.NewPCG(3, 4))
+	v := make([]float32, 1<<16+13)
+	for i := range v {
+		v[i] = float32(r.NormFloat64())
+	}
+	return v
+}()
+
+// values are n normally distributed numbers.
+func (b *bed[T]) values(n int) []float32 {
+	v := make([]float32, n)
+	for at := 0; at < n; {
+		at += copy(v[at:], normals[b.r.IntN(len(normals)/2):])
+	}
+	return v
+}
+
+// normal makes an F32 tensor of normally distributed numbers.
+func (b *bed[T]) normal(shape ...int) T {
+	t := b.room(shape...)
+	b.ops.Write(t, 0, b.values(nn.Count(shape)))
+	return t
+}
+
+// ternary makes a packed matrix of stacked blocks.
+func (b *bed[T]) ternary(rows, cols, blocks int) T {
+	h := nn.HostTensor{
+		Format: nn.Ternary, Shape: []int{rows, cols}, Absmean: true,
+		Codes: make([]byte, rows*ternary.RowBytes(cols)), Scales: make([]float32, blocks),
+	}
+	for i := range h.Scales {
+		h.Scales[i] = 0.05
+	}
+	ternary.Quantize(h.Codes, b.values(rows*cols), rows, cols, 0.8)
+	return b.own(b.ops.Load(h))
+}
+
+// table makes a matrix in one of the formats of tables.
+func (b *bed[T]) table(format nn.Format, rows, cols int) T {
+	return b.own(b.ops.Load(convertTable(nn.HostTensor{Shape: []int{rows, cols}, F32: b.values(rows * cols)}, format)))
+}
+
+// tokens makes ids of a vocabulary.
+func (b *bed[T]) tokens(vocab, n int) T {
+	t := b.own(b.ops.New(nn.U32, n))
+	b.ops.WriteTokens(t, 0, randomTokens(b.r, vocab, n))
+	return t
+}
+
+func randomTokens(r *rand.Rand, vocab, n int) []uint32 {
+	ids := make([]uint32, n)
+	for i := range ids {
+		ids[i] = uint32(r.IntN(vocab))
+	}
+	return ids
+}
+
+// convertTable stores a float32 table (rows, cols) in another format; int8 has one scale a row,
+// its largest magnitude ÷ 127.
+func convertTable(t nn.HostTensor, format nn.Format) nn.HostTensor {
+	rows, cols := t.Shape[0], t.Shape[1]
+	h := nn.HostTensor{Format: format, Shape: t.Shape}
+	switch format {
+	case nn.F16:
+		h.F16 = make([]uint16, len(t.F32))
+		for i, x := range t.F32 {
+			h.F16[i] = float16.Fromfloat32(x).Bits()
+		}
+	case nn.I8:
+		h.I8, h.Scales = make([]int8, len(t.F32)), make([]float32, rows)
+		for r := range rows {
+			row := t.F32[r*cols : (r+1)*cols]
+			largest := float32(0)
+			for _, x := range row {
+				largest = max(largest, x, -x)
+			}
+			h.Scales[r] = largest / 127
+			for c, x := range row {
+				if largest > 0 {
+					scaled := x / h.Scales[r]
+					h.I8[r*cols+c] = int8(scaled + copysign(0.5, scaled))
+				}
+			}
+		}
+	default:
+		h.F32 = t.F32
+	}
+	return h
+}
+
+func copysign(magnitude, sign float32) float32 {
+	if sign < 0 {
+		return -magnitude
+	}
+	return magnitude
+}

@@ -1,0 +1,113 @@
+package bench
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"bitgpu/nn"
+	"bitgpu/nn/cpu"
+)
+
+type tensor = *cpu.Tensor[float32]
+
+func measured(t *testing.T, only string, backends ...Backend) *Report {
+	t.Helper()
+	r, err := Run(Options{Mode: Quick, Only: regexp.MustCompile(only), Command: "test"}, backends...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// engineOf is the engine on other operations.
+func engineOf(ops nn.Ops[tensor]) *Engine[tensor] {
+	e := CPU().(*Engine[tensor])
+	e.Ops, e.Variants = ops, nil
+	return e
+}
+
+func TestParityHolds(t *testing.T) {
+	r := measured(t, "^parity", CPU())
+	for _, p := range r.Broken() {
+		t.Errorf("%s (%s): %v", p.Key, p.Variant, p.Failures)
+	}
+	for _, kind := range []string{"ops/linear", "model/delta/repeated", "text/tied/draw", "training/minibatch"} {
+		found := false
+		for _, p := range r.Parity {
+			found = found || p.Key == "parity/"+kind && p.Numbers > 100
+		}
+		if !found {
+			t.Errorf("nothing was compared for %s", kind)
+		}
+	}
+}
+
+// Operations that are wrong in ways that a kernel could be.
+type (
+	wrongLinear struct{ nn.Ops[tensor] } // a last column left out
+	wrongScan   struct{ nn.Ops[tensor] } // a state that forgets a little
+	wrongSample struct{ nn.Ops[tensor] } // the seed ignored
+	wrongAdamW  struct{ nn.Ops[tensor] } // clipping ignored
+)
+
+func (w wrongLinear) LinearAdd(y, r, x, q tensor) {
+	w.Ops.LinearAdd(y, r, x, q)
+	y.Data[len(y.Data)-1] *= 1.01
+}
+
+func (w wrongScan) TiedScan(z, f, state, starts tensor, s nn.Scan) {
+	w.Ops.TiedScan(z, f, state, starts, s)
+	for i := range state.Data {
+		state.Data[i] *= 0.999
+	}
+}
+
+func (w wrongSample) Sample(next, out, recent, logits tensor, p nn.Sampling) {
+	p.Seed = 0
+	w.Ops.Sample(next, out, recent, logits, p)
+}
+
+func (w wrongAdamW) AdamW(p, m, v, g, sumSquares, hyper tensor) {
+	hyper.Data[nn.HyperClip] = 0
+	w.Ops.AdamW(p, m, v, g, sumSquares, hyper)
+}
+
+func TestParityFindsWrongOperations(t *testing.T) {
+	right := cpu.New()
+	for _, c := range []struct {
+		name, only, breaks string
+		ops                nn.Ops[tensor]
+	}{
+		{"linear", "^parity/ops/linear", "parity/ops/linear", wrongLinear{right}},
+		{"linear in a model", "^parity/model/tied/random", "parity/model/tied/random", wrongLinear{right}},
+		{"scan in a model", "^parity/model/tied/repeated", "parity/model/tied/repeated", wrongScan{right}},
+		{"sample in text", "^parity/text/tied/draw", "parity/text/tied/draw", wrongSample{right}},
+		{"adamw in training", "^parity/training/tied", "parity/training/tied", wrongAdamW{right}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			broken := measured(t, c.only, engineOf(c.ops)).Broken()
+			if len(broken) != 1 || broken[0].Key != c.breaks || broken[0].Failures == nil {
+				t.Errorf("a broken bound of %s wanted, %+v found", c.breaks, broken)
+			}
+		})
+	}
+}
+
+func TestSpeedOfOperations(t *testing.T) {
+	r := measured(t, "^op/(Step|SumSquares)/", CPU())
+	if len(r.Ops) < 4 {
+		t.Fatalf("4 rows or more wanted, %+v found", r.Ops)
+	}
+	for _, o := range r.Ops {
+		if !strings.HasPrefix(o.Key, "op/S") {
+			t.Errorf("%s was not asked for", o.Key)
+		}
+		if !(o.Seconds.Median > 0 && o.Floor > 0 && o.Bytes > 0 && o.FLOPs > 0) || o.Seconds.Count < 3 {
+			t.Errorf("a measured row wanted, %+v found", o)
+		}
+	}
+	if len(r.Parity) != 0 {
+		t.Error("parity was not asked for")
+	}
+}

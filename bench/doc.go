@@ -1,0 +1,31 @@
+// Package bench measures the engines and holds them against the reference: what `bitgpu bench`
+// runs. [Run] fills a [Report], which is printed as a table, kept as JSON, drawn as a page and
+// compared with an older one.
+//
+// It is not a test: tests say whether the operations are right, on every commit; this says how
+// far from exact and how far from the machine's limits they are. Only parity can fail, and then
+// [Report.Broken] says so.
+//
+// A row of the report is called by its path, and --only chooses rows by it:
+//
+//	floor                          what the device can do: read or copy memory, multiply-add, start work
+//	parity/ops/…                   every operation against the reference in float64
+//	parity/model/…                 whole models: logits, top tokens, KL divergence
+//	parity/text/…                  sampled text with a seed, token for token
+//	parity/training/…              losses and weights of training steps
+//	op/METHOD/FORM/SHAPE           time of one operation, and its share of the floor
+//	model/SIZE/KIND/MIXER/bN       tokens a second of a whole model for prompt, text and training
+//	head/SIZE/FORMAT               text with the head in float32, float16 and int8
+//	position/SIZE/MIXER            time and memory a token after many tokens
+//
+// # Why
+//
+// Why is the floor measured, and not taken from a data sheet? A share of what this device did in
+// this run needs no trust in either, and means the same on a laptop and a server.
+//
+// Why are operations run over many copies of their tensors? A model reads each layer's weights
+// once a token, from memory. One matrix again and again would be read from the cache.
+//
+// Why is a change marked only where the ranges of all repetitions lie apart? A median has noise,
+// and the few repetitions of a run do not tell its distribution. Disjoint ranges need no model.
+package bench

@@ -1,0 +1,54 @@
+package bench
+
+import (
+	"time"
+
+	"bitgpu/nn"
+)
+
+// Backend is an engine under measurement: an [Engine] without its type parameter.
+type Backend interface {
+	info() EngineInfo
+	floor(e effort) (Floor, error)
+	parity(s *suite) error
+	ops(s *suite, f Floor) error
+	model(s *suite, f Floor, m subject) error
+	position(s *suite, m subject, positions []int64) error
+}
+
+// Counts are what an engine has done and holds.
+type Counts struct {
+	Dispatches, Submits int   // since it was opened
+	Bytes               int64 // of its tensors now
+}
+
+// Variant is one of several kernels, or sets of them, that an engine may choose for an operation.
+type Variant struct {
+	Name string
+	Use  func() error
+}
+
+// Engine is an implementation of the operations with what it takes to measure it.
+type Engine[T any] struct {
+	Info EngineInfo
+	Ops  nn.Ops[T]
+	// Time says how long what record starts takes until it is done.
+	Time func(record func()) (time.Duration, error)
+	// Counts are the engine's so far.
+	Counts func() Counts
+	// Floor measures the device, a number of times.
+	Floor func(repeats int) (Floor, error)
+	// Variants are held to the parity bounds one by one; the last is what runs otherwise. None
+	// means that there is nothing to choose.
+	Variants []Variant
+	// Cache is how many bytes stay in the device's caches, roughly.
+	Cache int64
+}
+
+func (e *Engine[T]) info() EngineInfo { return e.Info }
+
+func (e *Engine[T]) floor(f effort) (Floor, error) {
+	floor, err := e.Floor(max(f.repeats/2, 2))
+	floor.Engine = e.Info.Name
+	return floor, err
+}

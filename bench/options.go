@@ -1,0 +1,151 @@
+package bench
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"bitgpu/nn"
+)
+
+// Mode says how much is measured.
+type Mode int
+
+// The modes. Quick takes less than a minute for both engines on two cores.
+const (
+	Normal Mode = iota
+	Quick
+	Full
+)
+
+// Size is the shape of a model under measurement.
+type Size struct {
+	Width, Layers, Vocab int
+}
+
+// String is the size as rows are called by it.
+func (s Size) String() string { return fmt.Sprintf("%dx%d/V%d", s.Width, s.Layers, s.Vocab) }
+
+// config is a model of the size.
+func (s Size) config(mixer string) nn.Config {
+	return nn.Config{
+		Vocab: s.Vocab, Width: s.Width, Layers: s.Layers, InnerLR: 0.1, Mixer: mixer, WeightScale: nn.ScaleAbsmean,
+	}.WithDefaults()
+}
+
+// Options say what to measure.
+type Options struct {
+	Mode    Mode
+	Only    *regexp.Regexp // rows by their path; nil for all
+	Sizes   []Size         // of whole models; nil for those of the mode
+	Mixers  []string       // nil for both
+	Batches []int          // sequences at once; nil for those of the mode
+	Command string         // how the program was called, for the report
+	Peer    []string       // another program to measure: its name and first arguments; see bench/peers
+	// Progress is told what is measured now.
+	Progress func(key string)
+}
+
+// Validate says in one sentence what cannot be measured.
+func (o Options) Validate() error {
+	for _, s := range o.Sizes {
+		for _, mixer := range []string{nn.MixerTied, nn.MixerDelta} {
+			if err := s.config(mixer).Validate(); err != nil {
+				return fmt.Errorf("size %s: %w", s, err)
+			}
+		}
+	}
+	for _, m := range o.Mixers {
+		if m != nn.MixerTied && m != nn.MixerDelta {
+			return fmt.Errorf("mixer: %q or %q wanted, %q found", nn.MixerTied, nn.MixerDelta, m)
+		}
+	}
+	for _, b := range o.Batches {
+		if b < 1 || b > maxBatch {
+			return fmt.Errorf("batch: 1 to %d wanted, %d found", maxBatch, b)
+		}
+	}
+	return nil
+}
+
+const maxBatch = 4096
+
+// effort is how much work a mode puts into each row.
+type effort struct {
+	repeats   int
+	each      time.Duration // of one repetition, at least
+	longest   time.Duration // a row whose single repetition would take longer is left out; 0 for no limit
+	cold      int64         // bytes of all copies of an operation's tensors
+	widths    []int         // of operations
+	vocab     int           // of operations
+	rows      int           // of operations on a prompt
+	train     int           // rows of operations in training
+	sizes     []Size
+	batches   []int
+	prompt    int // tokens of a prompt
+	text      int // tokens of text
+	context   int // tokens of a sequence in training
+	positions []positionGoal
+	models    int // random models that parity is measured on
+}
+
+func (o Options) effort() effort {
+	var e effort
+	switch o.Mode {
+	case Quick:
+		e = effort{
+			repeats: 3, each: 4 * time.Millisecond, longest: 700 * time.Millisecond, cold: 32 << 20,
+			widths: []int{256}, vocab: 4096, rows: 128, train: 128,
+			sizes:   []Size{{64, 2, 512}, {256, 8, 16384}},
+			batches: []int{1, 8}, prompt: 128, text: 16, context: 32,
+			positions: []positionGoal{{Size{64, 2, 256}, []int64{100, 10_000}}},
+			models:    12,
+		}
+	case Full:
+		e = effort{
+			repeats: 9, each: 200 * time.Millisecond, cold: 512 << 20,
+			widths: []int{256, 512, 1024, 2048}, vocab: 16384, rows: 256, train: 2048,
+			sizes:   []Size{{256, 8, 16384}, {512, 12, 16384}, {1024, 24, 16384}},
+			batches: []int{1, 2, 4, 8, 16, 32, 64}, prompt: 1024, text: 128, context: 128,
+			positions: []positionGoal{{Size{256, 8, 16384}, []int64{100, 10_000, 1_000_000}}},
+			models:    200,
+		}
+	default:
+		e = effort{
+			repeats: 5, each: 40 * time.Millisecond, longest: 15 * time.Second, cold: 256 << 20,
+			widths: []int{256, 1024}, vocab: 16384, rows: 256, train: 1024,
+			sizes:   []Size{{256, 8, 16384}, {512, 12, 16384}, {1024, 24, 16384}},
+			batches: []int{1, 8, 64}, prompt: 512, text: 64, context: 128,
+			positions: []positionGoal{
+				{Size{64, 2, 256}, []int64{100, 10_000, 1_000_000}},
+				{Size{256, 8, 16384}, []int64{100, 10_000}},
+			},
+			models: 60,
+		}
+	}
+	if o.Sizes != nil {
+		e.sizes = o.Sizes
+	}
+	if o.Batches != nil {
+		e.batches = o.Batches
+	}
+	return e
+}
+
+// mixers are those to measure.
+func (o Options) mixers() []string {
+	if o.Mixers != nil {
+		return o.Mixers
+	}
+	return []string{nn.MixerTied, nn.MixerDelta}
+}
+
+// wants says whether a row is to be measured.
+func (o Options) wants(key string) bool { return o.Only == nil || o.Only.MatchString(key) }
+
+// progress tells what is measured now.
+func (o Options) progress(key string) {
+	if o.Progress != nil {
+		o.Progress(key)
+	}
+}

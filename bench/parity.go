@@ -1,0 +1,203 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"bitgpu/nn/optest"
+)
+
+// Parity is how far an engine lies from the reference in one kind of comparison.
+type Parity struct {
+	Engine  string `json:"engine"`
+	Variant string `json:"variant,omitempty"` // of its kernels
+	Key     string `json:"key"`
+	Cases   int    `json:"cases"`
+	Numbers int64  `json:"numbers"` // compared
+	Bound   string `json:"bound"`   // in words
+	// MaxAbs is the largest error, and MaxRel the largest as a share of the number wanted or of the
+	// root mean square of its tensor, whichever is more.
+	MaxAbs float64 `json:"max_abs"`
+	MaxRel float64 `json:"max_rel"`
+	// OfBound is the largest share of what the bound allows; above 1 it is broken.
+	OfBound float64   `json:"of_bound"`
+	Errors  Histogram `json:"errors"` // by their relative size
+
+	// Of next-token distributions: how many have the same most probable token as the reference, and
+	// the KL divergence from the reference, in nats.
+	TopTokens int64   `json:"top_tokens,omitempty"`
+	TopEqual  int64   `json:"top_equal,omitempty"`
+	MeanKL    float64 `json:"mean_kl,omitempty"`
+	MaxKL     float64 `json:"max_kl,omitempty"`
+
+	Failures []string `json:"failures,omitempty"` // the first few, a sentence each
+	Failed   int      `json:"failed"`             // all of them
+}
+
+// Holds says whether every bound does.
+func (p Parity) Holds() bool { return p.Failed == 0 }
+
+// TopShare is the share of equal top tokens.
+func (p Parity) TopShare() float64 { return float64(p.TopEqual) / float64(max(p.TopTokens, 1)) }
+
+// Histogram counts relative errors by decade: none, below 10⁻⁹, below 10⁻⁸, … and 1 or more.
+type Histogram [histogramSize]int64
+
+const (
+	histogramSize  = 12
+	firstDecade    = -9 // bin 1 lies below 10 to the power of it
+	keptFailures   = 5
+	notFiniteError = math.MaxFloat64 // stands for an error that is no number, which JSON has not
+)
+
+// bin is where a relative error is counted.
+func bin(relative float64) int {
+	if relative == 0 {
+		return 0
+	}
+	return min(max(int(math.Floor(math.Log10(relative)))-firstDecade+2, 1), histogramSize-1)
+}
+
+// binName is what a bin holds.
+func binName(i int) string {
+	switch i {
+	case 0:
+		return "0"
+	case histogramSize - 1:
+		return fmt.Sprintf("≥1e%d", firstDecade+histogramSize-3)
+	}
+	return fmt.Sprintf("<1e%d", firstDecade+i-1)
+}
+
+func (p *Parity) fail(format string, args ...any) {
+	p.Failed++
+	if len(p.Failures) < keptFailures {
+		p.Failures = append(p.Failures, fmt.Sprintf(format, args...))
+	}
+}
+
+// compare counts the errors of one tensor. allowed is the bound of one number, given what is
+// wanted and the tensor's root mean square.
+func (p *Parity) compare(what string, got, want []float32, allowed func(want, rms float64) float64) {
+	if len(got) != len(want) {
+		p.fail("%s: %d numbers wanted, %d found", what, len(want), len(got))
+		return
+	}
+	var squares float64
+	for _, w := range want {
+		squares += float64(w) * float64(w)
+	}
+	rms := math.Sqrt(squares / float64(max(len(want), 1)))
+	worst, at := 0.0, 0
+	for i := range want {
+		w, g := float64(want[i]), float64(got[i])
+		absolute := math.Abs(g - w)
+		if g == w {
+			absolute = 0 // infinities that agree too
+		} else if !(absolute <= math.MaxFloat32) {
+			absolute = notFiniteError
+		}
+		relative, share := 0.0, 0.0
+		if absolute > 0 {
+			relative = absolute / max(math.Abs(w), rms, math.SmallestNonzeroFloat32)
+			share = min(absolute/allowed(w, rms), notFiniteError)
+		}
+		p.Errors[bin(relative)]++
+		p.MaxAbs, p.MaxRel = max(p.MaxAbs, absolute), max(p.MaxRel, min(relative, notFiniteError))
+		if share > worst {
+			worst, at = share, i
+		}
+	}
+	p.Numbers += int64(len(want))
+	p.OfBound = max(p.OfBound, worst)
+	if worst > 1 {
+		p.fail("%s: element %d: %v wanted, %v found, %.2g times what the bound allows", what, at, want[at], got[at], worst)
+	}
+}
+
+// parity holds every variant of the engine against the reference.
+func (e *Engine[T]) parity(s *suite) error {
+	variants := e.Variants
+	if len(variants) == 0 {
+		variants = []Variant{{Use: func() error { return nil }}}
+	}
+	for _, v := range variants {
+		if err := v.Use(); err != nil {
+			return err
+		}
+		for _, part := range []struct {
+			name    string
+			measure func(s *suite, add func(Parity)) error
+		}{{"ops", e.opsParity}, {"model", e.modelParity}, {"text", e.textParity}, {"training", e.trainingParity}} {
+			s.progress(strings.TrimSpace(fmt.Sprintf("%s parity/%s %s", e.Info.Name, part.name, v.Name)))
+			err := part.measure(s, func(p Parity) {
+				p.Engine, p.Variant = e.Info.Name, v.Name
+				s.report.Parity = append(s.report.Parity, p)
+			})
+			if err != nil {
+				return fmt.Errorf("parity/%s: %w", part.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// opsParity runs the table of cases that the tests run, and says how far inside the bounds the
+// operations are: a row for each file of them.
+func (e *Engine[T]) opsParity(s *suite, add func(Parity)) error {
+	if s.Only != nil && !s.wantsAny("parity/ops/", opNames[T]()) {
+		return nil
+	}
+	rows := map[string]*Parity{}
+	var order []string
+	last := ""
+	optest.Deviations(e.Ops, func(d optest.Deviation) {
+		op, _, _ := strings.Cut(d.Case, "/")
+		key := "parity/ops/" + op
+		if !s.wants(key) {
+			return
+		}
+		row := rows[key]
+		if row == nil {
+			row = &Parity{Key: key, Bound: "the case's own, such as 3e-5 + 1e-5·|x| for sums"}
+			rows[key], order = row, append(order, key)
+		}
+		if d.Case != last {
+			row.Cases++
+			last = d.Case
+		}
+		if d.Err != nil {
+			row.fail("%s: %v", d.Case, d.Err)
+			return
+		}
+		row.compare(d.Case+": "+d.Tensor, d.Got, d.Want, func(want, _ float64) float64 {
+			return d.Tolerance.Abs + d.Tolerance.Rel*math.Abs(want)
+		})
+	})
+	for _, key := range order {
+		add(*rows[key])
+	}
+	return nil
+}
+
+// opNames are the files of the operations.
+func opNames[T any]() []string {
+	var names []string
+	for _, c := range optest.Cases[T]() {
+		if len(names) == 0 || names[len(names)-1] != c.Op {
+			names = append(names, c.Op)
+		}
+	}
+	return names
+}
+
+// wantsAny says whether one of some rows is to be measured.
+func (o Options) wantsAny(prefix string, names []string) bool {
+	for _, name := range names {
+		if o.wants(prefix + name) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,142 @@
+package bench
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"bitgpu/nn"
+	"bitgpu/nn/cpu"
+	"bitgpu/nn/optest"
+	"bitgpu/nn/train"
+)
+
+// The bounds of training, of norms ‖difference‖ ÷ ‖wanted‖ a parameter. AdamW divides a gradient by
+// its own size: where that is rounding, so is the direction of the step, and weights differ by more
+// than the arithmetic does.
+const (
+	lossBound   = 1e-4
+	weightBound = 1e-2 // after the last step
+)
+
+// The bounds of gradients, after the first step. The delta mixer normalises what a memory answers
+// that has read next to nothing: a division by a number near zero, which magnifies rounding.
+const (
+	tiedGradientBound  = 1e-4
+	deltaGradientBound = 1e-2
+)
+
+// trainingSteps is how many steps are compared.
+const trainingSteps = 3
+
+// trainingParity takes a few steps on the engine and on the reference.
+func (e *Engine[T]) trainingParity(s *suite, add func(Parity)) error {
+	for i, kind := range []struct {
+		name, mixer, rule string
+		bound             float64
+	}{
+		{"tied", nn.MixerTied, nn.RuleSequential, tiedGradientBound},
+		{"delta", nn.MixerDelta, nn.RuleSequential, deltaGradientBound},
+		{"minibatch", nn.MixerTied, nn.RuleMinibatch, tiedGradientBound},
+	} {
+		row := Parity{
+			Key: "parity/training/" + kind.name,
+			Bound: fmt.Sprintf("losses within %.0e, gradients within %.0e, weights after %d steps within %.0e",
+				lossBound, kind.bound, trainingSteps, weightBound),
+		}
+		if !s.wants(row.Key) {
+			continue
+		}
+		r := rand.New(rand.NewPCG(uint64(i), 10))
+		for range max(s.effort.models/6, 1) {
+			c := randomConfig(r, kind.mixer)
+			c.Rule, c.InnerLR, c.Chunk = kind.rule, 0.05, 8
+			if err := e.compareTraining(&row, r, c, kind.bound); err != nil {
+				return err
+			}
+		}
+		add(row)
+	}
+	return nil
+}
+
+func (e *Engine[T]) compareTraining(row *Parity, r *rand.Rand, c nn.Config, gradientBound float64) error {
+	row.Cases++
+	shape := train.Shape{
+		Batch: 1 + r.IntN(3), Time: 1 + r.IntN(24), Accumulate: 1 + r.IntN(2), Recompute: r.IntN(2) == 0, Decay: 0.01, Clip: 1,
+	}
+	weights := train.InitialWeights(c, r.Uint64())
+	inputs, targets := randomTokens(r, c.Vocab, shape.TokensPerStep()), randomTokens(r, c.Vocab, shape.TokensPerStep())
+	what := fmt.Sprintf("width %d, %d layers, vocabulary %d, %d×%d sequences of %d", c.Width, c.Layers, c.Vocab, shape.Accumulate, shape.Batch, shape.Time)
+	got, err := trainModel(e.Ops, c, shape, weights, inputs, targets)
+	if err != nil {
+		return err
+	}
+	want, err := trainModel(cpu.NewScalar[float64](), c, shape, weights, inputs, targets)
+	if err != nil {
+		return fmt.Errorf("the reference: %w", err)
+	}
+	row.compare(what+": losses", got.losses, want.losses, nearRMS(lossBound))
+	i := 0
+	nn.Walk(c, new(nn.Weights[struct{}]), func(p nn.Param, _ *struct{}) {
+		row.compareNorm(what+": gradient of "+p.Names[0], got.moments[i], want.moments[i], gradientBound)
+		row.compareNorm(what+": "+p.Names[0], got.masters[i], want.masters[i], weightBound)
+		i++
+	})
+	return nil
+}
+
+// compareNorm is compare with a bound on the norm of the difference.
+func (p *Parity) compareNorm(what string, got, want []float32, bound float64) {
+	anything := func(_, _ float64) float64 { return notFiniteError }
+	p.compare(what, got, want, anything)
+	share := min(optest.RelativeError(got, want)/bound, notFiniteError)
+	p.OfBound = max(p.OfBound, share)
+	if !(share <= 1) {
+		p.fail("%s: differs by %.2g of its norm", what, share*bound)
+	}
+}
+
+// trained is what some steps of training make; a slice for each parameter.
+type trained struct {
+	losses  []float32   // and norms of the gradient
+	moments [][]float32 // Adam's m after the first step: the gradient but for a factor
+	masters [][]float32 // after the last step
+}
+
+func trainModel[T any](ops nn.Ops[T], c nn.Config, shape train.Shape, w *nn.Weights[nn.HostTensor], inputs, targets []uint32) (trained, error) {
+	var got trained
+	l, err := train.NewLearner(ops, c, shape, w)
+	if err != nil {
+		return got, err
+	}
+	defer l.Release()
+	for step := range trainingSteps {
+		l.Step(1e-3, inputs, targets)
+		results, err := l.Results()
+		if err != nil {
+			return got, err
+		}
+		for _, result := range results {
+			got.losses = append(got.losses, result.Loss, result.GradNorm)
+		}
+		if step == 0 {
+			if got.moments, err = readPart(l, train.FirstMoments); err != nil {
+				return got, err
+			}
+		}
+	}
+	got.masters, err = readPart(l, train.Masters)
+	return got, err
+}
+
+// readPart copies one part of a learner, which the next read overwrites.
+func readPart[T any](l *train.Learner[T], part train.Part) ([][]float32, error) {
+	weights, err := l.Read(part)
+	if err != nil {
+		return nil, err
+	}
+	var all [][]float32
+	nn.Walk(l.Config(), weights, func(_ nn.Param, t *nn.HostTensor) { all = append(all, slices.Clone(t.F32)) })
+	return all, nil
+}

@@ -1,0 +1,43 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+// peers runs another program on the sizes and batches of this run, right after the engines. It is
+// given the sizes and batches as arguments and prints PeerSpeed rows as one JSON array; see bench/peers.
+func (s *suite) peers() error {
+	if len(s.Peer) == 0 {
+		return nil
+	}
+	s.progress(strings.Join(s.Peer, " "))
+	var sizes, batches []string
+	for _, size := range s.sizes {
+		sizes = append(sizes, fmt.Sprintf("%dx%d", size.Width, size.Layers))
+	}
+	for _, b := range s.batches {
+		batches = append(batches, strconv.Itoa(b))
+	}
+	arguments := append([]string(nil), s.Peer[1:]...)
+	arguments = append(arguments,
+		"--sizes", strings.Join(sizes, ","), "--vocab", strconv.Itoa(s.sizes[0].Vocab), "--batches", strings.Join(batches, ","),
+		"--prompt", strconv.Itoa(s.prompt), "--context", strconv.Itoa(s.context), "--repeats", strconv.Itoa(s.repeats),
+		"--longest", strconv.FormatFloat(s.longest.Seconds(), 'g', -1, 64))
+	command := exec.Command(s.Peer[0], arguments...)
+	var problems bytes.Buffer
+	command.Stderr = &problems
+	out, err := command.Output()
+	if err != nil {
+		lines := strings.Split(strings.TrimSpace(problems.String()), "\n")
+		return fmt.Errorf("the peer %s: %w: %s", s.Peer[0], err, lines[len(lines)-1])
+	}
+	if err := json.Unmarshal(out, &s.report.Peers); err != nil {
+		return fmt.Errorf("the peer %s: a JSON array of rows wanted: %w", s.Peer[0], err)
+	}
+	return nil
+}

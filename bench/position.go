@@ -1,0 +1,72 @@
+package bench
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+
+	"bitgpu/nn"
+)
+
+// positionGoal is after how many tokens a model's speed is measured.
+type positionGoal struct {
+	size      Size
+	positions []int64
+}
+
+// position measures what a token costs after many. Every one of them is really read: a position
+// is not a number that could be set, but what the memory went through.
+func (e *Engine[T]) position(s *suite, m subject, positions []int64) error {
+	model, err := nn.NewModel(e.Ops, m.config, m.host)
+	if err != nil {
+		return err
+	}
+	defer model.Release()
+	session, err := model.NewSession(1, m.config.DefaultScan())
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	write := func() error {
+		return session.Generate(s.text, usualSampling, func([]uint32) bool { return true })
+	}
+	if err := write(); err != nil { // what is made at first use is not the position's
+		return err
+	}
+	session.Reset()
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, position := range positions {
+		key := fmt.Sprintf("position/%s/%s", m.size, m.mixer)
+		s.progress(fmt.Sprintf("%s %s at %d", e.Info.Name, key, position))
+		for session.Position() < position {
+			n := min(4096, position-session.Position())
+			if err := session.Read(randomTokens(r, m.config.Vocab, int(n))); err != nil {
+				return err
+			}
+		}
+		if err := e.Ops.Flush(); err != nil {
+			return err
+		}
+		row := PositionCost{Engine: e.Info.Name, Key: key, Position: session.Position()}
+		var failed error
+		seconds, err := repeated(e.wall, s.repeats, s.each, func() {
+			if err := write(); err != nil && failed == nil {
+				failed = err
+			}
+		})
+		if err == nil {
+			err = failed
+		}
+		if err != nil {
+			return err
+		}
+		row.Seconds = seconds.scaled(1 / float64(s.text))
+		row.Memory = e.Counts().Bytes
+		runtime.GC()
+		var heap runtime.MemStats
+		runtime.ReadMemStats(&heap)
+		row.Heap = int64(heap.HeapAlloc)
+		s.report.Positions = append(s.report.Positions, row)
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+)
+
+// Run measures backends side by side. A broken bound is no error: the report says so. Backends
+// run one after another, and nothing else should run meanwhile.
+func Run(o Options, backends ...Backend) (*Report, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if len(backends) == 0 {
+		return nil, errors.New("bench: nothing to measure")
+	}
+	s := &suite{Options: o, effort: o.effort(), report: newReport(o)}
+	for _, b := range backends {
+		info := b.info()
+		s.report.Engines = append(s.report.Engines, info)
+		if !info.Hardware {
+			s.report.note("%s is no GPU: its driver computes on the processor, so its times say nothing about a GPU", info.Device)
+		}
+	}
+	for _, b := range backends {
+		if err := b.parity(s); err != nil {
+			return nil, fmt.Errorf("%s: %w", b.info().Name, err)
+		}
+	}
+	floors := make([]Floor, len(backends))
+	for i, b := range backends {
+		if !s.measuresSpeed() {
+			break
+		}
+		s.progress(b.info().Name + " floor")
+		f, err := b.floor(s.effort)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", b.info().Name, err)
+		}
+		floors[i] = f
+		s.report.Floors = append(s.report.Floors, f)
+		if err := b.ops(s, f); err != nil {
+			return nil, fmt.Errorf("%s: %w", b.info().Name, err)
+		}
+	}
+	if err := s.wholeModels(backends, floors); err != nil {
+		return nil, err
+	}
+	return s.report, s.peers()
+}
+
+// wholeModels measures one model on all backends before the next, so that what is compared is
+// measured at about the same time, and only one model's weights are in memory.
+func (s *suite) wholeModels(backends []Backend, floors []Floor) error {
+	for _, size := range s.sizes {
+		for _, mixer := range s.mixers() {
+			if !s.wantsModel(size, mixer) {
+				continue
+			}
+			m := newSubject(size, mixer)
+			for i, b := range backends {
+				if err := b.model(s, floors[i], m); err != nil {
+					return fmt.Errorf("%s: %w", b.info().Name, err)
+				}
+			}
+		}
+	}
+	for _, goal := range s.effort.positions {
+		for _, mixer := range s.mixers() {
+			if !s.wants(fmt.Sprintf("position/%s/%s", goal.size, mixer)) {
+				continue
+			}
+			m := newSubject(goal.size, mixer)
+			for _, b := range backends {
+				if err := b.position(s, m, goal.positions); err != nil {
+					return fmt.Errorf("%s: %w", b.info().Name, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// wantsModel says whether any row of a model is to be measured.
+func (s *suite) wantsModel(size Size, mixer string) bool {
+	m := subject{size: size, mixer: mixer}
+	for _, batch := range s.batches {
+		for _, kind := range []string{"prompt", "text", "training"} {
+			if s.wants(m.path(kind, batch)) {
+				return true
+			}
+		}
+	}
+	return s.wantsAny("head/"+size.String()+"/", []string{"F32", "F16", "I8"})
+}
+
+// measuresSpeed says whether any row needs the floor.
+func (s *suite) measuresSpeed() bool {
+	if s.wants("floor") {
+		return true
+	}
+	for _, size := range s.sizes {
+		for _, mixer := range s.mixers() {
+			if s.wantsModel(size, mixer) {
+				return true
+			}
+		}
+	}
+	for _, width := range s.widths {
+		for _, w := range workloads[struct{}](width, s.effort) {
+			if s.wants(w.key) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func newReport(o Options) *Report {
+	r := &Report{
+		Version: reportVersion, Date: time.Now().UTC().Truncate(time.Second), Command: o.Command, Commit: "unknown",
+		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+	}
+	if build, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range build.Settings {
+			switch {
+			case setting.Key == "vcs.revision":
+				r.Commit = setting.Value
+			case setting.Key == "vcs.modified" && setting.Value == "true":
+				r.note("built from a checkout with changes that are in no commit")
+			}
+		}
+	}
+	return r
+}

@@ -1,0 +1,66 @@
+package bench
+
+import "fmt"
+
+// suite is one run: what is asked for, and the report as it grows.
+type suite struct {
+	Options
+	effort
+	report *Report
+}
+
+// maxCopies bounds the copies of an operation's tensors.
+const maxCopies = 64
+
+// ops measures every operation on every width.
+func (e *Engine[T]) ops(s *suite, f Floor) error {
+	done := map[string]bool{}
+	for _, width := range s.widths {
+		for _, w := range workloads[T](width, s.effort) {
+			if done[w.key] || !s.wants(w.key) {
+				continue
+			}
+			done[w.key] = true
+			s.progress(e.Info.Name + " " + w.key)
+			row, err := e.op(s, f, w)
+			if err != nil {
+				return fmt.Errorf("%s: %w", w.key, err)
+			}
+			s.report.Ops = append(s.report.Ops, row)
+		}
+	}
+	return nil
+}
+
+// op measures one operation, each call on the next copy of its tensors.
+func (e *Engine[T]) op(s *suite, f Floor, w workload[T]) (OpTime, error) {
+	b := newBed(e.Ops)
+	defer b.close()
+	before := e.Counts().Bytes
+	runs := []func(){w.make(b)}
+	each := max(e.Counts().Bytes-before, 1)
+	for len(runs) < min(maxCopies, int(s.cold/each)) {
+		runs = append(runs, w.make(b))
+	}
+	if err := e.Ops.Flush(); err != nil {
+		return OpTime{}, err
+	}
+	next := 0
+	run := func() {
+		runs[next]()
+		next = (next + 1) % len(runs)
+	}
+	start := e.Counts().Dispatches
+	run()
+	dispatches := float64(e.Counts().Dispatches - start)
+	seconds, err := repeated(e.Time, s.repeats, s.each, run)
+	if err != nil {
+		return OpTime{}, err
+	}
+	row := OpTime{
+		Engine: e.Info.Name, Key: w.key, Seconds: seconds, Bytes: w.bytes, FLOPs: w.flops, Dispatches: dispatches,
+		Cached: each*int64(len(runs)) < 2*e.Cache,
+	}
+	row.Floor, row.Bound = f.seconds(w.bytes, w.flops, dispatches)
+	return row, nil
+}

@@ -1,0 +1,97 @@
+package bench
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"bitgpu/nn"
+	"bitgpu/nn/train"
+)
+
+// subject is a model under measurement.
+type subject struct {
+	size   Size
+	mixer  string
+	config nn.Config
+	host   *nn.Weights[nn.HostTensor] // float32
+}
+
+func newSubject(size Size, mixer string) subject {
+	c := size.config(mixer)
+	return subject{size, mixer, c, train.InitialWeights(c, 1)}
+}
+
+// withHead is the model's weights with the head in another format.
+func (m subject) withHead(format nn.Format) *nn.Weights[nn.HostTensor] {
+	w := *m.host
+	w.Head = convertTable(w.Head, format)
+	return &w
+}
+
+// costs are what a model has to do at least.
+type costs struct{ bytes, flops float64 }
+
+// each divides a step's costs among its tokens.
+func (c costs) each(tokens int) costs {
+	return costs{c.bytes / float64(tokens), c.flops / float64(tokens)}
+}
+
+// reading is what time tokens of each of batch sequences cost: the weights and the memories once,
+// arithmetic for every token, logits for rows of them.
+func (m subject) reading(head nn.Format, batch, time, rows int) costs {
+	c := m.config
+	n := float64(batch * time)
+	var total costs
+	nn.Walk(c, m.host, func(p nn.Param, _ *nn.HostTensor) {
+		count := float64(nn.Count(p.Shape))
+		switch {
+		case p.Kind == nn.Linear:
+			total.bytes += float64(packed(p.Shape[0], p.Shape[1])) + 4*float64(len(p.Names))
+			total.flops += 2 * n * count
+		case p.Kind == nn.Gain:
+			total.bytes += 4 * count
+			total.flops += 2 * n * count
+		}
+	})
+	total.bytes += n * float64(tableBytes(nn.F32, 1, c.Width)) // rows of the embedding
+	total.bytes += float64(tableBytes(head, c.Vocab, c.Width))
+	total.flops += 2 * float64(rows) * float64(c.Vocab) * float64(c.Width)
+	state := float64(c.MemoryWidth * c.HeadWidth())
+	products := 2.0 // predict, update
+	if c.Delta() {
+		products = 3 // and answer the query
+	}
+	total.bytes += 2 * 4 * float64(batch*c.Layers) * state
+	total.flops += 2 * products * n * float64(c.Layers) * state
+	return total
+}
+
+// training is what a step on batch sequences of time tokens costs: a product backward is two
+// products, and AdamW reads a gradient and reads and writes the weights and two moments. The float
+// activations are left out, as they may stay in caches.
+func (m subject) training(batch, time int) costs {
+	forward := m.reading(nn.F32, batch, time, batch*time)
+	return costs{
+		bytes: forward.bytes + 7*4*float64(m.config.ParamCount()),
+		flops: 3*forward.flops + 14*float64(m.config.ParamCount()),
+	}
+}
+
+// availableMemory is how many bytes the operating system says a program may still take, 0 where
+// it does not say.
+func availableMemory() int64 {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "MemAvailable:"); ok {
+			kilobytes, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			if err == nil {
+				return kilobytes << 10
+			}
+		}
+	}
+	return 0
+}

@@ -1,0 +1,180 @@
+package bench
+
+import (
+	"fmt"
+
+	"bitgpu/nn"
+	"bitgpu/nn/ternary"
+)
+
+// workload is one operation as a model calls it, with what it costs at least: inputs read once,
+// outputs written once, multiply-adds counted as two operations, exp and division as one.
+type workload[T any] struct {
+	key          string
+	bytes, flops int64
+	make         func(b *bed[T]) (run func())
+}
+
+// form is a way in which a model calls its operations.
+type form[T any] struct {
+	name  string // decode, prompt or training
+	c     nn.Config
+	batch int // B
+	time  int // T
+	scan  nn.Scan
+	list  []workload[T]
+}
+
+func (f *form[T]) rows() int { return f.batch * f.time }
+
+func (f *form[T]) add(op, shape string, bytes, flops int, make func(b *bed[T]) func()) {
+	key := fmt.Sprintf("op/%s/%s/%s,n%d", op, f.name, shape, f.rows())
+	f.list = append(f.list, workload[T]{key, int64(bytes), int64(flops), make})
+}
+
+// packed is the bytes of a ternary matrix.
+func packed(rows, cols int) int { return rows * ternary.RowBytes(cols) }
+
+// tableBytes is the bytes of a table.
+func tableBytes(format nn.Format, rows, cols int) int {
+	switch format {
+	case nn.F16:
+		return 2 * rows * cols
+	case nn.I8:
+		return rows*cols + 4*rows
+	}
+	return 4 * rows * cols
+}
+
+// workloads are the operations of a width: those of a decoded token, of a prompt and of training.
+func workloads[T any](width int, e effort) []workload[T] {
+	c := Size{width, 1, e.vocab}.config(nn.MixerTied)
+	var all []workload[T]
+	for _, f := range []form[T]{
+		{name: "decode", batch: 1, time: 1},
+		{name: "prompt", batch: 1, time: e.rows},
+		{name: "training", batch: max(e.train/e.context, 1), time: min(e.context, e.train)},
+	} {
+		f.c, f.scan = c, c.DefaultScan()
+		f.forward()
+		if f.name == "training" {
+			f.backward()
+			f.update()
+		}
+		all = append(all, f.list...)
+	}
+	return all
+}
+
+func (f *form[T]) forward() {
+	c, n := f.c, f.rows()
+	D, d, H, V := c.Width, c.MemoryWidth, c.MLPWidth(), c.Vocab
+	training := f.name == "training"
+
+	f.add("Embed", fmt.Sprintf("%dx%d/F16", V, D), n*(4+6*D), 0, func(b *bed[T]) func() {
+		h, table, tokens := b.room(n, D), b.table(nn.F16, V, D), b.tokens(V, n)
+		return func() { b.ops.Embed(h, table, tokens) }
+	})
+	for _, blocks := range []int{1, 3} { // the tied mixer's projection, and the delta mixer's
+		R := blocks * d
+		f.add("NormLinear", fmt.Sprintf("%dx%d", R, D), packed(R, D)+4*(2*n*D+n*R+D), 2*n*R*D+4*n*D, func(b *bed[T]) func() {
+			y, x, h, gain, w := b.room(n, R), b.room(n, D), b.normal(n, D), b.normal(D), b.ternary(R, D, blocks)
+			return func() { b.ops.NormLinear(y, x, h, gain, w) }
+		})
+	}
+	f.scans(training)
+	for _, K := range []int{d, H} {
+		f.add("LinearAdd", fmt.Sprintf("%dx%d", D, K), packed(D, K)+4*(n*K+2*n*D), 2*n*D*K+n*D, func(b *bed[T]) func() {
+			y, r, x, w := b.room(n, D), b.normal(n, D), b.normal(n, K), b.ternary(D, K, 1)
+			return func() { b.ops.LinearAdd(y, r, x, w) }
+		})
+	}
+	written := n * H
+	if training {
+		written += 2*n*H + n*D
+	}
+	f.add("NormSwiGLU", fmt.Sprintf("%dx%d", 2*H, D), packed(2*H, D)+4*(n*D+D+written), 4*n*H*D+4*n*D+5*n*H, func(b *bed[T]) func() {
+		a, h, gain, w := b.room(n, H), b.normal(n, D), b.normal(D), b.ternary(2*H, D, 2)
+		gu, x := b.room(n, 2*H), b.room(n, D)
+		return func() { b.ops.NormSwiGLU(a, gu, x, h, gain, w) }
+	})
+
+	m := 1 // rows whose logits are wanted
+	formats := []nn.Format{nn.F32, nn.F16, nn.I8}
+	if training {
+		m, formats = n, formats[:1]
+	}
+	if f.name == "prompt" {
+		return // the same head as for a decoded token
+	}
+	for _, format := range formats {
+		f.add("NormHead", fmt.Sprintf("%dx%d/%v", V, D, format), tableBytes(format, V, D)+4*(2*m*D+D+m*V), 2*m*V*D+4*m*D, func(b *bed[T]) func() {
+			logits, x, h, gain, head := b.room(m, V), b.room(n, D), b.normal(n, D), b.normal(D), b.table(format, V, D)
+			return func() { b.ops.NormHead(logits, x, h, gain, head, n-m) }
+		})
+	}
+	if training {
+		return
+	}
+	for _, p := range []struct {
+		name string
+		nn.Sampling
+	}{{"greedy", nn.Sampling{}}, {"draw", nn.Sampling{Temperature: 0.8}}, {"top40,p0.95", usualSampling}} {
+		f.add("Sample", fmt.Sprintf("%d/%s", V, p.name), n*4*V, 2*n*V, func(b *bed[T]) func() {
+			logits := b.normal(n, V)
+			next, out, recent := b.own(b.ops.New(nn.U32, n)), b.own(b.ops.New(nn.U32, n, 1)), b.own(b.ops.New(nn.U32, n, nn.RecentSize))
+			return func() { b.ops.Sample(next, out, recent, logits, p.Sampling) }
+		})
+	}
+}
+
+// usualSampling is how text is made where it is not greedy.
+var usualSampling = nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95, Seed: 1}
+
+// scans are the memories of both mixers. The recurrence needs a prediction and an update a token,
+// 2dc operations each; the delta mixer reads once more.
+func (f *form[T]) scans(training bool) {
+	B, n := f.batch, f.rows()
+	tied := f.c
+	d := tied.MemoryWidth
+	starts := 0
+	if training {
+		starts = 4 * B * ((f.time + f.scan.Chunk - 1) / f.scan.Chunk) * d
+	}
+	f.add("TiedScan", fmt.Sprintf("d%d,b%d", d, B), 4*(2*n*d+2*B*d*d)+starts*d, n*(4*d*d+5*d), func(b *bed[T]) func() {
+		z, keys, state := b.room(n, d), b.normal(n, d), b.room(B, 1, d, d)
+		var starts T
+		if training {
+			starts = b.own(nn.NewStarts(b.ops, tied, B, f.time, f.scan.Chunk))
+		}
+		return func() { b.ops.TiedScan(z, keys, state, starts, f.scan) }
+	})
+
+	delta := Size{tied.Width, 1, tied.Vocab}.config(nn.MixerDelta)
+	h, c, D := delta.Heads, delta.HeadWidth(), tied.Width
+	f.add("Step", fmt.Sprintf("%dx%d", h, D), 4*(n*D+h*D+h+n*h), 2*n*h*D+4*n*h, func(b *bed[T]) func() {
+		y, x, w, bias := b.room(n, h), b.normal(n, D), b.normal(h, D), b.normal(h)
+		return func() { b.ops.Step(y, x, w, bias) }
+	})
+	bytes := 4*(n*(3*d+h+d+3*d+d)+2*B*d*c+2*B*9*d+12*d) + starts*c
+	f.add("DeltaScan", fmt.Sprintf("d%d,h%d,b%d", d, h, B), bytes, n*(6*d*c+40*d), func(b *bed[T]) func() {
+		o, u, beta := b.room(n, d), b.normal(n, 3*d), b.room(n, h)
+		b.ops.Write(beta, 0, halves(n*h))
+		conv, gain := b.normal(3, d, nn.ConvTaps), b.normal(c)
+		state, tail := b.room(B, h, c, c), b.room(B, 3, nn.ConvTail, d)
+		mixed, read := b.room(n, 3*d), b.room(n, d)
+		var starts T
+		if training {
+			starts = b.own(nn.NewStarts(b.ops, delta, B, f.time, f.scan.Chunk))
+		}
+		return func() { b.ops.DeltaScan(o, u, beta, conv, gain, state, tail, mixed, read, starts, f.scan.Chunk) }
+	})
+}
+
+func halves(n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = 0.5
+	}
+	return v
+}
