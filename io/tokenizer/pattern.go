@@ -88,7 +88,10 @@ func between(dst []span, start, end int) []span {
 }
 
 // matchTimeout is for one match: patterns that backtrack without end must not hang the program.
-const matchTimeout = 5 * time.Second
+const matchTimeout = 2 * time.Second
+
+// maxRegex is far beyond any pattern in use, and keeps the compiler's recursion shallow.
+const maxRegex = 1 << 16
 
 // regex is a regular expression.
 type regex struct{ *regexp2.Regexp }
@@ -104,14 +107,17 @@ func newRegex(expr string) (pattern, error) {
 
 // compile reads expr in the syntax of Oniguruma's Ruby mode, which Hugging Face's library uses.
 func compile(expr string) (regex, error) {
+	if len(expr) > maxRegex {
+		return regex{}, fmt.Errorf("regex %.40q… has %d bytes, want at most %d", expr, len(expr), maxRegex)
+	}
 	translated, err := translate(expr)
 	if err != nil {
-		return regex{}, fmt.Errorf("regex %q: %w", expr, err)
+		return regex{}, fmt.Errorf("regex %.200q: %w", expr, err)
 	}
 	// Multiline: in Ruby's syntax ^ and $ are always those of a line.
 	re, err := regexp2.Compile(translated, regexp2.Multiline)
 	if err != nil {
-		return regex{}, fmt.Errorf("regex %q: %w", expr, err)
+		return regex{}, fmt.Errorf("regex %.200q: %w", expr, err)
 	}
 	re.MatchTimeout = matchTimeout
 	return regex{re}, nil

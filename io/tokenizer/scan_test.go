@@ -79,6 +79,8 @@ func TestTranslateRefuses(t *testing.T) {
 		`a{2}?`:       "repetition",
 		`(`:           "(",
 		`*`:           "*",
+
+		strings.Repeat("a", maxRegex+1): "65537 bytes",
 	} {
 		if _, err := newRegex(expr); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "regex") {
 			t.Errorf("%s: error %v, want one with %q", expr, err, want)
