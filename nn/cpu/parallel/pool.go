@@ -9,8 +9,8 @@ import (
 const (
 	// spinTime is how long a worker looks for the next loop, and a caller for the
 	// end of this one, before it parks. It covers the serial work between two
-	// matrix products of one token.
-	spinTime = 60 * time.Microsecond
+	// matrix products, sampling included.
+	spinTime = 200 * time.Microsecond
 	// spinLooks is the number of looks between two readings of the clock.
 	spinLooks = 100
 	// yieldTime is how long a spinning goroutine keeps its processor from others.

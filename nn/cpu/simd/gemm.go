@@ -38,7 +38,9 @@ const (
 
 // Gemm sets C = alpha·op(A)·op(B) + beta·C for C (m, n), op(A) (m, k), op(B) (k, n).
 // op(A) is A, (m, k) with rows lda apart, or with transA the transpose of A (k, m);
-// likewise B. With beta 0, C need not be set before. C must not overlap A or B.
+// likewise B. With beta 0, C need not be set before. C must not overlap A or B. An
+// element of C depends on its row of op(A) and its column of op(B) alone, to the last
+// bit: a batch cut in two gives the same rows.
 func Gemm(m, n, k int, alpha float32, a []float32, lda int, transA bool, b []float32, ldb int, transB bool, beta float32, c []float32, ldc int) {
 	checkOperand("A", m, k, len(a), lda, transA)
 	checkOperand("B", k, n, len(b), ldb, transB)

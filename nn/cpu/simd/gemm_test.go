@@ -132,6 +132,35 @@ func TestGemmIsIndependentOfWorkers(t *testing.T) {
 	})
 }
 
+// TestGemmPartsAreThoseOfTheWhole cuts products down to other tiles and other ways of
+// reading the operands.
+func TestGemmPartsAreThoseOfTheWhole(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for form := range 4 {
+			p := product{150, 160, 300, form&1 != 0, form&2 != 0, 0.5, 2}
+			a, b, c, lda, ldb, ldc := p.operands(0)
+			whole := append([]float32(nil), c...)
+			Gemm(p.m, p.n, p.k, p.alpha, a, lda, p.transA, b, ldb, p.transB, p.beta, whole, ldc)
+			for _, part := range []struct{ row, rows, col, cols int }{{0, 1, 0, 160}, {3, 140, 32, 64}, {149, 1, 159, 1}, {17, 13, 5, 100}, {40, 28, 0, 32}} {
+				got := append([]float32(nil), c...)
+				atA, atB := part.row*lda, part.col
+				if p.transA {
+					atA = part.row
+				}
+				if p.transB {
+					atB = part.col * ldb
+				}
+				at := part.row*ldc + part.col
+				Gemm(part.rows, part.cols, p.k, p.alpha, a[atA:], lda, p.transA, b[atB:], ldb, p.transB, p.beta, got[at:], ldc)
+				for r := range part.rows {
+					line := at + r*ldc
+					near(t, fmt.Sprintf("%v, part %v", p, part), got[line:line+part.cols], whole[line:line+part.cols], 0, 0)
+				}
+			}
+		}
+	})
+}
+
 func TestGemmDoesNotAllocate(t *testing.T) {
 	p := product{100, 130, 300, false, true, 1, 0}
 	a, b, c, lda, ldb, ldc := p.operands(0)

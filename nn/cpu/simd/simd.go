@@ -85,9 +85,7 @@ type kernels struct {
 
 	gemm gemmKernels
 
-	// Products of four rows, or of one, with one vector, and of two rows, or of
-	// one, with four vectors. Rows of w lie cols elements apart, those of codes
-	// (cols+3)/4 bytes; vectors lie cols and results rows elements apart.
+	// Products of a few vectors with the rows of a matrix, by the format of its weights.
 	float   rowKernels[float32]
 	half    rowKernels[uint16]
 	int8    rowKernels[int8]

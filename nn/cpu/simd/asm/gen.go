@@ -229,8 +229,8 @@ func (g *gen) vectors(n, index reg.GPVirtual, body func(t *tail)) {
 	g.Label(done)
 }
 
-// low is the lower half of a full-width register's contents as a register of half
-// the width.
+// halves are the two halves of a full-width register: the lower one in place, the
+// upper one copied.
 func (g *gen) halves(v reg.VecVirtual) (lower, upper reg.VecVirtual) {
 	if g.wide {
 		upper = g.YMM()
