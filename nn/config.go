@@ -103,8 +103,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("hidden_dim: a multiple of 4 up to %d wanted, %d found", maxWidth, c.Width)
 	case c.Layers < 1 || c.Layers > maxLayers:
 		return fmt.Errorf("num_layers: 1 to %d wanted, %d found", maxLayers, c.Layers)
-	case math.IsNaN(c.InnerLR) || math.IsInf(c.InnerLR, 0) || c.InnerLR < 0:
-		return fmt.Errorf("inner_lr: a number that is not negative wanted, %v found", c.InnerLR)
+	case !(c.InnerLR >= 0 && c.InnerLR <= math.MaxFloat32):
+		return fmt.Errorf("inner_lr: a float32 that is not negative wanted, %v found", c.InnerLR)
 	case c.WeightScale != ScaleNone && c.WeightScale != ScaleAbsmean:
 		return fmt.Errorf("weight_scale: %q or %q wanted, %q found", ScaleNone, ScaleAbsmean, c.WeightScale)
 	case c.Rule != RuleSequential && c.Rule != RuleMinibatch:
@@ -151,10 +151,10 @@ func ParseConfig(name string, data []byte) (Config, error) {
 	}
 	take := func(key string, value any, want string) (bool, error) {
 		r, ok := raw[key]
+		delete(raw, key)
 		if !ok || string(r) == "null" {
 			return false, nil
 		}
-		delete(raw, key)
 		if err := json.Unmarshal(r, value); err != nil {
 			return false, fmt.Errorf("%s: %s: %s wanted, %.60s found", name, key, want, r)
 		}

@@ -1,0 +1,151 @@
+package nn_test
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"bitgpu/nn"
+	"bitgpu/nn/optest"
+)
+
+// Draw takes the token that the definition of Sampling gives, wherever rounding cannot decide.
+func TestDrawByDefinition(t *testing.T) {
+	settled := 0
+	rapid.Check(t, func(t *rapid.T) {
+		V := rapid.IntRange(1, 40).Draw(t, "V")
+		// Quarters, so that ties are common.
+		logits := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) float32 {
+			return float32(rapid.IntRange(-12, 12).Draw(t, "quarters")) / 4
+		}), V, V).Draw(t, "logits")
+		optional := func(name string, g *rapid.Generator[float32]) float32 {
+			if rapid.Bool().Draw(t, "has "+name) {
+				return g.Draw(t, name)
+			}
+			return 0
+		}
+		s := nn.Sampling{
+			Temperature:   optional("temperature", rapid.Float32Range(0.1, 3)),
+			TopK:          rapid.IntRange(0, V+1).Draw(t, "top-k"),
+			TopP:          optional("top-p", rapid.Float32Range(0, 1)),
+			MinP:          optional("min-p", rapid.Float32Range(0, 1)),
+			RepeatPenalty: optional("repeat-penalty", rapid.Float32Range(0.5, 2)),
+			Seed:          rapid.Uint64().Draw(t, "seed"),
+		}
+		if err := s.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		recent := make([]uint32, nn.RecentSize)
+		for range rapid.IntRange(0, 2*nn.RecentWindow).Draw(t, "pushed") {
+			nn.Push(recent, uint32(rapid.IntRange(0, V).Draw(t, "id"))) // V is none of the vocabulary
+		}
+		n := rapid.Uint32().Draw(t, "sampled")
+		recent[nn.RecentSampled] = n
+		p, filtered := optest.Distribution(s, logits, recent)
+		want, drawn := optest.Drawn(p, float64(nn.Uniform(s.Seed, n)))
+		pushed := recent[nn.RecentPushed]
+		got := s.Draw(slices.Clone(logits), recent, make([]float32, V))
+		if min(filtered, drawn) > 1e-5 || s.Temperature == 0 {
+			if settled++; got != want {
+				t.Fatalf("token %d wanted, %d found; distribution %v", want, got, p)
+			}
+		}
+		if recent[nn.RecentPushed] != pushed+1 || recent[nn.RecentSampled] != n+1 || recent[nn.RecentRing+pushed%nn.RecentWindow] != got {
+			t.Fatalf("the drawn token %d was not remembered: %v", got, recent)
+		}
+	})
+	if settled == 0 {
+		t.Error("no draw was compared")
+	}
+}
+
+// The numbers of pcg3d, computed by another program.
+func TestUniformKnown(t *testing.T) {
+	for _, c := range []struct {
+		seed uint64
+		n    uint32
+		want float32
+	}{
+		{0, 0, 10203095}, {0, 1, 10616518}, {1, 0, 1757970}, {1 << 32, 0, 8347064}, {0xdeadbeefcafebabe, 123456, 6541701},
+	} {
+		if got := nn.Uniform(c.seed, c.n) * (1 << 24); got != c.want {
+			t.Errorf("draw %d of seed %x: %v/2²⁴ wanted, %v found", c.n, c.seed, c.want, got)
+		}
+	}
+}
+
+// 20,000 draws fall evenly into 50 equal parts (Pearson's χ², 49 degrees of freedom), and follow
+// each other without memory: pairs fall evenly into 10 × 10.
+func TestUniformIsUniform(t *testing.T) {
+	const draws = 20000
+	for _, seed := range []uint64{0, 1, 1 << 32, math.MaxUint64} {
+		var parts [50]float64
+		var pairs [100]float64
+		last := nn.Uniform(seed, math.MaxUint32)
+		for n := range uint32(draws) {
+			u := nn.Uniform(seed, n)
+			if !(u >= 0 && u < 1) {
+				t.Fatalf("draw %d of seed %d: %v", n, seed, u)
+			}
+			parts[int(u*50)]++
+			pairs[int(u*10)*10+int(last*10)]++
+			last = u
+		}
+		if chi := chiSquare(parts[:], draws/50); chi > 85.4 { // exceeded once in a thousand
+			t.Errorf("seed %d: χ² of 50 parts is %v", seed, chi)
+		}
+		if chi := chiSquare(pairs[:], draws/100); chi > 148.2 {
+			t.Errorf("seed %d: χ² of 100 pairs is %v", seed, chi)
+		}
+	}
+}
+
+func chiSquare(counts []float64, expected float64) (chi float64) {
+	for _, c := range counts {
+		chi += (c - expected) * (c - expected) / expected
+	}
+	return chi
+}
+
+// Draws at temperature 1 come as often as softmax says.
+func TestDrawFrequencies(t *testing.T) {
+	logits := []float32{0, 1, 2, -1, 0.5}
+	const draws = 20000
+	p, _ := optest.Distribution(nn.Sampling{Temperature: 1}, logits, make([]uint32, nn.RecentSize))
+	counts, recent, scratch := make([]float64, len(logits)), make([]uint32, nn.RecentSize), make([]float32, len(logits))
+	for range draws {
+		counts[nn.Sampling{Temperature: 1, Seed: 3}.Draw(slices.Clone(logits), recent, scratch)]++
+	}
+	chi := 0.0
+	for i, c := range counts {
+		chi += (c - draws*p[i]) * (c - draws*p[i]) / (draws * p[i])
+	}
+	if chi > 18.5 { // 4 degrees of freedom, exceeded once in a thousand
+		t.Errorf("χ² = %v; counts %v of probabilities %v", chi, counts, p)
+	}
+}
+
+func TestSamplingRefuses(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for _, c := range []struct {
+		s    nn.Sampling
+		says string
+	}{
+		{nn.Sampling{Temperature: -1}, "temperature"}, {nn.Sampling{Temperature: nan}, "temperature"}, {nn.Sampling{Temperature: inf}, "temperature"},
+		{nn.Sampling{TopK: -1}, "top-k"},
+		{nn.Sampling{TopP: -0.1}, "top-p"}, {nn.Sampling{TopP: 1.1}, "top-p"}, {nn.Sampling{TopP: nan}, "top-p"},
+		{nn.Sampling{MinP: -0.1}, "min-p"}, {nn.Sampling{MinP: 1.1}, "min-p"}, {nn.Sampling{MinP: nan}, "min-p"},
+		{nn.Sampling{RepeatPenalty: -1}, "repeat-penalty"}, {nn.Sampling{RepeatPenalty: inf}, "repeat-penalty"},
+	} {
+		err := c.s.Validate()
+		if err == nil || !strings.HasPrefix(err.Error(), c.says+": ") {
+			t.Errorf("%+v: an error about %s wanted, %v found", c.s, c.says, err)
+		}
+	}
+	if err := (nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 1, MinP: 1, RepeatPenalty: 1.1}).Validate(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,100 @@
+package ternary
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// Unpacking what was packed gives each weight's rounding; packing that again gives the same bytes.
+func TestPackUnpack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rows, cols := rapid.IntRange(1, 9).Draw(t, "rows"), rapid.IntRange(1, 37).Draw(t, "cols")
+		w := rapid.SliceOfN(rapid.Float32Range(-3, 3), rows*cols, rows*cols).Draw(t, "w")
+		gamma := Gamma(w)
+		codes := make([]byte, rows*RowBytes(cols))
+		Quantize(codes, w, rows, cols, gamma)
+		if err := Validate(codes, rows, cols); err != nil {
+			t.Fatal(err)
+		}
+		q := make([]float32, rows*cols)
+		Unpack(q, codes, rows, cols)
+		var counts [3]int
+		for i, x := range w {
+			want := max(-1, min(1, math.Copysign(math.Floor(math.Abs(float64(x/gamma))+0.5), float64(x))))
+			if float64(q[i]) != want {
+				t.Fatalf("weight %d: %v with γ %v is %v, %v found", i, x, gamma, want, q[i])
+			}
+			counts[int(want)+1]++
+		}
+		if got := Counts(codes, rows, cols); got != counts {
+			t.Fatalf("counts %v wanted, %v found", counts, got)
+		}
+		again := make([]byte, len(codes))
+		Quantize(again, q, rows, cols, 1)
+		if !slices.Equal(again, codes) {
+			t.Fatalf("packed again: %v wanted, %v found", codes, again)
+		}
+	})
+}
+
+func TestRoundHalvesAwayFromZero(t *testing.T) {
+	for w, want := range map[float64]int{
+		0: 0, 0.5: 1, -0.5: -1, 0.49999999999: 0, -0.49999999999: 0, 0.75: 1, 1.5: 1, -1.5: -1, 1e300: 1, -1e300: -1,
+	} {
+		if got := Round(w, 1); got != want {
+			t.Errorf("Round(%v, 1) = %d, %d wanted", w, got, want)
+		}
+	}
+	if up, down := Round[float32](0.25, 0.5), Round[float32](-0.25, 0.5); up != 1 || down != -1 {
+		t.Errorf("halves in float32 are %d and %d, 1 and -1 wanted", up, down)
+	}
+}
+
+func TestGamma(t *testing.T) {
+	if got := Gamma([]float64{1, -2, 0, 5}); got != 2 {
+		t.Errorf("mean of 1, 2, 0, 5: 2 wanted, %v found", got)
+	}
+	if got := Gamma(make([]float32, 9)); got != MinGamma {
+		t.Errorf("of zeros: %v wanted, %v found", MinGamma, got)
+	}
+}
+
+// The order of the bits is that of the files.
+func TestBits(t *testing.T) {
+	codes := make([]byte, 2*RowBytes(5))
+	Quantize(codes, []float32{-1, 0, 1, 1, -1, 1, 1, 1, 1, 0}, 2, 5, 1)
+	want := []byte{0b10_10_01_00, 0b01_01_01_00, 0b10_10_10_10, 0b01_01_01_01}
+	if !slices.Equal(codes, want) {
+		t.Errorf("%08b wanted, %08b found", want, codes)
+	}
+	Set(codes, 1, -1)
+	if codes[0] != 0b10_10_00_00 || At(codes, 1) != -1 || At(codes, 3) != 1 {
+		t.Errorf("after setting column 1: %08b", codes[0])
+	}
+}
+
+func TestValidateRefuses(t *testing.T) {
+	for _, c := range []struct {
+		codes      []byte
+		rows, cols int
+		says       string
+	}{
+		{[]byte{0b01_01_01_01}, 2, 4, "2 bytes wanted for 2 × 4 ternary weights, 1 found"},
+		{[]byte{0b01_01_01_01, 0b01_11_01_01}, 2, 4, "row 1, byte 0: code 3 found"},
+		{[]byte{0b11_01_01_01}, 1, 4, "code 3 found"}, {[]byte{0b00_00_00_11}, 1, 4, "code 3 found"},
+		{[]byte{0b11_01_01_01}, 1, 3, "code 3 found"}, {[]byte{0b10_01_01_01}, 1, 3, "row 0: padding of zero weights wanted, 1 found"},
+		{[]byte{0b01_01_01_01, 0b00_01_01_01}, 1, 7, "row 0: padding of zero weights wanted, -1 found"},
+	} {
+		err := Validate(c.codes, c.rows, c.cols)
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%08b as %d × %d: %q wanted, %v found", c.codes, c.rows, c.cols, c.says, err)
+		}
+	}
+	if err := Validate([]byte{0b00_10_01_00}, 1, 4); err != nil {
+		t.Error(err)
+	}
+}
