@@ -2,7 +2,11 @@ package wgsl
 
 // All is the table of every kernel. A test holds it against the shader files.
 func All() []*Kernel {
-	return []*Kernel{Copy, FMA}
+	return []*Kernel{
+		Copy, FMA,
+		Embed, LinearVector, LinearMatrix, SwiGLUVector, SwiGLUMatrix, SwiGLUActivate, HeadVector, HeadMatrix, Sample,
+		TiedKeys, TiedScan, TiedStep, Step, DeltaMix, DeltaProducts, DeltaScan, DeltaOutput, DeltaStep,
+	}
 }
 
 // CopyParams are the parameters of Copy.

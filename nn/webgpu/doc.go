@@ -1,0 +1,20 @@
+// Package webgpu computes the operations of package nn on a GPU through WebGPU: each method checks its shapes, fills
+// a parameter block and records the dispatches of kernels of package wgsl.
+//
+// It is not a tensor library and holds no mathematics of its own: the formulas stand in the shaders, the devices and
+// their caches in package gpu, and what an operation means in nn.Ops, whose reference is package nn/cpu.
+//
+// # Why
+//
+// Why two kernels for a product with a matrix? For a few rows the weights are all that counts: a team of threads
+// reads each once, 16 bytes at a time. For many rows tiles in workgroup memory and registers share what was read.
+//
+// Why may a tensor have several buffers? An adapter binds at most 128 MiB of a buffer to a kernel by default, and an
+// embedding of 128k × 1024 float32 has 525 MB. Matrices over the limit are cut by rows, with a dispatch a part.
+//
+// Why does Sample wait for the operation after it? The first thing the next token needs is its row of the embedding.
+// Where that follows at once, one dispatch does both.
+//
+// Why are there no atomic additions of floats? Their order would differ from run to run. Every sum over rows is taken
+// in a fixed order, so that training twice gives the same weights.
+package webgpu

@@ -1,0 +1,160 @@
+package webgpu
+
+import (
+	"fmt"
+
+	"bitgpu/gpu"
+	"bitgpu/nn"
+	"bitgpu/wgsl"
+)
+
+// lookahead is how many tokens are sampled before the host looks at them.
+const lookahead = 8
+
+// Ops are the operations on one device.
+type Ops struct {
+	dev       *gpu.Device
+	limit     int    // bytes that a kernel can see of one buffer
+	workgroup uint32 // threads of the kernels that leave it open
+	// nothing is bound where a kernel has no use for what it could read, sink where it could write.
+	nothing, sink *gpu.Buffer
+	pipelines     map[variant]*gpu.Pipeline
+	scratches     map[string]*gpu.Buffer
+	bound         []gpu.Binding // scratch of dispatch
+	reads         map[reading]*gpu.Readback
+	drawn         *draw // the Sample that waits for the operation after it, or nil
+}
+
+var _ nn.Ops[*Tensor] = (*Ops)(nil)
+
+// New makes the operations on a device, which they share with nobody while they are used.
+func New(dev *gpu.Device) *Ops {
+	return &Ops{
+		dev: dev, limit: int(min(dev.Limits().MaxStorageBufferBindingSize, 1<<31-1)), workgroup: 64,
+		nothing: dev.NewBuffer("nothing", 256), sink: dev.NewBuffer("sink", 256),
+		pipelines: map[variant]*gpu.Pipeline{}, scratches: map[string]*gpu.Buffer{},
+		reads: map[reading]*gpu.Readback{},
+	}
+}
+
+// Device is what the operations run on.
+func (o *Ops) Device() *gpu.Device { return o.dev }
+
+// Close gives back what the operations hold beside tensors. The device stays open.
+func (o *Ops) Close() {
+	o.settle()
+	for _, r := range o.reads {
+		r.Discard()
+	}
+	for _, b := range o.scratches {
+		b.Release()
+	}
+	o.nothing.Release()
+	o.sink.Release()
+}
+
+// BytesInUse is the device's memory that all buffers take.
+func (o *Ops) BytesInUse() int { return int(o.dev.BytesInUse()) }
+
+func (o *Ops) Lookahead() int { return lookahead }
+
+func (o *Ops) Submit() {
+	o.settle()
+	o.dev.Submit()
+}
+
+func (o *Ops) Flush() error {
+	o.settle()
+	return o.dev.Flush()
+}
+
+// variant is a kernel with the constants that a call chooses.
+type variant struct {
+	kernel                        *wgsl.Kernel
+	format                        nn.Format
+	norm, add, embed, keep, error bool
+	inPlace                       bool
+	lanes, key                    uint32
+}
+
+// consts are the variant's constants, those that the kernel has.
+func (v variant) consts(workgroup uint32) wgsl.Consts {
+	quads := map[nn.Format]uint32{nn.F32: 1, nn.F16: 2, nn.I8: 4, nn.Ternary: 16}[v.format]
+	all := wgsl.Consts{
+		"WORKGROUP": workgroup, "LANES": max(v.lanes, 1), "NORM": flag(v.norm), "FORMAT": uint32(v.format), "BLOCK_QUADS": quads,
+		"TILE_BLOCKS": 256 / quads, "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error), "KEY": max(v.key, 1),
+	}
+	if v.inPlace {
+		all["ADD"] = 2
+	}
+	for name := range all {
+		if _, ok := v.kernel.Consts[name]; !ok {
+			delete(all, name)
+		}
+	}
+	return all
+}
+
+func flag(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// dispatch records a kernel over `groups` workgroups (folded into x and y) times z. nil buffers are bound to what
+// nobody reads.
+func (o *Ops) dispatch(v variant, params []byte, groups, z int, buffers ...*gpu.Buffer) {
+	o.settle()
+	x, y := gpu.Grid(groups)
+	o.dispatchGrid(v, params, x, y, uint32(z), buffers...)
+}
+
+func (o *Ops) dispatchGrid(v variant, params []byte, x, y, z uint32, buffers ...*gpu.Buffer) {
+	o.settle()
+	p := o.pipelines[v]
+	if p == nil {
+		p = o.dev.Pipeline(v.kernel, v.consts(o.workgroup))
+		if o.dev.Err() == nil {
+			o.pipelines[v] = p
+		}
+	}
+	o.bound = o.bound[:0]
+	bindings := v.kernel.Bindings[1:]
+	for i, b := range buffers {
+		switch {
+		case b != nil:
+		case bindings[i].Access == wgsl.Read:
+			b = o.nothing
+		default:
+			b = o.sink
+		}
+		o.bound = append(o.bound, b.All())
+	}
+	o.dev.Dispatch(p, params, o.bound, x, y, z)
+}
+
+// each records an elementwise kernel with a thread for each of n elements.
+func (o *Ops) each(v variant, params []byte, n int, buffers ...*gpu.Buffer) {
+	o.dispatch(v, params, ceil(n, int(o.workgroup)), 1, buffers...)
+}
+
+// scratch is a buffer of at least n numbers of 4 bytes that operations with the same name share. Nothing in it
+// outlives an operation.
+func (o *Ops) scratch(name string, n int) *gpu.Buffer {
+	b := o.scratches[name]
+	if b == nil || b.Size() < 4*n {
+		if b != nil {
+			b.Release()
+		}
+		if 4*n > o.limit {
+			o.dev.Fail(fmt.Errorf("webgpu: scratch memory for %s: %d bytes wanted, a kernel can see %d at once", name, 4*n, o.limit))
+			n = 1
+		}
+		b = o.dev.NewBuffer(name, 4*n)
+		o.scratches[name] = b
+	}
+	return b
+}
+
+func ceil(n, d int) int { return (n + d - 1) / d }

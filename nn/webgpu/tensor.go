@@ -1,0 +1,310 @@
+package webgpu
+
+import (
+	"fmt"
+
+	"bitgpu/gpu"
+	"bitgpu/nn"
+	"bitgpu/nn/ternary"
+)
+
+// block is what a kernel loads of a row of weights at once, in bytes. Rows of F16, I8 and ternary matrices are padded
+// to a multiple of it.
+const block = 16
+
+// Tensor is a tensor in device memory.
+type Tensor struct {
+	format  nn.Format
+	shape   []int
+	parts   []part
+	scales  *gpu.Buffer // I8: one a row; Ternary: γ, one a block of rows
+	blocks  int         // Ternary: how many γ
+	absmean bool        // a ternary product is multiplied by γ
+}
+
+// part holds some rows of a tensor: all of them where they fit into one binding.
+type part struct {
+	buffer      *gpu.Buffer
+	first, rows int
+}
+
+// Shape is the tensor's shape. It must not be changed.
+func (t *Tensor) Shape() []int { return t.shape }
+
+// rowsOf is a tensor's number of rows, the first axis, and the elements of one.
+func rowsOf(t *Tensor) (rows, each int) { return t.shape[0], nn.Count(t.shape[1:]) }
+
+// rowBytes is the length of one row in device memory.
+func (t *Tensor) rowBytes() int {
+	each := nn.Count(t.shape[1:])
+	switch t.format {
+	case nn.F16:
+		return ceil(2*each, block) * block
+	case nn.I8:
+		return ceil(each, block) * block
+	case nn.Ternary:
+		return ceil(each, 4*block) * block
+	}
+	return 4 * each
+}
+
+// stride is the number of blocks of a row of weights.
+func (t *Tensor) stride() uint32 { return uint32(t.rowBytes() / block) }
+
+// blockRows is how many rows of a ternary matrix share a γ.
+func (t *Tensor) blockRows() uint32 { return uint32(t.shape[0] / max(t.blocks, 1)) }
+
+// whole is the buffer of a tensor that must not be cut into parts.
+func (o *Ops) whole(t *Tensor) *gpu.Buffer {
+	if t == nil {
+		return nil
+	}
+	if len(t.parts) > 1 {
+		o.dev.Fail(fmt.Errorf("webgpu: a tensor of shape %v has %d bytes; %s lets a kernel see %d of it at once",
+			t.shape, t.shape[0]*t.rowBytes(), o.dev.Info().Name, o.limit))
+	}
+	return t.parts[0].buffer
+}
+
+// allocate gives a tensor its memory, cut by rows where a binding cannot hold it.
+func (o *Ops) allocate(t *Tensor) *Tensor {
+	rows, rowBytes := t.shape[0], t.rowBytes()
+	most := o.limit / rowBytes
+	if most == 0 {
+		o.dev.Fail(fmt.Errorf("webgpu: one row of a tensor of shape %v has %d bytes; %s lets a kernel see %d of it at once",
+			t.shape, rowBytes, o.dev.Info().Name, o.limit))
+		most = rows
+	}
+	label := fmt.Sprint(t.format, t.shape)
+	for first := 0; first < rows; first += most {
+		n := min(most, rows-first)
+		t.parts = append(t.parts, part{o.dev.NewBuffer(label, n*rowBytes), first, n})
+	}
+	return t
+}
+
+func (o *Ops) New(format nn.Format, shape ...int) *Tensor {
+	if format != nn.F32 && format != nn.U32 {
+		panic(fmt.Sprintf("webgpu: New makes no %v tensor", format))
+	}
+	return o.allocate(&Tensor{format: format, shape: shape})
+}
+
+func (o *Ops) NewTernary(rows, cols, blocks int, absmean bool) *Tensor {
+	t := &Tensor{format: nn.Ternary, shape: []int{rows, cols}, blocks: blocks, absmean: absmean}
+	t.scales = o.dev.NewBuffer("γ", 4*blocks)
+	return o.allocate(t)
+}
+
+func (o *Ops) Load(h nn.HostTensor) *Tensor {
+	t := &Tensor{format: h.Format, shape: h.Shape, absmean: h.Absmean}
+	if len(h.Scales) > 0 {
+		t.scales = o.dev.NewBuffer("scales", 4*len(h.Scales))
+		o.write(t.scales, 0, gpu.Bytes(h.Scales))
+	}
+	o.allocate(t)
+	each := nn.Count(h.Shape[1:])
+	switch h.Format {
+	case nn.F32:
+		o.loadRows(t, gpu.Bytes(h.F32), 4*each, 0)
+	case nn.F16:
+		o.loadRows(t, gpu.Bytes(h.F16), 2*each, 0)
+	case nn.I8:
+		o.loadRows(t, gpu.Bytes(h.I8), each, 0)
+	case nn.Ternary:
+		t.blocks = len(h.Scales)
+		o.loadRows(t, h.Codes, ternary.RowBytes(each), zeroCodes)
+	default:
+		panic(fmt.Sprintf("webgpu: Load of a %v tensor", h.Format))
+	}
+	return t
+}
+
+// zeroCodes are four ternary weights of 0.
+const zeroCodes = 0b01010101
+
+// loadRows writes rows of rowBytes each, padded to the tensor's.
+func (o *Ops) loadRows(t *Tensor, data []byte, rowBytes int, padding byte) {
+	padded := t.rowBytes()
+	for _, p := range t.parts {
+		rows := data[p.first*rowBytes : (p.first+p.rows)*rowBytes]
+		if padded == rowBytes {
+			o.write(p.buffer, 0, rows)
+			continue
+		}
+		const piece = 4 << 20 // bytes padded at once
+		each := max(piece/padded, 1)
+		for first := 0; first < p.rows; first += each {
+			n := min(each, p.rows-first)
+			buf := make([]byte, n*padded)
+			for r := range n {
+				row := buf[r*padded : (r+1)*padded]
+				for i := copy(row, rows[(first+r)*rowBytes:(first+r+1)*rowBytes]); i < padded; i++ {
+					row[i] = padding
+				}
+			}
+			o.write(p.buffer, first*padded, buf)
+		}
+	}
+}
+
+func (o *Ops) Release(ts ...*Tensor) {
+	o.settle()
+	for _, t := range ts {
+		for _, p := range t.parts {
+			for slot := range 2 {
+				if r := o.reads[reading{p.buffer, slot}]; r != nil {
+					r.Discard()
+					delete(o.reads, reading{p.buffer, slot})
+				}
+			}
+			p.buffer.Release()
+		}
+		if t.scales != nil {
+			t.scales.Release()
+		}
+		t.parts, t.scales = nil, nil
+	}
+}
+
+func (o *Ops) Rows(t *Tensor, n int) *Tensor {
+	v := *t
+	v.shape = append([]int{n}, t.shape[1:]...)
+	if n > t.shape[0] {
+		nn.Check("Rows", t.shape, v.shape...)
+	}
+	v.parts = nil
+	for _, p := range t.parts {
+		if p.first < n {
+			p.rows = min(p.rows, n-p.first)
+			v.parts = append(v.parts, p)
+		}
+	}
+	return &v
+}
+
+// pieces visits, in order, the bytes of `n` elements of 4 bytes from `offset` on, a buffer at a time; at is their
+// place in the range.
+func pieces(t *Tensor, offset, n int, visit func(b *gpu.Buffer, from, at, size int)) {
+	if offset < 0 || n < 0 || offset+n > nn.Count(t.shape) {
+		panic(fmt.Sprintf("webgpu: elements %d to %d of a tensor of shape %v", offset, offset+n, t.shape))
+	}
+	each := nn.Count(t.shape[1:])
+	for _, p := range t.parts {
+		from, to := max(offset, p.first*each), min(offset+n, (p.first+p.rows)*each)
+		if from < to {
+			visit(p.buffer, 4*(from-p.first*each), 4*(from-offset), 4*(to-from))
+		}
+	}
+}
+
+func (o *Ops) write(b *gpu.Buffer, offset int, data []byte) {
+	o.settle()
+	o.dev.Write(b, offset, data)
+}
+
+func (o *Ops) Write(t *Tensor, offset int, values []float32) {
+	data := gpu.Bytes(values)
+	pieces(t, offset, len(values), func(b *gpu.Buffer, from, at, size int) { o.write(b, from, data[at:at+size]) })
+}
+
+func (o *Ops) WriteTokens(t *Tensor, offset int, ids []uint32) {
+	data := gpu.Bytes(ids)
+	pieces(t, offset, len(ids), func(b *gpu.Buffer, from, at, size int) { o.write(b, from, data[at:at+size]) })
+}
+
+func (o *Ops) Read(t *Tensor, offset int, dst []float32) error {
+	return o.read(t, offset, len(dst), gpu.Bytes(dst))
+}
+
+func (o *Ops) ReadTokens(t *Tensor, offset int, dst []uint32) error {
+	return o.read(t, offset, len(dst), gpu.Bytes(dst))
+}
+
+// readPiece bounds the staging memory of a read.
+const readPiece = 16 << 20
+
+func (o *Ops) read(t *Tensor, offset, n int, dst []byte) error {
+	o.settle()
+	pieces(t, offset, n, func(b *gpu.Buffer, from, at, size int) {
+		for end := at + size; at < end; at, from = at+readPiece, from+readPiece {
+			piece := dst[at:min(at+readPiece, end)]
+			o.dev.ReadLater(b, from, len(piece)).Wait(piece)
+		}
+	})
+	return o.forget()
+}
+
+// forget returns the first error since the last Flush.
+func (o *Ops) forget() error {
+	if o.dev.Err() == nil {
+		return nil
+	}
+	return o.dev.Flush()
+}
+
+func (o *Ops) ReadTernary(t *Tensor) (nn.HostTensor, error) {
+	o.settle()
+	rows, cols := t.shape[0], t.shape[1]
+	h := nn.HostTensor{Format: nn.Ternary, Shape: t.shape, Absmean: t.absmean, Scales: make([]float32, t.blocks)}
+	rowBytes, padded := ternary.RowBytes(cols), t.rowBytes()
+	h.Codes = make([]byte, rows*rowBytes)
+	for _, p := range t.parts {
+		each := max(readPiece/padded, 1)
+		for first := 0; first < p.rows; first += each {
+			n := min(each, p.rows-first)
+			data, err := o.dev.Read(p.buffer, first*padded, n*padded)
+			if err != nil {
+				return h, o.forget()
+			}
+			for r := range n {
+				copy(h.Codes[(p.first+first+r)*rowBytes:(p.first+first+r+1)*rowBytes], data[r*padded:])
+			}
+		}
+	}
+	if t.blocks > 0 {
+		o.dev.ReadLater(t.scales, 0, 4*t.blocks).Wait(gpu.Bytes(h.Scales))
+	}
+	return h, o.forget()
+}
+
+// reading is a StartReadTokens that is not finished.
+type reading struct {
+	buffer *gpu.Buffer
+	slot   int
+}
+
+func (o *Ops) StartReadTokens(t *Tensor, slot int) {
+	o.settle()
+	key := reading{o.whole(t), slot}
+	if r := o.reads[key]; r != nil {
+		r.Discard()
+	}
+	o.reads[key] = o.dev.ReadLater(key.buffer, 0, 4*nn.Count(t.shape))
+	o.dev.Submit()
+}
+
+func (o *Ops) FinishReadTokens(t *Tensor, slot int, dst []uint32) error {
+	key := reading{o.whole(t), slot}
+	if r := o.reads[key]; r != nil {
+		delete(o.reads, key)
+		r.Wait(gpu.Bytes(dst))
+	}
+	return o.forget()
+}
+
+func (o *Ops) Copy(dst *Tensor, dstOffset int, src *Tensor, srcOffset, n int) {
+	o.settle()
+	pieces(src, srcOffset, n, func(from *gpu.Buffer, at, done, size int) {
+		pieces(dst, dstOffset+done/4, size/4, func(to *gpu.Buffer, place, part, size int) {
+			o.dev.Copy(to, place, from, at+part, size)
+		})
+	})
+}
+
+func (o *Ops) Zero(t *Tensor) {
+	o.settle()
+	for _, p := range t.parts {
+		o.dev.Clear(p.buffer, 0, p.rows*t.rowBytes())
+	}
+}

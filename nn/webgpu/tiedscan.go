@@ -1,0 +1,61 @@
+package webgpu
+
+import (
+	"bitgpu/gpu"
+	"bitgpu/nn"
+	"bitgpu/wgsl"
+)
+
+// maxStepKey is the width up to which one token's key lies in workgroup memory, of which WebGPU promises 16 KiB.
+const maxStepKey = 3072
+
+// spanOf is how many tokens of a scan begin with one state. For the minibatch rule it is the chunk. The exact rule may
+// choose: as many as a tile holds, so that chunks end where spans end if somebody wants the state before each chunk.
+func spanOf(s nn.Scan, kept bool) int {
+	if s.Minibatch {
+		return s.Chunk
+	}
+	if !kept {
+		return wgsl.TileTokens
+	}
+	span := min(s.Chunk, wgsl.TileTokens)
+	for s.Chunk%span != 0 {
+		span--
+	}
+	return span
+}
+
+// tiles is how many tiles a sequence of `length` tokens has.
+func tiles(length, span int) int { return ceil(length, span) * ceil(span, wgsl.TileTokens) }
+
+func (o *Ops) TiedScan(z, f, state, starts *Tensor, s nn.Scan) {
+	n, d := rowsOf(f)
+	B := state.shape[0]
+	T := n / B
+	nn.Check("TiedScan: predictions", z.shape, n, d)
+	nn.Check("TiedScan: keys", f.shape, B*T, d)
+	if nn.Count(state.shape) != B*d*d {
+		nn.Check("TiedScan: state", state.shape, B, d, d)
+	}
+	params := wgsl.TiedScanParams{
+		Width: uint32(d), Time: uint32(T), Length: uint32(T), Span: uint32(spanOf(s, starts != nil)), Keep: uint32(s.Chunk),
+		Minibatch: flag(s.Minibatch), Rate: s.Rate,
+	}
+	if T == 1 && starts == nil && d <= maxStepKey {
+		rows := 4 * int(o.workgroup) / 16
+		o.dispatchGrid(variant{kernel: wgsl.TiedStep, key: uint32(d)}, gpu.Params(&params), uint32(ceil(d, rows)), uint32(B), 1,
+			o.whole(f), nil, nil, o.whole(state), nil, o.whole(z))
+		return
+	}
+	o.tiedScan(params, B, o.whole(f), o.whole(z), o.whole(state), o.whole(starts))
+}
+
+// tiedScan records the scan of `sequences` sequences. Keys and their products stay in scratch memory.
+func (o *Ops) tiedScan(p wgsl.TiedScanParams, sequences int, f, z, state, starts *gpu.Buffer) {
+	d := int(p.Width)
+	n := f.Size() / 4 / d
+	keys, products := o.scratch("keys", n*d), o.scratch("products", n*wgsl.TileTokens)
+	buffers := []*gpu.Buffer{f, keys, products, state, starts, z}
+	o.dispatchGrid(variant{kernel: wgsl.TiedKeys}, gpu.Params(&p), uint32(tiles(int(p.Length), int(p.Span))), uint32(sequences), 1, buffers...)
+	o.dispatchGrid(variant{kernel: wgsl.TiedScan, keep: starts != nil}, gpu.Params(&p), uint32(ceil(d, wgsl.ScanSlab)), uint32(sequences), 1, buffers...)
+}

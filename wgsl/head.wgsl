@@ -1,0 +1,64 @@
+// Logits: RMSNorm(h)·headᵀ for rows from… of h and a head of any format but ternary.
+
+#import shared/grid.wgsl
+#import shared/vector.wgsl
+#import shared/matrix.wgsl
+
+struct Params {
+    n: u32,       // rows of logits
+    width: u32,
+    stride: u32,  // blocks of 16 bytes of a row of weights
+    rows: u32,    // rows of this part of the head
+    first: u32,   // the part's first row
+    total: u32,   // V
+    start: u32,   // the first row of h
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> source: array<f32>;  // h, (…, width)
+@group(0) @binding(2) var<storage, read> gain: array<f32>;  // (width)
+@group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>;  // (rows, stride)
+@group(0) @binding(4) var<storage, read> scales: array<f32>;  // I8: (total)
+@group(0) @binding(5) var<storage, read_write> x: array<f32>;  // (…, width) the normalised source
+@group(0) @binding(6) var<storage, read_write> logits: array<f32>;  // (n, total)
+
+fn source_row(i: u32) -> u32 {
+    return params.start + i;
+}
+
+fn quads() -> u32 {
+    return (params.rows + 3u) / 4u;
+}
+
+fn row_of(quad: u32, e: u32) -> u32 {
+    return min(4u * quad + e, params.rows - 1u);
+}
+
+fn store(i: u32, quad: u32, v: vec4<f32>) {
+    for (var e = 0u; e < min(4u, params.rows - 4u * quad); e++) {
+        let r = params.first + 4u * quad + e;
+        var sum = v[e];
+        if FORMAT == I8 {
+            sum *= scales[r];
+        }
+        logits[i * params.total + r] = sum;
+    }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn head_vector(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    vector_product(flat_group(group, groups), groups.x * groups.y, group.z, thread);
+}
+
+@compute @workgroup_size(SIDE, SIDE)
+fn head_matrix(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_id) local: vec3<u32>,
+) {
+    matrix_product(flat_group(group, groups), groups.x * groups.y, group.z, local);
+}

@@ -1,0 +1,211 @@
+package wgsl
+
+// products are the constants of the kernels that multiply rows of activations by a matrix. LANES threads share a quad
+// of rows; BLOCK_QUADS is how many activations, in fours, meet 16 bytes of weights of the FORMAT, and TILE_BLOCKS is
+// 256 / BLOCK_QUADS; a tile is 4·SIDE by 4·SIDE, and TILE_QUADS is 16·SIDE.
+var products = Consts{
+	"WORKGROUP": 64, "LANES": 16, "SIDE": 8, "TILE_QUADS": 128, "NORM": 0,
+	"FORMAT": 3, "BLOCK_QUADS": 16, "TILE_BLOCKS": 16,
+}
+
+func with(c Consts, name string, value uint32) Consts {
+	all := Consts{name: value}
+	for n, v := range c {
+		all[n] = v
+	}
+	return all
+}
+
+// LinearParams are the parameters of LinearVector and LinearMatrix.
+type LinearParams struct {
+	N, Width, Stride, Rows, First, Total, BlockRows, Absmean uint32
+}
+
+var linearBindings = []Binding{
+	{"params", Uniform}, {"source", Read}, {"gain", Read}, {"weights", Read}, {"scales", Read}, {"addend", Read},
+	{"x", ReadWrite}, {"y", ReadWrite},
+}
+
+// LinearVector and LinearMatrix multiply by a ternary matrix, row by row or by tiles.
+var (
+	LinearVector = &Kernel{
+		Name: "linear_vector", File: "linear.wgsl", Params: LinearParams{}, Bindings: linearBindings, Consts: with(products, "ADD", 0),
+	}
+	LinearMatrix = &Kernel{
+		Name: "linear_matrix", File: "linear.wgsl", Params: LinearParams{}, Bindings: linearBindings, Consts: with(products, "ADD", 0),
+	}
+)
+
+// SwiGLUParams are the parameters of the SwiGLU kernels.
+type SwiGLUParams struct {
+	N, Width, Stride, Hidden, BlockRows, Absmean uint32
+}
+
+var swigluBindings = []Binding{
+	{"params", Uniform}, {"source", Read}, {"gain", Read}, {"weights", Read}, {"scales", Read},
+	{"x", ReadWrite}, {"gate_up", ReadWrite}, {"act", ReadWrite},
+}
+
+// SwiGLUVector and SwiGLUMatrix make the MLP's hidden layer; SwiGLUActivate its last step alone.
+var (
+	SwiGLUVector = &Kernel{
+		Name: "swiglu_vector", File: "swiglu.wgsl", Params: SwiGLUParams{}, Bindings: swigluBindings, Consts: products,
+	}
+	SwiGLUMatrix = &Kernel{
+		Name: "swiglu_matrix", File: "swiglu.wgsl", Params: SwiGLUParams{}, Bindings: swigluBindings, Consts: products,
+	}
+	SwiGLUActivate = &Kernel{
+		Name: "swiglu_activate", File: "swiglu.wgsl", Params: SwiGLUParams{}, Bindings: swigluBindings, Consts: products,
+	}
+)
+
+// HeadParams are the parameters of HeadVector and HeadMatrix.
+type HeadParams struct {
+	N, Width, Stride, Rows, First, Total, Start uint32
+}
+
+var headBindings = []Binding{
+	{"params", Uniform}, {"source", Read}, {"gain", Read}, {"weights", Read}, {"scales", Read},
+	{"x", ReadWrite}, {"logits", ReadWrite},
+}
+
+// HeadVector and HeadMatrix make logits, row by row or by tiles.
+var (
+	HeadVector = &Kernel{
+		Name: "head_vector", File: "head.wgsl", Params: HeadParams{}, Bindings: headBindings, Consts: products,
+	}
+	HeadMatrix = &Kernel{
+		Name: "head_matrix", File: "head.wgsl", Params: HeadParams{}, Bindings: headBindings, Consts: products,
+	}
+)
+
+// EmbedParams are the parameters of Embed.
+type EmbedParams struct {
+	N, Width, Stride, Rows, First uint32
+}
+
+// Embed looks tokens up in the embedding.
+var Embed = &Kernel{
+	Name: "embed", File: "embed.wgsl", Params: EmbedParams{},
+	Bindings: []Binding{{"params", Uniform}, {"weights", Read}, {"scales", Read}, {"tokens", Read}, {"h", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64, "FORMAT": 0},
+}
+
+// SampleParams are the parameters of Sample.
+type SampleParams struct {
+	Vocab, Columns, TopK                 uint32
+	TopP, MinLogit, Temperature, Penalty float32
+	SeedLow, SeedHigh, Width, Stride     uint32
+}
+
+// Sample draws tokens and, with EMBED = 1, looks them up in the embedding.
+var Sample = &Kernel{
+	Name: "sample", File: "sample.wgsl", Params: SampleParams{},
+	Bindings: []Binding{
+		{"params", Uniform}, {"logits", ReadWrite}, {"recent", ReadWrite}, {"next", ReadWrite}, {"out", ReadWrite},
+		{"weights", Read}, {"scales", Read}, {"h", ReadWrite},
+	},
+	Consts: Consts{"WORKGROUP": 64, "FORMAT": 0, "EMBED": 0},
+}
+
+// TileTokens is how many tokens a scan takes together at most.
+const TileTokens = 16
+
+// TiedScanParams are the parameters of the tied scan's kernels.
+type TiedScanParams struct {
+	Width, Time, Length, Span, Keep, Minibatch uint32
+	Rate                                       float32
+}
+
+var (
+	tiedScanBindings = []Binding{
+		{"params", Uniform}, {"f", Read}, {"keys", ReadWrite}, {"products", ReadWrite}, {"state", ReadWrite},
+		{"starts", ReadWrite}, {"z", ReadWrite},
+	}
+	tiedScanConsts = Consts{"WORKGROUP": 64, "TILE": TileTokens, "KEY": 64, "STARTS": 0}
+)
+
+// TiedKeys and TiedScan are the tied scan of several tokens, TiedStep that of one, for widths up to KEY.
+var (
+	TiedKeys = &Kernel{
+		Name: "tied_keys", File: "tiedscan.wgsl", Params: TiedScanParams{}, Bindings: tiedScanBindings, Consts: tiedScanConsts,
+	}
+	TiedScan = &Kernel{
+		Name: "tied_scan", File: "tiedscan.wgsl", Params: TiedScanParams{}, Bindings: tiedScanBindings, Consts: tiedScanConsts,
+	}
+	TiedStep = &Kernel{
+		Name: "tied_step", File: "tiedscan.wgsl", Params: TiedScanParams{}, Bindings: tiedScanBindings, Consts: tiedScanConsts,
+	}
+)
+
+// ScanSlab is how many rows of a memory one workgroup of a scan takes.
+const ScanSlab = 16
+
+// StepParams are the parameters of Step.
+type StepParams struct {
+	Count, Heads, Width uint32
+}
+
+// Step makes the delta mixer's learned steps.
+var Step = &Kernel{
+	Name: "step_forward", File: "step.wgsl", Params: StepParams{},
+	Bindings: []Binding{{"params", Uniform}, {"x", Read}, {"w", Read}, {"bias", Read}, {"beta", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}
+
+// DeltaMixParams are the parameters of DeltaMix.
+type DeltaMixParams struct {
+	Width, Head, Time, Tail uint32
+}
+
+// DeltaMix makes keys, queries and values.
+var DeltaMix = &Kernel{
+	Name: "delta_mix", File: "deltascan_mix.wgsl", Params: DeltaMixParams{},
+	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"mixed", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}
+
+// DeltaScanParams are the parameters of DeltaProducts and DeltaScan.
+type DeltaScanParams struct {
+	Width, Head, Heads, Time, Length, Span, Keep uint32
+}
+
+var (
+	deltaScanBindings = []Binding{
+		{"params", Uniform}, {"beta", Read}, {"mixed", Read}, {"products", ReadWrite}, {"state", ReadWrite},
+		{"starts", ReadWrite}, {"answers", ReadWrite}, {"errors", ReadWrite},
+	}
+	deltaScanConsts = Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0}
+)
+
+// DeltaProducts and DeltaScan are the delta rule over several tokens.
+var (
+	DeltaProducts = &Kernel{
+		Name: "delta_products", File: "deltascan.wgsl", Params: DeltaScanParams{}, Bindings: deltaScanBindings, Consts: deltaScanConsts,
+	}
+	DeltaScan = &Kernel{
+		Name: "delta_scan", File: "deltascan.wgsl", Params: DeltaScanParams{}, Bindings: deltaScanBindings, Consts: deltaScanConsts,
+	}
+)
+
+// DeltaOutputParams are the parameters of DeltaOutput and DeltaStep.
+type DeltaOutputParams struct {
+	Width, Head, Heads, Time uint32
+}
+
+var deltaOutputBindings = []Binding{
+	{"params", Uniform}, {"u", Read}, {"beta", Read}, {"mixed", Read}, {"gain", Read},
+	{"state", ReadWrite}, {"tail", ReadWrite}, {"answers", ReadWrite}, {"normed", ReadWrite},
+}
+
+// DeltaOutput ends a scan of several tokens; DeltaStep is the scan of one, after DeltaMix.
+var (
+	DeltaOutput = &Kernel{
+		Name: "delta_output", File: "deltascan_output.wgsl", Params: DeltaOutputParams{}, Bindings: deltaOutputBindings,
+		Consts: Consts{"WORKGROUP": 64},
+	}
+	DeltaStep = &Kernel{
+		Name: "delta_step", File: "deltascan_output.wgsl", Params: DeltaOutputParams{}, Bindings: deltaOutputBindings,
+		Consts: Consts{"WORKGROUP": 64},
+	}
+)

@@ -1,0 +1,273 @@
+// Draws one token a row of logits, a workgroup a row, by the rules of nn.Sampling, and writes the token's embedding
+// where the constant EMBED is 1, so that the next step can begin.
+
+#import shared/reduce.wgsl
+#import shared/weights.wgsl
+
+struct Params {
+    vocab: u32,
+    columns: u32,      // K, of out
+    top_k: u32,        // 0: all
+    top_p: f32,        // 0: all
+    min_logit: f32,    // log min-p: logits this far from the largest stay
+    temperature: f32,  // 0: the largest logit
+    penalty: f32,      // 1: none
+    seed_low: u32,
+    seed_high: u32,
+    width: u32,
+    stride: u32,       // blocks of 16 bytes of a row of the table
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> logits: array<f32>;  // (B, vocab), left as they were
+@group(0) @binding(2) var<storage, read_write> recent: array<u32>;  // (B, RECENT_SIZE)
+@group(0) @binding(3) var<storage, read_write> next: array<u32>;  // (B)
+@group(0) @binding(4) var<storage, read_write> out: array<u32>;  // (B, columns)
+@group(0) @binding(5) var<storage, read> weights: array<vec4<u32>>;  // (vocab, stride) the embedding
+@group(0) @binding(6) var<storage, read> scales: array<f32>;  // I8: (vocab)
+@group(0) @binding(7) var<storage, read_write> h: array<f32>;  // (B, width)
+
+// Places in a row of recent, as in nn.
+const PUSHED = 0u;
+const SAMPLED = 1u;
+const RING = 2u;
+const WINDOW = 64u;
+const RECENT_SIZE = 66u;
+
+const LOWEST = -3.4028234e38;
+const NONE = 0xffffffffu;
+
+var<workgroup> unpenalised: array<f32, WINDOW>;
+var<workgroup> best_logits: array<f32, WORKGROUP>;
+var<workgroup> best_ids: array<u32, WORKGROUP>;
+var<workgroup> masses: array<f32, WORKGROUP>;
+var<workgroup> last_ids: array<u32, WORKGROUP>;
+var<workgroup> chosen: u32;
+
+@compute @workgroup_size(WORKGROUP)
+fn sample(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let base = group.x * params.vocab;
+    let ring = group.x * RECENT_SIZE;
+    penalise(base, ring, thread);
+    let best = largest(base, thread);
+    var limit = LOWEST;
+    if params.temperature > 0.0 {
+        if params.top_k > 0u {
+            limit = key_logit(highest_key(base, best, limit, false, f32(params.top_k), thread));
+        }
+        if params.top_p > 0.0 {
+            let all = mass_from(base, best, limit, thread);
+            limit = key_logit(highest_key(base, best, limit, true, params.top_p * all, thread));
+        }
+        limit = max(limit, best + params.min_logit);
+        pick(base, best, limit, uniform_draw(recent[ring + SAMPLED]), thread);
+    } else if thread == 0u {
+        chosen = best_ids[0];
+    }
+    workgroupBarrier();
+    restore(base, ring, thread);
+    let id = chosen;
+    storageBarrier();
+    if thread == 0u {
+        next[group.x] = id;
+        let sampled = recent[ring + SAMPLED];
+        out[group.x * params.columns + sampled % params.columns] = id;
+        recent[ring + SAMPLED] = sampled + 1u;
+        let pushed = recent[ring + PUSHED];
+        recent[ring + RING + pushed % WINDOW] = id;
+        recent[ring + PUSHED] = pushed + 1u;
+    }
+    if EMBED == 1u {
+        for (var k = 4u * thread; k < params.width; k += 4u * WORKGROUP) {
+            var v = weights4(id, k);
+            if FORMAT == I8 {
+                v *= scales[id];
+            }
+            let at = group.x * params.width + k;
+            h[at] = v.x;
+            h[at + 1u] = v.y;
+            h[at + 2u] = v.z;
+            h[at + 3u] = v.w;
+        }
+    }
+}
+
+// The recent token in place `slot` of the ring, or NONE where there is none or an earlier place holds the same.
+fn recent_id(ring: u32, slot: u32) -> u32 {
+    if slot >= min(recent[ring + PUSHED], WINDOW) {
+        return NONE;
+    }
+    let id = recent[ring + RING + slot];
+    if id >= params.vocab {
+        return NONE;
+    }
+    for (var i = 0u; i < slot; i++) {
+        if recent[ring + RING + i] == id {
+            return NONE;
+        }
+    }
+    return id;
+}
+
+fn penalise(base: u32, ring: u32, thread: u32) {
+    if params.penalty == 1.0 {
+        return;
+    }
+    for (var slot = thread; slot < WINDOW; slot += WORKGROUP) {
+        let id = recent_id(ring, slot);
+        if id != NONE {
+            let l = logits[base + id];
+            unpenalised[slot] = l;
+            logits[base + id] = select(l * params.penalty, l / params.penalty, l > 0.0);
+        }
+    }
+    storageBarrier();
+}
+
+// Undoes penalise. Nothing of recent has changed since.
+fn restore(base: u32, ring: u32, thread: u32) {
+    if params.penalty == 1.0 {
+        return;
+    }
+    for (var slot = thread; slot < WINDOW; slot += WORKGROUP) {
+        let id = recent_id(ring, slot);
+        if id != NONE {
+            logits[base + id] = unpenalised[slot];
+        }
+    }
+}
+
+// The largest logit; best_ids[0] is its place, the first one on a tie.
+fn largest(base: u32, thread: u32) -> f32 {
+    var best = LOWEST;
+    var id = NONE;
+    for (var i = thread; i < params.vocab; i += WORKGROUP) {
+        let l = logits[base + i];
+        if id == NONE || l > best {
+            best = l;
+            id = i;
+        }
+    }
+    best_logits[thread] = best;
+    best_ids[thread] = id;
+    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if thread < half {
+            let other = best_logits[thread + half];
+            let other_id = best_ids[thread + half];
+            if other > best || (other == best && other_id < id) {
+                best = other;
+                id = other_id;
+                best_logits[thread] = best;
+                best_ids[thread] = id;
+            }
+        }
+    }
+    workgroupBarrier();
+    return best_logits[0];
+}
+
+// Σ exp(l − best) over the logits from limit on.
+fn mass_from(base: u32, best: f32, limit: f32, thread: u32) -> f32 {
+    var mass = 0.0;
+    for (var i = thread; i < params.vocab; i += WORKGROUP) {
+        let l = logits[base + i];
+        if l >= limit {
+            mass += exp(l - best);
+        }
+    }
+    return workgroup_sum(mass, thread);
+}
+
+// The highest key for which the logits of this key and above, and of limit and above, still number goal, or weigh it.
+fn highest_key(base: u32, best: f32, limit: f32, weigh: bool, goal: f32, thread: u32) -> u32 {
+    var key = 0u;
+    for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
+        let tried = key | bit;
+        var sum = 0.0;
+        for (var i = thread; i < params.vocab; i += WORKGROUP) {
+            let l = logits[base + i];
+            if l >= limit && logit_key(l) >= tried {
+                if weigh {
+                    sum += exp(l - best);
+                } else {
+                    sum += 1.0;
+                }
+            }
+        }
+        if workgroup_sum(sum, thread) >= goal {
+            key = tried;
+        }
+    }
+    return key;
+}
+
+// Numbers in the order of the logits, whose bits are not, below zero.
+fn logit_key(l: f32) -> u32 {
+    let bits = bitcast<u32>(l);
+    return select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
+}
+
+fn key_logit(key: u32) -> f32 {
+    return bitcast<f32>(select(~key, key & 0x7fffffffu, key >= 0x80000000u));
+}
+
+fn weight(l: f32, best: f32) -> f32 {
+    return exp((l - best) / params.temperature);
+}
+
+// Chooses by the inverse of the cumulative distribution, in the order of the ids: each thread weighs a run of them,
+// the first thread finds the run and walks it.
+fn pick(base: u32, best: f32, limit: f32, draw: f32, thread: u32) {
+    let run = (params.vocab + WORKGROUP - 1u) / WORKGROUP;
+    var mass = 0.0;
+    var last = NONE;
+    for (var i = thread * run; i < min((thread + 1u) * run, params.vocab); i++) {
+        let l = logits[base + i];
+        if l >= limit {
+            mass += weight(l, best);
+            last = i;
+        }
+    }
+    masses[thread] = mass;
+    last_ids[thread] = last;
+    workgroupBarrier();
+    if thread != 0u {
+        return;
+    }
+    var total = 0.0;
+    for (var t = 0u; t < WORKGROUP; t++) {
+        total += masses[t];
+    }
+    let goal = draw * total;
+    var sum = 0.0;
+    var id = 0u;
+    for (var t = 0u; t < WORKGROUP && sum <= goal; t++) {
+        if sum + masses[t] <= goal {
+            sum += masses[t];
+            id = select(last_ids[t], id, last_ids[t] == NONE);
+            continue;
+        }
+        for (var i = t * run; i < min((t + 1u) * run, params.vocab) && sum <= goal; i++) {
+            let l = logits[base + i];
+            if l >= limit {
+                sum += weight(l, best);
+                id = i;
+            }
+        }
+    }
+    chosen = id;
+}
+
+// Number n of the stream of the seed, in [0, 1): pcg3d (Jarzynski and Olano, JCGT 9(3), 2020), as nn.Uniform.
+fn uniform_draw(n: u32) -> f32 {
+    var v = vec3<u32>(n, params.seed_low, params.seed_high) * 1664525u + 1013904223u;
+    v.x += v.y * v.z;
+    v.y += v.z * v.x;
+    v.z += v.x * v.y;
+    v.x ^= v.x >> 16u;
+    v.y ^= v.y >> 16u;
+    v.z ^= v.z >> 16u;
+    v.x += v.y * v.z;
+    return f32(v.x >> 8u) / 16777216.0;
+}
