@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"bitgpu/nn"
+
+	"github.com/x448/float16"
 )
 
 // InitialWeights draws the weights a training begins with, float32: embedding N(0, 1), BitLinear
@@ -43,4 +45,26 @@ func InitialWeights(c nn.Config, seed uint64) *nn.Weights[nn.HostTensor] {
 		}
 	})
 	return w
+}
+
+// FloatWeights gives weights that were read from a file as float32, whatever tables came as.
+func FloatWeights(c nn.Config, w *nn.Weights[nn.HostTensor]) *nn.Weights[nn.HostTensor] {
+	return nn.MapWeights(c, w, func(p nn.Param, h nn.HostTensor) nn.HostTensor {
+		f := nn.HostTensor{Format: nn.F32, Shape: h.Shape, F32: h.F32}
+		switch h.Format {
+		case nn.F16:
+			f.F32 = make([]float32, len(h.F16))
+			for i, x := range h.F16 {
+				f.F32[i] = float16.Frombits(x).Float32()
+			}
+		case nn.I8:
+			f.F32 = make([]float32, len(h.I8))
+			for i, x := range h.I8 {
+				f.F32[i] = float32(x) * h.Scales[i/h.Shape[1]]
+			}
+		case nn.Ternary:
+			panic("train: " + p.Names[0] + ": ternary weights have no masters")
+		}
+		return f
+	})
 }

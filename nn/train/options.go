@@ -33,10 +33,10 @@ const (
 	RecomputeOff  = "off"
 )
 
-// DefaultOptions are those of SPEC, and a clip of 1.
+// DefaultOptions are those of the first engine; gradients are not clipped.
 func DefaultOptions() Options {
 	return Options{
-		Batch: 16, Time: 128, Accumulate: 1, Steps: 1000, LR: 3e-4, MinLR: 1e-5, Warmup: 100, Decay: 0.01, Clip: 1,
+		Batch: 16, Time: 128, Accumulate: 1, Steps: 1000, LR: 3e-4, MinLR: 1e-5, Warmup: 100, Decay: 0.01,
 		Order: corpus.Shuffle.String(), SaveInterval: 500, Recompute: RecomputeAuto,
 	}
 }
