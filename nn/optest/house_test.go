@@ -1,0 +1,102 @@
+package optest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// root is the folder of the module.
+func root() string { return filepath.Join(ReferenceDir("."), "..", "..") }
+
+// mayImport says which packages of this module a package may import, tests apart; the first row
+// that fits counts. A pattern that ends in /... means a folder and all below it.
+var mayImport = []struct {
+	from string
+	to   []string
+}{
+	{"bitgpu/wgsl", nil},
+	{"bitgpu/gpu/...", []string{"bitgpu/gpu", "bitgpu/wgsl"}},
+	{"bitgpu/io/...", []string{"bitgpu/io/..."}},
+	{"bitgpu/nn/ternary", nil},
+	{"bitgpu/nn", []string{"bitgpu/nn/ternary"}},
+	{"bitgpu/nn/cpu/...", []string{"bitgpu/nn", "bitgpu/nn/ternary", "bitgpu/nn/cpu/..."}},
+	{"bitgpu/nn/webgpu/...", []string{"bitgpu/nn", "bitgpu/nn/ternary", "bitgpu/nn/webgpu/...", "bitgpu/gpu", "bitgpu/wgsl"}},
+	{"bitgpu/nn/...", []string{"bitgpu/nn", "bitgpu/nn/ternary", "bitgpu/nn/storage", "bitgpu/nn/cpu/...", "bitgpu/io/..."}},
+	{"bitgpu/cmd/...", []string{"bitgpu/..."}},
+	{"bitgpu/bench/...", []string{"bitgpu", "bitgpu/bench/...", "bitgpu/nn/...", "bitgpu/io/...", "bitgpu/gpu/...", "bitgpu/wgsl"}},
+	{"bitgpu/...", []string{"bitgpu/nn/...", "bitgpu/io/...", "bitgpu/gpu", "bitgpu/wgsl"}},
+}
+
+// binding is the one package that knows a GPU; only gpu may know it.
+const binding = "github.com/rajveermalviya/go-webgpu/wgpu"
+
+func fits(path, pattern string) bool {
+	folder, all := strings.CutSuffix(pattern, "/...")
+	return path == folder || all && strings.HasPrefix(path, folder+"/")
+}
+
+// allowed says whether package from may import package to.
+func allowed(from, to string) bool {
+	if to == binding {
+		return from == "bitgpu/gpu"
+	}
+	if !fits(to, "bitgpu/...") {
+		return true
+	}
+	for _, row := range mayImport {
+		if fits(from, row.from) {
+			return slices.ContainsFunc(row.to, func(p string) bool { return fits(to, p) })
+		}
+	}
+	return false
+}
+
+// Imports go one way: cmd → bitgpu, bench → backends, training → nn → ternary, and webgpu → gpu →
+// wgsl. Files know nothing of the model, the model of neither files nor devices.
+func TestImportDirection(t *testing.T) {
+	list := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	list.Dir, list.Stderr = root(), os.Stderr
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	packages := map[string]bool{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages[p.ImportPath] = true
+		for _, to := range p.Imports {
+			if !allowed(p.ImportPath, to) {
+				t.Errorf("%s must not import %s", p.ImportPath, to)
+			}
+		}
+	}
+	for _, must := range []string{"bitgpu/nn", "bitgpu/nn/cpu", "bitgpu/io/safetensors", "bitgpu/gpu", "bitgpu/wgsl"} {
+		if !packages[must] {
+			t.Errorf("go list does not show %s", must)
+		}
+	}
+	for _, wrong := range [][2]string{
+		{"bitgpu/io/bitt", "bitgpu/nn"}, {"bitgpu/nn", "bitgpu/io/safetensors"}, {"bitgpu/nn", "bitgpu/gpu"}, {"bitgpu/nn/cpu", binding},
+		{"bitgpu/nn/train", "bitgpu/nn/webgpu"}, {"bitgpu/wgsl", "bitgpu/gpu"}, {"bitgpu", "bitgpu/cmd/bitgpu"}, {"bitgpu", "bitgpu/bench"},
+		{"bitgpu/nn/ternary", "bitgpu/nn"}, {"bitgpu/gpu", "bitgpu/nn"},
+	} {
+		if allowed(wrong[0], wrong[1]) {
+			t.Errorf("the table lets %s import %s", wrong[0], wrong[1])
+		}
+	}
+}
