@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"unicode/utf8"
@@ -105,9 +104,6 @@ func (m *bpe) addMerge(rank int, left, right string) error {
 	joined, ok := m.ids[left+right[len(m.prefix):]]
 	if !ok {
 		return fmt.Errorf("%q, joined from %q and %q, is not in the vocabulary", left+right[len(m.prefix):], left, right)
-	}
-	if left == "" || right == "" {
-		return errors.New("an empty piece cannot be joined")
 	}
 	m.merges.set(pair(l, r), uint64(rank)<<32|uint64(joined))
 	return nil

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 )
 
@@ -20,13 +21,19 @@ type tokenizerCase struct {
 	DecodedSkipSpecial string   `json:"decoded_skip_special"`
 }
 
-// load parses the tokenizer.json of a family.
+var loaded sync.Map // from family to *Tokenizer
+
+// load parses the tokenizer.json of a family, once for all tests.
 func load(tb testing.TB, family string) *Tokenizer {
 	tb.Helper()
+	if tok, ok := loaded.Load(family); ok {
+		return tok.(*Tokenizer)
+	}
 	tok, err := Parse(family, fileOf(tb, family))
 	if err != nil {
 		tb.Fatal(err)
 	}
+	loaded.Store(family, tok)
 	return tok
 }
 

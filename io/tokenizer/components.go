@@ -22,14 +22,14 @@ func unsupported(kind, want string) error {
 // kindOf is the "type" of a component.
 func kindOf(raw json.RawMessage) (string, error) {
 	var c struct{ Type string }
-	if err := decode(raw, &c, "type"); err != nil {
+	if err := unmarshal(raw, &c, "type"); err != nil {
 		return "", err
 	}
 	return c.Type, nil
 }
 
-// decode reads a component that must have the members required.
-func decode(raw json.RawMessage, into any, required ...string) error {
+// unmarshal reads a component that must have the members required.
+func unmarshal(raw json.RawMessage, into any, required ...string) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil {
 		return err
@@ -42,13 +42,13 @@ func decode(raw json.RawMessage, into any, required ...string) error {
 	return json.Unmarshal(raw, into)
 }
 
-// sequence reads the components listed in member and puts what they give into one list.
+// parseSequence reads the components listed in member and puts what they give into one list.
 func parseSequence[T any](raw json.RawMessage, member string, depth int, parse func(json.RawMessage, int) ([]T, error)) ([]T, error) {
 	if depth == maxDepth {
 		return nil, fmt.Errorf("sequences lie more than %d deep", maxDepth)
 	}
 	var members map[string]json.RawMessage
-	if err := decode(raw, &members, member); err != nil {
+	if err := unmarshal(raw, &members, member); err != nil {
 		return nil, err
 	}
 	var list []json.RawMessage
@@ -90,7 +90,7 @@ func parseNormalizer(raw json.RawMessage, depth int) ([]normalizer, error) {
 		n = lowercase{}
 	case "Prepend":
 		var c struct{ Prepend string }
-		err = decode(raw, &c, "prepend")
+		err = unmarshal(raw, &c, "prepend")
 		n = prepend(c.Prepend)
 	case "Replace":
 		n, err = parseReplace(raw)
@@ -99,7 +99,7 @@ func parseNormalizer(raw json.RawMessage, depth int) ([]normalizer, error) {
 			Left  bool `json:"strip_left"`
 			Right bool `json:"strip_right"`
 		}
-		err = decode(raw, &c, "strip_left", "strip_right")
+		err = unmarshal(raw, &c, "strip_left", "strip_right")
 		n = strip{c.Left, c.Right}
 	default:
 		return nil, unsupported(kind, "Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, Strip")
@@ -130,7 +130,7 @@ func parseReplace(raw json.RawMessage) (replace, error) {
 		Pattern patternFile
 		Content string
 	}
-	if err := decode(raw, &c, "pattern", "content"); err != nil {
+	if err := unmarshal(raw, &c, "pattern", "content"); err != nil {
 		return replace{}, err
 	}
 	p, err := c.Pattern.build()
@@ -154,7 +154,7 @@ func parsePreTokenizer(raw json.RawMessage, depth int) ([]preTokenizer, error) {
 			AddPrefixSpace bool `json:"add_prefix_space"`
 			UseRegex       bool `json:"use_regex"`
 		}{UseRegex: true}
-		err = decode(raw, &c, "add_prefix_space")
+		err = unmarshal(raw, &c, "add_prefix_space")
 		p = byteLevel{c.AddPrefixSpace, c.UseRegex}
 	case "Metaspace":
 		p, err = parseMetaspace(raw)
@@ -164,7 +164,7 @@ func parsePreTokenizer(raw json.RawMessage, depth int) ([]preTokenizer, error) {
 		var c struct {
 			Individual bool `json:"individual_digits"`
 		}
-		err = decode(raw, &c, "individual_digits")
+		err = unmarshal(raw, &c, "individual_digits")
 		b := contiguous
 		if c.Individual {
 			b = isolated
@@ -172,7 +172,7 @@ func parsePreTokenizer(raw json.RawMessage, depth int) ([]preTokenizer, error) {
 		p = splitter{charClass(unicode.IsNumber), b}
 	case "Punctuation":
 		c := struct{ Behavior behavior }{isolated}
-		if err = decode(raw, &c); err == nil {
+		if err = unmarshal(raw, &c); err == nil {
 			err = c.Behavior.check()
 		}
 		p = splitter{charClass(isPunctuation), c.Behavior}
@@ -203,7 +203,7 @@ func parseSplit(raw json.RawMessage) (preTokenizer, error) {
 		Behavior behavior
 		Invert   bool
 	}
-	if err := decode(raw, &c, "pattern", "behavior", "invert"); err != nil {
+	if err := unmarshal(raw, &c, "pattern", "behavior", "invert"); err != nil {
 		return nil, err
 	}
 	if err := c.Behavior.check(); err != nil {
@@ -223,7 +223,7 @@ func parseMetaspace(raw json.RawMessage) (metaspace, error) {
 		PrependScheme  *prependScheme `json:"prepend_scheme"`
 		Split          *bool
 	}
-	if err := decode(raw, &c, "replacement"); err != nil {
+	if err := unmarshal(raw, &c, "replacement"); err != nil {
 		return metaspace{}, err
 	}
 	m := metaspace{c.Replacement, prependAlways, c.Split == nil || *c.Split}
@@ -268,7 +268,7 @@ func parseDecoder(raw json.RawMessage, depth int) ([]decoder, error) {
 			Content     string
 			Start, Stop uint32
 		}
-		err = decode(raw, &c, "content", "start", "stop")
+		err = unmarshal(raw, &c, "content", "start", "stop")
 		content, n := utf8.DecodeRuneInString(c.Content)
 		if err == nil && (n == 0 || n != len(c.Content)) {
 			err = fmt.Errorf("content is %q, want one character", c.Content)
@@ -292,7 +292,7 @@ func parseDecoder(raw json.RawMessage, depth int) ([]decoder, error) {
 		}
 	case "BPEDecoder":
 		var c struct{ Suffix string }
-		err = decode(raw, &c, "suffix")
+		err = unmarshal(raw, &c, "suffix")
 		d = func(next sink) sink { return &wordEnds{whole: whole{next: next}, suffix: c.Suffix} }
 	default:
 		return nil, unsupported(kind, "Sequence, ByteLevel, ByteFallback, Fuse, Strip, Replace, Metaspace, BPEDecoder")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -41,7 +42,7 @@ func (v *vocabFile) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &v.ids)
 }
 
-// mergeFile is "left right" or ["left", "right"].
+// mergeFile is "left right" or ["left", "right"], or empty where the file has the version line of a merges.txt.
 type mergeFile [2]string
 
 func (m *mergeFile) UnmarshalJSON(data []byte) error {
@@ -58,7 +59,7 @@ func (m *mergeFile) UnmarshalJSON(data []byte) error {
 	} else if err := json.Unmarshal(data, &pieces); err != nil {
 		return err
 	}
-	if len(pieces) != 2 {
+	if len(pieces) != 2 || pieces[0] == "" || pieces[1] == "" {
 		return fmt.Errorf("a merge is %.40s, want two pieces", data)
 	}
 	*m = mergeFile(pieces)
@@ -146,7 +147,8 @@ func (f *modelFile) build() (model, error) {
 		if f.Merges == nil {
 			return nil, errors.New(`BPE: "merges" is missing, want a list`)
 		}
-		m, err := newBPE(f.Vocab.ids, *f.Merges, f.bpeOptions)
+		merges := slices.DeleteFunc(*f.Merges, func(m mergeFile) bool { return m == mergeFile{} })
+		m, err := newBPE(f.Vocab.ids, merges, f.bpeOptions)
 		if err != nil {
 			return nil, fmt.Errorf("BPE: %w", err)
 		}

@@ -56,7 +56,7 @@ func TestRefusals(t *testing.T) {
 		{with("model", `{"type": "BPE", "vocab": {"a": 1}, "merges": ["a a"]}`), `"aa", joined from "a" and "a"`},
 		{with("model", `{"type": "BPE", "vocab": {"a": 1}, "merges": ["a a a"]}`), "want two pieces"},
 		{with("model", `{"type": "BPE", "vocab": {"a": 1}, "merges": [["a"]]}`), "want two pieces"},
-		{with("model", `{"type": "BPE", "vocab": {"": 1, "a": 2}, "merges": [["", "a"]]}`), "empty piece"},
+		{with("model", `{"type": "BPE", "vocab": {"": 1, "a": 2}, "merges": [["", "a"]]}`), "want two pieces"},
 		{with("model", `{"type": "BPE", "vocab": {"a": 1}, "merges": ["a a"], "continuing_subword_prefix": "##"}`), "continuing_subword_prefix"},
 		{with("model", `{"type": "BPE", "vocab": {}, "merges": [], "dropout": 0.1}`), "dropout 0.1 is not supported"},
 		{with("model", `{"type": "Unigram", "vocab": {}}`), "not a list"},

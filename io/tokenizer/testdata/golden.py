@@ -194,7 +194,7 @@ for prefix, suffix in [("##", None), (None, "</w>"), ("##", "</w>")]:
     more = {k: v for k, v in {"continuing_subword_prefix": prefix, "end_of_word_suffix": suffix}.items() if v}
     m = trained(trainers.BpeTrainer(vocab_size=260, limit_alphabet=45, special_tokens=["<unk>"], show_progress=False, **more), pre_tokenizers.WhitespaceSplit(), models.BPE(unk_token="<unk>", **more))
     add(f"BPE {prefix} {suffix}", build(m, pre=of("WhitespaceSplit"), decoder=of("BPEDecoder", suffix=suffix or "</w>")), [t for t in TEXTS if t.strip()])
-add("BPE, merges as text", build({**chars, "merges": [" ".join(p) for p in chars["merges"] if " " not in "".join(p)]}, pre=meta, decoder=meta))
+add("BPE, merges as text", build({**chars, "merges": ["#version: 0.2"] + [" ".join(p) for p in chars["merges"] if " " not in "".join(p)]}, pre=meta, decoder=meta))
 old = {k: v for k, v in chars.items() if k != "type"}
 add("BPE without type", build(old, pre=meta, decoder=meta))
 
