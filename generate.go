@@ -23,6 +23,12 @@ type Options struct {
 	Stop          []string // the text ends before the first of these
 }
 
+// Validate says in one sentence which option is out of its range, as [ErrOption].
+func (o Options) Validate() error {
+	_, err := o.sampling()
+	return err
+}
+
 func (o Options) sampling() (nn.Sampling, error) {
 	p := nn.Sampling{
 		Temperature: float32(o.Temperature), TopK: o.TopK, TopP: float32(o.TopP), MinP: float32(o.MinP),
