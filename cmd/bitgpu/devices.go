@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"text/tabwriter"
+
+	"bitgpu/gpu"
+	"bitgpu/nn"
+	"bitgpu/nn/cpu/parallel"
+	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/ternary"
+	"bitgpu/nn/train"
+
+	"github.com/urfave/cli/v2"
+)
+
+func devicesCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "devices",
+		Usage: "list what can compute, and which models fit",
+		Description: example("Lists the CPU and the GPU adapters, and what models of three sizes need to run and to be trained. A GPU's own memory\n"+
+			"is not known to WebGPU: there, fits means that no buffer is larger than the adapter allows, and, where it\n"+
+			"shares the computer's memory, that all of it fits in there.",
+			"bitgpu devices"),
+		Action: func(c *cli.Context) error {
+			adapters := gpu.Adapters()
+			w := c.App.Writer
+			writeCPU(w)
+			writeAdapters(w, adapters)
+			return writeSizes(w, adapters, ram())
+		},
+	}
+}
+
+func writeCPU(w io.Writer) {
+	fmt.Fprintf(w, "CPU: %d threads, %v, %s", parallel.Workers(), simd.Active(), runtime.GOARCH)
+	if n := ram(); n > 0 {
+		fmt.Fprintf(w, ", %s of memory", byteCount(n))
+	}
+	fmt.Fprintln(w)
+}
+
+func writeAdapters(w io.Writer, adapters []gpu.AdapterInfo) {
+	if len(adapters) == 0 {
+		fmt.Fprintf(w, "\n%v\n", gpu.ErrNoAdapter)
+		return
+	}
+	for _, a := range adapters {
+		l := a.Limits
+		fmt.Fprintf(w, "\nadapter %d: %s\n", a.Index, a.Name)
+		fmt.Fprintf(w, "  type %s, %s by %s, driver %s\n", a.Type, a.Backend, a.Vendor, a.Driver)
+		fmt.Fprintf(w, "  buffers up to %s, bindings up to %s, %d a kernel\n", byteCount(int64(min(l.MaxBufferSize, 1<<62))),
+			byteCount(int64(min(l.MaxStorageBufferBindingSize, 1<<62))), l.MaxStorageBuffersPerShaderStage)
+		fmt.Fprintf(w, "  workgroups of %d invocations and %s, %d a dimension\n", l.MaxInvocationsPerWorkgroup, byteCount(int64(l.MaxWorkgroupMemory)), l.MaxWorkgroupsPerDimension)
+		fmt.Fprintf(w, "  timestamps: %v\n", a.Timestamps)
+	}
+}
+
+// trainingShape is the one that the trainer takes where nobody says otherwise.
+var trainingShape = train.Shape{Batch: 16, Time: 128, Accumulate: 1}
+
+// writeSizes shows what three models need and where that fits.
+func writeSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "\nmodel, V 16,384\tparameters\tto run\tto train, %d × %d\tCPU: run\ttrain", trainingShape.Batch, trainingShape.Time)
+	for _, a := range adapters {
+		fmt.Fprintf(w, "\tadapter %d: run\ttrain", a.Index)
+	}
+	fmt.Fprintln(w)
+	for _, size := range [][2]int{{256, 8}, {512, 12}, {1024, 24}} {
+		c := nn.Config{Vocab: 16384, Width: size[0], Layers: size[1], InnerLR: 0.1}.WithDefaults()
+		need := c.Footprint(1)
+		run, training := need.Weights+need.Session, train.Memory(c, trainingShape)
+		fmt.Fprintf(w, "%d × %d\t%.0f million\t%s\t%s\t%s\t%s", size[0], size[1], float64(c.ParamCount())/1e6, byteCount(run), byteCount(training),
+			fits(run, ram), fits(training, ram))
+		for _, a := range adapters {
+			fmt.Fprintf(w, "\t%s\t%s", fitsAdapter(a, run, largestTensor(c, 1, false), ram),
+				fitsAdapter(a, training, largestTensor(c, trainingShape.Batch*trainingShape.Time, true), ram))
+		}
+		fmt.Fprintln(w)
+	}
+	return w.Flush()
+}
+
+// fits compares a need with the computer's memory, of which a fifth is left to others.
+func fits(need, ram int64) string {
+	switch {
+	case ram == 0:
+		return "unknown"
+	case need > ram/5*4:
+		return "no"
+	}
+	return "fits"
+}
+
+func fitsAdapter(a gpu.AdapterInfo, need, largest, ram int64) string {
+	if uint64(largest) > a.Limits.MaxBufferSize {
+		return "no: a buffer is too large"
+	}
+	if a.Type == gpu.CPU || a.Type == gpu.Integrated {
+		return fits(need, ram)
+	}
+	return "fits"
+}
+
+// largestTensor is the bytes of the largest single buffer of a model that computes n rows at once.
+func largestTensor(c nn.Config, n int, training bool) int64 {
+	largest := int64(4) * int64(n) * int64(2*c.MLPWidth())
+	nn.Walk(c, new(nn.Weights[struct{}]), func(p nn.Param, _ *struct{}) {
+		bytes := 4 * int64(nn.Count(p.Shape))
+		if p.Kind == nn.Linear && !training {
+			bytes = int64(p.Shape[0]) * int64(ternary.RowBytes(p.Shape[1]))
+		}
+		largest = max(largest, bytes)
+	})
+	return largest
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bitgpu"
+	"bitgpu/io/memory"
+
+	"github.com/peterh/liner"
+	"github.com/urfave/cli/v2"
+)
+
+// script is a person who types lines; an empty error means a line.
+type script struct {
+	lines   []string
+	aborts  int // presses Ctrl-C so many times before the first line
+	history []string
+}
+
+func (s *script) Prompt(string) (string, error) {
+	if s.aborts > 0 {
+		s.aborts--
+		return "", liner.ErrPromptAborted
+	}
+	if len(s.lines) == 0 {
+		return "", io.EOF
+	}
+	line := s.lines[0]
+	s.lines = s.lines[1:]
+	return line, nil
+}
+
+func (s *script) AppendHistory(line string) { s.history = append(s.history, line) }
+func (s *script) Close() error              { return nil }
+
+// talk lets the script talk to a model and returns stdout, stderr and the session's position.
+func talk(t *testing.T, person *script, seed uint64) (out, warn string, position int64) {
+	t.Helper()
+	m, err := bitgpu.Load(model("d32-none"), bitgpu.WithBackend(bitgpu.CPU))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	s, err := m.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	app := &cli.App{
+		Writer: &stdout, ErrWriter: &stderr,
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "stats"}, &cli.Uint64Flag{Name: "seed"}},
+		Action: func(c *cli.Context) error {
+			err := converse(c, s, bitgpu.Options{MaxTokens: 10, Temperature: 1, Seed: seed}, person)
+			position = s.Position()
+			return err
+		},
+	}
+	if err := app.Run([]string{"bitgpu", "--seed", "1"}); err != nil {
+		t.Fatal(err)
+	}
+	return stdout.String(), stderr.String(), position
+}
+
+func TestConversation(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "m.soul")
+	person := &script{aborts: 1, lines: []string{"/stats", "/nonsense", "", "one two", "/save " + file, "/temp hot", "/temp 0", "/help", "/load", "/load no/such", "/quit", "never read"}}
+	out, warn, position := talk(t, person, 1)
+	if out == "" || position < 2 {
+		t.Errorf("no answer, %d tokens", position)
+	}
+	for _, want := range []string{
+		"/quit or Ctrl-D leaves", "no command /nonsense", "the prompt is empty", `/temp: a number from 0 to 100 wanted, "hot" found`,
+		"/reset     forget", "/load needs a file", "no/such", "device  CPU",
+	} {
+		if !strings.Contains(warn, want) {
+			t.Errorf("%q wanted in %q", want, warn)
+		}
+	}
+	if len(person.lines) != 1 || len(person.history) != 10 {
+		t.Errorf("%d lines left, history %q", len(person.lines), person.history)
+	}
+	saved, err := memory.Read(file)
+	if err != nil || saved.Tokens != position {
+		t.Errorf("memory of %d tokens wanted, %v found (%v)", position, saved, err)
+	}
+
+	again, _, _ := talk(t, &script{lines: []string{"three", "/reset", "one two"}}, 1)
+	if !strings.HasSuffix(again, out) {
+		t.Errorf("after /reset: %q wanted at the end of %q", out, again)
+	}
+	_, _, loaded := talk(t, &script{lines: []string{"/load " + file, "/temp 0"}}, 1)
+	if loaded != position {
+		t.Errorf("/load: position %d wanted, %d found", position, loaded)
+	}
+}
+
+func TestPlainLines(t *testing.T) {
+	var prompts bytes.Buffer
+	app := cli.NewApp()
+	app.Reader, app.ErrWriter = strings.NewReader("one\r\ntwo"), &prompts
+	l := newLineReader(cli.NewContext(app, nil, nil))
+	defer l.Close()
+	for _, want := range []string{"one", "two"} {
+		if got, err := l.Prompt("> "); got != want || err != nil {
+			t.Errorf("%q wanted, %q found (%v)", want, got, err)
+		}
+	}
+	if _, err := l.Prompt("> "); !errors.Is(err, io.EOF) || prompts.String() != "> > > " {
+		t.Errorf("%v, %q", err, prompts.String())
+	}
+}
+
+func TestHistoryIsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bitgpu", "history")
+	l := &terminalLines{State: &liner.State{}, history: path}
+	l.State.AppendHistory("a secret")
+	if err := l.saveHistory(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}

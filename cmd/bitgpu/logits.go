@@ -1,0 +1,156 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"bitgpu"
+	"bitgpu/io/safetensors"
+	"bitgpu/nn"
+
+	"github.com/urfave/cli/v2"
+)
+
+func logitsCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "logits",
+		Usage:     "write a model's logits and memory for comparison with other engines",
+		UsageText: "bitgpu logits -m MODEL (--tokens 1,2,3 | --tokens-file F.u32 | -p TEXT) -o OUT.safetensors [flags]",
+		Description: example("Writes tokens I32 (T), logits F32 (T, V), and of each layer i the memory after the last token: state.{i}, F32 (d, d)\n"+
+			"or with heads (h, c, c), and for the delta mixer conv.{i}, F32 (3, 3, d).",
+			"bitgpu logits -m model.bitt --tokens 1,2,3 -o logits.safetensors",
+			"bitgpu logits -m model.bitt -p 'ROMEO:' --rule minibatch --chunk 16 -o logits.safetensors"),
+		Flags: append([]cli.Flag{
+			modelFlag(),
+			&cli.StringFlag{Name: "tokens", Usage: "token ids, `1,2,3`"},
+			&cli.StringFlag{Name: "tokens-file", Usage: "a `FILE` of token ids, little-endian uint32"},
+			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "a `TEXT`, with the tokenizer's special tokens"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "the `FILE` to write"},
+			&cli.StringFlag{Name: "rule", Value: nn.RuleSequential, Usage: "how the memory learns: `sequential|minibatch`"},
+			&cli.IntFlag{Name: "chunk", Usage: "tokens the rule takes together; changes the minibatch rule's result, not the sequential one's", DefaultText: "16, or the model's"},
+		}, computeFlags()...),
+		Action: logitsAction,
+	}
+}
+
+func logitsAction(c *cli.Context) error {
+	given := 0
+	for _, name := range []string{"tokens", "tokens-file", "prompt"} {
+		if c.IsSet(name) {
+			given++
+		}
+	}
+	if given != 1 {
+		return usagef("logits: one of --tokens, --tokens-file and -p wanted, %d found", given)
+	}
+	if c.IsSet("chunk") && c.Int("chunk") < 1 {
+		return usagef("logits: --chunk: 1 or more wanted, %d found", c.Int("chunk"))
+	}
+	tokens, err := givenTokens(c)
+	if err != nil {
+		return err
+	}
+	m, err := openModel(c)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if c.IsSet("prompt") {
+		if tokens, err = m.Encode(c.String("prompt"), true); err != nil {
+			return err
+		}
+	}
+	if len(tokens) == 0 {
+		return fmt.Errorf("logits: %w", bitgpu.ErrEmptyPrompt)
+	}
+	s, err := m.NewSession(bitgpu.WithRule(c.String("rule"), c.Int("chunk")))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	tensors, err := compute(s, tokens)
+	if err != nil {
+		return err
+	}
+	metadata := map[string]string{"model": m.ID(), "rule": c.String("rule"), "device": m.Device()}
+	return safetensors.WriteFile(c.String("output"), tensors, metadata)
+}
+
+// givenTokens are those of --tokens or --tokens-file.
+func givenTokens(c *cli.Context) ([]uint32, error) {
+	switch {
+	case c.IsSet("tokens"):
+		ids, err := parseTokens(c.String("tokens"))
+		if err != nil {
+			return nil, usagef("logits: --tokens: %v", err)
+		}
+		return ids, nil
+	case c.IsSet("tokens-file"):
+		return readTokens(c.String("tokens-file"))
+	}
+	return nil, nil
+}
+
+// parseTokens reads 1,2,3 or 1 2 3.
+func parseTokens(text string) ([]uint32, error) {
+	var ids []uint32
+	for _, field := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(", \t\r\n[]", r) }) {
+		id, err := strconv.ParseUint(field, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("token ids separated by commas wanted, %q found", field)
+		}
+		ids = append(ids, uint32(id))
+	}
+	return ids, nil
+}
+
+// readTokens reads raw little-endian uint32 ids.
+func readTokens(path string) ([]uint32, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("--tokens-file: %w", err)
+	}
+	if len(data)%4 != 0 {
+		return nil, fmt.Errorf("--tokens-file: %s: a multiple of 4 bytes wanted, as uint32 ids take, %d found", path, len(data))
+	}
+	ids := make([]uint32, len(data)/4)
+	for i := range ids {
+		ids[i] = binary.LittleEndian.Uint32(data[4*i:])
+	}
+	return ids, nil
+}
+
+// compute reads tokens and makes the tensors of the file.
+func compute(s *bitgpu.Session, tokens []uint32) ([]safetensors.Tensor, error) {
+	vocab := s.Model().Config().Vocab
+	logits := make([]float32, 0, len(tokens)*vocab)
+	err := s.ForwardAll(tokens, func(_ int, rows []float32) error {
+		logits = append(logits, rows...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]int32, len(tokens))
+	for i, id := range tokens {
+		ids[i] = int32(id)
+	}
+	tensors := []safetensors.Tensor{
+		safetensors.FromInt32s("tokens", []int{len(ids)}, ids),
+		safetensors.FromFloat32s("logits", []int{len(ids), vocab}, logits),
+	}
+	layers, err := s.Memory()
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range layers {
+		tensors = append(tensors, safetensors.FromFloat32s(fmt.Sprintf("state.%d", i), l.Shape, l.W))
+		if l.Tail != nil {
+			tensors = append(tensors, safetensors.FromFloat32s(fmt.Sprintf("conv.%d", i), l.TailShape, l.Tail))
+		}
+	}
+	return tensors, nil
+}

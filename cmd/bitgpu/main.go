@@ -1,0 +1,165 @@
+// Command bitgpu runs and trains ternary language models whose memory learns while they read. It reads files, flags
+// and the terminal, and leaves the rest to packages: what it can do, a Go program can do with package bitgpu and those
+// below it. One file holds one subcommand.
+//
+// Exit codes: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C. Text and results go to stdout, everything else
+// to stderr; an error is one sentence.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"bitgpu"
+
+	"github.com/urfave/cli/v2"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// commands are the subcommands in the order of the help.
+func commands() []*cli.Command {
+	return []*cli.Command{
+		runCommand(),
+		logitsCommand(),
+		tokenizeCommand(),
+		inspectCommand(),
+		exportCommand(),
+		devicesCommand(),
+		completionCommand(),
+		versionCommand(),
+	}
+}
+
+// Exit codes.
+const (
+	exitError       = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // 128 + SIGINT, as shells have it
+)
+
+// run is the program: args without its name. It returns the exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	err := newApp(stdin, stdout, stderr).Run(append([]string{"bitgpu"}, args...))
+	if err == nil {
+		return 0
+	}
+	if !errors.Is(err, errInterrupted) {
+		fmt.Fprintf(stderr, "bitgpu: %s\n", sentence(err))
+	}
+	return exitCode(err)
+}
+
+// formats are the packages that a message from a file passes through, outermost first.
+var formats = regexp.MustCompile(`^(modeldir: |bitt: )+(bitt: |safetensors: )`)
+
+// sentence is an error in one line, which begins with the innermost of the formats that it passed through.
+func sentence(err error) string {
+	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
+	return strings.TrimPrefix(formats.ReplaceAllString(text, "$2"), "modeldir: ")
+}
+
+func exitCode(err error) int {
+	var usage usageError
+	var byLibrary cli.ExitCoder // an unknown help topic
+	switch {
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	case errors.As(err, &usage), errors.As(err, &byLibrary), errors.Is(err, bitgpu.ErrOption):
+		return exitUsage
+	}
+	return exitError
+}
+
+// errInterrupted ends the program after Ctrl-C, without a message.
+var errInterrupted = fmt.Errorf("interrupted: %w", context.Canceled)
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
+	app := &cli.App{
+		Name:      "bitgpu",
+		Usage:     "run and train ternary language models whose memory learns while they read",
+		UsageText: "bitgpu COMMAND [flags]\nbitgpu help COMMAND",
+		Description: example("", "bitgpu run -m model.bitt -p 'ROMEO:'") +
+			"\nA model is a .bitt file, a model directory, or a .safetensors file beside its config.json.",
+		Version:                   version(),
+		Commands:                  commands(),
+		Reader:                    stdin,
+		Writer:                    stdout,
+		ErrWriter:                 stderr,
+		ExitErrHandler:            func(*cli.Context, error) {},
+		OnUsageError:              refuseFlags,
+		EnableBashCompletion:      true,
+		DisableSliceFlagSeparator: true, // a stop text may hold a comma
+		Suggest:                   true,
+		Action: func(c *cli.Context) error {
+			if !c.Args().Present() {
+				return cli.ShowAppHelp(c)
+			}
+			return usagef("no command %q%s", c.Args().First(), suggestCommand(c))
+		},
+	}
+	for _, command := range app.Commands {
+		guard(command)
+	}
+	return app
+}
+
+func suggestCommand(c *cli.Context) string {
+	if hint := cli.SuggestCommand(c.App.Commands, c.Args().First()); hint != "" {
+		return "; " + strings.ToLower(hint[:1]) + hint[1:]
+	}
+	return ""
+}
+
+// example is the end of a command's description: lines that work as they stand, given the files they name.
+func example(about string, lines ...string) string {
+	var text strings.Builder
+	if about != "" {
+		text.WriteString(about + "\n\n")
+	}
+	text.WriteString("Example:\n")
+	for _, line := range lines {
+		text.WriteString("  " + line + "\n")
+	}
+	return text.String()
+}
+
+func versionCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "version",
+		Usage:       "show the version",
+		Description: example("", "bitgpu version"),
+		Action: func(c *cli.Context) error {
+			_, err := fmt.Fprintf(c.App.Writer, "bitgpu %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+// version is what the build recorded: a release, or the commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	text := "devel"
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			text += " " + s.Value[:min(len(s.Value), 12)]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			text += " modified"
+		}
+	}
+	return text
+}

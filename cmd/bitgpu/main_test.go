@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+)
+
+// asProgram in the environment makes the test binary the program itself, for tests that need a process.
+const asProgram = "BITGPU_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Setenv("BITGPU_BACKEND", "cpu") // the same engine on every machine
+	os.Unsetenv("BITGPU_ADAPTER")
+	os.Exit(m.Run())
+}
+
+const reference = "../../testdata/reference"
+
+func model(name string) string { return filepath.Join(reference, name, "model.bitt") }
+
+// outcome is what a run of the program gave.
+type outcome struct {
+	code     int
+	out, err string
+}
+
+func bitgpuRun(stdin string, args ...string) outcome {
+	var out, err bytes.Buffer
+	code := run(args, strings.NewReader(stdin), &out, &err)
+	return outcome{code, out.String(), err.String()}
+}
+
+// succeed runs the program and returns its stdout.
+func succeed(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	r := bitgpuRun(stdin, args...)
+	if r.code != 0 {
+		t.Fatalf("bitgpu %q: exit code %d: %s", args, r.code, r.err)
+	}
+	return r.out
+}
+
+// refuse runs the program and demands an exit code, an empty stdout, and one sentence on stderr with all of want.
+func refuse(t *testing.T, code int, r outcome, want ...string) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(r.err, "\n"), "\n")
+	last := lines[len(lines)-1]
+	if len(lines) == 2 && strings.HasPrefix(lines[0], "bitgpu: running on ") {
+		lines = lines[1:]
+	}
+	if r.code != code || r.out != "" || len(lines) != 1 || !strings.HasPrefix(last, "bitgpu: ") || strings.Contains(last, "goroutine") {
+		t.Errorf("exit code %d and one sentence wanted, found %d, stdout %q, stderr %q", code, r.code, r.out, r.err)
+	}
+	for _, w := range want {
+		if !strings.Contains(last, w) {
+			t.Errorf("%q wanted in %q", w, last)
+		}
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	m := model("d32-none")
+	for _, c := range []struct {
+		args string
+		want string
+	}{
+		{"runn", `no command "runn"; did you mean "run"?`},
+		{"help runn", "'runn'"},
+		{"run", "-m MODEL is needed"},
+		{"run -m " + m + " hello", `unexpected argument "hello"`},
+		{"run -m " + m + " -p x --tmp 1", `no flag --tmp; did you mean "--temp"?`},
+		{"run -m " + m + " -p x --temp warm", `run: --temp: "warm" is no value for it`},
+		{"run -m " + m + " -p x --temp -1", "temperature: 0 or more wanted, -1 found"},
+		{"run -m " + m + " -p x --top-p 2", "top-p: 0 to 1 wanted, 2 found"},
+		{"run -m " + m + " -p x -n -1", "max-tokens: 0 or more wanted, -1 found"},
+		{"run -m " + m + " -p", "run: -p needs a value"},
+		{"run -m " + m + " -p x --backend tpu", `--backend: auto, gpu or cpu wanted, "tpu" found`},
+		{"--nope", "no flag --nope"},
+		{"inspect", "one FILE wanted, 0 arguments found"},
+		{"inspect a b", "one FILE wanted, 2 arguments found"},
+		{"inspect a --json", `flag --json after "a": flags come before it`},
+		{"version now", `unexpected argument "now"`},
+		{"completion tcsh", `bash, zsh, fish or powershell wanted, "tcsh" found`},
+		{"logits -m " + m + " --tokens 1", "logits: --output is needed"},
+		{"logits -m " + m + " -o x", "one of --tokens, --tokens-file and -p wanted, 0 found"},
+		{"logits -m " + m + " -o x --tokens 1 -p x", "one of --tokens, --tokens-file and -p wanted, 2 found"},
+		{"logits -m " + m + " -o x --tokens 1,a", `token ids separated by commas wanted, "a" found`},
+		{"logits -m " + m + " -o x --tokens 1 --rule fast", `"sequential" or "minibatch" wanted, "fast" found`},
+		{"logits -m " + m + " -o x --tokens 1 --chunk 0", "--chunk: 1 or more wanted, 0 found"},
+		{"tokenize -p x", "one of -m MODEL and --tokenizer FILE wanted"},
+		{"tokenize -m " + m + " --decode 1,b", `token ids separated by commas wanted, "b" found`},
+		{"tokenize -m " + m + " --decode 1 -p x", "stand alone"},
+		{"export -m " + m, "export: --output is needed"},
+		{"export -o x.bitt", "-m MODEL is needed"},
+		{"export -m " + m + " -o x.gguf", "x.gguf: a name that ends in .bitt"},
+		{"export -m " + m + " -o x.bitt --head f8", `--head: f32, f16 or int8 wanted, "f8" found`},
+	} {
+		t.Run(c.args, func(t *testing.T) { refuse(t, exitUsage, bitgpuRun("", strings.Fields(c.args)...), c.want) })
+	}
+}
+
+func TestHelp(t *testing.T) {
+	top := succeed(t, "", "help")
+	for _, command := range commands() {
+		if !strings.Contains(top, "   "+command.Name+" ") {
+			t.Errorf("help does not list %s", command.Name)
+		}
+		a, b := succeed(t, "", "help", command.Name), succeed(t, "", command.Name, "--help")
+		if a != b || !strings.Contains(a, "Example:\n") {
+			t.Errorf("bitgpu help %s and bitgpu %s --help: the same with an example wanted, found\n%s\n%s", command.Name, command.Name, a, b)
+		}
+	}
+	if succeed(t, "") != top {
+		t.Error("bitgpu alone shows something else than bitgpu help")
+	}
+}
+
+// The examples of the help work as they stand, where model.bitt is a model.
+func TestExamplesOfTheHelp(t *testing.T) {
+	data, err := os.ReadFile(model("d32-none"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []*cli.Command{
+		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), completionCommand(), versionCommand(),
+	} {
+		_, examples, _ := strings.Cut(command.Description, "Example:\n")
+		if examples == "" {
+			t.Errorf("%s has no example", command.Name)
+		}
+		t.Chdir(t.TempDir())
+		if err := os.WriteFile("model.bitt", data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(examples) {
+			stdin := ""
+			line = strings.TrimSpace(line)
+			if before, after, piped := strings.Cut(line, " | "); piped {
+				stdin = strings.Join(shellWords(before)[1:], " ") + "\n"
+				line = after
+			}
+			words := shellWords(line)
+			if len(words) == 0 || words[0] != "bitgpu" {
+				t.Fatalf("%s: an example that begins with bitgpu wanted, %q found", command.Name, line)
+			}
+			if r := bitgpuRun(stdin, words[1:]...); r.code != 0 {
+				t.Errorf("%s: exit code %d: %s", line, r.code, r.err)
+			}
+		}
+	}
+}
+
+// shellWords splits a line as a shell does, with single quotes.
+func shellWords(line string) []string {
+	var words []string
+	for i, part := range strings.Split(line, "'") {
+		if i%2 == 1 {
+			words = append(words, part)
+		} else {
+			words = append(words, strings.Fields(part)...)
+		}
+	}
+	return words
+}
+
+func TestVersion(t *testing.T) {
+	if out := succeed(t, "", "version"); !strings.HasPrefix(out, "bitgpu ") || strings.Count(out, "\n") != 1 {
+		t.Errorf("%q", out)
+	}
+}

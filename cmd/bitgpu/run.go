@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+
+	"bitgpu"
+
+	"github.com/urfave/cli/v2"
+)
+
+func runCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "write the text that follows a prompt",
+		UsageText: "bitgpu run -m MODEL [-p TEXT] [flags]\nbitgpu run -m MODEL [flags] < FILE",
+		Description: example("Streams the text to stdout. The prompt is -p, or stdin without its last line break; at a terminal without -p\n"+
+			"a conversation begins, in which /help lists the commands.",
+			"bitgpu run -m model.bitt -p 'ROMEO:' -n 100 --temp 0.8 --seed 1",
+			"echo 'ROMEO:' | bitgpu run -m model.bitt --stop 'JULIET:' --stats",
+			"bitgpu run -m model.bitt -p 'My name is Rosalind.' -n 0 --memory rosalind.soul"),
+		Flags: append([]cli.Flag{
+			modelFlag(),
+			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "the `TEXT` to go on from"},
+			&cli.IntFlag{Name: "max-tokens", Aliases: []string{"n"}, Value: 100, Usage: "write at most `N` tokens; 0 only reads"},
+			&cli.Float64Flag{Name: "temp", Value: 0.8, Usage: "temperature; 0 takes the most probable token each time"},
+			&cli.IntFlag{Name: "top-k", Usage: "choose among the `K` most probable tokens, 0 for all"},
+			&cli.Float64Flag{Name: "top-p", Usage: "choose among the most probable that together reach `P`, 0 for all"},
+			&cli.Float64Flag{Name: "min-p", Usage: "choose among those at least `P` times as probable as the first, 0 for all"},
+			&cli.Float64Flag{Name: "repeat-penalty", Usage: "divide the odds of the last 64 tokens, 0 or 1 for not; 1.1 is usual"},
+			&cli.Uint64Flag{Name: "seed", Usage: "the same seed gives the same text", DefaultText: "another each time"},
+			&cli.StringSliceFlag{Name: "stop", Usage: "end before `TEXT`; may be given several times"},
+			&cli.StringFlag{Name: "memory", Usage: "go on from the memory in `FILE` if it is there, and save it there at the end"},
+			&cli.BoolFlag{Name: "stats", Usage: "show speed, memory and device on stderr at the end"},
+		}, computeFlags()...),
+		Action: runAction,
+	}
+}
+
+func runAction(c *cli.Context) error {
+	talk := !c.IsSet("prompt") && terminal(c.App.Reader)
+	o := optionsOf(c)
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	if c.IsSet("prompt") && c.String("prompt") == "" {
+		return fmt.Errorf("run: -p: %w", bitgpu.ErrEmptyPrompt)
+	}
+	if err := checkMemoryPath(c.String("memory")); err != nil {
+		return err
+	}
+	m, err := openModel(c)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	s, err := m.NewSession()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	memory := c.String("memory")
+	if memory != "" {
+		if err := s.LoadMemory(memory); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if talk {
+		lines := newLineReader(c)
+		defer lines.Close()
+		err = converse(c, s, o, lines)
+	} else {
+		err = answerOnce(c, s, o)
+	}
+	if memory != "" && (err == nil || errors.Is(err, errInterrupted)) {
+		if failed := s.SaveMemory(memory); failed != nil {
+			return failed
+		}
+	}
+	return err
+}
+
+func optionsOf(c *cli.Context) bitgpu.Options {
+	o := bitgpu.Options{
+		MaxTokens: c.Int("max-tokens"), Temperature: c.Float64("temp"), TopK: c.Int("top-k"), TopP: c.Float64("top-p"),
+		MinP: c.Float64("min-p"), RepeatPenalty: c.Float64("repeat-penalty"), Seed: c.Uint64("seed"), Stop: c.StringSlice("stop"),
+	}
+	if !c.IsSet("seed") {
+		o.Seed = rand.Uint64()
+	}
+	return o
+}
+
+// checkMemoryPath refuses at once what could not be saved at the end.
+func checkMemoryPath(path string) error {
+	if path == "" {
+		return nil
+	}
+	dir := filepath.Dir(path)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("--memory %s: there is no directory %s to save it in", path, dir)
+	}
+	return nil
+}
+
+// answerOnce reads one prompt and writes what follows.
+func answerOnce(c *cli.Context, s *bitgpu.Session, o bitgpu.Options) error {
+	prompt := c.String("prompt")
+	if !c.IsSet("prompt") {
+		data, err := io.ReadAll(c.App.Reader)
+		if err != nil {
+			return fmt.Errorf("the prompt on stdin: %w", err)
+		}
+		prompt = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+		if prompt == "" {
+			return fmt.Errorf("stdin: %w; give it with -p TEXT or on stdin", bitgpu.ErrEmptyPrompt)
+		}
+	}
+	r, err := answer(c, s, prompt, o)
+	if c.Bool("stats") && (err == nil || errors.Is(err, errInterrupted)) {
+		showStats(c.App.ErrWriter, s, r, o.Seed)
+	}
+	return err
+}
+
+// answer streams what follows a prompt to stdout. Ctrl-C ends it with errInterrupted.
+func answer(c *cli.Context, s *bitgpu.Session, prompt string, o bitgpu.Options) (bitgpu.Result, error) {
+	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
+	defer stop()
+	var failed error
+	newline := true
+	r, err := s.Stream(ctx, prompt, o, func(text string) bool {
+		_, failed = io.WriteString(c.App.Writer, text)
+		newline = strings.HasSuffix(text, "\n")
+		return failed == nil
+	})
+	if terminal(c.App.Writer) && !newline {
+		fmt.Fprintln(c.App.Writer)
+	}
+	switch {
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return r, errInterrupted
+	case failed != nil:
+		return r, fmt.Errorf("stdout: %w", failed)
+	}
+	return r, err
+}

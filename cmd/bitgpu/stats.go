@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"bitgpu"
+)
+
+// showStats writes what an answer took.
+func showStats(w io.Writer, s *bitgpu.Session, r bitgpu.Result, seed uint64) {
+	m := s.Model()
+	fmt.Fprintf(w, "\nprompt  %s\n", speed(r.PromptTokens, r.PromptTime))
+	fmt.Fprintf(w, "text    %s, ended by %s, seed %d\n", speed(r.Tokens, r.TextTime), r.Reason, seed)
+	fmt.Fprintf(w, "memory  weights %s, session %s", byteCount(m.WeightBytes()), byteCount(m.Config().Footprint(1).Session))
+	if peak := peakMemory(); peak > 0 {
+		fmt.Fprintf(w, ", the whole program %s at most", byteCount(peak))
+	}
+	fmt.Fprintf(w, "; %d tokens read since the memory was empty\n", s.Position())
+	fmt.Fprintf(w, "device  %s\n", m.Device())
+}
+
+func speed(tokens int, took time.Duration) string {
+	if tokens == 0 {
+		return "0 tokens"
+	}
+	return fmt.Sprintf("%d tokens in %v, %.1f tokens/s", tokens, took.Round(10*time.Microsecond), float64(tokens)/max(took.Seconds(), 1e-9))
+}
+
+// byteCount writes a number of bytes for people, in powers of 1000.
+func byteCount(n int64) string {
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	x := float64(n)
+	i := 0
+	for x >= 999.5 && i < len(units)-1 {
+		x /= 1000
+		i++
+	}
+	if i == 0 || x >= 100 {
+		return fmt.Sprintf("%.0f %s", x, units[i])
+	}
+	return fmt.Sprintf("%.1f %s", x, units[i])
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"bitgpu/io/modeldir"
+	"bitgpu/io/tokenizer"
+
+	"github.com/urfave/cli/v2"
+)
+
+func tokenizeCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "tokenize",
+		Usage:     "turn text into token ids, or back",
+		UsageText: "bitgpu tokenize (-m MODEL | --tokenizer FILE) [-p TEXT] [flags]\nbitgpu tokenize (-m MODEL | --tokenizer FILE) [flags] < FILE",
+		Description: example("Writes a line for each token of the text, which is -p or all of stdin: its id and its piece as the tokenizer has it.",
+			"bitgpu tokenize -m model.bitt -p 'ROMEO: hello'",
+			"bitgpu tokenize -m model.bitt --ids -p 'ROMEO: hello'",
+			"bitgpu tokenize -m model.bitt --decode 1,2,3",
+			`echo '"one line"' | bitgpu tokenize -m model.bitt --jsonl`),
+		Flags: []cli.Flag{
+			modelFlag(),
+			&cli.StringFlag{Name: "tokenizer", Usage: "a tokenizer.json `FILE`"},
+			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "the `TEXT`"},
+			&cli.BoolFlag{Name: "ids", Usage: "write the ids only, separated by commas"},
+			&cli.BoolFlag{Name: "special", Usage: "add the tokens that the tokenizer puts around a text; with --decode, show special tokens"},
+			&cli.StringFlag{Name: "decode", Usage: "write the text of token ids, `1,2,3`"},
+			&cli.BoolFlag{Name: "jsonl", Usage: "read a JSON string a line, write a JSON array of ids a line"},
+		},
+		Action: tokenizeAction,
+	}
+}
+
+func tokenizeAction(c *cli.Context) error {
+	if c.IsSet("model") == c.IsSet("tokenizer") {
+		return usagef("tokenize: one of -m MODEL and --tokenizer FILE wanted")
+	}
+	if c.IsSet("decode") && (c.IsSet("prompt") || c.Bool("jsonl") || c.Bool("ids")) || c.Bool("jsonl") && (c.IsSet("prompt") || c.Bool("ids")) {
+		return usagef("tokenize: --decode and --jsonl stand alone, apart from --special")
+	}
+	tok, err := openTokenizer(c.String("model"), c.String("tokenizer"))
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(c.App.Writer)
+	switch {
+	case c.IsSet("decode"):
+		err = decodeTokens(out, tok, c.String("decode"), c.Bool("special"))
+	case c.Bool("jsonl"):
+		err = tokenizeLines(out, tok, c.App.Reader, c.Bool("special"))
+	default:
+		text := c.String("prompt")
+		if !c.IsSet("prompt") {
+			data, err := io.ReadAll(c.App.Reader)
+			if err != nil {
+				return fmt.Errorf("stdin: %w", err)
+			}
+			text = string(data)
+		}
+		writeTokens(out, tok, tok.Encode(text, c.Bool("special")), c.Bool("ids"))
+	}
+	return errors.Join(err, out.Flush())
+}
+
+// openTokenizer reads the tokenizer of a model, without its weights, or of a file.
+func openTokenizer(model, file string) (*tokenizer.Tokenizer, error) {
+	if file != "" {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("--tokenizer: %w", err)
+		}
+		return tokenizer.Parse(file, data)
+	}
+	m, err := modeldir.Open(model)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	if m.Tokenizer == nil {
+		return nil, fmt.Errorf("%s: a tokenizer wanted, the model has none", m.TokenizerPath)
+	}
+	return tokenizer.Parse(m.TokenizerPath, m.Tokenizer)
+}
+
+func writeTokens(out *bufio.Writer, tok *tokenizer.Tokenizer, ids []uint32, idsOnly bool) {
+	for i, id := range ids {
+		switch piece, _ := tok.Token(id); {
+		case !idsOnly:
+			fmt.Fprintf(out, "%d\t%s\n", id, strconv.Quote(piece))
+		case i > 0:
+			fmt.Fprintf(out, ",%d", id)
+		default:
+			fmt.Fprint(out, id)
+		}
+	}
+	if idsOnly {
+		out.WriteByte('\n')
+	}
+}
+
+func decodeTokens(out *bufio.Writer, tok *tokenizer.Tokenizer, list string, special bool) error {
+	ids, err := parseTokens(list)
+	if err != nil {
+		return usagef("tokenize: --decode: %v", err)
+	}
+	for _, id := range ids {
+		if int64(id) >= int64(tok.Size()) {
+			return fmt.Errorf("--decode: an id below %d wanted, %d found", tok.Size(), id)
+		}
+	}
+	out.WriteString(tok.Decode(ids, !special))
+	return out.WriteByte('\n')
+}
+
+// tokenizeLines turns lines of one JSON string into lines of one JSON array of ids.
+func tokenizeLines(out *bufio.Writer, tok *tokenizer.Tokenizer, in io.Reader, special bool) error {
+	r := bufio.NewReaderSize(in, 1<<16)
+	for n := 1; ; n++ {
+		line, err := r.ReadString('\n')
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("stdin: %w", err)
+		}
+		if strings.TrimSpace(line) != "" {
+			var text string
+			if json.Unmarshal([]byte(line), &text) != nil {
+				return fmt.Errorf("stdin: line %d: a JSON string wanted, %.40q found", n, strings.TrimSpace(line))
+			}
+			ids, marshalErr := json.Marshal(append([]uint32{}, tok.Encode(text, special)...))
+			if marshalErr != nil {
+				return marshalErr
+			}
+			out.Write(append(ids, '\n'))
+		}
+		if err == io.EOF {
+			return nil
+		}
+	}
+}

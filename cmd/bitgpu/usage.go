@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// usageError is wrong usage of the program: exit code 2.
+type usageError struct{ error }
+
+func usagef(format string, a ...any) error { return usageError{fmt.Errorf(format, a...)} }
+
+// What the flag parser of the standard library says.
+var (
+	undefinedFlag = regexp.MustCompile(`^flag provided but not defined: -+(.*)$`)
+	invalidFlag   = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for(?: flag)? -+([^:]*): `)
+	emptyFlag     = regexp.MustCompile(`^flag needs an argument: -+(.*)$`)
+)
+
+// refuseFlags puts the flag parser's complaint in one sentence, with what was perhaps meant.
+func refuseFlags(c *cli.Context, err error, _ bool) error {
+	where, flags := "", c.App.Flags
+	if c.Command != nil && c.Command.Name != c.App.Name {
+		where, flags = c.Command.Name+": ", c.Command.Flags
+	}
+	message := err.Error()
+	if m := undefinedFlag.FindStringSubmatch(message); m != nil {
+		message = "no flag " + dashes(m[1])
+		if hint := cli.SuggestFlag(flags, m[1], false); hint != "" {
+			message += fmt.Sprintf("; did you mean %q?", hint)
+		}
+	} else if m := invalidFlag.FindStringSubmatch(message); m != nil {
+		message = fmt.Sprintf("%s: %s is no value for it", dashes(m[2]), m[1])
+	} else if m := emptyFlag.FindStringSubmatch(message); m != nil {
+		message = dashes(m[1]) + " needs a value"
+	}
+	return usagef("%s%s", where, message)
+}
+
+// dashes writes a flag as it is typed.
+func dashes(name string) string {
+	if len([]rune(name)) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+// guard makes a command say in one sentence, and on stderr, what the library would show its whole help for or
+// silently ignore: a flag that is missing, and arguments that nobody reads, such as flags after a file.
+func guard(command *cli.Command) {
+	command.OnUsageError = refuseFlags
+	command.HideHelpCommand = true // "bitgpu help COMMAND" and --help are enough; an argument "help" may be a file
+	for _, sub := range command.Subcommands {
+		guard(sub)
+	}
+	var required []string
+	for _, f := range command.Flags {
+		if makeOptional(f) {
+			required = append(required, f.Names()[0])
+		}
+	}
+	action := command.Action
+	if action == nil {
+		return
+	}
+	command.Action = func(c *cli.Context) error {
+		args := c.Args().Slice()
+		if i := slices.IndexFunc(args, func(arg string) bool { return len(arg) > 1 && arg[0] == '-' }); i > 0 {
+			return usagef("%s: flag %s after %q: flags come before it", command.Name, args[i], args[i-1])
+		}
+		if len(args) > 0 && command.ArgsUsage == "" {
+			return usagef("%s: unexpected argument %q; it takes flags only, see bitgpu %s --help", command.Name, args[0], command.Name)
+		}
+		for _, name := range required {
+			if !c.IsSet(name) {
+				return usagef("%s: %s is needed, see bitgpu %s --help", command.Name, dashes(name), command.Name)
+			}
+		}
+		return action(c)
+	}
+}
+
+// makeOptional takes the mark of a required flag away, and says whether there was one.
+func makeOptional(f cli.Flag) bool {
+	if r, ok := f.(cli.RequiredFlag); !ok || !r.IsRequired() {
+		return false
+	}
+	switch f := f.(type) {
+	case *cli.StringFlag:
+		f.Required = false
+	case *cli.StringSliceFlag:
+		f.Required = false
+	case *cli.IntFlag:
+		f.Required = false
+	case *cli.PathFlag:
+		f.Required = false
+	default:
+		panic(fmt.Sprintf("flag %s: make it required by hand", strings.Join(f.Names(), ", ")))
+	}
+	return true
+}
+
+// oneArgument is the only argument of a command that takes one.
+func oneArgument(c *cli.Context) (string, error) {
+	if n := c.NArg(); n != 1 {
+		return "", usagef("%s: one %s wanted, %d arguments found", c.Command.Name, c.Command.ArgsUsage, n)
+	}
+	return c.Args().First(), nil
+}
