@@ -62,6 +62,33 @@ func TestDrawByDefinition(t *testing.T) {
 	}
 }
 
+// The penalty sees the whole window, each of its tokens once, and nothing older.
+func TestPenaltyWindow(t *testing.T) {
+	const V = nn.RecentWindow + 2
+	recent, logits := make([]uint32, nn.RecentSize), make([]float32, V)
+	for id := range uint32(V) { // the first two fall out
+		nn.Push(recent, id)
+	}
+	nn.Push(recent, V-1)
+	for i := range logits {
+		logits[i] = 4
+	}
+	logits[9] = -4
+	nn.Sampling{RepeatPenalty: 2}.Draw(logits, recent, nil)
+	for i, l := range logits {
+		want := float32(2)
+		switch {
+		case i < 3: // three are older than the window
+			want = 4
+		case i == 9:
+			want = -8
+		}
+		if l != want {
+			t.Errorf("logit of token %d: %v wanted, %v found", i, want, l)
+		}
+	}
+}
+
 // The numbers of pcg3d, computed by another program.
 func TestUniformKnown(t *testing.T) {
 	for _, c := range []struct {

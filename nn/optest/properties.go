@@ -137,6 +137,17 @@ func (s subject[T]) same(what string, got, want *nn.Session[T]) {
 	}
 }
 
+// goesOn compares what two sessions write from here: the repeat penalty shows which tokens they
+// remember.
+func (s subject[T]) goesOn(what string, got, want *nn.Session[T]) {
+	s.t.Helper()
+	p := nn.Sampling{RepeatPenalty: 3}
+	found, wanted := generate(s.t, got, 6, -1, p), generate(s.t, want, 6, -1, p)
+	if fmt.Sprint(found) != fmt.Sprint(wanted) {
+		s.t.Errorf("%s: then %v wanted, %v found", what, wanted, found)
+	}
+}
+
 // chunks: the chunk changes nothing, on random tokens and on one token 300 times; both are held
 // against the reference token by token in float64.
 func (s subject[T]) chunks() {
@@ -165,6 +176,7 @@ func (s subject[T]) steps() {
 		check(s.t, single.Read([]uint32{id}))
 	}
 	s.same("steps", single, whole)
+	s.goesOn("steps", single, whole)
 }
 
 // splits: a text read in any pieces is the text read at once. One is longer than a pass.
@@ -198,10 +210,18 @@ func (s subject[T]) fork() {
 	fork, err := origin.Fork()
 	check(s.t, err)
 	defer fork.Close()
+	s.same("at the fork", fork, origin)
 	check(s.t, fork.Read(other))
 	check(s.t, origin.Read(one))
-	s.same("origin", origin, session(s.t, s.model, 1, slices.Concat(begin, one)...))
-	s.same("fork", fork, session(s.t, s.model, 1, slices.Concat(begin, other)...))
+	for _, way := range []struct {
+		name string
+		took *nn.Session[T]
+		text []uint32
+	}{{"origin", origin, one}, {"fork", fork, other}} {
+		plain := session(s.t, s.model, 1, slices.Concat(begin, way.text)...)
+		s.same(way.name, way.took, plain)
+		s.goesOn(way.name, way.took, plain)
+	}
 }
 
 // memory: saved, loaded and gone on is gone on.
@@ -225,7 +245,9 @@ func (s subject[T]) reset() {
 	s.same("empty", used, session(s.t, s.model, 1))
 	tokens := s.text(6, 12)
 	check(s.t, used.Read(tokens))
-	s.same("read again", used, session(s.t, s.model, 1, tokens...))
+	plain := session(s.t, s.model, 1, tokens...)
+	s.same("read again", used, plain)
+	s.goesOn("read again", used, plain)
 }
 
 // generate gathers what a session writes, a row a step; it refuses step number refuse.
@@ -268,10 +290,7 @@ func (s subject[T]) refuse() {
 		}
 		what := fmt.Sprintf("refused at %d", at)
 		s.same(what, stopped, plain)
-		again, want := generate(s.t, stopped, 6, -1, greedy), generate(s.t, plain, 6, -1, greedy)
-		if fmt.Sprint(again) != fmt.Sprint(want) {
-			s.t.Errorf("%s: then %v wanted, %v found", what, want, again)
-		}
+		s.goesOn(what, stopped, plain)
 	}
 }
 
