@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"sync"
+
+	"bitgpu"
+)
+
+// handles gives out the numbers by which C knows models, sessions and streams. A number is never used twice, so one
+// that was closed can be told from all others.
+type handles struct {
+	mu     sync.Mutex
+	last   int64
+	values map[int64]any
+}
+
+var table = handles{values: map[int64]any{}}
+
+// add gives value a number.
+func (t *handles) add(value any) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last++
+	t.values[t.last] = value
+	return t.last
+}
+
+// find is what h stands for; what names it in the error, which is [bitgpu.ErrClosed].
+func find[T any](what string, h int64) (T, error) { return get[T](what, h, false) }
+
+// take is find, after which h stands for nothing.
+func take[T any](what string, h int64) (T, error) { return get[T](what, h, true) }
+
+func get[T any](what string, h int64, forget bool) (T, error) {
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	value, ok := table.values[h].(T)
+	if !ok {
+		return value, fmt.Errorf("%w: there is no %s %d", bitgpu.ErrClosed, what, h)
+	}
+	if forget {
+		delete(table.values, h)
+	}
+	return value, nil
+}

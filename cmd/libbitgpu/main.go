@@ -1,0 +1,204 @@
+// Command libbitgpu is the C interface of package bitgpu, built with -buildmode=c-shared; bitgpu.h describes it. It is
+// not for Go programs, which use the package itself, and it adds nothing to what that does.
+//
+// # Why
+//
+// Why does a stream answer to calls and not call back? A caller with an interpreter lock gives it up for the length of
+// a call and needs no other thread to enter the interpreter.
+//
+// Why numbers and not pointers? A number that has been closed is found to be so; a pointer would end the process.
+package main
+
+/*
+#include <stdlib.h>
+#include "bitgpu.h"
+*/
+import "C"
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"unsafe"
+
+	"bitgpu"
+)
+
+func main() {}
+
+// errArgument marks what the C caller did wrong.
+var errArgument = errors.New("invalid argument")
+
+// report turns what f returns into a status and a message that the caller owns.
+func report(message **C.char, f func() error) C.bitgpu_status {
+	err := safely(f)
+	if err != nil && message != nil {
+		*message = C.CString(err.Error())
+	}
+	return status(err)
+}
+
+func status(err error) C.bitgpu_status {
+	is := func(targets ...error) bool {
+		for _, target := range targets {
+			if errors.Is(err, target) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case err == nil:
+		return C.BITGPU_OK
+	case is(bitgpu.ErrClosed):
+		return C.BITGPU_CLOSED
+	case is(errStreaming):
+		return C.BITGPU_BUSY
+	case is(bitgpu.ErrNoGPU):
+		return C.BITGPU_NO_GPU
+	case is(fs.ErrNotExist):
+		return C.BITGPU_NO_FILE
+	case is(errArgument, bitgpu.ErrOption, bitgpu.ErrConfig, bitgpu.ErrTokenRange, bitgpu.ErrEmptyPrompt, bitgpu.ErrOtherModel):
+		return C.BITGPU_INVALID
+	}
+	return C.BITGPU_FAILED
+}
+
+//export bitgpu_abi
+func bitgpu_abi() C.int32_t { return C.BITGPU_ABI }
+
+//export bitgpu_free
+func bitgpu_free(memory unsafe.Pointer) { C.free(memory) }
+
+//export bitgpu_model_load
+func bitgpu_model_load(path, config, device, adapter *C.bitgpu_text, out *C.bitgpu_model, message **C.char) C.bitgpu_status {
+	return report(message, func() error {
+		if path == nil {
+			return fmt.Errorf("%w: path: a file's name wanted, NULL found", errArgument)
+		}
+		var opts []bitgpu.Option
+		if config != nil {
+			c, err := parseConfig(text(config))
+			if err != nil {
+				return err
+			}
+			opts = append(opts, bitgpu.WithConfig(c))
+		}
+		if device != nil {
+			opts = append(opts, bitgpu.WithBackend(bitgpu.Backend(text(device))))
+		}
+		if adapter != nil {
+			opts = append(opts, bitgpu.WithAdapter(text(adapter)))
+		}
+		m, err := bitgpu.Load(text(path), opts...)
+		if err != nil {
+			return err
+		}
+		*out = C.bitgpu_model(table.add(&model{Model: m, sessions: map[*session]bool{}}))
+		return nil
+	})
+}
+
+// parseConfig reads the keys of config.json that the caller gives. It is not [nn.ParseConfig], which fills in what is
+// left out, and so could not leave it to the file.
+func parseConfig(data string) (bitgpu.Config, error) {
+	var c struct {
+		Vocab       int     `json:"vocab_size"`
+		Width       int     `json:"hidden_dim"`
+		Layers      int     `json:"num_layers"`
+		InnerLR     float64 `json:"inner_lr"`
+		WeightScale string  `json:"weight_scale"`
+		Rule        string  `json:"ttt_rule"`
+		Chunk       int     `json:"ttt_chunk"`
+		Mixer       string  `json:"ttt_mixer"`
+		MemoryWidth int     `json:"ttt_dim"`
+		Heads       int     `json:"ttt_heads"`
+	}
+	err := json.Unmarshal([]byte(data), &c)
+	var mistyped *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &mistyped):
+		return bitgpu.Config{}, fmt.Errorf("%w: config: %s: %s wanted, %s found", errArgument, mistyped.Field, mistyped.Type, mistyped.Value)
+	case err != nil:
+		return bitgpu.Config{}, fmt.Errorf("%w: config: a JSON object wanted: %w", errArgument, err)
+	}
+	return bitgpu.Config{
+		Vocab: c.Vocab, Width: c.Width, Layers: c.Layers, InnerLR: c.InnerLR, WeightScale: c.WeightScale,
+		Rule: c.Rule, Chunk: c.Chunk, Mixer: c.Mixer, MemoryWidth: c.MemoryWidth, Heads: c.Heads,
+	}, nil
+}
+
+// withModel runs f with the model of a number.
+func withModel(h C.bitgpu_model, message **C.char, f func(*model) error) C.bitgpu_status {
+	return report(message, func() error {
+		m, err := find[*model]("model", int64(h))
+		if err != nil {
+			return err
+		}
+		return f(m)
+	})
+}
+
+//export bitgpu_model_describe
+func bitgpu_model_describe(h C.bitgpu_model, out **C.char, message **C.char) C.bitgpu_status {
+	return withModel(h, message, func(m *model) error {
+		data, err := json.Marshal(map[string]any{
+			"config": m.Config(), "backend": m.Backend(), "device": m.Device(), "id": m.ID(), "weight_bytes": m.WeightBytes(),
+		})
+		if err == nil {
+			*out = C.CString(string(data))
+		}
+		return err
+	})
+}
+
+//export bitgpu_model_encode
+func bitgpu_model_encode(h C.bitgpu_model, in *C.bitgpu_text, length C.size_t, special C.int32_t, out **C.uint32_t, count *C.size_t, message **C.char) C.bitgpu_status {
+	return withModel(h, message, func(m *model) error {
+		ids, err := m.Encode(textOf(in, length), special != 0)
+		if err != nil {
+			return err
+		}
+		// One more, for malloc(0) may give NULL.
+		*out = (*C.uint32_t)(C.malloc(C.size_t(4 * (len(ids) + 1))))
+		copy(unsafe.Slice((*uint32)(*out), len(ids)), ids)
+		*count = C.size_t(len(ids))
+		return nil
+	})
+}
+
+//export bitgpu_model_decode
+func bitgpu_model_decode(h C.bitgpu_model, tokens *C.bitgpu_token, count C.size_t, out **C.char, length *C.size_t, message **C.char) C.bitgpu_status {
+	return withModel(h, message, func(m *model) error {
+		decoded, err := m.Decode(tokensOf(tokens, count))
+		if err == nil {
+			*out, *length = C.CString(decoded), C.size_t(len(decoded))
+		}
+		return err
+	})
+}
+
+//export bitgpu_model_close
+func bitgpu_model_close(h C.bitgpu_model, message **C.char) C.bitgpu_status {
+	return report(message, func() error {
+		m, err := take[*model]("model", int64(h))
+		if err != nil {
+			return err
+		}
+		return m.close()
+	})
+}
+
+// text is a C string.
+func text(s *C.bitgpu_text) string { return C.GoString((*C.char)(s)) }
+
+// textOf is a text of length bytes.
+func textOf(s *C.bitgpu_text, length C.size_t) string {
+	return string(unsafe.Slice((*byte)(unsafe.Pointer(s)), length))
+}
+
+// tokensOf is the caller's own array.
+func tokensOf(tokens *C.bitgpu_token, count C.size_t) []uint32 {
+	return unsafe.Slice((*uint32)(unsafe.Pointer(tokens)), count)
+}

@@ -1,0 +1,180 @@
+package main
+
+// #include "bitgpu.h"
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	"bitgpu"
+)
+
+// withSession runs f with the session of a number, alone.
+func withSession(h C.bitgpu_session, message **C.char, f func(*session, *bitgpu.Session) error) C.bitgpu_status {
+	return report(message, func() error {
+		s, err := find[*session]("session", int64(h))
+		if err != nil {
+			return err
+		}
+		return s.use(func(open *bitgpu.Session) error { return f(s, open) })
+	})
+}
+
+//export bitgpu_session_open
+func bitgpu_session_open(h C.bitgpu_model, out *C.bitgpu_session, message **C.char) C.bitgpu_status {
+	return withModel(h, message, func(m *model) error {
+		s, err := m.open()
+		if err == nil {
+			*out = C.bitgpu_session(table.add(s))
+		}
+		return err
+	})
+}
+
+//export bitgpu_session_fork
+func bitgpu_session_fork(h C.bitgpu_session, out *C.bitgpu_session, message **C.char) C.bitgpu_status {
+	return withSession(h, message, func(s *session, open *bitgpu.Session) error {
+		forked, err := open.Fork()
+		if err != nil {
+			return err
+		}
+		f, err := s.model.adopt(forked)
+		if err == nil {
+			*out = C.bitgpu_session(table.add(f))
+		}
+		return err
+	})
+}
+
+//export bitgpu_session_forward
+func bitgpu_session_forward(h C.bitgpu_session, tokens *C.bitgpu_token, count C.size_t, logits *C.float, size C.size_t, message **C.char) C.bitgpu_status {
+	return withSession(h, message, func(s *session, open *bitgpu.Session) error {
+		dst, err := room(logits, size, 1, s.model.Config().Vocab)
+		if err != nil {
+			return err
+		}
+		row, err := open.Forward(tokensOf(tokens, count))
+		copy(dst, row)
+		return err
+	})
+}
+
+//export bitgpu_session_forward_all
+func bitgpu_session_forward_all(h C.bitgpu_session, tokens *C.bitgpu_token, count C.size_t, logits *C.float, size C.size_t, message **C.char) C.bitgpu_status {
+	return withSession(h, message, func(s *session, open *bitgpu.Session) error {
+		vocab := s.model.Config().Vocab
+		dst, err := room(logits, size, count, vocab)
+		if err != nil {
+			return err
+		}
+		return open.ForwardAll(tokensOf(tokens, count), func(from int, rows []float32) error {
+			copy(dst[from*vocab:], rows)
+			return nil
+		})
+	})
+}
+
+// room is the caller's array, if it holds rows times vocab floats.
+func room(logits *C.float, size, rows C.size_t, vocab int) ([]float32, error) {
+	if size/C.size_t(vocab) < rows {
+		return nil, fmt.Errorf("%w: logits: room for %d times %d floats wanted, for %d found", errArgument, rows, vocab, size)
+	}
+	return unsafe.Slice((*float32)(logits), size), nil
+}
+
+//export bitgpu_session_learn
+func bitgpu_session_learn(h C.bitgpu_session, in *C.bitgpu_text, length C.size_t, tokens *C.int64_t, message **C.char) C.bitgpu_status {
+	return withSession(h, message, func(s *session, open *bitgpu.Session) error {
+		n, err := open.Learn(s.ctx, textOf(in, length))
+		*tokens = C.int64_t(n)
+		return err
+	})
+}
+
+//export bitgpu_session_position
+func bitgpu_session_position(h C.bitgpu_session, position *C.int64_t, message **C.char) C.bitgpu_status {
+	return withSession(h, message, func(_ *session, open *bitgpu.Session) error {
+		*position = C.int64_t(open.Position())
+		return nil
+	})
+}
+
+//export bitgpu_session_save_memory
+func bitgpu_session_save_memory(h C.bitgpu_session, path *C.bitgpu_text, message **C.char) C.bitgpu_status {
+	return withSession(h, message, func(_ *session, open *bitgpu.Session) error { return open.SaveMemory(text(path)) })
+}
+
+//export bitgpu_session_load_memory
+func bitgpu_session_load_memory(h C.bitgpu_session, path *C.bitgpu_text, message **C.char) C.bitgpu_status {
+	return withSession(h, message, func(_ *session, open *bitgpu.Session) error { return open.LoadMemory(text(path)) })
+}
+
+//export bitgpu_session_reset
+func bitgpu_session_reset(h C.bitgpu_session, message **C.char) C.bitgpu_status {
+	return withSession(h, message, func(_ *session, open *bitgpu.Session) error { return open.Reset() })
+}
+
+//export bitgpu_session_close
+func bitgpu_session_close(h C.bitgpu_session, message **C.char) C.bitgpu_status {
+	return report(message, func() error {
+		s, err := take[*session]("session", int64(h))
+		if err != nil {
+			return err
+		}
+		return s.close()
+	})
+}
+
+//export bitgpu_stream_open
+func bitgpu_stream_open(h C.bitgpu_session, prompt *C.bitgpu_text, length C.size_t, options *C.bitgpu_const_options, out *C.bitgpu_stream, message **C.char) C.bitgpu_status {
+	return withSession(h, message, func(s *session, _ *bitgpu.Session) error {
+		o := (*C.bitgpu_options)(options)
+		var stops []string
+		for _, stop := range unsafe.Slice(o.stop, o.stop_count) {
+			stops = append(stops, text(stop))
+		}
+		how := bitgpu.Options{
+			MaxTokens: int(o.max_tokens), Temperature: float64(o.temperature), TopK: int(o.top_k), TopP: float64(o.top_p),
+			MinP: float64(o.min_p), RepeatPenalty: float64(o.repeat_penalty), Seed: uint64(o.seed), Stop: stops,
+		}
+		if err := how.Validate(); err != nil {
+			return err
+		}
+		*out = C.bitgpu_stream(table.add(s.stream(textOf(prompt, length), how)))
+		return nil
+	})
+}
+
+//export bitgpu_stream_next
+func bitgpu_stream_next(h C.bitgpu_stream, out **C.char, length *C.size_t, message **C.char) C.bitgpu_status {
+	end := false
+	result := report(message, func() error {
+		t, err := find[*stream]("stream", int64(h))
+		if err != nil {
+			return err
+		}
+		piece, ok, err := t.next()
+		if ok {
+			*out, *length = C.CString(piece), C.size_t(len(piece))
+		}
+		end = !ok
+		return err
+	})
+	if result == C.BITGPU_OK && end {
+		return C.BITGPU_END
+	}
+	return result
+}
+
+//export bitgpu_stream_close
+func bitgpu_stream_close(h C.bitgpu_stream, message **C.char) C.bitgpu_status {
+	return report(message, func() error {
+		t, err := take[*stream]("stream", int64(h))
+		if err != nil {
+			return err
+		}
+		t.close()
+		return nil
+	})
+}

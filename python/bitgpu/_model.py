@@ -1,0 +1,382 @@
+"""Models, sessions and streams over the C library."""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import dataclasses
+import json
+import math
+import numbers
+import operator
+import os
+import secrets
+import weakref
+from ctypes import byref, c_char_p, c_int64, c_size_t, c_uint32
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence, Type, TypeVar, Union
+
+from ._library import Options, Text as _Text, library
+
+try:
+    import numpy
+except ImportError:
+    numpy = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    Path = Union[str, bytes, os.PathLike[Any]]
+    Floats = Union["numpy.ndarray[Any, Any]", "array.array[float]"]
+
+_Self = TypeVar("_Self", bound="_Closing")
+
+
+@dataclasses.dataclass(frozen=True)
+class BitLlamaConfig:
+    """What a model is, in the keys of its ``config.json``.
+
+    The optional fields that are None are left to the file, or to their defaults where a file has no config.
+    Raises ValueError where a number is not one.
+    """
+
+    vocab_size: int  #: V
+    hidden_dim: int  #: D, a multiple of 4
+    num_layers: int
+    inner_lr: float  #: the step with which the memory learns, 0 to 2
+    weight_scale: Optional[str] = None  #: "none" or "absmean"
+    ttt_rule: Optional[str] = None  #: "sequential" or "minibatch"
+    ttt_chunk: Optional[int] = None  #: of the minibatch rule
+    ttt_mixer: Optional[str] = None  #: "tied" or "delta"
+    ttt_dim: Optional[int] = None  #: d, of the delta mixer
+    ttt_heads: Optional[int] = None  #: h, of the delta mixer
+
+    def __post_init__(self) -> None:
+        for field in ("vocab_size", "hidden_dim", "num_layers", "ttt_chunk", "ttt_dim", "ttt_heads"):
+            value = getattr(self, field)
+            if value is not None or field in ("vocab_size", "hidden_dim", "num_layers"):
+                object.__setattr__(self, field, _integer(field, value, 1, 2**31 - 1))
+        if not isinstance(self.inner_lr, numbers.Real) or not math.isfinite(self.inner_lr):
+            raise ValueError(f"inner_lr: a finite number wanted, {self.inner_lr!r} found")
+        object.__setattr__(self, "inner_lr", float(self.inner_lr))
+
+    def _json(self) -> bytes:
+        given = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        return json.dumps(given).encode()
+
+
+class _Closing:
+    """Something of the library's that is closed once: by close, by a with statement, by nobody holding it, at exit."""
+
+    _end: weakref.finalize[Any, Any]
+
+    def _close_with(self, function: str, handle: int) -> None:
+        self._end = weakref.finalize(self, library.close, function, handle)
+
+    def close(self) -> None:
+        """Closes it; a second time does nothing. Later calls raise ClosedError."""
+        self._end()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return not self._end.alive
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]) -> None:
+        self.close()
+
+
+class Stream(_Closing, Iterator[str]):
+    """The pieces of a text while it is written, each in whole characters.
+
+    Nothing is read or written before the first piece is asked for, nor between two of them. A stream that is closed,
+    or that nobody holds any more, ends within a token. Until a stream that has begun ends, its session does nothing
+    else (BusyError).
+    """
+
+    def __init__(self, session: Session, prompt: str, options: Options) -> None:
+        text, handle = _encode(prompt), c_int64()
+        library.call("stream_open", session._session, text, len(text), byref(options), byref(handle))
+        self._of = session  # which must stay open
+        self._stream = handle.value
+        self._ended = False
+        self._close_with("stream_close", self._stream)
+
+    def __next__(self) -> str:
+        """The next piece. Raises StopIteration at the end, and Error, ClosedError, BusyError or ValueError."""
+        if self._ended:
+            raise StopIteration
+        text, length = _Text(), c_size_t()
+        if not library.call("stream_next", self._stream, byref(text), byref(length)):
+            self._ended = True
+            self.close()
+            raise StopIteration
+        return library.take(text, length.value)
+
+
+class Session(_Closing):
+    """One text with the memory that the model has of it, begun with :meth:`BitLlama.session` or :meth:`fork`.
+
+    Any thread may use it; its calls wait for each other. Every method raises ClosedError when the session or its model
+    is closed, and BusyError while a stream of the session has begun and not ended.
+    """
+
+    def __init__(self, model: BitLlama, handle: int) -> None:
+        self._model = model  # which must stay open
+        self._session = handle
+        self._close_with("session_close", handle)
+
+    @property
+    def model(self) -> BitLlama:
+        """The model that the session reads and writes with."""
+        return self._model
+
+    @property
+    def position(self) -> int:
+        """How many tokens have been read and written since the memory was empty."""
+        position = c_int64()
+        library.call("session_position", self._session, byref(position))
+        return position.value
+
+    def forward(self, token_id: Union[int, Sequence[int]]) -> Floats:
+        """Reads a token, or several in their order, and returns the logits of the next, (V,) float32.
+
+        This advances the state. The result is a numpy array where numpy is installed, else an ``array.array('f')``.
+        Between many tokens and one at a time, the last bits of a float differ. Raises ValueError for an id that is not
+        below V, and for an empty sequence where nothing was read before.
+        """
+        ids = _ids(token_id)
+        logits = array.array("f", [0]) * self.model.config.vocab_size
+        library.call("session_forward", self._session, _address(ids), len(ids), _address(logits), len(logits))
+        return logits if numpy is None else numpy.frombuffer(logits, numpy.float32)
+
+    def forward_all(self, token_ids: Sequence[int]) -> Union[Floats, List[Floats]]:
+        """Reads tokens and returns the logits after each, (T, V) float32, as ``bitgpu logits`` writes them.
+
+        This advances the state. The result is a numpy array where numpy is installed, else a list of T
+        ``array.array('f')``. Raises ValueError for an id that is not below V.
+        """
+        ids, vocab = _ids(token_ids), self.model.config.vocab_size
+        logits = array.array("f", [0]) * (len(ids) * vocab)
+        library.call("session_forward_all", self._session, _address(ids), len(ids), _address(logits), len(logits))
+        if numpy is not None:
+            return numpy.frombuffer(logits, numpy.float32).reshape(len(ids), vocab)
+        return [logits[row * vocab : (row + 1) * vocab] for row in range(len(ids))]
+
+    def stream(
+        self,
+        prompt: str,
+        max_tokens: int = 100,
+        temperature: float = 0.8,
+        seed: Optional[int] = None,
+        *,
+        top_k: int = 0,
+        top_p: float = 0.0,
+        min_p: float = 0.0,
+        repeat_penalty: float = 1.0,
+        stop: Sequence[str] = (),
+    ) -> Stream:
+        """Reads prompt and writes what follows, piece by piece: an iterator over str that may be left at any time.
+
+        max_tokens: the text ends after so many, if not before; 0 only reads the prompt.
+        temperature: 0 takes the most probable token each time.
+        seed: 0 to 2**64-1; the same seed, the same text from the same state. None draws one.
+        top_k: only the k most probable tokens, 0 for all.
+        top_p: only the most probable that together reach p, 0 or 1 for all.
+        min_p: only those at least p times as probable as the most probable, 0 for all.
+        repeat_penalty: lowers what was among the last 64 tokens, 0 or 1 for not.
+        stop: texts before the first of which the text ends.
+
+        The text goes on from the session's state and advances it; an empty prompt goes on from what was read before.
+        Raises ValueError for a value out of its range. The stream itself raises ValueError for an empty prompt with
+        nothing before it, and Error for a model without a tokenizer.
+        """
+        if isinstance(stop, str):
+            raise ValueError("stop: a sequence of texts wanted, a text found")
+        stops = (c_char_p * len(stop))(*(_name("stop", s) for s in stop))
+        drawn = secrets.randbits(64) if seed is None else _integer("seed", seed, 0, 2**64 - 1)
+        options = Options(
+            _integer("max_tokens", max_tokens, 0, 2**31 - 1),
+            temperature,
+            _integer("top_k", top_k, 0, 2**31 - 1),
+            top_p,
+            min_p,
+            repeat_penalty,
+            drawn,
+            stops,
+            len(stops),
+        )
+        return Stream(self, prompt, options)
+
+    def generate(self, prompt: str, max_tokens: int = 100, temperature: float = 0.8, seed: Optional[int] = None, **options: Any) -> str:
+        """Reads prompt and returns the text that follows, without the prompt. See :meth:`stream`."""
+        with self.stream(prompt, max_tokens, temperature, seed, **options) as pieces:
+            return "".join(pieces)
+
+    def learn(self, text: str) -> int:
+        """Reads text into the memory without answering, and returns how many tokens it was.
+
+        Raises Error for a model without a tokenizer.
+        """
+        raw, tokens = _encode(text), c_int64()
+        library.call("session_learn", self._session, raw, len(raw), byref(tokens))
+        return tokens.value
+
+    def save_memory(self, path: Path) -> None:
+        """Writes what has been learned to a file, which it replaces as a whole. Raises Error where it cannot."""
+        library.call("session_save_memory", self._session, _path(path))
+
+    def load_memory(self, path: Path) -> None:
+        """Replaces what has been learned by a file's.
+
+        Raises FileNotFoundError, ValueError for the memory of another model, and Error for a file that is broken.
+        """
+        library.call("session_load_memory", self._session, _path(path))
+
+    def reset(self) -> None:
+        """Forgets everything that was read."""
+        library.call("session_reset", self._session)
+
+    def fork(self) -> Session:
+        """A session that goes on from here independently."""
+        handle = c_int64()
+        library.call("session_fork", self._session, byref(handle))
+        return Session(self.model, handle.value)
+
+
+class BitLlama(Session):
+    """A model with a session of its own, with which it reads and writes; :meth:`session` begins others.
+
+    config: what the model is, or None to leave that to the file. A file that contradicts it is a ValueError that names
+    the field. It describes a ``.safetensors`` file that has no ``config.json`` beside it.
+    checkpoint_path: a ``.bitt`` file, a model directory or a ``.safetensors`` file.
+    device: "cpu", "gpu" ("cuda" means the same), or "auto" for a hardware GPU if there is one, else the CPU.
+    adapter: a GPU adapter's number, a part of its name, or "software"; "auto" then means "gpu".
+
+    Raises ValueError, FileNotFoundError, NoGPUError where a GPU is asked for and there is none, and Error for a file
+    that is broken. Closing the model closes all its sessions and streams.
+    """
+
+    def __init__(self, config: Optional[BitLlamaConfig], checkpoint_path: Path, device: str = "auto", adapter: Optional[str] = None) -> None:
+        handle, session, about = c_int64(), c_int64(), _Text()
+        library.call(
+            "model_load",
+            _path(checkpoint_path),
+            None if config is None else config._json(),
+            _name("device", "gpu" if device == "cuda" else device),
+            None if adapter is None else _name("adapter", str(adapter)),
+            byref(handle),
+        )
+        self._handle = handle.value
+        self._close_with("model_close", self._handle)
+        library.call("model_describe", self._handle, byref(about))
+        self._about = json.loads(library.take(about))
+        library.call("session_open", self._handle, byref(session))
+        self._session = session.value
+        known = {field.name for field in dataclasses.fields(BitLlamaConfig)}
+        self._config = BitLlamaConfig(**{key: value for key, value in self._about["config"].items() if key in known})
+
+    @property
+    def model(self) -> BitLlama:
+        """The model itself."""
+        return self
+
+    @property
+    def config(self) -> BitLlamaConfig:
+        """What the file says of the model."""
+        return self._config
+
+    @property
+    def backend(self) -> str:
+        """What the model runs on: "cpu" or "gpu"."""
+        return str(self._about["backend"])
+
+    @property
+    def device(self) -> str:
+        """What the model runs on, in words."""
+        return str(self._about["device"])
+
+    @property
+    def weight_bytes(self) -> int:
+        """The memory that the weights take."""
+        return int(self._about["weight_bytes"])
+
+    def session(self) -> Session:
+        """Begins another text with an empty memory, on the same weights."""
+        handle = c_int64()
+        library.call("session_open", self._handle, byref(handle))
+        return Session(self, handle.value)
+
+    def tokenize(self, text: str, special: bool = False) -> List[int]:
+        """Turns text into token ids; with special, among those that the tokenizer puts around a text.
+
+        Raises Error for a model without a tokenizer.
+        """
+        raw, ids, count = _encode(text), ctypes.POINTER(c_uint32)(), c_size_t()
+        library.call("model_encode", self._handle, raw, len(raw), special, byref(ids), byref(count))
+        try:
+            return ids[: count.value]
+        finally:
+            library.free(ids)
+
+    def detokenize(self, token_ids: Sequence[int]) -> str:
+        """Turns token ids into text, without special tokens.
+
+        Raises ValueError for an id that is not below V, and Error for a model without a tokenizer.
+        """
+        ids, text, length = _ids(token_ids), _Text(), c_size_t()
+        library.call("model_decode", self._handle, _address(ids), len(ids), byref(text), byref(length))
+        return library.take(text, length.value)
+
+
+def load(path: Path, device: str = "auto", adapter: Optional[str] = None) -> BitLlama:
+    """Loads a ``.bitt`` file, a model directory, or a ``.safetensors`` file beside its ``config.json``.
+
+    See :class:`BitLlama` for the rest.
+    """
+    return BitLlama(None, path, device, adapter)
+
+
+def _encode(text: str) -> bytes:
+    if not isinstance(text, str):
+        raise TypeError(f"a str wanted, {type(text).__name__} found")
+    return text.encode()
+
+
+def _name(what: str, text: str) -> bytes:
+    raw = _encode(text)
+    if b"\0" in raw:
+        raise ValueError(f"{what}: a text without zeros wanted, {text!r} found")
+    return raw
+
+
+def _path(path: Path) -> bytes:
+    raw = os.fsencode(path)
+    if b"\0" in raw:
+        raise ValueError(f"a path without zeros wanted, {path!r} found")
+    return raw
+
+
+def _integer(what: str, value: Any, least: int, most: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{what}: a whole number wanted, {value!r} found") from None
+    if not least <= number <= most:
+        raise ValueError(f"{what}: {least} to {most} wanted, {number} found")
+    return number
+
+
+def _ids(tokens: Union[int, Sequence[int]]) -> array.array[int]:
+    """Token ids as the library takes them; it checks them against V."""
+    if hasattr(tokens, "__index__"):
+        tokens = [operator.index(tokens)]
+    try:
+        return array.array("I", tokens)
+    except OverflowError:
+        raise ValueError("token id out of range: a number of 32 bits that is not negative wanted") from None
+
+
+def _address(values: array.array[Any]) -> int:
+    return values.buffer_info()[0]
