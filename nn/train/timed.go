@@ -8,17 +8,28 @@ import (
 	"bitgpu/nn"
 )
 
-// Timed is a backend whose operations are measured one by one. Where operations only record, it
-// waits after each, so that the sum is more than an untimed step takes.
+// Clock runs what record records, and says how long that took once it is done.
+type Clock func(record func()) (time.Duration, error)
+
+// WallClock is the clock of backends whose operations run when they are called.
+func WallClock(record func()) (time.Duration, error) {
+	start := time.Now()
+	record()
+	return time.Since(start), nil
+}
+
+// Timed is a backend whose operations are measured one by one. Where they only record, the clock
+// waits for each, so that a step takes longer than otherwise.
 type Timed[T any] struct {
 	nn.Ops[T]
+	clock Clock
 	spent map[string]time.Duration
-	err   error // the first of the waits
+	err   error // the first of the clock's
 }
 
 // NewTimed measures the operations of a backend.
-func NewTimed[T any](ops nn.Ops[T]) *Timed[T] {
-	return &Timed[T]{Ops: ops, spent: map[string]time.Duration{}}
+func NewTimed[T any](ops nn.Ops[T], clock Clock) *Timed[T] {
+	return &Timed[T]{Ops: ops, clock: clock, spent: map[string]time.Duration{}}
 }
 
 // Timing is the time that all calls of an operation took.
@@ -51,142 +62,109 @@ func (timed *Timed[T]) Flush() error {
 	return err
 }
 
-// measure adds what an operation took, begun at start.
-func (timed *Timed[T]) measure(name string, start time.Time) {
-	if err := timed.Ops.Flush(); err != nil && timed.err == nil {
+// Read gives the clock's error first.
+func (timed *Timed[T]) Read(t T, offset int, dst []float32) error {
+	if timed.err != nil {
+		return timed.Flush()
+	}
+	return timed.Ops.Read(t, offset, dst)
+}
+
+// measure adds what an operation takes.
+func (timed *Timed[T]) measure(name string, record func()) {
+	took, err := timed.clock(record)
+	if err != nil && timed.err == nil {
 		timed.err = err
 	}
-	timed.spent[name] += time.Since(start)
+	timed.spent[name] += took
 }
 
 func (timed *Timed[T]) Copy(dst T, dstOffset int, src T, srcOffset, n int) {
-	start := time.Now()
-	timed.Ops.Copy(dst, dstOffset, src, srcOffset, n)
-	timed.measure("Copy", start)
+	timed.measure("Copy", func() { timed.Ops.Copy(dst, dstOffset, src, srcOffset, n) })
 }
 
 func (timed *Timed[T]) Zero(t T) {
-	start := time.Now()
-	timed.Ops.Zero(t)
-	timed.measure("Zero", start)
+	timed.measure("Zero", func() { timed.Ops.Zero(t) })
 }
 
 func (timed *Timed[T]) Embed(h, table, tokens T) {
-	start := time.Now()
-	timed.Ops.Embed(h, table, tokens)
-	timed.measure("Embed", start)
+	timed.measure("Embed", func() { timed.Ops.Embed(h, table, tokens) })
 }
 
 func (timed *Timed[T]) EmbedBackward(dtable, dh, tokens T) {
-	start := time.Now()
-	timed.Ops.EmbedBackward(dtable, dh, tokens)
-	timed.measure("EmbedBackward", start)
+	timed.measure("EmbedBackward", func() { timed.Ops.EmbedBackward(dtable, dh, tokens) })
 }
 
 func (timed *Timed[T]) RMSNormBackward(dh, dgain, dx, h, gain T) {
-	start := time.Now()
-	timed.Ops.RMSNormBackward(dh, dgain, dx, h, gain)
-	timed.measure("RMSNormBackward", start)
+	timed.measure("RMSNormBackward", func() { timed.Ops.RMSNormBackward(dh, dgain, dx, h, gain) })
 }
 
 func (timed *Timed[T]) NormLinear(y, x, h, gain, w T) {
-	start := time.Now()
-	timed.Ops.NormLinear(y, x, h, gain, w)
-	timed.measure("NormLinear", start)
+	timed.measure("NormLinear", func() { timed.Ops.NormLinear(y, x, h, gain, w) })
 }
 
 func (timed *Timed[T]) LinearAdd(y, r, x, w T) {
-	start := time.Now()
-	timed.Ops.LinearAdd(y, r, x, w)
-	timed.measure("LinearAdd", start)
+	timed.measure("LinearAdd", func() { timed.Ops.LinearAdd(y, r, x, w) })
 }
 
 func (timed *Timed[T]) LinearBackward(dx, dw, dy, x, w T) {
-	start := time.Now()
-	timed.Ops.LinearBackward(dx, dw, dy, x, w)
-	timed.measure("LinearBackward", start)
+	timed.measure("LinearBackward", func() { timed.Ops.LinearBackward(dx, dw, dy, x, w) })
 }
 
 func (timed *Timed[T]) NormSwiGLU(a, gu, x, h, gain, w T) {
-	start := time.Now()
-	timed.Ops.NormSwiGLU(a, gu, x, h, gain, w)
-	timed.measure("NormSwiGLU", start)
+	timed.measure("NormSwiGLU", func() { timed.Ops.NormSwiGLU(a, gu, x, h, gain, w) })
 }
 
 func (timed *Timed[T]) SwiGLUBackward(dgu, da, gu T) {
-	start := time.Now()
-	timed.Ops.SwiGLUBackward(dgu, da, gu)
-	timed.measure("SwiGLUBackward", start)
+	timed.measure("SwiGLUBackward", func() { timed.Ops.SwiGLUBackward(dgu, da, gu) })
 }
 
 func (timed *Timed[T]) TiedScan(z, f, state, starts T, s nn.Scan) {
-	start := time.Now()
-	timed.Ops.TiedScan(z, f, state, starts, s)
-	timed.measure("TiedScan", start)
+	timed.measure("TiedScan", func() { timed.Ops.TiedScan(z, f, state, starts, s) })
 }
 
 func (timed *Timed[T]) TiedScanBackward(df, dz, f, starts T, s nn.Scan) {
-	start := time.Now()
-	timed.Ops.TiedScanBackward(df, dz, f, starts, s)
-	timed.measure("TiedScanBackward", start)
+	timed.measure("TiedScanBackward", func() { timed.Ops.TiedScanBackward(df, dz, f, starts, s) })
 }
 
 func (timed *Timed[T]) Step(b, x, w, bias T) {
-	start := time.Now()
-	timed.Ops.Step(b, x, w, bias)
-	timed.measure("Step", start)
+	timed.measure("Step", func() { timed.Ops.Step(b, x, w, bias) })
 }
 
 func (timed *Timed[T]) StepBackward(dx, dw, dbias, db, b, x, w T) {
-	start := time.Now()
-	timed.Ops.StepBackward(dx, dw, dbias, db, b, x, w)
-	timed.measure("StepBackward", start)
+	timed.measure("StepBackward", func() { timed.Ops.StepBackward(dx, dw, dbias, db, b, x, w) })
 }
 
 func (timed *Timed[T]) DeltaScan(o, u, b, conv, gain, state, tail, mixed, read, starts T, chunk int) {
-	start := time.Now()
-	timed.Ops.DeltaScan(o, u, b, conv, gain, state, tail, mixed, read, starts, chunk)
-	timed.measure("DeltaScan", start)
+	timed.measure("DeltaScan", func() { timed.Ops.DeltaScan(o, u, b, conv, gain, state, tail, mixed, read, starts, chunk) })
 }
 
 func (timed *Timed[T]) DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts T, chunk int) {
-	start := time.Now()
-	timed.Ops.DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk)
-	timed.measure("DeltaScanBackward", start)
+	timed.measure("DeltaScanBackward", func() {
+		timed.Ops.DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk)
+	})
 }
 
 func (timed *Timed[T]) NormHead(logits, x, h, gain, head T, from int) {
-	start := time.Now()
-	timed.Ops.NormHead(logits, x, h, gain, head, from)
-	timed.measure("NormHead", start)
+	timed.measure("NormHead", func() { timed.Ops.NormHead(logits, x, h, gain, head, from) })
 }
 
 func (timed *Timed[T]) HeadBackward(dx, dhead, dlogits, x, head T, from int) {
-	start := time.Now()
-	timed.Ops.HeadBackward(dx, dhead, dlogits, x, head, from)
-	timed.measure("HeadBackward", start)
+	timed.measure("HeadBackward", func() { timed.Ops.HeadBackward(dx, dhead, dlogits, x, head, from) })
 }
 
 func (timed *Timed[T]) CrossEntropy(loss, logits, targets T, from int, scale float32) {
-	start := time.Now()
-	timed.Ops.CrossEntropy(loss, logits, targets, from, scale)
-	timed.measure("CrossEntropy", start)
+	timed.measure("CrossEntropy", func() { timed.Ops.CrossEntropy(loss, logits, targets, from, scale) })
 }
 
 func (timed *Timed[T]) Quantize(q, w T) {
-	start := time.Now()
-	timed.Ops.Quantize(q, w)
-	timed.measure("Quantize", start)
+	timed.measure("Quantize", func() { timed.Ops.Quantize(q, w) })
 }
 
 func (timed *Timed[T]) SumSquares(sum, g T) {
-	start := time.Now()
-	timed.Ops.SumSquares(sum, g)
-	timed.measure("SumSquares", start)
+	timed.measure("SumSquares", func() { timed.Ops.SumSquares(sum, g) })
 }
 
 func (timed *Timed[T]) AdamW(w, m, v, g, sumSquares, hyper T) {
-	start := time.Now()
-	timed.Ops.AdamW(w, m, v, g, sumSquares, hyper)
-	timed.measure("AdamW", start)
+	timed.measure("AdamW", func() { timed.Ops.AdamW(w, m, v, g, sumSquares, hyper) })
 }
