@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"bitgpu/io/corpus"
+	"bitgpu/io/modeldir"
+	"bitgpu/io/tokenizer"
+
+	"github.com/urfave/cli/v2"
+)
+
+func valRatioFlag() cli.Flag {
+	return &cli.Float64Flag{Name: "val-ratio", Value: 0.01, Usage: "share of the documents kept for validation, chosen by a hash of each"}
+}
+
+func dataCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "data",
+		Usage:       "turn text into token files for training and validation",
+		Description: example("", "bitgpu data --input book.txt --tokenizer tokenizer.json --output-dir tokens"),
+		Flags: append([]cli.Flag{inputFlag(),
+			&cli.StringFlag{Name: "tokenizer", Required: true, Usage: "tokenizer.json"},
+			&cli.StringFlag{Name: "output-dir", Required: true, Usage: "directory for train.u32, val.u32, tokenizer.json and meta.json"},
+			valRatioFlag(),
+		}, corpusFlags(string(corpus.Line))...),
+		Action: func(c *cli.Context) error {
+			file, err := os.ReadFile(c.String("tokenizer"))
+			if err != nil {
+				return err
+			}
+			docs, err := openDocuments(c, c.StringSlice("input"))
+			if err != nil {
+				return err
+			}
+			dir := c.String("output-dir")
+			meta, err := makeData(dir, c.String("tokenizer"), file, docs, corpus.Mode(c.String("document")), c.Float64("val-ratio"))
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.App.Writer, "%s: %s for training, %s for validation\n", dir, describePart(meta.Train), describePart(meta.Val))
+			return nil
+		},
+	}
+}
+
+func describePart(p corpus.Part) string {
+	return fmt.Sprintf("%d tokens of %d documents (%d bytes)", p.Tokens, p.Documents, p.Bytes)
+}
+
+// makeData writes a data directory. meta.json is written last: where it is, all is.
+func makeData(dir, name string, file []byte, docs iter.Seq2[corpus.Document, error], mode corpus.Mode, ratio float64) (corpus.Meta, error) {
+	var meta corpus.Meta
+	if !(ratio >= 0 && ratio < 1) {
+		return meta, fmt.Errorf("--val-ratio: from 0 to below 1 wanted, %v found", ratio)
+	}
+	tok, err := tokenizer.Parse(name, file)
+	if err != nil {
+		return meta, err
+	}
+	ends := tok.EndOfText()
+	if len(ends) == 0 {
+		return meta, fmt.Errorf("%s: no token that ends a text, such as <|endoftext|>, to put between documents", name)
+	}
+	meta = corpus.Meta{
+		VocabSize: tok.Size(), EndOfText: ends[0], Tokenizer: corpus.TokenizerHash(file), Document: mode, ValRatio: ratio,
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return meta, err
+	}
+	// An old description must not stand beside new tokens.
+	if err := os.Remove(filepath.Join(dir, corpus.MetaName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return meta, err
+	}
+	if err := encodeAll(dir, tok, docs, &meta); err != nil {
+		return meta, err
+	}
+	if meta.Train.Documents+meta.Val.Documents == 0 {
+		return meta, errNoDocuments
+	}
+	if err := writeFile(filepath.Join(dir, modeldir.TokenizerName), file); err != nil {
+		return meta, err
+	}
+	return meta, corpus.WriteMeta(filepath.Join(dir, corpus.MetaName), meta)
+}
+
+// encodeAll writes both token files and counts what is in them.
+func encodeAll(dir string, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus.Document, error], meta *corpus.Meta) error {
+	train, err := corpus.CreateTokens(filepath.Join(dir, corpus.TrainName))
+	if err != nil {
+		return err
+	}
+	defer train.Discard()
+	val, err := corpus.CreateTokens(filepath.Join(dir, corpus.ValName))
+	if err != nil {
+		return err
+	}
+	defer val.Discard()
+	write := func(texts []string) error {
+		for i, ids := range encode(tok, texts) {
+			file, part := train, &meta.Train
+			if corpus.InValidation(texts[i], meta.ValRatio) {
+				file, part = val, &meta.Val
+			}
+			if err := file.Append(append(ids, meta.EndOfText)...); err != nil {
+				return err
+			}
+			part.Documents++
+			part.Tokens += int64(len(ids)) + 1
+			part.Bytes += int64(len(texts[i]))
+		}
+		return nil
+	}
+	const together = 1 << 20 // bytes of text
+	var texts []string
+	size := 0
+	for doc, err := range docs {
+		if err != nil {
+			return err
+		}
+		texts = append(texts, doc.Text)
+		if size += len(doc.Text); size >= together {
+			if err := write(texts); err != nil {
+				return err
+			}
+			texts, size = texts[:0], 0
+		}
+	}
+	if err := write(texts); err != nil {
+		return err
+	}
+	if err := train.Commit(); err != nil {
+		return err
+	}
+	return val.Commit()
+}
+
+// encode turns texts into tokens on all cores.
+func encode(tok *tokenizer.Tokenizer, texts []string) [][]uint32 {
+	ids := make([][]uint32, len(texts))
+	const each = 64
+	var all sync.WaitGroup
+	for from := 0; from < len(texts); from += each {
+		all.Go(func() {
+			for i := from; i < min(from+each, len(texts)); i++ {
+				ids[i] = tok.Encode(texts[i], false)
+			}
+		})
+	}
+	all.Wait()
+	return ids
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strings"
+
+	"bitgpu"
+	"bitgpu/gpu"
+	"bitgpu/nn"
+	"bitgpu/nn/cpu"
+	"bitgpu/nn/cpu/parallel"
+	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/train"
+	"bitgpu/nn/webgpu"
+
+	"github.com/urfave/cli/v2"
+)
+
+// trainer makes learners and evaluators on one backend, whose tensor type it hides.
+type trainer struct {
+	device  string // in words
+	onCPU   bool
+	room    int64 // bytes that a training should stay below
+	learner func(c nn.Config, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, error)
+	// timed is a learner whose operations are timed, which costs speed.
+	timed    func(c nn.Config, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, stopwatch, error)
+	evaluate func(c nn.Config, w *nn.Weights[nn.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error)
+	memory   func() int64 // the most bytes on the device so far, 0 = unknown
+	close    func()
+}
+
+// stopwatch is a train.Timed without its type parameter.
+type stopwatch interface{ Timings() []train.Timing }
+
+func trainerOn[T any](ops nn.Ops[T], clock train.Clock) *trainer {
+	t := &trainer{room: math.MaxInt64, close: func() {}}
+	t.learner = func(c nn.Config, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, error) {
+		return train.NewLearner(ops, c, s, w)
+	}
+	t.timed = func(c nn.Config, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, stopwatch, error) {
+		timed := train.NewTimed(ops, clock)
+		e, err := train.NewLearner[T](timed, c, s, w)
+		return e, timed, err
+	}
+	t.evaluate = func(c nn.Config, w *nn.Weights[nn.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error) {
+		m, err := nn.NewModel(ops, c, w)
+		if err != nil {
+			return train.Evaluation{}, err
+		}
+		defer m.Release()
+		e, err := train.NewEvaluator(m, batch, time)
+		if err != nil {
+			return train.Evaluation{}, err
+		}
+		defer e.Release()
+		return e.Evaluate(tokens, nil)
+	}
+	t.memory = func() int64 {
+		if counted, ok := ops.(interface{ BytesInUse() int }); ok {
+			return int64(counted.BytesInUse())
+		}
+		return 0
+	}
+	return t
+}
+
+// openTrainer chooses what computes, by the flags of computeFlags, as the other commands do.
+func openTrainer(c *cli.Context) (*trainer, error) {
+	backend, adapter, err := backendOf(c)
+	if err != nil {
+		return nil, err
+	}
+	switch backend {
+	case bitgpu.CPU:
+		return openCPU(), nil
+	case bitgpu.GPU:
+		return openGPU(adapter)
+	}
+	if adapter == "" && !gpu.HasHardware() {
+		return openCPU(), nil
+	}
+	t, err := openGPU(adapter)
+	if err != nil && adapter == "" {
+		t, err = openCPU(), nil
+	}
+	return t, err
+}
+
+func openCPU() *trainer {
+	t := trainerOn(cpu.New(), train.WallClock)
+	t.onCPU = true
+	t.device = fmt.Sprintf("CPU (%d threads, %v)", parallel.Workers(), simd.Active())
+	t.room = freeMemory()
+	return t
+}
+
+func openGPU(adapter string) (*trainer, error) {
+	device, err := gpu.Open(gpu.Options{Adapter: adapter, AllowSoftware: true})
+	if err != nil {
+		return nil, err
+	}
+	ops := webgpu.New(device)
+	t := trainerOn[*webgpu.Tensor](ops, device.Time)
+	t.device = device.Info().String()
+	if !device.Info().Hardware() {
+		t.room = freeMemory()
+	}
+	t.memory = func() int64 { return int64(device.PeakBytes()) }
+	t.close = func() {
+		ops.Close()
+		device.Close()
+	}
+	return t, nil
+}
+
+// freeMemory is what a training on the CPU should stay below: most of what the system says can be
+// taken without swapping, any amount where it does not say.
+func freeMemory() int64 {
+	if available := availableMemory(); available > 0 {
+		return available / 10 * 8
+	}
+	return math.MaxInt64
+}
+
+// availableMemory is what the system says can be taken without swapping, 0 where it does not say.
+func availableMemory() int64 {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); n == 1 {
+			return kib << 10
+		}
+	}
+	return 0
+}
+
+// plan decides whether all activations are kept or, if told or if they do not fit, blocks are
+// computed again. It refuses what does not fit either way.
+func (t *trainer) plan(c nn.Config, o train.Options) (train.Shape, error) {
+	s := o.Shape()
+	s.Recompute = o.Recompute == train.RecomputeOn || o.Recompute == train.RecomputeAuto && train.Memory(c, s) > t.room
+	if need := train.Memory(c, s); need > t.room {
+		return s, fmt.Errorf("this training takes %s of memory, and %s are free; "+
+			"a smaller --batch-size with more --accumulate takes less", byteCount(need), byteCount(t.room))
+	}
+	return s, nil
+}
+
+// newEngine makes an engine of a plan. Where the device turns out to have less memory than
+// thought, it computes blocks again.
+func (t *trainer) newEngine(c nn.Config, o train.Options, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, error) {
+	e, err := t.learner(c, s, w)
+	if err != nil && o.Recompute == train.RecomputeAuto && !s.Recompute {
+		s.Recompute = true
+		e, err = t.learner(c, s, w)
+	}
+	return e, err
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"bitgpu"
+	"bitgpu/io/corpus"
+	"bitgpu/io/tokenizer"
+	"bitgpu/nn/storage"
+	"bitgpu/nn/train"
+
+	"github.com/urfave/cli/v2"
+)
+
+func evalCommand() *cli.Command {
+	d := train.DefaultOptions()
+	return &cli.Command{
+		Name:        "eval",
+		Usage:       "measure a model on text or tokens: perplexity, bits per byte, accuracy",
+		Description: example("", "bitgpu eval -m model --data model/data", "bitgpu eval -m model.bitt --data book.txt --json"),
+		Flags: append([]cli.Flag{
+			modelFlag(),
+			&cli.StringFlag{Name: "data", Required: true, Usage: "a directory of `bitgpu data` (its validation part), a .u32 or .u16 file, or text"},
+			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "tokens of a sequence; each begins with an empty memory"},
+			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "sequences at once"},
+			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
+		}, computeFlags()...),
+		Action: evalAction,
+	}
+}
+
+// evalReport is what eval --json writes.
+type evalReport struct {
+	Tokens          int64    `json:"tokens"` // predicted
+	Bytes           int64    `json:"bytes,omitempty"`
+	Loss            float64  `json:"loss"` // nats a token
+	Perplexity      float64  `json:"perplexity"`
+	BitsPerByte     *float64 `json:"bits_per_byte,omitempty"` // where the bytes are known
+	Accuracy        float64  `json:"accuracy"`                // share of tokens that were the most probable
+	TokensPerSecond float64  `json:"tokens_per_second"`
+}
+
+func evalAction(c *cli.Context) error {
+	o := train.DefaultOptions()
+	o.Time, o.Batch = c.Int("context-len"), c.Int("batch-size")
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("--%w", err)
+	}
+	path, err := modelPath(c)
+	if err != nil {
+		return err
+	}
+	model, err := storage.Load(path, storage.Options{})
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	tokens, bytes, err := openEvaluation(c.String("data"), model)
+	if err != nil {
+		return err
+	}
+	backend, err := openTrainer(c)
+	if err != nil {
+		return err
+	}
+	defer backend.close()
+	start := time.Now()
+	e, err := backend.evaluate(model.Config, model.Weights, o.Batch, o.Time, tokens)
+	if err != nil {
+		return err
+	}
+	r := evalReport{
+		Tokens: e.Tokens, Bytes: bytes, Loss: e.Loss(), Perplexity: e.Perplexity(), Accuracy: e.Accuracy(),
+		TokensPerSecond: float64(e.Tokens) / time.Since(start).Seconds(),
+	}
+	if bytes > 0 {
+		bits := e.BitsPerByte(bytes)
+		r.BitsPerByte = &bits
+	}
+	if c.Bool("json") {
+		return json.NewEncoder(c.App.Writer).Encode(r)
+	}
+	fmt.Fprintf(c.App.Writer, "perplexity     %.4f (%.4f nats a token)\n", r.Perplexity, r.Loss)
+	if r.BitsPerByte != nil {
+		fmt.Fprintf(c.App.Writer, "bits per byte  %.4f (%d tokens, %d bytes)\n", *r.BitsPerByte, r.Tokens, r.Bytes)
+	}
+	fmt.Fprintf(c.App.Writer, "accuracy       %.2f %%\n", 100*r.Accuracy)
+	fmt.Fprintf(c.App.Writer, "speed          %.0f tokens/s on %s\n", r.TokensPerSecond, backend.device)
+	return nil
+}
+
+// tokenSlice is tokens in memory.
+type tokenSlice []uint32
+
+func (s tokenSlice) Len() int { return len(s) }
+
+func (s tokenSlice) CopyTo(dst []uint32, from int) int { return copy(dst, s[from:]) }
+
+// openEvaluation gives the tokens and how many bytes of text all but the first stand for, 0 when
+// that is not known.
+func openEvaluation(path string, model *storage.Loaded) (train.Tokens, int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if info.IsDir() {
+		path = filepath.Join(path, corpus.ValName)
+		if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+			return nil, 0, fmt.Errorf("%s: no validation tokens; %s beside it can be measured instead", path, corpus.TrainName)
+		}
+	}
+	if isTokenFile(path) {
+		tokens, err := corpus.OpenTokens(path)
+		if err != nil {
+			return nil, 0, err
+		}
+		if err := tokens.Check(model.Config.Vocab); err != nil {
+			return nil, 0, err
+		}
+		return tokens, textBytes(model.Tokenizer, tokens), nil
+	}
+	if model.Tokenizer == nil {
+		return nil, 0, bitgpu.ErrNoTokenizer
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(text) == 0 {
+		return nil, 0, fmt.Errorf("--data: %s: %w", path, errors.New("the file is empty"))
+	}
+	// A token that ends another text stands before the first, so that this one is predicted too.
+	ids := model.Tokenizer.EndOfText()
+	bytes := int64(len(text))
+	ids = append(ids[:min(len(ids), 1)], model.Tokenizer.Encode(string(text), false)...)
+	if len(model.Tokenizer.EndOfText()) == 0 {
+		bytes = textBytes(model.Tokenizer, tokenSlice(ids))
+	}
+	return tokenSlice(ids), bytes, nil
+}
+
+// textBytes is how many bytes of text the tokens behind the first stand for.
+func textBytes(tok *tokenizer.Tokenizer, tokens train.Tokens) int64 {
+	if tok == nil {
+		return 0
+	}
+	stream := tok.NewStream(true)
+	total, first := 0, 0
+	piece := make([]uint32, 4096)
+	for at := 0; at < tokens.Len(); at += len(piece) {
+		for _, id := range piece[:tokens.CopyTo(piece, at)] {
+			total += len(stream.Next(id))
+		}
+	}
+	total += len(stream.Flush())
+	if tokens.CopyTo(piece[:1], 0) == 1 {
+		first = len(tok.Decode(piece[:1], true))
+	}
+	return int64(total - first)
+}

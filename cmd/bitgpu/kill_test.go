@@ -1,0 +1,154 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// process is the program at work.
+type process struct {
+	*exec.Cmd
+	mu     sync.Mutex
+	stderr bytes.Buffer
+}
+
+func (p *process) Write(data []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stderr.Write(data)
+}
+
+func (p *process) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stderr.String()
+}
+
+// waitFor waits until stderr has a text.
+func (p *process) waitFor(t *testing.T, text string) {
+	t.Helper()
+	for range 2000 {
+		if strings.Contains(p.text(), text) {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("%q did not come: %s", text, p.text())
+}
+
+func startProgram(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{Cmd: program(t, args...)}
+	p.Stdout, p.Stderr = io.Discard, p
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill() })
+	return p
+}
+
+var resumedFrom = regexp.MustCompile(`resumed from step (\d+)`)
+
+// TestTrainKilled kills a training again and again, at moments that fall into steps, saves and starts
+// alike. It always goes on from a whole checkpoint, and ends with the weights of a run that nobody
+// killed.
+func TestTrainKilled(t *testing.T) {
+	data := tokenFile(t, "some.u32", 400)
+	flags := func(dir string) []string {
+		return small("--data", data, "--steps", "150", "--save-interval", "1", "--seed", "3", "--output-dir", dir)
+	}
+	whole, killed := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "killed")
+	began := time.Now()
+	mustRun(t, flags(whole)...)
+	// The kills together give the run about twice the time that it needs.
+	const kills = 25
+	span := 4 * time.Since(began) / kills
+	random := rand.New(rand.NewPCG(1, 1))
+	newest := 0
+	finished := false
+	for i := 0; i < kills && !finished; i++ {
+		p := startProgram(t, append(flags(killed), "--resume")...)
+		exited := make(chan error, 1)
+		go func() { exited <- p.Wait() }()
+		select {
+		case err := <-exited:
+			if err != nil {
+				t.Fatalf("%v: %s", err, p.text())
+			}
+			finished = true
+		case <-time.After(time.Duration(random.Int64N(int64(span)))):
+			p.Process.Kill()
+			<-exited
+		}
+		if m := resumedFrom.FindStringSubmatch(p.text()); m != nil {
+			step, err := strconv.Atoi(m[1])
+			if err != nil || step < newest {
+				t.Fatalf("step %s after step %d: a checkpoint was lost (%v)", m[1], newest, err)
+			}
+			newest = step
+		}
+		if strings.Contains(p.text(), "damaged") {
+			t.Fatalf("a checkpoint is not whole: %s", p.text())
+		}
+	}
+	t.Logf("step %d was reached before the last start; finished: %v", newest, finished)
+	mustRun(t, append(flags(killed), "--resume")...)
+	if !bytes.Equal(read(t, whole, "model.safetensors"), read(t, killed, "model.safetensors")) {
+		t.Error("the killed run has other weights")
+	}
+	if steps(t, whole) != steps(t, killed) {
+		t.Error("the killed run has other metrics")
+	}
+	hidden, err := filepath.Glob(filepath.Join(killed, "checkpoints", ".*"))
+	if err != nil || len(hidden) > 0 {
+		t.Errorf("left behind: %v %v", hidden, err)
+	}
+}
+
+// TestTrainInterrupt: Ctrl-C finishes the step, saves and ends well; the run goes on from there.
+func TestTrainInterrupt(t *testing.T) {
+	data := tokenFile(t, "some.u32", 400)
+	dir := filepath.Join(t.TempDir(), "run")
+	p := startProgram(t, small("--data", data, "--steps", "1000000", "--save-interval", "1000000", "--output-dir", dir)...)
+	p.waitFor(t, "step 1/")
+	time.Sleep(50 * time.Millisecond)
+	p.Process.Signal(syscall.SIGINT)
+	if err := p.Wait(); err != nil {
+		t.Fatalf("exit code 0 wanted: %v: %s", err, p.text())
+	}
+	if !strings.Contains(p.text(), "saved ") || !strings.Contains(p.text(), "--resume goes on from here") {
+		t.Errorf("%s", p.text())
+	}
+	saved := len(strings.Split(steps(t, dir), `"step"`)) - 1
+	_, stderr := mustRun(t, "train", "--backend", "cpu", "--resume", "--output-dir", dir, "--steps", strconv.Itoa(saved+1))
+	if want := "resumed from step " + strconv.Itoa(saved) + "\n"; !strings.Contains(stderr, want) {
+		t.Errorf("%q wanted: %s", want, stderr)
+	}
+}
+
+// TestTrainSecondInterrupt: the second Ctrl-C does not wait for the step.
+func TestTrainSecondInterrupt(t *testing.T) {
+	data := tokenFile(t, "some.u32", 400)
+	p := startProgram(t, small("--data", data, "--batch-size", "64", "--accumulate", "10000", "--output-dir", t.TempDir())...)
+	p.waitFor(t, "of memory")
+	time.Sleep(300 * time.Millisecond)
+	p.Process.Signal(syscall.SIGINT)
+	time.Sleep(200 * time.Millisecond)
+	p.Process.Signal(syscall.SIGINT)
+	began := time.Now()
+	if err := p.Wait(); err == nil || time.Since(began) > 5*time.Second {
+		t.Errorf("an end by the signal wanted, %v after %v", err, time.Since(began))
+	}
+}
