@@ -1,10 +1,11 @@
 package bitgpu
 
 import (
-	"errors"
+	"fmt"
 
 	"bitgpu/gpu"
 	"bitgpu/nn/storage"
+	"bitgpu/nn/webgpu"
 )
 
 // openGPU loads the weights onto the adapter that the options ask for. It closes l when it succeeds: a GPU has its
@@ -14,6 +15,21 @@ func openGPU(l *storage.Loaded, o options) (engine, string, error) {
 	if err != nil {
 		return nil, "", noGPU(err)
 	}
-	device.Close()
-	return nil, "", errors.New("gpu: this build has no engine for GPUs; --backend cpu runs on the CPU")
+	ops := webgpu.New(device)
+	e, err := newEngine(ops, l.Config, l.Weights, func() error {
+		ops.Close()
+		device.Close()
+		return nil
+	})
+	if err != nil {
+		ops.Close()
+		device.Close()
+		return nil, "", err
+	}
+	info := device.Info()
+	kind := string(info.Type)
+	if !info.Hardware() {
+		kind = "software"
+	}
+	return e, fmt.Sprintf("%s (adapter %d, %s, %s)", info.Name, info.Index, kind, info.Backend), l.Close()
 }

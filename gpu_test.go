@@ -1,0 +1,138 @@
+package bitgpu
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"bitgpu/nn/webgpu"
+)
+
+// openOnGPU loads a reference model onto the software adapter, or the one that BITGPU_ADAPTER names.
+func openOnGPU(t *testing.T, name string) *Model {
+	t.Helper()
+	m, err := Load(reference+"/"+name, WithBackend(GPU), WithAdapter(cmp.Or(os.Getenv("BITGPU_ADAPTER"), "software")))
+	if errors.Is(err, ErrNoGPU) && os.Getenv("BITGPU_REQUIRE_GPU") != "1" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// Greedy text, and text with a seed, are the same on both engines.
+func TestGPUWritesWhatTheCPUWrites(t *testing.T) {
+	for _, name := range []string{"d32-none", "d36-absmean", "d32-delta"} {
+		cpu, gpu := open(t, name), openOnGPU(t, name)
+		for _, o := range []Options{{MaxTokens: 50}, {MaxTokens: 50, Temperature: 1, TopK: 40, TopP: 0.95, RepeatPenalty: 1.2, Seed: 3}} {
+			want, err := cpu.Generate(t.Context(), "the ship", o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := gpu.Generate(t.Context(), "the ship", o); err != nil || got != want {
+				t.Errorf("%s, %+v: %q wanted, %q found (%v)", name, o, want, got, err)
+			}
+		}
+		tokens := []uint32{40, 41, 41, 41, 200, 3}
+		want, errA := begin(t, cpu).Forward(tokens)
+		got, errB := begin(t, gpu).Forward(tokens)
+		if err := errors.Join(errA, errB); err != nil || distance(got, want) > 1e-4 {
+			t.Errorf("%s: logits off by %g (%v)", name, distance(got, want), err)
+		}
+		if gpu.Backend() != GPU || gpu.Device() == "" || gpu.ID() != cpu.ID() {
+			t.Errorf("%s, %s, %s", gpu.Backend(), gpu.Device(), gpu.ID())
+		}
+	}
+}
+
+// A text that ends while more tokens are under way on the device leaves the memory at the token before its end.
+func TestGPUMemoryAfterARefusal(t *testing.T) {
+	cpu, gpu := open(t, "d32-none"), openOnGPU(t, "d32-none")
+	o := Options{MaxTokens: 40, Temperature: 1, Seed: 5}
+	for pieces := 1; pieces < 20; pieces += 3 {
+		a, b := begin(t, cpu), begin(t, gpu)
+		for _, s := range []*Session{a, b} {
+			n := 0
+			if _, err := s.Stream(t.Context(), "the", o, func(string) bool { n++; return n < pieces }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, errA := a.Forward(nil)
+		got, errB := b.Forward(nil)
+		if err := errors.Join(errA, errB); err != nil || distance(got, want) > 1e-4 || a.Position() != b.Position() {
+			t.Errorf("%d pieces: logits off by %g, position %d and %d (%v)", pieces, distance(got, want), a.Position(), b.Position(), err)
+		}
+	}
+}
+
+// Sessions that write at the same time, one even within the other's stream, do not disturb each other.
+func TestGPUSessionsTakeTurns(t *testing.T) {
+	m := openOnGPU(t, "d32-none")
+	o := Options{MaxTokens: 30, Temperature: 1, Seed: 11}
+	want, err := m.Generate(t.Context(), "one", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := m.Generate(t.Context(), "two", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	first := true
+	_, err = begin(t, m).Stream(t.Context(), "one", o, func(text string) bool {
+		got.WriteString(text)
+		if first {
+			first = false
+			if again, err := m.Generate(t.Context(), "two", o); err != nil || again != inner {
+				t.Errorf("within a stream: %q wanted, %q found (%v)", inner, again, err)
+			}
+		}
+		return true
+	})
+	if err != nil || got.String() != want {
+		t.Errorf("around another: %q wanted, %q found (%v)", want, got.String(), err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if got, err := m.Generate(t.Context(), "one", o); err != nil || got != want {
+				t.Errorf("%q wanted, %q found (%v)", want, got, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestGPUSessionsLeaveMemoryFlat(t *testing.T) {
+	m := openOnGPU(t, "d32-none")
+	inUse := func() int { return m.engine.(*typedEngine[*webgpu.Tensor]).model.Ops.(*webgpu.Ops).BytesInUse() }
+	use := func(n int) {
+		for range n {
+			if _, err := m.Generate(t.Context(), "one", Options{MaxTokens: 2}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	use(3)
+	before := inUse()
+	use(30)
+	if after := inUse(); after > before {
+		t.Errorf("%d bytes before, %d after", before, after)
+	}
+}
+
+func TestGPUModelClosedInItsStream(t *testing.T) {
+	m := openOnGPU(t, "d32-none")
+	_, err := m.Stream(t.Context(), "one", Options{MaxTokens: 100, Temperature: 1}, func(string) bool {
+		m.Close()
+		return true
+	})
+	if !errors.Is(err, ErrClosed) || m.engine != nil {
+		t.Errorf("%v and no engine wanted, %v found", ErrClosed, err)
+	}
+}
