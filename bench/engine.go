@@ -10,10 +10,10 @@ import (
 type Backend interface {
 	info() EngineInfo
 	floor(e effort) (Floor, error)
-	parity(s *suite) error
-	ops(s *suite, f Floor) error
-	model(s *suite, f Floor, m subject) error
-	position(s *suite, m subject, positions []int64) error
+	parity(s *suite)
+	ops(s *suite, f Floor)
+	model(s *suite, f Floor, m subject)
+	position(s *suite, m subject, positions []int64)
 }
 
 // Counts are what an engine has done and holds.

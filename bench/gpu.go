@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"runtime"
+	"time"
 
 	"bitgpu/gpu"
 	"bitgpu/nn"
@@ -24,8 +25,13 @@ func GPU[T any](d *gpu.Device, ops nn.Ops[T]) *Engine[T] {
 			Hardware: info.Hardware(),
 			Clock:    clock,
 		},
-		Ops:  ops,
-		Time: d.Time,
+		Ops: ops,
+		Time: func(record func()) (time.Duration, error) {
+			return d.Time(func() {
+				record()
+				ops.Submit() // an engine may keep the last operation back, to join it with the next
+			})
+		},
 		Counts: func() Counts {
 			s := d.Stats()
 			return Counts{Dispatches: s.Dispatches, Submits: s.Submits, Bytes: int64(d.BytesInUse())}

@@ -23,29 +23,20 @@ func (m subject) path(kind string, batch int) string {
 }
 
 // model measures one model: prompts, text and training for every batch, then its head's formats.
-func (e *Engine[T]) model(s *suite, f Floor, m subject) error {
+func (e *Engine[T]) model(s *suite, f Floor, m subject) {
 	run := modelRun[T]{Engine: e, s: s, f: f, m: m, r: rand.New(rand.NewPCG(5, 6))}
 	for _, batch := range s.batches {
-		if err := run.inference(nn.F32, batch, ""); err != nil {
-			return fmt.Errorf("%s of width %d, batch %d: %w", m.mixer, m.size.Width, batch, err)
-		}
-		if err := run.training(batch); err != nil {
-			return fmt.Errorf("training %s of width %d, batch %d: %w", m.mixer, m.size.Width, batch, err)
-		}
+		s.report.fail(e.Info.Name, m.path("text", batch), run.inference(nn.F32, batch, ""))
+		s.report.fail(e.Info.Name, m.path("training", batch), run.training(batch))
+	}
+	if m.mixer != s.mixers()[0] {
+		return // the head is the same
 	}
 	for _, format := range []nn.Format{nn.F32, nn.F16, nn.I8} {
-		if m.mixer != nn.MixerTied {
-			break // the head is the same
-		}
-		key := fmt.Sprintf("head/%s/%v", m.size, format)
-		if !s.wants(key) {
-			continue
-		}
-		if err := run.inference(format, 1, key); err != nil {
-			return fmt.Errorf("%s: %w", key, err)
+		if key := fmt.Sprintf("head/%s/%v", m.size, format); s.wants(key) {
+			s.report.fail(e.Info.Name, key, run.inference(format, 1, key))
 		}
 	}
-	return nil
 }
 
 // modelRun measures one model on one engine.

@@ -16,7 +16,12 @@ type positionGoal struct {
 
 // position measures what a token costs after many. Every one of them is really read: a position
 // is not a number that could be set, but what the memory went through.
-func (e *Engine[T]) position(s *suite, m subject, positions []int64) error {
+func (e *Engine[T]) position(s *suite, m subject, positions []int64) {
+	key := fmt.Sprintf("position/%s/%s", m.size, m.mixer)
+	s.report.fail(e.Info.Name, key, e.read(s, key, m, positions))
+}
+
+func (e *Engine[T]) read(s *suite, key string, m subject, positions []int64) error {
 	model, err := nn.NewModel(e.Ops, m.config, m.host)
 	if err != nil {
 		return err
@@ -36,7 +41,6 @@ func (e *Engine[T]) position(s *suite, m subject, positions []int64) error {
 	session.Reset()
 	r := rand.New(rand.NewPCG(7, 8))
 	for _, position := range positions {
-		key := fmt.Sprintf("position/%s/%s", m.size, m.mixer)
 		s.progress(fmt.Sprintf("%s %s at %d", e.Info.Name, key, position))
 		for session.Position() < position {
 			n := min(4096, position-session.Position())

@@ -29,6 +29,8 @@ type Report struct {
 	Positions []PositionCost `json:"positions"`
 	Peers     []PeerSpeed    `json:"peers,omitempty"`
 	Notes     []string       `json:"notes"`
+	// Failures are what could not be measured, a sentence each.
+	Failures []string `json:"failures,omitempty"`
 }
 
 // EngineInfo says what ran.
@@ -123,6 +125,36 @@ func (r *Report) Broken() []Parity {
 		}
 	}
 	return broken
+}
+
+// Err says in one sentence what is wrong: a broken bound of parity, something that could not be
+// measured, or memory that grows with the position. It is nil where all is well.
+func (r *Report) Err() error {
+	if broken := r.Broken(); len(broken) > 0 {
+		return fmt.Errorf("bench: %d of %d bounds of parity are broken, the first is %s on the %s engine: %s",
+			len(broken), len(r.Parity), broken[0].Key, broken[0].Engine, broken[0].Failures[0])
+	}
+	if len(r.Failures) > 0 {
+		return fmt.Errorf("bench: %d rows could not be measured: %s", len(r.Failures), r.Failures[0])
+	}
+	first := map[string]int64{}
+	for _, p := range r.Positions {
+		memory, ok := first[p.Engine+p.Key]
+		if !ok {
+			first[p.Engine+p.Key] = p.Memory
+		} else if p.Memory > memory {
+			return fmt.Errorf("bench: %s on the %s engine takes %d bytes after %d tokens, %d before",
+				p.Key, p.Engine, p.Memory, p.Position, memory)
+		}
+	}
+	return nil
+}
+
+// fail keeps an error of one row; the others are measured all the same.
+func (r *Report) fail(engine, key string, err error) {
+	if err != nil {
+		r.Failures = append(r.Failures, fmt.Sprintf("%s on the %s engine: %v", key, engine, err))
+	}
 }
 
 // note keeps a sentence that a reader of the numbers should know.

@@ -1,7 +1,5 @@
 package bench
 
-import "fmt"
-
 // suite is one run: what is asked for, and the report as it grows.
 type suite struct {
 	Options
@@ -13,7 +11,7 @@ type suite struct {
 const maxCopies = 64
 
 // ops measures every operation on every width.
-func (e *Engine[T]) ops(s *suite, f Floor) error {
+func (e *Engine[T]) ops(s *suite, f Floor) {
 	done := map[string]bool{}
 	for _, width := range s.widths {
 		for _, w := range workloads[T](width, s.effort) {
@@ -24,12 +22,12 @@ func (e *Engine[T]) ops(s *suite, f Floor) error {
 			s.progress(e.Info.Name + " " + w.key)
 			row, err := e.op(s, f, w)
 			if err != nil {
-				return fmt.Errorf("%s: %w", w.key, err)
+				s.report.fail(e.Info.Name, w.key, err)
+				continue
 			}
 			s.report.Ops = append(s.report.Ops, row)
 		}
 	}
-	return nil
 }
 
 // op measures one operation, each call on the next copy of its tensors.
@@ -52,6 +50,7 @@ func (e *Engine[T]) op(s *suite, f Floor, w workload[T]) (OpTime, error) {
 	}
 	start := e.Counts().Dispatches
 	run()
+	e.Ops.Submit()
 	dispatches := float64(e.Counts().Dispatches - start)
 	seconds, err := repeated(e.Time, s.repeats, s.each, run)
 	if err != nil {

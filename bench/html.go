@@ -1,0 +1,45 @@
+package bench
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"strings"
+
+	"github.com/google/renameio/v2"
+)
+
+//go:embed report.html
+var pageText string
+
+var page = template.Must(template.New("report").Funcs(template.FuncMap{
+	// number says whether a cell stands right.
+	"number": func(column int) bool { return column > 0 },
+	"alarm":  func(cell string) bool { return strings.HasPrefix(cell, "NO") || cell == "slower" },
+}).Parse(pageText))
+
+// WriteHTML writes the report as one page that needs nothing else. before may be nil, else the page
+// says what changed since.
+func (r *Report) WriteHTML(path string, before *Report) error {
+	pictures, err := r.charts()
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	content := struct {
+		Report *Report
+		Tables []table
+		Charts []chart
+	}{r, r.tables(), pictures}
+	if before != nil {
+		content.Tables = append(content.Tables, comparison(before, r))
+	}
+	var out bytes.Buffer
+	if err := page.Execute(&out, content); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := renameio.WriteFile(path, out.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
