@@ -48,13 +48,14 @@ var (
 	scanned = Tolerance{5e-5, 5e-5, "a recurrence of up to some hundred steps, exact in float64 in every chunk form"}
 )
 
-// Miss is how far got lies beyond the tolerance around want; up to 0 it is inside.
+// miss is how far got lies beyond the tolerance around want; up to 0 it is inside. Nothing is close
+// to what is not finite.
 func (t Tolerance) miss(got, want float32) float64 {
-	g, w := float64(got), float64(want)
-	if math.IsNaN(g) || math.IsInf(g, 0) {
+	m := math.Abs(float64(got)-float64(want)) - t.Abs - t.Rel*math.Abs(float64(want))
+	if math.IsNaN(m) {
 		return math.Inf(1)
 	}
-	return math.Abs(g-w) - t.Abs - t.Rel*math.Abs(w)
+	return m
 }
 
 // compare says where got first lies outside of the tolerance around want, and how often.

@@ -44,26 +44,30 @@ func embedCases[T any]() []Case[T] {
 			},
 		}
 	}
+	// Rows 1, 0 and 1 of a table of two.
+	rows := func(name string, numbers, want []float32) Case[T] {
+		return Case[T]{
+			Op: "embed", Name: name, Tolerance: exact,
+			Make: func(b *Bench[T]) Trial[T] {
+				table, tokens, h := b.Floats("table", numbers, 2, 4), b.IDs("tokens", []uint32{1, 0, 1}, 3), b.Stale("h", 3, 4)
+				return Trial[T]{
+					Forward: func() { b.Ops.Embed(h, table, tokens) },
+					Outputs: []string{"h"},
+					Want:    map[string][]float32{"h": want},
+				}
+			},
+		}
+	}
 	i8 := forward(nn.I8, 300, 36, 5)
 	i8.Tolerance = rounded
 	return []Case[T]{
 		forward(nn.F32, 7, 4, 1), forward(nn.F32, 300, 36, 33), forward(nn.F32, 1, 300, 2),
 		forward(nn.F16, 7, 4, 1), forward(nn.F16, 300, 36, 8), i8,
 		backward("distinct", 9, 36, []uint32{8, 0, 3}),
-		backward("one-token-often", 3, 36, make([]uint32, 300)),
+		backward("extreme/one-token-often", 3, 36, make([]uint32, 300)),
 		backward("mixed", 5, 4, []uint32{4, 1, 4, 4, 0, 1, 2, 2, 4}),
-		{
-			Op: "embed", Name: "known", Tolerance: exact,
-			Make: func(b *Bench[T]) Trial[T] {
-				table := b.Floats("table", []float32{1, 2, 3, 4, 1e30, -1e-30, 0, 8}, 2, 4)
-				tokens, h := b.IDs("tokens", []uint32{1, 0, 1}, 3), b.Stale("h", 3, 4)
-				return Trial[T]{
-					Forward: func() { b.Ops.Embed(h, table, tokens) },
-					Outputs: []string{"h"},
-					Want:    map[string][]float32{"h": {1e30, -1e-30, 0, 8, 1, 2, 3, 4, 1e30, -1e-30, 0, 8}},
-				}
-			},
-		},
+		rows("known", []float32{1, 2, 3, 4, 5, 6, 7, 8}, []float32{5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8}),
+		rows("extreme/numbers", []float32{0, 0, 0, 0, 1e30, -1e-30, 0, 8}, []float32{1e30, -1e-30, 0, 8, 0, 0, 0, 0, 1e30, -1e-30, 0, 8}),
 		{
 			Op: "embed", Name: "refuses/width", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {
@@ -85,9 +89,9 @@ func embedCases[T any]() []Case[T] {
 // large marks a case for Benchmark, with the bytes that its forward has to touch.
 func large[T any](c Case[T], bytes int) Case[T] {
 	c.Large = true
-	make := c.Make
+	whole := c.Make
 	c.Make = func(b *Bench[T]) Trial[T] {
-		t := make(b)
+		t := whole(b)
 		t.Bytes = int64(bytes)
 		return t
 	}

@@ -67,11 +67,11 @@ func rmsnormCases[T any]() []Case[T] {
 		cases = append(cases, backward("random", n, 36, 1))
 	}
 	return append(cases,
-		backward("random", 2, 4, 1), backward("random", 3, 300, 1), backward("big", 3, 36, 1e4),
-		norm("large", 2, 36, normal(1e15, 2, 36)),
-		norm("tiny", 2, 36, normal(1e-18, 2, 36)),
-		norm("near-epsilon", 2, 36, normal(3e-3, 2, 36)),
-		norm("zeros", 2, 36, func(b *Bench[T]) T { return b.All("h", 0, 2, 36) }),
+		backward("random", 2, 4, 1), backward("random", 3, 300, 1), backward("extreme/large", 3, 36, 1e4),
+		norm("extreme/large", 2, 36, normal(1e15, 2, 36)),
+		norm("extreme/tiny", 2, 36, normal(1e-18, 2, 36)),
+		norm("extreme/near-epsilon", 2, 36, normal(3e-3, 2, 36)),
+		norm("extreme/zeros", 2, 36, func(b *Bench[T]) T { return b.All("h", 0, 2, 36) }),
 		Case[T]{
 			Op: "rmsnorm", Name: "known", Tolerance: rounded,
 			Make: func(b *Bench[T]) Trial[T] { // mean(h²) + ε = 4
