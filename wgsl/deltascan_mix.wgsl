@@ -2,6 +2,7 @@
 // head's key and query. A workgroup makes one token's key, query or value of one head.
 
 #import shared/conv.wgsl
+#import shared/grid.wgsl
 #import shared/reduce.wgsl
 #import shared/silu.wgsl
 
@@ -10,6 +11,7 @@ struct Params {
     head: u32,   // c, the width of a head
     time: u32,   // T
     tail: u32,   // 1: inputs before the first lie in the tail; 0: they are zero
+    n: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -18,22 +20,25 @@ struct Params {
 @group(0) @binding(3) var<storage, read> tail: array<f32>;  // (B, 3, 3, d)
 @group(0) @binding(4) var<storage, read_write> mixed: array<f32>;  // (n, 3, d)
 
-// Workgroup (token group.x of all, head of the 3·h group.y).
+// Workgroup (token of all in x and y, head of the 3·h group.z).
 @compute @workgroup_size(WORKGROUP)
 fn delta_mix(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let row = group.x;
-    let first = group.y * params.head;
+    let row = flat_group(group, groups);
+    if row >= params.n {
+        return;
+    }
+    let first = group.z * params.head;
     var squares = 0.0;
     for (var j = first + thread; j < first + params.head; j += WORKGROUP) {
         let v = silu(convolve(row / params.time, row % params.time, j));
         squares += v * v;
         mixed[row * 3u * params.width + j] = v;
     }
-    if 3u * group.y >= 2u * groups.y {
+    if 3u * group.z >= 2u * groups.z {
         return;  // a value
     }
     let size = sqrt(workgroup_sum(squares, thread)) + 1e-6;

@@ -5,6 +5,7 @@
 //
 // after which it does the same.
 
+#import shared/grid.wgsl
 #import shared/norm.wgsl
 #import shared/reduce.wgsl
 
@@ -13,6 +14,7 @@ struct Params {
     head: u32,   // c, the width of a head
     heads: u32,  // h
     time: u32,   // T
+    n: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -30,27 +32,43 @@ const LANES = 16u;  // threads that share four rows of W
 
 var<workgroup> shares: array<vec4<f32>, WORKGROUP>;
 
-// Workgroup (token group.x of all, head group.y).
+// Workgroup (token of all in x and y, head group.z).
 @compute @workgroup_size(WORKGROUP)
-fn delta_output(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    write_output(group.x, group.y, thread);
+fn delta_output(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let row = flat_group(group, groups);
+    if row < params.n {
+        write_output(row, group.z, thread);
+    }
 }
 
-// Workgroup (sequence group.x, head group.y).
+// Workgroup (sequence in x and y, head group.z).
 @compute @workgroup_size(WORKGROUP)
-fn delta_step(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn delta_step(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let row = flat_group(group, groups);
+    if row >= params.n {
+        return;
+    }
+    let head = group.z;
     let c = params.head;
-    let key = 3u * group.x * params.width + group.y * c;
+    let key = 3u * row * params.width + head * c;
     let query = key + params.width;
     let value = query + params.width;
-    let step = beta[group.x * params.heads + group.y];
+    let step = beta[row * params.heads + head];
     let lane = thread % LANES;
     let team = thread - lane;
     let together = WORKGROUP / LANES * 4u;  // rows
     for (var start = 0u; start < c; start += together) {
         let first = start + team / LANES * 4u;
         let rows = min(4u, c - min(first, c));
-        let W = ((group.x * params.heads + group.y) * c + first) * c;
+        let W = ((row * params.heads + head) * c + first) * c;
         var sum = vec4<f32>(0.0);
         for (var i = 0u; i < rows; i++) {
             for (var j = lane; j < c; j += LANES) {
@@ -69,11 +87,11 @@ fn delta_step(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
         }
         let asked = team_sum(sum, thread, team);
         if lane < rows {
-            answers[group.x * params.width + group.y * c + first + lane] = asked[lane];
+            answers[row * params.width + head * c + first + lane] = asked[lane];
         }
     }
     storageBarrier();
-    write_output(group.x, group.y, thread);
+    write_output(row, head, thread);
 }
 
 // Σ v over the LANES threads of a team, which begins at thread `team`.

@@ -155,7 +155,7 @@ var Step = &Kernel{
 
 // DeltaMixParams are the parameters of DeltaMix.
 type DeltaMixParams struct {
-	Width, Head, Time, Tail uint32
+	Width, Head, Time, Tail, N uint32
 }
 
 // DeltaMix makes keys, queries and values.
@@ -190,7 +190,7 @@ var (
 
 // DeltaOutputParams are the parameters of DeltaOutput and DeltaStep.
 type DeltaOutputParams struct {
-	Width, Head, Heads, Time uint32
+	Width, Head, Heads, Time, N uint32
 }
 
 var deltaOutputBindings = []Binding{

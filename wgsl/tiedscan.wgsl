@@ -6,6 +6,7 @@
 // with a workgroup for SLAB rows of W, which never meet the others. The minibatch rule has E = R. One token: tied_step.
 
 #import shared/spans.wgsl
+#import shared/slab.wgsl
 #import shared/reduce.wgsl
 
 struct Params {
@@ -26,15 +27,9 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> starts: array<f32>;  // (…, d, d) the state before every keep tokens
 @group(0) @binding(6) var<storage, read_write> z: array<f32>;  // (n, d)
 
-const SLAB = 16u;
-const SEGMENT = 32u;  // columns of W and X in workgroup memory at a time
-const TILE_QUADS = 4u;
-
 var<workgroup> lengths: array<f32, TILE>;
 var<workgroup> shares: array<f32, 64>;
-var<workgroup> key_tile: array<vec4<f32>, 128>;   // (SEGMENT, TILE/4): four tokens a vec4
-var<workgroup> state_tile: array<f32, 528>;       // (SLAB, SEGMENT + 1)
-var<workgroup> errors: array<vec4<f32>, 64>;      // (SLAB, TILE/4): four tokens a vec4
+var<workgroup> errors: array<vec4<f32>, 64>;      // (SLAB, QUADS): four tokens a vec4
 
 // A workgroup of 64 threads, four a token, makes the keys of tile group.x of sequence group.y, and their products.
 @compute @workgroup_size(64)
@@ -104,9 +99,9 @@ fn tied_scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
 
 // Writes z of `count` tokens from `row` on, for the slab's columns.
 fn predict(row: u32, count: u32, slab: u32, W: u32, thread: u32) {
-    let i = thread / TILE_QUADS;
-    let quad = thread % TILE_QUADS;
-    let answer = answers(row, count, slab, W, thread, i, quad);
+    let i = thread / QUADS;
+    let quad = thread % QUADS;
+    let answer = slab_products(row, count, 0u, W, min(SLAB, params.width - slab), params.width, thread);
     var error = vec4<f32>(0.0);
     for (var e = 0u; e < 4u; e++) {
         let t = 4u * quad + e;
@@ -130,32 +125,12 @@ fn predict(row: u32, count: u32, slab: u32, W: u32, thread: u32) {
     }
 }
 
-// W·x of row slab + i of the state for the four tokens of a quad.
-fn answers(row: u32, count: u32, slab: u32, W: u32, thread: u32, i: u32, quad: u32) -> vec4<f32> {
-    let d = params.width;
-    var sum = vec4<f32>(0.0);
-    for (var start = 0u; start < d; start += SEGMENT) {
-        for (var at = thread; at < SLAB * SEGMENT; at += 64u) {
-            let r = at / SEGMENT;
-            let j = start + at % SEGMENT;
-            var w = 0.0;
-            if slab + r < d && j < d {
-                w = state[W + r * d + j];
-            }
-            state_tile[r * (SEGMENT + 1u) + at % SEGMENT] = w;
-            var x = 0.0;
-            if r < count && j < d {
-                x = keys[(row + r) * d + j];
-            }
-            key_tile[at % SEGMENT * TILE_QUADS + r / 4u][r % 4u] = x;
-        }
-        workgroupBarrier();
-        for (var j = 0u; j < SEGMENT; j++) {
-            sum += state_tile[i * (SEGMENT + 1u) + j] * key_tile[j * TILE_QUADS + quad];
-        }
-        workgroupBarrier();
-    }
-    return sum;
+fn memory(at: u32) -> f32 {
+    return state[at];
+}
+
+fn key(row: u32, head: u32, j: u32) -> f32 {
+    return keys[row * params.width + j];
 }
 
 // Solves (I + η·strictly-lower G)·E = R for column i of the slab, in place. Each row needs those above it only, and no
@@ -164,9 +139,9 @@ fn substitute(row: u32, count: u32, i: u32) {
     for (var t = 1u; t < count; t++) {
         var sum = 0.0;
         for (var s = 0u; s < t; s++) {
-            sum += products[(row + t) * TILE + s] * errors[i * TILE_QUADS + s / 4u][s % 4u];
+            sum += products[(row + t) * TILE + s] * errors[i * QUADS + s / 4u][s % 4u];
         }
-        errors[i * TILE_QUADS + t / 4u][t % 4u] -= params.rate * sum;
+        errors[i * QUADS + t / 4u][t % 4u] -= params.rate * sum;
     }
 }
 
@@ -183,7 +158,7 @@ fn learn(row: u32, count: u32, slab: u32, W: u32, thread: u32) {
             let place = (row + t) * d + slab + i;
             e = params.rate * (keys[place] - z[place]);
         }
-        errors[i * TILE_QUADS + t / 4u][t % 4u] = e;
+        errors[i * QUADS + t / 4u][t % 4u] = e;
     }
     workgroupBarrier();
     for (var j = thread; j < d; j += 64u) {
@@ -192,7 +167,7 @@ fn learn(row: u32, count: u32, slab: u32, W: u32, thread: u32) {
             x[t / 4u][t % 4u] = keys[(row + t) * d + j];
         }
         for (var i = 0u; i < rows; i++) {
-            let e = i * TILE_QUADS;
+            let e = i * QUADS;
             state[W + i * d + j] += dot(errors[e], x[0]) + dot(errors[e + 1u], x[1]) +
                 dot(errors[e + 2u], x[2]) + dot(errors[e + 3u], x[3]);
         }
@@ -203,7 +178,7 @@ fn learn(row: u32, count: u32, slab: u32, W: u32, thread: u32) {
 // workgroup has 4·WORKGROUP/16 rows.
 const LANES = 16u;
 
-var<workgroup> key: array<f32, KEY>;  // KEY is at least d
+var<workgroup> unit: array<f32, KEY>;  // KEY is at least d
 var<workgroup> answer_shares: array<vec4<f32>, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -217,7 +192,7 @@ fn tied_step(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     }
     let size = sqrt(workgroup_sum(squares, thread)) + 1e-6;
     for (var j = thread; j < d; j += WORKGROUP) {
-        key[j] = f[base + j] / size;
+        unit[j] = f[base + j] / size;
     }
     workgroupBarrier();
     let lane = thread % LANES;
@@ -228,7 +203,7 @@ fn tied_step(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     var sum = vec4<f32>(0.0);
     for (var i = 0u; i < rows; i++) {
         for (var j = lane; j < d; j += LANES) {
-            sum[i] += state[W + i * d + j] * key[j];
+            sum[i] += state[W + i * d + j] * unit[j];
         }
     }
     answer_shares[thread] = sum;
@@ -238,9 +213,9 @@ fn tied_step(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
         sum += answer_shares[team + t];
     }
     for (var i = 0u; i < rows; i++) {
-        let step = params.rate * (sum[i] - key[first + i]);
+        let step = params.rate * (sum[i] - unit[first + i]);
         for (var j = lane; j < d; j += LANES) {
-            state[W + i * d + j] -= step * key[j];
+            state[W + i * d + j] -= step * unit[j];
         }
         if lane == 0u {
             z[base + first + i] = sum[i];

@@ -1,5 +1,6 @@
-// Package wgsl holds the shaders: one .wgsl file an op, shared/*.wgsl for code that several of them import, and the
-// table of kernels (kernels.go) through which the host sees them: name, bindings with their access, constants.
+// Package wgsl holds the shaders: one .wgsl file an op, view/*.wgsl for what draws pictures, shared/*.wgsl for code that
+// several of them import, and the table of kernels (kernels.go) through which the host sees them: name, bindings with
+// their access, constants.
 //
 // It is not for running anything: it knows no GPU API and imports nothing of this module, so that any WebGPU
 // binding, a compiler on the command line or a browser can take the same text.
@@ -39,7 +40,7 @@ import (
 	"strings"
 )
 
-//go:embed *.wgsl shared/*.wgsl
+//go:embed *.wgsl view/*.wgsl shared/*.wgsl
 var files embed.FS
 
 // Access is how a kernel uses a binding.
@@ -79,6 +80,7 @@ type Consts map[string]uint32
 type Kernel struct {
 	Name     string // unique; the entry point's name too unless Entry is set
 	Entry    string
+	Vertex   string // of a kernel that draws to a surface: its vertex shader, and the entry point is the fragment shader
 	File     string // the file in this package, or the name messages use for Text
 	Text     string // a shader given as text instead of in a file of this package; for tests of what runs kernels
 	Params   any    // zero value of the Go struct laid out as `struct Params`, or nil

@@ -28,12 +28,19 @@ func shaderFiles(t *testing.T, pattern string) map[string]string {
 	return texts
 }
 
+// kernelFiles are the shader files that have entry points.
+func kernelFiles(t *testing.T) map[string]string {
+	texts := shaderFiles(t, "*.wgsl")
+	maps.Copy(texts, shaderFiles(t, "view/*.wgsl"))
+	return texts
+}
+
 var (
 	comment    = regexp.MustCompile(`//[^\n]*`)
 	bindLine   = regexp.MustCompile(`(?m)^@group\((\d+)\)\s*@binding\((\d+)\)\s*var<([^>]*)>\s*(\w+)\s*:`)
 	anyBinding = regexp.MustCompile(`@binding`)
-	entryPoint = regexp.MustCompile(`@compute\s+@workgroup_size\([^)]*\)\s*fn\s+(\w+)`)
-	anyEntry   = regexp.MustCompile(`@compute`)
+	entryPoint = regexp.MustCompile(`(?:@compute\s+@workgroup_size\([^)]*\)|@vertex|@fragment)\s*fn\s+(\w+)`)
+	anyEntry   = regexp.MustCompile(`@(compute|vertex|fragment)`)
 	paramsBody = regexp.MustCompile(`(?s)struct\s+Params\s*\{(.*?)\}`)
 	field      = regexp.MustCompile(`(\w+)\s*:\s*([^,\n]+)`)
 )
@@ -65,7 +72,7 @@ func bindings(t *testing.T, file, text string) []Binding {
 }
 
 func TestTableMatchesShaders(t *testing.T) {
-	texts := shaderFiles(t, "*.wgsl")
+	texts := kernelFiles(t)
 	rows := map[string][]*Kernel{}
 	names := map[string]bool{}
 	for _, k := range All() {
@@ -87,11 +94,14 @@ func TestTableMatchesShaders(t *testing.T) {
 			entries = append(entries, m[1])
 		}
 		if n := len(anyEntry.FindAllString(text, -1)); n != len(entries) {
-			t.Errorf("%s: %d @compute attributes, %d of them before @workgroup_size and fn", file, n, len(entries))
+			t.Errorf("%s: %d entry points, %d of them of the usual form", file, n, len(entries))
 		}
 		var inTable []string
 		for _, k := range rows[file] {
 			inTable = append(inTable, k.EntryPoint())
+			if k.Vertex != "" {
+				inTable = append(inTable, k.Vertex)
+			}
 			if !slices.Equal(found, k.Bindings) {
 				t.Errorf("kernel %s: the table's bindings are %v, those of %s are %v", k.Name, k.Bindings, file, found)
 			}
@@ -155,7 +165,7 @@ func goFields(t *testing.T, k *Kernel) []scalar {
 }
 
 func TestNothingTheOldestCompilerLacks(t *testing.T) {
-	texts := shaderFiles(t, "*.wgsl")
+	texts := kernelFiles(t)
 	maps.Copy(texts, shaderFiles(t, "shared/*.wgsl"))
 	lacks := regexp.MustCompile(`\b(override|enable|requires|subgroup\w*|f16|dot4[IU]8Packed)\b`)
 	for file, text := range texts {

@@ -33,8 +33,8 @@ func (o *Ops) DeltaScan(out, u, b, conv, gain, state, tail, mixed, read, starts 
 	nn.Check("DeltaScan: tail", tail.shape, s.B, 3, nn.ConvTail, s.d)
 	nn.Check("DeltaScan: keys, queries, values", mixed.shape, s.n, 3*s.d)
 	nn.Check("DeltaScan: answers", read.shape, s.n, s.d)
-	mix := wgsl.DeltaMixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), Tail: 1}
-	o.dispatchGrid(variant{kernel: wgsl.DeltaMix}, gpu.Params(&mix), uint32(s.n), uint32(3*s.h), 1,
+	mix := wgsl.DeltaMixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), Tail: 1, N: uint32(s.n)}
+	o.dispatch(variant{kernel: wgsl.DeltaMix}, gpu.Params(&mix), s.n, 3*s.h,
 		o.whole(u), o.whole(conv), o.whole(tail), o.whole(mixed))
 	end := variant{kernel: wgsl.DeltaStep}
 	if s.T > 1 || starts != nil {
@@ -42,8 +42,8 @@ func (o *Ops) DeltaScan(out, u, b, conv, gain, state, tail, mixed, read, starts 
 		span := spanOf(nn.Scan{Chunk: chunk}, starts != nil)
 		o.deltaScan(s, s.params(s.T, span, chunk), s.B, o.whole(b), o.whole(mixed), o.whole(state), o.whole(starts), o.whole(read), nil)
 	}
-	output := wgsl.DeltaOutputParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: uint32(s.T)}
-	o.dispatchGrid(end, gpu.Params(&output), uint32(s.n), uint32(s.h), 1, o.whole(u), o.whole(b), o.whole(mixed), o.whole(gain),
+	output := wgsl.DeltaOutputParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: uint32(s.T), N: uint32(s.n)}
+	o.dispatch(end, gpu.Params(&output), s.n, s.h, o.whole(u), o.whole(b), o.whole(mixed), o.whole(gain),
 		o.whole(state), o.whole(tail), o.whole(read), o.whole(out))
 }
 
@@ -55,4 +55,50 @@ func (o *Ops) deltaScan(s deltaShape, p wgsl.DeltaScanParams, sequences int, b, 
 	o.dispatchGrid(variant{kernel: wgsl.DeltaProducts}, gpu.Params(&p), uint32(tiles(int(p.Length), int(p.Span))), uint32(sequences*s.h), 1, buffers...)
 	o.dispatchGrid(variant{kernel: wgsl.DeltaScan, keep: starts != nil, error: errors != nil}, gpu.Params(&p),
 		uint32(ceil(s.c, wgsl.ScanSlab)), uint32(sequences*s.h), 1, buffers...)
+}
+
+// DeltaScanBackward runs every chunk forward again from its start, all at once, then the gradient of the state from
+// the last span to the first, and those of the keys, queries, values and steps, all at once.
+func (o *Ops) DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts *Tensor, chunk int) {
+	s := shapeOfDelta(do, u, b, conv, gain, starts.shape[0])
+	chunks := ceil(s.T, chunk)
+	nn.Check("DeltaScanBackward: starts", starts.shape, s.B, chunks, s.h, s.c, s.c)
+	nn.Check("DeltaScanBackward: gradient of the projections", du.shape, s.n, 3*s.d)
+	nn.Check("DeltaScanBackward: gradient of the steps", db.shape, s.n, s.h)
+	nn.Check("DeltaScanBackward: gradient of the convolution", dconv.shape, 3, s.d, nn.ConvTaps)
+	nn.Check("DeltaScanBackward: gradient of the gain", dgain.shape, s.c)
+	nn.Check("DeltaScanBackward: keys, queries, values", mixed.shape, s.n, 3*s.d)
+	nn.Check("DeltaScanBackward: answers", read.shape, s.n, s.d)
+	o.settle()
+	rows := s.n * s.d
+	work, dread := o.scratch("work", wgsl.DeltaWorkSections*rows), o.scratch("gradients of answers", rows)
+	o.dev.Clear(dread, 0, 4*rows)
+	o.rmsnormBackward(s.n*s.h, s.c, dread, o.whole(dgain), o.whole(do), o.whole(read), o.whole(gain))
+	o.dev.Copy(work, 4*rows*wgsl.DeltaWorkDZ, dread, 0, 4*rows)
+
+	span := spanOf(nn.Scan{Chunk: chunk}, true)
+	spans, cc := s.B*ceil(s.T, span)*s.h, s.c*s.c
+	again, states := o.restart(starts, nn.Count(starts.shape), spans*cc, span < chunk)
+	errors := o.scratch("errors", rows)
+	o.deltaScan(s, s.params(chunk, span, span), s.B*chunks, o.whole(b), o.whole(mixed), again, states, o.scratch("predictions", rows), errors)
+	o.dev.Copy(work, 4*rows*wgsl.DeltaWorkE, errors, 0, 4*rows)
+	if states == nil {
+		states = o.whole(starts)
+	}
+	dstates, dmixed := o.scratch("gradients of states", spans*cc), o.scratch("gradients of keys, queries, values", 3*rows)
+	o.dev.Clear(dstates, 0, 4*spans*cc)
+	params := wgsl.DeltaBackwardParams{
+		Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: uint32(s.T), Length: uint32(s.T), Span: uint32(span), Keep: uint32(span),
+		Section: uint32(rows),
+	}
+	buffers := []*gpu.Buffer{o.whole(b), o.whole(mixed), o.scratch("products", s.n*s.h*2*wgsl.TileTokens), states, dstates, work, dmixed, o.whole(db)}
+	heads := uint32(s.B * s.h)
+	o.dispatchGrid(variant{kernel: wgsl.DeltaReverse}, gpu.Params(&params), uint32(ceil(s.c, wgsl.ScanSlab)), heads, 1, buffers...)
+	o.dispatchGrid(variant{kernel: wgsl.DeltaInputs}, gpu.Params(&params), uint32(tiles(s.T, span)), heads, uint32(ceil(s.c, wgsl.ScanColumns)), buffers...)
+
+	unmix := wgsl.DeltaUnmixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), N: uint32(s.n)}
+	buffers = []*gpu.Buffer{o.whole(u), o.whole(conv), nil, dmixed, o.whole(du), o.whole(dconv)}
+	o.dispatch(variant{kernel: wgsl.DeltaUnmix}, gpu.Params(&unmix), s.n, 3*s.h, buffers...)
+	o.each(variant{kernel: wgsl.DeltaConvInputs}, gpu.Params(&unmix), 3*rows, buffers...)
+	o.dispatch(variant{kernel: wgsl.DeltaConvTaps}, gpu.Params(&unmix), ceil(3*s.d, wgsl.ColumnsTogether), 1, buffers...)
 }

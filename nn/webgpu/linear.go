@@ -63,3 +63,50 @@ func (o *Ops) linear(y, addend, source, gain, x, w *Tensor) {
 func (o *Ops) NormLinear(y, x, h, gain, w *Tensor) { o.linear(y, nil, h, gain, x, w) }
 
 func (o *Ops) LinearAdd(y, r, x, w *Tensor) { o.linear(y, r, x, nil, nil, w) }
+
+func (o *Ops) LinearBackward(dx, dw, dy, x, w *Tensor) {
+	n, K := rowsOf(x)
+	R := w.shape[0]
+	nn.Check("LinearBackward: weight", w.shape, R, K)
+	nn.Check("LinearBackward: gradient of the weight", dw.shape, R, K)
+	nn.Check("LinearBackward: gradient of the output", dy.shape, n, R)
+	nn.Check("LinearBackward: gradient of the input", dx.shape, n, K)
+	params := wgsl.LinearParams{
+		N: uint32(n), Width: uint32(K), Stride: w.stride(), Total: uint32(R), BlockRows: w.blockRows(), Absmean: flag(w.absmean),
+	}
+	for _, p := range w.parts {
+		params.Rows, params.First = uint32(p.rows), uint32(p.first)
+		o.dispatch(variant{kernel: wgsl.LinearDX, format: w.format}, gpu.Params(&params), ceil(K, tileRows), ceil(n, tileRows),
+			o.whole(dy), o.whole(x), p.buffer, w.scales, o.whole(dx), nil)
+	}
+	for _, p := range dw.parts {
+		params.Rows, params.First = uint32(p.rows), uint32(p.first)
+		o.dispatch(variant{kernel: wgsl.LinearDW, format: w.format}, gpu.Params(&params), ceil(K, tileRows), ceil(p.rows, tileRows),
+			o.whole(dy), o.whole(x), nil, w.scales, nil, p.buffer)
+	}
+}
+
+func (o *Ops) Quantize(q, w *Tensor) {
+	rows, cols := rowsOf(q)
+	nn.Check("Quantize", w.shape, rows, cols)
+	params := wgsl.QuantizeParams{Width: uint32(cols), Words: q.stride() * block / 4, BlockRows: q.blockRows()}
+	sums := o.scratch("sums of rows", rows)
+	for _, p := range w.parts {
+		params.Rows, params.First = uint32(p.rows), uint32(p.first)
+		o.dispatch(variant{kernel: wgsl.QuantizeRows}, gpu.Params(&params), p.rows, 1, p.buffer, sums, q.scales, nil)
+	}
+	params.Rows, params.First = uint32(rows), 0
+	o.dispatch(variant{kernel: wgsl.QuantizeGamma}, gpu.Params(&params), q.blocks, 1, nil, sums, q.scales, nil)
+	for _, from := range w.parts {
+		for _, to := range q.parts {
+			first := max(from.first, to.first)
+			n := min(from.first+from.rows, to.first+to.rows) - first
+			if n <= 0 {
+				continue
+			}
+			params.Rows, params.First = uint32(n), uint32(first)
+			params.WRow, params.QRow = uint32(first-from.first), uint32(first-to.first)
+			o.each(variant{kernel: wgsl.QuantizeCodes}, gpu.Params(&params), n*int(params.Words), from.buffer, sums, q.scales, to.buffer)
+		}
+	}
+}

@@ -37,3 +37,11 @@ func (o *Ops) NormSwiGLU(a, gu, x, h, gain, w *Tensor) {
 func (o *Ops) scratchTensor(name string, shape ...int) *Tensor {
 	return &Tensor{shape: shape, parts: []part{{o.scratch(name, nn.Count(shape)), 0, shape[0]}}}
 }
+
+func (o *Ops) SwiGLUBackward(dgu, da, gu *Tensor) {
+	n, H := rowsOf(da)
+	nn.Check("SwiGLUBackward: gate and up", gu.shape, n, 2*H)
+	nn.Check("SwiGLUBackward: gradient of gate and up", dgu.shape, n, 2*H)
+	params := wgsl.SwiGLUBackwardParams{N: uint32(n), Hidden: uint32(H)}
+	o.each(variant{kernel: wgsl.SwiGLUBackward}, gpu.Params(&params), n*H, o.whole(da), o.whole(gu), o.whole(dgu))
+}

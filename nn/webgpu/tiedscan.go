@@ -59,3 +59,50 @@ func (o *Ops) tiedScan(p wgsl.TiedScanParams, sequences int, f, z, state, starts
 	o.dispatchGrid(variant{kernel: wgsl.TiedKeys}, gpu.Params(&p), uint32(tiles(int(p.Length), int(p.Span))), uint32(sequences), 1, buffers...)
 	o.dispatchGrid(variant{kernel: wgsl.TiedScan, keep: starts != nil}, gpu.Params(&p), uint32(ceil(d, wgsl.ScanSlab)), uint32(sequences), 1, buffers...)
 }
+
+// TiedScanBackward runs every chunk forward again from its start, all at once, then the gradient of the state from
+// the last span to the first, and the keys' gradients, all at once.
+func (o *Ops) TiedScanBackward(df, dz, f, starts *Tensor, s nn.Scan) {
+	n, d := rowsOf(f)
+	B := starts.shape[0]
+	T := n / B
+	chunks := ceil(T, s.Chunk)
+	nn.Check("TiedScanBackward: keys", f.shape, B*T, d)
+	nn.Check("TiedScanBackward: gradient of the predictions", dz.shape, n, d)
+	nn.Check("TiedScanBackward: gradient of the keys", df.shape, n, d)
+	if nn.Count(starts.shape) != B*chunks*d*d {
+		nn.Check("TiedScanBackward: starts", starts.shape, B, chunks, d, d)
+	}
+	span := spanOf(s, true)
+	params := wgsl.TiedScanParams{
+		Width: uint32(d), Time: uint32(T), Length: uint32(s.Chunk), Span: uint32(span), Keep: uint32(span),
+		Minibatch: flag(s.Minibatch), Rate: s.Rate,
+	}
+	z := o.scratch("predictions", n*d)
+	again, states := o.restart(starts, nn.Count(starts.shape), B*ceil(T, span)*d*d, span < s.Chunk)
+	o.tiedScan(params, B*chunks, o.whole(f), z, again, states)
+	if states == nil {
+		states = o.whole(starts)
+	}
+	spans := B * ceil(T, span)
+	dstates, dr := o.scratch("gradients of states", spans*d*d), o.scratch("gradients of errors", n*d)
+	o.dev.Clear(dstates, 0, 4*spans*d*d)
+	params.Length = uint32(T)
+	buffers := []*gpu.Buffer{o.scratch("keys", n*d), o.scratch("products", n*wgsl.TileTokens), z, o.whole(dz), states, dstates, dr, o.whole(df)}
+	o.dispatchGrid(variant{kernel: wgsl.TiedReverse}, gpu.Params(&params), uint32(ceil(d, wgsl.ScanSlab)), uint32(B), 1, buffers...)
+	o.dispatchGrid(variant{kernel: wgsl.TiedInputs}, gpu.Params(&params), uint32(tiles(T, span)), uint32(B), uint32(ceil(d, wgsl.ScanColumns)), buffers...)
+	unit := wgsl.RMSNormParams{N: uint32(n), Width: uint32(d)}
+	o.dispatch(variant{kernel: wgsl.UnitBackward}, gpu.Params(&unit), n, 1, o.whole(f), o.whole(df))
+}
+
+// restart copies the states at the starts of the chunks, for a scan to move on, and makes room for those between
+// them, `all` numbers, where chunks have several spans.
+func (o *Ops) restart(starts *Tensor, count, all int, between bool) (again, states *gpu.Buffer) {
+	o.settle()
+	again = o.scratch("states", count)
+	if between {
+		states = o.scratch("states between", all)
+	}
+	o.dev.Copy(again, 0, o.whole(starts), 0, 4*count)
+	return again, states
+}

@@ -1,8 +1,8 @@
 // A matrix of weights as it lies in device memory: rows of params.stride blocks of 16 bytes, in one of these formats.
-// The importing file binds `weights`, array<vec4<u32>>, and `scales`, array<f32>; FORMAT is a constant.
+// The importing file binds `weights`, array<vec4<u32>>; FORMAT is a constant.
 const F32 = 0u;
 const F16 = 1u;
-const I8 = 2u;       // times scales[row]
+const I8 = 2u;       // times a scale a row, which is the importing file's business
 const TERNARY = 3u;  // two bits a weight, code = weight + 1
 
 // Four weights of a row from column k, a multiple of 4, without the row's scale.

@@ -1,0 +1,37 @@
+package webgpu
+
+import (
+	"bitgpu/gpu"
+	"bitgpu/nn"
+	"bitgpu/wgsl"
+)
+
+// squareGroups is how many workgroups at most add up squares before their sums are added up.
+const squareGroups = 256
+
+func (o *Ops) SumSquares(sum, g *Tensor) {
+	nn.Check("SumSquares: sum", sum.shape, 1)
+	each := nn.Count(g.shape[1:])
+	for _, p := range g.parts {
+		n := p.rows * each
+		groups := min(ceil(n, int(o.workgroup)), squareGroups)
+		params := wgsl.SquareParams{N: uint32(n), Groups: uint32(groups)}
+		buffers := []*gpu.Buffer{p.buffer, o.scratch("partial sums", squareGroups), o.whole(sum)}
+		o.dispatch(variant{kernel: wgsl.SquareSums}, gpu.Params(&params), groups, 1, buffers...)
+		o.dispatch(variant{kernel: wgsl.SquareTotal}, gpu.Params(&params), 1, 1, buffers...)
+	}
+}
+
+func (o *Ops) AdamW(w, m, v, g, sumSquares, hyper *Tensor) {
+	nn.Check("AdamW: first moment", m.shape, w.shape...)
+	nn.Check("AdamW: second moment", v.shape, w.shape...)
+	nn.Check("AdamW: gradient", g.shape, w.shape...)
+	nn.Check("AdamW: sum of squares", sumSquares.shape, 1)
+	nn.Check("AdamW: numbers", hyper.shape, nn.HyperCount)
+	each := nn.Count(w.shape[1:])
+	for i, p := range w.parts {
+		params := wgsl.AdamWParams{N: uint32(p.rows * each)}
+		o.each(variant{kernel: wgsl.AdamW}, gpu.Params(&params), p.rows*each, p.buffer, m.parts[i].buffer, v.parts[i].buffer,
+			g.parts[i].buffer, o.whole(sumSquares), o.whole(hyper))
+	}
+}

@@ -1,0 +1,259 @@
+package wgsl
+
+// EmbedBackwardParams are the parameters of EmbedBackward.
+type EmbedBackwardParams struct {
+	N, Width, Rows, First uint32
+}
+
+// EmbedBackward adds rows of a gradient into the embedding's.
+var EmbedBackward = &Kernel{
+	Name: "embed_backward", File: "embed_backward.wgsl", Params: EmbedBackwardParams{},
+	Bindings: []Binding{{"params", Uniform}, {"tokens", Read}, {"dh", Read}, {"dtable", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}
+
+// ColumnsTogether is how many columns a workgroup of a kernel that sums over rows takes.
+const ColumnsTogether = 16
+
+// RMSNormParams are the parameters of RMSNormBackward and RMSNormGain.
+type RMSNormParams struct {
+	N, Width uint32
+}
+
+var rmsnormBindings = []Binding{
+	{"params", Uniform}, {"dx", Read}, {"h", Read}, {"gain", Read}, {"roots", ReadWrite}, {"dh", ReadWrite}, {"dgain", ReadWrite},
+}
+
+// RMSNormBackward makes the gradient of the norm's input, then RMSNormGain that of its gain.
+var (
+	RMSNormBackward = &Kernel{
+		Name: "rmsnorm_backward", File: "rmsnorm.wgsl", Params: RMSNormParams{}, Bindings: rmsnormBindings, Consts: Consts{"WORKGROUP": 64},
+	}
+	RMSNormGain = &Kernel{
+		Name: "rmsnorm_gain", File: "rmsnorm.wgsl", Params: RMSNormParams{}, Bindings: rmsnormBindings, Consts: Consts{"WORKGROUP": 64},
+	}
+)
+
+var (
+	linearBackwardBindings = []Binding{
+		{"params", Uniform}, {"dy", Read}, {"x", Read}, {"weights", Read}, {"scales", Read}, {"dx", ReadWrite}, {"dw", ReadWrite},
+	}
+	linearBackwardConsts = Consts{"SIDE": 8, "TILE_QUADS": 128, "FORMAT": 3}
+)
+
+// LinearDX and LinearDW are the backward of a product with a ternary matrix.
+var (
+	LinearDX = &Kernel{
+		Name: "linear_dx", File: "linear_backward.wgsl", Params: LinearParams{}, Bindings: linearBackwardBindings,
+		Consts: with(linearBackwardConsts, "SCALED", 1),
+	}
+	LinearDW = &Kernel{
+		Name: "linear_dw", File: "linear_backward.wgsl", Params: LinearParams{}, Bindings: linearBackwardBindings,
+		Consts: with(linearBackwardConsts, "SCALED", 0),
+	}
+)
+
+// QuantizeParams are the parameters of the Quantize kernels.
+type QuantizeParams struct {
+	Width, Words, Rows, WRow, QRow, First, BlockRows uint32
+}
+
+var quantizeBindings = []Binding{
+	{"params", Uniform}, {"w", Read}, {"row_sums", ReadWrite}, {"scales", ReadWrite}, {"codes", ReadWrite},
+}
+
+// QuantizeRows, QuantizeGamma and QuantizeCodes, in this order, make a ternary matrix.
+var (
+	QuantizeRows = &Kernel{
+		Name: "quantize_rows", File: "linear_quantize.wgsl", Params: QuantizeParams{}, Bindings: quantizeBindings, Consts: Consts{"WORKGROUP": 64},
+	}
+	QuantizeGamma = &Kernel{
+		Name: "quantize_gamma", File: "linear_quantize.wgsl", Params: QuantizeParams{}, Bindings: quantizeBindings, Consts: Consts{"WORKGROUP": 64},
+	}
+	QuantizeCodes = &Kernel{
+		Name: "quantize_codes", File: "linear_quantize.wgsl", Params: QuantizeParams{}, Bindings: quantizeBindings, Consts: Consts{"WORKGROUP": 64},
+	}
+)
+
+// SwiGLUBackwardParams are the parameters of SwiGLUBackward.
+type SwiGLUBackwardParams struct {
+	N, Hidden uint32
+}
+
+// SwiGLUBackward is the backward of the MLP's hidden layer.
+var SwiGLUBackward = &Kernel{
+	Name: "swiglu_backward", File: "swiglu_backward.wgsl", Params: SwiGLUBackwardParams{},
+	Bindings: []Binding{{"params", Uniform}, {"dact", Read}, {"gate_up", Read}, {"dgate_up", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}
+
+var tiedBackwardBindings = []Binding{
+	{"params", Uniform}, {"keys", Read}, {"products", Read}, {"z", Read}, {"dz", Read}, {"states", Read},
+	{"dstates", ReadWrite}, {"dr", ReadWrite}, {"dx", ReadWrite},
+}
+
+// TiedReverse, TiedInputs and UnitBackward, in this order, are the backward of the tied scan.
+var (
+	TiedReverse = &Kernel{
+		Name: "tied_reverse", File: "tiedscan_backward.wgsl", Params: TiedScanParams{}, Bindings: tiedBackwardBindings,
+		Consts: Consts{"TILE": TileTokens},
+	}
+	TiedInputs = &Kernel{
+		Name: "tied_inputs", File: "tiedscan_backward.wgsl", Params: TiedScanParams{}, Bindings: tiedBackwardBindings,
+		Consts: Consts{"TILE": TileTokens},
+	}
+	UnitBackward = &Kernel{
+		Name: "unit_backward", File: "tiedscan_unit.wgsl", Params: RMSNormParams{},
+		Bindings: []Binding{{"params", Uniform}, {"f", Read}, {"df", ReadWrite}},
+		Consts:   Consts{"WORKGROUP": 64},
+	}
+)
+
+// ScanColumns is how many columns of a memory one workgroup of TiedInputs or DeltaInputs takes.
+const ScanColumns = 64
+
+// StepBackwardParams are the parameters of StepDX and StepDW.
+type StepBackwardParams struct {
+	N, Heads, Width uint32
+}
+
+var stepBackwardBindings = []Binding{
+	{"params", Uniform}, {"dbeta", Read}, {"beta", Read}, {"x", Read}, {"w", Read},
+	{"dx", ReadWrite}, {"dw", ReadWrite}, {"dbias", ReadWrite},
+}
+
+// StepDX and StepDW are the backward of the learned steps.
+var (
+	StepDX = &Kernel{
+		Name: "step_dx", File: "step_backward.wgsl", Params: StepBackwardParams{}, Bindings: stepBackwardBindings, Consts: Consts{"WORKGROUP": 64},
+	}
+	StepDW = &Kernel{
+		Name: "step_dw", File: "step_backward.wgsl", Params: StepBackwardParams{}, Bindings: stepBackwardBindings, Consts: Consts{"WORKGROUP": 64},
+	}
+)
+
+// DeltaBackwardParams are the parameters of DeltaReverse and DeltaInputs.
+type DeltaBackwardParams struct {
+	Width, Head, Heads, Time, Length, Span, Keep, Section uint32
+}
+
+// Places in the working memory of DeltaReverse and DeltaInputs, in sections of n·d.
+const (
+	DeltaWorkDZ = iota
+	DeltaWorkE
+	DeltaWorkDR
+	DeltaWorkDF
+	DeltaWorkSections
+)
+
+var deltaBackwardBindings = []Binding{
+	{"params", Uniform}, {"beta", Read}, {"mixed", Read}, {"products", Read}, {"states", Read},
+	{"dstates", ReadWrite}, {"work", ReadWrite}, {"dmixed", ReadWrite}, {"dbeta", ReadWrite},
+}
+
+// DeltaReverse and DeltaInputs, in this order, are the backward of the delta rule.
+var (
+	DeltaReverse = &Kernel{
+		Name: "delta_reverse", File: "deltascan_backward.wgsl", Params: DeltaBackwardParams{}, Bindings: deltaBackwardBindings,
+		Consts: Consts{"TILE": TileTokens},
+	}
+	DeltaInputs = &Kernel{
+		Name: "delta_inputs", File: "deltascan_backward.wgsl", Params: DeltaBackwardParams{}, Bindings: deltaBackwardBindings,
+		Consts: Consts{"TILE": TileTokens},
+	}
+)
+
+// DeltaUnmixParams are the parameters of DeltaUnmix, DeltaConvInputs and DeltaConvTaps.
+type DeltaUnmixParams struct {
+	Width, Head, Time, Tail, N uint32
+}
+
+var deltaUnmixBindings = []Binding{
+	{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"dmixed", ReadWrite}, {"du", ReadWrite}, {"dconv", ReadWrite},
+}
+
+// DeltaUnmix, DeltaConvInputs and DeltaConvTaps, in this order, are the backward of DeltaMix.
+var (
+	DeltaUnmix = &Kernel{
+		Name: "delta_unmix", File: "deltascan_mix_backward.wgsl", Params: DeltaUnmixParams{}, Bindings: deltaUnmixBindings,
+		Consts: Consts{"WORKGROUP": 64},
+	}
+	DeltaConvInputs = &Kernel{
+		Name: "delta_conv_inputs", File: "deltascan_mix_backward.wgsl", Params: DeltaUnmixParams{}, Bindings: deltaUnmixBindings,
+		Consts: Consts{"WORKGROUP": 64},
+	}
+	DeltaConvTaps = &Kernel{
+		Name: "delta_conv_taps", File: "deltascan_mix_backward.wgsl", Params: DeltaUnmixParams{}, Bindings: deltaUnmixBindings,
+		Consts: Consts{"WORKGROUP": 64},
+	}
+)
+
+var (
+	headBackwardBindings = []Binding{
+		{"params", Uniform}, {"dlogits", Read}, {"x", Read}, {"weights", Read}, {"dx", ReadWrite}, {"dhead", ReadWrite},
+	}
+	headBackwardConsts = Consts{"SIDE": 8, "TILE_QUADS": 128, "FORMAT": 0}
+)
+
+// HeadDX and HeadDW are the backward of the head.
+var (
+	HeadDX = &Kernel{
+		Name: "head_dx", File: "head_backward.wgsl", Params: HeadParams{}, Bindings: headBackwardBindings, Consts: headBackwardConsts,
+	}
+	HeadDW = &Kernel{
+		Name: "head_dw", File: "head_backward.wgsl", Params: HeadParams{}, Bindings: headBackwardBindings, Consts: headBackwardConsts,
+	}
+)
+
+// CrossEntropyParams are the parameters of CrossEntropy and CrossEntropyTotal.
+type CrossEntropyParams struct {
+	N, Vocab, Start uint32
+	Scale           float32
+}
+
+var crossEntropyBindings = []Binding{
+	{"params", Uniform}, {"logits", ReadWrite}, {"targets", Read}, {"losses", ReadWrite}, {"loss", ReadWrite},
+}
+
+// CrossEntropy makes the rows' losses and gradients, then CrossEntropyTotal adds the losses up.
+var (
+	CrossEntropy = &Kernel{
+		Name: "cross_entropy", File: "crossentropy.wgsl", Params: CrossEntropyParams{}, Bindings: crossEntropyBindings,
+		Consts: Consts{"WORKGROUP": 64},
+	}
+	CrossEntropyTotal = &Kernel{
+		Name: "cross_entropy_total", File: "crossentropy.wgsl", Params: CrossEntropyParams{}, Bindings: crossEntropyBindings,
+		Consts: Consts{"WORKGROUP": 64},
+	}
+)
+
+// AdamWParams are the parameters of AdamW.
+type AdamWParams struct {
+	N uint32
+}
+
+// AdamW updates parameters.
+var AdamW = &Kernel{
+	Name: "adamw", File: "adamw.wgsl", Params: AdamWParams{},
+	Bindings: []Binding{
+		{"params", Uniform}, {"w", ReadWrite}, {"m", ReadWrite}, {"v", ReadWrite}, {"g", Read}, {"sum_squares", Read}, {"hyper", Read},
+	},
+	Consts: Consts{"WORKGROUP": 64},
+}
+
+// SquareParams are the parameters of SquareSums and SquareTotal.
+type SquareParams struct {
+	N, Groups uint32
+}
+
+var squareBindings = []Binding{{"params", Uniform}, {"g", Read}, {"partial", ReadWrite}, {"sum", ReadWrite}}
+
+// SquareSums, then SquareTotal add up squares.
+var (
+	SquareSums = &Kernel{
+		Name: "square_sums", File: "adamw_norm.wgsl", Params: SquareParams{}, Bindings: squareBindings, Consts: Consts{"WORKGROUP": 64},
+	}
+	SquareTotal = &Kernel{
+		Name: "square_total", File: "adamw_norm.wgsl", Params: SquareParams{}, Bindings: squareBindings, Consts: Consts{"WORKGROUP": 64},
+	}
+)

@@ -1,0 +1,109 @@
+package wgsl
+
+// LossParams are the parameters of InnerLoss.
+type LossParams struct {
+	Width, Head, Layer, History uint32
+}
+
+// InnerLoss makes a layer's inner loss, with TIED = 1 that of the tied mixer.
+var InnerLoss = &Kernel{
+	Name: "inner_loss", File: "view/loss.wgsl", Params: LossParams{},
+	Bindings: []Binding{
+		{"params", Uniform}, {"mixed", Read}, {"before", Read}, {"losses", ReadWrite}, {"counts", ReadWrite},
+	},
+	Consts: Consts{"WORKGROUP": 64, "TIED": 0},
+}
+
+// RangeParams are the parameters of PeakOfMemory and ChooseRanges.
+type RangeParams struct {
+	Layer, Layers, History, Steps uint32
+}
+
+var rangeBindings = []Binding{
+	{"params", Uniform}, {"state", Read}, {"losses", Read}, {"counts", Read}, {"ladder", Read},
+	{"peaks", ReadWrite}, {"ranges", ReadWrite},
+}
+
+// PeakOfMemory finds a layer's largest number, and ChooseRanges the ranges that a picture's axes have.
+var (
+	PeakOfMemory = &Kernel{
+		Name: "peak_of_memory", File: "view/range.wgsl", Params: RangeParams{}, Bindings: rangeBindings, Consts: Consts{"WORKGROUP": 64},
+	}
+	ChooseRanges = &Kernel{
+		Name: "choose_ranges", File: "view/range.wgsl", Params: RangeParams{}, Bindings: rangeBindings, Consts: Consts{"WORKGROUP": 64},
+	}
+)
+
+// RectangleParams are the parameters of DrawRectangles.
+type RectangleParams struct {
+	Width uint32
+}
+
+// DrawRectangles fills rectangles of a picture.
+var DrawRectangles = &Kernel{
+	Name: "draw_rectangles", File: "view/rectangles.wgsl", Params: RectangleParams{},
+	Bindings: []Binding{{"params", Uniform}, {"rectangles", Read}, {"picture", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}
+
+// GlyphParams are the parameters of DrawGlyphs.
+type GlyphParams struct {
+	Width, CellWidth, CellHeight, Row uint32
+}
+
+// DrawGlyphs writes text into a picture.
+var DrawGlyphs = &Kernel{
+	Name: "draw_glyphs", File: "view/glyphs.wgsl", Params: GlyphParams{},
+	Bindings: []Binding{
+		{"params", Uniform}, {"atlas", Read}, {"labels", Read}, {"ranges", Read}, {"glyphs", Read}, {"picture", ReadWrite},
+	},
+	Consts: Consts{"WORKGROUP": 64},
+}
+
+// HeatParams are the parameters of HeatMap and HeatScale.
+type HeatParams struct {
+	Width, X, Y, Wide, High, First, Side uint32
+}
+
+var heatBindings = []Binding{
+	{"params", Uniform}, {"state", Read}, {"ladder", Read}, {"ranges", Read}, {"picture", ReadWrite},
+}
+
+// HeatMap draws a matrix, HeatScale the colours with which it does.
+var (
+	HeatMap = &Kernel{
+		Name: "heat_map", File: "view/heat.wgsl", Params: HeatParams{}, Bindings: heatBindings,
+	}
+	HeatScale = &Kernel{
+		Name: "heat_scale", File: "view/heat.wgsl", Params: HeatParams{}, Bindings: heatBindings,
+	}
+)
+
+// CurveParams are the parameters of DrawCurves.
+type CurveParams struct {
+	Width, X, Y, Wide, High, Layers, History, Selected uint32
+}
+
+// ShortestAxis is the least number of tokens that DrawCurves has on its axis.
+const ShortestAxis = 32
+
+// DrawCurves draws the inner losses over the tokens.
+var DrawCurves = &Kernel{
+	Name: "draw_curves", File: "view/curves.wgsl", Params: CurveParams{},
+	Bindings: []Binding{
+		{"params", Uniform}, {"losses", Read}, {"counts", Read}, {"ladder", Read}, {"ranges", Read}, {"colours", Read},
+		{"picture", ReadWrite},
+	},
+	Consts: Consts{"SHORTEST": ShortestAxis},
+}
+
+// PresentParams are the parameters of Present.
+type PresentParams struct {
+	Width, Height, Across, Down uint32
+}
+
+// Present shows a picture on a surface.
+var Present = &Kernel{
+	Name: "present", Vertex: "present_corners", File: "view/present.wgsl", Params: PresentParams{},
+	Bindings: []Binding{{"params", Uniform}, {"picture", Read}},
+}
