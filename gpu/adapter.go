@@ -71,15 +71,19 @@ type adapter struct {
 	info   AdapterInfo
 }
 
-// adapters looks once in the life of the process: starting the drivers takes a tenth of a second.
-var adapters = sync.OnceValue(func() []adapter {
+// instance is started once in the life of the process: starting the drivers takes a tenth of a second.
+var instance = sync.OnceValue(func() *wgpu.Instance {
 	wgpu.SetLogLevel(wgpu.LogLevel_Off)
 	quietDeviceSelection()
-	instance := wgpu.CreateInstance(&wgpu.InstanceDescriptor{
+	return wgpu.CreateInstance(&wgpu.InstanceDescriptor{
 		Backends: wgpu.InstanceBackend_Vulkan | wgpu.InstanceBackend_Metal | wgpu.InstanceBackend_DX12,
 	})
+})
+
+// adapters are looked for once likewise.
+var adapters = sync.OnceValue(func() []adapter {
 	var list []adapter
-	for _, a := range instance.EnumerateAdapters(nil) {
+	for _, a := range instance().EnumerateAdapters(nil) {
 		list = append(list, adapter{a, describe(a)})
 	}
 	slices.SortStableFunc(list, func(a, b adapter) int {

@@ -38,13 +38,14 @@ type Stats struct {
 
 // Device is an opened adapter. See the package comment for how it records and reports errors.
 type Device struct {
-	info   AdapterInfo
-	device *wgpu.Device
-	queue  *wgpu.Queue
-	sink   errorSink
-	err    error
-	closed bool
-	timer  timer
+	info    AdapterInfo
+	adapter *wgpu.Adapter
+	device  *wgpu.Device
+	queue   *wgpu.Queue
+	sink    errorSink
+	err     error
+	closed  bool
+	timer   timer
 
 	encoder       *wgpu.CommandEncoder
 	pass          *wgpu.ComputePassEncoder
@@ -87,6 +88,7 @@ func Open(o Options) (*Device, error) {
 	}
 	d := &Device{
 		info:          a.info,
+		adapter:       a.handle,
 		device:        device,
 		queue:         device.GetQueue(),
 		sink:          newErrorSink(device),

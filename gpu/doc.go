@@ -3,7 +3,7 @@
 // WebGPU binding.
 //
 // It is not for mathematics or shapes: it moves bytes and starts kernels, and what they mean is nn/webgpu's business.
-// Nor is it for drawing.
+// Nor is it for drawing: kernels draw into a buffer, which a Surface shows as it is.
 //
 // # Use
 //
