@@ -20,10 +20,10 @@ type Case[T any] struct {
 type Trial[T any] struct {
 	Forward  func() // with a Backward, run again it does the same
 	Outputs  []string
-	Backward func()   // optional; comes after Forward
-	Upstream []string // outputs whose gradient Backward is given
-	Writes   []string // tensors whose gradient Backward writes
-	Adds     []string // tensors whose gradient Backward adds to what is there
+	Backward func()   // comes after Forward; nil where there is no gradient or Forward makes it
+	Upstream []string // outputs whose gradient is given
+	Writes   []string // tensors whose gradient is written
+	Adds     []string // tensors whose gradient is added to what is there
 	Also     []string // further tensors that Backward writes
 	// Want are known values of outputs.
 	Want map[string][]float32

@@ -311,9 +311,9 @@ func (s subject[T]) seeds() {
 	}
 }
 
-// batch: three sequences at once are three sequences.
+// batch: three sequences at once are three sequences, in texts longer than a pass.
 func (s subject[T]) batch() {
-	const B, time = 3, 11
+	const B, time = 3, 90
 	V := s.model.Config.Vocab
 	tokens := s.text(B*time, 15)
 	together := session(s.t, s.model, B, tokens...)

@@ -3,6 +3,7 @@ package optest
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"testing"
 
 	"bitgpu/nn"
@@ -46,13 +47,12 @@ func Run[T any](t *testing.T, ops nn.Ops[T]) {
 func (c *Case[T]) try(b *Bench[T]) (map[string][]float32, error) {
 	trial := c.Make(b)
 	trial.Forward()
-	names := append([]string(nil), trial.Outputs...)
 	if trial.Backward != nil {
 		trial.Backward()
-		names = append(names, trial.Also...)
-		for _, name := range append(append([]string(nil), trial.Writes...), trial.Adds...) {
-			names = append(names, "d"+name)
-		}
+	}
+	names := slices.Concat(trial.Outputs, trial.Also)
+	for _, x := range slices.Concat(trial.Writes, trial.Adds) {
+		names = append(names, "d"+x)
 	}
 	if err := b.Ops.Flush(); err != nil {
 		return nil, err
