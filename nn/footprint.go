@@ -2,11 +2,12 @@ package nn
 
 import "bitgpu/nn/ternary"
 
-// Footprint is the device memory that running a model takes, in bytes. Neither part depends on
+// Footprint is the device memory that running a model takes, in bytes. No part of it depends on
 // how many tokens are read or written.
 type Footprint struct {
-	Weights int64 // once a model: ternary matrices at two bits, tables and gains in float32
-	Session int64 // for each session
+	Weights   int64 // ternary matrices at two bits, tables and gains in float32
+	Workspace int64 // of a pass over many tokens; all sessions share it
+	Session   int64 // for each session
 }
 
 // Footprint counts what a model of this configuration takes with sessions of a batch. The weights
@@ -14,7 +15,7 @@ type Footprint struct {
 //
 //	Σ over BitLinear (rows·ceil(cols/4) + 4 a block) + 4·(2·V·D + gains)
 //
-// and a session is counted by making one on a backend that only adds up.
+// and the rest is counted by making sessions on a backend that only adds up.
 func (c Config) Footprint(batch int) Footprint {
 	var f Footprint
 	Walk(c, new(Weights[struct{}]), func(p Param, _ *struct{}) {
@@ -26,9 +27,13 @@ func (c Config) Footprint(batch int) Footprint {
 	})
 	m := new(meter)
 	model := &Model[int]{Config: c, Ops: m}
-	if _, err := model.NewSession(batch, c.DefaultScan()); err == nil {
-		f.Session = m.bytes
+	for range 2 { // the first session of a model makes the workspace
+		before := m.bytes
+		if _, err := model.NewSession(batch, c.DefaultScan()); err == nil {
+			f.Workspace, f.Session = f.Session, m.bytes-before
+		}
 	}
+	f.Workspace -= f.Session
 	return f
 }
 

@@ -31,12 +31,24 @@ func TestFootprint(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := int64(ops.BytesInUse()); got != f.Weights+f.Session {
-			t.Errorf("session: %d bytes estimated, %d taken", f.Session, got-f.Weights)
+		if got := int64(ops.BytesInUse()); got != f.Weights+f.Workspace+f.Session {
+			t.Errorf("a session: %d + %d bytes estimated, %d taken", f.Workspace, f.Session, got-f.Weights)
+		}
+		second, err := m.NewSession(1, c.DefaultScan())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := int64(ops.BytesInUse()); got != f.Weights+f.Workspace+2*f.Session {
+			t.Errorf("two sessions: %d + 2 · %d bytes estimated, %d taken", f.Workspace, f.Session, got-f.Weights)
 		}
 		s.Close()
-		if got := int64(ops.BytesInUse()); got != f.Weights {
-			t.Errorf("a closed session left %d bytes", got-f.Weights)
+		second.Close()
+		if got := int64(ops.BytesInUse()); got != f.Weights+f.Workspace {
+			t.Errorf("closed sessions left %d bytes", got-f.Weights-f.Workspace)
+		}
+		m.Release()
+		if got := ops.BytesInUse(); got != 0 {
+			t.Errorf("a released model left %d bytes", got)
 		}
 	}
 }

@@ -11,6 +11,7 @@ type Model[T any] struct {
 	Config  Config
 	Ops     Ops[T]
 	Weights *Weights[T]
+	work    workspace[T]
 }
 
 // NewModel loads host weights onto a backend as they are: packed ternary stays packed; Linear
@@ -30,8 +31,9 @@ func NewModel[T any](ops Ops[T], c Config, host *Weights[HostTensor]) (*Model[T]
 	return m, nil
 }
 
-// Release gives the weights' memory back.
+// Release gives the model's memory back. Its sessions have been closed before.
 func (m *Model[T]) Release() {
+	m.work.release(m.Ops, m.Config)
 	Walk(m.Config, m.Weights, func(_ Param, t *T) { m.Ops.Release(*t) })
 }
 

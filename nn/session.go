@@ -5,14 +5,6 @@ import "fmt"
 // prefillRows is how many rows a session computes at once when it reads.
 const prefillRows = 256
 
-// workspace is what a forward pass of n rows writes to.
-type workspace[T any] struct {
-	acts   Activations[T]
-	stream T // (n, D) the residual stream
-	normed T // (n, D)
-	tokens T // (n)
-}
-
 // Session reads tokens into a memory of its own and writes tokens from it. Several sessions share
 // one model; a session is for one goroutine, and sessions of one backend take turns.
 type Session[T any] struct {
@@ -21,19 +13,17 @@ type Session[T any] struct {
 	scan   Scan
 	rows   int // rows of one pass
 	state  *State[T]
-	whole  workspace[T]          // all rows
-	views  map[int]*workspace[T] // its first n rows
-	logits T                     // (B, V) after the last token
-	all    T                     // (m, V) logits of several rows, made when they are asked for
-	allRow int                   // m
-	next   T                     // (B) the sampled tokens, input of the next step
-	out    T                     // (B, K) sampled tokens until they are read
-	recent T                     // (B, RecentSize)
-	mirror []uint32              // (B, RecentSize) recent as the host knows it
-	ids    []uint32              // (B, K) what was read of out
-	row    []uint32              // (B) one step of ids
-	saved  [2]snapshot[T]        // before each batch of tokens in flight
-	read   int64                 // tokens read since the start, a sequence
+	logits T              // (B, V) after the last token
+	all    T              // (m, V) logits of several rows, made when they are asked for
+	allRow int            // m
+	next   T              // (B) the sampled tokens, input of the next step
+	out    T              // (B, K) sampled tokens until they are read
+	recent T              // (B, RecentSize)
+	mirror []uint32       // (B, RecentSize) recent as the host knows it
+	ids    []uint32       // (B, K) what was read of out
+	row    []uint32       // (B) one step of ids
+	saved  [2]snapshot[T] // before each batch of tokens in flight
+	read   int64          // tokens read since the start, a sequence
 
 	observe func(layer int, a *Activations[T], s *LayerState[T]) // or nil
 }
@@ -42,16 +32,13 @@ type Session[T any] struct {
 // which they read: Config.DefaultScan unless somebody wants to see another.
 func (m *Model[T]) NewSession(batch int, scan Scan) (*Session[T], error) {
 	c, ops := m.Config, m.Ops
-	s := &Session[T]{model: m, batch: batch, scan: scan, views: map[int]*workspace[T]{}}
+	s := &Session[T]{model: m, batch: batch, scan: scan}
 	s.rows = max(prefillRows/batch, 1)
 	if scan.Minibatch { // a pass must end where a chunk ends
 		s.rows = max(s.rows/scan.Chunk, 1) * scan.Chunk
 	}
-	n := s.rows * batch
+	m.work.grow(ops, c, s.rows*batch)
 	s.state = NewState(ops, c, batch)
-	s.whole.acts = *NewActivations(ops, c, n)
-	s.whole.stream, s.whole.normed = ops.New(F32, n, c.Width), ops.New(F32, n, c.Width)
-	s.whole.tokens = ops.New(U32, n)
 	s.logits = ops.New(F32, batch, c.Vocab)
 	k := ops.Lookahead()
 	s.next, s.out = ops.New(U32, batch), ops.New(U32, batch, k)
@@ -59,6 +46,7 @@ func (m *Model[T]) NewSession(batch int, scan Scan) (*Session[T], error) {
 	s.ids, s.row = make([]uint32, batch*k), make([]uint32, batch)
 	if err := ops.Flush(); err != nil {
 		s.Close()
+		m.work.release(ops, c) // it may be what there was no room for
 		return nil, fmt.Errorf("making a session: %w", err)
 	}
 	return s, nil
@@ -66,7 +54,7 @@ func (m *Model[T]) NewSession(batch int, scan Scan) (*Session[T], error) {
 
 // Close gives the session's memory back.
 func (s *Session[T]) Close() {
-	ops, c, w := s.model.Ops, s.model.Config, s.whole
+	ops, c := s.model.Ops, s.model.Config
 	s.state.Release(ops, c)
 	for _, saved := range s.saved {
 		if saved.state != nil {
@@ -74,36 +62,10 @@ func (s *Session[T]) Close() {
 			ops.Release(saved.logits)
 		}
 	}
-	a := w.acts
-	ops.Release(a.X1, a.Mix, a.Out, a.X2, a.GateUp, a.Act, w.stream, w.normed, w.tokens, s.logits, s.next, s.out, s.recent)
-	if c.Delta() {
-		ops.Release(a.Step, a.Mixed, a.Read)
-	}
+	ops.Release(s.logits, s.next, s.out, s.recent)
 	if s.allRow > 0 {
 		ops.Release(s.all)
 	}
-}
-
-// view is the workspace's first n rows.
-func (s *Session[T]) view(n int) *workspace[T] {
-	if v := s.views[n]; v != nil {
-		return v
-	}
-	ops, w := s.model.Ops, &s.whole
-	a := &w.acts
-	stream := ops.Rows(w.stream, n)
-	v := &workspace[T]{
-		acts: Activations[T]{
-			In: stream, Mid: stream, X1: ops.Rows(a.X1, n), Mix: ops.Rows(a.Mix, n), Out: ops.Rows(a.Out, n),
-			X2: ops.Rows(a.X2, n), GateUp: ops.Rows(a.GateUp, n), Act: ops.Rows(a.Act, n),
-		},
-		stream: stream, normed: ops.Rows(w.normed, n), tokens: ops.Rows(w.tokens, n),
-	}
-	if s.model.Config.Delta() {
-		v.acts.Step, v.acts.Mixed, v.acts.Read = ops.Rows(a.Step, n), ops.Rows(a.Mixed, n), ops.Rows(a.Read, n)
-	}
-	s.views[n] = v
-	return v
 }
 
 // Observe has f called whenever a layer is recorded, with its activations of the pass's rows, which the
@@ -126,14 +88,14 @@ func (s *Session[T]) Read(tokens []uint32) error {
 	if s.batch > 1 { // the rows of the last tokens lie apart unless a pass holds nothing else
 		body = time - 1
 	}
-	s.passes(tokens, time, 0, body, func(v *workspace[T], from, n int) error {
+	s.passes(tokens, time, 0, body, func(v *pass[T], from, n int) error {
 		if s.batch == 1 && from+n == time {
 			ops.NormHead(s.logits, v.normed, v.stream, w.NormF, w.Head, n-1)
 		}
 		return nil
 	})
 	if s.batch > 1 {
-		s.passes(tokens, time, body, time, func(v *workspace[T], _, _ int) error {
+		s.passes(tokens, time, body, time, func(v *pass[T], _, _ int) error {
 			ops.NormHead(s.logits, v.normed, v.stream, w.NormF, w.Head, 0)
 			return nil
 		})
@@ -156,7 +118,7 @@ func (s *Session[T]) ReadAll(tokens []uint32, visit func(from int, logits []floa
 		s.all = ops.New(F32, s.allRow, V)
 	}
 	host := make([]float32, s.allRow*V)
-	err := s.passes(tokens, len(tokens), 0, len(tokens), func(v *workspace[T], from, n int) error {
+	err := s.passes(tokens, len(tokens), 0, len(tokens), func(v *pass[T], from, n int) error {
 		for r := 0; r < n; r += s.allRow {
 			m := min(s.allRow, n-r)
 			ops.NormHead(ops.Rows(s.all, m), v.normed, v.stream, w.NormF, w.Head, r)
@@ -177,11 +139,11 @@ func (s *Session[T]) ReadAll(tokens []uint32, visit func(from int, logits []floa
 }
 
 // passes runs the blocks over tokens[:, from:to] of (B, time), a few columns at a time.
-func (s *Session[T]) passes(tokens []uint32, time, from, to int, then func(v *workspace[T], from, n int) error) error {
+func (s *Session[T]) passes(tokens []uint32, time, from, to int, then func(v *pass[T], from, n int) error) error {
 	ops := s.model.Ops
 	for ; from < to; from += s.rows {
 		n := min(s.rows, to-from)
-		v := s.view(n * s.batch)
+		v := s.model.pass(n * s.batch)
 		for b := range s.batch {
 			ops.WriteTokens(v.tokens, b*n, tokens[b*time+from:b*time+from+n])
 		}
@@ -193,7 +155,7 @@ func (s *Session[T]) passes(tokens []uint32, time, from, to int, then func(v *wo
 	return nil
 }
 
-func (s *Session[T]) blocks(v *workspace[T], tokens T) {
+func (s *Session[T]) blocks(v *pass[T], tokens T) {
 	ops, c, w := s.model.Ops, s.model.Config, s.model.Weights
 	ops.Embed(v.stream, w.Embed, tokens)
 	for i := range w.Layers {
@@ -206,7 +168,7 @@ func (s *Session[T]) blocks(v *workspace[T], tokens T) {
 
 // step reads the sampled tokens and predicts what follows.
 func (s *Session[T]) step() {
-	v, w := s.view(s.batch), s.model.Weights
+	v, w := s.model.pass(s.batch), s.model.Weights
 	s.blocks(v, s.next)
 	s.model.Ops.NormHead(s.logits, v.normed, v.stream, w.NormF, w.Head, 0)
 }

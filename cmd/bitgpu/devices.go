@@ -72,7 +72,7 @@ func writeSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 	for _, size := range [][2]int{{256, 8}, {512, 12}, {1024, 24}} {
 		c := nn.Config{Vocab: 16384, Width: size[0], Layers: size[1], InnerLR: 0.1}.WithDefaults()
 		need := c.Footprint(1)
-		run, training := need.Weights+need.Session, train.Memory(c, trainingShape)
+		run, training := need.Weights+need.Workspace+need.Session, train.Memory(c, trainingShape)
 		fmt.Fprintf(w, "%d × %d\t%.0f million\t%s\t%s\t%s\t%s", size[0], size[1], float64(c.ParamCount())/1e6, byteCount(run), byteCount(training),
 			fits(run, ram), fits(training, ram))
 		for _, a := range adapters {

@@ -13,7 +13,8 @@ func showStats(w io.Writer, s *bitgpu.Session, r bitgpu.Result, seed uint64) {
 	m := s.Model()
 	fmt.Fprintf(w, "\nprompt  %s\n", speed(r.PromptTokens, r.PromptTime))
 	fmt.Fprintf(w, "text    %s, ended by %s, seed %d\n", speed(r.Tokens, r.TextTime), r.Reason, seed)
-	fmt.Fprintf(w, "memory  weights %s, session %s", byteCount(m.WeightBytes()), byteCount(m.Config().Footprint(1).Session))
+	need := m.Config().Footprint(1)
+	fmt.Fprintf(w, "memory  weights %s, work %s, session %s", byteCount(m.WeightBytes()), byteCount(need.Workspace), byteCount(need.Session))
 	if peak := peakMemory(); peak > 0 {
 		fmt.Fprintf(w, ", the whole program %s at most", byteCount(peak))
 	}
