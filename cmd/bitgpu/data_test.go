@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bitgpu/io/corpus"
+	"bitgpu/io/tokenizer"
+)
+
+func writeText(t testing.TB, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// textOf decodes a token file back, and counts its documents.
+func textOf(t testing.TB, dir, name string) (text string, documents int) {
+	t.Helper()
+	tok, err := tokenizer.Parse("tokenizer.json", read(t, dir, "tokenizer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := corpus.OpenTokens(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tokens.Close()
+	ids := make([]uint32, tokens.Len())
+	tokens.CopyTo(ids, 0)
+	for _, id := range ids {
+		if id == tok.EndOfText()[0] {
+			documents++
+		}
+	}
+	return tok.Decode(ids, true), documents
+}
+
+// TestVocabAndData turns the same documents, as text, records and packed records, into the same
+// tokens, of which nothing is lost.
+func TestVocabAndData(t *testing.T) {
+	dir := t.TempDir()
+	var records strings.Builder
+	whole := string(read(t, rhyme(t)))
+	text := writeText(t, filepath.Join(dir, "rhyme.txt"), whole)
+	for line := range strings.Lines(whole) {
+		if line == "\n" {
+			continue
+		}
+		record, err := json.Marshal(map[string]string{"body": line})
+		if err != nil {
+			t.Fatal(err)
+		}
+		records.Write(append(record, '\n'))
+	}
+	plain := writeText(t, filepath.Join(dir, "rhyme.jsonl"), records.String())
+	var packed bytes.Buffer
+	gz := gzip.NewWriter(&packed)
+	gz.Write([]byte(records.String()))
+	gz.Close()
+	zipped := writeText(t, filepath.Join(dir, "rhyme.jsonl.gz"), packed.String())
+
+	vocab, again := filepath.Join(dir, "tokenizer.json"), filepath.Join(dir, "again.json")
+	out, _ := mustRun(t, "vocab", "--input", text, "-o", vocab, "--vocab-size", "290")
+	if out != vocab+": 290 tokens\n" {
+		t.Errorf("%q", out)
+	}
+	mustRun(t, "vocab", "--input", filepath.Join(dir, "*.jsonl"), "--field", "body", "-o", again, "--vocab-size", "290")
+	if !json.Valid(read(t, vocab)) || bytes.Equal(read(t, vocab), nil) {
+		t.Error("no tokenizer.json")
+	}
+	mustRun(t, "vocab", "--input", text, "-o", again, "--vocab-size", "290")
+	if !bytes.Equal(read(t, vocab), read(t, again)) {
+		t.Error("two vocabularies of one text differ")
+	}
+
+	lines := filepath.Join(dir, "lines")
+	mustRun(t, "data", "--input", text, "--tokenizer", vocab, "--output-dir", lines, "--val-ratio", "0")
+	if got, n := textOf(t, lines, corpus.TrainName); got != whole || n != 400 {
+		t.Errorf("400 lines that are the text again wanted, %d lines of %d bytes found", n, len(got))
+	}
+	if info, err := os.Stat(filepath.Join(lines, corpus.ValName)); err != nil || info.Size() != 0 {
+		t.Errorf("an empty val.u32 wanted: %v %v", info, err)
+	}
+	for _, input := range []string{plain, zipped} {
+		other := filepath.Join(dir, filepath.Base(input)+".data")
+		mustRun(t, "data", "--input", input, "--field", "body", "--tokenizer", vocab, "--output-dir", other, "--val-ratio", "0")
+		if got, n := textOf(t, other, corpus.TrainName); got != strings.ReplaceAll(whole, "\n\n", "\n") || n != 400 {
+			t.Errorf("%s: other text, %d documents", input, n)
+		}
+	}
+
+	halves := filepath.Join(dir, "halves")
+	mustRun(t, "data", "--input", text, "--document", "block", "--tokenizer", vocab, "--output-dir", halves, "--val-ratio", "0.5")
+	meta, err := corpus.ReadMeta(filepath.Join(halves, corpus.MetaName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Equal documents fall on the same side, so that validation never saw them.
+	train, n := textOf(t, halves, corpus.TrainName)
+	val, m := textOf(t, halves, corpus.ValName)
+	if n+m != 200 || n == 0 || m == 0 || len(train)+len(val) != len(whole) || meta.Train.Bytes != int64(len(train)) || meta.Val.Bytes != int64(len(val)) {
+		t.Errorf("%d and %d documents, %d and %d bytes, %+v", n, m, len(train), len(val), meta)
+	}
+	for block := range strings.SplitSeq(strings.TrimSpace(val), "\n\n") {
+		if strings.Contains(train, block) {
+			t.Errorf("%q is in training and in validation", block)
+		}
+	}
+}
+
+func TestDataRefusals(t *testing.T) {
+	dir := t.TempDir()
+	text := rhyme(t)
+	vocab := filepath.Join(dir, "tokenizer.json")
+	mustRun(t, "vocab", "--input", text, "-o", vocab, "--vocab-size", "290")
+	blank := writeText(t, filepath.Join(dir, "blank.txt"), "\n\n")
+	noEnd := writeText(t, filepath.Join(dir, "noend.json"), strings.ReplaceAll(string(read(t, vocab)), "<|endoftext|>", "<|other|>"))
+	cases := []struct {
+		want string
+		args []string
+	}{
+		{"no such file", []string{"vocab", "--input", "nowhere.txt", "-o", filepath.Join(dir, "x.json")}},
+		{"no file matches", []string{"vocab", "--input", filepath.Join(dir, "*.none"), "-o", filepath.Join(dir, "x.json")}},
+		{"the input holds no text", []string{"vocab", "--input", blank, "-o", filepath.Join(dir, "x.json")}},
+		{"vocabulary size is 10, want at least 258", []string{"vocab", "--input", text, "--vocab-size", "10", "-o", filepath.Join(dir, "x.json")}},
+		{"--document: line, block or file wanted", []string{"vocab", "--input", text, "--document", "page", "-o", filepath.Join(dir, "x.json")}},
+		{"the input holds no text", []string{"data", "--input", blank, "--tokenizer", vocab, "--output-dir", filepath.Join(dir, "d")}},
+		{"--val-ratio: from 0 to below 1 wanted", []string{"data", "--input", text, "--tokenizer", vocab, "--val-ratio", "1.5", "--output-dir", filepath.Join(dir, "d")}},
+		{"no token that ends a text", []string{"data", "--input", text, "--tokenizer", noEnd, "--output-dir", filepath.Join(dir, "d")}},
+		{"no such file", []string{"data", "--input", text, "--tokenizer", "nowhere.json", "--output-dir", filepath.Join(dir, "d")}},
+		{"no such file", []string{"eval", "-m", model("d32-none"), "--data", "nowhere.txt"}},
+		{"--batch-size: 1 to 1048576 wanted", []string{"eval", "-m", model("d32-none"), "--data", text, "--batch-size", "0"}},
+		{"the vocabulary ends at 299", []string{"eval", "-m", model("d32-none"), "--data", foreignTokens(t)}},
+		{"at least 2 tokens wanted, 1 found", []string{"eval", "-m", model("d32-none"), "--data", tokenFile(t, "one.u32", 1)}},
+		{"no such file", []string{"plot", "-o", filepath.Join(dir, "x.png"), "nowhere"}},
+		{"a step's metrics wanted", []string{"plot", "-o", filepath.Join(dir, "x.png"), text}},
+	}
+	for _, c := range cases {
+		r := bitgpuRun("", c.args...)
+		if r.code == 0 || !strings.HasPrefix(r.err, "bitgpu: ") || !strings.Contains(r.err, c.want) || strings.Count(r.err, "\n") != 1 {
+			t.Errorf("bitgpu %q: %q wanted, exit code %d and %q found", c.args, c.want, r.code, r.err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "d", corpus.MetaName)); err == nil {
+		t.Error("a refused data directory has a meta.json")
+	}
+}
