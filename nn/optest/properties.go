@@ -78,7 +78,7 @@ func Properties[T any](t *testing.T, ops nn.Ops[T], tolerance float64) {
 				{"chunked=sequential", subject[T].chunks}, {"steps=prefill", subject[T].steps}, {"split=whole", subject[T].splits},
 				{"fork", subject[T].fork}, {"memory", subject[T].memory}, {"reset", subject[T].reset},
 				{"refuse", subject[T].refuse}, {"seeds", subject[T].seeds}, {"batch=singles", subject[T].batch},
-				{"loss", subject[T].loss},
+				{"turns", subject[T].turns}, {"loss", subject[T].loss},
 			} {
 				t.Run(property.name, func(t *testing.T) { property.holds(subject[T]{t, model, reference, tolerance}) })
 			}
@@ -134,17 +134,6 @@ func (s subject[T]) same(what string, got, want *nn.Session[T]) {
 	closeTo(s.t, what, seen(s.t, got, V), seen(s.t, want, V), s.tolerance)
 	if got.Position() != want.Position() {
 		s.t.Errorf("%s: position %d wanted, %d found", what, want.Position(), got.Position())
-	}
-}
-
-// goesOn compares what two sessions write from here: the repeat penalty shows which tokens they
-// remember.
-func (s subject[T]) goesOn(what string, got, want *nn.Session[T]) {
-	s.t.Helper()
-	p := nn.Sampling{RepeatPenalty: 3}
-	found, wanted := generate(s.t, got, 6, -1, p), generate(s.t, want, 6, -1, p)
-	if fmt.Sprint(found) != fmt.Sprint(wanted) {
-		s.t.Errorf("%s: then %v wanted, %v found", what, wanted, found)
 	}
 }
 
@@ -250,93 +239,6 @@ func (s subject[T]) reset() {
 	s.goesOn("read again", used, plain)
 }
 
-// generate gathers what a session writes, a row a step; it refuses step number refuse.
-func generate[T any](t *testing.T, s *nn.Session[T], limit, refuse int, p nn.Sampling) (steps [][]uint32) {
-	t.Helper()
-	check(t, s.Generate(limit, p, func(ids []uint32) bool {
-		steps = append(steps, slices.Clone(ids))
-		return len(steps)-1 != refuse
-	}))
-	return steps
-}
-
-// refuse: after a token is refused, the memory holds what was accepted and nothing else, and so
-// does what the repeat penalty looks at.
-func (s subject[T]) refuse() {
-	prompt := s.text(5, 13)
-	greedy := nn.Sampling{RepeatPenalty: 1.2}
-	const limit = 10
-	full := generate(s.t, session(s.t, s.model, 1, prompt...), limit, -1, greedy)
-	if len(full) != limit {
-		s.t.Fatalf("%d tokens wanted, %d found", limit, len(full))
-	}
-	for _, at := range []int{0, 1, 3, 4, 5, 9, -1} {
-		stopped, plain := session(s.t, s.model, 1, prompt...), session(s.t, s.model, 1, prompt...)
-		steps := generate(s.t, stopped, limit, at, greedy)
-		accepted := len(steps)
-		if at >= 0 {
-			accepted = at
-			if len(steps) != at+1 {
-				s.t.Errorf("refused at %d: %d tokens were shown", at, len(steps))
-			}
-		}
-		for i, step := range steps {
-			if !slices.Equal(step, full[i]) {
-				s.t.Errorf("refused at %d: token %d is %v, without refusing %v", at, i, step, full[i])
-			}
-			if i < accepted {
-				check(s.t, plain.Read(step))
-			}
-		}
-		what := fmt.Sprintf("refused at %d", at)
-		s.same(what, stopped, plain)
-		s.goesOn(what, stopped, plain)
-	}
-}
-
-// seeds: a seed is a text, and another seed is another.
-func (s subject[T]) seeds() {
-	prompt := s.text(4, 14)
-	texts := map[uint64]string{}
-	for _, seed := range []uint64{1, 2, 1, 1 << 40, 2} {
-		p := nn.Sampling{Temperature: 2, TopP: 0.99, Seed: seed}
-		text := fmt.Sprint(generate(s.t, session(s.t, s.model, 1, prompt...), 12, -1, p))
-		if before, ok := texts[seed]; ok && before != text {
-			s.t.Errorf("seed %d: %s, then %s", seed, before, text)
-		}
-		texts[seed] = text
-	}
-	if texts[1] == texts[2] || texts[1] == texts[1<<40] {
-		s.t.Errorf("different seeds give the same text: %v", texts)
-	}
-}
-
-// batch: three sequences at once are three sequences, in texts longer than a pass.
-func (s subject[T]) batch() {
-	const B, time = 3, 90
-	V := s.model.Config.Vocab
-	tokens := s.text(B*time, 15)
-	together := session(s.t, s.model, B, tokens...)
-	logits := make([]float32, B*V)
-	check(s.t, together.Logits(logits))
-	steps := generate(s.t, together, 6, 5, nn.Sampling{})
-	after := make([]float32, B*V)
-	check(s.t, together.Logits(after))
-	for b := range B {
-		alone := session(s.t, s.model, 1, tokens[b*time:(b+1)*time]...)
-		want := make([]float32, V)
-		check(s.t, alone.Logits(want))
-		closeTo(s.t, fmt.Sprintf("logits of sequence %d", b), logits[b*V:(b+1)*V], want, s.tolerance)
-		for i, step := range generate(s.t, alone, 6, 5, nn.Sampling{}) {
-			if step[0] != steps[i][b] {
-				s.t.Errorf("sequence %d, token %d: %d alone, %d in the batch", b, i, step[0], steps[i][b])
-			}
-		}
-		check(s.t, alone.Logits(want))
-		closeTo(s.t, fmt.Sprintf("logits of sequence %d after writing", b), after[b*V:(b+1)*V], want, s.tolerance)
-	}
-}
-
 // loss: a batch cut into its sequences has the same mean loss and the same mean gradients.
 func (s subject[T]) loss() {
 	const B, time = 3, 12
@@ -373,24 +275,3 @@ func (s subject[T]) loss() {
 		closeTo(s.t, what+": gradients", mean[1:], whole[1:], 10*s.tolerance)
 	}
 }
-
-// scope is a backend that gives back all that was made through it.
-type scope[T any] struct {
-	nn.Ops[T]
-	made []T
-}
-
-func (s *scope[T]) keep(t T) T {
-	s.made = append(s.made, t)
-	return t
-}
-
-func (s *scope[T]) New(format nn.Format, shape ...int) T { return s.keep(s.Ops.New(format, shape...)) }
-
-func (s *scope[T]) NewTernary(rows, cols, blocks int, absmean bool) T {
-	return s.keep(s.Ops.NewTernary(rows, cols, blocks, absmean))
-}
-
-func (s *scope[T]) Load(t nn.HostTensor) T { return s.keep(s.Ops.Load(t)) }
-
-func (s *scope[T]) release() { s.Release(s.made...) }

@@ -10,8 +10,9 @@ import (
 	"bitgpu/nn/cpu"
 )
 
-// Run holds every operation of a backend against the reference in float64.
+// Run holds a backend to what Ops says of tensors, and every operation to the reference in float64.
 func Run[T any](t *testing.T, ops nn.Ops[T]) {
+	t.Run("tensors", func(t *testing.T) { tensors(t, ops) })
 	reference := Cases[*cpu.Tensor[float64]]()
 	for i, c := range Cases[T]() {
 		if c.Large {

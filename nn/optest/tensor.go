@@ -1,0 +1,162 @@
+package optest
+
+import (
+	"slices"
+	"testing"
+
+	"bitgpu/nn"
+)
+
+// tensors holds a backend to what Ops says of keeping tensors: contents, order, offsets, views.
+func tensors[T any](t *testing.T, ops nn.Ops[T]) {
+	for _, c := range []struct {
+		name string
+		test func(t *testing.T, ops *scope[T])
+	}{
+		{"new-is-zero", newIsZero[T]}, {"offsets", offsets[T]}, {"order", inOrder[T]}, {"rows", rowsAreViews[T]},
+		{"slots", slots[T]}, {"load-copies", loadCopies[T]}, {"ternary", ternaryIsKept[T]},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := &scope[T]{Ops: ops}
+			c.test(t, s)
+			check(t, s.Flush())
+			s.release()
+		})
+	}
+}
+
+// wantFloats and wantTokens compare a tensor from an element on.
+func wantFloats[T any](t *testing.T, ops nn.Ops[T], x T, offset int, want ...float32) {
+	t.Helper()
+	got := make([]float32, len(want))
+	check(t, ops.Read(x, offset, got))
+	if !slices.Equal(got, want) {
+		t.Errorf("from element %d: %v wanted, %v found", offset, want, got)
+	}
+}
+
+func wantTokens[T any](t *testing.T, ops nn.Ops[T], x T, offset int, want ...uint32) {
+	t.Helper()
+	got := make([]uint32, len(want))
+	check(t, ops.ReadTokens(x, offset, got))
+	if !slices.Equal(got, want) {
+		t.Errorf("from element %d: %v wanted, %v found", offset, want, got)
+	}
+}
+
+// newIsZero: what was released before and is used again counts as new.
+func newIsZero[T any](t *testing.T, ops *scope[T]) {
+	for range 2 {
+		x, ids := ops.Ops.New(nn.F32, 3, 5), ops.Ops.New(nn.U32, 15)
+		wantFloats(t, ops, x, 0, make([]float32, 15)...)
+		wantTokens(t, ops, ids, 0, make([]uint32, 15)...)
+		ops.Write(x, 0, []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
+		ops.WriteTokens(ids, 0, []uint32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
+		check(t, ops.Flush())
+		ops.Release(x, ids)
+	}
+}
+
+func offsets[T any](t *testing.T, ops *scope[T]) {
+	x, y := ops.New(nn.F32, 7), ops.New(nn.F32, 2, 3)
+	ops.Write(x, 0, []float32{1, 2, 3, 4, 5, 6, 7})
+	ops.Write(x, 5, []float32{60})
+	wantFloats(t, ops, x, 4, 5, 60, 7)
+	ops.Copy(y, 1, x, 4, 3)
+	wantFloats(t, ops, y, 0, 0, 5, 60, 7, 0, 0)
+	ops.Zero(x)
+	wantFloats(t, ops, x, 0, 0, 0, 0, 0, 0, 0, 0)
+	wantFloats(t, ops, y, 2, 60, 7)
+
+	ids, more := ops.New(nn.U32, 6), ops.New(nn.U32, 5)
+	ops.WriteTokens(ids, 1, []uint32{1 << 31, 8, 9})
+	ops.Copy(more, 3, ids, 1, 2)
+	wantTokens(t, ops, more, 2, 0, 1<<31, 8)
+	wantTokens(t, ops, ids, 3, 9, 0, 0)
+	ops.Zero(more)
+	wantTokens(t, ops, more, 0, 0, 0, 0, 0, 0)
+}
+
+// inOrder: a write after a recorded operation is seen by the next operation, not by that one, and
+// the slice written from is the caller's again.
+func inOrder[T any](t *testing.T, ops *scope[T]) {
+	x, first, second := ops.New(nn.F32, 4), ops.New(nn.F32, 4), ops.New(nn.F32, 4)
+	values := []float32{1, 2, 3, 4}
+	ops.Write(x, 0, values)
+	ops.Copy(first, 0, x, 0, 4)
+	values[0] = 100
+	ops.Write(x, 0, values[:2])
+	ops.Copy(second, 0, x, 0, 4)
+	ops.Submit()
+	values[0] = 1000
+	ops.Write(x, 3, values[:1])
+	wantFloats(t, ops, first, 0, 1, 2, 3, 4)
+	wantFloats(t, ops, second, 0, 100, 2, 3, 4)
+	wantFloats(t, ops, x, 0, 100, 2, 3, 1000)
+}
+
+func rowsAreViews[T any](t *testing.T, ops *scope[T]) {
+	x, ids := ops.New(nn.F32, 3, 2), ops.New(nn.U32, 4)
+	ops.Write(ops.Rows(x, 2), 1, []float32{5, 6, 7})
+	wantFloats(t, ops, x, 0, 0, 5, 6, 7, 0, 0)
+	ops.Zero(ops.Rows(x, 1))
+	wantFloats(t, ops, ops.Rows(x, 3), 0, 0, 0, 6, 7, 0, 0)
+	ops.WriteTokens(ops.Rows(ids, 2), 0, []uint32{3, 4})
+	wantTokens(t, ops, ids, 0, 3, 4, 0, 0)
+}
+
+// slots: tokens are read as they were when the read began, two reads of a tensor at a time.
+func slots[T any](t *testing.T, ops *scope[T]) {
+	one, other := ops.New(nn.U32, 3), ops.New(nn.U32, 2)
+	begin := func(x T, slot int, values ...uint32) {
+		ops.WriteTokens(x, 0, values)
+		ops.StartReadTokens(x, slot)
+	}
+	finish := func(x T, slot int, want ...uint32) {
+		t.Helper()
+		got := make([]uint32, len(want))
+		check(t, ops.FinishReadTokens(x, slot, got))
+		if !slices.Equal(got, want) {
+			t.Errorf("slot %d: %v wanted, %v found", slot, want, got)
+		}
+	}
+	begin(one, 0, 1, 2, 3)
+	begin(other, 0, 4, 5)
+	begin(one, 1, 6, 7, 8)
+	finish(one, 0, 1, 2, 3)
+	begin(one, 0, 9, 10, 11)
+	finish(one, 1, 6, 7, 8)
+	ops.WriteTokens(one, 0, []uint32{0, 0, 0})
+	finish(other, 0, 4, 5)
+	finish(one, 0, 9, 10, 11)
+}
+
+func loadCopies[T any](t *testing.T, ops *scope[T]) {
+	values := []float32{1, 2, 3, 4, 5, 6}
+	x := ops.Load(nn.HostTensor{Format: nn.F32, Shape: []int{2, 3}, F32: values})
+	check(t, ops.Flush())
+	values[4] = 50
+	wantFloats(t, ops, x, 0, 1, 2, 3, 4, 5, 6)
+	ops.Write(x, 1, []float32{20})
+	wantFloats(t, ops, x, 0, 1, 20, 3, 4, 5, 6)
+	if values[1] != 2 {
+		t.Error("a write changed what the tensor was loaded from")
+	}
+}
+
+// ternaryIsKept: what was loaded packed is read back the same, whatever the width.
+func ternaryIsKept[T any](t *testing.T, ops *scope[T]) {
+	for _, cols := range []int{1, 9, 36, 300} {
+		w := make([]float32, 6*cols)
+		for i := range w {
+			w[i] = float32((i*i+i/7)%3-1) * float32(1+i*2/len(w))
+		}
+		host := nn.PackTernary(nn.HostTensor{Shape: []int{6, cols}, F32: w}, 2, true)
+		got, err := ops.ReadTernary(ops.Load(host))
+		check(t, err)
+		if !slices.Equal(got.Codes, host.Codes) || !slices.Equal(got.Scales, host.Scales) || !slices.Equal(got.Shape, host.Shape) ||
+			got.Format != nn.Ternary || got.Absmean != host.Absmean {
+			t.Errorf("%d columns: loaded %v, read %v", cols, host, got)
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package optest
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"bitgpu/nn/cpu"
+)
+
+// measuring are the shaders that are no operation: they measure what others are held against.
+var measuring = []string{"copy", "fma"}
+
+// An operation is files of one name in four folders. A shader's name may go on after an underscore.
+func TestTwins(t *testing.T) {
+	ops := map[string]bool{}
+	for _, c := range Cases[*cpu.Tensor[float32]]() {
+		ops[c.Op] = true
+	}
+	shaders, err := filepath.Glob(filepath.Join(root(), "wgsl", "*.wgsl"))
+	if err != nil || len(shaders) == 0 {
+		t.Fatalf("no shaders: %v", err)
+	}
+	for _, path := range shaders {
+		op, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".wgsl"), "_")
+		if !slices.Contains(measuring, op) {
+			ops[op] = true
+		}
+	}
+	for op := range ops {
+		for _, folder := range []string{"wgsl/*.wgsl", "nn/cpu/*.go", "nn/webgpu/*.go", "nn/optest/*.go"} {
+			twin := strings.Replace(folder, "*", op, 1)
+			if _, err := os.Stat(filepath.Join(root(), twin)); err != nil {
+				t.Errorf("%s has no %s", op, twin)
+			}
+		}
+	}
+}
