@@ -10,7 +10,7 @@ import os
 import pathlib
 import threading
 from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
-from typing import Any, Optional
+from typing import Any, Dict, List, Optional
 
 ABI = 1
 NAME = "libbitgpu.so"  # on every system
@@ -60,7 +60,7 @@ class Options(ctypes.Structure):
 
 # A text that comes back, not a c_char_p: ctypes would make bytes of that and forget the address.
 Text = POINTER(c_char)
-_FUNCTIONS = {
+_FUNCTIONS: Dict[str, List[Any]] = {
     "model_load": [c_char_p, c_char_p, c_char_p, c_char_p, POINTER(c_int64)],
     "model_describe": [c_int64, POINTER(Text)],
     "model_encode": [c_int64, c_char_p, c_size_t, c_int32, POINTER(POINTER(c_uint32)), POINTER(c_size_t)],
@@ -145,7 +145,7 @@ class Library:
     def call(self, name: str, *arguments: Any) -> bool:
         """Calls a function without the interpreter's lock. False means the end of a stream; errors are raised."""
         message = Text()
-        status = getattr(self._load(), "bitgpu_" + name)(*arguments, ctypes.byref(message))
+        status: int = getattr(self._load(), "bitgpu_" + name)(*arguments, ctypes.byref(message))
         if status in (_OK, _END):
             return status == _OK
         raise _EXCEPTIONS.get(status, Error)(self.take(message))

@@ -370,10 +370,12 @@ def _integer(what: str, value: Any, least: int, most: int) -> int:
 
 def _ids(tokens: Union[int, Sequence[int]]) -> array.array[int]:
     """Token ids as the library takes them; it checks them against V."""
-    if hasattr(tokens, "__index__"):
-        tokens = [operator.index(tokens)]
     try:
-        return array.array("I", tokens)
+        several = [operator.index(tokens)]  # type: ignore[arg-type]
+    except TypeError:
+        several = tokens  # type: ignore[assignment]
+    try:
+        return array.array("I", several)
     except OverflowError:
         raise ValueError("token id out of range: a number of 32 bits that is not negative wanted") from None
 
