@@ -52,7 +52,7 @@ type Device struct {
 	passPipeline  *Pipeline
 	recorded      int // dispatches in the encoder
 	maxDispatches int
-	inFlight      []wgpu.SubmissionIndex // the last submits, oldest first
+	inFlight      []ending // of the last submits, oldest first
 
 	pipelines map[pipelineKey]*Pipeline
 	groups    map[string]*group

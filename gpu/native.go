@@ -7,6 +7,7 @@ package gpu
 
 // Of wgpu-native, linked by the binding; handles are opaque pointers.
 extern void wgpuDeviceSetUncapturedErrorCallback(void *device, void (*callback)(int, char const *, void *), void *userdata);
+extern void wgpuQueueOnSubmittedWorkDone(void *queue, void (*callback)(int, void *), void *userdata);
 extern void wgpuBufferMapAsync(void *buffer, uint32_t mode, size_t offset, size_t size, void (*callback)(int, void *), void *userdata);
 
 // The first error stays until it is taken.
@@ -21,12 +22,16 @@ static void bitgpu_collect_errors(void *device, char **first) {
 	wgpuDeviceSetUncapturedErrorCallback(device, bitgpu_on_error, first);
 }
 
-static void bitgpu_on_map(int status, void *userdata) {
+static void bitgpu_on_end(int status, void *userdata) {
 	*(int *)userdata = status;
 }
 
 static void bitgpu_map_read(void *buffer, size_t size, int *status) {
-	wgpuBufferMapAsync(buffer, 1, 0, size, bitgpu_on_map, status);
+	wgpuBufferMapAsync(buffer, 1, 0, size, bitgpu_on_end, status);
+}
+
+static void bitgpu_work_done(void *queue, int *status) {
+	wgpuQueueOnSubmittedWorkDone(queue, bitgpu_on_end, status);
 }
 */
 import "C"
@@ -69,23 +74,35 @@ func (s errorSink) free() {
 	C.free(unsafe.Pointer(s.first))
 }
 
-// mapping is one asynchronous map for reading. Its status is written while the device is polled.
-type mapping struct{ status *C.int }
+// ending is that of something asynchronous. Its status is written while the device is polled.
+type ending struct{ status *C.int }
 
-const mapPending = -1
+const endPending = -1
 
-func mapRead(buffer *wgpu.Buffer, size int) mapping {
-	m := mapping{(*C.int)(C.malloc(C.sizeof_int))}
-	*m.status = mapPending
-	C.bitgpu_map_read(handle(buffer), C.size_t(size), m.status)
-	return m
+func newEnding() ending {
+	e := ending{(*C.int)(C.malloc(C.sizeof_int))}
+	*e.status = endPending
+	return e
 }
 
-func (m mapping) pending() bool { return *m.status == mapPending }
-
-func (m mapping) succeeded() bool {
-	return wgpu.BufferMapAsyncStatus(*m.status) == wgpu.BufferMapAsyncStatus_Success
+// mapRead begins to map a buffer for reading.
+func mapRead(buffer *wgpu.Buffer, size int) ending {
+	e := newEnding()
+	C.bitgpu_map_read(handle(buffer), C.size_t(size), e.status)
+	return e
 }
 
-// free must come after the map has completed or the buffer was unmapped.
-func (m mapping) free() { C.free(unsafe.Pointer(m.status)) }
+// workDone ends when all that was submitted so far has.
+func workDone(queue *wgpu.Queue) ending {
+	e := newEnding()
+	C.bitgpu_work_done(handle(queue), e.status)
+	return e
+}
+
+func (e ending) pending() bool { return *e.status == endPending }
+
+// succeeded says, once it is not pending, whether all went well; 0 is success for maps and for work alike.
+func (e ending) succeeded() bool { return *e.status == 0 }
+
+// free must come after the end.
+func (e ending) free() { C.free(unsafe.Pointer(e.status)) }

@@ -23,8 +23,7 @@ type Readback struct {
 	skip    int     // bytes before the first wanted one
 	size    int
 	sent    bool
-	index   wgpu.SubmissionIndex
-	mapping mapping
+	mapped  ending
 }
 
 // ReadLater records a copy of size bytes of b from offset. What is recorded after it does not change what it reads,
@@ -56,12 +55,12 @@ func (d *Device) ReadLater(b *Buffer, offset, size int) *Readback {
 }
 
 // submitted starts mapping, which completes when the submit does.
-func (r *Readback) submitted(index wgpu.SubmissionIndex) {
+func (r *Readback) submitted() {
 	if r.staging == nil {
 		return
 	}
-	r.sent, r.index = true, index
-	r.mapping = mapRead(r.staging.handle, r.staging.size)
+	r.sent = true
+	r.mapped = mapRead(r.staging.handle, r.staging.size)
 }
 
 // Ready says, without waiting, whether Wait would return at once.
@@ -69,10 +68,10 @@ func (r *Readback) Ready() bool {
 	if !r.sent || r.staging == nil {
 		return r.staging == nil
 	}
-	if r.mapping.pending() {
+	if r.mapped.pending() {
 		r.d.device.Poll(false, nil)
 	}
-	return !r.mapping.pending()
+	return !r.mapped.pending()
 }
 
 // Wait fills dst, which has the size asked for, when the copy has arrived, and ends the readback. It submits what is
@@ -92,13 +91,11 @@ func (r *Readback) Wait(dst []byte) error {
 		}
 		return d.err
 	}
-	for r.mapping.pending() {
-		d.device.Poll(true, &wgpu.WrappedSubmissionIndex{Queue: d.queue, SubmissionIndex: r.index})
-	}
-	if r.mapping.succeeded() {
+	d.await(r.mapped)
+	if r.mapped.succeeded() {
 		copy(dst, r.staging.handle.GetMappedRange(0, uint(r.staging.size))[r.skip:])
 	} else {
-		d.fail("mapping a readback failed with status %d", *r.mapping.status)
+		d.fail("mapping a readback failed with status %d", *r.mapped.status)
 	}
 	r.Discard()
 	return d.err
@@ -113,7 +110,7 @@ func (r *Readback) Discard() {
 	delete(d.readbacks, r)
 	if r.sent {
 		d.check(r.staging.handle.Unmap(), "unmapping a readback")
-		r.mapping.free()
+		r.mapped.free()
 	} else {
 		// The copy is still in the encoder, which holds the staging buffer until it is submitted.
 		d.Submit()

@@ -1,8 +1,6 @@
 package gpu
 
-import (
-	"github.com/rajveermalviya/go-webgpu/wgpu"
-)
+import "time"
 
 // maxInFlight bounds the submits that wait for the device, and with them the memory their commands take when
 // recording is faster than running.
@@ -89,25 +87,44 @@ func (d *Device) Submit() {
 		}
 		return
 	}
-	index := d.queue.Submit(commands)
+	d.queue.Submit(commands)
 	commands.Release()
 	d.stats.Submits++
 	d.unsent = 0
 	for _, r := range sent {
-		r.submitted(index)
+		r.submitted()
 	}
 	d.check(nil, "submitting")
-	d.inFlight = append(d.inFlight, index)
-	if len(d.inFlight) > maxInFlight {
-		d.device.Poll(true, &wgpu.WrappedSubmissionIndex{Queue: d.queue, SubmissionIndex: d.inFlight[0]})
-		copy(d.inFlight, d.inFlight[1:])
-		d.inFlight = d.inFlight[:maxInFlight]
+	d.inFlight = append(d.inFlight, workDone(d.queue))
+	for len(d.inFlight) > maxInFlight {
+		d.await(d.inFlight[0])
+		d.inFlight[0].free()
+		d.inFlight = append(d.inFlight[:0], d.inFlight[1:]...)
 	}
 }
 
-// wait blocks, without spinning, until the queue is empty. One poll gives up after five seconds, so it is repeated.
+const (
+	firstPause = 20 * time.Microsecond
+	mostPause  = 200 * time.Microsecond
+)
+
+// await waits for an ending. It asks again and again, with pauses: wgpu-native 0.17 can block instead, but when that
+// has taken five seconds it takes the work for done and frees what the device still uses.
+func (d *Device) await(e ending) {
+	for pause := firstPause; ; pause = min(2*pause, mostPause) {
+		if d.device.Poll(false, nil); !e.pending() {
+			return
+		}
+		time.Sleep(pause)
+	}
+}
+
+// wait blocks until the queue is empty.
 func (d *Device) wait() {
-	for !d.device.Poll(true, nil) {
+	d.inFlight = append(d.inFlight, workDone(d.queue))
+	d.await(d.inFlight[len(d.inFlight)-1])
+	for _, e := range d.inFlight {
+		e.free()
 	}
 	d.inFlight = d.inFlight[:0]
 }
