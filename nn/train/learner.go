@@ -66,7 +66,8 @@ type Learner[T any] struct {
 	chunks []headChunk[T]
 	logits T // (m, V)
 
-	inputs, targets          T // (n)
+	inputs, targets          T // (n) of a micro-batch
+	stepInputs, stepTargets  T // (Accumulate·n) of a step; the same two where that is one micro-batch
 	loss, sumSquares, hypers T
 	hostHypers               [nn.HyperCount]float32
 	ring                     ring[T]
@@ -159,6 +160,10 @@ func (l *Learner[T]) makeActivations() {
 	l.logits = l.zeros(m, c.Vocab)
 	l.chunks = headChunks(ops, l.logits, m, n)
 	l.inputs, l.targets = l.own(ops.New(nn.U32, n)), l.own(ops.New(nn.U32, n))
+	l.stepInputs, l.stepTargets = l.inputs, l.targets
+	if s.Accumulate > 1 {
+		l.stepInputs, l.stepTargets = l.own(ops.New(nn.U32, s.Accumulate*n)), l.own(ops.New(nn.U32, s.Accumulate*n))
+	}
 	l.greedy = newGreedy(ops, m, l.own)
 }
 
@@ -217,8 +222,12 @@ func Memory(c nn.Config, s Shape) int64 {
 	if s.Recompute {
 		blocks = 1
 	}
+	tokens := 2 * n
+	if s.Accumulate > 1 {
+		tokens += 2 * n * float64(s.Accumulate)
+	}
 	rows := float64(headRows(c, s.Batch*s.Time))
-	floats := 4*params + blocks*block + float64(c.Layers+1)*n*D + grads + state + n*D + rows*float64(c.Vocab) + 2*n +
+	floats := 4*params + blocks*block + float64(c.Layers+1)*n*D + grads + state + n*D + rows*float64(c.Vocab) + tokens +
 		2 + nn.HyperCount + 2*ringSize + rows*(2+nn.RecentSize)
 	return int64(min(4*floats+ternary, math.MaxInt64))
 }

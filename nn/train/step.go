@@ -19,15 +19,22 @@ type Result struct {
 func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 	ops, s := l.ops, l.shape
 	nn.Check("inputs and targets of a step", []int{len(inputs), len(targets)}, s.TokensPerStep(), s.TokensPerStep())
+	// All writes come first: one behind a recorded operation would divide the submit.
+	hyper(&l.hostHypers, l.step, rate, s.Decay, s.Clip)
+	ops.Write(l.hypers, 0, l.hostHypers[:])
+	ops.WriteTokens(l.stepInputs, 0, inputs)
+	ops.WriteTokens(l.stepTargets, 0, targets)
 	l.quantise()
 	for i := range l.params {
 		ops.Zero(l.params[i].grad)
 	}
 	ops.Zero(l.loss)
+	n := s.Batch * s.Time
 	for k := range s.Accumulate {
-		from, to := k*s.Batch*s.Time, (k+1)*s.Batch*s.Time
-		ops.WriteTokens(l.inputs, 0, inputs[from:to])
-		ops.WriteTokens(l.targets, 0, targets[from:to])
+		if s.Accumulate > 1 {
+			ops.Copy(l.inputs, 0, l.stepInputs, k*n, n)
+			ops.Copy(l.targets, 0, l.stepTargets, k*n, n)
+		}
 		l.forward()
 		l.backward()
 	}
@@ -36,8 +43,6 @@ func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 		ops.SumSquares(l.sumSquares, l.params[i].grad)
 	}
 	l.ring.push(ops, l.step, l.loss, l.sumSquares)
-	hyper(&l.hostHypers, l.step, rate, s.Decay, s.Clip)
-	ops.Write(l.hypers, 0, l.hostHypers[:])
 	for i := range l.params {
 		x := &l.params[i]
 		ops.AdamW(x.master, x.m, x.v, x.grad, l.sumSquares, l.hypers)
