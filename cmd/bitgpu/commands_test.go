@@ -6,14 +6,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"bitgpu/gpu"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func distance(a, b []float32) float64 {
@@ -80,7 +79,7 @@ func TestLogits(t *testing.T) {
 			}
 			defer got.Close()
 			echo, _ := got.Tensor("tokens")
-			if back, _ := echo.Int32s(); !cmp.Equal(back, ids) {
+			if back, _ := echo.Int32s(); !slices.Equal(back, ids) {
 				t.Errorf("%s: other tokens", name)
 			}
 			pairs := map[string]string{"logits": "logits." + c.suffix, "state.0": "state." + c.suffix + ".0", "state.1": "state." + c.suffix + ".1"}
@@ -96,6 +95,35 @@ func TestLogits(t *testing.T) {
 		}
 	}
 	refuse(t, exitUsage, bitgpuRun("", "logits", "-m", model("d32-delta"), "--tokens", "1", "--rule", "minibatch", "-o", "x"), `knows the "sequential" rule only`)
+}
+
+// On a GPU the command writes the same within the backend's tolerance.
+func TestLogitsOnAGPU(t *testing.T) {
+	adapter := "software"
+	dir := t.TempDir()
+	files := map[string]*safetensors.File{}
+	for backend, more := range map[string][]string{"cpu": nil, "gpu": {"--adapter", adapter}} {
+		out := filepath.Join(dir, backend)
+		args := append([]string{"logits", "-m", model("d32-delta"), "-p", "the ship", "-o", out, "--backend", backend}, more...)
+		r := bitgpuRun("", args...)
+		if r.code != 0 && backend == "gpu" && len(gpu.Adapters()) == 0 && os.Getenv("BITGPU_REQUIRE_GPU") != "1" {
+			t.Skip(r.err)
+		}
+		if r.code != 0 {
+			t.Fatal(r.err)
+		}
+		f, err := safetensors.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		files[backend] = f
+	}
+	for _, name := range []string{"logits", "state.0", "state.1", "conv.0"} {
+		if d := distance(floats(t, files["gpu"], name), floats(t, files["cpu"], name)); d > 1e-4 {
+			t.Errorf("%s differs by %g", name, d)
+		}
+	}
 }
 
 func TestTokenize(t *testing.T) {

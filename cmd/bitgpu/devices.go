@@ -48,9 +48,12 @@ func writeAdapters(w io.Writer, adapters []gpu.AdapterInfo) {
 		return
 	}
 	for _, a := range adapters {
-		l := a.Limits
+		l, kind := a.Limits, string(a.Type)
+		if !a.Hardware() {
+			kind += " (software)"
+		}
 		fmt.Fprintf(w, "\nadapter %d: %s\n", a.Index, a.Name)
-		fmt.Fprintf(w, "  type %s, %s by %s, driver %s\n", a.Type, a.Backend, a.Vendor, a.Driver)
+		fmt.Fprintf(w, "  type %s, %s by %s, driver %s\n", kind, a.Backend, a.Vendor, a.Driver)
 		fmt.Fprintf(w, "  buffers up to %s, bindings up to %s, %d a kernel\n", byteCount(int64(min(l.MaxBufferSize, 1<<62))),
 			byteCount(int64(min(l.MaxStorageBufferBindingSize, 1<<62))), l.MaxStorageBuffersPerShaderStage)
 		fmt.Fprintf(w, "  workgroups of %d invocations and %s, %d a dimension\n", l.MaxInvocationsPerWorkgroup, byteCount(int64(l.MaxWorkgroupMemory)), l.MaxWorkgroupsPerDimension)

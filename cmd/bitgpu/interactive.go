@@ -86,9 +86,15 @@ func (t *conversation) take(line string) error {
 	case "/reset":
 		return t.s.Reset()
 	case "/save":
-		return t.s.SaveMemory(argument)
+		if err := t.s.SaveMemory(argument); err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "the memory of %d tokens is in %s\n", t.s.Position(), argument)
 	case "/load":
-		return t.s.LoadMemory(argument)
+		if err := t.s.LoadMemory(argument); err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "the memory of %d tokens is loaded\n", t.s.Position())
 	case "/temp":
 		x, err := strconv.ParseFloat(argument, 64)
 		if err != nil || !(x >= 0 && x <= 100) {
