@@ -91,7 +91,7 @@ bitgpu_status bitgpu_model_encode(bitgpu_model model, bitgpu_text *text, size_t 
 bitgpu_status bitgpu_model_decode(bitgpu_model model, bitgpu_token *tokens, size_t count, char **text, size_t *length,
 	char **error);
 
-/* Closes the model's streams and sessions, then the model. Calls under way end first. */
+/* Closes the model and all its sessions and streams. Calls under way end first. */
 bitgpu_status bitgpu_model_close(bitgpu_model model, char **error);
 
 /* Begins a text with an empty memory. */
@@ -124,7 +124,7 @@ bitgpu_status bitgpu_session_load_memory(bitgpu_session session, bitgpu_text *pa
 /* Forgets everything that was read. */
 bitgpu_status bitgpu_session_reset(bitgpu_session session, char **error);
 
-/* Closes the session's streams, then the session. Calls under way end first. */
+/* Closes the session and all its streams. Calls under way end first. */
 bitgpu_status bitgpu_session_close(bitgpu_session session, char **error);
 
 /* Makes a stream that reads prompt when it is first asked, and then writes what follows. */

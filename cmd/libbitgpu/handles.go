@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 
 	"bitgpu"
@@ -26,7 +27,14 @@ func (t *handles) add(value any) int64 {
 	return t.last
 }
 
-// find is what h stands for; what names it in the error, which is [bitgpu.ErrClosed].
+// forget takes away the numbers of values that ended with another.
+func (t *handles) forget(ended func(value any) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.values, func(_ int64, value any) bool { return ended(value) })
+}
+
+// find is what h stands for; what, a noun, names it in the error, which is [bitgpu.ErrClosed].
 func find[T any](what string, h int64) (T, error) { return get[T](what, h, false) }
 
 // take is find, after which h stands for nothing.

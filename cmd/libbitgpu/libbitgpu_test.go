@@ -84,6 +84,33 @@ func TestHandlesAreNeverUsedTwice(t *testing.T) {
 	}
 }
 
+// What ends with a model or a session leaves no number behind, nor memory.
+func TestClosingForgetsHandles(t *testing.T) {
+	before := len(table.values)
+	for range 10 {
+		m := load(t)
+		h := table.add(m)
+		for range 3 {
+			s := open(t, m)
+			table.add(s)
+			table.add(s.stream("hello", endless))
+		}
+		closed := open(t, m)
+		number := table.add(closed.stream("hello", endless))
+		closed.close()
+		if _, err := find[*stream]("stream", number); !errors.Is(err, bitgpu.ErrClosed) {
+			t.Errorf("a stream of a closed session: %v", err)
+		}
+		m.close()
+		if _, err := take[*model]("model", h); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(table.values) != before {
+		t.Errorf("%d values before, %d after", before, len(table.values))
+	}
+}
+
 // Closing a model, a session or a stream ends streams that others wait for, and leaves no goroutine.
 func TestClosingEndsStreams(t *testing.T) {
 	if _, _, err := open(t, load(t)).stream("hello", bitgpu.Options{}).next(); err != nil { // starts the workers

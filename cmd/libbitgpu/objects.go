@@ -49,6 +49,10 @@ func (m *model) close() error {
 	for s := range sessions {
 		s.close()
 	}
+	table.forget(func(value any) bool {
+		s, ok := value.(*session)
+		return ok && s.model == m
+	})
 	return m.Close()
 }
 
@@ -91,6 +95,10 @@ func (s *session) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.streams.Wait()
+	table.forget(func(value any) bool {
+		t, ok := value.(*stream)
+		return ok && t.session == s
+	})
 	return s.session.Close()
 }
 

@@ -16,7 +16,7 @@ from ctypes import byref, c_char_p, c_int64, c_size_t, c_uint32
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence, Type, TypeVar, Union
 
-from ._library import Options, Text as _Text, library
+from ._library import ClosedError, Options, Text as _Text, library
 
 try:
     import numpy
@@ -50,9 +50,10 @@ class BitLlamaConfig:
     ttt_heads: Optional[int] = None  #: h, of the delta mixer
 
     def __post_init__(self) -> None:
-        for field in ("vocab_size", "hidden_dim", "num_layers", "ttt_chunk", "ttt_dim", "ttt_heads"):
+        required = ("vocab_size", "hidden_dim", "num_layers")
+        for field in (*required, "ttt_chunk", "ttt_dim", "ttt_heads"):
             value = getattr(self, field)
-            if value is not None or field in ("vocab_size", "hidden_dim", "num_layers"):
+            if value is not None or field in required:
                 object.__setattr__(self, field, _integer(field, value, 1, 2**31 - 1))
         if not isinstance(self.inner_lr, numbers.Real) or not math.isfinite(self.inner_lr):
             raise ValueError(f"inner_lr: a finite number wanted, {self.inner_lr!r} found")
@@ -108,11 +109,17 @@ class Stream(_Closing, Iterator[str]):
         if self._ended:
             raise StopIteration
         text, length = _Text(), c_size_t()
-        if not library.call("stream_next", self._stream, byref(text), byref(length)):
-            self._ended = True
-            self.close()
-            raise StopIteration
-        return library.take(text, length.value)
+        try:
+            more = library.call("stream_next", self._stream, byref(text), byref(length))
+        except ClosedError:
+            if self._ended:  # another thread was told so meanwhile
+                raise StopIteration from None
+            raise
+        if more:
+            return library.take(text, length.value)
+        self._ended = True
+        self.close()
+        raise StopIteration
 
 
 class Session(_Closing):

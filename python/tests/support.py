@@ -44,7 +44,7 @@ def run(script, *arguments, **environment):
         env={**os.environ, "PYTHONPATH": str(PYTHON), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 
