@@ -41,6 +41,24 @@ const powershellCompletion = `Register-ArgumentCompleter -Native -CommandName bi
 }
 `
 
+// fishCompletion is the library's script, which offers no files anywhere, with files for the flags that take a value
+// and for inspect's argument, and without the marks of values in the descriptions.
+func fishCompletion(app *cli.App) (string, error) {
+	script, err := app.ToFishCompletion()
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	for line := range strings.Lines(script) {
+		if strings.Contains(line, " -r -d ") {
+			line = strings.Replace(line, " -f -l ", " -l ", 1)
+		}
+		text.WriteString(strings.ReplaceAll(line, "`", ""))
+	}
+	text.WriteString("\ncomplete -c bitgpu -n '__fish_seen_subcommand_from inspect' -F\n")
+	return text.String(), nil
+}
+
 func completionCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "completion",
@@ -57,7 +75,7 @@ func completionCommand() *cli.Command {
 			}
 			script, ok := map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "powershell": powershellCompletion}[shell]
 			if shell == "fish" {
-				if script, err = c.App.ToFishCompletion(); err != nil {
+				if script, err = fishCompletion(c.App); err != nil {
 					return err
 				}
 				ok = true

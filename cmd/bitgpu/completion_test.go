@@ -63,3 +63,16 @@ func TestCompletionScripts(t *testing.T) {
 		}
 	}
 }
+
+func TestFishCompletesFilesAfterFlagsThatTakeAValue(t *testing.T) {
+	out := succeed(t, "", "completion", "fish")
+	for line := range strings.Lines(out) {
+		value := strings.Contains(line, " -l model ") || strings.Contains(line, " -l memory ")
+		if value && strings.Contains(line, " -f ") || strings.Contains(line, "`") {
+			t.Errorf("%q", line)
+		}
+	}
+	if !strings.Contains(out, "-l model") {
+		t.Error("no --model")
+	}
+}
