@@ -26,7 +26,7 @@ func (s *suite) peers() error {
 	arguments := append([]string(nil), s.Peer[1:]...)
 	arguments = append(arguments,
 		"--sizes", strings.Join(sizes, ","), "--vocab", strconv.Itoa(s.sizes[0].Vocab), "--batches", strings.Join(batches, ","),
-		"--prompt", strconv.Itoa(s.prompt), "--context", strconv.Itoa(s.context), "--repeats", strconv.Itoa(s.repeats),
+		"--prompt", strconv.Itoa(s.prompt), "--text", strconv.Itoa(s.text), "--context", strconv.Itoa(s.context), "--repeats", strconv.Itoa(s.repeats),
 		"--longest", strconv.FormatFloat(s.longest.Seconds(), 'g', -1, 64))
 	command := exec.Command(s.Peer[0], arguments...)
 	var problems bytes.Buffer

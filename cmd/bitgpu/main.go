@@ -37,6 +37,8 @@ func commands() []*cli.Command {
 		trainCommand(),
 		evalCommand(),
 		plotCommand(),
+		viewCommand(),
+		benchCommand(),
 		devicesCommand(),
 		completionCommand(),
 		versionCommand(),

@@ -1,0 +1,34 @@
+package bench
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestPeers(t *testing.T) {
+	only := regexp.MustCompile("^nothing")
+	o := Options{Mode: Quick, Only: only, Sizes: []Size{{64, 2, 512}}, Batches: []int{1, 8}}
+	// The program says in its row what it was asked for.
+	o.Peer = []string{"sh", "-c", `printf '[{"peer": "%s", "device": "cpu", "key": "model/64x2/V512/text/b1", "mixer": "tied", "seconds": {"median": 0.5}}]' "$*"`, "peer"}
+	r, err := Run(o, CPU())
+	if err != nil || len(r.Failures) > 0 {
+		t.Fatal(err, r.Failures)
+	}
+	if len(r.Peers) != 1 || r.Peers[0].Seconds.Median != 0.5 || !strings.HasPrefix(r.Peers[0].Peer, "--sizes 64x2 --vocab 512 --batches 1,8 ") {
+		t.Errorf("one row that says what was asked for wanted, %+v found", r.Peers)
+	}
+	for _, c := range []struct{ script, want string }{
+		{"echo first >&2; echo last line >&2; exit 3", "last line"},
+		{"echo no JSON", "a JSON array of rows wanted"},
+	} {
+		o.Peer = []string{"sh", "-c", c.script}
+		r, err := Run(o, CPU())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Err(); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "first") {
+			t.Errorf("%s: an error with %q wanted, %v found", c.script, c.want, err)
+		}
+	}
+}

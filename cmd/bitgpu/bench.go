@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"bitgpu"
+	"bitgpu/bench"
+	"bitgpu/gpu"
+	"bitgpu/nn/webgpu"
+
+	"github.com/urfave/cli/v2"
+)
+
+func benchCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "bench",
+		Usage: "hold the engines against the reference, and measure how fast they are",
+		Description: example("Runs the CPU engine and, where there is an adapter, the GPU engine, one after the other. Exits with 1 when a\n"+
+			"bound of parity is broken. Rows are called by paths such as op/NormLinear/decode/… or model/256x8/…; --only takes\n"+
+			"those that match. Let nothing else run meanwhile.",
+			"bitgpu bench --quick",
+			"bitgpu bench --only '^parity|^op/LinearAdd' --html report.html",
+			"bitgpu bench --dim 768 --layers 12 --batch 1,16 --json new.json --compare old.json"),
+		Flags: []cli.Flag{
+			&cli.StringFlag{
+				Name: "backend", Value: string(bitgpu.Auto), EnvVars: []string{"BITGPU_BACKEND"},
+				Usage: "what to measure: `auto|gpu|cpu`; auto is both, and a software adapter where there is no GPU",
+			},
+			&cli.StringFlag{
+				Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
+				Usage: "which GPU: `N|NAME|software`, as bitgpu devices lists them",
+			},
+			&cli.BoolFlag{Name: "quick", Usage: "small sizes and few repetitions, below a minute on two cores"},
+			&cli.BoolFlag{Name: "full", Usage: "all batches, more repetitions, a million tokens; takes hours without a GPU"},
+			&cli.StringFlag{Name: "only", Usage: "rows whose path matches `REGEXP`"},
+			&cli.IntFlag{Name: "dim", Usage: "width of the model, instead of the usual three sizes"},
+			&cli.IntFlag{Name: "layers", Usage: "layers of the model, instead of the usual three sizes"},
+			&cli.IntFlag{Name: "vocab", Usage: "vocabulary of the model"},
+			&cli.StringFlag{Name: "mixer", Usage: "`tied|delta`, instead of both"},
+			&cli.StringFlag{Name: "batch", Usage: "sequences at once, `1,8,…`"},
+			&cli.StringFlag{Name: "peer", Usage: "another program to measure in the same run, `COMMAND`; see bench/peers"},
+			&cli.StringFlag{Name: "json", Usage: "keep the report in `FILE`"},
+			&cli.StringFlag{Name: "html", Usage: "draw the report as a page, `FILE`"},
+			&cli.StringFlag{Name: "compare", Usage: "show what changed since the report in `FILE`"},
+		},
+		Action: func(c *cli.Context) error {
+			options, err := benchOptions(c)
+			if err != nil {
+				return err
+			}
+			var before *bench.Report
+			if path := c.String("compare"); path != "" {
+				if before, err = bench.LoadReport(path); err != nil {
+					return err
+				}
+			}
+			backends, done, err := benchBackends(c)
+			if err != nil {
+				return err
+			}
+			defer done()
+			report, err := bench.Run(options, backends...)
+			clearProgress(c)
+			if err != nil {
+				return err
+			}
+			return showReport(c, report, before)
+		},
+	}
+}
+
+// benchOptions reads the flags.
+func benchOptions(c *cli.Context) (bench.Options, error) {
+	o := bench.Options{Command: benchLine(c), Peer: strings.Fields(c.String("peer"))}
+	switch {
+	case c.Bool("quick") && c.Bool("full"):
+		return o, usagef("bench: --quick and --full exclude each other")
+	case c.Bool("quick"):
+		o.Mode = bench.Quick
+	case c.Bool("full"):
+		o.Mode = bench.Full
+	}
+	if text := c.String("only"); text != "" {
+		only, err := regexp.Compile(text)
+		if err != nil {
+			return o, usagef("bench: --only: a regular expression wanted: %v", err)
+		}
+		o.Only = only
+	}
+	if c.IsSet("dim") || c.IsSet("layers") || c.IsSet("vocab") {
+		size := bench.Size{Width: 256, Layers: 8, Vocab: 16384}
+		for flag, value := range map[string]*int{"dim": &size.Width, "layers": &size.Layers, "vocab": &size.Vocab} {
+			if c.IsSet(flag) {
+				*value = c.Int(flag)
+			}
+		}
+		o.Sizes = []bench.Size{size}
+	}
+	if mixer := c.String("mixer"); mixer != "" {
+		o.Mixers = []string{mixer}
+	}
+	for _, text := range strings.FieldsFunc(c.String("batch"), func(r rune) bool { return r == ',' }) {
+		batch, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil {
+			return o, usagef("bench: --batch: whole numbers such as 1,8 wanted, %q found", text)
+		}
+		o.Batches = append(o.Batches, batch)
+	}
+	if terminal(c.App.ErrWriter) {
+		o.Progress = func(key string) { fmt.Fprintf(c.App.ErrWriter, "\r\x1b[K%s", key) }
+	}
+	if err := o.Validate(); err != nil {
+		return o, usagef("bench: %v", err)
+	}
+	return o, nil
+}
+
+// benchLine is how the program was called, but for the names of files, which are the caller's own.
+func benchLine(c *cli.Context) string {
+	line := "bitgpu bench"
+	for _, flag := range c.Command.Flags {
+		name := flag.Names()[0]
+		switch {
+		case !c.IsSet(name) || name == "json" || name == "html" || name == "compare":
+		case name == "quick" || name == "full":
+			line += " --" + name
+		default:
+			line += fmt.Sprintf(" --%s %v", name, c.Value(name))
+		}
+	}
+	return line
+}
+
+// clearProgress takes the line of progress away.
+func clearProgress(c *cli.Context) {
+	if terminal(c.App.ErrWriter) {
+		fmt.Fprint(c.App.ErrWriter, "\r\x1b[K")
+	}
+}
+
+// benchBackends opens what the flags choose; done gives it back.
+func benchBackends(c *cli.Context) (backends []bench.Backend, done func(), err error) {
+	backend, adapter, err := backendOf(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if backend != bitgpu.GPU {
+		backends = append(backends, bench.CPU())
+	}
+	done = func() {}
+	if backend == bitgpu.CPU {
+		return backends, done, nil
+	}
+	device, err := gpu.Open(gpu.Options{Adapter: adapter, AllowSoftware: true})
+	if errors.Is(err, gpu.ErrNoAdapter) && backend == bitgpu.Auto && adapter == "" {
+		fmt.Fprintf(c.App.ErrWriter, "bitgpu: only the CPU is measured: %v\n", err)
+		return backends, done, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	ops := webgpu.New(device)
+	return append(backends, bench.GPU[*webgpu.Tensor](device, ops)), func() {
+		ops.Close()
+		device.Close()
+	}, nil
+}
+
+// showReport prints a report and writes its files. A broken bound of parity is an error.
+func showReport(c *cli.Context, r, before *bench.Report) error {
+	if err := r.Print(c.App.Writer); err != nil {
+		return err
+	}
+	if before != nil {
+		if err := r.PrintComparison(c.App.Writer, before); err != nil {
+			return err
+		}
+	}
+	if path := c.String("json"); path != "" {
+		if err := r.Save(path); err != nil {
+			return err
+		}
+	}
+	if path := c.String("html"); path != "" {
+		if err := r.WriteHTML(path, before); err != nil {
+			return err
+		}
+	}
+	return r.Err()
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bitgpu/bench"
+
+	"github.com/urfave/cli/v2"
+)
+
+func TestBench(t *testing.T) {
+	dir := t.TempDir()
+	json, html := filepath.Join(dir, "report.json"), filepath.Join(dir, "report.html")
+	only := "^parity/ops/embed|^op/Step/decode/"
+	out, _ := mustRun(t, "bench", "--quick", "--backend", "cpu", "--only", only, "--json", json, "--html", html)
+	for _, want := range []string{"parity/ops/embed", "Step/decode/", "GFLOP/s", "yes"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q wanted in %s", want, out)
+		}
+	}
+	if page, err := os.ReadFile(html); err != nil || !bytes.Contains(page, []byte("<svg")) {
+		t.Errorf("a page with charts wanted: %v", err)
+	}
+	r, err := bench.LoadReport(json)
+	if err != nil || len(r.Ops) == 0 || r.Command != "bitgpu bench --backend cpu --quick --only "+only {
+		t.Errorf("a report that says how it was made wanted: %+v, %v", r, err)
+	}
+	out, _ = mustRun(t, "bench", "--quick", "--backend", "cpu", "--only", "^op/Step/decode/", "--compare", json)
+	if !strings.Contains(out, "cpu op/Step/decode/") || !strings.Contains(out, "Since ") {
+		t.Errorf("a comparison wanted in %s", out)
+	}
+}
+
+func TestBenchRefuses(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"--quick --full", 2, "--quick and --full"},
+		{"--only (", 2, "regular expression"},
+		{"--batch 1,x", 2, `"x" found`},
+		{"--batch 0", 2, "batch: 1 to"},
+		{"--dim 7", 2, "multiple of 4"},
+		{"--mixer other", 2, `"other" found`},
+		{"--backend tpu", 2, `"tpu" found`},
+		{"--compare missing.json", 1, "missing.json"},
+	} {
+		r := bitgpuRun("", append([]string{"bench"}, strings.Fields(c.args)...)...)
+		if r.code != c.code || !strings.Contains(r.err, c.want) || strings.Count(r.err, "\n") != 1 {
+			t.Errorf("bench %s: exit code %d and %q in one line wanted, %d and %q found", c.args, c.code, c.want, r.code, r.err)
+		}
+	}
+}
+
+// A broken bound ends the program with 1, after the report.
+func TestBenchBrokenBound(t *testing.T) {
+	broken := &bench.Report{Parity: []bench.Parity{{Engine: "gpu", Key: "parity/ops/linear", Failed: 1, Failures: []string{"far off"}}}}
+	var out bytes.Buffer
+	app := &cli.App{Writer: &out, ExitErrHandler: func(*cli.Context, error) {}, Action: func(c *cli.Context) error { return showReport(c, broken, nil) }}
+	err := app.Run([]string{"bitgpu"})
+	if err == nil || exitCode(err) != exitError || !strings.Contains(err.Error(), "far off") {
+		t.Errorf("exit code 1 wanted, %v found", err)
+	}
+	if !strings.Contains(out.String(), "NO, 1 times") {
+		t.Errorf("the report wanted, %s found", out.String())
+	}
+}
