@@ -38,7 +38,7 @@ var (
 	linearBackwardBindings = []Binding{
 		{"params", Uniform}, {"dy", Read}, {"x", Read}, {"weights", Read}, {"scales", Read}, {"dx", ReadWrite}, {"dw", ReadWrite},
 	}
-	linearBackwardConsts = Consts{"SIDE": 8, "TILE_QUADS": 128, "FORMAT": 3}
+	linearBackwardConsts = Consts{"SIDE": 8, "ACROSS": 16, "TILE_QUADS": 256, "FORMAT": 3}
 )
 
 // LinearDX and LinearDW are the backward of a product with a ternary matrix.
@@ -192,7 +192,7 @@ var (
 	headBackwardBindings = []Binding{
 		{"params", Uniform}, {"dlogits", Read}, {"x", Read}, {"weights", Read}, {"dx", ReadWrite}, {"dhead", ReadWrite},
 	}
-	headBackwardConsts = Consts{"SIDE": 8, "TILE_QUADS": 128, "FORMAT": 0}
+	headBackwardConsts = Consts{"SIDE": 8, "ACROSS": 16, "TILE_QUADS": 256, "FORMAT": 0}
 )
 
 // HeadDX and HeadDW are the backward of the head.

@@ -12,7 +12,7 @@ import (
 const vectorRows = 4
 
 // tileRows is how many rows and columns a tile has.
-const tileRows = 32
+const tileRows = 64
 
 // maxLanes is how many threads share four rows of weights at most.
 const maxLanes = 16

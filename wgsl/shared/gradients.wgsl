@@ -10,16 +10,16 @@
 // Tile (row_tile, group) of dx.
 fn input_gradient(group: u32, row_tile: u32, local: vec3<u32>) {
     let thread = local.y * SIDE + local.x;
-    let first_i = row_tile * 4u * SIDE;
-    let first_k = group * 4u * SIDE;
-    var sum: array<vec4<f32>, 4>;
+    let first_i = row_tile * 8u * SIDE;
+    let first_k = group * 8u * SIDE;
+    var sum: array<vec4<f32>, 16>;
     for (var start = 0u; start < params.rows; start += DEPTH) {
         for (var q = thread; q < TILE_QUADS; q += SIDE * SIDE) {
             let i = first_i + q / 4u;
             let r = start + q % 4u * 4u;
             put_left(q / 4u, q % 4u * 4u, vec4<f32>(upstream(i, r), upstream(i, r + 1u), upstream(i, r + 2u), upstream(i, r + 3u)));
-            let row = start + q / SIDE;
-            let k = first_k + q % SIDE * 4u;
+            let row = start + q / ACROSS;
+            let k = first_k + q % ACROSS * 4u;
             var w = vec4<f32>(0.0);
             if row < params.rows && k < params.width {
                 w = weights4(row, k);
@@ -30,12 +30,12 @@ fn input_gradient(group: u32, row_tile: u32, local: vec3<u32>) {
         multiply(&sum, local);
         workgroupBarrier();
     }
-    for (var a = 0u; a < 4u; a++) {
-        for (var b = 0u; b < 4u; b++) {
-            let i = first_i + 4u * local.y + a;
-            let k = first_k + 4u * local.x + b;
+    for (var a = 0u; a < 8u; a++) {
+        for (var b = 0u; b < 8u; b++) {
+            let i = first_i + tile_place(local.y, a);
+            let k = first_k + tile_place(local.x, b);
             if i < params.n && k < params.width {
-                store_dx(i, k, sum[a][b]);
+                store_dx(i, k, sum[2u * a + b / 4u][b % 4u]);
             }
         }
     }
@@ -44,14 +44,14 @@ fn input_gradient(group: u32, row_tile: u32, local: vec3<u32>) {
 // Tile (row_tile, group) of dW.
 fn weight_gradient(group: u32, row_tile: u32, local: vec3<u32>) {
     let thread = local.y * SIDE + local.x;
-    let first_r = row_tile * 4u * SIDE;
-    let first_k = group * 4u * SIDE;
-    var sum: array<vec4<f32>, 4>;
+    let first_r = row_tile * 8u * SIDE;
+    let first_k = group * 8u * SIDE;
+    var sum: array<vec4<f32>, 16>;
     for (var start = 0u; start < params.n; start += DEPTH) {
         for (var q = thread; q < TILE_QUADS; q += SIDE * SIDE) {
-            let i = start + q / SIDE;
-            let r = first_r + q % SIDE * 4u;
-            let k = first_k + q % SIDE * 4u;
+            let i = start + q / ACROSS;
+            let r = first_r + q % ACROSS * 4u;
+            let k = first_k + q % ACROSS * 4u;
             left[q] = vec4<f32>(upstream(i, r), upstream(i, r + 1u), upstream(i, r + 2u), upstream(i, r + 3u));
             right[q] = vec4<f32>(activation(i, k), activation(i, k + 1u), activation(i, k + 2u), activation(i, k + 3u));
         }
@@ -59,12 +59,12 @@ fn weight_gradient(group: u32, row_tile: u32, local: vec3<u32>) {
         multiply(&sum, local);
         workgroupBarrier();
     }
-    for (var a = 0u; a < 4u; a++) {
-        for (var b = 0u; b < 4u; b++) {
-            let r = first_r + 4u * local.y + a;
-            let k = first_k + 4u * local.x + b;
+    for (var a = 0u; a < 8u; a++) {
+        for (var b = 0u; b < 8u; b++) {
+            let r = first_r + tile_place(local.y, a);
+            let k = first_k + tile_place(local.x, b);
             if r < params.rows && k < params.width {
-                store_dw(r, k, sum[a][b]);
+                store_dw(r, k, sum[2u * a + b / 4u][b % 4u]);
             }
         }
     }

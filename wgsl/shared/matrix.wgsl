@@ -10,11 +10,11 @@ var<workgroup> squares: array<f32, TILE_QUADS>;  // a quarter of a row's Σ h² 
 fn matrix_product(group: u32, groups: u32, row_tile: u32, local: vec3<u32>) {
     let thread = local.y * SIDE + local.x;
     let threads = SIDE * SIDE;
-    let first_row = row_tile * 4u * SIDE;
+    let first_row = row_tile * 8u * SIDE;
     for (var q = thread; q < TILE_QUADS; q += threads) {
         squares[q] = 0.0;
     }
-    var sum: array<vec4<f32>, 4>;
+    var sum: array<vec4<f32>, 16>;
     for (var start = 0u; start < params.width; start += DEPTH) {
         for (var q = thread; q < TILE_QUADS; q += threads) {
             let k = q % 4u * 4u;
@@ -30,7 +30,7 @@ fn matrix_product(group: u32, groups: u32, row_tile: u32, local: vec3<u32>) {
             put_left(q / 4u, k, x);
             var w = vec4<f32>(0.0);
             if start + k < params.width {
-                w = weights4(row_of(group * SIDE + q / 16u, q / 4u % 4u), start + k);
+                w = weights4(row_of(group * ACROSS + q / 16u, q / 4u % 4u), start + k);
             }
             put_right(q / 4u, k, w);
         }
@@ -38,21 +38,24 @@ fn matrix_product(group: u32, groups: u32, row_tile: u32, local: vec3<u32>) {
         multiply(&sum, local);
         workgroupBarrier();
     }
-    for (var r = 0u; r < 4u; r++) {
-        let i = first_row + 4u * local.y + r;
+    for (var r = 0u; r < 8u; r++) {
+        let place = tile_place(local.y, r);
+        let i = first_row + place;
         var root = 1.0;
         if NORM == 1u {
-            root = tile_root(4u * local.y + r);
+            root = tile_root(place);
         }
-        let quad = group * SIDE + local.x;
-        if i < params.n && quad < quads() {
-            store(i, quad, sum[r] * root);
+        for (var q = 0u; q < 2u; q++) {
+            let quad = group * ACROSS + q * SIDE + local.x;
+            if i < params.n && quad < quads() {
+                store(i, quad, sum[2u * r + q] * root);
+            }
         }
     }
     if NORM == 1u {
         let share = (params.width + groups - 1u) / groups;
         let end = min((group + 1u) * share, params.width);
-        for (var r = 0u; r < 4u * SIDE && first_row + r < params.n; r++) {
+        for (var r = 0u; r < 8u * SIDE && first_row + r < params.n; r++) {
             let row = source_row(first_row + r);
             let root = tile_root(r);
             for (var k = group * share + thread; k < end; k += threads) {

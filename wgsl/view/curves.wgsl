@@ -41,7 +41,8 @@ fn height(layer: u32, first: u32, at: f32) -> f32 {
     return (1.0 - mix(a, b, fract(max(at, 0.0))) / ladder[ranges[1]]) * f32(params.high - 1u);
 }
 
-// How much of the pixel a layer's curve covers: the distance to what the curve does in the pixel's column.
+// How much of the pixel a layer's curve covers, by the distance to what the curve does in the pixel's column: where it
+// enters, where it leaves, and at the token between.
 fn coverage(layer: u32, at: vec2<u32>, thickness: f32) -> f32 {
     let window = shown();
     let each = f32(window.y - 1u) / f32(params.wide - 1u);  // tokens a pixel
@@ -50,7 +51,8 @@ fn coverage(layer: u32, at: vec2<u32>, thickness: f32) -> f32 {
         return 0.0;
     }
     let left = height(layer, window.x, x - 0.5 * each);
-    let here = height(layer, window.x, x);
+    let token = round(x);
+    let here = height(layer, window.x, select(x, token, abs(token - x) <= 0.5 * each));
     let right = height(layer, window.x, x + 0.5 * each);
     let top = min(min(left, right), here);
     let bottom = max(max(left, right), here);

@@ -37,9 +37,12 @@ fn size_of(v: f32) -> f32 {
     return bitcast<f32>(select(0u, bits, bits < 0x7f800000u));
 }
 
+// A unit key's loss before anything was learned is 1 but for rounding, and must not take the next step.
+const SLACK = 1.0001;
+
 fn step_of(v: f32) -> u32 {
     var step = 0u;
-    while step + 1u < params.steps && ladder[step] < v {
+    while step + 1u < params.steps && SLACK * ladder[step] < v {
         step++;
     }
     return step;
