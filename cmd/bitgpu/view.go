@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"bitgpu"
+	"bitgpu/gpu"
+	"bitgpu/nn"
+	"bitgpu/nn/storage"
+	"bitgpu/nn/webgpu"
+	"bitgpu/view"
+
+	"github.com/urfave/cli/v2"
+)
+
+func viewCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "view",
+		Usage:     "watch a model's memory while it reads a text",
+		UsageText: "bitgpu view -m MODEL [-p TEXT] [flags]\nbitgpu view -m MODEL [flags] < FILE",
+		Description: example("Draws the memory of each layer as a heat map, the inner losses, the text and the speed, in a window or with --png as\n"+
+			"files. Keys: space pauses, arrows choose the layer, + and - the speed, S saves a PNG in this directory, Q quits.\n"+
+			"Everything is drawn by a GPU adapter, which may be the software one. The window needs a build with -tags window.",
+			"bitgpu view -m model.bitt -p 'to be or not to be' --png frames --every 8"),
+		Flags: []cli.Flag{
+			modelFlag(),
+			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "the `TEXT` to read"},
+			&cli.StringFlag{Name: "png", Usage: "draw to files in `DIR` instead of a window"},
+			&cli.IntFlag{Name: "every", Value: 1, Usage: "with --png, a picture every `N` tokens and after the last"},
+			&cli.IntFlag{Name: "layer", Usage: "the `LAYER` to show large, from 0"},
+			&cli.Float64Flag{Name: "speed", Value: 8, Usage: "in the window, read `N` tokens a second"},
+			&cli.StringFlag{Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
+				Usage: "which GPU: `N|NAME|software`, as bitgpu devices lists them", DefaultText: "the best GPU, else software"},
+		},
+		Action: viewAction,
+	}
+}
+
+func viewAction(c *cli.Context) error {
+	path := c.String("model")
+	if n := c.Int("every"); n < 1 {
+		return usagef("view: --every: 1 or more wanted, %d found", n)
+	}
+	if s := c.Float64("speed"); !(s > 0) {
+		return usagef("view: --speed: above 0 wanted, %v found", s)
+	}
+	if !c.IsSet("png") {
+		if err := canOpenWindow(); err != nil {
+			return err
+		}
+	}
+	text, err := viewText(c)
+	if err != nil {
+		return err
+	}
+	v, err := openView(path, text, c.Int("layer"), c.String("adapter"))
+	if err != nil {
+		return err
+	}
+	defer v.close()
+	fmt.Fprintf(c.App.ErrWriter, "bitgpu: running on %s\n", v.device.Info())
+	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
+	defer stop()
+	if c.IsSet("png") {
+		return v.saveFrames(ctx, c.String("png"), c.Int("every"))
+	}
+	return v.openWindow(ctx, windowOptions{speed: c.Float64("speed"), saved: func(path string) {
+		fmt.Fprintf(c.App.ErrWriter, "bitgpu: saved %s\n", path)
+	}})
+}
+
+// viewText is -p or stdin.
+func viewText(c *cli.Context) (string, error) {
+	if c.IsSet("prompt") {
+		return c.String("prompt"), nil
+	}
+	if terminal(c.App.Reader) {
+		return "", usagef("view: -p TEXT is needed, or a text on stdin")
+	}
+	data, err := io.ReadAll(c.App.Reader)
+	if err != nil {
+		return "", fmt.Errorf("the text on stdin: %w", err)
+	}
+	return string(data), nil
+}
+
+// viewer is a view with what it stands on.
+type viewer struct {
+	*view.View
+	device *gpu.Device
+	ops    *webgpu.Ops
+	model  *nn.Model[*webgpu.Tensor]
+}
+
+// openView loads the model at path onto an adapter and begins to read the text.
+func openView(path, text string, layer int, adapter string) (*viewer, error) {
+	loaded, err := loadModel(path, storage.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer loaded.Close()
+	if loaded.Tokenizer == nil {
+		return nil, fmt.Errorf("view: %s: %w", path, bitgpu.ErrNoTokenizer)
+	}
+	if n := loaded.Config.Layers; layer < 0 || layer >= n {
+		return nil, usagef("view: --layer: 0 to %d wanted, as %s has, %d found", n-1, path, layer)
+	}
+	device, err := gpu.Open(gpu.Options{Adapter: adapter, AllowSoftware: true})
+	if err != nil {
+		return nil, err
+	}
+	v := &viewer{device: device, ops: webgpu.New(device)}
+	if v.model, err = nn.NewModel(v.ops, loaded.Config, loaded.Weights); err == nil {
+		v.View, err = view.New(v.ops, v.model, loaded.Tokenizer, filepath.Base(path), text)
+	}
+	if err != nil {
+		v.close()
+		return nil, err
+	}
+	v.Select(layer)
+	return v, nil
+}
+
+func (v *viewer) close() {
+	if v.View != nil {
+		v.View.Close()
+	}
+	if v.model != nil {
+		v.model.Release()
+	}
+	v.ops.Close()
+	v.device.Close()
+}
+
+// saveFrames reads the whole text and saves a picture every so many tokens.
+func (v *viewer) saveFrames(ctx context.Context, dir string, every int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("--png: %w", err)
+	}
+	var spent time.Duration // reading
+	for v.Position() < v.Tokens() {
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
+		start := time.Now()
+		for range min(every, v.Tokens()-v.Position()) {
+			if _, err := v.Read(); err != nil {
+				return err
+			}
+		}
+		if err := v.ops.Flush(); err != nil {
+			return err
+		}
+		spent += time.Since(start)
+		v.Draw(view.Status{Rate: float64(v.Position()) / spent.Seconds()})
+		if err := v.save(filepath.Join(dir, v.frameName())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// frameName is what a picture's file is called: the tokens read.
+func (v *viewer) frameName() string {
+	return fmt.Sprintf("view-%0*d.png", len(strconv.Itoa(v.Tokens())), v.Position())
+}
+
+// save writes the picture drawn last.
+func (v *viewer) save(path string) error {
+	png, err := v.PNG()
+	if err != nil {
+		return err
+	}
+	return writeFile(path, png)
+}

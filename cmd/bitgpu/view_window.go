@@ -1,0 +1,169 @@
+//go:build window
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"bitgpu/gpu"
+	"bitgpu/view"
+
+	"github.com/go-gl/glfw/v3.3/glfw"
+)
+
+const windowHelp = "space: pause   arrows: layer   + -: speed   S: save a PNG   Q: quit"
+
+// Bounds of the speed, tokens a second.
+const (
+	slowest = 0.25
+	fastest = 4096
+)
+
+// frameTime is how long a picture stays at least, where the screen sets no pace.
+const frameTime = time.Second / 60
+
+// windowOptions are what openWindow has to know.
+type windowOptions struct {
+	speed float64           // tokens a second
+	saved func(path string) // told of each file
+	shown func(w *window)   // after each picture, or nil
+}
+
+// window is what the keys of an open window change.
+type window struct {
+	*viewer
+	windowOptions
+	handle *glfw.Window
+	paused bool
+	err    error // of a key
+
+	due     float64 // tokens to be read by now
+	counted time.Time
+	count   int     // tokens read since counted
+	rate    float64 // tokens a second
+}
+
+// openWindow shows the view until Q is pressed, the window closed or the context cancelled.
+func (v *viewer) openWindow(ctx context.Context, o windowOptions) (err error) {
+	// A window belongs to the thread that made it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// GLFW's errors that no caller can have caused by mistake come as panics.
+	defer func() {
+		if e, ok := recover().(*glfw.Error); ok {
+			err = fmt.Errorf("view: no window: %s", e.Desc)
+		}
+	}()
+	if err := glfw.Init(); err != nil {
+		return fmt.Errorf("view: no window: %w", err)
+	}
+	defer glfw.Terminate()
+	glfw.WindowHint(glfw.ClientAPI, glfw.NoAPI) // the surface is WebGPU's
+	handle, err := glfw.CreateWindow(view.Width, view.Height, "bitgpu view", nil, nil)
+	if err != nil {
+		return fmt.Errorf("view: no window: %w", err)
+	}
+	defer handle.Destroy()
+	surface := v.device.NewSurface(nativeWindow(handle))
+	defer surface.Release()
+	w := &window{viewer: v, windowOptions: o, handle: handle, counted: time.Now()}
+	handle.SetKeyCallback(func(_ *glfw.Window, key glfw.Key, _ int, action glfw.Action, mods glfw.ModifierKey) {
+		if action != glfw.Release {
+			w.press(key)
+		}
+	})
+	return w.run(ctx, surface)
+}
+
+func (w *window) run(ctx context.Context, surface *gpu.Surface) error {
+	last := time.Now()
+	for !w.handle.ShouldClose() && w.err == nil {
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
+		now := time.Now()
+		if err := w.readDue(now.Sub(last)); err != nil {
+			return err
+		}
+		last = now
+		picture := w.Draw(w.status())
+		across, down := w.handle.GetFramebufferSize()
+		surface.Show(picture, view.Width, view.Height, across, down)
+		if w.device.Err() != nil {
+			return w.device.Flush()
+		}
+		if w.shown != nil {
+			w.shown(w)
+		}
+		if w.paused || w.Position() == w.Tokens() {
+			glfw.WaitEventsTimeout(0.25)
+			last = time.Now()
+			continue
+		}
+		time.Sleep(frameTime - time.Since(now))
+		glfw.PollEvents()
+	}
+	return w.err
+}
+
+// readDue reads what the speed asks for after some time. What a slow device does not manage within a tenth of a second
+// is let go, so that the keys keep working.
+func (w *window) readDue(passed time.Duration) error {
+	start := time.Now()
+	if !w.paused {
+		w.due += w.speed * passed.Seconds()
+	}
+	for ; w.due >= 1; w.due-- {
+		more, err := w.Read()
+		if err != nil {
+			return err
+		}
+		if !more || time.Since(start) > time.Second/10 {
+			w.due = 0
+			break
+		}
+		w.count++
+	}
+	if since := time.Since(w.counted); since > time.Second/2 {
+		w.rate = float64(w.count) / since.Seconds()
+		w.counted, w.count = time.Now(), 0
+	}
+	return nil
+}
+
+func (w *window) status() view.Status {
+	s := view.Status{Rate: w.rate, Help: windowHelp, Note: fmt.Sprintf("%.4g wanted", w.speed)}
+	switch {
+	case w.Position() == w.Tokens():
+		s.Note = "end"
+	case w.paused:
+		s.Note = "paused"
+	}
+	return s
+}
+
+// press does what a key stands for.
+func (w *window) press(key glfw.Key) {
+	switch key {
+	case glfw.KeySpace:
+		w.paused = !w.paused
+	case glfw.KeyRight, glfw.KeyDown:
+		w.Select(w.Selected() + 1)
+	case glfw.KeyLeft, glfw.KeyUp:
+		w.Select(w.Selected() - 1)
+	case glfw.KeyEqual, glfw.KeyKPAdd:
+		w.speed = min(2*w.speed, fastest)
+	case glfw.KeyMinus, glfw.KeyKPSubtract:
+		w.speed = max(w.speed/2, slowest)
+	case glfw.KeyS:
+		path := w.frameName()
+		if w.err = w.save(path); w.err == nil {
+			w.saved(path)
+		}
+	case glfw.KeyQ, glfw.KeyEscape:
+		w.handle.SetShouldClose(true)
+	}
+}

@@ -1,0 +1,166 @@
+package view
+
+import (
+	"image"
+
+	"bitgpu/gpu"
+	"bitgpu/nn"
+	"bitgpu/nn/webgpu"
+	"bitgpu/wgsl"
+)
+
+// canvas is what a picture is made of on the device.
+type canvas struct {
+	ops    *webgpu.Ops
+	dev    *gpu.Device
+	config nn.Config
+	owned  []*gpu.Buffer
+
+	picture    *gpu.Buffer // (Height, Width) pixels
+	background *gpu.Buffer // one rectangle
+	rectangles *gpu.Buffer
+	glyphs     *gpu.Buffer
+	font       *gpu.Buffer
+	labels     *gpu.Buffer
+	ladder     *gpu.Buffer
+	colours    *gpu.Buffer   // (N)
+	losses     *gpu.Buffer   // (N, history)
+	counts     *gpu.Buffer   // (N)
+	peaks      *gpu.Buffer   // (N)
+	ranges     *gpu.Buffer   // steps of the ladder: memories, losses
+	before     []*gpu.Buffer // (N) the memories before the token that is read
+	after      []*gpu.Buffer // (N) the session's memories, nil before the first token
+
+	innerLoss, peakOfMemory, chooseRanges, drawRectangles, drawGlyphs, heatMap, heatScale, drawCurves *gpu.Pipeline
+}
+
+// newCanvas makes the canvas; if that fails the device has the error.
+func newCanvas(ops *webgpu.Ops, c nn.Config, a *atlas, colours []uint32) *canvas {
+	v := &canvas{ops: ops, dev: ops.Device(), config: c, after: make([]*gpu.Buffer, c.Layers)}
+	v.picture = v.buffer("picture", 4*Width*Height)
+	v.background = v.filled("background", gpu.Bytes([]uint32{0, pair(Width, Height), white, 0}))
+	v.rectangles = v.buffer("rectangles", 16*maxRectangles)
+	v.glyphs = v.buffer("glyphs", 16*maxGlyphs)
+	v.font = v.filled("font", append(a.coverage, make([]byte, -len(a.coverage)&3)...))
+	v.labels = v.filled("labels", gpu.Bytes(labels(a)))
+	v.ladder = v.filled("ladder", gpu.Bytes(ladder()))
+	v.colours = v.filled("colours", gpu.Bytes(colours))
+	v.losses = v.buffer("losses", 4*c.Layers*history)
+	v.counts = v.buffer("counts", 4*c.Layers)
+	v.peaks = v.buffer("peaks", 4*c.Layers)
+	v.ranges = v.buffer("ranges", 8)
+	for range c.Layers {
+		v.before = append(v.before, v.buffer("memory before", 4*c.MemoryWidth*c.HeadWidth()))
+	}
+	tied := wgsl.Consts{"TIED": 1}
+	if c.Delta() {
+		tied = nil
+	}
+	v.innerLoss = v.dev.Pipeline(wgsl.InnerLoss, tied)
+	v.peakOfMemory, v.chooseRanges = v.dev.Pipeline(wgsl.PeakOfMemory, nil), v.dev.Pipeline(wgsl.ChooseRanges, nil)
+	v.drawRectangles, v.drawGlyphs = v.dev.Pipeline(wgsl.DrawRectangles, nil), v.dev.Pipeline(wgsl.DrawGlyphs, nil)
+	v.heatMap, v.heatScale = v.dev.Pipeline(wgsl.HeatMap, nil), v.dev.Pipeline(wgsl.HeatScale, nil)
+	v.drawCurves = v.dev.Pipeline(wgsl.DrawCurves, nil)
+	return v
+}
+
+func (v *canvas) buffer(label string, bytes int) *gpu.Buffer {
+	b := v.dev.NewBuffer(label, bytes)
+	v.owned = append(v.owned, b)
+	return b
+}
+
+func (v *canvas) filled(label string, data []byte) *gpu.Buffer {
+	b := v.buffer(label, len(data))
+	v.dev.Write(b, 0, data)
+	return b
+}
+
+func (v *canvas) release() {
+	for _, b := range v.owned {
+		b.Release()
+	}
+	v.owned = nil
+}
+
+// observe records what is to be known of a layer that has read one token.
+func (v *canvas) observe(layer int, a *nn.Activations[*webgpu.Tensor], s *nn.LayerState[*webgpu.Tensor]) {
+	c, mixed := v.config, a.Mix
+	if c.Delta() {
+		mixed = a.Mixed
+	}
+	v.after[layer] = v.ops.Buffer(s.Memory)
+	params := wgsl.LossParams{Width: uint32(c.MemoryWidth), Head: uint32(c.HeadWidth()), Layer: uint32(layer), History: history}
+	v.dispatch(v.innerLoss, gpu.Params(&params), 1, 1, v.ops.Buffer(mixed), v.before[layer], v.losses, v.counts)
+	v.dev.Copy(v.before[layer], 0, v.after[layer], 0, v.before[layer].Size())
+}
+
+func (v *canvas) dispatch(p *gpu.Pipeline, params []byte, x, y int, buffers ...*gpu.Buffer) {
+	bindings := make([]gpu.Binding, len(buffers))
+	for i, b := range buffers {
+		bindings[i] = b.All()
+	}
+	v.dev.Dispatch(p, params, bindings, uint32(x), uint32(y), 1)
+}
+
+// memory is a layer's memory: before the first token that of zeros.
+func (v *canvas) memory(layer int) *gpu.Buffer {
+	if v.after[layer] != nil {
+		return v.after[layer]
+	}
+	return v.before[layer]
+}
+
+// draw records the whole picture.
+func (v *canvas) draw(p *page, selected int) {
+	c := v.config
+	ranges := wgsl.RangeParams{Layers: uint32(c.Layers), History: history, Steps: uint32(v.ladder.Size() / 4)}
+	for layer := range c.Layers {
+		ranges.Layer = uint32(layer)
+		v.dispatch(v.peakOfMemory, gpu.Params(&ranges), 1, 1, v.memory(layer), v.losses, v.counts, v.ladder, v.peaks, v.ranges)
+	}
+	v.dispatch(v.chooseRanges, gpu.Params(&ranges), 1, 1, v.before[0], v.losses, v.counts, v.ladder, v.peaks, v.ranges)
+
+	v.dev.Write(v.rectangles, 0, gpu.Bytes(p.rectangles))
+	v.dev.Write(v.glyphs, 0, gpu.Bytes(p.glyphs))
+	const shares = 16 // workgroups of a rectangle
+	plain := wgsl.RectangleParams{Width: Width}
+	v.dispatch(v.drawRectangles, gpu.Params(&plain), 64*shares, 1, v.background, v.picture)
+	v.dispatch(v.drawRectangles, gpu.Params(&plain), shares, len(p.rectangles)/4, v.rectangles, v.picture)
+
+	v.drawMaps(selected, HeatMaps(c))
+	first, areas := thumbs(c.Layers, selected)
+	for i, area := range areas {
+		v.drawMaps(first+i, maps(area, c, 0, 1))
+	}
+	v.drawHeat(v.heatScale, v.before[0], scaleArea, 0)
+
+	curves := wgsl.CurveParams{
+		Width: Width, X: uint32(chartArea.Min.X), Y: uint32(chartArea.Min.Y), Wide: uint32(chartArea.Dx()), High: uint32(chartArea.Dy()),
+		Layers: uint32(c.Layers), History: history, Selected: uint32(selected),
+	}
+	v.dispatch(v.drawCurves, gpu.Params(&curves), tiles(chartArea.Dx()), tiles(chartArea.Dy()),
+		v.losses, v.counts, v.ladder, v.ranges, v.colours, v.picture)
+
+	text := wgsl.GlyphParams{Width: Width, CellWidth: cellWidth, CellHeight: cellHeight, Row: rowWidth}
+	v.dispatch(v.drawGlyphs, gpu.Params(&text), len(p.glyphs)/4, 1, v.font, v.labels, v.ranges, v.glyphs, v.picture)
+}
+
+// drawMaps draws a layer's memory, a head an area.
+func (v *canvas) drawMaps(layer int, areas []image.Rectangle) {
+	side := v.config.HeadWidth()
+	for head, area := range areas {
+		v.drawHeat(v.heatMap, v.memory(layer), area, head*side*side)
+	}
+}
+
+func (v *canvas) drawHeat(p *gpu.Pipeline, state *gpu.Buffer, area image.Rectangle, first int) {
+	params := wgsl.HeatParams{
+		Width: Width, X: uint32(area.Min.X), Y: uint32(area.Min.Y), Wide: uint32(area.Dx()), High: uint32(area.Dy()),
+		First: uint32(first), Side: uint32(v.config.HeadWidth()),
+	}
+	v.dispatch(p, gpu.Params(&params), tiles(area.Dx()), tiles(area.Dy()), state, v.ladder, v.ranges, v.picture)
+}
+
+// tiles is how many workgroups of 8 × 8 threads lie along so many pixels.
+func tiles(pixels int) int { return (pixels + 7) / 8 }

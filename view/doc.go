@@ -1,0 +1,16 @@
+// Package view draws what a model's memory does while the model reads: the matrix of each layer as a heat map, the inner
+// loss of each layer over the tokens, and the text. The picture is a buffer of a GPU, for a window's surface or a PNG.
+//
+// It is not for opening windows, which is the program's business, nor for charts of finished runs.
+//
+// # Why
+//
+// Why do kernels find the ranges of the axes? Whoever knows the largest number of a memory must have read it. So that
+// nothing of the memory or the losses goes through the host, a kernel chooses the step of a ladder 1, 2, 3, 5, 10, …, and
+// the kernel that writes text takes the axis' numbers from a table that has a row for each step.
+//
+// Why is the memory copied before each token? The loss is that of the prediction before the update, and the delta rule
+// leaves no such prediction behind. The copy stays on the device.
+//
+// Why has a heat map the same scale for all layers? So that they can be compared, and one scale beside them is enough.
+package view

@@ -1,0 +1,115 @@
+package view
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
+
+	"bitgpu/gpu"
+	"bitgpu/io/tokenizer"
+	"bitgpu/nn"
+	"bitgpu/nn/webgpu"
+)
+
+// ErrEmptyText is returned for a text without tokens.
+var ErrEmptyText = errors.New("view: the text is empty: there is nothing to read")
+
+// history is how many tokens' losses are kept, a power of two.
+const history = 512
+
+// View is a model that reads a text, and the picture of it. It is for one goroutine, as the model's operations are.
+type View struct {
+	name     string
+	model    *nn.Model[*webgpu.Tensor]
+	session  *nn.Session[*webgpu.Tensor]
+	tokens   []uint32
+	script   *script
+	read     int // tokens
+	selected int // layer
+	atlas    *atlas
+	colours  []uint32 // (N)
+	canvas   *canvas
+}
+
+// New begins to read a text, of which nothing is read yet; name is what the picture calls the model. ops are the model's
+// and both stay the caller's.
+func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer, name, text string) (*View, error) {
+	v := &View{name: name, model: m, tokens: tok.Encode(text, true), colours: layerColours(m.Config.Layers)}
+	if len(v.tokens) == 0 {
+		return nil, ErrEmptyText
+	}
+	for _, id := range v.tokens {
+		if int64(id) >= int64(m.Config.Vocab) {
+			return nil, fmt.Errorf("view: token id %d of the text: an id below the model's %d wanted", id, m.Config.Vocab)
+		}
+	}
+	var err error
+	if v.atlas, err = newAtlas(); err != nil {
+		return nil, err
+	}
+	v.script = newScript(v.tokens, tok, v.atlas)
+	if v.session, err = m.NewSession(1, m.Config.DefaultScan()); err != nil {
+		return nil, err
+	}
+	v.canvas = newCanvas(ops, m.Config, v.atlas, v.colours)
+	v.session.Observe(v.canvas.observe)
+	if err := ops.Flush(); err != nil {
+		v.Close()
+		return nil, err
+	}
+	return v, nil
+}
+
+// Close gives the session's and the picture's memory back.
+func (v *View) Close() {
+	v.session.Close()
+	v.canvas.release()
+}
+
+// Read reads the next token, and says whether there was one.
+func (v *View) Read() (bool, error) {
+	if v.read == len(v.tokens) {
+		return false, nil
+	}
+	if err := v.session.Read(v.tokens[v.read : v.read+1]); err != nil {
+		return false, err
+	}
+	v.read++
+	return true, nil
+}
+
+// Tokens are how many the text has, Position how many of them were read.
+func (v *View) Tokens() int   { return len(v.tokens) }
+func (v *View) Position() int { return v.read }
+
+// Select shows another layer large; below the first and above the last it goes round.
+func (v *View) Select(layer int) {
+	n := v.model.Config.Layers
+	v.selected = (layer%n + n) % n
+}
+
+// Selected is the layer shown large.
+func (v *View) Selected() int { return v.selected }
+
+// Draw records the drawing of the picture as things stand, and returns it: Height rows of Width pixels, red, green, blue
+// and alpha a byte each.
+func (v *View) Draw(s Status) *gpu.Buffer {
+	v.canvas.draw(v.compose(s), v.selected)
+	return v.canvas.picture
+}
+
+// PNG is the picture drawn last as a file.
+func (v *View) PNG() ([]byte, error) {
+	pixels, err := v.canvas.dev.Read(v.canvas.picture, 0, 4*Width*Height)
+	if err != nil {
+		return nil, err
+	}
+	var file bytes.Buffer
+	picture := &image.NRGBA{Pix: pixels, Stride: 4 * Width, Rect: image.Rect(0, 0, Width, Height)}
+	if err := png.Encode(&file, picture); err != nil {
+		return nil, err
+	}
+	return file.Bytes(), nil
+}

@@ -1,0 +1,414 @@
+package view
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"bitgpu/gpu"
+	"bitgpu/nn"
+	"bitgpu/nn/cpu"
+	"bitgpu/nn/storage"
+	"bitgpu/nn/webgpu"
+)
+
+// resolution is how many parts of half the range a colour tells apart.
+const resolution = 100
+
+const text = "the ship sailed home, and the ship\nsailed out again"
+
+func load(t *testing.T, name string) *storage.Loaded {
+	t.Helper()
+	l, err := storage.Load(filepath.Join("../testdata/reference", name, "model.bitt"), storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func operations(t *testing.T) *webgpu.Ops {
+	t.Helper()
+	d, err := gpu.Open(gpu.Options{Adapter: cmp.Or(os.Getenv("BITGPU_ADAPTER"), "software")})
+	if err != nil {
+		if os.Getenv("BITGPU_REQUIRE_GPU") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	ops := webgpu.New(d)
+	t.Cleanup(func() {
+		if err := ops.Flush(); err != nil {
+			t.Errorf("the test left an error in the device: %v", err)
+		}
+		ops.Close()
+		d.Close()
+	})
+	return ops
+}
+
+func open(t *testing.T, name, text string) *View {
+	t.Helper()
+	ops, l := operations(t), load(t, name)
+	m, err := nn.NewModel(ops, l.Config, l.Weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Release)
+	v, err := New(ops, m, l.Tokenizer, name, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	return v
+}
+
+func readTokens(t *testing.T, v *View, n int) {
+	t.Helper()
+	for range n {
+		if more, err := v.Read(); !more || err != nil {
+			t.Fatal(more, err)
+		}
+	}
+}
+
+func picture(t *testing.T, v *View, s Status) image.Image {
+	t.Helper()
+	v.Draw(s)
+	data, err := v.PNG()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Bounds() != image.Rect(0, 0, Width, Height) {
+		t.Fatalf("a picture of %v", p.Bounds())
+	}
+	return p
+}
+
+// written reads text back from a picture: n glyphs from x, y on, on white.
+func written(v *View, p image.Image, x, y, n int) string {
+	var text strings.Builder
+	for ; n > 0; n, x = n-1, x+cellWidth {
+		var cell [cellWidth * cellHeight]int // ink of each pixel
+		for i := range cell {
+			cell[i] = 255 - int(color.GrayModel.Convert(p.At(x+i%cellWidth, y+i/cellWidth)).(color.Gray).Y)
+		}
+		best, found := math.MaxInt, '?'
+		for r, place := range v.atlas.place {
+			off := 0
+			for i, coverage := range v.atlas.coverage[int(place)*len(cell):][:len(cell)] {
+				d := cell[i] - int(coverage)*(255-0x20)/255
+				off += d * d
+			}
+			if off < best || off == best && r < found {
+				best, found = off, r
+			}
+		}
+		text.WriteRune(found)
+	}
+	return strings.TrimSpace(text.String())
+}
+
+// scaleOf is the colour scale of a picture, from the top.
+func scaleOf(p image.Image) [][3]int {
+	scale := make([][3]int, scaleArea.Dy())
+	for y := range scale {
+		scale[y] = channels(p.At(scaleArea.Min.X, scaleArea.Min.Y+y))
+	}
+	return scale
+}
+
+func channels(c color.Color) [3]int {
+	r, g, b, _ := c.RGBA()
+	return [3]int{int(r >> 8), int(g >> 8), int(b >> 8)}
+}
+
+// valueOf is a colour's part of the range, by a colour scale, which is linear from 1 down to −1.
+func valueOf(scale [][3]int, c color.Color) float64 {
+	best, at := math.MaxInt, 0
+	for y, s := range scale {
+		off := 0
+		for i, v := range channels(c) {
+			off += (v - s[i]) * (v - s[i])
+		}
+		if off < best {
+			best, at = off, y
+		}
+	}
+	return 1 - 2*float64(at)/float64(len(scale)-1)
+}
+
+// The heat maps of every layer and head are the memory, by the colour scale and the numbers at its ends.
+func TestHeatMapsAreTheMemory(t *testing.T) {
+	for _, name := range []string{"d32-none", "d36-absmean", "d32-delta"} {
+		v := open(t, name, text)
+		for _, n := range []int{3, v.Tokens() - 3} {
+			readTokens(t, v, n)
+			layers, err := v.session.Memory()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for layer, memory := range layers {
+				v.Select(layer)
+				p := picture(t, v, Status{})
+				number := written(v, p, scaleArea.Max.X+12, scaleArea.Min.Y-cellHeight/2, labelWidth)
+				end, err := strconv.ParseFloat(number, 64)
+				if err != nil {
+					t.Fatalf("%s: the number at the end of the scale: %v", name, err)
+				}
+				side, scale := v.model.Config.HeadWidth(), scaleOf(p)
+				for head, r := range HeatMaps(v.model.Config) {
+					cell := r.Dx() / side
+					for i := range side * side {
+						want := float64(memory.W[head*side*side+i])
+						for _, corner := range []int{0, cell - 1} {
+							c := p.At(r.Min.X+i%side*cell+corner, r.Min.Y+i/side*cell+corner)
+							// Half the range has 250 levels of one channel, 240 pixels of the scale; each is half off at most, and
+							// where both halves meet, twice.
+							if got := end * valueOf(scale, c); math.Abs(got-want) > end/resolution {
+								t.Fatalf("%s, %d tokens, layer %d, head %d, element %d: %g wanted, %g shown", name, v.Position(), layer, head, i, want, got)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// The range is the least of 1, 2, 3, 5, 10, … that holds all layers, and every number at a scale is what it says.
+func TestNumbersOfTheAxes(t *testing.T) {
+	v := open(t, "d32-delta", text)
+	check := func(peak float64, want []string) {
+		t.Helper()
+		layers, err := v.session.Memory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range layers {
+			clear(layers[i].W)
+		}
+		layers[1].W[77] = float32(-peak)
+		if err := v.session.SetMemory(layers, 1); err != nil {
+			t.Fatal(err)
+		}
+		p := picture(t, v, Status{})
+		for i, w := range want {
+			y := scaleArea.Min.Y + i*(scaleArea.Dy()-1)/4 - cellHeight/2
+			if got := written(v, p, scaleArea.Max.X+12, y, labelWidth); got != w {
+				t.Errorf("peak %g: %s wanted at the scale, %s found", peak, w, got)
+			}
+		}
+	}
+	readTokens(t, v, 1)
+	check(0.26, []string{"0.3", "0.15", "0", "-0.15", "-0.3"})
+	check(1, []string{"1", "0.5", "0", "-0.5", "-1"})
+	check(1.00005, []string{"1", "0.5", "0", "-0.5", "-1"})
+	check(4000, []string{"5e+03", "2.5e+03", "0", "-2.5e+03", "-5e+03"})
+	check(3e-5, []string{"3e-05", "1.5e-05", "0", "-1.5e-05", "-3e-05"})
+	check(0, []string{"1e-06", "5e-07", "0", "-5e-07", "-1e-06"})
+	check(1e30, []string{"5e+06"})
+}
+
+// A pixel that stands for several elements shows the largest; what is not finite is green and counts for no range.
+func TestHeatOfLargeAndBrokenMatrices(t *testing.T) {
+	v := open(t, "d32-none", text)
+	readTokens(t, v, 1)
+	c := v.canvas
+	const side, pixels = 100, 40
+	c.config.MemoryWidth, c.config.Heads = side, 1
+	matrix := make([]float32, side*side)
+	for i := range matrix {
+		matrix[i] = float32(i%7-3) / 10
+	}
+	matrix[41*side+93] = -0.9
+	matrix[60*side+5] = float32(math.NaN())
+	matrix[99*side+99] = float32(math.Inf(-1))
+	state := v.model.Ops.Load(nn.HostTensor{Format: nn.F32, Shape: []int{side, side}, F32: matrix})
+	defer v.model.Ops.Release(state)
+	picture(t, v, Status{})
+	c.dev.Write(c.ranges, 0, gpu.Bytes([]uint32{24, 0})) // the memories' range is 1
+	area := image.Rect(100, 100, 100+pixels, 100+pixels)
+	c.drawHeat(c.heatMap, c.ops.Buffer(state), area, 0)
+	c.drawHeat(c.heatScale, c.ops.Buffer(state), scaleArea, 0)
+	raw, err := v.PNG()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := png.Decode(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	scale := scaleOf(p)
+	green := color.NRGBA{0, 153, 0, 255}
+	for y := range pixels {
+		for x := range pixels {
+			want := 0.0
+			for i := y * side / pixels; i < (y+1)*side/pixels; i++ {
+				for j := x * side / pixels; j < (x+1)*side/pixels; j++ {
+					if w := float64(matrix[i*side+j]); !math.IsNaN(want) && !(math.Abs(w) <= math.Abs(want)) {
+						want = w
+					}
+				}
+			}
+			got := color.NRGBAModel.Convert(p.At(area.Min.X+x, area.Min.Y+y))
+			if math.IsNaN(want) || math.IsInf(want, 0) {
+				if got != green {
+					t.Errorf("pixel %d, %d stands for %g: green wanted, %v found", x, y, want, got)
+				}
+			} else if shown := valueOf(scale, got); math.Abs(math.Abs(shown)-math.Abs(want)) > 1./resolution {
+				t.Errorf("pixel %d, %d: %g wanted, %g shown", x, y, want, shown)
+			}
+		}
+	}
+}
+
+// innerLosses are what the definition says, from the CPU's activations and the memory before each token.
+func innerLosses(t *testing.T, name string, tokens []uint32) [][]float64 {
+	t.Helper()
+	l, ops := load(t, name), cpu.New()
+	m, err := nn.NewModel(ops, l.Config, l.Weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := m.NewSession(1, l.Config.DefaultScan())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c := l.Config
+	d, width := c.MemoryWidth, c.HeadWidth()
+	losses := make([][]float64, c.Layers)
+	before := make([][]float32, c.Layers)
+	for i := range before {
+		before[i] = make([]float32, d*width)
+	}
+	s.Observe(func(layer int, a *nn.Activations[*cpu.Tensor[float32]], state *nn.LayerState[*cpu.Tensor[float32]]) {
+		loss := 0.0
+		if c.Delta() {
+			mixed := make([]float32, 3*d)
+			ops.Read(a.Mixed, 0, mixed)
+			for i := range d {
+				e := float64(mixed[2*d+i])
+				for j := range width {
+					e -= float64(before[layer][i*width+j]) * float64(mixed[i/width*width+j])
+				}
+				loss += e * e
+			}
+		} else {
+			f, z := make([]float32, d), make([]float32, d)
+			ops.Read(a.Mix, 0, f)
+			ops.Read(a.Out, 0, z)
+			size := 0.0
+			for _, v := range f {
+				size += float64(v) * float64(v)
+			}
+			for i := range d {
+				e := float64(z[i]) - float64(f[i])/(math.Sqrt(size)+1e-6)
+				loss += e * e
+			}
+		}
+		losses[layer] = append(losses[layer], loss)
+		ops.Read(state.Memory, 0, before[layer])
+	})
+	for _, id := range tokens {
+		if err := s.Read([]uint32{id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return losses
+}
+
+// The device's losses are those of the definition, and the chart's curves go through them.
+func TestInnerLosses(t *testing.T) {
+	for _, name := range []string{"d32-none", "d32-delta"} {
+		v := open(t, name, text)
+		readTokens(t, v, v.Tokens())
+		want := innerLosses(t, name, v.tokens)
+		got := make([]float32, v.model.Config.Layers*history)
+		if err := v.canvas.dev.ReadLater(v.canvas.losses, 0, 4*len(got)).Wait(gpu.Bytes(got)); err != nil {
+			t.Fatal(err)
+		}
+		for layer := range want {
+			v.Select(layer)
+			p := picture(t, v, Status{})
+			number := written(v, p, chartArea.Min.X-8-labelWidth*cellWidth, chartArea.Min.Y-cellHeight/2, labelWidth)
+			end, err := strconv.ParseFloat(number, 64)
+			if err != nil {
+				t.Fatalf("%s: the number at the end of the axis: %v", name, err)
+			}
+			_, room := axis(v.read)
+			for i, w := range want[layer] {
+				if g := float64(got[layer*history+i]); math.Abs(g-w) > 1e-4*(1+w) {
+					t.Errorf("%s, layer %d, token %d: loss %g wanted, %g found", name, layer, i, w, g)
+				}
+				x := chartArea.Min.X + int(math.Round(float64(i*(chartArea.Dx()-1))/float64(room-1)))
+				y := chartArea.Min.Y + int(math.Round((1-w/end)*float64(chartArea.Dy()-1)))
+				if !nearColour(p, x, y, v.colours[layer]) {
+					t.Errorf("%s, layer %d, token %d: the curve does not pass %d, %d", name, layer, i, x, y)
+				}
+			}
+		}
+	}
+}
+
+// nearColour says whether a pixel next to x, y, or itself, has the colour.
+func nearColour(p image.Image, x, y int, pixel uint32) bool {
+	want := color.NRGBA{uint8(pixel), uint8(pixel >> 8), uint8(pixel >> 16), 255}
+	for dy := -1; dy <= 1; dy++ {
+		for dx := -1; dx <= 1; dx++ {
+			if color.NRGBAModel.Convert(p.At(x+dx, y+dy)) == want {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func TestTextOfThePicture(t *testing.T) {
+	v := open(t, "d32-delta", text)
+	readTokens(t, v, 5)
+	p := picture(t, v, Status{Rate: 12.34, Note: "paused", Help: "Q: quit"})
+	state := fmt.Sprintf("token 5 of %d   12.3 tokens/s   paused", v.Tokens())
+	n := len(state)
+	if got := written(v, p, Width-margin-n*cellWidth, 14, n); got != state {
+		t.Errorf("%q wanted, %q found", state, got)
+	}
+	for at, want := range map[image.Point]string{
+		{margin, 14}:                     "d32-delta   2 layers, delta mixer",
+		{mapArea.Min.X, headingsY}:       "memory W of layer 0 (8 × 8)",
+		{mapArea.Min.X, panelsY}:         "head 0",
+		{720, headingsY}:                 "inner loss |v - W k|² of each layer",
+		{chartArea.Min.X, panelsY + 200}: "",
+		{thumbsArea.Min.X, thumbsArea.Min.Y - cellHeight - 4}: "memories of the layers, in the colours of their curves",
+	} {
+		if got := written(v, p, at.X, at.Y, len([]rune(want))); got != want {
+			t.Errorf("%q wanted at %v, %q found", want, at, got)
+		}
+	}
+	first, _, _ := strings.Cut(text, "\n")
+	var shown strings.Builder
+	for _, l := range v.script.visible(v.read)[0] {
+		for r, place := range v.atlas.place {
+			if place == l.glyph {
+				shown.WriteRune(r)
+			}
+		}
+	}
+	if shown.String() != first {
+		t.Errorf("%q wanted in the text panel, %q found", first, shown.String())
+	}
+}
