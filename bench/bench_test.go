@@ -28,7 +28,7 @@ func engineOf(ops nn.Ops[tensor]) *Engine[tensor] {
 }
 
 func TestParityHolds(t *testing.T) {
-	r := measured(t, "^parity", CPU())
+	r := measured(t, "^parity/(ops/(linear|sample)|model|text|training)", CPU())
 	for _, p := range r.Broken() {
 		t.Errorf("%s (%s): %v", p.Key, p.Variant, p.Failures)
 	}
@@ -109,5 +109,28 @@ func TestSpeedOfOperations(t *testing.T) {
 	}
 	if len(r.Parity) != 0 {
 		t.Error("parity was not asked for")
+	}
+}
+
+func TestWholeModels(t *testing.T) {
+	o := Options{
+		Mode: Quick, Only: regexp.MustCompile("^model|^head|^position"), Sizes: []Size{{32, 2, 64}}, Batches: []int{1, 3}, Command: "test",
+	}
+	r, err := Run(o, CPU())
+	if err != nil || r.Err() != nil {
+		t.Fatal(err, r.Err())
+	}
+	if len(r.Models) != 2*2*3 || len(r.Heads) != 3 || len(r.Positions) != 2*2 {
+		t.Fatalf("12 rows of models, 3 of heads, 4 of positions wanted; %d, %d, %d found", len(r.Models), len(r.Heads), len(r.Positions))
+	}
+	for _, m := range append(r.Models, r.Heads...) {
+		if !(m.Seconds.Median > 0 && m.Floor > 0 && m.Bytes > 0 && m.FLOPs > 0 && m.Memory > 0) {
+			t.Errorf("a measured row wanted, %+v found", m)
+		}
+	}
+	for i, p := range r.Positions {
+		if want := []int64{100, 10_000}[i%2]; p.Position < want || p.Position > want+100 || p.Memory != r.Positions[i/2*2].Memory {
+			t.Errorf("position %d, and memory that does not grow, wanted, %+v found", want, p)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -22,20 +23,18 @@ func (m subject) path(kind string, batch int) string {
 	return fmt.Sprintf("model/%s/%s/%s/b%d", m.size, kind, m.mixer, batch)
 }
 
-// model measures one model: prompts, text and training for every batch, then its head's formats.
+// model measures one model: prompts and text for every batch, its head's formats, and training.
 func (e *Engine[T]) model(s *suite, f Floor, m subject) {
 	run := modelRun[T]{Engine: e, s: s, f: f, m: m, r: rand.New(rand.NewPCG(5, 6))}
-	for _, batch := range s.batches {
-		s.report.fail(e.Info.Name, m.path("text", batch), run.inference(nn.F32, batch, ""))
-		s.report.fail(e.Info.Name, m.path("training", batch), run.training(batch))
-	}
-	if m.mixer != s.mixers()[0] {
-		return // the head is the same
-	}
 	for _, format := range []nn.Format{nn.F32, nn.F16, nn.I8} {
-		if key := fmt.Sprintf("head/%s/%v", m.size, format); s.wants(key) {
-			s.report.fail(e.Info.Name, key, run.inference(format, 1, key))
+		key := fmt.Sprintf("head/%s/%v", m.size, format)
+		wanted := s.wants(key) && m.mixer == s.mixers()[0] // the head is the same for both
+		if wanted || format == nn.F32 {
+			s.report.fail(e.Info.Name, key, run.inference(format, key, wanted))
 		}
+	}
+	for _, batch := range s.batches {
+		s.report.fail(e.Info.Name, m.path("training", batch), run.training(batch))
 	}
 }
 
@@ -46,78 +45,121 @@ type modelRun[T any] struct {
 	f Floor
 	m subject
 	r *rand.Rand
-	// secondsOfPrompt is what a token of a prompt took, to know beforehand what training will.
-	secondsOfPrompt float64
+	// What a token takes alone, and as one of a short prompt: to leave out what would take too long.
+	alone, together float64
 }
 
-// inference measures prompts and text, or only text where the row is a head's.
-func (r *modelRun[T]) inference(head nn.Format, batch int, headKey string) error {
-	s, m := r.s, r.m
-	prompt, text := s.wants(m.path("prompt", batch)) && headKey == "", s.wants(m.path("text", batch)) || headKey != ""
-	if !prompt && !text {
-		return nil
-	}
+// inference measures the model with its head in one format: the head's row where wanted, and with
+// a float32 head prompts and text for every batch.
+func (r *modelRun[T]) inference(format nn.Format, headKey string, headWanted bool) error {
 	before := r.Counts().Bytes
-	model, err := nn.NewModel(r.Ops, m.config, m.withHead(head))
+	model, err := nn.NewModel(r.Ops, r.m.config, r.m.withHead(format))
 	if err != nil {
 		return err
 	}
 	defer model.Release()
-	session, err := model.NewSession(batch, m.config.DefaultScan())
+	if format == nn.F32 && r.s.longest > 0 {
+		if err := r.probe(model); err != nil {
+			return err
+		}
+	}
+	if headWanted {
+		if err := r.text(model, before, format, 1, headKey); err != nil {
+			return err
+		}
+	}
+	for _, batch := range r.s.batches {
+		if format != nn.F32 {
+			break
+		}
+		if r.s.wants(r.m.path("prompt", batch)) {
+			if err := r.prompt(model, before, batch); err != nil {
+				return err
+			}
+		}
+		if r.s.wants(r.m.path("text", batch)) {
+			if err := r.text(model, before, format, batch, ""); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// session runs do on a new session, and says how much memory the engine's tensors then take.
+func (r *modelRun[T]) session(model *nn.Model[T], before int64, batch int, do func(s *nn.Session[T], memory int64) error) error {
+	session, err := model.NewSession(batch, r.m.config.DefaultScan())
 	if err != nil {
 		return err
 	}
 	defer session.Close()
-	memory := r.Counts().Bytes - before
+	return do(session, r.Counts().Bytes-before)
+}
 
-	length := max(s.prompt/batch, 16)
-	tokens := randomTokens(r.r, m.config.Vocab, batch*length)
-	var failed error
-	read := func(tokens []uint32) {
-		if err := session.Read(tokens); err != nil && failed == nil {
-			failed = err
-		}
-	}
-	if prompt {
-		part := tokens[:batch*min(length, 8)]
-		row := r.row("prompt", batch, length, memory, m.reading(head, batch, length, batch))
-		if r.tooLong(row, length, len(part)/batch, func() { read(part) }) {
-			return failed
-		}
-		if err := r.measure(&row, batch*length, func() { read(tokens) }); err != nil {
-			return err
-		}
-		r.secondsOfPrompt = row.Seconds.Median
-		s.report.Models = append(s.report.Models, row)
-	} else {
-		read(tokens[:batch])
-	}
-	if text && failed == nil {
-		write := func(n int) func() {
-			return func() {
-				if err := session.Generate(n, usualSampling, func([]uint32) bool { return true }); err != nil && failed == nil {
-					failed = err
+// probe reads a token, and a short prompt.
+func (r *modelRun[T]) probe(model *nn.Model[T]) error {
+	return r.session(model, 0, 1, func(s *nn.Session[T], _ int64) error {
+		for _, p := range []struct {
+			length  int
+			seconds *float64
+		}{{1, &r.alone}, {32, &r.together}} {
+			tokens := randomTokens(r.r, r.m.config.Vocab, p.length)
+			for range 2 { // the first compiles shaders
+				var failed error
+				took, err := r.wall(func() { failed = s.Read(tokens) })
+				if err := errors.Join(failed, err); err != nil {
+					return err
 				}
+				*p.seconds = took.Seconds() / float64(p.length)
 			}
 		}
-		row := r.row("text", batch, 1, memory, m.reading(head, batch, 1, batch))
-		few := 2 * r.Ops.Lookahead()
-		if r.tooLong(row, s.text, few, write(few)) {
-			return failed
+		return nil
+	})
+}
+
+func (r *modelRun[T]) prompt(model *nn.Model[T], before int64, batch int) error {
+	length := max(r.s.prompt/batch, 16)
+	tokens := randomTokens(r.r, r.m.config.Vocab, batch*length)
+	return r.session(model, before, batch, func(s *nn.Session[T], memory int64) error {
+		row := r.row("prompt", batch, length, memory, r.m.reading(nn.F32, batch, length, batch))
+		if r.leaveOut(row, r.together*float64(len(tokens))) {
+			return nil
 		}
-		if err := r.measure(&row, batch*s.text, write(s.text)); err != nil {
+		if err := r.measure(&row, len(tokens), func() error { return s.Read(tokens) }); err != nil {
 			return err
 		}
-		row.Dispatches /= float64(s.text)
-		row.Submits /= float64(s.text)
+		r.s.report.Models = append(r.s.report.Models, row)
+		return nil
+	})
+}
+
+// text measures text of every sequence; headKey is the row's name where it is a head's.
+func (r *modelRun[T]) text(model *nn.Model[T], before int64, format nn.Format, batch int, headKey string) error {
+	length := r.s.text
+	return r.session(model, before, batch, func(s *nn.Session[T], memory int64) error {
+		row := r.row("text", batch, 1, memory, r.m.reading(format, batch, 1, batch))
 		if headKey != "" {
 			row.Key = headKey
-			s.report.Heads = append(s.report.Heads, row)
-		} else {
-			s.report.Models = append(s.report.Models, row)
 		}
-	}
-	return failed
+		if r.leaveOut(row, float64(length)*(r.alone+float64(batch-1)*r.together)) {
+			return nil
+		}
+		if err := s.Read(randomTokens(r.r, r.m.config.Vocab, batch)); err != nil {
+			return err
+		}
+		write := func() error { return s.Generate(length, usualSampling, func([]uint32) bool { return true }) }
+		if err := r.measure(&row, batch*length, write); err != nil {
+			return err
+		}
+		row.Dispatches /= float64(length)
+		row.Submits /= float64(length)
+		if headKey != "" {
+			r.s.report.Heads = append(r.s.report.Heads, row)
+		} else {
+			r.s.report.Models = append(r.s.report.Models, row)
+		}
+		return nil
+	})
 }
 
 // training measures whole steps.
@@ -134,7 +176,7 @@ func (r *modelRun[T]) training(batch int) error {
 	}
 	// Three times a prompt's arithmetic, and the head for every token.
 	head := 6 * float64(m.config.Vocab*m.config.Width) / r.f.FLOPS.Median
-	if seconds := float64(batch*s.context) * (3*r.secondsOfPrompt + head); r.leaveOut(row, seconds) {
+	if r.leaveOut(row, float64(batch*s.context)*(3*r.together+head)) {
 		return nil
 	}
 	learner, err := train.NewLearner(r.Ops, m.config, shape, m.host)
@@ -143,16 +185,11 @@ func (r *modelRun[T]) training(batch int) error {
 	}
 	defer learner.Release()
 	inputs, targets := randomTokens(r.r, m.config.Vocab, batch*s.context), randomTokens(r.r, m.config.Vocab, batch*s.context)
-	var failed error
-	err = r.measure(&row, batch*s.context, func() {
+	err = r.measure(&row, batch*s.context, func() error {
 		learner.Step(1e-4, inputs, targets)
-		if _, err := learner.Results(); err != nil && failed == nil {
-			failed = err
-		}
+		_, err := learner.Results()
+		return err
 	})
-	if err == nil {
-		err = failed
-	}
 	if err != nil {
 		return err
 	}
@@ -173,13 +210,16 @@ func (r *modelRun[T]) row(kind string, batch, time int, memory int64, step costs
 }
 
 // measure runs a step of some tokens again and again.
-func (r *modelRun[T]) measure(row *ModelSpeed, tokens int, step func()) error {
+func (r *modelRun[T]) measure(row *ModelSpeed, tokens int, step func() error) error {
 	calls, before := 0, r.Counts()
+	var failed error
 	seconds, err := repeated(r.wall, r.s.repeats, r.s.each, func() {
 		calls++
-		step()
+		if err := step(); err != nil && failed == nil {
+			failed = err
+		}
 	})
-	if err != nil {
+	if err := errors.Join(failed, err); err != nil {
 		return err
 	}
 	after := r.Counts()
@@ -189,18 +229,7 @@ func (r *modelRun[T]) measure(row *ModelSpeed, tokens int, step func()) error {
 	return nil
 }
 
-// tooLong runs a small part of a step, to leave out what would take too long.
-func (r *modelRun[T]) tooLong(row ModelSpeed, whole, part int, run func()) bool {
-	if r.s.longest == 0 {
-		return false
-	}
-	if _, err := r.wall(run); err != nil { // compiles shaders
-		return false
-	}
-	took, err := r.wall(run)
-	return err == nil && r.leaveOut(row, took.Seconds()*float64(whole)/float64(part))
-}
-
+// leaveOut notes that a row is not measured, because one repetition would take too long.
 func (r *modelRun[T]) leaveOut(row ModelSpeed, seconds float64) bool {
 	if r.s.longest == 0 || seconds < r.s.longest.Seconds() {
 		return false

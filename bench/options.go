@@ -94,8 +94,8 @@ func (o Options) effort() effort {
 	switch o.Mode {
 	case Quick:
 		e = effort{
-			repeats: 3, each: 4 * time.Millisecond, longest: 700 * time.Millisecond, cold: 32 << 20,
-			widths: []int{256}, vocab: 4096, rows: 128, train: 128,
+			repeats: 3, each: 4 * time.Millisecond, longest: 500 * time.Millisecond, cold: 32 << 20,
+			widths: []int{256}, vocab: 2048, rows: 64, train: 64,
 			sizes:   []Size{{64, 2, 512}, {256, 8, 16384}},
 			batches: []int{1, 8}, prompt: 128, text: 16, context: 32,
 			positions: []positionGoal{{Size{64, 2, 256}, []int64{100, 10_000}}},

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -58,10 +59,7 @@ func (e *Engine[T]) read(s *suite, key string, m subject, positions []int64) err
 				failed = err
 			}
 		})
-		if err == nil {
-			err = failed
-		}
-		if err != nil {
+		if err := errors.Join(failed, err); err != nil {
 			return err
 		}
 		row.Seconds = seconds.scaled(1 / float64(s.text))
