@@ -3,7 +3,12 @@
 // prints the share of queries that each answers right after having seen the pairs once. It is not
 // a test of speed.
 //
-//	go run ./bench/recall -bitgpu bin/bitgpu -dir /tmp/recall
+//	go run ./bench/recall -bitgpu bin/bitgpu -dir out
+//
+// Two layers of width 64, 16 pairs of 64 keys and 64 values, 800 steps of 16 × 128 tokens:
+//
+//	tied     1.3 % of 200 × 16 queries answered    (guessing: 1.6 %)
+//	delta   98.6 % of 200 × 16 queries answered    (ttt_dim 64, one head)
 //
 // # Why
 //

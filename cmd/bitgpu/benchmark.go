@@ -162,7 +162,7 @@ func showOperations(w io.Writer, timings []train.Timing, work map[string]float64
 		fmt.Fprintf(w, "%-18s %6.1f%%", t.Name, 100*t.Time.Seconds()/total.Seconds())
 		if flops := work[t.Name]; flops > 0 {
 			rate := flops * float64(steps) / t.Time.Seconds()
-			fmt.Fprintf(w, "  %.0f GFLOP/s", rate/1e9)
+			fmt.Fprintf(w, "  %.3g GFLOP/s", rate/1e9)
 			if peak > 0 {
 				fmt.Fprintf(w, ", %.0f %% of the peak", 100*rate/peak)
 			}
