@@ -1,10 +1,10 @@
 package wgsl
 
-// products are the constants of the kernels that multiply rows of activations by a matrix. LANES threads share a quad
-// of rows; BLOCK_QUADS is how many activations, in fours, meet 16 bytes of weights of the FORMAT, and TILE_BLOCKS is
-// 256 / BLOCK_QUADS; a tile is 8·SIDE by 8·SIDE, ACROSS is 2·SIDE and TILE_QUADS is 16·ACROSS.
+// products are the constants of the kernels that multiply rows of activations by a matrix. A team of LANES threads
+// takes TEAM_QUADS quads of rows; BLOCK_QUADS is how many activations, in fours, meet 16 bytes of weights of the
+// FORMAT, and TILE_BLOCKS is 256 / BLOCK_QUADS. A tile is 8·SIDE by 8·SIDE, ACROSS is 2·SIDE and TILE_QUADS 16·ACROSS.
 var products = Consts{
-	"WORKGROUP": 64, "LANES": 16, "SIDE": 8, "ACROSS": 16, "TILE_QUADS": 256, "NORM": 0,
+	"WORKGROUP": 64, "LANES": 16, "TEAM_QUADS": 1, "SIDE": 8, "ACROSS": 16, "TILE_QUADS": 256, "NORM": 0,
 	"FORMAT": 3, "BLOCK_QUADS": 16, "TILE_BLOCKS": 16,
 }
 

@@ -28,15 +28,14 @@ fn rmsnorm_backward(
 ) {
     let i = flat_group(group, groups);
     let row = min(i, params.n - 1u) * params.width;
-    var squares = 0.0;
-    var along = 0.0;
+    var shares = vec2<f32>(0.0);
     for (var k = thread; k < params.width; k += WORKGROUP) {
         let v = h[row + k];
-        squares += v * v;
-        along += dx[row + k] * gain[k] * v;
+        shares += vec2<f32>(v, dx[row + k] * gain[k]) * v;
     }
-    let root = inverse_rms(workgroup_sum(squares, thread), params.width);
-    let pull = root * root * workgroup_sum(along, thread) / f32(params.width);
+    let sums = workgroup_sums(shares, thread);
+    let root = inverse_rms(sums.x, params.width);
+    let pull = root * root * sums.y / f32(params.width);
     if i >= params.n {
         return;
     }

@@ -8,26 +8,30 @@ import (
 	"bitgpu/wgsl"
 )
 
-// vectorRows is up to how many rows of activations a product is taken row by row; more are taken by tiles.
-const vectorRows = 4
-
 // tileRows is how many rows and columns a tile has.
 const tileRows = 64
 
 // maxLanes is how many threads share four rows of weights at most.
 const maxLanes = 16
 
+// manyQuads is from how many fours of rows on a team takes several.
+const manyQuads = 8192
+
 // product records a kernel that multiplies n rows by `quads` groups of four rows of weights of `stride` blocks.
 func (o *Ops) product(vector, matrix *wgsl.Kernel, v variant, params []byte, n, quads int, stride uint32, buffers ...*gpu.Buffer) {
-	if n > vectorRows {
+	if n > o.few {
 		v.kernel = matrix
 		o.dispatch(v, params, ceil(quads, tileRows/4), ceil(n, tileRows), buffers...)
 		return
 	}
 	v.kernel = vector
 	v.lanes = uint32(1) << min(bits.Len32(stride)-1, bits.Len32(maxLanes)-1)
+	v.quads = 1
+	if !o.dev.Info().Hardware() || quads >= manyQuads { // enough for every thread, so that each may load less
+		v.quads = 4
+	}
 	teams := int(o.workgroup / v.lanes)
-	o.dispatch(v, params, ceil(quads, teams), n, buffers...)
+	o.dispatch(v, params, ceil(quads, teams*int(v.quads)), n, buffers...)
 }
 
 // linear writes y (n, R) = addend + s·x·wᵀ; with a gain it takes RMSNorm of the source, which it writes to x.

@@ -16,6 +16,7 @@ type Ops struct {
 	dev       *gpu.Device
 	limit     int    // bytes that a kernel can see of one buffer
 	workgroup uint32 // threads of the kernels that leave it open
+	few       int    // up to how many rows of activations a product is taken row by row; more are taken by tiles
 	// nothing is bound where a kernel has no use for what it could read, sink where it could write.
 	nothing, sink *gpu.Buffer
 	pipelines     map[variant]*gpu.Pipeline
@@ -30,11 +31,19 @@ var _ nn.Ops[*Tensor] = (*Ops)(nil)
 // New makes the operations on a device, which they share with nobody while they are used.
 func New(dev *gpu.Device) *Ops {
 	return &Ops{
-		dev: dev, limit: int(min(dev.Limits().MaxStorageBufferBindingSize, 1<<31-1)), workgroup: 64,
+		dev: dev, limit: int(min(dev.Limits().MaxStorageBufferBindingSize, 1<<31-1)), workgroup: 64, few: few(dev),
 		nothing: dev.NewBuffer("nothing", 256), sink: dev.NewBuffer("sink", 256),
 		pipelines: map[variant]*gpu.Pipeline{}, scratches: map[string]*gpu.Buffer{},
 		reads: map[reading]*gpu.Readback{},
 	}
+}
+
+// few is where tiles begin to win: late where loads cost more than arithmetic, as on a software adapter.
+func few(dev *gpu.Device) int {
+	if dev.Info().Hardware() {
+		return 16
+	}
+	return 48
 }
 
 // Device is what the operations run on.
@@ -74,14 +83,14 @@ type variant struct {
 	format                        nn.Format
 	norm, add, embed, keep, error bool
 	inPlace                       bool
-	lanes, key                    uint32
+	lanes, quads, key             uint32
 }
 
 // consts are the variant's constants, those that the kernel has.
 func (v variant) consts(workgroup uint32) wgsl.Consts {
 	quads := map[nn.Format]uint32{nn.F32: 1, nn.F16: 2, nn.I8: 4, nn.Ternary: 16}[v.format]
 	all := wgsl.Consts{
-		"WORKGROUP": workgroup, "LANES": max(v.lanes, 1), "NORM": flag(v.norm), "FORMAT": uint32(v.format), "BLOCK_QUADS": quads,
+		"WORKGROUP": workgroup, "LANES": max(v.lanes, 1), "TEAM_QUADS": max(v.quads, 1), "NORM": flag(v.norm), "FORMAT": uint32(v.format), "BLOCK_QUADS": quads,
 		"TILE_BLOCKS": 256 / quads, "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error), "KEY": max(v.key, 1),
 	}
 	if v.inPlace {

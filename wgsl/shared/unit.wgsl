@@ -2,12 +2,12 @@
 #import shared/reduce.wgsl
 
 fn unit_pull(shares: vec2<f32>, thread: u32) -> vec2<f32> {
-    let size = sqrt(workgroup_sum(shares.x, thread));
-    let product = workgroup_sum(shares.y, thread);
+    let sums = workgroup_sums(shares, thread);
+    let size = sqrt(sums.x);
     let inverse = 1.0 / (size + 1e-6);
     var along = 0.0;
     if size > 0.0 {
-        along = product / size * inverse * inverse;
+        along = sums.y / size * inverse * inverse;
     }
     return vec2<f32>(inverse, along);
 }
