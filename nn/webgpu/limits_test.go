@@ -1,0 +1,161 @@
+package webgpu
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"bitgpu/gpu/gputest"
+	"bitgpu/nn"
+	"bitgpu/nn/optest"
+)
+
+// TestWorkgroupSizes holds every operation at the sizes that kernels may be tuned to.
+func TestWorkgroupSizes(t *testing.T) {
+	for _, size := range []uint32{32, 256} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			o := New(gputest.Device(t))
+			defer o.Close()
+			o.workgroup = size
+			optest.Run(t, o)
+		})
+	}
+}
+
+// TestTiles holds the products by tiles where rows are too few to choose them.
+func TestTiles(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	o.few = 0
+	optest.Run(t, o)
+}
+
+// split is a backend whose bindings are so small that every matrix lies in several buffers; it runs what touches
+// matrices and returns all results.
+func split(t *testing.T, limit int) map[string][]float32 {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	if limit > 0 {
+		o.limit = limit
+	}
+	const n, V, D, H = 2, 150, 36, 60
+	r := rand.New(rand.NewPCG(1, 2))
+	floats := func(n int) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(r.NormFloat64())
+		}
+		return v
+	}
+	normal := func(shape ...int) *Tensor {
+		return o.Load(nn.HostTensor{Format: nn.F32, Shape: shape, F32: floats(nn.Count(shape))})
+	}
+	all := map[string][]float32{}
+	read := func(name string, x *Tensor) {
+		v := make([]float32, nn.Count(x.shape))
+		if err := o.Read(x, 0, v); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		all[name] = v
+	}
+	tokens := o.New(nn.U32, n)
+	o.WriteTokens(tokens, 0, []uint32{V - 1, 3})
+	h, x, gain, logits := normal(n, D), normal(n, D), normal(D), normal(n, V)
+
+	half, bytes := make([]uint16, V*D), make([]int8, V*D)
+	for i := range half {
+		half[i], bytes[i] = uint16(r.IntN(0x4000)), int8(r.IntN(256)-128)
+	}
+	for _, table := range []nn.HostTensor{
+		{Format: nn.F32, Shape: []int{V, D}, F32: floats(V * D)},
+		{Format: nn.F16, Shape: []int{V, D}, F16: half},
+		{Format: nn.I8, Shape: []int{V, D}, I8: bytes, Scales: floats(V)},
+	} {
+		w := o.Load(table)
+		if parts := len(w.parts); limit > 0 && parts < 2 {
+			t.Errorf("%v: %d part, several wanted", table.Format, parts)
+		}
+		o.Embed(h, w, tokens)
+		o.NormHead(logits, x, h, gain, w, 0)
+		read("embed "+table.Format.String(), h)
+		read("logits "+table.Format.String(), logits)
+		if table.Format != nn.F32 {
+			continue
+		}
+		dw := normal(V, D)
+		o.HeadBackward(x, dw, logits, h, w, 0)
+		o.EmbedBackward(dw, h, tokens)
+		read("head dx", x)
+		read("table gradient", dw)
+		m, v, sum, hyper := normal(V, D), o.New(nn.F32, V, D), o.New(nn.F32, 1), o.New(nn.F32, nn.HyperCount)
+		o.Write(hyper, 0, []float32{0.1, 0.9, 0.99, 1e-8, 0.01, 0.5, 0.5, 1})
+		o.SumSquares(sum, dw)
+		o.AdamW(w, m, v, dw, sum, hyper)
+		read("sum", sum)
+		read("stepped", w)
+		o.Copy(m, 5, w, 77, V*D-100)
+		o.Write(m, 1000, floats(1500))
+		read("copied", m)
+		o.Zero(m)
+		read("zeroed", m)
+	}
+
+	master, q := normal(2*H, D), o.NewTernary(2*H, D, 2, true)
+	o.Quantize(q, master)
+	packed, err := o.ReadTernary(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parts := len(q.parts); limit > 0 && parts < 2 {
+		t.Errorf("ternary: %d part, several wanted", parts)
+	}
+	for _, c := range packed.Codes {
+		all["codes"] = append(all["codes"], float32(c))
+	}
+	all["gammas"] = packed.Scales
+	again := o.Load(packed)
+	a, gu, y := normal(n, H), normal(n, 2*H), normal(n, 2*H)
+	o.NormSwiGLU(a, gu, x, h, gain, again)
+	o.NormLinear(y, x, h, gain, q)
+	read("act", a)
+	read("gate and up", gu)
+	read("linear", y)
+	o.LinearAdd(y, gu, x, q)
+	o.LinearBackward(x, master, y, h, q)
+	read("added", y)
+	read("linear dx", x)
+	read("linear dw", master)
+	return all
+}
+
+// TestSplit holds matrices cut into parts against whole ones. Only sums over rows are taken in another order.
+func TestSplit(t *testing.T) {
+	whole, parts := split(t, 0), split(t, 1536)
+	for name, want := range whole {
+		scale := 0.0
+		for _, x := range want {
+			scale = max(scale, math.Abs(float64(x)))
+		}
+		for i, x := range want {
+			if d := math.Abs(float64(x) - float64(parts[name][i])); !(d <= 1e-6*scale) {
+				t.Errorf("%s: element %d: %v whole, %v in parts", name, i, x, parts[name][i])
+				break
+			}
+		}
+	}
+}
+
+// TestTooLarge holds that a tensor which no kernel can see is an error that says so.
+func TestTooLarge(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	o.limit = 1024
+	a, b := o.New(nn.F32, 10, 64), o.New(nn.F32, 10, 64)
+	w := o.NewTernary(64, 64, 1, false)
+	o.LinearAdd(a, a, b, w)
+	err := o.Flush()
+	if want := "webgpu: a tensor of shape [10 64] has 2560 bytes"; err == nil || len(err.Error()) < len(want) || err.Error()[:len(want)] != want {
+		t.Errorf("an error that begins %q wanted, %v found", want, err)
+	}
+}
