@@ -144,6 +144,10 @@ func availableMemory() int64 {
 func (t *trainer) plan(c nn.Config, o train.Options) (train.Shape, error) {
 	s := o.Shape()
 	s.Recompute = o.Recompute == train.RecomputeOn || o.Recompute == train.RecomputeAuto && train.Memory(c, s) > t.room
+	// The first weights are drawn in the host's memory, wherever the training runs.
+	if host, free := 4*int64(c.ParamCount()), freeMemory(); host > free {
+		return s, fmt.Errorf("the weights of this model take %s of memory, and %s are free", byteCount(host), byteCount(free))
+	}
 	if need := train.Memory(c, s); need > t.room {
 		return s, fmt.Errorf("this training takes %s of memory, and %s are free; "+
 			"a smaller --batch-size with more --accumulate takes less", byteCount(need), byteCount(t.room))
