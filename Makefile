@@ -8,21 +8,36 @@ endif
 
 # The software Vulkan adapter, so that the GPU tests run on a machine without a GPU.
 DRIVER = mesa-vulkan-drivers libvulkan1
+# What the live window is built with, and a display for its test.
+WINDOW = libx11-dev libgl-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev xvfb xauth
 
-.PHONY: build test driver bench
+.PHONY: build window python test test-go test-python test-window bench packages
 
 build:
 	$(GO) build -o bin/bitgpu ./cmd/bitgpu
 
+window: packages
+	$(GO) build -tags window -o bin/bitgpu ./cmd/bitgpu
+
+python:
+	$(GO) build -buildmode=c-shared -buildvcs=false -o python/bitgpu/libbitgpu.so ./cmd/libbitgpu
+
+test: test-go test-python test-window
+
 # BITGPU_REQUIRE_GPU makes a missing adapter a failure instead of a skipped test.
-test: driver
-	test -z "$$(gofmt -l .)"
+test-go: packages
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	BITGPU_REQUIRE_GPU=1 $(GO) test -timeout 15m ./...
+	BITGPU_REQUIRE_GPU=1 $(GO) test -race -run Session .
 
-driver:
-	@ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json >/dev/null 2>&1 && ldconfig -p | grep -q libvulkan.so.1 || \
-		{ $(APT) update -q && $(APT) install -y -q --no-install-recommends $(DRIVER); }
+# Builds the library itself.
+test-python:
+	@if command -v python3 >/dev/null; then BITGPU_REQUIRE_GPU=1 python3 -m unittest discover python/tests; \
+	else echo "python3 is not installed: the Python package is not tested"; fi
 
 bench:
-	$(GO) test -run '^$$' -bench . ./...
+	$(GO) run ./cmd/bitgpu bench
+
+packages:
+	@dpkg -s $(DRIVER) $(WINDOW) >/dev/null 2>&1 || { $(APT) update -q && $(APT) install -y -q --no-install-recommends $(DRIVER) $(WINDOW); }

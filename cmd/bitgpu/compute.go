@@ -5,6 +5,9 @@ import (
 	"os"
 
 	"bitgpu"
+	"bitgpu/demo"
+	"bitgpu/io/modeldir"
+	"bitgpu/nn/storage"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
@@ -36,29 +39,39 @@ func backendOf(c *cli.Context) (backend bitgpu.Backend, adapter string, err erro
 
 // modelFlag names the model.
 func modelFlag() cli.Flag {
-	return &cli.StringFlag{Name: "model", Aliases: []string{"m"},
+	return &cli.StringFlag{Name: "model", Aliases: []string{"m"}, DefaultText: demo.Name,
 		Usage: "`MODEL`: a .bitt file, a model directory, or a .safetensors file beside its config.json"}
 }
 
-// modelPath is what modelFlag says.
-func modelPath(c *cli.Context) (string, error) {
-	if path := c.String("model"); path != "" {
-		return path, nil
+// loadModel reads the weights of the model at path, or, without a path, of the demo.
+func loadModel(path string, o storage.Options) (*storage.Loaded, error) {
+	if path == "" {
+		return storage.Parse(demo.Name, demo.Model, o)
 	}
-	return "", usagef("%s: -m MODEL is needed: a .bitt file, a model directory, or a .safetensors file beside its config.json", c.Command.Name)
+	return storage.Load(path, o)
+}
+
+// openFiles opens the files of the model at path, or, without a path, of the demo.
+func openFiles(path string) (*modeldir.Model, error) {
+	if path == "" {
+		return modeldir.Parse(demo.Name, demo.Model)
+	}
+	return modeldir.Open(path)
 }
 
 // openModel loads the model onto what the flags choose, and says on stderr what that is.
 func openModel(c *cli.Context) (*bitgpu.Model, error) {
-	path, err := modelPath(c)
-	if err != nil {
-		return nil, err
-	}
 	backend, adapter, err := backendOf(c)
 	if err != nil {
 		return nil, err
 	}
-	m, err := bitgpu.Load(path, bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter))
+	options := []bitgpu.Option{bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter)}
+	var m *bitgpu.Model
+	if path := c.String("model"); path != "" {
+		m, err = bitgpu.Load(path, options...)
+	} else {
+		m, err = bitgpu.LoadBytes(demo.Name, demo.Model, options...)
+	}
 	if err != nil {
 		return nil, err
 	}

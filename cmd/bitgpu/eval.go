@@ -51,11 +51,8 @@ func evalAction(c *cli.Context) error {
 	if err := o.Validate(); err != nil {
 		return fmt.Errorf("--%w", err)
 	}
-	path, err := modelPath(c)
-	if err != nil {
-		return err
-	}
-	model, err := storage.Load(path, storage.Options{})
+	path := c.String("model")
+	model, err := loadModel(path, storage.Options{})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"bitgpu/demo"
 	"bitgpu/io/modeldir"
 	"bitgpu/nn/storage"
 
@@ -34,10 +35,7 @@ func exportCommand() *cli.Command {
 }
 
 func exportAction(c *cli.Context) error {
-	path, err := modelPath(c)
-	if err != nil {
-		return err
-	}
+	path := c.String("model")
 	to, layout := c.String("output"), storage.Layout{Pack: c.Bool("pack"), Head: c.String("head")}
 	if err := layout.Validate(); err != nil {
 		return usagef("export: --%v", err)
@@ -46,7 +44,7 @@ func exportAction(c *cli.Context) error {
 	if err != nil {
 		return usagef("export: -o %v", err)
 	}
-	l, err := storage.Load(path, storage.Options{})
+	l, err := loadModel(path, storage.Options{})
 	if err != nil {
 		return err
 	}
@@ -61,8 +59,11 @@ func exportAction(c *cli.Context) error {
 	return nil
 }
 
-// modelSize is the bytes of a model's files.
+// modelSize is the bytes of a model's files, or, without a path, of the demo.
 func modelSize(path string, form modeldir.Form) int64 {
+	if path == "" {
+		return int64(len(demo.Model))
+	}
 	if form != modeldir.Dir {
 		info, err := os.Stat(path)
 		if err != nil {

@@ -66,6 +66,22 @@ func refuse(t *testing.T, code int, r outcome, want ...string) {
 	}
 }
 
+func TestDemo(t *testing.T) {
+	text := succeed(t, "", "run", "-p", "ROMEO:", "-n", "40", "--seed", "1", "--backend", "cpu")
+	if len(strings.Fields(text)) < 10 {
+		t.Errorf("40 tokens of text wanted, %q found", text)
+	}
+	path := filepath.Join(t.TempDir(), "demo.bitt")
+	succeed(t, "", "export", "-o", path, "--pack", "--head", "f16")
+	again := succeed(t, "", "run", "-m", path, "-p", "ROMEO:", "-n", "40", "--seed", "1", "--backend", "cpu")
+	if again != text {
+		t.Errorf("the exported demo writes %q, the embedded one %q", again, text)
+	}
+	if ids := succeed(t, "", "tokenize", "-p", "ROMEO:", "--ids"); !strings.Contains(ids, ",") {
+		t.Errorf("token ids wanted, %q found", ids)
+	}
+}
+
 func TestWrongUsage(t *testing.T) {
 	m := model("d32-none")
 	for _, c := range []struct {
@@ -74,7 +90,6 @@ func TestWrongUsage(t *testing.T) {
 	}{
 		{"runn", `no command "runn"; did you mean "run"?`},
 		{"help runn", "'runn'"},
-		{"run", "-m MODEL is needed"},
 		{"run -m " + m + " hello", `unexpected argument "hello"`},
 		{"run -m " + m + " -p x --tmp 1", `no flag --tmp; did you mean "--temp"?`},
 		{"run -m " + m + " -p x --temp warm", `run: --temp: "warm" is no value for it`},
@@ -95,11 +110,10 @@ func TestWrongUsage(t *testing.T) {
 		{"logits -m " + m + " -o x --tokens 1,a", `token ids separated by commas wanted, "a" found`},
 		{"logits -m " + m + " -o x --tokens 1 --rule fast", `"sequential" or "minibatch" wanted, "fast" found`},
 		{"logits -m " + m + " -o x --tokens 1 --chunk 0", "--chunk: 1 or more wanted, 0 found"},
-		{"tokenize -p x", "one of -m MODEL and --tokenizer FILE wanted"},
+		{"tokenize -p x --tokenizer t.json -m " + m, "one of -m MODEL and --tokenizer FILE wanted"},
 		{"tokenize -m " + m + " --decode 1,b", `token ids separated by commas wanted, "b" found`},
 		{"tokenize -m " + m + " --decode 1 -p x", "stand alone"},
 		{"export -m " + m, "export: --output is needed"},
-		{"export -o x.bitt", "-m MODEL is needed"},
 		{"export -m " + m + " -o x.gguf", "x.gguf: a name that ends in .bitt"},
 		{"export -m " + m + " -o x.bitt --head f8", `--head: f32, f16 or int8 wanted, "f8" found`},
 	} {

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"bitgpu/io/modeldir"
 	"bitgpu/io/tokenizer"
 
 	"github.com/urfave/cli/v2"
@@ -40,8 +39,8 @@ func tokenizeCommand() *cli.Command {
 }
 
 func tokenizeAction(c *cli.Context) error {
-	if c.IsSet("model") == c.IsSet("tokenizer") {
-		return usagef("tokenize: one of -m MODEL and --tokenizer FILE wanted")
+	if c.IsSet("model") && c.IsSet("tokenizer") {
+		return usagef("tokenize: one of -m MODEL and --tokenizer FILE wanted, both found")
 	}
 	if c.IsSet("decode") && (c.IsSet("prompt") || c.Bool("jsonl") || c.Bool("ids")) || c.Bool("jsonl") && (c.IsSet("prompt") || c.Bool("ids")) {
 		return usagef("tokenize: --decode and --jsonl stand alone, apart from --special")
@@ -79,7 +78,7 @@ func openTokenizer(model, file string) (*tokenizer.Tokenizer, error) {
 		}
 		return tokenizer.Parse(file, data)
 	}
-	m, err := modeldir.Open(model)
+	m, err := openFiles(model)
 	if err != nil {
 		return nil, err
 	}
