@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/go-analyze/charts"
@@ -128,15 +129,27 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 	return canvas(func(p *charts.Painter) error { return p.ScatterChart(opt) })
 }
 
-// bars draws groups of bars, a series each engine or program, from bottom up.
-func bars(labels, names []string, values [][]float64, bottom float64, format func(float64) string) (template.HTML, error) {
+// bars draws groups of bars, a series each engine or program. On a logarithmic axis, which begins
+// at 1, values are logarithms, and every power of ten has a line.
+func bars(labels, names []string, values [][]float64, logarithmic bool) (template.HTML, error) {
 	if len(labels) == 0 {
 		return "", nil
 	}
 	opt := charts.NewBarChartOptionWithData(values)
 	opt.Theme = barColours
 	opt.CategoryAxis.Labels = labels
-	opt.ValueAxis = []charts.ValueAxisOption{{Min: &bottom}}
+	axis, format := charts.ValueAxisOption{Min: charts.Ptr(0.0)}, digits
+	if logarithmic {
+		format = func(x float64) string { return digits(math.Pow(10, x)) }
+		top := 1.0
+		for _, v := range slices.Concat(values...) {
+			if v != charts.GetNullValue() {
+				top = max(top, math.Ceil(v))
+			}
+		}
+		axis.Max, axis.LabelCount, axis.RangeValuePaddingScale = &top, int(top)+1, charts.Ptr(0.0)
+	}
+	opt.ValueAxis = []charts.ValueAxisOption{axis}
 	opt.Legend = charts.LegendOption{SeriesNames: names}
 	opt.ValueFormatter = format
 	for i := range opt.SeriesList {
@@ -145,9 +158,6 @@ func bars(labels, names []string, values [][]float64, bottom float64, format fun
 	}
 	return canvas(func(p *charts.Painter) error { return p.BarChart(opt) })
 }
-
-// speedBottom is where the logarithmic axis of tokens a second begins.
-const speedBottom = 0 // 10⁰ = 1
 
 // speeds draws tokens a second of some rows; label says what stands under a row, "" to leave it out.
 func (r *Report) speeds(label func(key string) string) (template.HTML, error) {
@@ -176,10 +186,10 @@ func (r *Report) speeds(label func(key string) string) (template.HTML, error) {
 			}
 		}
 	}
-	return bars(labels, append(columns, peers...), values, speedBottom, func(x float64) string { return digits(math.Pow(10, x)) })
+	return bars(labels, append(columns, peers...), values, true)
 }
 
-func logSpeed(s Sample) float64 { return max(math.Log10(s.Median), speedBottom) }
+func logSpeed(s Sample) float64 { return max(math.Log10(s.Median), 0) }
 
 // modelKey takes "model/SIZE/KIND/bN" apart; a size has a slash of its own.
 func modelKey(key string) (size, kind, batch string) {
@@ -260,5 +270,5 @@ func (r *Report) errors(prefix string) (template.HTML, error) {
 			values[i] = append(values[i], 100*float64(n)/float64(max(total, 1)))
 		}
 	}
-	return bars(labels, names, values, 0, digits)
+	return bars(labels, names, values, false)
 }

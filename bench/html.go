@@ -27,12 +27,19 @@ func (r *Report) WriteHTML(path string, before *Report) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	content := struct {
-		Report *Report
-		Tables []table
-		Charts []chart
-	}{r, r.tables(), pictures}
+		Report       *Report
+		First, Later []table // before and after the charts
+		Charts       []chart
+	}{Report: r, Charts: pictures}
+	for i, t := range r.tables() {
+		if i < 2 { // what ran, and the floor
+			content.First = append(content.First, t)
+		} else {
+			content.Later = append(content.Later, t)
+		}
+	}
 	if before != nil {
-		content.Tables = append(content.Tables, comparison(before, r))
+		content.Later = append(content.Later, comparison(before, r))
 	}
 	var out bytes.Buffer
 	if err := page.Execute(&out, content); err != nil {

@@ -229,11 +229,7 @@ func (r *modelRun[T]) measure(row *ModelSpeed, tokens int, step func() error) er
 	return nil
 }
 
-// leaveOut notes that a row is not measured, because one repetition would take too long.
+// leaveOut says whether a row takes too long.
 func (r *modelRun[T]) leaveOut(row ModelSpeed, seconds float64) bool {
-	if r.s.longest == 0 || seconds < r.s.longest.Seconds() {
-		return false
-	}
-	r.s.report.note("%s, %s, on %s left out: one repetition would take about %.1f s; --full runs it", row.Key, row.Mixer, r.Info.Name, seconds)
-	return true
+	return r.s.tooLong(r.Info, row.Key+", "+row.Mixer+",", seconds, 1)
 }

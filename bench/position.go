@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"time"
 
 	"bitgpu/nn"
 )
@@ -14,6 +15,9 @@ type positionGoal struct {
 	size      Size
 	positions []int64
 }
+
+// readingPatience is how many repetitions long it may take to get to a position.
+const readingPatience = 20
 
 // position measures what a token costs after many. Every one of them is really read: a position
 // is not a number that could be set, but what the memory went through.
@@ -41,7 +45,14 @@ func (e *Engine[T]) read(s *suite, key string, m subject, positions []int64) err
 	}
 	session.Reset()
 	r := rand.New(rand.NewPCG(7, 8))
+	start := time.Now()
 	for _, position := range positions {
+		if read := session.Position(); read > 0 {
+			left := time.Since(start).Seconds() / float64(read) * float64(position-read)
+			if s.tooLong(e.Info, fmt.Sprintf("%s at %d", key, position), left, readingPatience) {
+				break
+			}
+		}
 		s.progress(fmt.Sprintf("%s %s at %d", e.Info.Name, key, position))
 		for session.Position() < position {
 			n := min(4096, position-session.Position())

@@ -1,10 +1,26 @@
 package bench
 
+import "time"
+
 // suite is one run: what is asked for, and the report as it grows.
 type suite struct {
 	Options
 	effort
 	report *Report
+}
+
+// tooLong says whether a row takes too long for the mode, and notes that it is left out: longer than
+// some repetitions may take. A software adapter gets less time, as its times are of little use.
+func (s *suite) tooLong(e EngineInfo, key string, seconds float64, repetitions int) bool {
+	longest := s.longest
+	if !e.Hardware {
+		longest = max(longest/10, min(longest, 500*time.Millisecond))
+	}
+	if longest == 0 || seconds <= float64(repetitions)*longest.Seconds() {
+		return false
+	}
+	s.report.note("%s on the %s engine left out: it would take about %s s; --full runs it", key, e.Name, digits(seconds))
+	return true
 }
 
 // maxCopies bounds the copies of an operation's tensors.
@@ -19,6 +35,9 @@ func (e *Engine[T]) ops(s *suite, f Floor) {
 				continue
 			}
 			done[w.key] = true
+			if least, _ := f.seconds(w.bytes, w.flops, 0); s.tooLong(e.Info, w.key, 10*least, 1) {
+				continue
+			}
 			s.progress(e.Info.Name + " " + w.key)
 			row, err := e.op(s, f, w)
 			if err != nil {
