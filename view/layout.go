@@ -36,11 +36,11 @@ func HeatScale() image.Rectangle { return scaleArea }
 
 // HeatMaps is where a picture has the large heat maps of the selected layer, one a head, row 0 of the matrix at the top.
 func HeatMaps(c nn.Config) []image.Rectangle {
-	label := 0
-	if c.Heads > 1 {
-		label = cellHeight
+	label, gap := 0, 2
+	if labelled(c) {
+		label, gap = cellHeight, 12
 	}
-	list := maps(mapArea, c, label, 12)
+	list := maps(mapArea, c, label, gap)
 	for i, r := range list {
 		// An element has a whole number of pixels where there is room.
 		if size := c.HeadWidth(); size <= r.Dx() {
@@ -49,6 +49,9 @@ func HeatMaps(c nn.Config) []image.Rectangle {
 	}
 	return list
 }
+
+// labelled says whether the large maps have their heads' numbers above them: one needs none, too many have no room.
+func labelled(c nn.Config) bool { return c.Heads > 1 && c.Heads <= 36 }
 
 // maps places one layer's heads in an area, row by row, with a gap between them and room for a label above each.
 func maps(area image.Rectangle, c nn.Config, label, gap int) []image.Rectangle {
@@ -168,7 +171,7 @@ func (v *View) composeMaps(p *page) {
 	across := int(math.Ceil(math.Sqrt(float64(c.Heads))))
 	for head, r := range list {
 		p.frame(r, line)
-		if label := fmt.Sprintf("head %d", head); c.Heads > 1 && cellWidth*len(label) <= r.Dx() {
+		if label := fmt.Sprintf("head %d", head); labelled(c) && cellWidth*len(label) <= r.Dx() {
 			p.write(r.Min.X, r.Min.Y-cellHeight, label, ink)
 		}
 		step := tickStep(size, max(r.Dx(), 1), 36)

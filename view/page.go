@@ -4,7 +4,7 @@ import "image"
 
 // A page holds at most so many rectangles and glyphs; what is more is left out.
 const (
-	maxRectangles = 1024
+	maxRectangles = 4096
 	maxGlyphs     = 4096
 )
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"bitgpu"
+	"bitgpu/demo"
 	"bitgpu/gpu"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
@@ -24,7 +26,7 @@ func viewCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "view",
 		Usage:     "watch a model's memory while it reads a text",
-		UsageText: "bitgpu view -m MODEL [-p TEXT] [flags]\nbitgpu view -m MODEL [flags] < FILE",
+		UsageText: "bitgpu view [-m MODEL] [-p TEXT] [flags]\nbitgpu view [-m MODEL] [flags] < FILE",
 		Description: example("Draws the memory of each layer as a heat map, the inner losses, the text and the speed, in a window or with --png as\n"+
 			"files. Keys: space pauses, arrows choose the layer, + and - the speed, S saves a PNG in this directory, Q quits.\n"+
 			"Everything is drawn by a GPU adapter, which may be the software one. The window needs a build with -tags window.",
@@ -106,11 +108,12 @@ func openView(path, text string, layer int, adapter string) (*viewer, error) {
 		return nil, err
 	}
 	defer loaded.Close()
+	name := filepath.Base(cmp.Or(path, demo.Name))
 	if loaded.Tokenizer == nil {
-		return nil, fmt.Errorf("view: %s: %w", path, bitgpu.ErrNoTokenizer)
+		return nil, fmt.Errorf("view: %s: %w", name, bitgpu.ErrNoTokenizer)
 	}
 	if n := loaded.Config.Layers; layer < 0 || layer >= n {
-		return nil, usagef("view: --layer: 0 to %d wanted, as %s has, %d found", n-1, path, layer)
+		return nil, usagef("view: --layer: 0 to %d wanted, as %s has, %d found", n-1, name, layer)
 	}
 	device, err := gpu.Open(gpu.Options{Adapter: adapter, AllowSoftware: true})
 	if err != nil {
@@ -118,7 +121,7 @@ func openView(path, text string, layer int, adapter string) (*viewer, error) {
 	}
 	v := &viewer{device: device, ops: webgpu.New(device)}
 	if v.model, err = nn.NewModel(v.ops, loaded.Config, loaded.Weights); err == nil {
-		v.View, err = view.New(v.ops, v.model, loaded.Tokenizer, filepath.Base(path), text)
+		v.View, err = view.New(v.ops, v.model, loaded.Tokenizer, name, text)
 	}
 	if err != nil {
 		v.close()

@@ -3,9 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"log"
 	"runtime"
+	"strings"
 	"time"
 
 	"bitgpu/gpu"
@@ -47,17 +51,11 @@ type window struct {
 }
 
 // openWindow shows the view until Q is pressed, the window closed or the context cancelled.
-func (v *viewer) openWindow(ctx context.Context, o windowOptions) (err error) {
+func (v *viewer) openWindow(ctx context.Context, o windowOptions) error {
 	// A window belongs to the thread that made it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// GLFW's errors that no caller can have caused by mistake come as panics.
-	defer func() {
-		if e, ok := recover().(*glfw.Error); ok {
-			err = fmt.Errorf("view: no window: %s", e.Desc)
-		}
-	}()
-	if err := glfw.Init(); err != nil {
+	if err := startGLFW(); err != nil {
 		return fmt.Errorf("view: no window: %w", err)
 	}
 	defer glfw.Terminate()
@@ -76,6 +74,19 @@ func (v *viewer) openWindow(ctx context.Context, o windowOptions) (err error) {
 		}
 	})
 	return w.run(ctx, surface)
+}
+
+// startGLFW is glfw.Init, which logs that there is no screen instead of returning it, and panics at the next call.
+func startGLFW() error {
+	var logged bytes.Buffer
+	was := log.Writer()
+	log.SetOutput(&logged)
+	err := glfw.Init()
+	log.SetOutput(was)
+	if _, reason, failed := strings.Cut(logged.String(), "PlatformError: "); failed && err == nil {
+		return errors.New(strings.TrimSpace(reason))
+	}
+	return err
 }
 
 func (w *window) run(ctx context.Context, surface *gpu.Surface) error {
@@ -98,7 +109,7 @@ func (w *window) run(ctx context.Context, surface *gpu.Surface) error {
 		if w.shown != nil {
 			w.shown(w)
 		}
-		if w.paused || w.Position() == w.Tokens() {
+		if w.idle() {
 			glfw.WaitEventsTimeout(0.25)
 			last = time.Now()
 			continue
@@ -127,12 +138,18 @@ func (w *window) readDue(passed time.Duration) error {
 		}
 		w.count++
 	}
-	if since := time.Since(w.counted); since > time.Second/2 {
-		w.rate = float64(w.count) / since.Seconds()
+	since := time.Since(w.counted)
+	if w.idle() || since > time.Second/2 {
+		if !w.idle() {
+			w.rate = float64(w.count) / since.Seconds()
+		}
 		w.counted, w.count = time.Now(), 0
 	}
 	return nil
 }
+
+// idle says whether nothing is read.
+func (w *window) idle() bool { return w.paused || w.Position() == w.Tokens() }
 
 func (w *window) status() view.Status {
 	s := view.Status{Rate: w.rate, Help: windowHelp, Note: fmt.Sprintf("%.4g wanted", w.speed)}
