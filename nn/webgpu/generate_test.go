@@ -1,6 +1,7 @@
 package webgpu_test
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -95,5 +96,32 @@ func TestSteadyState(t *testing.T) {
 				t.Errorf("decoding created something: %+v and %d bytes, then %+v and %d bytes", before, bytes, after, dev.BytesInUse())
 			}
 		})
+	}
+}
+
+// TestWideVocabulary draws from more logits than a workgroup of the usual size takes, token by token against the host.
+func TestWideVocabulary(t *testing.T) {
+	ops := webgpu.New(gputest.Device(t))
+	defer ops.Close()
+	const V = 20_000
+	r, values := rand.New(rand.NewPCG(1, 2)), make([]float32, V)
+	for i := range values {
+		values[i] = float32(3 * r.NormFloat64())
+	}
+	logits := ops.Load(nn.HostTensor{Format: nn.F32, Shape: []int{1, V}, F32: values})
+	next, out, recent := ops.New(nn.U32, 1), ops.New(nn.U32, 1, 1), ops.New(nn.U32, 1, nn.RecentSize)
+	mirror, id := make([]uint32, nn.RecentSize), make([]uint32, 1)
+	for _, p := range []nn.Sampling{
+		{}, {Temperature: 1, Seed: 4}, {Temperature: 0.8, TopK: 40, TopP: 0.9, RepeatPenalty: 1.2, MinP: 0.01, Seed: 5},
+	} {
+		for range 10 {
+			ops.Sample(next, out, recent, logits, p)
+			if err := ops.ReadTokens(next, 0, id); err != nil {
+				t.Fatal(err)
+			}
+			if want := p.Draw(slices.Clone(values), mirror, make([]float32, 2*V)); id[0] != want {
+				t.Fatalf("%+v: token %d wanted, %d found", p, want, id[0])
+			}
+		}
 	}
 }

@@ -79,19 +79,27 @@ func (o *Ops) Flush() error {
 
 // variant is a kernel with the constants that a call chooses.
 type variant struct {
-	kernel                        *wgsl.Kernel
-	format                        nn.Format
-	norm, add, embed, keep, error bool
-	inPlace                       bool
-	lanes, quads, key             uint32
+	kernel       *wgsl.Kernel
+	format       nn.Format // of the weights
+	norm         bool      // RMSNorm comes first
+	add, inPlace bool      // something is added in the end, or the product to what is there
+	embed        bool      // the sampled token is looked up
+	keep, error  bool      // a scan keeps states, or errors
+	lanes, quads uint32    // of a team in a product
+	key          uint32    // room for a key
+	workgroup    uint32    // threads, 0 = as the others
 }
 
 // consts are the variant's constants, those that the kernel has.
 func (v variant) consts(workgroup uint32) wgsl.Consts {
+	if v.workgroup > 0 {
+		workgroup = v.workgroup
+	}
 	quads := map[nn.Format]uint32{nn.F32: 1, nn.F16: 2, nn.I8: 4, nn.Ternary: 16}[v.format]
 	all := wgsl.Consts{
-		"WORKGROUP": workgroup, "LANES": max(v.lanes, 1), "TEAM_QUADS": max(v.quads, 1), "NORM": flag(v.norm), "FORMAT": uint32(v.format), "BLOCK_QUADS": quads,
-		"TILE_BLOCKS": 256 / quads, "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error), "KEY": max(v.key, 1),
+		"WORKGROUP": workgroup, "LANES": max(v.lanes, 1), "TEAM_QUADS": max(v.quads, 1), "KEY": max(v.key, 1),
+		"FORMAT": uint32(v.format), "BLOCK_QUADS": quads, "TILE_BLOCKS": 256 / quads,
+		"NORM": flag(v.norm), "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error),
 	}
 	if v.inPlace {
 		all["ADD"] = 2

@@ -8,6 +8,9 @@ import (
 	"bitgpu/wgsl"
 )
 
+// wideVocab is from how many logits on more threads than usual look at a row.
+const wideVocab = 8192
+
 // draw is a Sample that is not recorded yet.
 type draw struct {
 	next, out, recent, logits *Tensor
@@ -62,6 +65,9 @@ func (o *Ops) recordDraw(h, table *Tensor) {
 		params.Penalty = s.RepeatPenalty
 	}
 	v := variant{kernel: wgsl.Sample}
+	if V >= wideVocab {
+		v.workgroup = 256
+	}
 	var weights, scales *gpu.Buffer
 	if table != nil {
 		v.embed, v.format = true, table.format
