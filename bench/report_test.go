@@ -80,7 +80,7 @@ func TestTables(t *testing.T) {
 	text := out.String()
 	for _, want := range []string{
 		"llvmpipe (software)", `LinearAdd/decode/8x8,n1 +10\.0 ±5% +50 % a`, `AdamW.*50 % m\*`, `256x8/V64/text/b1 +1000 ±5%`,
-		`we are 10\.0×`, `42 +0\.1`, `99\.00 %`, "10000 .*yes", "note: a note", "256x8/V64/F16",
+		`we are 10\.0×`, `42 +0\.12`, `99\.00 %`, "10000 .*yes", "note: a note", "256x8/V64/F16",
 	} {
 		if !regexp.MustCompile(want).MatchString(text) && !strings.Contains(text, want) {
 			t.Errorf("%q wanted in\n%s", want, text)
