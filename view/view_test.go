@@ -276,6 +276,25 @@ func TestHeatOfLargeAndBrokenMatrices(t *testing.T) {
 	}
 }
 
+// Reading and drawing create nothing on the device after the first pictures.
+func TestPicturesCreateNothing(t *testing.T) {
+	v := open(t, "d32-delta", text)
+	var before gpu.Stats
+	for range 5 {
+		readTokens(t, v, 4)
+		v.Draw(Status{Rate: float64(v.Position())})
+		if err := v.model.Ops.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		after := v.canvas.dev.Stats()
+		after.Dispatches, after.Submits = 0, 0
+		if v.Position() > 8 && after != before {
+			t.Errorf("%+v became %+v", before, after)
+		}
+		before = after
+	}
+}
+
 // innerLosses are what the definition says, from the CPU's activations and the memory before each token.
 func innerLosses(t *testing.T, name string, tokens []uint32) [][]float64 {
 	t.Helper()
