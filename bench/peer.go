@@ -18,14 +18,14 @@ func (s *suite) peers() error {
 	s.progress(strings.Join(s.Peer, " "))
 	var sizes, batches []string
 	for _, size := range s.sizes {
-		sizes = append(sizes, fmt.Sprintf("%dx%d", size.Width, size.Layers))
+		sizes = append(sizes, fmt.Sprintf("%dx%dx%d", size.Width, size.Layers, size.Vocab))
 	}
 	for _, b := range s.batches {
 		batches = append(batches, strconv.Itoa(b))
 	}
 	arguments := append([]string(nil), s.Peer[1:]...)
 	arguments = append(arguments,
-		"--sizes", strings.Join(sizes, ","), "--vocab", strconv.Itoa(s.sizes[0].Vocab), "--batches", strings.Join(batches, ","),
+		"--sizes", strings.Join(sizes, ","), "--batches", strings.Join(batches, ","),
 		"--prompt", strconv.Itoa(s.prompt), "--text", strconv.Itoa(s.text), "--context", strconv.Itoa(s.context), "--repeats", strconv.Itoa(s.repeats),
 		"--longest", strconv.FormatFloat(s.longest.Seconds(), 'g', -1, 64))
 	command := exec.Command(s.Peer[0], arguments...)

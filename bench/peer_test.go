@@ -15,7 +15,7 @@ func TestPeers(t *testing.T) {
 	if err != nil || len(r.Failures) > 0 {
 		t.Fatal(err, r.Failures)
 	}
-	if len(r.Peers) != 1 || r.Peers[0].Seconds.Median != 0.5 || !strings.HasPrefix(r.Peers[0].Peer, "--sizes 64x2 --vocab 512 --batches 1,8 ") {
+	if len(r.Peers) != 1 || r.Peers[0].Seconds.Median != 0.5 || !strings.HasPrefix(r.Peers[0].Peer, "--sizes 64x2x512 --batches 1,8 ") {
 		t.Errorf("one row that says what was asked for wanted, %+v found", r.Peers)
 	}
 	for _, c := range []struct{ script, want string }{

@@ -183,15 +183,15 @@ class Meter:
         })
 
 
-def measure(meter, width, layers, o):
+def measure(meter, width, layers, vocab, o):
     """Prompt, text and training of one size for every batch."""
-    size = f"model/{width}x{layers}/V{o.vocab}"
-    model = Model(o.vocab, width, layers).to(meter.device)
-    inference = Model(o.vocab, width, layers).to(meter.device).eval().freeze()
+    size = f"model/{width}x{layers}/V{vocab}"
+    model = Model(vocab, width, layers).to(meter.device)
+    inference = Model(vocab, width, layers).to(meter.device).eval().freeze()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01)
 
     def tokens(*shape):
-        return torch.randint(o.vocab, shape, device=meter.device)
+        return torch.randint(vocab, shape, device=meter.device)
 
     @torch.no_grad()
     def read(ids):
@@ -289,8 +289,7 @@ def numbers(text):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--sizes", default="256x8", help="WIDTHxLAYERS,…")
-    p.add_argument("--vocab", type=int, default=16384)
+    p.add_argument("--sizes", default="256x8x16384", help="WIDTHxLAYERSxVOCABULARY,…")
     p.add_argument("--batches", type=numbers, default=[1], help="sequences at once, 1,8,…")
     p.add_argument("--prompt", type=int, default=512, help="tokens of a prompt, all sequences together")
     p.add_argument("--text", type=int, default=64, help="tokens of text of each sequence")
