@@ -1,0 +1,115 @@
+package view
+
+import (
+	"image"
+	"image/color"
+	"math"
+	"strconv"
+	"testing"
+
+	"bitgpu/gpu"
+	"bitgpu/nn"
+	"bitgpu/nn/cpu"
+)
+
+// innerLosses are what the definition says, from the CPU's activations and the memory before each token.
+func innerLosses(t *testing.T, name string, tokens []uint32) [][]float64 {
+	t.Helper()
+	l, ops := load(t, name), cpu.New()
+	m, err := nn.NewModel(ops, l.Config, l.Weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := m.NewSession(1, l.Config.DefaultScan())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c := l.Config
+	d, width := c.MemoryWidth, c.HeadWidth()
+	losses := make([][]float64, c.Layers)
+	before := make([][]float32, c.Layers)
+	for i := range before {
+		before[i] = make([]float32, d*width)
+	}
+	s.Observe(func(layer int, a *nn.Activations[*cpu.Tensor[float32]], state *nn.LayerState[*cpu.Tensor[float32]]) {
+		loss := 0.0
+		if c.Delta() {
+			mixed := make([]float32, 3*d)
+			ops.Read(a.Mixed, 0, mixed)
+			for i := range d {
+				e := float64(mixed[2*d+i])
+				for j := range width {
+					e -= float64(before[layer][i*width+j]) * float64(mixed[i/width*width+j])
+				}
+				loss += e * e
+			}
+		} else {
+			f, z := make([]float32, d), make([]float32, d)
+			ops.Read(a.Mix, 0, f)
+			ops.Read(a.Out, 0, z)
+			size := 0.0
+			for _, v := range f {
+				size += float64(v) * float64(v)
+			}
+			for i := range d {
+				e := float64(z[i]) - float64(f[i])/(math.Sqrt(size)+1e-6)
+				loss += e * e
+			}
+		}
+		losses[layer] = append(losses[layer], loss)
+		ops.Read(state.Memory, 0, before[layer])
+	})
+	for _, id := range tokens {
+		if err := s.Read([]uint32{id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return losses
+}
+
+// The device's losses are those of the definition, and the chart's curves go through them.
+func TestInnerLosses(t *testing.T) {
+	for _, name := range []string{"d32-none", "d32-delta"} {
+		v := open(t, name, text)
+		readTokens(t, v, v.Tokens())
+		want := innerLosses(t, name, v.tokens)
+		got := make([]float32, v.model.Config.Layers*history)
+		if err := v.canvas.dev.ReadLater(v.canvas.losses, 0, 4*len(got)).Wait(gpu.Bytes(got)); err != nil {
+			t.Fatal(err)
+		}
+		for layer := range want {
+			v.Select(layer)
+			p := picture(t, v, Status{})
+			number := written(v, p, chartArea.Min.X-8-labelWidth*cellWidth, chartArea.Min.Y-cellHeight/2, labelWidth)
+			end, err := strconv.ParseFloat(number, 64)
+			if err != nil {
+				t.Fatalf("%s: the number at the end of the axis: %v", name, err)
+			}
+			_, room := axis(v.read)
+			for i, w := range want[layer] {
+				if g := float64(got[layer*history+i]); math.Abs(g-w) > 1e-4*(1+w) {
+					t.Errorf("%s, layer %d, token %d: loss %g wanted, %g found", name, layer, i, w, g)
+				}
+				x := chartArea.Min.X + int(math.Round(float64(i*(chartArea.Dx()-1))/float64(room-1)))
+				y := chartArea.Min.Y + int(math.Round((1-w/end)*float64(chartArea.Dy()-1)))
+				if !nearColour(p, x, y, v.colours[layer]) {
+					t.Errorf("%s, layer %d, token %d: the curve does not pass %d, %d", name, layer, i, x, y)
+				}
+			}
+		}
+	}
+}
+
+// nearColour says whether a pixel next to x, y, or itself, has the colour.
+func nearColour(p image.Image, x, y int, pixel uint32) bool {
+	want := color.NRGBA{uint8(pixel), uint8(pixel >> 8), uint8(pixel >> 16), 255}
+	for dy := -1; dy <= 1; dy++ {
+		for dx := -1; dx <= 1; dx++ {
+			if color.NRGBAModel.Convert(p.At(x+dx, y+dy)) == want {
+				return true
+			}
+		}
+	}
+	return false
+}
