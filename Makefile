@@ -36,6 +36,10 @@ test-python:
 	@if command -v python3 >/dev/null; then BITGPU_REQUIRE_GPU=1 python3 -m unittest discover python/tests; \
 	else echo "python3 is not installed: the Python package is not tested"; fi
 
+test-window: packages
+	$(GO) vet -tags window ./cmd/bitgpu
+	BITGPU_REQUIRE_GPU=1 xvfb-run -a $(GO) test -tags window ./cmd/bitgpu -run Window
+
 bench:
 	$(GO) run ./cmd/bitgpu bench
 
