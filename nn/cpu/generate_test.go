@@ -1,0 +1,42 @@
+package cpu_test
+
+import (
+	"testing"
+
+	"bitgpu/nn"
+	"bitgpu/nn/cpu"
+	"bitgpu/nn/optest"
+)
+
+// TestDecodingAllocatesNothing holds a token, from the draw to the next logits, to the memory that the session has.
+func TestDecodingAllocatesNothing(t *testing.T) {
+	for _, name := range optest.ReferenceNames {
+		r := optest.LoadReference(t, name)
+		m, err := nn.NewModel(cpu.New(), r.Config, r.Weights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(m.Release)
+		s, err := m.NewSession(1, r.Config.DefaultScan())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		if err := s.Read(r.Tokens[0][:12]); err != nil {
+			t.Fatal(err)
+		}
+		for about, p := range map[string]nn.Sampling{
+			"greedy":  {},
+			"sampled": {Temperature: 0.9, TopK: 100, TopP: 0.95, MinP: 0.001, RepeatPenalty: 1.1, Seed: 12},
+		} {
+			n := testing.AllocsPerRun(5, func() {
+				if err := s.Generate(20, p, func([]uint32) bool { return true }); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if n > 0 {
+				t.Errorf("%s, %s: %v allocations for 20 tokens", name, about, n)
+			}
+		}
+	}
+}
