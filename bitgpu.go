@@ -64,6 +64,7 @@ type Config = nn.Config
 // Model is a model with its weights on a device.
 type Model struct {
 	config  Config
+	name    string               // of its files, for messages
 	tok     *tokenizer.Tokenizer // nil when the model has none
 	id      string               // which model a memory belongs to
 	device  string
@@ -114,7 +115,7 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 }
 
 func newModel(l *storage.Loaded, o options) (*Model, error) {
-	m := &Model{config: l.Config, tok: l.Tokenizer, id: identify(l)}
+	m := &Model{config: l.Config, name: l.Files.Path, tok: l.Tokenizer, id: identify(l)}
 	nn.Walk(l.Config, l.Weights, func(_ nn.Param, h *nn.HostTensor) { m.bytes += int64(h.Bytes()) })
 	var err error
 	m.engine, m.backend, m.device, err = openEngine(l, o)
@@ -207,7 +208,7 @@ func (m *Model) ID() string { return m.id }
 // Characters that are not UTF-8 count as U+FFFD. The error is [ErrNoTokenizer].
 func (m *Model) Encode(text string, special bool) ([]uint32, error) {
 	if m.tok == nil {
-		return nil, ErrNoTokenizer
+		return nil, m.noTokenizer()
 	}
 	return m.tok.Encode(text, special), nil
 }
@@ -215,10 +216,12 @@ func (m *Model) Encode(text string, special bool) ([]uint32, error) {
 // Decode turns token ids into text, without special tokens.
 func (m *Model) Decode(ids []uint32) (string, error) {
 	if m.tok == nil {
-		return "", ErrNoTokenizer
+		return "", m.noTokenizer()
 	}
 	return m.tok.Decode(ids, true), m.checkTokens(ids)
 }
+
+func (m *Model) noTokenizer() error { return fmt.Errorf("%s: %w", m.name, ErrNoTokenizer) }
 
 // checkTokens refuses ids that the model does not have.
 func (m *Model) checkTokens(ids []uint32) error {

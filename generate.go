@@ -131,7 +131,7 @@ func (s *Session) stream(ctx context.Context, prompt string, o Options, p nn.Sam
 		return err
 	}
 	if s.model.tok == nil {
-		return ErrNoTokenizer
+		return s.model.noTokenizer()
 	}
 	if prompt != "" {
 		s.cut = false

@@ -203,10 +203,13 @@ func TestInspect(t *testing.T) {
 			t.Errorf("%q wanted in\n%s", want, text)
 		}
 	}
-	memory := filepath.Join(dir, "m.soul")
-	succeed(t, "", "run", "-m", model("d32-none"), "-p", "x", "-n", "0", "--memory", memory)
-	if text := succeed(t, "", "inspect", memory); !strings.Contains(text, "layer_1") || !strings.Contains(text, "(8, 8)") {
-		t.Errorf("a memory: %s", text)
+	beside := filepath.Join(dir, "model") + "/"
+	succeed(t, "", "export", "-m", model("d32-none"), "-o", beside)
+	for _, memory := range []string{filepath.Join(dir, "m.soul"), filepath.Join(beside, "m.soul")} {
+		succeed(t, "", "run", "-m", model("d32-none"), "-p", "x", "-n", "0", "--memory", memory)
+		if text := succeed(t, "", "inspect", memory); !strings.Contains(text, "layer_1") || !strings.Contains(text, "(8, 8)") {
+			t.Errorf("a memory: %s", text)
+		}
 	}
 }
 

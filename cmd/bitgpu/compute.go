@@ -75,8 +75,13 @@ func openModel(c *cli.Context) (*bitgpu.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(c.App.ErrWriter, "bitgpu: running on %s\n", m.Device())
+	announceDevice(c, m.Device())
 	return m, nil
+}
+
+// announceDevice says on stderr what computes.
+func announceDevice(c *cli.Context, device string) {
+	fmt.Fprintf(c.App.ErrWriter, "bitgpu: running on %s\n", device)
 }
 
 // terminal says whether a stream is one that a person sits at.

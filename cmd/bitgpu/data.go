@@ -57,7 +57,7 @@ func describePart(p corpus.Part) string {
 func makeData(dir, name string, file []byte, docs iter.Seq2[corpus.Document, error], mode corpus.Mode, ratio float64) (corpus.Meta, error) {
 	var meta corpus.Meta
 	if !(ratio >= 0 && ratio < 1) {
-		return meta, fmt.Errorf("--val-ratio: from 0 to below 1 wanted, %v found", ratio)
+		return meta, usagef("--val-ratio: from 0 to below 1 wanted, %v found", ratio)
 	}
 	tok, err := tokenizer.Parse(name, file)
 	if err != nil {

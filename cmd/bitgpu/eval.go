@@ -49,7 +49,7 @@ func evalAction(c *cli.Context) error {
 	o := train.DefaultOptions()
 	o.Time, o.Batch = c.Int("context-len"), c.Int("batch-size")
 	if err := o.Validate(); err != nil {
-		return fmt.Errorf("--%w", err)
+		return usagef("eval: --%w", err)
 	}
 	path := c.String("model")
 	model, err := loadModel(path, storage.Options{})
@@ -66,6 +66,7 @@ func evalAction(c *cli.Context) error {
 		return err
 	}
 	defer backend.close()
+	announceDevice(c, backend.device)
 	start := time.Now()
 	e, err := backend.evaluate(model.Config, model.Weights, o.Batch, o.Time, tokens)
 	if err != nil {
@@ -122,7 +123,7 @@ func openEvaluation(path string, model *storage.Loaded) (train.Tokens, int64, er
 		return tokens, textBytes(model.Tokenizer, tokens), nil
 	}
 	if model.Tokenizer == nil {
-		return nil, 0, bitgpu.ErrNoTokenizer
+		return nil, 0, fmt.Errorf("%s: %w", model.Files.Path, bitgpu.ErrNoTokenizer)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {

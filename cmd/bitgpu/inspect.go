@@ -86,7 +86,7 @@ func inspect(path string) (*inspection, error) {
 			return nil, err
 		}
 		defer f.Close()
-		return &inspection{Path: path, Form: "safetensors file without a config.json", Bytes: f.Size(), Metadata: f.Metadata(), Tensors: listTensors(f, nil)}, nil
+		return &inspection{Path: path, Form: "safetensors file, no model", Bytes: f.Size(), Metadata: f.Metadata(), Tensors: listTensors(f, nil)}, nil
 	}
 	l, err := storage.Load(path, storage.Options{})
 	if err != nil {
@@ -103,12 +103,14 @@ func inspect(path string) (*inspection, error) {
 	return r, nil
 }
 
-// loneTensors says whether path is a safetensors file that is no model for want of a config.json beside it.
+// loneTensors says whether path is a safetensors file that is no model: for want of a config.json beside it, or
+// because it is a memory, which may well lie in the directory of its model.
 func loneTensors(path string) bool {
 	m, err := modeldir.Open(path)
 	if err == nil {
-		m.Close()
-		return false
+		defer m.Close()
+		_, memory := m.Tensors.Tensor("layer_0")
+		return memory && m.Form == modeldir.Safetensors
 	}
 	f, err := safetensors.Open(path)
 	if err != nil {

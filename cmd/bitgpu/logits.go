@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -64,7 +65,7 @@ func logitsAction(c *cli.Context) error {
 		}
 	}
 	if len(tokens) == 0 {
-		return fmt.Errorf("logits: %w", bitgpu.ErrEmptyPrompt)
+		return fmt.Errorf("%s: %w", tokenSource(c), bitgpu.ErrEmptyPrompt)
 	}
 	s, err := m.NewSession(bitgpu.WithRule(c.String("rule"), c.Int("chunk")))
 	if err != nil {
@@ -72,11 +73,25 @@ func logitsAction(c *cli.Context) error {
 	}
 	defer s.Close()
 	tensors, err := compute(s, tokens)
+	if errors.Is(err, bitgpu.ErrTokenRange) {
+		return fmt.Errorf("%s: %w", tokenSource(c), err)
+	}
 	if err != nil {
 		return err
 	}
 	metadata := map[string]string{"model": m.ID(), "rule": c.String("rule"), "device": m.Device()}
 	return safetensors.WriteFile(c.String("output"), tensors, metadata)
+}
+
+// tokenSource names where the tokens come from.
+func tokenSource(c *cli.Context) string {
+	switch {
+	case c.IsSet("tokens"):
+		return "--tokens"
+	case c.IsSet("tokens-file"):
+		return "--tokens-file: " + c.String("tokens-file")
+	}
+	return "-p"
 }
 
 // givenTokens are those of --tokens or --tokens-file.

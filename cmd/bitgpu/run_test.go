@@ -207,6 +207,15 @@ func TestBadInput(t *testing.T) {
 	if err := os.WriteFile(odd, []byte("12345"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	beyond := filepath.Join(t.TempDir(), "beyond.u32")
+	if err := os.WriteFile(beyond, []byte{1, 0, 0, 0, 44, 1, 0, 0}, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mute := filepath.Join(t.TempDir(), "mute") + "/"
+	succeed(t, "", "export", "-m", m, "-o", mute)
+	if err := os.Remove(filepath.Join(mute, "tokenizer.json")); err != nil {
+		t.Fatal(err)
+	}
 	out := filepath.Join(t.TempDir(), "out.safetensors")
 	for _, c := range []struct {
 		stdin string
@@ -217,7 +226,9 @@ func TestBadInput(t *testing.T) {
 		{"", []string{"run", "-m", m, "-p", ""}, []string{"the prompt is empty"}},
 		{"\n", []string{"run", "-m", m}, []string{"stdin", "the prompt is empty"}},
 		{"", []string{"run", "-m", m, "-p", "x", "--backend", "gpu", "--adapter", "no such adapter"}, []string{"adapter"}},
-		{"", []string{"logits", "-m", m, "--tokens", "1,300", "-o", out}, []string{"token 1: an id below 300 wanted, 300 found"}},
+		{"", []string{"logits", "-m", m, "--tokens", "1,300", "-o", out}, []string{"--tokens: ", "token 1: an id below 300 wanted, 300 found"}},
+		{"", []string{"logits", "-m", m, "--tokens-file", beyond, "-o", out}, []string{beyond + ": ", "token 1: an id below 300 wanted, 300 found"}},
+		{"", []string{"run", "-m", mute, "-p", "x"}, []string{mute + ": the model has no tokenizer"}},
 		{"", []string{"logits", "-m", m, "--tokens", ",", "-o", out}, []string{"the prompt is empty"}},
 		{"", []string{"logits", "-m", m, "--tokens-file", odd, "-o", out}, []string{odd, "a multiple of 4 bytes wanted", "5 found"}},
 		{"", []string{"logits", "-m", m, "--tokens-file", "no/such.u32", "-o", out}, []string{"no/such.u32"}},

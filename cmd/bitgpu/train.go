@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -64,7 +63,7 @@ func trainFlags() []cli.Flag {
 		&cli.IntFlag{Name: "save-interval", Value: d.SaveInterval, Usage: "steps between checkpoints"},
 		&cli.IntFlag{Name: "val-every", Value: d.ValEvery, Usage: "steps between validations, 0 = none"},
 		&cli.StringFlag{Name: "recompute", Value: d.Recompute, Usage: "compute blocks again in backward to save memory: auto (if it would not fit), on or off"},
-		&cli.BoolFlag{Name: "benchmark", Usage: "measure tokens/s, the share of each operation and memory; writes no files"},
+		&cli.BoolFlag{Name: "benchmark", Usage: "measure tokens/s, the share of each operation and memory, on random tokens: reads no data, writes no files"},
 		valRatioFlag(),
 	}
 	return slices.Concat(flags, vocabFlags(8000), corpusFlags(string(corpus.Block)), computeFlags())
@@ -177,7 +176,7 @@ func findCheckpoint(c *cli.Context, dir string) (*train.Checkpoint, error) {
 		return nil, err
 	}
 	if c.IsSet("load") {
-		return nil, errors.New("--resume goes on from a checkpoint and --load begins with other weights: one of the two, please")
+		return nil, usagef("train: --resume goes on from a checkpoint and --load begins with other weights: one of the two, please")
 	}
 	ck, err := train.Newest(dir, func(err error) { fmt.Fprintf(c.App.ErrWriter, "warning: %v\n", err) })
 	if err == nil && ck == nil {
@@ -209,13 +208,13 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error
 	take(c, given, "val-every", &o.ValEvery, c.Int)
 	take(c, given, "recompute", &o.Recompute, c.String)
 	if o.Data == "" && !c.Bool("benchmark") {
-		return o, errors.New("--data is missing: a directory of `bitgpu data`, a .u32 or .u16 file, or text")
+		return o, usagef("train: --data is missing: a directory of `bitgpu data`, a .u32 or .u16 file, or text")
 	}
 	if !c.IsSet("min-lr") && resumed == nil {
 		o.MinLR = min(o.MinLR, o.LR)
 	}
 	if err := o.Validate(); err != nil {
-		return o, fmt.Errorf("--%w", err)
+		return o, usagef("train: --%w", err)
 	}
 	return o, nil
 }
@@ -268,10 +267,13 @@ func runConfig(c *cli.Context, start *storage.Loaded, vocab int) (nn.Config, err
 	flags := flagConfig(c, vocab)
 	if start == nil {
 		if flags.Mixer == nn.MixerTied && (c.Int("ttt-dim") != 0 || c.Int("ttt-heads") != 0) {
-			return flags, errors.New("--ttt-dim and --ttt-heads shape the delta mixer's memory; --mixer delta wanted")
+			return flags, usagef("train: --ttt-dim and --ttt-heads shape the delta mixer's memory; --mixer delta wanted")
 		}
 		flags = flags.WithDefaults()
-		return flags, flags.Validate()
+		if err := flags.Validate(); err != nil {
+			return flags, usagef("train: %w", err)
+		}
+		return flags, nil
 	}
 	have := start.Config
 	if have.Vocab != vocab {

@@ -80,6 +80,10 @@ func guard(command *cli.Command) {
 				return usagef("%s: %s is needed, see bitgpu %s --help", command.Name, dashes(name), command.Name)
 			}
 		}
+		// An empty name comes from a shell variable that is not set, and must not become the demo.
+		if c.IsSet("model") && c.String("model") == "" {
+			return usagef("%s: --model: a MODEL wanted, an empty name found", command.Name)
+		}
 		return action(c)
 	}
 }

@@ -64,7 +64,7 @@ func vocabCommand() *cli.Command {
 func openDocuments(c *cli.Context, inputs []string) (iter.Seq2[corpus.Document, error], error) {
 	mode, err := corpus.ParseMode(c.String("document"))
 	if err != nil {
-		return nil, fmt.Errorf("--document: line, block or file wanted, %q found", c.String("document"))
+		return nil, usagef("--document: line, block or file wanted, %q found", c.String("document"))
 	}
 	return corpus.Documents(inputs, mode, c.String("field")), nil
 }

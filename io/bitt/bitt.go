@@ -62,8 +62,11 @@ func Open(path string) (*File, error) {
 // Parse takes data as a whole file, at any alignment; the tensors are views of it, config and tokenizer are
 // copies. The name is for messages.
 func Parse(name string, data []byte) (*File, error) {
-	if len(data) < prefix || string(data[:len(Magic)]) != Magic {
+	if !bytes.HasPrefix(data, []byte(Magic)) {
 		return nil, fmt.Errorf("bitt: %s: a file that begins with %q wanted, %q found", name, Magic, data[:min(len(data), len(Magic))])
+	}
+	if len(data) < prefix {
+		return nil, fmt.Errorf("bitt: %s: at least %d bytes wanted, %d found", name, prefix, len(data))
 	}
 	length := binary.LittleEndian.Uint64(data[len(Magic):])
 	if rest := uint64(len(data) - prefix); length > rest {

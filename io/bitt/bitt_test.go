@@ -175,7 +175,7 @@ func TestRefusals(t *testing.T) {
 		want string
 	}{
 		{"empty", nil, `a file that begins with "BITT" wanted, "" found`},
-		{"short", []byte("BITT\x00"), `a file that begins with "BITT" wanted`},
+		{"short", []byte("BITT\x00"), "at least 12 bytes wanted, 5 found"},
 		{"magic", []byte("GGUF0123456789"), `a file that begins with "BITT" wanted, "GGUF" found`},
 		{"length", length(3), "header of 3 bytes announced, 2 bytes follow"},
 		{"length 2^63", length(1 << 63), "header of 9223372036854775808 bytes announced, 2 bytes follow"},

@@ -196,7 +196,7 @@ func TestFileRefusals(t *testing.T) {
 		{"lfs", "version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer"},
 		{"json", `{"vocab_size": 300}`, "is JSON; the directory that holds it, or a .bitt"},
 		{"json 2", `{"a":  {{`, "is JSON"},
-		{"bitt", "BITT\x00", `a file that begins with "BITT" wanted`},
+		{"bitt", "BITT\x00", "at least 12 bytes wanted, 5 found"},
 		{"bitt length", "BITT" + length(1<<63) + "{}", "header of 9223372036854775808 bytes announced"},
 		{"length", length(1<<63) + "{}", "header of 9223372036854775808 bytes announced, 2 bytes follow"},
 		{"length 640", length(640) + "{}", "header of 640 bytes announced, 2 bytes follow"},
