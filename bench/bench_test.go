@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,7 +14,7 @@ type tensor = *cpu.Tensor[float32]
 
 func measured(t *testing.T, only string, backends ...Backend) *Report {
 	t.Helper()
-	r, err := Run(Options{Mode: Quick, Only: regexp.MustCompile(only), Command: "test"}, backends...)
+	r, err := Run(t.Context(), Options{Mode: Quick, Only: regexp.MustCompile(only), Command: "test"}, backends...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func TestWholeModels(t *testing.T) {
 	o := Options{
 		Mode: Quick, Only: regexp.MustCompile("^model|^head|^position"), Sizes: []Size{{32, 2, 64}}, Batches: []int{1, 3}, Command: "test",
 	}
-	r, err := Run(o, CPU())
+	r, err := Run(t.Context(), o, CPU())
 	if err != nil || r.Err() != nil {
 		t.Fatal(err, r.Err())
 	}
@@ -132,5 +133,17 @@ func TestWholeModels(t *testing.T) {
 		if want := []int64{100, 10_000}[i%2]; p.Position < want || p.Position > want+100 || p.Memory != r.Positions[i/2*2].Memory {
 			t.Errorf("position %d, and memory that does not grow, wanted, %+v found", want, p)
 		}
+	}
+}
+
+func TestStopping(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	o := Options{Mode: Quick, Only: regexp.MustCompile("^op/"), Command: "test", Progress: func(string) { stop() }}
+	r, err := Run(ctx, o, CPU())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Ops) > 1 || len(r.Notes) == 0 || !strings.Contains(strings.Join(r.Notes, " "), "stopped before the end") {
+		t.Errorf("what was measured before, and a note, wanted; %d rows and %q found", len(r.Ops), r.Notes)
 	}
 }

@@ -17,7 +17,7 @@ func TestGPU(t *testing.T) {
 		Mode: Quick, Only: regexp.MustCompile("^floor|^op/(Step|Sample)/decode/|^model/.*/text/|^parity/ops/(step|sample)"), Sizes: []Size{{32, 3, 64}},
 		Batches: []int{1}, Mixers: []string{nn.MixerTied}, Command: "test",
 	}
-	r, err := Run(o, GPU[*webgpu.Tensor](d, ops))
+	r, err := Run(t.Context(), o, GPU[*webgpu.Tensor](d, ops))
 	if err != nil || r.Err() != nil {
 		t.Fatal(err, r.Err())
 	}

@@ -140,9 +140,6 @@ func (o Options) mixers() []string {
 	return []string{nn.MixerTied, nn.MixerDelta}
 }
 
-// wants says whether a row is to be measured.
-func (o Options) wants(key string) bool { return o.Only == nil || o.Only.MatchString(key) }
-
 // progress tells what is measured now.
 func (o Options) progress(key string) {
 	if o.Progress != nil {

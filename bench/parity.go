@@ -190,13 +190,3 @@ func opNames[T any]() []string {
 	}
 	return names
 }
-
-// wantsAny says whether one of some rows is to be measured.
-func (o Options) wantsAny(prefix string, names []string) bool {
-	for _, name := range names {
-		if o.wants(prefix + name) {
-			return true
-		}
-	}
-	return false
-}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os/exec"
@@ -11,7 +12,7 @@ import (
 
 // peers runs another program on the sizes and batches of this run, right after the engines. It is
 // given the sizes and batches as arguments and prints PeerSpeed rows as one JSON array; see bench/peers.
-func (s *suite) peers() error {
+func (s *suite) peers(ctx context.Context) error {
 	if len(s.Peer) == 0 {
 		return nil
 	}
@@ -28,7 +29,7 @@ func (s *suite) peers() error {
 		"--sizes", strings.Join(sizes, ","), "--batches", strings.Join(batches, ","),
 		"--prompt", strconv.Itoa(s.prompt), "--text", strconv.Itoa(s.text), "--context", strconv.Itoa(s.context), "--repeats", strconv.Itoa(s.repeats),
 		"--longest", strconv.FormatFloat(s.longest.Seconds(), 'g', -1, 64))
-	command := exec.Command(s.Peer[0], arguments...)
+	command := exec.CommandContext(ctx, s.Peer[0], arguments...)
 	var problems bytes.Buffer
 	command.Stderr = &problems
 	out, err := command.Output()

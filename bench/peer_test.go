@@ -11,7 +11,7 @@ func TestPeers(t *testing.T) {
 	o := Options{Mode: Quick, Only: only, Sizes: []Size{{64, 2, 512}}, Batches: []int{1, 8}}
 	// The program says in its row what it was asked for.
 	o.Peer = []string{"sh", "-c", `printf '[{"peer": "%s", "device": "cpu", "key": "model/64x2/V512/text/b1", "mixer": "tied", "seconds": {"median": 0.5}}]' "$*"`, "peer"}
-	r, err := Run(o, CPU())
+	r, err := Run(t.Context(), o, CPU())
 	if err != nil || len(r.Failures) > 0 {
 		t.Fatal(err, r.Failures)
 	}
@@ -23,7 +23,7 @@ func TestPeers(t *testing.T) {
 		{"echo no JSON", "a JSON array of rows wanted"},
 	} {
 		o.Peer = []string{"sh", "-c", c.script}
-		r, err := Run(o, CPU())
+		r, err := Run(t.Context(), o, CPU())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -55,6 +55,9 @@ func (e *Engine[T]) read(s *suite, key string, m subject, positions []int64) err
 		}
 		s.progress(fmt.Sprintf("%s %s at %d", e.Info.Name, key, position))
 		for session.Position() < position {
+			if s.stopped() {
+				return nil
+			}
 			n := min(4096, position-session.Position())
 			if err := session.Read(randomTokens(r, m.config.Vocab, int(n))); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -9,15 +10,16 @@ import (
 )
 
 // Run measures backends side by side: one after another, and nothing else should run meanwhile. What
-// is wrong with an engine is no error of Run; [Report.Err] says it.
-func Run(o Options, backends ...Backend) (*Report, error) {
+// is wrong with an engine is no error of Run; [Report.Err] says it. When ctx ends, the report has what
+// was measured until then.
+func Run(ctx context.Context, o Options, backends ...Backend) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	if len(backends) == 0 {
 		return nil, errors.New("bench: nothing to measure")
 	}
-	s := &suite{Options: o, effort: o.effort(), report: newReport(o)}
+	s := &suite{Options: o, effort: o.effort(), report: newReport(o), stopped: func() bool { return ctx.Err() != nil }}
 	for _, b := range backends {
 		info := b.info()
 		s.report.Engines = append(s.report.Engines, info)
@@ -43,7 +45,9 @@ func Run(o Options, backends ...Backend) (*Report, error) {
 		b.ops(s, f)
 	}
 	s.wholeModels(backends, floors)
-	if err := s.peers(); err != nil {
+	if s.stopped() {
+		s.report.note("stopped before the end: rows are missing")
+	} else if err := s.peers(ctx); err != nil {
 		s.report.Failures = append(s.report.Failures, err.Error())
 	}
 	return s.report, nil

@@ -1,12 +1,26 @@
 package bench
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // suite is one run: what is asked for, and the report as it grows.
 type suite struct {
 	Options
 	effort
-	report *Report
+	report  *Report
+	stopped func() bool // nothing more is wanted
+}
+
+// wants says whether a row is to be measured.
+func (s *suite) wants(key string) bool {
+	return !s.stopped() && (s.Only == nil || s.Only.MatchString(key))
+}
+
+// wantsAny says whether one of some rows is to be measured.
+func (s *suite) wantsAny(prefix string, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return s.wants(prefix + name) })
 }
 
 // tooLong says whether a row takes too long for the mode, and notes that it is left out: longer than

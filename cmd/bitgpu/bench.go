@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"bitgpu"
 	"bitgpu/bench"
 	"bitgpu/gpu"
 	"bitgpu/nn/webgpu"
+	"bitgpu/nn/webgpu/tuned"
 
 	"github.com/urfave/cli/v2"
 )
@@ -21,7 +26,7 @@ func benchCommand() *cli.Command {
 		Usage: "hold the engines against the reference, and measure how fast they are",
 		Description: example("Runs the CPU engine and, where there is an adapter, the GPU engine, one after the other. Exits with 1 when a\n"+
 			"bound of parity is broken. Rows are called by paths such as op/NormLinear/decode/… or model/256x8/…; --only takes\n"+
-			"those that match. Let nothing else run meanwhile.",
+			"those that match. Let nothing else run meanwhile. Ctrl-C shows what was measured until then.",
 			"bitgpu bench --quick",
 			"bitgpu bench --only '^parity|^op/LinearAdd' --html report.html",
 			"bitgpu bench --dim 768 --layers 12 --batch 1,16 --json new.json --compare old.json"),
@@ -63,12 +68,20 @@ func benchCommand() *cli.Command {
 				return err
 			}
 			defer done()
-			report, err := bench.Run(options, backends...)
+			ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			// A second Ctrl-C ends the program at once.
+			defer context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })()
+			report, err := bench.Run(ctx, options, backends...)
 			clearProgress(c)
 			if err != nil {
 				return err
 			}
-			return showReport(c, report, before)
+			err = showReport(c, report, before)
+			if err == nil && ctx.Err() != nil {
+				err = errInterrupted
+			}
+			return err
 		},
 	}
 }
@@ -163,9 +176,9 @@ func benchBackends(c *cli.Context) (backends []bench.Backend, done func(), err e
 	if err != nil {
 		return nil, nil, err
 	}
-	ops := webgpu.New(device)
+	ops, closeOps := tuned.Open(device)
 	return append(backends, bench.GPU[*webgpu.Tensor](device, ops)), func() {
-		ops.Close()
+		closeOps()
 		device.Close()
 	}, nil
 }
