@@ -34,7 +34,7 @@ func CPU() Backend {
 		Cache:  32 << 20,
 	}
 	for _, l := range simd.Levels() {
-		e.Variants = append(e.Variants, Variant{l.String(), func() error { return simd.Use(l) }})
+		e.Variants = append(e.Variants, Variant{Name: l.String(), Use: func() error { return simd.Use(l) }})
 	}
 	return e
 }

@@ -26,6 +26,8 @@ type Counts struct {
 type Variant struct {
 	Name string
 	Use  func() error
+	// Only are the files of operations that the variant concerns; none for all of them and whole models.
+	Only []string
 }
 
 // Engine is an implementation of the operations with what it takes to measure it.

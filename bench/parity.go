@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"bitgpu/nn/optest"
@@ -130,34 +131,32 @@ func (e *Engine[T]) parity(s *suite) {
 			s.report.fail(e.Info.Name, "parity of "+v.Name, err)
 			continue
 		}
-		for _, part := range []struct {
-			name    string
-			measure func(s *suite, add func(Parity))
-		}{{"ops", e.opsParity}, {"model", e.modelParity}, {"text", e.textParity}, {"training", e.trainingParity}} {
-			s.progress(strings.TrimSpace(fmt.Sprintf("%s parity/%s %s", e.Info.Name, part.name, v.Name)))
-			part.measure(s, func(p Parity) {
-				p.Engine, p.Variant = e.Info.Name, v.Name
-				s.report.Parity = append(s.report.Parity, p)
-			})
+		add := func(p Parity) {
+			p.Engine, p.Variant = e.Info.Name, v.Name
+			s.report.Parity = append(s.report.Parity, p)
+		}
+		s.progress(strings.TrimSpace(e.Info.Name + " parity " + v.Name))
+		e.opsParity(s, v, add)
+		if v.Only == nil {
+			e.modelParity(s, add)
+			e.textParity(s, add)
+			e.trainingParity(s, add)
 		}
 	}
 }
 
 // opsParity runs the table of cases that the tests run, and says how far inside the bounds the
 // operations are: a row for each file of them.
-func (e *Engine[T]) opsParity(s *suite, add func(Parity)) {
-	if !s.wantsAny("parity/ops/", opNames[T]()) {
-		return
+func (e *Engine[T]) opsParity(s *suite, v Variant, add func(Parity)) {
+	wanted := func(op string) bool {
+		return (v.Only == nil || slices.Contains(v.Only, op)) && s.wants("parity/ops/"+op)
 	}
 	rows := map[string]*Parity{}
 	var order []string
 	last := ""
-	optest.Deviations(e.Ops, func(d optest.Deviation) {
+	optest.Deviations(e.Ops, wanted, func(d optest.Deviation) {
 		op, _, _ := strings.Cut(d.Case, "/")
 		key := "parity/ops/" + op
-		if !s.wants(key) {
-			return
-		}
 		row := rows[key]
 		if row == nil {
 			row = &Parity{Key: key, Bound: "the case's own, such as 3e-5 + 1e-5·|x| for sums"}
@@ -178,15 +177,4 @@ func (e *Engine[T]) opsParity(s *suite, add func(Parity)) {
 	for _, key := range order {
 		add(*rows[key])
 	}
-}
-
-// opNames are the files of the operations.
-func opNames[T any]() []string {
-	var names []string
-	for _, c := range optest.Cases[T]() {
-		if len(names) == 0 || names[len(names)-1] != c.Op {
-			names = append(names, c.Op)
-		}
-	}
-	return names
 }

@@ -15,11 +15,12 @@ type Deviation struct {
 	Err          error // the case breaks a rule of its own; then there are no numbers
 }
 
-// Deviations runs the cases that compare numbers, and shows how a backend's differ.
-func Deviations[T any](ops nn.Ops[T], visit func(Deviation)) {
+// Deviations runs the cases of the wanted operations that compare numbers, and shows how a backend's
+// differ.
+func Deviations[T any](ops nn.Ops[T], wanted func(op string) bool, visit func(Deviation)) {
 	reference := Cases[*cpu.Tensor[float64]]()
 	for i, c := range Cases[T]() {
-		if c.Large || c.Refuses {
+		if c.Large || c.Refuses || !wanted(c.Op) {
 			continue
 		}
 		name := c.Op + "/" + c.Name
