@@ -5,7 +5,7 @@ import (
 
 	"bitgpu/gpu"
 	"bitgpu/nn/storage"
-	"bitgpu/nn/webgpu"
+	"bitgpu/nn/webgpu/tuned"
 )
 
 // openGPU loads the weights onto the adapter that the options ask for. It closes l when it succeeds: a GPU has its
@@ -15,14 +15,14 @@ func openGPU(l *storage.Loaded, o options) (engine, string, error) {
 	if err != nil {
 		return nil, "", noGPU(err)
 	}
-	ops := webgpu.New(device)
+	ops, done := tuned.Open(device)
 	e, err := newEngine(ops, l.Config, l.Weights, func() error {
-		ops.Close()
+		done()
 		device.Close()
 		return nil
 	})
 	if err != nil {
-		ops.Close()
+		done()
 		device.Close()
 		return nil, "", err
 	}

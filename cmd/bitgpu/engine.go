@@ -14,6 +14,7 @@ import (
 	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/train"
 	"bitgpu/nn/webgpu"
+	"bitgpu/nn/webgpu/tuned"
 
 	"github.com/urfave/cli/v2"
 )
@@ -101,7 +102,7 @@ func openGPU(adapter string) (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	ops := webgpu.New(device)
+	ops, done := tuned.Open(device)
 	t := trainerOn[*webgpu.Tensor](ops, device.Time)
 	t.device = device.Info().String()
 	if !device.Info().Hardware() {
@@ -109,7 +110,7 @@ func openGPU(adapter string) (*trainer, error) {
 	}
 	t.memory = func() int64 { return int64(device.PeakBytes()) }
 	t.close = func() {
-		ops.Close()
+		done()
 		device.Close()
 	}
 	return t, nil

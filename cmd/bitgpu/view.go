@@ -17,6 +17,7 @@ import (
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/webgpu"
+	"bitgpu/nn/webgpu/tuned"
 	"bitgpu/view"
 
 	"github.com/urfave/cli/v2"
@@ -98,6 +99,7 @@ type viewer struct {
 	*view.View
 	device *gpu.Device
 	ops    *webgpu.Ops
+	done   func() // ends ops
 	model  *nn.Model[*webgpu.Tensor]
 }
 
@@ -119,7 +121,8 @@ func openView(path, text string, layer int, adapter string) (*viewer, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &viewer{device: device, ops: webgpu.New(device)}
+	v := &viewer{device: device}
+	v.ops, v.done = tuned.Open(device)
 	if v.model, err = nn.NewModel(v.ops, loaded.Config, loaded.Weights); err == nil {
 		v.View, err = view.New(v.ops, v.model, loaded.Tokenizer, name, text)
 	}
@@ -138,7 +141,7 @@ func (v *viewer) close() {
 	if v.model != nil {
 		v.model.Release()
 	}
-	v.ops.Close()
+	v.done()
 	v.device.Close()
 }
 

@@ -27,6 +27,7 @@ var mayImport = []struct {
 	{"bitgpu/nn/ternary", nil},
 	{"bitgpu/nn", []string{"bitgpu/nn/ternary"}},
 	{"bitgpu/nn/cpu/...", []string{"bitgpu/nn", "bitgpu/nn/ternary", "bitgpu/nn/cpu/..."}},
+	{"bitgpu/nn/webgpu/tuned", []string{"bitgpu/nn/webgpu", "bitgpu/gpu", "bitgpu/wgsl", "bitgpu/io/atomicfile"}},
 	{"bitgpu/nn/webgpu/...", []string{"bitgpu/nn", "bitgpu/nn/ternary", "bitgpu/nn/webgpu/...", "bitgpu/gpu", "bitgpu/wgsl"}},
 	{"bitgpu/nn/...", []string{"bitgpu/nn", "bitgpu/nn/ternary", "bitgpu/nn/storage", "bitgpu/nn/cpu/...", "bitgpu/io/..."}},
 	{"bitgpu/cmd/...", []string{"bitgpu/..."}},

@@ -13,9 +13,18 @@ import (
 // Run holds a backend to what Ops says of tensors, and every operation to the reference in float64.
 func Run[T any](t *testing.T, ops nn.Ops[T]) {
 	t.Run("tensors", func(t *testing.T) { tensors(t, ops) })
+	runCases(t, ops, func(string) bool { return true })
+}
+
+// RunOnly holds the operations of some files of this package to the reference.
+func RunOnly[T any](t *testing.T, ops nn.Ops[T], files ...string) {
+	runCases(t, ops, func(file string) bool { return slices.Contains(files, file) })
+}
+
+func runCases[T any](t *testing.T, ops nn.Ops[T], wanted func(file string) bool) {
 	reference := Cases[*cpu.Tensor[float64]]()
 	for i, c := range Cases[T]() {
-		if c.Large {
+		if c.Large || !wanted(c.Op) {
 			continue
 		}
 		t.Run(c.Op+"/"+c.Name, func(t *testing.T) {

@@ -9,6 +9,14 @@
 // Why two kernels for a product with a matrix? For a few rows the weights are all that counts: a team of threads
 // reads each once, 16 bytes at a time. For many rows tiles in workgroup memory and registers share what was read.
 //
+// Why are variants of a product measured? How many threads should share a row of weights, how many rows a thread, and
+// from how many rows of activations on tiles win, depends on the shape, the GPU and its compiler. With Tune, products
+// are timed on tensors of their own at the first use of a shape, those with wrong results left out, and one that is not
+// clearly faster than the usual one is not taken, so that noise does not decide.
+//
+// Why is the wall clock good enough for that? Only one time is held against another, over many dispatches between two
+// waits; and the device's clock may belong to somebody who is timing what needed the measurement.
+//
 // Why may a tensor have several buffers? An adapter binds at most 128 MiB of a buffer to a kernel by default, and an
 // embedding of 128k × 1024 float32 has 525 MB. Matrices over the limit are cut by rows, with a dispatch a part.
 //

@@ -23,14 +23,6 @@ func TestWorkgroupSizes(t *testing.T) {
 	}
 }
 
-// TestTiles holds the products by tiles where rows are too few to choose them.
-func TestTiles(t *testing.T) {
-	o := New(gputest.Device(t))
-	defer o.Close()
-	o.few = 0
-	optest.Run(t, o)
-}
-
 // split is a backend whose bindings are so small that every matrix lies in several buffers; it runs what touches
 // matrices and returns all results.
 func split(t *testing.T, limit int) map[string][]float32 {

@@ -1,8 +1,6 @@
 package webgpu
 
 import (
-	"math/bits"
-
 	"bitgpu/gpu"
 	"bitgpu/nn"
 	"bitgpu/wgsl"
@@ -11,27 +9,17 @@ import (
 // tileRows is how many rows and columns a tile has.
 const tileRows = 64
 
-// maxLanes is how many threads share four rows of weights at most.
-const maxLanes = 16
-
-// manyQuads is from how many fours of rows on a team takes several.
-const manyQuads = 8192
-
 // product records a kernel that multiplies n rows by `quads` groups of four rows of weights of `stride` blocks.
 func (o *Ops) product(vector, matrix *wgsl.Kernel, v variant, params []byte, n, quads int, stride uint32, buffers ...*gpu.Buffer) {
-	if n > o.few {
+	c := o.choose(vector, v, n, quads, stride)
+	if c.Tiles {
 		v.kernel = matrix
 		o.dispatch(v, params, ceil(quads, tileRows/4), ceil(n, tileRows), buffers...)
 		return
 	}
-	v.kernel = vector
-	v.lanes = uint32(1) << min(bits.Len32(stride)-1, bits.Len32(maxLanes)-1)
-	v.quads = 1
-	if !o.dev.Info().Hardware() || quads >= manyQuads { // enough for every thread, so that each may load less
-		v.quads = 4
-	}
-	teams := int(o.workgroup / v.lanes)
-	o.dispatch(v, params, ceil(quads, teams*int(v.quads)), n, buffers...)
+	v.kernel, v.lanes, v.quads, v.workgroup = vector, c.Lanes, c.Quads, c.Workgroup
+	together := int(c.Workgroup / c.Lanes * c.Quads)
+	o.dispatch(v, params, ceil(quads, together), n, buffers...)
 }
 
 // linear writes y (n, R) = addend + s·x·wᵀ; with a gain it takes RMSNorm of the source, which it writes to x.

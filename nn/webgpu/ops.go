@@ -2,6 +2,7 @@ package webgpu
 
 import (
 	"fmt"
+	"time"
 
 	"bitgpu/gpu"
 	"bitgpu/nn"
@@ -16,7 +17,14 @@ type Ops struct {
 	dev       *gpu.Device
 	limit     int    // bytes that a kernel can see of one buffer
 	workgroup uint32 // threads of the kernels that leave it open
-	few       int    // up to how many rows of activations a product is taken row by row; more are taken by tiles
+	few       int    // up to how many rows of activations a product is usually taken row by row; more are taken by tiles
+
+	tuning     *Tuning          // what is known of the fastest variants; nil: all as usual
+	chosen     map[class]choice // what was looked up in it
+	tuned      time.Duration    // spent on measuring since tuningFrom
+	tuningFrom time.Time
+	forced     *choice // of a product that is being measured or tested, or nil
+
 	// nothing is bound where a kernel has no use for what it could read, sink where it could write.
 	nothing, sink *gpu.Buffer
 	pipelines     map[variant]*gpu.Pipeline

@@ -1,0 +1,256 @@
+package webgpu
+
+import (
+	"cmp"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"bitgpu/nn"
+	"bitgpu/nn/ternary"
+	"bitgpu/wgsl"
+)
+
+const (
+	trialBytes   = 32 << 20               // of the weights, and of the results, of a product that is measured
+	trialPeriod  = 61                     // different rows of its weights, a prime so that every place of a team meets all
+	trialRounds  = 5                      // of all candidates in turn, of which the fastest counts
+	trialRun     = time.Millisecond       // that one candidate runs for in a round, at most 32 dispatches
+	trialTime    = 100 * time.Millisecond // after which no round begins
+	clearlyBelow = 0.9                    // of the usual choice's time is what may replace it: noise must not
+)
+
+// trial is a product of a class on tensors of its own.
+type trial struct {
+	o    *Ops
+	run  func()
+	n, R int
+	// y (n, R) is what the product writes, of SwiGLU gate and up; act (n, R/2) what that makes of it.
+	y, act  *Tensor
+	tensors []*Tensor
+	want    [][]float64 // (n, trialPeriod)
+	bound   []float64   // (n) how far a result may lie from want
+	now     func() time.Time
+}
+
+// measure finds the fastest choice for a class among those that give the right results; !ok if there is none.
+func (o *Ops) measure(c class) (best choice, ok bool) {
+	t := o.newTrial(c)
+	defer o.Release(t.tensors...)
+	if o.Flush() != nil { // no room
+		return choice{}, false
+	}
+	return t.fastest(o.candidates(c))
+}
+
+// fastest is the first of the candidates, which is the usual one, unless its results are wrong or another is clearly
+// faster.
+func (t *trial) fastest(candidates []choice) (best choice, ok bool) {
+	defer func() { t.o.forced = nil }()
+	type entry struct {
+		choice
+		time time.Duration
+	}
+	var right []entry
+	for _, c := range candidates {
+		t.o.forced = &c
+		if t.right() {
+			right = append(right, entry{c, math.MaxInt64})
+		}
+	}
+	if len(right) == 0 {
+		return choice{}, false
+	}
+	start := t.now()
+	for round := 0; round < trialRounds && (round < 2 || t.now().Sub(start) < trialTime); round++ {
+		for i := range right {
+			e := &right[i]
+			t.o.forced = &e.choice
+			times := min(max(trialRun/max(e.time, 1), 1), 32)
+			took, err := t.time(int(times))
+			if err != nil {
+				return choice{}, false
+			}
+			e.time = min(e.time, took)
+		}
+	}
+	first := right[0]
+	least := slices.MinFunc(right, func(a, b entry) int { return cmp.Compare(a.time, b.time) })
+	if first.choice == candidates[0] && float64(least.time) > clearlyBelow*float64(first.time) {
+		return first.choice, true
+	}
+	return least.choice, true
+}
+
+// newTrial makes the tensors of a product of the class, with fewer rows of weights where they are too many.
+func (o *Ops) newTrial(c class) *trial {
+	K := int(c.stride) * map[nn.Format]int{nn.F32: 4, nn.F16: 8, nn.I8: 16, nn.Ternary: 64}[c.format]
+	most := min(trialBytes, o.limit)
+	R := 4 * max(min(c.quads, most/(4*block*int(c.stride)), most/(16*c.n)), 1)
+	t := &trial{o: o, n: c.n, R: R, now: time.Now}
+	r := rand.New(rand.NewPCG(trialPeriod, uint64(K)))
+	load := func(spread, middle float64, shape ...int) (*Tensor, []float32) {
+		v := make([]float32, nn.Count(shape))
+		for i := range v {
+			v[i] = float32(middle + spread*r.NormFloat64())
+		}
+		return t.keep(o.Load(nn.HostTensor{Format: nn.F32, Shape: shape, F32: v})), v
+	}
+	source, x := load(1, 0, c.n, K)
+	gain, g := load(0.1, 1, K)
+	base := make([]float32, trialPeriod*K) // in −1, 0, 1, which every format holds
+	for i := range base {
+		base[i] = float32(r.IntN(3) - 1)
+	}
+	w := t.keep(o.Load(trialWeights(c.format, base, R, K)))
+	t.expect(c, x, g, base, K)
+	t.y = t.keep(o.New(nn.F32, c.n, R))
+	normed := t.keep(o.New(nn.F32, c.n, K))
+	switch c.kernel {
+	case wgsl.SwiGLUVector:
+		t.act = t.keep(o.New(nn.F32, c.n, R/2))
+		t.run = func() { o.NormSwiGLU(t.act, t.y, normed, source, gain, w) }
+	case wgsl.HeadVector:
+		t.run = func() { o.NormHead(t.y, normed, source, gain, w, 0) }
+	default:
+		addend := t.keep(o.New(nn.F32, c.n, R))
+		t.run = func() { o.LinearAdd(t.y, addend, source, w) }
+		if c.norm {
+			t.run = func() { o.NormLinear(t.y, normed, source, gain, w) }
+		}
+	}
+	return t
+}
+
+func (t *trial) keep(x *Tensor) *Tensor {
+	t.tensors = append(t.tensors, x)
+	return x
+}
+
+// trialWeights is a matrix (R, K) of the rows of base again and again, in any format.
+func trialWeights(format nn.Format, base []float32, R, K int) nn.HostTensor {
+	h := nn.HostTensor{Format: format, Shape: []int{R, K}}
+	switch format {
+	case nn.F32:
+		h.F32 = repeat(base, R, K)
+	case nn.F16:
+		const one, sign = 0x3C00, 0x8000
+		halves := make([]uint16, len(base))
+		for i, w := range base {
+			halves[i] = map[float32]uint16{-1: one | sign, 0: 0, 1: one}[w]
+		}
+		h.F16 = repeat(halves, R, K)
+	case nn.I8:
+		bytes, scales := make([]int8, len(base)), make([]float32, R)
+		for i, w := range base {
+			bytes[i] = int8(w)
+		}
+		for i := range scales {
+			scales[i] = trialScale(nn.I8, i)
+		}
+		h.I8, h.Scales = repeat(bytes, R, K), scales
+	case nn.Ternary:
+		codes := make([]byte, trialPeriod*ternary.RowBytes(K))
+		ternary.Quantize(codes, base, trialPeriod, K, 1)
+		h.Codes = repeat(codes, R, ternary.RowBytes(K))
+		h.Scales, h.Absmean = []float32{trialScale(nn.Ternary, 0)}, true
+	}
+	return h
+}
+
+// repeat is R rows of K, the trialPeriod rows of base in turn.
+func repeat[E any](base []E, R, K int) []E {
+	all := make([]E, R*K)
+	for at := 0; at < len(all); at += len(base) {
+		copy(all[at:], base)
+	}
+	return all
+}
+
+// trialScale is what the product with row r of a trial's weights is multiplied by.
+func trialScale(format nn.Format, r int) float32 {
+	switch format {
+	case nn.I8:
+		return float32(1+r%trialPeriod) / 64
+	case nn.Ternary:
+		return 0.5
+	}
+	return 1
+}
+
+// expect computes, on the host and in float64, what a right product writes.
+func (t *trial) expect(c class, source, gain, base []float32, K int) {
+	for i := range t.n {
+		row, root := source[i*K:(i+1)*K], 1.0
+		if c.norm {
+			squares := 0.0
+			for _, v := range row {
+				squares += float64(v) * float64(v)
+			}
+			root = 1 / math.Sqrt(squares/float64(K)+1e-5)
+		}
+		x, size := make([]float64, K), 0.0
+		for k, v := range row {
+			x[k] = float64(v) * root
+			if c.norm {
+				x[k] *= float64(gain[k])
+			}
+			size += math.Abs(x[k])
+		}
+		want := make([]float64, trialPeriod)
+		for r := range want {
+			for k, w := range base[r*K : (r+1)*K] {
+				want[r] += x[k] * float64(w)
+			}
+			want[r] *= float64(trialScale(c.format, r))
+		}
+		t.want = append(t.want, want)
+		t.bound = append(t.bound, 1e-5*size) // sums of up to 2·size, each addition rounded by 6e-8 of them
+	}
+}
+
+// right runs the product once and says whether all of its results are right.
+func (t *trial) right() bool {
+	o := t.o
+	o.Zero(t.y)
+	t.run()
+	y := make([]float32, t.n*t.R)
+	if o.Flush() != nil || o.Read(t.y, 0, y) != nil {
+		return false
+	}
+	near := func(got float32, want, bound float64) bool { return math.Abs(float64(got)-want) <= bound }
+	for i := range y {
+		if !near(y[i], t.want[i/t.R][i%t.R%trialPeriod], t.bound[i/t.R]) {
+			return false
+		}
+	}
+	if t.act == nil {
+		return true
+	}
+	H := t.R / 2
+	act := make([]float32, t.n*H)
+	if o.Read(t.act, 0, act) != nil {
+		return false
+	}
+	for i := range act {
+		at := i/H*2*H + i%H
+		gate, up := float64(y[at]), float64(y[at+H])
+		want := gate / (1 + math.Exp(-gate)) * up
+		if !near(act[i], want, 1e-4*math.Abs(want)+1e-6) {
+			return false
+		}
+	}
+	return true
+}
+
+// time is how long one of several products takes, from submit to completion. The device's own clock would be in the
+// way of whoever is timing what needed the measurement.
+func (t *trial) time(times int) (time.Duration, error) {
+	start := t.now()
+	for range times {
+		t.run()
+	}
+	err := t.o.Flush()
+	return t.now().Sub(start) / time.Duration(times), err
+}

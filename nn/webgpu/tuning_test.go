@@ -1,0 +1,196 @@
+package webgpu
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"bitgpu/gpu/gputest"
+	"bitgpu/nn"
+	"bitgpu/nn/optest"
+	"bitgpu/wgsl"
+)
+
+// TestChoices holds every variant that a product may be tuned to, of every number of lanes that it may be fitted to.
+func TestChoices(t *testing.T) {
+	for _, c := range choices {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			o := New(gputest.Device(t))
+			defer o.Close()
+			o.forced = &c
+			optest.RunOnly(t, o, "linear", "swiglu", "head")
+		})
+	}
+}
+
+// products are small ones of every kind and format.
+func products(t *testing.T, o *Ops, n int) {
+	const D, H, V = 64, 40, 100
+	h, gain := o.New(nn.F32, n, D), o.New(nn.F32, D)
+	x, act, y, logits := o.New(nn.F32, n, D), o.New(nn.F32, n, H), o.New(nn.F32, n, 2*H), o.New(nn.F32, n, V)
+	w := o.NewTernary(2*H, D, 2, true)
+	tensors := []*Tensor{h, gain, x, act, y, logits, w}
+	o.NormLinear(y, x, h, gain, w)
+	o.LinearAdd(y, y, h, w)
+	o.NormSwiGLU(act, nil, nil, h, gain, w)
+	for _, format := range []nn.Format{nn.F32, nn.F16, nn.I8} {
+		head := o.Load(nn.HostTensor{
+			Format: format, Shape: []int{V, D}, F32: make([]float32, V*D), F16: make([]uint16, V*D), I8: make([]int8, V*D), Scales: make([]float32, V),
+		})
+		tensors = append(tensors, head)
+		o.NormHead(logits, x, h, gain, head, 0)
+	}
+	if err := o.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	o.Release(tensors...)
+}
+
+// TestTune measures products at first use, remembers them over JSON, and leaves nothing behind.
+func TestTune(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	products(t, o, 1)
+	before := o.BytesInUse()
+	var tuning Tuning
+	o.Tune(&tuning)
+	o.tuned -= 100 * tuningTime // a software adapter is slow
+	products(t, o, 1)
+	products(t, o, 3)
+	const kinds = 6
+	if len(tuning.found) != 2*kinds || !tuning.Changed() {
+		t.Fatalf("%d classes wanted, %v found", 2*kinds, tuning.found)
+	}
+	for c, chosen := range o.chosen {
+		if !slices.Contains(o.candidates(c), chosen) {
+			t.Errorf("%v: %+v is no candidate", c, chosen)
+		}
+	}
+	if name := "swiglu_vector ternary norm n=4 quads=20 blocks=1"; tuning.found[name] == (choice{}) {
+		t.Errorf("%q is missing from %v", name, slices.Sorted(maps.Keys(tuning.found)))
+	}
+	o.settle()
+	if now := o.BytesInUse(); now > before+1<<20 {
+		t.Errorf("%d bytes in use after tuning, %d before", now, before)
+	}
+
+	data, err := json.Marshal(&tuning)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again Tuning
+	if err := json.Unmarshal(data, &again); err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(again.found, tuning.found) {
+		t.Errorf("%v wanted, %v found", tuning.found, again.found)
+	}
+	o.Tune(&again)
+	o.tuned += 100 * tuningTime // nothing may be measured
+	products(t, o, 1)
+	products(t, o, 4)
+	if again.Changed() || len(o.chosen) != 2*kinds {
+		t.Errorf("measured again: %v", again.found)
+	}
+}
+
+// TestTuneAgain holds that a choice which does not exist is measured again, and that without time all is as usual.
+func TestTuneAgain(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	c := class{wgsl.LinearVector, nn.Ternary, true, 1, 20, 1}
+	var tuning Tuning
+	if err := json.Unmarshal([]byte(`{"`+c.String()+`": {"lanes": 3, "workgroup": 7}}`), &tuning); err != nil {
+		t.Fatal(err)
+	}
+	o.Tune(&tuning)
+	o.tuned += 100 * tuningTime
+	if got, want := o.choose(c.kernel, variant{format: c.format, norm: true}, 1, c.quads, c.stride), o.usual(1, c.quads, c.stride); got != want {
+		t.Errorf("without time: %+v wanted, %+v found", want, got)
+	}
+	o.Tune(&tuning)
+	o.choose(c.kernel, variant{format: c.format, norm: true}, 1, c.quads, c.stride)
+	if found := tuning.found[c.String()]; !slices.Contains(o.candidates(c), found) || !tuning.Changed() {
+		t.Errorf("%+v is still there", found)
+	}
+}
+
+// TestRight holds that one wrong number among all results is found, and that an error is no result.
+func TestRight(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	for _, c := range []class{
+		{wgsl.LinearVector, nn.Ternary, false, 2, 20, 5}, {wgsl.LinearVector, nn.Ternary, true, 1, 20, 1},
+		{wgsl.SwiGLUVector, nn.Ternary, true, 4, 30, 2}, {wgsl.HeadVector, nn.F32, true, 1, 50, 9},
+		{wgsl.HeadVector, nn.F16, true, 8, 50, 7}, {wgsl.HeadVector, nn.I8, true, 3, 50, 3},
+	} {
+		trial := o.newTrial(c)
+		if !trial.right() {
+			t.Errorf("%v: what is right is refused", c)
+		}
+		run, n := trial.run, nn.Count(trial.y.shape)
+		for _, spoiled := range []func(){
+			func() { o.Write(trial.y, 0, []float32{1e3}) },
+			func() { o.Zero(trial.y) },
+			func() { o.Write(trial.y, n-1, []float32{float32(math.NaN())}) },
+			func() { o.dev.Fail(errors.New("a test's")) },
+		} {
+			trial.run = func() {
+				run()
+				spoiled()
+			}
+			if trial.right() {
+				t.Errorf("%v: what is wrong is let pass", c)
+			}
+		}
+		o.Release(trial.tensors...)
+	}
+}
+
+// TestFastest holds what is chosen from what was measured: the fastest that is right, and where the difference is small
+// the usual one.
+func TestFastest(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	c := class{wgsl.HeadVector, nn.F32, true, 4, 8, 2}
+	list := o.candidates(c)
+	if len(list) < 4 {
+		t.Fatalf("%+v: at least 4 candidates wanted", list)
+	}
+	const ms = time.Millisecond
+	for name, k := range map[string]struct {
+		takes []time.Duration // of the candidates; 0: its results are wrong
+		want  int             // −1: none
+	}{
+		"fastest":          {[]time.Duration{20 * ms, 15 * ms, 5 * ms, 10 * ms}, 2},
+		"usual":            {[]time.Duration{20 * ms, 20 * ms, 20 * ms, 19 * ms}, 0},
+		"fast but wrong":   {[]time.Duration{20 * ms, 0, 0, 5 * ms}, 3},
+		"the usual is bad": {[]time.Duration{0, 0, 10 * ms, 20 * ms}, 2},
+		"nothing is right": {[]time.Duration{0, 0, 0, 0}, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			trial := o.newTrial(c)
+			defer o.Release(trial.tensors...)
+			run, now := trial.run, time.Time{}
+			trial.now = func() time.Time { return now }
+			trial.run = func() {
+				takes := k.takes[slices.Index(list, *o.forced)]
+				if run(); takes == 0 {
+					o.Zero(trial.y)
+				}
+				now = now.Add(takes)
+			}
+			switch chosen, ok := trial.fastest(list[:4]); {
+			case ok != (k.want >= 0):
+				t.Errorf("ok = %v, %+v", ok, chosen)
+			case ok && chosen != list[k.want]:
+				t.Errorf("%+v wanted, %+v found", list[k.want], chosen)
+			}
+		})
+	}
+}
