@@ -1,5 +1,5 @@
 // Package demo is a small trained model inside the program, so that the first command on a fresh
-// machine writes text without a file or a download. README.md beside it says how it was made.
+// machine writes text without a file or a download. It is not for loading: that is package bitgpu's. README.md beside it says how it was made.
 package demo
 
 import _ "embed"

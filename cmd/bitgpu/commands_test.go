@@ -265,6 +265,11 @@ func TestFits(t *testing.T) {
 	if fitsAdapter(a, gb, 1001, 4*gb) != "no: a buffer is too large" || fitsAdapter(a, gb, 999, 4*gb) != "fits" || fitsAdapter(a, 4*gb, 999, 4*gb) != "no" {
 		t.Error("fitsAdapter, software")
 	}
+	for _, c := range [][3]string{{"fits", "fits", "fits"}, {"no", "fits", "recomputed"}, {"no", "no", "no"}, {"unknown", "unknown", "unknown"}} {
+		if got := fitsEither(c[0], c[1]); got != c[2] {
+			t.Errorf("kept %s, recomputed %s: %s wanted, %s found", c[0], c[1], c[2], got)
+		}
+	}
 	a.Type = gpu.Discrete
 	if fitsAdapter(a, 4*gb, 999, gb) != "fits" {
 		t.Error("fitsAdapter: a card has memory of its own")

@@ -20,7 +20,8 @@ func devicesCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "devices",
 		Usage: "list what can compute, and which models fit",
-		Description: example("Lists the CPU and the GPU adapters, and what models of three sizes need to run and to be trained. A GPU's own memory\n"+
+		Description: example("Lists the CPU and the GPU adapters, and what models of three sizes need to run and to be trained, with all\n"+
+			"activations kept or with blocks computed again in backward (train --recompute). A GPU's own memory\n"+
 			"is not known to WebGPU: there, fits means that no buffer is larger than the adapter allows, and, where it\n"+
 			"shares the computer's memory, that all of it fits in there.",
 			"bitgpu devices"),
@@ -67,7 +68,7 @@ var trainingShape = train.Shape{Batch: 16, Time: 128, Accumulate: 1}
 // writeSizes shows what three models need and where that fits.
 func writeSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "\nmodel, V 16,384\tparameters\tto run\tto train, %d × %d\tCPU: run\ttrain", trainingShape.Batch, trainingShape.Time)
+	fmt.Fprintf(w, "\nmodel, V 16,384\tparameters\tto run\tto train, %d × %d\t--recompute\tCPU: run\ttrain", trainingShape.Batch, trainingShape.Time)
 	for _, a := range adapters {
 		fmt.Fprintf(w, "\tadapter %d: run\ttrain", a.Index)
 	}
@@ -76,11 +77,15 @@ func writeSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 		c := nn.Config{Vocab: 16384, Width: size[0], Layers: size[1], InnerLR: 0.1}.WithDefaults()
 		need := c.Footprint(1)
 		run, training := need.Weights+need.Workspace+need.Session, train.Memory(c, trainingShape)
-		fmt.Fprintf(w, "%d × %d\t%.0f million\t%s\t%s\t%s\t%s", size[0], size[1], float64(c.ParamCount())/1e6, byteCount(run), byteCount(training),
-			fits(run, ram), fits(training, ram))
+		again := trainingShape
+		again.Recompute = true
+		recomputed := train.Memory(c, again)
+		fmt.Fprintf(w, "%d × %d\t%.0f million\t%s\t%s\t%s\t%s\t%s", size[0], size[1], float64(c.ParamCount())/1e6,
+			byteCount(run), byteCount(training), byteCount(recomputed), fits(run, ram), fitsEither(fits(training, ram), fits(recomputed, ram)))
 		for _, a := range adapters {
+			largest := largestTensor(c, trainingShape.Batch*trainingShape.Time, true)
 			fmt.Fprintf(w, "\t%s\t%s", fitsAdapter(a, run, largestTensor(c, 1, false), ram),
-				fitsAdapter(a, training, largestTensor(c, trainingShape.Batch*trainingShape.Time, true), ram))
+				fitsEither(fitsAdapter(a, training, largest, ram), fitsAdapter(a, recomputed, largest, ram)))
 		}
 		fmt.Fprintln(w)
 	}
@@ -96,6 +101,14 @@ func fits(need, ram int64) string {
 		return "no"
 	}
 	return "fits"
+}
+
+// fitsEither says of a training whether it fits as it is, or with blocks computed again in backward.
+func fitsEither(kept, recomputed string) string {
+	if kept == "no" && recomputed == "fits" {
+		return "recomputed"
+	}
+	return kept
 }
 
 func fitsAdapter(a gpu.AdapterInfo, need, largest, ram int64) string {
