@@ -237,7 +237,7 @@ func (r *Report) byBatch(kind string) (template.HTML, error) {
 	})
 }
 
-// errors draws the histogram of relative errors of all rows of a kind.
+// errors draws the histogram of relative errors of all rows of a kind, all variants of an engine together.
 func (r *Report) errors(prefix string) (template.HTML, error) {
 	var names []string
 	sums := map[string]*Histogram{}
@@ -245,12 +245,11 @@ func (r *Report) errors(prefix string) (template.HTML, error) {
 		if !strings.HasPrefix(p.Key, prefix) {
 			continue
 		}
-		name := strings.TrimSpace(p.Engine + " " + p.Variant)
-		if sums[name] == nil {
-			sums[name], names = new(Histogram), append(names, name)
+		if sums[p.Engine] == nil {
+			sums[p.Engine], names = new(Histogram), append(names, p.Engine)
 		}
 		for i, n := range p.Errors {
-			sums[name][i] += n
+			sums[p.Engine][i] += n
 		}
 	}
 	if len(names) == 0 {

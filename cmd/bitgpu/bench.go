@@ -177,10 +177,28 @@ func benchBackends(c *cli.Context) (backends []bench.Backend, done func(), err e
 		return nil, nil, err
 	}
 	ops, closeOps := tuned.Open(device)
-	return append(backends, bench.GPU[*webgpu.Tensor](device, ops)), func() {
+	engine := bench.GPU[*webgpu.Tensor](device, ops)
+	engine.Variants = gpuVariants(ops)
+	return append(backends, engine), func() {
 		closeOps()
 		device.Close()
 	}, nil
+}
+
+// gpuVariants are the ways of computing a product that the adapter can run, one by one, and at last the choice among
+// them.
+func gpuVariants(ops *webgpu.Ops) []bench.Variant {
+	var variants []bench.Variant
+	for i, name := range webgpu.Variants() {
+		if !ops.Force(i) {
+			continue
+		}
+		variants = append(variants, bench.Variant{
+			Name: name, Only: []string{"linear", "swiglu", "head"}, Use: func() error { ops.Force(i); return nil },
+		})
+	}
+	ops.Force(-1)
+	return append(variants, bench.Variant{Use: func() error { ops.Force(-1); return nil }})
 }
 
 // showReport prints a report and writes its files. A broken bound of parity is an error.
