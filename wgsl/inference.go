@@ -209,3 +209,19 @@ var (
 		Consts: Consts{"WORKGROUP": 64},
 	}
 )
+
+// DeltaDecodeParams are the parameters of DeltaDecode.
+type DeltaDecodeParams struct {
+	Width, Head, Heads, Time, Tail, N, Stream uint32
+}
+
+// DeltaDecode is Step, DeltaMix and DeltaStep together.
+var DeltaDecode = &Kernel{
+	Name: "delta_decode", File: "deltascan_decode.wgsl", Params: DeltaDecodeParams{}, Wide: true,
+	Bindings: []Binding{
+		{"params", Uniform}, {"x", Read}, {"w", Read}, {"bias", Read}, {"u", Read}, {"conv", Read}, {"gain", Read},
+		{"beta", ReadWrite}, {"mixed", ReadWrite}, {"state", ReadWrite}, {"tail", ReadWrite}, {"answers", ReadWrite},
+		{"normed", ReadWrite},
+	},
+	Consts: Consts{"WORKGROUP": 64},
+}

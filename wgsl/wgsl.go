@@ -85,6 +85,7 @@ type Kernel struct {
 	Text     string // a shader given as text instead of in a file of this package; for tests of what runs kernels
 	Params   any    // zero value of the Go struct laid out as `struct Params`, or nil
 	Bindings []Binding
+	Wide     bool   // binds more than the 8 storage buffers that WebGPU promises: the host has another way as well
 	Consts   Consts // every constant the text needs, with its default
 }
 

@@ -33,6 +33,9 @@ func (o *Ops) DeltaScan(out, u, b, conv, gain, state, tail, mixed, read, starts 
 	nn.Check("DeltaScan: tail", tail.shape, s.B, 3, nn.ConvTail, s.d)
 	nn.Check("DeltaScan: keys, queries, values", mixed.shape, s.n, 3*s.d)
 	nn.Check("DeltaScan: answers", read.shape, s.n, s.d)
+	if s.T == 1 && starts == nil && o.decode(s, out, u, b, conv, gain, state, tail, mixed, read) {
+		return
+	}
 	mix := wgsl.DeltaMixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), Tail: 1, N: uint32(s.n)}
 	o.dispatch(variant{kernel: wgsl.DeltaMix}, gpu.Params(&mix), s.n, 3*s.h,
 		o.whole(u), o.whole(conv), o.whole(tail), o.whole(mixed))
@@ -45,6 +48,21 @@ func (o *Ops) DeltaScan(out, u, b, conv, gain, state, tail, mixed, read, starts 
 	output := wgsl.DeltaOutputParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: uint32(s.T), N: uint32(s.n)}
 	o.dispatch(end, gpu.Params(&output), s.n, s.h, o.whole(u), o.whole(b), o.whole(mixed), o.whole(gain),
 		o.whole(state), o.whole(tail), o.whole(read), o.whole(out))
+}
+
+// decode records a scan of one token together with the Step that waits, if that is the scan's.
+func (o *Ops) decode(s deltaShape, out, u, b, conv, gain, state, tail, mixed, read *Tensor) bool {
+	p := o.stepped
+	if !o.wide || p.b == nil || o.whole(p.b) != o.whole(b) || p.b.shape[0] != s.n {
+		return false
+	}
+	o.stepped = stepped{}
+	params := wgsl.DeltaDecodeParams{
+		Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: 1, Tail: 1, N: uint32(s.n), Stream: uint32(p.x.shape[1]),
+	}
+	o.dispatch(variant{kernel: wgsl.DeltaDecode}, gpu.Params(&params), s.n, s.h, o.whole(p.x), o.whole(p.w), o.whole(p.bias),
+		o.whole(u), o.whole(conv), o.whole(gain), o.whole(b), o.whole(mixed), o.whole(state), o.whole(tail), o.whole(read), o.whole(out))
+	return true
 }
 
 // deltaScan records the rule for `sequences` sequences; errors, optional, receives E. The keys' products stay in

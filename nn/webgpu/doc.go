@@ -21,7 +21,11 @@
 // embedding of 128k × 1024 float32 has 525 MB. Matrices over the limit are cut by rows, with a dispatch a part.
 //
 // Why does Sample wait for the operation after it? The first thing the next token needs is its row of the embedding.
-// Where that follows at once, one dispatch does both.
+// Where that follows at once, one dispatch does both. Step waits likewise for a DeltaScan of one token.
+//
+// Why does a kernel bind twelve buffers where WebGPU promises eight? Step, convolution and rule as one dispatch make
+// decoding with the delta mixer as short as with the tied one, five dispatches a layer. Adapters of desktops bind
+// more than twelve; on others it is three dispatches.
 //
 // Why are there no atomic additions of floats? Their order would differ from run to run. Every sum over rows is taken
 // in a fixed order, so that training twice gives the same weights.

@@ -81,11 +81,7 @@ func TestSteadyState(t *testing.T) {
 			const tokens = 160
 			more(t, s, tokens, p)
 			after := dev.Stats()
-			layer := 5
-			if r.Config.Delta() {
-				layer = 7
-			}
-			if n, want := after.Dispatches-before.Dispatches, tokens*(layer*r.Config.Layers+2); n > want {
+			if n, want := after.Dispatches-before.Dispatches, tokens*(5*r.Config.Layers+2); n > want {
 				t.Errorf("%d dispatches for %d tokens, at most %d wanted", n, tokens, want)
 			}
 			if n, want := after.Submits-before.Submits, tokens/ops.Lookahead()+2; n > want {

@@ -31,7 +31,9 @@ type Ops struct {
 	scratches     map[string]*gpu.Buffer
 	bound         []gpu.Binding // scratch of dispatch
 	reads         map[reading]*gpu.Readback
-	drawn         *draw // the Sample that waits for the operation after it, or nil
+	drawn         *draw   // the Sample that waits for the operation after it, or nil
+	stepped       stepped // the Step that waits likewise
+	wide          bool    // kernels may bind as many buffers as DeltaDecode does
 }
 
 var _ nn.Ops[*Tensor] = (*Ops)(nil)
@@ -43,6 +45,7 @@ func New(dev *gpu.Device) *Ops {
 		nothing: dev.NewBuffer("nothing", 256), sink: dev.NewBuffer("sink", 256),
 		pipelines: map[variant]*gpu.Pipeline{}, scratches: map[string]*gpu.Buffer{},
 		reads: map[reading]*gpu.Readback{},
+		wide:  int(dev.Limits().MaxStorageBuffersPerShaderStage) >= len(wgsl.DeltaDecode.Bindings)-1,
 	}
 }
 

@@ -26,8 +26,12 @@ func (o *Ops) Sample(next, out, recent, logits *Tensor, s nn.Sampling) {
 	o.drawn = &draw{next, out, recent, logits, s}
 }
 
-// settle records the Sample that waits.
+// settle records the Sample or the Step that waits.
 func (o *Ops) settle() {
+	if s := o.stepped; s.b != nil {
+		o.stepped = stepped{}
+		o.recordStep(s.b, s.x, s.w, s.bias)
+	}
 	if o.drawn != nil {
 		o.recordDraw(nil, nil)
 	}

@@ -1,0 +1,95 @@
+package webgpu
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"bitgpu/gpu/gputest"
+	"bitgpu/nn"
+)
+
+// decodeDelta reads a few tokens, one at a time, of B sequences, and returns everything written and the dispatches a
+// token.
+func decodeDelta(t *testing.T, wide bool, workgroup uint32, B, D, h, c int) (map[string][]float32, int) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	o.wide, o.workgroup = wide && o.wide, workgroup
+	r, d := rand.New(rand.NewPCG(3, 4)), h*c
+	normal := func(shape ...int) *Tensor {
+		v := make([]float32, nn.Count(shape))
+		for i := range v {
+			v[i] = float32(r.NormFloat64())
+		}
+		return o.Load(nn.HostTensor{Format: nn.F32, Shape: shape, F32: v})
+	}
+	w, bias, conv, gain := normal(h, D), normal(h), normal(3, d, nn.ConvTaps), normal(c)
+	written := map[string]*Tensor{
+		"β": o.New(nn.F32, B, h), "out": o.New(nn.F32, B, d), "state": normal(B, h, c, c), "tail": normal(B, 3, nn.ConvTail, d),
+		"mixed": o.New(nn.F32, B, 3*d), "read": o.New(nn.F32, B, d),
+	}
+	const tokens = 6
+	before := o.dev.Stats().Dispatches
+	for range tokens {
+		x, u := normal(B, D), normal(B, 3*d)
+		o.Step(written["β"], x, w, bias)
+		o.DeltaScan(written["out"], u, written["β"], conv, gain, written["state"], written["tail"], written["mixed"], written["read"], nil, 16)
+	}
+	all := map[string][]float32{}
+	for name, x := range written {
+		all[name] = make([]float32, nn.Count(x.shape))
+		if err := o.Read(x, 0, all[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all, (o.dev.Stats().Dispatches - before) / tokens
+}
+
+// TestDeltaDecode holds step, convolution and rule in one dispatch against those in three, which the table of cases
+// holds against the reference.
+func TestDeltaDecode(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	if !o.wide {
+		t.Skip("the adapter binds too few buffers")
+	}
+	for _, s := range []struct{ B, D, h, c int }{{1, 36, 4, 9}, {3, 70, 2, 40}, {2, 9, 1, 1}, {1, 300, 2, 130}} {
+		for _, workgroup := range []uint32{32, 64, 256} {
+			want, three := decodeDelta(t, false, workgroup, s.B, s.D, s.h, s.c)
+			got, one := decodeDelta(t, true, workgroup, s.B, s.D, s.h, s.c)
+			if one != 1 || three != 3 {
+				t.Errorf("1 and 3 dispatches wanted, %d and %d found", one, three)
+			}
+			for name, values := range want {
+				for i, v := range values {
+					if d := math.Abs(float64(got[name][i] - v)); !(d <= 1e-5+1e-5*math.Abs(float64(v))) {
+						t.Errorf("%+v, workgroup %d: %s, element %d: %v wanted, %v found", s, workgroup, name, i, v, got[name][i])
+						break
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestStepWaits holds that a Step is recorded, and before what follows, where no scan of one token takes it.
+func TestStepWaits(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	b, x, w, bias := o.New(nn.F32, 1, 1), o.New(nn.F32, 1, 2), o.New(nn.F32, 1, 2), o.New(nn.F32, 1)
+	defer o.Release(b, x, w, bias)
+	got := make([]float32, 1)
+	o.Step(b, x, w, bias)
+	o.Write(bias, 0, []float32{100})
+	if err := o.Read(b, 0, got); err != nil || got[0] != 0.5 {
+		t.Errorf("0.5 wanted, %v and %v found", got[0], err)
+	}
+	o.Step(b, x, w, bias)
+	o.Step(b, x, w, bias)
+	if err := o.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Read(b, 0, got); err != nil || got[0] != 1 {
+		t.Errorf("1 wanted, %v and %v found", got[0], err)
+	}
+}
