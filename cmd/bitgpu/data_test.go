@@ -139,7 +139,7 @@ func TestDataRefusals(t *testing.T) {
 		{"no such file", []string{"eval", "-m", model("d32-none"), "--data", "nowhere.txt"}},
 		{"--batch-size: 1 to 1048576 wanted", []string{"eval", "-m", model("d32-none"), "--data", text, "--batch-size", "0"}},
 		{"the vocabulary ends at 299", []string{"eval", "-m", model("d32-none"), "--data", foreignTokens(t)}},
-		{"at least 2 tokens wanted, 1 found", []string{"eval", "-m", model("d32-none"), "--data", tokenFile(t, "one.u32", 1)}},
+		{"one.u32: at least 2 tokens wanted, 1 found", []string{"eval", "-m", model("d32-none"), "--data", tokenFile(t, "one.u32", 1)}},
 		{"no such file", []string{"plot", "-o", filepath.Join(dir, "x.png"), "nowhere"}},
 		{"a step's metrics wanted", []string{"plot", "-o", filepath.Join(dir, "x.png"), text}},
 	}

@@ -61,6 +61,9 @@ func evalAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if tokens.Len() < 2 {
+		return fmt.Errorf("--data: %s: at least 2 tokens wanted, %d found", c.String("data"), tokens.Len())
+	}
 	backend, err := openTrainer(c)
 	if err != nil {
 		return err
