@@ -14,6 +14,9 @@ func TestEveryKernelCompiles(t *testing.T) {
 		if k.Vertex != "" {
 			continue // compiled for the format of a surface, see TestPresent
 		}
+		if k.Wide && len(k.Bindings)-1 > int(d.Limits().MaxStorageBuffersPerShaderStage) {
+			continue
+		}
 		variants := []wgsl.Consts{nil}
 		if _, ok := k.Consts["WORKGROUP"]; ok {
 			for _, size := range []uint32{32, 64, 128, 256} {
