@@ -28,12 +28,13 @@
 // more than twelve; on others it is three dispatches.
 //
 // Why is there no kernel in which one workgroup walks all layers of a token? It would save the dispatches between
-// layers and compute on one core of many. On the software adapter of a machine with two cores forty dependent dispatches
-// that do next to nothing take 2.1 ms. Eight tied layers, the products and the memory, take on one core and on two: 3.5
-// and 2.6 ms at D = 64, 17.9 and 12.1 ms at D = 256, 63 and 54 ms at D = 512. The one core less the dispatches is about
-// 1.4, 15.8 and 61 ms: a gain at 64 alone, where hardly a model is. On hardware it is not measured: 256×8 has 7.3
-// million ternary weights, at two to three instructions each some 80 µs for 128 lanes at 1.8 GHz, what the forty
-// dispatches cost at 2 µs each. It would also need all layers' weights in one buffer, and so a second copy of them.
+// layers and compute on one core of many. None was written; this is what it was judged by. On the software adapter of
+// a busy machine with two cores, forty dependent dispatches that do next to nothing take 2.1 ms, and eight tied layers
+// (products and memory) on one core and on two 3.5 and 2.6 ms at D = 64, 17.9 and 12.1 ms at D = 256, 63 and 54 ms at
+// D = 512. One workgroup would take about what one core takes less the dispatches, 1.4, 15.8 and 61 ms: a gain at 64
+// alone, where hardly a model is. On hardware nothing was measured. The 7.3 million ternary weights of 256×8, at two to
+// three instructions each, are some 80 µs for 128 lanes at 1.8 GHz, which forty dispatches cost at 2 µs each: where one
+// costs 10 µs, the kernel would win. It would need all layers' weights in one buffer, a second copy of them.
 //
 // Why are there no atomic additions of floats? Their order would differ from run to run. Every sum over rows is taken
 // in a fixed order, so that training twice gives the same weights.

@@ -79,23 +79,28 @@ func TestTune(t *testing.T) {
 		t.Errorf("%d bytes in use after tuning, %d before", now, before)
 	}
 
+	lookUp := func() { o.choose(wgsl.LinearVector, variant{format: nn.Ternary}, 1, 20, 1) }
+	if n := testing.AllocsPerRun(10, lookUp); n != 0 {
+		t.Errorf("%v allocations to look up what is known", n)
+	}
+
 	data, err := json.Marshal(&tuning)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var again Tuning
-	if err := json.Unmarshal(data, &again); err != nil {
+	var read Tuning
+	if err := json.Unmarshal(data, &read); err != nil {
 		t.Fatal(err)
 	}
-	if !maps.Equal(again.found, tuning.found) {
-		t.Errorf("%v wanted, %v found", tuning.found, again.found)
+	if !maps.Equal(read.found, tuning.found) {
+		t.Errorf("%v wanted, %v found", tuning.found, read.found)
 	}
-	o.Tune(&again)
+	o.Tune(&read)
 	o.tuned += 100 * tuningTime // nothing may be measured
 	products(t, o, 1)
 	products(t, o, 4)
-	if again.Changed() || len(o.chosen) != 2*kinds {
-		t.Errorf("measured again: %v", again.found)
+	if read.Changed() || len(o.chosen) != 2*kinds {
+		t.Errorf("measured again: %v", read.found)
 	}
 }
 
@@ -117,6 +122,22 @@ func TestTuneAgain(t *testing.T) {
 	o.choose(c.kernel, variant{format: c.format, norm: true}, 1, c.quads, c.stride)
 	if found := tuning.found[c.String()]; !slices.Contains(o.candidates(c), found) || !tuning.Changed() {
 		t.Errorf("%+v is still there", found)
+	}
+}
+
+// TestTuneAfterAnError holds that an error from before is not lost in a measurement, nor a choice made after it.
+func TestTuneAfterAnError(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	var tuning Tuning
+	o.Tune(&tuning)
+	before := errors.New("from before")
+	o.dev.Fail(before)
+	if got, want := o.choose(wgsl.LinearVector, variant{format: nn.Ternary}, 1, 20, 1), o.usual(1, 20, 1); got != want || tuning.Changed() {
+		t.Errorf("%+v wanted, %+v found, known %v", want, got, tuning.found)
+	}
+	if err := o.Flush(); err != before {
+		t.Errorf("%v wanted, %v found", before, err)
 	}
 }
 
