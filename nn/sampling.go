@@ -70,8 +70,8 @@ func (s Sampling) Draw(logits []float32, recent []uint32, scratch []float32) uin
 	}
 	id := uint32(best)
 	if s.Temperature > 0 {
-		id = s.pick(logits, s.threshold(logits, logits[best], scratch), logits[best],
-			Uniform(s.Seed, recent[RecentSampled]))
+		limit := s.threshold(logits, logits[best], scratch)
+		id = s.pick(logits, limit, logits[best], Uniform(s.Seed, recent[RecentSampled]), scratch)
 	}
 	recent[RecentSampled]++
 	Push(recent, id)
@@ -100,26 +100,16 @@ func (s Sampling) threshold(logits []float32, best float32, scratch []float32) f
 	limit := float32(math.Inf(-1))
 	topK := s.TopK > 0 && s.TopK < len(logits)
 	topP := s.TopP > 0 && s.TopP < 1
+	order := scratch[:len(logits)]
 	if topK || topP {
-		sorted := scratch[:len(logits)]
-		copy(sorted, logits)
-		slices.Sort(sorted)
-		if topK {
-			limit = sorted[len(sorted)-s.TopK]
-		}
-		if topP {
-			total := 0.0
-			for i := len(sorted) - 1; i >= 0 && sorted[i] >= limit; i-- {
-				total += math.Exp(float64(sorted[i] - best))
-			}
-			sum := 0.0
-			for i := len(sorted) - 1; i >= 0 && sorted[i] >= limit; i-- {
-				sum += math.Exp(float64(sorted[i] - best))
-				if sum >= float64(s.TopP)*total {
-					limit = sorted[i]
-				}
-			}
-		}
+		copy(order, logits)
+	}
+	if topK {
+		topFirst(order, s.TopK)
+		limit = slices.Min(order[:s.TopK])
+	}
+	if topP {
+		limit = s.nucleus(logits, best, limit, order)
 	}
 	if s.MinP > 0 {
 		limit = max(limit, best+float32(math.Log(float64(s.MinP))))
@@ -127,19 +117,76 @@ func (s Sampling) threshold(logits []float32, best float32, scratch []float32) f
 	return limit
 }
 
-// pick draws by the inverse of the cumulative distribution, in the order of the ids.
-func (s Sampling) pick(logits []float32, limit, best, u float32) uint32 {
-	weight := func(l float32) float64 { return math.Exp(float64((l - best) / s.Temperature)) }
+// nucleus is the smallest logit of the most probable tokens that together reach top-p of those
+// from limit up. Most often a few hundred decide it, so only as many are put in order.
+func (s Sampling) nucleus(logits []float32, best, limit float32, order []float32) float32 {
 	total := 0.0
 	for _, l := range logits {
 		if l >= limit {
-			total += weight(l)
+			total += math.Exp(float64(l - best))
+		}
+	}
+	for n := min(256, len(order)); ; n = min(8*n, len(order)) {
+		topFirst(order, n)
+		slices.Sort(order[:n])
+		sum := 0.0
+		for i := n - 1; i >= 0 && order[i] >= limit; i-- {
+			sum += math.Exp(float64(order[i] - best))
+			if sum >= float64(s.TopP)*total {
+				return order[i]
+			}
+		}
+		if n == len(order) {
+			return limit
+		}
+	}
+}
+
+// topFirst reorders v so that its k largest come first (quickselect in three parts, which equal
+// values and NaN cannot slow down).
+func topFirst(v []float32, k int) {
+	for lo, hi := 0, len(v); hi-lo > 1; {
+		pivot := v[lo+(hi-lo)/2]
+		larger, i, smaller := lo, lo, hi // [lo, larger) > pivot, [larger, i) = pivot, [smaller, hi) < pivot
+		for i < smaller {
+			switch x := v[i]; {
+			case x > pivot:
+				v[i], v[larger] = v[larger], x
+				larger++
+				i++
+			case x < pivot:
+				smaller--
+				v[i], v[smaller] = v[smaller], x
+			default:
+				i++
+			}
+		}
+		switch {
+		case k <= larger:
+			hi = larger
+		case k >= smaller:
+			lo = smaller
+		default:
+			return
+		}
+	}
+}
+
+// pick draws by the inverse of the cumulative distribution, in the order of the ids. weights is
+// room for a number a logit.
+func (s Sampling) pick(logits []float32, limit, best, u float32, weights []float32) uint32 {
+	total := 0.0
+	for i, l := range logits {
+		weights[i] = 0
+		if l >= limit {
+			weights[i] = float32(math.Exp(float64((l - best) / s.Temperature)))
+			total += float64(weights[i])
 		}
 	}
 	goal, sum, last := float64(u)*total, 0.0, 0
 	for i, l := range logits {
 		if l >= limit {
-			sum += weight(l)
+			sum += float64(weights[i])
 			last = i
 			if sum > goal {
 				break
