@@ -11,7 +11,7 @@ DRIVER = mesa-vulkan-drivers libvulkan1
 # What the live window is built with, and a display for its test.
 WINDOW = libx11-dev libgl-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev xvfb xauth
 
-.PHONY: build window python test test-go test-python test-window bench packages
+.PHONY: build window python test test-go test-parity test-python test-window bench packages
 
 build:
 	$(GO) build -o bin/bitgpu ./cmd/bitgpu
@@ -22,7 +22,7 @@ window: packages
 python:
 	$(GO) build -buildmode=c-shared -buildvcs=false -o python/bitgpu/libbitgpu.so ./cmd/libbitgpu
 
-test: test-go test-python test-window
+test: test-go test-parity test-python test-window
 
 # BITGPU_REQUIRE_GPU makes a missing adapter a failure instead of a skipped test.
 test-go: packages
@@ -30,6 +30,10 @@ test-go: packages
 	$(GO) vet ./...
 	BITGPU_REQUIRE_GPU=1 $(GO) test -timeout 15m ./...
 	BITGPU_REQUIRE_GPU=1 $(GO) test -race -run Session .
+
+# Every kernel and whole models of both engines against float64, by the benchmark's bounds.
+test-parity: packages
+	$(GO) run ./cmd/bitgpu bench --quick --only '^parity' >/dev/null
 
 # Builds the library itself.
 test-python:
