@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
-
-	"github.com/google/renameio/v2"
 )
 
 //go:embed report.html
@@ -45,7 +43,7 @@ func (r *Report) WriteHTML(path string, before *Report) error {
 	if err := page.Execute(&out, content); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if err := renameio.WriteFile(path, out.Bytes(), 0o644); err != nil {
+	if err := writeFile(path, out.Bytes()); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil

@@ -3,10 +3,11 @@ package bench
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
-	"github.com/google/renameio/v2"
+	"bitgpu/io/atomicfile"
 )
 
 // reportVersion changes when the meaning of a field does.
@@ -168,7 +169,7 @@ func (r *Report) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if err := renameio.WriteFile(path, append(data, '\n'), 0o644); err != nil {
+	if err := writeFile(path, append(data, '\n')); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
@@ -198,4 +199,12 @@ func LoadReport(path string) (*Report, error) {
 		return nil, fmt.Errorf("%s: a report of version %d wanted, %d found", path, reportVersion, r.Version)
 	}
 	return r, nil
+}
+
+// writeFile replaces a file as a whole.
+func writeFile(path string, data []byte) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
 }
