@@ -1,4 +1,4 @@
-"""The README's examples, in their order, as they stand."""
+"""The Python examples of both READMEs, in their order, as they stand."""
 
 import contextlib
 import io
@@ -14,9 +14,11 @@ from support import PYTHON, TIED, bitgpu, write_zeros
 
 class Readme(unittest.TestCase):
     def test_examples(self):
-        readme = PYTHON / "README.md"
-        examples = re.findall(r"^```python\n(.*?)^```$", readme.read_text(encoding="utf-8"), re.M | re.S)
-        self.assertGreater(len(examples), 5)
+        examples = []
+        for readme in (PYTHON.parent / "README.md", PYTHON / "README.md"):
+            found = re.findall(r"^```python\n(.*?)^```$", readme.read_text(encoding="utf-8"), re.M | re.S)
+            examples += [(f"{readme}: example {number}", text) for number, text in enumerate(found, 1)]
+        self.assertGreater(len(examples), 6)
         before = os.getcwd()
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(TIED / "model.bitt", folder)
@@ -24,9 +26,9 @@ class Readme(unittest.TestCase):
             os.chdir(folder)
             self.addCleanup(os.chdir, before)
             names = {}
-            for number, example in enumerate(examples, 1):
+            for name, example in examples:
                 with contextlib.redirect_stdout(io.StringIO()):
-                    exec(compile(example, f"{readme}: example {number}", "exec"), names)
+                    exec(compile(example, name, "exec"), names)
             for name in ("model", "another"):
                 names[name].close()
             os.chdir(before)
