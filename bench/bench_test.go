@@ -29,7 +29,7 @@ func engineOf(ops nn.Ops[tensor]) *Engine[tensor] {
 }
 
 func TestParityHolds(t *testing.T) {
-	r := measured(t, "^parity/(ops/(linear|sample)|model|text|training)", CPU())
+	r := measured(t, "^parity/(ops/(linear|sample)|model|text|training)", engineOf(cpu.New()))
 	for _, p := range r.Broken() {
 		t.Errorf("%s (%s): %v", p.Key, p.Variant, p.Failures)
 	}

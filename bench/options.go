@@ -112,7 +112,7 @@ func (o Options) effort() effort {
 		}
 	default:
 		e = effort{
-			repeats: 5, each: 40 * time.Millisecond, longest: 15 * time.Second, cold: 256 << 20,
+			repeats: 5, each: 40 * time.Millisecond, longest: 6 * time.Second, cold: 256 << 20,
 			widths: []int{256, 1024}, vocab: 16384, rows: 256, train: 1024,
 			sizes:   []Size{{256, 8, 16384}, {512, 12, 16384}, {1024, 24, 16384}},
 			batches: []int{1, 8, 64}, prompt: 512, text: 64, context: 128,
