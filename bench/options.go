@@ -94,9 +94,9 @@ func (o Options) effort() effort {
 	switch o.Mode {
 	case Quick:
 		e = effort{
-			repeats: 3, each: 4 * time.Millisecond, longest: 500 * time.Millisecond, cold: 32 << 20,
+			repeats: 3, each: 4 * time.Millisecond, longest: 300 * time.Millisecond, cold: 32 << 20,
 			widths: []int{256}, vocab: 2048, rows: 64, train: 64,
-			sizes:   []Size{{64, 2, 512}, {256, 8, 16384}},
+			sizes:   []Size{{64, 2, 512}, {256, 8, 4096}},
 			batches: []int{1, 8}, prompt: 128, text: 16, context: 32,
 			positions: []positionGoal{{Size{64, 2, 256}, []int64{100, 10_000}}},
 			models:    12,

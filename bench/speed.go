@@ -28,7 +28,7 @@ func (s *suite) wantsAny(prefix string, names []string) bool {
 func (s *suite) tooLong(e EngineInfo, key string, seconds float64, repetitions int) bool {
 	longest := s.longest
 	if !e.Hardware {
-		longest = max(longest/10, min(longest, 500*time.Millisecond))
+		longest = max(longest/10, min(longest, 300*time.Millisecond))
 	}
 	if longest == 0 || seconds <= float64(repetitions)*longest.Seconds() {
 		return false
