@@ -14,6 +14,10 @@ type Buffer struct {
 	label  string
 	size   int
 	groups int // cached bind groups that name it
+
+	whole *Buffer // of a part: the buffer that it lies in
+	base  int     // of a part: its first byte there
+	parts int     // of a whole: those not released
 }
 
 const (
@@ -67,6 +71,28 @@ func (d *Device) newBuffer(label string, bytes int, usage wgpu.BufferUsage) *Buf
 	return b
 }
 
+// NewParts makes n buffers of a size that lie in one, so that a kernel can also see them all, as Whole. It fails like
+// NewBuffer.
+func (d *Device) NewParts(label string, n, bytes int) []*Buffer {
+	stride := (bytes + partAlignment - 1) / partAlignment * partAlignment
+	whole := d.NewBuffer(label, n*stride)
+	whole.parts = n
+	parts := make([]*Buffer, n)
+	for i := range parts {
+		parts[i] = &Buffer{
+			d: d, id: d.nextBuffer, handle: whole.handle, label: label, size: (bytes + 3) &^ 3, whole: whole, base: i * stride,
+		}
+		d.nextBuffer++
+	}
+	return parts
+}
+
+// partAlignment is the largest alignment of a binding's offset that WebGPU allows a device to ask for.
+const partAlignment = 256
+
+// Whole is the buffer that b is a part of, and b's first byte there; nil if it is none.
+func (b *Buffer) Whole() (whole *Buffer, offset int) { return b.whole, b.base }
+
 // Label is the name the buffer was made with.
 func (b *Buffer) Label() string { return b.label }
 
@@ -94,6 +120,13 @@ func (b *Buffer) Release() {
 	if b.groups > 0 {
 		d.dropGroups(func(g *group) bool { return g.uses(b) })
 	}
+	if b.whole != nil {
+		b.handle = nil
+		if b.whole.parts--; b.whole.parts == 0 {
+			b.whole.Release()
+		}
+		return
+	}
 	b.handle.Release()
 	b.handle = nil
 	delete(d.buffers, b)
@@ -114,7 +147,7 @@ func (d *Device) Write(b *Buffer, offset int, data []byte) {
 func (d *Device) write(b *Buffer, offset int, data []byte) {
 	for len(data) > 0 && d.err == nil {
 		piece := data[:min(len(data), writePiece)]
-		d.check(d.queue.WriteBuffer(b.handle, uint64(offset), piece), "writing buffer "+b.label)
+		d.check(d.queue.WriteBuffer(b.handle, uint64(b.base+offset), piece), "writing buffer "+b.label)
 		data, offset = data[len(piece):], offset+len(piece)
 		if d.unsent += len(piece); d.unsent > maxUnsent {
 			d.queue.Submit()

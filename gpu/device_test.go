@@ -275,3 +275,53 @@ func BenchmarkReadback(b *testing.B) {
 		}
 	}
 }
+
+// TestParts holds that parts are buffers of their own, and that the whole has them all.
+func TestParts(t *testing.T) {
+	d := gputest.Device(t)
+	parts, other := d.NewParts("part", 3, 20), d.NewBuffer("other", 20)
+	whole, stride := parts[1].Whole()
+	if w, offset := parts[2].Whole(); w != whole || offset != 2*stride || parts[2].Size() != 20 {
+		t.Errorf("the last part of %d bytes at %d", parts[2].Size(), offset)
+	}
+	number := func(b *gpu.Buffer, offset int) uint32 {
+		t.Helper()
+		got := make([]uint32, 1)
+		data, err := d.Read(b, offset, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copy(gpu.Bytes(got), data)
+		return got[0]
+	}
+	for i, p := range parts {
+		d.Write(p, 0, gpu.Bytes([]uint32{uint32(10 * i), uint32(10*i + 1), 2, 3, 4}))
+	}
+	copyKernel(d, other, parts[1]) // the first 16 bytes
+	if got := number(other, 4); got != 11 {
+		t.Errorf("a kernel reads %d of the middle part", got)
+	}
+	d.Clear(parts[1], 4, 4)
+	d.Copy(other, 0, parts[2], 4, 4)
+	d.Copy(parts[0], 8, other, 0, 4)
+	for _, c := range []struct {
+		what string
+		b    *gpu.Buffer
+		at   int
+		want uint32
+	}{
+		{"cleared", parts[1], 4, 0}, {"beside what was cleared", parts[1], 0, 10}, {"copied", parts[0], 8, 21},
+		{"through the whole", whole, stride, 10}, {"through the whole", whole, 2*stride + 4, 21},
+	} {
+		if got := number(c.b, c.at); got != c.want {
+			t.Errorf("%s: %d wanted, %d found", c.what, c.want, got)
+		}
+	}
+	before, size := d.BytesInUse(), uint64(whole.Size()+other.Size())
+	for _, p := range append(parts, parts[0], other) {
+		p.Release()
+	}
+	if got := d.BytesInUse(); got != before-size {
+		t.Errorf("%d bytes wanted after the releases, %d counted", before-size, got)
+	}
+}

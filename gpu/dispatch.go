@@ -140,7 +140,7 @@ func (d *Device) newGroup(p *Pipeline, key string, params []byte, bindings []Bin
 			return nil
 		}
 		for j, other := range bindings[:i] {
-			if other.Buffer == b.Buffer && p.storage[i].Access != p.storage[j].Access {
+			if other.Buffer.handle == b.Buffer.handle && p.storage[i].Access != p.storage[j].Access {
 				d.fail("kernel %s: buffer %s is bound to %s and to %s, to read and to write: WebGPU allows no buffer both in a dispatch",
 					p.kernel.Name, b.Buffer.label, p.storage[j].Name, p.storage[i].Name)
 				return nil
@@ -163,7 +163,7 @@ func (d *Device) newGroup(p *Pipeline, key string, params []byte, bindings []Bin
 	}
 	for _, b := range bindings {
 		entries = append(entries, wgpu.BindGroupEntry{
-			Binding: uint32(len(entries)), Buffer: b.Buffer.handle, Offset: uint64(b.Offset), Size: uint64(b.Size),
+			Binding: uint32(len(entries)), Buffer: b.Buffer.handle, Offset: uint64(b.Buffer.base + b.Offset), Size: uint64(b.Size),
 		})
 		g.buffers = append(g.buffers, b.Buffer)
 		b.Buffer.groups++

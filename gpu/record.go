@@ -53,12 +53,12 @@ func (d *Device) Copy(dst *Buffer, dstOffset int, src *Buffer, srcOffset, size i
 	if !d.usable(dst, "copy to", dstOffset, size) || !d.usable(src, "copy from", srcOffset, size) || size == 0 {
 		return
 	}
-	if dst == src {
+	if dst.handle == src.handle {
 		d.fail("copy within buffer %s: WebGPU copies between different buffers only", src.label)
 		return
 	}
 	if d.openCopies() {
-		d.check(d.encoder.CopyBufferToBuffer(src.handle, uint64(srcOffset), dst.handle, uint64(dstOffset), uint64(size)),
+		d.check(d.encoder.CopyBufferToBuffer(src.handle, uint64(src.base+srcOffset), dst.handle, uint64(dst.base+dstOffset), uint64(size)),
 			"copying buffer "+src.label+" to "+dst.label)
 	}
 }
@@ -66,7 +66,7 @@ func (d *Device) Copy(dst *Buffer, dstOffset int, src *Buffer, srcOffset, size i
 // Clear records setting size bytes from offset to zero, both multiples of 4.
 func (d *Device) Clear(b *Buffer, offset, size int) {
 	if d.usable(b, "clear", offset, size) && size > 0 && d.openCopies() {
-		d.check(d.encoder.ClearBuffer(b.handle, uint64(offset), uint64(size)), "clearing buffer "+b.label)
+		d.check(d.encoder.ClearBuffer(b.handle, uint64(b.base+offset), uint64(size)), "clearing buffer "+b.label)
 	}
 }
 

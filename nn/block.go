@@ -50,6 +50,13 @@ func (l *Layer[T]) Forward(ops Ops[T], c Config, s *LayerState[T], a *Activation
 	ops.LinearAdd(out, a.Mid, a.Act, l.Down)
 }
 
+// BlockByBlock is Ops.Blocks as it is defined.
+func BlockByBlock[T any](ops Ops[T], h T, layers []Layer[T], states []LayerState[T], a *Activations[T], c Config) {
+	for i := range layers {
+		layers[i].Forward(ops, c, &states[i], a, h, c.DefaultScan())
+	}
+}
+
 // Gradients are the gradients of one block's activations, shared by all blocks.
 type Gradients[T any] struct {
 	H      T // (n, D) of the residual stream, carried from block to block

@@ -49,6 +49,14 @@ func (m *meter) New(_ Format, shape ...int) int {
 	return 0
 }
 
+func (m *meter) NewSet(n int, f Format, shape ...int) []int {
+	set := make([]int, n)
+	for i := range set {
+		set[i] = m.New(f, shape...)
+	}
+	return set
+}
+
 func (m *meter) Rows(int, int) int { return 0 }
 func (m *meter) Lookahead() int    { return 1 }
 func (m *meter) Flush() error      { return nil }

@@ -44,6 +44,8 @@ const (
 type Ops[T any] interface {
 	// New makes a tensor of zeros, F32 or U32.
 	New(format Format, shape ...int) T
+	// NewSet makes n tensors like New, side by side where a kernel can then see them all.
+	NewSet(n int, format Format, shape ...int) []T
 	// NewTernary makes room for a ternary matrix (rows, cols) of stacked blocks with a γ each;
 	// absmean says that its products are multiplied by γ.
 	NewTernary(rows, cols, blocks int, absmean bool) T
@@ -79,6 +81,12 @@ type Ops[T any] interface {
 	Submit()
 	// Flush runs what was recorded, waits, and returns the first error since the last Flush.
 	Flush() error
+
+	// Blocks takes one token a sequence through all blocks, by the exact rule: h (B, D) = blocks(h),
+	// and moves their states on. a is room for B rows of one block's activations, with In and Mid
+	// that are h; what it holds afterwards is open. A backend may fuse the whole, else it is
+	// BlockByBlock.
+	Blocks(h T, layers []Layer[T], states []LayerState[T], a *Activations[T], c Config)
 
 	// Embed writes h (n, D) = table (V, D) rows at tokens (n).
 	Embed(h, table, tokens T)

@@ -147,7 +147,7 @@ func (s *Session[T]) passes(tokens []uint32, time, from, to int, then func(v *pa
 		for b := range s.batch {
 			ops.WriteTokens(v.tokens, b*n, tokens[b*time+from:b*time+from+n])
 		}
-		s.blocks(v, v.tokens)
+		s.blocks(v, v.tokens, n)
 		if err := then(v, from, n); err != nil {
 			return err
 		}
@@ -155,9 +155,14 @@ func (s *Session[T]) passes(tokens []uint32, time, from, to int, then func(v *pa
 	return nil
 }
 
-func (s *Session[T]) blocks(v *pass[T], tokens T) {
+// blocks runs the blocks over n tokens a sequence.
+func (s *Session[T]) blocks(v *pass[T], tokens T, n int) {
 	ops, c, w := s.model.Ops, s.model.Config, s.model.Weights
 	ops.Embed(v.stream, w.Embed, tokens)
+	if n == 1 && s.observe == nil { // of one token a rule makes one step, the minibatch's too
+		ops.Blocks(v.stream, w.Layers, s.state.Layers, &v.acts, c)
+		return
+	}
 	for i := range w.Layers {
 		w.Layers[i].Forward(ops, c, &s.state.Layers[i], &v.acts, v.stream, s.scan)
 		if s.observe != nil {
@@ -169,7 +174,7 @@ func (s *Session[T]) blocks(v *pass[T], tokens T) {
 // step reads the sampled tokens and predicts what follows.
 func (s *Session[T]) step() {
 	v, w := s.model.pass(s.batch), s.model.Weights
-	s.blocks(v, s.next)
+	s.blocks(v, s.next, 1)
 	s.model.Ops.NormHead(s.logits, v.normed, v.stream, w.NormF, w.Head, 0)
 }
 

@@ -16,10 +16,12 @@ type LayerState[T any] struct {
 // NewState makes the state before anything was read: zeros.
 func NewState[T any](ops Ops[T], c Config, batch int) *State[T] {
 	s := &State[T]{Batch: batch, Layers: make([]LayerState[T], c.Layers)}
-	for i := range s.Layers {
-		s.Layers[i].Memory = ops.New(F32, batch, c.Heads, c.HeadWidth(), c.HeadWidth())
-		if c.Delta() {
-			s.Layers[i].Tail = ops.New(F32, batch, 3, ConvTail, c.MemoryWidth)
+	for i, memory := range ops.NewSet(c.Layers, F32, batch, c.Heads, c.HeadWidth(), c.HeadWidth()) {
+		s.Layers[i].Memory = memory
+	}
+	if c.Delta() {
+		for i, tail := range ops.NewSet(c.Layers, F32, batch, 3, ConvTail, c.MemoryWidth) {
+			s.Layers[i].Tail = tail
 		}
 	}
 	return s

@@ -225,3 +225,39 @@ var DeltaDecode = &Kernel{
 	},
 	Consts: Consts{"WORKGROUP": 64},
 }
+
+// BlocksParams are the parameters of Blocks.
+type BlocksParams struct {
+	Layers, Width, Hidden, Memory, Heads, Weights, Gains, States, Tails, Absmean uint32
+	Rate                                                                         float32
+}
+
+// Blocks takes a token through all layers. INPUT_QUADS is the room for a product's input, in fours; DELTA = 1 is the
+// delta mixer.
+var Blocks = &Kernel{
+	Name: "blocks", File: "blocks.wgsl", Params: BlocksParams{},
+	Bindings: []Binding{
+		{"params", Uniform}, {"weights", Read}, {"gains", Read}, {"stream", ReadWrite}, {"state", ReadWrite}, {"tail", ReadWrite},
+		{"work", ReadWrite},
+	},
+	Consts: Consts{"WORKGROUP": 256, "INPUT_QUADS": 512, "DELTA": 0},
+}
+
+// Of Blocks: how many γ a layer's gains begin with (three of the mixer, its output's, gate's, up's and down's), and up
+// to how many heads there may be.
+const (
+	BlocksGammas   = 7
+	BlocksMaxHeads = 64
+)
+
+// BlocksPackParams are the parameters of BlocksPack.
+type BlocksPackParams struct {
+	Rows, Stride, First, Halves uint32
+}
+
+// BlocksPack lays a matrix out for Blocks.
+var BlocksPack = &Kernel{
+	Name: "blocks_pack", File: "blocks_pack.wgsl", Params: BlocksPackParams{},
+	Bindings: []Binding{{"params", Uniform}, {"weights", Read}, {"packed", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}

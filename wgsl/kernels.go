@@ -6,6 +6,7 @@ func All() []*Kernel {
 		Copy, FMA,
 		Embed, LinearVector, LinearMatrix, SwiGLUVector, SwiGLUMatrix, SwiGLUActivate, HeadVector, HeadMatrix, Sample,
 		TiedKeys, TiedScan, TiedStep, Step, DeltaMix, DeltaProducts, DeltaScan, DeltaOutput, DeltaStep, DeltaDecode,
+		Blocks, BlocksPack,
 		EmbedBackward, RMSNormBackward, RMSNormGain, LinearDX, LinearDW, QuantizeRows, QuantizeGamma, QuantizeCodes,
 		SwiGLUBackward, TiedReverse, TiedInputs, UnitBackward, StepDX, StepDW, DeltaReverse, DeltaInputs, DeltaUnmix,
 		DeltaConvInputs, DeltaConvTaps, HeadDX, HeadDW, CrossEntropy, CrossEntropyTotal, AdamW, SquareSums, SquareTotal,

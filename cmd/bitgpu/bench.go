@@ -185,20 +185,17 @@ func benchBackends(c *cli.Context) (backends []bench.Backend, done func(), err e
 	}, nil
 }
 
-// gpuVariants are the ways of computing a product that the adapter can run, one by one, and at last the choice among
-// them.
+// gpuVariants are the ways of computing products and blocks that the adapter can run, one by one, and at last the
+// choice among them.
 func gpuVariants(ops *webgpu.Ops) []bench.Variant {
 	var variants []bench.Variant
-	for i, name := range webgpu.Variants() {
-		if !ops.Force(i) {
-			continue
+	for _, v := range webgpu.Variants() {
+		if ops.Force(&v) {
+			variants = append(variants, bench.Variant{Name: v.Name, Only: v.Ops, Use: func() error { ops.Force(&v); return nil }})
 		}
-		variants = append(variants, bench.Variant{
-			Name: name, Only: []string{"linear", "swiglu", "head"}, Use: func() error { ops.Force(i); return nil },
-		})
 	}
-	ops.Force(-1)
-	return append(variants, bench.Variant{Use: func() error { ops.Force(-1); return nil }})
+	ops.Force(nil)
+	return append(variants, bench.Variant{Use: func() error { ops.Force(nil); return nil }})
 }
 
 // showReport prints a report and writes its files. A broken bound of parity is an error.

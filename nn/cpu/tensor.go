@@ -88,6 +88,14 @@ func (m *memory[F]) New(format nn.Format, shape ...int) *Tensor[F] {
 	return t
 }
 
+func (m *memory[F]) NewSet(n int, format nn.Format, shape ...int) []*Tensor[F] {
+	set := make([]*Tensor[F], n)
+	for i := range set {
+		set[i] = m.New(format, shape...)
+	}
+	return set
+}
+
 func (m *memory[F]) NewTernary(rows, cols, blocks int, absmean bool) *Tensor[F] {
 	t := &Tensor[F]{
 		Format: nn.Ternary, Shape: []int{rows, cols}, Absmean: absmean,

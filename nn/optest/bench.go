@@ -88,6 +88,21 @@ func (b *Bench[T]) All(name string, value float64, shape ...int) T {
 	return b.fill(name, shape, func(*rand.Rand) float64 { return value })
 }
 
+// NormalSet makes a set of F32 tensors of normally distributed numbers, called name.0, name.1, …
+func (b *Bench[T]) NormalSet(name string, n int, std float64, shape ...int) []T {
+	set := b.Ops.NewSet(n, nn.F32, shape...)
+	for i, t := range set {
+		name := fmt.Sprintf("%s.%d", name, i)
+		r, values := b.random(name), make([]float32, nn.Count(shape))
+		for j := range values {
+			values[j] = float32(std * r.NormFloat64())
+		}
+		b.Ops.Write(t, 0, values)
+		b.keep(name, tensor[T]{t, nn.F32, shape, values})
+	}
+	return set
+}
+
 // Stale makes an F32 tensor that an operation must write: it holds numbers from before.
 func (b *Bench[T]) Stale(name string, shape ...int) T {
 	return b.Between(name, 900, 1000, shape...)

@@ -57,7 +57,7 @@ func TestKindsOfCase(t *testing.T) {
 			}
 		}
 	}
-	if len(kinds) != 11 {
+	if len(kinds) != 12 {
 		t.Errorf("%d operations in the table", len(kinds))
 	}
 }

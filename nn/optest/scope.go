@@ -15,6 +15,12 @@ func (s *scope[T]) keep(t T) T {
 
 func (s *scope[T]) New(format nn.Format, shape ...int) T { return s.keep(s.Ops.New(format, shape...)) }
 
+func (s *scope[T]) NewSet(n int, format nn.Format, shape ...int) []T {
+	set := s.Ops.NewSet(n, format, shape...)
+	s.made = append(s.made, set...)
+	return set
+}
+
 func (s *scope[T]) NewTernary(rows, cols, blocks int, absmean bool) T {
 	return s.keep(s.Ops.NewTernary(rows, cols, blocks, absmean))
 }

@@ -27,14 +27,14 @@
 // decoding with the delta mixer as short as with the tied one, five dispatches a layer. Adapters of desktops bind
 // more than twelve; on others it is three dispatches.
 //
-// Why is there no kernel in which one workgroup walks all layers of a token? It would save the dispatches between
-// layers and compute on one core of many. None was written; this is what it was judged by. On the software adapter of
-// a busy machine with two cores, forty dependent dispatches that do next to nothing take 2.1 ms, and eight tied layers
-// (products and memory) on one core and on two 3.5 and 2.6 ms at D = 64, 17.9 and 12.1 ms at D = 256, 63 and 54 ms at
-// D = 512. One workgroup would take about what one core takes less the dispatches, 1.4, 15.8 and 61 ms: a gain at 64
-// alone, where hardly a model is. On hardware nothing was measured. The 7.3 million ternary weights of 256×8, at two to
-// three instructions each, are some 80 µs for 128 lanes at 1.8 GHz, which forty dispatches cost at 2 µs each: where one
-// costs 10 µs, the kernel would win. It would need all layers' weights in one buffer, a second copy of them.
+// Why a kernel in which one workgroup walks all layers of a token? It makes a token three dispatches instead of five a
+// layer and two, and computes on one core of many. Which weighs more depends on the adapter and the size, so it is
+// measured like the variants of products, up to a width of 512. On a software adapter with two cores it takes 0.4 to 0.7
+// of the time at 64×2 and 64×8, the same at 128×4, and 1.3 of it at 256×8 (go test -bench Blocks ./nn/webgpu), which
+// is what is chosen there without a measurement. The 7.3 million ternary weights of 256×8, at two to three
+// instructions each, are some 80 µs for 128 lanes at 1.8 GHz, which forty dispatches cost at 2 µs each; published costs
+// of a dispatch through WebGPU are 24 to 71 µs (arXiv 2604.02344). It reads a copy of the layers' weights, laid out so
+// that neighbouring threads load neighbouring blocks: 1.6 MB at 256×8.
 //
 // Why are there no atomic additions of floats? Their order would differ from run to run. Every sum over rows is taken
 // in a fixed order, so that training twice gives the same weights.

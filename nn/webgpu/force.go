@@ -2,28 +2,46 @@ package webgpu
 
 import "fmt"
 
-// Variants names the ways of computing a product among which Tune lets measurements choose.
-func Variants() []string {
-	names := make([]string, len(choices))
-	for i, c := range choices {
-		names[i] = fmt.Sprintf("%d×%d of %d", c.Lanes, c.Quads, c.Workgroup)
-		if c.Tiles {
-			names[i] = "tiles"
-		}
-	}
-	return names
+// Variant is one way of computing some operations, among which Tune lets measurements choose.
+type Variant struct {
+	Name          string
+	Ops           []string // the operations' files
+	product, walk *choice
 }
 
-// Force has every product computed in one way, by its place in Variants, or, where that is negative, as before. It
-// is for holding each of them against the reference; !ok where the adapter cannot run it.
-func (o *Ops) Force(variant int) (ok bool) {
-	o.forced = nil
-	if variant < 0 {
+// Variants are all ways.
+func Variants() []Variant {
+	var all []Variant
+	for i := range choices {
+		c := &choices[i]
+		name := fmt.Sprintf("%d×%d of %d", c.Lanes, c.Quads, c.Workgroup)
+		if c.Tiles {
+			name = "tiles"
+		}
+		all = append(all, Variant{Name: name, Ops: []string{"linear", "swiglu", "head"}, product: c})
+	}
+	for _, threads := range append([]uint32{0}, walkThreads...) {
+		name := "block by block"
+		if threads > 0 {
+			name = fmt.Sprintf("blocks by %d", threads)
+		}
+		all = append(all, Variant{Name: name, Ops: []string{"blocks"}, walk: &choice{Workgroup: threads}})
+	}
+	return all
+}
+
+// Force has operations computed in one way, or, with nil, all as before. It is for holding each of them against the
+// reference; !ok where the adapter cannot run it.
+func (o *Ops) Force(v *Variant) (ok bool) {
+	o.forced, o.walk = nil, nil
+	if v == nil {
 		return true
 	}
-	if choices[variant].Workgroup > o.dev.Limits().MaxInvocationsPerWorkgroup {
-		return false
+	for _, c := range []*choice{v.product, v.walk} {
+		if c != nil && c.Workgroup > o.dev.Limits().MaxInvocationsPerWorkgroup {
+			return false
+		}
 	}
-	o.forced = &choices[variant]
+	o.forced, o.walk = v.product, v.walk
 	return true
 }

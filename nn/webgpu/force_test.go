@@ -10,16 +10,19 @@ import (
 func TestForce(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
-	names := Variants()
-	for i, name := range names {
-		if slices.Contains(names[:i], name) {
-			t.Errorf("two variants are called %q", name)
+	variants := Variants()
+	for i, v := range variants {
+		if slices.ContainsFunc(variants[:i], func(other Variant) bool { return other.Name == v.Name }) {
+			t.Errorf("two variants are called %q", v.Name)
 		}
-		if o.Force(i) && o.choose(nil, variant{}, 3, 8, 1<<20) != choices[i] {
-			t.Errorf("%s: another variant is chosen", name)
+		if !o.Force(&v) {
+			continue
+		}
+		if v.product != nil && o.choose(nil, variant{}, 3, 8, 1<<20) != *v.product || v.walk != o.walk {
+			t.Errorf("%s: another variant is chosen", v.Name)
 		}
 	}
-	if !o.Force(-1) || o.choose(nil, variant{}, 3, 8, 16) != o.usual(3, 8, 16) {
+	if !o.Force(nil) || o.walk != nil || o.choose(nil, variant{}, 3, 8, 16) != o.usual(3, 8, 16) {
 		t.Error("the usual choice wanted")
 	}
 }

@@ -21,17 +21,22 @@ const (
 	clearlyBelow = 0.9                    // of the usual choice's time is what may replace it: noise must not
 )
 
+// race finds the fastest way to do one thing.
+type race struct {
+	o   *Ops
+	run func()
+	now func() time.Time
+}
+
 // trial is a product of a class on tensors of its own.
 type trial struct {
-	o    *Ops
-	run  func()
+	race
 	n, R int
 	// y (n, R) is what the product writes, of SwiGLU gate and up; act (n, R/2) what that makes of it.
 	y, act  *Tensor
 	tensors []*Tensor
 	want    [][]float64 // (n, trialPeriod)
 	bound   []float64   // (n) how far a result may lie from want
-	now     func() time.Time
 }
 
 // measure finds the fastest choice for a class among those that give the right results; !ok if there is none.
@@ -44,29 +49,34 @@ func (o *Ops) measure(c class) (best choice, ok bool) {
 	return t.fastest(o.candidates(c))
 }
 
-// fastest is the first of the candidates, which is the usual one, unless its results are wrong or another is clearly
-// faster.
+// fastest is that of the candidates for the trial's product.
 func (t *trial) fastest(candidates []choice) (best choice, ok bool) {
 	defer func() { t.o.forced = nil }()
+	return t.race.fastest(candidates, func(c choice) { t.o.forced = &c }, t.right)
+}
+
+// fastest is the first of the candidates, which is the usual one, unless its results are wrong or another is clearly
+// faster. use makes run use one; right says whether what it then computes is right.
+func (t *race) fastest(candidates []choice, use func(choice), right func() bool) (best choice, ok bool) {
 	type entry struct {
 		choice
 		time time.Duration
 	}
-	var right []entry
+	var entries []entry
 	for _, c := range candidates {
-		t.o.forced = &c
-		if t.right() {
-			right = append(right, entry{c, math.MaxInt64})
+		use(c)
+		if right() {
+			entries = append(entries, entry{c, math.MaxInt64})
 		}
 	}
-	if len(right) == 0 {
+	if len(entries) == 0 {
 		return choice{}, false
 	}
 	start := t.now()
 	for round := 0; round < trialRounds && (round < 2 || t.now().Sub(start) < trialTime); round++ {
-		for i := range right {
-			e := &right[i]
-			t.o.forced = &e.choice
+		for i := range entries {
+			e := &entries[i]
+			use(e.choice)
 			times := min(max(trialRun/max(e.time, 1), 1), 32)
 			took, err := t.time(int(times))
 			if err != nil {
@@ -75,8 +85,8 @@ func (t *trial) fastest(candidates []choice) (best choice, ok bool) {
 			e.time = min(e.time, took)
 		}
 	}
-	first := right[0]
-	least := slices.MinFunc(right, func(a, b entry) int { return cmp.Compare(a.time, b.time) })
+	first := entries[0]
+	least := slices.MinFunc(entries, func(a, b entry) int { return cmp.Compare(a.time, b.time) })
 	if first.choice == candidates[0] && float64(least.time) > clearlyBelow*float64(first.time) {
 		return first.choice, true
 	}
@@ -88,7 +98,7 @@ func (o *Ops) newTrial(c class) *trial {
 	K := int(c.stride) * map[nn.Format]int{nn.F32: 4, nn.F16: 8, nn.I8: 16, nn.Ternary: 64}[c.format]
 	most := min(trialBytes, o.limit)
 	R := 4 * max(min(c.quads, most/(4*block*int(c.stride)), most/(16*c.n)), 1)
-	t := &trial{o: o, n: c.n, R: R, now: time.Now}
+	t := &trial{race: race{o: o, now: time.Now}, n: c.n, R: R}
 	r := rand.New(rand.NewPCG(trialPeriod, uint64(K)))
 	load := func(spread, middle float64, shape ...int) (*Tensor, []float32) {
 		v := make([]float32, nn.Count(shape))
@@ -244,9 +254,9 @@ func (t *trial) right() bool {
 	return true
 }
 
-// time is how long one of several products takes, from submit to completion. The device's own clock would be in the
+// time is how long one of several runs takes, from submit to completion. The device's own clock would be in the
 // way of whoever is timing what needed the measurement.
-func (t *trial) time(times int) (time.Duration, error) {
+func (t *race) time(times int) (time.Duration, error) {
 	start := t.now()
 	for range times {
 		t.run()

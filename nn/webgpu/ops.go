@@ -23,7 +23,8 @@ type Ops struct {
 	chosen     map[class]choice // what was looked up in it
 	tuned      time.Duration    // spent on measuring since tuningFrom
 	tuningFrom time.Time
-	forced     *choice // of a product that is being measured or tested, or nil
+	forced     *choice // of products: the one that is being measured or tested, or nil
+	walk       *choice // of blocks, likewise
 
 	// nothing is bound where a kernel has no use for what it could read, sink where it could write.
 	nothing, sink *gpu.Buffer
@@ -34,6 +35,7 @@ type Ops struct {
 	drawn         *draw   // the Sample that waits for the operation after it, or nil
 	stepped       stepped // the Step that waits likewise
 	wide          bool    // kernels may bind as many buffers as DeltaDecode does
+	stacks        map[*Tensor]*stack
 }
 
 var _ nn.Ops[*Tensor] = (*Ops)(nil)
@@ -44,8 +46,8 @@ func New(dev *gpu.Device) *Ops {
 		dev: dev, limit: int(min(dev.Limits().MaxStorageBufferBindingSize, 1<<31-1)), workgroup: 64, few: few(dev),
 		nothing: dev.NewBuffer("nothing", 256), sink: dev.NewBuffer("sink", 256),
 		pipelines: map[variant]*gpu.Pipeline{}, scratches: map[string]*gpu.Buffer{},
-		reads: map[reading]*gpu.Readback{},
-		wide:  int(dev.Limits().MaxStorageBuffersPerShaderStage) >= len(wgsl.DeltaDecode.Bindings)-1,
+		reads: map[reading]*gpu.Readback{}, stacks: map[*Tensor]*stack{},
+		wide: int(dev.Limits().MaxStorageBuffersPerShaderStage) >= len(wgsl.DeltaDecode.Bindings)-1,
 	}
 }
 
@@ -68,6 +70,9 @@ func (o *Ops) Close() {
 	}
 	for _, b := range o.scratches {
 		b.Release()
+	}
+	for first := range o.stacks {
+		o.dropStack(first)
 	}
 	o.nothing.Release()
 	o.sink.Release()
@@ -99,6 +104,8 @@ type variant struct {
 	lanes, quads uint32    // of a team in a product
 	key          uint32    // room for a key
 	workgroup    uint32    // threads, 0 = as the others
+	input        uint32    // room for a product's input, in quads
+	delta        bool      // the mixer
 }
 
 // consts are the variant's constants, those that the kernel has.
@@ -111,6 +118,7 @@ func (v variant) consts(workgroup uint32) wgsl.Consts {
 		"WORKGROUP": workgroup, "LANES": max(v.lanes, 1), "TEAM_QUADS": max(v.quads, 1), "KEY": max(v.key, 1),
 		"FORMAT": uint32(v.format), "BLOCK_QUADS": quads, "TILE_BLOCKS": 256 / quads,
 		"NORM": flag(v.norm), "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error),
+		"INPUT_QUADS": max(v.input, 1), "DELTA": flag(v.delta),
 	}
 	if v.inPlace {
 		all["ADD"] = 2

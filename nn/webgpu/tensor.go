@@ -20,6 +20,7 @@ type Tensor struct {
 	scales  *gpu.Buffer // I8: one a row; Ternary: γ, one a block of rows
 	blocks  int         // Ternary: how many γ
 	absmean bool        // a ternary product is multiplied by γ
+	loaded  bool        // Load made it; of a ternary tensor that means that it never changes
 }
 
 // part holds some rows of a tensor: all of them where they fit into one binding.
@@ -90,6 +91,21 @@ func (o *Ops) New(format nn.Format, shape ...int) *Tensor {
 	return o.allocate(&Tensor{format: format, shape: shape})
 }
 
+func (o *Ops) NewSet(n int, format nn.Format, shape ...int) []*Tensor {
+	set := make([]*Tensor, n)
+	bytes := 4 * nn.Count(shape)
+	if stride := ceil(bytes, 256) * 256; n*stride > o.limit { // more than a kernel could see
+		for i := range set {
+			set[i] = o.New(format, shape...)
+		}
+		return set
+	}
+	for i, b := range o.dev.NewParts(fmt.Sprint(format, shape), n, bytes) {
+		set[i] = &Tensor{format: format, shape: shape, parts: []part{{b, 0, shape[0]}}}
+	}
+	return set
+}
+
 func (o *Ops) NewTernary(rows, cols, blocks int, absmean bool) *Tensor {
 	t := &Tensor{format: nn.Ternary, shape: []int{rows, cols}, blocks: blocks, absmean: absmean}
 	t.scales = o.dev.NewBuffer("γ", 4*blocks)
@@ -97,7 +113,7 @@ func (o *Ops) NewTernary(rows, cols, blocks int, absmean bool) *Tensor {
 }
 
 func (o *Ops) Load(h nn.HostTensor) *Tensor {
-	t := &Tensor{format: h.Format, shape: h.Shape, absmean: h.Absmean}
+	t := &Tensor{format: h.Format, shape: h.Shape, absmean: h.Absmean, loaded: true}
 	if len(h.Scales) > 0 {
 		t.scales = o.dev.NewBuffer("scales", 4*len(h.Scales))
 		o.write(t.scales, 0, gpu.Bytes(h.Scales))
@@ -151,6 +167,7 @@ func (o *Ops) loadRows(t *Tensor, data []byte, rowBytes int, padding byte) {
 func (o *Ops) Release(ts ...*Tensor) {
 	o.settle()
 	for _, t := range ts {
+		o.dropStack(t)
 		for _, p := range t.parts {
 			for slot := range 2 {
 				if r := o.reads[reading{p.buffer, slot}]; r != nil {

@@ -27,7 +27,8 @@ const (
 	manyQuads = 8192 // from how many quads on a team takes several
 )
 
-// choice is how a product is computed: by tiles, or row by row by teams of threads.
+// choice is how a product is computed: by tiles, or row by row by teams of threads. Of the blocks of a model, only
+// Workgroup counts.
 type choice struct {
 	Tiles     bool   `json:"tiles,omitempty"`
 	Lanes     uint32 `json:"lanes,omitempty"`     // threads of a team
@@ -106,7 +107,7 @@ func (o *Ops) choose(kernel *wgsl.Kernel, v variant, n, quads int, stride uint32
 	}
 	chosen, ok := o.tuning.found[c.String()]
 	if !ok || !slices.Contains(o.candidates(c), chosen) { // what a file holds may be anything
-		if chosen, ok = o.tune(c); !ok {
+		if chosen, ok = o.tune(c.String(), func() (choice, bool) { return o.measure(c) }); !ok {
 			return o.usual(n, quads, stride)
 		}
 	}
@@ -114,8 +115,9 @@ func (o *Ops) choose(kernel *wgsl.Kernel, v variant, n, quads int, stride uint32
 	return chosen
 }
 
-// tune measures a class and remembers the choice, if there is time for it and nothing has gone wrong before.
-func (o *Ops) tune(c class) (choice, bool) {
+// tune measures something and remembers the choice by its name, if there is time for it and nothing has gone wrong
+// before.
+func (o *Ops) tune(name string, measure func() (choice, bool)) (choice, bool) {
 	if o.dev.Err() != nil || o.tuned > tuningTime+time.Since(o.tuningFrom)/tuningShare {
 		return choice{}, false
 	}
@@ -124,10 +126,10 @@ func (o *Ops) tune(c class) (choice, bool) {
 		return choice{}, false
 	}
 	start := time.Now()
-	chosen, ok := o.measure(c)
+	chosen, ok := measure()
 	o.tuned += time.Since(start)
 	if ok {
-		o.tuning.remember(c, chosen)
+		o.tuning.remember(name, chosen)
 	}
 	return chosen, ok
 }
@@ -135,15 +137,15 @@ func (o *Ops) tune(c class) (choice, bool) {
 // Tuning is which variant of each product was the fastest on one device: of an Ops at a time. The zero value knows
 // nothing. As JSON it outlives the program; it is valid for one TuningKey.
 type Tuning struct {
-	found   map[string]choice // by class
+	found   map[string]choice // by the name of what was measured
 	changed bool
 }
 
-func (t *Tuning) remember(c class, chosen choice) {
+func (t *Tuning) remember(name string, chosen choice) {
 	if t.found == nil {
 		t.found = map[string]choice{}
 	}
-	t.found[c.String()] = chosen
+	t.found[name] = chosen
 	t.changed = true
 }
 

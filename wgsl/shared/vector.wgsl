@@ -7,6 +7,7 @@
 #import shared/input.wgsl
 #import shared/norm.wgsl
 #import shared/reduce.wgsl
+#import shared/ternary.wgsl
 #import shared/weights.wgsl
 
 const TILE_WIDTH = 1024u;
@@ -43,8 +44,7 @@ fn vector_product(group: u32, groups: u32, i: u32, thread: u32) {
             }
             row_share += vec2<f32>(dot(h, h), dot(x, vec4<f32>(1.0)));
             if FORMAT == TERNARY {
-                x *= select(vec4<f32>(0.00390625, 0.0009765625, 0.000244140625, 0.00006103515625),
-                    vec4<f32>(1.0, 0.25, 0.0625, 0.015625), q % 2u == 0u);
+                x *= code_scale(q);
             }
             tile[q % BLOCK_QUADS * TILE_BLOCKS + q / BLOCK_QUADS] = x;
         }
@@ -142,16 +142,10 @@ fn word_products(w: vec4<u32>, at: u32) -> vec4<f32> {
         let x = xs[at];
         return vec4<f32>(dot(x, bytes4(w.x)), dot(x, bytes4(w.y)), dot(x, bytes4(w.z)), dot(x, bytes4(w.w)));
     }
-    return vec4<f32>(ternary_product(w.x, at), ternary_product(w.y, at), ternary_product(w.z, at), ternary_product(w.w, at));
-}
-
-// Σ code·x over the 16 codes of a word. A code is taken where it stands, 4^p too large for place p of its half of the
-// word, and x has been made as much smaller: powers of two, so nothing is lost and no weight costs a shift.
-fn ternary_product(word: u32, at: u32) -> f32 {
-    let low = vec4<u32>(word);
-    let high = vec4<u32>(word >> 16u);
-    let even = vec4<u32>(3u, 12u, 48u, 192u);
-    let odd = vec4<u32>(768u, 3072u, 12288u, 49152u);
-    return dot(vec4<f32>(vec4<i32>(low & even)), xs[at]) + dot(vec4<f32>(vec4<i32>(low & odd)), xs[at + 1u]) +
-        dot(vec4<f32>(vec4<i32>(high & even)), xs[at + 2u]) + dot(vec4<f32>(vec4<i32>(high & odd)), xs[at + 3u]);
+    let x0 = xs[at];
+    let x1 = xs[at + 1u];
+    let x2 = xs[at + 2u];
+    let x3 = xs[at + 3u];
+    return vec4<f32>(ternary_product(w.x, x0, x1, x2, x3), ternary_product(w.y, x0, x1, x2, x3),
+        ternary_product(w.z, x0, x1, x2, x3), ternary_product(w.w, x0, x1, x2, x3));
 }

@@ -1,0 +1,114 @@
+package webgpu
+
+import (
+	"bitgpu/nn"
+	"fmt"
+	"testing"
+	"time"
+
+	"bitgpu/gpu/gputest"
+	"bitgpu/nn/optest"
+)
+
+// TestBlocksTogether holds the kernel that walks all layers, at every number of threads that it may be tuned to.
+func TestBlocksTogether(t *testing.T) {
+	for _, threads := range walkThreads {
+		t.Run(fmt.Sprint(threads), func(t *testing.T) {
+			o := New(gputest.Device(t))
+			defer o.Close()
+			if threads > o.dev.Limits().MaxInvocationsPerWorkgroup {
+				t.Skipf("%s runs at most %d threads a workgroup", o.dev.Info().Name, o.dev.Limits().MaxInvocationsPerWorkgroup)
+			}
+			o.walk = &choice{Workgroup: threads}
+			optest.RunOnly(t, o, "blocks")
+		})
+	}
+}
+
+// BenchmarkBlocks takes a token through all layers block by block (0 threads) and by one workgroup.
+func BenchmarkBlocks(b *testing.B) {
+	for _, mixer := range []string{nn.MixerTied, nn.MixerDelta} {
+		for _, size := range []struct{ D, N int }{{64, 2}, {64, 8}, {128, 4}, {256, 8}, {512, 12}} {
+			c := nn.Config{Vocab: 1, Width: size.D, Layers: size.N, InnerLR: 0.1, Mixer: mixer, WeightScale: nn.ScaleAbsmean}.WithDefaults()
+			for _, threads := range append([]uint32{0}, walkThreads...) {
+				b.Run(fmt.Sprintf("%s/%dx%d/%d-threads", mixer, size.D, size.N, threads), func(b *testing.B) {
+					o := New(gputest.Device(b))
+					defer o.Close()
+					m, err := nn.NewModel(o, c, optest.RandomWeights(c, 1))
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer m.Release()
+					states, h := nn.NewState(o, c, 1), o.New(nn.F32, 1, c.Width)
+					a := nn.NewActivations(o, c, 1)
+					a.In, a.Mid = h, h
+					o.walk = &choice{Workgroup: threads}
+					x := race{o: o, now: time.Now, run: func() { o.Blocks(h, m.Weights.Layers, states.Layers, a, c) }}
+					if _, err := x.time(8); err != nil {
+						b.Fatal(err)
+					}
+					for b.Loop() {
+						if _, err := x.time(8); err != nil {
+							b.Fatal(err)
+						}
+					}
+					b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(8*b.N), "µs/token")
+				})
+			}
+		}
+	}
+}
+
+// TestWalkIsTuned measures the ways through all layers at first use, remembers the fastest, and drops with the weights
+// what it made of them.
+func TestWalkIsTuned(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	c := nn.Config{Vocab: 16, Width: 32, Layers: 2, Mixer: nn.MixerDelta, WeightScale: nn.ScaleAbsmean}.WithDefaults()
+	m, err := nn.NewModel(o, c, optest.RandomWeights(c, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tuning Tuning
+	o.Tune(&tuning)
+	o.tuned -= 100 * tuningTime // a software adapter is slow
+	s, err := m.NewSession(1, c.DefaultScan())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Read([]uint32{1}); err != nil {
+		t.Fatal(err)
+	}
+	const name = "blocks delta D=32 d=8 h=1 N=2 n=1"
+	chosen, ok := tuning.found[name]
+	if !ok || o.stacks[m.Weights.Layers[0].Mix].chosen[1] != chosen {
+		t.Errorf("%s is missing from %v", name, tuning.found)
+	}
+	s.Close()
+	m.Release()
+	if len(o.stacks) != 0 {
+		t.Error("the copy of the weights outlives them")
+	}
+}
+
+// TestWrongWalk holds that a walk with wrong results is not chosen, however fast.
+func TestWrongWalk(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	c := nn.Config{Vocab: 16, Width: 32, Layers: 2, InnerLR: 0.1, WeightScale: nn.ScaleNone}.WithDefaults()
+	m, err := nn.NewModel(o, c, optest.RandomWeights(c, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Release()
+	h, states, a := o.New(nn.F32, 1, c.Width), nn.NewState(o, c, 1), nn.NewActivations(o, c, 1)
+	a.In, a.Mid = h, h
+	b := blocks{h, m.Weights.Layers, states.Layers, a, c}
+	s := o.stack(&b)
+	o.fill(s, &b)
+	o.dev.Clear(s.weights, 0, s.weights.Size()) // codes of −1
+	walk := choice{Workgroup: 64}
+	if chosen, ok := o.measureBlocks(&b, []choice{walk, {}}); !ok || chosen == walk {
+		t.Errorf("block by block wanted, %+v found (%v)", chosen, ok)
+	}
+}
