@@ -57,7 +57,7 @@ func (d *Device) newBuffer(label string, bytes int, usage wgpu.BufferUsage) *Buf
 		d.wait()
 		h, err = d.device.CreateBuffer(desc)
 	}
-	if !d.check(err, "making buffer "+label) {
+	if !d.check(err, "making buffer ", label) {
 		if h != nil {
 			h.Release()
 		}
@@ -75,7 +75,7 @@ func (d *Device) newBuffer(label string, bytes int, usage wgpu.BufferUsage) *Buf
 // NewBuffer.
 func (d *Device) NewParts(label string, n, bytes int) []*Buffer {
 	stride := (bytes + partAlignment - 1) / partAlignment * partAlignment
-	whole := d.NewBuffer(label, n*stride)
+	whole := d.NewBuffer(label, (n-1)*stride+bytes)
 	whole.parts = n
 	parts := make([]*Buffer, n)
 	for i := range parts {
@@ -147,7 +147,7 @@ func (d *Device) Write(b *Buffer, offset int, data []byte) {
 func (d *Device) write(b *Buffer, offset int, data []byte) {
 	for len(data) > 0 && d.err == nil {
 		piece := data[:min(len(data), writePiece)]
-		d.check(d.queue.WriteBuffer(b.handle, uint64(b.base+offset), piece), "writing buffer "+b.label)
+		d.check(d.queue.WriteBuffer(b.handle, uint64(b.base+offset), piece), "writing buffer ", b.label)
 		data, offset = data[len(piece):], offset+len(piece)
 		if d.unsent += len(piece); d.unsent > maxUnsent {
 			d.queue.Submit()

@@ -133,21 +133,27 @@ func (d *Device) Fail(err error) {
 
 func (d *Device) fail(format string, args ...any) { d.Fail(fmt.Errorf("gpu: "+format, args...)) }
 
-// check keeps an error of the binding or one that reached the sink; doing says what was being done.
-func (d *Device) check(err error, doing string) bool {
+// check keeps an error of the binding or one that reached the sink; doing says what was being done, in pieces, so that
+// where all is well nothing is put together.
+func (d *Device) check(err error, doing ...string) bool {
 	message := d.sink.take()
 	if err != nil {
 		message = err.Error()
 	}
-	switch {
-	case message == "":
+	if message == "" {
 		return true
+	}
+	d.failDoing(strings.Join(doing, ""), message)
+	return false
+}
+
+func (d *Device) failDoing(doing, message string) {
+	switch {
 	case outOfMemory.MatchString(message):
 		d.Fail(fmt.Errorf("%w: %s, with %d bytes in use", ErrOutOfMemory, doing, d.bytes))
 	default:
 		d.fail("%s: %s", doing, sentence(message))
 	}
-	return false
 }
 
 // outOfMemory is how wgpu-native 0.17 words it. Its kind of error does not tell: for most calls it is "validation".

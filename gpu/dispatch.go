@@ -169,7 +169,7 @@ func (d *Device) newGroup(p *Pipeline, key string, params []byte, bindings []Bin
 		b.Buffer.groups++
 	}
 	bind, err := d.device.CreateBindGroup(&wgpu.BindGroupDescriptor{Label: p.kernel.Name, Layout: p.layout, Entries: entries})
-	if !d.check(err, "binding the buffers of kernel "+p.kernel.Name) {
+	if !d.check(err, "binding the buffers of kernel ", p.kernel.Name) {
 		d.unlink(g)
 		return nil
 	}

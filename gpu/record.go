@@ -59,14 +59,14 @@ func (d *Device) Copy(dst *Buffer, dstOffset int, src *Buffer, srcOffset, size i
 	}
 	if d.openCopies() {
 		d.check(d.encoder.CopyBufferToBuffer(src.handle, uint64(src.base+srcOffset), dst.handle, uint64(dst.base+dstOffset), uint64(size)),
-			"copying buffer "+src.label+" to "+dst.label)
+			"copying buffer ", src.label, " to ", dst.label)
 	}
 }
 
 // Clear records setting size bytes from offset to zero, both multiples of 4.
 func (d *Device) Clear(b *Buffer, offset, size int) {
 	if d.usable(b, "clear", offset, size) && size > 0 && d.openCopies() {
-		d.check(d.encoder.ClearBuffer(b.handle, uint64(b.base+offset), uint64(size)), "clearing buffer "+b.label)
+		d.check(d.encoder.ClearBuffer(b.handle, uint64(b.base+offset), uint64(size)), "clearing buffer ", b.label)
 	}
 }
 

@@ -67,7 +67,7 @@ func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 
 // Reset forgets everything that was read.
 func (s *Session[T]) Reset() {
-	s.state.Zero(s.model.Ops, s.model.Config)
+	s.state.Zero(s.model.Ops)
 	s.model.Ops.Zero(s.logits)
 	clear(s.mirror)
 	s.read = 0

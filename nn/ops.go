@@ -44,7 +44,8 @@ const (
 type Ops[T any] interface {
 	// New makes a tensor of zeros, F32 or U32.
 	New(format Format, shape ...int) T
-	// NewSet makes n tensors like New, side by side where a kernel can then see them all.
+	// NewSet makes n tensors like New, side by side where a kernel can then see them all. Copy does
+	// not copy from one to another of a set.
 	NewSet(n int, format Format, shape ...int) []T
 	// NewTernary makes room for a ternary matrix (rows, cols) of stacked blocks with a γ each;
 	// absmean says that its products are multiplied by γ.
@@ -75,6 +76,8 @@ type Ops[T any] interface {
 	Lookahead() int
 	// Copy copies n elements of one F32 or U32 tensor into another of the same format.
 	Copy(dst T, dstOffset int, src T, srcOffset, n int)
+	// CopySet copies the n elements of each tensor of a set into those of another.
+	CopySet(dst, src []T, n int)
 	// Zero fills a tensor with zeros.
 	Zero(t T)
 	// Submit starts what was recorded without waiting for it.

@@ -54,11 +54,11 @@ func (m *Model[T]) NewSession(batch int, scan Scan) (*Session[T], error) {
 
 // Close gives the session's memory back.
 func (s *Session[T]) Close() {
-	ops, c := s.model.Ops, s.model.Config
-	s.state.Release(ops, c)
+	ops := s.model.Ops
+	s.state.Release(ops)
 	for _, saved := range s.saved {
 		if saved.state != nil {
-			saved.state.Release(ops, c)
+			saved.state.Release(ops)
 			ops.Release(saved.logits)
 		}
 	}

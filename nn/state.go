@@ -5,6 +5,8 @@ package nn
 type State[T any] struct {
 	Batch  int
 	Layers []LayerState[T]
+
+	memories, tails []T // those of Layers
 }
 
 // LayerState is the memory of one layer.
@@ -15,45 +17,54 @@ type LayerState[T any] struct {
 
 // NewState makes the state before anything was read: zeros.
 func NewState[T any](ops Ops[T], c Config, batch int) *State[T] {
-	s := &State[T]{Batch: batch, Layers: make([]LayerState[T], c.Layers)}
-	for i, memory := range ops.NewSet(c.Layers, F32, batch, c.Heads, c.HeadWidth(), c.HeadWidth()) {
-		s.Layers[i].Memory = memory
-	}
+	var tails []T
 	if c.Delta() {
-		for i, tail := range ops.NewSet(c.Layers, F32, batch, 3, ConvTail, c.MemoryWidth) {
-			s.Layers[i].Tail = tail
+		tails = ops.NewSet(c.Layers, F32, batch, 3, ConvTail, c.MemoryWidth)
+	}
+	return stateOf(batch, ops.NewSet(c.Layers, F32, batch, c.Heads, c.HeadWidth(), c.HeadWidth()), tails)
+}
+
+func stateOf[T any](batch int, memories, tails []T) *State[T] {
+	s := &State[T]{Batch: batch, Layers: make([]LayerState[T], len(memories)), memories: memories, tails: tails}
+	for i := range s.Layers {
+		s.Layers[i].Memory = memories[i]
+		if len(tails) > 0 {
+			s.Layers[i].Tail = tails[i]
 		}
 	}
 	return s
 }
 
-// each visits every tensor of the state with its number of elements.
-func (s *State[T]) each(c Config, visit func(i int, tail bool, t T, n int)) {
-	for i, l := range s.Layers {
-		visit(i, false, l.Memory, s.Batch*c.MemoryWidth*c.HeadWidth())
-		if c.Delta() {
-			visit(i, true, l.Tail, s.Batch*ConvTail*3*c.MemoryWidth)
+// Rows is a view of the first sequences of a state. It owns nothing.
+func (s *State[T]) Rows(ops Ops[T], batch int) *State[T] {
+	rows := func(set []T) []T {
+		views := make([]T, len(set))
+		for i, t := range set {
+			views[i] = ops.Rows(t, batch)
 		}
+		return views
 	}
+	return stateOf(batch, rows(s.memories), rows(s.tails))
 }
 
 // Zero forgets everything.
-func (s *State[T]) Zero(ops Ops[T], c Config) {
-	s.each(c, func(_ int, _ bool, t T, _ int) { ops.Zero(t) })
+func (s *State[T]) Zero(ops Ops[T]) {
+	for _, t := range s.memories {
+		ops.Zero(t)
+	}
+	for _, t := range s.tails {
+		ops.Zero(t)
+	}
 }
 
 // CopyFrom makes s equal to another state of the same model and batch.
 func (s *State[T]) CopyFrom(ops Ops[T], c Config, from *State[T]) {
-	s.each(c, func(i int, tail bool, t T, n int) {
-		source := from.Layers[i].Memory
-		if tail {
-			source = from.Layers[i].Tail
-		}
-		ops.Copy(t, 0, source, 0, n)
-	})
+	ops.CopySet(s.memories, from.memories, s.Batch*c.MemoryWidth*c.HeadWidth())
+	ops.CopySet(s.tails, from.tails, s.Batch*ConvTail*3*c.MemoryWidth)
 }
 
 // Release gives the memory back.
-func (s *State[T]) Release(ops Ops[T], c Config) {
-	s.each(c, func(_ int, _ bool, t T, _ int) { ops.Release(t) })
+func (s *State[T]) Release(ops Ops[T]) {
+	ops.Release(s.memories...)
+	ops.Release(s.tails...)
 }

@@ -190,6 +190,12 @@ func (m *memory[F]) Copy(dst *Tensor[F], dstOffset int, src *Tensor[F], srcOffse
 	copy(dst.Data[dstOffset:dstOffset+n], src.Data[srcOffset:])
 }
 
+func (m *memory[F]) CopySet(dst, src []*Tensor[F], n int) {
+	for i := range dst {
+		m.Copy(dst[i], 0, src[i], 0, n)
+	}
+}
+
 func (m *memory[F]) Zero(t *Tensor[F]) {
 	clear(t.Data)
 	clear(t.Tokens)

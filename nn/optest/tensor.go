@@ -13,7 +13,7 @@ func tensors[T any](t *testing.T, ops nn.Ops[T]) {
 		name string
 		test func(t *testing.T, ops *scope[T])
 	}{
-		{"new-is-zero", newIsZero[T]}, {"offsets", offsets[T]}, {"order", inOrder[T]}, {"rows", rowsAreViews[T]},
+		{"new-is-zero", newIsZero[T]}, {"offsets", offsets[T]}, {"order", inOrder[T]}, {"rows", rowsAreViews[T]}, {"sets", sets[T]},
 		{"slots", slots[T]}, {"load-copies", loadCopies[T]}, {"ternary", ternaryIsKept[T]},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,6 +103,26 @@ func rowsAreViews[T any](t *testing.T, ops *scope[T]) {
 	wantFloats(t, ops, ops.Rows(x, 3), 0, 0, 0, 6, 7, 0, 0)
 	ops.WriteTokens(ops.Rows(ids, 2), 0, []uint32{3, 4})
 	wantTokens(t, ops, ids, 0, 3, 4, 0, 0)
+}
+
+// sets: the tensors of a set do not touch each other, and are copied all at once.
+func sets[T any](t *testing.T, ops *scope[T]) {
+	set, other := ops.NewSet(3, nn.F32, 1, 5), ops.NewSet(3, nn.F32, 1, 5)
+	for i, x := range set {
+		wantFloats(t, ops, x, 0, 0, 0, 0, 0, 0)
+		ops.Write(x, 0, []float32{float32(i), 2, 3, 4, 5})
+	}
+	ops.Zero(set[1])
+	ops.Copy(other[0], 0, set[0], 1, 2)
+	ops.Copy(set[2], 3, other[0], 0, 2)
+	ops.CopySet(other, set, 5)
+	ops.Zero(set[0])
+	check(t, ops.Flush())
+	wantFloats(t, ops, set[0], 0, 0, 0, 0, 0, 0)
+	wantFloats(t, ops, other[0], 0, 0, 2, 3, 4, 5)
+	wantFloats(t, ops, other[1], 0, 0, 0, 0, 0, 0)
+	wantFloats(t, ops, other[2], 0, 2, 2, 3, 2, 3)
+	ops.CopySet(nil, nil, 0)
 }
 
 // slots: tokens are read as they were when the read began, two reads of a tensor at a time.

@@ -70,7 +70,7 @@ func (t *tape[T]) gradients() {
 		i++
 	})
 	ops.Zero(t.loss)
-	t.states.Zero(ops, c)
+	t.states.Zero(ops)
 	ops.WriteTokens(t.inputs, 0, t.hostInputs)
 	ops.WriteTokens(t.targets, 0, t.hostGoals)
 	ops.Embed(t.acts[0].In, t.use.Embed, t.inputs)

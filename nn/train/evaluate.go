@@ -47,7 +47,7 @@ func newGreedy[T any](ops nn.Ops[T], m int, own func(T) T) greedy[T] {
 // workspace is what a forward pass of n rows writes to, and its views of fewer rows.
 type workspace[T any] struct {
 	acts            nn.Activations[T] // In, Mid and the block's output are one tensor
-	state           nn.State[T]       // of one layer
+	state           *nn.State[T]      // of one layer
 	normed          T                 // (n, D)
 	logits          T                 // (m, V)
 	inputs, targets T                 // (n)
@@ -134,7 +134,7 @@ func (e *Evaluator[T]) rows(inputs, targets []uint32, batch int) (nats float64, 
 	ops.WriteTokens(v.targets, 0, targets)
 	ops.Embed(v.acts.In, e.weights.Embed, v.inputs)
 	for i := range e.weights.Layers {
-		v.state.Zero(ops, c)
+		v.state.Zero(ops)
 		e.weights.Layers[i].Forward(ops, c, &v.state.Layers[0], &v.acts, v.acts.In, c.DefaultScan())
 	}
 	ops.Zero(v.loss)
@@ -168,17 +168,14 @@ func (e *Evaluator[T]) view(batch, n int) workspace[T] {
 	ops, v := e.ops, e.whole
 	a := &v.acts
 	rows := []*T{&a.In, &a.X1, &a.Mix, &a.Out, &a.X2, &a.GateUp, &a.Act, &v.normed, &v.inputs, &v.targets}
-	layer := v.state.Layers[0]
-	layer.Memory = ops.Rows(layer.Memory, batch)
 	if e.config.Delta() {
 		rows = append(rows, &a.Step, &a.Mixed, &a.Read)
-		layer.Tail = ops.Rows(layer.Tail, batch)
 	}
 	for _, t := range rows {
 		*t = ops.Rows(*t, n)
 	}
 	a.Mid = a.In
-	v.state = nn.State[T]{Batch: batch, Layers: []nn.LayerState[T]{layer}}
+	v.state = v.state.Rows(ops, batch)
 	return v
 }
 
@@ -192,14 +189,14 @@ func blockTensors[T any](c nn.Config, a *nn.Activations[T]) []T {
 }
 
 // oneLayer is the state of a single layer, which every block in turn starts from zeros.
-func oneLayer[T any](ops nn.Ops[T], c nn.Config, batch int, own func(T) T) nn.State[T] {
+func oneLayer[T any](ops nn.Ops[T], c nn.Config, batch int, own func(T) T) *nn.State[T] {
 	c.Layers = 1
 	s := nn.NewState(ops, c, batch)
 	own(s.Layers[0].Memory)
 	if c.Delta() {
 		own(s.Layers[0].Tail)
 	}
-	return *s
+	return s
 }
 
 // Evaluate measures the weights as they are now, in the memory of the training's activations.

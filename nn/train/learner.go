@@ -60,7 +60,7 @@ type Learner[T any] struct {
 
 	acts   []nn.Activations[T] // a block each; with Recompute they share all but In
 	stream []T                 // (n, D) before each block, and after the last
-	state  nn.State[T]         // of one layer: every block starts from zeros
+	state  *nn.State[T]        // of one layer: every block starts from zeros
 	dacts  *nn.Gradients[T]
 	normed T // (n, D)
 	chunks []headChunk[T]

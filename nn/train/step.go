@@ -74,7 +74,7 @@ func (l *Learner[T]) forward() {
 
 // block runs block i from an empty memory.
 func (l *Learner[T]) block(i int) {
-	l.state.Zero(l.ops, l.config)
+	l.state.Zero(l.ops)
 	l.use.Layers[i].Forward(l.ops, l.config, &l.state.Layers[0], &l.acts[i], l.stream[i+1], l.scan)
 }
 

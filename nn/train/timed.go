@@ -83,6 +83,10 @@ func (timed *Timed[T]) Copy(dst T, dstOffset int, src T, srcOffset, n int) {
 	timed.measure("Copy", func() { timed.Ops.Copy(dst, dstOffset, src, srcOffset, n) })
 }
 
+func (timed *Timed[T]) CopySet(dst, src []T, n int) {
+	timed.measure("Copy", func() { timed.Ops.CopySet(dst, src, n) })
+}
+
 func (timed *Timed[T]) Zero(t T) {
 	timed.measure("Zero", func() { timed.Ops.Zero(t) })
 }

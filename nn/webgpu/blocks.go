@@ -201,18 +201,23 @@ func (o *Ops) threads(b *blocks) uint32 {
 	case o.tuning == nil:
 		return o.usualThreads(b)
 	}
-	if chosen, ok := s.chosen[B]; ok {
-		return chosen.Workgroup
-	}
-	name, candidates := b.String(), o.walks(b)
-	chosen, ok := o.tuning.found[name]
-	if !ok || !slices.Contains(candidates, chosen) {
-		if chosen, ok = o.tune(name, func() (choice, bool) { return o.measureBlocks(b, candidates) }); !ok {
+	chosen, ok := s.chosen[B]
+	if !ok {
+		if chosen, ok = o.chooseWalk(*b); !ok {
 			return o.usualThreads(b)
 		}
+		s.chosen[B] = chosen
 	}
-	s.chosen[B] = chosen
 	return chosen.Workgroup
+}
+
+// chooseWalk looks the fastest way up, or measures it; !ok if it cannot be measured now.
+func (o *Ops) chooseWalk(b blocks) (choice, bool) {
+	name, candidates := b.String(), o.walks(&b)
+	if chosen, ok := o.tuning.found[name]; ok && slices.Contains(candidates, chosen) {
+		return chosen, true
+	}
+	return o.tune(name, func() (choice, bool) { return o.measureBlocks(&b, candidates) })
 }
 
 // usualThreads is what is chosen without a measurement: the walk wins where dispatches cost more than the other cores
@@ -251,7 +256,7 @@ func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 	defer func() { o.walk = nil }()
 	B, D := b.h.shape[0], b.c.Width
 	states, h := nn.NewState(o, b.c, B), o.New(nn.F32, B, D)
-	defer states.Release(o, b.c)
+	defer states.Release(o)
 	start := make([]float32, B*D)
 	r := rand.New(rand.NewPCG(1, uint64(B*D)))
 	for i := range start {
@@ -271,7 +276,7 @@ func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 	use := func(c choice) { o.walk = &c }
 	// result is the stream after the second token: it depends on what was remembered of the first.
 	result := func() []float32 {
-		states.Zero(o, b.c)
+		states.Zero(o)
 		x.run()
 		x.run()
 		v := make([]float32, B*D)

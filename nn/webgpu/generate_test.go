@@ -2,6 +2,7 @@ package webgpu_test
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -89,10 +90,17 @@ func steadyState(t *testing.T, dev *gpu.Device, name string, v webgpu.Variant) {
 	r := optest.LoadReference(t, name)
 	p := nn.Sampling{Temperature: 1, TopP: 0.9, Seed: 1}
 	_, s := write(t, ops, r, 1, 32, p)
+	var heap, heapAfter runtime.MemStats
+	runtime.ReadMemStats(&heap)
 	before, bytes := dev.Stats(), dev.BytesInUse()
 	const tokens = 160
 	more(t, s, tokens, p)
 	after := dev.Stats()
+	runtime.ReadMemStats(&heapAfter)
+	// The WebGPU binding allocates for each submit, copy and readback; a token is none of them.
+	if n, most := heapAfter.Mallocs-heap.Mallocs, uint64(64*(after.Submits-before.Submits)); n > most {
+		t.Errorf("%d allocations for %d tokens, at most %d wanted", n, tokens, most)
+	}
 	each := 3 // the token, its blocks, its logits
 	if v.Name == "block by block" {
 		each = 5*r.Config.Layers + 2

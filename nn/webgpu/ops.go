@@ -32,7 +32,7 @@ type Ops struct {
 	scratches     map[string]*gpu.Buffer
 	bound         []gpu.Binding // scratch of dispatch
 	reads         map[reading]*gpu.Readback
-	drawn         *draw   // the Sample that waits for the operation after it, or nil
+	drawn         draw    // the Sample that waits for the operation after it
 	stepped       stepped // the Step that waits likewise
 	wide          bool    // kernels may bind as many buffers as DeltaDecode does
 	stacks        map[*Tensor]*stack

@@ -11,7 +11,7 @@ import (
 // wideVocab is from how many logits on more threads than usual look at a row.
 const wideVocab = 8192
 
-// draw is a Sample that is not recorded yet.
+// draw is a Sample that is not recorded yet; logits is nil where there is none.
 type draw struct {
 	next, out, recent, logits *Tensor
 	rule                      nn.Sampling
@@ -23,7 +23,7 @@ func (o *Ops) Sample(next, out, recent, logits *Tensor, s nn.Sampling) {
 	nn.Check("Sample: next", next.shape, B)
 	nn.Check("Sample: out", out.shape, B, out.shape[1])
 	nn.Check("Sample: recent", recent.shape, B, nn.RecentSize)
-	o.drawn = &draw{next, out, recent, logits, s}
+	o.drawn = draw{next, out, recent, logits, s}
 }
 
 // settle records the Sample or the Step that waits.
@@ -32,7 +32,7 @@ func (o *Ops) settle() {
 		o.stepped = stepped{}
 		o.recordStep(s.b, s.x, s.w, s.bias)
 	}
-	if o.drawn != nil {
+	if o.drawn.logits != nil {
 		o.recordDraw(nil, nil)
 	}
 }
@@ -40,7 +40,7 @@ func (o *Ops) settle() {
 // drawInto records the Sample that waits together with the look-up of its tokens, if that is what is asked for.
 func (o *Ops) drawInto(h, table, tokens *Tensor) bool {
 	d := o.drawn
-	if d == nil || len(table.parts) > 1 || o.whole(tokens) != o.whole(d.next) || tokens.shape[0] != d.next.shape[0] {
+	if d.logits == nil || len(table.parts) > 1 || o.whole(tokens) != o.whole(d.next) || tokens.shape[0] != d.next.shape[0] {
 		return false
 	}
 	o.recordDraw(h, table)
@@ -49,7 +49,7 @@ func (o *Ops) drawInto(h, table, tokens *Tensor) bool {
 
 func (o *Ops) recordDraw(h, table *Tensor) {
 	d := o.drawn
-	o.drawn = nil
+	o.drawn = draw{}
 	B, V := rowsOf(d.logits)
 	s := d.rule
 	params := wgsl.SampleParams{

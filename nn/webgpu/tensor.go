@@ -319,6 +319,29 @@ func (o *Ops) Copy(dst *Tensor, dstOffset int, src *Tensor, srcOffset, n int) {
 	})
 }
 
+func (o *Ops) CopySet(dst, src []*Tensor, n int) {
+	if len(dst) > 0 {
+		to, from := wholeOf(dst, n), wholeOf(src, n)
+		if to != nil && from != nil && to.Size() == from.Size() {
+			o.settle()
+			o.dev.Copy(to, 0, from, 0, to.Size())
+			return
+		}
+	}
+	for i := range dst {
+		o.Copy(dst[i], 0, src[i], 0, n)
+	}
+}
+
+// wholeOf is the buffer in which the tensors of a set, of n elements each, lie with nothing else; nil if there is none.
+func wholeOf(set []*Tensor, n int) *gpu.Buffer {
+	if len(set[0].parts) != 1 || set[0].parts[0].buffer.Size() != 4*n {
+		return nil
+	}
+	whole, _ := set[0].parts[0].buffer.Whole()
+	return whole
+}
+
 func (o *Ops) Zero(t *Tensor) {
 	o.settle()
 	for _, p := range t.parts {
