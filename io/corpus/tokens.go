@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"path/filepath"
 	"strings"
@@ -88,6 +89,30 @@ func (t *Tokens) Check(vocabSize int) error {
 		}
 	}
 	return nil
+}
+
+// Fingerprint tells one sequence of ids from another, whatever file it lies in and however wide its ids are there.
+type Fingerprint struct {
+	Tokens int64  `json:"tokens"`
+	CRC32C string `json:"crc32c"` // of the ids as uint32, little-endian
+}
+
+// Fingerprint reads all ids.
+func (t *Tokens) Fingerprint() Fingerprint {
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	ids, bytes := make([]uint32, 1<<12), make([]byte, 0, 1<<14)
+	for at := 0; at < t.Len(); at += len(ids) {
+		bytes = bytes[:0]
+		for _, id := range ids[:t.CopyTo(ids, at)] {
+			bytes = binary.LittleEndian.AppendUint32(bytes, id)
+		}
+		sum.Write(bytes)
+	}
+	return Fingerprint{Tokens: int64(t.Len()), CRC32C: fmt.Sprintf("%08x", sum.Sum32())}
+}
+
+func (f Fingerprint) String() string {
+	return fmt.Sprintf("%d tokens with CRC-32C %s", f.Tokens, f.CRC32C)
 }
 
 // Close ends the file.

@@ -111,6 +111,26 @@ func TestTokenRefusals(t *testing.T) {
 	}
 }
 
+func TestFingerprint(t *testing.T) {
+	wide, narrow := count(t, "a.u32", 5000).Fingerprint(), count(t, "a.u16", 5000).Fingerprint()
+	if wide != narrow || wide.Tokens != 5000 {
+		t.Errorf("the same ids: the same mark wanted, %v and %v found", wide, narrow)
+	}
+	if fewer := count(t, "a.u32", 4999).Fingerprint(); fewer.CRC32C == wide.CRC32C {
+		t.Error("a token less has the same checksum")
+	}
+	bytes := []byte{0, 0, 0, 0, 1, 0, 0, 0}
+	other, err := parseTokens("x.u32", bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := other.Fingerprint()
+	bytes[7] = 1
+	if two == other.Fingerprint() || two != count(t, "a.u16", 2).Fingerprint() {
+		t.Error("another id is not noticed")
+	}
+}
+
 func TestCheck(t *testing.T) {
 	tokens := count(t, "a.u32", 10)
 	if err := tokens.Check(10); err != nil {

@@ -19,7 +19,12 @@ type TrainOptions struct {
 	SpecialTokens []string
 	// Progress, if given, is told how many of the wanted merges are made.
 	Progress func(merges, total int)
+	// Stop, if given, is asked before each merge; an error of it ends the training.
+	Stop func() error
 }
+
+// LeastVocab is the smallest vocabulary with the usual special tokens: those two and 256 bytes.
+const LeastVocab = 2 + 256
 
 // Train learns a byte-level BPE vocabulary from texts, the way Hugging Face's BpeTrainer does, and returns it as a
 // tokenizer.json: GPT-2's words, special tokens first, then the 256 bytes, then the merges, the most frequent pair first,
@@ -44,7 +49,12 @@ func Train(texts iter.Seq2[string, error], opt TrainOptions) ([]byte, error) {
 	}
 	c := newTrainCorpus(words, v)
 	total := opt.VocabSize - len(v.pieces)
-	for made := 0; len(v.pieces) < opt.VocabSize; made++ {
+	for len(v.pieces) < opt.VocabSize {
+		if opt.Stop != nil {
+			if err := opt.Stop(); err != nil {
+				return nil, err
+			}
+		}
 		p, ok := c.best(max(1, opt.MinFrequency))
 		if !ok {
 			break

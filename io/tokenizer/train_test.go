@@ -166,3 +166,24 @@ func BenchmarkTrain(b *testing.B) {
 		}
 	}
 }
+
+// TestTrainStops: the wish to stop is heard between merges, and its reason comes back.
+func TestTrainStops(t *testing.T) {
+	reason := errors.New("enough")
+	asked := 0
+	_, err := Train(texts("abc abd abe abc"), TrainOptions{VocabSize: 300, Stop: func() error {
+		if asked++; asked == 3 {
+			return reason
+		}
+		return nil
+	}})
+	if err != reason || asked != 3 {
+		t.Errorf("%v after 3 questions wanted, %v after %d found", reason, err, asked)
+	}
+	if _, err := Train(texts("abc"), TrainOptions{VocabSize: LeastVocab}); err != nil {
+		t.Error(err)
+	}
+	if _, err := Train(texts("abc"), TrainOptions{VocabSize: LeastVocab - 1}); err == nil {
+		t.Error("a vocabulary below the least: an error wanted")
+	}
+}
