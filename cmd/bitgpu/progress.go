@@ -15,6 +15,7 @@ type progress struct {
 	out   io.Writer
 	bar   *progressbar.ProgressBar // nil when out is no terminal
 	total int
+	step  float64   // tokens of a step
 	next  time.Time // of the next line
 }
 
@@ -22,7 +23,7 @@ type progress struct {
 const betweenLines = 5 * time.Second
 
 func newProgress(out io.Writer, o train.Options, done int) *progress {
-	p := &progress{out: out, total: o.Steps}
+	p := &progress{out: out, total: o.Steps, step: float64(o.Shape().TokensPerStep())}
 	if terminal(out) {
 		p.bar = progressbar.NewOptions(o.Steps, progressbar.OptionSetWriter(out), progressbar.OptionShowCount(),
 			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
@@ -56,13 +57,16 @@ func (p *progress) Progress(lines []train.Metric) {
 	if last.ValLoss != nil {
 		text += fmt.Sprintf("  validation loss %.4f", *last.ValLoss)
 	}
-	perStep := float64(last.Tokens) / float64(done) / last.TokensPerSecond
+	perStep := p.step / last.TokensPerSecond
 	left := time.Duration(float64(p.total-done) * perStep * float64(time.Second)).Round(time.Second)
 	fmt.Fprintf(p.out, "step %d/%d  %s  %v left\n", done, p.total, text, left)
 }
 
 // Saved tells of a checkpoint.
 func (p *progress) Saved(path string, _ train.State) { p.note("saved %s", path) }
+
+// Warned tells of what was found wrong and made good.
+func (p *progress) Warned(err error) { p.note("warning: %v", err) }
 
 // note writes a line, above the bar if there is one.
 func (p *progress) note(format string, args ...any) {

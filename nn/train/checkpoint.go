@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"bitgpu/io/atomicfile"
-	"bitgpu/io/modeldir"
+	"bitgpu/io/corpus"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
@@ -36,13 +36,15 @@ const keptCheckpoints = 3
 
 // State is what a checkpoint says about the run, beside its tensors.
 type State struct {
-	FormatVersion int               `json:"format_version"`
-	Step          int               `json:"step"`      // updates done
-	Position      uint64            `json:"position"`  // windows taken from the data
-	Loss          float64           `json:"loss"`      // of the validation, or the mean in training since the last checkpoint
-	Validated     bool              `json:"validated"` // which of the two
-	Options       Options           `json:"options"`   // its seed is the whole random state: windows are drawn from (seed, position)
-	Checksums     map[string]string `json:"crc32c"`    // of the other files
+	FormatVersion int                `json:"format_version"`
+	Step          int                `json:"step"`            // updates done
+	Position      uint64             `json:"position"`        // windows taken from the data
+	Tokens        int64              `json:"tokens"`          // predicted so far; missing in older checkpoints
+	Data          corpus.Fingerprint `json:"training_tokens"` // what the windows are taken from; missing likewise
+	Loss          float64            `json:"loss"`            // of the validation, or the mean in training since the last checkpoint
+	Validated     bool               `json:"validated"`       // which of the two
+	Options       Options            `json:"options"`         // its seed is the whole random state: windows are drawn from (seed, position)
+	Checksums     map[string]string  `json:"crc32c"`          // of the other files
 }
 
 const stateVersion = 1
@@ -115,6 +117,9 @@ func writeParts(dir string, e Engine, tokenizer json.RawMessage) error {
 	if err != nil {
 		return err
 	}
+	if err := sound(c, Masters, w); err != nil {
+		return unsound(c, err)
+	}
 	if err := storage.Save(dir, c, tokenizer, w, nil, storage.Layout{}); err != nil {
 		return err
 	}
@@ -122,6 +127,9 @@ func writeParts(dir string, e Engine, tokenizer json.RawMessage) error {
 		w, err := e.Read(part)
 		if err != nil {
 			return err
+		}
+		if err := sound(c, part, w); err != nil {
+			return unsound(c, err)
 		}
 		var tensors []safetensors.Tensor
 		nn.Walk(c, w, func(p nn.Param, h *nn.HostTensor) {
@@ -153,67 +161,6 @@ func Checkpoints(dir string) ([]string, error) {
 	return paths, nil
 }
 
-// Newest finds the newest whole checkpoint. Each newer one that is damaged is told to warn. Nil
-// means that there is none at all; if all are damaged that is an error.
-func Newest(dir string, warn func(error)) (*Checkpoint, error) {
-	paths, err := Checkpoints(dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range paths {
-		c, err := openCheckpoint(path)
-		if err == nil {
-			return c, nil
-		}
-		warn(err)
-	}
-	if len(paths) > 0 {
-		return nil, fmt.Errorf("train: %s: none of %d checkpoints is whole", filepath.Join(dir, checkpointsDir), len(paths))
-	}
-	return nil, nil
-}
-
-// openCheckpoint reads a checkpoint's state and verifies every file.
-func openCheckpoint(path string) (*Checkpoint, error) {
-	s, err := readState(path)
-	if err != nil {
-		return nil, fmt.Errorf("checkpoint %s is damaged: %w", path, err)
-	}
-	for _, name := range []string{modeldir.ConfigName, modeldir.TensorsName, momentNames[FirstMoments], momentNames[SecondMoments]} {
-		if s.Checksums[name] == "" {
-			return nil, fmt.Errorf("checkpoint %s is damaged: %s has no checksum of %s", path, stateName, name)
-		}
-	}
-	for name, want := range s.Checksums {
-		got, err := checksum(filepath.Join(path, filepath.Base(name)))
-		if err != nil {
-			return nil, fmt.Errorf("checkpoint %s is damaged: %w", path, err)
-		}
-		if got != want {
-			return nil, fmt.Errorf("checkpoint %s is damaged: %s: checksum %s wanted, %s found", path, name, want, got)
-		}
-	}
-	return &Checkpoint{Path: path, State: s}, nil
-}
-
-func readState(path string) (State, error) {
-	var s State
-	data, err := os.ReadFile(filepath.Join(path, stateName))
-	if err != nil {
-		return s, fmt.Errorf("%s: %w", stateName, cause(err))
-	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		return s, fmt.Errorf("%s: %w", stateName, err)
-	}
-	if s.FormatVersion != stateVersion {
-		return s, fmt.Errorf("%s: format_version %d wanted, %d found", stateName, stateVersion, s.FormatVersion)
-	}
-	if s.Step < 1 {
-		return s, fmt.Errorf("%s: a step above 0 wanted, %d found", stateName, s.Step)
-	}
-	return s, s.Options.Validate()
-}
-
 // Weights reads the checkpoint's model. Close gives its memory back.
 func (c *Checkpoint) Weights() (*storage.Loaded, error) {
 	return storage.Load(c.Path, storage.Options{Masters: true})
@@ -231,30 +178,44 @@ func (c *Checkpoint) RestoreMoments(e Engine) error {
 }
 
 func (c *Checkpoint) restore(e Engine, part Part) error {
-	file, err := safetensors.Open(filepath.Join(c.Path, momentNames[part]))
+	w, done, err := c.moments(part, e.Config())
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	w := new(nn.Weights[nn.HostTensor])
-	var first error
-	nn.Walk(e.Config(), w, func(p nn.Param, h *nn.HostTensor) {
-		if first != nil {
+	defer done()
+	return e.Restore(part, w)
+}
+
+// moments reads a part that may lie in its file, which done closes.
+func (c *Checkpoint) moments(part Part, config nn.Config) (w *nn.Weights[nn.HostTensor], done func() error, err error) {
+	file, err := safetensors.Open(filepath.Join(c.Path, momentNames[part]))
+	if err != nil {
+		return nil, nil, err
+	}
+	w = new(nn.Weights[nn.HostTensor])
+	nn.Walk(config, w, func(p nn.Param, h *nn.HostTensor) {
+		if err != nil {
 			return
 		}
 		t, ok := file.Tensor(strings.Join(p.Names, "+"))
 		if !ok || !slices.Equal(t.Shape, p.Shape) {
-			first = fmt.Errorf("%s: %s: shape %s wanted, %s found", momentNames[part], p.Names[0],
+			err = fmt.Errorf("%s: %s: shape %s wanted, %s found", momentNames[part], p.Names[0],
 				safetensors.FormatShape(p.Shape), safetensors.FormatShape(t.Shape))
 			return
 		}
 		*h = nn.HostTensor{Format: nn.F32, Shape: p.Shape}
-		h.F32, first = t.Float32s()
+		if h.F32, ok = t.FloatView(); !ok {
+			h.F32, err = t.Float32s()
+		}
 	})
-	if first != nil {
-		return first
+	if err == nil {
+		err = sound(config, part, w)
 	}
-	return e.Restore(part, w)
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return w, file.Close, nil
 }
 
 // setAside renames the damaged checkpoints behind a step, so that they neither count nor come

@@ -10,7 +10,8 @@
 //
 // Why are losses read late? A read waits for the device. The loss and the gradient's norm of each
 // step are copied on the device into a ring, which is read every few steps, and always before a
-// checkpoint: weights behind a loss that is not finite are never saved.
+// checkpoint: weights behind a loss that is not finite are never saved. What the last update made of
+// them no loss has seen yet, so the numbers themselves are looked at before they are written.
 //
 // Why is a checkpoint a directory with a whole model in it? So that every command reads it as it
 // is, the best one above all. Beside the model lie the two moments and state.json, which names
@@ -18,6 +19,10 @@
 //
 // Why does a resumed run cut metrics.jsonl? The steps after the checkpoint are done again; a line
 // of each remains.
+//
+// Why must a resumed run read the same tokens, but not in the same batches? A checkpoint's position
+// counts windows of one context length in one order of one file. Elsewhere the same number would
+// leave out some windows and read others twice; a batch of another size just takes more of them.
 //
 // Why is validation cut into rows as long as the training context? The loss depends on how much a
 // memory has read. Rows that all start empty make it comparable with the training loss, and they

@@ -26,9 +26,14 @@ type Metric struct {
 
 // ReadMetrics reads metrics.jsonl. What a killed run left of a last line is let go.
 func ReadMetrics(path string) ([]Metric, error) {
+	return readMetrics(path, func(err error) error { return err })
+}
+
+// readMetrics asks broken about each line that is no step's; where that gives nil the line is passed over.
+func readMetrics(path string, broken func(error) error) ([]Metric, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("train: %s: %w", path, cause(err))
+		return nil, fmt.Errorf("%s: %w", path, cause(err))
 	}
 	var all []Metric
 	for n := 1; len(data) > 0; n++ {
@@ -39,7 +44,10 @@ func ReadMetrics(path string) ([]Metric, error) {
 		data = rest
 		var m Metric
 		if err := json.Unmarshal(line, &m); err != nil {
-			return nil, fmt.Errorf("train: %s: line %d: a step's metrics wanted: %w", path, n, err)
+			if err := broken(fmt.Errorf("%s: line %d: a step's metrics wanted: %w", path, n, err)); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		all = append(all, m)
 	}
@@ -53,11 +61,15 @@ type metricsFile struct {
 	out  *bufio.Writer
 }
 
-// openMetrics drops the lines of steps from step on, which will be done again, and appends.
-func openMetrics(path string, step int) (*metricsFile, error) {
-	all, err := ReadMetrics(path)
+// openMetrics drops the lines of steps from step on, which will be done again, and appends. A line
+// that a crash has spoiled is told to warn and dropped: the checkpoints do not depend on it.
+func openMetrics(path string, step int, warn func(error)) (*metricsFile, error) {
+	all, err := readMetrics(path, func(err error) error {
+		warn(fmt.Errorf("%w; the line is dropped", err))
+		return nil
+	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return nil, fmt.Errorf("train: %w", err)
 	}
 	err = atomicfile.Write(path, func(w io.Writer) error {
 		out := json.NewEncoder(w)

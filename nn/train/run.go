@@ -3,7 +3,9 @@ package train
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"time"
 
@@ -16,6 +18,8 @@ type Reporter interface {
 	Progress(lines []Metric)
 	// Saved tells of a checkpoint.
 	Saved(path string, s State)
+	// Warned tells of what was found wrong and made good.
+	Warned(err error)
 }
 
 // Run is a training run: an engine, its data, and the directory that everything goes to. One
@@ -33,21 +37,25 @@ type Run struct {
 
 // Outcome is what a run came to.
 type Outcome struct {
-	Steps int         // updates done, in all
-	Best  *Checkpoint // nil before the first checkpoint
+	Steps  int         // updates done, in all
+	Newest string      // path of the newest checkpoint, "" before the first
+	Best   *Checkpoint // nil before the first checkpoint
 }
 
 // loop is a run under way.
 type loop struct {
 	*Run
 	sampler         *corpus.Sampler
+	data            corpus.Fingerprint
 	metrics         *metricsFile
 	inputs, targets []uint32
 	lines           []Metric
 	since           time.Time // when the first step without a line began
+	tokens          int64     // predicted by the steps that have lines
 	sum             float64   // of the losses since the last checkpoint
 	count           int
-	saved           int // step of the newest checkpoint
+	saved           int    // step of the newest checkpoint
+	newest          string // its path
 	best            *Checkpoint
 }
 
@@ -62,7 +70,7 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	if closing := l.metrics.close(); err == nil {
 		err = closing
 	}
-	return Outcome{Steps: r.Engine.Updates(), Best: l.best}, err
+	return Outcome{Steps: r.Engine.Updates(), Newest: l.newest, Best: l.best}, err
 }
 
 func (r *Run) start() (*loop, error) {
@@ -85,9 +93,11 @@ func (r *Run) start() (*loop, error) {
 	if l.sampler, err = corpus.NewSampler(r.Train, o.Batch*o.Accumulate, o.Time, order, o.Seed); err != nil {
 		return nil, err
 	}
+	l.data = r.Train.Fingerprint()
 	if r.Resumed != nil {
-		l.sampler.Seek(r.Resumed.State.Position)
-		l.saved = r.Resumed.State.Step
+		if err := l.goOn(r.Resumed); err != nil {
+			return nil, err
+		}
 	}
 	n := o.Shape().TokensPerStep()
 	l.inputs, l.targets = make([]uint32, n), make([]uint32, n)
@@ -97,8 +107,23 @@ func (r *Run) start() (*loop, error) {
 	if l.best, err = Prune(r.Dir); err != nil {
 		return nil, err
 	}
-	l.metrics, err = openMetrics(filepath.Join(r.Dir, MetricsName), r.Engine.Updates())
+	l.metrics, err = openMetrics(filepath.Join(r.Dir, MetricsName), r.Engine.Updates(), r.Report.Warned)
 	return l, err
+}
+
+// goOn takes up where a checkpoint ends. Its position means nothing in other tokens.
+func (l *loop) goOn(c *Checkpoint) error {
+	s := c.State
+	if s.Data != (corpus.Fingerprint{}) && s.Data != l.data {
+		return fmt.Errorf("train: %s: %v wanted, which %s has read, %v found; a training goes on with the same tokens only",
+			l.Options.Data, s.Data, c.Path, l.data)
+	}
+	l.sampler.Seek(s.Position)
+	l.saved, l.newest, l.tokens = s.Step, c.Path, s.Tokens
+	if l.tokens == 0 {
+		l.tokens = int64(s.Step) * int64(s.Options.Shape().TokensPerStep())
+	}
+	return nil
 }
 
 func (l *loop) steps(ctx context.Context) error {
@@ -146,17 +171,30 @@ func (l *loop) collect(schedule Schedule) error {
 	speed := float64(len(results)*tokens) / max(time.Since(l.since).Seconds(), 1e-9)
 	l.lines = l.lines[:0]
 	for _, r := range results {
+		l.tokens += int64(tokens)
 		l.lines = append(l.lines, Metric{
 			Step: r.Step, Loss: r.Loss, LR: schedule.Rate(r.Step), GradNorm: r.GradNorm,
-			Tokens: int64(r.Step+1) * int64(tokens), TokensPerSecond: speed,
+			Tokens: l.tokens, TokensPerSecond: speed,
 		})
 		l.sum += float64(r.Loss)
 		l.count++
 	}
-	if err != nil {
-		if writing := l.write(); writing != nil {
-			return fmt.Errorf("%w (and %w)", err, writing)
-		}
+	var bad notFinite
+	if errors.As(err, &bad) && l.Resumed != nil && bad.step == l.Resumed.State.Step {
+		// No learning rate has acted yet.
+		bad.advice = fmt.Sprintf("the weights of %s give it: without that directory, --resume goes on from the one before", l.Resumed.Path)
+		err = bad
+	}
+	return l.fail(err)
+}
+
+// fail is the end by an error, with the lines before it written.
+func (l *loop) fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	if writing := l.write(); writing != nil {
+		return fmt.Errorf("%w (and %w)", err, writing)
 	}
 	return err
 }
@@ -172,7 +210,11 @@ func (l *loop) validate(ctx context.Context, wanted bool) (*float64, error) {
 		return nil, err
 	}
 	loss := v.Loss()
-	l.lines[len(l.lines)-1].ValLoss = &loss
+	last := &l.lines[len(l.lines)-1]
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return nil, l.fail(notFinite{"validation loss", last.Step, advice(l.Engine.Config())})
+	}
+	last.ValLoss = &loss
 	return &loss, nil
 }
 
@@ -192,7 +234,7 @@ func (l *loop) save(val *float64) error {
 		return err
 	}
 	s := State{
-		Step: l.Engine.Updates(), Position: l.sampler.Position(),
+		Step: l.Engine.Updates(), Position: l.sampler.Position(), Tokens: l.tokens, Data: l.data,
 		Loss: l.sum / float64(l.count), Options: l.Options,
 	}
 	if val != nil {
@@ -202,7 +244,7 @@ func (l *loop) save(val *float64) error {
 	if err != nil {
 		return err
 	}
-	l.sum, l.count, l.saved = 0, 0, s.Step
+	l.sum, l.count, l.saved, l.newest = 0, 0, s.Step, path
 	l.Report.Saved(path, s)
 	l.best, err = Prune(l.Dir)
 	return err

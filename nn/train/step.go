@@ -122,16 +122,21 @@ func (l *Learner[T]) Results() ([]Result, error) {
 			what = "gradient"
 		}
 		if what != "" {
-			err := fmt.Errorf("%s is not finite at step %d", what, r.Step)
-			if l.scan.Minibatch {
-				err = fmt.Errorf("%w; try --ttt-rule sequential", err)
-			} else {
-				err = fmt.Errorf("%w; try a smaller learning rate", err)
-			}
-			return results[:i], err
+			return results[:i], notFinite{what, r.Step, advice(l.config)}
 		}
 	}
 	return results, nil
+}
+
+// notFinite is the end of a training whose numbers have run away.
+type notFinite struct {
+	what   string
+	step   int // from 0
+	advice string
+}
+
+func (e notFinite) Error() string {
+	return fmt.Sprintf("%s is not finite at step %d; %s", e.what, e.step, e.advice)
 }
 
 func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }

@@ -1,0 +1,132 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+
+	"bitgpu/io/modeldir"
+	"bitgpu/nn"
+)
+
+// Newest finds the newest checkpoint that a training can go on from. Each newer one that is damaged, or holds weights
+// that none can go on from, is told to warn. Nil means that there is none at all; if none can be used that is an error.
+func Newest(dir string, warn func(error)) (*Checkpoint, error) {
+	paths, err := Checkpoints(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		c, err := openCheckpoint(path)
+		if err == nil {
+			err = c.tryOut()
+		}
+		if err == nil {
+			return c, nil
+		}
+		warn(err)
+	}
+	if len(paths) > 0 {
+		return nil, fmt.Errorf("train: %s: none of %d checkpoints can be used; another directory, or this one without them, begins anew",
+			filepath.Join(dir, checkpointsDir), len(paths))
+	}
+	return nil, nil
+}
+
+// openCheckpoint reads a checkpoint's state and verifies every file.
+func openCheckpoint(path string) (*Checkpoint, error) {
+	s, err := readState(path)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint %s is damaged: %w", path, err)
+	}
+	for _, name := range []string{modeldir.ConfigName, modeldir.TensorsName, momentNames[FirstMoments], momentNames[SecondMoments]} {
+		if s.Checksums[name] == "" {
+			return nil, fmt.Errorf("checkpoint %s is damaged: %s has no checksum of %s", path, stateName, name)
+		}
+	}
+	for name, want := range s.Checksums {
+		got, err := checksum(filepath.Join(path, filepath.Base(name)))
+		if err != nil {
+			return nil, fmt.Errorf("checkpoint %s is damaged: %w", path, err)
+		}
+		if got != want {
+			return nil, fmt.Errorf("checkpoint %s is damaged: %s: checksum %s wanted, %s found", path, name, want, got)
+		}
+	}
+	return &Checkpoint{Path: path, State: s}, nil
+}
+
+func readState(path string) (State, error) {
+	var s State
+	data, err := os.ReadFile(filepath.Join(path, stateName))
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", stateName, cause(err))
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, fmt.Errorf("%s: %w", stateName, err)
+	}
+	if s.FormatVersion != stateVersion {
+		return s, fmt.Errorf("%s: format_version %d wanted, %d found", stateName, stateVersion, s.FormatVersion)
+	}
+	if s.Step < 1 {
+		return s, fmt.Errorf("%s: a step above 0 wanted, %d found", stateName, s.Step)
+	}
+	return s, s.Options.Validate()
+}
+
+// tryOut refuses a checkpoint that is whole but cannot be loaded.
+func (c *Checkpoint) tryOut() error {
+	fail := func(err error) error { return fmt.Errorf("checkpoint %s cannot be used: %w", c.Path, err) }
+	loaded, err := c.Weights()
+	if err != nil {
+		return fail(err)
+	}
+	defer loaded.Close()
+	if err := sound(loaded.Config, Masters, loaded.Weights); err != nil {
+		return fail(err)
+	}
+	for _, part := range []Part{FirstMoments, SecondMoments} {
+		_, done, err := c.moments(part, loaded.Config)
+		if err != nil {
+			return fail(err)
+		}
+		done()
+	}
+	return nil
+}
+
+// largestWeight is far above what a training that goes well reaches. A float32 still holds a sum of
+// a million squares of it; beyond, all that is computed from weights ends in infinities.
+const largestWeight = 1e16
+
+// sound refuses numbers that no training can go on from.
+func sound(c nn.Config, part Part, w *nn.Weights[nn.HostTensor]) (err error) {
+	of := [...]string{Masters: "", FirstMoments: "first moment of ", SecondMoments: "second moment of "}[part]
+	most, want := float32(math.MaxFloat32), "finite numbers"
+	if part == Masters {
+		most, want = largestWeight, fmt.Sprintf("numbers up to %g", largestWeight)
+	}
+	nn.Walk(c, w, func(p nn.Param, h *nn.HostTensor) {
+		for i, x := range h.F32 {
+			if !(x >= -most && x <= most) && err == nil {
+				err = fmt.Errorf("%s%s: %s wanted, element %d is %v", of, p.Names[0], want, i, x)
+			}
+		}
+	})
+	return err
+}
+
+// unsound is the end of a training whose weights are not sound.
+func unsound(c nn.Config, err error) error {
+	return fmt.Errorf("not written, the training has failed: %w; %s", err, advice(c))
+}
+
+// advice is what helps most often when numbers have run away.
+func advice(c nn.Config) string {
+	if c.TrainingScan().Minibatch {
+		return "try --ttt-rule sequential"
+	}
+	return "try a smaller learning rate"
+}
