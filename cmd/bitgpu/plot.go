@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"bitgpu/nn/train"
 
@@ -20,15 +21,33 @@ func plotCommand() *cli.Command {
 		ArgsUsage:   "RUN…",
 		Description: example("A RUN is the output directory of a training, or a metrics.jsonl file.", "bitgpu plot -o loss.png first second"),
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: lossName, Usage: "`FILE` of the picture, PNG"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: lossName, Usage: "`FILE` of the picture, .png or .svg"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() == 0 {
 				return usagef("plot: the output directory of a training wanted, or several")
 			}
-			return drawRuns(c.String("output"), c.Args().Slice())
+			path := c.String("output")
+			if pictureFormat(path) == "" {
+				return usagef("plot: --output: %s: a name that ends in .png or .svg wanted", path)
+			}
+			if err := drawRuns(path, c.Args().Slice()); err != nil {
+				return fmt.Errorf("plot: %w", err)
+			}
+			return nil
 		},
 	}
+}
+
+// pictureFormat is what the end of a file's name says, "" where that is no picture we can draw.
+func pictureFormat(path string) string {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".png":
+		return charts.ChartOutputPNG
+	case ".svg":
+		return charts.ChartOutputSVG
+	}
+	return ""
 }
 
 // mostPoints of a curve: about one a pixel would hide the mean in the noise.
@@ -63,11 +82,11 @@ func drawRuns(path string, runs []string) error {
 			curves, names = append(curves, validation), append(names, name+" (validation)")
 		}
 	}
-	png, err := drawCurves(axis, curves, names)
+	picture, err := drawCurves(axis, curves, names, pictureFormat(path))
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return writeFile(path, png)
+	return writeFile(path, picture)
 }
 
 // runName is the last part of a run's path, or all of it where another run ends alike.
@@ -136,7 +155,7 @@ func (a stepAxis) validation(metrics []train.Metric) []float64 {
 	return curve
 }
 
-func drawCurves(axis stepAxis, curves [][]float64, names []string) ([]byte, error) {
+func drawCurves(axis stepAxis, curves [][]float64, names []string, format string) ([]byte, error) {
 	opt := charts.NewLineChartOptionWithData(curves)
 	opt.Title = charts.TitleOption{Text: "loss, nats a token"}
 	opt.Legend = charts.LegendOption{SeriesNames: names, Symbol: charts.SymbolDot, Offset: charts.OffsetStr{Left: charts.PositionRight},
@@ -149,7 +168,7 @@ func drawCurves(axis stepAxis, curves [][]float64, names []string) ([]byte, erro
 	opt.Symbol = charts.Symbol{Shape: charts.SymbolNone}
 	opt.LineStrokeWidth = 1.5
 	opt.ValueFormatter = func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
-	p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputPNG, Width: 960, Height: 540})
+	p := charts.NewPainter(charts.PainterOptions{OutputFormat: format, Width: 960, Height: 540})
 	if err := p.LineChart(opt); err != nil {
 		return nil, err
 	}
