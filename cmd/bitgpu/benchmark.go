@@ -33,10 +33,14 @@ func benchmarkTraining(c *cli.Context) error {
 	if c.IsSet("vocab-size") {
 		vocab = c.Int("vocab-size")
 	}
-	config, err := runConfig(c, nil, vocab)
+	config, err := runConfig(c, nil)
 	if err != nil {
 		return err
 	}
+	if err := checkConfig(config, vocab); err != nil {
+		return err
+	}
+	config.Vocab = vocab
 	backend, err := openTrainer(c)
 	if err != nil {
 		return err

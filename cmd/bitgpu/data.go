@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -30,16 +31,21 @@ func dataCommand() *cli.Command {
 			valRatioFlag(),
 		}, corpusFlags(string(corpus.Line))...),
 		Action: func(c *cli.Context) error {
-			file, err := os.ReadFile(c.String("tokenizer"))
+			ctx, stop := interruptible(c)
+			defer stop()
+			if err := checkRatio(c); err != nil {
+				return err
+			}
+			docs, err := openDocuments(ctx, c, "input", c.StringSlice("input"))
 			if err != nil {
 				return err
 			}
-			docs, err := openDocuments(c, c.StringSlice("input"))
+			file, err := readFlag(c, "tokenizer")
 			if err != nil {
 				return err
 			}
 			dir := c.String("output-dir")
-			meta, err := makeData(dir, c.String("tokenizer"), file, docs, corpus.Mode(c.String("document")), c.Float64("val-ratio"))
+			meta, err := makeData(ctx, dir, c.String("tokenizer"), file, docs, corpus.Mode(c.String("document")), c.Float64("val-ratio"))
 			if err != nil {
 				return err
 			}
@@ -53,12 +59,19 @@ func describePart(p corpus.Part) string {
 	return fmt.Sprintf("%d tokens of %d documents (%d bytes)", p.Tokens, p.Documents, p.Bytes)
 }
 
-// makeData writes a data directory. meta.json is written last: where it is, all is.
-func makeData(dir, name string, file []byte, docs iter.Seq2[corpus.Document, error], mode corpus.Mode, ratio float64) (corpus.Meta, error) {
-	var meta corpus.Meta
-	if !(ratio >= 0 && ratio < 1) {
-		return meta, usagef("--val-ratio: from 0 to below 1 wanted, %v found", ratio)
+// checkRatio refuses a share that is none, or leaves nothing to train on.
+func checkRatio(c *cli.Context) error {
+	if ratio := c.Float64("val-ratio"); !(ratio >= 0 && ratio < 1) {
+		return usagef("%s: --val-ratio: from 0 to below 1 wanted, %v found", c.Command.Name, ratio)
 	}
+	return nil
+}
+
+// makeData writes a data directory. meta.json is written last: where it is, all is. Whatever fails
+// before the new tokens are complete leaves what was there.
+func makeData(ctx context.Context, dir, name string, file []byte, docs iter.Seq2[corpus.Document, error],
+	mode corpus.Mode, ratio float64) (corpus.Meta, error) {
+	var meta corpus.Meta
 	tok, err := tokenizer.Parse(name, file)
 	if err != nil {
 		return meta, err
@@ -70,18 +83,33 @@ func makeData(dir, name string, file []byte, docs iter.Seq2[corpus.Document, err
 	meta = corpus.Meta{
 		VocabSize: tok.Size(), EndOfText: ends[0], Tokenizer: corpus.TokenizerHash(file), Document: mode, ValRatio: ratio,
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	undo, err := makeDir(dir)
+	if err != nil {
+		return meta, err
+	}
+	defer undo() // of a directory that stayed empty
+	train, err := corpus.CreateTokens(filepath.Join(dir, corpus.TrainName))
+	if err != nil {
+		return meta, err
+	}
+	defer train.Discard()
+	val, err := corpus.CreateTokens(filepath.Join(dir, corpus.ValName))
+	if err != nil {
+		return meta, err
+	}
+	defer val.Discard()
+	if err := encodeAll(ctx, tok, docs, &meta, train, val); err != nil {
 		return meta, err
 	}
 	// An old description must not stand beside new tokens.
 	if err := os.Remove(filepath.Join(dir, corpus.MetaName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return meta, flagError("output-dir", err)
+	}
+	if err := train.Commit(); err != nil {
 		return meta, err
 	}
-	if err := encodeAll(dir, tok, docs, &meta); err != nil {
+	if err := val.Commit(); err != nil {
 		return meta, err
-	}
-	if meta.Train.Documents+meta.Val.Documents == 0 {
-		return meta, errNoDocuments
 	}
 	if err := writeFile(filepath.Join(dir, modeldir.TokenizerName), file); err != nil {
 		return meta, err
@@ -90,19 +118,14 @@ func makeData(dir, name string, file []byte, docs iter.Seq2[corpus.Document, err
 }
 
 // encodeAll writes both token files and counts what is in them.
-func encodeAll(dir string, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus.Document, error], meta *corpus.Meta) error {
-	train, err := corpus.CreateTokens(filepath.Join(dir, corpus.TrainName))
-	if err != nil {
-		return err
-	}
-	defer train.Discard()
-	val, err := corpus.CreateTokens(filepath.Join(dir, corpus.ValName))
-	if err != nil {
-		return err
-	}
-	defer val.Discard()
+func encodeAll(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus.Document, error], meta *corpus.Meta,
+	train, val *corpus.TokenWriter) error {
 	write := func(texts []string) error {
-		for i, ids := range encode(tok, texts) {
+		all, err := encode(ctx, tok, texts)
+		if err != nil {
+			return err
+		}
+		for i, ids := range all {
 			file, part := train, &meta.Train
 			if corpus.InValidation(texts[i], meta.ValRatio) {
 				file, part = val, &meta.Val
@@ -131,27 +154,23 @@ func encodeAll(dir string, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus.Docum
 			texts, size = texts[:0], 0
 		}
 	}
-	if err := write(texts); err != nil {
-		return err
-	}
-	if err := train.Commit(); err != nil {
-		return err
-	}
-	return val.Commit()
+	return write(texts)
 }
 
 // encode turns texts into tokens on all cores.
-func encode(tok *tokenizer.Tokenizer, texts []string) [][]uint32 {
-	ids := make([][]uint32, len(texts))
-	const each = 64
-	var all sync.WaitGroup
-	for from := 0; from < len(texts); from += each {
-		all.Go(func() {
-			for i := from; i < min(from+each, len(texts)); i++ {
-				ids[i] = tok.Encode(texts[i], false)
-			}
-		})
-	}
-	all.Wait()
-	return ids
+func encode(ctx context.Context, tok *tokenizer.Tokenizer, texts []string) ([][]uint32, error) {
+	return await(ctx, func() ([][]uint32, error) {
+		ids := make([][]uint32, len(texts))
+		const each = 64
+		var all sync.WaitGroup
+		for from := 0; from < len(texts); from += each {
+			all.Go(func() {
+				for i := from; i < min(from+each, len(texts)) && ctx.Err() == nil; i++ {
+					ids[i] = tok.Encode(texts[i], false)
+				}
+			})
+		}
+		all.Wait()
+		return ids, interrupted(ctx)
+	})
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,18 +131,18 @@ func TestDataRefusals(t *testing.T) {
 	}{
 		{"no such file", []string{"vocab", "--input", "nowhere.txt", "-o", filepath.Join(dir, "x.json")}},
 		{"no file matches", []string{"vocab", "--input", filepath.Join(dir, "*.none"), "-o", filepath.Join(dir, "x.json")}},
-		{"the input holds no text", []string{"vocab", "--input", blank, "-o", filepath.Join(dir, "x.json")}},
-		{"vocabulary size is 10, want at least 258", []string{"vocab", "--input", text, "--vocab-size", "10", "-o", filepath.Join(dir, "x.json")}},
+		{"--input: " + blank + ": there is no text in it", []string{"vocab", "--input", blank, "-o", filepath.Join(dir, "x.json")}},
+		{"vocab: --vocab-size: 258 or more wanted", []string{"vocab", "--input", text, "--vocab-size", "10", "-o", filepath.Join(dir, "x.json")}},
 		{"--document: line, block or file wanted", []string{"vocab", "--input", text, "--document", "page", "-o", filepath.Join(dir, "x.json")}},
-		{"the input holds no text", []string{"data", "--input", blank, "--tokenizer", vocab, "--output-dir", filepath.Join(dir, "d")}},
+		{"--input: " + blank + ": there is no text in it", []string{"data", "--input", blank, "--tokenizer", vocab, "--output-dir", filepath.Join(dir, "d")}},
 		{"--val-ratio: from 0 to below 1 wanted", []string{"data", "--input", text, "--tokenizer", vocab, "--val-ratio", "1.5", "--output-dir", filepath.Join(dir, "d")}},
 		{"no token that ends a text", []string{"data", "--input", text, "--tokenizer", noEnd, "--output-dir", filepath.Join(dir, "d")}},
-		{"no such file", []string{"data", "--input", text, "--tokenizer", "nowhere.json", "--output-dir", filepath.Join(dir, "d")}},
-		{"no such file", []string{"eval", "-m", model("d32-none"), "--data", "nowhere.txt"}},
+		{"bitgpu: --tokenizer: nowhere.json: no such file", []string{"data", "--input", text, "--tokenizer", "nowhere.json", "--output-dir", filepath.Join(dir, "d")}},
+		{"bitgpu: --data: nowhere.txt: no such file", []string{"eval", "-m", model("d32-none"), "--data", "nowhere.txt"}},
 		{"--batch-size: 1 to 1048576 wanted", []string{"eval", "-m", model("d32-none"), "--data", text, "--batch-size", "0"}},
 		{"the vocabulary ends at 299", []string{"eval", "-m", model("d32-none"), "--data", foreignTokens(t)}},
 		{"one.u32: at least 2 tokens wanted, 1 found", []string{"eval", "-m", model("d32-none"), "--data", tokenFile(t, "one.u32", 1)}},
-		{"no such file", []string{"plot", "-o", filepath.Join(dir, "x.png"), "nowhere"}},
+		{"bitgpu: plot: nowhere: no such file", []string{"plot", "-o", filepath.Join(dir, "x.png"), "nowhere"}},
 		{"a step's metrics wanted", []string{"plot", "-o", filepath.Join(dir, "x.png"), text}},
 	}
 	for _, c := range cases {
@@ -151,5 +153,87 @@ func TestDataRefusals(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "d", corpus.MetaName)); err == nil {
 		t.Error("a refused data directory has a meta.json")
+	}
+}
+
+// TestDataFailsWhole: a run of `bitgpu data` that fails, or is stopped, leaves the data that were there.
+func TestDataFailsWhole(t *testing.T) {
+	dir, text := t.TempDir(), rhyme(t)
+	vocab, out := filepath.Join(dir, "tokenizer.json"), filepath.Join(dir, "tokens")
+	mustRun(t, "vocab", "--input", text, "-o", vocab, "--vocab-size", "290")
+	mustRun(t, "data", "--input", text, "--tokenizer", vocab, "--output-dir", out)
+	names := []string{corpus.TrainName, corpus.ValName, corpus.MetaName, "tokenizer.json"}
+	before := map[string]string{}
+	for _, name := range names {
+		before[name] = string(read(t, out, name))
+	}
+	intact := func(what string) {
+		t.Helper()
+		entries, err := os.ReadDir(out)
+		if err != nil || len(entries) != len(names) {
+			t.Errorf("%s: %v %v", what, entries, err)
+		}
+		for _, name := range names {
+			if string(read(t, out, name)) != before[name] {
+				t.Errorf("%s: %s has changed", what, name)
+			}
+		}
+	}
+	broken := writeText(t, filepath.Join(dir, "broken.jsonl"), "{\"text\":\"One\"}\nno record\n")
+	for _, input := range []string{"none.txt", broken, writeText(t, filepath.Join(dir, "blank.txt"), "\n")} {
+		fails(t, exitError, "--input: "+input+": ", "data", "--input", input, "--tokenizer", vocab, "--output-dir", out)
+		intact(input)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	docs := corpus.Documents([]string{text}, corpus.Line, "")
+	if _, err := makeData(ctx, out, vocab, read(t, vocab), docs, corpus.Line, 0); err != errInterrupted {
+		t.Errorf("%v wanted, %v found", errInterrupted, err)
+	}
+	intact("stopped")
+	if _, _, err := makeVocab(ctx, docs, 300, 2); err != errInterrupted {
+		t.Errorf("%v wanted, %v found", errInterrupted, err)
+	}
+	if _, err := makeData(ctx, filepath.Join(dir, "a", "b"), vocab, read(t, vocab), docs, corpus.Line, 0); err != errInterrupted {
+		t.Errorf("%v wanted, %v found", errInterrupted, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "a")); err == nil {
+		t.Error("an empty directory is left")
+	}
+}
+
+// TestFlagsNamed: what is wrong with a flag or its file is said with the flag's name, once.
+func TestFlagsNamed(t *testing.T) {
+	dir, text := t.TempDir(), rhyme(t)
+	for _, c := range []struct {
+		code int
+		want string
+		args []string
+	}{
+		{exitUsage, "bitgpu: vocab: --vocab-size: 258 or more wanted, room for 256 bytes and 2 special tokens, -5 found", []string{"vocab", "--input", text, "--vocab-size", "-5"}},
+		{exitUsage, "bitgpu: vocab: --min-frequency: 0 or more wanted, -5 found", []string{"vocab", "--input", text, "--min-frequency", "-5"}},
+		{exitUsage, "bitgpu: train: --vocab-size: 258 or more wanted", small("--data", text, "--vocab-size", "100")},
+		{exitUsage, "bitgpu: train: --ttt-chunk: 1 or more wanted, 0 found", small("--data", text, "--ttt-chunk", "0")},
+		{exitUsage, "bitgpu: train: --val-ratio: from 0 to below 1 wanted, 2 found", small("--data", text, "--val-ratio", "2")},
+		{exitUsage, "bitgpu: train: --layers: 1 to 4096 wanted, 0 found", small("--data", text, "--layers", "0")},
+		{exitUsage, "bitgpu: train: --inner-lr: a float32 that is not negative wanted, -1 found", small("--data", text, "--inner-lr", "-1")},
+		{exitUsage, `bitgpu: train: --weight-scale: "none" or "absmean" wanted, "x" found`, small("--data", text, "--weight-scale", "x")},
+		{exitUsage, `bitgpu: train: --ttt-rule: the "delta" mixer knows`, small("--data", text, "--mixer", "delta", "--ttt-rule", "minibatch")},
+		{exitUsage, "bitgpu: train: --vocab-size: 1 to ", small("--benchmark", "--vocab-size", "0")},
+		{exitError, "bitgpu: --data: none.txt: no such file", small("--data", "none.txt")},
+		{exitError, "bitgpu: --data: none.u32: no such file", small("--data", "none.u32")},
+		{exitError, "bitgpu: --tokenizer: none.json: no such file", small("--data", text, "--tokenizer", "none.json")},
+		{exitError, "bitgpu: --input: none.txt: no such file", []string{"vocab", "--input", "none.txt"}},
+		{exitError, "bitgpu: --output-dir: " + text + ": ", small("--data", text, "--output-dir", text)},
+		{exitError, "bitgpu: plot: " + filepath.Join(dir, "metrics.jsonl") + ": no such file", []string{"plot", dir}},
+	} {
+		args := c.args
+		if args[0] == "train" && !slices.Contains(args, "--output-dir") {
+			args = append(args, "--output-dir", filepath.Join(dir, "run"))
+		}
+		r := bitgpuRun("", args...)
+		if r.code != c.code || !strings.HasPrefix(r.err, c.want) {
+			t.Errorf("bitgpu %q: exit code %d and %q wanted, %d and %q found", args, c.code, c.want, r.code, r.err)
+		}
 	}
 }

@@ -1,19 +1,22 @@
 package main
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 
 	"bitgpu/io/corpus"
 	"bitgpu/io/modeldir"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn/storage"
+	"bitgpu/nn/train"
 
 	"github.com/urfave/cli/v2"
 )
@@ -25,59 +28,116 @@ type dataset struct {
 	vocab      int
 }
 
+// The flags that say how text becomes tokens, and those of a new vocabulary.
+var (
+	textFlagNames  = []string{"document", "field", "val-ratio"}
+	vocabFlagNames = []string{"vocab-size", "min-frequency"}
+)
+
 // isTokenFile tells token files by the ends of their names, which say the width of an id.
 func isTokenFile(path string) bool {
 	ext := strings.ToLower(filepath.Ext(path))
 	return ext == ".u32" || ext == ".u16"
 }
 
-// openData opens --data: a data directory, a token file, or text, which it first turns into a data
-// directory inside the run's. start is the model that the training begins with, or nil.
-func openData(c *cli.Context, path, dir string, start *storage.Loaded) (*dataset, error) {
+// isTokens says whether --data names tokens: a data directory or a token file.
+func isTokens(path string) bool {
 	info, err := os.Stat(path)
-	switch {
-	case err == nil && info.IsDir():
+	return err == nil && info.IsDir() || isTokenFile(path)
+}
+
+// openData opens --data: a data directory, a token file, or text, which it first turns into a data
+// directory inside the run's. start is the model that the training begins with, or nil, and resumed
+// the checkpoint, if that is one.
+func openData(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded, resumed *train.Checkpoint) (*dataset, error) {
+	if isTokens(path) {
+		why := path + " holds tokens, which are made already"
+		if err := refuseIdle(c, why, slices.Concat(textFlagNames, vocabFlagNames)...); err != nil {
+			return nil, err
+		}
+		if isTokenFile(path) {
+			return openTokenFile(c, path, start)
+		}
 		return openDataDir(c, path, start)
-	case isTokenFile(path):
-		return openTokenFile(c, path, start)
 	}
 	made := filepath.Join(dir, "data")
-	if err := tokenizeText(c, path, made, start); err != nil {
+	if resumed != nil {
+		if was := resumed.State.Options.Data; filepath.Clean(path) != filepath.Clean(was) {
+			return nil, usagef("train: --data: %s was trained on %s, %s found; --resume goes on with the same tokens", resumed.Path, was, path)
+		}
+		if _, err := corpus.ReadMeta(filepath.Join(made, corpus.MetaName)); err == nil {
+			why := fmt.Sprintf("the training goes on with the tokens in %s", made)
+			if err := refuseIdle(c, why, slices.Concat(textFlagNames, vocabFlagNames)...); err != nil {
+				return nil, err
+			}
+			return openDataDir(c, made, start)
+		}
+	}
+	if err := tokenizeText(ctx, c, path, made, start); err != nil {
 		return nil, err
 	}
-	return openDataDir(c, made, start)
+	d, err := openDataDir(c, made, start)
+	if err != nil || resumed == nil {
+		return d, err
+	}
+	// Lost tokens were made again. Others than those must not stay and be taken for them.
+	if err := resumed.CheckTokens(path, d.train.Fingerprint()); err != nil {
+		d.close()
+		os.RemoveAll(made)
+		return nil, fmt.Errorf("%w; the text, --document, --field and --val-ratio of its beginning give them", err)
+	}
+	return d, nil
+}
+
+func (d *dataset) close() {
+	for _, tokens := range []*corpus.Tokens{d.train, d.val} {
+		if tokens != nil {
+			tokens.Close()
+		}
+	}
+}
+
+// readDataDir reads what a data directory says of itself, and its tokenizer.
+func readDataDir(dir string) (meta corpus.Meta, name string, file []byte, err error) {
+	meta, err = corpus.ReadMeta(filepath.Join(dir, corpus.MetaName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return meta, "", nil, flagError("data", fmt.Errorf("%s has no %s; a directory that `bitgpu data` wrote wanted", dir, corpus.MetaName))
+	}
+	if err != nil {
+		return meta, "", nil, flagError("data", err)
+	}
+	name = filepath.Join(dir, modeldir.TokenizerName)
+	if file, err = os.ReadFile(name); err != nil {
+		return meta, "", nil, flagError("data", err)
+	}
+	if hash := corpus.TokenizerHash(file); hash != meta.Tokenizer {
+		return meta, "", nil, flagError("data", fmt.Errorf("%s: not the tokenizer that made the tokens: SHA-256 %.12s… wanted, %.12s… found",
+			name, meta.Tokenizer, hash))
+	}
+	return meta, name, file, nil
 }
 
 func openDataDir(c *cli.Context, dir string, start *storage.Loaded) (*dataset, error) {
-	meta, err := corpus.ReadMeta(filepath.Join(dir, corpus.MetaName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("--data: %s has no %s; a directory that `bitgpu data` wrote wanted", dir, corpus.MetaName)
-	}
+	meta, name, file, err := readDataDir(dir)
 	if err != nil {
 		return nil, err
-	}
-	name := filepath.Join(dir, modeldir.TokenizerName)
-	file, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	if hash := corpus.TokenizerHash(file); hash != meta.Tokenizer {
-		return nil, fmt.Errorf("%s: not the tokenizer that made the tokens: SHA-256 %.12s… wanted, %.12s… found", name, meta.Tokenizer, hash)
 	}
 	d := &dataset{tokenizer: file, vocab: meta.VocabSize}
 	if err := d.check(c, name, start); err != nil {
 		return nil, err
 	}
 	if meta.Train.Tokens == 0 {
-		return nil, fmt.Errorf("%s: no training tokens", dir)
+		return nil, fmt.Errorf("--data: %s: no training tokens", dir)
 	}
 	if d.train, err = corpus.OpenTokens(filepath.Join(dir, corpus.TrainName)); err != nil {
-		return nil, err
+		return nil, flagError("data", err)
 	}
 	if meta.Val.Tokens > 0 {
-		d.val, err = corpus.OpenTokens(filepath.Join(dir, corpus.ValName))
+		if d.val, err = corpus.OpenTokens(filepath.Join(dir, corpus.ValName)); err != nil {
+			return nil, flagError("data", err)
+		}
 	}
-	return d, err
+	return d, nil
 }
 
 // openTokenFile opens bare tokens. Their tokenizer is that of the model, of --tokenizer, or the one
@@ -85,6 +145,9 @@ func openDataDir(c *cli.Context, dir string, start *storage.Loaded) (*dataset, e
 func openTokenFile(c *cli.Context, path string, start *storage.Loaded) (*dataset, error) {
 	tokens, err := corpus.OpenTokens(path)
 	if err != nil {
+		return nil, flagError("data", err)
+	}
+	if err := checkBeside(path, start); err != nil {
 		return nil, err
 	}
 	d := &dataset{train: tokens}
@@ -92,7 +155,7 @@ func openTokenFile(c *cli.Context, path string, start *storage.Loaded) (*dataset
 	switch {
 	case c.IsSet("tokenizer"):
 		name = c.String("tokenizer")
-		d.tokenizer, err = os.ReadFile(name)
+		d.tokenizer, err = readFlag(c, "tokenizer")
 	case start != nil:
 		d.tokenizer, d.vocab = start.TokenizerJSON, start.Config.Vocab
 		return d, nil
@@ -122,8 +185,8 @@ func openTokenFile(c *cli.Context, path string, start *storage.Loaded) (*dataset
 
 // check refuses a tokenizer that is not the model's.
 func (d *dataset) check(c *cli.Context, name string, start *storage.Loaded) error {
-	if c.IsSet("tokenizer") && !isTokenFile(c.String("data")) {
-		file, err := os.ReadFile(c.String("tokenizer"))
+	if c.IsSet("tokenizer") && name != c.String("tokenizer") {
+		file, err := readFlag(c, "tokenizer")
 		if err != nil {
 			return err
 		}
@@ -131,51 +194,91 @@ func (d *dataset) check(c *cli.Context, name string, start *storage.Loaded) erro
 			return fmt.Errorf("--tokenizer: %s is not the one that made the tokens, %s", c.String("tokenizer"), name)
 		}
 	}
-	if start != nil && start.TokenizerJSON != nil && !sameJSON(start.TokenizerJSON, d.tokenizer) {
-		return fmt.Errorf("%s: not the tokenizer of %s; the data must be made with --tokenizer of the model", name, start.Files.Path)
+	return ofModel(name, d.tokenizer, start)
+}
+
+// ofModel refuses tokens that another tokenizer than the model's has made: of the same size or not,
+// their ids stand for other text.
+func ofModel(name string, file []byte, model *storage.Loaded) error {
+	if model != nil && model.TokenizerJSON != nil && !sameJSON(model.TokenizerJSON, file) {
+		return fmt.Errorf("%s: not the tokenizer of %s; the data must be made with --tokenizer of the model", name, model.Files.Path)
 	}
 	return nil
 }
 
-// sameJSON compares without regard to white space.
-func sameJSON(a, b []byte) bool {
-	var x, y bytes.Buffer
-	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
-}
-
-// tokenizeText makes a data directory of text. One that is whole is kept when a run is resumed.
-func tokenizeText(c *cli.Context, path, dir string, start *storage.Loaded) error {
-	if c.Bool("resume") {
-		if _, err := corpus.ReadMeta(filepath.Join(dir, corpus.MetaName)); err == nil {
-			return nil
-		}
+// checkBeside does that for a token file that lies in a data directory.
+func checkBeside(path string, model *storage.Loaded) error {
+	if base := filepath.Base(path); base != corpus.TrainName && base != corpus.ValName {
+		return nil
 	}
-	inputs := []string{path}
-	docs, err := openDocuments(c, inputs)
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(filepath.Join(dir, corpus.MetaName)); err != nil {
+		return nil
+	}
+	_, name, file, err := readDataDir(dir)
 	if err != nil {
 		return err
 	}
-	var file []byte
-	name := path
-	switch {
-	case start != nil && start.TokenizerJSON != nil:
-		name, file = start.Files.TokenizerPath, start.TokenizerJSON
-	case c.IsSet("tokenizer"):
-		name = c.String("tokenizer")
-		file, err = os.ReadFile(name)
-	default:
-		var size int
-		if file, size, err = makeVocab(docs, c.Int("vocab-size"), c.Int("min-frequency")); err == nil {
-			fmt.Fprintf(c.App.ErrWriter, "vocabulary: %d tokens\n", size)
+	return ofModel(name, file, model)
+}
+
+// sameJSON compares what two files say, however they are written.
+func sameJSON(a, b []byte) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
+}
+
+// tokenizeText makes a data directory of text. What is wrong with the flags is said before any work.
+func tokenizeText(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded) error {
+	if err := checkRatio(c); err != nil {
+		return err
+	}
+	if c.Float64("val-ratio") == 0 && c.Int("val-every") > 0 {
+		return usagef("train: --val-every: --val-ratio 0 leaves no validation tokens")
+	}
+	docs, err := openDocuments(ctx, c, "data", []string{path})
+	if err != nil {
+		return err
+	}
+	name, file, err := givenTokenizer(c, start)
+	if err != nil {
+		return err
+	}
+	if file == nil {
+		if err := checkVocabFlags(c); err != nil {
+			return err
 		}
+		var size int
+		if file, size, err = makeVocab(ctx, docs, c.Int("vocab-size"), c.Int("min-frequency")); err != nil {
+			return err
+		}
+		name = filepath.Join(dir, modeldir.TokenizerName)
+		fmt.Fprintf(c.App.ErrWriter, "vocabulary: %d tokens\n", size)
 	}
+	meta, err := makeData(ctx, dir, name, file, docs, corpus.Mode(c.String("document")), c.Float64("val-ratio"))
 	if err != nil {
-		return fmt.Errorf("--data: %s: %w", path, err)
-	}
-	meta, err := makeData(dir, name, file, docs, corpus.Mode(c.String("document")), c.Float64("val-ratio"))
-	if err != nil {
-		return fmt.Errorf("--data: %s: %w", path, err)
+		return err
 	}
 	fmt.Fprintf(c.App.ErrWriter, "data: %s for training, %s for validation\n", describePart(meta.Train), describePart(meta.Val))
 	return nil
+}
+
+// givenTokenizer is the tokenizer that text is to be read with, nil when one is to be made.
+func givenTokenizer(c *cli.Context, start *storage.Loaded) (name string, file []byte, err error) {
+	if c.IsSet("tokenizer") {
+		name = c.String("tokenizer")
+		if file, err = readFlag(c, "tokenizer"); err != nil {
+			return "", nil, err
+		}
+		if start != nil && start.TokenizerJSON != nil && !sameJSON(start.TokenizerJSON, file) {
+			return "", nil, fmt.Errorf("--tokenizer: %s is not the tokenizer of %s", name, start.Files.Path)
+		}
+	}
+	if start != nil && start.TokenizerJSON != nil {
+		name, file = start.Files.TokenizerPath, start.TokenizerJSON
+	}
+	if file == nil {
+		return "", nil, nil
+	}
+	return name, file, refuseIdle(c, name+" is the vocabulary", vocabFlagNames...)
 }

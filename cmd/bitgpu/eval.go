@@ -1,11 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"bitgpu"
@@ -25,11 +25,12 @@ func evalCommand() *cli.Command {
 		Description: example("", "bitgpu eval -m model --data model/data", "bitgpu eval -m model.bitt --data book.txt --json"),
 		Flags: append([]cli.Flag{
 			modelFlag(),
-			&cli.StringFlag{Name: "data", Required: true, Usage: "a directory of `bitgpu data` (its validation part), a .u32 or .u16 file, or text"},
+			&cli.StringFlag{Name: "data", Required: true,
+				Usage: "a directory of `bitgpu data` (its validation part), a .u32 or .u16 file, or text: .txt or .jsonl, both also .gz, or a glob"},
 			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "tokens of a sequence; each begins with an empty memory"},
 			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "sequences at once"},
 			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
-		}, computeFlags()...),
+		}, slices.Concat(corpusFlags(string(corpus.Whole)), computeFlags())...),
 		Action: evalAction,
 	}
 }
@@ -51,16 +52,24 @@ func evalAction(c *cli.Context) error {
 	if err := o.Validate(); err != nil {
 		return usagef("eval: --%w", err)
 	}
+	if data := c.String("data"); isTokens(data) {
+		if err := refuseIdle(c, data+" holds tokens, which are made already", "document", "field"); err != nil {
+			return err
+		}
+	}
 	path := c.String("model")
 	model, err := loadModel(path, storage.Options{})
 	if err != nil {
 		return err
 	}
 	defer model.Close()
-	tokens, bytes, err := openEvaluation(c.String("data"), model)
+	ctx, stop := interruptible(c)
+	defer stop()
+	tokens, bytes, err := openEvaluation(ctx, c, model)
 	if err != nil {
 		return err
 	}
+	stop()
 	if tokens.Len() < 2 {
 		return fmt.Errorf("--data: %s: at least 2 tokens wanted, %d found", c.String("data"), tokens.Len())
 	}
@@ -104,45 +113,72 @@ func (s tokenSlice) CopyTo(dst []uint32, from int) int { return copy(dst, s[from
 
 // openEvaluation gives the tokens and how many bytes of text all but the first stand for, 0 when
 // that is not known.
-func openEvaluation(path string, model *storage.Loaded) (train.Tokens, int64, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	if info.IsDir() {
-		path = filepath.Join(path, corpus.ValName)
-		if info, err := os.Stat(path); err == nil && info.Size() == 0 {
-			return nil, 0, fmt.Errorf("%s: no validation tokens; %s beside it can be measured instead", path, corpus.TrainName)
-		}
+func openEvaluation(ctx context.Context, c *cli.Context, model *storage.Loaded) (train.Tokens, int64, error) {
+	path := c.String("data")
+	if !isTokens(path) {
+		return readEvaluation(ctx, c, path, model)
 	}
 	if isTokenFile(path) {
-		tokens, err := corpus.OpenTokens(path)
+		if err := checkBeside(path, model); err != nil {
+			return nil, 0, err
+		}
+	} else {
+		meta, name, file, err := readDataDir(path)
 		if err != nil {
 			return nil, 0, err
 		}
-		if err := tokens.Check(model.Config.Vocab); err != nil {
+		if err := ofModel(name, file, model); err != nil {
 			return nil, 0, err
 		}
-		return tokens, textBytes(model.Tokenizer, tokens), nil
+		path = filepath.Join(path, corpus.ValName)
+		if meta.Val.Tokens == 0 {
+			return nil, 0, fmt.Errorf("--data: %s: no validation tokens; %s beside it can be measured instead", path, corpus.TrainName)
+		}
 	}
-	if model.Tokenizer == nil {
+	tokens, err := corpus.OpenTokens(path)
+	if err != nil {
+		return nil, 0, flagError("data", err)
+	}
+	if err := tokens.Check(model.Config.Vocab); err != nil {
+		return nil, 0, flagError("data", err)
+	}
+	return tokens, textBytes(model.Tokenizer, tokens), nil
+}
+
+// readEvaluation reads text as a training does. A token that ends a text stands before each
+// document, so that its first token is predicted too.
+func readEvaluation(ctx context.Context, c *cli.Context, path string, model *storage.Loaded) (train.Tokens, int64, error) {
+	tok := model.Tokenizer
+	if tok == nil {
 		return nil, 0, fmt.Errorf("%s: %w", model.Files.Path, bitgpu.ErrNoTokenizer)
 	}
-	text, err := os.ReadFile(path)
+	docs, err := openDocuments(ctx, c, "data", []string{path})
 	if err != nil {
 		return nil, 0, err
 	}
-	if len(text) == 0 {
-		return nil, 0, fmt.Errorf("--data: %s: %w", path, errors.New("the file is empty"))
+	ends := tok.EndOfText()
+	ends = ends[:min(len(ends), 1)]
+	var texts []string
+	var bytes int64
+	for doc, err := range docs {
+		if err != nil {
+			return nil, 0, err
+		}
+		texts = append(texts, doc.Text)
+		bytes += int64(len(doc.Text))
 	}
-	// A token that ends another text stands before the first, so that this one is predicted too.
-	ids := model.Tokenizer.EndOfText()
-	bytes := int64(len(text))
-	ids = append(ids[:min(len(ids), 1)], model.Tokenizer.Encode(string(text), false)...)
-	if len(model.Tokenizer.EndOfText()) == 0 {
-		bytes = textBytes(model.Tokenizer, tokenSlice(ids))
+	all, err := encode(ctx, tok, texts)
+	if err != nil {
+		return nil, 0, err
 	}
-	return tokenSlice(ids), bytes, nil
+	var ids tokenSlice
+	for _, text := range all {
+		ids = append(append(ids, ends...), text...)
+	}
+	if len(ends) == 0 {
+		bytes = textBytes(tok, ids)
+	}
+	return ids, bytes, nil
 }
 
 // textBytes is how many bytes of text the tokens behind the first stand for.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"io"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -128,13 +129,46 @@ func TestTrainInterrupt(t *testing.T) {
 	if err := p.Wait(); err != nil {
 		t.Fatalf("exit code 0 wanted: %v: %s", err, p.text())
 	}
-	if !strings.Contains(p.text(), "saved ") || !strings.Contains(p.text(), "--resume goes on from here") {
+	if !strings.Contains(p.text(), "saved ") || !strings.Contains(p.text(), "to go on: bitgpu train --resume --output-dir "+dir+"\n") {
 		t.Errorf("%s", p.text())
 	}
 	saved := len(strings.Split(steps(t, dir), `"step"`)) - 1
 	_, stderr := mustRun(t, "train", "--backend", "cpu", "--resume", "--output-dir", dir, "--steps", strconv.Itoa(saved+1))
 	if want := "resumed from step " + strconv.Itoa(saved) + "\n"; !strings.Contains(stderr, want) {
 		t.Errorf("%q wanted: %s", want, stderr)
+	}
+}
+
+// TestReadingInterrupt: Ctrl-C is heard while text becomes a vocabulary and tokens, and leaves nothing
+// half-written.
+func TestReadingInterrupt(t *testing.T) {
+	var text strings.Builder
+	for random := rand.New(rand.NewPCG(1, 1)); text.Len() < 16<<20; {
+		text.WriteString(strconv.FormatUint(random.Uint64(), 36) + " ")
+	}
+	root := t.TempDir()
+	input := writeText(t, filepath.Join(root, "words.txt"), text.String())
+	for _, command := range []string{"train", "vocab", "data"} {
+		out := filepath.Join(root, command)
+		args := map[string][]string{
+			"train": small("--data", input, "--output-dir", out),
+			"vocab": {"vocab", "--input", input, "-o", out},
+			"data":  {"data", "--input", input, "--tokenizer", filepath.Join(reference, "d32-none", "tokenizer.json"), "--output-dir", out},
+		}[command]
+		p := startProgram(t, args...)
+		time.Sleep(500 * time.Millisecond) // of the several seconds that the words take
+		p.Process.Signal(syscall.SIGINT)
+		began := time.Now()
+		err := p.Wait()
+		if p.ProcessState.ExitCode() != exitInterrupted || time.Since(began) > 5*time.Second {
+			t.Errorf("%s: exit code %d wanted, %v after %v: %s", command, exitInterrupted, err, time.Since(began), p.text())
+		}
+		if command == "train" && !strings.Contains(p.text(), "stopped before the first step") {
+			t.Errorf("%s", p.text())
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("%s has left %s", command, out)
+		}
 	}
 }
 

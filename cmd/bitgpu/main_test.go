@@ -117,7 +117,7 @@ func TestWrongUsage(t *testing.T) {
 		{"vocab --input x.txt --document page", `--document: line, block or file wanted, "page" found`},
 		{"train", "train: --data is missing"},
 		{"train --data x.txt --lr NaN", "train: --lr: a number that is not negative wanted, NaN found"},
-		{"train --benchmark --mixer conv", `train: ttt_mixer: "tied" or "delta" wanted, "conv" found`},
+		{"train --benchmark --mixer conv", `train: --mixer: "tied" or "delta" wanted, "conv" found`},
 		{"eval -m " + m + " --data x.txt --batch-size 0", "eval: --batch-size: 1 to 1048576 wanted, 0 found"},
 		{"export -m " + m, "export: --output is needed"},
 		{"export -m " + m + " -o x.gguf", "x.gguf: a name that ends in .bitt"},

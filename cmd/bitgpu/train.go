@@ -2,19 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"bitgpu/io/corpus"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
 
-	"github.com/gofrs/flock"
 	"github.com/urfave/cli/v2"
 )
 
@@ -61,7 +58,8 @@ func trainFlags() []cli.Flag {
 		&cli.StringFlag{Name: "order", Value: d.Order, Usage: "order of the data: shuffle or sequential"},
 		&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "seed of the first weights and of the order"},
 		&cli.IntFlag{Name: "save-interval", Value: d.SaveInterval, Usage: "steps between checkpoints"},
-		&cli.IntFlag{Name: "val-every", Value: d.ValEvery, Usage: "steps between validations, 0 = none"},
+		&cli.IntFlag{Name: "val-every", Value: d.ValEvery, DefaultText: "--save-interval where there is validation data",
+			Usage: "steps between validations; 0 = none, and the best checkpoint is the one of the smallest training loss"},
 		&cli.StringFlag{Name: "recompute", Value: d.Recompute, Usage: "compute blocks again in backward to save memory: auto (if it would not fit), on or off"},
 		&cli.BoolFlag{Name: "benchmark", Usage: "measure tokens/s, the share of each operation and memory, on random tokens: reads no data, writes no files"},
 		valRatioFlag(),
@@ -70,16 +68,19 @@ func trainFlags() []cli.Flag {
 }
 
 func trainAction(c *cli.Context) error {
-	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(c)
 	defer stop()
-	// The second signal is the system's again and ends the program at once.
-	defer context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })()
 	if c.Bool("benchmark") {
 		return benchmarkTraining(c)
 	}
 	if !c.Bool("resume") { // what is wrong with the flags is said before a directory is made
 		if _, err := runOptions(c, nil); err != nil {
 			return err
+		}
+		if !c.IsSet("load") {
+			if _, err := runConfig(c, nil); err != nil {
+				return err
+			}
 		}
 	}
 	dir := c.String("output-dir")
@@ -88,42 +89,36 @@ func trainAction(c *cli.Context) error {
 		return err
 	}
 	defer unlock()
-	training, backend, err := prepareRun(c, dir)
+	training, backend, err := prepareRun(ctx, c, dir)
+	if errors.Is(err, errInterrupted) {
+		fmt.Fprintln(c.App.ErrWriter, "stopped before the first step; there is nothing to save")
+	}
 	if err != nil {
 		return err
 	}
 	defer backend.close()
 	defer training.Engine.Release()
+	done := training.Engine.Updates()
+	if done >= training.Options.Steps {
+		fmt.Fprintf(c.App.ErrWriter, "nothing left to do: %d steps are done, --steps is %d; a larger --steps goes on\n", done, training.Options.Steps)
+	}
 	out, err := training.Do(ctx)
 	training.Report.(*progress).close()
 	if err != nil {
 		return err
 	}
 	if out.Steps < training.Options.Steps {
-		fmt.Fprintf(c.App.ErrWriter, "stopped after %d of %d steps; --resume goes on from here\n", out.Steps, training.Options.Steps)
+		fmt.Fprintf(c.App.ErrWriter, "stopped after %d of %d steps\nto go on: bitgpu train --resume --output-dir %s\n", out.Steps, training.Options.Steps, dir)
+		if training.Tokenizer != nil {
+			fmt.Fprintf(c.App.ErrWriter, "to try the model as it is: bitgpu run -m %s\n", out.Newest)
+		}
 		return nil
 	}
 	return finish(c, training, out)
 }
 
-// lockDir makes the directory and keeps other trainings out of it until unlock.
-func lockDir(dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("--output-dir: %w", err)
-	}
-	lock := flock.New(filepath.Join(dir, ".lock"))
-	ok, err := lock.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("--output-dir: %w", err)
-	}
-	if !ok {
-		return nil, fmt.Errorf("%s: another training is writing to this directory", dir)
-	}
-	return func() { lock.Unlock() }, nil
-}
-
 // prepareRun brings everything together that a run needs, from the flags, the checkpoint and the data.
-func prepareRun(c *cli.Context, dir string) (*train.Run, *trainer, error) {
+func prepareRun(ctx context.Context, c *cli.Context, dir string) (*train.Run, *trainer, error) {
 	resumed, err := findCheckpoint(c, dir)
 	if err != nil {
 		return nil, nil, err
@@ -139,16 +134,26 @@ func prepareRun(c *cli.Context, dir string) (*train.Run, *trainer, error) {
 	if start != nil {
 		defer start.Close()
 	}
-	data, err := openData(c, options.Data, dir, start)
+	config, err := runConfig(c, start)
 	if err != nil {
 		return nil, nil, err
 	}
-	config, err := runConfig(c, start, data.vocab)
+	data, err := openData(ctx, c, options.Data, dir, start, resumed)
 	if err != nil {
 		return nil, nil, err
 	}
-	if options.ValEvery > 0 && data.val == nil {
-		return nil, nil, fmt.Errorf("--val-every: %s has no validation tokens", options.Data)
+	if err := setVocab(&config, start, data, options.Data); err != nil {
+		return nil, nil, err
+	}
+	if err := setValidation(c, &options, data, resumed); err != nil {
+		return nil, nil, err
+	}
+	if options.Warmup >= options.Steps {
+		fmt.Fprintf(c.App.ErrWriter, "warning: --warmup-steps %d is not below --steps %d: the learning rate rises to the end and never falls\n",
+			options.Warmup, options.Steps)
+	}
+	if err := interrupted(ctx); err != nil {
+		return nil, nil, err
 	}
 	backend, err := openTrainer(c)
 	if err != nil {
@@ -178,52 +183,35 @@ func findCheckpoint(c *cli.Context, dir string) (*train.Checkpoint, error) {
 	if c.IsSet("load") {
 		return nil, usagef("train: --resume goes on from a checkpoint and --load begins with other weights: one of the two, please")
 	}
-	ck, err := train.Newest(dir, func(err error) { fmt.Fprintf(c.App.ErrWriter, "warning: %v\n", err) })
-	if err == nil && ck == nil {
+	passed := 0
+	ck, err := train.Newest(dir, func(err error) {
+		passed++
+		fmt.Fprintf(c.App.ErrWriter, "warning: %v\n", err)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case ck == nil:
 		fmt.Fprintf(c.App.ErrWriter, "%s: no checkpoint yet, the training begins\n", dir)
+	case passed > 0:
+		fmt.Fprintf(c.App.ErrWriter, "going on from %s instead\n", ck.Path)
 	}
-	return ck, err
+	return ck, nil
 }
 
-// runOptions are the flags, and where a flag is not given, what the checkpoint was made with.
-func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error) {
-	o := train.Options{}
-	given := func(string) bool { return true }
-	if resumed != nil {
-		o, given = resumed.State.Options, c.IsSet
+// setValidation has a new training validate whenever it saves, where it can and no flag says
+// otherwise: so the best checkpoint is the best on text that it was not trained on.
+func setValidation(c *cli.Context, o *train.Options, data *dataset, resumed *train.Checkpoint) error {
+	if resumed == nil && !c.IsSet("val-every") && data.val != nil {
+		o.ValEvery = o.SaveInterval
 	}
-	take(c, given, "data", &o.Data, c.String)
-	take(c, given, "batch-size", &o.Batch, c.Int)
-	take(c, given, "context-len", &o.Time, c.Int)
-	take(c, given, "accumulate", &o.Accumulate, c.Int)
-	take(c, given, "steps", &o.Steps, c.Int)
-	take(c, given, "lr", &o.LR, c.Float64)
-	take(c, given, "min-lr", &o.MinLR, c.Float64)
-	take(c, given, "warmup-steps", &o.Warmup, c.Int)
-	take(c, given, "weight-decay", &o.Decay, c.Float64)
-	take(c, given, "grad-clip", &o.Clip, c.Float64)
-	take(c, given, "order", &o.Order, c.String)
-	take(c, given, "seed", &o.Seed, c.Uint64)
-	take(c, given, "save-interval", &o.SaveInterval, c.Int)
-	take(c, given, "val-every", &o.ValEvery, c.Int)
-	take(c, given, "recompute", &o.Recompute, c.String)
-	if o.Data == "" && !c.Bool("benchmark") {
-		return o, usagef("train: --data is missing: a directory of `bitgpu data`, a .u32 or .u16 file, or text")
+	switch {
+	case o.ValEvery == 0 || data.val != nil:
+		return nil
+	case c.IsSet("val-every"):
+		return usagef("train: --val-every: %s has no validation tokens", o.Data)
 	}
-	if !c.IsSet("min-lr") && resumed == nil {
-		o.MinLR = min(o.MinLR, o.LR)
-	}
-	if err := o.Validate(); err != nil {
-		return o, usagef("train: --%w", err)
-	}
-	return o, nil
-}
-
-// take sets *to from a flag that was given.
-func take[V any](_ *cli.Context, given func(string) bool, name string, to *V, value func(string) V) {
-	if given(name) {
-		*to = value(name)
-	}
+	return fmt.Errorf("--data: %s has no validation tokens, with which %s was measured; --val-every 0 goes on without", o.Data, resumed.Path)
 }
 
 // openStart reads the weights that a run begins with, nil when they are to be drawn.
@@ -236,69 +224,6 @@ func openStart(c *cli.Context, resumed *train.Checkpoint) (*storage.Loaded, erro
 	}
 	return nil, nil
 }
-
-// configFlags are the flags that shape the model, with their place in a configuration.
-func configFlags(c *nn.Config) map[string]any {
-	return map[string]any{
-		"dim": &c.Width, "layers": &c.Layers, "inner-lr": &c.InnerLR, "weight-scale": &c.WeightScale,
-		"ttt-rule": &c.Rule, "ttt-chunk": &c.Chunk, "mixer": &c.Mixer, "ttt-dim": &c.MemoryWidth, "ttt-heads": &c.Heads,
-	}
-}
-
-// flagConfig is what the flags say of the model.
-func flagConfig(c *cli.Context, vocab int) nn.Config {
-	config := nn.Config{Vocab: vocab}
-	for name, field := range configFlags(&config) {
-		switch field := field.(type) {
-		case *int:
-			*field = c.Int(name)
-		case *float64:
-			*field = c.Float64(name)
-		case *string:
-			*field = c.String(name)
-		}
-	}
-	return config
-}
-
-// runConfig is the model's configuration: that of the weights that are there, which the flags may
-// repeat and not contradict, or else the flags'.
-func runConfig(c *cli.Context, start *storage.Loaded, vocab int) (nn.Config, error) {
-	flags := flagConfig(c, vocab)
-	if start == nil {
-		if flags.Mixer == nn.MixerTied && (c.Int("ttt-dim") != 0 || c.Int("ttt-heads") != 0) {
-			return flags, usagef("train: --ttt-dim and --ttt-heads shape the delta mixer's memory; --mixer delta wanted")
-		}
-		flags = flags.WithDefaults()
-		if err := flags.Validate(); err != nil {
-			return flags, usagef("train: %w", err)
-		}
-		return flags, nil
-	}
-	have := start.Config
-	if have.Vocab != vocab {
-		return have, fmt.Errorf("%s: vocab_size %d found, the data have %d", start.Files.Path, have.Vocab, vocab)
-	}
-	theirs, ours := configFlags(&have), configFlags(&flags)
-	for name := range ours {
-		if c.IsSet(name) && !sameValue(theirs[name], ours[name]) {
-			return have, fmt.Errorf("--%s: %s was made with %v, %v found", name, start.Files.Path, value(theirs[name]), value(ours[name]))
-		}
-	}
-	return have, nil
-}
-
-func value(field any) any {
-	switch field := field.(type) {
-	case *int:
-		return *field
-	case *float64:
-		return *field
-	}
-	return *field.(*string)
-}
-
-func sameValue(a, b any) bool { return value(a) == value(b) }
 
 // startEngine makes an engine as the run left it, or as it begins.
 func startEngine(b *trainer, c nn.Config, o train.Options, start *storage.Loaded, resumed *train.Checkpoint) (train.Engine, error) {

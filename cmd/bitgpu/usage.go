@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +15,45 @@ import (
 type usageError struct{ error }
 
 func usagef(format string, a ...any) error { return usageError{fmt.Errorf(format, a...)} }
+
+// flagged is an error in what a flag names.
+type flagged struct {
+	flag string
+	err  error
+}
+
+// flagError says which flag an error comes from. The flag stands in the place of the package that
+// refused its file, and of the system's name for what failed.
+func flagError(flag string, err error) error { return flagged{flag, err} }
+
+func (e flagged) Error() string {
+	text := strings.TrimPrefix(e.err.Error(), "corpus: ")
+	if path, ok := e.err.(*fs.PathError); ok {
+		text = fmt.Sprintf("%s: %v", path.Path, path.Err)
+	}
+	return fmt.Sprintf("%s: %s", dashes(e.flag), text)
+}
+
+func (e flagged) Unwrap() error { return e.err }
+
+// readFlag reads the file that a flag names.
+func readFlag(c *cli.Context, flag string) ([]byte, error) {
+	data, err := os.ReadFile(c.String(flag))
+	if err != nil {
+		return nil, flagError(flag, err)
+	}
+	return data, nil
+}
+
+// refuseIdle refuses the first of the flags that is given, because it has nothing to act on.
+func refuseIdle(c *cli.Context, why string, flags ...string) error {
+	for _, flag := range flags {
+		if c.IsSet(flag) {
+			return usagef("%s: %s has nothing to act on: %s", c.Command.Name, dashes(flag), why)
+		}
+	}
+	return nil
+}
 
 // What the flag parser of the standard library says.
 var (

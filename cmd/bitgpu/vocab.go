@@ -1,10 +1,11 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"
@@ -43,16 +44,21 @@ func vocabCommand() *cli.Command {
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "tokenizer.json", Usage: "the tokenizer's file"},
 		}, vocabFlags(32000)...), corpusFlags(string(corpus.Line))...),
 		Action: func(c *cli.Context) error {
-			docs, err := openDocuments(c, c.StringSlice("input"))
+			ctx, stop := interruptible(c)
+			defer stop()
+			if err := checkVocabFlags(c); err != nil {
+				return err
+			}
+			docs, err := openDocuments(ctx, c, "input", c.StringSlice("input"))
 			if err != nil {
 				return err
 			}
-			file, size, err := makeVocab(docs, c.Int("vocab-size"), c.Int("min-frequency"))
+			file, size, err := makeVocab(ctx, docs, c.Int("vocab-size"), c.Int("min-frequency"))
 			if err != nil {
 				return err
 			}
 			if err := writeFile(c.String("output"), file); err != nil {
-				return err
+				return flagError("output", err)
 			}
 			fmt.Fprintf(c.App.Writer, "%s: %d tokens\n", c.String("output"), size)
 			return nil
@@ -60,35 +66,60 @@ func vocabCommand() *cli.Command {
 	}
 }
 
-// openDocuments reads inputs as --document and --field say.
-func openDocuments(c *cli.Context, inputs []string) (iter.Seq2[corpus.Document, error], error) {
+// checkVocabFlags refuses what no vocabulary can be made with.
+func checkVocabFlags(c *cli.Context) error {
+	if n := c.Int("vocab-size"); n < tokenizer.LeastVocab {
+		return usagef("%s: --vocab-size: %d or more wanted, room for 256 bytes and 2 special tokens, %d found", c.Command.Name, tokenizer.LeastVocab, n)
+	}
+	if n := c.Int("min-frequency"); n < 0 {
+		return usagef("%s: --min-frequency: 0 or more wanted, %d found", c.Command.Name, n)
+	}
+	return nil
+}
+
+// openDocuments reads the inputs of a flag as --document and --field say. No text at all is an
+// error, and so is the end of the context.
+func openDocuments(ctx context.Context, c *cli.Context, flag string, inputs []string) (iter.Seq2[corpus.Document, error], error) {
 	mode, err := corpus.ParseMode(c.String("document"))
 	if err != nil {
 		return nil, usagef("--document: line, block or file wanted, %q found", c.String("document"))
 	}
-	return corpus.Documents(inputs, mode, c.String("field")), nil
+	return func(yield func(corpus.Document, error) bool) {
+		empty := true
+		for doc, err := range corpus.Documents(inputs, mode, c.String("field")) {
+			if err != nil {
+				err = flagError(flag, err)
+			} else {
+				err = interrupted(ctx)
+			}
+			empty = false
+			if !yield(doc, err) || err != nil {
+				return
+			}
+		}
+		if empty {
+			yield(corpus.Document{}, flagError(flag, fmt.Errorf("%s: there is no text in it", strings.Join(inputs, ", "))))
+		}
+	}, nil
 }
-
-var errNoDocuments = errors.New("the input holds no text")
 
 // makeVocab gives a tokenizer.json and the number of its tokens, which is less than size where
 // the text has not so many pairs.
-func makeVocab(docs iter.Seq2[corpus.Document, error], size, minFrequency int) ([]byte, int, error) {
-	empty := true
+func makeVocab(ctx context.Context, docs iter.Seq2[corpus.Document, error], size, minFrequency int) ([]byte, int, error) {
 	texts := func(yield func(string, error) bool) {
 		for doc, err := range docs {
-			empty = empty && err != nil
 			if !yield(doc.Text, err) {
 				return
 			}
 		}
 	}
-	file, err := tokenizer.Train(texts, tokenizer.TrainOptions{VocabSize: size, MinFrequency: minFrequency})
+	file, err := await(ctx, func() ([]byte, error) {
+		return tokenizer.Train(texts, tokenizer.TrainOptions{
+			VocabSize: size, MinFrequency: minFrequency, Stop: func() error { return interrupted(ctx) },
+		})
+	})
 	if err != nil {
 		return nil, 0, err
-	}
-	if empty {
-		return nil, 0, errNoDocuments
 	}
 	tok, err := tokenizer.Parse("tokenizer.json", file)
 	if err != nil {

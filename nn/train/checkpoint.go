@@ -166,6 +166,16 @@ func (c *Checkpoint) Weights() (*storage.Loaded, error) {
 	return storage.Load(c.Path, storage.Options{Masters: true})
 }
 
+// CheckTokens refuses tokens that are not those that the checkpoint has read: its position means
+// nothing in them. name is theirs, for the error.
+func (c *Checkpoint) CheckTokens(name string, found corpus.Fingerprint) error {
+	if want := c.State.Data; want != (corpus.Fingerprint{}) && want != found {
+		return fmt.Errorf("train: %s: %v wanted, which %s has read, %v found; a training goes on with the same tokens only",
+			name, want, c.Path, found)
+	}
+	return nil
+}
+
 // RestoreMoments gives an engine that was made from Weights the rest: moments and step.
 func (c *Checkpoint) RestoreMoments(e Engine) error {
 	for _, part := range []Part{FirstMoments, SecondMoments} {

@@ -111,13 +111,12 @@ func (r *Run) start() (*loop, error) {
 	return l, err
 }
 
-// goOn takes up where a checkpoint ends. Its position means nothing in other tokens.
+// goOn takes up where a checkpoint ends.
 func (l *loop) goOn(c *Checkpoint) error {
-	s := c.State
-	if s.Data != (corpus.Fingerprint{}) && s.Data != l.data {
-		return fmt.Errorf("train: %s: %v wanted, which %s has read, %v found; a training goes on with the same tokens only",
-			l.Options.Data, s.Data, c.Path, l.data)
+	if err := c.CheckTokens(l.Options.Data, l.data); err != nil {
+		return err
 	}
+	s := c.State
 	l.sampler.Seek(s.Position)
 	l.saved, l.newest, l.tokens = s.Step, c.Path, s.Tokens
 	if l.tokens == 0 {

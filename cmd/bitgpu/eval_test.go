@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"math"
+	"path/filepath"
+	"testing"
+)
+
+// evaluated measures a model with more flags.
+func evaluated(t testing.TB, m string, more ...string) evalReport {
+	t.Helper()
+	out, _ := mustRun(t, append([]string{"eval", "-m", m, "--json", "--backend", "cpu", "--context-len", "16", "--batch-size", "2"}, more...)...)
+	var r evalReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	r.TokensPerSecond = 0
+	return r
+}
+
+// TestEvalReadsText: text is read as vocab, data and train read it, packed, as records or by a glob,
+// and its bytes are those of the text.
+func TestEvalReadsText(t *testing.T) {
+	dir := t.TempDir()
+	m := model("d36-absmean")
+	const first, second = "One for the master,\n", "two for the dame.\n"
+	plain := writeText(t, filepath.Join(dir, "a.txt"), first+second)
+	var packed bytes.Buffer
+	gz := gzip.NewWriter(&packed)
+	gz.Write([]byte(first + second))
+	gz.Close()
+	want := evaluated(t, m, "--data", plain)
+	if want.Bytes != int64(len(first+second)) {
+		t.Errorf("%d bytes wanted, %+v found", len(first+second), want)
+	}
+	if got := evaluated(t, m, "--data", writeText(t, filepath.Join(dir, "a.txt.gz"), packed.String())); *got.BitsPerByte != *want.BitsPerByte || got.Tokens != want.Tokens {
+		t.Errorf("packed: %+v wanted, %+v found", want, got)
+	}
+	records := writeText(t, filepath.Join(dir, "a.jsonl"), `{"body":"One for the master,\n"}`+"\n"+`{"body":"two for the dame.\n"}`+"\n")
+	writeText(t, filepath.Join(dir, "1.part"), first)
+	writeText(t, filepath.Join(dir, "2.part"), second)
+	lines := evaluated(t, m, "--data", plain, "--document", "line")
+	for name, got := range map[string]evalReport{
+		"records": evaluated(t, m, "--data", records, "--field", "body"),
+		"a glob":  evaluated(t, m, "--data", filepath.Join(dir, "*.part")),
+	} {
+		if got.Bytes != want.Bytes || got.Tokens != lines.Tokens || math.Abs(got.Loss-lines.Loss) > 1e-6 {
+			t.Errorf("%s: what the lines of %s give, %+v, wanted, %+v found", name, plain, lines, got)
+		}
+	}
+	blank := writeText(t, filepath.Join(dir, "blank.txt"), "\n \n")
+	fails(t, exitError, "--data: "+blank+": there is no text in it", "eval", "-m", m, "--data", blank)
+	fails(t, exitError, "--data: "+records+`: line 1: no field "text"`, "eval", "-m", m, "--data", records)
+	tokens := tokenFile(t, "some.u32", 50)
+	fails(t, exitUsage, "eval: --field has nothing to act on: "+tokens+" holds tokens", "eval", "-m", m, "--data", tokens, "--field", "body")
+	fails(t, exitError, "--data: "+dir+" has no meta.json", "eval", "-m", m, "--data", dir)
+}

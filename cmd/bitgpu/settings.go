@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"bitgpu/nn"
+	"bitgpu/nn/storage"
+	"bitgpu/nn/train"
+
+	"github.com/urfave/cli/v2"
+)
+
+// runOptions are the flags, and where a flag is not given, what the checkpoint was made with.
+func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error) {
+	o := train.Options{}
+	given := func(string) bool { return true }
+	if resumed != nil {
+		o, given = resumed.State.Options, c.IsSet
+	}
+	take(c, given, "data", &o.Data, c.String)
+	take(c, given, "batch-size", &o.Batch, c.Int)
+	take(c, given, "context-len", &o.Time, c.Int)
+	take(c, given, "accumulate", &o.Accumulate, c.Int)
+	take(c, given, "steps", &o.Steps, c.Int)
+	take(c, given, "lr", &o.LR, c.Float64)
+	take(c, given, "min-lr", &o.MinLR, c.Float64)
+	take(c, given, "warmup-steps", &o.Warmup, c.Int)
+	take(c, given, "weight-decay", &o.Decay, c.Float64)
+	take(c, given, "grad-clip", &o.Clip, c.Float64)
+	take(c, given, "order", &o.Order, c.String)
+	take(c, given, "seed", &o.Seed, c.Uint64)
+	take(c, given, "save-interval", &o.SaveInterval, c.Int)
+	take(c, given, "val-every", &o.ValEvery, c.Int)
+	take(c, given, "recompute", &o.Recompute, c.String)
+	if o.Data == "" && !c.Bool("benchmark") {
+		return o, usagef("train: --data is missing: a directory of `bitgpu data`, a .u32 or .u16 file, or text")
+	}
+	if !c.IsSet("min-lr") && resumed == nil {
+		o.MinLR = min(o.MinLR, o.LR)
+	}
+	if err := o.Validate(); err != nil {
+		return o, usagef("train: --%w", err)
+	}
+	if resumed != nil {
+		return o, sameWindows(resumed, o)
+	}
+	return o, nil
+}
+
+// sameWindows refuses what would give the position of a checkpoint another meaning.
+func sameWindows(resumed *train.Checkpoint, o train.Options) error {
+	was := resumed.State.Options
+	for _, f := range []struct {
+		name     string
+		was, now any
+	}{{"context-len", was.Time, o.Time}, {"order", was.Order, o.Order}, {"seed", was.Seed, o.Seed}} {
+		if f.was != f.now {
+			return usagef("train: --%s: %s has read its data with %v, %v found; --load MODEL begins anew with its weights",
+				f.name, resumed.Path, f.was, f.now)
+		}
+	}
+	return nil
+}
+
+// take sets *to from a flag that was given.
+func take[V any](_ *cli.Context, given func(string) bool, name string, to *V, value func(string) V) {
+	if given(name) {
+		*to = value(name)
+	}
+}
+
+// configFlags are the flags that shape the model, with their place in a configuration.
+func configFlags(c *nn.Config) map[string]any {
+	return map[string]any{
+		"dim": &c.Width, "layers": &c.Layers, "inner-lr": &c.InnerLR, "weight-scale": &c.WeightScale,
+		"ttt-rule": &c.Rule, "ttt-chunk": &c.Chunk, "mixer": &c.Mixer, "ttt-dim": &c.MemoryWidth, "ttt-heads": &c.Heads,
+	}
+}
+
+// flagNames puts flags in the place of a configuration's keys, where a flag is the cause.
+var flagNames = strings.NewReplacer("vocab_size", "--vocab-size", "hidden_dim", "--dim", "num_layers", "--layers",
+	"inner_lr", "--inner-lr", "weight_scale", "--weight-scale", "ttt_rule", "--ttt-rule", "ttt_chunk", "--ttt-chunk",
+	"ttt_mixer", "--mixer", "ttt_dim", "--ttt-dim", "ttt_heads", "--ttt-heads")
+
+// overlay sets what the flags say in a configuration.
+func overlay(c *cli.Context, config *nn.Config, given func(string) bool) {
+	for name, field := range configFlags(config) {
+		switch field := field.(type) {
+		case *int:
+			take(c, given, name, field, c.Int)
+		case *float64:
+			take(c, given, name, field, c.Float64)
+		case *string:
+			take(c, given, name, field, c.String)
+		}
+	}
+}
+
+// runConfig is the model's configuration: that of the weights that are there, which the flags may
+// repeat and not contradict, or else the flags', still without a vocabulary.
+func runConfig(c *cli.Context, start *storage.Loaded) (nn.Config, error) {
+	if n := c.Int("ttt-chunk"); n < 1 { // a configuration takes 0 for its default
+		return nn.Config{}, usagef("train: --ttt-chunk: 1 or more wanted, %d found", n)
+	}
+	config, given := nn.Config{}, func(string) bool { return true }
+	if start != nil {
+		config, given = start.Config, c.IsSet
+	}
+	overlay(c, &config, given)
+	if config.Mixer == nn.MixerTied && (c.Int("ttt-dim") != 0 || c.Int("ttt-heads") != 0) {
+		return config, usagef("train: --ttt-dim and --ttt-heads shape the delta mixer's memory; --mixer delta wanted")
+	}
+	config = config.WithDefaults()
+	if start != nil {
+		return start.Config, sameShape(c, start, config)
+	}
+	return config, checkConfig(config, 1) // any vocabulary is as good as another here
+}
+
+// checkConfig refuses flags that make no model of that vocabulary.
+func checkConfig(config nn.Config, vocab int) error {
+	config.Vocab = vocab
+	if err := config.Validate(); err != nil {
+		return usagef("train: %s", flagNames.Replace(err.Error()))
+	}
+	return nil
+}
+
+// sameShape refuses flags that contradict the weights, which the configuration holds with them.
+func sameShape(c *cli.Context, start *storage.Loaded, config nn.Config) error {
+	have := start.Config
+	if have.Rule == config.Rule && have.Rule == nn.RuleSequential {
+		config.Chunk = have.Chunk // plays no part, and is not kept
+	}
+	theirs, ours := configFlags(&have), configFlags(&config)
+	for _, name := range slices.Sorted(maps.Keys(ours)) {
+		if c.IsSet(name) && value(theirs[name]) != value(ours[name]) {
+			return usagef("train: --%s: %s was made with %v, %v found", name, start.Files.Path, value(theirs[name]), value(ours[name]))
+		}
+	}
+	return nil
+}
+
+func value(field any) any {
+	switch field := field.(type) {
+	case *int:
+		return *field
+	case *float64:
+		return *field
+	}
+	return *field.(*string)
+}
+
+// setVocab gives the configuration the vocabulary of the data.
+func setVocab(config *nn.Config, start *storage.Loaded, data *dataset, path string) error {
+	if start != nil && config.Vocab != data.vocab {
+		return fmt.Errorf("%s: vocab_size %d found, the data have %d", start.Files.Path, config.Vocab, data.vocab)
+	}
+	config.Vocab = data.vocab
+	if err := config.Validate(); err != nil {
+		return fmt.Errorf("--data: %s: %w", path, err)
+	}
+	return nil
+}
