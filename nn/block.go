@@ -15,7 +15,30 @@ type Activations[T any] struct {
 	X2     T // (n, D) normalised input of the MLP
 	GateUp T // (n, 2H)
 	Act    T // (n, H) silu(gate) ⊙ up
+
+	Dropout Dropout[T] // of Out and Act, in training
 }
+
+// Dropout says what is dropped of a block's activations. The zero value drops nothing.
+type Dropout[T any] struct {
+	Seed T       // U32 (1), another one each step
+	Site uint32  // the first of the block's two
+	Rate float32 // which share, 0 = none
+}
+
+// Of drops from x, which is an activation or the gradient of one.
+func (d Dropout[T]) Of(ops Ops[T], x T, site uint32) {
+	if d.Rate > 0 {
+		ops.Dropout(x, d.Seed, d.Site+site, d.Rate)
+	}
+}
+
+// The sites of a block.
+const (
+	dropOut      = iota // the mixer's output
+	dropAct             // the MLP's hidden layer
+	DropoutSites        // how many there are
+)
 
 // NewActivations makes those of one block for n = batch·time rows, apart from In, Mid and Starts.
 func NewActivations[T any](ops Ops[T], c Config, n int) *Activations[T] {
@@ -45,8 +68,10 @@ func (l *Layer[T]) Forward(ops Ops[T], c Config, s *LayerState[T], a *Activation
 	} else {
 		ops.TiedScan(a.Out, a.Mix, s.Memory, a.Starts, scan)
 	}
+	a.Dropout.Of(ops, a.Out, dropOut)
 	ops.LinearAdd(a.Mid, a.In, a.Out, l.Up)
 	ops.NormSwiGLU(a.Act, a.GateUp, a.X2, a.Mid, l.Norm2, l.GateUp)
+	a.Dropout.Of(ops, a.Act, dropAct)
 	ops.LinearAdd(out, a.Mid, a.Act, l.Down)
 }
 
@@ -84,10 +109,12 @@ func NewGradients[T any](ops Ops[T], c Config, n int) *Gradients[T] {
 // input after; the parameters' gradients are added into dl.
 func (l *Layer[T]) Backward(ops Ops[T], c Config, dl *Layer[T], a *Activations[T], g *Gradients[T], scan Scan) {
 	ops.LinearBackward(g.Act, dl.Down, g.H, a.Act, l.Down)
+	a.Dropout.Of(ops, g.Act, dropAct)
 	ops.SwiGLUBackward(g.GateUp, g.Act, a.GateUp)
 	ops.LinearBackward(g.X, dl.GateUp, g.GateUp, a.X2, l.GateUp)
 	ops.RMSNormBackward(g.H, dl.Norm2, g.X, a.Mid, l.Norm2)
 	ops.LinearBackward(g.Out, dl.Up, g.H, a.Out, l.Up)
+	a.Dropout.Of(ops, g.Out, dropOut)
 	if c.Delta() {
 		ops.DeltaScanBackward(g.Mix, g.Step, dl.Conv, dl.MixNorm, g.Out, a.Mix, a.Step, l.Conv, l.MixNorm,
 			a.Mixed, a.Read, a.Starts, scan.Chunk)

@@ -145,6 +145,11 @@ type Ops[T any] interface {
 	// (m, V), whose targets begin at element from of targets (n); logits become their gradient.
 	CrossEntropy(loss, logits, targets T, from int, scale float32)
 
+	// Dropout sets each number of x to 0 with probability rate and divides the others by 1 − rate.
+	// Number i goes where Uniform(site·2³² + seed, i) < rate, with seed the one number of a U32
+	// tensor, so that the same call is its own backward on the gradient. rate is below 1.
+	Dropout(x, seed T, site uint32, rate float32)
+
 	// Quantize packs w (R, K) into the ternary q; each of its blocks of rows has its own γ.
 	Quantize(q, w T)
 	// SumSquares adds Σ g² to sum (1).

@@ -8,7 +8,7 @@ func All() []*Kernel {
 		TiedKeys, TiedScan, TiedStep, Step, DeltaMix, DeltaProducts, DeltaScan, DeltaOutput, DeltaStep, DeltaDecode,
 		Blocks, BlocksPack,
 		EmbedBackward, RMSNormBackward, RMSNormGain, LinearDX, LinearDW, QuantizeRows, QuantizeGamma, QuantizeCodes,
-		SwiGLUBackward, TiedReverse, TiedInputs, UnitBackward, StepDX, StepDW, DeltaReverse, DeltaInputs, DeltaUnmix,
+		Dropout, SwiGLUBackward, TiedReverse, TiedInputs, UnitBackward, StepDX, StepDW, DeltaReverse, DeltaInputs, DeltaUnmix,
 		DeltaConvInputs, DeltaConvTaps, HeadDX, HeadDW, CrossEntropy, CrossEntropyTotal, AdamW, SquareSums, SquareTotal,
 		InnerLoss, PeakOfMemory, ChooseRanges, DrawRectangles, DrawGlyphs, HeatMap, HeatScale, DrawCurves, Present,
 	}

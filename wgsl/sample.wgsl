@@ -1,6 +1,7 @@
 // Draws one token a row of logits, a workgroup a row, by the rules of nn.Sampling, and writes the token's embedding
 // where the constant EMBED is 1, so that the next step can begin.
 
+#import shared/random.wgsl
 #import shared/reduce.wgsl
 #import shared/weights.wgsl
 
@@ -60,7 +61,7 @@ fn sample(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             limit = key_logit(highest_key(base, best, limit, true, params.top_p * all, thread));
         }
         limit = max(limit, best + params.min_logit);
-        pick(base, best, limit, uniform_draw(recent[ring + SAMPLED]), thread);
+        pick(base, best, limit, uniform(recent[ring + SAMPLED], params.seed_low, params.seed_high), thread);
     } else if thread == 0u {
         chosen = best_ids[0];
     }
@@ -257,17 +258,4 @@ fn pick(base: u32, best: f32, limit: f32, draw: f32, thread: u32) {
         }
     }
     chosen = id;
-}
-
-// Number n of the stream of the seed, in [0, 1): pcg3d (Jarzynski and Olano, JCGT 9(3), 2020), as nn.Uniform.
-fn uniform_draw(n: u32) -> f32 {
-    var v = vec3<u32>(n, params.seed_low, params.seed_high) * 1664525u + 1013904223u;
-    v.x += v.y * v.z;
-    v.y += v.z * v.x;
-    v.z += v.x * v.y;
-    v.x ^= v.x >> 16u;
-    v.y ^= v.y >> 16u;
-    v.z ^= v.z >> 16u;
-    v.x += v.y * v.z;
-    return f32(v.x >> 8u) / 16777216.0;
 }

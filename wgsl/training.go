@@ -80,6 +80,19 @@ type SwiGLUBackwardParams struct {
 	N, Hidden uint32
 }
 
+// DropoutParams are the parameters of Dropout.
+type DropoutParams struct {
+	N, Site uint32
+	Rate    float32
+}
+
+// Dropout takes numbers away at random.
+var Dropout = &Kernel{
+	Name: "dropout", File: "dropout.wgsl", Params: DropoutParams{},
+	Bindings: []Binding{{"params", Uniform}, {"seed", Read}, {"x", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}
+
 // SwiGLUBackward is the backward of the MLP's hidden layer.
 var SwiGLUBackward = &Kernel{
 	Name: "swiglu_backward", File: "swiglu_backward.wgsl", Params: SwiGLUBackwardParams{},

@@ -30,6 +30,7 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error
 	take(c, given, "warmup-steps", &o.Warmup, c.Int)
 	take(c, given, "weight-decay", &o.Decay, c.Float64)
 	take(c, given, "grad-clip", &o.Clip, c.Float64)
+	take(c, given, "dropout", &o.Dropout, c.Float64)
 	take(c, given, "order", &o.Order, c.String)
 	take(c, given, "seed", &o.Seed, c.Uint64)
 	take(c, given, "save-interval", &o.SaveInterval, c.Int)

@@ -54,6 +54,7 @@ func trainFlags() []cli.Flag {
 		&cli.IntFlag{Name: "warmup-steps", Value: d.Warmup, Usage: "steps over which the learning rate rises from 0"},
 		&cli.Float64Flag{Name: "min-lr", Value: d.MinLR, Usage: "learning rate at the end"},
 		&cli.Float64Flag{Name: "weight-decay", Value: d.Decay, Usage: "decoupled weight decay"},
+		&cli.Float64Flag{Name: "dropout", Usage: "share of embedding, mixer and MLP activations dropped in training, for texts read several times"},
 		&cli.Float64Flag{Name: "grad-clip", Value: d.Clip, Usage: "largest norm of the gradient, 0 = any"},
 		&cli.StringFlag{Name: "order", Value: d.Order, Usage: "order of the data: shuffle or sequential"},
 		&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "seed of the first weights and of the order"},

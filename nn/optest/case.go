@@ -87,7 +87,7 @@ func Cases[T any]() []Case[T] {
 	var all []Case[T]
 	for _, cases := range [][]Case[T]{
 		embedCases[T](), rmsnormCases[T](), linearCases[T](), swigluCases[T](), tiedscanCases[T](), stepCases[T](),
-		deltascanCases[T](), blocksCases[T](), headCases[T](), crossentropyCases[T](), adamwCases[T](), sampleCases[T](),
+		deltascanCases[T](), blocksCases[T](), dropoutCases[T](), headCases[T](), crossentropyCases[T](), adamwCases[T](), sampleCases[T](),
 	} {
 		all = append(all, cases...)
 	}

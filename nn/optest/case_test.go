@@ -57,7 +57,7 @@ func TestKindsOfCase(t *testing.T) {
 			}
 		}
 	}
-	if len(kinds) != 12 {
+	if len(kinds) != 13 {
 		t.Errorf("%d operations in the table", len(kinds))
 	}
 }

@@ -210,5 +210,6 @@ func (l *Learner[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, erro
 	}
 	a := &e.whole.acts
 	a.In, a.Mid, a.Starts = l.stream[0], l.stream[0], none
+	a.Dropout = nn.Dropout[T]{} // only in training
 	return e.Evaluate(tokens, stop)
 }

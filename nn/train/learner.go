@@ -20,6 +20,8 @@ type Shape struct {
 	Recompute  bool    // keep only each block's input, and compute the block again in backward
 	Decay      float64 // decoupled weight decay
 	Clip       float64 // largest norm of the gradient, 0 = any
+	Dropout    float64 // share of activations dropped, below 1
+	Seed       uint64  // of what is dropped
 }
 
 // TokensPerStep is how many tokens one step predicts.
@@ -68,6 +70,9 @@ type Learner[T any] struct {
 
 	inputs, targets          T // (n) of a micro-batch
 	stepInputs, stepTargets  T // (Accumulate·n) of a step; the same two where that is one micro-batch
+	seed                     T // (1) of this step's dropout
+	hostSeed                 [1]uint32
+	embedding                nn.Dropout[T]
 	loss, sumSquares, hypers T
 	hostHypers               [nn.HyperCount]float32
 	ring                     ring[T]
@@ -84,6 +89,7 @@ type Learner[T any] struct {
 func NewLearner[T any](ops nn.Ops[T], c nn.Config, s Shape, weights *nn.Weights[nn.HostTensor]) (*Learner[T], error) {
 	l := &Learner[T]{ops: ops, config: c, shape: s, scan: s.scan(c)}
 	l.makeParams(weights)
+	l.seed = l.own(ops.New(nn.U32, 1))
 	l.makeActivations()
 	l.loss, l.sumSquares = l.zeros(1), l.zeros(1)
 	l.hypers = l.zeros(nn.HyperCount)
@@ -228,6 +234,6 @@ func Memory(c nn.Config, s Shape) int64 {
 	}
 	rows := float64(headRows(c, s.Batch*s.Time))
 	floats := 4*params + blocks*block + float64(c.Layers+1)*n*D + grads + state + n*D + rows*float64(c.Vocab) + tokens +
-		2 + nn.HyperCount + 2*ringSize + rows*(2+nn.RecentSize)
+		3 + nn.HyperCount + 2*ringSize + rows*(2+nn.RecentSize)
 	return int64(min(4*floats+ternary, math.MaxInt64))
 }

@@ -19,6 +19,7 @@ type Options struct {
 	Warmup       int     `json:"warmup_steps"`
 	Decay        float64 `json:"weight_decay"`
 	Clip         float64 `json:"grad_clip"`
+	Dropout      float64 `json:"dropout,omitempty"`
 	Order        string  `json:"order"`
 	Seed         uint64  `json:"seed"`
 	SaveInterval int     `json:"save_interval"`
@@ -77,6 +78,9 @@ func (o Options) Validate() error {
 			return fmt.Errorf("%s: a number that is not negative wanted, %v found", x.name, x.value)
 		}
 	}
+	if !(o.Dropout >= 0 && o.Dropout < 1) {
+		return fmt.Errorf("dropout: a share from 0 to below 1 wanted, %v found", o.Dropout)
+	}
 	if o.MinLR > o.LR {
 		return fmt.Errorf("min-lr: at most lr, %v, wanted, %v found", o.LR, o.MinLR)
 	}
@@ -96,5 +100,5 @@ func (o Options) Schedule() Schedule {
 
 // Shape is what the learner needs to know; whether to recompute is decided elsewhere.
 func (o Options) Shape() Shape {
-	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: o.Accumulate, Decay: o.Decay, Clip: o.Clip}
+	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: o.Accumulate, Decay: o.Decay, Clip: o.Clip, Dropout: o.Dropout, Seed: o.Seed}
 }

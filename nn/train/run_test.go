@@ -139,7 +139,7 @@ func engineWeights(t testing.TB, e train.Engine) *nn.Weights[nn.HostTensor] {
 func TestResume(t *testing.T) {
 	for _, order := range []string{"shuffle", "sequential"} {
 		o := tinyOptions()
-		o.Order, o.ValEvery, o.Accumulate = order, 3, 2
+		o.Order, o.ValEvery, o.Accumulate, o.Dropout = order, 3, 2, 0.1
 		val := tokenFile(t, 50, 16)
 
 		whole, report := newRun(t, t.TempDir(), o)

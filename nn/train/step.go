@@ -24,6 +24,10 @@ func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 	ops.Write(l.hypers, 0, l.hostHypers[:])
 	ops.WriteTokens(l.stepInputs, 0, inputs)
 	ops.WriteTokens(l.stepTargets, 0, targets)
+	if s.Dropout > 0 {
+		l.hostSeed[0] = uint32(s.Seed)*0x9E3779B9 + uint32(l.step)
+		ops.WriteTokens(l.seed, 0, l.hostSeed[:])
+	}
 	l.quantise()
 	for i := range l.params {
 		ops.Zero(l.params[i].grad)
@@ -35,6 +39,7 @@ func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 			ops.Copy(l.inputs, 0, l.stepInputs, k*n, n)
 			ops.Copy(l.targets, 0, l.stepTargets, k*n, n)
 		}
+		l.drop(k)
 		l.forward()
 		l.backward()
 	}
@@ -52,6 +57,18 @@ func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 	ops.Submit()
 }
 
+// drop gives every place where micro-batch k drops activations its site.
+func (l *Learner[T]) drop(k int) {
+	site := k * (1 + len(l.acts)*nn.DropoutSites)
+	l.embedding = nn.Dropout[T]{Seed: l.seed, Site: uint32(site), Rate: float32(l.shape.Dropout)}
+	for i := range l.acts {
+		l.acts[i].Dropout = nn.Dropout[T]{Seed: l.seed, Site: uint32(site + 1 + i*nn.DropoutSites), Rate: float32(l.shape.Dropout)}
+	}
+}
+
+// dropEmbedding drops from the looked-up tokens, or from their gradient.
+func (l *Learner[T]) dropEmbedding(x T) { l.embedding.Of(l.ops, x, 0) }
+
 // quantise makes the ternary copies of the master weights anew.
 func (l *Learner[T]) quantise() {
 	if l.quantised {
@@ -67,6 +84,7 @@ func (l *Learner[T]) quantise() {
 
 func (l *Learner[T]) forward() {
 	l.ops.Embed(l.stream[0], l.use.Embed, l.inputs)
+	l.dropEmbedding(l.stream[0])
 	for i := range l.acts {
 		l.block(i)
 	}
@@ -97,6 +115,7 @@ func (l *Learner[T]) backward() {
 		}
 		w.Layers[i].Backward(ops, l.config, &dw.Layers[i], &l.acts[i], l.dacts, l.scan)
 	}
+	l.dropEmbedding(l.dacts.H)
 	ops.EmbedBackward(dw.Embed, l.dacts.H, l.inputs)
 }
 

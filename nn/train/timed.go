@@ -91,6 +91,10 @@ func (timed *Timed[T]) Zero(t T) {
 	timed.measure("Zero", func() { timed.Ops.Zero(t) })
 }
 
+func (timed *Timed[T]) Dropout(x, seed T, site uint32, rate float32) {
+	timed.measure("Dropout", func() { timed.Ops.Dropout(x, seed, site, rate) })
+}
+
 func (timed *Timed[T]) Embed(h, table, tokens T) {
 	timed.measure("Embed", func() { timed.Ops.Embed(h, table, tokens) })
 }
