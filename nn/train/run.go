@@ -125,9 +125,14 @@ func (l *loop) goOn(c *Checkpoint) error {
 	return nil
 }
 
+// aheadTime is how long the steps take that are recorded before their losses are read: on a fast device waiting for each
+// would cost time, on a slow one somebody wants to see a step, and to stop after it.
+const aheadTime = time.Second
+
 func (l *loop) steps(ctx context.Context) error {
 	o, e := l.Options, l.Engine
 	schedule := o.Schedule()
+	ahead := 1
 	for e.Updates() < o.Steps {
 		l.sampler.Next(l.inputs, l.targets)
 		e.Step(schedule.Rate(e.Updates()), l.inputs, l.targets)
@@ -136,13 +141,14 @@ func (l *loop) steps(ctx context.Context) error {
 		last := done == o.Steps
 		due := last || done%o.SaveInterval == 0
 		validate := l.Val != nil && o.ValEvery > 0 && (due || done%o.ValEvery == 0) && !stopped
-		_, full := e.Pending()
-		if !full && !due && !validate && !stopped {
+		pending, full := e.Pending()
+		if !full && pending < ahead && !due && !validate && !stopped {
 			continue
 		}
 		if err := l.collect(schedule); err != nil {
 			return err
 		}
+		ahead = max(int(float64(pending)*float64(aheadTime)/float64(max(time.Since(l.since), 1))), 1)
 		val, err := l.validate(ctx, validate)
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"bitgpu/io/corpus"
 	"bitgpu/nn"
@@ -347,5 +348,51 @@ func TestLastGoodStays(t *testing.T) {
 				t.Errorf("the checkpoint of step 2 wanted, %+v and %v found", ck, err)
 			}
 		})
+	}
+}
+
+// queued is an engine whose steps run when their results are read, each for a pause.
+type queued struct {
+	train.Engine
+	results []train.Result
+	pause   time.Duration
+	reads   *[]int // how many steps each read waited for
+}
+
+func (q *queued) Step(rate float64, inputs, targets []uint32) {
+	q.Engine.Step(rate, inputs, targets)
+	r, err := q.Engine.Results()
+	if err != nil {
+		panic(err)
+	}
+	q.results = append(q.results, r...)
+}
+
+func (q *queued) Pending() (int, bool) { return len(q.results), len(q.results) >= 8 }
+
+func (q *queued) Results() ([]train.Result, error) {
+	time.Sleep(q.pause * time.Duration(len(q.results)))
+	*q.reads = append(*q.reads, len(q.results))
+	r := q.results
+	q.results = nil
+	return r, nil
+}
+
+// TestReadsAhead: on a fast device the loss is read every few steps, on a slow one after each.
+func TestReadsAhead(t *testing.T) {
+	for name, c := range map[string]struct {
+		pause time.Duration
+		steps int
+		alone bool
+	}{"fast": {0, 17, false}, "slow": {700 * time.Millisecond, 3, true}} {
+		o := tinyOptions()
+		o.Steps, o.SaveInterval = c.steps, 100
+		r, report := newRun(t, t.TempDir(), o)
+		var reads []int
+		r.Engine = &queued{Engine: r.Engine, pause: c.pause, reads: &reads}
+		do(t, r, report, 0)
+		if reads[0] != 1 || (slices.Max(reads) == 1) != c.alone {
+			t.Errorf("%s: reads of %v steps found", name, reads)
+		}
 	}
 }
