@@ -59,6 +59,8 @@ func TestNothingIsReadBeyondTheEnd(t *testing.T) {
 			MeanAbs(x)
 			active.Load().dot3(x, x, x)
 			Ger(m.float, 1, atEdge(t, random(5, 5)), x)
+			Substitute(m.float, atEdge(t, random(25, 6)), m.rows, cols, false)
+			Substitute(m.float, atEdge(t, random(25, 6)), m.rows, cols, true)
 		}
 		for size := 1; size <= 40; size++ {
 			for form := range 4 {

@@ -9,6 +9,11 @@ package simd
 //go:noescape
 func expSumAVX2(dst []float32, x []float32, shift float32) float64
 
+// expFromAVX2 sets dst = exp((x−shift)/divisor) where x ≥ limit, else 0, and returns the sum in float64.
+//
+//go:noescape
+func expFromAVX2(dst []float32, x []float32, limit float32, shift float32, divisor float32) float64
+
 // sigmoidAVX2 sets dst = σ(x).
 //
 //go:noescape
@@ -38,6 +43,11 @@ func siluMulBackwardAVX2(dgate []float32, dup []float32, dact []float32, gate []
 //
 //go:noescape
 func expSumAVX512(dst []float32, x []float32, shift float32) float64
+
+// expFromAVX512 sets dst = exp((x−shift)/divisor) where x ≥ limit, else 0, and returns the sum in float64.
+//
+//go:noescape
+func expFromAVX512(dst []float32, x []float32, limit float32, shift float32, divisor float32) float64
 
 // sigmoidAVX512 sets dst = σ(x).
 //

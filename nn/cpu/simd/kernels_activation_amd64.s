@@ -276,6 +276,110 @@ DATA border<>+56(SB)/4, $0x00000000
 DATA border<>+60(SB)/4, $0x00000000
 GLOBL border<>(SB), RODATA|NOPTR, $64
 
+// func expFromAVX2(dst []float32, x []float32, limit float32, shift float32, divisor float32) float64
+// Requires: AVX, AVX2, FMA3
+TEXT ·expFromAVX2(SB), NOSPLIT, $0-72
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	VBROADCASTSS limit+48(FP), Y0
+	VBROADCASTSS shift+52(FP), Y1
+	VBROADCASTSS divisor+56(FP), Y2
+	MOVQ         x_len+32(FP), DX
+	XORQ         BX, BX
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	SUBQ         $0x00000008, DX
+	JL           rest7
+
+vectors6:
+	VMOVUPS      (CX)(BX*4), Y5
+	VCMPPS       $0x0d, Y0, Y5, Y6
+	VSUBPS       Y1, Y5, Y5
+	VDIVPS       Y2, Y5, Y5
+	VMOVUPS      expLowestAVX2<>+0(SB), Y7
+	VMAXPS       Y5, Y7, Y7
+	VMOVUPS      expHighestAVX2<>+0(SB), Y8
+	VMINPS       Y7, Y8, Y7
+	VMOVUPS      wholeAVX2<>+0(SB), Y8
+	VFMADD231PS  log2eAVX2<>+0(SB), Y7, Y8
+	VSUBPS       wholeAVX2<>+0(SB), Y8, Y9
+	VFNMADD231PS ln2AVX2<>+0(SB), Y9, Y7
+	VFNMADD231PS ln2RestAVX2<>+0(SB), Y9, Y7
+	VMOVUPS      taylor7AVX2<>+0(SB), Y9
+	VFMADD213PS  taylor6AVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  taylor5AVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  taylor4AVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  taylor3AVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  taylor2AVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  taylor1AVX2<>+0(SB), Y7, Y9
+	VFMADD213PS  taylor0AVX2<>+0(SB), Y7, Y9
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       biasAVX2<>+0(SB), Y8, Y8
+	VMULPS       Y8, Y9, Y9
+	VCMPPS       $0x05, expLowestAVX2<>+0(SB), Y5, Y5
+	VANDPS       Y9, Y5, Y5
+	VANDPS       Y6, Y5, Y5
+	VMOVUPS      Y5, (AX)(BX*4)
+	VEXTRACTF128 $0x01, Y5, X6
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y5, Y3, Y3
+	VCVTPS2PD    X6, Y5
+	VADDPD       Y5, Y4, Y4
+	ADDQ         $0x00000008, BX
+	SUBQ         $0x00000008, DX
+	JGE          vectors6
+
+rest7:
+	ADDQ         $0x00000008, DX
+	JZ           done8
+	LEAQ         border<>+32(SB), SI
+	NEGQ         DX
+	VMOVUPS      (SI)(DX*4), Y5
+	VMASKMOVPS   (CX)(BX*4), Y5, Y6
+	VCMPPS       $0x0d, Y0, Y6, Y0
+	VSUBPS       Y1, Y6, Y6
+	VDIVPS       Y2, Y6, Y6
+	VMOVUPS      expLowestAVX2<>+0(SB), Y1
+	VMAXPS       Y6, Y1, Y1
+	VMOVUPS      expHighestAVX2<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      wholeAVX2<>+0(SB), Y2
+	VFMADD231PS  log2eAVX2<>+0(SB), Y1, Y2
+	VSUBPS       wholeAVX2<>+0(SB), Y2, Y7
+	VFNMADD231PS ln2AVX2<>+0(SB), Y7, Y1
+	VFNMADD231PS ln2RestAVX2<>+0(SB), Y7, Y1
+	VMOVUPS      taylor7AVX2<>+0(SB), Y7
+	VFMADD213PS  taylor6AVX2<>+0(SB), Y1, Y7
+	VFMADD213PS  taylor5AVX2<>+0(SB), Y1, Y7
+	VFMADD213PS  taylor4AVX2<>+0(SB), Y1, Y7
+	VFMADD213PS  taylor3AVX2<>+0(SB), Y1, Y7
+	VFMADD213PS  taylor2AVX2<>+0(SB), Y1, Y7
+	VFMADD213PS  taylor1AVX2<>+0(SB), Y1, Y7
+	VFMADD213PS  taylor0AVX2<>+0(SB), Y1, Y7
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       biasAVX2<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y7, Y7
+	VCMPPS       $0x05, expLowestAVX2<>+0(SB), Y6, Y6
+	VANDPS       Y7, Y6, Y6
+	VANDPS       Y0, Y6, Y6
+	VANDPS       Y5, Y6, Y6
+	VMASKMOVPS   Y6, Y5, (AX)(BX*4)
+	VEXTRACTF128 $0x01, Y6, X0
+	VCVTPS2PD    X6, Y1
+	VADDPD       Y1, Y3, Y3
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y0, Y4, Y4
+
+done8:
+	VADDPD       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPD       X0, X3, X3
+	VUNPCKHPD    X3, X3, X0
+	VADDSD       X0, X3, X3
+	VMOVSD       X3, ret+64(FP)
+	VZEROUPPER
+	RET
+
 // func sigmoidAVX2(dst []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
@@ -284,9 +388,9 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 	SUBQ $0x00000008, DX
-	JL   rest7
+	JL   rest10
 
-vectors6:
+vectors9:
 	VMOVUPS      (AX)(BX*4), Y0
 	VXORPS       signAVX2<>+0(SB), Y0, Y0
 	VMOVUPS      expLowestAVX2<>+0(SB), Y1
@@ -317,11 +421,11 @@ vectors6:
 	VMOVUPS      Y1, (CX)(BX*4)
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, DX
-	JGE          vectors6
+	JGE          vectors9
 
-rest7:
+rest10:
 	ADDQ         $0x00000008, DX
-	JZ           done8
+	JZ           done11
 	LEAQ         border<>+32(SB), SI
 	NEGQ         DX
 	VMOVUPS      (SI)(DX*4), Y0
@@ -354,7 +458,7 @@ rest7:
 	VDIVPS       Y1, Y2, Y2
 	VMASKMOVPS   Y2, Y0, (CX)(BX*4)
 
-done8:
+done11:
 	VZEROUPPER
 	RET
 
@@ -386,9 +490,9 @@ TEXT ·siluAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 	SUBQ $0x00000008, DX
-	JL   rest10
+	JL   rest13
 
-vectors9:
+vectors12:
 	VMOVUPS      (AX)(BX*4), Y0
 	VXORPS       signAVX2<>+0(SB), Y0, Y1
 	VMOVUPS      expLowestAVX2<>+0(SB), Y2
@@ -420,11 +524,11 @@ vectors9:
 	VMOVUPS      Y0, (CX)(BX*4)
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, DX
-	JGE          vectors9
+	JGE          vectors12
 
-rest10:
+rest13:
 	ADDQ         $0x00000008, DX
-	JZ           done11
+	JZ           done14
 	LEAQ         border<>+32(SB), SI
 	NEGQ         DX
 	VMOVUPS      (SI)(DX*4), Y0
@@ -458,7 +562,7 @@ rest10:
 	VMULPS       Y3, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (CX)(BX*4)
 
-done11:
+done14:
 	VZEROUPPER
 	RET
 
@@ -471,9 +575,9 @@ TEXT ·siluBackwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ dx_len+8(FP), BX
 	XORQ SI, SI
 	SUBQ $0x00000008, BX
-	JL   rest13
+	JL   rest16
 
-vectors12:
+vectors15:
 	VMOVUPS      (AX)(SI*4), Y0
 	VMOVUPS      (CX)(SI*4), Y1
 	VXORPS       signAVX2<>+0(SB), Y1, Y2
@@ -510,11 +614,11 @@ vectors12:
 	VMOVUPS      Y2, (DX)(SI*4)
 	ADDQ         $0x00000008, SI
 	SUBQ         $0x00000008, BX
-	JGE          vectors12
+	JGE          vectors15
 
-rest13:
+rest16:
 	ADDQ         $0x00000008, BX
-	JZ           done14
+	JZ           done17
 	LEAQ         border<>+32(SB), DI
 	NEGQ         BX
 	VMOVUPS      (DI)(BX*4), Y0
@@ -553,7 +657,7 @@ rest13:
 	VMULPS       Y1, Y3, Y3
 	VMASKMOVPS   Y3, Y0, (DX)(SI*4)
 
-done14:
+done17:
 	VZEROUPPER
 	RET
 
@@ -566,9 +670,9 @@ TEXT ·siluMulAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 	SUBQ $0x00000008, BX
-	JL   rest16
+	JL   rest19
 
-vectors15:
+vectors18:
 	VMOVUPS      (AX)(SI*4), Y0
 	VMOVUPS      (CX)(SI*4), Y1
 	VXORPS       signAVX2<>+0(SB), Y0, Y2
@@ -602,11 +706,11 @@ vectors15:
 	VMOVUPS      Y0, (DX)(SI*4)
 	ADDQ         $0x00000008, SI
 	SUBQ         $0x00000008, BX
-	JGE          vectors15
+	JGE          vectors18
 
-rest16:
+rest19:
 	ADDQ         $0x00000008, BX
-	JZ           done17
+	JZ           done20
 	LEAQ         border<>+32(SB), DI
 	NEGQ         BX
 	VMOVUPS      (DI)(BX*4), Y0
@@ -642,7 +746,7 @@ rest16:
 	VMULPS       Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (DX)(SI*4)
 
-done17:
+done20:
 	VZEROUPPER
 	RET
 
@@ -657,9 +761,9 @@ TEXT ·siluMulBackwardAVX2(SB), NOSPLIT, $0-120
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 	SUBQ $0x00000008, DI
-	JL   rest19
+	JL   rest22
 
-vectors18:
+vectors21:
 	VMOVUPS      (AX)(R8*4), Y0
 	VMOVUPS      (CX)(R8*4), Y1
 	VMOVUPS      (DX)(R8*4), Y2
@@ -701,11 +805,11 @@ vectors18:
 	VMOVUPS      Y0, (SI)(R8*4)
 	ADDQ         $0x00000008, R8
 	SUBQ         $0x00000008, DI
-	JGE          vectors18
+	JGE          vectors21
 
-rest19:
+rest22:
 	ADDQ         $0x00000008, DI
-	JZ           done20
+	JZ           done23
 	LEAQ         border<>+32(SB), R9
 	NEGQ         DI
 	VMOVUPS      (R9)(DI*4), Y0
@@ -749,7 +853,7 @@ rest19:
 	VMASKMOVPS   Y3, Y0, (BX)(R8*4)
 	VMASKMOVPS   Y1, Y0, (SI)(R8*4)
 
-done20:
+done23:
 	VZEROUPPER
 	RET
 
@@ -1129,6 +1233,112 @@ DATA biasAVX512<>+56(SB)/4, $0x3f800000
 DATA biasAVX512<>+60(SB)/4, $0x3f800000
 GLOBL biasAVX512<>(SB), RODATA|NOPTR, $64
 
+// func expFromAVX512(dst []float32, x []float32, limit float32, shift float32, divisor float32) float64
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·expFromAVX512(SB), NOSPLIT, $0-72
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	VBROADCASTSS limit+48(FP), Z0
+	VBROADCASTSS shift+52(FP), Z1
+	VBROADCASTSS divisor+56(FP), Z2
+	MOVQ         x_len+32(FP), DX
+	XORQ         BX, BX
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	SUBQ         $0x00000010, DX
+	JL           rest7
+
+vectors6:
+	VMOVUPS       (CX)(BX*4), Z5
+	VCMPPS        $0x0d, Z0, Z5, K1
+	VSUBPS        Z1, Z5, Z5
+	VDIVPS        Z2, Z5, Z5
+	VMOVUPS       expLowestAVX512<>+0(SB), Z6
+	VMAXPS        Z5, Z6, Z6
+	VMOVUPS       expHighestAVX512<>+0(SB), Z7
+	VMINPS        Z6, Z7, Z6
+	VMOVUPS       wholeAVX512<>+0(SB), Z7
+	VFMADD231PS   log2eAVX512<>+0(SB), Z6, Z7
+	VSUBPS        wholeAVX512<>+0(SB), Z7, Z8
+	VFNMADD231PS  ln2AVX512<>+0(SB), Z8, Z6
+	VFNMADD231PS  ln2RestAVX512<>+0(SB), Z8, Z6
+	VMOVUPS       taylor7AVX512<>+0(SB), Z8
+	VFMADD213PS   taylor6AVX512<>+0(SB), Z6, Z8
+	VFMADD213PS   taylor5AVX512<>+0(SB), Z6, Z8
+	VFMADD213PS   taylor4AVX512<>+0(SB), Z6, Z8
+	VFMADD213PS   taylor3AVX512<>+0(SB), Z6, Z8
+	VFMADD213PS   taylor2AVX512<>+0(SB), Z6, Z8
+	VFMADD213PS   taylor1AVX512<>+0(SB), Z6, Z8
+	VFMADD213PS   taylor0AVX512<>+0(SB), Z6, Z8
+	VPSLLD        $0x17, Z7, Z7
+	VPADDD        biasAVX512<>+0(SB), Z7, Z7
+	VMULPS        Z7, Z8, Z8
+	VCMPPS        $0x05, expLowestAVX512<>+0(SB), Z5, K2
+	VMOVAPS.Z     Z8, K2, Z5
+	VMOVAPS.Z     Z5, K1, Z5
+	VMOVUPS       Z5, (AX)(BX*4)
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z5, Z3, Z3
+	VCVTPS2PD     Y6, Z5
+	VADDPD        Z5, Z4, Z4
+	ADDQ          $0x00000010, BX
+	SUBQ          $0x00000010, DX
+	JGE           vectors6
+
+rest7:
+	ADDQ          $0x00000010, DX
+	JZ            done8
+	MOVQ          $-1, SI
+	BZHIQ         DX, SI, SI
+	KMOVQ         SI, K1
+	VMOVUPS.Z     (CX)(BX*4), K1, Z5
+	VCMPPS        $0x0d, Z0, Z5, K2
+	VSUBPS        Z1, Z5, Z5
+	VDIVPS        Z2, Z5, Z5
+	VMOVUPS       expLowestAVX512<>+0(SB), Z0
+	VMAXPS        Z5, Z0, Z0
+	VMOVUPS       expHighestAVX512<>+0(SB), Z1
+	VMINPS        Z0, Z1, Z0
+	VMOVUPS       wholeAVX512<>+0(SB), Z1
+	VFMADD231PS   log2eAVX512<>+0(SB), Z0, Z1
+	VSUBPS        wholeAVX512<>+0(SB), Z1, Z2
+	VFNMADD231PS  ln2AVX512<>+0(SB), Z2, Z0
+	VFNMADD231PS  ln2RestAVX512<>+0(SB), Z2, Z0
+	VMOVUPS       taylor7AVX512<>+0(SB), Z2
+	VFMADD213PS   taylor6AVX512<>+0(SB), Z0, Z2
+	VFMADD213PS   taylor5AVX512<>+0(SB), Z0, Z2
+	VFMADD213PS   taylor4AVX512<>+0(SB), Z0, Z2
+	VFMADD213PS   taylor3AVX512<>+0(SB), Z0, Z2
+	VFMADD213PS   taylor2AVX512<>+0(SB), Z0, Z2
+	VFMADD213PS   taylor1AVX512<>+0(SB), Z0, Z2
+	VFMADD213PS   taylor0AVX512<>+0(SB), Z0, Z2
+	VPSLLD        $0x17, Z1, Z1
+	VPADDD        biasAVX512<>+0(SB), Z1, Z1
+	VMULPS        Z1, Z2, Z2
+	VCMPPS        $0x05, expLowestAVX512<>+0(SB), Z5, K3
+	VMOVAPS.Z     Z2, K3, Z5
+	VMOVAPS.Z     Z5, K2, Z5
+	VMOVAPS.Z     Z5, K1, Z5
+	VMOVUPS       Z5, K1, (AX)(BX*4)
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VCVTPS2PD     Y5, Z1
+	VADDPD        Z1, Z3, Z3
+	VCVTPS2PD     Y0, Z0
+	VADDPD        Z0, Z4, Z4
+
+done8:
+	VADDPD        Z4, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPD        Y0, Y3, Y3
+	VEXTRACTF64X2 $0x01, Y3, X0
+	VADDPD        X0, X3, X3
+	VUNPCKHPD     X3, X3, X0
+	VADDSD        X0, X3, X3
+	VMOVSD        X3, ret+64(FP)
+	VZEROUPPER
+	RET
+
 // func sigmoidAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
@@ -1137,9 +1347,9 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 	SUBQ $0x00000010, DX
-	JL   rest7
+	JL   rest10
 
-vectors6:
+vectors9:
 	VMOVUPS      (AX)(BX*4), Z0
 	VXORPS       signAVX512<>+0(SB), Z0, Z0
 	VMOVUPS      expLowestAVX512<>+0(SB), Z1
@@ -1170,11 +1380,11 @@ vectors6:
 	VMOVUPS      Z1, (CX)(BX*4)
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000010, DX
-	JGE          vectors6
+	JGE          vectors9
 
-rest7:
+rest10:
 	ADDQ         $0x00000010, DX
-	JZ           done8
+	JZ           done11
 	MOVQ         $-1, SI
 	BZHIQ        DX, SI, SI
 	KMOVQ        SI, K1
@@ -1207,7 +1417,7 @@ rest7:
 	VDIVPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(BX*4)
 
-done8:
+done11:
 	VZEROUPPER
 	RET
 
@@ -1255,9 +1465,9 @@ TEXT ·siluAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 	SUBQ $0x00000010, DX
-	JL   rest10
+	JL   rest13
 
-vectors9:
+vectors12:
 	VMOVUPS      (AX)(BX*4), Z0
 	VXORPS       signAVX512<>+0(SB), Z0, Z1
 	VMOVUPS      expLowestAVX512<>+0(SB), Z2
@@ -1289,11 +1499,11 @@ vectors9:
 	VMOVUPS      Z0, (CX)(BX*4)
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000010, DX
-	JGE          vectors9
+	JGE          vectors12
 
-rest10:
+rest13:
 	ADDQ         $0x00000010, DX
-	JZ           done11
+	JZ           done14
 	MOVQ         $-1, SI
 	BZHIQ        DX, SI, SI
 	KMOVQ        SI, K1
@@ -1327,7 +1537,7 @@ rest10:
 	VMULPS       Z2, Z0, Z0
 	VMOVUPS      Z0, K1, (CX)(BX*4)
 
-done11:
+done14:
 	VZEROUPPER
 	RET
 
@@ -1340,9 +1550,9 @@ TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ dx_len+8(FP), BX
 	XORQ SI, SI
 	SUBQ $0x00000010, BX
-	JL   rest13
+	JL   rest16
 
-vectors12:
+vectors15:
 	VMOVUPS      (AX)(SI*4), Z0
 	VMOVUPS      (CX)(SI*4), Z1
 	VXORPS       signAVX512<>+0(SB), Z1, Z2
@@ -1379,11 +1589,11 @@ vectors12:
 	VMOVUPS      Z2, (DX)(SI*4)
 	ADDQ         $0x00000010, SI
 	SUBQ         $0x00000010, BX
-	JGE          vectors12
+	JGE          vectors15
 
-rest13:
+rest16:
 	ADDQ         $0x00000010, BX
-	JZ           done14
+	JZ           done17
 	MOVQ         $-1, DI
 	BZHIQ        BX, DI, DI
 	KMOVQ        DI, K1
@@ -1422,7 +1632,7 @@ rest13:
 	VMULPS       Z0, Z2, Z2
 	VMOVUPS      Z2, K1, (DX)(SI*4)
 
-done14:
+done17:
 	VZEROUPPER
 	RET
 
@@ -1435,9 +1645,9 @@ TEXT ·siluMulAVX512(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 	SUBQ $0x00000010, BX
-	JL   rest16
+	JL   rest19
 
-vectors15:
+vectors18:
 	VMOVUPS      (AX)(SI*4), Z0
 	VMOVUPS      (CX)(SI*4), Z1
 	VXORPS       signAVX512<>+0(SB), Z0, Z2
@@ -1471,11 +1681,11 @@ vectors15:
 	VMOVUPS      Z0, (DX)(SI*4)
 	ADDQ         $0x00000010, SI
 	SUBQ         $0x00000010, BX
-	JGE          vectors15
+	JGE          vectors18
 
-rest16:
+rest19:
 	ADDQ         $0x00000010, BX
-	JZ           done17
+	JZ           done20
 	MOVQ         $-1, DI
 	BZHIQ        BX, DI, DI
 	KMOVQ        DI, K1
@@ -1511,7 +1721,7 @@ rest16:
 	VMULPS       Z1, Z0, Z0
 	VMOVUPS      Z0, K1, (DX)(SI*4)
 
-done17:
+done20:
 	VZEROUPPER
 	RET
 
@@ -1526,9 +1736,9 @@ TEXT ·siluMulBackwardAVX512(SB), NOSPLIT, $0-120
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 	SUBQ $0x00000010, DI
-	JL   rest19
+	JL   rest22
 
-vectors18:
+vectors21:
 	VMOVUPS      (AX)(R8*4), Z0
 	VMOVUPS      (CX)(R8*4), Z1
 	VMOVUPS      (DX)(R8*4), Z2
@@ -1570,11 +1780,11 @@ vectors18:
 	VMOVUPS      Z0, (SI)(R8*4)
 	ADDQ         $0x00000010, R8
 	SUBQ         $0x00000010, DI
-	JGE          vectors18
+	JGE          vectors21
 
-rest19:
+rest22:
 	ADDQ         $0x00000010, DI
-	JZ           done20
+	JZ           done23
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVQ        R9, K1
@@ -1618,6 +1828,6 @@ rest19:
 	VMOVUPS      Z2, K1, (BX)(R8*4)
 	VMOVUPS      Z0, K1, (SI)(R8*4)
 
-done20:
+done23:
 	VZEROUPPER
 	RET

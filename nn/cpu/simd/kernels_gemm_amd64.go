@@ -34,6 +34,11 @@ func transposeAVX2(dst *float32, dstStep int, src *float32, srcStep int, rows in
 //go:noescape
 func gatherAVX2(dst *float32, dstStep int, src *float32, srcStep int, rows int, cols int)
 
+// substituteAVX2 subtracts from row t of x the rows s < t times l[t·lRow+s·lStep], from the first row on.
+//
+//go:noescape
+func substituteAVX2(x *float32, xStep int, n int, cols int, l *float32, lRow int, lStep int)
+
 // tile14AVX512 is a tileFunc of 14 rows.
 //
 //go:noescape
@@ -68,3 +73,8 @@ func transposeAVX512(dst *float32, dstStep int, src *float32, srcStep int, rows 
 //
 //go:noescape
 func gatherAVX512(dst *float32, dstStep int, src *float32, srcStep int, rows int, cols int)
+
+// substituteAVX512 subtracts from row t of x the rows s < t times l[t·lRow+s·lStep], from the first row on.
+//
+//go:noescape
+func substituteAVX512(x *float32, xStep int, n int, cols int, l *float32, lRow int, lStep int)

@@ -1155,6 +1155,145 @@ stored59:
 	VZEROUPPER
 	RET
 
+// func substituteAVX2(x *float32, xStep int, n int, cols int, l *float32, lRow int, lStep int)
+// Requires: AVX, FMA3
+TEXT ·substituteAVX2(SB), NOSPLIT, $0-56
+	MOVQ x+0(FP), AX
+	MOVQ xStep+8(FP), CX
+	MOVQ lStep+48(FP), DX
+	MOVQ cols+24(FP), BX
+	XORQ SI, SI
+	SUBQ $0x00000020, BX
+	JL   few61
+
+unrolled60:
+	LEAQ (AX)(SI*4), DI
+	MOVQ DI, R8
+	MOVQ l+32(FP), R9
+	XORQ R10, R10
+
+rows62:
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	MOVQ    DI, R11
+	MOVQ    R9, R12
+	MOVQ    R10, R13
+	TESTQ   R13, R13
+	JZ      solved64
+
+above63:
+	VBROADCASTSS (R12), Y4
+	VMOVUPS      (R11), Y5
+	VFNMADD231PS Y5, Y4, Y0
+	VMOVUPS      32(R11), Y5
+	VFNMADD231PS Y5, Y4, Y1
+	VMOVUPS      64(R11), Y5
+	VFNMADD231PS Y5, Y4, Y2
+	VMOVUPS      96(R11), Y5
+	VFNMADD231PS Y5, Y4, Y3
+	LEAQ         (R11)(CX*4), R11
+	LEAQ         (R12)(DX*4), R12
+	DECQ         R13
+	JNZ          above63
+
+solved64:
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y2, 64(R8)
+	VMOVUPS Y3, 96(R8)
+	LEAQ    (R8)(CX*4), R8
+	MOVQ    lRow+40(FP), R13
+	LEAQ    (R9)(R13*4), R9
+	INCQ    R10
+	CMPQ    R10, n+16(FP)
+	JL      rows62
+	ADDQ    $0x00000020, SI
+	SUBQ    $0x00000020, BX
+	JGE     unrolled60
+
+few61:
+	ADDQ $0x00000020, BX
+	SUBQ $0x00000008, BX
+	JL   rest66
+
+vectors65:
+	LEAQ (AX)(SI*4), DI
+	MOVQ DI, R8
+	MOVQ l+32(FP), R9
+	XORQ R10, R10
+
+rows68:
+	VMOVUPS (R8), Y0
+	MOVQ    DI, R11
+	MOVQ    R9, R12
+	MOVQ    R10, R13
+	TESTQ   R13, R13
+	JZ      solved70
+
+above69:
+	VBROADCASTSS (R12), Y1
+	VMOVUPS      (R11), Y2
+	VFNMADD231PS Y2, Y1, Y0
+	LEAQ         (R11)(CX*4), R11
+	LEAQ         (R12)(DX*4), R12
+	DECQ         R13
+	JNZ          above69
+
+solved70:
+	VMOVUPS Y0, (R8)
+	LEAQ    (R8)(CX*4), R8
+	MOVQ    lRow+40(FP), R13
+	LEAQ    (R9)(R13*4), R9
+	INCQ    R10
+	CMPQ    R10, n+16(FP)
+	JL      rows68
+	ADDQ    $0x00000008, SI
+	SUBQ    $0x00000008, BX
+	JGE     vectors65
+
+rest66:
+	ADDQ    $0x00000008, BX
+	JZ      done67
+	LEAQ    border<>+32(SB), DI
+	NEGQ    BX
+	VMOVUPS (DI)(BX*4), Y0
+	LEAQ    (AX)(SI*4), AX
+	MOVQ    AX, BX
+	MOVQ    l+32(FP), SI
+	XORQ    DI, DI
+
+rows71:
+	VMASKMOVPS (BX), Y0, Y1
+	MOVQ       AX, R8
+	MOVQ       SI, R9
+	MOVQ       DI, R10
+	TESTQ      R10, R10
+	JZ         solved73
+
+above72:
+	VBROADCASTSS (R9), Y2
+	VMASKMOVPS   (R8), Y0, Y3
+	VFNMADD231PS Y3, Y2, Y1
+	LEAQ         (R8)(CX*4), R8
+	LEAQ         (R9)(DX*4), R9
+	DECQ         R10
+	JNZ          above72
+
+solved73:
+	VMASKMOVPS Y1, Y0, (BX)
+	LEAQ       (BX)(CX*4), BX
+	MOVQ       lRow+40(FP), R10
+	LEAQ       (SI)(R10*4), SI
+	INCQ       DI
+	CMPQ       DI, n+16(FP)
+	JL         rows71
+
+done67:
+	VZEROUPPER
+	RET
+
 // func tile14AVX512(k int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, cRow int, cols int, alpha float32, beta float32)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, CMOV
 TEXT ·tile14AVX512(SB), NOSPLIT, $0-80
@@ -2359,5 +2498,144 @@ columns:
 	ADDQ      CX, AX
 	DECQ      SI
 	JNZ       columns
+	VZEROUPPER
+	RET
+
+// func substituteAVX512(x *float32, xStep int, n int, cols int, l *float32, lRow int, lStep int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·substituteAVX512(SB), NOSPLIT, $0-56
+	MOVQ x+0(FP), AX
+	MOVQ xStep+8(FP), CX
+	MOVQ lStep+48(FP), DX
+	MOVQ cols+24(FP), BX
+	XORQ SI, SI
+	SUBQ $0x00000040, BX
+	JL   few7
+
+unrolled6:
+	LEAQ (AX)(SI*4), DI
+	MOVQ DI, R8
+	MOVQ l+32(FP), R9
+	XORQ R10, R10
+
+rows8:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	MOVQ    DI, R11
+	MOVQ    R9, R12
+	MOVQ    R10, R13
+	TESTQ   R13, R13
+	JZ      solved10
+
+above9:
+	VBROADCASTSS (R12), Z4
+	VMOVUPS      (R11), Z5
+	VFNMADD231PS Z5, Z4, Z0
+	VMOVUPS      64(R11), Z5
+	VFNMADD231PS Z5, Z4, Z1
+	VMOVUPS      128(R11), Z5
+	VFNMADD231PS Z5, Z4, Z2
+	VMOVUPS      192(R11), Z5
+	VFNMADD231PS Z5, Z4, Z3
+	LEAQ         (R11)(CX*4), R11
+	LEAQ         (R12)(DX*4), R12
+	DECQ         R13
+	JNZ          above9
+
+solved10:
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, 128(R8)
+	VMOVUPS Z3, 192(R8)
+	LEAQ    (R8)(CX*4), R8
+	MOVQ    lRow+40(FP), R13
+	LEAQ    (R9)(R13*4), R9
+	INCQ    R10
+	CMPQ    R10, n+16(FP)
+	JL      rows8
+	ADDQ    $0x00000040, SI
+	SUBQ    $0x00000040, BX
+	JGE     unrolled6
+
+few7:
+	ADDQ $0x00000040, BX
+	SUBQ $0x00000010, BX
+	JL   rest12
+
+vectors11:
+	LEAQ (AX)(SI*4), DI
+	MOVQ DI, R8
+	MOVQ l+32(FP), R9
+	XORQ R10, R10
+
+rows14:
+	VMOVUPS (R8), Z0
+	MOVQ    DI, R11
+	MOVQ    R9, R12
+	MOVQ    R10, R13
+	TESTQ   R13, R13
+	JZ      solved16
+
+above15:
+	VBROADCASTSS (R12), Z1
+	VMOVUPS      (R11), Z2
+	VFNMADD231PS Z2, Z1, Z0
+	LEAQ         (R11)(CX*4), R11
+	LEAQ         (R12)(DX*4), R12
+	DECQ         R13
+	JNZ          above15
+
+solved16:
+	VMOVUPS Z0, (R8)
+	LEAQ    (R8)(CX*4), R8
+	MOVQ    lRow+40(FP), R13
+	LEAQ    (R9)(R13*4), R9
+	INCQ    R10
+	CMPQ    R10, n+16(FP)
+	JL      rows14
+	ADDQ    $0x00000010, SI
+	SUBQ    $0x00000010, BX
+	JGE     vectors11
+
+rest12:
+	ADDQ  $0x00000010, BX
+	JZ    done13
+	MOVQ  $-1, DI
+	BZHIQ BX, DI, DI
+	KMOVQ DI, K1
+	LEAQ  (AX)(SI*4), AX
+	MOVQ  AX, BX
+	MOVQ  l+32(FP), SI
+	XORQ  DI, DI
+
+rows17:
+	VMOVUPS.Z (BX), K1, Z0
+	MOVQ      AX, R8
+	MOVQ      SI, R9
+	MOVQ      DI, R10
+	TESTQ     R10, R10
+	JZ        solved19
+
+above18:
+	VBROADCASTSS (R9), Z1
+	VMOVUPS.Z    (R8), K1, Z2
+	VFNMADD231PS Z2, Z1, Z0
+	LEAQ         (R8)(CX*4), R8
+	LEAQ         (R9)(DX*4), R9
+	DECQ         R10
+	JNZ          above18
+
+solved19:
+	VMOVUPS Z0, K1, (BX)
+	LEAQ    (BX)(CX*4), BX
+	MOVQ    lRow+40(FP), R10
+	LEAQ    (SI)(R10*4), SI
+	INCQ    DI
+	CMPQ    DI, n+16(FP)
+	JL      rows17
+
+done13:
 	VZEROUPPER
 	RET

@@ -49,6 +49,11 @@ func addAVX2(dst []float32, a []float32, b []float32)
 //go:noescape
 func mulAVX2(dst []float32, a []float32, b []float32)
 
+// mulAddAVX2 adds a·b to dst, element by element.
+//
+//go:noescape
+func mulAddAVX2(dst []float32, a []float32, b []float32)
+
 // scaledMulAVX2 sets dst = alpha·a·b, element by element.
 //
 //go:noescape
@@ -113,6 +118,11 @@ func addAVX512(dst []float32, a []float32, b []float32)
 //
 //go:noescape
 func mulAVX512(dst []float32, a []float32, b []float32)
+
+// mulAddAVX512 adds a·b to dst, element by element.
+//
+//go:noescape
+func mulAddAVX512(dst []float32, a []float32, b []float32)
 
 // scaledMulAVX512 sets dst = alpha·a·b, element by element.
 //

@@ -480,6 +480,43 @@ done33:
 	VZEROUPPER
 	RET
 
+// func mulAddAVX2(dst []float32, a []float32, b []float32)
+// Requires: AVX, FMA3
+TEXT ·mulAddAVX2(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ dst_len+8(FP), BX
+	XORQ SI, SI
+	SUBQ $0x00000008, BX
+	JL   rest35
+
+vectors34:
+	VMOVUPS     (AX)(SI*4), Y0
+	VMOVUPS     (CX)(SI*4), Y1
+	VMOVUPS     (DX)(SI*4), Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y0, (AX)(SI*4)
+	ADDQ        $0x00000008, SI
+	SUBQ        $0x00000008, BX
+	JGE         vectors34
+
+rest35:
+	ADDQ        $0x00000008, BX
+	JZ          done36
+	LEAQ        border<>+32(SB), DI
+	NEGQ        BX
+	VMOVUPS     (DI)(BX*4), Y0
+	VMASKMOVPS  (AX)(SI*4), Y0, Y1
+	VMASKMOVPS  (CX)(SI*4), Y0, Y2
+	VMASKMOVPS  (DX)(SI*4), Y0, Y3
+	VFMADD231PS Y2, Y3, Y1
+	VMASKMOVPS  Y1, Y0, (AX)(SI*4)
+
+done36:
+	VZEROUPPER
+	RET
+
 // func scaledMulAVX2(dst []float32, alpha float32, a []float32, b []float32)
 // Requires: AVX
 TEXT ·scaledMulAVX2(SB), NOSPLIT, $0-80
@@ -490,9 +527,9 @@ TEXT ·scaledMulAVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst_len+8(FP), BX
 	XORQ         SI, SI
 	SUBQ         $0x00000008, BX
-	JL           rest35
+	JL           rest38
 
-vectors34:
+vectors37:
 	VMOVUPS (AX)(SI*4), Y1
 	VMOVUPS (CX)(SI*4), Y2
 	VMULPS  Y0, Y1, Y1
@@ -500,11 +537,11 @@ vectors34:
 	VMOVUPS Y1, (DX)(SI*4)
 	ADDQ    $0x00000008, SI
 	SUBQ    $0x00000008, BX
-	JGE     vectors34
+	JGE     vectors37
 
-rest35:
+rest38:
 	ADDQ       $0x00000008, BX
-	JZ         done36
+	JZ         done39
 	LEAQ       border<>+32(SB), DI
 	NEGQ       BX
 	VMOVUPS    (DI)(BX*4), Y1
@@ -514,7 +551,7 @@ rest35:
 	VMULPS     Y3, Y2, Y2
 	VMASKMOVPS Y2, Y1, (DX)(SI*4)
 
-done36:
+done39:
 	VZEROUPPER
 	RET
 
@@ -531,9 +568,9 @@ TEXT ·rmsNormBackwardAVX2(SB), NOSPLIT, $0-128
 	MOVQ         dx_len+8(FP), DI
 	XORQ         R8, R8
 	SUBQ         $0x00000008, DI
-	JL           rest38
+	JL           rest41
 
-vectors37:
+vectors40:
 	VMOVUPS      (AX)(R8*4), Y2
 	VMOVUPS      (CX)(R8*4), Y3
 	VMOVUPS      (DX)(R8*4), Y4
@@ -547,11 +584,11 @@ vectors37:
 	VMOVUPS      Y3, (CX)(R8*4)
 	ADDQ         $0x00000008, R8
 	SUBQ         $0x00000008, DI
-	JGE          vectors37
+	JGE          vectors40
 
-rest38:
+rest41:
 	ADDQ         $0x00000008, DI
-	JZ           done39
+	JZ           done42
 	LEAQ         border<>+32(SB), R9
 	NEGQ         DI
 	VMOVUPS      (R9)(DI*4), Y2
@@ -567,7 +604,7 @@ rest38:
 	VMASKMOVPS   Y3, Y2, (AX)(R8*4)
 	VMASKMOVPS   Y4, Y2, (CX)(R8*4)
 
-done39:
+done42:
 	VZEROUPPER
 	RET
 
@@ -586,20 +623,20 @@ rows:
 	MOVQ         k_len+64(FP), SI
 	XORQ         DI, DI
 	SUBQ         $0x00000008, SI
-	JL           rest41
+	JL           rest44
 
-vectors40:
+vectors43:
 	VMOVUPS     (AX)(DI*4), Y1
 	VMOVUPS     (DX)(DI*4), Y2
 	VFMADD231PS Y2, Y0, Y1
 	VMOVUPS     Y1, (AX)(DI*4)
 	ADDQ        $0x00000008, DI
 	SUBQ        $0x00000008, SI
-	JGE         vectors40
+	JGE         vectors43
 
-rest41:
+rest44:
 	ADDQ        $0x00000008, SI
-	JZ          done42
+	JZ          done45
 	LEAQ        border<>+32(SB), R8
 	NEGQ        SI
 	VMOVUPS     (R8)(SI*4), Y1
@@ -608,7 +645,7 @@ rest41:
 	VFMADD231PS Y3, Y0, Y2
 	VMASKMOVPS  Y2, Y1, (AX)(DI*4)
 
-done42:
+done45:
 	MOVQ k_len+64(FP), SI
 	LEAQ (AX)(SI*4), AX
 	ADDQ $0x04, CX
@@ -627,9 +664,9 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $0-132
 	MOVQ w_len+8(FP), SI
 	XORQ DI, DI
 	SUBQ $0x00000008, SI
-	JL   rest44
+	JL   rest47
 
-vectors43:
+vectors46:
 	VMOVUPS      (CX)(DI*4), Y1
 	VMOVUPS      (DX)(DI*4), Y2
 	VMOVUPS      (BX)(DI*4), Y3
@@ -661,11 +698,11 @@ vectors43:
 	VMOVUPS      Y0, (AX)(DI*4)
 	ADDQ         $0x00000008, DI
 	SUBQ         $0x00000008, SI
-	JGE          vectors43
+	JGE          vectors46
 
-rest44:
+rest47:
 	ADDQ         $0x00000008, SI
-	JZ           done45
+	JZ           done48
 	LEAQ         border<>+32(SB), R8
 	NEGQ         SI
 	VMOVUPS      (R8)(SI*4), Y0
@@ -699,7 +736,7 @@ rest44:
 	VSUBPS       Y3, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(DI*4)
 
-done45:
+done48:
 	VZEROUPPER
 	RET
 
@@ -1179,6 +1216,43 @@ done33:
 	VZEROUPPER
 	RET
 
+// func mulAddAVX512(dst []float32, a []float32, b []float32)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·mulAddAVX512(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ dst_len+8(FP), BX
+	XORQ SI, SI
+	SUBQ $0x00000010, BX
+	JL   rest35
+
+vectors34:
+	VMOVUPS     (AX)(SI*4), Z0
+	VMOVUPS     (CX)(SI*4), Z1
+	VMOVUPS     (DX)(SI*4), Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z0, (AX)(SI*4)
+	ADDQ        $0x00000010, SI
+	SUBQ        $0x00000010, BX
+	JGE         vectors34
+
+rest35:
+	ADDQ        $0x00000010, BX
+	JZ          done36
+	MOVQ        $-1, DI
+	BZHIQ       BX, DI, DI
+	KMOVQ       DI, K1
+	VMOVUPS.Z   (AX)(SI*4), K1, Z0
+	VMOVUPS.Z   (CX)(SI*4), K1, Z1
+	VMOVUPS.Z   (DX)(SI*4), K1, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z0, K1, (AX)(SI*4)
+
+done36:
+	VZEROUPPER
+	RET
+
 // func scaledMulAVX512(dst []float32, alpha float32, a []float32, b []float32)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·scaledMulAVX512(SB), NOSPLIT, $0-80
@@ -1189,9 +1263,9 @@ TEXT ·scaledMulAVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst_len+8(FP), BX
 	XORQ         SI, SI
 	SUBQ         $0x00000010, BX
-	JL           rest35
+	JL           rest38
 
-vectors34:
+vectors37:
 	VMOVUPS (AX)(SI*4), Z1
 	VMOVUPS (CX)(SI*4), Z2
 	VMULPS  Z0, Z1, Z1
@@ -1199,11 +1273,11 @@ vectors34:
 	VMOVUPS Z1, (DX)(SI*4)
 	ADDQ    $0x00000010, SI
 	SUBQ    $0x00000010, BX
-	JGE     vectors34
+	JGE     vectors37
 
-rest35:
+rest38:
 	ADDQ      $0x00000010, BX
-	JZ        done36
+	JZ        done39
 	MOVQ      $-1, DI
 	BZHIQ     BX, DI, DI
 	KMOVQ     DI, K1
@@ -1213,7 +1287,7 @@ rest35:
 	VMULPS    Z2, Z1, Z1
 	VMOVUPS   Z1, K1, (DX)(SI*4)
 
-done36:
+done39:
 	VZEROUPPER
 	RET
 
@@ -1230,9 +1304,9 @@ TEXT ·rmsNormBackwardAVX512(SB), NOSPLIT, $0-128
 	MOVQ         dx_len+8(FP), DI
 	XORQ         R8, R8
 	SUBQ         $0x00000010, DI
-	JL           rest38
+	JL           rest41
 
-vectors37:
+vectors40:
 	VMOVUPS      (AX)(R8*4), Z2
 	VMOVUPS      (CX)(R8*4), Z3
 	VMOVUPS      (DX)(R8*4), Z4
@@ -1246,11 +1320,11 @@ vectors37:
 	VMOVUPS      Z3, (CX)(R8*4)
 	ADDQ         $0x00000010, R8
 	SUBQ         $0x00000010, DI
-	JGE          vectors37
+	JGE          vectors40
 
-rest38:
+rest41:
 	ADDQ         $0x00000010, DI
-	JZ           done39
+	JZ           done42
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVQ        R9, K1
@@ -1266,7 +1340,7 @@ rest38:
 	VMOVUPS      Z2, K1, (AX)(R8*4)
 	VMOVUPS      Z3, K1, (CX)(R8*4)
 
-done39:
+done42:
 	VZEROUPPER
 	RET
 
@@ -1285,20 +1359,20 @@ rows:
 	MOVQ         k_len+64(FP), SI
 	XORQ         DI, DI
 	SUBQ         $0x00000010, SI
-	JL           rest41
+	JL           rest44
 
-vectors40:
+vectors43:
 	VMOVUPS     (AX)(DI*4), Z1
 	VMOVUPS     (DX)(DI*4), Z2
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, (AX)(DI*4)
 	ADDQ        $0x00000010, DI
 	SUBQ        $0x00000010, SI
-	JGE         vectors40
+	JGE         vectors43
 
-rest41:
+rest44:
 	ADDQ        $0x00000010, SI
-	JZ          done42
+	JZ          done45
 	MOVQ        $-1, R8
 	BZHIQ       SI, R8, R8
 	KMOVQ       R8, K1
@@ -1307,7 +1381,7 @@ rest41:
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, K1, (AX)(DI*4)
 
-done42:
+done45:
 	MOVQ k_len+64(FP), SI
 	LEAQ (AX)(SI*4), AX
 	ADDQ $0x04, CX
@@ -1326,9 +1400,9 @@ TEXT ·adamWAVX512(SB), NOSPLIT, $0-132
 	MOVQ w_len+8(FP), SI
 	XORQ DI, DI
 	SUBQ $0x00000010, SI
-	JL   rest44
+	JL   rest47
 
-vectors43:
+vectors46:
 	VMOVUPS      (CX)(DI*4), Z1
 	VMOVUPS      (DX)(DI*4), Z2
 	VMOVUPS      (BX)(DI*4), Z3
@@ -1360,11 +1434,11 @@ vectors43:
 	VMOVUPS      Z0, (AX)(DI*4)
 	ADDQ         $0x00000010, DI
 	SUBQ         $0x00000010, SI
-	JGE          vectors43
+	JGE          vectors46
 
-rest44:
+rest47:
 	ADDQ         $0x00000010, SI
-	JZ           done45
+	JZ           done48
 	MOVQ         $-1, R8
 	BZHIQ        SI, R8, R8
 	KMOVQ        R8, K1
@@ -1398,6 +1472,6 @@ rest44:
 	VSUBPS       Z2, Z0, Z0
 	VMOVUPS      Z0, K1, (AX)(DI*4)
 
-done45:
+done48:
 	VZEROUPPER
 	RET

@@ -18,9 +18,11 @@ var portable = kernels{
 	scale:           scaleScalar,
 	add:             addScalar,
 	mul:             mulScalar,
+	mulAdd:          mulAddScalar,
 	scaledMul:       scaledMulScalar,
 	ger:             gerScalar,
 	expSum:          expSumScalar,
+	expFrom:         expFromScalar,
 	sigmoid:         sigmoidScalar,
 	silu:            siluScalar,
 	siluBackward:    siluBackwardScalar,
@@ -36,6 +38,7 @@ var portable = kernels{
 		gather:    gatherScalar,
 		lanes:     4,
 	},
+	substitute:      substituteScalar,
 	float:           scalarRows(func(w []float32, i int) float32 { return w[i] }, func(cols int) int { return cols }),
 	half:            scalarRows(func(w []uint16, i int) float32 { return float16.Frombits(w[i]).Float32() }, func(cols int) int { return cols }),
 	int8:            scalarRows(func(w []int8, i int) float32 { return float32(w[i]) }, func(cols int) int { return cols }),
@@ -100,6 +103,12 @@ func addScalar(dst, a, b []float32) {
 func mulScalar(dst, a, b []float32) {
 	for i := range dst {
 		dst[i] = a[i] * b[i]
+	}
+}
+
+func mulAddScalar(dst, a, b []float32) {
+	for i := range dst {
+		dst[i] += a[i] * b[i]
 	}
 }
 

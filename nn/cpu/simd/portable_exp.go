@@ -29,6 +29,18 @@ func expSumScalar(dst, x []float32, shift float32) float64 {
 	return sum
 }
 
+func expFromScalar(dst, x []float32, limit, shift, divisor float32) float64 {
+	var sum float64
+	for i, v := range x {
+		dst[i] = 0
+		if v >= limit {
+			dst[i] = expScalar((v - shift) / divisor)
+			sum += float64(dst[i])
+		}
+	}
+	return sum
+}
+
 func sigmoidScalar(dst, x []float32) {
 	for i, v := range x {
 		dst[i] = sigmoidOf(v)

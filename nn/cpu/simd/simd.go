@@ -70,10 +70,12 @@ type kernels struct {
 	scale      func(alpha float32, x []float32)
 	add        func(dst, a, b []float32)
 	mul        func(dst, a, b []float32)
+	mulAdd     func(dst, a, b []float32)                          // dst += a·b
 	scaledMul  func(dst []float32, alpha float32, a, b []float32) // alpha·a·b
 	ger        func(w []float32, alpha float32, e, k []float32)
 
-	expSum          func(dst, x []float32, shift float32) float64 // dst = exp(x-shift), and its sum
+	expSum          func(dst, x []float32, shift float32) float64                 // dst = exp(x-shift), and its sum
+	expFrom         func(dst, x []float32, limit, shift, divisor float32) float64 // see ExpFrom
 	sigmoid         func(dst, x []float32)
 	silu            func(dst, x []float32)
 	siluBackward    func(dx, dy, x []float32)
@@ -84,6 +86,9 @@ type kernels struct {
 	adamW           func(w, g, m, v []float32, gscale, keep1, add1, keep2, add2, invC2, eps, rate, shrink float32)
 
 	gemm gemmKernels
+	// substitute subtracts from row t of x (n, cols), which begins at x[t·xStep], the rows
+	// s < t times l[t·lRow+s·lStep], from the first row on. n and cols are not 0.
+	substitute func(x *float32, xStep, n, cols int, l *float32, lRow, lStep int)
 
 	// Products of a few vectors with the rows of a matrix, by the format of its weights.
 	float   rowKernels[float32]

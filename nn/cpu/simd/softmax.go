@@ -16,6 +16,13 @@ func Softmax(dst, x []float32) {
 	k.scale(float32(1/sum), dst)
 }
 
+// ExpFrom sets dst = exp((x − shift)/divisor) where x ≥ limit, else 0, and returns the
+// sum. dst may be x.
+func ExpFrom(dst, x []float32, limit, shift, divisor float32) float64 {
+	checkSame("ExpFrom", len(dst), len(x))
+	return active.Load().expFrom(dst, x, limit, shift, divisor)
+}
+
 // SoftmaxCrossEntropy gives the loss of one row of logits, logsumexp − logits[target]
 // in nats, and sets dlogits = (softmax − onehot(target))·scale. dlogits may be
 // logits; with dlogits nil only the loss is computed.

@@ -48,6 +48,12 @@ func Mul(dst, a, b []float32) {
 	active.Load().mul(dst, a, b)
 }
 
+// MulAdd adds a ⊙ b to dst.
+func MulAdd(dst, a, b []float32) {
+	checkSame("MulAdd", len(dst), len(a), len(b))
+	active.Load().mulAdd(dst, a, b)
+}
+
 // Ger adds the outer product alpha·e·kᵀ to w, (len(e), len(k)): the update of a
 // test-time-training state.
 func Ger(w []float32, alpha float32, e, k []float32) {

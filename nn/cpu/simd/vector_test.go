@@ -78,6 +78,7 @@ var operations = []operation{
 	{"add", 1, 2, 0, 0, func(k *kernels, out, in [][]float32) { k.add(out[0], in[0], in[1]) }},
 	{"mul", 1, 2, 0, 0, func(k *kernels, out, in [][]float32) { k.mul(out[0], in[0], in[1]) }},
 	{"mul in place", 1, 1, 0, 0, func(k *kernels, out, in [][]float32) { k.mul(out[0], out[0], in[0]) }},
+	{"mulAdd", 1, 2, 1e-7, 1e-6, func(k *kernels, out, in [][]float32) { k.mulAdd(out[0], in[0], in[1]) }},
 	{"scaledMul", 1, 2, 0, 0, func(k *kernels, out, in [][]float32) { k.scaledMul(out[0], 0.3, in[0], in[1]) }},
 	{"rmsNormBackward", 2, 3, 1e-6, 1e-6, func(k *kernels, out, in [][]float32) {
 		k.rmsNormBackward(out[0], out[1], in[0], in[1], in[2], 0.7, -0.2)
@@ -94,6 +95,8 @@ var operations = []operation{
 	{"siluMulBackward in place", 2, 1, 1e-6, 1e-6, func(k *kernels, out, in [][]float32) {
 		k.siluMulBackward(out[0], out[1], in[0], out[0], out[1])
 	}},
+	{"expFrom", 1, 1, 0, 4e-7, func(k *kernels, out, in [][]float32) { k.expFrom(out[0], in[0], -0.3, 1.5, 0.7) }},
+	{"expFrom in place", 1, 0, 0, 4e-7, func(k *kernels, out, in [][]float32) { k.expFrom(out[0], out[0], 0.1, 1.5, 2) }},
 	{"softmax terms", 1, 1, 0, 3e-7, func(k *kernels, out, in [][]float32) { k.expSum(out[0], in[0], 1.5) }},
 	{"adamW", 3, 1, 1e-6, 1e-6, func(k *kernels, out, in [][]float32) {
 		for i, v := range out[2] {
@@ -181,8 +184,38 @@ func TestVectorsDoNotAllocate(t *testing.T) {
 			SiluMul(y, x, y)
 			SoftmaxCrossEntropy(y, x, 3, 1)
 			RMSNorm(y, x, x, 1e-5)
+			ExpFrom(y, x, 0, 1, 2)
+			Substitute(y, x[:9], 3, 100, true)
 			AdamW(x, y, x, y, 1e-3, 0.9, 0.99, 1e-8, 0, 1, 1, 1)
 		})
+	})
+}
+
+func TestExpFrom(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	eachLevel(t, func(t *testing.T) {
+		for _, n := range sizes {
+			x, sum := random(n, 1), 0.0
+			dst := make([]float32, n)
+			got := ExpFrom(dst, x, 0.25, 3, 1.5)
+			for i, v := range x {
+				if (dst[i] > 0) != (v >= 0.25) {
+					t.Errorf("%d of %d: exp of %v is %v", i, n, v, dst[i])
+				}
+				sum += float64(dst[i])
+			}
+			if math.Abs(got-sum) > 1e-13*sum {
+				t.Errorf("sum of %d: %v, want %v", n, got, sum)
+			}
+		}
+		for _, c := range []struct{ x, limit, want float32 }{
+			{0, 0, 1}, {nan, -inf, 0}, {-inf, -inf, 0}, {-200, -inf, 0}, {0, inf, 0}, {0, nan, 0},
+		} {
+			dst := []float32{7}
+			if sum := ExpFrom(dst, []float32{c.x}, c.limit, 0, 1); dst[0] != c.want || sum != float64(c.want) {
+				t.Errorf("exp of %v from %v: %v, sum %v, want %v", c.x, c.limit, dst[0], sum, c.want)
+			}
+		}
 	})
 }
 
@@ -190,6 +223,8 @@ func TestLengthsThatDifferPanic(t *testing.T) {
 	x, y := make([]float32, 3), make([]float32, 4)
 	panics(t, "Dot", func() { Dot(x, y) })
 	panics(t, "Axpy", func() { Axpy(1, x, y) })
+	panics(t, "MulAdd", func() { MulAdd(x, x, y) })
+	panics(t, "ExpFrom", func() { ExpFrom(x, y, 0, 0, 1) })
 	panics(t, "Mul", func() { Mul(x, x, y) })
 	panics(t, "Ger", func() { Ger(x, 1, x, y) })
 	panics(t, "AdamW", func() { AdamW(x, x, x, y, 0, 0, 0, 0, 0, 1, 1, 1) })

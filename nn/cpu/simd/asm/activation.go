@@ -9,6 +9,7 @@ import (
 
 func activationKernels(g *gen) {
 	expSum(g)
+	expFrom(g)
 	g.each("sigmoid", "(dst, x []float32)", "sets dst = σ(x).",
 		nil, []string{"x"}, []string{"dst"},
 		func(_, v []reg.VecVirtual) []reg.VecVirtual { return []reg.VecVirtual{g.sigmoid(v[0])} })
@@ -142,6 +143,45 @@ func expSum(g *gen) {
 		g.JZ(operand.LabelRef(unstored))
 		g.store(v, indexed(dst, index, 4, 0), t)
 		g.Label(unstored)
+		g.addDoubles(v, sums)
+	})
+	g.VADDPD(sums[1], sums[0], sums[0])
+	g.VMOVSD(g.horizontalDouble(sums[0]), g.returned())
+	g.end()
+}
+
+// expFrom has 0 for what lies below limit, or is NaN.
+func expFrom(g *gen) {
+	g.function("expFrom", "(dst, x []float32, limit, shift, divisor float32) float64",
+		"sets dst = exp((x−shift)/divisor) where x ≥ limit, else 0, and returns the sum in float64.")
+	dst, x := g.ptr("dst"), g.ptr("x")
+	limit, shift, divisor := g.broadcast("limit"), g.broadcast("shift"), g.broadcast("divisor")
+	n, index := g.length("x"), g.zeroIndex()
+	sums := g.vecs(2)
+	g.zero(sums[0])
+	g.zero(sums[1])
+	g.vectors(n, index, func(t *tail) {
+		v := g.vec()
+		g.load(indexed(x, index, 4, 0), v, t)
+		const atLeast = 13 // false for NaN
+		stays := &tail{}
+		if g.wide {
+			k := g.K()
+			g.VCMPPS(operand.U8(atLeast), limit, v, k)
+			stays.mask = k
+		} else {
+			mask := g.vec()
+			g.VCMPPS(operand.U8(atLeast), limit, v, mask)
+			stays.mask = mask
+		}
+		g.VSUBPS(shift, v, v)
+		g.VDIVPS(divisor, v, v)
+		g.exp(v)
+		g.keep(v, stays)
+		if t != nil {
+			g.keep(v, t)
+		}
+		g.store(v, indexed(dst, index, 4, 0), t)
 		g.addDoubles(v, sums)
 	})
 	g.VADDPD(sums[1], sums[0], sums[0])

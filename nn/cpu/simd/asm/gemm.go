@@ -20,6 +20,7 @@ func gemmKernels(g *gen) {
 	}
 	transpose(g)
 	gather(g)
+	substitute(g)
 }
 
 // basesEvery is the number of rows of A that share a pointer: the addressing modes

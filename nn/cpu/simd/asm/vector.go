@@ -37,6 +37,12 @@ func elementwise(g *gen) {
 			g.VMULPS(v[1], v[0], v[0])
 			return v[:1]
 		})
+	g.each("mulAdd", "(dst, a, b []float32)", "adds a·b to dst, element by element.",
+		nil, []string{"dst", "a", "b"}, []string{"dst"},
+		func(_, v []reg.VecVirtual) []reg.VecVirtual {
+			g.VFMADD231PS(v[1], v[2], v[0])
+			return v[:1]
+		})
 	g.each("scaledMul", "(dst []float32, alpha float32, a, b []float32)", "sets dst = alpha·a·b, element by element.",
 		[]string{"alpha"}, []string{"a", "b"}, []string{"dst"},
 		func(s, v []reg.VecVirtual) []reg.VecVirtual {
