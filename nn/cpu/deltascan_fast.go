@@ -1,64 +1,13 @@
 package cpu
 
 import (
-	"bitgpu/nn"
 	"bitgpu/nn/cpu/simd"
 )
 
-// transposeTaps puts the convolutions' taps first, (4, 3d), so that a tap's weights lie side by side.
-func (o *Ops) transposeTaps(conv *Tensor[float32]) {
-	channels := len(conv.Data) / nn.ConvTaps
-	room(&o.convT, len(conv.Data))
-	for j := range channels {
-		for i := range nn.ConvTaps {
-			o.convT[i*channels+j] = conv.Data[j*nn.ConvTaps+i]
-		}
-	}
-}
-
-// convRow writes the convolutions' outputs (3d) for token t of sequence b.
-func convRow(dst []float32, s deltaShape, u, tail, taps []float32, b, t int) {
-	channels := 3 * s.d
-	clear(dst)
-	for i := range nn.ConvTaps {
-		w := taps[i*channels : (i+1)*channels]
-		from := t - nn.ConvTail + i
-		if from >= 0 {
-			x := u[(b*s.time+from)*channels:][:channels]
-			for j, v := range x {
-				dst[j] += w[j] * v
-			}
-			continue
-		}
-		if tail == nil {
-			continue
-		}
-		for which := range 3 {
-			x := tail[((b*3+which)*nn.ConvTail+nn.ConvTail+from)*s.d:][:s.d]
-			for j, v := range x {
-				dst[which*s.d+j] += w[which*s.d+j] * v
-			}
-		}
-	}
-}
-
 func (o *Ops) DeltaScan(out, u, b, conv, gain, state, tail, mixed, read, starts *Tensor[float32], chunk int) {
 	p := checkDeltaScan(out, u, b, conv, gain, state, tail, mixed, read, starts, chunk)
-	o.transposeTaps(conv)
 	o.job.p, o.job.scan.Chunk = p, chunk
-	o.rows(p.B*p.time, 8, func(j *job, start, end int) {
-		s, p := <-j.ops.slots, j.p
-		defer func() { j.ops.slots <- s }()
-		before := room(&s.conv, 3*p.d)
-		for row := start; row < end; row++ {
-			kqv := j.t[2].Data[row*3*p.d : (row+1)*3*p.d]
-			convRow(before, p, j.t[0].Data, j.t[1].Data, j.ops.convT, row/p.time, row%p.time)
-			simd.Silu(kqv, before)
-			for at := 0; at < 2*p.d; at += p.c {
-				unitFast(kqv[at:at+p.c], kqv[at:at+p.c])
-			}
-		}
-	}, u, tail, mixed)
+	o.mix(u, conv, tail, mixed)
 	o.rows(p.B*p.h, 1, func(j *job, start, end int) {
 		s := <-j.ops.slots
 		defer func() { j.ops.slots <- s }()
@@ -71,48 +20,96 @@ func (o *Ops) DeltaScan(out, u, b, conv, gain, state, tail, mixed, read, starts 
 	}
 }
 
-// keepTail moves the last inputs of sequence b's convolutions into the tail.
-func (o *Ops) keepTail(s deltaShape, u, tail []float32, b int) {
-	for which := range 3 {
-		own := tail[(b*3+which)*nn.ConvTail*s.d:][:nn.ConvTail*s.d]
-		kept := max(nn.ConvTail-s.time, 0)
-		copy(own, own[(nn.ConvTail-kept)*s.d:])
-		for tap := kept; tap < nn.ConvTail; tap++ {
-			t := s.time - nn.ConvTail + tap
-			copy(own[tap*s.d:(tap+1)*s.d], u[(b*s.time+t)*3*s.d+which*s.d:])
-		}
-	}
+// deltaPart is the place of one of keys, queries and values (0, 1, 2) of a head in a row of mixed.
+func deltaPart(data []float32, p deltaShape, row, which, head int) []float32 {
+	return data[(row*3+which)*p.d+head*p.c:][:p.c]
 }
 
 // deltaForward scans one head of one sequence; i counts heads, sequence by sequence.
 func (s *scanScratch) deltaForward(o, b, gain, state, mixed, read, starts *Tensor[float32], p deltaShape, i, chunk int) {
-	seq, head, cc := i/p.h, i%p.h, p.c*p.c
-	W := state.Data[i*cc : (i+1)*cc]
-	e := room(&s.e, p.c)
-	for t := range p.time {
-		row := seq*p.time + t
+	seq, head, c := i/p.h, i%p.h, p.c
+	W := state.Data[i*c*c : (i+1)*c*c]
+	for t := 0; t < p.time; {
 		if starts != nil && t%chunk == 0 {
-			copy(starts.Data[((seq*starts.Shape[1]+t/chunk)*p.h+head)*cc:], W)
+			copy(starts.Data[((seq*starts.Shape[1]+t/chunk)*p.h+head)*c*c:], W)
 		}
-		kqv := mixed.Data[row*3*p.d+head*p.c:]
-		k, q, v := kqv[:p.c], kqv[p.d:][:p.c], kqv[2*p.d:][:p.c]
-		simd.MatVec(e, W, k, p.c, p.c)
-		for j := range e {
-			e[j] = v[j] - e[j]
+		m, row := piece(t, p.time, chunk), seq*p.time+t
+		var answers []float32
+		if m == 1 {
+			answers = s.deltaStep(W, b.Data[row*p.h+head], mixed.Data, p, row, head)
+		} else {
+			answers = s.deltaChunk(W, b.Data, mixed.Data, p, row, m, head)
 		}
-		simd.Ger(W, b.Data[row*p.h+head], e, k)
-		at := row*p.d + head*p.c
-		answer := read.Data[at : at+p.c]
-		simd.MatVec(answer, W, q, p.c, p.c)
-		simd.RMSNorm(o.Data[at:at+p.c], answer, gain.Data, normEps)
+		for i := range m {
+			at := (row+i)*p.d + head*c
+			copy(read.Data[at:at+c], answers[i*c:(i+1)*c])
+			simd.RMSNorm(o.Data[at:at+c], read.Data[at:at+c], gain.Data, normEps)
+		}
+		t += m
 	}
+}
+
+// deltaStep is a single token, for which products of matrices do not pay. It returns the answer.
+func (s *scanScratch) deltaStep(W []float32, beta float32, mixed []float32, p deltaShape, row, head int) []float32 {
+	e, answer := room(&s.e, p.c), room(&s.y, p.c)
+	k, q, v := deltaPart(mixed, p, row, 0, head), deltaPart(mixed, p, row, 1, head), deltaPart(mixed, p, row, 2, head)
+	simd.MatVec(answer, W, k, p.c, p.c)
+	copy(e, v)
+	simd.Axpy(-1, answer, e)
+	simd.Ger(W, beta, e, k)
+	simd.MatVec(answer, W, q, p.c, p.c)
+	return answer
+}
+
+// deltaChunk takes m tokens together and returns their answers Z = Q·W₀ᵀ + lower(Q·Kᵀ)·(b ∘ E).
+func (s *scanScratch) deltaChunk(W, b, mixed []float32, p deltaShape, row, m, head int) []float32 {
+	c := p.c
+	s.deltaErrors(W, b, mixed, p, row, m, head, 2*m)
+	answers, queried := s.y[m*c:2*m*c], s.queried(m)
+	simd.Gemm(m, c, m, 1, queried, m, false, s.u, c, false, 1, answers, c)
+	simd.Gemm(c, c, m, 1, s.u, c, true, s.x, c, false, 1, W, c)
+	return answers
+}
+
+// deltaErrors sets x to the keys of m tokens over their queries, products to x·Kᵀ, y to its first
+// rows' x·Wᵀ, e to what each value differs from what the memory before the token answers, and
+// u = b ∘ E: E = (I + lower)⁻¹·(V − K·Wᵀ), lower the part of K·Kᵀ·diag(b) below the diagonal.
+func (s *scanScratch) deltaErrors(W, b, mixed []float32, p deltaShape, row, m, head, rows int) {
+	c := p.c
+	x, e, u, y := room(&s.x, 2*m*c), room(&s.e, m*c), room(&s.u, m*c), room(&s.y, rows*c)
+	beta, products, lower := room(&s.beta, m), room(&s.products, 2*m*m), room(&s.lower, m*m)
+	for i := range m {
+		copy(x[i*c:], deltaPart(mixed, p, row+i, 0, head))
+		copy(x[(m+i)*c:], deltaPart(mixed, p, row+i, 1, head))
+		copy(e[i*c:], deltaPart(mixed, p, row+i, 2, head))
+		beta[i] = b[(row+i)*p.h+head]
+	}
+	simd.Gemm(2*m, m, c, 1, x, c, false, x[:m*c], c, true, 0, products, m)
+	for i := range m {
+		simd.Mul(lower[i*m:(i+1)*m], products[i*m:(i+1)*m], beta)
+	}
+	simd.Gemm(rows, c, c, 1, x, c, false, W, c, true, 0, y, c)
+	simd.Axpy(-1, y[:m*c], e)
+	simd.Substitute(e, lower, m, c, false)
+	copy(u, e)
+	for i, step := range beta {
+		simd.Scale(step, u[i*c:(i+1)*c])
+	}
+}
+
+// queried is Q·Kᵀ (m, m) without what a query has not seen.
+func (s *scanScratch) queried(m int) []float32 {
+	q := s.products[m*m : 2*m*m]
+	for i := range m {
+		clear(q[i*m+i+1 : (i+1)*m])
+	}
+	return q
 }
 
 func (o *Ops) DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts *Tensor[float32], chunk int) {
 	p := checkDeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk)
-	o.transposeTaps(conv)
 	o.job.p, o.job.scan.Chunk = p, chunk
-	dmixed := room(&o.product, len(mixed.Data))
+	room(&o.product, len(mixed.Data)) // the gradient of mixed
 	zeroRoom(&o.partial, p.B*p.h*p.c)
 	o.rows(p.B*p.h, 1, func(j *job, start, end int) {
 		s := <-j.ops.slots
@@ -123,102 +120,79 @@ func (o *Ops) DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixe
 		}
 	}, db, do, b, gain, mixed, read, starts)
 	o.addPartials(dgain.Data, p.B*p.h)
-
-	channels := 3 * p.d
-	clear(du.Data[:len(dmixed)])
-	zeroRoom(&o.partial, p.B*nn.ConvTaps*channels)
-	o.rows(p.B, 1, func(j *job, start, end int) {
-		s := <-j.ops.slots
-		defer func() { j.ops.slots <- s }()
-		for seq := start; seq < end; seq++ {
-			size := nn.ConvTaps * 3 * j.p.d
-			s.mixBackward(j.t[0].Data, j.ops.partial[seq*size:(seq+1)*size], j.ops.product, j.p, j.t[1].Data, j.ops.convT, seq)
-		}
-	}, du, u)
-	for seq := range p.B {
-		sums := o.partial[seq*nn.ConvTaps*channels:][:nn.ConvTaps*channels]
-		for i := range nn.ConvTaps {
-			for j := range channels {
-				dconv.Data[j*nn.ConvTaps+i] += sums[i*channels+j]
-			}
-		}
-	}
+	o.mixBackward(du, dconv, u, conv)
 }
 
 // deltaBackward writes the gradient of one head's keys, queries and values into dmixed and of its
-// steps into db, and adds that of the gain.
+// steps into db, and adds that of the gain. It takes the chunks backward. With X the keys over the
+// queries, U = b ∘ E and lower parts with the diagonal only for queries, the gradients are
+//
+//	dU  = K·dWᵀ + lower(Q·Kᵀ)ᵀ·dZ
+//	dV  = A⁻ᵀ·(b ∘ dU)
+//	D   = −dV over dZ
+//	P   = lower(D·Eᵀ)·diag(b), that of the products X·Kᵀ
+//	dX  = D·W₀ + (P·K, and Pᵀ·X to the keys) + (U·dW to the keys)
+//	dW₀ = dW + Dᵀ·X
+//	db  = rows of dU ∘ E summed up, and columns of D·Eᵀ ∘ K·Kᵀ below the diagonal
 func (s *scanScratch) deltaBackward(dmixed, dgain []float32, db, do, b, gain, mixed, read, starts *Tensor[float32], p deltaShape, i, chunk int) {
-	seq, head, cc := i/p.h, i%p.h, p.c*p.c
-	size := min(chunk, p.time)
-	states, errs := room(&s.states, (size+1)*cc), room(&s.e, size*p.c)
-	dread, de, dW := room(&s.dk, p.c), room(&s.dz, p.c), zeroRoom(&s.dW, cc)
+	seq, head, c := i/p.h, i%p.h, p.c
+	dW := zeroRoom(&s.dW, c*c)
 	for first := (p.time - 1) / chunk * chunk; first >= 0; first -= chunk {
-		m := min(chunk, p.time-first)
-		copy(states, starts.Data[((seq*starts.Shape[1]+first/chunk)*p.h+head)*cc:][:cc])
-		part := func(data []float32, i, which int) []float32 {
-			return data[(seq*p.time+first+i)*3*p.d+which*p.d+head*p.c:][:p.c]
-		}
+		m, row := min(chunk, p.time-first), seq*p.time+first
+		W := starts.Data[((seq*starts.Shape[1]+first/chunk)*p.h+head)*c*c:][:c*c]
+		s.deltaErrors(W, b.Data, mixed.Data, p, row, m, head, m)
+		x, e, u, beta := s.x, s.e[:m*c], s.u, s.beta[:m]
+		D, dX, dU, dbeta := room(&s.d, 2*m*c), room(&s.dx, 2*m*c), room(&s.du, m*c), room(&s.dbeta, m)
+
+		dZ := D[m*c:]
+		clear(dZ)
 		for i := range m {
-			before, after := states[i*cc:(i+1)*cc], states[(i+1)*cc:(i+2)*cc]
-			e, k, v := errs[i*p.c:(i+1)*p.c], part(mixed.Data, i, 0), part(mixed.Data, i, 2)
-			simd.MatVec(e, before, k, p.c, p.c)
-			for j := range e {
-				e[j] = v[j] - e[j]
-			}
-			copy(after, before)
-			simd.Ger(after, b.Data[(seq*p.time+first+i)*p.h+head], e, k)
+			at := (row+i)*p.d + head*c
+			simd.RMSNormBackward(dZ[i*c:(i+1)*c], dgain, do.Data[at:at+c], read.Data[at:at+c], gain.Data,
+				inverseRMSFast(read.Data[at:at+c]))
 		}
-		for i := m - 1; i >= 0; i-- {
-			row := seq*p.time + first + i
-			before, after := states[i*cc:(i+1)*cc], states[(i+1)*cc:(i+2)*cc]
-			e, k, q := errs[i*p.c:(i+1)*p.c], part(mixed.Data, i, 0), part(mixed.Data, i, 1)
-			dk, dq, dv := part(dmixed, i, 0), part(dmixed, i, 1), part(dmixed, i, 2)
-			at, beta := row*p.d+head*p.c, b.Data[row*p.h+head]
-			clear(dread)
-			simd.RMSNormBackward(dread, dgain, do.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data,
-				inverseRMSFast(read.Data[at:at+p.c]))
-			clear(dq)
-			addTransposed(dq, after, dread)
-			simd.Ger(dW, 1, dread, q)
-			simd.MatVec(de, dW, k, p.c, p.c)
-			db.Data[row*p.h+head] = simd.Dot(de, e)
-			clear(dk)
-			addTransposed(dk, dW, e)
-			for j := range p.c {
-				dk[j] *= beta
-				dv[j] = beta * de[j]
-				de[j] = -dv[j]
-			}
-			addTransposed(dk, before, de)
-			simd.Ger(dW, 1, de, k)
+		simd.Gemm(m, c, c, 1, x, c, false, dW, c, true, 0, dU, c)
+		simd.Gemm(m, c, m, 1, s.queried(m), m, true, dZ, c, false, 1, dU, c)
+		for i, step := range beta {
+			dbeta[i] = simd.Dot(dU[i*c:(i+1)*c], e[i*c:(i+1)*c])
+			copy(D[i*c:(i+1)*c], dU[i*c:(i+1)*c])
+			simd.Scale(-step, D[i*c:(i+1)*c])
+		}
+		simd.Substitute(D[:m*c], s.lower[:m*m], m, c, true)
+
+		s.deltaPairs(D, e, m, c)
+		simd.Gemm(2*m, c, c, 1, D, c, false, W, c, false, 0, dX, c)
+		simd.Gemm(2*m, c, 2*m, 1, s.pairs, 2*m, false, x, c, false, 1, dX, c)
+		simd.Gemm(m, c, c, 1, u, c, false, dW, c, false, 1, dX, c)
+		simd.Gemm(c, c, 2*m, 1, D, c, true, x, c, false, 1, dW, c)
+		for i := range m {
+			copy(deltaPart(dmixed, p, row+i, 0, head), dX[i*c:])
+			copy(deltaPart(dmixed, p, row+i, 1, head), dX[(m+i)*c:])
+			dv := deltaPart(dmixed, p, row+i, 2, head)
+			copy(dv, D[i*c:])
+			simd.Scale(-1, dv)
+			db.Data[(row+i)*p.h+head] = dbeta[i]
 		}
 	}
 }
 
-// mixBackward carries sequence b's dmixed, which it changes, through unit length, SiLU and
-// convolution: it adds into du and into dtaps (4, 3d). The sequence began with a zero tail.
-func (s *scanScratch) mixBackward(du, dtaps, dmixed []float32, p deltaShape, u, taps []float32, b int) {
-	channels := 3 * p.d
-	before, after := room(&s.conv, channels), room(&s.dconv, channels)
-	for t := range p.time {
-		dy := dmixed[(b*p.time+t)*channels:][:channels]
-		convRow(before, p, u, nil, taps, b, t)
-		simd.Silu(after, before)
-		for at := 0; at < 2*p.d; at += p.c {
-			unitBackwardFast(dy[at:at+p.c], dy[at:at+p.c], after[at:at+p.c])
+// deltaPairs sets pairs (2m, 2m) to the gradient of the products of the rows of x with each other,
+// P and Pᵀ, and adds to dbeta what the products of keys give.
+func (s *scanScratch) deltaPairs(D, e []float32, m, c int) {
+	products, pairs := room(&s.dp, 2*m*m), zeroRoom(&s.pairs, 4*m*m)
+	simd.Gemm(2*m, m, c, 1, D, c, false, e, c, true, 0, products, m)
+	for i := range m {
+		simd.MulAdd(s.dbeta[:i], products[i*m:i*m+i], s.products[i*m:i*m+i])
+	}
+	for i := range 2 * m {
+		seen := i % m // how many keys
+		if i >= m {
+			seen++
 		}
-		simd.SiluBackward(dy, dy, before)
-		for i := range nn.ConvTaps {
-			from := t - nn.ConvTail + i
-			if from < 0 {
-				continue
-			}
-			x, dx := u[(b*p.time+from)*channels:][:channels], du[(b*p.time+from)*channels:][:channels]
-			w, dw := taps[i*channels:(i+1)*channels], dtaps[i*channels:(i+1)*channels]
-			for j, d := range dy {
-				dw[j] += d * x[j]
-				dx[j] += d * w[j]
-			}
+		p := pairs[2*i*m : 2*i*m+seen]
+		simd.Mul(p, products[i*m:i*m+seen], s.beta[:seen])
+		for j, v := range p {
+			pairs[2*j*m+i] = v
 		}
 	}
 }

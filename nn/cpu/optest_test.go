@@ -4,13 +4,26 @@ import (
 	"testing"
 
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/optest"
 )
 
 func TestOps(t *testing.T) {
 	t.Run("float64", func(t *testing.T) { optest.Run(t, cpu.NewScalar[float64]()) })
 	t.Run("scalar", func(t *testing.T) { optest.Run(t, cpu.NewScalar[float32]()) })
-	t.Run("engine", func(t *testing.T) { optest.Run(t, cpu.New()) })
+	eachLevel(t, func(t *testing.T) { optest.Run(t, cpu.New()) })
+}
+
+// eachLevel runs the test of the engine with each set of instructions that the machine has.
+func eachLevel(t *testing.T, test func(t *testing.T)) {
+	best := simd.Active()
+	defer simd.Use(best)
+	for _, l := range simd.Levels() {
+		if err := simd.Use(l); err != nil {
+			t.Fatal(err)
+		}
+		t.Run("engine/"+l.String(), test)
+	}
 }
 
 // ahead samples several tokens before it looks at them, as a GPU does.

@@ -6,21 +6,36 @@ import (
 	"bitgpu/nn/cpu/simd"
 )
 
-// scanScratch is what one core needs to scan one head of one sequence.
+// scanScratch is what one core needs to scan one head of one sequence, a chunk of C tokens at a
+// time by the form of SPEC: matrix products, and one forward substitution for what the tokens of
+// the chunk have learnt of each other.
 type scanScratch struct {
-	states, used, dW, dUsed []float32 // (c, c), states (C+1, c, c)
-	k, z, e                 []float32 // (C, c)
-	dk, dz                  []float32 // (c)
-	conv, dconv             []float32 // delta: a row before and after SiLU, gradient sums
+	x, dx, d       []float32 // delta: keys over queries, (2C, c); tied: keys, (C, c)
+	products, dp   []float32 // of the rows of x with the keys, (2C, C)
+	pairs          []float32 // gradient of the products of all rows of x with each other
+	lower          []float32 // the matrix of the substitution, (C, C)
+	e, u, y, du    []float32 // (2C, c)
+	beta, dbeta    []float32 // (C)
+	dW             []float32 // (c, c)
+	conv, dconv    []float32 // delta: a row before and after SiLU, gradient sums
+	logits, chosen []float32 // a draw
+	ids            []uint32
+	sums           []float64
 }
+
+// longestPiece bounds the products of tokens with each other where a chunk may be cut.
+const longestPiece = 64
+
+// piece is how many of the tokens from t on are taken together: not beyond the end of a chunk.
+func piece(t, time, chunk int) int { return min(longestPiece, chunk-t%chunk, time-t) }
 
 func unitFast(k, f []float32) {
 	scale := 1 / (float32(math.Sqrt(float64(simd.SumSquares(f)))) + unitEps)
-	for i, x := range f {
-		k[i] = x * scale
-	}
+	copy(k, f)
+	simd.Scale(scale, k)
 }
 
+// unitBackwardFast is unitBackward; df is dk or apart from it.
 func unitBackwardFast(df, dk, f []float32) {
 	length := float32(math.Sqrt(float64(simd.SumSquares(f))))
 	inverse := 1 / (length + unitEps)
@@ -28,14 +43,7 @@ func unitBackwardFast(df, dk, f []float32) {
 	if length > 0 {
 		along = simd.Dot(f, dk) / length * inverse * inverse
 	}
-	for i := range f {
-		df[i] = dk[i]*inverse - f[i]*along
-	}
-}
-
-// addTransposed adds Wᵀ·x to y for W (len(x), len(y)).
-func addTransposed(y, W, x []float32) {
-	for i, v := range x {
-		simd.Axpy(v, W[i*len(y):(i+1)*len(y)], y)
-	}
+	copy(df, dk)
+	simd.Scale(inverse, df)
+	simd.Axpy(-along, f, df)
 }

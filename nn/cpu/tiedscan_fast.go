@@ -22,29 +22,56 @@ func (s *scanScratch) tiedForward(z, f, state, starts *Tensor[float32], b int, s
 	n, d := rowsOf(f)
 	time := n / state.Shape[0]
 	W := state.Data[b*d*d : (b+1)*d*d]
-	used := W
+	for t := 0; t < time; {
+		m := min(scan.Chunk, time-t)
+		if !scan.Minibatch {
+			m = piece(t, time, scan.Chunk)
+		}
+		if starts != nil && t%scan.Chunk == 0 {
+			copy(starts.Data[(b*starts.Shape[1]+t/scan.Chunk)*d*d:], W)
+		}
+		at, to := (b*time+t)*d, (b*time+t+m)*d
+		if m == 1 {
+			s.tiedStep(z.Data[at:to], f.Data[at:to], W, scan.Rate)
+		} else {
+			s.tiedErrors(W, f.Data[at:to], d, scan)
+			zs := z.Data[at:to]
+			copy(zs, s.x[:m*d])
+			simd.Axpy(-1, s.e[:m*d], zs)
+			simd.Gemm(d, d, m, scan.Rate, s.e, d, true, s.x, d, false, 1, W, d)
+		}
+		t += m
+	}
+}
+
+// tiedStep is a single token, for which products of matrices do not pay.
+func (s *scanScratch) tiedStep(z, f, W []float32, rate float32) {
+	d := len(f)
+	k, e := room(&s.x, d), room(&s.e, d)
+	unitFast(k, f)
+	simd.MatVec(z, W, k, d, d)
+	copy(e, k)
+	simd.Axpy(-1, z, e)
+	simd.Ger(W, rate, e, k)
+}
+
+// tiedErrors sets x to the keys of some tokens and e to what each lacks in the memory before it,
+// k − W·k: rows of E = (I + ηL)⁻¹·(X − X·Wᵀ), with L the lower part of X·Xᵀ, which is left in
+// lower; without the substitution in the minibatch rule.
+func (s *scanScratch) tiedErrors(W, f []float32, d int, scan nn.Scan) {
+	m := len(f) / d
+	x, e := room(&s.x, m*d), room(&s.e, m*d)
+	for i := range m {
+		unitFast(x[i*d:(i+1)*d], f[i*d:(i+1)*d])
+	}
+	copy(e, x)
+	simd.Gemm(m, d, d, -1, x, d, false, W, d, true, 1, e, d)
 	if scan.Minibatch {
-		used = room(&s.used, d*d)
+		return
 	}
-	k, e := room(&s.k, d), room(&s.e, d)
-	for t := range time {
-		if t%scan.Chunk == 0 {
-			if scan.Minibatch {
-				copy(used, W)
-			}
-			if starts != nil {
-				copy(starts.Data[(b*starts.Shape[1]+t/scan.Chunk)*d*d:], W)
-			}
-		}
-		row := (b*time + t) * d
-		zt := z.Data[row : row+d]
-		unitFast(k, f.Data[row:row+d])
-		simd.MatVec(zt, used, k, d, d)
-		for i := range e {
-			e[i] = zt[i] - k[i]
-		}
-		simd.Ger(W, -scan.Rate, e, k)
-	}
+	lower := room(&s.lower, m*m)
+	simd.Gemm(m, m, d, scan.Rate, x, d, false, x, d, true, 0, lower, m)
+	simd.Substitute(e, lower, m, d, false)
 }
 
 func (o *Ops) TiedScanBackward(df, dz, f, starts *Tensor[float32], scan nn.Scan) {
@@ -59,58 +86,46 @@ func (o *Ops) TiedScanBackward(df, dz, f, starts *Tensor[float32], scan nn.Scan)
 	}, df, dz, f, starts)
 }
 
-// tiedBackward is the reference's recurrence for sequence b, each chunk after running it forward
-// again from its start.
+// tiedBackward takes the chunks of sequence b backward, by the formulas of SPEC with D = −dR:
+//
+//	D   = A⁻ᵀ·(dZ − ηX·dWᵀ)
+//	dX  = dZ − D + D·W₀ + ηE·dW + (P + Pᵀ)·X, P the lower part of ηD·Eᵀ
+//	dW₀ = dW + Dᵀ·X
 func (s *scanScratch) tiedBackward(df, dz, f, starts *Tensor[float32], b int, scan nn.Scan) {
 	n, d := rowsOf(f)
 	chunks, C, eta := starts.Shape[1], scan.Chunk, scan.Rate
 	time := n / starts.Shape[0]
-	dd := d * d
-	states := room(&s.states, (min(C, time)+1)*dd)
-	k, z, e := room(&s.k, C*d), room(&s.z, C*d), room(&s.e, C*d)
-	dk, dzt, dW := room(&s.dk, d), room(&s.dz, d), zeroRoom(&s.dW, dd)
-	dUsed := dW
-	if scan.Minibatch {
-		dUsed = room(&s.dUsed, dd)
-	}
-	used := func(i int) []float32 {
-		if scan.Minibatch {
-			i = 0
-		}
-		return states[i*dd : (i+1)*dd]
-	}
-	at := func(v []float32, i int) []float32 { return v[i*d : (i+1)*d] }
+	dW := zeroRoom(&s.dW, d*d)
 	for c := chunks - 1; c >= 0; c-- {
-		first, m := b*time+c*C, min(C, time-c*C)
-		copy(states, starts.Data[(b*chunks+c)*dd:(b*chunks+c+1)*dd])
+		m := min(C, time-c*C)
+		at, to := (b*time+c*C)*d, (b*time+c*C+m)*d
+		W := starts.Data[(b*chunks+c)*d*d : (b*chunks+c+1)*d*d]
+		s.tiedErrors(W, f.Data[at:to], d, scan)
+		x, e := s.x[:m*d], s.e[:m*d]
+		D, dx := room(&s.d, m*d), room(&s.dx, m*d)
+
+		copy(D, dz.Data[at:to])
+		simd.Gemm(m, d, d, -eta, x, d, false, dW, d, true, 1, D, d)
+		copy(dx, dz.Data[at:to])
+		if !scan.Minibatch {
+			simd.Substitute(D, s.lower[:m*m], m, d, true)
+			products := room(&s.dp, m*m)
+			simd.Gemm(m, m, d, eta, D, d, false, e, d, true, 0, products, m)
+			pairs := zeroRoom(&s.pairs, m*m)
+			for i := range m {
+				copy(pairs[i*m:], products[i*m:i*m+i])
+				for j, p := range products[i*m : i*m+i] {
+					pairs[j*m+i] = p
+				}
+			}
+			simd.Gemm(m, d, m, 1, pairs, m, false, x, d, false, 1, dx, d)
+		}
+		simd.Axpy(-1, D, dx)
+		simd.Gemm(m, d, d, 1, D, d, false, W, d, false, 1, dx, d)
+		simd.Gemm(m, d, d, eta, e, d, false, dW, d, false, 1, dx, d)
+		simd.Gemm(d, d, m, 1, D, d, true, x, d, false, 1, dW, d)
 		for i := range m {
-			unitFast(at(k, i), at(f.Data, first+i))
-			simd.MatVec(at(z, i), used(i), at(k, i), d, d)
-			for j := range d {
-				e[i*d+j] = z[i*d+j] - k[i*d+j]
-			}
-			after := states[(i+1)*dd : (i+2)*dd]
-			copy(after, states[i*dd:(i+1)*dd])
-			simd.Ger(after, -eta, at(e, i), at(k, i))
-		}
-		if scan.Minibatch {
-			clear(dUsed)
-		}
-		for i := m - 1; i >= 0; i-- {
-			simd.MatVec(dzt, dW, at(k, i), d, d)
-			clear(dk)
-			addTransposed(dk, dW, at(e, i))
-			for j := range d {
-				de := -eta * dzt[j]
-				dk[j] = -eta*dk[j] - de
-				dzt[j] = dz.Data[(first+i)*d+j] + de
-			}
-			addTransposed(dk, used(i), dzt)
-			simd.Ger(dUsed, 1, dzt, at(k, i))
-			unitBackwardFast(at(df.Data, first+i), dk, at(f.Data, first+i))
-		}
-		if scan.Minibatch {
-			simd.Axpy(1, dUsed, dW)
+			unitBackwardFast(df.Data[at+i*d:at+(i+1)*d], dx[i*d:(i+1)*d], f.Data[at+i*d:at+(i+1)*d])
 		}
 	}
 }

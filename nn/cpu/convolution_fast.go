@@ -1,0 +1,120 @@
+package cpu
+
+import (
+	"bitgpu/nn"
+	"bitgpu/nn/cpu/simd"
+)
+
+// transposeTaps puts the convolutions' taps first, (4, 3d), so that a tap's weights lie side by side.
+func (o *Ops) transposeTaps(conv *Tensor[float32]) {
+	channels := len(conv.Data) / nn.ConvTaps
+	room(&o.convT, len(conv.Data))
+	for j := range channels {
+		for i := range nn.ConvTaps {
+			o.convT[i*channels+j] = conv.Data[j*nn.ConvTaps+i]
+		}
+	}
+}
+
+// convRow writes the convolutions' outputs (3d) for token t of sequence b.
+func convRow(dst []float32, s deltaShape, u, tail, taps []float32, b, t int) {
+	channels := 3 * s.d
+	simd.Mul(dst, taps[nn.ConvTail*channels:][:channels], u[(b*s.time+t)*channels:][:channels])
+	for i := range nn.ConvTail {
+		w := taps[i*channels : (i+1)*channels]
+		from := t - nn.ConvTail + i
+		if from >= 0 {
+			simd.MulAdd(dst, w, u[(b*s.time+from)*channels:][:channels])
+			continue
+		}
+		if tail == nil {
+			continue
+		}
+		for which := range 3 {
+			x := tail[((b*3+which)*nn.ConvTail+nn.ConvTail+from)*s.d:][:s.d]
+			simd.MulAdd(dst[which*s.d:(which+1)*s.d], w[which*s.d:(which+1)*s.d], x)
+		}
+	}
+}
+
+// mix writes keys, queries and values of all tokens as the rule sees them.
+func (o *Ops) mix(u, conv, tail, mixed *Tensor[float32]) {
+	o.transposeTaps(conv)
+	o.rows(o.job.p.B*o.job.p.time, 8, func(j *job, start, end int) {
+		s, p := <-j.ops.slots, j.p
+		defer func() { j.ops.slots <- s }()
+		before := room(&s.conv, 3*p.d)
+		for row := start; row < end; row++ {
+			kqv := j.t[2].Data[row*3*p.d : (row+1)*3*p.d]
+			convRow(before, p, j.t[0].Data, j.t[1].Data, j.ops.convT, row/p.time, row%p.time)
+			simd.Silu(kqv, before)
+			for at := 0; at < 2*p.d; at += p.c {
+				unitFast(kqv[at:at+p.c], kqv[at:at+p.c])
+			}
+		}
+	}, u, tail, mixed)
+}
+
+// keepTail moves the last inputs of sequence b's convolutions into the tail.
+func (o *Ops) keepTail(s deltaShape, u, tail []float32, b int) {
+	for which := range 3 {
+		own := tail[(b*3+which)*nn.ConvTail*s.d:][:nn.ConvTail*s.d]
+		kept := max(nn.ConvTail-s.time, 0)
+		copy(own, own[(nn.ConvTail-kept)*s.d:])
+		for tap := kept; tap < nn.ConvTail; tap++ {
+			t := s.time - nn.ConvTail + tap
+			copy(own[tap*s.d:(tap+1)*s.d], u[(b*s.time+t)*3*s.d+which*s.d:])
+		}
+	}
+}
+
+// mixBackward carries the gradient of mixed, in product, which it changes, on to u and the taps.
+func (o *Ops) mixBackward(du, dconv, u, conv *Tensor[float32]) {
+	p := o.job.p
+	channels := 3 * p.d
+	size := nn.ConvTaps * channels
+	o.transposeTaps(conv)
+	clear(du.Data[:p.B*p.time*channels])
+	zeroRoom(&o.partial, p.B*size)
+	o.rows(p.B, 1, func(j *job, start, end int) {
+		s := <-j.ops.slots
+		defer func() { j.ops.slots <- s }()
+		for seq := start; seq < end; seq++ {
+			size := nn.ConvTaps * 3 * j.p.d
+			s.mixBackward(j.t[0].Data, j.ops.partial[seq*size:(seq+1)*size], j.ops.product, j.p, j.t[1].Data, j.ops.convT, seq)
+		}
+	}, du, u)
+	for seq := range p.B {
+		sums := o.partial[seq*size : (seq+1)*size]
+		for i := range nn.ConvTaps {
+			for j := range channels {
+				dconv.Data[j*nn.ConvTaps+i] += sums[i*channels+j]
+			}
+		}
+	}
+}
+
+// mixBackward carries sequence b's dmixed, which it changes, through unit length, SiLU and
+// convolution: it adds into du and into dtaps (4, 3d). The sequence began with a zero tail.
+func (s *scanScratch) mixBackward(du, dtaps, dmixed []float32, p deltaShape, u, taps []float32, b int) {
+	channels := 3 * p.d
+	before, after := room(&s.conv, channels), room(&s.dconv, channels)
+	for t := range p.time {
+		dy := dmixed[(b*p.time+t)*channels:][:channels]
+		convRow(before, p, u, nil, taps, b, t)
+		simd.Silu(after, before)
+		for at := 0; at < 2*p.d; at += p.c {
+			unitBackwardFast(dy[at:at+p.c], dy[at:at+p.c], after[at:at+p.c])
+		}
+		simd.SiluBackward(dy, dy, before)
+		for i := range nn.ConvTaps {
+			from := t - nn.ConvTail + i
+			if from < 0 {
+				continue
+			}
+			at, to := (b*p.time+from)*channels, (b*p.time+from+1)*channels
+			simd.MulAdd(dtaps[i*channels:(i+1)*channels], dy, u[at:to])
+			simd.MulAdd(du[at:to], dy, taps[i*channels:(i+1)*channels])
+		}
+	}
+}
