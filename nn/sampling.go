@@ -61,7 +61,7 @@ func Push(recent []uint32, id uint32) {
 // Draw is the scalar twin of Sample for one row: it draws a token from logits (V), which the
 // penalty changes, and moves recent on. scratch is at least V long.
 func (s Sampling) Draw(logits []float32, recent []uint32, scratch []float32) uint32 {
-	s.penalise(logits, recent)
+	s.Penalise(logits, recent)
 	best := 0
 	for i, l := range logits {
 		if l > logits[best] {
@@ -78,7 +78,8 @@ func (s Sampling) Draw(logits []float32, recent []uint32, scratch []float32) uin
 	return id
 }
 
-func (s Sampling) penalise(logits []float32, recent []uint32) {
+// Penalise applies the repeat penalty to a row of logits.
+func (s Sampling) Penalise(logits []float32, recent []uint32) {
 	if s.RepeatPenalty == 0 || s.RepeatPenalty == 1 {
 		return
 	}
@@ -105,7 +106,7 @@ func (s Sampling) threshold(logits []float32, best float32, scratch []float32) f
 		copy(order, logits)
 	}
 	if topK {
-		topFirst(order, s.TopK)
+		TopFirst(order, s.TopK)
 		limit = slices.Min(order[:s.TopK])
 	}
 	if topP {
@@ -127,7 +128,7 @@ func (s Sampling) nucleus(logits []float32, best, limit float32, order []float32
 		}
 	}
 	for n := min(256, len(order)); ; n = min(8*n, len(order)) {
-		topFirst(order, n)
+		TopFirst(order, n)
 		slices.Sort(order[:n])
 		sum := 0.0
 		for i := n - 1; i >= 0 && order[i] >= limit; i-- {
@@ -142,9 +143,9 @@ func (s Sampling) nucleus(logits []float32, best, limit float32, order []float32
 	}
 }
 
-// topFirst reorders v so that its k largest come first (quickselect in three parts, which equal
+// TopFirst reorders v so that its k largest come first (quickselect in three parts, which equal
 // values and NaN cannot slow down).
-func topFirst(v []float32, k int) {
+func TopFirst(v []float32, k int) {
 	for lo, hi := 0, len(v); hi-lo > 1; {
 		pivot := v[lo+(hi-lo)/2]
 		larger, i, smaller := lo, lo, hi // [lo, larger) > pivot, [larger, i) = pivot, [smaller, hi) < pivot

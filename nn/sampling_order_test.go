@@ -19,7 +19,7 @@ func TestTopFirst(t *testing.T) {
 		k := rapid.IntRange(1, len(v)).Draw(t, "k")
 		want := slices.Clone(v)
 		slices.Sort(want)
-		topFirst(v, k)
+		TopFirst(v, k)
 		got := slices.Clone(v[:k])
 		slices.Sort(got)
 		if !slices.Equal(got, want[len(want)-k:]) {
@@ -35,5 +35,5 @@ func TestTopFirstEndsOnNaN(t *testing.T) {
 			v[i] = float32(math.NaN())
 		}
 	}
-	topFirst(v, 17)
+	TopFirst(v, 17)
 }

@@ -40,6 +40,7 @@ type job struct {
 	scale float32
 	scan  nn.Scan
 	p     deltaShape
+	draw  nn.Sampling
 }
 
 // Run does a part of the loop.

@@ -10,17 +10,15 @@ import (
 // time by the form of SPEC: matrix products, and one forward substitution for what the tokens of
 // the chunk have learnt of each other.
 type scanScratch struct {
-	x, dx, d       []float32 // delta: keys over queries, (2C, c); tied: keys, (C, c)
-	products, dp   []float32 // of the rows of x with the keys, (2C, C)
-	pairs          []float32 // gradient of the products of all rows of x with each other
-	lower          []float32 // the matrix of the substitution, (C, C)
-	e, u, y, du    []float32 // (2C, c)
-	beta, dbeta    []float32 // (C)
-	dW             []float32 // (c, c)
-	conv, dconv    []float32 // delta: a row before and after SiLU, gradient sums
-	logits, chosen []float32 // a draw
-	ids            []uint32
-	sums           []float64
+	x, dx, d     []float32 // delta: keys over queries, (2C, c); tied: keys, (C, c)
+	products, dp []float32 // of the rows of x with the keys, (2C, C)
+	pairs        []float32 // gradient of the products of all rows of x with each other
+	lower        []float32 // the matrix of the substitution, (C, C)
+	e, u, y, du  []float32 // (2C, c)
+	beta, dbeta  []float32 // (C)
+	dW           []float32 // (c, c)
+	conv, dconv  []float32 // delta: a row before and after SiLU, gradient sums
+	draw         drawScratch
 }
 
 // longestPiece bounds the products of tokens with each other where a chunk may be cut.

@@ -1,0 +1,140 @@
+package cpu_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"bitgpu/nn"
+	"bitgpu/nn/cpu"
+	"bitgpu/nn/optest"
+)
+
+// drawer draws a token with the engine.
+type drawer struct {
+	ops                       *cpu.Ops
+	next, out, recent, logits *cpu.Tensor[float32]
+}
+
+func newDrawer(V int) *drawer {
+	ops := cpu.New()
+	return &drawer{ops, ops.New(nn.U32, 1), ops.New(nn.U32, 1, 1), ops.New(nn.U32, 1, nn.RecentSize), ops.New(nn.F32, 1, V)}
+}
+
+func (d *drawer) draw(s nn.Sampling, logits []float32, recent []uint32) uint32 {
+	copy(d.logits.Data, logits)
+	copy(d.recent.Tokens, recent)
+	d.ops.Sample(d.next, d.out, d.recent, d.logits, s)
+	return d.next.Tokens[0]
+}
+
+// The engine draws the token of nn.Sampling.Draw wherever rounding cannot decide.
+func TestSampleIsDraw(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		settled, draws := 0, 0
+		rapid.Check(t, func(t *rapid.T) {
+			V := rapid.IntRange(1, 2000).Draw(t, "V")
+			r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "numbers"), 0))
+			spread := rapid.SampledFrom([]float64{0, 0.1, 1, 4, 30}).Draw(t, "spread")
+			logits := make([]float32, V)
+			for i := range logits {
+				logits[i] = float32(spread * r.NormFloat64())
+				if spread == 4 {
+					logits[i] = float32(int(logits[i])) // ties
+				}
+			}
+			s := nn.Sampling{
+				Temperature:   rapid.SampledFrom([]float32{0, 0.3, 0.8, 1, 2}).Draw(t, "temperature"),
+				TopK:          rapid.SampledFrom([]int{0, 0, 1, 2, 40, 300, V - 1, V}).Draw(t, "top-k"),
+				TopP:          rapid.SampledFrom([]float32{0, 0, 0.01, 0.5, 0.95, 0.9999}).Draw(t, "top-p"),
+				MinP:          rapid.SampledFrom([]float32{0, 0, 0.05, 1}).Draw(t, "min-p"),
+				RepeatPenalty: rapid.SampledFrom([]float32{0, 1, 1.3, 0.7}).Draw(t, "repeat-penalty"),
+				Seed:          rapid.Uint64().Draw(t, "seed"),
+			}
+			recent := make([]uint32, nn.RecentSize)
+			for range rapid.IntRange(0, 2*nn.RecentWindow).Draw(t, "pushed") {
+				nn.Push(recent, uint32(r.IntN(V+1))) // V is none of the vocabulary
+			}
+			d := newDrawer(V)
+			got := d.draw(s, logits, recent)
+			if !slices.Equal(d.logits.Data, logits) {
+				t.Fatal("the logits have changed")
+			}
+			p, filtered := optest.Distribution(s, logits, recent)
+			_, drawn := optest.Drawn(p, float64(nn.Uniform(s.Seed, recent[nn.RecentSampled])))
+			want := s.Draw(slices.Clone(logits), recent, make([]float32, V))
+			draws++
+			if s.Temperature > 0 && min(filtered, drawn) < 1e-5 {
+				return
+			}
+			settled++
+			if got != want || !slices.Equal(d.recent.Tokens, recent) {
+				t.Fatalf("token %d wanted, %d found", want, got)
+			}
+		})
+		if settled < draws/2 {
+			t.Errorf("%d of %d draws were compared", settled, draws)
+		}
+	})
+}
+
+// A vocabulary of the usual size, drawn from many times: what differs lies at a boundary.
+func TestSampleOfManyIsDraw(t *testing.T) {
+	const V, draws = 16384, 100
+	r := rand.New(rand.NewPCG(5, 6))
+	logits, scratch := make([]float32, V), make([]float32, V)
+	eachLevel(t, func(t *testing.T) {
+		for _, s := range []nn.Sampling{
+			{Temperature: 0.8}, {Temperature: 1, TopP: 0.95}, {Temperature: 0.8, TopK: 40, TopP: 0.95},
+			{Temperature: 1.5, TopK: 3000, MinP: 0.01}, {RepeatPenalty: 1.1},
+		} {
+			d, recent, other := newDrawer(V), make([]uint32, nn.RecentSize), 0
+			for range draws {
+				for i := range logits {
+					logits[i] = float32(2 * r.NormFloat64())
+				}
+				before := slices.Clone(recent)
+				got := d.draw(s, logits, recent)
+				if want := s.Draw(slices.Clone(logits), recent, scratch); got == want {
+					continue
+				}
+				other++
+				p, filtered := optest.Distribution(s, logits, before)
+				_, drawn := optest.Drawn(p, float64(nn.Uniform(s.Seed, before[nn.RecentSampled])))
+				if min(filtered, drawn) > 1e-6 {
+					t.Errorf("%+v: another token, %g from the next boundary", s, min(filtered, drawn))
+				}
+			}
+			if other > draws/50 {
+				t.Errorf("%+v: %d of %d draws differ", s, other, draws)
+			}
+		}
+	})
+}
+
+var special = []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), math.MaxFloat32, -math.MaxFloat32}
+
+// Numbers that are none must not lead out of the vocabulary.
+func TestSampleOfNaN(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		const V = 300
+		for _, at := range []int{-1, 0, 7, 299} {
+			for i, value := range special {
+				logits := make([]float32, V)
+				for i := range logits {
+					if at < 0 || i == at {
+						logits[i] = value
+					}
+				}
+				for _, s := range []nn.Sampling{{}, {Temperature: 1}, {Temperature: 1, TopK: 5}, {Temperature: 1, TopP: 0.5}, {Temperature: 1, MinP: 0.1}} {
+					if id := newDrawer(V).draw(s, logits, make([]uint32, nn.RecentSize)); id >= V {
+						t.Errorf("special number %d at %d: token %d drawn", i, at, id)
+					}
+				}
+			}
+		}
+	})
+}
