@@ -7,19 +7,12 @@ import (
 	"bitgpu/nn/ternary"
 )
 
-// fewRows is up to how many rows a product reads the packed weights as they are; for more it is
-// faster to turn them into floats once and use the float matrix product.
+// fewRows is up to how many rows a product reads the packed weights as they are; for more the float
+// matrix product is faster, which turns them into floats while it packs its panels.
 const fewRows = 8
 
 func inverseRMSFast(x []float32) float32 {
 	return float32(1 / math.Sqrt(float64(simd.SumSquares(x)/float32(len(x)))+normEps))
-}
-
-// decode turns a ternary matrix into floats −1, 0, +1.
-func (o *Ops) decode(w *Tensor[float32]) []float32 {
-	d := room(&o.decoded, w.Shape[0]*w.Shape[1])
-	simd.TernaryDecode(d, w.Codes, w.Shape[0], w.Shape[1])
-	return d
 }
 
 // matmul writes y (n, R) = r + s·x·wᵀ for a ternary w; r may be nil or y.
@@ -46,7 +39,6 @@ func (o *Ops) matmul(y, r, x, w *Tensor[float32]) {
 		}
 		return
 	}
-	d := o.decode(w)
 	beta := float32(0)
 	if r != nil {
 		beta = 1
@@ -55,8 +47,14 @@ func (o *Ops) matmul(y, r, x, w *Tensor[float32]) {
 		}
 	}
 	for b, rows := range blocksOf(w) {
-		simd.Gemm(n, rows, K, w.scale(b*rows), x.Data, K, false, d[b*rows*K:(b+1)*rows*K], K, true, beta, y.Data[b*rows:], R)
+		simd.GemmTernary(n, rows, K, w.scale(b*rows), x.Data, K, false, w.codes(b*rows, rows), true, beta, y.Data[b*rows:], R)
 	}
+}
+
+// codes are those of n rows of a ternary matrix.
+func (t *Tensor[F]) codes(row, n int) []byte {
+	stride := ternary.RowBytes(t.Shape[1])
+	return t.Codes[row*stride : (row+n)*stride]
 }
 
 // blocksOf yields the number of each block that a product must treat by itself, and its rows.
@@ -90,10 +88,9 @@ func (o *Ops) LinearBackward(dx, dw, dy, x, w *Tensor[float32]) {
 	checkLinearBackward(dx, dw, dy, x, w)
 	n, K := rowsOf(x)
 	R := w.Shape[0]
-	d := o.decode(w)
 	for b, rows := range blocksOf(w) {
 		beta := float32(min(b, 1))
-		simd.Gemm(n, K, rows, w.scale(b*rows), dy.Data[b*rows:], R, false, d[b*rows*K:(b+1)*rows*K], K, false, beta, dx.Data, K)
+		simd.GemmTernary(n, K, rows, w.scale(b*rows), dy.Data[b*rows:], R, false, w.codes(b*rows, rows), false, beta, dx.Data, K)
 	}
 	for b, rows := range blocks(R, len(w.Scales)) {
 		simd.Gemm(rows, K, n, w.straight(b*rows), dy.Data[b*rows:], R, true, x.Data, K, false, 1, dw.Data[b*rows*K:(b+1)*rows*K], K)

@@ -11,7 +11,6 @@ import (
 type Ops struct {
 	Scalar[float32]
 	job     job
-	decoded []float32          // a ternary matrix as floats, before a matrix product
 	product []float32          // a product before it is scaled and added
 	partial []float32          // sums of one block each, added up in order
 	convT   []float32          // convolutions with the taps first

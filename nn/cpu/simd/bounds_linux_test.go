@@ -67,6 +67,12 @@ func TestNothingIsReadBeyondTheEnd(t *testing.T) {
 				p := product{size, 41 - size, 3 + size/2, form&1 != 0, form&2 != 0, 1, 1}
 				a, b, c, lda, ldb, ldc := p.operands(0)
 				Gemm(p.m, p.n, p.k, 1, atEdge(t, a), lda, p.transA, atEdge(t, b), ldb, p.transB, 1, atEdge(t, c), ldc)
+				rows, cols := p.k, p.n
+				if p.transB {
+					rows, cols = p.n, p.k
+				}
+				codes := atEdge(t, randomMatrix(rows, cols).codes)
+				GemmTernary(p.m, p.n, p.k, 1, atEdge(t, a), lda, p.transA, codes, p.transB, 1, atEdge(t, c), ldc)
 			}
 		}
 	})

@@ -19,6 +19,11 @@ type gemmKernels struct {
 	// gather sets dst[c·dstStep+r] = src[c·srcStep+r] for r < rows ≤ lanes.
 	gather func(dst *float32, dstStep int, src *float32, srcStep, rows, cols int)
 	lanes  int
+
+	// decode is kernels.ternaryDecode. decodeBlocks, nil where there is none, does it for
+	// codeBlock weights of each of some rows, whose codes are codesStep bytes apart.
+	decode       func(dst []float32, codes []byte)
+	decodeBlocks func(dst *float32, dstStep int, codes *byte, codesStep, rows int)
 }
 
 // tileFunc sets C = alpha·A·B + beta·C for one tile: A's element (i, p) is
@@ -45,20 +50,24 @@ func Gemm(m, n, k int, alpha float32, a []float32, lda int, transA bool, b []flo
 	checkOperand("A", m, k, len(a), lda, transA)
 	checkOperand("B", k, n, len(b), ldb, transB)
 	checkOperand("C", m, n, len(c), ldc, false)
-	if m == 0 || n == 0 {
+	multiply(operands{
+		m: m, n: n, k: k,
+		alpha: alpha, a: a, lda: lda, transA: transA, b: b, ldb: ldb, transB: transB,
+		c: c, ldc: ldc,
+	}, beta)
+}
+
+func multiply(o operands, beta float32) {
+	if o.m == 0 || o.n == 0 {
 		return
 	}
-	if k == 0 || alpha == 0 {
-		scaleRows(m, n, beta, c, ldc)
+	if o.k == 0 || o.alpha == 0 {
+		scaleRows(o.m, o.n, beta, o.c, o.ldc)
 		return
 	}
 	j := gemmJobs.get()
-	j.operands = operands{
-		kern: &active.Load().gemm,
-		m:    m, n: n, k: k,
-		alpha: alpha, a: a, lda: lda, transA: transA, b: b, ldb: ldb, transB: transB,
-		c: c, ldc: ldc,
-	}
+	j.operands = o
+	j.kern = &active.Load().gemm
 	j.run(beta)
 	j.operands = operands{}
 	gemmJobs.put(j)
@@ -96,6 +105,7 @@ type operands struct {
 	m, n, k          int
 	alpha, beta      float32
 	a, b, c          []float32
+	codes            []byte // B where it is ternary
 	lda, ldb, ldc    int
 	transA, transB   bool
 	directA, directB bool // read where it lies
@@ -111,7 +121,7 @@ var gemmJobs = newFreeList[gemmJob]()
 func (j *gemmJob) run(beta float32) {
 	// Copying pays when what is copied is used often.
 	j.directA = j.n <= 64
-	j.directB = !j.transB && j.n%j.kern.width == 0 && j.m <= 8*j.kern.heights[0]
+	j.directB = j.codes == nil && !j.transB && j.n%j.kern.width == 0 && j.m <= 8*j.kern.heights[0]
 	// Equal steps rather than a short last one. Their number depends on k alone, and
 	// with it the order of every sum.
 	parts := (j.k + blockK - 1) / blockK
@@ -187,7 +197,12 @@ func (p *packPhase) packA(panel int) {
 func (p *packPhase) packB(panel int) {
 	width := p.kern.width
 	first := panel * width
-	p.panel(p.packedB[first*p.steps:], width, min(width, p.cols-first), p.b, p.ldb, p.col+first, !p.transB)
+	dst, count := p.packedB[first*p.steps:], min(width, p.cols-first)
+	if p.codes != nil {
+		p.packCodes(dst, p.col+first, count)
+	} else {
+		p.panel(dst, width, count, p.b, p.ldb, p.col+first, !p.transB)
+	}
 }
 
 // panel copies count lines of the operand src, from line first and step p.step on;

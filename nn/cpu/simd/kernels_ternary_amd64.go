@@ -14,6 +14,11 @@ func ternaryDecodeAVX2(dst []float32, codes []byte)
 //go:noescape
 func ternaryQuantizeAVX2(codes []byte, w []float32, gamma float32)
 
+// decodeBlocksAVX2 sets dst[r·dstStep+i] to weight i < 16 of codes[r·codesStep:].
+//
+//go:noescape
+func decodeBlocksAVX2(dst *float32, dstStep int, codes *byte, codesStep int, rows int)
+
 // ternaryDecodeAVX512 sets dst to the weights of codes.
 //
 //go:noescape
@@ -23,3 +28,8 @@ func ternaryDecodeAVX512(dst []float32, codes []byte)
 //
 //go:noescape
 func ternaryQuantizeAVX512(codes []byte, w []float32, gamma float32)
+
+// decodeBlocksAVX512 sets dst[r·dstStep+i] to weight i < 16 of codes[r·codesStep:].
+//
+//go:noescape
+func decodeBlocksAVX512(dst *float32, dstStep int, codes *byte, codesStep int, rows int)

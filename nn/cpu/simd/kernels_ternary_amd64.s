@@ -244,6 +244,33 @@ DATA minusHalfAVX2<>+24(SB)/4, $0xbf000000
 DATA minusHalfAVX2<>+28(SB)/4, $0xbf000000
 GLOBL minusHalfAVX2<>(SB), RODATA|NOPTR, $32
 
+// func decodeBlocksAVX2(dst *float32, dstStep int, codes *byte, codesStep int, rows int)
+// Requires: AVX, AVX2
+TEXT ·decodeBlocksAVX2(SB), NOSPLIT, $0-40
+	VMOVUPS shifts0AVX2<>+0(SB), Y0
+	VMOVUPS shifts1AVX2<>+0(SB), Y1
+	VMOVUPS weightsAVX2<>+0(SB), Y2
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStep+8(FP), CX
+	MOVQ    codes+16(FP), DX
+	MOVQ    codesStep+24(FP), BX
+	MOVQ    rows+32(FP), SI
+
+rows:
+	VPBROADCASTD (DX), Y4
+	VPSRLVD      Y0, Y4, Y3
+	VPERMILPS    Y3, Y2, Y3
+	VPSRLVD      Y1, Y4, Y4
+	VPERMILPS    Y4, Y2, Y4
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      Y4, 32(AX)
+	LEAQ         (AX)(CX*4), AX
+	ADDQ         BX, DX
+	DECQ         SI
+	JNZ          rows
+	VZEROUPPER
+	RET
+
 // func ternaryDecodeAVX512(dst []float32, codes []byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·ternaryDecodeAVX512(SB), NOSPLIT, $0-48
@@ -418,3 +445,26 @@ DATA minusHalfAVX512<>+52(SB)/4, $0xbf000000
 DATA minusHalfAVX512<>+56(SB)/4, $0xbf000000
 DATA minusHalfAVX512<>+60(SB)/4, $0xbf000000
 GLOBL minusHalfAVX512<>(SB), RODATA|NOPTR, $64
+
+// func decodeBlocksAVX512(dst *float32, dstStep int, codes *byte, codesStep int, rows int)
+// Requires: AVX, AVX512F
+TEXT ·decodeBlocksAVX512(SB), NOSPLIT, $0-40
+	VMOVUPS shifts0AVX512<>+0(SB), Z0
+	VMOVUPS weightsAVX512<>+0(SB), Z1
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStep+8(FP), CX
+	MOVQ    codes+16(FP), DX
+	MOVQ    codesStep+24(FP), BX
+	MOVQ    rows+32(FP), SI
+
+rows:
+	VPBROADCASTD (DX), Z2
+	VPSRLVD      Z0, Z2, Z2
+	VPERMILPS    Z2, Z1, Z2
+	VMOVUPS      Z2, (AX)
+	LEAQ         (AX)(CX*4), AX
+	ADDQ         BX, DX
+	DECQ         SI
+	JNZ          rows
+	VZEROUPPER
+	RET

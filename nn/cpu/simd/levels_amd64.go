@@ -48,6 +48,9 @@ func avx2Kernels() kernels {
 			transpose: transposeAVX2,
 			gather:    gatherAVX2,
 			lanes:     8,
+
+			decode:       ternaryDecodeAVX2,
+			decodeBlocks: decodeBlocksAVX2,
 		},
 		substitute:      substituteAVX2,
 		float:           rowKernels[float32]{floatOneAVX2, floatFourAVX2},
@@ -91,6 +94,9 @@ func avx512Kernels() kernels {
 			transpose: transposeAVX512,
 			gather:    gatherAVX512,
 			lanes:     16,
+
+			decode:       ternaryDecodeAVX512,
+			decodeBlocks: decodeBlocksAVX512,
 		},
 		substitute:      substituteAVX512,
 		float:           rowKernels[float32]{floatOneAVX512, floatFourAVX512},

@@ -37,6 +37,7 @@ var portable = kernels{
 		transpose: transposeScalar,
 		gather:    gatherScalar,
 		lanes:     4,
+		decode:    ternaryDecodeScalar,
 	},
 	substitute:      substituteScalar,
 	float:           scalarRows(func(w []float32, i int) float32 { return w[i] }, func(cols int) int { return cols }),

@@ -8,6 +8,7 @@ import (
 func ternaryKernels(g *gen) {
 	ternaryDecode(g)
 	ternaryQuantize(g)
+	decodeBlocks(g)
 }
 
 func ternaryDecode(g *gen) {
@@ -24,6 +25,26 @@ func ternaryDecode(g *gen) {
 		g.ADDQ(operand.U8(block/4), codes)
 		g.ADDQ(operand.U8(block*4), dst)
 	})
+	g.end()
+}
+
+// decodeBlocks decodes one block of each row.
+func decodeBlocks(g *gen) {
+	g.function("decodeBlocks", "(dst *float32, dstStep int, codes *byte, codesStep, rows int)",
+		"sets dst[r·dstStep+i] to weight i < 16 of codes[r·codesStep:].")
+	g.loadTernaryTables()
+	dst, dstStep, codes, codesStep := g.arg("dst"), g.arg("dstStep"), g.arg("codes"), g.arg("codesStep")
+	rows := g.arg("rows")
+	g.Label("rows")
+	weights := g.vecs(block / g.lanes())
+	decodeTernary(g, mem(codes, 0), weights, nil)
+	for p, w := range weights {
+		g.store(w, mem(dst, p*g.bytes()), nil)
+	}
+	g.LEAQ(indexed(dst, dstStep, 4, 0), dst)
+	g.ADDQ(codesStep, codes)
+	g.DECQ(rows)
+	g.JNZ(operand.LabelRef("rows"))
 	g.end()
 }
 

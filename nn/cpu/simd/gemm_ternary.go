@@ -1,0 +1,69 @@
+package simd
+
+// GemmTernary is Gemm for packed ternary B, whose rows each begin at a byte: (k, n), or
+// with transB (n, k). The codes are turned into floats while the panels are packed, and
+// never lie in memory as a whole matrix.
+func GemmTernary(m, n, k int, alpha float32, a []float32, lda int, transA bool, b []byte, transB bool, beta float32, c []float32, ldc int) {
+	checkOperand("A", m, k, len(a), lda, transA)
+	checkOperand("C", m, n, len(c), ldc, false)
+	rows, cols := k, n
+	if transB {
+		rows, cols = n, k
+	}
+	checkTernary("GemmTernary", rows*cols, len(b), rows, cols)
+	multiply(operands{
+		m: m, n: n, k: k,
+		alpha: alpha, a: a, lda: lda, transA: transA, codes: b, transB: transB,
+		c: c, ldc: ldc,
+	}, beta)
+}
+
+// decoded is room for the lines of a panel as floats, their beginnings in different sets
+// of the cache.
+type decoded [maxWidth * decodedStep]float32
+
+const (
+	maxWidth    = 32 // of a tile
+	decodedStep = blockK + 8
+)
+
+var decodedRooms = newFreeList[decoded]()
+
+// packCodes packs a panel of codes. A step inside of a byte begins with codes of the
+// steps before, which are decoded too and left out.
+func (p *packPhase) packCodes(dst []float32, first, count int) {
+	width := p.kern.width
+	if !p.transB {
+		p.packCodeRows(dst, first, count)
+		return
+	}
+	stride, lead := ternaryStride(p.k), p.step%4
+	room := decodedRooms.get()
+	for i := range count {
+		codes := p.codes[(first+i)*stride+p.step/4:]
+		p.kern.decode(room[i*decodedStep:][:lead+p.steps], codes)
+	}
+	for i := 0; i < count; i += p.kern.lanes {
+		p.kern.transpose(&dst[i], width, &room[i*decodedStep+lead], decodedStep, min(p.kern.lanes, count-i), p.steps)
+	}
+	decodedRooms.put(room)
+}
+
+// packCodeRows packs the columns first to first+count of rows of codes; first is that of
+// a panel, so it begins at a byte.
+func (p *packPhase) packCodeRows(dst []float32, first, count int) {
+	width, stride := p.kern.width, ternaryStride(p.n)
+	codes := p.codes[p.step*stride+first/4:]
+	if count < width || p.kern.decodeBlocks == nil {
+		for s := range p.steps {
+			p.kern.decode(dst[s*width:s*width+count], codes[s*stride:])
+		}
+		return
+	}
+	for i := 0; i < width; i += codeBlock {
+		p.kern.decodeBlocks(&dst[i], width, &codes[i/4], stride, p.steps)
+	}
+}
+
+// codeBlock is the number of weights that decodeBlocks takes from a row.
+const codeBlock = 16
