@@ -47,6 +47,7 @@ func TestParityHolds(t *testing.T) {
 // Operations that are wrong in ways that a kernel could be.
 type (
 	wrongLinear struct{ nn.Ops[tensor] } // a last column left out
+	wrongWide   struct{ nn.Ops[tensor] } // the same, of rows as wide as those of models that are used
 	wrongScan   struct{ nn.Ops[tensor] } // a state that forgets a little
 	wrongSample struct{ nn.Ops[tensor] } // the seed ignored
 	wrongAdamW  struct{ nn.Ops[tensor] } // clipping ignored
@@ -55,6 +56,13 @@ type (
 func (w wrongLinear) LinearAdd(y, r, x, q tensor) {
 	w.Ops.LinearAdd(y, r, x, q)
 	y.Data[len(y.Data)-1] *= 1.01
+}
+
+func (w wrongWide) LinearAdd(y, r, x, q tensor) {
+	w.Ops.LinearAdd(y, r, x, q)
+	if x.Shape[1] >= 1024 {
+		y.Data[len(y.Data)-1] *= 1.01
+	}
 }
 
 func (w wrongScan) TiedScan(z, f, state, starts tensor, s nn.Scan) {
@@ -82,6 +90,8 @@ func TestParityFindsWrongOperations(t *testing.T) {
 	}{
 		{"linear", "^parity/ops/linear", "parity/ops/linear", wrongLinear{right}},
 		{"linear in a model", "^parity/model/tied/random", "parity/model/tied/random", wrongLinear{right}},
+		{"wide linear", "^parity/ops/linear", "parity/ops/linear", wrongWide{right}},
+		{"wide linear in a model", "^parity/model/tied", "parity/model/tied/wide", wrongWide{right}},
 		{"scan in a model", "^parity/model/tied/repeated", "parity/model/tied/repeated", wrongScan{right}},
 		{"sample in text", "^parity/text/tied/draw", "parity/text/tied/draw", wrongSample{right}},
 		{"adamw in training", "^parity/training/tied", "parity/training/tied", wrongAdamW{right}},

@@ -159,7 +159,7 @@ func (e *Engine[T]) opsParity(s *suite, v Variant, add func(Parity)) {
 	rows := map[string]*Parity{}
 	var order []string
 	last := ""
-	optest.Deviations(e.Ops, wanted, func(d optest.Deviation) {
+	optest.Deviations(e.Ops, &s.references, wanted, func(d optest.Deviation) {
 		op, _, _ := strings.Cut(d.Case, "/")
 		key := "parity/ops/" + op
 		row := rows[key]

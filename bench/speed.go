@@ -3,14 +3,17 @@ package bench
 import (
 	"slices"
 	"time"
+
+	"bitgpu/nn/optest"
 )
 
 // suite is one run: what is asked for, and the report as it grows.
 type suite struct {
 	Options
 	effort
-	report  *Report
-	stopped func() bool // nothing more is wanted
+	report     *Report
+	stopped    func() bool       // nothing more is wanted
+	references optest.References // of operations, for all engines and variants
 }
 
 // wants says whether a row is to be measured.

@@ -45,8 +45,17 @@ var (
 	exact   = Tolerance{0, 0, "copies and sums of small whole numbers are exact in any order"}
 	rounded = Tolerance{1e-6, 3e-6, "a few roundings of each number"}
 	summed  = Tolerance{3e-5, 1e-5, "sums of up to some hundred numbers around 1, in any order"}
+	wider   = Tolerance{1e-4, 3e-5, "sums of up to two thousand numbers around 1, in any order"}
 	scanned = Tolerance{5e-5, 5e-5, "a recurrence of up to some hundred steps, exact in float64 in every chunk form"}
 )
+
+// summing is the tolerance of sums of n numbers around 1.
+func summing(n int) Tolerance {
+	if n > 1000 {
+		return wider
+	}
+	return summed
+}
 
 // miss is how far got lies beyond the tolerance around want; up to 0 it is inside. Nothing is close
 // to what is not finite.

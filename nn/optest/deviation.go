@@ -1,6 +1,7 @@
 package optest
 
 import (
+	"maps"
 	"slices"
 
 	"bitgpu/nn"
@@ -15,33 +16,52 @@ type Deviation struct {
 	Err          error // the case breaks a rule of its own; then there are no numbers
 }
 
+// References are what the reference makes of cases, by their names: several backends and variants are held against one
+// computation. The zero value knows none yet.
+type References struct {
+	known map[string]reference
+}
+
+type reference struct {
+	tensors map[string][]float32
+	err     error
+}
+
+// of runs a case on the reference, the first time.
+func (r *References) of(c *Case[*cpu.Tensor[float64]], name string) reference {
+	known, ok := r.known[name]
+	if !ok {
+		known.tensors, known.err = c.try(newBench(cpu.NewScalar[float64](), name))
+		if r.known == nil {
+			r.known = map[string]reference{}
+		}
+		r.known[name] = known
+	}
+	return known
+}
+
 // Deviations runs the cases of the wanted operations that compare numbers, and shows how a backend's
 // differ.
-func Deviations[T any](ops nn.Ops[T], wanted func(op string) bool, visit func(Deviation)) {
-	reference := Cases[*cpu.Tensor[float64]]()
+func Deviations[T any](ops nn.Ops[T], references *References, wanted func(op string) bool, visit func(Deviation)) {
+	table := Cases[*cpu.Tensor[float64]]()
 	for i, c := range Cases[T]() {
 		if c.Large || c.Refuses || !wanted(c.Op) {
 			continue
 		}
 		name := c.Op + "/" + c.Name
-		b, r := newBench(ops, name), newBench(cpu.NewScalar[float64](), name)
+		b := newBench(ops, name)
 		got, err := c.try(b)
-		want, wrong := reference[i].try(r)
-		if err == nil {
-			err = wrong
-		}
 		b.close()
+		right := references.of(&table[i], name)
+		if err == nil {
+			err = right.err
+		}
 		if err != nil {
 			visit(Deviation{Case: name, Err: err})
 			continue
 		}
-		tensors := make([]string, 0, len(want))
-		for tensor := range want {
-			tensors = append(tensors, tensor)
-		}
-		slices.Sort(tensors)
-		for _, tensor := range tensors {
-			visit(Deviation{name, tensor, got[tensor], want[tensor], c.Tolerance, nil})
+		for _, tensor := range slices.Sorted(maps.Keys(right.tensors)) {
+			visit(Deviation{name, tensor, got[tensor], right.tensors[tensor], c.Tolerance, nil})
 		}
 	}
 }

@@ -32,8 +32,18 @@ var matrices = []matrix{
 	{27, 36, 3, true}, {192, 64, 3, false}, {75, 300, 1, true},
 }
 
+// wide are as wide as those of models: a row has blocks enough for every thread of the largest team, and what is read of
+// the activations at a time, 1024, does not end with it. Their rows fill more than one workgroup.
+var wide = []matrix{{37, 1091, 1, true}, {75, 2083, 3, true}}
+
 func linearCases[T any]() []Case[T] {
 	var cases []Case[T]
+	for i, m := range wide {
+		for j, n := range []int{1, 5} {
+			cases = append(cases, linearAdd[T](m, n, (i+j)%2 == 0), normLinear[T](m, n))
+		}
+		cases = append(cases, linearBackward[T](m, 3))
+	}
 	for i, m := range matrices {
 		for j, n := range []int{1, 2, 5, 8, 33} {
 			cases = append(cases, linearAdd[T](m, n, (i+j)%2 == 0), normLinear[T](m, n))
@@ -72,14 +82,14 @@ func linearAdd[T any](m matrix, n int, inPlace bool) Case[T] {
 				},
 				Outputs: []string{"y"},
 				Check: func(v Values) error { // by definition
-					want := make([]float32, n*m.R)
+					x, w, r, want := b.Start("x"), b.Start("w"), b.Start("r"), make([]float32, n*m.R)
 					for i := range n {
 						for j := range m.R {
 							sum := 0.0
 							for k := range m.K {
-								sum += float64(b.Start("x")[i*m.K+k]) * float64(b.Start("w")[j*m.K+k])
+								sum += float64(x[i*m.K+k]) * float64(w[j*m.K+k])
 							}
-							want[i*m.R+j] = float32(float64(b.Start("r")[i*m.R+j]) + sum*m.scale(j))
+							want[i*m.R+j] = float32(float64(r[i*m.R+j]) + sum*m.scale(j))
 						}
 					}
 					return exact.compare("y", v("y"), want)
@@ -92,7 +102,7 @@ func linearAdd[T any](m matrix, n int, inPlace bool) Case[T] {
 func normLinear[T any](m matrix, n int) Case[T] {
 	m.K = (m.K + 3) / 4 * 4 // the model's width
 	return Case[T]{
-		Op: "linear", Name: fmt.Sprintf("norm/n%d/%v", n, m), Tolerance: summed,
+		Op: "linear", Name: fmt.Sprintf("norm/n%d/%v", n, m), Tolerance: summing(m.K),
 		Make: func(b *Bench[T]) Trial[T] {
 			h, gain, w := b.Normal("h", 1, n, m.K), b.Near("gain", 1, 0.3, m.K), b.Ternary("w", m.R, m.K, m.blocks, m.absmean)
 			x, y := b.Stale("x", n, m.K), b.Stale("y", n, m.R)
@@ -108,7 +118,7 @@ func normLinear[T any](m matrix, n int) Case[T] {
 // that of y = s·x·(w/γ)ᵀ with γ a constant.
 func linearBackward[T any](m matrix, n int) Case[T] {
 	return Case[T]{
-		Op: "linear", Name: fmt.Sprintf("backward/n%d/%v", n, m), Tolerance: summed,
+		Op: "linear", Name: fmt.Sprintf("backward/n%d/%v", n, m), Tolerance: summing(m.K),
 		Make: func(b *Bench[T]) Trial[T] {
 			x, w := b.Normal("x", 1, n, m.K), b.Ternary("w", m.R, m.K, m.blocks, m.absmean)
 			r, y := b.All("r", 0, n, m.R), b.Stale("y", n, m.R)
@@ -121,12 +131,12 @@ func linearBackward[T any](m matrix, n int) Case[T] {
 				Writes:   []string{"x"},
 				Also:     []string{"dw"},
 				Check: func(v Values) error {
-					want := append([]float32(nil), b.Start("dw")...)
+					dy, x, want := b.Start("dy"), b.Start("x"), append([]float32(nil), b.Start("dw")...)
 					for j := range m.R {
 						for k := range m.K {
 							sum := 0.0
 							for i := range n {
-								sum += float64(b.Start("dy")[i*m.R+j]) * float64(b.Start("x")[i*m.K+k])
+								sum += float64(dy[i*m.R+j]) * float64(x[i*m.K+k])
 							}
 							want[j*m.K+k] += float32(sum * m.scale(j) / m.gamma(j))
 						}
@@ -149,10 +159,11 @@ func quantize[T any](m matrix) Case[T] {
 				Forward: func() { b.Ops.Quantize(q, w) },
 				Outputs: []string{"q"},
 				Check: func(v Values) error {
+					found := v("q")
 					for i, x := range b.Start("w") {
-						gamma := v("q")[m.R*m.K+i/each]
-						if want := ternary.Round(x, gamma); float32(want) != v("q")[i] {
-							return fmt.Errorf("weight %d: %v with γ %v is %d, %v found", i, x, gamma, want, v("q")[i])
+						gamma := found[m.R*m.K+i/each]
+						if want := ternary.Round(x, gamma); float32(want) != found[i] {
+							return fmt.Errorf("weight %d: %v with γ %v is %d, %v found", i, x, gamma, want, found[i])
 						}
 					}
 					return nil

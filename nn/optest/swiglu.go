@@ -9,7 +9,7 @@ func swigluCases[T any]() []Case[T] {
 	// The gradient runs through the whole of NormSwiGLU: activation, product, norm.
 	whole := func(n, D, H int, absmean bool) Case[T] {
 		return Case[T]{
-			Op: "swiglu", Name: fmt.Sprintf("random/n%d/%dx%d/%s", n, H, D, scaleName(absmean)), Tolerance: summed,
+			Op: "swiglu", Name: fmt.Sprintf("random/n%d/%dx%d/%s", n, H, D, scaleName(absmean)), Tolerance: summing(D),
 			Make: func(b *Bench[T]) Trial[T] {
 				h, gain, w := b.Normal("h", 1, n, D), b.Near("gain", 0.3, 0.1, D), b.Ternary("w", 2*H, D, 2, absmean)
 				a, gu, x := b.Stale("a", n, H), b.Stale("gu", n, 2*H), b.Stale("x", n, D)
@@ -59,7 +59,7 @@ func swigluCases[T any]() []Case[T] {
 	}
 	alone := func(n, D, H int) Case[T] {
 		return Case[T]{
-			Op: "swiglu", Name: fmt.Sprintf("nothing-kept/n%d/%dx%d", n, H, D), Tolerance: summed,
+			Op: "swiglu", Name: fmt.Sprintf("nothing-kept/n%d/%dx%d", n, H, D), Tolerance: summing(D),
 			Make: func(b *Bench[T]) Trial[T] {
 				h, gain, w := b.Normal("h", 1, n, D), b.Near("gain", 0.3, 0.1, D), b.Ternary("w", 2*H, D, 2, true)
 				a := b.Stale("a", n, H)
@@ -75,6 +75,8 @@ func swigluCases[T any]() []Case[T] {
 	sigmoid1 := float32(1 / (1 + math.Exp(-1)))
 	return append(cases,
 		whole(3, 300, 36, true),
+		// As wide as models are: see wide of linear.
+		whole(1, 1084, 39, false), whole(2, 2076, 37, true), alone(1, 2076, 37),
 		// dgate = da·up·σ(g)(1 + g(1 − σ(g))), dup = da·g·σ(g)
 		through("known", rounded, []float32{0, 1, 5, 2}, []float32{1, 1}, []float32{0, 2 * sigmoid1},
 			[]float32{2.5, 2 * sigmoid1 * (2 - sigmoid1), 0, sigmoid1}),

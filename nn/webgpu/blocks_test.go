@@ -1,13 +1,16 @@
 package webgpu
 
 import (
-	"bitgpu/nn"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
 	"bitgpu/gpu/gputest"
+	"bitgpu/nn"
 	"bitgpu/nn/optest"
+	"bitgpu/wgsl"
 )
 
 // TestBlocksTogether holds the kernel that walks all layers, at every number of threads that it may be tuned to.
@@ -21,6 +24,9 @@ func TestBlocksTogether(t *testing.T) {
 			}
 			o.walk = &choice{Workgroup: threads}
 			optest.RunOnly(t, o, "blocks")
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(o.pipelines)), func(v variant) bool { return v.kernel == wgsl.Blocks && v.workgroup == threads }) {
+				t.Errorf("no case is walked by %d threads", threads)
+			}
 		})
 	}
 }

@@ -16,7 +16,8 @@ import (
 	"bitgpu/wgsl"
 )
 
-// TestChoices holds every variant that a product may be tuned to, of every number of lanes that it may be fitted to.
+// TestChoices holds every variant that a product may be tuned to, of every number of lanes that it may be fitted to: of
+// each kernel and format with all of its own lanes too, which takes rows as wide as models have.
 func TestChoices(t *testing.T) {
 	for _, c := range choices {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
@@ -24,6 +25,26 @@ func TestChoices(t *testing.T) {
 			defer o.Close()
 			o.forced = &c
 			optest.RunOnly(t, o, "linear", "swiglu", "head")
+			for _, p := range []struct {
+				vector, matrix *wgsl.Kernel
+				formats        []nn.Format
+			}{
+				{wgsl.LinearVector, wgsl.LinearMatrix, []nn.Format{nn.Ternary}},
+				{wgsl.SwiGLUVector, wgsl.SwiGLUMatrix, []nn.Format{nn.Ternary}},
+				{wgsl.HeadVector, wgsl.HeadMatrix, []nn.Format{nn.F32, nn.F16, nn.I8}},
+			} {
+				for _, format := range p.formats {
+					whole := func(v variant) bool {
+						if c.Tiles {
+							return v.kernel == p.matrix && v.format == format
+						}
+						return v.kernel == p.vector && v.format == format && v.lanes == c.Lanes && v.quads == c.Quads && v.workgroup == c.Workgroup
+					}
+					if !slices.ContainsFunc(slices.Collect(maps.Keys(o.pipelines)), whole) {
+						t.Errorf("no case takes %s, %v, by %+v", p.vector.Name, format, c)
+					}
+				}
+			}
 		})
 	}
 }
