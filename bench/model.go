@@ -52,6 +52,9 @@ type modelRun[T any] struct {
 // inference measures the model with its head in one format: the head's row where wanted, and with
 // a float32 head prompts and text for every batch.
 func (r *modelRun[T]) inference(format nn.Format, headKey string, headWanted bool) error {
+	if format != nn.F32 && r.leaveOut(r.headRow(format, headKey, 0), float64(r.s.text)*r.alone) {
+		return nil // before the model is made
+	}
 	before := r.Counts().Bytes
 	model, err := nn.NewModel(r.Ops, r.m.config, r.m.withHead(format))
 	if err != nil {
@@ -102,7 +105,7 @@ func (r *modelRun[T]) probe(model *nn.Model[T]) error {
 		for _, p := range []struct {
 			length  int
 			seconds *float64
-		}{{1, &r.alone}, {32, &r.together}} {
+		}{{1, &r.alone}, {16, &r.together}} {
 			tokens := randomTokens(r.r, r.m.config.Vocab, p.length)
 			for range 2 { // the first compiles shaders
 				var failed error
@@ -133,13 +136,20 @@ func (r *modelRun[T]) prompt(model *nn.Model[T], before int64, batch int) error 
 	})
 }
 
+// headRow begins a row of text of one sequence with the head in some format.
+func (r *modelRun[T]) headRow(format nn.Format, key string, memory int64) ModelSpeed {
+	row := r.row("text", 1, 1, memory, r.m.reading(format, 1, 1, 1))
+	row.Key = key
+	return row
+}
+
 // text measures text of every sequence; headKey is the row's name where it is a head's.
 func (r *modelRun[T]) text(model *nn.Model[T], before int64, format nn.Format, batch int, headKey string) error {
 	length := r.s.text
 	return r.session(model, before, batch, func(s *nn.Session[T], memory int64) error {
-		row := r.row("text", batch, 1, memory, r.m.reading(format, batch, 1, batch))
-		if headKey != "" {
-			row.Key = headKey
+		row := r.headRow(format, headKey, memory)
+		if headKey == "" {
+			row = r.row("text", batch, 1, memory, r.m.reading(format, batch, 1, batch))
 		}
 		if r.leaveOut(row, float64(length)*(r.alone+float64(batch-1)*r.together)) {
 			return nil

@@ -137,7 +137,7 @@ func (e *Engine[T]) compareModel(row *Parity, r *rand.Rand, c nn.Config, in inpu
 	const batch = 3
 	length := 4 + r.IntN(80)
 	if c.Width >= 256 {
-		length = 20 // a software adapter is slow
+		length = 12 // a software adapter is slow
 	}
 	tokens := in.tokens(r, c.Vocab, batch*length)
 	what := fmt.Sprintf("width %d, %d layers, vocabulary %d, memory %d in %d heads, %s, head %v, chunk %d, %d tokens",

@@ -40,12 +40,12 @@ func (r *References) of(c *Case[*cpu.Tensor[float64]], name string) reference {
 	return known
 }
 
-// Deviations runs the cases of the wanted operations that compare numbers, and shows how a backend's
-// differ.
-func Deviations[T any](ops nn.Ops[T], references *References, wanted func(op string) bool, visit func(Deviation)) {
+// Deviations runs the wanted cases that compare numbers, by the operation's file and the case's name, and shows how a
+// backend's differ.
+func Deviations[T any](ops nn.Ops[T], references *References, wanted func(op, name string) bool, visit func(Deviation)) {
 	table := Cases[*cpu.Tensor[float64]]()
 	for i, c := range Cases[T]() {
-		if c.Large || c.Refuses || !wanted(c.Op) {
+		if c.Large || c.Refuses || !wanted(c.Op, c.Name) {
 			continue
 		}
 		name := c.Op + "/" + c.Name
