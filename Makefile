@@ -33,7 +33,7 @@ test-go: packages
 
 # Every kernel and whole models of both engines against float64, by the benchmark's bounds.
 test-parity: packages
-	$(GO) run ./cmd/bitgpu bench --quick --only '^parity'
+	BITGPU_REQUIRE_GPU=1 $(GO) run ./cmd/bitgpu bench --quick --only '^parity'
 
 # Builds the library itself.
 test-python:

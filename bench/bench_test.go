@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,10 +34,16 @@ func TestParityHolds(t *testing.T) {
 	for _, p := range r.Broken() {
 		t.Errorf("%s (%s): %v", p.Key, p.Variant, p.Failures)
 	}
-	for _, kind := range []string{"ops/linear", "model/delta/repeated", "text/tied/draw", "training/minibatch"} {
+	paths := Options{Mode: Quick}.paths()
+	for _, p := range r.Parity {
+		if !slices.Contains(paths, p.Key) {
+			t.Errorf("%s is none of the rows that can be chosen", p.Key)
+		}
+	}
+	for _, kind := range []string{"ops/linear", "model/delta/repeated", "model/tied/wide", "text/tied/draw", "text/delta/all", "training/minibatch"} {
 		found := false
 		for _, p := range r.Parity {
-			found = found || p.Key == "parity/"+kind && p.Numbers > 100
+			found = found || p.Key == "parity/"+kind && p.Numbers >= 100
 		}
 		if !found {
 			t.Errorf("nothing was compared for %s", kind)
@@ -142,6 +149,20 @@ func TestWholeModels(t *testing.T) {
 	for i, p := range r.Positions {
 		if want := []int64{100, 10_000}[i%2]; p.Position < want || p.Position > want+100 || p.Memory != r.Positions[i/2*2].Memory {
 			t.Errorf("position %d, and memory that does not grow, wanted, %+v found", want, p)
+		}
+	}
+}
+
+// A pattern that no row matches is a mistake, and said before anything is measured.
+func TestOnlyMatchesSomething(t *testing.T) {
+	for pattern, ok := range map[string]bool{
+		"^parity/ops/linear$": true, "^op/NormHead/decode/.*I8": true, "^floor$": true, "^model/64x2/V512/text/delta/b8$": true, "^head/.*/F16": true,
+		"^position/": true, "^parity/text/tied/top-p": true, "^parity/training/minibatch": true,
+		"^nothing": false, "^model/9x9": false, "b64$": false,
+	} {
+		err := Options{Mode: Quick, Only: regexp.MustCompile(pattern)}.Validate()
+		if ok != (err == nil) || err != nil && !strings.Contains(err.Error(), pattern) {
+			t.Errorf("%s: %v", pattern, err)
 		}
 	}
 }

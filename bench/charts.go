@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-analyze/charts"
@@ -15,6 +17,9 @@ type chart struct {
 	Title, Text string
 	SVG         template.HTML
 }
+
+// missing explains what stands where a bar is missing.
+const missing = "× stands where a row was left out."
 
 // charts draws the report; parts without rows have no chart.
 func (r *Report) charts() ([]chart, error) {
@@ -31,19 +36,20 @@ func (r *Report) charts() ([]chart, error) {
 	for _, f := range r.Floors {
 		svg, err := r.roofline(f)
 		add("Roofline of the "+f.Engine, "GFLOP/s of each operation over its FLOPs a byte, both logarithmic. The line is the floor: "+
-			"memory bandwidth, then multiply-add rate. Points above it have their tensors in a cache.", svg, err)
+			"memory bandwidth, then multiply-add rate. Points above it have their tensors in a cache. Those bound by dispatches are so small "+
+			"that to start them takes longer than to do them: their limit is not the line. Point at one to see its name.", svg, err)
 	}
 	for _, kind := range []string{"text", "prompt", "training"} {
 		svg, err := r.bySize(kind)
-		add("Tokens a second by size: "+kind, "The smallest batch measured; a logarithmic axis.", svg, err)
+		add("Tokens a second by size: "+kind, "The smallest batch; a logarithmic axis. "+missing, svg, err)
 	}
 	for _, kind := range []string{"text", "prompt", "training"} {
 		svg, err := r.byBatch(kind)
-		add("Tokens a second by batch: "+kind, "The first size measured, all sequences together; a logarithmic axis.", svg, err)
+		add("Tokens a second by batch: "+kind, "The first size, all sequences together; a logarithmic axis. "+missing, svg, err)
 	}
 	for _, kind := range []string{"ops", "model", "training"} {
 		svg, err := r.errors("parity/" + kind + "/")
-		add("Errors: "+kind, "Share of all numbers (%) by their relative distance from the reference in float64.", svg, err)
+		add("Errors: "+kind, "How many numbers by their relative distance from the reference in float64: below a power of ten, or 0; a logarithmic axis.", svg, err)
 	}
 	return all, failed
 }
@@ -58,7 +64,7 @@ func colours(hex ...string) charts.ColorPalette {
 }
 
 var (
-	roofColours = colours("#555555", "#0072b2", "#e69f00", "#009e73")
+	roofColours = colours("#555555", "#0072b2", "#e69f00", "#009e73", "#b8b8b8")
 	barColours  = colours("#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#555555", "#999999")
 )
 
@@ -85,10 +91,10 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 	labels, roof := make([]string, places), make([][]float64, places)
 	highest := math.Log10(f.FLOPS.Median / 1e9)
 	lowest := highest
-	forms := []string{"decode", "prompt", "training"}
-	points := make([][][]float64, len(forms))
+	forms := []string{"decode", "prompt", "training", "bound by dispatches"}
+	points, named := make([][][]float64, len(forms)), make([][][]string, len(forms))
 	for i := range points {
-		points[i] = make([][]float64, places)
+		points[i], named[i] = make([][]float64, places), make([][]string, places)
 	}
 	drawn := false
 	for _, o := range r.Ops {
@@ -97,12 +103,16 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 		}
 		place := int(math.Round((math.Log10(float64(o.FLOPs)/float64(o.Bytes)) - lowIntensity) * placesADecade))
 		place = min(max(place, 0), places-1)
-		rate := math.Log10(float64(o.FLOPs) / o.Seconds.Median / 1e9)
+		speed := float64(o.FLOPs) / o.Seconds.Median / 1e9
+		rate := math.Log10(speed)
 		lowest, highest, drawn = min(lowest, rate), max(highest, rate), true
-		for i, form := range forms {
-			if strings.Split(o.Key, "/")[2] == form {
-				points[i][place] = append(points[i][place], rate)
-			}
+		form := slices.Index(forms, strings.Split(o.Key, "/")[2])
+		if o.Bound == "dispatch" {
+			form = len(forms) - 1
+		}
+		if form >= 0 {
+			points[form][place] = append(points[form][place], rate)
+			named[form][place] = append(named[form][place], fmt.Sprintf("%s: %s GFLOP/s", strings.TrimPrefix(o.Key, "op/"), digits(speed)))
 		}
 	}
 	if !drawn {
@@ -119,42 +129,78 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 	opt := charts.NewScatterChartOptionWithSeries(charts.ScatterSeriesList{
 		{Name: "floor", Values: roof, Symbol: charts.Symbol{Shape: charts.SymbolDot, Size: 1.2}},
 		{Name: forms[0], Values: points[0]}, {Name: forms[1], Values: points[1]}, {Name: forms[2], Values: points[2]},
+		{Name: forms[3], Values: points[3]},
 	})
 	opt.Theme = roofColours
 	opt.XAxis = charts.XAxisOption{Labels: labels, LabelCount: highIntensity - lowIntensity + 1, BoundaryGap: charts.Ptr(false)}
 	opt.YAxis = []charts.YAxisOption{{Min: &bottom, Max: &top, LabelCount: int(top-bottom) + 1, RangeValuePaddingScale: charts.Ptr(0.0)}}
 	opt.ValueFormatter = func(x float64) string { return digits(math.Pow(10, x)) }
-	opt.Symbol = charts.Symbol{Shape: charts.SymbolDot, Size: 3.5}
+	opt.Symbol = charts.Symbol{Shape: charts.SymbolDot, Size: pointSize}
 	opt.Legend = charts.LegendOption{SeriesNames: append([]string{"floor"}, forms...)}
-	return canvas(func(p *charts.Painter) error { return p.ScatterChart(opt) })
+	svg, err := canvas(func(p *charts.Painter) error { return p.ScatterChart(opt) })
+	if err != nil {
+		return "", err
+	}
+	return withTitles(svg, slices.Concat(slices.Concat(named...)...)), nil
 }
 
-// bars draws groups of bars, a series each engine or program. On a logarithmic axis, which begins
-// at 1, values are logarithms, and every power of ten has a line.
-func bars(labels, names []string, values [][]float64, logarithmic bool) (template.HTML, error) {
+// pointSize tells the points of operations from all other circles of a chart.
+const pointSize = 3.5
+
+// point is one of them as the library draws it.
+var point = regexp.MustCompile(fmt.Sprintf(`(<circle [^>]* r="%v"[^>]*)/>`, pointSize))
+
+// withTitles names a chart's points, in the order in which they are drawn: browsers show the name of what is pointed at.
+func withTitles(svg template.HTML, names []string) template.HTML {
+	next := 0
+	return template.HTML(point.ReplaceAllStringFunc(string(svg), func(circle string) string {
+		if next == len(names) {
+			return circle
+		}
+		next++
+		return strings.TrimSuffix(circle, "/>") + "><title>" + template.HTMLEscapeString(names[next-1]) + "</title></circle>"
+	}))
+}
+
+// lacking is what a missing bar is drawn as: so small that nothing is seen, and no value that a row has.
+const lacking = 1e-12
+
+// bars draws groups of bars, a series each engine or program. Values are logarithms on an axis that begins at 1, on
+// which every power of ten has a line; NaN is a bar that is missing, in whose place a mark stands.
+func bars(labels, names []string, values [][]float64, mark string) (template.HTML, error) {
 	if len(labels) == 0 {
 		return "", nil
 	}
-	opt := charts.NewBarChartOptionWithData(values)
-	opt.Theme = barColours
-	opt.CategoryAxis.Labels = labels
-	axis, format := charts.ValueAxisOption{Min: charts.Ptr(0.0)}, digits
-	if logarithmic {
-		format = func(x float64) string { return digits(math.Pow(10, x)) }
-		top := 1.0
-		for _, v := range slices.Concat(values...) {
-			if v != charts.GetNullValue() {
-				top = max(top, math.Ceil(v))
+	format := func(x float64) string { return short(math.Pow(10, x)) }
+	top, drawn := 1.0, make([][]float64, len(values))
+	for i, series := range values {
+		for _, v := range series {
+			if math.IsNaN(v) {
+				v = lacking
 			}
+			drawn[i] = append(drawn[i], v)
+			top = max(top, math.Ceil(v))
 		}
-		axis.Max, axis.LabelCount, axis.RangeValuePaddingScale = &top, int(top)+1, charts.Ptr(0.0)
 	}
-	opt.ValueAxis = []charts.ValueAxisOption{axis}
+	opt := charts.NewBarChartOptionWithData(drawn)
+	opt.Theme = barColours
+	opt.CategoryAxis.Labels, opt.CategoryAxis.LabelCount = labels, len(labels)
+	opt.CategoryAxis.LabelFontStyle.FontSize = 10
+	opt.ValueAxis = []charts.ValueAxisOption{{Min: charts.Ptr(0.0), Max: &top, LabelCount: int(top) + 1, RangeValuePaddingScale: charts.Ptr(0.0)}}
 	opt.Legend = charts.LegendOption{SeriesNames: names}
 	opt.ValueFormatter = format
+	room := len(labels)*len(names) <= 24
 	for i := range opt.SeriesList {
-		opt.SeriesList[i].Label.Show = charts.Ptr(len(labels)*len(names) <= 24)
-		opt.SeriesList[i].Label.ValueFormatter = format
+		opt.SeriesList[i].Label.Show = charts.Ptr(true)
+		opt.SeriesList[i].Label.LabelFormatter = func(_ int, _ string, v float64) (string, *charts.LabelStyle) {
+			switch {
+			case v == lacking:
+				return mark, nil
+			case room:
+				return format(v), nil
+			}
+			return "", nil
+		}
 	}
 	return canvas(func(p *charts.Painter) error { return p.BarChart(opt) })
 }
@@ -173,20 +219,20 @@ func (r *Report) speeds(label func(key string) string) (template.HTML, error) {
 	for i := range values {
 		values[i] = make([]float64, len(labels))
 		for j, l := range labels {
-			values[i][j] = charts.GetNullValue()
+			values[i][j] = math.NaN()
 			for _, m := range r.Models {
 				if i < len(columns) && label(m.Key) == l && m.Engine+" "+m.Mixer == columns[i] {
 					values[i][j] = logSpeed(m.PerSecond())
 				}
 			}
 			for _, p := range r.Peers {
-				if i >= len(columns) && label(p.Key) == l && p.Peer+" on "+p.Device+", "+p.Mixer == peers[i-len(columns)] {
+				if i >= len(columns) && label(p.Key) == l && p.column() == peers[i-len(columns)] {
 					values[i][j] = logSpeed(p.Seconds.per(1))
 				}
 			}
 		}
 	}
-	return bars(labels, append(columns, peers...), values, true)
+	return bars(labels, append(columns, peers...), values, "×")
 }
 
 func logSpeed(s Sample) float64 { return max(math.Log10(s.Median), 0) }
@@ -201,14 +247,18 @@ func modelKey(key string) (size, kind, batch string) {
 }
 
 func (r *Report) bySize(kind string) (template.HTML, error) {
-	first := ""
+	smallest := maxBatch + 1
+	number := func(batch string) int {
+		n, _ := strconv.Atoi(strings.TrimPrefix(batch, "b"))
+		return n
+	}
 	for _, m := range r.Models {
-		if _, k, batch := modelKey(m.Key); k == kind && first == "" {
-			first = batch
+		if _, k, batch := modelKey(m.Key); k == kind {
+			smallest = min(smallest, number(batch))
 		}
 	}
 	return r.speeds(func(key string) string {
-		if size, k, batch := modelKey(key); k == kind && batch == first {
+		if size, k, batch := modelKey(key); k == kind && number(batch) == smallest {
 			return size
 		}
 		return ""
@@ -261,13 +311,13 @@ func (r *Report) errors(prefix string) (template.HTML, error) {
 		labels[i] = binName(i)
 	}
 	for i, name := range names {
-		total := int64(0)
 		for _, n := range sums[name] {
-			total += n
-		}
-		for _, n := range sums[name] {
-			values[i] = append(values[i], 100*float64(n)/float64(max(total, 1)))
+			if n == 0 {
+				values[i] = append(values[i], math.NaN())
+			} else {
+				values[i] = append(values[i], math.Log10(float64(n)))
+			}
 		}
 	}
-	return bars(labels, names, values, false)
+	return bars(labels, names, values, "")
 }

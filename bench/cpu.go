@@ -2,9 +2,6 @@ package bench
 
 import (
 	"fmt"
-	"os"
-	"runtime"
-	"strings"
 	"time"
 
 	"bitgpu/nn/cpu"
@@ -48,17 +45,4 @@ func cpuFloor(repeats int) (Floor, error) {
 	}
 	f.Bandwidth, f.FLOPS = newSample(bandwidth), newSample(flops)
 	return f, nil
-}
-
-// processor is the name that the operating system has for the processor, where it says one.
-func processor() string {
-	data, err := os.ReadFile("/proc/cpuinfo")
-	if err == nil {
-		for line := range strings.Lines(string(data)) {
-			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-				return strings.TrimSpace(value)
-			}
-		}
-	}
-	return runtime.GOARCH
 }

@@ -3,8 +3,8 @@
 // compared with an older one.
 //
 // It is not a test: tests say whether the operations are right, on every commit; this says how
-// far from exact and how far from the machine's limits they are. Only parity can fail, and then
-// [Report.Broken] says so.
+// far from exact and how far from the machine's limits they are. Only parity can fail, and a token
+// that costs more after many; [Report.Err] says so.
 //
 // A row of the report is called by its path, and --only chooses rows by it:
 //
@@ -26,6 +26,8 @@
 // Why are operations run over many copies of their tensors? A model reads each layer's weights
 // once a token, from memory. One matrix again and again would be read from the cache.
 //
-// Why is a change marked only where the ranges of all repetitions lie apart? A median has noise,
-// and the few repetitions of a run do not tell its distribution. Disjoint ranges need no model.
+// Why is a change marked only where medians differ by more than a tenth and by more than the range of
+// either run? A median has noise, and the few repetitions of a run do not tell its distribution: of
+// three repetitions and three of the same thing the ranges lie apart in one row of ten. And machines
+// differ from one day to the next, so the change of the floor stands beside that of each row.
 package bench

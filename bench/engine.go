@@ -49,8 +49,11 @@ type Engine[T any] struct {
 
 func (e *Engine[T]) info() EngineInfo { return e.Info }
 
+// floorRepeats is how often a limit is measured at least: all shares depend on it.
+const floorRepeats = 5
+
 func (e *Engine[T]) floor(f effort) (Floor, error) {
-	floor, err := e.Floor(max(f.repeats/2, 2))
+	floor, err := e.Floor(max(f.repeats, floorRepeats))
 	floor.Engine = e.Info.Name
 	return floor, err
 }

@@ -11,20 +11,42 @@ func digits(x float64) string {
 	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
 		return strconv.FormatFloat(x, 'g', 3, 64)
 	}
-	after := max(2-int(math.Floor(math.Log10(math.Abs(x)))), 0)
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'e', 2, 64), 64) // 99.99 is 100
+	after := max(2-int(math.Floor(math.Log10(math.Abs(rounded)))), 0)
 	return strconv.FormatFloat(x, 'f', min(after, 6), 64)
 }
 
-// withSpread shows the median and half the range around it.
+// short is digits for where room is scarce.
+func short(x float64) string {
+	switch {
+	case x >= 0.9995e6:
+		return digits(x/1e6) + "M"
+	case x >= 0.9995e4:
+		return digits(x/1e3) + "k"
+	}
+	return digits(x)
+}
+
+// noise is from which spread on a median says nothing.
+const noise = 1
+
+// withSpread shows the median and half the range around it, or that its repetitions differ by more than it is; nothing
+// where there is no such thing.
 func withSpread(s Sample) string {
-	if s.Median == 0 {
-		return "0"
+	switch {
+	case s.Median == 0:
+		return ""
+	case s.Spread() > noise:
+		return digits(s.Median) + " noise"
 	}
 	return fmt.Sprintf("%s ±%.0f%%", digits(s.Median), 100*s.Spread())
 }
 
-// count shows a number of things, which may be a mean.
+// count shows a number of things, which may be a mean; nothing where an engine has none.
 func count(x float64) string {
+	if x == 0 {
+		return ""
+	}
 	if x == math.Trunc(x) {
 		return strconv.FormatFloat(x, 'f', 0, 64)
 	}

@@ -12,9 +12,7 @@ import (
 var pageText string
 
 var page = template.Must(template.New("report").Funcs(template.FuncMap{
-	// number says whether a cell stands right.
-	"number": func(column int) bool { return column > 0 },
-	"alarm":  func(cell string) bool { return strings.HasPrefix(cell, "NO") || cell == "slower" },
+	"alarm": func(cell string) bool { return strings.HasPrefix(cell, "NO") || cell == "slower" },
 }).Parse(pageText))
 
 // WriteHTML writes the report as one page that needs nothing else. before may be nil, else the page
@@ -28,7 +26,8 @@ func (r *Report) WriteHTML(path string, before *Report) error {
 		Report       *Report
 		First, Later []table // before and after the charts
 		Charts       []chart
-	}{Report: r, Charts: pictures}
+		LeftOut      []leftOut
+	}{Report: r, Charts: pictures, LeftOut: r.leftOut()}
 	for i, t := range r.tables() {
 		if i < 2 { // what ran, and the floor
 			content.First = append(content.First, t)
@@ -43,8 +42,5 @@ func (r *Report) WriteHTML(path string, before *Report) error {
 	if err := page.Execute(&out, content); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if err := writeFile(path, out.Bytes()); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
+	return writeFile(path, out.Bytes())
 }

@@ -26,8 +26,8 @@ func (m subject) path(kind string, batch int) string {
 // model measures one model: prompts and text for every batch, its head's formats, and training.
 func (e *Engine[T]) model(s *suite, f Floor, m subject) {
 	run := modelRun[T]{Engine: e, s: s, f: f, m: m, r: rand.New(rand.NewPCG(5, 6))}
-	for _, format := range []nn.Format{nn.F32, nn.F16, nn.I8} {
-		key := fmt.Sprintf("head/%s/%v", m.size, format)
+	for _, format := range headFormats {
+		key := headPath(m.size, format)
 		wanted := s.wants(key) && m.mixer == s.mixers()[0] // the head is the same for both
 		if wanted || format == nn.F32 {
 			s.report.fail(e.Info.Name, key, run.inference(format, key, wanted))
@@ -181,7 +181,7 @@ func (r *modelRun[T]) training(batch int) error {
 	shape := train.Shape{Batch: batch, Time: s.context, Accumulate: 1, Decay: 0.01, Clip: 1}
 	row := r.row("training", batch, s.context, train.Memory(m.config, shape), m.training(batch, s.context))
 	if room := availableMemory(); room > 0 && row.Memory > room*3/4 {
-		s.report.note("%s on %s left out: it takes %d MB, and %d MB are free", m.path("training", batch), r.Info.Name, row.Memory>>20, room>>20)
+		s.report.LeftOut = append(s.report.LeftOut, LeftOut{Engine: r.Info.Name, Key: m.path("training", batch), Memory: row.Memory, Free: room})
 		return nil
 	}
 	// Three times a prompt's arithmetic, and the head for every token.
@@ -241,5 +241,5 @@ func (r *modelRun[T]) measure(row *ModelSpeed, tokens int, step func() error) er
 
 // leaveOut says whether a row takes too long.
 func (r *modelRun[T]) leaveOut(row ModelSpeed, seconds float64) bool {
-	return r.s.tooLong(r.Info, row.Key+", "+row.Mixer+",", seconds, 1)
+	return r.s.tooLong(r.Info, row.path(), seconds, 1)
 }

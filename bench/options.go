@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"bitgpu/nn"
@@ -65,10 +66,14 @@ func (o Options) Validate() error {
 			return fmt.Errorf("batch: 1 to %d wanted, %d found", maxBatch, b)
 		}
 	}
+	if o.Only != nil && !slices.ContainsFunc(o.paths(), o.Only.MatchString) {
+		return fmt.Errorf("only: a pattern of rows such as ^parity, ^op/LinearAdd or ^model/256x8 wanted, %q matches none", o.Only)
+	}
 	return nil
 }
 
-const maxBatch = 4096
+// maxBatch is what the engines are made for.
+const maxBatch = 64
 
 // effort is how much work a mode puts into each row.
 type effort struct {

@@ -89,6 +89,9 @@ func randomConfig(r *rand.Rand, mixer string) nn.Config {
 	return c.WithDefaults()
 }
 
+// wideModel is the row of wideConfig.
+const wideModel = "wide"
+
 // wideConfig is a model as wide as those that are used, which random ones are not: kernels take wide rows in other ways.
 func wideConfig(_ *rand.Rand, mixer string) nn.Config {
 	return Size{Width: 256, Layers: 2, Vocab: 1031}.config(mixer)
@@ -100,7 +103,7 @@ func (e *Engine[T]) modelParity(s *suite, add func(Parity)) {
 		for i, in := range inputs() {
 			e.modelRow(s, add, in.name, mixer, uint64(i), max(s.effort.models/len(inputs()), 1), randomConfig, in)
 		}
-		e.modelRow(s, add, "wide", mixer, 0, 1, wideConfig, inputs()[0])
+		e.modelRow(s, add, wideModel, mixer, 0, 1, wideConfig, inputs()[0])
 	}
 }
 
@@ -109,7 +112,7 @@ func (e *Engine[T]) modelRow(s *suite, add func(Parity), name, mixer string, see
 	config func(r *rand.Rand, mixer string) nn.Config, in input,
 ) {
 	row := Parity{
-		Key:   fmt.Sprintf("parity/model/%s/%s", mixer, name),
+		Key:   modelParityPath(mixer, name),
 		Bound: fmt.Sprintf("logits and memory within %.0e of their size, KL below %.0e, equal top tokens but for ties within the error", logitBound(mixer), klBound),
 	}
 	if !s.wants(row.Key) {

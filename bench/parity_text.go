@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
@@ -14,21 +15,28 @@ import (
 // lie to fall on either side by rounding.
 const drawBound = 1e-4
 
+// textRules are the ways of drawing that are compared: each rule alone, and all together.
+var textRules = []struct {
+	name string
+	nn.Sampling
+}{
+	{"greedy", nn.Sampling{}},
+	{"draw", nn.Sampling{Temperature: 1, Seed: 11}},
+	{"warm", nn.Sampling{Temperature: 1.7, Seed: 12}},
+	{"top-k", nn.Sampling{Temperature: 1, TopK: 5, Seed: 13}},
+	{"top-p", nn.Sampling{Temperature: 1, TopP: 0.7, Seed: 14}},
+	{"min-p", nn.Sampling{Temperature: 1, MinP: 0.3, Seed: 15}},
+	{"penalty", nn.Sampling{RepeatPenalty: 1.3, Seed: 16}},
+	{"all", nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.9, MinP: 0.05, RepeatPenalty: 1.1, Seed: 17}},
+}
+
 // textParity samples text with a seed on the engine and on the reference: the same tokens, but
 // where a draw lies within rounding of the edge between two.
 func (e *Engine[T]) textParity(s *suite, add func(Parity)) {
-	samplings := []struct {
-		name string
-		nn.Sampling
-	}{
-		{"greedy", nn.Sampling{}},
-		{"draw", nn.Sampling{Temperature: 1, Seed: 11}},
-		{"warm", nn.Sampling{Temperature: 1.7, Seed: 12}},
-	}
 	for _, mixer := range s.mixers() {
-		for i, p := range samplings {
+		for i, p := range textRules {
 			row := Parity{
-				Key:   fmt.Sprintf("parity/text/%s/%s", mixer, p.name),
+				Key:   textParityPath(mixer, p.name),
 				Bound: fmt.Sprintf("the same tokens, but for draws within %.0e of an edge", drawBound),
 			}
 			if !s.wants(row.Key) {
@@ -37,6 +45,7 @@ func (e *Engine[T]) textParity(s *suite, add func(Parity)) {
 			r := rand.New(rand.NewPCG(uint64(i), 9))
 			for range max(s.effort.models/6, 1) {
 				c := randomConfig(r, mixer)
+				c.Vocab = max(c.Vocab, 100) // of a few tokens every rule keeps the same
 				if err := e.compareText(&row, r, c, p.Sampling, 100); err != nil {
 					row.fail("%v", err)
 				}
@@ -78,7 +87,7 @@ func (e *Engine[T]) compareText(row *Parity, r *rand.Rand, c nn.Config, p nn.Sam
 			}
 			row.Numbers++
 			row.TopTokens++
-			want, distance := nearest(p, logits, uint32(i), id)
+			want, distance := nearest(p, logits, append(slices.Clone(prompt), got[:i]...), uint32(i), id)
 			if want == id {
 				row.TopEqual++
 			} else if row.OfBound = max(row.OfBound, min(distance/drawBound, notFiniteError)); distance > drawBound {
@@ -107,30 +116,109 @@ func withSession[T any](ops nn.Ops[T], c nn.Config, w *nn.Weights[nn.HostTensor]
 	return do(s)
 }
 
-// nearest is the token that draw number n takes from logits, and how far, as a share of the
-// probability, it is from taking another one instead.
-func nearest(p nn.Sampling, logits []float32, n, other uint32) (want uint32, distance float64) {
-	best := argmax(logits)
+// nearest is the token that draw number n takes from logits after the tokens before, and how far, as a share of a logit or
+// of the probability, it is from taking another one instead: by a draw beside an edge, or by a rule that keeps one token
+// more or less.
+func nearest(p nn.Sampling, logits []float32, before []uint32, n, other uint32) (want uint32, distance float64) {
+	l := penalised(p, logits, before)
+	best := 0
+	for i, x := range l {
+		if x > l[best] {
+			best = i
+		}
+	}
 	if p.Temperature == 0 {
-		top := float64(logits[best])
-		return uint32(best), (top - float64(logits[other])) / max(math.Abs(top), 1e-6)
+		return uint32(best), (l[best] - l[other]) / max(math.Abs(l[best]), 1e-6)
 	}
-	weight := func(i int) float64 { return math.Exp(float64((logits[i] - logits[best]) / p.Temperature)) }
+	u := float64(nn.Uniform(p.Seed, n))
+	want, distance = inverse(l, threshold(p, l, 0), float64(p.Temperature), u, other)
+	for _, slack := range []float64{-drawBound, drawBound} {
+		_, d := inverse(l, threshold(p, l, slack), float64(p.Temperature), u, other)
+		distance = min(distance, d)
+	}
+	return want, distance
+}
+
+// penalised are the logits after the repeat penalty.
+func penalised(p nn.Sampling, logits []float32, before []uint32) []float64 {
+	l := make([]float64, len(logits))
+	for i, x := range logits {
+		l[i] = float64(x)
+	}
+	if p.RepeatPenalty == 0 {
+		return l
+	}
+	recent := slices.Clone(before[max(len(before)-nn.RecentWindow, 0):])
+	slices.Sort(recent)
+	for _, id := range slices.Compact(recent) {
+		if l[id] > 0 {
+			l[id] /= float64(p.RepeatPenalty)
+		} else {
+			l[id] *= float64(p.RepeatPenalty)
+		}
+	}
+	return l
+}
+
+// threshold is the smallest logit that all rules keep, each wider by a share where slack is above 0.
+func threshold(p nn.Sampling, l []float64, slack float64) float64 {
+	order := slices.Clone(l)
+	slices.Sort(order)
+	slices.Reverse(order)
+	best, limit := order[0], math.Inf(-1)
+	lower := func(x float64) float64 { return x - slack*max(math.Abs(x), math.Abs(best)) }
+	if p.TopK > 0 && p.TopK < len(order) {
+		limit = lower(order[p.TopK-1])
+	}
+	if p.TopP > 0 {
+		total, sum := 0.0, 0.0
+		for _, x := range order {
+			if x >= limit {
+				total += math.Exp(x - best)
+			}
+		}
+		for _, x := range order {
+			if sum += math.Exp(x - best); sum >= float64(p.TopP)*(1+slack)*total {
+				limit = max(limit, lower(x))
+				break
+			}
+		}
+	}
+	if p.MinP > 0 {
+		limit = max(limit, lower(best+math.Log(float64(p.MinP))))
+	}
+	return limit
+}
+
+// inverse is the token at u of the cumulative distribution of the logits from limit up, and how far u is from another's
+// share of it: 1 where that has none.
+func inverse(l []float64, limit, temperature, u float64, other uint32) (want uint32, distance float64) {
+	best := slices.Max(l)
+	weight := func(x float64) float64 {
+		if x < limit {
+			return 0
+		}
+		return math.Exp((x - best) / temperature)
+	}
 	total := 0.0
-	for i := range logits {
-		total += weight(i)
+	for _, x := range l {
+		total += weight(x)
 	}
-	u, sum := float64(nn.Uniform(p.Seed, n)), 0.0
-	want = uint32(len(logits) - 1)
-	found := false
-	for i := range logits {
+	sum, found := 0.0, false
+	distance = 1
+	for i, x := range l {
+		w := weight(x)
+		if w == 0 {
+			continue
+		}
 		low := sum / total
-		sum += weight(i)
-		if high := sum / total; !found && high > u {
-			want, found = uint32(i), true
+		sum += w
+		high := sum / total
+		if !found {
+			want, found = uint32(i), high > u // the last of them, should rounding leave none
 		}
 		if i == int(other) {
-			distance = max(low-u, u-sum/total, 0)
+			distance = max(low-u, u-high, 0)
 		}
 	}
 	return want, distance

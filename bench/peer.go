@@ -10,10 +10,36 @@ import (
 	"strings"
 )
 
+// path is what --only chooses a peer's row by: that of the same model on an engine.
+func (p PeerSpeed) path() string {
+	size, kind, batch := modelKey(p.Key)
+	return fmt.Sprintf("model/%s/%s/%s/%s", size, kind, p.Mixer, batch)
+}
+
+// column is what a peer's rows are headed by.
+func (p PeerSpeed) column() string { return p.Peer + " on " + p.Device + ", " + p.Mixer }
+
+// engine is the name of the engine that computes on the same kind of device.
+func (p PeerSpeed) engine() string {
+	if strings.HasPrefix(strings.ToLower(p.Device), "cpu") {
+		return "cpu"
+	}
+	return "gpu"
+}
+
 // peers runs another program on the sizes and batches of this run, right after the engines. It is
 // given the sizes and batches as arguments and prints PeerSpeed rows as one JSON array; see bench/peers.
 func (s *suite) peers(ctx context.Context) error {
 	if len(s.Peer) == 0 {
+		return nil
+	}
+	wanted := false
+	for _, size := range s.sizes {
+		for _, mixer := range s.mixers() {
+			wanted = wanted || s.wantsSpeed(size, mixer)
+		}
+	}
+	if !wanted {
 		return nil
 	}
 	s.progress(strings.Join(s.Peer, " "))
@@ -37,8 +63,14 @@ func (s *suite) peers(ctx context.Context) error {
 		lines := strings.Split(strings.TrimSpace(problems.String()), "\n")
 		return fmt.Errorf("the peer %s: %w: %s", s.Peer[0], err, lines[len(lines)-1])
 	}
-	if err := json.Unmarshal(out, &s.report.Peers); err != nil {
+	var rows []PeerSpeed
+	if err := json.Unmarshal(out, &rows); err != nil {
 		return fmt.Errorf("the peer %s: a JSON array of rows wanted: %w", s.Peer[0], err)
+	}
+	for _, row := range rows {
+		if s.wants(row.path()) {
+			s.report.Peers = append(s.report.Peers, row)
+		}
 	}
 	return nil
 }

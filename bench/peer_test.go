@@ -7,7 +7,7 @@ import (
 )
 
 func TestPeers(t *testing.T) {
-	only := regexp.MustCompile("^nothing")
+	only := regexp.MustCompile("^model/64x2/V512/text/tied/b1$")
 	o := Options{Mode: Quick, Only: only, Sizes: []Size{{64, 2, 512}}, Batches: []int{1, 8}}
 	// The program says in its row what it was asked for.
 	o.Peer = []string{"sh", "-c", `printf '[{"peer": "%s", "device": "cpu", "key": "model/64x2/V512/text/b1", "mixer": "tied", "seconds": {"median": 0.5}}]' "$*"`, "peer"}
@@ -18,6 +18,22 @@ func TestPeers(t *testing.T) {
 	if len(r.Peers) != 1 || r.Peers[0].Seconds.Median != 0.5 || !strings.HasPrefix(r.Peers[0].Peer, "--sizes 64x2x512 --batches 1,8 ") {
 		t.Errorf("one row that says what was asked for wanted, %+v found", r.Peers)
 	}
+	before := sampleReport()
+	before.Peers = []PeerSpeed{r.Peers[0]}
+	before.Peers[0].Seconds = newSample([]float64{1, 1, 1})
+	if changes := Compare(before, r); len(changes) == 0 || changes[len(changes)-1].Ratio != 2 {
+		t.Errorf("the peer twice as fast wanted among %+v", changes)
+	}
+	o.Only = regexp.MustCompile("^head/|/training/")
+	if r, err = Run(t.Context(), o, CPU()); err != nil || len(r.Peers) != 0 {
+		t.Errorf("no row that was not asked for wanted, %+v found, %v", r.Peers, err)
+	}
+	o.Only = regexp.MustCompile("^head/")
+	o.Peer = []string{"false"} // which nobody asked for
+	if r, err = Run(t.Context(), o, CPU()); err != nil || r.Err() != nil {
+		t.Error(err, r.Err())
+	}
+	o.Only = only
 	for _, c := range []struct{ script, want string }{
 		{"echo first >&2; echo last line >&2; exit 3", "last line"},
 		{"echo no JSON", "a JSON array of rows wanted"},

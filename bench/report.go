@@ -21,6 +21,8 @@ type Report struct {
 	Commit    string         `json:"commit"`
 	Go        string         `json:"go"`
 	Platform  string         `json:"platform"`
+	Machine   Machine        `json:"machine"`
+	Load      []float64      `json:"load,omitempty"` // average of a minute, at the beginning and the end, where the system says it
 	Engines   []EngineInfo   `json:"engines"`
 	Floors    []Floor        `json:"floors"`
 	Parity    []Parity       `json:"parity"`
@@ -29,6 +31,7 @@ type Report struct {
 	Heads     []ModelSpeed   `json:"heads"`
 	Positions []PositionCost `json:"positions"`
 	Peers     []PeerSpeed    `json:"peers,omitempty"`
+	LeftOut   []LeftOut      `json:"left_out,omitempty"`
 	Notes     []string       `json:"notes"`
 	// Failures are what could not be measured, a sentence each.
 	Failures []string `json:"failures,omitempty"`
@@ -69,16 +72,23 @@ type OpTime struct {
 	Engine     string  `json:"engine"`
 	Key        string  `json:"key"`
 	Seconds    Sample  `json:"seconds"`
-	Bytes      int64   `json:"bytes"`      // that have to be moved
-	FLOPs      int64   `json:"flops"`      // that have to be computed
-	Dispatches float64 `json:"dispatches"` // a call, 0 where there is no such thing
-	Floor      float64 `json:"floor"`      // seconds, the largest of the three limits
-	Bound      string  `json:"bound"`      // which of them
-	Cached     bool    `json:"cached"`     // its tensors fit into a cache, so memory need not be the limit
+	Bytes      int64   `json:"bytes"`             // that have to be moved
+	FLOPs      int64   `json:"flops"`             // that have to be computed
+	Weights    int64   `json:"weights,omitempty"` // of a ternary matrix times one row of activations
+	Dispatches float64 `json:"dispatches"`        // a call, 0 where there is no such thing
+	Floor      float64 `json:"floor"`             // seconds, the largest of the three limits
+	Bound      string  `json:"bound"`             // which of them
+	Cached     bool    `json:"cached"`            // its tensors fit into a cache, so memory need not be the limit
 }
 
 // Achieved is the share of the floor, 1 at best unless the tensors lie in a cache.
 func (o OpTime) Achieved() float64 { return o.Floor / o.Seconds.Median }
+
+// timesFloat32 is how many times more weights a second a ternary product takes than one in float32 could read from memory
+// at the bandwidth of the floor; 0 for other operations.
+func (o OpTime) timesFloat32(f Floor) float64 {
+	return float64(o.Weights) / o.Seconds.Median / (f.Bandwidth.Median / 4)
+}
 
 // ModelSpeed is the speed of one whole model.
 type ModelSpeed struct {
@@ -108,6 +118,15 @@ type PositionCost struct {
 	Heap     int64  `json:"heap"`     // bytes of the program's heap after collection
 }
 
+// path is what --only chooses the row by.
+func (m ModelSpeed) path() string {
+	size, kind, batch := modelKey(m.Key)
+	if size == "" {
+		return m.Key // of a head
+	}
+	return fmt.Sprintf("model/%s/%s/%s/%s", size, kind, m.Mixer, batch)
+}
+
 // PeerSpeed is the same model in another program.
 type PeerSpeed struct {
 	Peer    string `json:"peer"`   // name and version
@@ -129,7 +148,7 @@ func (r *Report) Broken() []Parity {
 }
 
 // Err says in one sentence what is wrong: a broken bound of parity, something that could not be
-// measured, or memory that grows with the position. It is nil where all is well.
+// measured, or time or memory that grows with the position. It is nil where all is well.
 func (r *Report) Err() error {
 	if broken := r.Broken(); len(broken) > 0 {
 		return fmt.Errorf("bench: %d of %d bounds of parity are broken, the first is %s on the %s engine: %s",
@@ -138,17 +157,47 @@ func (r *Report) Err() error {
 	if len(r.Failures) > 0 {
 		return fmt.Errorf("bench: %d rows could not be measured: %s", len(r.Failures), r.Failures[0])
 	}
-	first := map[string]int64{}
+	first := map[string]PositionCost{}
 	for _, p := range r.Positions {
-		memory, ok := first[p.Engine+p.Key]
+		from, ok := first[p.Engine+p.Key]
 		if !ok {
-			first[p.Engine+p.Key] = p.Memory
-		} else if p.Memory > memory {
-			return fmt.Errorf("bench: %s on the %s engine takes %d bytes after %d tokens, %d before",
-				p.Key, p.Engine, p.Memory, p.Position, memory)
+			first[p.Engine+p.Key] = p
+			continue
 		}
+		before, now := "", ""
+		switch p.grown(from) {
+		case "memory":
+			before, now = fmt.Sprintf("%d bytes of tensors", from.Memory), fmt.Sprint(p.Memory)
+		case "heap":
+			before, now = fmt.Sprintf("%d bytes of heap", from.Heap), fmt.Sprint(p.Heap)
+		case "time":
+			before, now = fmt.Sprintf("%s µs a token at most", digits(1e6*from.Seconds.High)), digits(1e6*p.Seconds.Low)+" at least"
+		default:
+			continue
+		}
+		return fmt.Errorf("bench: %s on the %s engine is not flat: %s wanted as after %d tokens, %s found after %d",
+			p.Key, p.Engine, before, from.Position, now, p.Position)
 	}
 	return nil
+}
+
+// What a token at a later position may take of what it does at the first.
+const (
+	flatTime = 1.5     // times the slowest repetition of the first, for the fastest of a later one
+	flatHeap = 2 << 20 // bytes beside, which a heap after collection may differ by
+)
+
+// grown says in a word what a token takes more of than at the first position, "" where it takes the same.
+func (p PositionCost) grown(first PositionCost) string {
+	switch {
+	case p.Memory > first.Memory:
+		return "memory"
+	case p.Heap > first.Heap+flatHeap:
+		return "heap"
+	case p.Seconds.Low > flatTime*first.Seconds.High:
+		return "time"
+	}
+	return ""
 }
 
 // fail keeps an error of one row; the others are measured all the same.
@@ -169,10 +218,7 @@ func (r *Report) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if err := writeFile(path, append(data, '\n')); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
+	return writeFile(path, append(data, '\n'))
 }
 
 // maxReport is far above any report, so that a wrong file is not read into memory.
@@ -201,7 +247,17 @@ func LoadReport(path string) (*Report, error) {
 	return r, nil
 }
 
-// writeFile replaces a file as a whole.
+// CanWrite says what is in the way of a file that is to be written later.
+func CanWrite(path string) error {
+	f, err := atomicfile.Create(path)
+	if err != nil {
+		return err
+	}
+	f.Discard()
+	return nil
+}
+
+// writeFile replaces a file as a whole; its errors name it.
 func writeFile(path string, data []byte) error {
 	return atomicfile.Write(path, func(w io.Writer) error {
 		_, err := w.Write(data)

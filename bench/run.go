@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -45,6 +46,7 @@ func Run(ctx context.Context, o Options, backends ...Backend) (*Report, error) {
 		b.ops(s, f)
 	}
 	s.wholeModels(backends, floors)
+	s.report.Load = append(s.report.Load, load()...)
 	if s.stopped() {
 		s.report.note("stopped before the end: rows are missing")
 	} else if err := s.peers(ctx); err != nil {
@@ -69,7 +71,7 @@ func (s *suite) wholeModels(backends []Backend, floors []Floor) {
 	}
 	for _, goal := range s.effort.positions {
 		for _, mixer := range s.mixers() {
-			if !s.wants(fmt.Sprintf("position/%s/%s", goal.size, mixer)) {
+			if !s.wants(positionPath(goal.size, mixer)) {
 				continue
 			}
 			m := newSubject(goal.size, mixer)
@@ -82,15 +84,12 @@ func (s *suite) wholeModels(backends []Backend, floors []Floor) {
 
 // wantsModel says whether any row of a model is to be measured.
 func (s *suite) wantsModel(size Size, mixer string) bool {
-	m := subject{size: size, mixer: mixer}
-	for _, batch := range s.batches {
-		for _, kind := range []string{"prompt", "text", "training"} {
-			if s.wants(m.path(kind, batch)) {
-				return true
-			}
-		}
-	}
-	return s.wantsAny("head/"+size.String()+"/", []string{"F32", "F16", "I8"})
+	return s.wantsSpeed(size, mixer) || slices.ContainsFunc(headPaths(size), s.wants)
+}
+
+// wantsSpeed says whether a model's prompts, text or training are to be measured.
+func (s *suite) wantsSpeed(size Size, mixer string) bool {
+	return slices.ContainsFunc(speedPaths(size, mixer, s.batches), s.wants)
 }
 
 // measuresSpeed says whether any row needs the floor.
@@ -117,8 +116,12 @@ func (s *suite) measuresSpeed() bool {
 
 func newReport(o Options) *Report {
 	r := &Report{
-		Version: reportVersion, Date: time.Now().UTC().Truncate(time.Second), Command: o.Command, Commit: "unknown",
-		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Version: reportVersion, Date: time.Now().UTC().Truncate(time.Second), Command: o.Command, Commit: unknownCommit,
+		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Machine: thisMachine(), Load: load(),
+	}
+	if len(r.Load) > 0 && r.Load[0] > busy*float64(r.Machine.Threads) {
+		r.note("the machine was busy when the run began, with a load average of %s on %d threads: times are longer than on a quiet one",
+			digits(r.Load[0]), r.Machine.Threads)
 	}
 	if build, ok := debug.ReadBuildInfo(); ok {
 		for _, setting := range build.Settings {
@@ -130,5 +133,11 @@ func newReport(o Options) *Report {
 			}
 		}
 	}
+	if r.Commit == unknownCommit {
+		r.note("the commit is unknown: go build notes it in the program where it is called in a checkout, go run and -buildvcs=false do not")
+	}
 	return r
 }
+
+// unknownCommit is said where the program does not know what it was built from.
+const unknownCommit = "unknown"

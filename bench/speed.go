@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"slices"
 	"time"
 
 	"bitgpu/nn/optest"
@@ -21,12 +20,7 @@ func (s *suite) wants(key string) bool {
 	return !s.stopped() && (s.Only == nil || s.Only.MatchString(key))
 }
 
-// wantsAny says whether one of some rows is to be measured.
-func (s *suite) wantsAny(prefix string, names []string) bool {
-	return slices.ContainsFunc(names, func(name string) bool { return s.wants(prefix + name) })
-}
-
-// tooLong says whether a row takes too long for the mode, and notes that it is left out: longer than
+// tooLong says whether a row takes too long for the mode, and keeps that it is left out: longer than
 // some repetitions may take. A software adapter gets less time, as its times are of little use.
 func (s *suite) tooLong(e EngineInfo, key string, seconds float64, repetitions int) bool {
 	longest := s.longest
@@ -36,7 +30,7 @@ func (s *suite) tooLong(e EngineInfo, key string, seconds float64, repetitions i
 	if longest == 0 || seconds <= float64(repetitions)*longest.Seconds() {
 		return false
 	}
-	s.report.note("%s on the %s engine left out: it would take about %s s; --full runs it", key, e.Name, digits(seconds))
+	s.report.LeftOut = append(s.report.LeftOut, LeftOut{Engine: e.Name, Key: key, Seconds: seconds})
 	return true
 }
 
@@ -93,7 +87,7 @@ func (e *Engine[T]) op(s *suite, f Floor, w workload[T]) (OpTime, error) {
 		return OpTime{}, err
 	}
 	row := OpTime{
-		Engine: e.Info.Name, Key: w.key, Seconds: seconds, Bytes: w.bytes, FLOPs: w.flops, Dispatches: dispatches,
+		Engine: e.Info.Name, Key: w.key, Seconds: seconds, Bytes: w.bytes, FLOPs: w.flops, Weights: w.weights, Dispatches: dispatches,
 		Cached: each*int64(len(runs)) < 2*e.Cache,
 	}
 	row.Floor, row.Bound = f.seconds(w.bytes, w.flops, dispatches)

@@ -1,10 +1,6 @@
 package bench
 
 import (
-	"os"
-	"strconv"
-	"strings"
-
 	"bitgpu/nn"
 	"bitgpu/nn/train"
 )
@@ -76,22 +72,4 @@ func (m subject) training(batch, time int) costs {
 		bytes: forward.bytes + 7*4*float64(m.config.ParamCount()),
 		flops: 3*forward.flops + 14*float64(m.config.ParamCount()),
 	}
-}
-
-// availableMemory is how many bytes the operating system says a program may still take, 0 where
-// it does not say.
-func availableMemory() int64 {
-	data, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "MemAvailable:"); ok {
-			kilobytes, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-			if err == nil {
-				return kilobytes << 10
-			}
-		}
-	}
-	return 0
 }

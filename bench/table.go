@@ -14,7 +14,11 @@ type table struct {
 	Text   string // what the numbers are
 	Header []string
 	Rows   [][]string
+	Words  []int // columns that hold words, beside the first
 }
+
+// Left says whether a column's cells stand left, as words do; numbers stand right.
+func (t table) Left(column int) bool { return column == 0 || slices.Contains(t.Words, column) }
 
 // Print writes the report as tables.
 func (r *Report) Print(w io.Writer) error {
@@ -28,11 +32,14 @@ func (r *Report) Print(w io.Writer) error {
 	for _, note := range r.Notes {
 		fmt.Fprintf(&out, "note: %s\n", note)
 	}
+	for _, l := range r.leftOut() {
+		fmt.Fprintf(&out, "note: %s: %s\n", l.Text, l.Keys)
+	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }
 
-// print aligns the first column left and numbers right.
+// print aligns words left and numbers right.
 func (t table) print(out *strings.Builder) {
 	widths := make([]int, len(t.Header))
 	for _, row := range append([][]string{t.Header}, t.Rows...) {
@@ -48,10 +55,13 @@ func (t table) print(out *strings.Builder) {
 		var line strings.Builder
 		for i, cell := range row {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if i == 0 {
+			if i > 0 {
+				line.WriteString("  ")
+			}
+			if t.Left(i) {
 				line.WriteString(cell + pad)
 			} else {
-				line.WriteString("  " + pad + cell)
+				line.WriteString(pad + cell)
 			}
 		}
 		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
@@ -76,7 +86,9 @@ func (r *Report) tables() []table {
 func (r *Report) engineTable() table {
 	t := table{
 		Title:  fmt.Sprintf("bitgpu bench, %s, commit %.12s, %s %s", r.Date.Format("2006-01-02 15:04 MST"), r.Commit, r.Go, r.Platform),
+		Text:   r.machine(),
 		Header: []string{"engine", "device", "driver", "times from"},
+		Words:  []int{1, 2, 3},
 	}
 	for _, e := range r.Engines {
 		device := e.Device
@@ -88,11 +100,29 @@ func (r *Report) engineTable() table {
 	return t
 }
 
+// machine says in a sentence what the run was made on, and whether it was alone there; nothing of a report that does not
+// know.
+func (r *Report) machine() string {
+	m := r.Machine
+	if m.Processor == "" {
+		return ""
+	}
+	text := fmt.Sprintf("On %s, %d threads", m.Processor, m.Threads)
+	if m.Memory > 0 {
+		text += fmt.Sprintf(", %.1f GB of memory", float64(m.Memory)/1e9)
+	}
+	if len(r.Load) == 2 {
+		text += fmt.Sprintf("; load average %.2f when the run began, %.2f when it ended", r.Load[0], r.Load[1])
+	}
+	return text + "."
+}
+
 func (r *Report) floorTable() table {
 	t := table{
 		Title:  "Floor",
 		Text:   "What the device did at most in this run; all shares below are of it.",
 		Header: []string{"engine", "memory", "GB/s", "GFLOP/s", "µs a dispatch"},
+		Words:  []int{1},
 	}
 	for _, f := range r.Floors {
 		t.Rows = append(t.Rows, []string{
@@ -107,6 +137,7 @@ func (r *Report) parityTable() table {
 		Title:  "Parity",
 		Text:   "Distance from the reference in float64. Relative errors are of the number or of its tensor's root mean square; of bound is the share of what is allowed.",
 		Header: []string{"comparison", "engine", "cases", "numbers", "max abs", "max rel", "of bound", "same token", "mean KL", "max KL", "holds"},
+		Words:  []int{1, 10},
 	}
 	for _, p := range r.Parity {
 		tokens, mean, largest := "", "", ""
@@ -129,7 +160,7 @@ func (r *Report) parityTable() table {
 }
 
 func (r *Report) failureTable() table {
-	t := table{Title: "Broken bounds", Header: []string{"comparison", "found"}}
+	t := table{Title: "Broken bounds", Header: []string{"comparison", "found"}, Words: []int{1}}
 	for _, p := range r.Broken() {
 		for _, failure := range p.Failures {
 			t.Rows = append(t.Rows, []string{p.Key + " " + p.Engine + " " + p.Variant, failure + "; bound: " + p.Bound})
@@ -139,8 +170,8 @@ func (r *Report) failureTable() table {
 }
 
 // keys lists what rows are called, each once, in their order.
-func keys[R any](rows []R, key func(R) string) []string {
-	var all []string
+func keys[R any, K comparable](rows []R, key func(R) K) []K {
+	var all []K
 	for _, row := range rows {
 		if k := key(row); !slices.Contains(all, k) {
 			all = append(all, k)
@@ -153,27 +184,21 @@ func (r *Report) opTable() table {
 	t := table{
 		Title: "Operations",
 		Text: "Time of one call, ± half the range of the repetitions; share of the floor, which is the larger of bytes ÷ bandwidth (m), " +
-			"operations ÷ multiply-add rate (a) and dispatches (d). * = the tensors fit into a cache, so the share may exceed 100 %.",
+			"operations ÷ multiply-add rate (a) and dispatches (d). * = the tensors fit into a cache, so the share may exceed 100 %. × float32 is how many times more weights a second a ternary " +
+			"product with one row takes than a float32 product could read at the bandwidth of the floor.",
 		Header: []string{"operation"},
 	}
 	engines := keys(r.Ops, func(o OpTime) string { return o.Engine })
 	for _, e := range engines {
-		t.Header = append(t.Header, e+" µs", "of floor", "GB/s", "GFLOP/s")
+		t.Header = append(t.Header, e+" µs", "of floor", "GB/s", "GFLOP/s", "× float32")
 	}
 	for _, key := range keys(r.Ops, func(o OpTime) string { return o.Key }) {
 		row := []string{strings.TrimPrefix(key, "op/")}
 		for _, e := range engines {
-			cells := []string{"", "", "", ""}
+			cells := make([]string, 5)
 			for _, o := range r.Ops {
 				if o.Key == key && o.Engine == e {
-					mark := ""
-					if o.Cached && o.Bound == "memory" {
-						mark = "*"
-					}
-					cells = []string{
-						withSpread(o.Seconds.scaled(1e6)), fmt.Sprintf("%.0f %% %s%s", 100*o.Achieved(), o.Bound[:1], mark),
-						digits(float64(o.Bytes) / o.Seconds.Median / 1e9), digits(float64(o.FLOPs) / o.Seconds.Median / 1e9),
-					}
+					cells = r.opCells(o)
 				}
 			}
 			row = append(row, cells...)
@@ -183,13 +208,33 @@ func (r *Report) opTable() table {
 	return t
 }
 
+// opCells are the columns of one engine's operation.
+func (r *Report) opCells(o OpTime) []string {
+	mark, arithmetic, yardstick := "", "", ""
+	if o.Cached && o.Bound == "memory" {
+		mark = "*"
+	}
+	if o.FLOPs > 0 {
+		arithmetic = digits(float64(o.FLOPs) / o.Seconds.Median / 1e9)
+	}
+	for _, f := range r.Floors {
+		if f.Engine == o.Engine && o.Weights > 0 {
+			yardstick = digits(o.timesFloat32(f))
+		}
+	}
+	return []string{
+		withSpread(o.Seconds.scaled(1e6)), fmt.Sprintf("%.0f %% %s%s", 100*o.Achieved(), o.Bound[:1], mark),
+		digits(float64(o.Bytes) / o.Seconds.Median / 1e9), arithmetic, yardstick,
+	}
+}
+
 // modelColumns are the engines with their mixers.
 func (r *Report) modelColumns() []string {
 	return keys(r.Models, func(m ModelSpeed) string { return m.Engine + " " + m.Mixer })
 }
 
 func (r *Report) peerColumns() []string {
-	return keys(r.Peers, func(p PeerSpeed) string { return p.Peer + " on " + p.Device + ", " + p.Mixer })
+	return keys(r.Peers, PeerSpeed.column)
 }
 
 func (r *Report) modelTable() table {
@@ -198,12 +243,12 @@ func (r *Report) modelTable() table {
 	t.Header = append(append(t.Header, columns...), peers...)
 	for _, key := range keys(r.Models, func(m ModelSpeed) string { return m.Key }) {
 		row := []string{strings.TrimPrefix(key, "model/")}
-		best := map[string]float64{} // by mixer
+		ours := map[string]float64{} // by engine and mixer
 		for _, column := range columns {
 			cell := ""
 			for _, m := range r.Models {
 				if m.Key == key && m.Engine+" "+m.Mixer == column {
-					best[m.Mixer] = max(best[m.Mixer], m.PerSecond().Median)
+					ours[column] = m.PerSecond().Median
 					cell = withSpread(m.PerSecond())
 				}
 			}
@@ -212,9 +257,12 @@ func (r *Report) modelTable() table {
 		for _, column := range peers {
 			cell := ""
 			for _, p := range r.Peers {
-				if p.Key == key && p.Peer+" on "+p.Device+", "+p.Mixer == column {
+				if p.Key == key && p.column() == column {
 					rate := p.Seconds.per(1)
-					cell = fmt.Sprintf("%s, we are %.1f×", withSpread(rate), best[p.Mixer]/rate.Median)
+					cell = withSpread(rate)
+					if our := ours[p.engine()+" "+p.Mixer]; our > 0 && r.comparable(p) {
+						cell += fmt.Sprintf(", our %s is %.1f×", p.engine(), our/rate.Median)
+					}
 				}
 			}
 			row = append(row, cell)
@@ -222,6 +270,12 @@ func (r *Report) modelTable() table {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// comparable says whether the engine that is named like a peer's device computes on one of its kind: a GPU's driver may
+// compute on the processor.
+func (r *Report) comparable(p PeerSpeed) bool {
+	return slices.ContainsFunc(r.Engines, func(e EngineInfo) bool { return e.Name == p.engine() && e.Hardware })
 }
 
 func (r *Report) stepTable() table {
@@ -259,6 +313,7 @@ func (r *Report) headTable() table {
 		Title:  "Head formats",
 		Text:   "Text of one sequence with the head in float32, float16 and int8.",
 		Header: []string{"head", "engine", "tokens/s", "MB a token", "of floor"},
+		Words:  []int{1},
 	}
 	for _, m := range r.Heads {
 		t.Rows = append(t.Rows, []string{
@@ -271,9 +326,12 @@ func (r *Report) headTable() table {
 
 func (r *Report) positionTable() table {
 	t := table{
-		Title:  "A token after many",
-		Text:   "Every token before the position was really read into the memory. Memory is that of all tensors, heap what the program holds beside them.",
+		Title: "A token after many",
+		Text: fmt.Sprintf("Every token before the position was really read into the memory. Memory is that of all tensors, heap what the program holds "+
+			"beside them. Flat: no more memory than at the first position, at most %d MB more heap, and a fastest repetition within %.1f times "+
+			"the first's slowest.", flatHeap>>20, flatTime),
 		Header: []string{"model", "engine", "position", "µs a token", "to the first", "MB", "heap MB", "flat"},
+		Words:  []int{1, 7},
 	}
 	first := map[string]PositionCost{}
 	for _, p := range r.Positions {
@@ -281,21 +339,14 @@ func (r *Report) positionTable() table {
 		if !ok {
 			first[p.Key+p.Engine], from = p, p
 		}
+		flat := "yes"
+		if more := p.grown(from); more != "" {
+			flat = "NO, " + more
+		}
 		t.Rows = append(t.Rows, []string{
 			strings.TrimPrefix(p.Key, "position/"), p.Engine, fmt.Sprint(p.Position), withSpread(p.Seconds.scaled(1e6)),
-			fmt.Sprintf("%.2f×", p.Seconds.Median/from.Seconds.Median), digits(float64(p.Memory) / 1e6), digits(float64(p.Heap) / 1e6), p.flat(from),
+			fmt.Sprintf("%.2f×", p.Seconds.Median/from.Seconds.Median), digits(float64(p.Memory) / 1e6), digits(float64(p.Heap) / 1e6), flat,
 		})
 	}
 	return t
-}
-
-// flat says in a word whether a token costs what it did at the first position.
-func (p PositionCost) flat(first PositionCost) string {
-	switch {
-	case p.Memory != first.Memory:
-		return "NO, memory"
-	case p.Seconds.Low > first.Seconds.High:
-		return "slower"
-	}
-	return "yes"
 }

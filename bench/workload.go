@@ -12,6 +12,7 @@ import (
 type workload[T any] struct {
 	key          string
 	bytes, flops int64
+	weights      int64 // of a ternary matrix that one row of activations is multiplied by, else 0
 	make         func(b *bed[T]) (run func())
 }
 
@@ -29,7 +30,15 @@ func (f *form[T]) rows() int { return f.batch * f.time }
 
 func (f *form[T]) add(op, shape string, bytes, flops int, make func(b *bed[T]) func()) {
 	key := fmt.Sprintf("op/%s/%s/%s,n%d", op, f.name, shape, f.rows())
-	f.list = append(f.list, workload[T]{key, int64(bytes), int64(flops), make})
+	f.list = append(f.list, workload[T]{key: key, bytes: int64(bytes), flops: int64(flops), make: make})
+}
+
+// product adds one with a ternary matrix.
+func (f *form[T]) product(op string, rows, cols, bytes, flops int, make func(b *bed[T]) func()) {
+	f.add(op, fmt.Sprintf("%dx%d", rows, cols), bytes, flops, make)
+	if f.rows() == 1 {
+		f.list[len(f.list)-1].weights = int64(rows * cols)
+	}
 }
 
 // packed is the bytes of a ternary matrix.
@@ -77,14 +86,14 @@ func (f *form[T]) forward() {
 	})
 	for _, blocks := range []int{1, 3} { // the tied mixer's projection, and the delta mixer's
 		R := blocks * d
-		f.add("NormLinear", fmt.Sprintf("%dx%d", R, D), packed(R, D)+4*(2*n*D+n*R+D), 2*n*R*D+4*n*D, func(b *bed[T]) func() {
+		f.product("NormLinear", R, D, packed(R, D)+4*(2*n*D+n*R+D), 2*n*R*D+4*n*D, func(b *bed[T]) func() {
 			y, x, h, gain, w := b.room(n, R), b.room(n, D), b.normal(n, D), b.normal(D), b.ternary(R, D, blocks)
 			return func() { b.ops.NormLinear(y, x, h, gain, w) }
 		})
 	}
 	f.scans(training)
 	for _, K := range []int{d, H} {
-		f.add("LinearAdd", fmt.Sprintf("%dx%d", D, K), packed(D, K)+4*(n*K+2*n*D), 2*n*D*K+n*D, func(b *bed[T]) func() {
+		f.product("LinearAdd", D, K, packed(D, K)+4*(n*K+2*n*D), 2*n*D*K+n*D, func(b *bed[T]) func() {
 			y, r, x, w := b.room(n, D), b.normal(n, D), b.normal(n, K), b.ternary(D, K, 1)
 			return func() { b.ops.LinearAdd(y, r, x, w) }
 		})
@@ -93,7 +102,7 @@ func (f *form[T]) forward() {
 	if training {
 		written += 2*n*H + n*D
 	}
-	f.add("NormSwiGLU", fmt.Sprintf("%dx%d", 2*H, D), packed(2*H, D)+4*(n*D+D+written), 4*n*H*D+4*n*D+5*n*H, func(b *bed[T]) func() {
+	f.product("NormSwiGLU", 2*H, D, packed(2*H, D)+4*(n*D+D+written), 4*n*H*D+4*n*D+5*n*H, func(b *bed[T]) func() {
 		a, h, gain, w := b.room(n, H), b.normal(n, D), b.normal(D), b.ternary(2*H, D, 2)
 		gu, x := b.room(n, 2*H), b.room(n, D)
 		return func() { b.ops.NormSwiGLU(a, gu, x, h, gain, w) }

@@ -25,8 +25,9 @@ func benchCommand() *cli.Command {
 		Name:  "bench",
 		Usage: "hold the engines against the reference, and measure how fast they are",
 		Description: example("Runs the CPU engine and, where there is an adapter, the GPU engine, one after the other. Exits with 1 when a\n"+
-			"bound of parity is broken. Rows are called by paths such as op/NormLinear/decode/… or model/256x8/…; --only takes\n"+
-			"those that match. Let nothing else run meanwhile. Ctrl-C shows what was measured until then.",
+			"bound of parity is broken, or a token costs more after many. Rows are called by paths such as\n"+
+			"op/NormLinear/decode/… or model/256x8/…; --only takes those that match. Let nothing else run meanwhile. Ctrl-C shows\n"+
+			"what was measured until then.",
 			"bitgpu bench --quick",
 			"bitgpu bench --only '^parity|^op/LinearAdd' --html report.html",
 			"bitgpu bench --dim 768 --layers 12 --batch 1,16 --json new.json --compare old.json"),
@@ -46,7 +47,7 @@ func benchCommand() *cli.Command {
 			&cli.IntFlag{Name: "layers", Usage: "layers of the model, instead of the usual three sizes"},
 			&cli.IntFlag{Name: "vocab", Usage: "vocabulary of the model"},
 			&cli.StringFlag{Name: "mixer", Usage: "`tied|delta`, instead of both"},
-			&cli.StringFlag{Name: "batch", Usage: "sequences at once, `1,8,…`"},
+			&cli.StringFlag{Name: "batch", Usage: "sequences at once, `1,8,…`, up to 64"},
 			&cli.StringFlag{Name: "peer", Usage: "another program to measure in the same run, `COMMAND`; see bench/peers"},
 			&cli.StringFlag{Name: "json", Usage: "keep the report in `FILE`"},
 			&cli.StringFlag{Name: "html", Usage: "draw the report as a page, `FILE`"},
@@ -63,7 +64,14 @@ func benchCommand() *cli.Command {
 					return err
 				}
 			}
-			backends, done, err := benchBackends(c)
+			for _, flag := range []string{"json", "html"} { // before minutes of measuring
+				if path := c.String(flag); path != "" {
+					if err := bench.CanWrite(path); err != nil {
+						return fmt.Errorf("bench: --%s: %w", flag, err)
+					}
+				}
+			}
+			backends, done, err := benchBackends(c, gpu.Open)
 			if err != nil {
 				return err
 			}
@@ -129,6 +137,10 @@ func benchOptions(c *cli.Context) (bench.Options, error) {
 	if err := o.Validate(); err != nil {
 		return o, usagef("bench: %v", err)
 	}
+	// An adapter of the environment is for when there is a choice.
+	if c.String("backend") == string(bitgpu.CPU) && c.String("adapter") != os.Getenv("BITGPU_ADAPTER") {
+		return o, usagef("bench: --adapter %s chooses a GPU, --backend cpu measures none", c.String("adapter"))
+	}
 	return o, nil
 }
 
@@ -155,8 +167,9 @@ func clearProgress(c *cli.Context) {
 	}
 }
 
-// benchBackends opens what the flags choose; done gives it back.
-func benchBackends(c *cli.Context) (backends []bench.Backend, done func(), err error) {
+// benchBackends opens what the flags choose, a GPU by open; done gives it back. Where BITGPU_REQUIRE_GPU is 1, a missing
+// adapter is an error.
+func benchBackends(c *cli.Context, open func(gpu.Options) (*gpu.Device, error)) (backends []bench.Backend, done func(), err error) {
 	backend, adapter, err := backendOf(c)
 	if err != nil {
 		return nil, nil, err
@@ -168,8 +181,8 @@ func benchBackends(c *cli.Context) (backends []bench.Backend, done func(), err e
 	if backend == bitgpu.CPU {
 		return backends, done, nil
 	}
-	device, err := gpu.Open(gpu.Options{Adapter: adapter, AllowSoftware: true})
-	if errors.Is(err, gpu.ErrNoAdapter) && backend == bitgpu.Auto && adapter == "" {
+	device, err := open(gpu.Options{Adapter: adapter, AllowSoftware: true})
+	if errors.Is(err, gpu.ErrNoAdapter) && backend == bitgpu.Auto && adapter == "" && os.Getenv("BITGPU_REQUIRE_GPU") != "1" {
 		fmt.Fprintf(c.App.ErrWriter, "bitgpu: only the CPU is measured: %v\n", err)
 		return backends, done, nil
 	}
@@ -198,25 +211,23 @@ func gpuVariants(ops *webgpu.Ops) []bench.Variant {
 	return append(variants, bench.Variant{Use: func() error { ops.Force(nil); return nil }})
 }
 
-// showReport prints a report and writes its files. A broken bound of parity is an error.
+// showReport prints a report and writes its files, each whatever becomes of the others. A broken bound of parity is an
+// error.
 func showReport(c *cli.Context, r, before *bench.Report) error {
-	if err := r.Print(c.App.Writer); err != nil {
-		return err
-	}
+	errs := []error{r.Print(c.App.Writer)}
 	if before != nil {
-		if err := r.PrintComparison(c.App.Writer, before); err != nil {
-			return err
-		}
+		errs = append(errs, r.PrintComparison(c.App.Writer, before))
 	}
 	if path := c.String("json"); path != "" {
-		if err := r.Save(path); err != nil {
-			return err
-		}
+		errs = append(errs, r.Save(path))
 	}
 	if path := c.String("html"); path != "" {
-		if err := r.WriteHTML(path, before); err != nil {
+		errs = append(errs, r.WriteHTML(path, before))
+	}
+	for _, err := range append(errs, r.Err()) {
+		if err != nil {
 			return err
 		}
 	}
-	return r.Err()
+	return nil
 }

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"bitgpu/bench"
+	"bitgpu/gpu"
 
 	"github.com/urfave/cli/v2"
 )
@@ -45,6 +48,11 @@ func TestBenchRefuses(t *testing.T) {
 		{"--only (", 2, "regular expression"},
 		{"--batch 1,x", 2, `"x" found`},
 		{"--batch 0", 2, "batch: 1 to"},
+		{"--batch 65", 2, "batch: 1 to 64"},
+		{"--only ^nothing", 2, "matches none"},
+		{"--backend cpu --adapter software", 2, "--adapter software"},
+		{"--json /nonexistent/x.json", 1, "--json: /nonexistent/x.json: cannot"},
+		{"--html /nonexistent/x.html", 1, "--html: /nonexistent/x.html: cannot"},
 		{"--dim 7", 2, "multiple of 4"},
 		{"--mixer other", 2, `"other" found`},
 		{"--backend tpu", 2, `"tpu" found`},
@@ -68,5 +76,45 @@ func TestBenchBrokenBound(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "NO, 1 times") {
 		t.Errorf("the report wanted, %s found", out.String())
+	}
+}
+
+// A file that fails does not keep the others from being written.
+func TestBenchWritesTheRest(t *testing.T) {
+	dir := t.TempDir()
+	html := filepath.Join(dir, "report.html")
+	app := benchApp(func(c *cli.Context) error { return showReport(c, &bench.Report{}, nil) })
+	err := app.Run([]string{"bitgpu", "--json", filepath.Join(dir, "missing", "x.json"), "--html", html})
+	if err == nil || !strings.Contains(err.Error(), "x.json") {
+		t.Errorf("an error with x.json wanted, %v found", err)
+	}
+	if _, err := os.Stat(html); err != nil {
+		t.Errorf("the page wanted all the same: %v", err)
+	}
+}
+
+// Where a GPU is required, a run without one is no success.
+func TestBenchRequiresGPU(t *testing.T) {
+	t.Setenv("BITGPU_REQUIRE_GPU", "1")
+	app := benchApp(func(c *cli.Context) error {
+		_, done, err := benchBackends(c, func(gpu.Options) (*gpu.Device, error) { return nil, gpu.ErrNoAdapter })
+		if err == nil {
+			done()
+		}
+		return err
+	})
+	if err := app.Run([]string{"bitgpu", "--backend", "auto"}); !errors.Is(err, gpu.ErrNoAdapter) {
+		t.Errorf("%v wanted, %v found", gpu.ErrNoAdapter, err)
+	}
+	t.Setenv("BITGPU_REQUIRE_GPU", "")
+	if err := app.Run([]string{"bitgpu", "--backend", "auto"}); err != nil {
+		t.Errorf("only the CPU wanted, %v found", err)
+	}
+}
+
+// benchApp has the flags of bench.
+func benchApp(action cli.ActionFunc) *cli.App {
+	return &cli.App{
+		Flags: benchCommand().Flags, Action: action, Writer: io.Discard, ErrWriter: io.Discard, ExitErrHandler: func(*cli.Context, error) {},
 	}
 }

@@ -1,0 +1,72 @@
+package bench
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"bitgpu/nn/cpu/parallel"
+)
+
+// Machine is the computer that a run was made on.
+type Machine struct {
+	Processor string `json:"processor"`
+	Threads   int    `json:"threads"`          // that the program may use
+	Memory    int64  `json:"memory,omitempty"` // bytes, where the system says it
+}
+
+func thisMachine() Machine {
+	return Machine{Processor: processor(), Threads: parallel.Workers(), Memory: meminfo("MemTotal:")}
+}
+
+// busy is from which load a thread on the machine is too busy for times to mean much.
+const busy = 0.25
+
+// load is the system's load average of the last minute; nothing where it has none.
+func load() []float64 {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return nil
+	}
+	first, _, _ := strings.Cut(string(data), " ")
+	average, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return nil
+	}
+	return []float64{average}
+}
+
+// processor is the name that the operating system has for the processor, where it says one.
+func processor() string {
+	data, err := os.ReadFile("/proc/cpuinfo")
+	if err == nil {
+		for line := range strings.Lines(string(data)) {
+			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+				return strings.TrimSpace(value)
+			}
+		}
+	}
+	return runtime.GOARCH
+}
+
+// availableMemory is how many bytes the operating system says a program may still take, 0 where
+// it does not say.
+func availableMemory() int64 { return meminfo("MemAvailable:") }
+
+// meminfo is a line of Linux's /proc/meminfo in bytes, 0 where there is none.
+func meminfo(name string) int64 {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			kilobytes, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			if err == nil {
+				return kilobytes << 10
+			}
+		}
+	}
+	return 0
+}
