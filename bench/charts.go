@@ -35,9 +35,12 @@ func (r *Report) charts() ([]chart, error) {
 	}
 	for _, f := range r.Floors {
 		svg, err := r.roofline(f)
-		add("Roofline of the "+f.Engine, "GFLOP/s of each operation over its FLOPs a byte, both logarithmic. The line is the floor: "+
-			"memory bandwidth, then multiply-add rate. Points above it have their tensors in a cache. Those bound by dispatches are so small "+
-			"that to start them takes longer than to do them: their limit is not the line. Point at one to see its name.", svg, err)
+		text := "GFLOP/s of each operation over its FLOPs a byte, both logarithmic. The line is the floor: memory bandwidth, then " +
+			"multiply-add rate. Points above it have their tensors in a cache. Point at one to see its name."
+		if f.Dispatch.Median > 0 {
+			text += " Those bound by dispatches are so small that to start them takes longer than to do them: their limit is not the line."
+		}
+		add("Roofline of the "+f.Engine, text, svg, err)
 	}
 	for _, kind := range []string{"text", "prompt", "training"} {
 		svg, err := r.bySize(kind)
@@ -91,7 +94,10 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 	labels, roof := make([]string, places), make([][]float64, places)
 	highest := math.Log10(f.FLOPS.Median / 1e9)
 	lowest := highest
-	forms := []string{"decode", "prompt", "training", "bound by dispatches"}
+	forms := []string{"decode", "prompt", "training"}
+	if f.Dispatch.Median > 0 {
+		forms = append(forms, "bound by dispatches")
+	}
 	points, named := make([][][]float64, len(forms)), make([][][]string, len(forms))
 	for i := range points {
 		points[i], named[i] = make([][]float64, places), make([][]string, places)
@@ -126,11 +132,11 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 			roof[i] = []float64{limit}
 		}
 	}
-	opt := charts.NewScatterChartOptionWithSeries(charts.ScatterSeriesList{
-		{Name: "floor", Values: roof, Symbol: charts.Symbol{Shape: charts.SymbolDot, Size: 1.2}},
-		{Name: forms[0], Values: points[0]}, {Name: forms[1], Values: points[1]}, {Name: forms[2], Values: points[2]},
-		{Name: forms[3], Values: points[3]},
-	})
+	series := charts.ScatterSeriesList{{Name: "floor", Values: roof, Symbol: charts.Symbol{Shape: charts.SymbolDot, Size: 1.2}}}
+	for i, form := range forms {
+		series = append(series, charts.ScatterSeries{Name: form, Values: points[i]})
+	}
+	opt := charts.NewScatterChartOptionWithSeries(series)
 	opt.Theme = roofColours
 	opt.XAxis = charts.XAxisOption{Labels: labels, LabelCount: highIntensity - lowIntensity + 1, BoundaryGap: charts.Ptr(false)}
 	opt.YAxis = []charts.YAxisOption{{Min: &bottom, Max: &top, LabelCount: int(top-bottom) + 1, RangeValuePaddingScale: charts.Ptr(0.0)}}

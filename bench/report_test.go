@@ -243,15 +243,18 @@ func TestLeftOut(t *testing.T) {
 // Every operation is a point of the roofline that says its name.
 func TestRooflineNames(t *testing.T) {
 	r := sampleReport()
-	r.Ops[0].Bound = "dispatch"
-	svg, err := r.roofline(r.Floors[0])
+	r.Ops[2].Bound = "dispatch"
+	svg, err := r.roofline(r.Floors[1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"<title>LinearAdd/decode/8x8,n1: 100 GFLOP/s</title></circle>", "<title>AdamW/training/8x8,n1: ", "bound by dispatches"} {
+	for _, want := range []string{"<title>LinearAdd/decode/8x8,n1: 50.0 GFLOP/s</title></circle>", "<title>AdamW/training/8x8,n1: ", "bound by dispatches"} {
 		if !strings.Contains(string(svg), want) {
 			t.Errorf("%q wanted", want)
 		}
+	}
+	if svg, err := r.roofline(r.Floors[0]); err != nil || strings.Contains(string(svg), "dispatches") {
+		t.Errorf("a processor has no dispatches: %v", err)
 	}
 }
 
