@@ -221,7 +221,9 @@ func TestLeftOut(t *testing.T) {
 		{Engine: "gpu", Key: "model/a/text/tied/b1", Seconds: 2}, {Engine: "gpu", Key: "model/b/text/tied/b1", Seconds: 20},
 		{Engine: "gpu", Key: "head/a/F32", Seconds: 3}, {Engine: "cpu", Key: "model/b/training/tied/b1", Memory: 5 << 30, Free: 1 << 30},
 	}
-	r.Models = slices.DeleteFunc(r.Models, func(m ModelSpeed) bool { return m.Engine == "gpu" && m.Mixer == "delta" && strings.HasSuffix(m.Key, "b1") })
+	r.Models = slices.DeleteFunc(r.Models, func(m ModelSpeed) bool {
+		return m.Engine == "gpu" && m.Mixer == "delta" && strings.HasSuffix(m.Key, "b1")
+	})
 	var out bytes.Buffer
 	if err := r.Print(&out); err != nil {
 		t.Fatal(err)
