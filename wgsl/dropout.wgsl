@@ -25,5 +25,5 @@ fn dropout(
     if at >= params.n {
         return;
     }
-    x[at] = select(0.0, x[at] / (1.0 - params.rate), uniform(at, seed[0], params.site) >= params.rate);
+    x[at] = select(0.0, x[at] / (1.0 - params.rate), uniform_draw(at, seed[0], params.site) >= params.rate);
 }

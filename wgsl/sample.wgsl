@@ -61,7 +61,7 @@ fn sample(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
             limit = key_logit(highest_key(base, best, limit, true, params.top_p * all, thread));
         }
         limit = max(limit, best + params.min_logit);
-        pick(base, best, limit, uniform(recent[ring + SAMPLED], params.seed_low, params.seed_high), thread);
+        pick(base, best, limit, uniform_draw(recent[ring + SAMPLED], params.seed_low, params.seed_high), thread);
     } else if thread == 0u {
         chosen = best_ids[0];
     }

@@ -1,5 +1,5 @@
 // Number n of the stream of a seed, in [0, 1): pcg3d (Jarzynski and Olano, JCGT 9(3), 2020), as nn.Uniform.
-fn uniform(n: u32, seed_low: u32, seed_high: u32) -> f32 {
+fn uniform_draw(n: u32, seed_low: u32, seed_high: u32) -> f32 {
     var v = vec3<u32>(n, seed_low, seed_high) * 1664525u + 1013904223u;
     v.x += v.y * v.z;
     v.y += v.z * v.x;
