@@ -10,6 +10,9 @@
 //	tied     1.7 % of 200 × 16 queries answered    (guessing: 1.6 %)
 //	delta   99.7 % of 200 × 16 queries answered    (ttt_dim 64, one head)
 //
+// That is one seed of the data. When the delta mixer learns the task depends on the data and on rounding: after 800 steps
+// four seeds gave 87, 13, 94 and 98 %.
+//
 // # Why
 //
 // Why is every key asked three times, when the first answer alone is counted? Keys and values are

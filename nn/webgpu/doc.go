@@ -29,7 +29,7 @@
 //
 // Why a kernel in which one workgroup walks all layers of a token? It makes a token three dispatches instead of five a
 // layer and two, and computes on one core of many. Which weighs more depends on the adapter and the size, so it is
-// measured like the variants of products, up to a width of 512. On a software adapter with two cores it takes 0.4 to 0.7
+// measured like the variants of products, up to a width of 512. On a software adapter with two busy cores it takes 0.4 to 0.7
 // of the time at 64×2 and 64×8, the same at 128×4, and 1.3 of it at 256×8 (go test -bench Blocks ./nn/webgpu), which
 // is what is chosen there without a measurement. The 7.3 million ternary weights of 256×8, at two to three
 // instructions each, are some 80 µs for 128 lanes at 1.8 GHz, which forty dispatches cost at 2 µs each; published costs
