@@ -29,6 +29,7 @@ func dataCommand() *cli.Command {
 			&cli.StringFlag{Name: "tokenizer", Required: true, Usage: "tokenizer.json"},
 			&cli.StringFlag{Name: "output-dir", Required: true, Usage: "directory for train.u32, val.u32, tokenizer.json and meta.json"},
 			valRatioFlag(),
+			&cli.StringSliceFlag{Name: "val-input", Usage: "text `FILE|GLOB` for validation, in place of a share of --input; may be given several times"},
 		}, corpusFlags(string(corpus.Line))...),
 		Action: func(c *cli.Context) error {
 			ctx, stop := interruptible(c)
@@ -36,16 +37,26 @@ func dataCommand() *cli.Command {
 			if err := checkRatio(c); err != nil {
 				return err
 			}
-			docs, err := openDocuments(ctx, c, "input", c.StringSlice("input"))
-			if err != nil {
+			from := source{mode: corpus.Mode(c.String("document")), ratio: c.Float64("val-ratio")}
+			var err error
+			if from.docs, err = openDocuments(ctx, c, "input", c.StringSlice("input")); err != nil {
 				return err
+			}
+			if c.IsSet("val-input") {
+				if c.IsSet("val-ratio") {
+					return usagef("data: --val-ratio: --val-input is the validation text, so no share of --input is")
+				}
+				from.ratio = 0
+				if from.val, err = openDocuments(ctx, c, "val-input", c.StringSlice("val-input")); err != nil {
+					return err
+				}
 			}
 			file, err := readFlag(c, "tokenizer")
 			if err != nil {
 				return err
 			}
 			dir := c.String("output-dir")
-			meta, err := makeData(ctx, dir, c.String("tokenizer"), file, docs, corpus.Mode(c.String("document")), c.Float64("val-ratio"))
+			meta, err := makeData(ctx, dir, c.String("tokenizer"), file, from)
 			if err != nil {
 				return err
 			}
@@ -67,10 +78,17 @@ func checkRatio(c *cli.Context) error {
 	return nil
 }
 
+// source is the text of a data directory.
+type source struct {
+	docs  iter.Seq2[corpus.Document, error]
+	val   iter.Seq2[corpus.Document, error] // wholly for validation; nil if there is none
+	mode  corpus.Mode
+	ratio float64 // of docs, for validation
+}
+
 // makeData writes a data directory. meta.json is written last: where it is, all is. Whatever fails
 // before the new tokens are complete leaves what was there.
-func makeData(ctx context.Context, dir, name string, file []byte, docs iter.Seq2[corpus.Document, error],
-	mode corpus.Mode, ratio float64) (corpus.Meta, error) {
+func makeData(ctx context.Context, dir, name string, file []byte, from source) (corpus.Meta, error) {
 	var meta corpus.Meta
 	tok, err := tokenizer.Parse(name, file)
 	if err != nil {
@@ -81,7 +99,7 @@ func makeData(ctx context.Context, dir, name string, file []byte, docs iter.Seq2
 		return meta, fmt.Errorf("%s: no token that ends a text, such as <|endoftext|>, to put between documents", name)
 	}
 	meta = corpus.Meta{
-		VocabSize: tok.Size(), EndOfText: ends[0], Tokenizer: corpus.TokenizerHash(file), Document: mode, ValRatio: ratio,
+		VocabSize: tok.Size(), EndOfText: ends[0], Tokenizer: corpus.TokenizerHash(file), Document: from.mode, ValRatio: from.ratio,
 	}
 	undo, err := makeDir(dir)
 	if err != nil {
@@ -98,8 +116,14 @@ func makeData(ctx context.Context, dir, name string, file []byte, docs iter.Seq2
 		return meta, err
 	}
 	defer val.Discard()
-	if err := encodeAll(ctx, tok, docs, &meta, train, val); err != nil {
+	w := &partWriter{tok: tok, meta: &meta, train: train, val: val}
+	if err := w.write(ctx, from.docs, func(text string) bool { return corpus.InValidation(text, from.ratio) }); err != nil {
 		return meta, err
+	}
+	if from.val != nil {
+		if err := w.write(ctx, from.val, func(string) bool { return true }); err != nil {
+			return meta, err
+		}
 	}
 	// An old description must not stand beside new tokens.
 	if err := os.Remove(filepath.Join(dir, corpus.MetaName)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -117,20 +141,26 @@ func makeData(ctx context.Context, dir, name string, file []byte, docs iter.Seq2
 	return meta, corpus.WriteMeta(filepath.Join(dir, corpus.MetaName), meta)
 }
 
-// encodeAll writes both token files and counts what is in them.
-func encodeAll(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus.Document, error], meta *corpus.Meta,
-	train, val *corpus.TokenWriter) error {
+// partWriter writes both token files and counts what is in them.
+type partWriter struct {
+	tok        *tokenizer.Tokenizer
+	meta       *corpus.Meta
+	train, val *corpus.TokenWriter
+}
+
+// write encodes documents and appends each to the part that it belongs to.
+func (w *partWriter) write(ctx context.Context, docs iter.Seq2[corpus.Document, error], inVal func(text string) bool) error {
 	write := func(texts []string) error {
-		all, err := encode(ctx, tok, texts)
+		all, err := encode(ctx, w.tok, texts)
 		if err != nil {
 			return err
 		}
 		for i, ids := range all {
-			file, part := train, &meta.Train
-			if corpus.InValidation(texts[i], meta.ValRatio) {
-				file, part = val, &meta.Val
+			file, part := w.train, &w.meta.Train
+			if inVal(texts[i]) {
+				file, part = w.val, &w.meta.Val
 			}
-			if err := file.Append(append(ids, meta.EndOfText)...); err != nil {
+			if err := file.Append(append(ids, w.meta.EndOfText)...); err != nil {
 				return err
 			}
 			part.Documents++

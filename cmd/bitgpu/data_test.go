@@ -118,6 +118,30 @@ func TestVocabAndData(t *testing.T) {
 	}
 }
 
+// TestValInput: the validation text is that of --val-input, all of it, and nothing else.
+func TestValInput(t *testing.T) {
+	dir := t.TempDir()
+	text := rhyme(t)
+	whole := string(read(t, text))
+	other := writeText(t, filepath.Join(dir, "other.txt"), "a line of its own\nand one more\n")
+	vocab, out := filepath.Join(dir, "tokenizer.json"), filepath.Join(dir, "tokens")
+	mustRun(t, "vocab", "--input", text, "-o", vocab, "--vocab-size", "290")
+	mustRun(t, "data", "--input", text, "--val-input", other, "--tokenizer", vocab, "--output-dir", out)
+	if train, n := textOf(t, out, corpus.TrainName); train != whole || n != 400 {
+		t.Errorf("all of the text for training wanted, %d lines of %d bytes found", n, len(train))
+	}
+	if val, n := textOf(t, out, corpus.ValName); val != string(read(t, other)) || n != 2 {
+		t.Errorf("the other text for validation wanted, %q found", val)
+	}
+	if meta, err := corpus.ReadMeta(filepath.Join(out, corpus.MetaName)); err != nil || meta.ValRatio != 0 || meta.Val.Documents != 2 {
+		t.Errorf("%+v, %v", meta, err)
+	}
+	fails(t, exitUsage, "--val-ratio: --val-input is the validation text", "data", "--input", text, "--val-input", other,
+		"--val-ratio", "0.1", "--tokenizer", vocab, "--output-dir", out)
+	fails(t, exitError, "--val-input: nowhere.txt: no such file", "data", "--input", text, "--val-input", "nowhere.txt",
+		"--tokenizer", vocab, "--output-dir", out)
+}
+
 func TestDataRefusals(t *testing.T) {
 	dir := t.TempDir()
 	text := rhyme(t)
@@ -187,14 +211,14 @@ func TestDataFailsWhole(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
 	docs := corpus.Documents([]string{text}, corpus.Line, "")
-	if _, err := makeData(ctx, out, vocab, read(t, vocab), docs, corpus.Line, 0); err != errInterrupted {
+	if _, err := makeData(ctx, out, vocab, read(t, vocab), source{docs: docs, mode: corpus.Line}); err != errInterrupted {
 		t.Errorf("%v wanted, %v found", errInterrupted, err)
 	}
 	intact("stopped")
 	if _, _, err := makeVocab(ctx, docs, 300, 2); err != errInterrupted {
 		t.Errorf("%v wanted, %v found", errInterrupted, err)
 	}
-	if _, err := makeData(ctx, filepath.Join(dir, "a", "b"), vocab, read(t, vocab), docs, corpus.Line, 0); err != errInterrupted {
+	if _, err := makeData(ctx, filepath.Join(dir, "a", "b"), vocab, read(t, vocab), source{docs: docs, mode: corpus.Line}); err != errInterrupted {
 		t.Errorf("%v wanted, %v found", errInterrupted, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "a")); err == nil {

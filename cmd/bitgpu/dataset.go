@@ -255,7 +255,7 @@ func tokenizeText(ctx context.Context, c *cli.Context, path, dir string, start *
 		name = filepath.Join(dir, modeldir.TokenizerName)
 		fmt.Fprintf(c.App.ErrWriter, "vocabulary: %d tokens\n", size)
 	}
-	meta, err := makeData(ctx, dir, name, file, docs, corpus.Mode(c.String("document")), c.Float64("val-ratio"))
+	meta, err := makeData(ctx, dir, name, file, source{docs: docs, mode: corpus.Mode(c.String("document")), ratio: c.Float64("val-ratio")})
 	if err != nil {
 		return err
 	}

@@ -210,3 +210,20 @@ func TestLoadFlags(t *testing.T) {
 	}
 	mustRun(t, load("--data", text, "--tokenizer", writeText(t, filepath.Join(dir, "again.json"), string(again)))...)
 }
+
+// TestDecaySteps: the learning rate stays, falls at the end, and a resumed run with more steps has its fall at its own end.
+func TestDecaySteps(t *testing.T) {
+	data, dir := tokenFile(t, "some.u32", 400), filepath.Join(t.TempDir(), "run")
+	mustRun(t, small("--data", data, "--warmup-steps", "2", "--steps", "14", "--decay-steps", "4", "--output-dir", dir)...)
+	mustRun(t, "train", "--backend", "cpu", "--resume", "--output-dir", dir, "--steps", "20")
+	lines, err := train.ReadMetrics(filepath.Join(dir, train.MetricsName))
+	if err != nil || len(lines) != 20 {
+		t.Fatalf("20 lines wanted, %d and %v found", len(lines), err)
+	}
+	for _, l := range lines[2:] {
+		falling := l.Step > 10 && l.Step < 14 || l.Step > 16
+		if (l.LR < 0.01) != falling {
+			t.Errorf("step %d: falling %v wanted, a learning rate of %v found", l.Step, falling, l.LR)
+		}
+	}
+}

@@ -28,6 +28,7 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error
 	take(c, given, "lr", &o.LR, c.Float64)
 	take(c, given, "min-lr", &o.MinLR, c.Float64)
 	take(c, given, "warmup-steps", &o.Warmup, c.Int)
+	take(c, given, "decay-steps", &o.Fall, c.Int)
 	take(c, given, "weight-decay", &o.Decay, c.Float64)
 	take(c, given, "grad-clip", &o.Clip, c.Float64)
 	take(c, given, "dropout", &o.Dropout, c.Float64)

@@ -52,6 +52,7 @@ func trainFlags() []cli.Flag {
 		&cli.IntFlag{Name: "steps", Value: d.Steps, Usage: "steps in all"},
 		&cli.Float64Flag{Name: "lr", Value: d.LR, Usage: "largest learning rate"},
 		&cli.IntFlag{Name: "warmup-steps", Value: d.Warmup, Usage: "steps over which the learning rate rises from 0"},
+		&cli.IntFlag{Name: "decay-steps", Usage: "steps at the end over which the learning rate falls, 0 = all after the warm-up; it stays at --lr before"},
 		&cli.Float64Flag{Name: "min-lr", Value: d.MinLR, Usage: "learning rate at the end"},
 		&cli.Float64Flag{Name: "weight-decay", Value: d.Decay, Usage: "decoupled weight decay"},
 		&cli.Float64Flag{Name: "dropout", Usage: "share of embedding, mixer and MLP activations dropped in training, for texts read several times"},

@@ -17,6 +17,7 @@ type Options struct {
 	LR           float64 `json:"lr"`
 	MinLR        float64 `json:"min_lr"`
 	Warmup       int     `json:"warmup_steps"`
+	Fall         int     `json:"decay_steps,omitempty"` // of the learning rate, 0 = all after the warm-up
 	Decay        float64 `json:"weight_decay"`
 	Clip         float64 `json:"grad_clip"`
 	Dropout      float64 `json:"dropout,omitempty"`
@@ -63,8 +64,8 @@ func (o Options) Validate() error {
 		value int
 		least int
 	}{
-		{"steps", o.Steps, 1}, {"warmup-steps", o.Warmup, 0}, {"save-interval", o.SaveInterval, 1},
-		{"val-every", o.ValEvery, 0},
+		{"steps", o.Steps, 1}, {"warmup-steps", o.Warmup, 0}, {"decay-steps", o.Fall, 0},
+		{"save-interval", o.SaveInterval, 1}, {"val-every", o.ValEvery, 0},
 	} {
 		if n.value < n.least {
 			return fmt.Errorf("%s: %d or more wanted, %d found", n.name, n.least, n.value)
@@ -95,7 +96,7 @@ func (o Options) Validate() error {
 
 // Schedule is the learning rate's.
 func (o Options) Schedule() Schedule {
-	return Schedule{Peak: o.LR, Min: o.MinLR, Warmup: o.Warmup, Steps: o.Steps}
+	return Schedule{Peak: o.LR, Min: o.MinLR, Warmup: o.Warmup, Steps: o.Steps, Decay: o.Fall}
 }
 
 // Shape is what the learner needs to know; whether to recompute is decided elsewhere.

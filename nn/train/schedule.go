@@ -14,10 +14,12 @@ const (
 )
 
 // Schedule is the learning rate over a run: linear warm-up from 0, then half a cosine from Peak
-// down to Min (arXiv 1608.03983).
+// down to Min (arXiv 1608.03983). With a Decay the rate stays at Peak before, so that a run can be made
+// longer, or ended early, from any checkpoint before its fall (warmup-stable-decay, arXiv 2404.06395).
 type Schedule struct {
 	Peak, Min     float64
 	Warmup, Steps int
+	Decay         int // steps of the fall, 0 = all after the warm-up
 }
 
 // Rate is the learning rate of a step, counted from 0.
@@ -28,7 +30,14 @@ func (s Schedule) Rate(step int) float64 {
 	case step >= s.Steps:
 		return s.Min
 	}
-	progress := float64(step-s.Warmup) / float64(s.Steps-s.Warmup)
+	from := s.Warmup
+	if s.Decay > 0 {
+		from = max(from, s.Steps-s.Decay)
+	}
+	if step < from {
+		return s.Peak
+	}
+	progress := float64(step-from) / float64(s.Steps-from)
 	return s.Min + (s.Peak-s.Min)*0.5*(1+math.Cos(math.Pi*progress))
 }
 

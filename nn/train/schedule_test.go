@@ -16,6 +16,16 @@ func TestSchedule(t *testing.T) {
 			t.Errorf("step %d: %v wanted, %v found", step, want, got)
 		}
 	}
+	s.Decay = 20
+	for step, want := range map[int]float64{5: 0.5, 10: 1, 60: 1, 90: 1, 100: 0.6, 110: 0.2} {
+		if got := s.Rate(step); math.Abs(got-want) > 1e-12 {
+			t.Errorf("a fall of 20 steps, step %d: %v wanted, %v found", step, want, got)
+		}
+	}
+	s.Decay = 1000
+	if got := s.Rate(60); math.Abs(got-0.6) > 1e-12 {
+		t.Errorf("a fall longer than the run, step 60: 0.6 wanted, %v found", got)
+	}
 	short := train.Schedule{Peak: 1, Min: 0.2, Warmup: 10, Steps: 10}
 	if got := short.Rate(9); got != 0.9 {
 		t.Errorf("a run that is all warm-up: 0.9 wanted, %v found", got)
