@@ -195,7 +195,7 @@ func bars(labels, names []string, values [][]float64, mark string) (template.HTM
 	opt.ValueAxis = []charts.ValueAxisOption{{Min: charts.Ptr(0.0), Max: &top, LabelCount: int(top) + 1, RangeValuePaddingScale: charts.Ptr(0.0)}}
 	opt.Legend = charts.LegendOption{SeriesNames: names}
 	opt.ValueFormatter = format
-	room := len(labels)*len(names) <= 24
+	room := len(labels)*len(names) <= 16
 	for i := range opt.SeriesList {
 		opt.SeriesList[i].Label.Show = charts.Ptr(true)
 		opt.SeriesList[i].Label.LabelFormatter = func(_ int, _ string, v float64) (string, *charts.LabelStyle) {

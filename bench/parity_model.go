@@ -120,8 +120,12 @@ func (e *Engine[T]) modelRow(s *suite, add func(Parity), name, mixer string, see
 	}
 	// The same models for every engine and variant.
 	r := rand.New(rand.NewPCG(seed, uint64(len(mixer))))
-	for range models {
-		if err := e.compareModel(&row, r, config(r, mixer), in); err != nil {
+	for i := range models {
+		c := config(r, mixer)
+		if i == 0 {
+			c.Vocab = max(c.Vocab, 33) // of one token there is nothing to compare
+		}
+		if err := e.compareModel(&row, r, c, in); err != nil {
 			row.fail("%v", err)
 		}
 	}

@@ -3,7 +3,6 @@ package bench
 import (
 	"bytes"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,8 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"bitgpu/nn"
 )
 
 // sampleReport has a row of every kind.
@@ -117,84 +114,6 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	}
 }
 
-func TestChangesBeyondNoise(t *testing.T) {
-	before, now := sampleReport(), sampleReport()
-	now.Ops[0].Seconds = newSample([]float64{4e-6, 5e-6, 6e-6})                                         // was 9.5 to 10.5 µs
-	now.Ops[1].Seconds = newSample([]float64{1e-5, 1.2e-5, 2.1e-5})                                     // was 19 to 21 µs: noise
-	now.Floors[0].Bandwidth = newSample([]float64{1e10, 1.1e10})                                        // was 28.5 to 31.5 GB/s
-	now.Models = append(now.Models, ModelSpeed{Engine: "cpu", Key: "new", Seconds: now.Ops[0].Seconds}) // nothing to compare with
-	found := map[string]Change{}
-	for _, c := range Compare(before, now) {
-		found[c.Key] = c
-		real := c.Key == "cpu op/LinearAdd/decode/8x8,n1" || c.Key == "cpu floor/memory"
-		if c.Real != real {
-			t.Errorf("%s: real change %v wanted, %+v found", c.Key, real, c)
-		}
-	}
-	if c := found["cpu op/LinearAdd/decode/8x8,n1"]; math.Abs(c.Ratio-2) > 1e-9 {
-		t.Errorf("twice as fast wanted, %+v found", c)
-	}
-	if c := found["cpu floor/memory"]; !(c.Ratio < 0.4) {
-		t.Errorf("slower wanted, %+v found", c)
-	}
-	if _, ok := found["cpu new "]; ok {
-		t.Error("a row that one report lacks cannot have changed")
-	}
-	var out bytes.Buffer
-	if err := now.PrintComparison(&out, before); err != nil {
-		t.Fatal(err)
-	}
-	if !regexp.MustCompile(`LinearAdd/decode/8x8,n1 +10\.0 ±5% +5\.00 ±20% +2\.00× +1\.00× +faster`).Match(out.Bytes()) {
-		t.Errorf("a line for LinearAdd wanted in\n%s", out.String())
-	}
-}
-
-// Three repetitions and three of the same thing have ranges that lie apart in one row of ten.
-func TestNoiseIsNoChange(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	draw := func() Sample {
-		v := make([]float64, 3)
-		for i := range v {
-			v[i] = 1 + 0.1*r.NormFloat64()
-		}
-		return newSample(v)
-	}
-	const rows = 2000
-	marked, apart := 0, 0
-	for range rows {
-		a, b := draw(), draw()
-		if beyondNoise(a, b) {
-			marked++
-		}
-		if a.High < b.Low || b.High < a.Low {
-			apart++
-		}
-	}
-	if apart < rows/20 || marked > apart/2 {
-		t.Errorf("of %d rows of noise %d have ranges that lie apart and %d are marked", rows, apart, marked)
-	}
-	narrow := func(x float64) Sample { return newSample([]float64{0.999 * x, x, 1.001 * x}) }
-	if beyondNoise(narrow(1), narrow(1.05)) || !beyondNoise(narrow(1), narrow(1.2)) {
-		t.Error("a twentieth is no change, a fifth is one")
-	}
-}
-
-// A comparison says in words what ran before and now, and how the limits changed.
-func TestComparedDevices(t *testing.T) {
-	before, now := sampleReport(), sampleReport()
-	now.Engines[0].Device, now.Engines[0].Driver = "another", "AVX-512"
-	now.Floors[0].FLOPS = now.Floors[0].FLOPS.scaled(0.5)
-	text := comparison(before, now)
-	if !strings.Contains(text.Text, "Now: cpu on another with AVX-512") || strings.Contains(text.Text, "{") {
-		t.Errorf("a sentence wanted, %q found", text.Text)
-	}
-	for _, row := range text.Rows {
-		if row[0] == "cpu op/LinearAdd/decode/8x8,n1" && row[4] != "0.50×" {
-			t.Errorf("the change of the floor wanted, %q found", row)
-		}
-	}
-}
-
 // A peer is held against the engine on the same kind of device, and against a GPU only where there is one.
 func TestPeersOfOneKind(t *testing.T) {
 	r := sampleReport()
@@ -242,24 +161,6 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-// Every operation is a point of the roofline that says its name.
-func TestRooflineNames(t *testing.T) {
-	r := sampleReport()
-	r.Ops[2].Bound = "dispatch"
-	svg, err := r.roofline(r.Floors[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"<title>LinearAdd/decode/8x8,n1: 50.0 GFLOP/s</title></circle>", "<title>AdamW/training/8x8,n1: ", "bound by dispatches"} {
-		if !strings.Contains(string(svg), want) {
-			t.Errorf("%q wanted", want)
-		}
-	}
-	if svg, err := r.roofline(r.Floors[0]); err != nil || strings.Contains(string(svg), "dispatches") {
-		t.Errorf("a processor has no dispatches: %v", err)
-	}
-}
-
 // Cells say nothing where there is nothing to say, and that a median is none.
 func TestCells(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
@@ -300,117 +201,6 @@ func TestCanWrite(t *testing.T) {
 	}
 	if files, _ := os.ReadDir(filepath.Dir(path)); len(files) != 0 {
 		t.Errorf("nothing to be left wanted, %v found", files)
-	}
-}
-
-func TestErr(t *testing.T) {
-	r := sampleReport()
-	if err := r.Err(); err != nil {
-		t.Errorf("a report without faults: %v", err)
-	}
-	for name, grow := range map[string]func(p *PositionCost){
-		"bytes of tensors": func(p *PositionCost) { p.Memory++ },
-		"bytes of heap":    func(p *PositionCost) { p.Heap += 3 << 20 },
-		"µs a token":       func(p *PositionCost) { p.Seconds = p.Seconds.scaled(1.7) },
-	} {
-		r := sampleReport()
-		grow(&r.Positions[1])
-		if err := r.Err(); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "after 10000") {
-			t.Errorf("growing %s: %v", name, err)
-		}
-	}
-	r.Positions[1].Heap += 1 << 20
-	r.Positions[1].Seconds = r.Positions[1].Seconds.scaled(1.3)
-	if err := r.Err(); err != nil {
-		t.Errorf("what a disturbance makes: %v", err)
-	}
-	r.Failures = []string{"something"}
-	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "something") {
-		t.Errorf("a failure: %v", err)
-	}
-	r.Parity[1].fail("too far")
-	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "too far") {
-		t.Errorf("a broken bound: %v", err)
-	}
-}
-
-func TestComparedNumbers(t *testing.T) {
-	inf := float32(math.Inf(1))
-	for _, c := range []struct {
-		got, want []float32
-		holds     bool
-	}{
-		{[]float32{1, 2}, []float32{1, 2}, true},
-		{[]float32{0, 1 + 1e-5}, []float32{0, 1}, true},
-		{[]float32{0, 1 + 1e-3}, []float32{0, 1}, false},
-		{[]float32{float32(math.NaN())}, []float32{1}, false},
-		{[]float32{inf}, []float32{1}, false},
-		{[]float32{inf}, []float32{inf}, true},
-		{[]float32{1e-9}, []float32{0}, true},
-		{[]float32{1}, []float32{1, 2}, false},
-		{nil, nil, true},
-	} {
-		var p Parity
-		p.compare("x", c.got, c.want, nearRMS(1e-4))
-		if p.Holds() != c.holds {
-			t.Errorf("%v for %v: %v wanted, %+v found", c.got, c.want, c.holds, p)
-		}
-	}
-}
-
-func TestHistogramBins(t *testing.T) {
-	for relative, want := range map[float64]string{
-		0: "0", 1e-30: "<1e-9", 3e-10: "<1e-9", 3e-9: "<1e-8", 0.02: "<1e-1", 0.5: "<1e0", 1: "≥1e0", 1e30: "≥1e0",
-	} {
-		if got := binName(bin(relative)); got != want {
-			t.Errorf("%g: bin %s wanted, %s found", relative, want, got)
-		}
-	}
-}
-
-// The token that a draw takes is that of Sampling.Draw under every rule, and others lie far away.
-func TestNearest(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
-	for _, rule := range textRules {
-		for n := range uint32(200) {
-			logits := make([]float32, 60)
-			for i := range logits {
-				logits[i] = float32(2 * r.NormFloat64())
-			}
-			before, recent := randomTokens(r, len(logits), 80), make([]uint32, nn.RecentSize)
-			for _, id := range before {
-				nn.Push(recent, id)
-			}
-			recent[nn.RecentSampled] = n
-			id := rule.Draw(slices.Clone(logits), recent, make([]float32, len(logits)))
-			if want, distance := nearest(rule.Sampling, logits, before, n, id); want != id || distance > 0 {
-				t.Fatalf("%s, draw %d: token %d wanted, %d found, %g away", rule.name, n, id, want, distance)
-			}
-		}
-	}
-	logits := []float32{0, 0, 0, 0} // edges at 0.25, 0.5, 0.75
-	p := nn.Sampling{Temperature: 1, Seed: 1}
-	for n := range uint32(50) {
-		id, _ := nearest(p, logits, nil, n, 0)
-		if _, distance := nearest(p, logits, nil, n, (id+2)%4); distance < 1e-3 {
-			t.Errorf("draw %d: a token that is not next lies %g away", n, distance)
-		}
-	}
-	// A token that a rule leaves out is no neighbour, unless it is left out by rounding.
-	logits = []float32{3, 2, 1, 1 - 1e-6}
-	p.TopK = 3
-	near := false
-	for n := range uint32(50) {
-		if _, distance := nearest(p, logits, nil, n, 3); distance == 0 {
-			near = true
-		}
-		p := nn.Sampling{Temperature: 1, Seed: 1, TopK: 2}
-		if _, distance := nearest(p, logits, nil, n, 2); distance < 1 {
-			t.Errorf("draw %d: token 2, which top-k leaves out, is %g away", n, distance)
-		}
-	}
-	if !near {
-		t.Error("a token that ties within rounding with the last that is kept is never near")
 	}
 }
 
