@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"bitgpu/nn"
+	"bitgpu/nn/cpu/hugepages"
 	"bitgpu/nn/cpu/parallel"
 )
 
@@ -56,7 +57,7 @@ func (o *Ops) rows(n, grain int, do func(j *job, start, end int), t ...*Tensor[f
 // room gives a slice of n numbers, kept for the next call.
 func room(s *[]float32, n int) []float32 {
 	if cap(*s) < n {
-		*s = make([]float32, n)
+		*s = hugepages.Make[float32](n)
 	}
 	return (*s)[:n]
 }

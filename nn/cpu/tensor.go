@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"bitgpu/nn"
+	"bitgpu/nn/cpu/hugepages"
 	"bitgpu/nn/ternary"
 
 	"github.com/x448/float16"
@@ -78,7 +79,7 @@ func (m *memory[F]) New(format nn.Format, shape ...int) *Tensor[F] {
 	n := nn.Count(shape)
 	switch format {
 	case nn.F32:
-		t.Data = make([]F, n)
+		t.Data = hugepages.Make[F](n)
 	case nn.U32:
 		t.Tokens = make([]uint32, n)
 	default:
@@ -116,7 +117,7 @@ func (m *memory[F]) Load(h nn.HostTensor) *Tensor[F] {
 
 // convert copies, so that a tensor never changes what it was loaded from.
 func convert[F Float](v []float32) []F {
-	out := make([]F, len(v))
+	out := hugepages.Make[F](len(v))
 	for i, x := range v {
 		out[i] = F(x)
 	}

@@ -3,6 +3,7 @@ package simd
 import (
 	"fmt"
 
+	"bitgpu/nn/cpu/hugepages"
 	"bitgpu/nn/cpu/parallel"
 )
 
@@ -32,13 +33,14 @@ type gemmKernels struct {
 // of B may be read.
 type tileFunc func(k int, a *float32, aRow, aStep int, b *float32, bStep int, c *float32, cRow, cols int, alpha, beta float32)
 
-// Blocks of the operands are copied into panels that the tiles read in order.
+// Blocks of the operands are copied into panels that the tiles read in order: first B, for all cores; then each core
+// copies the rows of A that it is about to use, which stay in its second cache level.
 const (
 	blockK    = 256  // steps of a panel: a tile's part of B fits into the first cache level
-	blockRows = 4096 // of A packed at once
 	blockCols = 4096 // of B packed at once
 	itemRows  = 8    // tiles of one work item, down
-	itemCols  = 8    // and across
+	maxHeight = 14   // rows of a tile
+	fewCols   = 64   // of an item: copying pays when what is copied is used often
 )
 
 // Gemm sets C = alpha·op(A)·op(B) + beta·C for C (m, n), op(A) (m, k), op(B) (k, n).
@@ -94,33 +96,30 @@ func scaleRows(m, n int, beta float32, c []float32, ldc int) {
 	}
 }
 
-// gemmJob is one product under way. Its buffers stay for the next one.
+// gemmJob is one product under way. Its buffer stays for the next one.
 type gemmJob struct {
 	operands
-	packedA, packedB []float32
+	packedB []float32
 }
 
 type operands struct {
-	kern             *gemmKernels
-	m, n, k          int
-	alpha, beta      float32
-	a, b, c          []float32
-	codes            []byte // B where it is ternary
-	lda, ldb, ldc    int
-	transA, transB   bool
-	directA, directB bool // read where it lies
+	kern           *gemmKernels
+	m, n, k        int
+	alpha, beta    float32
+	a, b, c        []float32
+	codes          []byte // B where it is ternary
+	lda, ldb, ldc  int
+	transA, transB bool
+	directB        bool // read where it lies
 
-	// The block being worked on: rows row to row+rows of C and so on.
-	row, rows, col, cols, step, steps int
-	panelsA                           int // to be packed
-	itemRows, itemCols                int // tiles of one work item
+	// The block being worked on: columns col to col+cols of C and so on.
+	col, cols, step, steps int
+	itemRows, itemCols     int // tiles of one work item
 }
 
 var gemmJobs = newFreeList[gemmJob]()
 
 func (j *gemmJob) run(beta float32) {
-	// Copying pays when what is copied is used often.
-	j.directA = j.n <= 64
 	j.directB = j.codes == nil && !j.transB && j.n%j.kern.width == 0 && j.m <= 8*j.kern.heights[0]
 	// Equal steps rather than a short last one. Their number depends on k alone, and
 	// with it the order of every sum.
@@ -131,11 +130,12 @@ func (j *gemmJob) run(beta float32) {
 		j.beta = beta
 		for j.step = 0; j.step < j.k; j.step += whole {
 			j.steps = min(whole, j.k-j.step)
-			for j.row = 0; j.row < j.m; j.row += blockRows {
-				j.rows = min(blockRows, j.m-j.row)
-				j.pack(j.row == 0)
-				j.multiply()
+			if !j.directB {
+				panels := ceilDiv(j.cols, j.kern.width)
+				j.packedB = grow(j.packedB, panels*j.kern.width*j.steps)
+				j.parallelFor(panels, (*packPhase)(j))
 			}
+			j.multiply()
 			j.beta = 1
 		}
 	}
@@ -152,68 +152,31 @@ func (j *gemmJob) parallelFor(n int, t parallel.Task) {
 	parallel.For(n, 1, t)
 }
 
-// packPhase copies panels: first those of A, then those of B.
+// packPhase copies panels of B.
 type packPhase gemmJob
 
-func (j *gemmJob) pack(withB bool) {
-	panels := 0
-	if !j.directA {
-		j.packedA = grow(j.packedA, j.rows*j.steps)
-		panels = ceilDiv(j.rows, j.kern.heights[0])
-	}
-	j.panelsA = panels
-	if withB && !j.directB {
-		panelsB := ceilDiv(j.cols, j.kern.width)
-		j.packedB = grow(j.packedB, panelsB*j.kern.width*j.steps)
-		panels += panelsB
-	}
-	if panels > 0 {
-		j.parallelFor(panels, (*packPhase)(j))
-	}
-}
-
 func (p *packPhase) Run(start, end int) {
-	for i := start; i < end; i++ {
-		if i < p.panelsA {
-			p.packA(i)
+	width := p.kern.width
+	for panel := start; panel < end; panel++ {
+		first := panel * width
+		dst, count := p.packedB[first*p.steps:], min(width, p.cols-first)
+		if p.codes != nil {
+			p.packCodes(dst, p.col+first, count)
 		} else {
-			p.packB(i - p.panelsA)
+			p.kern.panel(dst, width, count, p.b, p.ldb, p.col+first, p.step, p.steps, !p.transB)
 		}
 	}
 }
 
-// packA copies as many rows as the highest tile has, tile by tile: element (i, s) of
-// a tile's rows goes to [s·height+i].
-func (p *packPhase) packA(panel int) {
-	first := panel * p.kern.heights[0]
-	last := min(first+p.kern.heights[0], p.rows)
-	for r := first; r < last; {
-		h := p.kern.heights[p.kern.tile(last-r)]
-		p.panel(p.packedA[r*p.steps:], h, h, p.a, p.lda, p.row+r, p.transA)
-		r += h
-	}
-}
-
-func (p *packPhase) packB(panel int) {
-	width := p.kern.width
-	first := panel * width
-	dst, count := p.packedB[first*p.steps:], min(width, p.cols-first)
-	if p.codes != nil {
-		p.packCodes(dst, p.col+first, count)
-	} else {
-		p.panel(dst, width, count, p.b, p.ldb, p.col+first, !p.transB)
-	}
-}
-
-// panel copies count lines of the operand src, from line first and step p.step on;
-// element (i, s) goes to dst[s·width+i]. With across, a line is a column of src.
-func (p *packPhase) panel(dst []float32, width, count int, src []float32, stride, first int, across bool) {
-	for i := 0; i < count; i += p.kern.lanes {
-		lines := min(p.kern.lanes, count-i)
+// panel copies count lines of a matrix, from line first and some steps from step on; element (i, s) goes to
+// dst[s·width+i]. With across, a line is a column of src.
+func (g *gemmKernels) panel(dst []float32, width, count int, src []float32, stride, first, step, steps int, across bool) {
+	for i := 0; i < count; i += g.lanes {
+		lines := min(g.lanes, count-i)
 		if across {
-			p.kern.gather(&dst[i], width, &src[p.step*stride+first+i], stride, lines, p.steps)
+			g.gather(&dst[i], width, &src[step*stride+first+i], stride, lines, steps)
 		} else {
-			p.kern.transpose(&dst[i], width, &src[(first+i)*stride+p.step], stride, lines, p.steps)
+			g.transpose(&dst[i], width, &src[(first+i)*stride+step], stride, lines, steps)
 		}
 	}
 }
@@ -222,8 +185,8 @@ func (p *packPhase) panel(dst []float32, width, count int, src []float32, stride
 type tilePhase gemmJob
 
 func (j *gemmJob) multiply() {
-	rows, cols := ceilDiv(j.rows, j.kern.heights[0]), ceilDiv(j.cols, j.kern.width)
-	j.itemRows, j.itemCols = min(itemRows, rows), min(itemCols, cols)
+	rows, cols := ceilDiv(j.m, j.kern.heights[0]), ceilDiv(j.cols, j.kern.width)
+	j.itemRows, j.itemCols = min(itemRows, rows), cols
 	// Small products are cut finer, that all cores have something to do.
 	wanted := 4 * parallel.Workers()
 	for ceilDiv(rows, j.itemRows)*ceilDiv(cols, j.itemCols) < wanted && j.itemRows*j.itemCols > 1 {
@@ -236,17 +199,53 @@ func (j *gemmJob) multiply() {
 	j.parallelFor(ceilDiv(rows, j.itemRows)*ceilDiv(cols, j.itemCols), (*tilePhase)(j))
 }
 
+// packedRows is room for the rows of A of one work item.
+type packedRows [itemRows * maxHeight * blockK]float32
+
+var packedRooms = newFreeList[packedRows]()
+
 func (t *tilePhase) Run(start, end int) {
 	down, across := t.itemRows*t.kern.heights[0], t.itemCols*t.kern.width
 	itemsAcross := ceilDiv(t.cols, across)
+	room, packed := packedRooms.get(), -1
 	for i := start; i < end; i++ {
 		row, col := i/itemsAcross*down, i%itemsAcross*across
-		t.item(row, min(row+down, t.rows), col, min(col+across, t.cols))
+		lastRow, lastCol := min(row+down, t.m), min(col+across, t.cols)
+		if lastCol-col <= fewCols {
+			t.item(nil, row, lastRow, col, lastCol)
+			continue
+		}
+		if packed != row {
+			t.packA(room[:], row, lastRow)
+			packed = row
+		}
+		t.item(room[:], row, lastRow, col, lastCol)
+	}
+	packedRooms.put(room)
+}
+
+// gatherSteps are the steps of all tiles of an item that are read before the next ones: few rows of a wide matrix,
+// which the cache holds until their last column is read.
+const gatherSteps = 16
+
+// packA copies the rows row to lastRow of A tile by tile: element (i, s) of a tile's rows goes to [s·height+i].
+func (t *tilePhase) packA(dst []float32, row, lastRow int) {
+	each := t.steps
+	if t.transA {
+		each = gatherSteps
+	}
+	for step := 0; step < t.steps; step += each {
+		for r := row; r < lastRow; {
+			h := t.kern.heights[t.kern.tile(lastRow-r)]
+			t.kern.panel(dst[(r-row)*t.steps+step*h:], h, h, t.a, t.lda, r, t.step+step, min(each, t.steps-step), t.transA)
+			r += h
+		}
 	}
 }
 
-// item computes the rectangle of the block from row to lastRow and col to lastCol.
-func (t *tilePhase) item(row, lastRow, col, lastCol int) {
+// item computes the rectangle of the block from row to lastRow and col to lastCol. packedA are those rows of A, nil to
+// read them where they lie.
+func (t *tilePhase) item(packedA []float32, row, lastRow, col, lastCol int) {
 	width := t.kern.width
 	for c := col; c < lastCol; c += width {
 		b, bStep := (*float32)(nil), 0
@@ -260,15 +259,15 @@ func (t *tilePhase) item(row, lastRow, col, lastCol int) {
 			h := t.kern.heights[tile]
 			a, aRow, aStep := (*float32)(nil), 0, 0
 			switch {
-			case !t.directA:
-				a, aRow, aStep = &t.packedA[r*t.steps], 1, h
+			case packedA != nil:
+				a, aRow, aStep = &packedA[(r-row)*t.steps], 1, h
 			case t.transA:
-				a, aRow, aStep = &t.a[t.step*t.lda+t.row+r], 1, t.lda
+				a, aRow, aStep = &t.a[t.step*t.lda+r], 1, t.lda
 			default:
-				a, aRow, aStep = &t.a[(t.row+r)*t.lda+t.step], t.lda, 1
+				a, aRow, aStep = &t.a[r*t.lda+t.step], t.lda, 1
 			}
 			t.kern.tiles[tile](t.steps, a, aRow, aStep, b, bStep,
-				&t.c[(t.row+r)*t.ldc+t.col+c], t.ldc, min(width, lastCol-c), t.alpha, t.beta)
+				&t.c[r*t.ldc+t.col+c], t.ldc, min(width, lastCol-c), t.alpha, t.beta)
 			r += h
 		}
 	}
@@ -286,7 +285,7 @@ func (g *gemmKernels) tile(rows int) int {
 
 func grow(buf []float32, n int) []float32 {
 	if cap(buf) < n {
-		return make([]float32, n)
+		return hugepages.Make[float32](n)
 	}
 	return buf[:n]
 }

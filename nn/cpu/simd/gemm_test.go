@@ -3,6 +3,7 @@ package simd
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -101,7 +102,16 @@ func TestGemm(t *testing.T) {
 			transA, transB := form&1 != 0, form&2 != 0
 			product{m: 150, n: 96, k: 2*blockK + 5, transA: transA, transB: transB, alpha: 1, beta: 1}.check(t, 0)
 			product{m: 3, n: blockCols + 37, k: 9, transA: transA, transB: transB, alpha: 2, beta: 0}.check(t, 1)
-			product{m: blockRows + 21, n: 70, k: 5, transA: transA, transB: transB, alpha: 1, beta: 0}.check(t, 0)
+			product{m: 4117, n: 70, k: 5, transA: transA, transB: transB, alpha: 1, beta: 0}.check(t, 0)
+		}
+	})
+}
+
+// TestHeights: the room for packed rows holds the tiles of every level.
+func TestHeights(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		if g := active.Load().gemm; slices.Max(g.heights) != g.heights[0] || g.heights[0] > maxHeight || g.width > maxWidth {
+			t.Errorf("tiles of %v rows and %d columns, room for %d and %d", g.heights, g.width, maxHeight, maxWidth)
 		}
 	})
 }

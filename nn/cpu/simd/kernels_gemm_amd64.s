@@ -5,32 +5,47 @@
 #include "textflag.h"
 
 // func tile6AVX2(k int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, cRow int, cols int, alpha float32, beta float32)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·tile6AVX2(SB), NOSPLIT, $0-80
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   aRow+16(FP), DX
-	SHLQ   $0x02, DX
-	LEAQ   (DX)(DX*2), BX
-	LEAQ   (CX)(DX*4), SI
-	ADDQ   DX, SI
-	MOVQ   aStep+24(FP), DI
-	SHLQ   $0x02, DI
-	MOVQ   b+32(FP), R8
-	MOVQ   bStep+40(FP), R9
-	SHLQ   $0x02, R9
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       aRow+16(FP), DX
+	SHLQ       $0x02, DX
+	LEAQ       (DX)(DX*2), BX
+	LEAQ       (CX)(DX*4), SI
+	ADDQ       DX, SI
+	MOVQ       aStep+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       b+32(FP), R8
+	MOVQ       bStep+40(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       c+48(FP), R10
+	MOVQ       cRow+56(FP), R11
+	SHLQ       $0x02, R11
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
 
 steps:
 	VMOVUPS      (R8), Y12
@@ -258,26 +273,37 @@ DATA border<>+60(SB)/4, $0x00000000
 GLOBL border<>(SB), RODATA|NOPTR, $64
 
 // func tile4AVX2(k int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, cRow int, cols int, alpha float32, beta float32)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·tile4AVX2(SB), NOSPLIT, $0-80
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   aRow+16(FP), DX
-	SHLQ   $0x02, DX
-	LEAQ   (DX)(DX*2), BX
-	MOVQ   aStep+24(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   b+32(FP), DI
-	MOVQ   bStep+40(FP), R8
-	SHLQ   $0x02, R8
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       aRow+16(FP), DX
+	SHLQ       $0x02, DX
+	LEAQ       (DX)(DX*2), BX
+	MOVQ       aStep+24(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b+32(FP), DI
+	MOVQ       bStep+40(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       c+48(FP), R9
+	MOVQ       cRow+56(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
 
 steps:
 	VMOVUPS      (DI), Y8
@@ -436,22 +462,29 @@ overwrite4:
 	RET
 
 // func tile2AVX2(k int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, cRow int, cols int, alpha float32, beta float32)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·tile2AVX2(SB), NOSPLIT, $0-80
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   aRow+16(FP), DX
-	SHLQ   $0x02, DX
-	LEAQ   (DX)(DX*2), BX
-	MOVQ   aStep+24(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   b+32(FP), SI
-	MOVQ   bStep+40(FP), DI
-	SHLQ   $0x02, DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       aRow+16(FP), DX
+	SHLQ       $0x02, DX
+	LEAQ       (DX)(DX*2), BX
+	MOVQ       aStep+24(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bStep+40(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       c+48(FP), R8
+	MOVQ       cRow+56(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
 
 steps:
 	VMOVUPS      (SI), Y4
@@ -560,20 +593,25 @@ overwrite6:
 	RET
 
 // func tile1AVX2(k int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, cRow int, cols int, alpha float32, beta float32)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·tile1AVX2(SB), NOSPLIT, $0-80
-	MOVQ   k+0(FP), AX
-	MOVQ   a+8(FP), CX
-	MOVQ   aRow+16(FP), DX
-	SHLQ   $0x02, DX
-	LEAQ   (DX)(DX*2), DX
-	MOVQ   aStep+24(FP), DX
-	SHLQ   $0x02, DX
-	MOVQ   b+32(FP), BX
-	MOVQ   bStep+40(FP), SI
-	SHLQ   $0x02, SI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       aRow+16(FP), DX
+	SHLQ       $0x02, DX
+	LEAQ       (DX)(DX*2), DX
+	MOVQ       aStep+24(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b+32(FP), BX
+	MOVQ       bStep+40(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       c+48(FP), DI
+	MOVQ       cRow+56(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
 
 steps:
 	VMOVUPS      (BX), Y2
@@ -1114,7 +1152,7 @@ done:
 	RET
 
 // func gatherAVX2(dst *float32, dstStep int, src *float32, srcStep int, rows int, cols int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·gatherAVX2(SB), NOSPLIT, $0-48
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStep+8(FP), CX
@@ -1128,8 +1166,11 @@ TEXT ·gatherAVX2(SB), NOSPLIT, $0-48
 	MOVQ    DI, R9
 	NEGQ    R9
 	VMOVUPS (R8)(R9*4), Y0
+	MOVQ    BX, R8
+	SHLQ    $0x04, R8
 
 columns:
+	PREFETCHT0 (DX)(R8*1)
 	VMASKMOVPS (DX), Y0, Y1
 	CMPQ       DI, $0x08
 	JNE        six57
@@ -1295,71 +1336,116 @@ done67:
 	RET
 
 // func tile14AVX512(k int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, cRow int, cols int, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·tile14AVX512(SB), NOSPLIT, $0-80
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    aRow+16(FP), DX
-	SHLQ    $0x02, DX
-	LEAQ    (DX)(DX*2), BX
-	LEAQ    (CX)(DX*4), SI
-	ADDQ    DX, SI
-	LEAQ    (SI)(DX*4), DI
-	ADDQ    DX, DI
-	MOVQ    aStep+24(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    b+32(FP), R9
-	MOVQ    bStep+40(FP), R10
-	SHLQ    $0x02, R10
-	MOVQ    cols+64(FP), R11
-	LEAQ    (R11), R13
-	XORQ    R12, R12
-	TESTQ   R13, R13
-	CMOVQLT R12, R13
-	MOVQ    $0x00000010, R12
-	CMPQ    R13, R12
-	CMOVQGT R12, R13
-	MOVQ    $-1, R12
-	BZHIQ   R13, R12, R12
-	KMOVQ   R12, K1
-	LEAQ    -16(R11), R11
-	XORQ    R12, R12
-	TESTQ   R11, R11
-	CMOVQLT R12, R11
-	MOVQ    $0x00000010, R12
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	MOVQ    $-1, R12
-	BZHIQ   R11, R12, R12
-	KMOVQ   R12, K2
-	VXORPS  Z0, Z0, Z0
-	VXORPS  Z1, Z1, Z1
-	VXORPS  Z2, Z2, Z2
-	VXORPS  Z3, Z3, Z3
-	VXORPS  Z4, Z4, Z4
-	VXORPS  Z5, Z5, Z5
-	VXORPS  Z6, Z6, Z6
-	VXORPS  Z7, Z7, Z7
-	VXORPS  Z8, Z8, Z8
-	VXORPS  Z9, Z9, Z9
-	VXORPS  Z10, Z10, Z10
-	VXORPS  Z11, Z11, Z11
-	VXORPS  Z12, Z12, Z12
-	VXORPS  Z13, Z13, Z13
-	VXORPS  Z14, Z14, Z14
-	VXORPS  Z15, Z15, Z15
-	VXORPS  Z16, Z16, Z16
-	VXORPS  Z17, Z17, Z17
-	VXORPS  Z18, Z18, Z18
-	VXORPS  Z19, Z19, Z19
-	VXORPS  Z20, Z20, Z20
-	VXORPS  Z21, Z21, Z21
-	VXORPS  Z22, Z22, Z22
-	VXORPS  Z23, Z23, Z23
-	VXORPS  Z24, Z24, Z24
-	VXORPS  Z25, Z25, Z25
-	VXORPS  Z26, Z26, Z26
-	VXORPS  Z27, Z27, Z27
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       aRow+16(FP), DX
+	SHLQ       $0x02, DX
+	LEAQ       (DX)(DX*2), BX
+	LEAQ       (CX)(DX*4), SI
+	ADDQ       DX, SI
+	LEAQ       (SI)(DX*4), DI
+	ADDQ       DX, DI
+	MOVQ       aStep+24(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       b+32(FP), R9
+	MOVQ       bStep+40(FP), R10
+	SHLQ       $0x02, R10
+	MOVQ       cols+64(FP), R11
+	LEAQ       (R11), R13
+	XORQ       R12, R12
+	TESTQ      R13, R13
+	CMOVQLT    R12, R13
+	MOVQ       $0x00000010, R12
+	CMPQ       R13, R12
+	CMOVQGT    R12, R13
+	MOVQ       $-1, R12
+	BZHIQ      R13, R12, R12
+	KMOVQ      R12, K1
+	LEAQ       -16(R11), R11
+	XORQ       R12, R12
+	TESTQ      R11, R11
+	CMOVQLT    R12, R11
+	MOVQ       $0x00000010, R12
+	CMPQ       R11, R12
+	CMOVQGT    R12, R11
+	MOVQ       $-1, R12
+	BZHIQ      R11, R12, R12
+	KMOVQ      R12, K2
+	MOVQ       c+48(FP), R11
+	MOVQ       cRow+56(FP), R12
+	SHLQ       $0x02, R12
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
+	VXORPS     Z4, Z4, Z4
+	VXORPS     Z5, Z5, Z5
+	VXORPS     Z6, Z6, Z6
+	VXORPS     Z7, Z7, Z7
+	VXORPS     Z8, Z8, Z8
+	VXORPS     Z9, Z9, Z9
+	VXORPS     Z10, Z10, Z10
+	VXORPS     Z11, Z11, Z11
+	VXORPS     Z12, Z12, Z12
+	VXORPS     Z13, Z13, Z13
+	VXORPS     Z14, Z14, Z14
+	VXORPS     Z15, Z15, Z15
+	VXORPS     Z16, Z16, Z16
+	VXORPS     Z17, Z17, Z17
+	VXORPS     Z18, Z18, Z18
+	VXORPS     Z19, Z19, Z19
+	VXORPS     Z20, Z20, Z20
+	VXORPS     Z21, Z21, Z21
+	VXORPS     Z22, Z22, Z22
+	VXORPS     Z23, Z23, Z23
+	VXORPS     Z24, Z24, Z24
+	VXORPS     Z25, Z25, Z25
+	VXORPS     Z26, Z26, Z26
+	VXORPS     Z27, Z27, Z27
 
 steps:
 	VMOVUPS.Z    (R9), K1, Z28
@@ -1597,57 +1683,84 @@ overwrite1:
 	RET
 
 // func tile8AVX512(k int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, cRow int, cols int, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·tile8AVX512(SB), NOSPLIT, $0-80
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    aRow+16(FP), DX
-	SHLQ    $0x02, DX
-	LEAQ    (DX)(DX*2), BX
-	LEAQ    (CX)(DX*4), SI
-	ADDQ    DX, SI
-	MOVQ    aStep+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    b+32(FP), R8
-	MOVQ    bStep+40(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    cols+64(FP), R10
-	LEAQ    (R10), R12
-	XORQ    R11, R11
-	TESTQ   R12, R12
-	CMOVQLT R11, R12
-	MOVQ    $0x00000010, R11
-	CMPQ    R12, R11
-	CMOVQGT R11, R12
-	MOVQ    $-1, R11
-	BZHIQ   R12, R11, R11
-	KMOVQ   R11, K1
-	LEAQ    -16(R10), R10
-	XORQ    R11, R11
-	TESTQ   R10, R10
-	CMOVQLT R11, R10
-	MOVQ    $0x00000010, R11
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	MOVQ    $-1, R11
-	BZHIQ   R10, R11, R11
-	KMOVQ   R11, K2
-	VXORPS  Z0, Z0, Z0
-	VXORPS  Z1, Z1, Z1
-	VXORPS  Z2, Z2, Z2
-	VXORPS  Z3, Z3, Z3
-	VXORPS  Z4, Z4, Z4
-	VXORPS  Z5, Z5, Z5
-	VXORPS  Z6, Z6, Z6
-	VXORPS  Z7, Z7, Z7
-	VXORPS  Z8, Z8, Z8
-	VXORPS  Z9, Z9, Z9
-	VXORPS  Z10, Z10, Z10
-	VXORPS  Z11, Z11, Z11
-	VXORPS  Z12, Z12, Z12
-	VXORPS  Z13, Z13, Z13
-	VXORPS  Z14, Z14, Z14
-	VXORPS  Z15, Z15, Z15
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       aRow+16(FP), DX
+	SHLQ       $0x02, DX
+	LEAQ       (DX)(DX*2), BX
+	LEAQ       (CX)(DX*4), SI
+	ADDQ       DX, SI
+	MOVQ       aStep+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       b+32(FP), R8
+	MOVQ       bStep+40(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       cols+64(FP), R10
+	LEAQ       (R10), R12
+	XORQ       R11, R11
+	TESTQ      R12, R12
+	CMOVQLT    R11, R12
+	MOVQ       $0x00000010, R11
+	CMPQ       R12, R11
+	CMOVQGT    R11, R12
+	MOVQ       $-1, R11
+	BZHIQ      R12, R11, R11
+	KMOVQ      R11, K1
+	LEAQ       -16(R10), R10
+	XORQ       R11, R11
+	TESTQ      R10, R10
+	CMOVQLT    R11, R10
+	MOVQ       $0x00000010, R11
+	CMPQ       R10, R11
+	CMOVQGT    R11, R10
+	MOVQ       $-1, R11
+	BZHIQ      R10, R11, R11
+	KMOVQ      R11, K2
+	MOVQ       c+48(FP), R10
+	MOVQ       cRow+56(FP), R11
+	SHLQ       $0x02, R11
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
+	VXORPS     Z4, Z4, Z4
+	VXORPS     Z5, Z5, Z5
+	VXORPS     Z6, Z6, Z6
+	VXORPS     Z7, Z7, Z7
+	VXORPS     Z8, Z8, Z8
+	VXORPS     Z9, Z9, Z9
+	VXORPS     Z10, Z10, Z10
+	VXORPS     Z11, Z11, Z11
+	VXORPS     Z12, Z12, Z12
+	VXORPS     Z13, Z13, Z13
+	VXORPS     Z14, Z14, Z14
+	VXORPS     Z15, Z15, Z15
 
 steps:
 	VMOVUPS.Z    (R8), K1, Z16
@@ -1794,47 +1907,62 @@ overwrite2:
 	RET
 
 // func tile4AVX512(k int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, cRow int, cols int, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·tile4AVX512(SB), NOSPLIT, $0-80
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    aRow+16(FP), DX
-	SHLQ    $0x02, DX
-	LEAQ    (DX)(DX*2), BX
-	MOVQ    aStep+24(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    b+32(FP), DI
-	MOVQ    bStep+40(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    cols+64(FP), R9
-	LEAQ    (R9), R11
-	XORQ    R10, R10
-	TESTQ   R11, R11
-	CMOVQLT R10, R11
-	MOVQ    $0x00000010, R10
-	CMPQ    R11, R10
-	CMOVQGT R10, R11
-	MOVQ    $-1, R10
-	BZHIQ   R11, R10, R10
-	KMOVQ   R10, K1
-	LEAQ    -16(R9), R9
-	XORQ    R10, R10
-	TESTQ   R9, R9
-	CMOVQLT R10, R9
-	MOVQ    $0x00000010, R10
-	CMPQ    R9, R10
-	CMOVQGT R10, R9
-	MOVQ    $-1, R10
-	BZHIQ   R9, R10, R10
-	KMOVQ   R10, K2
-	VXORPS  Z0, Z0, Z0
-	VXORPS  Z1, Z1, Z1
-	VXORPS  Z2, Z2, Z2
-	VXORPS  Z3, Z3, Z3
-	VXORPS  Z4, Z4, Z4
-	VXORPS  Z5, Z5, Z5
-	VXORPS  Z6, Z6, Z6
-	VXORPS  Z7, Z7, Z7
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       aRow+16(FP), DX
+	SHLQ       $0x02, DX
+	LEAQ       (DX)(DX*2), BX
+	MOVQ       aStep+24(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b+32(FP), DI
+	MOVQ       bStep+40(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       cols+64(FP), R9
+	LEAQ       (R9), R11
+	XORQ       R10, R10
+	TESTQ      R11, R11
+	CMOVQLT    R10, R11
+	MOVQ       $0x00000010, R10
+	CMPQ       R11, R10
+	CMOVQGT    R10, R11
+	MOVQ       $-1, R10
+	BZHIQ      R11, R10, R10
+	KMOVQ      R10, K1
+	LEAQ       -16(R9), R9
+	XORQ       R10, R10
+	TESTQ      R9, R9
+	CMOVQLT    R10, R9
+	MOVQ       $0x00000010, R10
+	CMPQ       R9, R10
+	CMOVQGT    R10, R9
+	MOVQ       $-1, R10
+	BZHIQ      R9, R10, R10
+	KMOVQ      R10, K2
+	MOVQ       c+48(FP), R9
+	MOVQ       cRow+56(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
+	VXORPS     Z4, Z4, Z4
+	VXORPS     Z5, Z5, Z5
+	VXORPS     Z6, Z6, Z6
+	VXORPS     Z7, Z7, Z7
 
 steps:
 	VMOVUPS.Z    (DI), K1, Z8
@@ -1920,43 +2048,52 @@ overwrite3:
 	RET
 
 // func tile2AVX512(k int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, cRow int, cols int, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·tile2AVX512(SB), NOSPLIT, $0-80
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    aRow+16(FP), DX
-	SHLQ    $0x02, DX
-	LEAQ    (DX)(DX*2), BX
-	MOVQ    aStep+24(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    b+32(FP), SI
-	MOVQ    bStep+40(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    cols+64(FP), R8
-	LEAQ    (R8), R10
-	XORQ    R9, R9
-	TESTQ   R10, R10
-	CMOVQLT R9, R10
-	MOVQ    $0x00000010, R9
-	CMPQ    R10, R9
-	CMOVQGT R9, R10
-	MOVQ    $-1, R9
-	BZHIQ   R10, R9, R9
-	KMOVQ   R9, K1
-	LEAQ    -16(R8), R8
-	XORQ    R9, R9
-	TESTQ   R8, R8
-	CMOVQLT R9, R8
-	MOVQ    $0x00000010, R9
-	CMPQ    R8, R9
-	CMOVQGT R9, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVQ   R9, K2
-	VXORPS  Z0, Z0, Z0
-	VXORPS  Z1, Z1, Z1
-	VXORPS  Z2, Z2, Z2
-	VXORPS  Z3, Z3, Z3
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       aRow+16(FP), DX
+	SHLQ       $0x02, DX
+	LEAQ       (DX)(DX*2), BX
+	MOVQ       aStep+24(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b+32(FP), SI
+	MOVQ       bStep+40(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       cols+64(FP), R8
+	LEAQ       (R8), R10
+	XORQ       R9, R9
+	TESTQ      R10, R10
+	CMOVQLT    R9, R10
+	MOVQ       $0x00000010, R9
+	CMPQ       R10, R9
+	CMOVQGT    R9, R10
+	MOVQ       $-1, R9
+	BZHIQ      R10, R9, R9
+	KMOVQ      R9, K1
+	LEAQ       -16(R8), R8
+	XORQ       R9, R9
+	TESTQ      R8, R8
+	CMOVQLT    R9, R8
+	MOVQ       $0x00000010, R9
+	CMPQ       R8, R9
+	CMOVQGT    R9, R8
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVQ      R9, K2
+	MOVQ       c+48(FP), R8
+	MOVQ       cRow+56(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
 
 steps:
 	VMOVUPS.Z    (SI), K1, Z4
@@ -2012,41 +2149,47 @@ overwrite4:
 	RET
 
 // func tile1AVX512(k int, a *float32, aRow int, aStep int, b *float32, bStep int, c *float32, cRow int, cols int, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·tile1AVX512(SB), NOSPLIT, $0-80
-	MOVQ    k+0(FP), AX
-	MOVQ    a+8(FP), CX
-	MOVQ    aRow+16(FP), DX
-	SHLQ    $0x02, DX
-	LEAQ    (DX)(DX*2), DX
-	MOVQ    aStep+24(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    b+32(FP), BX
-	MOVQ    bStep+40(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+64(FP), DI
-	LEAQ    (DI), R9
-	XORQ    R8, R8
-	TESTQ   R9, R9
-	CMOVQLT R8, R9
-	MOVQ    $0x00000010, R8
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	MOVQ    $-1, R8
-	BZHIQ   R9, R8, R8
-	KMOVQ   R8, K1
-	LEAQ    -16(DI), DI
-	XORQ    R8, R8
-	TESTQ   DI, DI
-	CMOVQLT R8, DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQGT R8, DI
-	MOVQ    $-1, R8
-	BZHIQ   DI, R8, R8
-	KMOVQ   R8, K2
-	VXORPS  Z0, Z0, Z0
-	VXORPS  Z1, Z1, Z1
+	MOVQ       k+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       aRow+16(FP), DX
+	SHLQ       $0x02, DX
+	LEAQ       (DX)(DX*2), DX
+	MOVQ       aStep+24(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b+32(FP), BX
+	MOVQ       bStep+40(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+64(FP), DI
+	LEAQ       (DI), R9
+	XORQ       R8, R8
+	TESTQ      R9, R9
+	CMOVQLT    R8, R9
+	MOVQ       $0x00000010, R8
+	CMPQ       R9, R8
+	CMOVQGT    R8, R9
+	MOVQ       $-1, R8
+	BZHIQ      R9, R8, R8
+	KMOVQ      R8, K1
+	LEAQ       -16(DI), DI
+	XORQ       R8, R8
+	TESTQ      DI, DI
+	CMOVQLT    R8, DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQGT    R8, DI
+	MOVQ       $-1, R8
+	BZHIQ      DI, R8, R8
+	KMOVQ      R8, K2
+	MOVQ       c+48(FP), DI
+	MOVQ       cRow+56(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R8, DI
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
 
 steps:
 	VMOVUPS.Z    (BX), K1, Z2
@@ -2477,7 +2620,7 @@ done:
 	RET
 
 // func gatherAVX512(dst *float32, dstStep int, src *float32, srcStep int, rows int, cols int)
-// Requires: AVX, AVX512BW, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2, MMX+
 TEXT ·gatherAVX512(SB), NOSPLIT, $0-48
 	MOVQ  dst+0(FP), AX
 	MOVQ  dstStep+8(FP), CX
@@ -2490,14 +2633,17 @@ TEXT ·gatherAVX512(SB), NOSPLIT, $0-48
 	MOVQ  $-1, R8
 	BZHIQ DI, R8, R8
 	KMOVQ R8, K1
+	MOVQ  BX, DI
+	SHLQ  $0x04, DI
 
 columns:
-	VMOVUPS.Z (DX), K1, Z0
-	VMOVUPS   Z0, K1, (AX)
-	ADDQ      BX, DX
-	ADDQ      CX, AX
-	DECQ      SI
-	JNZ       columns
+	PREFETCHT0 (DX)(DI*1)
+	VMOVUPS.Z  (DX), K1, Z0
+	VMOVUPS    Z0, K1, (AX)
+	ADDQ       BX, DX
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        columns
 	VZEROUPPER
 	RET
 

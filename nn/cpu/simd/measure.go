@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"bitgpu/nn/cpu/hugepages"
 	"bitgpu/nn/cpu/parallel"
 )
 
@@ -28,7 +29,7 @@ func MeasurePeakFMA() float64 {
 func MeasureReadBandwidth() float64 {
 	const parts, rounds = 8, 3
 	const length, pieces = 1 << 23, 64 // of a part
-	x := make([]float32, parts*length)
+	x := hugepages.Make[float32](parts * length)
 	for i := range x {
 		x[i] = 1 // touched, that every page is a page of its own
 	}

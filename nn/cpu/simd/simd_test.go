@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"bitgpu/nn/cpu/hugepages"
 	"bitgpu/nn/cpu/parallel"
 )
 
@@ -38,7 +39,7 @@ func setWorkers(t testing.TB, n int) {
 
 func random(n int, seed uint64) []float32 {
 	r := rand.New(rand.NewPCG(seed, uint64(n)))
-	x := make([]float32, n)
+	x := hugepages.Make[float32](n)
 	for i := range x {
 		x[i] = float32(r.NormFloat64())
 	}

@@ -27,6 +27,9 @@ func gemmKernels(g *gen) {
 // reach 0, 1, 2 and 4 times the distance of two rows, and 3 times with a register.
 const basesEvery = 5
 
+// cacheLine is the bytes that memory comes in.
+const cacheLine = 64
+
 func tile(g *gen, height int) {
 	g.function(fmt.Sprintf("tile%d", height),
 		"(k int, a *float32, aRow, aStep int, b *float32, bStep int, c *float32, cRow, cols int, alpha, beta float32)",
@@ -42,6 +45,7 @@ func tile(g *gen, height int) {
 		masks = registerTails(g, g.arg("cols"))
 	}
 
+	prefetchTile(g, height)
 	sums := make([][]reg.VecVirtual, height)
 	for i := range sums {
 		sums[i] = g.vecs(2)
@@ -66,6 +70,18 @@ func tile(g *gen, height int) {
 	g.DECQ(k)
 	g.JNZ(operand.LabelRef("steps"))
 	storeTile(g, sums, masks)
+}
+
+// prefetchTile asks for the rows of C, which are wanted when the sums are done.
+func prefetchTile(g *gen, height int) {
+	c, cRow := g.arg("c"), g.arg("cRow")
+	g.SHLQ(operand.U8(2), cRow)
+	for range height {
+		for at := 0; at < 2*g.bytes(); at += cacheLine {
+			g.PREFETCHT0(mem(c, at))
+		}
+		g.ADDQ(cRow, c)
+	}
 }
 
 // storeTile ends a tile: C = alpha·sums + beta·C. AVX2 has stores of its own for
