@@ -16,7 +16,7 @@ type gen struct {
 	wide      bool // AVX-512
 	constants map[string]operand.Mem
 	labels    int
-	ternary   ternaryTables
+	ternary   ternaryConstants
 }
 
 // lanes is the number of float32 in a register.

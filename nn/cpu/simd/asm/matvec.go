@@ -19,6 +19,7 @@ type format struct {
 	bits          int    // of a weight
 	// decode sets dst to the block of weights at src; tail is nil for a whole block.
 	decode func(g *gen, src operand.Mem, dst []reg.VecVirtual, tail *blockTail)
+	twice  bool // decode gives twice the weights
 }
 
 // blockTail stands for the last n < block weights of a row.
@@ -31,10 +32,10 @@ type blockTail struct {
 
 func matvecKernels(g *gen) {
 	formats := []format{
-		{"float", "float32", 32, decodeFloat},
-		{"half", "uint16", 16, decodeHalf},
-		{"int8", "int8", 8, decodeInt8},
-		{"ternary", "byte", 2, decodeTernary},
+		{"float", "float32", 32, decodeFloat, false},
+		{"half", "uint16", 16, decodeHalf, false},
+		{"int8", "int8", 8, decodeInt8, false},
+		{"ternary", "byte", 2, decodeTernaryTwice, true},
 	}
 	for _, f := range formats {
 		f.one(g)
@@ -118,7 +119,7 @@ func (f format) rows(g *gen) strided {
 
 func (f format) prepare(g *gen) {
 	if f.bits == 2 {
-		g.loadTernaryTables()
+		g.loadTernaryShifts()
 	}
 }
 
@@ -163,7 +164,11 @@ func (f format) products(g *gen, w strided, rows, vectors int) []reg.VecVirtual 
 			}
 			totals = append(totals, sums[v][r][0])
 		}
-		results = append(results, g.horizontal(totals))
+		sum := g.horizontal(totals)
+		if f.twice {
+			g.VMULPS(g.float("half", 0.5), sum, sum)
+		}
+		results = append(results, sum)
 	}
 	return results
 }
@@ -323,11 +328,35 @@ func decodeInt8(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
 	}
 }
 
-// decodeTernary brings the 32 bits of a block into all lanes, shifts each lane's
-// code down to the lowest bits, and looks it up. What follows the codes in an
-// incomplete block decodes to something finite, which the zeros of x cancel.
+// decodeTernaryTwice sets dst to 2·Q. It brings the 32 bits of a block into all lanes and shifts each lane's code Q+1
+// up to the highest bits, which are the sign and the top of the exponent: inverted and all others cleared, codes 0, 1
+// and 2 are the float32 −2, −0 and 2. Clearing may use any port of the processor, a look-up not. What follows the
+// codes in an incomplete block decodes to something finite, which the zeros of x cancel.
+func decodeTernaryTwice(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
+	codes := dst[len(dst)-1]
+	broadcastCodes(g, src, codes, t)
+	for p := range dst {
+		g.VPSLLVD(g.ternary.shifts[p], codes, dst[p])
+		if g.wide {
+			g.VPANDND(g.ternary.code, dst[p], dst[p])
+		} else {
+			g.VPANDN(g.ternary.code, dst[p], dst[p])
+		}
+	}
+}
+
+// decodeTernary sets dst to Q as decodeTernaryTwice does to 2·Q, but looks the codes up.
 func decodeTernary(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
 	codes := dst[len(dst)-1]
+	broadcastCodes(g, src, codes, t)
+	for p := range dst {
+		g.VPSRLVD(g.ternary.shifts[p], codes, dst[p])
+		g.VPERMILPS(dst[p], g.ternary.weights, dst[p])
+	}
+}
+
+// broadcastCodes brings the 32 bits of a block into all lanes.
+func broadcastCodes(g *gen, src operand.Mem, codes reg.VecVirtual, t *blockTail) {
 	switch {
 	case t == nil:
 		g.VPBROADCASTD(src, codes)
@@ -338,25 +367,33 @@ func decodeTernary(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) 
 	default:
 		g.VPBROADCASTD(format{bits: 2}.staged(g, src, t), codes)
 	}
-	for p := range dst {
-		g.VPSRLVD(g.ternary.shifts[p], codes, dst[p])
-		g.VPERMILPS(dst[p], g.ternary.weights, dst[p])
-	}
 }
 
-// ternaryTables are constants in registers.
-type ternaryTables struct {
-	shifts  []reg.VecVirtual // that bring the code of each lane of a block down
+// ternaryConstants are constants in registers.
+type ternaryConstants struct {
+	shifts  []reg.VecVirtual // that bring the code of each lane of a block down, or up
 	weights reg.VecVirtual   // by code, in each quarter
+	code    reg.VecVirtual   // the highest bits
 }
 
+// loadTernaryTables is for decodeTernary.
 func (g *gen) loadTernaryTables() {
-	g.ternary = ternaryTables{g.vecs(block / g.lanes()), g.vec()}
-	for p, shifts := range g.ternary.shifts {
-		name := fmt.Sprintf("shifts%d", p)
-		g.VMOVUPS(g.words(name, func(lane int) uint32 { return uint32(2 * (p*g.lanes() + lane)) }), shifts)
-	}
+	g.ternary = ternaryConstants{shifts: g.vecs(block / g.lanes()), weights: g.vec()}
+	g.loadShifts("shifts", func(i int) uint32 { return uint32(2 * i) })
 	g.VMOVUPS(g.words("weights", func(lane int) uint32 {
 		return math.Float32bits([]float32{-1, 0, 1, 0}[lane%4])
 	}), g.ternary.weights)
+}
+
+// loadTernaryShifts is for decodeTernaryTwice.
+func (g *gen) loadTernaryShifts() {
+	g.ternary = ternaryConstants{shifts: g.vecs(block / g.lanes()), code: g.vec()}
+	g.loadShifts("shiftsUp", func(i int) uint32 { return uint32(30 - 2*i) })
+	g.VMOVUPS(g.words("code", func(int) uint32 { return 3 << 30 }), g.ternary.code)
+}
+
+func (g *gen) loadShifts(name string, by func(i int) uint32) {
+	for p, shifts := range g.ternary.shifts {
+		g.VMOVUPS(g.words(fmt.Sprint(name, p), func(lane int) uint32 { return by(p*g.lanes() + lane) }), shifts)
+	}
 }
