@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func floatOneAVX2(y []float32, w []float32, x []float32, cols int)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·floatOneAVX2(SB), NOSPLIT, $0-80
 	MOVQ y_base+0(FP), AX
 	MOVQ y_len+8(FP), CX
@@ -28,6 +28,7 @@ rows1:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
+	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
 	JL     rest4
 
@@ -50,6 +51,11 @@ blocks3:
 	VMOVUPS     32(DI)(SI*1), Y11
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  128(R10)
+	PREFETCHT0  192(R10)
+	ADDQ        $0x00000100, R10
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
@@ -134,6 +140,7 @@ rows6:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
+	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
 	JL     rest9
 
@@ -144,6 +151,8 @@ blocks8:
 	VMOVUPS     32(SI), Y5
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
+	PREFETCHT0  (R9)
+	ADDQ        $0x00000040, R9
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
@@ -221,7 +230,7 @@ DATA border<>+60(SB)/4, $0x00000000
 GLOBL border<>(SB), RODATA|NOPTR, $64
 
 // func floatFourAVX2(y []float32, w []float32, x []float32, rows int, cols int, step int)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·floatFourAVX2(SB), NOSPLIT, $8-96
 	MOVQ y_base+0(FP), AX
 	MOVQ w_base+24(FP), CX
@@ -248,6 +257,7 @@ rows11:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
+	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
 	JL     rest14
 
@@ -270,6 +280,8 @@ blocks13:
 	VFMADD231PS Y10, Y8, Y6
 	VMOVUPS     32(DI)(R9*1), Y8
 	VFMADD231PS Y8, Y9, Y7
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000040, R10
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
@@ -386,7 +398,7 @@ few12:
 	RET
 
 // func halfOneAVX2(y []float32, w []uint16, x []float32, cols int)
-// Requires: AVX, CMOV, F16C, FMA3
+// Requires: AVX, CMOV, F16C, FMA3, MMX+
 TEXT ·halfOneAVX2(SB), NOSPLIT, $64-80
 	MOVQ y_base+0(FP), AX
 	MOVQ y_len+8(FP), CX
@@ -409,6 +421,7 @@ rows16:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
+	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
 	JL     rest19
 
@@ -431,6 +444,9 @@ blocks18:
 	VCVTPH2PS   16(DI)(SI*1), Y11
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	ADDQ        $0x00000080, R10
 	ADDQ        $0x20, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
@@ -598,6 +614,7 @@ rows25:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
+	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
 	JL     rest28
 
@@ -608,6 +625,8 @@ blocks27:
 	VCVTPH2PS   16(SI), Y5
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
+	PREFETCHT0  (R9)
+	ADDQ        $0x00000020, R9
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
@@ -687,7 +706,7 @@ few26:
 	RET
 
 // func halfFourAVX2(y []float32, w []uint16, x []float32, rows int, cols int, step int)
-// Requires: AVX, CMOV, F16C, FMA3
+// Requires: AVX, CMOV, F16C, FMA3, MMX+
 TEXT ·halfFourAVX2(SB), NOSPLIT, $40-96
 	MOVQ y_base+0(FP), AX
 	MOVQ w_base+24(FP), CX
@@ -714,6 +733,7 @@ rows31:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
+	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
 	JL     rest34
 
@@ -736,6 +756,8 @@ blocks33:
 	VFMADD231PS Y10, Y8, Y6
 	VMOVUPS     32(DI)(R9*1), Y8
 	VFMADD231PS Y8, Y9, Y7
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000020, R10
 	ADDQ        $0x20, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
@@ -872,7 +894,7 @@ few32:
 	RET
 
 // func int8OneAVX2(y []float32, w []int8, x []float32, cols int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·int8OneAVX2(SB), NOSPLIT, $64-80
 	MOVQ y_base+0(FP), AX
 	MOVQ y_len+8(FP), CX
@@ -895,6 +917,7 @@ rows37:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
+	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
 	JL     rest40
 
@@ -925,6 +948,8 @@ blocks39:
 	VCVTDQ2PS   Y11, Y11
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000040, R10
 	ADDQ        $0x10, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
@@ -1084,6 +1109,7 @@ rows46:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
+	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
 	JL     rest49
 
@@ -1096,6 +1122,8 @@ blocks48:
 	VCVTDQ2PS   Y5, Y5
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
+	PREFETCHT0  (R9)
+	ADDQ        $0x00000010, R9
 	ADDQ        $0x10, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
@@ -1173,7 +1201,7 @@ few47:
 	RET
 
 // func int8FourAVX2(y []float32, w []int8, x []float32, rows int, cols int, step int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·int8FourAVX2(SB), NOSPLIT, $40-96
 	MOVQ y_base+0(FP), AX
 	MOVQ w_base+24(FP), CX
@@ -1200,6 +1228,7 @@ rows52:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
+	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
 	JL     rest55
 
@@ -1224,6 +1253,8 @@ blocks54:
 	VFMADD231PS Y10, Y8, Y6
 	VMOVUPS     32(DI)(R9*1), Y8
 	VFMADD231PS Y8, Y9, Y7
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000010, R10
 	ADDQ        $0x10, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
@@ -1358,7 +1389,7 @@ few53:
 	RET
 
 // func ternaryOneAVX2(y []float32, w []byte, x []float32, cols int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·ternaryOneAVX2(SB), NOSPLIT, $64-80
 	VMOVUPS shiftsUp0AVX2<>+0(SB), Y0
 	VMOVUPS shiftsUp1AVX2<>+0(SB), Y1
@@ -1385,6 +1416,7 @@ rows58:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
+	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
 	JL     rest61
 
@@ -1419,6 +1451,8 @@ blocks60:
 	VPANDN       Y2, Y14, Y14
 	VFMADD231PS  Y11, Y13, Y9
 	VFMADD231PS  Y12, Y14, Y10
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000010, R10
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
@@ -1572,6 +1606,7 @@ rows67:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
+	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
 	JL     rest70
 
@@ -1585,6 +1620,8 @@ blocks69:
 	VPANDN       Y2, Y8, Y8
 	VFMADD231PS  Y5, Y7, Y3
 	VFMADD231PS  Y6, Y8, Y4
+	PREFETCHT0   (R9)
+	ADDQ         $0x00000004, R9
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
@@ -1702,7 +1739,7 @@ DATA halfAVX2<>+28(SB)/4, $0x3f000000
 GLOBL halfAVX2<>(SB), RODATA|NOPTR, $32
 
 // func ternaryFourAVX2(y []float32, w []byte, x []float32, rows int, cols int, step int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·ternaryFourAVX2(SB), NOSPLIT, $40-96
 	VMOVUPS shiftsUp0AVX2<>+0(SB), Y0
 	VMOVUPS shiftsUp1AVX2<>+0(SB), Y1
@@ -1733,6 +1770,7 @@ rows73:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
+	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
 	JL     rest76
 
@@ -1758,6 +1796,8 @@ blocks75:
 	VFMADD231PS  Y13, Y11, Y9
 	VMOVUPS      32(DI)(R9*1), Y11
 	VFMADD231PS  Y11, Y12, Y10
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000004, R10
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
@@ -1895,7 +1935,7 @@ few74:
 	RET
 
 // func floatOneAVX512(y []float32, w []float32, x []float32, cols int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·floatOneAVX512(SB), NOSPLIT, $0-80
 	MOVQ y_base+0(FP), AX
 	MOVQ y_len+8(FP), CX
@@ -1914,6 +1954,7 @@ rows1:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
+	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
 	JL     rest4
 
@@ -1927,6 +1968,11 @@ blocks3:
 	VFMADD231PS Z4, Z5, Z2
 	VMOVUPS     (DI)(SI*1), Z5
 	VFMADD231PS Z4, Z5, Z3
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	PREFETCHT0  128(R10)
+	PREFETCHT0  192(R10)
+	ADDQ        $0x00000100, R10
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
@@ -1988,6 +2034,7 @@ rows6:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
+	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
 	JL     rest9
 
@@ -1995,6 +2042,8 @@ blocks8:
 	VMOVUPS     (R8), Z1
 	VMOVUPS     (SI), Z2
 	VFMADD231PS Z1, Z2, Z0
+	PREFETCHT0  (R9)
+	ADDQ        $0x00000040, R9
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
@@ -2035,7 +2084,7 @@ few7:
 	RET
 
 // func floatFourAVX512(y []float32, w []float32, x []float32, rows int, cols int, step int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·floatFourAVX512(SB), NOSPLIT, $8-96
 	MOVQ y_base+0(FP), AX
 	MOVQ w_base+24(FP), CX
@@ -2070,6 +2119,7 @@ rows11:
 	MOVQ   cols+80(FP), R9
 	SHLQ   $0x02, R9
 	LEAQ   (R9)(R9*2), R10
+	LEAQ   4096(CX), R11
 	SUBQ   $0x10, DI
 	JL     rest14
 
@@ -2098,6 +2148,11 @@ blocks13:
 	VFMADD231PS Z20, Z17, Z13
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	PREFETCHT0  128(R11)
+	PREFETCHT0  192(R11)
+	ADDQ        $0x00000100, R11
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
@@ -2264,6 +2319,7 @@ rows16:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
+	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
 	JL     rest19
 
@@ -2277,6 +2333,8 @@ blocks18:
 	VFMADD231PS Z5, Z4, Z2
 	VMOVUPS     (DI)(R9*1), Z5
 	VFMADD231PS Z5, Z4, Z3
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000040, R10
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
@@ -2371,7 +2429,7 @@ few17:
 	RET
 
 // func halfOneAVX512(y []float32, w []uint16, x []float32, cols int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·halfOneAVX512(SB), NOSPLIT, $0-80
 	MOVQ y_base+0(FP), AX
 	MOVQ y_len+8(FP), CX
@@ -2390,6 +2448,7 @@ rows21:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
+	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
 	JL     rest24
 
@@ -2403,6 +2462,9 @@ blocks23:
 	VFMADD231PS Z4, Z5, Z2
 	VCVTPH2PS   (DI)(SI*1), Z5
 	VFMADD231PS Z4, Z5, Z3
+	PREFETCHT0  (R10)
+	PREFETCHT0  64(R10)
+	ADDQ        $0x00000080, R10
 	ADDQ        $0x20, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
@@ -2468,6 +2530,7 @@ rows26:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
+	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
 	JL     rest29
 
@@ -2475,6 +2538,8 @@ blocks28:
 	VMOVUPS     (R8), Z1
 	VCVTPH2PS   (SI), Z2
 	VFMADD231PS Z1, Z2, Z0
+	PREFETCHT0  (R9)
+	ADDQ        $0x00000020, R9
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
@@ -2516,7 +2581,7 @@ few27:
 	RET
 
 // func halfFourAVX512(y []float32, w []uint16, x []float32, rows int, cols int, step int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·halfFourAVX512(SB), NOSPLIT, $8-96
 	MOVQ y_base+0(FP), AX
 	MOVQ w_base+24(FP), CX
@@ -2551,6 +2616,7 @@ rows31:
 	MOVQ   cols+80(FP), R9
 	SHLQ   $0x02, R9
 	LEAQ   (R9)(R9*2), R10
+	LEAQ   4096(CX), R11
 	SUBQ   $0x10, DI
 	JL     rest34
 
@@ -2579,6 +2645,9 @@ blocks33:
 	VFMADD231PS Z20, Z17, Z13
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT0  (R11)
+	PREFETCHT0  64(R11)
+	ADDQ        $0x00000080, R11
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
@@ -2749,6 +2818,7 @@ rows36:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
+	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
 	JL     rest39
 
@@ -2762,6 +2832,8 @@ blocks38:
 	VFMADD231PS Z5, Z4, Z2
 	VMOVUPS     (DI)(R9*1), Z5
 	VFMADD231PS Z5, Z4, Z3
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000020, R10
 	ADDQ        $0x20, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
@@ -2857,7 +2929,7 @@ few37:
 	RET
 
 // func int8OneAVX512(y []float32, w []int8, x []float32, cols int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·int8OneAVX512(SB), NOSPLIT, $0-80
 	MOVQ y_base+0(FP), AX
 	MOVQ y_len+8(FP), CX
@@ -2876,6 +2948,7 @@ rows41:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
+	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
 	JL     rest44
 
@@ -2893,6 +2966,8 @@ blocks43:
 	VPMOVSXBD   (DI)(SI*1), Z5
 	VCVTDQ2PS   Z5, Z5
 	VFMADD231PS Z4, Z5, Z3
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000040, R10
 	ADDQ        $0x10, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
@@ -2962,6 +3037,7 @@ rows46:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
+	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
 	JL     rest49
 
@@ -2970,6 +3046,8 @@ blocks48:
 	VPMOVSXBD   (SI), Z2
 	VCVTDQ2PS   Z2, Z2
 	VFMADD231PS Z1, Z2, Z0
+	PREFETCHT0  (R9)
+	ADDQ        $0x00000010, R9
 	ADDQ        $0x10, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
@@ -3012,7 +3090,7 @@ few47:
 	RET
 
 // func int8FourAVX512(y []float32, w []int8, x []float32, rows int, cols int, step int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·int8FourAVX512(SB), NOSPLIT, $8-96
 	MOVQ y_base+0(FP), AX
 	MOVQ w_base+24(FP), CX
@@ -3047,6 +3125,7 @@ rows51:
 	MOVQ   cols+80(FP), R9
 	SHLQ   $0x02, R9
 	LEAQ   (R9)(R9*2), R10
+	LEAQ   4096(CX), R11
 	SUBQ   $0x10, DI
 	JL     rest54
 
@@ -3079,6 +3158,8 @@ blocks53:
 	VFMADD231PS Z20, Z17, Z13
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT0  (R11)
+	ADDQ        $0x00000040, R11
 	ADDQ        $0x10, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
@@ -3253,6 +3334,7 @@ rows56:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
+	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
 	JL     rest59
 
@@ -3267,6 +3349,8 @@ blocks58:
 	VFMADD231PS Z5, Z4, Z2
 	VMOVUPS     (DI)(R9*1), Z5
 	VFMADD231PS Z5, Z4, Z3
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000010, R10
 	ADDQ        $0x10, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
@@ -3363,7 +3447,7 @@ few57:
 	RET
 
 // func ternaryOneAVX512(y []float32, w []byte, x []float32, cols int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·ternaryOneAVX512(SB), NOSPLIT, $0-80
 	VMOVUPS shiftsUp0AVX512<>+0(SB), Z0
 	VMOVUPS codeAVX512<>+0(SB), Z1
@@ -3385,6 +3469,7 @@ rows61:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
+	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
 	JL     rest64
 
@@ -3406,6 +3491,8 @@ blocks63:
 	VPSLLVD      Z0, Z7, Z7
 	VPANDND      Z1, Z7, Z7
 	VFMADD231PS  Z6, Z7, Z5
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000010, R10
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
@@ -3485,6 +3572,7 @@ rows66:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
+	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
 	JL     rest69
 
@@ -3494,6 +3582,8 @@ blocks68:
 	VPSLLVD      Z0, Z4, Z4
 	VPANDND      Z1, Z4, Z4
 	VFMADD231PS  Z3, Z4, Z2
+	PREFETCHT0   (R9)
+	ADDQ         $0x00000004, R9
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
@@ -3597,7 +3687,7 @@ DATA halfAVX512<>+60(SB)/4, $0x3f000000
 GLOBL halfAVX512<>(SB), RODATA|NOPTR, $64
 
 // func ternaryFourAVX512(y []float32, w []byte, x []float32, rows int, cols int, step int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·ternaryFourAVX512(SB), NOSPLIT, $8-96
 	VMOVUPS shiftsUp0AVX512<>+0(SB), Z0
 	VMOVUPS codeAVX512<>+0(SB), Z1
@@ -3635,6 +3725,7 @@ rows71:
 	MOVQ   cols+80(FP), R9
 	SHLQ   $0x02, R9
 	LEAQ   (R9)(R9*2), R10
+	LEAQ   4096(CX), R11
 	SUBQ   $0x10, DI
 	JL     rest74
 
@@ -3671,6 +3762,8 @@ blocks73:
 	VFMADD231PS  Z22, Z19, Z15
 	VFMADD231PS  Z22, Z20, Z16
 	VFMADD231PS  Z22, Z21, Z17
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000010, R11
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
@@ -3858,6 +3951,7 @@ rows76:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
+	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
 	JL     rest79
 
@@ -3873,6 +3967,8 @@ blocks78:
 	VFMADD231PS  Z7, Z6, Z4
 	VMOVUPS      (DI)(R9*1), Z7
 	VFMADD231PS  Z7, Z6, Z5
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000004, R10
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI

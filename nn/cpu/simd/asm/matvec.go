@@ -13,6 +13,10 @@ import (
 // in AVX2.
 const block = 16
 
+// ahead is how many bytes of weights are asked for in advance: a page, since the processor's own prefetching stops at
+// the end of one, and four short rows are hardly longer.
+const ahead = 4096
+
 // format is how a row of weights lies in memory.
 type format struct {
 	name, element string // of the kernels, and the Go type of w
@@ -150,7 +154,14 @@ func (f format) products(g *gen, w strided, rows, vectors int) []reg.VecVirtual 
 		x = newStrided(g, x.bases[0], g.arg("cols"), vectors)
 	}
 
+	coming := g.GP64()
+	g.LEAQ(mem(w.bases[0], ahead), coming)
 	g.blocks(f, cols, func(t *blockTail) { f.multiply(g, at, x, sums, parts, t) }, func() {
+		size := rows * block * f.bits / 8
+		for line := 0; line < size; line += 64 {
+			g.PREFETCHT0(mem(coming, line))
+		}
+		g.ADDQ(operand.U32(size), coming)
 		g.ADDQ(operand.U8(block*f.bits/8), at.bases[0])
 		g.ADDQ(operand.U8(block*4), x.bases[0])
 	})
