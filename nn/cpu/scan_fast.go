@@ -18,6 +18,7 @@ type scanScratch struct {
 	beta, dbeta  []float32 // (C)
 	dW           []float32 // (c, c)
 	conv, dconv  []float32 // delta: a row before and after SiLU, gradient sums
+	token        tiedToken
 	draw         drawScratch
 }
 

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"bitgpu/nn"
+	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
 )
 
@@ -49,10 +50,38 @@ func (s *scanScratch) tiedStep(z, f, W []float32, rate float32) {
 	d := len(f)
 	k, e := room(&s.x, d), room(&s.e, d)
 	unitFast(k, f)
-	simd.MatVec(z, W, k, d, d)
-	copy(e, k)
-	simd.Axpy(-1, z, e)
-	simd.Ger(W, rate, e, k)
+	s.token = tiedToken{z, k, e, W, rate}
+	parallel.For(d, rowsOfSize(tokenChunk, d), &s.token)
+}
+
+// tiedToken is a loop over the rows of a memory, each of which reads and learns by itself.
+type tiedToken struct {
+	z, k, e, W []float32
+	rate       float32
+}
+
+const (
+	// tokenChunk is how many numbers of a memory are worth another core.
+	tokenChunk = 1 << 14
+	// tokenBlock is how many numbers are read and, still in the nearest cache, changed.
+	tokenBlock = 1 << 12
+)
+
+// rowsOfSize is the number of rows of d numbers, in fours, that hold about size numbers.
+func rowsOfSize(size, d int) int { return max(size/d/4*4, 4) }
+
+// Run takes the rows start to end.
+func (t *tiedToken) Run(start, end int) {
+	d := len(t.k)
+	for i := start; i < end; {
+		to := min(i+rowsOfSize(tokenBlock, d), end)
+		z, e, W := t.z[i:to], t.e[i:to], t.W[i*d:to*d]
+		simd.MatVec(z, W, t.k, to-i, d)
+		copy(e, t.k[i:to])
+		simd.Axpy(-1, z, e)
+		simd.Ger(W, t.rate, e, t.k)
+		i = to
+	}
 }
 
 // tiedErrors sets x to the keys of some tokens and e to what each lacks in the memory before it,
