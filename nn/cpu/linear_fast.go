@@ -7,9 +7,9 @@ import (
 	"bitgpu/nn/ternary"
 )
 
-// fewRows is up to how many rows a product reads the packed weights as they are; for more the float
-// matrix product is faster, which turns them into floats while it packs its panels.
-const fewRows = 8
+// fewRows is up to how many rows a product reads the weights as they are, once for four rows; for more the float matrix
+// product is faster, which packs panels and turns ternary weights into floats meanwhile.
+const fewRows = 32
 
 func inverseRMSFast(x []float32) float32 {
 	return float32(1 / math.Sqrt(float64(simd.SumSquares(x)/float32(len(x)))+normEps))

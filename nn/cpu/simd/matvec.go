@@ -2,6 +2,7 @@ package simd
 
 import (
 	"fmt"
+	"unsafe"
 
 	"bitgpu/nn/cpu/parallel"
 )
@@ -115,8 +116,22 @@ func run[W any](jobs *freeList[rowJob[W]], k *kernels, kern *rowKernels[W], y []
 	jobs.put(j)
 }
 
+// blockBytes is how much of W is read by all vectors before going on, while it is in a core's own cache.
+const blockBytes = 1 << 17
+
 // Run computes rows start to end of the result.
 func (j *rowJob[W]) Run(start, end int) {
+	rows := end - start
+	if j.n > 4 {
+		var w W
+		rows = max(blockBytes/(j.stride*int(unsafe.Sizeof(w)))/rowsAtOnce, 1) * rowsAtOnce
+	}
+	for ; start < end; start += rows {
+		j.block(start, min(start+rows, end))
+	}
+}
+
+func (j *rowJob[W]) block(start, end int) {
 	w := j.w[start*j.stride : end*j.stride]
 	v := 0
 	for ; v+4 <= j.n; v += 4 {

@@ -166,20 +166,34 @@ func (f format) products(g *gen, w strided, rows, vectors int) []reg.VecVirtual 
 		g.ADDQ(operand.U8(block*4), x.bases[0])
 	})
 
-	var results []reg.VecVirtual
-	for v := range sums {
+	across := func(of func(i int) []reg.VecVirtual, n int) reg.VecVirtual {
 		var totals []reg.VecVirtual
-		for r := range sums[v] {
+		for i := range n {
+			s := of(i)
 			if parts == 2 {
-				g.VADDPS(sums[v][r][1], sums[v][r][0], sums[v][r][0])
+				g.VADDPS(s[1], s[0], s[0])
 			}
-			totals = append(totals, sums[v][r][0])
+			totals = append(totals, s[0])
 		}
 		sum := g.horizontal(totals)
 		if f.twice {
 			g.VMULPS(g.float("half", 0.5), sum, sum)
 		}
-		results = append(results, sum)
+		return sum
+	}
+	if rows == 1 { // all vectors' sums together, then apart
+		all := across(func(v int) []reg.VecVirtual { return sums[v][0] }, vectors)
+		results := []reg.VecVirtual{all}
+		for v := 1; v < vectors; v++ {
+			lane := g.XMM()
+			g.VPERMILPS(operand.U8(v), all, lane)
+			results = append(results, lane)
+		}
+		return results
+	}
+	var results []reg.VecVirtual
+	for v := range sums {
+		results = append(results, across(func(r int) []reg.VecVirtual { return sums[v][r] }, rows))
 	}
 	return results
 }
@@ -215,6 +229,10 @@ func (f format) multiply(g *gen, w, x strided, sums [][][]reg.VecVirtual, parts 
 	}
 	for v := range sums {
 		for p := range parts {
+			if rows == 1 && tail == nil { // used once: read by the product itself
+				g.VFMADD231PS(x.at(v).Offset(p*g.bytes()), weights[0][p], sums[v][0][p])
+				continue
+			}
 			values := load(v, p)
 			for r := range rows {
 				g.VFMADD231PS(values, weights[r][p], sums[v][r][p])
