@@ -108,6 +108,10 @@ func (f *form[T]) forward() {
 		return func() { b.ops.NormSwiGLU(a, gu, x, h, gain, w) }
 	})
 
+	if f.rows() == 1 {
+		f.blockProducts()
+	}
+
 	m := 1 // rows whose logits are wanted
 	formats := []nn.Format{nn.F32, nn.F16, nn.I8}
 	if training {
@@ -135,6 +139,28 @@ func (f *form[T]) forward() {
 			return func() { b.ops.Sample(next, out, recent, logits, p.Sampling) }
 		})
 	}
+}
+
+// blockProducts are all ternary products of a block with the tied mixer, one after the other: small ones count by the time
+// that they take.
+func (f *form[T]) blockProducts() {
+	D, d, H := f.c.Width, f.c.MemoryWidth, f.c.MLPWidth()
+	bytes := packed(d, D) + packed(D, d) + packed(2*H, D) + packed(D, H) + 4*(8*D+2*d+2*H)
+	weights := 2*d*D + 3*H*D
+	f.add("BlockProducts", fmt.Sprint(D), bytes, 2*weights+10*D+5*H, func(b *bed[T]) func() {
+		h, x, gain := b.normal(1, D), b.room(1, D), b.normal(D)
+		key, a := b.room(1, d), b.room(1, H)
+		memory, out := b.ternary(d, D, 1), b.ternary(D, d, 1)
+		up, down := b.ternary(2*H, D, 2), b.ternary(D, H, 1)
+		gu, y := b.room(1, 2*H), b.room(1, D)
+		return func() {
+			b.ops.NormLinear(key, x, h, gain, memory)
+			b.ops.LinearAdd(y, h, key, out)
+			b.ops.NormSwiGLU(a, gu, x, y, gain, up)
+			b.ops.LinearAdd(y, h, a, down)
+		}
+	})
+	f.list[len(f.list)-1].weights = int64(weights)
 }
 
 // usualSampling is how text is made where it is not greedy.
