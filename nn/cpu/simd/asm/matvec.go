@@ -366,6 +366,8 @@ func decodeTernaryTwice(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockT
 	broadcastCodes(g, src, codes, t)
 	for p := range dst {
 		g.VPSLLVD(g.ternary.shifts[p], codes, dst[p])
+	}
+	for p := range dst {
 		if g.wide {
 			g.VPANDND(g.ternary.code, dst[p], dst[p])
 		} else {
