@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/cpu"
 )
 
 const (
@@ -28,11 +30,16 @@ type pool struct {
 	workers []*worker
 	retired atomic.Bool
 
-	taken  atomic.Bool   // a caller holds the pool
-	open   atomic.Bool   // the loop may be joined
-	loops  atomic.Uint32 // loops opened so far; workers wait for it to change
-	active atomic.Int32  // workers inside the loop
-	next   atomic.Int64  // first index not yet claimed
+	taken atomic.Bool   // a caller holds the pool
+	open  atomic.Bool   // the loop may be joined
+	loops atomic.Uint32 // loops opened so far; workers wait for it to change
+
+	// Apart, so that counting does not disturb those who look whether a loop is open.
+	_      cpu.CacheLinePad
+	active atomic.Int32 // workers inside the loop
+	_      cpu.CacheLinePad
+	next   atomic.Int64 // first index not yet claimed
+	_      cpu.CacheLinePad
 
 	callerWaits atomic.Bool // the caller has parked on done
 	done        chan struct{}
