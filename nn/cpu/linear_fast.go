@@ -21,20 +21,20 @@ func (o *Ops) matmul(y, r, x, w *Tensor[float32]) {
 	R := w.Shape[0]
 	checkLinear(y, r, x, w)
 	if n <= fewRows {
-		p := room(&o.product, n*R)
+		p := y.Data
+		if r != nil { // which may be y
+			p = room(&o.product, n*R)
+		}
 		simd.TernaryMatMul(p, w.Codes, x.Data, R, K, n)
-		each := R / len(w.Scales)
-		for b := range len(w.Scales) {
-			for i := range n {
-				at, to := i*R+b*each, i*R+(b+1)*each
-				if w.Absmean {
-					simd.Scale(w.Scales[b], p[at:to])
+		if w.Absmean {
+			each := R / len(w.Scales)
+			for b, scale := range w.Scales {
+				for i := range n {
+					simd.Scale(scale, p[i*R+b*each:][:each])
 				}
 			}
 		}
-		if r == nil {
-			copy(y.Data, p)
-		} else {
+		if r != nil {
 			simd.Add(y.Data, r.Data, p)
 		}
 		return
