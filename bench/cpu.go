@@ -28,6 +28,7 @@ func CPU() Backend {
 		},
 		Counts: func() Counts { return Counts{Bytes: int64(ops.BytesInUse())} },
 		Floor:  cpuFloor,
+		Rate:   simd.MeasureFMA,
 		Cache:  32 << 20,
 	}
 	for _, l := range simd.Levels() {

@@ -9,7 +9,7 @@ import (
 // Backend is an engine under measurement: an [Engine] without its type parameter.
 type Backend interface {
 	info() EngineInfo
-	floor(e effort) (Floor, error)
+	floor(s *suite) (Floor, error)
 	parity(s *suite)
 	ops(s *suite, f Floor)
 	model(s *suite, f Floor, m subject)
@@ -40,11 +40,16 @@ type Engine[T any] struct {
 	Counts func() Counts
 	// Floor measures the device, a number of times.
 	Floor func(repeats int) (Floor, error)
+	// Rate is how many operations a second the device does at this moment, for [Engine.steady]; nil if that cannot be
+	// measured in a moment.
+	Rate func() float64
 	// Variants are held to the parity bounds one by one; the last is what runs otherwise. None
 	// means that there is nothing to choose.
 	Variants []Variant
 	// Cache is how many bytes stay in the device's caches, roughly.
 	Cache int64
+
+	best float64 // rate so far
 }
 
 func (e *Engine[T]) info() EngineInfo { return e.Info }
@@ -52,8 +57,15 @@ func (e *Engine[T]) info() EngineInfo { return e.Info }
 // floorRepeats is how often a limit is measured at least: all shares depend on it.
 const floorRepeats = 5
 
-func (e *Engine[T]) floor(f effort) (Floor, error) {
-	floor, err := e.Floor(max(f.repeats, floorRepeats))
-	floor.Engine = e.Info.Name
-	return floor, err
+func (e *Engine[T]) floor(s *suite) (Floor, error) {
+	for {
+		start := time.Now()
+		floor, err := e.Floor(max(s.repeats, floorRepeats))
+		floor.Engine = e.Info.Name
+		e.best = max(e.best, floor.FLOPS.High)
+		if err != nil || e.Rate == nil || floor.FLOPS.Low >= steadyShare*floor.FLOPS.High || !s.spend(time.Since(start)) {
+			return floor, err
+		}
+		s.again++
+	}
 }

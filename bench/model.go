@@ -223,7 +223,7 @@ func (r *modelRun[T]) row(kind string, batch, time int, memory int64, step costs
 func (r *modelRun[T]) measure(row *ModelSpeed, tokens int, step func() error) error {
 	calls, before := 0, r.Counts()
 	var failed error
-	seconds, err := repeated(r.wall, r.s.repeats, r.s.each, func() {
+	seconds, err := repeated(r.steady(r.s, r.wall), r.s.repeats, r.s.each, func() {
 		calls++
 		if err := step(); err != nil && failed == nil {
 			failed = err

@@ -91,7 +91,8 @@ type effort struct {
 	text      int // tokens of text
 	context   int // tokens of a sequence in training
 	positions []positionGoal
-	models    int // random models that parity is measured on
+	models    int           // random models that parity is measured on
+	patience  time.Duration // for a device that is disturbed, in all
 }
 
 func (o Options) effort() effort {
@@ -104,7 +105,7 @@ func (o Options) effort() effort {
 			sizes:   []Size{{64, 2, 512}, {256, 8, 4096}},
 			batches: []int{1, 8}, prompt: 64, text: 16, context: 16,
 			positions: []positionGoal{{Size{64, 2, 256}, []int64{100, 10_000}}},
-			models:    6,
+			models:    6, patience: 3 * time.Second,
 		}
 	case Full:
 		e = effort{
@@ -113,7 +114,7 @@ func (o Options) effort() effort {
 			sizes:   []Size{{256, 8, 16384}, {512, 12, 16384}, {1024, 24, 16384}},
 			batches: []int{1, 2, 4, 8, 16, 32, 64}, prompt: 1024, text: 128, context: 128,
 			positions: []positionGoal{{Size{256, 8, 16384}, []int64{100, 10_000, 1_000_000}}},
-			models:    200,
+			models:    200, patience: time.Hour,
 		}
 	default:
 		e = effort{
@@ -125,7 +126,7 @@ func (o Options) effort() effort {
 				{Size{64, 2, 256}, []int64{100, 10_000, 1_000_000}},
 				{Size{256, 8, 16384}, []int64{100, 10_000}},
 			},
-			models: 60,
+			models: 60, patience: 2 * time.Minute,
 		}
 	}
 	if o.Sizes != nil {

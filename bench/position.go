@@ -89,7 +89,7 @@ const disturbances = 3
 func (e *Engine[T]) cost(s *suite, key string, session *nn.Session[T], write func() error) (PositionCost, error) {
 	row := PositionCost{Engine: e.Info.Name, Key: key, Position: session.Position()}
 	var failed error
-	seconds, err := repeated(e.wall, s.repeats, s.each, func() {
+	seconds, err := repeated(e.steady(s, e.wall), s.repeats, s.each, func() {
 		if err := write(); err != nil && failed == nil {
 			failed = err
 		}

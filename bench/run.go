@@ -21,6 +21,7 @@ func Run(ctx context.Context, o Options, backends ...Backend) (*Report, error) {
 		return nil, errors.New("bench: nothing to measure")
 	}
 	s := &suite{Options: o, effort: o.effort(), report: newReport(o), stopped: func() bool { return ctx.Err() != nil }}
+	s.left = s.patience
 	for _, b := range backends {
 		info := b.info()
 		s.report.Engines = append(s.report.Engines, info)
@@ -37,7 +38,7 @@ func Run(ctx context.Context, o Options, backends ...Backend) (*Report, error) {
 			break
 		}
 		s.progress(b.info().Name + " floor")
-		f, err := b.floor(s.effort)
+		f, err := b.floor(s)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", b.info().Name, err)
 		}
@@ -47,6 +48,7 @@ func Run(ctx context.Context, o Options, backends ...Backend) (*Report, error) {
 	}
 	s.wholeModels(backends, floors)
 	s.report.Load = append(s.report.Load, load()...)
+	s.disturbed.note(s.report)
 	if s.stopped() {
 		s.report.note("stopped before the end: rows are missing")
 	} else if err := s.peers(ctx); err != nil {

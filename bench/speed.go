@@ -10,6 +10,7 @@ import (
 type suite struct {
 	Options
 	effort
+	disturbed
 	report     *Report
 	stopped    func() bool       // nothing more is wanted
 	references optest.References // of operations, for all engines and variants
@@ -82,7 +83,7 @@ func (e *Engine[T]) op(s *suite, f Floor, w workload[T]) (OpTime, error) {
 	run()
 	e.Ops.Submit()
 	dispatches := float64(e.Counts().Dispatches - start)
-	seconds, err := repeated(e.Time, s.repeats, s.each, run)
+	seconds, err := repeated(e.steady(s, e.Time), s.repeats, s.each, run)
 	if err != nil {
 		return OpTime{}, err
 	}

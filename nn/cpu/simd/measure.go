@@ -11,8 +11,13 @@ import (
 // MeasurePeakFMA is the machine's rate of float32 operations, in FLOP/s with two for
 // a multiply-add, at the level in use on all workers: the best of many short runs over
 // registers alone, so that other processes disturb it little.
-func MeasurePeakFMA() float64 {
-	const rounds, pieces, runs = 5_000, 16, 100
+func MeasurePeakFMA() float64 { return measureFMA(100) }
+
+// MeasureFMA is that rate at this moment, measured in about a millisecond.
+func MeasureFMA() float64 { return measureFMA(10) }
+
+func measureFMA(runs int) float64 {
+	const rounds, pieces = 5_000, 16
 	loop := active.Load().fmaLoop
 	task := parallel.Func(func(start, end int) {
 		for range end - start {
