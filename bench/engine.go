@@ -49,7 +49,8 @@ type Engine[T any] struct {
 	// Cache is how many bytes stay in the device's caches, roughly.
 	Cache int64
 
-	best float64 // rate so far
+	best   float64   // rate so far
+	seenAt time.Time // when it was about as good, if it was so at the last look
 }
 
 func (e *Engine[T]) info() EngineInfo { return e.Info }

@@ -100,12 +100,12 @@ func (o Options) effort() effort {
 	switch o.Mode {
 	case Quick:
 		e = effort{
-			repeats: 3, each: 4 * time.Millisecond, longest: 300 * time.Millisecond, cold: 2 << 20,
+			repeats: 3, each: 4 * time.Millisecond, longest: 150 * time.Millisecond, cold: 2 << 20,
 			widths: []int{256}, vocab: 2048, rows: 32, train: 32,
 			sizes:   []Size{{64, 2, 512}, {256, 8, 4096}},
 			batches: []int{1, 8}, prompt: 64, text: 16, context: 16,
 			positions: []positionGoal{{Size{64, 2, 256}, []int64{100, 10_000}}},
-			models:    6, patience: 3 * time.Second,
+			models:    6, patience: time.Second,
 		}
 	case Full:
 		e = effort{

@@ -63,6 +63,9 @@ func (e *Engine[T]) steady(s *suite, clock timer) timer {
 
 // await says whether the device is undisturbed, for which it waits.
 func (e *Engine[T]) await(s *suite) bool {
+	if time.Since(e.seenAt) < pause {
+		return true
+	}
 	for waited := time.Duration(0); !e.undisturbed(); waited += pause {
 		if waited >= longestWait || !s.spend(pause) {
 			s.gaveUp = true
@@ -76,5 +79,10 @@ func (e *Engine[T]) await(s *suite) bool {
 func (e *Engine[T]) undisturbed() bool {
 	rate := e.Rate()
 	e.best = max(e.best, rate)
-	return rate >= steadyShare*e.best
+	e.seenAt = time.Time{}
+	if rate < steadyShare*e.best {
+		return false
+	}
+	e.seenAt = time.Now()
+	return true
 }

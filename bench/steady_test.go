@@ -17,7 +17,7 @@ func TestSteady(t *testing.T) {
 		calls int
 		notes string // a part of them
 	}{
-		{"undisturbed", []float64{10, 9, 8, 10}, time.Minute, 1, ""},
+		{"undisturbed", []float64{10, 8}, time.Minute, 1, ""},
 		{"slow before", []float64{5, 5, 10}, time.Minute, 1, "0 measurements were repeated"},
 		{"slow after", []float64{10, 5, 5, 10}, time.Minute, 2, "1 measurements were repeated, 1.0 s"},
 		{"faster than ever", []float64{10, 20, 20}, time.Minute, 1, ""},
