@@ -45,15 +45,18 @@ func (e *Engine[T]) read(s *suite, key string, m subject, positions []int64) err
 	}
 	session.Reset()
 	r := rand.New(rand.NewPCG(7, 8))
-	start, first := time.Now(), PositionCost{}
+	var first PositionCost
+	var read int64            // tokens
+	var reading time.Duration // the time they took
 	for i, position := range positions {
-		if read := session.Position(); read > 0 {
-			left := time.Since(start).Seconds() / float64(read) * float64(position-read)
+		if read > 0 {
+			left := reading.Seconds() / float64(read) * float64(position-session.Position())
 			if s.tooLong(e.Info, fmt.Sprintf("%s at %d", key, position), left, readingPatience) {
 				break
 			}
 		}
 		s.progress(fmt.Sprintf("%s %s at %d", e.Info.Name, key, position))
+		start, from := time.Now(), session.Position()
 		for session.Position() < position {
 			if s.stopped() {
 				return nil
@@ -66,6 +69,8 @@ func (e *Engine[T]) read(s *suite, key string, m subject, positions []int64) err
 		if err := e.Ops.Flush(); err != nil {
 			return err
 		}
+		reading += time.Since(start)
+		read += session.Position() - from
 		row, err := e.cost(s, key, session, write)
 		// What disturbs a measurement passes; what grows stays.
 		for again := 0; err == nil && i > 0 && row.grown(first) == "time" && again < disturbances; again++ {
