@@ -26,6 +26,10 @@
 // Why are operations run over many copies of their tensors? A model reads each layer's weights
 // once a token, from memory. One matrix again and again would be read from the cache.
 //
+// Why is the processor looked at before and after each measurement? The host of a virtual machine may run
+// two of its processors on one core for a while. No load average shows that, but the multiply-add loop
+// takes twice as long; what was measured then is measured again, and a note says so.
+//
 // Why is a change marked only where medians differ by more than a tenth and by more than the range of
 // either run? A median has noise, and the few repetitions of a run do not tell its distribution: of
 // three repetitions and three of the same thing the ranges lie apart in one row of ten. And machines
