@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"math"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -110,4 +113,76 @@ func (g *gen) compare(predicate uint8, constant operand.Mem, v reg.VecVirtual, d
 	g.VMOVMSKPS(result, bits)
 	g.SHLL(operand.U8(g.lanes()), dst)
 	g.ORL(bits, dst)
+}
+
+// decodeTernaryTwice sets dst to 2·Q. It brings the 32 bits of a block into all lanes and shifts each lane's code Q+1
+// up to the highest bits, which are the sign and the top of the exponent: inverted and all others cleared, codes 0, 1
+// and 2 are the float32 −2, −0 and 2. Clearing may use any port of the processor, a look-up not. What follows the
+// codes in an incomplete block decodes to something finite, which the zeros of x cancel.
+func decodeTernaryTwice(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
+	codes := dst[len(dst)-1]
+	broadcastCodes(g, src, codes, t)
+	for p := range dst {
+		g.VPSLLVD(g.ternary.shifts[p], codes, dst[p])
+	}
+	for p := range dst {
+		if g.wide {
+			g.VPANDND(g.ternary.code, dst[p], dst[p])
+		} else {
+			g.VPANDN(g.ternary.code, dst[p], dst[p])
+		}
+	}
+}
+
+// decodeTernary sets dst to Q as decodeTernaryTwice does to 2·Q, but looks the codes up.
+func decodeTernary(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
+	codes := dst[len(dst)-1]
+	broadcastCodes(g, src, codes, t)
+	for p := range dst {
+		g.VPSRLVD(g.ternary.shifts[p], codes, dst[p])
+		g.VPERMILPS(dst[p], g.ternary.weights, dst[p])
+	}
+}
+
+// broadcastCodes brings the 32 bits of a block into all lanes.
+func broadcastCodes(g *gen, src operand.Mem, codes reg.VecVirtual, t *blockTail) {
+	switch {
+	case t == nil:
+		g.VPBROADCASTD(src, codes)
+	case g.wide:
+		raw := g.XMM()
+		g.VMOVDQU8_Z(src, t.raw, raw)
+		g.VPBROADCASTD(raw, codes)
+	default:
+		g.VPBROADCASTD(format{bits: 2}.staged(g, src, t), codes)
+	}
+}
+
+// ternaryConstants are constants in registers.
+type ternaryConstants struct {
+	shifts  []reg.VecVirtual // that bring the code of each lane of a block down, or up
+	weights reg.VecVirtual   // by code, in each quarter
+	code    reg.VecVirtual   // the highest bits
+}
+
+// loadTernaryTables is for decodeTernary.
+func (g *gen) loadTernaryTables() {
+	g.ternary = ternaryConstants{shifts: g.vecs(block / g.lanes()), weights: g.vec()}
+	g.loadShifts("shifts", func(i int) uint32 { return uint32(2 * i) })
+	g.VMOVUPS(g.words("weights", func(lane int) uint32 {
+		return math.Float32bits([]float32{-1, 0, 1, 0}[lane%4])
+	}), g.ternary.weights)
+}
+
+// loadTernaryShifts is for decodeTernaryTwice.
+func (g *gen) loadTernaryShifts() {
+	g.ternary = ternaryConstants{shifts: g.vecs(block / g.lanes()), code: g.vec()}
+	g.loadShifts("shiftsUp", func(i int) uint32 { return uint32(30 - 2*i) })
+	g.VMOVUPS(g.words("code", func(int) uint32 { return 3 << 30 }), g.ternary.code)
+}
+
+func (g *gen) loadShifts(name string, by func(i int) uint32) {
+	for p, shifts := range g.ternary.shifts {
+		g.VMOVUPS(g.words(fmt.Sprint(name, p), func(lane int) uint32 { return by(p*g.lanes() + lane) }), shifts)
+	}
 }
