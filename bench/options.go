@@ -105,7 +105,7 @@ func (o Options) effort() effort {
 			sizes:   []Size{{64, 2, 512}, {256, 8, 4096}},
 			batches: []int{1, 8}, prompt: 64, text: 16, context: 16,
 			positions: []positionGoal{{Size{64, 2, 256}, []int64{100, 10_000}}},
-			models:    6, patience: time.Second,
+			models:    6, patience: 2 * time.Second,
 		}
 	case Full:
 		e = effort{
