@@ -205,12 +205,12 @@ func (m *Model) WeightBytes() int64 { return m.bytes }
 func (m *Model) ID() string { return m.id }
 
 // Encode turns text into token ids; with special, the tokens that the tokenizer puts around a text are among them.
-// Characters that are not UTF-8 count as U+FFFD. The error is [ErrNoTokenizer].
+// Characters that are not UTF-8 count as U+FFFD. The error is [ErrNoTokenizer], or tells what the tokenizer cannot write.
 func (m *Model) Encode(text string, special bool) ([]uint32, error) {
 	if m.tok == nil {
 		return nil, m.noTokenizer()
 	}
-	return m.tok.Encode(text, special), nil
+	return m.tok.Encode(text, special)
 }
 
 // Decode turns token ids into text, without special tokens.

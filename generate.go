@@ -135,7 +135,10 @@ func (s *Session) stream(ctx context.Context, prompt string, o Options, p nn.Sam
 	}
 	if prompt != "" {
 		s.cut = false
-		ids := s.model.tok.Encode(prompt, s.run.Position() == 0)
+		ids, err := s.model.tok.Encode(prompt, s.run.Position() == 0)
+		if err != nil {
+			return err
+		}
 		r.PromptTokens = len(ids)
 		if err := s.read(ctx, ids); err != nil {
 			if ctx.Err() != nil {

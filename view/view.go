@@ -36,7 +36,11 @@ type View struct {
 // New begins to read a text, of which nothing is read yet; name is what the picture calls the model. ops are the model's
 // and both stay the caller's.
 func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer, name, text string) (*View, error) {
-	v := &View{name: name, model: m, tokens: tok.Encode(text, true), colours: layerColours(m.Config.Layers)}
+	tokens, err := tok.Encode(text, true)
+	if err != nil {
+		return nil, fmt.Errorf("view: %w", err)
+	}
+	v := &View{name: name, model: m, tokens: tokens, colours: layerColours(m.Config.Layers)}
 	if len(v.tokens) == 0 {
 		return nil, ErrEmptyText
 	}
@@ -45,7 +49,6 @@ func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer,
 			return nil, fmt.Errorf("view: token id %d of the text: an id below the model's %d wanted", id, m.Config.Vocab)
 		}
 	}
-	var err error
 	if v.atlas, err = newAtlas(); err != nil {
 		return nil, err
 	}

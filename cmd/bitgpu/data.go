@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"bitgpu/io/corpus"
@@ -190,17 +191,22 @@ func (w *partWriter) write(ctx context.Context, docs iter.Seq2[corpus.Document, 
 // encode turns texts into tokens on all cores.
 func encode(ctx context.Context, tok *tokenizer.Tokenizer, texts []string) ([][]uint32, error) {
 	return await(ctx, func() ([][]uint32, error) {
-		ids := make([][]uint32, len(texts))
+		ids, errs := make([][]uint32, len(texts)), make([]error, len(texts))
 		const each = 64
 		var all sync.WaitGroup
 		for from := 0; from < len(texts); from += each {
 			all.Go(func() {
 				for i := from; i < min(from+each, len(texts)) && ctx.Err() == nil; i++ {
-					ids[i] = tok.Encode(texts[i], false)
+					if ids[i], errs[i] = tok.EncodeDocument(texts[i]); errs[i] != nil {
+						errs[i] = fmt.Errorf("the document that begins with %.40q: %w", texts[i], errs[i])
+					}
 				}
 			})
 		}
 		all.Wait()
+		if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+			return nil, errs[i]
+		}
 		return ids, interrupted(ctx)
 	})
 }

@@ -64,7 +64,10 @@ func tokenizeAction(c *cli.Context) error {
 			}
 			text = string(data)
 		}
-		writeTokens(out, tok, tok.Encode(text, c.Bool("special")), c.Bool("ids"))
+		var ids []uint32
+		if ids, err = tok.Encode(text, c.Bool("special")); err == nil {
+			writeTokens(out, tok, ids, c.Bool("ids"))
+		}
 	}
 	return errors.Join(err, out.Flush())
 }
@@ -128,15 +131,19 @@ func tokenizeLines(out *bufio.Writer, tok *tokenizer.Tokenizer, in io.Reader, sp
 			return fmt.Errorf("stdin: %w", err)
 		}
 		if strings.TrimSpace(line) != "" {
-			var text string
-			if json.Unmarshal([]byte(line), &text) != nil {
+			var text *string
+			if json.Unmarshal([]byte(line), &text) != nil || text == nil {
 				return fmt.Errorf("stdin: line %d: a JSON string wanted, %.40q found", n, strings.TrimSpace(line))
 			}
-			ids, marshalErr := json.Marshal(append([]uint32{}, tok.Encode(text, special)...))
-			if marshalErr != nil {
-				return marshalErr
+			ids, err := tok.Encode(*text, special)
+			if err != nil {
+				return fmt.Errorf("stdin: line %d: %w", n, err)
 			}
-			out.Write(append(ids, '\n'))
+			list, err := json.Marshal(append([]uint32{}, ids...))
+			if err != nil {
+				return err
+			}
+			out.Write(append(list, '\n'))
 		}
 		if err == io.EOF {
 			return nil

@@ -16,8 +16,9 @@ type bpe struct {
 	ascii   [utf8.RuneSelf]int32
 	longest int // bytes of the longest piece
 
-	prefix, suffix string // of characters that do not begin a word, and of those that end one
-	unknown        int32  // noID if characters without a piece are dropped
+	prefix, suffix string  // of characters that do not begin a word, and of those that end one
+	unknown        int32   // noID if there is no unknown token
+	unknownToken   *string // if nil, characters without a piece are dropped
 	fuseUnknown    bool
 	byteFallback   bool
 	ignoreMerges   bool
@@ -57,6 +58,7 @@ func newBPE(ids map[string]uint32, merges []mergeFile, opt bpeOptions) (*bpe, er
 		vocab:        v,
 		merges:       newTable(len(merges)),
 		unknown:      noID,
+		unknownToken: opt.UnkToken,
 		prefix:       orZero(opt.ContinuingSubwordPrefix),
 		suffix:       orZero(opt.EndOfWordSuffix),
 		fuseUnknown:  orZero(opt.FuseUnk),
@@ -188,7 +190,7 @@ func (m *bpe) encode(dst []uint32, word string, w *worker) []uint32 {
 // join appends the ids that are left when no more merge applies. A heap of ranks and a linked list make it
 // O(n log n) for n characters.
 func (m *bpe) join(dst []uint32, word string, w *worker) []uint32 {
-	w.ids = m.split(w.ids[:0], word)
+	w.ids = m.split(w.ids[:0], word, w)
 	symbols := w.symbols[:0]
 	for i, id := range w.ids {
 		symbols = append(symbols, symbol{id, int32(i) - 1, int32(i) + 1})
@@ -238,7 +240,7 @@ func (m *bpe) push(w *worker, pos int32) {
 }
 
 // split appends the ids of the characters of word.
-func (m *bpe) split(dst []uint32, word string) []uint32 {
+func (m *bpe) split(dst []uint32, word string, w *worker) []uint32 {
 	unknown := false // an unknown token waits, for the next one may be fused with it
 	flush := func() {
 		if unknown {
@@ -273,7 +275,12 @@ func (m *bpe) split(dst []uint32, word string) []uint32 {
 			}
 		}
 		if m.unknown == noID {
-			continue
+			if m.unknownToken == nil {
+				w.drop(r)
+				continue
+			}
+			w.fail(noToken(r, fmt.Sprintf("the unknown token %q is not in the vocabulary", *m.unknownToken)))
+			return dst
 		}
 		if !m.fuseUnknown {
 			flush()

@@ -37,6 +37,22 @@ func load(tb testing.TB, family string) *Tokenizer {
 	return tok
 }
 
+// encode is Encode of a text that must not fail.
+func encode(t interface{ Fatal(...any) }, tok *Tokenizer, text string, addSpecial bool) []uint32 {
+	ids, err := tok.Encode(text, addSpecial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// steady is a worker whose steps do not run out.
+func steady() *worker {
+	w := newWorker()
+	w.begin(1 << 30)
+	return w
+}
+
 func fileOf(tb testing.TB, family string) []byte {
 	tb.Helper()
 	f, err := os.Open(filepath.Join("testdata", family, "tokenizer.json.gz"))
@@ -68,10 +84,10 @@ func lines[T any](tb testing.TB, elem ...string) []T {
 
 func (c *tokenizerCase) check(t *testing.T, tok *Tokenizer) {
 	t.Helper()
-	if got := tok.Encode(c.Text, false); !slices.Equal(got, c.IDs) {
+	if got := encode(t, tok, c.Text, false); !slices.Equal(got, c.IDs) {
 		t.Errorf("Encode(%.200q, false)\n got %v\nwant %v", c.Text, got, c.IDs)
 	}
-	if got := tok.Encode(c.Text, true); !slices.Equal(got, c.IDsSpecial) {
+	if got := encode(t, tok, c.Text, true); !slices.Equal(got, c.IDsSpecial) {
 		t.Errorf("Encode(%.200q, true)\n got %v\nwant %v", c.Text, got, c.IDsSpecial)
 	}
 	if got := tok.Decode(c.IDs, false); got != c.Decoded {

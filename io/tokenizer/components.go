@@ -13,6 +13,9 @@ import (
 // maxDepth bounds how deep sequences may lie within sequences.
 const maxDepth = 16
 
+// maxComponents is far beyond the length of any sequence in use, and keeps short what each text goes through.
+const maxComponents = 256
+
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
 func unsupported(kind, want string) error {
@@ -61,7 +64,9 @@ func parseSequence[T any](raw json.RawMessage, member string, depth int, parse f
 		if err != nil {
 			return nil, fmt.Errorf("%s[%d]: %w", member, i, err)
 		}
-		all = append(all, some...)
+		if all = append(all, some...); len(all) > maxComponents {
+			return nil, fmt.Errorf("%s: more than %d are not supported", member, maxComponents)
+		}
 	}
 	return all, nil
 }
@@ -258,11 +263,11 @@ func parseDecoder(raw json.RawMessage, depth int) ([]decoder, error) {
 	case "Sequence":
 		return parseSequence(raw, "decoders", depth, parseDecoder)
 	case "ByteLevel":
-		d = func(next sink) sink { return &fromBytes{whole: whole{next: next}} }
+		d.make = func(next sink, _ *textSink) sink { return &fromBytes{whole: whole{next: next}} }
 	case "ByteFallback":
-		d = func(next sink) sink { return &byteFallback{whole: whole{next: next}} }
+		d.make = func(next sink, _ *textSink) sink { return &byteFallback{whole: whole{next: next}} }
 	case "Fuse":
-		d = func(next sink) sink { return &fuse{next} }
+		d.make = func(next sink, _ *textSink) sink { return &fuse{next} }
 	case "Strip":
 		var c struct {
 			Content     string
@@ -273,27 +278,34 @@ func parseDecoder(raw json.RawMessage, depth int) ([]decoder, error) {
 		if err == nil && (n == 0 || n != len(c.Content)) {
 			err = fmt.Errorf("content is %q, want one character", c.Content)
 		}
-		d = func(next sink) sink {
+		d.make = func(next sink, _ *textSink) sink {
 			return &stripToken{next: next, content: content, start: int(c.Start), stop: int(c.Stop)}
 		}
 	case "Replace":
 		var r replace
 		r, err = parseReplace(raw)
 		if old, ok := r.pattern.(literal); ok {
-			d = func(next sink) sink { return &replaceString{next: next, old: string(old), new: r.content} }
+			d.growth = (len(r.content) + len(old) - 1) / len(old)
+			d.make = func(next sink, _ *textSink) sink { return &replaceString{next: next, old: string(old), new: r.content} }
 		} else {
-			d = func(next sink) sink { return &replaceRegex{whole{next: next}, r} }
+			d.regex, d.growth = true, 1+len(r.content)
+			d.make = func(next sink, out *textSink) sink {
+				return &replaceRegex{whole: whole{next: next}, replace: r, out: out, w: newWorker()}
+			}
 		}
 	case "Metaspace":
 		var m metaspace
 		m, err = parseMetaspace(raw)
-		d = func(next sink) sink {
+		d.make = func(next sink, _ *textSink) sink {
 			return &fromMetaspace{next: next, replacement: m.replacement, drop: m.prepend != prependNever}
 		}
 	case "BPEDecoder":
 		var c struct{ Suffix string }
 		err = unmarshal(raw, &c, "suffix")
-		d = func(next sink) sink { return &wordEnds{whole: whole{next: next}, suffix: c.Suffix} }
+		if c.Suffix == "" {
+			d.growth = 2
+		}
+		d.make = func(next sink, _ *textSink) sink { return &wordEnds{whole: whole{next: next}, suffix: c.Suffix} }
 	default:
 		return nil, unsupported(kind, "Sequence, ByteLevel, ByteFallback, Fuse, Strip, Replace, Metaspace, BPEDecoder")
 	}

@@ -1,6 +1,8 @@
 package tokenizer
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -12,25 +14,60 @@ type sink interface {
 	chunk(s string)
 	end()
 	close()
+	// copy is the sink as it is, before copies of those that follow it; the last is out.
+	copy(out *textSink) sink
 }
 
-// A decoder puts itself before next.
-type decoder func(next sink) sink
+// A decoder puts a sink before next. out is the last one, which hears of errors.
+type decoder struct {
+	make   func(next sink, out *textSink) sink
+	growth int  // how many bytes it may make of one; 0 counts as 1
+	regex  bool // it can fail
+}
 
-// chain is the decoders one after the other, before last.
-func chain(decoders []decoder, last sink) sink {
+// chain is the decoders one after the other, before out.
+func chain(decoders []decoder, out *textSink) sink {
+	var last sink = out
 	for i := len(decoders) - 1; i >= 0; i-- {
-		last = decoders[i](last)
+		last = decoders[i].make(last, out)
 	}
 	return last
 }
 
+// checkDecoders refuses decoders that multiply the text, and patterns that are too slow for a token of the vocabulary.
+func (t *Tokenizer) checkDecoders() error {
+	growth, regex := 1, false
+	for _, d := range t.decoders {
+		if growth *= max(1, d.growth); growth > growthPerByte {
+			return fmt.Errorf("the decoders make up to %d bytes or more of one, want at most %d", growth, growthPerByte)
+		}
+		regex = regex || d.regex
+	}
+	if !regex {
+		return nil
+	}
+	s := t.NewStream(false)
+	for id := range t.pieces {
+		s.Next(uint32(id))
+		s.Flush()
+		if s.err != nil {
+			return fmt.Errorf("id %d: %w", id, s.err)
+		}
+	}
+	return nil
+}
+
 // textSink collects text.
-type textSink struct{ strings.Builder }
+type textSink struct {
+	strings.Builder
+	err error // the first
+}
 
 func (t *textSink) chunk(s string) { t.WriteString(s) }
 func (t *textSink) end()           {}
 func (t *textSink) close()         {}
+
+func (t *textSink) copy(out *textSink) sink { return out }
 
 // take is the text since the last call.
 func (t *textSink) take() string {
@@ -42,16 +79,20 @@ func (t *textSink) take() string {
 // whole collects a token's chunks for sinks that must see it whole.
 type whole struct {
 	next  sink
-	token strings.Builder
+	token []byte
 }
 
-func (w *whole) chunk(s string) { w.token.WriteString(s) }
+func (w *whole) chunk(s string) { w.token = append(w.token, s...) }
 func (w *whole) close()         { w.next.close() }
 
 func (w *whole) take() string {
-	s := w.token.String()
-	w.token.Reset()
+	s := string(w.token)
+	w.token = w.token[:0]
 	return s
+}
+
+func (w *whole) copy(out *textSink) whole {
+	return whole{next: w.next.copy(out), token: slices.Clone(w.token)}
 }
 
 // send hands on a whole token.
@@ -82,6 +123,12 @@ func (d *spaced) end() {
 
 func (d *spaced) close() { d.next.close() }
 
+func (d *spaced) copy(out *textSink) sink {
+	c := *d
+	c.next = d.next.copy(out)
+	return &c
+}
+
 // fuse makes one token of all.
 type fuse struct{ next sink }
 
@@ -92,6 +139,8 @@ func (d *fuse) close() {
 	d.next.end()
 	d.next.close()
 }
+
+func (d *fuse) copy(out *textSink) sink { return &fuse{d.next.copy(out)} }
 
 // fromBytes undoes byteLevel and makes one token of all. Tokens with other characters stand for their own bytes.
 type fromBytes struct {
@@ -138,6 +187,10 @@ func (d *fromBytes) close() {
 	d.next.close()
 }
 
+func (d *fromBytes) copy(out *textSink) sink {
+	return &fromBytes{whole: d.whole.copy(out), pending: slices.Clone(d.pending)}
+}
+
 // byteFallback turns tokens such as <0x0A> into their bytes. Neighbouring ones are one token if together they are
 // UTF-8, else each is a U+FFFD: so they wait for the first token that is none of them.
 type byteFallback struct {
@@ -152,7 +205,7 @@ func (d *byteFallback) chunk(s string) {
 		return
 	}
 	d.whole.chunk(s)
-	if d.token.Len() > len("<0x00>") {
+	if len(d.token) > len("<0x00>") {
 		d.flush()
 		d.next.chunk(d.take())
 		d.long = true
@@ -192,156 +245,6 @@ func (d *byteFallback) close() {
 	d.next.close()
 }
 
-// stripToken takes up to start characters off the beginning of each token and up to stop off its end, where they are
-// equal to content.
-type stripToken struct {
-	next        sink
-	content     rune
-	start, stop int
-	taken       int  // off the beginning of this token
-	inside      bool // past the beginning
-	held        int  // characters equal to content that may be the token's end
-}
-
-func (d *stripToken) chunk(s string) {
-	for !d.inside && s != "" {
-		r, n := utf8.DecodeRuneInString(s)
-		if r != d.content || d.taken == d.start {
-			d.inside = true
-			break
-		}
-		d.taken++
-		s = s[n:]
-	}
-	if s == "" {
-		return
-	}
-	if d.stop == 0 {
-		d.next.chunk(s)
-		return
-	}
-	end := len(s)
-	tail := 0
-	for tail < d.stop && end > 0 {
-		r, n := utf8.DecodeLastRuneInString(s[:end])
-		if r != d.content {
-			break
-		}
-		end -= n
-		tail++
-	}
-	if end > 0 {
-		d.release(d.held)
-		d.next.chunk(s[:end])
-		d.held = 0
-	}
-	d.held += tail
-	if d.held > d.stop {
-		d.release(d.held - d.stop)
-		d.held = d.stop
-	}
-}
-
-func (d *stripToken) release(n int) {
-	if n > 0 {
-		d.next.chunk(strings.Repeat(string(d.content), n))
-	}
-}
-
-func (d *stripToken) end() {
-	d.taken, d.inside, d.held = 0, false, 0
-	d.next.end()
-}
-
-func (d *stripToken) close() { d.next.close() }
-
-// replaceString replaces within each token. What may be the beginning of a match waits.
-type replaceString struct {
-	next     sink
-	old, new string
-	held     string // a proper prefix of old
-}
-
-func (d *replaceString) chunk(s string) {
-	s = d.held + s
-	for {
-		i := strings.Index(s, d.old)
-		if i < 0 {
-			break
-		}
-		d.next.chunk(s[:i])
-		d.next.chunk(d.new)
-		s = s[i+len(d.old):]
-	}
-	wait := min(len(s), len(d.old)-1)
-	for !strings.HasSuffix(s, d.old[:wait]) {
-		wait--
-	}
-	d.held = s[len(s)-wait:]
-	d.next.chunk(s[:len(s)-wait])
-}
-
-func (d *replaceString) end() {
-	d.next.chunk(d.held)
-	d.held = ""
-	d.next.end()
-}
-
-func (d *replaceString) close() { d.next.close() }
-
-// replaceRegex replaces within each token, which it must see whole.
-type replaceRegex struct {
-	whole
-	replace
-}
-
-func (d *replaceRegex) end() {
-	token, _ := d.apply(d.take())
-	send(d.next, token)
-}
-
-// fromMetaspace undoes metaspace: the replacement becomes a space, in the first token nothing if one was prepended.
-type fromMetaspace struct {
-	next        sink
-	replacement string
-	drop        bool // in this token
-}
-
-func (d *fromMetaspace) chunk(s string) {
-	space := " "
-	if d.drop {
-		space = ""
-	}
-	d.next.chunk(strings.ReplaceAll(s, d.replacement, space))
-}
-
-func (d *fromMetaspace) end() {
-	d.drop = false
-	d.next.end()
-}
-
-func (d *fromMetaspace) close() { d.next.close() }
-
-// wordEnds turns the suffix that marks the end of a word into a space, after the last word into nothing.
-type wordEnds struct {
-	whole
-	suffix  string
-	waiting []string // the token before, if any
-}
-
-func (d *wordEnds) end() {
-	d.flush(" ")
-	d.waiting = append(d.waiting, d.take())
-}
-
-func (d *wordEnds) flush(space string) {
-	for _, token := range d.waiting {
-		send(d.next, strings.ReplaceAll(token, d.suffix, space))
-	}
-	d.waiting = d.waiting[:0]
-}
-
-func (d *wordEnds) close() {
-	d.flush("")
-	d.next.close()
+func (d *byteFallback) copy(out *textSink) sink {
+	return &byteFallback{whole: d.whole.copy(out), bytes: slices.Clone(d.bytes), long: d.long}
 }

@@ -12,13 +12,16 @@
 // Why our own? No other Go module covers both byte-level and byte-fallback BPE. The nearest, sugarme/tokenizer v0.3.0,
 // was measured against Hugging Face's ids on 241 strings: 221 right for GPT-2, 130 for TinyLlama; it panics while
 // loading the files of Llama 3 and Qwen 2 and on 14 of 43 malformed files, takes 13.8 s for 16 KB on TinyLlama, trains
-// nondeterministically and cannot save what it trained. Here the regular expressions that look ahead are
-// dlclark/regexp2's and the normalization forms golang.org/x/text's; the rest is a few short algorithms.
+// nondeterministically and cannot save what it trained. Here dlclark/regexp2 reads the regular expressions and
+// golang.org/x/text makes the normalization forms; the rest is a few short algorithms.
 //
-// Why scanners written by hand? regexp2 backtracks, at about 4 MB/s. The patterns of GPT-2, Llama 3 and Qwen 2 are
-// recognised by their exact text and matched ten times as fast; a test holds the scanners against regexp2. Every other
-// pattern goes to regexp2, translated from Oniguruma's syntax, with a time limit: what is left of the text after it
-// counts as not matched.
+// Why scanners written by hand? Matching by backtracking reads a few MB/s. The patterns of GPT-2, Llama 3 and Qwen 2
+// are recognised by their exact text and matched ten times as fast; a test holds the scanners against the patterns.
+//
+// Why a matcher of our own for the other patterns? They look ahead, so Go's regexp cannot take them, and backtracking
+// may have no end, so it needs a limit. The one of dlclark/regexp2 is a clock: a program that was stopped for a while,
+// or a busy machine, would give other tokens. So its parser reads the pattern, translated from Oniguruma's syntax, and a
+// machine that counts its steps matches; a test holds it against regexp2. A pattern that takes too many is an error.
 //
 // Why may a long text be cut before it is merged? SentencePiece's models come without a pre-tokenizer: to them a whole
 // text is one word. Where no merge joins a piece that ends in the one character to a piece that begins with the other,

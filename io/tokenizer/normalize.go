@@ -10,13 +10,14 @@ import (
 
 // A normalizer rewrites the text before it is cut into words.
 type normalizer interface {
-	normalize(p part) part
+	// normalize fails where it makes far more of the text than it was.
+	normalize(w *worker, p part) part
 }
 
 // unicodeForm is one of the four normalization forms of Unicode.
 type unicodeForm struct{ norm.Form }
 
-func (f unicodeForm) normalize(p part) part {
+func (f unicodeForm) normalize(_ *worker, p part) part {
 	p.text = normalForm(f.Form, p.text)
 	return p
 }
@@ -24,14 +25,14 @@ func (f unicodeForm) normalize(p part) part {
 type lowercase struct{}
 
 // normalize maps each character on its own, as Unicode's full mapping without context has it: only İ becomes two.
-func (lowercase) normalize(p part) part {
+func (lowercase) normalize(_ *worker, p part) part {
 	p.text = strings.ToLower(strings.ReplaceAll(p.text, "İ", "i\u0307"))
 	return p
 }
 
 type prepend string
 
-func (n prepend) normalize(p part) part {
+func (n prepend) normalize(_ *worker, p part) part {
 	if p.text != "" {
 		p.text = string(n) + p.text
 	}
@@ -44,8 +45,8 @@ type replace struct {
 	content string
 }
 
-func (n replace) normalize(p part) part {
-	text, head := n.apply(p.text)
+func (n replace) normalize(w *worker, p part) part {
+	text, head := n.apply(w, p.text)
 	// What stands for several characters is taken to begin at the last of them.
 	characters := utf8.RuneCountInString(p.text[:max(head, 0)])
 	atStart := head <= 0 || characters == 1 && n.content != ""
@@ -53,19 +54,35 @@ func (n replace) normalize(p part) part {
 }
 
 // apply replaces in s; head is the length of the match that s begins with, -1 if there is none.
-func (n replace) apply(s string) (result string, head int) {
+func (n replace) apply(w *worker, s string) (result string, head int) {
 	head = -1
 	if old, ok := n.pattern.(literal); ok {
 		if strings.HasPrefix(s, string(old)) {
 			head = len(old)
+		}
+		if grown := strings.Count(s, string(old)) * (len(n.content) - len(old)); grown > 0 && !w.fits(n, len(s), len(s)+grown) {
+			return s, head
 		}
 		return strings.ReplaceAll(s, string(old), n.content), head
 	}
 	if s == "" {
 		return s, head
 	}
+	w.spans = n.pattern.find(s, w.spans[:0], w)
+	size := 0
+	for _, sp := range w.spans {
+		if sp.match {
+			size += len(n.content)
+		} else {
+			size += sp.end - sp.start
+		}
+	}
+	if w.err != nil || !w.fits(n, len(s), size) {
+		return s, head
+	}
 	var b strings.Builder
-	for i, sp := range n.pattern.find(s, nil) {
+	b.Grow(size)
+	for i, sp := range w.spans {
 		if !sp.match {
 			b.WriteString(s[sp.start:sp.end])
 			continue
@@ -81,7 +98,7 @@ func (n replace) apply(s string) (result string, head int) {
 // strip removes white space at the ends.
 type strip struct{ left, right bool }
 
-func (n strip) normalize(p part) part {
+func (n strip) normalize(_ *worker, p part) part {
 	if n.left {
 		trimmed := strings.TrimLeftFunc(p.text, unicode.IsSpace)
 		p = part{trimmed, p.first && len(trimmed) == len(p.text)}
@@ -95,9 +112,13 @@ func (n strip) normalize(p part) part {
 // normalizers run one after the other.
 type normalizers []normalizer
 
-func (ns normalizers) normalize(p part) part {
+func (ns normalizers) normalize(w *worker, p part) part {
+	before := len(p.text)
 	for _, n := range ns {
-		p = n.normalize(p)
+		p = n.normalize(w, p)
+		if w.err != nil || !w.fits(n, before, len(p.text)) {
+			return part{}
+		}
 	}
 	return p
 }

@@ -76,6 +76,7 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", name, err)
 	}
+	t.name = name
 	return t, nil
 }
 
@@ -114,9 +115,14 @@ func parse(data []byte) (*Tokenizer, error) {
 		return nil, fmt.Errorf("decoder: %w", err)
 	}
 	if isNull(f.Decoder) {
-		t.decoders = []decoder{func(next sink) sink { return &spaced{next: next} }}
+		t.decoders = []decoder{{make: func(next sink, _ *textSink) sink { return &spaced{next: next} }}}
 	}
-	t.add(f.AddedTokens)
+	if err := t.add(f.AddedTokens); err != nil {
+		return nil, fmt.Errorf("added_tokens: %w", err)
+	}
+	if err := t.checkDecoders(); err != nil {
+		return nil, fmt.Errorf("decoder: %w", err)
+	}
 	templates, err := parsePostProcessor(f.PostProcessor, 0)
 	if err == nil {
 		err = t.surround(templates)
@@ -167,7 +173,8 @@ func (f *modelFile) build() (model, error) {
 }
 
 // add gives the added tokens their ids and makes the tables that need them.
-func (t *Tokenizer) add(added []addedToken) {
+func (t *Tokenizer) add(added []addedToken) error {
+	w := newWorker()
 	v := t.model.vocabulary()
 	t.pieces, t.marks = v.pieces, make([]mark, len(v.pieces))
 	for id, piece := range v.pieces {
@@ -215,7 +222,11 @@ func (t *Tokenizer) add(added []addedToken) {
 			raw, rawTexts = append(raw, a), append(rawTexts, a.Content)
 			continue
 		}
-		text := t.normalizers.normalize(part{text: a.Content}).text
+		w.begin(len(a.Content))
+		text := t.normalizers.normalize(w, part{text: a.Content}).text
+		if w.err != nil {
+			return fmt.Errorf("%.40q: %w", a.Content, w.err)
+		}
 		if text != a.Content {
 			t.texts[id] = text
 		}
@@ -228,4 +239,5 @@ func (t *Tokenizer) add(added []addedToken) {
 	}
 	t.raw = newAddedSet(raw, rawTexts)
 	t.normalized = newAddedSet(normalized, normalizedTexts)
+	return nil
 }

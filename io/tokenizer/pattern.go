@@ -3,10 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
-
-	"github.com/dlclark/regexp2/v2"
 )
 
 // A span is a part of a text, from byte start to before byte end.
@@ -18,13 +15,13 @@ type span struct {
 // A pattern cuts a text into what it matches and what lies between.
 type pattern interface {
 	// find appends the spans of s, which is not empty, in order; together they cover it.
-	find(s string, dst []span) []span
+	find(s string, dst []span, w *worker) []span
 }
 
 // literal matches a string, which is not empty.
 type literal string
 
-func (l literal) find(s string, dst []span) []span {
+func (l literal) find(s string, dst []span, _ *worker) []span {
 	for done := 0; ; {
 		i := strings.Index(s[done:], string(l))
 		if i < 0 {
@@ -39,7 +36,7 @@ func (l literal) find(s string, dst []span) []span {
 // charClass matches single characters.
 type charClass func(r rune) bool
 
-func (c charClass) find(s string, dst []span) []span {
+func (c charClass) find(s string, dst []span, _ *worker) []span {
 	done := 0
 	for i, r := range s {
 		if c(r) {
@@ -54,7 +51,7 @@ func (c charClass) find(s string, dst []span) []span {
 // words matches \w+|[^\w\s]+.
 type words struct{}
 
-func (words) find(s string, dst []span) []span {
+func (words) find(s string, dst []span, _ *worker) []span {
 	start, was := 0, wordClass(rune(s[0]))
 	for i, r := range s {
 		if is := wordClass(r); i == 0 {
@@ -70,9 +67,9 @@ func (words) find(s string, dst []span) []span {
 // inverted takes matches for what lies between and the other way round.
 type inverted struct{ pattern }
 
-func (p inverted) find(s string, dst []span) []span {
+func (p inverted) find(s string, dst []span, w *worker) []span {
 	before := len(dst)
-	dst = p.pattern.find(s, dst)
+	dst = p.pattern.find(s, dst, w)
 	for i := range dst[before:] {
 		dst[before+i].match = !dst[before+i].match
 	}
@@ -87,14 +84,14 @@ func between(dst []span, start, end int) []span {
 	return dst
 }
 
-// matchTimeout is for one match: patterns that backtrack without end must not hang the program.
-const matchTimeout = 2 * time.Second
-
-// maxRegex is far beyond any pattern in use, and keeps the compiler's recursion shallow.
+// maxRegex is far beyond any pattern in use, and keeps the parser's recursion shallow.
 const maxRegex = 1 << 16
 
 // regex is a regular expression.
-type regex struct{ *regexp2.Regexp }
+type regex struct {
+	expr string
+	*program
+}
 
 // newRegex reads expr. The patterns of well-known models have scanners of their own, for they are on the way of every
 // text.
@@ -111,41 +108,40 @@ func compile(expr string) (regex, error) {
 		return regex{}, fmt.Errorf("regex %.40q… has %d bytes, want at most %d", expr, len(expr), maxRegex)
 	}
 	translated, err := translate(expr)
-	if err != nil {
-		return regex{}, fmt.Errorf("regex %.200q: %w", expr, err)
+	if err == nil {
+		var p *program
+		if p, err = newProgram(translated); err == nil {
+			return regex{expr, p}, nil
+		}
 	}
-	// Multiline: in Ruby's syntax ^ and $ are always those of a line.
-	re, err := regexp2.Compile(translated, regexp2.Multiline)
-	if err != nil {
-		return regex{}, fmt.Errorf("regex %.200q: %w", expr, err)
-	}
-	re.MatchTimeout = matchTimeout
-	return regex{re}, nil
+	return regex{}, fmt.Errorf("regex %.200q: %w", expr, err)
 }
 
-// find works on characters, for the library does: given a string it would convert it for every match. A match that
-// takes longer than matchTimeout ends the search, and the rest counts as not matched.
-func (p regex) find(s string, dst []span) []span {
-	runes := []rune(s)
-	at, offset := 0, 0 // the same place in runes and in s
-	seek := func(rune int) int {
-		for ; at < rune; at++ {
-			offset += utf8.RuneLen(runes[at])
+// find fails, and leaves the rest unmatched, when the worker's steps are used up.
+func (p regex) find(s string, dst []span, w *worker) []span {
+	done, from := 0, 0
+	for first := true; ; first = false {
+		start, end, ok := w.machine.search(p.program, s, done, from)
+		if w.machine.steps < 0 {
+			w.fail(fmt.Errorf("regex %.200q goes back and forth too often: it takes more than %d steps and %d for each of the text's %d bytes",
+				p.expr, stepsPerText, stepsPerByte, w.size))
+			ok = false
 		}
-		return offset
-	}
-	done := 0
-	m, err := p.FindRunesMatch(runes)
-	for first := true; m != nil && err == nil; first = false {
-		start := seek(m.RuneIndex)
-		end := seek(m.RuneIndex + m.RuneLength)
+		if !ok {
+			return between(dst, done, len(s))
+		}
 		// An empty match right after another one does not count.
 		if start < end || first || start > done {
 			dst = between(dst, done, start)
 			dst = append(dst, span{start, end, true})
 			done = end
 		}
-		m, err = p.FindNextMatch(m)
+		if from = end; start == end {
+			if from == len(s) {
+				return between(dst, done, len(s))
+			}
+			_, width := utf8.DecodeRuneInString(s[from:])
+			from += width
+		}
 	}
-	return between(dst, done, len(s))
 }

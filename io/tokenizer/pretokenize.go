@@ -33,8 +33,16 @@ func preTokenize(all []preTokenizer, w *worker, p part) []part {
 	in, out := append(w.parts[0][:0], p), w.parts[1]
 	for _, pre := range all {
 		out = out[:0]
-		for _, p := range in {
-			out = pre.split(w, p, out)
+		size := 0
+		for _, part := range in {
+			before := len(out)
+			out = pre.split(w, part, out)
+			for _, made := range out[before:] {
+				size += len(made.text)
+			}
+			if w.err != nil || !w.fits(pre, len(p.text), size) {
+				return nil
+			}
 		}
 		in, out = out, in
 	}
@@ -60,7 +68,7 @@ type splitter struct {
 }
 
 func (sp splitter) split(w *worker, p part, dst []part) []part {
-	w.spans = sp.find(p.text, w.spans[:0])
+	w.spans = sp.find(p.text, w.spans[:0], w)
 	for _, s := range sp.apply(w.spans) {
 		dst = p.append(dst, s.start, s.end)
 	}
@@ -111,7 +119,7 @@ func (b byteLevel) split(w *worker, p part, dst []part) []part {
 	}
 	w.spans = w.spans[:0]
 	if b.useRegex {
-		w.spans = scanners[gpt2Pattern].find(p.text, w.spans)
+		w.spans = scanners[gpt2Pattern].find(p.text, w.spans, w)
 	} else {
 		w.spans = append(w.spans, span{end: len(p.text)})
 	}

@@ -23,7 +23,7 @@ var scanners = map[string]pattern{
 // A scanner gives the length of the match that s, which is not empty, begins with.
 type scanner func(s string) int
 
-func (next scanner) find(s string, dst []span) []span {
+func (next scanner) find(s string, dst []span, _ *worker) []span {
 	for start := 0; start < len(s); {
 		end := start + next(s[start:])
 		dst = append(dst, span{start, end, true})

@@ -67,7 +67,7 @@ func TestStreamIsPrompt(t *testing.T) {
 		tok := load(t, family)
 		s := tok.NewStream(true)
 		got := ""
-		ids := tok.Encode(text, true)
+		ids := encode(t, tok, text, true)
 		for i, id := range ids {
 			next := s.Next(id)
 			if strings.Contains(next, replacement) {
@@ -84,7 +84,7 @@ func TestStreamIsPrompt(t *testing.T) {
 			t.Errorf("%s: streamed %q, want %q", family, got, text)
 		}
 		// After Flush another text begins: its first space is stripped again.
-		for _, id := range tok.Encode("again", false) {
+		for _, id := range encode(t, tok, "again", false) {
 			got = s.Next(id)
 		}
 		if rest := s.Flush(); !strings.HasSuffix("again", got) || rest != "" {
@@ -96,7 +96,7 @@ func TestStreamIsPrompt(t *testing.T) {
 func TestStreamOfCutCharacter(t *testing.T) {
 	for _, family := range families {
 		tok := load(t, family)
-		ids := tok.Encode("😀", false)
+		ids := encode(t, tok, "😀", false)
 		ids = ids[:len(ids)-1]
 		s := tok.NewStream(false)
 		for _, id := range ids {
@@ -106,6 +106,93 @@ func TestStreamOfCutCharacter(t *testing.T) {
 		}
 		if rest := s.Flush(); !strings.HasPrefix(rest, replacement) {
 			t.Errorf("%s: Flush() = %q, want %q", family, rest, replacement)
+		}
+	}
+}
+
+// TestPauses: wherever a text is paused, joined it is the same text, and all that is certain or would be the end is shown;
+// with byte tokens too, and with decoders that wait for the next token.
+func TestPauses(t *testing.T) {
+	const text = "Hello wörld, 日本語 and 😀👩‍👩‍👧 𝔘𝔫𝔦. ȅL3ȅ End"
+	toks := []*Tokenizer{}
+	for _, family := range families {
+		toks = append(toks, load(t, family))
+	}
+	for i, g := range goldens(t) {
+		if strings.HasPrefix(g.Name, "decoder") || i%16 == 0 {
+			tok, err := Parse(g.Name, g.Tokenizer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			toks = append(toks, tok)
+		}
+	}
+	tested := 0
+	for i, tok := range toks {
+		ids, err := tok.Encode(text, false)
+		if err != nil {
+			continue
+		}
+		want := tok.Decode(ids, true)
+		changes := false // with some decoders an id changes text that was the end before it
+		for n := range ids {
+			changes = changes || !strings.HasPrefix(want, strings.TrimRight(tok.Decode(ids[:n], true), replacement))
+		}
+		if changes {
+			continue
+		}
+		tested++
+		for _, every := range []int{1, 2, 3, 5} {
+			s := tok.NewStream(true)
+			got := ""
+			for n, id := range ids {
+				got += s.Next(id)
+				if (n+1)%every != 0 {
+					continue
+				}
+				got += s.Pause()
+				whole := strings.TrimRight(tok.Decode(ids[:n+1], true), replacement)
+				if !strings.HasPrefix(got, whole) {
+					t.Errorf("tokenizer %d: after %d ids with pauses %q, want %q", i, n+1, got, whole)
+				}
+				if again := s.Pause(); again != "" {
+					t.Errorf("tokenizer %d: a second pause gave %q", i, again)
+				}
+			}
+			if got += s.Flush(); got != want {
+				t.Errorf("tokenizer %d: pauses every %d ids gave %q, want %q", i, every, got, want)
+			}
+		}
+	}
+	if tested < len(families)+10 {
+		t.Errorf("%d tokenizers tested", tested)
+	}
+}
+
+// TestPauseOfCutCharacter: half a character is shown in neither call but as a whole in the second.
+func TestPauseOfCutCharacter(t *testing.T) {
+	for _, family := range families {
+		tok := load(t, family)
+		ids := encode(t, tok, "é😀", false)
+		s := tok.NewStream(true)
+		got := ""
+		for _, id := range ids {
+			next := s.Next(id) + s.Pause()
+			if strings.Contains(next, replacement) {
+				t.Errorf("%s: %q was shown", family, next)
+			}
+			got += next
+		}
+		if got += s.Flush(); got != "é😀" {
+			t.Errorf("%s: %q, want %q", family, got, "é😀")
+		}
+		// A character that never comes to its end is one U+FFFD or more at the end alone.
+		for _, id := range ids[:len(ids)-1] {
+			s.Next(id)
+			s.Pause()
+		}
+		if rest := s.Flush(); !strings.HasPrefix(rest, replacement) {
+			t.Errorf("%s: Flush() = %q", family, rest)
 		}
 	}
 }

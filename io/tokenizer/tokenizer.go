@@ -1,12 +1,14 @@
 package tokenizer
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 )
 
 // A Tokenizer turns text into ids and back. It does not change, and is safe for concurrent use.
 type Tokenizer struct {
+	name   string // for messages
 	model  model
 	pieces []string          // by id, as in the file
 	marks  []mark            // by id
@@ -45,29 +47,56 @@ func (t *Tokenizer) text(id uint32) string {
 
 // Encode returns the ids of text; with addSpecial, the tokens that the tokenizer's post-processor puts around a text are
 // among them. Added tokens that are written out in the text, special or not, are recognised either way. What is not
-// UTF-8 counts as U+FFFD, one for each maximal ill-formed part. Characters that the vocabulary has no way to write are
-// left out.
-func (t *Tokenizer) Encode(text string, addSpecial bool) []uint32 {
+// UTF-8 counts as U+FFFD, one for each maximal ill-formed part.
+//
+// It is an error if the vocabulary has no way to write a character, though of a BPE model without unk_token such
+// characters are left out, as Hugging Face's library does; if a normalizer makes far more of the text than it was; and
+// if a pattern takes too many steps, which are counted: the same text gives the same ids or error every time.
+func (t *Tokenizer) Encode(text string, addSpecial bool) ([]uint32, error) {
+	ids, _, err := t.encode(text)
+	if err == nil && addSpecial {
+		ids = slices.Concat(t.prefix, ids, t.suffix)
+	}
+	return ids, err
+}
+
+// EncodeDocument is Encode without special tokens around it, for text to learn from or to measure: here every character
+// that would be left out is an error.
+func (t *Tokenizer) EncodeDocument(text string) ([]uint32, error) {
+	ids, dropped, err := t.encode(text)
+	if err == nil && dropped != nil {
+		return nil, dropped
+	}
+	return ids, err
+}
+
+func (t *Tokenizer) encode(text string) (ids []uint32, dropped, err error) {
 	text = validUTF8(text)
 	w := t.workers.Get().(*worker)
-	ids := make([]uint32, 0, len(text)/3)
+	w.begin(len(text))
+	ids = make([]uint32, 0, len(text)/3)
 	token := func(id uint32) { ids = append(ids, id) }
 	whole := part{text, true}
 	t.raw.split(text, token, func(start, end int) {
-		normal := t.normalizers.normalize(whole.cut(start, end))
+		normal := t.normalizers.normalize(w, whole.cut(start, end))
 		t.normalized.split(normal.text, token, func(start, end int) {
 			for _, p := range preTokenize(t.preTokenizers, w, normal.cut(start, end)) {
 				ids = t.model.encode(ids, p.text, w)
 			}
 		})
 	})
+	if w.err != nil {
+		ids, err = nil, t.failed(w.err)
+	}
+	if w.dropped != nil {
+		dropped = t.failed(w.dropped)
+	}
 	w.tidy()
 	t.workers.Put(w)
-	if addSpecial {
-		ids = slices.Concat(t.prefix, ids, t.suffix)
-	}
-	return ids
+	return ids, dropped, err
 }
+
+func (t *Tokenizer) failed(err error) error { return fmt.Errorf("tokenizer: %s: %w", t.name, err) }
 
 // Decode returns the text of ids; with skipSpecial, special tokens are left out. Ids that stand for nothing are ignored.
 func (t *Tokenizer) Decode(ids []uint32, skipSpecial bool) string {

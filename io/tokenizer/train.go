@@ -123,7 +123,7 @@ func countWords(texts iter.Seq2[string, error], specials []string) (map[string]*
 		text = validUTF8(text)
 		set.split(text, func(uint32) {}, func(start, end int) {
 			part := text[start:end]
-			spans = scanners[gpt2Pattern].find(part, spans[:0])
+			spans = scanners[gpt2Pattern].find(part, spans[:0], nil)
 			for _, s := range spans {
 				word := part[s.start:s.end]
 				if n, ok := words[word]; ok {

@@ -12,7 +12,7 @@ type unigram struct {
 	*vocab
 	scores       []float64 // natural logarithms of probabilities, by id
 	trie         *trie
-	unknown      int32 // noID if characters without a piece are dropped
+	unknown      int32 // noID if there is no unknown token
 	unknownScore float64
 	byteFallback bool
 }
@@ -98,10 +98,13 @@ func (m *unigram) cut(dst []uint32, word string, w *worker) []uint32 {
 	}
 	w.best = best
 
-	better := func(end, start int, id int32, score float64) {
-		if b := &best[end]; b.start == none || score > b.score {
+	better := func(end, start int, id int32, score float64) bool {
+		b := &best[end]
+		if b.start == none || score > b.score {
 			*b = bestPath{score, int32(start), id}
+			return true
 		}
+		return false
 	}
 	for start, r := range word {
 		here := best[start].score
@@ -118,8 +121,10 @@ func (m *unigram) cut(dst []uint32, word string, w *worker) []uint32 {
 				single = single || end-start == width
 			}
 		}
-		if !single {
-			better(start+width, start, m.unknown, here+m.unknownScore)
+		// Hugging Face's library fails here too, whether or not this is on the way that turns out to be the best.
+		if !single && better(start+width, start, m.unknown, here+m.unknownScore) && m.unknown == noID {
+			w.fail(noToken(r, "unk_id is not set"))
+			return dst
 		}
 	}
 
@@ -157,9 +162,6 @@ func (m *unigram) appendPiece(dst []uint32, piece string, id int32) []uint32 {
 		if dst, ok := m.appendBytes(dst, piece); ok {
 			return dst
 		}
-	}
-	if m.unknown == noID {
-		return dst
 	}
 	return append(dst, uint32(m.unknown))
 }

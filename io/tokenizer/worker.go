@@ -1,6 +1,9 @@
 package tokenizer
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 const (
 	cachedLength  = 48      // words up to this many bytes are remembered: nearly all words of any text
@@ -19,9 +22,55 @@ type worker struct {
 	best    []bestPath
 	spans   []span
 	parts   [2][]part
+	machine machine
+	size    int   // bytes of the text
+	err     error // the first that came up; what is encoded after it does not count
+	dropped error // tells of the first character that was left out
 }
 
 func newWorker() *worker { return &worker{words: map[string][]uint32{}} }
+
+// begin makes ready for a text of so many bytes.
+func (w *worker) begin(size int) {
+	w.size, w.err, w.dropped = size, nil, nil
+	w.machine.steps = stepsPerText + stepsPerByte*size
+}
+
+func (w *worker) fail(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// drop leaves out a character.
+func (w *worker) drop(r rune) {
+	if w.dropped == nil {
+		w.dropped = noToken(r, "no unknown token either")
+	}
+}
+
+func noToken(r rune, why string) error {
+	return fmt.Errorf("the vocabulary has no token for the character %q (%U), and %s", r, r, why)
+}
+
+// How long a text may become on its way to the model. Unicode's forms make 11 bytes of one at most, and a space written
+// as a visible character takes 3.
+const (
+	growthPerText = 1 << 10
+	growthPerByte = 64
+)
+
+// fits tells whether so many bytes may be made of a text of before bytes, and fails if not.
+func (w *worker) fits(step any, before, after int) bool {
+	if limit := growthPerText + growthPerByte*before; after > limit {
+		w.fail(fmt.Errorf("%s makes %d bytes of %d, want at most %d", stepName(step), after, before, limit))
+		return false
+	}
+	return true
+}
+
+// stepName is the name of a normalizer or pre-tokenizer, which is that of its type.
+func stepName(step any) string { return strings.TrimPrefix(fmt.Sprintf("%T", step), "tokenizer.") }
 
 // remember appends the ids of word, from memory where possible, else as encode gives them.
 func (w *worker) remember(dst []uint32, word string, encode func([]uint32, string, *worker) []uint32) []uint32 {
@@ -33,6 +82,9 @@ func (w *worker) remember(dst []uint32, word string, encode func([]uint32, strin
 	}
 	before := len(dst)
 	dst = encode(dst, word, w)
+	if w.err != nil || w.dropped != nil {
+		return dst
+	}
 	if len(w.words) >= cachedWords {
 		clear(w.words)
 	}
@@ -48,6 +100,7 @@ func (w *worker) tidy() {
 	w.ids = reusable(w.ids)
 	w.best = reusable(w.best)
 	w.spans = reusable(w.spans)
+	w.machine.text, w.machine.stack = "", reusable(w.machine.stack)
 	for i := range w.parts {
 		clear(w.parts[i][:cap(w.parts[i])])
 		w.parts[i] = reusable(w.parts[i])
