@@ -110,89 +110,37 @@ func TestStreamOfCutCharacter(t *testing.T) {
 	}
 }
 
-// TestPauses: wherever a text is paused, joined it is the same text, and all that is certain or would be the end is shown;
-// with byte tokens too, and with decoders that wait for the next token.
-func TestPauses(t *testing.T) {
+// TestClones: a copy at any point ends the text as Decode does, and its original goes on as if there were none; of a
+// character that two ids hold, the copy shows U+FFFD and the original, in the end, the character.
+func TestClones(t *testing.T) {
 	const text = "Hello wörld, 日本語 and 😀👩‍👩‍👧 𝔘𝔫𝔦. ȅL3ȅ End"
-	toks := []*Tokenizer{}
-	for _, family := range families {
-		toks = append(toks, load(t, family))
-	}
-	for i, g := range goldens(t) {
-		if strings.HasPrefix(g.Name, "decoder") || i%16 == 0 {
-			tok, err := Parse(g.Name, g.Tokenizer)
-			if err != nil {
-				t.Fatal(err)
-			}
-			toks = append(toks, tok)
-		}
-	}
-	tested := 0
-	for i, tok := range toks {
+	check := func(name string, tok *Tokenizer) {
 		ids, err := tok.Encode(text, false)
 		if err != nil {
-			continue
+			return
 		}
-		want := tok.Decode(ids, true)
-		changes := false // with some decoders an id changes text that was the end before it
-		for n := range ids {
-			changes = changes || !strings.HasPrefix(want, strings.TrimRight(tok.Decode(ids[:n], true), replacement))
-		}
-		if changes {
-			continue
-		}
-		tested++
-		for _, every := range []int{1, 2, 3, 5} {
-			s := tok.NewStream(true)
-			got := ""
-			for n, id := range ids {
-				got += s.Next(id)
-				if (n+1)%every != 0 {
-					continue
-				}
-				got += s.Pause()
-				whole := strings.TrimRight(tok.Decode(ids[:n+1], true), replacement)
-				if !strings.HasPrefix(got, whole) {
-					t.Errorf("tokenizer %d: after %d ids with pauses %q, want %q", i, n+1, got, whole)
-				}
-				if again := s.Pause(); again != "" {
-					t.Errorf("tokenizer %d: a second pause gave %q", i, again)
-				}
+		s, got := tok.NewStream(true), ""
+		for n, id := range ids {
+			got += s.Next(id)
+			c := s.Clone()
+			if end, want := got+c.Flush(), tok.Decode(ids[:n+1], true); end != want {
+				t.Errorf("%s: a copy after %d ids ended in %q, want %q", name, n+1, end, want)
 			}
-			if got += s.Flush(); got != want {
-				t.Errorf("tokenizer %d: pauses every %d ids gave %q, want %q", i, every, got, want)
-			}
+			c.Next(ids[0]) // another text
+			c.Flush()
+		}
+		if got += s.Flush(); got != tok.Decode(ids, true) {
+			t.Errorf("%s: %q, want %q", name, got, tok.Decode(ids, true))
 		}
 	}
-	if tested < len(families)+10 {
-		t.Errorf("%d tokenizers tested", tested)
-	}
-}
-
-// TestPauseOfCutCharacter: half a character is shown in neither call but as a whole in the second.
-func TestPauseOfCutCharacter(t *testing.T) {
 	for _, family := range families {
-		tok := load(t, family)
-		ids := encode(t, tok, "é😀", false)
-		s := tok.NewStream(true)
-		got := ""
-		for _, id := range ids {
-			next := s.Next(id) + s.Pause()
-			if strings.Contains(next, replacement) {
-				t.Errorf("%s: %q was shown", family, next)
-			}
-			got += next
+		check(family, load(t, family))
+	}
+	for _, g := range goldens(t) {
+		tok, err := Parse(g.Name, g.Tokenizer)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if got += s.Flush(); got != "é😀" {
-			t.Errorf("%s: %q, want %q", family, got, "é😀")
-		}
-		// A character that never comes to its end is one U+FFFD or more at the end alone.
-		for _, id := range ids[:len(ids)-1] {
-			s.Next(id)
-			s.Pause()
-		}
-		if rest := s.Flush(); !strings.HasPrefix(rest, replacement) {
-			t.Errorf("%s: Flush() = %q", family, rest)
-		}
+		check(g.Name, tok)
 	}
 }
