@@ -30,7 +30,7 @@ type dataset struct {
 
 // The flags that say how text becomes tokens, and those of a new vocabulary.
 var (
-	textFlagNames  = []string{"document", "field", "val-ratio"}
+	textFlagNames  = append(corpusFlagNames[:len(corpusFlagNames):len(corpusFlagNames)], "val-ratio")
 	vocabFlagNames = []string{"vocab-size", "min-frequency"}
 )
 

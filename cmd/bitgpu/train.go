@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"bitgpu/io/corpus"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
@@ -66,7 +65,7 @@ func trainFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "benchmark", Usage: "measure tokens/s, the share of each operation and memory, on random tokens: reads no data, writes no files"},
 		valRatioFlag(),
 	}
-	return slices.Concat(flags, vocabFlags(8000), corpusFlags(string(corpus.Block)), computeFlags())
+	return slices.Concat(flags, vocabFlags(8000), corpusFlags(), computeFlags())
 }
 
 func trainAction(c *cli.Context) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -14,11 +15,16 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// corpusFlags say what the documents are, wherever text is read.
-func corpusFlags(document string) []cli.Flag {
+// corpusFlagNames are the flags of corpusFlags.
+var corpusFlagNames = []string{"document", "field", "allow-invalid-utf8"}
+
+// corpusFlags say what the documents are. They mean the same wherever text is read, so that a vocabulary, a training and
+// its measurement see the same documents.
+func corpusFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "document", Value: document, Usage: "what a document of a text file is: line, block (up to a blank line) or file"},
+		&cli.StringFlag{Name: "document", Value: string(corpus.Block), Usage: "what a document of a text file is: line, block (up to a blank line) or file"},
 		&cli.StringFlag{Name: "field", Value: "text", Usage: "the field of a .jsonl record that holds its text"},
+		&cli.BoolFlag{Name: "allow-invalid-utf8", Usage: "take text of which more than 1 % is not UTF-8; each run of such bytes is read as U+FFFD"},
 	}
 }
 
@@ -42,7 +48,7 @@ func vocabCommand() *cli.Command {
 		Description: example("", "bitgpu vocab --input 'texts/*.txt' -o tokenizer.json"),
 		Flags: append(append([]cli.Flag{inputFlag(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "tokenizer.json", Usage: "the tokenizer's file"},
-		}, vocabFlags(32000)...), corpusFlags(string(corpus.Line))...),
+		}, vocabFlags(32000)...), corpusFlags()...),
 		Action: func(c *cli.Context) error {
 			ctx, stop := interruptible(c)
 			defer stop()
@@ -77,16 +83,28 @@ func checkVocabFlags(c *cli.Context) error {
 	return nil
 }
 
-// openDocuments reads the inputs of a flag as --document and --field say. No text at all is an
-// error, and so is the end of the context.
+// openDocuments reads the inputs of a flag as corpusFlags say. No text at all is an error, and so is the end of the
+// context. What was not UTF-8 is said once a file.
 func openDocuments(ctx context.Context, c *cli.Context, flag string, inputs []string) (iter.Seq2[corpus.Document, error], error) {
 	mode, err := corpus.ParseMode(c.String("document"))
 	if err != nil {
 		return nil, usagef("--document: line, block or file wanted, %q found", c.String("document"))
 	}
+	said := map[string]bool{}
+	o := corpus.Options{Mode: mode, Field: c.String("field"), AllowInvalid: c.Bool("allow-invalid-utf8")}
+	o.Invalid = func(path string, invalid, bytes int64) {
+		if !said[path] {
+			fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d bytes (%.2g %%) are not UTF-8 and are read as U+FFFD\n",
+				path, invalid, bytes, 100*float64(invalid)/float64(bytes))
+		}
+		said[path] = true
+	}
 	return func(yield func(corpus.Document, error) bool) {
 		empty := true
-		for doc, err := range corpus.Documents(inputs, mode, c.String("field")) {
+		for doc, err := range corpus.Documents(inputs, o) {
+			if errors.Is(err, corpus.ErrNotUTF8) {
+				err = fmt.Errorf("%w, or --allow-invalid-utf8", err)
+			}
 			if err != nil {
 				err = flagError(flag, err)
 			} else {

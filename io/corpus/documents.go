@@ -3,7 +3,6 @@ package corpus
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"bitgpu/io/internal/jsonscan"
 )
@@ -23,14 +23,21 @@ type Document struct {
 	Path string // the file it comes from
 }
 
-// Documents reads all documents of the inputs, which are what [Files] takes. Files are text, or records of JSON when
-// their name ends in .jsonl, of which field is the text; both may be compressed with gzip. A run of bytes that are not
-// UTF-8 becomes one U+FFFD, a byte order mark is dropped, and what is blank is no document. An error is the last thing yielded.
-func Documents(inputs []string, mode Mode, field string) iter.Seq2[Document, error] {
-	return documents(inputs, mode, field, MaxDocument)
+// Options say how files are read.
+type Options struct {
+	Mode  Mode
+	Field string // of a record, that is its text
+	// AllowInvalid takes files of which more than one byte in a hundred is not UTF-8.
+	AllowInvalid bool
+	// Invalid, if given, is told of each file at its end how many of its bytes were not UTF-8, where there were any.
+	Invalid func(path string, invalid, bytes int64)
 }
 
-func documents(inputs []string, mode Mode, field string, limit int) iter.Seq2[Document, error] {
+// Documents reads all documents of the inputs, which are what [Files] takes. Files are text, or records of JSON when
+// their name ends in .jsonl; both may be compressed with gzip. A run of bytes that are not UTF-8 becomes one U+FFFD, a
+// byte order mark is dropped, and what is blank is no document. What is no text, by its first bytes or by how many of
+// them are zero or not UTF-8 ([ErrNotUTF8]), is an error. An error is the last thing yielded.
+func Documents(inputs []string, o Options) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		files, err := Files(inputs)
 		if err != nil {
@@ -39,7 +46,7 @@ func documents(inputs []string, mode Mode, field string, limit int) iter.Seq2[Do
 		}
 		for _, path := range files {
 			goOn := true
-			err := readFile(path, mode, field, limit, func(text string) bool {
+			err := readFile(path, o, func(text string) bool {
 				goOn = yield(Document{Text: text, Path: path}, nil)
 				return goOn
 			})
@@ -102,44 +109,56 @@ func expand(input string) ([]string, error) {
 }
 
 // readFile calls emit for each document, until emit is false.
-func readFile(path string, mode Mode, field string, limit int, emit func(string) bool) error {
+func readFile(path string, o Options, emit func(string) bool) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return cause(err)
 	}
 	defer file.Close()
-	return readStream(file, path, mode, field, limit, emit)
+	return readStream(file, path, o, MaxDocument, emit)
 }
 
-func readStream(stream io.Reader, path string, mode Mode, field string, limit int, emit func(string) bool) error {
+func readStream(stream io.Reader, path string, o Options, limit int, emit func(string) bool) error {
 	const bufferSize = 1 << 16
 	in := bufio.NewReaderSize(stream, bufferSize)
 	if head, _ := in.Peek(2); bytes.Equal(head, []byte{0x1f, 0x8b}) {
-		unpacked, err := gzip.NewReader(in)
+		unpacked, err := newUnpacker(in)
 		if err != nil {
 			return cause(err)
 		}
-		defer unpacked.Close()
 		in = bufio.NewReaderSize(unpacked, bufferSize)
 	}
-	head, _ := in.Peek(3)
-	switch {
-	case bytes.HasPrefix(head, []byte("\ufeff")):
+	name := strings.TrimSuffix(strings.ToLower(path), ".gz")
+	head, _ := in.Peek(headSize)
+	if err := checkKind(name, head); err != nil {
+		return err
+	}
+	if bytes.HasPrefix(head, []byte("\ufeff")) {
 		if _, err := in.Discard(3); err != nil {
 			return cause(err)
 		}
-	case bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}):
-		return errors.New("is UTF-16; UTF-8 wanted")
 	}
-	r := &reader{in: in, limit: limit, emit: emit}
-	name := strings.TrimSuffix(strings.ToLower(path), ".gz")
+	r := &reader{in: in, limit: limit, allowInvalid: o.AllowInvalid}
+	r.emit = func(text string) bool {
+		r.stopped = !emit(text)
+		return !r.stopped
+	}
+	var err error
 	switch {
 	case strings.HasSuffix(name, ".jsonl"):
-		return r.records(field)
-	case mode == Whole:
-		return r.whole()
+		err = r.records(o.Field)
+	case o.Mode == Whole:
+		err = r.whole()
+	default:
+		err = r.text(o.Mode)
 	}
-	return r.text(mode)
+	if err == nil && !r.stopped {
+		err = r.check(o.AllowInvalid)
+	}
+	if err == nil && !r.stopped && r.invalid > 0 && o.Invalid != nil {
+		o.Invalid(path, r.invalid, r.bytes)
+	}
+	return err
 }
 
 // reader cuts one stream into documents.
@@ -148,6 +167,18 @@ type reader struct {
 	limit int
 	emit  func(string) bool
 	lines int // read so far
+	tally
+	judged, allowInvalid, stopped bool
+}
+
+// count counts text, and says soon what is wrong with a long file.
+func (r *reader) count(text []byte) error {
+	r.add(text)
+	if r.judged || r.bytes < soon {
+		return nil
+	}
+	r.judged = true
+	return r.check(r.allowInvalid)
 }
 
 // line reads the next line into buf, which it overwrites, with its newline. At the end of the stream it returns
@@ -162,6 +193,9 @@ func (r *reader) line(buf []byte) ([]byte, error) {
 		}
 		buf = append(buf, part...)
 		if err != bufio.ErrBufferFull {
+			if wrong := r.count(buf); wrong != nil {
+				return nil, wrong
+			}
 			return buf, cause(err)
 		}
 	}
@@ -184,7 +218,7 @@ func (r *reader) text(mode Mode) error {
 		}
 		blank := len(bytes.TrimSpace(line)) == 0
 		if !blank && full && (mode == Line || afterBlank) {
-			if !r.document(doc) {
+			if !r.document(string(doc)) {
 				return nil
 			}
 			doc, full = doc[:0], false
@@ -196,14 +230,14 @@ func (r *reader) text(mode Mode) error {
 		full = full || !blank
 		afterBlank = full && blank
 		if err == io.EOF {
-			r.document(doc)
+			r.document(string(doc))
 			return nil
 		}
 	}
 }
 
 func (r *reader) whole() error {
-	var doc bytes.Buffer
+	var doc strings.Builder
 	n, err := io.Copy(&doc, io.LimitReader(r.in, int64(r.limit)+1))
 	if err != nil {
 		return cause(err)
@@ -211,7 +245,11 @@ func (r *reader) whole() error {
 	if n > int64(r.limit) {
 		return fmt.Errorf("a document longer than %d bytes; line or block documents are shorter", r.limit)
 	}
-	r.document(doc.Bytes())
+	text := doc.String()
+	if err := r.count([]byte(text)); err != nil {
+		return err
+	}
+	r.document(text)
 	return nil
 }
 
@@ -229,7 +267,7 @@ func (r *reader) records(field string) error {
 			if err != nil {
 				return fmt.Errorf("line %d: %w", r.lines, err)
 			}
-			if !r.document([]byte(text)) {
+			if !r.document(text) {
 				return nil
 			}
 		}
@@ -264,11 +302,27 @@ func recordText(line []byte, field string) (string, error) {
 }
 
 // document emits doc unless it is blank, and says whether to go on.
-func (r *reader) document(doc []byte) bool {
-	if len(bytes.TrimSpace(doc)) == 0 {
+func (r *reader) document(doc string) bool {
+	if strings.TrimSpace(doc) == "" {
 		return true
 	}
-	return r.emit(strings.ToValidUTF8(string(doc), "\ufffd"))
+	return r.emit(strings.ToValidUTF8(doc, "\ufffd"))
+}
+
+// invalidBytes is how many bytes of text are not UTF-8.
+func invalidBytes(text []byte) int {
+	if utf8.Valid(text) {
+		return 0
+	}
+	n := 0
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if r == utf8.RuneError && size == 1 {
+			n++
+		}
+		text = text[size:]
+	}
+	return n
 }
 
 // cause drops the path from the operating system's error, where the message has it already.

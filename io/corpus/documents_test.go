@@ -42,7 +42,7 @@ func packed(t testing.TB, content string) string {
 // cut returns the documents of one stream.
 func cut(content, name string, mode Mode, limit int) ([]string, error) {
 	var texts []string
-	err := readStream(strings.NewReader(content), name, mode, "text", limit, func(text string) bool {
+	err := readStream(strings.NewReader(content), name, Options{Mode: mode, Field: "text", AllowInvalid: true}, limit, func(text string) bool {
 		texts = append(texts, text)
 		return true
 	})
@@ -129,7 +129,7 @@ func TestReadRefusals(t *testing.T) {
 		{"bomb of records", "a.jsonl.gz", bomb, Whole, "line 1: a document longer than"},
 		{"cut gzip", "a.gz", packed(t, "some text")[:20], Line, "the compressed data are cut short"},
 		{"broken gzip", "a.gz", "\x1f\x8b\x00\x00\x00\x00\x00\x00\x00\x00", Line, "gzip: invalid header"},
-		{"UTF-16", "a.txt", "\xff\xfea\x00", Line, "is UTF-16; UTF-8 wanted"},
+		{"UTF-16", "a.txt", "\xff\xfea\x00", Line, "is UTF-16; UTF-8 wanted, as from iconv"},
 		{"no JSON", "a.jsonl", "{\"text\":\"a\"}\nhello\n", Line, "line 2: is not JSON: invalid character 'h'"},
 		{"array", "a.jsonl", `["text"]`, Line, "line 1: a JSON object wanted"},
 		{"no field", "a.jsonl", `{"content":"x"}`, Line, `line 1: no field "text" in this object`},
@@ -161,7 +161,7 @@ func TestDocuments(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []Document
-	for doc, err := range Documents([]string{b, filepath.Join(dir, "*.txt"), odd}, Line, "text") {
+	for doc, err := range Documents([]string{b, filepath.Join(dir, "*.txt"), odd}, Options{Mode: Line, Field: "text"}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func TestDocuments(t *testing.T) {
 		t.Error(diff)
 	}
 	seen := 0
-	for range Documents([]string{a, b}, Line, "text") {
+	for range Documents([]string{a, b}, Options{Mode: Line, Field: "text"}) {
 		seen++
 		break
 	}
@@ -199,7 +199,7 @@ func TestDocumentsRefusals(t *testing.T) {
 	for _, c := range cases {
 		var last error
 		texts := 0
-		for doc, err := range Documents(c.inputs, Line, "text") {
+		for doc, err := range Documents(c.inputs, Options{Mode: Line, Field: "text"}) {
 			if last = err; err == nil && doc.Text != "" {
 				texts++
 			}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// reading are the commands that read text, as they are given it at text.
+func reading(t *testing.T, text string) map[string][]string {
+	dir := t.TempDir()
+	tok := filepath.Join(dir, "tokenizer.json")
+	mustRun(t, "vocab", "--input", rhyme(t), "-o", tok, "--vocab-size", "290")
+	return map[string][]string{
+		"vocab": {"vocab", "--input", text, "-o", filepath.Join(dir, "other.json"), "--vocab-size", "290"},
+		"data":  {"data", "--input", text, "--tokenizer", tok, "--output-dir", filepath.Join(dir, "data")},
+		"train": {"train", "--data", text, "--backend", "cpu", "--dim", "32", "--layers", "1", "--context-len", "16", "--batch-size", "2", "--steps", "1",
+			"--vocab-size", "290", "--output-dir", filepath.Join(dir, "run"), "--val-every", "0"},
+		"eval": {"eval", "-m", model("d36-absmean"), "--backend", "cpu", "--context-len", "16", "--batch-size", "1", "--data", text},
+	}
+}
+
+// TestWhatIsText: the commands that read text refuse the same files with the same words, and read the same documents.
+func TestWhatIsText(t *testing.T) {
+	dir := t.TempDir()
+	latin := writeText(t, filepath.Join(dir, "latin1.txt"), strings.Repeat("caf\xe9 cr\xe8me\n", 100))
+	table := writeText(t, filepath.Join(dir, "docs.parquet"), "PAR1\x15\x04\x15\x10")
+	slips := writeText(t, filepath.Join(dir, "slips.txt"), string(read(t, rhyme(t)))+"caf\xe9\n")
+	for name, args := range reading(t, latin) {
+		const refusal = "200 of 1100 bytes (18.2 %) are not UTF-8, at most 1 % are taken for slips; text in UTF-8 wanted, " +
+			"as from iconv -f LATIN1 -t UTF-8, or --allow-invalid-utf8"
+		fails(t, exitError, latin+": "+refusal, args...)
+		_, said := mustRun(t, append(args, "--allow-invalid-utf8")...)
+		if want := latin + ": 200 of 1100 bytes (18 %) are not UTF-8 and are read as U+FFFD"; strings.Count(said, want) != 1 {
+			t.Errorf("%s said %q, want %q once", name, said, want)
+		}
+	}
+	for _, args := range reading(t, table) {
+		fails(t, exitError, table+": is a Parquet table; its texts as .txt or .jsonl wanted", args...)
+	}
+	for name, args := range reading(t, slips) {
+		if _, said := mustRun(t, args...); strings.Count(said, slips+": 1 of ") != 1 {
+			t.Errorf("%s said %q, want that a byte is not UTF-8, once", name, said)
+		}
+	}
+}
+
+// TestDocumentMeansTheSame: the flag has one default and one meaning.
+func TestDocumentMeansTheSame(t *testing.T) {
+	want := ""
+	for _, name := range []string{"vocab", "data", "train", "eval"} {
+		help, _ := mustRun(t, name, "--help")
+		for line := range strings.Lines(help) {
+			if strings.Contains(line, "--document ") {
+				line = strings.Join(strings.Fields(line), " ")
+				if want == "" {
+					want = line
+				}
+				if line != want || !strings.Contains(line, `"block"`) {
+					t.Errorf("%s: %q, want %q", name, line, want)
+				}
+				want = line
+			}
+		}
+	}
+	if want == "" {
+		t.Error("no --document found")
+	}
+}

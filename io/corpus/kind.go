@@ -1,0 +1,129 @@
+package corpus
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// headSize is how much of a file tells what it is.
+const headSize = 512
+
+const (
+	unpack    = "; unpack it first (gzip may stay)"
+	writeText = "; its texts as .txt or .jsonl wanted"
+)
+
+// notText are beginnings of files that are no text, and what to say to them. Where a text may begin with the same
+// letters, a byte that no text has must follow within the first few.
+var notText = []struct {
+	magic, say string
+	binary     bool // only with a control character among the next bytes
+}{
+	{"\x28\xb5\x2f\xfd", "is compressed with zstd" + unpack, false},
+	{"\xfd7zXZ\x00", "is compressed with xz" + unpack, false},
+	{"BZh", "is compressed with bzip2" + unpack, true},
+	{"\x04\x22\x4d\x18", "is compressed with lz4" + unpack, false},
+	{"\x5d\x00\x00", "is compressed with lzma" + unpack, false},
+	{"\x1f\x9d", "is compressed with compress" + unpack, false},
+	{"\x1f\x8b", "is compressed with gzip twice" + unpack, false},
+	{"PK\x03\x04", "is a ZIP archive" + unpack, false},
+	{"PK\x05\x06", "is an empty ZIP archive", false},
+	{"7z\xbc\xaf\x27\x1c", "is a 7z archive" + unpack, false},
+	{"Rar!\x1a\x07", "is a RAR archive" + unpack, false},
+	{"PAR1", "is a Parquet table" + writeText, true},
+	{"ARROW1\x00\x00", "is an Arrow table" + writeText, false},
+	{"\xff\xff\xff\xff", "is an Arrow stream" + writeText, false},
+	{"FEA1", "is a Feather table" + writeText, true},
+	{"ORC", "is an ORC table" + writeText, true},
+	{"Obj\x01", "is an Avro table" + writeText, false},
+	{"SQLite format 3\x00", "is an SQLite database" + writeText, false},
+	{"\x89HDF\r\n\x1a\n", "is an HDF5 file" + writeText, false},
+	{"\x93NUMPY", "is a NumPy array; token ids as .u16 or .u32 without a header, or text wanted", false},
+	{"\x80\x02", "is a Python pickle file" + writeText, false},
+	{"\x80\x03", "is a Python pickle file" + writeText, false},
+	{"\x80\x04", "is a Python pickle file" + writeText, false},
+	{"\x80\x05", "is a Python pickle file" + writeText, false},
+	{"GGUF", "is a GGUF model; text wanted", true},
+	{"BITT", "is a .bitt model; text wanted", true},
+	{"\x7fELF", "is an executable; text wanted", false},
+	{"MZ", "is an executable; text wanted", true},
+	{"\xcf\xfa\xed\xfe", "is an executable; text wanted", false},
+	{"\xca\xfe\xba\xbe", "is an executable; text wanted", false},
+	{"\x00asm", "is a WebAssembly module; text wanted", false},
+	{"%PDF-", "is a PDF document; its text wanted", false},
+	{"{\\rtf", "is an RTF document; its text wanted", false},
+	{"\xd0\xcf\x11\xe0", "is an old Office document; its text wanted", false},
+	{"\x89PNG", "is a picture; text wanted", false},
+	{"\xff\xd8\xff", "is a picture; text wanted", false},
+	{"GIF8", "is a picture; text wanted", true},
+	{"OggS\x00", "is a sound; text wanted", false},
+	{"ID3", "is a sound; text wanted", true},
+	{"fLaC\x00", "is a sound; text wanted", false},
+	{"version https://git-lfs", "is a Git LFS pointer, not the file itself; fetch it with git lfs pull", false},
+	{"\xff\xfe", "is UTF-16; UTF-8 wanted, as from iconv -f UTF-16 -t UTF-8", false},
+	{"\xfe\xff", "is UTF-16; UTF-8 wanted, as from iconv -f UTF-16 -t UTF-8", false},
+	{"\x00\x00\xfe\xff", "is UTF-32; UTF-8 wanted, as from iconv -f UTF-32 -t UTF-8", false},
+}
+
+// oneValue is the beginning of a JSON value that takes a whole file: a list of objects, or an object of several lines.
+var oneValue = regexp.MustCompile(`^\s*(\[\s*\{\s*"|\{[ \t\r]*\n\s*"(\\.|[^"\\\n])*"\s*:)`)
+
+// checkKind refuses by its name what is no text; head is its beginning, name its name without .gz.
+func checkKind(name string, head []byte) error {
+	for _, k := range notText {
+		if rest, ok := bytes.CutPrefix(head, []byte(k.magic)); ok && (!k.binary || hasControl(rest[:min(len(rest), 8)])) {
+			return errors.New(k.say)
+		}
+	}
+	switch {
+	case len(head) > 8 && head[8] == '{' && bytes.IndexByte(head[:8], 0) >= 0:
+		return errors.New("is a safetensors file; text wanted")
+	case len(head) > 262 && string(head[257:262]) == "ustar":
+		return errors.New("is a tar archive" + unpack)
+	}
+	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
+	if len(text) > 0 && strings.HasSuffix(name, ".json") && (text[0] == '[' || text[0] == '{') || !strings.HasSuffix(name, ".jsonl") && oneValue.Match(text) {
+		return errors.New("is JSON, whose brackets and names are no text; a .jsonl file wanted, with one object a line, as from jq -c '.[]'")
+	}
+	return nil
+}
+
+// hasControl tells whether there is a byte that no text has.
+func hasControl(b []byte) bool {
+	return bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' && r != '\f' && r != '\x1b' })
+}
+
+// ErrNotUTF8 means that more of a file is not UTF-8 than slips account for.
+var ErrNotUTF8 = errors.New("text in UTF-8 wanted, as from iconv -f LATIN1 -t UTF-8")
+
+const (
+	maxInvalid = 0.01    // share of bytes
+	maxZeros   = 0.2     // UTF-16 has 0.3 and more where most letters are Latin
+	soon       = 1 << 24 // bytes after which a file is judged before its end
+)
+
+// tally counts the bytes of a file.
+type tally struct{ bytes, invalid, zeros int64 }
+
+func (t *tally) add(text []byte) {
+	t.bytes += int64(len(text))
+	t.invalid += int64(invalidBytes(text))
+	t.zeros += int64(bytes.Count(text, []byte{0}))
+}
+
+// check says what is wrong with what was counted.
+func (t tally) check(allowInvalid bool) error {
+	share := func(n int64) float64 { return float64(n) / float64(max(1, t.bytes)) }
+	switch {
+	case share(t.zeros) > maxZeros:
+		return fmt.Errorf("is not text: %d of %d bytes (%.1f %%) are zero, as in UTF-16 or in token files, whose names end in .u16 or .u32",
+			t.zeros, t.bytes, 100*share(t.zeros))
+	case share(t.invalid) > maxInvalid && !allowInvalid:
+		return fmt.Errorf("%d of %d bytes (%.1f %%) are not UTF-8, at most %g %% are taken for slips; %w",
+			t.invalid, t.bytes, 100*share(t.invalid), 100*maxInvalid, ErrNotUTF8)
+	}
+	return nil
+}
