@@ -1,8 +1,11 @@
 package nn
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"sort"
 )
@@ -145,9 +148,9 @@ func (c *Config) numbers() []struct {
 // ParseConfig reads config.json. name is the file's, for errors.
 func ParseConfig(name string, data []byte) (Config, error) {
 	var c Config
-	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return c, fmt.Errorf("%s: a JSON object wanted: %w", name, err)
+	raw, err := members(data)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", name, err)
 	}
 	take := func(key string, value any, want string) (bool, error) {
 		r, ok := raw[key]
@@ -191,8 +194,12 @@ func ParseConfig(name string, data []byte) (Config, error) {
 		value *string
 	}{{"weight_scale", &c.WeightScale}, {"ttt_rule", &c.Rule}, {"ttt_mixer", &c.Mixer}}
 	for _, w := range words {
-		if _, err := take(w.key, w.value, "a word"); err != nil {
+		ok, err := take(w.key, w.value, "a word")
+		if err != nil {
 			return c, err
+		}
+		if ok && *w.value == "" { // which counts as missing in a Config
+			return c, fmt.Errorf("%s: %s: got \"\", want a word", name, w.key)
 		}
 	}
 	c.extra = raw
@@ -204,6 +211,38 @@ func ParseConfig(name string, data []byte) (Config, error) {
 		return c, fmt.Errorf("%s: %w", name, err)
 	}
 	return c, nil
+}
+
+// maxKeys is far beyond the keys of any config.json, and bounds what a broken one takes in memory.
+const maxKeys = 1 << 12
+
+// members are the members of a JSON object; of equal names the last.
+func members(data []byte) (map[string]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return nil, errors.New("a JSON object wanted")
+	}
+	all := map[string]json.RawMessage{}
+	for d.More() {
+		var value json.RawMessage
+		key, err := d.Token()
+		if err == nil {
+			err = d.Decode(&value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("a JSON object wanted: %w", err)
+		}
+		if all[key.(string)] = value; len(all) > maxKeys {
+			return nil, fmt.Errorf("got more than %d keys, want those of a model", maxKeys)
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("a JSON object wanted: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("a JSON object wanted, more follows it")
+	}
+	return all, nil
 }
 
 // MarshalJSON writes config.json: the four keys of the first engine, then what differs from the

@@ -116,13 +116,22 @@ func TestConfigKeepsUnknownKeys(t *testing.T) {
 	}
 }
 
+// manyKeys are n members that no config has.
+func manyKeys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `, "%d": 0`, i)
+	}
+	return b.String()
+}
+
 func TestConfigRefuses(t *testing.T) {
 	tied := func(more string) string {
 		return `{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1` + more + `}`
 	}
 	for _, c := range []struct{ text, says string }{
 		{``, "a JSON object wanted"}, {`[]`, "a JSON object wanted"}, {`{"vocab_size": 7`, "a JSON object wanted"}, {tied(`} {`), "a JSON object wanted"},
-		{`null`, "vocab_size is missing"}, {`{}`, "vocab_size is missing"},
+		{`null`, "a JSON object wanted"}, {`{}`, "vocab_size is missing"},
 		{`{"vocab_size": 7, "num_layers": 3, "inner_lr": 0.1}`, "hidden_dim is missing"},
 		{`{"vocab_size": 7, "hidden_dim": 8, "inner_lr": 0.1}`, "num_layers is missing"},
 		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3}`, "inner_lr is missing"},
@@ -143,6 +152,10 @@ func TestConfigRefuses(t *testing.T) {
 		{tied(`, "n_layers": 4`), "n_layers 4 contradicts num_layers 3"},
 		{tied(`, "num_hidden_layers": 4`), "num_hidden_layers 4 contradicts num_layers 3"},
 		{tied(`, "weight_scale": "mean"`), `weight_scale: "none" or "absmean" wanted, "mean" found`},
+		{tied(`, "weight_scale": ""`), `weight_scale: got "", want a word`},
+		{tied(`, "ttt_rule": ""`), `ttt_rule: got "", want a word`},
+		{tied(`, "ttt_mixer": ""`), `ttt_mixer: got "", want a word`},
+		{tied(manyKeys(5000)), "got more than 4096 keys"},
 		{tied(`, "weight_scale": 1`), "weight_scale: a word wanted, 1 found"},
 		{tied(`, "ttt_rule": "batch"`), `ttt_rule: "sequential" or "minibatch" wanted, "batch" found`},
 		{tied(`, "ttt_chunk": 0`), "ttt_chunk: a number above 0 wanted, 0 found"},

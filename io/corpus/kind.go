@@ -12,7 +12,7 @@ import (
 const headSize = 512
 
 const (
-	unpack    = "; unpack it first (gzip may stay)"
+	unpack    = "; unpacked, or packed with gzip, wanted"
 	writeText = "; its texts as .txt or .jsonl wanted"
 )
 

@@ -34,7 +34,7 @@ func TestNoText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, content, want string }{
-		{"a.zst", "\x28\xb5\x2f\xfd\x64rest", "is compressed with zstd; unpack it first"},
+		{"a.zst", "\x28\xb5\x2f\xfd\x64rest", "is compressed with zstd; unpacked, or packed with gzip, wanted"},
 		{"a.xz", "\xfd7zXZ\x00\x00\x04", "is compressed with xz"},
 		{"a.bz2", "BZh91AY&SY\x01\x02", "is compressed with bzip2"},
 		{"a.zip", "PK\x03\x04\x14\x00", "is a ZIP archive"},

@@ -148,6 +148,9 @@ func readName(text []byte) (string, error) {
 }
 
 func (f *File) readMetadata(value []byte) error {
+	if string(value) == "null" { // none, as the format's first implementation reads it
+		return nil
+	}
 	if !jsonscan.IsObject(value) {
 		return errors.New("not a JSON object")
 	}

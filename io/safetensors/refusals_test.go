@@ -151,3 +151,17 @@ func TestWriteRefusals(t *testing.T) {
 		}
 	}
 }
+
+// TestNullMetadata: null is none, as safetensors 0.8.0 has it; twice is twice still.
+func TestNullMetadata(t *testing.T) {
+	f, err := Parse("null", raw(`{"__metadata__": null,"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, []byte{7}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := f.Metadata(); m == nil || len(m) != 0 || len(f.Names()) != 1 {
+		t.Errorf("got metadata %v and tensors %q, want none and w", m, f.Names())
+	}
+	if _, err := Parse("twice", raw(`{"__metadata__":null,"__metadata__":{}}`, nil)); err == nil || !strings.Contains(err.Error(), "twice") {
+		t.Errorf("got %v, want an error", err)
+	}
+}

@@ -337,6 +337,7 @@ func FuzzParse(f *testing.F) {
 	for _, dir := range []string{"d32-none", "d32-delta"} {
 		f.Add(smallReference(f, filepath.Join(reference, dir, "model.safetensors")))
 	}
+	f.Add(raw(`{"__metadata__":null}`, nil))
 	f.Add(raw(`{"__metadata__":{"format":"pt"},"w":{"dtype":"F16","shape":[1,2],"data_offsets":[0,4]},"i":{"dtype":"I64","shape":[],"data_offsets":[4,12]}}`, make([]byte, 12)))
 	f.Add(raw(`{}`, nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
