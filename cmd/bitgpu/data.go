@@ -151,41 +151,52 @@ type partWriter struct {
 
 // write encodes documents and appends each to the part that it belongs to.
 func (w *partWriter) write(ctx context.Context, docs iter.Seq2[corpus.Document, error], inVal func(text string) bool) error {
-	write := func(texts []string) error {
-		all, err := encode(ctx, w.tok, texts)
+	return encodeDocuments(ctx, w.tok, docs, func(text string, ids []uint32) error {
+		file, part := w.train, &w.meta.Train
+		if inVal(text) {
+			file, part = w.val, &w.meta.Val
+		}
+		if err := file.Append(append(ids, w.meta.EndOfText)...); err != nil {
+			return err
+		}
+		part.Documents++
+		part.Tokens += int64(len(ids)) + 1
+		part.Bytes += int64(len(text))
+		return nil
+	})
+}
+
+// encodeDocuments encodes documents, a megabyte of text at once, and hands them on in their order.
+func encodeDocuments(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus.Document, error], use func(text string, ids []uint32) error) error {
+	const together = 1 << 20 // bytes of text
+	var texts []string
+	size := 0
+	flush := func() error {
+		all, err := encode(ctx, tok, texts)
 		if err != nil {
 			return err
 		}
 		for i, ids := range all {
-			file, part := w.train, &w.meta.Train
-			if inVal(texts[i]) {
-				file, part = w.val, &w.meta.Val
-			}
-			if err := file.Append(append(ids, w.meta.EndOfText)...); err != nil {
+			if err := use(texts[i], ids); err != nil {
 				return err
 			}
-			part.Documents++
-			part.Tokens += int64(len(ids)) + 1
-			part.Bytes += int64(len(texts[i]))
 		}
+		clear(texts)
+		texts, size = texts[:0], 0
 		return nil
 	}
-	const together = 1 << 20 // bytes of text
-	var texts []string
-	size := 0
 	for doc, err := range docs {
 		if err != nil {
 			return err
 		}
 		texts = append(texts, doc.Text)
 		if size += len(doc.Text); size >= together {
-			if err := write(texts); err != nil {
+			if err := flush(); err != nil {
 				return err
 			}
-			texts, size = texts[:0], 0
 		}
 	}
-	return write(texts)
+	return flush()
 }
 
 // encode turns texts into tokens on all cores.

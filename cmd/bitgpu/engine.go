@@ -156,6 +156,15 @@ func (t *trainer) plan(c nn.Config, o train.Options) (train.Shape, error) {
 	return s, nil
 }
 
+// checkEvaluation refuses an evaluation that does not fit.
+func (t *trainer) checkEvaluation(c nn.Config, batch, time int) error {
+	if need := c.Footprint(1).Weights + min(train.EvaluationMemory(c, batch, time), math.MaxInt64/2); need > t.room {
+		return fmt.Errorf("this evaluation takes %s of memory, and %s are free; a smaller --batch-size or --context-len takes less",
+			byteCount(need), byteCount(t.room))
+	}
+	return nil
+}
+
 // newEngine makes an engine of a plan. Where the device turns out to have less memory than
 // thought, it computes blocks again.
 func (t *trainer) newEngine(c nn.Config, o train.Options, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, error) {

@@ -78,6 +78,13 @@ func evalAction(c *cli.Context) error {
 		return err
 	}
 	defer backend.close()
+	// Rows longer than the text, and more of them than it fills, would be room for nothing.
+	predicted := tokens.Len() - 1
+	o.Time = min(o.Time, predicted)
+	o.Batch = min(o.Batch, predicted/o.Time)
+	if err := backend.checkEvaluation(model.Config, o.Batch, o.Time); err != nil {
+		return err
+	}
 	announceDevice(c, backend.device)
 	start := time.Now()
 	e, err := backend.evaluate(model.Config, model.Weights, o.Batch, o.Time, tokens)
@@ -158,22 +165,15 @@ func readEvaluation(ctx context.Context, c *cli.Context, path string, model *sto
 	}
 	ends := tok.EndOfText()
 	ends = ends[:min(len(ends), 1)]
-	var texts []string
+	var ids tokenSlice
 	var bytes int64
-	for doc, err := range docs {
-		if err != nil {
-			return nil, 0, err
-		}
-		texts = append(texts, doc.Text)
-		bytes += int64(len(doc.Text))
-	}
-	all, err := encode(ctx, tok, texts)
+	err = encodeDocuments(ctx, tok, docs, func(text string, tokens []uint32) error {
+		ids = append(append(ids, ends...), tokens...)
+		bytes += int64(len(text))
+		return nil
+	})
 	if err != nil {
 		return nil, 0, err
-	}
-	var ids tokenSlice
-	for _, text := range all {
-		ids = append(append(ids, ends...), text...)
 	}
 	if len(ends) == 0 {
 		bytes = textBytes(tok, ids)

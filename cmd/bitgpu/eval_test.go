@@ -6,7 +6,13 @@ import (
 	"encoding/json"
 	"math"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
+
+	"bitgpu/nn"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // evaluated measures a model with more flags.
@@ -57,4 +63,45 @@ func TestEvalReadsText(t *testing.T) {
 	tokens := tokenFile(t, "some.u32", 50)
 	fails(t, exitUsage, "eval: --field has nothing to act on: "+tokens+" holds tokens", "eval", "-m", m, "--data", tokens, "--field", "body")
 	fails(t, exitError, "--data: "+dir+" has no meta.json", "eval", "-m", m, "--data", dir)
+}
+
+// TestEvalTakesWhatTheTextNeeds: rows longer than the text, and more of them, change nothing and take no memory.
+func TestEvalTakesWhatTheTextNeeds(t *testing.T) {
+	m := model("d36-absmean")
+	text := writeText(t, filepath.Join(t.TempDir(), "tiny.txt"), "one document only with few words\n")
+	want := evaluated(t, m, "--data", text, "--context-len", "100", "--batch-size", "1")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, more := range [][]string{{"--context-len", "262144"}, {"--batch-size", "1048576", "--context-len", "4096"}} {
+		if got := evaluated(t, m, append([]string{"--data", text}, more...)...); !cmp.Equal(got, want) {
+			t.Errorf("%v: got %+v, want %+v", more, got, want)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 100<<20 {
+		t.Errorf("%d bytes were allocated for %d tokens", took, want.Tokens)
+	}
+}
+
+// TestTooMuch: what does not fit is told in one sentence, before memory is taken for it.
+func TestTooMuch(t *testing.T) {
+	c := nn.Config{Vocab: 1 << 20, Width: 1024, Layers: 2}.WithDefaults()
+	b := &trainer{room: 20e9}
+	if err := b.checkEvaluation(c, 8, 128); err != nil {
+		t.Error(err)
+	}
+	for _, shape := range [][2]int{{8, 1 << 20}, {1 << 30, 1 << 30}} {
+		err := b.checkEvaluation(c, shape[0], shape[1])
+		if err == nil || !strings.Contains(err.Error(), "of memory, and 20.0 GB are free; a smaller --batch-size or --context-len takes less") {
+			t.Errorf("%v: got %v, want a refusal", shape, err)
+		}
+	}
+	if err := checkLogits(1000, 1024, 20e9); err != nil {
+		t.Error(err)
+	}
+	for _, tokens := range []int{8e6, math.MaxInt} {
+		if err := checkLogits(tokens, 1024, 20e9); err == nil || !strings.Contains(err.Error(), "of memory, and 20.0 GB are free") {
+			t.Errorf("%d tokens: got %v, want a refusal", tokens, err)
+		}
+	}
 }

@@ -67,6 +67,9 @@ func logitsAction(c *cli.Context) error {
 	if len(tokens) == 0 {
 		return fmt.Errorf("%s: %w", tokenSource(c), bitgpu.ErrEmptyPrompt)
 	}
+	if err := checkLogits(len(tokens), m.Config().Vocab, freeMemory()); err != nil {
+		return fmt.Errorf("%s: %w", tokenSource(c), err)
+	}
 	s, err := m.NewSession(bitgpu.WithRule(c.String("rule"), c.Int("chunk")))
 	if err != nil {
 		return err
@@ -81,6 +84,14 @@ func logitsAction(c *cli.Context) error {
 	}
 	metadata := map[string]string{"model": m.ID(), "rule": c.String("rule"), "device": m.Device()}
 	return safetensors.WriteFile(c.String("output"), tensors, metadata)
+}
+
+// checkLogits refuses logits (tokens, vocab) that do not fit into free bytes: the file is made in memory.
+func checkLogits(tokens, vocab int, free int64) error {
+	if need := 4 * float64(tokens) * float64(vocab); need > float64(free) {
+		return fmt.Errorf("the logits of %d tokens take %s of memory, and %s are free", tokens, byteCount(int64(min(need, 1<<62))), byteCount(free))
+	}
+	return nil
 }
 
 // tokenSource names where the tokens come from.

@@ -15,6 +15,33 @@ type slice []uint32
 func (s slice) Len() int                          { return len(s) }
 func (s slice) CopyTo(dst []uint32, from int) int { return copy(dst, s[from:]) }
 
+// TestEvaluationMemory: what eval refuses by is what is really taken.
+func TestEvaluationMemory(t *testing.T) {
+	for _, name := range optest.ReferenceNames {
+		r := optest.LoadReference(t, name)
+		for _, shape := range [][2]int{{1, 1}, {3, 40}, {2, 5000}} {
+			ops := cpu.New()
+			m, err := nn.NewModel(ops, r.Config, r.Weights)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := ops.BytesInUse()
+			e, err := train.NewEvaluator(m, shape[0], shape[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := int64(ops.BytesInUse()-before), train.EvaluationMemory(r.Config, shape[0], shape[1]); got != want {
+				t.Errorf("%s, %v: got %d bytes in use, want %d", name, shape, got, want)
+			}
+			e.Release()
+			m.Release()
+		}
+	}
+	if got := train.EvaluationMemory(nn.Config{Vocab: 1 << 24, Width: 1 << 17, Layers: 1}.WithDefaults(), 1<<40, 1<<40); got != math.MaxInt64 {
+		t.Errorf("got %d bytes, want the most there are", got)
+	}
+}
+
 // evaluateAs measures a reference model with rows of a length on the CPU engine.
 func evaluateAs(t *testing.T, r *optest.Reference, batch, time int, tokens slice) train.Evaluation {
 	t.Helper()

@@ -235,5 +235,5 @@ func Memory(c nn.Config, s Shape) int64 {
 	rows := float64(headRows(c, s.Batch*s.Time))
 	floats := 4*params + blocks*block + float64(c.Layers+1)*n*D + grads + state + n*D + rows*float64(c.Vocab) + tokens +
 		3 + nn.HyperCount + 2*ringSize + rows*(2+nn.RecentSize)
-	return int64(min(4*floats+ternary, math.MaxInt64))
+	return bytesOf(4*floats + ternary)
 }
