@@ -1,10 +1,14 @@
 package tokenizer
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"bitgpu/io/internal/jsonscan"
 )
 
 // addedToken is a token that is found in the text before the model sees it.
@@ -16,6 +20,32 @@ type addedToken struct {
 	RStrip     bool `json:"rstrip"`      // takes the white space after it
 	Normalized bool // is looked for in the normalized text, and is normalized itself
 	Special    bool // is left out of decoded text on demand
+}
+
+// parseAdded reads the list of added tokens. Each has all of its members, as Hugging Face's library wants it.
+func parseAdded(raw json.RawMessage) ([]addedToken, error) {
+	if raw != nil && !jsonscan.IsArray(raw) {
+		return nil, fmt.Errorf(": got %.20q, want a list", raw)
+	}
+	var all []addedToken
+	names := []string{"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}
+	for element := range jsonscan.Elements(raw) {
+		found := 0
+		for m := range jsonscan.Members(element) {
+			if slices.Contains(names, string(m.Name[1:len(m.Name)-1])) {
+				found++
+			}
+		}
+		var a addedToken
+		if err := json.Unmarshal(element, &a); err != nil {
+			return nil, fmt.Errorf("[%d]: %w", len(all), err)
+		}
+		if found != len(names) || len(membersOf(element, names...)) != len(names) {
+			return nil, fmt.Errorf("[%d]: got %.80s, want each of %s once", len(all), element, strings.Join(names, ", "))
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }
 
 // An addedSet finds added tokens: where several match, the leftmost, of these the longest.

@@ -46,7 +46,7 @@ type bpeOptions struct {
 	IgnoreMerges            *bool   `json:"ignore_merges"`
 }
 
-func newBPE(ids map[string]uint32, merges []mergeFile, opt bpeOptions) (*bpe, error) {
+func newBPE(ids map[string]uint32, merges []merge, opt bpeOptions) (*bpe, error) {
 	if opt.Dropout != nil && *opt.Dropout != 0 {
 		return nil, fmt.Errorf("dropout %v is not supported, want null or 0: the same text must give the same ids", *opt.Dropout)
 	}
@@ -138,7 +138,7 @@ func (m *bpe) findChars() {
 // findJoints notes which characters a merge can bring together. Between two others no merge ever reaches, so that a
 // long text may be cut there into words of their own: SentencePiece's vocabularies, which come without a
 // pre-tokenizer, have no merge from a letter to ▁.
-func (m *bpe) findJoints(merges []mergeFile) {
+func (m *bpe) findJoints(merges []merge) {
 	joints := map[uint64]bool{}
 	for _, pieces := range merges {
 		last, _ := utf8.DecodeLastRuneInString(pieces[0])

@@ -159,7 +159,7 @@ func parsePreTokenizer(raw json.RawMessage, depth int) ([]preTokenizer, error) {
 			AddPrefixSpace bool `json:"add_prefix_space"`
 			UseRegex       bool `json:"use_regex"`
 		}{UseRegex: true}
-		err = unmarshal(raw, &c, "add_prefix_space")
+		err = unmarshal(raw, &c, "add_prefix_space", "trim_offsets")
 		p = byteLevel{c.AddPrefixSpace, c.UseRegex}
 	case "Metaspace":
 		p, err = parseMetaspace(raw)
@@ -263,6 +263,7 @@ func parseDecoder(raw json.RawMessage, depth int) ([]decoder, error) {
 	case "Sequence":
 		return parseSequence(raw, "decoders", depth, parseDecoder)
 	case "ByteLevel":
+		err = unmarshal(raw, &struct{}{}, "add_prefix_space", "trim_offsets")
 		d.make = func(next sink, _ *textSink) sink { return &fromBytes{whole: whole{next: next}} }
 	case "ByteFallback":
 		d.make = func(next sink, _ *textSink) sink { return &byteFallback{whole: whole{next: next}} }

@@ -4,67 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+
+	"bitgpu/io/internal/jsonscan"
 )
-
-// file is a tokenizer.json.
-type file struct {
-	Version       *string
-	Truncation    json.RawMessage
-	Padding       json.RawMessage
-	AddedTokens   []addedToken    `json:"added_tokens"`
-	Normalizer    json.RawMessage `json:"normalizer"`
-	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
-	PostProcessor json.RawMessage `json:"post_processor"`
-	Decoder       json.RawMessage `json:"decoder"`
-	Model         *modelFile
-}
-
-type modelFile struct {
-	Type   *string
-	Vocab  vocabFile
-	Merges *[]mergeFile
-	UnkID  *int64 `json:"unk_id"`
-	bpeOptions
-}
-
-// vocabFile is a map from piece to id, or in a Unigram model a list of pieces with their scores.
-type vocabFile struct {
-	ids    map[string]uint32
-	scored []scored
-}
-
-func (v *vocabFile) UnmarshalJSON(data []byte) error {
-	if data[0] == '[' {
-		return json.Unmarshal(data, &v.scored)
-	}
-	return json.Unmarshal(data, &v.ids)
-}
-
-// mergeFile is "left right" or ["left", "right"], or empty where the file has the version line of a merges.txt.
-type mergeFile [2]string
-
-func (m *mergeFile) UnmarshalJSON(data []byte) error {
-	var pieces []string
-	if data[0] == '"' {
-		var line string
-		if err := json.Unmarshal(data, &line); err != nil {
-			return err
-		}
-		if strings.HasPrefix(line, "#version") {
-			return nil
-		}
-		pieces = strings.Split(line, " ")
-	} else if err := json.Unmarshal(data, &pieces); err != nil {
-		return err
-	}
-	if len(pieces) != 2 || pieces[0] == "" || pieces[1] == "" {
-		return fmt.Errorf("a merge is %.40s, want two pieces", data)
-	}
-	*m = mergeFile(pieces)
-	return nil
-}
 
 // Parse reads a tokenizer.json; errors begin with name. What this package cannot do exactly as Hugging Face's library
 // does is refused by its name.
@@ -81,49 +23,58 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 }
 
 func parse(data []byte) (*Tokenizer, error) {
-	var f file
-	if err := json.Unmarshal(data, &f); err != nil {
-		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return nil, fmt.Errorf("want JSON, but at byte %d: %w", syntax.Offset, err)
-		}
+	if err := jsonscan.Check(data); err != nil {
+		return nil, fmt.Errorf("want JSON, but %w", err)
+	}
+	if !jsonscan.IsObject(data) {
+		return nil, fmt.Errorf("want an object with a \"model\", got %.20q", data)
+	}
+	if err := refuseNull(data); err != nil {
 		return nil, err
 	}
+	f := membersOf(data, "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model")
+	var version string
+	if err := json.Unmarshal(f["version"], &version); f["version"] != nil && (err != nil || version != "1.0") {
+		return nil, fmt.Errorf(`version is %.20s, want "1.0"`, f["version"])
+	}
 	switch {
-	case f.Model == nil:
+	case f["model"] == nil:
 		return nil, errors.New(`want an object with a "model", found none`)
-	case f.Version != nil && *f.Version != "1.0":
-		return nil, fmt.Errorf(`version is %q, want "1.0"`, *f.Version)
-	case !isNull(f.Truncation):
+	case !isNull(f["truncation"]):
 		return nil, errors.New("truncation is not supported, want null: it would drop text")
-	case !isNull(f.Padding):
+	case !isNull(f["padding"]):
 		return nil, errors.New("padding is not supported, want null: it would add tokens")
 	}
 
 	t := &Tokenizer{}
 	t.workers.New = func() any { return newWorker() }
 	var err error
-	if t.model, err = f.Model.build(); err != nil {
+	if t.model, err = parseModel(f["model"]); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	if t.normalizers, err = parseNormalizer(f.Normalizer, 0); err != nil {
+	if t.normalizers, err = parseNormalizer(f["normalizer"], 0); err != nil {
 		return nil, fmt.Errorf("normalizer: %w", err)
 	}
-	if t.preTokenizers, err = parsePreTokenizer(f.PreTokenizer, 0); err != nil {
+	if t.preTokenizers, err = parsePreTokenizer(f["pre_tokenizer"], 0); err != nil {
 		return nil, fmt.Errorf("pre_tokenizer: %w", err)
 	}
-	if t.decoders, err = parseDecoder(f.Decoder, 0); err != nil {
+	if t.decoders, err = parseDecoder(f["decoder"], 0); err != nil {
 		return nil, fmt.Errorf("decoder: %w", err)
 	}
-	if isNull(f.Decoder) {
+	if isNull(f["decoder"]) {
 		t.decoders = []decoder{{make: func(next sink, _ *textSink) sink { return &spaced{next: next} }}}
 	}
-	if err := t.add(f.AddedTokens); err != nil {
-		return nil, fmt.Errorf("added_tokens: %w", err)
+	added, err := parseAdded(f["added_tokens"])
+	if err == nil {
+		err = t.add(added)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("added_tokens%w", err)
 	}
 	if err := t.checkDecoders(); err != nil {
 		return nil, fmt.Errorf("decoder: %w", err)
 	}
-	templates, err := parsePostProcessor(f.PostProcessor, 0)
+	templates, err := parsePostProcessor(f["post_processor"], 0)
 	if err == nil {
 		err = t.surround(templates)
 	}
@@ -131,45 +82,6 @@ func parse(data []byte) (*Tokenizer, error) {
 		return nil, fmt.Errorf("post_processor: %w", err)
 	}
 	return t, nil
-}
-
-func (f *modelFile) build() (model, error) {
-	kind := orZero(f.Type)
-	if f.Type == nil { // in files of the first versions
-		switch {
-		case f.Vocab.ids != nil && f.Merges != nil:
-			kind = "BPE"
-		case f.Vocab.scored != nil:
-			kind = "Unigram"
-		default:
-			return nil, errors.New(`"type" is missing, want BPE or Unigram`)
-		}
-	}
-	switch kind {
-	case "BPE":
-		if f.Vocab.ids == nil {
-			return nil, errors.New(`BPE: "vocab" is missing or not an object, want pieces with their ids`)
-		}
-		if f.Merges == nil {
-			return nil, errors.New(`BPE: "merges" is missing, want a list`)
-		}
-		merges := slices.DeleteFunc(*f.Merges, func(m mergeFile) bool { return m == mergeFile{} })
-		m, err := newBPE(f.Vocab.ids, merges, f.bpeOptions)
-		if err != nil {
-			return nil, fmt.Errorf("BPE: %w", err)
-		}
-		return m, nil
-	case "Unigram":
-		if f.Vocab.scored == nil {
-			return nil, errors.New(`Unigram: "vocab" is missing or not a list, want pieces with their scores`)
-		}
-		m, err := newUnigram(f.Vocab.scored, f.UnkID, orZero(f.ByteFallback))
-		if err != nil {
-			return nil, fmt.Errorf("Unigram: %w", err)
-		}
-		return m, nil
-	}
-	return nil, unsupported(kind, "BPE, Unigram")
 }
 
 // add gives the added tokens their ids and makes the tables that need them.
@@ -225,7 +137,7 @@ func (t *Tokenizer) add(added []addedToken) error {
 		w.begin(len(a.Content))
 		text := t.normalizers.normalize(w, part{text: a.Content}).text
 		if w.err != nil {
-			return fmt.Errorf("%.40q: %w", a.Content, w.err)
+			return fmt.Errorf(": %.40q: %w", a.Content, w.err)
 		}
 		if text != a.Content {
 			t.texts[id] = text

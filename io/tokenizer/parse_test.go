@@ -34,7 +34,7 @@ func TestRefusals(t *testing.T) {
 		{``, "JSON"},
 		{`{`, "at byte 1"},
 		{`{"model": nonsense}`, "at byte 12"},
-		{`[]`, "cannot unmarshal array"},
+		{`[]`, `want an object with a "model"`},
 		{`{}`, `"model"`},
 		{`{"model": null}`, `"model"`},
 		{with("version", `"2.0"`), `version is "2.0", want "1.0"`},
@@ -61,7 +61,7 @@ func TestRefusals(t *testing.T) {
 		{with("model", `{"type": "BPE", "vocab": {}, "merges": [], "dropout": 0.1}`), "dropout 0.1 is not supported"},
 		{with("model", `{"type": "Unigram", "vocab": {}}`), "not a list"},
 		{with("model", `{"type": "Unigram", "vocab": [["a"]]}`), "want [piece, score]"},
-		{with("model", `{"type": "Unigram", "vocab": [["a", null]]}`), "want [piece, score]"},
+		{with("model", `{"type": "Unigram", "vocab": [["a", null]]}`), "null stands in a list"},
 		{with("model", `{"type": "Unigram", "vocab": [[1, 2]]}`), "cannot unmarshal"},
 		{with("model", `{"type": "Unigram", "vocab": [["a", 0]], "unk_id": 1}`), "unk_id is 1"},
 		{with("model", `{"type": "Unigram", "vocab": [["a", 0]], "unk_id": -1}`), "unk_id is -1"},
@@ -96,13 +96,13 @@ func TestRefusals(t *testing.T) {
 		{with(pre, nested("Sequence", "pretokenizers", 100)), "deep"},
 
 		{with(post, `{"type": "Fancy"}`), `type "Fancy" is not supported`},
-		{with(post, `{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "B"}}]}`), `the sequence "B"`},
-		{with(post, `{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}], "special_tokens": {}}`), `"<s>", which special_tokens lacks`},
+		{with(post, `{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "B", "type_id": 0}}]}`), `the sequence "B"`},
+		{with(post, `{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}], "special_tokens": {}}`), `"<s>", which special_tokens lacks`},
 		{with(post, `{"type": "TemplateProcessing", "single": []}`), "0 times, want once"},
 		{with(post, `{"type": "TemplateProcessing", "single": [{}]}`), "neither a Sequence nor a SpecialToken"},
 		{with(post, `{"type": "BertProcessing", "sep": ["a", 0], "cls": ["b", 3]}`), "id 3, want one below 3"},
 		{with(post, `{"type": "BertProcessing", "sep": ["a"], "cls": ["b", 3]}`), "want [piece, id]"},
-		{with(post, `{"type": "Sequence", "processors": [`+strings.Repeat(`{"type": "BertProcessing", "sep": ["a", 0], "cls": ["b", 1]},`, 2)+`{"type": "ByteLevel"}]}`), "2 processors"},
+		{with(post, `{"type": "Sequence", "processors": [`+strings.Repeat(`{"type": "BertProcessing", "sep": ["a", 0], "cls": ["b", 1]},`, 2)+`{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}]}`), "2 processors"},
 		{with(post, nested("Sequence", "processors", 100)), "deep"},
 
 		{with(dec, `{"type": "WordPiece"}`), `type "WordPiece" is not supported`},
@@ -120,6 +120,86 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%.200s gave a tokenizer and an error", c.file)
 		case !strings.HasPrefix(err.Error(), "tokenizer: bad.json: ") || !strings.Contains(err.Error(), c.want):
 			t.Errorf("%.200s\n got %v\nwant an error with %q", c.file, err, c.want)
+		}
+	}
+}
+
+// TestWhatIsMissing refuses null and missing members where Hugging Face's library 0.23.3 does, and takes them where that does.
+func TestWhatIsMissing(t *testing.T) {
+	const (
+		token = `{"id": 3, "content": "x", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}`
+		bpe   = `"type": "BPE", "vocab": {"a": 0}, "merges": []`
+		norm  = "normalizer"
+		pre   = "pre_tokenizer"
+		post  = "post_processor"
+		dec   = "decoder"
+	)
+	without := func(object, member string) string {
+		var all map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(object), &all); err != nil {
+			t.Fatal(err)
+		}
+		delete(all, member)
+		data, err := json.Marshal(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	refused := []string{
+		with("version", "null"), with("version", `""`), with("model", "null"),
+		with("added_tokens", "null"), with("added_tokens", "[null]"), with("added_tokens", "[5]"), with("added_tokens", "{}"),
+		with("added_tokens", `[{"content": "x"}]`), with("added_tokens", `[`+strings.Replace(token, `"id": 3`, `"id": 3, "id": 3`, 1)+`]`),
+		with("model", `{"type": null, "vocab": {"a": 0}, "merges": []}`), with("model", `{"type": "BPE", "vocab": null, "merges": []}`),
+		with("model", `{"type": "BPE", "vocab": {"a": 0}, "merges": null}`), with("model", `{"type": "BPE", "vocab": {"a": null}, "merges": []}`),
+		with("model", `{"type": "BPE", "vocab": {"a": 0.0}, "merges": []}`), with("model", `{"type": "BPE", "vocab": {"a": "0"}, "merges": []}`),
+		with("model", `{"type": "BPE", "Vocab": {"a": 0}, "merges": []}`), with("model", `{"type": "bpe", "vocab": {"a": 0}, "merges": []}`),
+		with("model", `{"type": "BPE", "vocab": {"a": 0}, "merges": [null]}`), with("model", `{"type": "BPE", "vocab": {"a": 0}, "merges": [["a", null]]}`),
+		with("model", `{"type": "BPE", "vocab": {"a": 0}, "merges": [""]}`),
+		with("model", `{"type": "Unigram", "vocab": [null]}`), with("model", `{"type": "Unigram", "vocab": [[null, 0]]}`),
+		with("model", `{"type": "Unigram", "vocab": [["a", -1]], "byte_fallback": null}`),
+		with(norm, `{"type": null}`), with(norm, `{"type": "Sequence", "normalizers": [null]}`), with(norm, `{"type": "Sequence", "normalizers": null}`),
+		with(norm, `{"type": "Prepend", "prepend": null}`), with(norm, `{"type": "Strip", "strip_left": null, "strip_right": true}`),
+		with(norm, `{"type": "Replace", "pattern": {"String": null}, "content": "b"}`), with(norm, `{"type": "Replace", "pattern": {"String": "a"}, "content": null}`),
+		with(pre, `{"type": "ByteLevel", "add_prefix_space": true}`), with(pre, `{"type": "ByteLevel", "add_prefix_space": null, "trim_offsets": true}`),
+		with(pre, `{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": null}`),
+		with(pre, `{"type": "Punctuation", "behavior": null}`), with(pre, `{"type": "Split", "pattern": {"String": "a"}, "behavior": "Removed", "invert": null}`),
+		with(pre, `{"type": "Metaspace", "replacement": "_", "prepend_scheme": null}`),
+		with(dec, `{"type": "Strip", "content": " ", "start": null, "stop": 1}`), with(dec, `{"type": "BPEDecoder", "suffix": null}`), with(dec, `{"type": "ByteLevel"}`),
+		with(post, `{"type": "ByteLevel"}`), with(post, `{"type": "BertProcessing", "sep": ["a", null], "cls": ["a", 0]}`),
+		with(post, `{"type": "BertProcessing", "sep": [null, 0], "cls": ["a", 0]}`),
+		with(post, `{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}}], "pair": [], "special_tokens": {}}`),
+		with(post, `{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": null}`),
+		with(post, `{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": []}`),
+		with(post, `{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "special_tokens": {}}`),
+		with(post, `{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": {"x": null}}`),
+		with(post, `{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": {"x": {"id": "x", "ids": [0]}}}`),
+	}
+	for _, member := range []string{"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"} {
+		missing := without(token, member)
+		refused = append(refused, with("added_tokens", "["+missing+"]"), with("added_tokens", "["+missing[:len(missing)-1]+`, "`+member+`": null}]`))
+	}
+	for _, file := range refused {
+		_, err := Parse("bad.json", []byte(file))
+		if got := errorText(err); !strings.HasPrefix(got, "tokenizer: bad.json: ") || strings.Contains(got, "\n") {
+			t.Errorf("%s\n got %v\nwant an error", file, err)
+		}
+	}
+	for _, file := range []string{
+		without(with("model", "{"+bpe+"}"), "added_tokens"), with("truncation", "null"), with("padding", "null"), with(norm, "null"), with(pre, "null"),
+		with(post, "null"), with(dec, "null"), with("foo", "null"), with("added_tokens", `[`+token+`]`),
+		with("added_tokens", `[`+strings.Replace(token, `"id": 3`, `"id": 3, "foo": null`, 1)+`]`),
+		with("model", `{`+bpe+`, "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null, "fuse_unk": null,
+			"byte_fallback": null, "ignore_merges": null, "cache_capacity": null}`),
+		with("model", `{`+bpe+`, "unk_token": "", "continuing_subword_prefix": "", "end_of_word_suffix": ""}`),
+		with("model", `{"vocab": {"a": 0}, "merges": []}`), with("model", `{"vocab": [["a", 0]], "unk_id": null}`),
+		with("model", `{"type": "BPE", "vocab": {"a": 0, "n\"ull\\": 1, "true": 2, "null": 3, "false": 4}, "merges": []}`),
+		with(pre, `{"type": "Punctuation"}`), with(pre, `{"type": "Whitespace", "x": null}`), with(dec, `{"type": "Fuse"}`),
+		with(pre, `{"type": "Metaspace", "replacement": "_", "split": null, "add_prefix_space": null}`),
+		with(post, `{"type": "RobertaProcessing", "sep": ["a", 0], "cls": ["a", 0]}`),
+	} {
+		if _, err := Parse("good.json", []byte(file)); err != nil {
+			t.Errorf("%s\n got %v, want no error", file, err)
 		}
 	}
 }

@@ -39,7 +39,8 @@ func parsePostProcessor(raw json.RawMessage, depth int) ([]template, error) {
 	case "Sequence":
 		return parseSequence(raw, "processors", depth, parsePostProcessor)
 	case "ByteLevel":
-		return nil, nil // it only moves the places in the text that ids come from
+		// It only moves the places in the text that ids come from.
+		return nil, unmarshal(raw, &struct{}{}, "add_prefix_space", "trim_offsets")
 	case "TemplateProcessing":
 		t, err = parseTemplate(raw)
 	case "RobertaProcessing", "BertProcessing":
@@ -66,23 +67,37 @@ func (p *taggedID) UnmarshalJSON(data []byte) error {
 	if len(fields) != 2 {
 		return fmt.Errorf("a special token is %.40s, want [piece, id]", data)
 	}
+	var piece string
+	if err := json.Unmarshal(fields[0], &piece); err != nil {
+		return err
+	}
 	return json.Unmarshal(fields[1], &p.id)
 }
 
 func parseTemplate(raw json.RawMessage) (template, error) {
 	var t template
+	type piece struct {
+		ID     string
+		TypeID *uint32 `json:"type_id"`
+	}
 	var c struct {
-		Single []struct {
-			Sequence     *struct{ ID string }
-			SpecialToken *struct{ ID string }
-		}
-		SpecialTokens map[string]struct{ IDs []uint32 } `json:"special_tokens"`
+		Single        []struct{ Sequence, SpecialToken *piece }
+		SpecialTokens map[string]struct {
+			ID     *string
+			IDs    *[]uint32
+			Tokens *[]string
+		} `json:"special_tokens"`
 	}
 	if err := unmarshal(raw, &c, "single"); err != nil {
 		return t, err
 	}
 	texts := 0
 	for i, p := range c.Single {
+		for _, piece := range []*piece{p.Sequence, p.SpecialToken} {
+			if piece != nil && piece.TypeID == nil {
+				return t, fmt.Errorf("single[%d] has no type_id", i)
+			}
+		}
 		switch {
 		case p.Sequence != nil:
 			if p.Sequence.ID != "A" {
@@ -95,9 +110,9 @@ func parseTemplate(raw json.RawMessage) (template, error) {
 				return t, fmt.Errorf("single[%d] is %q, which special_tokens lacks", i, p.SpecialToken.ID)
 			}
 			if texts == 0 {
-				t.prefix = append(t.prefix, s.IDs...)
+				t.prefix = append(t.prefix, orZero(s.IDs)...)
 			} else {
-				t.suffix = append(t.suffix, s.IDs...)
+				t.suffix = append(t.suffix, orZero(s.IDs)...)
 			}
 		default:
 			return t, fmt.Errorf("single[%d] is neither a Sequence nor a SpecialToken", i)
@@ -106,5 +121,10 @@ func parseTemplate(raw json.RawMessage) (template, error) {
 	if texts != 1 {
 		return t, fmt.Errorf("single has the sequence A %d times, want once", texts)
 	}
-	return t, nil
+	for name, s := range c.SpecialTokens {
+		if s.ID == nil || s.IDs == nil || s.Tokens == nil {
+			return t, fmt.Errorf("special_tokens: %.40q lacks one of id, ids and tokens", name)
+		}
+	}
+	return t, unmarshal(raw, &struct{}{}, "pair", "special_tokens")
 }

@@ -6,10 +6,12 @@
 package jsonscan
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"unicode/utf8"
 )
 
 // accept takes any value, so that encoding/json only checks the syntax.
@@ -90,8 +92,24 @@ func String(data []byte) (string, error) {
 	if !IsString(data) {
 		return "", errors.New("not a string")
 	}
+	if data = bytes.TrimSpace(data); isPlain(data) {
+		return string(data[1 : len(data)-1]), nil
+	}
 	err := json.Unmarshal(data, &s)
 	return s, err
+}
+
+// isPlain says whether a string is written as it is.
+func isPlain(data []byte) bool {
+	if len(data) < 2 || data[len(data)-1] != '"' {
+		return false
+	}
+	for _, c := range data[1 : len(data)-1] {
+		if c < ' ' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return utf8.Valid(data)
 }
 
 func skipSpace(data []byte, i int) int {
