@@ -78,8 +78,8 @@ func parseUnigram(vocab, unknown, fallback json.RawMessage) (model, error) {
 	}
 	pieces := make([]scored, 0, count(jsonscan.Elements(vocab)))
 	for element := range jsonscan.Elements(vocab) {
-		var p scored
-		if err := p.UnmarshalJSON(element); err != nil {
+		p, err := parseScored(element)
+		if err != nil {
 			return nil, err
 		}
 		pieces = append(pieces, p)

@@ -62,7 +62,7 @@ func TestRefusals(t *testing.T) {
 		{with("model", `{"type": "Unigram", "vocab": {}}`), "not a list"},
 		{with("model", `{"type": "Unigram", "vocab": [["a"]]}`), "want [piece, score]"},
 		{with("model", `{"type": "Unigram", "vocab": [["a", null]]}`), "null stands in a list"},
-		{with("model", `{"type": "Unigram", "vocab": [[1, 2]]}`), "cannot unmarshal"},
+		{with("model", `{"type": "Unigram", "vocab": [[1, 2]]}`), "want [piece, score]"},
 		{with("model", `{"type": "Unigram", "vocab": [["a", 0]], "unk_id": 1}`), "unk_id is 1"},
 		{with("model", `{"type": "Unigram", "vocab": [["a", 0]], "unk_id": -1}`), "unk_id is -1"},
 

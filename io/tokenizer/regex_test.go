@@ -40,21 +40,8 @@ func TestProgramsAreRegexp2(t *testing.T) {
 			Fatal(...any)
 			Errorf(string, ...any)
 		}, text string) {
-			var want []span
-			runes := []rune(text)
-			m, err := re.FindRunesMatch(runes)
-			for done := -1; m != nil; m, err = re.FindNextMatch(m) {
-				start := len(string(runes[:m.RuneIndex]))
-				if s := (span{start, start + len(m.String()), true}); s.start < s.end || s.start > done {
-					want = append(want, s)
-					done = s.end
-				}
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
 			got := slices.DeleteFunc(p.find(text, nil, steady()), func(s span) bool { return !s.match })
-			if !slices.Equal(got, want) {
+			if want := matches(t, re, text); !slices.Equal(got, want) {
 				t.Errorf("%s\non %q\n got %v\nwant %v", expr, text, got, want)
 			}
 		}
@@ -67,6 +54,62 @@ func TestProgramsAreRegexp2(t *testing.T) {
 			check(t, strings.Join(rapid.SliceOfN(rapid.SampledFrom(letters), 1, 30).Draw(t, "text"), ""))
 		})
 	}
+}
+
+// matches are regexp2's, without an empty one right after another.
+func matches(t interface{ Fatal(...any) }, re *regexp2.Regexp, text string) []span {
+	var all []span
+	runes := []rune(text)
+	m, err := re.FindRunesMatch(runes)
+	for done := -1; m != nil; m, err = re.FindNextMatch(m) {
+		start := len(string(runes[:m.RuneIndex]))
+		if s := (span{start, start + len(m.String()), true}); s.start < s.end || s.start > done {
+			all = append(all, s)
+			done = s.end
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// FuzzProgram holds the machine against regexp2 on any expression that does not take too long.
+func FuzzProgram(f *testing.F) {
+	for _, expr := range expressions {
+		f.Add(expr, "The cat's 2 hats, naïve 日本語 aab abab\r\n  b1")
+	}
+	f.Fuzz(func(t *testing.T, expr, text string) {
+		if len(expr) > 60 || len(text) > 60 {
+			return
+		}
+		p, err := compile(expr)
+		if err != nil {
+			return
+		}
+		w := newWorker()
+		w.machine.steps = 1 << 12
+		text = validUTF8(text)
+		if text == "" {
+			return
+		}
+		got := p.find(text, nil, w)
+		if w.err != nil {
+			return
+		}
+		translated, err := translate(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		re, err := regexp2.Compile(translated, regexp2.Multiline)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = slices.DeleteFunc(got, func(s span) bool { return !s.match })
+		if want := matches(t, re, text); !slices.Equal(got, want) {
+			t.Errorf("%q on %q\n got %v\nwant %v", expr, text, got, want)
+		}
+	})
 }
 
 // TestEndlessPatterns: a pattern that goes back again and again is an error that names it, and the same one every time;

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 )
@@ -47,7 +48,10 @@ func Train(texts iter.Seq2[string, error], opt TrainOptions) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newTrainCorpus(words, v)
+	c, err := newTrainCorpus(words, v)
+	if err != nil {
+		return nil, err
+	}
 	total := opt.VocabSize - len(v.pieces)
 	for len(v.pieces) < opt.VocabSize {
 		if opt.Stop != nil {
@@ -168,13 +172,26 @@ func (a pairCount) before(b pairCount) bool {
 	return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.left, b.left), cmp.Compare(a.right, b.right)) < 0
 }
 
-func newTrainCorpus(words map[string]*int, v *trainVocab) *trainCorpus {
+func newTrainCorpus(words map[string]*int, v *trainVocab) (*trainCorpus, error) {
 	c := &trainCorpus{pairs: map[idPair]*pairUse{}}
 	order := make([]string, 0, len(words))
+	size := 0
+	places := map[idPair]int{} // how many there are of each pair, for lists of just that length
 	for w := range words {
 		order = append(order, w)
+		size += len(w)
+		for i := range len(w) - 1 {
+			places[idPair{v.bytes[w[i]], v.bytes[w[i+1]]}]++
+		}
+	}
+	if size > math.MaxInt32 {
+		return nil, fmt.Errorf("tokenizer: the different words of the text have %d bytes, want fewer than 2³¹", size)
 	}
 	slices.Sort(order)
+	c.symbols, c.counts = make([]trainSymbol, 0, size), make([]int, 0, len(order))
+	for p, n := range places {
+		c.pairs[p] = &pairUse{positions: make([]int32, 0, n)}
+	}
 	for _, w := range order {
 		word := int32(len(c.counts))
 		c.counts = append(c.counts, *words[w])
@@ -199,7 +216,7 @@ func newTrainCorpus(words map[string]*int, v *trainVocab) *trainCorpus {
 	for i := len(c.queue)/2 - 1; i >= 0; i-- {
 		c.down(i)
 	}
-	return c
+	return c, nil
 }
 
 // change counts the pair at pos once more (sign 1) or once less (sign -1), and returns it.

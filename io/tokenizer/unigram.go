@@ -1,10 +1,12 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 	"unicode/utf8"
+
+	"bitgpu/io/internal/jsonscan"
 )
 
 // unigram takes the most probable way to cut a word into pieces (Kudo, arXiv 1804.10959), by Viterbi's algorithm.
@@ -20,33 +22,31 @@ type unigram struct {
 // unknownPenalty is how much worse than the worst piece a character without a piece is, as in SentencePiece.
 const unknownPenalty = 10
 
-// scored is a piece with its score, a pair in JSON.
+// scored is a piece with its score.
 type scored struct {
 	piece string
 	score float64
 }
 
-func (s *scored) UnmarshalJSON(data []byte) error {
-	var fields []json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return err
+// parseScored reads [piece, score].
+func parseScored(data []byte) (s scored, err error) {
+	var fields [2][]byte
+	n := 0
+	for field := range jsonscan.Elements(data) {
+		if n < len(fields) {
+			fields[n] = field
+		}
+		n++
 	}
-	if len(fields) != 2 {
-		return fmt.Errorf("a piece of a Unigram vocab has %d members, want [piece, score]", len(fields))
+	if n == len(fields) {
+		if s.piece, err = jsonscan.String(fields[0]); err == nil {
+			s.score, err = strconv.ParseFloat(string(fields[1]), 64)
+		}
 	}
-	var piece *string
-	var score *float64
-	if err := json.Unmarshal(fields[0], &piece); err != nil {
-		return err
+	if n != len(fields) || err != nil {
+		return s, fmt.Errorf("a piece of the vocab is %.60s, want [piece, score]", data)
 	}
-	if err := json.Unmarshal(fields[1], &score); err != nil {
-		return err
-	}
-	if piece == nil || score == nil {
-		return fmt.Errorf("a piece of a Unigram vocab is %s, want [piece, score]", data)
-	}
-	s.piece, s.score = *piece, *score
-	return nil
+	return s, nil
 }
 
 func newUnigram(pieces []scored, unknown *int64, byteFallback bool) (*unigram, error) {

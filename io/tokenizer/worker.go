@@ -70,7 +70,10 @@ func (w *worker) fits(step any, before, after int) bool {
 }
 
 // stepName is the name of a normalizer or pre-tokenizer, which is that of its type.
-func stepName(step any) string { return strings.TrimPrefix(fmt.Sprintf("%T", step), "tokenizer.") }
+func stepName(step any) string {
+	name := strings.TrimPrefix(fmt.Sprintf("%T", step), "tokenizer.")
+	return strings.ToUpper(name[:1]) + name[1:]
+}
 
 // remember appends the ids of word, from memory where possible, else as encode gives them.
 func (w *worker) remember(dst []uint32, word string, encode func([]uint32, string, *worker) []uint32) []uint32 {
