@@ -224,7 +224,7 @@ func (r *reader) text(mode Mode) error {
 			doc, full = doc[:0], false
 		}
 		if len(doc)+len(line) > r.limit {
-			return r.tooLong()
+			return fmt.Errorf("%w; line documents are shorter", r.tooLong())
 		}
 		doc = append(doc, line...)
 		full = full || !blank

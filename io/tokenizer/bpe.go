@@ -190,6 +190,9 @@ func (m *bpe) encode(dst []uint32, word string, w *worker) []uint32 {
 // join appends the ids that are left when no more merge applies. A heap of ranks and a linked list make it
 // O(n log n) for n characters.
 func (m *bpe) join(dst []uint32, word string, w *worker) []uint32 {
+	if !w.bounded(word, maxJoined) {
+		return dst
+	}
 	w.ids = m.split(w.ids[:0], word, w)
 	symbols := w.symbols[:0]
 	for i, id := range w.ids {

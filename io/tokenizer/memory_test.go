@@ -121,6 +121,22 @@ func TestMemoryOfTexts(t *testing.T) {
 	}
 }
 
+// TestLongestWord: a word that would take gigabytes is an error that shows its beginning.
+func TestLongestWord(t *testing.T) {
+	long := strings.Repeat("a", maxJoined+1)
+	took := allocated(func() {
+		if _, err := load(t, "gpt2").Encode(long, false); !strings.Contains(errorText(err), "has 8388609 bytes, want at most 8388608") {
+			t.Errorf("got %v, want an error", err)
+		}
+		if _, err := Train(texts("a few words", long), TrainOptions{VocabSize: 300}); !strings.Contains(errorText(err), `the word that begins with "aaa`) {
+			t.Errorf("got %v, want an error", err)
+		}
+	})
+	if took > 8*len(long) {
+		t.Errorf("got %d bytes allocated for two texts of %d", took, len(long))
+	}
+}
+
 // TestMemoryOfTraining: a vocabulary takes a stated number of bytes for each of a text, also where that is one word.
 func TestMemoryOfTraining(t *testing.T) {
 	const most = 80

@@ -125,11 +125,16 @@ func countWords(texts iter.Seq2[string, error], specials []string) (map[string]*
 			return nil, err
 		}
 		text = validUTF8(text)
+		var long error
 		set.split(text, func(uint32) {}, func(start, end int) {
 			part := text[start:end]
 			spans = scanners[gpt2Pattern].find(part, spans[:0], nil)
 			for _, s := range spans {
 				word := part[s.start:s.end]
+				if len(word) > maxJoined {
+					long = tooLong(word, maxJoined)
+					continue
+				}
 				if n, ok := words[word]; ok {
 					*n++
 				} else {
@@ -137,6 +142,9 @@ func countWords(texts iter.Seq2[string, error], specials []string) (map[string]*
 				}
 			}
 		})
+		if long != nil {
+			return nil, fmt.Errorf("tokenizer: %w", long)
+		}
 	}
 	return words, nil
 }

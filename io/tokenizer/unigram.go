@@ -92,6 +92,9 @@ type bestPath struct {
 }
 
 func (m *unigram) cut(dst []uint32, word string, w *worker) []uint32 {
+	if !w.bounded(word, maxCut) {
+		return dst
+	}
 	best := w.best[:0]
 	for range len(word) + 1 {
 		best = append(best, bestPath{start: none})

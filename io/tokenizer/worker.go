@@ -42,6 +42,25 @@ func (w *worker) fail(err error) {
 	}
 }
 
+// How many bytes a word may have: joining it takes a hundred times its memory, cutting it twenty times.
+const (
+	maxJoined = 1 << 23
+	maxCut    = 1 << 26
+)
+
+// bounded fails for a word that is longer than most.
+func (w *worker) bounded(word string, most int) bool {
+	if len(word) > most {
+		w.fail(tooLong(word, most))
+		return false
+	}
+	return true
+}
+
+func tooLong(word string, most int) error {
+	return fmt.Errorf("the word that begins with %.40q has %d bytes, want at most %d", word, len(word), most)
+}
+
 // drop leaves out a character.
 func (w *worker) drop(r rune) {
 	if w.dropped == nil {
