@@ -61,7 +61,7 @@ func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 			ops.Write(s.state.Layers[i].Tail, 0, m.Tail)
 		}
 	}
-	s.read = position
+	s.read, s.finite = position, position
 	return ops.Flush()
 }
 
@@ -70,7 +70,7 @@ func (s *Session[T]) Reset() {
 	s.state.Zero(s.model.Ops)
 	s.model.Ops.Zero(s.logits)
 	clear(s.mirror)
-	s.read = 0
+	s.read, s.finite = 0, 0
 }
 
 // Fork makes a session that goes on from here independently.
@@ -83,6 +83,6 @@ func (s *Session[T]) Fork() (*Session[T], error) {
 	f.state.CopyFrom(ops, s.model.Config, s.state)
 	ops.Copy(f.logits, 0, s.logits, 0, s.batch*s.model.Config.Vocab)
 	copy(f.mirror, s.mirror)
-	f.read = s.read
+	f.read, f.finite = s.read, s.finite
 	return f, ops.Flush()
 }

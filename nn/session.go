@@ -24,6 +24,9 @@ type Session[T any] struct {
 	row    []uint32       // (B) one step of ids
 	saved  [2]snapshot[T] // before each batch of tokens in flight
 	read   int64          // tokens read since the start, a sequence
+	finite int64          // the last of them behind which the prediction is known to be finite
+
+	lastPass int // tokens a sequence of the last pass, 0 where its rows have gone
 
 	observe func(layer int, a *Activations[T], s *LayerState[T]) // or nil
 }
@@ -148,6 +151,7 @@ func (s *Session[T]) passes(tokens []uint32, time, from, to int, then func(v *pa
 			ops.WriteTokens(v.tokens, b*n, tokens[b*time+from:b*time+from+n])
 		}
 		s.blocks(v, v.tokens, n)
+		s.lastPass = n
 		if err := then(v, from, n); err != nil {
 			return err
 		}
