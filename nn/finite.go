@@ -38,23 +38,13 @@ func FirstNotFinite(v []float32) int {
 	return -1
 }
 
-// CheckFinite waits for what was read, and is a [NotFiniteError] where the prediction for the next
-// token is not finite. Directly behind a Read it looks for the token with which that began among those
-// of the last pass, whose rows are still there.
-func (s *Session[T]) CheckFinite() error {
-	ops, c, n := s.model.Ops, s.model.Config, s.lastPass
-	logits := make([]float32, s.batch*c.Vocab)
-	if err := s.Logits(logits); err != nil {
-		return err
-	}
-	if FirstNotFinite(logits) < 0 {
-		s.finite = s.read
-		return nil
-	}
+// findNotFinite is the error of a prediction that is not finite.
+func (s *Session[T]) findNotFinite() error {
+	c, n := s.model.Config, s.lastPass
 	first := n // row of the pass
 	if n > 0 {
 		stream := make([]float32, s.batch*n*c.Width)
-		if err := ops.Read(s.model.pass(n*s.batch).stream, 0, stream); err != nil {
+		if err := s.model.Ops.Read(s.model.pass(n*s.batch).stream, 0, stream); err != nil {
 			return err
 		}
 		for b := range s.batch {
@@ -63,15 +53,21 @@ func (s *Session[T]) CheckFinite() error {
 			}
 		}
 	}
-	e := s.notFinite()
-	if first < n {
-		at, chunk := s.read-int64(n-1-first), s.scan.Chunk
-		if first > 0 {
-			e.From = at
-		}
-		if e.To = at; first%chunk == 0 { // of what is computed together each row may spoil all
-			e.To = min(at+int64(chunk)-1, s.read)
-		}
+	if first == n {
+		return s.notFinite()
+	}
+	e := s.spoilt(s.read-int64(n), first, n)
+	if first == 0 {
+		e.From = s.notFinite().From
+	}
+	return e
+}
+
+// spoilt is the error of the first row that is not finite of the n that a pass read behind token before.
+func (s *Session[T]) spoilt(before int64, row, n int) *NotFiniteError {
+	e := &NotFiniteError{From: before + int64(row) + 1, To: before + int64(row) + 1}
+	if row%s.scan.Chunk == 0 { // of what is computed together each row may spoil all
+		e.To = before + int64(min(row+s.scan.Chunk, n))
 	}
 	return e
 }

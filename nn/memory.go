@@ -39,7 +39,7 @@ func (s *Session[T]) Memory() ([]LayerMemory, error) {
 }
 
 // SetMemory replaces what the only sequence has learned; position is how many tokens it had read.
-// A tail that is missing counts as zeros. Nothing is predicted until something is read.
+// A tail that is missing counts as zeros. Nothing is predicted until something is read, or SetPrediction.
 func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 	c, ops := s.model.Config, s.model.Ops
 	if len(layers) != c.Layers {
@@ -63,6 +63,27 @@ func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 	}
 	s.read, s.finite = position, position
 	return ops.Flush()
+}
+
+// Recent are the last tokens of the only sequence, the latest last: those that the repeat penalty sees.
+func (s *Session[T]) Recent() []uint32 {
+	n := s.mirror[RecentPushed]
+	ids := make([]uint32, min(n, RecentWindow))
+	for i := range ids {
+		ids[i] = s.mirror[RecentRing+(n-uint32(len(ids)-i))%RecentWindow]
+	}
+	return ids
+}
+
+// SetPrediction completes SetMemory: logits (V) are those of the next token of the only sequence, recent its last ones.
+func (s *Session[T]) SetPrediction(logits []float32, recent []uint32) error {
+	Check("SetPrediction: logits", []int{len(logits)}, s.model.Config.Vocab)
+	clear(s.mirror)
+	for _, id := range recent {
+		Push(s.mirror, id)
+	}
+	s.model.Ops.Write(s.logits, 0, logits)
+	return s.model.Ops.Flush()
 }
 
 // Reset forgets everything that was read.

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -12,6 +13,7 @@ type sink interface {
 	chunk(s string)
 	end()
 	close()
+	clone(last sink) sink // of the whole chain, before last
 }
 
 // A decoder puts itself before next.
@@ -32,6 +34,8 @@ func (t *textSink) chunk(s string) { t.WriteString(s) }
 func (t *textSink) end()           {}
 func (t *textSink) close()         {}
 
+func (t *textSink) clone(last sink) sink { return last }
+
 // take is the text since the last call.
 func (t *textSink) take() string {
 	s := t.String()
@@ -42,15 +46,19 @@ func (t *textSink) take() string {
 // whole collects a token's chunks for sinks that must see it whole.
 type whole struct {
 	next  sink
-	token strings.Builder
+	token []byte
 }
 
-func (w *whole) chunk(s string) { w.token.WriteString(s) }
+func (w *whole) chunk(s string) { w.token = append(w.token, s...) }
 func (w *whole) close()         { w.next.close() }
 
+func (w *whole) copied(last sink) whole {
+	return whole{w.next.clone(last), slices.Clone(w.token)}
+}
+
 func (w *whole) take() string {
-	s := w.token.String()
-	w.token.Reset()
+	s := string(w.token)
+	w.token = w.token[:0]
 	return s
 }
 
@@ -82,6 +90,12 @@ func (d *spaced) end() {
 
 func (d *spaced) close() { d.next.close() }
 
+func (d *spaced) clone(last sink) sink {
+	c := *d
+	c.next = d.next.clone(last)
+	return &c
+}
+
 // fuse makes one token of all.
 type fuse struct{ next sink }
 
@@ -91,6 +105,12 @@ func (d *fuse) end()           {}
 func (d *fuse) close() {
 	d.next.end()
 	d.next.close()
+}
+
+func (d *fuse) clone(last sink) sink {
+	c := *d
+	c.next = d.next.clone(last)
+	return &c
 }
 
 // fromBytes undoes byteLevel and makes one token of all. Tokens with other characters stand for their own bytes.
@@ -138,6 +158,10 @@ func (d *fromBytes) close() {
 	d.next.close()
 }
 
+func (d *fromBytes) clone(last sink) sink {
+	return &fromBytes{whole: d.copied(last), pending: slices.Clone(d.pending)}
+}
+
 // byteFallback turns tokens such as <0x0A> into their bytes. Neighbouring ones are one token if together they are
 // UTF-8, else each is a U+FFFD: so they wait for the first token that is none of them.
 type byteFallback struct {
@@ -152,7 +176,7 @@ func (d *byteFallback) chunk(s string) {
 		return
 	}
 	d.whole.chunk(s)
-	if d.token.Len() > len("<0x00>") {
+	if len(d.token) > len("<0x00>") {
 		d.flush()
 		d.next.chunk(d.take())
 		d.long = true
@@ -190,6 +214,10 @@ func (d *byteFallback) flush() {
 func (d *byteFallback) close() {
 	d.flush()
 	d.next.close()
+}
+
+func (d *byteFallback) clone(last sink) sink {
+	return &byteFallback{whole: d.copied(last), bytes: slices.Clone(d.bytes), long: d.long}
 }
 
 // stripToken takes up to start characters off the beginning of each token and up to stop off its end, where they are
@@ -255,6 +283,12 @@ func (d *stripToken) end() {
 
 func (d *stripToken) close() { d.next.close() }
 
+func (d *stripToken) clone(last sink) sink {
+	c := *d
+	c.next = d.next.clone(last)
+	return &c
+}
+
 // replaceString replaces within each token. What may be the beginning of a match waits.
 type replaceString struct {
 	next     sink
@@ -289,6 +323,12 @@ func (d *replaceString) end() {
 
 func (d *replaceString) close() { d.next.close() }
 
+func (d *replaceString) clone(last sink) sink {
+	c := *d
+	c.next = d.next.clone(last)
+	return &c
+}
+
 // replaceRegex replaces within each token, which it must see whole.
 type replaceRegex struct {
 	whole
@@ -298,6 +338,10 @@ type replaceRegex struct {
 func (d *replaceRegex) end() {
 	token, _ := d.apply(d.take())
 	send(d.next, token)
+}
+
+func (d *replaceRegex) clone(last sink) sink {
+	return &replaceRegex{whole: d.copied(last), replace: d.replace}
 }
 
 // fromMetaspace undoes metaspace: the replacement becomes a space, in the first token nothing if one was prepended.
@@ -322,6 +366,12 @@ func (d *fromMetaspace) end() {
 
 func (d *fromMetaspace) close() { d.next.close() }
 
+func (d *fromMetaspace) clone(last sink) sink {
+	c := *d
+	c.next = d.next.clone(last)
+	return &c
+}
+
 // wordEnds turns the suffix that marks the end of a word into a space, after the last word into nothing.
 type wordEnds struct {
 	whole
@@ -344,4 +394,8 @@ func (d *wordEnds) flush(space string) {
 func (d *wordEnds) close() {
 	d.flush("")
 	d.next.close()
+}
+
+func (d *wordEnds) clone(last sink) sink {
+	return &wordEnds{whole: d.copied(last), suffix: d.suffix, waiting: slices.Clone(d.waiting)}
 }

@@ -33,6 +33,14 @@ func (s *Stream) push(id uint32) {
 	}
 }
 
+// Clone is a stream that goes on from here independently.
+func (s *Stream) Clone() *Stream {
+	c := *s
+	c.text = &textSink{} // between two calls it is empty
+	c.first = s.first.clone(c.text)
+	return &c
+}
+
 // Flush ends the text and returns what was left of it, incomplete characters as U+FFFD. The next id begins another text.
 func (s *Stream) Flush() string {
 	s.first.close()

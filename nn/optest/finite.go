@@ -12,7 +12,7 @@ import (
 // the memory holds what was accepted before.
 func (s subject[T]) finite() {
 	c, tokens := s.model.Config, s.text(300, 20)
-	weights := RandomWeights(c, 21)
+	weights, logits := RandomWeights(c, 21), make([]float32, c.Vocab)
 	good, err := nn.NewModel(s.model.Ops, c, weights)
 	check(s.t, err)
 	defer good.Release()
@@ -53,7 +53,7 @@ func (s subject[T]) finite() {
 	}
 	expect("written on", at.Generate(3, nn.Sampling{}, func([]uint32) bool { panic("a token") }), int64(5+first+1), int64(5+first+1))
 	ids, at, err = written(model, first)
-	if err != nil || len(ids) != first || at.CheckFinite() != nil {
+	if err != nil || len(ids) != first || at.Logits(logits) != nil {
 		s.t.Errorf("written up to the token: %v, %v", ids, err)
 	}
 
@@ -69,16 +69,26 @@ func (s subject[T]) finite() {
 		chunk := int64(c.DefaultScan().Chunk)
 		from := int64(place)/chunk*chunk + 1 // of what is computed together
 		if from <= 257 {
-			expect("read", at.CheckFinite(), 1, 256+chunk) // the rows of the first of two passes are gone
+			expect("read", at.Logits(logits), 1, 256+chunk) // the rows of the first of two passes are gone
 		} else {
-			expect("read", at.CheckFinite(), from, from+chunk-1)
+			expect("read", at.Logits(logits), from, from+chunk-1)
 		}
 		at.Reset()
-		check(s.t, at.CheckFinite())
+		check(s.t, at.Logits(logits))
 		if n := min(place+3, 256); place < n {
 			check(s.t, at.Read(poisoned[:n]))
-			expect("read less", at.CheckFinite(), from, from+chunk-1)
+			expect("read less", at.Logits(logits), from, from+chunk-1)
 			expect("after reading", at.Generate(3, nn.Sampling{}, nil), 1, int64(n))
+		}
+		at.Reset()
+		rows := 0
+		err := at.ReadAll(poisoned, func(first int, logits []float32) error {
+			rows = first + len(logits)/c.Vocab
+			return nil
+		})
+		expect("shown", err, from, from+chunk-1)
+		if rows > place {
+			s.t.Errorf("token %d: %d rows were shown", place+1, rows)
 		}
 	}
 }
