@@ -186,6 +186,29 @@ func (s *Session) read(ctx context.Context, tokens []uint32) error {
 	if err := s.model.checkTokens(tokens); err != nil {
 		return err
 	}
+	empty := s.run.Position() == 0
+	err := s.readPieces(ctx, tokens)
+	var found *NotFiniteError
+	if empty && errors.As(err, &found) && found.From < found.To {
+		err = s.locate(tokens, err)
+	}
+	return err
+}
+
+// locate reads tokens from an empty memory again and looks at each, where err says only about where it happened.
+func (s *Session) locate(tokens []uint32, err error) error {
+	again, failed := s.model.engine.newSession(s.scan)
+	if failed != nil {
+		return err
+	}
+	defer again.Close()
+	if at := again.ReadAll(tokens, func(int, []float32) error { return nil }); errors.Is(at, ErrNotFinite) {
+		return at
+	}
+	return err
+}
+
+func (s *Session) readPieces(ctx context.Context, tokens []uint32) error {
 	piece := pieceTokens
 	if s.scan.Minibatch { // a chunk of the minibatch rule must not be cut
 		piece = max(piece/s.scan.Chunk, 1) * s.scan.Chunk

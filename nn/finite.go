@@ -56,18 +56,18 @@ func (s *Session[T]) findNotFinite() error {
 	if first == n {
 		return s.notFinite()
 	}
-	e := s.spoilt(s.read-int64(n), first, n)
+	e := s.scan.Spoilt(s.read-int64(n), first, n)
 	if first == 0 {
 		e.From = s.notFinite().From
 	}
 	return e
 }
 
-// spoilt is the error of the first row that is not finite of the n that a pass read behind token before.
-func (s *Session[T]) spoilt(before int64, row, n int) *NotFiniteError {
+// Spoilt is the error of the first row that is not finite of the n that one pass read behind token before.
+func (s Scan) Spoilt(before int64, row, n int) *NotFiniteError {
 	e := &NotFiniteError{From: before + int64(row) + 1, To: before + int64(row) + 1}
-	if row%s.scan.Chunk == 0 { // of what is computed together each row may spoil all
-		e.To = before + int64(min(row+s.scan.Chunk, n))
+	if row%s.Chunk == 0 { // of what is computed together each row may spoil all
+		e.To = before + int64(min(row+s.Chunk, n))
 	}
 	return e
 }

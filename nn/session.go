@@ -134,7 +134,7 @@ func (s *Session[T]) ReadAll(tokens []uint32, visit func(from int, logits []floa
 			ops.NormHead(ops.Rows(s.all, m), v.normed, v.stream, w.NormF, w.Head, r)
 			err := ops.Read(s.all, 0, rows)
 			if i := FirstNotFinite(rows); i >= 0 {
-				err = cmp.Or(err, error(s.spoilt(s.read+int64(from), r+i/V, n)))
+				err = cmp.Or(err, error(s.scan.Spoilt(s.read+int64(from), r+i/V, n)))
 			}
 			if err == nil {
 				err = visit(from+r, rows)
