@@ -52,6 +52,10 @@ var (
 	ErrBusy = errors.New("the session is in use: a session is for one goroutine")
 	// ErrOtherModel is returned for a memory that another model has learned.
 	ErrOtherModel = errors.New("the memory belongs to another model")
+	// ErrNotFinite is returned where the model's numbers are NaN or infinite, because its memory has run away or its
+	// weights are too large; the text, and a [NotFiniteError], name the token. Until [Session.Reset] or
+	// [Session.LoadMemory] the session gives nothing else.
+	ErrNotFinite = nn.ErrNotFinite
 	// ErrConfig is returned by [Load] for a file that is not what [WithConfig] says; the text names the field.
 	ErrConfig = storage.ErrConfig
 	// ErrOption is returned for an option that is out of its range; the text names it.
@@ -60,6 +64,9 @@ var (
 
 // Config describes a model: sizes, and the variant of each part.
 type Config = nn.Config
+
+// NotFiniteError is an [ErrNotFinite] with its token.
+type NotFiniteError = nn.NotFiniteError
 
 // Model is a model with its weights on a device.
 type Model struct {

@@ -18,6 +18,8 @@ type runner interface {
 	Logits(dst []float32) error
 	Memory() ([]nn.LayerMemory, error)
 	SetMemory(layers []nn.LayerMemory, position int64) error
+	Recent() []uint32
+	SetPrediction(logits []float32, recent []uint32) error
 	Position() int64
 	Reset()
 	Close()

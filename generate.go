@@ -113,14 +113,17 @@ func (s *Session) Generate(ctx context.Context, prompt string, o Options) (strin
 //
 // The text ends after MaxTokens, at the model's end-of-text token, before a stop text, when text returns false, or with
 // the context's error. The memory then holds the prompt and the tokens up to the one with which the text ended: that
-// one itself only where it was the last of MaxTokens. While text runs, other sessions of the model have their turn.
+// one itself only where it was the last of MaxTokens. Of a character that is not complete at the end, the rest comes with
+// the next empty prompt. While text runs, other sessions of the model have their turn.
+//
+// A prediction that is not finite ends it with [ErrNotFinite], after the text before it.
 func (s *Session) Stream(ctx context.Context, prompt string, o Options, text func(string) bool) (Result, error) {
 	var r Result
 	p, err := o.sampling()
 	if err != nil {
 		return r, err
 	}
-	err = s.work(func() error { return s.stream(ctx, prompt, o, p, text, &r) })
+	err = s.predict(func() error { return s.stream(ctx, prompt, o, p, text, &r) })
 	return r, err
 }
 
@@ -134,7 +137,6 @@ func (s *Session) stream(ctx context.Context, prompt string, o Options, p nn.Sam
 		return s.model.noTokenizer()
 	}
 	if prompt != "" {
-		s.cut = false
 		ids, err := s.model.tok.Encode(prompt, s.run.Position() == 0)
 		if err != nil {
 			return err
@@ -149,11 +151,6 @@ func (s *Session) stream(ctx context.Context, prompt string, o Options, p nn.Sam
 	}
 	if !s.ready {
 		return ErrEmptyPrompt
-	}
-	if s.model.backend == GPU { // reading only records; wait, so that the times below are true
-		if err := s.run.Logits(make([]float32, s.model.config.Vocab)); err != nil {
-			return err
-		}
 	}
 	r.PromptTime = time.Since(start)
 	start = time.Now()
@@ -174,7 +171,10 @@ func (s *Session) write(ctx context.Context, o Options, p nn.Sampling, text func
 		failed = s.model.yield(func() { more = text(piece) })
 		return more && failed == nil
 	}
-	out := &writer{stream: s.model.tok.NewStream(true), stops: o.Stop, afterCut: s.cut}
+	if s.text == nil {
+		s.text = &decoder{stream: s.model.tok.NewStream(true)}
+	}
+	ahead, out := s.text.clone(), &stopper{stops: o.Stop}
 	ends := s.model.tok.EndOfText()
 	err := s.run.Generate(o.MaxTokens, p, func(ids []uint32) bool {
 		switch {
@@ -186,7 +186,7 @@ func (s *Session) write(ctx context.Context, o Options, p nn.Sampling, text func
 			return false
 		}
 		r.Tokens++
-		piece, stopped := out.next(ids[0])
+		piece, stopped := out.next(ahead.next(ids[0]))
 		if !send(piece) {
 			r.Reason = EndRefused
 			return false
@@ -195,68 +195,22 @@ func (s *Session) write(ctx context.Context, o Options, p nn.Sampling, text func
 			r.Reason = EndStop
 			return false
 		}
+		s.text.next(ids[0]) // only now it is in the memory
 		return true
 	})
 	if err != nil {
+		r.Reason = ""
 		return err
 	}
 	if r.Reason == EndLength || r.Reason == EndOfText {
-		var rest string
-		rest, s.cut = out.flush()
-		send(rest)
+		rest, stopped := out.next(s.text.rest())
+		if stopped {
+			r.Reason = EndStop
+		}
+		send(rest + out.held)
+	}
+	if r.Reason == EndOfText {
+		s.text = nil
 	}
 	return failed
-}
-
-// writer turns tokens into text that may leave: whole characters, and nothing that a stop text may begin with.
-type writer struct {
-	stream interface {
-		Next(id uint32) string
-		Flush() string
-	}
-	stops    []string
-	held     string // may be the beginning of a stop text
-	afterCut bool   // the text begins with the rest of a character that was cut
-}
-
-// next is the text that is certain with one more token, and whether a stop text ended it.
-func (w *writer) next(id uint32) (text string, stopped bool) { return w.add(w.stream.Next(id)) }
-
-func (w *writer) add(piece string) (text string, stopped bool) {
-	if w.afterCut && piece != "" {
-		piece = strings.TrimLeft(piece, "\ufffd")
-		w.afterCut = false
-	}
-	w.held += piece
-	end := len(w.held)
-	for _, stop := range w.stops {
-		if i := strings.Index(w.held, stop); i >= 0 && i < end {
-			end, stopped = i, true
-		}
-	}
-	if stopped {
-		text, w.held = w.held[:end], ""
-		return text, true
-	}
-	keep := 0
-	for _, stop := range w.stops {
-		for n := min(len(stop)-1, len(w.held)); n > keep; n-- {
-			if strings.HasSuffix(w.held, stop[:n]) {
-				keep = n
-			}
-		}
-	}
-	text, w.held = w.held[:len(w.held)-keep], w.held[len(w.held)-keep:]
-	return text, false
-}
-
-// flush is the rest at the end of the text, and whether it ended inside a character, which is then left out.
-func (w *writer) flush() (text string, cut bool) {
-	rest := w.stream.Flush()
-	whole := strings.TrimRight(rest, "\ufffd")
-	text, stopped := w.add(whole)
-	if !stopped {
-		text += w.held
-	}
-	return text, whole != rest
 }

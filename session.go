@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"bitgpu/io/memory"
 	"bitgpu/nn"
@@ -21,10 +22,12 @@ type Session struct {
 	model  *Model
 	run    runner
 	scan   nn.Scan
-	inUse  bool // guarded by model.mu
-	closed bool // guarded by model.mu
-	ready  bool // something has been predicted
-	cut    bool // the text written last ended inside a character
+	inUse  bool      // guarded by model.mu
+	closed bool      // guarded by model.mu
+	ready  bool      // something has been predicted
+	logits []float32 // (V) room for a prediction
+	text   *decoder  // what is written, nil where nothing is left over of it
+	broken error     // the ErrNotFinite after which only another memory helps
 }
 
 // SessionOption changes how a session reads.
@@ -69,7 +72,7 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Session{model: m, run: r, scan: scan}, nil
+	return &Session{model: m, run: r, scan: scan, logits: make([]float32, m.config.Vocab)}, nil
 }
 
 // work runs f with the engine to itself, apart from when f yields.
@@ -87,6 +90,20 @@ func (s *Session) work(f func() error) error {
 	s.inUse = true
 	defer func() { s.inUse = false }()
 	return f()
+}
+
+// predict is work that goes on from what was predicted last. After an [ErrNotFinite] there is nothing to go on from.
+func (s *Session) predict(f func() error) error {
+	return s.work(func() error {
+		if s.broken != nil {
+			return fmt.Errorf("%w; the session can only be reset, or be given another memory", s.broken)
+		}
+		err := f()
+		if errors.Is(err, ErrNotFinite) {
+			s.broken = err
+		}
+		return err
+	})
 }
 
 // Close gives the session's memory back. A session at work cannot be closed.
@@ -113,32 +130,36 @@ func (s *Session) Position() int64 {
 }
 
 // Forward reads tokens into the memory and returns the logits (V) of the token after the last. An empty list gives
-// those after what was read before.
-func (s *Session) Forward(tokens []uint32) ([]float32, error) {
-	logits := make([]float32, s.model.config.Vocab)
-	err := s.work(func() error {
-		if len(tokens) == 0 && !s.ready {
-			return ErrEmptyPrompt
+// those after what was read before. Logits that are not finite are [ErrNotFinite].
+func (s *Session) Forward(tokens []uint32) (logits []float32, err error) {
+	err = s.predict(func() error {
+		switch {
+		case len(tokens) > 0:
+			err = s.read(context.Background(), tokens)
+		case !s.ready:
+			err = ErrEmptyPrompt
+		default:
+			err = s.run.Logits(s.logits)
 		}
-		if err := s.read(context.Background(), tokens); err != nil {
-			return err
+		if err == nil {
+			logits = slices.Clone(s.logits)
 		}
-		return s.run.Logits(logits)
+		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return logits, nil
+	return logits, err
 }
 
 // ForwardAll reads tokens into the memory and shows the logits (m, V) after token from, from+1, …, a few rows at a time.
-// visit must not keep the slice, nor use the model; its error ends the reading.
+// visit must not keep the slice, nor use the model; its error ends the reading, with a few tokens more in the memory
+// than were shown. Logits that are not finite are not shown, and are [ErrNotFinite].
 func (s *Session) ForwardAll(tokens []uint32, visit func(from int, logits []float32) error) error {
-	return s.work(func() error {
+	return s.predict(func() error {
 		if err := s.model.checkTokens(tokens); err != nil {
 			return err
 		}
-		s.ready = s.ready || len(tokens) > 0
+		if len(tokens) > 0 {
+			s.ready, s.text = true, nil
+		}
 		return s.run.ReadAll(tokens, visit)
 	})
 }
@@ -146,7 +167,7 @@ func (s *Session) ForwardAll(tokens []uint32, visit func(from int, logits []floa
 // Learn reads text into the memory without answering, and returns how many tokens it was. The context can end it
 // early, with what was read so far in the memory.
 func (s *Session) Learn(ctx context.Context, text string) (tokens int, err error) {
-	err = s.work(func() error {
+	err = s.predict(func() error {
 		ids, err := s.model.Encode(text, s.run.Position() == 0)
 		if err != nil {
 			return err
@@ -159,11 +180,35 @@ func (s *Session) Learn(ctx context.Context, text string) (tokens int, err error
 	return tokens, err
 }
 
-// read reads tokens piece by piece; between two pieces others have their turn and the context is asked.
+// read reads tokens piece by piece; between two pieces others have their turn and the context is asked. In the end logits
+// has the prediction.
 func (s *Session) read(ctx context.Context, tokens []uint32) error {
 	if err := s.model.checkTokens(tokens); err != nil {
 		return err
 	}
+	empty := s.run.Position() == 0
+	err := s.readPieces(ctx, tokens)
+	var found *NotFiniteError
+	if empty && errors.As(err, &found) && found.From < found.To {
+		err = s.locate(tokens, err)
+	}
+	return err
+}
+
+// locate reads tokens from an empty memory again and looks at each, where err says only about where it happened.
+func (s *Session) locate(tokens []uint32, err error) error {
+	again, failed := s.model.engine.newSession(s.scan)
+	if failed != nil {
+		return err
+	}
+	defer again.Close()
+	if at := again.ReadAll(tokens, func(int, []float32) error { return nil }); errors.Is(at, ErrNotFinite) {
+		return at
+	}
+	return err
+}
+
+func (s *Session) readPieces(ctx context.Context, tokens []uint32) error {
 	piece := pieceTokens
 	if s.scan.Minibatch { // a chunk of the minibatch rule must not be cut
 		piece = max(piece/s.scan.Chunk, 1) * s.scan.Chunk
@@ -176,8 +221,13 @@ func (s *Session) read(ctx context.Context, tokens []uint32) error {
 		if err := s.run.Read(tokens[:n]); err != nil {
 			return err
 		}
-		s.ready = true
+		s.ready, s.text = true, nil
 		tokens = tokens[n:]
+		if s.model.backend == CPU || len(tokens) == 0 { // a GPU is not waited for on the way
+			if err := s.run.Logits(s.logits); err != nil {
+				return err
+			}
+		}
 		if err := s.model.yield(func() {}); err != nil {
 			return err
 		}
@@ -189,18 +239,20 @@ func (s *Session) read(ctx context.Context, tokens []uint32) error {
 func (s *Session) Reset() error {
 	return s.work(func() error {
 		s.run.Reset()
-		s.ready, s.cut = false, false
+		s.ready, s.text, s.broken = false, nil, nil
 		return nil
 	})
 }
 
 // Fork makes a session that goes on from here independently.
 func (s *Session) Fork() (*Session, error) {
-	f := &Session{model: s.model, scan: s.scan}
-	err := s.work(func() error {
+	f := &Session{model: s.model, scan: s.scan, logits: make([]float32, len(s.logits))}
+	err := s.predict(func() error {
 		var err error
 		f.run, err = s.run.fork()
-		f.ready, f.cut = s.ready, s.cut
+		if f.ready = s.ready; s.text != nil {
+			f.text = s.text.clone()
+		}
 		return err
 	})
 	if err != nil {
@@ -219,21 +271,34 @@ func (s *Session) Memory() (layers []nn.LayerMemory, err error) {
 	return layers, err
 }
 
-// SaveMemory writes what the session has learned to a file, which it replaces as a whole.
+// SaveMemory writes what the session has learned, and what it predicts, to a file, which it replaces as a whole. Numbers
+// that are not finite are not saved.
 func (s *Session) SaveMemory(path string) error {
-	layers, err := s.Memory()
+	file := &memory.Memory{Model: s.model.id}
+	err := s.predict(func() error {
+		if s.ready {
+			if err := s.run.Logits(s.logits); err != nil {
+				return err
+			}
+			file.Logits, file.Recent = slices.Clone(s.logits), s.run.Recent()
+		}
+		layers, err := s.run.Memory()
+		for _, l := range layers {
+			file.Layers = append(file.Layers, memory.Layer{Shape: l.Shape, W: l.W, ConvShape: l.TailShape, Conv: l.Tail})
+		}
+		file.Tokens = s.run.Position()
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	file := &memory.Memory{Model: s.model.id, Tokens: s.Position()}
-	for _, l := range layers {
-		file.Layers = append(file.Layers, memory.Layer{Shape: l.Shape, W: l.W, ConvShape: l.TailShape, Conv: l.Tail})
 	}
 	return memory.WriteFile(path, file)
 }
 
-// LoadMemory replaces what the session has learned by a file's. A memory that names another model is refused with
-// [ErrOtherModel]; the first engine's files name none. The session has to read before it can write.
+// LoadMemory replaces what the session has learned by a file's, and goes on from there. A memory that names another model
+// is refused with [ErrOtherModel]; the first engine's files name none. After a file without a prediction, such as those,
+// the session has to read before it can write. After a file that is refused
+// the session is what it was.
 func (s *Session) LoadMemory(path string) error {
 	file, err := memory.Read(path)
 	if err != nil {
@@ -247,10 +312,16 @@ func (s *Session) LoadMemory(path string) error {
 		layers = append(layers, nn.LayerMemory{Shape: l.Shape, W: l.W, TailShape: l.ConvShape, Tail: l.Conv})
 	}
 	return s.work(func() error {
+		if n := len(file.Logits); n > 0 && n != len(s.logits) {
+			return fmt.Errorf("memory: %s: got the logits of %d tokens, want those of the model's %d", path, n, len(s.logits))
+		}
 		if err := s.run.SetMemory(layers, file.Tokens); err != nil {
 			return fmt.Errorf("memory: %s: %w", path, err)
 		}
-		s.ready, s.cut = false, false
+		s.ready, s.text, s.broken = len(file.Logits) > 0, nil, nil
+		if s.ready {
+			return s.run.SetPrediction(file.Logits, file.Recent)
+		}
 		return nil
 	})
 }

@@ -1,5 +1,10 @@
 package nn
 
+import (
+	"cmp"
+	"slices"
+)
+
 // snapshot is what refusing a token brings back.
 type snapshot[T any] struct {
 	state  *State[T]
@@ -8,7 +13,8 @@ type snapshot[T any] struct {
 
 // Generate samples up to limit tokens, one a sequence each time, and reads each into the memory.
 // accept sees them (B) in order; when it says no, its tokens are not read into the memory and
-// generation ends, so that the memory holds exactly what was accepted.
+// generation ends, so that the memory holds exactly what was accepted. It does with a [NotFiniteError]
+// too, which comes before any token that is drawn from NaN or infinity.
 func (s *Session[T]) Generate(limit int, p Sampling, accept func(ids []uint32) bool) error {
 	if err := p.Validate(); err != nil {
 		return err
@@ -16,6 +22,7 @@ func (s *Session[T]) Generate(limit int, p Sampling, accept func(ids []uint32) b
 	for b := range s.batch {
 		s.mirror[b*RecentSize+RecentSampled] = 0
 	}
+	s.lastPass = 0
 	ops := s.model.Ops
 	ops.WriteTokens(s.recent, 0, s.mirror)
 	if ops.Lookahead() > 1 {
@@ -23,17 +30,26 @@ func (s *Session[T]) Generate(limit int, p Sampling, accept func(ids []uint32) b
 	}
 	for range limit {
 		ops.Sample(s.next, s.out, s.recent, s.logits, p)
-		ops.StartReadTokens(s.next, 0)
-		if err := ops.FinishReadTokens(s.next, 0, s.row); err != nil {
+		ops.StartReadTokens(s.out, 0)
+		if err := ops.FinishReadTokens(s.out, 0, s.row); err != nil {
 			return err
 		}
-		if !accept(s.row) {
-			return nil
+		if more, err := s.offer(accept); !more {
+			return err
 		}
 		s.remember(s.row, 1)
 		s.step()
 	}
 	return ops.Flush()
+}
+
+// offer shows row to accept, unless a prediction was not finite.
+func (s *Session[T]) offer(accept func(ids []uint32) bool) (more bool, err error) {
+	if slices.Contains(s.row, NotFinite) {
+		return false, s.notFinite()
+	}
+	s.finite = s.read
+	return accept(s.row), nil
 }
 
 // generateAhead keeps two batches of K tokens in flight: while the host looks at one, the device
@@ -70,13 +86,13 @@ func (s *Session[T]) generateAhead(limit int, p Sampling, accept func(ids []uint
 			for b := range s.batch {
 				s.row[b] = s.ids[b*k+j]
 			}
-			if !accept(s.row) {
+			if more, why := s.offer(accept); !more {
 				if ahead {
 					if err := ops.FinishReadTokens(s.out, 1-slot, make([]uint32, s.batch*k)); err != nil {
 						return err
 					}
 				}
-				return s.undo(slot, j)
+				return cmp.Or(s.undo(slot, j), why)
 			}
 			s.remember(s.row, 1)
 		}

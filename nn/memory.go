@@ -39,7 +39,7 @@ func (s *Session[T]) Memory() ([]LayerMemory, error) {
 }
 
 // SetMemory replaces what the only sequence has learned; position is how many tokens it had read.
-// A tail that is missing counts as zeros. Nothing is predicted until something is read.
+// A tail that is missing counts as zeros. Nothing is predicted until something is read, or SetPrediction.
 func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 	c, ops := s.model.Config, s.model.Ops
 	if len(layers) != c.Layers {
@@ -61,8 +61,29 @@ func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 			ops.Write(s.state.Layers[i].Tail, 0, m.Tail)
 		}
 	}
-	s.read = position
+	s.read, s.finite = position, position
 	return ops.Flush()
+}
+
+// Recent are the last tokens of the only sequence, the latest last: those that the repeat penalty sees.
+func (s *Session[T]) Recent() []uint32 {
+	n := s.mirror[RecentPushed]
+	ids := make([]uint32, min(n, RecentWindow))
+	for i := range ids {
+		ids[i] = s.mirror[RecentRing+(n-uint32(len(ids)-i))%RecentWindow]
+	}
+	return ids
+}
+
+// SetPrediction completes SetMemory: logits (V) are those of the next token of the only sequence, recent its last ones.
+func (s *Session[T]) SetPrediction(logits []float32, recent []uint32) error {
+	Check("SetPrediction: logits", []int{len(logits)}, s.model.Config.Vocab)
+	clear(s.mirror)
+	for _, id := range recent {
+		Push(s.mirror, id)
+	}
+	s.model.Ops.Write(s.logits, 0, logits)
+	return s.model.Ops.Flush()
 }
 
 // Reset forgets everything that was read.
@@ -70,7 +91,7 @@ func (s *Session[T]) Reset() {
 	s.state.Zero(s.model.Ops)
 	s.model.Ops.Zero(s.logits)
 	clear(s.mirror)
-	s.read = 0
+	s.read, s.finite = 0, 0
 }
 
 // Fork makes a session that goes on from here independently.
@@ -83,6 +104,6 @@ func (s *Session[T]) Fork() (*Session[T], error) {
 	f.state.CopyFrom(ops, s.model.Config, s.state)
 	ops.Copy(f.logits, 0, s.logits, 0, s.batch*s.model.Config.Vocab)
 	copy(f.mirror, s.mirror)
-	f.read = s.read
+	f.read, f.finite = s.read, s.finite
 	return f, ops.Flush()
 }

@@ -160,6 +160,7 @@ type Ops[T any] interface {
 
 	// Sample draws one token a row of logits (B, V) by the rules of Sampling, counting from recent
 	// (B, RecentSize), which it moves on; it writes next (B), the input of the next step, and
-	// element (row, sampled mod K) of out (B, K).
+	// element (row, sampled mod K) of out (B, K). Where a logit is not finite, out gets NotFinite and
+	// next 0.
 	Sample(next, out, recent, logits T, s Sampling)
 }

@@ -59,8 +59,18 @@ func Push(recent []uint32, id uint32) {
 }
 
 // Draw is the scalar twin of Sample for one row: it draws a token from logits (V), which the
-// penalty changes, and moves recent on. scratch is at least V long.
+// penalty changes, and moves recent on. It is NotFinite where a logit is. scratch is at least V long.
 func (s Sampling) Draw(logits []float32, recent []uint32, scratch []float32) uint32 {
+	id := NotFinite
+	if FirstNotFinite(logits) < 0 {
+		id = s.draw(logits, recent, scratch)
+	}
+	recent[RecentSampled]++
+	Push(recent, id)
+	return id
+}
+
+func (s Sampling) draw(logits []float32, recent []uint32, scratch []float32) uint32 {
 	s.Penalise(logits, recent)
 	best := 0
 	for i, l := range logits {
@@ -68,17 +78,14 @@ func (s Sampling) Draw(logits []float32, recent []uint32, scratch []float32) uin
 			best = i
 		}
 	}
-	id := uint32(best)
-	if s.Temperature > 0 {
-		limit := s.threshold(logits, logits[best], scratch)
-		id = s.pick(logits, limit, logits[best], Uniform(s.Seed, recent[RecentSampled]), scratch)
+	if s.Temperature == 0 {
+		return uint32(best)
 	}
-	recent[RecentSampled]++
-	Push(recent, id)
-	return id
+	limit := s.threshold(logits, logits[best], scratch)
+	return s.pick(logits, limit, logits[best], Uniform(s.Seed, recent[RecentSampled]), scratch)
 }
 
-// Penalise applies the repeat penalty to a row of logits.
+// Penalise applies the repeat penalty to a row of logits, which stay finite.
 func (s Sampling) Penalise(logits []float32, recent []uint32) {
 	if s.RepeatPenalty == 0 || s.RepeatPenalty == 1 {
 		return
@@ -88,11 +95,13 @@ func (s Sampling) Penalise(logits []float32, recent []uint32) {
 		if int(id) >= len(logits) || slices.Contains(seen[:i], id) {
 			continue
 		}
-		if l := &logits[id]; *l > 0 {
+		l := &logits[id]
+		if *l > 0 {
 			*l /= s.RepeatPenalty
 		} else {
 			*l *= s.RepeatPenalty
 		}
+		*l = min(max(*l, -math.MaxFloat32), math.MaxFloat32)
 	}
 }
 

@@ -1,6 +1,9 @@
 package nn
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // prefillRows is how many rows a session computes at once when it reads.
 const prefillRows = 256
@@ -24,6 +27,9 @@ type Session[T any] struct {
 	row    []uint32       // (B) one step of ids
 	saved  [2]snapshot[T] // before each batch of tokens in flight
 	read   int64          // tokens read since the start, a sequence
+	finite int64          // the last of them behind which the prediction is known to be finite
+
+	lastPass int // tokens a sequence of the last pass, 0 where its rows have gone
 
 	observe func(layer int, a *Activations[T], s *LayerState[T]) // or nil
 }
@@ -106,7 +112,8 @@ func (s *Session[T]) Read(tokens []uint32) error {
 }
 
 // ReadAll is Read, and shows the logits (m, V) that follow token from, from+1, … of the only
-// sequence, a few rows at a time. visit must not keep the slice.
+// sequence, a few rows at a time. visit must not keep the slice. Its error, and a [NotFiniteError] in
+// place of a call of it, end the reading after at most a pass more.
 func (s *Session[T]) ReadAll(tokens []uint32, visit func(from int, logits []float32) error) error {
 	if s.batch != 1 {
 		panic("nn: ReadAll is for a batch of one")
@@ -118,14 +125,22 @@ func (s *Session[T]) ReadAll(tokens []uint32, visit func(from int, logits []floa
 		s.all = ops.New(F32, s.allRow, V)
 	}
 	host := make([]float32, s.allRow*V)
+	read := 0
 	err := s.passes(tokens, len(tokens), 0, len(tokens), func(v *pass[T], from, n int) error {
+		read = from + n
 		for r := 0; r < n; r += s.allRow {
 			m := min(s.allRow, n-r)
+			rows := host[:m*V]
 			ops.NormHead(ops.Rows(s.all, m), v.normed, v.stream, w.NormF, w.Head, r)
-			if err := ops.Read(s.all, 0, host[:m*V]); err != nil {
-				return err
+			err := ops.Read(s.all, 0, rows)
+			if i := FirstNotFinite(rows); i >= 0 {
+				err = cmp.Or(err, error(s.scan.Spoilt(s.read+int64(from), r+i/V, n)))
 			}
-			if err := visit(from+r, host[:m*V]); err != nil {
+			if err == nil {
+				err = visit(from+r, rows)
+			}
+			if err != nil {
+				ops.NormHead(s.logits, v.normed, v.stream, w.NormF, w.Head, n-1) // the memory is there already
 				return err
 			}
 			if r+m == n {
@@ -134,7 +149,10 @@ func (s *Session[T]) ReadAll(tokens []uint32, visit func(from int, logits []floa
 		}
 		return nil
 	})
-	s.remember(tokens, len(tokens))
+	s.remember(tokens[:read], read)
+	if err == nil {
+		s.finite = s.read
+	}
 	return err
 }
 
@@ -148,6 +166,7 @@ func (s *Session[T]) passes(tokens []uint32, time, from, to int, then func(v *pa
 			ops.WriteTokens(v.tokens, b*n, tokens[b*time+from:b*time+from+n])
 		}
 		s.blocks(v, v.tokens, n)
+		s.lastPass = n
 		if err := then(v, from, n); err != nil {
 			return err
 		}
@@ -188,5 +207,16 @@ func (s *Session[T]) remember(tokens []uint32, time int) {
 	}
 }
 
-// Logits reads the prediction (B, V) for the next token.
-func (s *Session[T]) Logits(dst []float32) error { return s.model.Ops.Read(s.logits, 0, dst) }
+// Logits waits for what was read and gives the prediction (B, V) for the next token. Where that is not
+// finite, the error is a [NotFiniteError]: directly behind a Read it looks for the token with which that
+// began among those of the last pass, whose rows are still there.
+func (s *Session[T]) Logits(dst []float32) error {
+	if err := s.model.Ops.Read(s.logits, 0, dst); err != nil {
+		return err
+	}
+	if FirstNotFinite(dst) >= 0 {
+		return s.findNotFinite()
+	}
+	s.finite = s.read
+	return nil
+}

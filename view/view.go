@@ -26,8 +26,9 @@ type View struct {
 	session  *nn.Session[*webgpu.Tensor]
 	tokens   []uint32
 	script   *script
-	read     int // tokens
-	selected int // layer
+	read     int       // tokens
+	logits   []float32 // (V) room for a prediction
+	selected int       // layer
 	atlas    *atlas
 	colours  []uint32 // (N)
 	canvas   *canvas
@@ -40,7 +41,7 @@ func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer,
 	if err != nil {
 		return nil, fmt.Errorf("view: %w", err)
 	}
-	v := &View{name: name, model: m, tokens: tokens, colours: layerColours(m.Config.Layers)}
+	v := &View{name: name, model: m, tokens: tokens, logits: make([]float32, m.Config.Vocab), colours: layerColours(m.Config.Layers)}
 	if len(v.tokens) == 0 {
 		return nil, ErrEmptyText
 	}
@@ -71,7 +72,8 @@ func (v *View) Close() {
 	v.canvas.release()
 }
 
-// Read reads the next token, and says whether there was one.
+// Read reads the next token, and says whether there was one. A prediction that is not finite is an nn.ErrNotFinite; the
+// picture can still be drawn.
 func (v *View) Read() (bool, error) {
 	if v.read == len(v.tokens) {
 		return false, nil
@@ -80,6 +82,9 @@ func (v *View) Read() (bool, error) {
 		return false, err
 	}
 	v.read++
+	if err := v.session.Logits(v.logits); err != nil {
+		return false, fmt.Errorf("view: %w", err)
+	}
 	return true, nil
 }
 

@@ -36,7 +36,8 @@ const WINDOW = 64u;
 const RECENT_SIZE = 66u;
 
 const LOWEST = -3.4028234e38;
-const NONE = 0xffffffffu;
+const NONE = 0xfffffffeu;
+const NOT_FINITE = 0xffffffffu;  // as in nn: where a logit is NaN or infinite
 
 var<workgroup> unpenalised: array<f32, WINDOW>;
 var<workgroup> best_logits: array<f32, WORKGROUP>;
@@ -62,20 +63,21 @@ fn sample(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         }
         limit = max(limit, best + params.min_logit);
         pick(base, best, limit, uniform_draw(recent[ring + SAMPLED], params.seed_low, params.seed_high), thread);
-    } else if thread == 0u {
+    }
+    if thread == 0u && (params.temperature == 0.0 || best_ids[0] == NOT_FINITE) {
         chosen = best_ids[0];
     }
     workgroupBarrier();
     restore(base, ring, thread);
-    let id = chosen;
+    let id = select(chosen, 0u, chosen == NOT_FINITE);
     storageBarrier();
     if thread == 0u {
         next[group.x] = id;
         let sampled = recent[ring + SAMPLED];
-        out[group.x * params.columns + sampled % params.columns] = id;
+        out[group.x * params.columns + sampled % params.columns] = chosen;
         recent[ring + SAMPLED] = sampled + 1u;
         let pushed = recent[ring + PUSHED];
-        recent[ring + RING + pushed % WINDOW] = id;
+        recent[ring + RING + pushed % WINDOW] = chosen;
         recent[ring + PUSHED] = pushed + 1u;
     }
     if EMBED == 1u {
@@ -119,7 +121,9 @@ fn penalise(base: u32, ring: u32, thread: u32) {
         if id != NONE {
             let l = logits[base + id];
             unpenalised[slot] = l;
-            logits[base + id] = select(l * params.penalty, l / params.penalty, l > 0.0);
+            if finite(l) {
+                logits[base + id] = clamp(select(l * params.penalty, l / params.penalty, l > 0.0), LOWEST, -LOWEST);
+            }
         }
     }
     storageBarrier();
@@ -138,12 +142,21 @@ fn restore(base: u32, ring: u32, thread: u32) {
     }
 }
 
-// The largest logit; best_ids[0] is its place, the first one on a tie.
+// Bits, because compilers may take it that every number is finite.
+fn finite(l: f32) -> bool {
+    return (bitcast<u32>(l) & 0x7f800000u) != 0x7f800000u;
+}
+
+// The largest logit; best_ids[0] is its place, the first one on a tie, or NOT_FINITE.
 fn largest(base: u32, thread: u32) -> f32 {
     var best = LOWEST;
     var id = NONE;
     for (var i = thread; i < params.vocab; i += WORKGROUP) {
         let l = logits[base + i];
+        if !finite(l) {
+            id = NOT_FINITE;
+            break;
+        }
         if id == NONE || l > best {
             best = l;
             id = i;
@@ -156,7 +169,7 @@ fn largest(base: u32, thread: u32) -> f32 {
         if thread < half {
             let other = best_logits[thread + half];
             let other_id = best_ids[thread + half];
-            if other > best || (other == best && other_id < id) {
+            if id != NOT_FINITE && (other_id == NOT_FINITE || other > best || (other == best && other_id < id)) {
                 best = other;
                 id = other_id;
                 best_logits[thread] = best;

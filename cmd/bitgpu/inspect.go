@@ -164,7 +164,11 @@ func (r *inspection) print(out io.Writer) error {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(r.Metadata)) {
-		fmt.Fprintf(w, "%s: %s\n", key, r.Metadata[key])
+		value := r.Metadata[key]
+		if len(value) > 100 { // the logits of a memory
+			value = fmt.Sprintf("%.60s… (%d characters)", value, len(value))
+		}
+		fmt.Fprintf(w, "%s: %s\n", key, value)
 	}
 	if len(r.Ignored) > 0 {
 		fmt.Fprintf(w, "not used by the model: %s\n", strings.Join(r.Ignored, ", "))

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,27 +26,44 @@ type lineReader interface {
 	Close() error
 }
 
-const interactiveHelp = `Type text and Enter: the model goes on from it. An empty line lets it go on by itself. Ctrl-C stops an answer.
-  /reset     forget everything that was read
-  /save F    save the memory to the file F
-  /load F    go on from the memory in the file F
-  /temp X    set the temperature
-  /stats     show the speed of the last answer, memory and device
-  /help      show this
-  /quit      leave, as does Ctrl-D
-`
+// command is what a line that begins with its name does in a conversation.
+type command struct {
+	name, argument, does string
+	obey                 func(t *conversation, argument string) error
+}
+
+// commandsOfTalk are the commands in the order of the help.
+func commandsOfTalk() []command {
+	return []command{
+		{"/reset", "", "forget everything that was read", func(t *conversation, _ string) error { return t.s.Reset() }},
+		{"/save", "FILE", "save the memory to FILE", (*conversation).save},
+		{"/load", "FILE", "go on from the memory in FILE", (*conversation).load},
+		{"/n", "N", "end answers after N tokens", (*conversation).setLimit},
+		{"/temp", "X", "set the temperature; 0 takes the most probable token each time", (*conversation).setTemperature},
+		{"/top-k", "K", "choose among the K most probable tokens, 0 for all", (*conversation).setTopK},
+		{"/stop", "[TEXT]", `end answers before TEXT too, in which \n is a line break; without TEXT, before none`, (*conversation).setStop},
+		{"/seed", "[N]", "the same seed gives the same answer; without N, another each time", (*conversation).setSeed},
+		{"/stats", "", "show the speed of the last answer, memory and device", (*conversation).stats},
+		{"/help", "", "show this, as does /?", (*conversation).help},
+		{"/quit", "", "leave, as do /bye, /exit and Ctrl-D", nil},
+	}
+}
+
+// otherNames are names by which some know a command.
+var otherNames = map[string]string{"/?": "/help", "/bye": "/quit", "/exit": "/quit"}
 
 // conversation is one person's talk with a session.
 type conversation struct {
-	c    *cli.Context
-	s    *bitgpu.Session
-	o    bitgpu.Options
-	last bitgpu.Result
+	c     *cli.Context
+	s     *bitgpu.Session
+	o     bitgpu.Options
+	draws bool // another seed for each answer
+	last  bitgpu.Result
 }
 
 // converse reads lines and answers them until the person leaves.
 func converse(c *cli.Context, s *bitgpu.Session, o bitgpu.Options, lines lineReader) error {
-	t := &conversation{c: c, s: s, o: o}
+	t := &conversation{c: c, s: s, o: o, draws: !c.IsSet("seed")}
 	fmt.Fprintln(c.App.ErrWriter, "Type text for the model to go on from; /help lists the commands, /quit leaves.")
 	for {
 		line, err := lines.Prompt("> ")
@@ -60,53 +79,145 @@ func converse(c *cli.Context, s *bitgpu.Session, o bitgpu.Options, lines lineRea
 		if line != "" {
 			lines.AppendHistory(line)
 		}
-		if line == "/quit" || line == "/exit" {
-			return nil
+		leave, err := t.take(line)
+		if err != nil {
+			fmt.Fprintf(c.App.ErrWriter, "bitgpu: %v%s\n", err, t.wayOut(err))
 		}
-		if err := t.take(line); err != nil {
-			fmt.Fprintf(c.App.ErrWriter, "bitgpu: %v\n", err)
+		if leave {
+			return nil
 		}
 	}
 }
 
-// take obeys a command or answers a text.
-func (t *conversation) take(line string) error {
+// wayOut is what helps after an error that an answer meets again.
+func (t *conversation) wayOut(err error) string {
+	if errors.Is(err, bitgpu.ErrNotFinite) {
+		return "; /reset or /load FILE begins anew"
+	}
+	return ""
+}
+
+// take obeys a command or answers a text, and says whether the person leaves.
+func (t *conversation) take(line string) (leave bool, err error) {
 	if !strings.HasPrefix(line, "/") {
-		return t.answer(line)
+		return false, t.answer(line)
 	}
-	w := t.c.App.ErrWriter
-	command, argument, _ := strings.Cut(line, " ")
+	name, argument, _ := strings.Cut(strings.TrimSpace(line), " ")
 	argument = strings.TrimSpace(argument)
-	if needs := map[string]string{"/save": "a file", "/load": "a file", "/temp": "a number"}[command]; needs != "" && argument == "" {
-		return fmt.Errorf("%s needs %s after it", command, needs)
+	if other := otherNames[name]; other != "" {
+		name = other
 	}
-	switch command {
-	case "/help":
-		fmt.Fprint(w, interactiveHelp)
-	case "/reset":
-		return t.s.Reset()
-	case "/save":
-		if err := t.s.SaveMemory(argument); err != nil {
-			return err
+	for _, k := range commandsOfTalk() {
+		switch {
+		case k.name != name:
+			continue
+		case k.argument == "" && argument != "":
+			return false, fmt.Errorf("%s: got %q, want nothing after it", name, argument)
+		case argument == "" && k.argument != "" && k.argument[0] != '[':
+			return false, fmt.Errorf("%s needs %s after it", name, k.argument)
+		case k.obey == nil:
+			return true, nil
 		}
-		fmt.Fprintf(w, "the memory of %d tokens is in %s\n", t.s.Position(), argument)
-	case "/load":
-		if err := t.s.LoadMemory(argument); err != nil {
-			return err
-		}
-		fmt.Fprintf(w, "the memory of %d tokens is loaded\n", t.s.Position())
-	case "/temp":
-		x, err := strconv.ParseFloat(argument, 64)
-		if err != nil || !(x >= 0 && x <= 100) {
-			return fmt.Errorf("/temp: a number from 0 to 100 wanted, %q found", argument)
-		}
-		t.o.Temperature = x
-	case "/stats":
-		showStats(w, t.s, t.last, t.o.Seed)
-	default:
-		return fmt.Errorf("no command %s; /help lists them", command)
+		return false, k.obey(t, argument)
+	}
+	return false, fmt.Errorf("no command %s; /help lists them", name)
+}
+
+// say writes a line to the person.
+func (t *conversation) say(format string, a ...any) {
+	fmt.Fprintf(t.c.App.ErrWriter, format+"\n", a...)
+}
+
+func (t *conversation) save(path string) error {
+	if err := t.s.SaveMemory(path); err != nil {
+		return err
+	}
+	t.say("the memory of %d tokens is in %s", t.s.Position(), path)
+	return nil
+}
+
+func (t *conversation) load(path string) error {
+	if err := t.s.LoadMemory(path); err != nil {
+		return err
+	}
+	t.say("the memory of %d tokens is loaded", t.s.Position())
+	return nil
+}
+
+func (t *conversation) setTemperature(argument string) error {
+	x, err := strconv.ParseFloat(argument, 64)
+	if err != nil || !(x >= 0 && x <= 100) {
+		return fmt.Errorf("/temp: got %q, want a number from 0 to 100", argument)
+	}
+	t.o.Temperature = x
+	return nil
+}
+
+func (t *conversation) setLimit(argument string) error {
+	return setCount("/n", argument, &t.o.MaxTokens)
+}
+
+func (t *conversation) setTopK(argument string) error { return setCount("/top-k", argument, &t.o.TopK) }
+
+func setCount(name, argument string, to *int) error {
+	n, err := strconv.ParseUint(argument, 10, 31)
+	if err != nil {
+		return fmt.Errorf("%s: got %q, want a number from 0 to %d", name, argument, 1<<31-1)
+	}
+	*to = int(n)
+	return nil
+}
+
+func (t *conversation) setStop(argument string) error {
+	if argument == "" {
+		t.o.Stop = nil
+		return nil
+	}
+	t.o.Stop = append(slices.Clone(t.o.Stop), strings.ReplaceAll(argument, `\n`, "\n"))
+	t.say("answers end before %q", t.o.Stop)
+	return nil
+}
+
+func (t *conversation) setSeed(argument string) error {
+	seed, err := strconv.ParseUint(argument, 10, 64)
+	switch {
+	case argument == "":
+		seed = rand.Uint64()
+	case err != nil:
+		return fmt.Errorf("/seed: got %q, want a number from 0 to %d", argument, uint64(math.MaxUint64))
+	}
+	t.o.Seed, t.draws = seed, argument == ""
+	return nil
+}
+
+func (t *conversation) stats(string) error {
+	showStats(t.c.App.ErrWriter, t.s, t.last, t.o.Seed)
+	return nil
+}
+
+func (t *conversation) help(string) error {
+	t.say("Type text and Enter: the model goes on from it. An empty line lets it go on by itself. Ctrl-C stops an answer.")
+	for _, k := range commandsOfTalk() {
+		t.say("  %-13s %s", strings.TrimSpace(k.name+" "+k.argument), k.does)
 	}
 	return nil
+}
+
+// complete gives the commands that a line may become.
+func complete(line string) (names []string) {
+	if !strings.HasPrefix(line, "/") {
+		return nil
+	}
+	for _, k := range commandsOfTalk() {
+		name := k.name
+		if k.argument != "" {
+			name += " "
+		}
+		if strings.HasPrefix(name, line) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (t *conversation) answer(line string) error {
@@ -119,10 +230,13 @@ func (t *conversation) answer(line string) error {
 	if errors.Is(err, errInterrupted) {
 		err = nil
 	}
+	if err == nil && r.Reason == bitgpu.EndLength && r.Tokens > 0 {
+		t.say("[%d tokens are the limit: an empty line goes on, /n changes it]", r.Tokens)
+	}
 	if err == nil && t.c.Bool("stats") {
 		showStats(t.c.App.ErrWriter, t.s, r, t.o.Seed)
 	}
-	if !t.c.IsSet("seed") {
+	if t.draws {
 		t.o.Seed = rand.Uint64()
 	}
 	return err
@@ -143,6 +257,7 @@ func newLineReader(c *cli.Context) lineReader {
 	l := &terminalLines{State: liner.NewLiner(), warn: c.App.ErrWriter}
 	l.SetCtrlCAborts(true)
 	l.SetMultiLineMode(true)
+	l.SetCompleter(complete)
 	dir, err := os.UserConfigDir()
 	if err != nil {
 		return l // no home, no history

@@ -75,8 +75,8 @@ func TestConversation(t *testing.T) {
 		t.Errorf("no answer, %d tokens", position)
 	}
 	for _, want := range []string{
-		"/quit or Ctrl-D leaves", "no command /nonsense", "the prompt is empty", `/temp: a number from 0 to 100 wanted, "hot" found`,
-		"/reset     forget", "/load needs a file", "no/such", "device  CPU",
+		"/quit or Ctrl-D leaves", "no command /nonsense", "the prompt is empty", `/temp: got "hot", want a number from 0 to 100`,
+		"/reset        forget", "/load needs FILE after it", "no/such", "device  CPU",
 	} {
 		if !strings.Contains(warn, want) {
 			t.Errorf("%q wanted in %q", want, warn)
@@ -97,6 +97,80 @@ func TestConversation(t *testing.T) {
 	_, _, loaded := talk(t, &script{lines: []string{"/load " + file, "/temp 0"}}, 1)
 	if loaded != position {
 		t.Errorf("/load: position %d wanted, %d found", position, loaded)
+	}
+}
+
+// The settings change what is written as the flags do, and a wrong one says so and changes nothing.
+func TestConversationSettings(t *testing.T) {
+	first := func(lines ...string) (out, warn string) {
+		out, warn, _ = talk(t, &script{lines: append(lines, "one two")}, 1)
+		return out, warn
+	}
+	plain, warn := first()
+	if !strings.Contains(warn, "[10 tokens are the limit: an empty line goes on, /n changes it]") {
+		t.Errorf("no hint at the limit: %q", warn)
+	}
+	if again, _ := first("/seed", "/n -1", "/top-k x", "/seed 1.5", "/temp 101", "/seed 1", "/?"); again != plain {
+		t.Errorf("%q wanted, %q found", plain, again)
+	}
+	other, _ := first("/seed 2")
+	greedy, _ := first("/temp 0")
+	if largest, _ := first("/top-k 1", "/seed 2"); largest != greedy || other == plain || greedy == plain {
+		t.Errorf("plain %q, other %q, greedy %q, of the largest %q", plain, other, greedy, largest)
+	}
+	if short, _ := first("/n 3"); len(short) >= len(plain) || !strings.HasPrefix(plain, strings.TrimSpace(short)) {
+		t.Errorf("the beginning of %q wanted, %q found", plain, short)
+	}
+	stop := string([]rune(greedy)[1:3])
+	stopped, warn := first("/temp 0", "/stop never", "/stop "+stop)
+	if want := greedy[:strings.Index(greedy, stop)]; stopped != want || strings.Contains(warn, "limit") {
+		t.Errorf("%q wanted, %q found: %s", want, stopped, warn)
+	}
+	if all, _ := first("/temp 0", "/stop "+stop, "/stop"); all != greedy {
+		t.Errorf("%q wanted, %q found", greedy, all)
+	}
+	_, warn = first("/n", "/n many", "/top-k -1", "/seed x", "/quit now", "/Help")
+	for _, want := range []string{
+		"/n needs N after it", `/n: got "many", want a number from 0`, `/top-k: got "-1"`, `/seed: got "x"`, `/quit: got "now", want nothing after it`,
+		"no command /Help",
+	} {
+		if !strings.Contains(warn, want) {
+			t.Errorf("%q wanted in %q", want, warn)
+		}
+	}
+	for _, leave := range []string{"/quit", "/exit", "/bye", "/bye "} {
+		person := &script{lines: []string{leave, "left"}}
+		if talk(t, person, 1); len(person.lines) != 1 {
+			t.Errorf("%q did not leave", leave)
+		}
+	}
+}
+
+// What is said in pieces is what is said at once, and a loaded memory goes on.
+func TestConversationGoesOn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "m.memory")
+	whole, _, _ := talk(t, &script{lines: []string{"/temp 0", "/n 40", "one two"}}, 1)
+	lines := []string{"/temp 0", "/n 1", "one two"}
+	for range 38 {
+		lines = append(lines, "")
+	}
+	pieces, _, _ := talk(t, &script{lines: append(lines, "/save "+file, "")}, 1)
+	if pieces != whole {
+		t.Errorf("%q wanted, %q found", whole, pieces)
+	}
+	loaded, _, _ := talk(t, &script{lines: []string{"/temp 0", "/n 1", "/load " + file, ""}}, 1)
+	if loaded == "" || !strings.HasSuffix(whole, loaded) {
+		t.Errorf("the end of %q wanted, %q found", whole, loaded)
+	}
+}
+
+func TestCompleteCommands(t *testing.T) {
+	for line, want := range map[string]string{
+		"/s": "/save |/stop |/seed |/stats", "/r": "/reset", "/n": "/n ", "text": "", "": "", "/x": "", "/save f": "", "/top": "/top-k ",
+	} {
+		if got := strings.Join(complete(line), "|"); got != want {
+			t.Errorf("%q: %q wanted, %q found", line, want, got)
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ func runAction(c *cli.Context) error {
 	if err := o.Validate(); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
-	if c.IsSet("prompt") && c.String("prompt") == "" {
+	if c.IsSet("prompt") && c.String("prompt") == "" && c.String("memory") == "" {
 		return fmt.Errorf("run: -p: %w", bitgpu.ErrEmptyPrompt)
 	}
 	if err := checkMemoryPath(c.String("memory")); err != nil {
@@ -80,7 +80,7 @@ func runAction(c *cli.Context) error {
 	} else {
 		err = answerOnce(c, s, o)
 	}
-	if memory != "" && (err == nil || errors.Is(err, errInterrupted)) {
+	if memory != "" && (err == nil || talk || errors.Is(err, errInterrupted)) {
 		if failed := s.SaveMemory(memory); failed != nil {
 			return failed
 		}
@@ -120,7 +120,7 @@ func answerOnce(c *cli.Context, s *bitgpu.Session, o bitgpu.Options) error {
 			return fmt.Errorf("the prompt on stdin: %w", err)
 		}
 		prompt = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-		if prompt == "" {
+		if prompt == "" && c.String("memory") == "" {
 			return fmt.Errorf("stdin: %w; give it with -p TEXT or on stdin", bitgpu.ErrEmptyPrompt)
 		}
 	}

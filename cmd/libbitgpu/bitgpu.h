@@ -13,8 +13,8 @@
  * Functions return a bitgpu_status. If it is not BITGPU_OK or BITGPU_END and error is not NULL, *error becomes a
  * sentence in UTF-8. That, and everything else that comes through a char ** or uint32_t **, the caller gives back with
  * bitgpu_free. Texts are UTF-8 and have a length in bytes, as they may hold zeros; those that come back end with a zero
- * beyond their length too. Paths and names end with a zero. Pointers for results must not be NULL, and nothing that the
- * caller passes is kept after the call.
+ * beyond their length too. Paths and names end with a zero. A pointer for a result, a path or options that is NULL is
+ * BITGPU_INVALID, and nothing that the caller passes is kept after the call.
  *
  * The library runs threads of its own, which fork() does not copy: use it in the parent or the child, not in both.
  */
@@ -40,7 +40,8 @@ enum {
 	BITGPU_CLOSED = 4,  /* the model, session or stream is closed */
 	BITGPU_BUSY = 5,    /* the session is writing a stream */
 	BITGPU_NO_FILE = 6, /* there is no such file */
-	BITGPU_NO_GPU = 7   /* a GPU is asked for and none may be used */
+	BITGPU_NO_GPU = 7,  /* a GPU is asked for and none may be used */
+	BITGPU_NOT_FINITE = 8 /* the model's numbers are NaN or infinite; a session helps only reset, or another memory */
 };
 
 /* The generated header declares functions without const; these names let it. */

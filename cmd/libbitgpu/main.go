@@ -16,10 +16,12 @@ package main
 import "C"
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"unsafe"
 
 	"bitgpu"
@@ -53,6 +55,8 @@ func status(err error) C.bitgpu_status {
 		return C.BITGPU_OK
 	case is(bitgpu.ErrClosed):
 		return C.BITGPU_CLOSED
+	case is(bitgpu.ErrNotFinite):
+		return C.BITGPU_NOT_FINITE
 	case is(errStreaming):
 		return C.BITGPU_BUSY
 	case is(bitgpu.ErrNoGPU):
@@ -74,8 +78,8 @@ func bitgpu_free(memory unsafe.Pointer) { C.free(memory) }
 //export bitgpu_model_load
 func bitgpu_model_load(path, config, device, adapter *C.bitgpu_text, out *C.bitgpu_model, message **C.char) C.bitgpu_status {
 	return report(message, func() error {
-		if path == nil {
-			return fmt.Errorf("%w: path: a file's name wanted, NULL found", errArgument)
+		if err := cmp.Or(given("path", path), given("model", out)); err != nil {
+			return err
 		}
 		var opts []bitgpu.Option
 		if config != nil {
@@ -143,6 +147,9 @@ func withModel(h C.bitgpu_model, message **C.char, f func(*model) error) C.bitgp
 //export bitgpu_model_describe
 func bitgpu_model_describe(h C.bitgpu_model, out **C.char, message **C.char) C.bitgpu_status {
 	return withModel(h, message, func(m *model) error {
+		if err := given("json", out); err != nil {
+			return err
+		}
 		data, err := json.Marshal(map[string]any{
 			"config": m.Config(), "backend": m.Backend(), "device": m.Device(), "id": m.ID(), "weight_bytes": m.WeightBytes(),
 		})
@@ -156,7 +163,11 @@ func bitgpu_model_describe(h C.bitgpu_model, out **C.char, message **C.char) C.b
 //export bitgpu_model_encode
 func bitgpu_model_encode(h C.bitgpu_model, in *C.bitgpu_text, length C.size_t, special C.int32_t, out **C.uint32_t, count *C.size_t, message **C.char) C.bitgpu_status {
 	return withModel(h, message, func(m *model) error {
-		ids, err := m.Encode(textOf(in, length), special != 0)
+		prompt, err := textOf(in, length)
+		if err = cmp.Or(err, given("tokens", out), given("count", count)); err != nil {
+			return err
+		}
+		ids, err := m.Encode(prompt, special != 0)
 		if err != nil {
 			return err
 		}
@@ -171,7 +182,11 @@ func bitgpu_model_encode(h C.bitgpu_model, in *C.bitgpu_text, length C.size_t, s
 //export bitgpu_model_decode
 func bitgpu_model_decode(h C.bitgpu_model, tokens *C.bitgpu_token, count C.size_t, out **C.char, length *C.size_t, message **C.char) C.bitgpu_status {
 	return withModel(h, message, func(m *model) error {
-		decoded, err := m.Decode(tokensOf(tokens, count))
+		ids, err := tokensOf(tokens, count)
+		if err = cmp.Or(err, given("text", out), given("length", length)); err != nil {
+			return err
+		}
+		decoded, err := m.Decode(ids)
 		if err == nil {
 			*out, *length = C.CString(decoded), C.size_t(len(decoded))
 		}
@@ -194,11 +209,31 @@ func bitgpu_model_close(h C.bitgpu_model, message **C.char) C.bitgpu_status {
 func text(s *C.bitgpu_text) string { return C.GoString((*C.char)(s)) }
 
 // textOf is a text of length bytes.
-func textOf(s *C.bitgpu_text, length C.size_t) string {
-	return string(unsafe.Slice((*byte)(unsafe.Pointer(s)), length))
+func textOf(s *C.bitgpu_text, length C.size_t) (string, error) {
+	bytes, err := array("text", (*byte)(unsafe.Pointer(s)), length)
+	return string(bytes), err
 }
 
 // tokensOf is the caller's own array.
-func tokensOf(tokens *C.bitgpu_token, count C.size_t) []uint32 {
-	return unsafe.Slice((*uint32)(unsafe.Pointer(tokens)), count)
+func tokensOf(tokens *C.bitgpu_token, count C.size_t) ([]uint32, error) {
+	return array("tokens", (*uint32)(unsafe.Pointer(tokens)), count)
+}
+
+// given refuses a pointer that must not be NULL.
+func given[T any](name string, p *T) error {
+	if p == nil {
+		return fmt.Errorf("%w: %s: got NULL, want a pointer", errArgument, name)
+	}
+	return nil
+}
+
+// array is the caller's array of n elements, which may be NULL where there are none.
+func array[T any](name string, p *T, n C.size_t) ([]T, error) {
+	if n > 0 && p == nil {
+		return nil, fmt.Errorf("%w: %s: got NULL for %d elements, want a pointer", errArgument, name, n)
+	}
+	if most := C.size_t(math.MaxInt) / C.size_t(unsafe.Sizeof(*p)); n > most {
+		return nil, fmt.Errorf("%w: %s: got %d elements, want at most %d", errArgument, name, n, most)
+	}
+	return unsafe.Slice(p, n), nil
 }

@@ -4,8 +4,8 @@ package main
 import "C"
 
 import (
+	"cmp"
 	"fmt"
-	"unsafe"
 
 	"bitgpu"
 )
@@ -24,6 +24,9 @@ func withSession(h C.bitgpu_session, message **C.char, f func(*session, *bitgpu.
 //export bitgpu_session_open
 func bitgpu_session_open(h C.bitgpu_model, out *C.bitgpu_session, message **C.char) C.bitgpu_status {
 	return withModel(h, message, func(m *model) error {
+		if err := given("session", out); err != nil {
+			return err
+		}
 		s, err := m.open()
 		if err == nil {
 			*out = C.bitgpu_session(table.add(s))
@@ -35,6 +38,9 @@ func bitgpu_session_open(h C.bitgpu_model, out *C.bitgpu_session, message **C.ch
 //export bitgpu_session_fork
 func bitgpu_session_fork(h C.bitgpu_session, out *C.bitgpu_session, message **C.char) C.bitgpu_status {
 	return withSession(h, message, func(s *session, open *bitgpu.Session) error {
+		if err := given("fork", out); err != nil {
+			return err
+		}
 		forked, err := open.Fork()
 		if err != nil {
 			return err
@@ -54,7 +60,11 @@ func bitgpu_session_forward(h C.bitgpu_session, tokens *C.bitgpu_token, count C.
 		if err != nil {
 			return err
 		}
-		row, err := open.Forward(tokensOf(tokens, count))
+		ids, err := tokensOf(tokens, count)
+		if err != nil {
+			return err
+		}
+		row, err := open.Forward(ids)
 		copy(dst, row)
 		return err
 	})
@@ -68,7 +78,11 @@ func bitgpu_session_forward_all(h C.bitgpu_session, tokens *C.bitgpu_token, coun
 		if err != nil {
 			return err
 		}
-		return open.ForwardAll(tokensOf(tokens, count), func(from int, rows []float32) error {
+		ids, err := tokensOf(tokens, count)
+		if err != nil {
+			return err
+		}
+		return open.ForwardAll(ids, func(from int, rows []float32) error {
 			copy(dst[from*vocab:], rows)
 			return nil
 		})
@@ -80,13 +94,17 @@ func room(logits *C.float, size, rows C.size_t, vocab int) ([]float32, error) {
 	if size/C.size_t(vocab) < rows {
 		return nil, fmt.Errorf("%w: logits: room for %d times %d floats wanted, for %d found", errArgument, rows, vocab, size)
 	}
-	return unsafe.Slice((*float32)(logits), size), nil
+	return array("logits", (*float32)(logits), size)
 }
 
 //export bitgpu_session_learn
 func bitgpu_session_learn(h C.bitgpu_session, in *C.bitgpu_text, length C.size_t, tokens *C.int64_t, message **C.char) C.bitgpu_status {
 	return withSession(h, message, func(s *session, open *bitgpu.Session) error {
-		n, err := open.Learn(s.ctx, textOf(in, length))
+		prompt, err := textOf(in, length)
+		if err = cmp.Or(err, given("tokens", tokens)); err != nil {
+			return err
+		}
+		n, err := open.Learn(s.ctx, prompt)
 		*tokens = C.int64_t(n)
 		return err
 	})
@@ -95,6 +113,9 @@ func bitgpu_session_learn(h C.bitgpu_session, in *C.bitgpu_text, length C.size_t
 //export bitgpu_session_position
 func bitgpu_session_position(h C.bitgpu_session, position *C.int64_t, message **C.char) C.bitgpu_status {
 	return withSession(h, message, func(_ *session, open *bitgpu.Session) error {
+		if err := given("position", position); err != nil {
+			return err
+		}
 		*position = C.int64_t(open.Position())
 		return nil
 	})
@@ -102,12 +123,22 @@ func bitgpu_session_position(h C.bitgpu_session, position *C.int64_t, message **
 
 //export bitgpu_session_save_memory
 func bitgpu_session_save_memory(h C.bitgpu_session, path *C.bitgpu_text, message **C.char) C.bitgpu_status {
-	return withSession(h, message, func(_ *session, open *bitgpu.Session) error { return open.SaveMemory(text(path)) })
+	return withSession(h, message, func(_ *session, open *bitgpu.Session) error {
+		if err := given("path", path); err != nil {
+			return err
+		}
+		return open.SaveMemory(text(path))
+	})
 }
 
 //export bitgpu_session_load_memory
 func bitgpu_session_load_memory(h C.bitgpu_session, path *C.bitgpu_text, message **C.char) C.bitgpu_status {
-	return withSession(h, message, func(_ *session, open *bitgpu.Session) error { return open.LoadMemory(text(path)) })
+	return withSession(h, message, func(_ *session, open *bitgpu.Session) error {
+		if err := given("path", path); err != nil {
+			return err
+		}
+		return open.LoadMemory(text(path))
+	})
 }
 
 //export bitgpu_session_reset
@@ -129,9 +160,17 @@ func bitgpu_session_close(h C.bitgpu_session, message **C.char) C.bitgpu_status 
 //export bitgpu_stream_open
 func bitgpu_stream_open(h C.bitgpu_session, prompt *C.bitgpu_text, length C.size_t, options *C.bitgpu_const_options, out *C.bitgpu_stream, message **C.char) C.bitgpu_status {
 	return withSession(h, message, func(s *session, _ *bitgpu.Session) error {
+		begin, err := textOf(prompt, length)
+		if err = cmp.Or(err, given("options", options), given("stream", out)); err != nil {
+			return err
+		}
 		o := (*C.bitgpu_options)(options)
+		texts, err := array("stop", o.stop, o.stop_count)
+		if err != nil {
+			return err
+		}
 		var stops []string
-		for _, stop := range unsafe.Slice(o.stop, o.stop_count) {
+		for _, stop := range texts {
 			stops = append(stops, text(stop))
 		}
 		how := bitgpu.Options{
@@ -141,7 +180,7 @@ func bitgpu_stream_open(h C.bitgpu_session, prompt *C.bitgpu_text, length C.size
 		if err := how.Validate(); err != nil {
 			return err
 		}
-		*out = C.bitgpu_stream(table.add(s.stream(textOf(prompt, length), how)))
+		*out = C.bitgpu_stream(table.add(s.stream(begin, how)))
 		return nil
 	})
 }
@@ -151,7 +190,7 @@ func bitgpu_stream_next(h C.bitgpu_stream, out **C.char, length *C.size_t, messa
 	end := false
 	result := report(message, func() error {
 		t, err := find[*stream]("stream", int64(h))
-		if err != nil {
+		if err = cmp.Or(err, given("text", out), given("length", length)); err != nil {
 			return err
 		}
 		piece, ok, err := t.next()

@@ -3,6 +3,8 @@
 //
 // A memory file is a safetensors file with one tensor layer_{i} a layer, (d, d) or with heads (h, c, c), and for the
 // delta mixer layer_{i}.conv, (3, 3, d), the last inputs of its three convolutions: key, query, value; oldest first.
+// What was predicted last is in the metadata, where readers that know nothing of it pass over it: logits, the logits of
+// the next token, float32, little-endian, in base64; recent, the last tokens, separated by commas, the latest last.
 // It is not for weights, and it does not know the model: whether shapes and identity fit is for the caller to see.
 //
 // # Why
@@ -14,6 +16,8 @@
 package memory
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"math"
@@ -37,8 +41,10 @@ const (
 // Memory is the state of all layers after a sequence.
 type Memory struct {
 	Layers []Layer
-	Model  string // which model it belongs to; "" when the file does not say
-	Tokens int64  // how many tokens it has seen; 0 when the file does not say
+	Model  string    // which model it belongs to; "" when the file does not say
+	Tokens int64     // how many tokens it has seen; 0 when the file does not say
+	Logits []float32 // (V) of the next token; empty when the file does not say
+	Recent []uint32  // the last tokens, the latest last
 }
 
 // Layer is the state of one layer, row-major.
@@ -85,6 +91,14 @@ func WriteFile(path string, m *Memory) error {
 		}
 	}
 	metadata := map[string]string{"format": Format, "model": m.Model, "tokens": strconv.FormatInt(m.Tokens, 10)}
+	if len(m.Logits) > 0 {
+		if err := checkFinite("logits", m.Logits); err != nil {
+			return fmt.Errorf("memory: %s: %w", path, err)
+		}
+		raw, _ := binary.Append(nil, binary.LittleEndian, m.Logits)
+		metadata["logits"] = base64.StdEncoding.EncodeToString(raw)
+		metadata["recent"] = strings.Trim(strings.ReplaceAll(fmt.Sprint(m.Recent), " ", ","), "[]")
+	}
 	if err := safetensors.WriteFile(path, tensors, metadata); err != nil {
 		return fmt.Errorf("memory: %w", err)
 	}
@@ -145,6 +159,31 @@ func (m *Memory) readMetadata(metadata map[string]string) error {
 			return fmt.Errorf("metadata tokens: a count wanted, %.40q found", text)
 		}
 		m.Tokens = tokens
+	}
+	if metadata["format"] != Format { // what follows is this project's own
+		return nil
+	}
+	if text := metadata["logits"]; text != "" {
+		raw, err := base64.StdEncoding.DecodeString(text)
+		if err != nil || len(raw)%4 != 0 {
+			return fmt.Errorf("metadata logits: got %.40q, want float32 numbers in base64", text)
+		}
+		m.Logits = make([]float32, len(raw)/4)
+		for i := range m.Logits {
+			m.Logits[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+		}
+		if err := checkFinite("metadata logits", m.Logits); err != nil {
+			return err
+		}
+	}
+	if text := metadata["recent"]; text != "" {
+		for field := range strings.SplitSeq(text, ",") {
+			id, err := strconv.ParseUint(field, 10, 32)
+			if err != nil {
+				return fmt.Errorf("metadata recent: got %.40q, want token ids separated by commas", text)
+			}
+			m.Recent = append(m.Recent, uint32(id))
+		}
 	}
 	return nil
 }

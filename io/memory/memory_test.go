@@ -45,7 +45,9 @@ func floats(name string, shape []int, v ...float32) safetensors.Tensor {
 
 func TestRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.memory")
-	for _, want := range []*Memory{sample(), {Layers: sample().Layers[:1]}} {
+	predicting := sample()
+	predicting.Logits, predicting.Recent = []float32{1, -2.5, 3e38}, []uint32{7, 0, 1<<32 - 1}
+	for _, want := range []*Memory{sample(), {Layers: sample().Layers[:1]}, predicting} {
 		if err := WriteFile(path, want); err != nil {
 			t.Fatal(err)
 		}
@@ -80,6 +82,9 @@ func TestFirstEngine(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(-1))
 	good := floats("layer_0", []int{2, 2}, 1, 2, 3, 4)
+	own := func(key, value string) []byte {
+		return encode(t, map[string]string{"format": Format, key: value}, good)
+	}
 	cases := []struct {
 		name string
 		data []byte
@@ -102,6 +107,10 @@ func TestRefusals(t *testing.T) {
 		{"conv shape", encode(t, nil, good, floats("layer_0.conv", []int{3, 3, 1}, make([]float32, 9)...)), "layer_0.conv: shape (3, 3, 2) wanted, (3, 3, 1) found"},
 		{"tokens", encode(t, map[string]string{"tokens": "many"}, good), `metadata tokens: a count wanted, "many" found`},
 		{"negative", encode(t, map[string]string{"tokens": "-1"}, good), `metadata tokens: a count wanted, "-1" found`},
+		{"logits", own("logits", "AAA"), `metadata logits: got "AAA", want float32 numbers in base64`},
+		{"half a logit", own("logits", "AAAAAAA="), `metadata logits: got "AAAAAAA=", want float32`},
+		{"logits that are not finite", own("logits", "AACAPwAAwH8="), "metadata logits: value 1 is NaN, a finite number wanted"},
+		{"recent", own("recent", "1,,2"), `metadata recent: got "1,,2", want token ids`},
 		{"version", encode(t, map[string]string{"format": "bitgpu-memory-9"}, good), `format "bitgpu-memory-1" wanted, "bitgpu-memory-9" found`},
 	}
 	for _, c := range cases {

@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"math"
-
 	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/ternary"
 )
@@ -12,7 +10,7 @@ import (
 const fewRows = 32
 
 func inverseRMSFast(x []float32) float32 {
-	return float32(1 / math.Sqrt(float64(simd.SumSquares(x)/float32(len(x)))+normEps))
+	return float32(inverseRoot(float64(simd.SumSquares(x) / float32(len(x)))))
 }
 
 // matmul writes y (n, R) = r + s·x·wᵀ for a ternary w; r may be nil or y.

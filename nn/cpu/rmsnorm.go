@@ -9,8 +9,14 @@ const (
 )
 
 // inverseRMS is 1 / sqrt(mean(x²) + ε).
-func inverseRMS[F Float](x []F) F {
-	return F(1 / math.Sqrt(float64(dot(x, x)/F(len(x)))+normEps))
+func inverseRMS[F Float](x []F) F { return F(inverseRoot(float64(dot(x, x) / F(len(x))))) }
+
+// inverseRoot is 1 / sqrt(mean + ε). Of squares beyond what can be added up that would be 0, and hide them: it is NaN.
+func inverseRoot(mean float64) float64 {
+	if math.IsInf(mean, 1) {
+		return math.NaN()
+	}
+	return 1 / math.Sqrt(mean+normEps)
 }
 
 // rmsNorm writes y = x·inverseRMS(x)·gain for one row.

@@ -17,7 +17,14 @@ func (s *Scalar[F]) Sample(next, out, recent, logits *Tensor[F], p nn.Sampling) 
 		seen := recent.Tokens[b*nn.RecentSize : (b+1)*nn.RecentSize]
 		n := int(seen[nn.RecentSampled])
 		id := p.Draw(row, seen, sorted)
-		next.Tokens[b] = id
-		out.Tokens[b*K+n%K] = id
+		out.Tokens[b*K+n%K], next.Tokens[b] = id, nextInput(id)
 	}
+}
+
+// nextInput is a token that can be looked up, whatever was drawn.
+func nextInput(id uint32) uint32 {
+	if id == nn.NotFinite {
+		return 0
+	}
+	return id
 }

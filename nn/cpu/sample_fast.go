@@ -31,8 +31,7 @@ func (o *Ops) Sample(next, out, recent, logits *Tensor[float32], p nn.Sampling) 
 			seen := recent.Tokens[b*nn.RecentSize : (b+1)*nn.RecentSize]
 			n := int(seen[nn.RecentSampled])
 			id := s.draw.token(j.draw, logits.Data[b*V:(b+1)*V], seen)
-			next.Tokens[b] = id
-			out.Tokens[b*K+n%K] = id
+			out.Tokens[b*K+n%K], next.Tokens[b] = id, nextInput(id)
 		}
 	}, next, out, recent, logits)
 }
@@ -40,30 +39,33 @@ func (o *Ops) Sample(next, out, recent, logits *Tensor[float32], p nn.Sampling) 
 // token is nn.Sampling.Draw with exponentials by the vector: up to their rounding the same token.
 // It leaves the logits as they are.
 func (d *drawScratch) token(p nn.Sampling, logits []float32, recent []uint32) uint32 {
-	if p.RepeatPenalty != 0 && p.RepeatPenalty != 1 {
-		copy(room(&d.logits, len(logits)), logits)
-		logits = d.logits[:len(logits)]
-		p.Penalise(logits, recent)
-	}
-	best := simd.Max(logits)
-	var id uint32
-	if p.Temperature > 0 {
-		id = d.sampled(p, logits, best, nn.Uniform(p.Seed, recent[nn.RecentSampled]))
-	} else {
-		id = uint32(max(slices.Index(logits, best), 0))
+	id := nn.NotFinite
+	if mean := simd.MeanAbs(logits); nn.FirstNotFinite([]float32{mean}) < 0 { // no sum of float32 exceeds a float64
+		id = d.drawn(p, logits, recent)
 	}
 	recent[nn.RecentSampled]++
 	nn.Push(recent, id)
 	return id
 }
 
+func (d *drawScratch) drawn(p nn.Sampling, logits []float32, recent []uint32) uint32 {
+	if p.RepeatPenalty != 0 && p.RepeatPenalty != 1 {
+		copy(room(&d.logits, len(logits)), logits)
+		logits = d.logits[:len(logits)]
+		p.Penalise(logits, recent)
+	}
+	best := simd.Max(logits)
+	if p.Temperature == 0 {
+		return uint32(slices.Index(logits, best))
+	}
+	return d.sampled(p, logits, best, nn.Uniform(p.Seed, recent[nn.RecentSampled]))
+}
+
 func (d *drawScratch) sampled(p nn.Sampling, logits []float32, best, u float32) uint32 {
 	topK := p.TopK > 0 && p.TopK < len(logits)
 	if topK {
 		d.keepLargest(logits, p.TopK)
-		if topK = len(d.kept) > 0; topK { // none with NaN
-			logits = d.kept
-		}
+		logits = d.kept
 	}
 	limit := float32(math.Inf(-1))
 	if p.TopP > 0 && p.TopP < 1 {

@@ -117,7 +117,7 @@ func TestSampleOfManyIsDraw(t *testing.T) {
 
 var special = []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), math.MaxFloat32, -math.MaxFloat32}
 
-// Numbers that are none must not lead out of the vocabulary.
+// Numbers that are not finite give no token, and none leads out of the vocabulary.
 func TestSampleOfNaN(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		const V = 300
@@ -130,8 +130,13 @@ func TestSampleOfNaN(t *testing.T) {
 					}
 				}
 				for _, s := range []nn.Sampling{{}, {Temperature: 1}, {Temperature: 1, TopK: 5}, {Temperature: 1, TopP: 0.5}, {Temperature: 1, MinP: 0.1}} {
-					if id := newDrawer(V).draw(s, logits, make([]uint32, nn.RecentSize)); id >= V {
-						t.Errorf("special number %d at %d: token %d drawn", i, at, id)
+					d := newDrawer(V)
+					id, finite := d.draw(s, logits, make([]uint32, nn.RecentSize)), i > 2
+					if out := d.out.Tokens[0]; id >= V || finite != (out != nn.NotFinite) || finite && out != id {
+						t.Errorf("special number %d at %d: tokens %d and %d drawn", i, at, id, out)
+					}
+					if out := s.Draw(slices.Clone(logits), make([]uint32, nn.RecentSize), make([]float32, V)); finite != (out != nn.NotFinite) {
+						t.Errorf("special number %d at %d: Draw gives %d", i, at, out)
 					}
 				}
 			}

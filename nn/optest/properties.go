@@ -78,7 +78,7 @@ func Properties[T any](t *testing.T, ops nn.Ops[T], tolerance float64) {
 				{"chunked=sequential", subject[T].chunks}, {"steps=prefill", subject[T].steps}, {"split=whole", subject[T].splits},
 				{"fork", subject[T].fork}, {"memory", subject[T].memory}, {"reset", subject[T].reset},
 				{"refuse", subject[T].refuse}, {"seeds", subject[T].seeds}, {"batch=singles", subject[T].batch},
-				{"turns", subject[T].turns}, {"loss", subject[T].loss},
+				{"turns", subject[T].turns}, {"loss", subject[T].loss}, {"finite", subject[T].finite},
 			} {
 				t.Run(property.name, func(t *testing.T) { property.holds(subject[T]{t, model, reference, tolerance}) })
 			}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"bitgpu/nn"
+	"bitgpu/nn/cpu"
 )
 
 // The norm has no forward of its own: it begins NormLinear, which keeps what it makes.
@@ -44,6 +45,9 @@ func rmsnormCases[T any]() []Case[T] {
 		for _, D := range []int{4, 36, 300} {
 			cases = append(cases, norm("random", n, D, normal(1, n, D)))
 		}
+	}
+	for _, n := range []int{1, 2, 5, 33} {
+		cases = append(cases, beyond[T](n))
 	}
 	backward := func(name string, n, D int, std float64) Case[T] {
 		return Case[T]{
@@ -139,4 +143,44 @@ func scaleName(absmean bool) string {
 		return nn.ScaleAbsmean
 	}
 	return nn.ScaleNone
+}
+
+// beyond has rows whose squares are beyond float32: what is made of them is not finite, in place of zeros that hide them.
+func beyond[T any](n int) Case[T] {
+	const D, R = 36, 8
+	return Case[T]{
+		Op: "rmsnorm", Name: fmt.Sprintf("beyond/%dx%d", n, D), Tolerance: rounded,
+		Make: func(b *Bench[T]) Trial[T] {
+			rows := make([]float32, n*D)
+			for i := range rows {
+				rows[i] = 1e19 * float32(i%D)
+			}
+			h, gain := b.Floats("h", rows, n, D), b.Near("gain", 1, 0.3, D)
+			w, head := b.Ternary("w", R, D, 1, false), b.Normal("head", 1, R, D)
+			x, y, logits := b.Stale("x", n, D), b.Stale("y", n, R), b.Stale("logits", n, R)
+			return Trial[T]{
+				Forward: func() {
+					b.Ops.NormLinear(y, x, h, gain, w)
+					b.Ops.NormHead(logits, x, h, gain, head, 0)
+				},
+				Check: func(Values) error {
+					if _, wide := any(b.Ops).(*cpu.Scalar[float64]); wide {
+						return nil
+					}
+					for name, t := range map[string]T{"y": y, "logits": logits} {
+						v := make([]float32, n*R)
+						if err := b.Ops.Read(t, 0, v); err != nil {
+							return err
+						}
+						for row := range n {
+							if nn.FirstNotFinite(v[row*R:(row+1)*R]) < 0 {
+								return fmt.Errorf("%s, row %d: numbers that are not finite wanted, %v found", name, row, v[row*R:(row+1)*R])
+							}
+						}
+					}
+					return nil
+				},
+			}
+		},
+	}
 }

@@ -21,6 +21,7 @@ func Distribution(s nn.Sampling, logits []float32, recent []uint32) (p []float64
 			} else {
 				x *= s.RepeatPenalty
 			}
+			x = min(max(x, -math.MaxFloat32), math.MaxFloat32)
 		}
 		l[i] = float64(x)
 	}
@@ -209,6 +210,9 @@ func sampleCases[T any]() []Case[T] {
 		given("known/top-p-of-equals", nn.Sampling{Temperature: 1, TopP: 0.1}, []float32{0, 0, 0, 0}),
 		given("extreme/certain", nn.Sampling{Temperature: 1}, []float32{0, 1e4, 0, -1e4}),
 		given("extreme/zeros", nn.Sampling{Temperature: 1}, make([]float32, 36)),
+		given("extreme/penalty", nn.Sampling{Temperature: 1, RepeatPenalty: 1e-38}, []float32{1, 5, -3, 4}),
+		given("extreme/largest", nn.Sampling{Temperature: 1}, []float32{math.MaxFloat32, -math.MaxFloat32, 0, math.MaxFloat32}),
+		notFinite[T](),
 		given("extreme/far", nn.Sampling{Temperature: 1, TopP: 0.9, MinP: 0.01}, []float32{-1e30, 5, 1e-30, 4, -50}),
 		frequencies[T](),
 		{
@@ -222,6 +226,65 @@ func sampleCases[T any]() []Case[T] {
 		large(sampleCase(sampling{"greedy", 1, 16384, 1, 1, nn.Sampling{}, 0}, normal(1, 1, 16384)), 4*16384),
 		large(sampleCase(sampling{"usual", 1, 16384, 1, 1, nn.Sampling{Temperature: 0.8}, 0}, normal(1, 1, 16384)), 4*16384),
 		large(sampleCase(sampling{"filtered", 1, 16384, 1, 1, nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95}, 0}, normal(1, 1, 16384)), 4*16384),
+	}
+}
+
+// notFinite has one logit that is not in each row but the last, at every place where a thread may look
+// first or last, by each way to draw.
+func notFinite[T any]() Case[T] {
+	return Case[T]{
+		Op: "sample", Name: "not-finite", Tolerance: exact,
+		Make: func(b *Bench[T]) Trial[T] {
+			const V, K = 300, 2
+			var all []float32
+			for _, x := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 0} {
+				for _, at := range []int{0, 1, 63, 64, 255, 256, V - 1} {
+					row := make([]float32, V)
+					row[7], row[at] = 2, float32(x)
+					all = append(all, row...)
+				}
+			}
+			B := len(all) / V
+			recent := make([]uint32, B*nn.RecentSize)
+			for i := range B {
+				for id := range uint32(V) {
+					nn.Push(recent[i*nn.RecentSize:], id)
+				}
+			}
+			rules := []nn.Sampling{{}, {Temperature: 1, Seed: 1}, {Temperature: 1, TopK: 3}, {Temperature: 1, TopP: 0.5}, {Temperature: 1, MinP: 0.1},
+				{RepeatPenalty: 2}, {Temperature: 1, TopK: 3, TopP: 0.5, MinP: 0.1, RepeatPenalty: 2}}
+			logits := b.Floats("logits", all, B, V)
+			next := b.IDs("next", make([]uint32, len(rules)*B), len(rules), B)
+			out := b.IDs("out", make([]uint32, len(rules)*B*K), len(rules), B*K)
+			one, two := b.IDs("one", make([]uint32, B), B), b.IDs("two", make([]uint32, B*K), B, K)
+			past := b.IDs("recent", recent, B, nn.RecentSize)
+			return Trial[T]{
+				Forward: func() {
+					b.Ops.WriteTokens(past, 0, recent)
+					for i, p := range rules {
+						b.Ops.Sample(one, two, past, logits, p)
+						b.Ops.Copy(next, i*B, one, 0, B)
+						b.Ops.Copy(out, i*B*K, two, 0, B*K)
+					}
+				},
+				Outputs: []string{"next", "out"},
+				Check: func(v Values) error {
+					for i, p := range rules {
+						for row := range B {
+							next, out := v("next")[i*B+row], v("out")[(i*B+row)*K+i%K]
+							finite := nn.FirstNotFinite(all[row*V:(row+1)*V]) < 0
+							switch {
+							case finite && (out != next || out >= V):
+								return fmt.Errorf("%+v, row %d: a token wanted, %v and %v found", p, row, next, out)
+							case !finite && (out != float32(nn.NotFinite) || next != 0):
+								return fmt.Errorf("%+v, row %d: 0 and %v wanted, %v and %v found", p, row, nn.NotFinite, next, out)
+							}
+						}
+					}
+					return nil
+				},
+			}
+		},
 	}
 }
 

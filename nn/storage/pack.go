@@ -44,7 +44,7 @@ func quantize(codes []byte, t safetensors.Tensor, rows, cols int) (gamma float32
 			sum += math.Abs(float64(x))
 		}
 		if math.IsNaN(sum) || math.IsInf(sum, 0) {
-			return notFinite(t, row*cols+firstNotFinite(w))
+			return notFinite(t, row*cols+nn.FirstNotFinite(w))
 		}
 		return nil
 	})

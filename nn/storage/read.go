@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -288,21 +287,10 @@ func floats(t safetensors.Tensor) ([]float32, error) {
 			return nil, err
 		}
 	}
-	if i := firstNotFinite(v); i >= 0 {
+	if i := nn.FirstNotFinite(v); i >= 0 {
 		return nil, notFinite(t, i)
 	}
 	return v, nil
-}
-
-// firstNotFinite is the place of the first NaN or infinity, -1 if there is none.
-func firstNotFinite(v []float32) int {
-	const exponent = 0xff << 23
-	for i, x := range v {
-		if math.Float32bits(x)&exponent == exponent {
-			return i
-		}
-	}
-	return -1
 }
 
 func notFinite(t safetensors.Tensor, element int) error {

@@ -94,7 +94,8 @@ func NewEvaluator[T any](m *nn.Model[T], batch, time int) (*Evaluator[T], error)
 // Release gives the device's memory back.
 func (e *Evaluator[T]) Release() { e.ops.Release(e.owned...) }
 
-// Evaluate predicts every token but the first. stop, optional, is asked between batches.
+// Evaluate predicts every token but the first. stop, optional, is asked between batches. A prediction that is not finite
+// is an nn.ErrNotFinite that names the token.
 func (e *Evaluator[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, error) {
 	var total Evaluation
 	if tokens.Len() < 2 {
@@ -114,7 +115,10 @@ func (e *Evaluator[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, er
 		n := batch * time
 		tokens.CopyTo(inputs[:n], at)
 		tokens.CopyTo(targets[:n], at+1)
-		nats, correct, err := e.rows(inputs[:n], targets[:n], batch)
+		nats, correct, err := e.rows(inputs[:n], targets[:n], batch, at)
+		if err == nil && (math.IsNaN(nats) || math.IsInf(nats, 0)) {
+			err = fmt.Errorf("the sequences from token %d on: %w", at+1, nn.ErrNotFinite)
+		}
 		if err != nil {
 			return total, fmt.Errorf("evaluation: %w", err)
 		}
@@ -126,8 +130,8 @@ func (e *Evaluator[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, er
 	return total, nil
 }
 
-// rows predicts targets from inputs (batch, n/batch).
-func (e *Evaluator[T]) rows(inputs, targets []uint32, batch int) (nats float64, correct int64, err error) {
+// rows predicts targets from inputs (batch, n/batch), which lie behind token at.
+func (e *Evaluator[T]) rows(inputs, targets []uint32, batch, at int) (nats float64, correct int64, err error) {
 	ops, c, n := e.ops, e.config, len(inputs)
 	v := e.view(batch, n)
 	ops.WriteTokens(v.inputs, 0, inputs)
@@ -144,13 +148,17 @@ func (e *Evaluator[T]) rows(inputs, targets []uint32, batch int) (nats float64, 
 		g := v.greedy
 		ops.Sample(ops.Rows(g.next, h.rows), ops.Rows(g.out, h.rows), ops.Rows(g.recent, h.rows), h.logits, nn.Sampling{})
 		ops.CrossEntropy(v.loss, h.logits, v.targets, h.from, 1/float32(n))
-		if err := ops.ReadTokens(g.next, 0, best[h.from:h.from+h.rows]); err != nil {
+		if err := ops.ReadTokens(g.out, 0, best[h.from:h.from+h.rows]); err != nil {
 			return 0, 0, err
 		}
 	}
 	for i, id := range best {
-		if id == targets[i] {
+		switch id {
+		case targets[i]:
 			correct++
+		case nn.NotFinite:
+			time := n / batch
+			return 0, 0, fmt.Errorf("the sequence from token %d on: %w", at+i/time*time+1, c.DefaultScan().Spoilt(0, i%time, time))
 		}
 	}
 	var loss [1]float32

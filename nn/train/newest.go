@@ -128,5 +128,8 @@ func advice(c nn.Config) string {
 	if c.TrainingScan().Minibatch {
 		return "try --ttt-rule sequential"
 	}
+	if !c.Delta() && c.InnerLR >= 2 {
+		return "try an --inner-lr below 2"
+	}
 	return "try a smaller learning rate"
 }

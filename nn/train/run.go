@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bitgpu/io/corpus"
+	"bitgpu/nn"
 )
 
 // Reporter is told how a run goes, on the goroutine of the run.
@@ -211,12 +212,13 @@ func (l *loop) validate(ctx context.Context, wanted bool) (*float64, error) {
 		return nil, nil
 	}
 	v, err := l.Engine.Evaluate(l.Val, func() bool { return ctx.Err() != nil })
-	if err != nil || ctx.Err() != nil {
+	ranAway := errors.Is(err, nn.ErrNotFinite)
+	if err != nil && !ranAway || ctx.Err() != nil {
 		return nil, err
 	}
 	loss := v.Loss()
 	last := &l.lines[len(l.lines)-1]
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+	if ranAway || math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return nil, l.fail(notFinite{"validation loss", last.Step, advice(l.Engine.Config())})
 	}
 	last.ValLoss = &loss

@@ -66,6 +66,45 @@ int main(int argc, char **argv)
 	bitgpu_free(ids);
 
 	CHECK(bitgpu_session_open(model, &session, &error) == BITGPU_OK);
+
+	/* NULL where a pointer is wanted, and lengths that no array has. */
+	{
+		bitgpu_options options = {0};
+		const char *const none[] = {NULL};
+
+		REFUSED(bitgpu_model_load(argv[1], NULL, "cpu", NULL, NULL, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_model_describe(model, NULL, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_model_encode(model, "a", 1, 0, NULL, &count, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_model_encode(model, "a", 1, 0, &ids, NULL, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_model_encode(model, NULL, 1, 0, &ids, &count, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_model_encode(model, "a", (size_t)-1, 0, &ids, &count, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_model_decode(model, NULL, 1, &text, &length, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_model_decode(model, tokens, (size_t)-1, &text, &length, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_model_decode(model, tokens, 1, NULL, &length, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_model_decode(model, tokens, 1, &text, NULL, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_session_open(model, NULL, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_session_fork(session, NULL, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_session_forward(session, NULL, 1, logits, VOCAB, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_session_forward(session, tokens, 1, NULL, VOCAB, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_session_forward_all(session, tokens, 1, NULL, VOCAB, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_session_learn(session, NULL, 1, &number, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_session_learn(session, "a", 1, NULL, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_session_position(session, NULL, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_session_save_memory(session, NULL, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_session_load_memory(session, NULL, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_stream_open(session, "a", 1, NULL, &stream, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_stream_open(session, "a", 1, &options, NULL, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_stream_open(session, NULL, 1, &options, &stream, &error), BITGPU_INVALID);
+		options.stop_count = 1;
+		REFUSED(bitgpu_stream_open(session, "a", 1, &options, &stream, &error), BITGPU_INVALID);
+		options.stop = none;
+		REFUSED(bitgpu_stream_open(session, "a", 1, &options, &stream, &error), BITGPU_INVALID);
+		options.stop_count = 0;
+		CHECK(bitgpu_stream_open(session, "a", 1, &options, &stream, &error) == BITGPU_OK);
+		REFUSED(bitgpu_stream_next(stream, NULL, &length, &error), BITGPU_INVALID);
+		REFUSED(bitgpu_stream_next(stream, &text, NULL, &error), BITGPU_INVALID);
+		CHECK(bitgpu_stream_close(stream, &error) == BITGPU_OK);
+	}
 	REFUSED(bitgpu_session_forward(model, tokens, 3, logits, VOCAB, &error), BITGPU_CLOSED); /* not a session */
 	REFUSED(bitgpu_session_forward(session, tokens, 3, logits, VOCAB - 1, &error), BITGPU_INVALID);
 	REFUSED(bitgpu_session_forward_all(session, tokens, 3, logits, 3 * VOCAB - 1, &error), BITGPU_INVALID);

@@ -2,15 +2,17 @@ package simd
 
 import "math"
 
-// RMSNorm sets y = x ⊙ gain · rstd for one row and returns rstd = 1/√(mean x² + eps).
-// y may be x.
+// RMSNorm sets y = x ⊙ gain · rstd for one row and returns rstd = 1/√(mean x² + eps), which is
+// NaN, not 0, where the squares go beyond float32. y may be x.
 func RMSNorm(y, x, gain []float32, eps float32) (rstd float32) {
 	checkSame("RMSNorm", len(y), len(x), len(gain))
 	if len(x) == 0 {
 		return 0
 	}
 	k := active.Load()
-	rstd = float32(1 / math.Sqrt(float64(k.sumSquares(x))/float64(len(x))+float64(eps)))
+	if rstd = float32(1 / math.Sqrt(float64(k.sumSquares(x))/float64(len(x))+float64(eps))); rstd == 0 {
+		rstd = float32(math.NaN())
+	}
 	k.scaledMul(y, rstd, x, gain)
 	return rstd
 }

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// runaway is a model whose memory leaves float32 behind after a few tokens.
+func runaway(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	from := filepath.Join(reference, "d32-none")
+	for _, name := range []string{"config.json", "tokenizer.json", "model.safetensors"} {
+		data, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "config.json" {
+			changed := bytes.Replace(data, []byte(`"inner_lr": 0.1`), []byte(`"inner_lr": 1e30`), 1)
+			if bytes.Equal(changed, data) {
+				t.Fatalf("no inner_lr to change in %s", data)
+			}
+			data = changed
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// Numbers that are not finite are an error that names the token, in every command that predicts, and write nothing.
+func TestNotFiniteIsAnError(t *testing.T) {
+	m, dir := runaway(t), t.TempDir()
+	memory, out := filepath.Join(dir, "m.memory"), filepath.Join(dir, "out.safetensors")
+	const text = "all the world is a stage, all the men and women"
+	const says = "the model's numbers are not finite after "
+	data := writeText(t, filepath.Join(dir, "text.txt"), text)
+	succeed(t, "", "run", "-m", m, "-p", "a", "-n", "0", "--memory", memory)
+	good, err := os.ReadFile(memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"run", "-m", m, "-p", text, "-n", "5"},
+		{"run", "-m", m, "-p", text, "-n", "0"},
+		{"run", "-m", m, "-p", text, "-n", "0", "--memory", memory},
+		{"logits", "-m", m, "-p", text, "-o", out},
+		{"eval", "-m", m, "--data", data},
+		{"eval", "-m", m, "--data", data, "--json"},
+	} {
+		refuse(t, exitError, bitgpuRun("", append(args, "--backend", "cpu")...), says)
+	}
+	if r := bitgpuRun("", "run", "-m", m, "-p", "a", "--temp", "0", "-n", "200", "--backend", "cpu"); r.code != exitError || !strings.Contains(r.err, says) {
+		t.Errorf("while writing: exit code %d, %s", r.code, r.err)
+	}
+	if now, err := os.ReadFile(memory); err != nil || !bytes.Equal(now, good) {
+		t.Errorf("the memory was written over (%v)", err)
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("logits that are not finite were written")
+	}
+}
+
+// An empty prompt goes on from a memory.
+func TestEmptyPromptAfterMemory(t *testing.T) {
+	dir := t.TempDir()
+	memory, whole := filepath.Join(dir, "m.memory"), filepath.Join(dir, "whole.memory")
+	write := func(stdin string, args ...string) string {
+		t.Helper()
+		return succeed(t, stdin, append([]string{"run", "-m", model("d32-delta"), "--temp", "0", "--backend", "cpu"}, args...)...)
+	}
+	write("", "-p", "one", "-n", "9", "--memory", whole)
+	write("", "-p", "one", "-n", "3", "--memory", memory)
+	write("", "-p", "", "-n", "3", "--memory", memory)
+	write("\n", "-n", "3", "--memory", memory)
+	want, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(memory); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("three times 3 tokens are not 9 (%v)", err)
+	}
+	refuse(t, exitError, bitgpuRun("", "run", "-m", model("d32-delta"), "-p", "", "--memory", memory+"2"), "the prompt is empty")
+}
+
+// A memory that will run away is told of before the training.
+func TestUnstableMemoryIsToldOf(t *testing.T) {
+	for rate, warned := range map[string]bool{"2": true, "1.99": false} {
+		r := bitgpuRun("", small("--data", tokenFile(t, "some.u32", 100), "--inner-lr", rate, "--steps", "1", "--output-dir", t.TempDir())...)
+		if strings.Contains(r.err, "warning: inner_lr "+rate+": ") != warned {
+			t.Errorf("rate %s: %s", rate, r.err)
+		}
+	}
+}

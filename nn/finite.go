@@ -1,0 +1,78 @@
+package nn
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// NotFinite is what Sample writes to out in place of a token where a logit is NaN or infinite.
+const NotFinite uint32 = math.MaxUint32
+
+// ErrNotFinite is what every [NotFiniteError] is.
+var ErrNotFinite = errors.New("the model's numbers are not finite")
+
+// NotFiniteError is returned where a model predicts NaN or infinity: its memory has run away, or its
+// weights are too large for float32. It happened with one of the tokens From to To, 1 for the first
+// since the memory was empty.
+type NotFiniteError struct{ From, To int64 }
+
+func (e *NotFiniteError) Error() string {
+	if e.From < e.To {
+		return fmt.Sprintf("%v after one of the tokens %d to %d", ErrNotFinite, e.From, e.To)
+	}
+	return fmt.Sprintf("%v after token %d", ErrNotFinite, e.To)
+}
+
+// Unwrap is ErrNotFinite.
+func (e *NotFiniteError) Unwrap() error { return ErrNotFinite }
+
+// FirstNotFinite is the place of the first NaN or infinity, -1 where there is none.
+func FirstNotFinite(v []float32) int {
+	const exponent = 0xff << 23 // all its bits are set in these alone
+	for i, x := range v {
+		if math.Float32bits(x)&exponent == exponent {
+			return i
+		}
+	}
+	return -1
+}
+
+// findNotFinite is the error of a prediction that is not finite.
+func (s *Session[T]) findNotFinite() error {
+	c, n := s.model.Config, s.lastPass
+	first := n // row of the pass
+	if n > 0 {
+		stream := make([]float32, s.batch*n*c.Width)
+		if err := s.model.Ops.Read(s.model.pass(n*s.batch).stream, 0, stream); err != nil {
+			return err
+		}
+		for b := range s.batch {
+			if i := FirstNotFinite(stream[b*n*c.Width : (b+1)*n*c.Width]); i >= 0 {
+				first = min(first, i/c.Width)
+			}
+		}
+	}
+	if first == n {
+		return s.notFinite()
+	}
+	e := s.scan.Spoilt(s.read-int64(n), first, n)
+	if first == 0 {
+		e.From = s.notFinite().From
+	}
+	return e
+}
+
+// Spoilt is the error of the first row that is not finite of the n that one pass read behind token before.
+func (s Scan) Spoilt(before int64, row, n int) *NotFiniteError {
+	e := &NotFiniteError{From: before + int64(row) + 1, To: before + int64(row) + 1}
+	if row%s.Chunk == 0 { // of what is computed together each row may spoil all
+		e.To = before + int64(min(row+s.Chunk, n))
+	}
+	return e
+}
+
+// notFinite says that it happened behind the last token known to be good.
+func (s *Session[T]) notFinite() *NotFiniteError {
+	return &NotFiniteError{From: min(s.finite+1, s.read), To: s.read}
+}
