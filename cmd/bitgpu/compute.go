@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"bitgpu"
 	"bitgpu/demo"
@@ -10,7 +9,6 @@ import (
 	"bitgpu/nn/storage"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 )
 
 // computeFlags choose what computes, for every command that does.
@@ -82,10 +80,4 @@ func openModel(c *cli.Context) (*bitgpu.Model, error) {
 // announceDevice says on stderr what computes.
 func announceDevice(c *cli.Context, device string) {
 	fmt.Fprintf(c.App.ErrWriter, "bitgpu: running on %s\n", device)
-}
-
-// terminal says whether a stream is one that a person sits at.
-func terminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }

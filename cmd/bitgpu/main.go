@@ -54,7 +54,8 @@ const (
 
 // run is the program: args without its name. It returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	err := newApp(stdin, stdout, stderr).Run(append([]string{"bitgpu"}, args...))
+	out := &checkedWriter{Writer: stdout}
+	err := out.check(newApp(stdin, out, stderr).Run(append([]string{"bitgpu"}, args...)))
 	if err == nil {
 		return 0
 	}

@@ -149,7 +149,7 @@ func answer(c *cli.Context, s *bitgpu.Session, prompt string, o bitgpu.Options) 
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return r, errInterrupted
 	case failed != nil:
-		return r, fmt.Errorf("stdout: %w", failed)
+		return r, failed
 	}
 	return r, err
 }

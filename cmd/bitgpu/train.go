@@ -110,9 +110,9 @@ func trainAction(c *cli.Context) error {
 		return err
 	}
 	if out.Steps < training.Options.Steps {
-		fmt.Fprintf(c.App.ErrWriter, "stopped after %d of %d steps\nto go on: bitgpu train --resume --output-dir %s\n", out.Steps, training.Options.Steps, dir)
+		fmt.Fprintf(c.App.ErrWriter, "stopped after %d of %d steps\nto go on: bitgpu train --resume --output-dir %s\n", out.Steps, training.Options.Steps, shellWord(dir))
 		if training.Tokenizer != nil {
-			fmt.Fprintf(c.App.ErrWriter, "to try the model as it is: bitgpu run -m %s\n", out.Newest)
+			fmt.Fprintf(c.App.ErrWriter, "to try the model as it is: bitgpu run -m %s\n", shellWord(out.Newest))
 		}
 		return nil
 	}
