@@ -54,7 +54,8 @@ func benchCommand() *cli.Command {
 			&cli.StringFlag{Name: "compare", Usage: "show what changed since the report in `FILE`"},
 		},
 		Action: func(c *cli.Context) error {
-			options, err := benchOptions(c)
+			line := newStatusLine(c.App.ErrWriter)
+			options, err := benchOptions(c, line)
 			if err != nil {
 				return err
 			}
@@ -81,7 +82,9 @@ func benchCommand() *cli.Command {
 			// A second Ctrl-C ends the program at once.
 			defer context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })()
 			report, err := bench.Run(ctx, options, backends...)
-			clearProgress(c)
+			if line != nil {
+				line.clear()
+			}
 			if err != nil {
 				return err
 			}
@@ -94,8 +97,8 @@ func benchCommand() *cli.Command {
 	}
 }
 
-// benchOptions reads the flags.
-func benchOptions(c *cli.Context) (bench.Options, error) {
+// benchOptions reads the flags. The rows under way are shown on line, if there is one.
+func benchOptions(c *cli.Context, line *statusLine) (bench.Options, error) {
 	o := bench.Options{Command: benchLine(c), Peer: strings.Fields(c.String("peer"))}
 	switch {
 	case c.Bool("quick") && c.Bool("full"):
@@ -131,8 +134,8 @@ func benchOptions(c *cli.Context) (bench.Options, error) {
 		}
 		o.Batches = append(o.Batches, batch)
 	}
-	if terminal(c.App.ErrWriter) {
-		o.Progress = func(key string) { fmt.Fprintf(c.App.ErrWriter, "\r\x1b[K%s", key) }
+	if line != nil {
+		o.Progress = line.draw
 	}
 	if err := o.Validate(); err != nil {
 		return o, usagef("bench: %v", err)
@@ -158,13 +161,6 @@ func benchLine(c *cli.Context) string {
 		}
 	}
 	return line
-}
-
-// clearProgress takes the line of progress away.
-func clearProgress(c *cli.Context) {
-	if terminal(c.App.ErrWriter) {
-		fmt.Fprint(c.App.ErrWriter, "\r\x1b[K")
-	}
 }
 
 // benchBackends opens what the flags choose, a GPU by open; done gives it back. Where BITGPU_REQUIRE_GPU is 1, a missing

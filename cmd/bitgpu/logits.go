@@ -126,7 +126,7 @@ func parseTokens(text string) ([]uint32, error) {
 func readTokens(path string) ([]uint32, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("--tokens-file: %w", err)
+		return nil, flagError("tokens-file", err)
 	}
 	if len(data)%4 != 0 {
 		return nil, fmt.Errorf("--tokens-file: %s: a multiple of 4 bytes wanted, as uint32 ids take, %d found", path, len(data))

@@ -66,7 +66,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 // formats are the packages that a message from a file passes through, outermost first.
-var formats = regexp.MustCompile(`^(modeldir: |bitt: )+(bitt: |safetensors: )`)
+var formats = regexp.MustCompile(`^(modeldir: |bitt: |memory: )+(bitt: |safetensors: )`)
 
 // sentence is an error in one line, which begins with the innermost of the formats that it passed through.
 func sentence(err error) string {

@@ -127,6 +127,47 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+// What is wrong with a file is said once, after its flag and its name.
+func TestBadFilesAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.WriteFile("file", []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir("dir", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ args, want string }{
+		{"tokenize -p x --tokenizer none", "bitgpu: --tokenizer: none: no such file"},
+		{"tokenize -p x --tokenizer dir", "bitgpu: --tokenizer: dir: is a directory"},
+		{"tokenize -p x --tokenizer file", "bitgpu: tokenizer: file: "},
+		{"data --input file --output-dir out --tokenizer none", "bitgpu: --tokenizer: none: no such file"},
+		{"logits -o out --tokens-file none", "bitgpu: --tokens-file: none: no such file"},
+		{"logits -o out --tokens-file file", "bitgpu: --tokens-file: file: a multiple of 4 bytes"},
+		{"run -p x --memory file", "bitgpu: safetensors: file: "},
+		{"run -p x -m none", "bitgpu: none: no such file"},
+		{"inspect file", "bitgpu: file: "},
+		{"eval --data dir", "bitgpu: --data: dir has no meta.json"},
+		{"vocab --input none", "bitgpu: --input: none: no such file"},
+		{"plot file", "bitgpu: plot: file: "},
+		{"bench --compare file", "bitgpu: file: "},
+	} {
+		r := bitgpuRun("", strings.Fields(c.args)...)
+		r.err = strings.TrimPrefix(r.err, firstLine(r.err, "bitgpu: running on "))
+		if r.code != exitError || !strings.HasPrefix(r.err, c.want) || strings.Count(r.err, "\n") != 1 {
+			t.Errorf("%s: %q wanted, exit code %d and %q found", c.args, c.want, r.code, r.err)
+		}
+	}
+}
+
+// firstLine is the first line of text if it begins with start.
+func firstLine(text, start string) string {
+	if !strings.HasPrefix(text, start) {
+		return ""
+	}
+	return text[:strings.Index(text, "\n")+1]
+}
+
 func TestHelp(t *testing.T) {
 	top := succeed(t, "", "help")
 	for _, command := range commands() {

@@ -74,7 +74,7 @@ func openTokenizer(model, file string) (*tokenizer.Tokenizer, error) {
 	if file != "" {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("--tokenizer: %w", err)
+			return nil, flagError("tokenizer", err)
 		}
 		return tokenizer.Parse(file, data)
 	}

@@ -169,7 +169,7 @@ func prepareRun(ctx context.Context, c *cli.Context, dir string) (*train.Run, *t
 	announce(c.App.ErrWriter, engine, backend, resumed)
 	return &train.Run{
 		Engine: engine, Options: options, Dir: dir, Tokenizer: data.tokenizer, Train: data.train, Val: data.val,
-		Resumed: resumed, Report: newProgress(c.App.ErrWriter, options, engine.Updates()),
+		Resumed: resumed, Report: newProgress(c.App.ErrWriter, options),
 	}, backend, nil
 }
 

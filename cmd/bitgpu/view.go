@@ -148,7 +148,7 @@ func (v *viewer) close() {
 // saveFrames reads the whole text and saves a picture every so many tokens.
 func (v *viewer) saveFrames(ctx context.Context, dir string, every int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("--png: %w", err)
+		return flagError("png", err)
 	}
 	var spent time.Duration // reading
 	for v.Position() < v.Tokens() {
