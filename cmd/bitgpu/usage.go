@@ -72,8 +72,10 @@ func refuseFlags(c *cli.Context, err error, _ bool) error {
 	message := err.Error()
 	if m := undefinedFlag.FindStringSubmatch(message); m != nil {
 		message = "no flag " + dashes(m[1])
-		if hint := cli.SuggestFlag(flags, m[1], false); hint != "" {
-			message += fmt.Sprintf("; did you mean %q?", hint)
+		if where == "" {
+			message += "; flags come after the command, as in bitgpu run --help"
+		} else {
+			message += suggestFlag(flags, m[1])
 		}
 	} else if m := invalidFlag.FindStringSubmatch(message); m != nil {
 		message = fmt.Sprintf("%s: %s is no value for it%s", dashes(m[2]), m[1], wantedOf(flags, m[2]))
