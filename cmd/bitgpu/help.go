@@ -87,7 +87,7 @@ func printHelp(out io.Writer, _ string, of any) {
 		for _, c := range of.VisibleCommands() {
 			h.item(c.Name, c.Usage, 16)
 		}
-		h.paragraphs("Exit codes: 0 done, 1 it failed, 2 wrong usage, 130 stopped by Ctrl-C.\n\n" +
+		h.paragraphs("Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C (a training has saved then, and --resume goes on).\n\n" +
 			"Text and results go to stdout, everything else to stderr. BITGPU_BACKEND and BITGPU_ADAPTER in the environment stand for --backend and --adapter.")
 	case *cli.Command:
 		h.head("bitgpu "+of.Name, of.Usage, of.UsageText, of.Description)

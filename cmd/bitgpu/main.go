@@ -2,8 +2,8 @@
 // and the terminal, and leaves the rest to packages: what it can do, a Go program can do with package bitgpu and those
 // below it. One file holds one subcommand.
 //
-// Exit codes: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C. Text and results go to stdout, everything else
-// to stderr; an error is one sentence.
+// Exit codes: 0 done, 1 an error, 2 a command line that is wrong whatever the files hold, 130 stopped by Ctrl-C, also a
+// training that saved. Text and results go to stdout, everything else to stderr; an error is one sentence.
 package main
 
 import (

@@ -127,7 +127,7 @@ func trainAction(c *cli.Context) error {
 		if training.Tokenizer != nil {
 			fmt.Fprintf(c.App.ErrWriter, "to try the model as it is: bitgpu run -m %s\n", shellWord(out.Newest))
 		}
-		return nil
+		return errInterrupted // what comes after the training in a script must not begin
 	}
 	return finish(c, training, out)
 }
