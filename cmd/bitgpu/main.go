@@ -42,6 +42,7 @@ func commands() []*cli.Command {
 		devicesCommand(),
 		completionCommand(),
 		versionCommand(),
+		licensesCommand(),
 		helpCommand(),
 	}
 }

@@ -131,6 +131,7 @@ func TestWrongUsage(t *testing.T) {
 		{"run -p x --device cpu", `no flag --device; did you mean "--backend"?`},
 		{"run -p x --temperature 1", `no flag --temperature; did you mean "--temp"?`},
 		{"run -p x --top_k 1", `no flag --top_k; did you mean "--top-k"?`},
+		{"train --heads 1", `no flag --heads; did you mean "--ttt-heads"?`},
 		{"train --epochs 1", `no flag --epochs; did you mean "--steps"?`},
 		{"train --batch 1", `no flag --batch; did you mean "--batch-size"?`},
 		{"run -p x --threads 0", "run: --threads: 1 to 4096 wanted, 0 found"},
@@ -259,7 +260,7 @@ func TestExamplesOfTheHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, command := range []*cli.Command{
-		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), completionCommand(), versionCommand(),
+		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), completionCommand(), versionCommand(), licensesCommand(),
 	} {
 		_, examples, _ := strings.Cut(command.Description, "Example:\n")
 		if examples == "" {

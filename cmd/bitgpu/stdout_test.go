@@ -38,6 +38,7 @@ func TestNoCommandSucceedsOnAFullStdout(t *testing.T) {
 		"devices":    {"devices"},
 		"completion": {"completion", "bash"},
 		"version":    {"version"},
+		"licenses":   {"licenses"},
 		"help":       {"help"},
 	}
 	n := 0

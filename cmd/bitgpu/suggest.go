@@ -33,8 +33,8 @@ var (
 	}
 )
 
-// nearest is the candidate that was probably meant by a word, "" where none is near. Of two words that share a beginning
-// the longer one may be the other at full length; else a mistake in three letters is a slip.
+// nearest is the candidate that was probably meant by a word, "" where none is near. A word may be the beginning or the
+// last part of what was meant, or its beginning the whole of it; else a mistake in three letters is a slip.
 func nearest(word string, candidates []string) string {
 	word = strings.ToLower(strings.ReplaceAll(word, "_", "-"))
 	best, least := "", (len(word)+2)/3+1
@@ -44,7 +44,7 @@ func nearest(word string, candidates []string) string {
 			continue
 		}
 		off := smetrics.WagnerFischer(word, candidate, 1, 1, 1)
-		if short >= 3 && word[:short] == candidate[:short] {
+		if short >= 3 && (word[:short] == candidate[:short] || strings.HasSuffix(candidate, "-"+word)) {
 			off = min(off, 1)
 		}
 		if off < least {
