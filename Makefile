@@ -1,51 +1,101 @@
-# Everything a person or a machine does with this repository, on Debian with Go and gcc.
+# Everything a person or a machine does with this repository, on Linux with Go and gcc; "make help" lists it.
 
 GO ?= go
-APT = apt-get
-ifneq ($(shell id -u),0)
-APT = sudo apt-get
-endif
+CC ?= cc
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# How long each fuzz target runs: make fuzz T=30s.
+T ?= 10s
+# What was not tested, for the end of make test.
+export TESTSUM = $(CURDIR)/bin/testsum.txt
 
-# The software Vulkan adapter, so that the GPU tests run on a machine without a GPU.
-DRIVER = mesa-vulkan-drivers libvulkan1
-# What the live window is built with, and a display for its test.
-WINDOW = libx11-dev libgl-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev xvfb xauth
+.PHONY: help build window python test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen
 
-.PHONY: build window python test test-go test-parity test-python test-window bench packages
+help: ## list what can be made
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
 
-build:
+build: ## the program, bin/bitgpu
 	$(GO) build -o bin/bitgpu ./cmd/bitgpu
 
-window: packages
+window: packages-window ## the program with the live window of "bitgpu view"
 	$(GO) build -tags window -o bin/bitgpu ./cmd/bitgpu
 
-python:
+python: ## the library of the Python package
 	$(GO) build -buildmode=c-shared -buildvcs=false -o python/bitgpu/libbitgpu.so ./cmd/libbitgpu
 
-test: test-go test-parity test-python test-window
+test: clean-account test-go test-parity test-python test-window ## build and test everything, and say what this machine could not test
+	@echo "all of it passed; what was tested and what not:"; cat "$(TESTSUM)"
+
+.PHONY: clean-account
+clean-account:
+	@mkdir -p bin; : > "$(TESTSUM)"
 
 # BITGPU_REQUIRE_GPU makes a missing adapter a failure instead of a skipped test.
-test-go: packages
+test-go: packages-gpu ## formatting, vet and the tests of all packages
+	@mkdir -p bin
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
 	$(GO) vet ./...
-	BITGPU_REQUIRE_GPU=1 $(GO) test -timeout 15m ./...
+	BITGPU_REQUIRE_GPU=1 $(GO) run ./internal/testsum -timeout 15m ./...
 	BITGPU_REQUIRE_GPU=1 $(GO) test -race -run Session .
 
 # Every kernel and whole models of both engines against float64, by the benchmark's bounds.
-test-parity: packages
+test-parity: packages-gpu ## both engines against the float64 reference
 	BITGPU_REQUIRE_GPU=1 $(GO) run ./cmd/bitgpu bench --quick --only '^parity'
 
 # Builds the library itself.
-test-python:
+test-python: ## the Python package
+	@mkdir -p bin
 	@if command -v python3 >/dev/null; then BITGPU_REQUIRE_GPU=1 python3 -m unittest discover python/tests; \
-	else echo "python3 is not installed: the Python package is not tested"; fi
+	else echo "  skipped  the Python package: python3 is not installed" | tee -a "$(TESTSUM)"; fi
 
-test-window: packages
+test-window: packages-gpu packages-window packages-screen ## the live window, on a screen of its own
+	@mkdir -p bin
 	$(GO) vet -tags window ./cmd/bitgpu
-	BITGPU_REQUIRE_GPU=1 xvfb-run -a $(GO) test -tags window ./cmd/bitgpu -run Window
+	BITGPU_REQUIRE_GPU=1 xvfb-run -a $(GO) run ./internal/testsum -tags window ./cmd/bitgpu -run Window
 
-bench:
+lint: ## gofmt, vet and staticcheck
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+fuzz: ## every fuzz target for T each, 10s where not said: make fuzz T=30s
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's/:func / /' | while read -r file name; do \
+		echo "$$name in $$(dirname $$file)"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(T) "$$(dirname $$file)" || exit 1; done
+
+cover: ## the share of each package that its tests reach, bin/cover.html
+	@mkdir -p bin
+	$(GO) test -coverprofile=bin/cover.out ./...
+	$(GO) tool cover -html=bin/cover.out -o bin/cover.html
+	$(GO) tool cover -func=bin/cover.out | tail -1
+
+licenses: ## collect the licences for "bitgpu licenses" again
+	$(GO) run ./internal/licenses
+
+bench: ## measure both engines
 	$(GO) run ./cmd/bitgpu bench
 
-packages:
-	@dpkg -s $(DRIVER) $(WINDOW) >/dev/null 2>&1 || { $(APT) update -q && $(APT) install -y -q --no-install-recommends $(DRIVER) $(WINDOW); }
+packages: packages-gpu packages-window packages-screen ## install what the tests and the window need and the system lacks
+
+# What is there counts, not who installed it. Only what is missing is installed, with apt; without apt it is named.
+define need
+	@missing="$$($(1))"; test -z "$$missing" || { \
+	command -v apt-get >/dev/null || { echo "missing, by their names on Debian:" $$missing >&2; exit 1; }; \
+	root=; test "$$(id -u)" = 0 || root=sudo; \
+	$$root apt-get update -q && $$root apt-get install -y -q --no-install-recommends $$missing; }
+endef
+
+# A Vulkan loader and a driver for it, if only Mesa's software one. Elsewhere than on Linux the system has its own.
+packages-gpu:
+	$(call need,test "$$(uname -s)" != Linux || { \
+		PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' || echo libvulkan1; \
+		test -n "$$VK_DRIVER_FILES$$VK_ICD_FILENAMES" || ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json /usr/local/share/vulkan/icd.d/*.json 2>/dev/null | grep -q . || echo mesa-vulkan-drivers; })
+
+# The headers that the window is built with.
+packages-window:
+	$(call need,test "$$(uname -s)" != Linux || \
+		for need in X11/Xlib.h:libx11-dev GL/gl.h:libgl-dev X11/Xcursor/Xcursor.h:libxcursor-dev X11/extensions/Xrandr.h:libxrandr-dev \
+			X11/extensions/Xinerama.h:libxinerama-dev X11/extensions/XInput2.h:libxi-dev X11/extensions/xf86vmode.h:libxxf86vm-dev; do \
+		printf '#include <X11/Xlib.h>\n#include <%s>\n' "$${need%:*}" | $(CC) -E -x c - >/dev/null 2>&1 || echo "$${need#*:}"; done)
+
+# A screen for the window's test.
+packages-screen:
+	$(call need,{ command -v xvfb-run || echo xvfb xauth; } | grep -v /)

@@ -34,27 +34,29 @@ func benchCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{
 				Name: "backend", Value: string(bitgpu.Auto), EnvVars: []string{"BITGPU_BACKEND"},
-				Usage: "what to measure: `auto|gpu|cpu`; auto is both, and a software adapter where there is no GPU",
+				Usage: "`auto|gpu|cpu`: what to measure; auto is both, and a software adapter where there is no GPU",
 			},
 			&cli.StringFlag{
 				Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
-				Usage: "which GPU: `N|NAME|software`, as bitgpu devices lists them",
+				Usage: "`N|NAME|software`: which GPU, by its number or a part of its name in the list of bitgpu devices",
 			},
+			threadsFlag(),
 			&cli.BoolFlag{Name: "quick", Usage: "small sizes and few repetitions, below a minute on two cores"},
 			&cli.BoolFlag{Name: "full", Usage: "all batches, more repetitions, a million tokens; takes hours without a GPU"},
-			&cli.StringFlag{Name: "only", Usage: "rows whose path matches `REGEXP`"},
-			&cli.IntFlag{Name: "dim", Usage: "width of the model, instead of the usual three sizes"},
-			&cli.IntFlag{Name: "layers", Usage: "layers of the model, instead of the usual three sizes"},
-			&cli.IntFlag{Name: "vocab", Usage: "vocabulary of the model"},
-			&cli.StringFlag{Name: "mixer", Usage: "`tied|delta`, instead of both"},
-			&cli.StringFlag{Name: "batch", Usage: "sequences at once, `1,8,…`, up to 64"},
-			&cli.StringFlag{Name: "peer", Usage: "another program to measure in the same run, `COMMAND`; see bench/peers"},
-			&cli.StringFlag{Name: "json", Usage: "keep the report in `FILE`"},
-			&cli.StringFlag{Name: "html", Usage: "draw the report as a page, `FILE`"},
-			&cli.StringFlag{Name: "compare", Usage: "show what changed since the report in `FILE`"},
+			&cli.StringFlag{Name: "only", Usage: "only rows whose path matches `REGEXP`"},
+			&cli.IntFlag{Name: "dim", Usage: "width `N` of the model, instead of the usual three sizes"},
+			&cli.IntFlag{Name: "layers", Usage: "`N` layers of the model, instead of the usual three sizes"},
+			&cli.IntFlag{Name: "vocab", Usage: "vocabulary of `N` tokens"},
+			&cli.StringFlag{Name: "mixer", Usage: "`tied|delta`: one mixer instead of both"},
+			&cli.StringFlag{Name: "batch", Usage: "`1,8,…` sequences at once, up to 64"},
+			&cli.StringFlag{Name: "peer", Usage: "`COMMAND` of another program to measure in the same run; see bench/peers"},
+			&cli.StringFlag{Name: "json", Usage: "write the report as JSON to `FILE`"},
+			&cli.StringFlag{Name: "html", Usage: "write the report as a web page to `FILE`"},
+			&cli.StringFlag{Name: "compare", Usage: "show what changed since the JSON report in `FILE`"},
 		},
 		Action: func(c *cli.Context) error {
-			options, err := benchOptions(c)
+			line := newStatusLine(c.App.ErrWriter)
+			options, err := benchOptions(c, line)
 			if err != nil {
 				return err
 			}
@@ -81,7 +83,9 @@ func benchCommand() *cli.Command {
 			// A second Ctrl-C ends the program at once.
 			defer context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })()
 			report, err := bench.Run(ctx, options, backends...)
-			clearProgress(c)
+			if line != nil {
+				line.clear()
+			}
 			if err != nil {
 				return err
 			}
@@ -94,8 +98,8 @@ func benchCommand() *cli.Command {
 	}
 }
 
-// benchOptions reads the flags.
-func benchOptions(c *cli.Context) (bench.Options, error) {
+// benchOptions reads the flags. The rows under way are shown on line, if there is one.
+func benchOptions(c *cli.Context, line *statusLine) (bench.Options, error) {
 	o := bench.Options{Command: benchLine(c), Peer: strings.Fields(c.String("peer"))}
 	switch {
 	case c.Bool("quick") && c.Bool("full"):
@@ -131,8 +135,8 @@ func benchOptions(c *cli.Context) (bench.Options, error) {
 		}
 		o.Batches = append(o.Batches, batch)
 	}
-	if terminal(c.App.ErrWriter) {
-		o.Progress = func(key string) { fmt.Fprintf(c.App.ErrWriter, "\r\x1b[K%s", key) }
+	if line != nil {
+		o.Progress = line.draw
 	}
 	if err := o.Validate(); err != nil {
 		return o, usagef("bench: %v", err)
@@ -158,13 +162,6 @@ func benchLine(c *cli.Context) string {
 		}
 	}
 	return line
-}
-
-// clearProgress takes the line of progress away.
-func clearProgress(c *cli.Context) {
-	if terminal(c.App.ErrWriter) {
-		fmt.Fprint(c.App.ErrWriter, "\r\x1b[K")
-	}
 }
 
 // benchBackends opens what the flags choose, a GPU by open; done gives it back. Where BITGPU_REQUIRE_GPU is 1, a missing

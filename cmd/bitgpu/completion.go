@@ -2,70 +2,76 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 )
 
-// Each script asks the program itself what may follow. After a flag that takes a value it leaves the word to the
-// shell, which completes files.
+// completeName is the hidden command by which the scripts ask what may stand in the place of the last of its arguments,
+// after those before it. It writes a candidate a line, and askFiles where files are wanted, which the shell knows best.
+const (
+	completeName = "__complete"
+	askFiles     = ":files"
+)
+
 const bashCompletion = `_bitgpu() {
-  local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}"
-  local -a words=("${COMP_WORDS[@]:0:COMP_CWORD}")
-  COMPREPLY=()
-  if [[ $cur == -* ]]; then words+=("$cur"); elif [[ $prev == -* ]]; then return; fi
-  COMPREPLY=($(compgen -W "$("${words[@]}" --generate-bash-completion 2>/dev/null)" -- "$cur"))
+  local cur="${COMP_WORDS[COMP_CWORD]}"
+  local -a words=("${COMP_WORDS[@]:1:COMP_CWORD-1}")
+  if [[ $cur == '=' ]]; then words+=('='); cur=; fi
+  COMPREPLY=($("${COMP_WORDS[0]}" __complete "${words[@]}" "$cur" 2>/dev/null))
+  if [[ ${COMPREPLY[0]} == ':files' ]]; then
+    COMPREPLY=()
+    compopt -o default -o bashdefault 2>/dev/null
+  elif [[ ${#COMPREPLY[@]} == 0 ]]; then
+    compopt +o default +o bashdefault 2>/dev/null
+  fi
 }
 complete -o bashdefault -o default -F _bitgpu bitgpu
 `
 
 const zshCompletion = `#compdef bitgpu
 _bitgpu() {
-  local -a ask found
-  ask=("${(@)words[1,CURRENT-1]}")
-  if [[ ${words[CURRENT]} == -* ]]; then ask+=("${words[CURRENT]}"); elif [[ ${words[CURRENT-1]} == -* ]]; then _files; return; fi
-  found=("${(@f)$("${ask[@]}" --generate-bash-completion 2>/dev/null)}")
-  if [[ -n ${found[1]} ]]; then compadd -- "${found[@]}"; else _files; fi
+  local -a found
+  found=("${(@f)$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  if [[ ${found[1]} == ':files' ]]; then _files; elif [[ -n ${found[1]} ]]; then compadd -- "${found[@]}"; fi
 }
 compdef _bitgpu bitgpu
+`
+
+const fishCompletion = `function __bitgpu_complete
+  set -l words (commandline -opc)
+  set -l current (commandline -ct)
+  set -l found ($words[1] __complete $words[2..-1] "$current" 2>/dev/null)
+  if test "$found[1]" = ':files'
+    __fish_complete_path "$current"
+  else
+    string join \n -- $found
+  end
+end
+complete -c bitgpu -f -a '(__bitgpu_complete)'
 `
 
 const powershellCompletion = `Register-ArgumentCompleter -Native -CommandName bitgpu -ScriptBlock {
   param($word, $ast, $cursor)
   $words = @($ast.CommandElements | Where-Object { $_.Extent.EndOffset -lt $cursor } | ForEach-Object { $_.ToString() })
-  if ($word -like '-*') { $words += $word } elseif ($words[-1] -like '-*') { return }
-  $rest = @($words | Select-Object -Skip 1) + '--generate-bash-completion'
-  & $words[0] @rest 2>$null | Where-Object { $_ -like "$word*" } | ForEach-Object {
-    [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
-  }
+  # An empty last argument is lost on its way to a program before PowerShell 7.3, so the word follows an equals sign.
+  $rest = @($words | Select-Object -Skip 1) + "=$word"
+  $found = @(& $words[0] __complete --equals @rest 2>$null)
+  if ($found[0] -eq ':files') { return }
+  $found | ForEach-Object { [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_) }
 }
 `
 
-// fishCompletion is the library's script, which offers no files anywhere, with files for the flags that take a value
-// and for inspect's argument, and without the marks of values in the descriptions.
-func fishCompletion(app *cli.App) (string, error) {
-	script, err := app.ToFishCompletion()
-	if err != nil {
-		return "", err
-	}
-	var text strings.Builder
-	for line := range strings.Lines(script) {
-		if strings.Contains(line, " -r -d ") {
-			line = strings.Replace(line, " -f -l ", " -l ", 1)
-		}
-		text.WriteString(strings.ReplaceAll(line, "`", ""))
-	}
-	text.WriteString("\ncomplete -c bitgpu -n '__fish_seen_subcommand_from inspect' -F\n")
-	return text.String(), nil
-}
-
 func completionCommand() *cli.Command {
+	scripts := map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion, "powershell": powershellCompletion}
 	return &cli.Command{
 		Name:      "completion",
-		Usage:     "write a script that lets the shell complete commands and flags",
+		Usage:     "write a script that lets the shell complete commands, flags and values",
 		UsageText: "bitgpu completion bash|zsh|fish|powershell",
-		ArgsUsage: "SHELL",
-		Description: example("Bash: source <(bitgpu completion bash), in ~/.bashrc to keep it. Zsh likewise, after compinit. Fish: write it to\n"+
+		ArgsUsage: "bash|zsh|fish|powershell",
+		Description: example("Bash: source <(bitgpu completion bash), in ~/.bashrc to keep it. Zsh likewise, after compinit. Fish: write it to "+
 			"~/.config/fish/completions/bitgpu.fish. PowerShell: bitgpu completion powershell | Out-String | Invoke-Expression, in $PROFILE.",
 			"bitgpu completion bash"),
 		Action: func(c *cli.Context) error {
@@ -73,18 +79,131 @@ func completionCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			script, ok := map[string]string{"bash": bashCompletion, "zsh": zshCompletion, "powershell": powershellCompletion}[shell]
-			if shell == "fish" {
-				if script, err = fishCompletion(c.App); err != nil {
-					return err
-				}
-				ok = true
-			}
+			script, ok := scripts[shell]
 			if !ok {
-				return usagef("completion: %s wanted, %q found", strings.Join([]string{"bash", "zsh", "fish"}, ", ")+" or powershell", shell)
+				return usagef("completion: bash, zsh, fish or powershell wanted, %q found", shell)
 			}
-			_, err = fmt.Fprint(c.App.Writer, script)
+			_, err = io.WriteString(c.App.Writer, script)
 			return err
 		},
 	}
+}
+
+func completeCommand() *cli.Command {
+	return &cli.Command{
+		Name: completeName, Hidden: true, SkipFlagParsing: true,
+		Action: func(c *cli.Context) error {
+			words := c.Args().Slice()
+			if len(words) > 0 && words[0] == "--equals" {
+				words = words[1:]
+				words[len(words)-1] = strings.TrimPrefix(words[len(words)-1], "=")
+			}
+			for _, candidate := range complete(c.App.Commands, words) {
+				fmt.Fprintln(c.App.Writer, candidate)
+			}
+			return nil
+		},
+	}
+}
+
+// complete gives what the last of words may become, or askFiles alone.
+func complete(commands []*cli.Command, words []string) []string {
+	if len(words) < 2 {
+		words = append([]string{""}, words...)[len(words):] // the word alone, "" for none
+		return beginning(words[0], commandNames(commands))
+	}
+	before, word := words[1:len(words)-1], words[len(words)-1]
+	i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.Name == words[0] })
+	if i < 0 {
+		return nil
+	}
+	command := commands[i]
+	// bash takes --flag=value for three words.
+	if n := len(before); n > 0 && before[n-1] == "=" {
+		before = before[:n-1]
+	}
+	if n := len(before); n > 0 {
+		if f := flagOf(command, before[n-1]); f != nil && f.TakesValue() {
+			value, _ := placeholder(f)
+			return values(value, word)
+		}
+	}
+	if flag, value, ok := strings.Cut(word, "="); ok && strings.HasPrefix(flag, "-") {
+		f := flagOf(command, flag)
+		if f == nil || !f.TakesValue() {
+			return nil
+		}
+		wanted, _ := placeholder(f)
+		found := values(wanted, value)
+		for i := range found {
+			if found[i] != askFiles {
+				found[i] = flag + "=" + found[i]
+			}
+		}
+		return found
+	}
+	if strings.HasPrefix(word, "-") {
+		return beginning(word, unusedFlags(command, before))
+	}
+	if command.Name == "help" {
+		return beginning(word, commandNames(commands))
+	}
+	return values(command.ArgsUsage, word)
+}
+
+// filePlaceholders are the words for values that are names of files.
+var filePlaceholders = []string{"FILE", "DIR", "MODEL", "DATA", "OUT", "GLOB", "RUN…"}
+
+// values are what a placeholder allows in the place of a word.
+func values(placeholder, word string) []string {
+	var known []string
+	for _, alternative := range strings.Split(placeholder, "|") {
+		if slices.Contains(filePlaceholders, alternative) {
+			return []string{askFiles}
+		}
+		if alternative != "" && strings.Trim(alternative, "abcdefghijklmnopqrstuvwxyz0123456789") == "" {
+			known = append(known, alternative)
+		}
+	}
+	return beginning(word, known)
+}
+
+func commandNames(commands []*cli.Command) []string {
+	var names []string
+	for _, c := range commands {
+		if !c.Hidden {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// flagOf is a command's flag as it is typed, nil if it has none.
+func flagOf(command *cli.Command, typed string) cli.DocGenerationFlag {
+	for _, f := range command.Flags {
+		if strings.HasPrefix(typed, "-") && slices.Contains(f.Names(), strings.TrimLeft(typed, "-")) {
+			return f.(cli.DocGenerationFlag)
+		}
+	}
+	return nil
+}
+
+// unusedFlags are the flags that words do not have, but for those that may be given several times.
+func unusedFlags(command *cli.Command, words []string) []string {
+	flags := []string{"--help"}
+	for _, f := range command.Flags {
+		_, again := f.(*cli.StringSliceFlag)
+		used := slices.ContainsFunc(words, func(word string) bool {
+			flag, _, _ := strings.Cut(word, "=")
+			return flagOf(command, flag) == f.(cli.DocGenerationFlag)
+		})
+		if again || !used {
+			flags = append(flags, dashes(f.Names()[0]))
+		}
+	}
+	return flags
+}
+
+func beginning(with string, words []string) []string {
+	return slices.DeleteFunc(slices.Clone(words), func(word string) bool { return !strings.HasPrefix(word, with) })
 }

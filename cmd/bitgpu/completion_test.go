@@ -10,21 +10,28 @@ import (
 	"testing"
 )
 
+// programDir is a directory with this program in it.
+func programDir(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	program := fmt.Sprintf("#!/bin/sh\n%s=1 exec %q \"$@\"\n", asProgram, self)
+	if err := os.WriteFile(filepath.Join(dir, "bitgpu"), []byte(program), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // The bash script completes commands and flags, and leaves values to the shell.
 func TestBashCompletion(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
 		t.Skip("no bash")
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	program := fmt.Sprintf("#!%s\n%s=1 exec -a bitgpu %q \"$@\"\n", bash, asProgram, self)
-	if err := os.WriteFile(filepath.Join(dir, "bitgpu"), []byte(program), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	dir := programDir(t)
 	complete := func(words ...string) []string {
 		t.Helper()
 		script := fmt.Sprintf("source <(bitgpu completion bash)\nCOMP_WORDS=(%s)\nCOMP_CWORD=%d\n_bitgpu\nprintf '%%s\\n' \"${COMPREPLY[@]}\"\n",
@@ -49,6 +56,11 @@ func TestBashCompletion(t *testing.T) {
 			t.Errorf("%q: %s wanted, %q found", c.words, c.want, got)
 		}
 	}
+	for _, words := range [][]string{{"bitgpu", "run", "--backend", "="}, {"bitgpu", "run", "--backend", "=", ""}, {"bitgpu", "run", "--backend", ""}} {
+		if got := complete(words...); !slices.Equal(got, []string{"auto", "gpu", "cpu"}) {
+			t.Errorf("%q: %q", words, got)
+		}
+	}
 	if got := complete("bitgpu", "run", "-m", ""); len(got) != 0 {
 		t.Errorf("a file wanted after -m, %q found", got)
 	}
@@ -64,15 +76,69 @@ func TestCompletionScripts(t *testing.T) {
 	}
 }
 
-func TestFishCompletesFilesAfterFlagsThatTakeAValue(t *testing.T) {
-	out := succeed(t, "", "completion", "fish")
-	for line := range strings.Lines(out) {
-		value := strings.Contains(line, " -l model ") || strings.Contains(line, " -l memory ")
-		if value && strings.Contains(line, " -f ") || strings.Contains(line, "`") {
-			t.Errorf("%q", line)
+func TestComplete(t *testing.T) {
+	app := newApp(nil, nil, nil)
+	for _, c := range []struct{ line, want string }{
+		{"", "run logits"},
+		{"tr", "train"},
+		{"help ev", "eval"},
+		{"run --backend ", "auto gpu cpu"},
+		{"run --backend c", "cpu"},
+		{"run --backend = g", "gpu"}, // as bash cuts it
+		{"run --backend=g", "--backend=gpu"},
+		{"run --adapter ", "software"},
+		{"train --mixer ", "tied delta"},
+		{"train --order s", "shuffle sequential"},
+		{"train --recompute ", "auto on off"},
+		{"train --document ", "line block file"},
+		{"train --ttt-rule m", "minibatch"},
+		{"export --head ", "f32 f16 int8"},
+		{"completion ", "bash zsh fish powershell"},
+		{"run -m ", ":files"},
+		{"run --memory x", ":files"},
+		{"run --memory=x", ":files"},
+		{"train --data ", ":files"},
+		{"train --output-dir ", ":files"},
+		{"vocab --input ", ":files"},
+		{"export -o ", ":files"},
+		{"inspect ", ":files"},
+		{"plot a ", ":files"},
+		{"run -n ", ""},
+		{"run -p ", ""},
+		{"run --temp 0 --st", "--stop --stats"},
+		{"run --stop x --stats --st", "--stop"},
+		{"inspect --j", "--json"},
+		{"version ", ""},
+		{"nothing ", ""},
+	} {
+		words := strings.Split(c.line, " ")
+		if got := strings.Join(complete(app.Commands, words), " "); got != c.want && !(c.line == "" && strings.HasPrefix(got, c.want)) {
+			t.Errorf("%q: %q wanted, %q found", c.line, c.want, got)
 		}
 	}
-	if !strings.Contains(out, "-l model") {
-		t.Error("no --model")
+	if got := succeed(t, "", "__complete", "run", "--backend", ""); got != "auto\ngpu\ncpu\n" {
+		t.Errorf("%q", got)
+	}
+	if got := succeed(t, "", "__complete", "--equals", "run", "--backend", "="); got != "auto\ngpu\ncpu\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+// The scripts of other shells complete too, where the shells are installed.
+func TestFishCompletion(t *testing.T) {
+	fish, err := exec.LookPath("fish")
+	if err != nil {
+		t.Skip("fish is not installed")
+	}
+	dir := programDir(t)
+	for line, want := range map[string]string{"bitgpu tra": "train", "bitgpu run --backend ": "auto\ncpu\ngpu", "bitgpu run --st": "--stats\n--stop"} {
+		cmd := exec.Command(fish, "--no-config", "-c", "bitgpu completion fish | source; complete -C '"+line+"'")
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		lines := strings.Fields(string(out))
+		slices.Sort(lines)
+		if got := strings.Join(lines, "\n"); got != want || err != nil {
+			t.Errorf("%q: %q wanted, %q found, %v", line, want, out, err)
+		}
 	}
 }

@@ -2,29 +2,45 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"runtime"
 
 	"bitgpu"
 	"bitgpu/demo"
 	"bitgpu/io/modeldir"
+	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/storage"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 )
 
 // computeFlags choose what computes, for every command that does.
 func computeFlags() []cli.Flag {
-	return []cli.Flag{
+	return group("Compute",
 		&cli.StringFlag{
 			Name: "backend", Value: string(bitgpu.Auto), EnvVars: []string{"BITGPU_BACKEND"},
-			Usage: "what computes: `auto|gpu|cpu`; auto is a hardware GPU if there is one, else the CPU",
+			Usage: "`auto|gpu|cpu`: what computes; auto is a hardware GPU if there is one, else the CPU",
 		},
 		&cli.StringFlag{
 			Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
-			Usage: "which GPU: `N|NAME|software`, as bitgpu devices lists them",
+			Usage: "`N|NAME|software`: which GPU, by its number or a part of its name in the list of bitgpu devices; software is Mesa's",
 		},
-	}
+		threadsFlag())
+}
+
+// mostThreads is more than any computer of today has cores.
+const mostThreads = 4096
+
+// threadsFlag bounds the CPU's part in the work, which tokenizers and the host's side of a GPU have too.
+func threadsFlag() cli.Flag {
+	return &cli.IntFlag{Name: "threads", Usage: "use `N` threads of the CPU", DefaultText: "one a core", Category: "Compute",
+		Action: func(c *cli.Context, n int) error {
+			if n < 1 || n > mostThreads {
+				return usagef("%s: --threads: 1 to %d wanted, %d found", c.Command.Name, mostThreads, n)
+			}
+			runtime.GOMAXPROCS(n)
+			parallel.SetWorkers(n)
+			return nil
+		}}
 }
 
 // backendOf reads the flags of computeFlags.
@@ -35,6 +51,14 @@ func backendOf(c *cli.Context) (backend bitgpu.Backend, adapter string, err erro
 		return backend, adapter, nil
 	}
 	return "", "", usagef("%s: --backend: auto, gpu or cpu wanted, %q found", c.Command.Name, backend)
+}
+
+// restoreThreads takes back what --threads has set, for the next call in the same process.
+func restoreThreads(n int) {
+	if runtime.GOMAXPROCS(0) != n {
+		runtime.GOMAXPROCS(n)
+		parallel.SetWorkers(0)
+	}
 }
 
 // modelFlag names the model.
@@ -82,10 +106,4 @@ func openModel(c *cli.Context) (*bitgpu.Model, error) {
 // announceDevice says on stderr what computes.
 func announceDevice(c *cli.Context, device string) {
 	fmt.Fprintf(c.App.ErrWriter, "bitgpu: running on %s\n", device)
-}
-
-// terminal says whether a stream is one that a person sits at.
-func terminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }

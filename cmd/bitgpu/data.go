@@ -18,19 +18,21 @@ import (
 )
 
 func valRatioFlag() cli.Flag {
-	return &cli.Float64Flag{Name: "val-ratio", Value: 0.01, Usage: "share of the documents kept for validation, chosen by a hash of each"}
+	return &cli.Float64Flag{Name: "val-ratio", Value: 0.01, Usage: "keep the share `R` of the documents for validation, chosen by a hash of each; 0 to below 1"}
 }
 
 func dataCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "data",
+		UsageText:   "bitgpu data --input FILE --tokenizer FILE --output-dir DIR [flags]",
 		Usage:       "turn text into token files for training and validation",
 		Description: example("", "bitgpu data --input book.txt --tokenizer tokenizer.json --output-dir tokens"),
 		Flags: append([]cli.Flag{inputFlag(),
-			&cli.StringFlag{Name: "tokenizer", Required: true, Usage: "tokenizer.json"},
-			&cli.StringFlag{Name: "output-dir", Required: true, Usage: "directory for train.u32, val.u32, tokenizer.json and meta.json"},
+			&cli.StringFlag{Name: "tokenizer", Required: true, Usage: "`FILE` of the tokenizer, tokenizer.json"},
+			&cli.StringFlag{Name: "output-dir", Required: true, Usage: "`DIR` for train.u32, val.u32, tokenizer.json and meta.json"},
 			valRatioFlag(),
 			&cli.StringSliceFlag{Name: "val-input", Usage: "text `FILE|GLOB` for validation, in place of a share of --input; may be given several times"},
+			threadsFlag(),
 		}, corpusFlags()...),
 		Action: func(c *cli.Context) error {
 			ctx, stop := interruptible(c)

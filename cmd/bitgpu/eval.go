@@ -21,14 +21,15 @@ func evalCommand() *cli.Command {
 	d := train.DefaultOptions()
 	return &cli.Command{
 		Name:        "eval",
+		UsageText:   "bitgpu eval [-m MODEL] --data DATA [flags]",
 		Usage:       "measure a model on text or tokens: perplexity, bits per byte, accuracy",
 		Description: example("", "bitgpu eval -m model --data model/data", "bitgpu eval -m model.bitt --data book.txt --json"),
 		Flags: append([]cli.Flag{
 			modelFlag(),
 			&cli.StringFlag{Name: "data", Required: true,
-				Usage: "a directory of `bitgpu data` (its validation part), a .u32 or .u16 file, or text: .txt or .jsonl, both also .gz, or a glob"},
-			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "tokens of a sequence; each begins with an empty memory"},
-			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "sequences at once"},
+				Usage: "`DATA` to measure on: a directory that bitgpu data wrote (its validation part), a .u32 or .u16 file of tokens, or text: .txt or .jsonl, both also .gz, or a glob"},
+			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "read sequences of `N` tokens, each with an empty memory at its beginning"},
+			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once"},
 			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
 		}, slices.Concat(corpusFlags(), computeFlags())...),
 		Action: evalAction,

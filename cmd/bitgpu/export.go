@@ -26,9 +26,9 @@ func exportCommand() *cli.Command {
 			"bitgpu export -m model.bitt -o model-dir/"),
 		Flags: []cli.Flag{
 			modelFlag(),
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`OUT`: a file that ends in .bitt, or a directory, with a / at its end if it is new"},
-			&cli.BoolFlag{Name: "pack", Usage: "two bits a ternary weight"},
-			&cli.StringFlag{Name: "head", Usage: "type of embedding and head, `f32|f16|int8`", DefaultText: "as they are"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`OUT`: a file whose name ends in .bitt, or a directory, with a / at its end if it is new"},
+			&cli.BoolFlag{Name: "pack", Usage: "store ternary weights in two bits each"},
+			&cli.StringFlag{Name: "head", Usage: "`f32|f16|int8`: type of embedding and head in the file", DefaultText: "as they are"},
 		},
 		Action: exportAction,
 	}

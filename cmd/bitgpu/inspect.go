@@ -7,10 +7,14 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
+	"bitgpu/io/corpus"
+	"bitgpu/io/memory"
 	"bitgpu/io/modeldir"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
@@ -23,11 +27,13 @@ import (
 func inspectCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "inspect",
-		Usage:     "show what is in a model or a safetensors file",
+		Usage:     "show what is in a file: a model, a memory, tensors, tokens",
 		UsageText: "bitgpu inspect [--json] FILE",
 		ArgsUsage: "FILE",
-		Description: example("Shows configuration, tokenizer size and each tensor; of ternary matrices, stored as floats or packed, the scale γ\n"+
-			"and the share of −1, 0 and +1. A safetensors file that is no model, such as a memory, shows its tensors.",
+		Description: example("Of a model it shows the configuration, the size of the tokenizer and each tensor; of ternary matrices, stored as\n"+
+			"floats or packed, also the scale γ and the shares of −1, 0 and +1. Of a memory it shows the model that it belongs to\n"+
+			"and how many tokens were read; of any other safetensors file its tensors; of token files (.u32, .u16) and of a directory\n"+
+			"that bitgpu data wrote how many tokens there are.",
 			"bitgpu inspect model.bitt",
 			"bitgpu inspect --json model.bitt"),
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "write JSON"}},
@@ -54,13 +60,32 @@ func inspectCommand() *cli.Command {
 type inspection struct {
 	Path          string            `json:"path"`
 	Form          string            `json:"form"`
+	Memory        *memoryInfo       `json:"memory,omitempty"`
+	Data          *corpus.Meta      `json:"data,omitempty"`
+	Tokens        *tokensInfo       `json:"tokens,omitempty"`
 	Config        *nn.Config        `json:"config,omitempty"`
 	Parameters    int               `json:"parameters,omitempty"`
 	TokenizerSize int               `json:"tokenizer_size,omitempty"`
 	Bytes         int64             `json:"bytes"`
 	Metadata      map[string]string `json:"metadata,omitempty"`
 	Ignored       []string          `json:"ignored,omitempty"`
-	Tensors       []tensorInfo      `json:"tensors"`
+	Tensors       []tensorInfo      `json:"tensors,omitempty"`
+}
+
+// memoryInfo says whose memory a file holds.
+type memoryInfo struct {
+	Model  string `json:"model,omitempty"` // which model it belongs to, where the file says it
+	Tokens int64  `json:"tokens"`          // read since the memory was empty
+	Layers int    `json:"layers"`
+}
+
+// tokensInfo describes a token file.
+type tokensInfo struct {
+	Count   int      `json:"count"`
+	Bits    int      `json:"bits"` // of an id
+	Largest uint32   `json:"largest"`
+	First   []uint32 `json:"first"`          // the first ids
+	Text    string   `json:"text,omitempty"` // what they say, where a tokenizer lies beside the file
 }
 
 type tensorInfo struct {
@@ -80,13 +105,13 @@ type ternaryInfo struct {
 }
 
 func inspect(path string) (*inspection, error) {
-	if loneTensors(path) {
-		f, err := safetensors.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		return &inspection{Path: path, Form: "safetensors file, no model", Bytes: f.Size(), Metadata: f.Metadata(), Tensors: listTensors(f, nil)}, nil
+	switch {
+	case isTokenFile(path):
+		return inspectTokens(path)
+	case exists(filepath.Join(path, corpus.MetaName)) && !exists(filepath.Join(path, modeldir.ConfigName)):
+		return inspectData(path)
+	case loneTensors(path):
+		return inspectTensors(path)
 	}
 	l, err := storage.Load(path, storage.Options{})
 	if err != nil {
@@ -101,6 +126,67 @@ func inspect(path string) (*inspection, error) {
 		r.TokenizerSize = l.Tokenizer.Size()
 	}
 	return r, nil
+}
+
+// inspectTensors shows a safetensors file that is no model.
+func inspectTensors(path string) (*inspection, error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := &inspection{Path: path, Form: "safetensors file, no model", Bytes: f.Size(), Metadata: f.Metadata(), Tensors: listTensors(f, nil)}
+	m, err := memory.Read(path)
+	switch {
+	case err == nil:
+		r.Form, r.Memory = "memory of a model", &memoryInfo{Model: m.Model, Tokens: m.Tokens, Layers: len(m.Layers)}
+	case strings.HasPrefix(r.Metadata["format"], "bitgpu-memory"):
+		r.Form = "memory that cannot be used: " + sentence(err)
+	}
+	return r, nil
+}
+
+// firstIDs is how many tokens of a file are shown.
+const firstIDs = 16
+
+func inspectTokens(path string) (*inspection, error) {
+	tokens, err := corpus.OpenTokens(path)
+	if err != nil {
+		return nil, err
+	}
+	defer tokens.Close()
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	t := &tokensInfo{Count: tokens.Len(), Bits: 8 * int(info.Size()) / tokens.Len(), First: make([]uint32, min(tokens.Len(), firstIDs))}
+	tokens.CopyTo(t.First, 0)
+	for i := range tokens.Len() {
+		t.Largest = max(t.Largest, tokens.At(i))
+	}
+	if tok, err := openTokenizer("", filepath.Join(filepath.Dir(path), modeldir.TokenizerName)); err == nil && int64(t.Largest) < int64(tok.Size()) {
+		t.Text = tok.Decode(t.First, false)
+	}
+	return &inspection{Path: path, Form: "token file", Bytes: info.Size(), Tokens: t}, nil
+}
+
+func inspectData(path string) (*inspection, error) {
+	meta, err := corpus.ReadMeta(filepath.Join(path, corpus.MetaName))
+	if err != nil {
+		return nil, err
+	}
+	r := &inspection{Path: path, Form: "directory of tokens", Data: &meta, TokenizerSize: meta.VocabSize}
+	for _, name := range []string{corpus.TrainName, corpus.ValName} {
+		if info, err := os.Stat(filepath.Join(path, name)); err == nil {
+			r.Bytes += info.Size()
+		}
+	}
+	return r, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // loneTensors says whether path is a safetensors file that is no model: for want of a config.json beside it, or
@@ -148,6 +234,14 @@ func ternaries(l *storage.Loaded) map[string]*ternaryInfo {
 	return list
 }
 
+// oneLine writes a text from a file so that it does nothing to a terminal or a table.
+func oneLine(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) >= 0 {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
 func (r *inspection) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "%s: %s, %s\n\n", r.Path, r.Form, byteCount(r.Bytes))
@@ -163,19 +257,39 @@ func (r *inspection) print(out io.Writer) error {
 			fmt.Fprintln(w, "no tokenizer")
 		}
 	}
+	if m := r.Memory; m != nil {
+		fmt.Fprintf(w, "%d layers after %d tokens", m.Layers, m.Tokens)
+		if m.Model != "" {
+			fmt.Fprintf(w, ", of the model %s", m.Model)
+		}
+		fmt.Fprintln(w)
+	}
+	if d := r.Data; d != nil {
+		fmt.Fprintf(w, "%s: %s\n%s: %s\n", corpus.TrainName, describePart(d.Train), corpus.ValName, describePart(d.Val))
+		fmt.Fprintf(w, "tokenizer of %d tokens, token %d ends each document, a document is a %s\n", d.VocabSize, d.EndOfText, d.Document)
+	}
+	if t := r.Tokens; t != nil {
+		fmt.Fprintf(w, "%d tokens of %d bits, the largest is %d\nbegins with %v\n", t.Count, t.Bits, t.Largest, t.First)
+		if t.Text != "" {
+			fmt.Fprintf(w, "which is %q\n", t.Text)
+		}
+	}
 	for _, key := range slices.Sorted(maps.Keys(r.Metadata)) {
 		value := r.Metadata[key]
 		if len(value) > 100 { // the logits of a memory
 			value = fmt.Sprintf("%.60s… (%d characters)", value, len(value))
 		}
-		fmt.Fprintf(w, "%s: %s\n", key, value)
+		fmt.Fprintf(w, "%s: %s\n", oneLine(key), oneLine(value))
 	}
 	if len(r.Ignored) > 0 {
 		fmt.Fprintf(w, "not used by the model: %s\n", strings.Join(r.Ignored, ", "))
 	}
+	if len(r.Tensors) == 0 {
+		return w.Flush()
+	}
 	fmt.Fprintln(w, "\ntensor\ttype\tshape\tbytes\tγ\t−1\t0\t+1")
 	for _, t := range r.Tensors {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d", t.Name, t.DType, safetensors.FormatShape(t.Shape), t.Bytes)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d", oneLine(t.Name), t.DType, safetensors.FormatShape(t.Shape), t.Bytes)
 		if q := t.Ternary; q != nil {
 			fmt.Fprintf(w, "\t%.6g\t%.1f %%\t%.1f %%\t%.1f %%", q.Gamma, 100*q.Minus, 100*q.Zero, 100*q.Plus)
 		}

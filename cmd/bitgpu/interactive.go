@@ -203,8 +203,8 @@ func (t *conversation) help(string) error {
 	return nil
 }
 
-// complete gives the commands that a line may become.
-func complete(line string) (names []string) {
+// completeTalk gives the commands that a line may become.
+func completeTalk(line string) (names []string) {
 	if !strings.HasPrefix(line, "/") {
 		return nil
 	}
@@ -257,7 +257,7 @@ func newLineReader(c *cli.Context) lineReader {
 	l := &terminalLines{State: liner.NewLiner(), warn: c.App.ErrWriter}
 	l.SetCtrlCAborts(true)
 	l.SetMultiLineMode(true)
-	l.SetCompleter(complete)
+	l.SetCompleter(completeTalk)
 	dir, err := os.UserConfigDir()
 	if err != nil {
 		return l // no home, no history

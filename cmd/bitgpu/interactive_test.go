@@ -168,7 +168,7 @@ func TestCompleteCommands(t *testing.T) {
 	for line, want := range map[string]string{
 		"/s": "/save |/stop |/seed |/stats", "/r": "/reset", "/n": "/n ", "text": "", "": "", "/x": "", "/save f": "", "/top": "/top-k ",
 	} {
-		if got := strings.Join(complete(line), "|"); got != want {
+		if got := strings.Join(completeTalk(line), "|"); got != want {
 			t.Errorf("%q: %q wanted, %q found", line, want, got)
 		}
 	}

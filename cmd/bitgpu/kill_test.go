@@ -118,7 +118,7 @@ func TestTrainKilled(t *testing.T) {
 	}
 }
 
-// TestTrainInterrupt: Ctrl-C finishes the step, saves and ends well; the run goes on from there.
+// TestTrainInterrupt: Ctrl-C finishes the step, saves and ends as interrupted; the run goes on from there.
 func TestTrainInterrupt(t *testing.T) {
 	data := tokenFile(t, "some.u32", 400)
 	dir := filepath.Join(t.TempDir(), "run")
@@ -126,8 +126,9 @@ func TestTrainInterrupt(t *testing.T) {
 	p.waitFor(t, "step 1/")
 	time.Sleep(50 * time.Millisecond)
 	p.Process.Signal(syscall.SIGINT)
-	if err := p.Wait(); err != nil {
-		t.Fatalf("exit code 0 wanted: %v: %s", err, p.text())
+	p.Wait()
+	if code := p.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Fatalf("exit code %d wanted, %d found: %s", exitInterrupted, code, p.text())
 	}
 	if !strings.Contains(p.text(), "saved ") || !strings.Contains(p.text(), "to go on: bitgpu train --resume --output-dir "+dir+"\n") {
 		t.Errorf("%s", p.text())

@@ -26,12 +26,12 @@ func logitsCommand() *cli.Command {
 			"bitgpu logits -m model.bitt -p 'ROMEO:' --rule minibatch --chunk 16 -o logits.safetensors"),
 		Flags: append([]cli.Flag{
 			modelFlag(),
-			&cli.StringFlag{Name: "tokens", Usage: "token ids, `1,2,3`"},
-			&cli.StringFlag{Name: "tokens-file", Usage: "a `FILE` of token ids, little-endian uint32"},
-			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "a `TEXT`, with the tokenizer's special tokens"},
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "the `FILE` to write"},
-			&cli.StringFlag{Name: "rule", Value: nn.RuleSequential, Usage: "how the memory learns: `sequential|minibatch`"},
-			&cli.IntFlag{Name: "chunk", Usage: "tokens the rule takes together; changes the minibatch rule's result, not the sequential one's", DefaultText: "16, or the model's"},
+			&cli.StringFlag{Name: "tokens", Usage: "token ids `1,2,3`"},
+			&cli.StringFlag{Name: "tokens-file", Usage: "`FILE` of token ids, little-endian uint32"},
+			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT`, which gets the tokenizer's special tokens"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "safetensors `FILE` to write"},
+			&cli.StringFlag{Name: "rule", Value: nn.RuleSequential, Usage: "`sequential|minibatch`: how the memory learns"},
+			&cli.IntFlag{Name: "chunk", Usage: "`N` tokens that the rule takes together; changes the minibatch rule's result, not the sequential one's", DefaultText: "16, or the model's"},
 		}, computeFlags()...),
 		Action: logitsAction,
 	}
@@ -137,7 +137,7 @@ func parseTokens(text string) ([]uint32, error) {
 func readTokens(path string) ([]uint32, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("--tokens-file: %w", err)
+		return nil, flagError("tokens-file", err)
 	}
 	if len(data)%4 != 0 {
 		return nil, fmt.Errorf("--tokens-file: %s: a multiple of 4 bytes wanted, as uint32 ids take, %d found", path, len(data))

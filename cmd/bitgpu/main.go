@@ -2,8 +2,8 @@
 // and the terminal, and leaves the rest to packages: what it can do, a Go program can do with package bitgpu and those
 // below it. One file holds one subcommand.
 //
-// Exit codes: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C. Text and results go to stdout, everything else
-// to stderr; an error is one sentence.
+// Exit codes: 0 done, 1 an error, 2 a command line that is wrong whatever the files hold, 130 stopped by Ctrl-C, also a
+// training that saved. Text and results go to stdout, everything else to stderr; an error is one sentence.
 package main
 
 import (
@@ -42,6 +42,8 @@ func commands() []*cli.Command {
 		devicesCommand(),
 		completionCommand(),
 		versionCommand(),
+		licensesCommand(),
+		helpCommand(),
 	}
 }
 
@@ -54,7 +56,9 @@ const (
 
 // run is the program: args without its name. It returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	err := newApp(stdin, stdout, stderr).Run(append([]string{"bitgpu"}, args...))
+	defer restoreThreads(runtime.GOMAXPROCS(0))
+	out := &checkedWriter{Writer: stdout}
+	err := out.check(newApp(stdin, out, stderr).Run(append([]string{"bitgpu"}, args...)))
 	if err == nil {
 		return 0
 	}
@@ -65,7 +69,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 // formats are the packages that a message from a file passes through, outermost first.
-var formats = regexp.MustCompile(`^(modeldir: |bitt: )+(bitt: |safetensors: )`)
+var formats = regexp.MustCompile(`^(modeldir: |bitt: |memory: )+(bitt: |safetensors: )`)
 
 // sentence is an error in one line, which begins with the innermost of the formats that it passed through.
 func sentence(err error) string {
@@ -75,11 +79,10 @@ func sentence(err error) string {
 
 func exitCode(err error) int {
 	var usage usageError
-	var byLibrary cli.ExitCoder // an unknown help topic
 	switch {
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
-	case errors.As(err, &usage), errors.As(err, &byLibrary), errors.Is(err, bitgpu.ErrOption):
+	case errors.As(err, &usage), errors.Is(err, bitgpu.ErrOption):
 		return exitUsage
 	}
 	return exitError
@@ -93,36 +96,33 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Name:      "bitgpu",
 		Usage:     "run and train ternary language models whose memory learns while they read",
 		UsageText: "bitgpu COMMAND [flags]\nbitgpu help COMMAND",
-		Description: example("", "bitgpu run -m model.bitt -p 'ROMEO:'") +
-			"\nA model is a .bitt file, a model directory, or a .safetensors file beside its config.json.",
+		Description: example("A model is a .bitt file, a model directory, or a .safetensors file beside its config.json. Commands that take one use "+
+			"the small demo model inside this program where none is given.",
+			"bitgpu run -p 'ROMEO:'",
+			"bitgpu train --data book.txt --output-dir model",
+			"bitgpu run -m model/model.bitt -p 'Once'"),
 		Version:                   version(),
-		Commands:                  commands(),
+		Commands:                  append(commands(), completeCommand()),
 		Reader:                    stdin,
 		Writer:                    stdout,
 		ErrWriter:                 stderr,
 		ExitErrHandler:            func(*cli.Context, error) {},
 		OnUsageError:              refuseFlags,
-		EnableBashCompletion:      true,
 		DisableSliceFlagSeparator: true, // a stop text may hold a comma
-		Suggest:                   true,
+		HideHelpCommand:           true, // it is one of ours
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() {
 				return cli.ShowAppHelp(c)
 			}
-			return usagef("no command %q%s", c.Args().First(), suggestCommand(c))
+			return usagef("no command %q%s", c.Args().First(), suggestCommand(c.App.Commands, c.Args().First()))
 		},
 	}
 	for _, command := range app.Commands {
-		guard(command)
+		if !command.Hidden {
+			guard(command)
+		}
 	}
 	return app
-}
-
-func suggestCommand(c *cli.Context) string {
-	if hint := cli.SuggestCommand(c.App.Commands, c.Args().First()); hint != "" {
-		return "; " + strings.ToLower(hint[:1]) + hint[1:]
-	}
-	return ""
 }
 
 // example is the end of a command's description: lines that work as they stand, given the files they name.
@@ -144,10 +144,14 @@ func versionCommand() *cli.Command {
 		Usage:       "show the version",
 		Description: example("", "bitgpu version"),
 		Action: func(c *cli.Context) error {
-			_, err := fmt.Fprintf(c.App.Writer, "bitgpu %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(c.App.Writer, versionLine())
 			return err
 		},
 	}
+}
+
+func versionLine() string {
+	return fmt.Sprintf("bitgpu %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version is what the build recorded: a release, or the commit.

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"bitgpu/nn/cpu/parallel"
 
 	"github.com/urfave/cli/v2"
 )
@@ -89,7 +92,7 @@ func TestWrongUsage(t *testing.T) {
 		want string
 	}{
 		{"runn", `no command "runn"; did you mean "run"?`},
-		{"help runn", "'runn'"},
+		{"help runn", `no command "runn"; did you mean "run"?`},
 		{"run -m " + m + " hello", `unexpected argument "hello"`},
 		{"run -m " + m + " -p x --tmp 1", `no flag --tmp; did you mean "--temp"?`},
 		{"run -m " + m + " -p x --temp warm", `run: --temp: "warm" is no value for it`},
@@ -122,9 +125,60 @@ func TestWrongUsage(t *testing.T) {
 		{"export -m " + m, "export: --output is needed"},
 		{"export -m " + m + " -o x.gguf", "x.gguf: a name that ends in .bitt"},
 		{"export -m " + m + " -o x.bitt --head f8", `--head: f32, f16 or int8 wanted, "f8" found`},
+		{"chat", `no command "chat"; did you mean "run"?`},
+		{"xyzzy", `no command "xyzzy"; bitgpu help lists them`},
+		{"--model x run", "no flag --model; flags come after the command"},
+		{"run -p x --device cpu", `no flag --device; did you mean "--backend"?`},
+		{"run -p x --temperature 1", `no flag --temperature; did you mean "--temp"?`},
+		{"run -p x --top_k 1", `no flag --top_k; did you mean "--top-k"?`},
+		{"train --heads 1", `no flag --heads; did you mean "--ttt-heads"?`},
+		{"train --epochs 1", `no flag --epochs; did you mean "--steps"?`},
+		{"train --batch 1", `no flag --batch; did you mean "--batch-size"?`},
+		{"run -p x --threads 0", "run: --threads: 1 to 4096 wanted, 0 found"},
 	} {
 		t.Run(c.args, func(t *testing.T) { refuse(t, exitUsage, bitgpuRun("", strings.Fields(c.args)...), c.want) })
 	}
+}
+
+// What is wrong with a file is said once, after its flag and its name.
+func TestBadFilesAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.WriteFile("file", []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir("dir", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ args, want string }{
+		{"tokenize -p x --tokenizer none", "bitgpu: --tokenizer: none: no such file"},
+		{"tokenize -p x --tokenizer dir", "bitgpu: --tokenizer: dir: is a directory"},
+		{"tokenize -p x --tokenizer file", "bitgpu: tokenizer: file: "},
+		{"data --input file --output-dir out --tokenizer none", "bitgpu: --tokenizer: none: no such file"},
+		{"logits -o out --tokens-file none", "bitgpu: --tokens-file: none: no such file"},
+		{"logits -o out --tokens-file file", "bitgpu: --tokens-file: file: a multiple of 4 bytes"},
+		{"run -p x --memory file", "bitgpu: safetensors: file: "},
+		{"run -p x -m none", "bitgpu: none: no such file"},
+		{"inspect file", "bitgpu: file: "},
+		{"eval --data dir", "bitgpu: --data: dir has no meta.json"},
+		{"vocab --input none", "bitgpu: --input: none: no such file"},
+		{"plot file", "bitgpu: plot: file: "},
+		{"bench --compare file", "bitgpu: file: "},
+	} {
+		r := bitgpuRun("", strings.Fields(c.args)...)
+		r.err = strings.TrimPrefix(r.err, firstLine(r.err, "bitgpu: running on "))
+		if r.code != exitError || !strings.HasPrefix(r.err, c.want) || strings.Count(r.err, "\n") != 1 {
+			t.Errorf("%s: %q wanted, exit code %d and %q found", c.args, c.want, r.code, r.err)
+		}
+	}
+}
+
+// firstLine is the first line of text if it begins with start.
+func firstLine(text, start string) string {
+	if !strings.HasPrefix(text, start) {
+		return ""
+	}
+	return text[:strings.Index(text, "\n")+1]
 }
 
 func TestHelp(t *testing.T) {
@@ -134,12 +188,68 @@ func TestHelp(t *testing.T) {
 			t.Errorf("help does not list %s", command.Name)
 		}
 		a, b := succeed(t, "", "help", command.Name), succeed(t, "", command.Name, "--help")
-		if a != b || !strings.Contains(a, "Example:\n") {
+		if a != b && command.Name != "help" || !strings.Contains(a, "Example:\n") {
 			t.Errorf("bitgpu help %s and bitgpu %s --help: the same with an example wanted, found\n%s\n%s", command.Name, command.Name, a, b)
 		}
 	}
 	if succeed(t, "") != top {
 		t.Error("bitgpu alone shows something else than bitgpu help")
+	}
+}
+
+// A suggestion that is far from what was typed misleads.
+func TestNoSillySuggestions(t *testing.T) {
+	for _, args := range []string{"run -p x --zzz", "run -p x --frobnicate 1", "inspect --backend cpu x", "devices --x", "train --q 1"} {
+		if r := bitgpuRun("", strings.Fields(args)...); r.code != exitUsage || strings.Contains(r.err, "mean") {
+			t.Errorf("%s: exit code %d, %s", args, r.code, r.err)
+		}
+	}
+}
+
+// Each value has a word in the help that says what it is; lines fit into any terminal.
+func TestHelpIsReadable(t *testing.T) {
+	app := newApp(nil, nil, nil)
+	for _, command := range app.Commands {
+		for _, f := range command.Flags {
+			f := f.(cli.DocGenerationFlag)
+			if value, _ := placeholder(f); f.TakesValue() == (value == "") || strings.Contains(value, " ") {
+				t.Errorf("%s %s: placeholder %q", command.Name, flagSyntax(f), value)
+			}
+		}
+		for _, width := range []int{leastWidth, 80, mostWidth} {
+			h := &helpText{width: width}
+			h.wrapped(command.Usage)
+			h.flags(command.Flags)
+			for line := range strings.Lines(h.text.String()) {
+				if n := len([]rune(strings.TrimRight(line, "\n"))); n > width || strings.Contains(line, "`") {
+					t.Errorf("%s: %d columns: %q", command.Name, width, line)
+				}
+			}
+		}
+	}
+	text := succeed(t, "", "train", "--help")
+	for _, want := range []string{"\nData:\n   --data DATA  ", "\nModel:\n   --dim N  ", "\nSchedule:\n   --steps N  ", "\nOutput:\n   --output-dir DIR  ", "\nCompute:\n   --backend auto|gpu|cpu  "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q wanted in\n%s", want, text)
+		}
+	}
+}
+
+func TestThreads(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	for _, n := range []string{"1", "3"} {
+		for _, args := range [][]string{
+			{"run", "--threads", n, "-p", "x", "-n", "1"}, {"eval", "--threads", n, "--data", "../../LICENSE"},
+			{"train", "--threads", n, "--benchmark", "--dim", "16", "--layers", "1", "--steps", "1", "--context-len", "16", "--batch-size", "1", "--vocab-size", "300"},
+			{"logits", "--threads", n, "--tokens", "1", "-o", filepath.Join(t.TempDir(), "x")},
+		} {
+			if r := bitgpuRun("", args...); r.code != 0 || !strings.Contains(r.err, "CPU ("+n+" threads") {
+				t.Errorf("%q: %+v", args, r)
+			}
+		}
+	}
+	if n := runtime.GOMAXPROCS(0); n != before || parallel.Workers() != before {
+		t.Errorf("%d threads before, %d and %d after", before, n, parallel.Workers())
 	}
 }
 
@@ -150,7 +260,7 @@ func TestExamplesOfTheHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, command := range []*cli.Command{
-		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), completionCommand(), versionCommand(),
+		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), completionCommand(), versionCommand(), licensesCommand(),
 	} {
 		_, examples, _ := strings.Cut(command.Description, "Example:\n")
 		if examples == "" {

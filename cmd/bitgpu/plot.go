@@ -18,10 +18,11 @@ func plotCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "plot",
 		Usage:       "draw the losses of training runs in one picture",
+		UsageText:   "bitgpu plot [-o FILE] RUN…",
 		ArgsUsage:   "RUN…",
 		Description: example("A RUN is the output directory of a training, or a metrics.jsonl file.", "bitgpu plot -o loss.png first second"),
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: lossName, Usage: "`FILE` of the picture, .png or .svg"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: lossName, Usage: "`FILE` of the picture; its name ends in .png or .svg"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() == 0 {

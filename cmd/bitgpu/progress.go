@@ -3,34 +3,27 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"bitgpu/nn/train"
-
-	"github.com/schollz/progressbar/v3"
 )
 
-// progress shows how a run goes: a bar on a terminal, else a line from time to time.
+// progress shows how a run goes: a line that is written over on a terminal, else a line from time to time.
 type progress struct {
 	out   io.Writer
-	bar   *progressbar.ProgressBar // nil when out is no terminal
+	line  *statusLine // nil where no line can be written over
 	total int
 	step  float64   // tokens of a step
 	next  time.Time // of the next line
+	last  string    // on the status line
 }
 
 // betweenLines keeps the record of a long run short.
 const betweenLines = 5 * time.Second
 
-func newProgress(out io.Writer, o train.Options, done int) *progress {
-	p := &progress{out: out, total: o.Steps, step: float64(o.Shape().TokensPerStep())}
-	if terminal(out) {
-		p.bar = progressbar.NewOptions(o.Steps, progressbar.OptionSetWriter(out), progressbar.OptionShowCount(),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetWidth(20), progressbar.OptionUseANSICodes(true))
-		p.bar.Set(done)
-	}
-	return p
+func newProgress(out io.Writer, o train.Options) *progress {
+	return &progress{out: out, line: newStatusLine(out), total: o.Steps, step: float64(o.Shape().TokensPerStep())}
 }
 
 // Progress shows the last of the lines, and every validation.
@@ -40,13 +33,23 @@ func (p *progress) Progress(lines []train.Metric) {
 	}
 	last := lines[len(lines)-1]
 	done := last.Step + 1
-	text := fmt.Sprintf("loss %.4f  lr %.2e  %.0f tokens/s", last.Loss, last.LR, last.TokensPerSecond)
-	if p.bar != nil {
-		p.bar.Describe(text)
-		p.bar.Set(done)
+	// What matters most comes first: the end of it is cut where a terminal is narrow.
+	perStep := p.step / last.TokensPerSecond
+	left := time.Duration(float64(p.total-done) * perStep * float64(time.Second)).Round(time.Second)
+	text := fmt.Sprintf("step %d/%d  loss %.4f", done, p.total, last.Loss)
+	if p.line == nil && last.ValLoss != nil {
+		text += fmt.Sprintf("  validation loss %.4f", *last.ValLoss)
+	}
+	text += fmt.Sprintf("  %v left  %.0f tokens/s  lr %.2e", left, last.TokensPerSecond, last.LR)
+	if p.line != nil {
+		p.last = bar(done, p.total) + text
+		if p.line.width() <= len(p.last) {
+			p.last = text
+		}
 		if last.ValLoss != nil {
 			p.note("step %d: validation loss %.4f", done, *last.ValLoss)
 		}
+		p.line.show(p.last)
 		return
 	}
 	now := time.Now()
@@ -54,12 +57,14 @@ func (p *progress) Progress(lines []train.Metric) {
 		return
 	}
 	p.next = now.Add(betweenLines)
-	if last.ValLoss != nil {
-		text += fmt.Sprintf("  validation loss %.4f", *last.ValLoss)
-	}
-	perStep := p.step / last.TokensPerSecond
-	left := time.Duration(float64(p.total-done) * perStep * float64(time.Second)).Round(time.Second)
-	fmt.Fprintf(p.out, "step %d/%d  %s  %v left\n", done, p.total, text, left)
+	fmt.Fprintln(p.out, text)
+}
+
+// bar is a picture of how much is done.
+func bar(done, total int) string {
+	const width = 20
+	full := min(width*done/max(total, 1), width)
+	return "[" + strings.Repeat("#", full) + strings.Repeat("-", width-full) + "] "
 }
 
 // Saved tells of a checkpoint.
@@ -68,18 +73,18 @@ func (p *progress) Saved(path string, _ train.State) { p.note("saved %s", path) 
 // Warned tells of what was found wrong and made good.
 func (p *progress) Warned(err error) { p.note("warning: %v", err) }
 
-// note writes a line, above the bar if there is one.
+// note writes a line, above the status line if there is one.
 func (p *progress) note(format string, args ...any) {
-	if p.bar != nil {
-		p.bar.Clear()
-		defer p.bar.RenderBlank()
+	if p.line != nil {
+		p.line.clear()
 	}
 	fmt.Fprintf(p.out, format+"\n", args...)
 }
 
-// close ends the bar's line.
+// close leaves the last of the status line where it is.
 func (p *progress) close() {
-	if p.bar != nil {
+	if p.line != nil && p.last != "" {
+		p.line.draw(p.last)
 		fmt.Fprintln(p.out)
 	}
 }

@@ -27,11 +27,11 @@ func tokenizeCommand() *cli.Command {
 			`echo '"one line"' | bitgpu tokenize -m model.bitt --jsonl`),
 		Flags: []cli.Flag{
 			modelFlag(),
-			&cli.StringFlag{Name: "tokenizer", Usage: "a tokenizer.json `FILE`"},
-			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "the `TEXT`"},
+			&cli.StringFlag{Name: "tokenizer", Usage: "`FILE` of a tokenizer, tokenizer.json, instead of a model"},
+			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT` to turn into tokens"},
 			&cli.BoolFlag{Name: "ids", Usage: "write the ids only, separated by commas"},
 			&cli.BoolFlag{Name: "special", Usage: "add the tokens that the tokenizer puts around a text; with --decode, show special tokens"},
-			&cli.StringFlag{Name: "decode", Usage: "write the text of token ids, `1,2,3`"},
+			&cli.StringFlag{Name: "decode", Usage: "write the text of the token ids `1,2,3`"},
 			&cli.BoolFlag{Name: "jsonl", Usage: "read a JSON string a line, write a JSON array of ids a line"},
 		},
 		Action: tokenizeAction,
@@ -77,7 +77,7 @@ func openTokenizer(model, file string) (*tokenizer.Tokenizer, error) {
 	if file != "" {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("--tokenizer: %w", err)
+			return nil, flagError("tokenizer", err)
 		}
 		return tokenizer.Parse(file, data)
 	}

@@ -19,10 +19,14 @@ const lossName = "loss.png"
 
 func trainCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "train",
-		Usage: "train a model from text or tokens",
-		Description: example("The first Ctrl-C finishes the step, saves and ends; the second ends at once.",
-			"bitgpu train --data book.txt --output-dir model --steps 2000", "bitgpu train --resume --output-dir model"),
+		Name:      "train",
+		Usage:     "train a model from text or tokens",
+		UsageText: "bitgpu train --data DATA [flags]\nbitgpu train --resume [flags]",
+		Description: example("Writes checkpoints while it runs, and at the end model.safetensors, the packed model.bitt and a picture of the losses. "+
+			"The first Ctrl-C finishes the step, saves and ends, and --resume goes on from there; the second ends at once.",
+			"bitgpu train --data book.txt --output-dir model --steps 2000",
+			"bitgpu train --resume --output-dir model",
+			"bitgpu train --data book.txt --mixer delta --dim 128 --layers 2 --output-dir small"),
 		Flags:  trainFlags(),
 		Action: trainAction,
 	}
@@ -30,42 +34,51 @@ func trainCommand() *cli.Command {
 
 func trainFlags() []cli.Flag {
 	d := train.DefaultOptions()
-	flags := []cli.Flag{
-		&cli.StringFlag{Name: "data", Usage: "a directory of `bitgpu data`, a .u32 or .u16 file of tokens, or text"},
-		&cli.StringFlag{Name: "output-dir", Value: "model", Usage: "directory of the model, its checkpoints and metrics"},
-		&cli.StringFlag{Name: "load", Usage: "begin with the weights of this model; its config and tokenizer rule"},
-		&cli.BoolFlag{Name: "resume", Usage: "go on from the newest whole checkpoint in the output directory, with its settings where no flag says otherwise"},
-		&cli.StringFlag{Name: "tokenizer", Usage: "tokenizer.json for text, or of a token file"},
-		&cli.IntFlag{Name: "dim", Value: 256, Usage: "width D of the model"},
-		&cli.IntFlag{Name: "layers", Value: 8, Usage: "number of layers"},
-		&cli.Float64Flag{Name: "inner-lr", Value: 0.1, Usage: "rate η at which the tied memory learns"},
-		&cli.StringFlag{Name: "weight-scale", Value: nn.ScaleAbsmean, Usage: "scale of ternary products: absmean or none"},
-		&cli.StringFlag{Name: "ttt-rule", Value: nn.RuleSequential, Usage: "rule of the memory in training: sequential or minibatch"},
-		&cli.IntFlag{Name: "ttt-chunk", Value: nn.DefaultMinibatch, Usage: "tokens of a summed step of the minibatch rule"},
-		&cli.StringFlag{Name: "mixer", Value: nn.MixerTied, Usage: "tied (one projection) or delta (keys, values and queries of their own)"},
-		&cli.IntFlag{Name: "ttt-dim", Usage: "width of the delta mixer's memory, 0 = a quarter of --dim"},
-		&cli.IntFlag{Name: "ttt-heads", Usage: "heads of the delta mixer's memory, 0 = one for each 64 of --ttt-dim"},
-		&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "tokens of a sequence"},
-		&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "sequences of a batch"},
-		&cli.IntFlag{Name: "accumulate", Value: d.Accumulate, Usage: "batches whose gradients make one step"},
-		&cli.IntFlag{Name: "steps", Value: d.Steps, Usage: "steps in all"},
-		&cli.Float64Flag{Name: "lr", Value: d.LR, Usage: "largest learning rate"},
-		&cli.IntFlag{Name: "warmup-steps", Value: d.Warmup, Usage: "steps over which the learning rate rises from 0"},
-		&cli.IntFlag{Name: "decay-steps", Usage: "steps at the end over which the learning rate falls, 0 = all after the warm-up; it stays at --lr before"},
-		&cli.Float64Flag{Name: "min-lr", Value: d.MinLR, Usage: "learning rate at the end"},
-		&cli.Float64Flag{Name: "weight-decay", Value: d.Decay, Usage: "decoupled weight decay"},
-		&cli.Float64Flag{Name: "dropout", Usage: "share of embedding, mixer and MLP activations dropped in training, for texts read several times"},
-		&cli.Float64Flag{Name: "grad-clip", Value: d.Clip, Usage: "largest norm of the gradient, 0 = any"},
-		&cli.StringFlag{Name: "order", Value: d.Order, Usage: "order of the data: shuffle or sequential"},
-		&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "seed of the first weights and of the order"},
-		&cli.IntFlag{Name: "save-interval", Value: d.SaveInterval, Usage: "steps between checkpoints"},
-		&cli.IntFlag{Name: "val-every", Value: d.ValEvery, DefaultText: "--save-interval where there is validation data",
-			Usage: "steps between validations; 0 = none, and the best checkpoint is the one of the smallest training loss"},
-		&cli.StringFlag{Name: "recompute", Value: d.Recompute, Usage: "compute blocks again in backward to save memory: auto (if it would not fit), on or off"},
-		&cli.BoolFlag{Name: "benchmark", Usage: "measure tokens/s, the share of each operation and memory, on random tokens: reads no data, writes no files"},
-		valRatioFlag(),
-	}
-	return slices.Concat(flags, vocabFlags(8000), corpusFlags(), computeFlags())
+	return slices.Concat(
+		group("Data", append([]cli.Flag{
+			&cli.StringFlag{Name: "data", Usage: "`DATA` to train on: text (.txt or .jsonl, both also .gz, or a glob), a directory that bitgpu data wrote, or a .u32 or .u16 file of tokens"},
+			&cli.StringFlag{Name: "tokenizer", Usage: "`FILE` of the tokenizer, tokenizer.json; without one a vocabulary is made of the text"},
+			valRatioFlag(),
+			&cli.StringFlag{Name: "order", Value: d.Order, Usage: "`shuffle|sequential`: order of the data"},
+			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "read sequences of `N` tokens"},
+			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once"},
+		}, slices.Concat(vocabFlags(8000), corpusFlags())...)...),
+		group("Model",
+			&cli.IntFlag{Name: "dim", Value: 256, Usage: "width `N` of the model"},
+			&cli.IntFlag{Name: "layers", Value: 8, Usage: "`N` layers"},
+			&cli.StringFlag{Name: "mixer", Value: nn.MixerTied, Usage: "`tied|delta`: one projection as key, value and query, or keys, values and queries of their own"},
+			&cli.IntFlag{Name: "ttt-dim", Usage: "width `N` of the delta mixer's memory, 0 = a quarter of --dim"},
+			&cli.IntFlag{Name: "ttt-heads", Usage: "`N` heads of the delta mixer's memory, 0 = one for each 64 of --ttt-dim"},
+			&cli.Float64Flag{Name: "inner-lr", Value: 0.1, Usage: "rate `R` at which the tied mixer's memory learns while it reads"},
+			&cli.StringFlag{Name: "weight-scale", Value: nn.ScaleAbsmean, Usage: "`absmean|none`: scale of ternary products"},
+			&cli.StringFlag{Name: "ttt-rule", Value: nn.RuleSequential, Usage: "`sequential|minibatch`: how the tied mixer's memory learns in training"},
+			&cli.IntFlag{Name: "ttt-chunk", Value: nn.DefaultMinibatch, Usage: "`N` tokens of one step of the minibatch rule"},
+			&cli.StringFlag{Name: "load", Usage: "begin with the weights of `MODEL`; its configuration and tokenizer are taken over"},
+		),
+		group("Schedule",
+			&cli.IntFlag{Name: "steps", Value: d.Steps, Usage: "train for `N` steps in all"},
+			&cli.Float64Flag{Name: "lr", Value: d.LR, Usage: "largest learning rate `R`"},
+			&cli.IntFlag{Name: "warmup-steps", Value: d.Warmup, Usage: "let the learning rate rise from 0 over the first `N` steps"},
+			&cli.IntFlag{Name: "decay-steps", Usage: "let the learning rate stay at --lr and fall over the last `N` steps only, 0 = over all after the warm-up"},
+			&cli.Float64Flag{Name: "min-lr", Value: d.MinLR, Usage: "learning rate `R` at the end"},
+			&cli.IntFlag{Name: "accumulate", Value: d.Accumulate, Usage: "add up the gradients of `N` batches for one step"},
+			&cli.Float64Flag{Name: "weight-decay", Value: d.Decay, Usage: "shrink the weights by `R` times the learning rate at each step"},
+			&cli.Float64Flag{Name: "dropout", Usage: "drop the share `R` of embedding, mixer and MLP activations, against learning by heart a text that is read several times"},
+			&cli.Float64Flag{Name: "grad-clip", Value: d.Clip, Usage: "scale gradients down to a norm of at most `X`, 0 = never"},
+			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "number `N` that the first weights and the order of the data depend on"},
+		),
+		group("Output",
+			&cli.StringFlag{Name: "output-dir", Value: "model", Usage: "`DIR` for the model, its checkpoints and metrics"},
+			&cli.BoolFlag{Name: "resume", Usage: "go on from the newest whole checkpoint in the output directory, with its settings where no flag says otherwise"},
+			&cli.IntFlag{Name: "save-interval", Value: d.SaveInterval, Usage: "save a checkpoint every `N` steps"},
+			&cli.IntFlag{Name: "val-every", Value: d.ValEvery, DefaultText: "--save-interval where there is validation data",
+				Usage: "measure the validation loss every `N` steps; 0 = never, and the best checkpoint is the one of the smallest training loss"},
+			&cli.BoolFlag{Name: "benchmark", Usage: "only measure tokens/s, the share of each operation and memory, on random tokens: reads no data, writes no files"},
+		),
+		computeFlags(),
+		group("Compute", &cli.StringFlag{Name: "recompute", Value: d.Recompute,
+			Usage: "`auto|on|off`: compute blocks again in the backward pass, which is slower and takes less memory; auto does it if training would not fit otherwise"}),
+	)
 }
 
 func trainAction(c *cli.Context) error {
@@ -109,11 +122,11 @@ func trainAction(c *cli.Context) error {
 		return err
 	}
 	if out.Steps < training.Options.Steps {
-		fmt.Fprintf(c.App.ErrWriter, "stopped after %d of %d steps\nto go on: bitgpu train --resume --output-dir %s\n", out.Steps, training.Options.Steps, dir)
+		fmt.Fprintf(c.App.ErrWriter, "stopped after %d of %d steps\nto go on: bitgpu train --resume --output-dir %s\n", out.Steps, training.Options.Steps, shellWord(dir))
 		if training.Tokenizer != nil {
-			fmt.Fprintf(c.App.ErrWriter, "to try the model as it is: bitgpu run -m %s\n", out.Newest)
+			fmt.Fprintf(c.App.ErrWriter, "to try the model as it is: bitgpu run -m %s\n", shellWord(out.Newest))
 		}
-		return nil
+		return errInterrupted // what comes after the training in a script must not begin
 	}
 	return finish(c, training, out)
 }
@@ -168,7 +181,7 @@ func prepareRun(ctx context.Context, c *cli.Context, dir string) (*train.Run, *t
 	announce(c.App.ErrWriter, engine, backend, resumed)
 	return &train.Run{
 		Engine: engine, Options: options, Dir: dir, Tokenizer: data.tokenizer, Train: data.train, Val: data.val,
-		Resumed: resumed, Report: newProgress(c.App.ErrWriter, options, engine.Updates()),
+		Resumed: resumed, Report: newProgress(c.App.ErrWriter, options),
 	}, backend, nil
 }
 

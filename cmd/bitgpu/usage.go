@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/urfave/cli/v2"
 )
@@ -71,15 +72,33 @@ func refuseFlags(c *cli.Context, err error, _ bool) error {
 	message := err.Error()
 	if m := undefinedFlag.FindStringSubmatch(message); m != nil {
 		message = "no flag " + dashes(m[1])
-		if hint := cli.SuggestFlag(flags, m[1], false); hint != "" {
-			message += fmt.Sprintf("; did you mean %q?", hint)
+		if where == "" {
+			message += "; flags come after the command, as in bitgpu run --help"
+		} else {
+			message += suggestFlag(flags, m[1])
 		}
 	} else if m := invalidFlag.FindStringSubmatch(message); m != nil {
-		message = fmt.Sprintf("%s: %s is no value for it", dashes(m[2]), m[1])
+		message = fmt.Sprintf("%s: %s is no value for it%s", dashes(m[2]), m[1], wantedOf(flags, m[2]))
 	} else if m := emptyFlag.FindStringSubmatch(message); m != nil {
 		message = dashes(m[1]) + " needs a value"
 	}
 	return usagef("%s%s", where, message)
+}
+
+// wantedOf says what a flag of numbers takes.
+func wantedOf(flags []cli.Flag, name string) string {
+	for _, f := range flags {
+		if !slices.Contains(f.Names(), name) {
+			continue
+		}
+		switch f.(type) {
+		case decimalFlag:
+			return ", a whole number is wanted"
+		case *cli.Float64Flag:
+			return ", a number is wanted"
+		}
+	}
+	return ""
 }
 
 // dashes writes a flag as it is typed.
@@ -88,6 +107,17 @@ func dashes(name string) string {
 		return "-" + name
 	}
 	return "--" + name
+}
+
+// shellWord writes a word as it can be pasted into a shell, quoted where it must be.
+func shellWord(word string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./,:=@%+", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // guard makes a command say in one sentence, and on stderr, what the library would show its whole help for or
@@ -104,6 +134,7 @@ func guard(command *cli.Command) {
 			required = append(required, f.Names()[0])
 		}
 	}
+	decimalFlags(command.Flags)
 	action := command.Action
 	if action == nil {
 		return

@@ -34,13 +34,14 @@ func viewCommand() *cli.Command {
 			"bitgpu view -m model.bitt -p 'to be or not to be' --png frames --every 8"),
 		Flags: []cli.Flag{
 			modelFlag(),
-			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "the `TEXT` to read"},
-			&cli.StringFlag{Name: "png", Usage: "draw to files in `DIR` instead of a window"},
+			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT` to read"},
+			&cli.StringFlag{Name: "png", Usage: "draw to files in directory `DIR` instead of a window"},
 			&cli.IntFlag{Name: "every", Value: 1, Usage: "with --png, a picture every `N` tokens and after the last"},
-			&cli.IntFlag{Name: "layer", Usage: "the `LAYER` to show large, from 0"},
+			&cli.IntFlag{Name: "layer", Usage: "show layer `N` large; the first is 0"},
 			&cli.Float64Flag{Name: "speed", Value: 8, Usage: "in the window, read `N` tokens a second"},
 			&cli.StringFlag{Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
-				Usage: "which GPU: `N|NAME|software`, as bitgpu devices lists them", DefaultText: "the best GPU, else software"},
+				Usage: "`N|NAME|software`: which GPU, by its number or a part of its name in the list of bitgpu devices", DefaultText: "the best GPU, else software"},
+			threadsFlag(),
 		},
 		Action: viewAction,
 	}
@@ -148,7 +149,7 @@ func (v *viewer) close() {
 // saveFrames reads the whole text and saves a picture every so many tokens.
 func (v *viewer) saveFrames(ctx context.Context, dir string, every int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("--png: %w", err)
+		return flagError("png", err)
 	}
 	var spent time.Duration // reading
 	for v.Position() < v.Tokens() {

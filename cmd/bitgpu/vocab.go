@@ -22,8 +22,8 @@ var corpusFlagNames = []string{"document", "field", "allow-invalid-utf8"}
 // its measurement see the same documents.
 func corpusFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "document", Value: string(corpus.Block), Usage: "what a document of a text file is: line, block (up to a blank line) or file"},
-		&cli.StringFlag{Name: "field", Value: "text", Usage: "the field of a .jsonl record that holds its text"},
+		&cli.StringFlag{Name: "document", Value: string(corpus.Block), Usage: "`line|block|file`: what one document of a text file is; a block ends at an empty line"},
+		&cli.StringFlag{Name: "field", Value: "text", Usage: "`NAME` of the field of a .jsonl record that holds its text"},
 		&cli.BoolFlag{Name: "allow-invalid-utf8", Usage: "take text of which more than 1 % is not UTF-8; each run of such bytes is read as U+FFFD"},
 	}
 }
@@ -31,23 +31,25 @@ func corpusFlags() []cli.Flag {
 // vocabFlags are those of a new vocabulary.
 func vocabFlags(size int) []cli.Flag {
 	return []cli.Flag{
-		&cli.IntFlag{Name: "vocab-size", Value: size, Usage: "tokens of the vocabulary, special tokens and bytes among them"},
-		&cli.IntFlag{Name: "min-frequency", Value: 2, Usage: "how often a pair must occur to become a token"},
+		&cli.IntFlag{Name: "vocab-size", Value: size, Usage: "make at most `N` tokens, special tokens and bytes among them"},
+		&cli.IntFlag{Name: "min-frequency", Value: 2, Usage: "make a token only of a pair that occurs `N` times"},
 	}
 }
 
 // inputFlag names text files.
 func inputFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "input", Required: true, Usage: "text files: .txt or .jsonl, both also .gz; a glob or several flags name more than one"}
+	return &cli.StringSliceFlag{Name: "input", Required: true, Usage: "text `FILE|GLOB`, .txt or .jsonl, both also .gz; may be given several times"}
 }
 
 func vocabCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "vocab",
+		UsageText:   "bitgpu vocab --input FILE [-o FILE] [flags]",
 		Usage:       "make a tokenizer (byte-level BPE, Hugging Face's format) from text",
 		Description: example("", "bitgpu vocab --input 'texts/*.txt' -o tokenizer.json"),
 		Flags: append(append([]cli.Flag{inputFlag(),
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "tokenizer.json", Usage: "the tokenizer's file"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "tokenizer.json", Usage: "`FILE` for the tokenizer"},
+			threadsFlag(),
 		}, vocabFlags(32000)...), corpusFlags()...),
 		Action: func(c *cli.Context) error {
 			ctx, stop := interruptible(c)

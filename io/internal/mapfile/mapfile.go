@@ -22,23 +22,25 @@ type File struct {
 
 // Open maps path. An error names path and what is wrong with it.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		var pathErr *fs.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	// Before it is opened: a pipe would wait for somebody to write into it.
+	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, cause(err))
 	case info.IsDir():
 		return nil, fmt.Errorf("%s: is a directory, a file was expected", path)
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s: is not a regular file (%s)", path, info.Mode().Type())
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, cause(err))
+	}
+	defer f.Close()
+	info, err = f.Stat()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", path, cause(err))
 	case info.Size() == 0:
 		return &File{}, nil
 	case info.Size() > math.MaxInt:
@@ -49,6 +51,15 @@ func Open(path string) (*File, error) {
 		return nil, fmt.Errorf("%s: cannot be mapped into memory: %w", path, err)
 	}
 	return &File{Data: m, mapped: m}, nil
+}
+
+// cause drops the path from the operating system's error, where the message has it already.
+func cause(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
 }
 
 // Close gives the memory back. It may be called twice.

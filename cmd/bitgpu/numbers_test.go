@@ -1,0 +1,65 @@
+package main
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Every flag of whole numbers reads decimals, whatever zeros they begin with, and nothing else.
+func TestWholeNumbersAreDecimal(t *testing.T) {
+	defer restoreThreads(runtime.GOMAXPROCS(0))
+	app := newApp(nil, nil, nil)
+	tried := 0
+	for _, command := range app.Commands {
+		for _, f := range command.Flags {
+			if _, decimal := f.(decimalFlag); !decimal {
+				switch f.(type) {
+				case *cli.StringFlag, *cli.StringSliceFlag, *cli.BoolFlag, *cli.Float64Flag:
+				default:
+					t.Errorf("%s %s: a %T, does it read 010 as ten?", command.Name, f.Names()[0], f)
+				}
+				continue
+			}
+			tried++
+			for text, want := range map[string]any{"010": 10, "08": 8, "0": 0, "000": 0, "7": 7, "0x10": nil, "1_0": nil, "": nil, "1.5": nil, "+-3": nil} {
+				if want == 0 && f.Names()[0] == "threads" {
+					continue
+				}
+				var got any
+				command := &cli.Command{Name: "try", Flags: []cli.Flag{f}, Action: func(c *cli.Context) error {
+					switch got = c.Value(f.Names()[0]); v := got.(type) {
+					case uint64:
+						got = int(v)
+					}
+					return nil
+				}}
+				try := &cli.App{Commands: []*cli.Command{command}, ExitErrHandler: func(*cli.Context, error) {}, Writer: &strings.Builder{}, ErrWriter: &strings.Builder{}}
+				err := try.Run([]string{"bitgpu", "try", dashes(f.Names()[0]) + "=" + text})
+				if got != want || (err != nil) != (want == nil) {
+					t.Errorf("%s %s=%s: %v wanted, %v found, %v", command.Name, f.Names()[0], text, want, got, err)
+				}
+			}
+		}
+	}
+	if tried < 20 {
+		t.Errorf("%d flags tried", tried)
+	}
+	if a, b := bitgpuRun("", "run", "-p", "x", "-n", "010", "--seed", "010"), bitgpuRun("", "run", "-p", "x", "-n", "10", "--seed", "10"); a != b || a.code != 0 {
+		t.Errorf("%+v wanted, %+v found", b, a)
+	}
+	refuse(t, exitUsage, bitgpuRun("", "run", "-p", "x", "-n", "0x10"), `run: -n: "0x10" is no value for it, a whole number is wanted`)
+}
+
+func TestShellWord(t *testing.T) {
+	for word, want := range map[string]string{
+		"model": "model", "/a/b-c_d.e": "/a/b-c_d.e", "größe": "größe", "": "''", "my model": "'my model'", "it's": `'it'\''s'`,
+		"$HOME": "'$HOME'", "a*": "'a*'", "~x": "'~x'", "a\nb": "'a\nb'", `a"b\c`: `'a"b\c'`,
+	} {
+		if got := shellWord(word); got != want {
+			t.Errorf("%q: %s wanted, %s found", word, want, got)
+		}
+	}
+}
