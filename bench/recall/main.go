@@ -1,7 +1,7 @@
 // Command recall measures whether a mixer can remember pairs: it writes sequences of random
 // key–value pairs followed by queries, has `bitgpu train` train a model of each mixer on them, and
 // prints the share of queries that each answers right after having seen the pairs once. It is not
-// a test of speed.
+// a test of speed, nor of what a model remembers of ordinary text: that is bitgpu eval --reread.
 //
 //	go run ./bench/recall -bitgpu bin/bitgpu -dir out
 //

@@ -20,9 +20,10 @@ import (
 func evalCommand() *cli.Command {
 	d := train.DefaultOptions()
 	return &cli.Command{
-		Name:        "eval",
-		Usage:       "measure a model on text or tokens: perplexity, bits per byte, accuracy",
-		Description: example("", "bitgpu eval -m model --data model/data", "bitgpu eval -m model.bitt --data book.txt --json"),
+		Name:  "eval",
+		Usage: "measure a model on text or tokens: perplexity, bits per byte, accuracy",
+		Description: example("", "bitgpu eval -m model --data model/data", "bitgpu eval -m model.bitt --data book.txt --json",
+			"bitgpu eval -m model.bitt --data book.txt --reread"),
 		Flags: append([]cli.Flag{
 			modelFlag(),
 			&cli.StringFlag{Name: "data", Required: true,
@@ -30,7 +31,7 @@ func evalCommand() *cli.Command {
 			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "tokens of a sequence; each begins with an empty memory"},
 			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "sequences at once"},
 			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
-		}, slices.Concat(corpusFlags(string(corpus.Whole)), computeFlags())...),
+		}, slices.Concat(rereadFlags(), corpusFlags(string(corpus.Whole)), computeFlags())...),
 		Action: evalAction,
 	}
 }
@@ -56,6 +57,12 @@ func evalAction(c *cli.Context) error {
 		if err := refuseIdle(c, data+" holds tokens, which are made already", "document", "field"); err != nil {
 			return err
 		}
+	}
+	if c.Bool("reread") {
+		return rereadAction(c)
+	}
+	if err := refuseIdle(c, "it is for --reread", rereadOnly...); err != nil {
+		return err
 	}
 	path := c.String("model")
 	model, err := loadModel(path, storage.Options{})
