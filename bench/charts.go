@@ -327,5 +327,5 @@ func (r *Report) errors(prefix string) (template.HTML, error) {
 			}
 		}
 	}
-	return bars(axes{"relative error, below", "numbers"}, labels, names, values, "")
+	return bars(axes{"relative error", "numbers"}, labels, names, values, "")
 }
