@@ -31,7 +31,7 @@ fn height(curve: vec4<u32>, at: f32) -> f32 {
 }
 
 // How much of the pixel a curve covers, by the distance to what the curve does in the pixel's column: where it enters,
-// where it leaves, and at the token between. Thickness is half of the line's.
+// where it leaves, and at the token between. Thickness is half of the line's, less where tokens stand close.
 fn coverage(curve: vec4<u32>, at: vec2<u32>, thickness: f32) -> f32 {
     let each = f32(params.room - 1u) / f32(params.wide - 1u);  // tokens a pixel
     let x = f32(at.x) * each;
@@ -46,7 +46,7 @@ fn coverage(curve: vec4<u32>, at: vec2<u32>, thickness: f32) -> f32 {
     let bottom = max(max(left, right), here);
     let y = f32(at.y);
     let distance = max(max(top - y, y - bottom), 0.0);
-    return clamp(thickness + 0.5 - distance, 0.0, 1.0);
+    return clamp(thickness * min(0.3 / each, 1.0) + 0.5 - distance, 0.0, 1.0);
 }
 
 @compute @workgroup_size(8, 8)
