@@ -135,8 +135,8 @@ func TestWholeModels(t *testing.T) {
 		Mode: Quick, Only: regexp.MustCompile("^model|^head|^position"), Sizes: []Size{{32, 2, 64}}, Batches: []int{1, 3}, Command: "test",
 	}
 	r, err := Run(t.Context(), o, CPU())
-	if err != nil || r.Err() != nil {
-		t.Fatal(err, r.Err())
+	if err != nil || r.Failures != nil { // whether time is flat a busy machine cannot say
+		t.Fatal(err, r.Failures)
 	}
 	if len(r.Models) != 2*2*3 || len(r.Heads) != 3 || len(r.Positions) != 2*2 {
 		t.Fatalf("12 rows of models, 3 of heads, 4 of positions wanted; %d, %d, %d found", len(r.Models), len(r.Heads), len(r.Positions))

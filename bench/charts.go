@@ -21,17 +21,23 @@ type chart struct {
 // missing explains what stands where a bar is missing.
 const missing = "× stands where a row was left out."
 
-// charts draws the report; parts without rows have no chart.
-func (r *Report) charts() ([]chart, error) {
-	var all []chart
-	var failed error
-	add := func(title, text string, svg template.HTML, err error) {
+// charts draws the report: what was measured, and how far parity is from its bounds. Parts without rows have no chart.
+func (r *Report) charts() (speed, parity []chart, failed error) {
+	add := func(all *[]chart, title, text string, svg template.HTML, err error) {
 		if err != nil && failed == nil {
 			failed = fmt.Errorf("drawing %q: %w", title, err)
 		}
 		if svg != "" {
-			all = append(all, chart{title, text, svg})
+			*all = append(*all, chart{title, text, svg})
 		}
+	}
+	for _, kind := range []string{"text", "prompt", "training"} {
+		svg, err := r.bySize(kind)
+		add(&speed, "Tokens a second by size: "+kind, "The smallest batch; a logarithmic axis. "+missing, svg, err)
+	}
+	for _, kind := range []string{"text", "prompt", "training"} {
+		svg, err := r.byBatch(kind)
+		add(&speed, "Tokens a second by batch: "+kind, "The first size, all sequences together; a logarithmic axis. "+missing, svg, err)
 	}
 	for _, f := range r.Floors {
 		svg, err := r.roofline(f)
@@ -40,21 +46,13 @@ func (r *Report) charts() ([]chart, error) {
 		if f.Dispatch.Median > 0 {
 			text += " Those bound by dispatches are so small that to start them takes longer than to do them: their limit is not the line."
 		}
-		add("Roofline of the "+f.Engine, text, svg, err)
-	}
-	for _, kind := range []string{"text", "prompt", "training"} {
-		svg, err := r.bySize(kind)
-		add("Tokens a second by size: "+kind, "The smallest batch; a logarithmic axis. "+missing, svg, err)
-	}
-	for _, kind := range []string{"text", "prompt", "training"} {
-		svg, err := r.byBatch(kind)
-		add("Tokens a second by batch: "+kind, "The first size, all sequences together; a logarithmic axis. "+missing, svg, err)
+		add(&speed, "Roofline of the "+f.Engine, text, svg, err)
 	}
 	for _, kind := range []string{"ops", "model", "training"} {
 		svg, err := r.errors("parity/" + kind + "/")
-		add("Errors: "+kind, "How many numbers by their relative distance from the reference in float64: below a power of ten, or 0; a logarithmic axis.", svg, err)
+		add(&parity, "Errors: "+kind, "How many numbers by their relative distance from the reference in float64: below a power of ten, or 0; a logarithmic axis.", svg, err)
 	}
-	return all, failed
+	return speed, parity, failed
 }
 
 // colours are a series each, from the dark end of a scale that colour-blind readers can tell apart.
@@ -138,8 +136,8 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 	}
 	opt := charts.NewScatterChartOptionWithSeries(series)
 	opt.Theme = roofColours
-	opt.XAxis = charts.XAxisOption{Labels: labels, LabelCount: highIntensity - lowIntensity + 1, BoundaryGap: charts.Ptr(false)}
-	opt.YAxis = []charts.YAxisOption{{Min: &bottom, Max: &top, LabelCount: int(top-bottom) + 1, RangeValuePaddingScale: charts.Ptr(0.0)}}
+	opt.XAxis = charts.XAxisOption{Title: "FLOPs a byte", Labels: labels, LabelCount: highIntensity - lowIntensity + 1, BoundaryGap: charts.Ptr(false)}
+	opt.YAxis = []charts.YAxisOption{{Title: "GFLOP/s", Min: &bottom, Max: &top, LabelCount: int(top-bottom) + 1, RangeValuePaddingScale: charts.Ptr(0.0)}}
 	opt.ValueFormatter = func(x float64) string { return digits(math.Pow(10, x)) }
 	opt.Symbol = charts.Symbol{Shape: charts.SymbolDot, Size: pointSize}
 	opt.Legend = charts.LegendOption{SeriesNames: append([]string{"floor"}, forms...)}
@@ -171,9 +169,12 @@ func withTitles(svg template.HTML, names []string) template.HTML {
 // lacking is what a missing bar is drawn as: so small that nothing is seen, and no value that a row has.
 const lacking = 1e-12
 
+// axes are what stands at the axes of a chart of bars.
+type axes struct{ category, value string }
+
 // bars draws groups of bars, a series each engine or program. Values are logarithms on an axis that begins at 1, on
 // which every power of ten has a line; NaN is a bar that is missing, in whose place a mark stands.
-func bars(labels, names []string, values [][]float64, mark string) (template.HTML, error) {
+func bars(titles axes, labels, names []string, values [][]float64, mark string) (template.HTML, error) {
 	if len(labels) == 0 {
 		return "", nil
 	}
@@ -190,9 +191,9 @@ func bars(labels, names []string, values [][]float64, mark string) (template.HTM
 	}
 	opt := charts.NewBarChartOptionWithData(drawn)
 	opt.Theme = barColours
-	opt.CategoryAxis.Labels, opt.CategoryAxis.LabelCount = labels, len(labels)
+	opt.CategoryAxis.Title, opt.CategoryAxis.Labels, opt.CategoryAxis.LabelCount = titles.category, labels, len(labels)
 	opt.CategoryAxis.LabelFontStyle.FontSize = 10
-	opt.ValueAxis = []charts.ValueAxisOption{{Min: charts.Ptr(0.0), Max: &top, LabelCount: int(top) + 1, RangeValuePaddingScale: charts.Ptr(0.0)}}
+	opt.ValueAxis = []charts.ValueAxisOption{{Title: titles.value, Min: charts.Ptr(0.0), Max: &top, LabelCount: int(top) + 1, RangeValuePaddingScale: charts.Ptr(0.0)}}
 	opt.Legend = charts.LegendOption{SeriesNames: names}
 	opt.ValueFormatter = format
 	room := len(labels)*len(names) <= 16
@@ -211,8 +212,9 @@ func bars(labels, names []string, values [][]float64, mark string) (template.HTM
 	return canvas(func(p *charts.Painter) error { return p.BarChart(opt) })
 }
 
-// speeds draws tokens a second of some rows; label says what stands under a row, "" to leave it out.
-func (r *Report) speeds(label func(key string) string) (template.HTML, error) {
+// speeds draws tokens a second of some rows; label says what stands under a row, "" to leave it out, and title what all
+// labels are.
+func (r *Report) speeds(title string, label func(key string) string) (template.HTML, error) {
 	var labels []string
 	for _, key := range keys(r.Models, func(m ModelSpeed) string { return m.Key }) {
 		if l := label(key); l != "" {
@@ -238,7 +240,7 @@ func (r *Report) speeds(label func(key string) string) (template.HTML, error) {
 			}
 		}
 	}
-	return bars(labels, append(columns, peers...), values, "×")
+	return bars(axes{title, "tokens a second"}, labels, append(columns, peers...), values, "×")
 }
 
 func logSpeed(s Sample) float64 { return max(math.Log10(s.Median), 0) }
@@ -263,7 +265,7 @@ func (r *Report) bySize(kind string) (template.HTML, error) {
 			smallest = min(smallest, number(batch))
 		}
 	}
-	return r.speeds(func(key string) string {
+	return r.speeds("model: width × layers / vocabulary", func(key string) string {
 		if size, k, batch := modelKey(key); k == kind && number(batch) == smallest {
 			return size
 		}
@@ -285,9 +287,9 @@ func (r *Report) byBatch(kind string) (template.HTML, error) {
 	if batches <= len(r.modelColumns()) {
 		return "", nil // only one batch
 	}
-	return r.speeds(func(key string) string {
+	return r.speeds("sequences at once", func(key string) string {
 		if size, k, batch := modelKey(key); k == kind && size == first {
-			return batch
+			return strings.TrimPrefix(batch, "b")
 		}
 		return ""
 	})
@@ -325,5 +327,5 @@ func (r *Report) errors(prefix string) (template.HTML, error) {
 			}
 		}
 	}
-	return bars(labels, names, values, "")
+	return bars(axes{"relative error", "numbers"}, labels, names, values, "")
 }

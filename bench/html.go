@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 )
 
@@ -15,28 +16,32 @@ var page = template.Must(template.New("report").Funcs(template.FuncMap{
 	"alarm": func(cell string) bool { return strings.HasPrefix(cell, "NO") || cell == "slower" },
 }).Parse(pageText))
 
-// WriteHTML writes the report as one page that needs nothing else. before may be nil, else the page
-// says what changed since.
+// WriteHTML writes the report as one page that needs nothing else: its verdict, the charts, the tables, and folded the
+// rows of parity. before may be nil, else the page says what changed since.
 func (r *Report) WriteHTML(path string, before *Report) error {
-	pictures, err := r.charts()
+	speed, parity, err := r.charts()
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	content := struct {
-		Report       *Report
-		First, Later []table // before and after the charts
-		Charts       []chart
-		LeftOut      []leftOut
-	}{Report: r, Charts: pictures, LeftOut: r.leftOut()}
-	for i, t := range r.tables() {
-		if i < 2 { // what ran, and the floor
-			content.First = append(content.First, t)
-		} else {
-			content.Later = append(content.Later, t)
-		}
-	}
+		Report         *Report
+		Made           string // on what, and when
+		Verdict        []finding
+		Charts, Errors []chart // of speed and of parity
+		Tables, Parity []table
+		Broken         bool
+		LeftOut        []leftOut
+	}{Report: r, Made: r.made(), Verdict: r.verdict(before), Charts: speed, Errors: parity, Broken: len(r.Broken()) > 0, LeftOut: r.leftOut()}
 	if before != nil {
-		content.Later = append(content.Later, comparison(before, r))
+		content.Tables = append(content.Tables, comparison(before, r))
+	}
+	ofParity := []string{r.parityTable().Title, r.failureTable().Title}
+	for _, t := range r.tables() {
+		if slices.Contains(ofParity, t.Title) {
+			content.Parity = append(content.Parity, t)
+		} else {
+			content.Tables = append(content.Tables, t)
+		}
 	}
 	var out bytes.Buffer
 	if err := page.Execute(&out, content); err != nil {

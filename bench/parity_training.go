@@ -13,12 +13,13 @@ import (
 
 // The bounds of training, as shares of norms.
 const (
-	lossBound   = 1e-4 // of a loss, and of the norm of all gradients
+	lossBound   = 1e-4 // of a loss
 	weightBound = 1e-2 // of a parameter after the last step
 )
 
-// The bounds of a parameter's gradient after the first step. The delta mixer normalises what a
-// memory answers that has read next to nothing: a division by a number near zero, which magnifies
+// The bounds of a parameter's gradient after the first step, and of the norm of all gradients after
+// each. The delta mixer normalises what a memory answers that has read next to nothing, and a
+// sequence's first key, which is one of no token: divisions by numbers near zero, which magnify
 // rounding.
 const (
 	tiedGradientBound  = 1e-4
@@ -51,7 +52,7 @@ func (e *Engine[T]) trainingParity(s *suite, add func(Parity)) {
 	for i, kind := range trainingKinds {
 		row := Parity{
 			Key: trainingParityPath(kind.name),
-			Bound: fmt.Sprintf("losses within %.0e, gradients within %.0e or %.0e of all, weights after %d steps within %.0e",
+			Bound: fmt.Sprintf("losses within %.0e, gradients and their norms within %.0e or %.0e of all, weights after %d steps within %.0e",
 				lossBound, kind.bound, cancelled, trainingSteps, weightBound),
 		}
 		if !s.wants(row.Key) {
@@ -86,6 +87,7 @@ func (e *Engine[T]) compareTraining(row *Parity, r *rand.Rand, c nn.Config, grad
 		return fmt.Errorf("the reference: %w", err)
 	}
 	row.compare(what+": losses", got.losses, want.losses, nearRMS(lossBound))
+	row.compare(what+": norms of gradients", got.norms, want.norms, nearRMS(gradientBound))
 	all := norm(slices.Concat(want.moments...))
 	i := 0
 	nn.Walk(c, new(nn.Weights[struct{}]), func(p nn.Param, _ *struct{}) {
@@ -128,7 +130,8 @@ func norm(v []float32) float64 {
 
 // trained is what some steps of training make; a slice for each parameter.
 type trained struct {
-	losses  []float32   // and norms of the gradient
+	losses  []float32
+	norms   []float32   // of the gradient
 	moments [][]float32 // Adam's m after the first step: the gradient but for a factor
 	masters [][]float32 // after the last step
 }
@@ -147,7 +150,8 @@ func trainModel[T any](ops nn.Ops[T], c nn.Config, shape train.Shape, w *nn.Weig
 			return got, err
 		}
 		for _, result := range results {
-			got.losses = append(got.losses, result.Loss, result.GradNorm)
+			got.losses = append(got.losses, result.Loss)
+			got.norms = append(got.norms, result.GradNorm)
 		}
 		if step == 0 {
 			if got.moments, err = readPart(l, train.FirstMoments); err != nil {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -111,6 +112,58 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	}
 	if strings.Contains(text, "<processor>") {
 		t.Error("a name from outside is not escaped")
+	}
+}
+
+// The page begins with its verdict and the charts, and parity is folded unless a bound is broken.
+func TestPageBeginsWithTheVerdict(t *testing.T) {
+	page := func(r, before *Report) string {
+		path := filepath.Join(t.TempDir(), "report.html")
+		if err := r.WriteHTML(path, before); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	before, now := sampleReport(), sampleReport()
+	now.Ops[0].Seconds = newSample([]float64{4e-6, 5e-6, 6e-6})
+	text, at := page(now, before), 0
+	for _, part := range []string{
+		`class="verdict"`, "Right: all", "Tokens a second of text", "are faster and 0 slower", "<svg", "tokens a second<", "Roofline", "GFLOP/s<",
+		"Since ", "<table", "<details><summary>Parity", "parity/", "relative error<", "</details>", "</html>",
+	} {
+		next := strings.Index(text[at:], part)
+		if next < 0 {
+			t.Fatalf("%q wanted after %q", part, text[max(at-80, 0):at])
+		}
+		at += next
+	}
+	now.Parity[0].Failed, now.Parity[0].Failures = 1, []string{"far off"}
+	text = page(now, nil)
+	if !strings.Contains(text, `<li class="alarm">1 of `) || !strings.Contains(text, "<details open><summary>Parity") || strings.Contains(text, "Since ") {
+		t.Error("a broken bound is not in the verdict, or folded away")
+	}
+}
+
+// A verdict says what is not flat and what failed.
+func TestVerdict(t *testing.T) {
+	r := sampleReport()
+	r.fail("cpu", "model/a", errors.New("no room"))
+	last := r.Positions[len(r.Positions)-1]
+	last.Position, last.Memory = 10*last.Position, last.Memory+1
+	r.Positions = append(r.Positions, last)
+	var bad []string
+	for _, f := range r.verdict(nil) {
+		if f.Bad {
+			bad = append(bad, f.Text)
+		}
+	}
+	text := strings.Join(bad, " ")
+	if len(bad) != 2 || !strings.Contains(text, "no room") || !strings.Contains(text, "takes more memory at position") {
+		t.Errorf("what failed and what is not flat wanted, %q found", bad)
 	}
 }
 

@@ -64,25 +64,30 @@ func TestReadbackDoesNotWaitForLaterWork(t *testing.T) {
 		[]gpu.Binding{sums.All()}, 64, 1, 1)
 	defer long.Release()
 	d.Write(a, 4, gpu.Bytes([]uint32{42}))
-	r := d.ReadLater(a, 5, 2) // unaligned: bytes 1 and 2 of the value
-	d.Submit()
-	d.Record(long)
-	d.Submit()
-	got := []byte{1, 1}
-	start := time.Now()
-	if err := r.Wait(got); err != nil || got[0] != 0 || got[1] != 0 {
-		t.Errorf("%v, %v", got, err)
+	// A readback that waits for later work never comes in half the time of it; one that does not may, on a busy machine.
+	var early, all time.Duration
+	for range 20 {
+		r := d.ReadLater(a, 5, 2) // unaligned: bytes 1 and 2 of the value
+		d.Submit()
+		d.Record(long)
+		d.Submit()
+		got := []byte{1, 1}
+		start := time.Now()
+		if err := r.Wait(got); err != nil || got[0] != 0 || got[1] != 0 {
+			t.Errorf("%v, %v", got, err)
+		}
+		early = time.Since(start)
+		if !r.Ready() {
+			t.Error("a readback that has ended is not ready")
+		}
+		if err := d.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if all = time.Since(start); early <= all/2 {
+			return
+		}
 	}
-	early := time.Since(start)
-	if !r.Ready() {
-		t.Error("a readback that has ended is not ready")
-	}
-	if err := d.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if all := time.Since(start); early > all/2 {
-		t.Errorf("the readback came after %v, when the work submitted after it took until %v", early, all)
-	}
+	t.Errorf("the readback came after %v, when the work submitted after it took until %v", early, all)
 }
 
 func TestLargeTransfer(t *testing.T) {
@@ -170,7 +175,7 @@ func TestTime(t *testing.T) {
 	p := d.Pipeline(wgsl.FMA, nil)
 	run := func(iterations uint32) time.Duration {
 		best := time.Hour
-		for range 3 {
+		for range 10 {
 			took, err := d.Time(func() {
 				d.Dispatch(p, gpu.Params(&wgsl.FMAParams{Iterations: iterations, Scale: 0.5, Shift: 1}), []gpu.Binding{sums.All()}, 64, 1, 1)
 			})

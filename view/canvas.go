@@ -23,20 +23,20 @@ type canvas struct {
 	font       *gpu.Buffer
 	labels     *gpu.Buffer
 	ladder     *gpu.Buffer
-	colours    *gpu.Buffer   // (N)
+	history    int           // tokens whose losses are kept
 	losses     *gpu.Buffer   // (N, history)
 	counts     *gpu.Buffer   // (N)
-	peaks      *gpu.Buffer   // (N)
-	ranges     *gpu.Buffer   // steps of the ladder: memories, losses
+	curves     *gpu.Buffer   // those that are shown, as view/curves.wgsl has them
+	ranges     *gpu.Buffer   // steps of the ladder: of each memory, of the losses
 	before     []*gpu.Buffer // (N) the memories before the token that is read
 	after      []*gpu.Buffer // (N) the session's memories, nil before the first token
 
-	innerLoss, peakOfMemory, chooseRanges, drawRectangles, drawGlyphs, heatMap, heatScale, drawCurves *gpu.Pipeline
+	innerLoss, rangeOfMemory, rangeOfLosses, drawRectangles, drawGlyphs, heatMap, heatScale, drawCurves *gpu.Pipeline
 }
 
 // newCanvas makes the canvas; if that fails the device has the error.
-func newCanvas(ops *webgpu.Ops, c nn.Config, a *atlas, colours []uint32) *canvas {
-	v := &canvas{ops: ops, dev: ops.Device(), config: c, after: make([]*gpu.Buffer, c.Layers)}
+func newCanvas(ops *webgpu.Ops, c nn.Config, a *atlas, history int) *canvas {
+	v := &canvas{ops: ops, dev: ops.Device(), config: c, history: history, after: make([]*gpu.Buffer, c.Layers)}
 	v.picture = v.buffer("picture", 4*Width*Height)
 	v.background = v.filled("background", gpu.Bytes([]uint32{0, pair(Width, Height), white, 0}))
 	v.rectangles = v.buffer("rectangles", 16*maxRectangles)
@@ -44,11 +44,10 @@ func newCanvas(ops *webgpu.Ops, c nn.Config, a *atlas, colours []uint32) *canvas
 	v.font = v.filled("font", append(a.coverage, make([]byte, -len(a.coverage)&3)...))
 	v.labels = v.filled("labels", gpu.Bytes(labels(a)))
 	v.ladder = v.filled("ladder", gpu.Bytes(ladder()))
-	v.colours = v.filled("colours", gpu.Bytes(colours))
 	v.losses = v.buffer("losses", 4*c.Layers*history)
 	v.counts = v.buffer("counts", 4*c.Layers)
-	v.peaks = v.buffer("peaks", 4*c.Layers)
-	v.ranges = v.buffer("ranges", 8)
+	v.curves = v.buffer("curves", 16*(1+max(c.Layers, len(ordinals))))
+	v.ranges = v.buffer("ranges", 4*(c.Layers+1))
 	for range c.Layers {
 		v.before = append(v.before, v.buffer("memory before", 4*c.MemoryWidth*c.HeadWidth()))
 	}
@@ -57,7 +56,7 @@ func newCanvas(ops *webgpu.Ops, c nn.Config, a *atlas, colours []uint32) *canvas
 		tied = nil
 	}
 	v.innerLoss = v.dev.Pipeline(wgsl.InnerLoss, tied)
-	v.peakOfMemory, v.chooseRanges = v.dev.Pipeline(wgsl.PeakOfMemory, nil), v.dev.Pipeline(wgsl.ChooseRanges, nil)
+	v.rangeOfMemory, v.rangeOfLosses = v.dev.Pipeline(wgsl.RangeOfMemory, nil), v.dev.Pipeline(wgsl.RangeOfLosses, nil)
 	v.drawRectangles, v.drawGlyphs = v.dev.Pipeline(wgsl.DrawRectangles, nil), v.dev.Pipeline(wgsl.DrawGlyphs, nil)
 	v.heatMap, v.heatScale = v.dev.Pipeline(wgsl.HeatMap, nil), v.dev.Pipeline(wgsl.HeatScale, nil)
 	v.drawCurves = v.dev.Pipeline(wgsl.DrawCurves, nil)
@@ -90,7 +89,7 @@ func (v *canvas) observe(layer int, a *nn.Activations[*webgpu.Tensor], s *nn.Lay
 		mixed = a.Mixed
 	}
 	v.after[layer] = v.ops.Buffer(s.Memory)
-	params := wgsl.LossParams{Width: uint32(c.MemoryWidth), Head: uint32(c.HeadWidth()), Layer: uint32(layer), History: history}
+	params := wgsl.LossParams{Width: uint32(c.MemoryWidth), Head: uint32(c.HeadWidth()), Layer: uint32(layer), History: uint32(v.history)}
 	v.dispatch(v.innerLoss, gpu.Params(&params), 1, 1, v.ops.Buffer(mixed), v.before[layer], v.losses, v.counts)
 	v.dev.Copy(v.before[layer], 0, v.after[layer], 0, v.before[layer].Size())
 }
@@ -111,16 +110,17 @@ func (v *canvas) memory(layer int) *gpu.Buffer {
 	return v.before[layer]
 }
 
-// draw records the whole picture.
-func (v *canvas) draw(p *page, selected int) {
-	c := v.config
-	ranges := wgsl.RangeParams{Layers: uint32(c.Layers), History: history, Steps: uint32(v.ladder.Size() / 4)}
-	for layer := range c.Layers {
-		ranges.Layer = uint32(layer)
-		v.dispatch(v.peakOfMemory, gpu.Params(&ranges), 1, 1, v.memory(layer), v.losses, v.counts, v.ladder, v.peaks, v.ranges)
-	}
-	v.dispatch(v.chooseRanges, gpu.Params(&ranges), 1, 1, v.before[0], v.losses, v.counts, v.ladder, v.peaks, v.ranges)
+// lossAxis is the axis of the losses; those of the memories have the numbers of their layers.
+func lossAxis(c nn.Config) int { return c.Layers }
 
+// draw records the whole picture.
+func (v *canvas) draw(p *page, selected int, k chart) {
+	c := v.config
+	v.dev.Write(v.curves, 0, gpu.Bytes(k.words()))
+	for layer := range c.Layers {
+		v.chooseRange(v.rangeOfMemory, layer, v.memory(layer))
+	}
+	v.chooseRange(v.rangeOfLosses, lossAxis(c), v.losses)
 	v.dev.Write(v.rectangles, 0, gpu.Bytes(p.rectangles))
 	v.dev.Write(v.glyphs, 0, gpu.Bytes(p.glyphs))
 	const shares = 16 // workgroups of a rectangle
@@ -133,31 +133,37 @@ func (v *canvas) draw(p *page, selected int) {
 	for i, area := range areas {
 		v.drawMaps(first+i, maps(area, c, 0, 1))
 	}
-	v.drawHeat(v.heatScale, v.before[0], scaleArea, 0)
-
+	v.drawHeat(v.heatScale, v.before[0], scaleArea, 0, selected)
+	area := chartArea(c.Layers)
 	curves := wgsl.CurveParams{
-		Width: Width, X: uint32(chartArea.Min.X), Y: uint32(chartArea.Min.Y), Wide: uint32(chartArea.Dx()), High: uint32(chartArea.Dy()),
-		Layers: uint32(c.Layers), History: history, Selected: uint32(selected),
+		Width: Width, X: uint32(area.Min.X), Y: uint32(area.Min.Y), Wide: uint32(area.Dx()), High: uint32(area.Dy()),
+		History: uint32(v.history), Room: uint32(k.room), Axis: uint32(lossAxis(c)),
 	}
-	v.dispatch(v.drawCurves, gpu.Params(&curves), tiles(chartArea.Dx()), tiles(chartArea.Dy()),
-		v.losses, v.counts, v.ladder, v.ranges, v.colours, v.picture)
+	v.dispatch(v.drawCurves, gpu.Params(&curves), tiles(area.Dx()), tiles(area.Dy()),
+		v.losses, v.curves, v.ladder, v.ranges, v.picture)
 
 	text := wgsl.GlyphParams{Width: Width, CellWidth: cellWidth, CellHeight: cellHeight, Row: rowWidth}
 	v.dispatch(v.drawGlyphs, gpu.Params(&text), len(p.glyphs)/4, 1, v.font, v.labels, v.ranges, v.glyphs, v.picture)
+}
+
+// chooseRange finds the range of an axis.
+func (v *canvas) chooseRange(p *gpu.Pipeline, axis int, values *gpu.Buffer) {
+	params := wgsl.RangeParams{Axis: uint32(axis), Steps: uint32(v.ladder.Size() / 4), History: uint32(v.history)}
+	v.dispatch(p, gpu.Params(&params), 1, 1, values, v.curves, v.ladder, v.ranges)
 }
 
 // drawMaps draws a layer's memory, a head an area.
 func (v *canvas) drawMaps(layer int, areas []image.Rectangle) {
 	side := v.config.HeadWidth()
 	for head, area := range areas {
-		v.drawHeat(v.heatMap, v.memory(layer), area, head*side*side)
+		v.drawHeat(v.heatMap, v.memory(layer), area, head*side*side, layer)
 	}
 }
 
-func (v *canvas) drawHeat(p *gpu.Pipeline, state *gpu.Buffer, area image.Rectangle, first int) {
+func (v *canvas) drawHeat(p *gpu.Pipeline, state *gpu.Buffer, area image.Rectangle, first, axis int) {
 	params := wgsl.HeatParams{
 		Width: Width, X: uint32(area.Min.X), Y: uint32(area.Min.Y), Wide: uint32(area.Dx()), High: uint32(area.Dy()),
-		First: uint32(first), Side: uint32(v.config.HeadWidth()),
+		First: uint32(first), Side: uint32(v.config.HeadWidth()), Axis: uint32(axis),
 	}
 	v.dispatch(p, gpu.Params(&params), tiles(area.Dx()), tiles(area.Dy()), state, v.ladder, v.ranges, v.picture)
 }

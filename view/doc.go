@@ -12,5 +12,6 @@
 // Why is the memory copied before each token? The loss is that of the prediction before the update, and the delta rule
 // leaves no such prediction behind. The copy stays on the device.
 //
-// Why has a heat map the same scale for all layers? So that they can be compared, and one scale beside them is enough.
+// Why has each layer a scale of its own? The largest element of one layer's memory is often ten times another's, which on
+// a common scale is a white square. The small maps say their scales so that layers can be compared all the same.
 package view

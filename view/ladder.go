@@ -26,9 +26,10 @@ func ladder() []float32 {
 // marks are where an axis has numbers, in parts of its range. An axis from zero has the first three.
 var marks = []float64{1, 0.5, 0, -0.5, -1}
 
-// A number on an axis has so many glyphs. A row of labels has the numbers at all marks twice, as alignments name them.
+// A number on an axis has so many glyphs, the one at its end shortLabel at most. A row of labels has the numbers at all marks twice, as alignments name them.
 const (
 	labelWidth = 8
+	shortLabel = 6
 	rowWidth   = 2 * 5 * labelWidth
 )
 

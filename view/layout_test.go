@@ -2,6 +2,7 @@ package view
 
 import (
 	"image"
+	"slices"
 	"testing"
 
 	"bitgpu/nn"
@@ -26,12 +27,12 @@ func TestLayout(t *testing.T) {
 	} {
 		for _, selected := range []int{0, c.Layers - 1} {
 			v := &View{
-				model: &nn.Model[*webgpu.Tensor]{Config: c}, selected: selected, tokens: make([]uint32, 5000), read: 4000, atlas: a,
+				model: &nn.Model[*webgpu.Tensor]{Config: c}, selected: selected, tokens: make([]uint32, 5000), readings: 1, read: 4000, atlas: a,
 				colours: layerColours(c.Layers), script: letters(a),
 			}
 			p := v.compose(Status{Rate: 1, Note: "paused", Help: "help"})
-			areas := append([]image.Rectangle{scaleArea, chartArea}, HeatMaps(c)...)
-			for _, r := range areas[2:] {
+			areas := append([]image.Rectangle{scaleArea}, HeatMaps(c)...)
+			for _, r := range areas[1:] {
 				if r.Empty() || !r.In(mapArea) || r.Dx() != r.Dy() || r.Dx()%c.HeadWidth() != 0 && r.Dx() > c.HeadWidth() {
 					t.Errorf("%+v: a heat map at %v", c, r)
 				}
@@ -42,7 +43,7 @@ func TestLayout(t *testing.T) {
 			}
 			for _, area := range list {
 				for _, r := range maps(area, c, 0, 1) {
-					if !r.In(area) || !area.In(thumbsArea) {
+					if !r.In(area) || !area.In(image.Rect(rightX, thumbsTop(c.Layers), Width-margin, bottomY)) {
 						t.Errorf("%+v: a small map at %v in %v", c, r, area)
 					}
 					areas = append(areas, r)
@@ -53,8 +54,10 @@ func TestLayout(t *testing.T) {
 				size := image.Pt(int(p.rectangles[i+1]&0xffff), int(p.rectangles[i+1]>>16))
 				areas = append(areas, image.Rectangle{Min: at, Max: at.Add(size)})
 			}
-			// The lines of the chart lie under its curves.
-			areas[1] = image.Rectangle{}
+			// What the small maps leave is the chart's, whose lines lie under its curves.
+			if r := chartArea(c.Layers); r.Dy() < 200 || r.Max.Y+3*cellHeight > thumbsTop(c.Layers) {
+				t.Errorf("%+v: the curves at %v, the small maps from %d on", c, r, thumbsTop(c.Layers))
+			}
 			for i, r := range areas {
 				if !r.In(image.Rect(0, 0, Width, Height)) {
 					t.Errorf("%+v: %v lies outside of the picture", c, r)
@@ -105,5 +108,20 @@ func TestScript(t *testing.T) {
 	}
 	if a.glyph('日') != a.glyph(unknown) || a.glyph('ж') == a.glyph(unknown) || a.glyph('é') == a.glyph('e') {
 		t.Error("characters and their glyphs do not match")
+	}
+}
+
+// Ticks are round, as many as there is room for and no less than half of that.
+func TestTicks(t *testing.T) {
+	for _, c := range []struct {
+		low, high, most int
+		want            []int
+	}{
+		{1, 13, 7, []int{2, 4, 6, 8, 10, 12}}, {1, 2, 7, []int{1, 2}}, {489, 1000, 7, []int{500, 600, 700, 800, 900, 1000}},
+		{1, 512, 7, []int{100, 200, 300, 400, 500}}, {1, 7, 7, []int{1, 2, 3, 4, 5, 6, 7}}, {0, 2799, 8, []int{0, 500, 1000, 1500, 2000, 2500}},
+	} {
+		if got := ticks(c.low, c.high, c.most); !slices.Equal(got, c.want) {
+			t.Errorf("%d to %d, %d at most: %v wanted, %v found", c.low, c.high, c.most, c.want, got)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -74,39 +75,88 @@ func TestInnerLosses(t *testing.T) {
 		v := open(t, name, text)
 		readTokens(t, v, v.Tokens())
 		want := innerLosses(t, name, v.tokens)
-		got := make([]float32, v.model.Config.Layers*history)
+		got, history := make([]float32, v.model.Config.Layers*longestAxis), longestAxis
 		if err := v.canvas.dev.ReadLater(v.canvas.losses, 0, 4*len(got)).Wait(gpu.Bytes(got)); err != nil {
 			t.Fatal(err)
 		}
 		for layer := range want {
 			v.Select(layer)
 			p := picture(t, v, Status{})
-			number := written(v, p, chartArea.Min.X-8-labelWidth*cellWidth, chartArea.Min.Y-cellHeight/2, labelWidth)
-			end, err := strconv.ParseFloat(number, 64)
-			if err != nil {
-				t.Fatalf("%s: the number at the end of the axis: %v", name, err)
-			}
-			_, room := axis(v.read)
+			end := lossRange(t, v, p)
 			for i, w := range want[layer] {
 				if g := float64(got[layer*history+i]); math.Abs(g-w) > 1e-4*(1+w) {
 					t.Errorf("%s, layer %d, token %d: loss %g wanted, %g found", name, layer, i, w, g)
 				}
-				x := chartArea.Min.X + int(math.Round(float64(i*(chartArea.Dx()-1))/float64(room-1)))
-				y := chartArea.Min.Y + int(math.Round((1-w/end)*float64(chartArea.Dy()-1)))
-				if !nearColour(p, x, y, v.colours[layer]) {
-					t.Errorf("%s, layer %d, token %d: the curve does not pass %d, %d", name, layer, i, x, y)
+				if at := placeOfLoss(v, i, w/end); !nearColour(p, at, v.colours[layer]) {
+					t.Errorf("%s, layer %d, token %d: the curve does not pass %v", name, layer, i, at)
 				}
 			}
 		}
 	}
 }
 
-// nearColour says whether a pixel next to x, y, or itself, has the colour.
-func nearColour(p image.Image, x, y int, pixel uint32) bool {
+// A text that is read twice has a curve for each reading of the selected layer, at the losses that the definition gives
+// for the text twice in a row, on an axis for the larger of both.
+func TestBothReadings(t *testing.T) {
+	for _, name := range []string{"d32-none", "d32-delta"} {
+		v := openTwice(t, name, text)
+		T := v.Tokens() / 2
+		want := innerLosses(t, name, slices.Concat(v.tokens, v.tokens))
+		for _, read := range []int{T - 3, T + 7, 2 * T} {
+			readTokens(t, v, read-v.Position())
+			for layer := range want {
+				v.Select(layer)
+				p := picture(t, v, Status{})
+				end, most := lossRange(t, v, p), 0.0
+				for i, w := range want[layer][:read] {
+					colour := uint32(line)
+					if i >= T {
+						colour = v.colours[layer]
+					}
+					at := placeOfLoss(v, i%T, w/end)
+					covered := i < T && i+T < read && math.Abs(want[layer][i+T]-w) < 0.05*end // by the second reading
+					if !covered && !nearColour(p, at, colour) {
+						t.Errorf("%s, layer %d, token %d of %d: the curve does not pass %v", name, layer, i, read, at)
+					}
+					most = max(most, w)
+				}
+				if most > 1.001*end || most < 0.3*end {
+					t.Errorf("%s, layer %d: an axis to %g for losses up to %g", name, layer, end, most)
+				}
+			}
+		}
+		if more, err := v.Read(); more || err != nil {
+			t.Errorf("%s: an end after two readings wanted, %v, %v found", name, more, err)
+		}
+	}
+}
+
+// lossRange is the number at the end of a picture's axis of losses.
+func lossRange(t *testing.T, v *View, p image.Image) float64 {
+	t.Helper()
+	area := chartArea(v.model.Config.Layers)
+	number := written(v, p, area.Min.X-8-labelWidth*cellWidth, area.Min.Y-cellHeight/2, labelWidth)
+	end, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		t.Fatalf("%s: the number at the end of the axis: %v", v.name, err)
+	}
+	return end
+}
+
+// placeOfLoss is where a curve passes at a token of the text, from 0, with a part of the axis' range.
+func placeOfLoss(v *View, token int, part float64) image.Point {
+	area := chartArea(v.model.Config.Layers)
+	_, room := axis(v.read, len(v.tokens))
+	x := math.Round(float64(token*(area.Dx()-1)) / float64(room-1))
+	return area.Min.Add(image.Pt(int(x), int(math.Round((1-part)*float64(area.Dy()-1)))))
+}
+
+// nearColour says whether a pixel next to a point, or itself, has the colour.
+func nearColour(p image.Image, at image.Point, pixel uint32) bool {
 	want := color.NRGBA{uint8(pixel), uint8(pixel >> 8), uint8(pixel >> 16), 255}
 	for dy := -1; dy <= 1; dy++ {
 		for dx := -1; dx <= 1; dx++ {
-			if color.NRGBAModel.Convert(p.At(x+dx, y+dy)) == want {
+			if color.NRGBAModel.Convert(p.At(at.X+dx, at.Y+dy)) == want {
 				return true
 			}
 		}

@@ -35,35 +35,30 @@ func (p *page) frame(r image.Rectangle, pixel uint32) {
 	p.fill(image.Rect(r.Max.X, r.Min.Y, o.Max.X, r.Max.Y), pixel)
 }
 
-// put draws one glyph with its upper left corner at x, y: of the atlas, or where an
-// axis is given, of its row of labels.
+// put draws one glyph with its upper left corner at x, y: of the atlas, or where axis
+// is 1 more than an axis' number, of its row of labels.
 func (p *page) put(x, y int, glyph, pixel, axis uint32) {
 	if len(p.glyphs) < 4*maxGlyphs && x >= 0 && y >= 0 && x+cellWidth <= Width && y+cellHeight <= Height {
 		p.glyphs = append(p.glyphs, pair(x, y), glyph, pixel, axis)
 	}
 }
 
-// write draws a line of text.
-func (p *page) write(x, y int, text string, pixel uint32) {
+// write draws a line of text, and says where it ends.
+func (p *page) write(x, y int, text string, pixel uint32) int {
 	for _, r := range text {
 		p.put(x, y, p.atlas.glyph(r), pixel, 0)
 		x += cellWidth
 	}
+	return x
 }
 
-// The axes whose ranges the device chooses.
-const (
-	memoryAxis = 1 + iota
-	lossAxis
-)
-
-// number draws the number that an axis has at marks[mark], left or right of x.
-func (p *page) number(x, y, mark, alignment int, axis uint32) {
+// number draws the number that an axis, whose range the device chooses, has at marks[mark], left or right of x.
+func (p *page) number(x, y, mark, alignment, axis int, pixel uint32) {
 	if alignment == right {
 		x -= labelWidth * cellWidth
 	}
 	for i := range labelWidth {
-		p.put(x+i*cellWidth, y, uint32(labelPlace(mark, alignment)+i), ink, axis)
+		p.put(x+i*cellWidth, y, uint32(labelPlace(mark, alignment)+i), pixel, uint32(1+axis))
 	}
 }
 

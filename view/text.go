@@ -5,7 +5,7 @@ import "bitgpu/io/tokenizer"
 // columns and lines are the size of the text panel in glyphs.
 const (
 	columns = 136
-	lines   = 7
+	lines   = 4
 )
 
 // letter is one glyph of the text.

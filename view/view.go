@@ -16,9 +16,6 @@ import (
 // ErrEmptyText is returned for a text without tokens.
 var ErrEmptyText = errors.New("view: the text is empty: there is nothing to read")
 
-// history is how many tokens' losses are kept, a power of two.
-const history = 512
-
 // View is a model that reads a text, and the picture of it. It is for one goroutine, as the model's operations are.
 type View struct {
 	name     string
@@ -26,7 +23,8 @@ type View struct {
 	session  *nn.Session[*webgpu.Tensor]
 	tokens   []uint32
 	script   *script
-	read     int       // tokens
+	readings int       // how often the text is read
+	read     int       // tokens, of all readings
 	logits   []float32 // (V) room for a prediction
 	selected int       // layer
 	atlas    *atlas
@@ -34,14 +32,18 @@ type View struct {
 	canvas   *canvas
 }
 
-// New begins to read a text, of which nothing is read yet; name is what the picture calls the model. ops are the model's
-// and both stay the caller's.
-func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer, name, text string) (*View, error) {
+// New begins to read a text, of which nothing is read yet; name is what the picture calls the model. With reread the text
+// is read twice in a row, and the curves compare the readings. ops are the model's and both stay the caller's.
+func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer, name, text string, reread bool) (*View, error) {
 	tokens, err := tok.Encode(text, true)
 	if err != nil {
 		return nil, fmt.Errorf("view: %w", err)
 	}
-	v := &View{name: name, model: m, tokens: tokens, logits: make([]float32, m.Config.Vocab), colours: layerColours(m.Config.Layers)}
+	v := &View{name: name, model: m, tokens: tokens, readings: 1, logits: make([]float32, m.Config.Vocab), colours: layerColours(m.Config.Layers)}
+	history := longestAxis // tokens whose losses are kept
+	if reread {
+		v.readings, history = 2, 2*len(v.tokens)
+	}
 	if len(v.tokens) == 0 {
 		return nil, ErrEmptyText
 	}
@@ -57,7 +59,7 @@ func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer,
 	if v.session, err = m.NewSession(1, m.Config.DefaultScan()); err != nil {
 		return nil, err
 	}
-	v.canvas = newCanvas(ops, m.Config, v.atlas, v.colours)
+	v.canvas = newCanvas(ops, m.Config, v.atlas, history)
 	v.session.Observe(v.canvas.observe)
 	if err := ops.Flush(); err != nil {
 		v.Close()
@@ -75,10 +77,11 @@ func (v *View) Close() {
 // Read reads the next token, and says whether there was one. A prediction that is not finite is an nn.ErrNotFinite; the
 // picture can still be drawn.
 func (v *View) Read() (bool, error) {
-	if v.read == len(v.tokens) {
+	if v.read == v.Tokens() {
 		return false, nil
 	}
-	if err := v.session.Read(v.tokens[v.read : v.read+1]); err != nil {
+	at := v.read % len(v.tokens)
+	if err := v.session.Read(v.tokens[at : at+1]); err != nil {
 		return false, err
 	}
 	v.read++
@@ -88,9 +91,17 @@ func (v *View) Read() (bool, error) {
 	return true, nil
 }
 
-// Tokens are how many the text has, Position how many of them were read.
-func (v *View) Tokens() int   { return len(v.tokens) }
+// Tokens are how many there are to read, in all readings, Position how many of them were read.
+func (v *View) Tokens() int   { return v.readings * len(v.tokens) }
 func (v *View) Position() int { return v.read }
+
+// place is which reading the token read last is of, from 0, and how many of the text's tokens that reading has read.
+func (v *View) place() (reading, read int) {
+	if v.read == 0 {
+		return 0, 0
+	}
+	return (v.read - 1) / len(v.tokens), (v.read-1)%len(v.tokens) + 1
+}
 
 // Select shows another layer large; below the first and above the last it goes round.
 func (v *View) Select(layer int) {
@@ -104,7 +115,7 @@ func (v *View) Selected() int { return v.selected }
 // Draw records the drawing of the picture as things stand, and returns it: Height rows of Width pixels, red, green, blue
 // and alpha a byte each.
 func (v *View) Draw(s Status) *gpu.Buffer {
-	v.canvas.draw(v.compose(s), v.selected)
+	v.canvas.draw(v.compose(s), v.selected, v.chart())
 	return v.canvas.picture
 }
 

@@ -57,13 +57,24 @@ func operations(t *testing.T) *webgpu.Ops {
 
 func open(t *testing.T, name, text string) *View {
 	t.Helper()
+	return openView(t, name, text, false)
+}
+
+// openTwice opens a view that reads the text twice.
+func openTwice(t *testing.T, name, text string) *View {
+	t.Helper()
+	return openView(t, name, text, true)
+}
+
+func openView(t *testing.T, name, text string, reread bool) *View {
+	t.Helper()
 	ops, l := operations(t), load(t, name)
 	m, err := nn.NewModel(ops, l.Config, l.Weights)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(m.Release)
-	v, err := New(ops, m, l.Tokenizer, name, text)
+	v, err := New(ops, m, l.Tokenizer, name, text, reread)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +199,7 @@ func TestHeatMapsAreTheMemory(t *testing.T) {
 	}
 }
 
-// The range is the least of 1, 2, 3, 5, 10, … that holds all layers, and every number at a scale is what it says.
+// The range is the least of 1, 2, 3, 5, 10, … that holds the layer, and every number at a scale is what it says.
 func TestNumbersOfTheAxes(t *testing.T) {
 	v := open(t, "d32-delta", text)
 	check := func(peak float64, want []string) {
@@ -200,6 +211,7 @@ func TestNumbersOfTheAxes(t *testing.T) {
 		for i := range layers {
 			clear(layers[i].W)
 		}
+		layers[0].W[5] = 7 // on a scale of its own
 		layers[1].W[77] = float32(-peak)
 		if err := v.session.SetMemory(layers, 1); err != nil {
 			t.Fatal(err)
@@ -211,8 +223,15 @@ func TestNumbersOfTheAxes(t *testing.T) {
 				t.Errorf("peak %g: %s wanted at the scale, %s found", peak, w, got)
 			}
 		}
+		_, areas := thumbs(2, 1)
+		for i, w := range []string{"0 ±10", "1 ±" + want[0]} {
+			if got := written(v, p, areas[i].Min.X, areas[i].Min.Y-thumbsLabel, 3+labelWidth); got != w {
+				t.Errorf("peak %g: %s wanted above a small map, %s found", peak, w, got)
+			}
+		}
 	}
 	readTokens(t, v, 1)
+	v.Select(1)
 	check(0.26, []string{"0.3", "0.15", "0", "-0.15", "-0.3"})
 	check(1, []string{"1", "0.5", "0", "-0.5", "-1"})
 	check(1.00005, []string{"1", "0.5", "0", "-0.5", "-1"})
@@ -240,10 +259,10 @@ func TestHeatOfLargeAndBrokenMatrices(t *testing.T) {
 	state := v.model.Ops.Load(nn.HostTensor{Format: nn.F32, Shape: []int{side, side}, F32: matrix})
 	defer v.model.Ops.Release(state)
 	picture(t, v, Status{})
-	c.dev.Write(c.ranges, 0, gpu.Bytes([]uint32{24, 0})) // the memories' range is 1
+	c.dev.Write(c.ranges, 0, gpu.Bytes([]uint32{24})) // the range is 1
 	area := image.Rect(100, 100, 100+pixels, 100+pixels)
-	c.drawHeat(c.heatMap, c.ops.Buffer(state), area, 0)
-	c.drawHeat(c.heatScale, c.ops.Buffer(state), scaleArea, 0)
+	c.drawHeat(c.heatMap, c.ops.Buffer(state), area, 0, 0)
+	c.drawHeat(c.heatScale, c.ops.Buffer(state), scaleArea, 0, 0)
 	raw, err := v.PNG()
 	if err != nil {
 		t.Fatal(err)
@@ -305,12 +324,13 @@ func TestTextOfThePicture(t *testing.T) {
 		t.Errorf("%q wanted, %q found", state, got)
 	}
 	for at, want := range map[image.Point]string{
-		{margin, 14}:                     "d32-delta   2 layers, delta mixer",
-		{mapArea.Min.X, headingsY}:       "memory W of layer 0 (8 × 8)",
-		{mapArea.Min.X, panelsY}:         "head 0",
-		{720, headingsY}:                 "inner loss |v - W k|² of each layer",
-		{chartArea.Min.X, panelsY + 200}: "",
-		{thumbsArea.Min.X, thumbsArea.Min.Y - cellHeight - 4}: "memories of the layers, in the colours of their curves",
+		{margin, 14}:                                        "d32-delta   2 layers, delta mixer",
+		{mapArea.Min.X, headingsY}:                          "memory W of layer 0 (8 × 8)",
+		{mapArea.Min.X, panelsY}:                            "head 0",
+		{rightX, headingsY}:                                 "inner loss |v - W k|² of each layer",
+		{rightX, thumbsTop(2) - cellHeight - 4}:             "memories of the layers, each on its own scale",
+		{scaleArea.Min.X, scaleArea.Max.Y + 6}:              "own scale",
+		{scaleArea.Min.X, scaleArea.Max.Y + 6 + cellHeight}: "of layer 0",
 	} {
 		if got := written(v, p, at.X, at.Y, len([]rune(want))); got != want {
 			t.Errorf("%q wanted at %v, %q found", want, at, got)

@@ -14,23 +14,20 @@ var InnerLoss = &Kernel{
 	Consts: Consts{"WORKGROUP": 64, "TIED": 0},
 }
 
-// RangeParams are the parameters of PeakOfMemory and ChooseRanges.
+// RangeParams are the parameters of RangeOfMemory and RangeOfLosses.
 type RangeParams struct {
-	Layer, Layers, History, Steps uint32
+	Axis, Steps, History uint32
 }
 
-var rangeBindings = []Binding{
-	{"params", Uniform}, {"state", Read}, {"losses", Read}, {"counts", Read}, {"ladder", Read},
-	{"peaks", ReadWrite}, {"ranges", ReadWrite},
-}
+var rangeBindings = []Binding{{"params", Uniform}, {"values", Read}, {"curves", Read}, {"ladder", Read}, {"ranges", ReadWrite}}
 
-// PeakOfMemory finds a layer's largest number, and ChooseRanges the ranges that a picture's axes have.
+// RangeOfMemory and RangeOfLosses find the range that an axis of a picture has.
 var (
-	PeakOfMemory = &Kernel{
-		Name: "peak_of_memory", File: "view/range.wgsl", Params: RangeParams{}, Bindings: rangeBindings, Consts: Consts{"WORKGROUP": 64},
+	RangeOfMemory = &Kernel{
+		Name: "range_of_memory", File: "view/range.wgsl", Params: RangeParams{}, Bindings: rangeBindings, Consts: Consts{"WORKGROUP": 64},
 	}
-	ChooseRanges = &Kernel{
-		Name: "choose_ranges", File: "view/range.wgsl", Params: RangeParams{}, Bindings: rangeBindings, Consts: Consts{"WORKGROUP": 64},
+	RangeOfLosses = &Kernel{
+		Name: "range_of_losses", File: "view/range.wgsl", Params: RangeParams{}, Bindings: rangeBindings, Consts: Consts{"WORKGROUP": 64},
 	}
 )
 
@@ -62,7 +59,7 @@ var DrawGlyphs = &Kernel{
 
 // HeatParams are the parameters of HeatMap and HeatScale.
 type HeatParams struct {
-	Width, X, Y, Wide, High, First, Side uint32
+	Width, X, Y, Wide, High, First, Side, Axis uint32
 }
 
 var heatBindings = []Binding{
@@ -81,20 +78,15 @@ var (
 
 // CurveParams are the parameters of DrawCurves.
 type CurveParams struct {
-	Width, X, Y, Wide, High, Layers, History, Selected uint32
+	Width, X, Y, Wide, High, History, Room, Axis uint32
 }
 
-// ShortestAxis is the least number of tokens that DrawCurves has on its axis.
-const ShortestAxis = 32
-
-// DrawCurves draws the inner losses over the tokens.
+// DrawCurves draws inner losses over the tokens.
 var DrawCurves = &Kernel{
 	Name: "draw_curves", File: "view/curves.wgsl", Params: CurveParams{},
 	Bindings: []Binding{
-		{"params", Uniform}, {"losses", Read}, {"counts", Read}, {"ladder", Read}, {"ranges", Read}, {"colours", Read},
-		{"picture", ReadWrite},
+		{"params", Uniform}, {"losses", Read}, {"curves", Read}, {"ladder", Read}, {"ranges", Read}, {"picture", ReadWrite},
 	},
-	Consts: Consts{"SHORTEST": ShortestAxis},
 }
 
 // PresentParams are the parameters of Present.

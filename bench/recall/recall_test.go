@@ -11,10 +11,17 @@ import (
 
 // TestFill: the second half asks for every pair once, and later rounds again.
 func TestFill(t *testing.T) {
+	for name, k := range map[string]task{"full": full, "small": small} {
+		t.Run(name, func(t *testing.T) { testFill(t, k) })
+	}
+}
+
+func testFill(t *testing.T, k task) {
+	pairs, keys, values, sequence := k.pairs, uint32(k.keys), uint32(k.values), k.sequence()
 	random := rand.New(rand.NewPCG(1, 2))
-	row := make([]uint32, sequence)
+	row := make([]uint32, k.sequence())
 	for range 20 {
-		fill(row, random)
+		k.fill(row, random)
 		shown := map[uint32]uint32{}
 		for i := 0; i < 2*pairs; i += 2 {
 			shown[row[i]] = row[i+1]
@@ -33,7 +40,7 @@ func TestFill(t *testing.T) {
 			} else if row[i] != shown[row[i-1]] {
 				t.Fatalf("place %d: value %d wanted, %d found", i, shown[row[i-1]], row[i])
 			}
-			if isAnswer(i) {
+			if k.isAnswer(i) {
 				answers++
 				if asked[row[i-1]] != 1 {
 					t.Fatalf("place %d: asked for the %d. time", i, asked[row[i-1]])
@@ -49,19 +56,16 @@ func TestFill(t *testing.T) {
 			t.Errorf("%d answers to %d keys", answers, len(asked))
 		}
 	}
-	again := make([]uint32, sequence)
-	fill(again, rand.New(rand.NewPCG(1, 2)))
-	fill(row, rand.New(rand.NewPCG(1, 2)))
+	again := make([]uint32, k.sequence())
+	k.fill(again, rand.New(rand.NewPCG(1, 2)))
+	k.fill(row, rand.New(rand.NewPCG(1, 2)))
 	if !slices.Equal(again, row) {
 		t.Error("one seed, two sequences")
 	}
 }
 
-// TestRecall trains both mixers with the program: delta remembers, tied cannot.
+// TestRecall trains both mixers with the program on the small task: delta remembers, tied cannot.
 func TestRecall(t *testing.T) {
-	if testing.Short() {
-		t.Skip("two trainings of up to a minute")
-	}
 	dir := t.TempDir()
 	program := filepath.Join(dir, "bitgpu")
 	build := exec.Command("go", "build", "-o", program, "bitgpu/cmd/bitgpu")
@@ -69,14 +73,15 @@ func TestRecall(t *testing.T) {
 	if err := build.Run(); err != nil {
 		t.Fatal(err)
 	}
-	figures, err := measure(program, filepath.Join(dir, "runs"), 1, t.Output())
+	figures, err := small.measure(program, filepath.Join(dir, "runs"), 1, t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if figures["delta"] < learned {
 		t.Errorf("delta: at least 95 %% wanted, %.1f %% found", 100*figures["delta"])
 	}
-	if figures["tied"] > 0.2 {
-		t.Errorf("tied: about the share of guessing wanted, %.1f %% found", 100*figures["tied"])
+	// Who knows only which values were shown guesses one of them.
+	if guess := 1 / float64(small.pairs); figures["tied"] > 1.5*guess {
+		t.Errorf("tied: about the share of guessing wanted, %.1f %%, %.1f %% found", 100*guess, 100*figures["tied"])
 	}
 }

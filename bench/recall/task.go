@@ -9,50 +9,65 @@ import (
 	"bitgpu/nn/storage"
 )
 
-// The task's sizes. Tokens 0 … keys−1 are keys, the next ones values; a sequence is one row of a batch.
-const (
-	pairs    = 16
-	keys     = 64
-	values   = 64
-	rounds   = 3 // how often every key is asked
-	sequence = 2 * pairs * (1 + rounds)
+// task is the sizes of a task and of what is trained on it. Tokens 0 … keys−1 are keys, the next ones values; a sequence is
+// one row of a batch.
+type task struct {
+	pairs, keys, values int
+	width               int // of the model and of the delta mixer's memory
+	limit               int // steps at most
+	every               int // steps between two scores
+	fall                int // steps before each score over which the learning rate falls
+	tests               int // sequences of a score
+}
+
+var (
+	full  = task{pairs: 16, keys: 64, values: 64, width: 64, limit: 2500, every: 250, fall: 100, tests: 200}
+	small = task{pairs: 8, keys: 32, values: 32, width: 32, limit: 600, every: 200, fall: 50, tests: 100}
 )
+
+// rounds is how often every key is asked.
+const rounds = 3
+
+// sequence is the tokens of a row.
+func (t task) sequence() int { return 2 * t.pairs * (1 + rounds) }
 
 // fill writes a sequence: pairs of different keys and any values, then every key again in another
 // order, each followed by its value, some rounds of that.
-func fill(dst []uint32, random *rand.Rand) {
-	chosen := random.Perm(keys)[:pairs]
-	var value [keys]uint32
+func (t task) fill(dst []uint32, random *rand.Rand) {
+	chosen := random.Perm(t.keys)[:t.pairs]
+	value := make([]uint32, t.keys)
 	at := 0
 	pair := func(key int) {
 		dst[at], dst[at+1] = uint32(key), value[key]
 		at += 2
 	}
 	for _, key := range chosen {
-		value[key] = keys + random.Uint32N(values)
+		value[key] = uint32(t.keys) + random.Uint32N(uint32(t.values))
 		pair(key)
 	}
 	for range rounds {
-		for _, i := range random.Perm(pairs) {
+		for _, i := range random.Perm(t.pairs) {
 			pair(chosen[i])
 		}
 	}
 }
 
 // isAnswer says whether the token at a place is the first answer for its key.
-func isAnswer(place int) bool { return place >= 2*pairs && place < 4*pairs && place%2 == 1 }
+func (t task) isAnswer(place int) bool {
+	return place >= 2*t.pairs && place < 4*t.pairs && place%2 == 1
+}
 
 // write writes a token file of sequences.
-func write(path string, sequences int, seed uint64) error {
+func (t task) write(path string, sequences int, seed uint64) error {
 	w, err := corpus.CreateTokens(path)
 	if err != nil {
 		return err
 	}
 	defer w.Discard()
 	random := rand.New(rand.NewPCG(seed, 0))
-	row := make([]uint32, sequence)
+	row := make([]uint32, t.sequence())
 	for range sequences {
-		fill(row, random)
+		t.fill(row, random)
 		if err := w.Append(row...); err != nil {
 			return err
 		}
@@ -65,7 +80,7 @@ func write(path string, sequences int, seed uint64) error {
 }
 
 // score is the share of first answers that a model gives right, each from an empty memory.
-func score(path string, sequences int, seed uint64) (float64, error) {
+func (t task) score(path string, seed uint64) (float64, error) {
 	loaded, err := storage.Load(path, storage.Options{})
 	if err != nil {
 		return 0, err
@@ -82,15 +97,15 @@ func score(path string, sequences int, seed uint64) (float64, error) {
 	}
 	defer session.Close()
 	random := rand.New(rand.NewPCG(seed, 0))
-	row := make([]uint32, sequence)
+	row := make([]uint32, t.sequence())
 	right := 0
-	for range sequences {
-		fill(row, random)
+	for range t.tests {
+		t.fill(row, random)
 		session.Reset()
-		err := session.ReadAll(row[:4*pairs], func(from int, logits []float32) error {
+		err := session.ReadAll(row[:4*t.pairs], func(from int, logits []float32) error {
 			V := loaded.Config.Vocab
 			for i := range len(logits) / V {
-				if place := from + i + 1; isAnswer(place) && largest(logits[i*V:(i+1)*V]) == row[place] {
+				if place := from + i + 1; t.isAnswer(place) && largest(logits[i*V:(i+1)*V]) == row[place] {
 					right++
 				}
 			}
@@ -100,7 +115,7 @@ func score(path string, sequences int, seed uint64) (float64, error) {
 			return 0, err
 		}
 	}
-	return float64(right) / float64(sequences*pairs), nil
+	return float64(right) / float64(t.tests*t.pairs), nil
 }
 
 func largest(logits []float32) uint32 {

@@ -22,15 +22,19 @@ import (
 
 func benchCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "bench",
-		Usage: "hold the engines against the reference, and measure how fast they are",
+		Name:      "bench",
+		Usage:     "hold the engines against the reference, and measure how fast they are",
+		UsageText: "bitgpu bench [flags]\nbitgpu bench --from REPORT [flags]\nbitgpu bench [--html FILE] --compare BEFORE NOW",
 		Description: example("Runs the CPU engine and, where there is an adapter, the GPU engine, one after the other. Exits with 1 when a\n"+
 			"bound of parity is broken, or a token costs more after many. Rows are called by paths such as\n"+
 			"op/NormLinear/decode/… or model/256x8/…; --only takes those that match. Let nothing else run meanwhile. Ctrl-C shows\n"+
 			"what was measured until then.",
 			"bitgpu bench --quick",
 			"bitgpu bench --only '^parity|^op/LinearAdd' --html report.html",
-			"bitgpu bench --dim 768 --layers 12 --batch 1,16 --json new.json --compare old.json"),
+			"bitgpu bench --dim 768 --layers 12 --batch 1,16 --json new.json --compare old.json",
+			"bitgpu bench --from new.json --html report.html",
+			"bitgpu bench --html report.html --compare old.json new.json"),
+		ArgsUsage: "[NOW]",
 		Flags: []cli.Flag{
 			&cli.StringFlag{
 				Name: "backend", Value: string(bitgpu.Auto), EnvVars: []string{"BITGPU_BACKEND"},
@@ -52,9 +56,14 @@ func benchCommand() *cli.Command {
 			&cli.StringFlag{Name: "peer", Usage: "`COMMAND` of another program to measure in the same run; see bench/peers"},
 			&cli.StringFlag{Name: "json", Usage: "write the report as JSON to `FILE`"},
 			&cli.StringFlag{Name: "html", Usage: "write the report as a web page to `FILE`"},
-			&cli.StringFlag{Name: "compare", Usage: "show what changed since the JSON report in `FILE`"},
+			&cli.StringFlag{Name: "from", Usage: "measure nothing: show the report that was kept in `FILE`"},
+			&cli.StringFlag{Name: "compare", Usage: "show what changed since the report in `FILE`, up to this run, or to the report that is named after it"},
 		},
 		Action: func(c *cli.Context) error {
+			kept, err := keptReport(c)
+			if err != nil {
+				return err
+			}
 			line := newStatusLine(c.App.ErrWriter)
 			options, err := benchOptions(c, line)
 			if err != nil {
@@ -72,6 +81,13 @@ func benchCommand() *cli.Command {
 						return fmt.Errorf("bench: --%s: %w", flag, err)
 					}
 				}
+			}
+			if kept != "" {
+				report, err := bench.LoadReport(kept)
+				if err != nil {
+					return err
+				}
+				return showReport(c, report, before)
 			}
 			backends, done, err := benchBackends(c, gpu.Open)
 			if err != nil {
@@ -96,6 +112,24 @@ func benchCommand() *cli.Command {
 			return err
 		},
 	}
+}
+
+// keptReport is the file of the report that is to be shown instead of measuring, "" to measure: --from, or what stands after
+// --compare's file.
+func keptReport(c *cli.Context) (string, error) {
+	path := c.String("from")
+	switch {
+	case c.NArg() > 1 || c.NArg() == 1 && (!c.IsSet("compare") || path != ""):
+		return "", usagef("bench: %q: no argument wanted but one report after --compare FILE", c.Args().Get(c.NArg()-1))
+	case c.NArg() == 1:
+		path = c.Args().First()
+	case c.IsSet("from") && path == "":
+		return "", usagef("bench: --from: the file of a report wanted")
+	}
+	if path == "" {
+		return "", nil
+	}
+	return path, refuseIdle(c, path+" is shown as it was measured", "quick", "full", "only", "dim", "layers", "vocab", "mixer", "batch", "peer", "json")
 }
 
 // benchOptions reads the flags. The rows under way are shown on line, if there is one.
@@ -154,7 +188,7 @@ func benchLine(c *cli.Context) string {
 	for _, flag := range c.Command.Flags {
 		name := flag.Names()[0]
 		switch {
-		case !c.IsSet(name) || name == "json" || name == "html" || name == "compare":
+		case !c.IsSet(name) || name == "json" || name == "html" || name == "compare" || name == "from":
 		case name == "quick" || name == "full":
 			line += " --" + name
 		default:

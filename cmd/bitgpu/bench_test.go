@@ -38,6 +38,31 @@ func TestBench(t *testing.T) {
 	}
 }
 
+// A report that was kept is shown and drawn without measuring, and two are compared.
+func TestBenchShowsReports(t *testing.T) {
+	dir := t.TempDir()
+	const results = "../../bench/results/2026-11-28-epyc-avx2-2-threads-"
+	old, kept, page := results+"c697615-decode-1.json", results+"c697615-decode-2.json", filepath.Join(dir, "report.html")
+	out, _ := mustRun(t, "bench", "--from", kept, "--html", page)
+	if !strings.Contains(out, "c697615") || strings.Contains(out, "Since ") {
+		t.Errorf("the report wanted, %s found", out)
+	}
+	if data := read(t, dir, "report.html"); !bytes.Contains(data, []byte("<svg")) {
+		t.Error("a page with charts wanted")
+	}
+	for _, args := range [][]string{{"--compare", old, kept}, {"--from", kept, "--compare", old}} {
+		out, _ := mustRun(t, append([]string{"bench", "--html", page}, args...)...)
+		if !strings.Contains(out, "Since ") || !bytes.Contains(read(t, dir, "report.html"), []byte("are faster and")) {
+			t.Errorf("%v: a comparison wanted, %s found", args, out)
+		}
+	}
+	fails(t, exitUsage, `bench: "other": no argument wanted but one report after --compare FILE`, "bench", "--from", kept, "other")
+	fails(t, exitUsage, `bench: "other": no argument wanted but one report after --compare FILE`, "bench", "other")
+	fails(t, exitUsage, "bench: --quick has nothing to act on: "+kept+" is shown as it was measured", "bench", "--quick", "--from", kept)
+	fails(t, exitError, "missing.json", "bench", "--from", "missing.json")
+	fails(t, exitUsage, "bench: --from: the file of a report wanted", "bench", "--from", "")
+}
+
 func TestBenchRefuses(t *testing.T) {
 	for _, c := range []struct {
 		args string

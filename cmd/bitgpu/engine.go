@@ -28,6 +28,7 @@ type trainer struct {
 	// timed is a learner whose operations are timed, which costs speed.
 	timed    func(c nn.Config, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, stopwatch, error)
 	evaluate func(c nn.Config, w *nn.Weights[nn.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error)
+	reread   func(c nn.Config, w *nn.Weights[nn.HostTensor], tokens train.Tokens, passages, length int) (train.Reread, error)
 	memory   func() int64 // the most bytes on the device so far, 0 = unknown
 	close    func()
 }
@@ -57,6 +58,14 @@ func trainerOn[T any](ops nn.Ops[T], clock train.Clock) *trainer {
 		}
 		defer e.Release()
 		return e.Evaluate(tokens, nil)
+	}
+	t.reread = func(c nn.Config, w *nn.Weights[nn.HostTensor], tokens train.Tokens, passages, length int) (train.Reread, error) {
+		m, err := nn.NewModel(ops, c, w)
+		if err != nil {
+			return train.Reread{}, err
+		}
+		defer m.Release()
+		return train.MeasureReread(m, tokens, passages, length)
 	}
 	t.memory = func() int64 {
 		if counted, ok := ops.(interface{ BytesInUse() int }); ok {

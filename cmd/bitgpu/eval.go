@@ -20,10 +20,11 @@ import (
 func evalCommand() *cli.Command {
 	d := train.DefaultOptions()
 	return &cli.Command{
-		Name:        "eval",
-		UsageText:   "bitgpu eval [-m MODEL] --data DATA [flags]",
-		Usage:       "measure a model on text or tokens: perplexity, bits per byte, accuracy",
-		Description: example("", "bitgpu eval -m model --data model/data", "bitgpu eval -m model.bitt --data book.txt --json"),
+		Name:      "eval",
+		UsageText: "bitgpu eval [-m MODEL] --data DATA [flags]",
+		Usage:     "measure a model on text or tokens: perplexity, bits per byte, accuracy",
+		Description: example("", "bitgpu eval -m model --data model/data", "bitgpu eval -m model.bitt --data book.txt --json",
+			"bitgpu eval -m model.bitt --data book.txt --reread"),
 		Flags: append([]cli.Flag{
 			modelFlag(),
 			&cli.StringFlag{Name: "data", Required: true,
@@ -31,7 +32,7 @@ func evalCommand() *cli.Command {
 			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "read sequences of `N` tokens, each with an empty memory at its beginning"},
 			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once"},
 			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
-		}, slices.Concat(corpusFlags(), computeFlags())...),
+		}, slices.Concat(rereadFlags(), corpusFlags(), computeFlags())...),
 		Action: evalAction,
 	}
 }
@@ -57,6 +58,12 @@ func evalAction(c *cli.Context) error {
 		if err := refuseIdle(c, data+" holds tokens, which are made already", corpusFlagNames...); err != nil {
 			return err
 		}
+	}
+	if c.Bool("reread") {
+		return rereadAction(c)
+	}
+	if err := refuseIdle(c, "it is for --reread", rereadOnly...); err != nil {
+		return err
 	}
 	path := c.String("model")
 	model, err := loadModel(path, storage.Options{})

@@ -2,15 +2,12 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"bitgpu/nn/train"
+	"bitgpu/view/learningcurve"
 
-	"github.com/go-analyze/charts"
 	"github.com/urfave/cli/v2"
 )
 
@@ -29,7 +26,7 @@ func plotCommand() *cli.Command {
 				return usagef("plot: the output directory of a training wanted, or several")
 			}
 			path := c.String("output")
-			if pictureFormat(path) == "" {
+			if learningcurve.Format(path) == "" {
 				return usagef("plot: --output: %s: a name that ends in .png or .svg wanted", path)
 			}
 			if err := drawRuns(path, c.Args().Slice()); err != nil {
@@ -40,25 +37,10 @@ func plotCommand() *cli.Command {
 	}
 }
 
-// pictureFormat is what the end of a file's name says, "" where that is no picture we can draw.
-func pictureFormat(path string) string {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".png":
-		return charts.ChartOutputPNG
-	case ".svg":
-		return charts.ChartOutputSVG
-	}
-	return ""
-}
-
-// mostPoints of a curve: about one a pixel would hide the mean in the noise.
-const mostPoints = 400
-
 // drawRuns draws training and validation loss of runs over their steps.
 func drawRuns(path string, runs []string) error {
-	var all [][]train.Metric
-	last := 1
-	for _, run := range runs {
+	var all []learningcurve.Run
+	for i, run := range runs {
 		file := run
 		if info, err := os.Stat(run); err == nil && info.IsDir() {
 			file = filepath.Join(run, train.MetricsName)
@@ -70,20 +52,9 @@ func drawRuns(path string, runs []string) error {
 		if len(metrics) == 0 {
 			return fmt.Errorf("%s: no step to draw", file)
 		}
-		all = append(all, metrics)
-		last = max(last, metrics[len(metrics)-1].Step)
+		all = append(all, learningcurve.Run{Name: runName(runs, i), Metrics: metrics})
 	}
-	axis := stepAxis{last: last, points: min(last+1, mostPoints+1)}
-	var curves [][]float64
-	var names []string
-	for i, metrics := range all {
-		name := runName(runs, i)
-		curves, names = append(curves, axis.means(metrics)), append(names, name)
-		if validation := axis.validation(metrics); validation != nil {
-			curves, names = append(curves, validation), append(names, name+" (validation)")
-		}
-	}
-	picture, err := drawCurves(axis, curves, names, pictureFormat(path))
+	picture, err := learningcurve.Draw(all, learningcurve.Format(path))
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -99,79 +70,4 @@ func runName(runs []string, i int) string {
 		}
 	}
 	return name
-}
-
-// stepAxis spreads the steps 0 … last over points.
-type stepAxis struct{ last, points int }
-
-// at is the point nearest to a step.
-func (a stepAxis) at(step int) int {
-	return int(math.Round(float64(step) / float64(a.last) * float64(a.points-1)))
-}
-
-// step is the step of a point.
-func (a stepAxis) step(point int) int {
-	return int(math.Round(float64(point) / float64(a.points-1) * float64(a.last)))
-}
-
-// means is the mean training loss at each point; where there is none the curve has a gap.
-func (a stepAxis) means(metrics []train.Metric) []float64 {
-	sums, counts := make([]float64, a.points), make([]float64, a.points)
-	for _, m := range metrics {
-		if i := a.at(m.Step); i < a.points {
-			sums[i] += float64(m.Loss)
-			counts[i]++
-		}
-	}
-	for i := range sums {
-		if sums[i] /= counts[i]; counts[i] == 0 {
-			sums[i] = charts.GetNullValue()
-		}
-	}
-	return sums
-}
-
-// validation joins the validations by straight lines, nil if there was none.
-func (a stepAxis) validation(metrics []train.Metric) []float64 {
-	curve := make([]float64, a.points)
-	for i := range curve {
-		curve[i] = charts.GetNullValue()
-	}
-	before := -1
-	for _, m := range metrics {
-		if m.ValLoss == nil {
-			continue
-		}
-		at := a.at(m.Step)
-		curve[at] = *m.ValLoss
-		for i := before + 1; before >= 0 && i < at; i++ {
-			part := float64(i-before) / float64(at-before)
-			curve[i] = curve[before] + part*(curve[at]-curve[before])
-		}
-		before = at
-	}
-	if before < 0 {
-		return nil
-	}
-	return curve
-}
-
-func drawCurves(axis stepAxis, curves [][]float64, names []string, format string) ([]byte, error) {
-	opt := charts.NewLineChartOptionWithData(curves)
-	opt.Title = charts.TitleOption{Text: "loss, nats a token"}
-	opt.Legend = charts.LegendOption{SeriesNames: names, Symbol: charts.SymbolDot, Offset: charts.OffsetStr{Left: charts.PositionRight},
-		Vertical: charts.Ptr(true)}
-	labels := make([]string, axis.points)
-	for i := range labels {
-		labels[i] = strconv.Itoa(axis.step(i))
-	}
-	opt.XAxis = charts.XAxisOption{Title: "step", Labels: labels, LabelCount: min(axis.points, 9), BoundaryGap: charts.Ptr(false)}
-	opt.Symbol = charts.Symbol{Shape: charts.SymbolNone}
-	opt.LineStrokeWidth = 1.5
-	opt.ValueFormatter = func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
-	p := charts.NewPainter(charts.PainterOptions{OutputFormat: format, Width: 960, Height: 540})
-	if err := p.LineChart(opt); err != nil {
-		return nil, err
-	}
-	return p.Bytes()
 }

@@ -28,15 +28,17 @@ func viewCommand() *cli.Command {
 		Name:      "view",
 		Usage:     "watch a model's memory while it reads a text",
 		UsageText: "bitgpu view [-m MODEL] [-p TEXT] [flags]\nbitgpu view [-m MODEL] [flags] < FILE",
-		Description: example("Draws the memory of each layer as a heat map, the inner losses, the text and the speed, in a window or with --png as\n"+
-			"files. Keys: space pauses, arrows choose the layer, + and - the speed, S saves a PNG in this directory, Q quits.\n"+
-			"Everything is drawn by a GPU adapter, which may be the software one. The window needs a build with -tags window.",
+		Description: example("Draws the memory of each layer as a heat map on a scale of its own, the inner losses, the text and the speed, in a\n"+
+			"window or with --png as files. Keys: space pauses, arrows choose the layer, + and - the speed, S saves a PNG in this\n"+
+			"directory, Q quits. Everything is drawn by a GPU adapter, which may be the software one. The window needs a build with\n"+
+			"-tags window.",
 			"bitgpu view -m model.bitt -p 'to be or not to be' --png frames --every 8"),
 		Flags: []cli.Flag{
 			modelFlag(),
 			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT` to read"},
 			&cli.StringFlag{Name: "png", Usage: "draw to files in directory `DIR` instead of a window"},
 			&cli.IntFlag{Name: "every", Value: 1, Usage: "with --png, a picture every `N` tokens and after the last"},
+			&cli.BoolFlag{Name: "reread", Usage: "read the text twice in a row, and draw the selected layer's losses of both readings"},
 			&cli.IntFlag{Name: "layer", Usage: "show layer `N` large; the first is 0"},
 			&cli.Float64Flag{Name: "speed", Value: 8, Usage: "in the window, read `N` tokens a second"},
 			&cli.StringFlag{Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
@@ -64,7 +66,7 @@ func viewAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	v, err := openView(path, text, c.Int("layer"), c.String("adapter"))
+	v, err := openView(path, text, c.Bool("reread"), c.Int("layer"), c.String("adapter"))
 	if err != nil {
 		return err
 	}
@@ -105,7 +107,7 @@ type viewer struct {
 }
 
 // openView loads the model at path onto an adapter and begins to read the text.
-func openView(path, text string, layer int, adapter string) (*viewer, error) {
+func openView(path, text string, reread bool, layer int, adapter string) (*viewer, error) {
 	loaded, err := loadModel(path, storage.Options{})
 	if err != nil {
 		return nil, err
@@ -125,7 +127,7 @@ func openView(path, text string, layer int, adapter string) (*viewer, error) {
 	v := &viewer{device: device}
 	v.ops, v.done = tuned.Open(device)
 	if v.model, err = nn.NewModel(v.ops, loaded.Config, loaded.Weights); err == nil {
-		v.View, err = view.New(v.ops, v.model, loaded.Tokenizer, name, text)
+		v.View, err = view.New(v.ops, v.model, loaded.Tokenizer, name, text, reread)
 	}
 	if err != nil {
 		v.close()

@@ -67,14 +67,12 @@ func shownValue(p image.Image, c color.Color) float64 {
 	return 1 - 2*float64(at)/float64(scale.Dy()-1)
 }
 
-// checkHeatMaps holds the picture of one layer against the memories of all, whose largest number sets the range.
+// checkHeatMaps holds the picture of one layer against its memory, whose largest number sets the range.
 func checkHeatMaps(t *testing.T, p image.Image, c nn.Config, states [][]float32, layer int) {
 	t.Helper()
 	peak := 0.0
-	for _, state := range states {
-		for _, w := range state {
-			peak = max(peak, math.Abs(float64(w)))
-		}
+	for _, w := range states[layer] {
+		peak = max(peak, math.Abs(float64(w)))
 	}
 	end := math.Pow(10, math.Floor(math.Log10(peak)))
 	for _, step := range []float64{2, 3, 5, 10} {
@@ -134,6 +132,18 @@ func TestViewFramesAreTheMemory(t *testing.T) {
 			t.Errorf("%s: the picture after 20 tokens wanted first, %v found", name, frames)
 		}
 	}
+}
+
+// With --reread there are twice as many tokens, and the memory is that of the text twice in a row.
+func TestViewRereads(t *testing.T) {
+	adapter, dir := drawingAdapter(t), t.TempDir()
+	succeed(t, "", "view", "--reread", "-m", model("d32-delta"), "-p", viewed, "--png", dir, "--every", "1000", "--adapter", adapter)
+	c, want := states(t, "d32-delta", viewed+viewed)
+	frames, err := filepath.Glob(filepath.Join(dir, "*.png"))
+	if err != nil || len(frames) != 1 {
+		t.Fatalf("one picture wanted, %v found", frames)
+	}
+	checkHeatMaps(t, readPNG(t, frames[0]), c, want, 0)
 }
 
 // The example of the help works as it stands.

@@ -14,15 +14,17 @@ func TestOps(t *testing.T) {
 	eachLevel(t, func(t *testing.T) { optest.Run(t, cpu.New()) })
 }
 
-// eachLevel runs the test of the engine with each set of instructions that the machine has.
+// eachLevel runs the test of the engine with each set of instructions; those that the machine lacks are listed as skipped.
 func eachLevel(t *testing.T, test func(t *testing.T)) {
 	best := simd.Active()
 	defer simd.Use(best)
-	for _, l := range simd.Levels() {
-		if err := simd.Use(l); err != nil {
-			t.Fatal(err)
-		}
-		t.Run("engine/"+l.String(), test)
+	for l := simd.Portable; l <= simd.AVX512; l++ {
+		t.Run("engine/"+l.String(), func(t *testing.T) {
+			if err := simd.Use(l); err != nil {
+				t.Skip(err)
+			}
+			test(t)
+		})
 	}
 }
 

@@ -10,9 +10,16 @@ import (
 	"github.com/x448/float16"
 )
 
+// tap is the initial weight of the one tap that each convolution of the delta mixer passes on.
+const tap = 1.5
+
 // InitialWeights draws the weights a training begins with, float32: embedding N(0, 1), BitLinear
-// Kaiming normal (arXiv 1502.01852), head half of that, convolutions that pass the newest input
-// on, steps 0, norms 1. Every parameter has a random stream of its own.
+// Kaiming normal (arXiv 1502.01852), head half of that, steps 0, norms 1. Every parameter has a
+// random stream of its own.
+//
+// The delta mixer's query begins as its key, of which the convolution passes the token before on,
+// those of query and value the newest: from the start a memory keeps "after this came that", and
+// asks for it with "this". Projections of their own, all of the newest token, do not find back to it.
 func InitialWeights(c nn.Config, seed uint64) *nn.Weights[nn.HostTensor] {
 	w := new(nn.Weights[nn.HostTensor])
 	stream := uint64(0)
@@ -38,9 +45,20 @@ func InitialWeights(c nn.Config, seed uint64) *nn.Weights[nn.HostTensor] {
 		for i := range values {
 			values[i] = float32(draw())
 		}
-		if strings.Contains(p.Names[0], "ttt.conv_") {
-			for i := nn.ConvTail; i < len(values); i += nn.ConvTaps {
-				values[i]++
+		if !c.Delta() || p.Layer < 0 {
+			return
+		}
+		switch t {
+		case &w.Layers[p.Layer].Mix: // key, query, value
+			third := len(values) / 3
+			copy(values[third:2*third], values[:third])
+		case &w.Layers[p.Layer].Conv:
+			for i := 0; i < len(values); i += nn.ConvTaps {
+				newest := i + nn.ConvTaps - 1
+				if i < len(values)/3 {
+					newest-- // of the key, the token before
+				}
+				values[newest] += tap
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package train_test
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,11 +51,25 @@ func TestInitialWeights(t *testing.T) {
 		case name == "lm_head.weight":
 			deviation /= 2
 		case strings.Contains(name, "conv"):
-			last, rest := moments(h.F32, nn.ConvTail, nn.ConvTaps), moments(h.F32, 0, nn.ConvTaps)
-			if math.Abs(last[0]-1) > 0.01 || math.Abs(rest[0]) > 0.01 || math.Abs(last[1]-0.02) > 0.01 || math.Abs(rest[1]-0.02) > 0.01 {
-				t.Errorf("%s: last tap %v, first tap %v", name, last, rest)
+			third := len(h.F32) / 3
+			for i, passed := range []int{2, 3, 3} { // of key, query and value
+				for at := range nn.ConvTaps {
+					want := 0.0
+					if at == passed {
+						want = 1.5
+					}
+					if m := moments(h.F32[i*third:(i+1)*third], at, nn.ConvTaps); math.Abs(m[0]-want) > 0.01 || math.Abs(m[1]-0.02) > 0.01 {
+						t.Errorf("%s: tap %d: mean %v and deviation 0.02 wanted, %v found", p.Names[i], at, want, m)
+					}
+				}
 			}
 			return
+		case strings.Contains(name, "ttt.down"):
+			third := len(h.F32) / 3
+			key, query, value := h.F32[:third], h.F32[third:2*third], h.F32[2*third:]
+			if !slices.Equal(key, query) || slices.Equal(key, value) {
+				t.Errorf("%s: the query's projection equal to the key's, and the value's another, wanted", name)
+			}
 		case strings.Contains(name, "step"):
 			deviation = 0
 		case strings.Contains(name, "norm"):

@@ -13,7 +13,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> atlas: array<u32>;  // (glyphs, cell_height, cell_width) coverage, a byte each
 @group(0) @binding(2) var<storage, read> labels: array<u32>;  // (steps, row) glyphs
-@group(0) @binding(3) var<storage, read> ranges: array<u32>;  // the step of the ladder that each axis has
+@group(0) @binding(3) var<storage, read> ranges: array<u32>;  // the step of each axis
 @group(0) @binding(4) var<storage, read> glyphs: array<vec4<u32>>;  // x and y as a 16-bit pair; glyph or place in a row; pixel; 0 or 1 + axis
 @group(0) @binding(5) var<storage, read_write> picture: array<u32>;
 

@@ -1,4 +1,4 @@
-// A matrix as a heat map: blue below zero, white at zero, red above. An element has a whole number of pixels, or where
+// A matrix as a heat map: blue below zero, white at zero, orange and red above. An element has a whole number of pixels, or where
 // there are fewer pixels than elements, a pixel shows the largest |w| of those it stands for. heat_scale draws the colour
 // scale, from the end of the range at the top to its negative at the bottom.
 
@@ -12,21 +12,32 @@ struct Params {
     high: u32,
     first: u32,   // element of `state` that the matrix begins with
     side: u32,    // rows and columns of the matrix
+    axis: u32,    // whose range the colours have
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> state: array<f32>;
 @group(0) @binding(2) var<storage, read> ladder: array<f32>;
-@group(0) @binding(3) var<storage, read> ranges: array<u32>;  // the step of the memories first
+@group(0) @binding(3) var<storage, read> ranges: array<u32>;  // the step of each axis
 @group(0) @binding(4) var<storage, read_write> picture: array<u32>;
 
-// The colour of v, which is 1 at the end of the range. Each half has one channel that falls by nearly all it has.
+// The colour of v, which is 1 at the end of the range: over the KNEE of it half way, because most of a memory is far
+// smaller than its largest element.
+const KNEE = 0.2;
+
 fn heat(v: f32) -> vec3<f32> {
     let zero = vec3<f32>(0.98);
+    var middle = vec3<f32>(1.0, 0.66, 0.45);
+    var end = vec3<f32>(0.5, 0.0, 0.08);
     if v < 0.0 {
-        return mix(zero, vec3<f32>(0.0, 0.2, 0.6), min(-v, 1.0));
+        middle = vec3<f32>(0.48, 0.72, 1.0);
+        end = vec3<f32>(0.0, 0.08, 0.45);
     }
-    return mix(zero, vec3<f32>(0.68, 0.0, 0.1), min(v, 1.0));
+    let size = min(abs(v), 1.0);
+    if size < KNEE {
+        return mix(zero, middle, size / KNEE);
+    }
+    return mix(middle, end, (size - KNEE) / (1.0 - KNEE));
 }
 
 fn put(at: vec2<u32>, colour: vec3<f32>) {
@@ -55,7 +66,7 @@ fn heat_map(@builtin(global_invocation_id) at: vec3<u32>) {
             }
         }
     }
-    put(at.xy, heat(shown / ladder[ranges[0]]));
+    put(at.xy, heat(shown / ladder[ranges[params.axis]]));
 }
 
 @compute @workgroup_size(8, 8)

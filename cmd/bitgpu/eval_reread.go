@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"bitgpu/nn/storage"
+	"bitgpu/nn/train"
+
+	"github.com/urfave/cli/v2"
+)
+
+// rereadOnly are the flags that only eval --reread has a use for.
+var rereadOnly = []string{"passages", "lengths"}
+
+func rereadFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "reread", Usage: "measure the memory instead: the loss of passages when they are read first, again, and after another"},
+		&cli.IntFlag{Name: "passages", Value: 40, Usage: "with --reread, `N` passages of each length, evenly from all of the data"},
+		&cli.StringFlag{Name: "lengths", Value: "32,64,128", Usage: "with --reread, passages of `N,M,…` tokens"},
+	}
+}
+
+// rereadAction measures what reading a passage leaves in the memory.
+func rereadAction(c *cli.Context) error {
+	if err := refuseIdle(c, "--reread reads one passage after another, each whole", "context-len", "batch-size"); err != nil {
+		return err
+	}
+	passages := c.Int("passages")
+	if passages < 2 {
+		return usagef("eval: --passages: 2 or more wanted, %d found", passages)
+	}
+	var lengths []int
+	for _, text := range strings.Split(c.String("lengths"), ",") {
+		length, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || length < 2 {
+			return usagef("eval: --lengths: whole numbers from 2 on, such as 32,64, wanted, %q found", text)
+		}
+		lengths = append(lengths, length)
+	}
+	model, err := loadModel(c.String("model"), storage.Options{})
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	ctx, stop := interruptible(c)
+	defer stop()
+	tokens, _, err := openEvaluation(ctx, c, model)
+	if err != nil {
+		return err
+	}
+	stop()
+	for _, length := range lengths { // before anything is measured
+		if most := tokens.Len() / length; passages > most {
+			return fmt.Errorf("--data: %s: %d passages of %d tokens wanted, its %d tokens hold %d", c.String("data"), passages, length, tokens.Len(), most)
+		}
+	}
+	backend, err := openTrainer(c)
+	if err != nil {
+		return err
+	}
+	defer backend.close()
+	announceDevice(c, backend.device)
+	results := make([]train.Reread, len(lengths))
+	for i, length := range lengths {
+		if results[i], err = backend.reread(model.Config, model.Weights, tokens, passages, length); err != nil {
+			return err
+		}
+	}
+	w := c.App.Writer
+	if c.Bool("json") {
+		return json.NewEncoder(w).Encode(results)
+	}
+	fmt.Fprintf(w, "nats a token of %d passages\n", passages)
+	fmt.Fprintf(w, "%6s  %13s  %6s  %13s\n", "tokens", "first reading", "second", "after another")
+	for _, r := range results {
+		fmt.Fprintf(w, "%6d  %13.4f  %6.4f  %13.4f\n", r.Length, r.First, r.Again, r.After)
+	}
+	return nil
+}

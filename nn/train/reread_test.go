@@ -1,0 +1,85 @@
+package train_test
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"bitgpu/nn"
+	"bitgpu/nn/cpu"
+	"bitgpu/nn/optest"
+	"bitgpu/nn/train"
+)
+
+// TestReread holds the three losses against the scalar reference in float64, token by token over whole texts: the passage
+// twice in a row, and another one before it.
+func TestReread(t *testing.T) {
+	for _, name := range []string{"d32-none", "d32-delta"} {
+		r := optest.LoadReference(t, name)
+		tokens := slice(randomBatch(90, r.Config.Vocab).inputs)
+		const passages, length = 4, 19
+		exact := cpu.NewScalar[float64]()
+		m, err := nn.NewModel(exact, r.Config, r.Weights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// losses are those of a text's tokens from a place on, each predicted from all before it.
+		losses := func(text []uint32, from int) (sum float64) {
+			s, err := m.NewSession(1, r.Config.DefaultScan())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			logits := make([]float32, r.Config.Vocab)
+			for i, id := range text[:len(text)-1] {
+				if err := s.Read([]uint32{id}); err != nil {
+					t.Fatal(err)
+				}
+				if i+1 < from {
+					continue
+				}
+				if err := s.Logits(logits); err != nil {
+					t.Fatal(err)
+				}
+				total := 0.0
+				for _, l := range logits {
+					total += math.Exp(float64(l))
+				}
+				sum -= float64(logits[text[i+1]]) - math.Log(total)
+			}
+			return sum / (passages * (length - 1))
+		}
+		want := train.Reread{Length: length, Passages: passages}
+		for i := range passages {
+			at, next := i*22, (i+1)%passages*22 // 90 tokens in four parts
+			p, other := tokens[at:at+length], tokens[next:next+length]
+			want.First += losses(p, 1)
+			want.Again += losses(slices.Concat(p, p), length+1)
+			want.After += losses(slices.Concat(other, p), length+1)
+		}
+		if want.First == want.After || want.First == want.Again {
+			t.Fatalf("%s: three different losses wanted, %+v found", name, want)
+		}
+		fast, err := nn.NewModel(cpu.New(), r.Config, r.Weights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := train.MeasureReread(fast, tokens, passages, length)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near := func(a, b float64) bool { return math.Abs(a-b) < 1e-4*b }
+		if got.Length != length || got.Passages != passages || !near(got.First, want.First) || !near(got.Again, want.Again) || !near(got.After, want.After) {
+			t.Errorf("%s: %+v wanted, %+v found", name, want, got)
+		}
+		for _, c := range []struct {
+			passages, length int
+			want             string
+		}{{1, 10, "1 of 10 found"}, {4, 1, "4 of 1 found"}, {5, 19, "90 tokens hold 4"}} {
+			if _, err := train.MeasureReread(fast, tokens, c.passages, c.length); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%d passages of %d: an error with %q wanted, %v found", c.passages, c.length, c.want, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,222 @@
+package view
+
+import (
+	"fmt"
+	"image"
+	"math"
+	"strconv"
+)
+
+// colours of the picture.
+const (
+	white     = 0xffffffff
+	ink       = 0xff202020
+	faint     = 0xffa0a0a0
+	line      = 0xff808080
+	grid      = 0xffe4e4e4
+	highlight = 0xff60d8ff
+)
+
+// layerColours are the layers' curves: hues around the circle, dark enough for white paper.
+func layerColours(layers int) []uint32 {
+	list := make([]uint32, layers)
+	for i := range list {
+		var c [3]float64
+		for k := range c {
+			turn := 2 * math.Pi * (float64(i)/float64(layers) - float64(k)/3)
+			c[k] = 0.4 + 0.4*math.Cos(turn)
+		}
+		list[i] = uint32(255*c[0]) | uint32(255*c[1])<<8 | uint32(255*c[2])<<16 | 0xff<<24
+	}
+	return list
+}
+
+// Status is what a picture says of its making.
+type Status struct {
+	Rate float64 // tokens a second, 0 = not known yet
+	Note string  // after it, such as "paused"
+	Help string  // the last line
+}
+
+// compose lists the rectangles and glyphs of a picture.
+func (v *View) compose(s Status) *page {
+	p := &page{atlas: v.atlas}
+	v.composeHeader(p, s)
+	v.composeMaps(p)
+	v.composeChart(p)
+	v.composeThumbs(p)
+	v.composeText(p)
+	p.write(margin, Height-cellHeight-2, s.Help, line)
+	return p
+}
+
+// ordinals count the readings of a text.
+var ordinals = [...]string{"first", "second"}
+
+func (v *View) composeHeader(p *page, s Status) {
+	c := v.model.Config
+	p.write(margin, 14, fmt.Sprintf("%s   %d layers, %s mixer", v.name, c.Layers, c.Mixer), ink)
+	reading, read := v.place()
+	state := fmt.Sprintf("token %d of %d", read, len(v.tokens))
+	if v.readings > 1 {
+		state = ordinals[reading] + " reading, " + state
+	}
+	if s.Rate > 0 {
+		state += fmt.Sprintf("   %.3g tokens/s", s.Rate)
+	}
+	if s.Note != "" {
+		state += "   " + s.Note
+	}
+	p.write(Width-margin-cellWidth*len([]rune(state)), 14, state, ink)
+}
+
+func (v *View) composeMaps(p *page) {
+	c := v.model.Config
+	size := c.HeadWidth()
+	p.write(mapArea.Min.X, headingsY, fmt.Sprintf("memory W of layer %d (%d × %d)", v.selected, size, size), ink)
+	list := HeatMaps(c)
+	across := int(math.Ceil(math.Sqrt(float64(c.Heads))))
+	for head, r := range list {
+		p.frame(r, line)
+		if label := fmt.Sprintf("head %d", head); labelled(c) && cellWidth*len(label) <= r.Dx() {
+			p.write(r.Min.X, r.Min.Y-cellHeight, label, ink)
+		}
+		step := tickStep(size, max(r.Dx(), 1), 36)
+		for i := 0; i < size; i += step {
+			middle := (2*i + 1) * r.Dx() / (2 * size)
+			if head%across == 0 {
+				p.tickLeft(r.Min.X, r.Min.Y+middle, strconv.Itoa(i))
+			}
+			if head+across >= c.Heads {
+				p.tickBelow(r.Min.X+middle, r.Max.Y, strconv.Itoa(i))
+			}
+		}
+	}
+	last := list[len(list)-1]
+	p.write(margin-cellWidth, headingsY, "row", ink)
+	p.write(mapArea.Min.X, last.Max.Y+6+cellHeight, "column", ink)
+	p.frame(scaleArea, line)
+	p.write(scaleArea.Min.X, headingsY, "w", ink)
+	for i := range marks {
+		y := scaleArea.Min.Y + i*(scaleArea.Dy()-1)/(len(marks)-1)
+		p.fill(image.Rect(scaleArea.Max.X+1, y, scaleArea.Max.X+6, y+1), line)
+		p.number(scaleArea.Max.X+12, y-cellHeight/2, i, left, v.selected, ink)
+	}
+	p.write(scaleArea.Min.X, scaleArea.Max.Y+6, "own scale", ink)
+	p.write(scaleArea.Min.X, scaleArea.Max.Y+6+cellHeight, fmt.Sprintf("of layer %d", v.selected), ink)
+}
+
+// chart is the losses that a picture has as curves, the last on top.
+type chart struct {
+	room   int // tokens of the axis
+	curves []curve
+}
+
+// curve is the losses of one layer over some tokens, which are counted over all readings.
+type curve struct {
+	layer, first, tokens int
+	colour               uint32
+}
+
+// words are the curves as view/curves.wgsl has them.
+func (k chart) words() []uint32 {
+	list := []uint32{uint32(len(k.curves)), 0, 0, 0}
+	for _, c := range k.curves {
+		list = append(list, uint32(c.layer), uint32(c.first), uint32(c.tokens), c.colour)
+	}
+	return list
+}
+
+// chart has the curves of all layers, or of a text that is read twice those of the selected layer, one a reading.
+func (v *View) chart() chart {
+	reading, read := v.place()
+	first, room := axis(read, len(v.tokens))
+	k := chart{room: room}
+	add := func(layer, reading, tokens int, colour uint32) {
+		k.curves = append(k.curves, curve{layer, reading*len(v.tokens) + first, tokens, colour})
+	}
+	switch {
+	case v.readings == 1:
+		for layer, colour := range v.colours {
+			if layer != v.selected {
+				add(layer, 0, read-first, colour)
+			}
+		}
+		add(v.selected, 0, read-first, v.colours[v.selected])
+	case reading == 0:
+		add(v.selected, 0, read-first, line)
+	default:
+		add(v.selected, 0, min(room, len(v.tokens)-first), line)
+		add(v.selected, 1, read-first, v.colours[v.selected])
+	}
+	return k
+}
+
+func (v *View) composeChart(p *page) {
+	title := "inner loss |z - k|²"
+	if v.model.Config.Delta() {
+		title = "inner loss |v - W k|²"
+	}
+	if v.readings == 1 {
+		p.write(rightX, headingsY, title+" of each layer", ink)
+	} else {
+		x := p.write(rightX, headingsY, fmt.Sprintf("%s, layer %d: ", title, v.selected), ink)
+		x = p.write(x, headingsY, ordinals[0], line)
+		x = p.write(x, headingsY, " and ", ink)
+		p.write(x, headingsY, ordinals[1]+" reading", v.colours[v.selected])
+	}
+	r := chartArea(v.model.Config.Layers)
+	for i, m := range marks[:3] {
+		y := r.Min.Y + int(math.Round((1-m)*float64(r.Dy()-1)))
+		p.fill(image.Rect(r.Min.X, y, r.Max.X, y+1), grid)
+		p.number(r.Min.X-8, y-cellHeight/2, i, right, lossAxis(v.model.Config), ink)
+	}
+	_, read := v.place()
+	first, room := axis(read, len(v.tokens))
+	for _, t := range ticks(first+1, first+room, r.Dx()/60) {
+		p.tickBelow(r.Min.X+(t-first-1)*(r.Dx()-1)/(room-1), r.Max.Y, strconv.Itoa(t))
+	}
+	p.fill(image.Rect(r.Min.X-1, r.Min.Y, r.Min.X, r.Max.Y), line)
+	p.fill(image.Rect(r.Min.X-1, r.Max.Y, r.Max.X, r.Max.Y+1), line)
+	p.write((r.Min.X+r.Max.X)/2-2*cellWidth, r.Max.Y+6+cellHeight, "token", ink)
+}
+
+func (v *View) composeThumbs(p *page) {
+	c := v.model.Config
+	p.write(rightX, thumbsTop(c.Layers)-cellHeight-4, "memories of the layers, each on its own scale", ink)
+	first, areas := thumbs(c.Layers, v.selected)
+	for i, r := range areas {
+		layer, y := first+i, r.Min.Y-thumbsLabel
+		x := p.write(r.Min.X, y, strconv.Itoa(layer), v.colours[layer]) + cellWidth
+		if x+(1+shortLabel)*cellWidth <= r.Max.X {
+			p.number(p.write(x, y, "±", ink), y, 0, left, layer, ink)
+		}
+		heads := image.Rectangle{}
+		for _, head := range maps(r, c, 0, 1) {
+			heads = heads.Union(head)
+		}
+		if layer == v.selected {
+			p.frame(heads.Inset(-2), v.colours[layer])
+		}
+		p.frame(heads.Inset(-1), v.colours[layer])
+	}
+}
+
+func (v *View) composeText(p *page) {
+	p.write(textAt.X, textAt.Y-cellHeight-6, "text, with the token read last", ink)
+	p.fill(image.Rect(textAt.X, textAt.Y-4, Width-margin, textAt.Y-3), grid)
+	_, read := v.place()
+	for row, letters := range v.script.visible(read) {
+		for column, l := range letters {
+			x, y := textAt.X+column*cellWidth, textAt.Y+row*cellHeight
+			colour := uint32(ink)
+			switch {
+			case int(l.token) >= read:
+				colour = faint
+			case int(l.token) == read-1:
+				p.fill(image.Rect(x, y, x+cellWidth, y+cellHeight), highlight)
+			}
+			p.put(x, y, l.glyph, colour, 0)
+		}
+	}
+}
