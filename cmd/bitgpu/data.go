@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"bitgpu/io/corpus"
@@ -86,8 +83,7 @@ type source struct {
 	ratio float64 // of docs, for validation
 }
 
-// makeData writes a data directory. meta.json is written last: where it is, all is. Whatever fails
-// before the new tokens are complete leaves what was there.
+// makeData writes a data directory as a whole. Whatever fails leaves what was there.
 func makeData(ctx context.Context, dir, name string, file []byte, from source) (corpus.Meta, error) {
 	var meta corpus.Meta
 	tok, err := tokenizer.Parse(name, file)
@@ -101,22 +97,12 @@ func makeData(ctx context.Context, dir, name string, file []byte, from source) (
 	meta = corpus.Meta{
 		VocabSize: tok.Size(), EndOfText: ends[0], Tokenizer: corpus.TokenizerHash(file), Document: from.mode, ValRatio: from.ratio,
 	}
-	undo, err := makeDir(dir)
+	out, err := corpus.CreateDir(dir)
 	if err != nil {
 		return meta, err
 	}
-	defer undo() // of a directory that stayed empty
-	train, err := corpus.CreateTokens(filepath.Join(dir, corpus.TrainName))
-	if err != nil {
-		return meta, err
-	}
-	defer train.Discard()
-	val, err := corpus.CreateTokens(filepath.Join(dir, corpus.ValName))
-	if err != nil {
-		return meta, err
-	}
-	defer val.Discard()
-	w := &partWriter{tok: tok, meta: &meta, train: train, val: val}
+	defer out.Discard()
+	w := &partWriter{tok: tok, meta: &meta, train: out.Train, val: out.Val}
 	if err := w.write(ctx, from.docs, func(text string) bool { return corpus.InValidation(text, from.ratio) }); err != nil {
 		return meta, err
 	}
@@ -125,20 +111,7 @@ func makeData(ctx context.Context, dir, name string, file []byte, from source) (
 			return meta, err
 		}
 	}
-	// An old description must not stand beside new tokens.
-	if err := os.Remove(filepath.Join(dir, corpus.MetaName)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return meta, flagError("output-dir", err)
-	}
-	if err := train.Commit(); err != nil {
-		return meta, err
-	}
-	if err := val.Commit(); err != nil {
-		return meta, err
-	}
-	if err := writeFile(filepath.Join(dir, modeldir.TokenizerName), file); err != nil {
-		return meta, err
-	}
-	return meta, corpus.WriteMeta(filepath.Join(dir, corpus.MetaName), meta)
+	return meta, out.Commit(meta, modeldir.TokenizerName, file)
 }
 
 // partWriter writes both token files and counts what is in them.

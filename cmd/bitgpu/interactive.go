@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"bitgpu"
+	"bitgpu/io/regular"
 
 	"github.com/peterh/liner"
 	"github.com/urfave/cli/v2"
@@ -148,7 +149,7 @@ func newLineReader(c *cli.Context) lineReader {
 		return l // no home, no history
 	}
 	l.history = filepath.Join(dir, "bitgpu", "history")
-	if f, err := os.Open(l.history); err == nil {
+	if f, err := regular.Open(l.history); err == nil {
 		l.ReadHistory(f)
 		f.Close()
 	}

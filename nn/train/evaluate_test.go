@@ -12,8 +12,8 @@ import (
 
 type slice []uint32
 
-func (s slice) Len() int                          { return len(s) }
-func (s slice) CopyTo(dst []uint32, from int) int { return copy(dst, s[from:]) }
+func (s slice) Len() int                                   { return len(s) }
+func (s slice) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, s[from:]), nil }
 
 // evaluateAs measures a reference model with rows of a length on the CPU engine.
 func evaluateAs(t *testing.T, r *optest.Reference, batch, time int, tokens slice) train.Evaluation {

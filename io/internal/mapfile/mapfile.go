@@ -9,9 +9,10 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 
 	"github.com/edsrzf/mmap-go"
+
+	"bitgpu/io/regular"
 )
 
 // File is a mapped file. Data is empty for an empty file, and must not be touched after Close.
@@ -22,7 +23,7 @@ type File struct {
 
 // Open maps path. An error names path and what is wrong with it.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		var pathErr *fs.PathError
 		if errors.As(err, &pathErr) {
@@ -35,10 +36,6 @@ func Open(path string) (*File, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", path, err)
-	case info.IsDir():
-		return nil, fmt.Errorf("%s: is a directory, a file was expected", path)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: is not a regular file (%s)", path, info.Mode().Type())
 	case info.Size() == 0:
 		return &File{}, nil
 	case info.Size() > math.MaxInt:

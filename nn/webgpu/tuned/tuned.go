@@ -25,6 +25,7 @@ import (
 
 	"bitgpu/gpu"
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/regular"
 	"bitgpu/nn/webgpu"
 	"bitgpu/wgsl"
 )
@@ -86,7 +87,7 @@ const maxFile = 1 << 20
 
 // load reads the entries of the file at path: none where there is nothing that can be read.
 func load(path string) []entry {
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
 		return nil
 	}
