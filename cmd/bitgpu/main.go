@@ -2,7 +2,7 @@
 // and the terminal, and leaves the rest to packages: what it can do, a Go program can do with package bitgpu and those
 // below it. One file holds one subcommand.
 //
-// Exit codes: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C. Text and results go to stdout, everything else
+// Exit codes: 0 done, 1 an error, 2 wrong usage, 130 stopped by Ctrl-C, SIGTERM or SIGHUP, 141 when nobody reads stdout. Text and results go to stdout, everything else
 // to stderr; an error is one sentence.
 package main
 
@@ -50,6 +50,7 @@ const (
 	exitError       = 1
 	exitUsage       = 2
 	exitInterrupted = 130 // 128 + SIGINT, as shells have it
+	exitReaderGone  = 141 // 128 + SIGPIPE
 )
 
 // run is the program: args without its name. It returns the exit code.
@@ -58,7 +59,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	if !errors.Is(err, errInterrupted) {
+	if !errors.Is(err, errInterrupted) && !errors.Is(err, errReaderGone) {
 		fmt.Fprintf(stderr, "bitgpu: %s\n", sentence(err))
 	}
 	return exitCode(err)
@@ -79,6 +80,8 @@ func exitCode(err error) int {
 	switch {
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
+	case errors.Is(err, errReaderGone):
+		return exitReaderGone
 	case errors.As(err, &usage), errors.As(err, &byLibrary), errors.Is(err, bitgpu.ErrOption):
 		return exitUsage
 	}
@@ -87,6 +90,9 @@ func exitCode(err error) int {
 
 // errInterrupted ends the program after Ctrl-C, without a message.
 var errInterrupted = fmt.Errorf("interrupted: %w", context.Canceled)
+
+// errReaderGone ends the program without a message when nobody reads its output any more, as head does.
+var errReaderGone = errors.New("stdout: nobody reads it")
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{

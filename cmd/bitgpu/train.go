@@ -72,6 +72,7 @@ func trainFlags() []cli.Flag {
 func trainAction(c *cli.Context) error {
 	ctx, stop := interruptible(c)
 	defer stop()
+	ignoreLostReaders()
 	if c.Bool("benchmark") {
 		return benchmarkTraining(c)
 	}
@@ -91,6 +92,9 @@ func trainAction(c *cli.Context) error {
 		return err
 	}
 	defer unlock()
+	if err := train.CheckWritable(dir); err != nil {
+		return err
+	}
 	training, backend, err := prepareRun(ctx, c, dir)
 	if errors.Is(err, errInterrupted) {
 		fmt.Fprintln(c.App.ErrWriter, "stopped before the first step; there is nothing to save")
