@@ -27,7 +27,7 @@ func dataCommand() *cli.Command {
 			&cli.StringFlag{Name: "output-dir", Required: true, Usage: "directory for train.u32, val.u32, tokenizer.json and meta.json"},
 			valRatioFlag(),
 			&cli.StringSliceFlag{Name: "val-input", Usage: "text `FILE|GLOB` for validation, in place of a share of --input; may be given several times"},
-		}, corpusFlags(string(corpus.Line))...),
+		}, corpusFlags()...),
 		Action: func(c *cli.Context) error {
 			ctx, stop := interruptible(c)
 			defer stop()

@@ -86,7 +86,7 @@ func TestVocabAndData(t *testing.T) {
 	}
 
 	lines := filepath.Join(dir, "lines")
-	mustRun(t, "data", "--input", text, "--tokenizer", vocab, "--output-dir", lines, "--val-ratio", "0")
+	mustRun(t, "data", "--input", text, "--document", "line", "--tokenizer", vocab, "--output-dir", lines, "--val-ratio", "0")
 	if got, n := textOf(t, lines, corpus.TrainName); got != whole || n != 400 {
 		t.Errorf("400 lines that are the text again wanted, %d lines of %d bytes found", n, len(got))
 	}
@@ -128,7 +128,7 @@ func TestValInput(t *testing.T) {
 	other := writeText(t, filepath.Join(dir, "other.txt"), "a line of its own\nand one more\n")
 	vocab, out := filepath.Join(dir, "tokenizer.json"), filepath.Join(dir, "tokens")
 	mustRun(t, "vocab", "--input", text, "-o", vocab, "--vocab-size", "290")
-	mustRun(t, "data", "--input", text, "--val-input", other, "--tokenizer", vocab, "--output-dir", out)
+	mustRun(t, "data", "--input", text, "--document", "line", "--val-input", other, "--tokenizer", vocab, "--output-dir", out)
 	if train, n := textOf(t, out, corpus.TrainName); train != whole || n != 400 {
 		t.Errorf("all of the text for training wanted, %d lines of %d bytes found", n, len(train))
 	}

@@ -107,7 +107,14 @@ func (d *dataset) close() {
 func readDataDir(dir string) (meta corpus.Meta, name string, file []byte, err error) {
 	meta, err = corpus.ReadMeta(filepath.Join(dir, corpus.MetaName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return meta, "", nil, flagError("data", fmt.Errorf("%s has no %s; a directory that `bitgpu data` wrote wanted", dir, corpus.MetaName))
+		hint := ""
+		for _, pattern := range []string{"*.txt", "*.jsonl", "*.txt.gz", "*.jsonl.gz"} {
+			if found, err := filepath.Glob(filepath.Join(dir, pattern)); err == nil && len(found) > 0 {
+				hint = fmt.Sprintf("; for the text in it: --data '%s'", filepath.Join(dir, pattern))
+				break
+			}
+		}
+		return meta, "", nil, flagError("data", fmt.Errorf("%s has no %s; a directory that `bitgpu data` wrote wanted%s", dir, corpus.MetaName, hint))
 	}
 	if err != nil {
 		return meta, "", nil, flagError("data", err)

@@ -30,7 +30,7 @@ func evalCommand() *cli.Command {
 			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "tokens of a sequence; each begins with an empty memory"},
 			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "sequences at once"},
 			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
-		}, slices.Concat(corpusFlags(string(corpus.Whole)), computeFlags())...),
+		}, slices.Concat(corpusFlags(), computeFlags())...),
 		Action: evalAction,
 	}
 }

@@ -142,6 +142,9 @@ func answerOnce(ctx context.Context, c *cli.Context, s *bitgpu.Session, o bitgpu
 		}
 	}
 	r, err := answer(ctx, c, s, prompt, o)
+	if err == nil && r.Reason == bitgpu.EndOfText && r.Tokens < o.MaxTokens && !c.Bool("stats") {
+		fmt.Fprintf(c.App.ErrWriter, "bitgpu: the model ended the text after %d of %d tokens, as the documents end that it has learned from\n", r.Tokens, o.MaxTokens)
+	}
 	if c.Bool("stats") && (err == nil || errors.Is(err, errInterrupted)) {
 		showStats(c.App.ErrWriter, s, r, o.Seed)
 	}

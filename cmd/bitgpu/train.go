@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"bitgpu/io/corpus"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
@@ -66,7 +65,7 @@ func trainFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "benchmark", Usage: "measure tokens/s, the share of each operation and memory, on random tokens: reads no data, writes no files"},
 		valRatioFlag(),
 	}
-	return slices.Concat(flags, vocabFlags(8000), corpusFlags(string(corpus.Block)), computeFlags())
+	return slices.Concat(flags, vocabFlags(8000), corpusFlags(), computeFlags())
 }
 
 func trainAction(c *cli.Context) error {
@@ -250,11 +249,24 @@ func startEngine(b *trainer, c nn.Config, o train.Options, start *storage.Loaded
 	return engine, err
 }
 
-// finish writes what a complete run leaves beside its checkpoints.
+// finish writes what a complete run leaves beside its checkpoints: the best model where validation says which that is,
+// else the last.
 func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
 	weights, err := run.Engine.Read(train.Masters)
 	if err != nil {
 		return err
+	}
+	best := out.Best
+	if best != nil && !best.State.Validated {
+		best = nil
+	}
+	if best != nil && best.State.Step != out.Steps {
+		loaded, err := best.Weights()
+		if err != nil {
+			return err
+		}
+		defer loaded.Close()
+		weights = loaded.Weights
 	}
 	config, dir := run.Engine.Config(), run.Dir
 	if err := storage.Save(dir, config, run.Tokenizer, weights, nil, storage.Layout{}); err != nil {
@@ -268,8 +280,8 @@ func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
 		return err
 	}
 	fmt.Fprintf(c.App.Writer, "%s: model.safetensors, model.bitt and %s after %d steps\n", dir, lossName, out.Steps)
-	if b := out.Best; b != nil && b.State.Validated {
-		fmt.Fprintf(c.App.Writer, "best validation loss: %.4f nats a token, %s\n", b.State.Loss, b.Path)
+	if best != nil {
+		fmt.Fprintf(c.App.Writer, "best validation loss: %.4f nats a token, %s; the model is that of step %d\n", best.State.Loss, best.Path, best.State.Step)
 	}
 	return nil
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// corpusFlags say what the documents are, wherever text is read.
-func corpusFlags(document string) []cli.Flag {
+// corpusFlags say what the documents are, the same wherever text is read.
+func corpusFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "document", Value: document, Usage: "what a document of a text file is: line, block (up to a blank line) or file"},
+		&cli.StringFlag{Name: "document", Value: string(corpus.Block), Usage: "what a document of a text file is: line, block (up to a blank line) or file"},
 		&cli.StringFlag{Name: "field", Value: "text", Usage: "the field of a .jsonl record that holds its text"},
 	}
 }
@@ -42,7 +42,7 @@ func vocabCommand() *cli.Command {
 		Description: example("", "bitgpu vocab --input 'texts/*.txt' -o tokenizer.json"),
 		Flags: append(append([]cli.Flag{inputFlag(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "tokenizer.json", Usage: "the tokenizer's file"},
-		}, vocabFlags(32000)...), corpusFlags(string(corpus.Line))...),
+		}, vocabFlags(32000)...), corpusFlags()...),
 		Action: func(c *cli.Context) error {
 			ctx, stop := interruptible(c)
 			defer stop()
