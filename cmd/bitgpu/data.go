@@ -52,6 +52,9 @@ func dataCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if err := from.split(c); err != nil {
+				return err
+			}
 			dir := c.String("output-dir")
 			meta, err := makeData(ctx, dir, c.String("tokenizer"), file, from)
 			if err != nil {
@@ -80,7 +83,8 @@ type source struct {
 	docs  iter.Seq2[corpus.Document, error]
 	val   iter.Seq2[corpus.Document, error] // wholly for validation; nil if there is none
 	mode  corpus.Mode
-	ratio float64 // of docs, for validation
+	ratio float64                // of docs, for validation
+	inVal func(text string) bool // of docs, asked in their order; nil for the share that their hashes give
 }
 
 // makeData writes a data directory as a whole. Whatever fails leaves what was there.
@@ -103,7 +107,10 @@ func makeData(ctx context.Context, dir, name string, file []byte, from source) (
 	}
 	defer out.Discard()
 	w := &partWriter{tok: tok, meta: &meta, train: out.Train, val: out.Val}
-	if err := w.write(ctx, from.docs, func(text string) bool { return corpus.InValidation(text, from.ratio) }); err != nil {
+	if from.inVal == nil {
+		from.inVal = func(text string) bool { return corpus.InValidation(text, from.ratio) }
+	}
+	if err := w.write(ctx, from.docs, from.inVal); err != nil {
 		return meta, err
 	}
 	if from.val != nil {

@@ -281,10 +281,16 @@ func tokenizeText(ctx context.Context, c *cli.Context, path, dir string, start *
 	if err != nil {
 		return err
 	}
+	from := source{docs: docs, mode: corpus.Mode(c.String("document")), ratio: c.Float64("val-ratio")}
 	if file == nil {
 		if err := checkVocabFlags(c); err != nil {
 			return err
 		}
+	}
+	if err := from.split(c); err != nil {
+		return err
+	}
+	if file == nil {
 		var size int
 		if file, size, err = makeVocab(ctx, docs, c.Int("vocab-size"), c.Int("min-frequency")); err != nil {
 			return err
@@ -292,7 +298,7 @@ func tokenizeText(ctx context.Context, c *cli.Context, path, dir string, start *
 		name = filepath.Join(dir, modeldir.TokenizerName)
 		fmt.Fprintf(c.App.ErrWriter, "vocabulary: %d tokens\n", size)
 	}
-	meta, err := makeData(ctx, dir, name, file, source{docs: docs, mode: corpus.Mode(c.String("document")), ratio: c.Float64("val-ratio")})
+	meta, err := makeData(ctx, dir, name, file, from)
 	if err != nil {
 		return err
 	}

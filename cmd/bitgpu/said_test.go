@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"bitgpu/io/corpus"
 	"bitgpu/nn/storage"
 )
 
@@ -71,5 +72,35 @@ func TestDocumentIsOneThing(t *testing.T) {
 				t.Errorf("%s: got %s", command.Name, f)
 			}
 		}
+	}
+}
+
+// TestTail: where a share gives no document of one file, its end is the validation, nothing is lost and nothing in both;
+// of several files that is said before any work.
+func TestTail(t *testing.T) {
+	dir := t.TempDir()
+	vocab := filepath.Join(dir, "tokenizer.json")
+	mustRun(t, "vocab", "--input", rhyme(t), "-o", vocab, "--vocab-size", "290")
+	for name, c := range map[string]struct{ text, val string }{
+		"lines":    {strings.Repeat("a line of it\n", 100), strings.Repeat("a line of it\n", 9)},
+		"one line": {strings.Repeat("é", 1000), strings.Repeat("é", 100)},
+		"tiny":     {"ab", "b"},
+	} {
+		text, out := writeText(t, filepath.Join(dir, name+".txt"), c.text), filepath.Join(dir, name)
+		if corpus.InValidation(c.text, 0.1) {
+			t.Fatalf("%s: the document's hash is in the share; another text wanted", name)
+		}
+		mustRun(t, "data", "--input", text, "--document", "file", "--tokenizer", vocab, "--output-dir", out, "--val-ratio", "0.1")
+		train, _ := textOf(t, out, corpus.TrainName)
+		val, _ := textOf(t, out, corpus.ValName)
+		if train+val != c.text || val != c.val {
+			t.Errorf("%s: got %q for validation, want %q", name, val, c.val)
+		}
+	}
+	one, two := writeText(t, filepath.Join(dir, "1.txt"), "some text"), writeText(t, filepath.Join(dir, "2.txt"), "more text")
+	args := []string{"data", "--input", one, "--input", two, "--tokenizer", vocab, "--output-dir", filepath.Join(dir, "two")}
+	fails(t, exitUsage, "data: --val-ratio: a share of 0.001 gives none of 2 documents for validation", append(args, "--val-ratio", "0.001")...)
+	if _, stderr := mustRun(t, args...); !strings.Contains(stderr, "gives none of 2 documents for validation: there will be no validation") {
+		t.Error(stderr)
 	}
 }
