@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"bitgpu"
+	"bitgpu/io/regular"
 
 	"github.com/urfave/cli/v2"
 )
@@ -55,7 +56,7 @@ const (
 
 // run is the program: args without its name. It returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	err := newApp(stdin, stdout, stderr).Run(append([]string{"bitgpu"}, args...))
+	err := regular.Guard(func() error { return newApp(stdin, stdout, stderr).Run(append([]string{"bitgpu"}, args...)) })
 	if err == nil {
 		return 0
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -116,4 +117,40 @@ func TestWritableAtOnce(t *testing.T) {
 	fails(t, exitError, file+": the directory cannot be made: not a directory", small("--data", data, "--output-dir", dir)...)
 	fails(t, exitError, "--memory: "+dir+": is a directory", "run", "-m", model("d32-delta"), "-p", "the", "--memory", dir)
 	fails(t, exitError, "--output: "+dir+": is a directory", "vocab", "--input", rhyme(t), "-o", dir)
+}
+
+// TestModelCut: a model whose file is cut while it writes goes on, since it does not depend on it.
+func TestModelCut(t *testing.T) {
+	for _, head := range []string{"f32", "f16", "int8"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "m.bitt")
+		mustRun(t, "export", "-o", path, "--pack", "--head", head)
+		p := &process{Cmd: program(t, "run", "-m", path, "-p", "ROMEO:", "-n", "1000000", "--memory", filepath.Join(dir, "memory"))}
+		p.Stderr = p
+		out, err := p.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		r := bufio.NewReader(out)
+		if _, err := r.ReadByte(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, 10); err != nil {
+			t.Fatal(err)
+		}
+		for range 3000 {
+			if _, err := r.ReadByte(); err != nil {
+				t.Fatalf("%s: %v: %s", head, err, p.text())
+			}
+		}
+		p.Process.Signal(syscall.SIGTERM)
+		go r.WriteTo(io.Discard)
+		p.Wait()
+		if code := p.ProcessState.ExitCode(); code != exitInterrupted {
+			t.Errorf("%s: got exit code %d: %s", head, code, p.text())
+		}
+	}
 }

@@ -1,7 +1,7 @@
 // Package mapfile gives a file's bytes without reading them: a read-only memory map.
 //
 // It is not for files that others change in place. bitgpu replaces files by rename, which leaves a map of the old
-// one whole; a file that another program cuts short while it is mapped ends the process at the next access.
+// one whole; who reads a map that another program may cut short does so under [regular.Guard].
 package mapfile
 
 import (
@@ -45,6 +45,7 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot be mapped into memory: %w", path, err)
 	}
+	regular.Mapped(path, m)
 	return &File{Data: m, mapped: m}, nil
 }
 
@@ -53,6 +54,7 @@ func (f *File) Close() error {
 	if f.mapped == nil {
 		return nil
 	}
+	regular.Unmapped(f.mapped)
 	err := f.mapped.Unmap()
 	f.Data, f.mapped = nil, nil
 	return err
