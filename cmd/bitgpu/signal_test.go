@@ -154,3 +154,30 @@ func TestModelCut(t *testing.T) {
 		}
 	}
 }
+
+// TestPipesRefused: no command waits for a pipe that nobody writes to, wherever a file is wanted.
+func TestPipesRefused(t *testing.T) {
+	dir := t.TempDir()
+	pipe := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	any, text, tokens, out := pipe("any"), pipe("p.txt"), pipe("p.u32"), filepath.Join(dir, "out")
+	real, vocab := rhyme(t), filepath.Join(reference, "d32-none", "tokenizer.json")
+	for _, args := range [][]string{
+		{"inspect", any}, {"run", "-m", any, "-p", "x"}, {"run", "-m", model("d32-none"), "-p", "x", "--memory", any},
+		{"export", "-m", any, "-o", out + ".bitt"}, {"tokenize", "--tokenizer", any, "-p", "x"}, {"vocab", "--input", text, "-o", out},
+		{"data", "--input", real, "--tokenizer", any, "--output-dir", out}, {"data", "--input", text, "--tokenizer", vocab, "--output-dir", out},
+		{"eval", "-m", model("d32-none"), "--data", text}, {"eval", "-m", model("d32-none"), "--data", tokens},
+		{"logits", "-m", model("d32-none"), "--tokens-file", any, "-o", out}, {"plot", "-o", out + ".png", any},
+		small("--data", text, "--output-dir", out), small("--data", tokens, "--output-dir", out), small("--data", real, "--tokenizer", any, "--output-dir", out),
+		small("--data", tokenFile(t, "some.u32", 400), "--load", any, "--output-dir", out), {"vocab", "--input", "/dev/zero", "-o", out},
+	} {
+		if r := bitgpuRun("", args...); r.code == 0 || !strings.Contains(r.err, "is not a regular file (") {
+			t.Errorf("bitgpu %q: got exit code %d and %q", args, r.code, r.err)
+		}
+	}
+}

@@ -25,7 +25,6 @@ import (
 
 	"bitgpu/gpu"
 	"bitgpu/io/atomicfile"
-	"bitgpu/io/regular"
 	"bitgpu/nn/webgpu"
 	"bitgpu/wgsl"
 )
@@ -87,7 +86,10 @@ const maxFile = 1 << 20
 
 // load reads the entries of the file at path: none where there is nothing that can be read.
 func load(path string) []entry {
-	file, err := regular.Open(path)
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	file, err := os.Open(path)
 	if err != nil {
 		return nil
 	}
