@@ -50,10 +50,6 @@ func processor() string {
 	return runtime.GOARCH
 }
 
-// availableMemory is how many bytes the operating system says a program may still take, 0 where
-// it does not say.
-func availableMemory() int64 { return meminfo("MemAvailable:") }
-
 // meminfo is a line of Linux's /proc/meminfo in bytes, 0 where there is none.
 func meminfo(name string) int64 {
 	data, err := os.ReadFile("/proc/meminfo")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/regular"
 )
 
 // reportVersion changes when the meaning of a field does.
@@ -233,7 +234,7 @@ func LoadReport(path string) (*Report, error) {
 	if info.Size() > maxReport {
 		return nil, fmt.Errorf("%s: a report of at most %d bytes wanted, %d found", path, maxReport, info.Size())
 	}
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -58,6 +55,9 @@ func dataCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if err := from.split(c); err != nil {
+				return err
+			}
 			dir := c.String("output-dir")
 			meta, err := makeData(ctx, dir, c.String("tokenizer"), file, from)
 			if err != nil {
@@ -86,11 +86,11 @@ type source struct {
 	docs  iter.Seq2[corpus.Document, error]
 	val   iter.Seq2[corpus.Document, error] // wholly for validation; nil if there is none
 	mode  corpus.Mode
-	ratio float64 // of docs, for validation
+	ratio float64                // of docs, for validation
+	inVal func(text string) bool // of docs, asked in their order; nil for the share that their hashes give
 }
 
-// makeData writes a data directory. meta.json is written last: where it is, all is. Whatever fails
-// before the new tokens are complete leaves what was there.
+// makeData writes a data directory as a whole. Whatever fails leaves what was there.
 func makeData(ctx context.Context, dir, name string, file []byte, from source) (corpus.Meta, error) {
 	var meta corpus.Meta
 	tok, err := tokenizer.Parse(name, file)
@@ -104,23 +104,16 @@ func makeData(ctx context.Context, dir, name string, file []byte, from source) (
 	meta = corpus.Meta{
 		VocabSize: tok.Size(), EndOfText: ends[0], Tokenizer: corpus.TokenizerHash(file), Document: from.mode, ValRatio: from.ratio,
 	}
-	undo, err := makeDir(dir)
+	out, err := corpus.CreateDir(dir)
 	if err != nil {
 		return meta, err
 	}
-	defer undo() // of a directory that stayed empty
-	train, err := corpus.CreateTokens(filepath.Join(dir, corpus.TrainName))
-	if err != nil {
-		return meta, err
+	defer out.Discard()
+	w := &partWriter{tok: tok, meta: &meta, train: out.Train, val: out.Val}
+	if from.inVal == nil {
+		from.inVal = func(text string) bool { return corpus.InValidation(text, from.ratio) }
 	}
-	defer train.Discard()
-	val, err := corpus.CreateTokens(filepath.Join(dir, corpus.ValName))
-	if err != nil {
-		return meta, err
-	}
-	defer val.Discard()
-	w := &partWriter{tok: tok, meta: &meta, train: train, val: val}
-	if err := w.write(ctx, from.docs, func(text string) bool { return corpus.InValidation(text, from.ratio) }); err != nil {
+	if err := w.write(ctx, from.docs, from.inVal); err != nil {
 		return meta, err
 	}
 	if from.val != nil {
@@ -128,20 +121,7 @@ func makeData(ctx context.Context, dir, name string, file []byte, from source) (
 			return meta, err
 		}
 	}
-	// An old description must not stand beside new tokens.
-	if err := os.Remove(filepath.Join(dir, corpus.MetaName)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return meta, flagError("output-dir", err)
-	}
-	if err := train.Commit(); err != nil {
-		return meta, err
-	}
-	if err := val.Commit(); err != nil {
-		return meta, err
-	}
-	if err := writeFile(filepath.Join(dir, modeldir.TokenizerName), file); err != nil {
-		return meta, err
-	}
-	return meta, corpus.WriteMeta(filepath.Join(dir, corpus.MetaName), meta)
+	return meta, out.Commit(meta, modeldir.TokenizerName, file)
 }
 
 // partWriter writes both token files and counts what is in them.

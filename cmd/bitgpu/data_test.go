@@ -36,7 +36,9 @@ func textOf(t testing.TB, dir, name string) (text string, documents int) {
 	}
 	defer tokens.Close()
 	ids := make([]uint32, tokens.Len())
-	tokens.CopyTo(ids, 0)
+	if _, err := tokens.CopyTo(ids, 0); err != nil {
+		t.Fatal(err)
+	}
 	for _, id := range ids {
 		if id == tok.EndOfText()[0] {
 			documents++

@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strings"
 
+	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"
 	"bitgpu/io/modeldir"
+	"bitgpu/io/regular"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
@@ -81,7 +83,11 @@ func openData(ctx context.Context, c *cli.Context, path, dir string, start *stor
 		return d, err
 	}
 	// Lost tokens were made again. Others than those must not stay and be taken for them.
-	if err := resumed.CheckTokens(path, d.train.Fingerprint()); err != nil {
+	found, err := d.train.Fingerprint()
+	if err == nil {
+		err = resumed.CheckTokens(path, found)
+	}
+	if err != nil {
 		d.close()
 		os.RemoveAll(made)
 		return nil, fmt.Errorf("%w; the text, --document, --field and --val-ratio of its beginning give them", err)
@@ -101,13 +107,20 @@ func (d *dataset) close() {
 func readDataDir(dir string) (meta corpus.Meta, name string, file []byte, err error) {
 	meta, err = corpus.ReadMeta(filepath.Join(dir, corpus.MetaName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return meta, "", nil, flagError("data", fmt.Errorf("%s has no %s; a directory that `bitgpu data` wrote wanted", dir, corpus.MetaName))
+		hint := ""
+		for _, pattern := range []string{"*.txt", "*.jsonl", "*.txt.gz", "*.jsonl.gz"} {
+			if found, err := filepath.Glob(filepath.Join(dir, pattern)); err == nil && len(found) > 0 {
+				hint = fmt.Sprintf("; for the text in it: --data '%s'", filepath.Join(dir, pattern))
+				break
+			}
+		}
+		return meta, "", nil, flagError("data", fmt.Errorf("%s has no %s; a directory that `bitgpu data` wrote wanted%s", dir, corpus.MetaName, hint))
 	}
 	if err != nil {
 		return meta, "", nil, flagError("data", err)
 	}
 	name = filepath.Join(dir, modeldir.TokenizerName)
-	if file, err = os.ReadFile(name); err != nil {
+	if file, err = regular.ReadFile(name); err != nil {
 		return meta, "", nil, flagError("data", err)
 	}
 	if hash := corpus.TokenizerHash(file); hash != meta.Tokenizer {
@@ -129,13 +142,17 @@ func openDataDir(c *cli.Context, dir string, start *storage.Loaded) (*dataset, e
 	if meta.Train.Tokens == 0 {
 		return nil, fmt.Errorf("--data: %s: no training tokens", dir)
 	}
-	if d.train, err = corpus.OpenTokens(filepath.Join(dir, corpus.TrainName)); err != nil {
+	if d.train, err = corpus.OpenPart(filepath.Join(dir, corpus.TrainName), meta.Train); err != nil {
 		return nil, flagError("data", err)
 	}
-	if meta.Val.Tokens > 0 {
-		if d.val, err = corpus.OpenTokens(filepath.Join(dir, corpus.ValName)); err != nil {
-			return nil, flagError("data", err)
-		}
+	if val := filepath.Join(dir, corpus.ValName); meta.Val.Tokens > 0 {
+		d.val, err = corpus.OpenPart(val, meta.Val)
+	} else if info, failed := os.Stat(val); failed == nil && info.Size() > 0 {
+		err = fmt.Errorf("%s: got %d bytes, want none as %s says; the files do not belong together", val, info.Size(), corpus.MetaName)
+	}
+	if err != nil {
+		d.close()
+		return nil, flagError("data", err)
 	}
 	return d, nil
 }
@@ -143,11 +160,8 @@ func openDataDir(c *cli.Context, dir string, start *storage.Loaded) (*dataset, e
 // openTokenFile opens bare tokens. Their tokenizer is that of the model, of --tokenizer, or the one
 // beside them; without any, the vocabulary ends with the largest id.
 func openTokenFile(c *cli.Context, path string, start *storage.Loaded) (*dataset, error) {
-	tokens, err := corpus.OpenTokens(path)
+	tokens, err := openTokens(path, start)
 	if err != nil {
-		return nil, flagError("data", err)
-	}
-	if err := checkBeside(path, start); err != nil {
 		return nil, err
 	}
 	d := &dataset{train: tokens}
@@ -160,7 +174,7 @@ func openTokenFile(c *cli.Context, path string, start *storage.Loaded) (*dataset
 		d.tokenizer, d.vocab = start.TokenizerJSON, start.Config.Vocab
 		return d, nil
 	default:
-		d.tokenizer, err = os.ReadFile(name)
+		d.tokenizer, err = regular.ReadFile(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			d.tokenizer, err = nil, nil
 		}
@@ -169,8 +183,11 @@ func openTokenFile(c *cli.Context, path string, start *storage.Loaded) (*dataset
 		return nil, err
 	}
 	if d.tokenizer == nil {
-		for i := range tokens.Len() {
-			d.vocab = max(d.vocab, int(tokens.At(i))+1)
+		for ids, err := range tokens.All() {
+			if err != nil {
+				return nil, flagError("data", err)
+			}
+			d.vocab = max(d.vocab, int(slices.Max(ids))+1)
 		}
 		fmt.Fprintf(c.App.ErrWriter, "%s: no tokenizer given; %d tokens of vocabulary, as many as the file uses\n", path, d.vocab)
 		return d, nil
@@ -206,20 +223,40 @@ func ofModel(name string, file []byte, model *storage.Loaded) error {
 	return nil
 }
 
-// checkBeside does that for a token file that lies in a data directory.
-func checkBeside(path string, model *storage.Loaded) error {
-	if base := filepath.Base(path); base != corpus.TrainName && base != corpus.ValName {
-		return nil
+// openTokens opens a token file. One that lies in a data directory has to be what that says, and of the model's
+// tokenizer.
+func openTokens(path string, model *storage.Loaded) (tokens *corpus.Tokens, err error) {
+	base, dir := filepath.Base(path), filepath.Dir(path)
+	described := base == corpus.TrainName || base == corpus.ValName
+	if described {
+		if err := atomicfile.Recover(dir); err != nil {
+			return nil, flagError("data", err)
+		}
+		_, err := os.Stat(filepath.Join(dir, corpus.MetaName))
+		described = err == nil
 	}
-	dir := filepath.Dir(path)
-	if _, err := os.Stat(filepath.Join(dir, corpus.MetaName)); err != nil {
-		return nil
+	if !described {
+		tokens, err = corpus.OpenTokens(path)
+	} else {
+		meta, name, file, err := readDataDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		if err := ofModel(name, file, model); err != nil {
+			return nil, err
+		}
+		part := meta.Train
+		if base == corpus.ValName {
+			part = meta.Val
+		}
+		if tokens, err = corpus.OpenPart(path, part); err != nil {
+			return nil, flagError("data", err)
+		}
 	}
-	_, name, file, err := readDataDir(dir)
 	if err != nil {
-		return err
+		return nil, flagError("data", err)
 	}
-	return ofModel(name, file, model)
+	return tokens, nil
 }
 
 // sameJSON compares what two files say, however they are written.
@@ -244,10 +281,16 @@ func tokenizeText(ctx context.Context, c *cli.Context, path, dir string, start *
 	if err != nil {
 		return err
 	}
+	from := source{docs: docs, mode: corpus.Mode(c.String("document")), ratio: c.Float64("val-ratio")}
 	if file == nil {
 		if err := checkVocabFlags(c); err != nil {
 			return err
 		}
+	}
+	if err := from.split(c); err != nil {
+		return err
+	}
+	if file == nil {
 		var size int
 		if file, size, err = makeVocab(ctx, docs, c.Int("vocab-size"), c.Int("min-frequency")); err != nil {
 			return err
@@ -255,7 +298,7 @@ func tokenizeText(ctx context.Context, c *cli.Context, path, dir string, start *
 		name = filepath.Join(dir, modeldir.TokenizerName)
 		fmt.Fprintf(c.App.ErrWriter, "vocabulary: %d tokens\n", size)
 	}
-	meta, err := makeData(ctx, dir, name, file, source{docs: docs, mode: corpus.Mode(c.String("document")), ratio: c.Float64("val-ratio")})
+	meta, err := makeData(ctx, dir, name, file, from)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"bitgpu/gpu"
 	"bitgpu/nn"
+	"bitgpu/nn/cpu/freemem"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/ternary"
@@ -30,14 +31,14 @@ func devicesCommand() *cli.Command {
 			w := c.App.Writer
 			writeCPU(w)
 			writeAdapters(w, adapters)
-			return writeSizes(w, adapters, ram())
+			return writeSizes(w, adapters, freemem.Total())
 		},
 	}
 }
 
 func writeCPU(w io.Writer) {
 	fmt.Fprintf(w, "CPU: %d threads, %v, %s", parallel.Workers(), simd.Active(), runtime.GOARCH)
-	if n := ram(); n > 0 {
+	if n := freemem.Total(); n > 0 {
 		fmt.Fprintf(w, ", %s of memory", byteCount(n))
 	}
 	fmt.Fprintln(w)

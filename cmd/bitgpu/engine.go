@@ -3,13 +3,12 @@ package main
 import (
 	"fmt"
 	"math"
-	"os"
-	"strings"
 
 	"bitgpu"
 	"bitgpu/gpu"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/cpu/freemem"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/train"
@@ -125,28 +124,13 @@ func openGPU(adapter string) (*trainer, error) {
 	return t, nil
 }
 
-// freeMemory is what a training on the CPU should stay below: most of what the system says can be
-// taken without swapping, any amount where it does not say.
+// freeMemory is what a training on the CPU should stay below: most of what this process may still take, any amount where
+// nobody says.
 func freeMemory() int64 {
-	if available := availableMemory(); available > 0 {
+	if available := freemem.Free(); available > 0 {
 		return available / 10 * 8
 	}
 	return math.MaxInt64
-}
-
-// availableMemory is what the system says can be taken without swapping, 0 where it does not say.
-func availableMemory() int64 {
-	data, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(data)) {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); n == 1 {
-			return kib << 10
-		}
-	}
-	return 0
 }
 
 // plan decides whether all activations are kept or, if told or if they do not fit, blocks are

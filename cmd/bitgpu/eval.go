@@ -124,7 +124,7 @@ type tokenSlice []uint32
 
 func (s tokenSlice) Len() int { return len(s) }
 
-func (s tokenSlice) CopyTo(dst []uint32, from int) int { return copy(dst, s[from:]) }
+func (s tokenSlice) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, s[from:]), nil }
 
 // openEvaluation gives the tokens and how many bytes of text all but the first stand for, 0 when
 // that is not known.
@@ -133,31 +133,31 @@ func openEvaluation(ctx context.Context, c *cli.Context, model *storage.Loaded) 
 	if !isTokens(path) {
 		return readEvaluation(ctx, c, path, model)
 	}
-	if isTokenFile(path) {
-		if err := checkBeside(path, model); err != nil {
-			return nil, 0, err
+	if !isTokenFile(path) {
+		path = filepath.Join(path, corpus.ValName)
+		meta, name, file, err := readDataDir(filepath.Dir(path))
+		if err == nil {
+			err = ofModel(name, file, model)
 		}
-	} else {
-		meta, name, file, err := readDataDir(path)
 		if err != nil {
 			return nil, 0, err
 		}
-		if err := ofModel(name, file, model); err != nil {
-			return nil, 0, err
-		}
-		path = filepath.Join(path, corpus.ValName)
 		if meta.Val.Tokens == 0 {
 			return nil, 0, fmt.Errorf("--data: %s: no validation tokens; %s beside it can be measured instead", path, corpus.TrainName)
 		}
 	}
-	tokens, err := corpus.OpenTokens(path)
+	tokens, err := openTokens(path, model)
 	if err != nil {
-		return nil, 0, flagError("data", err)
+		return nil, 0, err
 	}
 	if err := tokens.Check(model.Config.Vocab); err != nil {
 		return nil, 0, flagError("data", err)
 	}
-	return tokens, textBytes(model.Tokenizer, tokens), nil
+	bytes, err := textBytes(model.Tokenizer, tokens)
+	if err != nil {
+		return nil, 0, flagError("data", err)
+	}
+	return tokens, bytes, nil
 }
 
 // readEvaluation reads text as a training does. A token that ends a text stands before each
@@ -184,27 +184,31 @@ func readEvaluation(ctx context.Context, c *cli.Context, path string, model *sto
 		return nil, 0, err
 	}
 	if len(ends) == 0 {
-		bytes = textBytes(tok, ids)
+		bytes, err = textBytes(tok, ids)
 	}
-	return ids, bytes, nil
+	return ids, bytes, err
 }
 
 // textBytes is how many bytes of text the tokens behind the first stand for.
-func textBytes(tok *tokenizer.Tokenizer, tokens train.Tokens) int64 {
+func textBytes(tok *tokenizer.Tokenizer, tokens train.Tokens) (int64, error) {
 	if tok == nil {
-		return 0
+		return 0, nil
 	}
 	stream := tok.NewStream(true)
 	total, first := 0, 0
 	piece := make([]uint32, 4096)
 	for at := 0; at < tokens.Len(); at += len(piece) {
-		for _, id := range piece[:tokens.CopyTo(piece, at)] {
+		n, err := tokens.CopyTo(piece, at)
+		if err != nil {
+			return 0, err
+		}
+		for _, id := range piece[:n] {
 			total += len(stream.Next(id))
+		}
+		if at == 0 {
+			first = len(tok.Decode(piece[:min(n, 1)], true))
 		}
 	}
 	total += len(stream.Flush())
-	if tokens.CopyTo(piece[:1], 0) == 1 {
-		first = len(tok.Decode(piece[:1], true))
-	}
-	return int64(total - first)
+	return int64(total - first), nil
 }

@@ -160,9 +160,16 @@ func inspectTokens(path string) (*inspection, error) {
 		return nil, err
 	}
 	t := &tokensInfo{Count: tokens.Len(), Bits: 8 * int(info.Size()) / tokens.Len(), First: make([]uint32, min(tokens.Len(), firstIDs))}
-	tokens.CopyTo(t.First, 0)
-	for i := range tokens.Len() {
-		t.Largest = max(t.Largest, tokens.At(i))
+	if _, err := tokens.CopyTo(t.First, 0); err != nil {
+		return nil, err
+	}
+	for ids, err := range tokens.All() {
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			t.Largest = max(t.Largest, id)
+		}
 	}
 	if tok, err := openTokenizer("", filepath.Join(filepath.Dir(path), modeldir.TokenizerName)); err == nil && int64(t.Largest) < int64(tok.Size()) {
 		t.Text = tok.Decode(t.First, false)

@@ -2,18 +2,21 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"bitgpu"
+	"bitgpu/io/regular"
 
 	"github.com/peterh/liner"
 	"github.com/urfave/cli/v2"
@@ -61,13 +64,16 @@ type conversation struct {
 	last  bitgpu.Result
 }
 
-// converse reads lines and answers them until the person leaves.
-func converse(c *cli.Context, s *bitgpu.Session, o bitgpu.Options, lines lineReader) error {
+// converse reads lines and answers them until the person leaves, or the context ends.
+func converse(ctx context.Context, c *cli.Context, s *bitgpu.Session, o bitgpu.Options, lines lineReader) error {
 	t := &conversation{c: c, s: s, o: o, draws: !c.IsSet("seed")}
 	fmt.Fprintln(c.App.ErrWriter, "Type text for the model to go on from; /help lists the commands, /quit leaves.")
 	for {
-		line, err := lines.Prompt("> ")
+		line, err := prompt(ctx, lines)
 		switch {
+		case errors.Is(err, errInterrupted):
+			fmt.Fprintln(c.App.ErrWriter)
+			return err
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, liner.ErrPromptAborted):
@@ -79,12 +85,15 @@ func converse(c *cli.Context, s *bitgpu.Session, o bitgpu.Options, lines lineRea
 		if line != "" {
 			lines.AppendHistory(line)
 		}
-		leave, err := t.take(line)
+		leave, err := t.take(ctx, line)
 		if err != nil {
 			fmt.Fprintf(c.App.ErrWriter, "bitgpu: %v%s\n", err, t.wayOut(err))
 		}
 		if leave {
 			return nil
+		}
+		if err := interrupted(ctx); err != nil {
+			return err
 		}
 	}
 }
@@ -97,10 +106,17 @@ func (t *conversation) wayOut(err error) string {
 	return ""
 }
 
+// prompt waits for a line. Ctrl-C, where it is a signal and not a key that the reader of lines has taken, ends that too.
+func prompt(ctx context.Context, lines lineReader) (string, error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	return await(ctx, func() (string, error) { return lines.Prompt("> ") })
+}
+
 // take obeys a command or answers a text, and says whether the person leaves.
-func (t *conversation) take(line string) (leave bool, err error) {
+func (t *conversation) take(ctx context.Context, line string) (leave bool, err error) {
 	if !strings.HasPrefix(line, "/") {
-		return false, t.answer(line)
+		return false, t.answer(ctx, line)
 	}
 	name, argument, _ := strings.Cut(strings.TrimSpace(line), " ")
 	argument = strings.TrimSpace(argument)
@@ -220,12 +236,15 @@ func completeTalk(line string) (names []string) {
 	return names
 }
 
-func (t *conversation) answer(line string) error {
+// answer lets the model go on from a line. Ctrl-C stops it.
+func (t *conversation) answer(ctx context.Context, line string) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
 	// A line break stands between what was written and the next line, as in the text on the screen.
 	if line != "" && t.s.Position() > 0 {
 		line = "\n" + line
 	}
-	r, err := answer(t.c, t.s, line, t.o)
+	r, err := answer(ctx, t.c, t.s, line, t.o)
 	t.last = r
 	if errors.Is(err, errInterrupted) {
 		err = nil
@@ -247,6 +266,32 @@ type terminalLines struct {
 	*liner.State
 	history string // "" where there is none
 	warn    io.Writer
+	own     *os.File    // what the library reads, nil where it is stdin
+	plain   *plainLines // for a window that has no width
+	narrow  bool        // plain is used
+}
+
+// Prompt edits a line. A window that has lost its width is read without.
+func (l *terminalLines) Prompt(prompt string) (string, error) {
+	if !l.narrow {
+		line, err := l.State.Prompt(prompt)
+		if !errors.Is(err, liner.ErrInternal) {
+			return line, err
+		}
+		l.narrow = true
+		fmt.Fprintln(l.warn, "\nThe window has no width: lines are read as they are from here on.")
+		l.release()
+	}
+	return l.plain.Prompt(prompt)
+}
+
+// release gives the terminal back.
+func (l *terminalLines) release() error {
+	if l.own != nil {
+		l.own.Close()
+		l.own = nil
+	}
+	return l.State.Close()
 }
 
 // newLineReader reads from the terminal; prompts go to stderr where stdout is no terminal.
@@ -254,7 +299,14 @@ func newLineReader(c *cli.Context) lineReader {
 	if !terminal(c.App.Reader) || !terminal(c.App.Writer) {
 		return &plainLines{bufio.NewReader(c.App.Reader), c.App.ErrWriter}
 	}
-	l := &terminalLines{State: liner.NewLiner(), warn: c.App.ErrWriter}
+	l := &terminalLines{warn: c.App.ErrWriter, plain: &plainLines{bufio.NewReader(c.App.Reader), c.App.ErrWriter}}
+	// Of an own opening of the terminal the library can be rid of in the middle of a line.
+	if own, err := os.OpenFile("/proc/self/fd/0", os.O_RDONLY, 0); err == nil {
+		stdin := os.Stdin
+		os.Stdin, l.own = own, own
+		defer func() { os.Stdin = stdin }()
+	}
+	l.State = liner.NewLiner()
 	l.SetCtrlCAborts(true)
 	l.SetMultiLineMode(true)
 	l.SetCompleter(completeTalk)
@@ -263,7 +315,7 @@ func newLineReader(c *cli.Context) lineReader {
 		return l // no home, no history
 	}
 	l.history = filepath.Join(dir, "bitgpu", "history")
-	if f, err := os.Open(l.history); err == nil {
+	if f, err := regular.Open(l.history); err == nil {
 		l.ReadHistory(f)
 		f.Close()
 	}
@@ -275,7 +327,10 @@ func (l *terminalLines) Close() error {
 	if err := l.saveHistory(); err != nil {
 		fmt.Fprintf(l.warn, "bitgpu: the history of lines could not be saved: %v\n", err)
 	}
-	return l.State.Close()
+	if l.narrow {
+		return nil
+	}
+	return l.release()
 }
 
 func (l *terminalLines) saveHistory() error {

@@ -4,21 +4,48 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
 
-// interruptible gives a context that the first Ctrl-C ends. The second is the system's again and
-// ends the program at once.
-func interruptible(c *cli.Context) (ctx context.Context, stop func()) {
-	ctx, cancel := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
-	forget := context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })
+// endings are the signals that ask the program to end: Ctrl-C, what stops containers and services, and a closed terminal.
+var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+
+// hangupTime is how long after the first of them a SIGHUP is taken for the same one: a terminal that closes sends it by
+// the system and by the shell.
+const hangupTime = time.Second
+
+// interruptible gives a context that the first of the endings ends. The second is the system's again and ends the program
+// at once.
+func interruptible(c *cli.Context) (ctx context.Context, stop func()) { return endedBy(c, endings...) }
+
+func endedBy(c *cli.Context, signals ...os.Signal) (ctx context.Context, stop func()) {
+	// Who starts the program with nohup wants it to outlive the terminal.
+	signals = slices.DeleteFunc(slices.Clone(signals), func(s os.Signal) bool { return s == syscall.SIGHUP && signal.Ignored(s) })
+	ctx, cancel := context.WithCancel(c.Context)
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, signals...)
+	go func() {
+		select {
+		case <-caught:
+			cancel()
+			signal.Reset(slices.DeleteFunc(slices.Clone(signals), func(s os.Signal) bool { return s == syscall.SIGHUP })...)
+			time.AfterFunc(hangupTime, func() { signal.Stop(caught) })
+		case <-ctx.Done():
+		}
+	}()
 	return ctx, func() {
-		forget()
+		signal.Stop(caught)
 		cancel()
 	}
 }
+
+// ignoreLostReaders makes writing to a pipe that nobody reads any more an error, where it would end the program: what a
+// training or a memory has learned is worth more than its progress.
+func ignoreLostReaders() { signal.Ignore(syscall.SIGPIPE) }
 
 // await waits for work, but no longer than the context lasts: what is under way then, which may be a
 // whole book, nobody waits for.

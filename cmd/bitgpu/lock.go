@@ -1,43 +1,22 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 
+	"bitgpu/io/atomicfile"
+
 	"github.com/gofrs/flock"
 )
-
-// makeDir makes a directory with those above it. undo takes those of them away again that are empty.
-func makeDir(dir string) (undo func(), err error) {
-	var made []string
-	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
-		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		made = append(made, at)
-	}
-	undo = func() {
-		for _, at := range made {
-			os.Remove(at) // refuses one that holds something
-		}
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		undo()
-		return nil, flagError("output-dir", err)
-	}
-	return undo, nil
-}
 
 // lockDir makes the directory and keeps other trainings out of it until unlock, which leaves nothing
 // of a run that wrote nothing.
 func lockDir(dir string) (unlock func(), err error) {
-	undo, err := makeDir(dir)
+	undo, err := atomicfile.MakeDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, flagError("output-dir", err)
 	}
 	path := filepath.Join(dir, ".lock")
 	lock := flock.New(path)

@@ -4,11 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
 	"bitgpu"
+	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
 
@@ -135,7 +135,7 @@ func parseTokens(text string) ([]uint32, error) {
 
 // readTokens reads raw little-endian uint32 ids.
 func readTokens(path string) ([]uint32, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path)
 	if err != nil {
 		return nil, flagError("tokens-file", err)
 	}

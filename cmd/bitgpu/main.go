@@ -2,8 +2,9 @@
 // and the terminal, and leaves the rest to packages: what it can do, a Go program can do with package bitgpu and those
 // below it. One file holds one subcommand.
 //
-// Exit codes: 0 done, 1 an error, 2 a command line that is wrong whatever the files hold, 130 stopped by Ctrl-C, also a
-// training that saved. Text and results go to stdout, everything else to stderr; an error is one sentence.
+// Exit codes: 0 done, 1 an error, 2 a command line that is wrong whatever the files hold, 130 stopped by Ctrl-C, SIGTERM or
+// SIGHUP, also a training that saved, 141 when nobody reads stdout. Text and results go to stdout, everything else to
+// stderr; an error is one sentence.
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 	"strings"
 
 	"bitgpu"
+	"bitgpu/io/regular"
 
 	"github.com/urfave/cli/v2"
 )
@@ -52,17 +54,18 @@ const (
 	exitError       = 1
 	exitUsage       = 2
 	exitInterrupted = 130 // 128 + SIGINT, as shells have it
+	exitReaderGone  = 141 // 128 + SIGPIPE
 )
 
 // run is the program: args without its name. It returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer restoreThreads(runtime.GOMAXPROCS(0))
 	out := &checkedWriter{Writer: stdout}
-	err := out.check(newApp(stdin, out, stderr).Run(append([]string{"bitgpu"}, args...)))
+	err := out.check(regular.Guard(func() error { return newApp(stdin, out, stderr).Run(append([]string{"bitgpu"}, args...)) }))
 	if err == nil {
 		return 0
 	}
-	if !errors.Is(err, errInterrupted) {
+	if !errors.Is(err, errInterrupted) && !errors.Is(err, errReaderGone) {
 		fmt.Fprintf(stderr, "bitgpu: %s\n", sentence(err))
 	}
 	return exitCode(err)
@@ -82,6 +85,8 @@ func exitCode(err error) int {
 	switch {
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
+	case errors.Is(err, errReaderGone):
+		return exitReaderGone
 	case errors.As(err, &usage), errors.Is(err, bitgpu.ErrOption):
 		return exitUsage
 	}
@@ -90,6 +95,9 @@ func exitCode(err error) int {
 
 // errInterrupted ends the program after Ctrl-C, without a message.
 var errInterrupted = fmt.Errorf("interrupted: %w", context.Canceled)
+
+// errReaderGone ends the program without a message when nobody reads its output any more, as head does.
+var errReaderGone = errors.New("stdout: nobody reads it")
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{

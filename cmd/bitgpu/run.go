@@ -8,11 +8,12 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"bitgpu"
+	"bitgpu/io/atomicfile"
 
 	"github.com/urfave/cli/v2"
 )
@@ -57,6 +58,7 @@ func runAction(c *cli.Context) error {
 	if err := checkMemoryPath(c.String("memory")); err != nil {
 		return err
 	}
+	ignoreLostReaders()
 	m, err := openModel(c)
 	if err != nil {
 		return err
@@ -73,16 +75,25 @@ func runAction(c *cli.Context) error {
 			return err
 		}
 	}
+	before := s.Position()
 	if talk {
+		// Ctrl-C stops an answer, not the conversation.
+		ctx, stop := endedBy(c, endings[1:]...)
+		defer stop()
 		lines := newLineReader(c)
 		defer lines.Close()
-		err = converse(c, s, o, lines)
+		err = converse(ctx, c, s, o, lines)
 	} else {
-		err = answerOnce(c, s, o)
+		ctx, stop := interruptible(c)
+		defer stop()
+		err = answerOnce(ctx, c, s, o)
 	}
-	if memory != "" && (err == nil || talk || errors.Is(err, errInterrupted)) {
-		if failed := s.SaveMemory(memory); failed != nil {
+	// Whatever ended it, what was learned is kept.
+	if memory != "" && (err == nil || s.Position() != before) {
+		if failed := s.SaveMemory(memory); failed != nil && (err == nil || errors.Is(err, errInterrupted)) {
 			return failed
+		} else if failed != nil {
+			return fmt.Errorf("%w; and the memory was not saved: %w", err, failed)
 		}
 	}
 	return err
@@ -108,14 +119,20 @@ func checkMemoryPath(path string) error {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return fmt.Errorf("--memory %s: there is no directory %s to save it in", path, dir)
 	}
+	if err := atomicfile.Check(path); err != nil {
+		return flagError("memory", err)
+	}
 	return nil
 }
 
 // answerOnce reads one prompt and writes what follows.
-func answerOnce(c *cli.Context, s *bitgpu.Session, o bitgpu.Options) error {
+func answerOnce(ctx context.Context, c *cli.Context, s *bitgpu.Session, o bitgpu.Options) error {
 	prompt := c.String("prompt")
 	if !c.IsSet("prompt") {
-		data, err := io.ReadAll(c.App.Reader)
+		data, err := await(ctx, func() ([]byte, error) { return io.ReadAll(c.App.Reader) })
+		if errors.Is(err, errInterrupted) {
+			return err
+		}
 		if err != nil {
 			return fmt.Errorf("the prompt on stdin: %w", err)
 		}
@@ -124,17 +141,18 @@ func answerOnce(c *cli.Context, s *bitgpu.Session, o bitgpu.Options) error {
 			return fmt.Errorf("stdin: %w; give it with -p TEXT or on stdin", bitgpu.ErrEmptyPrompt)
 		}
 	}
-	r, err := answer(c, s, prompt, o)
+	r, err := answer(ctx, c, s, prompt, o)
+	if err == nil && r.Reason == bitgpu.EndOfText && r.Tokens < o.MaxTokens && !c.Bool("stats") {
+		fmt.Fprintf(c.App.ErrWriter, "bitgpu: the model ended the text after %d of %d tokens, as the documents end that it has learned from\n", r.Tokens, o.MaxTokens)
+	}
 	if c.Bool("stats") && (err == nil || errors.Is(err, errInterrupted)) {
 		showStats(c.App.ErrWriter, s, r, o.Seed)
 	}
 	return err
 }
 
-// answer streams what follows a prompt to stdout. Ctrl-C ends it with errInterrupted.
-func answer(c *cli.Context, s *bitgpu.Session, prompt string, o bitgpu.Options) (bitgpu.Result, error) {
-	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
-	defer stop()
+// answer streams what follows a prompt to stdout. The end of the context ends it with errInterrupted.
+func answer(ctx context.Context, c *cli.Context, s *bitgpu.Session, prompt string, o bitgpu.Options) (bitgpu.Result, error) {
 	var failed error
 	newline := true
 	r, err := s.Stream(ctx, prompt, o, func(text string) bool {
@@ -148,6 +166,8 @@ func answer(c *cli.Context, s *bitgpu.Session, prompt string, o bitgpu.Options) 
 	switch {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return r, errInterrupted
+	case errors.Is(failed, syscall.EPIPE):
+		return r, errReaderGone
 	case failed != nil:
 		return r, failed
 	}

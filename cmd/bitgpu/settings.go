@@ -37,6 +37,10 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error
 	take(c, given, "save-interval", &o.SaveInterval, c.Int)
 	take(c, given, "val-every", &o.ValEvery, c.Int)
 	take(c, given, "recompute", &o.Recompute, c.String)
+	if o.Data == "" && c.Bool("resume") {
+		return o, fmt.Errorf("%s: got no checkpoint to go on from; --output-dir names the directory of a training, or --data begins one",
+			c.String("output-dir"))
+	}
 	if o.Data == "" && !c.Bool("benchmark") {
 		return o, usagef("train: --data is missing: a directory of `bitgpu data`, a .u32 or .u16 file, or text")
 	}
@@ -45,6 +49,12 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error
 	}
 	if err := o.Validate(); err != nil {
 		return o, usagef("train: --%w", err)
+	}
+	if o.LR == 0 {
+		return o, usagef("train: --lr: got 0, want a number above 0: with 0 nothing is learned")
+	}
+	if o.Fall > o.Steps {
+		return o, usagef("train: --decay-steps: got %d, want at most --steps, %d", o.Fall, o.Steps)
 	}
 	if resumed != nil {
 		return o, sameWindows(resumed, o)
@@ -117,9 +127,24 @@ func runConfig(c *cli.Context, start *storage.Loaded) (nn.Config, error) {
 	}
 	config = config.WithDefaults()
 	if start != nil {
-		return start.Config, sameShape(c, start, config)
+		if err := sameShape(c, start, config); err != nil {
+			return start.Config, err
+		}
+		return start.Config, stable(start.Config)
 	}
-	return config, checkConfig(config, 1) // any vocabulary is as good as another here
+	if err := checkConfig(config, 1); err != nil { // any vocabulary is as good as another here
+		return config, err
+	}
+	return config, stable(config)
+}
+
+// stable refuses a rate at which the sequential rule of the tied memory does not learn or grows without end: a step
+// multiplies what it has of a key by 1 − η.
+func stable(config nn.Config) error {
+	if eta := config.InnerLR; !config.Delta() && config.Rule == nn.RuleSequential && !(eta > 0 && eta < 2) {
+		return usagef("train: --inner-lr: got %v, want a rate above 0 and below 2, where the sequential rule is stable", eta)
+	}
+	return nil
 }
 
 // checkConfig refuses flags that make no model of that vocabulary.

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
+	"bitgpu/io/regular"
 	"bitgpu/io/tokenizer"
 
 	"github.com/urfave/cli/v2"
@@ -75,7 +75,7 @@ func tokenizeAction(c *cli.Context) error {
 // openTokenizer reads the tokenizer of a model, without its weights, or of a file.
 func openTokenizer(model, file string) (*tokenizer.Tokenizer, error) {
 	if file != "" {
-		data, err := os.ReadFile(file)
+		data, err := regular.ReadFile(file)
 		if err != nil {
 			return nil, flagError("tokenizer", err)
 		}

@@ -84,6 +84,7 @@ func trainFlags() []cli.Flag {
 func trainAction(c *cli.Context) error {
 	ctx, stop := interruptible(c)
 	defer stop()
+	ignoreLostReaders()
 	if c.Bool("benchmark") {
 		return benchmarkTraining(c)
 	}
@@ -103,6 +104,9 @@ func trainAction(c *cli.Context) error {
 		return err
 	}
 	defer unlock()
+	if err := train.CheckWritable(dir); err != nil {
+		return err
+	}
 	training, backend, err := prepareRun(ctx, c, dir)
 	if errors.Is(err, errInterrupted) {
 		fmt.Fprintln(c.App.ErrWriter, "stopped before the first step; there is nothing to save")
@@ -258,11 +262,24 @@ func startEngine(b *trainer, c nn.Config, o train.Options, start *storage.Loaded
 	return engine, err
 }
 
-// finish writes what a complete run leaves beside its checkpoints.
+// finish writes what a complete run leaves beside its checkpoints: the best model where validation says which that is,
+// else the last.
 func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
 	weights, err := run.Engine.Read(train.Masters)
 	if err != nil {
 		return err
+	}
+	best := out.Best
+	if best != nil && !best.State.Validated {
+		best = nil
+	}
+	if best != nil && best.State.Step != out.Steps {
+		loaded, err := best.Weights()
+		if err != nil {
+			return err
+		}
+		defer loaded.Close()
+		weights = loaded.Weights
 	}
 	config, dir := run.Engine.Config(), run.Dir
 	if err := storage.Save(dir, config, run.Tokenizer, weights, nil, storage.Layout{}); err != nil {
@@ -276,8 +293,8 @@ func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
 		return err
 	}
 	fmt.Fprintf(c.App.Writer, "%s: model.safetensors, model.bitt and %s after %d steps\n", dir, lossName, out.Steps)
-	if b := out.Best; b != nil && b.State.Validated {
-		fmt.Fprintf(c.App.Writer, "best validation loss: %.4f nats a token, %s\n", b.State.Loss, b.Path)
+	if best != nil {
+		fmt.Fprintf(c.App.Writer, "best validation loss: %.4f nats a token, %s; the model is that of step %d\n", best.State.Loss, best.Path, best.State.Step)
 	}
 	return nil
 }

@@ -3,13 +3,14 @@ package main
 import (
 	"fmt"
 	"io/fs"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/urfave/cli/v2"
+
+	"bitgpu/io/regular"
 )
 
 // usageError is wrong usage of the program: exit code 2.
@@ -39,7 +40,7 @@ func (e flagged) Unwrap() error { return e.err }
 
 // readFlag reads the file that a flag names.
 func readFlag(c *cli.Context, flag string) ([]byte, error) {
-	data, err := os.ReadFile(c.String(flag))
+	data, err := regular.ReadFile(c.String(flag))
 	if err != nil {
 		return nil, flagError(flag, err)
 	}

@@ -57,6 +57,9 @@ func vocabCommand() *cli.Command {
 			if err := checkVocabFlags(c); err != nil {
 				return err
 			}
+			if err := atomicfile.Check(c.String("output")); err != nil {
+				return flagError("output", err)
+			}
 			docs, err := openDocuments(ctx, c, "input", c.StringSlice("input"))
 			if err != nil {
 				return err

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"bitgpu/io/internal/jsonscan"
+	"bitgpu/io/regular"
 )
 
 // Document is a piece of text that a model sees as a whole.
@@ -110,7 +111,7 @@ func expand(input string) ([]string, error) {
 
 // readFile calls emit for each document, until emit is false.
 func readFile(path string, o Options, emit func(string) bool) error {
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
 		return cause(err)
 	}

@@ -6,9 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
+	"path/filepath"
 
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/regular"
 )
 
 // The names of the files in a data directory.
@@ -38,6 +39,35 @@ type Part struct {
 	Documents int64 `json:"documents"`
 	Tokens    int64 `json:"tokens"` // with the end-of-text ids
 	Bytes     int64 `json:"bytes"`  // of text, the measure for bits per byte
+	// CRC32C is that of the ids as uint32, little-endian; "" in directories of earlier versions.
+	CRC32C string `json:"crc32c,omitempty"`
+}
+
+// OpenPart opens the token file of a part and refuses one that is not what the description says.
+func OpenPart(path string, part Part) (*Tokens, error) {
+	t, err := OpenTokens(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.matches(part); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Tokens) matches(part Part) error {
+	if int64(t.Len()) != part.Tokens {
+		return fmt.Errorf("corpus: %s: got %d tokens, want %d as %s says; the files do not belong together", t.name, t.Len(), part.Tokens, MetaName)
+	}
+	if part.CRC32C == "" {
+		return nil
+	}
+	found, err := t.Fingerprint()
+	if err == nil && found.CRC32C != part.CRC32C {
+		err = fmt.Errorf("corpus: %s: got tokens with CRC-32C %s, want %s as %s says; the file has changed", t.name, found.CRC32C, part.CRC32C, MetaName)
+	}
+	return err
 }
 
 // TokenizerHash is what [Meta] says about a tokenizer: the SHA-256 of its file, in hexadecimal.
@@ -48,27 +78,34 @@ func TokenizerHash(file []byte) string {
 
 // WriteMeta writes m to path, with the format version of this package.
 func WriteMeta(path string, m Meta) error {
-	m.FormatVersion = metaVersion
-	if err := m.check(); err != nil {
-		return fmt.Errorf("corpus: %s: %w", path, err)
-	}
-	text, err := json.MarshalIndent(m, "", "  ")
+	text, err := m.encode()
 	if err != nil {
 		return fmt.Errorf("corpus: %s: %w", path, err)
 	}
-	err = atomicfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(append(text, '\n'))
-		return err
-	})
-	if err != nil {
+	if err := atomicfile.Write(path, text); err != nil {
 		return fmt.Errorf("corpus: %w", err)
 	}
 	return nil
 }
 
-// ReadMeta reads what [WriteMeta] wrote.
+func (m Meta) encode() (func(io.Writer) error, error) {
+	m.FormatVersion = metaVersion
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	text, err := json.MarshalIndent(m, "", "  ")
+	return func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	}, err
+}
+
+// ReadMeta reads what [WriteMeta] wrote, and first finishes what a killed writer of its directory had committed.
 func ReadMeta(path string) (Meta, error) {
-	data, err := os.ReadFile(path)
+	if err := atomicfile.Recover(filepath.Dir(path)); err != nil {
+		return Meta{}, fmt.Errorf("corpus: %w", err)
+	}
+	data, err := regular.ReadFile(path)
 	if err != nil {
 		return Meta{}, fmt.Errorf("corpus: %s: %w", path, cause(err))
 	}

@@ -64,17 +64,24 @@ func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sam
 }
 
 // Next fills the next batch, row by row: inputs are the tokens of a window, targets the tokens that follow each of
-// them. Both are (batch, time); another length panics.
-func (s *Sampler) Next(inputs, targets []uint32) {
+// them. Both are (batch, time); another length panics. The error is that of reading the tokens.
+func (s *Sampler) Next(inputs, targets []uint32) error {
 	if size := s.batch * s.time; len(inputs) != size || len(targets) != size {
 		panic(fmt.Sprintf("corpus: a batch of (%d, %d) into %d inputs and %d targets", s.batch, s.time, len(inputs), len(targets)))
 	}
 	for at := 0; at < len(inputs); at += s.time {
 		start := s.start(s.position)
-		s.tokens.CopyTo(inputs[at:at+s.time], start)
-		s.tokens.CopyTo(targets[at:at+s.time], start+1)
+		for _, row := range []struct {
+			ids  []uint32
+			from int
+		}{{inputs[at : at+s.time], start}, {targets[at : at+s.time], start + 1}} {
+			if _, err := s.tokens.CopyTo(row.ids, row.from); err != nil {
+				return err
+			}
+		}
 		s.position++
 	}
+	return nil
 }
 
 // Windows is how many windows, rows of a batch, make an epoch.

@@ -23,7 +23,9 @@ func starts(t testing.TB, s *Sampler, rows int) []int {
 	inputs, targets := make([]uint32, s.batch*s.time), make([]uint32, s.batch*s.time)
 	var begins []int
 	for len(begins) < rows {
-		s.Next(inputs, targets)
+		if err := s.Next(inputs, targets); err != nil {
+			t.Fatal(err)
+		}
 		for row := range s.batch {
 			begin := inputs[row*s.time]
 			for i := range s.time {

@@ -6,49 +6,61 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
+	"iter"
 	"math"
 	"path/filepath"
 	"strings"
 
 	"bitgpu/io/atomicfile"
-	"bitgpu/io/internal/mapfile"
+	"bitgpu/io/regular"
 )
 
 // Tokens is an open token file: raw little-endian ids, uint32 in .u32 files and uint16 in .u16 files, documents
-// separated by the end-of-text id. It is mapped, not read; Close ends it.
+// separated by the end-of-text id. Close ends it.
+//
+// Ids are read when they are asked for and not mapped: a file that another program cuts short is then an error, where a
+// map would end the process.
 type Tokens struct {
-	name   string
-	data   []byte
-	width  int // bytes of an id
-	mapped *mapfile.File
+	name  string
+	data  io.ReaderAt
+	file  io.Closer // nil after parseTokens
+	size  int64     // bytes
+	width int       // bytes of an id
 }
 
 // OpenTokens opens the token file at path, whose name says the width of its ids.
 func OpenTokens(path string) (*Tokens, error) {
-	mapped, err := mapfile.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("corpus: %w", err)
+		return nil, fmt.Errorf("corpus: %s: %w", path, cause(err))
 	}
-	t, err := parseTokens(path, mapped.Data)
+	info, err := file.Stat()
+	var t *Tokens
+	if err == nil {
+		t, err = parseTokens(path, file, info.Size())
+	}
 	if err != nil {
-		mapped.Close()
-		return nil, fmt.Errorf("corpus: %s: %w", path, err)
+		file.Close()
+		return nil, fmt.Errorf("corpus: %s: %w", path, cause(err))
 	}
-	t.mapped = mapped
+	t.file = file
 	return t, nil
 }
 
-func parseTokens(path string, data []byte) (*Tokens, error) {
+func parseTokens(path string, data io.ReaderAt, size int64) (*Tokens, error) {
 	width, err := idWidth(path)
 	switch {
 	case err != nil:
 		return nil, err
-	case len(data) == 0:
+	case size == 0:
 		return nil, errors.New("an empty file; at least one token wanted")
-	case len(data)%width != 0:
-		return nil, fmt.Errorf("%d bytes found, a multiple of %d wanted", len(data), width)
+	case size%int64(width) != 0:
+		return nil, fmt.Errorf("%d bytes found, a multiple of %d wanted", size, width)
+	case size/int64(width) > math.MaxInt:
+		return nil, fmt.Errorf("%d bytes are more than this machine can address", size)
 	}
-	return &Tokens{name: path, data: data, width: width}, nil
+	return &Tokens{name: path, data: data, size: size, width: width}, nil
 }
 
 func idWidth(path string) (int, error) {
@@ -62,31 +74,60 @@ func idWidth(path string) (int, error) {
 }
 
 // Len is the number of tokens, at least one.
-func (t *Tokens) Len() int { return len(t.data) / t.width }
+func (t *Tokens) Len() int { return int(t.size / int64(t.width)) }
 
-// At is the id at position i, from 0.
-func (t *Tokens) At(i int) uint32 {
-	if t.width == 2 {
-		return uint32(binary.LittleEndian.Uint16(t.data[2*i:]))
+// CopyTo fills dst with the ids from position from on, and returns how many there were. Fewer than [Tokens.Len] says is
+// an error: the file has been cut meanwhile.
+func (t *Tokens) CopyTo(dst []uint32, from int) (int, error) {
+	n := max(0, min(len(dst), t.Len()-from))
+	bytes := make([]byte, min(n*t.width, 1<<16))
+	for done := 0; done < n; {
+		some := min(n-done, len(bytes)/t.width)
+		piece := bytes[:some*t.width]
+		if read, err := t.data.ReadAt(piece, int64(from+done)*int64(t.width)); read < len(piece) {
+			if errors.Is(err, io.EOF) {
+				err = fmt.Errorf("got an end before token %d, want %d tokens: the file was cut while it was read", from+done+some, t.Len())
+			}
+			return 0, fmt.Errorf("corpus: %s: %w", t.name, cause(err))
+		}
+		for i := range some {
+			if t.width == 2 {
+				dst[done+i] = uint32(binary.LittleEndian.Uint16(piece[2*i:]))
+			} else {
+				dst[done+i] = binary.LittleEndian.Uint32(piece[4*i:])
+			}
+		}
+		done += some
 	}
-	return binary.LittleEndian.Uint32(t.data[4*i:])
+	return n, nil
 }
 
-// CopyTo fills dst with the ids from position from on, and returns how many there were.
-func (t *Tokens) CopyTo(dst []uint32, from int) int {
-	n := max(0, min(len(dst), t.Len()-from))
-	for i := range n {
-		dst[i] = t.At(from + i)
+// All gives the ids piece by piece, each with the position of its first. An error is the last thing yielded.
+func (t *Tokens) All() iter.Seq2[[]uint32, error] {
+	return func(yield func([]uint32, error) bool) {
+		ids := make([]uint32, 1<<14)
+		for at := 0; at < t.Len(); at += len(ids) {
+			n, err := t.CopyTo(ids, at)
+			if !yield(ids[:n], err) || err != nil {
+				return
+			}
+		}
 	}
-	return n
 }
 
 // Check reads all ids and refuses the first that a vocabulary of that size does not have.
 func (t *Tokens) Check(vocabSize int) error {
-	for i := range t.Len() {
-		if id := t.At(i); uint64(id) >= uint64(vocabSize) {
-			return fmt.Errorf("corpus: %s: token %d is %d, the vocabulary ends at %d", t.name, i, id, vocabSize-1)
+	at := 0
+	for ids, err := range t.All() {
+		if err != nil {
+			return err
 		}
+		for i, id := range ids {
+			if uint64(id) >= uint64(vocabSize) {
+				return fmt.Errorf("corpus: %s: token %d is %d, the vocabulary ends at %d", t.name, at+i, id, vocabSize-1)
+			}
+		}
+		at += len(ids)
 	}
 	return nil
 }
@@ -97,18 +138,30 @@ type Fingerprint struct {
 	CRC32C string `json:"crc32c"` // of the ids as uint32, little-endian
 }
 
-// Fingerprint reads all ids.
-func (t *Tokens) Fingerprint() Fingerprint {
-	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	ids, bytes := make([]uint32, 1<<12), make([]byte, 0, 1<<14)
-	for at := 0; at < t.Len(); at += len(ids) {
-		bytes = bytes[:0]
-		for _, id := range ids[:t.CopyTo(ids, at)] {
-			bytes = binary.LittleEndian.AppendUint32(bytes, id)
-		}
-		sum.Write(bytes)
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// addIDs goes on with a checksum of ids.
+func addIDs(sum uint32, ids []uint32, scratch []byte) (uint32, []byte) {
+	scratch = scratch[:0]
+	for _, id := range ids {
+		scratch = binary.LittleEndian.AppendUint32(scratch, id)
 	}
-	return Fingerprint{Tokens: int64(t.Len()), CRC32C: fmt.Sprintf("%08x", sum.Sum32())}
+	return crc32.Update(sum, castagnoli, scratch), scratch
+}
+
+func formatSum(sum uint32) string { return fmt.Sprintf("%08x", sum) }
+
+// Fingerprint reads all ids.
+func (t *Tokens) Fingerprint() (Fingerprint, error) {
+	var sum uint32
+	var scratch []byte
+	for ids, err := range t.All() {
+		if err != nil {
+			return Fingerprint{}, err
+		}
+		sum, scratch = addIDs(sum, ids, scratch)
+	}
+	return Fingerprint{Tokens: int64(t.Len()), CRC32C: formatSum(sum)}, nil
 }
 
 func (f Fingerprint) String() string {
@@ -116,7 +169,7 @@ func (f Fingerprint) String() string {
 }
 
 // Close ends the file.
-func (t *Tokens) Close() error { return t.mapped.Close() }
+func (t *Tokens) Close() error { return t.file.Close() }
 
 // TokenWriter writes a token file as a stream. The file is there, whole, after Commit; until then an old one stays.
 type TokenWriter struct {
@@ -125,6 +178,7 @@ type TokenWriter struct {
 	w       *bufio.Writer
 	width   int
 	n       int64
+	sum     uint32 // CRC-32C of the ids as uint32
 	scratch []byte
 }
 
@@ -135,6 +189,10 @@ func CreateTokens(path string) (*TokenWriter, error) {
 		return nil, fmt.Errorf("corpus: %s: %w", path, err)
 	}
 	file, err := atomicfile.Create(path)
+	return newTokenWriter(path, width, file, err)
+}
+
+func newTokenWriter(path string, width int, file *atomicfile.File, err error) (*TokenWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("corpus: %w", err)
 	}
@@ -158,8 +216,12 @@ func (w *TokenWriter) Append(ids ...uint32) error {
 		return fmt.Errorf("corpus: %s: %w", w.path, err)
 	}
 	w.n += int64(len(ids))
+	w.sum, w.scratch = addIDs(w.sum, ids, w.scratch)
 	return nil
 }
+
+// Fingerprint is that of the ids so far.
+func (w *TokenWriter) Fingerprint() Fingerprint { return Fingerprint{w.n, formatSum(w.sum)} }
 
 // Len is the number of ids so far.
 func (w *TokenWriter) Len() int64 { return w.n }

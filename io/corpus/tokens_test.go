@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"bytes"
 	"encoding/binary"
 	"os"
 	"path/filepath"
@@ -67,12 +68,20 @@ func TestTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := make([]uint32, 10)
-		n := tokens.CopyTo(got, 0)
+		n, err := tokens.CopyTo(got, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if diff := cmp.Diff(want, got[:n]); diff != "" || tokens.Len() != len(want) {
 			t.Error(diff, tokens.Len())
 		}
-		if last := len(want) - 1; tokens.At(last) != want[last] || tokens.CopyTo(got, last) != 1 || tokens.CopyTo(got, last+2) != 0 {
-			t.Error("the end is not where it should be")
+		last := len(want) - 1
+		one, err := tokens.CopyTo(got, last)
+		if err != nil || one != 1 || got[0] != want[last] {
+			t.Errorf("got %d tokens and %v, want the last", one, err)
+		}
+		if none, err := tokens.CopyTo(got, last+2); none != 0 || err != nil {
+			t.Errorf("got %d tokens and %v behind the end", none, err)
 		}
 		if err := tokens.Close(); err != nil {
 			t.Error(err)
@@ -111,23 +120,94 @@ func TestTokenRefusals(t *testing.T) {
 	}
 }
 
-func TestFingerprint(t *testing.T) {
-	wide, narrow := count(t, "a.u32", 5000).Fingerprint(), count(t, "a.u16", 5000).Fingerprint()
-	if wide != narrow || wide.Tokens != 5000 {
-		t.Errorf("the same ids: the same mark wanted, %v and %v found", wide, narrow)
-	}
-	if fewer := count(t, "a.u32", 4999).Fingerprint(); fewer.CRC32C == wide.CRC32C {
-		t.Error("a token less has the same checksum")
-	}
-	bytes := []byte{0, 0, 0, 0, 1, 0, 0, 0}
-	other, err := parseTokens("x.u32", bytes)
+func fingerprint(t testing.TB, tokens *Tokens) Fingerprint {
+	t.Helper()
+	f, err := tokens.Fingerprint()
 	if err != nil {
 		t.Fatal(err)
 	}
-	two := other.Fingerprint()
-	bytes[7] = 1
-	if two == other.Fingerprint() || two != count(t, "a.u16", 2).Fingerprint() {
+	return f
+}
+
+func TestFingerprint(t *testing.T) {
+	wide, narrow := fingerprint(t, count(t, "a.u32", 50000)), fingerprint(t, count(t, "a.u16", 50000))
+	if wide != narrow || wide.Tokens != 50000 {
+		t.Errorf("the same ids: the same mark wanted, %v and %v found", wide, narrow)
+	}
+	if fewer := fingerprint(t, count(t, "a.u32", 49999)); fewer.CRC32C == wide.CRC32C {
+		t.Error("a token less has the same checksum")
+	}
+	ids := []byte{0, 0, 0, 0, 1, 0, 0, 0}
+	other, err := parseTokens("x.u32", bytes.NewReader(ids), 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := fingerprint(t, other)
+	ids[7] = 1
+	if two == fingerprint(t, other) || two != fingerprint(t, count(t, "a.u16", 2)) {
 		t.Error("another id is not noticed")
+	}
+	w, err := CreateTokens(filepath.Join(t.TempDir(), "w.u16"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Discard()
+	if err := w.Append(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Append(1); err != nil || w.Fingerprint() != two {
+		t.Errorf("got %v and %v of the writer, want %v", w.Fingerprint(), err, two)
+	}
+}
+
+// TestCut: a file that is cut while it is open is an error, in whatever way it is read.
+func TestCut(t *testing.T) {
+	tokens := count(t, "a.u32", 50000)
+	s := newSampler(t, tokens, 1, 40000, Sequential, 0)
+	if err := os.Truncate(tokens.name, 4*20000); err != nil {
+		t.Fatal(err)
+	}
+	_, copied := tokens.CopyTo(make([]uint32, 100), 19950)
+	_, mark := tokens.Fingerprint()
+	for _, err := range []error{copied, mark, tokens.Check(1 << 20), s.Next(make([]uint32, 40000), make([]uint32, 40000))} {
+		wantError(t, err, "want 50000 tokens: the file was cut while it was read")
+	}
+}
+
+// TestOpenPart: a token file that is shorter, longer, another or spoiled inside is not the one that meta.json describes.
+func TestOpenPart(t *testing.T) {
+	tokens := count(t, "a.u32", 5000)
+	mark := fingerprint(t, tokens)
+	part := Part{Tokens: mark.Tokens, CRC32C: mark.CRC32C}
+	old := Part{Tokens: mark.Tokens}
+	whole, err := os.ReadFile(tokens.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zeroed := bytes.Clone(whole)
+	clear(zeroed[4096:8192])
+	for _, c := range []struct {
+		name, want string
+		data       []byte
+		part       Part
+	}{
+		{"whole", "", whole, part}, {"whole, of an earlier version", "", whole, old},
+		{"cut", "got 4000 tokens, want 5000 as meta.json says", whole[:16000], part},
+		{"cut, of an earlier version", "got 4000 tokens, want 5000", whole[:16000], old},
+		{"longer", "got 5001 tokens, want 5000", append(bytes.Clone(whole), 0, 0, 0, 0), part},
+		{"a page of zeros", "want " + mark.CRC32C + " as meta.json says", zeroed, part},
+	} {
+		path := write(t, filepath.Join(t.TempDir(), "a.u32"), string(c.data))
+		got, err := OpenPart(path, c.part)
+		if c.want == "" && err == nil {
+			got.Close()
+			continue
+		}
+		if c.want == "" {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		wantError(t, err, c.want)
 	}
 }
 
@@ -192,13 +272,13 @@ func FuzzTokens(f *testing.F) {
 	f.Add("a.u32", []byte("12345678"))
 	f.Add("a.u16", []byte("1234"))
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
-		tokens, err := parseTokens(name, data)
+		tokens, err := parseTokens(name, bytes.NewReader(data), int64(len(data)))
 		if err != nil {
 			return
 		}
 		out := make([]uint32, tokens.Len()+1)
-		if n := tokens.CopyTo(out, 0); n != tokens.Len() || n*tokens.width != len(data) {
-			t.Fatalf("%d of %d tokens in %d bytes", n, tokens.Len(), len(data))
+		if n, err := tokens.CopyTo(out, 0); err != nil || n != tokens.Len() || n*tokens.width != len(data) {
+			t.Fatalf("%d of %d tokens in %d bytes: %v", n, tokens.Len(), len(data), err)
 		}
 		if strings.HasSuffix(name, ".u32") && out[0] != binary.LittleEndian.Uint32(data) {
 			t.Fatalf("first token %d", out[0])

@@ -7,8 +7,8 @@
 //
 // # Why
 //
-// Why is model.safetensors written last? A directory is not replaced as a whole. Each file is, and a directory
-// without weights is refused, so a first export cut short is never mistaken for a model.
+// Why does opening a directory write to it? It does so only where a writer was killed after it had said which files are
+// to take the places of the old ones, all together; see [atomicfile.Recover].
 //
 // Why name foreign formats? Who gives a GGUF or a PyTorch file has to convert it, and should not have to guess that
 // from "wrong magic".
@@ -28,6 +28,7 @@ import (
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/bitt"
 	"bitgpu/io/internal/jsonscan"
+	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 )
 
@@ -75,6 +76,13 @@ func OpenDescribed(path string, config json.RawMessage) (*Model, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("modeldir: %s: %w; a model directory, a .bitt or a .safetensors file wanted", path, cause(err))
+	}
+	beside := filepath.Dir(path)
+	if info.IsDir() {
+		beside = path
+	}
+	if err := atomicfile.Recover(beside); err != nil {
+		return nil, fmt.Errorf("modeldir: %w", err)
 	}
 	if info.IsDir() {
 		if err := checkDir(path); err != nil {
@@ -153,14 +161,7 @@ func openParts(path string, form Form, dir, tensors string, config json.RawMessa
 
 // readObject reads a file that holds one JSON object.
 func readObject(path string) (json.RawMessage, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, cause(err))
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: is not a regular file", path)
-	}
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, cause(err))
 	}
@@ -263,14 +264,7 @@ func recognize(path string) (Form, error) {
 }
 
 func readHead(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, cause(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("is not a regular file (%s)", info.Mode().Type())
-	}
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, cause(err)
 	}
@@ -292,8 +286,8 @@ func cause(err error) error {
 	return err
 }
 
-// WriteDir writes a model directory and makes it if needed. Each file is replaced as a whole, the weights last; a nil
-// tokenizer leaves none behind.
+// WriteDir writes a model directory and makes it if needed. Its files are replaced all together or not at all, and
+// others in the directory stay; a nil tokenizer leaves none behind.
 func WriteDir(dir string, config, tokenizer json.RawMessage, tensors []safetensors.Tensor, metadata map[string]string) error {
 	if err := writeDir(dir, config, tokenizer, tensors, metadata); err != nil {
 		return fmt.Errorf("modeldir: %w", err)
@@ -315,25 +309,29 @@ func writeDir(dir string, config, tokenizer json.RawMessage, tensors []safetenso
 			return err
 		}
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("%s: the directory cannot be made: %w", dir, cause(err))
-	}
-	if err := writeBytes(configPath, append(bytes.TrimSpace(pretty.Bytes()), '\n')); err != nil {
+	set, err := atomicfile.CreateSet(dir)
+	if err != nil {
 		return err
 	}
-	if tokenizer != nil {
-		if err := writeBytes(tokenizerPath, tokenizer); err != nil {
+	defer set.Discard()
+	bytesOf := func(data []byte) func(io.Writer) error {
+		return func(w io.Writer) error {
+			_, err := w.Write(data)
 			return err
 		}
-	} else if err := os.Remove(tokenizerPath); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: the former tokenizer cannot be removed: %w", tokenizerPath, cause(err))
 	}
-	return safetensors.WriteFile(filepath.Join(dir, TensorsName), tensors, metadata)
-}
-
-func writeBytes(path string, data []byte) error {
-	return atomicfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(data)
+	if err := set.Write(ConfigName, bytesOf(append(bytes.TrimSpace(pretty.Bytes()), '\n'))); err != nil {
 		return err
-	})
+	}
+	var remove []string
+	if tokenizer == nil {
+		remove = []string{TokenizerName}
+	} else if err := set.Write(TokenizerName, bytesOf(tokenizer)); err != nil {
+		return err
+	}
+	err = set.Write(TensorsName, func(w io.Writer) error { return safetensors.Write(w, tensors, metadata) })
+	if err != nil {
+		return err
+	}
+	return set.Commit(remove...)
 }

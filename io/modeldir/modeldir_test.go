@@ -167,7 +167,7 @@ func TestWriteDirKeepsOldWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	wrong := []safetensors.Tensor{safetensors.FromFloat32s("w", []int{2}, nil)}
-	wantError(t, WriteDir(dir, json.RawMessage(`{}`), nil, wrong, nil), filepath.Join(dir, TensorsName)+": w: shape (2) of F32 wants 8 bytes")
+	wantError(t, WriteDir(dir, json.RawMessage(`{}`), nil, wrong, nil), filepath.Join(dir, TensorsName)+": safetensors: w: shape (2) of F32 wants 8 bytes")
 	wantError(t, WriteDir(dir, json.RawMessage(`[]`), nil, weights, nil), filepath.Join(dir, ConfigName)+": a JSON object wanted")
 	wantError(t, WriteDir(dir, json.RawMessage(`{}`), json.RawMessage(`{`), weights, nil), filepath.Join(dir, TokenizerName)+": is not JSON")
 	file := write(t, filepath.Join(t.TempDir(), "file"), "x")
@@ -231,7 +231,7 @@ func TestDirRefusals(t *testing.T) {
 		{"config text", map[string]string{ConfigName: "{", TensorsName: encoded(t)}, "config.json: is not JSON: unexpected end of JSON input"},
 		{"config list", map[string]string{ConfigName: "[]", TensorsName: encoded(t)}, "config.json: a JSON object wanted"},
 		{"tokenizer text", map[string]string{ConfigName: "{}", TokenizerName: "", TensorsName: encoded(t)}, "tokenizer.json: is not JSON"},
-		{"config directory", map[string]string{ConfigName + "/x": "", TensorsName: encoded(t)}, "config.json: is not a regular file"},
+		{"config directory", map[string]string{ConfigName + "/x": "", TensorsName: encoded(t)}, "config.json: is a directory"},
 		{"weights text", map[string]string{ConfigName: "{}", TensorsName: "hello"}, "model.safetensors: 5 bytes found"},
 	}
 	for _, c := range cases {

@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"bitgpu/io/modeldir"
+	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
 	"bitgpu/nn/ternary"
@@ -65,7 +66,10 @@ func read(files *modeldir.Model, c nn.Config, o Options) (*nn.Weights[nn.HostTen
 	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
 		all.Go(func() {
 			for i := take(); i < len(jobs); i = take() {
-				*jobs[i].to, errs[i] = readParam(files.Tensors.Tensor, jobs[i].p, c, o)
+				errs[i] = regular.Guard(func() (err error) {
+					*jobs[i].to, err = readParam(files.Tensors.Tensor, jobs[i].p, c, o)
+					return err
+				})
 			}
 		})
 	}
@@ -159,7 +163,9 @@ func listTypes(types []safetensors.DType) string {
 func readParam(from source, p nn.Param, c nn.Config, o Options) (nn.HostTensor, error) {
 	switch {
 	case p.Kind == nn.Table:
-		return readTable(from, p)
+		h, err := readTable(from, p)
+		h.F16, h.I8 = slices.Clone(h.F16), slices.Clone(h.I8) // out of the mapped file, which a model at work must not depend on
+		return h, err
 	case p.Kind == nn.Linear && !o.Masters:
 		return readTernary(from, p, c.WeightScale == nn.ScaleAbsmean)
 	}
@@ -207,7 +213,7 @@ func readTernary(from source, p nn.Param, absmean bool) (nn.HostTensor, error) {
 			}
 			gamma = part.Scales[0]
 			if h.Codes == nil {
-				h.Codes = part.Codes
+				h.Codes = slices.Clone(part.Codes) // as in readParam
 			} else {
 				copy(h.Codes[i*size:], part.Codes)
 			}

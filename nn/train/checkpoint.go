@@ -1,6 +1,8 @@
 package train
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,10 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"
+	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
@@ -37,17 +41,22 @@ const keptCheckpoints = 3
 // State is what a checkpoint says about the run, beside its tensors.
 type State struct {
 	FormatVersion int                `json:"format_version"`
-	Step          int                `json:"step"`            // updates done
-	Position      uint64             `json:"position"`        // windows taken from the data
-	Tokens        int64              `json:"tokens"`          // predicted so far; missing in older checkpoints
-	Data          corpus.Fingerprint `json:"training_tokens"` // what the windows are taken from; missing likewise
-	Loss          float64            `json:"loss"`            // of the validation, or the mean in training since the last checkpoint
-	Validated     bool               `json:"validated"`       // which of the two
-	Options       Options            `json:"options"`         // its seed is the whole random state: windows are drawn from (seed, position)
-	Checksums     map[string]string  `json:"crc32c"`          // of the other files
+	Step          int                `json:"step"`                     // updates done
+	Position      uint64             `json:"position"`                 // windows taken from the data
+	Tokens        int64              `json:"tokens"`                   // predicted so far; missing in older checkpoints
+	Data          corpus.Fingerprint `json:"training_tokens"`          // what the windows are taken from; missing likewise
+	Loss          float64            `json:"loss"`                     // of the validation, or the mean in training since the last checkpoint
+	Validated     bool               `json:"validated"`                // which of the two
+	Stopped       bool               `json:"stopped,omitempty"`        // saved because the run was stopped, between two that are due
+	ValidationDue bool               `json:"validation_due,omitempty"` // the run was stopped before the validation of this step
+	LossSum       float64            `json:"loss_sum,omitempty"`       // of the training since the last one that was due, where this one is Stopped
+	LossCount     int                `json:"loss_count,omitempty"`     // its steps
+	Options       Options            `json:"options"`                  // its seed is the whole random state: windows are drawn from (seed, position)
+	Checksums     map[string]string  `json:"crc32c"`                   // of the other files
 }
 
-const stateVersion = 1
+// stateVersion is what is written. Version 1, without a checksum of the state itself, is still read.
+const stateVersion = 2
 
 // Checkpoint is one that lies on the disk, whole.
 type Checkpoint struct {
@@ -57,6 +66,16 @@ type Checkpoint struct {
 
 // checkpointName is a name that sorts by step.
 func checkpointName(step int) string { return fmt.Sprintf("%s%08d", stepPrefix, step) }
+
+// stepOf is the step in a checkpoint's path, -1 where there is none.
+func stepOf(path string) int {
+	digits, found := strings.CutPrefix(filepath.Base(path), stepPrefix)
+	step, err := strconv.Atoi(digits)
+	if !found || err != nil || filepath.Base(path) != checkpointName(step) {
+		return -1
+	}
+	return step
+}
 
 // WriteCheckpoint writes what an engine needs to go on. Until it returns, the directory has no
 // such checkpoint; from then on it has all of it, on the disk.
@@ -71,8 +90,8 @@ func WriteCheckpoint(dir string, e Engine, tokenizer json.RawMessage, s State) (
 	if err := os.RemoveAll(temp); err != nil {
 		return fail(cannotWrite(err))
 	}
-	if err := os.MkdirAll(temp, 0o755); err != nil {
-		return fail(cannotWrite(err))
+	if _, err := atomicfile.MakeDir(temp); err != nil {
+		return fail(err)
 	}
 	if err := writeParts(temp, e, tokenizer); err != nil {
 		return fail(err)
@@ -87,15 +106,7 @@ func WriteCheckpoint(dir string, e Engine, tokenizer json.RawMessage, s State) (
 			return fail(err)
 		}
 	}
-	text, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return fail(err)
-	}
-	err = atomicfile.Write(filepath.Join(temp, stateName), func(w io.Writer) error {
-		_, err := w.Write(append(text, '\n'))
-		return err
-	})
-	if err != nil {
+	if err := writeState(temp, s); err != nil {
 		return fail(err)
 	}
 	if err := remove(final); err != nil { // a damaged one of the same step
@@ -104,10 +115,41 @@ func WriteCheckpoint(dir string, e Engine, tokenizer json.RawMessage, s State) (
 	if err := os.Rename(temp, final); err != nil {
 		return fail(cannotWrite(err))
 	}
-	if err := atomicfile.SyncDir(root); err != nil {
-		return fail(err)
+	// The directories above may be new, or have been made by a process that was killed before they were on the disk.
+	for _, at := range []string{root, dir, filepath.Dir(filepath.Clean(dir))} {
+		if err := atomicfile.SyncDir(at); err != nil {
+			return fail(err)
+		}
 	}
 	return final, nil
+}
+
+// writeState writes a state as JSON whose last member is the checksum of everything before it.
+func writeState(checkpoint string, s State) error {
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	text = text[:len(text)-len("\n}")]
+	text = fmt.Appendf(text, stateEnd, crc32.Checksum(text, castagnoli))
+	return atomicfile.Write(filepath.Join(checkpoint, stateName), func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
+
+// stateEnd ends a state's file.
+const stateEnd = ",\n  \"state_crc32c\": \"%08x\"\n}\n"
+
+// checkState holds a state's file against the checksum at its end. A version without one has nothing to be held against.
+func checkState(text []byte, version int) error {
+	end := len(fmt.Sprintf(stateEnd, 0))
+	at := max(len(text)-end, 0)
+	want := fmt.Sprintf(stateEnd, crc32.Checksum(text[:at], castagnoli))
+	if string(text[at:]) == want || version == 1 && !bytes.Contains(text, []byte("state_crc32c")) {
+		return nil
+	}
+	return fmt.Errorf("%s: its own checksum does not fit", stateName)
 }
 
 // writeParts writes the model and the moments.
@@ -153,11 +195,11 @@ func Checkpoints(dir string) ([]string, error) {
 	}
 	var paths []string
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), stepPrefix) {
-			paths = append(paths, filepath.Join(dir, checkpointsDir, entry.Name()))
+		if path := filepath.Join(dir, checkpointsDir, entry.Name()); stepOf(path) >= 0 {
+			paths = append(paths, path)
 		}
 	}
-	slices.Reverse(paths)
+	slices.SortFunc(paths, func(a, b string) int { return stepOf(b) - stepOf(a) })
 	return paths, nil
 }
 
@@ -228,18 +270,24 @@ func (c *Checkpoint) moments(part Part, config nn.Config) (w *nn.Weights[nn.Host
 	return w, file.Close, nil
 }
 
-// setAside renames the damaged checkpoints behind a step, so that they neither count nor come
-// into the way of those that will be written again.
+// damagedPrefix begins the name of a checkpoint that was set aside.
+const damagedPrefix = "damaged-"
+
+// setAside renames the damaged checkpoints behind a step, so that they neither count nor come into the way of those that
+// will be written again. One that is not damaged is an error: the training should have gone on from it.
 func setAside(dir string, step int) error {
 	paths, err := Checkpoints(dir)
 	if err != nil {
 		return err
 	}
 	for _, path := range paths {
-		if filepath.Base(path) <= checkpointName(step) {
+		if stepOf(path) <= step {
 			continue
 		}
-		damaged := filepath.Join(filepath.Dir(path), "damaged-"+filepath.Base(path))
+		if _, err := usable(path); err == nil {
+			return fmt.Errorf("train: %s is whole, and newer than step %d, which the training would go on from", path, step)
+		}
+		damaged := filepath.Join(filepath.Dir(path), damagedPrefix+filepath.Base(path))
 		if err := os.RemoveAll(damaged); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
@@ -250,14 +298,21 @@ func setAside(dir string, step int) error {
 	return nil
 }
 
-// Prune keeps the newest checkpoints and the best, and gives the best: the one with the least
-// loss, of those that were validated if there are any. It also clears what a killed run left.
+// Prune keeps the newest checkpoints and the best, and gives the best: the one with the least loss, of those that were
+// validated if there are any, and else of those that were due. It keeps the last that was set aside as damaged, and
+// clears what a killed run left.
 func Prune(dir string) (best *Checkpoint, err error) {
 	root := filepath.Join(dir, checkpointsDir)
 	leftovers, err := filepath.Glob(filepath.Join(root, hidden+"*"))
 	if err != nil {
 		return nil, err
 	}
+	damaged, err := filepath.Glob(filepath.Join(root, damagedPrefix+"*"))
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(damaged, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(b, a)) }) // steps have 8 digits or more
+	leftovers = append(leftovers, damaged[min(1, len(damaged)):]...)
 	for _, path := range leftovers {
 		if err := os.RemoveAll(path); err != nil {
 			return nil, fmt.Errorf("train: %w", err)
@@ -272,8 +327,7 @@ func Prune(dir string) (best *Checkpoint, err error) {
 		if err != nil {
 			continue
 		}
-		if best == nil || s.Validated && !best.State.Validated ||
-			s.Validated == best.State.Validated && s.Loss < best.State.Loss {
+		if best == nil || s.better(best.State) {
 			best = &Checkpoint{Path: path, State: s}
 		}
 	}
@@ -286,6 +340,17 @@ func Prune(dir string) (best *Checkpoint, err error) {
 		}
 	}
 	return best, nil
+}
+
+// better compares what checkpoints are chosen by.
+func (s State) better(than State) bool {
+	switch {
+	case s.Validated != than.Validated:
+		return s.Validated
+	case s.Stopped != than.Stopped: // a run that nobody stops does not have it
+		return than.Stopped
+	}
+	return s.Loss < than.Loss
 }
 
 // remove hides a checkpoint before it takes it apart, so that none is ever half there.
@@ -307,7 +372,7 @@ func remove(path string) error {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func checksum(path string) (string, error) {
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", filepath.Base(path), cause(err))
 	}

@@ -11,7 +11,7 @@ import (
 type Tokens interface {
 	Len() int
 	// CopyTo fills dst with the ids from a place on and returns how many there were.
-	CopyTo(dst []uint32, from int) int
+	CopyTo(dst []uint32, from int) (int, error)
 }
 
 // Evaluation is what predicting a number of tokens gave.
@@ -113,8 +113,11 @@ func (e *Evaluator[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, er
 			batch, time = 1, left
 		}
 		n := batch * time
-		tokens.CopyTo(inputs[:n], at)
-		tokens.CopyTo(targets[:n], at+1)
+		for i, ids := range [][]uint32{inputs[:n], targets[:n]} {
+			if _, err := tokens.CopyTo(ids, at+i); err != nil {
+				return total, fmt.Errorf("evaluation: %w", err)
+			}
+		}
 		nats, correct, err := e.rows(inputs[:n], targets[:n], batch, at)
 		if err == nil && (math.IsNaN(nats) || math.IsInf(nats, 0)) {
 			err = fmt.Errorf("the sequences from token %d on: %w", at+1, nn.ErrNotFinite)

@@ -12,8 +12,8 @@ import (
 
 type slice []uint32
 
-func (s slice) Len() int                          { return len(s) }
-func (s slice) CopyTo(dst []uint32, from int) int { return copy(dst, s[from:]) }
+func (s slice) Len() int                                   { return len(s) }
+func (s slice) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, s[from:]), nil }
 
 // TestEvaluationMemory: what eval refuses by is what is really taken.
 func TestEvaluationMemory(t *testing.T) {

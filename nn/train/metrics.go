@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/regular"
 )
 
 // Metric is one line of metrics.jsonl: what one step did.
@@ -31,7 +32,7 @@ func ReadMetrics(path string) ([]Metric, error) {
 
 // readMetrics asks broken about each line that is no step's; where that gives nil the line is passed over.
 func readMetrics(path string, broken func(error) error) ([]Metric, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, cause(err))
 	}
@@ -62,14 +63,22 @@ type metricsFile struct {
 }
 
 // openMetrics drops the lines of steps from step on, which will be done again, and appends. A line
-// that a crash has spoiled is told to warn and dropped: the checkpoints do not depend on it.
-func openMetrics(path string, step int, warn func(error)) (*metricsFile, error) {
+// that a crash has spoiled is told to warn and dropped: the checkpoints do not depend on it. val, if
+// not nil, is the validation loss that the line before step still lacks; that line is returned.
+func openMetrics(path string, step int, val *float64, warn func(error)) (*metricsFile, []Metric, error) {
+	var late []Metric
 	all, err := readMetrics(path, func(err error) error {
 		warn(fmt.Errorf("%w; the line is dropped", err))
 		return nil
 	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("train: %w", err)
+		return nil, nil, fmt.Errorf("train: %w", err)
+	}
+	for i := range all {
+		if val != nil && all[i].Step == step-1 {
+			all[i].ValLoss = val
+			late = all[i : i+1]
+		}
 	}
 	err = atomicfile.Write(path, func(w io.Writer) error {
 		out := json.NewEncoder(w)
@@ -83,13 +92,13 @@ func openMetrics(path string, step int, warn func(error)) (*metricsFile, error) 
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("train: %w", err)
+		return nil, nil, fmt.Errorf("train: %w", err)
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
-		return nil, fmt.Errorf("train: %s: %w", path, cause(err))
+		return nil, nil, fmt.Errorf("train: %s: %w", path, cause(err))
 	}
-	return &metricsFile{path: path, file: file, out: bufio.NewWriter(file)}, nil
+	return &metricsFile{path: path, file: file, out: bufio.NewWriter(file)}, late, nil
 }
 
 // add writes a line, so that it is there even if the process is killed after.

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 
 	"bitgpu/io/modeldir"
+	"bitgpu/io/regular"
 	"bitgpu/nn"
 )
 
@@ -19,10 +19,7 @@ func Newest(dir string, warn func(error)) (*Checkpoint, error) {
 		return nil, err
 	}
 	for _, path := range paths {
-		c, err := openCheckpoint(path)
-		if err == nil {
-			err = c.tryOut()
-		}
+		c, err := usable(path)
 		if err == nil {
 			return c, nil
 		}
@@ -33,6 +30,15 @@ func Newest(dir string, warn func(error)) (*Checkpoint, error) {
 			filepath.Join(dir, checkpointsDir), len(paths))
 	}
 	return nil, nil
+}
+
+// usable opens a checkpoint that a training can go on from.
+func usable(path string) (*Checkpoint, error) {
+	c, err := openCheckpoint(path)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.tryOut()
 }
 
 // openCheckpoint reads a checkpoint's state and verifies every file.
@@ -60,18 +66,24 @@ func openCheckpoint(path string) (*Checkpoint, error) {
 
 func readState(path string) (State, error) {
 	var s State
-	data, err := os.ReadFile(filepath.Join(path, stateName))
+	data, err := regular.ReadFile(filepath.Join(path, stateName))
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", stateName, cause(err))
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
 		return s, fmt.Errorf("%s: %w", stateName, err)
 	}
-	if s.FormatVersion != stateVersion {
-		return s, fmt.Errorf("%s: format_version %d wanted, %d found", stateName, stateVersion, s.FormatVersion)
+	if s.FormatVersion < 1 || s.FormatVersion > stateVersion {
+		return s, fmt.Errorf("%s: format_version 1 to %d wanted, %d found", stateName, stateVersion, s.FormatVersion)
+	}
+	if err := checkState(data, s.FormatVersion); err != nil {
+		return s, err
 	}
 	if s.Step < 1 {
 		return s, fmt.Errorf("%s: a step above 0 wanted, %d found", stateName, s.Step)
+	}
+	if stepOf(path) != s.Step {
+		return s, fmt.Errorf("%s: got step %d, want that of the directory's name", stateName, s.Step)
 	}
 	return s, s.Options.Validate()
 }

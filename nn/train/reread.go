@@ -34,7 +34,9 @@ func MeasureReread[T any](m *nn.Model[T], tokens Tokens, passages, length int) (
 	defer s.Close()
 	passage := func(i int) []uint32 {
 		p := make([]uint32, length)
-		tokens.CopyTo(p, (i%passages)*(tokens.Len()/passages))
+		if _, err := tokens.CopyTo(p, (i%passages)*(tokens.Len()/passages)); err != nil {
+			return Reread{}, fmt.Errorf("rereading: %w", err)
+		}
 		return p
 	}
 	for i := range passages {

@@ -118,7 +118,10 @@ func rewrite(t *testing.T, checkpoint, name string, change func([]byte) []byte) 
 	if !bytes.Contains(text, []byte(before)) {
 		t.Fatalf("%s has no checksum %s", state, before)
 	}
-	if err := os.WriteFile(state, bytes.Replace(text, []byte(before), []byte(crc(data)), 1), 0o644); err != nil {
+	text = bytes.Replace(text, []byte(before), []byte(crc(data)), 1)
+	text = text[:bytes.LastIndex(text, []byte(",\n"))]
+	text = fmt.Appendf(text, ",\n  \"state_crc32c\": \"%s\"\n}\n", crc(text))
+	if err := os.WriteFile(state, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

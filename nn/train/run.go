@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"
 	"bitgpu/nn"
 )
@@ -55,6 +58,7 @@ type loop struct {
 	tokens          int64     // predicted by the steps that have lines
 	sum             float64   // of the losses since the last checkpoint
 	count           int
+	owed            bool   // a validation is still to be caught up with
 	saved           int    // step of the newest checkpoint
 	newest          string // its path
 	best            *Checkpoint
@@ -63,18 +67,20 @@ type loop struct {
 // Do trains to the end, or until ctx ends: then the step under way is finished and saved. After an
 // error the checkpoints are those that were whole before it.
 func (r *Run) Do(ctx context.Context) (Outcome, error) {
-	l, err := r.start()
+	l, err := r.start(ctx)
 	if err != nil {
 		return Outcome{}, err
 	}
-	err = l.steps(ctx)
+	if !l.owed {
+		err = l.steps(ctx)
+	}
 	if closing := l.metrics.close(); err == nil {
 		err = closing
 	}
 	return Outcome{Steps: r.Engine.Updates(), Newest: l.newest, Best: l.best}, err
 }
 
-func (r *Run) start() (*loop, error) {
+func (r *Run) start(ctx context.Context) (*loop, error) {
 	if err := r.Options.Validate(); err != nil {
 		return nil, err
 	}
@@ -94,7 +100,9 @@ func (r *Run) start() (*loop, error) {
 	if l.sampler, err = corpus.NewSampler(r.Train, o.Batch*o.Accumulate, o.Time, order, o.Seed); err != nil {
 		return nil, err
 	}
-	l.data = r.Train.Fingerprint()
+	if l.data, err = r.Train.Fingerprint(); err != nil {
+		return nil, err
+	}
 	if r.Resumed != nil {
 		if err := l.goOn(r.Resumed); err != nil {
 			return nil, err
@@ -102,14 +110,71 @@ func (r *Run) start() (*loop, error) {
 	}
 	n := o.Shape().TokensPerStep()
 	l.inputs, l.targets = make([]uint32, n), make([]uint32, n)
+	if err := CheckWritable(r.Dir); err != nil {
+		return nil, err
+	}
+	atomicfile.ClearStale(r.Dir)
 	if err := setAside(r.Dir, l.saved); err != nil {
 		return nil, err
 	}
-	if l.best, err = Prune(r.Dir); err != nil {
+	val, err := l.catchUp(ctx)
+	if err != nil {
 		return nil, err
 	}
-	l.metrics, err = openMetrics(filepath.Join(r.Dir, MetricsName), r.Engine.Updates(), r.Report.Warned)
+	var late []Metric
+	if l.metrics, late, err = openMetrics(filepath.Join(r.Dir, MetricsName), r.Engine.Updates(), val, r.Report.Warned); err != nil {
+		return nil, err
+	}
+	if val != nil { // behind the line that has it, so that a kill between makes it do the same again
+		r.Report.Progress(late)
+		err = r.Resumed.validated(*val)
+	}
+	if err == nil {
+		l.best, err = Prune(r.Dir)
+	}
+	if err != nil {
+		l.metrics.close()
+	}
 	return l, err
+}
+
+// CheckWritable finds out whether checkpoints can be saved in a run's directory, before there is anything to lose.
+func CheckWritable(dir string) error {
+	root := filepath.Join(dir, checkpointsDir)
+	undo, err := atomicfile.MakeDir(root)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	defer undo() // of a directory that stayed empty
+	probe, err := os.MkdirTemp(root, hidden+"probe-")
+	if err != nil {
+		return fmt.Errorf("train: %s: %w", root, cannotWrite(err))
+	}
+	return os.Remove(probe)
+}
+
+// catchUp does the validation that the run was stopped before, so that a run that was stopped and one that was not say
+// the same. It gives nil where there is nothing to catch up with, or the context ended meanwhile.
+func (l *loop) catchUp(ctx context.Context) (*float64, error) {
+	l.owed = l.Resumed != nil && l.Resumed.State.ValidationDue && l.Val != nil && l.Options.ValEvery > 0
+	if !l.owed {
+		return nil, nil
+	}
+	val, err := l.measure(ctx, l.Resumed.State.Step-1)
+	l.owed = val == nil
+	return val, err
+}
+
+// validated puts a validation that was caught up with into the checkpoint.
+func (c *Checkpoint) validated(loss float64) error {
+	c.State.ValidationDue = false
+	if !c.State.Stopped {
+		c.State.Loss, c.State.Validated = loss, true
+	}
+	if err := writeState(c.Path, c.State); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", c.Path, err)
+	}
+	return nil
 }
 
 // goOn takes up where a checkpoint ends.
@@ -120,6 +185,7 @@ func (l *loop) goOn(c *Checkpoint) error {
 	s := c.State
 	l.sampler.Seek(s.Position)
 	l.saved, l.newest, l.tokens = s.Step, c.Path, s.Tokens
+	l.sum, l.count = s.LossSum, s.LossCount
 	if l.tokens == 0 {
 		l.tokens = int64(s.Step) * int64(s.Options.Shape().TokensPerStep())
 	}
@@ -135,13 +201,15 @@ func (l *loop) steps(ctx context.Context) error {
 	schedule := o.Schedule()
 	ahead := 1
 	for e.Updates() < o.Steps {
-		l.sampler.Next(l.inputs, l.targets)
+		if err := l.next(); err != nil {
+			return l.rescue(schedule, err)
+		}
 		e.Step(schedule.Rate(e.Updates()), l.inputs, l.targets)
 		done := e.Updates()
 		stopped := ctx.Err() != nil
 		last := done == o.Steps
 		due := last || done%o.SaveInterval == 0
-		validate := l.Val != nil && o.ValEvery > 0 && (due || done%o.ValEvery == 0) && !stopped
+		validate := l.Val != nil && o.ValEvery > 0 && (due || done%o.ValEvery == 0)
 		pending, full := e.Pending()
 		if !full && pending < ahead && !due && !validate && !stopped {
 			continue
@@ -150,15 +218,19 @@ func (l *loop) steps(ctx context.Context) error {
 			return err
 		}
 		ahead = max(int(float64(pending)*float64(aheadTime)/float64(max(time.Since(l.since), 1))), 1)
-		val, err := l.validate(ctx, validate)
-		if err != nil {
-			return err
+		var val *float64
+		if validate && !stopped { // Ctrl-C is not to be kept waiting: what is due is caught up with when the run goes on
+			var err error
+			if val, err = l.validate(ctx); err != nil {
+				return err
+			}
+			stopped = val == nil
 		}
 		if err := l.write(); err != nil {
 			return err
 		}
 		if due || stopped {
-			if err := l.save(val); err != nil {
+			if err := l.save(val, State{Stopped: !due, ValidationDue: validate && val == nil}); err != nil {
 				return err
 			}
 		}
@@ -168,6 +240,39 @@ func (l *loop) steps(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// next takes the next windows. Their ids were looked at when the run began, and the file may have changed since.
+func (l *loop) next() error {
+	before := l.sampler.Position()
+	err := l.sampler.Next(l.inputs, l.targets)
+	for _, ids := range [][]uint32{l.inputs, l.targets} {
+		if id := slices.Max(ids); err == nil && int(id) >= l.Engine.Config().Vocab {
+			err = fmt.Errorf("%s: got token %d, want ids below %d: the file has changed since the training began", l.Options.Data, id, l.Engine.Config().Vocab)
+		}
+	}
+	if err != nil {
+		l.sampler.Seek(before)
+	}
+	return err
+}
+
+// rescue is the end by an error that says nothing against the steps so far: they are saved.
+func (l *loop) rescue(schedule Schedule, err error) error {
+	var failed error
+	if l.Engine.Updates() > l.saved {
+		failed = l.collect(schedule)
+		if failed == nil {
+			failed = l.write()
+		}
+		if failed == nil {
+			failed = l.save(nil, State{Stopped: true})
+		}
+	}
+	if failed != nil {
+		return fmt.Errorf("%w (and %w)", err, failed)
+	}
+	return err
 }
 
 // collect makes the lines of the steps that were taken since the last time.
@@ -205,23 +310,29 @@ func (l *loop) fail(err error) error {
 	return err
 }
 
-// validate measures the validation data into the last line. It gives nil where it was not asked
-// to, or the context ended meanwhile: a part of the data says nothing.
-func (l *loop) validate(ctx context.Context, wanted bool) (*float64, error) {
-	if !wanted {
-		return nil, nil
+// validate measures the validation data into the last line. It gives nil where the context ended meanwhile: a part of
+// the data says nothing.
+func (l *loop) validate(ctx context.Context) (*float64, error) {
+	last := &l.lines[len(l.lines)-1]
+	loss, err := l.measure(ctx, last.Step)
+	if err != nil {
+		return nil, l.fail(err)
 	}
+	last.ValLoss = loss
+	return loss, nil
+}
+
+// measure gives the validation loss, nil where the context ended meanwhile.
+func (l *loop) measure(ctx context.Context, step int) (*float64, error) {
 	v, err := l.Engine.Evaluate(l.Val, func() bool { return ctx.Err() != nil })
 	ranAway := errors.Is(err, nn.ErrNotFinite)
 	if err != nil && !ranAway || ctx.Err() != nil {
 		return nil, err
 	}
 	loss := v.Loss()
-	last := &l.lines[len(l.lines)-1]
 	if ranAway || math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return nil, l.fail(notFinite{"validation loss", last.Step, advice(l.Engine.Config())})
+		return nil, notFinite{"validation loss", step, advice(l.Engine.Config())}
 	}
-	last.ValLoss = &loss
 	return &loss, nil
 }
 
@@ -231,18 +342,21 @@ func (l *loop) write() error {
 			return err
 		}
 	}
-	l.Report.Progress(l.lines)
+	if len(l.lines) > 0 {
+		l.Report.Progress(l.lines)
+	}
 	return nil
 }
 
-// save writes a checkpoint, behind the metrics of its steps.
-func (l *loop) save(val *float64) error {
+// save writes a checkpoint, behind the metrics of its steps. How it came to be is given in s.
+func (l *loop) save(val *float64, s State) error {
 	if err := l.metrics.sync(); err != nil {
 		return err
 	}
-	s := State{
-		Step: l.Engine.Updates(), Position: l.sampler.Position(), Tokens: l.tokens, Data: l.data,
-		Loss: l.sum / float64(l.count), Options: l.Options,
+	s.Step, s.Position, s.Tokens, s.Data = l.Engine.Updates(), l.sampler.Position(), l.tokens, l.data
+	s.Loss, s.Options = l.sum/float64(l.count), l.Options
+	if s.Stopped {
+		s.LossSum, s.LossCount = l.sum, l.count
 	}
 	if val != nil {
 		s.Loss, s.Validated = *val, true

@@ -30,6 +30,11 @@ func tinyOptions() train.Options {
 // tokenFile writes a token file of a pattern and opens it.
 func tokenFile(t testing.TB, n int, vocab uint32) *corpus.Tokens {
 	t.Helper()
+	return openTokens(t, writeTokens(t, n, vocab))
+}
+
+func writeTokens(t testing.TB, n int, vocab uint32) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "some.u32")
 	w, err := corpus.CreateTokens(path)
 	if err != nil {
@@ -43,6 +48,11 @@ func tokenFile(t testing.TB, n int, vocab uint32) *corpus.Tokens {
 	if err := w.Commit(); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+func openTokens(t testing.TB, path string) *corpus.Tokens {
+	t.Helper()
 	tokens, err := corpus.OpenTokens(path)
 	if err != nil {
 		t.Fatal(err)
@@ -235,16 +245,13 @@ func TestDamaged(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			data[len(data)-2] ^= 4
+			data[len(data)/2] ^= 4
 			return os.WriteFile(path, data, 0o644)
 		},
 		"missing": os.Remove,
 	}
 	for how, do1 := range damage {
 		for _, name := range []string{"state.json", "config.json", "model.safetensors", "moment1.safetensors", "moment2.safetensors"} {
-			if name == "state.json" && how == "flipped" {
-				continue // the state has no checksum of itself; it parses or it does not
-			}
 			t.Run(how+"/"+name, func(t *testing.T) {
 				dir := t.TempDir()
 				o := tinyOptions()

@@ -1,7 +1,7 @@
 // Package mapfile gives a file's bytes without reading them: a read-only memory map.
 //
 // It is not for files that others change in place. bitgpu replaces files by rename, which leaves a map of the old
-// one whole; a file that another program cuts short while it is mapped ends the process at the next access.
+// one whole; who reads a map that another program may cut short does so under [regular.Guard].
 package mapfile
 
 import (
@@ -9,9 +9,10 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 
 	"github.com/edsrzf/mmap-go"
+
+	"bitgpu/io/regular"
 )
 
 // File is a mapped file. Data is empty for an empty file, and must not be touched after Close.
@@ -22,25 +23,19 @@ type File struct {
 
 // Open maps path. An error names path and what is wrong with it.
 func Open(path string) (*File, error) {
-	// Before it is opened: a pipe would wait for somebody to write into it.
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", path, cause(err))
-	case info.IsDir():
-		return nil, fmt.Errorf("%s: is a directory, a file was expected", path)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: is not a regular file (%s)", path, info.Mode().Type())
-	}
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, cause(err))
+		var pathErr *fs.PathError
+		if errors.As(err, &pathErr) {
+			err = pathErr.Err
+		}
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	defer f.Close()
-	info, err = f.Stat()
+	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", path, cause(err))
+		return nil, fmt.Errorf("%s: %w", path, err)
 	case info.Size() == 0:
 		return &File{}, nil
 	case info.Size() > math.MaxInt:
@@ -50,6 +45,7 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot be mapped into memory: %w", path, err)
 	}
+	regular.Mapped(path, m)
 	return &File{Data: m, mapped: m}, nil
 }
 
@@ -67,6 +63,7 @@ func (f *File) Close() error {
 	if f.mapped == nil {
 		return nil
 	}
+	regular.Unmapped(f.mapped)
 	err := f.mapped.Unmap()
 	f.Data, f.mapped = nil, nil
 	return err

@@ -3,8 +3,11 @@ package mapfile
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"bitgpu/io/regular"
 )
 
 func TestOpen(t *testing.T) {
@@ -27,6 +30,41 @@ func TestOpen(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestCut: a file that is cut while it is mapped is an error of one sentence that names it; other panics stay.
+func TestCut(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a mapped file cannot be cut there")
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, make([]byte, 1<<16), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := os.Truncate(path, 10); err != nil {
+		t.Fatal(err)
+	}
+	sum := byte(0)
+	err = regular.Guard(func() error {
+		for _, b := range f.Data {
+			sum += b
+		}
+		return nil
+	})
+	if err == nil || !strings.HasPrefix(err.Error(), path+": the file was cut while it was read") {
+		t.Errorf("got %v and %d", err, sum)
+	}
+	defer func() {
+		if p := recover(); p != "other" {
+			t.Errorf("got the panic %v", p)
+		}
+	}()
+	regular.Guard(func() error { panic("other") })
 }
 
 func TestRefusals(t *testing.T) {

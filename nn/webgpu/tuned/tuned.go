@@ -86,6 +86,9 @@ const maxFile = 1 << 20
 
 // load reads the entries of the file at path: none where there is nothing that can be read.
 func load(path string) []entry {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil

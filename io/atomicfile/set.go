@@ -1,0 +1,210 @@
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Set is new content for several files of a directory on its way into place, all of it or nothing. Create or Write each
+// file, then call Commit; Discard ends it without a trace and does nothing after Commit.
+//
+// # How
+//
+// The files are written to a hidden directory inside. One rename of that directory makes them valid; after it they are
+// moved to their names. Who is killed between has said what is to be done, and [Recover], which every reader of such a
+// directory calls first, does the rest. So other files in the directory, those who stand in it and what is mounted on it
+// are left alone, as they would not be if the directory itself were exchanged.
+type Set struct {
+	dir  string
+	lock *os.File // nil where there are none
+	undo func()
+	done bool
+}
+
+const (
+	stageName  = ".bitgpu-new"    // of what is being written
+	commitName = ".bitgpu-commit" // of what is whole and on its way into place
+	goneSuffix = ".gone"          // ends the names that say which files are to go
+)
+
+// CreateSet begins new content for a directory, which it makes if needed. Another process that does so at the same time
+// is refused.
+func CreateSet(dir string) (*Set, error) {
+	undo, err := MakeDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	held, busy := lockDir(dir)
+	if busy {
+		return nil, fmt.Errorf("%s: another bitgpu is writing to this directory", dir)
+	}
+	s := &Set{dir: dir, lock: held, undo: undo}
+	if err := Recover(dir); err != nil {
+		s.close()
+		return nil, err
+	}
+	if err := s.begin(); err != nil {
+		s.Discard()
+		return nil, describe(dir, err)
+	}
+	return s, nil
+}
+
+func (s *Set) begin() error {
+	stage := s.path("")
+	if err := change("clear", func() error { return os.RemoveAll(stage) }); err != nil {
+		return err
+	}
+	return change("make directory", func() error { return os.Mkdir(stage, 0o755) })
+}
+
+// path is where the new content of a file is written.
+func (s *Set) path(name string) string { return filepath.Join(s.dir, stageName, name) }
+
+// Create begins the new content of a file, to be committed before the set is.
+func (s *Set) Create(name string) (*File, error) {
+	return create(s.path(name), filepath.Join(s.dir, name))
+}
+
+// Write writes the new content of a file. The error names the file.
+func (s *Set) Write(name string, write func(io.Writer) error) error {
+	f, err := s.Create(name)
+	if err != nil {
+		return err
+	}
+	return f.fill(write)
+}
+
+// Commit puts all files that were written in the places of the old ones, and takes away those named. It returns when
+// that is on the disk. After an error the directory has its old files, or has the new ones when it is next opened.
+func (s *Set) Commit(remove ...string) error {
+	if err := s.prepare(remove); err != nil {
+		s.Discard()
+		return err
+	}
+	commit := filepath.Join(s.dir, commitName)
+	if err := change("commit", func() error { return os.Rename(s.path(""), commit) }); err != nil {
+		s.Discard()
+		return describe(s.dir, err)
+	}
+	s.done = true
+	defer s.close()
+	if err := SyncDir(s.dir); err != nil {
+		return err
+	}
+	return Recover(s.dir)
+}
+
+// prepare makes sure that nothing but the disk can fail after the commit.
+func (s *Set) prepare(remove []string) error {
+	entries, err := os.ReadDir(s.path(""))
+	if err != nil {
+		return describe(s.dir, err)
+	}
+	for _, entry := range entries {
+		target := filepath.Join(s.dir, entry.Name())
+		info, err := os.Stat(target)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return describe(target, err)
+		case !info.Mode().IsRegular():
+			return fmt.Errorf("%s: is not a regular file (%s) and cannot be replaced", target, info.Mode().Type())
+		default:
+			if err := os.Chmod(s.path(entry.Name()), info.Mode().Perm()); err != nil {
+				return describe(target, err)
+			}
+		}
+	}
+	for _, name := range remove {
+		if err := s.Write(name+goneSuffix, func(io.Writer) error { return nil }); err != nil {
+			return err
+		}
+	}
+	return SyncDir(s.path(""))
+}
+
+// Discard leaves the directory as it was.
+func (s *Set) Discard() {
+	if s.done {
+		return
+	}
+	s.done = true
+	os.RemoveAll(s.path(""))
+	s.close()
+	s.undo()
+}
+
+func (s *Set) close() {
+	if s.lock != nil {
+		s.lock.Close()
+	}
+}
+
+// Recover finishes what a killed process has committed in a directory. Readers call it before they open its files.
+func Recover(dir string) error {
+	commit := filepath.Join(dir, commitName)
+	entries, err := os.ReadDir(commit)
+	if err != nil {
+		return nil // there is none, or no directory
+	}
+	for _, entry := range entries {
+		from := filepath.Join(commit, entry.Name())
+		move := func() error { return os.Rename(from, filepath.Join(dir, entry.Name())) }
+		if name, gone := strings.CutSuffix(entry.Name(), goneSuffix); gone {
+			move = func() error {
+				if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
+				return os.Remove(from)
+			}
+		}
+		// Another process may be recovering as well; what it has moved is in its place.
+		if err := change("move", move); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return unfinished(dir, err)
+		}
+	}
+	if err := SyncDir(dir); err != nil {
+		return unfinished(dir, err)
+	}
+	if err := change("end", func() error { return os.Remove(commit) }); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unfinished(dir, err)
+	}
+	return SyncDir(dir)
+}
+
+func unfinished(dir string, err error) error {
+	return fmt.Errorf("%s: new files are whole in %s and go to their places when it is next opened, which failed now: %w",
+		dir, filepath.Join(dir, commitName), osError(err))
+}
+
+// MakeDir makes a directory with those above it, each on the disk before it returns. undo takes those of them away
+// again that are empty.
+func MakeDir(dir string) (undo func(), err error) {
+	var made []string
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		made = append(made, at)
+	}
+	undo = func() {
+		for _, at := range made {
+			os.Remove(at) // refuses one that holds something
+		}
+	}
+	err = change("make directory", func() error { return os.MkdirAll(dir, 0o755) })
+	for i := 0; i < len(made) && err == nil; i++ {
+		err = change("sync directory", func() error { return syncDir(filepath.Dir(made[i])) })
+	}
+	if err != nil {
+		undo()
+		return nil, fmt.Errorf("%s: the directory cannot be made: %w", dir, osError(err))
+	}
+	return undo, nil
+}

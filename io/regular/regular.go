@@ -1,0 +1,73 @@
+// Package regular opens the files that the program reads. It takes regular files alone: a pipe without a writer would
+// hold the program for ever, and a device such as /dev/zero has no end.
+//
+// It is not for streams: who documents that it reads one, reads stdin.
+package regular
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// Check refuses what is not a regular file. Its error, as those of the other functions, is a *[fs.PathError].
+func Check(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	return info, check(path, info)
+}
+
+func check(path string, info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("is a directory, a file was expected")}
+	case !info.Mode().IsRegular():
+		return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("is not a regular file (%s)", kind(info.Mode()))}
+	}
+	return nil
+}
+
+func kind(mode fs.FileMode) string {
+	switch {
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return mode.Type().String()
+}
+
+// Open opens a regular file for reading.
+func Open(path string) (*os.File, error) {
+	if _, err := Check(path); err != nil { // before the open, which waits for a pipe's writer
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = check(path, info) // it may have been replaced meanwhile
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// ReadFile reads the whole of a regular file.
+func ReadFile(path string) ([]byte, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}

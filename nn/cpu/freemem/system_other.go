@@ -1,0 +1,5 @@
+//go:build !linux && !darwin
+
+package freemem
+
+func systemLimits() []limit { return nil }
