@@ -147,7 +147,7 @@ func (s *Session) stream(ctx context.Context, prompt string, o Options, p nn.Sam
 	if !s.ready {
 		return ErrEmptyPrompt
 	}
-	if s.model.backend == GPU { // reading only records; wait, so that the times below are true
+	if s.model.place.backend == GPU { // reading only records; wait, so that the times below are true
 		if err := s.run.Logits(make([]float32, s.model.config.Vocab)); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 
@@ -18,7 +19,7 @@ func computeFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{
 			Name: "backend", Value: string(bitgpu.Auto), EnvVars: []string{"BITGPU_BACKEND"},
-			Usage: "what computes: `auto|gpu|cpu`; auto is a hardware GPU if there is one, else the CPU",
+			Usage: "what computes: `auto|gpu|cpu`; auto is a hardware GPU if there is one, else the CPU; cuda and cuda:N mean a GPU too",
 		},
 		&cli.StringFlag{
 			Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
@@ -29,12 +30,11 @@ func computeFlags() []cli.Flag {
 
 // backendOf reads the flags of computeFlags.
 func backendOf(c *cli.Context) (backend bitgpu.Backend, adapter string, err error) {
-	backend, adapter = bitgpu.Backend(c.String("backend")), c.String("adapter")
-	switch backend {
-	case bitgpu.Auto, bitgpu.GPU, bitgpu.CPU:
-		return backend, adapter, nil
+	name := c.String("backend")
+	if backend, adapter, err = bitgpu.ParseBackend(name); err != nil || name == "" {
+		return "", "", usagef("%s: --backend: auto, gpu or cpu wanted, %q found", c.Command.Name, name)
 	}
-	return "", "", usagef("%s: --backend: auto, gpu or cpu wanted, %q found", c.Command.Name, backend)
+	return backend, cmp.Or(c.String("adapter"), adapter), nil
 }
 
 // modelFlag names the model.
@@ -75,13 +75,20 @@ func openModel(c *cli.Context) (*bitgpu.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	announceDevice(c, m.Device())
+	announceDevice(c, m.Device(), m.DeviceNote())
 	return m, nil
 }
 
-// announceDevice says on stderr what computes.
-func announceDevice(c *cli.Context, device string) {
-	fmt.Fprintf(c.App.ErrWriter, "bitgpu: running on %s\n", device)
+// announceDevice says on stderr what computes, and why that where it may surprise.
+func announceDevice(c *cli.Context, device, note string) {
+	fmt.Fprintf(c.App.ErrWriter, "bitgpu: running on %s\n", withNote(device, note))
+}
+
+func withNote(device, note string) string {
+	if note == "" {
+		return device
+	}
+	return device + "; " + note
 }
 
 // terminal says whether a stream is one that a person sits at.

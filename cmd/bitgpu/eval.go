@@ -78,7 +78,7 @@ func evalAction(c *cli.Context) error {
 		return err
 	}
 	defer backend.close()
-	announceDevice(c, backend.device)
+	announceDevice(c, backend.device, backend.note)
 	start := time.Now()
 	e, err := backend.evaluate(model.Config, model.Weights, o.Batch, o.Time, tokens)
 	if err != nil {

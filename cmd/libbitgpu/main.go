@@ -144,7 +144,7 @@ func withModel(h C.bitgpu_model, message **C.char, f func(*model) error) C.bitgp
 func bitgpu_model_describe(h C.bitgpu_model, out **C.char, message **C.char) C.bitgpu_status {
 	return withModel(h, message, func(m *model) error {
 		data, err := json.Marshal(map[string]any{
-			"config": m.Config(), "backend": m.Backend(), "device": m.Device(), "id": m.ID(), "weight_bytes": m.WeightBytes(),
+			"config": m.Config(), "backend": m.Backend(), "device": m.Device(), "note": m.DeviceNote(), "id": m.ID(), "weight_bytes": m.WeightBytes(),
 		})
 		if err == nil {
 			*out = C.CString(string(data))
