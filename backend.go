@@ -1,14 +1,18 @@
 package bitgpu
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"bitgpu/gpu"
 	"bitgpu/nn/cpu"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/storage"
+	"bitgpu/nn/webgpu/tuned"
 )
 
 // Backend is what computes.
@@ -30,7 +34,7 @@ type options struct {
 	config  *Config
 }
 
-// WithBackend chooses what computes. The default is [Auto].
+// WithBackend chooses what computes, in the words of [ParseBackend]. The default is [Auto].
 func WithBackend(b Backend) Option { return func(o *options) { o.backend = b } }
 
 // WithAdapter chooses a GPU adapter by its number, a part of its name, or "software". [Auto] then means [GPU].
@@ -48,33 +52,56 @@ func newOptions(opts []Option) options {
 	return o
 }
 
+// ParseBackend reads what a user calls a backend: auto, gpu or cpu, and as torch names devices, cuda and cuda:N, a GPU and
+// its adapter N. The error is ErrOption.
+func ParseBackend(name string) (b Backend, adapter string, err error) {
+	switch b = Backend(name); b {
+	case "":
+		return Auto, "", nil
+	case Auto, GPU, CPU:
+		return b, "", nil
+	case "cuda":
+		return GPU, "", nil
+	}
+	if n, ok := strings.CutPrefix(name, "cuda:"); ok {
+		if _, err := strconv.ParseUint(n, 10, 16); err == nil {
+			return GPU, n, nil
+		}
+	}
+	return "", "", fmt.Errorf("%w: backend: %s, %s or %s wanted, %q found", ErrOption, Auto, GPU, CPU, name)
+}
+
+// place is what a model computes on.
+type place struct {
+	backend Backend
+	device  string // in words
+	note    string // why that, where it may surprise
+}
+
 // openEngine loads the weights onto the backend that the options choose, and says which that is. The engine owns l.
-func openEngine(l *storage.Loaded, o options) (engine, Backend, string, error) {
+func openEngine(l *storage.Loaded, o options) (engine, place, error) {
+	backend, adapter, err := ParseBackend(string(o.backend))
+	if err != nil {
+		return nil, place{}, err
+	}
+	adapter = cmp.Or(o.adapter, adapter)
 	note := ""
-	switch o.backend {
-	case CPU:
-	case GPU:
-		e, device, err := openGPU(l, o)
-		return e, GPU, device, err
-	case Auto, "":
-		if o.adapter != "" {
-			e, device, err := openGPU(l, o)
-			return e, GPU, device, err
+	if backend != CPU {
+		var g *tuned.GPU
+		if g, note, err = tuned.Choose(backend == Auto, adapter); err != nil {
+			return nil, place{}, noGPU(err)
 		}
-		if !gpu.HasHardware() {
-			break
+		if g != nil {
+			p := place{GPU, g.String(), note}
+			e, err := onGPU(g, l)
+			if err == nil || backend == GPU || adapter != "" {
+				return e, p, err
+			}
+			note = tuned.Unusable(err)
 		}
-		e, device, err := openGPU(l, o)
-		if err == nil {
-			return e, GPU, device, nil
-		}
-		note = fmt.Sprintf("; the GPU cannot be used: %v", err)
-	default:
-		return nil, "", "", fmt.Errorf("%w: backend: %s, %s or %s wanted, %q found", ErrOption, Auto, GPU, CPU, o.backend)
 	}
 	e, err := newEngine(cpu.New(), l.Config, l.Weights, l.Close)
-	device := fmt.Sprintf("CPU (%d threads, %v)%s", parallel.Workers(), simd.Active(), note)
-	return e, CPU, device, err
+	return e, place{CPU, fmt.Sprintf("CPU (%d threads, %v)", parallel.Workers(), simd.Active()), note}, err
 }
 
 // noGPU marks the errors of package gpu that mean that there is no adapter to be used.

@@ -70,13 +70,12 @@ type NotFiniteError = nn.NotFiniteError
 
 // Model is a model with its weights on a device.
 type Model struct {
-	config  Config
-	name    string               // of its files, for messages
-	tok     *tokenizer.Tokenizer // nil when the model has none
-	id      string               // which model a memory belongs to
-	device  string
-	backend Backend
-	bytes   int64
+	config Config
+	name   string               // of its files, for messages
+	tok    *tokenizer.Tokenizer // nil when the model has none
+	id     string               // which model a memory belongs to
+	place  place
+	bytes  int64
 
 	mu     sync.Mutex // guards what follows and the engine, which is for one goroutine at a time
 	engine engine
@@ -125,7 +124,7 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 	m := &Model{config: l.Config, name: l.Files.Path, tok: l.Tokenizer, id: identify(l)}
 	nn.Walk(l.Config, l.Weights, func(_ nn.Param, h *nn.HostTensor) { m.bytes += int64(h.Bytes()) })
 	var err error
-	m.engine, m.backend, m.device, err = openEngine(l, o)
+	m.engine, m.place, err = openEngine(l, o)
 	l.TokenizerJSON, l.Files.Tokenizer = nil, nil // as large as the table made of it
 	if err != nil {
 		l.Close()
@@ -200,10 +199,14 @@ func (m *Model) yield(f func()) error {
 func (m *Model) Config() Config { return m.config }
 
 // Backend is what the model runs on: [CPU] or [GPU].
-func (m *Model) Backend() Backend { return m.backend }
+func (m *Model) Backend() Backend { return m.place.backend }
 
 // Device says in words what the model runs on.
-func (m *Model) Device() string { return m.device }
+func (m *Model) Device() string { return m.place.device }
+
+// DeviceNote says why the model runs there where that may surprise: [Auto] found no hardware GPU, or [GPU] found a
+// software driver only. Mostly it is empty.
+func (m *Model) DeviceNote() string { return m.place.note }
 
 // WeightBytes is the memory that the weights take.
 func (m *Model) WeightBytes() int64 { return m.bytes }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"bitgpu/gpu"
 	"bitgpu/nn/webgpu"
 )
 
@@ -134,5 +135,49 @@ func TestGPUModelClosedInItsStream(t *testing.T) {
 	})
 	if !errors.Is(err, ErrClosed) || m.engine != nil {
 		t.Errorf("%v and no engine wanted, %v found", ErrClosed, err)
+	}
+}
+
+func TestParseBackend(t *testing.T) {
+	for name, want := range map[string]struct {
+		backend Backend
+		adapter string
+	}{
+		"": {Auto, ""}, "auto": {Auto, ""}, "cpu": {CPU, ""}, "gpu": {GPU, ""}, "cuda": {GPU, ""}, "cuda:0": {GPU, "0"}, "cuda:12": {GPU, "12"},
+	} {
+		if b, adapter, err := ParseBackend(name); b != want.backend || adapter != want.adapter || err != nil {
+			t.Errorf("%q: got %s, %q, %v, want %s, %q", name, b, adapter, err, want.backend, want.adapter)
+		}
+	}
+	for _, name := range []string{"cuda:", "cuda:x", "cuda:-1", "CUDA:0", "cpu:0", "tpu"} {
+		if _, _, err := ParseBackend(name); !errors.Is(err, ErrOption) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%q: got %v, want %v", name, err, ErrOption)
+		}
+	}
+}
+
+// Who asks for a GPU and gets a software driver is told, unless it was named; so is who asks for nothing and gets the CPU.
+func TestTheDeviceThatSurprisesIsExplained(t *testing.T) {
+	openOnGPU(t, "d32-none") // skips where there is no adapter
+	if gpu.HasHardware() {
+		t.Skip("there is a hardware GPU")
+	}
+	for _, c := range []struct {
+		name, adapter, note string
+	}{
+		{"gpu", "", "software driver"}, {"cuda", "", "software driver"}, {"cuda:0", "", "software driver"}, {"gpu", "software", ""},
+		{"auto", "software", ""}, {"auto", "", "no hardware GPU"}, {"cpu", "", ""},
+	} {
+		m, err := Load(reference+"/d32-none", WithBackend(Backend(c.name)), WithAdapter(c.adapter))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if note := m.DeviceNote(); !strings.Contains(note, c.note) || (note == "") != (c.note == "") {
+			t.Errorf("%s, adapter %q: got the note %q, want %q", c.name, c.adapter, note, c.note)
+		}
+	}
+	if _, err := Load(reference+"/d32-none", WithBackend("cuda:99")); !errors.Is(err, ErrNoGPU) {
+		t.Errorf("cuda:99: got %v, want %v", err, ErrNoGPU)
 	}
 }

@@ -71,29 +71,78 @@ type adapter struct {
 	info   AdapterInfo
 }
 
-// instance is started once in the life of the process: starting the drivers takes a tenth of a second.
-var instance = sync.OnceValue(func() *wgpu.Instance {
-	wgpu.SetLogLevel(wgpu.LogLevel_Off)
-	quietDeviceSelection()
-	return wgpu.CreateInstance(&wgpu.InstanceDescriptor{
-		Backends: wgpu.InstanceBackend_Vulkan | wgpu.InstanceBackend_Metal | wgpu.InstanceBackend_DX12,
-	})
-})
+// host is an instance of the drivers and the adapters that it found, best first.
+type host struct {
+	instance *wgpu.Instance
+	adapters []adapter
+}
 
-// adapters are looked for once likewise.
-var adapters = sync.OnceValue(func() []adapter {
-	var list []adapter
-	for _, a := range instance().EnumerateAdapters(nil) {
-		list = append(list, adapter{a, describe(a)})
+func newHost() *host {
+	quiet()
+	h := &host{instance: wgpu.CreateInstance(&wgpu.InstanceDescriptor{
+		Backends: wgpu.InstanceBackend_Vulkan | wgpu.InstanceBackend_Metal | wgpu.InstanceBackend_DX12,
+	})}
+	for _, a := range h.instance.EnumerateAdapters(nil) {
+		h.adapters = append(h.adapters, adapter{a, describe(a)})
 	}
-	slices.SortStableFunc(list, func(a, b adapter) int {
+	slices.SortStableFunc(h.adapters, func(a, b adapter) int {
 		return cmp.Or(
 			cmp.Compare(slices.Index(typeOrder, a.info.Type), slices.Index(typeOrder, b.info.Type)),
 			cmp.Compare(b.info.Backend, a.info.Backend), // the same GPU by Vulkan before by D3D12
 		)
 	})
-	for i := range list {
-		list[i].info.Index = i
+	for i := range h.adapters {
+		h.adapters[i].info.Index = i
+	}
+	return h
+}
+
+func (h *host) release() {
+	for _, a := range h.adapters {
+		a.handle.Release()
+	}
+	h.instance.Release()
+}
+
+var quiet = sync.OnceFunc(func() {
+	wgpu.SetLogLevel(wgpu.LogLevel_Off)
+	quietDeviceSelection()
+})
+
+// spare is a host that looked for adapters and waits for the device that will be opened: starting the drivers takes a
+// tenth of a second.
+var spare struct {
+	sync.Mutex
+	*host
+}
+
+func takeHost() *host {
+	spare.Lock()
+	defer spare.Unlock()
+	h := spare.host
+	if spare.host = nil; h == nil {
+		h = newHost()
+	}
+	return h
+}
+
+func giveHost(h *host) {
+	spare.Lock()
+	defer spare.Unlock()
+	if spare.host == nil {
+		spare.host = h
+	} else {
+		h.release()
+	}
+}
+
+// found are the adapters of this machine; they are looked for once.
+var found = sync.OnceValue(func() []AdapterInfo {
+	h := takeHost()
+	defer giveHost(h)
+	list := make([]AdapterInfo, 0, len(h.adapters))
+	for _, a := range h.adapters {
+		list = append(list, a.info)
 	}
 	return list
 })
@@ -150,18 +199,12 @@ func describe(a *wgpu.Adapter) AdapterInfo {
 }
 
 // Adapters lists the adapters of this machine, best first; none is no error.
-func Adapters() []AdapterInfo {
-	list := make([]AdapterInfo, 0, len(adapters()))
-	for _, a := range adapters() {
-		list = append(list, a.info)
-	}
-	return list
-}
+func Adapters() []AdapterInfo { return slices.Clone(found()) }
 
 // HasHardware says whether the machine has a GPU that is not a software driver.
 func HasHardware() bool {
-	list := adapters()
-	return len(list) > 0 && list[0].info.Hardware()
+	list := found()
+	return len(list) > 0 && list[0].Hardware()
 }
 
 // selectAdapter finds the adapter that Options ask for in a list ordered best first.

@@ -39,6 +39,7 @@ type Stats struct {
 // Device is an opened adapter. See the package comment for how it records and reports errors.
 type Device struct {
 	info    AdapterInfo
+	host    *host // its own, see the package comment
 	adapter *wgpu.Adapter
 	device  *wgpu.Device
 	queue   *wgpu.Queue
@@ -73,8 +74,10 @@ type Device struct {
 // Open opens an adapter with all of its limits. The error is ErrNoAdapter or ErrNoSuchAdapter, or says why the
 // driver refused.
 func Open(o Options) (*Device, error) {
-	a, err := selectAdapter(adapters(), o)
+	h := takeHost()
+	a, err := selectAdapter(h.adapters, o)
 	if err != nil {
+		giveHost(h)
 		return nil, err
 	}
 	limits := a.handle.GetLimits().Limits
@@ -84,10 +87,12 @@ func Open(o Options) (*Device, error) {
 	}
 	device, err := a.handle.RequestDevice(desc)
 	if err != nil {
+		giveHost(h)
 		return nil, fmt.Errorf("gpu: adapter %s: the driver refuses to open it: %w", a.info, err)
 	}
 	d := &Device{
 		info:          a.info,
+		host:          h,
 		adapter:       a.handle,
 		device:        device,
 		queue:         device.GetQueue(),
@@ -195,6 +200,7 @@ func (d *Device) Close() {
 	d.Fail(errors.New("gpu: the device is closed"))
 	d.queue.Release()
 	d.device.Release()
+	d.host.release()
 	d.sink.free()
 }
 

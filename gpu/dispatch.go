@@ -140,9 +140,7 @@ func (d *Device) newGroup(p *Pipeline, key string, params []byte, bindings []Bin
 			return nil
 		}
 		for j, other := range bindings[:i] {
-			if other.Buffer.handle == b.Buffer.handle && p.storage[i].Access != p.storage[j].Access {
-				d.fail("kernel %s: buffer %s is bound to %s and to %s, to read and to write: WebGPU allows no buffer both in a dispatch",
-					p.kernel.Name, b.Buffer.label, p.storage[j].Name, p.storage[i].Name)
+			if !d.compatible(p.kernel, p.storage[j], p.storage[i], other, b) {
 				return nil
 			}
 		}
@@ -195,6 +193,26 @@ func (d *Device) bindable(k *wgsl.Kernel, want wgsl.Binding, b Binding) bool {
 			k.Name, want.Name, b.Buffer.label, b.Offset, limits.StorageOffsetAlignment)
 	default:
 		return d.usable(b.Buffer, "binding "+want.Name+" of kernel "+k.Name, b.Offset, b.Size)
+	}
+	return false
+}
+
+// compatible says whether two bindings can stand in one dispatch, and keeps an error if not. WebGPU tracks the uses of
+// whole buffers, and allows none both to read and to write; and no byte may be seen by two bindings that write.
+func (d *Device) compatible(k *wgsl.Kernel, wantA, wantB wgsl.Binding, a, b Binding) bool {
+	if a.Buffer.handle != b.Buffer.handle {
+		return true
+	}
+	startA, startB := a.Buffer.base+a.Offset, b.Buffer.base+b.Offset
+	switch {
+	case wantA.Access != wantB.Access:
+		d.fail("kernel %s: buffer %s is bound to %s and to %s, to read and to write: WebGPU allows no buffer both in a dispatch",
+			k.Name, b.Buffer.label, wantA.Name, wantB.Name)
+	case wantA.Access == wgsl.ReadWrite && startA < startB+b.Size && startB < startA+a.Size:
+		d.fail("kernel %s: %s and %s, which it writes, overlap in buffer %s (bytes %d to %d, %d to %d): WebGPU allows no such pair in a dispatch",
+			k.Name, wantA.Name, wantB.Name, b.Buffer.label, startA, startA+a.Size, startB, startB+b.Size)
+	default:
+		return true
 	}
 	return false
 }

@@ -32,6 +32,10 @@
 // back with when a map completes, which the garbage collector may have freed by then. Both go past the binding, with
 // callbacks in C that only store what they are told.
 //
+// Why does every device have an instance of the drivers to itself? wgpu-native 0.17 gives the memory and the threads of a
+// released device back when all devices of its instance are polled, which it offers no call for, or when the instance
+// ends. So the instance ends with the device.
+//
 // Why can a lost device still end the process? wgpu-native 0.17 panics inside submit and poll when the driver
 // reports the device lost (a reset, a pulled card), and a Rust panic cannot be recovered from in Go.
 package gpu

@@ -183,3 +183,38 @@ func TestSelection(t *testing.T) {
 		}
 	}
 }
+
+// Two bindings that write must not see one byte, in a buffer or in parts of one; side by side they may lie in it.
+func TestOverlappingWritesAreRefused(t *testing.T) {
+	d := gputest.Device(t)
+	p := d.Pipeline(&wgsl.Kernel{
+		Name: "both", File: "both.wgsl", Bindings: []wgsl.Binding{{Name: "left", Access: wgsl.ReadWrite}, {Name: "right", Access: wgsl.ReadWrite}},
+		Text: "@group(0) @binding(0) var<storage, read_write> left: array<u32>;\n" +
+			"@group(0) @binding(1) var<storage, read_write> right: array<u32>;\n" +
+			"@compute @workgroup_size(1) fn both() { left[0] = 1u; right[0] = 2u; }\n",
+	}, nil)
+	b, parts := d.NewBuffer("b", 1024), d.NewParts("parts", 2, 64)
+	defer b.Release()
+	defer parts[0].Release()
+	defer parts[1].Release()
+	whole, _ := parts[0].Whole()
+	for _, c := range []struct {
+		left, right gpu.Binding
+		legal       bool
+	}{
+		{b.Range(0, 256), b.Range(256, 256), true},
+		{b.Range(256, 256), b.Range(0, 256), true},
+		{parts[0].All(), parts[1].All(), true},
+		{b.All(), b.All(), false},
+		{b.Range(0, 260), b.Range(256, 256), false},
+		{b.Range(256, 4), b.All(), false},
+		{whole.All(), parts[1].All(), false},
+	} {
+		d.Dispatch(p, nil, []gpu.Binding{c.left, c.right}, 1, 1, 1)
+		err := d.Flush()
+		if (err == nil) != c.legal || err != nil && !strings.Contains(err.Error(), "left and right, which it writes, overlap") {
+			t.Errorf("bytes from %d, %d long, and from %d, %d long: legal %v wanted, %v found",
+				c.left.Offset, c.left.Size, c.right.Offset, c.right.Size, c.legal, err)
+		}
+	}
+}

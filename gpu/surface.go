@@ -47,7 +47,7 @@ func (d *Device) NewSurface(w Window) *Surface {
 		d.fail("surface: a window wanted, none found")
 		return s
 	}
-	s.surface = instance().CreateSurface(&descriptor)
+	s.surface = d.host.instance.CreateSurface(&descriptor)
 	// The bytes of a picture are shown as they are, so a format that would convert them is not wanted.
 	formats := s.surface.GetCapabilities(d.adapter).Formats
 	plain := slices.IndexFunc(formats, func(f wgpu.TextureFormat) bool {

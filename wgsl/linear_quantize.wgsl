@@ -1,8 +1,12 @@
 // Ternary weights from float32 ones: γ = max(mean|w|, 1e-5) of each block of rows, Q = round(w/γ) cut to −1, 0, +1 with
 // halves away from zero, code = Q + 1, sixteen a word.
+//
+// All of it is arithmetic of whole numbers on the bits of the weights, which WGSL defines exactly. Its additions of floats
+// may round either way, be taken in another order, or take denormals for zero, its division may be off by more; and a γ
+// that differs in its last bit makes another model of a weight that lies at the threshold. The host's twin, nn/ternary,
+// adds the same whole numbers, so that γ and codes are the same everywhere.
 
 #import shared/grid.wgsl
-#import shared/reduce.wgsl
 
 struct Params {
     width: u32,       // K
@@ -15,10 +19,42 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> w: array<f32>;  // (…, width)
-@group(0) @binding(2) var<storage, read_write> row_sums: array<f32>;  // Σ|w| of each row
-@group(0) @binding(3) var<storage, read_write> scales: array<f32>;  // γ of each block of rows
+@group(0) @binding(1) var<storage, read> w: array<u32>;  // (…, width), the bits of floats
+@group(0) @binding(2) var<storage, read_write> sums: array<atomic<u32>>;  // (blocks, DIGITS + 1), zeros at first
+@group(0) @binding(3) var<storage, read_write> scales: array<u32>;  // γ of each block of rows, the bits of floats
 @group(0) @binding(4) var<storage, read_write> codes: array<u32>;  // (…, words)
+
+// Σ|w| in units of 2⁻¹⁴⁹, the smallest float: 20 digits of 16 bits, the lowest first, in words of 32, so that carries are
+// rare. The largest float has 277 bits, which leaves 43 for the number of weights. The word after them is 1 where a weight is
+// not finite.
+const DIGITS = 20u;
+
+const INFINITY = 0x7f800000u;
+const NAN = 0x7fc00000u;
+const LEAST = 0x3727c5acu;  // 1e-5
+
+var<workgroup> row_sum: array<atomic<u32>, 20>;
+
+// A word that overflows owes 2³² of its digit, 2¹⁶ of the next.
+fn add_to_row(digit: u32, value: u32) {
+    var at = digit;
+    var add = value;
+    while add != 0u && at < DIGITS {
+        let before = atomicAdd(&row_sum[at], add);
+        add = select(0u, 65536u, before > 0xffffffffu - add);
+        at += 1u;
+    }
+}
+
+fn add_to_block(block: u32, digit: u32, value: u32) {
+    var at = digit;
+    var add = value;
+    while add != 0u && at < DIGITS {
+        let before = atomicAdd(&sums[block * (DIGITS + 1u) + at], add);
+        add = select(0u, 65536u, before > 0xffffffffu - add);
+        at += 1u;
+    }
+}
 
 // A workgroup a row.
 @compute @workgroup_size(WORKGROUP)
@@ -28,28 +64,82 @@ fn quantize_rows(
     @builtin(local_invocation_index) thread: u32,
 ) {
     let r = flat_group(group, groups);
-    let row = (params.w_row + min(r, params.rows - 1u)) * params.width;
-    var sum = 0.0;
-    for (var k = thread; k < params.width; k += WORKGROUP) {
-        sum += abs(w[row + k]);
+    for (var d = thread; d < DIGITS; d += WORKGROUP) {
+        atomicStore(&row_sum[d], 0u);
     }
-    let total = workgroup_sum(sum, thread);
-    if thread == 0u && r < params.rows {
-        row_sums[params.first + r] = total;
+    workgroupBarrier();
+    let block = (params.first + r) / params.block_rows;
+    if r < params.rows {
+        let row = (params.w_row + r) * params.width;
+        for (var k = thread; k < params.width; k += WORKGROUP) {
+            let magnitude = w[row + k] & 0x7fffffffu;
+            let exponent = magnitude >> 23u;
+            if magnitude >= INFINITY {
+                atomicStore(&sums[block * (DIGITS + 1u) + DIGITS], 1u);
+            } else {
+                // The significand, 24 bits, stands at bit `exponent − 1` of the sum; denormals as those of exponent 1.
+                let significand = (magnitude & 0x7fffffu) | (min(exponent, 1u) << 23u);
+                let place = max(exponent, 1u) - 1u;
+                let shift = place % 16u;
+                let low = significand << shift;
+                add_to_row(place / 16u, low & 0xffffu);
+                add_to_row(place / 16u + 1u, low >> 16u);
+                add_to_row(place / 16u + 2u, (significand >> 1u) >> (31u - shift));
+            }
+        }
+    }
+    workgroupBarrier();
+    if r < params.rows {
+        for (var d = thread; d < DIGITS; d += WORKGROUP) {
+            add_to_block(block, d, atomicLoad(&row_sum[d]));
+        }
     }
 }
 
-// A workgroup a block.
+// A workgroup a block, of which one thread divides by the number of weights, bit by bit.
 @compute @workgroup_size(WORKGROUP)
 fn quantize_gamma(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    var sum = 0.0;
-    for (var r = thread; r < params.block_rows; r += WORKGROUP) {
-        sum += row_sums[group.x * params.block_rows + r];
+    if thread > 0u {
+        return;
     }
-    let total = workgroup_sum(sum, thread);
-    if thread == 0u {
-        scales[group.x] = max(total / (f32(params.block_rows) * f32(params.width)), 1e-5);
+    var digits: array<u32, 20>;
+    let first = group.x * (DIGITS + 1u);
+    var carry = 0u;
+    for (var d = 0u; d < DIGITS; d++) {
+        let word = atomicLoad(&sums[first + d]);
+        let low = (word & 0xffffu) + (carry & 0xffffu);
+        digits[d] = low & 0xffffu;
+        carry = (word >> 16u) + (carry >> 16u) + (low >> 16u);
     }
+    let n = params.block_rows * params.width;  // below 2³¹
+    var remainder = 0u;
+    var mean = 0u;       // the first 25 bits of the quotient
+    var left = 0u;       // bits of the quotient after them
+    var sticky = false;  // one of them is 1
+    for (var bit = DIGITS * 16u; bit > 0u; bit--) {
+        remainder = (remainder << 1u) | ((digits[(bit - 1u) / 16u] >> ((bit - 1u) % 16u)) & 1u);
+        let one = remainder >= n;
+        remainder -= select(0u, n, one);
+        if mean < 0x1000000u {
+            mean = (mean << 1u) | select(0u, 1u, one);
+        } else {
+            left += 1u;
+            sticky = sticky || one;
+        }
+    }
+    // The nearest float, ties to even. What is too small to have 25 bits is far below LEAST; a carry out of the
+    // significand makes the next exponent, as it should.
+    var gamma = 0u;
+    if mean >= 0x1000000u {
+        let significand = mean >> 1u;
+        let up = (mean & 1u) == 1u && (sticky || remainder != 0u || (significand & 1u) == 1u);
+        gamma = ((left + 2u) << 23u) + (significand - 0x800000u) + select(0u, 1u, up);
+    }
+    gamma = max(gamma, LEAST);
+    if atomicLoad(&sums[first + DIGITS]) != 0u {
+        gamma = NAN;
+    }
+    scales[group.x] = gamma;
 }
 
 // A thread a word.
@@ -65,14 +155,18 @@ fn quantize_codes(
     }
     let r = at / params.words;
     let first = at % params.words * 16u;
-    // w/γ ≥ ½ exactly where w ≥ ½·γ, which needs no division.
-    let half = 0.5 * scales[(params.first + r) / params.block_rows];
+    // |w|/γ ≥ ½ exactly where |w| ≥ ½·γ. Magnitudes are ordered as their bits are, and ½·γ is the exponent below; where γ is
+    // no number all weights are 0.
+    let gamma = scales[(params.first + r) / params.block_rows];
+    let half = select(gamma - 0x800000u, 0xffffffffu, gamma >= INFINITY);
     var word = 0u;
     for (var i = 0u; i < 16u; i++) {
         var code = 1u;
         if first + i < params.width {
-            let v = w[(params.w_row + r) * params.width + first + i];
-            code = select(select(1u, 0u, v <= -half), 2u, v >= half);
+            let bits = w[(params.w_row + r) * params.width + first + i];
+            if (bits & 0x7fffffffu) >= half {
+                code = select(2u, 0u, (bits >> 31u) == 1u);
+            }
         }
         word |= code << (2u * i);
     }

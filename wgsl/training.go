@@ -53,16 +53,19 @@ var (
 	}
 )
 
+// QuantizeWords are the words of the sum of a block's magnitudes.
+const QuantizeWords = 21
+
 // QuantizeParams are the parameters of the Quantize kernels.
 type QuantizeParams struct {
 	Width, Words, Rows, WRow, QRow, First, BlockRows uint32
 }
 
 var quantizeBindings = []Binding{
-	{"params", Uniform}, {"w", Read}, {"row_sums", ReadWrite}, {"scales", ReadWrite}, {"codes", ReadWrite},
+	{"params", Uniform}, {"w", Read}, {"sums", ReadWrite}, {"scales", ReadWrite}, {"codes", ReadWrite},
 }
 
-// QuantizeRows, QuantizeGamma and QuantizeCodes, in this order, make a ternary matrix.
+// QuantizeRows, QuantizeGamma and QuantizeCodes, in this order, make a ternary matrix. The sums, QuantizeWords a block, have to be zeros before.
 var (
 	QuantizeRows = &Kernel{
 		Name: "quantize_rows", File: "linear_quantize.wgsl", Params: QuantizeParams{}, Bindings: quantizeBindings, Consts: Consts{"WORKGROUP": 64},

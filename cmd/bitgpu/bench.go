@@ -89,7 +89,7 @@ func benchCommand() *cli.Command {
 				}
 				return showReport(c, report, before)
 			}
-			backends, done, err := benchBackends(c, gpu.Open)
+			backends, done, err := benchBackends(c, tuned.OpenAdapter)
 			if err != nil {
 				return err
 			}
@@ -200,7 +200,7 @@ func benchLine(c *cli.Context) string {
 
 // benchBackends opens what the flags choose, a GPU by open; done gives it back. Where BITGPU_REQUIRE_GPU is 1, a missing
 // adapter is an error.
-func benchBackends(c *cli.Context, open func(gpu.Options) (*gpu.Device, error)) (backends []bench.Backend, done func(), err error) {
+func benchBackends(c *cli.Context, open func(adapter string) (*tuned.GPU, error)) (backends []bench.Backend, done func(), err error) {
 	backend, adapter, err := backendOf(c)
 	if err != nil {
 		return nil, nil, err
@@ -212,7 +212,7 @@ func benchBackends(c *cli.Context, open func(gpu.Options) (*gpu.Device, error)) 
 	if backend == bitgpu.CPU {
 		return backends, done, nil
 	}
-	device, err := open(gpu.Options{Adapter: adapter, AllowSoftware: true})
+	g, err := open(adapter)
 	if errors.Is(err, gpu.ErrNoAdapter) && backend == bitgpu.Auto && adapter == "" && os.Getenv("BITGPU_REQUIRE_GPU") != "1" {
 		fmt.Fprintf(c.App.ErrWriter, "bitgpu: only the CPU is measured: %v\n", err)
 		return backends, done, nil
@@ -220,13 +220,9 @@ func benchBackends(c *cli.Context, open func(gpu.Options) (*gpu.Device, error)) 
 	if err != nil {
 		return nil, nil, err
 	}
-	ops, closeOps := tuned.Open(device)
-	engine := bench.GPU[*webgpu.Tensor](device, ops)
-	engine.Variants = gpuVariants(ops)
-	return append(backends, engine), func() {
-		closeOps()
-		device.Close()
-	}, nil
+	engine := bench.GPU[*webgpu.Tensor](g.Device, g.Ops)
+	engine.Variants = gpuVariants(g.Ops)
+	return append(backends, engine), g.Close, nil
 }
 
 // gpuVariants are the ways of computing products and blocks that the adapter can run, one by one, and at last the

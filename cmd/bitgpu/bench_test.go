@@ -11,6 +11,7 @@ import (
 
 	"bitgpu/bench"
 	"bitgpu/gpu"
+	"bitgpu/nn/webgpu/tuned"
 
 	"github.com/urfave/cli/v2"
 )
@@ -122,7 +123,7 @@ func TestBenchWritesTheRest(t *testing.T) {
 func TestBenchRequiresGPU(t *testing.T) {
 	t.Setenv("BITGPU_REQUIRE_GPU", "1")
 	app := benchApp(func(c *cli.Context) error {
-		_, done, err := benchBackends(c, func(gpu.Options) (*gpu.Device, error) { return nil, gpu.ErrNoAdapter })
+		_, done, err := benchBackends(c, func(string) (*tuned.GPU, error) { return nil, gpu.ErrNoAdapter })
 		if err == nil {
 			done()
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 
@@ -18,7 +19,7 @@ func computeFlags() []cli.Flag {
 	return group("Compute",
 		&cli.StringFlag{
 			Name: "backend", Value: string(bitgpu.Auto), EnvVars: []string{"BITGPU_BACKEND"},
-			Usage: "`auto|gpu|cpu`: what computes; auto is a hardware GPU if there is one, else the CPU",
+			Usage: "`auto|gpu|cpu`: what computes; auto is a hardware GPU if there is one, else the CPU; cuda and cuda:N mean a GPU too",
 		},
 		&cli.StringFlag{
 			Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
@@ -45,12 +46,11 @@ func threadsFlag() cli.Flag {
 
 // backendOf reads the flags of computeFlags.
 func backendOf(c *cli.Context) (backend bitgpu.Backend, adapter string, err error) {
-	backend, adapter = bitgpu.Backend(c.String("backend")), c.String("adapter")
-	switch backend {
-	case bitgpu.Auto, bitgpu.GPU, bitgpu.CPU:
-		return backend, adapter, nil
+	name := c.String("backend")
+	if backend, adapter, err = bitgpu.ParseBackend(name); err != nil || name == "" {
+		return "", "", usagef("%s: --backend: auto, gpu or cpu wanted, %q found", c.Command.Name, name)
 	}
-	return "", "", usagef("%s: --backend: auto, gpu or cpu wanted, %q found", c.Command.Name, backend)
+	return backend, cmp.Or(c.String("adapter"), adapter), nil
 }
 
 // restoreThreads takes back what --threads has set, for the next call in the same process.
@@ -99,11 +99,18 @@ func openModel(c *cli.Context) (*bitgpu.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	announceDevice(c, m.Device())
+	announceDevice(c, m.Device(), m.DeviceNote())
 	return m, nil
 }
 
-// announceDevice says on stderr what computes.
-func announceDevice(c *cli.Context, device string) {
-	fmt.Fprintf(c.App.ErrWriter, "bitgpu: running on %s\n", device)
+// announceDevice says on stderr what computes, and why that where it may surprise.
+func announceDevice(c *cli.Context, device, note string) {
+	fmt.Fprintf(c.App.ErrWriter, "bitgpu: running on %s\n", withNote(device, note))
+}
+
+func withNote(device, note string) string {
+	if note == "" {
+		return device
+	}
+	return device + "; " + note
 }

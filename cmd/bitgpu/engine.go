@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"bitgpu"
-	"bitgpu/gpu"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
 	"bitgpu/nn/cpu/freemem"
@@ -21,6 +20,7 @@ import (
 // trainer makes learners and evaluators on one backend, whose tensor type it hides.
 type trainer struct {
 	device  string // in words
+	note    string // why that, where it may surprise
 	onCPU   bool
 	room    int64 // bytes that a training should stay below
 	learner func(c nn.Config, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, error)
@@ -81,20 +81,19 @@ func openTrainer(c *cli.Context) (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch backend {
-	case bitgpu.CPU:
-		return openCPU(), nil
-	case bitgpu.GPU:
-		return openGPU(adapter)
-	}
-	if adapter == "" && !gpu.HasHardware() {
+	if backend == bitgpu.CPU {
 		return openCPU(), nil
 	}
-	t, err := openGPU(adapter)
-	if err != nil && adapter == "" {
-		t, err = openCPU(), nil
+	g, note, err := tuned.Choose(backend == bitgpu.Auto, adapter)
+	if err != nil {
+		return nil, err
 	}
-	return t, err
+	t := openCPU()
+	if g != nil {
+		t = onGPU(g)
+	}
+	t.note = note
+	return t, nil
 }
 
 func openCPU() *trainer {
@@ -105,23 +104,15 @@ func openCPU() *trainer {
 	return t
 }
 
-func openGPU(adapter string) (*trainer, error) {
-	device, err := gpu.Open(gpu.Options{Adapter: adapter, AllowSoftware: true})
-	if err != nil {
-		return nil, err
-	}
-	ops, done := tuned.Open(device)
-	t := trainerOn[*webgpu.Tensor](ops, device.Time)
-	t.device = device.Info().String()
-	if !device.Info().Hardware() {
+func onGPU(g *tuned.GPU) *trainer {
+	t := trainerOn[*webgpu.Tensor](g.Ops, g.Time)
+	t.device = g.String()
+	if !g.Info().Hardware() {
 		t.room = freeMemory()
 	}
-	t.memory = func() int64 { return int64(device.PeakBytes()) }
-	t.close = func() {
-		done()
-		device.Close()
-	}
-	return t, nil
+	t.memory = func() int64 { return int64(g.PeakBytes()) }
+	t.close = g.Close
+	return t
 }
 
 // freeMemory is what a training on the CPU should stay below: most of what this process may still take, any amount where

@@ -93,7 +93,7 @@ func evalAction(c *cli.Context) error {
 	if err := backend.checkEvaluation(model.Config, o.Batch, o.Time); err != nil {
 		return err
 	}
-	announceDevice(c, backend.device)
+	announceDevice(c, backend.device, backend.note)
 	start := time.Now()
 	e, err := backend.evaluate(model.Config, model.Weights, o.Batch, o.Time, tokens)
 	if err != nil {

@@ -71,7 +71,7 @@ func viewAction(c *cli.Context) error {
 		return err
 	}
 	defer v.close()
-	fmt.Fprintf(c.App.ErrWriter, "bitgpu: running on %s\n", v.device.Info())
+	announceDevice(c, v.gpu.String(), v.note)
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
 	defer stop()
 	if c.IsSet("png") {
@@ -102,7 +102,8 @@ type viewer struct {
 	*view.View
 	device *gpu.Device
 	ops    *webgpu.Ops
-	done   func() // ends ops
+	gpu    *tuned.GPU
+	note   string // why that, where it may surprise
 	model  *nn.Model[*webgpu.Tensor]
 }
 
@@ -120,12 +121,11 @@ func openView(path, text string, reread bool, layer int, adapter string) (*viewe
 	if n := loaded.Config.Layers; layer < 0 || layer >= n {
 		return nil, usagef("view: --layer: 0 to %d wanted, as %s has, %d found", n-1, name, layer)
 	}
-	device, err := gpu.Open(gpu.Options{Adapter: adapter, AllowSoftware: true})
+	g, note, err := tuned.Choose(false, adapter)
 	if err != nil {
 		return nil, err
 	}
-	v := &viewer{device: device}
-	v.ops, v.done = tuned.Open(device)
+	v := &viewer{gpu: g, note: note, device: g.Device, ops: g.Ops}
 	if v.model, err = nn.NewModel(v.ops, loaded.Config, loaded.Weights); err == nil {
 		v.View, err = view.New(v.ops, v.model, loaded.Tokenizer, name, text, reread)
 	}
@@ -144,8 +144,7 @@ func (v *viewer) close() {
 	if v.model != nil {
 		v.model.Release()
 	}
-	v.done()
-	v.device.Close()
+	v.gpu.Close()
 }
 
 // saveFrames reads the whole text and saves a picture every so many tokens.

@@ -151,7 +151,7 @@ func bitgpu_model_describe(h C.bitgpu_model, out **C.char, message **C.char) C.b
 			return err
 		}
 		data, err := json.Marshal(map[string]any{
-			"config": m.Config(), "backend": m.Backend(), "device": m.Device(), "id": m.ID(), "weight_bytes": m.WeightBytes(),
+			"config": m.Config(), "backend": m.Backend(), "device": m.Device(), "note": m.DeviceNote(), "id": m.ID(), "weight_bytes": m.WeightBytes(),
 		})
 		if err == nil {
 			*out = C.CString(string(data))

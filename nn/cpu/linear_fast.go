@@ -1,6 +1,9 @@
 package cpu
 
 import (
+	"sync"
+
+	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/ternary"
 )
@@ -102,7 +105,26 @@ func (o *Ops) Quantize(q, w *Tensor[float32]) {
 	stride := each * ternary.RowBytes(cols)
 	for b := range q.Scales {
 		block := w.Data[b*each*cols : (b+1)*each*cols]
-		q.Scales[b] = max(simd.MeanAbs(block), ternary.MinGamma)
+		q.Scales[b] = gamma(block)
 		simd.TernaryQuantize(q.Codes[b*stride:(b+1)*stride], block, each, cols, q.Scales[b])
 	}
+}
+
+// gammaGrain is how many weights a core adds up at a time.
+const gammaGrain = 1 << 15
+
+// gamma is [ternary.Gamma] on all cores: the sum is exact, so it does not matter how it is cut.
+func gamma(w []float32) float32 {
+	var (
+		sum  ternary.Sum
+		lock sync.Mutex
+	)
+	parallel.For(len(w), gammaGrain, parallel.Func(func(start, end int) {
+		var share ternary.Sum
+		share.Add(w[start:end])
+		lock.Lock()
+		defer lock.Unlock()
+		sum.Merge(&share)
+	}))
+	return sum.Gamma(len(w))
 }

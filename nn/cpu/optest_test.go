@@ -1,9 +1,11 @@
 package cpu_test
 
 import (
+	"fmt"
 	"testing"
 
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/optest"
 )
@@ -37,6 +39,17 @@ func TestProperties(t *testing.T) {
 	t.Run("scalar", func(t *testing.T) { optest.Properties(t, cpu.NewScalar[float32](), 1e-5) })
 	t.Run("engine", func(t *testing.T) { optest.Properties(t, cpu.New(), 1e-5) })
 	t.Run("ahead", func(t *testing.T) { optest.Properties(t, ahead{cpu.NewScalar[float64]()}, 1e-6) })
+}
+
+func TestQuantizing(t *testing.T) {
+	t.Run("scalar", func(t *testing.T) { optest.Quantizing(t, cpu.NewScalar[float32]()) })
+	defer parallel.SetWorkers(0)
+	for threads := 1; threads <= 4; threads++ {
+		t.Run(fmt.Sprintf("threads %d", threads), func(t *testing.T) {
+			parallel.SetWorkers(threads)
+			eachLevel(t, func(t *testing.T) { optest.Quantizing(t, cpu.New()) })
+		})
+	}
 }
 
 func BenchmarkOps(b *testing.B) { optest.Benchmark(b, cpu.New()) }

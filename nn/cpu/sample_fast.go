@@ -40,12 +40,17 @@ func (o *Ops) Sample(next, out, recent, logits *Tensor[float32], p nn.Sampling) 
 // It leaves the logits as they are.
 func (d *drawScratch) token(p nn.Sampling, logits []float32, recent []uint32) uint32 {
 	id := nn.NotFinite
-	if mean := simd.MeanAbs(logits); nn.FirstNotFinite([]float32{mean}) < 0 { // no sum of float32 exceeds a float64
+	if finite(logits) {
 		id = d.drawn(p, logits, recent)
 	}
 	recent[nn.RecentSampled]++
 	nn.Push(recent, id)
 	return id
+}
+
+// finite says whether all numbers are. A sum of squares that is finite shows it fast; one that is not may be a large number's.
+func finite(v []float32) bool {
+	return nn.FirstNotFinite([]float32{simd.SumSquares(v)}) < 0 || nn.FirstNotFinite(v) < 0
 }
 
 func (d *drawScratch) drawn(p nn.Sampling, logits []float32, recent []uint32) uint32 {

@@ -35,15 +35,11 @@ func pieces(t safetensors.Tensor, rows, cols int, visit func(row, n int, w []flo
 	return nil
 }
 
-// quantize packs a float tensor (rows, cols) into codes and returns its γ. The sum runs in the order of
-// [ternary.Gamma], so that γ is the same to the bit.
+// quantize packs a float tensor (rows, cols) into codes and returns its γ, the same as [ternary.Gamma] to the bit.
 func quantize(codes []byte, t safetensors.Tensor, rows, cols int) (gamma float32, err error) {
-	sum := 0.0
+	var sum ternary.Sum
 	err = pieces(t, rows, cols, func(row, _ int, w []float32) error {
-		for _, x := range w {
-			sum += math.Abs(float64(x))
-		}
-		if math.IsNaN(sum) || math.IsInf(sum, 0) {
+		if sum.Add(w); !sum.Finite() {
 			return notFinite(t, row*cols+nn.FirstNotFinite(w))
 		}
 		return nil
@@ -51,7 +47,7 @@ func quantize(codes []byte, t safetensors.Tensor, rows, cols int) (gamma float32
 	if err != nil {
 		return 0, err
 	}
-	gamma = float32(max(sum/float64(rows*cols), ternary.MinGamma))
+	gamma = sum.Gamma(rows * cols)
 	stride := ternary.RowBytes(cols)
 	err = pieces(t, rows, cols, func(row, n int, w []float32) error {
 		simd.TernaryQuantize(codes[row*stride:(row+n)*stride], w, n, cols, gamma)

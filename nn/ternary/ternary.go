@@ -22,8 +22,13 @@ const padding = 0b01010101
 // RowBytes is the length of one packed row.
 func RowBytes(cols int) int { return (cols + 3) / 4 }
 
-// Gamma is max(mean|w|, MinGamma), summed in float64.
-func Gamma[F ~float32 | ~float64](w []F) F {
+// Gamma is max(mean|w|, MinGamma): of float32 by [Sum], of float64, the reference, summed in float64.
+func Gamma[F float32 | float64](w []F) F {
+	if w, ok := any(w).([]float32); ok {
+		var s Sum
+		s.Add(w)
+		return F(s.Gamma(len(w)))
+	}
 	sum := 0.0
 	for _, x := range w {
 		sum += math.Abs(float64(x))
@@ -32,6 +37,10 @@ func Gamma[F ~float32 | ~float64](w []F) F {
 }
 
 // Round is clamp(round(w/gamma), −1, +1) with halves rounded away from zero.
+//
+// The division is as exact as comparing |w| with gamma/2, which is exact: float32 numbers below gamma/2 are smaller by
+// at least one part in 2²⁴ of it, and the quotient's largest number below ½ is ½ − 2⁻²⁵, one part in 2²⁴. So it never rounds
+// up to ½.
 func Round[F ~float32 | ~float64](w, gamma F) int {
 	switch q := w / gamma; {
 	case q >= 0.5:

@@ -32,13 +32,14 @@ func MeasureReread[T any](m *nn.Model[T], tokens Tokens, passages, length int) (
 		return r, err
 	}
 	defer s.Close()
-	passage := func(i int) []uint32 {
-		p := make([]uint32, length)
-		if _, err := tokens.CopyTo(p, (i%passages)*(tokens.Len()/passages)); err != nil {
-			return Reread{}, fmt.Errorf("rereading: %w", err)
+	all := make([][]uint32, passages)
+	for i := range all {
+		all[i] = make([]uint32, length)
+		if _, err := tokens.CopyTo(all[i], i*(tokens.Len()/passages)); err != nil {
+			return r, fmt.Errorf("reread: %w", err)
 		}
-		return p
 	}
+	passage := func(i int) []uint32 { return all[i%passages] }
 	for i := range passages {
 		for _, readings := range []struct {
 			before []uint32

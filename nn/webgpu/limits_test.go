@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 
+	"bitgpu/gpu"
 	"bitgpu/gpu/gputest"
 	"bitgpu/nn"
 	"bitgpu/nn/optest"
+	"bitgpu/wgsl"
 )
 
 // TestWorkgroupSizes holds every operation at the sizes that kernels may be tuned to.
@@ -149,5 +152,22 @@ func TestTooLarge(t *testing.T) {
 	err := o.Flush()
 	if want := "webgpu: a tensor of shape [10 64] has 2560 bytes"; err == nil || len(err.Error()) < len(want) || err.Error()[:len(want)] != want {
 		t.Errorf("an error that begins %q wanted, %v found", want, err)
+	}
+}
+
+// TestNothingBound holds that what stands for missing buffers makes a dispatch of any kernel that WebGPU allows: the
+// device refuses bindings that write and overlap.
+func TestNothingBound(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	for _, k := range wgsl.All() {
+		if k.Params == nil || k.Vertex != "" || len(k.Bindings)-1 > int(o.dev.Limits().MaxStorageBuffersPerShaderStage) {
+			continue
+		}
+		params := make([]byte, reflect.TypeOf(k.Params).Size())
+		o.dispatchGrid(variant{kernel: k}, params, 0, 0, 0, make([]*gpu.Buffer, len(k.Bindings)-1)...)
+		if err := o.Flush(); err != nil {
+			t.Errorf("%s: %v", k.Name, err)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package webgpu
 
 import (
+	"fmt"
+	"math"
+
 	"bitgpu/gpu"
 	"bitgpu/nn"
 	"bitgpu/wgsl"
@@ -82,7 +85,12 @@ func (o *Ops) Quantize(q, w *Tensor) {
 	rows, cols := rowsOf(q)
 	nn.Check("Quantize", w.shape, rows, cols)
 	params := wgsl.QuantizeParams{Width: uint32(cols), Words: q.stride() * block / 4, BlockRows: q.blockRows()}
-	sums := o.scratch("sums of rows", rows)
+	if each := int(params.BlockRows) * cols; each > math.MaxInt32 {
+		o.dev.Fail(fmt.Errorf("webgpu: Quantize: at most %d weights with one γ wanted, %d found", math.MaxInt32, each))
+	}
+	o.settle()
+	sums := o.scratch("sums of magnitudes", wgsl.QuantizeWords*q.blocks)
+	o.dev.Clear(sums, 0, 4*wgsl.QuantizeWords*q.blocks)
 	for _, p := range w.parts {
 		params.Rows, params.First = uint32(p.rows), uint32(p.first)
 		o.dispatch(variant{kernel: wgsl.QuantizeRows}, gpu.Params(&params), p.rows, 1, p.buffer, sums, q.scales, nil)

@@ -26,7 +26,8 @@ type Ops struct {
 	forced     *choice // of products: the one that is being measured or tested, or nil
 	walk       *choice // of blocks, likewise
 
-	// nothing is bound where a kernel has no use for what it could read, sink where it could write.
+	// nothing is bound where a kernel has no use for what it could read, a slice of sink where it could write: one for
+	// each binding, because WebGPU allows no two that write to overlap.
 	nothing, sink *gpu.Buffer
 	pipelines     map[variant]*gpu.Pipeline
 	scratches     map[string]*gpu.Buffer
@@ -44,11 +45,23 @@ var _ nn.Ops[*Tensor] = (*Ops)(nil)
 func New(dev *gpu.Device) *Ops {
 	return &Ops{
 		dev: dev, limit: int(min(dev.Limits().MaxStorageBufferBindingSize, 1<<31-1)), workgroup: 64, few: few(dev),
-		nothing: dev.NewBuffer("nothing", 256), sink: dev.NewBuffer("sink", 256),
+		nothing: dev.NewBuffer("nothing", 256), sink: dev.NewBuffer("sink", sinkSlice*mostBindings()),
 		pipelines: map[variant]*gpu.Pipeline{}, scratches: map[string]*gpu.Buffer{},
 		reads: map[reading]*gpu.Readback{}, stacks: map[*Tensor]*stack{},
 		wide: int(dev.Limits().MaxStorageBuffersPerShaderStage) >= len(wgsl.DeltaDecode.Bindings)-1,
 	}
+}
+
+// sinkSlice is the size of a slice of the sink, and the largest alignment of a binding's offset that WebGPU allows a
+// device to ask for.
+const sinkSlice = 256
+
+func mostBindings() int {
+	most := 0
+	for _, k := range wgsl.All() {
+		most = max(most, len(k.Bindings))
+	}
+	return most
 }
 
 // few is where tiles begin to win: late where loads cost more than arithmetic, as on a software adapter.
@@ -158,14 +171,16 @@ func (o *Ops) dispatchGrid(v variant, params []byte, x, y, z uint32, buffers ...
 	o.bound = o.bound[:0]
 	bindings := v.kernel.Bindings[1:]
 	for i, b := range buffers {
+		var bound gpu.Binding
 		switch {
 		case b != nil:
+			bound = b.All()
 		case bindings[i].Access == wgsl.Read:
-			b = o.nothing
+			bound = o.nothing.All()
 		default:
-			b = o.sink
+			bound = o.sink.Range(i*sinkSlice, sinkSlice)
 		}
-		o.bound = append(o.bound, b.All())
+		o.bound = append(o.bound, bound)
 	}
 	o.dev.Dispatch(p, params, o.bound, x, y, z)
 }

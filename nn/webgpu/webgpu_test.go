@@ -15,3 +15,5 @@ func TestProperties(t *testing.T) { optest.Properties(t, webgpu.New(gputest.Devi
 func TestInference(t *testing.T) { optest.Inference(t, webgpu.New(gputest.Device(t)), 1e-4) }
 
 func TestTraining(t *testing.T) { optest.Training(t, webgpu.New(gputest.Device(t)), 1e-3) }
+
+func TestQuantizing(t *testing.T) { optest.Quantizing(t, webgpu.New(gputest.Device(t))) }

@@ -11,6 +11,7 @@ import numbers
 import operator
 import os
 import secrets
+import warnings
 import weakref
 from ctypes import byref, c_char_p, c_int64, c_size_t, c_uint32
 from types import TracebackType
@@ -258,7 +259,7 @@ class BitLlama(Session):
     config: what the model is, or None to leave that to the file. A file that contradicts it is a ValueError that names
     the field. It describes a ``.safetensors`` file that has no ``config.json`` beside it.
     checkpoint_path: a ``.bitt`` file, a model directory or a ``.safetensors`` file.
-    device: "cpu", "gpu" ("cuda" means the same), or "auto" for a hardware GPU if there is one, else the CPU.
+    device: "cpu", "gpu" ("cuda" and "cuda:N" mean the same, N the adapter), or "auto" for a hardware GPU if there is one, else the CPU.
     adapter: a GPU adapter's number, a part of its name, or "software"; "auto" then means "gpu".
 
     Raises ValueError, FileNotFoundError, NoGPUError where a GPU is asked for and there is none, and Error for a file
@@ -271,7 +272,7 @@ class BitLlama(Session):
             "model_load",
             _path(checkpoint_path),
             None if config is None else config._json(),
-            _name("device", "gpu" if device == "cuda" else device),
+            _name("device", device),
             None if adapter is None else _name("adapter", str(adapter)),
             byref(handle),
         )
@@ -279,6 +280,8 @@ class BitLlama(Session):
         self._close_with("model_close", self._handle)
         library.call("model_describe", self._handle, byref(about))
         self._about = json.loads(library.take(about))
+        if self._about["note"] and device != "auto":
+            warnings.warn(f"running on {self.device}; {self._about['note']}", RuntimeWarning, stacklevel=2)
         library.call("session_open", self._handle, byref(session))
         self._session = session.value
         known = {field.name for field in dataclasses.fields(BitLlamaConfig)}

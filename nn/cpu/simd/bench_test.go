@@ -121,7 +121,6 @@ func BenchmarkVectors(b *testing.B) {
 	}{
 		{"Dot", func() { Dot(x, y) }},
 		{"Axpy", func() { Axpy(1e-9, x, u) }},
-		{"MeanAbs", func() { MeanAbs(x) }},
 		{"Max", func() { Max(x) }},
 		{"SiluMul", func() { SiluMul(u, x, y) }},
 		{"SiluMulBackward", func() { SiluMulBackward(u, v, x, y, z) }},

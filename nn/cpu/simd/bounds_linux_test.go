@@ -56,7 +56,6 @@ func TestNothingIsReadBeyondTheEnd(t *testing.T) {
 			x := atEdge(t, random(cols, 4))
 			Dot(x, x)
 			Max(x)
-			MeanAbs(x)
 			active.Load().dot3(x, x, x)
 			Ger(m.float, 1, atEdge(t, random(5, 5)), x)
 			Substitute(m.float, atEdge(t, random(25, 6)), m.rows, cols, false)

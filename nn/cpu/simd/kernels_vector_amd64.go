@@ -19,11 +19,6 @@ func sumSquaresAVX2(x []float32) float32
 //go:noescape
 func dot3AVX2(x []float32, y []float32, z []float32) float32
 
-// sumAbsAVX2 is Σ |x| in float64.
-//
-//go:noescape
-func sumAbsAVX2(x []float32) float64
-
 // maximumAVX2 is the largest element of x, which is not empty.
 //
 //go:noescape
@@ -88,11 +83,6 @@ func sumSquaresAVX512(x []float32) float32
 //
 //go:noescape
 func dot3AVX512(x []float32, y []float32, z []float32) float32
-
-// sumAbsAVX512 is Σ |x| in float64.
-//
-//go:noescape
-func sumAbsAVX512(x []float32) float64
 
 // maximumAVX512 is the largest element of x, which is not empty.
 //

@@ -247,63 +247,6 @@ done15:
 	VZEROUPPER
 	RET
 
-// func sumAbsAVX2(x []float32) float64
-// Requires: AVX
-TEXT ·sumAbsAVX2(SB), NOSPLIT, $0-32
-	MOVQ   x_base+0(FP), AX
-	MOVQ   x_len+8(FP), CX
-	XORQ   DX, DX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	SUBQ   $0x00000008, CX
-	JL     rest17
-
-vectors16:
-	VMOVUPS      (AX)(DX*4), Y2
-	VANDPS       magnitudeAVX2<>+0(SB), Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VCVTPS2PD    X2, Y2
-	VADDPD       Y2, Y0, Y0
-	VCVTPS2PD    X3, Y2
-	VADDPD       Y2, Y1, Y1
-	ADDQ         $0x00000008, DX
-	SUBQ         $0x00000008, CX
-	JGE          vectors16
-
-rest17:
-	ADDQ         $0x00000008, CX
-	JZ           done18
-	LEAQ         border<>+32(SB), BX
-	NEGQ         CX
-	VMOVUPS      (BX)(CX*4), Y2
-	VMASKMOVPS   (AX)(DX*4), Y2, Y2
-	VANDPS       magnitudeAVX2<>+0(SB), Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VCVTPS2PD    X2, Y2
-	VADDPD       Y2, Y0, Y0
-	VCVTPS2PD    X3, Y2
-	VADDPD       Y2, Y1, Y1
-
-done18:
-	VADDPD       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPD       X1, X0, X0
-	VUNPCKHPD    X0, X0, X1
-	VADDSD       X1, X0, X0
-	VMOVSD       X0, ret+24(FP)
-	VZEROUPPER
-	RET
-
-DATA magnitudeAVX2<>+0(SB)/4, $0x7fffffff
-DATA magnitudeAVX2<>+4(SB)/4, $0x7fffffff
-DATA magnitudeAVX2<>+8(SB)/4, $0x7fffffff
-DATA magnitudeAVX2<>+12(SB)/4, $0x7fffffff
-DATA magnitudeAVX2<>+16(SB)/4, $0x7fffffff
-DATA magnitudeAVX2<>+20(SB)/4, $0x7fffffff
-DATA magnitudeAVX2<>+24(SB)/4, $0x7fffffff
-DATA magnitudeAVX2<>+28(SB)/4, $0x7fffffff
-GLOBL magnitudeAVX2<>(SB), RODATA|NOPTR, $32
-
 // func maximumAVX2(x []float32) float32
 // Requires: AVX
 TEXT ·maximumAVX2(SB), NOSPLIT, $0-28
@@ -313,18 +256,18 @@ TEXT ·maximumAVX2(SB), NOSPLIT, $0-28
 	VBROADCASTSS (AX), Y1
 	VMOVAPS      Y1, Y0
 	SUBQ         $0x00000008, CX
-	JL           rest20
+	JL           rest17
 
-vectors19:
+vectors16:
 	VMOVUPS (AX)(DX*4), Y2
 	VMAXPS  Y0, Y2, Y0
 	ADDQ    $0x00000008, DX
 	SUBQ    $0x00000008, CX
-	JGE     vectors19
+	JGE     vectors16
 
-rest20:
+rest17:
 	ADDQ       $0x00000008, CX
-	JZ         done21
+	JZ         done18
 	LEAQ       border<>+32(SB), BX
 	NEGQ       CX
 	VMOVUPS    (BX)(CX*4), Y2
@@ -332,7 +275,7 @@ rest20:
 	VBLENDVPS  Y2, Y3, Y1, Y3
 	VMAXPS     Y0, Y3, Y0
 
-done21:
+done18:
 	VEXTRACTF128 $0x01, Y0, X1
 	VMAXPS       X1, X0, X0
 	VPERMILPS    $0x4e, X0, X1
@@ -352,20 +295,20 @@ TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
 	MOVQ         y_len+40(FP), DX
 	XORQ         BX, BX
 	SUBQ         $0x00000008, DX
-	JL           rest23
+	JL           rest20
 
-vectors22:
+vectors19:
 	VMOVUPS     (AX)(BX*4), Y1
 	VMOVUPS     (CX)(BX*4), Y2
 	VFMADD231PS Y1, Y0, Y2
 	VMOVUPS     Y2, (CX)(BX*4)
 	ADDQ        $0x00000008, BX
 	SUBQ        $0x00000008, DX
-	JGE         vectors22
+	JGE         vectors19
 
-rest23:
+rest20:
 	ADDQ        $0x00000008, DX
-	JZ          done24
+	JZ          done21
 	LEAQ        border<>+32(SB), SI
 	NEGQ        DX
 	VMOVUPS     (SI)(DX*4), Y1
@@ -374,7 +317,7 @@ rest23:
 	VFMADD231PS Y2, Y0, Y3
 	VMASKMOVPS  Y3, Y1, (CX)(BX*4)
 
-done24:
+done21:
 	VZEROUPPER
 	RET
 
@@ -386,19 +329,19 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-32
 	MOVQ         x_len+16(FP), CX
 	XORQ         DX, DX
 	SUBQ         $0x00000008, CX
-	JL           rest26
+	JL           rest23
 
-vectors25:
+vectors22:
 	VMOVUPS (AX)(DX*4), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)(DX*4)
 	ADDQ    $0x00000008, DX
 	SUBQ    $0x00000008, CX
-	JGE     vectors25
+	JGE     vectors22
 
-rest26:
+rest23:
 	ADDQ       $0x00000008, CX
-	JZ         done27
+	JZ         done24
 	LEAQ       border<>+32(SB), BX
 	NEGQ       CX
 	VMOVUPS    (BX)(CX*4), Y1
@@ -406,7 +349,7 @@ rest26:
 	VMULPS     Y0, Y2, Y2
 	VMASKMOVPS Y2, Y1, (AX)(DX*4)
 
-done27:
+done24:
 	VZEROUPPER
 	RET
 
@@ -419,12 +362,47 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 	SUBQ $0x00000008, BX
+	JL   rest26
+
+vectors25:
+	VMOVUPS (AX)(SI*4), Y0
+	VMOVUPS (CX)(SI*4), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (DX)(SI*4)
+	ADDQ    $0x00000008, SI
+	SUBQ    $0x00000008, BX
+	JGE     vectors25
+
+rest26:
+	ADDQ       $0x00000008, BX
+	JZ         done27
+	LEAQ       border<>+32(SB), DI
+	NEGQ       BX
+	VMOVUPS    (DI)(BX*4), Y0
+	VMASKMOVPS (AX)(SI*4), Y0, Y1
+	VMASKMOVPS (CX)(SI*4), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (DX)(SI*4)
+
+done27:
+	VZEROUPPER
+	RET
+
+// func mulAVX2(dst []float32, a []float32, b []float32)
+// Requires: AVX
+TEXT ·mulAVX2(SB), NOSPLIT, $0-72
+	MOVQ a_base+24(FP), AX
+	MOVQ b_base+48(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ dst_len+8(FP), BX
+	XORQ SI, SI
+	SUBQ $0x00000008, BX
 	JL   rest29
 
 vectors28:
 	VMOVUPS (AX)(SI*4), Y0
 	VMOVUPS (CX)(SI*4), Y1
-	VADDPS  Y1, Y0, Y0
+	VMULPS  Y1, Y0, Y0
 	VMOVUPS Y0, (DX)(SI*4)
 	ADDQ    $0x00000008, SI
 	SUBQ    $0x00000008, BX
@@ -438,45 +416,10 @@ rest29:
 	VMOVUPS    (DI)(BX*4), Y0
 	VMASKMOVPS (AX)(SI*4), Y0, Y1
 	VMASKMOVPS (CX)(SI*4), Y0, Y2
-	VADDPS     Y2, Y1, Y1
-	VMASKMOVPS Y1, Y0, (DX)(SI*4)
-
-done30:
-	VZEROUPPER
-	RET
-
-// func mulAVX2(dst []float32, a []float32, b []float32)
-// Requires: AVX
-TEXT ·mulAVX2(SB), NOSPLIT, $0-72
-	MOVQ a_base+24(FP), AX
-	MOVQ b_base+48(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ dst_len+8(FP), BX
-	XORQ SI, SI
-	SUBQ $0x00000008, BX
-	JL   rest32
-
-vectors31:
-	VMOVUPS (AX)(SI*4), Y0
-	VMOVUPS (CX)(SI*4), Y1
-	VMULPS  Y1, Y0, Y0
-	VMOVUPS Y0, (DX)(SI*4)
-	ADDQ    $0x00000008, SI
-	SUBQ    $0x00000008, BX
-	JGE     vectors31
-
-rest32:
-	ADDQ       $0x00000008, BX
-	JZ         done33
-	LEAQ       border<>+32(SB), DI
-	NEGQ       BX
-	VMOVUPS    (DI)(BX*4), Y0
-	VMASKMOVPS (AX)(SI*4), Y0, Y1
-	VMASKMOVPS (CX)(SI*4), Y0, Y2
 	VMULPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (DX)(SI*4)
 
-done33:
+done30:
 	VZEROUPPER
 	RET
 
@@ -489,9 +432,9 @@ TEXT ·mulAddAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 	SUBQ $0x00000008, BX
-	JL   rest35
+	JL   rest32
 
-vectors34:
+vectors31:
 	VMOVUPS     (AX)(SI*4), Y0
 	VMOVUPS     (CX)(SI*4), Y1
 	VMOVUPS     (DX)(SI*4), Y2
@@ -499,11 +442,11 @@ vectors34:
 	VMOVUPS     Y0, (AX)(SI*4)
 	ADDQ        $0x00000008, SI
 	SUBQ        $0x00000008, BX
-	JGE         vectors34
+	JGE         vectors31
 
-rest35:
+rest32:
 	ADDQ        $0x00000008, BX
-	JZ          done36
+	JZ          done33
 	LEAQ        border<>+32(SB), DI
 	NEGQ        BX
 	VMOVUPS     (DI)(BX*4), Y0
@@ -513,7 +456,7 @@ rest35:
 	VFMADD231PS Y2, Y3, Y1
 	VMASKMOVPS  Y1, Y0, (AX)(SI*4)
 
-done36:
+done33:
 	VZEROUPPER
 	RET
 
@@ -527,9 +470,9 @@ TEXT ·scaledMulAVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst_len+8(FP), BX
 	XORQ         SI, SI
 	SUBQ         $0x00000008, BX
-	JL           rest38
+	JL           rest35
 
-vectors37:
+vectors34:
 	VMOVUPS (AX)(SI*4), Y1
 	VMOVUPS (CX)(SI*4), Y2
 	VMULPS  Y0, Y1, Y1
@@ -537,11 +480,11 @@ vectors37:
 	VMOVUPS Y1, (DX)(SI*4)
 	ADDQ    $0x00000008, SI
 	SUBQ    $0x00000008, BX
-	JGE     vectors37
+	JGE     vectors34
 
-rest38:
+rest35:
 	ADDQ       $0x00000008, BX
-	JZ         done39
+	JZ         done36
 	LEAQ       border<>+32(SB), DI
 	NEGQ       BX
 	VMOVUPS    (DI)(BX*4), Y1
@@ -551,7 +494,7 @@ rest38:
 	VMULPS     Y3, Y2, Y2
 	VMASKMOVPS Y2, Y1, (DX)(SI*4)
 
-done39:
+done36:
 	VZEROUPPER
 	RET
 
@@ -568,9 +511,9 @@ TEXT ·rmsNormBackwardAVX2(SB), NOSPLIT, $0-128
 	MOVQ         dx_len+8(FP), DI
 	XORQ         R8, R8
 	SUBQ         $0x00000008, DI
-	JL           rest41
+	JL           rest38
 
-vectors40:
+vectors37:
 	VMOVUPS      (AX)(R8*4), Y2
 	VMOVUPS      (CX)(R8*4), Y3
 	VMOVUPS      (DX)(R8*4), Y4
@@ -584,11 +527,11 @@ vectors40:
 	VMOVUPS      Y3, (CX)(R8*4)
 	ADDQ         $0x00000008, R8
 	SUBQ         $0x00000008, DI
-	JGE          vectors40
+	JGE          vectors37
 
-rest41:
+rest38:
 	ADDQ         $0x00000008, DI
-	JZ           done42
+	JZ           done39
 	LEAQ         border<>+32(SB), R9
 	NEGQ         DI
 	VMOVUPS      (R9)(DI*4), Y2
@@ -604,7 +547,7 @@ rest41:
 	VMASKMOVPS   Y3, Y2, (AX)(R8*4)
 	VMASKMOVPS   Y4, Y2, (CX)(R8*4)
 
-done42:
+done39:
 	VZEROUPPER
 	RET
 
@@ -623,20 +566,20 @@ rows:
 	MOVQ         k_len+64(FP), SI
 	XORQ         DI, DI
 	SUBQ         $0x00000008, SI
-	JL           rest44
+	JL           rest41
 
-vectors43:
+vectors40:
 	VMOVUPS     (AX)(DI*4), Y1
 	VMOVUPS     (DX)(DI*4), Y2
 	VFMADD231PS Y2, Y0, Y1
 	VMOVUPS     Y1, (AX)(DI*4)
 	ADDQ        $0x00000008, DI
 	SUBQ        $0x00000008, SI
-	JGE         vectors43
+	JGE         vectors40
 
-rest44:
+rest41:
 	ADDQ        $0x00000008, SI
-	JZ          done45
+	JZ          done42
 	LEAQ        border<>+32(SB), R8
 	NEGQ        SI
 	VMOVUPS     (R8)(SI*4), Y1
@@ -645,7 +588,7 @@ rest44:
 	VFMADD231PS Y3, Y0, Y2
 	VMASKMOVPS  Y2, Y1, (AX)(DI*4)
 
-done45:
+done42:
 	MOVQ k_len+64(FP), SI
 	LEAQ (AX)(SI*4), AX
 	ADDQ $0x04, CX
@@ -664,9 +607,9 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $0-132
 	MOVQ w_len+8(FP), SI
 	XORQ DI, DI
 	SUBQ $0x00000008, SI
-	JL   rest47
+	JL   rest44
 
-vectors46:
+vectors43:
 	VMOVUPS      (CX)(DI*4), Y1
 	VMOVUPS      (DX)(DI*4), Y2
 	VMOVUPS      (BX)(DI*4), Y3
@@ -698,11 +641,11 @@ vectors46:
 	VMOVUPS      Y0, (AX)(DI*4)
 	ADDQ         $0x00000008, DI
 	SUBQ         $0x00000008, SI
-	JGE          vectors46
+	JGE          vectors43
 
-rest47:
+rest44:
 	ADDQ         $0x00000008, SI
-	JZ           done48
+	JZ           done45
 	LEAQ         border<>+32(SB), R8
 	NEGQ         SI
 	VMOVUPS      (R8)(SI*4), Y0
@@ -736,7 +679,7 @@ rest47:
 	VSUBPS       Y3, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(DI*4)
 
-done48:
+done45:
 	VZEROUPPER
 	RET
 
@@ -971,73 +914,6 @@ done15:
 	VZEROUPPER
 	RET
 
-// func sumAbsAVX512(x []float32) float64
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
-TEXT ·sumAbsAVX512(SB), NOSPLIT, $0-32
-	MOVQ   x_base+0(FP), AX
-	MOVQ   x_len+8(FP), CX
-	XORQ   DX, DX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	SUBQ   $0x00000010, CX
-	JL     rest17
-
-vectors16:
-	VMOVUPS       (AX)(DX*4), Z2
-	VANDPS        magnitudeAVX512<>+0(SB), Z2, Z2
-	VEXTRACTF64X4 $0x01, Z2, Y3
-	VCVTPS2PD     Y2, Z2
-	VADDPD        Z2, Z0, Z0
-	VCVTPS2PD     Y3, Z2
-	VADDPD        Z2, Z1, Z1
-	ADDQ          $0x00000010, DX
-	SUBQ          $0x00000010, CX
-	JGE           vectors16
-
-rest17:
-	ADDQ          $0x00000010, CX
-	JZ            done18
-	MOVQ          $-1, BX
-	BZHIQ         CX, BX, BX
-	KMOVQ         BX, K1
-	VMOVUPS.Z     (AX)(DX*4), K1, Z2
-	VANDPS        magnitudeAVX512<>+0(SB), Z2, Z2
-	VEXTRACTF64X4 $0x01, Z2, Y3
-	VCVTPS2PD     Y2, Z2
-	VADDPD        Z2, Z0, Z0
-	VCVTPS2PD     Y3, Z2
-	VADDPD        Z2, Z1, Z1
-
-done18:
-	VADDPD        Z1, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPD        Y1, Y0, Y0
-	VEXTRACTF64X2 $0x01, Y0, X1
-	VADDPD        X1, X0, X0
-	VUNPCKHPD     X0, X0, X1
-	VADDSD        X1, X0, X0
-	VMOVSD        X0, ret+24(FP)
-	VZEROUPPER
-	RET
-
-DATA magnitudeAVX512<>+0(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+4(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+8(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+12(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+16(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+20(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+24(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+28(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+32(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+36(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+40(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+44(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+48(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+52(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+56(SB)/4, $0x7fffffff
-DATA magnitudeAVX512<>+60(SB)/4, $0x7fffffff
-GLOBL magnitudeAVX512<>(SB), RODATA|NOPTR, $64
-
 // func maximumAVX512(x []float32) float32
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·maximumAVX512(SB), NOSPLIT, $0-28
@@ -1047,18 +923,18 @@ TEXT ·maximumAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS (AX), Z1
 	VMOVAPS      Z1, Z0
 	SUBQ         $0x00000010, CX
-	JL           rest20
+	JL           rest17
 
-vectors19:
+vectors16:
 	VMOVUPS (AX)(DX*4), Z2
 	VMAXPS  Z0, Z2, Z0
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000010, CX
-	JGE     vectors19
+	JGE     vectors16
 
-rest20:
+rest17:
 	ADDQ    $0x00000010, CX
-	JZ      done21
+	JZ      done18
 	MOVQ    $-1, BX
 	BZHIQ   CX, BX, BX
 	KMOVQ   BX, K1
@@ -1066,7 +942,7 @@ rest20:
 	VMOVUPS (AX)(DX*4), K1, Z1
 	VMAXPS  Z0, Z1, Z0
 
-done21:
+done18:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VMAXPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -1088,20 +964,20 @@ TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
 	MOVQ         y_len+40(FP), DX
 	XORQ         BX, BX
 	SUBQ         $0x00000010, DX
-	JL           rest23
+	JL           rest20
 
-vectors22:
+vectors19:
 	VMOVUPS     (AX)(BX*4), Z1
 	VMOVUPS     (CX)(BX*4), Z2
 	VFMADD231PS Z1, Z0, Z2
 	VMOVUPS     Z2, (CX)(BX*4)
 	ADDQ        $0x00000010, BX
 	SUBQ        $0x00000010, DX
-	JGE         vectors22
+	JGE         vectors19
 
-rest23:
+rest20:
 	ADDQ        $0x00000010, DX
-	JZ          done24
+	JZ          done21
 	MOVQ        $-1, SI
 	BZHIQ       DX, SI, SI
 	KMOVQ       SI, K1
@@ -1110,7 +986,7 @@ rest23:
 	VFMADD231PS Z1, Z0, Z2
 	VMOVUPS     Z2, K1, (CX)(BX*4)
 
-done24:
+done21:
 	VZEROUPPER
 	RET
 
@@ -1122,19 +998,19 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-32
 	MOVQ         x_len+16(FP), CX
 	XORQ         DX, DX
 	SUBQ         $0x00000010, CX
-	JL           rest26
+	JL           rest23
 
-vectors25:
+vectors22:
 	VMOVUPS (AX)(DX*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(DX*4)
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000010, CX
-	JGE     vectors25
+	JGE     vectors22
 
-rest26:
+rest23:
 	ADDQ      $0x00000010, CX
-	JZ        done27
+	JZ        done24
 	MOVQ      $-1, BX
 	BZHIQ     CX, BX, BX
 	KMOVQ     BX, K1
@@ -1142,7 +1018,7 @@ rest26:
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(DX*4)
 
-done27:
+done24:
 	VZEROUPPER
 	RET
 
@@ -1155,12 +1031,47 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 	SUBQ $0x00000010, BX
+	JL   rest26
+
+vectors25:
+	VMOVUPS (AX)(SI*4), Z0
+	VMOVUPS (CX)(SI*4), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (DX)(SI*4)
+	ADDQ    $0x00000010, SI
+	SUBQ    $0x00000010, BX
+	JGE     vectors25
+
+rest26:
+	ADDQ      $0x00000010, BX
+	JZ        done27
+	MOVQ      $-1, DI
+	BZHIQ     BX, DI, DI
+	KMOVQ     DI, K1
+	VMOVUPS.Z (AX)(SI*4), K1, Z0
+	VMOVUPS.Z (CX)(SI*4), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (DX)(SI*4)
+
+done27:
+	VZEROUPPER
+	RET
+
+// func mulAVX512(dst []float32, a []float32, b []float32)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·mulAVX512(SB), NOSPLIT, $0-72
+	MOVQ a_base+24(FP), AX
+	MOVQ b_base+48(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ dst_len+8(FP), BX
+	XORQ SI, SI
+	SUBQ $0x00000010, BX
 	JL   rest29
 
 vectors28:
 	VMOVUPS (AX)(SI*4), Z0
 	VMOVUPS (CX)(SI*4), Z1
-	VADDPS  Z1, Z0, Z0
+	VMULPS  Z1, Z0, Z0
 	VMOVUPS Z0, (DX)(SI*4)
 	ADDQ    $0x00000010, SI
 	SUBQ    $0x00000010, BX
@@ -1174,45 +1085,10 @@ rest29:
 	KMOVQ     DI, K1
 	VMOVUPS.Z (AX)(SI*4), K1, Z0
 	VMOVUPS.Z (CX)(SI*4), K1, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z0, K1, (DX)(SI*4)
-
-done30:
-	VZEROUPPER
-	RET
-
-// func mulAVX512(dst []float32, a []float32, b []float32)
-// Requires: AVX, AVX512BW, AVX512F, BMI2
-TEXT ·mulAVX512(SB), NOSPLIT, $0-72
-	MOVQ a_base+24(FP), AX
-	MOVQ b_base+48(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ dst_len+8(FP), BX
-	XORQ SI, SI
-	SUBQ $0x00000010, BX
-	JL   rest32
-
-vectors31:
-	VMOVUPS (AX)(SI*4), Z0
-	VMOVUPS (CX)(SI*4), Z1
-	VMULPS  Z1, Z0, Z0
-	VMOVUPS Z0, (DX)(SI*4)
-	ADDQ    $0x00000010, SI
-	SUBQ    $0x00000010, BX
-	JGE     vectors31
-
-rest32:
-	ADDQ      $0x00000010, BX
-	JZ        done33
-	MOVQ      $-1, DI
-	BZHIQ     BX, DI, DI
-	KMOVQ     DI, K1
-	VMOVUPS.Z (AX)(SI*4), K1, Z0
-	VMOVUPS.Z (CX)(SI*4), K1, Z1
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (DX)(SI*4)
 
-done33:
+done30:
 	VZEROUPPER
 	RET
 
@@ -1225,9 +1101,9 @@ TEXT ·mulAddAVX512(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 	SUBQ $0x00000010, BX
-	JL   rest35
+	JL   rest32
 
-vectors34:
+vectors31:
 	VMOVUPS     (AX)(SI*4), Z0
 	VMOVUPS     (CX)(SI*4), Z1
 	VMOVUPS     (DX)(SI*4), Z2
@@ -1235,11 +1111,11 @@ vectors34:
 	VMOVUPS     Z0, (AX)(SI*4)
 	ADDQ        $0x00000010, SI
 	SUBQ        $0x00000010, BX
-	JGE         vectors34
+	JGE         vectors31
 
-rest35:
+rest32:
 	ADDQ        $0x00000010, BX
-	JZ          done36
+	JZ          done33
 	MOVQ        $-1, DI
 	BZHIQ       BX, DI, DI
 	KMOVQ       DI, K1
@@ -1249,7 +1125,7 @@ rest35:
 	VFMADD231PS Z1, Z2, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*4)
 
-done36:
+done33:
 	VZEROUPPER
 	RET
 
@@ -1263,9 +1139,9 @@ TEXT ·scaledMulAVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst_len+8(FP), BX
 	XORQ         SI, SI
 	SUBQ         $0x00000010, BX
-	JL           rest38
+	JL           rest35
 
-vectors37:
+vectors34:
 	VMOVUPS (AX)(SI*4), Z1
 	VMOVUPS (CX)(SI*4), Z2
 	VMULPS  Z0, Z1, Z1
@@ -1273,11 +1149,11 @@ vectors37:
 	VMOVUPS Z1, (DX)(SI*4)
 	ADDQ    $0x00000010, SI
 	SUBQ    $0x00000010, BX
-	JGE     vectors37
+	JGE     vectors34
 
-rest38:
+rest35:
 	ADDQ      $0x00000010, BX
-	JZ        done39
+	JZ        done36
 	MOVQ      $-1, DI
 	BZHIQ     BX, DI, DI
 	KMOVQ     DI, K1
@@ -1287,7 +1163,7 @@ rest38:
 	VMULPS    Z2, Z1, Z1
 	VMOVUPS   Z1, K1, (DX)(SI*4)
 
-done39:
+done36:
 	VZEROUPPER
 	RET
 
@@ -1304,9 +1180,9 @@ TEXT ·rmsNormBackwardAVX512(SB), NOSPLIT, $0-128
 	MOVQ         dx_len+8(FP), DI
 	XORQ         R8, R8
 	SUBQ         $0x00000010, DI
-	JL           rest41
+	JL           rest38
 
-vectors40:
+vectors37:
 	VMOVUPS      (AX)(R8*4), Z2
 	VMOVUPS      (CX)(R8*4), Z3
 	VMOVUPS      (DX)(R8*4), Z4
@@ -1320,11 +1196,11 @@ vectors40:
 	VMOVUPS      Z3, (CX)(R8*4)
 	ADDQ         $0x00000010, R8
 	SUBQ         $0x00000010, DI
-	JGE          vectors40
+	JGE          vectors37
 
-rest41:
+rest38:
 	ADDQ         $0x00000010, DI
-	JZ           done42
+	JZ           done39
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVQ        R9, K1
@@ -1340,7 +1216,7 @@ rest41:
 	VMOVUPS      Z2, K1, (AX)(R8*4)
 	VMOVUPS      Z3, K1, (CX)(R8*4)
 
-done42:
+done39:
 	VZEROUPPER
 	RET
 
@@ -1359,20 +1235,20 @@ rows:
 	MOVQ         k_len+64(FP), SI
 	XORQ         DI, DI
 	SUBQ         $0x00000010, SI
-	JL           rest44
+	JL           rest41
 
-vectors43:
+vectors40:
 	VMOVUPS     (AX)(DI*4), Z1
 	VMOVUPS     (DX)(DI*4), Z2
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, (AX)(DI*4)
 	ADDQ        $0x00000010, DI
 	SUBQ        $0x00000010, SI
-	JGE         vectors43
+	JGE         vectors40
 
-rest44:
+rest41:
 	ADDQ        $0x00000010, SI
-	JZ          done45
+	JZ          done42
 	MOVQ        $-1, R8
 	BZHIQ       SI, R8, R8
 	KMOVQ       R8, K1
@@ -1381,7 +1257,7 @@ rest44:
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, K1, (AX)(DI*4)
 
-done45:
+done42:
 	MOVQ k_len+64(FP), SI
 	LEAQ (AX)(SI*4), AX
 	ADDQ $0x04, CX
@@ -1400,9 +1276,9 @@ TEXT ·adamWAVX512(SB), NOSPLIT, $0-132
 	MOVQ w_len+8(FP), SI
 	XORQ DI, DI
 	SUBQ $0x00000010, SI
-	JL   rest47
+	JL   rest44
 
-vectors46:
+vectors43:
 	VMOVUPS      (CX)(DI*4), Z1
 	VMOVUPS      (DX)(DI*4), Z2
 	VMOVUPS      (BX)(DI*4), Z3
@@ -1434,11 +1310,11 @@ vectors46:
 	VMOVUPS      Z0, (AX)(DI*4)
 	ADDQ         $0x00000010, DI
 	SUBQ         $0x00000010, SI
-	JGE          vectors46
+	JGE          vectors43
 
-rest47:
+rest44:
 	ADDQ         $0x00000010, SI
-	JZ           done48
+	JZ           done45
 	MOVQ         $-1, R8
 	BZHIQ        SI, R8, R8
 	KMOVQ        R8, K1
@@ -1472,6 +1348,6 @@ rest47:
 	VSUBPS       Z2, Z0, Z0
 	VMOVUPS      Z0, K1, (AX)(DI*4)
 
-done48:
+done45:
 	VZEROUPPER
 	RET

@@ -11,7 +11,6 @@ var portable = kernels{
 	level:           Portable,
 	dot:             dotScalar,
 	sumSquares:      func(x []float32) float32 { return dotScalar(x, x) },
-	sumAbs:          sumAbsScalar,
 	maximum:         maximumScalar,
 	dot3:            dot3Scalar,
 	axpy:            axpyScalar,
@@ -61,14 +60,6 @@ func dot3Scalar(x, y, z []float32) float32 {
 	var sum float32
 	for i, v := range x {
 		sum += v * y[i] * z[i]
-	}
-	return sum
-}
-
-func sumAbsScalar(x []float32) float64 {
-	var sum float64
-	for _, v := range x {
-		sum += math.Abs(float64(v))
 	}
 	return sum
 }

@@ -63,7 +63,6 @@ type kernels struct {
 
 	dot        func(x, y []float32) float32
 	sumSquares func(x []float32) float32
-	sumAbs     func(x []float32) float64
 	maximum    func(x []float32) float32 // of at least one element
 	dot3       func(x, y, z []float32) float32
 	axpy       func(alpha float32, x, y []float32)

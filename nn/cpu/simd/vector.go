@@ -19,14 +19,6 @@ func Max(x []float32) float32 {
 	return active.Load().maximum(x)
 }
 
-// MeanAbs is the mean of |wᵢ|, summed in float64; 0 when w is empty.
-func MeanAbs(w []float32) float32 {
-	if len(w) == 0 {
-		return 0
-	}
-	return float32(active.Load().sumAbs(w) / float64(len(w)))
-}
-
 // Axpy adds alpha·x to y.
 func Axpy(alpha float32, x, y []float32) {
 	checkSame("Axpy", len(x), len(y))

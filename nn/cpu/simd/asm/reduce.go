@@ -15,7 +15,6 @@ func reductions(g *gen) {
 			g.VMULPS(v[1], v[0], v[0])
 			g.VFMADD231PS(v[2], v[0], sum)
 		})
-	sumAbs(g)
 	maximum(g)
 }
 
@@ -114,25 +113,6 @@ func (g *gen) horizontal(v []reg.VecVirtual) reg.VecVirtual {
 	g.VUNPCKHPD(pairs[1], pairs[0], second)
 	g.VADDPS(second, first, first)
 	return first
-}
-
-// sumAbs adds in float64, half a register at a time.
-func sumAbs(g *gen) {
-	g.function("sumAbs", "(x []float32) float64", "is Σ |x| in float64.")
-	x, n, index := g.ptr("x"), g.length("x"), g.zeroIndex()
-	sums := g.vecs(2)
-	g.zero(sums[0])
-	g.zero(sums[1])
-	magnitude := g.words("magnitude", func(int) uint32 { return 0x7fffffff })
-	g.vectors(n, index, func(t *tail) {
-		v := g.vec()
-		g.load(indexed(x, index, 4, 0), v, t)
-		g.VANDPS(magnitude, v, v)
-		g.addDoubles(v, sums)
-	})
-	g.VADDPD(sums[1], sums[0], sums[0])
-	g.VMOVSD(g.horizontalDouble(sums[0]), g.returned())
-	g.end()
 }
 
 // addDoubles adds the lanes of v, made float64, to two registers.

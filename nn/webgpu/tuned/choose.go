@@ -1,0 +1,72 @@
+package tuned
+
+import (
+	"fmt"
+	"strconv"
+
+	"bitgpu/gpu"
+	"bitgpu/nn/webgpu"
+)
+
+// GPU is an opened adapter with the operations on it.
+type GPU struct {
+	*gpu.Device
+	Ops  *webgpu.Ops
+	done func()
+}
+
+// OpenAdapter opens an adapter that is named as in [gpu.Options]; "" is the best one, a software adapter where there is
+// no other. It is the one way in which the program opens a GPU.
+func OpenAdapter(adapter string) (*GPU, error) {
+	device, err := gpu.Open(gpu.Options{Adapter: adapter, AllowSoftware: true})
+	if err != nil {
+		return nil, err
+	}
+	g := &GPU{Device: device}
+	g.Ops, g.done = Open(device)
+	return g, nil
+}
+
+// Close ends the operations, saves what was measured, and closes the device.
+func (g *GPU) Close() {
+	g.done()
+	g.Device.Close()
+}
+
+// String names the device for a user.
+func (g *GPU) String() string {
+	info := g.Info()
+	kind := string(info.Type)
+	if !info.Hardware() {
+		kind = "software"
+	}
+	return fmt.Sprintf("%s (adapter %d, %s, %s)", info.Name, info.Index, kind, info.Backend)
+}
+
+// Choose opens a GPU, or none where auto is set and there is no adapter by name and no hardware that can be used: nil.
+// note says, where the user may have expected otherwise, why it came so.
+func Choose(auto bool, adapter string) (g *GPU, note string, err error) {
+	auto = auto && adapter == ""
+	if auto && !gpu.HasHardware() {
+		return nil, "no hardware GPU was found", nil
+	}
+	g, err = OpenAdapter(adapter)
+	switch {
+	case err != nil && auto:
+		return nil, Unusable(err), nil
+	case err != nil:
+		return nil, "", err
+	case !g.Info().Hardware() && !named(adapter):
+		note = "this is no hardware GPU but a software driver, slower than the CPU engine (--backend cpu)"
+	}
+	return g, note, nil
+}
+
+// Unusable is the note of why a GPU that is there is not taken.
+func Unusable(err error) string { return fmt.Sprintf("the GPU cannot be used: %v", err) }
+
+// named says whether the user chose the adapter by its kind or name, and so knows what it is.
+func named(adapter string) bool {
+	_, err := strconv.Atoi(adapter)
+	return adapter != "" && err != nil
+}
