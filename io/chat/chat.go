@@ -13,6 +13,8 @@ type Template struct {
 	body   []stmt
 	scope  *scope
 	tokens map[string]value // the special tokens by their names, bos_token and the like
+
+	withTools *Template // renders conversations with tools, if the model has one for them
 }
 
 // Parse loads a template. What it does not know, it names with the line.
@@ -75,6 +77,9 @@ func (t *Template) RenderSpans(c Conversation) (string, []Span, error) {
 }
 
 func (t *Template) render(c Conversation) (string, *run, error) {
+	if t.withTools != nil && !c.Tools.IsNull() {
+		t = t.withTools
+	}
 	vars := map[string]value{}
 	for name, token := range t.tokens {
 		vars[name] = token

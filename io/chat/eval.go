@@ -70,6 +70,9 @@ func (r *run) binary(op string, a, b value) value {
 			a, b = b, a
 		}
 		if n, ok := number(b); ok && !n.isFloat {
+			if n.b != nil {
+				raise("cannot fit 'int' into an index-sized integer")
+			}
 			if v := r.repeat(a, toIndex(b, "a factor")); v != nil {
 				return v
 			}

@@ -63,6 +63,9 @@ func init() {
 		if !ok {
 			raise("attribute name must be string, not '%s'", typeName(p[0]))
 		}
+		if u, ok := v.(*undefined); ok {
+			u.fail()
+		}
 		if x := r.attribute(v, name); x != nil {
 			return x
 		}
@@ -442,10 +445,10 @@ func roundFloat(f float64, precision int) value {
 			n.Sub(n, big.NewInt(1))
 		}
 		v, _ := number(roundInt(n, precision-1))
-		return v.float() / 10
+		return math.Copysign(v.float()/10, f)
 	}
 	v, _ := number(roundInt(n, precision))
-	return v.float()
+	return math.Copysign(v.float(), f)
 }
 
 // roundInt rounds to 10**-precision, ties to even.
@@ -493,27 +496,25 @@ func toJSONFilter(r *run, v value, p []value) value {
 
 func truncateText(r *run, v value, p []value) value {
 	s, ok := text(v)
-	if !ok {
-		if r.length(v) == 0 {
-			return v
-		}
-		raise("truncate wants a str, not '%s'", typeName(v))
-	}
 	length, leeway := intOr(p[0], 255, "a length"), 5
 	if p[3] != nil && p[3] != none {
 		leeway = toIndex(p[3], "a leeway")
 	}
 	end := "..."
 	if p[2] != nil {
-		if end, ok = text(p[2]); !ok {
+		var isText bool
+		if end, isText = text(p[2]); !isText {
 			raise("the end of truncate must be a str")
 		}
 	}
 	if length < runeCount(end) || leeway < 0 {
 		raise("expected length >= %d and leeway >= 0, got %d and %d", runeCount(end), length, leeway)
 	}
-	if runeCount(s) <= length+leeway {
+	if r.length(v) <= length+leeway {
 		return v
+	}
+	if !ok {
+		raise("truncate wants a str, not '%s'", typeName(v))
 	}
 	head := cut(s, 0, length-runeCount(end))
 	if p[1] == nil || !truth(p[1]) {

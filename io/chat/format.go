@@ -121,7 +121,7 @@ func (r *run) formatPercent(marked value, s string, v value) value {
 	}
 	if used < len(args.items) && !byName && mapping == nil {
 		switch v.(type) {
-		case *list, *namespace:
+		case *list, pyRange, *undefined:
 			if used == 0 { // Python takes these for mappings, of which nothing need be used
 				return like(marked, b.String())
 			}

@@ -72,7 +72,7 @@ func defSequenceFilters(def definer) {
 	})
 	def("groupby", "attribute default case_sensitive", 1, groupBy)
 	def("batch", "linecount fill_with", 1, batch)
-	def("slice", "slices fill_with", 1, slices)
+	def("slice", "slices fill_with", 1, sliceFilter)
 	def("pprint", "", 0, func(r *run, v value, p []value) value {
 		s := r.repr(v)
 		if len(s) > 79 { // Python would break the line
@@ -301,7 +301,7 @@ func batch(r *run, v value, p []value) value {
 	})
 }
 
-func slices(r *run, v value, p []value) value {
+func sliceFilter(r *run, v value, p []value) value {
 	n := toIndex(p[0], "the number of slices")
 	return lazily(func() iterator {
 		items := r.collect(v)
