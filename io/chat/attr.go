@@ -155,7 +155,7 @@ func (r *run) getitem(v, key value) value {
 // item is Python's v[key], or nil when there is none.
 func (r *run) item(v, key value) value {
 	if d, ok := v.(*dict); ok {
-		if !hashable(key) {
+		if budget := maxItems; !hashable(key, &budget) {
 			return nil
 		}
 		x, _ := d.get(key)
@@ -191,7 +191,10 @@ func (r *run) item(v, key value) value {
 	return like(v, cut(s, int(i), int(i)+1))
 }
 
-func hashable(v value) bool {
+func hashable(v value, budget *int) bool {
+	if *budget--; *budget < 0 {
+		raise("a tuple is too large for a key")
+	}
 	switch v := v.(type) {
 	case *list, *dict:
 		return false
@@ -199,7 +202,7 @@ func hashable(v value) bool {
 		return v.kind == "values"
 	case *tuple:
 		for _, item := range v.items {
-			if !hashable(item) {
+			if !hashable(item, budget) {
 				return false
 			}
 		}

@@ -3,6 +3,7 @@ package chat
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,6 +33,8 @@ func Parse(source string) (t *Template, err error) {
 			t, err = nil, x
 		case raised:
 			t, err = nil, errors.New("chat: template: "+x.message)
+		case runtime.Error:
+			t, err = nil, errors.New("chat: template: internal fault: "+x.Error())
 		default:
 			panic(x)
 		}

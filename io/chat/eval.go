@@ -128,8 +128,8 @@ func (r *run) add(a, b value) value {
 func (r *run) repeat(v value, n int) value {
 	n = max(n, 0)
 	items := func(items []value) []value {
-		if n > 0 && len(items) > maxString/n {
-			raise("a list would have more than %d elements", maxString/16)
+		if n > 0 && len(items) > maxItems/n {
+			raise("a list would have more than %d elements", maxItems)
 		}
 		r.elements(len(items) * n)
 		out := make([]value, 0, len(items)*n)

@@ -175,7 +175,11 @@ func (r *run) toJSON(v value, style jsonStyle) string {
 func (r *run) writeJSON(b *strings.Builder, v value, style *jsonStyle, newline string) {
 	r.enter()
 	defer r.leave()
-	inner := newline + style.indent
+	inner := newline
+	if style.lines {
+		r.made(len(newline) + len(style.indent))
+		inner += style.indent
+	}
 	begin := func(i int) {
 		if i > 0 {
 			r.write(b, style.item)

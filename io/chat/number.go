@@ -256,7 +256,7 @@ func (r *run) power(x, y *big.Int) value {
 	if x.BitLen() > 1 && (!y.IsInt64() || y.Int64() > maxBits || int64(x.BitLen()-1)*y.Int64() > maxBits) {
 		raise("a whole number would have more than %d bits", maxBits)
 	}
-	r.charge(maxBits)
+	r.charge(4 * maxBits)
 	switch {
 	case x.Sign() == 0 && y.Sign() != 0:
 		return int64(0)
@@ -326,8 +326,11 @@ func intText(v value) string {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case *big.Int:
-		s := v.String()
-		if len(s) > maxDigits {
+		s := ""
+		if v.BitLen() < 4*maxDigits {
+			s = v.String()
+		}
+		if s == "" || len(s) > maxDigits {
 			raise("a whole number has more than %d digits", maxDigits)
 		}
 		return s

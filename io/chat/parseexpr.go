@@ -194,11 +194,11 @@ func (p *parser) primary(namespaces bool) expr {
 		}
 		return &nameExpr{name: t.text, line: t.line}
 	case tokString:
-		text := t.text
+		parts := []string{t.text}
 		for p.is(tokString) {
-			text += p.next().text
+			parts = append(parts, p.next().text)
 		}
-		return &constExpr{text}
+		return &constExpr{strings.Join(parts, "")}
 	case tokInt:
 		if len(t.text) > maxDigits {
 			p.failAt(t.line, "a number has more than %d digits", maxDigits)

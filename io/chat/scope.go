@@ -26,18 +26,25 @@ type symbols struct {
 	level  int
 	names  map[string]binding
 	stores map[string]bool
+	copied *int // names copied so far, in the whole template
 }
 
 func newSymbols(parent *symbols) *symbols {
 	s := &symbols{parent: parent, names: map[string]binding{}, stores: map[string]bool{}}
 	if parent != nil {
-		s.level = parent.level + 1
+		s.level, s.copied = parent.level+1, parent.copied
+	} else {
+		s.copied = new(int)
 	}
 	return s
 }
 
 func (s *symbols) copy() *symbols {
 	c := newSymbols(s.parent)
+	c.copied = s.copied
+	if *s.copied += len(s.names); *s.copied > maxNames {
+		raise("too many names in too many branches")
+	}
 	for n, b := range s.names {
 		c.names[n] = b
 	}

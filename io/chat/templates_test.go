@@ -147,3 +147,6 @@ func TestTemplates(t *testing.T) {
 	}
 	checkFolder(t, dir, now)
 }
+
+// TestFamilies renders templates with the structure of well-known ones.
+func TestFamilies(t *testing.T) { checkFolder(t, "testdata/families", testDay) }

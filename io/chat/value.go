@@ -455,7 +455,7 @@ func hash(v value) any {
 		}
 		return int64(0)
 	case *big.Int:
-		return bigKey(v.String())
+		return bigKey(fmt.Sprint(v.Sign()) + string(v.Bytes()))
 	case float64:
 		if v == math.Trunc(v) && !math.IsInf(v, 0) {
 			b, _ := big.NewFloat(v).Int(nil)
@@ -473,6 +473,9 @@ func hash(v value) any {
 				fmt.Fprintf(&b, "%d %s", len(t), t)
 			} else {
 				fmt.Fprintf(&b, "%p", h)
+			}
+			if b.Len() > maxSource {
+				raise("a tuple is too large for a key")
 			}
 		}
 		return tupleKey(b.String())

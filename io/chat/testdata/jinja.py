@@ -67,7 +67,7 @@ def main():
         if " at 0x" not in text.lower():
             cases.append([t, [ok, text]])
     data = json.dumps({"variables": json.loads(VARIABLES), "cases": cases}, ensure_ascii=False, separators=(",", ":"))
-    with open("jinja.json.gz", "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as f:
+    with open("jinja.json.gz", "wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as f:
         f.write(data.encode())
     print(len(cases), "cases,", sum(not c[1][0] for c in cases), "of them errors")
 
