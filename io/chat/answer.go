@@ -55,10 +55,10 @@ type Delta struct {
 type AnswerParser struct {
 	options AnswerOptions
 	state   answerState
-	held    string // read, but not given out
-	scanned int    // of held, within a call: what has no end of the call
-	begun   bool   // within a thought: something was given out
-	said    bool   // content was given out
+	held    string          // read, but not given out
+	scanned int             // of held, within a call: what has no end of the call
+	begun   bool            // within a thought: something was given out
+	skip    func(rune) bool // what is left out before the next content, or nil
 }
 
 type answerState byte
@@ -79,9 +79,11 @@ const (
 	funcClose  = "</function>"
 )
 
+func isNewline(r rune) bool { return r == '\n' }
+
 // NewAnswerParser begins an answer.
 func NewAnswerParser(o AnswerOptions) *AnswerParser {
-	p := &AnswerParser{options: o}
+	p := &AnswerParser{options: o, skip: isNewline}
 	if o.Thinking {
 		p.state = inThought
 	}
@@ -149,7 +151,7 @@ func (p *AnswerParser) thought(out []Delta, end bool) []Delta {
 	}
 	switch {
 	case closed:
-		p.held, p.state = strings.TrimLeft(rest, "\n"), inContent
+		p.held, p.state = rest, inContent
 	case end:
 		p.held = ""
 	default:
@@ -160,8 +162,8 @@ func (p *AnswerParser) thought(out []Delta, end bool) []Delta {
 
 // content gives out text up to the next call.
 func (p *AnswerParser) content(out []Delta, end bool) []Delta {
-	if !p.said {
-		p.held = strings.TrimLeft(p.held, "\n")
+	if p.skip != nil {
+		p.held = strings.TrimLeftFunc(p.held, p.skip)
 	}
 	at, keep := len(p.held), 0
 	found := false
@@ -182,7 +184,7 @@ func (p *AnswerParser) content(out []Delta, end bool) []Delta {
 	}
 	if shown != "" {
 		out = append(out, Delta{Content: shown})
-		p.said = true
+		p.skip = nil
 	}
 	switch {
 	case found:
@@ -235,8 +237,7 @@ func (p *AnswerParser) call(out []Delta, end bool) []Delta {
 		if call == nil {
 			return p.asContent(out, after)
 		}
-		p.held, p.state = strings.TrimLeftFunc(p.held[after:], isSpace), inContent
-		p.said = true
+		p.held, p.state, p.skip = p.held[after:], inContent, isSpace
 		return append(out, Delta{Call: call})
 	}
 	if !end {
@@ -252,7 +253,7 @@ func (p *AnswerParser) call(out []Delta, end bool) []Delta {
 
 func (p *AnswerParser) asContent(out []Delta, n int) []Delta {
 	out = append(out, Delta{Content: p.held[:n]})
-	p.held, p.state, p.said = p.held[n:], inContent, true
+	p.held, p.state, p.skip = p.held[n:], inContent, nil
 	return out
 }
 

@@ -8,12 +8,12 @@ const (
 	maxSource  = 256 << 10 // bytes of a template
 	maxNesting = 200       // expressions within expressions and blocks within blocks, as the text stands
 	maxDepth   = 1500      // evaluations under way at once: a macro that calls itself ends here
-	maxSteps   = 20 << 20  // evaluations, passes of loops and, by 64, bytes and elements touched
+	maxSteps   = 8 << 20   // evaluations, passes of loops and, by 64, bytes and elements touched
 	maxRange   = 100_000   // elements of range(), as in Jinja's sandbox
 	maxString  = 16 << 20  // bytes of one string, and of the render
 	maxTotal   = 256 << 20 // bytes of all strings and lists that a render makes
 	maxItems   = 1 << 20   // elements of one list
-	maxNames   = 4 << 20   // names that the branches of all ifs see, together
+	maxNames   = 1 << 20   // names that the branches of all ifs see, together
 	maxBits    = 1 << 16   // of a whole number
 	maxDigits  = 4300      // of a whole number that is written or read, as in Python
 	maxJSON    = 500       // levels of JSON

@@ -323,7 +323,7 @@ func sliceFilter(r *run, v value, p []value) value {
 			if p[1] != nil && p[1] != none && i >= extra {
 				l.items = append(l.items, p[1])
 			}
-			r.elements(len(l.items))
+			r.elements(len(l.items) + 4)
 			return l, true
 		})
 	})
