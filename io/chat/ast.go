@@ -177,7 +177,7 @@ type forStmt struct {
 
 // macroDef is what a macro and a call block share.
 type macroDef struct {
-	name     string
+	name     string // "" for a call block
 	args     []*nameExpr
 	defaults []expr // of the last arguments
 	body     []stmt

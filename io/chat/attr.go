@@ -62,6 +62,9 @@ func (r *run) attribute(v value, name string) value {
 	case *macro:
 		switch name {
 		case "name":
+			if v.def.name == "" {
+				return none
+			}
 			return v.def.name
 		case "arguments":
 			t := &tuple{}

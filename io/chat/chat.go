@@ -132,12 +132,17 @@ func addVariables(vars map[string]value, v Value) error {
 	return nil
 }
 
-func (t *Template) execute(vars map[string]value, now time.Time) (text string, r *run, err error) {
-	r = &run{vars: vars, now: now, out: &strings.Builder{}, line: 1}
+func (t *Template) execute(vars map[string]value, now time.Time) (string, *run, error) {
 	if now.IsZero() {
-		r.now = time.Now()
+		now = time.Now()
 	}
+	r := &run{vars: vars, now: now, out: &strings.Builder{}, line: 1}
+	text, err := r.render(t)
+	return text, r, err
+}
+
+func (r *run) render(t *Template) (text string, err error) {
 	defer recoverRaised(func(x raised) { text, err = "", &RenderError{Line: r.line, Message: x.message, Raised: x.byUs} })
 	r.exec(t.body, r.begin(t.scope, nil))
-	return r.out.String(), r, nil
+	return r.out.String(), nil
 }

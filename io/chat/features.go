@@ -14,6 +14,7 @@ type Features struct {
 func (t *Template) Features() Features {
 	const probe = "qzprobe"
 	shows := func(c Conversation) bool {
+		c.BOS, c.EOS = "<s>", "</s>" // templates that add them fail without
 		text, err := t.Render(c)
 		return err == nil && strings.Contains(text, probe)
 	}
@@ -32,7 +33,7 @@ func (t *Template) Features() Features {
 	}
 	on, off := true, false
 	prompt := func(think *bool) string {
-		text, _ := t.Render(Conversation{Messages: List(user), AddGenerationPrompt: true, EnableThinking: think})
+		text, _ := t.Render(Conversation{Messages: List(user), AddGenerationPrompt: true, EnableThinking: think, BOS: "<s>", EOS: "</s>"})
 		return text
 	}
 	return Features{

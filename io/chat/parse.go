@@ -144,7 +144,7 @@ func (p *parser) statement() stmt {
 		}
 		return out
 	case "generation":
-		g := &generationStmt{macroDef{name: "caller", line: t.line}}
+		g := &generationStmt{macroDef{line: t.line}}
 		g.macroDef.body = p.function("generation", t.line, "endgeneration")
 		return g
 	case "break", "continue":
@@ -232,7 +232,7 @@ func (p *parser) macro(line int) stmt {
 }
 
 func (p *parser) callBlock(line int) stmt {
-	c := &callStmt{macroDef: macroDef{name: "caller", line: line}}
+	c := &callStmt{macroDef: macroDef{line: line}}
 	if p.is("(") {
 		p.signature(&c.macroDef)
 	}

@@ -90,7 +90,11 @@ func (r *run) writeRepr(b *strings.Builder, v value) {
 		r.writeRepr(b, v.attrs)
 		r.write(b, ">")
 	case *macro:
-		r.write(b, "<Macro "+quote(v.def.name)+">")
+		if v.def.name == "" {
+			r.write(b, "<Macro anonymous>")
+		} else {
+			r.write(b, "<Macro "+quote(v.def.name)+">")
+		}
 	case *loopContext:
 		r.write(b, "<LoopContext "+intText(int64(v.index+1))+"/"+intText(int64(v.length()))+">")
 	default:
