@@ -115,7 +115,7 @@ func set(names ...string) map[string]bool {
 
 // unsafe is what the sandbox gives for an attribute that it guards: it raises when it is used.
 func unsafe(v value, name string) value {
-	return &undefined{message: "access to attribute '" + name + "' of '" + typeName(v) + "' object is unsafe.", security: true}
+	return &undefined{message: "access to attribute '" + name + "' of '" + typeName(v) + "' object is unsafe."}
 }
 
 func noAttr(v value, name string) value {

@@ -119,7 +119,7 @@ func TestConfig(t *testing.T) {
 		return text
 	}
 	for _, c := range []struct{ name, config, jinja, want, withTools, err string }{
-		{"a string", `{"chat_template": "{{ bos_token }}a{{ eos_token }}", "bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": false}}`, "", "<s>a</s>", "<s>a</s>", ""},
+		{"a string", "\ufeff" + `{"chat_template": "{{ bos_token }}a{{ eos_token }}", "bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": false}}`, "", "<s>a</s>", "<s>a</s>", ""},
 		{"no tokens", `{"chat_template": "{{ bos_token is defined }}{{ unk_token }}", "bos_token": null, "unk_token": "U"}`, "", "FalseU", "FalseU", ""},
 		{"a list", `{"chat_template": [{"name": "default", "template": "a"}, {"name": "tool_use", "template": "b{{ tools|length }}{{ bos_token }}"}], "bos_token": "S"}`, "", "a", "b1S", ""},
 		{"one with another name", `{"chat_template": [{"name": "rag", "template": "a"}]}`, "", "a", "a", ""},
@@ -131,8 +131,8 @@ func TestConfig(t *testing.T) {
 		{"a number", `{"chat_template": 1}`, "", "", "", "chat_template is a int, want a string or a list"},
 		{"a list of numbers", `{"chat_template": [1]}`, "", "", "", "chat_template[0] is no object"},
 		{"a number as token", `{"chat_template": "a", "bos_token": 1}`, "", "", "", "bos_token is a int"},
-		{"no object", `[]`, "", "", "", "got a list, want an object"},
-		{"no JSON", `{"chat_template": "a"`, "", "", "", "tokenizer_config.json: chat: JSON at byte"},
+		{"no object", `[]`, "", "", "", "tokenizer_config.json: a JSON object wanted"},
+		{"no JSON", `{"chat_template": "a"`, "", "", "", "tokenizer_config.json: is not JSON"},
 		{"a mistake", `{"chat_template": "a\n{% if %}"}`, "", "", "", "line 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

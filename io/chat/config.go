@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"bitgpu/io/internal/jsonscan"
 )
 
 // maxConfig limits tokenizer_config.json, which lists all added tokens.
@@ -72,13 +75,9 @@ func FromConfig(tokenizerConfig, jinja []byte) (*Template, error) {
 func fromConfig(tokenizerConfig, jinja []byte, named map[string]string) (*Template, error) {
 	tokens := map[string]value{}
 	if tokenizerConfig != nil {
-		v, err := DecodeJSON(tokenizerConfig)
+		config, err := configMembers(tokenizerConfig)
 		if err != nil {
 			return nil, fmt.Errorf("tokenizer_config.json: %w", err)
-		}
-		config, ok := v.v.(*dict)
-		if !ok {
-			return nil, fmt.Errorf("tokenizer_config.json: got a %s, want an object", typeName(v.value()))
 		}
 		for _, name := range tokenNames {
 			token, err := tokenText(config, name)
@@ -99,6 +98,34 @@ func fromConfig(tokenizerConfig, jinja []byte, named map[string]string) (*Templa
 		named["default"] = string(jinja)
 	}
 	return fromNamed(named, tokens)
+}
+
+// configMembers reads the members that count here; the added tokens, which can be many, are passed over.
+func configMembers(data []byte) (*dict, error) {
+	// Some editors begin a file with a byte order mark, which JSON does not have.
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if err := jsonscan.Check(data); err != nil {
+		return nil, fmt.Errorf("is not JSON: %w", err)
+	}
+	if !jsonscan.IsObject(data) {
+		return nil, errors.New("a JSON object wanted")
+	}
+	config := &dict{}
+	for m := range jsonscan.Members(data) {
+		name, err := jsonscan.String(m.Name)
+		if err != nil {
+			return nil, err
+		}
+		if name != "chat_template" && !slices.Contains(tokenNames, name) {
+			continue
+		}
+		v, err := DecodeJSON(m.Value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		config.set(name, v.v)
+	}
+	return config, nil
 }
 
 // tokenText is a special token of a configuration: a string, an object with "content", or null.

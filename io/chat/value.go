@@ -35,8 +35,7 @@ type view struct {
 
 // undefined is what a missing name or attribute gives: it prints as nothing, and most other uses raise its message.
 type undefined struct {
-	message  string
-	security bool
+	message string
 }
 
 func (u *undefined) fail() { raise("%s", u.message) }
