@@ -77,7 +77,7 @@ func TestRefusals(t *testing.T) {
 		{"{{ lipsum() }}", "'lipsum' is not supported"},
 		{"{{ '\\N{DASH}' }}", "characters by name are not supported"},
 		{"{% for x in y %}", "'for' has no 'endfor'"},
-		{"{% if x %}{% endfor %}", "unknown tag 'endfor'"},
+		{"{% if x %}{% endfor %}", "got 'endfor', want 'elif' or 'else' or 'endif'"},
 		{"{{ a b }}", "got 'b', want '}}'"},
 		{"{{ a", "got 'end of template', want '}}'"},
 		{"{{ a ? }}", "unexpected character '?'"},

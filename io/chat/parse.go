@@ -1,6 +1,9 @@
 package chat
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // parser makes the tree of a template; a mistake panics with a *loadError.
 type parser struct {
@@ -104,6 +107,9 @@ func (p *parser) statements(ends []string) (list []stmt, end string) {
 				if p.skipName(e) {
 					return list, e
 				}
+			}
+			if t := p.cur(); len(ends) > 0 && t.kind == tokName && strings.HasPrefix(t.text, "end") {
+				p.fail("got '%s', want '%s'", t.text, strings.Join(ends, "' or '"))
 			}
 			list = append(list, p.statement())
 			p.expect(tokTagEnd)

@@ -78,7 +78,12 @@ func init() {
 			return r.expandTabs(s, size)
 		},
 	}
-	delete(strMethods, "encode")
+	for _, name := range []string{"encode", "format_map", "maketrans", "translate"} {
+		strMethods[name] = func(*run, string, callArgs) value {
+			raise("the method %s of str is not supported", name)
+			return nil
+		}
+	}
 }
 
 func caseFold(s string) string { return lower(strings.ReplaceAll(s, "ß", "ss")) }
