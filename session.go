@@ -223,7 +223,7 @@ func (s *Session) readPieces(ctx context.Context, tokens []uint32) error {
 		}
 		s.ready, s.text = true, nil
 		tokens = tokens[n:]
-		if s.model.backend == CPU || len(tokens) == 0 { // a GPU is not waited for on the way
+		if s.model.place.backend == CPU || len(tokens) == 0 { // a GPU is not waited for on the way
 			if err := s.run.Logits(s.logits); err != nil {
 				return err
 			}

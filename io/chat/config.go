@@ -1,0 +1,225 @@
+package chat
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bitgpu/io/internal/jsonscan"
+)
+
+// maxConfig limits tokenizer_config.json, which lists all added tokens.
+const maxConfig = 64 << 20
+
+// The variables that hold special tokens.
+var tokenNames = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
+
+// FromDir loads the chat template of a model's directory: chat_template.jinja (with additional_chat_templates/*.jinja)
+// or, without it, "chat_template" of tokenizer_config.json; special tokens come from the latter. A directory without
+// any template gives an error that is [fs.ErrNotExist].
+func FromDir(dir string) (*Template, error) {
+	config, err := readFile(filepath.Join(dir, "tokenizer_config.json"), maxConfig)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	jinja, err := readFile(filepath.Join(dir, "chat_template.jinja"), maxSource)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	named := map[string]string{}
+	more, err := filepath.Glob(filepath.Join(dir, "additional_chat_templates", "*.jinja"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range more {
+		text, err := readFile(path, maxSource)
+		if err != nil {
+			return nil, err
+		}
+		named[strings.TrimSuffix(filepath.Base(path), ".jinja")] = string(text)
+	}
+	t, err := fromConfig(config, jinja, named)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return t, nil
+}
+
+// readFile reads a regular file of at most limit bytes.
+func readFile(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: got %v, want a regular file", path, info.Mode().Type())
+	case info.Size() > limit:
+		return nil, fmt.Errorf("%s: got %d bytes, want at most %d", path, info.Size(), limit)
+	}
+	return os.ReadFile(path)
+}
+
+// FromConfig loads the chat template from the bytes of tokenizer_config.json and chat_template.jinja, either of which
+// may be nil. Where both have one, that of chat_template.jinja counts. "chat_template" is a string, or a list of
+// objects with "name" and "template"; of a list, "tool_use" renders conversations with tools, and "default" all others.
+func FromConfig(tokenizerConfig, jinja []byte) (*Template, error) {
+	return fromConfig(tokenizerConfig, jinja, map[string]string{})
+}
+
+func fromConfig(tokenizerConfig, jinja []byte, named map[string]string) (*Template, error) {
+	tokens := map[string]value{}
+	if tokenizerConfig != nil {
+		config, err := configMembers(tokenizerConfig)
+		if err != nil {
+			return nil, fmt.Errorf("tokenizer_config.json: %w", err)
+		}
+		for _, name := range tokenNames {
+			token, err := tokenText(config, name)
+			if err != nil {
+				return nil, err
+			}
+			if token != "" {
+				tokens[name] = token
+			}
+		}
+		if given, ok := config.get("chat_template"); ok && jinja == nil {
+			if err := templateList(given, named); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if jinja != nil {
+		named["default"] = string(jinja)
+	}
+	return fromNamed(named, tokens)
+}
+
+// configMembers reads the members that count here; the added tokens, which can be many, are passed over.
+func configMembers(data []byte) (*dict, error) {
+	// Some editors begin a file with a byte order mark, which JSON does not have.
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if err := jsonscan.Check(data); err != nil {
+		return nil, fmt.Errorf("is not JSON: %w", err)
+	}
+	if !jsonscan.IsObject(data) {
+		return nil, errors.New("a JSON object wanted")
+	}
+	config := &dict{}
+	for m := range jsonscan.Members(data) {
+		name, err := jsonscan.String(m.Name)
+		if err != nil {
+			return nil, err
+		}
+		if name != "chat_template" && !slices.Contains(tokenNames, name) {
+			continue
+		}
+		v, err := DecodeJSON(m.Value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		config.set(name, v.v)
+	}
+	return config, nil
+}
+
+// tokenText is a special token of a configuration: a string, an object with "content", or null.
+func tokenText(config *dict, name string) (string, error) {
+	v, _ := config.get(name)
+	if token, ok := v.(*dict); ok {
+		v, _ = token.get("content")
+	}
+	switch v := v.(type) {
+	case nil, noneType, bool:
+		return "", nil
+	case string:
+		return v, nil
+	}
+	return "", fmt.Errorf("tokenizer_config.json: %s is a %s, want a string or an object with \"content\"", name, typeName(v))
+}
+
+func templateList(given value, named map[string]string) error {
+	switch given := given.(type) {
+	case noneType:
+		return nil
+	case string:
+		named["default"] = given
+		return nil
+	case *list:
+		for i, item := range given.items {
+			d, _ := item.(*dict)
+			if d == nil {
+				d = &dict{}
+			}
+			name, _ := d.get("name")
+			text, _ := d.get("template")
+			n, ok := name.(string)
+			s, ok2 := text.(string)
+			if !ok || !ok2 {
+				return fmt.Errorf("tokenizer_config.json: chat_template[%d] is no object with the strings \"name\" and \"template\"", i)
+			}
+			named[n] = s
+		}
+		return nil
+	}
+	return fmt.Errorf("tokenizer_config.json: chat_template is a %s, want a string or a list", typeName(given))
+}
+
+// FromGGUF loads the chat template from a GGUF file's metadata, of which only the strings "tokenizer.chat_template" and
+// "tokenizer.chat_template." with a name behind it count. bos and eos are the texts of the file's special tokens, or "".
+func FromGGUF(metadata map[string]string, bos, eos string) (*Template, error) {
+	const key = "tokenizer.chat_template"
+	named := map[string]string{}
+	for k, text := range metadata {
+		if k == key {
+			named["default"] = text
+		} else if name, ok := strings.CutPrefix(k, key+"."); ok {
+			named[name] = text
+		}
+	}
+	tokens := map[string]value{}
+	if bos != "" {
+		tokens["bos_token"] = bos
+	}
+	if eos != "" {
+		tokens["eos_token"] = eos
+	}
+	return fromNamed(named, tokens)
+}
+
+// noTemplate is the error of a model without a chat template.
+type noTemplate struct{}
+
+func (noTemplate) Error() string { return "chat: the model has no chat template" }
+
+func (noTemplate) Is(target error) bool { return target == fs.ErrNotExist }
+
+func fromNamed(named map[string]string, tokens map[string]value) (*Template, error) {
+	if len(named) == 0 {
+		return nil, noTemplate{}
+	}
+	if _, ok := named["default"]; !ok {
+		names := slices.Sorted(maps.Keys(named))
+		if len(names) > 1 {
+			return nil, fmt.Errorf("chat: got the templates %s, want one of them to be named default", strings.Join(names, ", "))
+		}
+		named["default"] = named[names[0]]
+	}
+	t, err := Parse(named["default"])
+	if err != nil {
+		return nil, err
+	}
+	t.tokens = tokens
+	if text, ok := named["tool_use"]; ok && text != named["default"] {
+		if t.withTools, err = Parse(text); err != nil {
+			return nil, fmt.Errorf("the template tool_use: %w", err)
+		}
+		t.withTools.tokens = tokens
+	}
+	return t, nil
+}

@@ -1,0 +1,57 @@
+package chat
+
+import "strings"
+
+// Features say what a template makes of a conversation.
+type Features struct {
+	System    bool // a system message is rendered
+	Tools     bool // the tools are rendered
+	ToolCalls bool // the tool calls of an assistant's message are rendered
+	Thinking  bool // EnableThinking changes the render, or an answer begins within a thought
+}
+
+// Features finds out by rendering short conversations.
+func (t *Template) Features() Features {
+	const probe = "qzprobe"
+	shows := func(c Conversation) bool {
+		c.BOS, c.EOS = "<s>", "</s>" // templates that add them fail without
+		text, err := t.Render(c)
+		return err == nil && strings.Contains(text, probe)
+	}
+	user := Message("user", "Hello")
+	str := func(name, s string) Member { return Member{name, String(s)} }
+	function := Object(str("name", probe), str("description", "A tool."), Member{"parameters", Object(str("type", "object"),
+		Member{"properties", Object(Member{"place", Object(str("type", "string"), str("description", "A place."))})},
+		Member{"required", List(String("place"))})})
+	tools := List(Object(str("type", "function"), Member{"function", function}))
+	call := func(arguments Value) Conversation {
+		calls := List(Object(str("id", "call00001"), str("type", "function"),
+			Member{"function", Object(str("name", probe), Member{"arguments", arguments})}))
+		asked := Object(str("role", "assistant"), str("content", ""), Member{"tool_calls", calls})
+		answer := Object(str("role", "tool"), str("tool_call_id", "call00001"), str("name", "other"), str("content", "ok"))
+		return Conversation{Messages: List(user, asked, answer)}
+	}
+	on, off := true, false
+	prompt := func(think *bool) string {
+		text, _ := t.Render(Conversation{Messages: List(user), AddGenerationPrompt: true, EnableThinking: think, BOS: "<s>", EOS: "</s>"})
+		return text
+	}
+	return Features{
+		System:    shows(Conversation{Messages: List(Message("system", probe), user)}),
+		Tools:     shows(Conversation{Messages: List(user), Tools: tools}),
+		ToolCalls: shows(call(Object(str("place", "Bern")))) || shows(call(String(`{"place": "Bern"}`))),
+		Thinking:  prompt(&on) != prompt(&off) || OpensThought(prompt(nil)),
+	}
+}
+
+// Continue renders a conversation that went on and returns what is new: what follows the text that the model has read
+// so far, its own answer included. It is not ok where the render does not begin with that text, as where a template
+// leaves out the thoughts of earlier answers; then the whole render is to be read anew.
+func (t *Template) Continue(read string, c Conversation) (suffix string, ok bool, err error) {
+	text, err := t.Render(c)
+	if err != nil {
+		return "", false, err
+	}
+	suffix, ok = strings.CutPrefix(text, read)
+	return suffix, ok, nil
+}
