@@ -228,7 +228,7 @@ func readType(value []byte) (DType, error) {
 	if err != nil {
 		return "", fmt.Errorf("dtype: %w", err)
 	}
-	for _, known := range []DType{F32, F16, BF16, U8, I8, I32, I64} {
+	for _, known := range []DType{F32, F16, BF16, U8, I8, I32, I64, U32} {
 		if name == string(known) {
 			return known, nil
 		}

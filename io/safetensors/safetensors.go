@@ -27,7 +27,7 @@ import (
 // DType is the type of a tensor's elements, by the format's name for it.
 type DType string
 
-// The types that bitgpu's files use.
+// The types that bitgpu's files and the public models it reads use.
 const (
 	F32  DType = "F32"
 	F16  DType = "F16"
@@ -36,9 +36,10 @@ const (
 	I8   DType = "I8"
 	I32  DType = "I32"
 	I64  DType = "I64"
+	U32  DType = "U32" // of MLX's packed weights
 )
 
-const knownTypes = "F32, F16, BF16, U8, I8, I32 or I64"
+const knownTypes = "F32, F16, BF16, U8, I8, I32, I64 or U32"
 
 // Size is the bytes of one element, 0 for an unknown type.
 func (d DType) Size() int {
@@ -47,7 +48,7 @@ func (d DType) Size() int {
 		return 1
 	case F16, BF16:
 		return 2
-	case F32, I32:
+	case F32, I32, U32:
 		return 4
 	case I64:
 		return 8
