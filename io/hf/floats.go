@@ -1,0 +1,192 @@
+package hf
+
+import (
+	"fmt"
+	"math"
+
+	"bitgpu/io/safetensors"
+	"bitgpu/io/trit"
+	"bitgpu/nn/ternary"
+)
+
+// Rounding is what becomes of a weight just between two codes.
+type Rounding int
+
+const (
+	// HalfEven is that of PyTorch and so of transformers: ±0.5 is 0.
+	HalfEven Rounding = iota
+	// HalfUp is that of onebitllms, with which Falcon-E was trained: 0.5 is 1, −0.5 is 0.
+	HalfUp
+)
+
+// minMean keeps a matrix of zeros from dividing by zero, as in transformers' integrations/bitnet.py.
+const minMean = 1e-5
+
+// Quantize rounds a master (out, in) as the BitNet papers and transformers do, in float32: with s = 1/max(mean|W|, 1e-5)
+// the codes are clamp(round(W·s), −1, 1) and the scale is 1/s. The mean is summed in float64, for PyTorch's own depends on
+// how many threads it has.
+func Quantize(t safetensors.Tensor, rounding Rounding) (*trit.Matrix, error) {
+	w, err := floatMatrix(t)
+	if err != nil {
+		return nil, err
+	}
+	sum := 0.0
+	for _, x := range w {
+		sum += math.Abs(float64(x))
+	}
+	s := 1 / max(float32(sum/float64(len(w))), minMean)
+	rows, cols := t.Shape[0], t.Shape[1]
+	m := perMatrix(t.Name, rows, cols, 1/s)
+	for r := range rows {
+		row := m.Row(r)
+		for c, x := range w[r*cols : (r+1)*cols] {
+			ternary.Set(row, c, rounding.round(x*s))
+		}
+	}
+	return m, m.Check()
+}
+
+func (r Rounding) round(v float32) int {
+	switch {
+	case v > 0.5, v == 0.5 && r == HalfUp:
+		return 1
+	case v < -0.5:
+		return -1
+	}
+	return 0
+}
+
+// floatMatrix is the finite weights of a matrix of floats.
+func floatMatrix(t safetensors.Tensor) ([]float32, error) {
+	if len(t.Shape) != 2 || t.Len() == 0 {
+		return nil, fmt.Errorf("shape %s, want a matrix", safetensors.FormatShape(t.Shape))
+	}
+	w, ok := t.FloatView()
+	if !ok {
+		var err error
+		if w, err = t.Float32s(); err != nil {
+			return nil, err
+		}
+	}
+	for i, x := range w {
+		if x != x || math.IsInf(float64(x), 0) {
+			return nil, fmt.Errorf("row %d, input %d is %v, want a finite number", i/t.Shape[1], i%t.Shape[1], x)
+		}
+	}
+	return w, nil
+}
+
+// groupSize is how many inputs of a row share a scale in Bonsai's models.
+const groupSize = 128
+
+// minShared is how many weights must share a scale: of a few numbers, any can be taken for scales of their own.
+const minShared = 32
+
+// Unpacked finds the codes and scales of floats that are ternary already: of a matrix (out, in) whose weights are
+// {−a, 0, a} with one a for all of it, for each of several equal blocks of rows or of columns (TriLM has one a shard), or
+// for each 128 inputs of a row (Bonsai). It takes the fewest scales that give every weight to the bit, and else says which
+// weight of the smallest groups is how far off.
+func Unpacked(t safetensors.Tensor) (*trit.Matrix, error) {
+	w, err := floatMatrix(t)
+	if err != nil {
+		return nil, err
+	}
+	rows, cols := t.Shape[0], t.Shape[1]
+	abs := func(i int) float32 { return float32(math.Abs(float64(w[i]))) }
+	group := groupSize
+	if cols%group != 0 {
+		group = cols
+	}
+	byRow, byCol, byGroup := make([]float32, rows), make([]float32, cols), make([]float32, rows*(cols/group))
+	for i := range w {
+		r, c, a := i/cols, i%cols, abs(i)
+		byRow[r], byCol[c], byGroup[i/group] = max(byRow[r], a), max(byCol[c], a), max(byGroup[i/group], a)
+	}
+	rowsFit, colsFit := true, true
+	worst, off := -1, 0.0 // the weight that is farthest from its group's two magnitudes, in parts of the group's
+	for i := range w {
+		a := abs(i)
+		if a == 0 {
+			continue
+		}
+		rowsFit = rowsFit && a == byRow[i/cols]
+		colsFit = colsFit && a == byCol[i%cols]
+		if d := byGroup[i/group]; a != d {
+			if far := float64(min(a, d-a)) / float64(d); far > off || worst < 0 {
+				worst, off = i, far
+			}
+		}
+	}
+	m := &trit.Matrix{Name: t.Name, Rows: rows, Cols: cols}
+	consider := func(rowBlock, colBlock int, scales []float32) {
+		if len(scales)*minShared <= len(w) && (m.Scales == nil || len(scales) < len(m.Scales)) {
+			m.RowBlock, m.ColBlock, m.Scales = rowBlock, colBlock, scales
+		}
+	}
+	if rowsFit {
+		block, scales := blocks(byRow)
+		consider(block, cols, scales)
+	}
+	if colsFit {
+		block, scales := blocks(byCol)
+		consider(rows, block, scales)
+	}
+	if worst < 0 {
+		consider(1, group, byGroup)
+	}
+	switch {
+	case m.Scales == nil && worst < 0:
+		return nil, fmt.Errorf("is not ternary: fewer than %d weights share a magnitude", minShared)
+	case m.Scales == nil:
+		return nil, notTernary(worst, cols, group, w[worst], byGroup[worst/group], off)
+	}
+	m.Codes = perMatrix("", rows, cols, 0).Codes
+	for r := range rows {
+		row := m.Row(r)
+		for c, x := range w[r*cols : (r+1)*cols] {
+			switch {
+			case x > 0:
+				ternary.Set(row, c, 1)
+			case x < 0:
+				ternary.Set(row, c, -1)
+			}
+		}
+	}
+	return m, m.Check()
+}
+
+func notTernary(i, cols, group int, w, d float32, off float64) error {
+	r, c := i/cols, i%cols
+	first := c / group * group
+	return fmt.Errorf("is not ternary: row %d, input %d is %v, neither 0 nor ±%v, the largest of inputs %d to %d (off by %.3g %%)",
+		r, c, w, d, first, first+group-1, 100*off)
+}
+
+// blocks finds the longest blocks, all of one length, within which the magnitudes that are not zero are equal, and those.
+func blocks(magnitudes []float32) (length int, scales []float32) {
+	n := len(magnitudes)
+	for length = n; length > 1; length-- {
+		if n%length != 0 {
+			continue
+		}
+		if scales = uniform(magnitudes, length); scales != nil {
+			return length, scales
+		}
+	}
+	return 1, magnitudes
+}
+
+// uniform is the one magnitude of each block of a length, or nil where a block has two.
+func uniform(magnitudes []float32, length int) []float32 {
+	scales := make([]float32, len(magnitudes)/length)
+	for i, a := range magnitudes {
+		switch s := &scales[i/length]; {
+		case a == 0 || a == *s:
+		case *s == 0:
+			*s = a
+		default:
+			return nil
+		}
+	}
+	return scales
+}
