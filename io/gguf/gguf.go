@@ -110,6 +110,9 @@ func (f *File) Close() error {
 	return f.mapped.Close()
 }
 
+// Name is the file's path, or the name given to [Parse].
+func (f *File) Name() string { return f.name }
+
 // Version is that of the format, 2 or 3.
 func (f *File) Version() int { return int(f.version) }
 
