@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"bitgpu/io/safetensors"
 	"bitgpu/io/trit"
 	"bitgpu/nn/ternary"
 
@@ -435,4 +436,28 @@ func FuzzTernary(f *testing.F) {
 			t.Fatalf("%+v, want %+v (%v)", twice, got, err)
 		}
 	})
+}
+
+// Random blocks are the floats that gguf-py makes of them; testdata/blocks.py wrote both.
+func TestBlocks(t *testing.T) {
+	f, err := safetensors.Open("testdata/blocks.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, l := range []Layout{LayoutBF16, LayoutQ8_0, LayoutQ4_0, LayoutQ4_K, LayoutQ6_K, LayoutTQ1_0, LayoutTQ2_0} {
+		blocks, ok1 := f.Tensor(l.String())
+		floats, ok2 := f.Tensor(l.String() + ".floats")
+		want, err := floats.Float32s()
+		if !ok1 || !ok2 || err != nil {
+			t.Fatalf("%v is not there (%v)", l, err)
+		}
+		m := Matrix{Name: l.String(), Layout: l, Rows: floats.Shape[0], Cols: floats.Shape[1], Data: blocks.Data}
+		got := make([]float32, m.Cols)
+		for r := range m.Rows {
+			if err := m.Floats(got, r); err != nil || !slices.Equal(got, want[r*m.Cols:(r+1)*m.Cols]) {
+				t.Errorf("%v: row %d: %v, want %v (%v)", l, r, got, want[r*m.Cols:(r+1)*m.Cols], err)
+			}
+		}
+	}
 }
