@@ -140,6 +140,10 @@ func TestReadWhatWasWritten(t *testing.T) {
 		}
 	}
 
+	if got := (Value{Type: String, data: []byte("aé—")}).Format(1, 2); got != `"a"… (6 bytes)` {
+		t.Errorf("a string is cut as %s", got)
+	}
+
 	want := []struct {
 		shape  []int
 		layout ggml.Layout

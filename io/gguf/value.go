@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // ValueType is the type of a value in the metadata.
@@ -260,6 +261,9 @@ func (v Value) format(bytes int) string {
 	switch v.Type {
 	case String:
 		if len(v.data) > bytes {
+			for cut := 1; cut < utf8.UTFMax && bytes > 0 && !utf8.RuneStart(v.data[bytes]); cut++ {
+				bytes-- // not within a character
+			}
 			return strconv.Quote(string(v.data[:bytes])) + fmt.Sprintf("… (%d bytes)", len(v.data))
 		}
 		return strconv.Quote(string(v.data))
