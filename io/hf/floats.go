@@ -26,22 +26,26 @@ const minMean = 1e-5
 // the codes are clamp(round(W·s), −1, 1) and the scale is 1/s. The mean is summed in float64, for PyTorch's own depends on
 // how many threads it has.
 func Quantize(t safetensors.Tensor, rounding Rounding) (*trit.Matrix, error) {
-	w, err := floatMatrix(t)
+	sum := 0.0
+	err := eachRow(t, func(_ int, w []float32) {
+		for _, x := range w {
+			sum += math.Abs(float64(x))
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
-	sum := 0.0
-	for _, x := range w {
-		sum += math.Abs(float64(x))
-	}
-	s := 1 / max(float32(sum/float64(len(w))), minMean)
 	rows, cols := t.Shape[0], t.Shape[1]
+	s := 1 / max(float32(sum/float64(rows*cols)), minMean)
 	m := perMatrix(t.Name, rows, cols, 1/s)
-	for r := range rows {
+	err = eachRow(t, func(r int, w []float32) {
 		row := m.Row(r)
-		for c, x := range w[r*cols : (r+1)*cols] {
+		for c, x := range w {
 			ternary.Set(row, c, rounding.round(x*s))
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return m, m.Check()
 }
@@ -56,24 +60,30 @@ func (r Rounding) round(v float32) int {
 	return 0
 }
 
-// floatMatrix is the finite weights of a matrix of floats.
-func floatMatrix(t safetensors.Tensor) ([]float32, error) {
+// eachRow calls with with the finite weights of each row of a matrix of floats. Only one row is in memory.
+func eachRow(t safetensors.Tensor, with func(r int, w []float32)) error {
 	if len(t.Shape) != 2 || t.Len() == 0 {
-		return nil, fmt.Errorf("shape %s, want a matrix", safetensors.FormatShape(t.Shape))
+		return fmt.Errorf("shape %s, want a matrix", safetensors.FormatShape(t.Shape))
 	}
-	w, ok := t.FloatView()
-	if !ok {
-		var err error
-		if w, err = t.Float32s(); err != nil {
-			return nil, err
+	row := safetensors.Tensor{Name: t.Name, DType: t.DType, Shape: t.Shape[1:]}
+	size := t.Shape[1] * t.DType.Size()
+	for r := range t.Shape[0] {
+		row.Data = t.Data[r*size : (r+1)*size]
+		w, ok := row.FloatView()
+		if !ok {
+			var err error
+			if w, err = row.Float32s(); err != nil {
+				return err
+			}
 		}
-	}
-	for i, x := range w {
-		if x != x || math.IsInf(float64(x), 0) {
-			return nil, fmt.Errorf("row %d, input %d is %v, want a finite number", i/t.Shape[1], i%t.Shape[1], x)
+		for c, x := range w {
+			if x != x || math.IsInf(float64(x), 0) {
+				return fmt.Errorf("row %d, input %d is %v, want a finite number", r, c, x)
+			}
 		}
+		with(r, w)
 	}
-	return w, nil
+	return nil
 }
 
 // groupSize is how many inputs of a row share a scale in Bonsai's models.
@@ -87,39 +97,53 @@ const minShared = 32
 // for each 128 inputs of a row (Bonsai). It takes the fewest scales that give every weight to the bit, and else says which
 // weight of the smallest groups is how far off.
 func Unpacked(t safetensors.Tensor) (*trit.Matrix, error) {
-	w, err := floatMatrix(t)
-	if err != nil {
-		return nil, err
+	if len(t.Shape) != 2 || t.Len() == 0 { // before memory is taken for its rows
+		return nil, fmt.Errorf("shape %s, want a matrix", safetensors.FormatShape(t.Shape))
 	}
 	rows, cols := t.Shape[0], t.Shape[1]
-	abs := func(i int) float32 { return float32(math.Abs(float64(w[i]))) }
 	group := groupSize
 	if cols%group != 0 {
 		group = cols
 	}
-	byRow, byCol, byGroup := make([]float32, rows), make([]float32, cols), make([]float32, rows*(cols/group))
-	for i := range w {
-		r, c, a := i/cols, i%cols, abs(i)
-		byRow[r], byCol[c], byGroup[i/group] = max(byRow[r], a), max(byCol[c], a), max(byGroup[i/group], a)
-	}
-	rowsFit, colsFit := true, true
-	worst, off := -1, 0.0 // the weight that is farthest from its group's two magnitudes, in parts of the group's
-	for i := range w {
-		a := abs(i)
-		if a == 0 {
-			continue
+	groups := cols / group
+	byRow, byCol, byGroup := make([]float32, rows), make([]float32, cols), make([]float32, rows*groups)
+	err := eachRow(t, func(r int, w []float32) {
+		for c, x := range w {
+			a := abs(x)
+			byRow[r], byCol[c], byGroup[r*groups+c/group] = max(byRow[r], a), max(byCol[c], a), max(byGroup[r*groups+c/group], a)
 		}
-		rowsFit = rowsFit && a == byRow[i/cols]
-		colsFit = colsFit && a == byCol[i%cols]
-		if d := byGroup[i/group]; a != d {
-			if far := float64(min(a, d-a)) / float64(d); far > off || worst < 0 {
-				worst, off = i, far
+	})
+	if err != nil {
+		return nil, err
+	}
+	rowsFit, colsFit, groupsFit := true, true, true
+	off := -1.0 // how far a weight is at most from its group's two magnitudes, in parts of the larger
+	var worst error
+	err = eachRow(t, func(r int, w []float32) {
+		for c, x := range w {
+			a := abs(x)
+			if a == 0 {
+				continue
+			}
+			rowsFit = rowsFit && a == byRow[r]
+			colsFit = colsFit && a == byCol[c]
+			if d := byGroup[r*groups+c/group]; a != d {
+				groupsFit = false
+				if far := float64(min(a, d-a)) / float64(d); far > off {
+					off = far
+					first := c / group * group
+					worst = fmt.Errorf("is not ternary: row %d, input %d is %v, neither 0 nor ±%v, the largest of inputs %d to %d (off by %.3g %%)",
+						r, c, x, d, first, first+group-1, 100*far)
+				}
 			}
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	m := &trit.Matrix{Name: t.Name, Rows: rows, Cols: cols}
 	consider := func(rowBlock, colBlock int, scales []float32) {
-		if len(scales)*minShared <= len(w) && (m.Scales == nil || len(scales) < len(m.Scales)) {
+		if len(scales)*minShared <= rows*cols && (m.Scales == nil || len(scales) < len(m.Scales)) {
 			m.RowBlock, m.ColBlock, m.Scales = rowBlock, colBlock, scales
 		}
 	}
@@ -131,19 +155,19 @@ func Unpacked(t safetensors.Tensor) (*trit.Matrix, error) {
 		block, scales := blocks(byCol)
 		consider(rows, block, scales)
 	}
-	if worst < 0 {
+	if groupsFit {
 		consider(1, group, byGroup)
 	}
 	switch {
-	case m.Scales == nil && worst < 0:
+	case m.Scales == nil && groupsFit:
 		return nil, fmt.Errorf("is not ternary: fewer than %d weights share a magnitude", minShared)
 	case m.Scales == nil:
-		return nil, notTernary(worst, cols, group, w[worst], byGroup[worst/group], off)
+		return nil, worst
 	}
 	m.Codes = perMatrix("", rows, cols, 0).Codes
-	for r := range rows {
+	err = eachRow(t, func(r int, w []float32) {
 		row := m.Row(r)
-		for c, x := range w[r*cols : (r+1)*cols] {
+		for c, x := range w {
 			switch {
 			case x > 0:
 				ternary.Set(row, c, 1)
@@ -151,16 +175,14 @@ func Unpacked(t safetensors.Tensor) (*trit.Matrix, error) {
 				ternary.Set(row, c, -1)
 			}
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return m, m.Check()
 }
 
-func notTernary(i, cols, group int, w, d float32, off float64) error {
-	r, c := i/cols, i%cols
-	first := c / group * group
-	return fmt.Errorf("is not ternary: row %d, input %d is %v, neither 0 nor ±%v, the largest of inputs %d to %d (off by %.3g %%)",
-		r, c, w, d, first, first+group-1, 100*off)
-}
+func abs(x float32) float32 { return float32(math.Abs(float64(x))) }
 
 // blocks finds the longest blocks, all of one length, within which the magnitudes that are not zero are equal, and those.
 func blocks(magnitudes []float32) (length int, scales []float32) {
