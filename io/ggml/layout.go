@@ -3,6 +3,9 @@ package ggml
 import "fmt"
 
 // Layout is how the bytes of a tensor are to be read. Zero is none.
+//
+// Of I2_S it is the form of bitnet.cpp's converter and of all published files, 128 codes in 32 bytes. Since November 2025
+// the program writes another on ARM processors, of 64 codes in 16 bytes, which nothing in a file tells apart.
 type Layout uint8
 
 // The layouts. Blocks lie along a row; those of I2_S run on from row to row.
@@ -29,7 +32,7 @@ type format struct {
 	typ     Type // in files
 	odd     bool // a reader cannot tell it by typ alone
 	places  []place
-	ordered bool // the weights lie as bitgpu/nn/ternary packs them
+	ordered bool // the weights lie as package trit packs them
 	trits   bool // five codes a byte, else four
 	scaleAt int  // of the float16
 	floats  func(dst []float32, block []byte)

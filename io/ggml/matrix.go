@@ -1,14 +1,12 @@
 package ggml
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 
 	"bitgpu/io/trit"
-	"bitgpu/nn/ternary"
 
 	"github.com/x448/float16"
 )
@@ -75,8 +73,7 @@ func (m *Matrix) ternary() (*trit.Matrix, error) {
 	}
 	f := m.Layout.format()
 	out := &trit.Matrix{Name: m.Name, Rows: m.Rows, Cols: m.Cols, RowBlock: 1, ColBlock: m.group()}
-	stride := ternary.RowBytes(m.Cols)
-	out.Codes = bytes.Repeat([]byte{0b01010101}, m.Rows*stride) // a row's padding is zero weights
+	out.Codes = trit.Zeros(m.Rows, m.Cols)
 	if m.Layout == LayoutI2_S {
 		out.RowBlock, out.Scales = m.Rows, []float32{m.scale(0)}
 	} else {
@@ -187,7 +184,7 @@ func encode(l Layout, m *trit.Matrix) ([]byte, error) {
 	for i := range m.Rows * m.Cols / f.weights {
 		for j := range codes {
 			at := i*f.weights + j
-			codes[j] = byte(ternary.At(m.Row(at/m.Cols), at%m.Cols) + 1)
+			codes[j] = byte(trit.At(m.Row(at/m.Cols), at%m.Cols) + 1)
 		}
 		block := data[i*f.bytes : (i+1)*f.bytes]
 		f.pack(block, codes)

@@ -103,5 +103,5 @@ func TestEncodeRefusals(t *testing.T) {
 	m.Scales[5] = 0.1
 	refuse(LayoutQ2_0, "row 1 has the scale 0.1, want a float16 for Q2_0, the nearest of which is 0.099975586")
 	m.Codes = m.Codes[1:]
-	refuse(LayoutQ2_0, "127 found")
+	refuse(LayoutQ2_0, "127 bytes of codes, want 128")
 }

@@ -6,7 +6,6 @@ import (
 
 	"bitgpu/io/safetensors"
 	"bitgpu/io/trit"
-	"bitgpu/nn/ternary"
 )
 
 // Rounding is what becomes of a weight just between two codes.
@@ -41,7 +40,7 @@ func Quantize(t safetensors.Tensor, rounding Rounding) (*trit.Matrix, error) {
 	err = eachRow(t, func(r int, w []float32) {
 		row := m.Row(r)
 		for c, x := range w {
-			ternary.Set(row, c, rounding.round(x*s))
+			trit.Set(row, c, rounding.round(x*s))
 		}
 	})
 	if err != nil {
@@ -164,15 +163,15 @@ func Unpacked(t safetensors.Tensor) (*trit.Matrix, error) {
 	case m.Scales == nil:
 		return nil, worst
 	}
-	m.Codes = perMatrix("", rows, cols, 0).Codes
+	m.Codes = trit.Zeros(rows, cols)
 	err = eachRow(t, func(r int, w []float32) {
 		row := m.Row(r)
 		for c, x := range w {
 			switch {
 			case x > 0:
-				ternary.Set(row, c, 1)
+				trit.Set(row, c, 1)
 			case x < 0:
-				ternary.Set(row, c, -1)
+				trit.Set(row, c, -1)
 			}
 		}
 	})

@@ -98,7 +98,7 @@ func TestPacked(t *testing.T) {
 	w := safetensors.FromUint8s("w", []int{2, 3}, []byte{0, 1, 2, 0, 0x30, 0})
 	one := bf16s("w_scale", []int{1}, 1)
 	_, err := Packed(w, one, false)
-	wantError(t, err, "w: row 5, byte 0: code 3 found")
+	wantError(t, err, "w: row 5, weight 1 has code 3")
 	for _, bad := range []safetensors.Tensor{bf16s("s", []int{1}, 0), bf16s("s", []int{1}, float32(math.NaN())), bf16s("s", []int{1}, float32(math.Inf(1))), bf16s("s", []int{2}, 1, 1), bf16s("s", []int{1}, -1)} {
 		_, err = Packed(w, bad, false)
 		wantError(t, err, "want one positive number")
@@ -147,7 +147,7 @@ func TestMLX(t *testing.T) {
 	wantError(t, err, "type F16 and shape (2, 2), want U32 (out, in/16)")
 	w.Data[17] = 0x0C
 	_, err = MLX(w, minus, f16s("b", shape(64), []float32{1, 1, 1, 1}), group)
-	wantError(t, err, "row 1, byte 1: code 3 found")
+	wantError(t, err, "row 1, weight 5 has code 3")
 }
 
 func TestQuantize(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 
 	"bitgpu/io/safetensors"
 	"bitgpu/io/trit"
-	"bitgpu/nn/ternary"
 )
 
 // Packed reads BitNet's packed weights: U8 (out/4, in), of which byte (r, c) holds the rows r, r + out/4, r + out/2 and
@@ -36,7 +35,7 @@ func Packed(t, scale safetensors.Tensor, divides bool) (*trit.Matrix, error) {
 		for r := range quarter {
 			row := m.Row(part*quarter + r)
 			for c, b := range t.Data[r*cols : (r+1)*cols] {
-				ternary.Set(row, c, int(b>>(2*part)&3)-1)
+				trit.Set(row, c, int(b>>(2*part)&3)-1)
 			}
 		}
 	}
@@ -45,12 +44,7 @@ func Packed(t, scale safetensors.Tensor, divides bool) (*trit.Matrix, error) {
 
 // perMatrix makes a matrix of zeros with one scale.
 func perMatrix(name string, rows, cols int, scale float32) *trit.Matrix {
-	m := &trit.Matrix{Name: name, Rows: rows, Cols: cols, RowBlock: rows, ColBlock: cols, Scales: []float32{scale}}
-	m.Codes = make([]byte, rows*ternary.RowBytes(cols))
-	for i := range m.Codes {
-		m.Codes[i] = 0b01010101
-	}
-	return m
+	return &trit.Matrix{Name: name, Rows: rows, Cols: cols, Codes: trit.Zeros(rows, cols), RowBlock: rows, ColBlock: cols, Scales: []float32{scale}}
 }
 
 // clip shortens numbers for a message.

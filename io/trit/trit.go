@@ -2,8 +2,7 @@
 // matrix (BitNet), one a block of rows or of columns (TriLM's shards) or one a few inputs of a row (Bonsai). It is what
 // readers of such models hand to an engine, whatever file the weights came from.
 //
-// It is not for files, which ggml, gguf and hf read, and it multiplies nothing. The order of the bits is that of
-// bitgpu/nn/ternary.
+// It is not for files, which ggml, gguf and hf read, and it multiplies nothing.
 //
 // # Why
 //
@@ -15,15 +14,13 @@ package trit
 import (
 	"fmt"
 	"math"
-
-	"bitgpu/nn/ternary"
 )
 
 // Matrix is (Rows, Cols) weights, Rows outputs of Cols inputs: weight (r, c) is its code times its scale.
 type Matrix struct {
 	Name       string // of the tensor, for messages
 	Rows, Cols int
-	// Codes are the weights without their scales, packed by bitgpu/nn/ternary: Rows times ceil(Cols/4) bytes.
+	// Codes are the weights without their scales, packed row by row: Rows times ceil(Cols/4) bytes, see [At].
 	Codes []byte
 	// Weights (r, c) with the same r/RowBlock and c/ColBlock share a scale. RowBlock divides Rows, ColBlock divides Cols.
 	RowBlock, ColBlock int
@@ -69,7 +66,7 @@ func (m *Matrix) Scale(r, c int) float32 {
 
 // Row is the packed codes of row r.
 func (m *Matrix) Row(r int) []byte {
-	stride := ternary.RowBytes(m.Cols)
+	stride := RowBytes(m.Cols)
 	return m.Codes[r*stride : (r+1)*stride]
 }
 
@@ -77,7 +74,7 @@ func (m *Matrix) Row(r int) []byte {
 func (m *Matrix) Floats(dst []float32, r int) {
 	row := m.Row(r)
 	for c := range m.Cols {
-		dst[c] = float32(ternary.At(row, c)) * m.Scale(r, c)
+		dst[c] = float32(At(row, c)) * m.Scale(r, c)
 	}
 }
 
@@ -104,7 +101,7 @@ func (m *Matrix) check() error {
 			return fmt.Errorf("scale %d of row %d is %v, want a finite number", i%(m.Cols/m.ColBlock), i/(m.Cols/m.ColBlock)*m.RowBlock, s)
 		}
 	}
-	return ternary.Validate(m.Codes, m.Rows, m.Cols)
+	return m.checkCodes()
 }
 
 // Merge puts cols neighbouring inputs under one scale where that changes no weight: where the groups that are merged
@@ -140,7 +137,7 @@ func (m *Matrix) Merge(cols int) bool {
 func (m *Matrix) zeros(row, col int) bool {
 	for r := row; r < row+m.RowBlock; r++ {
 		for c := col; c < col+m.ColBlock; c++ {
-			if ternary.At(m.Row(r), c) != 0 {
+			if At(m.Row(r), c) != 0 {
 				return false
 			}
 		}

@@ -102,8 +102,8 @@ func TestCheckRefuses(t *testing.T) {
 		"2 scales, want 1":                                                     func(m *Matrix) { m.Scales = []float32{1, 2} },
 		"scale 1 of row 1 is NaN, want a finite number":                        func(m *Matrix) { m.RowBlock, m.ColBlock, m.Scales = 1, 2, []float32{1, 1, 1, float32(math.NaN())} },
 		"scale 0 of row 0 is -Inf":                                             func(m *Matrix) { m.Scales[0] = float32(math.Inf(-1)) },
-		"2 bytes wanted for 2 × 4 ternary weights, 1 found":                    func(m *Matrix) { m.Codes = m.Codes[:1] },
-		"row 1, byte 0: code 3 found, which no ternary weight has":             func(m *Matrix) { m.Codes[1] = 0x57 },
+		"1 bytes of codes, want 2 for 2 × 4 weights":                           func(m *Matrix) { m.Codes = m.Codes[:1] },
+		"row 1, weight 0 has code 3, which no ternary weight has":              func(m *Matrix) { m.Codes[1] = 0x57 },
 	} {
 		m := good()
 		change(m)
@@ -111,4 +111,30 @@ func TestCheckRefuses(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
+}
+
+// The order of the bits is that of the packed weights of bitgpu's own files.
+func TestCodes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rows, cols := rapid.IntRange(1, 4).Draw(t, "rows"), rapid.IntRange(1, 9).Draw(t, "cols")
+		w := rapid.SliceOfN(rapid.SampledFrom([]float32{-1, 0, 1}), rows*cols, rows*cols).Draw(t, "w")
+		want := make([]byte, rows*ternary.RowBytes(cols))
+		ternary.Quantize(want, w, rows, cols, 1)
+		m := &Matrix{Name: "w", Rows: rows, Cols: cols, Codes: Zeros(rows, cols), RowBlock: rows, ColBlock: cols, Scales: []float32{1}}
+		for i, x := range w {
+			Set(m.Row(i/cols), i%cols, int(x))
+		}
+		if err := m.Check(); err != nil || !slices.Equal(m.Codes, want) {
+			t.Fatalf("%v, want %v (%v)", m.Codes, want, err)
+		}
+		if got := floats(m); !slices.Equal(got, w) {
+			t.Fatalf("%v, want %v", got, w)
+		}
+		// What either refuses, the other refuses too.
+		at := rapid.IntRange(0, len(m.Codes)-1).Draw(t, "at")
+		m.Codes[at] = rapid.Byte().Draw(t, "byte")
+		if err, other := m.Check(), ternary.Validate(m.Codes, rows, cols); (err == nil) != (other == nil) {
+			t.Fatalf("%v and %v for %v", err, other, m.Codes)
+		}
+	})
 }
