@@ -133,6 +133,18 @@ func TestRoundTrip(t *testing.T) {
 					t.Fatalf("%+v, want %+v", got, want)
 				}
 				x, y := make([]float32, m.Cols), make([]float32, m.Cols)
+				first := rapid.IntRange(0, m.Rows-1).Draw(t, "first")
+				part, err := m.TernaryRows(first, m.Rows)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for r := range part.Rows {
+					part.Floats(x, r)
+					got.Floats(y, first+r)
+					if !slices.Equal(x, y) {
+						t.Fatalf("row %d in a part: %v, want %v", first+r, x, y)
+					}
+				}
 				for r := range m.Rows {
 					want.Floats(x, r)
 					if err := m.Floats(y, r); err != nil || !slices.Equal(x, y) {

@@ -26,7 +26,7 @@ func (m *Matrix) check() error {
 		return errors.New("type Q1_0 is binary, weights of −1 and +1 alone, and no ternary one: not supported")
 	}
 	if !m.Layout.Known() {
-		return fmt.Errorf("weights of %v cannot be read, want one of F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K, TQ1_0, TQ2_0, I2_S, Q2_0, PQ2_0, PTQ1_0", m.Type)
+		return fmt.Errorf("weights of type %d, %v, cannot be read, want F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K, TQ1_0, TQ2_0, I2_S, Q2_0, PQ2_0 or PTQ1_0", uint32(m.Type), m.Type)
 	}
 	want, err := m.Layout.Bytes(m.Rows, m.Cols)
 	if err == nil && len(m.Data) != want {
@@ -53,8 +53,12 @@ func (m *Matrix) scale(i int) float32 {
 }
 
 // Ternary reads the codes and scales as they are, without a rounding: one scale a block, one of all of I2_S.
-func (m *Matrix) Ternary() (*trit.Matrix, error) {
-	out, err := m.ternary()
+func (m *Matrix) Ternary() (*trit.Matrix, error) { return m.TernaryRows(0, m.Rows) }
+
+// TernaryRows is Ternary of the rows from first to before last, for who reads a matrix in parts. They are a matrix of
+// their own; errors count its rows from 0, but name the part.
+func (m *Matrix) TernaryRows(first, last int) (*trit.Matrix, error) {
+	out, err := m.ternary(first, last)
 	if err != nil {
 		return nil, fmt.Errorf("ggml: %s: %w", m.Name, err)
 	}
@@ -64,33 +68,39 @@ func (m *Matrix) Ternary() (*trit.Matrix, error) {
 	return out, nil
 }
 
-func (m *Matrix) ternary() (*trit.Matrix, error) {
+func (m *Matrix) ternary(first, last int) (*trit.Matrix, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	if !m.Layout.Ternary() {
+	switch {
+	case !m.Layout.Ternary():
 		return nil, fmt.Errorf("weights of %v are floats, want a ternary type", m.Layout)
+	case first < 0 || first >= last || last > m.Rows:
+		return nil, fmt.Errorf("rows %d to before %d, want at least one of %d", first, last, m.Rows)
 	}
 	f := m.Layout.format()
-	out := &trit.Matrix{Name: m.Name, Rows: m.Rows, Cols: m.Cols, RowBlock: 1, ColBlock: m.group()}
-	out.Codes = trit.Zeros(m.Rows, m.Cols)
+	out := &trit.Matrix{Name: m.Name, Rows: last - first, Cols: m.Cols, RowBlock: 1, ColBlock: m.group(), Codes: trit.Zeros(last-first, m.Cols)}
+	if out.Rows < m.Rows {
+		out.Name = fmt.Sprintf("%s from row %d on", m.Name, first)
+	}
+	begin := first * m.Cols / f.weights // the first block, but of I2_S
 	if m.Layout == LayoutI2_S {
-		out.RowBlock, out.Scales = m.Rows, []float32{m.scale(0)}
+		out.RowBlock, out.Scales = out.Rows, []float32{m.scale(0)}
 	} else {
-		out.Scales = make([]float32, m.Rows*m.Cols/f.weights)
+		out.Scales = make([]float32, out.Rows*m.Cols/f.weights)
 		for i := range out.Scales {
-			out.Scales[i] = m.scale(i)
+			out.Scales[i] = m.scale(begin + i)
 		}
 	}
 	if f.ordered { // as packed weights are
 		for i := range out.Scales {
-			copy(out.Codes[i*f.weights/4:], m.Data[i*f.bytes+int(f.places[0].at):][:f.weights/4])
+			copy(out.Codes[i*f.weights/4:], m.Data[(begin+i)*f.bytes+int(f.places[0].at):][:f.weights/4])
 		}
 		return out, nil
 	}
 	space := make([]byte, m.Cols+2*f.weights)
-	for r := range m.Rows {
-		row, codes := out.Row(r), m.codes(space, r)
+	for r := range out.Rows {
+		row, codes := out.Row(r), m.codes(space, first+r)
 		for ; len(codes) >= 4; row, codes = row[1:], codes[4:] {
 			row[0] = codes[0] | codes[1]<<2 | codes[2]<<4 | codes[3]<<6
 		}

@@ -48,8 +48,8 @@ func TestRefusals(t *testing.T) {
 	row := make([]float32, 300)
 	for want, m := range map[string]Matrix{
 		"ggml: w: type Q1_0 is binary":                                          {Type: Q1_0, Rows: 1, Cols: 128, Data: make([]byte, 18)},
-		"weights of Q5_K cannot be read, want one of F32":                       {Type: 13, Rows: 1, Cols: 256},
-		"weights of type 99 cannot be read":                                     {Type: 99, Rows: 1, Cols: 256},
+		"weights of type 13, Q5_K, cannot be read, want F32":                    {Type: 13, Rows: 1, Cols: 256},
+		"weights of type 99, type 99, cannot be read":                           {Type: 99, Rows: 1, Cols: 256},
 		"33 bytes, want 34 for 1 × 128 weights of PQ2_0":                        {Layout: LayoutPQ2_0, Rows: 1, Cols: 128, Data: make([]byte, 33)},
 		"rows of 192 weights, want a multiple of 128 for type PTQ1_0":           {Layout: LayoutPTQ1_0, Rows: 1, Cols: 192},
 		"rows of 128 weights, want a multiple of 256 for type TQ1_0":            {Layout: LayoutTQ1_0, Rows: 2, Cols: 128},
@@ -79,6 +79,16 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	if _, err := m.Ternary(); err == nil || !strings.Contains(err.Error(), "weights of F32 are floats, want a ternary type") {
+		t.Error(err)
+	}
+	parts := Matrix{Name: "w", Layout: LayoutPQ2_0, Rows: 3, Cols: 128, Data: make([]byte, 102)}
+	parts.Data[2*34+5] = 3 << 2
+	for _, rows := range [][2]int{{-1, 1}, {1, 1}, {2, 4}} {
+		if _, err := parts.TernaryRows(rows[0], rows[1]); err == nil || !strings.Contains(err.Error(), "want at least one of 3") {
+			t.Errorf("rows %v: %v", rows, err)
+		}
+	}
+	if _, err := parts.TernaryRows(1, 3); err == nil || !strings.Contains(err.Error(), "w from row 1 on: row 1, weight 13 has code 3") {
 		t.Error(err)
 	}
 	broken := Matrix{Name: "w", Layout: LayoutPQ2_0, Rows: 1, Cols: 128, Data: make([]byte, 34)}
