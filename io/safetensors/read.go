@@ -228,12 +228,10 @@ func readType(value []byte) (DType, error) {
 	if err != nil {
 		return "", fmt.Errorf("dtype: %w", err)
 	}
-	for _, known := range []DType{F32, F16, BF16, U8, I8, I32, I64, U32} {
-		if name == string(known) {
-			return known, nil
-		}
+	if bits[DType(name)] == 0 {
+		return "", unknownType(name)
 	}
-	return "", fmt.Errorf("type %s wanted, %q found", knownTypes, name)
+	return DType(name), nil
 }
 
 // readNumbers reads an array of at most limit whole numbers that are not negative.

@@ -42,7 +42,8 @@ func TestRefusals(t *testing.T) {
 		{"no offsets", raw(one(`{"dtype":"U8","shape":[]}`), nil), "w: data_offsets is missing"},
 		{"dtype twice", raw(one(`{"dtype":"U8","dtype":"I8"}`), nil), "w: dtype is there twice"},
 		{"dtype no text", raw(one(`{"dtype":1,"shape":[],"data_offsets":[0,0]}`), nil), "w: dtype: the name of a type wanted"},
-		{"other dtype", raw(one(`{"dtype":"F64","shape":[1],"data_offsets":[0,8]}`), make([]byte, 8)), `w: type F32, F16, BF16, U8, I8, I32, I64 or U32 wanted, "F64" found`},
+		{"other dtype", raw(one(`{"dtype":"F128","shape":[1],"data_offsets":[0,16]}`), make([]byte, 16)), `w: type "F128" found, which the format does not have`},
+		{"half a byte", raw(one(`{"dtype":"F4","shape":[3],"data_offsets":[0,2]}`), make([]byte, 2)), "w: shape (3) of F4 does not fill its last byte"},
 		{"shape no list", raw(one(`{"dtype":"U8","shape":null,"data_offsets":[0,0]}`), nil), "w: shape: a list of numbers wanted"},
 		{"negative", raw(one(`{"dtype":"U8","shape":[-1],"data_offsets":[0,0]}`), nil), "w: shape: a whole number from 0 wanted, -1 found"},
 		{"fraction", raw(one(`{"dtype":"U8","shape":[1.5],"data_offsets":[0,0]}`), nil), "w: shape: a whole number from 0 wanted, 1.5 found"},
@@ -138,7 +139,7 @@ func TestWriteRefusals(t *testing.T) {
 		{[]Tensor{FromFloat32s("w", []int{-1, -2}, floats)}, "w: shape (-1, -2) has a negative length"},
 		{[]Tensor{FromFloat32s("w", []int{2}, floats), FromFloat32s("w", []int{2}, floats)}, "w: this name is taken"},
 		{[]Tensor{FromFloat32s("__metadata__", []int{2}, floats)}, "__metadata__: this name is taken"},
-		{[]Tensor{{Name: "w", DType: "F8", Shape: []int{2}}}, `w: type F32, F16, BF16, U8, I8, I32, I64 or U32 wanted, "F8" found`},
+		{[]Tensor{{Name: "w", DType: "F8", Shape: []int{2}}}, `w: type "F8" found, which the format does not have`},
 		{[]Tensor{FromUint8s("w\xff", []int{1}, []byte{1})}, "not valid UTF-8"},
 		{[]Tensor{FromUint8s(strings.Repeat("w", 5000), []int{1}, []byte{1})}, "the name takes 5002 bytes"},
 		{[]Tensor{FromUint8s("w", make([]int, 17), nil)}, "w: 17 axes given"},
@@ -148,6 +149,24 @@ func TestWriteRefusals(t *testing.T) {
 		wantError(t, Write(&out, c.tensors, nil), c.want)
 		if out.Len() != 0 {
 			t.Errorf("%s: %d bytes written all the same", c.want, out.Len())
+		}
+	}
+}
+
+// Every type of the format opens, with the size that its elements have.
+func TestAllTypesOpen(t *testing.T) {
+	for dtype, size := range map[DType]int{
+		"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "U16": 16, "I16": 16,
+		"F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64, "C64": 64,
+	} {
+		header := fmt.Sprintf(`{"w":{"dtype":%q,"shape":[2,4],"data_offsets":[0,%d]}}`, dtype, size)
+		f, err := Parse("f", raw(header, make([]byte, size)))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if x, _ := f.Tensor("w"); x.Len() != 8 || len(x.Data) != size {
+			t.Errorf("%s: 8 elements of %d bytes wanted, %d of %d found", dtype, size, x.Len(), len(x.Data))
 		}
 	}
 }

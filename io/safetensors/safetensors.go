@@ -1,8 +1,8 @@
 // Package safetensors reads and writes the public tensor format of the same name: eight bytes of header length,
 // a JSON header, and the tensors' bytes, little-endian, side by side.
 //
-// It is not for what the tensors mean: it knows no model, and hands out bytes with a type and a shape. Types
-// beyond those of [DType] are refused by name.
+// It is not for what the tensors mean: it knows no model, and hands out bytes with a type and a shape. It opens files
+// of all types that the format knows, so that they can be listed, and converts those that bitgpu uses.
 //
 // # Why
 //
@@ -27,7 +27,7 @@ import (
 // DType is the type of a tensor's elements, by the format's name for it.
 type DType string
 
-// The types that bitgpu's files and the public models it reads use.
+// The types that bitgpu's files use.
 const (
 	F32  DType = "F32"
 	F16  DType = "F16"
@@ -36,24 +36,24 @@ const (
 	I8   DType = "I8"
 	I32  DType = "I32"
 	I64  DType = "I64"
-	U32  DType = "U32" // of MLX's packed weights
 )
 
-const knownTypes = "F32, F16, BF16, U8, I8, I32, I64 or U32"
+// bits of one element, of all types that the format knows.
+var bits = map[DType]int{
+	"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, U8: 8, I8: 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
+	"U16": 16, "I16": 16, F16: 16, BF16: 16, "U32": 32, I32: 32, F32: 32, "U64": 64, I64: 64, "F64": 64, "C64": 64,
+}
 
-// Size is the bytes of one element, 0 for an unknown type.
+// Size is the bytes of one element, 0 for an unknown type and for those of less than a byte.
 func (d DType) Size() int {
-	switch d {
-	case U8, I8:
-		return 1
-	case F16, BF16:
-		return 2
-	case F32, I32, U32:
-		return 4
-	case I64:
-		return 8
+	if bits[d]%8 != 0 {
+		return 0
 	}
-	return 0
+	return bits[d] / 8
+}
+
+func unknownType(name string) error {
+	return fmt.Errorf("type %q found, which the format does not have", name)
 }
 
 const (
@@ -76,14 +76,20 @@ func byteSize(dtype DType, shape []int) (int, error) {
 	if slices.Contains(shape, 0) {
 		return 0, nil
 	}
-	size := dtype.Size()
+	size, each := dtype.Size(), 1 // each: elements of that size
+	if size == 0 {
+		size, each = bits[dtype], 8
+	}
 	for _, n := range shape {
 		if size > math.MaxInt/n {
 			return 0, fmt.Errorf("shape %s of %s is more bytes than can be addressed", FormatShape(shape), dtype)
 		}
 		size *= n
 	}
-	return size, nil
+	if size%each != 0 {
+		return 0, fmt.Errorf("shape %s of %s does not fill its last byte", FormatShape(shape), dtype)
+	}
+	return size / each, nil
 }
 
 // FormatShape writes a shape as (rows, columns), the way error messages and listings show it.

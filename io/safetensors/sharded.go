@@ -11,6 +11,9 @@ import (
 	"bitgpu/io/internal/mapfile"
 )
 
+// U32 is the type of MLX's packed weights.
+const U32 DType = "U32"
+
 // IndexName is the file beside a model's parts that says which tensor is in which.
 const IndexName = "model.safetensors.index.json"
 

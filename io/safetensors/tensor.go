@@ -23,11 +23,13 @@ var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // Len is the number of elements.
 func (t Tensor) Len() int {
-	size := t.DType.Size()
-	if size == 0 {
+	if size := t.DType.Size(); size > 0 {
+		return len(t.Data) / size
+	}
+	if bits[t.DType] == 0 {
 		return 0
 	}
-	return len(t.Data) / size
+	return 8 * len(t.Data) / bits[t.DType]
 }
 
 // Float32s converts an F32, F16 or BF16 tensor into a new slice.

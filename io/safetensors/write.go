@@ -111,7 +111,7 @@ func (t Tensor) check(seen map[string]bool) error {
 	}
 	seen[t.Name] = true
 	if t.DType.Size() == 0 {
-		return fmt.Errorf("type %s wanted, %q found", knownTypes, t.DType)
+		return unknownType(string(t.DType))
 	}
 	if !utf8.ValidString(t.Name) {
 		return errors.New("the name is not valid UTF-8")

@@ -74,6 +74,10 @@ func fromKeys(t testing.TB, keys ...gguf.Key) (*Tokenizer, []uint32) {
 	return tok, ends
 }
 
+func idsOf(tok *Tokenizer, text string, addSpecial bool) []uint32 {
+	return tok.Encode(text, addSpecial)
+}
+
 // set replaces the value of a key, or takes it away where there is none.
 func set(keys []gguf.Key, name string, value any) []gguf.Key {
 	keys = slices.DeleteFunc(slices.Clone(keys), func(k gguf.Key) bool { return k.Name == name })
@@ -307,7 +311,7 @@ func TestPublicTokenizers(t *testing.T) {
 			}
 			texts := ggufTexts
 			for _, text := range texts {
-				c := tokenizerCase{Text: text, IDs: twin.Encode(text, false), IDsSpecial: twin.Encode(text, true)}
+				c := tokenizerCase{Text: text, IDs: idsOf(twin, text, false), IDsSpecial: idsOf(twin, text, true)}
 				c.Decoded, c.DecodedSkipSpecial = twin.Decode(c.IDs, false), twin.Decode(c.IDsSpecial, true)
 				c.check(t, tok)
 			}
@@ -319,7 +323,7 @@ func TestPublicTokenizers(t *testing.T) {
 				if err := json.Unmarshal(data, &expected); err != nil {
 					t.Fatal(err)
 				}
-				if got := tok.Encode(expected.Text, true); !slices.Equal(got, expected.IDs) {
+				if got := idsOf(tok, expected.Text, true); !slices.Equal(got, expected.IDs) {
 					t.Errorf("%v, want %v", got, expected.IDs)
 				}
 			}
@@ -355,7 +359,7 @@ func TestPublicTokenizers(t *testing.T) {
 			expected.NoSpecial = expected.IDs
 		}
 		for _, text := range append(ggufTexts, expected.Text) {
-			c := tokenizerCase{Text: text, IDs: twin.Encode(text, false), IDsSpecial: twin.Encode(text, true)}
+			c := tokenizerCase{Text: text, IDs: idsOf(twin, text, false), IDsSpecial: idsOf(twin, text, true)}
 			if text == expected.Text {
 				c.IDs, c.IDsSpecial = expected.NoSpecial, expected.IDs
 			}
@@ -387,7 +391,7 @@ func FuzzFromGGUF(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, id := range append(ends, tok.Encode("ab 123 a<tool>\x00é", true)...) {
+		for _, id := range append(ends, idsOf(tok, "ab 123 a<tool>\x00é", true)...) {
 			if _, ok := tok.Token(id); !ok {
 				t.Fatalf("id %d stands for nothing", id)
 			}
