@@ -17,10 +17,13 @@ import (
 func keysOf(t testing.TB, data []byte) []gguf.Key {
 	t.Helper()
 	var f struct {
-		AddedTokens []addedToken `json:"added_tokens"`
-		Model       struct {
+		AddedTokens []struct {
+			Content string
+			Special bool
+		} `json:"added_tokens"`
+		Model struct {
 			Vocab  map[string]uint32
-			Merges []mergeFile
+			Merges []any // "left right" or ["left", "right"]
 		}
 	}
 	if err := json.Unmarshal(data, &f); err != nil {
@@ -43,8 +46,12 @@ func keysOf(t testing.TB, data []byte) []gguf.Key {
 	}
 	var merges []string
 	for _, m := range f.Model.Merges {
-		if m[0] != "" {
-			merges = append(merges, m[0]+" "+m[1])
+		merge, ok := m.(string)
+		if pair, two := m.([]any); two {
+			merge, ok = fmt.Sprintf("%s %s", pair...), true
+		}
+		if ok && !strings.HasPrefix(merge, "#version") {
+			merges = append(merges, merge)
 		}
 	}
 	return []gguf.Key{key("tokenizer.ggml.tokens", tokens), key("tokenizer.ggml.token_type", types), key("tokenizer.ggml.merges", merges)}
