@@ -98,8 +98,11 @@ type ggufFile struct {
 	ends   []uint32
 }
 
-// converted is the tokenizer.json that is made.
+// converted is the tokenizer.json that is made, with every member that such files have.
 type converted struct {
+	Version       string           `json:"version"`
+	Truncation    *struct{}        `json:"truncation"`
+	Padding       *struct{}        `json:"padding"`
 	AddedTokens   []convertedToken `json:"added_tokens"`
 	Normalizer    json.RawMessage  `json:"normalizer"`
 	PreTokenizer  json.RawMessage  `json:"pre_tokenizer"`
@@ -109,14 +112,21 @@ type converted struct {
 }
 
 type convertedToken struct {
-	ID      uint32 `json:"id"`
-	Content string `json:"content"`
-	Special bool   `json:"special"`
+	ID         uint32 `json:"id"`
+	Content    string `json:"content"`
+	SingleWord bool   `json:"single_word"`
+	LStrip     bool   `json:"lstrip"`
+	RStrip     bool   `json:"rstrip"`
+	Normalized bool   `json:"normalized"`
+	Special    bool   `json:"special"`
 }
 
 type convertedModel struct {
 	Type         string            `json:"type"`
+	Dropout      *float64          `json:"dropout"`
 	Unknown      *string           `json:"unk_token"`
+	Prefix       *string           `json:"continuing_subword_prefix"`
+	Suffix       *string           `json:"end_of_word_suffix"`
 	FuseUnknown  bool              `json:"fuse_unk"`
 	ByteFallback bool              `json:"byte_fallback"`
 	IgnoreMerges bool              `json:"ignore_merges"`
@@ -134,7 +144,7 @@ func (g *ggufFile) convert() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var c converted
+	c := converted{Version: "1.0", AddedTokens: []convertedToken{}}
 	if err := g.readTokens(&c); err != nil {
 		return nil, err
 	}
@@ -190,7 +200,7 @@ func (g *ggufFile) readTokens(c *converted) (err error) {
 		c.Model.Vocab[token] = id
 		switch g.types[i] {
 		case ggufControl, ggufUser:
-			c.AddedTokens = append(c.AddedTokens, convertedToken{id, token, g.types[i] == ggufControl})
+			c.AddedTokens = append(c.AddedTokens, convertedToken{ID: id, Content: token, Special: g.types[i] == ggufControl})
 		}
 	}
 	return nil
@@ -249,7 +259,7 @@ func (g *ggufFile) sentencePiece(c *converted) error {
 		switch g.types[id] {
 		case ggufUnknown:
 			c.Model.Unknown = &g.tokens[id]
-			c.AddedTokens = append(c.AddedTokens, convertedToken{uint32(id), piece, true})
+			c.AddedTokens = append(c.AddedTokens, convertedToken{ID: uint32(id), Content: piece, Special: true})
 		case ggufNormal:
 			if len(piece) > longestPiece {
 				return g.errorf("token %d has %d bytes, want at most %d in a SentencePiece model", id, len(piece), longestPiece)
