@@ -324,36 +324,42 @@ func (g *ggufFile) special(name string, with func(id uint32)) (found bool, err e
 	return true, nil
 }
 
-// template is the post-processor that puts the first and the last token around a text, as the file says.
+// template is the post-processor that puts the first and the last token around a text, as the file says; null if there
+// are none.
 func (g *ggufFile) template(bos bool) (json.RawMessage, error) {
-	type part map[string]map[string]string
-	parts, tokens := []part{{"Sequence": {"id": "A"}}}, map[string]any{}
-	for _, around := range []struct {
+	type part map[string]map[string]any
+	around := map[string][]part{}
+	tokens := map[string]any{}
+	for _, token := range []struct {
 		name   string
 		wanted bool
 	}{{"bos", bos}, {"eos", false}} {
-		wanted, err := g.boolOr("tokenizer.ggml.add_"+around.name+"_token", around.wanted)
+		wanted, err := g.boolOr("tokenizer.ggml.add_"+token.name+"_token", token.wanted)
 		if err != nil {
 			return nil, err
 		}
 		if !wanted {
 			continue
 		}
-		found, err := g.special(around.name, func(id uint32) {
+		found, err := g.special(token.name, func(id uint32) {
 			piece := g.tokens[id]
-			tokens[piece] = map[string][]uint32{"ids": {id}}
-			at := 0
-			if around.name == "eos" {
-				at = len(parts)
-			}
-			parts = slices.Insert(parts, at, part{"SpecialToken": {"id": piece}})
+			around[token.name] = []part{{"SpecialToken": {"id": piece, "type_id": 0}}}
+			tokens[piece] = map[string]any{"id": piece, "ids": []uint32{id}, "tokens": []string{piece}}
 		})
 		if err == nil && !found {
-			err = g.errorf("tokenizer.ggml.%s_token_id is missing, want one: the tokenizer adds that token to a text", around.name)
+			err = g.errorf("tokenizer.ggml.%s_token_id is missing, want one: the tokenizer adds that token to a text", token.name)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	return marshal(map[string]any{"type": "TemplateProcessing", "single": parts, "special_tokens": tokens})
+	if len(tokens) == 0 {
+		return nil, nil
+	}
+	text := func(id string) []part {
+		return slices.Concat(around["bos"], []part{{"Sequence": {"id": id, "type_id": 0}}}, around["eos"])
+	}
+	return marshal(map[string]any{
+		"type": "TemplateProcessing", "single": text("A"), "pair": slices.Concat(text("A"), text("B")), "special_tokens": tokens,
+	})
 }
