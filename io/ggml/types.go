@@ -14,7 +14,10 @@
 // gives the +2.
 package ggml
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Type is the number that GGUF files give a tensor's type.
 type Type uint32
@@ -94,17 +97,22 @@ const i2sTail = 32
 
 func (k kind) size(rows, cols int, i2s bool) (int, error) {
 	const limit = 1 << 56 // far beyond any file, and far from overflow
-	if rows < 1 || cols < 1 || rows > limit/cols {
+	if rows < 1 || cols < 1 || int64(rows) > limit/int64(cols) {
 		return 0, fmt.Errorf("%d × %d weights, want from 1 to 2⁵⁶", rows, cols)
 	}
-	if i2s { // its blocks run on from row to row
-		if rows*cols%k.weights != 0 {
-			return 0, fmt.Errorf("%d × %d weights, want a multiple of %d for type %s", rows, cols, k.weights, k.name)
-		}
-		return rows*cols/k.weights*k.bytes + i2sTail, nil
-	}
-	if cols%k.weights != 0 {
+	n, bytes := int64(rows)*int64(cols), int64(0)
+	switch {
+	case i2s && n%int64(k.weights) != 0: // its blocks run on from row to row
+		return 0, fmt.Errorf("%d × %d weights, want a multiple of %d for type %s", rows, cols, k.weights, k.name)
+	case i2s:
+		bytes = n/int64(k.weights)*int64(k.bytes) + i2sTail
+	case cols%k.weights != 0:
 		return 0, fmt.Errorf("rows of %d weights, want a multiple of %d for type %s", cols, k.weights, k.name)
+	default:
+		bytes = n / int64(k.weights) * int64(k.bytes)
 	}
-	return rows * (cols / k.weights) * k.bytes, nil
+	if bytes > math.MaxInt {
+		return 0, fmt.Errorf("%d × %d weights are more bytes than can be addressed", rows, cols)
+	}
+	return int(bytes), nil
 }

@@ -121,7 +121,7 @@ func encodeHeader(keys []Key, tensors []Source) (*header, error) {
 	for _, t := range tensors {
 		rows, cols := rowsAndCols(t.Shape)
 		size, err := t.Type.Bytes(rows, cols)
-		if err == nil && (slices.ContainsFunc(t.Shape, func(n int) bool { return n < 1 }) || offset > math.MaxInt64/4) {
+		if err == nil && (slices.ContainsFunc(t.Shape, func(n int) bool { return n < 1 }) || offset > math.MaxInt/4) {
 			err = errors.New("has an axis below 1, or no place in the file")
 		}
 		if err != nil {

@@ -241,8 +241,8 @@ func TestUnpackedGranularity(t *testing.T) {
 	wantError(t, err, "is not ternary: row 3, input 300 is 1.5, neither 0 nor ±2, the largest of inputs 256 to 383 (off by 25 %)")
 	_, err = Unpacked(fill(2, 100, func(r, c int) float32 { return float32(1 + r + c/10) }))
 	wantError(t, err, "is not ternary: row ")
-	_, err = Unpacked(safetensors.Tensor{Name: "w", DType: safetensors.F16, Shape: []int{1 << 50, 0}})
-	wantError(t, err, "shape (1125899906842624, 0), want a matrix")
+	_, err = Unpacked(safetensors.Tensor{Name: "w", DType: safetensors.F16, Shape: []int{1 << 30, 0}})
+	wantError(t, err, "shape (1073741824, 0), want a matrix")
 	_, err = Unpacked(safetensors.FromFloat32s("w", []int{1, 2}, []float32{1, float32(math.NaN())}))
 	wantError(t, err, "row 0, input 1 is NaN")
 }
