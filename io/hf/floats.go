@@ -40,7 +40,7 @@ func Quantize(t safetensors.Tensor, rounding Rounding) (*trit.Matrix, error) {
 	err = eachRow(t, func(r int, w []float32) {
 		row := m.Row(r)
 		for c, x := range w {
-			trit.Set(row, c, rounding.round(x*s))
+			trit.Set(row, c, rounding.round(float32(x*s)))
 		}
 	})
 	if err != nil {
@@ -49,11 +49,17 @@ func Quantize(t safetensors.Tensor, rounding Rounding) (*trit.Matrix, error) {
 	return m, m.Check()
 }
 
+// round is the code of v; HalfUp is floor(v + 0.5) in float32, where the sum is rounded too.
 func (r Rounding) round(v float32) int {
+	low, high := v < -0.5, v > 0.5
+	if r == HalfUp {
+		up := float32(v + 0.5)
+		low, high = up < 0, up >= 1
+	}
 	switch {
-	case v > 0.5, v == 0.5 && r == HalfUp:
+	case high:
 		return 1
-	case v < -0.5:
+	case low:
 		return -1
 	}
 	return 0

@@ -167,6 +167,10 @@ func TestQuantize(t *testing.T) {
 			t.Errorf("scale %v", m.Scales)
 		}
 	}
+	below := math.Nextafter32(0.5, 0) // the sum with 0.5 is rounded to 1
+	if HalfUp.round(below) != 1 || HalfEven.round(below) != 0 || HalfUp.round(-below) != 0 || HalfEven.round(math.Nextafter32(-0.5, -1)) != -1 {
+		t.Error("rounding just beside a half")
+	}
 	m, err := Quantize(safetensors.FromFloat32s("w", []int{1, 2}, []float32{0, 1e-34}), HalfEven)
 	if s := float32(1) / float32(1e-5); err != nil || m.Scales[0] != 1/s || ternary.At(m.Row(0), 1) != 0 {
 		t.Errorf("%+v (%v)", m, err)
