@@ -62,7 +62,7 @@ func rereadAction(c *cli.Context) error {
 		return err
 	}
 	defer backend.close()
-	announceDevice(c, backend.device)
+	announceDevice(c, backend.device, backend.note)
 	results := make([]train.Reread, len(lengths))
 	for i, length := range lengths {
 		if results[i], err = backend.reread(model.Config, model.Weights, tokens, passages, length); err != nil {

@@ -42,7 +42,7 @@ func inspectCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			r, err := inspect(path)
+			r, err := inspectFile(path)
 			if err != nil {
 				return err
 			}

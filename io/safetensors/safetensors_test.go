@@ -280,7 +280,7 @@ func TestFullDisk(t *testing.T) {
 
 func TestRoundTripProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		types := []DType{F32, F16, BF16, U8, I8, I32, I64}
+		types := []DType{F32, F16, BF16, U8, I8, I32, I64, U32}
 		names := rapid.SliceOfNDistinct(rapid.StringN(0, 20, 60), 0, 6, rapid.ID).Draw(t, "names")
 		var tensors []Tensor
 		for _, name := range names {

@@ -1,5 +1,6 @@
 // Package ternary turns float weights into −1, 0, +1 and packs them, two bits a weight. It is the
-// one place on the host that knows the order of the bits; it multiplies nothing.
+// one place of the model on the host that knows the order of the bits, which io/trit shares; it
+// multiplies nothing.
 //
 // A matrix (rows, cols) is packed row by row, each row in ceil(cols/4) bytes, lowest bits first,
 // code = Q + 1. Code 3 never occurs; the padding at a row's end is code 1, a zero weight.

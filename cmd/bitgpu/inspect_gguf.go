@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"bitgpu/io/gguf"
+)
+
+const (
+	shownElements = 6   // of an array in the metadata
+	shownBytes    = 100 // of a string there, or of an element
+)
+
+// inspectFile shows a GGUF file, or whatever else path is.
+func inspectFile(path string) (*inspection, error) {
+	if !isGGUF(path) {
+		return inspect(path)
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := &inspection{Path: path, Form: fmt.Sprintf("GGUF file of version %d, no model that bitgpu runs", f.Version()), Bytes: f.Size(), Metadata: map[string]string{}}
+	for _, key := range f.Keys() {
+		value, _ := f.Value(key)
+		r.Metadata[printable(key)] = value.Format(shownElements, shownBytes)
+	}
+	for _, t := range f.Tensors() {
+		r.Parameters += product(t.Shape)
+		dtype := t.Type.String()
+		if t.Layout.Known() && t.Layout != t.Type.Layout() {
+			dtype += " as " + t.Layout.String()
+		}
+		r.Tensors = append(r.Tensors, tensorInfo{Name: printable(t.Name), DType: dtype, Shape: t.Shape, Bytes: len(t.Data)})
+	}
+	return r, nil
+}
+
+// isGGUF looks at a regular file's first bytes; what cannot be read is for others to complain about.
+func isGGUF(path string) bool {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	begin := make([]byte, 8)
+	n, _ := io.ReadFull(f, begin)
+	return gguf.Recognize(begin[:n])
+}
+
+func product(shape []int) int {
+	n := 1
+	for _, length := range shape {
+		n *= length
+	}
+	return n
+}
+
+// printable quotes a name that would not print as one line.
+func printable(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(name)
+	}
+	return name
+}

@@ -1,0 +1,167 @@
+package ggml
+
+import "fmt"
+
+// Layout is how the bytes of a tensor are to be read. Zero is none.
+//
+// Of I2_S it is the form of bitnet.cpp's converter and of all published files, 128 codes in 32 bytes. Since November 2025
+// the program writes another on ARM processors, of 64 codes in 16 bytes, which nothing in a file tells apart.
+type Layout uint8
+
+// The layouts. Blocks lie along a row; those of I2_S run on from row to row.
+const (
+	LayoutF32       Layout = iota + 1
+	LayoutF16              // IEEE 754 half precision
+	LayoutBF16             // the upper half of a float32
+	LayoutQ8_0             // 32 int8 with a float16 scale
+	LayoutQ4_0             // 32 nibbles, less 8, with a float16 scale
+	LayoutQ4_K             // 256 nibbles with a scale and a minimum per 32
+	LayoutQ6_K             // 256 weights of 6 bits with a scale per 16
+	LayoutTQ1_0            // 256 trits, five a byte, with a float16 scale
+	LayoutTQ2_0            // 256 codes of 2 bits with a float16 scale
+	LayoutI2_S             // codes of 2 bits with one float32 scale a tensor, by bitnet.cpp
+	LayoutQ2_0             // 64 codes of 2 bits after a float16 scale
+	LayoutPQ2_0            // 128 codes of 2 bits after a float16 scale; also type 42 in Prism's files before July 2026
+	LayoutPTQ1_0           // 128 trits, five a byte, with a float16 scale
+	LayoutTQ2_0G128        // 128 codes of 2 bits before a float16 scale; type 42 in files of oxibonsai
+)
+
+// format describes a layout: its blocks, and where in a ternary one a weight and the scale lie.
+type format struct {
+	kind
+	typ     Type // in files
+	odd     bool // a reader cannot tell it by typ alone
+	places  []place
+	ordered bool // the weights lie as package trit packs them
+	trits   bool // five codes a byte, else four
+	scaleAt int  // of the float16
+	floats  func(dst []float32, block []byte)
+}
+
+// place is where a code lies: which byte, and there the lowest bit of two or the digit from the most significant on.
+type place struct{ at, digit uint8 }
+
+var layouts = [...]format{
+	LayoutF32:       {kind: kinds[F32], typ: F32, floats: f32},
+	LayoutF16:       {kind: kinds[F16], typ: F16, floats: f16},
+	LayoutBF16:      {kind: kinds[BF16], typ: BF16, floats: bf16},
+	LayoutQ8_0:      {kind: kinds[Q8_0], typ: Q8_0, floats: q8_0},
+	LayoutQ4_0:      {kind: kinds[Q4_0], typ: Q4_0, floats: q4_0},
+	LayoutQ4_K:      {kind: kinds[Q4_K], typ: Q4_K, floats: q4_k},
+	LayoutQ6_K:      {kind: kinds[Q6_K], typ: Q6_K, floats: q6_k},
+	LayoutTQ1_0:     {kind: kinds[TQ1_0], typ: TQ1_0, trits: true, scaleAt: 52, places: strided(nil, run{0, 32, 5}, run{32, 16, 5}, run{48, 4, 4})},
+	LayoutTQ2_0:     {kind: kinds[TQ2_0], typ: TQ2_0, scaleAt: 64, places: strided([]uint8{0, 2, 4, 6}, run{0, 32, 4}, run{32, 32, 4})},
+	LayoutI2_S:      {kind: kinds[I2_S], typ: I2_S, places: strided([]uint8{6, 4, 2, 0}, run{0, 32, 4})},
+	LayoutQ2_0:      {kind: kinds[Q2_0], typ: Q2_0, ordered: true, places: inOrder(2, 64)},
+	LayoutPQ2_0:     {kind: kinds[PQ2_0], typ: PQ2_0, ordered: true, places: inOrder(2, 128)},
+	LayoutPTQ1_0:    {kind: kinds[PTQ1_0], typ: PTQ1_0, trits: true, scaleAt: 26, places: strided(nil, run{0, 16, 5}, run{16, 8, 5}, run{24, 2, 4})},
+	LayoutTQ2_0G128: {kind: kind{"TQ2_0_G128", 128, 34}, typ: Q2_0, odd: true, scaleAt: 32, ordered: true, places: inOrder(0, 128)},
+}
+
+// run is bytes that hold several weights each, of which neighbours lie in neighbouring bytes.
+type run struct{ at, bytes, weights int }
+
+// strided places the weights of runs; the n-th weights of a run's bytes lie at digits[n], or at digit n.
+func strided(digits []uint8, runs ...run) []place {
+	var all []place
+	for _, r := range runs {
+		for n := range r.weights {
+			digit := uint8(n)
+			if digits != nil {
+				digit = digits[n]
+			}
+			for m := range r.bytes {
+				all = append(all, place{uint8(r.at + m), digit})
+			}
+		}
+	}
+	return all
+}
+
+// inOrder places weights by two bits from the lowest on, from byte at on.
+func inOrder(at, weights int) []place {
+	var all []place
+	for i := range weights {
+		all = append(all, place{uint8(at + i/4), uint8(2 * (i % 4))})
+	}
+	return all
+}
+
+func (l Layout) format() *format { return &layouts[l] }
+
+// Known says whether l is one of the layouts.
+func (l Layout) Known() bool { return 0 < l && int(l) < len(layouts) }
+
+// String is the layout's name, that of its type where that has only one.
+func (l Layout) String() string {
+	if !l.Known() {
+		return fmt.Sprintf("layout %d", uint8(l))
+	}
+	return l.format().name
+}
+
+// Type is the number that files give the layout.
+func (l Layout) Type() Type { return l.format().typ }
+
+// Ternary says whether the weights are codes −1, 0, +1 with scales.
+func (l Layout) Ternary() bool { return l.Known() && l.format().places != nil }
+
+// Block is how many weights share a scale and the bytes they take; of I2_S the scale is the whole tensor's.
+func (l Layout) Block() (weights, bytes int) { return l.format().weights, l.format().bytes }
+
+// Bytes is the size of rows of cols weights, as [Type.Bytes].
+func (l Layout) Bytes(rows, cols int) (int, error) {
+	if !l.Known() {
+		return 0, fmt.Errorf("%v is not known", l)
+	}
+	return l.format().size(rows, cols, l == LayoutI2_S)
+}
+
+// digits are the five base-3 digits of a byte b, the n-th ((b·3ⁿ mod 256)·3) >> 8.
+var digits = func() (all [256][5]uint8) {
+	for b := range all {
+		power := 1
+		for n := range all[b] {
+			all[b][n] = uint8((b * power & 255) * 3 >> 8)
+			power *= 3
+		}
+	}
+	return all
+}()
+
+// unpack writes the codes of a block, one a byte.
+func (f *format) unpack(codes, block []byte) {
+	if f.trits {
+		for i, p := range f.places {
+			codes[i] = digits[block[p.at]][p.digit]
+		}
+		return
+	}
+	for i, p := range f.places {
+		codes[i] = block[p.at] >> p.digit & 3
+	}
+}
+
+// powers of 3 by digit.
+var powers = [5]uint16{81, 27, 9, 3, 1}
+
+// pack writes a block's codes, each below 3, into block, whose other bytes it leaves. A byte of trits is
+// ceil(v·256/243) for the number v of its five digits.
+func (f *format) pack(block, codes []byte) {
+	var sums [256]uint16
+	for i, p := range f.places {
+		if f.trits {
+			sums[p.at] += uint16(codes[i]) * powers[p.digit]
+		} else {
+			sums[p.at] |= uint16(codes[i]) << p.digit
+		}
+	}
+	first, last := f.places[0].at, f.places[len(f.places)-1].at
+	for at := int(first); at <= int(last); at++ {
+		v := sums[at]
+		if f.trits {
+			v = uint16((uint32(v)*256 + 242) / 243)
+		}
+		block[at] = byte(v)
+	}
+}

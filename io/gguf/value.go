@@ -1,0 +1,280 @@
+package gguf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// ValueType is the type of a value in the metadata.
+type ValueType uint32
+
+// The types, by the format's numbers.
+const (
+	Uint8 ValueType = iota
+	Int8
+	Uint16
+	Int16
+	Uint32
+	Int32
+	Float32
+	Bool
+	String
+	Array
+	Uint64
+	Int64
+	Float64
+)
+
+var typeNames = [...]string{"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "bool", "string", "array", "uint64", "int64", "float64"}
+
+// String is the type's name as Go has it.
+func (t ValueType) String() string {
+	if int(t) < len(typeNames) {
+		return typeNames[t]
+	}
+	return fmt.Sprintf("type %d", uint32(t))
+}
+
+// size is the bytes of one value, 0 for strings, arrays and unknown types.
+func (t ValueType) size() int {
+	switch t {
+	case Uint8, Int8, Bool:
+		return 1
+	case Uint16, Int16:
+		return 2
+	case Uint32, Int32, Float32:
+		return 4
+	case Uint64, Int64, Float64:
+		return 8
+	}
+	return 0
+}
+
+// Value is one value of the metadata, where it lies in the file.
+type Value struct {
+	Type ValueType
+	Elem ValueType // of an array
+	Len  int       // elements of an array, else 1
+	data []byte
+}
+
+// ErrMissing is in errors about keys that a file does not have, for callers with a default.
+var ErrMissing = errors.New("is missing")
+
+// Value is that of a key.
+func (f *File) Value(key string) (Value, bool) {
+	v, ok := f.values[key]
+	return v, ok
+}
+
+// describe is what an error calls the value.
+func (v Value) describe() string {
+	if v.Type == Array {
+		return fmt.Sprintf("an array of %d %v", v.Len, v.Elem)
+	}
+	return v.Type.String()
+}
+
+// get reads the value of key by read, which says no where the type is another.
+func get[T any](f *File, key, want string, read func(Value) (T, bool)) (T, error) {
+	v, ok := f.values[key]
+	if !ok {
+		var zero T
+		return zero, fmt.Errorf("gguf: %s: key %s %w, want %s", f.name, key, ErrMissing, want)
+	}
+	x, ok := read(v)
+	if !ok {
+		found := v.describe()
+		if i, _, whole := v.integer(); whole && v.Len == 1 && v.Type != Array {
+			found = fmt.Sprintf("the %s %d", found, i)
+		}
+		return x, fmt.Errorf("gguf: %s: key %s is %s, want %s", f.name, key, found, want)
+	}
+	return x, nil
+}
+
+// Text is the string of a key. Like those of all getters its error names the file, the key and what was found; it is
+// [ErrMissing] where there is no such key.
+func (f *File) Text(key string) (string, error) {
+	return get(f, key, "a string", func(v Value) (string, bool) { return string(v.data), v.Type == String })
+}
+
+// Int is the integer of a key, of any of the integer types.
+func (f *File) Int(key string) (int, error) {
+	return get(f, key, "an integer that an int holds", func(v Value) (int, bool) {
+		i, fits, _ := v.integer()
+		return i, fits && v.Type != Array
+	})
+}
+
+// Float is the float of a key, of 32 or 64 bits.
+func (f *File) Float(key string) (float64, error) {
+	return get(f, key, "a float", func(v Value) (float64, bool) {
+		x, ok := v.float()
+		return x, ok && v.Type != Array
+	})
+}
+
+// Bool is the truth value of a key.
+func (f *File) Bool(key string) (bool, error) {
+	return get(f, key, "a bool", func(v Value) (bool, bool) { return len(v.data) > 0 && v.data[0] != 0, v.Type == Bool })
+}
+
+// Texts are the strings of a key's array.
+func (f *File) Texts(key string) ([]string, error) {
+	return get(f, key, "an array of strings", func(v Value) ([]string, bool) {
+		if v.Type != Array || v.Elem != String {
+			return nil, false
+		}
+		texts := make([]string, v.Len)
+		v.strings(func(i int, text []byte) bool { texts[i] = string(text); return true })
+		return texts, true
+	})
+}
+
+// Ints are the integers of a key's array.
+func (f *File) Ints(key string) ([]int, error) {
+	return list(f, key, "an array of integers that an int holds", func(v Value) (int, bool) { i, fits, _ := v.integer(); return i, fits })
+}
+
+// Floats are the floats of a key's array.
+func (f *File) Floats(key string) ([]float64, error) {
+	return list(f, key, "an array of floats", Value.float)
+}
+
+// Bools are the truth values of a key's array.
+func (f *File) Bools(key string) ([]bool, error) {
+	return list(f, key, "an array of bools", func(v Value) (bool, bool) { return v.data[0] != 0, v.Type == Bool })
+}
+
+func list[T any](f *File, key, want string, read func(Value) (T, bool)) ([]T, error) {
+	return get(f, key, want, func(v Value) ([]T, bool) {
+		if v.Type != Array || v.Elem.size() == 0 {
+			return nil, false
+		}
+		all := make([]T, v.Len)
+		for i := range all {
+			var ok bool
+			if all[i], ok = read(v.at(i)); !ok {
+				return nil, false
+			}
+		}
+		return all, true
+	})
+}
+
+// at is element i of an array of values of one size.
+func (v Value) at(i int) Value {
+	size := v.Elem.size()
+	return Value{Type: v.Elem, Len: 1, data: v.data[i*size : (i+1)*size]}
+}
+
+// strings calls with for the elements of an array of strings, until it says no.
+func (v Value) strings(with func(i int, text []byte) bool) {
+	c := &cursor{data: v.data}
+	for i := range v.Len {
+		text, err := c.bytes()
+		if err != nil || !with(i, text) {
+			return // the error was found when the file was read
+		}
+	}
+}
+
+// integer is the value of a single integer; whole says that it is one, fits that an int holds it.
+func (v Value) integer() (i int, fits, whole bool) {
+	b := v.data
+	switch v.Type {
+	case Uint8:
+		return int(b[0]), true, true
+	case Int8:
+		return int(int8(b[0])), true, true
+	case Uint16:
+		return int(binary.LittleEndian.Uint16(b)), true, true
+	case Int16:
+		return int(int16(binary.LittleEndian.Uint16(b))), true, true
+	case Uint32:
+		x := binary.LittleEndian.Uint32(b)
+		return int(x), uint64(x) <= math.MaxInt, true
+	case Int32:
+		return int(int32(binary.LittleEndian.Uint32(b))), true, true
+	case Uint64:
+		x := binary.LittleEndian.Uint64(b)
+		return int(x), x <= math.MaxInt, true
+	case Int64:
+		x := int64(binary.LittleEndian.Uint64(b))
+		return int(x), int64(int(x)) == x, true
+	}
+	return 0, false, false
+}
+
+func (v Value) float() (float64, bool) {
+	switch v.Type {
+	case Float32:
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(v.data))), true
+	case Float64:
+		return math.Float64frombits(binary.LittleEndian.Uint64(v.data)), true
+	}
+	return 0, false
+}
+
+// Format writes the value for a listing on one line: of an array its length and at most elements of its elements, of a
+// string at most bytes bytes, quoted.
+func (v Value) Format(elements, bytes int) string {
+	if v.Type != Array {
+		return v.format(bytes)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %v [", v.Len, v.Elem)
+	separate := func(i int) bool {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if i == elements {
+			b.WriteString("…")
+			return false
+		}
+		return true
+	}
+	if v.Elem == String {
+		v.strings(func(i int, text []byte) bool {
+			if !separate(i) {
+				return false
+			}
+			b.WriteString(Value{Type: String, data: text}.format(bytes))
+			return true
+		})
+	} else {
+		for i := 0; i < v.Len && separate(i); i++ {
+			b.WriteString(v.at(i).format(bytes))
+		}
+	}
+	b.WriteByte(']')
+	return b.String()
+}
+
+func (v Value) format(bytes int) string {
+	switch v.Type {
+	case String:
+		if len(v.data) > bytes {
+			for cut := 1; cut < utf8.UTFMax && bytes > 0 && !utf8.RuneStart(v.data[bytes]); cut++ {
+				bytes-- // not within a character
+			}
+			return strconv.Quote(string(v.data[:bytes])) + fmt.Sprintf("… (%d bytes)", len(v.data))
+		}
+		return strconv.Quote(string(v.data))
+	case Bool:
+		return strconv.FormatBool(v.data[0] != 0)
+	case Float32, Float64:
+		x, _ := v.float()
+		return strconv.FormatFloat(x, 'g', -1, 8*v.Type.size())
+	case Uint64:
+		return strconv.FormatUint(binary.LittleEndian.Uint64(v.data), 10)
+	}
+	i, _, _ := v.integer()
+	return strconv.Itoa(i)
+}
