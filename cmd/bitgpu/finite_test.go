@@ -87,11 +87,11 @@ func TestEmptyPromptAfterMemory(t *testing.T) {
 	refuse(t, exitError, bitgpuRun("", "run", "-m", model("d32-delta"), "-p", "", "--memory", memory+"2"), "the prompt is empty")
 }
 
-// A memory that will run away is told of before the training.
-func TestUnstableMemoryIsToldOf(t *testing.T) {
-	for rate, warned := range map[string]bool{"2": true, "1.99": false} {
+// A memory that would run away is refused before the training.
+func TestUnstableMemoryIsRefused(t *testing.T) {
+	for rate, refused := range map[string]bool{"2": true, "1.99": false} {
 		r := bitgpuRun("", small("--data", tokenFile(t, "some.u32", 100), "--inner-lr", rate, "--steps", "1", "--output-dir", t.TempDir())...)
-		if strings.Contains(r.err, "warning: inner_lr "+rate+": ") != warned {
+		if strings.Contains(r.err, "--inner-lr: got "+rate+",") != refused {
 			t.Errorf("rate %s: %s", rate, r.err)
 		}
 	}

@@ -283,7 +283,7 @@ func (r *inspection) print(out io.Writer) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(r.Metadata)) {
 		value := r.Metadata[key]
-		if len(value) > 100 { // the logits of a memory
+		if r.Memory != nil && len(value) > 100 { // the logits
 			value = fmt.Sprintf("%.60s… (%d characters)", value, len(value))
 		}
 		fmt.Fprintf(w, "%s: %s\n", oneLine(key), oneLine(value))

@@ -50,7 +50,7 @@ func TestInspectTokens(t *testing.T) {
 	if err := os.WriteFile(text, []byte("the ship\nthe sea\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	succeed(t, "", "data", "--input", text, "--tokenizer", tok, "--output-dir", data, "--val-ratio", "0")
+	succeed(t, "", "data", "--input", text, "--tokenizer", tok, "--output-dir", data, "--val-ratio", "0", "--document", "line")
 	out := succeed(t, "", "inspect", data)
 	for _, want := range []string{"directory of tokens", "train.u32: ", " of 2 documents (17 bytes)", "val.u32: 0 tokens", "a document is a line"} {
 		if !strings.Contains(out, want) {

@@ -99,9 +99,6 @@ func announce(out io.Writer, e train.Engine, b *trainer, resumed *train.Checkpoi
 	fmt.Fprintf(out, "%d parameters: width %d, %d layers, %d tokens, %s mixer, scale %s, %s rule\n",
 		c.ParamCount(), c.Width, c.Layers, c.Vocab, c.Mixer, c.WeightScale, c.Rule)
 	fmt.Fprintf(out, "%s; %s of memory%s\n", withNote(b.device, b.note), byteCount(train.Memory(c, s)), note)
-	if !c.Delta() && c.InnerLR >= 2 {
-		fmt.Fprintf(out, "warning: inner_lr %v: from 2 on the memory grows with each token and leaves float32 in a longer text\n", c.InnerLR)
-	}
 	if resumed != nil {
 		fmt.Fprintf(out, "resumed from step %d\n", resumed.State.Step)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -31,12 +32,22 @@ func (w *checkedWriter) check(err error) error {
 	if w.err == nil || err != nil && !errors.Is(err, w.err) {
 		return err
 	}
+	if errors.Is(w.err, syscall.EPIPE) {
+		return errReaderGone
+	}
 	failed := w.err
 	var path *fs.PathError
 	if errors.As(failed, &path) {
 		failed = path.Err
 	}
 	return fmt.Errorf("stdout: %w", failed)
+}
+
+// forgiveReader forgets that nobody reads any more: of work whose result is a file, the words about it are not the result.
+func forgiveReader(stdout io.Writer) {
+	if w, ok := stdout.(*checkedWriter); ok && errors.Is(w.err, syscall.EPIPE) {
+		w.err = nil
+	}
 }
 
 // terminalFile is the terminal that a person sits at behind a stream.

@@ -296,5 +296,6 @@ func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
 	if best != nil {
 		fmt.Fprintf(c.App.Writer, "best validation loss: %.4f nats a token, %s; the model is that of step %d\n", best.State.Loss, best.Path, best.State.Step)
 	}
+	forgiveReader(c.App.Writer) // the model is there
 	return nil
 }
