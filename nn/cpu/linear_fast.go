@@ -105,7 +105,7 @@ func (o *Ops) Quantize(q, w *Tensor[float32]) {
 	stride := each * ternary.RowBytes(cols)
 	for b := range q.Scales {
 		block := w.Data[b*each*cols : (b+1)*each*cols]
-		q.Scales[b] = gamma(block)
+		q.Scales[b] = o.magnitudes.gamma(block)
 		simd.TernaryQuantize(q.Codes[b*stride:(b+1)*stride], block, each, cols, q.Scales[b])
 	}
 }
@@ -113,18 +113,26 @@ func (o *Ops) Quantize(q, w *Tensor[float32]) {
 // gammaGrain is how many weights a core adds up at a time.
 const gammaGrain = 1 << 15
 
-// gamma is [ternary.Gamma] on all cores: the sum is exact, so it does not matter how it is cut.
-func gamma(w []float32) float32 {
-	var (
-		sum  ternary.Sum
-		lock sync.Mutex
-	)
-	parallel.For(len(w), gammaGrain, parallel.Func(func(start, end int) {
-		var share ternary.Sum
-		share.Add(w[start:end])
-		lock.Lock()
-		defer lock.Unlock()
-		sum.Merge(&share)
-	}))
-	return sum.Gamma(len(w))
+// magnitudes is the sum of |w| on all cores: it is exact, so it does not matter how it is cut.
+type magnitudes struct {
+	w    []float32
+	lock sync.Mutex
+	sum  ternary.Sum
+}
+
+// Run adds a part up.
+func (m *magnitudes) Run(start, end int) {
+	var share ternary.Sum
+	share.Add(m.w[start:end])
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.sum.Merge(&share)
+}
+
+// gamma is [ternary.Gamma] on all cores.
+func (m *magnitudes) gamma(w []float32) float32 {
+	m.w, m.sum = w, ternary.Sum{}
+	parallel.For(len(w), gammaGrain, m)
+	m.w = nil
+	return m.sum.Gamma(len(w))
 }

@@ -11,12 +11,13 @@ import (
 // operation allocates nothing.
 type Ops struct {
 	Scalar[float32]
-	job     job
-	product []float32          // a product before it is scaled and added
-	partial []float32          // sums of one block each, added up in order
-	convT   []float32          // convolutions with the taps first
-	hidden  [2]Tensor[float32] // NormSwiGLU's x and gu where nobody wants them
-	slots   chan *scanScratch
+	job        job
+	magnitudes magnitudes
+	product    []float32          // a product before it is scaled and added
+	partial    []float32          // sums of one block each, added up in order
+	convT      []float32          // convolutions with the taps first
+	hidden     [2]Tensor[float32] // NormSwiGLU's x and gu where nobody wants them
+	slots      chan *scanScratch
 }
 
 var _ nn.Ops[*Tensor[float32]] = (*Ops)(nil)

@@ -2,7 +2,7 @@ package ternary
 
 import (
 	"math"
-	"math/big"
+	"math/bits"
 )
 
 // Sum is Σ|w| of float32 weights without any rounding: their significands are whole numbers, which are added up for each
@@ -16,9 +16,9 @@ type Sum struct {
 // Add adds the magnitudes of w.
 func (s *Sum) Add(w []float32) {
 	for _, x := range w {
-		bits := math.Float32bits(x) &^ (1 << 31)
-		exponent := bits >> 23
-		s.significands[exponent] += uint64(bits&(1<<23-1) | min(exponent, 1)<<23) // denormals have no leading 1
+		number := math.Float32bits(x) &^ (1 << 31)
+		exponent := number >> 23
+		s.significands[exponent] += uint64(number&(1<<23-1) | min(exponent, 1)<<23) // denormals have no leading 1
 	}
 }
 
@@ -38,14 +38,43 @@ func (s *Sum) Gamma(n int) float32 {
 	if !s.Finite() {
 		return float32(math.NaN())
 	}
-	const units = 149 // 2⁻¹⁴⁹ is the unit of denormals, exponent 0, and of exponent 1
-	var total, term big.Int
+	// The sum in units of 2⁻¹⁴⁹, that of denormals, exponent 0, and of exponent 1: below 2⁶⁴⁺²⁵³.
+	var total [6]uint64
 	for e, significands := range s.significands {
-		if significands > 0 {
-			total.Add(&total, term.Lsh(term.SetUint64(significands), uint(max(e, 1)-1)))
+		if significands == 0 {
+			continue
+		}
+		shift := uint(max(e, 1) - 1)
+		at, carry := shift/64, uint64(0)
+		total[at], carry = bits.Add64(total[at], significands<<(shift%64), 0)
+		high := significands >> 1 >> (63 - shift%64) // a shift by 64 is 0
+		for at++; at < uint(len(total)); at++ {
+			total[at], carry = bits.Add64(total[at], high, carry)
+			high = 0
 		}
 	}
-	count := big.NewInt(int64(max(n, 1)))
-	mean, _ := new(big.Rat).SetFrac(&total, count.Lsh(count, units)).Float32()
-	return max(mean, MinGamma)
+	rest, top := uint64(0), -1 // what the division leaves, and the quotient's highest bit
+	for i := len(total) - 1; i >= 0; i-- {
+		total[i], rest = bits.Div64(rest, total[i], uint64(max(n, 1)))
+		if top < 0 && total[i] > 0 {
+			top = 64*i + bits.Len64(total[i]) - 1
+		}
+	}
+	const mantissa = 24 // bits of a float32
+	if top < mantissa {
+		return MinGamma // such a mean is far below it
+	}
+	low := top - mantissa + 1 // the lowest bit that stays
+	bit := func(i int) uint64 { return total[i/64] >> (i % 64) & 1 }
+	kept, below := uint64(0), rest > 0
+	for i := top; i >= low; i-- {
+		kept = kept<<1 | bit(i)
+	}
+	for i := range low - 1 {
+		below = below || bit(i) > 0
+	}
+	if bit(low-1) == 1 && (below || kept&1 == 1) {
+		kept++
+	}
+	return max(float32(math.Ldexp(float64(kept), low-149)), MinGamma)
 }
