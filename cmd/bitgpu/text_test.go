@@ -67,3 +67,14 @@ func TestDocumentMeansTheSame(t *testing.T) {
 		t.Errorf("got %d commands with --document, want 4", found)
 	}
 }
+
+// TestTokenizeRefusesNull: null is no string, and a character that the tokenizer cannot write is named.
+func TestTokenizeRefusesNull(t *testing.T) {
+	refuse(t, exitError, bitgpuRun("null\n", "tokenize", "--jsonl"), `line 1: a JSON string wanted, "null" found`)
+	dir := t.TempDir()
+	tok := writeText(t, filepath.Join(dir, "tokenizer.json"), `{"added_tokens": [{"id": 1, "content": "<|endoftext|>", "single_word": false, "lstrip": false,
+		"rstrip": false, "normalized": false, "special": true}], "model": {"type": "BPE", "unk_token": null, "vocab": {"a": 0}, "merges": []}}`)
+	text := writeText(t, filepath.Join(dir, "text.txt"), "aaza\n")
+	fails(t, exitError, `the document that begins with "aaza\n": tokenizer: `+tok+`: the vocabulary has no token for the character 'z' (U+007A)`,
+		"data", "--input", text, "--tokenizer", tok, "--output-dir", filepath.Join(dir, "out"))
+}
