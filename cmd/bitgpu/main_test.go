@@ -168,6 +168,8 @@ func TestBadFilesAreNamed(t *testing.T) {
 		{"run -p x --memory file", "bitgpu: safetensors: file: "},
 		{"run -p x -m none", "bitgpu: none: no such file"},
 		{"inspect file", "bitgpu: file: "},
+		{"eval --data dir --document line", "bitgpu: --data: dir has no meta.json"},
+		{"train --resume --output-dir none", "bitgpu: none: got no checkpoint to go on from"},
 		{"eval --data dir", "bitgpu: --data: dir has no meta.json"},
 		{"vocab --input none", "bitgpu: --input: none: no such file"},
 		{"plot file", "bitgpu: plot: file: "},
