@@ -123,8 +123,6 @@ func keptReport(c *cli.Context) (string, error) {
 		return "", usagef("bench: %q: no argument wanted but one report after --compare FILE", c.Args().Get(c.NArg()-1))
 	case c.NArg() == 1:
 		path = c.Args().First()
-	case c.IsSet("from") && path == "":
-		return "", usagef("bench: --from: the file of a report wanted")
 	}
 	if path == "" {
 		return "", nil

@@ -61,7 +61,7 @@ func TestBenchShowsReports(t *testing.T) {
 	fails(t, exitUsage, `bench: "other": no argument wanted but one report after --compare FILE`, "bench", "other")
 	fails(t, exitUsage, "bench: --quick has nothing to act on: "+kept+" is shown as it was measured", "bench", "--quick", "--from", kept)
 	fails(t, exitError, "missing.json", "bench", "--from", "missing.json")
-	fails(t, exitUsage, "bench: --from: the file of a report wanted", "bench", "--from", "")
+	fails(t, exitUsage, `bench: --from: got "", want FILE`, "bench", "--from", "")
 }
 
 func TestBenchRefuses(t *testing.T) {

@@ -48,13 +48,22 @@ func isTokens(path string) bool {
 	return err == nil && info.IsDir() || isTokenFile(path)
 }
 
+// refuseForTokens refuses flags that are for text where --data names tokens, or a directory without any.
+func refuseForTokens(c *cli.Context, path string, flags ...string) error {
+	if !isTokenFile(path) {
+		if _, _, _, err := readDataDir(path); err != nil {
+			return err
+		}
+	}
+	return refuseIdle(c, path+" holds tokens, which are made already", flags...)
+}
+
 // openData opens --data: a data directory, a token file, or text, which it first turns into a data
 // directory inside the run's. start is the model that the training begins with, or nil, and resumed
 // the checkpoint, if that is one.
 func openData(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded, resumed *train.Checkpoint) (*dataset, error) {
 	if isTokens(path) {
-		why := path + " holds tokens, which are made already"
-		if err := refuseIdle(c, why, slices.Concat(textFlagNames, vocabFlagNames)...); err != nil {
+		if err := refuseForTokens(c, path, slices.Concat(textFlagNames, vocabFlagNames)...); err != nil {
 			return nil, err
 		}
 		if isTokenFile(path) {

@@ -55,7 +55,7 @@ func evalAction(c *cli.Context) error {
 		return usagef("eval: --%w", err)
 	}
 	if data := c.String("data"); isTokens(data) {
-		if err := refuseIdle(c, data+" holds tokens, which are made already", corpusFlagNames...); err != nil {
+		if err := refuseForTokens(c, data, corpusFlagNames...); err != nil {
 			return err
 		}
 	}

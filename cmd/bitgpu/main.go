@@ -60,6 +60,11 @@ const (
 // run is the program: args without its name. It returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer restoreThreads(runtime.GOMAXPROCS(0))
+	for _, name := range []string{"BITGPU_BACKEND", "BITGPU_ADAPTER"} {
+		if os.Getenv(name) == "" {
+			os.Unsetenv(name) // the flag parser would take the empty word for a choice
+		}
+	}
 	out := &checkedWriter{Writer: stdout}
 	err := out.check(regular.Guard(func() error { return newApp(stdin, out, stderr).Run(append([]string{"bitgpu"}, args...)) }))
 	if err == nil {
@@ -116,8 +121,9 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ErrWriter:                 stderr,
 		ExitErrHandler:            func(*cli.Context, error) {},
 		OnUsageError:              refuseFlags,
-		DisableSliceFlagSeparator: true, // a stop text may hold a comma
-		HideHelpCommand:           true, // it is one of ours
+		DisableSliceFlagSeparator: true,                     // a stop text may hold a comma
+		HideHelpCommand:           true,                     // it is one of ours
+		Flags:                     []cli.Flag{cli.HelpFlag}, // which the library leaves out where it finds our help command
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() {
 				return cli.ShowAppHelp(c)

@@ -100,7 +100,15 @@ func TestWrongUsage(t *testing.T) {
 		{"run -m " + m + " -p x --top-p 2", "top-p: 0 to 1 wanted, 2 found"},
 		{"run -m " + m + " -p x -n -1", "max-tokens: 0 or more wanted, -1 found"},
 		{"run -m " + m + " -p", "run: -p needs a value"},
-		{"run --model= -p x", "run: --model: a MODEL wanted, an empty name found"},
+		{"run --model= -p x", `run: --model: got "", want MODEL`},
+		{"run --memory= -p x", `run: --memory: got "", want FILE`},
+		{"run --adapter= -p x", `run: --adapter: got "", want N|NAME|software`},
+		{"run --stop= -p x", `run: --stop: got "", want TEXT`},
+		{"train --data x --mixer=", `train: --mixer: got "", want tied|delta`},
+		{"train --data x --weight-scale=", `train: --weight-scale: got "", want absmean|none`},
+		{"train --data x --output-dir=", `train: --output-dir: got "", want DIR`},
+		{"export --head= -o x.bitt", `export: --head: got "", want f32|f16|int8`},
+		{"bench --quick --mixer=", `bench: --mixer: got "", want tied|delta`},
 		{"run -m " + m + " -p x --backend tpu", `--backend: auto, gpu or cpu wanted, "tpu" found`},
 		{"--nope", "no flag --nope"},
 		{"inspect", "one FILE wanted, 0 arguments found"},
@@ -160,6 +168,8 @@ func TestBadFilesAreNamed(t *testing.T) {
 		{"run -p x --memory file", "bitgpu: safetensors: file: "},
 		{"run -p x -m none", "bitgpu: none: no such file"},
 		{"inspect file", "bitgpu: file: "},
+		{"eval --data dir --document line", "bitgpu: --data: dir has no meta.json"},
+		{"train --resume --output-dir none", "bitgpu: none: got no checkpoint to go on from"},
 		{"eval --data dir", "bitgpu: --data: dir has no meta.json"},
 		{"vocab --input none", "bitgpu: --input: none: no such file"},
 		{"plot file", "bitgpu: plot: file: "},
@@ -183,6 +193,11 @@ func firstLine(text, start string) string {
 
 func TestHelp(t *testing.T) {
 	top := succeed(t, "", "help")
+	for _, args := range [][]string{{}, {"--help"}, {"-h"}} {
+		if succeed(t, "", args...) != top {
+			t.Errorf("bitgpu %q: want what bitgpu help shows", args)
+		}
+	}
 	for _, command := range commands() {
 		if !strings.Contains(top, "   "+command.Name+" ") {
 			t.Errorf("help does not list %s", command.Name)
@@ -305,4 +320,13 @@ func TestVersion(t *testing.T) {
 	if out := succeed(t, "", "version"); !strings.HasPrefix(out, "bitgpu ") || strings.Count(out, "\n") != 1 {
 		t.Errorf("%q", out)
 	}
+}
+
+// An empty word is refused where a file or a choice is wanted, and is as none in the environment.
+func TestEmptyWords(t *testing.T) {
+	refuse(t, exitUsage, bitgpuRun("", "inspect", ""), `inspect: got "", want FILE`)
+	refuse(t, exitUsage, bitgpuRun("", "run", "-p", "x", "--backend="), `run: --backend: got "", want auto|gpu|cpu`)
+	t.Setenv("BITGPU_BACKEND", "")
+	t.Setenv("BITGPU_ADAPTER", "")
+	succeed(t, "", "run", "-m", model("d32-none"), "-p", "x", "-n", "1")
 }

@@ -97,8 +97,22 @@ func TestTail(t *testing.T) {
 			t.Errorf("%s: got %q for validation, want %q", name, val, c.val)
 		}
 	}
+	// Documents that all fall into the share are none for training: likewise.
+	all := "words of one document"
+	for !corpus.InValidation(all, 0.5) || !corpus.InValidation(all+"!", 0.5) {
+		all += " and more"
+	}
+	text, out := writeText(t, filepath.Join(dir, "all.txt"), all), filepath.Join(dir, "all")
+	args := []string{"data", "--input", text, "--document", "file", "--tokenizer", vocab, "--output-dir", out, "--val-ratio", "0.5"}
+	mustRun(t, args...)
+	if train, _ := textOf(t, out, corpus.TrainName); train == "" || train == all {
+		t.Errorf("got %q of %q for training, want a half", train, all)
+	}
+	args = append(args, "--input", writeText(t, filepath.Join(dir, "also.txt"), all+"!"))
+	fails(t, exitUsage, "data: --val-ratio: a share of 0.5 takes all of 2 documents, so none is left for training", args...)
+
 	one, two := writeText(t, filepath.Join(dir, "1.txt"), "some text"), writeText(t, filepath.Join(dir, "2.txt"), "more text")
-	args := []string{"data", "--input", one, "--input", two, "--tokenizer", vocab, "--output-dir", filepath.Join(dir, "two")}
+	args = []string{"data", "--input", one, "--input", two, "--tokenizer", vocab, "--output-dir", filepath.Join(dir, "two")}
 	fails(t, exitUsage, "data: --val-ratio: a share of 0.001 gives none of 2 documents for validation", append(args, "--val-ratio", "0.001")...)
 	if _, stderr := mustRun(t, args...); !strings.Contains(stderr, "gives none of 2 documents for validation: there will be no validation") {
 		t.Error(stderr)

@@ -10,19 +10,19 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// split sees to it that a share for validation gives something: where no document's hash falls into it, the end of the
-// text does if that is one file. Otherwise it says so, before any work.
+// split sees to it that a share for validation gives something: where no document's hash falls into it, or every one's, the
+// end of the text does if that is one file. Otherwise it says so, before any work.
 func (s *source) split(c *cli.Context) error {
 	if s.ratio == 0 {
 		return nil
 	}
-	documents, bytes, path, files := 0, 0, "", 0
+	documents, validation, bytes, path, files := 0, 0, 0, "", 0
 	for doc, err := range s.docs {
 		if err != nil {
 			return err
 		}
 		if corpus.InValidation(doc.Text, s.ratio) {
-			return nil
+			validation++
 		}
 		if doc.Path != path {
 			path = doc.Path
@@ -30,10 +30,17 @@ func (s *source) split(c *cli.Context) error {
 		}
 		documents++
 		bytes += len(doc.Text)
+		if 0 < validation && validation < documents {
+			return nil
+		}
 	}
 	if files == 1 && bytes > 1 {
 		s.tail(int(float64(bytes) * (1 - s.ratio)))
 		return nil
+	}
+	if validation > 0 {
+		return usagef("%s: --val-ratio: a share of %v takes all of %d documents, so none is left for training; a smaller one, or `bitgpu data --val-input`, does",
+			c.Command.Name, s.ratio, documents)
 	}
 	const found = "--val-ratio: a share of %v gives none of %d documents for validation"
 	if c.IsSet("val-ratio") || c.Int("val-every") > 0 {

@@ -33,7 +33,7 @@ func TestWhatIsText(t *testing.T) {
 	slips := writeText(t, filepath.Join(dir, "slips.txt"), string(read(t, rhyme(t)))+"caf\xe9\n")
 	for name, args := range reading(t, latin) {
 		const refusal = "200 of 1100 bytes (18.2 %) are not UTF-8, at most 1 % are taken for slips; text in UTF-8 wanted, " +
-			"as from iconv -f LATIN1 -t UTF-8, or --allow-invalid-utf8"
+			"as from iconv -f LATIN1 -t UTF-8 if it is Latin-1, or --allow-invalid-utf8"
 		fails(t, exitError, latin+": "+refusal, args...)
 		_, said := mustRun(t, append(args, "--allow-invalid-utf8")...)
 		if want := latin + ": 200 of 1100 bytes (18 %) are not UTF-8 and are read as U+FFFD"; strings.Count(said, want) != 1 {

@@ -209,7 +209,7 @@ func findCheckpoint(c *cli.Context, dir string) (*train.Checkpoint, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case ck == nil:
+	case ck == nil && c.IsSet("data"):
 		fmt.Fprintf(c.App.ErrWriter, "%s: no checkpoint yet, the training begins\n", dir)
 	case passed > 0:
 		fmt.Fprintf(c.App.ErrWriter, "going on from %s instead\n", ck.Path)

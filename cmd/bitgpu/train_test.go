@@ -207,6 +207,7 @@ func TestTrainRefusals(t *testing.T) {
 		{"empty tokens", "an empty file; at least one token wanted", small("--data", tokenFile(t, "none.u32", 0))},
 		{"few tokens", "5 tokens found, a context of 8 wants at least 9", small("--data", tokenFile(t, "few.u32", 5))},
 		{"no data directory", "has no meta.json", small("--data", t.TempDir())},
+		{"no data directory with a flag for text", "has no meta.json", small("--data", t.TempDir(), "--vocab-size", "300")},
 		{"foreign tokens", "token 0 is 65535, the vocabulary ends at 299", small("--data", foreignTokens(t), "--tokenizer", vocab)},
 		{"old run", "holds checkpoints of an earlier training; --resume goes on with it", small("--data", data, "--output-dir", done)},
 		{"other shape", "--dim: " + filepath.Join(done, "checkpoints", "step-00000001") + " was made with 16, 32 found",

@@ -153,12 +153,34 @@ func guard(command *cli.Command) {
 				return usagef("%s: %s is needed, see bitgpu %s --help", command.Name, dashes(name), command.Name)
 			}
 		}
-		// An empty name comes from a shell variable that is not set, and must not become the demo.
-		if c.IsSet("model") && c.String("model") == "" {
-			return usagef("%s: --model: a MODEL wanted, an empty name found", command.Name)
+		if err := refuseEmpty(c); err != nil {
+			return err
 		}
 		return action(c)
 	}
+}
+
+// refuseEmpty refuses an empty word where anything but a text is wanted. It comes from a shell variable that is not set, and
+// must not become the default: the demo for a model, no memory for a file of one.
+func refuseEmpty(c *cli.Context) error {
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		var values []string
+		switch f.(type) {
+		case *cli.StringFlag:
+			values = []string{c.String(name)}
+		case *cli.StringSliceFlag:
+			values = c.StringSlice(name)
+		}
+		if c.IsSet(name) && name != "prompt" && slices.Contains(values, "") {
+			want, _ := placeholder(f.(cli.DocGenerationFlag))
+			return usagef("%s: %s: got \"\", want %s", c.Command.Name, dashes(name), want)
+		}
+	}
+	if slices.Contains(c.Args().Slice(), "") {
+		return usagef("%s: got \"\", want %s", c.Command.Name, c.Command.ArgsUsage)
+	}
+	return nil
 }
 
 // makeOptional takes the mark of a required flag away, and says whether there was one.

@@ -24,7 +24,10 @@ func newUnpacker(in *bufio.Reader) (*unpacker, error) {
 
 func (u *unpacker) Read(p []byte) (int, error) {
 	n, err := u.z.Read(p)
-	if err != io.EOF || n > 0 {
+	if n > 0 && err == io.EOF {
+		return n, nil // the last bytes of a part may come with its end
+	}
+	if err != io.EOF {
 		return n, err
 	}
 	for {

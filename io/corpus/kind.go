@@ -24,7 +24,6 @@ var notText = []struct {
 }{
 	{"\x28\xb5\x2f\xfd", "is compressed with zstd" + unpack, false},
 	{"\xfd7zXZ\x00", "is compressed with xz" + unpack, false},
-	{"BZh", "is compressed with bzip2" + unpack, true},
 	{"\x04\x22\x4d\x18", "is compressed with lz4" + unpack, false},
 	{"\x5d\x00\x00", "is compressed with lzma" + unpack, false},
 	{"\x1f\x9d", "is compressed with compress" + unpack, false},
@@ -63,6 +62,7 @@ var notText = []struct {
 	{"ID3", "is a sound; text wanted", true},
 	{"fLaC\x00", "is a sound; text wanted", false},
 	{"version https://git-lfs", "is a Git LFS pointer, not the file itself; fetch it with git lfs pull", false},
+	{"\xff\xfe\x00\x00", "is UTF-32; UTF-8 wanted, as from iconv -f UTF-32 -t UTF-8", false},
 	{"\xff\xfe", "is UTF-16; UTF-8 wanted, as from iconv -f UTF-16 -t UTF-8", false},
 	{"\xfe\xff", "is UTF-16; UTF-8 wanted, as from iconv -f UTF-16 -t UTF-8", false},
 	{"\x00\x00\xfe\xff", "is UTF-32; UTF-8 wanted, as from iconv -f UTF-32 -t UTF-8", false},
@@ -79,6 +79,8 @@ func checkKind(name string, head []byte) error {
 		}
 	}
 	switch {
+	case len(head) > 9 && string(head[:3]) == "BZh" && (string(head[4:10]) == "1AY&SY" || string(head[4:10]) == "\x17rE8P\x90"): // π, √π
+		return errors.New("is compressed with bzip2" + unpack)
 	case len(head) > 8 && head[8] == '{' && bytes.IndexByte(head[:8], 0) >= 0:
 		return errors.New("is a safetensors file; text wanted")
 	case len(head) > 262 && string(head[257:262]) == "ustar":
@@ -97,7 +99,7 @@ func hasControl(b []byte) bool {
 }
 
 // ErrNotUTF8 means that more of a file is not UTF-8 than slips account for.
-var ErrNotUTF8 = errors.New("text in UTF-8 wanted, as from iconv -f LATIN1 -t UTF-8")
+var ErrNotUTF8 = errors.New("text in UTF-8 wanted, as from iconv -f LATIN1 -t UTF-8 if it is Latin-1")
 
 const (
 	maxInvalid = 0.01    // share of bytes

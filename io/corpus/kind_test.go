@@ -3,7 +3,9 @@ package corpus
 import (
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -36,7 +38,8 @@ func TestNoText(t *testing.T) {
 	for _, c := range []struct{ name, content, want string }{
 		{"a.zst", "\x28\xb5\x2f\xfd\x64rest", "is compressed with zstd; unpacked, or packed with gzip, wanted"},
 		{"a.xz", "\xfd7zXZ\x00\x00\x04", "is compressed with xz"},
-		{"a.bz2", "BZh91AY&SY\x01\x02", "is compressed with bzip2"},
+		{"a.bz2", "BZh91AY&SYM\xf3\x8a\x07", "is compressed with bzip2"},
+		{"a.bz2", "BZh9\x17rE8P\x90\x00", "is compressed with bzip2"},
 		{"a.zip", "PK\x03\x04\x14\x00", "is a ZIP archive"},
 		{"a.parquet", "PAR1\x15\x04\x15\x10", "is a Parquet table; its texts as .txt or .jsonl wanted"},
 		{"a.safetensors", tensors, "is a safetensors file"},
@@ -50,6 +53,7 @@ func TestNoText(t *testing.T) {
 		{"a.pdf", "%PDF-1.7\n", "is a PDF document"},
 		{"a.txt", "version https://git-lfs.github.com/spec/v1\noid sha256:12\n", "is a Git LFS pointer"},
 		{"a.txt", "\xfe\xff" + utf16le("x"), "is UTF-16; UTF-8 wanted"},
+		{"a.txt", "\xff\xfe\x00\x00x\x00\x00\x00", "is UTF-32; UTF-8 wanted"},
 		{"a.txt", utf16le("First Citizen:\n"), "15 of 30 bytes (50.0 %) are zero, as in UTF-16"},
 		{"a.bin", utf16le("\u0123\u0031\u0045"), "are zero"},
 		{"a.txt", strings.Repeat("caf\xe9 cr\xe8me br\xfbl\xe9e\n", 9), "36 of 162 bytes (22.2 %) are not UTF-8, at most 1 %"},
@@ -105,5 +109,33 @@ func TestText(t *testing.T) {
 	}
 	if _, err := readStrict(packed(t, "a\n")+"\x00\x00garbage", "a.gz"); err == nil {
 		t.Error("garbage after the packed data: an error wanted")
+	}
+}
+
+// The parts of a packed file end with their text, as zlib writes them; compress/gzip ends with an empty block.
+func TestGzipParts(t *testing.T) {
+	part := func(text string) string {
+		b := []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1} // one stored block, the final one
+		b = binary.LittleEndian.AppendUint16(b, uint16(len(text)))
+		b = binary.LittleEndian.AppendUint16(b, ^uint16(len(text)))
+		b = append(b, text...)
+		b = binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE([]byte(text)))
+		return string(binary.LittleEndian.AppendUint32(b, uint32(len(text))))
+	}
+	var got []string
+	read := func(content string) error {
+		got = nil
+		return readStream(strings.NewReader(content), "a.gz", Options{Mode: Line}, MaxDocument, func(doc string) bool {
+			got = append(got, strings.TrimSpace(doc))
+			return true
+		})
+	}
+	if err := read(part("one\n") + part("two\n") + "\x00\x00"); err != nil || !slices.Equal(got, []string{"one", "two"}) {
+		t.Errorf("got %q, %v, want both parts", got, err)
+	}
+	for _, rest := range []string{"junk", "garbage that is long", part("two\n")[:5], part("two\n")[:15]} {
+		if err := read(part("one\n") + rest); err == nil {
+			t.Errorf("%q after the packed data: got no error", rest)
+		}
 	}
 }

@@ -62,12 +62,18 @@ func Open(path string) (*os.File, error) {
 	return f, nil
 }
 
-// ReadFile reads the whole of a regular file.
+// maxFile is more than any file has that is read whole: configurations, tokenizers, lists of numbers.
+const maxFile = 1 << 30
+
+// ReadFile reads the whole of a regular file, of at most 1 GiB.
 func ReadFile(path string) ([]byte, error) {
 	f, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(f)
+	if info, err := f.Stat(); err == nil && info.Size() > maxFile {
+		return nil, fmt.Errorf("%s: got %d bytes, want at most %d of a file that is read whole", path, info.Size(), maxFile)
+	}
+	return io.ReadAll(io.LimitReader(f, maxFile))
 }
