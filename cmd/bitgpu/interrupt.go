@@ -24,7 +24,7 @@ func interruptible(c *cli.Context) (ctx context.Context, stop func()) { return e
 
 func endedBy(c *cli.Context, signals ...os.Signal) (ctx context.Context, stop func()) {
 	// Who starts the program with nohup wants it to outlive the terminal.
-	signals = slices.DeleteFunc(slices.Clone(signals), func(s os.Signal) bool { return s == hangup && signal.Ignored(s) })
+	signals = slices.DeleteFunc(slices.Clone(signals), func(s os.Signal) bool { return s == hangup && ignored(s) })
 	ctx, cancel := context.WithCancel(c.Context)
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, signals...)
