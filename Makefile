@@ -8,7 +8,7 @@ T ?= 10s
 # What was not tested, for the end of make test.
 export TESTSUM = $(CURDIR)/bin/testsum.txt
 
-.PHONY: help build window python test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen
+.PHONY: help build window python cross test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -22,7 +22,12 @@ window: packages-window ## the program with the live window of "bitgpu view"
 python: ## the library of the Python package
 	$(GO) build -buildmode=c-shared -buildvcs=false -o python/bitgpu/libbitgpu.so ./cmd/libbitgpu
 
-test: clean-account test-go test-parity test-python test-window ## build and test everything, and say what this machine could not test
+# Without cgo there is no GPU and no window, and the compiler for every system is Go's own.
+cross: ## build it without GPUs for every system that Go builds it for
+	@for system in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 js/wasm; do echo "building for $$system"; \
+		CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/} $(GO) build ./... || exit 1; done
+
+test: clean-account cross test-go test-parity test-python test-window ## build and test everything, and say what this machine could not test
 	@echo "all of it passed; what was tested and what not:"; cat "$(TESTSUM)"
 
 .PHONY: clean-account

@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/rajveermalviya/go-webgpu/wgpu"
 )
 
 var (
@@ -20,7 +17,17 @@ var (
 		"and the Vulkan loader (libvulkan1)")
 	// ErrNoSuchAdapter is returned when none of the adapters found is the one asked for.
 	ErrNoSuchAdapter = errors.New("gpu: no such adapter")
+	// ErrNoDriver is returned by a program that was built without a way to any GPU. It is an ErrNoAdapter too.
+	ErrNoDriver error = noDriver{}
 )
+
+type noDriver struct{}
+
+func (noDriver) Error() string {
+	return "gpu: this build has no GPU support: it was built without cgo, or for a system that the WebGPU library is not made for"
+}
+
+func (noDriver) Unwrap() error { return ErrNoAdapter }
 
 // Type says what kind of processor stands behind an adapter.
 type Type string
@@ -67,23 +74,24 @@ func (a AdapterInfo) String() string {
 }
 
 type adapter struct {
-	handle *wgpu.Adapter
-	info   AdapterInfo
+	place int // among the driver's
+	info  AdapterInfo
 }
 
-// host is an instance of the drivers and the adapters that it found, best first.
+// host is an instance of the driver and the adapters that it found, best first.
 type host struct {
-	instance *wgpu.Instance
+	driver
 	adapters []adapter
 }
 
-func newHost() *host {
-	quiet()
-	h := &host{instance: wgpu.CreateInstance(&wgpu.InstanceDescriptor{
-		Backends: wgpu.InstanceBackend_Vulkan | wgpu.InstanceBackend_Metal | wgpu.InstanceBackend_DX12,
-	})}
-	for _, a := range h.instance.EnumerateAdapters(nil) {
-		h.adapters = append(h.adapters, adapter{a, describe(a)})
+func newHost() (*host, error) {
+	d, err := newDriver()
+	if err != nil {
+		return nil, err
+	}
+	h := &host{driver: d}
+	for i, info := range d.Adapters() {
+		h.adapters = append(h.adapters, adapter{i, info})
 	}
 	slices.SortStableFunc(h.adapters, func(a, b adapter) int {
 		return cmp.Or(
@@ -94,20 +102,8 @@ func newHost() *host {
 	for i := range h.adapters {
 		h.adapters[i].info.Index = i
 	}
-	return h
+	return h, nil
 }
-
-func (h *host) release() {
-	for _, a := range h.adapters {
-		a.handle.Release()
-	}
-	h.instance.Release()
-}
-
-var quiet = sync.OnceFunc(func() {
-	wgpu.SetLogLevel(wgpu.LogLevel_Off)
-	quietDeviceSelection()
-})
 
 // spare is a host that looked for adapters and waits for the device that will be opened: starting the drivers takes a
 // tenth of a second.
@@ -116,14 +112,14 @@ var spare struct {
 	*host
 }
 
-func takeHost() *host {
+func takeHost() (*host, error) {
 	spare.Lock()
 	defer spare.Unlock()
 	h := spare.host
 	if spare.host = nil; h == nil {
-		h = newHost()
+		return newHost()
 	}
-	return h
+	return h, nil
 }
 
 func giveHost(h *host) {
@@ -132,78 +128,38 @@ func giveHost(h *host) {
 	if spare.host == nil {
 		spare.host = h
 	} else {
-		h.release()
+		h.Release()
 	}
 }
 
 // found are the adapters of this machine; they are looked for once.
-var found = sync.OnceValue(func() []AdapterInfo {
-	h := takeHost()
+var found = sync.OnceValues(func() (list []AdapterInfo, err error) {
+	h, err := takeHost()
+	if err != nil {
+		return nil, err
+	}
 	defer giveHost(h)
-	list := make([]AdapterInfo, 0, len(h.adapters))
 	for _, a := range h.adapters {
 		list = append(list, a.info)
 	}
-	return list
+	return list, nil
 })
 
-// quietDeviceSelection turns off Mesa's device selection layer where it would look for a desktop, fail and say so on
-// stderr. The layer only reorders GPUs, which this package does itself.
-func quietDeviceSelection() {
-	for _, name := range []string{"NODEVICE_SELECT", "XDG_RUNTIME_DIR", "MESA_VK_DEVICE_SELECT"} {
-		if os.Getenv(name) != "" {
-			return
-		}
-	}
-	os.Setenv("NODEVICE_SELECT", "1")
-}
-
-// vendors are PCI identifiers, and Khronos' for those without one.
-var vendors = map[uint32]string{
-	0x1002: "AMD", 0x1010: "Imagination", 0x106B: "Apple", 0x10DE: "NVIDIA", 0x13B5: "ARM", 0x1414: "Microsoft",
-	0x14E4: "Broadcom", 0x5143: "Qualcomm", 0x8086: "Intel", 0x10005: "Mesa",
-}
-
-func describe(a *wgpu.Adapter) AdapterInfo {
-	p, l := a.GetProperties(), a.GetLimits().Limits
-	info := AdapterInfo{
-		Name:    p.Name,
-		Vendor:  vendors[p.VendorId],
-		Type:    Unknown,
-		Backend: p.BackendType.String(),
-		Driver:  strings.TrimSpace(p.VendorName + " " + p.DriverDescription),
-		Limits: Limits{
-			MaxBufferSize:                   l.MaxBufferSize,
-			MaxStorageBufferBindingSize:     l.MaxStorageBufferBindingSize,
-			MaxStorageBuffersPerShaderStage: l.MaxStorageBuffersPerShaderStage,
-			MaxWorkgroupMemory:              l.MaxComputeWorkgroupStorageSize,
-			MaxInvocationsPerWorkgroup:      l.MaxComputeInvocationsPerWorkgroup,
-			MaxWorkgroupsPerDimension:       l.MaxComputeWorkgroupsPerDimension,
-			StorageOffsetAlignment:          l.MinStorageBufferOffsetAlignment,
-			UniformOffsetAlignment:          l.MinUniformBufferOffsetAlignment,
-		},
-		Timestamps: a.HasFeature(wgpu.FeatureName_TimestampQuery),
-	}
-	if info.Vendor == "" {
-		info.Vendor = fmt.Sprintf("vendor %#x", p.VendorId)
-	}
-	switch p.AdapterType {
-	case wgpu.AdapterType_DiscreteGPU:
-		info.Type = Discrete
-	case wgpu.AdapterType_IntegratedGPU:
-		info.Type = Integrated
-	case wgpu.AdapterType_CPU:
-		info.Type = CPU
-	}
-	return info
-}
-
 // Adapters lists the adapters of this machine, best first; none is no error.
-func Adapters() []AdapterInfo { return slices.Clone(found()) }
+func Adapters() []AdapterInfo {
+	list, _ := found()
+	return slices.Clone(list)
+}
+
+// Supported is ErrNoDriver in a program that was built without a way to any GPU, else nil.
+func Supported() error {
+	_, err := found()
+	return err
+}
 
 // HasHardware says whether the machine has a GPU that is not a software driver.
 func HasHardware() bool {
-	list := found()
+	list, _ := found()
 	return len(list) > 0 && list[0].Hardware()
 }
 

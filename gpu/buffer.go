@@ -1,16 +1,15 @@
 package gpu
 
 import (
+	"errors"
 	"unsafe"
-
-	"github.com/rajveermalviya/go-webgpu/wgpu"
 )
 
 // Buffer is device memory. It starts as zeros.
 type Buffer struct {
 	d      *Device
-	id     uint64       // unique among the device's
-	handle *wgpu.Buffer // nil once released, or if it could not be made
+	id     uint64   // unique among the device's
+	handle bufferID // 0 once released, or if it could not be made
 	label  string
 	size   int
 	groups int // cached bind groups that name it
@@ -21,8 +20,7 @@ type Buffer struct {
 }
 
 const (
-	storageUsage = wgpu.BufferUsage_Storage | wgpu.BufferUsage_CopySrc | wgpu.BufferUsage_CopyDst
-	// Writes go in pieces, and no more than so many bytes are left to the next submit: wgpu holds them until then.
+	// Writes go in pieces, and no more than so many bytes are left to the next submit: a driver may hold them until then.
 	writePiece = 16 << 20
 	maxUnsent  = 64 << 20
 )
@@ -30,10 +28,10 @@ const (
 // NewBuffer makes a buffer that kernels and copies can use; its size is rounded up to a multiple of 4. If that fails
 // the device has the error, and the buffer returned is not nil but good for nothing.
 func (d *Device) NewBuffer(label string, bytes int) *Buffer {
-	return d.newBuffer(label, bytes, storageUsage)
+	return d.newBuffer(label, bytes, forStorage)
 }
 
-func (d *Device) newBuffer(label string, bytes int, usage wgpu.BufferUsage) *Buffer {
+func (d *Device) newBuffer(label string, bytes int, u usage) *Buffer {
 	b := &Buffer{d: d, id: d.nextBuffer, label: label}
 	d.nextBuffer++
 	if bytes > 0 {
@@ -49,17 +47,16 @@ func (d *Device) newBuffer(label string, bytes int, usage wgpu.BufferUsage) *Buf
 		d.fail("buffer %s: %d bytes wanted, %s allows %d in one buffer", label, bytes, d.info.Name, d.info.Limits.MaxBufferSize)
 		return b
 	}
-	desc := &wgpu.BufferDescriptor{Label: label, Usage: usage, Size: uint64(b.size)}
-	h, err := d.device.CreateBuffer(desc)
-	if err != nil && outOfMemory.MatchString(err.Error()) {
+	h, err := d.driver.NewBuffer(label, b.size, u)
+	if errors.Is(err, ErrOutOfMemory) {
 		// Released buffers give their memory back only when the device has been waited for.
 		d.Submit()
 		d.wait()
-		h, err = d.device.CreateBuffer(desc)
+		h, err = d.driver.NewBuffer(label, b.size, u)
 	}
 	if !d.check(err, "making buffer ", label) {
-		if h != nil {
-			h.Release()
+		if h != 0 {
+			d.driver.ReleaseBuffer(h)
 		}
 		return b
 	}
@@ -111,24 +108,24 @@ func (b *Buffer) Range(offset, size int) Binding {
 // Releasing twice does nothing.
 func (b *Buffer) Release() {
 	d := b.d
-	if b.handle == nil || d.closed {
+	if b.handle == 0 || d.closed {
 		return
 	}
-	if d.encoder != nil {
+	if d.recording {
 		d.Submit()
 	}
 	if b.groups > 0 {
 		d.dropGroups(func(g *group) bool { return g.uses(b) })
 	}
 	if b.whole != nil {
-		b.handle = nil
+		b.handle = 0
 		if b.whole.parts--; b.whole.parts == 0 {
 			b.whole.Release()
 		}
 		return
 	}
-	b.handle.Release()
-	b.handle = nil
+	d.driver.ReleaseBuffer(b.handle)
+	b.handle = 0
 	delete(d.buffers, b)
 	d.bytes -= uint64(b.size)
 }
@@ -138,7 +135,7 @@ func (d *Device) Write(b *Buffer, offset int, data []byte) {
 	if !d.usable(b, "write", offset, len(data)) || len(data) == 0 {
 		return
 	}
-	if d.encoder != nil {
+	if d.recording {
 		d.Submit()
 	}
 	d.write(b, offset, data)
@@ -147,10 +144,10 @@ func (d *Device) Write(b *Buffer, offset int, data []byte) {
 func (d *Device) write(b *Buffer, offset int, data []byte) {
 	for len(data) > 0 && d.err == nil {
 		piece := data[:min(len(data), writePiece)]
-		d.check(d.queue.WriteBuffer(b.handle, uint64(b.base+offset), piece), "writing buffer ", b.label)
+		d.check(d.driver.Write(b.handle, b.base+offset, piece), "writing buffer ", b.label)
 		data, offset = data[len(piece):], offset+len(piece)
 		if d.unsent += len(piece); d.unsent > maxUnsent {
-			d.queue.Submit()
+			d.driver.Send()
 			d.wait()
 			d.unsent = 0
 		}
@@ -162,7 +159,7 @@ func (d *Device) usable(b *Buffer, what string, offset, size int) bool {
 	switch {
 	case d.err != nil:
 		return false
-	case b.handle == nil:
+	case b.handle == 0:
 		d.fail("%s of buffer %s after its release", what, b.label)
 	case offset < 0 || size < 0 || offset > b.size || size > b.size-offset:
 		d.fail("%s of buffer %s: bytes %d to %d wanted, it has %d", what, b.label, offset, offset+size, b.size)

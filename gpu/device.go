@@ -3,10 +3,7 @@ package gpu
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
-
-	"github.com/rajveermalviya/go-webgpu/wgpu"
 
 	"bitgpu/wgsl"
 )
@@ -38,22 +35,19 @@ type Stats struct {
 
 // Device is an opened adapter. See the package comment for how it records and reports errors.
 type Device struct {
-	info    AdapterInfo
-	host    *host // its own, see the package comment
-	adapter *wgpu.Adapter
-	device  *wgpu.Device
-	queue   *wgpu.Queue
-	sink    errorSink
-	err     error
-	closed  bool
-	timer   timer
+	info   AdapterInfo
+	host   *host // its own, see the package comment
+	driver driverDevice
+	err    error
+	closed bool
+	timer  timer
 
-	encoder       *wgpu.CommandEncoder
-	pass          *wgpu.ComputePassEncoder
+	recording     bool
+	inPass        bool
 	passPipeline  *Pipeline
-	recorded      int // dispatches in the encoder
+	recorded      int // dispatches in the recording
 	maxDispatches int
-	inFlight      []ending // of the last submits, oldest first
+	inFlight      []eventID // the ends of the last submits, oldest first
 
 	pipelines map[pipelineKey]*Pipeline
 	groups    map[string]*group
@@ -64,28 +58,26 @@ type Device struct {
 	buffers      map[*Buffer]struct{}
 	nextBuffer   uint64
 	bytes, peak  uint64
-	unsent       int       // bytes written since the last submit, which wgpu holds a second time until then
+	unsent       int       // bytes written since the last submit, which a driver may hold a second time until then
 	staging      []*Buffer // free ones
 	readbacks    map[*Readback]struct{}
 	newReadbacks []*Readback // recorded but not submitted
 	stats        Stats
 }
 
-// Open opens an adapter with all of its limits. The error is ErrNoAdapter or ErrNoSuchAdapter, or says why the
+// Open opens an adapter with all of its limits. The error is ErrNoDriver, ErrNoAdapter or ErrNoSuchAdapter, or says why the
 // driver refused.
 func Open(o Options) (*Device, error) {
-	h := takeHost()
+	h, err := takeHost()
+	if err != nil {
+		return nil, err
+	}
 	a, err := selectAdapter(h.adapters, o)
 	if err != nil {
 		giveHost(h)
 		return nil, err
 	}
-	limits := a.handle.GetLimits().Limits
-	desc := &wgpu.DeviceDescriptor{Label: "bitgpu", RequiredLimits: &wgpu.RequiredLimits{Limits: limits}}
-	if a.info.Timestamps {
-		desc.RequiredFeatures = []wgpu.FeatureName{wgpu.FeatureName_TimestampQuery}
-	}
-	device, err := a.handle.RequestDevice(desc)
+	device, err := h.Open(a.place)
 	if err != nil {
 		giveHost(h)
 		return nil, fmt.Errorf("gpu: adapter %s: the driver refuses to open it: %w", a.info, err)
@@ -93,10 +85,7 @@ func Open(o Options) (*Device, error) {
 	d := &Device{
 		info:          a.info,
 		host:          h,
-		adapter:       a.handle,
-		device:        device,
-		queue:         device.GetQueue(),
-		sink:          newErrorSink(device),
+		driver:        device,
 		maxDispatches: o.MaxDispatches,
 		pipelines:     map[pipelineKey]*Pipeline{},
 		groups:        map[string]*group{},
@@ -138,40 +127,26 @@ func (d *Device) Fail(err error) {
 
 func (d *Device) fail(format string, args ...any) { d.Fail(fmt.Errorf("gpu: "+format, args...)) }
 
-// check keeps an error of the binding or one that reached the sink; doing says what was being done, in pieces, so that
-// where all is well nothing is put together.
+// check keeps an error of the driver, which may have come late; doing says what was being done, in pieces, so that where
+// all is well nothing is put together.
 func (d *Device) check(err error, doing ...string) bool {
-	message := d.sink.take()
-	if err != nil {
-		message = err.Error()
+	if late := d.driver.Late(); err == nil {
+		err = late
 	}
-	if message == "" {
+	if err == nil {
 		return true
 	}
-	d.failDoing(strings.Join(doing, ""), message)
+	d.failDoing(strings.Join(doing, ""), err)
 	return false
 }
 
-func (d *Device) failDoing(doing, message string) {
-	switch {
-	case outOfMemory.MatchString(message):
-		d.Fail(fmt.Errorf("%w: %s, with %d bytes in use", ErrOutOfMemory, doing, d.bytes))
-	default:
-		d.fail("%s: %s", doing, sentence(message))
+func (d *Device) failDoing(doing string, err error) {
+	if errors.Is(err, ErrOutOfMemory) {
+		err = fmt.Errorf("%w: %s, with %d bytes in use", ErrOutOfMemory, doing, d.bytes)
+	} else {
+		err = fmt.Errorf("gpu: %s: %w", doing, err)
 	}
-}
-
-// outOfMemory is how wgpu-native 0.17 words it. Its kind of error does not tell: for most calls it is "validation".
-var outOfMemory = regexp.MustCompile(`Not enough memory left|^Out of Memory`)
-
-var space = regexp.MustCompile(`\s+`)
-
-// sentence makes one line of wgpu-native's report, which spreads over many.
-func sentence(message string) string {
-	if _, cause, ok := strings.Cut(message, "Caused by:"); ok {
-		message = cause
-	}
-	return strings.TrimSpace(space.ReplaceAllString(message, " "))
+	d.Fail(err)
 }
 
 // Close waits for the device and releases everything made from it. Closing twice does nothing.
@@ -180,28 +155,25 @@ func (d *Device) Close() {
 		return
 	}
 	d.Flush()
-	d.timer.release()
 	for r := range d.readbacks {
 		r.Discard()
 	}
 	for _, g := range d.groups {
-		g.bind.Release()
+		d.driver.ReleaseGroup(g.bind)
 	}
 	for _, p := range d.pipelines {
-		p.release()
+		d.driver.ReleasePipeline(p.compute)
 	}
 	for b := range d.buffers {
-		b.handle.Release()
+		d.driver.ReleaseBuffer(b.handle)
 	}
 	clear(d.groups)
 	clear(d.pipelines)
 	clear(d.buffers)
 	d.bytes, d.closed = 0, true
 	d.Fail(errors.New("gpu: the device is closed"))
-	d.queue.Release()
-	d.device.Release()
-	d.host.release()
-	d.sink.free()
+	d.driver.Release()
+	d.host.Release()
 }
 
 type pipelineKey struct {

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
-
 	"bitgpu/wgsl"
 )
 
@@ -21,7 +19,7 @@ type Binding struct {
 
 // group is a bind group with what it was made from.
 type group struct {
-	bind    *wgpu.BindGroup // nil once dropped
+	bind    groupID // 0 once dropped
 	buffers []*Buffer
 	params  *paramBlock
 	key     string
@@ -75,7 +73,7 @@ func (d *Device) Dispatch(p *Pipeline, params []byte, bindings []Binding, x, y, 
 func (d *Device) Record(c *Command) {
 	switch {
 	case d.err != nil:
-	case c.group == nil || c.group.bind == nil:
+	case c.group == nil || c.group.bind == 0:
 		d.fail("kernel %s: recorded after the release of its command or of one of its buffers", c.pipeline.kernel.Name)
 	default:
 		d.record(c.pipeline, c.group, c.x, c.y, c.z)
@@ -94,11 +92,11 @@ func (d *Device) record(p *Pipeline, g *group, x, y, z uint32) {
 		return
 	}
 	if d.passPipeline != p {
-		d.pass.SetPipeline(p.compute)
+		d.driver.SetPipeline(p.compute)
 		d.passPipeline = p
 	}
-	d.pass.SetBindGroup(0, g.bind, nil)
-	d.pass.DispatchWorkgroups(x, y, z)
+	d.driver.SetGroup(g.bind)
+	d.driver.Dispatch(x, y, z)
 	g.mark = d.sweep
 	d.stats.Dispatches++
 	if d.recorded++; d.recorded >= d.maxDispatches {
@@ -112,7 +110,7 @@ func (d *Device) group(p *Pipeline, params []byte, bindings []Binding) *group {
 		return nil
 	}
 	k := p.kernel
-	if p.compute == nil {
+	if p.compute == 0 {
 		d.fail("kernel %s: its pipeline was not compiled", k.Name)
 		return nil
 	}
@@ -149,24 +147,20 @@ func (d *Device) newGroup(p *Pipeline, key string, params []byte, bindings []Bin
 		d.evict()
 	}
 	g := &group{key: key, mark: d.sweep}
-	var entries []wgpu.BindGroupEntry
+	var entries []entry
 	if p.paramsSize > 0 {
 		if g.params = d.params.get(params); g.params == nil {
 			return nil
 		}
 		g.params.groups++
-		entries = append(entries, wgpu.BindGroupEntry{
-			Buffer: g.params.arena.handle, Offset: uint64(g.params.offset), Size: uint64(uniformSize(len(params))),
-		})
+		entries = append(entries, entry{g.params.arena.handle, g.params.offset, uniformSize(len(params))})
 	}
 	for _, b := range bindings {
-		entries = append(entries, wgpu.BindGroupEntry{
-			Binding: uint32(len(entries)), Buffer: b.Buffer.handle, Offset: uint64(b.Buffer.base + b.Offset), Size: uint64(b.Size),
-		})
+		entries = append(entries, entry{b.Buffer.handle, b.Buffer.base + b.Offset, b.Size})
 		g.buffers = append(g.buffers, b.Buffer)
 		b.Buffer.groups++
 	}
-	bind, err := d.device.CreateBindGroup(&wgpu.BindGroupDescriptor{Label: p.kernel.Name, Layout: p.layout, Entries: entries})
+	bind, err := d.driver.NewGroup(p.kernel.Name, p.compute, entries)
 	if !d.check(err, "binding the buffers of kernel ", p.kernel.Name) {
 		d.unlink(g)
 		return nil
@@ -234,8 +228,8 @@ func (d *Device) dropGroups(drop func(*group) bool) {
 	for key, g := range d.groups {
 		if drop(g) {
 			delete(d.groups, key)
-			g.bind.Release()
-			g.bind = nil
+			d.driver.ReleaseGroup(g.bind)
+			g.bind = 0
 			d.unlink(g)
 		}
 	}

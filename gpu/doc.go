@@ -27,6 +27,10 @@
 // Why does Write submit what is recorded? A queue write happens before the next submit, so it would overtake the
 // dispatches recorded before it.
 //
+// Why is the driver behind an interface of numbers? All that is decided here, what is cached, when is submitted, which
+// error is kept, holds for any way to a GPU; driver.go has the little that differs. A build without cgo has no driver and
+// is a program for the CPU, which Go builds for any system by itself.
+//
 // Why is there C in this package? The binding sets no handler for errors outside its own error scopes (out of memory
 // is one), and wgpu-native's default is to abort the process; and it hands C the address of a Go variable to call
 // back with when a map completes, which the garbage collector may have freed by then. Both go past the binding, with

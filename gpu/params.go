@@ -1,10 +1,6 @@
 package gpu
 
-import (
-	"fmt"
-
-	"github.com/rajveermalviya/go-webgpu/wgpu"
-)
+import "fmt"
 
 const (
 	paramSize  = 256      // largest parameter block, and the largest offset alignment WebGPU allows a device to ask
@@ -38,8 +34,8 @@ func (s *paramStore) get(content []byte) *paramBlock {
 		panic(fmt.Sprintf("gpu: parameters of %d bytes, at most %d are allowed", len(content), paramSize))
 	}
 	if len(s.free) == 0 {
-		arena := s.d.newBuffer("parameters", paramArena, wgpu.BufferUsage_Uniform|wgpu.BufferUsage_CopyDst)
-		if arena.handle == nil {
+		arena := s.d.newBuffer("parameters", paramArena, forUniform)
+		if arena.handle == 0 {
 			return nil
 		}
 		for offset := paramArena - paramSize; offset >= 0; offset -= paramSize {

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
-
 	"bitgpu/wgsl"
 )
 
@@ -21,8 +19,7 @@ type Pipeline struct {
 	kernel     *wgsl.Kernel
 	paramsSize int // bytes, 0 without parameters
 	storage    []wgsl.Binding
-	layout     *wgpu.BindGroupLayout
-	compute    *wgpu.ComputePipeline // nil if it could not be compiled
+	compute    pipelineID // 0 if it could not be compiled
 }
 
 // Kernel is what the pipeline was compiled from.
@@ -45,8 +42,6 @@ func (d *Device) Pipeline(k *wgsl.Kernel, consts wgsl.Consts) *Pipeline {
 	}
 	if err := p.compile(consts); err != nil {
 		d.Fail(err)
-		p.release()
-		p.compute = nil
 		return p
 	}
 	d.stats.Pipelines++
@@ -74,44 +69,12 @@ func (p *Pipeline) compile(consts wgsl.Consts) error {
 	if err != nil {
 		return err
 	}
-	entries := make([]wgpu.BindGroupLayoutEntry, len(k.Bindings))
+	access := make([]wgsl.Access, len(k.Bindings))
 	for i, b := range k.Bindings {
-		entries[i] = wgpu.BindGroupLayoutEntry{Binding: uint32(i), Visibility: wgpu.ShaderStage_Compute}
-		switch b.Access {
-		case wgsl.Uniform:
-			entries[i].Buffer.Type = wgpu.BufferBindingType_Uniform
-		case wgsl.Read:
-			entries[i].Buffer.Type = wgpu.BufferBindingType_ReadOnlyStorage
-		case wgsl.ReadWrite:
-			entries[i].Buffer.Type = wgpu.BufferBindingType_Storage
-		}
+		access[i] = b.Access
 	}
-	module, err := d.device.CreateShaderModule(&wgpu.ShaderModuleDescriptor{
-		Label: k.Name, WGSLDescriptor: &wgpu.ShaderModuleWGSLDescriptor{Code: source},
-	})
-	if err != nil {
+	if p.compute, err = d.driver.NewPipeline(k.Name, source, k.EntryPoint(), access); err != nil {
 		return p.compileError(err)
-	}
-	defer module.Release()
-	if p.layout, err = d.device.CreateBindGroupLayout(&wgpu.BindGroupLayoutDescriptor{Label: k.Name, Entries: entries}); err != nil {
-		return p.compileError(err)
-	}
-	layout, err := d.device.CreatePipelineLayout(&wgpu.PipelineLayoutDescriptor{
-		Label: k.Name, BindGroupLayouts: []*wgpu.BindGroupLayout{p.layout},
-	})
-	if err != nil {
-		return p.compileError(err)
-	}
-	defer layout.Release()
-	p.compute, err = d.device.CreateComputePipeline(&wgpu.ComputePipelineDescriptor{
-		Label: k.Name, Layout: layout,
-		Compute: wgpu.ProgrammableStageDescriptor{Module: module, EntryPoint: k.EntryPoint()},
-	})
-	if err != nil {
-		return p.compileError(err)
-	}
-	if message := d.sink.take(); message != "" {
-		return fmt.Errorf("gpu: kernel %s: %s", k.Name, sentence(message))
 	}
 	return nil
 }
@@ -120,22 +83,11 @@ var sourceLine = regexp.MustCompile(`wgsl:(\d+):(\d+)`)
 
 // compileError names the kernel and turns the compiler's line numbers into those of the files.
 func (p *Pipeline) compileError(err error) error {
-	message := sourceLine.ReplaceAllStringFunc(sentence(err.Error()), func(at string) string {
+	message := sourceLine.ReplaceAllStringFunc(err.Error(), func(at string) string {
 		m := sourceLine.FindStringSubmatch(at)
 		line, _ := strconv.Atoi(m[1])
 		file, line := p.kernel.Locate(line)
 		return fmt.Sprintf("%s:%d:%s", file, line, m[2])
 	})
 	return fmt.Errorf("gpu: kernel %s does not compile: %s", p.kernel.Name, message)
-}
-
-func (p *Pipeline) release() {
-	if p.layout != nil {
-		p.layout.Release()
-		p.layout = nil
-	}
-	if p.compute != nil {
-		p.compute.Release()
-		p.compute = nil
-	}
 }

@@ -4,12 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-
-	"github.com/rajveermalviya/go-webgpu/wgpu"
 )
 
 const (
-	stagingUsage = wgpu.BufferUsage_MapRead | wgpu.BufferUsage_CopyDst
 	// readPiece bounds the memory that Read takes beside the result.
 	readPiece = 16 << 20
 	// maxStaging free buffers are kept for later readbacks.
@@ -23,7 +20,7 @@ type Readback struct {
 	skip    int     // bytes before the first wanted one
 	size    int
 	sent    bool
-	mapped  ending
+	mapped  eventID
 }
 
 // ReadLater records a copy of size bytes of b from offset. What is recorded after it does not change what it reads,
@@ -60,7 +57,7 @@ func (r *Readback) submitted() {
 		return
 	}
 	r.sent = true
-	r.mapped = mapRead(r.staging.handle, r.staging.size)
+	r.mapped = r.d.driver.Map(r.staging.handle, r.staging.size)
 }
 
 // Ready says, without waiting, whether Wait would return at once.
@@ -68,10 +65,10 @@ func (r *Readback) Ready() bool {
 	if !r.sent || r.staging == nil {
 		return r.staging == nil
 	}
-	if r.mapped.pending() {
-		r.d.device.Poll(false, nil)
+	if r.d.pending(r.mapped) {
+		r.d.driver.Poll()
 	}
-	return !r.mapped.pending()
+	return !r.d.pending(r.mapped)
 }
 
 // Wait fills dst, which has the size asked for, when the copy has arrived, and ends the readback. It submits what is
@@ -92,10 +89,10 @@ func (r *Readback) Wait(dst []byte) error {
 		return d.err
 	}
 	d.await(r.mapped)
-	if r.mapped.succeeded() {
-		copy(dst, r.staging.handle.GetMappedRange(0, uint(r.staging.size))[r.skip:])
+	if s := d.driver.Status(r.mapped); s == succeeded {
+		copy(dst, d.driver.Mapped(r.staging.handle, r.staging.size)[r.skip:])
 	} else {
-		d.fail("mapping a readback failed with status %d", *r.mapped.status)
+		d.fail("mapping a readback failed with status %d", s)
 	}
 	r.Discard()
 	return d.err
@@ -109,10 +106,10 @@ func (r *Readback) Discard() {
 	}
 	delete(d.readbacks, r)
 	if r.sent {
-		d.check(r.staging.handle.Unmap(), "unmapping a readback")
-		r.mapped.free()
+		d.check(d.driver.Unmap(r.staging.handle), "unmapping a readback")
+		d.driver.Forget(r.mapped)
 	} else {
-		// The copy is still in the encoder, which holds the staging buffer until it is submitted.
+		// The copy is still in the recording, which holds the staging buffer until it is submitted.
 		d.Submit()
 		if r.sent {
 			r.Discard()
@@ -150,8 +147,8 @@ func (d *Device) takeStaging(size int) *Buffer {
 			return b
 		}
 	}
-	b := d.newBuffer("readback", want, stagingUsage)
-	if b.handle == nil {
+	b := d.newBuffer("readback", want, forReadback)
+	if b.handle == 0 {
 		return nil
 	}
 	return b

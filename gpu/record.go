@@ -6,46 +6,32 @@ import "time"
 // recording is faster than running.
 const maxInFlight = 16
 
-func (d *Device) openEncoder() bool {
-	if d.err != nil || d.encoder != nil {
-		return d.err == nil
+// openCopies makes the recording ready for commands that stand outside of a pass.
+func (d *Device) openCopies() bool {
+	if d.err == nil && !d.recording {
+		d.recording = d.check(d.driver.Begin(), "making a command encoder")
 	}
-	encoder, err := d.device.CreateCommandEncoder(nil)
-	if !d.check(err, "making a command encoder") {
-		return false
-	}
-	d.encoder = encoder
-	return true
+	d.endPass()
+	return d.err == nil
 }
 
 func (d *Device) openPass() bool {
-	if d.pass != nil {
+	if d.inPass {
 		return true
 	}
-	if !d.openEncoder() {
+	if !d.openCopies() {
 		return false
 	}
-	d.pass = d.encoder.BeginComputePass(nil)
-	d.passPipeline = nil
+	d.driver.BeginPass()
+	d.inPass, d.passPipeline = true, nil
 	return true
 }
 
 func (d *Device) endPass() {
-	if d.pass == nil {
-		return
+	if d.inPass {
+		d.inPass = false
+		d.check(d.driver.EndPass(), "ending a compute pass")
 	}
-	d.check(d.pass.End(), "ending a compute pass")
-	d.pass.Release()
-	d.pass = nil
-}
-
-// openCopies makes the encoder ready for commands that stand outside of a pass.
-func (d *Device) openCopies() bool {
-	if !d.openEncoder() {
-		return false
-	}
-	d.endPass()
-	return d.err == nil
 }
 
 // Copy records a copy of size bytes between two different buffers; offsets and size are multiples of 4.
@@ -58,7 +44,7 @@ func (d *Device) Copy(dst *Buffer, dstOffset int, src *Buffer, srcOffset, size i
 		return
 	}
 	if d.openCopies() {
-		d.check(d.encoder.CopyBufferToBuffer(src.handle, uint64(src.base+srcOffset), dst.handle, uint64(dst.base+dstOffset), uint64(size)),
+		d.check(d.driver.Copy(dst.handle, dst.base+dstOffset, src.handle, src.base+srcOffset, size),
 			"copying buffer ", src.label, " to ", dst.label)
 	}
 }
@@ -66,39 +52,35 @@ func (d *Device) Copy(dst *Buffer, dstOffset int, src *Buffer, srcOffset, size i
 // Clear records setting size bytes from offset to zero, both multiples of 4.
 func (d *Device) Clear(b *Buffer, offset, size int) {
 	if d.usable(b, "clear", offset, size) && size > 0 && d.openCopies() {
-		d.check(d.encoder.ClearBuffer(b.handle, uint64(b.base+offset), uint64(size)), "clearing buffer ", b.label)
+		d.check(d.driver.Clear(b.handle, b.base+offset, size), "clearing buffer ", b.label)
 	}
 }
 
 // Submit sends what is recorded without waiting for it.
 func (d *Device) Submit() {
-	if d.encoder == nil {
+	if !d.recording {
 		return
 	}
 	d.endPass()
-	commands, err := d.encoder.Finish(nil)
-	d.encoder.Release()
-	d.encoder, d.recorded = nil, 0
+	err := d.driver.Finish()
+	d.recording, d.recorded = false, 0
 	sent := d.newReadbacks
 	d.newReadbacks = nil
 	if !d.check(err, "finishing a command buffer") || d.err != nil {
-		if commands != nil {
-			commands.Release()
-		}
+		d.driver.Drop()
 		return
 	}
-	d.queue.Submit(commands)
-	commands.Release()
+	d.driver.Send()
 	d.stats.Submits++
 	d.unsent = 0
 	for _, r := range sent {
 		r.submitted()
 	}
 	d.check(nil, "submitting")
-	d.inFlight = append(d.inFlight, workDone(d.queue))
+	d.inFlight = append(d.inFlight, d.driver.Done())
 	for len(d.inFlight) > maxInFlight {
 		d.await(d.inFlight[0])
-		d.inFlight[0].free()
+		d.driver.Forget(d.inFlight[0])
 		d.inFlight = append(d.inFlight[:0], d.inFlight[1:]...)
 	}
 }
@@ -108,11 +90,14 @@ const (
 	mostPause  = 200 * time.Microsecond
 )
 
-// await waits for an ending. It asks again and again, with pauses: wgpu-native 0.17 can block instead, but when that
+// pending says whether an event is still to come.
+func (d *Device) pending(e eventID) bool { return d.driver.Status(e) == pending }
+
+// await waits for an event. It asks again and again, with pauses: wgpu-native 0.17 can block instead, but when that
 // has taken five seconds it takes the work for done and frees what the device still uses.
-func (d *Device) await(e ending) {
+func (d *Device) await(e eventID) {
 	for pause := firstPause; ; pause = min(2*pause, mostPause) {
-		if d.device.Poll(false, nil); !e.pending() {
+		if d.driver.Poll(); !d.pending(e) {
 			return
 		}
 		time.Sleep(pause)
@@ -121,10 +106,10 @@ func (d *Device) await(e ending) {
 
 // wait blocks until the queue is empty.
 func (d *Device) wait() {
-	d.inFlight = append(d.inFlight, workDone(d.queue))
+	d.inFlight = append(d.inFlight, d.driver.Done())
 	d.await(d.inFlight[len(d.inFlight)-1])
 	for _, e := range d.inFlight {
-		e.free()
+		d.driver.Forget(e)
 	}
 	d.inFlight = d.inFlight[:0]
 }

@@ -1,10 +1,7 @@
 package gpu
 
 import (
-	"slices"
 	"unsafe"
-
-	"github.com/rajveermalviya/go-webgpu/wgpu"
 
 	"bitgpu/wgsl"
 )
@@ -23,41 +20,46 @@ const maxMissed = 100
 // Surface shows pictures in a window. It belongs to a device, and its errors are the device's.
 type Surface struct {
 	d            *Device
-	surface      *wgpu.Surface // nil where there is none
-	chain        *wgpu.SwapChain
-	across, down int // pixels of the chain's pictures
-	screen       *screen
-	missed       int // pictures in a row that the window did not take
+	driver       driverSurface // nil where there is none
+	across, down int           // pixels of the window's pictures, 0 where there are none
+	missed       int           // pictures in a row that the window did not take
+
+	pipeline pipelineID // of the kernel Present, 0 if it could not be compiled
+	params   *Buffer
+
+	// What was drawn last, and how it is bound.
+	picture *Buffer
+	shown   wgsl.PresentParams
+	bind    groupID
 }
 
 // NewSurface makes the surface of a window. If that fails, as where the adapter has no way to the window's screen, the
 // device has the error.
 func (d *Device) NewSurface(w Window) *Surface {
-	s := &Surface{d: d}
 	if d.err != nil {
-		return s
+		return &Surface{d: d}
 	}
-	var descriptor wgpu.SurfaceDescriptor
-	switch {
-	case w.XDisplay != nil:
-		descriptor.XlibWindow = &wgpu.SurfaceDescriptorFromXlibWindow{Display: w.XDisplay, Window: w.XWindow}
-	case w.HWND != nil:
-		descriptor.WindowsHWND = &wgpu.SurfaceDescriptorFromWindowsHWND{Hinstance: w.Instance, Hwnd: w.HWND}
-	default:
-		d.fail("surface: a window wanted, none found")
-		return s
+	windows, ok := d.driver.(windowed)
+	if !ok {
+		d.fail("surface: there are no windows here")
+		return &Surface{d: d}
 	}
-	s.surface = d.host.instance.CreateSurface(&descriptor)
-	// The bytes of a picture are shown as they are, so a format that would convert them is not wanted.
-	formats := s.surface.GetCapabilities(d.adapter).Formats
-	plain := slices.IndexFunc(formats, func(f wgpu.TextureFormat) bool {
-		return f == wgpu.TextureFormat_BGRA8Unorm || f == wgpu.TextureFormat_RGBA8Unorm
-	})
-	if plain < 0 {
-		d.fail("surface: %s cannot show pictures in this window; it offers the formats %v", d.info.Name, formats)
-		return s
+	surface, err := windows.NewSurface(w)
+	if !d.check(err, "surface") {
+		return &Surface{d: d}
 	}
-	s.screen = d.newScreen(formats[plain])
+	return d.newSurface(surface)
+}
+
+func (d *Device) newSurface(driver driverSurface) *Surface {
+	s := &Surface{d: d, driver: driver}
+	s.params = d.newBuffer("screen", len(Params(&s.shown)), forUniform)
+	k := wgsl.Present
+	source, err := k.Source(nil)
+	if err == nil && d.err == nil {
+		s.pipeline, err = driver.NewPipeline(k.Name, source, k.Vertex, k.EntryPoint())
+	}
+	d.check(err, "compiling kernel ", k.Name)
 	return s
 }
 
@@ -65,68 +67,88 @@ func (d *Device) NewSurface(w Window) *Surface {
 // pixels, as large as fits. It submits what is recorded, and waits where the screen is slower.
 func (s *Surface) Show(picture *Buffer, width, height, across, down int) {
 	d := s.d
-	if s.screen == nil || across <= 0 || down <= 0 || !d.usable(picture, "showing", 0, 4*width*height) {
+	if s.pipeline == 0 || across <= 0 || down <= 0 || !d.usable(picture, "showing", 0, 4*width*height) {
 		return
 	}
 	if s.across != across || s.down != down {
-		s.dropChain()
+		s.drop()
+		if !d.check(s.driver.Resize(across, down), "making pictures for a window") {
+			return
+		}
+		s.across, s.down = across, down
 	}
-	if s.chain == nil && !s.newChain(across, down) {
-		return
-	}
-	view, err := s.chain.GetCurrentTextureView()
-	if err != nil || handle(view) == nil {
-		// The window has changed since; the next picture gets a new chain.
-		d.sink.take()
-		s.dropChain()
+	if !s.driver.Acquire() {
+		// The window has changed since; the next picture gets others.
+		s.drop()
 		if s.missed++; s.missed > maxMissed {
 			d.fail("surface: the window takes no pictures")
 		}
 		return
 	}
-	defer view.Release()
 	s.missed = 0
-	s.screen.draw(view, picture, wgsl.PresentParams{
-		Width: uint32(width), Height: uint32(height), Across: uint32(across), Down: uint32(down),
-	})
-	if d.Submit(); d.err == nil {
-		s.chain.Present()
-		d.check(nil, "showing a picture")
+	s.draw(picture, wgsl.PresentParams{Width: uint32(width), Height: uint32(height), Across: uint32(across), Down: uint32(down)})
+	d.Submit()
+	s.driver.Present(d.err == nil)
+	d.check(nil, "showing a picture")
+}
+
+// draw records drawing a picture to the one that the window gave.
+func (s *Surface) draw(picture *Buffer, params wgsl.PresentParams) {
+	if d := s.d; s.bindPicture(picture, params) && d.openCopies() {
+		d.check(s.driver.Draw(s.pipeline, s.bind), "drawing a picture")
 	}
 }
 
-func (s *Surface) newChain(across, down int) bool {
+// bindPicture makes the bind group, unless the last one was for the same.
+func (s *Surface) bindPicture(picture *Buffer, params wgsl.PresentParams) bool {
 	d := s.d
-	chain, err := d.device.CreateSwapChain(s.surface, &wgpu.SwapChainDescriptor{
-		Usage: wgpu.TextureUsage_RenderAttachment, Format: s.screen.format, Width: uint32(across), Height: uint32(down),
-		PresentMode: wgpu.PresentMode_Fifo, AlphaMode: wgpu.CompositeAlphaMode_Auto,
-	})
-	if !d.check(err, "making pictures for a window") {
+	if s.shown != params {
+		s.shown = params
+		if d.Submit(); d.err == nil {
+			d.write(s.params, 0, Params(&s.shown))
+		}
+	}
+	if s.picture == picture && s.bind != 0 {
+		return d.err == nil
+	}
+	s.unbind()
+	bind, err := d.driver.NewGroup("screen", s.pipeline, []entry{{s.params.handle, 0, s.params.size}, {picture.handle, 0, picture.size}})
+	if !d.check(err, "binding a picture") {
 		return false
 	}
-	s.chain, s.across, s.down = chain, across, down
+	s.picture, s.bind = picture, bind
 	return true
 }
 
-func (s *Surface) dropChain() {
-	if s.chain != nil {
+func (s *Surface) unbind() {
+	if s.bind != 0 {
+		s.d.driver.ReleaseGroup(s.bind)
+		s.picture, s.bind = nil, 0
+	}
+}
+
+// drop lets go of the window's pictures.
+func (s *Surface) drop() {
+	if s.across > 0 {
 		s.d.Submit()
 		s.d.wait()
-		s.chain.Release()
-		s.chain = nil
+		s.driver.Drop()
+		s.across, s.down = 0, 0
 	}
 }
 
 // Release ends the surface; it must come before the end of its window and of its device. Releasing twice does nothing.
 func (s *Surface) Release() {
-	if s.surface == nil {
+	if s.driver == nil {
 		return
 	}
-	s.dropChain()
-	if s.screen != nil {
-		s.screen.release()
-		s.screen = nil
+	s.drop()
+	s.unbind()
+	s.params.Release()
+	if s.pipeline != 0 {
+		s.d.driver.ReleasePipeline(s.pipeline)
+		s.pipeline = 0
 	}
-	s.surface.Release()
-	s.surface = nil
+	s.driver.Release()
+	s.driver = nil
 }

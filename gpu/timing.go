@@ -3,22 +3,12 @@ package gpu
 import (
 	"encoding/binary"
 	"time"
-
-	"github.com/rajveermalviya/go-webgpu/wgpu"
 )
 
 // timer is a pair of timestamp queries.
 type timer struct {
-	queries *wgpu.QuerySet
-	result  *Buffer
-	tick    float64 // nanoseconds a tick of the device's clock, 0 before calibration
-}
-
-func (t *timer) release() {
-	if t.queries != nil {
-		t.queries.Release()
-		t.queries = nil
-	}
+	result *Buffer // nil before there are queries
+	tick   float64 // nanoseconds a tick of the device's clock, 0 before calibration
 }
 
 // Time runs record and everything it records, and says how long the device took: by its own clock where the adapter
@@ -69,16 +59,15 @@ func (d *Device) wallTime(record func()) (time.Duration, error) {
 // that lie a known time apart.
 func (d *Device) calibrate() error {
 	t := &d.timer
-	if t.queries == nil {
-		q, err := d.device.CreateQuerySet(&wgpu.QuerySetDescriptor{Label: "timer", Type: wgpu.QueryType_Timestamp, Count: 2})
-		if !d.check(err, "making a query set") {
+	if t.result == nil {
+		if !d.check(d.driver.NewTimestamps(), "making a query set") {
 			return d.Flush()
 		}
-		t.queries = q
-		t.result = d.newBuffer("timestamps", wgpu.QueryResolveBufferAlignment, wgpu.BufferUsage_QueryResolve|wgpu.BufferUsage_CopySrc)
+		const alignment = 256 // of what queries are resolved to
+		t.result = d.newBuffer("timestamps", alignment, forQueries)
 	}
 	const apart = 50 * time.Millisecond
-	stamp := func(query uint32) (uint64, time.Time, error) {
+	stamp := func(query int) (uint64, time.Time, error) {
 		d.timestamp(query)
 		before := time.Now()
 		if err := d.Flush(); err != nil {
@@ -108,16 +97,16 @@ func (d *Device) calibrate() error {
 	return nil
 }
 
-func (d *Device) timestamp(query uint32) {
+func (d *Device) timestamp(query int) {
 	if d.openCopies() {
-		d.check(d.encoder.WriteTimestamp(d.timer.queries, query), "writing a timestamp")
+		d.check(d.driver.Timestamp(query), "writing a timestamp")
 	}
 }
 
 // ticks reads one query back.
-func (d *Device) ticks(query uint32) (uint64, error) {
+func (d *Device) ticks(query int) (uint64, error) {
 	if d.openCopies() {
-		d.check(d.encoder.ResolveQuerySet(d.timer.queries, query, 1, d.timer.result.handle, 0), "resolving a timestamp")
+		d.check(d.driver.ResolveTimestamp(query, d.timer.result.handle), "resolving a timestamp")
 	}
 	raw, err := d.Read(d.timer.result, 0, 8)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"runtime"
@@ -46,7 +47,7 @@ func writeCPU(w io.Writer) {
 
 func writeAdapters(w io.Writer, adapters []gpu.AdapterInfo) {
 	if len(adapters) == 0 {
-		fmt.Fprintf(w, "\n%v\n", gpu.ErrNoAdapter)
+		fmt.Fprintf(w, "\n%v\n", cmp.Or(gpu.Supported(), gpu.ErrNoAdapter))
 		return
 	}
 	for _, a := range adapters {

@@ -12,9 +12,9 @@ import (
 )
 
 // endings are the signals that ask the program to end: Ctrl-C, what stops containers and services, and a closed terminal.
-var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, hangup}
 
-// hangupTime is how long after the first of them a SIGHUP is taken for the same one: a terminal that closes sends it by
+// hangupTime is how long after the first of them a hangup is taken for the same one: a terminal that closes sends it by
 // the system and by the shell.
 const hangupTime = time.Second
 
@@ -24,7 +24,7 @@ func interruptible(c *cli.Context) (ctx context.Context, stop func()) { return e
 
 func endedBy(c *cli.Context, signals ...os.Signal) (ctx context.Context, stop func()) {
 	// Who starts the program with nohup wants it to outlive the terminal.
-	signals = slices.DeleteFunc(slices.Clone(signals), func(s os.Signal) bool { return s == syscall.SIGHUP && signal.Ignored(s) })
+	signals = slices.DeleteFunc(slices.Clone(signals), func(s os.Signal) bool { return s == hangup && ignored(s) })
 	ctx, cancel := context.WithCancel(c.Context)
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, signals...)
@@ -32,7 +32,7 @@ func endedBy(c *cli.Context, signals ...os.Signal) (ctx context.Context, stop fu
 		select {
 		case <-caught:
 			cancel()
-			signal.Reset(slices.DeleteFunc(slices.Clone(signals), func(s os.Signal) bool { return s == syscall.SIGHUP })...)
+			signal.Reset(slices.DeleteFunc(slices.Clone(signals), func(s os.Signal) bool { return s == hangup })...)
 			time.AfterFunc(hangupTime, func() { signal.Stop(caught) })
 		case <-ctx.Done():
 		}
@@ -45,7 +45,7 @@ func endedBy(c *cli.Context, signals ...os.Signal) (ctx context.Context, stop fu
 
 // ignoreLostReaders makes writing to a pipe that nobody reads any more an error, where it would end the program: what a
 // training or a memory has learned is worth more than its progress.
-func ignoreLostReaders() { signal.Ignore(syscall.SIGPIPE) }
+func ignoreLostReaders() { signal.Ignore(lostReader) }
 
 // await waits for work, but no longer than the context lasts: what is under way then, which may be a
 // whole book, nobody waits for.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ func lockDir(dir string) (unlock func(), err error) {
 		ok, err = lock.TryLock()
 	}
 	switch {
+	case errors.Is(err, errors.ErrUnsupported): // nothing keeps others out where the system has no locks
 	case err != nil:
 		undo()
 		return nil, flagError("output-dir", err)

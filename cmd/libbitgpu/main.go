@@ -1,3 +1,5 @@
+//go:build cgo
+
 // Command libbitgpu is the C interface of package bitgpu, built with -buildmode=c-shared; bitgpu.h describes it. It is
 // not for Go programs, which use the package itself, and it adds nothing to what that does.
 //

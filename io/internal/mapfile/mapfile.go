@@ -1,4 +1,4 @@
-// Package mapfile gives a file's bytes without reading them: a read-only memory map.
+// Package mapfile gives a file's bytes without reading them: a read-only memory map. Where the system has none it reads.
 //
 // It is not for files that others change in place. bitgpu replaces files by rename, which leaves a map of the old
 // one whole; who reads a map that another program may cut short does so under [regular.Guard].
@@ -7,6 +7,7 @@ package mapfile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 
@@ -42,6 +43,13 @@ func Open(path string) (*File, error) {
 		return nil, fmt.Errorf("%s: %d bytes are more than this machine can address", path, info.Size())
 	}
 	m, err := mmap.Map(f, mmap.RDONLY, 0)
+	if errors.Is(err, errors.ErrUnsupported) { // by the system, as WebAssembly's
+		data := make([]byte, info.Size())
+		if _, err := io.ReadFull(f, data); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, cause(err))
+		}
+		return &File{Data: data}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot be mapped into memory: %w", path, err)
 	}
@@ -61,6 +69,7 @@ func cause(err error) error {
 // Close gives the memory back. It may be called twice.
 func (f *File) Close() error {
 	if f.mapped == nil {
+		f.Data = nil
 		return nil
 	}
 	regular.Unmapped(f.mapped)

@@ -47,6 +47,9 @@ func (g *GPU) String() string {
 // note says, where the user may have expected otherwise, why it came so.
 func Choose(auto bool, adapter string) (g *GPU, note string, err error) {
 	auto = auto && adapter == ""
+	if auto && gpu.Supported() != nil {
+		return nil, "this build has no GPU support", nil
+	}
 	if auto && !gpu.HasHardware() {
 		return nil, "no hardware GPU was found", nil
 	}

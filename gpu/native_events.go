@@ -1,3 +1,5 @@
+//go:build cgo && (darwin || (amd64 && (linux || windows)))
+
 package gpu
 
 /*
@@ -77,11 +79,9 @@ func (s errorSink) free() {
 // ending is that of something asynchronous. Its status is written while the device is polled.
 type ending struct{ status *C.int }
 
-const endPending = -1
-
 func newEnding() ending {
 	e := ending{(*C.int)(C.malloc(C.sizeof_int))}
-	*e.status = endPending
+	*e.status = C.int(pending)
 	return e
 }
 
@@ -99,10 +99,8 @@ func workDone(queue *wgpu.Queue) ending {
 	return e
 }
 
-func (e ending) pending() bool { return *e.status == endPending }
-
-// succeeded says, once it is not pending, whether all went well; 0 is success for maps and for work alike.
-func (e ending) succeeded() bool { return *e.status == 0 }
+// now is how far it is. wgpu-native has 0 for success of maps and of work alike.
+func (e ending) now() status { return status(*e.status) }
 
 // free must come after the end.
 func (e ending) free() { C.free(unsafe.Pointer(e.status)) }

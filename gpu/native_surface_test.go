@@ -1,3 +1,5 @@
+//go:build cgo && (darwin || (amd64 && (linux || windows)))
+
 package gpu
 
 import (
@@ -26,8 +28,9 @@ func TestPresent(t *testing.T) {
 	}
 	picture := d.NewBuffer("picture", 4*len(pixels))
 	d.Write(picture, 0, Bytes(pixels))
-	s := d.newScreen(wgpu.TextureFormat_RGBA8Unorm)
-	defer s.release()
+	n := d.driver.(*nativeDevice)
+	s := d.newSurface(&nativeSurface{nativeDevice: n, format: wgpu.TextureFormat_RGBA8Unorm})
+	defer s.Release()
 	for _, c := range []struct{ across, down, scale, left, top int }{
 		{width, height, 1, 0, 0},
 		{64, 32, 4, 0, 0},
@@ -50,13 +53,14 @@ func TestPresent(t *testing.T) {
 }
 
 // drawn draws to a texture and reads it, rows of 64 pixels.
-func drawn(t *testing.T, s *screen, picture *Buffer, params wgsl.PresentParams) []uint32 {
+func drawn(t *testing.T, s *Surface, picture *Buffer, params wgsl.PresentParams) []uint32 {
 	t.Helper()
 	d := s.d
 	size := wgpu.Extent3D{Width: params.Across, Height: params.Down, DepthOrArrayLayers: 1}
-	texture, err := d.device.CreateTexture(&wgpu.TextureDescriptor{
+	to := s.driver.(*nativeSurface)
+	texture, err := to.device.CreateTexture(&wgpu.TextureDescriptor{
 		Usage: wgpu.TextureUsage_RenderAttachment | wgpu.TextureUsage_CopySrc, Dimension: wgpu.TextureDimension_2D, Size: size,
-		Format: s.format, MipLevelCount: 1, SampleCount: 1,
+		Format: to.format, MipLevelCount: 1, SampleCount: 1,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -67,13 +71,14 @@ func drawn(t *testing.T, s *screen, picture *Buffer, params wgsl.PresentParams) 
 		t.Fatal(err)
 	}
 	defer view.Release()
-	s.draw(view, picture, params)
+	to.view = view
+	s.draw(picture, params)
 	const row = 4 * 64 // bytes, the least that a copy may have
 	out := d.NewBuffer("out", row*int(params.Down))
 	defer out.Release()
 	if d.openCopies() {
-		to := &wgpu.ImageCopyBuffer{Buffer: out.handle, Layout: wgpu.TextureDataLayout{BytesPerRow: row, RowsPerImage: params.Down}}
-		d.check(d.encoder.CopyTextureToBuffer(texture.AsImageCopy(), to, &size), "copying a texture")
+		into := &wgpu.ImageCopyBuffer{Buffer: to.buffers.at(out.handle), Layout: wgpu.TextureDataLayout{BytesPerRow: row, RowsPerImage: params.Down}}
+		d.check(to.encoder.CopyTextureToBuffer(texture.AsImageCopy(), into, &size), "copying a texture")
 	}
 	pixels := make([]uint32, 64*params.Down)
 	if err := d.ReadLater(out, 0, 4*len(pixels)).Wait(Bytes(pixels)); err != nil {

@@ -1,0 +1,5 @@
+//go:build !(cgo && (darwin || (amd64 && (linux || windows))))
+
+package gpu
+
+func newDriver() (driver, error) { return nil, ErrNoDriver }
