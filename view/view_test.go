@@ -3,6 +3,7 @@ package view
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -348,4 +349,27 @@ func TestTextOfThePicture(t *testing.T) {
 	if shown.String() != first {
 		t.Errorf("%q wanted in the text panel, %q found", first, shown.String())
 	}
+}
+
+// A memory that runs away ends the reading with the token, and can still be seen.
+func TestNotFinite(t *testing.T) {
+	ops, l := operations(t), load(t, "d32-none")
+	l.Config.InnerLR = 1e30
+	m, err := nn.NewModel(ops, l.Config, l.Weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Release)
+	v, err := New(ops, m, l.Tokenizer, "d32-none", text, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	for more := true; more && err == nil; {
+		more, err = v.Read()
+	}
+	if want := fmt.Sprintf("not finite after token %d", v.Position()); !errors.Is(err, nn.ErrNotFinite) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%q wanted, %v found", want, err)
+	}
+	picture(t, v, Status{})
 }

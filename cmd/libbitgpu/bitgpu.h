@@ -81,6 +81,9 @@ void bitgpu_free(void *memory);
 bitgpu_status bitgpu_model_load(bitgpu_text *path, bitgpu_text *config, bitgpu_text *device, bitgpu_text *adapter,
 	bitgpu_model *model, char **error);
 
+/* The same with the model that is inside the library. */
+bitgpu_status bitgpu_model_demo(bitgpu_text *device, bitgpu_text *adapter, bitgpu_model *model, char **error);
+
 /* A JSON object: "config" as in config.json, "backend" ("cpu" or "gpu"), "device" in words, "id", "weight_bytes". */
 bitgpu_status bitgpu_model_describe(bitgpu_model model, char **json, char **error);
 

@@ -27,6 +27,7 @@ import (
 	"unsafe"
 
 	"bitgpu"
+	"bitgpu/demo"
 )
 
 func main() {}
@@ -83,7 +84,7 @@ func bitgpu_model_load(path, config, device, adapter *C.bitgpu_text, out *C.bitg
 		if err := cmp.Or(given("path", path), given("model", out)); err != nil {
 			return err
 		}
-		var opts []bitgpu.Option
+		opts := optionsOf(device, adapter)
 		if config != nil {
 			c, err := parseConfig(text(config))
 			if err != nil {
@@ -91,19 +92,38 @@ func bitgpu_model_load(path, config, device, adapter *C.bitgpu_text, out *C.bitg
 			}
 			opts = append(opts, bitgpu.WithConfig(c))
 		}
-		if device != nil {
-			opts = append(opts, bitgpu.WithBackend(bitgpu.Backend(text(device))))
-		}
-		if adapter != nil {
-			opts = append(opts, bitgpu.WithAdapter(text(adapter)))
-		}
 		m, err := bitgpu.Load(text(path), opts...)
-		if err != nil {
+		return keep(m, err, out)
+	})
+}
+
+//export bitgpu_model_demo
+func bitgpu_model_demo(device, adapter *C.bitgpu_text, out *C.bitgpu_model, message **C.char) C.bitgpu_status {
+	return report(message, func() error {
+		if err := given("model", out); err != nil {
 			return err
 		}
-		*out = C.bitgpu_model(table.add(&model{Model: m, sessions: map[*session]bool{}}))
-		return nil
+		m, err := bitgpu.LoadBytes(demo.Name, demo.Model, optionsOf(device, adapter)...)
+		return keep(m, err, out)
 	})
+}
+
+func optionsOf(device, adapter *C.bitgpu_text) (opts []bitgpu.Option) {
+	if device != nil {
+		opts = append(opts, bitgpu.WithBackend(bitgpu.Backend(text(device))))
+	}
+	if adapter != nil {
+		opts = append(opts, bitgpu.WithAdapter(text(adapter)))
+	}
+	return opts
+}
+
+// keep gives a model that was loaded a number.
+func keep(m *bitgpu.Model, err error, out *C.bitgpu_model) error {
+	if err == nil {
+		*out = C.bitgpu_model(table.add(&model{Model: m, sessions: map[*session]bool{}}))
+	}
+	return err
 }
 
 // parseConfig reads the keys of config.json that the caller gives. It is not [nn.ParseConfig], which fills in what is

@@ -12,8 +12,10 @@ Shapes: V is the vocabulary's size, T a number of tokens. Numbers come as numpy 
 It is not for training, which the program ``bitgpu train`` does.
 """
 
-from ._library import BusyError, ClosedError, Error, NoGPUError
-from ._model import BitLlama, BitLlamaConfig, Session, Stream, load
+from ._library import BusyError, ClosedError, Error, NoGPUError, NotFiniteError
+from ._model import BitLlama, BitLlamaConfig, Session, Stream, demo, load
+
+__version__ = "1.0.0"
 
 __all__ = [
     "BitLlama",
@@ -22,7 +24,10 @@ __all__ = [
     "ClosedError",
     "Error",
     "NoGPUError",
+    "NotFiniteError",
     "Session",
     "Stream",
+    "__version__",
+    "demo",
     "load",
 ]

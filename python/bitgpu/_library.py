@@ -32,13 +32,18 @@ class NoGPUError(Error):
     """A GPU is asked for and the machine has none that may be used."""
 
 
-_OK, _END, _FAILED, _INVALID, _CLOSED, _BUSY, _NO_FILE, _NO_GPU = range(8)
+class NotFiniteError(Error):
+    """The model's numbers are NaN or infinite. Until it is reset, or loads a memory, a session gives nothing else."""
+
+
+_OK, _END, _FAILED, _INVALID, _CLOSED, _BUSY, _NO_FILE, _NO_GPU, _NOT_FINITE = range(9)
 _EXCEPTIONS = {
     _INVALID: ValueError,
     _CLOSED: ClosedError,
     _BUSY: BusyError,
     _NO_FILE: FileNotFoundError,
     _NO_GPU: NoGPUError,
+    _NOT_FINITE: NotFiniteError,
 }
 
 
@@ -62,6 +67,7 @@ class Options(ctypes.Structure):
 Text = POINTER(c_char)
 _FUNCTIONS: Dict[str, List[Any]] = {
     "model_load": [c_char_p, c_char_p, c_char_p, c_char_p, POINTER(c_int64)],
+    "model_demo": [c_char_p, c_char_p, POINTER(c_int64)],
     "model_describe": [c_int64, POINTER(Text)],
     "model_encode": [c_int64, c_char_p, c_size_t, c_int32, POINTER(POINTER(c_uint32)), POINTER(c_size_t)],
     "model_decode": [c_int64, c_void_p, c_size_t, POINTER(Text), POINTER(c_size_t)],
@@ -130,17 +136,21 @@ class Library:
             dll = ctypes.CDLL(str(self.path))
             dll.bitgpu_abi.restype = c_int32
             found = dll.bitgpu_abi()
+            if found != ABI:
+                raise ImportError(f"bitgpu: {self.path}: got a library with interface {found}, want {ABI}; build it again")
+            dll.bitgpu_free.argtypes = [c_void_p]
+            dll.bitgpu_free.restype = None
+            for name, types in _FUNCTIONS.items():
+                function = getattr(dll, "bitgpu_" + name)
+                function.argtypes = [*types, POINTER(Text)]
+                function.restype = c_int32
         except (OSError, AttributeError) as error:
-            raise ImportError(f"bitgpu: {self.path}: the library cannot be loaded: {error}") from error
-        if found != ABI:
-            raise ImportError(f"bitgpu: {self.path}: a library with interface {ABI} wanted, {found} found; build it again")
-        dll.bitgpu_free.argtypes = [c_void_p]
-        dll.bitgpu_free.restype = None
-        for name, types in _FUNCTIONS.items():
-            function = getattr(dll, "bitgpu_" + name)
-            function.argtypes = [*types, POINTER(Text)]
-            function.restype = c_int32
+            raise ImportError(f"bitgpu: {self.path}: the library cannot be loaded: {error}; build it again") from error
         return dll
+
+    def check(self) -> None:
+        """Raises what call would where the library cannot be used in this process."""
+        self._load()
 
     def call(self, name: str, *arguments: Any) -> bool:
         """Calls a function without the interpreter's lock. False means the end of a stream; errors are raised."""

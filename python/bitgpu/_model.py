@@ -12,21 +12,26 @@ import operator
 import os
 import secrets
 import warnings
+import threading
 import weakref
 from ctypes import byref, c_char_p, c_int64, c_size_t, c_uint32
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence, Type, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, NoReturn, Optional, Sequence, SupportsIndex, Type, TypeVar, Union
 
 from ._library import ClosedError, Options, Text as _Text, library
 
-try:
-    import numpy
-except ImportError:
-    numpy = None  # type: ignore[assignment]
-
 if TYPE_CHECKING:
-    Path = Union[str, bytes, os.PathLike[Any]]
-    Floats = Union["numpy.ndarray[Any, Any]", "array.array[float]"]
+    import numpy  # type: ignore[import-not-found,unused-ignore]  # where it is not installed, Floats is Any
+    import numpy.typing  # type: ignore[import-not-found,unused-ignore]
+
+    Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+    Floats = numpy.typing.NDArray[numpy.float32]
+    Tokens = Iterable[SupportsIndex]
+else:
+    try:
+        import numpy
+    except ImportError:
+        numpy = None
 
 _Self = TypeVar("_Self", bound="_Closing")
 
@@ -49,10 +54,11 @@ class BitLlamaConfig:
     ttt_mixer: Optional[str] = None  #: "tied" or "delta"
     ttt_dim: Optional[int] = None  #: d, of the delta mixer
     ttt_heads: Optional[int] = None  #: h, of the delta mixer
+    mlp_dim: Optional[int] = None  #: H, the width inside the MLP, 4 times hidden_dim where it is None
 
     def __post_init__(self) -> None:
         required = ("vocab_size", "hidden_dim", "num_layers")
-        for field in (*required, "ttt_chunk", "ttt_dim", "ttt_heads"):
+        for field in (*required, "ttt_chunk", "ttt_dim", "ttt_heads", "mlp_dim"):
             value = getattr(self, field)
             if value is not None or field in required:
                 object.__setattr__(self, field, _integer(field, value, 1, 2**31 - 1))
@@ -69,9 +75,14 @@ class _Closing:
     """Something of the library's that is closed once: by close, by a with statement, by nobody holding it, at exit."""
 
     _end: weakref.finalize[Any, Any]
+    _instead: str  #: what to do where one would like a copy
 
     def _close_with(self, function: str, handle: int) -> None:
         self._end = weakref.finalize(self, library.close, function, handle)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Raises TypeError for pickle and copy: what it stands for belongs to this process and is closed once."""
+        raise TypeError(f"got a {type(self).__name__}, which cannot be copied nor sent to another process: {self._instead}")
 
     def close(self) -> None:
         """Closes it; a second time does nothing. Later calls raise ClosedError."""
@@ -97,6 +108,8 @@ class Stream(_Closing, Iterator[str]):
     else (BusyError).
     """
 
+    _instead = "begin another with stream()"
+
     def __init__(self, session: Session, prompt: str, options: Options) -> None:
         text, handle = _encode(prompt), c_int64()
         library.call("stream_open", session._session, text, len(text), byref(options), byref(handle))
@@ -111,7 +124,8 @@ class Stream(_Closing, Iterator[str]):
             raise StopIteration
         text, length = _Text(), c_size_t()
         try:
-            more = library.call("stream_next", self._stream, byref(text), byref(length))
+            with self._of._alone():
+                more = library.call("stream_next", self._stream, byref(text), byref(length))
         except ClosedError:
             if self._ended:  # another thread was told so meanwhile
                 raise StopIteration from None
@@ -127,13 +141,26 @@ class Session(_Closing):
     """One text with the memory that the model has of it, begun with :meth:`BitLlama.session` or :meth:`fork`.
 
     Any thread may use it; its calls wait for each other. Every method raises ClosedError when the session or its model
-    is closed, and BusyError while a stream of the session has begun and not ended.
+    is closed, BusyError while a stream of the session has begun and not ended, and NotFiniteError after a token with
+    which the model's numbers became NaN or infinite, until the session is reset or loads a memory.
     """
+
+    _instead = "fork() makes a session that goes on from here; another process loads the model and a saved memory"
 
     def __init__(self, model: BitLlama, handle: int) -> None:
         self._model = model  # which must stay open
         self._session = handle
+        self._turn = threading.RLock()
         self._close_with("session_close", handle)
+
+    def _alone(self) -> threading.RLock:
+        """What a call holds, so that another waits for a text that generate writes in many calls of the library."""
+        library.check()  # in a process that was forked another thread may hold it for ever
+        return self._turn
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        with self._alone():
+            library.call(name, self._session, *arguments)
 
     @property
     def model(self) -> BitLlama:
@@ -144,10 +171,10 @@ class Session(_Closing):
     def position(self) -> int:
         """How many tokens have been read and written since the memory was empty."""
         position = c_int64()
-        library.call("session_position", self._session, byref(position))
+        self._call("session_position", byref(position))
         return position.value
 
-    def forward(self, token_id: Union[int, Sequence[int]]) -> Floats:
+    def forward(self, token_id: Union[SupportsIndex, Tokens]) -> Floats:
         """Reads a token, or several in their order, and returns the logits of the next, (V,) float32.
 
         This advances the state. The result is a numpy array where numpy is installed, else an ``array.array('f')``.
@@ -156,10 +183,10 @@ class Session(_Closing):
         """
         ids = _ids(token_id)
         logits = array.array("f", [0]) * self.model.config.vocab_size
-        library.call("session_forward", self._session, _address(ids), len(ids), _address(logits), len(logits))
-        return logits if numpy is None else numpy.frombuffer(logits, numpy.float32)
+        self._call("session_forward", _address(ids), len(ids), _address(logits), len(logits))
+        return _floats(logits)
 
-    def forward_all(self, token_ids: Sequence[int]) -> Union[Floats, List[Floats]]:
+    def forward_all(self, token_ids: Tokens) -> Floats:
         """Reads tokens and returns the logits after each, (T, V) float32, as ``bitgpu logits`` writes them.
 
         This advances the state. The result is a numpy array where numpy is installed, else a list of T
@@ -167,10 +194,8 @@ class Session(_Closing):
         """
         ids, vocab = _ids(token_ids), self.model.config.vocab_size
         logits = array.array("f", [0]) * (len(ids) * vocab)
-        library.call("session_forward_all", self._session, _address(ids), len(ids), _address(logits), len(logits))
-        if numpy is not None:
-            return numpy.frombuffer(logits, numpy.float32).reshape(len(ids), vocab)
-        return [logits[row * vocab : (row + 1) * vocab] for row in range(len(ids))]
+        self._call("session_forward_all", _address(ids), len(ids), _address(logits), len(logits))
+        return _floats(logits, len(ids))
 
     def stream(
         self,
@@ -196,30 +221,52 @@ class Session(_Closing):
         repeat_penalty: lowers what was among the last 64 tokens, 0 or 1 for not.
         stop: texts before the first of which the text ends.
 
-        The text goes on from the session's state and advances it; an empty prompt goes on from what was read before.
+        The text goes on from the session's state and advances it; an empty prompt goes on from what was read before, the
+        rest of a character too with which the text before it ended.
         Raises ValueError for a value out of its range. The stream itself raises ValueError for an empty prompt with
         nothing before it, and Error for a model without a tokenizer.
         """
         if isinstance(stop, str):
-            raise ValueError("stop: a sequence of texts wanted, a text found")
+            raise ValueError(f"stop: got {stop!r}, want a sequence of texts")
+        if not isinstance(stop, Iterable):
+            raise TypeError(f"stop: got {stop!r}, want a sequence of texts")
+        stop = tuple(stop)
         stops = (c_char_p * len(stop))(*(_name("stop", s) for s in stop))
         drawn = secrets.randbits(64) if seed is None else _integer("seed", seed, 0, 2**64 - 1)
         options = Options(
             _integer("max_tokens", max_tokens, 0, 2**31 - 1),
-            temperature,
+            _real("temperature", temperature),
             _integer("top_k", top_k, 0, 2**31 - 1),
-            top_p,
-            min_p,
-            repeat_penalty,
+            _real("top_p", top_p),
+            _real("min_p", min_p),
+            _real("repeat_penalty", repeat_penalty),
             drawn,
             stops,
             len(stops),
         )
         return Stream(self, prompt, options)
 
-    def generate(self, prompt: str, max_tokens: int = 100, temperature: float = 0.8, seed: Optional[int] = None, **options: Any) -> str:
-        """Reads prompt and returns the text that follows, without the prompt. See :meth:`stream`."""
-        with self.stream(prompt, max_tokens, temperature, seed, **options) as pieces:
+    def generate(
+        self,
+        prompt: str,
+        max_tokens: int = 100,
+        temperature: float = 0.8,
+        seed: Optional[int] = None,
+        *,
+        top_k: int = 0,
+        top_p: float = 0.0,
+        min_p: float = 0.0,
+        repeat_penalty: float = 1.0,
+        stop: Sequence[str] = (),
+    ) -> str:
+        """Reads prompt and returns the text that follows, without the prompt. See :meth:`stream` for the arguments.
+
+        Other calls on the session wait until it has ended.
+        """
+        with self._alone(), self.stream(
+            prompt, max_tokens, temperature, seed,
+            top_k=top_k, top_p=top_p, min_p=min_p, repeat_penalty=repeat_penalty, stop=stop,
+        ) as pieces:  # fmt: skip
             return "".join(pieces)
 
     def learn(self, text: str) -> int:
@@ -228,28 +275,31 @@ class Session(_Closing):
         Raises Error for a model without a tokenizer.
         """
         raw, tokens = _encode(text), c_int64()
-        library.call("session_learn", self._session, raw, len(raw), byref(tokens))
+        self._call("session_learn", raw, len(raw), byref(tokens))
         return tokens.value
 
     def save_memory(self, path: Path) -> None:
-        """Writes what has been learned to a file, which it replaces as a whole. Raises Error where it cannot."""
-        library.call("session_save_memory", self._session, _path(path))
+        """Writes what has been learned, and what is predicted, to a file, which it replaces as a whole.
+
+        Raises Error where it cannot.
+        """
+        self._call("session_save_memory", _path(path))
 
     def load_memory(self, path: Path) -> None:
-        """Replaces what has been learned by a file's.
+        """Replaces what has been learned by a file's, and goes on from there.
 
         Raises FileNotFoundError, ValueError for the memory of another model, and Error for a file that is broken.
         """
-        library.call("session_load_memory", self._session, _path(path))
+        self._call("session_load_memory", _path(path))
 
     def reset(self) -> None:
         """Forgets everything that was read."""
-        library.call("session_reset", self._session)
+        self._call("session_reset")
 
     def fork(self) -> Session:
         """A session that goes on from here independently."""
         handle = c_int64()
-        library.call("session_fork", self._session, byref(handle))
+        self._call("session_fork", byref(handle))
         return Session(self.model, handle.value)
 
 
@@ -266,22 +316,30 @@ class BitLlama(Session):
     that is broken. Closing the model closes all its sessions and streams.
     """
 
-    def __init__(self, config: Optional[BitLlamaConfig], checkpoint_path: Path, device: str = "auto", adapter: Optional[str] = None) -> None:
+    _instead = "another process loads the model itself; session() and fork() begin other texts on the same weights"
+
+    def __init__(
+        self,
+        config: Optional[BitLlamaConfig],
+        checkpoint_path: Path,
+        device: str = "auto",
+        adapter: Union[str, int, None] = None,
+    ) -> None:
+        if config is not None and not isinstance(config, BitLlamaConfig):
+            raise TypeError(f"config: got {config!r}, want a BitLlamaConfig or None")
+        self._open(device, adapter, "model_load", _path(checkpoint_path), None if config is None else config._json())
+
+    def _open(self, device: str, adapter: Union[str, int, None], function: str, *arguments: Any) -> None:
         handle, session, about = c_int64(), c_int64(), _Text()
-        library.call(
-            "model_load",
-            _path(checkpoint_path),
-            None if config is None else config._json(),
-            _name("device", device),
-            None if adapter is None else _name("adapter", str(adapter)),
-            byref(handle),
-        )
+        name = None if adapter is None else _name("adapter", str(adapter))
+        library.call(function, *arguments, _name("device", device), name, byref(handle))
         self._handle = handle.value
+        self._turn = threading.RLock()
         self._close_with("model_close", self._handle)
         library.call("model_describe", self._handle, byref(about))
         self._about = json.loads(library.take(about))
         if self._about["note"] and device != "auto":
-            warnings.warn(f"running on {self.device}; {self._about['note']}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"running on {self.device}; {self._about['note']}", RuntimeWarning, stacklevel=3)
         library.call("session_open", self._handle, byref(session))
         self._session = session.value
         known = {field.name for field in dataclasses.fields(BitLlamaConfig)}
@@ -330,7 +388,7 @@ class BitLlama(Session):
         finally:
             library.free(ids)
 
-    def detokenize(self, token_ids: Sequence[int]) -> str:
+    def detokenize(self, token_ids: Tokens) -> str:
         """Turns token ids into text, without special tokens.
 
         Raises ValueError for an id that is not below V, and Error for a model without a tokenizer.
@@ -340,7 +398,7 @@ class BitLlama(Session):
         return library.take(text, length.value)
 
 
-def load(path: Path, device: str = "auto", adapter: Optional[str] = None) -> BitLlama:
+def load(path: Path, device: str = "auto", adapter: Union[str, int, None] = None) -> BitLlama:
     """Loads a ``.bitt`` file, a model directory, or a ``.safetensors`` file beside its ``config.json``.
 
     See :class:`BitLlama` for the rest.
@@ -348,23 +406,43 @@ def load(path: Path, device: str = "auto", adapter: Optional[str] = None) -> Bit
     return BitLlama(None, path, device, adapter)
 
 
-def _encode(text: str) -> bytes:
+def demo(device: str = "auto", adapter: Union[str, int, None] = None) -> BitLlama:
+    """Loads the small model that is inside the library, which writes Shakespeare.
+
+    See :class:`BitLlama` for the rest.
+    """
+    model = BitLlama.__new__(BitLlama)
+    model._open(device, adapter, "model_demo")
+    return model
+
+
+def _floats(logits: array.array[float], rows: Optional[int] = None) -> Floats:
+    """The numbers as numpy's where it is installed; in so many rows, if any."""
+    size = 0 if not rows else len(logits) // rows
+    if numpy is not None:
+        values = numpy.frombuffer(logits, numpy.float32)
+        return values if rows is None else values.reshape(rows, size)
+    several: Any = logits if rows is None else [logits[row * size : (row + 1) * size] for row in range(rows)]
+    return several
+
+
+def _encode(text: str, what: str = "text") -> bytes:
     if not isinstance(text, str):
-        raise TypeError(f"a str wanted, {type(text).__name__} found")
+        raise TypeError(f"{what}: got {text!r}, want a str")
     return text.encode()
 
 
 def _name(what: str, text: str) -> bytes:
-    raw = _encode(text)
+    raw = _encode(text, what)
     if b"\0" in raw:
-        raise ValueError(f"{what}: a text without zeros wanted, {text!r} found")
+        raise ValueError(f"{what}: got {text!r}, want a text without zeros")
     return raw
 
 
 def _path(path: Path) -> bytes:
     raw = os.fsencode(path)
     if b"\0" in raw:
-        raise ValueError(f"a path without zeros wanted, {path!r} found")
+        raise ValueError(f"path: got {path!r}, want one without zeros")
     return raw
 
 
@@ -378,16 +456,27 @@ def _integer(what: str, value: Any, least: int, most: int) -> int:
     return number
 
 
-def _ids(tokens: Union[int, Sequence[int]]) -> array.array[int]:
+def _real(what: str, value: Any) -> float:
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{what}: got {value!r}, want a number")
+    return float(value)
+
+
+def _ids(tokens: Union[SupportsIndex, Tokens]) -> array.array[int]:
     """Token ids as the library takes them; it checks them against V."""
     try:
         several = [operator.index(tokens)]  # type: ignore[arg-type]
-    except TypeError:
-        several = tokens  # type: ignore[assignment]
+    except TypeError:  # an array of numpy's has __index__ too
+        try:
+            if isinstance(tokens, (str, bytes)):
+                raise TypeError
+            several = [operator.index(token) for token in tokens]  # type: ignore[union-attr]
+        except TypeError:
+            raise TypeError(f"token ids: got {tokens!r:.80}, want a whole number or several") from None
     try:
         return array.array("I", several)
     except OverflowError:
-        raise ValueError("token id out of range: a number of 32 bits that is not negative wanted") from None
+        raise ValueError("token id out of range: want a number of 32 bits that is not negative") from None
 
 
 def _address(values: array.array[Any]) -> int:

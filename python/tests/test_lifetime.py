@@ -1,7 +1,9 @@
 """What ends when: closing in any order, threads, forks, the end of the interpreter."""
 
+import copy
 import gc
 import os
+import pickle
 import threading
 import unittest
 import weakref
@@ -96,6 +98,24 @@ class Closing(TestCase):
         self.assertLess(resident() - before, 8 << 20)
 
 
+class Copies(TestCase):
+    def test_nothing_can_be_copied(self):
+        """As of a lock or an open file: a copy would be a second owner, and a number of another process means nothing."""
+        model = self.load()
+        session = model.session()
+        for value in (model, session, session.stream("hello", 5)):
+            for call in (
+                copy.copy,
+                copy.deepcopy,
+                *(lambda value, protocol=protocol: pickle.dumps(value, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)),
+            ):
+                with self.assertRaisesRegex(TypeError, f"got a {type(value).__name__}, which cannot be copied"):
+                    call(value)
+        self.assertEqual(pickle.loads(pickle.dumps(model.config)), model.config)
+        self.assertEqual(copy.deepcopy(model.config), model.config)
+        model.forward(1)
+
+
 class Threads(TestCase):
     def together(self, *works):
         failures = []
@@ -135,6 +155,44 @@ class Threads(TestCase):
 
         self.together(*[work] * 4)
         self.assertEqual(model.position, 200)
+
+    def test_generate_waits(self):
+        """Calls on one session wait for each other, whoever writes, reads or forks."""
+        model = self.load()
+        texts, counts = [], []
+
+        def write():
+            texts.append(model.generate("hello", 20, 0))
+
+        def read():
+            counts.append(model.learn("to be or not to be"))
+            model.forward(5)
+            model.fork().close()
+
+        self.together(*[write] * 4, *[read] * 4)
+        self.assertEqual((len(texts), len(set(counts))), (4, 1))
+        self.assertGreater(model.position, 4 * (20 + counts[0] + 1))
+
+    def test_closing_a_model_that_generates(self):
+        model = self.load()
+        begun = threading.Event()
+
+        def work():
+            with self.assertRaises(bitgpu.ClosedError):
+                begun.set()
+                model.generate("hello", 2**31 - 1, 0)
+
+        def wait():
+            begun.wait(60)
+            with self.assertRaises(bitgpu.ClosedError):
+                while True:
+                    model.generate("hello", 2**31 - 1, 0)
+
+        def end():
+            begun.wait(60)
+            model.close()
+
+        self.together(work, wait, end)
 
     def test_one_stream(self):
         model = self.load()
@@ -232,7 +290,7 @@ class Interpreters(TestCase):
             "next(stream)\n"
             "child = os.fork()\n"
             "if child == 0:\n"
-            "    for call in (lambda: next(stream), lambda: bitgpu.load(path), lambda: model.session()):\n"
+            "    for call in (lambda: next(stream), lambda: bitgpu.load(path), lambda: model.session(), lambda: model.generate('a')):\n"
             "        try: call()\n"
             "        except bitgpu.Error as error: assert 'fork' in str(error), error\n"
             "        else: raise SystemExit(3)\n"

@@ -1,7 +1,9 @@
 """Models, sessions and streams: what they compute, their shapes and their errors."""
 
 import array
+import json
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -175,6 +177,25 @@ class Text(TestCase):
         model.generate("", 3, seed=0)
         self.assertEqual(model.position, len(model.tokenize("hello", special=True)) + 3)
 
+    def test_calls_joined_are_one_call(self):
+        model = self.load()
+        for prompt in ("hi", "日本", "zebra"):
+            model.reset()
+            want = model.generate(prompt, 30, 0)
+            model.reset()
+            pieces = [model.generate(prompt, 1, 0)] + [model.generate("", 1, 0) for _ in range(29)]
+            self.assertEqual("".join(pieces), want)
+
+    def test_an_empty_prompt_goes_on_from_a_memory(self):
+        for path in (TIED, DELTA):
+            model, other = self.load(path), self.load(path)
+            with tempfile.TemporaryDirectory() as folder:
+                model.learn("to be")
+                model.save_memory(pathlib.Path(folder, "a"))
+                other.load_memory(pathlib.Path(folder, "a"))
+            self.assertEqual(bytes(other.forward([])), bytes(model.forward([])))
+            self.assertEqual(other.generate("", 10, 0), model.generate("", 10, 0))
+
     def test_a_stream_left_early_reads_nothing_further(self):
         model, other = self.load(), self.load()
         for _ in model.stream("hello", 50, 0.8, seed=3):
@@ -202,6 +223,42 @@ class Text(TestCase):
         self.assertEqual(list(stream), [])
         self.assertTrue(stream.closed)
         model.forward(1)
+
+
+class Module(unittest.TestCase):
+    def call(self, *arguments):
+        script = "import runpy, sys; sys.argv[0] = 'bitgpu'; runpy.run_module('bitgpu', run_name='__main__', alter_sys=True)"
+        return run(script, *arguments)
+
+    def test_demo(self):
+        with bitgpu.demo(device="cpu") as model:
+            want = model.generate("ROMEO:", 10, 0)
+            about = repr(model.config)
+        self.assertTrue(want)
+        outcome = self.call("run", "-p", "ROMEO:", "-n", "10", "--temp", "0", "--device", "cpu")
+        self.assertEqual((outcome.returncode, outcome.stdout), (0, want + "\n"), outcome.stderr)
+        outcome = self.call("info", "--device", "cpu")
+        self.assertEqual(outcome.returncode, 0)
+        for part in (about, "the demo", "CPU ("):
+            self.assertIn(part, outcome.stdout)
+
+    def test_version(self):
+        self.assertRegex(bitgpu.__version__, r"^\d+\.\d+\.\d+$")
+        outcome = self.call("version")
+        self.assertIn("bitgpu " + bitgpu.__version__, outcome.stdout)
+
+    def test_errors(self):
+        for code, arguments in (
+            (1, ("run", "-m", "no such model", "-p", "a")),
+            (1, ("run", "-p", "a", "-n", "-1")),
+            (1, ("info", "--device", "tpu")),
+            (2, ("run",)),
+            (2, ("walk",)),
+            (2, ()),
+        ):
+            outcome = self.call(*arguments)
+            self.assertEqual((outcome.returncode, outcome.stdout), (code, ""), outcome)
+            self.assertNotIn("Traceback", outcome.stderr)
 
 
 class Config(TestCase):
@@ -294,8 +351,28 @@ class Errors(TestCase):
             lambda: bitgpu.load("a\0b"),
         ):
             self.assertRaises(ValueError, call)
-        for call in (lambda: model.forward("a"), lambda: model.forward(1.5), lambda: model.learn(b"bytes"), lambda: model.generate(None)):
-            self.assertRaises(TypeError, call)
+        for call, says in (
+            (lambda: model.forward("a"), "token ids: got 'a', want a whole number"),
+            (lambda: model.forward(b"abcd"), "token ids"),
+            (lambda: model.forward(1.5), "token ids: got 1.5"),
+            (lambda: model.forward(None), "token ids: got None"),
+            (lambda: model.forward([1, "2"]), "token ids"),
+            (lambda: model.forward_all(7.0), "token ids"),
+            (lambda: model.detokenize("abc"), "token ids"),
+            (lambda: model.learn(b"bytes"), "got b'bytes', want a str"),
+            (lambda: model.generate(None), "got None, want a str"),
+            (lambda: model.generate("a", 1, "hot"), "temperature: got 'hot', want a number"),
+            (lambda: model.generate("a", 1, top_p=[1]), "top_p: got"),
+            (lambda: model.generate("a", 1, stop=5), "stop: got 5"),
+            (lambda: model.generate("a", 1, stop=[5]), "stop: got 5, want a str"),
+            (lambda: model.generate("a", temprature=1), "temprature"),
+            (lambda: model.save_memory(5), "int"),
+            (lambda: bitgpu.load(TIED, device=5), "device: got 5"),
+            (lambda: bitgpu.load(None), "None"),
+            (lambda: bitgpu.BitLlama({"vocab_size": 300}, TIED), "config: got"),
+        ):
+            with self.assertRaisesRegex(TypeError, re.escape(says)):
+                call()
         self.assertEqual(model.position, 0, "nothing was read")
 
     def test_files(self):
@@ -313,6 +390,36 @@ class Errors(TestCase):
             self.load(DELTA).save_memory(memory)
             with self.assertRaisesRegex(ValueError, "another model"):
                 model.load_memory(memory)
+
+    def test_numbers_that_are_not_finite(self):
+        """They are an error that names the token, until the session is reset or given another memory."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("tokenizer.json", "model.safetensors"):
+                shutil.copy(TIED / name, folder)
+            config = json.loads((TIED / "config.json").read_text())
+            pathlib.Path(folder, "config.json").write_text(json.dumps({**config, "inner_lr": 1e30}))
+            model, memory = self.load(folder), pathlib.Path(folder, "memory")
+            model.forward(1)
+            model.save_memory(memory)
+            good = memory.read_bytes()
+            text = "all the world is a stage"
+            for call in (
+                lambda: model.generate(text, 5),
+                lambda: list(model.stream(text, 0)),
+                lambda: model.learn(text),
+                lambda: model.forward(list(range(20))),
+                lambda: model.forward_all(list(range(20))),
+            ):
+                with self.assertRaisesRegex(bitgpu.NotFiniteError, "not finite after (token|one of the tokens) [0-9]+"):
+                    call()
+                for again in (call, lambda: model.save_memory(memory), model.fork):
+                    with self.assertRaisesRegex(bitgpu.NotFiniteError, "reset"):
+                        again()
+                model.load_memory(memory)
+                model.forward([])
+                model.reset()
+                model.forward(1)
+            self.assertEqual(memory.read_bytes(), good)
 
     def test_no_gpu(self):
         """"cuda" means the GPU: an adapter of no such name is not found, but asked for."""

@@ -167,6 +167,10 @@ int main(int argc, char **argv)
 	REFUSED(bitgpu_session_reset(session, &error), BITGPU_CLOSED);
 	REFUSED(bitgpu_model_close(model, &error), BITGPU_CLOSED);
 	REFUSED(bitgpu_session_open(model, &session, &error), BITGPU_CLOSED);
+	REFUSED(bitgpu_model_demo("cpu", NULL, NULL, &error), BITGPU_INVALID);
+	REFUSED(bitgpu_model_demo("abacus", NULL, &model, &error), BITGPU_INVALID);
+	CHECK(bitgpu_model_demo("cpu", NULL, &model, &error) == BITGPU_OK);
+	CHECK(bitgpu_model_close(model, &error) == BITGPU_OK);
 	REFUSED(bitgpu_model_describe(-1, &text, &error), BITGPU_CLOSED);
 	REFUSED(bitgpu_stream_close(stream, &error), BITGPU_CLOSED);
 	REFUSED(bitgpu_session_close(session, &error), BITGPU_CLOSED);
