@@ -29,10 +29,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 )
 
@@ -122,7 +124,7 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 
 func newModel(l *storage.Loaded, o options) (*Model, error) {
 	m := &Model{config: l.Config, name: l.Files.Path, tok: l.Tokenizer, id: identify(l)}
-	nn.Walk(l.Config, l.Weights, func(_ nn.Param, h *nn.HostTensor) { m.bytes += int64(h.Bytes()) })
+	nn.Walk(l.Config, l.Weights, func(_ nn.Param, h *op.HostTensor) { m.bytes += int64(h.Bytes()) })
 	var err error
 	m.engine, m.place, err = openEngine(l, o)
 	l.TokenizerJSON, l.Files.Tokenizer = nil, nil // as large as the table made of it
@@ -137,9 +139,11 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 // files, packed or not, have the same name, and models of other weights another one.
 func identify(l *storage.Loaded) string {
 	h := sha256.New()
-	for _, layer := range l.Weights.Layers {
-		h.Write(layer.Mix.Codes)
-	}
+	nn.Walk(l.Config, l.Weights, func(p nn.Param, t *op.HostTensor) {
+		if strings.HasSuffix(p.Names[0], ".ttt.down.weight") {
+			h.Write(t.Codes)
+		}
+	})
 	return fmt.Sprintf("%dx%d-%x", l.Config.Width, l.Config.Layers, h.Sum(nil)[:8])
 }
 

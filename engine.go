@@ -2,11 +2,12 @@ package bitgpu
 
 import (
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // engine is a model on a backend whose tensor type is hidden. It is for one goroutine at a time.
 type engine interface {
-	newSession(scan nn.Scan) (runner, error)
+	newSession(scan op.Scan) (runner, error)
 	close() error
 }
 
@@ -14,7 +15,7 @@ type engine interface {
 type runner interface {
 	Read(tokens []uint32) error
 	ReadAll(tokens []uint32, visit func(from int, logits []float32) error) error
-	Generate(limit int, p nn.Sampling, accept func(ids []uint32) bool) error
+	Generate(limit int, p op.Sampling, accept func(ids []uint32) bool) error
 	Logits(dst []float32) error
 	Memory() ([]nn.LayerMemory, error)
 	SetMemory(layers []nn.LayerMemory, position int64) error
@@ -32,7 +33,7 @@ type typedEngine[T any] struct {
 	end   func() error // ends what the model was made of
 }
 
-func newEngine[T any](ops nn.Ops[T], c Config, w *nn.Weights[nn.HostTensor], end func() error) (engine, error) {
+func newEngine[T any](ops op.Backend[T], c Config, w *nn.Weights[op.HostTensor], end func() error) (engine, error) {
 	m, err := nn.NewModel(ops, c, w)
 	if err != nil {
 		return nil, err
@@ -40,7 +41,7 @@ func newEngine[T any](ops nn.Ops[T], c Config, w *nn.Weights[nn.HostTensor], end
 	return &typedEngine[T]{m, end}, nil
 }
 
-func (e *typedEngine[T]) newSession(scan nn.Scan) (runner, error) {
+func (e *typedEngine[T]) newSession(scan op.Scan) (runner, error) {
 	s, err := e.model.NewSession(1, scan)
 	if err != nil {
 		return nil, err

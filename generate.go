@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // Options say how text is written. The zero value writes nothing: give MaxTokens.
@@ -29,8 +29,8 @@ func (o Options) Validate() error {
 	return err
 }
 
-func (o Options) sampling() (nn.Sampling, error) {
-	p := nn.Sampling{
+func (o Options) sampling() (op.Sampling, error) {
+	p := op.Sampling{
 		Temperature: float32(o.Temperature), TopK: o.TopK, TopP: float32(o.TopP), MinP: float32(o.MinP),
 		RepeatPenalty: float32(o.RepeatPenalty), Seed: o.Seed,
 	}
@@ -127,7 +127,7 @@ func (s *Session) Stream(ctx context.Context, prompt string, o Options, text fun
 	return r, err
 }
 
-func (s *Session) stream(ctx context.Context, prompt string, o Options, p nn.Sampling, text func(string) bool, r *Result) error {
+func (s *Session) stream(ctx context.Context, prompt string, o Options, p op.Sampling, text func(string) bool, r *Result) error {
 	start := time.Now()
 	if err := ctx.Err(); err != nil {
 		r.Reason = EndCancelled
@@ -160,7 +160,7 @@ func (s *Session) stream(ctx context.Context, prompt string, o Options, p nn.Sam
 }
 
 // write samples tokens and hands on their text.
-func (s *Session) write(ctx context.Context, o Options, p nn.Sampling, text func(string) bool, r *Result) error {
+func (s *Session) write(ctx context.Context, o Options, p op.Sampling, text func(string) bool, r *Result) error {
 	r.Reason = EndLength
 	var failed error
 	send := func(piece string) bool {

@@ -111,7 +111,7 @@ func TestGPUSessionsTakeTurns(t *testing.T) {
 
 func TestGPUSessionsLeaveMemoryFlat(t *testing.T) {
 	m := openOnGPU(t, "d32-none")
-	inUse := func() int { return m.engine.(*typedEngine[*webgpu.Tensor]).model.Ops.(*webgpu.Ops).BytesInUse() }
+	inUse := func() int { return m.engine.(*typedEngine[*webgpu.Tensor]).model.Backend.(*webgpu.Ops).BytesInUse() }
 	use := func(n int) {
 		for range n {
 			if _, err := m.Generate(t.Context(), "one", Options{MaxTokens: 2}); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"bitgpu/io/memory"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // pieceTokens is how much of a text a session reads before it lets others have the device.
@@ -21,7 +22,7 @@ const maxChunk = 4096
 type Session struct {
 	model  *Model
 	run    runner
-	scan   nn.Scan
+	scan   op.Scan
 	inUse  bool      // guarded by model.mu
 	closed bool      // guarded by model.mu
 	ready  bool      // something has been predicted
@@ -31,13 +32,13 @@ type Session struct {
 }
 
 // SessionOption changes how a session reads.
-type SessionOption func(c Config, scan *nn.Scan) error
+type SessionOption func(c Config, scan *op.Scan) error
 
 // WithRule makes the session read by a rule, "sequential" or "minibatch", that takes chunk tokens together, 0 for the
 // default. The sequential rule gives the same at any chunk; the minibatch rule is what the first engine trained with,
 // and exists to compare with it.
 func WithRule(rule string, chunk int) SessionOption {
-	return func(c Config, scan *nn.Scan) error {
+	return func(c Config, scan *op.Scan) error {
 		if chunk < 0 || chunk > maxChunk {
 			return fmt.Errorf("%w: chunk: 0 to %d wanted, %d found", ErrOption, maxChunk, chunk)
 		}

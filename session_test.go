@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 )
 
@@ -94,8 +94,8 @@ func TestNotFinite(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad, word := ids[len(ids)-1], "Z"
-	l.Weights.Embed.F32 = slices.Clone(l.Weights.Embed.F32)
-	l.Weights.Embed.F32[int(bad)*l.Config.Width] = float32(math.NaN())
+	l.Weights.Embed().F32 = slices.Clone(l.Weights.Embed().F32)
+	l.Weights.Embed().F32[int(bad)*l.Config.Width] = float32(math.NaN())
 	m, err := newModel(l, options{backend: CPU})
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +121,7 @@ func TestNotFinite(t *testing.T) {
 		"forward": func(s *Session) error { _, err := s.Forward(append(slices.Clone(start), bad)); return err },
 		"all": func(s *Session) error {
 			return s.ForwardAll(append(slices.Clone(start), bad, 1), func(from int, logits []float32) error {
-				if nn.FirstNotFinite(logits) >= 0 {
+				if op.FirstNotFinite(logits) >= 0 {
 					t.Error("they are shown")
 				}
 				return nil

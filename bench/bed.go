@@ -1,22 +1,25 @@
 package bench
 
 import (
+	"errors"
 	"math/rand/v2"
 
 	"github.com/x448/float16"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
 
 // bed makes an operation's tensors, random but the same every time, and gives them back.
 type bed[T any] struct {
-	ops   nn.Ops[T]
+	ops   op.Backend[T]
 	r     *rand.Rand
 	owned []T
+	made  []op.Prepared
+	err   error // the first of run
 }
 
-func newBed[T any](ops nn.Ops[T]) *bed[T] {
+func newBed[T any](ops op.Backend[T]) *bed[T] {
 	return &bed[T]{ops: ops, r: rand.New(rand.NewPCG(1, 2))}
 }
 
@@ -27,12 +30,37 @@ func (b *bed[T]) own(t T) T {
 
 // close gives the tensors back.
 func (b *bed[T]) close() {
+	for _, p := range b.made {
+		p.Release()
+	}
 	b.ops.Release(b.owned...)
-	b.owned = nil
+	b.owned, b.made = nil, nil
+}
+
+// run prepares operations and returns what runs them.
+func (b *bed[T]) run(ops ...op.Op[T]) func() {
+	p, err := b.ops.Prepare(ops)
+	if err != nil {
+		b.err = errors.Join(b.err, err)
+		return func() {}
+	}
+	b.made = append(b.made, p)
+	return p.Run
+}
+
+// rules makes the tensor of sampling rules, the same for every row.
+func (b *bed[T]) rules(s op.Sampling, n int) T {
+	rows := make([]uint32, n*op.RulesSize)
+	for i := range n {
+		s.Encode(rows[i*op.RulesSize:])
+	}
+	t := b.own(b.ops.New(op.U32, n, op.RulesSize))
+	b.ops.WriteTokens(t, 0, rows)
+	return t
 }
 
 // room makes an F32 tensor of zeros.
-func (b *bed[T]) room(shape ...int) T { return b.own(b.ops.New(nn.F32, shape...)) }
+func (b *bed[T]) room(shape ...int) T { return b.own(b.ops.New(op.F32, shape...)) }
 
 // normals are the numbers that all tensors are filled from: drawing each anew would take longer
 // than the measurement.
@@ -57,14 +85,14 @@ func (b *bed[T]) values(n int) []float32 {
 // normal makes an F32 tensor of normally distributed numbers.
 func (b *bed[T]) normal(shape ...int) T {
 	t := b.room(shape...)
-	b.ops.Write(t, 0, b.values(nn.Count(shape)))
+	b.ops.Write(t, 0, b.values(op.Count(shape)))
 	return t
 }
 
 // ternary makes a packed matrix of stacked blocks.
 func (b *bed[T]) ternary(rows, cols, blocks int) T {
-	h := nn.HostTensor{
-		Format: nn.Ternary, Shape: []int{rows, cols}, Absmean: true,
+	h := op.HostTensor{
+		Format: op.Ternary, Shape: []int{rows, cols}, Absmean: true,
 		Codes: make([]byte, rows*ternary.RowBytes(cols)), Scales: make([]float32, blocks),
 	}
 	for i := range h.Scales {
@@ -75,13 +103,13 @@ func (b *bed[T]) ternary(rows, cols, blocks int) T {
 }
 
 // table makes a matrix in one of the formats of tables.
-func (b *bed[T]) table(format nn.Format, rows, cols int) T {
-	return b.own(b.ops.Load(convertTable(nn.HostTensor{Shape: []int{rows, cols}, F32: b.values(rows * cols)}, format)))
+func (b *bed[T]) table(format op.Format, rows, cols int) T {
+	return b.own(b.ops.Load(convertTable(op.HostTensor{Shape: []int{rows, cols}, F32: b.values(rows * cols)}, format)))
 }
 
 // tokens makes ids of a vocabulary.
 func (b *bed[T]) tokens(vocab, n int) T {
-	t := b.own(b.ops.New(nn.U32, n))
+	t := b.own(b.ops.New(op.U32, n))
 	b.ops.WriteTokens(t, 0, randomTokens(b.r, vocab, n))
 	return t
 }
@@ -96,16 +124,16 @@ func randomTokens(r *rand.Rand, vocab, n int) []uint32 {
 
 // convertTable stores a float32 table (rows, cols) in another format; int8 has one scale a row,
 // its largest magnitude ÷ 127.
-func convertTable(t nn.HostTensor, format nn.Format) nn.HostTensor {
+func convertTable(t op.HostTensor, format op.Format) op.HostTensor {
 	rows, cols := t.Shape[0], t.Shape[1]
-	h := nn.HostTensor{Format: format, Shape: t.Shape}
+	h := op.HostTensor{Format: format, Shape: t.Shape}
 	switch format {
-	case nn.F16:
+	case op.F16:
 		h.F16 = make([]uint16, len(t.F32))
 		for i, x := range t.F32 {
 			h.F16[i] = float16.Fromfloat32(x).Bits()
 		}
-	case nn.I8:
+	case op.I8:
 		h.I8, h.Scales = make([]int8, len(t.F32)), make([]float32, rows)
 		for r := range rows {
 			row := t.F32[r*cols : (r+1)*cols]

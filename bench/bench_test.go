@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 )
 
 type tensor = *cpu.Tensor[float32]
@@ -23,7 +23,7 @@ func measured(t *testing.T, only string, backends ...Backend) *Report {
 }
 
 // engineOf is the engine on other operations.
-func engineOf(ops nn.Ops[tensor]) *Engine[tensor] {
+func engineOf(ops op.Backend[tensor]) *Engine[tensor] {
 	e := CPU().(*Engine[tensor])
 	e.Ops, e.Variants = ops, nil
 	return e
@@ -51,57 +51,98 @@ func TestParityHolds(t *testing.T) {
 	}
 }
 
+// wrong is a backend that does something more after operations, or before them.
+type wrong struct {
+	op.Backend[tensor]
+	before, after func(o op.Op[tensor])
+}
+
+// wrongProgram is a program of one backend, an operation at a time.
+type wrongProgram struct {
+	wrong
+	ops   op.Program[tensor]
+	parts []op.Prepared
+}
+
+func (w wrong) Prepare(p op.Program[tensor], _ ...tensor) (op.Prepared, error) {
+	all := wrongProgram{wrong: w, ops: p}
+	for _, o := range p {
+		part, err := w.Backend.Prepare(op.Program[tensor]{o})
+		if err != nil {
+			return nil, err
+		}
+		all.parts = append(all.parts, part)
+	}
+	return all, nil
+}
+
+func (p wrongProgram) Run() {
+	for i, part := range p.parts {
+		if p.before != nil {
+			p.before(p.ops[i])
+		}
+		part.Run()
+		if p.after != nil {
+			p.after(p.ops[i])
+		}
+	}
+}
+
+func (p wrongProgram) Release() {}
+
 // Operations that are wrong in ways that a kernel could be.
-type (
-	wrongLinear struct{ nn.Ops[tensor] } // a last column left out
-	wrongWide   struct{ nn.Ops[tensor] } // the same, of rows as wide as those of models that are used
-	wrongScan   struct{ nn.Ops[tensor] } // a state that forgets a little
-	wrongSample struct{ nn.Ops[tensor] } // the seed ignored
-	wrongAdamW  struct{ nn.Ops[tensor] } // clipping ignored
-)
 
-func (w wrongLinear) LinearAdd(y, r, x, q tensor) {
-	w.Ops.LinearAdd(y, r, x, q)
-	y.Data[len(y.Data)-1] *= 1.01
+// wrongLinear leaves a last column out, of rows at least so wide.
+func wrongLinear(width int) wrong {
+	return wrong{Backend: cpu.New(), after: func(o op.Op[tensor]) {
+		if l, ok := o.(*op.Linear[tensor]); ok && l.X.Shape[1] >= width {
+			l.Y.Data[len(l.Y.Data)-1] *= 1.01
+		}
+	}}
 }
 
-func (w wrongWide) LinearAdd(y, r, x, q tensor) {
-	w.Ops.LinearAdd(y, r, x, q)
-	if x.Shape[1] >= 1024 {
-		y.Data[len(y.Data)-1] *= 1.01
-	}
+// wrongScan has a state that forgets a little.
+func wrongScan() wrong {
+	return wrong{Backend: cpu.New(), after: func(o op.Op[tensor]) {
+		if s, ok := o.(*op.TiedScan[tensor]); ok {
+			for i := range s.State.Data {
+				s.State.Data[i] *= 0.999
+			}
+		}
+	}}
 }
 
-func (w wrongScan) TiedScan(z, f, state, starts tensor, s nn.Scan) {
-	w.Ops.TiedScan(z, f, state, starts, s)
-	for i := range state.Data {
-		state.Data[i] *= 0.999
-	}
+// wrongSample ignores the seed, wrongAdamW the clipping.
+func wrongSample() wrong {
+	return wrong{Backend: cpu.New(), before: func(o op.Op[tensor]) {
+		if s, ok := o.(*op.Sample[tensor]); ok {
+			for row := 0; row < len(s.Rules.Tokens); row += op.RulesSize {
+				s.Rules.Tokens[row+op.RuleSeedLow], s.Rules.Tokens[row+op.RuleSeedHigh] = 0, 0
+			}
+		}
+	}}
 }
 
-func (w wrongSample) Sample(next, out, recent, logits tensor, p nn.Sampling) {
-	p.Seed = 0
-	w.Ops.Sample(next, out, recent, logits, p)
-}
-
-func (w wrongAdamW) AdamW(p, m, v, g, sumSquares, hyper tensor) {
-	hyper.Data[nn.HyperClip] = 0
-	w.Ops.AdamW(p, m, v, g, sumSquares, hyper)
+func wrongAdamW() wrong {
+	return wrong{Backend: cpu.New(), before: func(o op.Op[tensor]) {
+		if a, ok := o.(*op.AdamW[tensor]); ok {
+			a.Hyper.Data[op.HyperClip] = 0
+		}
+	}}
 }
 
 func TestParityFindsWrongOperations(t *testing.T) {
-	right := cpu.New()
 	for _, c := range []struct {
 		name, only, breaks string
-		ops                nn.Ops[tensor]
+		ops                op.Backend[tensor]
 	}{
-		{"linear", "^parity/ops/linear", "parity/ops/linear", wrongLinear{right}},
-		{"linear in a model", "^parity/model/tied/random", "parity/model/tied/random", wrongLinear{right}},
-		{"wide linear", "^parity/ops/linear", "parity/ops/linear", wrongWide{right}},
-		{"wide linear in a model", "^parity/model/tied", "parity/model/tied/wide", wrongWide{right}},
-		{"scan in a model", "^parity/model/tied/repeated", "parity/model/tied/repeated", wrongScan{right}},
-		{"sample in text", "^parity/text/tied/draw", "parity/text/tied/draw", wrongSample{right}},
-		{"adamw in training", "^parity/training/tied", "parity/training/tied", wrongAdamW{right}},
+		{"linear", "^parity/ops/linear", "parity/ops/linear", wrongLinear(0)},
+		{"linear in a model", "^parity/model/tied/random", "parity/model/tied/random", wrongLinear(0)},
+		{"wide linear", "^parity/ops/linear", "parity/ops/linear", wrongLinear(1024)},
+		{"wide linear in a model", "^parity/model/tied", "parity/model/tied/wide", wrongLinear(1024)},
+		{"scan in a model", "^parity/model/tied/repeated", "parity/model/tied/repeated", wrongScan()},
+		{"sample in text", "^parity/text/tied/draw", "parity/text/tied/draw", wrongSample()},
+		{"adamw in training", "^parity/training/tied", "parity/training/tied", wrongAdamW()},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			broken := measured(t, c.only, engineOf(c.ops)).Broken()

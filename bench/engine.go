@@ -3,7 +3,7 @@ package bench
 import (
 	"time"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // Backend is an engine under measurement: an [Engine] without its type parameter.
@@ -33,7 +33,7 @@ type Variant struct {
 // Engine is an implementation of the operations with what it takes to measure it.
 type Engine[T any] struct {
 	Info EngineInfo
-	Ops  nn.Ops[T]
+	Ops  op.Backend[T]
 	// Time says how long what record starts takes until it is done.
 	Time func(record func()) (time.Duration, error)
 	// Counts are the engine's so far.

@@ -3,15 +3,14 @@ package bench
 import (
 	"fmt"
 	"runtime"
-	"time"
 
 	"bitgpu/gpu"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/wgsl"
 )
 
 // GPU is an engine on a WebGPU device; ops are the operations on it.
-func GPU[T any](d *gpu.Device, ops nn.Ops[T]) *Engine[T] {
+func GPU[T any](d *gpu.Device, ops op.Backend[T]) *Engine[T] {
 	info := d.Info()
 	clock := "wall"
 	if info.Timestamps {
@@ -25,13 +24,8 @@ func GPU[T any](d *gpu.Device, ops nn.Ops[T]) *Engine[T] {
 			Hardware: info.Hardware(),
 			Clock:    clock,
 		},
-		Ops: ops,
-		Time: func(record func()) (time.Duration, error) {
-			return d.Time(func() {
-				record()
-				ops.Submit() // an engine may keep the last operation back, to join it with the next
-			})
-		},
+		Ops:  ops,
+		Time: d.Time,
 		Counts: func() Counts {
 			s := d.Stats()
 			return Counts{Dispatches: s.Dispatches, Submits: s.Submits, Bytes: int64(d.BytesInUse())}

@@ -8,6 +8,7 @@ import (
 
 	"bitgpu/nn"
 	"bitgpu/nn/cpu/freemem"
+	"bitgpu/nn/op"
 	"bitgpu/nn/train"
 )
 
@@ -30,7 +31,7 @@ func (e *Engine[T]) model(s *suite, f Floor, m subject) {
 	for _, format := range headFormats {
 		key := headPath(m.size, format)
 		wanted := s.wants(key) && m.mixer == s.mixers()[0] // the head is the same for both
-		if wanted || format == nn.F32 {
+		if wanted || format == op.F32 {
 			s.report.fail(e.Info.Name, key, run.inference(format, key, wanted))
 		}
 	}
@@ -52,8 +53,8 @@ type modelRun[T any] struct {
 
 // inference measures the model with its head in one format: the head's row where wanted, and with
 // a float32 head prompts and text for every batch.
-func (r *modelRun[T]) inference(format nn.Format, headKey string, headWanted bool) error {
-	if format != nn.F32 && r.leaveOut(r.headRow(format, headKey, 0), float64(r.s.text)*r.alone) {
+func (r *modelRun[T]) inference(format op.Format, headKey string, headWanted bool) error {
+	if format != op.F32 && r.leaveOut(r.headRow(format, headKey, 0), float64(r.s.text)*r.alone) {
 		return nil // before the model is made
 	}
 	before := r.Counts().Bytes
@@ -62,7 +63,7 @@ func (r *modelRun[T]) inference(format nn.Format, headKey string, headWanted boo
 		return err
 	}
 	defer model.Release()
-	if format == nn.F32 && r.s.longest > 0 {
+	if format == op.F32 && r.s.longest > 0 {
 		if err := r.probe(model); err != nil {
 			return err
 		}
@@ -73,7 +74,7 @@ func (r *modelRun[T]) inference(format nn.Format, headKey string, headWanted boo
 		}
 	}
 	for _, batch := range r.s.batches {
-		if format != nn.F32 {
+		if format != op.F32 {
 			break
 		}
 		if r.s.wants(r.m.path("prompt", batch)) {
@@ -125,7 +126,7 @@ func (r *modelRun[T]) prompt(model *nn.Model[T], before int64, batch int) error 
 	length := max(r.s.prompt/batch, 16)
 	tokens := randomTokens(r.r, r.m.config.Vocab, batch*length)
 	return r.session(model, before, batch, func(s *nn.Session[T], memory int64) error {
-		row := r.row("prompt", batch, length, memory, r.m.reading(nn.F32, batch, length, batch))
+		row := r.row("prompt", batch, length, memory, r.m.reading(op.F32, batch, length, batch))
 		if r.leaveOut(row, r.together*float64(len(tokens))) {
 			return nil
 		}
@@ -138,14 +139,14 @@ func (r *modelRun[T]) prompt(model *nn.Model[T], before int64, batch int) error 
 }
 
 // headRow begins a row of text of one sequence with the head in some format.
-func (r *modelRun[T]) headRow(format nn.Format, key string, memory int64) ModelSpeed {
+func (r *modelRun[T]) headRow(format op.Format, key string, memory int64) ModelSpeed {
 	row := r.row("text", 1, 1, memory, r.m.reading(format, 1, 1, 1))
 	row.Key = key
 	return row
 }
 
 // text measures text of every sequence; headKey is the row's name where it is a head's.
-func (r *modelRun[T]) text(model *nn.Model[T], before int64, format nn.Format, batch int, headKey string) error {
+func (r *modelRun[T]) text(model *nn.Model[T], before int64, format op.Format, batch int, headKey string) error {
 	length := r.s.text
 	return r.session(model, before, batch, func(s *nn.Session[T], memory int64) error {
 		row := r.headRow(format, headKey, memory)

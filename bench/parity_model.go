@@ -7,6 +7,7 @@ import (
 
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 	"bitgpu/nn/train"
 )
 
@@ -31,19 +32,19 @@ func logitBound(mixer string) float64 {
 type input struct {
 	name    string
 	tokens  func(r *rand.Rand, vocab, n int) []uint32
-	weights func(r *rand.Rand, w *nn.Weights[nn.HostTensor])
+	weights func(r *rand.Rand, w *nn.Weights[op.HostTensor])
 }
 
 // inputs are what models are tried on.
 func inputs() []input {
-	scaled := func(by float32) func(*rand.Rand, *nn.Weights[nn.HostTensor]) {
-		return func(_ *rand.Rand, w *nn.Weights[nn.HostTensor]) {
-			for i := range w.Embed.F32 {
-				w.Embed.F32[i] *= by
+	scaled := func(by float32) func(*rand.Rand, *nn.Weights[op.HostTensor]) {
+		return func(_ *rand.Rand, w *nn.Weights[op.HostTensor]) {
+			for i := range w.Embed().F32 {
+				w.Embed().F32[i] *= by
 			}
 		}
 	}
-	same := func(*rand.Rand, *nn.Weights[nn.HostTensor]) {}
+	same := func(*rand.Rand, *nn.Weights[op.HostTensor]) {}
 	return []input{
 		{"random", randomTokens, same},
 		{"repeated", func(r *rand.Rand, vocab, n int) []uint32 {
@@ -63,11 +64,11 @@ func inputs() []input {
 		}, same},
 		{"large", randomTokens, scaled(1e4)},
 		{"small", randomTokens, scaled(1e-6)},
-		{"zeros", randomTokens, func(r *rand.Rand, w *nn.Weights[nn.HostTensor]) {
-			rows, cols := w.Embed.Shape[0], w.Embed.Shape[1]
+		{"zeros", randomTokens, func(r *rand.Rand, w *nn.Weights[op.HostTensor]) {
+			rows, cols := w.Embed().Shape[0], w.Embed().Shape[1]
 			for row := range rows {
 				if r.IntN(2) == 0 {
-					clear(w.Embed.F32[row*cols : (row+1)*cols])
+					clear(w.Embed().F32[row*cols : (row+1)*cols])
 				}
 			}
 		}},
@@ -138,7 +139,7 @@ func (e *Engine[T]) compareModel(row *Parity, r *rand.Rand, c nn.Config, in inpu
 	row.Cases++
 	weights := train.InitialWeights(c, r.Uint64())
 	in.weights(r, weights)
-	weights.Head = convertTable(weights.Head, []nn.Format{nn.F32, nn.F32, nn.F16, nn.I8}[r.IntN(4)])
+	*weights.Head() = convertTable(*weights.Head(), []op.Format{op.F32, op.F32, op.F16, op.I8}[r.IntN(4)])
 	scan := c.DefaultScan()
 	scan.Chunk = []int{1, 5, 16, 64}[r.IntN(4)]
 	const batch = 3
@@ -148,7 +149,7 @@ func (e *Engine[T]) compareModel(row *Parity, r *rand.Rand, c nn.Config, in inpu
 	}
 	tokens := in.tokens(r, c.Vocab, batch*length)
 	what := fmt.Sprintf("width %d, %d layers, vocabulary %d, memory %d in %d heads, %s, head %v, chunk %d, %d tokens",
-		c.Width, c.Layers, c.Vocab, c.MemoryWidth, c.Heads, c.WeightScale, weights.Head.Format, scan.Chunk, length)
+		c.Width, c.Layers, c.Vocab, c.MemoryWidth, c.Heads, c.WeightScale, weights.Head().Format, scan.Chunk, length)
 
 	got, err := readModel(e.Ops, c, weights, scan, batch, tokens)
 	if err != nil {
@@ -181,7 +182,7 @@ type modelReading struct {
 	last   []float32 // (B, V) after the last token of every sequence
 }
 
-func readModel[T any](ops nn.Ops[T], c nn.Config, w *nn.Weights[nn.HostTensor], scan nn.Scan, batch int, tokens []uint32) (modelReading, error) {
+func readModel[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], scan op.Scan, batch int, tokens []uint32) (modelReading, error) {
 	var got modelReading
 	m, err := nn.NewModel(ops, c, w)
 	if err != nil {

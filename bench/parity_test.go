@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 func TestErr(t *testing.T) {
@@ -84,11 +84,11 @@ func TestNearest(t *testing.T) {
 			for i := range logits {
 				logits[i] = float32(2 * r.NormFloat64())
 			}
-			before, recent := randomTokens(r, len(logits), 80), make([]uint32, nn.RecentSize)
+			before, recent := randomTokens(r, len(logits), 80), make([]uint32, op.RecentSize)
 			for _, id := range before {
-				nn.Push(recent, id)
+				op.Push(recent, id)
 			}
-			recent[nn.RecentSampled] = n
+			recent[op.RecentSampled] = n
 			id := rule.Draw(slices.Clone(logits), recent, make([]float32, len(logits)))
 			if want, distance := nearest(rule.Sampling, logits, before, n, id); want != id || distance > 0 {
 				t.Fatalf("%s, draw %d: token %d wanted, %d found, %g away", rule.name, n, id, want, distance)
@@ -96,7 +96,7 @@ func TestNearest(t *testing.T) {
 		}
 	}
 	logits := []float32{0, 0, 0, 0} // edges at 0.25, 0.5, 0.75
-	p := nn.Sampling{Temperature: 1, Seed: 1}
+	p := op.Sampling{Temperature: 1, Seed: 1}
 	for n := range uint32(50) {
 		id, _ := nearest(p, logits, nil, n, 0)
 		if _, distance := nearest(p, logits, nil, n, (id+2)%4); distance < 1e-3 {
@@ -111,7 +111,7 @@ func TestNearest(t *testing.T) {
 		if _, distance := nearest(p, logits, nil, n, 3); distance == 0 {
 			near = true
 		}
-		p := nn.Sampling{Temperature: 1, Seed: 1, TopK: 2}
+		p := op.Sampling{Temperature: 1, Seed: 1, TopK: 2}
 		if _, distance := nearest(p, logits, nil, n, 2); distance < 1 {
 			t.Errorf("draw %d: token 2, which top-k leaves out, is %g away", n, distance)
 		}

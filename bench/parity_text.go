@@ -8,6 +8,7 @@ import (
 
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 	"bitgpu/nn/train"
 )
 
@@ -18,16 +19,16 @@ const drawBound = 1e-4
 // textRules are the ways of drawing that are compared: each rule alone, and all together.
 var textRules = []struct {
 	name string
-	nn.Sampling
+	op.Sampling
 }{
-	{"greedy", nn.Sampling{}},
-	{"draw", nn.Sampling{Temperature: 1, Seed: 11}},
-	{"warm", nn.Sampling{Temperature: 1.7, Seed: 12}},
-	{"top-k", nn.Sampling{Temperature: 1, TopK: 5, Seed: 13}},
-	{"top-p", nn.Sampling{Temperature: 1, TopP: 0.7, Seed: 14}},
-	{"min-p", nn.Sampling{Temperature: 1, MinP: 0.3, Seed: 15}},
-	{"penalty", nn.Sampling{RepeatPenalty: 1.3, Seed: 16}},
-	{"all", nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.9, MinP: 0.05, RepeatPenalty: 1.1, Seed: 17}},
+	{"greedy", op.Sampling{}},
+	{"draw", op.Sampling{Temperature: 1, Seed: 11}},
+	{"warm", op.Sampling{Temperature: 1.7, Seed: 12}},
+	{"top-k", op.Sampling{Temperature: 1, TopK: 5, Seed: 13}},
+	{"top-p", op.Sampling{Temperature: 1, TopP: 0.7, Seed: 14}},
+	{"min-p", op.Sampling{Temperature: 1, MinP: 0.3, Seed: 15}},
+	{"penalty", op.Sampling{RepeatPenalty: 1.3, Seed: 16}},
+	{"all", op.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.9, MinP: 0.05, RepeatPenalty: 1.1, Seed: 17}},
 }
 
 // textParity samples text with a seed on the engine and on the reference: the same tokens, but
@@ -57,7 +58,7 @@ func (e *Engine[T]) textParity(s *suite, add func(Parity)) {
 
 // compareText writes text on both. After a difference that rounding explains, the reference goes
 // on from the engine's token.
-func (e *Engine[T]) compareText(row *Parity, r *rand.Rand, c nn.Config, p nn.Sampling, length int) error {
+func (e *Engine[T]) compareText(row *Parity, r *rand.Rand, c nn.Config, p op.Sampling, length int) error {
 	row.Cases++
 	weights := train.InitialWeights(c, r.Uint64())
 	prompt := randomTokens(r, c.Vocab, 5)
@@ -102,7 +103,7 @@ func (e *Engine[T]) compareText(row *Parity, r *rand.Rand, c nn.Config, p nn.Sam
 }
 
 // withSession runs do on a session of one sequence.
-func withSession[T any](ops nn.Ops[T], c nn.Config, w *nn.Weights[nn.HostTensor], do func(*nn.Session[T]) error) error {
+func withSession[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], do func(*nn.Session[T]) error) error {
 	m, err := nn.NewModel(ops, c, w)
 	if err != nil {
 		return err
@@ -119,7 +120,7 @@ func withSession[T any](ops nn.Ops[T], c nn.Config, w *nn.Weights[nn.HostTensor]
 // nearest is the token that draw number n takes from logits after the tokens before, and how far, as a share of a logit or
 // of the probability, it is from taking another one instead: by a draw beside an edge, or by a rule that keeps one token
 // more or less.
-func nearest(p nn.Sampling, logits []float32, before []uint32, n, other uint32) (want uint32, distance float64) {
+func nearest(p op.Sampling, logits []float32, before []uint32, n, other uint32) (want uint32, distance float64) {
 	l := penalised(p, logits, before)
 	best := 0
 	for i, x := range l {
@@ -130,7 +131,7 @@ func nearest(p nn.Sampling, logits []float32, before []uint32, n, other uint32) 
 	if p.Temperature == 0 {
 		return uint32(best), (l[best] - l[other]) / max(math.Abs(l[best]), 1e-6)
 	}
-	u := float64(nn.Uniform(p.Seed, n))
+	u := float64(op.Uniform(p.Seed, n))
 	want, distance = inverse(l, threshold(p, l, 0), float64(p.Temperature), u, other)
 	for _, slack := range []float64{-drawBound, drawBound} {
 		_, d := inverse(l, threshold(p, l, slack), float64(p.Temperature), u, other)
@@ -140,7 +141,7 @@ func nearest(p nn.Sampling, logits []float32, before []uint32, n, other uint32) 
 }
 
 // penalised are the logits after the repeat penalty.
-func penalised(p nn.Sampling, logits []float32, before []uint32) []float64 {
+func penalised(p op.Sampling, logits []float32, before []uint32) []float64 {
 	l := make([]float64, len(logits))
 	for i, x := range logits {
 		l[i] = float64(x)
@@ -148,7 +149,7 @@ func penalised(p nn.Sampling, logits []float32, before []uint32) []float64 {
 	if p.RepeatPenalty == 0 {
 		return l
 	}
-	recent := slices.Clone(before[max(len(before)-nn.RecentWindow, 0):])
+	recent := slices.Clone(before[max(len(before)-op.RecentWindow, 0):])
 	slices.Sort(recent)
 	for _, id := range slices.Compact(recent) {
 		if l[id] > 0 {
@@ -161,7 +162,7 @@ func penalised(p nn.Sampling, logits []float32, before []uint32) []float64 {
 }
 
 // threshold is the smallest logit that all rules keep, each wider by a share where slack is above 0.
-func threshold(p nn.Sampling, l []float64, slack float64) float64 {
+func threshold(p op.Sampling, l []float64, slack float64) float64 {
 	order := slices.Clone(l)
 	slices.Sort(order)
 	slices.Reverse(order)

@@ -8,6 +8,7 @@ import (
 
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 	"bitgpu/nn/train"
 )
 
@@ -136,7 +137,7 @@ type trained struct {
 	masters [][]float32 // after the last step
 }
 
-func trainModel[T any](ops nn.Ops[T], c nn.Config, shape train.Shape, w *nn.Weights[nn.HostTensor], inputs, targets []uint32) (trained, error) {
+func trainModel[T any](ops op.Backend[T], c nn.Config, shape train.Shape, w *nn.Weights[op.HostTensor], inputs, targets []uint32) (trained, error) {
 	var got trained
 	l, err := train.NewLearner(ops, c, shape, w)
 	if err != nil {
@@ -170,6 +171,6 @@ func readPart[T any](l *train.Learner[T], part train.Part) ([][]float32, error) 
 		return nil, err
 	}
 	var all [][]float32
-	nn.Walk(l.Config(), weights, func(_ nn.Param, t *nn.HostTensor) { all = append(all, slices.Clone(t.F32)) })
+	nn.Walk(l.Config(), weights, func(_ nn.Param, t *op.HostTensor) { all = append(all, slices.Clone(t.F32)) })
 	return all, nil
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 )
 
@@ -58,10 +58,10 @@ func trainingParityPath(name string) string { return "parity/training/" + name }
 
 func positionPath(size Size, mixer string) string { return fmt.Sprintf("position/%s/%s", size, mixer) }
 
-func headPath(size Size, format nn.Format) string { return fmt.Sprintf("head/%s/%v", size, format) }
+func headPath(size Size, format op.Format) string { return fmt.Sprintf("head/%s/%v", size, format) }
 
 // headFormats are those of a head.
-var headFormats = []nn.Format{nn.F32, nn.F16, nn.I8}
+var headFormats = []op.Format{op.F32, op.F16, op.I8}
 
 func headPaths(size Size) (all []string) {
 	for _, format := range headFormats {

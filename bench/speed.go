@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"time"
 
 	"bitgpu/nn/optest"
@@ -71,7 +72,7 @@ func (e *Engine[T]) op(s *suite, f Floor, w workload[T]) (OpTime, error) {
 	for len(runs) < min(maxCopies, int(s.cold/each)) {
 		runs = append(runs, w.make(b))
 	}
-	if err := e.Ops.Flush(); err != nil {
+	if err := errors.Join(b.err, e.Ops.Flush()); err != nil {
 		return OpTime{}, err
 	}
 	next := 0

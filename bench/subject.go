@@ -1,7 +1,11 @@
 package bench
 
 import (
+	"slices"
+
 	"bitgpu/nn"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 	"bitgpu/nn/train"
 )
 
@@ -10,7 +14,7 @@ type subject struct {
 	size   Size
 	mixer  string
 	config nn.Config
-	host   *nn.Weights[nn.HostTensor] // float32
+	host   *nn.Weights[op.HostTensor] // float32
 }
 
 func newSubject(size Size, mixer string) subject {
@@ -19,9 +23,9 @@ func newSubject(size Size, mixer string) subject {
 }
 
 // withHead is the model's weights with the head in another format.
-func (m subject) withHead(format nn.Format) *nn.Weights[nn.HostTensor] {
-	w := *m.host
-	w.Head = convertTable(w.Head, format)
+func (m subject) withHead(format op.Format) *nn.Weights[op.HostTensor] {
+	w := slices.Clone(*m.host)
+	*w.Head() = convertTable(*w.Head(), format)
 	return &w
 }
 
@@ -35,22 +39,22 @@ func (c costs) each(tokens int) costs {
 
 // reading is what time tokens of each of batch sequences cost: the weights and the memories once,
 // arithmetic for every token, logits for rows of them.
-func (m subject) reading(head nn.Format, batch, time, rows int) costs {
+func (m subject) reading(head op.Format, batch, time, rows int) costs {
 	c := m.config
 	n := float64(batch * time)
 	var total costs
-	nn.Walk(c, m.host, func(p nn.Param, _ *nn.HostTensor) {
-		count := float64(nn.Count(p.Shape))
+	nn.Walk(c, m.host, func(p nn.Param, _ *op.HostTensor) {
+		count := float64(op.Count(p.Shape))
 		switch {
-		case p.Kind == nn.Linear:
+		case p.Kind == layer.Linear:
 			total.bytes += float64(packed(p.Shape[0], p.Shape[1])) + 4*float64(len(p.Names))
 			total.flops += 2 * n * count
-		case p.Kind == nn.Gain:
+		case p.Kind == layer.Gain:
 			total.bytes += 4 * count
 			total.flops += 2 * n * count
 		}
 	})
-	total.bytes += n * float64(tableBytes(nn.F32, 1, c.Width)) // rows of the embedding
+	total.bytes += n * float64(tableBytes(op.F32, 1, c.Width)) // rows of the embedding
 	total.bytes += float64(tableBytes(head, c.Vocab, c.Width))
 	total.flops += 2 * float64(rows) * float64(c.Vocab) * float64(c.Width)
 	state := float64(c.MemoryWidth * c.HeadWidth())
@@ -67,7 +71,7 @@ func (m subject) reading(head nn.Format, batch, time, rows int) costs {
 // products, and AdamW reads a gradient and reads and writes the weights and two moments. The float
 // activations are left out, as they may stay in caches.
 func (m subject) training(batch, time int) costs {
-	forward := m.reading(nn.F32, batch, time, batch*time)
+	forward := m.reading(op.F32, batch, time, batch*time)
 	return costs{
 		bytes: forward.bytes + 7*4*float64(m.config.ParamCount()),
 		flops: 3*forward.flops + 14*float64(m.config.ParamCount()),

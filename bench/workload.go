@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
 
@@ -22,7 +23,7 @@ type form[T any] struct {
 	c     nn.Config
 	batch int // B
 	time  int // T
-	scan  nn.Scan
+	scan  op.Scan
 	list  []workload[T]
 }
 
@@ -45,11 +46,11 @@ func (f *form[T]) product(op string, rows, cols, bytes, flops int, make func(b *
 func packed(rows, cols int) int { return rows * ternary.RowBytes(cols) }
 
 // tableBytes is the bytes of a table.
-func tableBytes(format nn.Format, rows, cols int) int {
+func tableBytes(format op.Format, rows, cols int) int {
 	switch format {
-	case nn.F16:
+	case op.F16:
 		return 2 * rows * cols
-	case nn.I8:
+	case op.I8:
 		return rows*cols + 4*rows
 	}
 	return 4 * rows * cols
@@ -81,21 +82,21 @@ func (f *form[T]) forward() {
 	training := f.name == "training"
 
 	f.add("Embed", fmt.Sprintf("%dx%d/F16", V, D), n*(4+6*D), 0, func(b *bed[T]) func() {
-		h, table, tokens := b.room(n, D), b.table(nn.F16, V, D), b.tokens(V, n)
-		return func() { b.ops.Embed(h, table, tokens) }
+		h, table, tokens := b.room(n, D), b.table(op.F16, V, D), b.tokens(V, n)
+		return b.run(&op.Embed[T]{H: h, Table: table, Tokens: tokens})
 	})
 	for _, blocks := range []int{1, 3} { // the tied mixer's projection, and the delta mixer's
 		R := blocks * d
 		f.product("NormLinear", R, D, packed(R, D)+4*(2*n*D+n*R+D), 2*n*R*D+4*n*D, func(b *bed[T]) func() {
 			y, x, h, gain, w := b.room(n, R), b.room(n, D), b.normal(n, D), b.normal(D), b.ternary(R, D, blocks)
-			return func() { b.ops.NormLinear(y, x, h, gain, w) }
+			return b.run(&op.RMSNorm[T]{X: x, H: h, Gain: gain}, &op.Linear[T]{Y: y, X: x, W: w})
 		})
 	}
 	f.scans(training)
 	for _, K := range []int{d, H} {
 		f.product("LinearAdd", D, K, packed(D, K)+4*(n*K+2*n*D), 2*n*D*K+n*D, func(b *bed[T]) func() {
 			y, r, x, w := b.room(n, D), b.normal(n, D), b.normal(n, K), b.ternary(D, K, 1)
-			return func() { b.ops.LinearAdd(y, r, x, w) }
+			return b.run(&op.Linear[T]{Y: y, Addend: r, X: x, W: w})
 		})
 	}
 	written := n * H
@@ -105,7 +106,7 @@ func (f *form[T]) forward() {
 	f.product("NormSwiGLU", 2*H, D, packed(2*H, D)+4*(n*D+D+written), 4*n*H*D+4*n*D+5*n*H, func(b *bed[T]) func() {
 		a, h, gain, w := b.room(n, H), b.normal(n, D), b.normal(D), b.ternary(2*H, D, 2)
 		gu, x := b.room(n, 2*H), b.room(n, D)
-		return func() { b.ops.NormSwiGLU(a, gu, x, h, gain, w) }
+		return b.run(&op.RMSNorm[T]{X: x, H: h, Gain: gain}, &op.Linear[T]{Y: gu, X: x, W: w}, &op.SwiGLU[T]{A: a, GateUp: gu})
 	})
 
 	if f.rows() == 1 {
@@ -113,7 +114,7 @@ func (f *form[T]) forward() {
 	}
 
 	m := 1 // rows whose logits are wanted
-	formats := []nn.Format{nn.F32, nn.F16, nn.I8}
+	formats := []op.Format{op.F32, op.F16, op.I8}
 	if training {
 		m, formats = n, formats[:1]
 	}
@@ -123,7 +124,7 @@ func (f *form[T]) forward() {
 	for _, format := range formats {
 		f.add("NormHead", fmt.Sprintf("%dx%d/%v", V, D, format), tableBytes(format, V, D)+4*(2*m*D+D+m*V), 2*m*V*D+4*m*D, func(b *bed[T]) func() {
 			logits, x, h, gain, head := b.room(m, V), b.room(n, D), b.normal(n, D), b.normal(D), b.table(format, V, D)
-			return func() { b.ops.NormHead(logits, x, h, gain, head, n-m) }
+			return b.run(&op.RMSNorm[T]{X: x, H: h, Gain: gain, From: n - m, Count: m}, &op.Head[T]{Logits: logits, X: x, W: head, From: n - m})
 		})
 	}
 	if training {
@@ -131,12 +132,12 @@ func (f *form[T]) forward() {
 	}
 	for _, p := range []struct {
 		name string
-		nn.Sampling
-	}{{"greedy", nn.Sampling{}}, {"draw", nn.Sampling{Temperature: 0.8}}, {"top40,p0.95", usualSampling}} {
+		op.Sampling
+	}{{"greedy", op.Sampling{}}, {"draw", op.Sampling{Temperature: 0.8}}, {"top40,p0.95", usualSampling}} {
 		f.add("Sample", fmt.Sprintf("%d/%s", V, p.name), n*4*V, 2*n*V, func(b *bed[T]) func() {
 			logits := b.normal(n, V)
-			next, out, recent := b.own(b.ops.New(nn.U32, n)), b.own(b.ops.New(nn.U32, n, 1)), b.own(b.ops.New(nn.U32, n, nn.RecentSize))
-			return func() { b.ops.Sample(next, out, recent, logits, p.Sampling) }
+			next, out, recent := b.own(b.ops.New(op.U32, n)), b.own(b.ops.New(op.U32, n, 1)), b.own(b.ops.New(op.U32, n, op.RecentSize))
+			return b.run(&op.Sample[T]{Next: next, Out: out, Recent: recent, Rules: b.rules(p.Sampling, n), Logits: logits})
 		})
 	}
 }
@@ -153,18 +154,18 @@ func (f *form[T]) blockProducts() {
 		memory, out := b.ternary(d, D, 1), b.ternary(D, d, 1)
 		up, down := b.ternary(2*H, D, 2), b.ternary(D, H, 1)
 		gu, y := b.room(1, 2*H), b.room(1, D)
-		return func() {
-			b.ops.NormLinear(key, x, h, gain, memory)
-			b.ops.LinearAdd(y, h, key, out)
-			b.ops.NormSwiGLU(a, gu, x, y, gain, up)
-			b.ops.LinearAdd(y, h, a, down)
-		}
+		return b.run(
+			&op.RMSNorm[T]{X: x, H: h, Gain: gain}, &op.Linear[T]{Y: key, X: x, W: memory},
+			&op.Linear[T]{Y: y, Addend: h, X: key, W: out},
+			&op.RMSNorm[T]{X: x, H: y, Gain: gain}, &op.Linear[T]{Y: gu, X: x, W: up}, &op.SwiGLU[T]{A: a, GateUp: gu},
+			&op.Linear[T]{Y: y, Addend: h, X: a, W: down},
+		)
 	})
 	f.list[len(f.list)-1].weights = int64(weights)
 }
 
 // usualSampling is how text is made where it is not greedy.
-var usualSampling = nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95, Seed: 1}
+var usualSampling = op.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95, Seed: 1}
 
 // scans are the memories of both mixers. The recurrence needs a prediction and an update a token,
 // 2dc operations each; the delta mixer reads once more.
@@ -177,32 +178,32 @@ func (f *form[T]) scans(training bool) {
 		starts = 4 * B * ((f.time + f.scan.Chunk - 1) / f.scan.Chunk) * d
 	}
 	f.add("TiedScan", fmt.Sprintf("d%d,b%d", d, B), 4*(2*n*d+2*B*d*d)+starts*d, n*(4*d*d+5*d), func(b *bed[T]) func() {
-		z, keys, state := b.room(n, d), b.normal(n, d), b.room(B, 1, d, d)
+		z, keys, state := b.room(n, d), b.normal(n, d), b.room(B, d, d)
 		var starts T
 		if training {
-			starts = b.own(nn.NewStarts(b.ops, tied, B, f.time, f.scan.Chunk))
+			starts = b.room(B, op.Chunks(n, B, f.scan.Chunk), d, d)
 		}
-		return func() { b.ops.TiedScan(z, keys, state, starts, f.scan) }
+		return b.run(&op.TiedScan[T]{Z: z, F: keys, State: state, Starts: starts, Scan: f.scan})
 	})
 
 	delta := Size{tied.Width, 1, tied.Vocab}.config(nn.MixerDelta)
 	h, c, D := delta.Heads, delta.HeadWidth(), tied.Width
 	f.add("Step", fmt.Sprintf("%dx%d", h, D), 4*(n*D+h*D+h+n*h), 2*n*h*D+4*n*h, func(b *bed[T]) func() {
 		y, x, w, bias := b.room(n, h), b.normal(n, D), b.normal(h, D), b.normal(h)
-		return func() { b.ops.Step(y, x, w, bias) }
+		return b.run(&op.StepSize[T]{Beta: y, X: x, W: w, Bias: bias})
 	})
 	bytes := 4*(n*(3*d+h+d+3*d+d)+2*B*d*c+2*B*9*d+12*d) + starts*c
 	f.add("DeltaScan", fmt.Sprintf("d%d,h%d,b%d", d, h, B), bytes, n*(6*d*c+40*d), func(b *bed[T]) func() {
 		o, u, beta := b.room(n, d), b.normal(n, 3*d), b.room(n, h)
 		b.ops.Write(beta, 0, halves(n*h))
-		conv, gain := b.normal(3, d, nn.ConvTaps), b.normal(c)
-		state, tail := b.room(B, h, c, c), b.room(B, 3, nn.ConvTail, d)
+		conv, gain := b.normal(3, d, op.ConvTaps), b.normal(c)
+		state, tail := b.room(B, h, c, c), b.room(B, 3, op.ConvTail, d)
 		mixed, read := b.room(n, 3*d), b.room(n, d)
 		var starts T
 		if training {
-			starts = b.own(nn.NewStarts(b.ops, delta, B, f.time, f.scan.Chunk))
+			starts = b.room(B, op.Chunks(n, B, f.scan.Chunk), h, c, c)
 		}
-		return func() { b.ops.DeltaScan(o, u, beta, conv, gain, state, tail, mixed, read, starts, f.scan.Chunk) }
+		return b.run(&op.DeltaScan[T]{O: o, U: u, Beta: beta, Conv: conv, Gain: gain, State: state, Tail: tail, KQV: mixed, Answers: read, Starts: starts, Chunk: f.scan.Chunk})
 	})
 }
 

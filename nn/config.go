@@ -25,12 +25,6 @@ const (
 // DefaultMinibatch is the chunk of the minibatch rule where a config names none.
 const DefaultMinibatch = 32
 
-// ConvTaps is the length of the delta mixer's convolutions, ConvTail how many inputs they remember.
-const (
-	ConvTaps = 4
-	ConvTail = ConvTaps - 1
-)
-
 // Limits that no real model reaches; a larger number in a file is a broken file.
 const (
 	maxWidth  = 1 << 17

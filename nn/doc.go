@@ -1,7 +1,7 @@
-// Package nn is the model: its configuration, weights, layers with their gradients, state,
-// sampling and the session that reads and writes text, each written once over the operations
-// [Ops] that a backend offers. It is not a tensor library, it opens no files and it knows no
-// device: package cpu and package webgpu implement Ops, package storage fills the weights.
+// Package nn is the model: its configuration, the net of layers that it asks for, weights, states and the session that
+// reads and writes text, each written once over a backend's tensor T. Package op has the operations and what a backend must
+// offer, package layer the layers. It is not a tensor library, it opens no files and it knows no device: packages cpu and
+// webgpu run programs, package storage fills the weights.
 //
 // # Shapes
 //
@@ -30,7 +30,7 @@
 //	W ← W + β_t (v_t − W k_t) k_tᵀ;   o_t = RMSNorm(W q_t)
 //
 // Why is there no autograd? The model is small and fixed. Each backward stands under its forward
-// and reads as its mirror; what it needs is a named field of [Activations].
+// and reads as its mirror (package layer); what it needs is a named field of the layer.
 //
 // Why generics over T, and not an interface of tensors? A backend's tensor never meets another
 // backend's: the type says so, and a layer cannot forget it.

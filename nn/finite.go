@@ -3,11 +3,9 @@ package nn
 import (
 	"errors"
 	"fmt"
-	"math"
-)
 
-// NotFinite is what Sample writes to out in place of a token where a logit is NaN or infinite.
-const NotFinite uint32 = math.MaxUint32
+	"bitgpu/nn/op"
+)
 
 // ErrNotFinite is what every [NotFiniteError] is.
 var ErrNotFinite = errors.New("the model's numbers are not finite")
@@ -27,28 +25,17 @@ func (e *NotFiniteError) Error() string {
 // Unwrap is ErrNotFinite.
 func (e *NotFiniteError) Unwrap() error { return ErrNotFinite }
 
-// FirstNotFinite is the place of the first NaN or infinity, -1 where there is none.
-func FirstNotFinite(v []float32) int {
-	const exponent = 0xff << 23 // all its bits are set in these alone
-	for i, x := range v {
-		if math.Float32bits(x)&exponent == exponent {
-			return i
-		}
-	}
-	return -1
-}
-
 // findNotFinite is the error of a prediction that is not finite.
 func (s *Session[T]) findNotFinite() error {
 	c, n := s.model.Config, s.lastPass
 	first := n // row of the pass
 	if n > 0 {
 		stream := make([]float32, s.batch*n*c.Width)
-		if err := s.model.Ops.Read(s.model.pass(n*s.batch).stream, 0, stream); err != nil {
+		if err := s.model.Backend.Read(s.model.work.stream, 0, stream); err != nil {
 			return err
 		}
 		for b := range s.batch {
-			if i := FirstNotFinite(stream[b*n*c.Width : (b+1)*n*c.Width]); i >= 0 {
+			if i := op.FirstNotFinite(stream[b*n*c.Width : (b+1)*n*c.Width]); i >= 0 {
 				first = min(first, i/c.Width)
 			}
 		}
@@ -56,7 +43,7 @@ func (s *Session[T]) findNotFinite() error {
 	if first == n {
 		return s.notFinite()
 	}
-	e := s.scan.Spoilt(s.read-int64(n), first, n)
+	e := Spoilt(s.scan, s.read-int64(n), first, n)
 	if first == 0 {
 		e.From = s.notFinite().From
 	}
@@ -64,7 +51,7 @@ func (s *Session[T]) findNotFinite() error {
 }
 
 // Spoilt is the error of the first row that is not finite of the n that one pass read behind token before.
-func (s Scan) Spoilt(before int64, row, n int) *NotFiniteError {
+func Spoilt(s op.Scan, before int64, row, n int) *NotFiniteError {
 	e := &NotFiniteError{From: before + int64(row) + 1, To: before + int64(row) + 1}
 	if row%s.Chunk == 0 { // of what is computed together each row may spoil all
 		e.To = before + int64(min(row+s.Chunk, n))

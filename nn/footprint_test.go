@@ -5,6 +5,7 @@ import (
 
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 )
 
 // The estimate equals what the engine says it has taken.
@@ -14,9 +15,9 @@ func TestFootprint(t *testing.T) {
 		{Vocab: 100, Width: 64, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 32, Heads: 2, WeightScale: nn.ScaleAbsmean},
 	} {
 		c = c.WithDefaults()
-		host := new(nn.Weights[nn.HostTensor])
-		nn.Walk(c, host, func(p nn.Param, h *nn.HostTensor) {
-			*h = nn.HostTensor{Format: nn.F32, Shape: p.Shape, F32: make([]float32, nn.Count(p.Shape))}
+		host := new(nn.Weights[op.HostTensor])
+		nn.Walk(c, host, func(p nn.Param, h *op.HostTensor) {
+			*h = op.HostTensor{Format: op.F32, Shape: p.Shape, F32: make([]float32, op.Count(p.Shape))}
 		})
 		ops := cpu.New()
 		m, err := nn.NewModel(ops, c, host)

@@ -3,6 +3,8 @@ package nn
 import (
 	"cmp"
 	"slices"
+
+	"bitgpu/nn/op"
 )
 
 // snapshot is what refusing a token brings back.
@@ -15,80 +17,101 @@ type snapshot[T any] struct {
 // accept sees them (B) in order; when it says no, its tokens are not read into the memory and
 // generation ends, so that the memory holds exactly what was accepted. It does with a [NotFiniteError]
 // too, which comes before any token that is drawn from NaN or infinity.
-func (s *Session[T]) Generate(limit int, p Sampling, accept func(ids []uint32) bool) error {
+func (s *Session[T]) Generate(limit int, p op.Sampling, accept func(ids []uint32) bool) error {
 	if err := p.Validate(); err != nil {
 		return err
 	}
 	for b := range s.batch {
-		s.mirror[b*RecentSize+RecentSampled] = 0
+		s.mirror[b*op.RecentSize+op.RecentSampled] = 0
+		p.Encode(s.hostRules[b*op.RulesSize:])
 	}
 	s.lastPass = 0
-	ops := s.model.Ops
-	ops.WriteTokens(s.recent, 0, s.mirror)
-	if ops.Lookahead() > 1 {
-		return s.generateAhead(limit, p, accept)
+	b := s.model.Backend
+	b.WriteTokens(s.recent, 0, s.mirror)
+	b.WriteTokens(s.rules, 0, s.hostRules)
+	if b.Lookahead() > 1 {
+		return s.generateAhead(limit, accept)
 	}
 	for range limit {
-		ops.Sample(s.next, s.out, s.recent, s.logits, p)
-		ops.StartReadTokens(s.out, 0)
-		if err := ops.FinishReadTokens(s.out, 0, s.row); err != nil {
+		if err := s.run(passKey{rows: s.batch, draw: true}); err != nil {
+			return err
+		}
+		b.StartReadTokens(s.out, 0)
+		if err := b.FinishReadTokens(s.out, 0, s.row); err != nil {
 			return err
 		}
 		if more, err := s.offer(accept); !more {
 			return err
 		}
 		s.remember(s.row, 1)
-		s.step()
+		if err := s.run(s.step()); err != nil {
+			return err
+		}
 	}
-	return ops.Flush()
+	return b.Flush()
 }
 
 // offer shows row to accept, unless a prediction was not finite.
 func (s *Session[T]) offer(accept func(ids []uint32) bool) (more bool, err error) {
-	if slices.Contains(s.row, NotFinite) {
+	if slices.Contains(s.row, op.NotFinite) {
 		return false, s.notFinite()
 	}
 	s.finite = s.read
 	return accept(s.row), nil
 }
 
+// step is the pass that reads the sampled tokens and predicts what follows.
+func (s *Session[T]) step() passKey {
+	key := s.reading(1)
+	key.step, key.m = true, s.batch
+	return key
+}
+
 // generateAhead keeps two batches of K tokens in flight: while the host looks at one, the device
 // computes the next. Tokens that are refused, and those after them, are undone: the state before
 // their batch comes back and the accepted ones are read again.
-func (s *Session[T]) generateAhead(limit int, p Sampling, accept func(ids []uint32) bool) error {
-	ops, c, k := s.model.Ops, s.model.Config, s.model.Ops.Lookahead()
+func (s *Session[T]) generateAhead(limit int, accept func(ids []uint32) bool) error {
+	b, c, k := s.model.Backend, s.model.Config, s.model.Backend.Lookahead()
 	for i := range s.saved {
 		if s.saved[i].state == nil {
-			s.saved[i] = snapshot[T]{NewState(ops, c, s.batch), ops.New(F32, s.batch, c.Vocab)}
+			s.saved[i] = snapshot[T]{NewState(op.Memory[T](b), c, s.batch), b.New(op.F32, s.batch, c.Vocab)}
 		}
 	}
 	started := 0
-	start := func(slot int) {
-		s.saved[slot].state.CopyFrom(ops, c, s.state)
-		ops.Copy(s.saved[slot].logits, 0, s.logits, 0, s.batch*c.Vocab)
+	next := s.step()
+	next.draw = true
+	start := func(slot int) error {
+		s.saved[slot].state.CopyFrom(b, s.state)
+		b.Copy(s.saved[slot].logits, 0, s.logits, 0, s.batch*c.Vocab)
 		for range min(k, limit-started) {
-			ops.Sample(s.next, s.out, s.recent, s.logits, p)
-			s.step()
+			if err := s.run(next); err != nil {
+				return err
+			}
 			started++
 		}
-		ops.StartReadTokens(s.out, slot)
+		b.StartReadTokens(s.out, slot)
+		return nil
 	}
-	start(0)
+	if err := start(0); err != nil {
+		return err
+	}
 	for done, slot := 0, 0; done < limit; slot = 1 - slot {
 		n, ahead := min(k, limit-done), started < limit
 		if ahead {
-			start(1 - slot)
+			if err := start(1 - slot); err != nil {
+				return err
+			}
 		}
-		if err := ops.FinishReadTokens(s.out, slot, s.ids); err != nil {
+		if err := b.FinishReadTokens(s.out, slot, s.ids); err != nil {
 			return err
 		}
 		for j := range n {
-			for b := range s.batch {
-				s.row[b] = s.ids[b*k+j]
+			for i := range s.batch {
+				s.row[i] = s.ids[i*k+j]
 			}
 			if more, why := s.offer(accept); !more {
 				if ahead {
-					if err := ops.FinishReadTokens(s.out, 1-slot, make([]uint32, s.batch*k)); err != nil {
+					if err := b.FinishReadTokens(s.out, 1-slot, make([]uint32, s.batch*k)); err != nil {
 						return err
 					}
 				}
@@ -98,20 +121,22 @@ func (s *Session[T]) generateAhead(limit int, p Sampling, accept func(ids []uint
 		}
 		done += n
 	}
-	return ops.Flush()
+	return b.Flush()
 }
 
 // undo returns to the state before the batch in slot and reads its first n tokens again.
 func (s *Session[T]) undo(slot, n int) error {
-	ops, k := s.model.Ops, s.model.Ops.Lookahead()
-	s.state.CopyFrom(ops, s.model.Config, s.saved[slot].state)
-	ops.Copy(s.logits, 0, s.saved[slot].logits, 0, s.batch*s.model.Config.Vocab)
+	backend, k := s.model.Backend, s.model.Backend.Lookahead()
+	s.state.CopyFrom(backend, s.saved[slot].state)
+	backend.Copy(s.logits, 0, s.saved[slot].logits, 0, s.batch*s.model.Config.Vocab)
 	for j := range n {
 		for b := range s.batch {
 			s.row[b] = s.ids[b*k+j]
 		}
-		ops.WriteTokens(s.next, 0, s.row)
-		s.step()
+		backend.WriteTokens(s.next, 0, s.row)
+		if err := s.run(s.step()); err != nil {
+			return err
+		}
 	}
-	return ops.Flush()
+	return backend.Flush()
 }

@@ -1,8 +1,13 @@
 package nn
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
 
-// LayerMemory is one layer's state of one sequence in host memory.
+	"bitgpu/nn/op"
+)
+
+// LayerMemory is one block's state of one sequence in host memory.
 type LayerMemory struct {
 	Shape     []int     // (d, d) tied, (h, c, c) delta
 	W         []float32 // the learned matrix
@@ -10,30 +15,51 @@ type LayerMemory struct {
 	Tail      []float32 // for key, query, value the last three inputs of the convolution, oldest first
 }
 
-// MemoryShapes are the shapes of a layer's matrix and of its tail, nil where there is none.
+// MemoryShapes are the shapes of a block's matrix and of its tail, nil where there is none.
 func (c Config) MemoryShapes() (matrix, tail []int) {
-	if c.Delta() {
-		return []int{c.Heads, c.HeadWidth(), c.HeadWidth()}, []int{3, ConvTail, c.MemoryWidth}
+	shapes := NewState(op.Memory[struct{}](new(op.Meter)), c, 1).shapes(0)
+	if len(shapes) > 1 {
+		tail = shapes[1]
 	}
-	return []int{c.MemoryWidth, c.MemoryWidth}, nil
+	return shapes[0], tail
 }
 
-// Memory reads back what the only sequence has learned, a layer each.
+// shapes are those of a block's state, of one sequence.
+func (s *State[T]) shapes(block int) (all [][]int) {
+	for _, p := range s.parts {
+		if p.block == block {
+			all = append(all, p.shape)
+		}
+	}
+	return all
+}
+
+// of are the tensors of a block's state.
+func (s *State[T]) of(block int) (all []T) {
+	for _, p := range s.parts {
+		if p.block == block {
+			all = append(all, p.tensor)
+		}
+	}
+	return all
+}
+
+// Memory reads back what the only sequence has learned, a block each.
 func (s *Session[T]) Memory() ([]LayerMemory, error) {
-	matrix, tail := s.model.Config.MemoryShapes()
-	layers := make([]LayerMemory, len(s.state.Layers))
-	for i, l := range s.state.Layers {
-		m := LayerMemory{Shape: matrix, W: make([]float32, Count(matrix))}
-		if err := s.model.Ops.Read(l.Memory, 0, m.W); err != nil {
+	layers := make([]LayerMemory, s.model.Config.Layers)
+	for i := range layers {
+		m := &layers[i]
+		shapes, tensors := s.state.shapes(i), s.state.of(i)
+		m.Shape, m.W = shapes[0], make([]float32, op.Count(shapes[0]))
+		if err := s.model.Backend.Read(tensors[0], 0, m.W); err != nil {
 			return nil, err
 		}
-		if tail != nil {
-			m.TailShape, m.Tail = tail, make([]float32, Count(tail))
-			if err := s.model.Ops.Read(l.Tail, 0, m.Tail); err != nil {
+		if len(tensors) > 1 {
+			m.TailShape, m.Tail = shapes[1], make([]float32, op.Count(shapes[1]))
+			if err := s.model.Backend.Read(tensors[1], 0, m.Tail); err != nil {
 				return nil, err
 			}
 		}
-		layers[i] = m
 	}
 	return layers, nil
 }
@@ -41,55 +67,60 @@ func (s *Session[T]) Memory() ([]LayerMemory, error) {
 // SetMemory replaces what the only sequence has learned; position is how many tokens it had read.
 // A tail that is missing counts as zeros. Nothing is predicted until something is read, or SetPrediction.
 func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
-	c, ops := s.model.Config, s.model.Ops
-	if len(layers) != c.Layers {
-		return fmt.Errorf("memory of %d layers wanted, of %d found", c.Layers, len(layers))
+	b := s.model.Backend
+	if len(layers) != s.model.Config.Layers {
+		return fmt.Errorf("got a memory of %d layers, want %d", len(layers), s.model.Config.Layers)
 	}
-	matrix, tail := c.MemoryShapes()
 	for i, m := range layers {
-		if fmt.Sprint(m.Shape) != fmt.Sprint(matrix) || len(m.W) != Count(matrix) {
-			return fmt.Errorf("memory of layer %d: shape %v wanted, %v found", i, matrix, m.Shape)
+		shapes := s.state.shapes(i)
+		if !slices.Equal(m.Shape, shapes[0]) || len(m.W) != op.Count(shapes[0]) {
+			return fmt.Errorf("memory of layer %d: got shape %v, want %v", i, m.Shape, shapes[0])
 		}
-		if m.Tail != nil && (fmt.Sprint(m.TailShape) != fmt.Sprint(tail) || len(m.Tail) != Count(tail)) {
-			return fmt.Errorf("memory of layer %d: convolution of shape %v wanted, %v found", i, tail, m.TailShape)
+		if m.Tail != nil && (len(shapes) < 2 || !slices.Equal(m.TailShape, shapes[1]) || len(m.Tail) != op.Count(shapes[1])) {
+			var want []int
+			if len(shapes) > 1 {
+				want = shapes[1]
+			}
+			return fmt.Errorf("memory of layer %d: got a convolution of shape %v, want %v", i, m.TailShape, want)
 		}
 	}
 	s.Reset()
 	for i, m := range layers {
-		ops.Write(s.state.Layers[i].Memory, 0, m.W)
+		tensors := s.state.of(i)
+		b.Write(tensors[0], 0, m.W)
 		if m.Tail != nil {
-			ops.Write(s.state.Layers[i].Tail, 0, m.Tail)
+			b.Write(tensors[1], 0, m.Tail)
 		}
 	}
 	s.read, s.finite = position, position
-	return ops.Flush()
+	return b.Flush()
 }
 
 // Recent are the last tokens of the only sequence, the latest last: those that the repeat penalty sees.
 func (s *Session[T]) Recent() []uint32 {
-	n := s.mirror[RecentPushed]
-	ids := make([]uint32, min(n, RecentWindow))
+	n := s.mirror[op.RecentPushed]
+	ids := make([]uint32, min(n, op.RecentWindow))
 	for i := range ids {
-		ids[i] = s.mirror[RecentRing+(n-uint32(len(ids)-i))%RecentWindow]
+		ids[i] = s.mirror[op.RecentRing+(n-uint32(len(ids)-i))%op.RecentWindow]
 	}
 	return ids
 }
 
 // SetPrediction completes SetMemory: logits (V) are those of the next token of the only sequence, recent its last ones.
 func (s *Session[T]) SetPrediction(logits []float32, recent []uint32) error {
-	Check("SetPrediction: logits", []int{len(logits)}, s.model.Config.Vocab)
+	op.Check("SetPrediction: logits", []int{len(logits)}, s.model.Config.Vocab)
 	clear(s.mirror)
 	for _, id := range recent {
-		Push(s.mirror, id)
+		op.Push(s.mirror, id)
 	}
-	s.model.Ops.Write(s.logits, 0, logits)
-	return s.model.Ops.Flush()
+	s.model.Backend.Write(s.logits, 0, logits)
+	return s.model.Backend.Flush()
 }
 
 // Reset forgets everything that was read.
 func (s *Session[T]) Reset() {
-	s.state.Zero(s.model.Ops)
-	s.model.Ops.Zero(s.logits)
+	s.state.Zero(s.model.Backend)
+	s.model.Backend.Zero(s.logits)
 	clear(s.mirror)
 	s.read, s.finite = 0, 0
 }
@@ -100,10 +131,10 @@ func (s *Session[T]) Fork() (*Session[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	ops := s.model.Ops
-	f.state.CopyFrom(ops, s.model.Config, s.state)
-	ops.Copy(f.logits, 0, s.logits, 0, s.batch*s.model.Config.Vocab)
+	b := s.model.Backend
+	f.state.CopyFrom(b, s.state)
+	b.Copy(f.logits, 0, s.logits, 0, s.batch*s.model.Config.Vocab)
 	copy(f.mirror, s.mirror)
 	f.read, f.finite = s.read, s.finite
-	return f, ops.Flush()
+	return f, b.Flush()
 }

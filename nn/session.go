@@ -1,8 +1,10 @@
 package nn
 
 import (
-	"cmp"
 	"fmt"
+
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 )
 
 // prefillRows is how many rows a session computes at once when it reads.
@@ -11,74 +13,85 @@ const prefillRows = 256
 // Session reads tokens into a memory of its own and writes tokens from it. Several sessions share
 // one model; a session is for one goroutine, and sessions of one backend take turns.
 type Session[T any] struct {
-	model  *Model[T]
-	batch  int
-	scan   Scan
-	rows   int // rows of one pass
-	state  *State[T]
-	logits T              // (B, V) after the last token
-	all    T              // (m, V) logits of several rows, made when they are asked for
-	allRow int            // m
-	next   T              // (B) the sampled tokens, input of the next step
-	out    T              // (B, K) sampled tokens until they are read
-	recent T              // (B, RecentSize)
-	mirror []uint32       // (B, RecentSize) recent as the host knows it
-	ids    []uint32       // (B, K) what was read of out
-	row    []uint32       // (B) one step of ids
-	saved  [2]snapshot[T] // before each batch of tokens in flight
-	read   int64          // tokens read since the start, a sequence
-	finite int64          // the last of them behind which the prediction is known to be finite
+	model     *Model[T]
+	batch     int
+	scan      op.Scan
+	rows      int // of one pass, a sequence
+	state     *State[T]
+	logits    T              // (B, V) after the last token
+	all       T              // (m, V) logits of several rows, made when they are asked for
+	allRow    int            // m
+	next      T              // (B) the sampled tokens, input of the next step
+	out       T              // (B, K) sampled tokens until they are read
+	recent    T              // (B, op.RecentSize)
+	rules     T              // (B, RulesSize)
+	mirror    []uint32       // (B, op.RecentSize) recent as the host knows it
+	hostRules []uint32       // (B, RulesSize)
+	ids       []uint32       // (B, K) what was read of out
+	row       []uint32       // (B) one step of ids
+	saved     [2]snapshot[T] // before each batch of tokens in flight
+	read      int64          // tokens read since the start, a sequence
+	finite    int64          // the last of them behind which the prediction is known to be finite
 
 	lastPass int // tokens a sequence of the last pass, 0 where its rows have gone
 
-	observe func(layer int, a *Activations[T], s *LayerState[T]) // or nil
+	passes     map[passKey]*pass[T]
+	generation int // of the workspace that they were prepared for
+
+	observe func(block int, m layer.Memory[T]) // or nil
 }
 
 // NewSession starts sequences from an empty memory; batch is their number. scan is the rule by
 // which they read: Config.DefaultScan unless somebody wants to see another.
-func (m *Model[T]) NewSession(batch int, scan Scan) (*Session[T], error) {
-	c, ops := m.Config, m.Ops
-	s := &Session[T]{model: m, batch: batch, scan: scan}
-	s.rows = max(prefillRows/batch, 1)
-	if scan.Minibatch { // a pass must end where a chunk ends
-		s.rows = max(s.rows/scan.Chunk, 1) * scan.Chunk
-	}
-	m.work.grow(ops, c, s.rows*batch)
-	s.state = NewState(ops, c, batch)
-	s.logits = ops.New(F32, batch, c.Vocab)
-	k := ops.Lookahead()
-	s.next, s.out = ops.New(U32, batch), ops.New(U32, batch, k)
-	s.recent, s.mirror = ops.New(U32, batch, RecentSize), make([]uint32, batch*RecentSize)
-	s.ids, s.row = make([]uint32, batch*k), make([]uint32, batch)
-	if err := ops.Flush(); err != nil {
+func (m *Model[T]) NewSession(batch int, scan op.Scan) (*Session[T], error) {
+	s := newSession(m.Config, op.Memory[T](m.Backend), batch, scan)
+	s.model = m
+	m.work.grow(m.Backend, m.Config, s.rows*batch)
+	if err := m.Backend.Flush(); err != nil {
 		s.Close()
-		m.work.release(ops, c) // it may be what there was no room for
+		m.work.release(m.Backend) // it may be what there was no room for
 		return nil, fmt.Errorf("making a session: %w", err)
 	}
 	return s, nil
 }
 
+// newSession makes what a session has of its own.
+func newSession[T any](c Config, m op.Memory[T], batch int, scan op.Scan) *Session[T] {
+	s := &Session[T]{batch: batch, scan: scan, passes: map[passKey]*pass[T]{}}
+	s.rows = max(prefillRows/batch, 1)
+	if scan.Minibatch { // a pass must end where a chunk ends
+		s.rows = max(s.rows/scan.Chunk, 1) * scan.Chunk
+	}
+	s.state = NewState(m, c, batch)
+	s.logits = m.New(op.F32, batch, c.Vocab)
+	k := m.Lookahead()
+	s.next, s.out = m.New(op.U32, batch), m.New(op.U32, batch, k)
+	s.recent, s.mirror = m.New(op.U32, batch, op.RecentSize), make([]uint32, batch*op.RecentSize)
+	s.rules, s.hostRules = m.New(op.U32, batch, op.RulesSize), make([]uint32, batch*op.RulesSize)
+	s.ids, s.row = make([]uint32, batch*k), make([]uint32, batch)
+	return s
+}
+
 // Close gives the session's memory back.
 func (s *Session[T]) Close() {
-	ops := s.model.Ops
-	s.state.Release(ops)
+	b := s.model.Backend
+	s.dropPasses()
+	s.state.Release(b)
 	for _, saved := range s.saved {
 		if saved.state != nil {
-			saved.state.Release(ops)
-			ops.Release(saved.logits)
+			saved.state.Release(b)
+			b.Release(saved.logits)
 		}
 	}
-	ops.Release(s.logits, s.next, s.out, s.recent)
+	b.Release(s.logits, s.next, s.out, s.recent, s.rules)
 	if s.allRow > 0 {
-		ops.Release(s.all)
+		b.Release(s.all)
 	}
 }
 
-// Observe has f called whenever a layer is recorded, with its activations of the pass's rows, which the
-// next layer overwrites, and its state after them. f may record operations that read them; nil ends it.
-func (s *Session[T]) Observe(f func(layer int, a *Activations[T], state *LayerState[T])) {
-	s.observe = f
-}
+// Observe has f called whenever a block has been run, with the layer that remembers; the next block overwrites what it
+// computed in. f may run programs that read its tensors; nil ends it.
+func (s *Session[T]) Observe(f func(block int, m layer.Memory[T])) { s.observe = f }
 
 // Position is how many tokens each sequence has read since its memory was empty.
 func (s *Session[T]) Position() int64 { return s.read }
@@ -89,26 +102,35 @@ func (s *Session[T]) Read(tokens []uint32) error {
 	if time == 0 {
 		return nil
 	}
-	w, ops := s.model.Weights, s.model.Ops
 	body := time
 	if s.batch > 1 { // the rows of the last tokens lie apart unless a pass holds nothing else
 		body = time - 1
 	}
-	s.passes(tokens, time, 0, body, func(v *pass[T], from, n int) error {
+	err := s.pieces(tokens, time, 0, body, func(from, n int) error {
+		key := s.reading(n)
 		if s.batch == 1 && from+n == time {
-			ops.NormHead(s.logits, v.normed, v.stream, w.NormF, w.Head, n-1)
+			key.from, key.m = n-1, 1
 		}
-		return nil
+		return s.run(key)
 	})
-	if s.batch > 1 {
-		s.passes(tokens, time, body, time, func(v *pass[T], _, _ int) error {
-			ops.NormHead(s.logits, v.normed, v.stream, w.NormF, w.Head, 0)
-			return nil
+	if err == nil && s.batch > 1 {
+		err = s.pieces(tokens, time, body, time, func(_, n int) error {
+			key := s.reading(n)
+			key.m = s.batch
+			return s.run(key)
 		})
 	}
+	if err != nil {
+		return err
+	}
 	s.remember(tokens, time)
-	ops.Submit()
+	s.model.Backend.Submit()
 	return nil
+}
+
+// reading is a pass over n tokens a sequence.
+func (s *Session[T]) reading(n int) passKey {
+	return passKey{rows: n * s.batch, blocks: true, observed: s.observe != nil}
 }
 
 // ReadAll is Read, and shows the logits (m, V) that follow token from, from+1, … of the only
@@ -118,33 +140,38 @@ func (s *Session[T]) ReadAll(tokens []uint32, visit func(from int, logits []floa
 	if s.batch != 1 {
 		panic("nn: ReadAll is for a batch of one")
 	}
-	ops, w, V := s.model.Ops, s.model.Weights, s.model.Config.Vocab
+	b, V := s.model.Backend, s.model.Config.Vocab
 	if s.allRow == 0 {
 		const room = 32 << 20 // bytes of logits at once
 		s.allRow = min(max(room/(4*V), 1), s.rows)
-		s.all = ops.New(F32, s.allRow, V)
+		s.all = b.New(op.F32, s.allRow, V)
 	}
 	host := make([]float32, s.allRow*V)
 	read := 0
-	err := s.passes(tokens, len(tokens), 0, len(tokens), func(v *pass[T], from, n int) error {
+	err := s.pieces(tokens, len(tokens), 0, len(tokens), func(from, n int) error {
 		read = from + n
+		if err := s.run(s.reading(n)); err != nil {
+			return err
+		}
 		for r := 0; r < n; r += s.allRow {
 			m := min(s.allRow, n-r)
 			rows := host[:m*V]
-			ops.NormHead(ops.Rows(s.all, m), v.normed, v.stream, w.NormF, w.Head, r)
-			err := ops.Read(s.all, 0, rows)
-			if i := FirstNotFinite(rows); i >= 0 {
-				err = cmp.Or(err, error(s.scan.Spoilt(s.read+int64(from), r+i/V, n)))
+			err := s.run(passKey{rows: n, from: r, m: m, all: true})
+			if err == nil {
+				err = b.Read(s.all, 0, rows)
+			}
+			if i := op.FirstNotFinite(rows); err == nil && i >= 0 {
+				err = Spoilt(s.scan, s.read+int64(from), r+i/V, n)
 			}
 			if err == nil {
 				err = visit(from+r, rows)
 			}
 			if err != nil {
-				ops.NormHead(s.logits, v.normed, v.stream, w.NormF, w.Head, n-1) // the memory is there already
+				s.run(passKey{rows: n, from: n - 1, m: 1}) // the memory is there already; the first error is the one to tell
 				return err
 			}
 			if r+m == n {
-				ops.Copy(s.logits, 0, s.all, (m-1)*V, V)
+				b.Copy(s.logits, 0, s.all, (m-1)*V, V)
 			}
 		}
 		return nil
@@ -156,53 +183,27 @@ func (s *Session[T]) ReadAll(tokens []uint32, visit func(from int, logits []floa
 	return err
 }
 
-// passes runs the blocks over tokens[:, from:to] of (B, time), a few columns at a time.
-func (s *Session[T]) passes(tokens []uint32, time, from, to int, then func(v *pass[T], from, n int) error) error {
-	ops := s.model.Ops
+// pieces writes tokens[:, from:to] of (B, time) into the workspace, a few columns at a time, and has each read.
+func (s *Session[T]) pieces(tokens []uint32, time, from, to int, read func(from, n int) error) error {
 	for ; from < to; from += s.rows {
 		n := min(s.rows, to-from)
-		v := s.model.pass(n * s.batch)
 		for b := range s.batch {
-			ops.WriteTokens(v.tokens, b*n, tokens[b*time+from:b*time+from+n])
+			s.model.Backend.WriteTokens(s.model.work.tokens, b*n, tokens[b*time+from:b*time+from+n])
 		}
-		s.blocks(v, v.tokens, n)
 		s.lastPass = n
-		if err := then(v, from, n); err != nil {
+		if err := read(from, n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// blocks runs the blocks over n tokens a sequence.
-func (s *Session[T]) blocks(v *pass[T], tokens T, n int) {
-	ops, c, w := s.model.Ops, s.model.Config, s.model.Weights
-	ops.Embed(v.stream, w.Embed, tokens)
-	if n == 1 && s.observe == nil { // of one token a rule makes one step, the minibatch's too
-		ops.Blocks(v.stream, w.Layers, s.state.Layers, &v.acts, c)
-		return
-	}
-	for i := range w.Layers {
-		w.Layers[i].Forward(ops, c, &s.state.Layers[i], &v.acts, v.stream, s.scan)
-		if s.observe != nil {
-			s.observe(i, &v.acts, &s.state.Layers[i])
-		}
-	}
-}
-
-// step reads the sampled tokens and predicts what follows.
-func (s *Session[T]) step() {
-	v, w := s.model.pass(s.batch), s.model.Weights
-	s.blocks(v, s.next, 1)
-	s.model.Ops.NormHead(s.logits, v.normed, v.stream, w.NormF, w.Head, 0)
-}
-
 // remember notes tokens (B, T) as read.
 func (s *Session[T]) remember(tokens []uint32, time int) {
 	s.read += int64(time)
 	for b := range s.batch {
-		for _, id := range tokens[b*time+max(0, time-RecentWindow) : (b+1)*time] {
-			Push(s.mirror[b*RecentSize:(b+1)*RecentSize], id)
+		for _, id := range tokens[b*time+max(0, time-op.RecentWindow) : (b+1)*time] {
+			op.Push(s.mirror[b*op.RecentSize:(b+1)*op.RecentSize], id)
 		}
 	}
 }
@@ -211,10 +212,10 @@ func (s *Session[T]) remember(tokens []uint32, time int) {
 // finite, the error is a [NotFiniteError]: directly behind a Read it looks for the token with which that
 // began among those of the last pass, whose rows are still there.
 func (s *Session[T]) Logits(dst []float32) error {
-	if err := s.model.Ops.Read(s.logits, 0, dst); err != nil {
+	if err := s.model.Backend.Read(s.logits, 0, dst); err != nil {
 		return err
 	}
-	if FirstNotFinite(dst) >= 0 {
+	if op.FirstNotFinite(dst) >= 0 {
 		return s.findNotFinite()
 	}
 	s.finite = s.read

@@ -1,70 +1,83 @@
 package nn
 
-// State is what a model remembers of the sequences it has read: its size does not depend on how
-// much that was.
+import (
+	"slices"
+
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+)
+
+// State is what a model remembers of the sequences that it has read: its size does not depend on how much that was.
 type State[T any] struct {
-	Batch  int
-	Layers []LayerState[T]
-
-	memories, tails []T // those of Layers
+	batch int
+	parts []statePart[T] // in the order of the data flow
+	sets  []stateSet[T]
 }
 
-// LayerState is the memory of one layer.
-type LayerState[T any] struct {
-	Memory T // (B, h, c, c)
-	Tail   T // (B, 3, 3, d) delta: for key, query, value the last three inputs of the convolution, oldest first
+// statePart is one tensor of the state.
+type statePart[T any] struct {
+	block  int
+	shape  []int // of one sequence
+	tensor T     // (B, shape…)
 }
 
-// NewState makes the state before anything was read: zeros.
-func NewState[T any](ops Ops[T], c Config, batch int) *State[T] {
-	var tails []T
-	if c.Delta() {
-		tails = ops.NewSet(c.Layers, F32, batch, 3, ConvTail, c.MemoryWidth)
-	}
-	return stateOf(batch, ops.NewSet(c.Layers, F32, batch, c.Heads, c.HeadWidth(), c.HeadWidth()), tails)
+// stateSet are the tensors of one kind: they were made side by side.
+type stateSet[T any] struct {
+	kind, name string
+	shape      []int // (B, shape…)
+	tensors    []T
+	parts      []int // places in parts
 }
 
-func stateOf[T any](batch int, memories, tails []T) *State[T] {
-	s := &State[T]{Batch: batch, Layers: make([]LayerState[T], len(memories)), memories: memories, tails: tails}
-	for i := range s.Layers {
-		s.Layers[i].Memory = memories[i]
-		if len(tails) > 0 {
-			s.Layers[i].Tail = tails[i]
+// NewState makes the state of B sequences before anything was read: zeros.
+func NewState[T any](m op.Memory[T], c Config, batch int) *State[T] {
+	s := &State[T]{batch: batch}
+	NewNet[struct{}](c, c.DefaultScan()).Bind(Binding[struct{}]{State: func(at Place, d layer.State) struct{} {
+		i := slices.IndexFunc(s.sets, func(set stateSet[T]) bool { return set.kind == at.Kind && set.name == d.Name })
+		if i < 0 {
+			i = len(s.sets)
+			s.sets = append(s.sets, stateSet[T]{kind: at.Kind, name: d.Name, shape: append([]int{batch}, d.Shape...)})
+		}
+		s.sets[i].parts = append(s.sets[i].parts, len(s.parts))
+		s.parts = append(s.parts, statePart[T]{block: at.Block, shape: d.Shape})
+		return struct{}{}
+	}})
+	for i := range s.sets {
+		set := &s.sets[i]
+		set.tensors = m.NewSet(len(set.parts), op.F32, set.shape...)
+		for j, at := range set.parts {
+			s.parts[at].tensor = set.tensors[j]
 		}
 	}
 	return s
 }
 
-// Rows is a view of the first sequences of a state. It owns nothing.
-func (s *State[T]) Rows(ops Ops[T], batch int) *State[T] {
-	rows := func(set []T) []T {
-		views := make([]T, len(set))
-		for i, t := range set {
-			views[i] = ops.Rows(t, batch)
-		}
-		return views
+// bind gives the tensors one after the other, as Binding.State wants them.
+func (s *State[T]) bind() func(Place, layer.State) T {
+	i := 0
+	return func(Place, layer.State) T {
+		i++
+		return s.parts[i-1].tensor
 	}
-	return stateOf(batch, rows(s.memories), rows(s.tails))
 }
 
 // Zero forgets everything.
-func (s *State[T]) Zero(ops Ops[T]) {
-	for _, t := range s.memories {
-		ops.Zero(t)
-	}
-	for _, t := range s.tails {
-		ops.Zero(t)
+func (s *State[T]) Zero(m op.Memory[T]) {
+	for _, p := range s.parts {
+		m.Zero(p.tensor)
 	}
 }
 
 // CopyFrom makes s equal to another state of the same model and batch.
-func (s *State[T]) CopyFrom(ops Ops[T], c Config, from *State[T]) {
-	ops.CopySet(s.memories, from.memories, s.Batch*c.MemoryWidth*c.HeadWidth())
-	ops.CopySet(s.tails, from.tails, s.Batch*ConvTail*3*c.MemoryWidth)
+func (s *State[T]) CopyFrom(m op.Memory[T], from *State[T]) {
+	for i, set := range s.sets {
+		m.CopySet(set.tensors, from.sets[i].tensors, op.Count(set.shape))
+	}
 }
 
 // Release gives the memory back.
-func (s *State[T]) Release(ops Ops[T]) {
-	ops.Release(s.memories...)
-	ops.Release(s.tails...)
+func (s *State[T]) Release(m op.Memory[T]) {
+	for _, set := range s.sets {
+		m.Release(set.tensors...)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 	"bitgpu/nn/ternary"
 )
@@ -57,7 +58,7 @@ func TestMapWeights(t *testing.T) {
 		}
 		return len(name)
 	})
-	if lengths.Layers[1].Conv != len("layers.1.ttt.conv_key.weight") || lengths.Head != len("lm_head.weight") {
+	if n := len(*lengths); n != len(*names) || (*lengths)[n-1] != len("lm_head.weight") {
 		t.Errorf("mapped: %+v", lengths)
 	}
 }
@@ -65,13 +66,13 @@ func TestMapWeights(t *testing.T) {
 // Each block of a stack has its own γ.
 func TestPackTernary(t *testing.T) {
 	w := []float32{1, -1, 1, 1, 0, 2, -8, 8, 8, 8, 0, 0}
-	q := nn.PackTernary(nn.HostTensor{Shape: []int{4, 3}, F32: w}, 2, true)
+	q := op.PackTernary(op.HostTensor{Shape: []int{4, 3}, F32: w}, 2, true)
 	values := make([]float32, len(w))
 	ternary.Unpack(values, q.Codes, 4, 3)
 	if want := []float32{1, -1, 1, 1, 0, 1, -1, 1, 1, 1, 0, 0}; !slices.Equal(values, want) {
 		t.Errorf("%v wanted, %v found", want, values)
 	}
-	if want := []float32{1, 32.0 / 6}; !slices.Equal(q.Scales, want) || !q.Absmean || q.Format != nn.Ternary {
+	if want := []float32{1, 32.0 / 6}; !slices.Equal(q.Scales, want) || !q.Absmean || q.Format != op.Ternary {
 		t.Errorf("γ %v wanted, %v found", want, q.Scales)
 	}
 }
@@ -92,11 +93,11 @@ func TestCheck(t *testing.T) {
 					t.Errorf("%q does not show %v and %v", says, c.got, c.want)
 				}
 			}()
-			nn.Check("what", c.got, c.want...)
+			op.Check("what", c.got, c.want...)
 		}()
 	}
 	shape := []int{2, 3}
-	if n := testing.AllocsPerRun(100, func() { nn.Check("what", shape, 2, 3) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { op.Check("what", shape, 2, 3) }); n != 0 {
 		t.Errorf("%v allocations for shapes that fit", n)
 	}
 }
@@ -113,18 +114,18 @@ func TestSetMemoryRefuses(t *testing.T) {
 	}
 	defer s.Close()
 	layer := func(matrix, tail []int) nn.LayerMemory {
-		l := nn.LayerMemory{Shape: matrix, W: make([]float32, nn.Count(matrix)), TailShape: tail}
+		l := nn.LayerMemory{Shape: matrix, W: make([]float32, op.Count(matrix)), TailShape: tail}
 		if tail != nil {
-			l.Tail = make([]float32, nn.Count(tail))
+			l.Tail = make([]float32, op.Count(tail))
 		}
 		return l
 	}
 	good := layer([]int{1, 2, 2}, []int{3, 3, 2})
 	for says, layers := range map[string][]nn.LayerMemory{
-		"memory of 2 layers wanted, of 1 found":                                 {good},
-		"memory of layer 1: shape [1 2 2] wanted, [2 2] found":                  {good, layer([]int{2, 2}, nil)},
-		"memory of layer 0: convolution of shape [3 3 2] wanted, [3 2 2] found": {layer([]int{1, 2, 2}, []int{3, 2, 2}), good},
-		"memory of layer 1: shape [1 2 2] wanted, [] found":                     {good, {}},
+		"got a memory of 1 layers, want 2":                                    {good},
+		"memory of layer 1: got shape [2 2], want [1 2 2]":                    {good, layer([]int{2, 2}, nil)},
+		"memory of layer 0: got a convolution of shape [3 2 2], want [3 3 2]": {layer([]int{1, 2, 2}, []int{3, 2, 2}), good},
+		"memory of layer 1: got shape [], want [1 2 2]":                       {good, {}},
 	} {
 		if err := s.SetMemory(layers, 1); err == nil || err.Error() != says {
 			t.Errorf("%q wanted, %v found", says, err)
@@ -134,7 +135,7 @@ func TestSetMemoryRefuses(t *testing.T) {
 	if err := s.SetMemory([]nn.LayerMemory{good, layer([]int{1, 2, 2}, nil)}, 77); err != nil || s.Position() != 77 {
 		t.Errorf("position %d, error %v", s.Position(), err)
 	}
-	if err := s.Generate(1, nn.Sampling{TopP: 2}, func([]uint32) bool { return true }); err == nil {
+	if err := s.Generate(1, op.Sampling{TopP: 2}, func([]uint32) bool { return true }); err == nil {
 		t.Error("a top-p of 2 was accepted")
 	}
 }

@@ -1,64 +1,76 @@
 package nn
 
-// pass is what a forward pass of n rows writes to.
-type pass[T any] struct {
-	acts   Activations[T]
-	stream T // (n, D) the residual stream
-	normed T // (n, D)
-	tokens T // (n)
-}
+import (
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+)
 
-// workspace holds the room for a pass of any number of rows. Nothing in it outlives the call that
-// filled it, so that all sessions of a model share one.
+// workspace is the room that passes of up to so many rows compute in. Nothing in it outlives the pass that filled it, so
+// that all sessions of a model share one, and all layers.
 type workspace[T any] struct {
-	rows  int
-	whole pass[T]
-	views map[int]*pass[T] // its first n rows
+	rows       int
+	generation int // counts the times that its tensors were made anew
+	stream     T   // (n, D)
+	normed     T   // (n, D)
+	tokens     T   // (n)
+	shared     map[string]T
+	order      []T // what shared holds
 }
 
 // grow makes room for n rows where there is less.
-func (w *workspace[T]) grow(ops Ops[T], c Config, n int) {
+func (w *workspace[T]) grow(m op.Memory[T], c Config, n int) {
 	if n <= w.rows {
 		return
 	}
-	w.release(ops, c)
-	w.rows, w.views = n, map[int]*pass[T]{}
-	w.whole = pass[T]{
-		acts: *NewActivations(ops, c, n), stream: ops.New(F32, n, c.Width), normed: ops.New(F32, n, c.Width), tokens: ops.New(U32, n),
-	}
+	w.release(m)
+	w.rows, w.shared = n, map[string]T{}
+	w.generation++
+	w.stream, w.normed = m.New(op.F32, n, c.Width), m.New(op.F32, n, c.Width)
+	w.tokens = m.New(op.U32, n)
+	NewNet[T](c, c.DefaultScan()).Bind(Binding[T]{Rows: func(_ Place, r layer.Rows) (none T) {
+		key := r.Key()
+		if _, ok := w.shared[key]; !ok && !r.Chunks {
+			w.shared[key] = m.New(op.F32, append([]int{n}, r.Shape...)...)
+			w.order = append(w.order, w.shared[key])
+		}
+		return none
+	}})
 }
 
-func (w *workspace[T]) release(ops Ops[T], c Config) {
+func (w *workspace[T]) release(m op.Memory[T]) {
 	if w.rows == 0 {
 		return
 	}
-	p, a := w.whole, w.whole.acts
-	ops.Release(a.X1, a.Mix, a.Out, a.X2, a.GateUp, a.Act, p.stream, p.normed, p.tokens)
-	if c.Delta() {
-		ops.Release(a.Step, a.Mixed, a.Read)
-	}
-	w.rows = 0
+	m.Release(w.order...)
+	m.Release(w.stream, w.normed, w.tokens)
+	w.rows, w.order, w.shared = 0, nil, nil
 }
 
-// pass is the room for a pass of n rows.
-func (m *Model[T]) pass(n int) *pass[T] {
-	w, ops := &m.work, m.Ops
-	w.grow(ops, m.Config, n)
-	if v := w.views[n]; v != nil {
-		return v
+// views are the first rows of a workspace.
+type views[T any] struct {
+	m   op.Memory[T]
+	w   *workspace[T]
+	n   int
+	by  map[string]T
+	all []T
+}
+
+// rowsOf gives views of the first n rows.
+func (w *workspace[T]) rowsOf(m op.Memory[T], n int) *views[T] {
+	return &views[T]{m: m, w: w, n: n, by: map[string]T{}}
+}
+
+// of gives a view, as Binding.Rows wants it.
+func (v *views[T]) of(_ Place, r layer.Rows) (none T) {
+	if r.Chunks {
+		return none
 	}
-	a := &w.whole.acts
-	stream := ops.Rows(w.whole.stream, n)
-	v := &pass[T]{
-		acts: Activations[T]{
-			In: stream, Mid: stream, X1: ops.Rows(a.X1, n), Mix: ops.Rows(a.Mix, n), Out: ops.Rows(a.Out, n),
-			X2: ops.Rows(a.X2, n), GateUp: ops.Rows(a.GateUp, n), Act: ops.Rows(a.Act, n),
-		},
-		stream: stream, normed: ops.Rows(w.whole.normed, n), tokens: ops.Rows(w.whole.tokens, n),
+	key := r.Key()
+	t, ok := v.by[key]
+	if !ok {
+		t = v.m.Rows(v.w.shared[key], v.n)
+		v.by[key] = t
+		v.all = append(v.all, t)
 	}
-	if m.Config.Delta() {
-		v.acts.Step, v.acts.Mixed, v.acts.Read = ops.Rows(a.Step, n), ops.Rows(a.Mixed, n), ops.Rows(a.Read, n)
-	}
-	w.views[n] = v
-	return v
+	return t
 }

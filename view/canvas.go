@@ -5,6 +5,7 @@ import (
 
 	"bitgpu/gpu"
 	"bitgpu/nn"
+	"bitgpu/nn/layer"
 	"bitgpu/nn/webgpu"
 	"bitgpu/wgsl"
 )
@@ -82,16 +83,14 @@ func (v *canvas) release() {
 	v.owned = nil
 }
 
-// observe records what is to be known of a layer that has read one token.
-func (v *canvas) observe(layer int, a *nn.Activations[*webgpu.Tensor], s *nn.LayerState[*webgpu.Tensor]) {
-	c, mixed := v.config, a.Mix
-	if c.Delta() {
-		mixed = a.Mixed
-	}
-	v.after[layer] = v.ops.Buffer(s.Memory)
-	params := wgsl.LossParams{Width: uint32(c.MemoryWidth), Head: uint32(c.HeadWidth()), Layer: uint32(layer), History: uint32(v.history)}
-	v.dispatch(v.innerLoss, gpu.Params(&params), 1, 1, v.ops.Buffer(mixed), v.before[layer], v.losses, v.counts)
-	v.dev.Copy(v.before[layer], 0, v.after[layer], 0, v.before[layer].Size())
+// observe records what is to be known of a block that has read one token.
+func (v *canvas) observe(block int, m layer.Memory[*webgpu.Tensor]) {
+	c := v.config
+	state, seen := m.Memory()
+	v.after[block] = v.ops.Buffer(state)
+	params := wgsl.LossParams{Width: uint32(c.MemoryWidth), Head: uint32(c.HeadWidth()), Layer: uint32(block), History: uint32(v.history)}
+	v.dispatch(v.innerLoss, gpu.Params(&params), 1, 1, v.ops.Buffer(seen), v.before[block], v.losses, v.counts)
+	v.dev.Copy(v.before[block], 0, v.after[block], 0, v.before[block].Size())
 }
 
 func (v *canvas) dispatch(p *gpu.Pipeline, params []byte, x, y int, buffers ...*gpu.Buffer) {

@@ -11,6 +11,7 @@ import (
 	"bitgpu/gpu"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/layer"
 )
 
 // innerLosses are what the definition says, from the CPU's activations and the memory before each token.
@@ -33,22 +34,23 @@ func innerLosses(t *testing.T, name string, tokens []uint32) [][]float64 {
 	for i := range before {
 		before[i] = make([]float32, d*width)
 	}
-	s.Observe(func(layer int, a *nn.Activations[*cpu.Tensor[float32]], state *nn.LayerState[*cpu.Tensor[float32]]) {
+	s.Observe(func(block int, m layer.Memory[*cpu.Tensor[float32]]) {
 		loss := 0.0
-		if c.Delta() {
+		switch l := m.(type) {
+		case *layer.Delta[*cpu.Tensor[float32]]:
 			mixed := make([]float32, 3*d)
-			ops.Read(a.Mixed, 0, mixed)
+			ops.Read(l.KQV, 0, mixed)
 			for i := range d {
 				e := float64(mixed[2*d+i])
 				for j := range width {
-					e -= float64(before[layer][i*width+j]) * float64(mixed[i/width*width+j])
+					e -= float64(before[block][i*width+j]) * float64(mixed[i/width*width+j])
 				}
 				loss += e * e
 			}
-		} else {
+		case *layer.Tied[*cpu.Tensor[float32]]:
 			f, z := make([]float32, d), make([]float32, d)
-			ops.Read(a.Mix, 0, f)
-			ops.Read(a.Out, 0, z)
+			ops.Read(l.Keys, 0, f)
+			ops.Read(l.Out, 0, z)
 			size := 0.0
 			for _, v := range f {
 				size += float64(v) * float64(v)
@@ -58,8 +60,9 @@ func innerLosses(t *testing.T, name string, tokens []uint32) [][]float64 {
 				loss += e * e
 			}
 		}
-		losses[layer] = append(losses[layer], loss)
-		ops.Read(state.Memory, 0, before[layer])
+		losses[block] = append(losses[block], loss)
+		state, _ := m.Memory()
+		ops.Read(state, 0, before[block])
 	})
 	for _, id := range tokens {
 		if err := s.Read([]uint32{id}); err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"bitgpu/gpu"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/webgpu"
 )
@@ -257,8 +258,8 @@ func TestHeatOfLargeAndBrokenMatrices(t *testing.T) {
 	matrix[41*side+93] = -0.9
 	matrix[60*side+5] = float32(math.NaN())
 	matrix[99*side+99] = float32(math.Inf(-1))
-	state := v.model.Ops.Load(nn.HostTensor{Format: nn.F32, Shape: []int{side, side}, F32: matrix})
-	defer v.model.Ops.Release(state)
+	state := v.model.Backend.Load(op.HostTensor{Format: op.F32, Shape: []int{side, side}, F32: matrix})
+	defer v.model.Backend.Release(state)
 	picture(t, v, Status{})
 	c.dev.Write(c.ranges, 0, gpu.Bytes([]uint32{24})) // the range is 1
 	area := image.Rect(100, 100, 100+pixels, 100+pixels)
@@ -303,7 +304,7 @@ func TestPicturesCreateNothing(t *testing.T) {
 	for range 5 {
 		readTokens(t, v, 4)
 		v.Draw(Status{Rate: float64(v.Position())})
-		if err := v.model.Ops.Flush(); err != nil {
+		if err := v.model.Backend.Flush(); err != nil {
 			t.Fatal(err)
 		}
 		after := v.canvas.dev.Stats()

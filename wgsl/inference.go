@@ -36,6 +36,18 @@ var (
 	}
 )
 
+// RMSNormForwardParams are the parameters of RMSNorm.
+type RMSNormForwardParams struct {
+	N, Width, Start uint32
+}
+
+// RMSNorm normalises rows, where no product behind it does.
+var RMSNorm = &Kernel{
+	Name: "rmsnorm_forward", File: "rmsnorm_forward.wgsl", Params: RMSNormForwardParams{},
+	Bindings: []Binding{{"params", Uniform}, {"h", Read}, {"gain", Read}, {"x", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}
+
 // SwiGLUParams are the parameters of the SwiGLU kernels.
 type SwiGLUParams struct {
 	N, Width, Stride, Hidden, BlockRows, Absmean uint32
@@ -93,9 +105,7 @@ var Embed = &Kernel{
 
 // SampleParams are the parameters of Sample.
 type SampleParams struct {
-	Vocab, Columns, TopK                 uint32
-	TopP, MinLogit, Temperature, Penalty float32
-	SeedLow, SeedHigh, Width, Stride     uint32
+	Vocab, Columns, Width, Stride uint32
 }
 
 // Sample draws tokens and, with EMBED = 1, looks them up in the embedding.
@@ -103,7 +113,7 @@ var Sample = &Kernel{
 	Name: "sample", File: "sample.wgsl", Params: SampleParams{},
 	Bindings: []Binding{
 		{"params", Uniform}, {"logits", ReadWrite}, {"recent", ReadWrite}, {"next", ReadWrite}, {"out", ReadWrite},
-		{"weights", Read}, {"scales", Read}, {"h", ReadWrite},
+		{"rules", Read}, {"weights", Read}, {"scales", Read}, {"h", ReadWrite},
 	},
 	Consts: Consts{"WORKGROUP": 64, "FORMAT": 0, "EMBED": 0},
 }

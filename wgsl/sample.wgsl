@@ -1,4 +1,4 @@
-// Draws one token a row of logits, a workgroup a row, by the rules of nn.Sampling, and writes the token's embedding
+// Draws one token a row of logits, a workgroup a row, by the rules of op.Sampling, and writes the token's embedding
 // where the constant EMBED is 1, so that the next step can begin.
 
 #import shared/random.wgsl
@@ -8,13 +8,6 @@
 struct Params {
     vocab: u32,
     columns: u32,      // K, of out
-    top_k: u32,        // 0: all
-    top_p: f32,        // 0: all
-    min_logit: f32,    // log min-p: logits this far from the largest stay
-    temperature: f32,  // 0: the largest logit
-    penalty: f32,      // 1: none
-    seed_low: u32,
-    seed_high: u32,
     width: u32,
     stride: u32,       // blocks of 16 bytes of a row of the table
 }
@@ -24,11 +17,22 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> recent: array<u32>;  // (B, RECENT_SIZE)
 @group(0) @binding(3) var<storage, read_write> next: array<u32>;  // (B)
 @group(0) @binding(4) var<storage, read_write> out: array<u32>;  // (B, columns)
-@group(0) @binding(5) var<storage, read> weights: array<vec4<u32>>;  // (vocab, stride) the embedding
-@group(0) @binding(6) var<storage, read> scales: array<f32>;  // I8: (vocab)
-@group(0) @binding(7) var<storage, read_write> h: array<f32>;  // (B, width)
+@group(0) @binding(5) var<storage, read> rules: array<u32>;  // (B, RULES_SIZE)
+@group(0) @binding(6) var<storage, read> weights: array<vec4<u32>>;  // (vocab, stride) the embedding
+@group(0) @binding(7) var<storage, read> scales: array<f32>;  // I8: (vocab)
+@group(0) @binding(8) var<storage, read_write> h: array<f32>;  // (B, width)
 
-// Places in a row of recent, as in nn.
+// Places in a row of rules, as in package op; floats are there as their bits.
+const TEMPERATURE = 0u;  // 0: the largest logit
+const TOP_K = 1u;        // 0: all
+const TOP_P = 2u;        // 0: all
+const MIN_LOGIT = 4u;    // log min-p: logits this far from the largest stay
+const PENALTY = 5u;      // 0 or 1: none
+const SEED_LOW = 6u;
+const SEED_HIGH = 7u;
+const RULES_SIZE = 8u;
+
+// Places in a row of recent, as in package op.
 const PUSHED = 0u;
 const SAMPLED = 1u;
 const RING = 2u;
@@ -50,25 +54,32 @@ var<workgroup> chosen: u32;
 fn sample(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let base = group.x * params.vocab;
     let ring = group.x * RECENT_SIZE;
-    penalise(base, ring, thread);
+    let rule = group.x * RULES_SIZE;
+    let given = bitcast<f32>(rules[rule + PENALTY]);
+    let penalty = select(given, 1.0, given == 0.0);
+    let temperature = bitcast<f32>(rules[rule + TEMPERATURE]);
+    penalise(base, ring, penalty, thread);
     let best = largest(base, thread);
     var limit = LOWEST;
-    if params.temperature > 0.0 {
-        if params.top_k > 0u {
-            limit = key_logit(highest_key(base, best, limit, false, f32(params.top_k), thread));
+    if temperature > 0.0 {
+        let top_k = rules[rule + TOP_K];
+        if top_k > 0u && top_k < params.vocab {
+            limit = key_logit(highest_key(base, best, limit, false, f32(top_k), thread));
         }
-        if params.top_p > 0.0 {
+        let top_p = bitcast<f32>(rules[rule + TOP_P]);
+        if top_p > 0.0 {
             let all = mass_from(base, best, limit, thread);
-            limit = key_logit(highest_key(base, best, limit, true, params.top_p * all, thread));
+            limit = key_logit(highest_key(base, best, limit, true, top_p * all, thread));
         }
-        limit = max(limit, best + params.min_logit);
-        pick(base, best, limit, uniform_draw(recent[ring + SAMPLED], params.seed_low, params.seed_high), thread);
+        limit = max(limit, best + bitcast<f32>(rules[rule + MIN_LOGIT]));
+        let draw = uniform_draw(recent[ring + SAMPLED], rules[rule + SEED_LOW], rules[rule + SEED_HIGH]);
+        pick(base, best, limit, temperature, draw, thread);
     }
-    if thread == 0u && (params.temperature == 0.0 || best_ids[0] == NOT_FINITE) {
+    if thread == 0u && (temperature == 0.0 || best_ids[0] == NOT_FINITE) {
         chosen = best_ids[0];
     }
     workgroupBarrier();
-    restore(base, ring, thread);
+    restore(base, ring, penalty, thread);
     let id = select(chosen, 0u, chosen == NOT_FINITE);
     storageBarrier();
     if thread == 0u {
@@ -112,8 +123,8 @@ fn recent_id(ring: u32, slot: u32) -> u32 {
     return id;
 }
 
-fn penalise(base: u32, ring: u32, thread: u32) {
-    if params.penalty == 1.0 {
+fn penalise(base: u32, ring: u32, penalty: f32, thread: u32) {
+    if penalty == 1.0 {
         return;
     }
     for (var slot = thread; slot < WINDOW; slot += WORKGROUP) {
@@ -122,7 +133,7 @@ fn penalise(base: u32, ring: u32, thread: u32) {
             let l = logits[base + id];
             unpenalised[slot] = l;
             if finite(l) {
-                logits[base + id] = clamp(select(l * params.penalty, l / params.penalty, l > 0.0), LOWEST, -LOWEST);
+                logits[base + id] = clamp(select(l * penalty, l / penalty, l > 0.0), LOWEST, -LOWEST);
             }
         }
     }
@@ -130,8 +141,8 @@ fn penalise(base: u32, ring: u32, thread: u32) {
 }
 
 // Undoes penalise. Nothing of recent has changed since.
-fn restore(base: u32, ring: u32, thread: u32) {
-    if params.penalty == 1.0 {
+fn restore(base: u32, ring: u32, penalty: f32, thread: u32) {
+    if penalty == 1.0 {
         return;
     }
     for (var slot = thread; slot < WINDOW; slot += WORKGROUP) {
@@ -226,20 +237,20 @@ fn key_logit(key: u32) -> f32 {
     return bitcast<f32>(select(~key, key & 0x7fffffffu, key >= 0x80000000u));
 }
 
-fn weight(l: f32, best: f32) -> f32 {
-    return exp((l - best) / params.temperature);
+fn weight(l: f32, best: f32, temperature: f32) -> f32 {
+    return exp((l - best) / temperature);
 }
 
 // Chooses by the inverse of the cumulative distribution, in the order of the ids: each thread weighs a run of them,
 // the first thread finds the run and walks it.
-fn pick(base: u32, best: f32, limit: f32, draw: f32, thread: u32) {
+fn pick(base: u32, best: f32, limit: f32, temperature: f32, draw: f32, thread: u32) {
     let run = (params.vocab + WORKGROUP - 1u) / WORKGROUP;
     var mass = 0.0;
     var last = NONE;
     for (var i = thread * run; i < min((thread + 1u) * run, params.vocab); i++) {
         let l = logits[base + i];
         if l >= limit {
-            mass += weight(l, best);
+            mass += weight(l, best, temperature);
             last = i;
         }
     }
@@ -265,7 +276,7 @@ fn pick(base: u32, best: f32, limit: f32, draw: f32, thread: u32) {
         for (var i = t * run; i < min((t + 1u) * run, params.vocab) && sum <= goal; i++) {
             let l = logits[base + i];
             if l >= limit {
-                sum += weight(l, best);
+                sum += weight(l, best, temperature);
                 id = i;
             }
         }

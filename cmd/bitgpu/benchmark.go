@@ -142,11 +142,9 @@ func matrixWork(c nn.Config, s train.Shape) map[string]float64 {
 	}
 	head := 2 * n * D * float64(c.Vocab)
 	return map[string]float64{
-		"NormLinear":     forward * 2 * n * mix * D,
-		"LinearAdd":      forward * 2 * n * D * (d + H),
-		"NormSwiGLU":     forward * 2 * n * 2 * H * D,
+		"Linear":         forward * 2 * n * D * (mix + d + 3*H),
 		"LinearBackward": layers * 4 * n * D * (mix + d + 3*H),
-		"NormHead":       head,
+		"Head":           head,
 		"HeadBackward":   2 * head,
 	}
 }

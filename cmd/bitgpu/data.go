@@ -151,27 +151,27 @@ func (w *partWriter) write(ctx context.Context, docs iter.Seq2[corpus.Document, 
 // encodeDocuments encodes documents, a megabyte of text at once, and hands them on in their order.
 func encodeDocuments(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus.Document, error], use func(text string, ids []uint32) error) error {
 	const together = 1 << 20 // bytes of text
-	var texts []string
+	var pending []corpus.Document
 	size := 0
 	flush := func() error {
-		all, err := encode(ctx, tok, texts)
+		all, err := encode(ctx, tok, pending)
 		if err != nil {
 			return err
 		}
 		for i, ids := range all {
-			if err := use(texts[i], ids); err != nil {
+			if err := use(pending[i].Text, ids); err != nil {
 				return err
 			}
 		}
-		clear(texts)
-		texts, size = texts[:0], 0
+		clear(pending)
+		pending, size = pending[:0], 0
 		return nil
 	}
 	for doc, err := range docs {
 		if err != nil {
 			return err
 		}
-		texts = append(texts, doc.Text)
+		pending = append(pending, doc)
 		if size += len(doc.Text); size >= together {
 			if err := flush(); err != nil {
 				return err
@@ -181,17 +181,17 @@ func encodeDocuments(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Se
 	return flush()
 }
 
-// encode turns texts into tokens on all cores.
-func encode(ctx context.Context, tok *tokenizer.Tokenizer, texts []string) ([][]uint32, error) {
+// encode turns documents into tokens on all cores.
+func encode(ctx context.Context, tok *tokenizer.Tokenizer, docs []corpus.Document) ([][]uint32, error) {
 	return await(ctx, func() ([][]uint32, error) {
-		ids, errs := make([][]uint32, len(texts)), make([]error, len(texts))
+		ids, errs := make([][]uint32, len(docs)), make([]error, len(docs))
 		const each = 64
 		var all sync.WaitGroup
-		for from := 0; from < len(texts); from += each {
+		for from := 0; from < len(docs); from += each {
 			all.Go(func() {
-				for i := from; i < min(from+each, len(texts)) && ctx.Err() == nil; i++ {
-					if ids[i], errs[i] = tok.EncodeDocument(texts[i]); errs[i] != nil {
-						errs[i] = fmt.Errorf("the document that begins with %.40q: %w", texts[i], errs[i])
+				for i := from; i < min(from+each, len(docs)) && ctx.Err() == nil; i++ {
+					if ids[i], errs[i] = tok.EncodeDocument(docs[i].Text); errs[i] != nil {
+						errs[i] = fmt.Errorf("%s: the document that begins with %.40q: %w", docs[i].Path, docs[i].Text, errs[i])
 					}
 				}
 			})

@@ -12,6 +12,8 @@ import (
 	"bitgpu/nn/cpu/freemem"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 	"bitgpu/nn/train"
 
@@ -127,8 +129,8 @@ func fitsAdapter(a gpu.AdapterInfo, need, largest, ram int64) string {
 func largestTensor(c nn.Config, n int, training bool) int64 {
 	largest := int64(4) * int64(n) * int64(2*c.MLPWidth())
 	nn.Walk(c, new(nn.Weights[struct{}]), func(p nn.Param, _ *struct{}) {
-		bytes := 4 * int64(nn.Count(p.Shape))
-		if p.Kind == nn.Linear && !training {
+		bytes := 4 * int64(op.Count(p.Shape))
+		if p.Kind == layer.Linear && !training {
 			bytes = int64(p.Shape[0]) * int64(ternary.RowBytes(p.Shape[1]))
 		}
 		largest = max(largest, bytes)

@@ -10,6 +10,7 @@ import (
 	"bitgpu/nn/cpu/freemem"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
 	"bitgpu/nn/train"
 	"bitgpu/nn/webgpu"
 	"bitgpu/nn/webgpu/tuned"
@@ -23,11 +24,11 @@ type trainer struct {
 	note    string // why that, where it may surprise
 	onCPU   bool
 	room    int64 // bytes that a training should stay below
-	learner func(c nn.Config, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, error)
+	learner func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, error)
 	// timed is a learner whose operations are timed, which costs speed.
-	timed    func(c nn.Config, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, stopwatch, error)
-	evaluate func(c nn.Config, w *nn.Weights[nn.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error)
-	reread   func(c nn.Config, w *nn.Weights[nn.HostTensor], tokens train.Tokens, passages, length int) (train.Reread, error)
+	timed    func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, stopwatch, error)
+	evaluate func(c nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error)
+	reread   func(c nn.Config, w *nn.Weights[op.HostTensor], tokens train.Tokens, passages, length int) (train.Reread, error)
 	memory   func() int64 // the most bytes on the device so far, 0 = unknown
 	close    func()
 }
@@ -35,17 +36,17 @@ type trainer struct {
 // stopwatch is a train.Timed without its type parameter.
 type stopwatch interface{ Timings() []train.Timing }
 
-func trainerOn[T any](ops nn.Ops[T], clock train.Clock) *trainer {
+func trainerOn[T any](ops op.Backend[T], clock train.Clock) *trainer {
 	t := &trainer{room: math.MaxInt64, close: func() {}}
-	t.learner = func(c nn.Config, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, error) {
+	t.learner = func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, error) {
 		return train.NewLearner(ops, c, s, w)
 	}
-	t.timed = func(c nn.Config, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, stopwatch, error) {
+	t.timed = func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, stopwatch, error) {
 		timed := train.NewTimed(ops, clock)
 		e, err := train.NewLearner[T](timed, c, s, w)
 		return e, timed, err
 	}
-	t.evaluate = func(c nn.Config, w *nn.Weights[nn.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error) {
+	t.evaluate = func(c nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error) {
 		m, err := nn.NewModel(ops, c, w)
 		if err != nil {
 			return train.Evaluation{}, err
@@ -58,7 +59,7 @@ func trainerOn[T any](ops nn.Ops[T], clock train.Clock) *trainer {
 		defer e.Release()
 		return e.Evaluate(tokens, nil)
 	}
-	t.reread = func(c nn.Config, w *nn.Weights[nn.HostTensor], tokens train.Tokens, passages, length int) (train.Reread, error) {
+	t.reread = func(c nn.Config, w *nn.Weights[op.HostTensor], tokens train.Tokens, passages, length int) (train.Reread, error) {
 		m, err := nn.NewModel(ops, c, w)
 		if err != nil {
 			return train.Reread{}, err
@@ -151,7 +152,7 @@ func (t *trainer) checkEvaluation(c nn.Config, batch, time int) error {
 
 // newEngine makes an engine of a plan. Where the device turns out to have less memory than
 // thought, it computes blocks again.
-func (t *trainer) newEngine(c nn.Config, o train.Options, s train.Shape, w *nn.Weights[nn.HostTensor]) (train.Engine, error) {
+func (t *trainer) newEngine(c nn.Config, o train.Options, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, error) {
 	e, err := t.learner(c, s, w)
 	if err != nil && o.Recompute == train.RecomputeAuto && !s.Recompute {
 		s.Recompute = true

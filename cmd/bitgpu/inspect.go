@@ -18,6 +18,8 @@ import (
 	"bitgpu/io/modeldir"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/ternary"
 
@@ -226,8 +228,8 @@ func listTensors(f *safetensors.File, known map[string]*ternaryInfo) []tensorInf
 // ternaries describes the model's ternary matrices by the names of their tensors.
 func ternaries(l *storage.Loaded) map[string]*ternaryInfo {
 	list := map[string]*ternaryInfo{}
-	nn.Walk(l.Config, l.Weights, func(p nn.Param, h *nn.HostTensor) {
-		if p.Kind != nn.Linear {
+	nn.Walk(l.Config, l.Weights, func(p nn.Param, h *op.HostTensor) {
+		if p.Kind != layer.Linear {
 			return
 		}
 		rows, cols := p.PartShape()[0], p.PartShape()[1]

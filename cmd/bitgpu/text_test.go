@@ -75,6 +75,6 @@ func TestTokenizeRefusesNull(t *testing.T) {
 	tok := writeText(t, filepath.Join(dir, "tokenizer.json"), `{"added_tokens": [{"id": 1, "content": "<|endoftext|>", "single_word": false, "lstrip": false,
 		"rstrip": false, "normalized": false, "special": true}], "model": {"type": "BPE", "unk_token": null, "vocab": {"a": 0}, "merges": []}}`)
 	text := writeText(t, filepath.Join(dir, "text.txt"), "aaza\n")
-	fails(t, exitError, `the document that begins with "aaza\n": tokenizer: `+tok+`: the vocabulary has no token for the character 'z' (U+007A)`,
+	fails(t, exitError, text+`: the document that begins with "aaza": tokenizer: `+tok+`: the vocabulary has no token for the character 'z' (U+007A)`,
 		"data", "--input", text, "--tokenizer", tok, "--output-dir", filepath.Join(dir, "out"))
 }

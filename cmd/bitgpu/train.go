@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
 
@@ -249,7 +250,7 @@ func startEngine(b *trainer, c nn.Config, o train.Options, start *storage.Loaded
 	if err != nil {
 		return nil, err
 	}
-	var weights *nn.Weights[nn.HostTensor]
+	var weights *nn.Weights[op.HostTensor]
 	if start != nil {
 		weights = train.FloatWeights(c, start.Weights)
 	} else {

@@ -3,11 +3,11 @@ package cpu
 import (
 	"math"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
-func (s *Scalar[F]) SumSquares(sum, g *Tensor[F]) {
-	checkSumSquares(sum)
+func (s *Scalar[F]) sumSquares(args *op.SumSquares[*Tensor[F]]) {
+	sum, g := args.Sum, args.G
 	total := 0.0
 	for _, x := range g.Data {
 		total += float64(x) * float64(x)
@@ -24,17 +24,17 @@ func clipFactor[F Float](sumSquares, clip F) F {
 }
 
 // AdamW is arXiv 1711.05101 with the bias corrections of Adam (arXiv 1412.6980).
-func (s *Scalar[F]) AdamW(w, m, v, g, sumSquares, hyper *Tensor[F]) {
-	checkAdamW(w, m, v, g, sumSquares, hyper)
+func (s *Scalar[F]) adamW(args *op.AdamW[*Tensor[F]]) {
+	w, m, v, g, sumSquares, hyper := args.W, args.M, args.V, args.G, args.SumSquares, args.Hyper
 	p := hyper.Data
-	b1, b2 := p[nn.HyperBeta1], p[nn.HyperBeta2]
-	factor := clipFactor(sumSquares.Data[0], p[nn.HyperClip])
+	b1, b2 := p[op.HyperBeta1], p[op.HyperBeta2]
+	factor := clipFactor(sumSquares.Data[0], p[op.HyperClip])
 	for i := range w.Data {
 		gi := g.Data[i] * factor
 		m.Data[i] = b1*m.Data[i] + (1-b1)*gi
 		v.Data[i] = b2*v.Data[i] + (1-b2)*gi*gi
-		step := (m.Data[i] / p[nn.HyperCorrect1]) /
-			(F(math.Sqrt(float64(v.Data[i]/p[nn.HyperCorrect2]))) + p[nn.HyperEps])
-		w.Data[i] -= p[nn.HyperLR] * (step + p[nn.HyperDecay]*w.Data[i])
+		step := (m.Data[i] / p[op.HyperCorrect1]) /
+			(F(math.Sqrt(float64(v.Data[i]/p[op.HyperCorrect2]))) + p[op.HyperEps])
+		w.Data[i] -= p[op.HyperLR] * (step + p[op.HyperDecay]*w.Data[i])
 	}
 }

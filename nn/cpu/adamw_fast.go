@@ -1,15 +1,15 @@
 package cpu
 
 import (
-	"bitgpu/nn"
 	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
 )
 
 // elements is how many numbers of a long vector one core takes at once.
 const elements = 1 << 14
 
-func (o *Ops) SumSquares(sum, g *Tensor[float32]) {
-	checkSumSquares(sum)
+func (o *Ops) sumSquares(args *op.SumSquares[*Tensor[float32]]) {
+	sum, g := args.Sum, args.G
 	n := len(g.Data)
 	blocks := (n + elements - 1) / elements
 	room(&o.partial, blocks)
@@ -26,15 +26,15 @@ func (o *Ops) SumSquares(sum, g *Tensor[float32]) {
 	sum.Data[0] += float32(total)
 }
 
-func (o *Ops) AdamW(w, m, v, g, sumSquares, hyper *Tensor[float32]) {
-	checkAdamW(w, m, v, g, sumSquares, hyper)
-	o.job.scale = clipFactor(sumSquares.Data[0], hyper.Data[nn.HyperClip])
+func (o *Ops) adamW(args *op.AdamW[*Tensor[float32]]) {
+	w, m, v, g, sumSquares, hyper := args.W, args.M, args.V, args.G, args.SumSquares, args.Hyper
+	o.job.scale = clipFactor(sumSquares.Data[0], hyper.Data[op.HyperClip])
 	blocks := (len(w.Data) + elements - 1) / elements
 	o.rows(blocks, 1, func(j *job, start, end int) {
 		p := j.t[4].Data
 		at, to := start*elements, min(end*elements, len(j.t[0].Data))
 		simd.AdamW(j.t[0].Data[at:to], j.t[3].Data[at:to], j.t[1].Data[at:to], j.t[2].Data[at:to],
-			p[nn.HyperLR], p[nn.HyperBeta1], p[nn.HyperBeta2], p[nn.HyperEps], p[nn.HyperDecay],
-			p[nn.HyperCorrect1], p[nn.HyperCorrect2], j.scale)
+			p[op.HyperLR], p[op.HyperBeta1], p[op.HyperBeta2], p[op.HyperEps], p[op.HyperDecay],
+			p[op.HyperCorrect1], p[op.HyperCorrect2], j.scale)
 	}, w, m, v, g, hyper)
 }

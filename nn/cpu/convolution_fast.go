@@ -1,17 +1,17 @@
 package cpu
 
 import (
-	"bitgpu/nn"
 	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
 )
 
 // transposeTaps puts the convolutions' taps first, (4, 3d), so that a tap's weights lie side by side.
 func (o *Ops) transposeTaps(conv *Tensor[float32]) {
-	channels := len(conv.Data) / nn.ConvTaps
+	channels := len(conv.Data) / op.ConvTaps
 	room(&o.convT, len(conv.Data))
 	for j := range channels {
-		for i := range nn.ConvTaps {
-			o.convT[i*channels+j] = conv.Data[j*nn.ConvTaps+i]
+		for i := range op.ConvTaps {
+			o.convT[i*channels+j] = conv.Data[j*op.ConvTaps+i]
 		}
 	}
 }
@@ -19,10 +19,10 @@ func (o *Ops) transposeTaps(conv *Tensor[float32]) {
 // convRow writes the convolutions' outputs (3d) for token t of sequence b.
 func convRow(dst []float32, s deltaShape, u, tail, taps []float32, b, t int) {
 	channels := 3 * s.d
-	simd.Mul(dst, taps[nn.ConvTail*channels:][:channels], u[(b*s.time+t)*channels:][:channels])
-	for i := range nn.ConvTail {
+	simd.Mul(dst, taps[op.ConvTail*channels:][:channels], u[(b*s.time+t)*channels:][:channels])
+	for i := range op.ConvTail {
 		w := taps[i*channels : (i+1)*channels]
-		from := t - nn.ConvTail + i
+		from := t - op.ConvTail + i
 		if from >= 0 {
 			simd.MulAdd(dst, w, u[(b*s.time+from)*channels:][:channels])
 			continue
@@ -31,7 +31,7 @@ func convRow(dst []float32, s deltaShape, u, tail, taps []float32, b, t int) {
 			continue
 		}
 		for which := range 3 {
-			x := tail[((b*3+which)*nn.ConvTail+nn.ConvTail+from)*s.d:][:s.d]
+			x := tail[((b*3+which)*op.ConvTail+op.ConvTail+from)*s.d:][:s.d]
 			simd.MulAdd(dst[which*s.d:(which+1)*s.d], w[which*s.d:(which+1)*s.d], x)
 		}
 	}
@@ -58,11 +58,11 @@ func (o *Ops) mix(u, conv, tail, mixed *Tensor[float32]) {
 // keepTail moves the last inputs of sequence b's convolutions into the tail.
 func (o *Ops) keepTail(s deltaShape, u, tail []float32, b int) {
 	for which := range 3 {
-		own := tail[(b*3+which)*nn.ConvTail*s.d:][:nn.ConvTail*s.d]
-		kept := max(nn.ConvTail-s.time, 0)
-		copy(own, own[(nn.ConvTail-kept)*s.d:])
-		for tap := kept; tap < nn.ConvTail; tap++ {
-			t := s.time - nn.ConvTail + tap
+		own := tail[(b*3+which)*op.ConvTail*s.d:][:op.ConvTail*s.d]
+		kept := max(op.ConvTail-s.time, 0)
+		copy(own, own[(op.ConvTail-kept)*s.d:])
+		for tap := kept; tap < op.ConvTail; tap++ {
+			t := s.time - op.ConvTail + tap
 			copy(own[tap*s.d:(tap+1)*s.d], u[(b*s.time+t)*3*s.d+which*s.d:])
 		}
 	}
@@ -72,7 +72,7 @@ func (o *Ops) keepTail(s deltaShape, u, tail []float32, b int) {
 func (o *Ops) mixBackward(du, dconv, u, conv *Tensor[float32]) {
 	p := o.job.p
 	channels := 3 * p.d
-	size := nn.ConvTaps * channels
+	size := op.ConvTaps * channels
 	o.transposeTaps(conv)
 	clear(du.Data[:p.B*p.time*channels])
 	zeroRoom(&o.partial, p.B*size)
@@ -80,15 +80,15 @@ func (o *Ops) mixBackward(du, dconv, u, conv *Tensor[float32]) {
 		s := <-j.ops.slots
 		defer func() { j.ops.slots <- s }()
 		for seq := start; seq < end; seq++ {
-			size := nn.ConvTaps * 3 * j.p.d
+			size := op.ConvTaps * 3 * j.p.d
 			s.mixBackward(j.t[0].Data, j.ops.partial[seq*size:(seq+1)*size], j.ops.product, j.p, j.t[1].Data, j.ops.convT, seq)
 		}
 	}, du, u)
 	for seq := range p.B {
 		sums := o.partial[seq*size : (seq+1)*size]
-		for i := range nn.ConvTaps {
+		for i := range op.ConvTaps {
 			for j := range channels {
-				dconv.Data[j*nn.ConvTaps+i] += sums[i*channels+j]
+				dconv.Data[j*op.ConvTaps+i] += sums[i*channels+j]
 			}
 		}
 	}
@@ -107,8 +107,8 @@ func (s *scanScratch) mixBackward(du, dtaps, dmixed []float32, p deltaShape, u, 
 			unitBackwardFast(dy[at:at+p.c], dy[at:at+p.c], after[at:at+p.c])
 		}
 		simd.SiluBackward(dy, dy, before)
-		for i := range nn.ConvTaps {
-			from := t - nn.ConvTail + i
+		for i := range op.ConvTaps {
+			from := t - op.ConvTail + i
 			if from < 0 {
 				continue
 			}

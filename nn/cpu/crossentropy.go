@@ -1,9 +1,13 @@
 package cpu
 
-import "math"
+import (
+	"math"
 
-func (s *Scalar[F]) CrossEntropy(loss, logits, targets *Tensor[F], from int, scale float32) {
-	checkCrossEntropy(loss, logits, targets, from)
+	"bitgpu/nn/op"
+)
+
+func (s *Scalar[F]) crossEntropy(args *op.CrossEntropy[*Tensor[F]]) {
+	loss, logits, targets, from, scale := args.Loss, args.Logits, args.Targets, args.From, args.Scale
 	m, V := rowsOf(logits)
 	for i := range m {
 		row := logits.Data[i*V : (i+1)*V]

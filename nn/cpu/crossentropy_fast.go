@@ -1,9 +1,12 @@
 package cpu
 
-import "bitgpu/nn/cpu/simd"
+import (
+	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
+)
 
-func (o *Ops) CrossEntropy(loss, logits, targets *Tensor[float32], from int, scale float32) {
-	checkCrossEntropy(loss, logits, targets, from)
+func (o *Ops) crossEntropy(args *op.CrossEntropy[*Tensor[float32]]) {
+	loss, logits, targets, from, scale := args.Loss, args.Logits, args.Targets, args.From, args.Scale
 	m, _ := rowsOf(logits)
 	room(&o.partial, m)
 	o.job.from, o.job.scale = from, scale

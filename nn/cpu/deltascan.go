@@ -1,9 +1,18 @@
 package cpu
 
-import "bitgpu/nn"
+import (
+	"bitgpu/nn/op"
+)
 
 // deltaShape are the sizes of a delta scan, read off its tensors.
 type deltaShape struct{ B, time, d, h, c int }
+
+// scanShape reads the sizes off rows of outputs, the gain of the norm, and something that sequences have each.
+func scanShape[F Float](rows, gain, each *Tensor[F]) deltaShape {
+	n, d := rowsOf(rows)
+	B, c := each.Shape[0], gain.Shape[0]
+	return deltaShape{B, n / B, d, d / c, c}
+}
 
 // convInput is input number t of channel j (0 ≤ j < 3d) of sequence b; numbers below zero lie in
 // the tail.
@@ -15,14 +24,14 @@ func convInput[F Float](s deltaShape, u, tail []F, b, t, j int) F {
 		return 0
 	}
 	which, channel := j/s.d, j%s.d
-	return tail[((b*3+which)*nn.ConvTail+nn.ConvTail+t)*s.d+channel]
+	return tail[((b*3+which)*op.ConvTail+op.ConvTail+t)*s.d+channel]
 }
 
 // convolve is output t of channel j: Σ w[j,i]·input[t−3+i].
 func convolve[F Float](s deltaShape, u, tail, conv []F, b, t, j int) F {
 	var sum F
-	for i := range nn.ConvTaps {
-		sum += conv[j*nn.ConvTaps+i] * convInput(s, u, tail, b, t-nn.ConvTail+i, j)
+	for i := range op.ConvTaps {
+		sum += conv[j*op.ConvTaps+i] * convInput(s, u, tail, b, t-op.ConvTail+i, j)
 	}
 	return sum
 }
@@ -37,8 +46,9 @@ func mix[F Float](mixed []F, s deltaShape, u, tail, conv []F, b, t int) {
 	}
 }
 
-func (s *Scalar[F]) DeltaScan(o, u, b, conv, gain, state, tail, mixed, read, starts *Tensor[F], chunk int) {
-	p := checkDeltaScan(o, u, b, conv, gain, state, tail, mixed, read, starts, chunk)
+func (s *Scalar[F]) deltaScan(args *op.DeltaScan[*Tensor[F]]) {
+	o, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State, args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
+	p := scanShape(args.O, args.Gain, args.State)
 	pred, e := make([]F, p.c), make([]F, p.c)
 	for seq := range p.B {
 		for t := range p.time {
@@ -67,18 +77,19 @@ func (s *Scalar[F]) DeltaScan(o, u, b, conv, gain, state, tail, mixed, read, sta
 
 // keepTail moves the last inputs of sequence b's convolutions into the tail.
 func keepTail[F Float](s deltaShape, u, tail []F, b int) {
-	last := make([]F, 3*nn.ConvTail*s.d)
+	last := make([]F, 3*op.ConvTail*s.d)
 	for i := range last {
-		which, tap, channel := i/(nn.ConvTail*s.d), i/s.d%nn.ConvTail, i%s.d
-		last[i] = convInput(s, u, tail, b, s.time-nn.ConvTail+tap, which*s.d+channel)
+		which, tap, channel := i/(op.ConvTail*s.d), i/s.d%op.ConvTail, i%s.d
+		last[i] = convInput(s, u, tail, b, s.time-op.ConvTail+tap, which*s.d+channel)
 	}
 	copy(tail[b*len(last):], last)
 }
 
 // DeltaScanBackward runs the recurrence backward token by token, each chunk after running it
 // forward again from its start.
-func (s *Scalar[F]) DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts *Tensor[F], chunk int) {
-	p := checkDeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk)
+func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
+	du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO, args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
+	p := scanShape(args.DO, args.Gain, args.Starts)
 	cc := p.c * p.c
 	states, errs := make([]F, (chunk+1)*cc), make([]F, chunk*p.c)
 	dread, de := make([]F, p.c), make([]F, p.c)
@@ -149,11 +160,11 @@ func mixBackward[F Float](du, dconv, dmixed []F, s deltaShape, u, conv []F) {
 			}
 			for j := range dy {
 				d := dy[j] * siluSlope(before[j])
-				for i := range nn.ConvTaps {
-					from := t - nn.ConvTail + i
-					dconv[j*nn.ConvTaps+i] += d * convInput(s, u, nil, b, from, j)
+				for i := range op.ConvTaps {
+					from := t - op.ConvTail + i
+					dconv[j*op.ConvTaps+i] += d * convInput(s, u, nil, b, from, j)
 					if from >= 0 {
-						du[(b*s.time+from)*3*s.d+j] += d * conv[j*nn.ConvTaps+i]
+						du[(b*s.time+from)*3*s.d+j] += d * conv[j*op.ConvTaps+i]
 					}
 				}
 			}

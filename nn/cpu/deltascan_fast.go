@@ -2,10 +2,12 @@ package cpu
 
 import (
 	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
 )
 
-func (o *Ops) DeltaScan(out, u, b, conv, gain, state, tail, mixed, read, starts *Tensor[float32], chunk int) {
-	p := checkDeltaScan(out, u, b, conv, gain, state, tail, mixed, read, starts, chunk)
+func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor[float32]]) {
+	out, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State, args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
+	p := scanShape(args.O, args.Gain, args.State)
 	o.job.p, o.job.scan.Chunk = p, chunk
 	o.mix(u, conv, tail, mixed)
 	o.rows(p.B*p.h, 1, func(j *job, start, end int) {
@@ -106,8 +108,9 @@ func (s *scanScratch) queried(m int) []float32 {
 	return q
 }
 
-func (o *Ops) DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts *Tensor[float32], chunk int) {
-	p := checkDeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk)
+func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
+	du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO, args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
+	p := scanShape(args.DO, args.Gain, args.Starts)
 	o.job.p, o.job.scan.Chunk = p, chunk
 	room(&o.product, len(mixed.Data)) // the gradient of mixed
 	zeroRoom(&o.partial, p.B*p.h*p.c)

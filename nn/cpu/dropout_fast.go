@@ -1,16 +1,20 @@
 package cpu
 
-import "math"
+import (
+	"math"
 
-func (o *Ops) Dropout(x, seed *Tensor[float32], site uint32, rate float32) {
-	seed.is("Dropout: seed", 1)
+	"bitgpu/nn/op"
+)
+
+func (o *Ops) dropout(args *op.Dropout[*Tensor[float32]]) {
+	x, seed, site, rate := args.X, args.Seed, args.Site, args.Rate
 	o.job.from, o.job.scale = int(site), rate
 	o.rows(len(x.Data), 4096, func(j *job, start, end int) {
 		dropout(j.t[0].Data[start:end], uint32(start), j.t[1].Tokens[0], uint32(j.from), j.scale)
 	}, x, seed)
 }
 
-// dropout does the numbers of x, the first of which is number first of the tensor. It is nn.Uniform with what does not
+// dropout does the numbers of x, the first of which is number first of the tensor. It is op.Uniform with what does not
 // depend on the number taken out of the loop, compared as an integer, and without a branch, which no processor foresees.
 func dropout(x []float32, first, seed, site uint32, rate float32) {
 	const factor, term = 1664525, 1013904223

@@ -5,13 +5,13 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // TestDropoutIsTheReference: to the bit, whatever the rate and the number.
 func TestDropoutIsTheReference(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	x := nn.HostTensor{Format: nn.F32, Shape: []int{3*4096 + 5}, F32: make([]float32, 3*4096+5)}
+	x := op.HostTensor{Format: op.F32, Shape: []int{3*4096 + 5}, F32: make([]float32, 3*4096+5)}
 	for i := range x.F32 {
 		x.F32[i] = float32(random.NormFloat64())
 	}
@@ -24,10 +24,12 @@ func TestDropoutIsTheReference(t *testing.T) {
 	for _, rate := range []float32{0, 1e-9, 1.0 / (1 << 24), 0.1, 0.3, 0.5, 1 - 1.0/(1<<24)} {
 		for _, site := range []uint32{0, 7, math.MaxUint32} {
 			want, got := reference.Load(x), engine.Load(x)
-			seed := reference.New(nn.U32, 1)
+			seed := reference.New(op.U32, 1)
 			reference.WriteTokens(seed, 0, []uint32{random.Uint32()})
-			reference.Dropout(want, seed, site, rate)
-			engine.Dropout(got, seed, site, rate)
+			o := op.Dropout[*Tensor[float32]]{X: want, Seed: seed, Site: site, Rate: rate}
+			reference.dropout(&o)
+			o.X = got
+			engine.dropout(&o)
 			for i := range want.Data {
 				if w, g := want.Data[i], got.Data[i]; math.Float32bits(w) != math.Float32bits(g) {
 					t.Fatalf("rate %v, site %d: number %d: %v wanted, %v found", rate, site, i, w, g)

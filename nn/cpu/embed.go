@@ -1,15 +1,17 @@
 package cpu
 
-func (s *Scalar[F]) Embed(h, table, tokens *Tensor[F]) {
-	checkEmbed(h, table, tokens)
+import "bitgpu/nn/op"
+
+func (s *Scalar[F]) embed(args *op.Embed[*Tensor[F]]) {
+	h, table, tokens := args.H, args.Table, args.Tokens
 	n, D := rowsOf(h)
 	for i := range n {
 		table.row(h.Data[i*D:(i+1)*D], int(tokens.Tokens[i]))
 	}
 }
 
-func (s *Scalar[F]) EmbedBackward(dtable, dh, tokens *Tensor[F]) {
-	checkEmbed(dh, dtable, tokens)
+func (s *Scalar[F]) embedBackward(args *op.EmbedBackward[*Tensor[F]]) {
+	dtable, dh, tokens := args.DTable, args.DH, args.Tokens
 	n, D := rowsOf(dh)
 	for i := range n {
 		id := int(tokens.Tokens[i])

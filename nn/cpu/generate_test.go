@@ -5,6 +5,7 @@ import (
 
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 )
 
@@ -25,7 +26,7 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 		if err := s.Read(r.Tokens[0][:12]); err != nil {
 			t.Fatal(err)
 		}
-		for about, p := range map[string]nn.Sampling{
+		for about, p := range map[string]op.Sampling{
 			"greedy":  {},
 			"sampled": {Temperature: 0.9, TopK: 100, TopP: 0.95, MinP: 0.001, RepeatPenalty: 1.1, Seed: 12},
 		} {

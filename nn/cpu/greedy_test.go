@@ -12,6 +12,7 @@ import (
 	"bitgpu/demo"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 	"bitgpu/nn/storage"
 )
@@ -34,19 +35,19 @@ type text struct {
 	limit   int
 }
 
-func (x *text) sampling() nn.Sampling { return nn.Sampling{RepeatPenalty: x.Penalty} }
+func (x *text) sampling() op.Sampling { return op.Sampling{RepeatPenalty: x.Penalty} }
 
 // definition writes the text by the reference and says how close a decision came.
-func (x *text) definition(t *testing.T, c nn.Config, w *nn.Weights[nn.HostTensor]) (tokens []uint32, margin float32) {
+func (x *text) definition(t *testing.T, c nn.Config, w *nn.Weights[op.HostTensor]) (tokens []uint32, margin float32) {
 	t.Helper()
 	return define(t, x, cpu.NewScalar[float64](), c, w)
 }
 
 // define takes the largest of a backend's logits.
-func define[T any](t *testing.T, x *text, ops nn.Ops[T], c nn.Config, w *nn.Weights[nn.HostTensor]) (tokens []uint32, margin float32) {
+func define[T any](t *testing.T, x *text, ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor]) (tokens []uint32, margin float32) {
 	t.Helper()
 	s := session(t, ops, c, w)
-	recent, logits, scratch := make([]uint32, nn.RecentSize), make([]float32, c.Vocab), make([]float32, c.Vocab)
+	recent, logits, scratch := make([]uint32, op.RecentSize), make([]float32, c.Vocab), make([]float32, c.Vocab)
 	read := func(ids ...uint32) {
 		if err := s.Read(ids); err != nil {
 			t.Fatal(err)
@@ -54,7 +55,7 @@ func define[T any](t *testing.T, x *text, ops nn.Ops[T], c nn.Config, w *nn.Weig
 	}
 	read(x.Prompt...)
 	for _, id := range x.Prompt {
-		nn.Push(recent, id)
+		op.Push(recent, id)
 	}
 	margin = nearTie
 	for len(tokens) < x.limit {
@@ -74,7 +75,7 @@ func define[T any](t *testing.T, x *text, ops nn.Ops[T], c nn.Config, w *nn.Weig
 }
 
 // written is the text as the engine generates it.
-func (x *text) written(t *testing.T, c nn.Config, w *nn.Weights[nn.HostTensor]) (tokens []uint32) {
+func (x *text) written(t *testing.T, c nn.Config, w *nn.Weights[op.HostTensor]) (tokens []uint32) {
 	t.Helper()
 	s := session(t, cpu.New(), c, w)
 	if err := s.Read(x.Prompt); err != nil {
@@ -104,7 +105,7 @@ func (x *text) compare(t *testing.T, tokens []uint32) {
 	t.Errorf("%s, penalty %v: %d tokens wanted, %d found", x.Model, x.Penalty, len(x.Tokens), len(tokens))
 }
 
-func session[T any](t *testing.T, ops nn.Ops[T], c nn.Config, w *nn.Weights[nn.HostTensor]) *nn.Session[T] {
+func session[T any](t *testing.T, ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor]) *nn.Session[T] {
 	t.Helper()
 	m, err := nn.NewModel(ops, c, w)
 	if err != nil {

@@ -1,15 +1,16 @@
 package cpu
 
-func (s *Scalar[F]) NormHead(logits, x, h, gain, head *Tensor[F], from int) {
-	checkNormHead(logits, x, h, gain, head, from)
-	m, D := logits.Shape[0], gain.Shape[0]
-	normRows(x, h, gain, from, m)
+import "bitgpu/nn/op"
+
+func (s *Scalar[F]) head(args *op.Head[*Tensor[F]]) {
+	logits, x, head, from := args.Logits, args.X, args.W, args.From
+	m, D := logits.Shape[0], head.Shape[1]
 	rows := &Tensor[F]{Shape: []int{m, D}, Data: x.Data[from*D : (from+m)*D]}
 	matmul(logits, nil, rows, head)
 }
 
-func (s *Scalar[F]) HeadBackward(dx, dhead, dlogits, x, head *Tensor[F], from int) {
-	checkHeadBackward(dx, dhead, dlogits, x, head, from)
+func (s *Scalar[F]) headBackward(args *op.HeadBackward[*Tensor[F]]) {
+	dx, dhead, dlogits, x, head, from := args.DX, args.DW, args.DLogits, args.X, args.W, args.From
 	m, V := rowsOf(dlogits)
 	D := head.Shape[1]
 	for i := range m {

@@ -1,20 +1,19 @@
 package cpu
 
 import (
-	"bitgpu/nn"
 	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
 )
 
-func (o *Ops) NormHead(logits, x, h, gain, head *Tensor[float32], from int) {
-	checkNormHead(logits, x, h, gain, head, from)
+func (o *Ops) head(args *op.Head[*Tensor[float32]]) {
+	logits, x, head, from := args.Logits, args.X, args.W, args.From
 	m, V := rowsOf(logits)
-	D := gain.Shape[0]
-	o.normRows(x, h, gain, from, m)
+	D := head.Shape[1]
 	rows := x.Data[from*D : (from+m)*D]
 	switch {
-	case head.Format == nn.F16:
+	case head.Format == op.F16:
 		simd.MatMulF16(logits.Data, head.Half, rows, V, D, m)
-	case head.Format == nn.I8:
+	case head.Format == op.I8:
 		simd.MatMulI8(logits.Data, head.Int8, head.Scales, rows, V, D, m)
 	case m <= fewRows:
 		simd.MatMul(logits.Data, head.Data, rows, V, D, m)
@@ -23,8 +22,8 @@ func (o *Ops) NormHead(logits, x, h, gain, head *Tensor[float32], from int) {
 	}
 }
 
-func (o *Ops) HeadBackward(dx, dhead, dlogits, x, head *Tensor[float32], from int) {
-	checkHeadBackward(dx, dhead, dlogits, x, head, from)
+func (o *Ops) headBackward(args *op.HeadBackward[*Tensor[float32]]) {
+	dx, dhead, dlogits, x, head, from := args.DX, args.DW, args.DLogits, args.X, args.W, args.From
 	m, V := rowsOf(dlogits)
 	D := head.Shape[1]
 	at, to := from*D, (from+m)*D

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
 
@@ -8,7 +9,6 @@ import (
 func matmul[F Float](y, r, x, w *Tensor[F]) {
 	n, K := rowsOf(x)
 	R := w.Shape[0]
-	checkLinear(y, r, x, w)
 	row := make([]F, K)
 	for j := range R {
 		w.row(row, j)
@@ -22,16 +22,12 @@ func matmul[F Float](y, r, x, w *Tensor[F]) {
 	}
 }
 
-func (s *Scalar[F]) NormLinear(y, x, h, gain, w *Tensor[F]) {
-	checkNorm(x, h, gain)
-	normRows(x, h, gain, 0, h.Shape[0])
-	matmul(y, nil, x, w)
+func (s *Scalar[F]) linear(args *op.Linear[*Tensor[F]]) {
+	matmul(args.Y, args.Addend, args.X, args.W)
 }
 
-func (s *Scalar[F]) LinearAdd(y, r, x, w *Tensor[F]) { matmul(y, r, x, w) }
-
-func (s *Scalar[F]) LinearBackward(dx, dw, dy, x, w *Tensor[F]) {
-	checkLinearBackward(dx, dw, dy, x, w)
+func (s *Scalar[F]) linearBackward(args *op.LinearBackward[*Tensor[F]]) {
+	dx, dw, dy, x, w := args.DX, args.DW, args.DY, args.X, args.W
 	n, K := rowsOf(x)
 	R := w.Shape[0]
 	clear(dx.Data[:n*K])
@@ -46,8 +42,8 @@ func (s *Scalar[F]) LinearBackward(dx, dw, dy, x, w *Tensor[F]) {
 	}
 }
 
-func (s *Scalar[F]) Quantize(q, w *Tensor[F]) {
-	checkQuantize(q, w)
+func (s *Scalar[F]) quantize(args *op.Quantize[*Tensor[F]]) {
+	q, w := args.Q, args.W
 	rows, cols := q.Shape[0], q.Shape[1]
 	each := rows / len(q.Scales)
 	stride := each * ternary.RowBytes(cols)

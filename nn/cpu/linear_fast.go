@@ -5,6 +5,7 @@ import (
 
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
 
@@ -20,7 +21,6 @@ func inverseRMSFast(x []float32) float32 {
 func (o *Ops) matmul(y, r, x, w *Tensor[float32]) {
 	n, K := rowsOf(x)
 	R := w.Shape[0]
-	checkLinear(y, r, x, w)
 	if n <= fewRows {
 		p := y.Data
 		if r != nil { // which may be y
@@ -77,16 +77,12 @@ func blocks(rows, n int) func(yield func(int, int) bool) {
 	}
 }
 
-func (o *Ops) NormLinear(y, x, h, gain, w *Tensor[float32]) {
-	checkNorm(x, h, gain)
-	o.normRows(x, h, gain, 0, h.Shape[0])
-	o.matmul(y, nil, x, w)
+func (o *Ops) linear(args *op.Linear[*Tensor[float32]]) {
+	o.matmul(args.Y, args.Addend, args.X, args.W)
 }
 
-func (o *Ops) LinearAdd(y, r, x, w *Tensor[float32]) { o.matmul(y, r, x, w) }
-
-func (o *Ops) LinearBackward(dx, dw, dy, x, w *Tensor[float32]) {
-	checkLinearBackward(dx, dw, dy, x, w)
+func (o *Ops) linearBackward(args *op.LinearBackward[*Tensor[float32]]) {
+	dx, dw, dy, x, w := args.DX, args.DW, args.DY, args.X, args.W
 	n, K := rowsOf(x)
 	R := w.Shape[0]
 	for b, rows := range blocksOf(w) {
@@ -98,8 +94,8 @@ func (o *Ops) LinearBackward(dx, dw, dy, x, w *Tensor[float32]) {
 	}
 }
 
-func (o *Ops) Quantize(q, w *Tensor[float32]) {
-	checkQuantize(q, w)
+func (o *Ops) quantize(args *op.Quantize[*Tensor[float32]]) {
+	q, w := args.Q, args.W
 	rows, cols := q.Shape[0], q.Shape[1]
 	each := rows / len(q.Scales)
 	stride := each * ternary.RowBytes(cols)

@@ -1,9 +1,9 @@
 package cpu
 
 import (
-	"bitgpu/nn"
 	"bitgpu/nn/cpu/hugepages"
 	"bitgpu/nn/cpu/parallel"
+	"bitgpu/nn/op"
 )
 
 // Ops is the CPU engine: the reference with its hot operations replaced by SIMD kernels on all
@@ -13,14 +13,13 @@ type Ops struct {
 	Scalar[float32]
 	job        job
 	magnitudes magnitudes
-	product    []float32          // a product before it is scaled and added
-	partial    []float32          // sums of one block each, added up in order
-	convT      []float32          // convolutions with the taps first
-	hidden     [2]Tensor[float32] // NormSwiGLU's x and gu where nobody wants them
+	product    []float32 // a product before it is scaled and added
+	partial    []float32 // sums of one block each, added up in order
+	convT      []float32 // convolutions with the taps first
 	slots      chan *scanScratch
 }
 
-var _ nn.Ops[*Tensor[float32]] = (*Ops)(nil)
+var _ op.Backend[*Tensor[float32]] = (*Ops)(nil)
 
 // New makes the engine.
 func New() *Ops {
@@ -39,9 +38,8 @@ type job struct {
 	t     [11]*Tensor[float32]
 	from  int
 	scale float32
-	scan  nn.Scan
+	scan  op.Scan
 	p     deltaShape
-	draw  nn.Sampling
 }
 
 // Run does a part of the loop.

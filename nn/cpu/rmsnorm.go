@@ -1,6 +1,10 @@
 package cpu
 
-import "math"
+import (
+	"math"
+
+	"bitgpu/nn/op"
+)
 
 // normEps is the ε inside RMSNorm, unitEps that beside a key's length.
 const (
@@ -49,8 +53,13 @@ func normRows[F Float](x, h, gain *Tensor[F], from, n int) {
 	}
 }
 
-func (s *Scalar[F]) RMSNormBackward(dh, dgain, dx, h, gain *Tensor[F]) {
-	checkRMSNormBackward(dh, dgain, dx, h, gain)
+func (s *Scalar[F]) rmsNorm(args *op.RMSNorm[*Tensor[F]]) {
+	from, n := args.Span(args.H.Shape[0])
+	normRows(args.X, args.H, args.Gain, from, n)
+}
+
+func (s *Scalar[F]) rmsNormBackward(args *op.RMSNormBackward[*Tensor[F]]) {
+	dh, dgain, dx, h, gain := args.DH, args.DGain, args.DX, args.H, args.Gain
 	n, D := rowsOf(h)
 	for i := range n {
 		row := func(t *Tensor[F]) []F { return t.Data[i*D : (i+1)*D] }

@@ -1,12 +1,16 @@
 package cpu
 
-import "bitgpu/nn/cpu/simd"
+import (
+	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
+)
 
 // sumBlock is how many rows are summed together; the blocks' sums are added in order, so that the
 // result does not depend on the number of cores.
 const sumBlock = 64
 
-func (o *Ops) normRows(x, h, gain *Tensor[float32], from, n int) {
+func (o *Ops) rmsNorm(args *op.RMSNorm[*Tensor[float32]]) {
+	from, n := args.Span(args.H.Shape[0])
 	o.job.from = from
 	o.rows(n, 16, func(j *job, start, end int) {
 		x, h, gain := j.t[0], j.t[1], j.t[2]
@@ -14,11 +18,11 @@ func (o *Ops) normRows(x, h, gain *Tensor[float32], from, n int) {
 		for i := j.from + start; i < j.from+end; i++ {
 			simd.RMSNorm(x.Data[i*D:(i+1)*D], h.Data[i*D:(i+1)*D], gain.Data, normEps)
 		}
-	}, x, h, gain)
+	}, args.X, args.H, args.Gain)
 }
 
-func (o *Ops) RMSNormBackward(dh, dgain, dx, h, gain *Tensor[float32]) {
-	checkRMSNormBackward(dh, dgain, dx, h, gain)
+func (o *Ops) rmsNormBackward(args *op.RMSNormBackward[*Tensor[float32]]) {
+	dh, dgain, dx, h, gain := args.DH, args.DGain, args.DX, args.H, args.Gain
 	n, D := rowsOf(h)
 	blocks := (n + sumBlock - 1) / sumBlock
 	zeroRoom(&o.partial, blocks*D)

@@ -1,9 +1,11 @@
 package cpu
 
-import "bitgpu/nn"
+import (
+	"bitgpu/nn/op"
+)
 
-func (s *Scalar[F]) Sample(next, out, recent, logits *Tensor[F], p nn.Sampling) {
-	checkSample(next, out, recent, logits)
+func (s *Scalar[F]) sample(args *op.Sample[*Tensor[F]]) {
+	next, out, recent, rules, logits := args.Next, args.Out, args.Recent, args.Rules, args.Logits
 	B, V := rowsOf(logits)
 	K := out.Shape[1]
 	if len(s.scratch) < 2*V {
@@ -14,8 +16,9 @@ func (s *Scalar[F]) Sample(next, out, recent, logits *Tensor[F], p nn.Sampling) 
 		for i, l := range logits.Data[b*V : (b+1)*V] {
 			row[i] = float32(l)
 		}
-		seen := recent.Tokens[b*nn.RecentSize : (b+1)*nn.RecentSize]
-		n := int(seen[nn.RecentSampled])
+		seen := recent.Tokens[b*op.RecentSize : (b+1)*op.RecentSize]
+		n := int(seen[op.RecentSampled])
+		p := op.DecodeRules(rules.Tokens[b*op.RulesSize:])
 		id := p.Draw(row, seen, sorted)
 		out.Tokens[b*K+n%K], next.Tokens[b] = id, nextInput(id)
 	}
@@ -23,7 +26,7 @@ func (s *Scalar[F]) Sample(next, out, recent, logits *Tensor[F], p nn.Sampling) 
 
 // nextInput is a token that can be looked up, whatever was drawn.
 func nextInput(id uint32) uint32 {
-	if id == nn.NotFinite {
+	if id == op.NotFinite {
 		return 0
 	}
 	return id

@@ -4,8 +4,8 @@ import (
 	"math"
 	"slices"
 
-	"bitgpu/nn"
 	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
 )
 
 // drawScratch is what one core needs to draw a token.
@@ -19,41 +19,39 @@ type drawScratch struct {
 	mass    [1024]float64
 }
 
-func (o *Ops) Sample(next, out, recent, logits *Tensor[float32], p nn.Sampling) {
-	checkSample(next, out, recent, logits)
-	o.job.draw = p
-	o.rows(logits.Shape[0], 1, func(j *job, start, end int) {
+func (o *Ops) sample(args *op.Sample[*Tensor[float32]]) {
+	o.rows(args.Logits.Shape[0], 1, func(j *job, start, end int) {
 		s := <-j.ops.slots
 		defer func() { j.ops.slots <- s }()
-		next, out, recent, logits := j.t[0], j.t[1], j.t[2], j.t[3]
+		next, out, recent, rules, logits := j.t[0], j.t[1], j.t[2], j.t[3], j.t[4]
 		K, V := out.Shape[1], logits.Shape[1]
 		for b := start; b < end; b++ {
-			seen := recent.Tokens[b*nn.RecentSize : (b+1)*nn.RecentSize]
-			n := int(seen[nn.RecentSampled])
-			id := s.draw.token(j.draw, logits.Data[b*V:(b+1)*V], seen)
+			seen := recent.Tokens[b*op.RecentSize : (b+1)*op.RecentSize]
+			n := int(seen[op.RecentSampled])
+			id := s.draw.token(op.DecodeRules(rules.Tokens[b*op.RulesSize:]), logits.Data[b*V:(b+1)*V], seen)
 			out.Tokens[b*K+n%K], next.Tokens[b] = id, nextInput(id)
 		}
-	}, next, out, recent, logits)
+	}, args.Next, args.Out, args.Recent, args.Rules, args.Logits)
 }
 
-// token is nn.Sampling.Draw with exponentials by the vector: up to their rounding the same token.
+// token is op.Sampling.Draw with exponentials by the vector: up to their rounding the same token.
 // It leaves the logits as they are.
-func (d *drawScratch) token(p nn.Sampling, logits []float32, recent []uint32) uint32 {
-	id := nn.NotFinite
+func (d *drawScratch) token(p op.Sampling, logits []float32, recent []uint32) uint32 {
+	id := op.NotFinite
 	if finite(logits) {
 		id = d.drawn(p, logits, recent)
 	}
-	recent[nn.RecentSampled]++
-	nn.Push(recent, id)
+	recent[op.RecentSampled]++
+	op.Push(recent, id)
 	return id
 }
 
 // finite says whether all numbers are. A sum of squares that is finite shows it fast; one that is not may be a large number's.
 func finite(v []float32) bool {
-	return nn.FirstNotFinite([]float32{simd.SumSquares(v)}) < 0 || nn.FirstNotFinite(v) < 0
+	return op.FirstNotFinite([]float32{simd.SumSquares(v)}) < 0 || op.FirstNotFinite(v) < 0
 }
 
-func (d *drawScratch) drawn(p nn.Sampling, logits []float32, recent []uint32) uint32 {
+func (d *drawScratch) drawn(p op.Sampling, logits []float32, recent []uint32) uint32 {
 	if p.RepeatPenalty != 0 && p.RepeatPenalty != 1 {
 		copy(room(&d.logits, len(logits)), logits)
 		logits = d.logits[:len(logits)]
@@ -63,10 +61,10 @@ func (d *drawScratch) drawn(p nn.Sampling, logits []float32, recent []uint32) ui
 	if p.Temperature == 0 {
 		return uint32(slices.Index(logits, best))
 	}
-	return d.sampled(p, logits, best, nn.Uniform(p.Seed, recent[nn.RecentSampled]))
+	return d.sampled(p, logits, best, op.Uniform(p.Seed, recent[op.RecentSampled]))
 }
 
-func (d *drawScratch) sampled(p nn.Sampling, logits []float32, best, u float32) uint32 {
+func (d *drawScratch) sampled(p op.Sampling, logits []float32, best, u float32) uint32 {
 	topK := p.TopK > 0 && p.TopK < len(logits)
 	if topK {
 		d.keepLargest(logits, p.TopK)
@@ -129,7 +127,7 @@ func (d *drawScratch) keepLargest(logits []float32, k int) {
 func (d *drawScratch) largest(v []float32, k int) float32 {
 	order := room(&d.order, len(v))
 	copy(order, v)
-	nn.TopFirst(order, k)
+	op.TopFirst(order, k)
 	return slices.Min(order[:k])
 }
 

@@ -8,8 +8,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 )
 
@@ -17,21 +17,35 @@ import (
 type drawer struct {
 	ops                       *cpu.Ops
 	next, out, recent, logits *cpu.Tensor[float32]
+	rules                     *cpu.Tensor[float32]
+	program                   op.Prepared
 }
 
 func newDrawer(V int) *drawer {
 	ops := cpu.New()
-	return &drawer{ops, ops.New(nn.U32, 1), ops.New(nn.U32, 1, 1), ops.New(nn.U32, 1, nn.RecentSize), ops.New(nn.F32, 1, V)}
+	d := &drawer{
+		ops: ops, next: ops.New(op.U32, 1), out: ops.New(op.U32, 1, 1), recent: ops.New(op.U32, 1, op.RecentSize), logits: ops.New(op.F32, 1, V),
+		rules: ops.New(op.U32, 1, op.RulesSize),
+	}
+	program, err := ops.Prepare(op.Program[*cpu.Tensor[float32]]{
+		&op.Sample[*cpu.Tensor[float32]]{Next: d.next, Out: d.out, Recent: d.recent, Rules: d.rules, Logits: d.logits},
+	})
+	if err != nil {
+		panic(err)
+	}
+	d.program = program
+	return d
 }
 
-func (d *drawer) draw(s nn.Sampling, logits []float32, recent []uint32) uint32 {
+func (d *drawer) draw(s op.Sampling, logits []float32, recent []uint32) uint32 {
 	copy(d.logits.Data, logits)
 	copy(d.recent.Tokens, recent)
-	d.ops.Sample(d.next, d.out, d.recent, d.logits, s)
+	s.Encode(d.rules.Tokens)
+	d.program.Run()
 	return d.next.Tokens[0]
 }
 
-// The engine draws the token of nn.Sampling.Draw wherever rounding cannot decide.
+// The engine draws the token of op.Sampling.Draw wherever rounding cannot decide.
 func TestSampleIsDraw(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		settled, draws := 0, 0
@@ -46,7 +60,7 @@ func TestSampleIsDraw(t *testing.T) {
 					logits[i] = float32(int(logits[i])) // ties
 				}
 			}
-			s := nn.Sampling{
+			s := op.Sampling{
 				Temperature:   rapid.SampledFrom([]float32{0, 0.3, 0.8, 1, 2}).Draw(t, "temperature"),
 				TopK:          rapid.SampledFrom([]int{0, 0, 1, 2, 40, 300, V - 1, V}).Draw(t, "top-k"),
 				TopP:          rapid.SampledFrom([]float32{0, 0, 0.01, 0.5, 0.95, 0.9999}).Draw(t, "top-p"),
@@ -54,9 +68,9 @@ func TestSampleIsDraw(t *testing.T) {
 				RepeatPenalty: rapid.SampledFrom([]float32{0, 1, 1.3, 0.7}).Draw(t, "repeat-penalty"),
 				Seed:          rapid.Uint64().Draw(t, "seed"),
 			}
-			recent := make([]uint32, nn.RecentSize)
-			for range rapid.IntRange(0, 2*nn.RecentWindow).Draw(t, "pushed") {
-				nn.Push(recent, uint32(r.IntN(V+1))) // V is none of the vocabulary
+			recent := make([]uint32, op.RecentSize)
+			for range rapid.IntRange(0, 2*op.RecentWindow).Draw(t, "pushed") {
+				op.Push(recent, uint32(r.IntN(V+1))) // V is none of the vocabulary
 			}
 			d := newDrawer(V)
 			got := d.draw(s, logits, recent)
@@ -64,7 +78,7 @@ func TestSampleIsDraw(t *testing.T) {
 				t.Fatal("the logits have changed")
 			}
 			p, filtered := optest.Distribution(s, logits, recent)
-			_, drawn := optest.Drawn(p, float64(nn.Uniform(s.Seed, recent[nn.RecentSampled])))
+			_, drawn := optest.Drawn(p, float64(op.Uniform(s.Seed, recent[op.RecentSampled])))
 			want := s.Draw(slices.Clone(logits), recent, make([]float32, V))
 			draws++
 			if s.Temperature > 0 && min(filtered, drawn) < 1e-5 {
@@ -87,11 +101,11 @@ func TestSampleOfManyIsDraw(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	logits, scratch := make([]float32, V), make([]float32, V)
 	eachLevel(t, func(t *testing.T) {
-		for _, s := range []nn.Sampling{
+		for _, s := range []op.Sampling{
 			{Temperature: 0.8}, {Temperature: 1, TopP: 0.95}, {Temperature: 0.8, TopK: 40, TopP: 0.95},
 			{Temperature: 1.5, TopK: 3000, MinP: 0.01}, {RepeatPenalty: 1.1},
 		} {
-			d, recent, other := newDrawer(V), make([]uint32, nn.RecentSize), 0
+			d, recent, other := newDrawer(V), make([]uint32, op.RecentSize), 0
 			for range draws {
 				for i := range logits {
 					logits[i] = float32(2 * r.NormFloat64())
@@ -103,7 +117,7 @@ func TestSampleOfManyIsDraw(t *testing.T) {
 				}
 				other++
 				p, filtered := optest.Distribution(s, logits, before)
-				_, drawn := optest.Drawn(p, float64(nn.Uniform(s.Seed, before[nn.RecentSampled])))
+				_, drawn := optest.Drawn(p, float64(op.Uniform(s.Seed, before[op.RecentSampled])))
 				if min(filtered, drawn) > 1e-6 {
 					t.Errorf("%+v: another token, %g from the next boundary", s, min(filtered, drawn))
 				}
@@ -129,13 +143,13 @@ func TestSampleOfNaN(t *testing.T) {
 						logits[i] = value
 					}
 				}
-				for _, s := range []nn.Sampling{{}, {Temperature: 1}, {Temperature: 1, TopK: 5}, {Temperature: 1, TopP: 0.5}, {Temperature: 1, MinP: 0.1}} {
+				for _, s := range []op.Sampling{{}, {Temperature: 1}, {Temperature: 1, TopK: 5}, {Temperature: 1, TopP: 0.5}, {Temperature: 1, MinP: 0.1}} {
 					d := newDrawer(V)
-					id, finite := d.draw(s, logits, make([]uint32, nn.RecentSize)), i > 2
-					if out := d.out.Tokens[0]; id >= V || finite != (out != nn.NotFinite) || finite && out != id {
+					id, finite := d.draw(s, logits, make([]uint32, op.RecentSize)), i > 2
+					if out := d.out.Tokens[0]; id >= V || finite != (out != op.NotFinite) || finite && out != id {
 						t.Errorf("special number %d at %d: tokens %d and %d drawn", i, at, id, out)
 					}
-					if out := s.Draw(slices.Clone(logits), make([]uint32, nn.RecentSize), make([]float32, V)); finite != (out != nn.NotFinite) {
+					if out := s.Draw(slices.Clone(logits), make([]uint32, op.RecentSize), make([]float32, V)); finite != (out != op.NotFinite) {
 						t.Errorf("special number %d at %d: Draw gives %d", i, at, out)
 					}
 				}

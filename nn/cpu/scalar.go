@@ -1,6 +1,8 @@
 package cpu
 
-import "bitgpu/nn"
+import (
+	"bitgpu/nn/op"
+)
 
 // Scalar is the reference: every operation as plain loops over slices.
 type Scalar[F Float] struct {
@@ -9,8 +11,8 @@ type Scalar[F Float] struct {
 }
 
 var (
-	_ nn.Ops[*Tensor[float32]] = (*Scalar[float32])(nil)
-	_ nn.Ops[*Tensor[float64]] = (*Scalar[float64])(nil)
+	_ op.Backend[*Tensor[float32]] = (*Scalar[float32])(nil)
+	_ op.Backend[*Tensor[float64]] = (*Scalar[float64])(nil)
 )
 
 // NewScalar makes the reference.
@@ -42,4 +44,4 @@ func axpy[F Float](y []F, alpha F, x []F) {
 }
 
 // rowsOf is a tensor's number of rows, the first axis, and the elements of one.
-func rowsOf[F Float](t *Tensor[F]) (rows, each int) { return t.Shape[0], nn.Count(t.Shape[1:]) }
+func rowsOf[F Float](t *Tensor[F]) (rows, each int) { return t.Shape[0], op.Count(t.Shape[1:]) }

@@ -1,7 +1,9 @@
 package cpu
 
-func (s *Scalar[F]) Step(b, x, w, bias *Tensor[F]) {
-	checkStep(b, x, w, bias)
+import "bitgpu/nn/op"
+
+func (s *Scalar[F]) stepSize(args *op.StepSize[*Tensor[F]]) {
+	b, x, w, bias := args.Beta, args.X, args.W, args.Bias
 	n, h := rowsOf(b)
 	D := w.Shape[1]
 	for i := range n {
@@ -11,8 +13,8 @@ func (s *Scalar[F]) Step(b, x, w, bias *Tensor[F]) {
 	}
 }
 
-func (s *Scalar[F]) StepBackward(dx, dw, dbias, db, b, x, w *Tensor[F]) {
-	checkStepBackward(dx, dw, dbias, db, b, x, w)
+func (s *Scalar[F]) stepSizeBackward(args *op.StepSizeBackward[*Tensor[F]]) {
+	dx, dw, dbias, db, b, x, w := args.DX, args.DW, args.DBias, args.DBeta, args.Beta, args.X, args.W
 	n, h := rowsOf(b)
 	D := w.Shape[1]
 	for i := range n {

@@ -4,10 +4,11 @@ import (
 	"math"
 
 	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
 )
 
-func (o *Ops) Step(b, x, w, bias *Tensor[float32]) {
-	checkStep(b, x, w, bias)
+func (o *Ops) stepSize(args *op.StepSize[*Tensor[float32]]) {
+	b, x, w, bias := args.Beta, args.X, args.W, args.Bias
 	n, _ := rowsOf(b)
 	o.rows(n, 32, func(j *job, start, end int) {
 		b, x, w, bias := j.t[0], j.t[1], j.t[2], j.t[3]
@@ -21,8 +22,8 @@ func (o *Ops) Step(b, x, w, bias *Tensor[float32]) {
 	}, b, x, w, bias)
 }
 
-func (o *Ops) StepBackward(dx, dw, dbias, db, b, x, w *Tensor[float32]) {
-	checkStepBackward(dx, dw, dbias, db, b, x, w)
+func (o *Ops) stepSizeBackward(args *op.StepSizeBackward[*Tensor[float32]]) {
+	dx, dw, dbias, db, b, x, w := args.DX, args.DW, args.DBias, args.DBeta, args.Beta, args.X, args.W
 	n, h := rowsOf(b)
 	D := w.Shape[1]
 	d := room(&o.product, n*h) // gradient before the sigmoid

@@ -1,6 +1,10 @@
 package cpu
 
-import "math"
+import (
+	"math"
+
+	"bitgpu/nn/op"
+)
 
 func sigmoid[F Float](x F) F { return F(1 / (1 + math.Exp(-float64(x)))) }
 
@@ -13,16 +17,9 @@ func siluSlope[F Float](x F) F {
 	return s * (1 + x*(1-s))
 }
 
-func (s *Scalar[F]) NormSwiGLU(a, gu, x, h, gain, w *Tensor[F]) {
-	checkSwiGLU(a, gu, w)
+func (s *Scalar[F]) swiGLU(args *op.SwiGLU[*Tensor[F]]) {
+	a, gu := args.A, args.GateUp
 	n, H := rowsOf(a)
-	if x == nil {
-		x = &Tensor[F]{Shape: h.Shape, Data: make([]F, len(h.Data))}
-	}
-	if gu == nil {
-		gu = &Tensor[F]{Shape: []int{n, 2 * H}, Data: make([]F, n*2*H)}
-	}
-	s.NormLinear(gu, x, h, gain, w)
 	for i := range n {
 		gate, up := gu.Data[2*i*H:(2*i+1)*H], gu.Data[(2*i+1)*H:(2*i+2)*H]
 		for j := range H {
@@ -31,8 +28,8 @@ func (s *Scalar[F]) NormSwiGLU(a, gu, x, h, gain, w *Tensor[F]) {
 	}
 }
 
-func (s *Scalar[F]) SwiGLUBackward(dgu, da, gu *Tensor[F]) {
-	checkSwiGLUBackward(dgu, da, gu)
+func (s *Scalar[F]) swiGLUBackward(args *op.SwiGLUBackward[*Tensor[F]]) {
+	dgu, da, gu := args.DGateUp, args.DA, args.GateUp
 	n, H := rowsOf(da)
 	for i := range n {
 		for j := range H {

@@ -1,17 +1,13 @@
 package cpu
 
-import "bitgpu/nn/cpu/simd"
+import (
+	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
+)
 
-func (o *Ops) NormSwiGLU(a, gu, x, h, gain, w *Tensor[float32]) {
-	checkSwiGLU(a, gu, w)
-	n, H := rowsOf(a)
-	if x == nil {
-		x = o.hidden[0].reshape(h.Shape[0], h.Shape[1])
-	}
-	if gu == nil {
-		gu = o.hidden[1].reshape(n, 2*H)
-	}
-	o.NormLinear(gu, x, h, gain, w)
+func (o *Ops) swiGLU(args *op.SwiGLU[*Tensor[float32]]) {
+	a, gu := args.A, args.GateUp
+	n, _ := rowsOf(a)
 	o.rows(n, 4, func(j *job, start, end int) {
 		a, gu := j.t[0], j.t[1]
 		H := a.Shape[1]
@@ -21,8 +17,8 @@ func (o *Ops) NormSwiGLU(a, gu, x, h, gain, w *Tensor[float32]) {
 	}, a, gu)
 }
 
-func (o *Ops) SwiGLUBackward(dgu, da, gu *Tensor[float32]) {
-	checkSwiGLUBackward(dgu, da, gu)
+func (o *Ops) swiGLUBackward(args *op.SwiGLUBackward[*Tensor[float32]]) {
+	dgu, da, gu := args.DGateUp, args.DA, args.GateUp
 	n, _ := rowsOf(da)
 	o.rows(n, 4, func(j *job, start, end int) {
 		dgu, da, gu := j.t[0].Data, j.t[1].Data, j.t[2].Data
@@ -32,14 +28,4 @@ func (o *Ops) SwiGLUBackward(dgu, da, gu *Tensor[float32]) {
 			simd.SiluMulBackward(dgu[g:u], dgu[u:to], da[i*H:(i+1)*H], gu[g:u], gu[u:to])
 		}
 	}, dgu, da, gu)
-}
-
-// reshape makes the tensor a matrix, whose numbers are kept for the next call.
-func (t *Tensor[F]) reshape(rows, cols int) *Tensor[F] {
-	t.Shape = append(t.Shape[:0], rows, cols)
-	if cap(t.Data) < rows*cols {
-		t.Data = make([]F, rows*cols)
-	}
-	t.Data = t.Data[:rows*cols]
-	return t
 }

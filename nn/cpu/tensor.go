@@ -3,8 +3,8 @@ package cpu
 import (
 	"fmt"
 
-	"bitgpu/nn"
 	"bitgpu/nn/cpu/hugepages"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 
 	"github.com/x448/float16"
@@ -15,7 +15,7 @@ type Float interface{ float32 | float64 }
 
 // Tensor is a tensor of the CPU backends: one of its slices holds the numbers, by its format.
 type Tensor[F Float] struct {
-	Format  nn.Format
+	Format  op.Format
 	Shape   []int
 	Data    []F      // F32
 	Half    []uint16 // F16
@@ -48,17 +48,17 @@ func (t *Tensor[F]) straight(r int) F {
 func (t *Tensor[F]) row(dst []F, r int) {
 	cols := t.Shape[1]
 	switch t.Format {
-	case nn.F32:
+	case op.F32:
 		copy(dst, t.Data[r*cols:(r+1)*cols])
-	case nn.F16:
+	case op.F16:
 		for c := range cols {
 			dst[c] = F(float16.Frombits(t.Half[r*cols+c]).Float32())
 		}
-	case nn.I8:
+	case op.I8:
 		for c := range cols {
 			dst[c] = F(t.Int8[r*cols+c]) * t.Scales[r]
 		}
-	case nn.Ternary:
+	case op.Ternary:
 		stride := ternary.RowBytes(cols)
 		ternary.Unpack(dst, t.Codes[r*stride:(r+1)*stride], 1, cols)
 		for c := range cols {
@@ -69,18 +69,18 @@ func (t *Tensor[F]) row(dst []F, r int) {
 	}
 }
 
-// memory is the part of nn.Ops that keeps tensors.
+// memory is the part of op.Memory that keeps tensors.
 type memory[F Float] struct {
 	inUse int // bytes of the tensors made and not released
 }
 
-func (m *memory[F]) New(format nn.Format, shape ...int) *Tensor[F] {
+func (m *memory[F]) New(format op.Format, shape ...int) *Tensor[F] {
 	t := &Tensor[F]{Format: format, Shape: shape}
-	n := nn.Count(shape)
+	n := op.Count(shape)
 	switch format {
-	case nn.F32:
+	case op.F32:
 		t.Data = hugepages.Make[F](n)
-	case nn.U32:
+	case op.U32:
 		t.Tokens = make([]uint32, n)
 	default:
 		panic(fmt.Sprintf("cpu: New makes no %v tensor", format))
@@ -89,7 +89,7 @@ func (m *memory[F]) New(format nn.Format, shape ...int) *Tensor[F] {
 	return t
 }
 
-func (m *memory[F]) NewSet(n int, format nn.Format, shape ...int) []*Tensor[F] {
+func (m *memory[F]) NewSet(n int, format op.Format, shape ...int) []*Tensor[F] {
 	set := make([]*Tensor[F], n)
 	for i := range set {
 		set[i] = m.New(format, shape...)
@@ -99,14 +99,14 @@ func (m *memory[F]) NewSet(n int, format nn.Format, shape ...int) []*Tensor[F] {
 
 func (m *memory[F]) NewTernary(rows, cols, blocks int, absmean bool) *Tensor[F] {
 	t := &Tensor[F]{
-		Format: nn.Ternary, Shape: []int{rows, cols}, Absmean: absmean,
+		Format: op.Ternary, Shape: []int{rows, cols}, Absmean: absmean,
 		Codes: make([]byte, rows*ternary.RowBytes(cols)), Scales: make([]F, blocks),
 	}
 	m.inUse += t.bytes()
 	return t
 }
 
-func (m *memory[F]) Load(h nn.HostTensor) *Tensor[F] {
+func (m *memory[F]) Load(h op.HostTensor) *Tensor[F] {
 	t := &Tensor[F]{
 		Format: h.Format, Shape: h.Shape, Half: h.F16, Int8: h.I8, Codes: h.Codes,
 		Data: convert[F](h.F32), Scales: convert[F](h.Scales), Absmean: h.Absmean,
@@ -143,11 +143,19 @@ func (m *memory[F]) Release(ts ...*Tensor[F]) {
 	}
 }
 
+// Shape is t's shape, nil of nil. It must not be changed.
+func (m *memory[F]) Shape(t *Tensor[F]) []int {
+	if t == nil {
+		return nil
+	}
+	return t.Shape
+}
+
 func (m *memory[F]) Rows(t *Tensor[F], n int) *Tensor[F] {
 	v := *t
 	v.Shape = append([]int{n}, t.Shape[1:]...)
-	count := nn.Count(v.Shape)
-	if t.Format == nn.U32 {
+	count := op.Count(v.Shape)
+	if t.Format == op.U32 {
 		v.Tokens = t.Tokens[:count]
 	} else {
 		v.Data = t.Data[:count]
@@ -175,8 +183,8 @@ func (m *memory[F]) ReadTokens(t *Tensor[F], offset int, dst []uint32) error {
 	return nil
 }
 
-func (m *memory[F]) ReadTernary(t *Tensor[F]) (nn.HostTensor, error) {
-	h := nn.HostTensor{Format: nn.Ternary, Shape: t.Shape, Codes: t.Codes, Absmean: t.Absmean}
+func (m *memory[F]) ReadTernary(t *Tensor[F]) (op.HostTensor, error) {
+	h := op.HostTensor{Format: op.Ternary, Shape: t.Shape, Codes: t.Codes, Absmean: t.Absmean}
 	for _, s := range t.Scales {
 		h.Scales = append(h.Scales, float32(s))
 	}
@@ -184,7 +192,7 @@ func (m *memory[F]) ReadTernary(t *Tensor[F]) (nn.HostTensor, error) {
 }
 
 func (m *memory[F]) Copy(dst *Tensor[F], dstOffset int, src *Tensor[F], srcOffset, n int) {
-	if src.Format == nn.U32 {
+	if src.Format == op.U32 {
 		copy(dst.Tokens[dstOffset:dstOffset+n], src.Tokens[srcOffset:])
 		return
 	}

@@ -3,7 +3,7 @@ package cpu
 import (
 	"math"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // unit writes k = f / (‖f‖ + ε) and returns ‖f‖.
@@ -49,8 +49,8 @@ func addOuter[F Float](W []F, alpha F, a, b []F) {
 	}
 }
 
-func (s *Scalar[F]) TiedScan(z, f, state, starts *Tensor[F], scan nn.Scan) {
-	checkTiedScan(z, f, state, starts, scan)
+func (s *Scalar[F]) tiedScan(args *op.TiedScan[*Tensor[F]]) {
+	z, f, state, starts, scan := args.Z, args.F, args.State, args.Starts, args.Scan
 	n, d := rowsOf(f)
 	B := state.Shape[0]
 	time := n / B
@@ -80,8 +80,8 @@ func (s *Scalar[F]) TiedScan(z, f, state, starts *Tensor[F], scan nn.Scan) {
 
 // TiedScanBackward runs the recurrence backward token by token. Inside a chunk it first runs
 // forward again from the chunk's start to have every state.
-func (s *Scalar[F]) TiedScanBackward(df, dz, f, starts *Tensor[F], scan nn.Scan) {
-	checkTiedScanBackward(df, dz, f, starts, scan)
+func (s *Scalar[F]) tiedScanBackward(args *op.TiedScanBackward[*Tensor[F]]) {
+	df, dz, f, starts, scan := args.DF, args.DZ, args.F, args.Starts, args.Scan
 	n, d := rowsOf(f)
 	B, chunks := starts.Shape[0], starts.Shape[1]
 	time, eta := n/B, F(scan.Rate)

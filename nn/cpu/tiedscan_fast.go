@@ -1,13 +1,13 @@
 package cpu
 
 import (
-	"bitgpu/nn"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
 )
 
-func (o *Ops) TiedScan(z, f, state, starts *Tensor[float32], scan nn.Scan) {
-	checkTiedScan(z, f, state, starts, scan)
+func (o *Ops) tiedScan(args *op.TiedScan[*Tensor[float32]]) {
+	z, f, state, starts, scan := args.Z, args.F, args.State, args.Starts, args.Scan
 	o.job.scan = scan
 	o.rows(state.Shape[0], 1, func(j *job, start, end int) {
 		s := <-j.ops.slots
@@ -19,7 +19,7 @@ func (o *Ops) TiedScan(z, f, state, starts *Tensor[float32], scan nn.Scan) {
 }
 
 // tiedForward scans sequence b.
-func (s *scanScratch) tiedForward(z, f, state, starts *Tensor[float32], b int, scan nn.Scan) {
+func (s *scanScratch) tiedForward(z, f, state, starts *Tensor[float32], b int, scan op.Scan) {
 	n, d := rowsOf(f)
 	time := n / state.Shape[0]
 	W := state.Data[b*d*d : (b+1)*d*d]
@@ -87,7 +87,7 @@ func (t *tiedToken) Run(start, end int) {
 // tiedErrors sets x to the keys of some tokens and e to what each lacks in the memory before it,
 // k − W·k: rows of E = (I + ηL)⁻¹·(X − X·Wᵀ), with L the lower part of X·Xᵀ, which is left in
 // lower; without the substitution in the minibatch rule.
-func (s *scanScratch) tiedErrors(W, f []float32, d int, scan nn.Scan) {
+func (s *scanScratch) tiedErrors(W, f []float32, d int, scan op.Scan) {
 	m := len(f) / d
 	x, e := room(&s.x, m*d), room(&s.e, m*d)
 	for i := range m {
@@ -103,8 +103,8 @@ func (s *scanScratch) tiedErrors(W, f []float32, d int, scan nn.Scan) {
 	simd.Substitute(e, lower, m, d, false)
 }
 
-func (o *Ops) TiedScanBackward(df, dz, f, starts *Tensor[float32], scan nn.Scan) {
-	checkTiedScanBackward(df, dz, f, starts, scan)
+func (o *Ops) tiedScanBackward(args *op.TiedScanBackward[*Tensor[float32]]) {
+	df, dz, f, starts, scan := args.DF, args.DZ, args.F, args.Starts, args.Scan
 	o.job.scan = scan
 	o.rows(starts.Shape[0], 1, func(j *job, start, end int) {
 		s := <-j.ops.slots
@@ -120,7 +120,7 @@ func (o *Ops) TiedScanBackward(df, dz, f, starts *Tensor[float32], scan nn.Scan)
 //	D   = A⁻ᵀ·(dZ − ηX·dWᵀ)
 //	dX  = dZ − D + D·W₀ + ηE·dW + (P + Pᵀ)·X, P the lower part of ηD·Eᵀ
 //	dW₀ = dW + Dᵀ·X
-func (s *scanScratch) tiedBackward(df, dz, f, starts *Tensor[float32], b int, scan nn.Scan) {
+func (s *scanScratch) tiedBackward(df, dz, f, starts *Tensor[float32], b int, scan op.Scan) {
 	n, d := rowsOf(f)
 	chunks, C, eta := starts.Shape[1], scan.Chunk, scan.Rate
 	time := n / starts.Shape[0]

@@ -4,16 +4,16 @@ import (
 	"fmt"
 	"math"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // hyper are the numbers of step number step (from 0) as the project trains.
 func hyper(step int, lr, clip float64) []float32 {
-	h := make([]float32, nn.HyperCount)
-	h[nn.HyperLR], h[nn.HyperBeta1], h[nn.HyperBeta2] = float32(lr), 0.9, 0.999
-	h[nn.HyperEps], h[nn.HyperDecay], h[nn.HyperClip] = 1e-8, 0.01, float32(clip)
-	h[nn.HyperCorrect1] = float32(1 - math.Pow(0.9, float64(step+1)))
-	h[nn.HyperCorrect2] = float32(1 - math.Pow(0.999, float64(step+1)))
+	h := make([]float32, op.HyperCount)
+	h[op.HyperLR], h[op.HyperBeta1], h[op.HyperBeta2] = float32(lr), 0.9, 0.999
+	h[op.HyperEps], h[op.HyperDecay], h[op.HyperClip] = 1e-8, 0.01, float32(clip)
+	h[op.HyperCorrect1] = float32(1 - math.Pow(0.9, float64(step+1)))
+	h[op.HyperCorrect2] = float32(1 - math.Pow(0.999, float64(step+1)))
 	return h
 }
 
@@ -26,13 +26,13 @@ func adamwCases[T any]() []Case[T] {
 			Make: func(b *Bench[T]) Trial[T] {
 				w, g := b.Between("w", 1, 2, rows, cols), b.Between("g", 0.1*size, size, rows, cols)
 				m, v := b.Between("m", 0.1*size, size, rows, cols), b.Between("v", 0.1*size*size, size*size, rows, cols)
-				sum, numbers := b.All("sum", 0, 1), b.Floats("hyper", hyper(step, 1e-3, clip), nn.HyperCount)
+				sum, numbers := b.All("sum", 0, 1), b.Floats("hyper", hyper(step, 1e-3, clip), op.HyperCount)
 				return Trial[T]{
-					Forward: func() {
-						b.Ops.Zero(sum)
-						b.Ops.SumSquares(sum, g)
-						b.Ops.AdamW(w, m, v, g, sum, numbers)
-					},
+					Forward: b.program(
+						&op.Zero[T]{X: sum},
+						&op.SumSquares[T]{Sum: sum, G: g},
+						&op.AdamW[T]{W: w, M: m, V: v, G: g, SumSquares: sum, Hyper: numbers},
+					),
 					Outputs: []string{"w", "m", "v"},
 				}
 			},
@@ -43,7 +43,7 @@ func adamwCases[T any]() []Case[T] {
 			Op: "adamw", Name: fmt.Sprintf("squares/%d", n), Tolerance: tolerance,
 			Make: func(b *Bench[T]) Trial[T] {
 				sum, g := b.All("sum", 3, 1), make(b)
-				return Trial[T]{Forward: func() { b.Ops.SumSquares(sum, g) }, Outputs: []string{"sum"}}
+				return Trial[T]{Forward: b.program(&op.SumSquares[T]{Sum: sum, G: g}), Outputs: []string{"sum"}}
 			},
 		}
 	}
@@ -59,10 +59,10 @@ func adamwCases[T any]() []Case[T] {
 			Make: func(b *Bench[T]) Trial[T] {
 				w, g := b.Floats("w", []float32{1, -2, 0, 4}, 4), b.Floats("g", []float32{3, -0.5, 100, 0}, 4)
 				m, v, sum := b.All("m", 0, 4), b.All("v", 0, 4), b.All("sum", 1e4, 1) // a clip of 0 clips nothing
-				numbers := b.Floats("hyper", hyper(0, 0.125, 0), nn.HyperCount)
+				numbers := b.Floats("hyper", hyper(0, 0.125, 0), op.HyperCount)
 				decay := func(w float32) float32 { return w * (1 - 0.125*0.01) }
 				return Trial[T]{
-					Forward: func() { b.Ops.AdamW(w, m, v, g, sum, numbers) },
+					Forward: b.program(&op.AdamW[T]{W: w, M: m, V: v, G: g, SumSquares: sum, Hyper: numbers}),
 					Outputs: []string{"w", "m", "v"},
 					Want: map[string][]float32{
 						"w": {decay(1) - 0.125, decay(-2) + 0.125, -0.125, decay(4)},
@@ -74,7 +74,7 @@ func adamwCases[T any]() []Case[T] {
 		{ // A clipped gradient of any length steps alike.
 			Op: "adamw", Name: "invariant/clip", Tolerance: rounded,
 			Make: func(b *Bench[T]) Trial[T] {
-				numbers := b.Floats("hyper", hyper(0, 0.125, 1), nn.HyperCount)
+				numbers := b.Floats("hyper", hyper(0, 0.125, 1), op.HyperCount)
 				short, sum := b.Whole("short", 9, 36), b.All("sum", 0, 1)
 				long := make([]float32, 36)
 				for i, x := range b.Start("short") {
@@ -85,14 +85,13 @@ func adamwCases[T any]() []Case[T] {
 				for i, name := range []string{".short", ".long"} {
 					w[i], m[i], v[i] = b.All("w"+name, 1, 36), b.All("m"+name, 0, 36), b.All("v"+name, 0, 36)
 				}
+				var p op.Program[T]
+				for i := range g {
+					p.Add(&op.Zero[T]{X: sum}, &op.SumSquares[T]{Sum: sum, G: g[i]},
+						&op.AdamW[T]{W: w[i], M: m[i], V: v[i], G: g[i], SumSquares: sum, Hyper: numbers})
+				}
 				return Trial[T]{
-					Forward: func() {
-						for i := range g {
-							b.Ops.Zero(sum)
-							b.Ops.SumSquares(sum, g[i])
-							b.Ops.AdamW(w[i], m[i], v[i], g[i], sum, numbers)
-						}
-					},
+					Forward: b.program(p...),
 					Outputs: []string{"m.short", "m.long", "w.short"},
 					Check: func(v Values) error {
 						squares := 0.0
@@ -115,8 +114,8 @@ func adamwCases[T any]() []Case[T] {
 			Op: "adamw", Name: "refuses/gradient", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {
 				w, m, v, g := b.Normal("w", 1, 4, 9), b.Normal("m", 1, 4, 9), b.Normal("v", 1, 4, 9), b.Normal("g", 1, 9, 4)
-				sum, numbers := b.All("sum", 0, 1), b.Floats("hyper", hyper(0, 1e-3, 0), nn.HyperCount)
-				return Trial[T]{Forward: func() { b.Ops.AdamW(w, m, v, g, sum, numbers) }}
+				sum, numbers := b.All("sum", 0, 1), b.Floats("hyper", hyper(0, 1e-3, 0), op.HyperCount)
+				return Trial[T]{Forward: b.program(&op.AdamW[T]{W: w, M: m, V: v, G: g, SumSquares: sum, Hyper: numbers})}
 			},
 		},
 		large(update("random", 4096, 256, 5, 1, 1), 4*8*4096*256),

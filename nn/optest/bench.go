@@ -1,34 +1,37 @@
 package optest
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 
 	"github.com/x448/float16"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
 
 // Bench is where a case makes its tensors on one backend. Each is filled from a seed of its own
 // that comes from the names of the case and of the tensor.
 type Bench[T any] struct {
-	Ops     nn.Ops[T]
-	seed    string
-	tensors map[string]tensor[T]
+	Ops      op.Backend[T]
+	seed     string
+	tensors  map[string]tensor[T]
+	programs []op.Prepared
+	err      error // the first of Prepare's
 }
 
 // tensor is one of a bench.
 type tensor[T any] struct {
 	x      T
-	format nn.Format
+	format op.Format
 	shape  []int
 	start  []float32 // what it was made of; ternary: the weights, then the scales
 }
 
 // newBench makes the bench of a case.
-func newBench[T any](ops nn.Ops[T], seed string) *Bench[T] {
+func newBench[T any](ops op.Backend[T], seed string) *Bench[T] {
 	return &Bench[T]{Ops: ops, seed: seed, tensors: map[string]tensor[T]{}}
 }
 
@@ -48,15 +51,15 @@ func (b *Bench[T]) keep(name string, t tensor[T]) T {
 
 // Floats makes an F32 tensor of given numbers.
 func (b *Bench[T]) Floats(name string, values []float32, shape ...int) T {
-	nn.Check("optest: "+name, []int{len(values)}, nn.Count(shape))
-	t := b.Ops.New(nn.F32, shape...)
+	op.Check("optest: "+name, []int{len(values)}, op.Count(shape))
+	t := b.Ops.New(op.F32, shape...)
 	b.Ops.Write(t, 0, values)
-	return b.keep(name, tensor[T]{t, nn.F32, shape, values})
+	return b.keep(name, tensor[T]{t, op.F32, shape, values})
 }
 
 // fill makes an F32 tensor of what next returns.
 func (b *Bench[T]) fill(name string, shape []int, next func(r *rand.Rand) float64) T {
-	r, values := b.random(name), make([]float32, nn.Count(shape))
+	r, values := b.random(name), make([]float32, op.Count(shape))
 	for i := range values {
 		values[i] = float32(next(r))
 	}
@@ -90,15 +93,15 @@ func (b *Bench[T]) All(name string, value float64, shape ...int) T {
 
 // NormalSet makes a set of F32 tensors of normally distributed numbers, called name.0, name.1, …
 func (b *Bench[T]) NormalSet(name string, n int, std float64, shape ...int) []T {
-	set := b.Ops.NewSet(n, nn.F32, shape...)
+	set := b.Ops.NewSet(n, op.F32, shape...)
 	for i, t := range set {
 		name := fmt.Sprintf("%s.%d", name, i)
-		r, values := b.random(name), make([]float32, nn.Count(shape))
+		r, values := b.random(name), make([]float32, op.Count(shape))
 		for j := range values {
 			values[j] = float32(std * r.NormFloat64())
 		}
 		b.Ops.Write(t, 0, values)
-		b.keep(name, tensor[T]{t, nn.F32, shape, values})
+		b.keep(name, tensor[T]{t, op.F32, shape, values})
 	}
 	return set
 }
@@ -110,10 +113,21 @@ func (b *Bench[T]) Stale(name string, shape ...int) T {
 
 // IDs makes a U32 tensor.
 func (b *Bench[T]) IDs(name string, ids []uint32, shape ...int) T {
-	nn.Check("optest: "+name, []int{len(ids)}, nn.Count(shape))
-	t := b.Ops.New(nn.U32, shape...)
+	op.Check("optest: "+name, []int{len(ids)}, op.Count(shape))
+	t := b.Ops.New(op.U32, shape...)
 	b.Ops.WriteTokens(t, 0, ids)
-	return b.keep(name, tensor[T]{t, nn.U32, shape, fromIDs(ids)})
+	return b.keep(name, tensor[T]{t, op.U32, shape, fromIDs(ids)})
+}
+
+// Rules makes the tensor of sampling rules, the same for every row.
+func (b *Bench[T]) Rules(name string, p op.Sampling, n int) T {
+	rules := make([]uint32, n*op.RulesSize)
+	for i := range n {
+		p.Encode(rules[i*op.RulesSize:])
+	}
+	t := b.Ops.New(op.U32, n, op.RulesSize)
+	b.Ops.WriteTokens(t, 0, rules)
+	return b.keep(name, tensor[T]{t, op.U32, []int{n, op.RulesSize}, nil})
 }
 
 // Tokens makes a U32 tensor of n tokens of a vocabulary.
@@ -127,7 +141,7 @@ func (b *Bench[T]) Tokens(name string, vocab, n int) T {
 
 // Room makes a ternary matrix for Quantize to write.
 func (b *Bench[T]) Room(name string, rows, cols, blocks int, absmean bool) T {
-	return b.keep(name, tensor[T]{b.Ops.NewTernary(rows, cols, blocks, absmean), nn.Ternary, []int{rows, cols}, nil})
+	return b.keep(name, tensor[T]{b.Ops.NewTernary(rows, cols, blocks, absmean), op.Ternary, []int{rows, cols}, nil})
 }
 
 // Ternary makes a ternary matrix of stacked blocks whose γ differ.
@@ -145,31 +159,31 @@ func (b *Bench[T]) Ternary(name string, rows, cols, blocks int, absmean bool) T 
 
 // Packed makes a ternary matrix of given weights and γ.
 func (b *Bench[T]) Packed(name string, w, gammas []float32, rows, cols int, absmean bool) T {
-	h := nn.HostTensor{
-		Format: nn.Ternary, Shape: []int{rows, cols}, Absmean: absmean, Scales: gammas,
+	h := op.HostTensor{
+		Format: op.Ternary, Shape: []int{rows, cols}, Absmean: absmean, Scales: gammas,
 		Codes: make([]byte, rows*ternary.RowBytes(cols)),
 	}
 	ternary.Quantize(h.Codes, w, rows, cols, 1)
-	return b.keep(name, tensor[T]{b.Ops.Load(h), nn.Ternary, h.Shape, append(append([]float32(nil), w...), gammas...)})
+	return b.keep(name, tensor[T]{b.Ops.Load(h), op.Ternary, h.Shape, append(append([]float32(nil), w...), gammas...)})
 }
 
 // Table makes a matrix (rows, cols) in a format that tables may have.
-func (b *Bench[T]) Table(name string, format nn.Format, rows, cols int) T {
+func (b *Bench[T]) Table(name string, format op.Format, rows, cols int) T {
 	r := b.random(name)
-	h := nn.HostTensor{Format: format, Shape: []int{rows, cols}}
+	h := op.HostTensor{Format: format, Shape: []int{rows, cols}}
 	values := make([]float32, rows*cols)
 	for i := range values {
 		values[i] = float32(r.NormFloat64())
 	}
 	switch format {
-	case nn.F32:
+	case op.F32:
 		h.F32 = values
-	case nn.F16:
+	case op.F16:
 		for i, v := range values {
 			half := float16.Fromfloat32(v)
 			h.F16, values[i] = append(h.F16, half.Bits()), half.Float32()
 		}
-	case nn.I8:
+	case op.I8:
 		for i := range rows {
 			h.Scales = append(h.Scales, 0.01+0.001*float32(i%7))
 		}
@@ -190,16 +204,16 @@ func (b *Bench[T]) read(name string) ([]float32, error) {
 	if !ok {
 		return nil, fmt.Errorf("the case has no tensor %q", name)
 	}
-	n := nn.Count(t.shape)
+	n := op.Count(t.shape)
 	switch t.format {
-	case nn.F32:
+	case op.F32:
 		values := make([]float32, n)
 		return values, b.Ops.Read(t.x, 0, values)
-	case nn.U32:
+	case op.U32:
 		ids := make([]uint32, n)
 		err := b.Ops.ReadTokens(t.x, 0, ids)
 		return fromIDs(ids), err
-	case nn.Ternary:
+	case op.Ternary:
 		h, err := b.Ops.ReadTernary(t.x)
 		if err != nil {
 			return nil, err
@@ -214,8 +228,31 @@ func (b *Bench[T]) read(name string) ([]float32, error) {
 	return nil, fmt.Errorf("%s: a %v tensor cannot be read back", name, t.format)
 }
 
-// close gives the tensors back.
+// program prepares operations at its first call and runs them at each.
+func (b *Bench[T]) program(ops ...op.Op[T]) func() { return b.programOn(nil, ops...) }
+
+// programOn is program with scratch, whose contents nobody reads.
+func (b *Bench[T]) programOn(scratch []T, ops ...op.Op[T]) func() {
+	var prepared op.Prepared
+	return func() {
+		if prepared == nil {
+			p, err := b.Ops.Prepare(ops, scratch...)
+			if err != nil {
+				b.err = errors.Join(b.err, err)
+				return
+			}
+			prepared = p
+			b.programs = append(b.programs, p)
+		}
+		prepared.Run()
+	}
+}
+
+// close gives the programs and the tensors back.
 func (b *Bench[T]) close() {
+	for _, p := range b.programs {
+		p.Release()
+	}
 	for _, t := range b.tensors {
 		b.Ops.Release(t.x)
 	}

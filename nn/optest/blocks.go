@@ -2,9 +2,16 @@ package optest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"bitgpu/nn"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 )
+
+// The blocks of whole models, a token of each sequence: what a backend may run at once.
 
 // blocksTolerance is wide because each layer's roundings go through all later ones.
 var blocksTolerance = Tolerance{2e-4, 1e-4, "sums of up to some thousand numbers around 1, layer after layer"}
@@ -19,33 +26,8 @@ func blocksFrom[T any](kind string, c nn.Config, B int, std float64) Case[T] {
 	return Case[T]{
 		Op: "blocks", Name: name, Tolerance: blocksTolerance,
 		Make: func(b *Bench[T]) Trial[T] {
-			layers := make([]nn.Layer[T], c.Layers)
-			for i := range layers {
-				layers[i] = randomLayer(b, fmt.Sprint("layer", i), c)
-			}
-			h, start := b.Stale("h", B, c.Width), b.Normal("start", std, B, c.Width)
-			memories := b.NormalSet("memory", c.Layers, 0.2, B, c.Heads, c.HeadWidth(), c.HeadWidth())
-			states := make([]nn.LayerState[T], c.Layers)
-			outputs := []string{"h"}
-			for i, m := range memories {
-				states[i].Memory = m
-				outputs = append(outputs, fmt.Sprint("memory.", i))
-			}
-			if c.Delta() {
-				for i, t := range b.NormalSet("tail", c.Layers, 1, B, 3, nn.ConvTail, c.MemoryWidth) {
-					states[i].Tail = t
-					outputs = append(outputs, fmt.Sprint("tail.", i))
-				}
-			}
-			a := benchActivations(b, c, B)
-			a.In, a.Mid = h, h
-			return Trial[T]{
-				Forward: func() {
-					b.Ops.Copy(h, 0, start, 0, B*c.Width)
-					b.Ops.Blocks(h, layers, states, a, c)
-				},
-				Outputs: outputs,
-			}
+			net, rows, outputs := blocksNet(b, c, B, func(p nn.Param) T { return randomParam(b, p, c) })
+			return blocksTrial(b, net, rows, b.Normal("start", std, B, c.Width), outputs, B, c.Width)
 		},
 	}
 }
@@ -65,54 +47,90 @@ func blocksKnown[T any](c nn.Config) Case[T] {
 			for i := range H {
 				row[i] = 1
 			}
-			layer := nn.Layer[T]{
-				Norm1: b.All("norm1", 0, D), Norm2: b.All("norm2", 1, D),
-				Mix: b.Ternary("mix", 1, D, 1, true), Up: b.Ternary("up", D, 1, 1, true),
-				GateUp: b.Packed("gateup", column, []float32{1, 1}, 2*H, D, true), Down: b.Packed("down", row, []float32{0.5}, D, H, true),
-			}
-			h, start := b.Stale("h", 1, D), b.Floats("start", []float32{2, -2, 2, -2}, 1, D)
-			states := []nn.LayerState[T]{{Memory: b.NormalSet("memory", 1, 1, 1, 1, 1, 1)[0]}}
-			a := benchActivations(b, c, 1)
-			a.In, a.Mid = h, h
+			net, rows, outputs := blocksNet(b, c, 1, func(p nn.Param) (none T) {
+				switch name := strings.TrimPrefix(p.Names[0], "layers.0."); name {
+				case "norm1.weight":
+					return b.All("norm1", 0, D)
+				case "norm2.weight":
+					return b.All("norm2", 1, D)
+				case "ttt.down.weight":
+					return b.Ternary("key", 1, D, 1, true)
+				case "ttt.up.weight":
+					return b.Ternary("up", D, 1, 1, true)
+				case "mlp.gate_proj.weight":
+					return b.Packed("gateup", column, []float32{1, 1}, 2*H, D, true)
+				case "mlp.down_proj.weight":
+					return b.Packed("down", row, []float32{0.5}, D, H, true)
+				}
+				return none
+			})
+			t := blocksTrial(b, net, rows, b.Floats("start", []float32{2, -2, 2, -2}, 1, D), outputs, 1, D)
 			const silu1 = 0.7310586
-			return Trial[T]{
-				Forward: func() {
-					b.Ops.Copy(h, 0, start, 0, D)
-					b.Ops.Blocks(h, []nn.Layer[T]{layer}, states, a, c)
-				},
-				Outputs: []string{"h", "memory.0"},
-				Want:    map[string][]float32{"h": {2 + 8*silu1, -2, 2, -2}, "memory.0": b.Start("memory.0")},
-			}
+			t.Want = map[string][]float32{"h": {2 + 8*silu1, -2, 2, -2}, "state.0": b.Start("state.0")}
+			return t
 		},
 	}
 }
 
-// randomLayer makes a layer's parameters.
-func randomLayer[T any](b *Bench[T], name string, c nn.Config) nn.Layer[T] {
-	D, d, H := c.Width, c.MemoryWidth, c.MLPWidth()
-	ternary := func(part string, rows, cols, blocks int) T {
-		return b.Ternary(name+part, rows, cols, blocks, c.WeightScale == nn.ScaleAbsmean)
-	}
-	l := nn.Layer[T]{
-		Norm1: b.Near(name+".norm1", 0.1, 0.03, D), Norm2: b.Near(name+".norm2", 0.1, 0.03, D),
-		Mix: ternary(".mix", c.MixWidth(), D, c.MixWidth()/d), Up: ternary(".up", D, d, 1),
-		GateUp: ternary(".gateup", 2*H, D, 2), Down: ternary(".down", D, H, 1),
-	}
-	if c.Delta() {
-		l.Conv, l.Step = b.Normal(name+".conv", 0.5, 3, d, nn.ConvTaps), b.Normal(name+".step", 0.3, c.Heads, D)
-		l.StepBias, l.MixNorm = b.Normal(name+".bias", 0.5, c.Heads), b.Near(name+".mixnorm", 0.3, 0.1, c.HeadWidth())
-	}
-	return l
+// blocksNet makes the blocks of a model for a token of each of B sequences, and names its states.
+func blocksNet[T any](b *Bench[T], c nn.Config, B int, param func(nn.Param) T) (*nn.Net[T], []T, []string) {
+	rows, sets := map[string]T{}, map[string][]T{}
+	var outputs []string
+	net := nn.NewNet[T](c, c.DefaultScan()).Bind(nn.Binding[T]{
+		Param: func(p nn.Param) (none T) {
+			if p.Layer < 0 {
+				return none
+			}
+			return param(p)
+		},
+		Rows: func(at nn.Place, r layer.Rows) (none T) {
+			if r.Chunks {
+				return none
+			}
+			name := at.Kind + r.Name
+			if _, ok := rows[name]; !ok {
+				rows[name] = b.Stale(name, append([]int{B}, r.Shape...)...)
+			}
+			return rows[name]
+		},
+		State: func(at nn.Place, s layer.State) T {
+			name, std := "state"+s.Name, 0.2
+			if s.Name != "" {
+				std = 1
+			}
+			if sets[name] == nil {
+				sets[name] = b.NormalSet(name, c.Layers, std, append([]int{B}, s.Shape...)...)
+			}
+			outputs = append(outputs, fmt.Sprintf("%s.%d", name, at.Block))
+			return sets[name][at.Block]
+		},
+	})
+	return net, slices.Collect(maps.Values(rows)), outputs
 }
 
-// benchActivations is room for one block's activations that ends with the bench.
-func benchActivations[T any](b *Bench[T], c nn.Config, n int) *nn.Activations[T] {
-	s := &scope[T]{Ops: b.Ops}
-	a := nn.NewActivations[T](s, c, n)
-	for i, t := range s.made {
-		b.keep(fmt.Sprint("activations.", i), tensor[T]{x: t})
+func blocksTrial[T any](b *Bench[T], net *nn.Net[T], rows []T, start T, outputs []string, B, D int) Trial[T] {
+	h := b.Stale("h", B, D)
+	p := op.Program[T]{&op.Copy[T]{Dst: h, Src: start, N: B * D}}
+	for i := range net.Blocks {
+		net.Forward(&p, i, h)
 	}
-	return a
+	return Trial[T]{Forward: b.programOn(rows, p...), Outputs: append(outputs, "h")}
+}
+
+// randomParam makes a parameter of a block.
+func randomParam[T any](b *Bench[T], p nn.Param, c nn.Config) T {
+	name := p.Names[0]
+	switch {
+	case p.Kind == layer.Linear:
+		return b.Ternary(name, p.Shape[0], p.Shape[1], len(p.Names), c.WeightScale == nn.ScaleAbsmean)
+	case strings.Contains(name, "ttt.norm"):
+		return b.Near(name, 0.3, 0.1, p.Shape...)
+	case strings.Contains(name, "norm"):
+		return b.Near(name, 0.1, 0.03, p.Shape...)
+	case strings.Contains(name, "step.weight"):
+		return b.Normal(name, 0.3, p.Shape...)
+	}
+	return b.Normal(name, 0.5, p.Shape...)
 }
 
 func blocksCases[T any]() []Case[T] {
@@ -140,15 +158,6 @@ func blocksCases[T any]() []Case[T] {
 		blocksFrom[T]("extreme/zeros/", tied(64, 2, nn.ScaleAbsmean), 1, 0),
 		blocksFrom[T]("extreme/zeros/", delta(64, 2, 64, 4, nn.ScaleAbsmean), 1, 0),
 		blocksKnown[T](tied(4, 1, nn.ScaleAbsmean)),
-		{
-			Op: "blocks", Name: "refuses/stream", Refuses: true,
-			Make: func(b *Bench[T]) Trial[T] {
-				c := tied(8, 1, nn.ScaleNone).WithDefaults()
-				a := nn.Activations[T]{}
-				h := b.Stale("narrow", 1, 4)
-				return Trial[T]{Forward: func() { b.Ops.Blocks(h, make([]nn.Layer[T], 1), make([]nn.LayerState[T], 1), &a, c) }}
-			},
-		},
 		large(blocksCase[T](tied(256, 8, nn.ScaleAbsmean), 1), 8*(256*64*2+12*256*256)/4),
 		large(blocksCase[T](delta(256, 8, 256, 4, nn.ScaleAbsmean), 1), 8*(256*256*4+12*256*256)/4),
 	}

@@ -52,7 +52,7 @@ func TestKindsOfCase(t *testing.T) {
 	}
 	for op, has := range kinds {
 		for _, kind := range []string{"known", "extreme", "refuses", "large"} {
-			if !has[kind] {
+			if !has[kind] && !(op == "blocks" && kind == "refuses") { // a list of operations, which refuse each by themselves
 				t.Errorf("%s has no case of the kind %s", op, kind)
 			}
 		}

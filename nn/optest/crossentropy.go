@@ -3,6 +3,8 @@ package optest
 import (
 	"fmt"
 	"math"
+
+	"bitgpu/nn/op"
 )
 
 func crossentropyCases[T any]() []Case[T] {
@@ -15,11 +17,11 @@ func crossentropyCases[T any]() []Case[T] {
 				loss, dlogits := b.Stale("loss", 1), b.Stale("dlogits", m, V)
 				b.All("dloss", 1, 1)
 				t := Trial[T]{
-					Forward: func() {
-						b.Ops.Copy(loss, 0, start, 0, 1)
-						b.Ops.Copy(dlogits, 0, logits, 0, m*V)
-						b.Ops.CrossEntropy(loss, dlogits, targets, from, scale)
-					},
+					Forward: b.program(
+						&op.Copy[T]{Dst: loss, Src: start, N: 1},
+						&op.Copy[T]{Dst: dlogits, Src: logits, N: m * V},
+						&op.CrossEntropy[T]{Loss: loss, Logits: dlogits, Targets: targets, From: from, Scale: scale},
+					),
 					Outputs:  []string{"loss"},
 					Upstream: []string{"loss"},
 					Writes:   []string{"logits"},
@@ -69,7 +71,7 @@ func crossentropyCases[T any]() []Case[T] {
 				loss, targets := b.All("loss", 0, 1), b.IDs("targets", []uint32{2, 0}, 2)
 				logits := b.Floats("logits", []float32{float32(math.Log(2)), 0, 0}, 1, 3)
 				return Trial[T]{
-					Forward: func() { b.Ops.CrossEntropy(loss, logits, targets, 1, 2) },
+					Forward: b.program(&op.CrossEntropy[T]{Loss: loss, Logits: logits, Targets: targets, From: 1, Scale: 2}),
 					Outputs: []string{"loss", "logits"},
 					Want:    map[string][]float32{"loss": {2 * float32(math.Log(2))}, "logits": {-1, 0.5, 0.5}},
 				}
@@ -79,7 +81,7 @@ func crossentropyCases[T any]() []Case[T] {
 			Op: "crossentropy", Name: "refuses/loss", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {
 				loss, targets, logits := b.All("loss", 0, 2), b.Tokens("targets", 9, 3), b.Normal("logits", 1, 3, 9)
-				return Trial[T]{Forward: func() { b.Ops.CrossEntropy(loss, logits, targets, 0, 1) }}
+				return Trial[T]{Forward: b.program(&op.CrossEntropy[T]{Loss: loss, Logits: logits, Targets: targets, Scale: 1})}
 			},
 		},
 		large(entropy("random", 256, 4096, 256, 0, 1.0/256, normal(2, 256, 4096), nil), 4*2*256*4096),

@@ -3,7 +3,7 @@ package optest
 import (
 	"fmt"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // delta is one delta scan.
@@ -21,6 +21,7 @@ func (s delta) String() string {
 // deltaTensors are what a delta scan reads and writes.
 type deltaTensors[T any] struct {
 	o, u, b, conv, gain, state, tail, mixed, read, starts T
+	program                                               op.Program[T]
 	forward                                               func()
 	outputs                                               []string
 }
@@ -30,31 +31,32 @@ func deltaForward[T any](b *Bench[T], s delta, u, beta T) deltaTensors[T] {
 	n, d := s.B*s.T, s.h*s.c
 	t := deltaTensors[T]{
 		u: u, b: beta,
-		conv: b.Normal("conv", 0.5, 3, d, nn.ConvTaps), gain: b.Near("gain", 1, 0.3, s.c),
-		o: b.Stale("o", n, d), state: b.Stale("state", s.B, s.h, s.c, s.c), tail: b.Stale("tail", s.B, 3, nn.ConvTail, d),
+		conv: b.Normal("conv", 0.5, 3, d, op.ConvTaps), gain: b.Near("gain", 1, 0.3, s.c),
+		o: b.Stale("o", n, d), state: b.Stale("state", s.B, s.h, s.c, s.c), tail: b.Stale("tail", s.B, 3, op.ConvTail, d),
 		mixed: b.Stale("mixed", n, 3*d), read: b.Stale("read", n, d),
 		outputs: []string{"o", "state", "tail", "mixed", "read"},
 	}
-	before, inputs := b.Normal("before", 0.3, s.B, s.h, s.c, s.c), b.Normal("inputs", 1, s.B, 3, nn.ConvTail, d)
+	before, inputs := b.Normal("before", 0.3, s.B, s.h, s.c, s.c), b.Normal("inputs", 1, s.B, 3, op.ConvTail, d)
 	if s.starts {
 		t.starts = b.Stale("starts", s.B, (s.T+s.C-1)/s.C, s.h, s.c, s.c)
 		t.outputs = append(t.outputs, "starts")
 	}
-	t.forward = func() {
-		if s.fresh {
-			b.Ops.Zero(t.state)
-			b.Ops.Zero(t.tail)
-		} else {
-			b.Ops.Copy(t.state, 0, before, 0, s.B*s.h*s.c*s.c)
-			b.Ops.Copy(t.tail, 0, inputs, 0, s.B*3*nn.ConvTail*d)
-		}
-		t.scan(b.Ops, s.C)
+	if s.fresh {
+		t.program.Add(&op.Zero[T]{X: t.state}, &op.Zero[T]{X: t.tail})
+	} else {
+		t.program.Add(&op.Copy[T]{Dst: t.state, Src: before, N: s.B * s.h * s.c * s.c},
+			&op.Copy[T]{Dst: t.tail, Src: inputs, N: s.B * 3 * op.ConvTail * d})
 	}
+	t.program.Add(t.scan(s.C))
+	t.forward = b.program(t.program...)
 	return t
 }
 
-func (t *deltaTensors[T]) scan(ops nn.Ops[T], chunk int) {
-	ops.DeltaScan(t.o, t.u, t.b, t.conv, t.gain, t.state, t.tail, t.mixed, t.read, t.starts, chunk)
+func (t *deltaTensors[T]) scan(chunk int) op.Op[T] {
+	return &op.DeltaScan[T]{
+		O: t.o, U: t.u, Beta: t.b, Conv: t.conv, Gain: t.gain, State: t.state, Tail: t.tail, KQV: t.mixed, Answers: t.read,
+		Starts: t.starts, Chunk: chunk,
+	}
 }
 
 // deltaCase scans random projections.
@@ -83,13 +85,13 @@ func deltaBackward[T any](s delta) Case[T] {
 			n, d := s.B*s.T, s.h*s.c
 			t := deltaForward(b, s, b.Normal("u", 1, n, 3*d), b.Between("b", 0.2, 0.9, n, s.h))
 			do, du, db := b.Normal("do", 0.3, n, d), b.Stale("du", n, 3*d), b.Stale("db", n, s.h)
-			dconv, dgain := b.Normal("dconv", 1, 3, d, nn.ConvTaps), b.Normal("dgain", 1, s.c)
+			dconv, dgain := b.Normal("dconv", 1, 3, d, op.ConvTaps), b.Normal("dgain", 1, s.c)
 			return Trial[T]{
 				Forward: t.forward, Outputs: t.outputs,
 				Upstream: []string{"o"},
-				Backward: func() {
-					b.Ops.DeltaScanBackward(du, db, dconv, dgain, do, t.u, t.b, t.conv, t.gain, t.mixed, t.read, t.starts, s.C)
-				},
+				Backward: b.program(
+					&op.DeltaScanBackward[T]{DU: du, DBeta: db, DConv: dconv, DGain: dgain, DO: do, U: t.u, Beta: t.b, Conv: t.conv, Gain: t.gain, KQV: t.mixed, Answers: t.read, Starts: t.starts, Chunk: s.C},
+				),
 				Writes: []string{"u", "b"},
 				Adds:   []string{"conv", "gain"},
 			}
@@ -204,20 +206,19 @@ func deltaSplit[T any]() Case[T] {
 			part := func(name string, width, n int) T { return b.Stale(name, n, width) }
 			rest.u, rest.b = part("rest.u", 3*d, s.T-first), part("rest.b", s.h, s.T-first)
 			rest.o, rest.read, rest.mixed = part("rest.o", d, s.T-first), part("rest.read", d, s.T-first), part("rest.mixed", 3*d, s.T-first)
-			rest.state, rest.tail = b.All("pieces.state", 0, 1, s.h, s.c, s.c), b.All("pieces.tail", 0, 1, 3, nn.ConvTail, d)
+			rest.state, rest.tail = b.All("pieces.state", 0, 1, s.h, s.c, s.c), b.All("pieces.tail", 0, 1, 3, op.ConvTail, d)
 			head := rest
 			head.u, head.b = b.Ops.Rows(t.u, first), b.Ops.Rows(t.b, first)
 			head.o, head.read, head.mixed = b.Ops.Rows(t.o, first), b.Ops.Rows(t.read, first), b.Ops.Rows(t.mixed, first)
 			return Trial[T]{
-				Forward: func() {
-					b.Ops.Zero(rest.state)
-					b.Ops.Zero(rest.tail)
-					head.scan(b.Ops, s.C)
-					b.Ops.Copy(rest.u, 0, t.u, first*3*d, (s.T-first)*3*d)
-					b.Ops.Copy(rest.b, 0, t.b, first*s.h, (s.T-first)*s.h)
-					rest.scan(b.Ops, s.C)
-					whole.forward()
-				},
+				Forward: b.program(append(op.Program[T]{
+					&op.Zero[T]{X: rest.state},
+					&op.Zero[T]{X: rest.tail},
+					head.scan(s.C),
+					&op.Copy[T]{Dst: rest.u, Src: t.u, SrcOffset: first * 3 * d, N: (s.T - first) * 3 * d},
+					&op.Copy[T]{Dst: rest.b, Src: t.b, SrcOffset: first * s.h, N: (s.T - first) * s.h},
+					rest.scan(s.C),
+				}, whole.program...)...),
 				Outputs: []string{"o", "rest.o", "state", "tail", "pieces.state", "pieces.tail"},
 				Check: func(v Values) error {
 					if err := scanned.compare("o", v("rest.o"), v("o")[first*d:]); err != nil {
@@ -250,16 +251,16 @@ func deltaConvolution[T any]() Case[T] {
 			}
 			n, d := s.T, 1
 			t := deltaTensors[T]{
-				u: b.Floats("u", u, n, 3), b: b.All("b", 0.5, n, 1), conv: b.Floats("conv", conv, 3, d, nn.ConvTaps),
+				u: b.Floats("u", u, n, 3), b: b.All("b", 0.5, n, 1), conv: b.Floats("conv", conv, 3, d, op.ConvTaps),
 				gain: b.All("gain", 1, 1), o: b.Stale("o", n, d), state: b.All("state", 0, 1, 1, 1, 1),
-				tail: b.Floats("tail", tail, 1, 3, nn.ConvTail, d), mixed: b.Stale("mixed", n, 3), read: b.Stale("read", n, d),
+				tail: b.Floats("tail", tail, 1, 3, op.ConvTail, d), mixed: b.Stale("mixed", n, 3), read: b.Stale("read", n, d),
 			}
 			v1, v2, v3 := float32(21+4), float32(14+3+40), float32(7+2+30+400)
 			r1 := 0.5 * v1 // key and query are 1, so the memory is a running mean of the values
 			r2 := r1 + 0.5*(v2-r1)
 			r3 := r2 + 0.5*(v3-r2)
 			return Trial[T]{
-				Forward: func() { t.scan(b.Ops, s.C) },
+				Forward: b.program(t.scan(s.C)),
 				Outputs: []string{"mixed", "read", "state", "tail", "o"},
 				Want: map[string][]float32{
 					"mixed": {1, 1, v1, 1, 1, v2, 1, 1, v3}, "read": {r1, r2, r3}, "state": {r3},

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // dropoutCase drops from a copy of x, and from the gradient what it dropped from x.
@@ -16,16 +16,16 @@ func dropoutCase[T any](name string, rows, cols int, std float64, site uint32, r
 			dy, dx := b.Normal("dy", 1, rows, cols), b.Stale("dx", rows, cols)
 			seed := b.IDs("seed", []uint32{77}, 1)
 			return Trial[T]{
-				Forward: func() {
-					b.Ops.Copy(y, 0, x, 0, rows*cols)
-					b.Ops.Dropout(y, seed, site, rate)
-				},
+				Forward: b.program(
+					&op.Copy[T]{Dst: y, Src: x, N: rows * cols},
+					&op.Dropout[T]{X: y, Seed: seed, Site: site, Rate: rate},
+				),
 				Outputs:  []string{"y"},
 				Upstream: []string{"y"},
-				Backward: func() {
-					b.Ops.Copy(dx, 0, dy, 0, rows*cols)
-					b.Ops.Dropout(dx, seed, site, rate)
-				},
+				Backward: b.program(
+					&op.Copy[T]{Dst: dx, Src: dy, N: rows * cols},
+					&op.Dropout[T]{X: dx, Seed: seed, Site: site, Rate: rate},
+				),
 				Writes: []string{"x"},
 				Check:  func(v Values) error { return check(b.Start("x"), v("y")) },
 			}
@@ -56,7 +56,7 @@ func dropoutCases[T any]() []Case[T] {
 	// The numbers that are dropped, by definition.
 	known := func(x, y []float32) error {
 		for i := range y {
-			if dropped := nn.Uniform(9<<32|77, uint32(i)) < 0.5; dropped != (y[i] == 0) {
+			if dropped := op.Uniform(9<<32|77, uint32(i)) < 0.5; dropped != (y[i] == 0) {
 				return fmt.Errorf("y: element %d: dropped = %v wanted, %v found", i, dropped, y[i])
 			}
 		}
@@ -72,7 +72,7 @@ func dropoutCases[T any]() []Case[T] {
 			Op: "dropout", Name: "refuses/seed", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {
 				x, seed := b.Normal("x", 1, 2, 3), b.IDs("seed", []uint32{1, 2}, 2)
-				return Trial[T]{Forward: func() { b.Ops.Dropout(x, seed, 0, 0.5) }}
+				return Trial[T]{Forward: b.program(&op.Dropout[T]{X: x, Seed: seed, Rate: 0.5})}
 			},
 		},
 		large(dropoutCase[T]("random", 512, 1024, 1, 1, 0.1, aShare(float64(float32(0.1)))), 512*1024*8),

@@ -3,18 +3,18 @@ package optest
 import (
 	"fmt"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 func embedCases[T any]() []Case[T] {
-	forward := func(format nn.Format, V, D, n int) Case[T] {
+	forward := func(format op.Format, V, D, n int) Case[T] {
 		return Case[T]{
 			Op: "embed", Name: fmt.Sprintf("rows/%v/%dx%d/n%d", format, V, D, n), Tolerance: exact,
 			Make: func(b *Bench[T]) Trial[T] {
 				table, tokens := b.Table("table", format, V, D), b.Tokens("tokens", V, n)
 				h := b.Stale("h", n, D)
 				return Trial[T]{
-					Forward: func() { b.Ops.Embed(h, table, tokens) },
+					Forward: b.program(&op.Embed[T]{H: h, Table: table, Tokens: tokens}),
 					Outputs: []string{"h"},
 					Check: func(v Values) error { // by definition
 						var rows []float32
@@ -35,10 +35,10 @@ func embedCases[T any]() []Case[T] {
 				table, ids := b.Whole("table", 9, V, D), b.IDs("tokens", tokens, n)
 				h, dh, dtable := b.Stale("h", n, D), b.Whole("dh", 9, n, D), b.Whole("dtable", 9, V, D)
 				return Trial[T]{
-					Forward:  func() { b.Ops.Embed(h, table, ids) },
+					Forward:  b.program(&op.Embed[T]{H: h, Table: table, Tokens: ids}),
 					Outputs:  []string{"h"},
 					Upstream: []string{"h"},
-					Backward: func() { b.Ops.EmbedBackward(dtable, dh, ids) },
+					Backward: b.program(&op.EmbedBackward[T]{DTable: dtable, DH: dh, Tokens: ids}),
 					Adds:     []string{"table"},
 				}
 			},
@@ -51,18 +51,18 @@ func embedCases[T any]() []Case[T] {
 			Make: func(b *Bench[T]) Trial[T] {
 				table, tokens, h := b.Floats("table", numbers, 2, 4), b.IDs("tokens", []uint32{1, 0, 1}, 3), b.Stale("h", 3, 4)
 				return Trial[T]{
-					Forward: func() { b.Ops.Embed(h, table, tokens) },
+					Forward: b.program(&op.Embed[T]{H: h, Table: table, Tokens: tokens}),
 					Outputs: []string{"h"},
 					Want:    map[string][]float32{"h": want},
 				}
 			},
 		}
 	}
-	i8 := forward(nn.I8, 300, 36, 5)
+	i8 := forward(op.I8, 300, 36, 5)
 	i8.Tolerance = rounded
 	return []Case[T]{
-		forward(nn.F32, 7, 4, 1), forward(nn.F32, 300, 36, 33), forward(nn.F32, 1, 300, 2),
-		forward(nn.F16, 7, 4, 1), forward(nn.F16, 300, 36, 8), i8,
+		forward(op.F32, 7, 4, 1), forward(op.F32, 300, 36, 33), forward(op.F32, 1, 300, 2),
+		forward(op.F16, 7, 4, 1), forward(op.F16, 300, 36, 8), i8,
 		backward("distinct", 9, 36, []uint32{8, 0, 3}),
 		backward("extreme/one-token-often", 3, 36, make([]uint32, 300)),
 		backward("mixed", 5, 4, []uint32{4, 1, 4, 4, 0, 1, 2, 2, 4}),
@@ -71,18 +71,18 @@ func embedCases[T any]() []Case[T] {
 		{
 			Op: "embed", Name: "refuses/width", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {
-				table, tokens, h := b.Table("table", nn.F32, 5, 8), b.Tokens("tokens", 5, 2), b.Stale("h", 2, 4)
-				return Trial[T]{Forward: func() { b.Ops.Embed(h, table, tokens) }}
+				table, tokens, h := b.Table("table", op.F32, 5, 8), b.Tokens("tokens", 5, 2), b.Stale("h", 2, 4)
+				return Trial[T]{Forward: b.program(&op.Embed[T]{H: h, Table: table, Tokens: tokens})}
 			},
 		},
 		{
 			Op: "embed", Name: "refuses/backward-rows", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {
 				dtable, tokens, dh := b.All("dtable", 0, 5, 8), b.Tokens("tokens", 5, 3), b.Normal("dh", 1, 2, 8)
-				return Trial[T]{Forward: func() { b.Ops.EmbedBackward(dtable, dh, tokens) }}
+				return Trial[T]{Forward: b.program(&op.EmbedBackward[T]{DTable: dtable, DH: dh, Tokens: tokens})}
 			},
 		},
-		large(forward(nn.F16, 16384, 256, 512), 512*256*(2+4)),
+		large(forward(op.F16, 16384, 256, 512), 512*256*(2+4)),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // finite: no token is drawn from numbers that are not, the error names the token that brought them, and
@@ -13,12 +14,12 @@ import (
 func (s subject[T]) finite() {
 	c, tokens := s.model.Config, s.text(300, 20)
 	weights, logits := RandomWeights(c, 21), make([]float32, c.Vocab)
-	good, err := nn.NewModel(s.model.Ops, c, weights)
+	good, err := nn.NewModel(s.model.Backend, c, weights)
 	check(s.t, err)
 	defer good.Release()
 	written := func(m *nn.Model[T], limit int) (ids []uint32, at *nn.Session[T], err error) {
 		at = session(s.t, m, 1, tokens[:5]...)
-		err = at.Generate(limit, nn.Sampling{Temperature: 1, Seed: 3}, func(row []uint32) bool {
+		err = at.Generate(limit, op.Sampling{Temperature: 1, Seed: 3}, func(row []uint32) bool {
 			ids = append(ids, row[0])
 			return true
 		})
@@ -35,8 +36,8 @@ func (s subject[T]) finite() {
 		s.t.Fatal("another seed is needed")
 	}
 	bad := want[first]
-	weights.Embed.F32[int(bad)*c.Width+3] = float32(math.Inf(1))
-	model, err := nn.NewModel(s.model.Ops, c, weights)
+	weights.Embed().F32[int(bad)*c.Width+3] = float32(math.Inf(1))
+	model, err := nn.NewModel(s.model.Backend, c, weights)
 	check(s.t, err)
 	defer model.Release()
 	expect := func(what string, err error, from, to int64) {
@@ -51,7 +52,7 @@ func (s subject[T]) finite() {
 	if !slices.Equal(ids, want[:first+1]) || at.Position() != int64(5+first+1) {
 		s.t.Errorf("tokens %v wanted, %v at %d found", want[:first+1], ids, at.Position())
 	}
-	expect("written on", at.Generate(3, nn.Sampling{}, func([]uint32) bool { panic("a token") }), int64(5+first+1), int64(5+first+1))
+	expect("written on", at.Generate(3, op.Sampling{}, func([]uint32) bool { panic("a token") }), int64(5+first+1), int64(5+first+1))
 	ids, at, err = written(model, first)
 	if err != nil || len(ids) != first || at.Logits(logits) != nil {
 		s.t.Errorf("written up to the token: %v, %v", ids, err)
@@ -78,7 +79,7 @@ func (s subject[T]) finite() {
 		if n := min(place+3, 256); place < n {
 			check(s.t, at.Read(poisoned[:n]))
 			expect("read less", at.Logits(logits), from, from+chunk-1)
-			expect("after reading", at.Generate(3, nn.Sampling{}, nil), 1, int64(n))
+			expect("after reading", at.Generate(3, op.Sampling{}, nil), 1, int64(n))
 		}
 		at.Reset()
 		rows := 0

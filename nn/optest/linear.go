@@ -3,6 +3,7 @@ package optest
 import (
 	"fmt"
 
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
 
@@ -71,15 +72,12 @@ func linearAdd[T any](m matrix, n int, inPlace bool) Case[T] {
 		Make: func(b *Bench[T]) Trial[T] {
 			x, r := b.Whole("x", 100, n, m.K), b.Whole("r", 1000, n, m.R)
 			w, y := b.Ternary("w", m.R, m.K, m.blocks, m.absmean), b.Stale("y", n, m.R)
+			forward := op.Program[T]{&op.Linear[T]{Y: y, Addend: r, X: x, W: w}}
+			if inPlace {
+				forward = op.Program[T]{&op.Copy[T]{Dst: y, Src: r, N: n * m.R}, &op.Linear[T]{Y: y, Addend: y, X: x, W: w}}
+			}
 			return Trial[T]{
-				Forward: func() {
-					if inPlace {
-						b.Ops.Copy(y, 0, r, 0, n*m.R)
-						b.Ops.LinearAdd(y, y, x, w)
-					} else {
-						b.Ops.LinearAdd(y, r, x, w)
-					}
-				},
+				Forward: b.program(forward...),
 				Outputs: []string{"y"},
 				Check: func(v Values) error { // by definition
 					x, w, r, want := b.Start("x"), b.Start("w"), b.Start("r"), make([]float32, n*m.R)
@@ -107,7 +105,7 @@ func normLinear[T any](m matrix, n int) Case[T] {
 			h, gain, w := b.Normal("h", 1, n, m.K), b.Near("gain", 1, 0.3, m.K), b.Ternary("w", m.R, m.K, m.blocks, m.absmean)
 			x, y := b.Stale("x", n, m.K), b.Stale("y", n, m.R)
 			return Trial[T]{
-				Forward: func() { b.Ops.NormLinear(y, x, h, gain, w) },
+				Forward: b.program(&op.RMSNorm[T]{X: x, H: h, Gain: gain}, &op.Linear[T]{Y: y, X: x, W: w}),
 				Outputs: []string{"x", "y"},
 			}
 		},
@@ -124,10 +122,10 @@ func linearBackward[T any](m matrix, n int) Case[T] {
 			r, y := b.All("r", 0, n, m.R), b.Stale("y", n, m.R)
 			dy, dx, dw := b.Normal("dy", 0.3, n, m.R), b.Stale("dx", n, m.K), b.Normal("dw", 1, m.R, m.K)
 			return Trial[T]{
-				Forward:  func() { b.Ops.LinearAdd(y, r, x, w) },
+				Forward:  b.program(&op.Linear[T]{Y: y, Addend: r, X: x, W: w}),
 				Outputs:  []string{"y"},
 				Upstream: []string{"y"},
-				Backward: func() { b.Ops.LinearBackward(dx, dw, dy, x, w) },
+				Backward: b.program(&op.LinearBackward[T]{DX: dx, DW: dw, DY: dy, X: x, W: w}),
 				Writes:   []string{"x"},
 				Also:     []string{"dw"},
 				Check: func(v Values) error {
@@ -156,7 +154,7 @@ func quantize[T any](m matrix) Case[T] {
 			w, q := b.Normal("w", 0.02, m.R, m.K), b.Room("q", m.R, m.K, m.blocks, m.absmean)
 			each := m.R / m.blocks * m.K
 			return Trial[T]{
-				Forward: func() { b.Ops.Quantize(q, w) },
+				Forward: b.program(&op.Quantize[T]{Q: q, W: w}),
 				Outputs: []string{"q"},
 				Check: func(v Values) error {
 					found := v("q")
@@ -180,13 +178,13 @@ func linearSpecial[T any]() []Case[T] {
 	product := func(name string, tolerance Tolerance, fill func(b *Bench[T]) T) Case[T] {
 		return add("extreme/"+name, tolerance, func(b *Bench[T]) Trial[T] {
 			x, r, w, y := fill(b), b.All("r", 0, 3, 36), b.Ternary("w", 36, 36, 1, true), b.Stale("y", 3, 36)
-			return Trial[T]{Forward: func() { b.Ops.LinearAdd(y, r, x, w) }, Outputs: []string{"y"}}
+			return Trial[T]{Forward: b.program(&op.Linear[T]{Y: y, Addend: r, X: x, W: w}), Outputs: []string{"y"}}
 		})
 	}
 	refusal := func(name string, n, R, K int) Case[T] {
 		c := add("refuses/"+name, exact, func(b *Bench[T]) Trial[T] {
 			x, r, y, w := b.Normal("x", 1, 2, 8), b.Normal("r", 1, 2, 12), b.Stale("y", n, R), b.Ternary("w", 12, K, 1, false)
-			return Trial[T]{Forward: func() { b.Ops.LinearAdd(y, r, x, w) }}
+			return Trial[T]{Forward: b.program(&op.Linear[T]{Y: y, Addend: r, X: x, W: w})}
 		})
 		c.Refuses = true
 		return c
@@ -194,12 +192,12 @@ func linearSpecial[T any]() []Case[T] {
 	gradient := add("refuses/gradient", exact, func(b *Bench[T]) Trial[T] {
 		x, w, dy := b.Normal("x", 1, 2, 8), b.Ternary("w", 12, 8, 1, false), b.Normal("dy", 1, 2, 12)
 		dx, dw := b.Stale("dx", 2, 8), b.Stale("dw", 8, 12)
-		return Trial[T]{Forward: func() { b.Ops.LinearBackward(dx, dw, dy, x, w) }}
+		return Trial[T]{Forward: b.program(&op.LinearBackward[T]{DX: dx, DW: dw, DY: dy, X: x, W: w})}
 	})
 	gradient.Refuses = true
 	room := add("refuses/quantize", exact, func(b *Bench[T]) Trial[T] {
 		w, q := b.Normal("w", 1, 8, 12), b.Room("q", 12, 8, 1, false)
-		return Trial[T]{Forward: func() { b.Ops.Quantize(q, w) }}
+		return Trial[T]{Forward: b.program(&op.Quantize[T]{Q: q, W: w})}
 	})
 	room.Refuses = true
 	known := func(absmean bool, y []float32) Case[T] {
@@ -207,7 +205,7 @@ func linearSpecial[T any]() []Case[T] {
 			w := b.Packed("w", []float32{1, 0, -1, 1, 1, 1, 1, 1, 0, 0, 0, 0, -1, -1, 0, 1}, []float32{0.5, 2}, 4, 4, absmean)
 			x, r, out := b.Floats("x", []float32{1, 2, 3, 4}, 1, 4), b.Floats("r", []float32{0, 0, 7, 100}, 1, 4), b.Stale("y", 1, 4)
 			return Trial[T]{
-				Forward: func() { b.Ops.LinearAdd(out, r, x, w) },
+				Forward: b.program(&op.Linear[T]{Y: out, Addend: r, X: x, W: w}),
 				Outputs: []string{"y"},
 				Want:    map[string][]float32{"y": y},
 			}
@@ -219,7 +217,7 @@ func linearSpecial[T any]() []Case[T] {
 			w := b.Floats("w", []float32{0.5, -0.5, 1.5, -1.5, 0.125, -0.125, 0.5, 0.25, 0, 0, 0, 0}, 3, 4)
 			q := b.Room("q", 3, 4, 3, true)
 			return Trial[T]{
-				Forward: func() { b.Ops.Quantize(q, w) },
+				Forward: b.program(&op.Quantize[T]{Q: q, W: w}),
 				Outputs: []string{"q"},
 				Want:    map[string][]float32{"q": {1, -1, 1, -1, 1, -1, 1, 1, 0, 0, 0, 0, 1, 0.25, 1e-5}},
 			}
@@ -228,10 +226,10 @@ func linearSpecial[T any]() []Case[T] {
 			w, q := b.Floats("w", []float32{2, -2, 0.5, -0.5, 1, 1, 1, 1}, 2, 4), b.Room("q", 2, 4, 2, true)
 			x, r, y := b.Floats("x", []float32{1, 10, 100, 1000}, 1, 4), b.All("r", 0, 1, 2), b.Stale("y", 1, 2)
 			return Trial[T]{
-				Forward: func() {
-					b.Ops.Quantize(q, w)
-					b.Ops.LinearAdd(y, r, x, q)
-				},
+				Forward: b.program(
+					&op.Quantize[T]{Q: q, W: w},
+					&op.Linear[T]{Y: y, Addend: r, X: x, W: q},
+				),
 				Outputs: []string{"y"},
 				Want:    map[string][]float32{"y": {1.25 * (1 - 10), 1111}},
 			}

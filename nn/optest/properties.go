@@ -9,6 +9,8 @@ import (
 
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 )
 
 // small are the models of the properties: both mixers, both scales, one head and several.
@@ -23,19 +25,19 @@ var small = []struct {
 
 // RandomWeights are float32 weights for a configuration, the same for a seed, about as large as
 // trained ones.
-func RandomWeights(c nn.Config, seed uint64) *nn.Weights[nn.HostTensor] {
+func RandomWeights(c nn.Config, seed uint64) *nn.Weights[op.HostTensor] {
 	r := rand.New(rand.NewPCG(seed, 0))
-	w := new(nn.Weights[nn.HostTensor])
-	nn.Walk(c, w, func(p nn.Param, t *nn.HostTensor) {
-		*t = nn.HostTensor{Shape: p.Shape, F32: make([]float32, nn.Count(p.Shape))}
+	w := new(nn.Weights[op.HostTensor])
+	nn.Walk(c, w, func(p nn.Param, t *op.HostTensor) {
+		*t = op.HostTensor{Shape: p.Shape, F32: make([]float32, op.Count(p.Shape))}
 		for i := range t.F32 {
 			x := r.NormFloat64()
 			switch {
-			case p.Kind == nn.Linear:
+			case p.Kind == layer.Linear:
 				x *= math.Sqrt(2 / float64(p.Shape[1]))
-			case p.Kind == nn.Gain && len(p.Shape) == 1:
+			case p.Kind == layer.Gain && len(p.Shape) == 1:
 				x = 1 + 0.1*x
-			case p.Kind == nn.Gain, p.Names[0] == "lm_head.weight":
+			case p.Kind == layer.Gain, p.Names[0] == "lm_head.weight":
 				x *= 0.3
 			}
 			t.F32[i] = float32(x)
@@ -54,7 +56,7 @@ type subject[T any] struct {
 
 // Properties holds what whole models must do whatever computes them. tolerance is the largest
 // relative error ‖a−b‖/‖b‖ between two ways to the same numbers.
-func Properties[T any](t *testing.T, ops nn.Ops[T], tolerance float64) {
+func Properties[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
 	for i, s := range small {
 		t.Run(s.name, func(t *testing.T) {
 			c := s.config.WithDefaults()
@@ -229,7 +231,7 @@ func (s subject[T]) memory() {
 // reset: nothing stays of what was read.
 func (s subject[T]) reset() {
 	used := session(s.t, s.model, 1, s.text(30, 11)...)
-	check(s.t, used.Generate(3, nn.Sampling{Temperature: 1}, func([]uint32) bool { return true }))
+	check(s.t, used.Generate(3, op.Sampling{Temperature: 1}, func([]uint32) bool { return true }))
 	used.Reset()
 	s.same("empty", used, session(s.t, s.model, 1))
 	tokens := s.text(6, 12)
@@ -242,13 +244,14 @@ func (s subject[T]) reset() {
 // loss: a batch cut into its sequences has the same mean loss and the same mean gradients.
 func (s subject[T]) loss() {
 	const B, time = 3, 12
-	c, ops := s.model.Config, s.model.Ops
+	c, ops := s.model.Config, s.model.Backend
 	weights := RandomWeights(c, 16)
 	// run gives the loss and all gradients of a batch.
 	run := func(rows ...[]uint32) (all []float32) {
-		scoped := &scope[T]{Ops: ops}
+		scoped := &scope[T]{Backend: ops}
 		defer scoped.release()
-		tape := newTape[T](scoped, &Reference{Config: c, Weights: weights, Tokens: rows}, c.DefaultScan())
+		tape, err := newTape[T](scoped, &Reference{Config: c, Weights: weights, Tokens: rows}, c.DefaultScan())
+		check(s.t, err)
 		tape.gradients()
 		take := func(x T, n int) {
 			host := make([]float32, n)
@@ -256,7 +259,7 @@ func (s subject[T]) loss() {
 			all = append(all, host...)
 		}
 		take(tape.loss, 1)
-		nn.Walk(c, tape.dw, func(p nn.Param, g *T) { take(*g, nn.Count(p.Shape)) })
+		nn.Walk(c, tape.dw, func(p nn.Param, g *T) { take(*g, op.Count(p.Shape)) })
 		return all
 	}
 	var rows [][]uint32

@@ -11,25 +11,26 @@ import (
 	"sync"
 	"testing"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
 
 // Quantizing holds a backend of float32 to codes and γ that are the same everywhere, to the bit: those of γ = max(mean|w|,
 // 1e-5) summed without rounding and then rounded to the nearest float32, and of |w| ≥ γ/2. Its weights lie at thresholds, and
 // have sums that come out otherwise in another order or with less than all bits.
-func Quantizing[T any](t *testing.T, ops nn.Ops[T]) {
+func Quantizing[T any](t *testing.T, ops op.Backend[T]) {
 	for _, c := range quantizing() {
 		t.Run(c.name, func(t *testing.T) {
 			x, q := ops.Load(c.w), ops.NewTernary(c.w.Shape[0], c.w.Shape[1], len(c.want.Scales), true)
 			defer ops.Release(x, q)
-			ops.Quantize(q, x)
+			p, err := ops.Prepare(op.Program[T]{&op.Quantize[T]{Q: q, W: x}})
+			check(t, err)
+			defer p.Release()
+			p.Run()
 			got, err := ops.ReadTernary(q)
-			if err != nil {
-				t.Fatal(err)
-			}
+			check(t, err)
 			same(t, "the backend", got, c.want)
-			same(t, "PackTernary", nn.PackTernary(c.w, len(c.want.Scales), true), c.want)
+			same(t, "PackTernary", op.PackTernary(c.w, len(c.want.Scales), true), c.want)
 		})
 	}
 }
@@ -37,7 +38,7 @@ func Quantizing[T any](t *testing.T, ops nn.Ops[T]) {
 // quantized are weights and what has to come of them.
 type quantized struct {
 	name    string
-	w, want nn.HostTensor
+	w, want op.HostTensor
 }
 
 var quantizing = sync.OnceValue(func() (all []quantized) {
@@ -47,7 +48,7 @@ var quantizing = sync.OnceValue(func() (all []quantized) {
 	} {
 		for _, name := range slices.Sorted(maps.Keys(hard)) {
 			c := quantized{name: fmt.Sprintf("%v/%s", m, name)}
-			c.w = nn.HostTensor{Format: nn.F32, Shape: []int{m.R, m.K}, F32: make([]float32, m.R*m.K)}
+			c.w = op.HostTensor{Format: op.F32, Shape: []int{m.R, m.K}, F32: make([]float32, m.R*m.K)}
 			c.want.Codes = make([]byte, m.R*ternary.RowBytes(m.K))
 			each := len(c.w.F32) / m.blocks
 			for b := range m.blocks {
@@ -71,7 +72,7 @@ var quantizing = sync.OnceValue(func() (all []quantized) {
 	return all
 })
 
-func same(t *testing.T, who string, got, want nn.HostTensor) {
+func same(t *testing.T, who string, got, want op.HostTensor) {
 	t.Helper()
 	for b := range want.Scales {
 		if math.Float32bits(got.Scales[b]) != math.Float32bits(want.Scales[b]) {

@@ -10,6 +10,7 @@ import (
 
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // Reference is one folder of testdata/reference: a small model and what an independent program
@@ -17,7 +18,7 @@ import (
 type Reference struct {
 	Name    string
 	Config  nn.Config
-	Weights *nn.Weights[nn.HostTensor] // float32
+	Weights *nn.Weights[op.HostTensor] // float32
 	Tokens  [][]uint32                 // two sequences of T+1
 	path    string
 	expect  *safetensors.File
@@ -53,9 +54,9 @@ func LoadReference(t testing.TB, name string) *Reference {
 	}
 	r.expect = file("expected.safetensors")
 	model := file("model.safetensors")
-	r.Weights = new(nn.Weights[nn.HostTensor])
-	nn.Walk(r.Config, r.Weights, func(p nn.Param, h *nn.HostTensor) {
-		*h = nn.HostTensor{Shape: p.Shape, F32: stack(t, model, "", p)}
+	r.Weights = new(nn.Weights[op.HostTensor])
+	nn.Walk(r.Config, r.Weights, func(p nn.Param, h *op.HostTensor) {
+		*h = op.HostTensor{Shape: p.Shape, F32: stack(t, model, "", p)}
 	})
 	tokens, _ := r.expect.Tensor("tokens")
 	ids, err := tokens.Int32s()
@@ -132,7 +133,7 @@ func closeTo(t testing.TB, what string, got, want []float32, tolerance float64) 
 
 // Inference holds a backend's logits and states against the reference models: both rules, several
 // chunks, prompts read at once, in pieces and a token at a time.
-func Inference[T any](t *testing.T, ops nn.Ops[T], tolerance float64) {
+func Inference[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
 	for _, name := range ReferenceNames {
 		t.Run(name, func(t *testing.T) {
 			r := LoadReference(t, name)
@@ -163,7 +164,7 @@ func Inference[T any](t *testing.T, ops nn.Ops[T], tolerance float64) {
 }
 
 // read gives the logits after every token but the last and the memory at the end.
-func read[T any](t *testing.T, m *nn.Model[T], scan nn.Scan, tokens []uint32, piece int) ([]float32, []nn.LayerMemory) {
+func read[T any](t *testing.T, m *nn.Model[T], scan op.Scan, tokens []uint32, piece int) ([]float32, []nn.LayerMemory) {
 	t.Helper()
 	s, err := m.NewSession(1, scan)
 	if err != nil {

@@ -6,9 +6,10 @@ import (
 
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 )
 
-// The norm has no forward of its own: it begins NormLinear, which keeps what it makes.
+// The norm stands before a product, as in a model, where a backend may join the two.
 func rmsnormCases[T any]() []Case[T] {
 	norm := func(name string, n, D int, fill func(b *Bench[T]) T) Case[T] {
 		return Case[T]{
@@ -18,7 +19,7 @@ func rmsnormCases[T any]() []Case[T] {
 				w := b.Ternary("w", 4, D, 1, false)
 				x, y := b.Stale("x", n, D), b.Stale("y", n, 4)
 				return Trial[T]{
-					Forward: func() { b.Ops.NormLinear(y, x, h, gain, w) },
+					Forward: b.program(&op.RMSNorm[T]{X: x, H: h, Gain: gain}, &op.Linear[T]{Y: y, X: x, W: w}),
 					Outputs: []string{"x"},
 					Check: func(v Values) error { // by definition
 						want := make([]float32, n*D)
@@ -58,10 +59,10 @@ func rmsnormCases[T any]() []Case[T] {
 				x, y := b.Stale("x", n, D), b.Stale("y", n, 4)
 				dx, dh, dgain := b.Normal("dx", 1, n, D), b.Normal("dh", 1, n, D), b.Normal("dgain", 1, D)
 				return Trial[T]{
-					Forward:  func() { b.Ops.NormLinear(y, x, h, gain, w) },
+					Forward:  b.program(&op.RMSNorm[T]{X: x, H: h, Gain: gain}, &op.Linear[T]{Y: y, X: x, W: w}),
 					Outputs:  []string{"x"},
 					Upstream: []string{"x"},
-					Backward: func() { b.Ops.RMSNormBackward(dh, dgain, dx, h, gain) },
+					Backward: b.program(&op.RMSNormBackward[T]{DH: dh, DGain: dgain, DX: dx, H: h, Gain: gain}),
 					Adds:     []string{"h", "gain"},
 				}
 			},
@@ -83,7 +84,7 @@ func rmsnormCases[T any]() []Case[T] {
 				h, gain := b.Floats("h", []float32{a, -a, a, a}, 1, 4), b.Floats("gain", []float32{1, 1, 2, 0}, 4)
 				w, x, y := b.Packed("w", []float32{0, 0, 0, 0}, []float32{1}, 1, 4, false), b.Stale("x", 1, 4), b.Stale("y", 1, 1)
 				return Trial[T]{
-					Forward: func() { b.Ops.NormLinear(y, x, h, gain, w) },
+					Forward: b.program(&op.RMSNorm[T]{X: x, H: h, Gain: gain}, &op.Linear[T]{Y: y, X: x, W: w}),
 					Outputs: []string{"x", "y"},
 					Want:    map[string][]float32{"x": {a / 2, -a / 2, a, 0}, "y": {0}},
 				}
@@ -96,10 +97,10 @@ func rmsnormCases[T any]() []Case[T] {
 				h, gain, dx := b.Normal("h", 10, n, D), b.Near("gain", 1, 0.3, D), b.Normal("dx", 10, n, D)
 				dh, dgain := b.All("dh", 0, n, D), b.All("dgain", 0, D)
 				return Trial[T]{
-					Forward: func() {
-						b.Ops.Zero(dh)
-						b.Ops.RMSNormBackward(dh, dgain, dx, h, gain)
-					},
+					Forward: b.program(
+						&op.Zero[T]{X: dh},
+						&op.RMSNormBackward[T]{DH: dh, DGain: dgain, DX: dx, H: h, Gain: gain},
+					),
 					Outputs: []string{"dh"},
 					Check: func(v Values) error {
 						for i := range n {
@@ -121,7 +122,7 @@ func rmsnormCases[T any]() []Case[T] {
 			Make: func(b *Bench[T]) Trial[T] {
 				h, gain, w := b.Normal("h", 1, 2, 8), b.Normal("gain", 1, 4), b.Ternary("w", 4, 8, 1, false)
 				x, y := b.Stale("x", 2, 8), b.Stale("y", 2, 4)
-				return Trial[T]{Forward: func() { b.Ops.NormLinear(y, x, h, gain, w) }}
+				return Trial[T]{Forward: b.program(&op.RMSNorm[T]{X: x, H: h, Gain: gain}, &op.Linear[T]{Y: y, X: x, W: w})}
 			},
 		},
 		Case[T]{
@@ -129,7 +130,7 @@ func rmsnormCases[T any]() []Case[T] {
 			Make: func(b *Bench[T]) Trial[T] {
 				h, gain, dx := b.Normal("h", 1, 2, 8), b.Normal("gain", 1, 8), b.Normal("dx", 1, 2, 4)
 				dh, dgain := b.Stale("dh", 2, 8), b.Stale("dgain", 8)
-				return Trial[T]{Forward: func() { b.Ops.RMSNormBackward(dh, dgain, dx, h, gain) }}
+				return Trial[T]{Forward: b.program(&op.RMSNormBackward[T]{DH: dh, DGain: dgain, DX: dx, H: h, Gain: gain})}
 			},
 		},
 		large(norm("random", 512, 256, normal(1, 512, 256)), 2*4*512*256),
@@ -159,10 +160,10 @@ func beyond[T any](n int) Case[T] {
 			w, head := b.Ternary("w", R, D, 1, false), b.Normal("head", 1, R, D)
 			x, y, logits := b.Stale("x", n, D), b.Stale("y", n, R), b.Stale("logits", n, R)
 			return Trial[T]{
-				Forward: func() {
-					b.Ops.NormLinear(y, x, h, gain, w)
-					b.Ops.NormHead(logits, x, h, gain, head, 0)
-				},
+				Forward: b.program(
+					&op.RMSNorm[T]{X: x, H: h, Gain: gain}, &op.Linear[T]{Y: y, X: x, W: w},
+					&op.RMSNorm[T]{X: x, H: h, Gain: gain}, &op.Head[T]{Logits: logits, X: x, W: head},
+				),
 				Check: func(Values) error {
 					if _, wide := any(b.Ops).(*cpu.Scalar[float64]); wide {
 						return nil
@@ -173,7 +174,7 @@ func beyond[T any](n int) Case[T] {
 							return err
 						}
 						for row := range n {
-							if nn.FirstNotFinite(v[row*R:(row+1)*R]) < 0 {
+							if op.FirstNotFinite(v[row*R:(row+1)*R]) < 0 {
 								return fmt.Errorf("%s, row %d: numbers that are not finite wanted, %v found", name, row, v[row*R:(row+1)*R])
 							}
 						}

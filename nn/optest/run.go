@@ -6,22 +6,22 @@ import (
 	"slices"
 	"testing"
 
-	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 )
 
 // Run holds a backend to what Ops says of tensors, and every operation to the reference in float64.
-func Run[T any](t *testing.T, ops nn.Ops[T]) {
+func Run[T any](t *testing.T, ops op.Backend[T]) {
 	t.Run("tensors", func(t *testing.T) { tensors(t, ops) })
 	runCases(t, ops, func(string) bool { return true })
 }
 
 // RunOnly holds the operations of some files of this package to the reference.
-func RunOnly[T any](t *testing.T, ops nn.Ops[T], files ...string) {
+func RunOnly[T any](t *testing.T, ops op.Backend[T], files ...string) {
 	runCases(t, ops, func(file string) bool { return slices.Contains(files, file) })
 }
 
-func runCases[T any](t *testing.T, ops nn.Ops[T], wanted func(file string) bool) {
+func runCases[T any](t *testing.T, ops op.Backend[T], wanted func(file string) bool) {
 	reference := Cases[*cpu.Tensor[float64]]()
 	for i, c := range Cases[T]() {
 		if c.Large || !wanted(c.Op) {
@@ -59,6 +59,9 @@ func (c *Case[T]) try(b *Bench[T]) (map[string][]float32, error) {
 	trial.Forward()
 	if trial.Backward != nil {
 		trial.Backward()
+	}
+	if b.err != nil {
+		return nil, b.err
 	}
 	names := slices.Concat(trial.Outputs, trial.Also)
 	for _, x := range slices.Concat(trial.Writes, trial.Adds) {
@@ -107,7 +110,7 @@ func refuses[T any](t *testing.T, b *Bench[T], c Case[T]) {
 }
 
 // Benchmark times every large case of the table, forward and backward.
-func Benchmark[T any](b *testing.B, ops nn.Ops[T]) {
+func Benchmark[T any](b *testing.B, ops op.Backend[T]) {
 	for _, c := range Cases[T]() {
 		if !c.Large {
 			continue
@@ -129,7 +132,7 @@ func Benchmark[T any](b *testing.B, ops nn.Ops[T]) {
 }
 
 // timed runs f again and again, several times between two waits for the device.
-func timed[T any](b *testing.B, ops nn.Ops[T], f func()) {
+func timed[T any](b *testing.B, ops op.Backend[T], f func()) {
 	const together = 16
 	wait := func() {
 		if err := ops.Flush(); err != nil {

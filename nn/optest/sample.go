@@ -5,15 +5,15 @@ import (
 	"math"
 	"slices"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
-// Distribution is what nn.Sampling means, as plainly as it can be said: the probability of each
+// Distribution is what op.Sampling means, as plainly as it can be said: the probability of each
 // token after the given recent ones (RecentSize). margin is how far the closest decision on who
 // takes part lies from falling otherwise.
-func Distribution(s nn.Sampling, logits []float32, recent []uint32) (p []float64, margin float64) {
+func Distribution(s op.Sampling, logits []float32, recent []uint32) (p []float64, margin float64) {
 	l := make([]float64, len(logits))
-	seen := recent[nn.RecentRing:][:min(recent[nn.RecentPushed], nn.RecentWindow)]
+	seen := recent[op.RecentRing:][:min(recent[op.RecentPushed], op.RecentWindow)]
 	for i, x := range logits {
 		if s.RepeatPenalty != 0 && slices.Contains(seen, uint32(i)) {
 			if x > 0 {
@@ -112,7 +112,7 @@ func Drawn(p []float64, u float64) (id uint32, margin float64) {
 type sampling struct {
 	name           string
 	B, V, K, draws int
-	p              nn.Sampling
+	p              op.Sampling
 	pushed         int // tokens that are recent before
 }
 
@@ -121,16 +121,16 @@ type sampling struct {
 func (s sampling) settled(logits []float32, recent []uint32) (next, out []uint32, ok bool) {
 	next, out = make([]uint32, s.B), make([]uint32, s.B*s.K)
 	for b := range s.B {
-		row := recent[b*nn.RecentSize : (b+1)*nn.RecentSize]
+		row := recent[b*op.RecentSize : (b+1)*op.RecentSize]
 		for range s.draws {
-			n := row[nn.RecentSampled]
+			n := row[op.RecentSampled]
 			p, filtered := Distribution(s.p, logits[b*s.V:(b+1)*s.V], row)
-			id, drawn := Drawn(p, float64(nn.Uniform(s.p.Seed, n)))
+			id, drawn := Drawn(p, float64(op.Uniform(s.p.Seed, n)))
 			if s.p.Temperature > 0 && min(filtered, drawn) < 2e-5 {
 				return nil, nil, false
 			}
-			nn.Push(row, id)
-			row[nn.RecentSampled]++
+			op.Push(row, id)
+			row[op.RecentSampled]++
 			next[b], out[b*s.K+int(n)%s.K] = id, id
 		}
 	}
@@ -143,12 +143,12 @@ func sampleCase[T any](s sampling, fill func(b *Bench[T]) T) Case[T] {
 		Op: "sample", Name: fmt.Sprintf("%s/B%d/V%d/draws%d", s.name, s.B, s.V, s.draws), Tolerance: exact,
 		Make: func(b *Bench[T]) Trial[T] {
 			logits := fill(b)
-			recent, r := make([]uint32, s.B*nn.RecentSize), b.random("recent")
+			recent, r := make([]uint32, s.B*op.RecentSize), b.random("recent")
 			for row := range s.B {
 				for range s.pushed {
-					nn.Push(recent[row*nn.RecentSize:], uint32(r.IntN(s.V)))
+					op.Push(recent[row*op.RecentSize:], uint32(r.IntN(s.V)))
 				}
-				recent[row*nn.RecentSize+nn.RecentSampled] = uint32(row)
+				recent[row*op.RecentSize+op.RecentSampled] = uint32(row)
 			}
 			start := slices.Clone(recent)
 			next, out, ok := s.settled(b.Start("logits"), recent)
@@ -160,13 +160,14 @@ func sampleCase[T any](s sampling, fill func(b *Bench[T]) T) Case[T] {
 				next, out, ok = s.settled(b.Start("logits"), recent)
 			}
 			tNext, tOut := b.IDs("next", make([]uint32, s.B), s.B), b.IDs("out", make([]uint32, s.B*s.K), s.B, s.K)
-			tRecent := b.IDs("recent", start, s.B, nn.RecentSize)
+			tRecent := b.IDs("recent", start, s.B, op.RecentSize)
+			rules := b.Rules("rules", p, s.B)
+			var draws op.Program[T]
+			for range s.draws {
+				draws.Add(&op.Sample[T]{Next: tNext, Out: tOut, Recent: tRecent, Rules: rules, Logits: logits})
+			}
 			return Trial[T]{
-				Forward: func() {
-					for range s.draws {
-						b.Ops.Sample(tNext, tOut, tRecent, logits, p)
-					}
-				},
+				Forward: b.program(draws...),
 				Outputs: []string{"next", "out", "recent", "logits"},
 				Want: map[string][]float32{
 					"next": fromIDs(next), "out": fromIDs(out), "recent": fromIDs(recent), "logits": b.Start("logits"),
@@ -180,52 +181,52 @@ func sampleCases[T any]() []Case[T] {
 	normal := func(std float64, B, V int) func(b *Bench[T]) T {
 		return func(b *Bench[T]) T { return b.Normal("logits", std, B, V) }
 	}
-	random := func(name string, pushed int, p nn.Sampling) Case[T] {
+	random := func(name string, pushed int, p op.Sampling) Case[T] {
 		p.Seed += 1 << 40 // both halves of the seed count
 		return sampleCase(sampling{name, 3, 75, 4, 10, p, pushed}, normal(2, 3, 75))
 	}
-	given := func(name string, p nn.Sampling, logits []float32) Case[T] {
+	given := func(name string, p op.Sampling, logits []float32) Case[T] {
 		return sampleCase(sampling{name, 1, len(logits), 1, 5, p, 0}, func(b *Bench[T]) T { return b.Floats("logits", logits, 1, len(logits)) })
 	}
 	return []Case[T]{
-		random("greedy", 0, nn.Sampling{}),
-		random("greedy-penalty", 70, nn.Sampling{RepeatPenalty: 1.5}),
-		random("temperature", 0, nn.Sampling{Temperature: 1}),
-		random("cool", 0, nn.Sampling{Temperature: 0.5, Seed: 7}),
-		random("hot", 0, nn.Sampling{Temperature: 3, Seed: 8}),
-		random("top-k", 0, nn.Sampling{Temperature: 1, TopK: 5}),
-		random("top-k-all", 0, nn.Sampling{Temperature: 1, TopK: 75}),
-		random("top-p", 0, nn.Sampling{Temperature: 1, TopP: 0.7}),
-		random("min-p", 0, nn.Sampling{Temperature: 1, MinP: 0.1}),
-		random("penalty", 3, nn.Sampling{Temperature: 1, RepeatPenalty: 1.3}),
-		random("penalty-full-window", 64, nn.Sampling{Temperature: 1, RepeatPenalty: 2}),
-		random("reward", 20, nn.Sampling{Temperature: 1, RepeatPenalty: 0.5}),
-		random("all", 70, nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95, MinP: 0.05, RepeatPenalty: 1.1}),
-		sampleCase(sampling{"wide", 1, 1025, 1, 3, nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95}, 0}, normal(1, 1, 1025)),
-		sampleCase(sampling{"narrow", 2, 1, 2, 3, nn.Sampling{Temperature: 1, TopP: 0.5, TopK: 1, RepeatPenalty: 2}, 1}, normal(1, 2, 1)),
-		given("known/greedy-tie", nn.Sampling{}, []float32{1, 3, 2, 3, 3}),
-		given("known/greedy-negative", nn.Sampling{}, []float32{-5, -3, -4}),
-		given("known/top-k-1-is-greedy", nn.Sampling{Temperature: 5, TopK: 1}, []float32{1, 1.5, 2, 1.75}),
-		given("known/ties-stay", nn.Sampling{Temperature: 1, TopK: 2}, []float32{1, 3, 3, 3, 2}),
-		given("known/top-p-of-equals", nn.Sampling{Temperature: 1, TopP: 0.1}, []float32{0, 0, 0, 0}),
-		given("extreme/certain", nn.Sampling{Temperature: 1}, []float32{0, 1e4, 0, -1e4}),
-		given("extreme/zeros", nn.Sampling{Temperature: 1}, make([]float32, 36)),
-		given("extreme/penalty", nn.Sampling{Temperature: 1, RepeatPenalty: 1e-38}, []float32{1, 5, -3, 4}),
-		given("extreme/largest", nn.Sampling{Temperature: 1}, []float32{math.MaxFloat32, -math.MaxFloat32, 0, math.MaxFloat32}),
+		random("greedy", 0, op.Sampling{}),
+		random("greedy-penalty", 70, op.Sampling{RepeatPenalty: 1.5}),
+		random("temperature", 0, op.Sampling{Temperature: 1}),
+		random("cool", 0, op.Sampling{Temperature: 0.5, Seed: 7}),
+		random("hot", 0, op.Sampling{Temperature: 3, Seed: 8}),
+		random("top-k", 0, op.Sampling{Temperature: 1, TopK: 5}),
+		random("top-k-all", 0, op.Sampling{Temperature: 1, TopK: 75}),
+		random("top-p", 0, op.Sampling{Temperature: 1, TopP: 0.7}),
+		random("min-p", 0, op.Sampling{Temperature: 1, MinP: 0.1}),
+		random("penalty", 3, op.Sampling{Temperature: 1, RepeatPenalty: 1.3}),
+		random("penalty-full-window", 64, op.Sampling{Temperature: 1, RepeatPenalty: 2}),
+		random("reward", 20, op.Sampling{Temperature: 1, RepeatPenalty: 0.5}),
+		random("all", 70, op.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95, MinP: 0.05, RepeatPenalty: 1.1}),
+		sampleCase(sampling{"wide", 1, 1025, 1, 3, op.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95}, 0}, normal(1, 1, 1025)),
+		sampleCase(sampling{"narrow", 2, 1, 2, 3, op.Sampling{Temperature: 1, TopP: 0.5, TopK: 1, RepeatPenalty: 2}, 1}, normal(1, 2, 1)),
+		given("known/greedy-tie", op.Sampling{}, []float32{1, 3, 2, 3, 3}),
+		given("known/greedy-negative", op.Sampling{}, []float32{-5, -3, -4}),
+		given("known/top-k-1-is-greedy", op.Sampling{Temperature: 5, TopK: 1}, []float32{1, 1.5, 2, 1.75}),
+		given("known/ties-stay", op.Sampling{Temperature: 1, TopK: 2}, []float32{1, 3, 3, 3, 2}),
+		given("known/top-p-of-equals", op.Sampling{Temperature: 1, TopP: 0.1}, []float32{0, 0, 0, 0}),
+		given("extreme/certain", op.Sampling{Temperature: 1}, []float32{0, 1e4, 0, -1e4}),
+		given("extreme/zeros", op.Sampling{Temperature: 1}, make([]float32, 36)),
+		given("extreme/penalty", op.Sampling{Temperature: 1, RepeatPenalty: 1e-38}, []float32{1, 5, -3, 4}),
+		given("extreme/largest", op.Sampling{Temperature: 1}, []float32{math.MaxFloat32, -math.MaxFloat32, 0, math.MaxFloat32}),
 		notFinite[T](),
-		given("extreme/far", nn.Sampling{Temperature: 1, TopP: 0.9, MinP: 0.01}, []float32{-1e30, 5, 1e-30, 4, -50}),
+		given("extreme/far", op.Sampling{Temperature: 1, TopP: 0.9, MinP: 0.01}, []float32{-1e30, 5, 1e-30, 4, -50}),
 		frequencies[T](),
 		{
 			Op: "sample", Name: "refuses/recent", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {
 				logits, next := b.Normal("logits", 1, 2, 9), b.IDs("next", make([]uint32, 2), 2)
-				out, recent := b.IDs("out", make([]uint32, 2), 2, 1), b.IDs("recent", make([]uint32, nn.RecentSize), 1, nn.RecentSize)
-				return Trial[T]{Forward: func() { b.Ops.Sample(next, out, recent, logits, nn.Sampling{}) }}
+				out, recent := b.IDs("out", make([]uint32, 2), 2, 1), b.IDs("recent", make([]uint32, op.RecentSize), 1, op.RecentSize)
+				return Trial[T]{Forward: b.program(&op.Sample[T]{Next: next, Out: out, Recent: recent, Rules: b.Rules("rules", op.Sampling{}, 2), Logits: logits})}
 			},
 		},
-		large(sampleCase(sampling{"greedy", 1, 16384, 1, 1, nn.Sampling{}, 0}, normal(1, 1, 16384)), 4*16384),
-		large(sampleCase(sampling{"usual", 1, 16384, 1, 1, nn.Sampling{Temperature: 0.8}, 0}, normal(1, 1, 16384)), 4*16384),
-		large(sampleCase(sampling{"filtered", 1, 16384, 1, 1, nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95}, 0}, normal(1, 1, 16384)), 4*16384),
+		large(sampleCase(sampling{"greedy", 1, 16384, 1, 1, op.Sampling{}, 0}, normal(1, 1, 16384)), 4*16384),
+		large(sampleCase(sampling{"usual", 1, 16384, 1, 1, op.Sampling{Temperature: 0.8}, 0}, normal(1, 1, 16384)), 4*16384),
+		large(sampleCase(sampling{"filtered", 1, 16384, 1, 1, op.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.95}, 0}, normal(1, 1, 16384)), 4*16384),
 	}
 }
 
@@ -245,39 +246,40 @@ func notFinite[T any]() Case[T] {
 				}
 			}
 			B := len(all) / V
-			recent := make([]uint32, B*nn.RecentSize)
+			recent := make([]uint32, B*op.RecentSize)
 			for i := range B {
 				for id := range uint32(V) {
-					nn.Push(recent[i*nn.RecentSize:], id)
+					op.Push(recent[i*op.RecentSize:], id)
 				}
 			}
-			rules := []nn.Sampling{{}, {Temperature: 1, Seed: 1}, {Temperature: 1, TopK: 3}, {Temperature: 1, TopP: 0.5}, {Temperature: 1, MinP: 0.1},
+			rules := []op.Sampling{{}, {Temperature: 1, Seed: 1}, {Temperature: 1, TopK: 3}, {Temperature: 1, TopP: 0.5}, {Temperature: 1, MinP: 0.1},
 				{RepeatPenalty: 2}, {Temperature: 1, TopK: 3, TopP: 0.5, MinP: 0.1, RepeatPenalty: 2}}
 			logits := b.Floats("logits", all, B, V)
 			next := b.IDs("next", make([]uint32, len(rules)*B), len(rules), B)
 			out := b.IDs("out", make([]uint32, len(rules)*B*K), len(rules), B*K)
 			one, two := b.IDs("one", make([]uint32, B), B), b.IDs("two", make([]uint32, B*K), B, K)
-			past := b.IDs("recent", recent, B, nn.RecentSize)
+			past := b.IDs("recent", recent, B, op.RecentSize)
+			var p op.Program[T]
+			for i, s := range rules {
+				p.Add(
+					&op.Sample[T]{Next: one, Out: two, Recent: past, Rules: b.Rules(fmt.Sprint("rules", i), s, B), Logits: logits},
+					&op.Copy[T]{Dst: next, DstOffset: i * B, Src: one, N: B},
+					&op.Copy[T]{Dst: out, DstOffset: i * B * K, Src: two, N: B * K},
+				)
+			}
 			return Trial[T]{
-				Forward: func() {
-					b.Ops.WriteTokens(past, 0, recent)
-					for i, p := range rules {
-						b.Ops.Sample(one, two, past, logits, p)
-						b.Ops.Copy(next, i*B, one, 0, B)
-						b.Ops.Copy(out, i*B*K, two, 0, B*K)
-					}
-				},
+				Forward: b.program(p...),
 				Outputs: []string{"next", "out"},
 				Check: func(v Values) error {
 					for i, p := range rules {
 						for row := range B {
 							next, out := v("next")[i*B+row], v("out")[(i*B+row)*K+i%K]
-							finite := nn.FirstNotFinite(all[row*V:(row+1)*V]) < 0
+							finite := op.FirstNotFinite(all[row*V:(row+1)*V]) < 0
 							switch {
 							case finite && (out != next || out >= V):
 								return fmt.Errorf("%+v, row %d: a token wanted, %v and %v found", p, row, next, out)
-							case !finite && (out != float32(nn.NotFinite) || next != 0):
-								return fmt.Errorf("%+v, row %d: 0 and %v wanted, %v and %v found", p, row, nn.NotFinite, next, out)
+							case !finite && (out != float32(op.NotFinite) || next != 0):
+								return fmt.Errorf("%+v, row %d: 0 and %v wanted, %v and %v found", p, row, op.NotFinite, next, out)
 							}
 						}
 					}
@@ -297,16 +299,16 @@ func frequencies[T any]() Case[T] {
 			const B, V = 1024, 8
 			row := []float32{0, 0.5, 1, 1.5, 2, -0.5, 0.25, 1.25}
 			var all []float32
-			recent := make([]uint32, B*nn.RecentSize)
+			recent := make([]uint32, B*op.RecentSize)
 			for i := range B {
 				all = append(all, row...)
-				recent[i*nn.RecentSize+nn.RecentSampled] = uint32(i)
+				recent[i*op.RecentSize+op.RecentSampled] = uint32(i)
 			}
-			logits, past := b.Floats("logits", all, B, V), b.IDs("recent", recent, B, nn.RecentSize)
+			logits, past := b.Floats("logits", all, B, V), b.IDs("recent", recent, B, op.RecentSize)
 			next, out := b.IDs("next", make([]uint32, B), B), b.IDs("out", make([]uint32, B), B, 1)
-			p := nn.Sampling{Temperature: 1, Seed: 1}
+			p := op.Sampling{Temperature: 1, Seed: 1}
 			return Trial[T]{
-				Forward: func() { b.Ops.Sample(next, out, past, logits, p) },
+				Forward: b.program(&op.Sample[T]{Next: next, Out: out, Recent: past, Rules: b.Rules("rules", p, B), Logits: logits}),
 				Outputs: []string{"next"},
 				Check: func(v Values) error {
 					counts := make([]float64, V)

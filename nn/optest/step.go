@@ -3,6 +3,8 @@ package optest
 import (
 	"fmt"
 	"math"
+
+	"bitgpu/nn/op"
 )
 
 func stepCases[T any]() []Case[T] {
@@ -14,10 +16,10 @@ func stepCases[T any]() []Case[T] {
 				y, dy := b.Stale("b", n, h), b.Normal("db", 1, n, h)
 				dx, dw, dbias := b.Normal("dx", 1, n, D), b.Normal("dw", 1, h, D), b.Normal("dbias", 1, h)
 				return Trial[T]{
-					Forward:  func() { b.Ops.Step(y, x, w, bias) },
+					Forward:  b.program(&op.StepSize[T]{Beta: y, X: x, W: w, Bias: bias}),
 					Outputs:  []string{"b"},
 					Upstream: []string{"b"},
-					Backward: func() { b.Ops.StepBackward(dx, dw, dbias, dy, y, x, w) },
+					Backward: b.program(&op.StepSizeBackward[T]{DX: dx, DW: dw, DBias: dbias, DBeta: dy, Beta: y, X: x, W: w}),
 					Adds:     []string{"x", "w", "bias"},
 				}
 			},
@@ -31,7 +33,7 @@ func stepCases[T any]() []Case[T] {
 				input, weight, shift := b.Floats("x", x, n, D), b.Floats("w", w, h, D), b.Floats("bias", bias, h)
 				y := b.Stale("b", n, h)
 				return Trial[T]{
-					Forward: func() { b.Ops.Step(y, input, weight, shift) },
+					Forward: b.program(&op.StepSize[T]{Beta: y, X: input, W: weight, Bias: shift}),
 					Outputs: []string{"b"},
 					Want:    map[string][]float32{"b": want},
 				}
@@ -49,7 +51,7 @@ func stepCases[T any]() []Case[T] {
 			Op: "step", Name: "refuses/width", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {
 				x, w, bias, y := b.Normal("x", 1, 2, 8), b.Normal("w", 1, 3, 9), b.Normal("bias", 1, 3), b.Stale("b", 2, 3)
-				return Trial[T]{Forward: func() { b.Ops.Step(y, x, w, bias) }}
+				return Trial[T]{Forward: b.program(&op.StepSize[T]{Beta: y, X: x, W: w, Bias: bias})}
 			},
 		},
 		{
@@ -57,7 +59,7 @@ func stepCases[T any]() []Case[T] {
 			Make: func(b *Bench[T]) Trial[T] {
 				x, w, y, dy := b.Normal("x", 1, 2, 8), b.Normal("w", 1, 3, 8), b.Stale("b", 2, 3), b.Normal("db", 1, 2, 3)
 				dx, dw, dbias := b.Stale("dx", 2, 8), b.Stale("dw", 3, 8), b.Stale("dbias", 2)
-				return Trial[T]{Forward: func() { b.Ops.StepBackward(dx, dw, dbias, dy, y, x, w) }}
+				return Trial[T]{Forward: b.program(&op.StepSizeBackward[T]{DX: dx, DW: dw, DBias: dbias, DBeta: dy, Beta: y, X: x, W: w})}
 			},
 		},
 		large(random(512, 4, 256), 4*(512*260+4*256)),

@@ -3,10 +3,12 @@ package optest
 import (
 	"fmt"
 	"math"
+
+	"bitgpu/nn/op"
 )
 
 func swigluCases[T any]() []Case[T] {
-	// The gradient runs through the whole of NormSwiGLU: activation, product, norm.
+	// The gradient runs through the whole of an MLP's first half: activation, product, norm.
 	whole := func(n, D, H int, absmean bool) Case[T] {
 		return Case[T]{
 			Op: "swiglu", Name: fmt.Sprintf("random/n%d/%dx%d/%s", n, H, D, scaleName(absmean)), Tolerance: summing(D),
@@ -16,14 +18,14 @@ func swigluCases[T any]() []Case[T] {
 				da, dgu, dx, dw := b.Normal("da", 0.2, n, H), b.Stale("dgu", n, 2*H), b.Stale("dx", n, D), b.All("dw", 0, 2*H, D)
 				dh, dgain := b.Normal("dh", 1, n, D), b.Normal("dgain", 1, D)
 				return Trial[T]{
-					Forward:  func() { b.Ops.NormSwiGLU(a, gu, x, h, gain, w) },
+					Forward:  b.program(&op.RMSNorm[T]{X: x, H: h, Gain: gain}, &op.Linear[T]{Y: gu, X: x, W: w}, &op.SwiGLU[T]{A: a, GateUp: gu}),
 					Outputs:  []string{"a", "gu", "x"},
 					Upstream: []string{"a"},
-					Backward: func() {
-						b.Ops.SwiGLUBackward(dgu, da, gu)
-						b.Ops.LinearBackward(dx, dw, dgu, x, w)
-						b.Ops.RMSNormBackward(dh, dgain, dx, h, gain)
-					},
+					Backward: b.program(
+						&op.SwiGLUBackward[T]{DGateUp: dgu, DA: da, GateUp: gu},
+						&op.LinearBackward[T]{DX: dx, DW: dw, DY: dgu, X: x, W: w},
+						&op.RMSNormBackward[T]{DH: dh, DGain: dgain, DX: dx, H: h, Gain: gain},
+					),
 					Adds: []string{"h", "gain"},
 					Also: []string{"dgu"},
 				}
@@ -44,9 +46,9 @@ func swigluCases[T any]() []Case[T] {
 				a, gu, x := b.Stale("a", 1, H), b.Stale("gu", 1, 2*H), b.Stale("x", 1, 2*H)
 				up, dgu := b.Floats("da", da, 1, H), b.Stale("dgu", 1, 2*H)
 				t := Trial[T]{
-					Forward:  func() { b.Ops.NormSwiGLU(a, gu, x, h, g, w) },
+					Forward:  b.program(&op.RMSNorm[T]{X: x, H: h, Gain: g}, &op.Linear[T]{Y: gu, X: x, W: w}, &op.SwiGLU[T]{A: a, GateUp: gu}),
 					Outputs:  []string{"a"},
-					Backward: func() { b.Ops.SwiGLUBackward(dgu, up, gu) },
+					Backward: b.program(&op.SwiGLUBackward[T]{DGateUp: dgu, DA: up, GateUp: gu}),
 					Also:     []string{"dgu"},
 					Want:     map[string][]float32{"a": want},
 				}
@@ -54,17 +56,6 @@ func swigluCases[T any]() []Case[T] {
 					t.Want["dgu"] = dwant
 				}
 				return t
-			},
-		}
-	}
-	alone := func(n, D, H int) Case[T] {
-		return Case[T]{
-			Op: "swiglu", Name: fmt.Sprintf("nothing-kept/n%d/%dx%d", n, H, D), Tolerance: summing(D),
-			Make: func(b *Bench[T]) Trial[T] {
-				h, gain, w := b.Normal("h", 1, n, D), b.Near("gain", 0.3, 0.1, D), b.Ternary("w", 2*H, D, 2, true)
-				a := b.Stale("a", n, H)
-				var none T
-				return Trial[T]{Forward: func() { b.Ops.NormSwiGLU(a, none, none, h, gain, w) }, Outputs: []string{"a"}}
 			},
 		}
 	}
@@ -76,27 +67,26 @@ func swigluCases[T any]() []Case[T] {
 	return append(cases,
 		whole(3, 300, 36, true),
 		// As wide as models are: see wide of linear.
-		whole(1, 1084, 39, false), whole(2, 2076, 37, true), alone(1, 2076, 37),
+		whole(1, 1084, 39, false), whole(2, 2076, 37, true),
 		// dgate = da·up·σ(g)(1 + g(1 − σ(g))), dup = da·g·σ(g)
 		through("known", rounded, []float32{0, 1, 5, 2}, []float32{1, 1}, []float32{0, 2 * sigmoid1},
 			[]float32{2.5, 2 * sigmoid1 * (2 - sigmoid1), 0, sigmoid1}),
 		through("extreme/saturated", summed, []float32{100, -100, 3, 50}, []float32{1, 1}, []float32{300, 0}, []float32{3, 0, 100, 0}),
 		through("extreme/zeros", exact, []float32{0, 0, 0, 0}, []float32{1, 1}, []float32{0, 0}, []float32{0, 0, 0, 0}),
 		through("extreme/no-gate-gradient", rounded, []float32{2, -2, 0, 0}, []float32{1, 1}, []float32{0, 0}, nil),
-		alone(1, 36, 144), alone(7, 36, 144),
 		Case[T]{
 			Op: "swiglu", Name: "refuses/half", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {
 				h, gain, w := b.Normal("h", 1, 2, 8), b.Normal("gain", 1, 8), b.Ternary("w", 32, 8, 2, true)
 				a, gu, x := b.Stale("a", 2, 32), b.Stale("gu", 2, 32), b.Stale("x", 2, 8)
-				return Trial[T]{Forward: func() { b.Ops.NormSwiGLU(a, gu, x, h, gain, w) }}
+				return Trial[T]{Forward: b.program(&op.RMSNorm[T]{X: x, H: h, Gain: gain}, &op.Linear[T]{Y: gu, X: x, W: w}, &op.SwiGLU[T]{A: a, GateUp: gu})}
 			},
 		},
 		Case[T]{
 			Op: "swiglu", Name: "refuses/backward", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {
 				dgu, da, gu := b.Stale("dgu", 2, 32), b.Normal("da", 1, 2, 15), b.Normal("gu", 1, 2, 32)
-				return Trial[T]{Forward: func() { b.Ops.SwiGLUBackward(dgu, da, gu) }}
+				return Trial[T]{Forward: b.program(&op.SwiGLUBackward[T]{DGateUp: dgu, DA: da, GateUp: gu})}
 			},
 		},
 		large(whole(1, 256, 1024, true), 2048*256/4), large(whole(512, 256, 1024, true), 2048*256/4+512*4*(256+3*1024)),

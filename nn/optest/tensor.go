@@ -4,11 +4,11 @@ import (
 	"slices"
 	"testing"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // tensors holds a backend to what Ops says of keeping tensors: contents, order, offsets, views.
-func tensors[T any](t *testing.T, ops nn.Ops[T]) {
+func tensors[T any](t *testing.T, ops op.Backend[T]) {
 	for _, c := range []struct {
 		name string
 		test func(t *testing.T, ops *scope[T])
@@ -17,7 +17,7 @@ func tensors[T any](t *testing.T, ops nn.Ops[T]) {
 		{"slots", slots[T]}, {"load-copies", loadCopies[T]}, {"ternary", ternaryIsKept[T]},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := &scope[T]{Ops: ops}
+			s := &scope[T]{Backend: ops}
 			c.test(t, s)
 			check(t, s.Flush())
 			s.release()
@@ -26,7 +26,7 @@ func tensors[T any](t *testing.T, ops nn.Ops[T]) {
 }
 
 // wantFloats and wantTokens compare a tensor from an element on.
-func wantFloats[T any](t *testing.T, ops nn.Ops[T], x T, offset int, want ...float32) {
+func wantFloats[T any](t *testing.T, ops op.Backend[T], x T, offset int, want ...float32) {
 	t.Helper()
 	got := make([]float32, len(want))
 	check(t, ops.Read(x, offset, got))
@@ -35,7 +35,7 @@ func wantFloats[T any](t *testing.T, ops nn.Ops[T], x T, offset int, want ...flo
 	}
 }
 
-func wantTokens[T any](t *testing.T, ops nn.Ops[T], x T, offset int, want ...uint32) {
+func wantTokens[T any](t *testing.T, ops op.Backend[T], x T, offset int, want ...uint32) {
 	t.Helper()
 	got := make([]uint32, len(want))
 	check(t, ops.ReadTokens(x, offset, got))
@@ -47,7 +47,7 @@ func wantTokens[T any](t *testing.T, ops nn.Ops[T], x T, offset int, want ...uin
 // newIsZero: what was released before and is used again counts as new.
 func newIsZero[T any](t *testing.T, ops *scope[T]) {
 	for range 2 {
-		x, ids := ops.Ops.New(nn.F32, 3, 5), ops.Ops.New(nn.U32, 15)
+		x, ids := ops.Backend.New(op.F32, 3, 5), ops.Backend.New(op.U32, 15)
 		wantFloats(t, ops, x, 0, make([]float32, 15)...)
 		wantTokens(t, ops, ids, 0, make([]uint32, 15)...)
 		ops.Write(x, 0, []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
@@ -58,7 +58,7 @@ func newIsZero[T any](t *testing.T, ops *scope[T]) {
 }
 
 func offsets[T any](t *testing.T, ops *scope[T]) {
-	x, y := ops.New(nn.F32, 7), ops.New(nn.F32, 2, 3)
+	x, y := ops.New(op.F32, 7), ops.New(op.F32, 2, 3)
 	ops.Write(x, 0, []float32{1, 2, 3, 4, 5, 6, 7})
 	ops.Write(x, 5, []float32{60})
 	wantFloats(t, ops, x, 4, 5, 60, 7)
@@ -68,7 +68,7 @@ func offsets[T any](t *testing.T, ops *scope[T]) {
 	wantFloats(t, ops, x, 0, 0, 0, 0, 0, 0, 0, 0)
 	wantFloats(t, ops, y, 2, 60, 7)
 
-	ids, more := ops.New(nn.U32, 6), ops.New(nn.U32, 5)
+	ids, more := ops.New(op.U32, 6), ops.New(op.U32, 5)
 	ops.WriteTokens(ids, 1, []uint32{1 << 31, 8, 9})
 	ops.Copy(more, 3, ids, 1, 2)
 	wantTokens(t, ops, more, 2, 0, 1<<31, 8)
@@ -80,7 +80,7 @@ func offsets[T any](t *testing.T, ops *scope[T]) {
 // inOrder: a write after a recorded operation is seen by the next operation, not by that one, and
 // the slice written from is the caller's again.
 func inOrder[T any](t *testing.T, ops *scope[T]) {
-	x, first, second := ops.New(nn.F32, 4), ops.New(nn.F32, 4), ops.New(nn.F32, 4)
+	x, first, second := ops.New(op.F32, 4), ops.New(op.F32, 4), ops.New(op.F32, 4)
 	values := []float32{1, 2, 3, 4}
 	ops.Write(x, 0, values)
 	ops.Copy(first, 0, x, 0, 4)
@@ -96,7 +96,7 @@ func inOrder[T any](t *testing.T, ops *scope[T]) {
 }
 
 func rowsAreViews[T any](t *testing.T, ops *scope[T]) {
-	x, ids := ops.New(nn.F32, 3, 2), ops.New(nn.U32, 4)
+	x, ids := ops.New(op.F32, 3, 2), ops.New(op.U32, 4)
 	ops.Write(ops.Rows(x, 2), 1, []float32{5, 6, 7})
 	wantFloats(t, ops, x, 0, 0, 5, 6, 7, 0, 0)
 	ops.Zero(ops.Rows(x, 1))
@@ -107,7 +107,7 @@ func rowsAreViews[T any](t *testing.T, ops *scope[T]) {
 
 // sets: the tensors of a set do not touch each other, and are copied all at once.
 func sets[T any](t *testing.T, ops *scope[T]) {
-	set, other := ops.NewSet(3, nn.F32, 1, 5), ops.NewSet(3, nn.F32, 1, 5)
+	set, other := ops.NewSet(3, op.F32, 1, 5), ops.NewSet(3, op.F32, 1, 5)
 	for i, x := range set {
 		wantFloats(t, ops, x, 0, 0, 0, 0, 0, 0)
 		ops.Write(x, 0, []float32{float32(i), 2, 3, 4, 5})
@@ -127,7 +127,7 @@ func sets[T any](t *testing.T, ops *scope[T]) {
 
 // slots: tokens are read as they were when the read began, two reads of a tensor at a time.
 func slots[T any](t *testing.T, ops *scope[T]) {
-	one, other := ops.New(nn.U32, 3), ops.New(nn.U32, 2)
+	one, other := ops.New(op.U32, 3), ops.New(op.U32, 2)
 	begin := func(x T, slot int, values ...uint32) {
 		ops.WriteTokens(x, 0, values)
 		ops.StartReadTokens(x, slot)
@@ -153,7 +153,7 @@ func slots[T any](t *testing.T, ops *scope[T]) {
 
 func loadCopies[T any](t *testing.T, ops *scope[T]) {
 	values := []float32{1, 2, 3, 4, 5, 6}
-	x := ops.Load(nn.HostTensor{Format: nn.F32, Shape: []int{2, 3}, F32: values})
+	x := ops.Load(op.HostTensor{Format: op.F32, Shape: []int{2, 3}, F32: values})
 	check(t, ops.Flush())
 	values[4] = 50
 	wantFloats(t, ops, x, 0, 1, 2, 3, 4, 5, 6)
@@ -171,11 +171,11 @@ func ternaryIsKept[T any](t *testing.T, ops *scope[T]) {
 		for i := range w {
 			w[i] = float32((i*i+i/7)%3-1) * float32(1+i*2/len(w))
 		}
-		host := nn.PackTernary(nn.HostTensor{Shape: []int{6, cols}, F32: w}, 2, true)
+		host := op.PackTernary(op.HostTensor{Shape: []int{6, cols}, F32: w}, 2, true)
 		got, err := ops.ReadTernary(ops.Load(host))
 		check(t, err)
 		if !slices.Equal(got.Codes, host.Codes) || !slices.Equal(got.Scales, host.Scales) || !slices.Equal(got.Shape, host.Shape) ||
-			got.Format != nn.Ternary || got.Absmean != host.Absmean {
+			got.Format != op.Ternary || got.Absmean != host.Absmean {
 			t.Errorf("%d columns: loaded %v, read %v", cols, host, got)
 		}
 	}

@@ -5,13 +5,14 @@ import (
 	"math"
 
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // tied is one tied scan over sequences of a given start.
 type tied struct {
 	name    string
 	B, T, d int
-	scan    nn.Scan
+	scan    op.Scan
 	fresh   bool // from an empty memory
 	starts  bool // keeps the memory before each chunk
 }
@@ -34,14 +35,11 @@ func tiedForward[T any](b *Bench[T], s tied, f T) (starts T, forward func(), out
 		starts = b.Stale("starts", s.B, (s.T+s.scan.Chunk-1)/s.scan.Chunk, 1, s.d, s.d)
 		outputs = append(outputs, "starts")
 	}
-	return starts, func() {
-		if s.fresh {
-			b.Ops.Zero(state)
-		} else {
-			b.Ops.Copy(state, 0, before, 0, count)
-		}
-		b.Ops.TiedScan(z, f, state, starts, s.scan)
-	}, outputs
+	begin := op.Op[T](&op.Copy[T]{Dst: state, Src: before, N: count})
+	if s.fresh {
+		begin = &op.Zero[T]{X: state}
+	}
+	return starts, b.program(begin, &op.TiedScan[T]{Z: z, F: f, State: state, Starts: starts, Scan: s.scan}), outputs
 }
 
 func tiedCase[T any](s tied, keys func(b *Bench[T]) T) Case[T] {
@@ -69,7 +67,7 @@ func tiedBackward[T any](s tied) Case[T] {
 			return Trial[T]{
 				Forward: forward, Outputs: outputs,
 				Upstream: []string{"z"},
-				Backward: func() { b.Ops.TiedScanBackward(df, dz, f, starts, s.scan) },
+				Backward: b.program(&op.TiedScanBackward[T]{DF: df, DZ: dz, F: f, Starts: starts, Scan: s.scan}),
 				Writes:   []string{"f"},
 			}
 		},
@@ -77,8 +75,8 @@ func tiedBackward[T any](s tied) Case[T] {
 }
 
 func tiedscanCases[T any]() []Case[T] {
-	exactly := func(chunk int, rate float32) nn.Scan { return nn.Scan{Chunk: chunk, Rate: rate} }
-	summedUp := func(chunk int, rate float32) nn.Scan { return nn.Scan{Chunk: chunk, Minibatch: true, Rate: rate} }
+	exactly := func(chunk int, rate float32) op.Scan { return op.Scan{Chunk: chunk, Rate: rate} }
+	summedUp := func(chunk int, rate float32) op.Scan { return op.Scan{Chunk: chunk, Minibatch: true, Rate: rate} }
 	var cases []Case[T]
 	for i, chunk := range []int{1, 7, 16, 64} {
 		cases = append(cases,
@@ -114,8 +112,7 @@ func tiedscanCases[T any]() []Case[T] {
 			Op: "tiedscan", Name: "refuses/state", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {
 				z, f, state := b.Stale("z", 4, 8), b.Normal("f", 1, 4, 8), b.All("state", 0, 2, 1, 9, 9)
-				var none T
-				return Trial[T]{Forward: func() { b.Ops.TiedScan(z, f, state, none, exactly(16, 0.1)) }}
+				return Trial[T]{Forward: b.program(&op.TiedScan[T]{Z: z, F: f, State: state, Scan: exactly(16, 0.1)})}
 			},
 		},
 		Case[T]{
@@ -123,7 +120,7 @@ func tiedscanCases[T any]() []Case[T] {
 			Make: func(b *Bench[T]) Trial[T] {
 				df, dz, f := b.Stale("df", 4, 8), b.Normal("dz", 1, 4, 7), b.Normal("f", 1, 4, 8)
 				starts := b.All("starts", 0, 2, 1, 1, 8, 8)
-				return Trial[T]{Forward: func() { b.Ops.TiedScanBackward(df, dz, f, starts, exactly(16, 0.1)) }}
+				return Trial[T]{Forward: b.program(&op.TiedScanBackward[T]{DF: df, DZ: dz, F: f, Starts: starts, Scan: exactly(16, 0.1)})}
 			},
 		},
 		large(tiedCase[T](tied{"random", 1, 512, 64, exactly(16, 0.1), true, false}, nil), 4*(2*512*64+2*64*64*512/16)),
@@ -135,7 +132,7 @@ func tiedscanCases[T any]() []Case[T] {
 // repeatedKeys reads one key 300 times. From an empty memory the prediction is known:
 // z_t = (1 − (1 − η‖k‖²)^t)·k. Random keys hide what is unstable here.
 func repeatedKeys[T any](chunk int) Case[T] {
-	s := tied{"repeated", 1, 300, 9, nn.Scan{Chunk: chunk, Rate: 0.5}, true, false}
+	s := tied{"repeated", 1, 300, 9, op.Scan{Chunk: chunk, Rate: 0.5}, true, false}
 	return Case[T]{
 		Op: "tiedscan", Name: s.String(), Tolerance: scanned,
 		Make: func(b *Bench[T]) Trial[T] {
@@ -168,7 +165,7 @@ func tiedKnown[T any]() Case[T] {
 			f, z, state := b.Floats("f", []float32{1000, 0, 600, 800}, 2, 2), b.Stale("z", 2, 2), b.All("state", 0, 1, 1, 2, 2)
 			starts := b.Stale("starts", 1, 2, 1, 2, 2)
 			return Trial[T]{
-				Forward: func() { b.Ops.TiedScan(z, f, state, starts, nn.Scan{Chunk: 1, Rate: 0.5}) },
+				Forward: b.program(&op.TiedScan[T]{Z: z, F: f, State: state, Starts: starts, Scan: op.Scan{Chunk: 1, Rate: 0.5}}),
 				Outputs: []string{"z", "state", "starts"},
 				Want: map[string][]float32{
 					"z":      {0, 0, 0.3, 0},
@@ -182,7 +179,7 @@ func tiedKnown[T any]() Case[T] {
 
 // tiedIdle learns at rate 0: the memory stays and answers every key.
 func tiedIdle[T any]() Case[T] {
-	s := tied{"idle", 2, 20, 8, nn.Scan{Chunk: 16}, false, true}
+	s := tied{"idle", 2, 20, 8, op.Scan{Chunk: 16}, false, true}
 	return Case[T]{
 		Op: "tiedscan", Name: s.String(), Tolerance: summed,
 		Make: func(b *Bench[T]) Trial[T] {

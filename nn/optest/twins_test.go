@@ -13,7 +13,10 @@ import (
 // measuring are the shaders that are no operation: they measure what others are held against.
 var measuring = []string{"copy", "fma"}
 
-// An operation is files of one name in four folders. A shader's name may go on after an underscore.
+// fused are shaders of several operations together: only webgpu knows them.
+var fused = []string{"blocks"}
+
+// An operation is files of one name in five folders. A shader's name may go on after an underscore.
 func TestTwins(t *testing.T) {
 	ops := map[string]bool{}
 	for _, c := range Cases[*cpu.Tensor[float32]]() {
@@ -30,7 +33,11 @@ func TestTwins(t *testing.T) {
 		}
 	}
 	for op := range ops {
-		for _, folder := range []string{"wgsl/*.wgsl", "nn/cpu/*.go", "nn/webgpu/*.go", "nn/optest/*.go"} {
+		folders := []string{"wgsl/*.wgsl", "nn/webgpu/*.go", "nn/optest/*.go"}
+		if !slices.Contains(fused, op) {
+			folders = append(folders, "nn/op/*.go", "nn/cpu/*.go")
+		}
+		for _, folder := range folders {
 			twin := strings.Replace(folder, "*", op, 1)
 			if _, err := os.Stat(filepath.Join(root(), twin)); err != nil {
 				t.Errorf("%s has no %s", op, twin)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // The properties of sessions that write.
@@ -14,7 +15,7 @@ import (
 // remember.
 func (s subject[T]) goesOn(what string, got, want *nn.Session[T]) {
 	s.t.Helper()
-	p := nn.Sampling{RepeatPenalty: 3}
+	p := op.Sampling{RepeatPenalty: 3}
 	found, wanted := generate(s.t, got, 6, -1, p), generate(s.t, want, 6, -1, p)
 	if fmt.Sprint(found) != fmt.Sprint(wanted) {
 		s.t.Errorf("%s: then %v wanted, %v found", what, wanted, found)
@@ -22,7 +23,7 @@ func (s subject[T]) goesOn(what string, got, want *nn.Session[T]) {
 }
 
 // generate gathers what a session writes, a row a step; it refuses step number refuse.
-func generate[T any](t *testing.T, s *nn.Session[T], limit, refuse int, p nn.Sampling) (steps [][]uint32) {
+func generate[T any](t *testing.T, s *nn.Session[T], limit, refuse int, p op.Sampling) (steps [][]uint32) {
 	t.Helper()
 	check(t, s.Generate(limit, p, func(ids []uint32) bool {
 		steps = append(steps, slices.Clone(ids))
@@ -35,7 +36,7 @@ func generate[T any](t *testing.T, s *nn.Session[T], limit, refuse int, p nn.Sam
 // does what the repeat penalty looks at.
 func (s subject[T]) refuse() {
 	prompt := s.text(5, 13)
-	greedy := nn.Sampling{RepeatPenalty: 1.2}
+	greedy := op.Sampling{RepeatPenalty: 1.2}
 	const limit = 10
 	full := generate(s.t, session(s.t, s.model, 1, prompt...), limit, -1, greedy)
 	if len(full) != limit {
@@ -70,7 +71,7 @@ func (s subject[T]) seeds() {
 	prompt := s.text(4, 14)
 	texts := map[uint64]string{}
 	for _, seed := range []uint64{1, 2, 1, 1 << 40, 2} {
-		p := nn.Sampling{Temperature: 2, TopP: 0.99, Seed: seed}
+		p := op.Sampling{Temperature: 2, TopP: 0.99, Seed: seed}
 		text := fmt.Sprint(generate(s.t, session(s.t, s.model, 1, prompt...), 12, -1, p))
 		if before, ok := texts[seed]; ok && before != text {
 			s.t.Errorf("seed %d: %s, then %s", seed, before, text)
@@ -90,7 +91,7 @@ func (s subject[T]) batch() {
 	together := session(s.t, s.model, B, tokens...)
 	logits := make([]float32, B*V)
 	check(s.t, together.Logits(logits))
-	steps := generate(s.t, together, 6, 5, nn.Sampling{})
+	steps := generate(s.t, together, 6, 5, op.Sampling{})
 	after := make([]float32, B*V)
 	check(s.t, together.Logits(after))
 	for b := range B {
@@ -98,7 +99,7 @@ func (s subject[T]) batch() {
 		want := make([]float32, V)
 		check(s.t, alone.Logits(want))
 		closeTo(s.t, fmt.Sprintf("logits of sequence %d", b), logits[b*V:(b+1)*V], want, s.tolerance)
-		for i, step := range generate(s.t, alone, 6, 5, nn.Sampling{}) {
+		for i, step := range generate(s.t, alone, 6, 5, op.Sampling{}) {
 			if step[0] != steps[i][b] {
 				s.t.Errorf("sequence %d, token %d: %d alone, %d in the batch", b, i, step[0], steps[i][b])
 			}
@@ -112,7 +113,7 @@ func (s subject[T]) batch() {
 // another waits for its next token, and where it needs more room.
 func (s subject[T]) turns() {
 	prompt, longer := s.text(3, 20), s.text(40, 21)
-	greedy := nn.Sampling{RepeatPenalty: 1.2}
+	greedy := op.Sampling{RepeatPenalty: 1.2}
 	one, other := session(s.t, s.model, 1, prompt...), session(s.t, s.model, 1)
 	var written, inner []uint32
 	check(s.t, one.Generate(11, greedy, func(ids []uint32) bool {

@@ -5,8 +5,8 @@ import (
 	"math"
 
 	"bitgpu/io/safetensors"
-	"bitgpu/nn"
 	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
 
@@ -40,7 +40,7 @@ func quantize(codes []byte, t safetensors.Tensor, rows, cols int) (gamma float32
 	var sum ternary.Sum
 	err = pieces(t, rows, cols, func(row, _ int, w []float32) error {
 		if sum.Add(w); !sum.Finite() {
-			return notFinite(t, row*cols+nn.FirstNotFinite(w))
+			return notFinite(t, row*cols+op.FirstNotFinite(w))
 		}
 		return nil
 	})
@@ -73,7 +73,7 @@ func scaleTensor(name string, scales []float32) safetensors.Tensor {
 // γ. γ·Q would not: its mean magnitude is γ times the share of weights that are not zero. So those k of n weights
 // become ±v with v = γ·n/k, rounded down, and what the rounding left of γ·n is spread over the weights that are zero,
 // each far below γ/2.
-func unpack(name string, h nn.HostTensor) (safetensors.Tensor, error) {
+func unpack(name string, h op.HostTensor) (safetensors.Tensor, error) {
 	rows, cols := h.Shape[0], h.Shape[1]
 	w := make([]float32, rows*cols)
 	simd.TernaryDecode(w, h.Codes, rows, cols)

@@ -13,6 +13,8 @@ import (
 	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
 
@@ -23,18 +25,18 @@ const scaleSuffix = "_scale"
 type source func(name string) (safetensors.Tensor, bool)
 
 // read fills the weights that the configuration asks for from the file's tensors.
-func read(files *modeldir.Model, c nn.Config, o Options) (*nn.Weights[nn.HostTensor], []string, error) {
+func read(files *modeldir.Model, c nn.Config, o Options) (*nn.Weights[op.HostTensor], []string, error) {
 	fail := func(err error) error {
 		return fmt.Errorf("%s: %s: %w", container(files.Form), files.TensorsPath, err)
 	}
 	type job struct {
 		p  nn.Param
-		to *nn.HostTensor
+		to *op.HostTensor
 	}
 	var jobs []job
 	known := map[string]bool{}
-	w := new(nn.Weights[nn.HostTensor])
-	nn.Walk(c, w, func(p nn.Param, t *nn.HostTensor) {
+	w := new(nn.Weights[op.HostTensor])
+	nn.Walk(c, w, func(p nn.Param, t *op.HostTensor) {
 		jobs = append(jobs, job{p, t})
 		for _, name := range p.Names {
 			known[name] = true
@@ -108,12 +110,12 @@ func check(from source, p nn.Param) error {
 		shape, scales := p.PartShape(), 0
 		types := []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16}
 		switch {
-		case p.Kind == nn.Linear:
+		case p.Kind == layer.Linear:
 			types = append(types, safetensors.U8)
 			if t.DType == safetensors.U8 {
 				shape[1], scales = ternary.RowBytes(shape[1]), 1
 			}
-		case p.Kind == nn.Table:
+		case p.Kind == layer.Table:
 			types = append(types, safetensors.I8)
 			if t.DType == safetensors.I8 {
 				scales = shape[0]
@@ -160,16 +162,16 @@ func listTypes(types []safetensors.DType) string {
 }
 
 // readParam reads a parameter whose headers have been checked.
-func readParam(from source, p nn.Param, c nn.Config, o Options) (nn.HostTensor, error) {
+func readParam(from source, p nn.Param, c nn.Config, o Options) (op.HostTensor, error) {
 	switch {
-	case p.Kind == nn.Table:
+	case p.Kind == layer.Table:
 		h, err := readTable(from, p)
 		h.F16, h.I8 = slices.Clone(h.F16), slices.Clone(h.I8) // out of the mapped file, which a model at work must not depend on
 		return h, err
-	case p.Kind == nn.Linear && !o.Masters:
+	case p.Kind == layer.Linear && !o.Masters:
 		return readTernary(from, p, c.WeightScale == nn.ScaleAbsmean)
 	}
-	h := nn.HostTensor{Format: nn.F32, Shape: p.Shape}
+	h := op.HostTensor{Format: op.F32, Shape: p.Shape}
 	for _, name := range p.Names {
 		t, _ := from(name)
 		if t.DType == safetensors.U8 {
@@ -189,14 +191,14 @@ func readParam(from source, p nn.Param, c nn.Config, o Options) (nn.HostTensor, 
 			h.F32 = v
 			return h, nil
 		}
-		h.F32 = append(slices.Grow(h.F32, nn.Count(p.Shape)-len(h.F32)), v...)
+		h.F32 = append(slices.Grow(h.F32, op.Count(p.Shape)-len(h.F32)), v...)
 	}
 	return h, nil
 }
 
 // readTernary reads a Linear parameter packed, from floats or from packed tensors.
-func readTernary(from source, p nn.Param, absmean bool) (nn.HostTensor, error) {
-	h := nn.HostTensor{Format: nn.Ternary, Shape: p.Shape, Absmean: absmean}
+func readTernary(from source, p nn.Param, absmean bool) (op.HostTensor, error) {
+	h := op.HostTensor{Format: op.Ternary, Shape: p.Shape, Absmean: absmean}
 	rows, cols := p.PartShape()[0], p.PartShape()[1]
 	size := rows * ternary.RowBytes(cols)
 	for i, name := range p.Names {
@@ -229,8 +231,8 @@ func readTernary(from source, p nn.Param, absmean bool) (nn.HostTensor, error) {
 }
 
 // readPacked takes a packed tensor (rows, ceil(cols/4)) with its γ where they lie, and checks every code.
-func readPacked(from source, t safetensors.Tensor, cols int) (nn.HostTensor, error) {
-	h := nn.HostTensor{Format: nn.Ternary, Shape: []int{t.Shape[0], cols}, Codes: t.Data}
+func readPacked(from source, t safetensors.Tensor, cols int) (op.HostTensor, error) {
+	h := op.HostTensor{Format: op.Ternary, Shape: []int{t.Shape[0], cols}, Codes: t.Data}
 	s, _ := from(t.Name + scaleSuffix)
 	var err error
 	if h.Scales, err = floats(s); err != nil {
@@ -246,20 +248,20 @@ func readPacked(from source, t safetensors.Tensor, cols int) (nn.HostTensor, err
 }
 
 // readTable reads an embedding or head; F32, F16 and I8 stay what they are, BF16 becomes F32.
-func readTable(from source, p nn.Param) (nn.HostTensor, error) {
-	h := nn.HostTensor{Format: nn.F32, Shape: p.Shape}
+func readTable(from source, p nn.Param) (op.HostTensor, error) {
+	h := op.HostTensor{Format: op.F32, Shape: p.Shape}
 	t, _ := from(p.Names[0])
 	var err error
 	switch t.DType {
 	case safetensors.F16:
-		h.Format, h.F16 = nn.F16, halves(t.Data)
+		h.Format, h.F16 = op.F16, halves(t.Data)
 		for i, x := range h.F16 {
 			if x&0x7c00 == 0x7c00 {
 				return h, notFinite(t, i)
 			}
 		}
 	case safetensors.I8:
-		h.Format = nn.I8
+		h.Format = op.I8
 		if h.I8, err = t.Int8s(); err != nil {
 			return h, err
 		}
@@ -293,7 +295,7 @@ func floats(t safetensors.Tensor) ([]float32, error) {
 			return nil, err
 		}
 	}
-	if i := nn.FirstNotFinite(v); i >= 0 {
+	if i := op.FirstNotFinite(v); i >= 0 {
 		return nil, notFinite(t, i)
 	}
 	return v, nil

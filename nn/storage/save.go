@@ -13,6 +13,8 @@ import (
 	"bitgpu/io/modeldir"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
 
@@ -64,13 +66,13 @@ func (l *Loaded) Export(path string, o Layout) error {
 }
 
 // Save writes weights from host memory. A nil tokenizer leaves it out.
-func Save(path string, c nn.Config, tokenizer json.RawMessage, w *nn.Weights[nn.HostTensor], metadata map[string]string, o Layout) error {
+func Save(path string, c nn.Config, tokenizer json.RawMessage, w *nn.Weights[op.HostTensor], metadata map[string]string, o Layout) error {
 	config, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
 	parts := map[string]safetensors.Tensor{}
-	nn.Walk(c, w, func(p nn.Param, h *nn.HostTensor) {
+	nn.Walk(c, w, func(p nn.Param, h *op.HostTensor) {
 		for _, t := range split(p, *h) {
 			parts[t.Name] = t
 		}
@@ -83,20 +85,20 @@ func Save(path string, c nn.Config, tokenizer json.RawMessage, w *nn.Weights[nn.
 }
 
 // split makes the tensors of a file that hold a parameter as it is, sharing its memory.
-func split(p nn.Param, h nn.HostTensor) []safetensors.Tensor {
-	nn.Check(p.Names[0], h.Shape, p.Shape...)
+func split(p nn.Param, h op.HostTensor) []safetensors.Tensor {
+	op.Check(p.Names[0], h.Shape, p.Shape...)
 	var out []safetensors.Tensor
 	shape := p.PartShape()
-	n := nn.Count(shape)
+	n := op.Count(shape)
 	for i, name := range p.Names {
 		switch h.Format {
-		case nn.F32:
+		case op.F32:
 			out = append(out, safetensors.FromFloat32s(name, shape, h.F32[i*n:(i+1)*n]))
-		case nn.F16:
+		case op.F16:
 			out = append(out, halfTensor(name, shape, h.F16))
-		case nn.I8:
+		case op.I8:
 			out = append(out, safetensors.FromInt8s(name, shape, h.I8), scaleTensor(name, h.Scales))
-		case nn.Ternary:
+		case op.Ternary:
 			width := ternary.RowBytes(shape[1])
 			size := shape[0] * width
 			out = append(out, safetensors.FromUint8s(name, []int{shape[0], width}, h.Codes[i*size:(i+1)*size]),
@@ -150,9 +152,9 @@ func convert(c nn.Config, from source, o Layout) ([]safetensors.Tensor, error) {
 			}
 			parts := []safetensors.Tensor{t}
 			switch {
-			case p.Kind == nn.Linear:
+			case p.Kind == layer.Linear:
 				parts, first = convertLinear(from, t, p.PartShape()[1], o.Pack)
-			case p.Kind == nn.Table:
+			case p.Kind == layer.Table:
 				parts, first = convertTable(from, t, o.Head)
 			}
 			out = append(out, parts...)

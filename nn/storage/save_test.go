@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 
 	"github.com/google/go-cmp/cmp"
@@ -89,11 +90,11 @@ func TestUnpackIsTheInverseOfPack(t *testing.T) {
 		rows, cols := rapid.IntRange(1, 9).Draw(t, "rows"), rapid.IntRange(1, 70).Draw(t, "cols")
 		gamma := float32(math.Exp(rapid.Float64Range(math.Log(1.001e-5), 12).Draw(t, "log gamma")))
 		density := rapid.Float64Range(0, 1).Draw(t, "density")
-		h := nn.HostTensor{Format: nn.Ternary, Shape: []int{rows, cols}, Codes: make([]byte, rows*ternary.RowBytes(cols)), Scales: []float32{gamma}}
+		h := op.HostTensor{Format: op.Ternary, Shape: []int{rows, cols}, Codes: make([]byte, rows*ternary.RowBytes(cols)), Scales: []float32{gamma}}
 		seed, nonzero := rapid.Uint64().Draw(t, "seed"), 0
 		w := make([]float32, rows*cols)
 		for i := range w {
-			if float64(nn.Uniform(seed, uint32(2*i))) < density {
+			if float64(op.Uniform(seed, uint32(2*i))) < density {
 				w[i] = 1 - 2*float32(i&1)
 				nonzero++
 			}
@@ -119,7 +120,7 @@ func TestUnpackIsTheInverseOfPack(t *testing.T) {
 
 func TestUnpackALargeMatrix(t *testing.T) {
 	rows, cols := 1024, 1024
-	h := nn.HostTensor{Format: nn.Ternary, Shape: []int{rows, cols}, Codes: make([]byte, rows*cols/4), Scales: []float32{0.0371234}}
+	h := op.HostTensor{Format: op.Ternary, Shape: []int{rows, cols}, Codes: make([]byte, rows*cols/4), Scales: []float32{0.0371234}}
 	for i := range h.Codes {
 		h.Codes[i] = []byte{0b01100001, 0b00011001, 0b10101010, 0b01010101}[i*2654435761>>7%4]
 	}
@@ -138,25 +139,25 @@ func TestUnpackALargeMatrix(t *testing.T) {
 
 func TestHeadTypes(t *testing.T) {
 	l := open(t, filepath.Join(reference, "d32-none"), Options{})
-	want := l.Weights.Head.F32
+	want := l.Weights.Head().F32
 	for _, test := range []struct {
 		head   string
-		format nn.Format
+		format op.Format
 		within float64 // of the largest magnitude
-	}{{HeadAsIs, nn.F32, 0}, {HeadF32, nn.F32, 0}, {HeadF16, nn.F16, 1.0 / 2048}, {HeadInt8, nn.I8, 0.5 / 127 * 1.0001}} {
+	}{{HeadAsIs, op.F32, 0}, {HeadF32, op.F32, 0}, {HeadF16, op.F16, 1.0 / 2048}, {HeadInt8, op.I8, 0.5 / 127 * 1.0001}} {
 		path := filepath.Join(t.TempDir(), "model.bitt")
 		if err := l.Export(path, Layout{Pack: true, Head: test.head}); err != nil {
 			t.Fatal(err)
 		}
 		m := open(t, path, Options{})
-		if m.Weights.Head.Format != test.format || m.Weights.Embed.Format != test.format {
-			t.Errorf("head %q: both tables as %v wanted, %v and %v found", test.head, test.format, m.Weights.Embed.Format, m.Weights.Head.Format)
+		if m.Weights.Head().Format != test.format || m.Weights.Embed().Format != test.format {
+			t.Errorf("head %q: both tables as %v wanted, %v and %v found", test.head, test.format, m.Weights.Embed().Format, m.Weights.Head().Format)
 		}
 		back := filepath.Join(t.TempDir(), "back.bitt")
 		if err := m.Export(back, Layout{Head: HeadF32}); err != nil {
 			t.Fatal(err)
 		}
-		got := open(t, back, Options{}).Weights.Head.F32
+		got := open(t, back, Options{}).Weights.Head().F32
 		for r := range 300 {
 			row, largest := want[r*32:(r+1)*32], 0.0
 			for _, x := range row {

@@ -24,6 +24,7 @@ import (
 	"bitgpu/io/modeldir"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // Options say what is wanted of the weights.
@@ -40,7 +41,7 @@ type Options struct {
 // Loaded is a model in host memory. Its weights may lie in the mapped file: they are gone with Close.
 type Loaded struct {
 	Config        nn.Config
-	Weights       *nn.Weights[nn.HostTensor]
+	Weights       *nn.Weights[op.HostTensor]
 	Tokenizer     *tokenizer.Tokenizer // nil when the model has none
 	TokenizerJSON json.RawMessage      // nil likewise
 	Files         *modeldir.Model

@@ -15,6 +15,8 @@ import (
 	"bitgpu/io/modeldir"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 
 	"github.com/google/go-cmp/cmp"
@@ -127,7 +129,7 @@ func TestEveryFormGivesTheSameWeights(t *testing.T) {
 	}
 }
 
-// The packed weights are those of nn.PackTernary over the master weights, γ to the bit.
+// The packed weights are those of op.PackTernary over the master weights, γ to the bit.
 func TestPackedEqualsPackedMasters(t *testing.T) {
 	for _, name := range names {
 		packed, err := Load(filepath.Join(reference, name), Options{})
@@ -139,14 +141,14 @@ func TestPackedEqualsPackedMasters(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := packed.Config
-		want := nn.MapWeights(c, masters.Weights, func(p nn.Param, h nn.HostTensor) nn.HostTensor {
-			if p.Kind != nn.Linear {
+		want := nn.MapWeights(c, masters.Weights, func(p nn.Param, h op.HostTensor) op.HostTensor {
+			if p.Kind != layer.Linear {
 				return h
 			}
-			if h.Format != nn.F32 {
+			if h.Format != op.F32 {
 				t.Fatalf("%s: F32 wanted, %v found", p.Names[0], h.Format)
 			}
-			return nn.PackTernary(h, len(p.Names), c.WeightScale == nn.ScaleAbsmean)
+			return op.PackTernary(h, len(p.Names), c.WeightScale == nn.ScaleAbsmean)
 		})
 		if d := cmp.Diff(want, packed.Weights); d != "" {
 			t.Errorf("%s: %s", name, d)
@@ -175,13 +177,13 @@ func TestHalfPrecisionWeightsAreReadAsTheirValues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		nn.Walk(a.Config, a.Weights, func(p nn.Param, h *nn.HostTensor) {
-			if dtype == safetensors.F16 && p.Kind == nn.Table {
-				if h.Format != nn.F16 {
+		nn.Walk(a.Config, a.Weights, func(p nn.Param, h *op.HostTensor) {
+			if dtype == safetensors.F16 && p.Kind == layer.Table {
+				if h.Format != op.F16 {
 					t.Errorf("%s: F16 wanted, %v found", p.Names[0], h.Format)
 				}
 				x, _ := wide.find(t, p.Names[0]).Float32s()
-				*h = nn.HostTensor{Format: nn.F32, Shape: h.Shape, F32: x}
+				*h = op.HostTensor{Format: op.F32, Shape: h.Shape, F32: x}
 			}
 		})
 		if d := cmp.Diff(b.Weights, a.Weights); d != "" {
@@ -321,8 +323,9 @@ func TestReadingTakesLittleMemory(t *testing.T) {
 	if used := after.TotalAlloc - before.TotalAlloc; used > uint64(len(data))/5 {
 		t.Errorf("a fifth of the file's %d bytes wanted at most, %d were taken", len(data), used)
 	}
-	if l.Weights.Layers[0].Down.Format != nn.Ternary || len(l.Weights.Layers[0].Down.Codes) != width*ternary.RowBytes(4*width) {
-		t.Errorf("packed weights wanted, %v found", l.Weights.Layers[0].Down.Format)
+	down := (*l.Weights)[len(*l.Weights)-3] // before the last norm and the head
+	if down.Format != op.Ternary || len(down.Codes) != width*ternary.RowBytes(4*width) {
+		t.Errorf("packed weights wanted, %v found", down.Format)
 	}
 }
 
@@ -340,7 +343,7 @@ func synthetic(t testing.TB, config string) *parts {
 	nn.Walk(c, new(nn.Weights[struct{}]), func(param nn.Param, _ *struct{}) {
 		for _, name := range param.Names {
 			shape := param.PartShape()
-			v := make([]float32, nn.Count(shape))
+			v := make([]float32, op.Count(shape))
 			for i := range v {
 				v[i] = float32(i%7) - 3
 			}
@@ -372,6 +375,6 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		nn.Walk(l.Config, l.Weights, func(p nn.Param, h *nn.HostTensor) { nn.Check(p.Names[0], h.Shape, p.Shape...) })
+		nn.Walk(l.Config, l.Weights, func(p nn.Param, h *op.HostTensor) { op.Check(p.Names[0], h.Shape, p.Shape...) })
 	})
 }

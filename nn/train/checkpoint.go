@@ -20,6 +20,7 @@ import (
 	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 )
 
@@ -174,7 +175,7 @@ func writeParts(dir string, e Engine, tokenizer json.RawMessage) error {
 			return unsound(c, err)
 		}
 		var tensors []safetensors.Tensor
-		nn.Walk(c, w, func(p nn.Param, h *nn.HostTensor) {
+		nn.Walk(c, w, func(p nn.Param, h *op.HostTensor) {
 			tensors = append(tensors, safetensors.FromFloat32s(strings.Join(p.Names, "+"), p.Shape, h.F32))
 		})
 		if err := safetensors.WriteFile(filepath.Join(dir, momentNames[part]), tensors, nil); err != nil {
@@ -239,13 +240,13 @@ func (c *Checkpoint) restore(e Engine, part Part) error {
 }
 
 // moments reads a part that may lie in its file, which done closes.
-func (c *Checkpoint) moments(part Part, config nn.Config) (w *nn.Weights[nn.HostTensor], done func() error, err error) {
+func (c *Checkpoint) moments(part Part, config nn.Config) (w *nn.Weights[op.HostTensor], done func() error, err error) {
 	file, err := safetensors.Open(filepath.Join(c.Path, momentNames[part]))
 	if err != nil {
 		return nil, nil, err
 	}
-	w = new(nn.Weights[nn.HostTensor])
-	nn.Walk(config, w, func(p nn.Param, h *nn.HostTensor) {
+	w = new(nn.Weights[op.HostTensor])
+	nn.Walk(config, w, func(p nn.Param, h *op.HostTensor) {
 		if err != nil {
 			return
 		}
@@ -255,7 +256,7 @@ func (c *Checkpoint) moments(part Part, config nn.Config) (w *nn.Weights[nn.Host
 				safetensors.FormatShape(p.Shape), safetensors.FormatShape(t.Shape))
 			return
 		}
-		*h = nn.HostTensor{Format: nn.F32, Shape: p.Shape}
+		*h = op.HostTensor{Format: op.F32, Shape: p.Shape}
 		if h.F32, ok = t.FloatView(); !ok {
 			h.F32, err = t.Float32s()
 		}

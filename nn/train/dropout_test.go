@@ -6,6 +6,7 @@ import (
 
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 	"bitgpu/nn/train"
 )
@@ -58,7 +59,7 @@ func TestDropoutGradient(t *testing.T) {
 		r := optest.LoadReference(t, name)
 		s := referenceShape(r)
 		s.Dropout, s.Seed = 0.2, 5
-		loss := func(w *nn.Weights[nn.HostTensor]) (float64, *nn.Weights[nn.HostTensor]) {
+		loss := func(w *nn.Weights[op.HostTensor]) (float64, *nn.Weights[op.HostTensor]) {
 			l, err := train.NewLearner(cpu.NewScalar[float64](), r.Config, s, w)
 			if err != nil {
 				t.Fatal(err)
@@ -73,15 +74,15 @@ func TestDropoutGradient(t *testing.T) {
 		}
 		_, g := loss(r.Weights)
 		length := 0.0
-		for _, x := range g.Embed.F32 {
+		for _, x := range g.Embed().F32 {
 			length += float64(x) * float64(x)
 		}
 		length = math.Sqrt(length)
 		const step = 1e-2
 		moved := func(by float64) float64 {
 			w := clone(r.Config, r.Weights)
-			for i := range w.Embed.F32 {
-				w.Embed.F32[i] += float32(by * float64(g.Embed.F32[i]) / length)
+			for i := range w.Embed().F32 {
+				w.Embed().F32[i] += float32(by * float64(g.Embed().F32[i]) / length)
 			}
 			f, _ := loss(w)
 			return f

@@ -1,6 +1,9 @@
 package train
 
-import "bitgpu/nn"
+import (
+	"bitgpu/nn"
+	"bitgpu/nn/op"
+)
 
 // Engine is a [Learner] without its type parameter. Tests of a run put a fake in its place.
 type Engine interface {
@@ -12,8 +15,8 @@ type Engine interface {
 	Pending() (steps int, full bool)
 	Results() ([]Result, error)
 	Evaluate(tokens Tokens, stop func() bool) (Evaluation, error)
-	Read(part Part) (*nn.Weights[nn.HostTensor], error)
-	Restore(part Part, from *nn.Weights[nn.HostTensor]) error
+	Read(part Part) (*nn.Weights[op.HostTensor], error)
+	Restore(part Part, from *nn.Weights[op.HostTensor]) error
 	Release()
 }
 

@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"bitgpu/nn"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 )
 
 // Tokens is a sequence of token ids that can be read anywhere, such as a corpus.Tokens.
@@ -38,61 +40,165 @@ type greedy[T any] struct {
 	next   T // (m)
 	out    T // (m, 1)
 	recent T // (m, RecentSize), not looked at
+	rules  T // (m, RulesSize) zeros: greedy
 }
 
-func newGreedy[T any](ops nn.Ops[T], m int, own func(T) T) greedy[T] {
-	return greedy[T]{own(ops.New(nn.U32, m)), own(ops.New(nn.U32, m, 1)), own(ops.New(nn.U32, m, nn.RecentSize))}
-}
-
-// workspace is what a forward pass of n rows writes to, and its views of fewer rows.
-type workspace[T any] struct {
-	acts            nn.Activations[T] // In, Mid and the block's output are one tensor
-	state           *nn.State[T]      // of one layer
-	normed          T                 // (n, D)
-	logits          T                 // (m, V)
-	inputs, targets T                 // (n)
-	loss            T                 // (1)
-	greedy          greedy[T]
+func newGreedy[T any](ops op.Memory[T], m int, own func(T) T) greedy[T] {
+	new := func(shape ...int) T { return own(ops.New(op.U32, shape...)) }
+	return greedy[T]{new(m), new(m, 1), new(m, op.RecentSize), new(m, op.RulesSize)}
 }
 
 // Evaluator measures a model on tokens by the sequential rule: rows of T tokens, each from an
 // empty memory, B at a time.
 type Evaluator[T any] struct {
-	ops         nn.Ops[T]
+	ops         op.Backend[T]
 	config      nn.Config
 	weights     *nn.Weights[T]
 	batch, time int
-	whole       workspace[T]
-	owned       []T
+
+	rows            func(nn.Place, layer.Rows) T  // (n, …)
+	states          func(nn.Place, layer.State) T // (B, …) of one block
+	stream          T                             // (n, D)
+	normed          T                             // (n, D)
+	logits          T                             // (m, V)
+	inputs, targets T                             // (n)
+	loss            T                             // (1)
+	greedy          greedy[T]
+
+	prepared map[[2]int]*evaluation // by sequences and rows
+	owned    []T
+}
+
+// evaluation is what predicts a number of rows.
+type evaluation struct {
+	forward op.Prepared
+	heads   []op.Prepared
+	chunks  [][2]int // first row and rows of each head
 }
 
 // NewEvaluator makes room on the model's backend to measure it.
 func NewEvaluator[T any](m *nn.Model[T], batch, time int) (*Evaluator[T], error) {
-	ops, c, n := m.Ops, m.Config, batch*time
-	e := &Evaluator[T]{ops: ops, config: c, weights: m.Weights, batch: batch, time: time}
-	own := func(t T) T {
-		e.owned = append(e.owned, t)
-		return t
+	e := newEvaluator(op.Memory[T](m.Backend), m.Config, batch, time)
+	e.ops, e.weights = m.Backend, m.Weights
+	err := m.Backend.Flush()
+	if err == nil {
+		_, err = e.prepare(batch, batch*time)
 	}
-	w := &e.whole
-	w.acts = *nn.NewActivations(ops, c, n)
-	e.owned = append(e.owned, blockTensors(c, &w.acts)...)
-	w.acts.In = own(ops.New(nn.F32, n, c.Width))
-	w.acts.Mid = w.acts.In
-	w.state = oneLayer(ops, c, batch, own)
-	rows := headRows(c, n)
-	w.normed, w.logits = own(ops.New(nn.F32, n, c.Width)), own(ops.New(nn.F32, rows, c.Vocab))
-	w.inputs, w.targets = own(ops.New(nn.U32, n)), own(ops.New(nn.U32, n))
-	w.loss, w.greedy = own(ops.New(nn.F32, 1)), newGreedy(ops, rows, own)
-	if err := ops.Flush(); err != nil {
+	if err != nil {
 		e.Release()
 		return nil, fmt.Errorf("making room for the evaluation: %w", err)
 	}
 	return e, nil
 }
 
+// newEvaluator makes all tensors of an evaluation.
+func newEvaluator[T any](m op.Memory[T], c nn.Config, batch, time int) *Evaluator[T] {
+	n := batch * time
+	e := &Evaluator[T]{config: c, batch: batch, time: time}
+	own := func(t T) T {
+		e.owned = append(e.owned, t)
+		return t
+	}
+	zeros := func(shape ...int) T { return own(m.New(op.F32, shape...)) }
+	rows, states := map[string]T{}, map[string]T{}
+	nn.NewNet[struct{}](c, c.DefaultScan()).Bind(nn.Binding[struct{}]{
+		Rows: func(_ nn.Place, r layer.Rows) (none struct{}) {
+			if _, ok := rows[r.Key()]; !ok && !r.Chunks {
+				rows[r.Key()] = zeros(append([]int{n}, r.Shape...)...)
+			}
+			return none
+		},
+		State: func(at nn.Place, s layer.State) (none struct{}) {
+			if _, ok := states[stateKey(at, s)]; !ok {
+				states[stateKey(at, s)] = zeros(append([]int{batch}, s.Shape...)...)
+			}
+			return none
+		},
+	})
+	e.rows = func(_ nn.Place, r layer.Rows) T { return rows[r.Key()] }
+	e.states = func(at nn.Place, s layer.State) T { return states[stateKey(at, s)] }
+	heads := headRows(c, n)
+	e.stream, e.normed, e.logits = zeros(n, c.Width), zeros(n, c.Width), zeros(heads, c.Vocab)
+	e.inputs, e.targets = own(m.New(op.U32, n)), own(m.New(op.U32, n))
+	e.loss, e.greedy = zeros(1), newGreedy(m, heads, own)
+	return e
+}
+
 // Release gives the device's memory back.
-func (e *Evaluator[T]) Release() { e.ops.Release(e.owned...) }
+func (e *Evaluator[T]) Release() {
+	for _, p := range e.prepared {
+		p.forward.Release()
+		for _, head := range p.heads {
+			head.Release()
+		}
+	}
+	e.ops.Release(e.owned...)
+}
+
+// prepare prepares a pass over n rows of a batch.
+func (e *Evaluator[T]) prepare(batch, n int) (*evaluation, error) {
+	key := [2]int{batch, n}
+	if p := e.prepared[key]; p != nil {
+		return p, nil
+	}
+	b, c := e.ops, e.config
+	views := map[string]T{}
+	view := func(key string, whole T, n int) T {
+		if _, ok := views[key]; !ok {
+			views[key] = b.Rows(whole, n)
+		}
+		return views[key]
+	}
+	starts := map[int]op.Program[T]{}
+	net := nn.NewNet[T](c, c.DefaultScan()).Bind(nn.Binding[T]{
+		Param: inTurn(*e.weights),
+		Rows: func(at nn.Place, r layer.Rows) (none T) {
+			if r.Chunks {
+				return none
+			}
+			return view(fmt.Sprint(at.Layer, r.Key()), e.rows(at, r), n)
+		},
+		State: func(at nn.Place, s layer.State) T {
+			state := view(stateKey(at, s), e.states(at, s), batch)
+			starts[at.Block] = append(starts[at.Block], &op.Zero[T]{X: state})
+			return state
+		},
+	})
+	stream, normed, inputs, targets := b.Rows(e.stream, n), b.Rows(e.normed, n), b.Rows(e.inputs, n), b.Rows(e.targets, n)
+	p := op.Program[T]{&op.Embed[T]{H: stream, Table: net.Embed, Tokens: inputs}}
+	for i := range net.Blocks {
+		p.Add(starts[i]...)
+		net.Forward(&p, i, stream)
+	}
+	p.Add(&op.Zero[T]{X: e.loss})
+	prepared := &evaluation{}
+	var err error
+	if prepared.forward, err = b.Prepare(p); err != nil {
+		return nil, err
+	}
+	g := e.greedy
+	for _, h := range headChunks(op.Memory[T](b), e.logits, headRows(c, e.batch*e.time), n) {
+		var p op.Program[T]
+		net.Logits(&p, h.logits, normed, stream, h.from, h.rows)
+		p.Add(
+			&op.Sample[T]{
+				Next: b.Rows(g.next, h.rows), Out: b.Rows(g.out, h.rows), Recent: b.Rows(g.recent, h.rows), Rules: b.Rows(g.rules, h.rows),
+				Logits: h.logits,
+			},
+			&op.CrossEntropy[T]{Loss: e.loss, Logits: h.logits, Targets: targets, From: h.from, Scale: 1 / float32(n)},
+		)
+		head, err := b.Prepare(p)
+		if err != nil {
+			return nil, err
+		}
+		prepared.heads, prepared.chunks = append(prepared.heads, head), append(prepared.chunks, [2]int{h.from, h.rows})
+	}
+	if e.prepared == nil {
+		e.prepared = map[[2]int]*evaluation{}
+	}
+	e.prepared[key] = prepared
+	return prepared, nil
+}
 
 // Evaluate predicts every token but the first. stop, optional, is asked between batches. A prediction that is not finite
 // is an nn.ErrNotFinite that names the token.
@@ -118,7 +224,7 @@ func (e *Evaluator[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, er
 				return total, fmt.Errorf("evaluation: %w", err)
 			}
 		}
-		nats, correct, err := e.rows(inputs[:n], targets[:n], batch, at)
+		nats, correct, err := e.predict(inputs[:n], targets[:n], batch, at)
 		if err == nil && (math.IsNaN(nats) || math.IsInf(nats, 0)) {
 			err = fmt.Errorf("the sequences from token %d on: %w", at+1, nn.ErrNotFinite)
 		}
@@ -133,25 +239,21 @@ func (e *Evaluator[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, er
 	return total, nil
 }
 
-// rows predicts targets from inputs (batch, n/batch), which lie behind token at.
-func (e *Evaluator[T]) rows(inputs, targets []uint32, batch, at int) (nats float64, correct int64, err error) {
-	ops, c, n := e.ops, e.config, len(inputs)
-	v := e.view(batch, n)
-	ops.WriteTokens(v.inputs, 0, inputs)
-	ops.WriteTokens(v.targets, 0, targets)
-	ops.Embed(v.acts.In, e.weights.Embed, v.inputs)
-	for i := range e.weights.Layers {
-		v.state.Zero(ops)
-		e.weights.Layers[i].Forward(ops, c, &v.state.Layers[0], &v.acts, v.acts.In, c.DefaultScan())
+// predict predicts targets from inputs (batch, n/batch), which lie behind token at.
+func (e *Evaluator[T]) predict(inputs, targets []uint32, batch, at int) (nats float64, correct int64, err error) {
+	b, n := e.ops, len(inputs)
+	p, err := e.prepare(batch, n)
+	if err != nil {
+		return 0, 0, err
 	}
-	ops.Zero(v.loss)
+	b.WriteTokens(e.inputs, 0, inputs)
+	b.WriteTokens(e.targets, 0, targets)
+	p.forward.Run()
 	best := make([]uint32, n)
-	for _, h := range headChunks(ops, v.logits, headRows(c, e.batch*e.time), n) {
-		ops.NormHead(h.logits, v.normed, v.acts.In, e.weights.NormF, e.weights.Head, h.from)
-		g := v.greedy
-		ops.Sample(ops.Rows(g.next, h.rows), ops.Rows(g.out, h.rows), ops.Rows(g.recent, h.rows), h.logits, nn.Sampling{})
-		ops.CrossEntropy(v.loss, h.logits, v.targets, h.from, 1/float32(n))
-		if err := ops.ReadTokens(g.out, 0, best[h.from:h.from+h.rows]); err != nil {
+	for i, head := range p.heads {
+		head.Run()
+		from, rows := p.chunks[i][0], p.chunks[i][1]
+		if err := b.ReadTokens(e.greedy.out, 0, best[from:from+rows]); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -159,68 +261,31 @@ func (e *Evaluator[T]) rows(inputs, targets []uint32, batch, at int) (nats float
 		switch id {
 		case targets[i]:
 			correct++
-		case nn.NotFinite:
+		case op.NotFinite:
 			time := n / batch
-			return 0, 0, fmt.Errorf("the sequence from token %d on: %w", at+i/time*time+1, c.DefaultScan().Spoilt(0, i%time, time))
+			return 0, 0, fmt.Errorf("the sequence from token %d on: %w", at+i/time*time+1, nn.Spoilt(e.config.DefaultScan(), 0, i%time, time))
 		}
 	}
 	var loss [1]float32
-	if err := ops.Read(v.loss, 0, loss[:]); err != nil {
+	if err := b.Read(e.loss, 0, loss[:]); err != nil {
 		return 0, 0, err
 	}
 	return float64(loss[0]) * float64(n), correct, nil
 }
 
-// view is the workspace's first n rows, of a batch of sequences.
-func (e *Evaluator[T]) view(batch, n int) workspace[T] {
-	if batch == e.batch && n == e.batch*e.time {
-		return e.whole
-	}
-	ops, v := e.ops, e.whole
-	a := &v.acts
-	rows := []*T{&a.In, &a.X1, &a.Mix, &a.Out, &a.X2, &a.GateUp, &a.Act, &v.normed, &v.inputs, &v.targets}
-	if e.config.Delta() {
-		rows = append(rows, &a.Step, &a.Mixed, &a.Read)
-	}
-	for _, t := range rows {
-		*t = ops.Rows(*t, n)
-	}
-	a.Mid = a.In
-	v.state = v.state.Rows(ops, batch)
-	return v
-}
-
-// blockTensors are the tensors that nn.NewActivations makes.
-func blockTensors[T any](c nn.Config, a *nn.Activations[T]) []T {
-	ts := []T{a.X1, a.Mix, a.Out, a.X2, a.GateUp, a.Act}
-	if c.Delta() {
-		ts = append(ts, a.Step, a.Mixed, a.Read)
-	}
-	return ts
-}
-
-// oneLayer is the state of a single layer, which every block in turn starts from zeros.
-func oneLayer[T any](ops nn.Ops[T], c nn.Config, batch int, own func(T) T) *nn.State[T] {
-	c.Layers = 1
-	s := nn.NewState(ops, c, batch)
-	own(s.Layers[0].Memory)
-	if c.Delta() {
-		own(s.Layers[0].Tail)
-	}
-	return s
-}
-
 // Evaluate measures the weights as they are now, in the memory of the training's activations.
 func (l *Learner[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, error) {
-	l.quantise()
-	e := &Evaluator[T]{ops: l.ops, config: l.config, weights: l.use, batch: l.shape.Batch, time: l.shape.Time}
-	var none T
-	e.whole = workspace[T]{
-		acts: l.acts[0], state: l.state, normed: l.normed, logits: l.logits,
-		inputs: l.inputs, targets: l.targets, loss: l.loss, greedy: l.greedy,
+	l.requantise()
+	if l.evaluator == nil {
+		l.evaluator = &Evaluator[T]{
+			ops: l.backend, config: l.config, weights: l.use, batch: l.shape.Batch, time: l.shape.Time,
+			rows: func(at nn.Place, r layer.Rows) T {
+				at.Block = 0
+				return l.rows[l.rowsKey(at, r)]
+			},
+			states: func(at nn.Place, s layer.State) T { return l.states[stateKey(at, s)] },
+			stream: l.stream[0][0], normed: l.normed, logits: l.logits, inputs: l.inputs, targets: l.targets, loss: l.loss, greedy: l.greedy,
+		}
 	}
-	a := &e.whole.acts
-	a.In, a.Mid, a.Starts = l.stream[0], l.stream[0], none
-	a.Dropout = nn.Dropout[T]{} // only in training
-	return e.Evaluate(tokens, stop)
+	return l.evaluator.Evaluate(tokens, stop)
 }

@@ -2,9 +2,10 @@ package train
 
 import (
 	"fmt"
-	"math"
 
 	"bitgpu/nn"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 )
 
 // logitsRoom is how many bytes of logits the head computes at once: enough to fill a device, below
@@ -28,7 +29,7 @@ type Shape struct {
 func (s Shape) TokensPerStep() int { return s.Batch * s.Time * s.Accumulate }
 
 // scan is the rule of the training forward pass.
-func (s Shape) scan(c nn.Config) nn.Scan {
+func (s Shape) scan(c nn.Config) op.Scan {
 	scan := c.TrainingScan()
 	if s.Chunk > 0 && !scan.Minibatch {
 		scan.Chunk = s.Chunk
@@ -50,55 +51,72 @@ type headChunk[T any] struct {
 }
 
 // Learner holds a model in training on a backend: master weights, their quantised copies,
-// gradients, moments, and every block's activations. It is for one goroutine.
+// gradients, moments, and every layer's activations. It is for one goroutine.
 type Learner[T any] struct {
-	ops    nn.Ops[T]
+	ops    op.Memory[T]
 	config nn.Config
 	shape  Shape
-	scan   nn.Scan
+	scan   op.Scan
 	params []param[T]
 	use    *nn.Weights[T]
 	grads  *nn.Weights[T]
 
-	acts   []nn.Activations[T] // a block each; with Recompute they share all but In
-	stream []T                 // (n, D) before each block, and after the last
-	state  *nn.State[T]        // of one layer: every block starts from zeros
-	dacts  *nn.Gradients[T]
-	normed T // (n, D)
-	chunks []headChunk[T]
-	logits T // (m, V)
+	rows     map[string]T // activations, of each layer or, with Recompute, of each of a block's
+	states   map[string]T // of one block: every block starts from zeros
+	stream   [][]T        // (n, D) before each layer of each block, and after the last
+	dstream  T            // (n, D) its gradient, carried from layer to layer
+	dx       T            // (n, D) gradient of the normalised stream
+	normed   T            // (n, D)
+	drows    map[string]T // gradients of activations, shared by all layers
+	logits   T            // (m, V)
+	logRows  int          // m
+	starting []T          // what a pass begins with as zeros
 
 	inputs, targets          T // (n) of a micro-batch
 	stepInputs, stepTargets  T // (Accumulate·n) of a step; the same two where that is one micro-batch
 	seed                     T // (1) of this step's dropout
 	hostSeed                 [1]uint32
-	embedding                nn.Dropout[T]
 	loss, sumSquares, hypers T
-	hostHypers               [nn.HyperCount]float32
+	hostHypers               [op.HyperCount]float32
 	ring                     ring[T]
 	greedy                   greedy[T]
+
+	quantise, gradient, update op.Prepared
+	evaluator                  *Evaluator[T] // nil until it is asked for
+	backend                    op.Backend[T]
 
 	step      int  // updates done
 	quantised bool // use is what the masters say
 	owned     []T  // every tensor that Release gives back
-	host      *nn.Weights[nn.HostTensor]
+	host      *nn.Weights[op.HostTensor]
 }
 
 // NewLearner loads float32 master weights onto a backend. An error means that the device has not
 // enough memory, and leaves nothing there.
-func NewLearner[T any](ops nn.Ops[T], c nn.Config, s Shape, weights *nn.Weights[nn.HostTensor]) (*Learner[T], error) {
-	l := &Learner[T]{ops: ops, config: c, shape: s, scan: s.scan(c)}
-	l.makeParams(weights)
-	l.seed = l.own(ops.New(nn.U32, 1))
-	l.makeActivations()
-	l.loss, l.sumSquares = l.zeros(1), l.zeros(1)
-	l.hypers = l.zeros(nn.HyperCount)
-	l.ring = newRing(ops, l.zeros)
-	if err := ops.Flush(); err != nil {
+func NewLearner[T any](b op.Backend[T], c nn.Config, s Shape, weights *nn.Weights[op.HostTensor]) (*Learner[T], error) {
+	l := newLearner(op.Memory[T](b), c, s, weights)
+	l.backend = b
+	err := b.Flush()
+	if err == nil {
+		err = l.prepare()
+	}
+	if err != nil {
 		l.Release()
 		return nil, fmt.Errorf("making room for the training: %w", err)
 	}
 	return l, nil
+}
+
+// newLearner makes all tensors of a training. Without weights, masters are zeros.
+func newLearner[T any](m op.Memory[T], c nn.Config, s Shape, weights *nn.Weights[op.HostTensor]) *Learner[T] {
+	l := &Learner[T]{ops: m, config: c, shape: s, scan: s.scan(c)}
+	l.makeParams(weights)
+	l.seed = l.own(m.New(op.U32, 1))
+	l.makeActivations()
+	l.loss, l.sumSquares = l.zeros(1), l.zeros(1)
+	l.hypers = l.zeros(op.HyperCount)
+	l.ring = newRing(m, l.zeros)
+	return l
 }
 
 func (l *Learner[T]) own(t T) T {
@@ -107,77 +125,97 @@ func (l *Learner[T]) own(t T) T {
 }
 
 // zeros makes a float tensor that the learner owns.
-func (l *Learner[T]) zeros(shape ...int) T { return l.own(l.ops.New(nn.F32, shape...)) }
+func (l *Learner[T]) zeros(shape ...int) T { return l.own(l.ops.New(op.F32, shape...)) }
 
-func (l *Learner[T]) makeParams(weights *nn.Weights[nn.HostTensor]) {
-	c, ops := l.config, l.ops
-	nn.Walk(c, weights, func(p nn.Param, h *nn.HostTensor) {
-		nn.Check(p.Names[0], h.Shape, p.Shape...)
-		x := param[T]{Param: p, master: l.own(ops.Load(*h))}
+func (l *Learner[T]) makeParams(weights *nn.Weights[op.HostTensor]) {
+	c, m := l.config, l.ops
+	l.use, l.grads = new(nn.Weights[T]), new(nn.Weights[T])
+	for i, p := range nn.Params(c) {
+		x := param[T]{Param: p}
+		if weights != nil {
+			op.Check(p.Names[0], (*weights)[i].Shape, p.Shape...)
+			x.master = l.own(m.Load((*weights)[i]))
+		} else {
+			x.master = l.zeros(p.Shape...)
+		}
 		x.use = x.master
-		if p.Kind == nn.Linear {
-			x.use = l.own(ops.NewTernary(p.Shape[0], p.Shape[1], len(p.Names), c.WeightScale == nn.ScaleAbsmean))
+		if p.Kind == layer.Linear {
+			x.use = l.own(m.NewTernary(p.Shape[0], p.Shape[1], len(p.Names), c.WeightScale == nn.ScaleAbsmean))
 		}
 		x.grad, x.m, x.v = l.zeros(p.Shape...), l.zeros(p.Shape...), l.zeros(p.Shape...)
 		l.params = append(l.params, x)
-	})
-	l.use = l.collect(func(x *param[T]) T { return x.use })
-	l.grads = l.collect(func(x *param[T]) T { return x.grad })
+		*l.use, *l.grads = append(*l.use, x.use), append(*l.grads, x.grad)
+	}
 }
 
-// collect makes Weights of one tensor of every parameter.
-func (l *Learner[T]) collect(pick func(*param[T]) T) *nn.Weights[T] {
-	w := new(nn.Weights[T])
-	i := 0
-	nn.Walk(l.config, w, func(_ nn.Param, t *T) {
-		*t = pick(&l.params[i])
-		i++
-	})
-	return w
+// rowsKey names a layer's activations: with Recompute all blocks share theirs.
+func (l *Learner[T]) rowsKey(at nn.Place, r layer.Rows) string {
+	block := at.Block
+	if l.shape.Recompute {
+		block = 0
+	}
+	return fmt.Sprint(block, " ", at.Layer, " ", r.Key())
 }
 
 func (l *Learner[T]) makeActivations() {
-	c, ops, s := l.config, l.ops, l.shape
+	c, m, s := l.config, l.ops, l.shape
 	n := s.Batch * s.Time
-	var shared nn.Activations[T]
-	for i := range c.Layers {
-		l.stream = append(l.stream, l.zeros(n, c.Width))
-		if i == 0 || !s.Recompute {
-			shared = *nn.NewActivations(ops, c, n)
-			l.owned = append(l.owned, blockTensors(c, &shared)...)
-			shared.Mid = l.zeros(n, c.Width)
-			shared.Starts = l.own(nn.NewStarts(ops, c, s.Batch, s.Time, l.scan.Chunk))
+	l.rows, l.drows, l.states = map[string]T{}, map[string]T{}, map[string]T{}
+	make := func(all map[string]T, key string, shape ...int) {
+		if _, ok := all[key]; !ok {
+			all[key] = l.zeros(shape...)
 		}
-		shared.In = l.stream[i]
-		l.acts = append(l.acts, shared)
 	}
-	l.stream = append(l.stream, l.zeros(n, c.Width))
-
-	l.state = oneLayer(ops, c, s.Batch, l.own)
-	d := nn.NewGradients(ops, c, n)
-	l.dacts = d
-	l.owned = append(l.owned, d.H, d.X, d.Mix, d.Out, d.GateUp, d.Act)
-	if c.Delta() {
-		l.own(d.Step)
+	net := nn.NewNet[struct{}](c, l.scan).Bind(nn.Binding[struct{}]{
+		Rows: func(at nn.Place, r layer.Rows) (none struct{}) {
+			if r.Chunks {
+				make(l.rows, l.rowsKey(at, r), append([]int{s.Batch, op.Chunks(n, s.Batch, l.scan.Chunk)}, r.Shape...)...)
+				return
+			}
+			make(l.rows, l.rowsKey(at, r), append([]int{n}, r.Shape...)...)
+			if r.Gradient {
+				make(l.drows, r.Key(), append([]int{n}, r.Shape...)...)
+			}
+			return
+		},
+		State: func(at nn.Place, d layer.State) (none struct{}) {
+			make(l.states, stateKey(at, d), append([]int{s.Batch}, d.Shape...)...)
+			return
+		},
+	})
+	// The stream between the layers of a block is theirs alone with Recompute; that before each block is kept.
+	var inside []T
+	for i, block := range net.Blocks {
+		of := []T{l.zeros(n, c.Width)}
+		if i == 0 || !s.Recompute {
+			inside = nil
+			for range len(block) - 1 {
+				inside = append(inside, l.zeros(n, c.Width))
+			}
+		}
+		l.stream = append(l.stream, append(of, inside...))
 	}
-
-	l.normed = l.zeros(n, c.Width)
-	m := headRows(c, n)
-	l.logits = l.zeros(m, c.Vocab)
-	l.chunks = headChunks(ops, l.logits, m, n)
-	l.inputs, l.targets = l.own(ops.New(nn.U32, n)), l.own(ops.New(nn.U32, n))
+	l.stream = append(l.stream, []T{l.zeros(n, c.Width)})
+	l.dstream, l.normed = l.zeros(n, c.Width), l.zeros(n, c.Width)
+	l.dx = l.drows[layer.Rows{Name: "x", Shape: []int{c.Width}}.Key()]
+	l.logRows = headRows(c, n)
+	l.logits = l.zeros(l.logRows, c.Vocab)
+	l.inputs, l.targets = l.own(m.New(op.U32, n)), l.own(m.New(op.U32, n))
 	l.stepInputs, l.stepTargets = l.inputs, l.targets
 	if s.Accumulate > 1 {
-		l.stepInputs, l.stepTargets = l.own(ops.New(nn.U32, s.Accumulate*n)), l.own(ops.New(nn.U32, s.Accumulate*n))
+		l.stepInputs, l.stepTargets = l.own(m.New(op.U32, s.Accumulate*n)), l.own(m.New(op.U32, s.Accumulate*n))
 	}
-	l.greedy = newGreedy(ops, m, l.own)
+	l.greedy = newGreedy(m, l.logRows, l.own)
 }
+
+// stateKey names a state that all blocks share.
+func stateKey(at nn.Place, s layer.State) string { return at.Kind + s.Name }
 
 // headRows is how many of n rows the head computes at once.
 func headRows(c nn.Config, n int) int { return min(max(logitsRoom/(4*c.Vocab), 1), n) }
 
 // headChunks cuts n rows into views of logits (m, V).
-func headChunks[T any](ops nn.Ops[T], logits T, m, n int) (chunks []headChunk[T]) {
+func headChunks[T any](ops op.Memory[T], logits T, m, n int) (chunks []headChunk[T]) {
 	for from := 0; from < n; from += m {
 		rows := min(m, n-from)
 		chunks = append(chunks, headChunk[T]{from, rows, ops.Rows(logits, rows)})
@@ -186,7 +224,17 @@ func headChunks[T any](ops nn.Ops[T], logits T, m, n int) (chunks []headChunk[T]
 }
 
 // Release gives the device's memory back.
-func (l *Learner[T]) Release() { l.ops.Release(l.owned...) }
+func (l *Learner[T]) Release() {
+	for _, p := range []op.Prepared{l.quantise, l.gradient, l.update} {
+		if p != nil {
+			p.Release()
+		}
+	}
+	if l.evaluator != nil {
+		l.evaluator.Release()
+	}
+	l.ops.Release(l.owned...)
+}
 
 // Config is the model's configuration.
 func (l *Learner[T]) Config() nn.Config { return l.config }
@@ -196,44 +244,3 @@ func (l *Learner[T]) Shape() Shape { return l.shape }
 
 // Updates is how many steps the weights have behind them.
 func (l *Learner[T]) Updates() int { return l.step }
-
-// Memory is how many bytes of device memory a Learner takes.
-func Memory(c nn.Config, s Shape) int64 {
-	params, ternary := 0.0, 0.0
-	nn.Walk(c, new(nn.Weights[struct{}]), func(p nn.Param, _ *struct{}) {
-		count := 1.0
-		for _, n := range p.Shape {
-			count *= float64(n)
-		}
-		params += count
-		if p.Kind == nn.Linear {
-			ternary += float64(p.Shape[0]) * float64((p.Shape[1]+3)/4)
-			ternary += 4 * float64(len(p.Names))
-		}
-	})
-	n := float64(s.Batch) * float64(s.Time)
-	D, d, H := float64(c.Width), float64(c.MemoryWidth), float64(c.MLPWidth())
-	mix := float64(c.MixWidth())
-	block := n * (2*D + mix + d + 2*H + H)
-	grads := n * (2*D + mix + d + 2*H + H)
-	state := float64(s.Batch) * d * float64(c.HeadWidth())
-	if c.Delta() {
-		block += n * (float64(c.Heads) + mix + d)
-		grads += n * float64(c.Heads)
-		state += float64(s.Batch) * nn.ConvTail * 3 * d
-	}
-	chunk := s.scan(c).Chunk
-	block += n*D + float64(s.Batch)*math.Ceil(float64(s.Time)/float64(chunk))*d*float64(c.HeadWidth())
-	blocks := float64(c.Layers)
-	if s.Recompute {
-		blocks = 1
-	}
-	tokens := 2 * n
-	if s.Accumulate > 1 {
-		tokens += 2 * n * float64(s.Accumulate)
-	}
-	rows := float64(headRows(c, s.Batch*s.Time))
-	floats := 4*params + blocks*block + float64(c.Layers+1)*n*D + grads + state + n*D + rows*float64(c.Vocab) + tokens +
-		3 + nn.HyperCount + 2*ringSize + rows*(2+nn.RecentSize)
-	return bytesOf(4*floats + ternary)
-}

@@ -9,6 +9,7 @@ import (
 	"bitgpu/io/modeldir"
 	"bitgpu/io/regular"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // Newest finds the newest checkpoint that a training can go on from. Each newer one that is damaged, or holds weights
@@ -114,13 +115,13 @@ func (c *Checkpoint) tryOut() error {
 const largestWeight = 1e16
 
 // sound refuses numbers that no training can go on from.
-func sound(c nn.Config, part Part, w *nn.Weights[nn.HostTensor]) (err error) {
+func sound(c nn.Config, part Part, w *nn.Weights[op.HostTensor]) (err error) {
 	of := [...]string{Masters: "", FirstMoments: "first moment of ", SecondMoments: "second moment of "}[part]
 	most, want := float32(math.MaxFloat32), "finite numbers"
 	if part == Masters {
 		most, want = largestWeight, fmt.Sprintf("numbers up to %g", largestWeight)
 	}
-	nn.Walk(c, w, func(p nn.Param, h *nn.HostTensor) {
+	nn.Walk(c, w, func(p nn.Param, h *op.HostTensor) {
 		for i, x := range h.F32 {
 			if !(x >= -most && x <= most) && err == nil {
 				err = fmt.Errorf("%s%s: %s wanted, element %d is %v", of, p.Names[0], want, i, x)

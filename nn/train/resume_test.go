@@ -14,6 +14,7 @@ import (
 
 	"bitgpu/io/corpus"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/train"
 )
 
@@ -25,10 +26,10 @@ type spoiled struct {
 	loss   float64
 }
 
-func (s spoiled) Read(part train.Part) (*nn.Weights[nn.HostTensor], error) {
+func (s spoiled) Read(part train.Part) (*nn.Weights[op.HostTensor], error) {
 	w, err := s.Engine.Read(part)
 	if err == nil && part == s.part {
-		w.Embed.F32[3] = s.number
+		w.Embed().F32[3] = s.number
 	}
 	return w, err
 }
@@ -139,15 +140,15 @@ func TestRuinedWeights(t *testing.T) {
 	do(t, r, report, 0)
 	o.Steps = 5
 	r, _ = newRun(t, dir, o)
-	ruined := slices.Repeat([]float32{1e15}, nn.Count([]int{16, 16}))
+	ruined := slices.Repeat([]float32{1e15}, op.Count([]int{16, 16}))
 	w, err := r.Engine.Read(train.Masters)
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(w.Head.F32, ruined)
-	copy(w.Embed.F32, ruined)
-	for i := range w.NormF.F32 {
-		w.NormF.F32[i] = 1e30
+	copy(w.Head().F32, ruined)
+	copy(w.Embed().F32, ruined)
+	for i := range (*w)[len(*w)-2].F32 {
+		(*w)[len(*w)-2].F32[i] = 1e30
 	}
 	if err := r.Engine.Restore(train.Masters, w); err != nil {
 		t.Fatal(err)

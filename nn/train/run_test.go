@@ -14,6 +14,7 @@ import (
 	"bitgpu/io/corpus"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/op"
 	"bitgpu/nn/train"
 
 	"github.com/google/go-cmp/cmp"
@@ -136,7 +137,7 @@ func metrics(t testing.TB, dir string) []train.Metric {
 	return all
 }
 
-func engineWeights(t testing.TB, e train.Engine) *nn.Weights[nn.HostTensor] {
+func engineWeights(t testing.TB, e train.Engine) *nn.Weights[op.HostTensor] {
 	t.Helper()
 	w, err := e.Read(train.Masters)
 	if err != nil {

@@ -3,7 +3,7 @@ package train
 import (
 	"math"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // AdamW's numbers, as in SPEC and the reference vectors.
@@ -42,10 +42,10 @@ func (s Schedule) Rate(step int) float64 {
 }
 
 // hyper fills what AdamW reads on the device for the update number step, counted from 0.
-func hyper(dst *[nn.HyperCount]float32, step int, rate, decay, clip float64) {
-	dst[nn.HyperLR] = float32(rate)
-	dst[nn.HyperBeta1], dst[nn.HyperBeta2], dst[nn.HyperEps] = beta1, beta2, epsilon
-	dst[nn.HyperDecay], dst[nn.HyperClip] = float32(decay), float32(clip)
-	dst[nn.HyperCorrect1] = float32(1 - math.Pow(beta1, float64(step+1)))
-	dst[nn.HyperCorrect2] = float32(1 - math.Pow(beta2, float64(step+1)))
+func hyper(dst *[op.HyperCount]float32, step int, rate, decay, clip float64) {
+	dst[op.HyperLR] = float32(rate)
+	dst[op.HyperBeta1], dst[op.HyperBeta2], dst[op.HyperEps] = beta1, beta2, epsilon
+	dst[op.HyperDecay], dst[op.HyperClip] = float32(decay), float32(clip)
+	dst[op.HyperCorrect1] = float32(1 - math.Pow(beta1, float64(step+1)))
+	dst[op.HyperCorrect2] = float32(1 - math.Pow(beta2, float64(step+1)))
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/train"
 )
 
@@ -39,10 +40,10 @@ func TestInitialWeights(t *testing.T) {
 	w := train.InitialWeights(c, 7)
 	again, other := train.InitialWeights(c, 7), train.InitialWeights(c, 8)
 	compare(t, c, "the same seed", again, w, 0)
-	if again.Embed.F32[0] == other.Embed.F32[0] {
+	if again.Embed().F32[0] == other.Embed().F32[0] {
 		t.Error("another seed gives the same weights")
 	}
-	nn.Walk(c, w, func(p nn.Param, h *nn.HostTensor) {
+	nn.Walk(c, w, func(p nn.Param, h *op.HostTensor) {
 		name := p.Names[0]
 		mean, deviation := 0.0, math.Sqrt(2/float64(p.Shape[len(p.Shape)-1]))
 		switch {
@@ -53,12 +54,12 @@ func TestInitialWeights(t *testing.T) {
 		case strings.Contains(name, "conv"):
 			third := len(h.F32) / 3
 			for i, passed := range []int{2, 3, 3} { // of key, query and value
-				for at := range nn.ConvTaps {
+				for at := range op.ConvTaps {
 					want := 0.0
 					if at == passed {
 						want = 1.5
 					}
-					if m := moments(h.F32[i*third:(i+1)*third], at, nn.ConvTaps); math.Abs(m[0]-want) > 0.01 || math.Abs(m[1]-0.02) > 0.01 {
+					if m := moments(h.F32[i*third:(i+1)*third], at, op.ConvTaps); math.Abs(m[0]-want) > 0.01 || math.Abs(m[1]-0.02) > 0.01 {
 						t.Errorf("%s: tap %d: mean %v and deviation 0.02 wanted, %v found", p.Names[i], at, want, m)
 					}
 				}

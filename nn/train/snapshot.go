@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // Part names one of the sets of numbers, one a weight, that a training goes on from.
@@ -20,16 +21,16 @@ func (x *param[T]) part(p Part) T { return [...]T{x.master, x.m, x.v, x.grad}[p]
 
 // Read copies a part to the host. The copy lasts until the next Read: there is one, so that a
 // checkpoint takes no more memory than the weights.
-func (l *Learner[T]) Read(part Part) (*nn.Weights[nn.HostTensor], error) {
+func (l *Learner[T]) Read(part Part) (*nn.Weights[op.HostTensor], error) {
 	if l.host == nil {
-		l.host = new(nn.Weights[nn.HostTensor])
-		nn.Walk(l.config, l.host, func(p nn.Param, h *nn.HostTensor) {
-			*h = nn.HostTensor{Format: nn.F32, Shape: p.Shape, F32: make([]float32, nn.Count(p.Shape))}
+		l.host = new(nn.Weights[op.HostTensor])
+		nn.Walk(l.config, l.host, func(p nn.Param, h *op.HostTensor) {
+			*h = op.HostTensor{Format: op.F32, Shape: p.Shape, F32: make([]float32, op.Count(p.Shape))}
 		})
 	}
 	var first error
 	i := 0
-	nn.Walk(l.config, l.host, func(p nn.Param, h *nn.HostTensor) {
+	nn.Walk(l.config, l.host, func(p nn.Param, h *op.HostTensor) {
 		if err := l.ops.Read(l.params[i].part(part), 0, h.F32); err != nil && first == nil {
 			first = fmt.Errorf("reading %s back: %w", p.Names[0], err)
 		}
@@ -39,10 +40,10 @@ func (l *Learner[T]) Read(part Part) (*nn.Weights[nn.HostTensor], error) {
 }
 
 // Restore replaces a part by what Read gave.
-func (l *Learner[T]) Restore(part Part, from *nn.Weights[nn.HostTensor]) error {
+func (l *Learner[T]) Restore(part Part, from *nn.Weights[op.HostTensor]) error {
 	i := 0
-	nn.Walk(l.config, from, func(p nn.Param, h *nn.HostTensor) {
-		nn.Check(p.Names[0], h.Shape, p.Shape...)
+	nn.Walk(l.config, from, func(p nn.Param, h *op.HostTensor) {
+		op.Check(p.Names[0], h.Shape, p.Shape...)
 		l.ops.Write(l.params[i].part(part), 0, h.F32)
 		i++
 	})
@@ -55,4 +56,4 @@ func (l *Learner[T]) SetUpdates(steps int) { l.step = steps }
 
 // Gradients copies the gradient of the last step, as it was before clipping, to the host; it
 // shares its memory with Read.
-func (l *Learner[T]) Gradients() (*nn.Weights[nn.HostTensor], error) { return l.Read(gradients) }
+func (l *Learner[T]) Gradients() (*nn.Weights[op.HostTensor], error) { return l.Read(gradients) }

@@ -2,9 +2,13 @@ package train
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"bitgpu/nn"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 )
 
 // Result is what a step measured before its update.
@@ -18,7 +22,7 @@ type Result struct {
 // (Accumulate·B, T). It records and submits, and waits for nothing.
 func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 	ops, s := l.ops, l.shape
-	nn.Check("inputs and targets of a step", []int{len(inputs), len(targets)}, s.TokensPerStep(), s.TokensPerStep())
+	op.Check("inputs and targets of a step", []int{len(inputs), len(targets)}, s.TokensPerStep(), s.TokensPerStep())
 	// All writes come first: one behind a recorded operation would divide the submit.
 	hyper(&l.hostHypers, l.step, rate, s.Decay, s.Clip)
 	ops.Write(l.hypers, 0, l.hostHypers[:])
@@ -28,95 +32,137 @@ func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 		l.hostSeed[0] = uint32(s.Seed)*0x9E3779B9 + uint32(l.step)
 		ops.WriteTokens(l.seed, 0, l.hostSeed[:])
 	}
-	l.quantise()
-	for i := range l.params {
-		ops.Zero(l.params[i].grad)
-	}
-	ops.Zero(l.loss)
-	n := s.Batch * s.Time
-	for k := range s.Accumulate {
-		if s.Accumulate > 1 {
-			ops.Copy(l.inputs, 0, l.stepInputs, k*n, n)
-			ops.Copy(l.targets, 0, l.stepTargets, k*n, n)
-		}
-		l.drop(k)
-		l.forward()
-		l.backward()
-	}
-	ops.Zero(l.sumSquares)
-	for i := range l.params {
-		ops.SumSquares(l.sumSquares, l.params[i].grad)
-	}
+	l.requantise()
+	l.gradient.Run()
 	l.ring.push(ops, l.step, l.loss, l.sumSquares)
-	for i := range l.params {
-		x := &l.params[i]
-		ops.AdamW(x.master, x.m, x.v, x.grad, l.sumSquares, l.hypers)
-	}
+	l.update.Run()
 	l.step++
 	l.quantised = false
 	ops.Submit()
 }
 
-// drop gives every place where micro-batch k drops activations its site.
-func (l *Learner[T]) drop(k int) {
-	site := k * (1 + len(l.acts)*nn.DropoutSites)
-	l.embedding = nn.Dropout[T]{Seed: l.seed, Site: uint32(site), Rate: float32(l.shape.Dropout)}
-	for i := range l.acts {
-		l.acts[i].Dropout = nn.Dropout[T]{Seed: l.seed, Site: uint32(site + 1 + i*nn.DropoutSites), Rate: float32(l.shape.Dropout)}
+// requantise makes the ternary copies of the master weights anew.
+func (l *Learner[T]) requantise() {
+	if !l.quantised {
+		l.quantise.Run()
+		l.quantised = true
 	}
 }
 
-// dropEmbedding drops from the looked-up tokens, or from their gradient.
-func (l *Learner[T]) dropEmbedding(x T) { l.embedding.Of(l.ops, x, 0) }
-
-// quantise makes the ternary copies of the master weights anew.
-func (l *Learner[T]) quantise() {
-	if l.quantised {
-		return
-	}
+// prepare prepares the three programs of a step: quantise; loss, gradients and their squares; update.
+func (l *Learner[T]) prepare() (err error) {
+	var quantise, gradient, update op.Program[T]
 	for i := range l.params {
-		if x := &l.params[i]; x.Kind == nn.Linear {
-			l.ops.Quantize(x.use, x.master)
+		x := &l.params[i]
+		if x.Kind == layer.Linear {
+			quantise.Add(&op.Quantize[T]{Q: x.use, W: x.master})
 		}
+		gradient.Add(&op.Zero[T]{X: x.grad})
+		update.Add(&op.AdamW[T]{W: x.master, M: x.m, V: x.v, G: x.grad, SumSquares: l.sumSquares, Hyper: l.hypers})
 	}
-	l.quantised = true
+	gradient.Add(&op.Zero[T]{X: l.loss})
+	for k := range l.shape.Accumulate {
+		l.microBatch(&gradient, k)
+	}
+	gradient.Add(&op.Zero[T]{X: l.sumSquares})
+	for i := range l.params {
+		gradient.Add(&op.SumSquares[T]{Sum: l.sumSquares, G: l.params[i].grad})
+	}
+	if l.quantise, err = l.backend.Prepare(quantise); err != nil {
+		return err
+	}
+	if l.gradient, err = l.backend.Prepare(gradient); err != nil {
+		return err
+	}
+	l.update, err = l.backend.Prepare(update)
+	return err
 }
 
-func (l *Learner[T]) forward() {
-	l.ops.Embed(l.stream[0], l.use.Embed, l.inputs)
-	l.dropEmbedding(l.stream[0])
-	for i := range l.acts {
-		l.block(i)
+// nets are the layers with their activations, and with the gradients of both.
+func (l *Learner[T]) nets() (net, grad *nn.Net[T]) {
+	net = nn.NewNet[T](l.config, l.scan).Bind(nn.Binding[T]{
+		Param: inTurn(*l.use),
+		Rows:  func(at nn.Place, r layer.Rows) T { return l.rows[l.rowsKey(at, r)] },
+		State: func(at nn.Place, s layer.State) T { return l.states[stateKey(at, s)] },
+	})
+	grad = nn.NewNet[T](l.config, l.scan).Bind(nn.Binding[T]{
+		Param: inTurn(*l.grads),
+		Rows:  func(_ nn.Place, r layer.Rows) T { return l.drows[r.Key()] },
+	})
+	return net, grad
+}
+
+// inTurn gives tensors one after the other.
+func inTurn[T any](all []T) func(nn.Param) T {
+	i := 0
+	return func(nn.Param) T {
+		i++
+		return all[i-1]
 	}
 }
 
-// block runs block i from an empty memory.
-func (l *Learner[T]) block(i int) {
-	l.state.Zero(l.ops)
-	l.use.Layers[i].Forward(l.ops, l.config, &l.state.Layers[0], &l.acts[i], l.stream[i+1], l.scan)
-}
-
-// backward adds the micro-batch's loss and gradients. The head's rows go forward and back a chunk
+// microBatch appends what adds the loss and the gradients of micro-batch k. The head's rows go forward and back a chunk
 // at a time, so that the logits of all rows never exist together.
-func (l *Learner[T]) backward() {
-	ops, w, dw := l.ops, l.use, l.grads
-	last := l.stream[len(l.acts)]
-	scale := 1 / float32(l.shape.TokensPerStep())
-	for _, c := range l.chunks {
-		ops.NormHead(c.logits, l.normed, last, w.NormF, w.Head, c.from)
-		ops.CrossEntropy(l.loss, c.logits, l.targets, c.from, scale)
-		ops.HeadBackward(l.dacts.X, dw.Head, c.logits, l.normed, w.Head, c.from)
+func (l *Learner[T]) microBatch(p *op.Program[T], k int) {
+	net, grad := l.nets()
+	n := l.shape.Batch * l.shape.Time
+	if l.shape.Accumulate > 1 {
+		p.Add(&op.Copy[T]{Dst: l.inputs, Src: l.stepInputs, SrcOffset: k * n, N: n},
+			&op.Copy[T]{Dst: l.targets, Src: l.stepTargets, SrcOffset: k * n, N: n})
 	}
-	ops.Zero(l.dacts.H)
-	ops.RMSNormBackward(l.dacts.H, dw.NormF, l.dacts.X, last, w.NormF)
-	for i := len(l.acts) - 1; i >= 0; i-- {
-		if l.shape.Recompute && i+1 < len(l.acts) { // the last block's activations are still there
-			l.block(i)
+	// Every place where something is dropped has a site of its own: the embedding's, then each layer's.
+	sites := 1
+	for _, block := range net.Blocks {
+		sites += len(block)
+	}
+	site := func(i int) layer.Dropout[T] {
+		return layer.Dropout[T]{Seed: l.seed, Site: uint32(k*sites + i), Rate: float32(l.shape.Dropout)}
+	}
+	streams := make([][]layer.Stream[T], len(net.Blocks))
+	next := 1
+	for i, block := range net.Blocks {
+		for j := range block {
+			out := l.stream[i+1][0]
+			if j+1 < len(block) {
+				out = l.stream[i][j+1]
+			}
+			streams[i] = append(streams[i], layer.Stream[T]{In: l.stream[i][j], Out: out, DH: l.dstream, Dropout: site(next)})
+			next++
 		}
-		w.Layers[i].Backward(ops, l.config, &dw.Layers[i], &l.acts[i], l.dacts, l.scan)
 	}
-	l.dropEmbedding(l.dacts.H)
-	ops.EmbedBackward(dw.Embed, l.dacts.H, l.inputs)
+	forward := func(i int) {
+		for _, name := range slices.Sorted(maps.Keys(l.states)) {
+			p.Add(&op.Zero[T]{X: l.states[name]})
+		}
+		for j, layer := range net.Blocks[i] {
+			layer.Forward(p, streams[i][j])
+		}
+	}
+
+	first, last := l.stream[0][0], l.stream[len(net.Blocks)][0]
+	p.Add(&op.Embed[T]{H: first, Table: net.Embed, Tokens: l.inputs})
+	site(0).Append(p, first)
+	for i := range net.Blocks {
+		forward(i)
+	}
+	for _, c := range headChunks(l.ops, l.logits, l.logRows, n) {
+		net.Logits(p, c.logits, l.normed, last, c.from, c.rows)
+		p.Add(
+			&op.CrossEntropy[T]{Loss: l.loss, Logits: c.logits, Targets: l.targets, From: c.from, Scale: 1 / float32(l.shape.TokensPerStep())},
+			&op.HeadBackward[T]{DX: l.dx, DW: grad.Head, DLogits: c.logits, X: l.normed, W: net.Head, From: c.from},
+		)
+	}
+	p.Add(&op.Zero[T]{X: l.dstream}, &op.RMSNormBackward[T]{DH: l.dstream, DGain: grad.Norm, DX: l.dx, H: last, Gain: net.Norm})
+	for i := len(net.Blocks) - 1; i >= 0; i-- {
+		if l.shape.Recompute && i+1 < len(net.Blocks) { // the last block's activations are still there
+			forward(i)
+		}
+		for j := len(net.Blocks[i]) - 1; j >= 0; j-- {
+			net.Blocks[i][j].Backward(p, grad.Blocks[i][j], streams[i][j])
+		}
+	}
+	site(0).Append(p, l.dstream)
+	p.Add(&op.EmbedBackward[T]{DTable: grad.Embed, DH: l.dstream, Tokens: l.inputs})
 }
 
 // Pending is how many steps have results that nobody read, and full says that the next step needs
@@ -173,7 +219,7 @@ type ring[T any] struct {
 	size    int
 }
 
-func newRing[T any](ops nn.Ops[T], zeros func(...int) T) ring[T] {
+func newRing[T any](ops op.Memory[T], zeros func(...int) T) ring[T] {
 	size := ringSize
 	if ops.Lookahead() == 1 { // reading costs nothing
 		size = 1
@@ -181,7 +227,7 @@ func newRing[T any](ops nn.Ops[T], zeros func(...int) T) ring[T] {
 	return ring[T]{values: zeros(ringSize, 2), host: make([]float32, 2*ringSize), size: size}
 }
 
-func (r *ring[T]) push(ops nn.Ops[T], step int, loss, sumSquares T) {
+func (r *ring[T]) push(ops op.Memory[T], step int, loss, sumSquares T) {
 	if r.used >= ringSize {
 		panic("train: a step was taken while the results of the last ones were unread")
 	}
@@ -193,7 +239,7 @@ func (r *ring[T]) push(ops nn.Ops[T], step int, loss, sumSquares T) {
 	r.used++
 }
 
-func (r *ring[T]) read(ops nn.Ops[T]) ([]Result, error) {
+func (r *ring[T]) read(ops op.Memory[T]) ([]Result, error) {
 	r.results = r.results[:0]
 	if r.used == 0 {
 		return r.results, nil

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // Clock runs what record records, and says how long that took once it is done.
@@ -21,15 +21,15 @@ func WallClock(record func()) (time.Duration, error) {
 // Timed is a backend whose operations are measured one by one. Where they only record, the clock
 // waits for each, so that a step takes longer than otherwise.
 type Timed[T any] struct {
-	nn.Ops[T]
+	op.Backend[T]
 	clock Clock
 	spent map[string]time.Duration
 	err   error // the first of the clock's
 }
 
 // NewTimed measures the operations of a backend.
-func NewTimed[T any](ops nn.Ops[T], clock Clock) *Timed[T] {
-	return &Timed[T]{Ops: ops, clock: clock, spent: map[string]time.Duration{}}
+func NewTimed[T any](ops op.Backend[T], clock Clock) *Timed[T] {
+	return &Timed[T]{Backend: ops, clock: clock, spent: map[string]time.Duration{}}
 }
 
 // Timing is the time that all calls of an operation took.
@@ -55,7 +55,7 @@ func (timed *Timed[T]) Timings() []Timing {
 
 // Flush waits, and gives the first error of any wait before.
 func (timed *Timed[T]) Flush() error {
-	err := timed.Ops.Flush()
+	err := timed.Backend.Flush()
 	if timed.err != nil {
 		err, timed.err = timed.err, nil
 	}
@@ -67,7 +67,7 @@ func (timed *Timed[T]) Read(t T, offset int, dst []float32) error {
 	if timed.err != nil {
 		return timed.Flush()
 	}
-	return timed.Ops.Read(t, offset, dst)
+	return timed.Backend.Read(t, offset, dst)
 }
 
 // measure adds what an operation takes.
@@ -79,100 +79,41 @@ func (timed *Timed[T]) measure(name string, record func()) {
 	timed.spent[name] += took
 }
 
+// Copy is measured.
 func (timed *Timed[T]) Copy(dst T, dstOffset int, src T, srcOffset, n int) {
-	timed.measure("Copy", func() { timed.Ops.Copy(dst, dstOffset, src, srcOffset, n) })
+	timed.measure("Copy", func() { timed.Backend.Copy(dst, dstOffset, src, srcOffset, n) })
 }
 
-func (timed *Timed[T]) CopySet(dst, src []T, n int) {
-	timed.measure("Copy", func() { timed.Ops.CopySet(dst, src, n) })
+// Prepare prepares every operation by itself, so that each is measured.
+func (timed *Timed[T]) Prepare(p op.Program[T], _ ...T) (op.Prepared, error) {
+	var all timedProgram[T]
+	all.timed = timed
+	for _, o := range p {
+		prepared, err := timed.Backend.Prepare(op.Program[T]{o})
+		if err != nil {
+			all.Release()
+			return nil, err
+		}
+		all.names, all.parts = append(all.names, o.Name()), append(all.parts, prepared)
+	}
+	return &all, nil
 }
 
-func (timed *Timed[T]) Zero(t T) {
-	timed.measure("Zero", func() { timed.Ops.Zero(t) })
+// timedProgram is a program whose operations are measured.
+type timedProgram[T any] struct {
+	timed *Timed[T]
+	names []string
+	parts []op.Prepared
 }
 
-func (timed *Timed[T]) Dropout(x, seed T, site uint32, rate float32) {
-	timed.measure("Dropout", func() { timed.Ops.Dropout(x, seed, site, rate) })
+func (p *timedProgram[T]) Run() {
+	for i, part := range p.parts {
+		p.timed.measure(p.names[i], part.Run)
+	}
 }
 
-func (timed *Timed[T]) Embed(h, table, tokens T) {
-	timed.measure("Embed", func() { timed.Ops.Embed(h, table, tokens) })
-}
-
-func (timed *Timed[T]) EmbedBackward(dtable, dh, tokens T) {
-	timed.measure("EmbedBackward", func() { timed.Ops.EmbedBackward(dtable, dh, tokens) })
-}
-
-func (timed *Timed[T]) RMSNormBackward(dh, dgain, dx, h, gain T) {
-	timed.measure("RMSNormBackward", func() { timed.Ops.RMSNormBackward(dh, dgain, dx, h, gain) })
-}
-
-func (timed *Timed[T]) NormLinear(y, x, h, gain, w T) {
-	timed.measure("NormLinear", func() { timed.Ops.NormLinear(y, x, h, gain, w) })
-}
-
-func (timed *Timed[T]) LinearAdd(y, r, x, w T) {
-	timed.measure("LinearAdd", func() { timed.Ops.LinearAdd(y, r, x, w) })
-}
-
-func (timed *Timed[T]) LinearBackward(dx, dw, dy, x, w T) {
-	timed.measure("LinearBackward", func() { timed.Ops.LinearBackward(dx, dw, dy, x, w) })
-}
-
-func (timed *Timed[T]) NormSwiGLU(a, gu, x, h, gain, w T) {
-	timed.measure("NormSwiGLU", func() { timed.Ops.NormSwiGLU(a, gu, x, h, gain, w) })
-}
-
-func (timed *Timed[T]) SwiGLUBackward(dgu, da, gu T) {
-	timed.measure("SwiGLUBackward", func() { timed.Ops.SwiGLUBackward(dgu, da, gu) })
-}
-
-func (timed *Timed[T]) TiedScan(z, f, state, starts T, s nn.Scan) {
-	timed.measure("TiedScan", func() { timed.Ops.TiedScan(z, f, state, starts, s) })
-}
-
-func (timed *Timed[T]) TiedScanBackward(df, dz, f, starts T, s nn.Scan) {
-	timed.measure("TiedScanBackward", func() { timed.Ops.TiedScanBackward(df, dz, f, starts, s) })
-}
-
-func (timed *Timed[T]) Step(b, x, w, bias T) {
-	timed.measure("Step", func() { timed.Ops.Step(b, x, w, bias) })
-}
-
-func (timed *Timed[T]) StepBackward(dx, dw, dbias, db, b, x, w T) {
-	timed.measure("StepBackward", func() { timed.Ops.StepBackward(dx, dw, dbias, db, b, x, w) })
-}
-
-func (timed *Timed[T]) DeltaScan(o, u, b, conv, gain, state, tail, mixed, read, starts T, chunk int) {
-	timed.measure("DeltaScan", func() { timed.Ops.DeltaScan(o, u, b, conv, gain, state, tail, mixed, read, starts, chunk) })
-}
-
-func (timed *Timed[T]) DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts T, chunk int) {
-	timed.measure("DeltaScanBackward", func() {
-		timed.Ops.DeltaScanBackward(du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk)
-	})
-}
-
-func (timed *Timed[T]) NormHead(logits, x, h, gain, head T, from int) {
-	timed.measure("NormHead", func() { timed.Ops.NormHead(logits, x, h, gain, head, from) })
-}
-
-func (timed *Timed[T]) HeadBackward(dx, dhead, dlogits, x, head T, from int) {
-	timed.measure("HeadBackward", func() { timed.Ops.HeadBackward(dx, dhead, dlogits, x, head, from) })
-}
-
-func (timed *Timed[T]) CrossEntropy(loss, logits, targets T, from int, scale float32) {
-	timed.measure("CrossEntropy", func() { timed.Ops.CrossEntropy(loss, logits, targets, from, scale) })
-}
-
-func (timed *Timed[T]) Quantize(q, w T) {
-	timed.measure("Quantize", func() { timed.Ops.Quantize(q, w) })
-}
-
-func (timed *Timed[T]) SumSquares(sum, g T) {
-	timed.measure("SumSquares", func() { timed.Ops.SumSquares(sum, g) })
-}
-
-func (timed *Timed[T]) AdamW(w, m, v, g, sumSquares, hyper T) {
-	timed.measure("AdamW", func() { timed.Ops.AdamW(w, m, v, g, sumSquares, hyper) })
+func (p *timedProgram[T]) Release() {
+	for _, part := range p.parts {
+		part.Release()
+	}
 }

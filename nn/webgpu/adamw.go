@@ -2,16 +2,16 @@ package webgpu
 
 import (
 	"bitgpu/gpu"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/wgsl"
 )
 
 // squareGroups is how many workgroups at most add up squares before their sums are added up.
 const squareGroups = 256
 
-func (o *Ops) SumSquares(sum, g *Tensor) {
-	nn.Check("SumSquares: sum", sum.shape, 1)
-	each := nn.Count(g.shape[1:])
+func (o *Ops) sumSquares(args *op.SumSquares[*Tensor]) {
+	sum, g := args.Sum, args.G
+	each := op.Count(g.shape[1:])
 	for _, p := range g.parts {
 		n := p.rows * each
 		groups := min(ceil(n, int(o.workgroup)), squareGroups)
@@ -22,13 +22,9 @@ func (o *Ops) SumSquares(sum, g *Tensor) {
 	}
 }
 
-func (o *Ops) AdamW(w, m, v, g, sumSquares, hyper *Tensor) {
-	nn.Check("AdamW: first moment", m.shape, w.shape...)
-	nn.Check("AdamW: second moment", v.shape, w.shape...)
-	nn.Check("AdamW: gradient", g.shape, w.shape...)
-	nn.Check("AdamW: sum of squares", sumSquares.shape, 1)
-	nn.Check("AdamW: numbers", hyper.shape, nn.HyperCount)
-	each := nn.Count(w.shape[1:])
+func (o *Ops) adamW(args *op.AdamW[*Tensor]) {
+	w, m, v, g, sumSquares, hyper := args.W, args.M, args.V, args.G, args.SumSquares, args.Hyper
+	each := op.Count(w.shape[1:])
 	for i, p := range w.parts {
 		params := wgsl.AdamWParams{N: uint32(p.rows * each)}
 		o.each(variant{kernel: wgsl.AdamW}, gpu.Params(&params), p.rows*each, p.buffer, m.parts[i].buffer, v.parts[i].buffer,

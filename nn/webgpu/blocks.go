@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"bitgpu/gpu"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/wgsl"
 )
 
@@ -28,60 +28,176 @@ type stack struct {
 	chosen         map[int]choice // by the number of sequences; no Workgroup: block by block
 }
 
-// blocks are the arguments of Blocks.
+// blocks are the operations of a token through all blocks of a model, as one kernel walks them.
 type blocks struct {
-	h      *Tensor
-	layers []nn.Layer[*Tensor]
-	states []nn.LayerState[*Tensor]
-	a      *nn.Activations[*Tensor]
-	c      nn.Config
+	h       *Tensor // (B, D) the residual stream
+	list    []block
+	delta   bool    // the mixer
+	rate    float32 // tied: η
+	program op.Program[*Tensor]
+	rows    []*Tensor // what the program writes and the kernel does not
 }
 
-func (o *Ops) Blocks(h *Tensor, layers []nn.Layer[*Tensor], states []nn.LayerState[*Tensor], a *nn.Activations[*Tensor], c nn.Config) {
-	nn.Check("Blocks: stream", h.shape, h.shape[0], c.Width)
-	b := blocks{h, layers, states, a, c}
-	if threads := o.threads(&b); threads == 0 || !o.walkBlocks(&b, threads) {
-		nn.BlockByBlock(o, h, layers, states, a, c)
-	}
+// block is what one block reads and changes. Tensors of the delta mixer are nil for the tied one.
+type block struct {
+	norm1, mix, conv, step, stepBias, outNorm, up *Tensor
+	norm2, gateUp, down                           *Tensor
+	state, tail                                   *Tensor
 }
 
-// walkBlocks records the kernel that takes a token of each sequence through all layers; not if the states do not lie
-// side by side.
-func (o *Ops) walkBlocks(b *blocks, threads uint32) bool {
-	c, B := b.c, b.h.shape[0]
-	d, D, H := c.MemoryWidth, c.Width, c.MLPWidth()
-	memories, states := side(b.states, func(l *nn.LayerState[*Tensor]) *Tensor { return l.Memory })
-	var tails *gpu.Buffer
-	tailStride := 0
-	if c.Delta() {
-		tails, tailStride = side(b.states, func(l *nn.LayerState[*Tensor]) *Tensor { return l.Tail })
+// Sizes, in the words of package nn.
+func (b *blocks) width() int  { return b.h.shape[1] }
+func (b *blocks) memory() int { return b.list[0].up.shape[1] }
+func (b *blocks) hidden() int { return b.list[0].down.shape[1] }
+func (b *blocks) heads() int {
+	if b.delta {
+		return b.list[0].step.shape[0]
 	}
-	if memories == nil || c.Delta() && tails == nil {
-		return false
+	return 1
+}
+
+// matchBlocks finds the blocks that a program begins with, of one kind and a token a sequence. nil: there are none.
+func matchBlocks(p op.Program[*Tensor]) *blocks {
+	b := new(blocks)
+	all := p
+	for {
+		rest, ok := b.match(p)
+		if !ok {
+			break
+		}
+		p = rest
 	}
+	if len(b.list) == 0 {
+		return nil
+	}
+	b.program = all[:len(all)-len(p)]
+	return b
+}
+
+// match takes one block off a program.
+func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool) {
+	var x block
+	norm, ok := take[*op.RMSNorm[*Tensor]](&p)
+	if !ok || norm.From != 0 || norm.Count != 0 || b.h != nil && norm.H != b.h {
+		return nil, false
+	}
+	h, n := norm.H, norm.H.shape[0]
+	mix, ok := take[*op.Linear[*Tensor]](&p)
+	if !ok || mix.X != norm.X || mix.Addend != nil {
+		return nil, false
+	}
+	x.norm1, x.mix = norm.Gain, mix.W
+	var out *Tensor
+	delta, rate := false, float32(0)
+	if step, ok := take[*op.StepSize[*Tensor]](&p); ok {
+		scan, ok := take[*op.DeltaScan[*Tensor]](&p)
+		if !ok || step.X != norm.X || scan.U != mix.Y || scan.Beta != step.Beta || scan.Starts != nil {
+			return nil, false
+		}
+		x.step, x.stepBias, x.conv, x.outNorm, x.state, x.tail = step.W, step.Bias, scan.Conv, scan.Gain, scan.State, scan.Tail
+		out, delta = scan.O, true
+		b.rows = append(b.rows, step.Beta, scan.KQV, scan.Answers)
+	} else {
+		scan, ok := take[*op.TiedScan[*Tensor]](&p)
+		if !ok || scan.F != mix.Y || scan.Starts != nil {
+			return nil, false
+		}
+		x.state, out, rate = scan.State, scan.Z, scan.Rate
+	}
+	up, ok := take[*op.Linear[*Tensor]](&p)
+	if !ok || up.X != out || up.Addend != h || up.Y != h {
+		return nil, false
+	}
+	norm2, ok := take[*op.RMSNorm[*Tensor]](&p)
+	if !ok || norm2.H != h {
+		return nil, false
+	}
+	gateUp, ok := take[*op.Linear[*Tensor]](&p)
+	if !ok || gateUp.X != norm2.X || gateUp.Addend != nil {
+		return nil, false
+	}
+	act, ok := take[*op.SwiGLU[*Tensor]](&p)
+	if !ok || act.GateUp != gateUp.Y {
+		return nil, false
+	}
+	down, ok := take[*op.Linear[*Tensor]](&p)
+	if !ok || down.X != act.A || down.Addend != h || down.Y != h {
+		return nil, false
+	}
+	b.rows = append(b.rows, norm.X, mix.Y, out, norm2.X, gateUp.Y, act.A)
+	x.up, x.norm2, x.gateUp, x.down = up.W, norm2.Gain, gateUp.W, down.W
+	if x.state.shape[0] != n || len(b.list) > 0 && (delta != b.delta || rate != b.rate || !x.like(&b.list[0])) {
+		return nil, false
+	}
+	b.h, b.delta, b.rate = h, delta, rate
+	b.list = append(b.list, x)
+	return p, true
+}
+
+// like says whether two blocks have the same sizes.
+func (x *block) like(y *block) bool {
+	return slices.Equal(x.mix.shape, y.mix.shape) && slices.Equal(x.up.shape, y.up.shape) && slices.Equal(x.gateUp.shape, y.gateUp.shape) &&
+		slices.Equal(x.down.shape, y.down.shape) && (x.step == nil || slices.Equal(x.step.shape, y.step.shape))
+}
+
+// take takes a program's first operation if it is of a kind.
+func take[O op.Op[*Tensor]](p *op.Program[*Tensor]) (x O, ok bool) {
+	if len(*p) > 0 {
+		if x, ok = (*p)[0].(O); ok {
+			*p = (*p)[1:]
+		}
+	}
+	return x, ok
+}
+
+// fuseBlocks finds the blocks that a program begins with, and, where one kernel is to walk them, what adds that.
+func (o *Ops) fuseBlocks(p op.Program[*Tensor], scratch []*Tensor) (n int, walk func()) {
+	b := matchBlocks(p)
+	if b == nil {
+		return 0, nil
+	}
+	for _, t := range b.rows {
+		if !slices.Contains(scratch, t) { // somebody reads it
+			return len(b.program), nil
+		}
+	}
+	threads := o.threads(b)
+	if threads == 0 {
+		return len(b.program), nil
+	}
+	memories, states := side(b.list, func(x *block) *Tensor { return x.state })
+	tails, tailStride := side(b.list, func(x *block) *Tensor { return x.tail })
+	if memories == nil || b.delta && tails == nil {
+		return len(b.program), nil
+	}
+	return len(b.program), func() { o.walkBlocks(b, threads, memories, states, tails, tailStride) }
+}
+
+// walkBlocks adds the kernel that takes a token of each sequence through all blocks.
+func (o *Ops) walkBlocks(b *blocks, threads uint32, memories *gpu.Buffer, states int, tails *gpu.Buffer, tailStride int) {
+	B, d, D, H := b.h.shape[0], b.memory(), b.width(), b.hidden()
 	s := o.stack(b)
 	o.fill(s, b)
 	params := wgsl.BlocksParams{
-		Layers: uint32(c.Layers), Width: uint32(D), Hidden: uint32(H), Memory: uint32(d), Heads: uint32(c.Heads),
+		Layers: uint32(len(b.list)), Width: uint32(D), Hidden: uint32(H), Memory: uint32(d), Heads: uint32(b.heads()),
 		Weights: uint32(s.weightStride), Gains: uint32(s.gainStride), States: uint32(states), Tails: uint32(tailStride),
-		Absmean: flag(b.layers[0].Mix.absmean), Rate: float32(c.InnerLR),
+		Absmean: flag(b.list[0].mix.absmean), Rate: b.rate,
 	}
-	v := variant{kernel: wgsl.Blocks, workgroup: threads, input: inputQuads(c), delta: c.Delta()}
+	v := variant{kernel: wgsl.Blocks, workgroup: threads, input: b.inputQuads(), delta: b.delta}
 	o.dispatch(v, gpu.Params(&params), B, 1,
 		s.weights, s.gains, o.whole(b.h), memories, tails, o.scratch("blocks", B*(7*d+H)))
-	return true
 }
 
 // inputQuads is the room for the widest input of a product, in quads, of which a block of weights meets 16.
-func inputQuads(c nn.Config) uint32 {
-	return uint32(16 * ceil(max(c.MLPWidth(), c.MemoryWidth), 4*block))
+func (b *blocks) inputQuads() uint32 {
+	return uint32(16 * ceil(max(b.hidden(), b.memory()), 4*blockBytes))
 }
 
-// side is the buffer in which a tensor of every layer lies, nil if they do not lie side by side, and the numbers from
+// side is the buffer in which a tensor of every block lies, nil if they do not lie side by side, and the numbers from
 // one to the next.
-func side(states []nn.LayerState[*Tensor], of func(*nn.LayerState[*Tensor]) *Tensor) (all *gpu.Buffer, stride int) {
-	for i := range states {
-		t := of(&states[i])
+func side(list []block, of func(*block) *Tensor) (all *gpu.Buffer, stride int) {
+	for i := range list {
+		t := of(&list[i])
 		if t == nil || len(t.parts) != 1 {
 			return nil, 0
 		}
@@ -97,18 +213,17 @@ func side(states []nn.LayerState[*Tensor], of func(*nn.LayerState[*Tensor]) *Ten
 	return all, stride
 }
 
-// fits says whether the kernel can walk these layers.
+// fits says whether the kernel can walk these blocks.
 func (o *Ops) fits(b *blocks) bool {
-	c := b.c
-	weights, gains := stackSizes(c)
-	if c.Width > maxWalk || c.MemoryWidth > maxWalk || c.Heads > wgsl.BlocksMaxHeads ||
-		block*weights*c.Layers > o.limit || 4*gains*c.Layers > o.limit {
+	weights, gains := b.stackSizes()
+	if b.width() > maxWalk || b.memory() > maxWalk || b.heads() > wgsl.BlocksMaxHeads ||
+		blockBytes*weights*len(b.list) > o.limit || 4*gains*len(b.list) > o.limit {
 		return false
 	}
-	for i := range b.layers {
-		l := &b.layers[i]
-		for _, w := range []*Tensor{l.Mix, l.Up, l.GateUp, l.Down} {
-			if !w.loaded || len(w.parts) != 1 || w.absmean != b.layers[0].Mix.absmean {
+	for i := range b.list {
+		x := &b.list[i]
+		for _, w := range []*Tensor{x.mix, x.up, x.gateUp, x.down} {
+			if !w.loaded || len(w.parts) != 1 || w.absmean != b.list[0].mix.absmean {
 				return false
 			}
 		}
@@ -116,61 +231,63 @@ func (o *Ops) fits(b *blocks) bool {
 	return true
 }
 
-// stackSizes are a layer's weights, in blocks of 16 bytes, and gains, in numbers.
-func stackSizes(c nn.Config) (weights, gains int) {
-	D, d, H := c.Width, c.MemoryWidth, c.MLPWidth()
-	stride := func(columns int) int { return ceil(columns, 4*block) }
-	weights = 4*ceil(c.MixWidth(), 4)*stride(D) + D*stride(d) + 2*H*stride(D) + D*stride(H)
+// stackSizes are a block's weights, in pieces of 16 bytes, and gains, in numbers.
+func (b *blocks) stackSizes() (weights, gains int) {
+	D, d, H := b.width(), b.memory(), b.hidden()
+	stride := func(columns int) int { return ceil(columns, 4*blockBytes) }
+	weights = 4*ceil(b.list[0].mix.shape[0], 4)*stride(D) + D*stride(d) + 2*H*stride(D) + D*stride(H)
 	gains = wgsl.BlocksGammas + 2*D
-	if c.Delta() {
-		gains += 3*d*nn.ConvTaps + c.Heads*D + c.Heads + c.HeadWidth()
+	if b.delta {
+		gains += 3*d*op.ConvTaps + b.heads()*D + b.heads() + d/b.heads()
 	}
 	return weights, gains
 }
 
 // stack is what is known of these layers.
 func (o *Ops) stack(b *blocks) *stack {
-	first := b.layers[0].Mix
+	first := b.list[0].mix
 	s := o.stacks[first]
 	if s == nil {
 		s = &stack{fits: o.fits(b), chosen: map[int]choice{}}
-		s.weightStride, s.gainStride = stackSizes(b.c)
+		s.weightStride, s.gainStride = b.stackSizes()
 		o.stacks[first] = s
 	}
 	return s
 }
 
-// fill records the copy of the layers' weights, once.
+// fill makes the copy of the layers' weights, once.
 func (o *Ops) fill(s *stack, b *blocks) {
 	if s.weights != nil {
 		return
 	}
-	o.settle()
-	s.weights = o.dev.NewBuffer("weights of all blocks", block*s.weightStride*len(b.layers))
-	s.gains = o.dev.NewBuffer("gains of all blocks", 4*s.gainStride*len(b.layers))
-	for i := range b.layers {
-		o.pack(s, i, &b.layers[i])
+	outer := o.recording
+	o.recording = nil // now, not in the program
+	defer func() { o.recording = outer }()
+	s.weights = o.dev.NewBuffer("weights of all blocks", blockBytes*s.weightStride*len(b.list))
+	s.gains = o.dev.NewBuffer("gains of all blocks", 4*s.gainStride*len(b.list))
+	for i := range b.list {
+		o.pack(s, i, &b.list[i])
 	}
 }
 
 // pack records the copies of one layer's weights and gains, in the order in which the kernel takes them.
-func (o *Ops) pack(s *stack, layer int, l *nn.Layer[*Tensor]) {
+func (o *Ops) pack(s *stack, layer int, x *block) {
 	at := layer * s.weightStride
-	for _, w := range []*Tensor{l.Mix, l.Up, l.GateUp, l.Down} {
+	for _, w := range []*Tensor{x.mix, x.up, x.gateUp, x.down} {
 		rows := w.shape[0]
-		params := wgsl.BlocksPackParams{Rows: uint32(rows), Stride: w.stride(), First: uint32(at), Halves: flag(w == l.GateUp)}
+		params := wgsl.BlocksPackParams{Rows: uint32(rows), Stride: w.stride(), First: uint32(at), Halves: flag(w == x.gateUp)}
 		n := 4 * ceil(rows, 4) * int(w.stride())
 		o.each(variant{kernel: wgsl.BlocksPack}, gpu.Params(&params), n, w.parts[0].buffer, s.weights)
 		at += n
 	}
 	gain := layer * s.gainStride
-	for place, w := range map[int]*Tensor{0: l.Mix, 3: l.Up, 4: l.GateUp, 6: l.Down} {
+	for place, w := range map[int]*Tensor{0: x.mix, 3: x.up, 4: x.gateUp, 6: x.down} {
 		o.dev.Copy(s.gains, 4*(gain+place), w.scales, 0, 4*w.blocks)
 	}
 	gain += wgsl.BlocksGammas
-	for _, g := range []*Tensor{l.Norm1, l.Norm2, l.Conv, l.Step, l.StepBias, l.MixNorm} {
+	for _, g := range []*Tensor{x.norm1, x.norm2, x.conv, x.step, x.stepBias, x.outNorm} {
 		if g != nil {
-			n := nn.Count(g.shape)
+			n := op.Count(g.shape)
 			o.dev.Copy(s.gains, 4*gain, o.whole(g), 0, 4*n)
 			gain += n
 		}
@@ -203,7 +320,7 @@ func (o *Ops) threads(b *blocks) uint32 {
 	}
 	chosen, ok := s.chosen[B]
 	if !ok {
-		if chosen, ok = o.chooseWalk(*b); !ok {
+		if chosen, ok = o.chooseWalk(b); !ok {
 			return o.usualThreads(b)
 		}
 		s.chosen[B] = chosen
@@ -212,18 +329,18 @@ func (o *Ops) threads(b *blocks) uint32 {
 }
 
 // chooseWalk looks the fastest way up, or measures it; !ok if it cannot be measured now.
-func (o *Ops) chooseWalk(b blocks) (choice, bool) {
-	name, candidates := b.String(), o.walks(&b)
+func (o *Ops) chooseWalk(b *blocks) (choice, bool) {
+	name, candidates := b.String(), o.walks(b)
 	if chosen, ok := o.tuning.found[name]; ok && slices.Contains(candidates, chosen) {
 		return chosen, true
 	}
-	return o.tune(name, func() (choice, bool) { return o.measureBlocks(&b, candidates) })
+	return o.tune(name, func() (choice, bool) { return o.measureBlocks(b, candidates) })
 }
 
 // usualThreads is what is chosen without a measurement: the walk wins where dispatches cost more than the other cores
 // would give, on a software adapter up to a width of 64.
 func (o *Ops) usualThreads(b *blocks) uint32 {
-	if !o.dev.Info().Hardware() && b.c.Width <= 64 && b.c.MemoryWidth <= 64 {
+	if !o.dev.Info().Hardware() && b.width() <= 64 && b.memory() <= 64 {
 		return 64
 	}
 	return 0
@@ -242,58 +359,78 @@ func (o *Ops) walks(b *blocks) []choice {
 
 // String names what is chosen a number of threads for.
 func (b *blocks) String() string {
-	c := b.c
-	return fmt.Sprintf("blocks %s D=%d d=%d h=%d N=%d n=%d", c.Mixer, c.Width, c.MemoryWidth, c.Heads, c.Layers, b.h.shape[0])
+	mixer := "tied"
+	if b.delta {
+		mixer = "delta"
+	}
+	return fmt.Sprintf("blocks %s D=%d d=%d h=%d N=%d n=%d", mixer, b.width(), b.memory(), b.heads(), len(b.list), b.h.shape[0])
 }
 
 // blocksTolerance is how far the results of two ways may lie apart, as a share of their root mean square: roundings of
 // one layer go through all later ones.
 const blocksTolerance = 1e-3
 
-// measureBlocks finds the fastest way of taking a token through all layers, on a stream and states of its own. What is
-// right is what comes of block by block, whose products have been held against the host.
+// measureBlocks finds the fastest way of taking a token through all blocks, on a stream and states of its own. The result
+// block by block is taken to be right: its products have been held against the host.
 func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 	defer func() { o.walk = nil }()
-	B, D := b.h.shape[0], b.c.Width
-	states, h := nn.NewState(o, b.c, B), o.New(nn.F32, B, D)
-	defer states.Release(o)
+	B, D := b.h.shape[0], b.width()
+	h := o.New(op.F32, B, D)
 	start := make([]float32, B*D)
 	r := rand.New(rand.NewPCG(1, uint64(B*D)))
 	for i := range start {
 		start[i] = float32(r.NormFloat64())
 	}
-	source := o.Load(nn.HostTensor{Format: nn.F32, Shape: []int{B, D}, F32: start})
+	source := o.Load(op.HostTensor{Format: op.F32, Shape: []int{B, D}, F32: start})
 	defer o.Release(h, source)
+	own := map[*Tensor]*Tensor{b.h: h}
+	var states []*Tensor
+	for _, of := range []func(*block) *Tensor{func(x *block) *Tensor { return x.state }, func(x *block) *Tensor { return x.tail }} {
+		if first := of(&b.list[0]); first != nil {
+			set := o.NewSet(len(b.list), op.F32, first.shape...)
+			for i := range set {
+				own[of(&b.list[i])] = set[i]
+			}
+			states = append(states, set...)
+		}
+	}
+	defer o.Release(states...)
 	if o.Flush() != nil { // no room
 		return choice{}, false
 	}
-	a := *b.a
-	a.In, a.Mid = h, h
-	x := race{o: o, now: time.Now, run: func() {
-		o.Copy(h, 0, source, 0, B*D)
-		o.Blocks(h, b.layers, states.Layers, &a, b.c)
-	}}
-	use := func(c choice) { o.walk = &c }
+	program := append(op.Program[*Tensor]{&op.Copy[*Tensor]{Dst: h, Src: source, N: B * D}}, op.Substitute(b.program, func(t *Tensor) *Tensor {
+		if mine, ok := own[t]; ok {
+			return mine
+		}
+		return t
+	})...)
+	x := race{o: o, now: time.Now, program: program, scratch: b.rows, use: func(c choice) { o.walk = &c }}
 	// result is the stream after the second token: it depends on what was remembered of the first.
-	result := func() []float32 {
-		states.Zero(o)
-		x.run()
-		x.run()
+	result := func(p op.Prepared) []float32 {
+		for _, t := range states {
+			o.Zero(t)
+		}
+		p.Run()
+		p.Run()
 		v := make([]float32, B*D)
 		if o.Read(h, 0, v) != nil {
 			return nil
 		}
 		return v
 	}
-	use(choice{})
-	want := result()
+	plain, err := x.prepare(choice{})
+	if err != nil {
+		return choice{}, false
+	}
+	defer plain.Release()
+	want := result(plain)
 	squares := 0.0
 	for _, v := range want {
 		squares += float64(v) * float64(v)
 	}
 	bound := blocksTolerance * math.Sqrt(squares/float64(len(want)))
-	return x.fastest(candidates, use, func() bool {
-		got := result()
+	return x.fastest(candidates, func(p op.Prepared) bool {
+		got := result(p)
 		for i := range got {
 			if !(math.Abs(float64(got[i])-float64(want[i])) <= bound) {
 				return false

@@ -9,6 +9,8 @@ import (
 
 	"bitgpu/gpu/gputest"
 	"bitgpu/nn"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 	"bitgpu/wgsl"
 )
@@ -31,6 +33,38 @@ func TestBlocksTogether(t *testing.T) {
 	}
 }
 
+// oneToken is the program of a token through all blocks of a model.
+func oneToken(o *Ops, m *nn.Model[*Tensor]) (p op.Program[*Tensor]) {
+	c, i := m.Config, 0
+	rows, sets := map[string]*Tensor{}, map[string][]*Tensor{}
+	net := nn.NewNet[*Tensor](c, c.DefaultScan()).Bind(nn.Binding[*Tensor]{
+		Param: func(nn.Param) *Tensor {
+			i++
+			return (*m.Weights)[i-1]
+		},
+		Rows: func(at nn.Place, r layer.Rows) *Tensor {
+			if r.Chunks {
+				return nil
+			}
+			if rows[at.Kind+r.Name] == nil {
+				rows[at.Kind+r.Name] = o.New(op.F32, append([]int{1}, r.Shape...)...)
+			}
+			return rows[at.Kind+r.Name]
+		},
+		State: func(at nn.Place, s layer.State) *Tensor {
+			if sets[s.Name] == nil {
+				sets[s.Name] = o.NewSet(c.Layers, op.F32, append([]int{1}, s.Shape...)...)
+			}
+			return sets[s.Name][at.Block]
+		},
+	})
+	h := o.New(op.F32, 1, c.Width)
+	for i := range net.Blocks {
+		net.Forward(&p, i, h)
+	}
+	return p
+}
+
 // BenchmarkBlocks takes a token through all layers block by block (0 threads) and by one workgroup.
 func BenchmarkBlocks(b *testing.B) {
 	for _, mixer := range []string{nn.MixerTied, nn.MixerDelta} {
@@ -45,16 +79,17 @@ func BenchmarkBlocks(b *testing.B) {
 						b.Fatal(err)
 					}
 					defer m.Release()
-					states, h := nn.NewState(o, c, 1), o.New(nn.F32, 1, c.Width)
-					a := nn.NewActivations(o, c, 1)
-					a.In, a.Mid = h, h
-					o.walk = &choice{Workgroup: threads}
-					x := race{o: o, now: time.Now, run: func() { o.Blocks(h, m.Weights.Layers, states.Layers, a, c) }}
-					if _, err := x.time(8); err != nil {
+					program := oneToken(o, m)
+					x := race{o: o, now: time.Now, program: program, scratch: matchBlocks(program).rows, use: func(c choice) { o.walk = &c }}
+					p, err := x.prepare(choice{Workgroup: threads})
+					if err != nil {
+						b.Fatal(err)
+					}
+					if _, err := x.time(p, 8); err != nil {
 						b.Fatal(err)
 					}
 					for b.Loop() {
-						if _, err := x.time(8); err != nil {
+						if _, err := x.time(p, 8); err != nil {
 							b.Fatal(err)
 						}
 					}
@@ -87,7 +122,7 @@ func TestWalkIsTuned(t *testing.T) {
 	}
 	const name = "blocks delta D=32 d=8 h=1 N=2 n=1"
 	chosen, ok := tuning.found[name]
-	if !ok || o.stacks[m.Weights.Layers[0].Mix].chosen[1] != chosen {
+	if !ok || o.stacks[(*m.Weights)[2]].chosen[1] != chosen {
 		t.Errorf("%s is missing from %v", name, tuning.found)
 	}
 	s.Close()
@@ -107,14 +142,15 @@ func TestWrongWalk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Release()
-	h, states, a := o.New(nn.F32, 1, c.Width), nn.NewState(o, c, 1), nn.NewActivations(o, c, 1)
-	a.In, a.Mid = h, h
-	b := blocks{h, m.Weights.Layers, states.Layers, a, c}
-	s := o.stack(&b)
-	o.fill(s, &b)
+	b := matchBlocks(oneToken(o, m))
+	if b == nil || len(b.list) != c.Layers {
+		t.Fatalf("%d blocks wanted, %+v found", c.Layers, b)
+	}
+	s := o.stack(b)
+	o.fill(s, b)
 	o.dev.Clear(s.weights, 0, s.weights.Size()) // codes of −1
 	walk := choice{Workgroup: 64}
-	if chosen, ok := o.measureBlocks(&b, []choice{walk, {}}); !ok || chosen == walk {
+	if chosen, ok := o.measureBlocks(b, []choice{walk, {}}); !ok || chosen == walk {
 		t.Errorf("block by block wanted, %+v found (%v)", chosen, ok)
 	}
 }

@@ -2,16 +2,13 @@ package webgpu
 
 import (
 	"bitgpu/gpu"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/wgsl"
 )
 
-func (o *Ops) CrossEntropy(loss, logits, targets *Tensor, from int, scale float32) {
+func (o *Ops) crossEntropy(args *op.CrossEntropy[*Tensor]) {
+	loss, logits, targets, from, scale := args.Loss, args.Logits, args.Targets, args.From, args.Scale
 	m, V := rowsOf(logits)
-	nn.Check("CrossEntropy: loss", loss.shape, 1)
-	if n := targets.shape[0]; from < 0 || from+m > n {
-		nn.Check("CrossEntropy: logits", logits.shape, n-from, V)
-	}
 	params := wgsl.CrossEntropyParams{N: uint32(m), Vocab: uint32(V), Start: uint32(from), Scale: scale}
 	buffers := []*gpu.Buffer{o.whole(logits), o.whole(targets), o.scratch("losses", m), o.whole(loss)}
 	o.dispatch(variant{kernel: wgsl.CrossEntropy}, gpu.Params(&params), m, 1, buffers...)

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"bitgpu/gpu/gputest"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // decodeDelta reads a few tokens, one at a time, of B sequences, and returns everything written and the dispatches a
@@ -17,27 +17,32 @@ func decodeDelta(t *testing.T, wide bool, workgroup uint32, B, D, h, c int) (map
 	o.wide, o.workgroup = wide && o.wide, workgroup
 	r, d := rand.New(rand.NewPCG(3, 4)), h*c
 	normal := func(shape ...int) *Tensor {
-		v := make([]float32, nn.Count(shape))
+		v := make([]float32, op.Count(shape))
 		for i := range v {
 			v[i] = float32(r.NormFloat64())
 		}
-		return o.Load(nn.HostTensor{Format: nn.F32, Shape: shape, F32: v})
+		return o.Load(op.HostTensor{Format: op.F32, Shape: shape, F32: v})
 	}
-	w, bias, conv, gain := normal(h, D), normal(h), normal(3, d, nn.ConvTaps), normal(c)
+	w, bias, conv, gain := normal(h, D), normal(h), normal(3, d, op.ConvTaps), normal(c)
 	written := map[string]*Tensor{
-		"β": o.New(nn.F32, B, h), "out": o.New(nn.F32, B, d), "state": normal(B, h, c, c), "tail": normal(B, 3, nn.ConvTail, d),
-		"mixed": o.New(nn.F32, B, 3*d), "read": o.New(nn.F32, B, d),
+		"β": o.New(op.F32, B, h), "out": o.New(op.F32, B, d), "state": normal(B, h, c, c), "tail": normal(B, 3, op.ConvTail, d),
+		"mixed": o.New(op.F32, B, 3*d), "read": o.New(op.F32, B, d),
 	}
 	const tokens = 6
 	before := o.dev.Stats().Dispatches
 	for range tokens {
 		x, u := normal(B, D), normal(B, 3*d)
-		o.Step(written["β"], x, w, bias)
-		o.DeltaScan(written["out"], u, written["β"], conv, gain, written["state"], written["tail"], written["mixed"], written["read"], nil, 16)
+		run(t, o,
+			&op.StepSize[*Tensor]{Beta: written["β"], X: x, W: w, Bias: bias},
+			&op.DeltaScan[*Tensor]{
+				O: written["out"], U: u, Beta: written["β"], Conv: conv, Gain: gain, State: written["state"], Tail: written["tail"],
+				KQV: written["mixed"], Answers: written["read"], Chunk: 16,
+			},
+		)
 	}
 	all := map[string][]float32{}
 	for name, x := range written {
-		all[name] = make([]float32, nn.Count(x.shape))
+		all[name] = make([]float32, op.Count(x.shape))
 		if err := o.Read(x, 0, all[name]); err != nil {
 			t.Fatal(err)
 		}
@@ -69,27 +74,5 @@ func TestDeltaDecode(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-// TestStepWaits holds that a Step is recorded, and before what follows, where no scan of one token takes it.
-func TestStepWaits(t *testing.T) {
-	o := New(gputest.Device(t))
-	defer o.Close()
-	b, x, w, bias := o.New(nn.F32, 1, 1), o.New(nn.F32, 1, 2), o.New(nn.F32, 1, 2), o.New(nn.F32, 1)
-	defer o.Release(b, x, w, bias)
-	got := make([]float32, 1)
-	o.Step(b, x, w, bias)
-	o.Write(bias, 0, []float32{100})
-	if err := o.Read(b, 0, got); err != nil || got[0] != 0.5 {
-		t.Errorf("0.5 wanted, %v and %v found", got[0], err)
-	}
-	o.Step(b, x, w, bias)
-	o.Step(b, x, w, bias)
-	if err := o.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if err := o.Read(b, 0, got); err != nil || got[0] != 1 {
-		t.Errorf("1 wanted, %v and %v found", got[0], err)
 	}
 }

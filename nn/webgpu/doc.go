@@ -2,7 +2,7 @@
 // a parameter block and records the dispatches of kernels of package wgsl.
 //
 // It is not a tensor library and holds no mathematics of its own: the formulas stand in the shaders, the devices and
-// their caches in package gpu, and what an operation means in nn.Ops, whose reference is package nn/cpu.
+// their caches in package gpu, and what an operation means in op.Backend, whose reference is package nn/cpu.
 //
 // # Why
 //

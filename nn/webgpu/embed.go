@@ -2,17 +2,13 @@ package webgpu
 
 import (
 	"bitgpu/gpu"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/wgsl"
 )
 
-func (o *Ops) Embed(h, table, tokens *Tensor) {
+func (o *Ops) embed(args *op.Embed[*Tensor]) {
+	h, table, tokens := args.H, args.Table, args.Tokens
 	n, D := rowsOf(h)
-	nn.Check("Embed: tokens", tokens.shape, n)
-	nn.Check("Embed: table", table.shape, table.shape[0], D)
-	if o.drawInto(h, table, tokens) {
-		return
-	}
 	for _, p := range table.parts {
 		params := wgsl.EmbedParams{
 			N: uint32(n), Width: uint32(D), Stride: table.stride(), Rows: uint32(p.rows), First: uint32(p.first),
@@ -22,10 +18,9 @@ func (o *Ops) Embed(h, table, tokens *Tensor) {
 	}
 }
 
-func (o *Ops) EmbedBackward(dtable, dh, tokens *Tensor) {
+func (o *Ops) embedBackward(args *op.EmbedBackward[*Tensor]) {
+	dtable, dh, tokens := args.DTable, args.DH, args.Tokens
 	n, D := rowsOf(dh)
-	nn.Check("EmbedBackward: tokens", tokens.shape, n)
-	nn.Check("EmbedBackward: table", dtable.shape, dtable.shape[0], D)
 	for _, p := range dtable.parts {
 		params := wgsl.EmbedBackwardParams{N: uint32(n), Width: uint32(D), Rows: uint32(p.rows), First: uint32(p.first)}
 		o.dispatch(variant{kernel: wgsl.EmbedBackward}, gpu.Params(&params), n, ceil(D, int(o.workgroup)),

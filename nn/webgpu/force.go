@@ -7,6 +7,7 @@ type Variant struct {
 	Name          string
 	Ops           []string // the operations' files
 	product, walk *choice
+	plain         bool
 }
 
 // Variants are all ways.
@@ -27,13 +28,16 @@ func Variants() []Variant {
 		}
 		all = append(all, Variant{Name: name, Ops: []string{"blocks"}, walk: &choice{Workgroup: threads}})
 	}
-	return all
+	return append(all, Variant{
+		Name: "unfused", plain: true,
+		Ops: []string{"embed", "rmsnorm", "linear", "swiglu", "deltascan", "step", "head", "sample", "blocks"},
+	})
 }
 
-// Force has operations computed in one way, or, with nil, all as before. It is for holding each of them against the
+// Force has operations that are prepared from now on computed in one way, or, with nil, all as before. It is for holding each of them against the
 // reference; !ok where the adapter cannot run it.
 func (o *Ops) Force(v *Variant) (ok bool) {
-	o.forced, o.walk = nil, nil
+	o.forced, o.walk, o.plain = nil, nil, false
 	if v == nil {
 		return true
 	}
@@ -42,6 +46,6 @@ func (o *Ops) Force(v *Variant) (ok bool) {
 			return false
 		}
 	}
-	o.forced, o.walk = v.product, v.walk
+	o.forced, o.walk, o.plain = v.product, v.walk, v.plain
 	return true
 }

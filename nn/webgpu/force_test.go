@@ -5,7 +5,22 @@ import (
 	"testing"
 
 	"bitgpu/gpu/gputest"
+	"bitgpu/nn/optest"
 )
+
+// TestUnfused holds every operation by itself, as what is fused is compared with.
+func TestUnfused(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	for _, v := range Variants() {
+		if v.plain {
+			o.Force(&v)
+			optest.RunOnly(t, o, v.Ops...)
+			return
+		}
+	}
+	t.Error("no variant is unfused")
+}
 
 func TestForce(t *testing.T) {
 	o := New(gputest.Device(t))

@@ -2,39 +2,36 @@ package webgpu
 
 import (
 	"bitgpu/gpu"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/wgsl"
 )
 
-func (o *Ops) NormHead(logits, x, h, gain, head *Tensor, from int) {
-	m, V := rowsOf(logits)
-	n, D := rowsOf(h)
-	nn.Check("NormHead: head", head.shape, V, D)
-	nn.Check("NormHead: gain", gain.shape, D)
-	nn.Check("NormHead: normalised input", x.shape, n, D)
-	if from < 0 || from+m > n {
-		nn.Check("NormHead: logits", logits.shape, n-from, V)
+func (o *Ops) head(args *op.Head[*Tensor]) { o.logits(args, nil) }
+
+// logits is a Head, with the RMSNorm in front of it where there is one.
+func (o *Ops) logits(args *op.Head[*Tensor], norm *op.RMSNorm[*Tensor]) {
+	logits, h, head, from := args.Logits, args.X, args.W, args.From
+	var gain, x *Tensor
+	if norm != nil {
+		h, gain, x = norm.H, norm.Gain, norm.X
 	}
+	m, V := rowsOf(logits)
+	_, D := rowsOf(h)
 	for _, p := range head.parts {
 		params := wgsl.HeadParams{
 			N: uint32(m), Width: uint32(D), Stride: head.stride(), Rows: uint32(p.rows), First: uint32(p.first), Total: uint32(V),
 			Start: uint32(from),
 		}
-		o.product(wgsl.HeadVector, wgsl.HeadMatrix, variant{format: head.format, norm: true}, gpu.Params(&params),
+		o.product(wgsl.HeadVector, wgsl.HeadMatrix, variant{format: head.format, norm: norm != nil}, gpu.Params(&params),
 			m, ceil(p.rows, 4), head.stride(), o.whole(h), o.whole(gain), p.buffer, head.scales, o.whole(x), o.whole(logits))
 	}
 }
 
-func (o *Ops) HeadBackward(dx, dhead, dlogits, x, head *Tensor, from int) {
+func (o *Ops) headBackward(args *op.HeadBackward[*Tensor]) {
+	dx, dhead, dlogits, x, head, from := args.DX, args.DW, args.DLogits, args.X, args.W, args.From
 	m, V := rowsOf(dlogits)
-	n, D := rowsOf(x)
-	nn.Check("HeadBackward: head", head.shape, V, D)
-	nn.Check("HeadBackward: gradient of the head", dhead.shape, V, D)
-	nn.Check("HeadBackward: gradient of the input", dx.shape, n, D)
-	if from < 0 || from+m > n {
-		nn.Check("HeadBackward: gradient of the logits", dlogits.shape, n-from, V)
-	}
-	if head.format != nn.F32 {
+	_, D := rowsOf(x)
+	if head.format != op.F32 {
 		panic("webgpu: HeadBackward of a head in F32, " + head.format.String() + " found")
 	}
 	params := wgsl.HeadParams{N: uint32(m), Width: uint32(D), Stride: head.stride(), Total: uint32(V), Start: uint32(from)}

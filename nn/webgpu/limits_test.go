@@ -9,7 +9,7 @@ import (
 
 	"bitgpu/gpu"
 	"bitgpu/gpu/gputest"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 	"bitgpu/wgsl"
 )
@@ -44,17 +44,17 @@ func split(t *testing.T, limit int) map[string][]float32 {
 		return v
 	}
 	normal := func(shape ...int) *Tensor {
-		return o.Load(nn.HostTensor{Format: nn.F32, Shape: shape, F32: floats(nn.Count(shape))})
+		return o.Load(op.HostTensor{Format: op.F32, Shape: shape, F32: floats(op.Count(shape))})
 	}
 	all := map[string][]float32{}
 	read := func(name string, x *Tensor) {
-		v := make([]float32, nn.Count(x.shape))
+		v := make([]float32, op.Count(x.shape))
 		if err := o.Read(x, 0, v); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		all[name] = v
 	}
-	tokens := o.New(nn.U32, n)
+	tokens := o.New(op.U32, n)
 	o.WriteTokens(tokens, 0, []uint32{V - 1, 3})
 	h, x, gain, logits := normal(n, D), normal(n, D), normal(D), normal(n, V)
 
@@ -62,31 +62,38 @@ func split(t *testing.T, limit int) map[string][]float32 {
 	for i := range half {
 		half[i], bytes[i] = uint16(r.IntN(0x4000)), int8(r.IntN(256)-128)
 	}
-	for _, table := range []nn.HostTensor{
-		{Format: nn.F32, Shape: []int{V, D}, F32: floats(V * D)},
-		{Format: nn.F16, Shape: []int{V, D}, F16: half},
-		{Format: nn.I8, Shape: []int{V, D}, I8: bytes, Scales: floats(V)},
+	for _, table := range []op.HostTensor{
+		{Format: op.F32, Shape: []int{V, D}, F32: floats(V * D)},
+		{Format: op.F16, Shape: []int{V, D}, F16: half},
+		{Format: op.I8, Shape: []int{V, D}, I8: bytes, Scales: floats(V)},
 	} {
 		w := o.Load(table)
 		if parts := len(w.parts); limit > 0 && parts < 2 {
 			t.Errorf("%v: %d part, several wanted", table.Format, parts)
 		}
-		o.Embed(h, w, tokens)
-		o.NormHead(logits, x, h, gain, w, 0)
+		run(t, o,
+			&op.Embed[*Tensor]{H: h, Table: w, Tokens: tokens},
+			&op.RMSNorm[*Tensor]{X: x, H: h, Gain: gain},
+			&op.Head[*Tensor]{Logits: logits, X: x, W: w},
+		)
 		read("embed "+table.Format.String(), h)
 		read("logits "+table.Format.String(), logits)
-		if table.Format != nn.F32 {
+		if table.Format != op.F32 {
 			continue
 		}
 		dw := normal(V, D)
-		o.HeadBackward(x, dw, logits, h, w, 0)
-		o.EmbedBackward(dw, h, tokens)
+		run(t, o,
+			&op.HeadBackward[*Tensor]{DX: x, DW: dw, DLogits: logits, X: h, W: w},
+			&op.EmbedBackward[*Tensor]{DTable: dw, DH: h, Tokens: tokens},
+		)
 		read("head dx", x)
 		read("table gradient", dw)
-		m, v, sum, hyper := normal(V, D), o.New(nn.F32, V, D), o.New(nn.F32, 1), o.New(nn.F32, nn.HyperCount)
+		m, v, sum, hyper := normal(V, D), o.New(op.F32, V, D), o.New(op.F32, 1), o.New(op.F32, op.HyperCount)
 		o.Write(hyper, 0, []float32{0.1, 0.9, 0.99, 1e-8, 0.01, 0.5, 0.5, 1})
-		o.SumSquares(sum, dw)
-		o.AdamW(w, m, v, dw, sum, hyper)
+		run(t, o,
+			&op.SumSquares[*Tensor]{Sum: sum, G: dw},
+			&op.AdamW[*Tensor]{W: w, M: m, V: v, G: dw, SumSquares: sum, Hyper: hyper},
+		)
 		read("sum", sum)
 		read("stepped", w)
 		o.Copy(m, 5, w, 77, V*D-100)
@@ -97,7 +104,7 @@ func split(t *testing.T, limit int) map[string][]float32 {
 	}
 
 	master, q := normal(2*H, D), o.NewTernary(2*H, D, 2, true)
-	o.Quantize(q, master)
+	run(t, o, &op.Quantize[*Tensor]{Q: q, W: master})
 	packed, err := o.ReadTernary(q)
 	if err != nil {
 		t.Fatal(err)
@@ -111,13 +118,18 @@ func split(t *testing.T, limit int) map[string][]float32 {
 	all["gammas"] = packed.Scales
 	again := o.Load(packed)
 	a, gu, y := normal(n, H), normal(n, 2*H), normal(n, 2*H)
-	o.NormSwiGLU(a, gu, x, h, gain, again)
-	o.NormLinear(y, x, h, gain, q)
+	norm := &op.RMSNorm[*Tensor]{X: x, H: h, Gain: gain}
+	run(t, o,
+		norm, &op.Linear[*Tensor]{Y: gu, X: x, W: again}, &op.SwiGLU[*Tensor]{A: a, GateUp: gu},
+		norm, &op.Linear[*Tensor]{Y: y, X: x, W: q},
+	)
 	read("act", a)
 	read("gate and up", gu)
 	read("linear", y)
-	o.LinearAdd(y, gu, x, q)
-	o.LinearBackward(x, master, y, h, q)
+	run(t, o,
+		&op.Linear[*Tensor]{Y: y, Addend: gu, X: x, W: q},
+		&op.LinearBackward[*Tensor]{DX: x, DW: master, DY: y, X: h, W: q},
+	)
 	read("added", y)
 	read("linear dx", x)
 	read("linear dw", master)
@@ -146,10 +158,9 @@ func TestTooLarge(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
 	o.limit = 1024
-	a, b := o.New(nn.F32, 10, 64), o.New(nn.F32, 10, 64)
+	a, b := o.New(op.F32, 10, 64), o.New(op.F32, 10, 64)
 	w := o.NewTernary(64, 64, 1, false)
-	o.LinearAdd(a, a, b, w)
-	err := o.Flush()
+	_, err := o.Prepare(op.Program[*Tensor]{&op.Linear[*Tensor]{Y: a, Addend: a, X: b, W: w}})
 	if want := "webgpu: a tensor of shape [10 64] has 2560 bytes"; err == nil || len(err.Error()) < len(want) || err.Error()[:len(want)] != want {
 		t.Errorf("an error that begins %q wanted, %v found", want, err)
 	}

@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"bitgpu/gpu"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/wgsl"
 )
 
@@ -25,22 +25,23 @@ func (o *Ops) product(vector, matrix *wgsl.Kernel, v variant, params []byte, n, 
 	o.dispatch(v, params, ceil(quads, together), n, buffers...)
 }
 
-// linear writes y (n, R) = addend + s·x·wᵀ; with a gain it takes RMSNorm of the source, which it writes to x.
-func (o *Ops) linear(y, addend, source, gain, x, w *Tensor) {
+func (o *Ops) linear(args *op.Linear[*Tensor]) { o.multiply(args, nil) }
+
+// multiply is a Linear, with the RMSNorm in front of it where there is one.
+func (o *Ops) multiply(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor]) {
+	y, addend, source, w := args.Y, args.Addend, args.X, args.W
+	var gain, x *Tensor
+	if norm != nil {
+		source, gain, x = norm.H, norm.Gain, norm.X
+	}
 	n, K := rowsOf(source)
 	R := w.shape[0]
-	nn.Check("linear: weight", w.shape, R, K)
-	nn.Check("linear: output", y.shape, n, R)
-	if w.format != nn.Ternary {
-		panic("webgpu: a linear layer's weights are ternary, " + w.format.String() + " found")
+	if w.format != op.Ternary {
+		panic("webgpu: a linear layer's weights are ternary, got " + w.format.String())
 	}
 	v := variant{format: w.format, norm: gain != nil, add: addend != nil}
-	if gain != nil {
-		nn.Check("linear: gain", gain.shape, K)
-		nn.Check("linear: normalised input", x.shape, n, K)
-	}
 	if addend != nil {
-		nn.Check("linear: addend", addend.shape, n, R)
+		op.Check("linear: addend", addend.shape, n, R)
 		if o.whole(addend) == o.whole(y) {
 			v.inPlace, addend = true, nil
 		}
@@ -55,17 +56,10 @@ func (o *Ops) linear(y, addend, source, gain, x, w *Tensor) {
 	}
 }
 
-func (o *Ops) NormLinear(y, x, h, gain, w *Tensor) { o.linear(y, nil, h, gain, x, w) }
-
-func (o *Ops) LinearAdd(y, r, x, w *Tensor) { o.linear(y, r, x, nil, nil, w) }
-
-func (o *Ops) LinearBackward(dx, dw, dy, x, w *Tensor) {
+func (o *Ops) linearBackward(args *op.LinearBackward[*Tensor]) {
+	dx, dw, dy, x, w := args.DX, args.DW, args.DY, args.X, args.W
 	n, K := rowsOf(x)
 	R := w.shape[0]
-	nn.Check("LinearBackward: weight", w.shape, R, K)
-	nn.Check("LinearBackward: gradient of the weight", dw.shape, R, K)
-	nn.Check("LinearBackward: gradient of the output", dy.shape, n, R)
-	nn.Check("LinearBackward: gradient of the input", dx.shape, n, K)
 	params := wgsl.LinearParams{
 		N: uint32(n), Width: uint32(K), Stride: w.stride(), Total: uint32(R), BlockRows: w.blockRows(), Absmean: flag(w.absmean),
 	}
@@ -81,16 +75,15 @@ func (o *Ops) LinearBackward(dx, dw, dy, x, w *Tensor) {
 	}
 }
 
-func (o *Ops) Quantize(q, w *Tensor) {
+func (o *Ops) quantize(args *op.Quantize[*Tensor]) {
+	q, w := args.Q, args.W
 	rows, cols := rowsOf(q)
-	nn.Check("Quantize", w.shape, rows, cols)
-	params := wgsl.QuantizeParams{Width: uint32(cols), Words: q.stride() * block / 4, BlockRows: q.blockRows()}
+	params := wgsl.QuantizeParams{Width: uint32(cols), Words: q.stride() * blockBytes / 4, BlockRows: q.blockRows()}
 	if each := int(params.BlockRows) * cols; each > math.MaxInt32 {
-		o.dev.Fail(fmt.Errorf("webgpu: Quantize: at most %d weights with one γ wanted, %d found", math.MaxInt32, each))
+		o.dev.Fail(fmt.Errorf("webgpu: Quantize: got %d weights with one γ, want at most %d", each, math.MaxInt32))
 	}
-	o.settle()
 	sums := o.scratch("sums of magnitudes", wgsl.QuantizeWords*q.blocks)
-	o.dev.Clear(sums, 0, 4*wgsl.QuantizeWords*q.blocks)
+	o.clear(sums, 4*wgsl.QuantizeWords*q.blocks)
 	for _, p := range w.parts {
 		params.Rows, params.First = uint32(p.rows), uint32(p.first)
 		o.dispatch(variant{kernel: wgsl.QuantizeRows}, gpu.Params(&params), p.rows, 1, p.buffer, sums, q.scales, nil)

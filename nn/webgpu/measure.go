@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 	"bitgpu/wgsl"
 )
@@ -21,11 +21,28 @@ const (
 	clearlyBelow = 0.9                    // of the usual choice's time is what may replace it: noise must not
 )
 
-// race finds the fastest way to do one thing.
+// race finds the fastest way to run one program.
 type race struct {
-	o   *Ops
-	run func()
-	now func() time.Time
+	o       *Ops
+	program op.Program[*Tensor]
+	scratch []*Tensor
+	use     func(choice)      // makes what is prepared next use one way
+	run     func(op.Prepared) // nil: as it is
+	now     func() time.Time
+}
+
+// prepare prepares the program for one way.
+func (t *race) prepare(c choice) (op.Prepared, error) {
+	t.use(c)
+	return t.o.Prepare(t.program, t.scratch...)
+}
+
+func (t *race) start(p op.Prepared) {
+	if t.run != nil {
+		t.run(p)
+		return
+	}
+	p.Run()
 }
 
 // trial is a product of a class on tensors of its own.
@@ -52,22 +69,33 @@ func (o *Ops) measure(c class) (best choice, ok bool) {
 // fastest is that of the candidates for the trial's product.
 func (t *trial) fastest(candidates []choice) (best choice, ok bool) {
 	defer func() { t.o.forced = nil }()
-	return t.race.fastest(candidates, func(c choice) { t.o.forced = &c }, t.right)
+	return t.race.fastest(candidates, t.right)
 }
 
 // fastest is the first of the candidates, which is the usual one, unless its results are wrong or another is clearly
-// faster. use makes run use one; right says whether what it then computes is right.
-func (t *race) fastest(candidates []choice, use func(choice), right func() bool) (best choice, ok bool) {
+// faster. right says whether what one computes is right.
+func (t *race) fastest(candidates []choice, right func(op.Prepared) bool) (best choice, ok bool) {
 	type entry struct {
 		choice
-		time time.Duration
+		prepared op.Prepared
+		time     time.Duration
 	}
 	var entries []entry
-	for _, c := range candidates {
-		use(c)
-		if right() {
-			entries = append(entries, entry{c, math.MaxInt64})
+	defer func() {
+		for _, e := range entries {
+			e.prepared.Release()
 		}
+	}()
+	for _, c := range candidates {
+		p, err := t.prepare(c)
+		if err != nil {
+			return choice{}, false
+		}
+		if !right(p) {
+			p.Release()
+			continue
+		}
+		entries = append(entries, entry{c, p, math.MaxInt64})
 	}
 	if len(entries) == 0 {
 		return choice{}, false
@@ -76,9 +104,8 @@ func (t *race) fastest(candidates []choice, use func(choice), right func() bool)
 	for round := 0; round < trialRounds && (round < 2 || t.now().Sub(start) < trialTime); round++ {
 		for i := range entries {
 			e := &entries[i]
-			use(e.choice)
 			times := min(max(trialRun/max(e.time, 1), 1), 32)
-			took, err := t.time(int(times))
+			took, err := t.time(e.prepared, int(times))
 			if err != nil {
 				return choice{}, false
 			}
@@ -95,17 +122,17 @@ func (t *race) fastest(candidates []choice, use func(choice), right func() bool)
 
 // newTrial makes the tensors of a product of the class, with fewer rows of weights where they are too many.
 func (o *Ops) newTrial(c class) *trial {
-	K := int(c.stride) * map[nn.Format]int{nn.F32: 4, nn.F16: 8, nn.I8: 16, nn.Ternary: 64}[c.format]
+	K := int(c.stride) * map[op.Format]int{op.F32: 4, op.F16: 8, op.I8: 16, op.Ternary: 64}[c.format]
 	most := min(trialBytes, o.limit)
-	R := 4 * max(min(c.quads, most/(4*block*int(c.stride)), most/(16*c.n)), 1)
+	R := 4 * max(min(c.quads, most/(4*blockBytes*int(c.stride)), most/(16*c.n)), 1)
 	t := &trial{race: race{o: o, now: time.Now}, n: c.n, R: R}
 	r := rand.New(rand.NewPCG(trialPeriod, uint64(K)))
 	load := func(spread, middle float64, shape ...int) (*Tensor, []float32) {
-		v := make([]float32, nn.Count(shape))
+		v := make([]float32, op.Count(shape))
 		for i := range v {
 			v[i] = float32(middle + spread*r.NormFloat64())
 		}
-		return t.keep(o.Load(nn.HostTensor{Format: nn.F32, Shape: shape, F32: v})), v
+		return t.keep(o.Load(op.HostTensor{Format: op.F32, Shape: shape, F32: v})), v
 	}
 	source, x := load(1, 0, c.n, K)
 	gain, g := load(0.1, 1, K)
@@ -115,21 +142,26 @@ func (o *Ops) newTrial(c class) *trial {
 	}
 	w := t.keep(o.Load(trialWeights(c.format, base, R, K)))
 	t.expect(c, x, g, base, K)
-	t.y = t.keep(o.New(nn.F32, c.n, R))
-	normed := t.keep(o.New(nn.F32, c.n, K))
+	t.y = t.keep(o.New(op.F32, c.n, R))
+	normed := t.keep(o.New(op.F32, c.n, K))
+	norm := &op.RMSNorm[*Tensor]{X: normed, H: source, Gain: gain}
 	switch c.kernel {
 	case wgsl.SwiGLUVector:
-		t.act = t.keep(o.New(nn.F32, c.n, R/2))
-		t.run = func() { o.NormSwiGLU(t.act, t.y, normed, source, gain, w) }
+		t.act = t.keep(o.New(op.F32, c.n, R/2))
+		t.program = op.Program[*Tensor]{norm, &op.Linear[*Tensor]{Y: t.y, X: normed, W: w}, &op.SwiGLU[*Tensor]{A: t.act, GateUp: t.y}}
 	case wgsl.HeadVector:
-		t.run = func() { o.NormHead(t.y, normed, source, gain, w, 0) }
+		t.program = op.Program[*Tensor]{norm, &op.Head[*Tensor]{Logits: t.y, X: normed, W: w}}
+		if !c.norm {
+			t.program = op.Program[*Tensor]{&op.Head[*Tensor]{Logits: t.y, X: source, W: w}}
+		}
 	default:
-		addend := t.keep(o.New(nn.F32, c.n, R))
-		t.run = func() { o.LinearAdd(t.y, addend, source, w) }
+		addend := t.keep(o.New(op.F32, c.n, R))
+		t.program = op.Program[*Tensor]{&op.Linear[*Tensor]{Y: t.y, Addend: addend, X: source, W: w}}
 		if c.norm {
-			t.run = func() { o.NormLinear(t.y, normed, source, gain, w) }
+			t.program = op.Program[*Tensor]{norm, &op.Linear[*Tensor]{Y: t.y, X: normed, W: w}}
 		}
 	}
+	t.use = func(c choice) { o.forced = &c }
 	return t
 }
 
@@ -139,32 +171,32 @@ func (t *trial) keep(x *Tensor) *Tensor {
 }
 
 // trialWeights is a matrix (R, K) of the rows of base again and again, in any format.
-func trialWeights(format nn.Format, base []float32, R, K int) nn.HostTensor {
-	h := nn.HostTensor{Format: format, Shape: []int{R, K}}
+func trialWeights(format op.Format, base []float32, R, K int) op.HostTensor {
+	h := op.HostTensor{Format: format, Shape: []int{R, K}}
 	switch format {
-	case nn.F32:
+	case op.F32:
 		h.F32 = repeat(base, R, K)
-	case nn.F16:
+	case op.F16:
 		const one, sign = 0x3C00, 0x8000
 		halves := make([]uint16, len(base))
 		for i, w := range base {
 			halves[i] = map[float32]uint16{-1: one | sign, 0: 0, 1: one}[w]
 		}
 		h.F16 = repeat(halves, R, K)
-	case nn.I8:
+	case op.I8:
 		bytes, scales := make([]int8, len(base)), make([]float32, R)
 		for i, w := range base {
 			bytes[i] = int8(w)
 		}
 		for i := range scales {
-			scales[i] = trialScale(nn.I8, i)
+			scales[i] = trialScale(op.I8, i)
 		}
 		h.I8, h.Scales = repeat(bytes, R, K), scales
-	case nn.Ternary:
+	case op.Ternary:
 		codes := make([]byte, trialPeriod*ternary.RowBytes(K))
 		ternary.Quantize(codes, base, trialPeriod, K, 1)
 		h.Codes = repeat(codes, R, ternary.RowBytes(K))
-		h.Scales, h.Absmean = []float32{trialScale(nn.Ternary, 0)}, true
+		h.Scales, h.Absmean = []float32{trialScale(op.Ternary, 0)}, true
 	}
 	return h
 }
@@ -179,11 +211,11 @@ func repeat[E any](base []E, R, K int) []E {
 }
 
 // trialScale is what the product with row r of a trial's weights is multiplied by.
-func trialScale(format nn.Format, r int) float32 {
+func trialScale(format op.Format, r int) float32 {
 	switch format {
-	case nn.I8:
+	case op.I8:
 		return float32(1+r%trialPeriod) / 64
-	case nn.Ternary:
+	case op.Ternary:
 		return 0.5
 	}
 	return 1
@@ -220,11 +252,11 @@ func (t *trial) expect(c class, source, gain, base []float32, K int) {
 	}
 }
 
-// right runs the product once and says whether all of its results are right.
-func (t *trial) right() bool {
+// right runs the product once, as it is prepared, and says whether all of its results are right.
+func (t *trial) right(p op.Prepared) bool {
 	o := t.o
 	o.Zero(t.y)
-	t.run()
+	t.start(p)
 	y := make([]float32, t.n*t.R)
 	if o.Flush() != nil || o.Read(t.y, 0, y) != nil {
 		return false
@@ -254,12 +286,12 @@ func (t *trial) right() bool {
 	return true
 }
 
-// time is how long one of several runs takes, from submit to completion. The device's own clock would be in the
-// way of whoever is timing what needed the measurement.
-func (t *race) time(times int) (time.Duration, error) {
+// time is how long one of several runs takes, from submit to completion. The device's own clock is left to callers who
+// time the program that is being prepared.
+func (t *race) time(p op.Prepared, times int) (time.Duration, error) {
 	start := t.now()
 	for range times {
-		t.run()
+		t.start(p)
 	}
 	err := t.o.Flush()
 	return t.now().Sub(start) / time.Duration(times), err

@@ -2,21 +2,25 @@ package webgpu
 
 import (
 	"bitgpu/gpu"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/wgsl"
 )
 
-func (o *Ops) RMSNormBackward(dh, dgain, dx, h, gain *Tensor) {
-	n, D := rowsOf(h)
-	nn.Check("RMSNormBackward: gradient of the input", dh.shape, n, D)
-	nn.Check("RMSNormBackward: gradient of the output", dx.shape, n, D)
-	nn.Check("RMSNormBackward: gain", gain.shape, D)
-	nn.Check("RMSNormBackward: gradient of the gain", dgain.shape, D)
-	o.rmsnormBackward(n, D, o.whole(dh), o.whole(dgain), o.whole(dx), o.whole(h), o.whole(gain))
+func (o *Ops) rmsNorm(args *op.RMSNorm[*Tensor]) {
+	x, h := args.X, args.H
+	from, n := args.Span(h.shape[0])
+	params := wgsl.RMSNormForwardParams{N: uint32(n), Width: uint32(h.shape[1]), Start: uint32(from)}
+	o.dispatch(variant{kernel: wgsl.RMSNorm}, gpu.Params(&params), n, 1, o.whole(h), o.whole(args.Gain), o.whole(x))
 }
 
-// rmsnormBackward is RMSNormBackward for n rows of D.
-func (o *Ops) rmsnormBackward(n, D int, dh, dgain, dx, h, gain *gpu.Buffer) {
+func (o *Ops) rmsNormBackward(args *op.RMSNormBackward[*Tensor]) {
+	dh, dgain, dx, h, gain := args.DH, args.DGain, args.DX, args.H, args.Gain
+	n, D := rowsOf(h)
+	o.normBackward(n, D, o.whole(dh), o.whole(dgain), o.whole(dx), o.whole(h), o.whole(gain))
+}
+
+// normBackward is RMSNormBackward for n rows of D.
+func (o *Ops) normBackward(n, D int, dh, dgain, dx, h, gain *gpu.Buffer) {
 	params := wgsl.RMSNormParams{N: uint32(n), Width: uint32(D)}
 	buffers := []*gpu.Buffer{dx, h, gain, o.scratch("roots", n), dh, dgain}
 	o.dispatch(variant{kernel: wgsl.RMSNormBackward}, gpu.Params(&params), n, 1, buffers...)

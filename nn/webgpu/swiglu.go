@@ -2,46 +2,32 @@ package webgpu
 
 import (
 	"bitgpu/gpu"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/wgsl"
 )
 
-func (o *Ops) NormSwiGLU(a, gu, x, h, gain, w *Tensor) {
-	n, D := rowsOf(h)
+func (o *Ops) swiGLU(args *op.SwiGLU[*Tensor]) {
+	n, H := rowsOf(args.A)
+	params := wgsl.SwiGLUParams{N: uint32(n), Hidden: uint32(H)}
+	o.each(variant{kernel: wgsl.SwiGLUActivate, format: op.Ternary}, gpu.Params(&params), n*H,
+		nil, nil, nil, nil, nil, o.whole(args.GateUp), o.whole(args.A))
+}
+
+// normSwiGLU is an RMSNorm, the product behind it and the SwiGLU behind that in one dispatch.
+func (o *Ops) normSwiGLU(norm *op.RMSNorm[*Tensor], linear *op.Linear[*Tensor], act *op.SwiGLU[*Tensor]) {
+	n, D := rowsOf(norm.H)
+	w := linear.W
 	H := w.shape[0] / 2
-	nn.Check("NormSwiGLU: weight", w.shape, 2*H, D)
-	nn.Check("NormSwiGLU: output", a.shape, n, H)
-	nn.Check("NormSwiGLU: gain", gain.shape, D)
-	if x == nil {
-		x = o.scratchTensor("normed", n, D)
-	}
-	if gu == nil {
-		gu = o.scratchTensor("gate and up", n, 2*H)
-	}
-	nn.Check("NormSwiGLU: normalised input", x.shape, n, D)
-	nn.Check("NormSwiGLU: gate and up", gu.shape, n, 2*H)
 	params := wgsl.SwiGLUParams{
 		N: uint32(n), Width: uint32(D), Stride: w.stride(), Hidden: uint32(H), BlockRows: w.blockRows(), Absmean: flag(w.absmean),
 	}
-	buffers := []*gpu.Buffer{o.whole(h), o.whole(gain), w.parts[0].buffer, w.scales, o.whole(x), o.whole(gu), o.whole(a)}
-	if len(w.parts) > 1 { // gate and up of one unit lie in different parts
-		o.linear(gu, nil, h, gain, x, w)
-		o.each(variant{kernel: wgsl.SwiGLUActivate, format: nn.Ternary}, gpu.Params(&params), n*H, buffers...)
-		return
-	}
-	o.product(wgsl.SwiGLUVector, wgsl.SwiGLUMatrix, variant{format: w.format, norm: true}, gpu.Params(&params),
-		n, ceil(H, 2), w.stride(), buffers...)
+	o.product(wgsl.SwiGLUVector, wgsl.SwiGLUMatrix, variant{format: w.format, norm: true}, gpu.Params(&params), n, ceil(H, 2), w.stride(),
+		o.whole(norm.H), o.whole(norm.Gain), w.parts[0].buffer, w.scales, o.whole(norm.X), o.whole(linear.Y), o.whole(act.A))
 }
 
-// scratchTensor is scratch memory as a tensor.
-func (o *Ops) scratchTensor(name string, shape ...int) *Tensor {
-	return &Tensor{shape: shape, parts: []part{{o.scratch(name, nn.Count(shape)), 0, shape[0]}}}
-}
-
-func (o *Ops) SwiGLUBackward(dgu, da, gu *Tensor) {
+func (o *Ops) swiGLUBackward(args *op.SwiGLUBackward[*Tensor]) {
+	dgu, da, gu := args.DGateUp, args.DA, args.GateUp
 	n, H := rowsOf(da)
-	nn.Check("SwiGLUBackward: gate and up", gu.shape, n, 2*H)
-	nn.Check("SwiGLUBackward: gradient of gate and up", dgu.shape, n, 2*H)
 	params := wgsl.SwiGLUBackwardParams{N: uint32(n), Hidden: uint32(H)}
 	o.each(variant{kernel: wgsl.SwiGLUBackward}, gpu.Params(&params), n*H, o.whole(da), o.whole(gu), o.whole(dgu))
 }

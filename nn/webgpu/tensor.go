@@ -4,17 +4,17 @@ import (
 	"fmt"
 
 	"bitgpu/gpu"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
 
-// block is what a kernel loads of a row of weights at once, in bytes. Rows of F16, I8 and ternary matrices are padded
+// blockBytes is what a kernel loads of a row of weights at once, in bytes. Rows of F16, I8 and ternary matrices are padded
 // to a multiple of it.
-const block = 16
+const blockBytes = 16
 
 // Tensor is a tensor in device memory.
 type Tensor struct {
-	format  nn.Format
+	format  op.Format
 	shape   []int
 	parts   []part
 	scales  *gpu.Buffer // I8: one a row; Ternary: γ, one a block of rows
@@ -32,25 +32,33 @@ type part struct {
 // Shape is the tensor's shape. It must not be changed.
 func (t *Tensor) Shape() []int { return t.shape }
 
+// Shape implements op.Memory.
+func (o *Ops) Shape(t *Tensor) []int {
+	if t == nil {
+		return nil
+	}
+	return t.shape
+}
+
 // rowsOf is a tensor's number of rows, the first axis, and the elements of one.
-func rowsOf(t *Tensor) (rows, each int) { return t.shape[0], nn.Count(t.shape[1:]) }
+func rowsOf(t *Tensor) (rows, each int) { return t.shape[0], op.Count(t.shape[1:]) }
 
 // rowBytes is the length of one row in device memory.
 func (t *Tensor) rowBytes() int {
-	each := nn.Count(t.shape[1:])
+	each := op.Count(t.shape[1:])
 	switch t.format {
-	case nn.F16:
-		return ceil(2*each, block) * block
-	case nn.I8:
-		return ceil(each, block) * block
-	case nn.Ternary:
-		return ceil(each, 4*block) * block
+	case op.F16:
+		return ceil(2*each, blockBytes) * blockBytes
+	case op.I8:
+		return ceil(each, blockBytes) * blockBytes
+	case op.Ternary:
+		return ceil(each, 4*blockBytes) * blockBytes
 	}
 	return 4 * each
 }
 
 // stride is the number of blocks of a row of weights.
-func (t *Tensor) stride() uint32 { return uint32(t.rowBytes() / block) }
+func (t *Tensor) stride() uint32 { return uint32(t.rowBytes() / blockBytes) }
 
 // blockRows is how many rows of a ternary matrix share a γ.
 func (t *Tensor) blockRows() uint32 { return uint32(t.shape[0] / max(t.blocks, 1)) }
@@ -84,16 +92,16 @@ func (o *Ops) allocate(t *Tensor) *Tensor {
 	return t
 }
 
-func (o *Ops) New(format nn.Format, shape ...int) *Tensor {
-	if format != nn.F32 && format != nn.U32 {
+func (o *Ops) New(format op.Format, shape ...int) *Tensor {
+	if format != op.F32 && format != op.U32 {
 		panic(fmt.Sprintf("webgpu: New makes no %v tensor", format))
 	}
 	return o.allocate(&Tensor{format: format, shape: shape})
 }
 
-func (o *Ops) NewSet(n int, format nn.Format, shape ...int) []*Tensor {
+func (o *Ops) NewSet(n int, format op.Format, shape ...int) []*Tensor {
 	set := make([]*Tensor, n)
-	bytes := 4 * nn.Count(shape)
+	bytes := 4 * op.Count(shape)
 	if stride := ceil(bytes, 256) * 256; n*stride > o.limit { // more than a kernel could see
 		for i := range set {
 			set[i] = o.New(format, shape...)
@@ -107,27 +115,27 @@ func (o *Ops) NewSet(n int, format nn.Format, shape ...int) []*Tensor {
 }
 
 func (o *Ops) NewTernary(rows, cols, blocks int, absmean bool) *Tensor {
-	t := &Tensor{format: nn.Ternary, shape: []int{rows, cols}, blocks: blocks, absmean: absmean}
+	t := &Tensor{format: op.Ternary, shape: []int{rows, cols}, blocks: blocks, absmean: absmean}
 	t.scales = o.dev.NewBuffer("γ", 4*blocks)
 	return o.allocate(t)
 }
 
-func (o *Ops) Load(h nn.HostTensor) *Tensor {
+func (o *Ops) Load(h op.HostTensor) *Tensor {
 	t := &Tensor{format: h.Format, shape: h.Shape, absmean: h.Absmean, loaded: true}
 	if len(h.Scales) > 0 {
 		t.scales = o.dev.NewBuffer("scales", 4*len(h.Scales))
 		o.write(t.scales, 0, gpu.Bytes(h.Scales))
 	}
 	o.allocate(t)
-	each := nn.Count(h.Shape[1:])
+	each := op.Count(h.Shape[1:])
 	switch h.Format {
-	case nn.F32:
+	case op.F32:
 		o.loadRows(t, gpu.Bytes(h.F32), 4*each, 0)
-	case nn.F16:
+	case op.F16:
 		o.loadRows(t, gpu.Bytes(h.F16), 2*each, 0)
-	case nn.I8:
+	case op.I8:
 		o.loadRows(t, gpu.Bytes(h.I8), each, 0)
-	case nn.Ternary:
+	case op.Ternary:
 		t.blocks = len(h.Scales)
 		o.loadRows(t, h.Codes, ternary.RowBytes(each), zeroCodes)
 	default:
@@ -165,7 +173,6 @@ func (o *Ops) loadRows(t *Tensor, data []byte, rowBytes int, padding byte) {
 }
 
 func (o *Ops) Release(ts ...*Tensor) {
-	o.settle()
 	for _, t := range ts {
 		o.dropStack(t)
 		for _, p := range t.parts {
@@ -188,7 +195,7 @@ func (o *Ops) Rows(t *Tensor, n int) *Tensor {
 	v := *t
 	v.shape = append([]int{n}, t.shape[1:]...)
 	if n > t.shape[0] {
-		nn.Check("Rows", t.shape, v.shape...)
+		op.Check("Rows", t.shape, v.shape...)
 	}
 	v.parts = nil
 	for _, p := range t.parts {
@@ -203,10 +210,10 @@ func (o *Ops) Rows(t *Tensor, n int) *Tensor {
 // pieces visits, in order, the bytes of `n` elements of 4 bytes from `offset` on, a buffer at a time; at is their
 // place in the range.
 func pieces(t *Tensor, offset, n int, visit func(b *gpu.Buffer, from, at, size int)) {
-	if offset < 0 || n < 0 || offset+n > nn.Count(t.shape) {
+	if offset < 0 || n < 0 || offset+n > op.Count(t.shape) {
 		panic(fmt.Sprintf("webgpu: elements %d to %d of a tensor of shape %v", offset, offset+n, t.shape))
 	}
-	each := nn.Count(t.shape[1:])
+	each := op.Count(t.shape[1:])
 	for _, p := range t.parts {
 		from, to := max(offset, p.first*each), min(offset+n, (p.first+p.rows)*each)
 		if from < to {
@@ -216,7 +223,6 @@ func pieces(t *Tensor, offset, n int, visit func(b *gpu.Buffer, from, at, size i
 }
 
 func (o *Ops) write(b *gpu.Buffer, offset int, data []byte) {
-	o.settle()
 	o.dev.Write(b, offset, data)
 }
 
@@ -242,7 +248,6 @@ func (o *Ops) ReadTokens(t *Tensor, offset int, dst []uint32) error {
 const readPiece = 16 << 20
 
 func (o *Ops) read(t *Tensor, offset, n int, dst []byte) error {
-	o.settle()
 	pieces(t, offset, n, func(b *gpu.Buffer, from, at, size int) {
 		for end := at + size; at < end; at, from = at+readPiece, from+readPiece {
 			piece := dst[at:min(at+readPiece, end)]
@@ -260,10 +265,9 @@ func (o *Ops) forget() error {
 	return o.dev.Flush()
 }
 
-func (o *Ops) ReadTernary(t *Tensor) (nn.HostTensor, error) {
-	o.settle()
+func (o *Ops) ReadTernary(t *Tensor) (op.HostTensor, error) {
 	rows, cols := t.shape[0], t.shape[1]
-	h := nn.HostTensor{Format: nn.Ternary, Shape: t.shape, Absmean: t.absmean, Scales: make([]float32, t.blocks)}
+	h := op.HostTensor{Format: op.Ternary, Shape: t.shape, Absmean: t.absmean, Scales: make([]float32, t.blocks)}
 	rowBytes, padded := ternary.RowBytes(cols), t.rowBytes()
 	h.Codes = make([]byte, rows*rowBytes)
 	for _, p := range t.parts {
@@ -292,12 +296,11 @@ type reading struct {
 }
 
 func (o *Ops) StartReadTokens(t *Tensor, slot int) {
-	o.settle()
 	key := reading{o.whole(t), slot}
 	if r := o.reads[key]; r != nil {
 		r.Discard()
 	}
-	o.reads[key] = o.dev.ReadLater(key.buffer, 0, 4*nn.Count(t.shape))
+	o.reads[key] = o.dev.ReadLater(key.buffer, 0, 4*op.Count(t.shape))
 	o.dev.Submit()
 }
 
@@ -311,7 +314,6 @@ func (o *Ops) FinishReadTokens(t *Tensor, slot int, dst []uint32) error {
 }
 
 func (o *Ops) Copy(dst *Tensor, dstOffset int, src *Tensor, srcOffset, n int) {
-	o.settle()
 	pieces(src, srcOffset, n, func(from *gpu.Buffer, at, done, size int) {
 		pieces(dst, dstOffset+done/4, size/4, func(to *gpu.Buffer, place, part, size int) {
 			o.dev.Copy(to, place, from, at+part, size)
@@ -323,7 +325,6 @@ func (o *Ops) CopySet(dst, src []*Tensor, n int) {
 	if len(dst) > 0 {
 		to, from := wholeOf(dst, n), wholeOf(src, n)
 		if to != nil && from != nil && to.Size() == from.Size() {
-			o.settle()
 			o.dev.Copy(to, 0, from, 0, to.Size())
 			return
 		}
@@ -343,7 +344,6 @@ func wholeOf(set []*Tensor, n int) *gpu.Buffer {
 }
 
 func (o *Ops) Zero(t *Tensor) {
-	o.settle()
 	for _, p := range t.parts {
 		o.dev.Clear(p.buffer, 0, p.rows*t.rowBytes())
 	}

@@ -2,7 +2,7 @@ package webgpu
 
 import (
 	"bitgpu/gpu"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/wgsl"
 )
 
@@ -11,7 +11,7 @@ const maxStepKey = 3072
 
 // spanOf is how many tokens of a scan begin with one state. For the minibatch rule it is the chunk. The exact rule may
 // choose: as many as a tile holds, so that chunks end where spans end if somebody wants the state before each chunk.
-func spanOf(s nn.Scan, kept bool) int {
+func spanOf(s op.Scan, kept bool) int {
 	if s.Minibatch {
 		return s.Chunk
 	}
@@ -28,15 +28,11 @@ func spanOf(s nn.Scan, kept bool) int {
 // tiles is how many tiles a sequence of `length` tokens has.
 func tiles(length, span int) int { return ceil(length, span) * ceil(span, wgsl.TileTokens) }
 
-func (o *Ops) TiedScan(z, f, state, starts *Tensor, s nn.Scan) {
+func (o *Ops) tiedScan(args *op.TiedScan[*Tensor]) {
+	z, f, state, starts, s := args.Z, args.F, args.State, args.Starts, args.Scan
 	n, d := rowsOf(f)
 	B := state.shape[0]
 	T := n / B
-	nn.Check("TiedScan: predictions", z.shape, n, d)
-	nn.Check("TiedScan: keys", f.shape, B*T, d)
-	if nn.Count(state.shape) != B*d*d {
-		nn.Check("TiedScan: state", state.shape, B, d, d)
-	}
 	params := wgsl.TiedScanParams{
 		Width: uint32(d), Time: uint32(T), Length: uint32(T), Span: uint32(spanOf(s, starts != nil)), Keep: uint32(s.Chunk),
 		Minibatch: flag(s.Minibatch), Rate: s.Rate,
@@ -47,11 +43,11 @@ func (o *Ops) TiedScan(z, f, state, starts *Tensor, s nn.Scan) {
 			o.whole(f), nil, nil, o.whole(state), nil, o.whole(z))
 		return
 	}
-	o.tiedScan(params, B, o.whole(f), o.whole(z), o.whole(state), o.whole(starts))
+	o.scanTied(params, B, o.whole(f), o.whole(z), o.whole(state), o.whole(starts))
 }
 
-// tiedScan records the scan of `sequences` sequences. Keys and their products stay in scratch memory.
-func (o *Ops) tiedScan(p wgsl.TiedScanParams, sequences int, f, z, state, starts *gpu.Buffer) {
+// scanTied records the scan of `sequences` sequences. Keys and their products stay in scratch memory.
+func (o *Ops) scanTied(p wgsl.TiedScanParams, sequences int, f, z, state, starts *gpu.Buffer) {
 	d := int(p.Width)
 	n := f.Size() / 4 / d
 	keys, products := o.scratch("keys", n*d), o.scratch("products", n*wgsl.TileTokens)
@@ -60,33 +56,28 @@ func (o *Ops) tiedScan(p wgsl.TiedScanParams, sequences int, f, z, state, starts
 	o.dispatchGrid(variant{kernel: wgsl.TiedScan, keep: starts != nil}, gpu.Params(&p), uint32(ceil(d, wgsl.ScanSlab)), uint32(sequences), 1, buffers...)
 }
 
-// TiedScanBackward runs every chunk forward again from its start, all at once, then the gradient of the state from
+// tiedScanBackward runs every chunk forward again from its start, all at once, then the gradient of the state from
 // the last span to the first, and the keys' gradients, all at once.
-func (o *Ops) TiedScanBackward(df, dz, f, starts *Tensor, s nn.Scan) {
+func (o *Ops) tiedScanBackward(args *op.TiedScanBackward[*Tensor]) {
+	df, dz, f, starts, s := args.DF, args.DZ, args.F, args.Starts, args.Scan
 	n, d := rowsOf(f)
 	B := starts.shape[0]
 	T := n / B
 	chunks := ceil(T, s.Chunk)
-	nn.Check("TiedScanBackward: keys", f.shape, B*T, d)
-	nn.Check("TiedScanBackward: gradient of the predictions", dz.shape, n, d)
-	nn.Check("TiedScanBackward: gradient of the keys", df.shape, n, d)
-	if nn.Count(starts.shape) != B*chunks*d*d {
-		nn.Check("TiedScanBackward: starts", starts.shape, B, chunks, d, d)
-	}
 	span := spanOf(s, true)
 	params := wgsl.TiedScanParams{
 		Width: uint32(d), Time: uint32(T), Length: uint32(s.Chunk), Span: uint32(span), Keep: uint32(span),
 		Minibatch: flag(s.Minibatch), Rate: s.Rate,
 	}
 	z := o.scratch("predictions", n*d)
-	again, states := o.restart(starts, nn.Count(starts.shape), B*ceil(T, span)*d*d, span < s.Chunk)
-	o.tiedScan(params, B*chunks, o.whole(f), z, again, states)
+	again, states := o.restart(starts, op.Count(starts.shape), B*ceil(T, span)*d*d, span < s.Chunk)
+	o.scanTied(params, B*chunks, o.whole(f), z, again, states)
 	if states == nil {
 		states = o.whole(starts)
 	}
 	spans := B * ceil(T, span)
 	dstates, dr := o.scratch("gradients of states", spans*d*d), o.scratch("gradients of errors", n*d)
-	o.dev.Clear(dstates, 0, 4*spans*d*d)
+	o.clear(dstates, 4*spans*d*d)
 	params.Length = uint32(T)
 	buffers := []*gpu.Buffer{o.scratch("keys", n*d), o.scratch("products", n*wgsl.TileTokens), z, o.whole(dz), states, dstates, dr, o.whole(df)}
 	o.dispatchGrid(variant{kernel: wgsl.TiedReverse}, gpu.Params(&params), uint32(ceil(d, wgsl.ScanSlab)), uint32(B), 1, buffers...)
@@ -98,11 +89,10 @@ func (o *Ops) TiedScanBackward(df, dz, f, starts *Tensor, s nn.Scan) {
 // restart copies the states at the starts of the chunks, for a scan to move on, and makes room for those between
 // them, `all` numbers, where chunks have several spans.
 func (o *Ops) restart(starts *Tensor, count, all int, between bool) (again, states *gpu.Buffer) {
-	o.settle()
 	again = o.scratch("states", count)
 	if between {
 		states = o.scratch("states between", all)
 	}
-	o.dev.Copy(again, 0, o.whole(starts), 0, 4*count)
+	o.copy(again, 0, o.whole(starts), 4*count)
 	return again, states
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/wgsl"
 )
 
@@ -51,7 +51,7 @@ func (c choice) fit(stride uint32) choice {
 // class are products for which one choice is taken.
 type class struct {
 	kernel *wgsl.Kernel // row by row
-	format nn.Format    // of the weights
+	format op.Format    // of the weights
 	norm   bool
 	n      int // rows of activations, up to the next power of two
 	quads  int // of rows of weights

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"bitgpu/gpu/gputest"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 	"bitgpu/wgsl"
 )
@@ -27,11 +27,11 @@ func TestChoices(t *testing.T) {
 			optest.RunOnly(t, o, "linear", "swiglu", "head")
 			for _, p := range []struct {
 				vector, matrix *wgsl.Kernel
-				formats        []nn.Format
+				formats        []op.Format
 			}{
-				{wgsl.LinearVector, wgsl.LinearMatrix, []nn.Format{nn.Ternary}},
-				{wgsl.SwiGLUVector, wgsl.SwiGLUMatrix, []nn.Format{nn.Ternary}},
-				{wgsl.HeadVector, wgsl.HeadMatrix, []nn.Format{nn.F32, nn.F16, nn.I8}},
+				{wgsl.LinearVector, wgsl.LinearMatrix, []op.Format{op.Ternary}},
+				{wgsl.SwiGLUVector, wgsl.SwiGLUMatrix, []op.Format{op.Ternary}},
+				{wgsl.HeadVector, wgsl.HeadMatrix, []op.Format{op.F32, op.F16, op.I8}},
 			} {
 				for _, format := range p.formats {
 					whole := func(v variant) bool {
@@ -52,19 +52,22 @@ func TestChoices(t *testing.T) {
 // products are small ones of every kind and format.
 func products(t *testing.T, o *Ops, n int) {
 	const D, H, V = 64, 40, 100
-	h, gain := o.New(nn.F32, n, D), o.New(nn.F32, D)
-	x, act, y, logits := o.New(nn.F32, n, D), o.New(nn.F32, n, H), o.New(nn.F32, n, 2*H), o.New(nn.F32, n, V)
+	h, gain := o.New(op.F32, n, D), o.New(op.F32, D)
+	x, act, y, logits := o.New(op.F32, n, D), o.New(op.F32, n, H), o.New(op.F32, n, 2*H), o.New(op.F32, n, V)
 	w := o.NewTernary(2*H, D, 2, true)
 	tensors := []*Tensor{h, gain, x, act, y, logits, w}
-	o.NormLinear(y, x, h, gain, w)
-	o.LinearAdd(y, y, h, w)
-	o.NormSwiGLU(act, nil, nil, h, gain, w)
-	for _, format := range []nn.Format{nn.F32, nn.F16, nn.I8} {
-		head := o.Load(nn.HostTensor{
+	norm := &op.RMSNorm[*Tensor]{X: x, H: h, Gain: gain}
+	run(t, o,
+		norm, &op.Linear[*Tensor]{Y: y, X: x, W: w},
+		&op.Linear[*Tensor]{Y: y, Addend: y, X: h, W: w},
+		norm, &op.Linear[*Tensor]{Y: y, X: x, W: w}, &op.SwiGLU[*Tensor]{A: act, GateUp: y},
+	)
+	for _, format := range []op.Format{op.F32, op.F16, op.I8} {
+		head := o.Load(op.HostTensor{
 			Format: format, Shape: []int{V, D}, F32: make([]float32, V*D), F16: make([]uint16, V*D), I8: make([]int8, V*D), Scales: make([]float32, V),
 		})
 		tensors = append(tensors, head)
-		o.NormHead(logits, x, h, gain, head, 0)
+		run(t, o, norm, &op.Head[*Tensor]{Logits: logits, X: x, W: head})
 	}
 	if err := o.Flush(); err != nil {
 		t.Fatal(err)
@@ -95,12 +98,11 @@ func TestTune(t *testing.T) {
 	if name := "swiglu_vector ternary norm n=4 quads=20 blocks=1"; tuning.found[name] == (choice{}) {
 		t.Errorf("%q is missing from %v", name, slices.Sorted(maps.Keys(tuning.found)))
 	}
-	o.settle()
 	if now := o.BytesInUse(); now > before+1<<20 {
 		t.Errorf("%d bytes in use after tuning, %d before", now, before)
 	}
 
-	lookUp := func() { o.choose(wgsl.LinearVector, variant{format: nn.Ternary}, 1, 20, 1) }
+	lookUp := func() { o.choose(wgsl.LinearVector, variant{format: op.Ternary}, 1, 20, 1) }
 	if n := testing.AllocsPerRun(10, lookUp); n != 0 {
 		t.Errorf("%v allocations to look up what is known", n)
 	}
@@ -129,7 +131,7 @@ func TestTune(t *testing.T) {
 func TestTuneAgain(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
-	c := class{wgsl.LinearVector, nn.Ternary, true, 1, 20, 1}
+	c := class{wgsl.LinearVector, op.Ternary, true, 1, 20, 1}
 	var tuning Tuning
 	if err := json.Unmarshal([]byte(`{"`+c.String()+`": {"lanes": 3, "workgroup": 7}}`), &tuning); err != nil {
 		t.Fatal(err)
@@ -154,7 +156,7 @@ func TestTuneAfterAnError(t *testing.T) {
 	o.Tune(&tuning)
 	before := errors.New("from before")
 	o.dev.Fail(before)
-	if got, want := o.choose(wgsl.LinearVector, variant{format: nn.Ternary}, 1, 20, 1), o.usual(1, 20, 1); got != want || tuning.Changed() {
+	if got, want := o.choose(wgsl.LinearVector, variant{format: op.Ternary}, 1, 20, 1), o.usual(1, 20, 1); got != want || tuning.Changed() {
 		t.Errorf("%+v wanted, %+v found, known %v", want, got, tuning.found)
 	}
 	if err := o.Flush(); err != before {
@@ -167,26 +169,30 @@ func TestRight(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
 	for _, c := range []class{
-		{wgsl.LinearVector, nn.Ternary, false, 2, 20, 5}, {wgsl.LinearVector, nn.Ternary, true, 1, 20, 1},
-		{wgsl.SwiGLUVector, nn.Ternary, true, 4, 30, 2}, {wgsl.HeadVector, nn.F32, true, 1, 50, 9},
-		{wgsl.HeadVector, nn.F16, true, 8, 50, 7}, {wgsl.HeadVector, nn.I8, true, 3, 50, 3},
+		{wgsl.LinearVector, op.Ternary, false, 2, 20, 5}, {wgsl.LinearVector, op.Ternary, true, 1, 20, 1},
+		{wgsl.SwiGLUVector, op.Ternary, true, 4, 30, 2}, {wgsl.HeadVector, op.F32, true, 1, 50, 9},
+		{wgsl.HeadVector, op.F16, true, 8, 50, 7}, {wgsl.HeadVector, op.I8, true, 3, 50, 3},
 	} {
 		trial := o.newTrial(c)
-		if !trial.right() {
+		p, err := o.Prepare(trial.program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !trial.right(p) {
 			t.Errorf("%v: what is right is refused", c)
 		}
-		run, n := trial.run, nn.Count(trial.y.shape)
+		n := op.Count(trial.y.shape)
 		for _, spoiled := range []func(){
 			func() { o.Write(trial.y, 0, []float32{1e3}) },
 			func() { o.Zero(trial.y) },
 			func() { o.Write(trial.y, n-1, []float32{float32(math.NaN())}) },
 			func() { o.dev.Fail(errors.New("a test's")) },
 		} {
-			trial.run = func() {
-				run()
+			trial.run = func(p op.Prepared) {
+				p.Run()
 				spoiled()
 			}
-			if trial.right() {
+			if trial.right(p) {
 				t.Errorf("%v: what is wrong is let pass", c)
 			}
 		}
@@ -199,7 +205,7 @@ func TestRight(t *testing.T) {
 func TestFastest(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
-	c := class{wgsl.HeadVector, nn.F32, true, 4, 8, 2}
+	c := class{wgsl.HeadVector, op.F32, true, 4, 8, 2}
 	list := o.candidates(c)
 	if len(list) < 4 {
 		t.Fatalf("%+v: at least 4 candidates wanted", list)
@@ -218,11 +224,15 @@ func TestFastest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			trial := o.newTrial(c)
 			defer o.Release(trial.tensors...)
-			run, now := trial.run, time.Time{}
+			now, ways := time.Time{}, map[op.Prepared]time.Duration{}
 			trial.now = func() time.Time { return now }
-			trial.run = func() {
-				takes := k.takes[slices.Index(list, *o.forced)]
-				if run(); takes == 0 {
+			trial.run = func(p op.Prepared) {
+				takes, ok := ways[p]
+				if !ok { // just prepared
+					takes = k.takes[slices.Index(list, *o.forced)]
+					ways[p] = takes
+				}
+				if p.Run(); takes == 0 {
 					o.Zero(trial.y)
 				}
 				now = now.Add(takes)

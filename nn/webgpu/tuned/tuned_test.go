@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"bitgpu/gpu/gputest"
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/webgpu"
 )
 
@@ -17,11 +17,13 @@ func product(t *testing.T, path string) {
 	t.Helper()
 	ops := webgpu.New(gputest.Device(t))
 	done := open(ops, path)
-	h, w, y := ops.New(nn.F32, 1, 64), ops.NewTernary(8, 64, 1, false), ops.New(nn.F32, 1, 8)
-	ops.LinearAdd(y, y, h, w)
-	if err := ops.Flush(); err != nil {
+	h, w, y := ops.New(op.F32, 1, 64), ops.NewTernary(8, 64, 1, false), ops.New(op.F32, 1, 8)
+	p, err := ops.Prepare(op.Program[*webgpu.Tensor]{&op.Linear[*webgpu.Tensor]{Y: y, Addend: y, X: h, W: w}})
+	if err != nil {
 		t.Fatal(err)
 	}
+	p.Run()
+	p.Release()
 	ops.Release(h, w, y)
 	done()
 }
@@ -117,8 +119,13 @@ func TestSoftware(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", folder)
 	ops, done := Open(dev)
-	h, w, y := ops.New(nn.F32, 1, 64), ops.NewTernary(8, 64, 1, false), ops.New(nn.F32, 1, 8)
-	ops.LinearAdd(y, y, h, w)
+	h, w, y := ops.New(op.F32, 1, 64), ops.NewTernary(8, 64, 1, false), ops.New(op.F32, 1, 8)
+	p, err := ops.Prepare(op.Program[*webgpu.Tensor]{&op.Linear[*webgpu.Tensor]{Y: y, Addend: y, X: h, W: w}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Run()
+	p.Release()
 	ops.Release(h, w, y)
 	done()
 	if _, err := os.Stat(filepath.Join(folder, "bitgpu")); err == nil {

@@ -1,4 +1,4 @@
-package nn
+package op
 
 import "bitgpu/nn/ternary"
 

@@ -1,4 +1,4 @@
-package nn_test
+package op_test
 
 import (
 	"math"
@@ -8,7 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 )
 
@@ -27,7 +27,7 @@ func TestDrawByDefinition(t *testing.T) {
 			}
 			return 0
 		}
-		s := nn.Sampling{
+		s := op.Sampling{
 			Temperature:   optional("temperature", rapid.Float32Range(0.1, 3)),
 			TopK:          rapid.IntRange(0, V+1).Draw(t, "top-k"),
 			TopP:          optional("top-p", rapid.Float32Range(0, 1)),
@@ -38,22 +38,22 @@ func TestDrawByDefinition(t *testing.T) {
 		if err := s.Validate(); err != nil {
 			t.Fatal(err)
 		}
-		recent := make([]uint32, nn.RecentSize)
-		for range rapid.IntRange(0, 2*nn.RecentWindow).Draw(t, "pushed") {
-			nn.Push(recent, uint32(rapid.IntRange(0, V).Draw(t, "id"))) // V is none of the vocabulary
+		recent := make([]uint32, op.RecentSize)
+		for range rapid.IntRange(0, 2*op.RecentWindow).Draw(t, "pushed") {
+			op.Push(recent, uint32(rapid.IntRange(0, V).Draw(t, "id"))) // V is none of the vocabulary
 		}
 		n := rapid.Uint32().Draw(t, "sampled")
-		recent[nn.RecentSampled] = n
+		recent[op.RecentSampled] = n
 		p, filtered := optest.Distribution(s, logits, recent)
-		want, drawn := optest.Drawn(p, float64(nn.Uniform(s.Seed, n)))
-		pushed := recent[nn.RecentPushed]
+		want, drawn := optest.Drawn(p, float64(op.Uniform(s.Seed, n)))
+		pushed := recent[op.RecentPushed]
 		got := s.Draw(slices.Clone(logits), recent, make([]float32, V))
 		if min(filtered, drawn) > 1e-5 || s.Temperature == 0 {
 			if settled++; got != want {
 				t.Fatalf("token %d wanted, %d found; distribution %v", want, got, p)
 			}
 		}
-		if recent[nn.RecentPushed] != pushed+1 || recent[nn.RecentSampled] != n+1 || recent[nn.RecentRing+pushed%nn.RecentWindow] != got {
+		if recent[op.RecentPushed] != pushed+1 || recent[op.RecentSampled] != n+1 || recent[op.RecentRing+pushed%op.RecentWindow] != got {
 			t.Fatalf("the drawn token %d was not remembered: %v", got, recent)
 		}
 	})
@@ -64,17 +64,17 @@ func TestDrawByDefinition(t *testing.T) {
 
 // The penalty sees the whole window, each of its tokens once, and nothing older.
 func TestPenaltyWindow(t *testing.T) {
-	const V = nn.RecentWindow + 2
-	recent, logits := make([]uint32, nn.RecentSize), make([]float32, V)
+	const V = op.RecentWindow + 2
+	recent, logits := make([]uint32, op.RecentSize), make([]float32, V)
 	for id := range uint32(V) { // the first two fall out
-		nn.Push(recent, id)
+		op.Push(recent, id)
 	}
-	nn.Push(recent, V-1)
+	op.Push(recent, V-1)
 	for i := range logits {
 		logits[i] = 4
 	}
 	logits[9] = -4
-	nn.Sampling{RepeatPenalty: 2}.Draw(logits, recent, nil)
+	op.Sampling{RepeatPenalty: 2}.Draw(logits, recent, nil)
 	for i, l := range logits {
 		want := float32(2)
 		switch {
@@ -98,7 +98,7 @@ func TestUniformKnown(t *testing.T) {
 	}{
 		{0, 0, 10203095}, {0, 1, 10616518}, {1, 0, 1757970}, {1 << 32, 0, 8347064}, {0xdeadbeefcafebabe, 123456, 6541701},
 	} {
-		if got := nn.Uniform(c.seed, c.n) * (1 << 24); got != c.want {
+		if got := op.Uniform(c.seed, c.n) * (1 << 24); got != c.want {
 			t.Errorf("draw %d of seed %x: %v/2²⁴ wanted, %v found", c.n, c.seed, c.want, got)
 		}
 	}
@@ -111,9 +111,9 @@ func TestUniformIsUniform(t *testing.T) {
 	for _, seed := range []uint64{0, 1, 1 << 32, math.MaxUint64} {
 		var parts [50]float64
 		var pairs [100]float64
-		last := nn.Uniform(seed, math.MaxUint32)
+		last := op.Uniform(seed, math.MaxUint32)
 		for n := range uint32(draws) {
-			u := nn.Uniform(seed, n)
+			u := op.Uniform(seed, n)
 			if !(u >= 0 && u < 1) {
 				t.Fatalf("draw %d of seed %d: %v", n, seed, u)
 			}
@@ -141,10 +141,10 @@ func chiSquare(counts []float64, expected float64) (chi float64) {
 func TestDrawFrequencies(t *testing.T) {
 	logits := []float32{0, 1, 2, -1, 0.5}
 	const draws = 20000
-	p, _ := optest.Distribution(nn.Sampling{Temperature: 1}, logits, make([]uint32, nn.RecentSize))
-	counts, recent, scratch := make([]float64, len(logits)), make([]uint32, nn.RecentSize), make([]float32, len(logits))
+	p, _ := optest.Distribution(op.Sampling{Temperature: 1}, logits, make([]uint32, op.RecentSize))
+	counts, recent, scratch := make([]float64, len(logits)), make([]uint32, op.RecentSize), make([]float32, len(logits))
 	for range draws {
-		counts[nn.Sampling{Temperature: 1, Seed: 3}.Draw(slices.Clone(logits), recent, scratch)]++
+		counts[op.Sampling{Temperature: 1, Seed: 3}.Draw(slices.Clone(logits), recent, scratch)]++
 	}
 	chi := 0.0
 	for i, c := range counts {
@@ -158,21 +158,21 @@ func TestDrawFrequencies(t *testing.T) {
 func TestSamplingRefuses(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	for _, c := range []struct {
-		s    nn.Sampling
+		s    op.Sampling
 		says string
 	}{
-		{nn.Sampling{Temperature: -1}, "temperature"}, {nn.Sampling{Temperature: nan}, "temperature"}, {nn.Sampling{Temperature: inf}, "temperature"},
-		{nn.Sampling{TopK: -1}, "top-k"},
-		{nn.Sampling{TopP: -0.1}, "top-p"}, {nn.Sampling{TopP: 1.1}, "top-p"}, {nn.Sampling{TopP: nan}, "top-p"},
-		{nn.Sampling{MinP: -0.1}, "min-p"}, {nn.Sampling{MinP: 1.1}, "min-p"}, {nn.Sampling{MinP: nan}, "min-p"},
-		{nn.Sampling{RepeatPenalty: -1}, "repeat-penalty"}, {nn.Sampling{RepeatPenalty: inf}, "repeat-penalty"},
+		{op.Sampling{Temperature: -1}, "temperature"}, {op.Sampling{Temperature: nan}, "temperature"}, {op.Sampling{Temperature: inf}, "temperature"},
+		{op.Sampling{TopK: -1}, "top-k"},
+		{op.Sampling{TopP: -0.1}, "top-p"}, {op.Sampling{TopP: 1.1}, "top-p"}, {op.Sampling{TopP: nan}, "top-p"},
+		{op.Sampling{MinP: -0.1}, "min-p"}, {op.Sampling{MinP: 1.1}, "min-p"}, {op.Sampling{MinP: nan}, "min-p"},
+		{op.Sampling{RepeatPenalty: -1}, "repeat-penalty"}, {op.Sampling{RepeatPenalty: inf}, "repeat-penalty"},
 	} {
 		err := c.s.Validate()
 		if err == nil || !strings.HasPrefix(err.Error(), c.says+": ") {
 			t.Errorf("%+v: an error about %s wanted, %v found", c.s, c.says, err)
 		}
 	}
-	if err := (nn.Sampling{Temperature: 0.8, TopK: 40, TopP: 1, MinP: 1, RepeatPenalty: 1.1}).Validate(); err != nil {
+	if err := (op.Sampling{Temperature: 0.8, TopK: 40, TopP: 1, MinP: 1, RepeatPenalty: 1.1}).Validate(); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package nn
+package op
 
 import (
 	"fmt"
@@ -49,16 +49,9 @@ func (t HostTensor) Bytes() int {
 }
 
 // Check panics unless a shape is as wanted: a mistake in our own code, never in a file.
-func Check(op string, got []int, want ...int) {
-	if len(got) == len(want) {
-		same := true
-		for i := range got {
-			same = same && got[i] == want[i]
-		}
-		if same {
-			return
-		}
+func Check(what string, got []int, want ...int) {
+	if !slices.Equal(got, want) {
+		// The copies keep the caller's shapes off the heap where all is well.
+		panic(fmt.Sprintf("%s: got shape %v, want %v", what, slices.Clone(got), slices.Clone(want)))
 	}
-	// The copies keep the caller's shapes off the heap where all is well.
-	panic(fmt.Sprintf("nn: %s: shape %v wanted, %v found", op, slices.Clone(want), slices.Clone(got)))
 }

@@ -1,0 +1,105 @@
+package layer
+
+import "bitgpu/nn/op"
+
+// Delta is a memory with keys, values and queries of its own, each behind a short convolution, learned step sizes and a
+// normalised output: W ← W + β(v − Wk)kᵀ, the delta rule (arXiv 2406.06484).
+type Delta[T any] struct {
+	Width, Inner, Heads int // D, d, h
+	Chunk               int // tokens taken together
+
+	Norm, Project, Conv, StepSize, StepBias, OutNorm, Up T // (D), (3d, D), (3, d, 4), (h, D), (h), (c), (D, d)
+
+	X, Projected, Beta T // (n, D), (n, 3d) before the convolutions, (n, h)
+	KQV, Answers       T // (n, 3d) as the rule sees them, (n, d) what the memory answers before the norm
+	Out, Starts        T // (n, d), (B, chunks, h, c, c)
+
+	State, Tail T // (B, h, c, c), (B, 3, 3, d) for key, query, value the last inputs of the convolution, oldest first
+}
+
+// head is c, the width of one head.
+func (l *Delta[T]) head() int { return l.Inner / l.Heads }
+
+// Declare implements Layer.
+func (l *Delta[T]) Declare(d Declarer[T]) {
+	D, inner, c := l.Width, l.Inner, l.head()
+	d.Param(&l.Norm, gain("norm1.weight", D))
+	project := linear([]int{3 * inner, D}, "ttt.down.weight", "ttt.query.weight", "ttt.value.weight")
+	project.Init = func(values []float32, normal func() float64) { keyIsQuery(values, normal, D) }
+	d.Param(&l.Project, project)
+	d.Param(&l.Conv, Param{
+		Names: []string{"ttt.conv_key.weight", "ttt.conv_query.weight", "ttt.conv_value.weight"},
+		Shape: []int{3, inner, op.ConvTaps}, Kind: Gain, Init: tokenBefore,
+	})
+	d.Param(&l.StepSize, Param{Names: []string{"ttt.step.weight"}, Shape: []int{l.Heads, D}, Kind: Gain, Init: Constant(0)})
+	d.Param(&l.StepBias, Param{Names: []string{"ttt.step.bias"}, Shape: []int{l.Heads}, Kind: Gain, Init: Constant(0)})
+	d.Param(&l.OutNorm, gain("ttt.norm.weight", c))
+	d.Param(&l.Up, linear([]int{D, inner}, "ttt.up.weight"))
+	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})
+	d.Rows(&l.Projected, Rows{Name: "projected", Shape: []int{3 * inner}, Gradient: true})
+	d.Rows(&l.Beta, Rows{Name: "beta", Shape: []int{l.Heads}, Gradient: true})
+	d.Rows(&l.KQV, Rows{Name: "kqv", Shape: []int{3 * inner}})
+	d.Rows(&l.Answers, Rows{Name: "answers", Shape: []int{inner}})
+	d.Rows(&l.Out, Rows{Name: "out", Shape: []int{inner}, Gradient: true})
+	d.Rows(&l.Starts, Rows{Name: "starts", Shape: []int{l.Heads, c, c}, Chunks: true})
+	d.State(&l.State, State{Shape: []int{l.Heads, c, c}})
+	d.State(&l.Tail, State{Name: ".conv", Shape: []int{3, op.ConvTail, inner}})
+}
+
+// passed is the initial weight of the one tap that each convolution passes on.
+const passed = 1.5
+
+// keyIsQuery fills projections of which the query begins as the key.
+func keyIsQuery(values []float32, normal func() float64, width int) {
+	Kaiming(width)(values, normal)
+	third := len(values) / 3 // key, query, value
+	copy(values[third:2*third], values[:third])
+}
+
+// tokenBefore fills convolutions of which that of the key passes the token before on, those of query and value the newest.
+// With the query that begins as the key, a memory keeps "after this came that" from the start, and asks for it with "this";
+// projections of their own, all of the newest token, do not find back to it.
+func tokenBefore(values []float32, normal func() float64) {
+	Normal(0.02)(values, normal)
+	for i := 0; i < len(values); i += op.ConvTaps {
+		newest := i + op.ConvTaps - 1
+		if i < len(values)/3 {
+			newest--
+		}
+		values[newest] += passed
+	}
+}
+
+// Forward implements Layer.
+func (l *Delta[T]) Forward(p *op.Program[T], s Stream[T]) {
+	p.Add(
+		&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm},
+		&op.Linear[T]{Y: l.Projected, X: l.X, W: l.Project},
+		&op.StepSize[T]{Beta: l.Beta, X: l.X, W: l.StepSize, Bias: l.StepBias},
+		&op.DeltaScan[T]{
+			O: l.Out, U: l.Projected, Beta: l.Beta, Conv: l.Conv, Gain: l.OutNorm, State: l.State, Tail: l.Tail,
+			KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Chunk: l.Chunk,
+		},
+	)
+	s.Dropout.Append(p, l.Out)
+	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Out, W: l.Up})
+}
+
+// Backward implements Layer.
+func (l *Delta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
+	g := grad.(*Delta[T])
+	p.Add(&op.LinearBackward[T]{DX: g.Out, DW: g.Up, DY: s.DH, X: l.Out, W: l.Up})
+	s.Dropout.Append(p, g.Out)
+	p.Add(
+		&op.DeltaScanBackward[T]{
+			DU: g.Projected, DBeta: g.Beta, DConv: g.Conv, DGain: g.OutNorm, DO: g.Out, U: l.Projected, Beta: l.Beta,
+			Conv: l.Conv, Gain: l.OutNorm, KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Chunk: l.Chunk,
+		},
+		&op.LinearBackward[T]{DX: g.X, DW: g.Project, DY: g.Projected, X: l.X, W: l.Project},
+		&op.StepSizeBackward[T]{DX: g.X, DW: g.StepSize, DBias: g.StepBias, DBeta: g.Beta, Beta: l.Beta, X: l.X, W: l.StepSize},
+		&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm},
+	)
+}
+
+// Memory implements Memory.
+func (l *Delta[T]) Memory() (state, seen T) { return l.State, l.KQV }

@@ -1,0 +1,64 @@
+package layer
+
+import "bitgpu/nn/op"
+
+// Tied is the first engine's mixer: a memory whose key, value and query are one projection,
+// W ← W − η(Wk − k)kᵀ (arXiv 2407.04620).
+type Tied[T any] struct {
+	Width, Inner int // D, d
+	Scan         op.Scan
+
+	Norm, Key, Up T // (D), (d, D), (D, d)
+
+	X, Keys, Out, Starts T // (n, D), (n, d), (n, d), (B, chunks, d, d)
+
+	State T // (B, d, d)
+}
+
+// Declare implements Layer.
+func (l *Tied[T]) Declare(d Declarer[T]) {
+	d.Param(&l.Norm, gain("norm1.weight", l.Width))
+	d.Param(&l.Key, linear([]int{l.Inner, l.Width}, "ttt.down.weight"))
+	d.Param(&l.Up, linear([]int{l.Width, l.Inner}, "ttt.up.weight"))
+	d.Rows(&l.X, Rows{Name: "x", Shape: []int{l.Width}, Gradient: true})
+	d.Rows(&l.Keys, Rows{Name: "keys", Shape: []int{l.Inner}, Gradient: true})
+	d.Rows(&l.Out, Rows{Name: "out", Shape: []int{l.Inner}, Gradient: true})
+	d.Rows(&l.Starts, Rows{Name: "starts", Shape: []int{l.Inner, l.Inner}, Chunks: true})
+	d.State(&l.State, State{Shape: []int{l.Inner, l.Inner}})
+}
+
+// Forward implements Layer.
+func (l *Tied[T]) Forward(p *op.Program[T], s Stream[T]) {
+	p.Add(
+		&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm},
+		&op.Linear[T]{Y: l.Keys, X: l.X, W: l.Key},
+		&op.TiedScan[T]{Z: l.Out, F: l.Keys, State: l.State, Starts: l.Starts, Scan: l.Scan},
+	)
+	s.Dropout.Append(p, l.Out)
+	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Out, W: l.Up})
+}
+
+// Backward implements Layer.
+func (l *Tied[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
+	g := grad.(*Tied[T])
+	p.Add(&op.LinearBackward[T]{DX: g.Out, DW: g.Up, DY: s.DH, X: l.Out, W: l.Up})
+	s.Dropout.Append(p, g.Out)
+	p.Add(
+		&op.TiedScanBackward[T]{DF: g.Keys, DZ: g.Out, F: l.Keys, Starts: l.Starts, Scan: l.Scan},
+		&op.LinearBackward[T]{DX: g.X, DW: g.Key, DY: g.Keys, X: l.X, W: l.Key},
+		&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm},
+	)
+}
+
+// Memory implements Memory.
+func (l *Tied[T]) Memory() (state, seen T) { return l.State, l.Keys }
+
+// gain declares the gain of a norm.
+func gain(name string, width int) Param {
+	return Param{Names: []string{name}, Shape: []int{width}, Kind: Gain, Init: Constant(1)}
+}
+
+// linear declares a ternary matrix, Kaiming normal at first (arXiv 1502.01852).
+func linear(shape []int, names ...string) Param {
+	return Param{Names: names, Shape: shape, Kind: Linear, Init: Kaiming(shape[1])}
+}

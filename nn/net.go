@@ -1,0 +1,118 @@
+package nn
+
+import (
+	"fmt"
+	"strings"
+
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+)
+
+// Net is a model's layers over one kind of tensor: parameters, gradients, or the tensors of one pass.
+type Net[T any] struct {
+	Embed  T                  // (V, D)
+	Blocks [][]layer.Layer[T] // in the order of the data flow
+	Norm   T                  // (D)
+	Head   T                  // (V, D)
+
+	config Config
+}
+
+// NewNet makes the layers that a configuration asks for, without tensors. It is the one place that knows which.
+func NewNet[T any](c Config, scan op.Scan) *Net[T] {
+	n := &Net[T]{config: c, Blocks: make([][]layer.Layer[T], c.Layers)}
+	for i := range n.Blocks {
+		var mixer layer.Layer[T]
+		if c.Mixer == MixerDelta {
+			mixer = &layer.Delta[T]{Width: c.Width, Inner: c.MemoryWidth, Heads: c.Heads, Chunk: scan.Chunk}
+		} else {
+			mixer = &layer.Tied[T]{Width: c.Width, Inner: c.MemoryWidth, Scan: scan}
+		}
+		n.Blocks[i] = []layer.Layer[T]{mixer, &layer.SwiGLU[T]{Width: c.Width, Hidden: c.MLPWidth()}}
+	}
+	return n
+}
+
+// Place says where in the model something was declared.
+type Place struct {
+	Block, Layer int    // of the block
+	Kind         string // the layer's type
+}
+
+// Binding says what fills the tensors of a Net. A nil function leaves them as they are.
+type Binding[T any] struct {
+	Param func(p layer.Param) T
+	Rows  func(at Place, r layer.Rows) T
+	State func(at Place, s layer.State) T
+}
+
+// Bind fills the tensors of a net, in the order of the data flow. It returns the net.
+func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
+	d := binder[T]{Binding: b}
+	c := n.config
+	table := func(t *T, name string, init func([]float32, func() float64)) {
+		d.param(t, layer.Param{Names: []string{name}, Shape: []int{c.Vocab, c.Width}, Kind: layer.Table, Layer: -1, Init: init})
+	}
+	table(&n.Embed, "embed.weight", layer.Normal(1))
+	for i, block := range n.Blocks {
+		for j, l := range block {
+			kind, _, _ := strings.Cut(fmt.Sprintf("%T", l), "[") // without T
+			d.at = Place{i, j, kind}
+			l.Declare(&d)
+		}
+	}
+	d.param(&n.Norm, layer.Param{Names: []string{"norm_f.weight"}, Shape: []int{c.Width}, Layer: -1, Init: layer.Constant(1)})
+	table(&n.Head, "lm_head.weight", layer.Normal(headScale(c.Width)))
+	return n
+}
+
+// binder is the Declarer of Bind.
+type binder[T any] struct {
+	Binding[T]
+	at Place
+}
+
+func (d *binder[T]) param(t *T, p layer.Param) {
+	if d.Binding.Param != nil {
+		*t = d.Binding.Param(p)
+	}
+}
+
+// Param implements layer.Declarer: names become those of the block.
+func (d *binder[T]) Param(t *T, p layer.Param) {
+	names := make([]string, len(p.Names))
+	for i, name := range p.Names {
+		names[i] = fmt.Sprintf("layers.%d.%s", d.at.Block, name)
+	}
+	p.Names, p.Layer = names, d.at.Block
+	d.param(t, p)
+}
+
+// Rows implements layer.Declarer.
+func (d *binder[T]) Rows(t *T, r layer.Rows) {
+	if d.Binding.Rows != nil {
+		*t = d.Binding.Rows(d.at, r)
+	}
+}
+
+// State implements layer.Declarer.
+func (d *binder[T]) State(t *T, s layer.State) {
+	if d.Binding.State != nil {
+		*t = d.Binding.State(d.at, s)
+	}
+}
+
+// Forward appends block i, with its layers' input and output in one stream (n, D).
+func (n *Net[T]) Forward(p *op.Program[T], i int, stream T) {
+	for _, l := range n.Blocks[i] {
+		l.Forward(p, layer.Stream[T]{In: stream, Out: stream})
+	}
+}
+
+// Logits appends the head for m rows of the stream from row `from` on; normed is room for them.
+func (n *Net[T]) Logits(p *op.Program[T], logits, normed, stream T, from, m int) {
+	p.Add(
+		&op.RMSNorm[T]{X: normed, H: stream, Gain: n.Norm, From: from, Count: m},
+		&op.Head[T]{Logits: logits, X: normed, W: n.Head, From: from},
+	)
+}

@@ -1,0 +1,73 @@
+package op
+
+// Backend keeps tensors and runs programs on one device. What is asked of it runs in the order of the calls, but may run
+// later; the first error is kept and comes back from Flush and the Read methods. A Backend is for one goroutine at a
+// time.
+type Backend[T any] interface {
+	Memory[T]
+	// Name names the backend in errors.
+	Name() string
+	// Prepare checks the shapes of a program, resolves all that can be resolved in advance and fuses what the backend can
+	// fuse. scratch are tensors of which nobody reads what the program leaves in them: what is fused need not write them.
+	// An operation that the backend lacks is an error that names the operation and the backend. A shape that does not fit
+	// panics (CheckShapes).
+	Prepare(p Program[T], scratch ...T) (Prepared, error)
+	// Has says whether the backend has an operation, whatever its tensors: the zero value of a type will do.
+	Has(o Op[T]) bool
+}
+
+// Prepared is a program that can be run again and again. Running it checks, allocates and creates nothing. It is invalid
+// once one of its tensors has been released.
+type Prepared interface {
+	Run()
+	// Release gives back what Prepare made. Nothing else may be called after it.
+	Release()
+}
+
+// Memory keeps the tensors of a backend.
+type Memory[T any] interface {
+	// New makes a tensor of zeros, F32 or U32.
+	New(format Format, shape ...int) T
+	// NewSet makes n tensors like New, side by side where a kernel can then see them all. Copy does
+	// not copy from one to another of a set.
+	NewSet(n int, format Format, shape ...int) []T
+	// NewTernary makes room for a ternary matrix (rows, cols) of stacked blocks with a γ each;
+	// absmean says that its products are multiplied by γ.
+	NewTernary(rows, cols, blocks int, absmean bool) T
+	// Load copies a host tensor to the device, packed as it is.
+	Load(t HostTensor) T
+	// Release gives back the memory of tensors that New, Load and nothing else made.
+	Release(ts ...T)
+	// Shape is a tensor's shape, nil of the zero T. It must not be changed.
+	Shape(t T) []int
+	// Rows is a view of the first n rows (along the first axis) of t. It owns nothing.
+	Rows(t T, n int) T
+	// Write replaces elements of an F32 tensor, in order with what was run before.
+	Write(t T, offset int, values []float32)
+	// WriteTokens replaces elements of a U32 tensor, in order with what was run before.
+	WriteTokens(t T, offset int, ids []uint32)
+	// Read waits for what was run and reads elements of an F32 tensor.
+	Read(t T, offset int, dst []float32) error
+	// ReadTokens waits for what was run and reads elements of a U32 tensor.
+	ReadTokens(t T, offset int, dst []uint32) error
+	// ReadTernary waits for what was run and reads a ternary tensor back, packed.
+	ReadTernary(t T) (HostTensor, error)
+	// StartReadTokens begins to read the elements of a U32 tensor as they are after what was run so far, and submits.
+	// which (0, 1) tells two reads of one tensor apart: sessions that take turns each read a tensor of their own.
+	// FinishReadTokens waits for what was started.
+	StartReadTokens(t T, which int)
+	FinishReadTokens(t T, which int, dst []uint32) error
+	// Lookahead is how many tokens are worth sampling before they are read back: 1 where a read
+	// costs nothing.
+	Lookahead() int
+	// Copy copies n elements of one F32 or U32 tensor into another of the same format.
+	Copy(dst T, dstOffset int, src T, srcOffset, n int)
+	// CopySet copies the n elements of each tensor of a set into those of another.
+	CopySet(dst, src []T, n int)
+	// Zero fills a tensor with zeros.
+	Zero(t T)
+	// Submit starts what was run without waiting for it.
+	Submit()
+	// Flush waits for what was run, and returns the first error since the last Flush.
+	Flush() error
+}

@@ -1,0 +1,74 @@
+package op
+
+// ConvTaps is the length of the delta mixer's convolutions, ConvTail how many inputs they remember.
+const (
+	ConvTaps = 4
+	ConvTail = ConvTaps - 1
+)
+
+// DeltaScan is the delta mixer from its projections U (n, 3d), key, query, value, and step sizes Beta (n, h) to the
+// normalised output O (n, d): convolution Conv (3, d, 4), SiLU, unit keys and queries, the delta rule a head, RMSNorm
+// over c with Gain (c). It moves State (B, h, c, c) and Tail (B, 3, 3, d), the last three inputs of the convolutions,
+// on. KQV (n, 3d) receives keys, queries and values as the rule sees them, Answers (n, d) what the memory answers before
+// the norm; Starts (B, ceil(T/C), h, c, c), optional, the state before each chunk.
+type DeltaScan[T any] struct {
+	O, U, Beta, Conv, Gain, State, Tail, KQV, Answers, Starts T
+	Chunk                                                     int
+}
+
+// Name implements Op.
+func (o *DeltaScan[T]) Name() string { return "DeltaScan" }
+
+// Args implements Op.
+func (o *DeltaScan[T]) Args(v Visitor[T]) {
+	n, d := rows(v, o.O)
+	c, B := axis(v, o.Gain, 0), axis(v, o.State, 0)
+	h := heads(d, c)
+	v.Arg("projections", Reads, &o.U, whole(n, B), 3*d)
+	v.Arg("step sizes", Reads, &o.Beta, n, h)
+	v.Arg("convolutions", Reads, &o.Conv, 3, d*ConvTaps)
+	v.Arg("gain", Reads, &o.Gain, c)
+	v.Arg("state", Updates, &o.State, B, h*c*c)
+	v.Arg("tail", Updates, &o.Tail, B, 3*ConvTail*d)
+	v.Arg("keys, queries, values", Writes, &o.KQV, n, 3*d)
+	v.Arg("answers", Writes, &o.Answers, n, d)
+	v.Arg("starts", Writes|Optional, &o.Starts, B, Chunks(n, B, o.Chunk)*h*c*c)
+	v.Arg("output", Writes, &o.O, n, h*c)
+}
+
+// heads is how many heads of width c a memory of width d has.
+func heads(d, c int) int {
+	if c == 0 {
+		return 0
+	}
+	return d / c
+}
+
+// DeltaScanBackward, of a scan that began with a zero tail, writes DU (n, 3d) and DBeta (n, h) and adds into DConv
+// (3, d, 4) and DGain (c), from DO (n, d).
+type DeltaScanBackward[T any] struct {
+	DU, DBeta, DConv, DGain, DO, U, Beta, Conv, Gain, KQV, Answers, Starts T
+	Chunk                                                                  int
+}
+
+// Name implements Op.
+func (o *DeltaScanBackward[T]) Name() string { return "DeltaScanBackward" }
+
+// Args implements Op.
+func (o *DeltaScanBackward[T]) Args(v Visitor[T]) {
+	n, d := rows(v, o.DO)
+	c, B := axis(v, o.Gain, 0), axis(v, o.Starts, 0)
+	h := heads(d, c)
+	v.Arg("do", Reads, &o.DO, n, h*c)
+	v.Arg("projections", Reads, &o.U, whole(n, B), 3*d)
+	v.Arg("step sizes", Reads, &o.Beta, n, h)
+	v.Arg("convolutions", Reads, &o.Conv, 3, d*ConvTaps)
+	v.Arg("gain", Reads, &o.Gain, c)
+	v.Arg("keys, queries, values", Reads, &o.KQV, n, 3*d)
+	v.Arg("answers", Reads, &o.Answers, n, d)
+	v.Arg("starts", Reads, &o.Starts, B, Chunks(n, B, o.Chunk)*h*c*c)
+	v.Arg("du", Writes, &o.DU, n, 3*d)
+	v.Arg("dbeta", Writes, &o.DBeta, n, h)
+	v.Arg("dconv", Updates, &o.DConv, 3, d*ConvTaps)
+	v.Arg("dgain", Updates, &o.DGain, c)
+}

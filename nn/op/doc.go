@@ -1,0 +1,14 @@
+// Package op is the language between models and devices: operations as values, programs of them, tensors in host memory,
+// and what a [Backend] must offer. It computes nothing that a backend should, and knows no model: package layer makes
+// programs, packages cpu and webgpu prepare and run them.
+//
+// A program is prepared once, for given tensors, and run often. What changes from run to run lies in tensors (tokens, the
+// numbers of AdamW, the rules of sampling), never in an operation's fields.
+//
+// Shapes are written as in package nn: row-major, last axis fastest, n rows of B sequences. d and a name is that name's
+// gradient.
+//
+// Why values, and not methods of a backend? A list of values can be checked, counted, rewritten and compared before
+// anything runs: a backend fuses what it can (a norm into the product behind it, a whole token into one dispatch) and the
+// unfused list stays the specification of the fused one.
+package op

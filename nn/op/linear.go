@@ -1,0 +1,49 @@
+package op
+
+// Linear writes Y (n, R) = Addend + s·X·Wᵀ for X (n, K) and a ternary W (R, K), where s is γ for absmean and 1 for none.
+// Addend (n, R) is optional and may be Y itself.
+type Linear[T any] struct{ Y, Addend, X, W T }
+
+// Name implements Op.
+func (o *Linear[T]) Name() string { return "Linear" }
+
+// Args implements Op.
+func (o *Linear[T]) Args(v Visitor[T]) {
+	n, K := rows(v, o.X)
+	R := axis(v, o.W, 0)
+	v.Arg("x", Reads, &o.X, n, K)
+	v.Arg("weight", Reads, &o.W, R, K)
+	v.Arg("addend", Reads|Optional, &o.Addend, n, R)
+	v.Arg("y", Writes, &o.Y, n, R)
+}
+
+// LinearBackward, of Y = s·X·Wᵀ: writes DX (n, K) and adds into DW (R, K), straight through the rounding:
+// DX = s·DY·Q, and DW = (1/γ)·DYᵀX for scale none, DYᵀX for absmean.
+type LinearBackward[T any] struct{ DX, DW, DY, X, W T }
+
+// Name implements Op.
+func (o *LinearBackward[T]) Name() string { return "LinearBackward" }
+
+// Args implements Op.
+func (o *LinearBackward[T]) Args(v Visitor[T]) {
+	n, K := rows(v, o.X)
+	R := axis(v, o.W, 0)
+	v.Arg("dy", Reads, &o.DY, n, R)
+	v.Arg("x", Reads, &o.X, n, K)
+	v.Arg("weight", Reads, &o.W, R, K)
+	v.Arg("dx", Writes, &o.DX, n, K)
+	v.Arg("dw", Updates, &o.DW, R, K)
+}
+
+// Quantize packs W (R, K) into the ternary Q (R, K); each of its blocks of rows has its own γ.
+type Quantize[T any] struct{ Q, W T }
+
+// Name implements Op.
+func (o *Quantize[T]) Name() string { return "Quantize" }
+
+// Args implements Op.
+func (o *Quantize[T]) Args(v Visitor[T]) {
+	R, K := rows(v, o.Q)
+	v.Arg("w", Reads, &o.W, R, K)
+	v.Arg("q", Writes, &o.Q, R, K)
+}

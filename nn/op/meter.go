@@ -1,0 +1,42 @@
+package op
+
+// Meter is a Memory without tensors that counts the bytes of those asked for, as a device of float32 would hold them.
+// What reads or writes a tensor is not there.
+type Meter struct {
+	Memory[struct{}]
+	Bytes float64 // of all that was made; a float, so that no shape overflows it
+}
+
+func (m *Meter) add(bytes float64, shape ...int) struct{} {
+	for _, n := range shape {
+		bytes *= float64(n)
+	}
+	m.Bytes += bytes
+	return struct{}{}
+}
+
+// New implements Memory.
+func (m *Meter) New(_ Format, shape ...int) struct{} { return m.add(4, shape...) }
+
+// NewSet implements Memory.
+func (m *Meter) NewSet(n int, f Format, shape ...int) []struct{} {
+	for range n {
+		m.New(f, shape...)
+	}
+	return make([]struct{}, n)
+}
+
+// NewTernary implements Memory.
+func (m *Meter) NewTernary(rows, cols, blocks int, _ bool) struct{} {
+	m.add(4, blocks)
+	return m.add(1, rows, (cols+3)/4)
+}
+
+// Rows implements Memory.
+func (m *Meter) Rows(struct{}, int) struct{} { return struct{}{} }
+
+// Lookahead implements Memory.
+func (m *Meter) Lookahead() int { return 1 }
+
+// Flush implements Memory.
+func (m *Meter) Flush() error { return nil }

@@ -1,0 +1,43 @@
+package op
+
+// RMSNorm writes X (n, D) = H / sqrt(mean(H²) + 1e-5) · Gain (D) for the rows of H (n, D) from From on, Count of them;
+// 0 means to the last.
+type RMSNorm[T any] struct {
+	X, H, Gain  T
+	From, Count int
+}
+
+// Name implements Op.
+func (o *RMSNorm[T]) Name() string { return "RMSNorm" }
+
+// Args implements Op.
+func (o *RMSNorm[T]) Args(v Visitor[T]) {
+	n, D := rows(v, o.H)
+	v.Arg("h", Reads, &o.H, max(n, o.From+o.Count), D)
+	v.Arg("gain", Reads, &o.Gain, D)
+	v.Arg("x", Writes, &o.X, n, D)
+}
+
+// Span is the first row and how many there are, of n.
+func (o *RMSNorm[T]) Span(n int) (from, count int) {
+	if o.Count == 0 {
+		return o.From, n - o.From
+	}
+	return o.From, o.Count
+}
+
+// RMSNormBackward, of X = RMSNorm(H)·Gain: adds into DH (n, D) and DGain (D) from DX (n, D).
+type RMSNormBackward[T any] struct{ DH, DGain, DX, H, Gain T }
+
+// Name implements Op.
+func (o *RMSNormBackward[T]) Name() string { return "RMSNormBackward" }
+
+// Args implements Op.
+func (o *RMSNormBackward[T]) Args(v Visitor[T]) {
+	n, D := rows(v, o.H)
+	v.Arg("dx", Reads, &o.DX, n, D)
+	v.Arg("h", Reads, &o.H, n, D)
+	v.Arg("gain", Reads, &o.Gain, D)
+	v.Arg("dh", Updates, &o.DH, n, D)
+	v.Arg("dgain", Updates, &o.DGain, D)
+}

@@ -1,0 +1,101 @@
+package webgpu
+
+import "bitgpu/nn/op"
+
+// kernel is what adds an operation by itself to the program that is prepared, nil of one that is not there.
+func (o *Ops) kernel(x op.Op[*Tensor]) func() {
+	switch a := x.(type) {
+	case *op.Copy[*Tensor]:
+		return func() { o.copyTensors(a) }
+	case *op.Zero[*Tensor]:
+		return func() { o.zero(a) }
+	case *op.Embed[*Tensor]:
+		return func() { o.embed(a) }
+	case *op.EmbedBackward[*Tensor]:
+		return func() { o.embedBackward(a) }
+	case *op.RMSNorm[*Tensor]:
+		return func() { o.rmsNorm(a) }
+	case *op.RMSNormBackward[*Tensor]:
+		return func() { o.rmsNormBackward(a) }
+	case *op.Linear[*Tensor]:
+		return func() { o.linear(a) }
+	case *op.LinearBackward[*Tensor]:
+		return func() { o.linearBackward(a) }
+	case *op.Quantize[*Tensor]:
+		return func() { o.quantize(a) }
+	case *op.SwiGLU[*Tensor]:
+		return func() { o.swiGLU(a) }
+	case *op.SwiGLUBackward[*Tensor]:
+		return func() { o.swiGLUBackward(a) }
+	case *op.TiedScan[*Tensor]:
+		return func() { o.tiedScan(a) }
+	case *op.TiedScanBackward[*Tensor]:
+		return func() { o.tiedScanBackward(a) }
+	case *op.StepSize[*Tensor]:
+		return func() { o.stepSize(a) }
+	case *op.StepSizeBackward[*Tensor]:
+		return func() { o.stepSizeBackward(a) }
+	case *op.DeltaScan[*Tensor]:
+		return func() { o.deltaScan(a) }
+	case *op.DeltaScanBackward[*Tensor]:
+		return func() { o.deltaScanBackward(a) }
+	case *op.Head[*Tensor]:
+		return func() { o.head(a) }
+	case *op.HeadBackward[*Tensor]:
+		return func() { o.headBackward(a) }
+	case *op.CrossEntropy[*Tensor]:
+		return func() { o.crossEntropy(a) }
+	case *op.Dropout[*Tensor]:
+		return func() { o.dropout(a) }
+	case *op.SumSquares[*Tensor]:
+		return func() { o.sumSquares(a) }
+	case *op.AdamW[*Tensor]:
+		return func() { o.adamW(a) }
+	case *op.Sample[*Tensor]:
+		return func() { o.sample(a) }
+	}
+	return nil
+}
+
+// fuse finds operations at the beginning of a program that are computed together: how many, and what adds them. 0 means
+// that the first stands by itself.
+func (o *Ops) fuse(p op.Program[*Tensor]) (int, func()) {
+	switch a := p[0].(type) {
+	case *op.RMSNorm[*Tensor]:
+		return o.fuseNorm(a, p)
+	case *op.Sample[*Tensor]:
+		if e, ok := second[*op.Embed[*Tensor]](p); ok && e.Tokens == a.Next && len(e.Table.parts) == 1 {
+			return 2, func() { o.draw(a, e) }
+		}
+	case *op.StepSize[*Tensor]:
+		if s, ok := second[*op.DeltaScan[*Tensor]](p); ok && o.wide && s.Beta == a.Beta && s.State.shape[0] == a.X.shape[0] && s.Starts == nil {
+			return 2, func() { o.stepAndScan(a, s) }
+		}
+	}
+	return 0, nil
+}
+
+// fuseNorm finds the product that an RMSNorm begins, and the activation that ends it.
+func (o *Ops) fuseNorm(norm *op.RMSNorm[*Tensor], p op.Program[*Tensor]) (int, func()) {
+	from, n := norm.Span(norm.H.shape[0])
+	if l, ok := second[*op.Linear[*Tensor]](p); ok && l.X == norm.X && l.Addend == nil && n == norm.H.shape[0] {
+		if len(p) > 2 && len(l.W.parts) == 1 {
+			if act, ok := p[2].(*op.SwiGLU[*Tensor]); ok && act.GateUp == l.Y {
+				return 3, func() { o.normSwiGLU(norm, l, act) }
+			}
+		}
+		return 2, func() { o.multiply(l, norm) }
+	}
+	if h, ok := second[*op.Head[*Tensor]](p); ok && h.X == norm.X && h.From == from && h.Logits.shape[0] == n {
+		return 2, func() { o.logits(h, norm) }
+	}
+	return 0, nil
+}
+
+// second is a program's second operation, if it is of a kind.
+func second[O op.Op[*Tensor]](p op.Program[*Tensor]) (x O, ok bool) {
+	if len(p) > 1 {
+		x, ok = p[1].(O)
+	}
+	return x, ok
+}
