@@ -78,7 +78,7 @@ func workloads[T any](width int, e effort) []workload[T] {
 
 func (f *form[T]) forward() {
 	c, n := f.c, f.rows()
-	D, d, H, V := c.Width, c.MemoryWidth, c.MLPWidth(), c.Vocab
+	D, d, H, V := c.Width, c.MemoryWidth, c.MLPWidth, c.Vocab
 	training := f.name == "training"
 
 	f.add("Embed", fmt.Sprintf("%dx%d/F16", V, D), n*(4+6*D), 0, func(b *bed[T]) func() {
@@ -145,7 +145,7 @@ func (f *form[T]) forward() {
 // blockProducts are all ternary products of a block with the tied mixer, one after the other: small ones count by the time
 // that they take.
 func (f *form[T]) blockProducts() {
-	D, d, H := f.c.Width, f.c.MemoryWidth, f.c.MLPWidth()
+	D, d, H := f.c.Width, f.c.MemoryWidth, f.c.MLPWidth
 	bytes := packed(d, D) + packed(D, d) + packed(2*H, D) + packed(D, H) + 4*(8*D+2*d+2*H)
 	weights := 2*d*D + 3*H*D
 	f.add("BlockProducts", fmt.Sprint(D), bytes, 2*weights+10*D+5*H, func(b *bed[T]) func() {

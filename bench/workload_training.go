@@ -10,7 +10,7 @@ import (
 // backward adds the gradients of forward.
 func (f *form[T]) backward() {
 	c, n := f.c, f.rows()
-	D, d, H, V := c.Width, c.MemoryWidth, c.MLPWidth(), c.Vocab
+	D, d, H, V := c.Width, c.MemoryWidth, c.MLPWidth, c.Vocab
 
 	f.add("CrossEntropy", fmt.Sprint(V), 4*(2*n*V+n), 6*n*V, func(b *bed[T]) func() {
 		loss, logits, targets := b.room(1), b.normal(n, V), b.tokens(V, n)
@@ -80,7 +80,7 @@ func (f *form[T]) scansBackward() {
 
 // update adds what follows the gradients, for the largest ternary matrix.
 func (f *form[T]) update() {
-	R, K := 2*f.c.MLPWidth(), f.c.Width
+	R, K := 2*f.c.MLPWidth, f.c.Width
 	shape := fmt.Sprintf("%dx%d", R, K)
 	f.add("Quantize", shape, 4*R*K+packed(R, K), 3*R*K, func(b *bed[T]) func() {
 		q, w := b.own(b.ops.NewTernary(R, K, 2, true)), b.normal(R, K)

@@ -29,11 +29,11 @@ func TestConfigDefaults(t *testing.T) {
 	c := parse(t, `{"vocab_size": 100, "hidden_dim": 36, "num_layers": 2, "inner_lr": 0.1}`)
 	want := nn.Config{
 		Vocab: 100, Width: 36, Layers: 2, InnerLR: 0.1, WeightScale: nn.ScaleNone, Rule: nn.RuleSequential,
-		Chunk: nn.DefaultMinibatch, Mixer: nn.MixerTied, MemoryWidth: 9, Heads: 1,
+		Chunk: nn.DefaultMinibatch, Mixer: nn.MixerTied, MemoryWidth: 9, Heads: 1, MLPWidth: 144,
 	}
 	same(t, c, want)
-	if c.MLPWidth() != 144 || c.HeadWidth() != 9 || c.MixWidth() != 9 || c.Delta() {
-		t.Errorf("widths %d, %d, %d", c.MLPWidth(), c.HeadWidth(), c.MixWidth())
+	if c.MLPWidth != 144 || c.HeadWidth() != 9 || c.MixWidth() != 9 || c.Delta() {
+		t.Errorf("widths %d, %d, %d", c.MLPWidth, c.HeadWidth(), c.MixWidth())
 	}
 	delta := parse(t, `{"vocab_size": 1, "hidden_dim": 512, "num_layers": 1, "ttt_mixer": "delta"}`)
 	if delta.MemoryWidth != 128 || delta.Heads != 2 || delta.HeadWidth() != 64 || delta.MixWidth() != 384 {
@@ -69,13 +69,33 @@ func TestConfigAllKeys(t *testing.T) {
 	same(t, parse(t, `{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": 1e-2, "weight_scale": "absmean",
 		"ttt_rule": "minibatch", "ttt_chunk": 5}`), nn.Config{
 		Vocab: 7, Width: 8, Layers: 3, InnerLR: 0.01, WeightScale: nn.ScaleAbsmean, Rule: nn.RuleMinibatch, Chunk: 5,
-		Mixer: nn.MixerTied, MemoryWidth: 2, Heads: 1,
+		Mixer: nn.MixerTied, MemoryWidth: 2, Heads: 1, MLPWidth: 32,
 	})
 	same(t, parse(t, `{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0, "weight_scale": "none",
-		"ttt_rule": "sequential", "ttt_mixer": "delta", "ttt_dim": 12, "ttt_heads": 3}`), nn.Config{
+		"ttt_rule": "sequential", "ttt_mixer": "delta", "ttt_dim": 12, "ttt_heads": 3, "mlp_dim": 24}`), nn.Config{
 		Vocab: 7, Width: 8, Layers: 3, WeightScale: nn.ScaleNone, Rule: nn.RuleSequential, Chunk: nn.DefaultMinibatch,
-		Mixer: nn.MixerDelta, MemoryWidth: 12, Heads: 3,
+		Mixer: nn.MixerDelta, MemoryWidth: 12, Heads: 3, MLPWidth: 24,
 	})
+}
+
+// Every key that a configuration has is written and read again, and no other is written.
+func TestConfigKeysAreWritten(t *testing.T) {
+	for _, text := range []string{
+		`{"vocab_size":7,"hidden_dim":8,"num_layers":3,"inner_lr":0.01,"weight_scale":"absmean","ttt_rule":"minibatch","ttt_chunk":5,"mlp_dim":20}`,
+		`{"vocab_size":7,"hidden_dim":8,"num_layers":3,"inner_lr":0,"weight_scale":"none","ttt_rule":"sequential","ttt_mixer":"delta","ttt_dim":12,"ttt_heads":3}`,
+		`{"vocab_size":7,"hidden_dim":8,"num_layers":3,"inner_lr":1,"weight_scale":"none","ttt_rule":"sequential"}`,
+	} {
+		if got := string(marshal(t, parse(t, text))); got != text {
+			t.Errorf("got %s, want %s", got, text)
+		}
+	}
+	flags := map[string]bool{}
+	for _, k := range nn.Keys {
+		if k.Flag != "" && (flags[k.Flag] || k.Usage == "") {
+			t.Errorf("%s: the flag --%s is another's or has no words", k.Name, k.Flag)
+		}
+		flags[k.Flag] = true
+	}
 }
 
 func TestConfigAliases(t *testing.T) {

@@ -28,7 +28,7 @@ func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 		} else {
 			mixer = &layer.Tied[T]{Width: c.Width, Inner: c.MemoryWidth, Scan: scan}
 		}
-		n.Blocks[i] = []layer.Layer[T]{mixer, &layer.SwiGLU[T]{Width: c.Width, Hidden: c.MLPWidth()}}
+		n.Blocks[i] = []layer.Layer[T]{mixer, &layer.SwiGLU[T]{Width: c.Width, Hidden: c.MLPWidth}}
 	}
 	return n
 }

@@ -134,7 +134,7 @@ func (r randomSteps) measure(e train.Engine) (mean time.Duration, taken int, err
 // for a multiply-add. Backward takes a product for the input and one for the weight.
 func matrixWork(c nn.Config, s train.Shape) map[string]float64 {
 	n := float64(s.TokensPerStep())
-	D, d, H, mix := float64(c.Width), float64(c.MemoryWidth), float64(c.MLPWidth()), float64(c.MixWidth())
+	D, d, H, mix := float64(c.Width), float64(c.MemoryWidth), float64(c.MLPWidth), float64(c.MixWidth())
 	layers := float64(c.Layers)
 	forward := layers
 	if s.Recompute {

@@ -127,7 +127,7 @@ func fitsAdapter(a gpu.AdapterInfo, need, largest, ram int64) string {
 
 // largestTensor is the bytes of the largest single buffer of a model that computes n rows at once.
 func largestTensor(c nn.Config, n int, training bool) int64 {
-	largest := int64(4) * int64(n) * int64(2*c.MLPWidth())
+	largest := int64(4) * int64(n) * int64(2*c.MLPWidth)
 	nn.Walk(c, new(nn.Weights[struct{}]), func(p nn.Param, _ *struct{}) {
 		bytes := 4 * int64(op.Count(p.Shape))
 		if p.Kind == layer.Linear && !training {

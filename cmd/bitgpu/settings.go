@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"bitgpu/nn"
@@ -84,29 +82,30 @@ func take[V any](_ *cli.Context, given func(string) bool, name string, to *V, va
 	}
 }
 
-// configFlags are the flags that shape the model, with their place in a configuration.
-func configFlags(c *nn.Config) map[string]any {
-	return map[string]any{
-		"dim": &c.Width, "layers": &c.Layers, "inner-lr": &c.InnerLR, "weight-scale": &c.WeightScale,
-		"ttt-rule": &c.Rule, "ttt-chunk": &c.Chunk, "mixer": &c.Mixer, "ttt-dim": &c.MemoryWidth, "ttt-heads": &c.Heads,
-	}
-}
-
 // flagNames puts flags in the place of a configuration's keys, where a flag is the cause.
-var flagNames = strings.NewReplacer("vocab_size", "--vocab-size", "hidden_dim", "--dim", "num_layers", "--layers",
-	"inner_lr", "--inner-lr", "weight_scale", "--weight-scale", "ttt_rule", "--ttt-rule", "ttt_chunk", "--ttt-chunk",
-	"ttt_mixer", "--mixer", "ttt_dim", "--ttt-dim", "ttt_heads", "--ttt-heads")
+var flagNames = func() *strings.Replacer {
+	pairs := []string{"vocab_size", "--vocab-size"}
+	for _, k := range nn.Keys {
+		if k.Flag != "" {
+			pairs = append(pairs, k.Name, "--"+k.Flag)
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}()
 
 // overlay sets what the flags say in a configuration.
 func overlay(c *cli.Context, config *nn.Config, given func(string) bool) {
-	for name, field := range configFlags(config) {
-		switch field := field.(type) {
+	for _, k := range nn.Keys {
+		if k.Flag == "" {
+			continue
+		}
+		switch field := k.Value(config).(type) {
 		case *int:
-			take(c, given, name, field, c.Int)
+			take(c, given, k.Flag, field, c.Int)
 		case *float64:
-			take(c, given, name, field, c.Float64)
+			take(c, given, k.Flag, field, c.Float64)
 		case *string:
-			take(c, given, name, field, c.String)
+			take(c, given, k.Flag, field, c.String)
 		}
 	}
 }
@@ -162,23 +161,12 @@ func sameShape(c *cli.Context, start *storage.Loaded, config nn.Config) error {
 	if have.Rule == config.Rule && have.Rule == nn.RuleSequential {
 		config.Chunk = have.Chunk // plays no part, and is not kept
 	}
-	theirs, ours := configFlags(&have), configFlags(&config)
-	for _, name := range slices.Sorted(maps.Keys(ours)) {
-		if c.IsSet(name) && value(theirs[name]) != value(ours[name]) {
-			return usagef("train: --%s: %s was made with %v, %v found", name, start.Files.Path, value(theirs[name]), value(ours[name]))
+	for _, k := range nn.Keys {
+		if theirs, ours := nn.Field(k.Value(&have)), nn.Field(k.Value(&config)); k.Flag != "" && c.IsSet(k.Flag) && theirs != ours {
+			return usagef("train: --%s: %s was made with %v, %v found", k.Flag, start.Files.Path, theirs, ours)
 		}
 	}
 	return nil
-}
-
-func value(field any) any {
-	switch field := field.(type) {
-	case *int:
-		return *field
-	case *float64:
-		return *field
-	}
-	return *field.(*string)
 }
 
 // setVocab gives the configuration the vocabulary of the data.

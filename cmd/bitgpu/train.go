@@ -44,18 +44,8 @@ func trainFlags() []cli.Flag {
 			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "read sequences of `N` tokens"},
 			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once"},
 		}, slices.Concat(vocabFlags(8000), corpusFlags())...)...),
-		group("Model",
-			&cli.IntFlag{Name: "dim", Value: 256, Usage: "width `N` of the model"},
-			&cli.IntFlag{Name: "layers", Value: 8, Usage: "`N` layers"},
-			&cli.StringFlag{Name: "mixer", Value: nn.MixerTied, Usage: "`tied|delta`: one projection as key, value and query, or keys, values and queries of their own"},
-			&cli.IntFlag{Name: "ttt-dim", Usage: "width `N` of the delta mixer's memory, 0 = a quarter of --dim"},
-			&cli.IntFlag{Name: "ttt-heads", Usage: "`N` heads of the delta mixer's memory, 0 = one for each 64 of --ttt-dim"},
-			&cli.Float64Flag{Name: "inner-lr", Value: 0.1, Usage: "rate `R` at which the tied mixer's memory learns while it reads"},
-			&cli.StringFlag{Name: "weight-scale", Value: nn.ScaleAbsmean, Usage: "`absmean|none`: scale of ternary products"},
-			&cli.StringFlag{Name: "ttt-rule", Value: nn.RuleSequential, Usage: "`sequential|minibatch`: how the tied mixer's memory learns in training"},
-			&cli.IntFlag{Name: "ttt-chunk", Value: nn.DefaultMinibatch, Usage: "`N` tokens of one step of the minibatch rule"},
-			&cli.StringFlag{Name: "load", Usage: "begin with the weights of `MODEL`; its configuration and tokenizer are taken over"},
-		),
+		group("Model", append(modelShapeFlags(),
+			&cli.StringFlag{Name: "load", Usage: "begin with the weights of `MODEL`; its configuration and tokenizer are taken over"})...),
 		group("Schedule",
 			&cli.IntFlag{Name: "steps", Value: d.Steps, Usage: "train for `N` steps in all"},
 			&cli.Float64Flag{Name: "lr", Value: d.LR, Usage: "largest learning rate `R`"},
@@ -80,6 +70,23 @@ func trainFlags() []cli.Flag {
 		group("Compute", &cli.StringFlag{Name: "recompute", Value: d.Recompute,
 			Usage: "`auto|on|off`: compute blocks again in the backward pass, which is slower and takes less memory; auto does it if training would not fit otherwise"}),
 	)
+}
+
+// modelShapeFlags are the flags that set a key of the configuration, with what is usual in training.
+func modelShapeFlags() (flags []cli.Flag) {
+	usual := nn.Config{Width: 256, Layers: 8, InnerLR: 0.1, WeightScale: nn.ScaleAbsmean, Rule: nn.RuleSequential,
+		Chunk: nn.DefaultMinibatch, Mixer: nn.MixerTied}
+	for _, k := range nn.Keys {
+		switch value := nn.Field(k.Value(&usual)).(type) {
+		case int:
+			flags = append(flags, &cli.IntFlag{Name: k.Flag, Value: value, Usage: k.Usage})
+		case float64:
+			flags = append(flags, &cli.Float64Flag{Name: k.Flag, Value: value, Usage: k.Usage})
+		case string:
+			flags = append(flags, &cli.StringFlag{Name: k.Flag, Value: value, Usage: k.Usage})
+		}
+	}
+	return slices.DeleteFunc(flags, func(f cli.Flag) bool { return f.Names()[0] == "" }) // keys that the data decide
 }
 
 func trainAction(c *cli.Context) error {

@@ -28,6 +28,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/demo"
+	"bitgpu/nn"
 )
 
 func main() {}
@@ -126,33 +127,13 @@ func keep(m *bitgpu.Model, err error, out *C.bitgpu_model) error {
 	return err
 }
 
-// parseConfig reads the keys of config.json that the caller gives. It is not [nn.ParseConfig], which fills in what is
-// left out, and so could not leave it to the file.
+// parseConfig reads the keys of config.json that the caller gives. What is left out is left to the file.
 func parseConfig(data string) (bitgpu.Config, error) {
-	var c struct {
-		Vocab       int     `json:"vocab_size"`
-		Width       int     `json:"hidden_dim"`
-		Layers      int     `json:"num_layers"`
-		InnerLR     float64 `json:"inner_lr"`
-		WeightScale string  `json:"weight_scale"`
-		Rule        string  `json:"ttt_rule"`
-		Chunk       int     `json:"ttt_chunk"`
-		Mixer       string  `json:"ttt_mixer"`
-		MemoryWidth int     `json:"ttt_dim"`
-		Heads       int     `json:"ttt_heads"`
+	c, err := nn.ParsePartialConfig([]byte(data))
+	if err != nil {
+		return c, fmt.Errorf("%w: config: %w", errArgument, err)
 	}
-	err := json.Unmarshal([]byte(data), &c)
-	var mistyped *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &mistyped):
-		return bitgpu.Config{}, fmt.Errorf("%w: config: %s: %s wanted, %s found", errArgument, mistyped.Field, mistyped.Type, mistyped.Value)
-	case err != nil:
-		return bitgpu.Config{}, fmt.Errorf("%w: config: a JSON object wanted: %w", errArgument, err)
-	}
-	return bitgpu.Config{
-		Vocab: c.Vocab, Width: c.Width, Layers: c.Layers, InnerLR: c.InnerLR, WeightScale: c.WeightScale,
-		Rule: c.Rule, Chunk: c.Chunk, Mixer: c.Mixer, MemoryWidth: c.MemoryWidth, Heads: c.Heads,
-	}, nil
+	return c, nil
 }
 
 // withModel runs f with the model of a number.

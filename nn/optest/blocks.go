@@ -39,7 +39,7 @@ func blocksKnown[T any](c nn.Config) Case[T] {
 	return Case[T]{
 		Op: "blocks", Name: "known", Tolerance: Tolerance{2e-5, 0, "1e-5 beside the mean square"},
 		Make: func(b *Bench[T]) Trial[T] {
-			D, H := c.Width, c.MLPWidth()
+			D, H := c.Width, c.MLPWidth
 			column, row := make([]float32, 2*H*D), make([]float32, D*H)
 			for i := range 2 * H {
 				column[i*D] = 1

@@ -20,6 +20,7 @@ var small = []struct {
 }{
 	{"tied-none", nn.Config{Vocab: 40, Width: 36, Layers: 2, InnerLR: 0.1}},
 	{"tied-absmean", nn.Config{Vocab: 33, Width: 32, Layers: 2, InnerLR: 1, WeightScale: nn.ScaleAbsmean}},
+	{"narrow-mlp", nn.Config{Vocab: 33, Width: 32, Layers: 2, InnerLR: 0.5, WeightScale: nn.ScaleAbsmean, MLPWidth: 56}},
 	{"delta", nn.Config{Vocab: 40, Width: 32, Layers: 2, WeightScale: nn.ScaleAbsmean, Mixer: nn.MixerDelta, MemoryWidth: 24, Heads: 3}},
 }
 

@@ -30,37 +30,21 @@ func givenJSON(given *nn.Config) (json.RawMessage, error) {
 // agree compares the config that a caller gives for path with what was found, in which 0, "" and NaN mean unknown.
 // What the given config leaves out is not compared.
 func agree(path string, given, found nn.Config) error {
+	delta := found.Delta()
 	differ := func(field string, given, found any) error {
 		return fmt.Errorf("%s: %w: %s: %v in the file, %v given", path, ErrConfig, field, found, given)
 	}
-	for _, f := range []struct{ field, given, found string }{
-		{"weight_scale", given.WeightScale, found.WeightScale},
-		{"ttt_rule", given.Rule, found.Rule},
-		{"ttt_mixer", given.Mixer, found.Mixer},
-	} {
-		if f.given != f.found && f.found != "" && f.given != "" {
-			return differ(f.field, strconv.Quote(f.given), strconv.Quote(f.found))
+	for _, k := range nn.Keys {
+		given, found := nn.Field(k.Value(&given)), nn.Field(k.Value(&found))
+		switch {
+		case given == found || found == 0 || found == "" || found != found: // NaN
+		case !k.Required && (given == 0 || given == ""):
+		case k.Name == "inner_lr" && delta: // which does not use it
+		case k.Name == "weight_scale" || k.Name == "ttt_rule" || k.Name == "ttt_mixer":
+			return differ(k.Name, strconv.Quote(given.(string)), strconv.Quote(found.(string)))
+		default:
+			return differ(k.Name, given, found)
 		}
-	}
-	for _, f := range []struct {
-		field        string
-		given, found int
-		optional     bool
-	}{
-		{"vocab_size", given.Vocab, found.Vocab, false},
-		{"hidden_dim", given.Width, found.Width, false},
-		{"num_layers", given.Layers, found.Layers, false},
-		{"ttt_chunk", given.Chunk, found.Chunk, true},
-		{"ttt_dim", given.MemoryWidth, found.MemoryWidth, true},
-		{"ttt_heads", given.Heads, found.Heads, true},
-	} {
-		if f.given != f.found && f.found != 0 && !(f.optional && f.given == 0) {
-			return differ(f.field, f.given, f.found)
-		}
-	}
-	// The delta mixer does not use it.
-	if given.InnerLR != found.InnerLR && !math.IsNaN(found.InnerLR) && !found.Delta() {
-		return differ("inner_lr", given.InnerLR, found.InnerLR)
 	}
 	return nil
 }
@@ -77,6 +61,7 @@ func describe(file *safetensors.File) nn.Config {
 		Vocab: size("embed.weight", 0), Width: size("embed.weight", 1), InnerLR: math.NaN(), Mixer: nn.MixerTied,
 		MemoryWidth: size("layers.0.ttt.down.weight", 0), Heads: size("layers.0.ttt.step.bias", 0),
 	}
+	c.MLPWidth = size("layers.0.mlp.gate_proj.weight", 0)
 	if size("layers.0.ttt.query.weight", 0) > 0 {
 		c.Mixer = nn.MixerDelta
 	}

@@ -54,10 +54,11 @@ class BitLlamaConfig:
     ttt_mixer: Optional[str] = None  #: "tied" or "delta"
     ttt_dim: Optional[int] = None  #: d, of the delta mixer
     ttt_heads: Optional[int] = None  #: h, of the delta mixer
+    mlp_dim: Optional[int] = None  #: H, the width inside the MLP, 4 times hidden_dim where it is None
 
     def __post_init__(self) -> None:
         required = ("vocab_size", "hidden_dim", "num_layers")
-        for field in (*required, "ttt_chunk", "ttt_dim", "ttt_heads"):
+        for field in (*required, "ttt_chunk", "ttt_dim", "ttt_heads", "mlp_dim"):
             value = getattr(self, field)
             if value is not None or field in required:
                 object.__setattr__(self, field, _integer(field, value, 1, 2**31 - 1))

@@ -1,0 +1,170 @@
+package nn
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+)
+
+// ParseConfig reads config.json. name is the file's, for errors.
+func ParseConfig(name string, data []byte) (Config, error) {
+	c, given, err := parseKeys(data)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", name, err)
+	}
+	for _, k := range Keys {
+		if k.Required && !given[k.Name] {
+			return c, fmt.Errorf("%s: %s is missing", name, k.Name)
+		}
+	}
+	c = c.WithDefaults()
+	if !given["inner_lr"] && !c.Delta() {
+		return c, fmt.Errorf("%s: inner_lr is missing", name)
+	}
+	if err := c.Validate(); err != nil {
+		return c, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+// ParsePartialConfig reads those keys of config.json that are given, as the zero value of a field means its default. It
+// does not say whether they fit together.
+func ParsePartialConfig(data []byte) (Config, error) {
+	c, _, err := parseKeys(data)
+	return c, err
+}
+
+// parseKeys reads the keys that are there; given has their names.
+func parseKeys(data []byte) (c Config, given map[string]bool, err error) {
+	raw, err := members(data)
+	if err != nil {
+		return c, nil, err
+	}
+	given = map[string]bool{}
+	for _, k := range Keys {
+		for _, name := range append([]string{k.Name}, k.Aliases...) {
+			r, ok := raw[name]
+			delete(raw, name)
+			if !ok || string(r) == "null" {
+				continue
+			}
+			before := Field(k.Value(&c))
+			if err := parseValue(r, k.Value(&c)); err != nil {
+				return c, nil, fmt.Errorf("%s: %w", name, err)
+			}
+			if now := Field(k.Value(&c)); given[k.Name] && now != before {
+				return c, nil, fmt.Errorf("%s %v contradicts %s %v", name, now, k.Name, before)
+			}
+			given[k.Name] = true
+		}
+	}
+	c.extra = raw
+	return c, given, nil
+}
+
+// parseValue reads a number above 0, a number or a word into a field. A word that is empty would count as missing.
+func parseValue(r json.RawMessage, field any) error {
+	switch f := field.(type) {
+	case *int:
+		if json.Unmarshal(r, f) != nil {
+			return fmt.Errorf("a whole number wanted, %.60s found", r)
+		}
+		if *f < 1 {
+			return fmt.Errorf("a number above 0 wanted, %d found", *f)
+		}
+	case *float64:
+		if json.Unmarshal(r, f) != nil {
+			return fmt.Errorf("a number wanted, %.60s found", r)
+		}
+	case *string:
+		if json.Unmarshal(r, f) != nil {
+			return fmt.Errorf("a word wanted, %.60s found", r)
+		}
+		if *f == "" {
+			return errors.New(`got "", want a word`)
+		}
+	}
+	return nil
+}
+
+// Field is what a field that [Key].Value gives holds.
+func Field(field any) any {
+	switch f := field.(type) {
+	case *int:
+		return *f
+	case *float64:
+		return *f
+	}
+	return *field.(*string)
+}
+
+// maxKeys is far beyond the keys of any config.json, and bounds what a broken one takes in memory.
+const maxKeys = 1 << 12
+
+// members are the members of a JSON object; of equal names the last.
+func members(data []byte) (map[string]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return nil, errors.New("a JSON object wanted")
+	}
+	all := map[string]json.RawMessage{}
+	for d.More() {
+		var value json.RawMessage
+		key, err := d.Token()
+		if err == nil {
+			err = d.Decode(&value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("a JSON object wanted: %w", err)
+		}
+		if all[key.(string)] = value; len(all) > maxKeys {
+			return nil, fmt.Errorf("got more than %d keys, want those of a model", maxKeys)
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("a JSON object wanted: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("a JSON object wanted, more follows it")
+	}
+	return all, nil
+}
+
+// MarshalJSON writes config.json: the keys that the first engine knows, then what differs from the
+// defaults, then the unknown keys that were read.
+func (c Config) MarshalJSON() ([]byte, error) {
+	out := []byte{'{'}
+	add := func(key string, value any) error {
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		k, _ := json.Marshal(key)
+		v, err := json.Marshal(value)
+		if err != nil {
+			return fmt.Errorf("config: %s: %w", key, err)
+		}
+		out = append(append(append(out, k...), ':'), v...)
+		return nil
+	}
+	for _, k := range Keys {
+		if k.Written(c) {
+			if err := add(k.Name, Field(k.Value(&c))); err != nil {
+				return nil, err
+			}
+		}
+	}
+	names := make([]string, 0, len(c.extra))
+	for name := range c.extra {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		if err := add(name, c.extra[name]); err != nil {
+			return nil, err
+		}
+	}
+	return append(out, '}'), nil
+}

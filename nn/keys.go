@@ -1,0 +1,65 @@
+package nn
+
+// Key is one key of config.json, stated once: the parser and the writer, the flags of training, and the configurations of
+// the C library and of Python all take it from here.
+type Key struct {
+	Name    string   // as it is written
+	Aliases []string // names that are read as well
+	// Flag and Usage are those of `bitgpu train`; "" where no flag sets the key. Usage has the placeholder in backquotes.
+	Flag, Usage string
+	Required    bool // in every file
+	// Value is the place in a configuration: an *int, a *float64 or a *string.
+	Value func(c *Config) any
+	// written says whether a configuration with all defaults filled in writes the key; nil: always.
+	written func(c Config) bool
+}
+
+// Written says whether the key is part of the config.json of c.
+func (k *Key) Written(c Config) bool { return k.written == nil || k.written(c) }
+
+func delta(c Config) bool { return c.Delta() }
+
+// Keys are all keys of config.json that mean something, in the order in which they are written.
+var Keys = []Key{
+	{Name: "vocab_size", Required: true, Value: func(c *Config) any { return &c.Vocab }},
+	{
+		Name: "hidden_dim", Aliases: []string{"hidden_size"}, Required: true, Value: func(c *Config) any { return &c.Width },
+		Flag: "dim", Usage: "width `N` of the model",
+	},
+	{
+		Name: "num_layers", Aliases: []string{"num_hidden_layers", "n_layers"}, Required: true, Value: func(c *Config) any { return &c.Layers },
+		Flag: "layers", Usage: "`N` layers",
+	},
+	{
+		Name: "inner_lr", Value: func(c *Config) any { return &c.InnerLR },
+		Flag: "inner-lr", Usage: "rate `R` at which the tied mixer's memory learns while it reads",
+	},
+	{
+		Name: "weight_scale", Value: func(c *Config) any { return &c.WeightScale },
+		Flag: "weight-scale", Usage: "`absmean|none`: scale of ternary products",
+	},
+	{
+		Name: "ttt_rule", Value: func(c *Config) any { return &c.Rule },
+		Flag: "ttt-rule", Usage: "`sequential|minibatch`: how the tied mixer's memory learns in training",
+	},
+	{
+		Name: "ttt_chunk", Value: func(c *Config) any { return &c.Chunk }, written: func(c Config) bool { return c.Rule == RuleMinibatch },
+		Flag: "ttt-chunk", Usage: "`N` tokens of one step of the minibatch rule",
+	},
+	{
+		Name: "ttt_mixer", Value: func(c *Config) any { return &c.Mixer }, written: delta,
+		Flag: "mixer", Usage: "`tied|delta`: one projection as key, value and query, or keys, values and queries of their own",
+	},
+	{
+		Name: "ttt_dim", Value: func(c *Config) any { return &c.MemoryWidth }, written: delta,
+		Flag: "ttt-dim", Usage: "width `N` of the delta mixer's memory, 0 = a quarter of --dim",
+	},
+	{
+		Name: "ttt_heads", Value: func(c *Config) any { return &c.Heads }, written: delta,
+		Flag: "ttt-heads", Usage: "`N` heads of the delta mixer's memory, 0 = one for each 64 of --ttt-dim",
+	},
+	{
+		Name: "mlp_dim", Value: func(c *Config) any { return &c.MLPWidth }, written: func(c Config) bool { return c.MLPWidth != 4*c.Width },
+		Flag: "mlp-dim", Usage: "width `N` inside the MLP, 0 = 4 times --dim",
+	},
+}
