@@ -215,6 +215,16 @@ func (m *Model) DeviceNote() string { return m.place.note }
 // WeightBytes is the memory that the weights take.
 func (m *Model) WeightBytes() int64 { return m.bytes }
 
+// PeakDeviceBytes is the most that the model and its sessions have taken of a GPU's memory so far, with everything that they need
+// there: 0 on the CPU, and when the model is closed.
+func (m *Model) PeakDeviceBytes() int64 {
+	if m.enter() != nil {
+		return 0
+	}
+	defer m.leave()
+	return m.engine.peakBytes()
+}
+
 // ID names the model in the memories that it has learned. It is the same for all files of the same weights.
 func (m *Model) ID() string { return m.id }
 

@@ -383,6 +383,9 @@ func TestConfig(t *testing.T) {
 	if c := m.Config(); c.Width != 32 || c.Heads != 2 || c.Mixer != nn.MixerDelta {
 		t.Errorf("%+v", c)
 	}
+	if m.PeakDeviceBytes() != 0 {
+		t.Errorf("got %d bytes of a GPU, want 0", m.PeakDeviceBytes())
+	}
 	if m.Backend() != CPU || !strings.HasPrefix(m.Device(), "CPU (") || m.WeightBytes() < 1000 {
 		t.Errorf("%s, %s, %d", m.Backend(), m.Device(), m.WeightBytes())
 	}

@@ -8,6 +8,8 @@ import (
 // engine is a model on a backend whose tensor type is hidden. It is for one goroutine at a time.
 type engine interface {
 	newSession(scan op.Scan) (runner, error)
+	// peakBytes is the most that it has taken of a device's own memory: 0 on the CPU.
+	peakBytes() int64
 	close() error
 }
 
@@ -47,6 +49,13 @@ func (e *typedEngine[T]) newSession(scan op.Scan) (runner, error) {
 		return nil, err
 	}
 	return typedRunner[T]{s}, nil
+}
+
+func (e *typedEngine[T]) peakBytes() int64 {
+	if device, ok := e.model.Backend.(interface{ PeakBytes() int }); ok {
+		return int64(device.PeakBytes())
+	}
+	return 0
 }
 
 func (e *typedEngine[T]) close() error {

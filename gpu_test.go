@@ -121,6 +121,9 @@ func TestGPUSessionsLeaveMemoryFlat(t *testing.T) {
 	}
 	use(3)
 	before := inUse()
+	if peak := m.PeakDeviceBytes(); peak < int64(before) {
+		t.Errorf("got a peak of %d bytes, want at least the %d in use", peak, before)
+	}
 	use(30)
 	if after := inUse(); after > before {
 		t.Errorf("%d bytes before, %d after", before, after)

@@ -12,17 +12,18 @@ import (
 type Footprint struct {
 	Weights   int64 // ternary matrices at two bits, tables and gains in float32
 	Workspace int64 // of a pass over many tokens; all sessions share it
-	Session   int64 // for each session
+	Session   int64 // for each session that writes
 }
 
-// Footprint counts what a model of this configuration takes with sessions of a batch. The weights
-// are, for N layers of width D,
+// Footprint counts what a model of this configuration takes with sessions of a batch, on a device
+// that samples so many tokens ahead (the Lookahead of [op.Memory]), which takes what undoes them. The
+// weights are, for N layers of width D,
 //
 //	Σ over BitLinear (rows·ceil(cols/4) + 4 a block) + 4·(2·V·D + gains)
 //
 // and the rest is what making a session asks for.
-func (c Config) Footprint(batch int) Footprint {
-	m := new(op.Meter)
+func (c Config) Footprint(batch, lookahead int) Footprint {
+	m := &op.Meter{Ahead: lookahead}
 	taken := func(make func()) int64 {
 		before := m.Bytes
 		make()
@@ -40,6 +41,11 @@ func (c Config) Footprint(batch int) Footprint {
 	})
 	s := newSession(c, op.Memory[struct{}](m), batch, c.DefaultScan())
 	f.Workspace = taken(func() { new(workspace[struct{}]).grow(m, c, s.rows*batch) })
-	f.Session = taken(func() { newSession(c, op.Memory[struct{}](m), batch, c.DefaultScan()) })
+	f.Session = taken(func() {
+		s := newSession(c, op.Memory[struct{}](m), batch, c.DefaultScan())
+		if lookahead > 1 {
+			s.makeSnapshots(m, c)
+		}
+	})
 	return f
 }

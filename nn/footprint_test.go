@@ -24,7 +24,7 @@ func TestFootprint(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := c.Footprint(1)
+		f := c.Footprint(1, ops.Lookahead())
 		if got := int64(ops.BytesInUse()); got != f.Weights {
 			t.Errorf("weights: %d bytes estimated, %d taken", f.Weights, got)
 		}

@@ -13,6 +13,15 @@ type snapshot[T any] struct {
 	logits T // (B, V)
 }
 
+// makeSnapshots makes room for one before each batch of tokens in flight, unless there is.
+func (s *Session[T]) makeSnapshots(m op.Memory[T], c Config) {
+	for i := range s.saved {
+		if s.saved[i].state == nil {
+			s.saved[i] = snapshot[T]{NewState(m, c, s.batch), m.New(op.F32, s.batch, c.Vocab)}
+		}
+	}
+}
+
 // Generate samples up to limit tokens, one a sequence each time, and reads each into the memory.
 // accept sees them (B) in order; when it says no, its tokens are not read into the memory and
 // generation ends, so that the memory holds exactly what was accepted. It does with a [NotFiniteError]
@@ -72,11 +81,7 @@ func (s *Session[T]) step() passKey {
 // their batch comes back and the accepted ones are read again.
 func (s *Session[T]) generateAhead(limit int, accept func(ids []uint32) bool) error {
 	b, c, k := s.model.Backend, s.model.Config, s.model.Backend.Lookahead()
-	for i := range s.saved {
-		if s.saved[i].state == nil {
-			s.saved[i] = snapshot[T]{NewState(op.Memory[T](b), c, s.batch), b.New(op.F32, s.batch, c.Vocab)}
-		}
-	}
+	s.makeSnapshots(b, c)
 	started := 0
 	next := s.step()
 	next.draw = true

@@ -16,6 +16,7 @@ import (
 	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 	"bitgpu/nn/train"
+	"bitgpu/nn/webgpu"
 
 	"github.com/urfave/cli/v2"
 )
@@ -79,13 +80,13 @@ func writeSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 	fmt.Fprintln(w)
 	for _, size := range [][2]int{{256, 8}, {512, 12}, {1024, 24}} {
 		c := nn.Config{Vocab: 16384, Width: size[0], Layers: size[1], InnerLR: 0.1}.WithDefaults()
-		need := c.Footprint(1)
-		run, training := need.Weights+need.Workspace+need.Session, train.Memory(c, trainingShape)
+		need, onCPU := c.Footprint(1, webgpu.Lookahead), c.Footprint(1, 1)
+		run, training := need.Weights+need.Workspace+need.Session+webgpu.Overhead, train.Memory(c, trainingShape)
 		again := trainingShape
 		again.Recompute = true
 		recomputed := train.Memory(c, again)
 		fmt.Fprintf(w, "%d × %d\t%.0f million\t%s\t%s\t%s\t%s\t%s", size[0], size[1], float64(c.ParamCount())/1e6,
-			byteCount(run), byteCount(training), byteCount(recomputed), fits(run, ram), fitsEither(fits(training, ram), fits(recomputed, ram)))
+			byteCount(run), byteCount(training), byteCount(recomputed), fits(onCPU.Weights+onCPU.Workspace+onCPU.Session, ram), fitsEither(fits(training, ram), fits(recomputed, ram)))
 		for _, a := range adapters {
 			largest := largestTensor(c, trainingShape.Batch*trainingShape.Time, true)
 			fmt.Fprintf(w, "\t%s\t%s", fitsAdapter(a, run, largestTensor(c, 1, false), ram),

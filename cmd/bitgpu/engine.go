@@ -143,7 +143,7 @@ func (t *trainer) plan(c nn.Config, o train.Options) (train.Shape, error) {
 
 // checkEvaluation refuses an evaluation that does not fit.
 func (t *trainer) checkEvaluation(c nn.Config, batch, time int) error {
-	if need := c.Footprint(1).Weights + min(train.EvaluationMemory(c, batch, time), math.MaxInt64/2); need > t.room {
+	if need := c.Footprint(1, 1).Weights + min(train.EvaluationMemory(c, batch, time), math.MaxInt64/2); need > t.room {
 		return fmt.Errorf("this evaluation takes %s of memory, and %s are free; a smaller --batch-size or --context-len takes less",
 			byteCount(need), byteCount(t.room))
 	}

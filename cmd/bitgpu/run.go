@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -28,20 +29,27 @@ func runCommand() *cli.Command {
 			"bitgpu run -m model.bitt -p 'ROMEO:' -n 100 --temp 0.8 --seed 1",
 			"echo 'ROMEO:' | bitgpu run -m model.bitt --stop 'JULIET:' --stats",
 			"bitgpu run -m model.bitt -p 'My name is Rosalind.' -n 0 --memory rosalind.memory"),
-		Flags: append([]cli.Flag{
-			modelFlag(),
-			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT` to go on from"},
-			&cli.IntFlag{Name: "max-tokens", Aliases: []string{"n"}, Value: 100, Usage: "write at most `N` tokens; 0 only reads"},
-			&cli.Float64Flag{Name: "temp", Value: 0.8, Usage: "temperature `T`: higher is bolder; 0 takes the most probable token each time"},
-			&cli.IntFlag{Name: "top-k", Usage: "choose among the `K` most probable tokens, 0 for all"},
-			&cli.Float64Flag{Name: "top-p", Usage: "choose among the most probable tokens whose probabilities together reach `P`, 0 to 1; 0 for all"},
-			&cli.Float64Flag{Name: "min-p", Usage: "choose among the tokens at least `P` times as probable as the most probable, 0 to 1; 0 for all"},
-			&cli.Float64Flag{Name: "repeat-penalty", Usage: "divide the odds of each of the last 64 tokens by `R`, 0 or 1 for not; 1.1 is usual"},
-			&cli.Uint64Flag{Name: "seed", Usage: "number `N` that the choices depend on: the same gives the same text", DefaultText: "another each time"},
-			&cli.StringSliceFlag{Name: "stop", Usage: "end the text before `TEXT`; may be given several times"},
-			&cli.StringFlag{Name: "memory", Usage: "go on from the memory in `FILE` if it is there, and save it there at the end"},
-			&cli.BoolFlag{Name: "stats", Usage: "at the end, show speed, use of memory and device on stderr"},
-		}, computeFlags()...),
+		Flags: slices.Concat(
+			group("Model",
+				modelFlag(),
+				&cli.StringFlag{Name: "memory", Usage: "go on from the memory in `FILE` if it is there, and save it there at the end"},
+			),
+			group("Text",
+				&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT` to go on from"},
+				&cli.IntFlag{Name: "max-tokens", Aliases: []string{"n"}, Value: 100, Usage: "write at most `N` tokens; 0 only reads"},
+				&cli.StringSliceFlag{Name: "stop", Usage: "end the text before `TEXT`; may be given several times"},
+				&cli.BoolFlag{Name: "stats", Usage: "at the end, show speed, use of memory and device on stderr"},
+			),
+			group("Sampling",
+				&cli.Float64Flag{Name: "temp", Value: 0.8, Usage: "temperature `T`: higher is bolder; 0 takes the most probable token each time"},
+				&cli.IntFlag{Name: "top-k", Usage: "choose among the `K` most probable tokens, 0 for all"},
+				&cli.Float64Flag{Name: "top-p", Usage: "choose among the most probable tokens whose probabilities together reach `P`, 0 to 1; 0 for all"},
+				&cli.Float64Flag{Name: "min-p", Usage: "choose among the tokens at least `P` times as probable as the most probable, 0 to 1; 0 for all"},
+				&cli.Float64Flag{Name: "repeat-penalty", Usage: "divide the odds of each of the last 64 tokens by `R`, 0 or 1 for not; 1.1 is usual"},
+				&cli.Uint64Flag{Name: "seed", Usage: "number `N` that the choices depend on: the same gives the same text", DefaultText: "another each time"},
+			),
+			computeFlags(),
+		),
 		Action: runAction,
 	}
 }

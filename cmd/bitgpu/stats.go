@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bitgpu"
+	"bitgpu/nn/webgpu"
 )
 
 // showStats writes what an answer took.
@@ -13,8 +14,15 @@ func showStats(w io.Writer, s *bitgpu.Session, r bitgpu.Result, seed uint64) {
 	m := s.Model()
 	fmt.Fprintf(w, "\nprompt  %s\n", speed(r.PromptTokens, r.PromptTime))
 	fmt.Fprintf(w, "text    %s, ended by %s, seed %d\n", speed(r.Tokens, r.TextTime), r.Reason, seed)
-	need := m.Config().Footprint(1)
+	lookahead := 1
+	if m.Backend() == bitgpu.GPU {
+		lookahead = webgpu.Lookahead
+	}
+	need := m.Config().Footprint(1, lookahead)
 	fmt.Fprintf(w, "memory  weights %s, work %s, session %s", byteCount(m.WeightBytes()), byteCount(need.Workspace), byteCount(need.Session))
+	if peak := m.PeakDeviceBytes(); peak > 0 {
+		fmt.Fprintf(w, ", the GPU %s at most", byteCount(peak))
+	}
 	if peak := peakMemory(); peak > 0 {
 		fmt.Fprintf(w, ", the whole program %s at most", byteCount(peak))
 	}

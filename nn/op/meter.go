@@ -5,6 +5,7 @@ package op
 type Meter struct {
 	Memory[struct{}]
 	Bytes float64 // of all that was made; a float, so that no shape overflows it
+	Ahead int     // the device's Lookahead; 0 means 1
 }
 
 func (m *Meter) add(bytes float64, shape ...int) struct{} {
@@ -36,7 +37,7 @@ func (m *Meter) NewTernary(rows, cols, blocks int, _ bool) struct{} {
 func (m *Meter) Rows(struct{}, int) struct{} { return struct{}{} }
 
 // Lookahead implements Memory.
-func (m *Meter) Lookahead() int { return 1 }
+func (m *Meter) Lookahead() int { return max(m.Ahead, 1) }
 
 // Flush implements Memory.
 func (m *Meter) Flush() error { return nil }

@@ -8,8 +8,12 @@ import (
 	"bitgpu/wgsl"
 )
 
-// lookahead is how many tokens are sampled before the host looks at them.
-const lookahead = 8
+// Lookahead is how many tokens are sampled before the host looks at them.
+const Lookahead = 8
+
+// Overhead is the most that a session takes of the device beside its [nn.Footprint], in bytes: parameters of its programs, and
+// what is read back.
+const Overhead = 512 << 10
 
 // Ops are the operations on one device.
 type Ops struct {
@@ -92,7 +96,10 @@ func (o *Ops) Close() {
 // BytesInUse is the device's memory that all buffers take.
 func (o *Ops) BytesInUse() int { return int(o.dev.BytesInUse()) }
 
-func (o *Ops) Lookahead() int { return lookahead }
+// PeakBytes is the most that BytesInUse has been.
+func (o *Ops) PeakBytes() int { return int(o.dev.PeakBytes()) }
+
+func (o *Ops) Lookahead() int { return Lookahead }
 
 func (o *Ops) Submit() { o.dev.Submit() }
 
