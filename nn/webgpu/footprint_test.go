@@ -1,8 +1,10 @@
 package webgpu_test
 
 import (
+	"fmt"
 	"testing"
 
+	"bitgpu/gpu"
 	"bitgpu/gpu/gputest"
 	"bitgpu/nn"
 	"bitgpu/nn/op"
@@ -11,6 +13,7 @@ import (
 
 // TestFootprint: the estimate covers what a session that writes takes of the device, and little more.
 func TestFootprint(t *testing.T) {
+	adapter := fmt.Sprint(gputest.Device(t).Info().Index)
 	for _, c := range []nn.Config{
 		{Vocab: 3000, Width: 256, Layers: 3, InnerLR: 0.1},
 		{Vocab: 1000, Width: 128, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 64, Heads: 2, WeightScale: nn.ScaleAbsmean},
@@ -21,7 +24,13 @@ func TestFootprint(t *testing.T) {
 		nn.Walk(c, host, func(p nn.Param, h *op.HostTensor) {
 			*h = op.HostTensor{Format: op.F32, Shape: p.Shape, F32: make([]float32, op.Count(p.Shape))}
 		})
-		ops := webgpu.New(gputest.Device(t))
+		// A device of its own: that of the other tests has parameters and buffers for reading back already.
+		dev, err := gpu.Open(gpu.Options{Adapter: adapter})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(dev.Close)
+		ops := webgpu.New(dev)
 		t.Cleanup(ops.Close)
 		before := ops.BytesInUse()
 		m, err := nn.NewModel(ops, c, host)
