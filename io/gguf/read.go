@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"unicode/utf8"
 
 	"bitgpu/io/ggml"
+	"bitgpu/io/internal/clip"
 	"bitgpu/io/safetensors"
 )
 
@@ -67,7 +67,7 @@ func (c *cursor) name() (string, error) {
 	case len(text) == 0 || len(text) > maxName:
 		return "", fmt.Errorf("a name of %d bytes, want from 1 to %d", len(text), maxName)
 	case !utf8.Valid(text):
-		return "", fmt.Errorf("the name %s is not UTF-8", clip(string(text)))
+		return "", fmt.Errorf("the name %s is not UTF-8", clip.Name(string(text)))
 	}
 	return string(text), nil
 }
@@ -140,14 +140,14 @@ func (f *File) readKeys(c *cursor, n uint64) error {
 			return fmt.Errorf("key %d: %w", len(f.keys), err)
 		}
 		if _, twice := f.values[key]; twice {
-			return fmt.Errorf("key %s is there twice", clip(key))
+			return fmt.Errorf("key %s is there twice", clip.Name(key))
 		}
 		typ, err := c.uint32()
 		if err == nil {
 			f.values[key], err = c.value(ValueType(typ))
 		}
 		if err != nil {
-			return fmt.Errorf("key %s: %w", clip(key), err)
+			return fmt.Errorf("key %s: %w", clip.Name(key), err)
 		}
 		f.keys = append(f.keys, key)
 	}
@@ -232,7 +232,7 @@ func (f *File) readTensors(c *cursor, n uint64) error {
 			if t.Name == "" {
 				return fmt.Errorf("tensor %d: %w", len(f.tensors), err)
 			}
-			return fmt.Errorf("tensor %s: %w", clip(t.Name), err)
+			return fmt.Errorf("tensor %s: %w", clip.Name(t.Name), err)
 		}
 		f.byName[t.Name] = len(f.tensors)
 		f.tensors = append(f.tensors, t)
@@ -312,17 +312,17 @@ func (f *File) place(data []byte, start int) error {
 		f.byName[t.Name] = i
 		size, err := t.bytes()
 		if err != nil {
-			return fmt.Errorf("tensor %s: %w", clip(t.Name), err)
+			return fmt.Errorf("tensor %s: %w", clip.Name(t.Name), err)
 		}
 		if t.Offset > int64(len(body)) || size > len(body)-int(t.Offset) {
-			return fmt.Errorf("%w: tensor %s takes %d bytes from byte %d of the data on, which have %d", errShort, clip(t.Name), size, t.Offset, len(body))
+			return fmt.Errorf("%w: tensor %s takes %d bytes from byte %d of the data on, which have %d", errShort, clip.Name(t.Name), size, t.Offset, len(body))
 		}
 		offset := int(t.Offset)
 		switch {
 		case offset < end:
-			return fmt.Errorf("tensor %s begins at byte %d of the data, inside %s, which ends at %d", clip(t.Name), offset, clip(f.tensors[i-1].Name), end)
+			return fmt.Errorf("tensor %s begins at byte %d of the data, inside %s, which ends at %d", clip.Name(t.Name), offset, clip.Name(f.tensors[i-1].Name), end)
 		case offset != at:
-			return fmt.Errorf("tensor %s begins at byte %d of the data, want %d, where what is before it ends", clip(t.Name), offset, at)
+			return fmt.Errorf("tensor %s begins at byte %d of the data, want %d, where what is before it ends", clip.Name(t.Name), offset, at)
 		}
 		t.Data = body[offset : offset+size : offset+size]
 		t.Offset += int64(start)
@@ -330,7 +330,7 @@ func (f *File) place(data []byte, start int) error {
 		at = pad(end, f.alignment)
 	}
 	if len(body) > at {
-		return fmt.Errorf("%d bytes follow the last tensor, %s", len(body)-end, clip(f.tensors[len(f.tensors)-1].Name))
+		return fmt.Errorf("%d bytes follow the last tensor, %s", len(body)-end, clip.Name(f.tensors[len(f.tensors)-1].Name))
 	}
 	return nil
 }
@@ -374,21 +374,8 @@ func (f *File) resolve(size int) error {
 		}
 		if layout == legacy {
 			t := f.tensors[misfit]
-			return fmt.Errorf("tensor %s of type 42 and shape %s does not fill the bytes up to the next one, with 18 for 64 weights (Q2_0) or 34 for 128 (PrismML's older files)", clip(t.Name), safetensors.FormatShape(t.Shape))
+			return fmt.Errorf("tensor %s of type 42 and shape %s does not fill the bytes up to the next one, with 18 for 64 weights (Q2_0) or 34 for 128 (PrismML's older files)", clip.Name(t.Name), safetensors.FormatShape(t.Shape))
 		}
 	}
 	return nil
-}
-
-const maxClip = 100
-
-// clip shortens a name from a file for a message, and quotes it when it would not print as one line.
-func clip(name string) string {
-	if len(name) > maxClip {
-		name = name[:maxClip] + "…"
-	}
-	if quoted := strconv.Quote(name); len(quoted) != len(name)+2 || name == "" {
-		return quoted
-	}
-	return name
 }

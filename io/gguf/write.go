@@ -12,6 +12,7 @@ import (
 
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/ggml"
+	"bitgpu/io/internal/clip"
 )
 
 // Key is an entry of the metadata to be written. Value is a string, a bool, a number of 8 to 64 bits or a slice of these;
@@ -74,10 +75,10 @@ func (h *header) write(w io.Writer) error {
 	for i, t := range h.tensors {
 		counted := &counter{w: w, left: h.sizes[i]}
 		if err := t.Write(counted); err != nil {
-			return fmt.Errorf("tensor %s: %w", clip(t.Name), err)
+			return fmt.Errorf("tensor %s: %w", clip.Name(t.Name), err)
 		}
 		if counted.left > 0 {
-			return fmt.Errorf("tensor %s: %d bytes written, want %d", clip(t.Name), h.sizes[i]-counted.left, h.sizes[i])
+			return fmt.Errorf("tensor %s: %d bytes written, want %d", clip.Name(t.Name), h.sizes[i]-counted.left, h.sizes[i])
 		}
 		if _, err := w.Write(make([]byte, pad(h.sizes[i], h.alignment)-h.sizes[i])); err != nil {
 			return err
@@ -111,7 +112,7 @@ func encodeHeader(keys []Key, tensors []Source) (*header, error) {
 		b = appendText(b, k.Name)
 		var err error
 		if b, err = appendValue(b, k.Value); err != nil {
-			return nil, fmt.Errorf("key %s: %w", clip(k.Name), err)
+			return nil, fmt.Errorf("key %s: %w", clip.Name(k.Name), err)
 		}
 		if n, ok := k.Value.(uint32); ok && k.Name == alignmentKey && n > 0 && n <= 1<<30 {
 			h.alignment = int(n)
@@ -125,7 +126,7 @@ func encodeHeader(keys []Key, tensors []Source) (*header, error) {
 			err = errors.New("has an axis below 1, or no place in the file")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("tensor %s: %w", clip(t.Name), err)
+			return nil, fmt.Errorf("tensor %s: %w", clip.Name(t.Name), err)
 		}
 		b = appendText(b, t.Name)
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(t.Shape)))

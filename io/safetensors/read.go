@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 
+	"bitgpu/io/internal/clip"
 	"bitgpu/io/internal/jsonscan"
 	"bitgpu/io/internal/mapfile"
 )
@@ -120,7 +121,7 @@ func (f *File) readHeader(header []byte) ([]entry, error) {
 			return nil, err
 		}
 		if seen[name] {
-			return nil, fmt.Errorf("%s: the header has this name twice", clip(name))
+			return nil, fmt.Errorf("%s: the header has this name twice", clip.Name(name))
 		}
 		seen[name] = true
 		if len(seen) > maxEntries {
@@ -134,7 +135,7 @@ func (f *File) readHeader(header []byte) ([]entry, error) {
 			entries = append(entries, e)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", clip(name), err)
+			return nil, fmt.Errorf("%s: %w", clip.Name(name), err)
 		}
 	}
 	return entries, nil
@@ -161,10 +162,10 @@ func (f *File) readMetadata(value []byte) error {
 		}
 		text, err := jsonscan.String(member.Value)
 		if err != nil {
-			return fmt.Errorf("%s: %w", clip(key), err)
+			return fmt.Errorf("%s: %w", clip.Name(key), err)
 		}
 		if _, twice := f.metadata[key]; twice {
-			return fmt.Errorf("%s: this key is there twice", clip(key))
+			return fmt.Errorf("%s: this key is there twice", clip.Name(key))
 		}
 		f.metadata[key] = text
 		if len(f.metadata) > maxEntries {
@@ -247,13 +248,13 @@ func readNumbers(value []byte, limit int) ([]int, error) {
 		if len(numbers) == limit {
 			return nil, fmt.Errorf("more than %d numbers", limit)
 		}
-		text := string(element[:min(len(element), maxClip+1)])
+		text := string(element[:min(len(element), clip.Max+1)])
 		n, err := strconv.ParseUint(text, 10, strconv.IntSize-1)
 		if errors.Is(err, strconv.ErrRange) {
-			return nil, fmt.Errorf("%s is more than %d", clip(text), math.MaxInt)
+			return nil, fmt.Errorf("%s is more than %d", clip.Name(text), math.MaxInt)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("a whole number from 0 wanted, %s found", clip(text))
+			return nil, fmt.Errorf("a whole number from 0 wanted, %s found", clip.Name(text))
 		}
 		numbers = append(numbers, int(n))
 	}
@@ -270,11 +271,11 @@ func (f *File) place(entries []entry, body []byte) error {
 	for i, e := range entries {
 		switch {
 		case e.end > len(body):
-			return fmt.Errorf("%s: lies at bytes %d to %d, the file has %d bytes of data", clip(e.tensor.Name), e.begin, e.end, len(body))
+			return fmt.Errorf("%s: lies at bytes %d to %d, the file has %d bytes of data", clip.Name(e.tensor.Name), e.begin, e.end, len(body))
 		case e.begin < at:
-			return fmt.Errorf("%s: begins at byte %d, inside %s, which ends at %d", clip(e.tensor.Name), e.begin, clip(entries[i-1].tensor.Name), at)
+			return fmt.Errorf("%s: begins at byte %d, inside %s, which ends at %d", clip.Name(e.tensor.Name), e.begin, clip.Name(entries[i-1].tensor.Name), at)
 		case e.begin > at:
-			return fmt.Errorf("%s: begins at byte %d, which leaves a gap after byte %d", clip(e.tensor.Name), e.begin, at)
+			return fmt.Errorf("%s: begins at byte %d, which leaves a gap after byte %d", clip.Name(e.tensor.Name), e.begin, at)
 		}
 		f.tensors[i] = e.tensor
 		f.tensors[i].Data = body[e.begin:e.end:e.end]
@@ -285,17 +286,4 @@ func (f *File) place(entries []entry, body []byte) error {
 		return fmt.Errorf("%d bytes follow the last tensor", len(body)-at)
 	}
 	return nil
-}
-
-const maxClip = 100
-
-// clip shortens a name from a file for a message, and quotes it when it would not print as one line.
-func clip(name string) string {
-	if len(name) > maxClip {
-		name = name[:maxClip] + "…"
-	}
-	if quoted := strconv.Quote(name); len(quoted) != len(name)+2 || name == "" {
-		return quoted
-	}
-	return name
 }

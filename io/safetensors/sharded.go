@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"bitgpu/io/internal/clip"
 	"bitgpu/io/internal/jsonscan"
 	"bitgpu/io/internal/mapfile"
 )
@@ -76,11 +77,11 @@ func readIndex(data []byte) (map[string]string, error) {
 			file, err := readName(entry.Value)
 			switch _, twice := where[name]; {
 			case err != nil:
-				return nil, fmt.Errorf("weight_map: %s: %w", clip(name), err)
+				return nil, fmt.Errorf("weight_map: %s: %w", clip.Name(name), err)
 			case twice:
-				return nil, fmt.Errorf("weight_map: %s is there twice", clip(name))
+				return nil, fmt.Errorf("weight_map: %s is there twice", clip.Name(name))
 			case file == "" || file == "." || filepath.Base(file) != file || !filepath.IsLocal(file):
-				return nil, fmt.Errorf("weight_map: %s is in %s, want the name of a file in the index's own directory", clip(name), clip(file))
+				return nil, fmt.Errorf("weight_map: %s is in %s, want the name of a file in the index's own directory", clip.Name(name), clip.Name(file))
 			}
 			if where[name] = file; len(where) > maxEntries {
 				return nil, fmt.Errorf("weight_map: more than %d tensors", maxEntries)
@@ -103,10 +104,10 @@ func (s *Sharded) open(dir string, where map[string]string) error {
 		s.files = append(s.files, f)
 		for _, name := range f.Names() {
 			if other, twice := s.byName[name]; twice {
-				return misplaced{fmt.Errorf("%s is in two files, %s and %s", clip(name), parts[other], part)}
+				return misplaced{fmt.Errorf("%s is in two files, %s and %s", clip.Name(name), parts[other], part)}
 			}
 			if _, ok := where[name]; !ok {
-				return misplaced{fmt.Errorf("%s is in %s, but not in the index", clip(name), part)}
+				return misplaced{fmt.Errorf("%s is in %s, but not in the index", clip.Name(name), part)}
 			}
 			s.byName[name] = i
 			s.names = append(s.names, name)
@@ -116,9 +117,9 @@ func (s *Sharded) open(dir string, where map[string]string) error {
 		i, ok := s.byName[name]
 		switch {
 		case !ok:
-			return misplaced{fmt.Errorf("%s is not in %s, where the index says it is", clip(name), where[name])}
+			return misplaced{fmt.Errorf("%s is not in %s, where the index says it is", clip.Name(name), where[name])}
 		case parts[i] != where[name]:
-			return misplaced{fmt.Errorf("%s is in %s, but the index says in %s", clip(name), parts[i], where[name])}
+			return misplaced{fmt.Errorf("%s is in %s, but the index says in %s", clip.Name(name), parts[i], where[name])}
 		}
 	}
 	return nil

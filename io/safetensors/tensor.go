@@ -6,6 +6,8 @@ import (
 	"math"
 	"unsafe"
 
+	"bitgpu/io/internal/clip"
+
 	"github.com/x448/float16"
 )
 
@@ -84,7 +86,7 @@ func (t Tensor) Int32s() ([]int32, error) {
 		for i := range out {
 			v := int64(binary.LittleEndian.Uint64(t.Data[8*i:]))
 			if v < math.MinInt32 || v > math.MaxInt32 {
-				return nil, fmt.Errorf("%s: element %d is %d, which 32 bits do not hold", clip(t.Name), i, v)
+				return nil, fmt.Errorf("%s: element %d is %d, which 32 bits do not hold", clip.Name(t.Name), i, v)
 			}
 			out[i] = int32(v)
 		}
@@ -102,7 +104,7 @@ func (t Tensor) Int8s() ([]int8, error) {
 }
 
 func (t Tensor) wantType(wanted string) error {
-	return fmt.Errorf("%s: type %s wanted, %s found", clip(t.Name), wanted, t.DType)
+	return fmt.Errorf("%s: type %s wanted, %s found", clip.Name(t.Name), wanted, t.DType)
 }
 
 // FromFloat32s makes an F32 tensor. On little-endian machines it shares the memory of v.
@@ -119,7 +121,7 @@ func FromFloat16s(name string, shape []int, v []float32) (Tensor, error) {
 	for i, x := range v {
 		h := float16.Fromfloat32(x)
 		if h.IsInf(0) && !math.IsInf(float64(x), 0) {
-			return Tensor{}, fmt.Errorf("%s: element %d is %g, beyond the range of F16", clip(name), i, x)
+			return Tensor{}, fmt.Errorf("%s: element %d is %g, beyond the range of F16", clip.Name(name), i, x)
 		}
 		binary.LittleEndian.PutUint16(data[2*i:], h.Bits())
 	}

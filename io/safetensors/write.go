@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/internal/clip"
 )
 
 // Write writes a file. The same tensors and metadata give the same bytes. Tensors of wider types come first,
@@ -70,7 +71,7 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tenso
 	at := 0
 	for _, t := range ordered {
 		if err := t.check(seen); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", clip(t.Name), err)
+			return nil, nil, fmt.Errorf("%s: %w", clip.Name(t.Name), err)
 		}
 		text, err := json.Marshal(struct {
 			DType   DType  `json:"dtype"`
@@ -85,7 +86,7 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tenso
 			return nil, nil, err
 		}
 		if len(name) > maxName {
-			return nil, nil, fmt.Errorf("%s: the name takes %d bytes, at most %d are allowed", clip(t.Name), len(name), maxName)
+			return nil, nil, fmt.Errorf("%s: the name takes %d bytes, at most %d are allowed", clip.Name(t.Name), len(name), maxName)
 		}
 		if header.Len() > len(`12345678{`) {
 			header.WriteByte(',')

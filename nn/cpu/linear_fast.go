@@ -107,7 +107,7 @@ func (o *Ops) quantize(args *op.Quantize[*Tensor[float32]]) {
 }
 
 // gammaGrain is how many weights a core adds up at a time.
-const gammaGrain = 1 << 15
+const gammaGrain = 1 << 13
 
 // magnitudes is the sum of |w| on all cores: it is exact, so it does not matter how it is cut.
 type magnitudes struct {

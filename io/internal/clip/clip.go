@@ -1,0 +1,18 @@
+// Package clip shortens what a file says for messages about it.
+package clip
+
+import "strconv"
+
+// Max is how many bytes of a name are shown.
+const Max = 100
+
+// Name shortens a name from a file, and quotes it where it would not print as one line.
+func Name(name string) string {
+	if len(name) > Max {
+		name = name[:Max] + "…"
+	}
+	if quoted := strconv.Quote(name); len(quoted) != len(name)+2 || name == "" {
+		return quoted
+	}
+	return name
+}
