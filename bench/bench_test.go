@@ -188,8 +188,9 @@ func TestWholeModels(t *testing.T) {
 		}
 	}
 	for i, p := range r.Positions {
-		if want := []int64{100, 10_000}[i%2]; p.Position < want || p.Position > want+100 || p.Memory != r.Positions[i/2*2].Memory {
-			t.Errorf("position %d, and memory that does not grow, wanted, %+v found", want, p)
+		// A measurement that was disturbed is repeated, so that no number of tokens follows the position for certain.
+		if want := []int64{100, 10_000}[i%2]; p.Position < want || p.Memory != r.Positions[i/2*2].Memory {
+			t.Errorf("position %d or more, and memory that does not grow, wanted, %+v found", want, p)
 		}
 	}
 }
