@@ -17,7 +17,7 @@ type snapshot[T any] struct {
 func (s *Session[T]) makeSnapshots(m op.Memory[T], c Config) {
 	for i := range s.saved {
 		if s.saved[i].state == nil {
-			s.saved[i] = snapshot[T]{NewState(m, c, s.batch), m.New(op.F32, s.batch, c.Vocab)}
+			s.saved[i] = snapshot[T]{newState(m, c, s.batch, false), m.New(op.F32, s.batch, c.Vocab)}
 		}
 	}
 }
@@ -36,6 +36,7 @@ func (s *Session[T]) Generate(limit int, p op.Sampling, accept func(ids []uint32
 	}
 	s.lastPass = 0
 	b := s.model.Backend
+	limit = int(min(int64(limit), s.Left()))
 	b.WriteTokens(s.recent, 0, s.mirror)
 	b.WriteTokens(s.rules, 0, s.hostRules)
 	if b.Lookahead() > 1 {
@@ -134,6 +135,7 @@ func (s *Session[T]) undo(slot, n int) error {
 	backend, k := s.model.Backend, s.model.Backend.Lookahead()
 	s.state.CopyFrom(backend, s.saved[slot].state)
 	backend.Copy(s.logits, 0, s.saved[slot].logits, 0, s.batch*s.model.Config.Vocab)
+	s.place(s.read - int64(n))
 	for j := range n {
 		for b := range s.batch {
 			s.row[b] = s.ids[b*k+j]

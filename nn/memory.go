@@ -92,7 +92,8 @@ func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 			b.Write(tensors[1], 0, m.Tail)
 		}
 	}
-	s.read, s.finite = position, position
+	s.moveTo(position)
+	s.finite = position
 	return b.Flush()
 }
 
@@ -122,7 +123,8 @@ func (s *Session[T]) Reset() {
 	s.state.Zero(s.model.Backend)
 	s.model.Backend.Zero(s.logits)
 	clear(s.mirror)
-	s.read, s.finite = 0, 0
+	s.moveTo(0)
+	s.finite = 0
 }
 
 // Fork makes a session that goes on from here independently.
@@ -135,6 +137,8 @@ func (s *Session[T]) Fork() (*Session[T], error) {
 	f.state.CopyFrom(b, s.state)
 	b.Copy(f.logits, 0, s.logits, 0, s.batch*s.model.Config.Vocab)
 	copy(f.mirror, s.mirror)
-	f.read, f.finite = s.read, s.finite
+	f.state.copyGrown(b, s.state, int(s.read))
+	f.moveTo(s.read)
+	f.finite = s.finite
 	return f, b.Flush()
 }

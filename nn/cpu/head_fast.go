@@ -11,6 +11,8 @@ func (o *Ops) head(args *op.Head[*Tensor[float32]]) {
 	D := head.Shape[1]
 	rows := x.Data[from*D : (from+m)*D]
 	switch {
+	case head.Format == op.Ternary || head.Format == op.BF16:
+		o.decoded(logits, nil, &Tensor[float32]{Shape: []int{m, D}, Data: rows}, head)
 	case head.Format == op.F16:
 		simd.MatMulF16(logits.Data, head.Half, rows, V, D, m)
 	case head.Format == op.I8:

@@ -14,7 +14,7 @@ import (
 const fewRows = 32
 
 func inverseRMSFast(x []float32) float32 {
-	return float32(inverseRoot(float64(simd.SumSquares(x) / float32(len(x)))))
+	return float32(inverseRoot(float64(simd.SumSquares(x)/float32(len(x))), normEps))
 }
 
 // matmul writes y (n, R) = r + s·x·wᵀ for a ternary w; r may be nil or y.
@@ -78,7 +78,52 @@ func blocks(rows, n int) func(yield func(int, int) bool) {
 }
 
 func (o *Ops) linear(args *op.Linear[*Tensor[float32]]) {
-	o.matmul(args.Y, args.Addend, args.X, args.W)
+	x := args.X
+	if args.Int8 {
+		x = o.roundInt8(x)
+	}
+	if args.W.Format == op.Ternary && args.W.Group == 0 {
+		o.matmul(args.Y, args.Addend, x, args.W)
+	} else {
+		o.decoded(args.Y, args.Addend, x, args.W)
+	}
+}
+
+// decoded writes y (n, R) = r + x·wᵀ for w of any format, a row of which it turns into floats at a time; r may be nil or y.
+func (o *Ops) decoded(y, r, x, w *Tensor[float32]) {
+	n, K := rowsOf(x)
+	o.rows(w.Shape[0], max(1, (1<<15)/(n*K)), func(j *job, start, end int) {
+		y, r, x, w := j.t[0], j.t[1], j.t[2], j.t[3]
+		n, K := rowsOf(x)
+		R := w.Shape[0]
+		scratch := <-j.ops.slots
+		defer func() { j.ops.slots <- scratch }()
+		row := room(&scratch.row, K)
+		for i := start; i < end; i++ {
+			w.row(row, i)
+			for b := range n {
+				sum := simd.Dot(x.Data[b*K:(b+1)*K], row)
+				if r != nil {
+					sum += r.Data[b*R+i]
+				}
+				y.Data[b*R+i] = sum
+			}
+		}
+	}, y, r, x, w)
+}
+
+// roundInt8 is x with each row rounded as op.Linear says.
+func (o *Ops) roundInt8(x *Tensor[float32]) *Tensor[float32] {
+	n, K := rowsOf(x)
+	o.rounded.Shape, o.rounded.Data = append(o.rounded.Shape[:0], n, K), room(&o.rounded.Data, n*K)
+	o.rows(n, max(1, (1<<12)/K), func(j *job, start, end int) {
+		x, out := j.t[0], j.t[1]
+		K := x.Shape[1]
+		for i := start; i < end; i++ {
+			roundRow(out.Data[i*K:(i+1)*K], x.Data[i*K:(i+1)*K])
+		}
+	}, x, &o.rounded)
+	return &o.rounded
 }
 
 func (o *Ops) linearBackward(args *op.LinearBackward[*Tensor[float32]]) {

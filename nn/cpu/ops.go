@@ -16,6 +16,7 @@ type Ops struct {
 	product    []float32 // a product before it is scaled and added
 	partial    []float32 // sums of one block each, added up in order
 	convT      []float32 // convolutions with the taps first
+	rounded    Tensor[float32]
 	slots      chan *scanScratch
 }
 
@@ -40,6 +41,8 @@ type job struct {
 	scale float32
 	scan  op.Scan
 	p     deltaShape
+	op    any // a pointer to the operation, where its fields are wanted
+	gated gatedShape
 }
 
 // Run does a part of the loop.

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 
 	"bitgpu/nn/cpu/hugepages"
 	"bitgpu/nn/op"
@@ -18,12 +19,15 @@ type Tensor[F Float] struct {
 	Format  op.Format
 	Shape   []int
 	Data    []F      // F32
-	Half    []uint16 // F16
+	Half    []uint16 // F16 and BF16
 	Int8    []int8   // I8
 	Codes   []byte   // Ternary
 	Tokens  []uint32 // U32
 	Scales  []F      // I8: one a row; Ternary: γ, one a block of rows
 	Absmean bool     // a ternary product is multiplied by γ
+
+	Group       int      // Ternary, where not 0: how many inputs of a row share a scale
+	GroupScales []uint16 // those scales, float16, (rows, cols/Group)
 
 	pending [2][]uint32 // U32: reads that were started
 }
@@ -54,13 +58,22 @@ func (t *Tensor[F]) row(dst []F, r int) {
 		for c := range cols {
 			dst[c] = F(float16.Frombits(t.Half[r*cols+c]).Float32())
 		}
+	case op.BF16:
+		for c := range cols {
+			dst[c] = F(math.Float32frombits(uint32(t.Half[r*cols+c]) << 16))
+		}
 	case op.I8:
 		for c := range cols {
 			dst[c] = F(t.Int8[r*cols+c]) * t.Scales[r]
 		}
 	case op.Ternary:
-		stride := ternary.RowBytes(cols)
-		ternary.Unpack(dst, t.Codes[r*stride:(r+1)*stride], 1, cols)
+		ternary.Unpack(dst, t.codes(r, 1), 1, cols)
+		if t.Group > 0 {
+			for c := range cols {
+				dst[c] *= F(float16.Frombits(t.GroupScales[(r*cols+c)/t.Group]).Float32())
+			}
+			return
+		}
 		for c := range cols {
 			dst[c] *= t.scale(r)
 		}
@@ -109,7 +122,7 @@ func (m *memory[F]) NewTernary(rows, cols, blocks int, absmean bool) *Tensor[F] 
 func (m *memory[F]) Load(h op.HostTensor) *Tensor[F] {
 	t := &Tensor[F]{
 		Format: h.Format, Shape: h.Shape, Half: h.F16, Int8: h.I8, Codes: h.Codes,
-		Data: convert[F](h.F32), Scales: convert[F](h.Scales), Absmean: h.Absmean,
+		Data: convert[F](h.F32), Scales: convert[F](h.Scales), Absmean: h.Absmean, Group: h.Group, GroupScales: h.GroupScales,
 	}
 	m.inUse += t.bytes()
 	return t
@@ -130,7 +143,7 @@ func (t *Tensor[F]) bytes() int {
 	if _, ok := any(f).(float64); ok {
 		size = 8
 	}
-	return size*(len(t.Data)+len(t.Scales)) + 2*len(t.Half) + len(t.Int8) + len(t.Codes) + 4*len(t.Tokens)
+	return size*(len(t.Data)+len(t.Scales)) + 2*(len(t.Half)+len(t.GroupScales)) + len(t.Int8) + len(t.Codes) + 4*len(t.Tokens)
 }
 
 // BytesInUse is the memory of all tensors.
