@@ -24,7 +24,7 @@ type Model[T any] struct {
 func NewModel[T any](b op.Backend[T], c Config, host *Weights[op.HostTensor]) (*Model[T], error) {
 	m := &Model[T]{Config: c, Backend: b}
 	m.Weights = MapWeights(c, host, func(p Param, t op.HostTensor) T {
-		if p.Kind == layer.Linear && t.Format == op.F32 {
+		if p.Kind == layer.Linear && t.Format == op.F32 && c.Decoder == nil {
 			t = op.PackTernary(t, len(p.Names), c.WeightScale == ScaleAbsmean)
 		}
 		op.Check(p.Names[0], t.Shape, p.Shape...)

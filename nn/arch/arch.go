@@ -1,11 +1,11 @@
 // Package arch describes the public families of ternary models, decoder-only transformers and hybrids, by what their layers
 // are made of, and makes those layers. It is not for our own models, whose configuration package nn has, nor for files: the
-// keys and names that a family has on Hugging Face and in GGUF are in hf.go and gguf.go, and package storage reads by them.
+// keys and names that a family has on Hugging Face and in GGUF are known to package storage/public.
 //
 // # Why
 //
 // Why one description for all families? They differ in a handful of switches. A family that fits them needs no code but the
-// lines that read its keys; one that does not gets a layer of its own in package layer and a case in [Layers].
+// lines that read its keys; one that does not gets a layer of its own in package layer, and a case in [Layers].
 package arch
 
 import (
@@ -53,6 +53,7 @@ type YaRN struct {
 	Factor             float64
 	Original           int // context before
 	BetaFast, BetaSlow float64
+	Scale              float64 // of cosines and sines, 0: 0.1·ln(Factor) + 1
 }
 
 // Frequencies are the angles of position 1, Width/2 of them, and what their cosines and sines are multiplied by.
@@ -77,7 +78,9 @@ func (r Rope) Frequencies() (f []float64, scale float64) {
 			ramp := min(max((float64(i)-low)/max(high-low, 0.001), 0), 1)
 			f[i] *= 1 - ramp + ramp/y.Factor
 		}
-		scale = 0.1*math.Log(y.Factor) + 1
+		if scale = y.Scale; scale == 0 {
+			scale = 0.1*math.Log(y.Factor) + 1
+		}
 	}
 	return f, scale
 }
@@ -160,7 +163,7 @@ func (d *Decoder) Validate() error {
 			return fmt.Errorf("factors of the rotary embedding: got %v, want numbers above 0", x)
 		}
 	}
-	if y := d.Rope.YaRN; y != nil && !(y.Factor >= 1 && y.Factor < 1e6 && y.Original > 0 && y.BetaFast > 0 && y.BetaSlow > 0) {
+	if y := d.Rope.YaRN; y != nil && !(y.Factor >= 1 && y.Factor < 1e6 && y.Original > 0 && y.BetaFast > 0 && y.BetaSlow > 0 && y.Scale >= 0 && y.Scale < 1e6) {
 		return fmt.Errorf("YaRN: got factor %v of %d tokens, want a factor of 1 or more", y.Factor, y.Original)
 	}
 	return d.validateRecurrent()
