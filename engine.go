@@ -21,6 +21,9 @@ type runner interface {
 	Logits(dst []float32) error
 	Memory() ([]nn.LayerMemory, error)
 	SetMemory(layers []nn.LayerMemory, position int64) error
+	States() ([]nn.StateTensor, error)
+	SetStates(states []nn.StateTensor, position int64) error
+	Left() int64
 	Recent() []uint32
 	SetPrediction(logits []float32, recent []uint32) error
 	Position() int64
