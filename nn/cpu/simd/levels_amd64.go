@@ -40,6 +40,10 @@ func avx2Kernels() kernels {
 		siluMulBackward: siluMulBackwardAVX2,
 		rmsNormBackward: rmsNormBackwardAVX2,
 		adamW:           adamWAVX2,
+		dotHalf:         dotHalfAVX2,
+		axpyHalf:        axpyHalfAVX2,
+		widen:           widenAVX2,
+		narrow:          narrowAVX2,
 		gemm: gemmKernels{
 			width:     16,
 			heights:   []int{6, 4, 2, 1},
@@ -85,6 +89,10 @@ func avx512Kernels() kernels {
 		siluMulBackward: siluMulBackwardAVX512,
 		rmsNormBackward: rmsNormBackwardAVX512,
 		adamW:           adamWAVX512,
+		dotHalf:         dotHalfAVX512,
+		axpyHalf:        axpyHalfAVX512,
+		widen:           widenAVX512,
+		narrow:          narrowAVX512,
 		gemm: gemmKernels{
 			width:     32,
 			heights:   []int{14, 8, 4, 2, 1},

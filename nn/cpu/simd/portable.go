@@ -1,10 +1,6 @@
 package simd
 
-import (
-	"math"
-
-	"github.com/x448/float16"
-)
+import "math"
 
 // portable is the scalar definition of every kernel.
 var portable = kernels{
@@ -29,6 +25,10 @@ var portable = kernels{
 	siluMulBackward: siluMulBackwardScalar,
 	rmsNormBackward: rmsNormBackwardScalar,
 	adamW:           adamWScalar,
+	dotHalf:         dotHalfScalar,
+	axpyHalf:        axpyHalfScalar,
+	widen:           widenScalar,
+	narrow:          narrowScalar,
 	gemm: gemmKernels{
 		width:     4,
 		heights:   []int{4, 1},
@@ -40,7 +40,7 @@ var portable = kernels{
 	},
 	substitute:      substituteScalar,
 	float:           scalarRows(func(w []float32, i int) float32 { return w[i] }, func(cols int) int { return cols }),
-	half:            scalarRows(func(w []uint16, i int) float32 { return float16.Frombits(w[i]).Float32() }, func(cols int) int { return cols }),
+	half:            scalarRows(func(w []uint16, i int) float32 { return half(w[i]) }, func(cols int) int { return cols }),
 	int8:            scalarRows(func(w []int8, i int) float32 { return float32(w[i]) }, func(cols int) int { return cols }),
 	ternary:         scalarRows(ternaryWeight, ternaryStride),
 	ternaryDecode:   ternaryDecodeScalar,
