@@ -65,6 +65,14 @@ func TestNothingIsReadBeyondTheEnd(t *testing.T) {
 			Substitute(m.float, atEdge(t, random(25, 6)), m.rows, cols, false)
 			Substitute(m.float, atEdge(t, random(25, 6)), m.rows, cols, true)
 		}
+		for _, group := range groupLengths {
+			m := randomGrouped(5, 2*group, group)
+			m.codes, m.scales = atEdge(t, m.codes), atEdge(t, m.scales)
+			for _, n := range []int{1, 5} {
+				x, y := atEdge(t, random(n*m.cols, 1)), atEdge(t, make([]float32, 5*n))
+				TernaryGroupMatMul(y, m.codes, m.scales, group, x, m.rows, m.cols, n)
+			}
+		}
 		for size := 1; size <= 40; size++ {
 			for form := range 4 {
 				p := product{size, 41 - size, 3 + size/2, form&1 != 0, form&2 != 0, 1, 1}

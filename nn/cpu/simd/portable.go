@@ -43,6 +43,7 @@ var portable = kernels{
 	half:            scalarRows(func(w []uint16, i int) float32 { return half(w[i]) }, func(cols int) int { return cols }),
 	int8:            scalarRows(func(w []int8, i int) float32 { return float32(w[i]) }, func(cols int) int { return cols }),
 	ternary:         scalarRows(ternaryWeight, ternaryStride),
+	group:           groupKernels{groupOneScalar, groupFourScalar},
 	ternaryDecode:   ternaryDecodeScalar,
 	ternaryQuantize: ternaryQuantizeScalar,
 	fmaLoop:         fmaLoopScalar,

@@ -100,6 +100,8 @@ type kernels struct {
 	int8    rowKernels[int8]
 	ternary rowKernels[byte]
 
+	group groupKernels
+
 	ternaryDecode   func(dst []float32, codes []byte)
 	ternaryQuantize func(codes []byte, w []float32, gamma float32)
 
