@@ -60,6 +60,9 @@ func TestNothingIsReadBeyondTheEnd(t *testing.T) {
 			AxpyF16(DotF16(x, h), h, x)
 			Float32s(x, h)
 			Float16s(h, x)
+			q := atEdge(t, randomInt8(5*cols, 6))
+			QuantizeI8(q[:cols], x)
+			TernaryMatMulI8(atEdge(t, make([]float32, 25)), m.codes, q, atEdge(t, divisors(5)), 5, cols, 5)
 			active.Load().dot3(x, x, x)
 			Ger(m.float, 1, atEdge(t, random(5, 5)), x)
 			Substitute(m.float, atEdge(t, random(25, 6)), m.rows, cols, false)
@@ -71,6 +74,8 @@ func TestNothingIsReadBeyondTheEnd(t *testing.T) {
 			for _, n := range []int{1, 5} {
 				x, y := atEdge(t, random(n*m.cols, 1)), atEdge(t, make([]float32, 5*n))
 				TernaryGroupMatMul(y, m.codes, m.scales, group, x, m.rows, m.cols, n)
+				q, scales := atEdge(t, randomInt8(n*m.cols, 1)), atEdge(t, divisors(n))
+				TernaryGroupMatMulI8(y, m.codes, m.scales, group, q, scales, m.rows, m.cols, n)
 			}
 		}
 		for size := 1; size <= 40; size++ {

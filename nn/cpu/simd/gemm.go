@@ -283,9 +283,9 @@ func (g *gemmKernels) tile(rows int) int {
 	panic("simd: no tile of one row")
 }
 
-func grow(buf []float32, n int) []float32 {
+func grow[T any](buf []T, n int) []T {
 	if cap(buf) < n {
-		return hugepages.Make[float32](n)
+		return hugepages.Make[T](n)
 	}
 	return buf[:n]
 }

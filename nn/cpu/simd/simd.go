@@ -102,6 +102,12 @@ type kernels struct {
 
 	group groupKernels
 
+	// Products with vectors in int8, without and with scales of groups.
+	codes, groupCodes codesKernels
+	packInt8          func(dst, q *int8, chunks, units int) // see codesKernels
+	absMax            func(x []float32) float32
+	quantizeInt8      func(q []int8, x []float32, scale float32) // a multiple of 32 elements
+
 	ternaryDecode   func(dst []float32, codes []byte)
 	ternaryQuantize func(codes []byte, w []float32, gamma float32)
 

@@ -23,7 +23,7 @@ func groupOne(g *gen) {
 	y, rows := g.ptr("y"), g.AllocLocal(8) // what is left
 	g.MOVQ(g.length("y"), rows)
 	for _, height := range []int{4, 1} {
-		p.eachRows(g, rows, height, func() {
+		eachRows(g, rows, height, func() {
 			storeLanes(g, g.horizontal(p.products(g, height)[0]), mem(y, 0), height)
 			g.ADDQ(operand.U8(4*height), y)
 		})
@@ -43,7 +43,7 @@ func groupFour(g *gen) {
 	g.MOVQ(g.arg("rows"), rows)
 	g.MOVQ(g.ptr("y"), y)
 	for _, height := range heights {
-		p.eachRows(g, rows, height, func() {
+		eachRows(g, rows, height, func() {
 			totals := p.products(g, height)
 			step, at := g.arg("step"), g.GP64()
 			for r := range height {
@@ -88,7 +88,7 @@ func newGroupProduct(g *gen, rows, vectors int) groupProduct {
 }
 
 // eachRows emits body for height rows at a time, as long as there are so many left.
-func (p groupProduct) eachRows(g *gen, left operand.Mem, height int, body func()) {
+func eachRows(g *gen, left operand.Mem, height int, body func()) {
 	loop, done := g.label("rows"), g.label("few")
 	g.Label(loop)
 	g.CMPQ(left, operand.U8(height))

@@ -28,6 +28,7 @@ var sources = []struct {
 	{"kernels_matvec", matvecKernels},
 	{"kernels_ternary", ternaryKernels},
 	{"kernels_group", groupKernels},
+	{"kernels_codes", codesKernels},
 	{"kernels_half", halfKernels},
 	{"kernels_measure", measureKernels},
 }
