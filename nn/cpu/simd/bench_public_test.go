@@ -16,14 +16,19 @@ func BenchmarkPublic(b *testing.B) {
 		for _, n := range []int{1, 4, 128} {
 			rows, cols := shape.rows, shape.cols
 			x, y := random(n*cols, 1), make([]float32, n*rows)
+			q, s := randomInt8(n*cols, 1), divisors(n)
+			g128, g32 := randomGrouped(rows, cols, 128), randomGrouped(rows, cols, 32)
 			products := []struct {
 				name string
 				run  func()
-			}{{"TernaryMatMul", nil}, {"group128", nil}, {"group32", nil}}
-			g128, g32 := randomGrouped(rows, cols, 128), randomGrouped(rows, cols, 32)
-			products[0].run = func() { TernaryMatMul(y, g128.codes, x, rows, cols, n) }
-			products[1].run = func() { TernaryGroupMatMul(y, g128.codes, g128.scales, 128, x, rows, cols, n) }
-			products[2].run = func() { TernaryGroupMatMul(y, g32.codes, g32.scales, 32, x, rows, cols, n) }
+			}{
+				{"TernaryMatMul", func() { TernaryMatMul(y, g128.codes, x, rows, cols, n) }},
+				{"group128", func() { TernaryGroupMatMul(y, g128.codes, g128.scales, 128, x, rows, cols, n) }},
+				{"group32", func() { TernaryGroupMatMul(y, g32.codes, g32.scales, 32, x, rows, cols, n) }},
+				{"int8", func() { TernaryMatMulI8(y, g128.codes, q, s, rows, cols, n) }},
+				{"int8group128", func() { TernaryGroupMatMulI8(y, g128.codes, g128.scales, 128, q, s, rows, cols, n) }},
+				{"int8group32", func() { TernaryGroupMatMulI8(y, g32.codes, g32.scales, 32, q, s, rows, cols, n) }},
+			}
 			eachBenchLevel(b, fmt.Sprintf("%dx%d/%d", rows, cols, n), func(b *testing.B, top peak) {
 				spent := make([][]time.Duration, len(products))
 				for b.Loop() {
