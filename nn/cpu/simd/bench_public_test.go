@@ -25,6 +25,8 @@ func BenchmarkPublic(b *testing.B) {
 				{"TernaryMatMul", func() { TernaryMatMul(y, g128.codes, x, rows, cols, n) }},
 				{"group128", func() { TernaryGroupMatMul(y, g128.codes, g128.scales, 128, x, rows, cols, n) }},
 				{"group32", func() { TernaryGroupMatMul(y, g32.codes, g32.scales, 32, x, rows, cols, n) }},
+				{"gemm128", func() { GemmTernaryGroup(n, rows, cols, x, cols, g128.codes, g128.scales, 128, 0, y, rows) }},
+				{"gemm", func() { GemmTernary(n, rows, cols, 1, x, cols, false, g128.codes, true, 0, y, rows) }},
 				{"int8", func() { TernaryMatMulI8(y, g128.codes, q, s, rows, cols, n) }},
 				{"int8group128", func() { TernaryGroupMatMulI8(y, g128.codes, g128.scales, 128, q, s, rows, cols, n) }},
 				{"int8group32", func() { TernaryGroupMatMulI8(y, g32.codes, g32.scales, 32, q, s, rows, cols, n) }},

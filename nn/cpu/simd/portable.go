@@ -172,9 +172,9 @@ func ternaryWeight(row []byte, i int) float32 {
 	return ternaryWeights[row[i/4]>>(i%4*2)&3]
 }
 
-func ternaryDecodeScalar(dst []float32, codes []byte) {
+func ternaryDecodeScalar(dst []float32, codes []byte, scale float32) {
 	for i := range dst {
-		dst[i] = ternaryWeight(codes, i)
+		dst[i] = scale * ternaryWeight(codes, i)
 	}
 }
 

@@ -108,7 +108,7 @@ type kernels struct {
 	absMax            func(x []float32) float32
 	quantizeInt8      func(q []int8, x []float32, scale float32) // a multiple of 32 elements
 
-	ternaryDecode   func(dst []float32, codes []byte)
+	ternaryDecode   func(dst []float32, codes []byte, scale float32)
 	ternaryQuantize func(codes []byte, w []float32, gamma float32)
 
 	fmaLoop func(n int) int // n rounds of multiply-adds; their number in one round
