@@ -285,3 +285,23 @@ func TestAnglesFarOut(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is allocated per token once a session is under way.
+func TestDecoderDoesNotAllocate(t *testing.T) {
+	eachDecoder(t, func(t *testing.T, d *arch.Decoder, w *nn.Weights[op.HostTensor]) {
+		s := startDecoder(t, cpu.New(), d, w, 1)
+		if err := s.Read(randomTokens(4, d, 1)); err != nil {
+			t.Fatal(err)
+		}
+		write := func(n int) {
+			if err := s.Generate(n, op.Sampling{}, func([]uint32) bool { return true }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(2)
+		few := testing.AllocsPerRun(1, func() { write(2) })
+		if many := testing.AllocsPerRun(1, func() { write(22) }); many > few+5 { // what a thread that wakes up may need
+			t.Errorf("20 tokens more allocate %v times more, want 0", many-few)
+		}
+	})
+}

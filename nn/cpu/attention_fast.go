@@ -46,7 +46,8 @@ func (o *Ops) attention(a *op.Attention[*Tensor[float32]]) {
 func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv int, scratch *scanScratch) {
 	sequence, seen, group := i/p.time, p.before+i%p.time+1, p.heads/p.kvHeads
 	scale := float32(1 / math.Sqrt(float64(p.c)))
-	scores := room(&scratch.row, group*seen)
+	const step = 1 << 12 // the room grows by, and not with each token
+	scores := room(&scratch.row, (group*seen+step-1)/step*step)[:group*seen]
 	first := kv * group
 	queries, out := a.QKV.Data[i*p.wide+first*p.c:][:group*p.c], a.O.Data[(i*p.heads+first)*p.c:][:group*p.c]
 	half := a.Keys.Format == op.F16
