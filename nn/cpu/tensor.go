@@ -167,17 +167,20 @@ func (m *memory[F]) Shape(t *Tensor[F]) []int {
 	return t.Shape
 }
 
-func (m *memory[F]) Rows(t *Tensor[F], n int) *Tensor[F] {
+func (m *memory[F]) Rows(t *Tensor[F], n int) *Tensor[F] { return m.Slice(t, 0, n) }
+
+// Slice implements op.Slicer.
+func (m *memory[F]) Slice(t *Tensor[F], from, n int) *Tensor[F] {
 	v := *t
 	v.Shape = append([]int{n}, t.Shape[1:]...)
-	count := op.Count(v.Shape)
+	start, end := from*op.Count(t.Shape[1:]), (from+n)*op.Count(t.Shape[1:])
 	switch t.Format {
 	case op.U32:
-		v.Tokens = t.Tokens[:count]
+		v.Tokens = t.Tokens[start:end]
 	case op.F16:
-		v.Half = t.Half[:count]
+		v.Half = t.Half[start:end]
 	default:
-		v.Data = t.Data[:count]
+		v.Data = t.Data[start:end]
 	}
 	return &v
 }

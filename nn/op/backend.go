@@ -24,6 +24,12 @@ type Prepared interface {
 	Release()
 }
 
+// Slicer is a backend that can view rows from anywhere in a tensor, which sequences of different sessions in one pass take.
+type Slicer[T any] interface {
+	// Slice is a view of n rows (along the first axis) of t from a row on. It owns nothing.
+	Slice(t T, from, n int) T
+}
+
 // Memory keeps the tensors of a backend.
 type Memory[T any] interface {
 	// New makes a tensor of zeros, F32, F16 or U32. Those of F16 are written by operations, Write, Copy and Load alone.
