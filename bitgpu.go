@@ -88,6 +88,7 @@ type Model struct {
 	engine engine
 	active int // operations under way, of which all but one are waiting
 	closed bool
+	gathering
 }
 
 // Load reads the model at path: a .bitt file, a model directory, a .safetensors file beside its config.json, or a model of a
@@ -130,6 +131,7 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 
 func newModel(l *storage.Loaded, o options) (*Model, error) {
 	m := &Model{config: l.Config, name: l.Path, tok: l.Tokenizer, ends: l.Ends, chat: l.Template, id: identify(l)}
+	m.arrived.L = &m.mu
 	nn.Walk(l.Config, l.Weights, func(_ nn.Param, h *op.HostTensor) { m.bytes += int64(h.Bytes()) })
 	var err error
 	m.engine, m.place, err = openEngine(l, o)
@@ -167,6 +169,7 @@ func (m *Model) Close() error {
 		return nil
 	}
 	m.closed = true
+	m.arrived.Broadcast()
 	return m.release()
 }
 

@@ -177,7 +177,7 @@ func (s *Session) write(ctx context.Context, o Options, p op.Sampling, text func
 	}
 	ahead, out := s.text.clone(), &stopper{stops: o.Stop}
 	ends := s.model.ends
-	err := s.run.Generate(o.MaxTokens, p, func(ids []uint32) bool {
+	err := s.generate(o.MaxTokens, p, func(ids []uint32) bool {
 		switch {
 		case ctx.Err() != nil:
 			r.Reason, failed = EndCancelled, ctx.Err()
