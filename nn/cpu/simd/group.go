@@ -86,7 +86,7 @@ type scaleRoom struct{ scales []float32 }
 var scaleRooms = newFreeList[scaleRoom]()
 
 // blockScales is about how many scales of a block lie in the first level of the cache beside the vectors.
-const blockScales = 2048
+const blockScales = 512
 
 // rowsOfBlock is the number of rows with so many bytes of codes and scales that all vectors
 // read before going on.

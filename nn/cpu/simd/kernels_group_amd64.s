@@ -36,15 +36,73 @@ rows1:
 	LEAQ    4096(AX), R10
 
 groups3:
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	MOVQ   group+104(FP), R12
+	MOVQ         group+104(FP), R12
+	VMOVUPS      (R9), Y9
+	VMOVUPS      32(R9), Y10
+	VPBROADCASTD (AX), Y4
+	VPSLLVD      Y0, Y4, Y3
+	VPSLLVD      Y1, Y4, Y4
+	VPANDN       Y2, Y3, Y3
+	VPANDN       Y2, Y4, Y4
+	VMULPS       Y9, Y3, Y3
+	VMULPS       Y10, Y4, Y4
+	VPBROADCASTD (AX)(CX*1), Y6
+	VPSLLVD      Y0, Y6, Y5
+	VPSLLVD      Y1, Y6, Y6
+	VPANDN       Y2, Y5, Y5
+	VPANDN       Y2, Y6, Y6
+	VMULPS       Y9, Y5, Y5
+	VMULPS       Y10, Y6, Y6
+	VPBROADCASTD (AX)(CX*2), Y8
+	VPSLLVD      Y0, Y8, Y7
+	VPSLLVD      Y1, Y8, Y8
+	VPANDN       Y2, Y7, Y7
+	VPANDN       Y2, Y8, Y8
+	VMULPS       Y9, Y7, Y7
+	VMULPS       Y10, Y8, Y8
+	VPBROADCASTD (AX)(DX*1), Y11
+	VPSLLVD      Y0, Y11, Y12
+	VPSLLVD      Y1, Y11, Y11
+	VPANDN       Y2, Y12, Y12
+	VPANDN       Y2, Y11, Y11
+	VMULPS       Y9, Y12, Y9
+	VMULPS       Y10, Y11, Y10
+	VMOVUPS      64(R9), Y11
+	VMOVUPS      96(R9), Y12
+	VPBROADCASTD 4(AX), Y14
+	VPSLLVD      Y0, Y14, Y13
+	VPSLLVD      Y1, Y14, Y14
+	VPANDN       Y2, Y13, Y13
+	VPANDN       Y2, Y14, Y14
+	VFMADD231PS  Y11, Y13, Y3
+	VFMADD231PS  Y12, Y14, Y4
+	VPBROADCASTD 4(AX)(CX*1), Y14
+	VPSLLVD      Y0, Y14, Y13
+	VPSLLVD      Y1, Y14, Y14
+	VPANDN       Y2, Y13, Y13
+	VPANDN       Y2, Y14, Y14
+	VFMADD231PS  Y11, Y13, Y5
+	VFMADD231PS  Y12, Y14, Y6
+	VPBROADCASTD 4(AX)(CX*2), Y14
+	VPSLLVD      Y0, Y14, Y13
+	VPSLLVD      Y1, Y14, Y14
+	VPANDN       Y2, Y13, Y13
+	VPANDN       Y2, Y14, Y14
+	VFMADD231PS  Y11, Y13, Y7
+	VFMADD231PS  Y12, Y14, Y8
+	VPBROADCASTD 4(AX)(DX*1), Y14
+	VPSLLVD      Y0, Y14, Y13
+	VPSLLVD      Y1, Y14, Y14
+	VPANDN       Y2, Y13, Y13
+	VPANDN       Y2, Y14, Y14
+	VFMADD231PS  Y11, Y13, Y9
+	VFMADD231PS  Y12, Y14, Y10
+	PREFETCHT0   (R10)
+	ADDQ         $0x20, R10
+	ADDQ         $0x08, AX
+	SUBQ         $-128, R9
+	SUBQ         $0x20, R12
+	JZ           ended5
 
 units4:
 	VMOVUPS      (R9), Y11
@@ -113,6 +171,8 @@ units4:
 	SUBQ         $-128, R9
 	SUBQ         $0x20, R12
 	JNZ          units4
+
+ended5:
 	VBROADCASTSS (BX), Y11
 	VADDPS       Y4, Y3, Y3
 	VFMADD213PS  (SP), Y11, Y3
@@ -162,21 +222,43 @@ units4:
 	JMP          rows1
 
 few2:
-rows5:
+rows6:
 	CMPQ    128(SP), $0x01
-	JL      few6
+	JL      few7
 	MOVQ    x_base+72(FP), CX
 	VXORPS  Y3, Y3, Y3
 	VMOVUPS Y3, (SP)
 	MOVQ    groups+96(FP), SI
 	LEAQ    4096(AX), DX
 
-groups7:
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	MOVQ   group+104(FP), DI
+groups8:
+	MOVQ         group+104(FP), DI
+	VMOVUPS      (CX), Y3
+	VMOVUPS      32(CX), Y4
+	VPBROADCASTD (AX), Y5
+	VPSLLVD      Y0, Y5, Y6
+	VPSLLVD      Y1, Y5, Y5
+	VPANDN       Y2, Y6, Y6
+	VPANDN       Y2, Y5, Y5
+	VMULPS       Y3, Y6, Y3
+	VMULPS       Y4, Y5, Y4
+	VMOVUPS      64(CX), Y5
+	VMOVUPS      96(CX), Y6
+	VPBROADCASTD 4(AX), Y8
+	VPSLLVD      Y0, Y8, Y7
+	VPSLLVD      Y1, Y8, Y8
+	VPANDN       Y2, Y7, Y7
+	VPANDN       Y2, Y8, Y8
+	VFMADD231PS  Y5, Y7, Y3
+	VFMADD231PS  Y6, Y8, Y4
+	PREFETCHT0   (DX)
+	ADDQ         $0x08, DX
+	ADDQ         $0x08, AX
+	SUBQ         $-128, CX
+	SUBQ         $0x20, DI
+	JZ           ended10
 
-units8:
+units9:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      32(CX), Y6
 	VPBROADCASTD (AX), Y8
@@ -200,14 +282,16 @@ units8:
 	ADDQ         $0x08, AX
 	SUBQ         $-128, CX
 	SUBQ         $0x20, DI
-	JNZ          units8
+	JNZ          units9
+
+ended10:
 	VBROADCASTSS (BX), Y5
 	VADDPS       Y4, Y3, Y3
 	VFMADD213PS  (SP), Y5, Y3
 	VMOVUPS      Y3, (SP)
 	ADDQ         $0x04, BX
 	DECQ         SI
-	JNZ          groups7
+	JNZ          groups8
 	VMOVUPS      halfAVX2<>+0(SB), Y3
 	VMULPS       (SP), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -224,9 +308,9 @@ units8:
 	VMOVSS       X3, (R8)
 	ADDQ         $0x04, R8
 	SUBQ         $0x01, 128(SP)
-	JMP          rows5
+	JMP          rows6
 
-few6:
+few7:
 	VZEROUPPER
 	RET
 
@@ -290,9 +374,9 @@ TEXT ·groupFourAVX2(SB), NOSPLIT, $144-128
 	MOVQ    y_base+0(FP), DX
 	MOVQ    DX, 136(SP)
 
-rows9:
+rows11:
 	CMPQ    128(SP), $0x01
-	JL      few10
+	JL      few12
 	MOVQ    x_base+72(FP), DX
 	MOVQ    group+112(FP), BX
 	IMULQ   groups+104(FP), BX
@@ -306,18 +390,42 @@ rows9:
 	MOVQ    groups+104(FP), R8
 	LEAQ    4096(AX), DI
 
-groups11:
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	MOVQ   group+112(FP), R9
+groups13:
+	MOVQ         group+112(FP), R9
+	VPBROADCASTD (AX), Y10
+	VPSLLVD      Y0, Y10, Y9
+	VPSLLVD      Y1, Y10, Y10
+	VPANDN       Y2, Y9, Y9
+	VPANDN       Y2, Y10, Y10
+	VMULPS       (DX), Y9, Y3
+	VMULPS       32(DX), Y10, Y4
+	VMULPS       (DX)(BX*1), Y9, Y5
+	VMULPS       32(DX)(BX*1), Y10, Y6
+	VMULPS       (DX)(BX*2), Y9, Y7
+	VMULPS       32(DX)(BX*2), Y10, Y8
+	VMULPS       (DX)(SI*1), Y9, Y9
+	VMULPS       32(DX)(SI*1), Y10, Y10
+	VPBROADCASTD 4(AX), Y12
+	VPSLLVD      Y0, Y12, Y11
+	VPSLLVD      Y1, Y12, Y12
+	VPANDN       Y2, Y11, Y11
+	VPANDN       Y2, Y12, Y12
+	VFMADD231PS  64(DX), Y11, Y3
+	VFMADD231PS  96(DX), Y12, Y4
+	VFMADD231PS  64(DX)(BX*1), Y11, Y5
+	VFMADD231PS  96(DX)(BX*1), Y12, Y6
+	VFMADD231PS  64(DX)(BX*2), Y11, Y7
+	VFMADD231PS  96(DX)(BX*2), Y12, Y8
+	VFMADD231PS  64(DX)(SI*1), Y11, Y9
+	VFMADD231PS  96(DX)(SI*1), Y12, Y10
+	PREFETCHT0   (DI)
+	ADDQ         $0x08, DI
+	ADDQ         $0x08, AX
+	SUBQ         $-128, DX
+	SUBQ         $0x20, R9
+	JZ           ended15
 
-units12:
+units14:
 	VPBROADCASTD (AX), Y12
 	VPSLLVD      Y0, Y12, Y11
 	VPSLLVD      Y1, Y12, Y12
@@ -349,7 +457,9 @@ units12:
 	ADDQ         $0x08, AX
 	SUBQ         $-128, DX
 	SUBQ         $0x20, R9
-	JNZ          units12
+	JNZ          units14
+
+ended15:
 	VBROADCASTSS (CX), Y11
 	VADDPS       Y4, Y3, Y3
 	VFMADD213PS  (SP), Y11, Y3
@@ -365,7 +475,7 @@ units12:
 	VMOVUPS      Y9, 96(SP)
 	ADDQ         $0x04, CX
 	DECQ         R8
-	JNZ          groups11
+	JNZ          groups13
 	VMOVUPS      halfAVX2<>+0(SB), Y3
 	VMULPS       (SP), Y3, Y4
 	VMULPS       32(SP), Y3, Y5
@@ -399,9 +509,9 @@ units12:
 	VEXTRACTPS   $0x03, X3, (BX)
 	ADDQ         $0x04, 136(SP)
 	SUBQ         $0x01, 128(SP)
-	JMP          rows9
+	JMP          rows11
 
-few10:
+few12:
 	VZEROUPPER
 	RET
 
@@ -436,57 +546,91 @@ rows1:
 	LEAQ    4096(AX), R10
 
 groups3:
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	VXORPS Z9, Z9, Z9
-	MOVQ   group+104(FP), R12
+	MOVQ         group+104(FP), R12
+	VMOVUPS      (R9), Z3
+	VPBROADCASTD (AX), Z2
+	VPSLLVD      Z0, Z2, Z2
+	VPANDND      Z1, Z2, Z2
+	VMULPS       Z3, Z2, Z2
+	VPBROADCASTD (AX)(CX*1), Z4
+	VPSLLVD      Z0, Z4, Z4
+	VPANDND      Z1, Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VPBROADCASTD (AX)(CX*2), Z5
+	VPSLLVD      Z0, Z5, Z5
+	VPANDND      Z1, Z5, Z5
+	VMULPS       Z3, Z5, Z6
+	VPBROADCASTD (AX)(DX*1), Z5
+	VPSLLVD      Z0, Z5, Z5
+	VPANDND      Z1, Z5, Z5
+	VMULPS       Z3, Z5, Z8
+	VMOVUPS      64(R9), Z9
+	VPBROADCASTD 4(AX), Z3
+	VPSLLVD      Z0, Z3, Z3
+	VPANDND      Z1, Z3, Z3
+	VMULPS       Z9, Z3, Z3
+	VPBROADCASTD 4(AX)(CX*1), Z5
+	VPSLLVD      Z0, Z5, Z5
+	VPANDND      Z1, Z5, Z5
+	VMULPS       Z9, Z5, Z5
+	VPBROADCASTD 4(AX)(CX*2), Z7
+	VPSLLVD      Z0, Z7, Z7
+	VPANDND      Z1, Z7, Z7
+	VMULPS       Z9, Z7, Z7
+	VPBROADCASTD 4(AX)(DX*1), Z10
+	VPSLLVD      Z0, Z10, Z10
+	VPANDND      Z1, Z10, Z10
+	VMULPS       Z9, Z10, Z9
+	PREFETCHT0   (R10)
+	ADDQ         $0x20, R10
+	ADDQ         $0x08, AX
+	SUBQ         $-128, R9
+	SUBQ         $0x20, R12
+	JZ           ended5
 
 units4:
-	VMOVUPS       (R9), Z10
-	VPBROADCASTD  (AX), Z11
-	VPSLLVD       Z0, Z11, Z11
-	VPANDND       Z1, Z11, Z11
-	VFMADD231PS   Z10, Z11, Z2
-	VPBROADCASTD  (AX)(CX*1), Z11
-	VPSLLVD       Z0, Z11, Z11
-	VPANDND       Z1, Z11, Z11
-	VFMADD231PS   Z10, Z11, Z4
-	VPBROADCASTD  (AX)(CX*2), Z11
-	VPSLLVD       Z0, Z11, Z11
-	VPANDND       Z1, Z11, Z11
-	VFMADD231PS   Z10, Z11, Z6
-	VPBROADCASTD  (AX)(DX*1), Z11
-	VPSLLVD       Z0, Z11, Z11
-	VPANDND       Z1, Z11, Z11
-	VFMADD231PS   Z10, Z11, Z8
-	VMOVUPS       64(R9), Z10
-	VPBROADCASTD  4(AX), Z11
-	VPSLLVD       Z0, Z11, Z11
-	VPANDND       Z1, Z11, Z11
-	VFMADD231PS   Z10, Z11, Z3
-	VPBROADCASTD  4(AX)(CX*1), Z11
-	VPSLLVD       Z0, Z11, Z11
-	VPANDND       Z1, Z11, Z11
-	VFMADD231PS   Z10, Z11, Z5
-	VPBROADCASTD  4(AX)(CX*2), Z11
-	VPSLLVD       Z0, Z11, Z11
-	VPANDND       Z1, Z11, Z11
-	VFMADD231PS   Z10, Z11, Z7
-	VPBROADCASTD  4(AX)(DX*1), Z11
-	VPSLLVD       Z0, Z11, Z11
-	VPANDND       Z1, Z11, Z11
-	VFMADD231PS   Z10, Z11, Z9
-	PREFETCHT0    (R10)
-	ADDQ          $0x20, R10
-	ADDQ          $0x08, AX
-	SUBQ          $-128, R9
-	SUBQ          $0x20, R12
-	JNZ           units4
+	VMOVUPS      (R9), Z10
+	VPBROADCASTD (AX), Z11
+	VPSLLVD      Z0, Z11, Z11
+	VPANDND      Z1, Z11, Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VPBROADCASTD (AX)(CX*1), Z11
+	VPSLLVD      Z0, Z11, Z11
+	VPANDND      Z1, Z11, Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VPBROADCASTD (AX)(CX*2), Z11
+	VPSLLVD      Z0, Z11, Z11
+	VPANDND      Z1, Z11, Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VPBROADCASTD (AX)(DX*1), Z11
+	VPSLLVD      Z0, Z11, Z11
+	VPANDND      Z1, Z11, Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VMOVUPS      64(R9), Z10
+	VPBROADCASTD 4(AX), Z11
+	VPSLLVD      Z0, Z11, Z11
+	VPANDND      Z1, Z11, Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VPBROADCASTD 4(AX)(CX*1), Z11
+	VPSLLVD      Z0, Z11, Z11
+	VPANDND      Z1, Z11, Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VPBROADCASTD 4(AX)(CX*2), Z11
+	VPSLLVD      Z0, Z11, Z11
+	VPANDND      Z1, Z11, Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VPBROADCASTD 4(AX)(DX*1), Z11
+	VPSLLVD      Z0, Z11, Z11
+	VPANDND      Z1, Z11, Z11
+	VFMADD231PS  Z10, Z11, Z9
+	PREFETCHT0   (R10)
+	ADDQ         $0x20, R10
+	ADDQ         $0x08, AX
+	SUBQ         $-128, R9
+	SUBQ         $0x20, R12
+	JNZ          units4
+
+ended5:
 	VBROADCASTSS  (BX), Z10
 	VADDPS        Z3, Z2, Z2
 	VFMADD213PS   (SP), Z10, Z2
@@ -544,44 +688,60 @@ units4:
 	JMP           rows1
 
 few2:
-rows5:
+rows6:
 	CMPQ    256(SP), $0x01
-	JL      few6
+	JL      few7
 	MOVQ    x_base+72(FP), CX
 	VXORPS  Z2, Z2, Z2
 	VMOVUPS Z2, (SP)
 	MOVQ    groups+96(FP), SI
 	LEAQ    4096(AX), DX
 
-groups7:
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   group+104(FP), DI
+groups8:
+	MOVQ         group+104(FP), DI
+	VMOVUPS      (CX), Z2
+	VPBROADCASTD (AX), Z3
+	VPSLLVD      Z0, Z3, Z3
+	VPANDND      Z1, Z3, Z3
+	VMULPS       Z2, Z3, Z2
+	VMOVUPS      64(CX), Z3
+	VPBROADCASTD 4(AX), Z4
+	VPSLLVD      Z0, Z4, Z4
+	VPANDND      Z1, Z4, Z4
+	VMULPS       Z3, Z4, Z3
+	PREFETCHT0   (DX)
+	ADDQ         $0x08, DX
+	ADDQ         $0x08, AX
+	SUBQ         $-128, CX
+	SUBQ         $0x20, DI
+	JZ           ended10
 
-units8:
-	VMOVUPS       (CX), Z4
-	VPBROADCASTD  (AX), Z5
-	VPSLLVD       Z0, Z5, Z5
-	VPANDND       Z1, Z5, Z5
-	VFMADD231PS   Z4, Z5, Z2
-	VMOVUPS       64(CX), Z4
-	VPBROADCASTD  4(AX), Z5
-	VPSLLVD       Z0, Z5, Z5
-	VPANDND       Z1, Z5, Z5
-	VFMADD231PS   Z4, Z5, Z3
-	PREFETCHT0    (DX)
-	ADDQ          $0x08, DX
-	ADDQ          $0x08, AX
-	SUBQ          $-128, CX
-	SUBQ          $0x20, DI
-	JNZ           units8
+units9:
+	VMOVUPS      (CX), Z4
+	VPBROADCASTD (AX), Z5
+	VPSLLVD      Z0, Z5, Z5
+	VPANDND      Z1, Z5, Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      64(CX), Z4
+	VPBROADCASTD 4(AX), Z5
+	VPSLLVD      Z0, Z5, Z5
+	VPANDND      Z1, Z5, Z5
+	VFMADD231PS  Z4, Z5, Z3
+	PREFETCHT0   (DX)
+	ADDQ         $0x08, DX
+	ADDQ         $0x08, AX
+	SUBQ         $-128, CX
+	SUBQ         $0x20, DI
+	JNZ          units9
+
+ended10:
 	VBROADCASTSS  (BX), Z4
 	VADDPS        Z3, Z2, Z2
 	VFMADD213PS   (SP), Z4, Z2
 	VMOVUPS       Z2, (SP)
 	ADDQ          $0x04, BX
 	DECQ          SI
-	JNZ           groups7
+	JNZ           groups8
 	VMOVUPS       halfAVX512<>+0(SB), Z2
 	VMULPS        (SP), Z2, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
@@ -600,9 +760,9 @@ units8:
 	VMOVSS        X2, (R8)
 	ADDQ          $0x04, R8
 	SUBQ          $0x01, 256(SP)
-	JMP           rows5
+	JMP           rows6
 
-few6:
+few7:
 	VZEROUPPER
 	RET
 
@@ -679,9 +839,9 @@ TEXT ·groupFourAVX512(SB), NOSPLIT, $528-128
 	MOVQ    y_base+0(FP), SI
 	MOVQ    SI, 520(SP)
 
-rows9:
+rows11:
 	CMPQ    512(SP), $0x02
-	JL      few10
+	JL      few12
 	MOVQ    x_base+72(FP), SI
 	MOVQ    group+112(FP), DI
 	IMULQ   groups+104(FP), DI
@@ -699,68 +859,96 @@ rows9:
 	MOVQ    groups+104(FP), R10
 	LEAQ    4096(AX), R9
 
-groups11:
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	VXORPS Z9, Z9, Z9
-	VXORPS Z10, Z10, Z10
-	VXORPS Z11, Z11, Z11
-	VXORPS Z12, Z12, Z12
-	VXORPS Z13, Z13, Z13
-	VXORPS Z14, Z14, Z14
-	VXORPS Z15, Z15, Z15
-	VXORPS Z16, Z16, Z16
-	VXORPS Z17, Z17, Z17
-	MOVQ   group+112(FP), R11
+groups13:
+	MOVQ         group+112(FP), R11
+	VPBROADCASTD (AX), Z7
+	VPSLLVD      Z0, Z7, Z7
+	VPANDND      Z1, Z7, Z7
+	VPBROADCASTD (AX)(CX*1), Z3
+	VPSLLVD      Z0, Z3, Z3
+	VPANDND      Z1, Z3, Z3
+	VMOVUPS      (SI), Z4
+	VMULPS       Z4, Z7, Z2
+	VMULPS       Z4, Z3, Z4
+	VMOVUPS      (SI)(DI*1), Z5
+	VMULPS       Z5, Z7, Z6
+	VMULPS       Z5, Z3, Z8
+	VMOVUPS      (SI)(DI*2), Z5
+	VMULPS       Z5, Z7, Z10
+	VMULPS       Z5, Z3, Z12
+	VMOVUPS      (SI)(R8*1), Z5
+	VMULPS       Z5, Z7, Z14
+	VMULPS       Z5, Z3, Z16
+	VPBROADCASTD 4(AX), Z15
+	VPSLLVD      Z0, Z15, Z15
+	VPANDND      Z1, Z15, Z15
+	VPBROADCASTD 4(AX)(CX*1), Z17
+	VPSLLVD      Z0, Z17, Z17
+	VPANDND      Z1, Z17, Z17
+	VMOVUPS      64(SI), Z5
+	VMULPS       Z5, Z15, Z3
+	VMULPS       Z5, Z17, Z5
+	VMOVUPS      64(SI)(DI*1), Z9
+	VMULPS       Z9, Z15, Z7
+	VMULPS       Z9, Z17, Z9
+	VMOVUPS      64(SI)(DI*2), Z13
+	VMULPS       Z13, Z15, Z11
+	VMULPS       Z13, Z17, Z13
+	VMOVUPS      64(SI)(R8*1), Z18
+	VMULPS       Z18, Z15, Z15
+	VMULPS       Z18, Z17, Z17
+	PREFETCHT0   (R9)
+	ADDQ         $0x10, R9
+	ADDQ         $0x08, AX
+	SUBQ         $-128, SI
+	SUBQ         $0x20, R11
+	JZ           ended15
 
-units12:
-	VPBROADCASTD  (AX), Z18
-	VPSLLVD       Z0, Z18, Z18
-	VPANDND       Z1, Z18, Z18
-	VPBROADCASTD  (AX)(CX*1), Z19
-	VPSLLVD       Z0, Z19, Z19
-	VPANDND       Z1, Z19, Z19
-	VMOVUPS       (SI), Z20
-	VFMADD231PS   Z20, Z18, Z2
-	VFMADD231PS   Z20, Z19, Z4
-	VMOVUPS       (SI)(DI*1), Z20
-	VFMADD231PS   Z20, Z18, Z6
-	VFMADD231PS   Z20, Z19, Z8
-	VMOVUPS       (SI)(DI*2), Z20
-	VFMADD231PS   Z20, Z18, Z10
-	VFMADD231PS   Z20, Z19, Z12
-	VMOVUPS       (SI)(R8*1), Z20
-	VFMADD231PS   Z20, Z18, Z14
-	VFMADD231PS   Z20, Z19, Z16
-	VPBROADCASTD  4(AX), Z18
-	VPSLLVD       Z0, Z18, Z18
-	VPANDND       Z1, Z18, Z18
-	VPBROADCASTD  4(AX)(CX*1), Z19
-	VPSLLVD       Z0, Z19, Z19
-	VPANDND       Z1, Z19, Z19
-	VMOVUPS       64(SI), Z20
-	VFMADD231PS   Z20, Z18, Z3
-	VFMADD231PS   Z20, Z19, Z5
-	VMOVUPS       64(SI)(DI*1), Z20
-	VFMADD231PS   Z20, Z18, Z7
-	VFMADD231PS   Z20, Z19, Z9
-	VMOVUPS       64(SI)(DI*2), Z20
-	VFMADD231PS   Z20, Z18, Z11
-	VFMADD231PS   Z20, Z19, Z13
-	VMOVUPS       64(SI)(R8*1), Z20
-	VFMADD231PS   Z20, Z18, Z15
-	VFMADD231PS   Z20, Z19, Z17
-	PREFETCHT0    (R9)
-	ADDQ          $0x10, R9
-	ADDQ          $0x08, AX
-	SUBQ          $-128, SI
-	SUBQ          $0x20, R11
-	JNZ           units12
+units14:
+	VPBROADCASTD (AX), Z18
+	VPSLLVD      Z0, Z18, Z18
+	VPANDND      Z1, Z18, Z18
+	VPBROADCASTD (AX)(CX*1), Z19
+	VPSLLVD      Z0, Z19, Z19
+	VPANDND      Z1, Z19, Z19
+	VMOVUPS      (SI), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z4
+	VMOVUPS      (SI)(DI*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z8
+	VMOVUPS      (SI)(DI*2), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      (SI)(R8*1), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z16
+	VPBROADCASTD 4(AX), Z18
+	VPSLLVD      Z0, Z18, Z18
+	VPANDND      Z1, Z18, Z18
+	VPBROADCASTD 4(AX)(CX*1), Z19
+	VPSLLVD      Z0, Z19, Z19
+	VPANDND      Z1, Z19, Z19
+	VMOVUPS      64(SI), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z5
+	VMOVUPS      64(SI)(DI*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      64(SI)(DI*2), Z20
+	VFMADD231PS  Z20, Z18, Z11
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      64(SI)(R8*1), Z20
+	VFMADD231PS  Z20, Z18, Z15
+	VFMADD231PS  Z20, Z19, Z17
+	PREFETCHT0   (R9)
+	ADDQ         $0x10, R9
+	ADDQ         $0x08, AX
+	SUBQ         $-128, SI
+	SUBQ         $0x20, R11
+	JNZ          units14
+
+ended15:
 	VBROADCASTSS  (DX), Z18
 	VADDPS        Z3, Z2, Z2
 	VFMADD213PS   (SP), Z18, Z2
@@ -789,7 +977,7 @@ units12:
 	VMOVUPS       Z16, 448(SP)
 	ADDQ          $0x04, DX
 	DECQ          R10
-	JNZ           groups11
+	JNZ           groups13
 	LEAQ          (AX)(CX*1), AX
 	LEAQ          (DX)(BX*1), DX
 	VMOVUPS       halfAVX512<>+0(SB), Z2
@@ -871,12 +1059,12 @@ units12:
 	VEXTRACTPS    $0x03, X2, (DI)
 	ADDQ          $0x04, 520(SP)
 	SUBQ          $0x02, 512(SP)
-	JMP           rows9
+	JMP           rows11
 
-few10:
-rows13:
+few12:
+rows16:
 	CMPQ    512(SP), $0x01
-	JL      few14
+	JL      few17
 	MOVQ    x_base+72(FP), CX
 	MOVQ    group+112(FP), BX
 	IMULQ   groups+104(FP), BX
@@ -890,38 +1078,52 @@ rows13:
 	MOVQ    groups+104(FP), R8
 	LEAQ    4096(AX), DI
 
-groups15:
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	VXORPS Z9, Z9, Z9
-	MOVQ   group+112(FP), R9
+groups18:
+	MOVQ         group+112(FP), R9
+	VPBROADCASTD (AX), Z3
+	VPSLLVD      Z0, Z3, Z3
+	VPANDND      Z1, Z3, Z3
+	VMULPS       (CX), Z3, Z2
+	VMULPS       (CX)(BX*1), Z3, Z4
+	VMULPS       (CX)(BX*2), Z3, Z6
+	VMULPS       (CX)(SI*1), Z3, Z8
+	VPBROADCASTD 4(AX), Z9
+	VPSLLVD      Z0, Z9, Z9
+	VPANDND      Z1, Z9, Z9
+	VMULPS       64(CX), Z9, Z3
+	VMULPS       64(CX)(BX*1), Z9, Z5
+	VMULPS       64(CX)(BX*2), Z9, Z7
+	VMULPS       64(CX)(SI*1), Z9, Z9
+	PREFETCHT0   (DI)
+	ADDQ         $0x08, DI
+	ADDQ         $0x08, AX
+	SUBQ         $-128, CX
+	SUBQ         $0x20, R9
+	JZ           ended20
 
-units16:
-	VPBROADCASTD  (AX), Z10
-	VPSLLVD       Z0, Z10, Z10
-	VPANDND       Z1, Z10, Z10
-	VFMADD231PS   (CX), Z10, Z2
-	VFMADD231PS   (CX)(BX*1), Z10, Z4
-	VFMADD231PS   (CX)(BX*2), Z10, Z6
-	VFMADD231PS   (CX)(SI*1), Z10, Z8
-	VPBROADCASTD  4(AX), Z10
-	VPSLLVD       Z0, Z10, Z10
-	VPANDND       Z1, Z10, Z10
-	VFMADD231PS   64(CX), Z10, Z3
-	VFMADD231PS   64(CX)(BX*1), Z10, Z5
-	VFMADD231PS   64(CX)(BX*2), Z10, Z7
-	VFMADD231PS   64(CX)(SI*1), Z10, Z9
-	PREFETCHT0    (DI)
-	ADDQ          $0x08, DI
-	ADDQ          $0x08, AX
-	SUBQ          $-128, CX
-	SUBQ          $0x20, R9
-	JNZ           units16
+units19:
+	VPBROADCASTD (AX), Z10
+	VPSLLVD      Z0, Z10, Z10
+	VPANDND      Z1, Z10, Z10
+	VFMADD231PS  (CX), Z10, Z2
+	VFMADD231PS  (CX)(BX*1), Z10, Z4
+	VFMADD231PS  (CX)(BX*2), Z10, Z6
+	VFMADD231PS  (CX)(SI*1), Z10, Z8
+	VPBROADCASTD 4(AX), Z10
+	VPSLLVD      Z0, Z10, Z10
+	VPANDND      Z1, Z10, Z10
+	VFMADD231PS  64(CX), Z10, Z3
+	VFMADD231PS  64(CX)(BX*1), Z10, Z5
+	VFMADD231PS  64(CX)(BX*2), Z10, Z7
+	VFMADD231PS  64(CX)(SI*1), Z10, Z9
+	PREFETCHT0   (DI)
+	ADDQ         $0x08, DI
+	ADDQ         $0x08, AX
+	SUBQ         $-128, CX
+	SUBQ         $0x20, R9
+	JNZ          units19
+
+ended20:
 	VBROADCASTSS  (DX), Z10
 	VADDPS        Z3, Z2, Z2
 	VFMADD213PS   (SP), Z10, Z2
@@ -937,7 +1139,7 @@ units16:
 	VMOVUPS       Z8, 192(SP)
 	ADDQ          $0x04, DX
 	DECQ          R8
-	JNZ           groups15
+	JNZ           groups18
 	VMOVUPS       halfAVX512<>+0(SB), Z2
 	VMULPS        (SP), Z2, Z3
 	VMULPS        64(SP), Z2, Z4
@@ -979,8 +1181,8 @@ units16:
 	VEXTRACTPS    $0x03, X2, (BX)
 	ADDQ          $0x04, 520(SP)
 	SUBQ          $0x01, 512(SP)
-	JMP           rows13
+	JMP           rows16
 
-few14:
+few17:
 	VZEROUPPER
 	RET

@@ -122,24 +122,26 @@ func (p groupProduct) products(g *gen, rows int) [][]reg.VecVirtual {
 	coming, left, count := g.GP64(), g.arg("groups"), g.GP64()
 	g.LEAQ(mem(p.codes.bases[0], ahead), coming)
 
-	groups, units := g.label("groups"), g.label("units")
+	groups, units, ended := g.label("groups"), g.label("units"), g.label("ended")
 	g.Label(groups)
-	for v := range sums {
-		for r := range rows {
-			for _, s := range sums[v][r] {
-				g.zero(s)
-			}
+	g.MOVQ(g.address("group"), count)
+	for _, begin := range []bool{true, false} {
+		if !begin {
+			g.Label(units)
+		}
+		p.multiply(g, x, sums, begin)
+		g.PREFETCHT0(mem(coming, 0))
+		g.ADDQ(operand.U8(rows*unit/4), coming)
+		g.ADDQ(operand.U8(unit/4), p.codes.bases[0])
+		g.SUBQ(operand.I8(-unit*4), x.bases[0])
+		g.SUBQ(operand.U8(unit), count)
+		if begin {
+			g.JZ(operand.LabelRef(ended))
+		} else {
+			g.JNZ(operand.LabelRef(units))
 		}
 	}
-	g.MOVQ(g.address("group"), count)
-	g.Label(units)
-	p.multiply(g, x, sums)
-	g.PREFETCHT0(mem(coming, 0))
-	g.ADDQ(operand.U8(rows*unit/4), coming)
-	g.ADDQ(operand.U8(unit/4), p.codes.bases[0])
-	g.SUBQ(operand.I8(-unit*4), x.bases[0])
-	g.SUBQ(operand.U8(unit), count)
-	g.JNZ(operand.LabelRef(units))
+	g.Label(ended)
 	for r := range rows {
 		scale := g.vec()
 		g.VBROADCASTSS(p.scales.at(r), scale)
@@ -171,8 +173,8 @@ func (p groupProduct) products(g *gen, rows int) [][]reg.VecVirtual {
 	return totals
 }
 
-// multiply adds twice the products of a unit.
-func (p groupProduct) multiply(g *gen, x strided, sums [][][]reg.VecVirtual) {
+// multiply adds twice the products of a unit; with begin the sums are nothing before.
+func (p groupProduct) multiply(g *gen, x strided, sums [][][]reg.VecVirtual, begin bool) {
 	f := format{bits: 2, decode: decodeTernaryTwice, twice: true}
 	parts := block / g.lanes()
 	for b := range unit / block {
@@ -185,6 +187,10 @@ func (p groupProduct) multiply(g *gen, x strided, sums [][][]reg.VecVirtual) {
 				into[v] = append(into[v], s)
 			}
 		}
-		f.multiply(g, p.codes.from(b*block/4), x.from(b*block*4), into, parts, nil)
+		add := g.addProduct
+		if begin && (b == 0 || parts == 1) {
+			add = func(x operand.Op, w, sum reg.VecVirtual) { g.VMULPS(x, w, sum) }
+		}
+		f.multiply(g, p.codes.from(b*block/4), x.from(b*block*4), into, parts, nil, add)
 	}
 }
