@@ -73,12 +73,12 @@ func scatterLanes(g *gen, v reg.VecVirtual, at, step reg.GPVirtual) {
 type groupProduct struct {
 	codes, scales strided // the next rows
 	vectors       int
-	totals        operand.Mem // of the groups before, a register for each row and vector
+	rest          operand.Mem // room for the totals that no register is left for
 }
 
 func newGroupProduct(g *gen, rows, vectors int) groupProduct {
 	g.loadTernaryShifts()
-	p := groupProduct{vectors: vectors, totals: g.AllocLocal(rows * vectors * g.bytes())}
+	p := groupProduct{vectors: vectors, rest: g.AllocLocal(rows * vectors * g.bytes())}
 	p.codes = strided{bases: []reg.GPVirtual{g.ptr("codes")}, distance: g.arg("group"), distance3: g.GP64()}
 	g.IMULQ(g.address("groups"), p.codes.distance)
 	g.SHRQ(operand.U8(2), p.codes.distance)
@@ -108,7 +108,13 @@ func (p groupProduct) products(g *gen, rows int) [][]reg.VecVirtual {
 		g.IMULQ(g.address("groups"), distance)
 		x = newStrided(g, x.bases[0], distance, p.vectors)
 	}
-	total := func(v, r int) operand.Mem { return p.totals.Offset((v*rows + r) * g.bytes()) }
+	kept := g.vecs(min(p.registers(g), p.vectors*rows)) // totals of the groups before: the first ones
+	total := func(v, r int) (reg.VecVirtual, operand.Mem) {
+		if i := v*rows + r; i < len(kept) {
+			return kept[i], operand.Mem{}
+		}
+		return nil, p.rest.Offset((v*rows + r) * g.bytes())
+	}
 	sums := make([][][]reg.VecVirtual, p.vectors)
 	for v := range sums {
 		for range rows {
@@ -117,7 +123,11 @@ func (p groupProduct) products(g *gen, rows int) [][]reg.VecVirtual {
 	}
 	g.zero(sums[0][0][0])
 	for i := range p.vectors * rows {
-		g.store(sums[0][0][0], p.totals.Offset(i*g.bytes()), nil)
+		if i < len(kept) {
+			g.zero(kept[i])
+		} else {
+			g.store(sums[0][0][0], p.rest.Offset(i*g.bytes()), nil)
+		}
 	}
 	coming, left, count := g.GP64(), g.arg("groups"), g.GP64()
 	g.LEAQ(mem(p.codes.bases[0], ahead), coming)
@@ -148,8 +158,12 @@ func (p groupProduct) products(g *gen, rows int) [][]reg.VecVirtual {
 		for v := range sums {
 			s := sums[v][r]
 			g.VADDPS(s[1], s[0], s[0])
-			g.VFMADD213PS(total(v, r), scale, s[0])
-			g.store(s[0], total(v, r), nil)
+			if register, place := total(v, r); register != nil {
+				g.VFMADD231PS(s[0], scale, register)
+			} else {
+				g.VFMADD213PS(place, scale, s[0])
+				g.store(s[0], place, nil)
+			}
 		}
 	}
 	g.ADDQ(operand.U8(4), p.scales.bases[0])
@@ -167,10 +181,25 @@ func (p groupProduct) products(g *gen, rows int) [][]reg.VecVirtual {
 	for v := range totals {
 		totals[v] = g.vecs(rows)
 		for r, dst := range totals[v] {
-			g.VMULPS(total(v, r), half, dst)
+			if register, place := total(v, r); register != nil {
+				g.VMULPS(register, half, dst)
+			} else {
+				g.VMULPS(place, half, dst)
+			}
 		}
 	}
 	return totals
+}
+
+// registers is the number of those that are left for totals.
+func (p groupProduct) registers(g *gen) int {
+	switch {
+	case g.wide:
+		return 8
+	case p.vectors == 1: // whose values have two
+		return 1
+	}
+	return 3
 }
 
 // multiply adds twice the products of a unit; with begin the sums are nothing before.
