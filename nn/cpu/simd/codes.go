@@ -2,11 +2,11 @@ package simd
 
 import "bitgpu/nn/cpu/parallel"
 
-// codesKernels are products of packed ternary rows with vectors in int8. A vector is packed
-// into units of 32 elements, the ones with the codes of bits 0 and 1 of 8 bytes first, then those of bits 2
-// and 3, and so on. per units, at the end of the vector fewer, make a chunk; a correction of
-// 32 bytes precedes it: 16 int16 that are, together, minus the sum of its elements. The
-// rows' codes lie stride bytes apart, and 8 bytes for each unit can be read.
+// codesKernels are products of packed ternary rows with vectors in int8. The codes of a unit of 32
+// weights are 8 bytes; a vector is packed in their order, first the 8 elements that the lowest two bits
+// multiply, then those of the next two bits. A chunk is per units, or what is left of the vector.
+// Codes being Q+1, a correction precedes it: 16 int16 that together are minus the sum of its
+// elements. The rows' codes lie stride bytes apart, and 8 bytes for each unit can be read.
 type codesKernels struct {
 	// one sets y to len(y) rows' products with one vector, over divisor.
 	one func(y []float32, codes []byte, stride int, scales []float32, q []int8, units, per, chunks int, divisor float32)
@@ -14,8 +14,8 @@ type codesKernels struct {
 	four func(y []float32, codes []byte, stride int, scales []float32, q []int8, units, per, chunks int, divisors []float32, rows, step int)
 }
 
-// maxPer is the largest number of units of a chunk: all their products in 16 bits add up to at most
-// ±2¹⁴, with and without the correction.
+// maxPer is the largest number of units of a chunk: with the correction, each of the sums in 16 bits
+// ends within ±2¹⁴.
 const maxPer = 64
 
 const (
@@ -33,7 +33,7 @@ func QuantizeI8(q []int8, x []float32) (scale float32) {
 	if whole > 0 {
 		k.quantizeInt8(q[:whole], x[:whole], scale)
 	}
-	quantizeInt8Scalar(q[whole:], x[whole:], scale) // nothing is left to the order of rounding
+	quantizeInt8Scalar(q[whole:], x[whole:], scale) // the same to the last bit: there is one way to round
 	return scale
 }
 
@@ -50,8 +50,8 @@ func TernaryMatMulI8(y []float32, codes []byte, q []int8, scales []float32, rows
 }
 
 // TernaryGroupMatMulI8 is TernaryMatMulI8 with a scale for each group of weights, as
-// TernaryGroupMatMul has them: y[i][r] is the sum over the groups of w[r][g] times the group's part of
-// the sum, which is exact, over scales[i].
+// TernaryGroupMatMul has them: y[i][r] is the sum, in float32, of w[r][g] times the group's part of the
+// integer sum, which is exact, over scales[i].
 func TernaryGroupMatMulI8(y []float32, codes []byte, w []uint16, group int, q []int8, scales []float32, rows, cols, n int) {
 	checkMatMul("TernaryGroupMatMulI8", len(y), len(codes), len(q), rows, cols, ternaryStride(cols), n)
 	checkGroups("TernaryGroupMatMulI8", len(w), group, rows, cols)

@@ -85,8 +85,8 @@ type scaleRoom struct{ scales []float32 }
 
 var scaleRooms = newFreeList[scaleRoom]()
 
-// blockScales is about how many scales of a block lie in the first level of the cache beside the vectors.
-const blockScales = 2048
+// blockScales is how many scales of a block lie in a core's own cache beside the codes.
+const blockScales = 1 << 14
 
 // rowsOfBlock is the number of rows with so many bytes of codes and scales that all vectors
 // read before going on.

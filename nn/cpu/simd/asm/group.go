@@ -73,12 +73,12 @@ func scatterLanes(g *gen, v reg.VecVirtual, at, step reg.GPVirtual) {
 type groupProduct struct {
 	codes, scales strided // the next rows
 	vectors       int
-	totals        operand.Mem // of the groups before, a register for each row and vector
+	rest          operand.Mem // room for the totals that no register is left for
 }
 
 func newGroupProduct(g *gen, rows, vectors int) groupProduct {
 	g.loadTernaryShifts()
-	p := groupProduct{vectors: vectors, totals: g.AllocLocal(rows * vectors * g.bytes())}
+	p := groupProduct{vectors: vectors, rest: g.AllocLocal(rows * vectors * g.bytes())}
 	p.codes = strided{bases: []reg.GPVirtual{g.ptr("codes")}, distance: g.arg("group"), distance3: g.GP64()}
 	g.IMULQ(g.address("groups"), p.codes.distance)
 	g.SHRQ(operand.U8(2), p.codes.distance)
@@ -108,7 +108,13 @@ func (p groupProduct) products(g *gen, rows int) [][]reg.VecVirtual {
 		g.IMULQ(g.address("groups"), distance)
 		x = newStrided(g, x.bases[0], distance, p.vectors)
 	}
-	total := func(v, r int) operand.Mem { return p.totals.Offset((v*rows + r) * g.bytes()) }
+	kept := g.vecs(min(p.registers(g), p.vectors*rows)) // totals of the groups before: the first ones
+	total := func(v, r int) (reg.VecVirtual, operand.Mem) {
+		if i := v*rows + r; i < len(kept) {
+			return kept[i], operand.Mem{}
+		}
+		return nil, p.rest.Offset((v*rows + r) * g.bytes())
+	}
 	sums := make([][][]reg.VecVirtual, p.vectors)
 	for v := range sums {
 		for range rows {
@@ -117,37 +123,47 @@ func (p groupProduct) products(g *gen, rows int) [][]reg.VecVirtual {
 	}
 	g.zero(sums[0][0][0])
 	for i := range p.vectors * rows {
-		g.store(sums[0][0][0], p.totals.Offset(i*g.bytes()), nil)
+		if i < len(kept) {
+			g.zero(kept[i])
+		} else {
+			g.store(sums[0][0][0], p.rest.Offset(i*g.bytes()), nil)
+		}
 	}
 	coming, left, count := g.GP64(), g.arg("groups"), g.GP64()
 	g.LEAQ(mem(p.codes.bases[0], ahead), coming)
 
-	groups, units := g.label("groups"), g.label("units")
+	groups, units, ended := g.label("groups"), g.label("units"), g.label("ended")
 	g.Label(groups)
-	for v := range sums {
-		for r := range rows {
-			for _, s := range sums[v][r] {
-				g.zero(s)
-			}
+	g.MOVQ(g.address("group"), count)
+	for _, begin := range []bool{true, false} {
+		if !begin {
+			g.Label(units)
+		}
+		p.multiply(g, x, sums, begin)
+		g.PREFETCHT0(mem(coming, 0))
+		g.ADDQ(operand.U8(rows*unit/4), coming)
+		g.ADDQ(operand.U8(unit/4), p.codes.bases[0])
+		g.SUBQ(operand.I8(-unit*4), x.bases[0])
+		g.SUBQ(operand.U8(unit), count)
+		if begin {
+			g.JZ(operand.LabelRef(ended))
+		} else {
+			g.JNZ(operand.LabelRef(units))
 		}
 	}
-	g.MOVQ(g.address("group"), count)
-	g.Label(units)
-	p.multiply(g, x, sums)
-	g.PREFETCHT0(mem(coming, 0))
-	g.ADDQ(operand.U8(rows*unit/4), coming)
-	g.ADDQ(operand.U8(unit/4), p.codes.bases[0])
-	g.SUBQ(operand.I8(-unit*4), x.bases[0])
-	g.SUBQ(operand.U8(unit), count)
-	g.JNZ(operand.LabelRef(units))
+	g.Label(ended)
 	for r := range rows {
 		scale := g.vec()
 		g.VBROADCASTSS(p.scales.at(r), scale)
 		for v := range sums {
 			s := sums[v][r]
 			g.VADDPS(s[1], s[0], s[0])
-			g.VFMADD213PS(total(v, r), scale, s[0])
-			g.store(s[0], total(v, r), nil)
+			if register, place := total(v, r); register != nil {
+				g.VFMADD231PS(s[0], scale, register)
+			} else {
+				g.VFMADD213PS(place, scale, s[0])
+				g.store(s[0], place, nil)
+			}
 		}
 	}
 	g.ADDQ(operand.U8(4), p.scales.bases[0])
@@ -165,14 +181,29 @@ func (p groupProduct) products(g *gen, rows int) [][]reg.VecVirtual {
 	for v := range totals {
 		totals[v] = g.vecs(rows)
 		for r, dst := range totals[v] {
-			g.VMULPS(total(v, r), half, dst)
+			if register, place := total(v, r); register != nil {
+				g.VMULPS(register, half, dst)
+			} else {
+				g.VMULPS(place, half, dst)
+			}
 		}
 	}
 	return totals
 }
 
-// multiply adds twice the products of a unit.
-func (p groupProduct) multiply(g *gen, x strided, sums [][][]reg.VecVirtual) {
+// registers is the number of those that are left for totals.
+func (p groupProduct) registers(g *gen) int {
+	switch {
+	case g.wide:
+		return 8
+	case p.vectors == 1: // whose values have two
+		return 1
+	}
+	return 3
+}
+
+// multiply adds twice the products of a unit; with begin the sums are nothing before.
+func (p groupProduct) multiply(g *gen, x strided, sums [][][]reg.VecVirtual, begin bool) {
 	f := format{bits: 2, decode: decodeTernaryTwice, twice: true}
 	parts := block / g.lanes()
 	for b := range unit / block {
@@ -185,6 +216,10 @@ func (p groupProduct) multiply(g *gen, x strided, sums [][][]reg.VecVirtual) {
 				into[v] = append(into[v], s)
 			}
 		}
-		f.multiply(g, p.codes.from(b*block/4), x.from(b*block*4), into, parts, nil)
+		add := g.addProduct
+		if begin && (b == 0 || parts == 1) {
+			add = func(x operand.Op, w, sum reg.VecVirtual) { g.VMULPS(x, w, sum) }
+		}
+		f.multiply(g, p.codes.from(b*block/4), x.from(b*block*4), into, parts, nil, add)
 	}
 }
