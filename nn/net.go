@@ -26,7 +26,7 @@ func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 	n := &Net[T]{config: c, Blocks: make([][]layer.Layer[T], c.Layers)}
 	for i := range n.Blocks {
 		if c.Decoder != nil {
-			n.Blocks[i] = arch.Layers[T](c.Decoder, i)
+			n.Blocks[i] = arch.Layers[T](c.Decoder, i, scan.Chunk)
 			continue
 		}
 		var mixer layer.Layer[T]
@@ -51,13 +51,15 @@ type Binding[T any] struct {
 	Param func(p layer.Param) T
 	Rows  func(at Place, r layer.Rows) T
 	State func(at Place, s layer.State) T
+	// Low gives A, then B, of each adapter that the configuration has.
+	Low func(p layer.Param, blocks []op.LowRankBlock) T
 	// Shared gives one tensor for all that ask for it.
 	Shared func(which layer.Shared) T
 }
 
 // Bind fills the tensors of a net, in the order of the data flow. It returns the net.
 func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
-	d := binder[T]{Binding: b}
+	d := binder[T]{Binding: b, adapter: n.config.Adapter}
 	c := n.config
 	table := func(t *T, name string, init func([]float32, func() float64)) {
 		d.param(t, layer.Param{Names: []string{name}, Shape: []int{c.Vocab, c.Width}, Kind: layer.Table, Layer: -1, Init: init})
@@ -88,7 +90,8 @@ func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
 // binder is the Declarer of Bind.
 type binder[T any] struct {
 	Binding[T]
-	at Place
+	at      Place
+	adapter *Adapter
 }
 
 func (d *binder[T]) param(t *T, p layer.Param) {
@@ -99,11 +102,7 @@ func (d *binder[T]) param(t *T, p layer.Param) {
 
 // Param implements layer.Declarer: names become those of the block.
 func (d *binder[T]) Param(t *T, p layer.Param) {
-	names := make([]string, len(p.Names))
-	for i, name := range p.Names {
-		names[i] = fmt.Sprintf("layers.%d.%s", d.at.Block, name)
-	}
-	p.Names, p.Layer = names, d.at.Block
+	p.Names, p.Layer = d.names(p.Names), d.at.Block
 	d.param(t, p)
 }
 

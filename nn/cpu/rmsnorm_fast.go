@@ -26,6 +26,7 @@ func (o *Ops) rmsNormBackward(args *op.RMSNormBackward[*Tensor[float32]]) {
 	n, D := rowsOf(h)
 	blocks := (n + sumBlock - 1) / sumBlock
 	zeroRoom(&o.partial, blocks*D)
+	o.job.eps = args.Epsilon()
 	o.rows(blocks, 1, func(j *job, start, end int) {
 		dh, dx, h, gain := j.t[0], j.t[1], j.t[2], j.t[3]
 		n, D := rowsOf(h)
@@ -34,11 +35,13 @@ func (o *Ops) rmsNormBackward(args *op.RMSNormBackward[*Tensor[float32]]) {
 			for i := b * sumBlock; i < min((b+1)*sumBlock, n); i++ {
 				at, to := i*D, (i+1)*D
 				simd.RMSNormBackward(dh.Data[at:to], sum, dx.Data[at:to], h.Data[at:to], gain.Data,
-					inverseRMSFast(h.Data[at:to]))
+					inverseRMSFast(h.Data[at:to], j.eps))
 			}
 		}
 	}, dh, dx, h, gain)
-	o.addPartials(dgain.Data, blocks)
+	if dgain != nil {
+		o.addPartials(dgain.Data, blocks)
+	}
 }
 
 // addPartials adds the sums of the blocks to dst, in order.

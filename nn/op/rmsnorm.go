@@ -38,8 +38,19 @@ func (o *RMSNorm[T]) Span(n int) (from, count int) {
 	return o.From, o.Count
 }
 
-// RMSNormBackward, of X = RMSNorm(H)·Gain: adds into DH (n, D) and DGain (D) from DX (n, D).
-type RMSNormBackward[T any] struct{ DH, DGain, DX, H, Gain T }
+// RMSNormBackward, of X = RMSNorm(H)·Gain: adds into DH (n, D) and DGain (D), which is optional, from DX (n, D).
+type RMSNormBackward[T any] struct {
+	DH, DGain, DX, H, Gain T
+	Eps                    float64 // as in RMSNorm
+}
+
+// Epsilon is Eps, or what 0 stands for.
+func (o *RMSNormBackward[T]) Epsilon() float64 {
+	if o.Eps == 0 {
+		return NormEps
+	}
+	return o.Eps
+}
 
 // Name implements Op.
 func (o *RMSNormBackward[T]) Name() string { return "RMSNormBackward" }
@@ -51,5 +62,5 @@ func (o *RMSNormBackward[T]) Args(v Visitor[T]) {
 	v.Arg("h", Reads, &o.H, n, D)
 	v.Arg("gain", Reads, &o.Gain, D)
 	v.Arg("dh", Updates, &o.DH, n, D)
-	v.Arg("dgain", Updates, &o.DGain, D)
+	v.Arg("dgain", Updates|Optional, &o.DGain, D)
 }

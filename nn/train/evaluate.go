@@ -103,7 +103,7 @@ func newEvaluator[T any](m op.Memory[T], c nn.Config, batch, time int) *Evaluato
 	rows, states := map[string]T{}, map[string]T{}
 	nn.NewNet[struct{}](c, c.DefaultScan()).Bind(nn.Binding[struct{}]{
 		Rows: func(_ nn.Place, r layer.Rows) (none struct{}) {
-			if _, ok := rows[r.Key()]; !ok && !r.Chunks {
+			if _, ok := rows[r.Key()]; !ok && !r.Trained() {
 				rows[r.Key()] = zeros(append([]int{n}, r.Shape...)...)
 			}
 			return none
@@ -153,7 +153,7 @@ func (e *Evaluator[T]) prepare(batch, n int) (*evaluation, error) {
 	net := nn.NewNet[T](c, c.DefaultScan()).Bind(nn.Binding[T]{
 		Param: inTurn(*e.weights),
 		Rows: func(at nn.Place, r layer.Rows) (none T) {
-			if r.Chunks {
+			if r.Trained() {
 				return none
 			}
 			return view(fmt.Sprint(at.Layer, r.Key()), e.rows(at, r), n)
