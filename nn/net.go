@@ -157,6 +157,19 @@ func (n *Net[T]) Forward(p *op.Program[T], i int, stream T) {
 	}
 }
 
+// LogitsBackward appends what carries the gradient dx (n, D) of the normalised stream, which it changes, to that of the
+// stream (n, D), where it is added, and of the gain.
+func (n *Net[T]) LogitsBackward(p *op.Program[T], grad *Net[T], dstream, dx, stream T) {
+	if block := n.rotation(); block > 0 {
+		p.Add(&op.Hadamard[T]{Y: dx, X: dx, Signs: n.Signs, Block: block, Inverse: true})
+	}
+	norm := &op.RMSNormBackward[T]{DH: dstream, DGain: grad.Norm, DX: dx, H: stream, Gain: n.Norm}
+	if n.config.Decoder != nil {
+		norm.Eps = n.config.Decoder.Eps
+	}
+	p.Add(norm)
+}
+
 // Logits appends the head for m rows of the stream from row `from` on; normed is room for them.
 func (n *Net[T]) Logits(p *op.Program[T], logits, normed, stream T, from, m int) {
 	norm := &op.RMSNorm[T]{X: normed, H: stream, Gain: n.Norm, From: from, Count: m}
