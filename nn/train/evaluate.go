@@ -287,8 +287,12 @@ func (l *Learner[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, erro
 		l.evaluator = &Evaluator[T]{
 			ops: l.backend, config: l.config, weights: l.use, low: l.low, places: l.places, batch: l.shape.Batch, time: l.shape.Time,
 			rows: func(at nn.Place, r layer.Rows) T {
-				at.Block = 0
-				return l.rows[l.rowsKey(at, r)]
+				first := at
+				first.Block = 0
+				if t, ok := l.rows[l.rowsKey(first, r)]; ok {
+					return t
+				}
+				return l.rows[l.rowsKey(at, r)] // of a kind that the first block has not
 			},
 			states: func(at nn.Place, s layer.State) T { return l.states[stateKey(at, s)] },
 			stream: l.stream[0][0], normed: l.normed, logits: l.logits, inputs: l.inputs, targets: l.targets, loss: l.loss, greedy: l.greedy,
