@@ -33,6 +33,7 @@ type options struct {
 	adapter string
 	config  *Config
 	context int
+	lora    []loraFile
 }
 
 // WithBackend chooses what computes, in the words of [ParseBackend]. The default is [Auto].

@@ -26,6 +26,7 @@ package bitgpu
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -130,10 +131,15 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 }
 
 func newModel(l *storage.Loaded, o options) (*Model, error) {
+	adapter, err := openLoRA(l.Config, o.lora)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	l.Config.Adapter = adapter
 	m := &Model{config: l.Config, name: l.Path, tok: l.Tokenizer, ends: l.Ends, chat: l.Template, id: identify(l)}
 	m.arrived.L = &m.mu
 	nn.Walk(l.Config, l.Weights, func(_ nn.Param, h *op.HostTensor) { m.bytes += int64(h.Bytes()) })
-	var err error
 	m.engine, m.place, err = openEngine(l, o)
 	if l.TokenizerJSON = nil; l.Files != nil {
 		l.Files.Tokenizer = nil // as large as the table made of it
@@ -158,6 +164,11 @@ func identify(l *storage.Loaded) string {
 			h.Write(t.Codes)
 		}
 	})
+	if a := l.Config.Adapter; a != nil { // it changes what memories are made of
+		for _, t := range a.Weights {
+			binary.Write(h, binary.LittleEndian, t.F32)
+		}
+	}
 	return fmt.Sprintf("%dx%d-%x", l.Config.Width, l.Config.Layers, h.Sum(nil)[:8])
 }
 

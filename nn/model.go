@@ -26,6 +26,9 @@ type Model[T any] struct {
 // parameters in float32 are packed first (op.PackTernary).
 func NewModel[T any](b op.Backend[T], c Config, host *Weights[op.HostTensor]) (*Model[T], error) {
 	m := &Model[T]{Config: c, Backend: b}
+	if c.Adapter != nil && !b.Has(&op.LowRank[T]{}) {
+		return nil, fmt.Errorf("%s cannot apply low-rank adapters as yet; the CPU can", b.Name())
+	}
 	m.Weights = Load(b, c, host)
 	if c.Adapter != nil {
 		for i, p := range AdapterParams(c) {

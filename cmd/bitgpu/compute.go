@@ -89,7 +89,7 @@ func openModel(c *cli.Context) (*bitgpu.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := []bitgpu.Option{bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter)}
+	options := append([]bitgpu.Option{bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter)}, loraOptions(c)...)
 	var m *bitgpu.Model
 	if path := c.String("model"); path != "" {
 		m, err = bitgpu.Load(path, options...)

@@ -26,7 +26,7 @@ func evalCommand() *cli.Command {
 		Description: example("", "bitgpu eval -m model --data model/data", "bitgpu eval -m model.bitt --data book.txt --json",
 			"bitgpu eval -m model.bitt --data book.txt --reread"),
 		Flags: append([]cli.Flag{
-			modelFlag(),
+			modelFlag(), loraFlag(),
 			&cli.StringFlag{Name: "data", Required: true,
 				Usage: "`DATA` to measure on: a directory that bitgpu data wrote (its validation part), a .u32 or .u16 file of tokens, or text: .txt or .jsonl, both also .gz, or a glob"},
 			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "read sequences of `N` tokens, each with an empty memory at its beginning"},
@@ -66,7 +66,7 @@ func evalAction(c *cli.Context) error {
 		return err
 	}
 	path := c.String("model")
-	model, err := loadModel(path, storage.Options{})
+	model, err := loadAdapted(c, path, storage.Options{})
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func rereadAction(c *cli.Context) error {
 		}
 		lengths = append(lengths, length)
 	}
-	model, err := loadModel(c.String("model"), storage.Options{})
+	model, err := loadAdapted(c, c.String("model"), storage.Options{})
 	if err != nil {
 		return err
 	}

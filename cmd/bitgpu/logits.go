@@ -25,7 +25,7 @@ func logitsCommand() *cli.Command {
 			"bitgpu logits -m model.bitt --tokens 1,2,3 -o logits.safetensors",
 			"bitgpu logits -m model.bitt -p 'ROMEO:' --rule minibatch --chunk 16 -o logits.safetensors"),
 		Flags: append([]cli.Flag{
-			modelFlag(),
+			modelFlag(), loraFlag(),
 			&cli.StringFlag{Name: "tokens", Usage: "token ids `1,2,3`"},
 			&cli.StringFlag{Name: "tokens-file", Usage: "`FILE` of token ids, little-endian uint32"},
 			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT`, which gets the tokenizer's special tokens"},

@@ -37,6 +37,7 @@ func commands() []*cli.Command {
 		vocabCommand(),
 		dataCommand(),
 		trainCommand(),
+		learnCommand(),
 		evalCommand(),
 		plotCommand(),
 		viewCommand(),

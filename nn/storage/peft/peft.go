@@ -116,7 +116,7 @@ func read(file *safetensors.File, s *settings, c nn.Config) ([]matrix, error) {
 		all = append(all, x)
 	}
 	for module := range found {
-		return nil, fmt.Errorf("got an adapter of %.100s, want one for the matrices of this model: it has %d layers, with %s", module, c.Layers, modules(c))
+		return nil, fmt.Errorf("got an adapter of %.100s, want one for the matrices of this model: it has %d layers, with %s", module, c.Layers, Modules(c))
 	}
 	return all, nil
 }
@@ -138,8 +138,8 @@ func numbers(t safetensors.Tensor, name string, rows, cols int) ([]float32, erro
 	return v, nil
 }
 
-// modules lists what the matrices of a model's layers are called, each once.
-func modules(c nn.Config) string {
+// Modules lists what the matrices of a model's layers are called, each once.
+func Modules(c nn.Config) string {
 	var names []string
 	seen := map[string]bool{}
 	for _, m := range nn.Matrices(c) {
