@@ -129,6 +129,8 @@ type source interface {
 	part(name string, table bool) (*part, error)
 	// rows is how many rows a matrix has, without reading it.
 	rows(name string) (int, error)
+	// drop lets go of the memory that the file's bytes of a name have taken, which are not needed again.
+	drop(name string)
 	close() error
 }
 
@@ -163,6 +165,9 @@ func (m *Model) read(src source) error {
 			for j := range next {
 				err := regular.Guard(func() (err error) {
 					*j.to, err = param(src, j.p)
+					for _, name := range j.p.Names {
+						src.drop(name)
+					}
 					return err
 				})
 				if err != nil {
