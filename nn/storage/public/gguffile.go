@@ -52,9 +52,14 @@ func (g *ggufFile) open(m *Model) (err error) {
 		m.Tensors = append(m.Tensors, Tensor{t.Name, t.Layout.String(), t.Shape, int64(len(t.Data))})
 	}
 	if _, ok := g.Value("tokenizer.ggml.model"); ok {
-		if m.Tokenizer, m.Ends, err = tokenizer.FromGGUF(g.File); err != nil {
+		var named []uint32
+		if m.TokenizerJSON, named, err = tokenizer.ConvertGGUF(g.File); err != nil {
 			return err
 		}
+		if m.Tokenizer, err = tokenizer.Parse(g.Name(), m.TokenizerJSON); err != nil {
+			return err
+		}
+		m.Ends = m.Tokenizer.Ends(named)
 	}
 	metadata := map[string]string{}
 	for _, key := range g.Keys() {
@@ -64,9 +69,8 @@ func (g *ggufFile) open(m *Model) (err error) {
 			}
 		}
 	}
-	if len(metadata) > 0 {
-		m.Template, m.TemplateError = chat.FromGGUF(metadata, g.token("bos"), g.token("eos"))
-	}
+	m.Chat = chat.SourceFromGGUF(metadata, g.token("bos"), g.token("eos"))
+	m.template()
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -86,7 +85,7 @@ func (h *hfDir) text(m *Model, config *hfConfig) error {
 		if m.Tokenizer, err = tokenizer.Parse(path, data); err != nil {
 			return err
 		}
-		m.Ends = m.Tokenizer.EndOfText()
+		m.Ends, m.TokenizerJSON = m.Tokenizer.EndOfText(), data
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
@@ -104,11 +103,11 @@ func (h *hfDir) text(m *Model, config *hfConfig) error {
 			m.Ends = append(m.Ends, id)
 		}
 	}
-	_, err1 := os.Stat(filepath.Join(h.dir, "tokenizer_config.json"))
-	_, err2 := os.Stat(filepath.Join(h.dir, "chat_template.jinja"))
-	if err1 == nil || err2 == nil {
-		m.Template, m.TemplateError = chat.FromDir(h.dir)
+	if m.Chat, err = chat.SourceFromDir(h.dir); err != nil {
+		m.TemplateError = err
+		return nil
 	}
+	m.template()
 	return nil
 }
 

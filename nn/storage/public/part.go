@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"bitgpu/nn"
+	"bitgpu/nn/arch"
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
 
@@ -24,7 +25,7 @@ type part struct {
 }
 
 // param makes a parameter of its parts, whose rows follow each other.
-func param(src source, p nn.Param) (h op.HostTensor, err error) {
+func param(src source, d *arch.Decoder, p nn.Param) (h op.HostTensor, err error) {
 	var parts []*part
 	rows := 0
 	for _, name := range p.Names {
@@ -39,6 +40,8 @@ func param(src source, p nn.Param) (h op.HostTensor, err error) {
 			x.widen()
 		} else if x.cols != p.Shape[1] {
 			return h, fmt.Errorf("%s: got %d × %d weights, want rows of %d", x.name, x.rows, x.cols, p.Shape[1])
+		} else if want := rowsNamed(d, p, name); x.rows != want {
+			return h, fmt.Errorf("%s: got %d rows, want %d", x.name, x.rows, want)
 		}
 		parts, rows = append(parts, x), rows+x.rows
 	}
@@ -65,6 +68,24 @@ func param(src source, p nn.Param) (h op.HostTensor, err error) {
 		}
 	}
 	return h, nil
+}
+
+// rowsNamed is how many rows of a matrix one of its names stands for.
+func rowsNamed(d *arch.Decoder, p nn.Param, name string) int {
+	if len(p.Names) == 1 {
+		return p.Shape[0]
+	}
+	switch _, rest := inLayer(name); rest {
+	case "self_attn.q_proj.weight", "self_attn.gate_proj.weight":
+		return d.Heads * d.HeadWidth
+	case "self_attn.k_proj.weight", "self_attn.v_proj.weight":
+		return d.KVHeads * d.HeadWidth
+	case "linear_attn.in_proj_qkv.weight":
+		return p.Shape[0] - d.Recurrent.Heads*d.Recurrent.ValueWidth
+	case "linear_attn.in_proj_z.weight":
+		return d.Recurrent.Heads * d.Recurrent.ValueWidth
+	}
+	return p.Shape[0] / len(p.Names) // of the MLP
 }
 
 // widen makes 16-bit floats 32-bit ones.

@@ -245,7 +245,13 @@ func mergePairs(h *op.HostTensor) {
 			return
 		}
 	}
-	h.Group, h.GroupScales = 2*h.Group, merged
+	if h.Group, h.GroupScales = 2*h.Group, merged; h.Group < h.Shape[1] {
+		return
+	}
+	h.Absmean, h.Group, h.GroupScales, h.Scales = true, 0, nil, make([]float32, len(merged))
+	for i, half := range merged {
+		h.Scales[i] = float16.Frombits(half).Float32()
+	}
 }
 
 // inPieces calls with for the numbers from 0 to before n, in pieces that run side by side where there is enough to do; each
