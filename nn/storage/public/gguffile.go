@@ -70,6 +70,11 @@ func (g *ggufFile) open(m *Model) (err error) {
 		}
 	}
 	m.Chat = chat.SourceFromGGUF(metadata, g.token("bos"), g.token("eos"))
+	for which, name := range map[string]string{"padding": "pad_token", "unknown": "unk_token"} {
+		if text := g.token(which); text != "" {
+			m.Chat.Tokens[name] = text
+		}
+	}
 	m.template()
 	return nil
 }

@@ -1,6 +1,7 @@
 package public
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -86,10 +87,9 @@ func (w *hfWriter) write(dir string, files map[string]any) error {
 	for name, content := range files {
 		data, ok := content.(json.RawMessage)
 		if !ok {
-			if data, err = json.MarshalIndent(content, "", "  "); err != nil {
+			if data, err = readable(content); err != nil {
 				return err
 			}
-			data = append(data, '\n')
 		}
 		if err := set.Write(name, func(w io.Writer) error { _, err := w.Write(data); return err }); err != nil {
 			return err
@@ -102,6 +102,16 @@ func (w *hfWriter) write(dir string, files map[string]any) error {
 		return err
 	}
 	return set.Commit(slices.DeleteFunc(remove, func(name string) bool { return files[name] != nil })...)
+}
+
+// readable is JSON for people's eyes.
+func readable(content any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(content)
+	return out.Bytes(), err
 }
 
 // collect decides on the form of scales and lists the tensors.
