@@ -56,8 +56,11 @@ func CheckTarget(path string) (modeldir.Form, error) {
 // Export writes a model that was read to another file. Tensors whose form does not change are copied byte by byte.
 //
 // A packed model written without Pack gets float weights that are not those it was once trained with, which no packed
-// file has, but that quantise to the same ternary matrix and the same γ.
+// file has, but that quantise to the same ternary matrix and the same γ. A model of a public family is an [ErrPublic].
 func (l *Loaded) Export(path string, o Layout) error {
+	if l.Files == nil {
+		return fmt.Errorf("%s: %w, want one of our own: others are not written in another form", l.Path, ErrPublic)
+	}
 	config, err := json.Marshal(l.Config)
 	if err != nil {
 		return err

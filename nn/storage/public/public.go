@@ -14,6 +14,7 @@ package public
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -37,10 +38,13 @@ type Model struct {
 	Path      string
 	Form      string // "GGUF", "Hugging Face"
 	Decoder   *arch.Decoder
+	Trained   int // the context that the file names; that of Decoder is bounded by Options.Context
 	Weights   *nn.Weights[op.HostTensor]
 	Tokenizer *tokenizer.Tokenizer // nil when there is none
-	Ends      []uint32             // the ids that end a text
-	Template  *chat.Template       // of conversations, nil when there is none
+	// TokenizerJSON is the tokenizer's file, nil where it was made of a GGUF's keys.
+	TokenizerJSON json.RawMessage
+	Ends          []uint32       // the ids that end a text
+	Template      *chat.Template // of conversations, nil when there is none
 	// TemplateError is why the template that is there cannot be used.
 	TemplateError error
 	// Tensors are what the file has, for who lists them.
@@ -93,10 +97,44 @@ func isHFDir(dir string) bool {
 
 // Open reads the model at path.
 func Open(path string, o Options) (*Model, error) {
+	m, src, err := describe(path, o)
+	if err != nil {
+		return nil, err
+	}
+	defer src.close()
+	if err := m.read(src); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Describe is Open without the weights. It says all the same which tensors are missing, and reads those of the first layer, for
+// matrices of floats may turn out not to be ternary.
+func Describe(path string, o Options) (*Model, error) {
+	m, src, err := describe(path, o)
+	if err != nil {
+		return nil, err
+	}
+	defer src.close()
+	for _, p := range nn.Params(nn.OfDecoder(m.Decoder)) {
+		if p.Layer == 0 {
+			err := regular.Guard(func() error {
+				_, err := param(src, p)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return m, nil
+}
+
+func describe(path string, o Options) (*Model, source, error) {
 	m := &Model{Path: path}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var src source
 	switch {
@@ -108,25 +146,43 @@ func Open(path string, o Options) (*Model, error) {
 		src, err = openGGUF(path, m)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer src.close()
+	if err := m.check(src, o); err != nil {
+		src.close()
+		return nil, nil, err
+	}
+	return m, src, nil
+}
+
+// check completes what the keys say of the model, and refuses what cannot be one, or lacks tensors.
+func (m *Model) check(src source, o Options) error {
 	if err := m.size(src); err != nil {
-		return nil, err
+		return err
 	}
+	m.Trained = m.Decoder.Context
 	if o.Context > 0 {
 		m.Decoder.Context = min(m.Decoder.Context, o.Context)
 	}
 	if err := m.Decoder.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", m.Path, err)
 	}
-	return m, m.read(src)
+	for _, p := range nn.Params(nn.OfDecoder(m.Decoder)) {
+		for _, name := range p.Names {
+			if err := src.has(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // source gives the parts of parameters out of a file.
 type source interface {
 	// part reads what one name of a parameter stands for; errors name the file and the tensor.
 	part(name string, table bool) (*part, error)
+	// has is the error of a part that the file lacks.
+	has(name string) error
 	// rows is how many rows a matrix has, without reading it.
 	rows(name string) (int, error)
 	close() error
