@@ -70,13 +70,13 @@ func modelFlag() cli.Flag {
 
 // contextFlag bounds the context of a model of a public family.
 func contextFlag() cli.Flag {
-	return &cli.IntFlag{Name: "context", DefaultText: "the model's, or what memory is free for", Category: "Model",
+	return &cli.IntFlag{Name: "context", DefaultText: "the model's, or what memory is free for",
 		Usage: "room for `N` tokens, of a GGUF or Hugging Face model with attention; our own have no limit"}
 }
 
 // mastersFlag names the rounding of float masters.
 func mastersFlag() cli.Flag {
-	return &cli.StringFlag{Name: "masters", Category: "Model",
+	return &cli.StringFlag{Name: "masters",
 		Usage: "`half-up|half-even`: the directory has float masters, though its config.json does not say so, to be rounded so; half-up is Falcon-E's"}
 }
 

@@ -178,10 +178,10 @@ func TestInspectPublic(t *testing.T) {
 	m := publictest.File(t, "qwen35")
 	out := succeed(t, "", "inspect", m)
 	for _, want := range []string{
-		"family          qwen3.5", "2 layers of width 128, MLP of 256 with silu", "258, the head is the embedding",
-		"2 heads of 64, 1 for keys and values, queries and keys normed, output gated",
-		"1 of 2 layers, attention in the others (1): 1 key heads of 64, 1 value heads of 128, convolution of 4",
-		"64 tokens of context, RoPE of 16 elements a head, base 1000000", "keys and values 512 bytes a token in f32, 256 in f16; states 35840 bytes",
+		"family          qwen3.5", "2 layers of width 256, MLP of 512 with silu", "258, the head is the embedding",
+		"4 heads of 64, 1 for keys and values, queries and keys normed, output gated",
+		"1 of 2 layers, attention in the others (1): 1 key heads of 64, 2 value heads of 128, convolution of 4",
+		"64 tokens of context, RoPE of 16 elements a head, base 1000000", "keys and values 512 bytes a token in f32, 256 in f16; states 70144 bytes",
 		"258 tokens", "chat template   yes", "257 <|im_end|>", "type PQ2_0", "blk.0.attn_qkv.weight",
 	} {
 		if !strings.Contains(out, want) {

@@ -20,7 +20,7 @@ var Families = []string{"qwen3", "qwen35"}
 // Sizes of every model.
 const (
 	Vocab   = 258 // the bytes, <|im_start|> and <|im_end|>, which ends a text
-	Width   = 128
+	Width   = 256
 	Context = 64
 	End     = Vocab - 1
 )
@@ -74,7 +74,7 @@ func (b *builder) sizes(prefix string) {
 	b.key(prefix+"context_length", uint32(Context))
 	b.key(prefix+"embedding_length", uint32(Width))
 	b.key(prefix+"feed_forward_length", uint32(2*Width))
-	b.key(prefix+"attention.head_count", uint32(2))
+	b.key(prefix+"attention.head_count", uint32(4))
 	b.key(prefix+"attention.head_count_kv", uint32(1))
 	b.key(prefix+"attention.key_length", uint32(64))
 	b.key(prefix+"attention.value_length", uint32(64))
@@ -141,10 +141,10 @@ func (b *builder) gain(name string, n int) { b.floats(name, 1, n) }
 // attention has rows of queries and, where there are two parts, of gates.
 func (b *builder) attention(block string, parts int) {
 	b.gain(block+"attn_norm.weight", Width)
-	b.ternary(block+"attn_q.weight", parts*128, Width)
+	b.ternary(block+"attn_q.weight", parts*Width, Width)
 	b.ternary(block+"attn_k.weight", 64, Width)
 	b.ternary(block+"attn_v.weight", 64, Width)
-	b.ternary(block+"attn_output.weight", Width, 128)
+	b.ternary(block+"attn_output.weight", Width, Width)
 	b.gain(block+"attn_q_norm.weight", 64)
 	b.gain(block+"attn_k_norm.weight", 64)
 }
@@ -163,18 +163,18 @@ func (b *builder) hybrid(prefix string) {
 	b.key(prefix+"ssm.conv_kernel", uint32(4))
 	b.key(prefix+"ssm.state_size", uint32(64))
 	b.key(prefix+"ssm.group_count", uint32(1))
-	b.key(prefix+"ssm.time_step_rank", uint32(1))
-	b.key(prefix+"ssm.inner_size", uint32(128))
+	b.key(prefix+"ssm.time_step_rank", uint32(2))
+	b.key(prefix+"ssm.inner_size", uint32(256))
 	b.gain("blk.0.attn_norm.weight", Width)
-	b.ternary("blk.0.attn_qkv.weight", 256, Width)
-	b.ternary("blk.0.attn_gate.weight", 128, Width)
-	b.floats("blk.0.ssm_beta.weight", 0, 1, Width)
-	b.floats("blk.0.ssm_alpha.weight", 0, 1, Width)
-	b.floats("blk.0.ssm_conv1d.weight", 0.2, 256, 4)
-	b.floats("blk.0.ssm_a", -1, 1)
-	b.floats("blk.0.ssm_dt.bias", 0, 1)
+	b.ternary("blk.0.attn_qkv.weight", 384, Width)
+	b.ternary("blk.0.attn_gate.weight", Width, Width)
+	b.floats("blk.0.ssm_beta.weight", 0, 2, Width)
+	b.floats("blk.0.ssm_alpha.weight", 0, 2, Width)
+	b.floats("blk.0.ssm_conv1d.weight", 0.2, 384, 4)
+	b.floats("blk.0.ssm_a", -1, 2)
+	b.floats("blk.0.ssm_dt.bias", 0, 2)
 	b.gain("blk.0.ssm_norm.weight", 128)
-	b.ternary("blk.0.ssm_out.weight", Width, 128)
+	b.ternary("blk.0.ssm_out.weight", Width, Width)
 	b.mlp("blk.0.", "post_attention_norm.weight")
 	b.attention("blk.1.", 2)
 	b.mlp("blk.1.", "post_attention_norm.weight")
