@@ -275,7 +275,7 @@ func TestExamplesOfTheHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, command := range []*cli.Command{
-		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), completionCommand(), versionCommand(), licensesCommand(),
+		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), modelsCommand(), completionCommand(), versionCommand(), licensesCommand(),
 	} {
 		_, examples, _ := strings.Cut(command.Description, "Example:\n")
 		if examples == "" {

@@ -23,6 +23,7 @@ import (
 	"fmt"
 
 	"bitgpu/io/chat"
+	"bitgpu/io/hf"
 	"bitgpu/io/modeldir"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
@@ -41,6 +42,8 @@ type Options struct {
 	Config *nn.Config
 	// Context bounds how many tokens a session of a public family has room for; 0 is what the model was made for.
 	Context int
+	// Rounding says how the float masters of a public family are rounded, where its files do not say that they are such.
+	Rounding *hf.Rounding
 }
 
 // Loaded is a model in host memory. Its weights may lie in the mapped file: they are gone with Close.
@@ -90,7 +93,7 @@ func loadPublic(path string, o Options) (*Loaded, error) {
 	if err := ownOnly(path, o); err != nil {
 		return nil, err
 	}
-	m, err := public.Open(path, public.Options{Context: o.Context})
+	m, err := public.Open(path, public.Options{Context: o.Context, Masters: o.Rounding})
 	if err != nil {
 		return nil, err
 	}

@@ -206,6 +206,14 @@ func (g *ggufFile) find(name string) (t gguf.Tensor, err error) {
 	return t, nil
 }
 
+func (g *ggufFile) has(name string) error {
+	if strings.HasSuffix(name, ".signs") { // are keys, and no tensors
+		return nil
+	}
+	_, err := g.find(name)
+	return err
+}
+
 func (g *ggufFile) rows(name string) (int, error) {
 	t, err := g.find(name)
 	if err == nil && len(t.Shape) != 2 {

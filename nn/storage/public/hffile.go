@@ -160,6 +160,13 @@ func (h *hfDir) tensor(name string) (file string, ok bool) {
 	return prefix + file, ok
 }
 
+func (h *hfDir) has(name string) error {
+	if file, ok := h.tensor(name); !ok {
+		return fmt.Errorf("%s: %s is missing", h.dir, file)
+	}
+	return nil
+}
+
 func (h *hfDir) rows(name string) (int, error) {
 	file, ok := h.tensor(name)
 	t, _ := h.Tensor(file)
@@ -170,10 +177,10 @@ func (h *hfDir) rows(name string) (int, error) {
 }
 
 func (h *hfDir) part(name string, table bool) (*part, error) {
-	file, ok := h.tensor(name)
-	if !ok {
-		return nil, fmt.Errorf("%s: %s is missing", h.dir, file)
+	if err := h.has(name); err != nil {
+		return nil, err
 	}
+	file, _ := h.tensor(name)
 	t, _ := h.Tensor(file)
 	_, rest := inLayer(name)
 	x := &part{name: h.dir + ": " + file}
@@ -190,6 +197,9 @@ func (h *hfDir) part(name string, table bool) (*part, error) {
 			}
 			x.ternary, x.rows, x.cols = ofTrit(m), m.Rows, m.Cols
 		case t.DType == safetensors.U8 || t.DType == safetensors.U32 || !table && !mayBeFloat(rest):
+			if !h.packed && t.DType != safetensors.U8 && t.DType != safetensors.U32 {
+				err = fmt.Errorf("%w; if these are the float masters of a ternary model, say how it rounds them: --masters half-up (Falcon-E's) or half-even", err)
+			}
 			return nil, err
 		}
 	}

@@ -38,6 +38,7 @@ type Model struct {
 	Path      string
 	Form      string // "GGUF", "Hugging Face", ".bitt"
 	Decoder   *arch.Decoder
+	Trained   int // the context that the file names; that of Decoder is bounded by Options.Context
 	Weights   *nn.Weights[op.HostTensor]
 	Tokenizer *tokenizer.Tokenizer // nil when there is none
 	Ends      []uint32             // the ids that end a text
@@ -98,10 +99,44 @@ func isHFDir(dir string) bool {
 
 // Open reads the model at path.
 func Open(path string, o Options) (*Model, error) {
+	m, src, err := describe(path, o)
+	if err != nil {
+		return nil, err
+	}
+	defer src.close()
+	if err := m.read(src); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Describe is Open without the weights. It says all the same which tensors are missing, and reads those of the first layer, for
+// matrices of floats may turn out not to be ternary.
+func Describe(path string, o Options) (*Model, error) {
+	m, src, err := describe(path, o)
+	if err != nil {
+		return nil, err
+	}
+	defer src.close()
+	for _, p := range nn.Params(nn.OfDecoder(m.Decoder)) {
+		if p.Layer == 0 {
+			err := regular.Guard(func() error {
+				_, err := param(src, m.Decoder, p)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return m, nil
+}
+
+func describe(path string, o Options) (*Model, source, error) {
 	m := &Model{Path: path}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var src source
 	switch {
@@ -113,13 +148,24 @@ func Open(path string, o Options) (*Model, error) {
 		src, err = openGGUF(path, m)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer src.close()
-	if m.Decoder.Vocab, err = src.rows("embed.weight"); err != nil {
-		return nil, err
+	if m.Decoder.Vocab, err = src.rows("embed.weight"); err == nil {
+		err = m.check(src, o)
 	}
-	return m, m.fill(src, o)
+	if err != nil {
+		src.close()
+		return nil, nil, err
+	}
+	return m, src, nil
+}
+
+// fill reads the weights of a model that is described.
+func (m *Model) fill(src source, o Options) error {
+	if err := m.check(src, o); err != nil {
+		return err
+	}
+	return m.read(src)
 }
 
 // template loads the template, where there is one.
@@ -129,25 +175,36 @@ func (m *Model) template() {
 	}
 }
 
-// fill reads the weights of a model that is described.
-func (m *Model) fill(src source, o Options) error {
+// check completes a model of which the keys and the vocabulary's size are known, and refuses what cannot be one, or lacks
+// tensors.
+func (m *Model) check(src source, o Options) error {
 	d := m.Decoder
 	if m.Tokenizer != nil && m.Tokenizer.Size() > d.Vocab {
 		return fmt.Errorf("%s: the tokenizer has %d tokens, want at most the %d rows of the embedding", m.Path, m.Tokenizer.Size(), d.Vocab)
 	}
+	m.Trained = d.Context
 	if o.Context > 0 {
 		d.Context = min(d.Context, o.Context)
 	}
 	if err := d.Validate(); err != nil {
 		return fmt.Errorf("%s: %w", m.Path, err)
 	}
-	return m.read(src)
+	for _, p := range nn.Params(nn.OfDecoder(d)) {
+		for _, name := range p.Names {
+			if err := src.has(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // source gives the parts of parameters out of a file.
 type source interface {
 	// part reads what one name of a parameter stands for; errors name the file and the tensor.
 	part(name string, table bool) (*part, error)
+	// has is the error of a part that the file lacks.
+	has(name string) error
 	// rows is how many rows a matrix has, without reading it.
 	rows(name string) (int, error)
 	// drop lets go of the memory that the file's bytes of a name have taken, which are not needed again.
