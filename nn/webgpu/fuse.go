@@ -78,15 +78,16 @@ func (o *Ops) fuse(p op.Program[*Tensor]) (int, func()) {
 // fuseNorm finds the product that an RMSNorm begins, and the activation that ends it.
 func (o *Ops) fuseNorm(norm *op.RMSNorm[*Tensor], p op.Program[*Tensor]) (int, func()) {
 	from, n := norm.Span(norm.H.shape[0])
-	if l, ok := second[*op.Linear[*Tensor]](p); ok && l.X == norm.X && l.Addend == nil && n == norm.H.shape[0] {
-		if len(p) > 2 && len(l.W.parts) == 1 {
+	inPlace := norm.X == norm.H // no product reads what it writes
+	if l, ok := second[*op.Linear[*Tensor]](p); ok && l.X == norm.X && l.Addend == nil && n == norm.H.shape[0] && (l.Int8 || !inPlace) {
+		if len(p) > 2 && !l.Int8 && len(l.W.parts) == 1 {
 			if act, ok := p[2].(*op.SwiGLU[*Tensor]); ok && act.GateUp == l.Y {
 				return 3, func() { o.normSwiGLU(norm, l, act) }
 			}
 		}
 		return 2, func() { o.multiply(l, norm) }
 	}
-	if h, ok := second[*op.Head[*Tensor]](p); ok && h.X == norm.X && h.From == from && h.Logits.shape[0] == n {
+	if h, ok := second[*op.Head[*Tensor]](p); ok && h.X == norm.X && !inPlace && h.From == from && h.Logits.shape[0] == n {
 		return 2, func() { o.logits(h, norm) }
 	}
 	return 0, nil

@@ -109,6 +109,7 @@ func (o *Ops) Flush() error { return o.dev.Flush() }
 type variant struct {
 	kernel       *wgsl.Kernel
 	format       op.Format // of the weights
+	group        int       // of ternary weights: how many inputs share a scale, 0 where blocks of rows have γ
 	norm         bool      // RMSNorm comes first
 	add, inPlace bool      // something is added in the end, or the product to what is there
 	embed        bool      // the sampled token is looked up
@@ -125,12 +126,12 @@ func (v variant) consts(workgroup uint32) wgsl.Consts {
 	if v.workgroup > 0 {
 		workgroup = v.workgroup
 	}
-	quads := map[op.Format]uint32{op.F32: 1, op.F16: 2, op.I8: 4, op.Ternary: 16}[v.format]
+	quads := map[op.Format]uint32{op.F32: 1, op.F16: 2, op.BF16: 2, op.I8: 4, op.Ternary: 16}[v.format]
 	all := wgsl.Consts{
 		"WORKGROUP": workgroup, "LANES": max(v.lanes, 1), "TEAM_QUADS": max(v.quads, 1), "KEY": max(v.key, 1),
 		"FORMAT": uint32(v.format), "BLOCK_QUADS": quads, "TILE_BLOCKS": 256 / quads,
 		"NORM": flag(v.norm), "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error),
-		"INPUT_QUADS": max(v.input, 1), "DELTA": flag(v.delta),
+		"INPUT_QUADS": max(v.input, 1), "DELTA": flag(v.delta), "GROUP": uint32(v.group / groupUnit), "IN_PLACE": flag(v.inPlace),
 	}
 	if v.inPlace {
 		all["ADD"] = 2
