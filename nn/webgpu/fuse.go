@@ -51,6 +51,18 @@ func (o *Ops) kernel(x op.Op[*Tensor]) func() {
 		return func() { o.sumSquares(a) }
 	case *op.AdamW[*Tensor]:
 		return func() { o.adamW(a) }
+	case *op.RoPE[*Tensor]:
+		return func() { o.rope(a) }
+	case *op.Advance[*Tensor]:
+		return func() { o.advance(a) }
+	case *op.Attention[*Tensor]:
+		return func() { o.attention(a) }
+	case *op.GatedDelta[*Tensor]:
+		return func() { o.gatedDelta(a) }
+	case *op.Hadamard[*Tensor]:
+		return func() { o.hadamard(a) }
+	case *op.SquaredReLU[*Tensor]:
+		return func() { o.squaredReLU(a) }
 	case *op.Sample[*Tensor]:
 		return func() { o.sample(a) }
 	}

@@ -119,6 +119,9 @@ type variant struct {
 	workgroup    uint32    // threads, 0 = as the others
 	input        uint32    // room for a product's input, in quads
 	delta        bool      // the mixer
+	block        uint32    // of a Hadamard transform
+	queries      uint32    // that a workgroup attends with
+	head         uint32    // room for one of attention, in quads
 }
 
 // consts are the variant's constants, those that the kernel has.
@@ -132,6 +135,7 @@ func (v variant) consts(workgroup uint32) wgsl.Consts {
 		"FORMAT": uint32(v.format), "BLOCK_QUADS": quads, "TILE_BLOCKS": 256 / quads,
 		"NORM": flag(v.norm), "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error),
 		"INPUT_QUADS": max(v.input, 1), "DELTA": flag(v.delta), "GROUP": uint32(v.group / groupUnit), "IN_PLACE": flag(v.inPlace),
+		"BLOCK": max(v.block, 1), "QUERIES": max(v.queries, 4), "QUADS": max(v.head, 1), "QUERY_QUADS": max(v.queries, 4) * max(v.head, 1),
 	}
 	if v.inPlace {
 		all["ADD"] = 2
