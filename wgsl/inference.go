@@ -30,10 +30,10 @@ var linearBindings = []Binding{
 // LinearVector and LinearMatrix multiply by a matrix, row by row or by tiles.
 var (
 	LinearVector = &Kernel{
-		Name: "linear_vector", File: "linear.wgsl", Params: LinearParams{}, Bindings: linearBindings, Consts: with(products, "ADD", 0),
+		Name: "linear_vector", File: "linear.wgsl", Params: LinearParams{}, Bindings: linearBindings, Consts: with(with(products, "ADD", 0), "INT8", 0),
 	}
 	LinearMatrix = &Kernel{
-		Name: "linear_matrix", File: "linear.wgsl", Params: LinearParams{}, Bindings: linearBindings, Consts: with(products, "ADD", 0),
+		Name: "linear_matrix", File: "linear.wgsl", Params: LinearParams{}, Bindings: linearBindings, Consts: with(with(products, "ADD", 0), "INT8", 0),
 	}
 )
 
@@ -43,7 +43,7 @@ type LinearRoundParams struct {
 	Eps      float32
 }
 
-// LinearRound rounds a product's input to int8; with NORM = 1 an RMSNorm comes first, with IN_PLACE = 1 its input is x.
+// LinearRound rounds a product's input to int8, for the variants with INT8 = 1; with NORM = 1 an RMSNorm comes first, with IN_PLACE = 1 its input is x.
 var LinearRound = &Kernel{
 	Name: "linear_round", File: "linear_round.wgsl", Params: LinearRoundParams{},
 	Bindings: []Binding{{"params", Uniform}, {"source", Read}, {"gain", Read}, {"x", ReadWrite}, {"rounded", ReadWrite}},

@@ -1,4 +1,5 @@
-// y = x·wᵀ for a w of any format but I8, with RMSNorm in front of it or an addition behind it (constants NORM and ADD).
+// y = x·wᵀ for a w of any format but I8, with RMSNorm in front of it or an addition behind it (constants NORM and ADD), or,
+// with INT8 = 1, of what linear_round.wgsl makes.
 
 #import shared/grid.wgsl
 #import shared/vector.wgsl
@@ -17,7 +18,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> source: array<f32>;  // (n, width)
+@group(0) @binding(1) var<storage, read> source: array<f32>;  // (n, width); with INT8 then (n) divisors
 @group(0) @binding(2) var<storage, read> gain: array<f32>;  // (width)
 @group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>;  // (rows, stride)
 @group(0) @binding(4) var<storage, read> scales: array<u32>;  // γ of each block of rows, or (rows, words) of groups
@@ -46,6 +47,9 @@ fn store(i: u32, quad: u32, v: vec4<f32>) {
         let r = params.first + 4u * quad + e;
         let at = i * params.total + r;
         var sum = v[e];
+        if INT8 == 1u {
+            sum /= source[params.n * params.width + i];
+        }
         if params.absmean == 1u {
             sum *= bitcast<f32>(scales[r / params.block_rows]);
         }

@@ -1,5 +1,6 @@
-// Rounds rows to int8 and back, as op.Linear says: round(x·t)/t for t = 127/max(max|x|, 1e-5), which decides what is a half
-// and is therefore as exact as on the CPU, whatever the GPU's division does. With NORM = 1 RMSNorm comes first.
+// Rounds rows to int8 as op.Linear says, to round(x·t) for t = 127/max(max|x|, 1e-5), which decides what is a half and is
+// therefore as exact as on the CPU, whatever the GPU's division does. The product divides by t in the end: sums of whole
+// numbers are exact. With NORM = 1 RMSNorm comes first.
 
 #import shared/grid.wgsl
 #import shared/norm.wgsl
@@ -15,7 +16,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> source: array<f32>;  // (n, width)
 @group(0) @binding(2) var<storage, read> gain: array<f32>;  // (width)
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;  // (n, width) the normalised source; before, with IN_PLACE, the source
-@group(0) @binding(4) var<storage, read_write> rounded: array<f32>;  // (n, width)
+@group(0) @binding(4) var<storage, read_write> rounded: array<f32>;  // (n, width) whole numbers, then (n) t
 
 const LEAST = 0x3727c5acu;  // 1e-5
 const INFINITE = 0x7f800000u;
@@ -70,7 +71,10 @@ fn linear_round(
     if i >= params.n {
         return;
     }
-    let t = over(peak);
+    let t = select(over(peak), bitcast<f32>(peak | 0x00400000u), peak >= INFINITE);
+    if thread == 0u {
+        rounded[params.n * params.width + i] = t;
+    }
     for (var k = thread; k < params.width; k += WORKGROUP) {
         var v = 0.0;
         if NORM == 1u {
@@ -78,8 +82,7 @@ fn linear_round(
         } else {
             v = source[row + k];
         }
-        v = clamp(round(v * t), -128.0, 127.0) / t;
-        rounded[row + k] = select(v, bitcast<f32>(peak | 0x00400000u), peak >= INFINITE);
+        rounded[row + k] = clamp(round(v * t), -128.0, 127.0);
     }
 }
 

@@ -45,7 +45,7 @@ func (o *Ops) multiply(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor]) {
 	case norm != nil:
 		source, gain, x, eps = o.whole(norm.H), o.whole(norm.Gain), o.whole(norm.X), float32(norm.Epsilon())
 	}
-	v := variant{format: w.format, group: w.group, norm: norm != nil, add: addend != nil}
+	v := variant{format: w.format, group: w.group, norm: norm != nil, int8: args.Int8, add: addend != nil}
 	if addend != nil {
 		op.Check("linear: addend", addend.shape, n, R)
 		if o.whole(addend) == o.whole(y) {
@@ -62,10 +62,11 @@ func (o *Ops) multiply(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor]) {
 	}
 }
 
-// round gives the rows x (n, K) rounded as a product with Int8 wants them, or, with a norm, what that makes of its input.
+// round gives the rows x (n, K) as a product with Int8 wants them, or, with a norm, what that makes of its input: whole
+// numbers, and behind them what each row is divided by.
 func (o *Ops) round(x *Tensor, norm *op.RMSNorm[*Tensor]) *gpu.Buffer {
 	n, K := rowsOf(x)
-	rounded := o.scratch("rounded", n*K)
+	rounded := o.scratch("rounded", n*K+n)
 	params := wgsl.LinearRoundParams{N: uint32(n), Width: uint32(K)}
 	if norm == nil {
 		o.dispatch(variant{kernel: wgsl.LinearRound}, gpu.Params(&params), n, 1, o.whole(x), nil, nil, rounded)

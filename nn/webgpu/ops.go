@@ -111,6 +111,7 @@ type variant struct {
 	format       op.Format // of the weights
 	group        int       // of ternary weights: how many inputs share a scale, 0 where blocks of rows have γ
 	norm         bool      // RMSNorm comes first
+	int8         bool      // the input has been rounded
 	add, inPlace bool      // something is added in the end, or the product to what is there
 	embed        bool      // the sampled token is looked up
 	keep, error  bool      // a scan keeps states, or errors
@@ -133,7 +134,7 @@ func (v variant) consts(workgroup uint32) wgsl.Consts {
 	all := wgsl.Consts{
 		"WORKGROUP": workgroup, "LANES": max(v.lanes, 1), "TEAM_QUADS": max(v.quads, 1), "KEY": max(v.key, 1),
 		"FORMAT": uint32(v.format), "BLOCK_QUADS": quads, "TILE_BLOCKS": 256 / quads,
-		"NORM": flag(v.norm), "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error),
+		"NORM": flag(v.norm), "INT8": flag(v.int8), "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error),
 		"INPUT_QUADS": max(v.input, 1), "DELTA": flag(v.delta), "GROUP": uint32(v.group / groupUnit), "IN_PLACE": flag(v.inPlace),
 		"BLOCK": max(v.block, 1), "QUERIES": max(v.queries, 4), "QUADS": max(v.head, 1), "QUERY_QUADS": max(v.queries, 4) * max(v.head, 1),
 	}
