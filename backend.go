@@ -32,6 +32,7 @@ type options struct {
 	backend Backend
 	adapter string
 	config  *Config
+	context int
 }
 
 // WithBackend chooses what computes, in the words of [ParseBackend]. The default is [Auto].
@@ -43,6 +44,10 @@ func WithAdapter(adapter string) Option { return func(o *options) { o.adapter = 
 // WithConfig tells what model is expected: a file that c contradicts is refused with [ErrConfig]. It also describes a
 // .safetensors file that has no config.json beside it. The optional fields of c may be left at zero.
 func WithConfig(c Config) Option { return func(o *options) { o.config = &c } }
+
+// WithContext bounds how many tokens a session of a public family has room for, and so the memory of its keys and values. 0 is
+// what the model was made for.
+func WithContext(tokens int) Option { return func(o *options) { o.context = max(tokens, 0) } }
 
 func newOptions(opts []Option) options {
 	var o options

@@ -32,6 +32,7 @@ import (
 	"strings"
 	"sync"
 
+	"bitgpu/io/chat"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
 	"bitgpu/nn/op"
@@ -60,6 +61,8 @@ var (
 	ErrNotFinite = nn.ErrNotFinite
 	// ErrConfig is returned by [Load] for a file that is not what [WithConfig] says; the text names the field.
 	ErrConfig = storage.ErrConfig
+	// ErrContext is returned where a model with attention is to read more tokens than its session has room for.
+	ErrContext = nn.ErrContext
 	// ErrOption is returned for an option that is out of its range; the text names it.
 	ErrOption = errors.New("invalid option")
 )
@@ -75,6 +78,8 @@ type Model struct {
 	config Config
 	name   string               // of its files, for messages
 	tok    *tokenizer.Tokenizer // nil when the model has none
+	ends   []uint32             // the ids that end a text
+	chat   *chat.Template       // nil when the model has none
 	id     string               // which model a memory belongs to
 	place  place
 	bytes  int64
@@ -83,12 +88,14 @@ type Model struct {
 	engine engine
 	active int // operations under way, of which all but one are waiting
 	closed bool
+	gathering
 }
 
-// Load reads the model at path: a .bitt file, a model directory, or a .safetensors file beside its config.json.
+// Load reads the model at path: a .bitt file, a model directory, a .safetensors file beside its config.json, or a model of a
+// public family, as a GGUF file or a directory as Hugging Face has them.
 func Load(path string, opts ...Option) (*Model, error) {
 	o := newOptions(opts)
-	loaded, err := storage.Load(path, storage.Options{Config: o.config})
+	loaded, err := storage.Load(path, storage.Options{Config: o.config, Context: o.context})
 	if err != nil {
 		return nil, err
 	}
@@ -123,11 +130,14 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 }
 
 func newModel(l *storage.Loaded, o options) (*Model, error) {
-	m := &Model{config: l.Config, name: l.Files.Path, tok: l.Tokenizer, id: identify(l)}
+	m := &Model{config: l.Config, name: l.Path, tok: l.Tokenizer, ends: l.Ends, chat: l.Template, id: identify(l)}
+	m.arrived.L = &m.mu
 	nn.Walk(l.Config, l.Weights, func(_ nn.Param, h *op.HostTensor) { m.bytes += int64(h.Bytes()) })
 	var err error
 	m.engine, m.place, err = openEngine(l, o)
-	l.TokenizerJSON, l.Files.Tokenizer = nil, nil // as large as the table made of it
+	if l.TokenizerJSON = nil; l.Files != nil {
+		l.Files.Tokenizer = nil // as large as the table made of it
+	}
 	if err != nil {
 		l.Close()
 		return nil, err
@@ -140,6 +150,10 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 func identify(l *storage.Loaded) string {
 	h := sha256.New()
 	nn.Walk(l.Config, l.Weights, func(p nn.Param, t *op.HostTensor) {
+		if l.Public != nil { // of each matrix a part: all of some gigabytes takes its time
+			h.Write(t.Codes[:min(len(t.Codes), 1<<12)])
+			return
+		}
 		if strings.HasSuffix(p.Names[0], ".ttt.down.weight") {
 			h.Write(t.Codes)
 		}
@@ -155,6 +169,7 @@ func (m *Model) Close() error {
 		return nil
 	}
 	m.closed = true
+	m.arrived.Broadcast()
 	return m.release()
 }
 
@@ -227,6 +242,12 @@ func (m *Model) PeakDeviceBytes() int64 {
 
 // ID names the model in the memories that it has learned. It is the same for all files of the same weights.
 func (m *Model) ID() string { return m.id }
+
+// ChatTemplate is the model's own template of conversations, nil where it has none.
+func (m *Model) ChatTemplate() *chat.Template { return m.chat }
+
+// Context is how many tokens a session has room for, 0 where there is no limit: the memory of our own models does not grow.
+func (m *Model) Context() int { return m.config.Capacity() }
 
 // Encode turns text into token ids; with special, the tokens that the tokenizer puts around a text are among them.
 // Characters that are not UTF-8 count as U+FFFD. The error is [ErrNoTokenizer], or tells what the tokenizer cannot write.

@@ -55,6 +55,7 @@ type Reason string
 const (
 	EndLength    Reason = "length"    // MaxTokens were written
 	EndOfText    Reason = "end"       // the model ended the text
+	EndContext   Reason = "context"   // the session has no room for more
 	EndStop      Reason = "stop"      // a stop text was met
 	EndRefused   Reason = "refused"   // the caller wanted no more
 	EndCancelled Reason = "cancelled" // the context ended; the error is the context's
@@ -111,7 +112,7 @@ func (s *Session) Generate(ctx context.Context, prompt string, o Options) (strin
 // Stream reads prompt and calls text with each piece of what follows, in whole characters, as soon as it is certain.
 // An empty prompt goes on from what was read before, and is [ErrEmptyPrompt] where there is nothing.
 //
-// The text ends after MaxTokens, at the model's end-of-text token, before a stop text, when text returns false, or with
+// The text ends after MaxTokens, where the model's context is full, at the model's end-of-text token, before a stop text, when text returns false, or with
 // the context's error. The memory then holds the prompt and the tokens up to the one with which the text ended: that
 // one itself only where it was the last of MaxTokens. Of a character that is not complete at the end, the rest comes with
 // the next empty prompt. While text runs, other sessions of the model have their turn.
@@ -175,8 +176,8 @@ func (s *Session) write(ctx context.Context, o Options, p op.Sampling, text func
 		s.text = &decoder{stream: s.model.tok.NewStream(true)}
 	}
 	ahead, out := s.text.clone(), &stopper{stops: o.Stop}
-	ends := s.model.tok.EndOfText()
-	err := s.run.Generate(o.MaxTokens, p, func(ids []uint32) bool {
+	ends := s.model.ends
+	err := s.generate(o.MaxTokens, p, func(ids []uint32) bool {
 		switch {
 		case ctx.Err() != nil:
 			r.Reason, failed = EndCancelled, ctx.Err()
@@ -202,7 +203,10 @@ func (s *Session) write(ctx context.Context, o Options, p op.Sampling, text func
 		r.Reason = ""
 		return err
 	}
-	if r.Reason == EndLength || r.Reason == EndOfText {
+	if r.Reason == EndLength && r.Tokens < o.MaxTokens {
+		r.Reason = EndContext
+	}
+	if r.Reason == EndLength || r.Reason == EndOfText || r.Reason == EndContext {
 		rest, stopped := out.next(s.text.rest())
 		if stopped {
 			r.Reason = EndStop

@@ -283,11 +283,18 @@ func (s *Session) SaveMemory(path string) error {
 			}
 			file.Logits, file.Recent = slices.Clone(s.logits), s.run.Recent()
 		}
+		file.Tokens = s.run.Position()
+		if s.model.config.Decoder != nil {
+			states, err := s.run.States()
+			for _, t := range states {
+				file.States = append(file.States, memory.State(t))
+			}
+			return err
+		}
 		layers, err := s.run.Memory()
 		for _, l := range layers {
 			file.Layers = append(file.Layers, memory.Layer{Shape: l.Shape, W: l.W, ConvShape: l.TailShape, Conv: l.Tail})
 		}
-		file.Tokens = s.run.Position()
 		return err
 	})
 	if err != nil {
@@ -316,7 +323,7 @@ func (s *Session) LoadMemory(path string) error {
 		if n := len(file.Logits); n > 0 && n != len(s.logits) {
 			return fmt.Errorf("memory: %s: got the logits of %d tokens, want those of the model's %d", path, n, len(s.logits))
 		}
-		if err := s.run.SetMemory(layers, file.Tokens); err != nil {
+		if err := s.setMemory(layers, file); err != nil {
 			return fmt.Errorf("memory: %s: %w", path, err)
 		}
 		s.ready, s.text, s.broken = len(file.Logits) > 0, nil, nil
@@ -325,4 +332,33 @@ func (s *Session) LoadMemory(path string) error {
 		}
 		return nil
 	})
+}
+
+// setMemory replaces the memory by layers, or by the states of a public family.
+func (s *Session) setMemory(layers []nn.LayerMemory, file *memory.Memory) error {
+	if s.model.config.Decoder == nil {
+		return s.run.SetMemory(layers, file.Tokens)
+	}
+	var states []nn.StateTensor
+	for _, t := range file.States {
+		states = append(states, nn.StateTensor(t))
+	}
+	return s.run.SetStates(states, file.Tokens)
+}
+
+// States reads what a session of a public family has left behind: keys, values and the states of the gated delta rule. Of our
+// own models, see [Session.Memory].
+func (s *Session) States() (states []nn.StateTensor, err error) {
+	err = s.work(func() error {
+		states, err = s.run.States()
+		return err
+	})
+	return states, err
+}
+
+// Left is how many tokens the session has room for, math.MaxInt64 where there is no limit.
+func (s *Session) Left() int64 {
+	s.model.mu.Lock()
+	defer s.model.mu.Unlock()
+	return s.run.Left()
 }

@@ -14,6 +14,7 @@ package public
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -35,7 +36,7 @@ import (
 // Model is a model of a public family in host memory.
 type Model struct {
 	Path      string
-	Form      string // "GGUF", "Hugging Face"
+	Form      string // "GGUF", "Hugging Face", ".bitt"
 	Decoder   *arch.Decoder
 	Weights   *nn.Weights[op.HostTensor]
 	Tokenizer *tokenizer.Tokenizer // nil when there is none
@@ -45,6 +46,10 @@ type Model struct {
 	TemplateError error
 	// Tensors are what the file has, for who lists them.
 	Tensors []Tensor
+	// TokenizerJSON is the text of Tokenizer, as a tokenizer.json; nil when there is none.
+	TokenizerJSON json.RawMessage
+	// Chat is the text of Template, with the special tokens that the files name.
+	Chat chat.Source
 }
 
 // Tensor is one of a file's.
@@ -111,16 +116,32 @@ func Open(path string, o Options) (*Model, error) {
 		return nil, err
 	}
 	defer src.close()
-	if err := m.size(src); err != nil {
+	if m.Decoder.Vocab, err = src.rows("embed.weight"); err != nil {
 		return nil, err
 	}
+	return m, m.fill(src, o)
+}
+
+// template loads the template, where there is one.
+func (m *Model) template() {
+	if len(m.Chat.Templates) > 0 {
+		m.Template, m.TemplateError = m.Chat.Template()
+	}
+}
+
+// fill reads the weights of a model that is described.
+func (m *Model) fill(src source, o Options) error {
+	d := m.Decoder
+	if m.Tokenizer != nil && m.Tokenizer.Size() > d.Vocab {
+		return fmt.Errorf("%s: the tokenizer has %d tokens, want at most the %d rows of the embedding", m.Path, m.Tokenizer.Size(), d.Vocab)
+	}
 	if o.Context > 0 {
-		m.Decoder.Context = min(m.Decoder.Context, o.Context)
+		d.Context = min(d.Context, o.Context)
 	}
-	if err := m.Decoder.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err := d.Validate(); err != nil {
+		return fmt.Errorf("%s: %w", m.Path, err)
 	}
-	return m, m.read(src)
+	return m.read(src)
 }
 
 // source gives the parts of parameters out of a file.
@@ -129,16 +150,9 @@ type source interface {
 	part(name string, table bool) (*part, error)
 	// rows is how many rows a matrix has, without reading it.
 	rows(name string) (int, error)
+	// drop lets go of the memory that the file's bytes of a name have taken, which are not needed again.
+	drop(name string)
 	close() error
-}
-
-// size takes the vocabulary's size from the embedding.
-func (m *Model) size(src source) (err error) {
-	m.Decoder.Vocab, err = src.rows("embed.weight")
-	if err == nil && m.Tokenizer != nil && m.Tokenizer.Size() > m.Decoder.Vocab {
-		err = fmt.Errorf("%s: the tokenizer has %d tokens, want at most the %d rows of the embedding", m.Path, m.Tokenizer.Size(), m.Decoder.Vocab)
-	}
-	return err
 }
 
 // read fills the weights, several parameters at a time.
@@ -162,7 +176,10 @@ func (m *Model) read(src source) error {
 		all.Go(func() {
 			for j := range next {
 				err := regular.Guard(func() (err error) {
-					*j.to, err = param(src, j.p)
+					*j.to, err = param(src, m.Decoder, j.p)
+					for _, name := range j.p.Names {
+						src.drop(name)
+					}
 					return err
 				})
 				if err != nil {
