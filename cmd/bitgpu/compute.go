@@ -67,6 +67,12 @@ func modelFlag() cli.Flag {
 		Usage: "`MODEL`: a .bitt file, a model directory, or a .safetensors file beside its config.json"}
 }
 
+// contextFlag bounds the context of a model of a public family.
+func contextFlag() cli.Flag {
+	return &cli.IntFlag{Name: "context", DefaultText: "the model's", Category: "Model",
+		Usage: "room for `N` tokens, of a GGUF or Hugging Face model with attention; our own have no limit"}
+}
+
 // loadModel reads the weights of the model at path, or, without a path, of the demo.
 func loadModel(path string, o storage.Options) (*storage.Loaded, error) {
 	if path == "" {
@@ -89,7 +95,10 @@ func openModel(c *cli.Context) (*bitgpu.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := []bitgpu.Option{bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter)}
+	if n := c.Int("context"); c.IsSet("context") && n < 1 {
+		return nil, usagef("%s: --context: 1 or more wanted, %d found", c.Command.Name, n)
+	}
+	options := []bitgpu.Option{bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter), bitgpu.WithContext(c.Int("context"))}
 	var m *bitgpu.Model
 	if path := c.String("model"); path != "" {
 		m, err = bitgpu.Load(path, options...)
