@@ -36,7 +36,14 @@ type runner interface {
 	Reset()
 	Close()
 	fork() (runner, error)
+	mark() (mark, error)
+	goBack(m mark)
+	Cuts() bool
+	Cut(tokens int64, recent []uint32)
 }
+
+// mark is an [nn.Mark] whose tensor type is hidden.
+type mark interface{ Release() }
 
 // typedEngine is the one engine there is, over a backend's tensor.
 type typedEngine[T any] struct {
@@ -94,3 +101,13 @@ func (r typedRunner[T]) fork() (runner, error) {
 	}
 	return typedRunner[T]{f}, nil
 }
+
+func (r typedRunner[T]) mark() (mark, error) {
+	m, err := r.Mark()
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (r typedRunner[T]) goBack(m mark) { r.GoBack(m.(*nn.Mark[T])) }

@@ -150,6 +150,11 @@ func (s *Session) stream(ctx context.Context, prompt string, o Options, p op.Sam
 			return err
 		}
 	}
+	return s.complete(ctx, start, o, p, text, r)
+}
+
+// complete writes what follows what was read since start.
+func (s *Session) complete(ctx context.Context, start time.Time, o Options, p op.Sampling, text func(string) bool, r *Result) error {
 	if !s.ready {
 		return ErrEmptyPrompt
 	}
@@ -197,6 +202,9 @@ func (s *Session) write(ctx context.Context, o Options, p op.Sampling, text func
 			return false
 		}
 		s.text.next(ids[0]) // only now it is in the memory
+		if s.wrote != nil {
+			s.wrote(ids[0])
+		}
 		return true
 	})
 	if err != nil {

@@ -30,6 +30,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 func commands() []*cli.Command {
 	return []*cli.Command{
 		runCommand(),
+		chatCommand(),
 		logitsCommand(),
 		tokenizeCommand(),
 		inspectCommand(),
