@@ -31,6 +31,7 @@ type client struct {
 	server *Server
 	http   *httptest.Server
 	key    string
+	over   bool
 }
 
 func begin(t testing.TB, o Options) *client {
@@ -52,6 +53,10 @@ func begin(t testing.TB, o Options) *client {
 }
 
 func (c *client) end() {
+	if c.over {
+		return
+	}
+	c.over = true
 	c.http.Close()
 	if err := c.server.Close(); err != nil {
 		c.t.Error(err)
@@ -118,6 +123,13 @@ func (a answer) object(t testing.TB) map[string]any {
 		t.Fatalf("got status %d and %q, want a JSON object (%v)", a.status, a.body, err)
 	}
 	return v
+}
+
+// until waits for what others are about to do.
+func until(done func() bool) {
+	for !done() {
+		runtime.Gosched()
+	}
 }
 
 // at follows names and indices into a decoded value.
