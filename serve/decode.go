@@ -97,7 +97,7 @@ func idle(value json.RawMessage) bool {
 var unknownField = regexp.MustCompile(`^json: unknown field "(.*)"$`)
 
 // embedded are the structs that requests are put together of, which the field of an error begins with.
-var embedded = regexp.MustCompile(`^(sampling|remember|streaming|unused)\.`)
+var embedded = regexp.MustCompile(`^((sampling|remember|streaming|unused|ollamaRequest)\.)+`)
 
 // strictly decodes a value whose place in the request is at, "" for the whole.
 func strictly(data []byte, into any, at string) error {

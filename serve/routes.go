@@ -32,6 +32,14 @@ func (s *Server) table() []route {
 		{"POST", "/v1/memories/{id}/learn", keyed, s.learnMemory},
 		{"GET", "/v1/memories/{id}/file", keyed, s.getMemoryFile},
 		{"PUT", "/v1/memories/{id}/file", keyed, s.putMemoryFile},
+		{"POST", "/v1/responses", keyed, s.responses},
+		{"GET", "/v1/responses/{id}", keyed, s.getResponse},
+		{"DELETE", "/v1/responses/{id}", keyed, s.deleteResponse},
+		{"POST", "/api/generate", ollama, s.ollamaGenerate},
+		{"POST", "/api/chat", ollama, s.ollamaChat},
+		{"GET", "/api/tags", ollama, s.ollamaTags},
+		{"POST", "/api/show", ollama, s.ollamaShow},
+		{"GET", "/api/version", ollama, s.ollamaVersion},
 		{"GET", "/metrics", keyed, s.showMetrics},
 	}
 }
