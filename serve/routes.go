@@ -15,6 +15,8 @@ type route struct {
 
 func (s *Server) table() []route {
 	return []route{
+		{"GET", "/{$}", open, s.showPage},
+		{"GET", "/openapi.json", open, s.showOpenAPI},
 		{"GET", "/health", open, s.health},
 		{"GET", "/v1/models", keyed, s.models},
 		{"GET", "/v1/models/{id}", keyed, s.oneModel},
