@@ -3,6 +3,7 @@ package serve
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -65,37 +66,50 @@ type prompts []prompt
 
 type prompt struct {
 	text string
-	ids  []uint32 // nil where it is a text
+	ids  ids // nil where it is a text
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (p *prompts) UnmarshalJSON(data []byte) error {
 	var one *string
-	var texts []string
-	var ids []uint32
-	var lists [][]uint32
+	var texts []*string
+	var list ids
+	var lists []ids
+	*p = nil
 	switch {
-	case json.Unmarshal(data, &one) == nil && one != nil:
+	case string(data) == "null":
+	case json.Unmarshal(data, &one) == nil:
 		*p = prompts{{text: *one}}
-	case one == nil && string(data) == "null":
-		*p = nil
-	case json.Unmarshal(data, &texts) == nil:
-		*p = make(prompts, len(texts))
-		for i, text := range texts {
-			(*p)[i].text = text
+	case json.Unmarshal(data, &texts) == nil && !slices.Contains(texts, nil):
+		for _, text := range texts {
+			*p = append(*p, prompt{text: *text})
 		}
-	case json.Unmarshal(data, &ids) == nil:
-		*p = prompts{{ids: ids}}
-	case json.Unmarshal(data, &lists) == nil:
-		*p = make(prompts, len(lists))
-		for i, list := range lists {
-			if list == nil {
-				list = []uint32{}
-			}
-			(*p)[i].ids = list
+	case json.Unmarshal(data, &list) == nil:
+		*p = prompts{{ids: list}}
+	case json.Unmarshal(data, &lists) == nil && !slices.ContainsFunc(lists, func(l ids) bool { return l == nil }):
+		for _, list := range lists {
+			*p = append(*p, prompt{ids: list})
 		}
 	default:
 		return invalid("prompt", "got another type, want a text, texts, token ids or lists of token ids")
+	}
+	return nil
+}
+
+// ids are token ids, of which null is none; nil where there is no list.
+type ids []uint32
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (l *ids) UnmarshalJSON(data []byte) error {
+	var found []*uint32
+	if err := json.Unmarshal(data, &found); err != nil || slices.Contains(found, nil) {
+		return invalid("tokens", "got another type, want a list of token ids")
+	}
+	if *l = nil; found != nil {
+		*l = make(ids, 0, len(found))
+		for _, id := range found {
+			*l = append(*l, *id)
+		}
 	}
 	return nil
 }

@@ -104,8 +104,8 @@ func (s *Server) tokenize(c *call) error {
 
 func (s *Server) detokenize(c *call) error {
 	var in struct {
-		Model  string   `json:"model"`
-		Tokens []uint32 `json:"tokens"`
+		Model  string `json:"model"`
+		Tokens ids    `json:"tokens"`
 	}
 	if err := c.decode(&in, nil, false); err != nil {
 		return err

@@ -162,8 +162,8 @@ func (s *Server) forkMemory(c *call) error {
 // learnMemory reads a text, or a document as it stands, into a memory.
 func (s *Server) learnMemory(c *call) error {
 	var in struct {
-		Text   *string  `json:"text"`
-		Tokens []uint32 `json:"tokens"`
+		Text   *string `json:"text"`
+		Tokens ids     `json:"tokens"`
 	}
 	if c.mediaType() == "text/plain" {
 		data, err := c.body(s.o.BodyLimit)

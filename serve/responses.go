@@ -137,6 +137,9 @@ func inputMessages(raw json.RawMessage) ([]chat.Value, error) {
 		if err := strictly(item, &in, at); err != nil {
 			return nil, err
 		}
+		if in.Content == nil && (in.Type == "" || in.Type == "message") {
+			return nil, invalid(at+".content", "got none, want a text or parts of it")
+		}
 		if in.Type != "" && in.Type != "message" {
 			return nil, unsupported(at+".type", fmt.Sprintf("got %.40q, want message", in.Type))
 		}
