@@ -9,6 +9,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"unicode/utf8"
@@ -21,7 +22,7 @@ func (c *call) body(limit int64) ([]byte, error) {
 	switch {
 	case errors.As(err, &large):
 		return nil, &apiError{status: http.StatusRequestEntityTooLarge, code: "too_large", message: fmt.Sprintf("the body has more than %d bytes", limit)}
-	case err != nil && c.r.Context().Err() != nil:
+	case err != nil && c.r.Context().Err() != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, c.r.Context().Err()
 	case err != nil:
 		return nil, &apiError{status: http.StatusBadRequest, code: "body", message: "the body did not arrive as a whole"}

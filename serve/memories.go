@@ -82,7 +82,7 @@ func (c *call) upload() (*bitgpu.Session, error) {
 	case errors.As(err, &large):
 		return nil, &apiError{status: http.StatusRequestEntityTooLarge, code: "too_large",
 			message: fmt.Sprintf("the body has more than %d bytes, which is more than a memory of this model", s.most)}
-	case err != nil && c.r.Context().Err() != nil:
+	case err != nil && c.r.Context().Err() != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, c.r.Context().Err()
 	case err != nil:
 		return nil, &apiError{status: http.StatusBadRequest, code: "body", message: "the body did not arrive as a whole"}

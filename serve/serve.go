@@ -165,7 +165,7 @@ func (r *stallReader) Read(p []byte) (int, error) {
 	control := http.NewResponseController(r.c.w.ResponseWriter)
 	control.SetReadDeadline(time.Now().Add(r.c.s.o.Stall))
 	n, err := r.from.Read(p)
-	if err != nil {
+	if err == io.EOF {
 		control.SetReadDeadline(time.Time{}) // from now on the connection is only watched for its end
 	}
 	return n, err
@@ -189,6 +189,9 @@ func (s *Server) handle(route string, who access, f func(c *call) error) http.Ha
 		c := &call{s: s, w: &recorder{ResponseWriter: w, stall: s.o.Stall}, r: r, id: rand.Text(), start: start, plain: who == ollama}
 		c.w.Header().Set("X-Request-Id", c.id)
 		c.w.Header().Set("X-Content-Type-Options", "nosniff")
+		if r.ContentLength != 0 { // also of a body that nobody wants, whose rest is read behind the answer
+			http.NewResponseController(w).SetReadDeadline(start.Add(s.o.Stall))
+		}
 		if s.o.Timeout > 0 {
 			ctx, cancel := context.WithTimeoutCause(r.Context(), s.o.Timeout, errTimeout)
 			defer cancel()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -47,7 +48,13 @@ func begin(t testing.TB, o Options) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{t: t, server: s, http: httptest.NewServer(s)}
+	c := &client{t: t, server: s, http: httptest.NewUnstartedServer(s)}
+	c.http.Config.ConnState = func(conn net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conn.(*net.TCPConn).SetWriteBuffer(1 << 14) // who takes nothing is noticed soon
+		}
+	}
+	c.http.Start()
 	t.Cleanup(c.end)
 	return c
 }
