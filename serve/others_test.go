@@ -7,6 +7,8 @@ import (
 
 	"bitgpu"
 	"bitgpu/io/chat"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // linesOf are the values of a stream of JSON lines.
@@ -201,6 +203,15 @@ func TestMetrics(t *testing.T) {
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing", want)
+		}
+	}
+	problems, err := testutil.GatherAndLint(c.server.metrics.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "bitgpu_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	}
 }
