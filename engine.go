@@ -24,6 +24,7 @@ type runner interface {
 	Generate(limit int, p op.Sampling, accept func(ids []uint32) bool) error
 	Start(p op.Sampling) error
 	Draw() ([]uint32, error)
+	Take(ids ...uint32)
 	Logits(dst []float32) error
 	Memory() ([]nn.LayerMemory, error)
 	SetMemory(layers []nn.LayerMemory, position int64) error
