@@ -17,21 +17,22 @@ import {parseArgs} from "node:util";
 
 const platform = `${{darwin: "mac", win32: "win"}[process.platform] ?? process.platform}-${process.arch}${process.platform === "darwin" && process.arch === "arm64" ? "-metal" : ""}`;
 
-const {values: options} = parseArgs({
-    options: {
-        library: {type: "string", default: process.env.LLAMACPP_LIBRARY ?? "."},
-        gguf: {type: "string"},
-        key: {type: "string"},
-        type: {type: "string", default: "GGUF"},
-        prompt: {type: "string", default: "128"},
-        text: {type: "string", default: "16"},
-        repeats: {type: "string", default: "3"},
-        threads: {type: "string", default: String(availableParallelism())}
-    }
-});
+const known = {
+    library: {type: "string", default: process.env.LLAMACPP_LIBRARY ?? "."},
+    gguf: {type: "string"},
+    key: {type: "string"},
+    type: {type: "string", default: "GGUF"},
+    prompt: {type: "string", default: "128"},
+    text: {type: "string", default: "16"},
+    repeats: {type: "string", default: "3"},
+    threads: {type: "string", default: String(availableParallelism())}
+};
+
+/** Seconds of a repetition from which on there is only one. */
+const patience = 20;
 
 /** A whole number of an option, from 1 on. */
-function count(name) {
+function count(options, name) {
     const n = Number(options[name]);
     if (!Number.isInteger(n) || n < 1)
         throw new Error(`--${name}: got "${options[name]}", want a whole number from 1 on`);
@@ -66,10 +67,11 @@ function sample(seconds) {
 }
 
 async function main() {
+    const {values: options} = parseArgs({options: known});
     for (const name of ["gguf", "key"])
         if (options[name] == null)
             throw new Error(`--${name} is missing`);
-    const prompt = count("prompt"), text = count("text"), repeats = count("repeats"), threads = count("threads");
+    const prompt = count(options, "prompt"), text = count(options, "text"), repeats = count(options, "repeats"), threads = count(options, "threads");
     const {llama, problems, version} = await open(options.library);
     const failed = (what) => new Error([what, ...problems].join("; "));
 
@@ -102,22 +104,23 @@ async function main() {
     // Byte tokens, which every vocabulary has.
     const ids = Array.from({length: prompt}, (_, i) => 1 + (i * 7919) % 250);
 
-    const prompts = [], texts = [];
+    /** Seconds a token of some repetitions; the first, which touches the file's pages, does not count. */
+    const repeated = async (tokens, run) => {
+        const first = await timed(run);
+        const all = [];
+        for (let i = 0; i < (first > patience ? 1 : repeats); i++)
+            all.push(await timed(run) / tokens);
+        return all;
+    };
     let next = 0;
-    for (let i = 0; i <= repeats; i++) { // the first, which touches the file's pages, does not count
+    const prompts = await repeated(prompt, async () => {
         forget();
-        const seconds = await timed(async () => { next = await read(ids); });
-        if (i > 0)
-            prompts.push(seconds / prompt);
-    }
-    for (let i = 0; i <= repeats; i++) {
-        const seconds = await timed(async () => {
-            for (let k = 0; k < text; k++)
-                next = await read([next >= 0 ? next : 1]);
-        });
-        if (i > 0)
-            texts.push(seconds / text);
-    }
+        next = await read(ids);
+    });
+    const texts = await repeated(text, async () => {
+        for (let k = 0; k < text; k++)
+            next = await read([next >= 0 ? next : 1]);
+    });
     const row = (kind, seconds) => ({
         peer: `llama.cpp (npm ${version})`, device: `cpu, ${context.getThreads()} threads`, key: `${options.key}/${kind}/b1`,
         mixer: options.type, seconds: sample(seconds)
