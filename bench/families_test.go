@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
@@ -69,6 +70,20 @@ func TestFamilies(t *testing.T) {
 	}
 	if changes := Compare(r, r); len(changes) < len(want) {
 		t.Errorf("got %d rows to compare, want %d and the floor", len(changes), len(want))
+	}
+}
+
+// A run that is stopped ends within a row, with those before it.
+func TestFamiliesStop(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	o := Options{Mode: Quick, Families: families(t, "1.7B"), Progress: func(key string) {
+		if strings.HasSuffix(key, "/text/b1") {
+			stop()
+		}
+	}}
+	r, err := Run(ctx, o, CPU())
+	if err != nil || r.Err() != nil || len(r.Families) != 1 {
+		t.Errorf("got %d rows, %v and %v, want the one before", len(r.Families), err, r.Err())
 	}
 }
 
