@@ -169,8 +169,9 @@ func (c *Chat) encode(text string, breaks []int) ([]uint32, error) {
 				after[i] -= len(c.held.text)
 			}
 			ids, err := tok.EncodeBroken(rest, after)
-			// Within a word, or where a tokenizer puts a space before a text, other tokens are right.
-			if err != nil || len(ids) > 0 && tok.IsSpecial(ids[0]) {
+			// Some tokenizers put a space before whatever they are given.
+			last := c.held.ids[len(c.held.ids)-1:]
+			if err != nil || tok.Decode(slices.Concat(last, ids), false) == tok.Decode(last, false)+rest {
 				return slices.Concat(c.held.ids, ids), err
 			}
 		}
