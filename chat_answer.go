@@ -49,10 +49,7 @@ func (c *Chat) Answer(ctx context.Context, conversation chat.Conversation, o Opt
 	if err != nil {
 		return r, err
 	}
-	border, err := c.border(conversation, prompt)
-	if err != nil {
-		return r, err
-	}
+	border := c.border(conversation, prompt)
 	parser := chat.NewAnswerParser(chat.AnswerOptions{Thinking: chat.OpensThought(prompt.text), Tools: conversation.Tools})
 	hand := func(parts []chat.Delta) bool {
 		for _, d := range parts {
@@ -184,14 +181,17 @@ func (c *Chat) encode(text string, breaks []int) ([]uint32, error) {
 }
 
 // border is how many of the prompt's tokens will be there in the next turn in any case: all before the beginning of the
-// answer. 0 is nowhere.
-func (c *Chat) border(conversation chat.Conversation, prompt rendered) (int, error) {
+// answer. 0 is nowhere, also where the template wants to render nothing but the beginning of an answer.
+func (c *Chat) border(conversation chat.Conversation, prompt rendered) int {
 	if c.s.run.Cuts() || !conversation.AddGenerationPrompt {
-		return 0, nil
+		return 0
 	}
 	conversation.AddGenerationPrompt = false
 	turns, err := c.render(conversation)
-	return common(prompt.ids, turns.ids), err
+	if err != nil {
+		return 0
+	}
+	return common(prompt.ids, turns.ids)
 }
 
 // common is how many tokens a and b begin with together.
