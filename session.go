@@ -40,6 +40,9 @@ type SessionOption func(c Config, scan *op.Scan) error
 // and exists to compare with it.
 func WithRule(rule string, chunk int) SessionOption {
 	return func(c Config, scan *op.Scan) error {
+		if c.Decoder != nil && (rule != nn.RuleSequential || chunk != 0) {
+			return fmt.Errorf("%w: rule: got %q by %d tokens, want none: a model of the family %s does not learn by a rule", ErrOption, rule, chunk, c.Decoder.Family)
+		}
 		if chunk < 0 || chunk > maxChunk {
 			return fmt.Errorf("%w: chunk: 0 to %d wanted, %d found", ErrOption, maxChunk, chunk)
 		}
@@ -264,9 +267,12 @@ func (s *Session) Fork() (*Session, error) {
 }
 
 // Memory reads what the session has learned, a layer each: of the tied mixer W (d, d), of the delta mixer W (h, c, c)
-// and the last inputs of its convolutions (3, 3, d).
+// and the last inputs of its convolutions (3, 3, d). A model of a public family has none but [Session.States].
 func (s *Session) Memory() (layers []nn.LayerMemory, err error) {
 	err = s.work(func() error {
+		if d := s.model.config.Decoder; d != nil {
+			return fmt.Errorf("%w: memory: got a model of the family %s, want one of our own: this one has states", ErrOption, d.Family)
+		}
 		layers, err = s.run.Memory()
 		return err
 	})
@@ -362,6 +368,9 @@ func (s *Session) setMemory(layers []nn.LayerMemory, file *memory.Memory) error 
 // own models, see [Session.Memory].
 func (s *Session) States() (states []nn.StateTensor, err error) {
 	err = s.work(func() error {
+		if s.model.config.Decoder == nil {
+			return fmt.Errorf("%w: states: got one of our own models, want one of a public family: this one has a memory", ErrOption)
+		}
 		states, err = s.run.States()
 		return err
 	})

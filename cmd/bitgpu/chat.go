@@ -30,7 +30,7 @@ func chatCommand() *cli.Command {
 			"bitgpu chat -m Bonsai-8B.gguf --memory talk.memory"),
 		Flags: slices.Concat(
 			group("Model",
-				modelFlag(), contextFlag(),
+				modelFlag(), contextFlag(), mastersFlag(),
 				&cli.StringFlag{Name: "memory", Usage: "go on from the conversation in `FILE` if it is there, and save it there at the end"},
 				&cli.StringFlag{Name: "template", Usage: "render by the Jinja template in `FILE` in place of the model's own"},
 			),

@@ -145,6 +145,15 @@ func TestWrongUsage(t *testing.T) {
 		{"train --heads 1", `no flag --heads; did you mean "--ttt-heads"?`},
 		{"train --epochs 1", `no flag --epochs; did you mean "--steps"?`},
 		{"train --batch 1", `no flag --batch; did you mean "--batch-size"?`},
+		{"serve --host 0.0.0.0", "serve: --host 0.0.0.0: others can reach this address, so keys are needed"},
+		{"serve --port 70000", "serve: --port: got 70000, want 0 to 65535"},
+		{"serve --parallel 0", "serve: --parallel: got 0, want 1 to 1024"},
+		{"serve --queue -1", "serve: --queue: got -1, want 0 to 1048576"},
+		{"serve --timeout soon", `serve: --timeout: "soon" is no value for it`},
+		{"serve --timeout -1s", "serve: --timeout: got -1s, want 0 or more"},
+		{"serve --memory-limit much", `serve: --memory-limit: got "much", want a size such as 10GB`},
+		{"serve --log-format xml", `serve: --log-format: got "xml", want text or json`},
+		{"serve --tls-cert x", "serve: --tls-cert and --tls-key are needed together"},
 		{"run -p x --threads 0", "run: --threads: 1 to 4096 wanted, 0 found"},
 	} {
 		t.Run(c.args, func(t *testing.T) { refuse(t, exitUsage, bitgpuRun("", strings.Fields(c.args)...), c.want) })
@@ -176,6 +185,9 @@ func TestBadFilesAreNamed(t *testing.T) {
 		{"eval --data dir", "bitgpu: --data: dir has no meta.json"},
 		{"vocab --input none", "bitgpu: --input: none: no such file"},
 		{"plot file", "bitgpu: plot: file: "},
+		{"serve --api-key-file none", "bitgpu: --api-key-file: none: no such file"},
+		{"serve --tls-cert none --tls-key none", "bitgpu: --tls-cert: none: no such file"},
+		{"serve --chat-template none", "bitgpu: --chat-template: none: no such file"},
 		{"bench --compare file", "bitgpu: file: "},
 	} {
 		r := bitgpuRun("", strings.Fields(c.args)...)
@@ -278,7 +290,7 @@ func TestExamplesOfTheHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, command := range []*cli.Command{
-		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), completionCommand(), versionCommand(), licensesCommand(),
+		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), modelsCommand(), completionCommand(), versionCommand(), licensesCommand(),
 	} {
 		_, examples, _ := strings.Cut(command.Description, "Example:\n")
 		if examples == "" {

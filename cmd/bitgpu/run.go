@@ -32,7 +32,7 @@ func runCommand() *cli.Command {
 			"bitgpu run -m model.bitt -p 'My name is Rosalind.' -n 0 --memory rosalind.memory"),
 		Flags: slices.Concat(
 			group("Model",
-				modelFlag(), contextFlag(),
+				modelFlag(), contextFlag(), mastersFlag(),
 				&cli.StringFlag{Name: "memory", Usage: "go on from the memory in `FILE` if it is there, and save it there at the end"},
 			),
 			group("Text",

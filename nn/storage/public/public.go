@@ -14,6 +14,7 @@ package public
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -35,8 +36,9 @@ import (
 // Model is a model of a public family in host memory.
 type Model struct {
 	Path      string
-	Form      string // "GGUF", "Hugging Face"
+	Form      string // "GGUF", "Hugging Face", ".bitt"
 	Decoder   *arch.Decoder
+	Trained   int // the context that the file names; that of Decoder is bounded by Options.Context
 	Weights   *nn.Weights[op.HostTensor]
 	Tokenizer *tokenizer.Tokenizer // nil when there is none
 	Ends      []uint32             // the ids that end a text
@@ -45,6 +47,10 @@ type Model struct {
 	TemplateError error
 	// Tensors are what the file has, for who lists them.
 	Tensors []Tensor
+	// TokenizerJSON is the text of Tokenizer, as a tokenizer.json; nil when there is none.
+	TokenizerJSON json.RawMessage
+	// Chat is the text of Template, with the special tokens that the files name.
+	Chat chat.Source
 }
 
 // Tensor is one of a file's.
@@ -96,10 +102,44 @@ func isHFDir(dir string) bool {
 
 // Open reads the model at path.
 func Open(path string, o Options) (*Model, error) {
+	m, src, err := describe(path, o)
+	if err != nil {
+		return nil, err
+	}
+	defer src.close()
+	if err := m.read(src); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Describe is Open without the weights. It says all the same which tensors are missing, and reads those of the first layer, for
+// matrices of floats may turn out not to be ternary.
+func Describe(path string, o Options) (*Model, error) {
+	m, src, err := describe(path, o)
+	if err != nil {
+		return nil, err
+	}
+	defer src.close()
+	for _, p := range nn.Params(nn.OfDecoder(m.Decoder)) {
+		if p.Layer == 0 {
+			err := regular.Guard(func() error {
+				_, err := param(src, m.Decoder, p)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return m, nil
+}
+
+func describe(path string, o Options) (*Model, source, error) {
 	m := &Model{Path: path}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var src source
 	switch {
@@ -111,37 +151,68 @@ func Open(path string, o Options) (*Model, error) {
 		src, err = openGGUF(path, m)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer src.close()
-	if err := m.size(src); err != nil {
-		return nil, err
+	if m.Decoder.Vocab, err = src.rows("embed.weight"); err == nil {
+		err = m.check(src, o)
 	}
+	if err != nil {
+		src.close()
+		return nil, nil, err
+	}
+	return m, src, nil
+}
+
+// fill reads the weights of a model that is described.
+func (m *Model) fill(src source, o Options) error {
+	if err := m.check(src, o); err != nil {
+		return err
+	}
+	return m.read(src)
+}
+
+// template loads the template, where there is one.
+func (m *Model) template() {
+	if len(m.Chat.Templates) > 0 {
+		m.Template, m.TemplateError = m.Chat.Template()
+	}
+}
+
+// check completes a model of which the keys and the vocabulary's size are known, and refuses what cannot be one, or lacks
+// tensors.
+func (m *Model) check(src source, o Options) error {
+	d := m.Decoder
+	if m.Tokenizer != nil && m.Tokenizer.Size() > d.Vocab {
+		return fmt.Errorf("%s: the tokenizer has %d tokens, want at most the %d rows of the embedding", m.Path, m.Tokenizer.Size(), d.Vocab)
+	}
+	m.Trained = d.Context
 	if o.Context > 0 {
-		m.Decoder.Context = min(m.Decoder.Context, o.Context)
+		d.Context = min(d.Context, o.Context)
 	}
-	if err := m.Decoder.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err := d.Validate(); err != nil {
+		return fmt.Errorf("%s: %w", m.Path, err)
 	}
-	return m, m.read(src)
+	for _, p := range nn.Params(nn.OfDecoder(d)) {
+		for _, name := range p.Names {
+			if err := src.has(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // source gives the parts of parameters out of a file.
 type source interface {
 	// part reads what one name of a parameter stands for; errors name the file and the tensor.
 	part(name string, table bool) (*part, error)
+	// has is the error of a part that the file lacks.
+	has(name string) error
 	// rows is how many rows a matrix has, without reading it.
 	rows(name string) (int, error)
+	// drop lets go of the memory that the file's bytes of a name have taken, which are not needed again.
+	drop(name string)
 	close() error
-}
-
-// size takes the vocabulary's size from the embedding.
-func (m *Model) size(src source) (err error) {
-	m.Decoder.Vocab, err = src.rows("embed.weight")
-	if err == nil && m.Tokenizer != nil && m.Tokenizer.Size() > m.Decoder.Vocab {
-		err = fmt.Errorf("%s: the tokenizer has %d tokens, want at most the %d rows of the embedding", m.Path, m.Tokenizer.Size(), m.Decoder.Vocab)
-	}
-	return err
 }
 
 // read fills the weights, several parameters at a time.
@@ -165,7 +236,10 @@ func (m *Model) read(src source) error {
 		all.Go(func() {
 			for j := range next {
 				err := regular.Guard(func() (err error) {
-					*j.to, err = param(src, j.p)
+					*j.to, err = param(src, m.Decoder, j.p)
+					for _, name := range j.p.Names {
+						src.drop(name)
+					}
 					return err
 				})
 				if err != nil {
