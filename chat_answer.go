@@ -49,10 +49,7 @@ func (c *Chat) Answer(ctx context.Context, conversation chat.Conversation, o Opt
 	if err != nil {
 		return r, err
 	}
-	border, err := c.border(conversation, prompt)
-	if err != nil {
-		return r, err
-	}
+	border := c.border(conversation, prompt)
 	parser := chat.NewAnswerParser(chat.AnswerOptions{Thinking: chat.OpensThought(prompt.text), Tools: conversation.Tools})
 	hand := func(parts []chat.Delta) bool {
 		for _, d := range parts {
@@ -169,8 +166,9 @@ func (c *Chat) encode(text string, breaks []int) ([]uint32, error) {
 				after[i] -= len(c.held.text)
 			}
 			ids, err := tok.EncodeBroken(rest, after)
-			// Within a word, or where a tokenizer puts a space before a text, other tokens are right.
-			if err != nil || len(ids) > 0 && tok.IsSpecial(ids[0]) {
+			// Some tokenizers put a space before whatever they are given.
+			last := c.held.ids[len(c.held.ids)-1:]
+			if err != nil || tok.Decode(slices.Concat(last, ids), false) == tok.Decode(last, false)+rest {
 				return slices.Concat(c.held.ids, ids), err
 			}
 		}
@@ -183,14 +181,17 @@ func (c *Chat) encode(text string, breaks []int) ([]uint32, error) {
 }
 
 // border is how many of the prompt's tokens will be there in the next turn in any case: all before the beginning of the
-// answer. 0 is nowhere.
-func (c *Chat) border(conversation chat.Conversation, prompt rendered) (int, error) {
+// answer. 0 is nowhere, also where the template wants to render nothing but the beginning of an answer.
+func (c *Chat) border(conversation chat.Conversation, prompt rendered) int {
 	if c.s.run.Cuts() || !conversation.AddGenerationPrompt {
-		return 0, nil
+		return 0
 	}
 	conversation.AddGenerationPrompt = false
 	turns, err := c.render(conversation)
-	return common(prompt.ids, turns.ids), err
+	if err != nil {
+		return 0
+	}
+	return common(prompt.ids, turns.ids)
 }
 
 // common is how many tokens a and b begin with together.

@@ -38,13 +38,17 @@ type runner interface {
 	Close()
 	fork() (runner, error)
 	mark() (mark, error)
+	markOf(states []nn.StateTensor, position int64, recent []uint32) (mark, error)
 	goBack(m mark)
 	Cuts() bool
 	Cut(tokens int64, recent []uint32)
 }
 
 // mark is an [nn.Mark] whose tensor type is hidden.
-type mark interface{ Release() }
+type mark interface {
+	States() ([]nn.StateTensor, error)
+	Release()
+}
 
 // typedEngine is the one engine there is, over a backend's tensor.
 type typedEngine[T any] struct {
@@ -105,6 +109,14 @@ func (r typedRunner[T]) fork() (runner, error) {
 
 func (r typedRunner[T]) mark() (mark, error) {
 	m, err := r.Mark()
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (r typedRunner[T]) markOf(states []nn.StateTensor, position int64, recent []uint32) (mark, error) {
+	m, err := r.MarkOf(states, position, recent)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,8 @@ package nn
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 
 	"bitgpu/nn/op"
 )
@@ -18,7 +20,7 @@ type Mark[T any] struct {
 // Mark notes where the session is. Release it to give its memory back.
 func (s *Session[T]) Mark() (*Mark[T], error) {
 	b := s.model.Backend
-	m := &Mark[T]{of: s, state: newState(b, s.model.Config, s.batch, false), mirror: append([]uint32(nil), s.mirror...), position: s.read}
+	m := &Mark[T]{of: s, state: newState(b, s.model.Config, s.batch, false), mirror: slices.Clone(s.mirror), position: s.read}
 	m.state.CopyFrom(b, s.state)
 	if err := b.Flush(); err != nil {
 		m.Release()
@@ -37,6 +39,47 @@ func (s *Session[T]) GoBack(m *Mark[T]) {
 	copy(s.mirror, m.mirror)
 	s.moveTo(m.position)
 	s.finite = m.position
+}
+
+// States reads back what the only sequence remembered at the mark, without keys and values. The names are numbers.
+func (m *Mark[T]) States() (states []StateTensor, err error) {
+	for i, p := range m.state.parts {
+		if p.grows {
+			continue
+		}
+		t := StateTensor{strconv.Itoa(i), p.shape, make([]float32, op.Count(p.shape))}
+		if err := m.of.model.Backend.Read(p.tensor, 0, t.Values); err != nil {
+			return nil, err
+		}
+		states = append(states, t)
+	}
+	return states, nil
+}
+
+// MarkOf is a mark of the only sequence that [Mark.States] was read of, behind as many of the tokens that the session has read,
+// of which recent are the last.
+func (s *Session[T]) MarkOf(states []StateTensor, position int64, recent []uint32) (*Mark[T], error) {
+	m, err := s.Mark()
+	if err != nil {
+		return nil, err
+	}
+	m.position = position
+	clear(m.mirror)
+	for _, id := range recent {
+		op.Push(m.mirror, id)
+	}
+	for i, p := range m.state.parts {
+		if p.grows {
+			continue
+		}
+		at := slices.IndexFunc(states, func(t StateTensor) bool { return t.Name == strconv.Itoa(i) && slices.Equal(t.Shape, p.shape) })
+		if at < 0 || len(states[at].Values) != op.Count(p.shape) {
+			m.Release()
+			return nil, fmt.Errorf("mark: got no state %d of shape %v, want one", i, p.shape)
+		}
+		s.model.Backend.Write(p.tensor, 0, states[at].Values)
+	}
+	return m, s.model.Backend.Flush()
 }
 
 // Release gives the memory back.

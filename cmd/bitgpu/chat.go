@@ -30,7 +30,7 @@ func chatCommand() *cli.Command {
 			"bitgpu chat -m Bonsai-8B.gguf --memory talk.memory"),
 		Flags: slices.Concat(
 			group("Model",
-				modelFlag(), contextFlag(),
+				modelFlag(), contextFlag(), mastersFlag(),
 				&cli.StringFlag{Name: "memory", Usage: "go on from the conversation in `FILE` if it is there, and save it there at the end"},
 				&cli.StringFlag{Name: "template", Usage: "render by the Jinja template in `FILE` in place of the model's own"},
 			),
@@ -176,16 +176,23 @@ func sayOnce(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Op
 		showChatStats(c.App.ErrWriter, talk, r, o.Seed)
 	}
 	if errors.Is(err, bitgpu.ErrContext) {
-		err = fmt.Errorf("%w; %s", err, moreContext)
+		err = fmt.Errorf("%w; %s", err, moreContext(talk.Session().Model()))
 	}
 	return err
 }
 
-const moreContext = "--context N makes room for more, up to what the model was made for"
+// moreContext says how more tokens have room.
+func moreContext(m *bitgpu.Model) string {
+	if m.Context() >= m.TrainedContext() {
+		return "the model was made for no more"
+	}
+	return fmt.Sprintf("--context N makes room for more, up to %d", m.TrainedContext())
+}
 
 // fullContext says that there is no room, and what helps beside --context.
 func fullContext(talk *bitgpu.Chat, ways string) string {
-	return fmt.Sprintf("the answer ended because the context of %d tokens is full: %s%s", talk.Session().Model().Context(), ways, moreContext)
+	m := talk.Session().Model()
+	return fmt.Sprintf("the answer ended because the context of %d tokens is full: %s%s", m.Context(), ways, moreContext(m))
 }
 
 // promptOf is -p, or what is on stdin without its last line break.

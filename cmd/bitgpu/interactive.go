@@ -103,9 +103,9 @@ func (t *conversation) wayOut(err error) string {
 	case errors.Is(err, bitgpu.ErrNotFinite) && t.chat == nil:
 		return "; /reset or /load FILE begins anew"
 	case errors.Is(err, bitgpu.ErrContext) && t.chat == nil:
-		return "; /reset begins anew, " + moreContext
+		return "; /reset begins anew, " + moreContext(t.s.Model())
 	case errors.Is(err, bitgpu.ErrContext):
-		return "; /clear begins anew, /undo takes turns back, " + moreContext
+		return "; /clear begins anew, /undo takes turns back, " + moreContext(t.s.Model())
 	}
 	return ""
 }

@@ -22,8 +22,10 @@ func TestNoCommandSucceedsOnAFullStdout(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, out := model("d32-none"), filepath.Join(dir, "out")
+	template := writeText(t, filepath.Join(dir, "turns.jinja"), turns)
 	calls := map[string][]string{
 		"run":        {"run", "-m", m, "-p", "the", "-n", "5"},
+		"chat":       {"chat", "-m", m, "--template", template, "-p", "the", "-n", "5"},
 		"serve":      nil, // has no results but its answers
 		"logits":     {"logits", "-m", m, "--tokens", "1", "-o", out + ".safetensors"},
 		"tokenize":   {"tokenize", "-m", m, "-p", "the"},

@@ -19,6 +19,7 @@ var (
 		"epochs": {"steps"}, "iterations": {"steps"}, "iters": {"steps"}, "max-steps": {"steps"}, "learning-rate": {"lr"},
 		"width": {"dim"}, "hidden-dim": {"dim"}, "hidden-size": {"dim"}, "d-model": {"dim"}, "depth": {"layers"}, "num-layers": {"layers"}, "n-layer": {"layers"},
 		"ctx": {"context", "context-len"}, "seq-len": {"context-len"}, "block-size": {"context-len"}, "sequence-length": {"context-len"}, "ctx-size": {"context", "context-len"}, "n-ctx": {"context", "context-len"}, "num-ctx": {"context"},
+		"system-prompt": {"system"}, "reasoning": {"think"}, "chat-template": {"template"},
 		"out": {"output", "output-dir"}, "output": {"output-dir", "png"}, "output-dir": {"output"}, "dir": {"output-dir"},
 		"init": {"load"}, "pretrained": {"load"}, "checkpoint": {"resume", "model"}, "continue": {"resume"}, "dataset": {"data", "input"}, "corpus": {"data", "input"},
 		"data": {"input"}, "file": {"data", "input", "model"}, "vocab": {"vocab-size"}, "save-every": {"save-interval"}, "eval-every": {"val-every"},

@@ -78,6 +78,9 @@ func Recognize(path string) bool {
 	if info.IsDir() {
 		return isHFDir(path)
 	}
+	if !info.Mode().IsRegular() { // nobody may write to a pipe
+		return false
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false
