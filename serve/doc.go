@@ -23,5 +23,6 @@
 // of a user, is passed over.
 //
 // Why does a request learn on a copy? A copy takes the place of the memory when the request has ended, so that one that fails
-// leaves the memory as it was, and others can read it meanwhile.
+// leaves the memory as it was, and others can read it meanwhile. Where the client goes away from an answer under way, the
+// memory has what he was sent: he has read it.
 package serve

@@ -113,6 +113,9 @@ func serveAction(c *cli.Context) error {
 	}
 	defer m.Close()
 	s, err := serve.New(m, o)
+	if errors.Is(err, serve.ErrOption) {
+		return usageError{err}
+	}
 	if err != nil {
 		return err
 	}
