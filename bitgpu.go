@@ -32,8 +32,10 @@ import (
 	"strings"
 	"sync"
 
+	"bitgpu/io/chat"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
+	"bitgpu/nn/cpu/freemem"
 	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 )
@@ -60,6 +62,8 @@ var (
 	ErrNotFinite = nn.ErrNotFinite
 	// ErrConfig is returned by [Load] for a file that is not what [WithConfig] says; the text names the field.
 	ErrConfig = storage.ErrConfig
+	// ErrContext is returned where a model with attention is to read more tokens than its session has room for.
+	ErrContext = nn.ErrContext
 	// ErrOption is returned for an option that is out of its range; the text names it.
 	ErrOption = errors.New("invalid option")
 )
@@ -72,23 +76,33 @@ type NotFiniteError = nn.NotFiniteError
 
 // Model is a model with its weights on a device.
 type Model struct {
-	config Config
-	name   string               // of its files, for messages
-	tok    *tokenizer.Tokenizer // nil when the model has none
-	id     string               // which model a memory belongs to
-	place  place
-	bytes  int64
+	config    Config
+	name      string               // of its files, for messages
+	tok       *tokenizer.Tokenizer // nil when the model has none
+	ends      []uint32             // the ids that end a text
+	chat      *chat.Template       // nil when the model has none
+	chatError error                // why the template that is there cannot be used
+	id        string               // which model a memory belongs to
+	place     place
+	bytes     int64
+	trained   int // the context that the files of a public family name
 
 	mu     sync.Mutex // guards what follows and the engine, which is for one goroutine at a time
 	engine engine
 	active int // operations under way, of which all but one are waiting
 	closed bool
+	gathering
 }
 
-// Load reads the model at path: a .bitt file, a model directory, or a .safetensors file beside its config.json.
+// Load reads the model at path: a .bitt file, a model directory, a .safetensors file beside its config.json, or a model of a
+// public family, as a GGUF file or a directory as Hugging Face has them.
 func Load(path string, opts ...Option) (*Model, error) {
 	o := newOptions(opts)
-	loaded, err := storage.Load(path, storage.Options{Config: o.config})
+	files, err := o.storage()
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := storage.Load(path, files)
 	if err != nil {
 		return nil, err
 	}
@@ -123,11 +137,23 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 }
 
 func newModel(l *storage.Loaded, o options) (*Model, error) {
-	m := &Model{config: l.Config, name: l.Files.Path, tok: l.Tokenizer, id: identify(l)}
-	nn.Walk(l.Config, l.Weights, func(_ nn.Param, h *op.HostTensor) { m.bytes += int64(h.Bytes()) })
+	m := &Model{config: l.Config, name: l.Path, tok: l.Tokenizer, ends: l.Ends, chat: l.Template, id: identify(l), bytes: nn.HostBytes(l.Weights)}
+	m.arrived.L = &m.mu
+	if l.Public != nil {
+		m.chatError = l.Public.TemplateError
+		if err := m.fitContext(l, o.context); err != nil {
+			l.Close()
+			return nil, err
+		}
+	}
 	var err error
 	m.engine, m.place, err = openEngine(l, o)
-	l.TokenizerJSON, l.Files.Tokenizer = nil, nil // as large as the table made of it
+	l.TokenizerJSON = nil // as large as the table made of it
+	if l.Files != nil {
+		l.Files.Tokenizer = nil
+	} else {
+		l.Public.TokenizerJSON = nil
+	}
 	if err != nil {
 		l.Close()
 		return nil, err
@@ -135,11 +161,39 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 	return m, nil
 }
 
+// fitContext bounds the context of a public family by the memory that is free behind the weights, half of which it leaves to
+// others. What was asked for is not made shorter, but refused where it takes all.
+func (m *Model) fitContext(l *storage.Loaded, asked int) error {
+	m.trained = l.Public.Trained
+	free := freemem.Free()
+	if free == 0 { // not known
+		return nil
+	}
+	share := free / 2
+	if asked > 0 {
+		share = free
+	}
+	tokens := m.config.FitContext(share)
+	switch {
+	case tokens == 0 || asked > 0 && tokens < m.config.Capacity():
+		need := m.config.Footprint(1, 1)
+		return fmt.Errorf("%s: a context of %d tokens takes %d MB of memory beside the weights, and %d MB are free", m.name, m.config.Capacity(),
+			(need.Workspace+need.Session)>>20, free>>20)
+	case tokens < m.config.Capacity():
+		l.Config.Decoder.Context = tokens // m.config has the same
+	}
+	return nil
+}
+
 // identify names a model by its sizes and by what it makes memories of, the ternary projections to keys: all its
 // files, packed or not, have the same name, and models of other weights another one.
 func identify(l *storage.Loaded) string {
 	h := sha256.New()
 	nn.Walk(l.Config, l.Weights, func(p nn.Param, t *op.HostTensor) {
+		if l.Public != nil { // of each matrix a part: all of some gigabytes takes its time
+			h.Write(t.Codes[:min(len(t.Codes), 1<<12)])
+			return
+		}
 		if strings.HasSuffix(p.Names[0], ".ttt.down.weight") {
 			h.Write(t.Codes)
 		}
@@ -155,6 +209,7 @@ func (m *Model) Close() error {
 		return nil
 	}
 	m.closed = true
+	m.arrived.Broadcast()
 	return m.release()
 }
 
@@ -227,6 +282,16 @@ func (m *Model) PeakDeviceBytes() int64 {
 
 // ID names the model in the memories that it has learned. It is the same for all files of the same weights.
 func (m *Model) ID() string { return m.id }
+
+// ChatTemplate is the model's own template of conversations, nil where it has none that can be used: [NewChat] says why.
+func (m *Model) ChatTemplate() *chat.Template { return m.chat }
+
+// Context is how many tokens a session has room for, 0 where there is no limit: the memory of our own models does not grow.
+func (m *Model) Context() int { return m.config.Capacity() }
+
+// TrainedContext is how many tokens the model was made for, 0 where there is no limit. [Model.Context] is less where
+// [WithContext] or the memory that is free says so.
+func (m *Model) TrainedContext() int { return m.trained }
 
 // Encode turns text into token ids; with special, the tokens that the tokenizer puts around a text are among them.
 // Characters that are not UTF-8 count as U+FFFD. The error is [ErrNoTokenizer], or tells what the tokenizer cannot write.

@@ -55,6 +55,7 @@ type Reason string
 const (
 	EndLength    Reason = "length"    // MaxTokens were written
 	EndOfText    Reason = "end"       // the model ended the text
+	EndContext   Reason = "context"   // the session has no room for more
 	EndStop      Reason = "stop"      // a stop text was met
 	EndRefused   Reason = "refused"   // the caller wanted no more
 	EndCancelled Reason = "cancelled" // the context ended; the error is the context's
@@ -111,7 +112,7 @@ func (s *Session) Generate(ctx context.Context, prompt string, o Options) (strin
 // Stream reads prompt and calls text with each piece of what follows, in whole characters, as soon as it is certain.
 // An empty prompt goes on from what was read before, and is [ErrEmptyPrompt] where there is nothing.
 //
-// The text ends after MaxTokens, at the model's end-of-text token, before a stop text, when text returns false, or with
+// The text ends after MaxTokens, where the model's context is full, at the model's end-of-text token, before a stop text, when text returns false, or with
 // the context's error. The memory then holds the prompt and the tokens up to the one with which the text ended: that
 // one itself only where it was the last of MaxTokens. Of a character that is not complete at the end, the rest comes with
 // the next empty prompt. While text runs, other sessions of the model have their turn.
@@ -149,12 +150,17 @@ func (s *Session) stream(ctx context.Context, prompt string, o Options, p op.Sam
 			return err
 		}
 	}
+	return s.complete(ctx, start, o, p, text, r)
+}
+
+// complete writes what follows what was read since start.
+func (s *Session) complete(ctx context.Context, start time.Time, o Options, p op.Sampling, text func(string) bool, r *Result) error {
 	if !s.ready {
 		return ErrEmptyPrompt
 	}
 	r.PromptTime = time.Since(start)
 	start = time.Now()
-	err := s.write(ctx, o, func(accept func([]uint32) bool) error { return s.run.Generate(o.MaxTokens, p, accept) },
+	err := s.write(ctx, o, func(accept func([]uint32) bool) error { return s.generate(o.MaxTokens, p, accept) },
 		func(_ uint32, piece string, _ bool) bool { return piece == "" || text(piece) }, r)
 	r.TextTime = time.Since(start)
 	return err
@@ -173,7 +179,7 @@ func (s *Session) write(ctx context.Context, o Options, generate func(accept fun
 		s.text = &decoder{stream: s.model.tok.NewStream(true)}
 	}
 	ahead, out := s.text.clone(), &stopper{stops: o.Stop}
-	ends := s.model.tok.EndOfText()
+	ends := s.model.ends
 	err := generate(func(ids []uint32) bool {
 		switch {
 		case ctx.Err() != nil:
@@ -194,13 +200,19 @@ func (s *Session) write(ctx context.Context, o Options, generate func(accept fun
 			return false
 		}
 		s.text.next(ids[0]) // only now it is in the memory
+		if s.wrote != nil {
+			s.wrote(ids[0])
+		}
 		return true
 	})
 	if err != nil {
 		r.Reason = ""
 		return err
 	}
-	if r.Reason == EndLength || r.Reason == EndOfText {
+	if r.Reason == EndLength && r.Tokens < o.MaxTokens {
+		r.Reason = EndContext
+	}
+	if r.Reason == EndLength || r.Reason == EndOfText || r.Reason == EndContext {
 		rest, stopped := out.next(s.text.rest())
 		if stopped {
 			r.Reason = EndStop

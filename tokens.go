@@ -2,6 +2,7 @@ package bitgpu
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"bitgpu/nn/op"
@@ -84,6 +85,7 @@ func (h *hostDraw) generate(limit int, p op.Sampling, accept func(ids []uint32) 
 	for _, id := range s.run.Recent() {
 		op.Push(recent, id)
 	}
+	defer s.model.beginWriting()()
 	row, room := make([]float32, len(s.logits)), make([]float32, len(s.logits))
 	for range limit {
 		if err := s.run.Logits(s.logits); err != nil {
@@ -97,11 +99,11 @@ func (h *hostDraw) generate(limit int, p op.Sampling, accept func(ids []uint32) 
 		if id == op.NotFinite {
 			return &NotFiniteError{From: s.run.Position(), To: s.run.Position()}
 		}
-		if !accept([]uint32{id}) {
+		if !s.model.offer([]uint32{id}, accept) {
 			return nil
 		}
 		h.written = append(h.written, id)
-		if err := s.run.Read([]uint32{id}); err != nil {
+		if err := s.readToken(id); err != nil {
 			return err
 		}
 	}
@@ -110,10 +112,7 @@ func (h *hostDraw) generate(limit int, p op.Sampling, accept func(ids []uint32) 
 
 // EndOfText are the ids that end a text; none without a tokenizer.
 func (m *Model) EndOfText() []uint32 {
-	if m.tok == nil {
-		return nil
-	}
-	return m.tok.EndOfText()
+	return slices.Clone(m.ends)
 }
 
 // TokenText is the text of one token by itself, special tokens among them; a part of a character is U+FFFD.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+
+	"bitgpu/nn/arch"
 )
 
 // Values of the configuration's words.
@@ -43,7 +45,23 @@ type Config struct {
 	Heads       int    // h
 	MLPWidth    int    // H, the width inside the MLP
 
+	// Decoder describes a model of a public family; it is nil of our own. Vocab, Width, Layers and MLPWidth are then its.
+	Decoder *arch.Decoder
+
 	extra map[string]json.RawMessage // keys that we do not know, kept
+}
+
+// OfDecoder is the configuration of a model of a public family.
+func OfDecoder(d *arch.Decoder) Config {
+	return Config{Vocab: d.Vocab, Width: d.Width, Layers: d.Layers, MLPWidth: d.MLP, Decoder: d}
+}
+
+// Capacity is how many tokens a session has room for: of our own models any number, which is 0 here.
+func (c Config) Capacity() int {
+	if c.Decoder == nil {
+		return 0
+	}
+	return c.Decoder.Context
 }
 
 // HeadWidth is c, the width of one head of the memory.
@@ -62,6 +80,9 @@ func (c Config) MixWidth() int {
 
 // WithDefaults fills what is missing.
 func (c Config) WithDefaults() Config {
+	if c.Decoder != nil {
+		return c
+	}
 	if c.WeightScale == "" {
 		c.WeightScale = ScaleNone
 	}
@@ -90,6 +111,9 @@ func (c Config) WithDefaults() Config {
 
 // Validate says in one sentence what is wrong with a configuration that WithDefaults has filled.
 func (c Config) Validate() error {
+	if c.Decoder != nil {
+		return c.Decoder.Validate()
+	}
 	switch {
 	case c.Vocab < 1 || c.Vocab > maxVocab:
 		return fmt.Errorf("vocab_size: 1 to %d wanted, %d found", maxVocab, c.Vocab)

@@ -92,8 +92,68 @@ func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 			b.Write(tensors[1], 0, m.Tail)
 		}
 	}
-	s.read, s.finite = position, position
+	s.moveTo(position)
+	s.finite = position
 	return b.Flush()
+}
+
+// StateTensor is a part of what a model of a public family remembers of one sequence: key.N and value.N (tokens, G, c) of a
+// layer with attention, state.N (V, v, k) and conv.N (taps−1, channels) of one with the gated delta rule.
+type StateTensor struct {
+	Name   string
+	Shape  []int
+	Values []float32
+}
+
+// described is the name and the shape of a part of the state after so many tokens.
+func (s *Session[T]) described(p statePart[T], tokens int64) StateTensor {
+	t := StateTensor{Name: fmt.Sprintf("%s.%d", p.name, p.block), Shape: p.shape}
+	if d := s.model.Config.Decoder; p.grows {
+		t.Shape = []int{int(tokens), d.KVHeads, d.HeadWidth}
+	}
+	return t
+}
+
+// States reads back what the only sequence of a public family has left behind.
+func (s *Session[T]) States() ([]StateTensor, error) {
+	var all []StateTensor
+	for _, p := range s.state.parts {
+		t := s.described(p, s.read)
+		t.Values = make([]float32, op.Count(t.Shape))
+		if err := s.model.Backend.Read(p.tensor, 0, t.Values); err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// SetStates replaces what the only sequence of a public family has left behind after so many tokens, as SetMemory does.
+func (s *Session[T]) SetStates(states []StateTensor, position int64) error {
+	if capacity := int64(s.model.Config.Capacity()); position > capacity {
+		return fmt.Errorf("%w: got a memory of %d tokens, want %d at most", ErrContext, position, capacity)
+	}
+	given := map[string]StateTensor{}
+	for _, t := range states {
+		given[t.Name] = t
+	}
+	for _, p := range s.state.parts {
+		want := s.described(p, position)
+		got, ok := given[want.Name]
+		if !ok || !slices.Equal(got.Shape, want.Shape) || len(got.Values) != op.Count(want.Shape) {
+			return fmt.Errorf("%s: got shape %v, want %v", want.Name, got.Shape, want.Shape)
+		}
+	}
+	if len(given) != len(s.state.parts) {
+		return fmt.Errorf("got %d states, want %d", len(given), len(s.state.parts))
+	}
+	s.Reset()
+	for _, p := range s.state.parts {
+		s.model.Backend.Write(p.tensor, 0, given[s.described(p, position).Name].Values)
+	}
+	s.moveTo(position)
+	s.finite = position
+	return s.model.Backend.Flush()
 }
 
 // Recent are the last tokens of the only sequence, the latest last: those that the repeat penalty sees.
@@ -122,7 +182,8 @@ func (s *Session[T]) Reset() {
 	s.state.Zero(s.model.Backend)
 	s.model.Backend.Zero(s.logits)
 	clear(s.mirror)
-	s.read, s.finite = 0, 0
+	s.moveTo(0)
+	s.finite = 0
 }
 
 // Fork makes a session that goes on from here independently.
@@ -135,6 +196,8 @@ func (s *Session[T]) Fork() (*Session[T], error) {
 	f.state.CopyFrom(b, s.state)
 	b.Copy(f.logits, 0, s.logits, 0, s.batch*s.model.Config.Vocab)
 	copy(f.mirror, s.mirror)
-	f.read, f.finite = s.read, s.finite
+	f.state.copyGrown(b, s.state, int(s.read))
+	f.moveTo(s.read)
+	f.finite = s.finite
 	return f, b.Flush()
 }

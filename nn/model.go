@@ -17,6 +17,8 @@ type Model[T any] struct {
 	Backend op.Backend[T]
 	Weights *Weights[T]
 	work    workspace[T]
+
+	together together[T]
 }
 
 // NewModel loads host weights onto a backend as they are: packed ternary stays packed; Linear
@@ -24,7 +26,7 @@ type Model[T any] struct {
 func NewModel[T any](b op.Backend[T], c Config, host *Weights[op.HostTensor]) (*Model[T], error) {
 	m := &Model[T]{Config: c, Backend: b}
 	m.Weights = MapWeights(c, host, func(p Param, t op.HostTensor) T {
-		if p.Kind == layer.Linear && t.Format == op.F32 {
+		if p.Kind == layer.Linear && t.Format == op.F32 && c.Decoder == nil {
 			t = op.PackTernary(t, len(p.Names), c.WeightScale == ScaleAbsmean)
 		}
 		op.Check(p.Names[0], t.Shape, p.Shape...)
@@ -38,6 +40,7 @@ func NewModel[T any](b op.Backend[T], c Config, host *Weights[op.HostTensor]) (*
 
 // Release gives the model's memory back. Its sessions have been closed before.
 func (m *Model[T]) Release() {
+	m.together.release(m.Backend)
 	m.work.release(m.Backend)
 	m.Backend.Release(*m.Weights...)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"bitgpu/nn/arch"
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
 )
@@ -14,14 +15,20 @@ type Net[T any] struct {
 	Blocks [][]layer.Layer[T] // in the order of the data flow
 	Norm   T                  // (D)
 	Head   T                  // (V, D)
+	Signs  T                  // (D) of the Hadamard transform that both tables are stored for, where they are
 
-	config Config
+	config   Config
+	position T // (1) where layers attend
 }
 
 // NewNet makes the layers that a configuration asks for, without tensors. It is the one place that knows which.
 func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 	n := &Net[T]{config: c, Blocks: make([][]layer.Layer[T], c.Layers)}
 	for i := range n.Blocks {
+		if c.Decoder != nil {
+			n.Blocks[i] = arch.Layers[T](c.Decoder, i)
+			continue
+		}
 		var mixer layer.Layer[T]
 		if c.Mixer == MixerDelta {
 			mixer = &layer.Delta[T]{Width: c.Width, Inner: c.MemoryWidth, Heads: c.Heads, Chunk: scan.Chunk}
@@ -44,6 +51,8 @@ type Binding[T any] struct {
 	Param func(p layer.Param) T
 	Rows  func(at Place, r layer.Rows) T
 	State func(at Place, s layer.State) T
+	// Shared gives one tensor for all that ask for it.
+	Shared func(which layer.Shared) T
 }
 
 // Bind fills the tensors of a net, in the order of the data flow. It returns the net.
@@ -54,6 +63,9 @@ func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
 		d.param(t, layer.Param{Names: []string{name}, Shape: []int{c.Vocab, c.Width}, Kind: layer.Table, Layer: -1, Init: init})
 	}
 	table(&n.Embed, "embed.weight", layer.Normal(1))
+	if c.Decoder != nil && c.Decoder.Rotation > 0 {
+		d.param(&n.Signs, layer.Param{Names: []string{"embed.signs"}, Shape: []int{c.Width}, Layer: -1})
+	}
 	for i, block := range n.Blocks {
 		for j, l := range block {
 			kind, _, _ := strings.Cut(fmt.Sprintf("%T", l), "[") // without T
@@ -62,7 +74,14 @@ func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
 		}
 	}
 	d.param(&n.Norm, layer.Param{Names: []string{"norm_f.weight"}, Shape: []int{c.Width}, Layer: -1, Init: layer.Constant(1)})
-	table(&n.Head, "lm_head.weight", layer.Normal(headScale(c.Width)))
+	if c.Decoder != nil && c.Decoder.Tied {
+		n.Head = n.Embed
+	} else {
+		table(&n.Head, "lm_head.weight", layer.Normal(headScale(c.Width)))
+	}
+	if c.Decoder != nil {
+		d.Shared(&n.position, layer.Position)
+	}
 	return n
 }
 
@@ -102,6 +121,36 @@ func (d *binder[T]) State(t *T, s layer.State) {
 	}
 }
 
+// Shared implements layer.Declarer.
+func (d *binder[T]) Shared(t *T, which layer.Shared) {
+	if d.Binding.Shared != nil {
+		*t = d.Binding.Shared(which)
+	}
+}
+
+// Lookup appends the embedding of tokens (n) into the stream (n, D).
+func (n *Net[T]) Lookup(p *op.Program[T], stream, tokens T) {
+	p.Add(&op.Embed[T]{H: stream, Table: n.Embed, Tokens: tokens})
+	if block := n.rotation(); block > 0 {
+		p.Add(&op.Hadamard[T]{Y: stream, X: stream, Signs: n.Signs, Block: block, Inverse: true})
+	}
+}
+
+// rotation is the block of the Hadamard transform, 0 for none.
+func (n *Net[T]) rotation() int {
+	if n.config.Decoder == nil {
+		return 0
+	}
+	return n.config.Decoder.Rotation
+}
+
+// Advance appends that so many tokens a sequence have been read.
+func (n *Net[T]) Advance(p *op.Program[T], tokens int) {
+	if n.config.Decoder != nil {
+		p.Add(&op.Advance[T]{Position: n.position, N: tokens})
+	}
+}
+
 // Forward appends block i, with its layers' input and output in one stream (n, D).
 func (n *Net[T]) Forward(p *op.Program[T], i int, stream T) {
 	for _, l := range n.Blocks[i] {
@@ -111,8 +160,13 @@ func (n *Net[T]) Forward(p *op.Program[T], i int, stream T) {
 
 // Logits appends the head for m rows of the stream from row `from` on; normed is room for them.
 func (n *Net[T]) Logits(p *op.Program[T], logits, normed, stream T, from, m int) {
-	p.Add(
-		&op.RMSNorm[T]{X: normed, H: stream, Gain: n.Norm, From: from, Count: m},
-		&op.Head[T]{Logits: logits, X: normed, W: n.Head, From: from},
-	)
+	norm := &op.RMSNorm[T]{X: normed, H: stream, Gain: n.Norm, From: from, Count: m}
+	if n.config.Decoder != nil {
+		norm.Eps = n.config.Decoder.Eps
+	}
+	p.Add(norm)
+	if block := n.rotation(); block > 0 {
+		p.Add(&op.Hadamard[T]{Y: normed, X: normed, Signs: n.Signs, Block: block})
+	}
+	p.Add(&op.Head[T]{Logits: logits, X: normed, W: n.Head, From: from})
 }

@@ -71,7 +71,7 @@ func (s *Session[T]) prepare(key passKey) (*pass[T], error) {
 	m, w := s.model, &s.model.work
 	b := m.Backend
 	rows := w.rowsOf(b, key.rows)
-	net := NewNet[T](m.Config, s.scan).Bind(Binding[T]{Param: m.Weights.param(), Rows: rows.of, State: s.state.bind()})
+	net := NewNet[T](m.Config, s.scan).Bind(Binding[T]{Param: m.Weights.param(), Rows: rows.of, State: s.state.bind(), Shared: s.shared})
 	stream, tokens := b.Rows(w.stream, key.rows), s.next
 	if !key.step {
 		tokens = b.Rows(w.tokens, key.rows)
@@ -96,7 +96,7 @@ func (s *Session[T]) prepare(key passKey) (*pass[T], error) {
 		program.Add(&op.Sample[T]{Next: s.next, Out: s.out, Recent: s.recent, Rules: s.rules, Logits: s.logits})
 	}
 	if key.blocks {
-		program.Add(&op.Embed[T]{H: stream, Table: net.Embed, Tokens: tokens})
+		net.Lookup(&program, stream, tokens)
 		for i, block := range net.Blocks {
 			net.Forward(&program, i, stream)
 			if key.observed {
@@ -107,6 +107,9 @@ func (s *Session[T]) prepare(key passKey) (*pass[T], error) {
 				}
 			}
 		}
+	}
+	if key.blocks {
+		net.Advance(&program, key.rows/s.batch)
 	}
 	if key.m > 0 {
 		logits := s.logits

@@ -1,7 +1,9 @@
 package nn
 
 import (
+	"errors"
 	"fmt"
+	"math"
 
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
@@ -25,10 +27,12 @@ type Session[T any] struct {
 	out       T              // (B, K) sampled tokens until they are read
 	recent    T              // (B, op.RecentSize)
 	rules     T              // (B, RulesSize)
+	position  T              // (1) of a public family: read, as the device knows it
 	mirror    []uint32       // (B, op.RecentSize) recent as the host knows it
 	hostRules []uint32       // (B, RulesSize)
 	ids       []uint32       // (B, K) what was read of out
 	row       []uint32       // (B) one step of ids
+	drawn     int            // tokens since Start, where they are drawn one by one
 	saved     [2]snapshot[T] // before each batch of tokens in flight
 	read      int64          // tokens read since the start, a sequence
 	finite    int64          // the last of them behind which the prediction is known to be finite
@@ -47,6 +51,7 @@ func (m *Model[T]) NewSession(batch int, scan op.Scan) (*Session[T], error) {
 	s := newSession(m.Config, op.Memory[T](m.Backend), batch, scan)
 	s.model = m
 	m.work.grow(m.Backend, m.Config, s.rows*batch)
+	m.work.fill(m.Backend, m.Config)
 	if err := m.Backend.Flush(); err != nil {
 		s.Close()
 		m.work.release(m.Backend) // it may be what there was no room for
@@ -67,6 +72,9 @@ func newSession[T any](c Config, m op.Memory[T], batch int, scan op.Scan) *Sessi
 	k := m.Lookahead()
 	s.next, s.out = m.New(op.U32, batch), m.New(op.U32, batch, k)
 	s.recent, s.mirror = m.New(op.U32, batch, op.RecentSize), make([]uint32, batch*op.RecentSize)
+	if c.Decoder != nil {
+		s.position = m.New(op.U32, 1)
+	}
 	s.rules, s.hostRules = m.New(op.U32, batch, op.RulesSize), make([]uint32, batch*op.RulesSize)
 	s.ids, s.row = make([]uint32, batch*k), make([]uint32, batch)
 	return s
@@ -76,6 +84,7 @@ func newSession[T any](c Config, m op.Memory[T], batch int, scan op.Scan) *Sessi
 func (s *Session[T]) Close() {
 	b := s.model.Backend
 	s.dropPasses()
+	s.model.together.forget(s)
 	s.state.Release(b)
 	for _, saved := range s.saved {
 		if saved.state != nil {
@@ -87,6 +96,49 @@ func (s *Session[T]) Close() {
 	if s.allRow > 0 {
 		b.Release(s.all)
 	}
+	if s.model.Config.Decoder != nil {
+		b.Release(s.position)
+	}
+}
+
+// shared gives the tensors of that kind.
+func (s *Session[T]) shared(which layer.Shared) T {
+	if which == layer.Angles {
+		return s.model.work.angles
+	}
+	return s.position
+}
+
+// moveTo says how many tokens have been read.
+func (s *Session[T]) moveTo(position int64) {
+	s.read = position
+	s.place(position)
+}
+
+// place says to the device alone how many tokens have been read.
+func (s *Session[T]) place(position int64) {
+	if s.model.Config.Decoder != nil {
+		s.model.Backend.WriteTokens(s.position, 0, []uint32{uint32(position)})
+	}
+}
+
+// ErrContext is returned where a session of a model with attention has no room for what it is to read.
+var ErrContext = errors.New("the context is full")
+
+// Left is how many tokens there is room for, math.MaxInt64 where there is no limit.
+func (s *Session[T]) Left() int64 {
+	if capacity := s.model.Config.Capacity(); capacity > 0 {
+		return int64(capacity) - s.read
+	}
+	return math.MaxInt64
+}
+
+// room refuses to read more tokens than there is room for.
+func (s *Session[T]) room(tokens int) error {
+	if left := s.Left(); int64(tokens) > left {
+		return fmt.Errorf("%w: got %d tokens behind %d, want %d at most in all", ErrContext, tokens, s.read, s.read+left)
+	}
+	return nil
 }
 
 // Observe has f called whenever a block has been run, with the layer that remembers; the next block overwrites what it
@@ -101,6 +153,9 @@ func (s *Session[T]) Read(tokens []uint32) error {
 	time := len(tokens) / s.batch
 	if time == 0 {
 		return nil
+	}
+	if err := s.room(time); err != nil {
+		return err
 	}
 	body := time
 	if s.batch > 1 { // the rows of the last tokens lie apart unless a pass holds nothing else
@@ -139,6 +194,9 @@ func (s *Session[T]) reading(n int) passKey {
 func (s *Session[T]) ReadAll(tokens []uint32, visit func(from int, logits []float32) error) error {
 	if s.batch != 1 {
 		panic("nn: ReadAll is for a batch of one")
+	}
+	if err := s.room(len(tokens)); err != nil {
+		return err
 	}
 	b, V := s.model.Backend, s.model.Config.Vocab
 	if s.allRow == 0 {

@@ -9,10 +9,13 @@ import (
 // that all sessions of a model share one, and all layers.
 type workspace[T any] struct {
 	rows       int
-	generation int // counts the times that its tensors were made anew
-	stream     T   // (n, D)
-	normed     T   // (n, D)
-	tokens     T   // (n)
+	generation int  // counts the times that its tensors were made anew
+	stream     T    // (n, D)
+	normed     T    // (n, D)
+	tokens     T    // (n)
+	angles     T    // (L, R) of a public family, see layer.Angles
+	attends    bool // angles has been made
+	turned     bool // and filled
 	shared     map[string]T
 	order      []T // what shared holds
 }
@@ -27,6 +30,9 @@ func (w *workspace[T]) grow(m op.Memory[T], c Config, n int) {
 	w.generation++
 	w.stream, w.normed = m.New(op.F32, n, c.Width), m.New(op.F32, n, c.Width)
 	w.tokens = m.New(op.U32, n)
+	if d := c.Decoder; d != nil {
+		w.angles, w.attends = m.New(op.F32, d.Context, d.Rope.Width), true
+	}
 	NewNet[T](c, c.DefaultScan()).Bind(Binding[T]{Rows: func(_ Place, r layer.Rows) (none T) {
 		key := r.Key()
 		if _, ok := w.shared[key]; !ok && !r.Chunks {
@@ -43,7 +49,21 @@ func (w *workspace[T]) release(m op.Memory[T]) {
 	}
 	m.Release(w.order...)
 	m.Release(w.stream, w.normed, w.tokens)
-	w.rows, w.order, w.shared = 0, nil, nil
+	if w.attends {
+		m.Release(w.angles)
+	}
+	w.rows, w.order, w.shared, w.turned = 0, nil, nil, false
+}
+
+// fill writes what stays the same from pass to pass, where grow has made room for it anew.
+func (w *workspace[T]) fill(m op.Memory[T], c Config) {
+	const rows = 1 << 10 // at a time
+	if d := c.Decoder; d != nil && !w.turned {
+		for from := 0; from < d.Context; from += rows {
+			m.Write(w.angles, from*d.Rope.Width, d.Rope.Angles(from, min(rows, d.Context-from)))
+		}
+		w.turned = true
+	}
 }
 
 // views are the first rows of a workspace.
@@ -53,6 +73,9 @@ type views[T any] struct {
 	n   int
 	by  map[string]T
 	all []T
+
+	from   int // of the rows, where slicer is there
+	slicer op.Slicer[T]
 }
 
 // rowsOf gives views of the first n rows.
@@ -68,7 +91,11 @@ func (v *views[T]) of(_ Place, r layer.Rows) (none T) {
 	key := r.Key()
 	t, ok := v.by[key]
 	if !ok {
-		t = v.m.Rows(v.w.shared[key], v.n)
+		if v.slicer != nil {
+			t = v.slicer.Slice(v.w.shared[key], v.from, v.n)
+		} else {
+			t = v.m.Rows(v.w.shared[key], v.n)
+		}
 		v.by[key] = t
 		v.all = append(v.all, t)
 	}

@@ -79,8 +79,11 @@ func TestCompletionScripts(t *testing.T) {
 func TestComplete(t *testing.T) {
 	app := newApp(nil, nil, nil)
 	for _, c := range []struct{ line, want string }{
-		{"", "run serve logits"},
+		{"", "run chat serve"},
 		{"tr", "train"},
+		{"ch", "chat"},
+		{"chat --th", "--think --threads"},
+		{"chat --template ", ":files"},
 		{"help ev", "eval"},
 		{"run --backend ", "auto gpu cpu"},
 		{"run --backend c", "cpu"},

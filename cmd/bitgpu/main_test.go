@@ -133,7 +133,10 @@ func TestWrongUsage(t *testing.T) {
 		{"export -m " + m, "export: --output is needed"},
 		{"export -m " + m + " -o x.gguf", "x.gguf: a name that ends in .bitt"},
 		{"export -m " + m + " -o x.bitt --head f8", `--head: f32, f16 or int8 wanted, "f8" found`},
-		{"chat", `no command "chat"; did you mean "run"?`},
+		{"talk", `no command "talk"; did you mean "chat"?`},
+		{"chat --think --no-think", "got --think and --no-think, want one of them"},
+		{"chat --system=", `chat: --system: got "", want TEXT`},
+		{"chat --context 0 -p x", "chat: --context: 1 or more wanted, 0 found"},
 		{"xyzzy", `no command "xyzzy"; bitgpu help lists them`},
 		{"--model x run", "no flag --model; flags come after the command"},
 		{"run -p x --device cpu", `no flag --device; did you mean "--backend"?`},
@@ -289,7 +292,7 @@ func TestExamplesOfTheHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, command := range []*cli.Command{
-		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), completionCommand(), versionCommand(), licensesCommand(),
+		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), modelsCommand(), completionCommand(), versionCommand(), licensesCommand(),
 	} {
 		_, examples, _ := strings.Cut(command.Description, "Example:\n")
 		if examples == "" {

@@ -37,6 +37,7 @@ func TestNoCommandSucceedsOnAFullStdout(t *testing.T) {
 		"view":       nil, // writes pictures
 		"bench":      {"bench", "--quick", "--backend", "cpu", "--only", "^parity/ops/embed"},
 		"devices":    {"devices"},
+		"models":     {"models"},
 		"completion": {"completion", "bash"},
 		"version":    {"version"},
 		"licenses":   {"licenses"},

@@ -3,8 +3,11 @@
 //
 // A memory file is a safetensors file with one tensor layer_{i} a layer, (d, d) or with heads (h, c, c), and for the
 // delta mixer layer_{i}.conv, (3, 3, d), the last inputs of its three convolutions: key, query, value; oldest first.
+// Models of the public families have key.{i} and value.{i}, (tokens, heads, width), of a layer with attention, and state.{i} and
+// conv.{i} of one with the gated delta rule, instead.
 // What was predicted last is in the metadata, where readers that know nothing of it pass over it: logits, the logits of
-// the next token, float32, little-endian, in base64; recent, the last tokens, separated by commas, the latest last.
+// the next token, float32, little-endian, in base64; recent, the last tokens, separated by commas, the latest last; and chat,
+// the conversation that was read, as JSON, which only who wrote it knows.
 // It is not for weights, and it does not know the model: whether shapes and identity fit is for the caller to see.
 //
 // # Why
@@ -21,6 +24,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,10 +45,12 @@ const (
 // Memory is the state of all layers after a sequence.
 type Memory struct {
 	Layers []Layer
+	States []State   // of a public family, in place of Layers
 	Model  string    // which model it belongs to; "" when the file does not say
 	Tokens int64     // how many tokens it has seen; 0 when the file does not say
 	Logits []float32 // (V) of the next token; empty when the file does not say
 	Recent []uint32  // the last tokens, the latest last
+	Chat   []byte    // the conversation that was read, JSON; nil where it was none
 }
 
 // Layer is the state of one layer, row-major.
@@ -54,6 +60,15 @@ type Layer struct {
 	ConvShape []int     // (3, 3, d), nil without convolutions
 	Conv      []float32 // ConvShape
 }
+
+// State is a tensor that a layer of a public family remembers.
+type State struct {
+	Name   string // key.N, value.N, state.N or conv.N
+	Shape  []int
+	Values []float32
+}
+
+var stateName = regexp.MustCompile(`^(key|value|state|conv)\.(0|[1-9][0-9]{0,5})$`)
 
 // Read reads the file at path.
 func Read(path string) (*Memory, error) {
@@ -76,10 +91,16 @@ func Parse(name string, data []byte) (*Memory, error) {
 
 // WriteFile replaces the file at path as a whole.
 func WriteFile(path string, m *Memory) error {
-	if m.Tokens < 0 || len(m.Layers) == 0 {
+	if m.Tokens < 0 || len(m.Layers)+len(m.States) == 0 {
 		return fmt.Errorf("memory: %s: %d tokens and %d layers are no memory", path, m.Tokens, len(m.Layers))
 	}
 	var tensors []safetensors.Tensor
+	for _, s := range m.States {
+		tensors = append(tensors, safetensors.FromFloat32s(s.Name, s.Shape, s.Values))
+		if err := checkFinite(s.Name, s.Values); err != nil {
+			return fmt.Errorf("memory: %s: %w", path, err)
+		}
+	}
 	for i, layer := range m.Layers {
 		name := layerName(i)
 		tensors = append(tensors, safetensors.FromFloat32s(name, layer.Shape, layer.W))
@@ -98,6 +119,9 @@ func WriteFile(path string, m *Memory) error {
 		raw, _ := binary.Append(nil, binary.LittleEndian, m.Logits)
 		metadata["logits"] = base64.StdEncoding.EncodeToString(raw)
 		metadata["recent"] = strings.Trim(strings.ReplaceAll(fmt.Sprint(m.Recent), " ", ","), "[]")
+	}
+	if m.Chat != nil {
+		metadata["chat"] = string(m.Chat)
 	}
 	if err := safetensors.WriteFile(path, tensors, metadata); err != nil {
 		return fmt.Errorf("memory: %w", err)
@@ -121,6 +145,9 @@ func fromTensors(f *safetensors.File) (*Memory, error) {
 		return nil, err
 	}
 	names := f.Names()
+	if len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !stateName.MatchString(name) }) {
+		return m, m.readStates(f, names)
+	}
 	left := map[string]bool{}
 	for _, name := range names {
 		left[name] = true
@@ -145,6 +172,21 @@ func fromTensors(f *safetensors.File) (*Memory, error) {
 		return nil, fmt.Errorf("no tensor layer_0, so it holds no memory")
 	}
 	return m, nil
+}
+
+func (m *Memory) readStates(f *safetensors.File, names []string) error {
+	for _, name := range names {
+		t, _ := f.Tensor(name)
+		values, err := t.Float32s()
+		if err == nil {
+			err = checkFinite(name, values)
+		}
+		if err != nil {
+			return err
+		}
+		m.States = append(m.States, State{name, t.Shape, values})
+	}
+	return nil
 }
 
 func (m *Memory) readMetadata(metadata map[string]string) error {
@@ -175,6 +217,9 @@ func (m *Memory) readMetadata(metadata map[string]string) error {
 		if err := checkFinite("metadata logits", m.Logits); err != nil {
 			return err
 		}
+	}
+	if text := metadata["chat"]; text != "" {
+		m.Chat = []byte(text)
 	}
 	if text := metadata["recent"]; text != "" {
 		for field := range strings.SplitSeq(text, ",") {

@@ -68,7 +68,7 @@ func (s *Scalar[F]) deltaScan(args *op.DeltaScan[*Tensor[F]]) {
 				addOuter(W, b.Data[row*p.h+head], e, k)
 				at := row*p.d + head*p.c
 				matVec(read.Data[at:at+p.c], W, q)
-				rmsNorm(o.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data)
+				rmsNorm(o.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data, normEps)
 			}
 		}
 		keepTail(p, u.Data, tail.Data, seq)

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"math"
+
 	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
@@ -23,7 +25,36 @@ func matmul[F Float](y, r, x, w *Tensor[F]) {
 }
 
 func (s *Scalar[F]) linear(args *op.Linear[*Tensor[F]]) {
-	matmul(args.Y, args.Addend, args.X, args.W)
+	x := args.X
+	if args.Int8 {
+		x = roundInt8(x)
+	}
+	matmul(args.Y, args.Addend, x, args.W)
+}
+
+// minPeak keeps a row of zeros from being divided by zero when it is rounded.
+const minPeak = 1e-5
+
+// roundInt8 is x with each row rounded as Linear says. What decides is float32, as it is where the models come from.
+func roundInt8[F Float](x *Tensor[F]) *Tensor[F] {
+	n, K := rowsOf(x)
+	out := &Tensor[F]{Shape: []int{n, K}, Data: make([]F, n*K)}
+	for i := range n {
+		roundRow(out.Data[i*K:(i+1)*K], x.Data[i*K:(i+1)*K])
+	}
+	return out
+}
+
+func roundRow[F Float](out, x []F) {
+	peak := float32(minPeak)
+	for _, v := range x {
+		peak = max(peak, float32(math.Abs(float64(v))))
+	}
+	t := 127 / peak
+	for j, v := range x {
+		q := math.RoundToEven(float64(float32(v) * t))
+		out[j] = F(max(-128, min(127, q))) / F(t)
+	}
 }
 
 func (s *Scalar[F]) linearBackward(args *op.LinearBackward[*Tensor[F]]) {

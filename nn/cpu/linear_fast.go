@@ -14,42 +14,105 @@ import (
 const fewRows = 32
 
 func inverseRMSFast(x []float32) float32 {
-	return float32(inverseRoot(float64(simd.SumSquares(x) / float32(len(x)))))
+	return float32(inverseRoot(float64(simd.SumSquares(x)/float32(len(x))), normEps))
 }
 
 // matmul writes y (n, R) = r + s·x·wᵀ for a ternary w; r may be nil or y.
 func (o *Ops) matmul(y, r, x, w *Tensor[float32]) {
 	n, K := rowsOf(x)
 	R := w.Shape[0]
-	if n <= fewRows {
-		p := y.Data
-		if r != nil { // which may be y
-			p = room(&o.product, n*R)
+	switch {
+	case n <= fewRows:
+		p := o.productRoom(y, r, n*R)
+		if w.Group > 0 {
+			simd.TernaryGroupMatMul(p, w.Codes, w.GroupScales, w.Group, x.Data, R, K, n)
+		} else {
+			simd.TernaryMatMul(p, w.Codes, x.Data, R, K, n)
+			scaleRows(p, w, n)
 		}
-		simd.TernaryMatMul(p, w.Codes, x.Data, R, K, n)
-		if w.Absmean {
-			each := R / len(w.Scales)
-			for b, scale := range w.Scales {
-				for i := range n {
-					simd.Scale(scale, p[i*R+b*each:][:each])
-				}
+		addProduct(y, r, p)
+	case w.Group > 0:
+		simd.GemmTernaryGroup(n, R, K, x.Data, K, w.Codes, w.GroupScales, w.Group, prefill(y, r), y.Data, R)
+	case w.Absmean && len(w.Scales) == R: // a scale a row, which the product with a whole block cannot have
+		p := o.productRoom(y, r, n*R)
+		simd.GemmTernary(n, R, K, 1, x.Data, K, false, w.Codes, true, 0, p, R)
+		scaleRows(p, w, n)
+		addProduct(y, r, p)
+	default:
+		beta := prefill(y, r)
+		for b, rows := range blocksOf(w) {
+			simd.GemmTernary(n, rows, K, w.scale(b*rows), x.Data, K, false, w.codes(b*rows, rows), true, beta, y.Data[b*rows:], R)
+		}
+	}
+}
+
+// productRoom is where a product goes before r, which may be y, is added to it; without r that is y.
+func (o *Ops) productRoom(y, r *Tensor[float32], n int) []float32 {
+	if r == nil {
+		return y.Data[:n]
+	}
+	return room(&o.product, n)
+}
+
+func addProduct(y, r *Tensor[float32], p []float32) {
+	if r != nil {
+		simd.Add(y.Data, r.Data, p)
+	}
+}
+
+// prefill makes y what a product is added to, and gives the factor of that.
+func prefill(y, r *Tensor[float32]) (beta float32) {
+	if r == nil {
+		return 0
+	}
+	if r != y {
+		copy(y.Data, r.Data)
+	}
+	return 1
+}
+
+// scaleRows multiplies the n products with w by γ.
+func scaleRows(p []float32, w *Tensor[float32], n int) {
+	R := w.Shape[0]
+	switch {
+	case !w.Absmean:
+	case len(w.Scales) == R:
+		for i := range n {
+			simd.Mul(p[i*R:(i+1)*R], p[i*R:(i+1)*R], w.Scales)
+		}
+	default:
+		each := R / len(w.Scales)
+		for b, scale := range w.Scales {
+			for i := range n {
+				simd.Scale(scale, p[i*R+b*each:][:each])
 			}
 		}
-		if r != nil {
-			simd.Add(y.Data, r.Data, p)
+	}
+}
+
+// matmulInt8 is matmul with the rows of x rounded as op.Linear says, in whole numbers.
+func (o *Ops) matmulInt8(y, r, x, w *Tensor[float32]) {
+	n, K := rowsOf(x)
+	R := w.Shape[0]
+	if cap(o.int8s) < n*K {
+		o.int8s = make([]int8, n*K)
+	}
+	q, scales := o.int8s[:n*K], room(&o.peaks, n)
+	for i := range n {
+		row := x.Data[i*K : (i+1)*K]
+		scales[i] = simd.QuantizeI8(q[i*K:(i+1)*K], row)
+		if s := simd.SumSquares(row); s != s { // NaN, which whole numbers cannot show
+			scales[i] = s
 		}
-		return
 	}
-	beta := float32(0)
-	if r != nil {
-		beta = 1
-		if r != y {
-			copy(y.Data, r.Data)
-		}
+	p := o.productRoom(y, r, n*R)
+	if w.Group > 0 {
+		simd.TernaryGroupMatMulI8(p, w.Codes, w.GroupScales, w.Group, q, scales, R, K, n)
+	} else {
+		simd.TernaryMatMulI8(p, w.Codes, q, scales, R, K, n)
+		scaleRows(p, w, n)
 	}
-	for b, rows := range blocksOf(w) {
-		simd.GemmTernary(n, rows, K, w.scale(b*rows), x.Data, K, false, w.codes(b*rows, rows), true, beta, y.Data[b*rows:], R)
-	}
+	addProduct(y, r, p)
 }
 
 // codes are those of n rows of a ternary matrix.
@@ -78,7 +141,55 @@ func blocks(rows, n int) func(yield func(int, int) bool) {
 }
 
 func (o *Ops) linear(args *op.Linear[*Tensor[float32]]) {
-	o.matmul(args.Y, args.Addend, args.X, args.W)
+	switch {
+	case args.W.Format != op.Ternary:
+		x := args.X
+		if args.Int8 {
+			x = o.roundInt8(x)
+		}
+		o.decoded(args.Y, args.Addend, x, args.W)
+	case args.Int8:
+		o.matmulInt8(args.Y, args.Addend, args.X, args.W)
+	default:
+		o.matmul(args.Y, args.Addend, args.X, args.W)
+	}
+}
+
+// decoded writes y (n, R) = r + x·wᵀ for w of any format, a row of which it turns into floats at a time; r may be nil or y.
+func (o *Ops) decoded(y, r, x, w *Tensor[float32]) {
+	n, K := rowsOf(x)
+	o.rows(w.Shape[0], max(1, (1<<15)/(n*K)), func(j *job, start, end int) {
+		y, r, x, w := j.t[0], j.t[1], j.t[2], j.t[3]
+		n, K := rowsOf(x)
+		R := w.Shape[0]
+		scratch := <-j.ops.slots
+		defer func() { j.ops.slots <- scratch }()
+		row := room(&scratch.row, K)
+		for i := start; i < end; i++ {
+			w.row(row, i)
+			for b := range n {
+				sum := simd.Dot(x.Data[b*K:(b+1)*K], row)
+				if r != nil {
+					sum += r.Data[b*R+i]
+				}
+				y.Data[b*R+i] = sum
+			}
+		}
+	}, y, r, x, w)
+}
+
+// roundInt8 is x with each row rounded as op.Linear says.
+func (o *Ops) roundInt8(x *Tensor[float32]) *Tensor[float32] {
+	n, K := rowsOf(x)
+	o.rounded.Shape, o.rounded.Data = append(o.rounded.Shape[:0], n, K), room(&o.rounded.Data, n*K)
+	o.rows(n, max(1, (1<<12)/K), func(j *job, start, end int) {
+		x, out := j.t[0], j.t[1]
+		K := x.Shape[1]
+		for i := start; i < end; i++ {
+			roundRow(out.Data[i*K:(i+1)*K], x.Data[i*K:(i+1)*K])
+		}
+	}, x, &o.rounded)
+	return &o.rounded
 }
 
 func (o *Ops) linearBackward(args *op.LinearBackward[*Tensor[float32]]) {

@@ -16,6 +16,12 @@ type Ops struct {
 	product    []float32 // a product before it is scaled and added
 	partial    []float32 // sums of one block each, added up in order
 	convT      []float32 // convolutions with the taps first
+	rounded    Tensor[float32]
+	keys       []float32 // of a head, out of float16
+	values     []float32
+	view       Tensor[float32] // some rows of another
+	int8s      []int8          // activations as whole numbers
+	peaks      []float32       // and what they were multiplied by, a row each
 	slots      chan *scanScratch
 }
 
@@ -40,6 +46,8 @@ type job struct {
 	scale float32
 	scan  op.Scan
 	p     deltaShape
+	op    any // a pointer to the operation, where its fields are wanted
+	gated gatedShape
 }
 
 // Run does a part of the loop.

@@ -91,6 +91,18 @@ func (s *Scalar[F]) kernel(o op.Op[*Tensor[F]]) func() {
 		return func() { s.sumSquares(a) }
 	case *op.AdamW[*Tensor[F]]:
 		return func() { s.adamW(a) }
+	case *op.RoPE[*Tensor[F]]:
+		return func() { s.rope(a) }
+	case *op.Advance[*Tensor[F]]:
+		return func() { s.advance(a) }
+	case *op.Attention[*Tensor[F]]:
+		return func() { s.attention(a) }
+	case *op.GatedDelta[*Tensor[F]]:
+		return func() { s.gatedDelta(a) }
+	case *op.Hadamard[*Tensor[F]]:
+		return func() { s.hadamard(a) }
+	case *op.SquaredReLU[*Tensor[F]]:
+		return func() { s.squaredReLU(a) }
 	case *op.Sample[*Tensor[F]]:
 		return func() { s.sample(a) }
 	}
@@ -149,6 +161,16 @@ func (o *Ops) kernel(x op.Op[*Tensor[float32]]) func() {
 		return func() { o.sumSquares(a) }
 	case *op.AdamW[*Tensor[float32]]:
 		return func() { o.adamW(a) }
+	case *op.RoPE[*Tensor[float32]]:
+		return func() { o.rope(a) }
+	case *op.Attention[*Tensor[float32]]:
+		return func() { o.attention(a) }
+	case *op.GatedDelta[*Tensor[float32]]:
+		return func() { o.gatedDelta(a) }
+	case *op.Hadamard[*Tensor[float32]]:
+		return func() { o.hadamard(a) }
+	case *op.SquaredReLU[*Tensor[float32]]:
+		return func() { o.squaredReLU(a) }
 	case *op.Sample[*Tensor[float32]]:
 		return func() { o.sample(a) }
 	}

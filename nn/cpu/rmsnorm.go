@@ -6,26 +6,28 @@ import (
 	"bitgpu/nn/op"
 )
 
-// normEps is the ε inside RMSNorm, unitEps that beside a key's length.
+// normEps is the ε inside the norms of our own models, unitEps that beside a key's length.
 const (
-	normEps = 1e-5
+	normEps = op.NormEps
 	unitEps = 1e-6
 )
 
-// inverseRMS is 1 / sqrt(mean(x²) + ε).
-func inverseRMS[F Float](x []F) F { return F(inverseRoot(float64(dot(x, x) / F(len(x))))) }
+// inverseRMS is 1 / sqrt(mean(x²) + eps).
+func inverseRMS[F Float](x []F, eps float64) F {
+	return F(inverseRoot(float64(dot(x, x)/F(len(x))), eps))
+}
 
-// inverseRoot is 1 / sqrt(mean + ε). Of squares beyond what can be added up that would be 0, and hide them: it is NaN.
-func inverseRoot(mean float64) float64 {
+// inverseRoot is 1 / sqrt(mean + eps). Of squares beyond what can be added up that would be 0, and hide them: it is NaN.
+func inverseRoot(mean float64, eps float64) float64 {
 	if math.IsInf(mean, 1) {
 		return math.NaN()
 	}
-	return 1 / math.Sqrt(mean+normEps)
+	return 1 / math.Sqrt(mean+eps)
 }
 
 // rmsNorm writes y = x·inverseRMS(x)·gain for one row.
-func rmsNorm[F Float](y, x, gain []F) {
-	r := inverseRMS(x)
+func rmsNorm[F Float](y, x, gain []F, eps float64) {
+	r := inverseRMS(x, eps)
 	for i := range x {
 		y[i] = x[i] * r * gain[i]
 	}
@@ -34,7 +36,7 @@ func rmsNorm[F Float](y, x, gain []F) {
 // rmsNormBackward adds into dx and dgain. With r the inverse root and g = dy·gain:
 // dx = r·(g − x·r²·mean(g·x)).
 func rmsNormBackward[F Float](dx, dgain, dy, x, gain []F) {
-	r := inverseRMS(x)
+	r := inverseRMS(x, normEps)
 	var gx F
 	for i := range x {
 		gx += dy[i] * gain[i] * x[i]
@@ -46,16 +48,16 @@ func rmsNormBackward[F Float](dx, dgain, dy, x, gain []F) {
 	}
 }
 
-func normRows[F Float](x, h, gain *Tensor[F], from, n int) {
+func normRows[F Float](x, h, gain *Tensor[F], from, n int, eps float64) {
 	D := gain.Shape[0]
 	for i := from; i < from+n; i++ {
-		rmsNorm(x.Data[i*D:(i+1)*D], h.Data[i*D:(i+1)*D], gain.Data)
+		rmsNorm(x.Data[i*D:(i+1)*D], h.Data[i*D:(i+1)*D], gain.Data, eps)
 	}
 }
 
 func (s *Scalar[F]) rmsNorm(args *op.RMSNorm[*Tensor[F]]) {
 	from, n := args.Span(args.H.Shape[0])
-	normRows(args.X, args.H, args.Gain, from, n)
+	normRows(args.X, args.H, args.Gain, from, n, args.Epsilon())
 }
 
 func (s *Scalar[F]) rmsNormBackward(args *op.RMSNormBackward[*Tensor[F]]) {

@@ -11,12 +11,12 @@ const sumBlock = 64
 
 func (o *Ops) rmsNorm(args *op.RMSNorm[*Tensor[float32]]) {
 	from, n := args.Span(args.H.Shape[0])
-	o.job.from = from
+	o.job.from, o.job.scale = from, float32(args.Epsilon())
 	o.rows(n, 16, func(j *job, start, end int) {
 		x, h, gain := j.t[0], j.t[1], j.t[2]
 		D := len(gain.Data)
 		for i := j.from + start; i < j.from+end; i++ {
-			simd.RMSNorm(x.Data[i*D:(i+1)*D], h.Data[i*D:(i+1)*D], gain.Data, normEps)
+			simd.RMSNorm(x.Data[i*D:(i+1)*D], h.Data[i*D:(i+1)*D], gain.Data, j.scale)
 		}
 	}, args.X, args.H, args.Gain)
 }

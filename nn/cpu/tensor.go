@@ -2,8 +2,10 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 
 	"bitgpu/nn/cpu/hugepages"
+	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 
@@ -18,12 +20,15 @@ type Tensor[F Float] struct {
 	Format  op.Format
 	Shape   []int
 	Data    []F      // F32
-	Half    []uint16 // F16
+	Half    []uint16 // F16 and BF16
 	Int8    []int8   // I8
 	Codes   []byte   // Ternary
 	Tokens  []uint32 // U32
 	Scales  []F      // I8: one a row; Ternary: γ, one a block of rows
 	Absmean bool     // a ternary product is multiplied by γ
+
+	Group       int      // Ternary, where not 0: how many inputs of a row share a scale
+	GroupScales []uint16 // those scales, float16, (rows, cols/Group)
 
 	pending [2][]uint32 // U32: reads that were started
 }
@@ -54,13 +59,22 @@ func (t *Tensor[F]) row(dst []F, r int) {
 		for c := range cols {
 			dst[c] = F(float16.Frombits(t.Half[r*cols+c]).Float32())
 		}
+	case op.BF16:
+		for c := range cols {
+			dst[c] = F(math.Float32frombits(uint32(t.Half[r*cols+c]) << 16))
+		}
 	case op.I8:
 		for c := range cols {
 			dst[c] = F(t.Int8[r*cols+c]) * t.Scales[r]
 		}
 	case op.Ternary:
-		stride := ternary.RowBytes(cols)
-		ternary.Unpack(dst, t.Codes[r*stride:(r+1)*stride], 1, cols)
+		ternary.Unpack(dst, t.codes(r, 1), 1, cols)
+		if t.Group > 0 {
+			for c := range cols {
+				dst[c] *= F(float16.Frombits(t.GroupScales[(r*cols+c)/t.Group]).Float32())
+			}
+			return
+		}
 		for c := range cols {
 			dst[c] *= t.scale(r)
 		}
@@ -80,6 +94,8 @@ func (m *memory[F]) New(format op.Format, shape ...int) *Tensor[F] {
 	switch format {
 	case op.F32:
 		t.Data = hugepages.Make[F](n)
+	case op.F16:
+		t.Half = make([]uint16, n)
 	case op.U32:
 		t.Tokens = make([]uint32, n)
 	default:
@@ -109,7 +125,7 @@ func (m *memory[F]) NewTernary(rows, cols, blocks int, absmean bool) *Tensor[F] 
 func (m *memory[F]) Load(h op.HostTensor) *Tensor[F] {
 	t := &Tensor[F]{
 		Format: h.Format, Shape: h.Shape, Half: h.F16, Int8: h.I8, Codes: h.Codes,
-		Data: convert[F](h.F32), Scales: convert[F](h.Scales), Absmean: h.Absmean,
+		Data: convert[F](h.F32), Scales: convert[F](h.Scales), Absmean: h.Absmean, Group: h.Group, GroupScales: h.GroupScales,
 	}
 	m.inUse += t.bytes()
 	return t
@@ -130,7 +146,7 @@ func (t *Tensor[F]) bytes() int {
 	if _, ok := any(f).(float64); ok {
 		size = 8
 	}
-	return size*(len(t.Data)+len(t.Scales)) + 2*len(t.Half) + len(t.Int8) + len(t.Codes) + 4*len(t.Tokens)
+	return size*(len(t.Data)+len(t.Scales)) + 2*(len(t.Half)+len(t.GroupScales)) + len(t.Int8) + len(t.Codes) + 4*len(t.Tokens)
 }
 
 // BytesInUse is the memory of all tensors.
@@ -151,19 +167,29 @@ func (m *memory[F]) Shape(t *Tensor[F]) []int {
 	return t.Shape
 }
 
-func (m *memory[F]) Rows(t *Tensor[F], n int) *Tensor[F] {
+func (m *memory[F]) Rows(t *Tensor[F], n int) *Tensor[F] { return m.Slice(t, 0, n) }
+
+// Slice implements op.Slicer.
+func (m *memory[F]) Slice(t *Tensor[F], from, n int) *Tensor[F] {
 	v := *t
 	v.Shape = append([]int{n}, t.Shape[1:]...)
-	count := op.Count(v.Shape)
-	if t.Format == op.U32 {
-		v.Tokens = t.Tokens[:count]
-	} else {
-		v.Data = t.Data[:count]
+	start, end := from*op.Count(t.Shape[1:]), (from+n)*op.Count(t.Shape[1:])
+	switch t.Format {
+	case op.U32:
+		v.Tokens = t.Tokens[start:end]
+	case op.F16:
+		v.Half = t.Half[start:end]
+	default:
+		v.Data = t.Data[start:end]
 	}
 	return &v
 }
 
 func (m *memory[F]) Write(t *Tensor[F], offset int, values []float32) {
+	if t.Format == op.F16 {
+		simd.Float16s(t.Half[offset:offset+len(values)], values)
+		return
+	}
 	for i, x := range values {
 		t.Data[offset+i] = F(x)
 	}
@@ -172,6 +198,10 @@ func (m *memory[F]) Write(t *Tensor[F], offset int, values []float32) {
 func (m *memory[F]) WriteTokens(t *Tensor[F], offset int, ids []uint32) { copy(t.Tokens[offset:], ids) }
 
 func (m *memory[F]) Read(t *Tensor[F], offset int, dst []float32) error {
+	if t.Format == op.F16 {
+		simd.Float32s(dst, t.Half[offset:offset+len(dst)])
+		return nil
+	}
 	for i, x := range t.Data[offset : offset+len(dst)] {
 		dst[i] = float32(x)
 	}
@@ -184,7 +214,7 @@ func (m *memory[F]) ReadTokens(t *Tensor[F], offset int, dst []uint32) error {
 }
 
 func (m *memory[F]) ReadTernary(t *Tensor[F]) (op.HostTensor, error) {
-	h := op.HostTensor{Format: op.Ternary, Shape: t.Shape, Codes: t.Codes, Absmean: t.Absmean}
+	h := op.HostTensor{Format: op.Ternary, Shape: t.Shape, Codes: t.Codes, Absmean: t.Absmean, Group: t.Group, GroupScales: t.GroupScales}
 	for _, s := range t.Scales {
 		h.Scales = append(h.Scales, float32(s))
 	}
@@ -192,8 +222,12 @@ func (m *memory[F]) ReadTernary(t *Tensor[F]) (op.HostTensor, error) {
 }
 
 func (m *memory[F]) Copy(dst *Tensor[F], dstOffset int, src *Tensor[F], srcOffset, n int) {
-	if src.Format == op.U32 {
+	switch src.Format {
+	case op.U32:
 		copy(dst.Tokens[dstOffset:dstOffset+n], src.Tokens[srcOffset:])
+		return
+	case op.F16:
+		copy(dst.Half[dstOffset:dstOffset+n], src.Half[srcOffset:])
 		return
 	}
 	copy(dst.Data[dstOffset:dstOffset+n], src.Data[srcOffset:])
@@ -207,6 +241,7 @@ func (m *memory[F]) CopySet(dst, src []*Tensor[F], n int) {
 
 func (m *memory[F]) Zero(t *Tensor[F]) {
 	clear(t.Data)
+	clear(t.Half)
 	clear(t.Tokens)
 }
 

@@ -97,7 +97,12 @@ func (r Rows) Key() string { return fmt.Sprint(r.Name, r.Shape) }
 // State describes what a layer remembers of each sequence.
 type State struct {
 	Name  string // what a memory file appends to the layer's name
-	Shape []int  // of one sequence
+	Shape []int  // of one sequence, or of one of its tokens
+	// Grows says that there is a row a token: (B, L, Shape…), where L is how many tokens there is room for. What lies behind
+	// the position means nothing.
+	Grows bool
+	// Half says that it is kept in float16.
+	Half bool
 }
 
 // Declarer is shown the tensors of a layer, and may fill them.
@@ -105,7 +110,18 @@ type Declarer[T any] interface {
 	Param(t *T, p Param)
 	Rows(t *T, r Rows)
 	State(t *T, s State)
+	// Shared is a tensor that all sequences and layers of a pass use.
+	Shared(t *T, which Shared)
 }
+
+// Shared names a tensor that all sequences and layers of a pass use.
+type Shared int
+
+// The shared tensors: Position (1) is how many tokens each sequence has read, Angles (L, R) are those of op.RoPE.
+const (
+	Position Shared = iota
+	Angles
+)
 
 // Memory is a layer that learns while it reads.
 type Memory[T any] interface {

@@ -2,11 +2,19 @@ package layer
 
 import "bitgpu/nn/op"
 
-// SwiGLU is a gated MLP: Down(silu(gate) ⊙ up).
+// SwiGLU is a gated MLP: Down(silu(gate) ⊙ up), or what a family has in its place. The zero values of all but the widths
+// are those of our own models.
 type SwiGLU[T any] struct {
-	Width, Hidden int // D, H
+	Width, Hidden int     // D, H
+	Eps           float64 // of the norms, 0: op.NormEps
+	Squared       bool    // relu(gate)² in place of silu(gate)
+	SubNormed     bool    // a norm before Down
+	Int8          bool    // as in Attention
+	Rotation      int     // as in Attention
 
 	Norm, GateUp, Down T // (D), (2H, D), (D, H)
+	SubNorm            T // (H)
+	InSigns, OutSigns  T // (D), (H)
 
 	X, Gated, Act T // (n, D), (n, 2H) gate beside up, (n, H)
 }
@@ -15,7 +23,16 @@ type SwiGLU[T any] struct {
 func (l *SwiGLU[T]) Declare(d Declarer[T]) {
 	D, H := l.Width, l.Hidden
 	d.Param(&l.Norm, gain("norm2.weight", D))
+	if l.Rotation > 0 {
+		d.Param(&l.InSigns, gain("norm2.signs", D))
+	}
 	d.Param(&l.GateUp, linear([]int{2 * H, D}, "mlp.gate_proj.weight", "mlp.up_proj.weight"))
+	if l.SubNormed {
+		d.Param(&l.SubNorm, gain("mlp.sub_norm.weight", H))
+	}
+	if l.Rotation > 0 {
+		d.Param(&l.OutSigns, gain("mlp.down_proj.signs", H))
+	}
 	d.Param(&l.Down, linear([]int{D, H}, "mlp.down_proj.weight"))
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})
 	d.Rows(&l.Gated, Rows{Name: "gate and up", Shape: []int{2 * H}, Gradient: true})
@@ -24,13 +41,20 @@ func (l *SwiGLU[T]) Declare(d Declarer[T]) {
 
 // Forward implements Layer.
 func (l *SwiGLU[T]) Forward(p *op.Program[T], s Stream[T]) {
-	p.Add(
-		&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm},
-		&op.Linear[T]{Y: l.Gated, X: l.X, W: l.GateUp},
-		&op.SwiGLU[T]{A: l.Act, GateUp: l.Gated},
-	)
+	p.Add(&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
+	rotate(p, l.X, l.InSigns, l.Rotation)
+	p.Add(&op.Linear[T]{Y: l.Gated, X: l.X, W: l.GateUp, Int8: l.Int8})
+	if l.Squared {
+		p.Add(&op.SquaredReLU[T]{A: l.Act, GateUp: l.Gated})
+	} else {
+		p.Add(&op.SwiGLU[T]{A: l.Act, GateUp: l.Gated})
+	}
+	if l.SubNormed {
+		p.Add(&op.RMSNorm[T]{X: l.Act, H: l.Act, Gain: l.SubNorm, Eps: l.Eps})
+	}
+	rotate(p, l.Act, l.OutSigns, l.Rotation)
 	s.Dropout.Append(p, l.Act)
-	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Act, W: l.Down})
+	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Act, W: l.Down, Int8: l.Int8})
 }
 
 // Backward implements Layer.

@@ -1,6 +1,6 @@
 package op
 
-// Head writes Logits (m, V) = X·Wᵀ for the m rows of X (n, D) that begin at row From. W (V, D) may be F32, F16 or I8.
+// Head writes Logits (m, V) = X·Wᵀ for the m rows of X (n, D) that begin at row From. W (V, D) may be of any format but U32.
 type Head[T any] struct {
 	Logits, X, W T
 	From         int

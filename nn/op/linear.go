@@ -1,8 +1,14 @@
 package op
 
-// Linear writes Y (n, R) = Addend + s·X·Wᵀ for X (n, K) and a ternary W (R, K), where s is γ for absmean and 1 for none.
-// Addend (n, R) is optional and may be Y itself.
-type Linear[T any] struct{ Y, Addend, X, W T }
+// Linear writes Y (n, R) = Addend + s·X·Wᵀ for X (n, K) and a ternary W (R, K), where s is γ for absmean and 1 for none, or a
+// scale each few inputs of a row. Addend (n, R) is optional and may be Y itself. W may also be F32, F16 or BF16, then s is 1.
+//
+// Int8 rounds each row x of X first, as BitNet's models were trained (arXiv 2402.17764): to round(x·t)/t for
+// t = 127/max(max|x|, 1e-5) in float32, where round is to the nearest whole number, halves to even.
+type Linear[T any] struct {
+	Y, Addend, X, W T
+	Int8            bool
+}
 
 // Name implements Op.
 func (o *Linear[T]) Name() string { return "Linear" }

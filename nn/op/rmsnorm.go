@@ -1,10 +1,22 @@
 package op
 
-// RMSNorm writes X (n, D) = H / sqrt(mean(H²) + 1e-5) · Gain (D) for the rows of H (n, D) from From on, Count of them;
-// 0 means to the last.
+// NormEps is the ε of a norm that names none.
+const NormEps = 1e-5
+
+// RMSNorm writes X (n, D) = H / sqrt(mean(H²) + Eps) · Gain (D) for the rows of H (n, D) from From on, Count of them;
+// 0 means to the last. An Eps of 0 means NormEps.
 type RMSNorm[T any] struct {
 	X, H, Gain  T
 	From, Count int
+	Eps         float64
+}
+
+// Epsilon is Eps, or what 0 stands for.
+func (o *RMSNorm[T]) Epsilon() float64 {
+	if o.Eps == 0 {
+		return NormEps
+	}
+	return o.Eps
 }
 
 // Name implements Op.

@@ -19,12 +19,16 @@ package storage
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
+	"bitgpu/io/chat"
+	"bitgpu/io/hf"
 	"bitgpu/io/modeldir"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
 	"bitgpu/nn/op"
+	"bitgpu/nn/storage/public"
 )
 
 // Options say what is wanted of the weights.
@@ -36,6 +40,10 @@ type Options struct {
 	// [ErrConfig], and it stands in for the config.json that a safetensors file lacks. Optional fields that are 0 or ""
 	// are left open.
 	Config *nn.Config
+	// Context bounds how many tokens a session of a public family has room for; 0 is what the model was made for.
+	Context int
+	// Rounding says how the float masters of a public family are rounded, where its files do not say that they are such.
+	Rounding *hf.Rounding
 }
 
 // Loaded is a model in host memory. Its weights may lie in the mapped file: they are gone with Close.
@@ -45,11 +53,22 @@ type Loaded struct {
 	Tokenizer     *tokenizer.Tokenizer // nil when the model has none
 	TokenizerJSON json.RawMessage      // nil likewise
 	Files         *modeldir.Model
-	Ignored       []string // tensors of the file that are no part of the model
+	Ignored       []string      // tensors of the file that are no part of the model
+	Public        *public.Model // of a public family; Files is nil then, and nothing lies in the file
+	Path          string
+	Ends          []uint32       // the ids that end a text
+	Template      *chat.Template // of conversations, nil when there is none
 }
 
-// Load reads the model at path: a directory, a .bitt file or a safetensors file beside its config.json.
+// ErrPublic is returned where what is wanted can be done with our own models only, and the file is of a public family.
+var ErrPublic = errors.New("is a model of a public family")
+
+// Load reads the model at path: a directory, a .bitt file, a safetensors file beside its config.json, or a model of a public
+// family in the forms of package public.
 func Load(path string, o Options) (*Loaded, error) {
+	if public.Recognize(path) {
+		return loadPublic(path, o)
+	}
 	config, err := givenJSON(o.Config)
 	if err != nil {
 		return nil, err
@@ -70,11 +89,53 @@ func Parse(name string, data []byte, o Options) (*Loaded, error) {
 	return load(files, o)
 }
 
+func loadPublic(path string, o Options) (*Loaded, error) {
+	if err := ownOnly(path, o); err != nil {
+		return nil, err
+	}
+	m, err := public.Open(path, public.Options{Context: o.Context, Masters: o.Rounding})
+	if err != nil {
+		return nil, err
+	}
+	return ofPublic(m), nil
+}
+
+// ownOnly refuses what can be done with our own models only.
+func ownOnly(path string, o Options) error {
+	if o.Masters || o.Config != nil {
+		return fmt.Errorf("%s: %w, want one of our own, which a configuration can describe and training go on from", path, ErrPublic)
+	}
+	return nil
+}
+
+func ofPublic(m *public.Model) *Loaded {
+	return &Loaded{
+		Config: nn.OfDecoder(m.Decoder), Weights: m.Weights, Tokenizer: m.Tokenizer, TokenizerJSON: m.TokenizerJSON, Public: m, Path: m.Path,
+		Ends: m.Ends, Template: m.Template,
+	}
+}
+
 // Close ends the model; weights that lie in its file are gone.
-func (l *Loaded) Close() error { return l.Files.Close() }
+func (l *Loaded) Close() error {
+	if l.Files == nil {
+		return nil
+	}
+	return l.Files.Close()
+}
 
 func load(files *modeldir.Model, o Options) (*Loaded, error) {
-	l := &Loaded{TokenizerJSON: files.Tokenizer, Files: files}
+	if public.IsBitt(files.Config) {
+		defer files.Close() // everything is a copy
+		if err := ownOnly(files.Path, o); err != nil {
+			return nil, err
+		}
+		m, err := public.FromBitt(files, public.Options{Context: o.Context})
+		if err != nil {
+			return nil, err
+		}
+		return ofPublic(m), nil
+	}
+	l := &Loaded{TokenizerJSON: files.Tokenizer, Files: files, Path: files.Path}
 	if err := l.fill(o); err != nil {
 		files.Close()
 		return nil, err
@@ -109,6 +170,7 @@ func (l *Loaded) fill(o Options) error {
 		return fmt.Errorf("tokenizer: %s: %d tokens wanted, as vocab_size in %s says, %d found",
 			l.Files.TokenizerPath, l.Config.Vocab, l.Files.ConfigPath, size)
 	}
+	l.Ends = l.Tokenizer.EndOfText()
 	return nil
 }
 

@@ -1,0 +1,199 @@
+// Package arch describes the public families of ternary models, decoder-only transformers and hybrids, by what their layers
+// are made of, and makes those layers. It is not for our own models, whose configuration package nn has, nor for files: the
+// keys and names that a family has on Hugging Face and in GGUF are known to package storage/public.
+//
+// # Why
+//
+// Why one description for all families? They differ in a handful of switches. A family that fits them needs no code but the
+// lines that read its keys; one that does not gets a layer of its own in package layer, and a case in [Layers].
+package arch
+
+import (
+	"fmt"
+	"math"
+
+	"bitgpu/nn/layer"
+)
+
+// Decoder describes a model of a public family.
+type Decoder struct {
+	Family                    string // as its files name it: "qwen3", "bitnet", "llama" …
+	Vocab, Width, Layers, MLP int    // V, D, N, H
+	Heads, KVHeads, HeadWidth int    // of attention
+	Context                   int    // how many tokens it was made for, or a session is to have room for
+	HalfCache                 bool   // keys and values are kept in float16
+	Eps                       float64
+	Tied                      bool // the head is the embedding
+	Squared                   bool // the MLP has relu² and not SiLU
+	SubNorms                  bool // before the outputs of attention and MLP
+	HeadNorms                 bool // of queries and keys
+	Gated                     bool // attention's output
+	Int8                      bool // the inputs of linear layers are rounded to int8
+	Rope                      Rope
+	Recurrent                 *Recurrent // of a hybrid
+	Rotation                  int        // block of the Hadamard transform that the matrices are stored for, 0: none
+}
+
+// Recurrent are the layers of a hybrid that have the gated delta rule in place of attention.
+type Recurrent struct {
+	KeyHeads, Heads, KeyWidth, ValueWidth, Taps int
+	Attends                                     []bool // which layers have attention all the same
+}
+
+// Rope says how positions turn queries and keys.
+type Rope struct {
+	Width   int       // how many elements of a head are turned
+	Theta   float64   // base of the frequencies
+	Factors []float64 // what the frequencies are divided by, Width/2 of them, or nil (Llama 3.1)
+	Linear  float64   // what positions are divided by, 0: nothing
+	YaRN    *YaRN
+}
+
+// YaRN stretches positions (arXiv 2309.00071).
+type YaRN struct {
+	Factor             float64
+	Original           int // context before
+	BetaFast, BetaSlow float64
+	Scale              float64 // of cosines and sines, 0: 0.1·ln(Factor) + 1
+}
+
+// Frequencies are the angles of position 1, Width/2 of them, and what their cosines and sines are multiplied by.
+func (r Rope) Frequencies() (f []float64, scale float64) {
+	n := r.Width
+	f, scale = make([]float64, n/2), 1.0
+	for i := range f {
+		f[i] = math.Pow(r.Theta, -2*float64(i)/float64(n))
+		if r.Factors != nil {
+			f[i] /= r.Factors[i]
+		}
+		if r.Linear > 0 {
+			f[i] /= r.Linear
+		}
+	}
+	if y := r.YaRN; y != nil {
+		turns := func(beta float64) float64 {
+			return float64(n) * math.Log(float64(y.Original)/(2*math.Pi*beta)) / (2 * math.Log(r.Theta))
+		}
+		low, high := max(math.Floor(turns(y.BetaFast)), 0), min(math.Ceil(turns(y.BetaSlow)), float64(n-1))
+		for i := range f {
+			ramp := min(max((float64(i)-low)/max(high-low, 0.001), 0), 1)
+			f[i] *= 1 - ramp + ramp/y.Factor
+		}
+		if scale = y.Scale; scale == 0 {
+			scale = 0.1*math.Log(y.Factor) + 1
+		}
+	}
+	return f, scale
+}
+
+// Angles are those of op.RoPE for the positions from first on, n of them: (n, Width).
+func (r Rope) Angles(first, n int) []float32 {
+	f, scale := r.Frequencies()
+	all := make([]float32, n*r.Width)
+	for t := range n {
+		row := all[t*r.Width : (t+1)*r.Width]
+		for i, x := range f {
+			sin, cos := math.Sincos(float64(first+t) * x)
+			row[i], row[i+len(f)] = float32(scale*cos), float32(scale*sin)
+		}
+	}
+	return all
+}
+
+// Attends says whether layer i has attention.
+func (d *Decoder) Attends(i int) bool { return d.Recurrent == nil || d.Recurrent.Attends[i] }
+
+// Layers makes those of block i.
+func Layers[T any](d *Decoder, i int) []layer.Layer[T] {
+	mlp := &layer.SwiGLU[T]{
+		Width: d.Width, Hidden: d.MLP, Eps: d.Eps, Squared: d.Squared, SubNormed: d.SubNorms, Int8: d.Int8, Rotation: d.Rotation,
+	}
+	if !d.Attends(i) {
+		r := d.Recurrent
+		return []layer.Layer[T]{&layer.GatedDelta[T]{
+			Width: d.Width, KeyHeads: r.KeyHeads, Heads: r.Heads, KeyWidth: r.KeyWidth, ValueWidth: r.ValueWidth, Taps: r.Taps,
+			Eps: d.Eps, Rotation: d.Rotation,
+		}, mlp}
+	}
+	return []layer.Layer[T]{&layer.Attention[T]{
+		Width: d.Width, Heads: d.Heads, KVHeads: d.KVHeads, HeadWidth: d.HeadWidth, Eps: d.Eps,
+		HeadNorms: d.HeadNorms, Gated: d.Gated, SubNormed: d.SubNorms, Int8: d.Int8, Half: d.HalfCache, Rotation: d.Rotation,
+	}, mlp}
+}
+
+// Limits that no real model reaches.
+const (
+	maxWidth   = 1 << 17
+	maxLayers  = 1 << 12
+	maxVocab   = 1 << 24
+	maxContext = 1 << 24
+)
+
+// Validate says in one sentence what is wrong.
+func (d *Decoder) Validate() error {
+	for _, n := range []struct {
+		name        string
+		value, most int
+	}{
+		{"vocabulary", d.Vocab, maxVocab}, {"width", d.Width, maxWidth}, {"layers", d.Layers, maxLayers}, {"width of the MLP", d.MLP, 4 * maxWidth},
+		{"heads", d.Heads, maxWidth}, {"key and value heads", d.KVHeads, maxWidth}, {"width of a head", d.HeadWidth, maxWidth},
+		{"context", d.Context, maxContext}, {"width of the rotary embedding", d.Rope.Width, d.HeadWidth},
+	} {
+		if n.value < 1 || n.value > n.most {
+			return fmt.Errorf("%s: got %d, want 1 to %d", n.name, n.value, n.most)
+		}
+	}
+	switch {
+	case d.Heads%d.KVHeads != 0:
+		return fmt.Errorf("key and value heads: got %d, want a divisor of the %d heads", d.KVHeads, d.Heads)
+	case d.Heads*d.HeadWidth > 4*maxWidth:
+		return fmt.Errorf("heads: got %d of width %d, want %d elements at most", d.Heads, d.HeadWidth, 4*maxWidth)
+	case d.Rope.Width%2 != 0:
+		return fmt.Errorf("width of the rotary embedding: got %d, want an even number", d.Rope.Width)
+	case !(d.Eps > 0 && d.Eps < 1):
+		return fmt.Errorf("epsilon of the norms: got %v, want a number between 0 and 1", d.Eps)
+	case !(d.Rope.Theta > 1 && d.Rope.Theta < math.MaxFloat32):
+		return fmt.Errorf("base of the rotary embedding: got %v, want a number above 1", d.Rope.Theta)
+	case d.Rope.Factors != nil && len(d.Rope.Factors) != d.Rope.Width/2:
+		return fmt.Errorf("factors of the rotary embedding: got %d, want %d", len(d.Rope.Factors), d.Rope.Width/2)
+	case d.Rotation != 0 && (d.Rotation&(d.Rotation-1) != 0 || d.Width%d.Rotation != 0 || d.MLP%d.Rotation != 0):
+		return fmt.Errorf("block of the Hadamard transform: got %d, want a power of two that divides the widths %d and %d", d.Rotation, d.Width, d.MLP)
+	}
+	for _, x := range d.Rope.Factors {
+		if !(x > 0 && x < math.MaxFloat32) {
+			return fmt.Errorf("factors of the rotary embedding: got %v, want numbers above 0", x)
+		}
+	}
+	if y := d.Rope.YaRN; y != nil && !(y.Factor >= 1 && y.Factor < 1e6 && y.Original > 0 && y.BetaFast > 0 && y.BetaSlow > 0 && y.Scale >= 0 && y.Scale < 1e6) {
+		return fmt.Errorf("YaRN: got factor %v of %d tokens, want a factor of 1 or more", y.Factor, y.Original)
+	}
+	return d.validateRecurrent()
+}
+
+func (d *Decoder) validateRecurrent() error {
+	r := d.Recurrent
+	if r == nil {
+		return nil
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"key heads", r.KeyHeads}, {"value heads", r.Heads}, {"width of a key", r.KeyWidth}, {"width of a value", r.ValueWidth},
+	} {
+		if n.value < 1 || n.value > maxWidth {
+			return fmt.Errorf("%s of the recurrent layers: got %d, want 1 to %d", n.name, n.value, maxWidth)
+		}
+	}
+	switch {
+	case r.Heads%r.KeyHeads != 0:
+		return fmt.Errorf("value heads of the recurrent layers: got %d, want a multiple of the %d key heads", r.Heads, r.KeyHeads)
+	case r.Taps < 2 || r.Taps > 64:
+		return fmt.Errorf("convolution of the recurrent layers: got %d taps, want 2 to 64", r.Taps)
+	case len(r.Attends) != d.Layers:
+		return fmt.Errorf("kinds of layers: got %d, want one for each of the %d layers", len(r.Attends), d.Layers)
+	case r.KeyHeads*r.KeyWidth > 4*maxWidth || r.Heads*r.ValueWidth > 4*maxWidth:
+		return fmt.Errorf("heads of the recurrent layers: got %d of width %d, want %d elements at most", r.Heads, r.ValueWidth, 4*maxWidth)
+	}
+	return nil
+}

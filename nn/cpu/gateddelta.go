@@ -1,0 +1,130 @@
+package cpu
+
+import (
+	"math"
+
+	"bitgpu/nn/op"
+)
+
+// gatedShape are the sizes of a gated delta rule.
+type gatedShape struct {
+	B, time                int
+	keyHeads, heads        int // K, V
+	key, value             int // k, v
+	channels, taps, inputs int // of the convolution, and of a row of U
+}
+
+func shapeOfGated[F Float](a *op.GatedDelta[*Tensor[F]]) gatedShape {
+	n, inputs := rowsOf(a.U)
+	s := a.State.Shape
+	p := gatedShape{B: s[0], time: n / s[0], keyHeads: a.KeyHeads, heads: s[1], value: s[2], key: s[3], inputs: inputs}
+	p.channels, p.taps = 2*p.keyHeads*p.key+p.heads*p.value, a.Conv.Shape[1]
+	return p
+}
+
+// mix writes channels from to before to of row i of what the convolution gives.
+func (p *gatedShape) mix(from, to, i int, mix func(channel, tap int, at int, tail bool)) {
+	sequence, t := i/p.time, i%p.time
+	for ch := from; ch < to; ch++ {
+		for tap := range p.taps {
+			if before := t - (p.taps - 1) + tap; before >= 0 {
+				mix(ch, tap, (sequence*p.time+before)*p.inputs+ch, false)
+			} else {
+				mix(ch, tap, (sequence*(p.taps-1)+p.taps-1+before)*p.channels+ch, true)
+			}
+		}
+	}
+}
+
+// gatedMix fills row i of Mixed: convolution, SiLU, unit queries and keys.
+func gatedMix[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, i int) {
+	row := a.Mixed.Data[i*p.channels : (i+1)*p.channels]
+	clear(row)
+	p.mix(0, p.channels, i, func(ch, tap, at int, tail bool) {
+		from := a.U
+		if tail {
+			from = a.Tail
+		}
+		row[ch] += a.Conv.Data[ch*p.taps+tap] * from.Data[at]
+	})
+	for ch, x := range row {
+		row[ch] = silu(x)
+	}
+	for h := range 2 * p.keyHeads {
+		head := row[h*p.key : (h+1)*p.key]
+		unit := F(1 / math.Sqrt(float64(dot(head, head))+unitEps))
+		if h < p.keyHeads {
+			unit /= F(math.Sqrt(float64(p.key)))
+		}
+		for j := range head {
+			head[j] *= unit
+		}
+	}
+}
+
+// keepGatedTail moves the last inputs of a sequence's convolutions into its tail.
+func keepGatedTail[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequence int) {
+	last := p.taps - 1
+	tail := a.Tail.Data[sequence*last*p.channels : (sequence+1)*last*p.channels]
+	kept := max(last-p.time, 0)
+	copy(tail, tail[(last-kept)*p.channels:])
+	for j := kept; j < last; j++ {
+		t := p.time - last + j
+		copy(tail[j*p.channels:(j+1)*p.channels], a.U.Data[(sequence*p.time+t)*p.inputs:])
+	}
+}
+
+// softplus is ln(1 + eˣ).
+func softplus(x float64) float64 {
+	if x > 20 {
+		return x + math.Log1p(math.Exp(-x))
+	}
+	return math.Log1p(math.Exp(x))
+}
+
+// gates are e^g and β of a head.
+func gates[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, row, head int) (decay, beta F) {
+	g := float64(a.Decay.Data[head]) * softplus(float64(a.A.Data[row*p.heads+head]+a.Bias.Data[head]))
+	return F(math.Exp(g)), sigmoid(a.B.Data[row*p.heads+head])
+}
+
+// gatedHead runs one head of one sequence, token by token.
+func gatedHead[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequence, head int, e []F) {
+	S := a.State.Data[(sequence*p.heads+head)*p.value*p.key:][:p.value*p.key]
+	k0 := head * p.keyHeads / p.heads * p.key
+	for t := range p.time {
+		row := sequence*p.time + t
+		mixed := a.Mixed.Data[row*p.channels : (row+1)*p.channels]
+		q, k, v := mixed[k0:][:p.key], mixed[p.keyHeads*p.key+k0:][:p.key], mixed[2*p.keyHeads*p.key+head*p.value:][:p.value]
+		decay, beta := gates(a, p, row, head)
+		for j := range S {
+			S[j] *= decay
+		}
+		matVec(e, S, k)
+		for j := range e {
+			e[j] = v[j] - e[j]
+		}
+		addOuter(S, beta, e, k)
+		out := a.O.Data[(row*p.heads+head)*p.value:][:p.value]
+		matVec(out, S, q)
+		rmsNorm(out, out, a.Gain.Data, a.Eps)
+		z := a.U.Data[row*p.inputs+p.channels+head*p.value:][:p.value]
+		for j := range out {
+			out[j] *= silu(z[j])
+		}
+	}
+}
+
+func (s *Scalar[F]) gatedDelta(a *op.GatedDelta[*Tensor[F]]) {
+	p := shapeOfGated(a)
+	for i := range p.B * p.time {
+		gatedMix(a, &p, i)
+	}
+	e := make([]F, p.value)
+	for sequence := range p.B {
+		for head := range p.heads {
+			gatedHead(a, &p, sequence, head, e)
+		}
+		keepGatedTail(a, &p, sequence)
+	}
+}

@@ -1,0 +1,71 @@
+package cpu
+
+import (
+	"bitgpu/nn/op"
+
+	"github.com/x448/float16"
+)
+
+// ropeRow makes row i of the queries, keys and values ready, and stores its keys and values.
+func ropeRow[F Float](a *op.RoPE[*Tensor[F]], i int) {
+	n, wide := rowsOf(a.QKV)
+	B, L := a.Keys.Shape[0], a.Keys.Shape[1]
+	c, time := a.Keys.Shape[2]/a.KVHeads, n/B
+	at := int(a.Position.Tokens[0]) + i%time
+	row := a.QKV.Data[i*wide : (i+1)*wide]
+	R := a.Angles.Shape[1]
+	angles := a.Angles.Data[at*R : (at+1)*R]
+	for h := range a.Heads + a.KVHeads {
+		head, gain := row[h*c:(h+1)*c], a.QGain
+		if h >= a.Heads {
+			gain = a.KGain
+		}
+		if gain != nil {
+			rmsNorm(head, head, gain.Data, a.Eps)
+		}
+		rotate(head[:R], angles)
+	}
+	stored := ((i/time)*L + at) * a.KVHeads * c
+	keys, values := row[a.Heads*c:][:a.KVHeads*c], row[(a.Heads+a.KVHeads)*c:][:a.KVHeads*c]
+	store(a.Keys, stored, keys)
+	store(a.Values, stored, values)
+}
+
+// store puts numbers into a cache.
+func store[F Float](t *Tensor[F], at int, values []F) {
+	if t.Format != op.F16 {
+		copy(t.Data[at:], values)
+		return
+	}
+	for i, v := range values {
+		t.Half[at+i] = float16.Fromfloat32(float32(v)).Bits()
+	}
+}
+
+// cached are n numbers of a cache, in room where they are not kept as F.
+func cached[F Float](t *Tensor[F], at, n int, room []F) []F {
+	if t.Format != op.F16 {
+		return t.Data[at : at+n]
+	}
+	for i, h := range t.Half[at : at+n] {
+		room[i] = F(float16.Frombits(h).Float32())
+	}
+	return room[:n]
+}
+
+// rotate turns the pairs (i, i+R/2) by angles: R/2 cosines, then the sines.
+func rotate[F Float](x, angles []F) {
+	half := len(x) / 2
+	for i := range half {
+		a, b, cos, sin := x[i], x[i+half], angles[i], angles[i+half]
+		x[i], x[i+half] = a*cos-b*sin, b*cos+a*sin
+	}
+}
+
+func (s *Scalar[F]) rope(a *op.RoPE[*Tensor[F]]) {
+	for i := range a.QKV.Shape[0] {
+		ropeRow(a, i)
+	}
+}
+
+func (s *Scalar[F]) advance(a *op.Advance[*Tensor[F]]) { a.Position.Tokens[0] += uint32(a.N) }

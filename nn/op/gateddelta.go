@@ -1,0 +1,40 @@
+package op
+
+// GatedDelta is the gated delta rule (arXiv 2412.06464) as Qwen3.5 has it, from projections to the normalised, gated output
+// O (n, V·v) of V value heads of width v. A row of U (n, 2·K·k + 2·V·v) holds queries and keys of K heads of width k, values
+// and output gates z; B and A (n, V) are before their functions. Queries, keys and values go through a causal convolution
+// Conv (2·K·k + V·v, taps) and SiLU; query and key become unit vectors, x/√(Σx² + 1e-6), and the query is divided by √k.
+// Then, for value head h, which uses key head ⌊h·K/V⌋, with β = σ(b) and g = Decay·softplus(a + Bias),
+//
+//	S ← e^g·S;  S ← S + β(v − S·k)kᵀ;  o = S·q;  O = RMSNorm(o)·Gain·silu(z)
+//
+// Decay (V) is −exp(A_log). It moves State (B, V, v, k) and Tail (B, taps−1, 2·K·k + V·v), the last inputs of the
+// convolution, oldest first, on. Mixed (n, 2·K·k + V·v) is room for what the convolution gives.
+type GatedDelta[T any] struct {
+	O, U, B, A, Conv, Decay, Bias, Gain, State, Tail, Mixed T
+
+	KeyHeads int // K
+	Eps      float64
+}
+
+// Name implements Op.
+func (o *GatedDelta[T]) Name() string { return "GatedDelta" }
+
+// Args implements Op.
+func (o *GatedDelta[T]) Args(v Visitor[T]) {
+	n, inner := rows(v, o.O)
+	B, V, wide, k := axis(v, o.State, 0), axis(v, o.State, 1), axis(v, o.State, 2), axis(v, o.State, 3)
+	channels := 2*o.KeyHeads*k + V*wide
+	taps := axis(v, o.Conv, 1)
+	v.Arg("projections", Reads, &o.U, whole(n, B), channels+V*wide)
+	v.Arg("b", Reads, &o.B, n, V)
+	v.Arg("a", Reads, &o.A, n, V)
+	v.Arg("convolution", Reads, &o.Conv, channels, taps)
+	v.Arg("decay", Reads, &o.Decay, V)
+	v.Arg("bias", Reads, &o.Bias, V)
+	v.Arg("gain", Reads, &o.Gain, wide)
+	v.Arg("state", Updates, &o.State, B, V, wide, k)
+	v.Arg("tail", Updates, &o.Tail, B, taps-1, channels)
+	v.Arg("mixed", Writes, &o.Mixed, n, channels)
+	v.Arg("o", Writes, &o.O, n, inner)
+}

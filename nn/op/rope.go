@@ -1,0 +1,42 @@
+package op
+
+// RoPE makes the rows QKV (n, (H+2G)·c or more) of an attention layer ready: of each row the H queries and G keys of width c
+// are normalised by QGain and KGain (c), where those are given, as RMSNorm does, and their first R elements are turned by the
+// angles of the row's position: with the pair (x, y) = (i, i+R/2) of a head, x ← x·cos − y·sin and y ← y·cos + x·sin
+// (arXiv 2104.09864, halves as in GPT-NeoX). Angles (L, R) has the R/2 cosines of each position, then the sines, both times
+// what YaRN asks for (arXiv 2309.00071). Keys and the G values, which follow them and stay as they are, go to the rows of
+// Keys and Values (B, L, G·c) from Position (1) on, which are those of the n/B rows of each sequence.
+type RoPE[T any] struct {
+	QKV, QGain, KGain, Angles, Position, Keys, Values T
+
+	Heads, KVHeads int // H, G
+	Eps            float64
+}
+
+// Name implements Op.
+func (o *RoPE[T]) Name() string { return "RoPE" }
+
+// Args implements Op.
+func (o *RoPE[T]) Args(v Visitor[T]) {
+	n, wide := rows(v, o.QKV)
+	B, L, c := axis(v, o.Keys, 0), axis(v, o.Keys, 1), axis(v, o.Keys, 2)/max(o.KVHeads, 1)
+	v.Arg("queries, keys and values", Updates, &o.QKV, whole(n, B), max(wide, (o.Heads+2*o.KVHeads)*c))
+	v.Arg("query gain", Reads|Optional, &o.QGain, c)
+	v.Arg("key gain", Reads|Optional, &o.KGain, c)
+	v.Arg("angles", Reads, &o.Angles, L, min(axis(v, o.Angles, 1), c))
+	v.Arg("position", Reads, &o.Position, 1)
+	v.Arg("keys", Updates, &o.Keys, B, L, o.KVHeads*c)
+	v.Arg("values", Updates, &o.Values, B, L, o.KVHeads*c)
+}
+
+// Advance adds N to Position (1): so many tokens a sequence have been read.
+type Advance[T any] struct {
+	Position T
+	N        int
+}
+
+// Name implements Op.
+func (o *Advance[T]) Name() string { return "Advance" }
+
+// Args implements Op.
+func (o *Advance[T]) Args(v Visitor[T]) { v.Arg("position", Updates, &o.Position, 1) }

@@ -1,0 +1,349 @@
+package public
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bitgpu/io/chat"
+	"bitgpu/io/ggml"
+	"bitgpu/io/gguf"
+	"bitgpu/io/regular"
+	"bitgpu/io/tokenizer"
+	"bitgpu/nn/arch"
+	"bitgpu/nn/op"
+)
+
+// ggufFile is a GGUF file as a source of parameters.
+type ggufFile struct {
+	*gguf.File
+	d       *arch.Decoder
+	moved   bool // pairs of a head lie side by side
+	grouped bool // the columns of a rotated ssm_out are in Hugging Face's order already
+	signs   map[int][]float32
+	folded  map[string]bool // matrices that are stored for a rotated input
+}
+
+func openGGUF(path string, m *Model) (source, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	g := &ggufFile{File: f}
+	if err := g.open(m); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *ggufFile) open(m *Model) (err error) {
+	if g.d, err = parseGGUF(g.File); err != nil {
+		return err
+	}
+	m.Form, m.Decoder = "GGUF", g.d
+	g.moved = g.d.Family == "llama"
+	if g.d.Rotation > 0 {
+		if err := g.readSigns(); err != nil {
+			return err
+		}
+	}
+	for _, t := range g.Tensors() {
+		m.Tensors = append(m.Tensors, Tensor{t.Name, t.Layout.String(), t.Shape, int64(len(t.Data))})
+	}
+	if _, ok := g.Value("tokenizer.ggml.model"); ok {
+		var named []uint32
+		if m.TokenizerJSON, named, err = tokenizer.ConvertGGUF(g.File); err != nil {
+			return err
+		}
+		if m.Tokenizer, err = tokenizer.Parse(g.Name(), m.TokenizerJSON); err != nil {
+			return err
+		}
+		m.Ends = m.Tokenizer.Ends(named)
+	}
+	metadata := map[string]string{}
+	for _, key := range g.Keys() {
+		if strings.HasPrefix(key, "tokenizer.chat_template") {
+			if text, err := g.Text(key); err == nil {
+				metadata[key] = text
+			}
+		}
+	}
+	m.Chat = chat.SourceFromGGUF(metadata, g.token("bos"), g.token("eos"))
+	for which, name := range map[string]string{"padding": "pad_token", "unknown": "unk_token"} {
+		if text := g.token(which); text != "" {
+			m.Chat.Tokens[name] = text
+		}
+	}
+	m.template()
+	return nil
+}
+
+// token is the text of a special token, "" where there is none.
+func (g *ggufFile) token(which string) string {
+	id, err := g.Int("tokenizer.ggml." + which + "_token_id")
+	if err != nil {
+		return ""
+	}
+	tokens, err := g.Texts("tokenizer.ggml.tokens")
+	if err != nil || id < 0 || id >= len(tokens) {
+		return ""
+	}
+	return tokens[id]
+}
+
+func (g *ggufFile) close() error { return g.Close() }
+
+func (g *ggufFile) drop(name string) {
+	if t, err := g.find(name); err == nil {
+		regular.Drop(t.Data)
+	}
+}
+
+func (g *ggufFile) errorf(format string, args ...any) error {
+	return fmt.Errorf("%s: "+format, append([]any{g.Name()}, args...)...)
+}
+
+// readSigns reads the sign vectors of a rotation, and which matrices are stored for it.
+func (g *ggufFile) readSigns() error {
+	mode, err := g.Text(hadamardPrefix + "sign_mode")
+	if err != nil {
+		return err
+	}
+	g.signs, g.folded = map[int][]float32{}, map[string]bool{}
+	if g.grouped, err = optionalBool(g.File, hadamardPrefix+"gdn_v_grouped"); err != nil {
+		return err
+	}
+	names, err := g.Texts(hadamardPrefix + "weight_names")
+	if err != nil {
+		return err
+	}
+	inverse, err := g.Texts(hadamardPrefix + "inverse_weight_names")
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Concat(names, inverse) {
+		g.folded[name] = true
+	}
+	if len(inverse) != 1 || inverse[0] != ggufNames["embed.weight"] {
+		return g.errorf("%sinverse_weight_names: got %q, want token_embd.weight alone", hadamardPrefix, inverse)
+	}
+	switch mode {
+	case "identity":
+		return nil
+	case "explicit":
+	default:
+		return g.errorf("%ssign_mode: got %q, want explicit or identity", hadamardPrefix, mode)
+	}
+	widths, err := g.Ints(hadamardPrefix + "sign_widths")
+	if err != nil {
+		return err
+	}
+	values, err := g.Ints(hadamardPrefix + "sign_values")
+	if err != nil {
+		return err
+	}
+	for _, width := range widths {
+		if width < 1 || width > len(values) {
+			return g.errorf("%ssign_values: got %d values left, want %d", hadamardPrefix, len(values), width)
+		}
+		signs := make([]float32, width)
+		for i, v := range values[:width] {
+			if v != 1 && v != -1 {
+				return g.errorf("%ssign_values: got %d, want 1 or -1", hadamardPrefix, v)
+			}
+			signs[i] = float32(v)
+		}
+		g.signs[width], values = signs, values[width:]
+	}
+	if len(values) > 0 {
+		return g.errorf("%ssign_values: got %d values too many for the widths %v", hadamardPrefix, len(values), widths)
+	}
+	return nil
+}
+
+func optionalBool(f *gguf.File, key string) (bool, error) {
+	if _, ok := f.Value(key); !ok {
+		return false, nil
+	}
+	return f.Bool(key)
+}
+
+// signsOf are the signs of a width.
+func (g *ggufFile) signsOf(name string, width int) (*part, error) {
+	signs := g.signs[width]
+	if signs == nil {
+		if len(g.signs) > 0 {
+			return nil, g.errorf("%ssign_widths: got none of %d, which %s wants", hadamardPrefix, width, name)
+		}
+		signs = make([]float32, width) // the mode identity
+		for i := range signs {
+			signs[i] = 1
+		}
+	}
+	return &part{name: g.Name() + ": " + name, rows: 1, cols: width, floats: signs}, nil
+}
+
+// find gives a tensor by the name of the parameter.
+func (g *ggufFile) find(name string) (t gguf.Tensor, err error) {
+	n, rest := inLayer(name)
+	file, ok := ggufNames[rest]
+	if n >= 0 {
+		if rest == "norm2.weight" && g.d.Family == "qwen3.5" {
+			file = "post_attention_norm.weight"
+		}
+		file = fmt.Sprintf("blk.%d.%s", n, file)
+	}
+	if !ok {
+		return t, g.errorf("no tensor is known for %s", name)
+	}
+	if t, ok = g.Tensor(file); !ok {
+		return t, g.errorf("%s is missing", file)
+	}
+	if len(t.Shape) < 1 || len(t.Shape) > 2 {
+		return t, g.errorf("%s: got the shape %v, want one or two axes", file, t.Shape)
+	}
+	return t, nil
+}
+
+func (g *ggufFile) has(name string) error {
+	if strings.HasSuffix(name, ".signs") { // are keys, and no tensors
+		return nil
+	}
+	_, err := g.find(name)
+	return err
+}
+
+func (g *ggufFile) rows(name string) (int, error) {
+	t, err := g.find(name)
+	if err == nil && len(t.Shape) != 2 {
+		err = g.errorf("%s: got the shape %v, want two axes", t.Name, t.Shape)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return t.Shape[0], nil
+}
+
+// signWidths are how wide the vectors of signs are, by the name of the parameter.
+func (g *ggufFile) signWidth(rest string) int {
+	switch rest {
+	case "self_attn.o_proj.signs":
+		return g.d.Heads * g.d.HeadWidth
+	case "linear_attn.out_proj.signs":
+		return g.d.Recurrent.Heads * g.d.Recurrent.ValueWidth
+	case "mlp.down_proj.signs":
+		return g.d.MLP
+	}
+	return g.d.Width
+}
+
+func (g *ggufFile) part(name string, table bool) (*part, error) {
+	_, rest := inLayer(name)
+	if strings.HasSuffix(rest, ".signs") {
+		return g.signsOf(name, g.signWidth(rest))
+	}
+	t, err := g.find(name)
+	if err != nil {
+		return nil, err
+	}
+	m := t.Matrix()
+	x := &part{name: g.Name() + ": " + t.Name, rows: m.Rows, cols: m.Cols}
+	if t.Layout.Ternary() {
+		if x.ternary, err = ofGGML(m); err != nil {
+			return nil, g.errorf("%w", err)
+		}
+	} else if err := x.readFloats(m, t); err != nil {
+		return nil, g.errorf("%w", err)
+	}
+	if g.d.Rotation > 0 {
+		turned := x.ternary != nil || table
+		if g.folded[t.Name] != turned {
+			return nil, g.errorf("%s: %sweight_names: got %v, want %v, for every matrix but those of the decay is stored for a rotated input", t.Name, hadamardPrefix, g.folded[t.Name], turned)
+		}
+	}
+	return x, g.arrange(x, rest)
+}
+
+// readFloats reads weights that are not ternary; those of half precision stay so.
+func (x *part) readFloats(m *ggml.Matrix, t gguf.Tensor) error {
+	switch t.Layout {
+	case ggml.F16.Layout():
+		return x.readHalves(t.Data, op.F16)
+	case ggml.BF16.Layout():
+		return x.readHalves(t.Data, op.BF16)
+	}
+	x.floats = make([]float32, m.Rows*m.Cols)
+	return inPieces(m.Rows, 4*m.Cols, func(from, to int) error {
+		for r := from; r < to; r++ {
+			if err := m.Floats(x.floats[r*m.Cols:], r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// arrange moves rows and columns into the order of Hugging Face.
+func (g *ggufFile) arrange(x *part, rest string) error {
+	d := g.d
+	want := func(rows int) error {
+		if x.rows != rows {
+			return fmt.Errorf("%s: got %d rows, want %d", x.name, x.rows, rows)
+		}
+		return nil
+	}
+	switch rest {
+	case "self_attn.q_proj.weight", "self_attn.gate_proj.weight":
+		if d.Gated {
+			if err := want(2 * d.Heads * d.HeadWidth); err != nil {
+				return err
+			}
+			x.pick(headHalves(d.Heads, d.HeadWidth, rest == "self_attn.gate_proj.weight"))
+		} else if g.moved {
+			if err := want(d.Heads * d.HeadWidth); err != nil {
+				return err
+			}
+			x.pick(apart(d.Heads, d.HeadWidth))
+		}
+	case "self_attn.k_proj.weight":
+		if g.moved {
+			if err := want(d.KVHeads * d.HeadWidth); err != nil {
+				return err
+			}
+			x.pick(apart(d.KVHeads, d.HeadWidth))
+		}
+	}
+	r := d.Recurrent
+	if r == nil {
+		return nil
+	}
+	heads, before := grouped(r.KeyHeads, r.Heads), 2*r.KeyHeads*r.KeyWidth
+	switch rest {
+	case "linear_attn.in_proj_qkv.weight", "linear_attn.conv1d.weight":
+		if err := want(before + r.Heads*r.ValueWidth); err != nil {
+			return err
+		}
+		x.pick(blocksOf(heads, r.ValueWidth, before))
+	case "linear_attn.in_proj_z.weight":
+		if err := want(r.Heads * r.ValueWidth); err != nil {
+			return err
+		}
+		x.pick(blocksOf(heads, r.ValueWidth, 0))
+	case "linear_attn.in_proj_b.weight", "linear_attn.in_proj_a.weight":
+		if err := want(r.Heads); err != nil {
+			return err
+		}
+		x.pick(heads)
+	case "linear_attn.decay", "linear_attn.dt_bias":
+		if x.rows, x.cols = x.rows*x.cols, 1; x.rows != r.Heads {
+			return fmt.Errorf("%s: got %d numbers, want %d", x.name, x.rows, r.Heads)
+		}
+		x.pick(heads)
+	case "linear_attn.out_proj.weight":
+		if !g.grouped || d.Rotation == 0 {
+			return x.pickColumns(heads, r.ValueWidth)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,271 @@
+package public
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bitgpu/io/chat"
+	"bitgpu/io/hf"
+	"bitgpu/io/regular"
+	"bitgpu/io/safetensors"
+	"bitgpu/io/tokenizer"
+	"bitgpu/nn/arch"
+	"bitgpu/nn/op"
+)
+
+// hfDir is a directory as Hugging Face has them, as a source of parameters.
+type hfDir struct {
+	*hf.Checkpoint
+	dir     string
+	d       *arch.Decoder
+	packed  bool // BitNet's: embeddings and head are floats
+	masters *hf.Rounding
+	prefix  string // of the names of tensors
+}
+
+func openHF(dir string, m *Model, o Options) (source, error) {
+	c, err := hf.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	h := &hfDir{Checkpoint: c, dir: dir, masters: o.Masters}
+	if err := h.open(m); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+func (h *hfDir) open(m *Model) error {
+	d, config, err := parseHF(h.Config)
+	if err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(h.dir, "config.json"), err)
+	}
+	h.d, h.packed = d, config.Quantization.Method == "bitnet"
+	if h.masters != nil {
+		d.Int8 = true
+	}
+	m.Form, m.Decoder = "Hugging Face", d
+	found := false
+	for _, prefix := range []string{"model.", "model.language_model.", "language_model.model.", ""} {
+		if _, ok := h.Tensor(prefix + "embed_tokens.weight"); ok {
+			h.prefix, found = prefix, true
+			break
+		}
+	}
+	if !found {
+		return fmt.Errorf("%s: no tensor is called model.embed_tokens.weight", h.dir)
+	}
+	_, head := h.tensor("lm_head.weight")
+	switch {
+	case config.Tied == nil:
+		d.Tied = !head
+	case !d.Tied && !head:
+		return fmt.Errorf("%s: lm_head.weight is missing, and config.json does not say that it is tied to the embedding", h.dir)
+	}
+	for _, name := range h.Names() {
+		t, _ := h.Tensor(name)
+		m.Tensors = append(m.Tensors, Tensor{name, string(t.DType), t.Shape, int64(len(t.Data))})
+	}
+	return h.text(m, config)
+}
+
+// text reads tokenizer, ends and template.
+func (h *hfDir) text(m *Model, config *hfConfig) error {
+	path := filepath.Join(h.dir, "tokenizer.json")
+	data, err := regular.ReadFile(path)
+	switch {
+	case err == nil:
+		if m.Tokenizer, err = tokenizer.Parse(path, data); err != nil {
+			return err
+		}
+		m.Ends, m.TokenizerJSON = m.Tokenizer.EndOfText(), data
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	ends := numbers(config.EOS)
+	if data, err := regular.ReadFile(filepath.Join(h.dir, "generation_config.json")); err == nil {
+		var c struct {
+			EOS any `json:"eos_token_id"`
+		}
+		if json.Unmarshal(data, &c) == nil {
+			ends = append(ends, numbers(c.EOS)...)
+		}
+	}
+	for _, id := range ends {
+		if !slices.Contains(m.Ends, id) {
+			m.Ends = append(m.Ends, id)
+		}
+	}
+	if m.Chat, err = chat.SourceFromDir(h.dir); err != nil {
+		m.TemplateError = err
+		return nil
+	}
+	m.template()
+	return nil
+}
+
+// numbers are the ids that a value of JSON names: one, or a list.
+func numbers(v any) (ids []uint32) {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	for _, x := range list {
+		if n, ok := x.(float64); ok && n >= 0 && n < math.MaxUint32 && n == math.Trunc(n) {
+			ids = append(ids, uint32(n))
+		}
+	}
+	return ids
+}
+
+func (h *hfDir) close() error { return h.Close() }
+
+func (h *hfDir) drop(name string) {
+	if file, ok := h.tensor(name); ok {
+		t, _ := h.Tensor(file)
+		regular.Drop(t.Data)
+	}
+}
+
+// tensor finds a tensor by the name of the parameter, and says what the file calls it.
+func (h *hfDir) tensor(name string) (file string, ok bool) {
+	n, rest := inLayer(name)
+	file = rest
+	if other, ok := hfNames[rest]; ok {
+		file = other
+	}
+	prefix := h.prefix
+	if n >= 0 {
+		prefix = fmt.Sprintf("%slayers.%d.", prefix, n)
+	} else if file == "lm_head.weight" {
+		for _, prefix = range []string{"", strings.TrimSuffix(h.prefix, "model."), h.prefix} {
+			if _, ok := h.Tensor(prefix + file); ok {
+				break
+			}
+		}
+	}
+	if old, ok := oldNames[file]; ok {
+		if _, there := h.Tensor(prefix + old); there {
+			file = old
+		}
+	}
+	_, ok = h.Tensor(prefix + file)
+	return prefix + file, ok
+}
+
+func (h *hfDir) has(name string) error {
+	if file, ok := h.tensor(name); !ok {
+		return fmt.Errorf("%s: %s is missing", h.dir, file)
+	}
+	return nil
+}
+
+func (h *hfDir) rows(name string) (int, error) {
+	file, ok := h.tensor(name)
+	t, _ := h.Tensor(file)
+	if !ok || len(t.Shape) != 2 {
+		return 0, fmt.Errorf("%s: %s: got the shape %v, want a matrix", h.dir, file, t.Shape)
+	}
+	return t.Shape[0], nil
+}
+
+func (h *hfDir) part(name string, table bool) (*part, error) {
+	if err := h.has(name); err != nil {
+		return nil, err
+	}
+	file, _ := h.tensor(name)
+	t, _ := h.Tensor(file)
+	_, rest := inLayer(name)
+	x := &part{name: h.dir + ": " + file}
+	matrix := len(t.Shape) == 2 && strings.HasSuffix(rest, ".weight")
+	floats := table && h.packed && t.DType != safetensors.U32 || !matrix
+	if !floats {
+		m, err := h.Ternary(file)
+		switch {
+		case err == nil:
+			x.ternary, x.rows, x.cols = ofTrit(m), m.Rows, m.Cols
+		case h.masters != nil && !table:
+			if m, err = h.Quantize(file, *h.masters); err != nil {
+				return nil, err
+			}
+			x.ternary, x.rows, x.cols = ofTrit(m), m.Rows, m.Cols
+		case t.DType == safetensors.U8 || t.DType == safetensors.U32 || !table && !mayBeFloat(rest):
+			if !h.packed && t.DType != safetensors.U8 && t.DType != safetensors.U32 {
+				err = fmt.Errorf("%w; if these are the float masters of a ternary model, say how it rounds them: --masters half-up (Falcon-E's) or half-even", err)
+			}
+			return nil, err
+		}
+	}
+	if x.ternary == nil {
+		if err := x.readHF(t); err != nil {
+			return nil, err
+		}
+	}
+	return x, h.arrange(x, rest)
+}
+
+// mayBeFloat says which matrices of layers some models keep in floats.
+func mayBeFloat(rest string) bool {
+	return rest == "linear_attn.in_proj_a.weight" || rest == "linear_attn.in_proj_b.weight"
+}
+
+// readHF reads floats; those of half precision stay so.
+func (x *part) readHF(t safetensors.Tensor) (err error) {
+	x.rows, x.cols = 1, t.Len()
+	if len(t.Shape) > 1 && t.Shape[0] > 0 {
+		x.rows, x.cols = t.Shape[0], t.Len()/t.Shape[0] // a convolution (channels, 1, taps) is a matrix, too
+	}
+	switch t.DType {
+	case safetensors.F16:
+		return x.readHalves(t.Data, op.F16)
+	case safetensors.BF16:
+		return x.readHalves(t.Data, op.BF16)
+	case safetensors.F32:
+		view, ok := t.FloatView()
+		if !ok {
+			if view, err = t.Float32s(); err != nil {
+				return err
+			}
+		}
+		x.floats = slices.Clone(view)
+	default:
+		return fmt.Errorf("%s: got the type %s, want F32, F16 or BF16", x.name, t.DType)
+	}
+	return x.finite()
+}
+
+// arrange gives rows and numbers the meaning that the layers want.
+func (h *hfDir) arrange(x *part, rest string) error {
+	d := h.d
+	switch rest {
+	case "self_attn.q_proj.weight", "self_attn.gate_proj.weight":
+		if !d.Gated {
+			return nil
+		}
+		if x.rows != 2*d.Heads*d.HeadWidth {
+			return fmt.Errorf("%s: got %d rows, want %d", x.name, x.rows, 2*d.Heads*d.HeadWidth)
+		}
+		x.pick(headHalves(d.Heads, d.HeadWidth, rest == "self_attn.gate_proj.weight"))
+	case "norm1.weight", "norm2.weight", "norm_f.weight", "self_attn.q_norm.weight", "self_attn.k_norm.weight":
+		if d.Family == "qwen3.5" { // which stores what is added to 1
+			x.widen()
+			for i := range x.floats {
+				x.floats[i]++
+			}
+		}
+	case "linear_attn.decay":
+		x.widen()
+		for i, a := range x.floats {
+			x.floats[i] = float32(-math.Exp(float64(a)))
+		}
+		return x.finite()
+	}
+	return nil
+}

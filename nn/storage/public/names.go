@@ -1,0 +1,96 @@
+package public
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Names of parameters are those that package layer declares, below "layers.N.". Files have others.
+
+// hfNames are the names of Hugging Face for those that differ.
+var hfNames = map[string]string{
+	"norm1.weight": "input_layernorm.weight", "norm2.weight": "post_attention_layernorm.weight",
+	"self_attn.sub_norm.weight": "self_attn.attn_sub_norm.weight", "mlp.sub_norm.weight": "mlp.ffn_sub_norm.weight",
+	"self_attn.gate_proj.weight": "self_attn.q_proj.weight", // which holds both, see split
+	"linear_attn.decay":          "linear_attn.A_log",
+	"embed.weight":               "embed_tokens.weight", "norm_f.weight": "norm.weight",
+}
+
+// oldNames are those of 1bitLLM's models.
+var oldNames = map[string]string{
+	"self_attn.attn_sub_norm.weight": "self_attn.inner_attn_ln.weight", "mlp.ffn_sub_norm.weight": "mlp.ffn_layernorm.weight",
+}
+
+// ggufNames are the names of GGUF, behind "blk.N." for those of layers.
+var ggufNames = map[string]string{
+	"embed.weight": "token_embd.weight", "norm_f.weight": "output_norm.weight", "lm_head.weight": "output.weight",
+	"norm1.weight": "attn_norm.weight", "norm2.weight": "ffn_norm.weight",
+	"self_attn.q_proj.weight": "attn_q.weight", "self_attn.k_proj.weight": "attn_k.weight", "self_attn.v_proj.weight": "attn_v.weight",
+	"self_attn.gate_proj.weight": "attn_q.weight", "self_attn.o_proj.weight": "attn_output.weight",
+	"self_attn.q_norm.weight": "attn_q_norm.weight", "self_attn.k_norm.weight": "attn_k_norm.weight",
+	"self_attn.sub_norm.weight": "attn_sub_norm.weight", "mlp.sub_norm.weight": "ffn_sub_norm.weight",
+	"mlp.gate_proj.weight": "ffn_gate.weight", "mlp.up_proj.weight": "ffn_up.weight", "mlp.down_proj.weight": "ffn_down.weight",
+	"linear_attn.in_proj_qkv.weight": "attn_qkv.weight", "linear_attn.in_proj_z.weight": "attn_gate.weight",
+	"linear_attn.in_proj_b.weight": "ssm_beta.weight", "linear_attn.in_proj_a.weight": "ssm_alpha.weight",
+	"linear_attn.conv1d.weight": "ssm_conv1d.weight", "linear_attn.decay": "ssm_a", "linear_attn.dt_bias": "ssm_dt.bias",
+	"linear_attn.norm.weight": "ssm_norm.weight", "linear_attn.out_proj.weight": "ssm_out.weight",
+}
+
+// inLayer cuts "layers.N." off a name; layer is -1 where it does not begin so.
+func inLayer(name string) (layer int, rest string) {
+	if _, err := fmt.Sscanf(name, "layers.%d.", &layer); err != nil {
+		return -1, name
+	}
+	_, rest, _ = strings.Cut(strings.TrimPrefix(name, "layers."), ".")
+	return layer, rest
+}
+
+// headHalves are the rows of queries, or of gates, of a matrix that has both for each head.
+func headHalves(heads, width int, gates bool) (order []int) {
+	from := 0
+	if gates {
+		from = width
+	}
+	for h := range heads {
+		for i := range width {
+			order = append(order, 2*h*width+from+i)
+		}
+	}
+	return order
+}
+
+// apart are the rows of queries or keys with the halves of each head apart, of a matrix that has the two of a pair side by
+// side, as llama.cpp's files of the architecture llama do.
+func apart(heads, width int) (order []int) {
+	for h := range heads {
+		for half := range 2 {
+			for i := range width / 2 {
+				order = append(order, h*width+2*i+half)
+			}
+		}
+	}
+	return order
+}
+
+// grouped are value heads as Hugging Face has them, those of a key head side by side, out of GGUF's order, which goes through
+// the key heads first.
+func grouped(keyHeads, heads int) (order []int) {
+	each := heads / keyHeads
+	for h := range heads {
+		order = append(order, h%each*keyHeads+h/each)
+	}
+	return order
+}
+
+// blocksOf are the rows of blocks of a width, behind so many rows that stay.
+func blocksOf(order []int, width, before int) (rows []int) {
+	for r := range before {
+		rows = append(rows, r)
+	}
+	for _, b := range order {
+		for i := range width {
+			rows = append(rows, before+b*width+i)
+		}
+	}
+	return rows
+}

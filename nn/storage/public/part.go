@@ -1,0 +1,172 @@
+package public
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"bitgpu/nn"
+	"bitgpu/nn/arch"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+
+	"github.com/x448/float16"
+)
+
+// part is what one name of a parameter stands for in a file: a ternary matrix, or floats.
+type part struct {
+	name       string // in the file, with its path, for messages
+	rows, cols int
+	ternary    *rowsOf   // or
+	format     op.Format // F32, F16 or BF16
+	floats     []float32
+	halves     []uint16
+}
+
+// param makes a parameter of its parts, whose rows follow each other.
+func param(src source, d *arch.Decoder, p nn.Param) (h op.HostTensor, err error) {
+	var parts []*part
+	rows := 0
+	for _, name := range p.Names {
+		x, err := src.part(name, p.Kind == layer.Table)
+		if err != nil {
+			return h, err
+		}
+		if p.Kind == layer.Gain {
+			if x.ternary != nil || len(p.Shape) == 1 && x.rows*x.cols != p.Shape[0] || len(p.Shape) > 1 && x.cols != p.Shape[1] {
+				return h, fmt.Errorf("%s: got %d × %d, want floats of the shape %v", x.name, x.rows, x.cols, p.Shape)
+			}
+			x.widen()
+		} else if x.cols != p.Shape[1] {
+			return h, fmt.Errorf("%s: got %d × %d weights, want rows of %d", x.name, x.rows, x.cols, p.Shape[1])
+		} else if want := rowsNamed(d, p, name); x.rows != want {
+			return h, fmt.Errorf("%s: got %d rows, want %d", x.name, x.rows, want)
+		}
+		parts, rows = append(parts, x), rows+x.rows
+	}
+	first := parts[0]
+	if p.Kind == layer.Gain && len(p.Shape) == 1 {
+		rows = first.rows * first.cols
+	}
+	if rows != p.Shape[0] {
+		return h, fmt.Errorf("%s: got %d rows, want %d", first.name, rows, p.Shape[0])
+	}
+	h.Shape = p.Shape
+	if first.ternary != nil {
+		return h, ternaryTensor(&h, parts)
+	}
+	for _, x := range parts {
+		if x.ternary != nil || x.format != first.format {
+			return h, fmt.Errorf("%s: got other weights than in %s, want all ternary or of one type of floats", x.name, first.name)
+		}
+		h.Format = x.format
+		if len(parts) == 1 {
+			h.F32, h.F16 = x.floats, x.halves
+		} else {
+			h.F32, h.F16 = append(h.F32, x.floats...), append(h.F16, x.halves...)
+		}
+	}
+	return h, nil
+}
+
+// rowsNamed is how many rows of a matrix one of its names stands for.
+func rowsNamed(d *arch.Decoder, p nn.Param, name string) int {
+	if len(p.Names) == 1 {
+		return p.Shape[0]
+	}
+	switch _, rest := inLayer(name); rest {
+	case "self_attn.q_proj.weight", "self_attn.gate_proj.weight":
+		return d.Heads * d.HeadWidth
+	case "self_attn.k_proj.weight", "self_attn.v_proj.weight":
+		return d.KVHeads * d.HeadWidth
+	case "linear_attn.in_proj_qkv.weight":
+		return p.Shape[0] - d.Recurrent.Heads*d.Recurrent.ValueWidth
+	case "linear_attn.in_proj_z.weight":
+		return d.Recurrent.Heads * d.Recurrent.ValueWidth
+	}
+	return p.Shape[0] / len(p.Names) // of the MLP
+}
+
+// widen makes 16-bit floats 32-bit ones.
+func (x *part) widen() {
+	if x.halves == nil {
+		return
+	}
+	x.floats = make([]float32, len(x.halves))
+	for i, h := range x.halves {
+		if x.format == op.BF16 {
+			x.floats[i] = math.Float32frombits(uint32(h) << 16)
+		} else {
+			x.floats[i] = float16.Frombits(h).Float32()
+		}
+	}
+	x.format, x.halves = op.F32, nil
+}
+
+// finite refuses floats that are not.
+func (x *part) finite() error {
+	bad := op.FirstNotFinite(x.floats)
+	if bad < 0 {
+		bad = firstNotFinite(x.halves, x.format)
+	}
+	if bad >= 0 {
+		return fmt.Errorf("%s: element %d is not a finite number", x.name, bad)
+	}
+	return nil
+}
+
+// firstNotFinite is the index of the first of 16-bit floats that is not finite, -1 where there is none.
+func firstNotFinite(halves []uint16, format op.Format) int {
+	mask := uint16(0x7c00)
+	if format == op.BF16 {
+		mask = 0x7f80
+	}
+	const each = 256 // looked at without a branch
+	for at := 0; at < len(halves); at += each {
+		piece := halves[at:min(at+each, len(halves))]
+		var found uint16
+		for _, h := range piece {
+			found |= h&mask + (0x8000 - mask) // the highest bit is 1 where all of the exponent's are
+		}
+		if found&0x8000 != 0 {
+			return at + slices.IndexFunc(piece, func(h uint16) bool { return h&mask == mask })
+		}
+	}
+	return -1
+}
+
+// readHalves takes little-endian 16-bit floats, and refuses those that are not finite.
+func (x *part) readHalves(data []byte, format op.Format) error {
+	x.format, x.halves = format, make([]uint16, len(data)/2)
+	return inPieces(len(x.halves), 2, func(from, to int) error {
+		piece := x.halves[from:to]
+		for i := range piece {
+			piece[i] = binary.LittleEndian.Uint16(data[2*(from+i):])
+		}
+		if bad := firstNotFinite(piece, format); bad >= 0 {
+			return fmt.Errorf("%s: element %d is not a finite number", x.name, from+bad)
+		}
+		return nil
+	})
+}
+
+// pick takes the rows of a part in an order, which may leave some out.
+func (x *part) pick(order []int) {
+	if t := x.ternary; t != nil {
+		t.pick(order)
+	}
+	x.floats, x.halves = pickRows(x.floats, order, x.cols), pickRows(x.halves, order, x.cols)
+	x.rows = len(order)
+}
+
+func pickRows[E any](all []E, order []int, cols int) []E {
+	if all == nil {
+		return nil
+	}
+	out := make([]E, 0, len(order)*cols)
+	for _, r := range order {
+		out = append(out, all[r*cols:(r+1)*cols]...)
+	}
+	return out
+}
