@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -243,29 +242,18 @@ func modelName(path string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, ".bitt"), ".safetensors")
 }
 
-// chatTemplate is the template that a flag names, or that lies with the model; nil where there is none.
+// chatTemplate is the template that a flag names; nil leaves it to the model's own.
 func chatTemplate(c *cli.Context) (*chat.Template, error) {
-	if c.IsSet("chat-template") {
-		data, err := readFlag(c, "chat-template")
-		if err != nil {
-			return nil, err
-		}
-		t, err := chat.FromConfig(nil, data)
-		if err != nil {
-			return nil, fmt.Errorf("--chat-template: %s: %w", c.String("chat-template"), err)
-		}
-		return t, nil
-	}
-	dir := c.String("model")
-	if dir == "" || strings.HasSuffix(dir, ".bitt") {
+	if !c.IsSet("chat-template") {
 		return nil, nil
 	}
-	if strings.HasSuffix(dir, ".safetensors") {
-		dir = filepath.Dir(dir)
+	data, err := readFlag(c, "chat-template")
+	if err != nil {
+		return nil, err
 	}
-	t, err := chat.FromDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	t, err := chat.FromConfig(nil, data)
+	if err != nil {
+		return nil, fmt.Errorf("--chat-template: %s: %w", c.String("chat-template"), err)
 	}
-	return t, err
+	return t, nil
 }
