@@ -53,7 +53,7 @@ func serveCommand() *cli.Command {
 				&cli.BoolFlag{Name: "insecure", Usage: "answer everybody who reaches an address that is not loopback"},
 			),
 			group("Limits",
-				&cli.IntFlag{Name: "parallel", Value: 4, Usage: "work on `N` requests at once, which take turns"},
+				&cli.IntFlag{Name: "parallel", Value: 4, Usage: "work on `N` requests at once"},
 				&cli.IntFlag{Name: "queue", Value: 512, Usage: "let `N` more wait, and refuse others"},
 				&cli.DurationFlag{Name: "timeout", Usage: "end a request after `TIME`, such as 10m", DefaultText: "never"},
 			),
