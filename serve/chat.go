@@ -51,6 +51,19 @@ func (s *Server) needTemplate() error {
 	return nil
 }
 
+// render renders a conversation, in which nobody can write a control token.
+func (s *Server) render(c chat.Conversation, field string) (bitgpu.ChatPrompt, error) {
+	var own *chat.Template
+	if s.ownTemplate {
+		own = s.o.Template
+	}
+	rendered, err := s.model.RenderChat(own, c)
+	if err != nil {
+		return rendered, &apiError{status: 400, code: "chat_template", param: field, message: field + ": " + err.Error()}
+	}
+	return rendered, nil
+}
+
 // conversation is what the template renders.
 func (s *Server) conversation(messages chat.Value, in *chatRequest) (chat.Conversation, error) {
 	c := chat.Conversation{Messages: messages, AddGenerationPrompt: true, EnableThinking: in.EnableThinking, Extra: in.TemplateVariables}
@@ -131,19 +144,19 @@ func (s *Server) chat(c *call) error {
 	if err != nil {
 		return err
 	}
-	rendered, err := s.o.Template.Render(conversation)
+	rendered, err := s.render(conversation, "messages")
 	if err != nil {
-		return &apiError{status: 400, code: "chat_template", param: "messages", message: "messages: " + err.Error()}
+		return err
 	}
 	w := &chatWriter{
 		c: c, usage: in.usage(), logs: in.LogProbs, id: "chatcmpl-" + c.id, created: time.Now().Unix(),
-		options: chat.AnswerOptions{Thinking: chat.OpensThought(rendered), Tools: conversation.Tools},
+		options: chat.AnswerOptions{Thinking: chat.OpensThought(rendered.Text), Tools: conversation.Tools},
 	}
 	return c.converse(w, &in, rendered, n, o, top)
 }
 
 // converse reads a rendered conversation and answers it.
-func (c *call) converse(w *chatWriter, in *chatRequest, rendered string, n int, o bitgpu.TokenOptions, top int) error {
+func (c *call) converse(w *chatWriter, in *chatRequest, rendered bitgpu.ChatPrompt, n int, o bitgpu.TokenOptions, top int) error {
 	leave, err := c.place()
 	if err != nil {
 		return err
@@ -170,13 +183,13 @@ func (c *call) converse(w *chatWriter, in *chatRequest, rendered string, n int, 
 	return c.answer(200, body)
 }
 
-func (c *call) converseIn(w *chatWriter, m remember, rendered string, n int, o bitgpu.TokenOptions, top int) error {
+func (c *call) converseIn(w *chatWriter, m remember, rendered bitgpu.ChatPrompt, n int, o bitgpu.TokenOptions, top int) error {
 	t, err := c.open(m)
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	ids, err := c.s.model.Encode(rendered, false) // the template writes all special tokens itself
+	ids, err := c.s.model.EncodeChat(rendered)
 	if err != nil {
 		return invalid("messages", "%v", err)
 	}

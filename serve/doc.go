@@ -15,13 +15,13 @@
 //
 // # Why
 //
-// Why do requests take turns on the model? Up to [Options].Parallel of them are at work, and the sessions of a model take
-// turns after every token and every piece of a prompt. Computing the tokens of many texts in one program would read the
-// weights once for all of them; the model's own interface does not offer that yet.
+// Why is the number of requests at work bounded? Each has a session with a state of its own. The model reads the tokens that
+// they have drawn in one pass where its device can, each to the bit as alone, and their prompts by turns, a piece at a time.
 //
 // Why is every field that has no effect refused? Who sets a field expects what it says. Only what changes nothing, as the name
 // of a user, is passed over.
 //
 // Why does a request learn on a copy? A copy takes the place of the memory when the request has ended, so that one that fails
-// leaves the memory as it was, and others can read it meanwhile.
+// leaves the memory as it was, and others can read it meanwhile. Where the client goes away from an answer under way, the
+// memory has what he was sent: he has read it.
 package serve

@@ -91,6 +91,8 @@ func asAPIError(ctx context.Context, err error) *apiError {
 		return &apiError{status: http.StatusBadRequest, code: "chat_template", param: "messages", message: "messages: " + render.Error()}
 	case errors.Is(err, bitgpu.ErrEmptyPrompt):
 		return invalid("prompt", "%v", bitgpu.ErrEmptyPrompt)
+	case errors.Is(err, bitgpu.ErrContext):
+		return &apiError{status: http.StatusBadRequest, code: "context_length_exceeded", message: err.Error()}
 	case errors.Is(err, bitgpu.ErrTokenRange), errors.Is(err, bitgpu.ErrOption):
 		return &apiError{status: http.StatusBadRequest, code: "invalid_value", message: err.Error()}
 	case errors.Is(err, bitgpu.ErrNoTokenizer):

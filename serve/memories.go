@@ -76,12 +76,12 @@ func (c *call) upload() (*bitgpu.Session, error) {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	_, err = io.Copy(f, http.MaxBytesReader(c.w, &stallReader{c: c, from: c.r.Body}, s.most))
+	_, err = io.Copy(f, http.MaxBytesReader(c.w, &stallReader{c: c, from: c.r.Body}, s.largest()))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
 		return nil, &apiError{status: http.StatusRequestEntityTooLarge, code: "too_large",
-			message: fmt.Sprintf("the body has more than %d bytes, which is more than a memory of this model", s.most)}
+			message: fmt.Sprintf("the body has more than %d bytes, which is more than a memory of this model", s.largest())}
 	case err != nil && c.r.Context().Err() != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, c.r.Context().Err()
 	case err != nil:

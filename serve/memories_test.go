@@ -156,7 +156,7 @@ func TestOneWriter(t *testing.T) {
 // The limit holds at every moment: the longest unused go, and never one that is being written.
 func TestMemoryLimit(t *testing.T) {
 	dir := t.TempDir()
-	most := begin(t, Options{}).server.store.most
+	most := begin(t, Options{}).server.store.largest()
 	c := begin(t, Options{MemoryDir: dir, MemoryLimit: 4 * most})
 	size := func() (n int64) {
 		files, _ := filepath.Glob(filepath.Join(dir, "*", "mem_*.memory"))

@@ -135,7 +135,7 @@ func (w *ollamaWriter) last(reason string) map[string]any {
 }
 
 // write reads a prompt and writes what follows.
-func (w *ollamaWriter) write(in *ollamaRequest, prompt string, rendered bool) error {
+func (w *ollamaWriter) write(in *ollamaRequest, encode func(t *text) ([]uint32, error)) error {
 	o, err := in.options(w.c)
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (w *ollamaWriter) write(in *ollamaRequest, prompt string, rendered bool) er
 			return err
 		}
 		defer t.close()
-		ids, err := w.c.s.model.Encode(prompt, !rendered && t.session.Position() == 0)
+		ids, err := encode(t)
 		if err != nil {
 			return invalid("prompt", "%v", err)
 		}
@@ -216,7 +216,7 @@ func (s *Server) ollamaGenerate(c *call) error {
 	case s.o.Template == nil && in.System != "":
 		return unsupported("system", "the model has no chat template")
 	case s.o.Template == nil || in.Raw:
-		return w.write(&in.ollamaRequest, in.Prompt, false)
+		return w.write(&in.ollamaRequest, func(t *text) ([]uint32, error) { return c.encode(t, in.Prompt) })
 	}
 	var messages []chat.Value
 	if in.System != "" {
@@ -227,12 +227,12 @@ func (s *Server) ollamaGenerate(c *call) error {
 }
 
 func (w *ollamaWriter) converse(in *ollamaRequest, conversation chat.Conversation) error {
-	rendered, err := w.c.s.o.Template.Render(conversation)
+	rendered, err := w.c.s.render(conversation, "messages")
 	if err != nil {
-		return &apiError{status: http.StatusBadRequest, code: "chat_template", param: "messages", message: "messages: " + err.Error()}
+		return err
 	}
-	w.parser = chat.NewAnswerParser(chat.AnswerOptions{Thinking: chat.OpensThought(rendered), Tools: conversation.Tools})
-	return w.write(in, rendered, true)
+	w.parser = chat.NewAnswerParser(chat.AnswerOptions{Thinking: chat.OpensThought(rendered.Text), Tools: conversation.Tools})
+	return w.write(in, func(*text) ([]uint32, error) { return w.c.s.model.EncodeChat(rendered) })
 }
 
 // ollamaMessage is a message as ollama has it.

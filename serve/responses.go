@@ -218,14 +218,14 @@ func (w *responseWriter) open(messages []chat.Value) (*text, error) {
 	if w.in.Instructions != nil {
 		messages = append([]chat.Value{chat.Message("system", *w.in.Instructions)}, messages...)
 	}
-	rendered, err := w.c.s.o.Template.Render(chat.Conversation{Messages: chat.List(messages...), AddGenerationPrompt: true})
+	rendered, err := w.c.s.render(chat.Conversation{Messages: chat.List(messages...), AddGenerationPrompt: true}, "input")
 	if err != nil {
 		t.close()
-		return nil, &apiError{status: http.StatusBadRequest, code: "chat_template", param: "input", message: "input: " + err.Error()}
+		return nil, err
 	}
 	w.rendered, w.fresh = rendered, rendered
-	if before != nil && len(rendered) > len(before.read) && rendered[:len(before.read)] == before.read {
-		w.fresh, t.fresh = rendered[len(before.read):], false
+	if before != nil && len(rendered.Text) > len(before.read) && rendered.Text[:len(before.read)] == before.read {
+		w.fresh, t.fresh = rendered.After(len(before.read)), false
 		w.c.usage.cached = int(t.session.Position())
 		w.c.usage.prompt = w.c.usage.cached
 		return t, nil
@@ -242,8 +242,8 @@ type responseWriter struct {
 	o           bitgpu.TokenOptions
 	id, message string
 	messages    []chat.Value
-	rendered    string // the conversation
-	fresh       string // what of it is to be read
+	rendered    bitgpu.ChatPrompt // the conversation
+	fresh       bitgpu.ChatPrompt // what of it is to be read
 	events      *events
 	sequence    int
 	raw         string // what the model wrote
@@ -292,14 +292,14 @@ func (w *responseWriter) body(status string, output []any) map[string]any {
 func (w *responseWriter) stored() bool { return w.in.Store == nil || *w.in.Store }
 
 func (w *responseWriter) write(t *text) error {
-	ids, err := w.c.s.model.Encode(w.fresh, false)
+	ids, err := w.c.s.model.EncodeChat(w.fresh)
 	if err != nil {
 		return invalid("input", "%v", err)
 	}
 	if err := w.c.read(t, ids); err != nil {
 		return err
 	}
-	parser := chat.NewAnswerParser(chat.AnswerOptions{Thinking: chat.OpensThought(w.rendered)})
+	parser := chat.NewAnswerParser(chat.AnswerOptions{Thinking: chat.OpensThought(w.rendered.Text)})
 	reason, err := w.c.write(t.session, w.o, -1, func(p piece) bool {
 		w.raw += p.text
 		return w.deltas(parser.Add(p.text))
@@ -313,7 +313,7 @@ func (w *responseWriter) write(t *text) error {
 	w.end(reason)
 	if w.stored() {
 		messages := append(slices.Clip(w.messages), chat.Message("assistant", w.answer.Content))
-		w.c.s.answers.add(&kept{w.id, w.c.owner, w.final, messages, w.rendered + w.raw, t.session})
+		w.c.s.answers.add(&kept{w.id, w.c.owner, w.final, messages, w.rendered.Text + w.raw, t.session})
 		t.session = nil // theirs now
 	}
 	if w.events != nil && !w.event("response."+w.final["status"].(string), map[string]any{"response": w.final}) {

@@ -21,14 +21,16 @@ type Server struct {
 	o        Options
 	model    *bitgpu.Model
 	features chat.Features // of the template
-	created  time.Time
-	gate     *gate
-	guard    *guard
-	store    *store
-	prefixes *prefixes
-	metrics  *metrics
-	answers  *answers
-	handler  http.Handler
+
+	ownTemplate bool // it is not the model's
+	created     time.Time
+	gate        *gate
+	guard       *guard
+	store       *store
+	prefixes    *prefixes
+	metrics     *metrics
+	answers     *answers
+	handler     http.Handler
 
 	mu      sync.Mutex
 	running int           // requests under way
@@ -46,15 +48,20 @@ func New(model *bitgpu.Model, o Options) (*Server, error) {
 	if s.guard, err = newGuard(o); err != nil {
 		return nil, err
 	}
-	if o.Template != nil {
-		s.features = o.Template.Features()
+	if s.o.Template == nil {
+		s.o.Template = model.ChatTemplate()
+	} else {
+		s.ownTemplate = true
+	}
+	if s.o.Template != nil {
+		s.features = s.o.Template.Features()
 	}
 	s.gate = newGate(o.Parallel, o.Queue, len(o.Keys) > 1)
 	if s.store, err = openStore(model, o); err != nil {
 		return nil, err
 	}
-	s.prefixes = newPrefixes(max(o.PrefixLimit, 0) / s.store.most)
-	s.answers = newAnswers(max(o.ResidentLimit/s.store.most, 16))
+	s.prefixes = newPrefixes(max(o.PrefixLimit, 0) / s.store.largest())
+	s.answers = newAnswers(max(o.ResidentLimit/s.store.largest(), 16))
 	s.metrics = newMetrics(s)
 	s.handler = s.routes()
 	return s, nil

@@ -29,7 +29,8 @@ type store struct {
 	temporary string // to be removed in the end, or ""
 	lock      *flock.Flock
 	limit     int64 // bytes of files
-	most      int64 // bytes of the file of one memory, at most
+	base      int64 // bytes of the file of one memory, at most,
+	each      int64 // and of each token that it has read, where a model keeps them
 	resident  int   // memories in RAM
 
 	mu    sync.Mutex
@@ -98,40 +99,55 @@ func (s *store) begin(o Options) error {
 	if err := s.measure(); err != nil {
 		return err
 	}
-	if s.limit < 2*s.most {
+	if least := s.size(1); s.limit < 2*least {
 		return fmt.Errorf("%w: memory limit: got %d bytes, want %d or more: one memory has %d, and its next state is written before the old one goes",
-			ErrOption, s.limit, 2*s.most, s.most)
+			ErrOption, s.limit, 2*least, least)
 	}
-	s.resident = int(max(o.ResidentLimit/s.most, 1))
+	s.resident = int(max(o.ResidentLimit/s.largest(), 1))
 	if err := s.find(); err != nil {
 		return err
 	}
 	return s.room(0) // the limit may be lower than it was
 }
 
-// measure finds how many bytes a memory has at most. The length of its text does not count, but for a few digits.
+// measure finds how many bytes a memory has at most. Of a model that learns the length of its text does not count, but for a
+// few digits; one with attention keeps its tokens.
 func (s *store) measure() error {
+	const few = 64 // as many as the file has of the last tokens
 	session, err := s.model.NewSession()
 	if err != nil {
 		return err
 	}
 	defer session.Close()
-	if _, err := session.Forward(make([]uint32, 64)); err != nil {
-		return err
-	}
 	path := filepath.Join(s.dir, ".measure")
 	defer os.Remove(path)
-	if err := session.SaveMemory(path); err != nil {
-		return err
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
+	var sizes [2]int64
+	for i := range sizes {
+		if _, err := session.Forward(make([]uint32, few)); err != nil {
+			return err
+		}
+		if err := session.SaveMemory(path); err != nil {
+			return err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		sizes[i] = info.Size()
 	}
 	const slack = 4096 // longer numbers, another alignment
-	s.most = info.Size() + slack
+	if grown := sizes[1] - sizes[0]; grown > slack/4 {
+		s.each = (grown + few - 1) / few
+	}
+	s.base = sizes[0] + slack
 	return nil
 }
+
+// size is how many bytes the file of a memory has at most that has read so many tokens.
+func (s *store) size(tokens int64) int64 { return s.base + s.each*tokens }
+
+// largest is the size of the largest memory.
+func (s *store) largest() int64 { return s.size(int64(s.model.Context())) }
 
 // find reads what the directory has, and removes what is no part of a memory.
 func (s *store) find() error {

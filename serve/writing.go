@@ -168,14 +168,15 @@ func (w *writing) abandon() {
 
 func (w *writing) commit() error {
 	s, m := w.store, w.memory
-	if err := s.room(s.most); err != nil {
+	most := s.size(w.session.Position())
+	if err := s.room(most); err != nil {
 		w.abandon()
 		return err
 	}
 	next, err := s.save(m, w.session)
 	if err != nil {
 		s.mu.Lock()
-		s.bytes -= s.most
+		s.bytes -= most
 		s.mu.Unlock()
 		w.abandon()
 		return err
@@ -185,7 +186,7 @@ func (w *writing) commit() error {
 	old := m.about
 	m.about, m.used, m.written = next, time.Now(), false
 	s.items[m.ID] = m
-	s.bytes += next.Bytes - old.Bytes - s.most
+	s.bytes += next.Bytes - old.Bytes - most
 	s.mu.Unlock()
 	if old.File != "" {
 		os.Remove(s.path(old.File)) // what stays is found at the next start
@@ -212,7 +213,7 @@ func (s *store) save(m *entry, session *bitgpu.Session) (about, error) {
 		return next, err
 	}
 	var err error
-	if next.Sum, next.Bytes, err = sumOf(path); err == nil && next.Bytes > s.most {
+	if next.Sum, next.Bytes, err = sumOf(path); err == nil && next.Bytes > s.size(next.Tokens) {
 		err = &apiError{status: http.StatusInternalServerError, code: "internal", message: "a memory is larger than it can be"}
 	}
 	if err == nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -54,7 +53,7 @@ func serveCommand() *cli.Command {
 				&cli.BoolFlag{Name: "insecure", Usage: "answer everybody who reaches an address that is not loopback"},
 			),
 			group("Limits",
-				&cli.IntFlag{Name: "parallel", Value: 4, Usage: "work on `N` requests at once, which take turns"},
+				&cli.IntFlag{Name: "parallel", Value: 4, Usage: "work on `N` requests at once"},
 				&cli.IntFlag{Name: "queue", Value: 512, Usage: "let `N` more wait, and refuse others"},
 				&cli.DurationFlag{Name: "timeout", Usage: "end a request after `TIME`, such as 10m", DefaultText: "never"},
 			),
@@ -113,6 +112,9 @@ func serveAction(c *cli.Context) error {
 	}
 	defer m.Close()
 	s, err := serve.New(m, o)
+	if errors.Is(err, serve.ErrOption) {
+		return usageError{err}
+	}
 	if err != nil {
 		return err
 	}
@@ -240,29 +242,18 @@ func modelName(path string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, ".bitt"), ".safetensors")
 }
 
-// chatTemplate is the template that a flag names, or that lies with the model; nil where there is none.
+// chatTemplate is the template that a flag names; nil leaves it to the model's own.
 func chatTemplate(c *cli.Context) (*chat.Template, error) {
-	if c.IsSet("chat-template") {
-		data, err := readFlag(c, "chat-template")
-		if err != nil {
-			return nil, err
-		}
-		t, err := chat.FromConfig(nil, data)
-		if err != nil {
-			return nil, fmt.Errorf("--chat-template: %s: %w", c.String("chat-template"), err)
-		}
-		return t, nil
-	}
-	dir := c.String("model")
-	if dir == "" || strings.HasSuffix(dir, ".bitt") {
+	if !c.IsSet("chat-template") {
 		return nil, nil
 	}
-	if strings.HasSuffix(dir, ".safetensors") {
-		dir = filepath.Dir(dir)
+	data, err := readFlag(c, "chat-template")
+	if err != nil {
+		return nil, err
 	}
-	t, err := chat.FromDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	t, err := chat.FromConfig(nil, data)
+	if err != nil {
+		return nil, fmt.Errorf("--chat-template: %s: %w", c.String("chat-template"), err)
 	}
-	return t, err
+	return t, nil
 }
