@@ -27,9 +27,7 @@ func exportCommand() *cli.Command {
 			"A model of a public family is written with the same codes and scales, as .bitt, as GGUF, whose --type is otherwise the one that\n"+
 			"holds its scales, or as a directory as Hugging Face has them. What a form cannot say is refused.",
 			"bitgpu export -m model.bitt -o small.bitt --pack --head f16",
-			"bitgpu export -m model.bitt -o model-dir/",
-			"bitgpu export -m bonsai.gguf -o bonsai.bitt",
-			"bitgpu export -m bonsai.bitt -o bonsai.gguf --type q2_0"),
+			"bitgpu export -m model.bitt -o model-dir/"),
 		Flags: []cli.Flag{
 			modelFlag(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`OUT`: a file whose name ends in .bitt or .gguf, or a directory, with a / at its end if it is new"},

@@ -67,33 +67,56 @@ func (m *Matrix) pack(dst, codes []byte) {
 func (f *format) packed(dst, block []byte) {
 	for _, run := range f.runs {
 		src := block[run.at : run.at+run.bytes]
+		out := dst[:run.bytes*run.weights/4]
+		dst = dst[len(out):]
 		switch {
-		case f.trits && run.bytes%4 == 0:
-			for n := range run.weights {
+		case f.trits && run.bytes%8 == 0:
+			packDigits(out, src)
+		case f.trits && run.bytes == 4:
+			for n := range out {
 				t := &digitsAt[n]
-				for m := 0; m < len(src); m += 4 {
-					dst[0] = t[src[m]] | t[src[m+1]]<<2 | t[src[m+2]]<<4 | t[src[m+3]]<<6
-					dst = dst[1:]
-				}
+				out[n] = t[src[0]] | t[src[1]]<<2 | t[src[2]]<<4 | t[src[3]]<<6
 			}
 		case f.trits: // two bytes
-			for n := 0; n < run.weights; n += 2 {
-				a, b := &digitsAt[n], &digitsAt[n+1]
-				dst[0] = a[src[0]] | a[src[1]]<<2 | b[src[0]]<<4 | b[src[1]]<<6
-				dst = dst[1:]
+			for n := range out {
+				a, b := &digitsAt[2*n], &digitsAt[2*n+1]
+				out[n] = a[src[0]] | a[src[1]]<<2 | b[src[0]]<<4 | b[src[1]]<<6
 			}
-		default:
-			for n := range run.weights {
-				shift := f.shifts[n]
-				for m := 0; m < len(src); m += 8 {
-					// The codes of four bytes, two bits in eight each, move together.
-					x := binary.LittleEndian.Uint64(src[m:]) >> shift & 0x0303030303030303
-					x |= x >> 6
-					x |= x >> 12
-					dst[0], dst[1] = byte(x), byte(x>>32)
-					dst = dst[2:]
+		default: // 32 bytes
+			for n, shift := range f.shifts {
+				var all uint64
+				for m := range 4 {
+					all |= gather(binary.LittleEndian.Uint64(src[8*m:])>>shift&lowTwo) << (16 * m)
 				}
+				binary.LittleEndian.PutUint64(out[8*n:], all)
 			}
+		}
+	}
+}
+
+// lowTwo are the lowest two bits of eight bytes.
+const lowTwo = 0x0303030303030303
+
+// gather moves the codes in the lowest bits of eight bytes together, to two bytes.
+func gather(x uint64) uint64 {
+	x |= x >> 6
+	x |= x >> 12
+	return x&0xff | x>>24&0xff00
+}
+
+// packDigits writes the five digits of each of src's bytes, whose number is a multiple of 8: first the first ones. The next digit
+// of a byte b is b·3 >> 8, and b·3 mod 256 has those behind it.
+func packDigits(out, src []byte) {
+	const lanes = 0x00ff00ff00ff00ff
+	each := len(src) / 4
+	for m := 0; m < len(src); m += 8 {
+		x := binary.LittleEndian.Uint64(src[m:])
+		even, odd := x&lanes, x>>8&lanes
+		for at := m / 4; at < len(out); at += each {
+			even, odd = even*3, odd*3
+			codes := gather(even>>8&0x0003000300030003 | odd&0x0300030003000300)
+			binary.LittleEndian.PutUint16(out[at:], uint16(codes))
+			even, odd = even&lanes, odd&lanes
 		}
 	}
 }

@@ -64,7 +64,7 @@ type Loaded struct {
 var ErrPublic = errors.New("is a model of a public family")
 
 // Load reads the model at path: a directory, a .bitt file, a safetensors file beside its config.json, or a model of a public
-// family in the forms of package public.
+// family in the forms of package public, of which a .bitt file is one.
 func Load(path string, o Options) (*Loaded, error) {
 	if public.Recognize(path) {
 		return loadPublic(path, o)

@@ -2,6 +2,7 @@ package public
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -116,5 +117,44 @@ func TestExportRefusals(t *testing.T) {
 		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(to), "*", "*")); len(left) > 0 {
 			t.Errorf("%s: the refusal left %v behind", c.to, left)
 		}
+	}
+}
+
+// A directory is replaced as a whole: nothing of an older model is left, and files of other programs stay.
+func TestHFDirectoryIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"model-00001-of-00002.safetensors", "model.safetensors.index.json", "chat_template.jinja", "tokenizer.json", "notes.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("old"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := random(decoders()["qwen3"], 128)
+	if err := m.Export(dir, ExportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := []string{"config.json", "generation_config.json", "model.safetensors", "notes.txt", "tokenizer_config.json"}; !slices.Equal(names, want) {
+		t.Errorf("got %v, want %v", names, want)
+	}
+	got, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameWeights(t, dir, got, m)
+	if got.Chat.Templates["default"] != m.Chat.Templates["default"] || got.Chat.Tokens["bos_token"] != "<s>" {
+		t.Errorf("got the template %v, want %v", got.Chat, m.Chat)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "additional_chat_templates"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Export(dir, ExportOptions{}); err == nil || !strings.Contains(err.Error(), "templates of another model") {
+		t.Errorf("got %v, want a refusal of the other templates", err)
 	}
 }

@@ -288,18 +288,21 @@ func (x *piece) writePacked(out io.Writer, quarter int) error {
 // writeFloats writes codes times scales.
 func (x *piece) writeFloats(out io.Writer, dtype safetensors.DType) error {
 	m := x.matrix()
-	row, data := make([]float32, m.Cols), []byte(nil)
+	var data []byte
 	for r := range m.Rows {
-		m.Floats(row, r)
+		row := m.Row(r)
 		data = data[:0]
-		for _, v := range row {
-			if v == 0 {
-				v = 0 // and not −0
-			}
-			if dtype == safetensors.F16 {
-				data = binary.LittleEndian.AppendUint16(data, float16.Fromfloat32(v).Bits())
-			} else {
-				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+		for c := 0; c < m.Cols; c += m.ColBlock {
+			s := m.Scale(r, c)
+			wide := [4]uint32{math.Float32bits(-s), 0, math.Float32bits(s)} // by code
+			half := [4]uint16{float16.Fromfloat32(-s).Bits(), 0, float16.Fromfloat32(s).Bits()}
+			for i := c; i < c+m.ColBlock; i++ {
+				code := row[i/4] >> (2 * (i % 4)) & 3
+				if dtype == safetensors.F16 {
+					data = binary.LittleEndian.AppendUint16(data, half[code])
+				} else {
+					data = binary.LittleEndian.AppendUint32(data, wide[code])
+				}
 			}
 		}
 		if _, err := out.Write(data); err != nil {

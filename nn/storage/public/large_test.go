@@ -26,23 +26,24 @@ var shapes = map[string]shape{
 	"1.7B":  {2048, 6144, 28, 16, 8, 128, 151_936},
 }
 
-// writeRandom writes a GGUF file of random ternary weights, type PQ2_0, and gives its size.
-func writeRandom(t testing.TB, path string, s shape) int64 {
+// writeRandom writes a GGUF file of random ternary weights and gives its size.
+func writeRandom(t testing.TB, path string, s shape, typ ggml.Type) int64 {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
-	piece := make([]byte, 34*1999) // blocks, the same ones again and again
-	for i := range piece {
+	weights, each := typ.Layout().Block()
+	piece := make([]byte, each*1999) // blocks, the same ones again and again
+	for i := range piece {           // in every byte four codes below 3, and no float16 that is not finite
 		for j := range 4 {
 			piece[i] |= byte(r.IntN(3)) << (2 * j)
 		}
-		if i%34 < 2 {
-			piece[i] = []byte{0x12, 0x2c}[i%34] // 0.0642 as a float16
+		if typ != ggml.PTQ1_0 && i%each < 2 && typ != ggml.TQ2_0 || i%each >= each-2 && (typ == ggml.PTQ1_0 || typ == ggml.TQ2_0) {
+			piece[i] = 0x2c
 		}
 	}
 	var tensors []gguf.Source
 	matrix := func(name string, rows, cols int) {
-		tensors = append(tensors, gguf.Source{Name: name, Type: ggml.PQ2_0, Shape: []int{rows, cols}, Write: func(w io.Writer) error {
-			for left := rows * cols / 128 * 34; left > 0; left -= min(left, len(piece)) {
+		tensors = append(tensors, gguf.Source{Name: name, Type: typ, Shape: []int{rows, cols}, Write: func(w io.Writer) error {
+			for left := rows * cols / weights * each; left > 0; left -= min(left, len(piece)) {
 				if _, err := w.Write(piece[:min(left, len(piece))]); err != nil {
 					return err
 				}
@@ -123,7 +124,7 @@ func TestMemoryWhileLoading(t *testing.T) {
 		t.Skip("writes a file of 200 MB, and reads /proc")
 	}
 	path := filepath.Join(t.TempDir(), "random.gguf")
-	size := writeRandom(t, path, shapes["200MB"])
+	size := writeRandom(t, path, shapes["200MB"], ggml.PQ2_0)
 	child := exec.Command(os.Args[0], "-test.run=^TestMemoryWhileLoading$", "-test.v")
 	child.Env = append(os.Environ(), name+"="+path)
 	out, err := child.CombinedOutput()
@@ -142,17 +143,23 @@ func TestMemoryWhileLoading(t *testing.T) {
 	}
 }
 
-// BenchmarkLoad loads a file of a size that BITGPU_TEST_SHAPE names, 200MB or 1.7B.
+// BenchmarkLoad loads files of a size that BITGPU_TEST_SHAPE names, 200MB or 1.7B, and says what the processors took, too.
 func BenchmarkLoad(b *testing.B) {
 	s, ok := shapes[os.Getenv("BITGPU_TEST_SHAPE")]
 	if !ok {
 		s = shapes["200MB"]
 	}
-	path := filepath.Join(b.TempDir(), "random.gguf")
-	b.SetBytes(writeRandom(b, path, s))
-	for b.Loop() {
-		if _, err := Open(path, Options{}); err != nil {
-			b.Fatal(err)
-		}
+	for _, typ := range []ggml.Type{ggml.PQ2_0, ggml.Q2_0, ggml.TQ2_0, ggml.PTQ1_0} {
+		b.Run(typ.String(), func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "random.gguf")
+			b.SetBytes(writeRandom(b, path, s, typ))
+			before := processorSeconds()
+			for b.Loop() {
+				if _, err := Open(path, Options{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric((processorSeconds()-before)/float64(b.N), "cpu-s/op")
+		})
 	}
 }

@@ -1,6 +1,6 @@
 // Package public reads models of the public ternary families, whatever form they come in, into weights in host memory: GGUF
-// files, and directories as Hugging Face has them. It is not for containers and types of weights, which packages gguf, ggml,
-// hf and trit know, and not for what the layers compute, which package arch says.
+// files, directories as Hugging Face has them, and .bitt files; and writes them in these forms. It is not for containers and
+// types of weights, which packages gguf, ggml, hf and trit know, and not for what the layers compute, which package arch says.
 //
 // # Why
 //
@@ -9,7 +9,10 @@
 // that of Hugging Face, with the halves of a head apart and the value heads of a key head side by side.
 //
 // Why are tensors not left where they lie? The codes and the scales of most types are mixed, and a file may be gone or written
-// over while it is in use. A tensor is copied once, and the pages of the file are not needed afterwards.
+// over while it is in use. A tensor is copied once, and the pages of the file are let go of behind it.
+//
+// Why is a tokenizer that was written to GGUF read again before the file is? The keys of GGUF say less than a tokenizer.json,
+// and ids that differ in silence are worse than a refusal.
 package public
 
 import (
@@ -23,6 +26,7 @@ import (
 	"strconv"
 	"sync"
 
+	"bitgpu/io/atomicfile"
 	"bitgpu/io/chat"
 	"bitgpu/io/gguf"
 	"bitgpu/io/hf"
@@ -92,6 +96,9 @@ func Recognize(path string) bool {
 }
 
 func isHFDir(dir string) bool {
+	if atomicfile.Recover(dir) != nil { // of an export that was ended before it was done
+		return false
+	}
 	const most = 1 << 24
 	if info, err := os.Stat(filepath.Join(dir, "config.json")); err != nil || !info.Mode().IsRegular() || info.Size() > most {
 		return false
