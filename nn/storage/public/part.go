@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"bitgpu/io/trit"
 	"bitgpu/nn"
@@ -46,7 +47,10 @@ func param(src source, p nn.Param) (h op.HostTensor, err error) {
 	if p.Kind == layer.Gain && len(p.Shape) == 1 {
 		rows = first.rows * first.cols
 	}
-	if rows != p.Shape[0] {
+	switch {
+	case rows != p.Shape[0] && len(parts) > 1:
+		return h, fmt.Errorf("%s: got %d rows, with those of %s, want %d", first.name, rows, strings.Join(p.Names[1:], " and "), p.Shape[0])
+	case rows != p.Shape[0]:
 		return h, fmt.Errorf("%s: got %d rows, want %d", first.name, rows, p.Shape[0])
 	}
 	h.Shape = p.Shape
