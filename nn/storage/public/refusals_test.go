@@ -75,7 +75,7 @@ func TestGGUFRefusals(t *testing.T) {
 		"no layers":          {"qwen3", key("qwen3.block_count", uint32(0)), "layers: got 0, want 1 to 4096"},
 		"many layers":        {"qwen3", key("qwen3.block_count", uint32(math.MaxUint32)), "layers: got 4294967295, want 1 to 4096"},
 		"a layer too many":   {"qwen3", key("qwen3.block_count", uint32(3)), "blk.2.attn_norm.weight is missing"},
-		"width":              {"qwen3", key("qwen3.embedding_length", uint32(512)), "blk.0.attn_norm.weight: got 1 × 256, want floats of the shape [512]"},
+		"width":              {"qwen3", key("qwen3.embedding_length", uint32(512)), "token_embd.weight: got 258 × 256 weights, want rows of 512"},
 		"context":            {"qwen3", key("qwen3.context_length", uint32(0)), "context: got 0, want 1 to"},
 		"epsilon":            {"qwen3", key("qwen3.attention.layer_norm_rms_epsilon", float32(math.NaN())), "epsilon of the norms: got NaN, want a number between 0 and 1"},
 		"base":               {"qwen3", key("qwen3.rope.freq_base", float32(0)), "base of the rotary embedding: got 0, want a number above 1"},
