@@ -76,20 +76,22 @@ type NotFiniteError = nn.NotFiniteError
 
 // Model is a model with its weights on a device.
 type Model struct {
-	config  Config
-	name    string               // of its files, for messages
-	tok     *tokenizer.Tokenizer // nil when the model has none
-	ends    []uint32             // the ids that end a text
-	chat    *chat.Template       // nil when the model has none
-	id      string               // which model a memory belongs to
-	place   place
-	bytes   int64
-	trained int // the context that the files of a public family name
+	config    Config
+	name      string               // of its files, for messages
+	tok       *tokenizer.Tokenizer // nil when the model has none
+	ends      []uint32             // the ids that end a text
+	chat      *chat.Template       // nil when the model has none
+	chatError error                // why the template that is there cannot be used
+	id        string               // which model a memory belongs to
+	place     place
+	bytes     int64
+	trained   int // the context that the files of a public family name
 
 	mu     sync.Mutex // guards what follows and the engine, which is for one goroutine at a time
 	engine engine
 	active int // operations under way, of which all but one are waiting
 	closed bool
+	gathering
 }
 
 // Load reads the model at path: a .bitt file, a model directory, a .safetensors file beside its config.json, or a model of a
@@ -136,7 +138,9 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 
 func newModel(l *storage.Loaded, o options) (*Model, error) {
 	m := &Model{config: l.Config, name: l.Path, tok: l.Tokenizer, ends: l.Ends, chat: l.Template, id: identify(l), bytes: nn.HostBytes(l.Weights)}
+	m.arrived.L = &m.mu
 	if l.Public != nil {
+		m.chatError = l.Public.TemplateError
 		if err := m.fitContext(l, o.context, freemem.Free()); err != nil {
 			l.Close()
 			return nil, err
@@ -204,6 +208,7 @@ func (m *Model) Close() error {
 		return nil
 	}
 	m.closed = true
+	m.arrived.Broadcast()
 	return m.release()
 }
 
@@ -277,7 +282,7 @@ func (m *Model) PeakDeviceBytes() int64 {
 // ID names the model in the memories that it has learned. It is the same for all files of the same weights.
 func (m *Model) ID() string { return m.id }
 
-// ChatTemplate is the model's own template of conversations, nil where it has none.
+// ChatTemplate is the model's own template of conversations, nil where it has none that can be used: [NewChat] says why.
 func (m *Model) ChatTemplate() *chat.Template { return m.chat }
 
 // Context is how many tokens a session has room for, 0 where there is no limit: the memory of our own models does not grow.

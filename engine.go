@@ -8,6 +8,10 @@ import (
 // engine is a model on a backend whose tensor type is hidden. It is for one goroutine at a time.
 type engine interface {
 	newSession(scan op.Scan) (runner, error)
+	// together says whether readDrawn reads the weights once for all, and Generate gains nothing by drawing ahead.
+	together() bool
+	// readDrawn is [nn.Model.ReadDrawn].
+	readDrawn(runs []runner) error
 	// peakBytes is the most that it has taken of a device's own memory: 0 on the CPU.
 	peakBytes() int64
 	close() error
@@ -18,6 +22,9 @@ type runner interface {
 	Read(tokens []uint32) error
 	ReadAll(tokens []uint32, visit func(from int, logits []float32) error) error
 	Generate(limit int, p op.Sampling, accept func(ids []uint32) bool) error
+	Start(p op.Sampling) error
+	Draw() ([]uint32, error)
+	Take(ids ...uint32)
 	Logits(dst []float32) error
 	Memory() ([]nn.LayerMemory, error)
 	SetMemory(layers []nn.LayerMemory, position int64) error
@@ -30,7 +37,14 @@ type runner interface {
 	Reset()
 	Close()
 	fork() (runner, error)
+	mark() (mark, error)
+	goBack(m mark)
+	Cuts() bool
+	Cut(tokens int64, recent []uint32)
 }
+
+// mark is an [nn.Mark] whose tensor type is hidden.
+type mark interface{ Release() }
 
 // typedEngine is the one engine there is, over a backend's tensor.
 type typedEngine[T any] struct {
@@ -54,6 +68,19 @@ func (e *typedEngine[T]) newSession(scan op.Scan) (runner, error) {
 	return typedRunner[T]{s}, nil
 }
 
+func (e *typedEngine[T]) together() bool {
+	_, ok := e.model.Backend.(op.Slicer[T])
+	return ok
+}
+
+func (e *typedEngine[T]) readDrawn(runs []runner) error {
+	sessions := make([]*nn.Session[T], len(runs))
+	for i, r := range runs {
+		sessions[i] = r.(typedRunner[T]).Session
+	}
+	return e.model.ReadDrawn(sessions)
+}
+
 func (e *typedEngine[T]) peakBytes() int64 {
 	if device, ok := e.model.Backend.(interface{ PeakBytes() int }); ok {
 		return int64(device.PeakBytes())
@@ -75,3 +102,13 @@ func (r typedRunner[T]) fork() (runner, error) {
 	}
 	return typedRunner[T]{f}, nil
 }
+
+func (r typedRunner[T]) mark() (mark, error) {
+	m, err := r.Mark()
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (r typedRunner[T]) goBack(m mark) { r.GoBack(m.(*nn.Mark[T])) }

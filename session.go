@@ -23,12 +23,13 @@ type Session struct {
 	model  *Model
 	run    runner
 	scan   op.Scan
-	inUse  bool      // guarded by model.mu
-	closed bool      // guarded by model.mu
-	ready  bool      // something has been predicted
-	logits []float32 // (V) room for a prediction
-	text   *decoder  // what is written, nil where nothing is left over of it
-	broken error     // the ErrNotFinite after which only another memory helps
+	inUse  bool            // guarded by model.mu
+	closed bool            // guarded by model.mu
+	ready  bool            // something has been predicted
+	logits []float32       // (V) room for a prediction
+	text   *decoder        // what is written, nil where nothing is left over of it
+	wrote  func(id uint32) // is told each token that was written into the memory, or nil
+	broken error           // the ErrNotFinite after which only another memory helps
 }
 
 // SessionOption changes how a session reads.
@@ -281,6 +282,15 @@ func (s *Session) Memory() (layers []nn.LayerMemory, err error) {
 // SaveMemory writes what the session has learned, and what it predicts, to a file, which it replaces as a whole. Numbers
 // that are not finite are not saved.
 func (s *Session) SaveMemory(path string) error {
+	file, err := s.memoryFile()
+	if err != nil {
+		return err
+	}
+	return memory.WriteFile(path, file)
+}
+
+// memoryFile is what SaveMemory writes.
+func (s *Session) memoryFile() (*memory.Memory, error) {
 	file := &memory.Memory{Model: s.model.id}
 	err := s.predict(func() error {
 		if s.ready {
@@ -303,10 +313,7 @@ func (s *Session) SaveMemory(path string) error {
 		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return memory.WriteFile(path, file)
+	return file, err
 }
 
 // LoadMemory replaces what the session has learned by a file's, and goes on from there. A memory that names another model
@@ -318,6 +325,11 @@ func (s *Session) LoadMemory(path string) error {
 	if err != nil {
 		return err
 	}
+	return s.takeMemory(path, file)
+}
+
+// takeMemory does what LoadMemory does with a file.
+func (s *Session) takeMemory(path string, file *memory.Memory) error {
 	if file.Model != "" && file.Model != s.model.id {
 		return fmt.Errorf("memory: %s: %w: %s wanted, %s found", path, ErrOtherModel, s.model.id, file.Model)
 	}

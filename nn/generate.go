@@ -27,27 +27,16 @@ func (s *Session[T]) makeSnapshots(m op.Memory[T], c Config) {
 // generation ends, so that the memory holds exactly what was accepted. It does with a [NotFiniteError]
 // too, which comes before any token that is drawn from NaN or infinity.
 func (s *Session[T]) Generate(limit int, p op.Sampling, accept func(ids []uint32) bool) error {
-	if err := p.Validate(); err != nil {
+	if err := s.Start(p); err != nil {
 		return err
 	}
-	for b := range s.batch {
-		s.mirror[b*op.RecentSize+op.RecentSampled] = 0
-		p.Encode(s.hostRules[b*op.RulesSize:])
-	}
-	s.lastPass = 0
 	b := s.model.Backend
 	limit = int(min(int64(limit), s.Left()))
-	b.WriteTokens(s.recent, 0, s.mirror)
-	b.WriteTokens(s.rules, 0, s.hostRules)
 	if b.Lookahead() > 1 {
 		return s.generateAhead(limit, accept)
 	}
 	for range limit {
-		if err := s.run(passKey{rows: s.batch, draw: true}); err != nil {
-			return err
-		}
-		b.StartReadTokens(s.out, 0)
-		if err := b.FinishReadTokens(s.out, 0, s.row); err != nil {
+		if err := s.draw(); err != nil {
 			return err
 		}
 		if more, err := s.offer(accept); !more {
@@ -59,6 +48,59 @@ func (s *Session[T]) Generate(limit int, p op.Sampling, accept func(ids []uint32
 		}
 	}
 	return b.Flush()
+}
+
+// Start says by which rules tokens are drawn from now on, and begins to count them anew.
+func (s *Session[T]) Start(p op.Sampling) error {
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	for b := range s.batch {
+		s.mirror[b*op.RecentSize+op.RecentSampled] = 0
+		p.Encode(s.hostRules[b*op.RulesSize:])
+	}
+	s.lastPass, s.drawn = 0, 0
+	b := s.model.Backend
+	b.WriteTokens(s.recent, 0, s.mirror)
+	b.WriteTokens(s.rules, 0, s.hostRules)
+	return nil
+}
+
+// Draw draws the next token of each sequence (B) by the rules of Start. It is not in the memory before [Model.ReadDrawn] has
+// read it, and may be left. The slice is overwritten by the next call.
+func (s *Session[T]) Draw() ([]uint32, error) {
+	if err := s.draw(); err != nil {
+		return nil, err
+	}
+	if slices.Contains(s.row, op.NotFinite) {
+		return nil, s.notFinite()
+	}
+	s.finite = s.read
+	return s.row, nil
+}
+
+// Take takes tokens (B) for drawn that somebody else has drawn.
+func (s *Session[T]) Take(ids ...uint32) {
+	copy(s.row, ids)
+	s.model.Backend.WriteTokens(s.next, 0, s.row)
+}
+
+// draw draws tokens into row.
+func (s *Session[T]) draw() error {
+	b := s.model.Backend
+	if err := s.run(passKey{rows: s.batch, draw: true}); err != nil {
+		return err
+	}
+	k := len(s.ids) / s.batch
+	b.StartReadTokens(s.out, 0)
+	if err := b.FinishReadTokens(s.out, 0, s.ids); err != nil {
+		return err
+	}
+	for i := range s.row {
+		s.row[i] = s.ids[i*k+s.drawn%k]
+	}
+	s.drawn++
+	return nil
 }
 
 // offer shows row to accept, unless a prediction was not finite.

@@ -17,6 +17,8 @@ type Model[T any] struct {
 	Backend op.Backend[T]
 	Weights *Weights[T]
 	work    workspace[T]
+
+	together together[T]
 }
 
 // NewModel loads host weights onto a backend as they are: packed ternary stays packed; Linear
@@ -38,6 +40,7 @@ func NewModel[T any](b op.Backend[T], c Config, host *Weights[op.HostTensor]) (*
 
 // Release gives the model's memory back. Its sessions have been closed before.
 func (m *Model[T]) Release() {
+	m.together.release(m.Backend)
 	m.work.release(m.Backend)
 	m.Backend.Release(*m.Weights...)
 }

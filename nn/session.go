@@ -32,6 +32,7 @@ type Session[T any] struct {
 	hostRules []uint32       // (B, RulesSize)
 	ids       []uint32       // (B, K) what was read of out
 	row       []uint32       // (B) one step of ids
+	drawn     int            // tokens since Start, where they are drawn one by one
 	saved     [2]snapshot[T] // before each batch of tokens in flight
 	read      int64          // tokens read since the start, a sequence
 	finite    int64          // the last of them behind which the prediction is known to be finite
@@ -83,6 +84,7 @@ func newSession[T any](c Config, m op.Memory[T], batch int, scan op.Scan) *Sessi
 func (s *Session[T]) Close() {
 	b := s.model.Backend
 	s.dropPasses()
+	s.model.together.forget(s)
 	s.state.Release(b)
 	for _, saved := range s.saved {
 		if saved.state != nil {

@@ -29,6 +29,7 @@ type stateSet[T any] struct {
 	kind, name string
 	shape      []int // (B, shape…)
 	grows      bool
+	format     op.Format
 	tensors    []T
 	parts      []int // places in parts
 }
@@ -48,7 +49,11 @@ func newState[T any](m op.Memory[T], c Config, batch int, growing bool) *State[T
 		i := slices.IndexFunc(s.sets, func(set stateSet[T]) bool { return set.kind == at.Kind && set.name == d.Name })
 		if i < 0 {
 			i = len(s.sets)
-			s.sets = append(s.sets, stateSet[T]{kind: at.Kind, name: d.Name, shape: append([]int{batch}, d.Shape...), grows: d.Grows})
+			set := stateSet[T]{kind: at.Kind, name: d.Name, shape: append([]int{batch}, d.Shape...), grows: d.Grows}
+			if d.Half {
+				set.format = op.F16
+			}
+			s.sets = append(s.sets, set)
 		}
 		s.sets[i].parts = append(s.sets[i].parts, len(s.parts))
 		s.parts = append(s.parts, statePart[T]{block: at.Block, name: d.Name, shape: d.Shape, grows: d.Grows})
@@ -59,7 +64,7 @@ func newState[T any](m op.Memory[T], c Config, batch int, growing bool) *State[T
 		if set.grows && !growing {
 			continue
 		}
-		set.tensors = m.NewSet(len(set.parts), op.F32, set.shape...)
+		set.tensors = m.NewSet(len(set.parts), set.format, set.shape...)
 		for j, at := range set.parts {
 			s.parts[at].tensor = set.tensors[j]
 		}

@@ -73,6 +73,9 @@ type views[T any] struct {
 	n   int
 	by  map[string]T
 	all []T
+
+	from   int // of the rows, where slicer is there
+	slicer op.Slicer[T]
 }
 
 // rowsOf gives views of the first n rows.
@@ -88,7 +91,11 @@ func (v *views[T]) of(_ Place, r layer.Rows) (none T) {
 	key := r.Key()
 	t, ok := v.by[key]
 	if !ok {
-		t = v.m.Rows(v.w.shared[key], v.n)
+		if v.slicer != nil {
+			t = v.slicer.Slice(v.w.shared[key], v.from, v.n)
+		} else {
+			t = v.m.Rows(v.w.shared[key], v.n)
+		}
 		v.by[key] = t
 		v.all = append(v.all, t)
 	}

@@ -3,7 +3,7 @@
 // below it. One file holds one subcommand.
 //
 // Exit codes: 0 done, 1 an error, 2 a command line that is wrong whatever the files hold, 130 stopped by Ctrl-C, SIGTERM or
-// SIGHUP, also a training that saved, 141 when nobody reads stdout. Text and results go to stdout, everything else to
+// SIGHUP, also a training that saved, but for a server, whose end that is, 141 when nobody reads stdout. Text and results go to stdout, everything else to
 // stderr; an error is one sentence.
 package main
 
@@ -30,6 +30,8 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 func commands() []*cli.Command {
 	return []*cli.Command{
 		runCommand(),
+		chatCommand(),
+		serveCommand(),
 		logitsCommand(),
 		tokenizeCommand(),
 		inspectCommand(),

@@ -24,6 +24,7 @@ func TestNoCommandSucceedsOnAFullStdout(t *testing.T) {
 	m, out := model("d32-none"), filepath.Join(dir, "out")
 	calls := map[string][]string{
 		"run":        {"run", "-m", m, "-p", "the", "-n", "5"},
+		"serve":      nil, // has no results but its answers
 		"logits":     {"logits", "-m", m, "--tokens", "1", "-o", out + ".safetensors"},
 		"tokenize":   {"tokenize", "-m", m, "-p", "the"},
 		"inspect":    {"inspect", m},

@@ -25,7 +25,7 @@ var (
 		"wd": {"weight-decay"}, "clip": {"grad-clip"}, "quantize": {"pack"}, "dtype": {"head"}, "window": {"png"},
 	}
 	otherCommandNames = map[string]string{
-		"generate": "run", "gen": "run", "chat": "run", "complete": "run", "infer": "run", "sample": "run", "ask": "run",
+		"generate": "run", "gen": "run", "complete": "run", "infer": "run", "sample": "run", "ask": "chat", "talk": "chat", "converse": "chat",
 		"finetune": "train", "fine-tune": "train", "fit": "train", "pretrain": "train", "resume": "train", "convert": "export", "quantize": "export", "pack": "export",
 		"info": "inspect", "show": "inspect", "dump": "inspect", "gpus": "devices", "list": "models", "ls": "models", "pull": "models", "download": "models", "adapters": "devices",
 		"perplexity": "eval", "ppl": "eval", "test": "eval", "encode": "tokenize", "decode": "tokenize", "benchmark": "bench",

@@ -6,7 +6,8 @@
 // Models of the public families have key.{i} and value.{i}, (tokens, heads, width), of a layer with attention, and state.{i} and
 // conv.{i} of one with the gated delta rule, instead.
 // What was predicted last is in the metadata, where readers that know nothing of it pass over it: logits, the logits of
-// the next token, float32, little-endian, in base64; recent, the last tokens, separated by commas, the latest last.
+// the next token, float32, little-endian, in base64; recent, the last tokens, separated by commas, the latest last; and chat,
+// the conversation that was read, as JSON, which only who wrote it knows.
 // It is not for weights, and it does not know the model: whether shapes and identity fit is for the caller to see.
 //
 // # Why
@@ -49,6 +50,7 @@ type Memory struct {
 	Tokens int64     // how many tokens it has seen; 0 when the file does not say
 	Logits []float32 // (V) of the next token; empty when the file does not say
 	Recent []uint32  // the last tokens, the latest last
+	Chat   []byte    // the conversation that was read, JSON; nil where it was none
 }
 
 // Layer is the state of one layer, row-major.
@@ -117,6 +119,9 @@ func WriteFile(path string, m *Memory) error {
 		raw, _ := binary.Append(nil, binary.LittleEndian, m.Logits)
 		metadata["logits"] = base64.StdEncoding.EncodeToString(raw)
 		metadata["recent"] = strings.Trim(strings.ReplaceAll(fmt.Sprint(m.Recent), " ", ","), "[]")
+	}
+	if m.Chat != nil {
+		metadata["chat"] = string(m.Chat)
 	}
 	if err := safetensors.WriteFile(path, tensors, metadata); err != nil {
 		return fmt.Errorf("memory: %w", err)
@@ -212,6 +217,9 @@ func (m *Memory) readMetadata(metadata map[string]string) error {
 		if err := checkFinite("metadata logits", m.Logits); err != nil {
 			return err
 		}
+	}
+	if text := metadata["chat"]; text != "" {
+		m.Chat = []byte(text)
 	}
 	if text := metadata["recent"]; text != "" {
 		for field := range strings.SplitSeq(text, ",") {

@@ -20,7 +20,8 @@ type Decoder struct {
 	Family                    string // as its files name it: "qwen3", "bitnet", "llama" …
 	Vocab, Width, Layers, MLP int    // V, D, N, H
 	Heads, KVHeads, HeadWidth int    // of attention
-	Context                   int    // how many tokens it was made for
+	Context                   int    // how many tokens it was made for, or a session is to have room for
+	HalfCache                 bool   // keys and values are kept in float16
 	Eps                       float64
 	Tied                      bool // the head is the embedding
 	Squared                   bool // the MLP has relu² and not SiLU
@@ -116,7 +117,7 @@ func Layers[T any](d *Decoder, i int) []layer.Layer[T] {
 	}
 	return []layer.Layer[T]{&layer.Attention[T]{
 		Width: d.Width, Heads: d.Heads, KVHeads: d.KVHeads, HeadWidth: d.HeadWidth, Eps: d.Eps,
-		HeadNorms: d.HeadNorms, Gated: d.Gated, SubNormed: d.SubNorms, Int8: d.Int8, Rotation: d.Rotation,
+		HeadNorms: d.HeadNorms, Gated: d.Gated, SubNormed: d.SubNorms, Int8: d.Int8, Half: d.HalfCache, Rotation: d.Rotation,
 	}, mlp}
 }
 

@@ -29,7 +29,7 @@ func (s *attentionShape) place(sequence, head, position int) int {
 
 func (s *Scalar[F]) attention(a *op.Attention[*Tensor[F]]) {
 	p := shapeOfAttention(a)
-	scores := make([]F, p.before+p.time)
+	scores, room := make([]F, p.before+p.time), make([]F, p.c)
 	for i := range a.QKV.Shape[0] {
 		sequence, seen := i/p.time, p.before+i%p.time+1
 		for h := range p.heads {
@@ -37,7 +37,7 @@ func (s *Scalar[F]) attention(a *op.Attention[*Tensor[F]]) {
 			q, out := a.QKV.Data[i*p.wide+h*p.c:][:p.c], a.O.Data[(i*p.heads+h)*p.c:][:p.c]
 			largest := F(math.Inf(-1))
 			for t := range seen {
-				scores[t] = dot(q, a.Keys.Data[p.place(sequence, kv, t):][:p.c]) / F(math.Sqrt(float64(p.c)))
+				scores[t] = dot(q, cached(a.Keys, p.place(sequence, kv, t), p.c, room)) / F(math.Sqrt(float64(p.c)))
 				largest = max(largest, scores[t])
 			}
 			clear(out)
@@ -45,7 +45,7 @@ func (s *Scalar[F]) attention(a *op.Attention[*Tensor[F]]) {
 			for t := range seen {
 				e := F(math.Exp(float64(scores[t] - largest)))
 				sum += e
-				axpy(out, e, a.Values.Data[p.place(sequence, kv, t):][:p.c])
+				axpy(out, e, cached(a.Values, p.place(sequence, kv, t), p.c, room))
 			}
 			for j := range out {
 				out[j] /= sum

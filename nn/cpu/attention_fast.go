@@ -17,49 +17,142 @@ func (o *Ops) rope(a *op.RoPE[*Tensor[float32]]) {
 	})
 }
 
+// fewQueries is up to how many rows of a sequence each read keys and values for themselves; more are multiplied as matrices.
+const fewQueries = 8
+
 // attention takes a key head of a row at a time, with all query heads that read it, so that keys and values are read once.
 func (o *Ops) attention(a *op.Attention[*Tensor[float32]]) {
-	o.job.op = a
-	o.rows(a.QKV.Shape[0]*a.KVHeads, 1, func(j *job, start, end int) {
-		a := j.op.(*op.Attention[*Tensor[float32]])
-		p := shapeOfAttention(a)
-		scratch := <-j.ops.slots
-		defer func() { j.ops.slots <- scratch }()
-		for item := start; item < end; item++ {
-			attend(a, &p, item/p.kvHeads, item%p.kvHeads, scratch)
-		}
-	})
+	p := shapeOfAttention(a)
+	if p.time > fewQueries {
+		o.attentionOfMany(a, &p)
+	} else {
+		o.job.op = a
+		o.rows(a.QKV.Shape[0]*a.KVHeads, 1, func(j *job, start, end int) {
+			a := j.op.(*op.Attention[*Tensor[float32]])
+			p := shapeOfAttention(a)
+			scratch := <-j.ops.slots
+			defer func() { j.ops.slots <- scratch }()
+			for item := start; item < end; item++ {
+				attend(a, &p, item/p.kvHeads, item%p.kvHeads, scratch)
+			}
+		})
+	}
+	if a.Gate {
+		o.gate(a)
+	}
 }
 
 // attend writes the heads of row i that read key head kv.
 func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv int, scratch *scanScratch) {
 	sequence, seen, group := i/p.time, p.before+i%p.time+1, p.heads/p.kvHeads
 	scale := float32(1 / math.Sqrt(float64(p.c)))
-	scores := room(&scratch.row, group*seen)
+	const step = 1 << 12 // the room grows by, and not with each token
+	scores := room(&scratch.row, (group*seen+step-1)/step*step)[:group*seen]
 	first := kv * group
 	queries, out := a.QKV.Data[i*p.wide+first*p.c:][:group*p.c], a.O.Data[(i*p.heads+first)*p.c:][:group*p.c]
-	for t := range seen {
-		key := a.Keys.Data[p.place(sequence, kv, t):][:p.c]
+	stride := p.kvHeads * p.c
+	half := a.Keys.Format == op.F16
+	for from := 0; from < seen; from += rowsAtOnce { // which stay in the cache while the group reads them
+		n, at := min(rowsAtOnce, seen-from), p.place(sequence, kv, from)
 		for g := range group {
-			scores[g*seen+t] = scale * simd.Dot(queries[g*p.c:(g+1)*p.c], key)
+			if q, part := queries[g*p.c:(g+1)*p.c], scores[g*seen+from:][:n]; half {
+				simd.ScoresF16(part, a.Keys.Half[at:], q, stride)
+			} else {
+				simd.Scores(part, a.Keys.Data[at:], q, stride)
+			}
 		}
 	}
 	for g := range group {
-		simd.Softmax(scores[g*seen:(g+1)*seen], scores[g*seen:(g+1)*seen])
+		s := scores[g*seen : (g+1)*seen]
+		simd.Scale(scale, s)
+		simd.Softmax(s, s)
 	}
 	clear(out)
-	for t := range seen {
-		value := a.Values.Data[p.place(sequence, kv, t):][:p.c]
+	for from := 0; from < seen; from += rowsAtOnce {
+		n, at := min(rowsAtOnce, seen-from), p.place(sequence, kv, from)
 		for g := range group {
-			simd.Axpy(scores[g*seen+t], value, out[g*p.c:(g+1)*p.c])
+			if o, part := out[g*p.c:(g+1)*p.c], scores[g*seen+from:][:n]; half {
+				simd.WeightedSumF16(o, a.Values.Half[at:], part, stride)
+			} else {
+				simd.WeightedSum(o, a.Values.Data[at:], part, stride)
+			}
 		}
 	}
-	if a.Gate {
-		gates := a.QKV.Data[(i+1)*p.wide-p.heads*p.c+first*p.c:][:group*p.c]
-		room := room(&scratch.conv, len(out))
-		simd.Sigmoid(room, gates)
-		simd.Mul(out, out, room)
+}
+
+// rowsAtOnce is how many rows of a cache all queries of a group read before they go on.
+const rowsAtOnce = 64
+
+// queriesAtOnce bounds the rows whose scores are in memory.
+const queriesAtOnce = 64
+
+// attentionOfMany multiplies blocks of queries with all keys that the last of them sees.
+func (o *Ops) attentionOfMany(a *op.Attention[*Tensor[float32]], p *attentionShape) {
+	scale := float32(1 / math.Sqrt(float64(p.c)))
+	group, stride := p.heads/p.kvHeads, p.kvHeads*p.c
+	for sequence := range p.B {
+		for kv := range p.kvHeads {
+			keys, values, stride := o.headOf(a.Keys, p, sequence, kv, &o.keys), o.headOf(a.Values, p, sequence, kv, &o.values), stride
+			if a.Keys.Format == op.F16 {
+				stride = p.c
+			}
+			for from := 0; from < p.time; from += queriesAtOnce {
+				n := min(queriesAtOnce, p.time-from)
+				seen := p.before + from + n
+				scores := room(&o.product, n*seen)
+				for h := kv * group; h < (kv+1)*group; h++ {
+					row := sequence*p.time + from
+					simd.Gemm(n, seen, p.c, scale, a.QKV.Data[row*p.wide+h*p.c:], p.wide, false, keys, stride, true, 0, scores, seen)
+					o.job.from = p.before + from
+					o.view = Tensor[float32]{Data: scores, Shape: append(o.view.Shape[:0], n, seen)}
+					o.rows(n, 4, causalSoftmax, &o.view)
+					simd.Gemm(n, p.c, seen, 1, scores, seen, false, values, stride, false, 0, a.O.Data[(row*p.heads+h)*p.c:], p.heads*p.c)
+				}
+			}
+		}
 	}
+}
+
+// causalSoftmax gives row i of the scores (n, seen) what is left of the sum up to its own position, from on, and zeros behind.
+func causalSoftmax(j *job, start, end int) {
+	scores, seen := j.t[0].Data, j.t[0].Shape[1]
+	for i := start; i < end; i++ {
+		row := scores[i*seen : (i+1)*seen]
+		own := j.from + i + 1
+		simd.Softmax(row[:own], row[:own])
+		clear(row[own:])
+	}
+}
+
+// headOf are the rows of a key head in a cache, which lie apart, from the first on; of float16 as floats, side by side.
+func (o *Ops) headOf(t *Tensor[float32], p *attentionShape, sequence, kv int, space *[]float32) []float32 {
+	at := p.place(sequence, kv, 0)
+	if t.Format != op.F16 {
+		return t.Data[at:]
+	}
+	n := p.before + p.time
+	all := room(space, n*p.c)
+	for i := range n {
+		simd.Float32s(all[i*p.c:(i+1)*p.c], t.Half[at+i*p.kvHeads*p.c:][:p.c])
+	}
+	return all
+}
+
+// gate multiplies what the heads give by σ of their gates.
+func (o *Ops) gate(a *op.Attention[*Tensor[float32]]) {
+	o.job.op = a
+	o.rows(a.O.Shape[0], 4, func(j *job, start, end int) {
+		a := j.op.(*op.Attention[*Tensor[float32]])
+		wide, inner := a.QKV.Shape[1], a.O.Shape[1]
+		scratch := <-j.ops.slots
+		defer func() { j.ops.slots <- scratch }()
+		gates := room(&scratch.conv, inner)
+		for i := start; i < end; i++ {
+			out := a.O.Data[i*inner : (i+1)*inner]
+			simd.Sigmoid(gates, a.QKV.Data[(i+1)*wide-inner:(i+1)*wide])
+			simd.Mul(out, out, gates)
+		}
+	})
 }
 
 func (o *Ops) hadamard(a *op.Hadamard[*Tensor[float32]]) {

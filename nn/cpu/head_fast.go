@@ -12,7 +12,12 @@ func (o *Ops) head(args *op.Head[*Tensor[float32]]) {
 	rows := x.Data[from*D : (from+m)*D]
 	switch {
 	case head.Format == op.Ternary || head.Format == op.BF16:
-		o.decoded(logits, nil, &Tensor[float32]{Shape: []int{m, D}, Data: rows}, head)
+		o.view = Tensor[float32]{Shape: append(o.view.Shape[:0], m, D), Data: rows}
+		if head.Format == op.Ternary {
+			o.matmul(logits, nil, &o.view, head)
+		} else {
+			o.decoded(logits, nil, &o.view, head)
+		}
 	case head.Format == op.F16:
 		simd.MatMulF16(logits.Data, head.Half, rows, V, D, m)
 	case head.Format == op.I8:

@@ -21,35 +21,98 @@ func inverseRMSFast(x []float32) float32 {
 func (o *Ops) matmul(y, r, x, w *Tensor[float32]) {
 	n, K := rowsOf(x)
 	R := w.Shape[0]
-	if n <= fewRows {
-		p := y.Data
-		if r != nil { // which may be y
-			p = room(&o.product, n*R)
+	switch {
+	case n <= fewRows:
+		p := o.productRoom(y, r, n*R)
+		if w.Group > 0 {
+			simd.TernaryGroupMatMul(p, w.Codes, w.GroupScales, w.Group, x.Data, R, K, n)
+		} else {
+			simd.TernaryMatMul(p, w.Codes, x.Data, R, K, n)
+			scaleRows(p, w, n)
 		}
-		simd.TernaryMatMul(p, w.Codes, x.Data, R, K, n)
-		if w.Absmean {
-			each := R / len(w.Scales)
-			for b, scale := range w.Scales {
-				for i := range n {
-					simd.Scale(scale, p[i*R+b*each:][:each])
-				}
+		addProduct(y, r, p)
+	case w.Group > 0:
+		simd.GemmTernaryGroup(n, R, K, x.Data, K, w.Codes, w.GroupScales, w.Group, prefill(y, r), y.Data, R)
+	case w.Absmean && len(w.Scales) == R: // a scale a row, which the product with a whole block cannot have
+		p := o.productRoom(y, r, n*R)
+		simd.GemmTernary(n, R, K, 1, x.Data, K, false, w.Codes, true, 0, p, R)
+		scaleRows(p, w, n)
+		addProduct(y, r, p)
+	default:
+		beta := prefill(y, r)
+		for b, rows := range blocksOf(w) {
+			simd.GemmTernary(n, rows, K, w.scale(b*rows), x.Data, K, false, w.codes(b*rows, rows), true, beta, y.Data[b*rows:], R)
+		}
+	}
+}
+
+// productRoom is where a product goes before r, which may be y, is added to it; without r that is y.
+func (o *Ops) productRoom(y, r *Tensor[float32], n int) []float32 {
+	if r == nil {
+		return y.Data[:n]
+	}
+	return room(&o.product, n)
+}
+
+func addProduct(y, r *Tensor[float32], p []float32) {
+	if r != nil {
+		simd.Add(y.Data, r.Data, p)
+	}
+}
+
+// prefill makes y what a product is added to, and gives the factor of that.
+func prefill(y, r *Tensor[float32]) (beta float32) {
+	if r == nil {
+		return 0
+	}
+	if r != y {
+		copy(y.Data, r.Data)
+	}
+	return 1
+}
+
+// scaleRows multiplies the n products with w by γ.
+func scaleRows(p []float32, w *Tensor[float32], n int) {
+	R := w.Shape[0]
+	switch {
+	case !w.Absmean:
+	case len(w.Scales) == R:
+		for i := range n {
+			simd.Mul(p[i*R:(i+1)*R], p[i*R:(i+1)*R], w.Scales)
+		}
+	default:
+		each := R / len(w.Scales)
+		for b, scale := range w.Scales {
+			for i := range n {
+				simd.Scale(scale, p[i*R+b*each:][:each])
 			}
 		}
-		if r != nil {
-			simd.Add(y.Data, r.Data, p)
+	}
+}
+
+// matmulInt8 is matmul with the rows of x rounded as op.Linear says, in whole numbers.
+func (o *Ops) matmulInt8(y, r, x, w *Tensor[float32]) {
+	n, K := rowsOf(x)
+	R := w.Shape[0]
+	if cap(o.int8s) < n*K {
+		o.int8s = make([]int8, n*K)
+	}
+	q, scales := o.int8s[:n*K], room(&o.peaks, n)
+	for i := range n {
+		row := x.Data[i*K : (i+1)*K]
+		scales[i] = simd.QuantizeI8(q[i*K:(i+1)*K], row)
+		if s := simd.SumSquares(row); s != s { // NaN, which whole numbers cannot show
+			scales[i] = s
 		}
-		return
 	}
-	beta := float32(0)
-	if r != nil {
-		beta = 1
-		if r != y {
-			copy(y.Data, r.Data)
-		}
+	p := o.productRoom(y, r, n*R)
+	if w.Group > 0 {
+		simd.TernaryGroupMatMulI8(p, w.Codes, w.GroupScales, w.Group, q, scales, R, K, n)
+	} else {
+		simd.TernaryMatMulI8(p, w.Codes, q, scales, R, K, n)
+		scaleRows(p, w, n)
 	}
-	for b, rows := range blocksOf(w) {
-		simd.GemmTernary(n, rows, K, w.scale(b*rows), x.Data, K, false, w.codes(b*rows, rows), true, beta, y.Data[b*rows:], R)
-	}
+	addProduct(y, r, p)
 }
 
 // codes are those of n rows of a ternary matrix.
@@ -78,14 +141,17 @@ func blocks(rows, n int) func(yield func(int, int) bool) {
 }
 
 func (o *Ops) linear(args *op.Linear[*Tensor[float32]]) {
-	x := args.X
-	if args.Int8 {
-		x = o.roundInt8(x)
-	}
-	if args.W.Format == op.Ternary && args.W.Group == 0 {
-		o.matmul(args.Y, args.Addend, x, args.W)
-	} else {
+	switch {
+	case args.W.Format != op.Ternary:
+		x := args.X
+		if args.Int8 {
+			x = o.roundInt8(x)
+		}
 		o.decoded(args.Y, args.Addend, x, args.W)
+	case args.Int8:
+		o.matmulInt8(args.Y, args.Addend, args.X, args.W)
+	default:
+		o.matmul(args.Y, args.Addend, args.X, args.W)
 	}
 }
 

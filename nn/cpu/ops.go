@@ -17,6 +17,11 @@ type Ops struct {
 	partial    []float32 // sums of one block each, added up in order
 	convT      []float32 // convolutions with the taps first
 	rounded    Tensor[float32]
+	keys       []float32 // of a head, out of float16
+	values     []float32
+	view       Tensor[float32] // some rows of another
+	int8s      []int8          // activations as whole numbers
+	peaks      []float32       // and what they were multiplied by, a row each
 	slots      chan *scanScratch
 }
 

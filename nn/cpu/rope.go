@@ -1,6 +1,10 @@
 package cpu
 
-import "bitgpu/nn/op"
+import (
+	"bitgpu/nn/op"
+
+	"github.com/x448/float16"
+)
 
 // ropeRow makes row i of the queries, keys and values ready, and stores its keys and values.
 func ropeRow[F Float](a *op.RoPE[*Tensor[F]], i int) {
@@ -23,8 +27,30 @@ func ropeRow[F Float](a *op.RoPE[*Tensor[F]], i int) {
 	}
 	stored := ((i/time)*L + at) * a.KVHeads * c
 	keys, values := row[a.Heads*c:][:a.KVHeads*c], row[(a.Heads+a.KVHeads)*c:][:a.KVHeads*c]
-	copy(a.Keys.Data[stored:], keys)
-	copy(a.Values.Data[stored:], values)
+	store(a.Keys, stored, keys)
+	store(a.Values, stored, values)
+}
+
+// store puts numbers into a cache.
+func store[F Float](t *Tensor[F], at int, values []F) {
+	if t.Format != op.F16 {
+		copy(t.Data[at:], values)
+		return
+	}
+	for i, v := range values {
+		t.Half[at+i] = float16.Fromfloat32(float32(v)).Bits()
+	}
+}
+
+// cached are n numbers of a cache, in room where they are not kept as F.
+func cached[F Float](t *Tensor[F], at, n int, room []F) []F {
+	if t.Format != op.F16 {
+		return t.Data[at : at+n]
+	}
+	for i, h := range t.Half[at : at+n] {
+		room[i] = F(float16.Frombits(h).Float32())
+	}
+	return room[:n]
 }
 
 // rotate turns the pairs (i, i+R/2) by angles: R/2 cosines, then the sines.

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"bitgpu/nn/cpu/hugepages"
+	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 
@@ -93,6 +94,8 @@ func (m *memory[F]) New(format op.Format, shape ...int) *Tensor[F] {
 	switch format {
 	case op.F32:
 		t.Data = hugepages.Make[F](n)
+	case op.F16:
+		t.Half = make([]uint16, n)
 	case op.U32:
 		t.Tokens = make([]uint32, n)
 	default:
@@ -164,19 +167,29 @@ func (m *memory[F]) Shape(t *Tensor[F]) []int {
 	return t.Shape
 }
 
-func (m *memory[F]) Rows(t *Tensor[F], n int) *Tensor[F] {
+func (m *memory[F]) Rows(t *Tensor[F], n int) *Tensor[F] { return m.Slice(t, 0, n) }
+
+// Slice implements op.Slicer.
+func (m *memory[F]) Slice(t *Tensor[F], from, n int) *Tensor[F] {
 	v := *t
 	v.Shape = append([]int{n}, t.Shape[1:]...)
-	count := op.Count(v.Shape)
-	if t.Format == op.U32 {
-		v.Tokens = t.Tokens[:count]
-	} else {
-		v.Data = t.Data[:count]
+	start, end := from*op.Count(t.Shape[1:]), (from+n)*op.Count(t.Shape[1:])
+	switch t.Format {
+	case op.U32:
+		v.Tokens = t.Tokens[start:end]
+	case op.F16:
+		v.Half = t.Half[start:end]
+	default:
+		v.Data = t.Data[start:end]
 	}
 	return &v
 }
 
 func (m *memory[F]) Write(t *Tensor[F], offset int, values []float32) {
+	if t.Format == op.F16 {
+		simd.Float16s(t.Half[offset:offset+len(values)], values)
+		return
+	}
 	for i, x := range values {
 		t.Data[offset+i] = F(x)
 	}
@@ -185,6 +198,10 @@ func (m *memory[F]) Write(t *Tensor[F], offset int, values []float32) {
 func (m *memory[F]) WriteTokens(t *Tensor[F], offset int, ids []uint32) { copy(t.Tokens[offset:], ids) }
 
 func (m *memory[F]) Read(t *Tensor[F], offset int, dst []float32) error {
+	if t.Format == op.F16 {
+		simd.Float32s(dst, t.Half[offset:offset+len(dst)])
+		return nil
+	}
 	for i, x := range t.Data[offset : offset+len(dst)] {
 		dst[i] = float32(x)
 	}
@@ -197,7 +214,7 @@ func (m *memory[F]) ReadTokens(t *Tensor[F], offset int, dst []uint32) error {
 }
 
 func (m *memory[F]) ReadTernary(t *Tensor[F]) (op.HostTensor, error) {
-	h := op.HostTensor{Format: op.Ternary, Shape: t.Shape, Codes: t.Codes, Absmean: t.Absmean}
+	h := op.HostTensor{Format: op.Ternary, Shape: t.Shape, Codes: t.Codes, Absmean: t.Absmean, Group: t.Group, GroupScales: t.GroupScales}
 	for _, s := range t.Scales {
 		h.Scales = append(h.Scales, float32(s))
 	}
@@ -205,8 +222,12 @@ func (m *memory[F]) ReadTernary(t *Tensor[F]) (op.HostTensor, error) {
 }
 
 func (m *memory[F]) Copy(dst *Tensor[F], dstOffset int, src *Tensor[F], srcOffset, n int) {
-	if src.Format == op.U32 {
+	switch src.Format {
+	case op.U32:
 		copy(dst.Tokens[dstOffset:dstOffset+n], src.Tokens[srcOffset:])
+		return
+	case op.F16:
+		copy(dst.Half[dstOffset:dstOffset+n], src.Half[srcOffset:])
 		return
 	}
 	copy(dst.Data[dstOffset:dstOffset+n], src.Data[srcOffset:])
@@ -220,6 +241,7 @@ func (m *memory[F]) CopySet(dst, src []*Tensor[F], n int) {
 
 func (m *memory[F]) Zero(t *Tensor[F]) {
 	clear(t.Data)
+	clear(t.Half)
 	clear(t.Tokens)
 }
 

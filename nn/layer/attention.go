@@ -9,6 +9,7 @@ type Attention[T any] struct {
 	Eps                              float64
 	HeadNorms, Gated, SubNormed      bool
 	Int8                             bool // inputs of the products are rounded, see op.Linear
+	Half                             bool // keys and values are kept in float16
 	Rotation                         int  // block of the Hadamard transform that the matrices are stored for, 0: none
 
 	Norm, QKV, QNorm, KNorm, SubNorm, Output T // (D), (H·c+2·G·c [+H·c gates], D), (c), (c), (H·c), (D, H·c)
@@ -45,8 +46,8 @@ func (l *Attention[T]) Declare(d Declarer[T]) {
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}})
 	d.Rows(&l.Projected, Rows{Name: "projected", Shape: []int{wide}})
 	d.Rows(&l.Heard, Rows{Name: "out", Shape: []int{inner}})
-	d.State(&l.Keys, State{Name: "key", Shape: []int{kv}, Grows: true})
-	d.State(&l.Values, State{Name: "value", Shape: []int{kv}, Grows: true})
+	d.State(&l.Keys, State{Name: "key", Shape: []int{kv}, Grows: true, Half: l.Half})
+	d.State(&l.Values, State{Name: "value", Shape: []int{kv}, Grows: true, Half: l.Half})
 	d.Shared(&l.Position, Position)
 	d.Shared(&l.Angles, Angles)
 }

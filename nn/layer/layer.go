@@ -101,6 +101,8 @@ type State struct {
 	// Grows says that there is a row a token: (B, L, Shape…), where L is how many tokens there is room for. What lies behind
 	// the position means nothing.
 	Grows bool
+	// Half says that it is kept in float16.
+	Half bool
 }
 
 // Declarer is shown the tensors of a layer, and may fill them.

@@ -24,9 +24,15 @@ type Prepared interface {
 	Release()
 }
 
+// Slicer is a backend that can view rows from anywhere in a tensor, which sequences of different sessions in one pass take.
+type Slicer[T any] interface {
+	// Slice is a view of n rows (along the first axis) of t from a row on. It owns nothing.
+	Slice(t T, from, n int) T
+}
+
 // Memory keeps the tensors of a backend.
 type Memory[T any] interface {
-	// New makes a tensor of zeros, F32 or U32.
+	// New makes a tensor of zeros, F32, F16 or U32. Those of F16 are written by operations, Write, Copy and Load alone.
 	New(format Format, shape ...int) T
 	// NewSet makes n tensors like New, side by side where a kernel can then see them all. Copy does
 	// not copy from one to another of a set.
@@ -42,11 +48,11 @@ type Memory[T any] interface {
 	Shape(t T) []int
 	// Rows is a view of the first n rows (along the first axis) of t. It owns nothing.
 	Rows(t T, n int) T
-	// Write replaces elements of an F32 tensor, in order with what was run before.
+	// Write replaces elements of an F32 or F16 tensor, in order with what was run before.
 	Write(t T, offset int, values []float32)
 	// WriteTokens replaces elements of a U32 tensor, in order with what was run before.
 	WriteTokens(t T, offset int, ids []uint32)
-	// Read waits for what was run and reads elements of an F32 tensor.
+	// Read waits for what was run and reads elements of an F32 or F16 tensor.
 	Read(t T, offset int, dst []float32) error
 	// ReadTokens waits for what was run and reads elements of a U32 tensor.
 	ReadTokens(t T, offset int, dst []uint32) error
@@ -60,7 +66,7 @@ type Memory[T any] interface {
 	// Lookahead is how many tokens are worth sampling before they are read back: 1 where a read
 	// costs nothing.
 	Lookahead() int
-	// Copy copies n elements of one F32 or U32 tensor into another of the same format.
+	// Copy copies n elements of one F32, F16 or U32 tensor into another of the same format.
 	Copy(dst T, dstOffset int, src T, srcOffset, n int)
 	// CopySet copies the n elements of each tensor of a set into those of another.
 	CopySet(dst, src []T, n int)

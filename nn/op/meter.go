@@ -17,7 +17,12 @@ func (m *Meter) add(bytes float64, shape ...int) struct{} {
 }
 
 // New implements Memory.
-func (m *Meter) New(_ Format, shape ...int) struct{} { return m.add(4, shape...) }
+func (m *Meter) New(f Format, shape ...int) struct{} {
+	if f == F16 {
+		return m.add(2, shape...)
+	}
+	return m.add(4, shape...)
+}
 
 // NewSet implements Memory.
 func (m *Meter) NewSet(n int, f Format, shape ...int) []struct{} {

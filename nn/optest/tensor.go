@@ -166,6 +166,23 @@ func loadCopies[T any](t *testing.T, ops *scope[T]) {
 
 // ternaryIsKept: what was loaded packed is read back the same, whatever the width.
 func ternaryIsKept[T any](t *testing.T, ops *scope[T]) {
+	for _, group := range []int{32, 96} {
+		const cols = 288
+		host := op.HostTensor{
+			Format: op.Ternary, Shape: []int{5, cols}, Codes: make([]byte, 5*cols/4), Group: group, GroupScales: make([]uint16, 5*cols/group),
+		}
+		for i := range host.Codes {
+			host.Codes[i] = 0b10010010
+		}
+		for i := range host.GroupScales {
+			host.GroupScales[i] = uint16(0x3000 + i)
+		}
+		got, err := ops.ReadTernary(ops.Load(host))
+		check(t, err)
+		if !slices.Equal(got.Codes, host.Codes) || !slices.Equal(got.GroupScales, host.GroupScales) || got.Group != group {
+			t.Errorf("groups of %d: loaded %v, read %v", group, host, got)
+		}
+	}
 	for _, cols := range []int{1, 9, 36, 300} {
 		w := make([]float32, 6*cols)
 		for i := range w {

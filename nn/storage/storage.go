@@ -93,16 +93,29 @@ func Parse(name string, data []byte, o Options) (*Loaded, error) {
 }
 
 func loadPublic(path string, o Options) (*Loaded, error) {
-	if o.Masters || o.Config != nil {
-		return nil, fmt.Errorf("%s: %w, want one of our own, which a configuration can describe and training go on from", path, ErrPublic)
+	if err := ownOnly(path, o); err != nil {
+		return nil, err
 	}
 	m, err := public.Open(path, public.Options{Context: o.Context, Masters: o.Rounding})
 	if err != nil {
 		return nil, err
 	}
+	return ofPublic(m), nil
+}
+
+// ownOnly refuses what can be done with our own models only.
+func ownOnly(path string, o Options) error {
+	if o.Masters || o.Config != nil {
+		return fmt.Errorf("%s: %w, want one of our own, which a configuration can describe and training go on from", path, ErrPublic)
+	}
+	return nil
+}
+
+func ofPublic(m *public.Model) *Loaded {
 	return &Loaded{
-		Config: nn.OfDecoder(m.Decoder), Weights: m.Weights, Tokenizer: m.Tokenizer, TokenizerJSON: m.TokenizerJSON, Public: m, Path: path, Ends: m.Ends, Template: m.Template,
-	}, nil
+		Config: nn.OfDecoder(m.Decoder), Weights: m.Weights, Tokenizer: m.Tokenizer, TokenizerJSON: m.TokenizerJSON, Public: m, Path: m.Path,
+		Ends: m.Ends, Template: m.Template,
+	}
 }
 
 // Close ends the model; weights that lie in its file are gone.
@@ -114,6 +127,17 @@ func (l *Loaded) Close() error {
 }
 
 func load(files *modeldir.Model, o Options) (*Loaded, error) {
+	if public.IsBitt(files.Config) {
+		defer files.Close() // everything is a copy
+		if err := ownOnly(files.Path, o); err != nil {
+			return nil, err
+		}
+		m, err := public.FromBitt(files, public.Options{Context: o.Context})
+		if err != nil {
+			return nil, err
+		}
+		return ofPublic(m), nil
+	}
 	l := &Loaded{TokenizerJSON: files.Tokenizer, Files: files, Path: files.Path}
 	if err := l.fill(o); err != nil {
 		files.Close()

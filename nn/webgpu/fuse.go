@@ -51,6 +51,18 @@ func (o *Ops) kernel(x op.Op[*Tensor]) func() {
 		return func() { o.sumSquares(a) }
 	case *op.AdamW[*Tensor]:
 		return func() { o.adamW(a) }
+	case *op.RoPE[*Tensor]:
+		return func() { o.rope(a) }
+	case *op.Advance[*Tensor]:
+		return func() { o.advance(a) }
+	case *op.Attention[*Tensor]:
+		return func() { o.attention(a) }
+	case *op.GatedDelta[*Tensor]:
+		return func() { o.gatedDelta(a) }
+	case *op.Hadamard[*Tensor]:
+		return func() { o.hadamard(a) }
+	case *op.SquaredReLU[*Tensor]:
+		return func() { o.squaredReLU(a) }
 	case *op.Sample[*Tensor]:
 		return func() { o.sample(a) }
 	}
@@ -78,15 +90,16 @@ func (o *Ops) fuse(p op.Program[*Tensor]) (int, func()) {
 // fuseNorm finds the product that an RMSNorm begins, and the activation that ends it.
 func (o *Ops) fuseNorm(norm *op.RMSNorm[*Tensor], p op.Program[*Tensor]) (int, func()) {
 	from, n := norm.Span(norm.H.shape[0])
-	if l, ok := second[*op.Linear[*Tensor]](p); ok && l.X == norm.X && l.Addend == nil && n == norm.H.shape[0] {
-		if len(p) > 2 && len(l.W.parts) == 1 {
+	inPlace := norm.X == norm.H // no product reads what it writes
+	if l, ok := second[*op.Linear[*Tensor]](p); ok && l.X == norm.X && l.Addend == nil && n == norm.H.shape[0] && (l.Int8 || !inPlace) {
+		if len(p) > 2 && !l.Int8 && len(l.W.parts) == 1 {
 			if act, ok := p[2].(*op.SwiGLU[*Tensor]); ok && act.GateUp == l.Y {
 				return 3, func() { o.normSwiGLU(norm, l, act) }
 			}
 		}
 		return 2, func() { o.multiply(l, norm) }
 	}
-	if h, ok := second[*op.Head[*Tensor]](p); ok && h.X == norm.X && h.From == from && h.Logits.shape[0] == n {
+	if h, ok := second[*op.Head[*Tensor]](p); ok && h.X == norm.X && !inPlace && h.From == from && h.Logits.shape[0] == n {
 		return 2, func() { o.logits(h, norm) }
 	}
 	return 0, nil

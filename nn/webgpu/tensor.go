@@ -19,6 +19,7 @@ type Tensor struct {
 	parts   []part
 	scales  *gpu.Buffer // I8: one a row; Ternary: γ, one a block of rows
 	blocks  int         // Ternary: how many γ
+	group   int         // Ternary, where not 0: how many inputs of a row share a scale, which the parts have
 	absmean bool        // a ternary product is multiplied by γ
 	loaded  bool        // Load made it; of a ternary tensor that means that it never changes
 }
@@ -26,7 +27,19 @@ type Tensor struct {
 // part holds some rows of a tensor: all of them where they fit into one binding.
 type part struct {
 	buffer      *gpu.Buffer
+	scales      *gpu.Buffer // of groups: rows of pairs of float16, or nil
 	first, rows int
+}
+
+// groupUnit is how many inputs share a scale at least: half of a block.
+const groupUnit = 32
+
+// scalesOf are the scales that go with a part.
+func (t *Tensor) scalesOf(p part) *gpu.Buffer {
+	if p.scales != nil {
+		return p.scales
+	}
+	return t.scales
 }
 
 // Shape is the tensor's shape. It must not be changed.
@@ -47,7 +60,7 @@ func rowsOf(t *Tensor) (rows, each int) { return t.shape[0], op.Count(t.shape[1:
 func (t *Tensor) rowBytes() int {
 	each := op.Count(t.shape[1:])
 	switch t.format {
-	case op.F16:
+	case op.F16, op.BF16:
 		return ceil(2*each, blockBytes) * blockBytes
 	case op.I8:
 		return ceil(each, blockBytes) * blockBytes
@@ -87,7 +100,7 @@ func (o *Ops) allocate(t *Tensor) *Tensor {
 	label := fmt.Sprint(t.format, t.shape)
 	for first := 0; first < rows; first += most {
 		n := min(most, rows-first)
-		t.parts = append(t.parts, part{o.dev.NewBuffer(label, n*rowBytes), first, n})
+		t.parts = append(t.parts, part{buffer: o.dev.NewBuffer(label, n*rowBytes), first: first, rows: n})
 	}
 	return t
 }
@@ -109,7 +122,7 @@ func (o *Ops) NewSet(n int, format op.Format, shape ...int) []*Tensor {
 		return set
 	}
 	for i, b := range o.dev.NewParts(fmt.Sprint(format, shape), n, bytes) {
-		set[i] = &Tensor{format: format, shape: shape, parts: []part{{b, 0, shape[0]}}}
+		set[i] = &Tensor{format: format, shape: shape, parts: []part{{buffer: b, rows: shape[0]}}}
 	}
 	return set
 }
@@ -131,13 +144,14 @@ func (o *Ops) Load(h op.HostTensor) *Tensor {
 	switch h.Format {
 	case op.F32:
 		o.loadRows(t, gpu.Bytes(h.F32), 4*each, 0)
-	case op.F16:
+	case op.F16, op.BF16:
 		o.loadRows(t, gpu.Bytes(h.F16), 2*each, 0)
 	case op.I8:
 		o.loadRows(t, gpu.Bytes(h.I8), each, 0)
 	case op.Ternary:
-		t.blocks = len(h.Scales)
+		t.blocks, t.group = len(h.Scales), h.Group
 		o.loadRows(t, h.Codes, ternary.RowBytes(each), zeroCodes)
+		o.loadGroups(t, h.GroupScales)
 	default:
 		panic(fmt.Sprintf("webgpu: Load of a %v tensor", h.Format))
 	}
@@ -146,6 +160,32 @@ func (o *Ops) Load(h op.HostTensor) *Tensor {
 
 // zeroCodes are four ternary weights of 0.
 const zeroCodes = 0b01010101
+
+// loadGroups gives the parts of a ternary tensor the scales of their groups, two to a word, where it has any.
+func (o *Ops) loadGroups(t *Tensor, scales []uint16) {
+	if t.group == 0 {
+		return
+	}
+	if t.group%groupUnit != 0 || t.shape[1]%t.group != 0 {
+		o.dev.Fail(fmt.Errorf("webgpu: a ternary matrix of shape %v: got a scale each %d inputs, want a multiple of %d that divides them", t.shape, t.group, groupUnit))
+		return
+	}
+	groups := t.shape[1] / t.group
+	words := ceil(groups, 2)
+	for i := range t.parts {
+		p := &t.parts[i]
+		rows := scales[p.first*groups : (p.first+p.rows)*groups]
+		if groups%2 == 1 {
+			padded := make([]uint16, p.rows*2*words)
+			for r := range p.rows {
+				copy(padded[r*2*words:], rows[r*groups:(r+1)*groups])
+			}
+			rows = padded
+		}
+		p.scales = o.dev.NewBuffer("scales", 4*words*p.rows)
+		o.write(p.scales, 0, gpu.Bytes(rows))
+	}
+}
 
 // loadRows writes rows of rowBytes each, padded to the tensor's.
 func (o *Ops) loadRows(t *Tensor, data []byte, rowBytes int, padding byte) {
@@ -183,6 +223,9 @@ func (o *Ops) Release(ts ...*Tensor) {
 				}
 			}
 			p.buffer.Release()
+			if p.scales != nil {
+				p.scales.Release()
+			}
 		}
 		if t.scales != nil {
 			t.scales.Release()
@@ -271,6 +314,15 @@ func (o *Ops) ReadTernary(t *Tensor) (op.HostTensor, error) {
 	rowBytes, padded := ternary.RowBytes(cols), t.rowBytes()
 	h.Codes = make([]byte, rows*rowBytes)
 	for _, p := range t.parts {
+		if p.scales != nil {
+			groups := cols / t.group
+			h.Group = t.group
+			pairs := make([]uint16, p.scales.Size()/2)
+			o.dev.ReadLater(p.scales, 0, p.scales.Size()).Wait(gpu.Bytes(pairs))
+			for r := range p.rows {
+				h.GroupScales = append(h.GroupScales, pairs[r*2*ceil(groups, 2):][:groups]...)
+			}
+		}
 		each := max(readPiece/padded, 1)
 		for first := 0; first < p.rows; first += each {
 			n := min(each, p.rows-first)

@@ -2,8 +2,10 @@ package simd
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 // peaks are measured once a level, in the run that reports shares of them.
@@ -96,6 +98,64 @@ func BenchmarkMatMul(b *testing.B) {
 	}
 }
 
+// BenchmarkPublic times the products for public ternary models in turn, at the best level, so that
+// whatever else runs on the machine meets all of them alike. It reports the speed of each as a multiple
+// of TernaryMatMul's, the first one's, and the rate at which it reads weights as a share of what memory
+// gives; all by the median.
+func BenchmarkPublic(b *testing.B) {
+	for _, shape := range []struct{ rows, cols int }{{2048, 6144}, {6144, 2048}} {
+		for _, n := range []int{1, 4, 128} {
+			b.Run(fmt.Sprintf("%v/%dx%d/%d", Active(), shape.rows, shape.cols, n), func(b *testing.B) {
+				benchPublic(b, shape.rows, shape.cols, n)
+			})
+		}
+	}
+}
+
+func benchPublic(b *testing.B, rows, cols, n int) {
+	type timed struct {
+		name  string
+		run   func()
+		times []time.Duration
+	}
+	m, m32 := randomGrouped(rows, cols, 128), randomGrouped(rows, cols, 32)
+	x, y := random(n*cols, 1), make([]float32, n*rows)
+	q, scales := randomInt8(n*cols, 1), divisors(n)
+	products := []timed{
+		{name: "float", run: func() { TernaryMatMul(y, m.codes, x, rows, cols, n) }},
+		{name: "group128", run: func() { TernaryGroupMatMul(y, m.codes, m.scales, 128, x, rows, cols, n) }},
+		{name: "group32", run: func() { TernaryGroupMatMul(y, m32.codes, m32.scales, 32, x, rows, cols, n) }},
+		{name: "int8", run: func() { TernaryMatMulI8(y, m.codes, q, scales, rows, cols, n) }},
+		{name: "int8group128", run: func() { TernaryGroupMatMulI8(y, m.codes, m.scales, 128, q, scales, rows, cols, n) }},
+		{name: "int8group32", run: func() { TernaryGroupMatMulI8(y, m32.codes, m32.scales, 32, q, scales, rows, cols, n) }},
+	}
+	if n > 4 {
+		products = append(products,
+			timed{name: "gemm", run: func() { GemmTernary(n, rows, cols, 1, x, cols, false, m.codes, true, 0, y, rows) }},
+			timed{name: "gemm128", run: func() { GemmTernaryGroup(n, rows, cols, x, cols, m.codes, m.scales, 128, 0, y, rows) }})
+	}
+	read := float64(len(m.codes)) / peakOf(Active()).bandwidth
+	b.ResetTimer()
+	for b.Loop() {
+		for i := range products {
+			start := time.Now()
+			products[i].run()
+			products[i].times = append(products[i].times, time.Since(start))
+		}
+	}
+	first := 0.0
+	for i, p := range products {
+		slices.Sort(p.times)
+		seconds := p.times[len(p.times)/2].Seconds()
+		if i == 0 {
+			first = seconds
+		}
+		b.ReportMetric(first/seconds, p.name+"/float")
+		b.ReportMetric(100*read/seconds, p.name+"-%read")
+	}
+	b.ReportMetric(first*1e6, "float-µs")
+}
+
 func BenchmarkCodes(b *testing.B) {
 	m := randomMatrix(1024, 1024)
 	eachBenchLevel(b, "decode", func(b *testing.B, _ peak) {
@@ -115,12 +175,18 @@ func BenchmarkCodes(b *testing.B) {
 func BenchmarkVectors(b *testing.B) {
 	const n = 4096
 	x, y, z, u, v := random(n, 1), random(n, 2), random(n, 3), make([]float32, n), make([]float32, n)
+	h, q := randomHalves(n, 4), make([]int8, n)
 	for _, c := range []struct {
 		name string
 		run  func()
 	}{
 		{"Dot", func() { Dot(x, y) }},
 		{"Axpy", func() { Axpy(1e-9, x, u) }},
+		{"DotF16", func() { DotF16(x, h) }},
+		{"AxpyF16", func() { AxpyF16(1e-9, h, u) }},
+		{"Float16s", func() { Float16s(h, x) }},
+		{"Float32s", func() { Float32s(v, h) }},
+		{"QuantizeI8", func() { QuantizeI8(q, x) }},
 		{"Max", func() { Max(x) }},
 		{"SiluMul", func() { SiluMul(u, x, y) }},
 		{"SiluMulBackward", func() { SiluMulBackward(u, v, x, y, z) }},

@@ -56,10 +56,28 @@ func TestNothingIsReadBeyondTheEnd(t *testing.T) {
 			x := atEdge(t, random(cols, 4))
 			Dot(x, x)
 			Max(x)
+			h := atEdge(t, randomHalves(cols, 5))
+			AxpyF16(DotF16(x, h), h, x)
+			Float32s(x, h)
+			Float16s(h, x)
+			q := atEdge(t, randomInt8(5*cols, 6))
+			QuantizeI8(q[:cols], x)
+			TernaryMatMulI8(atEdge(t, make([]float32, 25)), m.codes, q, atEdge(t, divisors(5)), 5, cols, 5)
 			active.Load().dot3(x, x, x)
 			Ger(m.float, 1, atEdge(t, random(5, 5)), x)
 			Substitute(m.float, atEdge(t, random(25, 6)), m.rows, cols, false)
 			Substitute(m.float, atEdge(t, random(25, 6)), m.rows, cols, true)
+		}
+		for _, group := range groupLengths {
+			m := randomGrouped(5, 2*group, group)
+			m.codes, m.scales = atEdge(t, m.codes), atEdge(t, m.scales)
+			for _, n := range []int{1, 5} {
+				x, y := atEdge(t, random(n*m.cols, 1)), atEdge(t, make([]float32, 5*n))
+				TernaryGroupMatMul(y, m.codes, m.scales, group, x, m.rows, m.cols, n)
+				GemmTernaryGroup(n, m.rows, m.cols, x, m.cols, m.codes, m.scales, group, 0, y, m.rows)
+				q, scales := atEdge(t, randomInt8(n*m.cols, 1)), atEdge(t, divisors(n))
+				TernaryGroupMatMulI8(y, m.codes, m.scales, group, q, scales, m.rows, m.cols, n)
+			}
 		}
 		for size := 1; size <= 40; size++ {
 			for form := range 4 {

@@ -23,7 +23,7 @@ type gemmKernels struct {
 
 	// decode is kernels.ternaryDecode. decodeBlocks, nil where there is none, does it for
 	// codeBlock weights of each of some rows, whose codes are codesStep bytes apart.
-	decode       func(dst []float32, codes []byte)
+	decode       func(dst []float32, codes []byte, scale float32)
 	decodeBlocks func(dst *float32, dstStep int, codes *byte, codesStep, rows int)
 }
 
@@ -107,7 +107,9 @@ type operands struct {
 	m, n, k        int
 	alpha, beta    float32
 	a, b, c        []float32
-	codes          []byte // B where it is ternary
+	codes          []byte   // B where it is ternary
+	scales         []uint16 // of B's groups of weights; nil: 1
+	group          int
 	lda, ldb, ldc  int
 	transA, transB bool
 	directB        bool // read where it lies
@@ -283,9 +285,9 @@ func (g *gemmKernels) tile(rows int) int {
 	panic("simd: no tile of one row")
 }
 
-func grow(buf []float32, n int) []float32 {
+func grow[T any](buf []T, n int) []T {
 	if cap(buf) < n {
-		return hugepages.Make[float32](n)
+		return hugepages.Make[T](n)
 	}
 	return buf[:n]
 }

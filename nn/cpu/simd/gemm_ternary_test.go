@@ -68,3 +68,66 @@ func TestGemmTernaryDoesNotAllocate(t *testing.T) {
 	})
 	panics(t, "codes", func() { GemmTernary(3, 2, 4, 1, a[:12], 4, false, b.codes[:3], false, 0, c[:6], 2) })
 }
+
+// TestGemmTernaryGroupIsGemm compares with the product of the decoded and scaled matrix, which is the
+// same to the last bit.
+func TestGemmTernaryGroupIsGemm(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		check := func(m *grouped, rows int, beta float32) {
+			t.Helper()
+			lda, ldc := m.cols+3, m.rows+2
+			a, c := random(rows*lda, 1), random(rows*ldc, 2)
+			weights := make([]float32, m.rows*m.cols)
+			for i := range weights {
+				weights[i] = float32(m.weight(i/max(m.cols, 1), i%max(m.cols, 1)))
+			}
+			want, got := append([]float32(nil), c...), newGuarded(c)
+			Gemm(rows, m.rows, m.cols, 1, a, lda, false, weights, m.cols, true, beta, want, ldc)
+			GemmTernaryGroup(rows, m.rows, m.cols, a, lda, m.codes, m.scales, m.group, beta, got.inside, ldc)
+			what := fmt.Sprintf("%d rows of %d×%d, groups of %d", rows, m.rows, m.cols, m.group)
+			near(t, what, got.inside, want, 0, 0)
+			got.check(t, what)
+		}
+		eachGrouped(func(m *grouped) {
+			check(m, 1+m.cols%7, float32(m.rows%2))
+		})
+		for _, rows := range []int{0, 1, 13, 70} {
+			m := randomGrouped(70, 3*288, 288)
+			m.scales[0], m.scales[1], m.scales[2] = 0, 0x0001, 0x83ff
+			check(&m, rows, 2)
+			m = randomGrouped(33, 4*blockK, 4*blockK)
+			check(&m, rows, 0)
+		}
+	})
+}
+
+func TestGemmTernaryGroupIsIndependentOfWorkers(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		const rows = 130
+		m := randomGrouped(200, 384, 128)
+		a := random(rows*m.cols, 1)
+		var first []float32
+		for _, workers := range []int{1, 2, 3, 8} {
+			setWorkers(t, workers)
+			got := make([]float32, rows*m.rows)
+			GemmTernaryGroup(rows, m.rows, m.cols, a, m.cols, m.codes, m.scales, m.group, 0, got, m.rows)
+			if first == nil {
+				first = got
+			}
+			near(t, fmt.Sprintf("%d workers", workers), got, first, 0, 0)
+		}
+		noAllocations(t, "GemmTernaryGroup", func() {
+			GemmTernaryGroup(rows, m.rows, m.cols, a, m.cols, m.codes, m.scales, m.group, 0, first, m.rows)
+		})
+	})
+	m := randomGrouped(3, 96, 32)
+	panics(t, "scales", func() {
+		GemmTernaryGroup(1, 3, 96, make([]float32, 96), 96, m.codes, m.scales[1:], 32, 0, make([]float32, 3), 3)
+	})
+	panics(t, "codes", func() {
+		GemmTernaryGroup(1, 3, 96, make([]float32, 96), 96, m.codes[1:], m.scales, 32, 0, make([]float32, 3), 3)
+	})
+	panics(t, "group", func() {
+		GemmTernaryGroup(1, 3, 96, make([]float32, 96), 96, m.codes, m.scales[:6], 48, 0, make([]float32, 3), 3)
+	})
+}

@@ -4,10 +4,10 @@
 
 package simd
 
-// ternaryDecodeAVX2 sets dst to the weights of codes.
+// ternaryDecodeAVX2 sets dst to scale times the weights of codes.
 //
 //go:noescape
-func ternaryDecodeAVX2(dst []float32, codes []byte)
+func ternaryDecodeAVX2(dst []float32, codes []byte, scale float32)
 
 // ternaryQuantizeAVX2 packs the rounded w/gamma.
 //
@@ -19,10 +19,10 @@ func ternaryQuantizeAVX2(codes []byte, w []float32, gamma float32)
 //go:noescape
 func decodeBlocksAVX2(dst *float32, dstStep int, codes *byte, codesStep int, rows int)
 
-// ternaryDecodeAVX512 sets dst to the weights of codes.
+// ternaryDecodeAVX512 sets dst to scale times the weights of codes.
 //
 //go:noescape
-func ternaryDecodeAVX512(dst []float32, codes []byte)
+func ternaryDecodeAVX512(dst []float32, codes []byte, scale float32)
 
 // ternaryQuantizeAVX512 packs the rounded w/gamma.
 //

@@ -4,17 +4,19 @@
 
 #include "textflag.h"
 
-// func ternaryDecodeAVX2(dst []float32, codes []byte)
+// func ternaryDecodeAVX2(dst []float32, codes []byte, scale float32)
 // Requires: AVX, AVX2, CMOV
-TEXT ·ternaryDecodeAVX2(SB), NOSPLIT, $32-48
-	VMOVUPS shifts0AVX2<>+0(SB), Y0
-	VMOVUPS shifts1AVX2<>+0(SB), Y1
-	VMOVUPS weightsAVX2<>+0(SB), Y2
-	MOVQ    dst_base+0(FP), AX
-	MOVQ    codes_base+24(FP), CX
-	MOVQ    dst_len+8(FP), DX
-	SUBQ    $0x10, DX
-	JL      rest2
+TEXT ·ternaryDecodeAVX2(SB), NOSPLIT, $32-52
+	VMOVUPS      shifts0AVX2<>+0(SB), Y0
+	VMOVUPS      shifts1AVX2<>+0(SB), Y1
+	VMOVUPS      weightsAVX2<>+0(SB), Y2
+	VBROADCASTSS scale+48(FP), Y3
+	VMULPS       Y3, Y2, Y2
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         codes_base+24(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	SUBQ         $0x10, DX
+	JL           rest2
 
 blocks1:
 	VPBROADCASTD (CX), Y4
@@ -271,16 +273,18 @@ rows:
 	VZEROUPPER
 	RET
 
-// func ternaryDecodeAVX512(dst []float32, codes []byte)
+// func ternaryDecodeAVX512(dst []float32, codes []byte, scale float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·ternaryDecodeAVX512(SB), NOSPLIT, $0-48
-	VMOVUPS shifts0AVX512<>+0(SB), Z0
-	VMOVUPS weightsAVX512<>+0(SB), Z1
-	MOVQ    dst_base+0(FP), AX
-	MOVQ    codes_base+24(FP), CX
-	MOVQ    dst_len+8(FP), DX
-	SUBQ    $0x10, DX
-	JL      rest2
+TEXT ·ternaryDecodeAVX512(SB), NOSPLIT, $0-52
+	VMOVUPS      shifts0AVX512<>+0(SB), Z0
+	VMOVUPS      weightsAVX512<>+0(SB), Z1
+	VBROADCASTSS scale+48(FP), Z2
+	VMULPS       Z2, Z1, Z1
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         codes_base+24(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	SUBQ         $0x10, DX
+	JL           rest2
 
 blocks1:
 	VPBROADCASTD (CX), Z2

@@ -110,11 +110,13 @@ func run[W any](jobs *freeList[rowJob[W]], k *kernels, kern *rowKernels[W], y []
 	}
 	j := jobs.get()
 	*j = rowJob[W]{k, kern, y, w, scale, x, rows, cols, stride, n}
-	grain := (chunkElements/(cols*n) + rowsAtOnce) / rowsAtOnce * rowsAtOnce
-	parallel.For(rows, grain, j)
+	parallel.For(rows, rowGrain(chunkElements, cols*n), j)
 	*j = rowJob[W]{}
 	jobs.put(j)
 }
+
+// rowGrain is the number of rows, each of so many multiply-adds, that make a chunk.
+func rowGrain(chunk, row int) int { return (chunk/row + rowsAtOnce) / rowsAtOnce * rowsAtOnce }
 
 // blockBytes is how much of W is read by all vectors before going on, while it is in a core's own cache.
 const blockBytes = 1 << 17

@@ -1,10 +1,6 @@
 package simd
 
-import (
-	"math"
-
-	"github.com/x448/float16"
-)
+import "math"
 
 // portable is the scalar definition of every kernel.
 var portable = kernels{
@@ -29,6 +25,10 @@ var portable = kernels{
 	siluMulBackward: siluMulBackwardScalar,
 	rmsNormBackward: rmsNormBackwardScalar,
 	adamW:           adamWScalar,
+	dotHalf:         dotHalfScalar,
+	axpyHalf:        axpyHalfScalar,
+	widen:           widenScalar,
+	narrow:          narrowScalar,
 	gemm: gemmKernels{
 		width:     4,
 		heights:   []int{4, 1},
@@ -40,9 +40,15 @@ var portable = kernels{
 	},
 	substitute:      substituteScalar,
 	float:           scalarRows(func(w []float32, i int) float32 { return w[i] }, func(cols int) int { return cols }),
-	half:            scalarRows(func(w []uint16, i int) float32 { return float16.Frombits(w[i]).Float32() }, func(cols int) int { return cols }),
+	half:            scalarRows(func(w []uint16, i int) float32 { return half(w[i]) }, func(cols int) int { return cols }),
 	int8:            scalarRows(func(w []int8, i int) float32 { return float32(w[i]) }, func(cols int) int { return cols }),
 	ternary:         scalarRows(ternaryWeight, ternaryStride),
+	group:           groupKernels{groupOneScalar, groupFourScalar},
+	codes:           scalarCodes(codesOneScalar),
+	groupCodes:      scalarCodes(groupCodesOneScalar),
+	packInt8:        packInt8Scalar,
+	absMax:          absMaxScalar,
+	quantizeInt8:    quantizeInt8Scalar,
 	ternaryDecode:   ternaryDecodeScalar,
 	ternaryQuantize: ternaryQuantizeScalar,
 	fmaLoop:         fmaLoopScalar,
@@ -166,9 +172,9 @@ func ternaryWeight(row []byte, i int) float32 {
 	return ternaryWeights[row[i/4]>>(i%4*2)&3]
 }
 
-func ternaryDecodeScalar(dst []float32, codes []byte) {
+func ternaryDecodeScalar(dst []float32, codes []byte, scale float32) {
 	for i := range dst {
-		dst[i] = ternaryWeight(codes, i)
+		dst[i] = scale * ternaryWeight(codes, i)
 	}
 }
 

@@ -84,6 +84,11 @@ type kernels struct {
 	rmsNormBackward func(dx, dgain, dy, x, gain []float32, rstd, pull float32)
 	adamW           func(w, g, m, v []float32, gscale, keep1, add1, keep2, add2, invC2, eps, rate, shrink float32)
 
+	dotHalf  func(x []float32, y []uint16) float32
+	axpyHalf func(alpha float32, x []uint16, y []float32)
+	widen    func(dst []float32, src []uint16)
+	narrow   func(dst []uint16, src []float32)
+
 	gemm gemmKernels
 	// substitute subtracts from row t of x (n, cols), which begins at x[t·xStep], the rows
 	// s < t times l[t·lRow+s·lStep], from the first row on. n and cols are not 0.
@@ -95,7 +100,19 @@ type kernels struct {
 	int8    rowKernels[int8]
 	ternary rowKernels[byte]
 
-	ternaryDecode   func(dst []float32, codes []byte)
+	// Rows of a cache that lie apart; nil where there is nothing better than a row at a time.
+	floatCache cacheKernels[float32]
+	halfCache  cacheKernels[uint16]
+
+	group groupKernels
+
+	// Products with vectors in int8, without and with scales of groups.
+	codes, groupCodes codesKernels
+	packInt8          func(dst, q *int8, chunks, units int) // see codesKernels
+	absMax            func(x []float32) float32
+	quantizeInt8      func(q []int8, x []float32, scale float32) // a multiple of 32 elements
+
+	ternaryDecode   func(dst []float32, codes []byte, scale float32)
 	ternaryQuantize func(codes []byte, w []float32, gamma float32)
 
 	fmaLoop func(n int) int // n rounds of multiply-adds; their number in one round

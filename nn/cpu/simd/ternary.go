@@ -84,6 +84,6 @@ func (j *codeJob) piece(w []float32, codes []byte) {
 	if j.encode {
 		j.k.ternaryQuantize(codes, w, j.gamma)
 	} else {
-		j.k.ternaryDecode(w, codes)
+		j.k.ternaryDecode(w, codes, 1)
 	}
 }

@@ -36,19 +36,21 @@ import (
 // Model is a model of a public family in host memory.
 type Model struct {
 	Path      string
-	Form      string // "GGUF", "Hugging Face"
+	Form      string // "GGUF", "Hugging Face", ".bitt"
 	Decoder   *arch.Decoder
 	Trained   int // the context that the file names; that of Decoder is bounded by Options.Context
 	Weights   *nn.Weights[op.HostTensor]
 	Tokenizer *tokenizer.Tokenizer // nil when there is none
-	// TokenizerJSON is the tokenizer's file, nil where it was made of a GGUF's keys.
-	TokenizerJSON json.RawMessage
-	Ends          []uint32       // the ids that end a text
-	Template      *chat.Template // of conversations, nil when there is none
+	Ends      []uint32             // the ids that end a text
+	Template  *chat.Template       // of conversations, nil when there is none
 	// TemplateError is why the template that is there cannot be used.
 	TemplateError error
 	// Tensors are what the file has, for who lists them.
 	Tensors []Tensor
+	// TokenizerJSON is the text of Tokenizer, as a tokenizer.json; nil when there is none.
+	TokenizerJSON json.RawMessage
+	// Chat is the text of Template, with the special tokens that the files name.
+	Chat chat.Source
 }
 
 // Tensor is one of a file's.
@@ -75,6 +77,9 @@ func Recognize(path string) bool {
 	}
 	if info.IsDir() {
 		return isHFDir(path)
+	}
+	if !info.Mode().IsRegular() { // to open a pipe waits for who writes
+		return false
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -124,7 +129,7 @@ func Describe(path string, o Options) (*Model, error) {
 	for _, p := range nn.Params(nn.OfDecoder(m.Decoder)) {
 		if p.Layer == 0 {
 			err := regular.Guard(func() error {
-				_, err := param(src, p)
+				_, err := param(src, m.Decoder, p)
 				return err
 			})
 			if err != nil {
@@ -161,26 +166,46 @@ func describe(path string, o Options) (*Model, source, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := m.check(src, o); err != nil {
+	if m.Decoder.Vocab, err = src.rows("embed.weight"); err == nil {
+		err = m.check(src, o)
+	}
+	if err != nil {
 		src.close()
 		return nil, nil, err
 	}
 	return m, src, nil
 }
 
-// check completes what the keys say of the model, and refuses what cannot be one, or lacks tensors.
-func (m *Model) check(src source, o Options) error {
-	if err := m.size(src); err != nil {
+// fill reads the weights of a model that is described.
+func (m *Model) fill(src source, o Options) error {
+	if err := m.check(src, o); err != nil {
 		return err
 	}
-	m.Trained = m.Decoder.Context
-	if o.Context > 0 {
-		m.Decoder.Context = min(m.Decoder.Context, o.Context)
+	return m.read(src)
+}
+
+// template loads the template, where there is one.
+func (m *Model) template() {
+	if len(m.Chat.Templates) > 0 {
+		m.Template, m.TemplateError = m.Chat.Template()
 	}
-	if err := m.Decoder.Validate(); err != nil {
+}
+
+// check completes a model of which the keys and the vocabulary's size are known, and refuses what cannot be one, or lacks
+// tensors.
+func (m *Model) check(src source, o Options) error {
+	d := m.Decoder
+	if m.Tokenizer != nil && m.Tokenizer.Size() > d.Vocab {
+		return fmt.Errorf("%s: the tokenizer has %d tokens, want at most the %d rows of the embedding", m.Path, m.Tokenizer.Size(), d.Vocab)
+	}
+	m.Trained = d.Context
+	if o.Context > 0 {
+		d.Context = min(d.Context, o.Context)
+	}
+	if err := d.Validate(); err != nil {
 		return fmt.Errorf("%s: %w", m.Path, err)
 	}
-	for _, p := range nn.Params(nn.OfDecoder(m.Decoder)) {
+	for _, p := range nn.Params(nn.OfDecoder(d)) {
 		for _, name := range p.Names {
 			if err := src.has(name); err != nil {
 				return err
@@ -198,16 +223,9 @@ type source interface {
 	has(name string) error
 	// rows is how many rows a matrix has, without reading it.
 	rows(name string) (int, error)
+	// drop lets go of the memory that the file's bytes of a name have taken, which are not needed again.
+	drop(name string)
 	close() error
-}
-
-// size takes the vocabulary's size from the embedding.
-func (m *Model) size(src source) (err error) {
-	m.Decoder.Vocab, err = src.rows("embed.weight")
-	if err == nil && m.Tokenizer != nil && m.Tokenizer.Size() > m.Decoder.Vocab {
-		err = fmt.Errorf("%s: the tokenizer has %d tokens, want at most the %d rows of the embedding", m.Path, m.Tokenizer.Size(), m.Decoder.Vocab)
-	}
-	return err
 }
 
 // read fills the weights, several parameters at a time. Of several errors it gives the first in the order of the data flow.
@@ -231,7 +249,10 @@ func (m *Model) read(src source) error {
 		all.Go(func() {
 			for j := range next {
 				errs[j.at] = regular.Guard(func() (err error) {
-					*j.to, err = param(src, j.p)
+					*j.to, err = param(src, m.Decoder, j.p)
+					for _, name := range j.p.Names {
+						src.drop(name)
+					}
 					return err
 				})
 				if errs[j.at] != nil {

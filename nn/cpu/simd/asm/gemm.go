@@ -139,17 +139,24 @@ func storeRows(g *gen, sums [][]reg.VecVirtual, masks []*tail, c, cRow, beta reg
 type strided struct {
 	bases               []reg.GPVirtual
 	distance, distance3 reg.GPVirtual
+	disp                int // bytes in front of what is meant
+}
+
+// from skips some bytes of each row.
+func (s strided) from(bytes int) strided {
+	s.disp += bytes
+	return s
 }
 
 func (s strided) at(i int) operand.Mem {
 	base := s.bases[i/basesEvery]
 	switch i % basesEvery {
 	case 0:
-		return mem(base, 0)
+		return mem(base, s.disp)
 	case 3:
-		return indexed(base, s.distance3, 1, 0)
+		return indexed(base, s.distance3, 1, s.disp)
 	default:
-		return indexed(base, s.distance, uint8(i%basesEvery), 0)
+		return indexed(base, s.distance, uint8(i%basesEvery), s.disp)
 	}
 }
 

@@ -27,6 +27,10 @@ var sources = []struct {
 	{"kernels_gemm", gemmKernels},
 	{"kernels_matvec", matvecKernels},
 	{"kernels_ternary", ternaryKernels},
+	{"kernels_group", groupKernels},
+	{"kernels_codes", codesKernels},
+	{"kernels_half", halfKernels},
+	{"kernels_cache", cacheKernels},
 	{"kernels_measure", measureKernels},
 }
 

@@ -155,7 +155,7 @@ func (f format) products(g *gen, w strided, rows, vectors int) []reg.VecVirtual 
 
 	coming := g.GP64()
 	g.LEAQ(mem(w.bases[0], ahead), coming)
-	g.blocks(f, cols, func(t *blockTail) { f.multiply(g, at, x, sums, parts, t) }, func() {
+	g.blocks(f, cols, func(t *blockTail) { f.multiply(g, at, x, sums, parts, t, g.addProduct) }, func() {
 		size := rows * block * f.bits / 8
 		for line := 0; line < size; line += 64 {
 			g.PREFETCHT0(mem(coming, line))
@@ -197,8 +197,11 @@ func (f format) products(g *gen, w strided, rows, vectors int) []reg.VecVirtual 
 	return results
 }
 
-// multiply adds the products of one block.
-func (f format) multiply(g *gen, w, x strided, sums [][][]reg.VecVirtual, parts int, tail *blockTail) {
+// addProduct adds the products of the lanes of x and w to a sum.
+func (g *gen) addProduct(x operand.Op, w, sum reg.VecVirtual) { g.VFMADD231PS(x, w, sum) }
+
+// multiply puts the products of one block into the sums, by add.
+func (f format) multiply(g *gen, w, x strided, sums [][][]reg.VecVirtual, parts int, tail *blockTail, add func(x operand.Op, w, sum reg.VecVirtual)) {
 	rows := len(sums[0])
 	weights := make([][]reg.VecVirtual, rows)
 	decode := func(r int) {
@@ -218,7 +221,7 @@ func (f format) multiply(g *gen, w, x strided, sums [][][]reg.VecVirtual, parts 
 		for r := range rows {
 			decode(r)
 			for p := range parts {
-				g.VFMADD231PS(values[p], weights[r][p], sums[0][r][p])
+				add(values[p], weights[r][p], sums[0][r][p])
 			}
 		}
 		return
@@ -229,12 +232,12 @@ func (f format) multiply(g *gen, w, x strided, sums [][][]reg.VecVirtual, parts 
 	for v := range sums {
 		for p := range parts {
 			if rows == 1 && tail == nil { // used once: read by the product itself
-				g.VFMADD231PS(x.at(v).Offset(p*g.bytes()), weights[0][p], sums[v][0][p])
+				add(x.at(v).Offset(p*g.bytes()), weights[0][p], sums[v][0][p])
 				continue
 			}
 			values := load(v, p)
 			for r := range rows {
-				g.VFMADD231PS(values, weights[r][p], sums[v][r][p])
+				add(values, weights[r][p], sums[v][r][p])
 			}
 		}
 	}

@@ -78,12 +78,17 @@ func (g *gen) unrolled(n, index reg.GPVirtual, body func()) {
 // horizontal adds up the lanes of one register, or of four; the sums are the first
 // lanes of the result. Each is added up in the same order in both cases.
 func (g *gen) horizontal(v []reg.VecVirtual) reg.VecVirtual {
+	return g.across(v, func(a, b, dst reg.VecVirtual) { g.VADDPS(a, b, dst) })
+}
+
+// across is horizontal with another addition of 32-bit lanes.
+func (g *gen) across(v []reg.VecVirtual, add func(a, b, dst reg.VecVirtual)) reg.VecVirtual {
 	quarters := make([]reg.VecVirtual, 4)
 	for i := range v {
 		x := v[i]
 		if g.wide {
 			lower, upper := g.halves(x)
-			g.VADDPS(upper, lower, lower)
+			add(upper, lower, lower)
 			x = lower
 		}
 		upper := g.XMM()
@@ -93,7 +98,7 @@ func (g *gen) horizontal(v []reg.VecVirtual) reg.VecVirtual {
 		} else {
 			g.VEXTRACTF128(operand.U8(1), x.AsY(), upper)
 		}
-		g.VADDPS(upper, lower, lower)
+		add(upper, lower, lower)
 		quarters[i] = lower
 	}
 	for i := len(v); i < 4; i++ {
@@ -105,13 +110,13 @@ func (g *gen) horizontal(v []reg.VecVirtual) reg.VecVirtual {
 		even, odd := g.XMM(), g.XMM()
 		g.VUNPCKLPS(quarters[2*i+1], quarters[2*i], even)
 		g.VUNPCKHPS(quarters[2*i+1], quarters[2*i], odd)
-		g.VADDPS(odd, even, even)
+		add(odd, even, even)
 		pairs[i] = even
 	}
 	first, second := g.XMM(), g.XMM()
 	g.VUNPCKLPD(pairs[1], pairs[0], first)
 	g.VUNPCKHPD(pairs[1], pairs[0], second)
-	g.VADDPS(second, first, first)
+	add(second, first, first)
 	return first
 }
 
@@ -167,22 +172,27 @@ func maximum(g *gen) {
 		}
 		g.VMAXPS(largest, v, largest)
 	})
+	g.VMOVSS(g.largest(largest), g.returned())
+	g.end()
+}
+
+// largest is the largest lane of v.
+func (g *gen) largest(v reg.VecVirtual) reg.VecVirtual {
 	if g.wide {
-		lower, upper := g.halves(largest)
+		lower, upper := g.halves(v)
 		g.VMAXPS(upper, lower, lower)
-		largest = lower
+		v = lower
 	}
-	other, top := g.XMM(), largest.AsX().(reg.VecVirtual)
+	other, top := g.XMM(), v.AsX().(reg.VecVirtual)
 	if g.wide {
-		g.VEXTRACTF32X4(operand.U8(1), largest.AsY(), other)
+		g.VEXTRACTF32X4(operand.U8(1), v.AsY(), other)
 	} else {
-		g.VEXTRACTF128(operand.U8(1), largest.AsY(), other)
+		g.VEXTRACTF128(operand.U8(1), v.AsY(), other)
 	}
 	g.VMAXPS(other, top, top)
 	for _, swap := range []uint8{0b01_00_11_10, 0b10_11_00_01} {
 		g.VPERMILPS(operand.U8(swap), top, other)
 		g.VMAXPS(other, top, top)
 	}
-	g.VMOVSS(top, g.returned())
-	g.end()
+	return top
 }

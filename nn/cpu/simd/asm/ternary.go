@@ -15,8 +15,9 @@ func ternaryKernels(g *gen) {
 }
 
 func ternaryDecode(g *gen) {
-	g.function("ternaryDecode", "(dst []float32, codes []byte)", "sets dst to the weights of codes.")
+	g.function("ternaryDecode", "(dst []float32, codes []byte, scale float32)", "sets dst to scale times the weights of codes.")
 	g.loadTernaryTables()
+	g.VMULPS(g.broadcast("scale"), g.ternary.weights, g.ternary.weights)
 	dst, codes, n := g.ptr("dst"), g.ptr("codes"), g.length("dst")
 	g.blocks(format{bits: 2}, n, func(t *blockTail) {
 		weights := g.vecs(block / g.lanes())
