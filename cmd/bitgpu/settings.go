@@ -31,6 +31,7 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error
 	take(c, given, "grad-clip", &o.Clip, c.Float64)
 	take(c, given, "dropout", &o.Dropout, c.Float64)
 	take(c, given, "order", &o.Order, c.String)
+	take(c, given, "reread", &o.Reread, c.Float64)
 	take(c, given, "seed", &o.Seed, c.Uint64)
 	take(c, given, "save-interval", &o.SaveInterval, c.Int)
 	take(c, given, "val-every", &o.ValEvery, c.Int)
