@@ -141,7 +141,7 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 	m.arrived.L = &m.mu
 	if l.Public != nil {
 		m.chatError = l.Public.TemplateError
-		if err := m.fitContext(l, o.context); err != nil {
+		if err := m.fitContext(l, o.context, freemem.Free()); err != nil {
 			l.Close()
 			return nil, err
 		}
@@ -162,11 +162,10 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 }
 
 // fitContext bounds the context of a public family by the memory that is free behind the weights, half of which it leaves to
-// others. What was asked for is not made shorter, but refused where it takes all.
-func (m *Model) fitContext(l *storage.Loaded, asked int) error {
+// others. What was asked for is not made shorter, but refused where it takes all. Free bytes of 0 are not known.
+func (m *Model) fitContext(l *storage.Loaded, asked int, free int64) error {
 	m.trained = l.Public.Trained
-	free := freemem.Free()
-	if free == 0 { // not known
+	if free == 0 {
 		return nil
 	}
 	share := free / 2

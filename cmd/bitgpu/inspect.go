@@ -86,6 +86,7 @@ type memoryInfo struct {
 	Model  string `json:"model,omitempty"` // which model it belongs to, where the file says it
 	Tokens int64  `json:"tokens"`          // read since the memory was empty
 	Layers int    `json:"layers"`
+	States int    `json:"states,omitempty"` // of a public family: tensors of keys, values and states
 }
 
 // tokensInfo describes a token file.
@@ -150,7 +151,7 @@ func inspectTensors(path string) (*inspection, error) {
 	m, err := memory.Read(path)
 	switch {
 	case err == nil:
-		r.Form, r.Memory = "memory of a model", &memoryInfo{Model: m.Model, Tokens: m.Tokens, Layers: len(m.Layers)}
+		r.Form, r.Memory = "memory of a model", &memoryInfo{Model: m.Model, Tokens: m.Tokens, Layers: len(m.Layers), States: len(m.States)}
 	case strings.HasPrefix(r.Metadata["format"], "bitgpu-memory"):
 		r.Form = "memory that cannot be used: " + sentence(err)
 	}
@@ -278,7 +279,11 @@ func (r *inspection) print(out io.Writer) error {
 		}
 	}
 	if m := r.Memory; m != nil {
-		fmt.Fprintf(w, "%d layers after %d tokens", m.Layers, m.Tokens)
+		if m.States > 0 {
+			fmt.Fprintf(w, "%d keys, values and states after %d tokens", m.States, m.Tokens)
+		} else {
+			fmt.Fprintf(w, "%d layers after %d tokens", m.Layers, m.Tokens)
+		}
 		if m.Model != "" {
 			fmt.Fprintf(w, ", of the model %s", m.Model)
 		}

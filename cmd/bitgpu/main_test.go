@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"bitgpu/nn/cpu/parallel"
+	"bitgpu/nn/storage/public/publictest"
 
 	"github.com/urfave/cli/v2"
 )
@@ -285,9 +287,13 @@ func TestThreads(t *testing.T) {
 	}
 }
 
-// The examples of the help work as they stand, where model.bitt is a model.
+// The examples of the help work as they stand, where model.bitt is a model, and bonsai.gguf a public one.
 func TestExamplesOfTheHelp(t *testing.T) {
 	data, err := os.ReadFile(model("d32-none"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := os.ReadFile(publictest.File(t, "qwen3"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +305,7 @@ func TestExamplesOfTheHelp(t *testing.T) {
 			t.Errorf("%s has no example", command.Name)
 		}
 		t.Chdir(t.TempDir())
-		if err := os.WriteFile("model.bitt", data, 0o600); err != nil {
+		if err := errors.Join(os.WriteFile("model.bitt", data, 0o600), os.WriteFile("bonsai.gguf", public, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(examples) {

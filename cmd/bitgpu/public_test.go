@@ -37,6 +37,11 @@ func TestCommandsOnPublicModels(t *testing.T) {
 		if !strings.Contains(err, "7 tokens in") || !strings.Contains(err, "ended by context") {
 			t.Errorf("run --context 10 --stats: %s", err)
 		}
+		memory := filepath.Join(dir, "m.memory")
+		mustRun(t, "run", "-m", m, "--backend", "cpu", "-p", "abc", "-n", "2", "--temp", "0", "--memory", memory)
+		if out := succeed(t, "", "inspect", memory); !strings.Contains(out, "4 keys, values and states after ") {
+			t.Errorf("inspect of a memory: %s", out)
+		}
 		r := evaluated(t, m, "--data", text, "--batch-size", "1")
 		if r.Tokens != 200 || r.Bytes != 200 || !(r.Loss > 0) || !(*r.BitsPerByte > 0) {
 			t.Errorf("eval: %+v", r)
@@ -52,6 +57,8 @@ func TestCommandsOnPublicModels(t *testing.T) {
 			{1, []string{"run", "-m", m, "--backend", "cpu", "--context", "4", "-p", "hello"}, "the context is full: got 5 tokens behind 0, want 4 at most"},
 			{2, []string{"run", "-m", m, "--context", "0", "-p", "x"}, "--context: 1 or more wanted, 0 found"},
 			{2, []string{"run", "-m", m, "--masters", "up", "-p", "x"}, `--masters: got "up", want half-up or half-even`},
+			{1, []string{"run", "-m", m, "--masters", "half-up", "-p", "x"}, "masters: got a rounding, want none: its matrices are ternary as they are"},
+			{1, []string{"run", "-m", model("d32-none"), "--masters", "half-up", "-p", "x"}, "masters: got a rounding, want none: it is no directory"},
 			{2, []string{"logits", "-m", m, "--backend", "cpu", "--tokens", "1", "-o", filepath.Join(dir, "l"), "--chunk", "4"}, "does not learn by a rule"},
 			{1, []string{"logits", "-m", m, "--backend", "cpu", "--tokens", "999", "-o", filepath.Join(dir, "l")}, "an id below 258 wanted"},
 			{2, []string{"eval", "-m", m, "--data", text, "--context-len", "65"}, "--context-len: got 65, want 64 at most"},

@@ -69,6 +69,9 @@ func Load(path string, o Options) (*Loaded, error) {
 	if public.Recognize(path) {
 		return loadPublic(path, o)
 	}
+	if o.Rounding != nil {
+		return nil, fmt.Errorf("%s: masters: got a rounding, want none: it is no directory of a public family", path)
+	}
 	config, err := givenJSON(o.Config)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"bitgpu/io/chat"
 	"bitgpu/io/hf"
@@ -26,7 +27,8 @@ type hfDir struct {
 	d       *arch.Decoder
 	packed  bool // BitNet's: embeddings and head are floats
 	masters *hf.Rounding
-	prefix  string // of the names of tensors
+	rounded atomic.Bool // there were masters
+	prefix  string      // of the names of tensors
 }
 
 func openHF(dir string, m *Model, o Options) (source, error) {
@@ -196,6 +198,7 @@ func (h *hfDir) part(name string, table bool) (*part, error) {
 				return nil, err
 			}
 			x.ternary, x.rows, x.cols = ofTrit(m), m.Rows, m.Cols
+			h.rounded.Store(true)
 		case t.DType == safetensors.U8 || t.DType == safetensors.U32 || !table && !mayBeFloat(rest):
 			if !h.packed && t.DType != safetensors.U8 && t.DType != safetensors.U32 {
 				err = fmt.Errorf("%w; if these are the float masters of a ternary model, say how it rounds them: --masters half-up (Falcon-E's) or half-even", err)

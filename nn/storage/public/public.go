@@ -18,12 +18,12 @@ package public
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 
 	"bitgpu/io/atomicfile"
@@ -82,7 +82,7 @@ func Recognize(path string) bool {
 	if info.IsDir() {
 		return isHFDir(path)
 	}
-	if !info.Mode().IsRegular() { // nobody may write to a pipe
+	if !info.Mode().IsRegular() { // to open a pipe waits for who writes
 		return false
 	}
 	f, err := os.Open(path)
@@ -92,7 +92,12 @@ func Recognize(path string) bool {
 	defer f.Close()
 	head := make([]byte, 8)
 	n, _ := f.Read(head)
-	return gguf.Recognize(head[:n]) || !bytes.HasPrefix(head, []byte("BITT")) && filepath.Ext(path) == ".safetensors" && isHFDir(filepath.Dir(path))
+	return gguf.Recognize(head[:n]) || !bytes.HasPrefix(head, []byte("BITT")) && isWeights(path) && isHFDir(filepath.Dir(path))
+}
+
+// isWeights says whether a file's name is that of a model's weights, or of a part of them: others, such as memories, may lie beside.
+func isWeights(path string) bool {
+	return filepath.Ext(path) == ".safetensors" && strings.HasPrefix(filepath.Base(path), "model")
 }
 
 func isHFDir(dir string) bool {
@@ -117,7 +122,7 @@ func Open(path string, o Options) (*Model, error) {
 	if err := m.read(src); err != nil {
 		return nil, err
 	}
-	return m, nil
+	return m, m.rounded(src, o)
 }
 
 // Describe is Open without the weights. It says all the same which tensors are missing, and reads those of the first layer, for
@@ -139,7 +144,15 @@ func Describe(path string, o Options) (*Model, error) {
 			}
 		}
 	}
-	return m, nil
+	return m, m.rounded(src, o)
+}
+
+// rounded refuses a rounding that had nothing to round: the activations would be rounded for nothing.
+func (m *Model) rounded(src source, o Options) error {
+	if h, ok := src.(*hfDir); o.Masters == nil || ok && h.rounded.Load() {
+		return nil
+	}
+	return fmt.Errorf("%s: masters: got a rounding, want none: its matrices are ternary as they are", m.Path)
 }
 
 func describe(path string, o Options) (*Model, source, error) {
@@ -222,44 +235,46 @@ type source interface {
 	close() error
 }
 
-// read fills the weights, several parameters at a time.
+// read fills the weights, several parameters at a time. Of several errors it gives the first in the order of the data flow.
 func (m *Model) read(src source) error {
 	type job struct {
+		at int
 		p  nn.Param
 		to *op.HostTensor
 	}
 	var jobs []job
 	m.Weights = new(nn.Weights[op.HostTensor])
-	nn.Walk(nn.OfDecoder(m.Decoder), m.Weights, func(p nn.Param, t *op.HostTensor) { jobs = append(jobs, job{p, t}) })
+	nn.Walk(nn.OfDecoder(m.Decoder), m.Weights, func(p nn.Param, t *op.HostTensor) { jobs = append(jobs, job{len(jobs), p, t}) })
 	next := make(chan job, len(jobs))
 	for _, j := range jobs {
 		next <- j
 	}
 	close(next)
 	var all sync.WaitGroup
-	var lock sync.Mutex
-	var errs []error
+	errs := make([]error, len(jobs))
 	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
 		all.Go(func() {
 			for j := range next {
-				err := regular.Guard(func() (err error) {
+				errs[j.at] = regular.Guard(func() (err error) {
 					*j.to, err = param(src, m.Decoder, j.p)
 					for _, name := range j.p.Names {
 						src.drop(name)
 					}
 					return err
 				})
-				if err != nil {
-					lock.Lock()
-					errs = append(errs, err)
-					lock.Unlock()
+				if errs[j.at] != nil {
 					return
 				}
 			}
 		})
 	}
 	all.Wait()
-	return errors.Join(errs[:min(1, len(errs))]...)
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // decimal is the float64 that a float32 in a file was rounded from, where that has few digits: 1e-6 and not
