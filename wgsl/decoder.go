@@ -12,14 +12,14 @@ const (
 	NormKeys    = 2
 )
 
-// RoPE makes rows ready for Attention.
+// RoPE makes rows ready for Attention. HALF = 1 means a cache of float16, here and there.
 var RoPE = &Kernel{
 	Name: "rope", File: "rope.wgsl", Params: RoPEParams{},
 	Bindings: []Binding{
 		{"params", Uniform}, {"qkv", ReadWrite}, {"query_gain", Read}, {"key_gain", Read}, {"angles", Read}, {"position", Read},
 		{"keys", ReadWrite}, {"values", ReadWrite},
 	},
-	Consts: Consts{"WORKGROUP": 64},
+	Consts: Consts{"WORKGROUP": 64, "HALF": 0},
 }
 
 // AdvanceParams are the parameters of Advance.
@@ -46,7 +46,7 @@ var Attention = &Kernel{
 	Bindings: []Binding{
 		{"params", Uniform}, {"qkv", Read}, {"keys", Read}, {"values", Read}, {"position", Read}, {"o", ReadWrite},
 	},
-	Consts: Consts{"QUERIES": 8, "QUADS": 32, "QUERY_QUADS": 256},
+	Consts: Consts{"QUERIES": 8, "QUADS": 32, "QUERY_QUADS": 256, "HALF": 0},
 }
 
 // GatedMixParams are the parameters of GatedMix.

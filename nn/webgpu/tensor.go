@@ -6,6 +6,8 @@ import (
 	"bitgpu/gpu"
 	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
+
+	"github.com/x448/float16"
 )
 
 // blockBytes is what a kernel loads of a row of weights at once, in bytes. Rows of F16, I8 and ternary matrices are padded
@@ -61,6 +63,9 @@ func (t *Tensor) rowBytes() int {
 	each := op.Count(t.shape[1:])
 	switch t.format {
 	case op.F16, op.BF16:
+		if !t.loaded { // a cache
+			return 2 * each
+		}
 		return ceil(2*each, blockBytes) * blockBytes
 	case op.I8:
 		return ceil(each, blockBytes) * blockBytes
@@ -91,6 +96,9 @@ func (o *Ops) whole(t *Tensor) *gpu.Buffer {
 // allocate gives a tensor its memory, cut by rows where a binding cannot hold it.
 func (o *Ops) allocate(t *Tensor) *Tensor {
 	rows, rowBytes := t.shape[0], t.rowBytes()
+	if rowBytes%4 != 0 {
+		o.dev.Fail(fmt.Errorf("webgpu: a tensor of shape %v in %v: got rows of %d bytes, want a multiple of 4", t.shape, t.format, rowBytes))
+	}
 	most := o.limit / rowBytes
 	if most == 0 {
 		o.dev.Fail(fmt.Errorf("webgpu: one row of a tensor of shape %v has %d bytes; %s lets a kernel see %d of it at once",
@@ -106,7 +114,7 @@ func (o *Ops) allocate(t *Tensor) *Tensor {
 }
 
 func (o *Ops) New(format op.Format, shape ...int) *Tensor {
-	if format != op.F32 && format != op.U32 {
+	if format != op.F32 && format != op.U32 && format != op.F16 {
 		panic(fmt.Sprintf("webgpu: New makes no %v tensor", format))
 	}
 	return o.allocate(&Tensor{format: format, shape: shape})
@@ -114,7 +122,7 @@ func (o *Ops) New(format op.Format, shape ...int) *Tensor {
 
 func (o *Ops) NewSet(n int, format op.Format, shape ...int) []*Tensor {
 	set := make([]*Tensor, n)
-	bytes := 4 * op.Count(shape)
+	bytes := op.Count(shape) * elementBytes(format)
 	if stride := ceil(bytes, 256) * 256; n*stride > o.limit { // more than a kernel could see
 		for i := range set {
 			set[i] = o.New(format, shape...)
@@ -250,17 +258,27 @@ func (o *Ops) Rows(t *Tensor, n int) *Tensor {
 	return &v
 }
 
-// pieces visits, in order, the bytes of `n` elements of 4 bytes from `offset` on, a buffer at a time; at is their
-// place in the range.
+// elementBytes is the size of a number of a tensor that New makes.
+func elementBytes(f op.Format) int {
+	if f == op.F16 {
+		return 2
+	}
+	return 4
+}
+
+// pieces visits, in order, the bytes of `n` elements from `offset` on, a buffer at a time; at is their place in the range.
 func pieces(t *Tensor, offset, n int, visit func(b *gpu.Buffer, from, at, size int)) {
 	if offset < 0 || n < 0 || offset+n > op.Count(t.shape) {
 		panic(fmt.Sprintf("webgpu: elements %d to %d of a tensor of shape %v", offset, offset+n, t.shape))
 	}
-	each := op.Count(t.shape[1:])
+	each, size := op.Count(t.shape[1:]), elementBytes(t.format)
+	if t.rowBytes() != size*each {
+		panic(fmt.Sprintf("webgpu: elements of a %v tensor of shape %v, whose rows are padded", t.format, t.shape))
+	}
 	for _, p := range t.parts {
 		from, to := max(offset, p.first*each), min(offset+n, (p.first+p.rows)*each)
 		if from < to {
-			visit(p.buffer, 4*(from-p.first*each), 4*(from-offset), 4*(to-from))
+			visit(p.buffer, size*(from-p.first*each), size*(from-offset), size*(to-from))
 		}
 	}
 }
@@ -271,6 +289,13 @@ func (o *Ops) write(b *gpu.Buffer, offset int, data []byte) {
 
 func (o *Ops) Write(t *Tensor, offset int, values []float32) {
 	data := gpu.Bytes(values)
+	if t.format == op.F16 {
+		halves := make([]uint16, len(values))
+		for i, v := range values {
+			halves[i] = float16.Fromfloat32(v).Bits()
+		}
+		data = gpu.Bytes(halves)
+	}
 	pieces(t, offset, len(values), func(b *gpu.Buffer, from, at, size int) { o.write(b, from, data[at:at+size]) })
 }
 
@@ -280,7 +305,15 @@ func (o *Ops) WriteTokens(t *Tensor, offset int, ids []uint32) {
 }
 
 func (o *Ops) Read(t *Tensor, offset int, dst []float32) error {
-	return o.read(t, offset, len(dst), gpu.Bytes(dst))
+	if t.format != op.F16 {
+		return o.read(t, offset, len(dst), gpu.Bytes(dst))
+	}
+	halves := make([]uint16, len(dst))
+	err := o.read(t, offset, len(dst), gpu.Bytes(halves))
+	for i, h := range halves {
+		dst[i] = float16.Frombits(h).Float32()
+	}
+	return err
 }
 
 func (o *Ops) ReadTokens(t *Tensor, offset int, dst []uint32) error {
@@ -366,8 +399,9 @@ func (o *Ops) FinishReadTokens(t *Tensor, slot int, dst []uint32) error {
 }
 
 func (o *Ops) Copy(dst *Tensor, dstOffset int, src *Tensor, srcOffset, n int) {
+	each := elementBytes(src.format)
 	pieces(src, srcOffset, n, func(from *gpu.Buffer, at, done, size int) {
-		pieces(dst, dstOffset+done/4, size/4, func(to *gpu.Buffer, place, part, size int) {
+		pieces(dst, dstOffset+done/each, size/each, func(to *gpu.Buffer, place, part, size int) {
 			o.dev.Copy(to, place, from, at+part, size)
 		})
 	})
@@ -388,7 +422,7 @@ func (o *Ops) CopySet(dst, src []*Tensor, n int) {
 
 // wholeOf is the buffer in which the tensors of a set, of n elements each, lie with nothing else; nil if there is none.
 func wholeOf(set []*Tensor, n int) *gpu.Buffer {
-	if len(set[0].parts) != 1 || set[0].parts[0].buffer.Size() != 4*n {
+	if len(set[0].parts) != 1 || set[0].parts[0].buffer.Size() != n*elementBytes(set[0].format) {
 		return nil
 	}
 	whole, _ := set[0].parts[0].buffer.Whole()
