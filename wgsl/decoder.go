@@ -97,17 +97,25 @@ var GatedOutput = &Kernel{
 // HadamardParams are the parameters of Hadamard.
 type HadamardParams struct {
 	Blocks, Width, Inverse uint32
-	Scale                  float32
+	Scale, Eps             float32
+	Together               uint32
 }
 
 // HadamardMaxBlock is how many numbers Hadamard transforms together at most: all of the workgroup memory that WebGPU promises.
 const HadamardMaxBlock = 4096
 
-// Hadamard is the Walsh-Hadamard transform of each BLOCK neighbours.
+// What comes before a Hadamard in one dispatch.
+const (
+	HadamardOfNorm = 1 + iota
+	HadamardOfSwiGLU
+	HadamardOfSquaredReLU
+)
+
+// Hadamard is the Walsh-Hadamard transform of each BLOCK neighbours, of what SOURCE makes.
 var Hadamard = &Kernel{
 	Name: "hadamard", File: "hadamard.wgsl", Params: HadamardParams{},
-	Bindings: []Binding{{"params", Uniform}, {"x", Read}, {"signs", Read}, {"y", ReadWrite}},
-	Consts:   Consts{"WORKGROUP": 64, "BLOCK": 64, "IN_PLACE": 0},
+	Bindings: []Binding{{"params", Uniform}, {"x", Read}, {"signs", Read}, {"gain", Read}, {"y", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64, "BLOCK": 64, "ROOM": 256, "IN_PLACE": 0, "SOURCE": 0},
 }
 
 // SquaredReLUParams are the parameters of SquaredReLU.
