@@ -1,6 +1,7 @@
 // Causal attention with a cache, the softmax carried along (arXiv 2205.14135): a workgroup takes QUERIES rows of heads that
 // share one head of keys and values, 64 keys at a time, a thread a key for the scores, and for the sums a thread each four
-// channels, QUADS of them, of every (64/QUADS)th value. For a part of the cache's sequences.
+// channels, QUADS of them, of every (64/QUADS)th value. For a part of the cache's
+// sequences; it is of float16 with HALF = 1.
 
 #import shared/grid.wgsl
 #import shared/silu.wgsl
@@ -19,8 +20,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<f32>;  // (…, wide)
-@group(0) @binding(2) var<storage, read> keys: array<vec4<f32>>;  // (B, L, G·c/4)
-@group(0) @binding(3) var<storage, read> values: array<vec4<f32>>;  // (B, L, G·c/4)
+@group(0) @binding(2) var<storage, read> keys: array<vec2<u32>>;  // (B, L, G·c)
+@group(0) @binding(3) var<storage, read> values: array<vec2<u32>>;  // (B, L, G·c)
 @group(0) @binding(4) var<storage, read> position: array<u32>;  // (1)
 @group(0) @binding(5) var<storage, read_write> o: array<f32>;  // (…, H·c)
 
@@ -91,7 +92,7 @@ fn attention(
             high = vec4<f32>(0.0);
             let at = (row + thread * params.kv_heads) * quads;
             for (var q = 0u; q < quads; q++) {
-                let k = keys[at + q];
+                let k = key4(at + q);
                 low += vec4<f32>(dot(k, queries[q]), dot(k, queries[QUADS + q]), dot(k, queries[2u * QUADS + q]), dot(k, queries[3u * QUADS + q]));
                 if QUERIES > 4u {
                     let other = 4u * QUADS + q;
@@ -148,7 +149,7 @@ fn attention(
         }
         if channel < quads {
             for (var j = thread / QUADS; j < here; j += THREADS / QUADS) {
-                let v = values[(row + j * params.kv_heads) * quads + channel];
+                let v = value4((row + j * params.kv_heads) * quads + channel);
                 a0 += scores[j] * v;
                 a1 += scores[KEYS + j] * v;
                 a2 += scores[2u * KEYS + j] * v;
@@ -173,6 +174,23 @@ fn attention(
         finish(a6, 6u, first, sequence, kv, thread);
         finish(a7, 7u, first, sequence, kv, thread);
     }
+}
+
+// Four numbers of the cache.
+fn key4(quad: u32) -> vec4<f32> {
+    if HALF == 1u {
+        let pairs = keys[quad];
+        return vec4<f32>(unpack2x16float(pairs.x), unpack2x16float(pairs.y));
+    }
+    return bitcast<vec4<f32>>(vec4<u32>(keys[2u * quad], keys[2u * quad + 1u]));
+}
+
+fn value4(quad: u32) -> vec4<f32> {
+    if HALF == 1u {
+        let pairs = values[quad];
+        return vec4<f32>(unpack2x16float(pairs.x), unpack2x16float(pairs.y));
+    }
+    return bitcast<vec4<f32>>(vec4<u32>(values[2u * quad], values[2u * quad + 1u]));
 }
 
 // The row of qkv and o that a query of a sequence belongs to.

@@ -12,14 +12,14 @@ const (
 	NormKeys    = 2
 )
 
-// RoPE makes rows ready for Attention.
+// RoPE makes rows ready for Attention. HALF = 1 means a cache of float16, here and there.
 var RoPE = &Kernel{
 	Name: "rope", File: "rope.wgsl", Params: RoPEParams{},
 	Bindings: []Binding{
 		{"params", Uniform}, {"qkv", ReadWrite}, {"query_gain", Read}, {"key_gain", Read}, {"angles", Read}, {"position", Read},
 		{"keys", ReadWrite}, {"values", ReadWrite},
 	},
-	Consts: Consts{"WORKGROUP": 64},
+	Consts: Consts{"WORKGROUP": 64, "HALF": 0},
 }
 
 // AdvanceParams are the parameters of Advance.
@@ -46,7 +46,7 @@ var Attention = &Kernel{
 	Bindings: []Binding{
 		{"params", Uniform}, {"qkv", Read}, {"keys", Read}, {"values", Read}, {"position", Read}, {"o", ReadWrite},
 	},
-	Consts: Consts{"QUERIES": 8, "QUADS": 32, "QUERY_QUADS": 256},
+	Consts: Consts{"QUERIES": 8, "QUADS": 32, "QUERY_QUADS": 256, "HALF": 0},
 }
 
 // GatedMixParams are the parameters of GatedMix.
@@ -97,17 +97,25 @@ var GatedOutput = &Kernel{
 // HadamardParams are the parameters of Hadamard.
 type HadamardParams struct {
 	Blocks, Width, Inverse uint32
-	Scale                  float32
+	Scale, Eps             float32
+	Together               uint32
 }
 
 // HadamardMaxBlock is how many numbers Hadamard transforms together at most: all of the workgroup memory that WebGPU promises.
 const HadamardMaxBlock = 4096
 
-// Hadamard is the Walsh-Hadamard transform of each BLOCK neighbours.
+// What comes before a Hadamard in one dispatch.
+const (
+	HadamardOfNorm = 1 + iota
+	HadamardOfSwiGLU
+	HadamardOfSquaredReLU
+)
+
+// Hadamard is the Walsh-Hadamard transform of each BLOCK neighbours, of what SOURCE makes.
 var Hadamard = &Kernel{
 	Name: "hadamard", File: "hadamard.wgsl", Params: HadamardParams{},
-	Bindings: []Binding{{"params", Uniform}, {"x", Read}, {"signs", Read}, {"y", ReadWrite}},
-	Consts:   Consts{"WORKGROUP": 64, "BLOCK": 64, "IN_PLACE": 0},
+	Bindings: []Binding{{"params", Uniform}, {"x", Read}, {"signs", Read}, {"gain", Read}, {"y", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64, "BLOCK": 64, "ROOM": 256, "IN_PLACE": 0, "SOURCE": 0},
 }
 
 // SquaredReLUParams are the parameters of SquaredReLU.

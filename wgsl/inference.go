@@ -43,11 +43,12 @@ type LinearRoundParams struct {
 	Eps      float32
 }
 
-// LinearRound rounds a product's input to int8, for the variants with INT8 = 1; with NORM = 1 an RMSNorm comes first, with IN_PLACE = 1 its input is x.
+// LinearRound rounds a product's input to int8, for the variants with INT8 = 1; with NORM = 1 an RMSNorm comes first,
+// with IN_PLACE = 1 its input is x, with SQUARED = 1 that of a SquaredReLU.
 var LinearRound = &Kernel{
 	Name: "linear_round", File: "linear_round.wgsl", Params: LinearRoundParams{},
 	Bindings: []Binding{{"params", Uniform}, {"source", Read}, {"gain", Read}, {"x", ReadWrite}, {"rounded", ReadWrite}},
-	Consts:   Consts{"WORKGROUP": 64, "NORM": 0, "IN_PLACE": 0},
+	Consts:   Consts{"WORKGROUP": 64, "NORM": 0, "IN_PLACE": 0, "SQUARED": 0},
 }
 
 // RMSNormForwardParams are the parameters of RMSNorm.

@@ -1,6 +1,6 @@
 // Rounds rows to int8 as op.Linear says, to round(x·t) for t = 127/max(max|x|, 1e-5), which decides what is a half and is
 // therefore as exact as on the CPU, whatever the GPU's division does. The product divides by t in the end: sums of whole
-// numbers are exact. With NORM = 1 RMSNorm comes first.
+// numbers are exact. With NORM = 1 RMSNorm comes first, and with SQUARED = 1 relu(gate)² ⊙ up before that.
 
 #import shared/grid.wgsl
 #import shared/norm.wgsl
@@ -13,7 +13,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> source: array<f32>;  // (n, width)
+@group(0) @binding(1) var<storage, read> source: array<f32>;  // (n, width), with SQUARED (n, 2·width) gate beside up
 @group(0) @binding(2) var<storage, read> gain: array<f32>;  // (width)
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;  // (n, width) the normalised source; before, with IN_PLACE, the source
 @group(0) @binding(4) var<storage, read_write> rounded: array<f32>;  // (n, width) whole numbers, then (n) t
@@ -24,6 +24,12 @@ const INFINITE = 0x7f800000u;
 var<workgroup> peaks: array<u32, WORKGROUP>;
 
 fn input(at: u32) -> f32 {
+    if SQUARED == 1u {
+        let i = at / params.width;
+        let gate = source[at + i * params.width];
+        let positive = select(gate, 0.0, gate < 0.0);  // and not max, which would hide a NaN
+        return positive * positive * source[at + (i + 1u) * params.width];
+    }
     if IN_PLACE == 1u {
         return x[at];
     }

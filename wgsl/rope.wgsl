@@ -1,7 +1,8 @@
 // Makes rows of queries, keys and values ready for attention, a workgroup for each row and head: norms of queries and keys,
-// rotary positions, and keys and values into the cache, for a part of its sequences.
+// rotary positions, and keys and values into the cache, which is of float16 with HALF = 1, for a part of its sequences.
 
 #import shared/grid.wgsl
+#import shared/half.wgsl
 #import shared/norm.wgsl
 #import shared/reduce.wgsl
 
@@ -25,8 +26,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read> key_gain: array<f32>;  // (c)
 @group(0) @binding(4) var<storage, read> angles: array<f32>;  // (L, R) cosines, then sines
 @group(0) @binding(5) var<storage, read> position: array<u32>;  // (1)
-@group(0) @binding(6) var<storage, read_write> keys: array<f32>;  // (n/T, L, G·c)
-@group(0) @binding(7) var<storage, read_write> values: array<f32>;  // (n/T, L, G·c)
+@group(0) @binding(6) var<storage, read_write> keys: array<u32>;  // (n/T, L, G·c)
+@group(0) @binding(7) var<storage, read_write> values: array<u32>;  // (n/T, L, G·c)
 
 // Values of normed.
 const NORM_QUERIES = 1u;
@@ -51,8 +52,14 @@ fn rope(
     let cached = (i / params.time * params.length + at) * params.kv_heads * c;
     if group.z >= params.heads + params.kv_heads {
         let place = cached + (group.z - params.heads - params.kv_heads) * c;
+        if HALF == 1u {
+            for (var k = 2u * thread; k < c; k += 2u * WORKGROUP) {
+                values[(place + k) / 2u] = halves(qkv[row + k], qkv[row + k + 1u]);
+            }
+            return;
+        }
         for (var k = thread; k < c; k += WORKGROUP) {
-            values[place + k] = qkv[row + k];
+            values[place + k] = bitcast<u32>(qkv[row + k]);
         }
         return;
     }
@@ -66,17 +73,30 @@ fn rope(
         root = inverse_rms(workgroup_sum(squares, thread), c, params.eps);
     }
     let half = params.turned / 2u;
-    let place = cached + (group.z - params.heads) * c;  // of a key
     for (var p = thread; p < half; p += WORKGROUP) {
         let a = normed(row, p, is_key, norms, root);
         let b = normed(row, p + half, is_key, norms, root);
         let cosine = angles[at * params.turned + p];
         let sine = angles[at * params.turned + half + p];
-        put(row, place, p, a * cosine - b * sine, is_key);
-        put(row, place, p + half, b * cosine + a * sine, is_key);
+        qkv[row + p] = a * cosine - b * sine;
+        qkv[row + p + half] = b * cosine + a * sine;
     }
     for (var k = params.turned + thread; k < c; k += WORKGROUP) {
-        put(row, place, k, normed(row, k, is_key, norms, root), is_key);
+        qkv[row + k] = normed(row, k, is_key, norms, root);
+    }
+    if !is_key {
+        return;
+    }
+    storageBarrier();
+    let place = cached + (group.z - params.heads) * c;
+    if HALF == 1u {
+        for (var k = 2u * thread; k < c; k += 2u * WORKGROUP) {
+            keys[(place + k) / 2u] = halves(qkv[row + k], qkv[row + k + 1u]);
+        }
+        return;
+    }
+    for (var k = thread; k < c; k += WORKGROUP) {
+        keys[place + k] = bitcast<u32>(qkv[row + k]);
     }
 }
 
@@ -89,11 +109,4 @@ fn normed(row: u32, k: u32, is_key: bool, norms: bool, root: f32) -> f32 {
         return v * root * key_gain[k];
     }
     return v * root * query_gain[k];
-}
-
-fn put(row: u32, place: u32, k: u32, v: f32, is_key: bool) {
-    qkv[row + k] = v;
-    if is_key {
-        keys[place + k] = v;
-    }
 }

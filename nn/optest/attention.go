@@ -7,18 +7,26 @@ import (
 	"bitgpu/nn/op"
 )
 
-func attentionCases[T any]() []Case[T] {
-	// What lies behind the position is NaN: nobody may look at it.
-	cache := func(b *Bench[T], name string, s heads, std float64) T {
-		r, values := b.random(name), make([]float32, s.B*s.L*s.G*s.c)
-		for i := range values {
-			values[i] = float32(std * r.NormFloat64())
-			if i/(s.G*s.c)%s.L >= s.at+s.T {
-				values[i] = float32(math.NaN())
-			}
+// halfCache lets what is kept in float16 be rounded the other way.
+var halfCache = Tolerance{2e-4, 1e-3, "one step of float16"}
+
+// cache makes keys or values (B, L, G·c), with one number in all that lies behind the position.
+func cache[T any](b *Bench[T], name string, s heads, std float64, behind float64) T {
+	r, values := b.random(name), make([]float32, s.B*s.L*s.G*s.c)
+	for i := range values {
+		values[i] = float32(std * r.NormFloat64())
+		if i/(s.G*s.c)%s.L >= s.at+s.T {
+			values[i] = float32(behind)
 		}
-		return b.Floats(name, values, s.B, s.L, s.G*s.c)
 	}
+	if s.half {
+		return b.Halves(name, values, s.B, s.L, s.G*s.c)
+	}
+	return b.Floats(name, values, s.B, s.L, s.G*s.c)
+}
+
+func attentionCases[T any]() []Case[T] {
+	// Nobody may look at what lies behind the position.
 	attention := func(s heads, std float64) Case[T] {
 		return Case[T]{
 			Op: "attention", Name: fmt.Sprintf("random/%v/gate=%v/std%g", s, s.gate, std), Tolerance: summed,
@@ -29,7 +37,7 @@ func attentionCases[T any]() []Case[T] {
 				o := b.Stale("o", s.B*s.T, s.H*s.c)
 				return Trial[T]{
 					Forward: b.program(&op.Attention[T]{
-						O: o, QKV: b.Normal("qkv", std, s.B*s.T, s.wide()), Keys: cache(b, "keys", s, std), Values: cache(b, "values", s, 1),
+						O: o, QKV: b.Normal("qkv", std, s.B*s.T, s.wide()), Keys: cache(b, "keys", s, std, math.NaN()), Values: cache(b, "values", s, 1, math.NaN()),
 						Position: b.IDs("position", []uint32{uint32(s.at)}, 1), Heads: s.H, KVHeads: s.G, Gate: s.gate,
 					}),
 					Outputs: []string{"o"},
@@ -52,6 +60,9 @@ func attentionCases[T any]() []Case[T] {
 	} {
 		s.gate = i%2 == 1
 		cases = append(cases, attention(s, 1))
+		if s.half = i%3 == 1; s.half {
+			cases = append(cases, attention(s, 1))
+		}
 	}
 	return append(cases,
 		attention(heads{B: 1, T: 4, at: 80, L: 100, H: 2, G: 1, c: 64}, 6), // one key takes nearly all

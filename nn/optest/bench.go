@@ -58,6 +58,13 @@ func (b *Bench[T]) Floats(name string, values []float32, shape ...int) T {
 	return b.keep(name, tensor[T]{t, op.F32, shape, values})
 }
 
+// Halves makes an F16 tensor of given numbers, rounded.
+func (b *Bench[T]) Halves(name string, values []float32, shape ...int) T {
+	t := b.Ops.New(op.F16, shape...)
+	b.Ops.Write(t, 0, values)
+	return b.keep(name, tensor[T]{t, op.F16, shape, values})
+}
+
 // fill makes an F32 tensor of what next returns.
 func (b *Bench[T]) fill(name string, shape []int, next func(r *rand.Rand) float64) T {
 	r, values := b.random(name), make([]float32, op.Count(shape))
@@ -246,7 +253,7 @@ func (b *Bench[T]) read(name string) ([]float32, error) {
 	}
 	n := op.Count(t.shape)
 	switch t.format {
-	case op.F32:
+	case op.F32, op.F16:
 		values := make([]float32, n)
 		return values, b.Ops.Read(t.x, 0, values)
 	case op.U32:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 
 	"bitgpu/nn/op"
 )
@@ -55,6 +56,29 @@ func hadamardCases[T any]() []Case[T] {
 	var cases []Case[T]
 	for i, s := range [][3]int{{1, 4, 4}, {3, 36, 2}, {2, 7, 1}, {5, 96, 32}, {1, 384, 128}, {33, 128, 64}, {2, 1024, 1024}, {1, 4096, 4096}, {1, 6144, 2048}} {
 		cases = append(cases, transform(s[0], s[1], s[2], i%2 == 0, i%3 == 0), transform(s[0], s[1], s[2], i%2 == 1, i%3 > 0))
+	}
+	// In place, behind what makes its input.
+	behind := func(name string, n, D, block int, make func(b *Bench[T], y T) op.Op[T]) Case[T] {
+		return Case[T]{
+			Op: "hadamard", Name: fmt.Sprintf("behind/%s/%dx%d/block%d", name, n, D, block), Tolerance: summed,
+			Make: func(b *Bench[T]) Trial[T] {
+				y := b.Stale("y", n, D)
+				return Trial[T]{
+					Forward: b.program(make(b, y), &op.Hadamard[T]{Y: y, X: y, Signs: b.Floats("signs", slices.Repeat([]float32{1, -1}, D/2), D), Block: block}),
+					Outputs: []string{"y"},
+				}
+			},
+		}
+	}
+	for _, s := range [][3]int{{1, 96, 32}, {5, 36, 4}, {2, 2048, 1024}, {3, 4096, 4096}} {
+		n, D := s[0], s[1]
+		cases = append(cases,
+			behind("norm", n, D, s[2], func(b *Bench[T], y T) op.Op[T] {
+				return &op.RMSNorm[T]{X: y, H: b.Normal("h", 1, n, D), Gain: b.Near("gain", 1, 0.2, D), Eps: 1e-3}
+			}),
+			behind("swiglu", n, D, s[2], func(b *Bench[T], y T) op.Op[T] { return &op.SwiGLU[T]{A: y, GateUp: b.Normal("gu", 1, n, 2*D)} }),
+			behind("squaredrelu", n, D, s[2], func(b *Bench[T], y T) op.Op[T] { return &op.SquaredReLU[T]{A: y, GateUp: b.Normal("gu", 1, n, 2*D)} }),
+		)
 	}
 	return append(cases,
 		Case[T]{

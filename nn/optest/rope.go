@@ -14,11 +14,16 @@ type heads struct {
 	turned      int // R
 	beside      int // further numbers of a row of queries, keys and values
 	normed      bool
+	half        bool // the cache is of float16
 	gate        bool
 }
 
 func (s heads) String() string {
-	return fmt.Sprintf("B%d/T%d/at%d/of%d/%dx%dx%d/turned%d", s.B, s.T, s.at, s.L, s.H, s.G, s.c, s.turned)
+	format := ""
+	if s.half {
+		format = "/half"
+	}
+	return fmt.Sprintf("B%d/T%d/at%d/of%d/%dx%dx%d/turned%d", s.B, s.T, s.at, s.L, s.H, s.G, s.c, s.turned) + format
 }
 
 func (s heads) wide() int { return (s.H+2*s.G)*s.c + s.beside }
@@ -29,7 +34,7 @@ func ropeCases[T any]() []Case[T] {
 			Op: "rope", Name: fmt.Sprintf("random/%v/normed=%v", s, s.normed), Tolerance: summed,
 			Make: func(b *Bench[T]) Trial[T] {
 				qkv, position := b.Normal("qkv", 1, s.B*s.T, s.wide()), b.IDs("position", []uint32{uint32(s.at)}, 1)
-				keys, values := b.Normal("keys", 1, s.B, s.L, s.G*s.c), b.Normal("values", 1, s.B, s.L, s.G*s.c)
+				keys, values := cache(b, "keys", s, 1, 7), cache(b, "values", s, 1, 7)
 				angles := make([]float32, s.L*s.turned)
 				for t := range s.L {
 					for i := range s.turned / 2 {
@@ -68,7 +73,9 @@ func ropeCases[T any]() []Case[T] {
 		s.normed = !s.normed
 		cases = append(cases, rope(s))
 	}
-	return append(cases,
+	half := rope(heads{B: 2, T: 3, at: 4, L: 8, H: 6, G: 2, c: 64, turned: 64, normed: true, half: true})
+	half.Tolerance = halfCache
+	return append(cases, half,
 		Case[T]{ // a quarter turn of the first pair, nothing of the rest
 			Op: "rope", Name: "known", Tolerance: exact,
 			Make: func(b *Bench[T]) Trial[T] {

@@ -17,8 +17,24 @@ func squaredReLUCases[T any]() []Case[T] {
 			},
 		}
 	}
+	// Before a norm in place and a product of what that gives, rounded, as BitNet has it.
+	whole := func(n, H int) Case[T] {
+		return Case[T]{
+			Op: "squaredrelu", Name: fmt.Sprintf("whole/%dx%d", n, H), Tolerance: wider,
+			Make: func(b *Bench[T]) Trial[T] {
+				gu, a, y := b.Normal("gu", 1, n, 2*H), b.Stale("a", n, H), b.Stale("y", n, 9)
+				return Trial[T]{
+					Forward: b.program(
+						&op.SquaredReLU[T]{A: a, GateUp: gu}, &op.RMSNorm[T]{X: a, H: a, Gain: b.Near("gain", 1, 0.2, H), Eps: 1e-4},
+						&op.Linear[T]{Y: y, X: a, W: b.Ternary("w", 9, H, 1, true), Int8: true},
+					),
+					Outputs: []string{"a", "y"},
+				}
+			},
+		}
+	}
 	return []Case[T]{
-		random(1, 1), random(2, 36), random(5, 300), random(33, 7),
+		whole(1, 36), whole(3, 300), random(1, 1), random(2, 36), random(5, 300), random(33, 7),
 		{
 			Op: "squaredrelu", Name: "known", Tolerance: exact,
 			Make: func(b *Bench[T]) Trial[T] {

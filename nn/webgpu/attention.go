@@ -24,7 +24,7 @@ func (o *Ops) attention(args *op.Attention[*Tensor]) {
 		Time: uint32(time), Wide: uint32(wide), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads), Head: uint32(c), Length: uint32(L),
 		Gate: flag(args.Gate), Scale: float32(1 / math.Sqrt(float64(c))),
 	}
-	v := variant{kernel: wgsl.Attention, queries: 8, head: 1 << bits.Len(uint(c/4-1))}
+	v := variant{kernel: wgsl.Attention, queries: 8, half: args.Keys.format == op.F16, head: 1 << bits.Len(uint(c/4-1))}
 	if queries <= 4 {
 		v.queries = 4
 	}

@@ -29,6 +29,11 @@ func (o *Ops) linear(args *op.Linear[*Tensor]) { o.multiply(args, nil) }
 
 // multiply is a Linear, with the RMSNorm in front of it where there is one.
 func (o *Ops) multiply(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor]) {
+	o.multiplyRounded(args, norm, nil)
+}
+
+// multiplyRounded is multiply; with gateUp the norm is of a SquaredReLU of it, and the product of rounded inputs.
+func (o *Ops) multiplyRounded(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor], gateUp *gpu.Buffer) {
 	y, addend, w := args.Y, args.Addend, args.W
 	n, K := rowsOf(args.X)
 	R := w.shape[0]
@@ -41,7 +46,7 @@ func (o *Ops) multiply(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor]) {
 	case w.format == op.F32 && K%4 != 0:
 		o.dev.Fail(fmt.Errorf("webgpu: a product with a float32 matrix of shape %v: got %d inputs, want a multiple of 4", w.shape, K))
 	case args.Int8:
-		source, norm = o.round(args.X, norm), nil
+		source, norm = o.round(args.X, norm, gateUp), nil
 	case norm != nil:
 		source, gain, x, eps = o.whole(norm.H), o.whole(norm.Gain), o.whole(norm.X), float32(norm.Epsilon())
 	}
@@ -63,8 +68,8 @@ func (o *Ops) multiply(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor]) {
 }
 
 // round gives the rows x (n, K) as a product with Int8 wants them, or, with a norm, what that makes of its input: whole
-// numbers, and behind them what each row is divided by.
-func (o *Ops) round(x *Tensor, norm *op.RMSNorm[*Tensor]) *gpu.Buffer {
+// numbers, and behind them what each row is divided by. With gateUp the norm's input is the SquaredReLU of that.
+func (o *Ops) round(x *Tensor, norm *op.RMSNorm[*Tensor], gateUp *gpu.Buffer) *gpu.Buffer {
 	n, K := rowsOf(x)
 	rounded := o.scratch("rounded", n*K+n)
 	params := wgsl.LinearRoundParams{N: uint32(n), Width: uint32(K)}
@@ -75,7 +80,10 @@ func (o *Ops) round(x *Tensor, norm *op.RMSNorm[*Tensor]) *gpu.Buffer {
 	params.Eps = float32(norm.Epsilon())
 	v := variant{kernel: wgsl.LinearRound, norm: true}
 	source := o.whole(norm.H)
-	if source == o.whole(norm.X) {
+	switch {
+	case gateUp != nil:
+		v.squared, source = true, gateUp
+	case source == o.whole(norm.X):
 		v.inPlace, source = true, nil
 	}
 	o.dispatch(v, gpu.Params(&params), n, 1, source, o.whole(norm.Gain), o.whole(norm.X), rounded)

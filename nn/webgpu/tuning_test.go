@@ -29,9 +29,9 @@ func TestChoices(t *testing.T) {
 				vector, matrix *wgsl.Kernel
 				formats        []op.Format
 			}{
-				{wgsl.LinearVector, wgsl.LinearMatrix, []op.Format{op.Ternary}},
+				{wgsl.LinearVector, wgsl.LinearMatrix, []op.Format{op.Ternary, op.BF16}},
 				{wgsl.SwiGLUVector, wgsl.SwiGLUMatrix, []op.Format{op.Ternary}},
-				{wgsl.HeadVector, wgsl.HeadMatrix, []op.Format{op.F32, op.F16, op.I8}},
+				{wgsl.HeadVector, wgsl.HeadMatrix, []op.Format{op.F32, op.F16, op.BF16, op.I8, op.Ternary}},
 			} {
 				for _, format := range p.formats {
 					whole := func(v variant) bool {
@@ -171,7 +171,8 @@ func TestRight(t *testing.T) {
 	for _, c := range []class{
 		{wgsl.LinearVector, op.Ternary, 0, false, 2, 20, 5}, {wgsl.LinearVector, op.Ternary, 0, true, 1, 20, 1},
 		{wgsl.SwiGLUVector, op.Ternary, 0, true, 4, 30, 2}, {wgsl.HeadVector, op.F32, 0, true, 1, 50, 9},
-		{wgsl.HeadVector, op.F16, 0, true, 8, 50, 7}, {wgsl.HeadVector, op.I8, 0, true, 3, 50, 3},
+		{wgsl.LinearVector, op.Ternary, 32, false, 2, 20, 5}, {wgsl.SwiGLUVector, op.Ternary, 128, true, 3, 30, 4}, {wgsl.HeadVector, op.Ternary, 96, true, 1, 50, 3},
+		{wgsl.LinearVector, op.BF16, 0, true, 2, 20, 3}, {wgsl.HeadVector, op.F16, 0, true, 8, 50, 7}, {wgsl.HeadVector, op.I8, 0, true, 3, 50, 3},
 	} {
 		trial := o.newTrial(c)
 		p, err := o.Prepare(trial.program)
