@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"bitgpu/gpu"
+	"bitgpu/io/hf"
 	"bitgpu/nn/cpu"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
@@ -34,6 +35,7 @@ type options struct {
 	config  *Config
 	context int
 	lora    []loraFile
+	masters string
 }
 
 // WithBackend chooses what computes, in the words of [ParseBackend]. The default is [Auto].
@@ -47,8 +49,25 @@ func WithAdapter(adapter string) Option { return func(o *options) { o.adapter = 
 func WithConfig(c Config) Option { return func(o *options) { o.config = &c } }
 
 // WithContext bounds how many tokens a session of a public family has room for, and so the memory of its keys and values. 0 is
-// what the model was made for.
+// what the model was made for, or less where that takes more than half of the memory that is free: see [Model.Context].
 func WithContext(tokens int) Option { return func(o *options) { o.context = max(tokens, 0) } }
+
+// WithMasters says that a directory has the float masters of a ternary model though its config.json does not say so, as
+// Falcon-E's prequantized revisions, and how they are rounded: "half-up", as that family is, or "half-even".
+func WithMasters(rounding string) Option { return func(o *options) { o.masters = rounding } }
+
+// storage are the options of reading the files.
+func (o options) storage() (storage.Options, error) {
+	s := storage.Options{Config: o.config, Context: o.context}
+	if o.masters != "" {
+		r, err := hf.ParseRounding(o.masters)
+		if err != nil {
+			return s, fmt.Errorf("%w: masters: %w", ErrOption, err)
+		}
+		s.Rounding = &r
+	}
+	return s, nil
+}
 
 func newOptions(opts []Option) options {
 	var o options

@@ -36,6 +36,7 @@ import (
 	"bitgpu/io/chat"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
+	"bitgpu/nn/cpu/freemem"
 	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 )
@@ -76,14 +77,16 @@ type NotFiniteError = nn.NotFiniteError
 
 // Model is a model with its weights on a device.
 type Model struct {
-	config Config
-	name   string               // of its files, for messages
-	tok    *tokenizer.Tokenizer // nil when the model has none
-	ends   []uint32             // the ids that end a text
-	chat   *chat.Template       // nil when the model has none
-	id     string               // which model a memory belongs to
-	place  place
-	bytes  int64
+	config    Config
+	name      string               // of its files, for messages
+	tok       *tokenizer.Tokenizer // nil when the model has none
+	ends      []uint32             // the ids that end a text
+	chat      *chat.Template       // nil when the model has none
+	chatError error                // why the template that is there cannot be used
+	id        string               // which model a memory belongs to
+	place     place
+	bytes     int64
+	trained   int // the context that the files of a public family name
 
 	mu     sync.Mutex // guards what follows and the engine, which is for one goroutine at a time
 	engine engine
@@ -96,7 +99,11 @@ type Model struct {
 // public family, as a GGUF file or a directory as Hugging Face has them.
 func Load(path string, opts ...Option) (*Model, error) {
 	o := newOptions(opts)
-	loaded, err := storage.Load(path, storage.Options{Config: o.config, Context: o.context})
+	files, err := o.storage()
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := storage.Load(path, files)
 	if err != nil {
 		return nil, err
 	}
@@ -137,18 +144,50 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 		return nil, err
 	}
 	l.Config.Adapter = adapter
-	m := &Model{config: l.Config, name: l.Path, tok: l.Tokenizer, ends: l.Ends, chat: l.Template, id: identify(l)}
+	m := &Model{config: l.Config, name: l.Path, tok: l.Tokenizer, ends: l.Ends, chat: l.Template, id: identify(l), bytes: nn.HostBytes(l.Weights)}
 	m.arrived.L = &m.mu
-	nn.Walk(l.Config, l.Weights, func(_ nn.Param, h *op.HostTensor) { m.bytes += int64(h.Bytes()) })
+	if l.Public != nil {
+		m.chatError = l.Public.TemplateError
+		if err := m.fitContext(l, o.context, freemem.Free()); err != nil {
+			l.Close()
+			return nil, err
+		}
+	}
 	m.engine, m.place, err = openEngine(l, o)
-	if l.TokenizerJSON = nil; l.Files != nil {
-		l.Files.Tokenizer = nil // as large as the table made of it
+	l.TokenizerJSON = nil // as large as the table made of it
+	if l.Files != nil {
+		l.Files.Tokenizer = nil
+	} else {
+		l.Public.TokenizerJSON = nil
 	}
 	if err != nil {
 		l.Close()
 		return nil, err
 	}
 	return m, nil
+}
+
+// fitContext bounds the context of a public family by the memory that is free behind the weights, half of which it leaves to
+// others. What was asked for is not made shorter, but refused where it takes all. Free bytes of 0 are not known.
+func (m *Model) fitContext(l *storage.Loaded, asked int, free int64) error {
+	m.trained = l.Public.Trained
+	if free == 0 {
+		return nil
+	}
+	share := free / 2
+	if asked > 0 {
+		share = free
+	}
+	tokens := m.config.FitContext(share)
+	switch {
+	case tokens == 0 || asked > 0 && tokens < m.config.Capacity():
+		need := m.config.Footprint(1, 1)
+		return fmt.Errorf("%s: a context of %d tokens takes %d MB of memory beside the weights, and %d MB are free", m.name, m.config.Capacity(),
+			(need.Workspace+need.Session)>>20, free>>20)
+	case tokens < m.config.Capacity():
+		l.Config.Decoder.Context = tokens // m.config has the same
+	}
+	return nil
 }
 
 // identify names a model by its sizes and by what it makes memories of, the ternary projections to keys: all its
@@ -254,11 +293,15 @@ func (m *Model) PeakDeviceBytes() int64 {
 // ID names the model in the memories that it has learned. It is the same for all files of the same weights.
 func (m *Model) ID() string { return m.id }
 
-// ChatTemplate is the model's own template of conversations, nil where it has none.
+// ChatTemplate is the model's own template of conversations, nil where it has none that can be used: [NewChat] says why.
 func (m *Model) ChatTemplate() *chat.Template { return m.chat }
 
 // Context is how many tokens a session has room for, 0 where there is no limit: the memory of our own models does not grow.
 func (m *Model) Context() int { return m.config.Capacity() }
+
+// TrainedContext is how many tokens the model was made for, 0 where there is no limit. [Model.Context] is less where
+// [WithContext] or the memory that is free says so.
+func (m *Model) TrainedContext() int { return m.trained }
 
 // Encode turns text into token ids; with special, the tokens that the tokenizer puts around a text are among them.
 // Characters that are not UTF-8 count as U+FFFD. The error is [ErrNoTokenizer], or tells what the tokenizer cannot write.

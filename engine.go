@@ -24,6 +24,7 @@ type runner interface {
 	Generate(limit int, p op.Sampling, accept func(ids []uint32) bool) error
 	Start(p op.Sampling) error
 	Draw() ([]uint32, error)
+	Take(ids ...uint32)
 	Logits(dst []float32) error
 	Memory() ([]nn.LayerMemory, error)
 	SetMemory(layers []nn.LayerMemory, position int64) error
@@ -36,6 +37,17 @@ type runner interface {
 	Reset()
 	Close()
 	fork() (runner, error)
+	mark() (mark, error)
+	markOf(states []nn.StateTensor, position int64, recent []uint32) (mark, error)
+	goBack(m mark)
+	Cuts() bool
+	Cut(tokens int64, recent []uint32)
+}
+
+// mark is an [nn.Mark] whose tensor type is hidden.
+type mark interface {
+	States() ([]nn.StateTensor, error)
+	Release()
 }
 
 // typedEngine is the one engine there is, over a backend's tensor.
@@ -94,3 +106,21 @@ func (r typedRunner[T]) fork() (runner, error) {
 	}
 	return typedRunner[T]{f}, nil
 }
+
+func (r typedRunner[T]) mark() (mark, error) {
+	m, err := r.Mark()
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (r typedRunner[T]) markOf(states []nn.StateTensor, position int64, recent []uint32) (mark, error) {
+	m, err := r.MarkOf(states, position, recent)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (r typedRunner[T]) goBack(m mark) { r.GoBack(m.(*nn.Mark[T])) }

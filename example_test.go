@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bitgpu"
+	"bitgpu/io/chat"
 )
 
 // The examples run an untrained model of the test data; a path to any model may stand in its place.
@@ -106,4 +107,42 @@ func ExampleSession_Forward() {
 	logits, err := session.Forward([]uint32{17, 4, 250})
 	fmt.Println(len(logits), "logits,", err)
 	// Output: 300 logits, <nil>
+}
+
+// A chat reads of each turn what is new. The models of the public families bring their templates; that of the example has none.
+func ExampleChat() {
+	model, err := bitgpu.Load(path, bitgpu.WithBackend(bitgpu.CPU))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	template, err := chat.Parse("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}")
+	if err != nil {
+		log.Fatal(err)
+	}
+	session, err := model.NewSession()
+	if err != nil {
+		log.Fatal(err)
+	}
+	talk, err := bitgpu.NewChat(session, bitgpu.ChatOptions{System: "Answer in verse.", Template: template})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer talk.Close()
+	o := bitgpu.Options{MaxTokens: 20, Temperature: 0.8, Seed: 1}
+	for _, text := range []string{"Who is there?", "And who else?"} {
+		reply, err := talk.Send(context.Background(), text, o, func(part chat.Delta) bool {
+			// part.Content is to be shown, part.Reasoning is what the model thinks before
+			return true
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("some of the prompt was in the memory:", reply.Kept > 0)
+	}
+	fmt.Println(len(talk.Messages()), "messages")
+	// Output:
+	// some of the prompt was in the memory: false
+	// some of the prompt was in the memory: true
+	// 4 messages
 }

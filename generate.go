@@ -150,26 +150,29 @@ func (s *Session) stream(ctx context.Context, prompt string, o Options, p op.Sam
 			return err
 		}
 	}
+	return s.complete(ctx, start, o, p, text, r)
+}
+
+// complete writes what follows what was read since start.
+func (s *Session) complete(ctx context.Context, start time.Time, o Options, p op.Sampling, text func(string) bool, r *Result) error {
 	if !s.ready {
 		return ErrEmptyPrompt
 	}
 	r.PromptTime = time.Since(start)
 	start = time.Now()
-	err := s.write(ctx, o, p, text, r)
+	err := s.write(ctx, o, func(accept func([]uint32) bool) error { return s.generate(o.MaxTokens, p, accept) },
+		func(_ uint32, piece string, _ bool) bool { return piece == "" || text(piece) }, r)
 	r.TextTime = time.Since(start)
 	return err
 }
 
-// write samples tokens and hands on their text.
-func (s *Session) write(ctx context.Context, o Options, p op.Sampling, text func(string) bool, r *Result) error {
+// write has tokens sampled and hands on each with its text, and at last the text that was held back.
+func (s *Session) write(ctx context.Context, o Options, generate func(accept func([]uint32) bool) error, token func(id uint32, text string, last bool) bool, r *Result) error {
 	r.Reason = EndLength
 	var failed error
-	send := func(piece string) bool {
-		if piece == "" {
-			return true
-		}
+	send := func(id uint32, piece string, last bool) bool {
 		more := true
-		failed = s.model.yield(func() { more = text(piece) })
+		failed = s.model.yield(func() { more = token(id, piece, last) })
 		return more && failed == nil
 	}
 	if s.text == nil {
@@ -177,7 +180,7 @@ func (s *Session) write(ctx context.Context, o Options, p op.Sampling, text func
 	}
 	ahead, out := s.text.clone(), &stopper{stops: o.Stop}
 	ends := s.model.ends
-	err := s.generate(o.MaxTokens, p, func(ids []uint32) bool {
+	err := generate(func(ids []uint32) bool {
 		switch {
 		case ctx.Err() != nil:
 			r.Reason, failed = EndCancelled, ctx.Err()
@@ -188,7 +191,7 @@ func (s *Session) write(ctx context.Context, o Options, p op.Sampling, text func
 		}
 		r.Tokens++
 		piece, stopped := out.next(ahead.next(ids[0]))
-		if !send(piece) {
+		if !send(ids[0], piece, false) {
 			r.Reason = EndRefused
 			return false
 		}
@@ -197,6 +200,9 @@ func (s *Session) write(ctx context.Context, o Options, p op.Sampling, text func
 			return false
 		}
 		s.text.next(ids[0]) // only now it is in the memory
+		if s.wrote != nil {
+			s.wrote(ids[0])
+		}
 		return true
 	})
 	if err != nil {
@@ -211,7 +217,7 @@ func (s *Session) write(ctx context.Context, o Options, p op.Sampling, text func
 		if stopped {
 			r.Reason = EndStop
 		}
-		send(rest + out.held)
+		send(0, rest+out.held, true)
 	}
 	if r.Reason == EndOfText {
 		s.text = nil

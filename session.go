@@ -23,12 +23,13 @@ type Session struct {
 	model  *Model
 	run    runner
 	scan   op.Scan
-	inUse  bool      // guarded by model.mu
-	closed bool      // guarded by model.mu
-	ready  bool      // something has been predicted
-	logits []float32 // (V) room for a prediction
-	text   *decoder  // what is written, nil where nothing is left over of it
-	broken error     // the ErrNotFinite after which only another memory helps
+	inUse  bool            // guarded by model.mu
+	closed bool            // guarded by model.mu
+	ready  bool            // something has been predicted
+	logits []float32       // (V) room for a prediction
+	text   *decoder        // what is written, nil where nothing is left over of it
+	wrote  func(id uint32) // is told each token that was written into the memory, or nil
+	broken error           // the ErrNotFinite after which only another memory helps
 }
 
 // SessionOption changes how a session reads.
@@ -39,6 +40,9 @@ type SessionOption func(c Config, scan *op.Scan) error
 // and exists to compare with it.
 func WithRule(rule string, chunk int) SessionOption {
 	return func(c Config, scan *op.Scan) error {
+		if c.Decoder != nil && (rule != nn.RuleSequential || chunk != 0) {
+			return fmt.Errorf("%w: rule: got %q by %d tokens, want none: a model of the family %s does not learn by a rule", ErrOption, rule, chunk, c.Decoder.Family)
+		}
 		if chunk < 0 || chunk > maxChunk {
 			return fmt.Errorf("%w: chunk: 0 to %d wanted, %d found", ErrOption, maxChunk, chunk)
 		}
@@ -263,9 +267,12 @@ func (s *Session) Fork() (*Session, error) {
 }
 
 // Memory reads what the session has learned, a layer each: of the tied mixer W (d, d), of the delta mixer W (h, c, c)
-// and the last inputs of its convolutions (3, 3, d).
+// and the last inputs of its convolutions (3, 3, d). A model of a public family has none but [Session.States].
 func (s *Session) Memory() (layers []nn.LayerMemory, err error) {
 	err = s.work(func() error {
+		if d := s.model.config.Decoder; d != nil {
+			return fmt.Errorf("%w: memory: got a model of the family %s, want one of our own: this one has states", ErrOption, d.Family)
+		}
 		layers, err = s.run.Memory()
 		return err
 	})
@@ -275,6 +282,15 @@ func (s *Session) Memory() (layers []nn.LayerMemory, err error) {
 // SaveMemory writes what the session has learned, and what it predicts, to a file, which it replaces as a whole. Numbers
 // that are not finite are not saved.
 func (s *Session) SaveMemory(path string) error {
+	file, err := s.memoryFile()
+	if err != nil {
+		return err
+	}
+	return memory.WriteFile(path, file)
+}
+
+// memoryFile is what SaveMemory writes.
+func (s *Session) memoryFile() (*memory.Memory, error) {
 	file := &memory.Memory{Model: s.model.id}
 	err := s.predict(func() error {
 		if s.ready {
@@ -297,10 +313,7 @@ func (s *Session) SaveMemory(path string) error {
 		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return memory.WriteFile(path, file)
+	return file, err
 }
 
 // LoadMemory replaces what the session has learned by a file's, and goes on from there. A memory that names another model
@@ -312,6 +325,11 @@ func (s *Session) LoadMemory(path string) error {
 	if err != nil {
 		return err
 	}
+	return s.takeMemory(path, file)
+}
+
+// takeMemory does what LoadMemory does with a file.
+func (s *Session) takeMemory(path string, file *memory.Memory) error {
 	if file.Model != "" && file.Model != s.model.id {
 		return fmt.Errorf("memory: %s: %w: %s wanted, %s found", path, ErrOtherModel, s.model.id, file.Model)
 	}
@@ -350,6 +368,9 @@ func (s *Session) setMemory(layers []nn.LayerMemory, file *memory.Memory) error 
 // own models, see [Session.Memory].
 func (s *Session) States() (states []nn.StateTensor, err error) {
 	err = s.work(func() error {
+		if s.model.config.Decoder == nil {
+			return fmt.Errorf("%w: states: got one of our own models, want one of a public family: this one has a memory", ErrOption)
+		}
 		states, err = s.run.States()
 		return err
 	})

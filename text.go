@@ -10,13 +10,19 @@ import (
 // decoder turns the tokens of one text into pieces of it, in whole characters, call after call.
 type decoder struct {
 	stream *tokenizer.Stream
-	shown  string // went out at the end of a call, though the stream holds it back
+	hidden func(id uint32) bool // tokens that are no part of the text and that the stream would show, or nil
+	shown  string               // went out at the end of a call, though the stream holds it back
 }
 
-func (d *decoder) clone() *decoder { return &decoder{d.stream.Clone(), d.shown} }
+func (d *decoder) clone() *decoder { return &decoder{d.stream.Clone(), d.hidden, d.shown} }
 
 // next is the text that is certain with one more token.
-func (d *decoder) next(id uint32) string { return d.unseen(d.stream.Next(id)) }
+func (d *decoder) next(id uint32) string {
+	if d.hidden != nil && d.hidden(id) {
+		return ""
+	}
+	return d.unseen(d.stream.Next(id))
+}
 
 // rest is what a call can show at its end of what the stream holds back: all but a character that is not complete.
 func (d *decoder) rest() string {

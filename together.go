@@ -33,11 +33,7 @@ func (s *Session) generate(limit int, p op.Sampling, accept func(ids []uint32) b
 	if err := s.run.Start(p); err != nil {
 		return err
 	}
-	m.writing++
-	defer func() {
-		m.writing--
-		m.arrived.Broadcast()
-	}()
+	defer m.beginWriting()()
 	for range min(int64(limit), s.run.Left()) {
 		ids, err := s.run.Draw()
 		if err != nil {
@@ -51,6 +47,25 @@ func (s *Session) generate(limit int, p op.Sampling, accept func(ids []uint32) b
 		}
 	}
 	return nil
+}
+
+// beginWriting counts a stream until what it returns is called.
+func (m *Model) beginWriting() (end func()) {
+	m.writing++
+	return func() {
+		m.writing--
+		m.arrived.Broadcast()
+	}
+}
+
+// readToken reads a token that was drawn by the host, together with what other streams have drawn where that saves work. The
+// stream is one of those that [Model.beginWriting] counts.
+func (s *Session) readToken(id uint32) error {
+	if !s.model.engine.together() {
+		return s.run.Read([]uint32{id})
+	}
+	s.run.Take(id)
+	return s.model.readTogether(&turn{run: s.run})
 }
 
 // offer lets accept see drawn tokens, during which others need not wait for this stream.

@@ -74,10 +74,12 @@ var normals = func() []float32 {
 }()
 
 // values are n normally distributed numbers.
-func (b *bed[T]) values(n int) []float32 {
+func (b *bed[T]) values(n int) []float32 { return randomNormals(b.r, n) }
+
+func randomNormals(r *rand.Rand, n int) []float32 {
 	v := make([]float32, n)
 	for at := 0; at < n; {
-		at += copy(v[at:], normals[b.r.IntN(len(normals)/2):])
+		at += copy(v[at:], normals[r.IntN(len(normals)/2):])
 	}
 	return v
 }

@@ -54,6 +54,9 @@ func (r *Report) measured() []measuredRow {
 	for _, m := range slices.Concat(r.Models, r.Heads) {
 		all = append(all, measuredRow{m.Engine + " " + m.Key + " " + m.Mixer, m.Seconds, false, floorKey(m.Engine, m.Bound)})
 	}
+	for _, m := range r.Families {
+		all = append(all, measuredRow{m.Engine + " " + m.Key, m.Seconds, false, floorKey(m.Engine, m.Bound)})
+	}
 	for _, p := range r.Positions {
 		all = append(all, measuredRow{fmt.Sprintf("%s %s at %d", p.Engine, p.Key, p.Position), p.Seconds, false, ""})
 	}

@@ -17,6 +17,9 @@
 //	model/SIZE/KIND/MIXER/bN       tokens a second of a whole model for prompt, text and training
 //	head/SIZE/FORMAT               text with the head in float32, float16 and int8
 //	position/SIZE/MIXER            time and memory a token after many tokens
+//	family/NAME/prompt/b1          a public family's shape with random weights: a prompt, text of so many streams, and
+//	family/NAME/text/bN            text behind so many tokens; only where families are asked for, and then nothing else
+//	family/NAME/context/N
 //
 // # Why
 //

@@ -3,6 +3,7 @@ package bench
 import (
 	"time"
 
+	"bitgpu/bench/family"
 	"bitgpu/nn/op"
 )
 
@@ -14,6 +15,7 @@ type Backend interface {
 	ops(s *suite, f Floor)
 	model(s *suite, f Floor, m subject)
 	position(s *suite, m subject, positions []int64)
+	family(s *suite, f Floor, m family.Family)
 }
 
 // Counts are what an engine has done and holds.

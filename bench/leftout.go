@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// LeftOut is a row that was asked for and not measured: it takes too long, or too much memory.
+// LeftOut is a row that was asked for and not measured: it takes too long, or too much memory, or the engine cannot.
 type LeftOut struct {
 	Engine  string  `json:"engine"`
 	Key     string  `json:"key"`
 	Seconds float64 `json:"seconds,omitempty"` // that one repetition would take, about
 	Memory  int64   `json:"memory,omitempty"`  // bytes that it needs
 	Free    int64   `json:"free,omitempty"`    // bytes that there were
+	Why     string  `json:"why,omitempty"`     // what is in the way, behind "left out, for "
 }
 
 // leftOut are the rows of one engine and kind that were left out for one reason.
@@ -25,10 +26,11 @@ func (r *Report) leftOut() []leftOut {
 	type group struct {
 		engine, kind string
 		memory       bool
+		why          string
 	}
 	of := func(l LeftOut) group {
 		kind, _, _ := strings.Cut(l.Key, "/")
-		return group{l.Engine, kind, l.Memory > 0}
+		return group{l.Engine, kind, l.Memory > 0, l.Why}
 	}
 	var all []leftOut
 	for _, g := range keys(r.LeftOut, of) {
@@ -47,6 +49,8 @@ func (r *Report) leftOut() []leftOut {
 		}
 		text := fmt.Sprintf("%d of %s/… left out on the %s engine, where ", len(names), g.kind, g.engine)
 		switch {
+		case g.why != "":
+			text = strings.TrimSuffix(text, "where ") + "for " + g.why
 		case g.memory:
 			text += fmt.Sprintf("%d MB are free and up to %d MB wanted", most.Free>>20, most.Memory>>20)
 		case len(names) == 1:

@@ -51,8 +51,14 @@ func processor() string {
 }
 
 // meminfo is a line of Linux's /proc/meminfo in bytes, 0 where there is none.
-func meminfo(name string) int64 {
-	data, err := os.ReadFile("/proc/meminfo")
+func meminfo(name string) int64 { return kilobytes("/proc/meminfo", name) }
+
+// resident is how much of this process lies in memory, in bytes, 0 where the system does not say.
+func resident() int64 { return kilobytes("/proc/self/status", "VmRSS:") }
+
+// kilobytes is a line of one of Linux's files in bytes, 0 where there is none.
+func kilobytes(path, name string) int64 {
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return 0
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"bitgpu/bench/family"
 	"bitgpu/nn"
 )
 
@@ -43,6 +44,10 @@ type Options struct {
 	Batches []int          // sequences at once; nil for those of the mode
 	Command string         // how the program was called, for the report
 	Peer    []string       // another program to measure: its name and first arguments; see bench/peers
+	// Families are shapes of public models to be measured instead of everything else.
+	Families []family.Family
+	// Types are the layouts that a peer is given a family in; nil for TQ2_0 and Q2_0.
+	Types []string
 	// Progress is told what is measured now.
 	Progress func(key string)
 }
@@ -64,6 +69,11 @@ func (o Options) Validate() error {
 	for _, b := range o.Batches {
 		if b < 1 || b > maxBatch {
 			return fmt.Errorf("batch: 1 to %d wanted, %d found", maxBatch, b)
+		}
+	}
+	for _, m := range o.families() {
+		if _, err := o.types(m); err != nil {
+			return err
 		}
 	}
 	if o.Only != nil && !slices.ContainsFunc(o.paths(), o.Only.MatchString) {
@@ -93,6 +103,10 @@ type effort struct {
 	positions []positionGoal
 	models    int           // random models that parity is measured on
 	patience  time.Duration // for a device that is disturbed, in all
+
+	familyPrompt, familyText int   // tokens of a prompt and of text, of a public family
+	familyBatches            []int // sequences at once of text
+	contexts                 []int // tokens before one more, where a family has a long context
 }
 
 func (o Options) effort() effort {
@@ -129,11 +143,15 @@ func (o Options) effort() effort {
 			models: 60, patience: 2 * time.Minute,
 		}
 	}
+	e.familyPrompt, e.familyText, e.familyBatches, e.contexts = 128, 16, []int{1, 8}, []int{1 << 10, 8 << 10, 32 << 10}
+	if o.Mode == Quick {
+		e.familyPrompt, e.familyText, e.contexts = 16, 4, []int{32, 256}
+	}
 	if o.Sizes != nil {
 		e.sizes = o.Sizes
 	}
 	if o.Batches != nil {
-		e.batches = o.Batches
+		e.batches, e.familyBatches = o.Batches, o.Batches
 	}
 	return e
 }

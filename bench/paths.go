@@ -12,6 +12,9 @@ import (
 func (o Options) paths() []string {
 	e := o.effort()
 	all := []string{"floor"}
+	if len(o.Families) > 0 {
+		return append(all, o.familyPaths()...)
+	}
 	for _, c := range optest.Cases[struct{}]() {
 		if path := "parity/ops/" + c.Op; !slices.Contains(all, path) {
 			all = append(all, path)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,6 +14,9 @@ import (
 // path is what --only chooses a peer's row by: that of the same model on an engine.
 func (p PeerSpeed) path() string {
 	size, kind, batch := modelKey(p.Key)
+	if size == "" {
+		return p.Key // of a family
+	}
 	return fmt.Sprintf("model/%s/%s/%s/%s", size, kind, p.Mixer, batch)
 }
 
@@ -50,11 +54,15 @@ func (s *suite) peers(ctx context.Context) error {
 	for _, b := range s.batches {
 		batches = append(batches, strconv.Itoa(b))
 	}
-	arguments := append([]string(nil), s.Peer[1:]...)
-	arguments = append(arguments,
+	return s.askPeer(ctx,
 		"--sizes", strings.Join(sizes, ","), "--batches", strings.Join(batches, ","),
 		"--prompt", strconv.Itoa(s.prompt), "--text", strconv.Itoa(s.text), "--context", strconv.Itoa(s.context), "--repeats", strconv.Itoa(s.repeats),
 		"--longest", strconv.FormatFloat(s.longest.Seconds(), 'g', -1, 64))
+}
+
+// askPeer runs the peer with arguments behind its own and keeps the rows that are wanted.
+func (s *suite) askPeer(ctx context.Context, more ...string) error {
+	arguments := slices.Concat(s.Peer[1:], more)
 	command := exec.CommandContext(ctx, s.Peer[0], arguments...)
 	var problems bytes.Buffer
 	command.Stderr = &problems

@@ -31,6 +31,7 @@ type Report struct {
 	Models    []ModelSpeed   `json:"models"`
 	Heads     []ModelSpeed   `json:"heads"`
 	Positions []PositionCost `json:"positions"`
+	Families  []FamilySpeed  `json:"families,omitempty"`
 	Peers     []PeerSpeed    `json:"peers,omitempty"`
 	LeftOut   []LeftOut      `json:"left_out,omitempty"`
 	Notes     []string       `json:"notes"`
@@ -130,10 +131,10 @@ func (m ModelSpeed) path() string {
 
 // PeerSpeed is the same model in another program.
 type PeerSpeed struct {
-	Peer    string `json:"peer"`   // name and version
-	Device  string `json:"device"` // as the program calls it
-	Key     string `json:"key"`    // as ModelSpeed has it
-	Mixer   string `json:"mixer"`
+	Peer    string `json:"peer"`    // name and version
+	Device  string `json:"device"`  // as the program calls it
+	Key     string `json:"key"`     // as ModelSpeed has it
+	Mixer   string `json:"mixer"`   // of a family's row the layout of its weights
 	Seconds Sample `json:"seconds"` // a token
 }
 

@@ -47,6 +47,7 @@ func Run(ctx context.Context, o Options, backends ...Backend) (*Report, error) {
 		b.ops(s, f)
 	}
 	s.wholeModels(backends, floors)
+	s.measureFamilies(ctx, backends, floors)
 	s.report.Load = append(s.report.Load, load()...)
 	s.disturbed.note(s.report)
 	if s.stopped() {
@@ -97,6 +98,9 @@ func (s *suite) wantsSpeed(size Size, mixer string) bool {
 // measuresSpeed says whether any row needs the floor.
 func (s *suite) measuresSpeed() bool {
 	if s.wants("floor") {
+		return true
+	}
+	if slices.ContainsFunc(s.familyPaths(), s.wants) {
 		return true
 	}
 	for _, size := range s.sizes {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"bitgpu/nn/optest"
@@ -19,6 +20,9 @@ type suite struct {
 
 // wants says whether a row is to be measured.
 func (s *suite) wants(key string) bool {
+	if len(s.Families) > 0 && key != "floor" && !strings.HasPrefix(key, "family/") {
+		return false
+	}
 	return !s.stopped() && (s.Only == nil || s.Only.MatchString(key))
 }
 

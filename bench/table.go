@@ -74,7 +74,7 @@ func (r *Report) tables() []table {
 	var all []table
 	for _, t := range []table{
 		r.engineTable(), r.floorTable(), r.parityTable(), r.failureTable(), r.opTable(), r.modelTable(), r.stepTable(), r.headTable(),
-		r.positionTable(),
+		r.positionTable(), r.familyTable(), r.familyRatios(),
 	} {
 		if len(t.Rows) > 0 {
 			all = append(all, t)
@@ -234,7 +234,7 @@ func (r *Report) modelColumns() []string {
 }
 
 func (r *Report) peerColumns() []string {
-	return keys(r.Peers, PeerSpeed.column)
+	return keys(r.peersOf("model"), PeerSpeed.column)
 }
 
 func (r *Report) modelTable() table {

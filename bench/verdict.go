@@ -39,6 +39,12 @@ func (r *Report) verdict(before *Report) []finding {
 	if len(r.Positions) > len(first) && grown == 0 {
 		add(false, "Flat: a token after %d takes the time and memory of an early one.", last)
 	}
+	for _, m := range r.Families {
+		if strings.HasSuffix(m.Key, "/text/b1") {
+			add(false, "%s on the %s engine: %s tokens a second of text, one stream, %.0f %% of what %s allows.",
+				strings.Split(m.Key, "/")[1], m.Engine, withSpread(m.PerSecond()), 100*m.Floor/m.Seconds.Median, m.Bound)
+		}
+	}
 	if fast := r.fastest("text"); fast != "" {
 		add(false, "Tokens a second of text, one stream of the smallest model: %s.", fast)
 	}

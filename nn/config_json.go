@@ -134,8 +134,11 @@ func members(data []byte) (map[string]json.RawMessage, error) {
 }
 
 // MarshalJSON writes config.json: the keys that the first engine knows, then what differs from the
-// defaults, then the unknown keys that were read.
+// defaults, then the unknown keys that were read. Of a public family it is what arch.Decoder says.
 func (c Config) MarshalJSON() ([]byte, error) {
+	if c.Decoder != nil {
+		return c.Decoder.MarshalJSON()
+	}
 	out := []byte{'{'}
 	add := func(key string, value any) error {
 		if len(out) > 1 {

@@ -79,6 +79,12 @@ func (s *Session[T]) Draw() ([]uint32, error) {
 	return s.row, nil
 }
 
+// Take takes tokens (B) for drawn that somebody else has drawn.
+func (s *Session[T]) Take(ids ...uint32) {
+	copy(s.row, ids)
+	s.model.Backend.WriteTokens(s.next, 0, s.row)
+}
+
 // draw draws tokens into row.
 func (s *Session[T]) draw() error {
 	b := s.model.Backend

@@ -26,7 +26,10 @@ func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 	n := &Net[T]{config: c, Blocks: make([][]layer.Layer[T], c.Layers)}
 	for i := range n.Blocks {
 		if c.Decoder != nil {
-			n.Blocks[i] = arch.Layers[T](c.Decoder, i, scan.Chunk)
+			n.Blocks[i] = arch.Layers[T](c.Decoder, i)
+			if memory, ok := n.Blocks[i][0].(*layer.GatedDelta[T]); ok {
+				memory.Chunk = scan.Chunk
+			}
 			continue
 		}
 		var mixer layer.Layer[T]

@@ -80,7 +80,7 @@ fn blocks(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         let norm1 = gains_at + GAMMAS;
 
         var sums = put_stream(norm1, thread);
-        var root = inverse_rms(sums.x, D);
+        var root = inverse_rms(sums.x, D, NORM_EPS);
         product(TO_MIX, GAMMA_MIX, at, mix_quads, stride(D), sums.y, root, thread);
         at += 4u * mix_quads * stride(D);
         if DELTA == 1u {
@@ -95,7 +95,7 @@ fn blocks(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
         product(TO_STREAM, GAMMA_OUT, at, D / 4u, stride(d), sums.y, 1.0, thread);
         at += D * stride(d);
         sums = put_stream(norm1 + D, thread);
-        root = inverse_rms(sums.x, D);
+        root = inverse_rms(sums.x, D, NORM_EPS);
         product(TO_ACT, GAMMA_GATE, at, params.hidden / 2u, stride(D), sums.y, root, thread);
         at += 2u * params.hidden * stride(D);
         sums = put_work(act_at, params.hidden, thread);
@@ -369,7 +369,7 @@ fn norm_answers(thread: u32) {
                 squares += work[first + j] * work[first + j];
             }
         }
-        let root = inverse_rms(team_sum(vec4<f32>(squares), thread).x, c);
+        let root = inverse_rms(team_sum(vec4<f32>(squares), thread).x, c, NORM_EPS);
         if head < params.heads {
             for (var j = lane; j < c; j += LANES) {
                 work[first + j] *= root * gains[gain + j];

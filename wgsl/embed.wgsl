@@ -1,8 +1,7 @@
-// Rows of the embedding at the tokens, for a part of a table of any format but ternary: rows of other parts are left
-// as they are.
+// Rows of the embedding at the tokens, for a part of a table of any format: rows of other parts are left as they are.
 
 #import shared/grid.wgsl
-#import shared/weights.wgsl
+#import shared/table.wgsl
 
 struct Params {
     n: u32,
@@ -10,11 +9,13 @@ struct Params {
     stride: u32,  // blocks of 16 bytes of a row of the table
     rows: u32,    // rows of this part of the table
     first: u32,   // the part's first row
+    block_rows: u32,  // rows that share a γ
+    absmean: u32,     // 1: multiply by γ
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;  // (rows, stride)
-@group(0) @binding(2) var<storage, read> scales: array<f32>;  // I8: one a row of all parts
+@group(0) @binding(2) var<storage, read> scales: array<u32>;  // I8: one a row of all parts; ternary: γ, or (rows, words) of groups
 @group(0) @binding(3) var<storage, read> tokens: array<u32>;  // (n)
 @group(0) @binding(4) var<storage, read_write> h: array<f32>;  // (n, width)
 
@@ -33,10 +34,7 @@ fn embed(
     if token < params.first || r >= params.rows {
         return;
     }
-    var v = weights4(r, at % params.width);
-    if FORMAT == I8 {
-        v *= scales[token];
-    }
+    let v = table4(r, token, at % params.width);
     h[at] = v.x;
     h[at + 1u] = v.y;
     h[at + 2u] = v.z;

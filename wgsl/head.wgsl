@@ -1,4 +1,4 @@
-// Logits: RMSNorm(h)·headᵀ for rows from… of h and a head of any format but ternary.
+// Logits: RMSNorm(h)·headᵀ for rows from… of h and a head of any format.
 
 #import shared/grid.wgsl
 #import shared/vector.wgsl
@@ -12,13 +12,16 @@ struct Params {
     first: u32,   // the part's first row
     total: u32,   // V
     start: u32,   // the first row of h
+    block_rows: u32,  // rows that share a γ
+    absmean: u32,     // 1: multiply by γ
+    eps: f32,         // of the norm
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<f32>;  // h, (…, width)
 @group(0) @binding(2) var<storage, read> gain: array<f32>;  // (width)
 @group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>;  // (rows, stride)
-@group(0) @binding(4) var<storage, read> scales: array<f32>;  // I8: (total)
+@group(0) @binding(4) var<storage, read> scales: array<u32>;  // I8: (total); ternary: γ of each block of rows, or (rows, words) of groups
 @group(0) @binding(5) var<storage, read_write> x: array<f32>;  // (…, width) the normalised source
 @group(0) @binding(6) var<storage, read_write> logits: array<f32>;  // (n, total)
 
@@ -39,7 +42,10 @@ fn store(i: u32, quad: u32, v: vec4<f32>) {
         let r = params.first + 4u * quad + e;
         var sum = v[e];
         if FORMAT == I8 {
-            sum *= scales[r];
+            sum *= bitcast<f32>(scales[r]);
+        }
+        if FORMAT == TERNARY && params.absmean == 1u {
+            sum *= bitcast<f32>(scales[r / params.block_rows]);
         }
         logits[i * params.total + r] = sum;
     }

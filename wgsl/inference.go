@@ -2,10 +2,10 @@ package wgsl
 
 // products are the constants of the kernels that multiply rows of activations by a matrix. A team of LANES threads
 // takes TEAM_QUADS quads of rows; BLOCK_QUADS is how many activations, in fours, meet 16 bytes of weights of the
-// FORMAT, and TILE_BLOCKS is 256 / BLOCK_QUADS. A tile is 8·SIDE by 8·SIDE, ACROSS is 2·SIDE and TILE_QUADS 16·ACROSS.
+// FORMAT, and TILE_BLOCKS is 256 / BLOCK_QUADS; GROUP·32 inputs share a ternary scale. A tile is 8·SIDE by 8·SIDE, ACROSS is 2·SIDE and TILE_QUADS 16·ACROSS.
 var products = Consts{
 	"WORKGROUP": 64, "LANES": 16, "TEAM_QUADS": 1, "SIDE": 8, "ACROSS": 16, "TILE_QUADS": 256, "NORM": 0,
-	"FORMAT": 3, "BLOCK_QUADS": 16, "TILE_BLOCKS": 16,
+	"FORMAT": 3, "BLOCK_QUADS": 16, "TILE_BLOCKS": 16, "GROUP": 0,
 }
 
 func with(c Consts, name string, value uint32) Consts {
@@ -19,6 +19,7 @@ func with(c Consts, name string, value uint32) Consts {
 // LinearParams are the parameters of LinearVector and LinearMatrix.
 type LinearParams struct {
 	N, Width, Stride, Rows, First, Total, BlockRows, Absmean uint32
+	Eps                                                      float32
 }
 
 var linearBindings = []Binding{
@@ -26,31 +27,47 @@ var linearBindings = []Binding{
 	{"x", ReadWrite}, {"y", ReadWrite},
 }
 
-// LinearVector and LinearMatrix multiply by a ternary matrix, row by row or by tiles.
+// LinearVector and LinearMatrix multiply by a matrix, row by row or by tiles.
 var (
 	LinearVector = &Kernel{
-		Name: "linear_vector", File: "linear.wgsl", Params: LinearParams{}, Bindings: linearBindings, Consts: with(products, "ADD", 0),
+		Name: "linear_vector", File: "linear.wgsl", Params: LinearParams{}, Bindings: linearBindings, Consts: with(with(products, "ADD", 0), "INT8", 0),
 	}
 	LinearMatrix = &Kernel{
-		Name: "linear_matrix", File: "linear.wgsl", Params: LinearParams{}, Bindings: linearBindings, Consts: with(products, "ADD", 0),
+		Name: "linear_matrix", File: "linear.wgsl", Params: LinearParams{}, Bindings: linearBindings, Consts: with(with(products, "ADD", 0), "INT8", 0),
 	}
 )
+
+// LinearRoundParams are the parameters of LinearRound.
+type LinearRoundParams struct {
+	N, Width uint32
+	Eps      float32
+}
+
+// LinearRound rounds a product's input to int8, for the variants with INT8 = 1; with NORM = 1 an RMSNorm comes first,
+// with IN_PLACE = 1 its input is x, with SQUARED = 1 that of a SquaredReLU.
+var LinearRound = &Kernel{
+	Name: "linear_round", File: "linear_round.wgsl", Params: LinearRoundParams{},
+	Bindings: []Binding{{"params", Uniform}, {"source", Read}, {"gain", Read}, {"x", ReadWrite}, {"rounded", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64, "NORM": 0, "IN_PLACE": 0, "SQUARED": 0},
+}
 
 // RMSNormForwardParams are the parameters of RMSNorm.
 type RMSNormForwardParams struct {
 	N, Width, Start uint32
+	Eps             float32
 }
 
-// RMSNorm normalises rows, where no product behind it does.
+// RMSNorm normalises rows, where no product behind it does; with IN_PLACE = 1 those of x.
 var RMSNorm = &Kernel{
 	Name: "rmsnorm_forward", File: "rmsnorm_forward.wgsl", Params: RMSNormForwardParams{},
 	Bindings: []Binding{{"params", Uniform}, {"h", Read}, {"gain", Read}, {"x", ReadWrite}},
-	Consts:   Consts{"WORKGROUP": 64},
+	Consts:   Consts{"WORKGROUP": 64, "IN_PLACE": 0},
 }
 
 // SwiGLUParams are the parameters of the SwiGLU kernels.
 type SwiGLUParams struct {
 	N, Width, Stride, Hidden, BlockRows, Absmean uint32
+	Eps                                          float32
 }
 
 var swigluBindings = []Binding{
@@ -73,7 +90,8 @@ var (
 
 // HeadParams are the parameters of HeadVector and HeadMatrix.
 type HeadParams struct {
-	N, Width, Stride, Rows, First, Total, Start uint32
+	N, Width, Stride, Rows, First, Total, Start, BlockRows, Absmean uint32
+	Eps                                                             float32
 }
 
 var headBindings = []Binding{
@@ -93,19 +111,19 @@ var (
 
 // EmbedParams are the parameters of Embed.
 type EmbedParams struct {
-	N, Width, Stride, Rows, First uint32
+	N, Width, Stride, Rows, First, BlockRows, Absmean uint32
 }
 
 // Embed looks tokens up in the embedding.
 var Embed = &Kernel{
 	Name: "embed", File: "embed.wgsl", Params: EmbedParams{},
 	Bindings: []Binding{{"params", Uniform}, {"weights", Read}, {"scales", Read}, {"tokens", Read}, {"h", ReadWrite}},
-	Consts:   Consts{"WORKGROUP": 64, "FORMAT": 0},
+	Consts:   Consts{"WORKGROUP": 64, "FORMAT": 0, "GROUP": 0},
 }
 
 // SampleParams are the parameters of Sample.
 type SampleParams struct {
-	Vocab, Columns, Width, Stride uint32
+	Vocab, Columns, Width, Stride, BlockRows, Absmean uint32
 }
 
 // Sample draws tokens and, with EMBED = 1, looks them up in the embedding.
@@ -115,7 +133,7 @@ var Sample = &Kernel{
 		{"params", Uniform}, {"logits", ReadWrite}, {"recent", ReadWrite}, {"next", ReadWrite}, {"out", ReadWrite},
 		{"rules", Read}, {"weights", Read}, {"scales", Read}, {"h", ReadWrite},
 	},
-	Consts: Consts{"WORKGROUP": 64, "FORMAT": 0, "EMBED": 0},
+	Consts: Consts{"WORKGROUP": 64, "FORMAT": 0, "EMBED": 0, "GROUP": 0},
 }
 
 // TileTokens is how many tokens a scan takes together at most.

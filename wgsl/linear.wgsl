@@ -1,4 +1,5 @@
-// y = x·wᵀ for a ternary w, with RMSNorm in front of it or an addition behind it (constants NORM and ADD).
+// y = x·wᵀ for a w of any format but I8, with RMSNorm in front of it or an addition behind it (constants NORM and ADD), or,
+// with INT8 = 1, of what linear_round.wgsl makes.
 
 #import shared/grid.wgsl
 #import shared/vector.wgsl
@@ -13,13 +14,14 @@ struct Params {
     total: u32,       // R, rows of all parts
     block_rows: u32,  // rows that share a γ
     absmean: u32,     // 1: multiply by γ
+    eps: f32,         // of the norm
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> source: array<f32>;  // (n, width)
+@group(0) @binding(1) var<storage, read> source: array<f32>;  // (n, width); with INT8 then (n) divisors
 @group(0) @binding(2) var<storage, read> gain: array<f32>;  // (width)
 @group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>;  // (rows, stride)
-@group(0) @binding(4) var<storage, read> scales: array<f32>;  // γ of each block of rows
+@group(0) @binding(4) var<storage, read> scales: array<u32>;  // γ of each block of rows, or (rows, words) of groups
 @group(0) @binding(5) var<storage, read> addend: array<f32>;  // (n, total)
 @group(0) @binding(6) var<storage, read_write> x: array<f32>;  // (n, width) the normalised source
 @group(0) @binding(7) var<storage, read_write> y: array<f32>;  // (n, total)
@@ -45,8 +47,11 @@ fn store(i: u32, quad: u32, v: vec4<f32>) {
         let r = params.first + 4u * quad + e;
         let at = i * params.total + r;
         var sum = v[e];
+        if INT8 == 1u {
+            sum /= source[params.n * params.width + i];
+        }
         if params.absmean == 1u {
-            sum *= scales[r / params.block_rows];
+            sum *= bitcast<f32>(scales[r / params.block_rows]);
         }
         if ADD == ADD_ADDEND {
             sum += addend[at];

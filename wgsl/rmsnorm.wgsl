@@ -34,7 +34,7 @@ fn rmsnorm_backward(
         shares += vec2<f32>(v, dx[row + k] * gain[k]) * v;
     }
     let sums = workgroup_sums(shares, thread);
-    let root = inverse_rms(sums.x, params.width);
+    let root = inverse_rms(sums.x, params.width, NORM_EPS);
     let pull = root * root * sums.y / f32(params.width);
     if i >= params.n {
         return;

@@ -8,12 +8,20 @@ struct Params {
     n: u32,
     width: u32,
     start: u32,  // the first row
+    eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> h: array<f32>;  // (…, width)
 @group(0) @binding(2) var<storage, read> gain: array<f32>;  // (width)
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;  // (…, width)
+
+fn source(at: u32) -> f32 {
+    if IN_PLACE == 1u {
+        return x[at];
+    }
+    return h[at];
+}
 
 // A workgroup a row.
 @compute @workgroup_size(WORKGROUP)
@@ -26,13 +34,14 @@ fn rmsnorm_forward(
     let row = (params.start + min(i, params.n - 1u)) * params.width;
     var squares = 0.0;
     for (var k = thread; k < params.width; k += WORKGROUP) {
-        squares += h[row + k] * h[row + k];
+        let v = source(row + k);
+        squares += v * v;
     }
-    let root = inverse_rms(workgroup_sum(squares, thread), params.width);
+    let root = inverse_rms(workgroup_sum(squares, thread), params.width, params.eps);
     if i >= params.n {
         return;
     }
     for (var k = thread; k < params.width; k += WORKGROUP) {
-        x[row + k] = h[row + k] * root * gain[k];
+        x[row + k] = source(row + k) * root * gain[k];
     }
 }

@@ -3,13 +3,15 @@
 
 #import shared/random.wgsl
 #import shared/reduce.wgsl
-#import shared/weights.wgsl
+#import shared/table.wgsl
 
 struct Params {
     vocab: u32,
     columns: u32,      // K, of out
     width: u32,
     stride: u32,       // blocks of 16 bytes of a row of the table
+    block_rows: u32,   // of the table: rows that share a γ
+    absmean: u32,      // 1: multiply by γ
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -19,7 +21,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> out: array<u32>;  // (B, columns)
 @group(0) @binding(5) var<storage, read> rules: array<u32>;  // (B, RULES_SIZE)
 @group(0) @binding(6) var<storage, read> weights: array<vec4<u32>>;  // (vocab, stride) the embedding
-@group(0) @binding(7) var<storage, read> scales: array<f32>;  // I8: (vocab)
+@group(0) @binding(7) var<storage, read> scales: array<u32>;  // of the table
 @group(0) @binding(8) var<storage, read_write> h: array<f32>;  // (B, width)
 
 // Places in a row of rules, as in package op; floats are there as their bits.
@@ -93,10 +95,7 @@ fn sample(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     }
     if EMBED == 1u {
         for (var k = 4u * thread; k < params.width; k += 4u * WORKGROUP) {
-            var v = weights4(id, k);
-            if FORMAT == I8 {
-                v *= scales[id];
-            }
+            let v = table4(id, id, k);
             let at = group.x * params.width + k;
             h[at] = v.x;
             h[at + 1u] = v.y;

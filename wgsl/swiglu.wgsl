@@ -13,13 +13,14 @@ struct Params {
     hidden: u32,      // H
     block_rows: u32,  // rows that share a γ
     absmean: u32,     // 1: multiply by γ
+    eps: f32,         // of the norm
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<f32>;  // (n, width)
 @group(0) @binding(2) var<storage, read> gain: array<f32>;  // (width)
 @group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>;  // (2·hidden, stride)
-@group(0) @binding(4) var<storage, read> scales: array<f32>;  // γ of each block of rows
+@group(0) @binding(4) var<storage, read> scales: array<u32>;  // γ of each block of rows, or (rows, words) of groups
 @group(0) @binding(5) var<storage, read_write> x: array<f32>;  // (n, width) the normalised source
 @group(0) @binding(6) var<storage, read_write> gate_up: array<f32>;  // (n, 2·hidden)
 @group(0) @binding(7) var<storage, read_write> act: array<f32>;  // (n, hidden)
@@ -42,8 +43,8 @@ fn store(i: u32, quad: u32, v: vec4<f32>) {
         var gate = v[e];
         var up = v[e + 2u];
         if params.absmean == 1u {
-            gate *= scales[j / params.block_rows];
-            up *= scales[(params.hidden + j) / params.block_rows];
+            gate *= bitcast<f32>(scales[j / params.block_rows]);
+            up *= bitcast<f32>(scales[(params.hidden + j) / params.block_rows]);
         }
         gate_up[2u * i * params.hidden + j] = gate;
         gate_up[(2u * i + 1u) * params.hidden + j] = up;

@@ -41,14 +41,19 @@ var (
 	linearBackwardConsts = Consts{"SIDE": 8, "ACROSS": 16, "TILE_QUADS": 256, "FORMAT": 3}
 )
 
+// LinearBackwardParams are the parameters of LinearDX and LinearDW.
+type LinearBackwardParams struct {
+	N, Width, Stride, Rows, First, Total, BlockRows, Absmean uint32
+}
+
 // LinearDX and LinearDW are the backward of a product with a ternary matrix.
 var (
 	LinearDX = &Kernel{
-		Name: "linear_dx", File: "linear_backward.wgsl", Params: LinearParams{}, Bindings: linearBackwardBindings,
+		Name: "linear_dx", File: "linear_backward.wgsl", Params: LinearBackwardParams{}, Bindings: linearBackwardBindings,
 		Consts: with(linearBackwardConsts, "SCALED", 1),
 	}
 	LinearDW = &Kernel{
-		Name: "linear_dw", File: "linear_backward.wgsl", Params: LinearParams{}, Bindings: linearBackwardBindings,
+		Name: "linear_dw", File: "linear_backward.wgsl", Params: LinearBackwardParams{}, Bindings: linearBackwardBindings,
 		Consts: with(linearBackwardConsts, "SCALED", 0),
 	}
 )
@@ -211,13 +216,18 @@ var (
 	headBackwardConsts = Consts{"SIDE": 8, "ACROSS": 16, "TILE_QUADS": 256, "FORMAT": 0}
 )
 
+// HeadBackwardParams are the parameters of HeadDX and HeadDW.
+type HeadBackwardParams struct {
+	N, Width, Stride, Rows, First, Total, Start uint32
+}
+
 // HeadDX and HeadDW are the backward of the head.
 var (
 	HeadDX = &Kernel{
-		Name: "head_dx", File: "head_backward.wgsl", Params: HeadParams{}, Bindings: headBackwardBindings, Consts: headBackwardConsts,
+		Name: "head_dx", File: "head_backward.wgsl", Params: HeadBackwardParams{}, Bindings: headBackwardBindings, Consts: headBackwardConsts,
 	}
 	HeadDW = &Kernel{
-		Name: "head_dw", File: "head_backward.wgsl", Params: HeadParams{}, Bindings: headBackwardBindings, Consts: headBackwardConsts,
+		Name: "head_dw", File: "head_backward.wgsl", Params: HeadBackwardParams{}, Bindings: headBackwardBindings, Consts: headBackwardConsts,
 	}
 )
 

@@ -13,6 +13,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/bench"
+	"bitgpu/bench/family"
 	"bitgpu/gpu"
 	"bitgpu/nn/webgpu"
 	"bitgpu/nn/webgpu/tuned"
@@ -24,13 +25,15 @@ func benchCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "bench",
 		Usage:     "hold the engines against the reference, and measure how fast they are",
-		UsageText: "bitgpu bench [flags]\nbitgpu bench --from REPORT [flags]\nbitgpu bench [--html FILE] --compare BEFORE NOW",
+		UsageText: "bitgpu bench [flags]\nbitgpu bench --family NAME,… [--peer COMMAND] [flags]\nbitgpu bench --write-gguf FILE --family NAME [--type TYPE]\nbitgpu bench --from REPORT [flags]\nbitgpu bench [--html FILE] --compare BEFORE NOW",
 		Description: example("Runs the CPU engine and, where there is an adapter, the GPU engine, one after the other. Exits with 1 when a\n"+
 			"bound of parity is broken, or a token costs more after many. Rows are called by paths such as\n"+
 			"op/NormLinear/decode/… or model/256x8/…; --only takes those that match. Let nothing else run meanwhile. Ctrl-C shows\n"+
 			"what was measured until then.",
 			"bitgpu bench --quick",
 			"bitgpu bench --only '^parity|^op/LinearAdd' --html report.html",
+			"bitgpu bench --family 1.7B,bitnet-2B4T --json families.json",
+			"bitgpu bench --write-gguf random.gguf --family 1.7B --type TQ2_0",
 			"bitgpu bench --dim 768 --layers 12 --batch 1,16 --json new.json --compare old.json",
 			"bitgpu bench --from new.json --html report.html",
 			"bitgpu bench --html report.html --compare old.json new.json"),
@@ -53,6 +56,12 @@ func benchCommand() *cli.Command {
 			&cli.IntFlag{Name: "vocab", Usage: "vocabulary of `N` tokens"},
 			&cli.StringFlag{Name: "mixer", Usage: "`tied|delta`: one mixer instead of both"},
 			&cli.StringFlag{Name: "batch", Usage: "`1,8,…` sequences at once, up to 64"},
+			&cli.StringFlag{
+				Name:  "family",
+				Usage: "`NAMES` of public models, " + strings.Join(family.Names(), ", ") + ": their shapes with random weights instead of everything else; 1.7B will do for a name",
+			},
+			&cli.StringFlag{Name: "write-gguf", Usage: "measure nothing: write the one --family with random weights to `FILE`, the tiny shape with --quick"},
+			&cli.StringFlag{Name: "type", Usage: "`TYPES` of the weights: of --write-gguf one, PQ2_0 where none is named, or Q2_0, TQ2_0; of --peer several"},
 			&cli.StringFlag{Name: "peer", Usage: "`COMMAND` of another program to measure in the same run; see bench/peers"},
 			&cli.StringFlag{Name: "json", Usage: "write the report as JSON to `FILE`"},
 			&cli.StringFlag{Name: "html", Usage: "write the report as a web page to `FILE`"},
@@ -63,6 +72,9 @@ func benchCommand() *cli.Command {
 			kept, err := keptReport(c)
 			if err != nil {
 				return err
+			}
+			if c.IsSet("write-gguf") {
+				return writeFamily(c)
 			}
 			line := newStatusLine(c.App.ErrWriter)
 			options, err := benchOptions(c, line)
@@ -127,7 +139,7 @@ func keptReport(c *cli.Context) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	return path, refuseIdle(c, path+" is shown as it was measured", "quick", "full", "only", "dim", "layers", "vocab", "mixer", "batch", "peer", "json")
+	return path, refuseIdle(c, path+" is shown as it was measured", "quick", "full", "only", "dim", "layers", "vocab", "mixer", "batch", "family", "write-gguf", "type", "peer", "json")
 }
 
 // benchOptions reads the flags. The rows under way are shown on line, if there is one.
@@ -167,6 +179,9 @@ func benchOptions(c *cli.Context, line *statusLine) (bench.Options, error) {
 		}
 		o.Batches = append(o.Batches, batch)
 	}
+	if err := familyOptions(c, &o); err != nil {
+		return o, err
+	}
 	if line != nil {
 		o.Progress = line.draw
 	}
@@ -186,7 +201,7 @@ func benchLine(c *cli.Context) string {
 	for _, flag := range c.Command.Flags {
 		name := flag.Names()[0]
 		switch {
-		case !c.IsSet(name) || name == "json" || name == "html" || name == "compare" || name == "from":
+		case !c.IsSet(name) || name == "json" || name == "html" || name == "compare" || name == "from" || name == "write-gguf":
 		case name == "quick" || name == "full":
 			line += " --" + name
 		default:

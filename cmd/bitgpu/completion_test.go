@@ -79,8 +79,11 @@ func TestCompletionScripts(t *testing.T) {
 func TestComplete(t *testing.T) {
 	app := newApp(nil, nil, nil)
 	for _, c := range []struct{ line, want string }{
-		{"", "run logits"},
+		{"", "run chat serve"},
 		{"tr", "train"},
+		{"ch", "chat"},
+		{"chat --th", "--think --threads"},
+		{"chat --template ", ":files"},
 		{"help ev", "eval"},
 		{"run --backend ", "auto gpu cpu"},
 		{"run --backend c", "cpu"},
@@ -93,6 +96,8 @@ func TestComplete(t *testing.T) {
 		{"train --document ", "line block file"},
 		{"train --ttt-rule m", "minibatch"},
 		{"export --head ", "f32 f16 int8"},
+		{"serve --log-format ", "text json"},
+		{"serve --memory-dir ", ":files"},
 		{"completion ", "bash zsh fish powershell"},
 		{"run -m ", ":files"},
 		{"run --memory x", ":files"},

@@ -7,6 +7,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/demo"
+	"bitgpu/io/hf"
 	"bitgpu/io/modeldir"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/storage"
@@ -64,7 +65,34 @@ func restoreThreads(n int) {
 // modelFlag names the model.
 func modelFlag() cli.Flag {
 	return &cli.StringFlag{Name: "model", Aliases: []string{"m"}, DefaultText: demo.Name,
-		Usage: "`MODEL`: a .bitt file, a model directory, or a .safetensors file beside its config.json"}
+		Usage: "`MODEL`: a .bitt file, a model directory, a .safetensors file beside its config.json, a GGUF file, or a directory as Hugging Face has them"}
+}
+
+// contextFlag bounds the context of a model of a public family.
+func contextFlag() cli.Flag {
+	return &cli.IntFlag{Name: "context", DefaultText: "the model's, or what memory is free for",
+		Usage: "room for `N` tokens, of a GGUF or Hugging Face model with attention; our own have no limit"}
+}
+
+// mastersFlag names the rounding of float masters.
+func mastersFlag() cli.Flag {
+	return &cli.StringFlag{Name: "masters",
+		Usage: "`half-up|half-even`: the directory has float masters, though its config.json does not say so, to be rounded so; half-up is Falcon-E's"}
+}
+
+// publicOptions reads contextFlag and mastersFlag.
+func publicOptions(c *cli.Context) (o storage.Options, err error) {
+	if o.Context = c.Int("context"); c.IsSet("context") && o.Context < 1 {
+		return o, usagef("%s: --context: 1 or more wanted, %d found", c.Command.Name, o.Context)
+	}
+	if c.IsSet("masters") {
+		r, err := hf.ParseRounding(c.String("masters"))
+		if err != nil {
+			return o, usagef("%s: --masters: %v", c.Command.Name, err)
+		}
+		o.Rounding = &r
+	}
+	return o, nil
 }
 
 // loadModel reads the weights of the model at path, or, without a path, of the demo.
@@ -89,7 +117,11 @@ func openModel(c *cli.Context) (*bitgpu.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := append([]bitgpu.Option{bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter)}, loraOptions(c)...)
+	if _, err := publicOptions(c); err != nil {
+		return nil, err
+	}
+	options := append(loraOptions(c),
+		bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter), bitgpu.WithContext(c.Int("context")), bitgpu.WithMasters(c.String("masters")))
 	var m *bitgpu.Model
 	if path := c.String("model"); path != "" {
 		m, err = bitgpu.Load(path, options...)
@@ -100,6 +132,12 @@ func openModel(c *cli.Context) (*bitgpu.Model, error) {
 		return nil, err
 	}
 	announceDevice(c, m.Device(), m.DeviceNote())
+	switch got := m.Context(); {
+	case got < m.TrainedContext() && !c.IsSet("context"):
+		fmt.Fprintf(c.App.ErrWriter, "bitgpu: room for %d of the model's %d tokens, as memory is free; --context N takes another number\n", got, m.TrainedContext())
+	case got < c.Int("context") && got > 0:
+		fmt.Fprintf(c.App.ErrWriter, "bitgpu: room for %d tokens: the model was made for no more\n", got)
+	}
 	return m, nil
 }
 

@@ -227,7 +227,7 @@ func (d *dataset) check(c *cli.Context, name string, start *storage.Loaded) erro
 // their ids stand for other text.
 func ofModel(name string, file []byte, model *storage.Loaded) error {
 	if model != nil && model.TokenizerJSON != nil && !sameJSON(model.TokenizerJSON, file) {
-		return fmt.Errorf("%s: not the tokenizer of %s; the data must be made with --tokenizer of the model", name, model.Files.Path)
+		return fmt.Errorf("%s: not the tokenizer of %s; the data must be made with --tokenizer of the model", name, model.Path)
 	}
 	return nil
 }
@@ -323,7 +323,7 @@ func givenTokenizer(c *cli.Context, start *storage.Loaded) (name string, file []
 			return "", nil, err
 		}
 		if start != nil && start.TokenizerJSON != nil && !sameJSON(start.TokenizerJSON, file) {
-			return "", nil, fmt.Errorf("--tokenizer: %s is not the tokenizer of %s", name, start.Files.Path)
+			return "", nil, fmt.Errorf("--tokenizer: %s is not the tokenizer of %s", name, start.Path)
 		}
 	}
 	if start != nil && start.TokenizerJSON != nil {

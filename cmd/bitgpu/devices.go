@@ -28,14 +28,19 @@ func devicesCommand() *cli.Command {
 		Description: example("Lists the CPU and the GPU adapters, and what models of three sizes need to run and to be trained, with all\n"+
 			"activations kept or with blocks computed again in backward (train --recompute). A GPU's own memory\n"+
 			"is not known to WebGPU: there, fits means that no buffer is larger than the adapter allows, and, where it\n"+
-			"shares the computer's memory, that all of it fits in there.",
+			"shares the computer's memory, that all of it fits in there. Then what public models need to run, with room for 4,096 and\n"+
+			"for 32,768 tokens: weights as they are packed, work, states, and keys and values in float32, as the engines have them, or in\n"+
+			"float16; bitgpu models says where to get them.",
 			"bitgpu devices"),
 		Action: func(c *cli.Context) error {
 			adapters := gpu.Adapters()
 			w := c.App.Writer
 			writeCPU(w)
 			writeAdapters(w, adapters)
-			return writeSizes(w, adapters, freemem.Total())
+			if err := writeSizes(w, adapters, freemem.Total()); err != nil {
+				return err
+			}
+			return writePublicSizes(w, adapters, freemem.Total())
 		},
 	}
 }
@@ -93,6 +98,36 @@ func writeSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 				fitsEither(fitsAdapter(a, training, largest, ram), fitsAdapter(a, recomputed, largest, ram)))
 		}
 		fmt.Fprintln(w)
+	}
+	return w.Flush()
+}
+
+// writePublicSizes shows what public models need with a short and a long context, and where that fits.
+func writePublicSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprint(w, "\npublic model\tweights\tstates\tcontext\tKV f16\tto run\tKV f32\tto run\tCPU")
+	for _, a := range adapters {
+		fmt.Fprintf(w, "\tadapter %d", a.Index)
+	}
+	fmt.Fprintln(w)
+	for _, k := range knownModels {
+		for _, context := range []int{4096, 32768} {
+			if !k.listed || context > k.context {
+				continue
+			}
+			shaped := k
+			shaped.context = context
+			c := shaped.config()
+			d, f := c.Decoder, c.Footprint(1, 1)
+			tokens := int64(context)
+			run := f.Weights + f.Workspace + f.Session
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s", k.name, byteCount(f.Weights), byteCount(d.StateBytes()), context,
+				byteCount(tokens*d.CacheBytes(2)), byteCount(run-tokens*d.CacheBytes(2)), byteCount(tokens*d.CacheBytes(4)), byteCount(run), fits(run, ram))
+			for _, a := range adapters {
+				fmt.Fprintf(w, "\t%s", fitsAdapter(a, run+webgpu.Overhead, largestPublic(c), ram))
+			}
+			fmt.Fprintln(w)
+		}
 	}
 	return w.Flush()
 }

@@ -52,6 +52,9 @@ func trainerOn[T any](ops op.Backend[T], clock train.Clock) *trainer {
 			return train.Evaluation{}, err
 		}
 		defer m.Release()
+		if c.Decoder != nil {
+			return train.EvaluateWindows(m, tokens, time, nil)
+		}
 		e, err := train.NewEvaluator(m, batch, time)
 		if err != nil {
 			return train.Evaluation{}, err
@@ -143,6 +146,13 @@ func (t *trainer) plan(c nn.Config, o train.Options) (train.Shape, error) {
 
 // checkEvaluation refuses an evaluation that does not fit.
 func (t *trainer) checkEvaluation(c nn.Config, batch, time int) error {
+	if c.Decoder != nil {
+		f := c.Footprint(1, 1) // its weights are there already
+		if need := f.Workspace + f.Session; need > t.room {
+			return fmt.Errorf("this evaluation takes %s of memory, and %s are free; a smaller --context-len takes less", byteCount(need), byteCount(t.room))
+		}
+		return nil
+	}
 	if need := c.Footprint(1, 1).Weights + min(train.EvaluationMemory(c, batch, time), math.MaxInt64/2); need > t.room {
 		return fmt.Errorf("this evaluation takes %s of memory, and %s are free; a smaller --batch-size or --context-len takes less",
 			byteCount(need), byteCount(t.room))

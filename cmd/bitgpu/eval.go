@@ -26,11 +26,12 @@ func evalCommand() *cli.Command {
 		Description: example("", "bitgpu eval -m model --data model/data", "bitgpu eval -m model.bitt --data book.txt --json",
 			"bitgpu eval -m model.bitt --data book.txt --reread"),
 		Flags: append([]cli.Flag{
-			modelFlag(), loraFlag(),
+			modelFlag(), loraFlag(), contextFlag(), mastersFlag(),
 			&cli.StringFlag{Name: "data", Required: true,
 				Usage: "`DATA` to measure on: a directory that bitgpu data wrote (its validation part), a .u32 or .u16 file of tokens, or text: .txt or .jsonl, both also .gz, or a glob"},
-			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "read sequences of `N` tokens, each with an empty memory at its beginning"},
-			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once"},
+			&cli.IntFlag{Name: "context-len", Value: d.Time, DefaultText: fmt.Sprintf("%d; of a GGUF or Hugging Face model its context, up to %d", d.Time, publicWindow),
+				Usage: "read sequences of `N` tokens, each with an empty memory at its beginning"},
+			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once; of a GGUF or Hugging Face model it is one"},
 			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
 		}, slices.Concat(rereadFlags(), corpusFlags(), computeFlags())...),
 		Action: evalAction,
@@ -65,12 +66,17 @@ func evalAction(c *cli.Context) error {
 	if err := refuseIdle(c, "it is for --reread", rereadOnly...); err != nil {
 		return err
 	}
-	path := c.String("model")
-	model, err := loadAdapted(c, path, storage.Options{})
+	model, err := evaluatedModel(c)
 	if err != nil {
 		return err
 	}
 	defer model.Close()
+	if err := adapt(c, model); err != nil {
+		return err
+	}
+	if model.Public != nil {
+		o.Batch, o.Time = 1, model.Config.Capacity()
+	}
 	ctx, stop := interruptible(c)
 	defer stop()
 	tokens, bytes, err := openEvaluation(ctx, c, model)
@@ -119,6 +125,41 @@ func evalAction(c *cli.Context) error {
 	return nil
 }
 
+// publicWindow is how many tokens of context a model of a public family is measured with where nobody says otherwise.
+const publicWindow = 2048
+
+// evaluatedModel loads the model; one of a public family has a context of as many tokens as a sequence.
+func evaluatedModel(c *cli.Context) (*storage.Loaded, error) {
+	o, err := publicOptions(c)
+	if err != nil {
+		return nil, err
+	}
+	asked := o.Context
+	if o.Context == 0 {
+		o.Context = publicWindow
+	}
+	if c.IsSet("context-len") {
+		o.Context = c.Int("context-len")
+	}
+	model, err := loadModel(c.String("model"), o)
+	if err != nil || model.Public == nil {
+		return model, err
+	}
+	switch {
+	case c.IsSet("batch-size") && c.Int("batch-size") != 1:
+		err = usagef("eval: --batch-size: got %d, want 1: a model of the family %s reads one sequence at a time", c.Int("batch-size"), model.Config.Decoder.Family)
+	case c.IsSet("context-len") && o.Context > model.Public.Trained:
+		err = usagef("eval: --context-len: got %d, want %d at most, the context of %s", o.Context, model.Public.Trained, model.Path)
+	case asked > 0 && o.Context > asked:
+		err = usagef("eval: --context-len: got %d, want %d at most, as --context says", o.Context, asked)
+	}
+	if err != nil {
+		model.Close()
+		return nil, err
+	}
+	return model, nil
+}
+
 // tokenSlice is tokens in memory.
 type tokenSlice []uint32
 
@@ -165,7 +206,7 @@ func openEvaluation(ctx context.Context, c *cli.Context, model *storage.Loaded) 
 func readEvaluation(ctx context.Context, c *cli.Context, path string, model *storage.Loaded) (train.Tokens, int64, error) {
 	tok := model.Tokenizer
 	if tok == nil {
-		return nil, 0, fmt.Errorf("%s: %w", model.Files.Path, bitgpu.ErrNoTokenizer)
+		return nil, 0, fmt.Errorf("%s: %w", model.Path, bitgpu.ErrNoTokenizer)
 	}
 	docs, err := openDocuments(ctx, c, "data", []string{path})
 	if err != nil {

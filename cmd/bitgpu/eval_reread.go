@@ -3,10 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
-	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
 
 	"github.com/urfave/cli/v2"
@@ -40,11 +40,24 @@ func rereadAction(c *cli.Context) error {
 		}
 		lengths = append(lengths, length)
 	}
-	model, err := loadAdapted(c, c.String("model"), storage.Options{})
+	o, err := publicOptions(c)
+	if err != nil {
+		return err
+	}
+	if o.Context == 0 {
+		o.Context = 2 * slices.Max(lengths) // what two readings in a row take
+	}
+	model, err := loadModel(c.String("model"), o)
 	if err != nil {
 		return err
 	}
 	defer model.Close()
+	if err := adapt(c, model); err != nil {
+		return err
+	}
+	if capacity := model.Config.Capacity(); capacity > 0 && capacity < 2*slices.Max(lengths) {
+		return usagef("eval: --lengths: got %d, want %d at most: a passage is read twice in a context of %d tokens", slices.Max(lengths), capacity/2, capacity)
+	}
 	ctx, stop := interruptible(c)
 	defer stop()
 	tokens, _, err := openEvaluation(ctx, c, model)

@@ -56,6 +56,8 @@ func group(heading string, flags ...cli.Flag) []cli.Flag {
 			f.Category = heading
 		case *cli.BoolFlag:
 			f.Category = heading
+		case *cli.DurationFlag:
+			f.Category = heading
 		default:
 			panic(fmt.Sprintf("flag %s: no heading for a %T", f.Names()[0], f))
 		}

@@ -21,6 +21,7 @@ import (
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
+	"bitgpu/nn/storage/public"
 	"bitgpu/nn/ternary"
 
 	"github.com/urfave/cli/v2"
@@ -35,16 +36,21 @@ func inspectCommand() *cli.Command {
 		Description: example("Of a model it shows the configuration, the size of the tokenizer and each tensor; of ternary matrices, stored as\n"+
 			"floats or packed, also the scale γ and the shares of −1, 0 and +1. Of a memory it shows the model that it belongs to\n"+
 			"and how many tokens were read; of any other safetensors file its tensors; of token files (.u32, .u16) and of a directory\n"+
-			"that bitgpu data wrote how many tokens there are.",
+			"that bitgpu data wrote how many tokens there are. Of a GGUF file, or a directory as Hugging Face has them, it shows the\n"+
+			"family, the sizes, what a token of context takes, and whether bitgpu runs it, without reading the weights.",
 			"bitgpu inspect model.bitt",
 			"bitgpu inspect --json model.bitt"),
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "write JSON"}},
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "write JSON"}, mastersFlag()},
 		Action: func(c *cli.Context) error {
 			path, err := oneArgument(c)
 			if err != nil {
 				return err
 			}
-			r, err := inspectFile(path)
+			o, err := publicOptions(c)
+			if err != nil {
+				return err
+			}
+			r, err := inspectFile(path, public.Options{Masters: o.Rounding})
 			if err != nil {
 				return err
 			}
@@ -66,6 +72,7 @@ type inspection struct {
 	Data          *corpus.Meta      `json:"data,omitempty"`
 	Tokens        *tokensInfo       `json:"tokens,omitempty"`
 	Config        *nn.Config        `json:"config,omitempty"`
+	Public        *publicInfo       `json:"public,omitempty"`
 	Parameters    int               `json:"parameters,omitempty"`
 	TokenizerSize int               `json:"tokenizer_size,omitempty"`
 	Bytes         int64             `json:"bytes"`
@@ -79,6 +86,7 @@ type memoryInfo struct {
 	Model  string `json:"model,omitempty"` // which model it belongs to, where the file says it
 	Tokens int64  `json:"tokens"`          // read since the memory was empty
 	Layers int    `json:"layers"`
+	States int    `json:"states,omitempty"` // of a public family: tensors of keys, values and states
 }
 
 // tokensInfo describes a token file.
@@ -106,8 +114,10 @@ type ternaryInfo struct {
 	Plus  float64 `json:"plus"`
 }
 
-func inspect(path string) (*inspection, error) {
+func inspect(path string, o public.Options) (*inspection, error) {
 	switch {
+	case isHF(path):
+		return describePublic(path, o)
 	case isTokenFile(path):
 		return inspectTokens(path)
 	case exists(filepath.Join(path, corpus.MetaName)) && !exists(filepath.Join(path, modeldir.ConfigName)):
@@ -141,7 +151,7 @@ func inspectTensors(path string) (*inspection, error) {
 	m, err := memory.Read(path)
 	switch {
 	case err == nil:
-		r.Form, r.Memory = "memory of a model", &memoryInfo{Model: m.Model, Tokens: m.Tokens, Layers: len(m.Layers)}
+		r.Form, r.Memory = "memory of a model", &memoryInfo{Model: m.Model, Tokens: m.Tokens, Layers: len(m.Layers), States: len(m.States)}
 	case strings.HasPrefix(r.Metadata["format"], "bitgpu-memory"):
 		r.Form = "memory that cannot be used: " + sentence(err)
 	}
@@ -254,7 +264,9 @@ func oneLine(text string) string {
 func (r *inspection) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "%s: %s, %s\n\n", r.Path, r.Form, byteCount(r.Bytes))
-	if r.Config != nil {
+	if r.Public != nil {
+		r.Public.print(w, r)
+	} else if r.Config != nil {
 		text, err := json.MarshalIndent(r.Config, "", "  ")
 		if err != nil {
 			return err
@@ -267,7 +279,11 @@ func (r *inspection) print(out io.Writer) error {
 		}
 	}
 	if m := r.Memory; m != nil {
-		fmt.Fprintf(w, "%d layers after %d tokens", m.Layers, m.Tokens)
+		if m.States > 0 {
+			fmt.Fprintf(w, "%d keys, values and states after %d tokens", m.States, m.Tokens)
+		} else {
+			fmt.Fprintf(w, "%d layers after %d tokens", m.Layers, m.Tokens)
+		}
 		if m.Model != "" {
 			fmt.Fprintf(w, ", of the model %s", m.Model)
 		}
@@ -294,6 +310,10 @@ func (r *inspection) print(out io.Writer) error {
 		fmt.Fprintf(w, "not used by the model: %s\n", strings.Join(r.Ignored, ", "))
 	}
 	if len(r.Tensors) == 0 {
+		return w.Flush()
+	}
+	if r.Public != nil {
+		printTensors(w, r.Tensors)
 		return w.Flush()
 	}
 	fmt.Fprintln(w, "\ntensor\ttype\tshape\tbytes\tγ\t−1\t0\t+1")

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"strconv"
 	"strings"
 
 	"bitgpu/io/gguf"
+	"bitgpu/nn/storage/public"
 )
 
 const (
@@ -16,16 +16,16 @@ const (
 )
 
 // inspectFile shows a GGUF file, or whatever else path is.
-func inspectFile(path string) (*inspection, error) {
+func inspectFile(path string, o public.Options) (*inspection, error) {
 	if !isGGUF(path) {
-		return inspect(path)
+		return inspect(path, o)
 	}
 	f, err := gguf.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	r := &inspection{Path: path, Form: fmt.Sprintf("GGUF file of version %d, no model that bitgpu runs", f.Version()), Bytes: f.Size(), Metadata: map[string]string{}}
+	r := &inspection{Path: path, Bytes: f.Size(), Metadata: map[string]string{}}
 	for _, key := range f.Keys() {
 		value, _ := f.Value(key)
 		r.Metadata[printable(key)] = value.Format(shownElements, shownBytes)
@@ -38,8 +38,12 @@ func inspectFile(path string) (*inspection, error) {
 		}
 		r.Tensors = append(r.Tensors, tensorInfo{Name: printable(t.Name), DType: dtype, Shape: t.Shape, Bytes: len(t.Data)})
 	}
+	r.ofGGUF(f, o)
 	return r, nil
 }
+
+// isHF says whether path is a directory as Hugging Face has them, or the tensors in one.
+func isHF(path string) bool { return !isGGUF(path) && public.Recognize(path) }
 
 // isGGUF looks at a regular file's first bytes; what cannot be read is for others to complain about.
 func isGGUF(path string) bool {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,24 +9,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"bitgpu"
-	"bitgpu/io/regular"
 
 	"github.com/peterh/liner"
 	"github.com/urfave/cli/v2"
 )
-
-// lineReader asks a person for a line. The error is io.EOF at the end and liner.ErrPromptAborted after Ctrl-C.
-type lineReader interface {
-	Prompt(prompt string) (string, error)
-	AppendHistory(line string)
-	Close() error
-}
 
 // command is what a line that begins with its name does in a conversation.
 type command struct {
@@ -57,37 +47,46 @@ var otherNames = map[string]string{"/?": "/help", "/bye": "/quit", "/exit": "/qu
 
 // conversation is one person's talk with a session.
 type conversation struct {
-	c     *cli.Context
-	s     *bitgpu.Session
-	o     bitgpu.Options
-	draws bool // another seed for each answer
-	last  bitgpu.Result
+	c        *cli.Context
+	s        *bitgpu.Session
+	o        bitgpu.Options
+	draws    bool // another seed for each answer
+	last     bitgpu.Result
+	kept     int          // of the last prompt's tokens
+	chat     *bitgpu.Chat // nil where the model goes on from text
+	commands []command
+	lines    lineReader
 }
 
 // converse reads lines and answers them until the person leaves, or the context ends.
 func converse(ctx context.Context, c *cli.Context, s *bitgpu.Session, o bitgpu.Options, lines lineReader) error {
-	t := &conversation{c: c, s: s, o: o, draws: !c.IsSet("seed")}
-	fmt.Fprintln(c.App.ErrWriter, "Type text for the model to go on from; /help lists the commands, /quit leaves.")
+	t := &conversation{c: c, s: s, o: o, draws: !c.IsSet("seed"), commands: commandsOfTalk(), lines: lines}
+	t.say("Type text for the model to go on from; /help lists the commands, /quit leaves.")
+	return t.loop(ctx)
+}
+
+// loop takes lines until the person leaves, or the context ends.
+func (t *conversation) loop(ctx context.Context) error {
 	for {
-		line, err := prompt(ctx, lines)
+		line, err := prompt(ctx, t.lines, "> ")
+		leave := false
+		if err == nil {
+			t.remember(line)
+			leave, err = t.take(ctx, line)
+		}
+		var read *lineError
 		switch {
-		case errors.Is(err, errInterrupted):
-			fmt.Fprintln(c.App.ErrWriter)
-			return err
-		case errors.Is(err, io.EOF):
+		case errors.As(err, &read) && errors.Is(err, errInterrupted):
+			t.say("")
+			return errInterrupted
+		case errors.As(err, &read) && errors.Is(err, io.EOF):
 			return nil
-		case errors.Is(err, liner.ErrPromptAborted):
-			fmt.Fprintln(c.App.ErrWriter, "/quit or Ctrl-D leaves")
-			continue
+		case errors.As(err, &read) && errors.Is(err, liner.ErrPromptAborted):
+			t.say("/quit or Ctrl-D leaves")
+		case errors.As(err, &read):
+			return err
 		case err != nil:
-			return fmt.Errorf("reading a line: %w", err)
-		}
-		if line != "" {
-			lines.AppendHistory(line)
-		}
-		leave, err := t.take(ctx, line)
-		if err != nil {
-			fmt.Fprintf(c.App.ErrWriter, "bitgpu: %v%s\n", err, t.wayOut(err))
+			t.say("bitgpu: %v%s", err, t.wayOut(err))
 		}
 		if leave {
 			return nil
@@ -100,22 +99,50 @@ func converse(ctx context.Context, c *cli.Context, s *bitgpu.Session, o bitgpu.O
 
 // wayOut is what helps after an error that an answer meets again.
 func (t *conversation) wayOut(err error) string {
-	if errors.Is(err, bitgpu.ErrNotFinite) {
+	switch {
+	case errors.Is(err, bitgpu.ErrNotFinite) && t.chat == nil:
 		return "; /reset or /load FILE begins anew"
+	case errors.Is(err, bitgpu.ErrContext) && t.chat == nil:
+		return "; /reset begins anew, " + moreContext(t.s.Model())
+	case errors.Is(err, bitgpu.ErrContext):
+		return "; /clear begins anew, /undo takes turns back, " + moreContext(t.s.Model())
 	}
 	return ""
 }
 
-// prompt waits for a line. Ctrl-C, where it is a signal and not a key that the reader of lines has taken, ends that too.
-func prompt(ctx context.Context, lines lineReader) (string, error) {
+// lineError is that there was no line.
+type lineError struct{ err error }
+
+func (e *lineError) Error() string { return fmt.Sprintf("reading a line: %v", e.err) }
+
+func (e *lineError) Unwrap() error { return e.err }
+
+// prompt waits for a line; an error is a lineError. Ctrl-C, where it is a signal and not a key that the reader of lines has
+// taken, ends that too.
+func prompt(ctx context.Context, lines lineReader, before string) (string, error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	return await(ctx, func() (string, error) { return lines.Prompt("> ") })
+	line, err := await(ctx, func() (string, error) { return lines.Prompt(before) })
+	if err != nil {
+		return "", &lineError{err}
+	}
+	return line, nil
+}
+
+// remember puts a line into the history.
+func (t *conversation) remember(line string) {
+	if line != "" {
+		t.lines.AppendHistory(line)
+	}
 }
 
 // take obeys a command or answers a text, and says whether the person leaves.
 func (t *conversation) take(ctx context.Context, line string) (leave bool, err error) {
-	if !strings.HasPrefix(line, "/") {
+	switch {
+	case strings.HasPrefix(line, "/"):
+	case t.chat != nil:
+		return false, t.sayLine(ctx, line)
+	default:
 		return false, t.answer(ctx, line)
 	}
 	name, argument, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -123,7 +150,7 @@ func (t *conversation) take(ctx context.Context, line string) (leave bool, err e
 	if other := otherNames[name]; other != "" {
 		name = other
 	}
-	for _, k := range commandsOfTalk() {
+	for _, k := range t.commands {
 		switch {
 		case k.name != name:
 			continue
@@ -131,6 +158,8 @@ func (t *conversation) take(ctx context.Context, line string) (leave bool, err e
 			return false, fmt.Errorf("%s: got %q, want nothing after it", name, argument)
 		case argument == "" && k.argument != "" && k.argument[0] != '[':
 			return false, fmt.Errorf("%s needs %s after it", name, k.argument)
+		case k.name == "/regen":
+			return false, t.reply(ctx, "")
 		case k.obey == nil:
 			return true, nil
 		}
@@ -207,24 +236,32 @@ func (t *conversation) setSeed(argument string) error {
 }
 
 func (t *conversation) stats(string) error {
+	if t.chat != nil {
+		showChatStats(t.c.App.ErrWriter, t.chat, bitgpu.Reply{Result: t.last, Kept: t.kept}, t.o.Seed)
+		return nil
+	}
 	showStats(t.c.App.ErrWriter, t.s, t.last, t.o.Seed)
 	return nil
 }
 
 func (t *conversation) help(string) error {
-	t.say("Type text and Enter: the model goes on from it. An empty line lets it go on by itself. Ctrl-C stops an answer.")
-	for _, k := range commandsOfTalk() {
+	if t.chat != nil {
+		t.say("Type a message and Enter: the model answers. A message of several lines stands between %s and %s. Ctrl-C stops an answer.", quotes, quotes)
+	} else {
+		t.say("Type text and Enter: the model goes on from it. An empty line lets it go on by itself. Ctrl-C stops an answer.")
+	}
+	for _, k := range t.commands {
 		t.say("  %-13s %s", strings.TrimSpace(k.name+" "+k.argument), k.does)
 	}
 	return nil
 }
 
-// completeTalk gives the commands that a line may become.
-func completeTalk(line string) (names []string) {
+// completeLine gives the commands that a line may become.
+func completeLine(commands []command, line string) (names []string) {
 	if !strings.HasPrefix(line, "/") {
 		return nil
 	}
-	for _, k := range commandsOfTalk() {
+	for _, k := range commands {
 		name := k.name
 		if k.argument != "" {
 			name += " "
@@ -260,110 +297,3 @@ func (t *conversation) answer(ctx context.Context, line string) error {
 	}
 	return err
 }
-
-// terminalLines edits lines at the terminal and keeps their history in the user's configuration directory.
-type terminalLines struct {
-	*liner.State
-	history string // "" where there is none
-	warn    io.Writer
-	own     *os.File    // what the library reads, nil where it is stdin
-	plain   *plainLines // for a window that has no width
-	narrow  bool        // plain is used
-}
-
-// Prompt edits a line. A window that has lost its width is read without.
-func (l *terminalLines) Prompt(prompt string) (string, error) {
-	if !l.narrow {
-		line, err := l.State.Prompt(prompt)
-		if !errors.Is(err, liner.ErrInternal) {
-			return line, err
-		}
-		l.narrow = true
-		fmt.Fprintln(l.warn, "\nThe window has no width: lines are read as they are from here on.")
-		l.release()
-	}
-	return l.plain.Prompt(prompt)
-}
-
-// release gives the terminal back.
-func (l *terminalLines) release() error {
-	if l.own != nil {
-		l.own.Close()
-		l.own = nil
-	}
-	return l.State.Close()
-}
-
-// newLineReader reads from the terminal; prompts go to stderr where stdout is no terminal.
-func newLineReader(c *cli.Context) lineReader {
-	if !terminal(c.App.Reader) || !terminal(c.App.Writer) {
-		return &plainLines{bufio.NewReader(c.App.Reader), c.App.ErrWriter}
-	}
-	l := &terminalLines{warn: c.App.ErrWriter, plain: &plainLines{bufio.NewReader(c.App.Reader), c.App.ErrWriter}}
-	// Of an own opening of the terminal the library can be rid of in the middle of a line.
-	if own, err := os.OpenFile("/proc/self/fd/0", os.O_RDONLY, 0); err == nil {
-		stdin := os.Stdin
-		os.Stdin, l.own = own, own
-		defer func() { os.Stdin = stdin }()
-	}
-	l.State = liner.NewLiner()
-	l.SetCtrlCAborts(true)
-	l.SetMultiLineMode(true)
-	l.SetCompleter(completeTalk)
-	dir, err := os.UserConfigDir()
-	if err != nil {
-		return l // no home, no history
-	}
-	l.history = filepath.Join(dir, "bitgpu", "history")
-	if f, err := regular.Open(l.history); err == nil {
-		l.ReadHistory(f)
-		f.Close()
-	}
-	return l
-}
-
-// Close saves the history and gives the terminal back.
-func (l *terminalLines) Close() error {
-	if err := l.saveHistory(); err != nil {
-		fmt.Fprintf(l.warn, "bitgpu: the history of lines could not be saved: %v\n", err)
-	}
-	if l.narrow {
-		return nil
-	}
-	return l.release()
-}
-
-func (l *terminalLines) saveHistory() error {
-	if l.history == "" {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(l.history), 0o700); err != nil {
-		return err
-	}
-	// What a person typed is nobody else's business.
-	f, err := os.OpenFile(l.history, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = l.WriteHistory(f)
-	return errors.Join(err, f.Close())
-}
-
-// plainLines reads lines without editing them.
-type plainLines struct {
-	r *bufio.Reader
-	w io.Writer
-}
-
-func (l *plainLines) Prompt(prompt string) (string, error) {
-	fmt.Fprint(l.w, prompt)
-	line, err := l.r.ReadString('\n')
-	if line != "" {
-		err = nil
-	}
-	return strings.TrimRight(line, "\r\n"), err
-}
-
-func (l *plainLines) AppendHistory(string) {}
-
-func (l *plainLines) Close() error { return nil }

@@ -168,7 +168,7 @@ func TestCompleteCommands(t *testing.T) {
 	for line, want := range map[string]string{
 		"/s": "/save |/stop |/seed |/stats", "/r": "/reset", "/n": "/n ", "text": "", "": "", "/x": "", "/save f": "", "/top": "/top-k ",
 	} {
-		if got := strings.Join(completeTalk(line), "|"); got != want {
+		if got := strings.Join(completeLine(commandsOfTalk(), line), "|"); got != want {
 			t.Errorf("%q: %q wanted, %q found", line, want, got)
 		}
 	}
@@ -178,7 +178,7 @@ func TestPlainLines(t *testing.T) {
 	var prompts bytes.Buffer
 	app := cli.NewApp()
 	app.Reader, app.ErrWriter = strings.NewReader("one\r\ntwo"), &prompts
-	l := newLineReader(cli.NewContext(app, nil, nil))
+	l := newLineReader(cli.NewContext(app, nil, nil), nil)
 	defer l.Close()
 	for _, want := range []string{"one", "two"} {
 		if got, err := l.Prompt("> "); got != want || err != nil {

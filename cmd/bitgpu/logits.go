@@ -21,11 +21,13 @@ func logitsCommand() *cli.Command {
 		Usage:     "write a model's logits and memory for comparison with other engines",
 		UsageText: "bitgpu logits -m MODEL (--tokens 1,2,3 | --tokens-file F.u32 | -p TEXT) -o OUT.safetensors [flags]",
 		Description: example("Writes tokens I32 (T), logits F32 (T, V), and of each layer i the memory after the last token: state.{i}, F32 (d, d)\n"+
-			"or with heads (h, c, c), and for the delta mixer conv.{i}, F32 (3, 3, d).",
+			"or with heads (h, c, c), and for the delta mixer conv.{i}, F32 (3, 3, d). Of a GGUF or Hugging Face model it is, after T tokens,\n"+
+			"key.{i} and value.{i} (T, heads, width) of layers with attention, and state.{i} (heads, value, key) and conv.{i} (taps − 1,\n"+
+			"channels) of layers with the gated delta rule, heads in the order of Hugging Face.",
 			"bitgpu logits -m model.bitt --tokens 1,2,3 -o logits.safetensors",
 			"bitgpu logits -m model.bitt -p 'ROMEO:' --rule minibatch --chunk 16 -o logits.safetensors"),
 		Flags: append([]cli.Flag{
-			modelFlag(), loraFlag(),
+			modelFlag(), loraFlag(), contextFlag(), mastersFlag(),
 			&cli.StringFlag{Name: "tokens", Usage: "token ids `1,2,3`"},
 			&cli.StringFlag{Name: "tokens-file", Usage: "`FILE` of token ids, little-endian uint32"},
 			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT`, which gets the tokenizer's special tokens"},
@@ -69,6 +71,11 @@ func logitsAction(c *cli.Context) error {
 	}
 	if err := checkLogits(len(tokens), m.Config().Vocab, freeMemory()); err != nil {
 		return fmt.Errorf("%s: %w", tokenSource(c), err)
+	}
+	if m.Context() > 0 {
+		if err := refuseIdle(c, "a model of a public family does not learn by a rule", "rule", "chunk"); err != nil {
+			return err
+		}
 	}
 	s, err := m.NewSession(bitgpu.WithRule(c.String("rule"), c.Int("chunk")))
 	if err != nil {
@@ -167,6 +174,13 @@ func compute(s *bitgpu.Session, tokens []uint32) ([]safetensors.Tensor, error) {
 	tensors := []safetensors.Tensor{
 		safetensors.FromInt32s("tokens", []int{len(ids)}, ids),
 		safetensors.FromFloat32s("logits", []int{len(ids), vocab}, logits),
+	}
+	if s.Model().Config().Decoder != nil {
+		states, err := s.States()
+		for _, t := range states {
+			tensors = append(tensors, safetensors.FromFloat32s(t.Name, t.Shape, t.Values))
+		}
+		return tensors, err
 	}
 	layers, err := s.Memory()
 	if err != nil {

@@ -41,24 +41,19 @@ func loraOptions(c *cli.Context) (options []bitgpu.Option) {
 	return options
 }
 
-// loadAdapted is loadModel, with the adapters that --lora names.
-func loadAdapted(c *cli.Context, path string, o storage.Options) (*storage.Loaded, error) {
-	model, err := loadModel(path, o)
-	if err != nil {
-		return nil, err
-	}
+// adapt has a model use the adapters that --lora names.
+func adapt(c *cli.Context, model *storage.Loaded) error {
 	paths, weights := loraFiles(c)
 	var all []peft.Weighted
 	for i, path := range paths {
 		a, err := peft.Load(path, model.Config)
 		if err != nil {
-			model.Close()
-			return nil, flagError("lora", err)
+			return flagError("lora", err)
 		}
 		all = append(all, peft.Weighted{Adapter: a, Weight: weights[i]})
 	}
 	if len(all) > 0 {
 		model.Config.Adapter = peft.Join(model.Config, all...)
 	}
-	return model, nil
+	return nil
 }

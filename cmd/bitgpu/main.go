@@ -3,7 +3,7 @@
 // below it. One file holds one subcommand.
 //
 // Exit codes: 0 done, 1 an error, 2 a command line that is wrong whatever the files hold, 130 stopped by Ctrl-C, SIGTERM or
-// SIGHUP, also a training that saved, 141 when nobody reads stdout. Text and results go to stdout, everything else to
+// SIGHUP, also a training that saved, but for a server, whose end that is, 141 when nobody reads stdout. Text and results go to stdout, everything else to
 // stderr; an error is one sentence.
 package main
 
@@ -30,6 +30,8 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 func commands() []*cli.Command {
 	return []*cli.Command{
 		runCommand(),
+		chatCommand(),
+		serveCommand(),
 		logitsCommand(),
 		tokenizeCommand(),
 		inspectCommand(),
@@ -43,6 +45,7 @@ func commands() []*cli.Command {
 		viewCommand(),
 		benchCommand(),
 		devicesCommand(),
+		modelsCommand(),
 		completionCommand(),
 		versionCommand(),
 		licensesCommand(),
@@ -110,7 +113,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Name:      "bitgpu",
 		Usage:     "run and train ternary language models whose memory learns while they read",
 		UsageText: "bitgpu COMMAND [flags]\nbitgpu help COMMAND",
-		Description: example("A model is a .bitt file, a model directory, or a .safetensors file beside its config.json. Commands that take one use "+
+		Description: example("A model is a .bitt file, a model directory, a .safetensors file beside its config.json, or a public model: a GGUF file, or a "+
+			"directory as Hugging Face has them (bitgpu models lists some). Commands that take one use "+
 			"the small demo model inside this program where none is given.",
 			"bitgpu run -p 'ROMEO:'",
 			"bitgpu train --data book.txt --output-dir model",

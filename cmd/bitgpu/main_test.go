@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"bitgpu/nn/cpu/parallel"
+	"bitgpu/nn/storage/public/publictest"
 
 	"github.com/urfave/cli/v2"
 )
@@ -133,7 +135,10 @@ func TestWrongUsage(t *testing.T) {
 		{"export -m " + m, "export: --output is needed"},
 		{"export -m " + m + " -o x.gguf", "x.gguf: a name that ends in .bitt"},
 		{"export -m " + m + " -o x.bitt --head f8", `--head: f32, f16 or int8 wanted, "f8" found`},
-		{"chat", `no command "chat"; did you mean "run"?`},
+		{"talk", `no command "talk"; did you mean "chat"?`},
+		{"chat --think --no-think", "got --think and --no-think, want one of them"},
+		{"chat --system=", `chat: --system: got "", want TEXT`},
+		{"chat --context 0 -p x", "chat: --context: 1 or more wanted, 0 found"},
 		{"xyzzy", `no command "xyzzy"; bitgpu help lists them`},
 		{"--model x run", "no flag --model; flags come after the command"},
 		{"run -p x --device cpu", `no flag --device; did you mean "--backend"?`},
@@ -142,6 +147,17 @@ func TestWrongUsage(t *testing.T) {
 		{"train --heads 1", `no flag --heads; did you mean "--ttt-heads"?`},
 		{"train --epochs 1", `no flag --epochs; did you mean "--steps"?`},
 		{"train --batch 1", `no flag --batch; did you mean "--batch-size"?`},
+		{"serve --host 0.0.0.0", "serve: --host 0.0.0.0: others can reach this address, so keys are needed"},
+		{"serve --port 70000", "serve: --port: got 70000, want 0 to 65535"},
+		{"serve --parallel 0", "serve: --parallel: got 0, want 1 to 1024"},
+		{"serve --queue -1", "serve: --queue: got -1, want 0 to 1048576"},
+		{"serve --timeout soon", `serve: --timeout: "soon" is no value for it`},
+		{"serve --timeout -1s", "serve: --timeout: got -1s, want 0 or more"},
+		{"serve --memory-limit much", `serve: --memory-limit: got "much", want a size such as 10GB`},
+		{"serve --log-format xml", `serve: --log-format: got "xml", want text or json`},
+		{"serve --port 0 --cors-origins example.org", `serve: invalid option: origins: got "example.org", want "*" or a scheme with a host`},
+		{"serve --port 0 --memory-limit 1kB", "serve: invalid option: memory limit: got 1000 bytes, want "},
+		{"serve --tls-cert x", "serve: --tls-cert and --tls-key are needed together"},
 		{"run -p x --threads 0", "run: --threads: 1 to 4096 wanted, 0 found"},
 	} {
 		t.Run(c.args, func(t *testing.T) { refuse(t, exitUsage, bitgpuRun("", strings.Fields(c.args)...), c.want) })
@@ -173,6 +189,9 @@ func TestBadFilesAreNamed(t *testing.T) {
 		{"eval --data dir", "bitgpu: --data: dir has no meta.json"},
 		{"vocab --input none", "bitgpu: --input: none: no such file"},
 		{"plot file", "bitgpu: plot: file: "},
+		{"serve --api-key-file none", "bitgpu: --api-key-file: none: no such file"},
+		{"serve --tls-cert none --tls-key none", "bitgpu: --tls-cert: none: no such file"},
+		{"serve --chat-template none", "bitgpu: --chat-template: none: no such file"},
 		{"bench --compare file", "bitgpu: file: "},
 	} {
 		r := bitgpuRun("", strings.Fields(c.args)...)
@@ -268,21 +287,25 @@ func TestThreads(t *testing.T) {
 	}
 }
 
-// The examples of the help work as they stand, where model.bitt is a model.
+// The examples of the help work as they stand, where model.bitt is a model, and bonsai.gguf a public one.
 func TestExamplesOfTheHelp(t *testing.T) {
 	data, err := os.ReadFile(model("d32-none"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	public, err := os.ReadFile(publictest.File(t, "qwen3"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, command := range []*cli.Command{
-		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), completionCommand(), versionCommand(), licensesCommand(),
+		runCommand(), logitsCommand(), tokenizeCommand(), inspectCommand(), exportCommand(), devicesCommand(), modelsCommand(), completionCommand(), versionCommand(), licensesCommand(),
 	} {
 		_, examples, _ := strings.Cut(command.Description, "Example:\n")
 		if examples == "" {
 			t.Errorf("%s has no example", command.Name)
 		}
 		t.Chdir(t.TempDir())
-		if err := os.WriteFile("model.bitt", data, 0o600); err != nil {
+		if err := errors.Join(os.WriteFile("model.bitt", data, 0o600), os.WriteFile("bonsai.gguf", public, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(examples) {

@@ -15,6 +15,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/memory"
 
 	"github.com/urfave/cli/v2"
 )
@@ -25,13 +26,13 @@ func runCommand() *cli.Command {
 		Usage:     "write the text that follows a prompt",
 		UsageText: "bitgpu run -m MODEL [-p TEXT] [flags]\nbitgpu run -m MODEL [flags] < FILE",
 		Description: example("Streams the text to stdout. The prompt is -p, or stdin without its last line break; at a terminal without -p\n"+
-			"a conversation begins, in which /help lists the commands.",
+			"a conversation begins, in which /help lists the commands: in turns, as with bitgpu chat, where the model has a chat template.",
 			"bitgpu run -m model.bitt -p 'ROMEO:' -n 100 --temp 0.8 --seed 1",
 			"echo 'ROMEO:' | bitgpu run -m model.bitt --stop 'JULIET:' --stats",
 			"bitgpu run -m model.bitt -p 'My name is Rosalind.' -n 0 --memory rosalind.memory"),
 		Flags: slices.Concat(
 			group("Model",
-				modelFlag(), loraFlag(),
+				modelFlag(), loraFlag(), contextFlag(), mastersFlag(),
 				&cli.StringFlag{Name: "memory", Usage: "go on from the memory in `FILE` if it is there, and save it there at the end"},
 			),
 			group("Text",
@@ -40,18 +41,23 @@ func runCommand() *cli.Command {
 				&cli.StringSliceFlag{Name: "stop", Usage: "end the text before `TEXT`; may be given several times"},
 				&cli.BoolFlag{Name: "stats", Usage: "at the end, show speed, use of memory and device on stderr"},
 			),
-			group("Sampling",
-				&cli.Float64Flag{Name: "temp", Value: 0.8, Usage: "temperature `T`: higher is bolder; 0 takes the most probable token each time"},
-				&cli.IntFlag{Name: "top-k", Usage: "choose among the `K` most probable tokens, 0 for all"},
-				&cli.Float64Flag{Name: "top-p", Usage: "choose among the most probable tokens whose probabilities together reach `P`, 0 to 1; 0 for all"},
-				&cli.Float64Flag{Name: "min-p", Usage: "choose among the tokens at least `P` times as probable as the most probable, 0 to 1; 0 for all"},
-				&cli.Float64Flag{Name: "repeat-penalty", Usage: "divide the odds of each of the last 64 tokens by `R`, 0 or 1 for not; 1.1 is usual"},
-				&cli.Uint64Flag{Name: "seed", Usage: "number `N` that the choices depend on: the same gives the same text", DefaultText: "another each time"},
-			),
+			samplingFlags(),
 			computeFlags(),
 		),
 		Action: runAction,
 	}
+}
+
+// samplingFlags choose among the tokens that are predicted.
+func samplingFlags() []cli.Flag {
+	return group("Sampling",
+		&cli.Float64Flag{Name: "temp", Value: 0.8, Usage: "temperature `T`: higher is bolder; 0 takes the most probable token each time"},
+		&cli.IntFlag{Name: "top-k", Usage: "choose among the `K` most probable tokens, 0 for all"},
+		&cli.Float64Flag{Name: "top-p", Usage: "choose among the most probable tokens whose probabilities together reach `P`, 0 to 1; 0 for all"},
+		&cli.Float64Flag{Name: "min-p", Usage: "choose among the tokens at least `P` times as probable as the most probable, 0 to 1; 0 for all"},
+		&cli.Float64Flag{Name: "repeat-penalty", Usage: "divide the odds of each of the last 64 tokens by `R`, 0 or 1 for not; 1.1 is usual"},
+		&cli.Uint64Flag{Name: "seed", Usage: "number `N` that the choices depend on: the same gives the same text", DefaultText: "another each time"},
+	)
 }
 
 func runAction(c *cli.Context) error {
@@ -77,9 +83,19 @@ func runAction(c *cli.Context) error {
 		return err
 	}
 	defer s.Close()
-	memory := c.String("memory")
-	if memory != "" {
-		if err := s.LoadMemory(memory); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	kept := c.String("memory")
+	if talk {
+		turns, err := inTurns(c, s, kept)
+		if err != nil {
+			return err
+		}
+		if turns != nil {
+			defer turns.Close()
+			return chatWith(c, turns, o, true)
+		}
+	}
+	if kept != "" {
+		if err := s.LoadMemory(kept); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -88,7 +104,7 @@ func runAction(c *cli.Context) error {
 		// Ctrl-C stops an answer, not the conversation.
 		ctx, stop := endedBy(c, endings[1:]...)
 		defer stop()
-		lines := newLineReader(c)
+		lines := newLineReader(c, commandsOfTalk())
 		defer lines.Close()
 		err = converse(ctx, c, s, o, lines)
 	} else {
@@ -96,15 +112,23 @@ func runAction(c *cli.Context) error {
 		defer stop()
 		err = answerOnce(ctx, c, s, o)
 	}
-	// Whatever ended it, what was learned is kept.
-	if memory != "" && (err == nil || s.Position() != before) {
-		if failed := s.SaveMemory(memory); failed != nil && (err == nil || errors.Is(err, errInterrupted)) {
-			return failed
-		} else if failed != nil {
-			return fmt.Errorf("%w; and the memory was not saved: %w", err, failed)
+	return saved(kept, err, s.Position() != before, s.SaveMemory)
+}
+
+// inTurns begins a conversation in turns where the model has a template and the memory none of a text, and says why where it
+// does not.
+func inTurns(c *cli.Context, s *bitgpu.Session, path string) (*bitgpu.Chat, error) {
+	if path != "" {
+		if m, err := memory.Read(path); err == nil && m.Chat == nil {
+			return nil, nil
 		}
 	}
-	return err
+	talk, err := bitgpu.NewChat(s, bitgpu.ChatOptions{})
+	if errors.Is(err, bitgpu.ErrNoTemplate) || errors.Is(err, bitgpu.ErrTemplate) {
+		fmt.Fprintf(c.App.ErrWriter, "bitgpu: %s\n", sentence(err))
+		return nil, nil
+	}
+	return talk, err
 }
 
 func optionsOf(c *cli.Context) bitgpu.Options {
@@ -135,19 +159,12 @@ func checkMemoryPath(path string) error {
 
 // answerOnce reads one prompt and writes what follows.
 func answerOnce(ctx context.Context, c *cli.Context, s *bitgpu.Session, o bitgpu.Options) error {
-	prompt := c.String("prompt")
-	if !c.IsSet("prompt") {
-		data, err := await(ctx, func() ([]byte, error) { return io.ReadAll(c.App.Reader) })
-		if errors.Is(err, errInterrupted) {
-			return err
-		}
-		if err != nil {
-			return fmt.Errorf("the prompt on stdin: %w", err)
-		}
-		prompt = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-		if prompt == "" && c.String("memory") == "" {
-			return fmt.Errorf("stdin: %w; give it with -p TEXT or on stdin", bitgpu.ErrEmptyPrompt)
-		}
+	prompt, err := promptOf(ctx, c)
+	if err != nil {
+		return err
+	}
+	if prompt == "" && c.String("memory") == "" {
+		return fmt.Errorf("stdin: %w; give it with -p TEXT or on stdin", bitgpu.ErrEmptyPrompt)
 	}
 	r, err := answer(ctx, c, s, prompt, o)
 	if err == nil && r.Reason == bitgpu.EndOfText && r.Tokens < o.MaxTokens && !c.Bool("stats") {
@@ -171,13 +188,18 @@ func answer(ctx context.Context, c *cli.Context, s *bitgpu.Session, prompt strin
 	if terminal(c.App.Writer) && !newline {
 		fmt.Fprintln(c.App.Writer)
 	}
+	return r, answerError(ctx, err, failed)
+}
+
+// answerError is how an answer ended: with err, which the end of the context may be, and the error of writing it.
+func answerError(ctx context.Context, err, failed error) error {
 	switch {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		return r, errInterrupted
+		return errInterrupted
 	case errors.Is(failed, syscall.EPIPE):
-		return r, errReaderGone
+		return errReaderGone
 	case failed != nil:
-		return r, failed
+		return failed
 	}
-	return r, err
+	return err
 }

@@ -31,6 +31,7 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error
 	take(c, given, "grad-clip", &o.Clip, c.Float64)
 	take(c, given, "dropout", &o.Dropout, c.Float64)
 	take(c, given, "order", &o.Order, c.String)
+	take(c, given, "reread", &o.Reread, c.Float64)
 	take(c, given, "seed", &o.Seed, c.Uint64)
 	take(c, given, "save-interval", &o.SaveInterval, c.Int)
 	take(c, given, "val-every", &o.ValEvery, c.Int)
@@ -163,7 +164,7 @@ func sameShape(c *cli.Context, start *storage.Loaded, config nn.Config) error {
 	}
 	for _, k := range nn.Keys {
 		if theirs, ours := nn.Field(k.Value(&have)), nn.Field(k.Value(&config)); k.Flag != "" && c.IsSet(k.Flag) && theirs != ours {
-			return usagef("train: --%s: %s was made with %v, %v found", k.Flag, start.Files.Path, theirs, ours)
+			return usagef("train: --%s: %s was made with %v, %v found", k.Flag, start.Path, theirs, ours)
 		}
 	}
 	return nil
@@ -172,7 +173,7 @@ func sameShape(c *cli.Context, start *storage.Loaded, config nn.Config) error {
 // setVocab gives the configuration the vocabulary of the data.
 func setVocab(config *nn.Config, start *storage.Loaded, data *dataset, path string) error {
 	if start != nil && config.Vocab != data.vocab {
-		return fmt.Errorf("%s: vocab_size %d found, the data have %d", start.Files.Path, config.Vocab, data.vocab)
+		return fmt.Errorf("%s: vocab_size %d found, the data have %d", start.Path, config.Vocab, data.vocab)
 	}
 	config.Vocab = data.vocab
 	if err := config.Validate(); err != nil {

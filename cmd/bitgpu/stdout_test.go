@@ -22,8 +22,11 @@ func TestNoCommandSucceedsOnAFullStdout(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, out := model("d32-none"), filepath.Join(dir, "out")
+	template := writeText(t, filepath.Join(dir, "turns.jinja"), turns)
 	calls := map[string][]string{
 		"run":        {"run", "-m", m, "-p", "the", "-n", "5"},
+		"chat":       {"chat", "-m", m, "--template", template, "-p", "the", "-n", "5"},
+		"serve":      nil, // has no results but its answers
 		"logits":     {"logits", "-m", m, "--tokens", "1", "-o", out + ".safetensors"},
 		"tokenize":   {"tokenize", "-m", m, "-p", "the"},
 		"inspect":    {"inspect", m},
@@ -37,6 +40,7 @@ func TestNoCommandSucceedsOnAFullStdout(t *testing.T) {
 		"view":       nil, // writes pictures
 		"bench":      {"bench", "--quick", "--backend", "cpu", "--only", "^parity/ops/embed"},
 		"devices":    {"devices"},
+		"models":     {"models"},
 		"completion": {"completion", "bash"},
 		"version":    {"version"},
 		"licenses":   {"licenses"},

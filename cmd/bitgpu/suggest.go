@@ -18,16 +18,17 @@ var (
 		"repetition-penalty": {"repeat-penalty"}, "text": {"prompt"}, "input": {"prompt", "data"}, "verbose": {"stats"}, "state": {"memory"},
 		"epochs": {"steps"}, "iterations": {"steps"}, "iters": {"steps"}, "max-steps": {"steps"}, "learning-rate": {"lr"},
 		"width": {"dim"}, "hidden-dim": {"dim"}, "hidden-size": {"dim"}, "d-model": {"dim"}, "depth": {"layers"}, "num-layers": {"layers"}, "n-layer": {"layers"},
-		"ctx": {"context-len"}, "seq-len": {"context-len"}, "block-size": {"context-len"}, "sequence-length": {"context-len"}, "ctx-size": {"context-len"},
+		"ctx": {"context", "context-len"}, "seq-len": {"context-len"}, "block-size": {"context-len"}, "sequence-length": {"context-len"}, "ctx-size": {"context", "context-len"}, "n-ctx": {"context", "context-len"}, "num-ctx": {"context"},
+		"system-prompt": {"system"}, "reasoning": {"think"}, "chat-template": {"template"},
 		"out": {"output", "output-dir"}, "output": {"output-dir", "png"}, "output-dir": {"output"}, "dir": {"output-dir"},
 		"init": {"load"}, "pretrained": {"load"}, "checkpoint": {"resume", "model"}, "continue": {"resume"}, "dataset": {"data", "input"}, "corpus": {"data", "input"},
 		"data": {"input"}, "file": {"data", "input", "model"}, "vocab": {"vocab-size"}, "save-every": {"save-interval"}, "eval-every": {"val-every"},
 		"wd": {"weight-decay"}, "clip": {"grad-clip"}, "quantize": {"pack"}, "dtype": {"head"}, "window": {"png"},
 	}
 	otherCommandNames = map[string]string{
-		"generate": "run", "gen": "run", "chat": "run", "complete": "run", "infer": "run", "sample": "run", "ask": "run",
+		"generate": "run", "gen": "run", "complete": "run", "infer": "run", "sample": "run", "ask": "chat", "talk": "chat", "converse": "chat",
 		"finetune": "train", "fine-tune": "train", "fit": "train", "pretrain": "train", "resume": "train", "convert": "export", "quantize": "export", "pack": "export",
-		"info": "inspect", "show": "inspect", "dump": "inspect", "gpus": "devices", "list": "devices", "adapters": "devices",
+		"info": "inspect", "show": "inspect", "dump": "inspect", "gpus": "devices", "list": "models", "ls": "models", "pull": "models", "download": "models", "adapters": "devices",
 		"perplexity": "eval", "ppl": "eval", "test": "eval", "encode": "tokenize", "decode": "tokenize", "benchmark": "bench",
 		"prepare": "data", "preprocess": "data", "watch": "view", "draw": "plot", "graph": "plot", "tokenizer": "vocab", "completions": "completion",
 	}

@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"path/filepath"
 	"strconv"
 	"strings"
 
+	"bitgpu/io/gguf"
+	"bitgpu/io/modeldir"
 	"bitgpu/io/regular"
 	"bitgpu/io/tokenizer"
 
@@ -81,6 +85,18 @@ func openTokenizer(model, file string) (*tokenizer.Tokenizer, error) {
 		}
 		return tokenizer.Parse(file, data)
 	}
+	switch {
+	case model != "" && isGGUF(model):
+		f, err := gguf.Open(model)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		tok, _, err := tokenizer.FromGGUF(f)
+		return tok, err
+	case model != "" && isHF(model):
+		return hfTokenizer(model)
+	}
 	m, err := openFiles(model)
 	if err != nil {
 		return nil, err
@@ -90,6 +106,22 @@ func openTokenizer(model, file string) (*tokenizer.Tokenizer, error) {
 		return nil, fmt.Errorf("%s: a tokenizer wanted, the model has none", m.TokenizerPath)
 	}
 	return tokenizer.Parse(m.TokenizerPath, m.Tokenizer)
+}
+
+// hfTokenizer reads that of a directory as Hugging Face has them, or beside tensors in one.
+func hfTokenizer(path string) (*tokenizer.Tokenizer, error) {
+	if filepath.Ext(path) == ".safetensors" {
+		path = filepath.Dir(path)
+	}
+	file := filepath.Join(path, modeldir.TokenizerName)
+	data, err := regular.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: a tokenizer wanted, the model has none", file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return tokenizer.Parse(file, data)
 }
 
 func writeTokens(out *bufio.Writer, tok *tokenizer.Tokenizer, ids []uint32, idsOnly bool) {

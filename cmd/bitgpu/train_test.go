@@ -225,6 +225,8 @@ func TestTrainRefusals(t *testing.T) {
 		{"dim of tied", "--mixer delta wanted", small("--data", data, "--ttt-dim", "8")},
 		{"memory", "of memory", small("--data", data, "--dim", "65536", "--layers", "64")},
 		{"order", "order: shuffle or sequential wanted", small("--data", data, "--order", "random")},
+		{"share", "--reread: a share of the rows from 0 to 1 wanted, 1.5 found", small("--data", data, "--reread", "1.5")},
+		{"short for rereading", "--reread: a context-len of 32 or more wanted, 8 found", small("--data", data, "--reread", "0.5")},
 		{"not finite", "is not finite at step", small("--data", data, "--lr", "1e30", "--warmup-steps", "0")},
 		{"minibatch", "try --ttt-rule sequential", small("--data", tokenFile(t, "long.u32", 5000), "--inner-lr", "1",
 			"--ttt-rule", "minibatch", "--context-len", "2048", "--batch-size", "1", "--order", "sequential")},

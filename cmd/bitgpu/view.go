@@ -115,6 +115,9 @@ func openView(path, text string, reread bool, layer int, adapter string) (*viewe
 	}
 	defer loaded.Close()
 	name := filepath.Base(cmp.Or(path, demo.Name))
+	if d := loaded.Config.Decoder; d != nil {
+		return nil, fmt.Errorf("view: %s: got a model of the family %s, want one of our own: view draws a memory that learns, and this one has none", name, d.Family)
+	}
 	if loaded.Tokenizer == nil {
 		return nil, fmt.Errorf("view: %s: %w", name, bitgpu.ErrNoTokenizer)
 	}

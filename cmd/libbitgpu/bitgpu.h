@@ -36,7 +36,7 @@ enum {
 	BITGPU_OK = 0,
 	BITGPU_END = 1,     /* the stream has ended */
 	BITGPU_FAILED = 2,  /* what has no number of its own: a file that is broken, no tokenizer, a device that failed */
-	BITGPU_INVALID = 3, /* an argument out of range, a config or a memory that does not belong to the model */
+	BITGPU_INVALID = 3, /* an argument out of range, a config or a memory that does not belong to the model, no room in its context */
 	BITGPU_CLOSED = 4,  /* the model, session or stream is closed */
 	BITGPU_BUSY = 5,    /* the session is writing a stream */
 	BITGPU_NO_FILE = 6, /* there is no such file */
@@ -81,11 +81,32 @@ void bitgpu_free(void *memory);
 bitgpu_status bitgpu_model_load(bitgpu_text *path, bitgpu_text *config, bitgpu_text *device, bitgpu_text *adapter,
 	bitgpu_model *model, char **error);
 
+/*
+ * Reads any of these, or a public model: a GGUF file, or a directory as Hugging Face has them. options is NULL or a JSON
+ * object, with "config", an object as above, "device" and "adapter", and of public models alone "context", for how many
+ * tokens a session has room (0: as many as the model was made for and half of the free memory holds), and "masters",
+ * "half-up" or "half-even", by which float masters are rounded that the files do not say to be such.
+ */
+bitgpu_status bitgpu_model_open(bitgpu_text *path, bitgpu_text *options, bitgpu_model *model, char **error);
+
 /* The same with the model that is inside the library. */
 bitgpu_status bitgpu_model_demo(bitgpu_text *device, bitgpu_text *adapter, bitgpu_model *model, char **error);
 
-/* A JSON object: "config" as in config.json, "backend" ("cpu" or "gpu"), "device" in words, "id", "weight_bytes". */
+/*
+ * A JSON object: "config" as in config.json, "backend" ("cpu" or "gpu"), "device" in words, "id", "weight_bytes". The
+ * config of a public model is an object with "family", "vocab_size" and its other sizes; "context" is for how many tokens
+ * a session has room and "trained_context" for how many the model was made, both 0 where there is no limit;
+ * "chat_template" says whether bitgpu_model_render can be used.
+ */
 bitgpu_status bitgpu_model_describe(bitgpu_model model, char **json, char **error);
+
+/*
+ * Writes a conversation as the model's own template has it. conversation is a JSON object: "messages", an array of
+ * objects with "role" and "content", and if wanted "tools", an array, "add_generation_prompt" and "enable_thinking",
+ * true or false. A model without a template is BITGPU_FAILED.
+ */
+bitgpu_status bitgpu_model_render(bitgpu_model model, bitgpu_text *conversation, char **text, size_t *length,
+	char **error);
 
 /* Turns text into token ids, with special not 0 among those that the tokenizer puts around a text. */
 bitgpu_status bitgpu_model_encode(bitgpu_model model, bitgpu_text *text, size_t length, int32_t special,

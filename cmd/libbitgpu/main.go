@@ -67,7 +67,7 @@ func status(err error) C.bitgpu_status {
 		return C.BITGPU_NO_GPU
 	case is(fs.ErrNotExist):
 		return C.BITGPU_NO_FILE
-	case is(errArgument, bitgpu.ErrOption, bitgpu.ErrConfig, bitgpu.ErrTokenRange, bitgpu.ErrEmptyPrompt, bitgpu.ErrOtherModel):
+	case is(errArgument, bitgpu.ErrOption, bitgpu.ErrConfig, bitgpu.ErrTokenRange, bitgpu.ErrEmptyPrompt, bitgpu.ErrOtherModel, bitgpu.ErrContext):
 		return C.BITGPU_INVALID
 	}
 	return C.BITGPU_FAILED
@@ -92,6 +92,24 @@ func bitgpu_model_load(path, config, device, adapter *C.bitgpu_text, out *C.bitg
 				return err
 			}
 			opts = append(opts, bitgpu.WithConfig(c))
+		}
+		m, err := bitgpu.Load(text(path), opts...)
+		return keep(m, err, out)
+	})
+}
+
+//export bitgpu_model_open
+func bitgpu_model_open(path, options *C.bitgpu_text, out *C.bitgpu_model, message **C.char) C.bitgpu_status {
+	return report(message, func() error {
+		if err := cmp.Or(given("path", path), given("model", out)); err != nil {
+			return err
+		}
+		var opts []bitgpu.Option
+		if options != nil {
+			var err error
+			if opts, err = parseOptions(text(options)); err != nil {
+				return err
+			}
 		}
 		m, err := bitgpu.Load(text(path), opts...)
 		return keep(m, err, out)
@@ -154,10 +172,25 @@ func bitgpu_model_describe(h C.bitgpu_model, out **C.char, message **C.char) C.b
 			return err
 		}
 		data, err := json.Marshal(map[string]any{
+			"context": m.Context(), "trained_context": m.TrainedContext(), "chat_template": m.ChatTemplate() != nil,
 			"config": m.Config(), "backend": m.Backend(), "device": m.Device(), "note": m.DeviceNote(), "id": m.ID(), "weight_bytes": m.WeightBytes(),
 		})
 		if err == nil {
 			*out = C.CString(string(data))
+		}
+		return err
+	})
+}
+
+//export bitgpu_model_render
+func bitgpu_model_render(h C.bitgpu_model, conversation *C.bitgpu_text, out **C.char, length *C.size_t, message **C.char) C.bitgpu_status {
+	return withModel(h, message, func(m *model) error {
+		if err := cmp.Or(given("conversation", conversation), given("text", out), given("length", length)); err != nil {
+			return err
+		}
+		rendered, err := render(m.Model, text(conversation))
+		if err == nil {
+			*out, *length = C.CString(rendered), C.size_t(len(rendered))
 		}
 		return err
 	})

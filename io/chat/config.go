@@ -20,35 +20,57 @@ const maxConfig = 64 << 20
 // The variables that hold special tokens.
 var tokenNames = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
 
+// Source is what a model's files have of its template: texts that [Source.Template] loads.
+type Source struct {
+	Templates map[string]string // by name, "default" and perhaps "tool_use"
+	Tokens    map[string]string // the texts of special tokens by their names, "bos_token" and the like
+}
+
+// Template loads the template. A source without any gives an error that is [fs.ErrNotExist].
+func (s Source) Template() (*Template, error) { return fromNamed(s.Templates, s.Tokens) }
+
 // FromDir loads the chat template of a model's directory: chat_template.jinja (with additional_chat_templates/*.jinja)
 // or, without it, "chat_template" of tokenizer_config.json; special tokens come from the latter. A directory without
 // any template gives an error that is [fs.ErrNotExist].
 func FromDir(dir string) (*Template, error) {
-	config, err := readFile(filepath.Join(dir, "tokenizer_config.json"), maxConfig)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	jinja, err := readFile(filepath.Join(dir, "chat_template.jinja"), maxSource)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	named := map[string]string{}
-	more, err := filepath.Glob(filepath.Join(dir, "additional_chat_templates", "*.jinja"))
+	s, err := SourceFromDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range more {
-		text, err := readFile(path, maxSource)
-		if err != nil {
-			return nil, err
-		}
-		named[strings.TrimSuffix(filepath.Base(path), ".jinja")] = string(text)
-	}
-	t, err := fromConfig(config, jinja, named)
+	t, err := s.Template()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	return t, nil
+}
+
+// SourceFromDir reads what [FromDir] loads. A directory without a template gives an empty one.
+func SourceFromDir(dir string) (Source, error) {
+	config, err := readFile(filepath.Join(dir, "tokenizer_config.json"), maxConfig)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Source{}, err
+	}
+	jinja, err := readFile(filepath.Join(dir, "chat_template.jinja"), maxSource)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Source{}, err
+	}
+	named := map[string]string{}
+	more, err := filepath.Glob(filepath.Join(dir, "additional_chat_templates", "*.jinja"))
+	if err != nil {
+		return Source{}, err
+	}
+	for _, path := range more {
+		text, err := readFile(path, maxSource)
+		if err != nil {
+			return Source{}, err
+		}
+		named[strings.TrimSuffix(filepath.Base(path), ".jinja")] = string(text)
+	}
+	s, err := fromConfig(config, jinja, named)
+	if err != nil {
+		return Source{}, fmt.Errorf("%s: %w", dir, err)
+	}
+	return s, nil
 }
 
 // readFile reads a regular file of at most limit bytes.
@@ -69,20 +91,24 @@ func readFile(path string, limit int64) ([]byte, error) {
 // may be nil. Where both have one, that of chat_template.jinja counts. "chat_template" is a string, or a list of
 // objects with "name" and "template"; of a list, "tool_use" renders conversations with tools, and "default" all others.
 func FromConfig(tokenizerConfig, jinja []byte) (*Template, error) {
-	return fromConfig(tokenizerConfig, jinja, map[string]string{})
+	s, err := fromConfig(tokenizerConfig, jinja, map[string]string{})
+	if err != nil {
+		return nil, err
+	}
+	return s.Template()
 }
 
-func fromConfig(tokenizerConfig, jinja []byte, named map[string]string) (*Template, error) {
-	tokens := map[string]value{}
+func fromConfig(tokenizerConfig, jinja []byte, named map[string]string) (Source, error) {
+	tokens := map[string]string{}
 	if tokenizerConfig != nil {
 		config, err := configMembers(tokenizerConfig)
 		if err != nil {
-			return nil, fmt.Errorf("tokenizer_config.json: %w", err)
+			return Source{}, fmt.Errorf("tokenizer_config.json: %w", err)
 		}
 		for _, name := range tokenNames {
 			token, err := tokenText(config, name)
 			if err != nil {
-				return nil, err
+				return Source{}, err
 			}
 			if token != "" {
 				tokens[name] = token
@@ -90,14 +116,14 @@ func fromConfig(tokenizerConfig, jinja []byte, named map[string]string) (*Templa
 		}
 		if given, ok := config.get("chat_template"); ok && jinja == nil {
 			if err := templateList(given, named); err != nil {
-				return nil, err
+				return Source{}, err
 			}
 		}
 	}
 	if jinja != nil {
 		named["default"] = string(jinja)
 	}
-	return fromNamed(named, tokens)
+	return Source{named, tokens}, nil
 }
 
 // configMembers reads the members that count here; the added tokens, which can be many, are passed over.
@@ -173,6 +199,11 @@ func templateList(given value, named map[string]string) error {
 // FromGGUF loads the chat template from a GGUF file's metadata, of which only the strings "tokenizer.chat_template" and
 // "tokenizer.chat_template." with a name behind it count. bos and eos are the texts of the file's special tokens, or "".
 func FromGGUF(metadata map[string]string, bos, eos string) (*Template, error) {
+	return SourceFromGGUF(metadata, bos, eos).Template()
+}
+
+// SourceFromGGUF picks what [FromGGUF] loads.
+func SourceFromGGUF(metadata map[string]string, bos, eos string) Source {
 	const key = "tokenizer.chat_template"
 	named := map[string]string{}
 	for k, text := range metadata {
@@ -182,14 +213,14 @@ func FromGGUF(metadata map[string]string, bos, eos string) (*Template, error) {
 			named[name] = text
 		}
 	}
-	tokens := map[string]value{}
+	tokens := map[string]string{}
 	if bos != "" {
 		tokens["bos_token"] = bos
 	}
 	if eos != "" {
 		tokens["eos_token"] = eos
 	}
-	return fromNamed(named, tokens)
+	return Source{named, tokens}
 }
 
 // noTemplate is the error of a model without a chat template.
@@ -199,24 +230,29 @@ func (noTemplate) Error() string { return "chat: the model has no chat template"
 
 func (noTemplate) Is(target error) bool { return target == fs.ErrNotExist }
 
-func fromNamed(named map[string]string, tokens map[string]value) (*Template, error) {
+func fromNamed(named, texts map[string]string) (*Template, error) {
 	if len(named) == 0 {
 		return nil, noTemplate{}
 	}
-	if _, ok := named["default"]; !ok {
+	text, ok := named["default"]
+	if !ok {
 		names := slices.Sorted(maps.Keys(named))
 		if len(names) > 1 {
 			return nil, fmt.Errorf("chat: got the templates %s, want one of them to be named default", strings.Join(names, ", "))
 		}
-		named["default"] = named[names[0]]
+		text = named[names[0]]
 	}
-	t, err := Parse(named["default"])
+	tokens := map[string]value{}
+	for name, token := range texts {
+		tokens[name] = token
+	}
+	t, err := Parse(text)
 	if err != nil {
 		return nil, err
 	}
 	t.tokens = tokens
-	if text, ok := named["tool_use"]; ok && text != named["default"] {
-		if t.withTools, err = Parse(text); err != nil {
+	if tools, ok := named["tool_use"]; ok && tools != text {
+		if t.withTools, err = Parse(tools); err != nil {
 			return nil, fmt.Errorf("the template tool_use: %w", err)
 		}
 		t.withTools.tokens = tokens

@@ -15,7 +15,8 @@
 // in both.
 //
 // Why does a position suffice to resume? The window at position p is computed from (seed, p) alone: a permutation
-// that can be evaluated at one point replaces the shuffled list of all windows.
+// that can be evaluated at one point replaces the shuffled list of all windows. Rows of passages that are read again are
+// computed from the same two numbers, and count as the window in whose place they stand.
 package corpus
 
 import (

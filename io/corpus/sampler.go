@@ -36,6 +36,8 @@ type Sampler struct {
 	batch, time int
 	order       Order
 	seed        uint64
+	reread      float64 // share of the rows that are composed
+	row         []uint32
 	windows     uint64 // of an epoch
 	position    uint64
 }
@@ -60,7 +62,8 @@ func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sam
 	default:
 		return nil, fmt.Errorf("corpus: unknown order %d", int(order))
 	}
-	return &Sampler{tokens: tokens, batch: batch, time: time, order: order, seed: seed, windows: uint64(max(windows, 1))}, nil
+	return &Sampler{tokens: tokens, batch: batch, time: time, order: order, seed: seed, windows: uint64(max(windows, 1)),
+		row: make([]uint32, time+1)}, nil
 }
 
 // Next fills the next batch, row by row: inputs are the tokens of a window, targets the tokens that follow each of
@@ -70,15 +73,17 @@ func (s *Sampler) Next(inputs, targets []uint32) error {
 		panic(fmt.Sprintf("corpus: a batch of (%d, %d) into %d inputs and %d targets", s.batch, s.time, len(inputs), len(targets)))
 	}
 	for at := 0; at < len(inputs); at += s.time {
-		start := s.start(s.position)
-		for _, row := range []struct {
-			ids  []uint32
-			from int
-		}{{inputs[at : at+s.time], start}, {targets[at : at+s.time], start + 1}} {
-			if _, err := s.tokens.CopyTo(row.ids, row.from); err != nil {
-				return err
-			}
+		var err error
+		if s.rereads(s.position) {
+			err = s.compose(s.row, s.position)
+		} else {
+			_, err = s.tokens.CopyTo(s.row, s.start(s.position))
 		}
+		if err != nil {
+			return err
+		}
+		copy(inputs[at:at+s.time], s.row)
+		copy(targets[at:at+s.time], s.row[1:])
 		s.position++
 	}
 	return nil

@@ -34,7 +34,9 @@ type format struct {
 	places  []place
 	ordered bool // the weights lie as package trit packs them
 	trits   bool // five codes a byte, else four
-	scaleAt int  // of the float16
+	runs    []run
+	shifts  []uint8 // of the n-th weights of a run, where they are not trits
+	scaleAt int     // of the float16
 	floats  func(dst []float32, block []byte)
 }
 
@@ -49,33 +51,33 @@ var layouts = [...]format{
 	LayoutQ4_0:      {kind: kinds[Q4_0], typ: Q4_0, floats: q4_0},
 	LayoutQ4_K:      {kind: kinds[Q4_K], typ: Q4_K, floats: q4_k},
 	LayoutQ6_K:      {kind: kinds[Q6_K], typ: Q6_K, floats: q6_k},
-	LayoutTQ1_0:     {kind: kinds[TQ1_0], typ: TQ1_0, trits: true, scaleAt: 52, places: strided(nil, run{0, 32, 5}, run{32, 16, 5}, run{48, 4, 4})},
-	LayoutTQ2_0:     {kind: kinds[TQ2_0], typ: TQ2_0, scaleAt: 64, places: strided([]uint8{0, 2, 4, 6}, run{0, 32, 4}, run{32, 32, 4})},
-	LayoutI2_S:      {kind: kinds[I2_S], typ: I2_S, places: strided([]uint8{6, 4, 2, 0}, run{0, 32, 4})},
+	LayoutTQ1_0:     strided(format{kind: kinds[TQ1_0], typ: TQ1_0, trits: true, scaleAt: 52}, run{0, 32, 5}, run{32, 16, 5}, run{48, 4, 4}),
+	LayoutTQ2_0:     strided(format{kind: kinds[TQ2_0], typ: TQ2_0, scaleAt: 64, shifts: []uint8{0, 2, 4, 6}}, run{0, 32, 4}, run{32, 32, 4}),
+	LayoutI2_S:      strided(format{kind: kinds[I2_S], typ: I2_S, shifts: []uint8{6, 4, 2, 0}}, run{0, 32, 4}),
 	LayoutQ2_0:      {kind: kinds[Q2_0], typ: Q2_0, ordered: true, places: inOrder(2, 64)},
 	LayoutPQ2_0:     {kind: kinds[PQ2_0], typ: PQ2_0, ordered: true, places: inOrder(2, 128)},
-	LayoutPTQ1_0:    {kind: kinds[PTQ1_0], typ: PTQ1_0, trits: true, scaleAt: 26, places: strided(nil, run{0, 16, 5}, run{16, 8, 5}, run{24, 2, 4})},
+	LayoutPTQ1_0:    strided(format{kind: kinds[PTQ1_0], typ: PTQ1_0, trits: true, scaleAt: 26}, run{0, 16, 5}, run{16, 8, 5}, run{24, 2, 4}),
 	LayoutTQ2_0G128: {kind: kind{"TQ2_0_G128", 128, 34}, typ: Q2_0, odd: true, scaleAt: 32, ordered: true, places: inOrder(0, 128)},
 }
 
 // run is bytes that hold several weights each, of which neighbours lie in neighbouring bytes.
 type run struct{ at, bytes, weights int }
 
-// strided places the weights of runs; the n-th weights of a run's bytes lie at digits[n], or at digit n.
-func strided(digits []uint8, runs ...run) []place {
-	var all []place
+// strided places the weights of runs; the n-th weights of a run's bytes lie at shifts[n], or at digit n.
+func strided(f format, runs ...run) format {
+	f.runs = runs
 	for _, r := range runs {
 		for n := range r.weights {
 			digit := uint8(n)
-			if digits != nil {
-				digit = digits[n]
+			if f.shifts != nil {
+				digit = f.shifts[n]
 			}
 			for m := range r.bytes {
-				all = append(all, place{uint8(r.at + m), digit})
+				f.places = append(f.places, place{uint8(r.at + m), digit})
 			}
 		}
 	}
-	return all
+	return f
 }
 
 // inOrder places weights by two bits from the lowest on, from byte at on.

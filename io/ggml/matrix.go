@@ -92,21 +92,8 @@ func (m *Matrix) ternary(first, last int) (*trit.Matrix, error) {
 			out.Scales[i] = m.scale(begin + i)
 		}
 	}
-	if f.ordered { // as packed weights are
-		for i := range out.Scales {
-			copy(out.Codes[i*f.weights/4:], m.Data[(begin+i)*f.bytes+int(f.places[0].at):][:f.weights/4])
-		}
-		return out, nil
-	}
-	space := make([]byte, m.Cols+2*f.weights)
 	for r := range out.Rows {
-		row, codes := out.Row(r), m.codes(space, first+r)
-		for ; len(codes) >= 4; row, codes = row[1:], codes[4:] {
-			row[0] = codes[0] | codes[1]<<2 | codes[2]<<4 | codes[3]<<6
-		}
-		for c, q := range codes {
-			row[0] = row[0]&^(3<<(2*c)) | q<<(2*c)
-		}
+		m.PackedRow(out.Row(r), first+r)
 	}
 	return out, nil
 }
@@ -192,12 +179,16 @@ func encode(l Layout, m *trit.Matrix) ([]byte, error) {
 	data := make([]byte, size)
 	codes := make([]byte, f.weights)
 	for i := range m.Rows * m.Cols / f.weights {
-		for j := range codes {
-			at := i*f.weights + j
-			codes[j] = byte(trit.At(m.Row(at/m.Cols), at%m.Cols) + 1)
-		}
 		block := data[i*f.bytes : (i+1)*f.bytes]
-		f.pack(block, codes)
+		if f.ordered && m.Cols%f.weights == 0 {
+			copy(block[f.places[0].at:], m.Codes[i*f.weights/4:(i+1)*f.weights/4])
+		} else {
+			for j := range codes {
+				at := i*f.weights + j
+				codes[j] = byte(trit.At(m.Row(at/m.Cols), at%m.Cols) + 1)
+			}
+			f.pack(block, codes)
+		}
 		if l == LayoutI2_S {
 			continue
 		}

@@ -18,6 +18,17 @@ const (
 	HalfUp
 )
 
+// ParseRounding reads what a user calls a rounding: half-even or half-up.
+func ParseRounding(name string) (Rounding, error) {
+	switch name {
+	case "half-even":
+		return HalfEven, nil
+	case "half-up":
+		return HalfUp, nil
+	}
+	return 0, fmt.Errorf("got %q, want half-up or half-even", name)
+}
+
 // minMean keeps a matrix of zeros from dividing by zero, as in transformers' integrations/bitnet.py.
 const minMean = 1e-5
 

@@ -4,9 +4,11 @@
 // A memory file is a safetensors file with one tensor layer_{i} a layer, (d, d) or with heads (h, c, c), and for the
 // delta mixer layer_{i}.conv, (3, 3, d), the last inputs of its three convolutions: key, query, value; oldest first.
 // Models of the public families have key.{i} and value.{i}, (tokens, heads, width), of a layer with attention, and state.{i} and
-// conv.{i} of one with the gated delta rule, instead.
+// conv.{i} of one with the gated delta rule, instead. With a conversation there may be mark.{i}, the states at the last
+// border of its turns.
 // What was predicted last is in the metadata, where readers that know nothing of it pass over it: logits, the logits of
-// the next token, float32, little-endian, in base64; recent, the last tokens, separated by commas, the latest last.
+// the next token, float32, little-endian, in base64; recent, the last tokens, separated by commas, the latest last; and chat,
+// the conversation that was read, as JSON, which only who wrote it knows.
 // It is not for weights, and it does not know the model: whether shapes and identity fit is for the caller to see.
 //
 // # Why
@@ -49,6 +51,8 @@ type Memory struct {
 	Tokens int64     // how many tokens it has seen; 0 when the file does not say
 	Logits []float32 // (V) of the next token; empty when the file does not say
 	Recent []uint32  // the last tokens, the latest last
+	Mark   []State   // at the last border of turns, which Chat has the place of; nil where there is none
+	Chat   []byte    // the conversation that was read, JSON; nil where it was none
 }
 
 // Layer is the state of one layer, row-major.
@@ -65,6 +69,10 @@ type State struct {
 	Shape  []int
 	Values []float32
 }
+
+var markName = regexp.MustCompile(`^mark\.(0|[1-9][0-9]{0,5})$`)
+
+const markPrefix = "mark."
 
 var stateName = regexp.MustCompile(`^(key|value|state|conv)\.(0|[1-9][0-9]{0,5})$`)
 
@@ -99,6 +107,12 @@ func WriteFile(path string, m *Memory) error {
 			return fmt.Errorf("memory: %s: %w", path, err)
 		}
 	}
+	for _, s := range m.Mark {
+		tensors = append(tensors, safetensors.FromFloat32s(markPrefix+s.Name, s.Shape, s.Values))
+		if err := checkFinite(markPrefix+s.Name, s.Values); err != nil {
+			return fmt.Errorf("memory: %s: %w", path, err)
+		}
+	}
 	for i, layer := range m.Layers {
 		name := layerName(i)
 		tensors = append(tensors, safetensors.FromFloat32s(name, layer.Shape, layer.W))
@@ -117,6 +131,9 @@ func WriteFile(path string, m *Memory) error {
 		raw, _ := binary.Append(nil, binary.LittleEndian, m.Logits)
 		metadata["logits"] = base64.StdEncoding.EncodeToString(raw)
 		metadata["recent"] = strings.Trim(strings.ReplaceAll(fmt.Sprint(m.Recent), " ", ","), "[]")
+	}
+	if m.Chat != nil {
+		metadata["chat"] = string(m.Chat)
 	}
 	if err := safetensors.WriteFile(path, tensors, metadata); err != nil {
 		return fmt.Errorf("memory: %w", err)
@@ -139,9 +156,24 @@ func fromTensors(f *safetensors.File) (*Memory, error) {
 	if err := m.readMetadata(f.Metadata()); err != nil {
 		return nil, err
 	}
-	names := f.Names()
+	marks, names := []string{}, []string{}
+	for _, name := range f.Names() {
+		if markName.MatchString(name) {
+			marks = append(marks, name)
+		} else {
+			names = append(names, name)
+		}
+	}
+	var err error
+	if m.Mark, err = readStates(f, marks); err != nil {
+		return nil, err
+	}
+	for i := range m.Mark {
+		m.Mark[i].Name = strings.TrimPrefix(m.Mark[i].Name, markPrefix)
+	}
 	if len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !stateName.MatchString(name) }) {
-		return m, m.readStates(f, names)
+		m.States, err = readStates(f, names)
+		return m, err
 	}
 	left := map[string]bool{}
 	for _, name := range names {
@@ -169,7 +201,7 @@ func fromTensors(f *safetensors.File) (*Memory, error) {
 	return m, nil
 }
 
-func (m *Memory) readStates(f *safetensors.File, names []string) error {
+func readStates(f *safetensors.File, names []string) (states []State, err error) {
 	for _, name := range names {
 		t, _ := f.Tensor(name)
 		values, err := t.Float32s()
@@ -177,11 +209,11 @@ func (m *Memory) readStates(f *safetensors.File, names []string) error {
 			err = checkFinite(name, values)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		m.States = append(m.States, State{name, t.Shape, values})
+		states = append(states, State{name, t.Shape, values})
 	}
-	return nil
+	return states, nil
 }
 
 func (m *Memory) readMetadata(metadata map[string]string) error {
@@ -212,6 +244,9 @@ func (m *Memory) readMetadata(metadata map[string]string) error {
 		if err := checkFinite("metadata logits", m.Logits); err != nil {
 			return err
 		}
+	}
+	if text := metadata["chat"]; text != "" {
+		m.Chat = []byte(text)
 	}
 	if text := metadata["recent"]; text != "" {
 		for field := range strings.SplitSeq(text, ",") {

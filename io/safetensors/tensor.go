@@ -153,8 +153,15 @@ func FromUint8s(name string, shape []int, v []uint8) Tensor {
 	return Tensor{Name: name, DType: U8, Shape: shape, Data: v}
 }
 
+// FromHalves makes a tensor of a 16-bit type from the bits of its elements. On little-endian machines it shares their memory.
+func FromHalves(name string, dtype DType, shape []int, bits []uint16) Tensor {
+	return Tensor{Name: name, DType: dtype, Shape: shape, Data: littleEndianBytes(bits, binary.LittleEndian.PutUint16)}
+}
+
 // number is what a view may be taken of: a fixed size, and every bit pattern a value.
-type number interface{ float32 | int32 | int64 }
+type number interface {
+	float32 | int32 | int64 | uint16
+}
 
 // view takes data as numbers where they lie; false when they are not aligned.
 func view[T number](data []byte) ([]T, bool) {

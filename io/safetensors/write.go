@@ -15,9 +15,26 @@ import (
 	"bitgpu/io/internal/clip"
 )
 
+// Source is a tensor to be written. Write is called once, when its turn comes, so that a model need not lie in memory; it
+// must write as many bytes as type and shape take.
+type Source struct {
+	Name  string
+	DType DType
+	Shape []int
+	Write func(io.Writer) error
+
+	size  int
+	given bool // size is what there is, and not what there is to be
+}
+
 // Write writes a file. The same tensors and metadata give the same bytes. Tensors of wider types come first,
 // otherwise in the order given, so that each is aligned to its type; the data begin on a multiple of 64 bytes.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+	return WriteSources(w, sources(tensors), metadata)
+}
+
+// WriteSources is Write for tensors that are made while they are written.
+func WriteSources(w io.Writer, tensors []Source, metadata map[string]string) error {
 	header, ordered, err := encodeHeader(tensors, metadata)
 	if err == nil {
 		err = write(w, header, ordered)
@@ -30,7 +47,7 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 
 // WriteFile replaces the file at path as a whole: on an error the old file is still there.
 func WriteFile(path string, tensors []Tensor, metadata map[string]string) error {
-	header, ordered, err := encodeHeader(tensors, metadata)
+	header, ordered, err := encodeHeader(sources(tensors), metadata)
 	if err != nil {
 		return fmt.Errorf("safetensors: %s: %w", path, err)
 	}
@@ -41,22 +58,50 @@ func WriteFile(path string, tensors []Tensor, metadata map[string]string) error 
 	return nil
 }
 
-func write(w io.Writer, header []byte, ordered []Tensor) error {
+// sources write tensors that are there.
+func sources(tensors []Tensor) []Source {
+	all := make([]Source, len(tensors))
+	for i, t := range tensors {
+		all[i] = Source{t.Name, t.DType, t.Shape, func(w io.Writer) error { _, err := w.Write(t.Data); return err }, len(t.Data), true}
+	}
+	return all
+}
+
+func write(w io.Writer, header []byte, ordered []Source) error {
 	if _, err := w.Write(header); err != nil {
 		return err
 	}
 	for _, t := range ordered {
-		if _, err := w.Write(t.Data); err != nil {
+		counted := &counter{w: w, left: t.size}
+		if err := t.Write(counted); err != nil {
 			return err
+		}
+		if counted.left > 0 {
+			return fmt.Errorf("%s: got %d bytes, want %d", clip.Name(t.Name), t.size-counted.left, t.size)
 		}
 	}
 	return nil
 }
 
+// counter lets no more than left bytes through.
+type counter struct {
+	w    io.Writer
+	left int
+}
+
+func (c *counter) Write(data []byte) (int, error) {
+	if len(data) > c.left {
+		return 0, errors.New("more bytes written than type and shape take")
+	}
+	n, err := c.w.Write(data)
+	c.left -= n
+	return n, err
+}
+
 // encodeHeader returns the length, the header and its padding, and the tensors in the order of their data.
-func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tensor, error) {
+func encodeHeader(tensors []Source, metadata map[string]string) ([]byte, []Source, error) {
 	ordered := slices.Clone(tensors)
-	slices.SortStableFunc(ordered, func(a, b Tensor) int { return cmp.Compare(b.DType.Size(), a.DType.Size()) })
+	slices.SortStableFunc(ordered, func(a, b Source) int { return cmp.Compare(b.DType.Size(), a.DType.Size()) })
 
 	header := bytes.NewBuffer(make([]byte, 8, 8+128*len(tensors)))
 	header.WriteByte('{')
@@ -69,7 +114,8 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tenso
 	}
 	seen := map[string]bool{metadataName: true}
 	at := 0
-	for _, t := range ordered {
+	for i := range ordered {
+		t := &ordered[i]
 		if err := t.check(seen); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", clip.Name(t.Name), err)
 		}
@@ -77,7 +123,7 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tenso
 			DType   DType  `json:"dtype"`
 			Shape   []int  `json:"shape"`
 			Offsets [2]int `json:"data_offsets"`
-		}{t.DType, append([]int{}, t.Shape...), [2]int{at, at + len(t.Data)}})
+		}{t.DType, append([]int{}, t.Shape...), [2]int{at, at + t.size}})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -92,7 +138,7 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tenso
 			header.WriteByte(',')
 		}
 		fmt.Fprintf(header, "%s:%s", name, text)
-		at += len(t.Data)
+		at += t.size
 	}
 	header.WriteByte('}')
 	for header.Len()%dataAlign != 0 {
@@ -106,7 +152,7 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, []Tenso
 }
 
 // check refuses a tensor that no reader would take, and notes its name in seen.
-func (t Tensor) check(seen map[string]bool) error {
+func (t *Source) check(seen map[string]bool) error {
 	if seen[t.Name] {
 		return errors.New("this name is taken")
 	}
@@ -124,8 +170,11 @@ func (t Tensor) check(seen map[string]bool) error {
 	if err != nil {
 		return err
 	}
-	if size != len(t.Data) {
-		return fmt.Errorf("shape %s of %s wants %d bytes, %d given", FormatShape(t.Shape), t.DType, size, len(t.Data))
+	if !t.given {
+		t.size = size
+	}
+	if size != t.size {
+		return fmt.Errorf("shape %s of %s wants %d bytes, %d given", FormatShape(t.Shape), t.DType, size, t.size)
 	}
 	return nil
 }

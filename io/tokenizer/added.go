@@ -69,8 +69,8 @@ func newAddedSet(tokens []addedToken, texts []string) *addedSet {
 }
 
 // split calls token and between in the order of the text: with each token found, and with what lies between two, which
-// is not empty.
-func (a *addedSet) split(text string, token func(id uint32), between func(start, end int)) {
+// is not empty. What reaches over a break is no token.
+func (a *addedSet) split(text string, breaks []int, token func(id uint32), between func(start, end int)) {
 	if text == "" {
 		return
 	}
@@ -86,7 +86,7 @@ func (a *addedSet) split(text string, token func(id uint32), between func(start,
 			continue
 		}
 		length, value := a.trie.longest(text[pos:])
-		if length == 0 {
+		if length == 0 || broken(breaks, pos, pos+length) {
 			pos++
 			continue
 		}
@@ -118,6 +118,12 @@ func (a *addedSet) split(text string, token func(id uint32), between func(start,
 	if done < len(text) {
 		between(done, len(text))
 	}
+}
+
+// broken says whether one of the breaks, in ascending order, is between start and end.
+func broken(breaks []int, start, end int) bool {
+	i, _ := slices.BinarySearch(breaks, start+1)
+	return i < len(breaks) && breaks[i] < end
 }
 
 func startsWithWord(s string) bool {

@@ -109,3 +109,29 @@ func TestFamilies(t *testing.T) {
 		})
 	}
 }
+
+// A token that reaches over a break is text; around it nothing changes.
+func TestEncodeBroken(t *testing.T) {
+	tok, err := Parse("t", []byte(`{"added_tokens": [
+		{"id": 5, "content": "<e>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
+		{"id": 6, "content": "<n>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": true, "special": true}],
+		"model": {"type": "BPE", "vocab": {"<": 0, "e": 1, ">": 2, "n": 3, "e>": 4, "<e>": 5, "<n>": 6}, "merges": [["e", ">"]]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		text   string
+		breaks []int
+		want   []uint32
+	}{
+		{"<e>e<e>", nil, []uint32{5, 1, 5}},
+		{"<e>e<e>", []int{1}, []uint32{0, 4, 1, 5}},
+		{"<e>e<e>", []int{3, 5}, []uint32{5, 1, 0, 4}},
+		{"<n><n>", []int{4}, []uint32{6, 0, 3, 2}},
+		{"", []int{4}, nil},
+	} {
+		if got, err := tok.EncodeBroken(c.text, c.breaks); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%q broken at %v: got %v (%v), want %v", c.text, c.breaks, got, err, c.want)
+		}
+	}
+}

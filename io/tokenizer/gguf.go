@@ -74,20 +74,33 @@ func splitBy(pattern string) json.RawMessage {
 //
 // The ends are the ids that end a text or an answer: those the file names (eos, eot, eom), then [Tokenizer.EndOfText]'s.
 func FromGGUF(f *gguf.File) (t *Tokenizer, ends []uint32, err error) {
-	g := ggufFile{File: f}
-	data, err := g.convert()
+	data, named, err := ConvertGGUF(f)
 	if err != nil {
-		return nil, nil, fmt.Errorf("tokenizer: %w", err)
+		return nil, nil, err
 	}
 	if t, err = Parse(f.Name(), data); err != nil {
 		return nil, nil, err
 	}
-	for _, id := range slices.Concat(g.ends, t.EndOfText()) {
+	return t, t.Ends(named), nil
+}
+
+// Ends are ids that end a text, without repetition: the named ones, then [Tokenizer.EndOfText]'s.
+func (t *Tokenizer) Ends(named []uint32) (ends []uint32) {
+	for _, id := range slices.Concat(named, t.EndOfText()) {
 		if !slices.Contains(ends, id) {
 			ends = append(ends, id)
 		}
 	}
-	return t, ends, nil
+	return ends
+}
+
+// ConvertGGUF makes the tokenizer.json that [FromGGUF] parses, and the ends that the file names.
+func ConvertGGUF(f *gguf.File) (data []byte, ends []uint32, err error) {
+	g := ggufFile{File: f}
+	if data, err = g.convert(); err != nil {
+		return nil, nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	return data, g.ends, nil
 }
 
 // ggufFile is a GGUF file on its way to a tokenizer.json.

@@ -53,37 +53,57 @@ func (t *Tokenizer) text(id uint32) string {
 // characters are left out, as Hugging Face's library does; if a normalizer makes far more of the text than it was; and
 // if a pattern takes too many steps, which are counted: the same text gives the same ids or error every time.
 func (t *Tokenizer) Encode(text string, addSpecial bool) ([]uint32, error) {
-	ids, _, err := t.encode(text)
+	ids, _, err := t.encode(text, nil)
 	if err == nil && addSpecial {
 		ids = slices.Concat(t.prefix, ids, t.suffix)
 	}
 	return ids, err
 }
 
+// EncodeBroken is Encode without special tokens around the text, in which no added token is recognised that reaches over one
+// of the breaks, places in bytes in ascending order: what a text says there is text, as Hugging Face's library has it with
+// split_special_tokens. The text must be UTF-8 where there are breaks.
+func (t *Tokenizer) EncodeBroken(text string, breaks []int) ([]uint32, error) {
+	ids, _, err := t.encode(text, breaks)
+	return ids, err
+}
+
+// Prefix returns the ids that Encode puts before a text: that of its beginning, as a rule, or none.
+func (t *Tokenizer) Prefix() []uint32 { return slices.Clone(t.prefix) }
+
 // EncodeDocument is Encode without special tokens around it, for text to learn from or to measure: here every character
 // that would be left out is an error.
 func (t *Tokenizer) EncodeDocument(text string) ([]uint32, error) {
-	ids, dropped, err := t.encode(text)
+	ids, dropped, err := t.encode(text, nil)
 	if err == nil && dropped != nil {
 		return nil, dropped
 	}
 	return ids, err
 }
 
-func (t *Tokenizer) encode(text string) (ids []uint32, dropped, err error) {
+func (t *Tokenizer) encode(text string, breaks []int) (ids []uint32, dropped, err error) {
 	text = validUTF8(text)
 	w := t.workers.Get().(*worker)
 	w.begin(len(text))
 	ids = make([]uint32, 0, len(text)/3)
 	token := func(id uint32) { ids = append(ids, id) }
 	whole := part{text, true}
-	t.raw.split(text, token, func(start, end int) {
+	between := func(start, end int) {
 		normal := t.normalizers.normalize(w, whole.cut(start, end))
-		t.normalized.split(normal.text, token, func(start, end int) {
+		t.normalized.split(normal.text, nil, token, func(start, end int) {
 			for _, p := range preTokenize(t.preTokenizers, w, normal.cut(start, end)) {
 				ids = t.model.encode(ids, p.text, w)
 			}
 		})
+	}
+	t.raw.split(text, breaks, token, func(start, end int) {
+		for _, b := range breaks { // places in the normalized text are not known
+			if t.normalized != nil && start < b && b < end {
+				between(start, b)
+				start = b
+			}
+		}
+		between(start, end)
 	})
 	if w.err != nil {
 		ids, err = nil, t.failed(w.err)

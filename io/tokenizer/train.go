@@ -126,7 +126,7 @@ func countWords(texts iter.Seq2[string, error], specials []string) (map[string]*
 		}
 		text = validUTF8(text)
 		var long error
-		set.split(text, func(uint32) {}, func(start, end int) {
+		set.split(text, nil, func(uint32) {}, func(start, end int) {
 			part := text[start:end]
 			spans = scanners[gpt2Pattern].find(part, spans[:0], nil)
 			for _, s := range spans {

@@ -1,6 +1,9 @@
 package trit
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // The codes of four neighbours of a row are one byte, the first in the lowest bits, code = weight + 1. What fills a row's
 // last byte up is code 1, a zero weight; code 3 never occurs. Package bitgpu/nn/ternary reads the same bytes.
@@ -29,27 +32,58 @@ func Zeros(rows, cols int) []byte {
 	return codes
 }
 
-// checkCodes refuses lengths that do not fit, code 3, and padding that is not zero weights.
+// CheckCodes refuses code 3, and padding that is not zero weights, in packed rows of cols weights; first is the number of
+// the first one, for messages.
+func CheckCodes(codes []byte, cols, first int) error {
+	if cols%4 == 0 && !hasCode3(codes) {
+		return nil
+	}
+	stride := RowBytes(cols)
+	for r := 0; r*stride < len(codes); r++ {
+		if err := checkRow(codes[r*stride:(r+1)*stride], cols, first+r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hasCode3 looks at eight bytes at a time.
+func hasCode3(codes []byte) bool {
+	const low = 0x5555555555555555
+	var found uint64
+	for ; len(codes) >= 32; codes = codes[32:] {
+		a, b := binary.LittleEndian.Uint64(codes), binary.LittleEndian.Uint64(codes[8:])
+		c, d := binary.LittleEndian.Uint64(codes[16:]), binary.LittleEndian.Uint64(codes[24:])
+		found |= a&(a>>1) | b&(b>>1) | c&(c>>1) | d&(d>>1)
+	}
+	for _, b := range codes {
+		found |= uint64(b & (b >> 1))
+	}
+	return found&low != 0
+}
+
+func checkRow(row []byte, cols, r int) error {
+	for i, b := range row {
+		if both := b & (b >> 1) & padding; both != 0 {
+			c := 4 * i
+			for ; both&3 == 0; both >>= 2 {
+				c++
+			}
+			return fmt.Errorf("row %d, weight %d has code 3, which no ternary weight has", r, c)
+		}
+	}
+	for c := cols; c < 4*len(row); c++ {
+		if At(row, c) != 0 {
+			return fmt.Errorf("row %d: the padding holds %d, want zero weights", r, At(row, c))
+		}
+	}
+	return nil
+}
+
+// checkCodes refuses lengths that do not fit, and what CheckCodes does.
 func (m *Matrix) checkCodes() error {
 	if want := m.Rows * RowBytes(m.Cols); len(m.Codes) != want {
 		return fmt.Errorf("%d bytes of codes, want %d for %d × %d weights", len(m.Codes), want, m.Rows, m.Cols)
 	}
-	for r := range m.Rows {
-		row := m.Row(r)
-		for i, b := range row {
-			if both := b & (b >> 1) & padding; both != 0 {
-				c := 4 * i
-				for ; both&3 == 0; both >>= 2 {
-					c++
-				}
-				return fmt.Errorf("row %d, weight %d has code 3, which no ternary weight has", r, c)
-			}
-		}
-		for c := m.Cols; c < 4*len(row); c++ {
-			if At(row, c) != 0 {
-				return fmt.Errorf("row %d: the padding holds %d, want zero weights", r, At(row, c))
-			}
-		}
-	}
-	return nil
+	return CheckCodes(m.Codes, m.Cols, 0)
 }

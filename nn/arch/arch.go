@@ -103,8 +103,8 @@ func (r Rope) Angles(first, n int) []float32 {
 // Attends says whether layer i has attention.
 func (d *Decoder) Attends(i int) bool { return d.Recurrent == nil || d.Recurrent.Attends[i] }
 
-// Layers makes those of block i. chunk is how many tokens lie between the states that training keeps.
-func Layers[T any](d *Decoder, i, chunk int) []layer.Layer[T] {
+// Layers makes those of block i.
+func Layers[T any](d *Decoder, i int) []layer.Layer[T] {
 	mlp := &layer.SwiGLU[T]{
 		Width: d.Width, Hidden: d.MLP, Eps: d.Eps, Squared: d.Squared, SubNormed: d.SubNorms, Int8: d.Int8, Rotation: d.Rotation,
 	}
@@ -112,7 +112,7 @@ func Layers[T any](d *Decoder, i, chunk int) []layer.Layer[T] {
 		r := d.Recurrent
 		return []layer.Layer[T]{&layer.GatedDelta[T]{
 			Width: d.Width, KeyHeads: r.KeyHeads, Heads: r.Heads, KeyWidth: r.KeyWidth, ValueWidth: r.ValueWidth, Taps: r.Taps,
-			Eps: d.Eps, Rotation: d.Rotation, Chunk: chunk,
+			Eps: d.Eps, Rotation: d.Rotation,
 		}, mlp}
 	}
 	return []layer.Layer[T]{&layer.Attention[T]{

@@ -50,32 +50,38 @@ func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv int, scr
 	scores := room(&scratch.row, (group*seen+step-1)/step*step)[:group*seen]
 	first := kv * group
 	queries, out := a.QKV.Data[i*p.wide+first*p.c:][:group*p.c], a.O.Data[(i*p.heads+first)*p.c:][:group*p.c]
+	stride := p.kvHeads * p.c
 	half := a.Keys.Format == op.F16
-	for t := range seen {
-		at := p.place(sequence, kv, t)
+	for from := 0; from < seen; from += rowsAtOnce { // which stay in the cache while the group reads them
+		n, at := min(rowsAtOnce, seen-from), p.place(sequence, kv, from)
 		for g := range group {
-			if q := queries[g*p.c : (g+1)*p.c]; half {
-				scores[g*seen+t] = scale * simd.DotF16(q, a.Keys.Half[at:at+p.c])
+			if q, part := queries[g*p.c:(g+1)*p.c], scores[g*seen+from:][:n]; half {
+				simd.ScoresF16(part, a.Keys.Half[at:], q, stride)
 			} else {
-				scores[g*seen+t] = scale * simd.Dot(q, a.Keys.Data[at:at+p.c])
+				simd.Scores(part, a.Keys.Data[at:], q, stride)
 			}
 		}
 	}
 	for g := range group {
-		simd.Softmax(scores[g*seen:(g+1)*seen], scores[g*seen:(g+1)*seen])
+		s := scores[g*seen : (g+1)*seen]
+		simd.Scale(scale, s)
+		simd.Softmax(s, s)
 	}
 	clear(out)
-	for t := range seen {
-		at := p.place(sequence, kv, t)
+	for from := 0; from < seen; from += rowsAtOnce {
+		n, at := min(rowsAtOnce, seen-from), p.place(sequence, kv, from)
 		for g := range group {
-			if o := out[g*p.c : (g+1)*p.c]; half {
-				simd.AxpyF16(scores[g*seen+t], a.Values.Half[at:at+p.c], o)
+			if o, part := out[g*p.c:(g+1)*p.c], scores[g*seen+from:][:n]; half {
+				simd.WeightedSumF16(o, a.Values.Half[at:], part, stride)
 			} else {
-				simd.Axpy(scores[g*seen+t], a.Values.Data[at:at+p.c], o)
+				simd.WeightedSum(o, a.Values.Data[at:], part, stride)
 			}
 		}
 	}
 }
+
+// rowsAtOnce is how many rows of a cache all queries of a group read before they go on.
+const rowsAtOnce = 64
 
 // queriesAtOnce bounds the rows whose scores are in memory.
 const queriesAtOnce = 64

@@ -41,6 +41,11 @@ func TestProperties(t *testing.T) {
 	t.Run("ahead", func(t *testing.T) { optest.Properties(t, ahead{cpu.NewScalar[float64]()}, 1e-6) })
 }
 
+func TestDecoders(t *testing.T) {
+	t.Run("scalar", func(t *testing.T) { optest.Decoders(t, cpu.NewScalar[float32](), 1e-4) })
+	t.Run("engine", func(t *testing.T) { optest.Decoders(t, cpu.New(), 1e-4) })
+}
+
 func TestQuantizing(t *testing.T) {
 	t.Run("scalar", func(t *testing.T) { optest.Quantizing(t, cpu.NewScalar[float32]()) })
 	defer parallel.SetWorkers(0)

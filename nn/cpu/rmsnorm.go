@@ -59,6 +59,9 @@ func normRows[F Float](x, h, gain *Tensor[F], from, n int, eps float64) {
 
 func (s *Scalar[F]) rmsNorm(args *op.RMSNorm[*Tensor[F]]) {
 	from, n := args.Span(args.H.Shape[0])
+	if args.Kept != nil {
+		copy(args.Kept.Data, args.H.Data)
+	}
 	normRows(args.X, args.H, args.Gain, from, n, args.Epsilon())
 }
 

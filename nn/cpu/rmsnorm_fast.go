@@ -11,6 +11,9 @@ const sumBlock = 64
 
 func (o *Ops) rmsNorm(args *op.RMSNorm[*Tensor[float32]]) {
 	from, n := args.Span(args.H.Shape[0])
+	if args.Kept != nil {
+		copy(args.Kept.Data, args.H.Data)
+	}
 	o.job.from, o.job.scale = from, float32(args.Epsilon())
 	o.rows(n, 16, func(j *job, start, end int) {
 		x, h, gain := j.t[0], j.t[1], j.t[2]

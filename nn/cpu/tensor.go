@@ -222,7 +222,7 @@ func (m *memory[F]) ReadTokens(t *Tensor[F], offset int, dst []uint32) error {
 }
 
 func (m *memory[F]) ReadTernary(t *Tensor[F]) (op.HostTensor, error) {
-	h := op.HostTensor{Format: op.Ternary, Shape: t.Shape, Codes: t.Codes, Absmean: t.Absmean}
+	h := op.HostTensor{Format: op.Ternary, Shape: t.Shape, Codes: t.Codes, Absmean: t.Absmean, Group: t.Group, GroupScales: t.GroupScales}
 	for _, s := range t.Scales {
 		h.Scales = append(h.Scales, float32(s))
 	}

@@ -16,7 +16,7 @@ type Attention[T any] struct {
 	InSigns, OutSigns                        T // (D), (H·c)
 
 	X, Projected, Heard T // (n, D), (n, as QKV), (n, H·c)
-	Normed, Raw         T // (n, H·c) behind the norm, (n, (H+G)·c) before norms and turns, for Backward only
+	RawHeard, Raw       T // (n, H·c) before the norm, (n, (H+G)·c) before norms and turns, for Backward only
 
 	QKVAdapter, OutputAdapter Adapter[T]
 
@@ -52,8 +52,8 @@ func (l *Attention[T]) Declare(d Declarer[T]) {
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})
 	d.Rows(&l.Projected, Rows{Name: "projected", Shape: []int{wide}, Gradient: true})
 	d.Rows(&l.Heard, Rows{Name: "out", Shape: []int{inner}, Gradient: true})
-	if l.Normed = l.Heard; l.SubNormed {
-		d.Rows(&l.Normed, Rows{Name: "normed out", Shape: []int{inner}, Gradient: true})
+	if l.SubNormed {
+		d.Rows(&l.RawHeard, Rows{Name: "raw out", Shape: []int{inner}, Kept: true, Gradient: true})
 	}
 	if l.HeadNorms {
 		d.Rows(&l.Raw, Rows{Name: "raw", Shape: []int{inner + kv}, Kept: true})
@@ -83,24 +83,26 @@ func (l *Attention[T]) Forward(p *op.Program[T], s Stream[T]) {
 		},
 	)
 	if l.SubNormed {
-		p.Add(&op.RMSNorm[T]{X: l.Normed, H: l.Heard, Gain: l.SubNorm, Eps: l.Eps})
+		p.Add(&op.RMSNorm[T]{X: l.Heard, H: l.Heard, Kept: l.RawHeard, Gain: l.SubNorm, Eps: l.Eps})
 	}
-	rotate(p, l.Normed, l.OutSigns, l.Rotation)
-	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Normed, W: l.Output, Int8: l.Int8})
-	l.OutputAdapter.forward(p, s.Out, l.Normed)
+	rotate(p, l.Heard, l.OutSigns, l.Rotation)
+	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Heard, W: l.Output, Int8: l.Int8})
+	l.OutputAdapter.forward(p, s.Out, l.Heard)
 }
 
 // Backward implements Layer. The sequences began with an empty cache; the norms of heads are constants.
 func (l *Attention[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*Attention[T])
-	p.Add(&op.LinearBackward[T]{DX: g.Normed, DW: g.Output, DY: s.DH, X: l.Normed, W: l.Output})
-	l.OutputAdapter.backward(p, &g.OutputAdapter, g.Normed, s.DH, l.Normed)
-	rotateBack(p, g.Normed, l.OutSigns, l.Rotation)
+	p.Add(&op.LinearBackward[T]{DX: g.Heard, DW: g.Output, DY: s.DH, X: l.Heard, W: l.Output})
+	l.OutputAdapter.backward(p, &g.OutputAdapter, g.Heard, s.DH, l.Heard)
+	rotateBack(p, g.Heard, l.OutSigns, l.Rotation)
+	do := g.Heard
 	if l.SubNormed {
-		p.Add(&op.Zero[T]{X: g.Heard}, &op.RMSNormBackward[T]{DH: g.Heard, DGain: g.SubNorm, DX: g.Normed, H: l.Heard, Gain: l.SubNorm, Eps: l.Eps})
+		do = g.RawHeard
+		p.Add(&op.Zero[T]{X: do}, &op.RMSNormBackward[T]{DH: do, DGain: g.SubNorm, DX: g.Heard, H: l.RawHeard, Gain: l.SubNorm, Eps: l.Eps})
 	}
 	p.Add(
-		&op.AttentionBackward[T]{DQKV: g.Projected, DO: g.Heard, QKV: l.Projected, Keys: l.Keys, Heads: l.Heads, KVHeads: l.KVHeads, Gate: l.Gated},
+		&op.AttentionBackward[T]{DQKV: g.Projected, DO: do, QKV: l.Projected, Keys: l.Keys, Heads: l.Heads, KVHeads: l.KVHeads, Gate: l.Gated},
 		&op.RoPEBackward[T]{
 			DQKV: g.Projected, Raw: l.Raw, QGain: l.QNorm, KGain: l.KNorm, Angles: l.Angles, Position: l.Position, Keys: l.Keys,
 			Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,

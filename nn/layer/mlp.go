@@ -16,7 +16,7 @@ type SwiGLU[T any] struct {
 	SubNorm            T // (H)
 	InSigns, OutSigns  T // (D), (H)
 
-	X, Gated, Act, Normed T // (n, D), (n, 2H) gate beside up, (n, H), (n, H) behind the norm
+	X, Gated, Act, Raw T // (n, D), (n, 2H) gate beside up, (n, H), (n, H) before the norm, for Backward only
 
 	GateUpAdapter, DownAdapter Adapter[T]
 }
@@ -39,8 +39,8 @@ func (l *SwiGLU[T]) Declare(d Declarer[T]) {
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})
 	d.Rows(&l.Gated, Rows{Name: "gate and up", Shape: []int{2 * H}, Gradient: true})
 	d.Rows(&l.Act, Rows{Name: "act", Shape: []int{H}, Gradient: true})
-	if l.Normed = l.Act; l.SubNormed {
-		d.Rows(&l.Normed, Rows{Name: "normed act", Shape: []int{H}, Gradient: true})
+	if l.SubNormed {
+		d.Rows(&l.Raw, Rows{Name: "raw act", Shape: []int{H}, Kept: true, Gradient: true})
 	}
 }
 
@@ -56,28 +56,30 @@ func (l *SwiGLU[T]) Forward(p *op.Program[T], s Stream[T]) {
 		p.Add(&op.SwiGLU[T]{A: l.Act, GateUp: l.Gated})
 	}
 	if l.SubNormed {
-		p.Add(&op.RMSNorm[T]{X: l.Normed, H: l.Act, Gain: l.SubNorm, Eps: l.Eps})
+		p.Add(&op.RMSNorm[T]{X: l.Act, H: l.Act, Kept: l.Raw, Gain: l.SubNorm, Eps: l.Eps})
 	}
-	rotate(p, l.Normed, l.OutSigns, l.Rotation)
-	s.Dropout.Append(p, l.Normed)
-	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Normed, W: l.Down, Int8: l.Int8})
-	l.DownAdapter.forward(p, s.Out, l.Normed)
+	rotate(p, l.Act, l.OutSigns, l.Rotation)
+	s.Dropout.Append(p, l.Act)
+	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Act, W: l.Down, Int8: l.Int8})
+	l.DownAdapter.forward(p, s.Out, l.Act)
 }
 
 // Backward implements Layer.
 func (l *SwiGLU[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*SwiGLU[T])
-	p.Add(&op.LinearBackward[T]{DX: g.Normed, DW: g.Down, DY: s.DH, X: l.Normed, W: l.Down})
-	l.DownAdapter.backward(p, &g.DownAdapter, g.Normed, s.DH, l.Normed)
-	s.Dropout.Append(p, g.Normed)
-	rotateBack(p, g.Normed, l.OutSigns, l.Rotation)
+	p.Add(&op.LinearBackward[T]{DX: g.Act, DW: g.Down, DY: s.DH, X: l.Act, W: l.Down})
+	l.DownAdapter.backward(p, &g.DownAdapter, g.Act, s.DH, l.Act)
+	s.Dropout.Append(p, g.Act)
+	rotateBack(p, g.Act, l.OutSigns, l.Rotation)
+	da := g.Act
 	if l.SubNormed {
-		p.Add(&op.Zero[T]{X: g.Act}, &op.RMSNormBackward[T]{DH: g.Act, DGain: g.SubNorm, DX: g.Normed, H: l.Act, Gain: l.SubNorm, Eps: l.Eps})
+		da = g.Raw
+		p.Add(&op.Zero[T]{X: da}, &op.RMSNormBackward[T]{DH: da, DGain: g.SubNorm, DX: g.Act, H: l.Raw, Gain: l.SubNorm, Eps: l.Eps})
 	}
 	if l.Squared {
-		p.Add(&op.SquaredReLUBackward[T]{DGateUp: g.Gated, DA: g.Act, GateUp: l.Gated})
+		p.Add(&op.SquaredReLUBackward[T]{DGateUp: g.Gated, DA: da, GateUp: l.Gated})
 	} else {
-		p.Add(&op.SwiGLUBackward[T]{DGateUp: g.Gated, DA: g.Act, GateUp: l.Gated})
+		p.Add(&op.SwiGLUBackward[T]{DGateUp: g.Gated, DA: da, GateUp: l.Gated})
 	}
 	p.Add(&op.LinearBackward[T]{DX: g.X, DW: g.GateUp, DY: g.Gated, X: l.X, W: l.GateUp})
 	l.GateUpAdapter.backward(p, &g.GateUpAdapter, g.X, g.Gated, l.X)

@@ -4,9 +4,11 @@ package op
 const NormEps = 1e-5
 
 // RMSNorm writes X (n, D) = H / sqrt(mean(H²) + Eps) · Gain (D) for the rows of H (n, D) from From on, Count of them;
-// 0 means to the last. An Eps of 0 means NormEps.
+// 0 means to the last. An Eps of 0 means NormEps. X may be H; Kept (n, D), optional, then receives H as it was, which
+// RMSNormBackward wants.
 type RMSNorm[T any] struct {
 	X, H, Gain  T
+	Kept        T
 	From, Count int
 	Eps         float64
 }
@@ -27,6 +29,7 @@ func (o *RMSNorm[T]) Args(v Visitor[T]) {
 	n, D := rows(v, o.H)
 	v.Arg("h", Reads, &o.H, max(n, o.From+o.Count), D)
 	v.Arg("gain", Reads, &o.Gain, D)
+	v.Arg("kept", Writes|Optional, &o.Kept, n, D)
 	v.Arg("x", Writes, &o.X, n, D)
 }
 

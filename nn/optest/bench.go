@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 
 	"github.com/x448/float16"
@@ -55,6 +56,13 @@ func (b *Bench[T]) Floats(name string, values []float32, shape ...int) T {
 	t := b.Ops.New(op.F32, shape...)
 	b.Ops.Write(t, 0, values)
 	return b.keep(name, tensor[T]{t, op.F32, shape, values})
+}
+
+// Halves makes an F16 tensor of given numbers, rounded.
+func (b *Bench[T]) Halves(name string, values []float32, shape ...int) T {
+	t := b.Ops.New(op.F16, shape...)
+	b.Ops.Write(t, 0, values)
+	return b.keep(name, tensor[T]{t, op.F16, shape, values})
 }
 
 // fill makes an F32 tensor of what next returns.
@@ -167,6 +175,28 @@ func (b *Bench[T]) Packed(name string, w, gammas []float32, rows, cols int, absm
 	return b.keep(name, tensor[T]{b.Ops.Load(h), op.Ternary, h.Shape, append(append([]float32(nil), w...), gammas...)})
 }
 
+// Groups makes a ternary matrix with a scale each `group` inputs of a row, multiples of a quarter. What it was made of are
+// the weights times their scales.
+func (b *Bench[T]) Groups(name string, rows, cols, group int) T {
+	r, values := b.random(name), make([]float32, rows*cols)
+	for i := range values {
+		values[i] = float32(r.IntN(3) - 1)
+	}
+	h := op.HostTensor{
+		Format: op.Ternary, Shape: []int{rows, cols}, Codes: make([]byte, rows*ternary.RowBytes(cols)),
+		Group: group, GroupScales: make([]uint16, rows*cols/group),
+	}
+	ternary.Quantize(h.Codes, values, rows, cols, 1)
+	for i := range h.GroupScales {
+		scale := 0.25 * float32(1+r.IntN(8))
+		h.GroupScales[i] = float16.Fromfloat32(scale).Bits()
+		for j := range group {
+			values[i*group+j] *= scale
+		}
+	}
+	return b.keep(name, tensor[T]{b.Ops.Load(h), op.Ternary, h.Shape, values})
+}
+
 // Table makes a matrix (rows, cols) in a format that tables may have.
 func (b *Bench[T]) Table(name string, format op.Format, rows, cols int) T {
 	r := b.random(name)
@@ -182,6 +212,23 @@ func (b *Bench[T]) Table(name string, format op.Format, rows, cols int) T {
 		for i, v := range values {
 			half := float16.Fromfloat32(v)
 			h.F16, values[i] = append(h.F16, half.Bits()), half.Float32()
+		}
+	case op.BF16:
+		for i, v := range values {
+			bits := math.Float32bits(v) >> 16
+			h.F16, values[i] = append(h.F16, uint16(bits)), math.Float32frombits(bits<<16)
+		}
+	case op.Ternary: // with a γ a row
+		h.Absmean, h.Codes = true, make([]byte, rows*ternary.RowBytes(cols))
+		for i := range values {
+			values[i] = float32(r.IntN(3) - 1)
+		}
+		ternary.Quantize(h.Codes, values, rows, cols, 1)
+		for i := range rows {
+			h.Scales = append(h.Scales, 0.25*float32(1+i%7))
+		}
+		for i := range values {
+			values[i] *= h.Scales[i/cols]
 		}
 	case op.I8:
 		for i := range rows {
@@ -206,7 +253,7 @@ func (b *Bench[T]) read(name string) ([]float32, error) {
 	}
 	n := op.Count(t.shape)
 	switch t.format {
-	case op.F32:
+	case op.F32, op.F16:
 		values := make([]float32, n)
 		return values, b.Ops.Read(t.x, 0, values)
 	case op.U32:

@@ -58,11 +58,22 @@ func embedCases[T any]() []Case[T] {
 			},
 		}
 	}
+	groups := func(V, D, group, n int) Case[T] {
+		return Case[T]{
+			Op: "embed", Name: fmt.Sprintf("rows/groups%d/%dx%d/n%d", group, V, D, n), Tolerance: exact,
+			Make: func(b *Bench[T]) Trial[T] {
+				table, tokens, h := b.Groups("table", V, D, group), b.Tokens("tokens", V, n), b.Stale("h", n, D)
+				return Trial[T]{Forward: b.program(&op.Embed[T]{H: h, Table: table, Tokens: tokens}), Outputs: []string{"h"}}
+			},
+		}
+	}
 	i8 := forward(op.I8, 300, 36, 5)
 	i8.Tolerance = rounded
 	return []Case[T]{
 		forward(op.F32, 7, 4, 1), forward(op.F32, 300, 36, 33), forward(op.F32, 1, 300, 2),
 		forward(op.F16, 7, 4, 1), forward(op.F16, 300, 36, 8), i8,
+		forward(op.BF16, 7, 4, 1), forward(op.BF16, 300, 36, 8), forward(op.Ternary, 7, 4, 2), forward(op.Ternary, 300, 100, 9),
+		groups(7, 32, 32, 1), groups(300, 96, 32, 9), groups(77, 256, 128, 5), groups(31, 192, 64, 33),
 		backward("distinct", 9, 36, []uint32{8, 0, 3}),
 		backward("extreme/one-token-often", 3, 36, make([]uint32, 300)),
 		backward("mixed", 5, 4, []uint32{4, 1, 4, 4, 0, 1, 2, 2, 4}),

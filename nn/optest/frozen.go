@@ -149,9 +149,11 @@ func epsilonCase[T any]() Case[T] {
 		Op: "frozen", Name: "norm", Tolerance: summed, Needs: []op.Op[T]{&op.LowRankBackward[T]{}},
 		Make: func(b *Bench[T]) Trial[T] {
 			h, x, gain, dh, dx := b.Normal("h", 0.1, 70, 24), b.Stale("x", 70, 24), b.Near("gain", 1, 0.3, 24), b.Normal("dh", 1, 70, 24), b.Normal("dx", 1, 70, 24)
+			kept := b.Stale("kept", 70, 24)
 			return Trial[T]{
-				Forward: b.program(&op.RMSNorm[T]{X: x, H: h, Gain: gain, Eps: 0.01}), Outputs: []string{"x"}, Upstream: []string{"x"},
-				Backward: b.program(&op.RMSNormBackward[T]{DH: dh, DX: dx, H: h, Gain: gain, Eps: 0.01}), Adds: []string{"h"},
+				Forward: b.program(&op.Copy[T]{Dst: x, Src: h, N: 70 * 24}, &op.RMSNorm[T]{X: x, H: x, Kept: kept, Gain: gain, Eps: 0.01}),
+				Outputs: []string{"x", "kept"}, Upstream: []string{"x"},
+				Backward: b.program(&op.RMSNormBackward[T]{DH: dh, DX: dx, H: kept, Gain: gain, Eps: 0.01}), Adds: []string{"h"},
 			}
 		},
 	}

@@ -51,15 +51,32 @@ func headCases[T any]() []Case[T] {
 		return func(b *Bench[T]) T { return b.keep("table", tensor[T]{b.Ops.Load(h), h.Format, h.Shape, nil}) }
 	}
 	rows := []int{2, 4}
+	groups := func(V, D, group, n, from, m int) Case[T] {
+		return Case[T]{
+			Op: "head", Name: fmt.Sprintf("random/groups%d/%dx%d/n%d/from%d+%d", group, V, D, n, from, m), Tolerance: summing(D),
+			Make: func(b *Bench[T]) Trial[T] {
+				h, gain, table := b.Normal("h", 1, n, D), b.Near("gain", 0.5, 0.2, D), b.Groups("table", V, D, group)
+				x, logits := b.Stale("x", n, D), b.Stale("logits", m, V)
+				return Trial[T]{
+					Forward: b.program(
+						&op.RMSNorm[T]{X: x, H: h, Gain: gain, From: from, Count: m, Eps: 1e-6}, &op.Head[T]{Logits: logits, X: x, W: table, From: from},
+					),
+					Outputs: []string{"x", "logits"},
+				}
+			},
+		}
+	}
 	var cases []Case[T]
 	for _, n := range []int{1, 2, 5, 8, 33} {
-		cases = append(cases, head(op.F32, 300, 36, n, 0, n), head(op.F16, 75, 36, n, 0, n), head(op.I8, 75, 36, n, 0, n))
+		cases = append(cases, head(op.F32, 300, 36, n, 0, n), head(op.F16, 75, 36, n, 0, n), head(op.I8, 75, 36, n, 0, n),
+			head(op.BF16, 75, 36, n, 0, n), head(op.Ternary, 75, 100, n, 0, n), groups(75, 96, 32, n, 0, n), groups(37, 256, 128, n, 0, n))
 	}
 	return append(cases,
 		head(op.F32, 1, 4, 1, 0, 1), head(op.F32, 144, 300, 2, 1, 1), head(op.F32, 75, 36, 33, 32, 1), head(op.F32, 75, 36, 33, 7, 9),
 		head(op.F16, 300, 36, 33, 32, 1), head(op.F16, 9, 300, 3, 2, 1), head(op.I8, 300, 36, 33, 32, 1), head(op.I8, 7, 4, 3, 1, 2),
 		// As wide as models are: more than is read of the activations at a time, and blocks enough for the largest team.
 		head(op.F32, 37, 1036, 2, 1, 1), head(op.F16, 75, 1068, 2, 0, 2), head(op.I8, 75, 1044, 2, 0, 2), head(op.I8, 37, 2068, 1, 0, 1),
+		head(op.BF16, 75, 1068, 2, 0, 2), head(op.Ternary, 75, 1068, 33, 32, 1), groups(301, 1152, 128, 3, 2, 1), groups(41, 320, 64, 7, 3, 2),
 		known("F32", loaded(op.HostTensor{Format: op.F32, Shape: rows, F32: []float32{1, 1, 1, 1, 0.5, 0, 0, -1}}), []float32{10, -3.5}),
 		known("F16", loaded(op.HostTensor{Format: op.F16, Shape: rows, F16: []uint16{0x3C00, 0x3C00, 0x3C00, 0x3C00, 0x3800, 0, 0x8000, 0xBC00}}),
 			[]float32{10, -3.5}),

@@ -33,6 +33,7 @@ var mayImport = []struct {
 	{"bitgpu/nn/webgpu/tuned", []string{"bitgpu/nn/webgpu", "bitgpu/gpu", "bitgpu/wgsl", "bitgpu/io/atomicfile"}},
 	{"bitgpu/nn/webgpu/...", []string{"bitgpu/nn/op", "bitgpu/nn/ternary", "bitgpu/nn/webgpu/...", "bitgpu/gpu", "bitgpu/wgsl"}},
 	{"bitgpu/nn/...", []string{"bitgpu/nn", "bitgpu/nn/op", "bitgpu/nn/layer", "bitgpu/nn/arch", "bitgpu/nn/ternary", "bitgpu/nn/storage/...", "bitgpu/nn/cpu/...", "bitgpu/io/..."}},
+	{"bitgpu/serve", []string{"bitgpu", "bitgpu/io/..."}},
 	{"bitgpu/cmd/...", []string{"bitgpu/..."}},
 	{"bitgpu/bench/...", []string{"bitgpu", "bitgpu/bench/...", "bitgpu/nn/...", "bitgpu/io/...", "bitgpu/gpu/...", "bitgpu/wgsl"}},
 	{"bitgpu/...", []string{"bitgpu/nn/...", "bitgpu/io/...", "bitgpu/gpu", "bitgpu/wgsl"}},
@@ -97,7 +98,7 @@ func TestImportDirection(t *testing.T) {
 	for _, wrong := range [][2]string{
 		{"bitgpu/io/bitt", "bitgpu/nn"}, {"bitgpu/nn", "bitgpu/io/safetensors"}, {"bitgpu/nn", "bitgpu/gpu"}, {"bitgpu/nn/cpu", binding},
 		{"bitgpu/nn/train", "bitgpu/nn/webgpu"}, {"bitgpu/wgsl", "bitgpu/gpu"}, {"bitgpu", "bitgpu/cmd/bitgpu"}, {"bitgpu", "bitgpu/bench"},
-		{"bitgpu/nn/ternary", "bitgpu/nn"}, {"bitgpu/gpu", "bitgpu/nn"},
+		{"bitgpu/nn/ternary", "bitgpu/nn"}, {"bitgpu/gpu", "bitgpu/nn"}, {"bitgpu", "bitgpu/serve"}, {"bitgpu/serve", "bitgpu/nn"},
 	} {
 		if allowed(wrong[0], wrong[1]) {
 			t.Errorf("the table lets %s import %s", wrong[0], wrong[1])

@@ -31,6 +31,7 @@ func (m matrix) scale(r int) float64 {
 var matrices = []matrix{
 	{9, 36, 1, false}, {36, 9, 1, true}, {288, 36, 2, true}, {36, 144, 1, false}, {4, 1, 1, true}, {1, 4, 1, false},
 	{27, 36, 3, true}, {192, 64, 3, false}, {75, 300, 1, true},
+	{12, 36, 12, true}, {37, 100, 37, true},
 }
 
 // wide are as wide as those of models: a row has blocks enough for every thread of the largest team, and what is read of
@@ -54,6 +55,7 @@ func linearCases[T any]() []Case[T] {
 		}
 		cases = append(cases, quantize[T](m))
 	}
+	cases = append(cases, linearFormats[T]()...)
 	return append(append(cases, linearSpecial[T]()...),
 		large(linearAdd[T](matrix{256, 1024, 1, true}, 1, true), 256*1024/4),
 		large(linearAdd[T](matrix{256, 1024, 1, true}, 512, true), 256*1024/4+512*4*(1024+2*256)),

@@ -71,6 +71,9 @@ func rmsnormCases[T any]() []Case[T] {
 	for _, n := range []int{1, 5, 33, 300} {
 		cases = append(cases, backward("random", n, 36, 1))
 	}
+	for i, eps := range []float64{1e-6, 1e-2, 3} {
+		cases = append(cases, normEps[T](eps, 1+16*i, 36+64*i, i%2 == 0), normEps[T](eps, 3, 300, i%2 == 1))
+	}
 	return append(cases,
 		backward("random", 2, 4, 1), backward("random", 3, 300, 1), backward("extreme/large", 3, 36, 1e4),
 		norm("extreme/large", 2, 36, normal(1e15, 2, 36)),
@@ -136,6 +139,31 @@ func rmsnormCases[T any]() []Case[T] {
 		large(norm("random", 512, 256, normal(1, 512, 256)), 2*4*512*256),
 		large(backward("random", 512, 256, 1), 0),
 	)
+}
+
+// normEps has an ε of its own, alone and before what a backend may join with it.
+func normEps[T any](eps float64, n, D int, inPlace bool) Case[T] {
+	const R = 8
+	return Case[T]{
+		Op: "rmsnorm", Name: fmt.Sprintf("eps%g/%dx%d/inPlace=%v", eps, n, D, inPlace), Tolerance: summed,
+		Make: func(b *Bench[T]) Trial[T] {
+			h, gain, w, head := b.Normal("h", 0.1, n, D), b.Near("gain", 0.5, 0.1, D), b.Ternary("w", R, D, 2, true), b.Normal("head", 1, R, D)
+			x, y, a, y2, logits := b.Stale("x", n, D), b.Stale("y", n, R), b.Stale("a", n, R/2), b.Stale("y2", n, R), b.Stale("logits", n, R)
+			norm := &op.RMSNorm[T]{X: x, H: h, Gain: gain, Eps: eps}
+			p := op.Program[T]{
+				norm, &op.Linear[T]{Y: y, X: x, W: w}, &op.SwiGLU[T]{A: a, GateUp: y},
+				norm, &op.Linear[T]{Y: y2, X: x, W: w},
+				norm, &op.Head[T]{Logits: logits, X: x, W: head},
+			}
+			if inPlace {
+				p.Add(&op.RMSNorm[T]{X: x, H: x, Gain: gain, Eps: eps}, &op.Linear[T]{Y: y2, X: x, W: w})
+			}
+			p.Add(&op.RMSNorm[T]{X: h, H: h, Gain: gain, Eps: eps})
+			return Trial[T]{
+				Forward: b.program(p...), Outputs: []string{"x", "y", "a", "y2", "logits", "h"},
+			}
+		},
+	}
 }
 
 // scaleName names a weight scale.

@@ -1,6 +1,7 @@
 package optest
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -14,7 +15,7 @@ func tensors[T any](t *testing.T, ops op.Backend[T]) {
 		test func(t *testing.T, ops *scope[T])
 	}{
 		{"new-is-zero", newIsZero[T]}, {"offsets", offsets[T]}, {"order", inOrder[T]}, {"rows", rowsAreViews[T]}, {"sets", sets[T]},
-		{"slots", slots[T]}, {"load-copies", loadCopies[T]}, {"ternary", ternaryIsKept[T]},
+		{"slots", slots[T]}, {"load-copies", loadCopies[T]}, {"ternary", ternaryIsKept[T]}, {"halves", halves[T]},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := &scope[T]{Backend: ops}
@@ -125,6 +126,22 @@ func sets[T any](t *testing.T, ops *scope[T]) {
 	ops.CopySet(nil, nil, 0)
 }
 
+// halves: numbers of float16 are rounded when they are written, and copied as they are.
+func halves[T any](t *testing.T, ops *scope[T]) {
+	x, set := ops.New(op.F16, 2, 6), ops.NewSet(2, op.F16, 2, 6)
+	wantFloats(t, ops, x, 0, make([]float32, 12)...)
+	ops.Write(x, 2, []float32{1, 1.0004883, 1.001, -70000, 6e-8, 3})
+	want := []float32{1, 1, 1.0009766, float32(math.Inf(-1)), 5.9604645e-08, 3}
+	wantFloats(t, ops, x, 2, want...)
+	ops.Copy(set[1], 4, x, 2, 6)
+	wantFloats(t, ops, set[1], 4, want...)
+	ops.CopySet([]T{x}, set[1:], 12)
+	wantFloats(t, ops, x, 2, append([]float32{0, 0}, want...)...)
+	ops.Zero(ops.Rows(x, 1))
+	wantFloats(t, ops, x, 0, 0, 0, 0, 0, 0, 0, 1.0009766)
+	wantFloats(t, ops, set[0], 0, make([]float32, 12)...)
+}
+
 // slots: tokens are read as they were when the read began, two reads of a tensor at a time.
 func slots[T any](t *testing.T, ops *scope[T]) {
 	one, other := ops.New(op.U32, 3), ops.New(op.U32, 2)
@@ -166,6 +183,23 @@ func loadCopies[T any](t *testing.T, ops *scope[T]) {
 
 // ternaryIsKept: what was loaded packed is read back the same, whatever the width.
 func ternaryIsKept[T any](t *testing.T, ops *scope[T]) {
+	for _, group := range []int{32, 96} {
+		const cols = 288
+		host := op.HostTensor{
+			Format: op.Ternary, Shape: []int{5, cols}, Codes: make([]byte, 5*cols/4), Group: group, GroupScales: make([]uint16, 5*cols/group),
+		}
+		for i := range host.Codes {
+			host.Codes[i] = 0b10010010
+		}
+		for i := range host.GroupScales {
+			host.GroupScales[i] = uint16(0x3000 + i)
+		}
+		got, err := ops.ReadTernary(ops.Load(host))
+		check(t, err)
+		if !slices.Equal(got.Codes, host.Codes) || !slices.Equal(got.GroupScales, host.GroupScales) || got.Group != group {
+			t.Errorf("groups of %d: loaded %v, read %v", group, host, got)
+		}
+	}
 	for _, cols := range []int{1, 9, 36, 300} {
 		w := make([]float32, 6*cols)
 		for i := range w {

@@ -15,6 +15,7 @@ import (
 	"bitgpu/nn"
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
+	"bitgpu/nn/storage/public"
 	"bitgpu/nn/ternary"
 )
 
@@ -30,6 +31,9 @@ const (
 type Layout struct {
 	Pack bool   // ternary matrices in two bits a weight instead of floats
 	Head string // the type of both tables, embedding and head
+	// Type is, for a model of a public family, that of ternary matrices in a GGUF file; see public.ExportOptions. Such models
+	// have neither of the others.
+	Type string
 }
 
 // Validate says what is wrong with the layout.
@@ -37,7 +41,7 @@ func (o Layout) Validate() error {
 	if !slices.Contains([]string{HeadAsIs, HeadF32, HeadF16, HeadInt8}, o.Head) {
 		return fmt.Errorf("head: %s, %s or %s wanted, %q found", HeadF32, HeadF16, HeadInt8, o.Head)
 	}
-	return nil
+	return public.ExportOptions{Type: o.Type}.Validate()
 }
 
 // CheckTarget says whether a model can be written to path: a directory, that is there or is named with a slash at its
@@ -57,7 +61,19 @@ func CheckTarget(path string) (modeldir.Form, error) {
 //
 // A packed model written without Pack gets float weights that are not those it was once trained with, which no packed
 // file has, but that quantise to the same ternary matrix and the same γ.
+//
+// A model of a public family goes to a .bitt file, a .gguf file or a directory as Hugging Face has them, see
+// [public.Model.Export].
 func (l *Loaded) Export(path string, o Layout) error {
+	if l.Public != nil {
+		if o.Pack || o.Head != HeadAsIs {
+			return fmt.Errorf("%s: %w, which is packed already and keeps the types of embedding and head", l.Path, ErrPublic)
+		}
+		return l.Public.Export(path, public.ExportOptions{Type: o.Type})
+	}
+	if public.IsGGUF(path) || o.Type != "" {
+		return fmt.Errorf("%s: a model of our own has no form in GGUF, want a name that ends in .bitt, or a directory", path)
+	}
 	config, err := json.Marshal(l.Config)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"fmt"
 
 	"bitgpu/io/chat"
+	"bitgpu/io/hf"
 	"bitgpu/io/modeldir"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
@@ -41,6 +42,8 @@ type Options struct {
 	Config *nn.Config
 	// Context bounds how many tokens a session of a public family has room for; 0 is what the model was made for.
 	Context int
+	// Rounding says how the float masters of a public family are rounded, where its files do not say that they are such.
+	Rounding *hf.Rounding
 }
 
 // Loaded is a model in host memory. Its weights may lie in the mapped file: they are gone with Close.
@@ -61,10 +64,13 @@ type Loaded struct {
 var ErrPublic = errors.New("is a model of a public family")
 
 // Load reads the model at path: a directory, a .bitt file, a safetensors file beside its config.json, or a model of a public
-// family in the forms of package public.
+// family in the forms of package public, of which a .bitt file is one.
 func Load(path string, o Options) (*Loaded, error) {
 	if public.Recognize(path) {
 		return loadPublic(path, o)
+	}
+	if o.Rounding != nil {
+		return nil, fmt.Errorf("%s: masters: got a rounding, want none: it is no directory of a public family", path)
 	}
 	config, err := givenJSON(o.Config)
 	if err != nil {
@@ -87,16 +93,29 @@ func Parse(name string, data []byte, o Options) (*Loaded, error) {
 }
 
 func loadPublic(path string, o Options) (*Loaded, error) {
-	if o.Masters || o.Config != nil {
-		return nil, fmt.Errorf("%s: %w, want one of our own, which a configuration can describe and training go on from", path, ErrPublic)
+	if err := ownOnly(path, o); err != nil {
+		return nil, err
 	}
-	m, err := public.Open(path, public.Options{Context: o.Context})
+	m, err := public.Open(path, public.Options{Context: o.Context, Masters: o.Rounding})
 	if err != nil {
 		return nil, err
 	}
+	return ofPublic(m), nil
+}
+
+// ownOnly refuses what can be done with our own models only.
+func ownOnly(path string, o Options) error {
+	if o.Masters || o.Config != nil {
+		return fmt.Errorf("%s: %w, want one of our own, which a configuration can describe and training go on from", path, ErrPublic)
+	}
+	return nil
+}
+
+func ofPublic(m *public.Model) *Loaded {
 	return &Loaded{
-		Config: nn.OfDecoder(m.Decoder), Weights: m.Weights, Tokenizer: m.Tokenizer, Public: m, Path: path, Ends: m.Ends, Template: m.Template,
-	}, nil
+		Config: nn.OfDecoder(m.Decoder), Weights: m.Weights, Tokenizer: m.Tokenizer, TokenizerJSON: m.TokenizerJSON, Public: m, Path: m.Path,
+		Ends: m.Ends, Template: m.Template,
+	}
 }
 
 // Close ends the model; weights that lie in its file are gone.
@@ -108,6 +127,17 @@ func (l *Loaded) Close() error {
 }
 
 func load(files *modeldir.Model, o Options) (*Loaded, error) {
+	if public.IsBitt(files.Config) {
+		defer files.Close() // everything is a copy
+		if err := ownOnly(files.Path, o); err != nil {
+			return nil, err
+		}
+		m, err := public.FromBitt(files, public.Options{Context: o.Context})
+		if err != nil {
+			return nil, err
+		}
+		return ofPublic(m), nil
+	}
 	l := &Loaded{TokenizerJSON: files.Tokenizer, Files: files, Path: files.Path}
 	if err := l.fill(o); err != nil {
 		files.Close()

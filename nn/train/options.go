@@ -22,6 +22,7 @@ type Options struct {
 	Clip         float64 `json:"grad_clip"`
 	Dropout      float64 `json:"dropout,omitempty"`
 	Order        string  `json:"order"`
+	Reread       float64 `json:"reread,omitempty"` // share of the rows, as corpus.Sampler.Reread composes them
 	Seed         uint64  `json:"seed"`
 	SaveInterval int     `json:"save_interval"`
 	ValEvery     int     `json:"val_every"`
@@ -81,6 +82,12 @@ func (o Options) Validate() error {
 	}
 	if !(o.Dropout >= 0 && o.Dropout < 1) {
 		return fmt.Errorf("dropout: a share from 0 to below 1 wanted, %v found", o.Dropout)
+	}
+	if !(o.Reread >= 0 && o.Reread <= 1) {
+		return fmt.Errorf("reread: a share of the rows from 0 to 1 wanted, %v found", o.Reread)
+	}
+	if o.Reread > 0 && o.Time < corpus.LeastReread {
+		return fmt.Errorf("reread: a context-len of %d or more wanted, %d found", corpus.LeastReread, o.Time)
 	}
 	if o.MinLR > o.LR {
 		return fmt.Errorf("min-lr: at most lr, %v, wanted, %v found", o.LR, o.MinLR)

@@ -83,3 +83,18 @@ func TestReread(t *testing.T) {
 		}
 	}
 }
+
+// TestRereadRows: what is read again is what a run learns from.
+func TestRereadRows(t *testing.T) {
+	losses := map[float64]float32{}
+	for _, share := range []float64{0, 1} {
+		o := tinyOptions()
+		o.Time, o.Steps, o.Reread = 32, 1, share
+		r, report := newRun(t, t.TempDir(), o)
+		do(t, r, report, 0)
+		losses[share] = metrics(t, r.Dir)[0].Loss
+	}
+	if losses[0] == losses[1] {
+		t.Errorf("other losses on rows that are read again wanted, %v found", losses)
+	}
+}

@@ -100,6 +100,9 @@ func (r *Run) start(ctx context.Context) (*loop, error) {
 	if l.sampler, err = corpus.NewSampler(r.Train, o.Batch*o.Accumulate, o.Time, order, o.Seed); err != nil {
 		return nil, err
 	}
+	if err = l.sampler.Reread(o.Reread); err != nil {
+		return nil, err
+	}
 	if l.data, err = r.Train.Fingerprint(); err != nil {
 		return nil, err
 	}

@@ -147,11 +147,14 @@ func engineWeights(t testing.TB, e train.Engine) *nn.Weights[op.HostTensor] {
 }
 
 // TestResume: two steps and three are five, to the bit, in weights and metrics; in both orders of
-// the data and with validation on the way.
+// the data, with validation on the way and with rows that are read again.
 func TestResume(t *testing.T) {
 	for _, order := range []string{"shuffle", "sequential"} {
 		o := tinyOptions()
 		o.Order, o.ValEvery, o.Accumulate, o.Dropout = order, 3, 2, 0.1
+		if order == "shuffle" {
+			o.Time, o.Reread = 32, 0.5
+		}
 		val := tokenFile(t, 50, 16)
 
 		whole, report := newRun(t, t.TempDir(), o)

@@ -78,12 +78,12 @@ func matchBlocks(p op.Program[*Tensor]) *blocks {
 func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool) {
 	var x block
 	norm, ok := take[*op.RMSNorm[*Tensor]](&p)
-	if !ok || norm.From != 0 || norm.Count != 0 || b.h != nil && norm.H != b.h {
+	if !ok || norm.From != 0 || norm.Count != 0 || norm.Epsilon() != op.NormEps || b.h != nil && norm.H != b.h {
 		return nil, false
 	}
 	h, n := norm.H, norm.H.shape[0]
 	mix, ok := take[*op.Linear[*Tensor]](&p)
-	if !ok || mix.X != norm.X || mix.Addend != nil {
+	if !ok || mix.X != norm.X || mix.Addend != nil || !plainTernary(mix) {
 		return nil, false
 	}
 	x.norm1, x.mix = norm.Gain, mix.W
@@ -105,15 +105,15 @@ func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool
 		x.state, out, rate = scan.State, scan.Z, scan.Rate
 	}
 	up, ok := take[*op.Linear[*Tensor]](&p)
-	if !ok || up.X != out || up.Addend != h || up.Y != h {
+	if !ok || up.X != out || up.Addend != h || up.Y != h || !plainTernary(up) {
 		return nil, false
 	}
 	norm2, ok := take[*op.RMSNorm[*Tensor]](&p)
-	if !ok || norm2.H != h {
+	if !ok || norm2.H != h || norm2.Epsilon() != op.NormEps {
 		return nil, false
 	}
 	gateUp, ok := take[*op.Linear[*Tensor]](&p)
-	if !ok || gateUp.X != norm2.X || gateUp.Addend != nil {
+	if !ok || gateUp.X != norm2.X || gateUp.Addend != nil || !plainTernary(gateUp) {
 		return nil, false
 	}
 	act, ok := take[*op.SwiGLU[*Tensor]](&p)
@@ -121,7 +121,7 @@ func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool
 		return nil, false
 	}
 	down, ok := take[*op.Linear[*Tensor]](&p)
-	if !ok || down.X != act.A || down.Addend != h || down.Y != h {
+	if !ok || down.X != act.A || down.Addend != h || down.Y != h || !plainTernary(down) {
 		return nil, false
 	}
 	b.rows = append(b.rows, norm.X, mix.Y, out, norm2.X, gateUp.Y, act.A)
@@ -132,6 +132,11 @@ func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool
 	b.h, b.delta, b.rate = h, delta, rate
 	b.list = append(b.list, x)
 	return p, true
+}
+
+// plainTernary says whether a product is one with ternary weights and γ, of its input as it is.
+func plainTernary(l *op.Linear[*Tensor]) bool {
+	return l.W.format == op.Ternary && l.W.group == 0 && !l.Int8
 }
 
 // like says whether two blocks have the same sizes.

@@ -36,6 +36,16 @@
 // of a dispatch through WebGPU are 24 to 71 µs (arXiv 2604.02344). It reads a copy of the layers' weights, laid out so
 // that neighbouring threads load neighbouring blocks: 1.6 MB at 256×8.
 //
+// Why is an input that is rounded to int8 a dispatch of its own? Every row of weights needs the largest number of a row of
+// inputs before its first product; the dispatch that looks for it also takes the norm in front, and what comes before that.
+// The product then adds whole numbers, exactly, in any order.
+//
+// Why does attention take queries of several heads together? Those that share a head of keys read it once. The softmax is
+// carried along from 64 keys to the next, so that no matrix of scores exists, whatever the context.
+//
+// Why does float16 go through integers when it is written? WGSL lets pack2x16float round either way, and a cache is to be the
+// CPU's.
+//
 // Why are there no atomic additions of floats? Their order would differ from run to run. Every sum over rows is taken
 // in a fixed order, so that training twice gives the same weights.
 package webgpu

@@ -12,9 +12,10 @@ func (o *Ops) embed(args *op.Embed[*Tensor]) {
 	for _, p := range table.parts {
 		params := wgsl.EmbedParams{
 			N: uint32(n), Width: uint32(D), Stride: table.stride(), Rows: uint32(p.rows), First: uint32(p.first),
+			BlockRows: table.blockRows(), Absmean: flag(table.absmean),
 		}
-		o.each(variant{kernel: wgsl.Embed, format: table.format}, gpu.Params(&params), n*D/4,
-			p.buffer, table.scales, o.whole(tokens), o.whole(h))
+		o.each(variant{kernel: wgsl.Embed, format: table.format, group: table.group}, gpu.Params(&params), n*D/4,
+			p.buffer, table.scalesOf(p), o.whole(tokens), o.whole(h))
 	}
 }
 

@@ -30,7 +30,7 @@ func Variants() []Variant {
 	}
 	return append(all, Variant{
 		Name: "unfused", plain: true,
-		Ops: []string{"embed", "rmsnorm", "linear", "swiglu", "deltascan", "step", "head", "sample", "blocks"},
+		Ops: []string{"embed", "rmsnorm", "linear", "swiglu", "deltascan", "step", "head", "sample", "blocks", "hadamard", "squaredrelu"},
 	})
 }
 

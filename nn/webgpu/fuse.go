@@ -1,6 +1,9 @@
 package webgpu
 
-import "bitgpu/nn/op"
+import (
+	"bitgpu/nn/op"
+	"bitgpu/wgsl"
+)
 
 // kernel is what adds an operation by itself to the program that is prepared, nil of one that is not there.
 func (o *Ops) kernel(x op.Op[*Tensor]) func() {
@@ -51,6 +54,18 @@ func (o *Ops) kernel(x op.Op[*Tensor]) func() {
 		return func() { o.sumSquares(a) }
 	case *op.AdamW[*Tensor]:
 		return func() { o.adamW(a) }
+	case *op.RoPE[*Tensor]:
+		return func() { o.rope(a) }
+	case *op.Advance[*Tensor]:
+		return func() { o.advance(a) }
+	case *op.Attention[*Tensor]:
+		return func() { o.attention(a) }
+	case *op.GatedDelta[*Tensor]:
+		return func() { o.gatedDelta(a) }
+	case *op.Hadamard[*Tensor]:
+		return func() { o.hadamard(a) }
+	case *op.SquaredReLU[*Tensor]:
+		return func() { o.squaredReLU(a) }
 	case *op.Sample[*Tensor]:
 		return func() { o.sample(a) }
 	}
@@ -67,6 +82,19 @@ func (o *Ops) fuse(p op.Program[*Tensor]) (int, func()) {
 		if e, ok := second[*op.Embed[*Tensor]](p); ok && e.Tokens == a.Next && len(e.Table.parts) == 1 {
 			return 2, func() { o.draw(a, e) }
 		}
+	case *op.SwiGLU[*Tensor]:
+		if h, ok := o.fuseHadamard(a.A, p); ok {
+			return 2, func() { o.transform(h, o.whole(a.GateUp), nil, 0, wgsl.HadamardOfSwiGLU) }
+		}
+	case *op.SquaredReLU[*Tensor]:
+		if h, ok := o.fuseHadamard(a.A, p); ok {
+			return 2, func() { o.transform(h, o.whole(a.GateUp), nil, 0, wgsl.HadamardOfSquaredReLU) }
+		}
+		if norm, ok := second[*op.RMSNorm[*Tensor]](p); ok && len(p) > 2 && norm.H == a.A && norm.X == a.A && norm.From == 0 && norm.Count == 0 {
+			if l, ok := p[2].(*op.Linear[*Tensor]); ok && l.Int8 && l.X == a.A {
+				return 3, func() { o.multiplyRounded(l, norm, o.whole(a.GateUp)) }
+			}
+		}
 	case *op.StepSize[*Tensor]:
 		if s, ok := second[*op.DeltaScan[*Tensor]](p); ok && o.wide && s.Beta == a.Beta && s.State.shape[0] == a.X.shape[0] && s.Starts == nil {
 			return 2, func() { o.stepAndScan(a, s) }
@@ -78,15 +106,19 @@ func (o *Ops) fuse(p op.Program[*Tensor]) (int, func()) {
 // fuseNorm finds the product that an RMSNorm begins, and the activation that ends it.
 func (o *Ops) fuseNorm(norm *op.RMSNorm[*Tensor], p op.Program[*Tensor]) (int, func()) {
 	from, n := norm.Span(norm.H.shape[0])
-	if l, ok := second[*op.Linear[*Tensor]](p); ok && l.X == norm.X && l.Addend == nil && n == norm.H.shape[0] {
-		if len(p) > 2 && len(l.W.parts) == 1 {
+	inPlace := norm.X == norm.H // no product reads what it writes
+	if l, ok := second[*op.Linear[*Tensor]](p); ok && l.X == norm.X && n == norm.H.shape[0] && (l.Int8 || l.Addend == nil && !inPlace) {
+		if len(p) > 2 && !l.Int8 && len(l.W.parts) == 1 {
 			if act, ok := p[2].(*op.SwiGLU[*Tensor]); ok && act.GateUp == l.Y {
 				return 3, func() { o.normSwiGLU(norm, l, act) }
 			}
 		}
 		return 2, func() { o.multiply(l, norm) }
 	}
-	if h, ok := second[*op.Head[*Tensor]](p); ok && h.X == norm.X && h.From == from && h.Logits.shape[0] == n {
+	if h, ok := o.fuseHadamard(norm.X, p); ok && !inPlace && n == norm.H.shape[0] {
+		return 2, func() { o.normHadamard(norm, h) }
+	}
+	if h, ok := second[*op.Head[*Tensor]](p); ok && h.X == norm.X && !inPlace && h.From == from && h.Logits.shape[0] == n {
 		return 2, func() { o.logits(h, norm) }
 	}
 	return 0, nil

@@ -17,13 +17,17 @@ func (o *Ops) logits(args *op.Head[*Tensor], norm *op.RMSNorm[*Tensor]) {
 	}
 	m, V := rowsOf(logits)
 	_, D := rowsOf(h)
+	eps := float32(0)
+	if norm != nil {
+		eps = float32(norm.Epsilon())
+	}
 	for _, p := range head.parts {
 		params := wgsl.HeadParams{
 			N: uint32(m), Width: uint32(D), Stride: head.stride(), Rows: uint32(p.rows), First: uint32(p.first), Total: uint32(V),
-			Start: uint32(from),
+			Start: uint32(from), BlockRows: head.blockRows(), Absmean: flag(head.absmean), Eps: eps,
 		}
-		o.product(wgsl.HeadVector, wgsl.HeadMatrix, variant{format: head.format, norm: norm != nil}, gpu.Params(&params),
-			m, ceil(p.rows, 4), head.stride(), o.whole(h), o.whole(gain), p.buffer, head.scales, o.whole(x), o.whole(logits))
+		o.product(wgsl.HeadVector, wgsl.HeadMatrix, variant{format: head.format, group: head.group, norm: norm != nil}, gpu.Params(&params),
+			m, ceil(p.rows, 4), head.stride(), o.whole(h), o.whole(gain), p.buffer, head.scalesOf(p), o.whole(x), o.whole(logits))
 	}
 }
 
@@ -34,7 +38,7 @@ func (o *Ops) headBackward(args *op.HeadBackward[*Tensor]) {
 	if head.format != op.F32 {
 		panic("webgpu: HeadBackward of a head in F32, " + head.format.String() + " found")
 	}
-	params := wgsl.HeadParams{N: uint32(m), Width: uint32(D), Stride: head.stride(), Total: uint32(V), Start: uint32(from)}
+	params := wgsl.HeadBackwardParams{N: uint32(m), Width: uint32(D), Stride: head.stride(), Total: uint32(V), Start: uint32(from)}
 	for _, p := range head.parts {
 		params.Rows, params.First = uint32(p.rows), uint32(p.first)
 		o.dispatch(variant{kernel: wgsl.HeadDX}, gpu.Params(&params), ceil(D, tileRows), ceil(m, tileRows),

@@ -65,6 +65,7 @@ func split(t *testing.T, limit int) map[string][]float32 {
 	for _, table := range []op.HostTensor{
 		{Format: op.F32, Shape: []int{V, D}, F32: floats(V * D)},
 		{Format: op.F16, Shape: []int{V, D}, F16: half},
+		{Format: op.BF16, Shape: []int{V, D}, F16: half},
 		{Format: op.I8, Shape: []int{V, D}, I8: bytes, Scales: floats(V)},
 	} {
 		w := o.Load(table)
@@ -133,7 +134,41 @@ func split(t *testing.T, limit int) map[string][]float32 {
 	read("added", y)
 	read("linear dx", x)
 	read("linear dw", master)
+	for name, x := range splitDecoder(t, o, normal) {
+		read(name, x)
+	}
 	return all
+}
+
+// splitDecoder runs what public models have of matrices with scales of groups and of caches, and gives the results.
+func splitDecoder(t *testing.T, o *Ops, normal func(shape ...int) *Tensor) map[string]*Tensor {
+	const n, V, D, group, B, L, c = 2, 150, 64, 32, 3, 8, 32
+	table := op.HostTensor{
+		Format: op.Ternary, Shape: []int{V, D}, Codes: make([]byte, V*D/4), Group: group, GroupScales: make([]uint16, V*D/group),
+	}
+	for i := range table.Codes {
+		table.Codes[i] = [3]byte{0b10010010, 0b00100001, 0b01101000}[i*i%3]
+	}
+	for i := range table.GroupScales {
+		table.GroupScales[i] = uint16(0x3800 + i)
+	}
+	w := o.Load(table)
+	tokens, position := o.New(op.U32, n), o.New(op.U32, 1)
+	o.WriteTokens(tokens, 0, []uint32{V - 1, 7})
+	o.WriteTokens(position, 0, []uint32{5})
+	h, x, logits, rounded := normal(n, D), normal(n, D), normal(n, V), normal(n, V)
+	qkv, keys, values, out := normal(B, 3*c), normal(B, L, c), normal(B, L, c), normal(B, c)
+	if o.limit < 1<<20 && (len(w.parts) < 2 || len(keys.parts) != B) {
+		t.Errorf("got %d parts of a table and %d of a cache, want several and %d", len(w.parts), len(keys.parts), B)
+	}
+	run(t, o,
+		&op.Embed[*Tensor]{H: h, Table: w, Tokens: tokens},
+		&op.RMSNorm[*Tensor]{X: x, H: h, Gain: normal(D), Eps: 1e-3}, &op.Head[*Tensor]{Logits: logits, X: x, W: w},
+		&op.Linear[*Tensor]{Y: rounded, X: x, W: w, Int8: true},
+		&op.RoPE[*Tensor]{QKV: qkv, Angles: normal(L, c), Position: position, Keys: keys, Values: values, Heads: 1, KVHeads: 1},
+		&op.Attention[*Tensor]{O: out, QKV: qkv, Keys: keys, Values: values, Position: position, Heads: 1, KVHeads: 1},
+	)
+	return map[string]*Tensor{"looked up": h, "logits of groups": logits, "rounded": rounded, "keys": keys, "values": values, "heard": out}
 }
 
 // TestSplit holds matrices cut into parts against whole ones. Only sums over rows are taken in another order.

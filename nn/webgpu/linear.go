@@ -29,17 +29,28 @@ func (o *Ops) linear(args *op.Linear[*Tensor]) { o.multiply(args, nil) }
 
 // multiply is a Linear, with the RMSNorm in front of it where there is one.
 func (o *Ops) multiply(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor]) {
-	y, addend, source, w := args.Y, args.Addend, args.X, args.W
-	var gain, x *Tensor
-	if norm != nil {
-		source, gain, x = norm.H, norm.Gain, norm.X
-	}
-	n, K := rowsOf(source)
+	o.multiplyRounded(args, norm, nil)
+}
+
+// multiplyRounded is multiply; with gateUp the norm is of a SquaredReLU of it, and the product of rounded inputs.
+func (o *Ops) multiplyRounded(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor], gateUp *gpu.Buffer) {
+	y, addend, w := args.Y, args.Addend, args.W
+	n, K := rowsOf(args.X)
 	R := w.shape[0]
-	if w.format != op.Ternary {
-		panic("webgpu: a linear layer's weights are ternary, got " + w.format.String())
+	source := o.whole(args.X)
+	var gain, x *gpu.Buffer
+	eps := float32(0)
+	switch {
+	case w.format == op.I8:
+		panic("webgpu: a linear layer's weights are not I8")
+	case w.format == op.F32 && K%4 != 0:
+		o.dev.Fail(fmt.Errorf("webgpu: a product with a float32 matrix of shape %v: got %d inputs, want a multiple of 4", w.shape, K))
+	case args.Int8:
+		source, norm = o.round(args.X, norm, gateUp), nil
+	case norm != nil:
+		source, gain, x, eps = o.whole(norm.H), o.whole(norm.Gain), o.whole(norm.X), float32(norm.Epsilon())
 	}
-	v := variant{format: w.format, norm: gain != nil, add: addend != nil}
+	v := variant{format: w.format, group: w.group, norm: norm != nil, int8: args.Int8, add: addend != nil}
 	if addend != nil {
 		op.Check("linear: addend", addend.shape, n, R)
 		if o.whole(addend) == o.whole(y) {
@@ -49,18 +60,44 @@ func (o *Ops) multiply(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor]) {
 	for _, p := range w.parts {
 		params := wgsl.LinearParams{
 			N: uint32(n), Width: uint32(K), Stride: w.stride(), Rows: uint32(p.rows), First: uint32(p.first), Total: uint32(R),
-			BlockRows: w.blockRows(), Absmean: flag(w.absmean),
+			BlockRows: w.blockRows(), Absmean: flag(w.absmean), Eps: eps,
 		}
 		o.product(wgsl.LinearVector, wgsl.LinearMatrix, v, gpu.Params(&params), n, ceil(p.rows, 4), w.stride(),
-			o.whole(source), o.whole(gain), p.buffer, w.scales, o.whole(addend), o.whole(x), o.whole(y))
+			source, gain, p.buffer, w.scalesOf(p), o.whole(addend), x, o.whole(y))
 	}
+}
+
+// round gives the rows x (n, K) as a product with Int8 wants them, or, with a norm, what that makes of its input: whole
+// numbers, and behind them what each row is divided by. With gateUp the norm's input is the SquaredReLU of that.
+func (o *Ops) round(x *Tensor, norm *op.RMSNorm[*Tensor], gateUp *gpu.Buffer) *gpu.Buffer {
+	n, K := rowsOf(x)
+	rounded := o.scratch("rounded", n*K+n)
+	params := wgsl.LinearRoundParams{N: uint32(n), Width: uint32(K)}
+	if norm == nil {
+		o.dispatch(variant{kernel: wgsl.LinearRound}, gpu.Params(&params), n, 1, o.whole(x), nil, nil, rounded)
+		return rounded
+	}
+	params.Eps = float32(norm.Epsilon())
+	v := variant{kernel: wgsl.LinearRound, norm: true}
+	source := o.whole(norm.H)
+	switch {
+	case gateUp != nil:
+		v.squared, source = true, gateUp
+	case source == o.whole(norm.X):
+		v.inPlace, source = true, nil
+	}
+	o.dispatch(v, gpu.Params(&params), n, 1, source, o.whole(norm.Gain), o.whole(norm.X), rounded)
+	return rounded
 }
 
 func (o *Ops) linearBackward(args *op.LinearBackward[*Tensor]) {
 	dx, dw, dy, x, w := args.DX, args.DW, args.DY, args.X, args.W
 	n, K := rowsOf(x)
 	R := w.shape[0]
-	params := wgsl.LinearParams{
+	if w.group > 0 || w.format != op.Ternary {
+		panic("webgpu: LinearBackward of a ternary matrix with γ wanted, got " + w.format.String())
+	}
+	params := wgsl.LinearBackwardParams{
 		N: uint32(n), Width: uint32(K), Stride: w.stride(), Total: uint32(R), BlockRows: w.blockRows(), Absmean: flag(w.absmean),
 	}
 	for _, p := range w.parts {

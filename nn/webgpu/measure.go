@@ -122,7 +122,10 @@ func (t *race) fastest(candidates []choice, right func(op.Prepared) bool) (best 
 
 // newTrial makes the tensors of a product of the class, with fewer rows of weights where they are too many.
 func (o *Ops) newTrial(c class) *trial {
-	K := int(c.stride) * map[op.Format]int{op.F32: 4, op.F16: 8, op.I8: 16, op.Ternary: 64}[c.format]
+	K := int(c.stride) * map[op.Format]int{op.F32: 4, op.F16: 8, op.BF16: 8, op.I8: 16, op.Ternary: 64}[c.format]
+	if c.group > 0 {
+		K = K / c.group * c.group
+	}
 	most := min(trialBytes, o.limit)
 	R := 4 * max(min(c.quads, most/(4*blockBytes*int(c.stride)), most/(16*c.n)), 1)
 	t := &trial{race: race{o: o, now: time.Now}, n: c.n, R: R}
@@ -140,7 +143,7 @@ func (o *Ops) newTrial(c class) *trial {
 	for i := range base {
 		base[i] = float32(r.IntN(3) - 1)
 	}
-	w := t.keep(o.Load(trialWeights(c.format, base, R, K)))
+	w := t.keep(o.Load(trialWeights(c, base, R, K)))
 	t.expect(c, x, g, base, K)
 	t.y = t.keep(o.New(op.F32, c.n, R))
 	normed := t.keep(o.New(op.F32, c.n, K))
@@ -171,9 +174,9 @@ func (t *trial) keep(x *Tensor) *Tensor {
 }
 
 // trialWeights is a matrix (R, K) of the rows of base again and again, in any format.
-func trialWeights(format op.Format, base []float32, R, K int) op.HostTensor {
-	h := op.HostTensor{Format: format, Shape: []int{R, K}}
-	switch format {
+func trialWeights(c class, base []float32, R, K int) op.HostTensor {
+	h := op.HostTensor{Format: c.format, Shape: []int{R, K}}
+	switch c.format {
 	case op.F32:
 		h.F32 = repeat(base, R, K)
 	case op.F16:
@@ -181,6 +184,12 @@ func trialWeights(format op.Format, base []float32, R, K int) op.HostTensor {
 		halves := make([]uint16, len(base))
 		for i, w := range base {
 			halves[i] = map[float32]uint16{-1: one | sign, 0: 0, 1: one}[w]
+		}
+		h.F16 = repeat(halves, R, K)
+	case op.BF16:
+		halves := make([]uint16, len(base))
+		for i, w := range base {
+			halves[i] = uint16(math.Float32bits(w) >> 16)
 		}
 		h.F16 = repeat(halves, R, K)
 	case op.I8:
@@ -196,10 +205,21 @@ func trialWeights(format op.Format, base []float32, R, K int) op.HostTensor {
 		codes := make([]byte, trialPeriod*ternary.RowBytes(K))
 		ternary.Quantize(codes, base, trialPeriod, K, 1)
 		h.Codes = repeat(codes, R, ternary.RowBytes(K))
-		h.Scales, h.Absmean = []float32{trialScale(op.Ternary, 0)}, true
+		if h.Group = c.group; c.group == 0 {
+			h.Scales, h.Absmean = []float32{trialScale(op.Ternary, 0)}, true
+			break
+		}
+		const one = 0x3C00 // and another power of two for each of some groups
+		h.GroupScales = make([]uint16, R*K/c.group)
+		for i := range h.GroupScales {
+			h.GroupScales[i] = one - uint16(i%(K/c.group)%trialGroups)<<10
+		}
 	}
 	return h
 }
+
+// trialGroups is how many different scales the groups of a trial's row have in turn.
+const trialGroups = 3
 
 // repeat is R rows of K, the trialPeriod rows of base in turn.
 func repeat[E any](base []E, R, K int) []E {
@@ -243,9 +263,14 @@ func (t *trial) expect(c class, source, gain, base []float32, K int) {
 		want := make([]float64, trialPeriod)
 		for r := range want {
 			for k, w := range base[r*K : (r+1)*K] {
+				if c.group > 0 {
+					w = float32(math.Ldexp(float64(w), -(k / c.group % trialGroups)))
+				}
 				want[r] += x[k] * float64(w)
 			}
-			want[r] *= float64(trialScale(c.format, r))
+			if c.group == 0 {
+				want[r] *= float64(trialScale(c.format, r))
+			}
 		}
 		t.want = append(t.want, want)
 		t.bound = append(t.bound, 1e-5*size) // sums of up to 2·size, each addition rounded by 6e-8 of them

@@ -109,7 +109,9 @@ func (o *Ops) Flush() error { return o.dev.Flush() }
 type variant struct {
 	kernel       *wgsl.Kernel
 	format       op.Format // of the weights
+	group        int       // of ternary weights: how many inputs share a scale, 0 where blocks of rows have γ
 	norm         bool      // RMSNorm comes first
+	int8         bool      // the input has been rounded
 	add, inPlace bool      // something is added in the end, or the product to what is there
 	embed        bool      // the sampled token is looked up
 	keep, error  bool      // a scan keeps states, or errors
@@ -118,6 +120,12 @@ type variant struct {
 	workgroup    uint32    // threads, 0 = as the others
 	input        uint32    // room for a product's input, in quads
 	delta        bool      // the mixer
+	block        uint32    // of a Hadamard transform
+	source       uint32    // of its input
+	squared      bool      // SquaredReLU comes first
+	queries      uint32    // that a workgroup attends with
+	half         bool      // the cache of attention is of float16
+	head         uint32    // room for one of attention, in quads
 }
 
 // consts are the variant's constants, those that the kernel has.
@@ -125,12 +133,13 @@ func (v variant) consts(workgroup uint32) wgsl.Consts {
 	if v.workgroup > 0 {
 		workgroup = v.workgroup
 	}
-	quads := map[op.Format]uint32{op.F32: 1, op.F16: 2, op.I8: 4, op.Ternary: 16}[v.format]
+	quads := map[op.Format]uint32{op.F32: 1, op.F16: 2, op.BF16: 2, op.I8: 4, op.Ternary: 16}[v.format]
 	all := wgsl.Consts{
 		"WORKGROUP": workgroup, "LANES": max(v.lanes, 1), "TEAM_QUADS": max(v.quads, 1), "KEY": max(v.key, 1),
 		"FORMAT": uint32(v.format), "BLOCK_QUADS": quads, "TILE_BLOCKS": 256 / quads,
-		"NORM": flag(v.norm), "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error),
-		"INPUT_QUADS": max(v.input, 1), "DELTA": flag(v.delta),
+		"NORM": flag(v.norm), "INT8": flag(v.int8), "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error),
+		"INPUT_QUADS": max(v.input, 1), "DELTA": flag(v.delta), "GROUP": uint32(v.group / groupUnit), "IN_PLACE": flag(v.inPlace),
+		"BLOCK": max(v.block, 1), "ROOM": max(v.block, workgroup), "SOURCE": v.source, "SQUARED": flag(v.squared), "HALF": flag(v.half), "QUERIES": max(v.queries, 4), "QUADS": max(v.head, 1), "QUERY_QUADS": max(v.queries, 4) * max(v.head, 1),
 	}
 	if v.inPlace {
 		all["ADD"] = 2

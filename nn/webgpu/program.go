@@ -183,8 +183,9 @@ func (o *Ops) scratch(name string, n int) *gpu.Buffer {
 
 // copyTensors adds a Copy.
 func (o *Ops) copyTensors(args *op.Copy[*Tensor]) {
+	each := elementBytes(args.Src.format)
 	pieces(args.Src, args.SrcOffset, args.N, func(from *gpu.Buffer, at, done, size int) {
-		pieces(args.Dst, args.DstOffset+done/4, size/4, func(to *gpu.Buffer, place, part, size int) {
+		pieces(args.Dst, args.DstOffset+done/each, size/each, func(to *gpu.Buffer, place, part, size int) {
 			o.recording.steps = append(o.recording.steps, step{dst: to, at: place, src: from, from: at + part, size: size})
 		})
 	})

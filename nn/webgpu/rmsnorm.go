@@ -9,8 +9,12 @@ import (
 func (o *Ops) rmsNorm(args *op.RMSNorm[*Tensor]) {
 	x, h := args.X, args.H
 	from, n := args.Span(h.shape[0])
-	params := wgsl.RMSNormForwardParams{N: uint32(n), Width: uint32(h.shape[1]), Start: uint32(from)}
-	o.dispatch(variant{kernel: wgsl.RMSNorm}, gpu.Params(&params), n, 1, o.whole(h), o.whole(args.Gain), o.whole(x))
+	params := wgsl.RMSNormForwardParams{N: uint32(n), Width: uint32(h.shape[1]), Start: uint32(from), Eps: float32(args.Epsilon())}
+	v, source := variant{kernel: wgsl.RMSNorm}, o.whole(h)
+	if source == o.whole(x) {
+		v.inPlace, source = true, nil
+	}
+	o.dispatch(v, gpu.Params(&params), n, 1, source, o.whole(args.Gain), o.whole(x))
 }
 
 func (o *Ops) rmsNormBackward(args *op.RMSNormBackward[*Tensor]) {

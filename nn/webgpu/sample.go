@@ -22,9 +22,10 @@ func (o *Ops) draw(args *op.Sample[*Tensor], embed *op.Embed[*Tensor]) {
 	var weights, scales, h *gpu.Buffer
 	if embed != nil {
 		table := embed.Table
-		v.embed, v.format = true, table.format
-		weights, scales, h = table.parts[0].buffer, table.scales, o.whole(embed.H)
+		v.embed, v.format, v.group = true, table.format, table.group
+		weights, scales, h = table.parts[0].buffer, table.scalesOf(table.parts[0]), o.whole(embed.H)
 		params.Width, params.Stride = uint32(table.shape[1]), table.stride()
+		params.BlockRows, params.Absmean = table.blockRows(), flag(table.absmean)
 	}
 	o.dispatch(v, gpu.Params(&params), B, 1, o.whole(args.Logits), o.whole(args.Recent), o.whole(args.Next), o.whole(args.Out),
 		o.whole(args.Rules), weights, scales, h)

@@ -20,9 +20,10 @@ func (o *Ops) normSwiGLU(norm *op.RMSNorm[*Tensor], linear *op.Linear[*Tensor], 
 	H := w.shape[0] / 2
 	params := wgsl.SwiGLUParams{
 		N: uint32(n), Width: uint32(D), Stride: w.stride(), Hidden: uint32(H), BlockRows: w.blockRows(), Absmean: flag(w.absmean),
+		Eps: float32(norm.Epsilon()),
 	}
-	o.product(wgsl.SwiGLUVector, wgsl.SwiGLUMatrix, variant{format: w.format, norm: true}, gpu.Params(&params), n, ceil(H, 2), w.stride(),
-		o.whole(norm.H), o.whole(norm.Gain), w.parts[0].buffer, w.scales, o.whole(norm.X), o.whole(linear.Y), o.whole(act.A))
+	o.product(wgsl.SwiGLUVector, wgsl.SwiGLUMatrix, variant{format: w.format, group: w.group, norm: true}, gpu.Params(&params), n, ceil(H, 2), w.stride(),
+		o.whole(norm.H), o.whole(norm.Gain), w.parts[0].buffer, w.scalesOf(w.parts[0]), o.whole(norm.X), o.whole(linear.Y), o.whole(act.A))
 }
 
 func (o *Ops) swiGLUBackward(args *op.SwiGLUBackward[*Tensor]) {

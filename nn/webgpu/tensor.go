@@ -6,6 +6,8 @@ import (
 	"bitgpu/gpu"
 	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
+
+	"github.com/x448/float16"
 )
 
 // blockBytes is what a kernel loads of a row of weights at once, in bytes. Rows of F16, I8 and ternary matrices are padded
@@ -19,6 +21,7 @@ type Tensor struct {
 	parts   []part
 	scales  *gpu.Buffer // I8: one a row; Ternary: γ, one a block of rows
 	blocks  int         // Ternary: how many γ
+	group   int         // Ternary, where not 0: how many inputs of a row share a scale, which the parts have
 	absmean bool        // a ternary product is multiplied by γ
 	loaded  bool        // Load made it; of a ternary tensor that means that it never changes
 }
@@ -26,7 +29,19 @@ type Tensor struct {
 // part holds some rows of a tensor: all of them where they fit into one binding.
 type part struct {
 	buffer      *gpu.Buffer
+	scales      *gpu.Buffer // of groups: rows of pairs of float16, or nil
 	first, rows int
+}
+
+// groupUnit is how many inputs share a scale at least: half of a block.
+const groupUnit = 32
+
+// scalesOf are the scales that go with a part.
+func (t *Tensor) scalesOf(p part) *gpu.Buffer {
+	if p.scales != nil {
+		return p.scales
+	}
+	return t.scales
 }
 
 // Shape is the tensor's shape. It must not be changed.
@@ -47,7 +62,10 @@ func rowsOf(t *Tensor) (rows, each int) { return t.shape[0], op.Count(t.shape[1:
 func (t *Tensor) rowBytes() int {
 	each := op.Count(t.shape[1:])
 	switch t.format {
-	case op.F16:
+	case op.F16, op.BF16:
+		if !t.loaded { // a cache
+			return 2 * each
+		}
 		return ceil(2*each, blockBytes) * blockBytes
 	case op.I8:
 		return ceil(each, blockBytes) * blockBytes
@@ -78,6 +96,9 @@ func (o *Ops) whole(t *Tensor) *gpu.Buffer {
 // allocate gives a tensor its memory, cut by rows where a binding cannot hold it.
 func (o *Ops) allocate(t *Tensor) *Tensor {
 	rows, rowBytes := t.shape[0], t.rowBytes()
+	if rowBytes%4 != 0 {
+		o.dev.Fail(fmt.Errorf("webgpu: a tensor of shape %v in %v: got rows of %d bytes, want a multiple of 4", t.shape, t.format, rowBytes))
+	}
 	most := o.limit / rowBytes
 	if most == 0 {
 		o.dev.Fail(fmt.Errorf("webgpu: one row of a tensor of shape %v has %d bytes; %s lets a kernel see %d of it at once",
@@ -87,13 +108,13 @@ func (o *Ops) allocate(t *Tensor) *Tensor {
 	label := fmt.Sprint(t.format, t.shape)
 	for first := 0; first < rows; first += most {
 		n := min(most, rows-first)
-		t.parts = append(t.parts, part{o.dev.NewBuffer(label, n*rowBytes), first, n})
+		t.parts = append(t.parts, part{buffer: o.dev.NewBuffer(label, n*rowBytes), first: first, rows: n})
 	}
 	return t
 }
 
 func (o *Ops) New(format op.Format, shape ...int) *Tensor {
-	if format != op.F32 && format != op.U32 {
+	if format != op.F32 && format != op.U32 && format != op.F16 {
 		panic(fmt.Sprintf("webgpu: New makes no %v tensor", format))
 	}
 	return o.allocate(&Tensor{format: format, shape: shape})
@@ -101,7 +122,7 @@ func (o *Ops) New(format op.Format, shape ...int) *Tensor {
 
 func (o *Ops) NewSet(n int, format op.Format, shape ...int) []*Tensor {
 	set := make([]*Tensor, n)
-	bytes := 4 * op.Count(shape)
+	bytes := op.Count(shape) * elementBytes(format)
 	if stride := ceil(bytes, 256) * 256; n*stride > o.limit { // more than a kernel could see
 		for i := range set {
 			set[i] = o.New(format, shape...)
@@ -109,7 +130,7 @@ func (o *Ops) NewSet(n int, format op.Format, shape ...int) []*Tensor {
 		return set
 	}
 	for i, b := range o.dev.NewParts(fmt.Sprint(format, shape), n, bytes) {
-		set[i] = &Tensor{format: format, shape: shape, parts: []part{{b, 0, shape[0]}}}
+		set[i] = &Tensor{format: format, shape: shape, parts: []part{{buffer: b, rows: shape[0]}}}
 	}
 	return set
 }
@@ -118,58 +139,6 @@ func (o *Ops) NewTernary(rows, cols, blocks int, absmean bool) *Tensor {
 	t := &Tensor{format: op.Ternary, shape: []int{rows, cols}, blocks: blocks, absmean: absmean}
 	t.scales = o.dev.NewBuffer("γ", 4*blocks)
 	return o.allocate(t)
-}
-
-func (o *Ops) Load(h op.HostTensor) *Tensor {
-	t := &Tensor{format: h.Format, shape: h.Shape, absmean: h.Absmean, loaded: true}
-	if len(h.Scales) > 0 {
-		t.scales = o.dev.NewBuffer("scales", 4*len(h.Scales))
-		o.write(t.scales, 0, gpu.Bytes(h.Scales))
-	}
-	o.allocate(t)
-	each := op.Count(h.Shape[1:])
-	switch h.Format {
-	case op.F32:
-		o.loadRows(t, gpu.Bytes(h.F32), 4*each, 0)
-	case op.F16:
-		o.loadRows(t, gpu.Bytes(h.F16), 2*each, 0)
-	case op.I8:
-		o.loadRows(t, gpu.Bytes(h.I8), each, 0)
-	case op.Ternary:
-		t.blocks = len(h.Scales)
-		o.loadRows(t, h.Codes, ternary.RowBytes(each), zeroCodes)
-	default:
-		panic(fmt.Sprintf("webgpu: Load of a %v tensor", h.Format))
-	}
-	return t
-}
-
-// zeroCodes are four ternary weights of 0.
-const zeroCodes = 0b01010101
-
-// loadRows writes rows of rowBytes each, padded to the tensor's.
-func (o *Ops) loadRows(t *Tensor, data []byte, rowBytes int, padding byte) {
-	padded := t.rowBytes()
-	for _, p := range t.parts {
-		rows := data[p.first*rowBytes : (p.first+p.rows)*rowBytes]
-		if padded == rowBytes {
-			o.write(p.buffer, 0, rows)
-			continue
-		}
-		const piece = 4 << 20 // bytes padded at once
-		each := max(piece/padded, 1)
-		for first := 0; first < p.rows; first += each {
-			n := min(each, p.rows-first)
-			buf := make([]byte, n*padded)
-			for r := range n {
-				row := buf[r*padded : (r+1)*padded]
-				for i := copy(row, rows[(first+r)*rowBytes:(first+r+1)*rowBytes]); i < padded; i++ {
-					row[i] = padding
-				}
-			}
-			o.write(p.buffer, first*padded, buf)
-		}
-	}
 }
 
 func (o *Ops) Release(ts ...*Tensor) {
@@ -183,6 +152,9 @@ func (o *Ops) Release(ts ...*Tensor) {
 				}
 			}
 			p.buffer.Release()
+			if p.scales != nil {
+				p.scales.Release()
+			}
 		}
 		if t.scales != nil {
 			t.scales.Release()
@@ -207,17 +179,27 @@ func (o *Ops) Rows(t *Tensor, n int) *Tensor {
 	return &v
 }
 
-// pieces visits, in order, the bytes of `n` elements of 4 bytes from `offset` on, a buffer at a time; at is their
-// place in the range.
+// elementBytes is the size of a number of a tensor that New makes.
+func elementBytes(f op.Format) int {
+	if f == op.F16 {
+		return 2
+	}
+	return 4
+}
+
+// pieces visits, in order, the bytes of `n` elements from `offset` on, a buffer at a time; at is their place in the range.
 func pieces(t *Tensor, offset, n int, visit func(b *gpu.Buffer, from, at, size int)) {
 	if offset < 0 || n < 0 || offset+n > op.Count(t.shape) {
 		panic(fmt.Sprintf("webgpu: elements %d to %d of a tensor of shape %v", offset, offset+n, t.shape))
 	}
-	each := op.Count(t.shape[1:])
+	each, size := op.Count(t.shape[1:]), elementBytes(t.format)
+	if t.rowBytes() != size*each {
+		panic(fmt.Sprintf("webgpu: elements of a %v tensor of shape %v, whose rows are padded", t.format, t.shape))
+	}
 	for _, p := range t.parts {
 		from, to := max(offset, p.first*each), min(offset+n, (p.first+p.rows)*each)
 		if from < to {
-			visit(p.buffer, 4*(from-p.first*each), 4*(from-offset), 4*(to-from))
+			visit(p.buffer, size*(from-p.first*each), size*(from-offset), size*(to-from))
 		}
 	}
 }
@@ -228,6 +210,13 @@ func (o *Ops) write(b *gpu.Buffer, offset int, data []byte) {
 
 func (o *Ops) Write(t *Tensor, offset int, values []float32) {
 	data := gpu.Bytes(values)
+	if t.format == op.F16 {
+		halves := make([]uint16, len(values))
+		for i, v := range values {
+			halves[i] = float16.Fromfloat32(v).Bits()
+		}
+		data = gpu.Bytes(halves)
+	}
 	pieces(t, offset, len(values), func(b *gpu.Buffer, from, at, size int) { o.write(b, from, data[at:at+size]) })
 }
 
@@ -237,7 +226,15 @@ func (o *Ops) WriteTokens(t *Tensor, offset int, ids []uint32) {
 }
 
 func (o *Ops) Read(t *Tensor, offset int, dst []float32) error {
-	return o.read(t, offset, len(dst), gpu.Bytes(dst))
+	if t.format != op.F16 {
+		return o.read(t, offset, len(dst), gpu.Bytes(dst))
+	}
+	halves := make([]uint16, len(dst))
+	err := o.read(t, offset, len(dst), gpu.Bytes(halves))
+	for i, h := range halves {
+		dst[i] = float16.Frombits(h).Float32()
+	}
+	return err
 }
 
 func (o *Ops) ReadTokens(t *Tensor, offset int, dst []uint32) error {
@@ -271,6 +268,15 @@ func (o *Ops) ReadTernary(t *Tensor) (op.HostTensor, error) {
 	rowBytes, padded := ternary.RowBytes(cols), t.rowBytes()
 	h.Codes = make([]byte, rows*rowBytes)
 	for _, p := range t.parts {
+		if p.scales != nil {
+			groups := cols / t.group
+			h.Group = t.group
+			pairs := make([]uint16, p.scales.Size()/2)
+			o.dev.ReadLater(p.scales, 0, p.scales.Size()).Wait(gpu.Bytes(pairs))
+			for r := range p.rows {
+				h.GroupScales = append(h.GroupScales, pairs[r*2*ceil(groups, 2):][:groups]...)
+			}
+		}
 		each := max(readPiece/padded, 1)
 		for first := 0; first < p.rows; first += each {
 			n := min(each, p.rows-first)
@@ -314,8 +320,9 @@ func (o *Ops) FinishReadTokens(t *Tensor, slot int, dst []uint32) error {
 }
 
 func (o *Ops) Copy(dst *Tensor, dstOffset int, src *Tensor, srcOffset, n int) {
+	each := elementBytes(src.format)
 	pieces(src, srcOffset, n, func(from *gpu.Buffer, at, done, size int) {
-		pieces(dst, dstOffset+done/4, size/4, func(to *gpu.Buffer, place, part, size int) {
+		pieces(dst, dstOffset+done/each, size/each, func(to *gpu.Buffer, place, part, size int) {
 			o.dev.Copy(to, place, from, at+part, size)
 		})
 	})
@@ -336,7 +343,7 @@ func (o *Ops) CopySet(dst, src []*Tensor, n int) {
 
 // wholeOf is the buffer in which the tensors of a set, of n elements each, lie with nothing else; nil if there is none.
 func wholeOf(set []*Tensor, n int) *gpu.Buffer {
-	if len(set[0].parts) != 1 || set[0].parts[0].buffer.Size() != 4*n {
+	if len(set[0].parts) != 1 || set[0].parts[0].buffer.Size() != n*elementBytes(set[0].format) {
 		return nil
 	}
 	whole, _ := set[0].parts[0].buffer.Whole()

@@ -52,6 +52,7 @@ func (c choice) fit(stride uint32) choice {
 type class struct {
 	kernel *wgsl.Kernel // row by row
 	format op.Format    // of the weights
+	group  int          // of ternary weights
 	norm   bool
 	n      int // rows of activations, up to the next power of two
 	quads  int // of rows of weights
@@ -63,6 +64,9 @@ func (c class) String() string {
 	norm := ""
 	if c.norm {
 		norm = " norm"
+	}
+	if c.group > 0 {
+		norm += fmt.Sprintf(" group=%d", c.group)
 	}
 	return fmt.Sprintf("%s %v%s n=%d quads=%d blocks=%d", c.kernel.Name, c.format, norm, c.n, c.quads, c.stride)
 }
@@ -101,7 +105,7 @@ func (o *Ops) choose(kernel *wgsl.Kernel, v variant, n, quads int, stride uint32
 	case o.tuning == nil || n > tunedRows:
 		return o.usual(n, quads, stride)
 	}
-	c := class{kernel, v.format, v.norm, 1 << bits.Len(uint(n-1)), quads, stride}
+	c := class{kernel, v.format, v.group, v.norm, 1 << bits.Len(uint(n-1)), quads, stride}
 	if chosen, ok := o.chosen[c]; ok {
 		return chosen
 	}

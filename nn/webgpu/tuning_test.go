@@ -29,9 +29,9 @@ func TestChoices(t *testing.T) {
 				vector, matrix *wgsl.Kernel
 				formats        []op.Format
 			}{
-				{wgsl.LinearVector, wgsl.LinearMatrix, []op.Format{op.Ternary}},
+				{wgsl.LinearVector, wgsl.LinearMatrix, []op.Format{op.Ternary, op.BF16}},
 				{wgsl.SwiGLUVector, wgsl.SwiGLUMatrix, []op.Format{op.Ternary}},
-				{wgsl.HeadVector, wgsl.HeadMatrix, []op.Format{op.F32, op.F16, op.I8}},
+				{wgsl.HeadVector, wgsl.HeadMatrix, []op.Format{op.F32, op.F16, op.BF16, op.I8, op.Ternary}},
 			} {
 				for _, format := range p.formats {
 					whole := func(v variant) bool {
@@ -131,7 +131,7 @@ func TestTune(t *testing.T) {
 func TestTuneAgain(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
-	c := class{wgsl.LinearVector, op.Ternary, true, 1, 20, 1}
+	c := class{wgsl.LinearVector, op.Ternary, 0, true, 1, 20, 1}
 	var tuning Tuning
 	if err := json.Unmarshal([]byte(`{"`+c.String()+`": {"lanes": 3, "workgroup": 7}}`), &tuning); err != nil {
 		t.Fatal(err)
@@ -169,9 +169,10 @@ func TestRight(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
 	for _, c := range []class{
-		{wgsl.LinearVector, op.Ternary, false, 2, 20, 5}, {wgsl.LinearVector, op.Ternary, true, 1, 20, 1},
-		{wgsl.SwiGLUVector, op.Ternary, true, 4, 30, 2}, {wgsl.HeadVector, op.F32, true, 1, 50, 9},
-		{wgsl.HeadVector, op.F16, true, 8, 50, 7}, {wgsl.HeadVector, op.I8, true, 3, 50, 3},
+		{wgsl.LinearVector, op.Ternary, 0, false, 2, 20, 5}, {wgsl.LinearVector, op.Ternary, 0, true, 1, 20, 1},
+		{wgsl.SwiGLUVector, op.Ternary, 0, true, 4, 30, 2}, {wgsl.HeadVector, op.F32, 0, true, 1, 50, 9},
+		{wgsl.LinearVector, op.Ternary, 32, false, 2, 20, 5}, {wgsl.SwiGLUVector, op.Ternary, 128, true, 3, 30, 4}, {wgsl.HeadVector, op.Ternary, 96, true, 1, 50, 3},
+		{wgsl.LinearVector, op.BF16, 0, true, 2, 20, 3}, {wgsl.HeadVector, op.F16, 0, true, 8, 50, 7}, {wgsl.HeadVector, op.I8, 0, true, 3, 50, 3},
 	} {
 		trial := o.newTrial(c)
 		p, err := o.Prepare(trial.program)
@@ -205,7 +206,7 @@ func TestRight(t *testing.T) {
 func TestFastest(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
-	c := class{wgsl.HeadVector, op.F32, true, 4, 8, 2}
+	c := class{wgsl.HeadVector, op.F32, 0, true, 4, 8, 2}
 	list := o.candidates(c)
 	if len(list) < 4 {
 		t.Fatalf("%+v: at least 4 candidates wanted", list)

@@ -12,6 +12,8 @@ func TestOperations(t *testing.T) { optest.Run(t, webgpu.New(gputest.Device(t)))
 
 func TestProperties(t *testing.T) { optest.Properties(t, webgpu.New(gputest.Device(t)), 1e-4) }
 
+func TestDecoders(t *testing.T) { optest.Decoders(t, webgpu.New(gputest.Device(t)), 1e-4) }
+
 func TestInference(t *testing.T) { optest.Inference(t, webgpu.New(gputest.Device(t)), 1e-4) }
 
 func TestTraining(t *testing.T) { optest.Training(t, webgpu.New(gputest.Device(t)), 1e-3) }

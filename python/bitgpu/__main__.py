@@ -19,7 +19,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     info = commands.add_parser("info", help="describe a model and what it runs on")
     run = commands.add_parser("run", help="write the text that follows a prompt")
     for command in (info, run):
-        command.add_argument("-m", "--model", help="a .bitt file, a model directory or a .safetensors file; else the demo")
+        command.add_argument("-m", "--model", help="a .bitt file, a model directory, a .safetensors file or a public model; else the demo")
         command.add_argument("--device", default="auto", help="auto, gpu or cpu")
         command.add_argument("--adapter", help="a GPU adapter's number, a part of its name, or software")
     run.add_argument("-p", "--prompt", required=True, help="the text to go on from")
@@ -36,7 +36,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
         with bitgpu.load(options.model, *where) if options.model else bitgpu.demo(*where) as model:
             if options.command == "info":
                 print(f"model   {options.model or 'the demo'}, weights of {model.weight_bytes} bytes")
-                print(f"config  {model.config}")
+                about = model.description
+                print(f"config  {about if 'family' in about else model.config}")
                 print(f"device  {model.device}")
                 return 0
             for piece in model.stream(options.prompt, options.max_tokens, options.temp, options.seed):

@@ -16,9 +16,9 @@ import threading
 import weakref
 from ctypes import byref, c_char_p, c_int64, c_size_t, c_uint32
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, NoReturn, Optional, Sequence, SupportsIndex, Type, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, NoReturn, Optional, Sequence, SupportsIndex, Type, TypeVar, Union
 
-from ._library import ClosedError, Options, Text as _Text, library
+from ._library import ClosedError, Error, Options, Text as _Text, library
 
 if TYPE_CHECKING:
     import numpy  # type: ignore[import-not-found,unused-ignore]  # where it is not installed, Floats is Any
@@ -182,7 +182,7 @@ class Session(_Closing):
         below V, and for an empty sequence where nothing was read before.
         """
         ids = _ids(token_id)
-        logits = array.array("f", [0]) * self.model.config.vocab_size
+        logits = array.array("f", [0]) * self.model.vocab_size
         self._call("session_forward", _address(ids), len(ids), _address(logits), len(logits))
         return _floats(logits)
 
@@ -192,7 +192,7 @@ class Session(_Closing):
         This advances the state. The result is a numpy array where numpy is installed, else a list of T
         ``array.array('f')``. Raises ValueError for an id that is not below V.
         """
-        ids, vocab = _ids(token_ids), self.model.config.vocab_size
+        ids, vocab = _ids(token_ids), self.model.vocab_size
         logits = array.array("f", [0]) * (len(ids) * vocab)
         self._call("session_forward_all", _address(ids), len(ids), _address(logits), len(logits))
         return _floats(logits, len(ids))
@@ -308,9 +308,14 @@ class BitLlama(Session):
 
     config: what the model is, or None to leave that to the file. A file that contradicts it is a ValueError that names
     the field. It describes a ``.safetensors`` file that has no ``config.json`` beside it.
-    checkpoint_path: a ``.bitt`` file, a model directory or a ``.safetensors`` file.
+    checkpoint_path: a ``.bitt`` file, a model directory, a ``.safetensors`` file, or a public model: a GGUF file, or a
+    directory as Hugging Face has them.
     device: "cpu", "gpu" ("cuda" and "cuda:N" mean the same, N the adapter), or "auto" for a hardware GPU if there is one, else the CPU.
     adapter: a GPU adapter's number, a part of its name, or "software"; "auto" then means "gpu".
+    context: for how many tokens a session of a public model has room; None for as many as it was made for, or as half of
+    the free memory holds.
+    masters: "half-up" or "half-even", by which the float masters of a public model are rounded that its files do not say
+    to be such, as Falcon-E's prequantized revisions, which want "half-up".
 
     Raises ValueError, FileNotFoundError, NoGPUError where a GPU is asked for and there is none, and Error for a file
     that is broken. Closing the model closes all its sessions and streams.
@@ -324,16 +329,28 @@ class BitLlama(Session):
         checkpoint_path: Path,
         device: str = "auto",
         adapter: Union[str, int, None] = None,
+        *,
+        context: Optional[int] = None,
+        masters: Optional[str] = None,
     ) -> None:
         if config is not None and not isinstance(config, BitLlamaConfig):
             raise TypeError(f"config: got {config!r}, want a BitLlamaConfig or None")
-        self._open(device, adapter, "model_load", _path(checkpoint_path), None if config is None else config._json())
+        options: Dict[str, Any] = {"device": _name("device", device).decode()}
+        if config is not None:
+            options["config"] = json.loads(config._json())
+        if adapter is not None:
+            options["adapter"] = _name("adapter", str(adapter)).decode()
+        if context is not None:
+            options["context"] = _integer("context", context, 1, 2**31 - 1)
+        if masters is not None:
+            options["masters"] = _name("masters", masters).decode()
+        handle = c_int64()
+        library.call("model_open", _path(checkpoint_path), json.dumps(options).encode(), byref(handle))
+        self._begin(handle.value, device)
 
-    def _open(self, device: str, adapter: Union[str, int, None], function: str, *arguments: Any) -> None:
-        handle, session, about = c_int64(), c_int64(), _Text()
-        name = None if adapter is None else _name("adapter", str(adapter))
-        library.call(function, *arguments, _name("device", device), name, byref(handle))
-        self._handle = handle.value
+    def _begin(self, handle: int, device: str) -> None:
+        session, about = c_int64(), _Text()
+        self._handle = handle
         self._turn = threading.RLock()
         self._close_with("model_close", self._handle)
         library.call("model_describe", self._handle, byref(about))
@@ -342,8 +359,6 @@ class BitLlama(Session):
             warnings.warn(f"running on {self.device}; {self._about['note']}", RuntimeWarning, stacklevel=3)
         library.call("session_open", self._handle, byref(session))
         self._session = session.value
-        known = {field.name for field in dataclasses.fields(BitLlamaConfig)}
-        self._config = BitLlamaConfig(**{key: value for key, value in self._about["config"].items() if key in known})
 
     @property
     def model(self) -> BitLlama:
@@ -352,8 +367,27 @@ class BitLlama(Session):
 
     @property
     def config(self) -> BitLlamaConfig:
-        """What the file says of the model."""
-        return self._config
+        """What the file says of the model. Raises Error for a public model, which :attr:`description` describes."""
+        about = self.description
+        if "family" in about:
+            raise Error(f"config: got a model of the family {about['family']}, want one of our own; description describes it")
+        known = {field.name for field in dataclasses.fields(BitLlamaConfig)}
+        return BitLlamaConfig(**{key: value for key, value in about.items() if key in known})
+
+    @property
+    def description(self) -> Dict[str, Any]:
+        """What the model is: the keys of its config.json, or of a public model "family", "vocab_size" and its other sizes."""
+        return dict(self._about["config"])
+
+    @property
+    def vocab_size(self) -> int:
+        """V, how many tokens there are."""
+        return int(self._about["config"]["vocab_size"])
+
+    @property
+    def context(self) -> Optional[int]:
+        """For how many tokens a session has room, None where there is no limit, as with our own models."""
+        return int(self._about["context"]) or None
 
     @property
     def backend(self) -> str:
@@ -375,6 +409,32 @@ class BitLlama(Session):
         handle = c_int64()
         library.call("session_open", self._handle, byref(handle))
         return Session(self, handle.value)
+
+    def chat_template(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        add_generation_prompt: bool = True,
+        enable_thinking: Optional[bool] = None,
+        tools: Optional[Sequence[Mapping[str, Any]]] = None,
+    ) -> str:
+        """Writes a conversation as the model's own template has it, for :meth:`generate`.
+
+        messages: each with "role" and "content", in their order.
+        add_generation_prompt: whether it ends with the beginning of an answer.
+        enable_thinking: whether the model is to think first, None for what the template does by itself.
+        tools: what the model may call, as the template wants them described.
+
+        Raises Error for a model without a template, and ValueError for a conversation that the template refuses.
+        """
+        given: Dict[str, Any] = {"messages": list(messages), "add_generation_prompt": bool(add_generation_prompt)}
+        if enable_thinking is not None:
+            given["enable_thinking"] = bool(enable_thinking)
+        if tools is not None:
+            given["tools"] = list(tools)
+        text, length = _Text(), c_size_t()
+        library.call("model_render", self._handle, json.dumps(given).encode(), byref(text), byref(length))
+        return library.take(text, length.value)
 
     def tokenize(self, text: str, special: bool = False) -> List[int]:
         """Turns text into token ids; with special, among those that the tokenizer puts around a text.
@@ -398,12 +458,20 @@ class BitLlama(Session):
         return library.take(text, length.value)
 
 
-def load(path: Path, device: str = "auto", adapter: Union[str, int, None] = None) -> BitLlama:
-    """Loads a ``.bitt`` file, a model directory, or a ``.safetensors`` file beside its ``config.json``.
+def load(
+    path: Path,
+    device: str = "auto",
+    adapter: Union[str, int, None] = None,
+    *,
+    context: Optional[int] = None,
+    masters: Optional[str] = None,
+) -> BitLlama:
+    """Loads a ``.bitt`` file, a model directory, a ``.safetensors`` file beside its ``config.json``, or a public model: a
+    GGUF file, or a directory as Hugging Face has them.
 
     See :class:`BitLlama` for the rest.
     """
-    return BitLlama(None, path, device, adapter)
+    return BitLlama(None, path, device, adapter, context=context, masters=masters)
 
 
 def demo(device: str = "auto", adapter: Union[str, int, None] = None) -> BitLlama:
@@ -411,8 +479,10 @@ def demo(device: str = "auto", adapter: Union[str, int, None] = None) -> BitLlam
 
     See :class:`BitLlama` for the rest.
     """
-    model = BitLlama.__new__(BitLlama)
-    model._open(device, adapter, "model_demo")
+    model, handle = BitLlama.__new__(BitLlama), c_int64()
+    name = None if adapter is None else _name("adapter", str(adapter))
+    library.call("model_demo", _name("device", device), name, byref(handle))
+    model._begin(handle.value, device)
     return model
 
 

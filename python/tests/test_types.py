@@ -12,6 +12,7 @@ import unittest
 from support import PYTHON, bitgpu
 
 NUMPY = """
+from typing import Optional
 import numpy
 import numpy.typing
 import bitgpu
@@ -26,6 +27,11 @@ with bitgpu.demo(device="cpu", adapter=0) as model:
     print(model.detokenize(ids))
     text: str = model.generate("a", 5, 0.5, 1, top_k=3, top_p=0.9, min_p=0.1, repeat_penalty=1.1, stop=["b"])
     position: int = model.fork().position
+with bitgpu.load("x.gguf", context=4096, masters="half-up") as public:
+    size: int = public.vocab_size
+    room: Optional[int] = public.context
+    family: str = public.description["family"]
+    prompt: str = public.chat_template([{"role": "user", "content": "hello"}], enable_thinking=False)
 """
 
 WRONG = """

@@ -67,7 +67,7 @@ fn write_output(row: u32, head: u32, thread: u32) {
         let v = answers[first + j];
         squares += v * v;
     }
-    let root = inverse_rms(workgroup_sum(squares, thread), c);
+    let root = inverse_rms(workgroup_sum(squares, thread), c, NORM_EPS);
     for (var j = thread; j < c; j += WORKGROUP) {
         normed[first + j] = answers[first + j] * root * gain[j];
     }

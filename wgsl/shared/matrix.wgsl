@@ -2,6 +2,7 @@
 // shared/vector.wgsl; what the importing file has is the same, and params.n, the number of rows.
 #import shared/input.wgsl
 #import shared/norm.wgsl
+#import shared/scales.wgsl
 #import shared/weights.wgsl
 #import shared/tile.wgsl
 
@@ -30,7 +31,11 @@ fn matrix_product(group: u32, groups: u32, row_tile: u32, local: vec3<u32>) {
             put_left(q / 4u, k, x);
             var w = vec4<f32>(0.0);
             if start + k < params.width {
-                w = weights4(row_of(group * ACROSS + q / 16u, q / 4u % 4u), start + k);
+                let row = row_of(group * ACROSS + q / 16u, q / 4u % 4u);
+                w = weights4(row, start + k);
+                if GROUP > 0u {
+                    w *= group_scale(row, start + k);
+                }
             }
             put_right(q / 4u, k, w);
         }
@@ -69,5 +74,5 @@ fn matrix_product(group: u32, groups: u32, row_tile: u32, local: vec3<u32>) {
 // What RMSNorm multiplies row r of the tile by.
 fn tile_root(r: u32) -> f32 {
     let at = 4u * r;
-    return inverse_rms(squares[at] + squares[at + 1u] + squares[at + 2u] + squares[at + 3u], params.width);
+    return inverse_rms(squares[at] + squares[at + 1u] + squares[at + 2u] + squares[at + 3u], params.width, params.eps);
 }

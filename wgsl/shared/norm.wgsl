@@ -1,7 +1,12 @@
 // 1 / sqrt(mean of the squares + ε), what RMSNorm multiplies a row by. Of squares beyond float32 that would be 0, and hide
 // them: it is NaN. Bits, because compilers may take it that every number is finite.
-fn inverse_rms(squares: f32, width: u32) -> f32 {
+fn inverse_rms(squares: f32, width: u32, eps: f32) -> f32 {
     let bits = bitcast<u32>(squares);
-    let root = inverseSqrt(squares / f32(width) + 1e-5);
+    let mean = squares / f32(width) + eps;
+    let near = inverseSqrt(mean);  // which may be some roundings off: one step of Newton's
+    let root = near + near * (0.5 - 0.5 * mean * near * near);
     return select(root, bitcast<f32>(bits | 0x00400000u), (bits & 0x7f800000u) == 0x7f800000u);
 }
+
+// The ε of our own models' norms.
+const NORM_EPS = 1e-5;

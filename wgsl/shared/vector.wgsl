@@ -3,10 +3,12 @@
 // norm's gain; the norm's root, a factor of the whole row, is applied to the sums.
 //
 // The importing file has source_row, quads, row_of and store, and the constants WORKGROUP, LANES, TEAM_QUADS (1 or 4),
-// NORM, FORMAT, BLOCK_QUADS (activations that 16 bytes of weights meet, in fours) and TILE_BLOCKS = 256 / BLOCK_QUADS.
+// NORM, FORMAT, GROUP (of shared/scales.wgsl), BLOCK_QUADS (activations that 16 bytes of weights meet, in fours) and
+// TILE_BLOCKS = 256 / BLOCK_QUADS.
 #import shared/input.wgsl
 #import shared/norm.wgsl
 #import shared/reduce.wgsl
+#import shared/scales.wgsl
 #import shared/ternary.wgsl
 #import shared/weights.wgsl
 
@@ -54,6 +56,16 @@ fn vector_product(group: u32, groups: u32, i: u32, thread: u32) {
                 xs[q] = tile[q * TILE_BLOCKS + b];
             }
             let at = first + b;
+            if GROUP > 0u {
+                let halves = half_sums();
+                sum0 += group_products(quad, at0 + at, at, halves);
+                if TEAM_QUADS > 1u {
+                    sum1 += group_products(quad + 1u, at1 + at, at, halves);
+                    sum2 += group_products(quad + 2u, at2 + at, at, halves);
+                    sum3 += group_products(quad + 3u, at3 + at, at, halves);
+                }
+                continue;
+            }
             sum0 += block_products(at0 + at);
             if TEAM_QUADS > 1u {
                 sum1 += block_products(at1 + at);
@@ -69,7 +81,7 @@ fn vector_product(group: u32, groups: u32, i: u32, thread: u32) {
         row_sums = workgroup_sums(row_share, thread);
     }
     if NORM == 1u {
-        root = inverse_rms(row_sums.x, params.width);
+        root = inverse_rms(row_sums.x, params.width, params.eps);
         write_normed(row, root, group, groups, thread);
     }
     finish(i, quad, sum0, row_sums.y, root, lane, thread);
@@ -95,7 +107,7 @@ fn finish(i: u32, quad: u32, v: vec4<f32>, activations: f32, root: f32, lane: u3
         for (var t = 0u; t < LANES; t++) {
             sum += shares[thread + t];
         }
-        if FORMAT == TERNARY {
+        if FORMAT == TERNARY && GROUP == 0u {
             sum -= activations;  // Σ Q·x = Σ code·x − Σ x
         }
         store(i, quad, sum * root);
@@ -122,7 +134,7 @@ fn block_products(at: vec4<u32>) -> vec4<f32> {
         return vec4<f32>(dot(xs[0], bitcast<vec4<f32>>(w0)), dot(xs[0], bitcast<vec4<f32>>(w1)),
             dot(xs[0], bitcast<vec4<f32>>(w2)), dot(xs[0], bitcast<vec4<f32>>(w3)));
     }
-    if FORMAT == F16 {
+    if FORMAT == F16 || FORMAT == BF16 {
         return vec4<f32>(half_product(w0), half_product(w1), half_product(w2), half_product(w3));
     }
     return word_products(vec4<u32>(w0.x, w1.x, w2.x, w3.x), 0u) +
@@ -132,8 +144,44 @@ fn block_products(at: vec4<u32>) -> vec4<f32> {
 }
 
 fn half_product(w: vec4<u32>) -> f32 {
-    return dot(xs[0], vec4<f32>(unpack2x16float(w.x), unpack2x16float(w.y))) +
-        dot(xs[BLOCK_QUADS - 1u], vec4<f32>(unpack2x16float(w.z), unpack2x16float(w.w)));
+    return dot(xs[0], halves4(w.x, w.y)) + dot(xs[BLOCK_QUADS - 1u], halves4(w.z, w.w));
+}
+
+// Products of the activations in xs with block `block` of each of four rows, whose words begin at `at`, times the scales of
+// its two halves' groups; halves are half_sums.
+fn group_products(quad: u32, at: vec4<u32>, block: u32, halves: vec2<f32>) -> vec4<f32> {
+    let w0 = weights[at.x];
+    let w1 = weights[at.y];
+    let w2 = weights[at.z];
+    let w3 = weights[at.w];
+    let low = word_products(vec4<u32>(w0.x, w1.x, w2.x, w3.x), 0u) +
+        word_products(vec4<u32>(w0.y, w1.y, w2.y, w3.y), BLOCK_QUADS / 4u) - halves.x;
+    let high = word_products(vec4<u32>(w0.z, w1.z, w2.z, w3.z), BLOCK_QUADS / 2u) +
+        word_products(vec4<u32>(w0.w, w1.w, w2.w, w3.w), BLOCK_QUADS * 3u / 4u) - halves.y;
+    let scales_low = quad_scales(quad, 2u * block);
+    if GROUP % 2u == 0u {  // both halves belong to one group
+        return (low + high) * scales_low;
+    }
+    return low * scales_low + high * quad_scales(quad, 2u * block + 1u);
+}
+
+// The scales of a quad's rows for the inputs from 32·half on.
+fn quad_scales(quad: u32, half: u32) -> vec4<f32> {
+    let k = min(32u * half, params.width - 1u);  // past the end, the products are 0
+    return vec4<f32>(group_scale(row_of(quad, 0u), k), group_scale(row_of(quad, 1u), k), group_scale(row_of(quad, 2u), k),
+        group_scale(row_of(quad, 3u), k));
+}
+
+// Σ x of the first and of the last 32 activations in xs, which are as code_scale left them.
+fn half_sums() -> vec2<f32> {
+    let even = vec4<f32>(1.0, 4.0, 16.0, 64.0);
+    let odd = vec4<f32>(256.0, 1024.0, 4096.0, 16384.0);
+    var sums = vec2<f32>(0.0);
+    for (var q = 0u; q < BLOCK_QUADS / 2u; q += 2u) {
+        let other = q + BLOCK_QUADS / 2u;
+        sums += vec2<f32>(dot(xs[q], even) + dot(xs[q + 1u], odd), dot(xs[other], even) + dot(xs[other + 1u], odd));
+    }
+    return sums;
 }
 
 // Products of a word of each of four rows with the activations from place `at` of xs.

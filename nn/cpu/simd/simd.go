@@ -100,6 +100,10 @@ type kernels struct {
 	int8    rowKernels[int8]
 	ternary rowKernels[byte]
 
+	// Rows of a cache that lie apart; nil where there is nothing better than a row at a time.
+	floatCache cacheKernels[float32]
+	halfCache  cacheKernels[uint16]
+
 	group groupKernels
 
 	// Products with vectors in int8, without and with scales of groups.

@@ -8,6 +8,7 @@ import (
 	"bitgpu/io/chat"
 	"bitgpu/io/ggml"
 	"bitgpu/io/gguf"
+	"bitgpu/io/regular"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn/arch"
 	"bitgpu/nn/op"
@@ -51,9 +52,14 @@ func (g *ggufFile) open(m *Model) (err error) {
 		m.Tensors = append(m.Tensors, Tensor{t.Name, t.Layout.String(), t.Shape, int64(len(t.Data))})
 	}
 	if _, ok := g.Value("tokenizer.ggml.model"); ok {
-		if m.Tokenizer, m.Ends, err = tokenizer.FromGGUF(g.File); err != nil {
+		var named []uint32
+		if m.TokenizerJSON, named, err = tokenizer.ConvertGGUF(g.File); err != nil {
 			return err
 		}
+		if m.Tokenizer, err = tokenizer.Parse(g.Name(), m.TokenizerJSON); err != nil {
+			return err
+		}
+		m.Ends = m.Tokenizer.Ends(named)
 	}
 	metadata := map[string]string{}
 	for _, key := range g.Keys() {
@@ -63,9 +69,13 @@ func (g *ggufFile) open(m *Model) (err error) {
 			}
 		}
 	}
-	if len(metadata) > 0 {
-		m.Template, m.TemplateError = chat.FromGGUF(metadata, g.token("bos"), g.token("eos"))
+	m.Chat = chat.SourceFromGGUF(metadata, g.token("bos"), g.token("eos"))
+	for which, name := range map[string]string{"padding": "pad_token", "unknown": "unk_token"} {
+		if text := g.token(which); text != "" {
+			m.Chat.Tokens[name] = text
+		}
 	}
+	m.template()
 	return nil
 }
 
@@ -83,6 +93,12 @@ func (g *ggufFile) token(which string) string {
 }
 
 func (g *ggufFile) close() error { return g.Close() }
+
+func (g *ggufFile) drop(name string) {
+	if t, err := g.find(name); err == nil {
+		regular.Drop(t.Data)
+	}
+}
 
 func (g *ggufFile) errorf(format string, args ...any) error {
 	return fmt.Errorf("%s: "+format, append([]any{g.Name()}, args...)...)
@@ -190,6 +206,14 @@ func (g *ggufFile) find(name string) (t gguf.Tensor, err error) {
 	return t, nil
 }
 
+func (g *ggufFile) has(name string) error {
+	if strings.HasSuffix(name, ".signs") { // are keys, and no tensors
+		return nil
+	}
+	_, err := g.find(name)
+	return err
+}
+
 func (g *ggufFile) rows(name string) (int, error) {
 	t, err := g.find(name)
 	if err == nil && len(t.Shape) != 2 {
@@ -226,17 +250,14 @@ func (g *ggufFile) part(name string, table bool) (*part, error) {
 	m := t.Matrix()
 	x := &part{name: g.Name() + ": " + t.Name, rows: m.Rows, cols: m.Cols}
 	if t.Layout.Ternary() {
-		if x.trit, err = m.Ternary(); err != nil {
+		if x.ternary, err = ofGGML(m); err != nil {
 			return nil, g.errorf("%w", err)
-		}
-		if x.trit.ColBlock < 128 && x.trit.ColBlock != m.Cols {
-			x.trit.Merge(128) // files with groups of 64 hold each scale twice
 		}
 	} else if err := x.readFloats(m, t); err != nil {
 		return nil, g.errorf("%w", err)
 	}
 	if g.d.Rotation > 0 {
-		turned := x.trit != nil || table
+		turned := x.ternary != nil || table
 		if g.folded[t.Name] != turned {
 			return nil, g.errorf("%s: %sweight_names: got %v, want %v, for every matrix but those of the decay is stored for a rotated input", t.Name, hadamardPrefix, g.folded[t.Name], turned)
 		}
@@ -247,30 +268,20 @@ func (g *ggufFile) part(name string, table bool) (*part, error) {
 // readFloats reads weights that are not ternary; those of half precision stay so.
 func (x *part) readFloats(m *ggml.Matrix, t gguf.Tensor) error {
 	switch t.Layout {
-	case ggml.F16.Layout(), ggml.BF16.Layout():
-		x.format = op.F16
-		if t.Layout == ggml.BF16.Layout() {
-			x.format = op.BF16
-		}
-		x.halves = halves(t.Data)
-	default:
-		x.floats = make([]float32, m.Rows*m.Cols)
-		for r := range m.Rows {
+	case ggml.F16.Layout():
+		return x.readHalves(t.Data, op.F16)
+	case ggml.BF16.Layout():
+		return x.readHalves(t.Data, op.BF16)
+	}
+	x.floats = make([]float32, m.Rows*m.Cols)
+	return inPieces(m.Rows, 4*m.Cols, func(from, to int) error {
+		for r := from; r < to; r++ {
 			if err := m.Floats(x.floats[r*m.Cols:], r); err != nil {
 				return err
 			}
 		}
-	}
-	return x.finite()
-}
-
-// halves are little-endian 16-bit numbers.
-func halves(data []byte) []uint16 {
-	out := make([]uint16, len(data)/2)
-	for i := range out {
-		out[i] = uint16(data[2*i]) | uint16(data[2*i+1])<<8
-	}
-	return out
+		return nil
+	})
 }
 
 // arrange moves rows and columns into the order of Hugging Face.

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"bitgpu/io/chat"
 	"bitgpu/io/hf"
@@ -27,7 +27,8 @@ type hfDir struct {
 	d       *arch.Decoder
 	packed  bool // BitNet's: embeddings and head are floats
 	masters *hf.Rounding
-	prefix  string // of the names of tensors
+	rounded atomic.Bool // there were masters
+	prefix  string      // of the names of tensors
 }
 
 func openHF(dir string, m *Model, o Options) (source, error) {
@@ -86,7 +87,7 @@ func (h *hfDir) text(m *Model, config *hfConfig) error {
 		if m.Tokenizer, err = tokenizer.Parse(path, data); err != nil {
 			return err
 		}
-		m.Ends = m.Tokenizer.EndOfText()
+		m.Ends, m.TokenizerJSON = m.Tokenizer.EndOfText(), data
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
@@ -104,11 +105,11 @@ func (h *hfDir) text(m *Model, config *hfConfig) error {
 			m.Ends = append(m.Ends, id)
 		}
 	}
-	_, err1 := os.Stat(filepath.Join(h.dir, "tokenizer_config.json"))
-	_, err2 := os.Stat(filepath.Join(h.dir, "chat_template.jinja"))
-	if err1 == nil || err2 == nil {
-		m.Template, m.TemplateError = chat.FromDir(h.dir)
+	if m.Chat, err = chat.SourceFromDir(h.dir); err != nil {
+		m.TemplateError = err
+		return nil
 	}
+	m.template()
 	return nil
 }
 
@@ -127,6 +128,13 @@ func numbers(v any) (ids []uint32) {
 }
 
 func (h *hfDir) close() error { return h.Close() }
+
+func (h *hfDir) drop(name string) {
+	if file, ok := h.tensor(name); ok {
+		t, _ := h.Tensor(file)
+		regular.Drop(t.Data)
+	}
+}
 
 // tensor finds a tensor by the name of the parameter, and says what the file calls it.
 func (h *hfDir) tensor(name string) (file string, ok bool) {
@@ -154,6 +162,13 @@ func (h *hfDir) tensor(name string) (file string, ok bool) {
 	return prefix + file, ok
 }
 
+func (h *hfDir) has(name string) error {
+	if file, ok := h.tensor(name); !ok {
+		return fmt.Errorf("%s: %s is missing", h.dir, file)
+	}
+	return nil
+}
+
 func (h *hfDir) rows(name string) (int, error) {
 	file, ok := h.tensor(name)
 	t, _ := h.Tensor(file)
@@ -164,10 +179,10 @@ func (h *hfDir) rows(name string) (int, error) {
 }
 
 func (h *hfDir) part(name string, table bool) (*part, error) {
-	file, ok := h.tensor(name)
-	if !ok {
-		return nil, fmt.Errorf("%s: %s is missing", h.dir, file)
+	if err := h.has(name); err != nil {
+		return nil, err
 	}
+	file, _ := h.tensor(name)
 	t, _ := h.Tensor(file)
 	_, rest := inLayer(name)
 	x := &part{name: h.dir + ": " + file}
@@ -177,17 +192,21 @@ func (h *hfDir) part(name string, table bool) (*part, error) {
 		m, err := h.Ternary(file)
 		switch {
 		case err == nil:
-			x.trit, x.rows, x.cols = m, m.Rows, m.Cols
+			x.ternary, x.rows, x.cols = ofTrit(m), m.Rows, m.Cols
 		case h.masters != nil && !table:
-			if x.trit, err = h.Quantize(file, *h.masters); err != nil {
+			if m, err = h.Quantize(file, *h.masters); err != nil {
 				return nil, err
 			}
-			x.rows, x.cols = x.trit.Rows, x.trit.Cols
+			x.ternary, x.rows, x.cols = ofTrit(m), m.Rows, m.Cols
+			h.rounded.Store(true)
 		case t.DType == safetensors.U8 || t.DType == safetensors.U32 || !table && !mayBeFloat(rest):
+			if !h.packed && t.DType != safetensors.U8 && t.DType != safetensors.U32 {
+				err = fmt.Errorf("%w; if these are the float masters of a ternary model, say how it rounds them: --masters half-up (Falcon-E's) or half-even", err)
+			}
 			return nil, err
 		}
 	}
-	if x.trit == nil {
+	if x.ternary == nil {
 		if err := x.readHF(t); err != nil {
 			return nil, err
 		}
@@ -207,11 +226,10 @@ func (x *part) readHF(t safetensors.Tensor) (err error) {
 		x.rows, x.cols = t.Shape[0], t.Len()/t.Shape[0] // a convolution (channels, 1, taps) is a matrix, too
 	}
 	switch t.DType {
-	case safetensors.F16, safetensors.BF16:
-		x.format, x.halves = op.F16, halves(t.Data)
-		if t.DType == safetensors.BF16 {
-			x.format = op.BF16
-		}
+	case safetensors.F16:
+		return x.readHalves(t.Data, op.F16)
+	case safetensors.BF16:
+		return x.readHalves(t.Data, op.BF16)
 	case safetensors.F32:
 		view, ok := t.FloatView()
 		if !ok {

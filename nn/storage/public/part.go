@@ -1,12 +1,13 @@
 package public
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
 
-	"bitgpu/io/trit"
 	"bitgpu/nn"
+	"bitgpu/nn/arch"
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
 
@@ -17,14 +18,14 @@ import (
 type part struct {
 	name       string // in the file, with its path, for messages
 	rows, cols int
-	trit       *trit.Matrix // or
-	format     op.Format    // F32, F16 or BF16
+	ternary    *rowsOf   // or
+	format     op.Format // F32, F16 or BF16
 	floats     []float32
 	halves     []uint16
 }
 
 // param makes a parameter of its parts, whose rows follow each other.
-func param(src source, p nn.Param) (h op.HostTensor, err error) {
+func param(src source, d *arch.Decoder, p nn.Param) (h op.HostTensor, err error) {
 	var parts []*part
 	rows := 0
 	for _, name := range p.Names {
@@ -33,12 +34,14 @@ func param(src source, p nn.Param) (h op.HostTensor, err error) {
 			return h, err
 		}
 		if p.Kind == layer.Gain {
-			if x.trit != nil || len(p.Shape) == 1 && x.rows*x.cols != p.Shape[0] || len(p.Shape) > 1 && x.cols != p.Shape[1] {
+			if x.ternary != nil || len(p.Shape) == 1 && x.rows*x.cols != p.Shape[0] || len(p.Shape) > 1 && x.cols != p.Shape[1] {
 				return h, fmt.Errorf("%s: got %d × %d, want floats of the shape %v", x.name, x.rows, x.cols, p.Shape)
 			}
 			x.widen()
 		} else if x.cols != p.Shape[1] {
 			return h, fmt.Errorf("%s: got %d × %d weights, want rows of %d", x.name, x.rows, x.cols, p.Shape[1])
+		} else if want := rowsNamed(d, p, name); x.rows != want {
+			return h, fmt.Errorf("%s: got %d rows, want %d", x.name, x.rows, want)
 		}
 		parts, rows = append(parts, x), rows+x.rows
 	}
@@ -50,11 +53,11 @@ func param(src source, p nn.Param) (h op.HostTensor, err error) {
 		return h, fmt.Errorf("%s: got %d rows, want %d", first.name, rows, p.Shape[0])
 	}
 	h.Shape = p.Shape
-	if first.trit != nil {
+	if first.ternary != nil {
 		return h, ternaryTensor(&h, parts)
 	}
 	for _, x := range parts {
-		if x.trit != nil || x.format != first.format {
+		if x.ternary != nil || x.format != first.format {
 			return h, fmt.Errorf("%s: got other weights than in %s, want all ternary or of one type of floats", x.name, first.name)
 		}
 		h.Format = x.format
@@ -65,6 +68,24 @@ func param(src source, p nn.Param) (h op.HostTensor, err error) {
 		}
 	}
 	return h, nil
+}
+
+// rowsNamed is how many rows of a matrix one of its names stands for.
+func rowsNamed(d *arch.Decoder, p nn.Param, name string) int {
+	if len(p.Names) == 1 {
+		return p.Shape[0]
+	}
+	switch _, rest := inLayer(name); rest {
+	case "self_attn.q_proj.weight", "self_attn.gate_proj.weight":
+		return d.Heads * d.HeadWidth
+	case "self_attn.k_proj.weight", "self_attn.v_proj.weight":
+		return d.KVHeads * d.HeadWidth
+	case "linear_attn.in_proj_qkv.weight":
+		return p.Shape[0] - d.Recurrent.Heads*d.Recurrent.ValueWidth
+	case "linear_attn.in_proj_z.weight":
+		return d.Recurrent.Heads * d.Recurrent.ValueWidth
+	}
+	return p.Shape[0] / len(p.Names) // of the MLP
 }
 
 // widen makes 16-bit floats 32-bit ones.
@@ -86,12 +107,8 @@ func (x *part) widen() {
 // finite refuses floats that are not.
 func (x *part) finite() error {
 	bad := op.FirstNotFinite(x.floats)
-	mask := uint16(0x7c00)
-	if x.format == op.BF16 {
-		mask = 0x7f80
-	}
 	if bad < 0 {
-		bad = slices.IndexFunc(x.halves, func(h uint16) bool { return h&mask == mask })
+		bad = firstNotFinite(x.halves, x.format)
 	}
 	if bad >= 0 {
 		return fmt.Errorf("%s: element %d is not a finite number", x.name, bad)
@@ -99,88 +116,45 @@ func (x *part) finite() error {
 	return nil
 }
 
-// ternaryTensor fills a host tensor with ternary parts: with γ where rows have one scale each, else with scales of groups.
-func ternaryTensor(h *op.HostTensor, parts []*part) error {
-	h.Format, h.Absmean = op.Ternary, true
-	cols := h.Shape[1]
-	group := cols
-	for _, x := range parts {
-		if x.trit == nil {
-			return fmt.Errorf("%s: got floats, want ternary weights as in %s", x.name, parts[0].name)
-		}
-		group = min(group, x.trit.ColBlock)
+// firstNotFinite is the index of the first of 16-bit floats that is not finite, -1 where there is none.
+func firstNotFinite(halves []uint16, format op.Format) int {
+	mask := uint16(0x7c00)
+	if format == op.BF16 {
+		mask = 0x7f80
 	}
-	if len(parts) == 1 {
-		h.Codes = parts[0].trit.Codes
-	} else {
-		h.Codes = make([]byte, 0, h.Shape[0]*trit.RowBytes(cols))
-		for _, x := range parts {
-			h.Codes = append(h.Codes, x.trit.Codes...)
+	const each = 256 // looked at without a branch
+	for at := 0; at < len(halves); at += each {
+		piece := halves[at:min(at+each, len(halves))]
+		var found uint16
+		for _, h := range piece {
+			found |= h&mask + (0x8000 - mask) // the highest bit is 1 where all of the exponent's are
+		}
+		if found&0x8000 != 0 {
+			return at + slices.IndexFunc(piece, func(h uint16) bool { return h&mask == mask })
 		}
 	}
-	if group == cols {
-		h.Scales = rowScales(parts)
-		return nil
-	}
-	const least = 32 // what the kernels take together
-	if group%least != 0 {
-		return fmt.Errorf("%s: got a scale each %d inputs, want a multiple of %d", parts[0].name, group, least)
-	}
-	h.Absmean, h.Group = false, group
-	h.GroupScales = make([]uint16, 0, h.Shape[0]*cols/group)
-	for _, x := range parts {
-		if x.trit.ColBlock%group != 0 {
-			return fmt.Errorf("%s: got a scale each %d inputs beside one each %d in the same product, want multiples", x.name, x.trit.ColBlock, group)
-		}
-		for r := range x.rows {
-			for c := 0; c < cols; c += group {
-				scale := x.trit.Scale(r, c)
-				half := float16.Fromfloat32(scale)
-				if half.Float32() != scale {
-					return fmt.Errorf("%s: got the scale %v in row %d, want one that float16 can hold", x.name, scale, r)
-				}
-				h.GroupScales = append(h.GroupScales, half.Bits())
-			}
-		}
-	}
-	return nil
+	return -1
 }
 
-// rowScales are γ: one for each part where they are alike in that, else one a row.
-func rowScales(parts []*part) (scales []float32) {
-	for _, x := range parts {
-		if x.trit.RowBlock != x.rows || x.rows != parts[0].rows {
-			for _, x := range parts {
-				for r := range x.rows {
-					scales = append(scales, x.trit.Scale(r, 0))
-				}
-			}
-			return scales
+// readHalves takes little-endian 16-bit floats, and refuses those that are not finite.
+func (x *part) readHalves(data []byte, format op.Format) error {
+	x.format, x.halves = format, make([]uint16, len(data)/2)
+	return inPieces(len(x.halves), 2, func(from, to int) error {
+		piece := x.halves[from:to]
+		for i := range piece {
+			piece[i] = binary.LittleEndian.Uint16(data[2*(from+i):])
 		}
-	}
-	for _, x := range parts {
-		scales = append(scales, x.trit.Scales[0])
-	}
-	return scales
+		if bad := firstNotFinite(piece, format); bad >= 0 {
+			return fmt.Errorf("%s: element %d is not a finite number", x.name, from+bad)
+		}
+		return nil
+	})
 }
 
 // pick takes the rows of a part in an order, which may leave some out.
 func (x *part) pick(order []int) {
-	if t := x.trit; t != nil {
-		out := &trit.Matrix{Name: t.Name, Rows: len(order), Cols: t.Cols, RowBlock: len(order), ColBlock: t.ColBlock, Scales: t.Scales}
-		out.Codes = make([]byte, 0, len(order)*trit.RowBytes(t.Cols))
-		for _, r := range order {
-			out.Codes = append(out.Codes, t.Row(r)...)
-		}
-		if t.RowBlock != t.Rows {
-			out.RowBlock, out.Scales = 1, nil
-			for _, r := range order {
-				for c := 0; c < t.Cols; c += t.ColBlock {
-					out.Scales = append(out.Scales, t.Scale(r, c))
-				}
-			}
-		}
-		x.trit = out
+	if t := x.ternary; t != nil {
+		t.pick(order)
 	}
 	x.floats, x.halves = pickRows(x.floats, order, x.cols), pickRows(x.halves, order, x.cols)
 	x.rows = len(order)
@@ -195,35 +169,4 @@ func pickRows[E any](all []E, order []int, cols int) []E {
 		out = append(out, all[r*cols:(r+1)*cols]...)
 	}
 	return out
-}
-
-// pickColumns moves blocks of so many columns of a ternary part: block i of the result is block order[i].
-func (x *part) pickColumns(order []int, width int) error {
-	t := x.trit
-	switch {
-	case t == nil:
-		return fmt.Errorf("%s: got floats, want ternary weights", x.name)
-	case len(order)*width != t.Cols || width%4 != 0 || t.ColBlock != t.Cols && width%t.ColBlock != 0:
-		return fmt.Errorf("%s: got scales of %d inputs, of %d inputs in all, want a divisor of a head's %d", x.name, t.ColBlock, t.Cols, width)
-	}
-	out := *t
-	out.Codes = make([]byte, 0, len(t.Codes))
-	for r := range t.Rows {
-		row := t.Row(r)
-		for _, b := range order {
-			out.Codes = append(out.Codes, row[b*width/4:(b+1)*width/4]...)
-		}
-	}
-	if t.ColBlock != t.Cols {
-		out.Scales = make([]float32, 0, len(t.Scales))
-		for r := 0; r < t.Rows; r += t.RowBlock {
-			for _, b := range order {
-				for c := b * width; c < (b+1)*width; c += t.ColBlock {
-					out.Scales = append(out.Scales, t.Scale(r, c))
-				}
-			}
-		}
-	}
-	x.trit = &out
-	return nil
 }

@@ -1,6 +1,6 @@
 // Package public reads models of the public ternary families, whatever form they come in, into weights in host memory: GGUF
-// files, and directories as Hugging Face has them. It is not for containers and types of weights, which packages gguf, ggml,
-// hf and trit know, and not for what the layers compute, which package arch says.
+// files, directories as Hugging Face has them, and .bitt files; and writes them in these forms. It is not for containers and
+// types of weights, which packages gguf, ggml, hf and trit know, and not for what the layers compute, which package arch says.
 //
 // # Why
 //
@@ -9,19 +9,24 @@
 // that of Hugging Face, with the halves of a head apart and the value heads of a key head side by side.
 //
 // Why are tensors not left where they lie? The codes and the scales of most types are mixed, and a file may be gone or written
-// over while it is in use. A tensor is copied once, and the pages of the file are not needed afterwards.
+// over while it is in use. A tensor is copied once, and the pages of the file are let go of behind it.
+//
+// Why is a tokenizer that was written to GGUF read again before the file is? The keys of GGUF say less than a tokenizer.json,
+// and ids that differ in silence are worse than a refusal.
 package public
 
 import (
 	"bytes"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 
+	"bitgpu/io/atomicfile"
 	"bitgpu/io/chat"
 	"bitgpu/io/gguf"
 	"bitgpu/io/hf"
@@ -35,8 +40,9 @@ import (
 // Model is a model of a public family in host memory.
 type Model struct {
 	Path      string
-	Form      string // "GGUF", "Hugging Face"
+	Form      string // "GGUF", "Hugging Face", ".bitt"
 	Decoder   *arch.Decoder
+	Trained   int // the context that the file names; that of Decoder is bounded by Options.Context
 	Weights   *nn.Weights[op.HostTensor]
 	Tokenizer *tokenizer.Tokenizer // nil when there is none
 	Ends      []uint32             // the ids that end a text
@@ -45,6 +51,10 @@ type Model struct {
 	TemplateError error
 	// Tensors are what the file has, for who lists them.
 	Tensors []Tensor
+	// TokenizerJSON is the text of Tokenizer, as a tokenizer.json; nil when there is none.
+	TokenizerJSON json.RawMessage
+	// Chat is the text of Template, with the special tokens that the files name.
+	Chat chat.Source
 }
 
 // Tensor is one of a file's.
@@ -72,6 +82,9 @@ func Recognize(path string) bool {
 	if info.IsDir() {
 		return isHFDir(path)
 	}
+	if !info.Mode().IsRegular() { // to open a pipe waits for who writes
+		return false
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false
@@ -79,10 +92,18 @@ func Recognize(path string) bool {
 	defer f.Close()
 	head := make([]byte, 8)
 	n, _ := f.Read(head)
-	return gguf.Recognize(head[:n]) || !bytes.HasPrefix(head, []byte("BITT")) && filepath.Ext(path) == ".safetensors" && isHFDir(filepath.Dir(path))
+	return gguf.Recognize(head[:n]) || !bytes.HasPrefix(head, []byte("BITT")) && isWeights(path) && isHFDir(filepath.Dir(path))
+}
+
+// isWeights says whether a file's name is that of a model's weights, or of a part of them: others, such as memories, may lie beside.
+func isWeights(path string) bool {
+	return filepath.Ext(path) == ".safetensors" && strings.HasPrefix(filepath.Base(path), "model")
 }
 
 func isHFDir(dir string) bool {
+	if atomicfile.Recover(dir) != nil { // of an export that was ended before it was done
+		return false
+	}
 	const most = 1 << 24
 	if info, err := os.Stat(filepath.Join(dir, "config.json")); err != nil || !info.Mode().IsRegular() || info.Size() > most {
 		return false
@@ -93,10 +114,52 @@ func isHFDir(dir string) bool {
 
 // Open reads the model at path.
 func Open(path string, o Options) (*Model, error) {
+	m, src, err := describe(path, o)
+	if err != nil {
+		return nil, err
+	}
+	defer src.close()
+	if err := m.read(src); err != nil {
+		return nil, err
+	}
+	return m, m.rounded(src, o)
+}
+
+// Describe is Open without the weights. It says all the same which tensors are missing, and reads those of the first layer, for
+// matrices of floats may turn out not to be ternary.
+func Describe(path string, o Options) (*Model, error) {
+	m, src, err := describe(path, o)
+	if err != nil {
+		return nil, err
+	}
+	defer src.close()
+	for _, p := range nn.Params(nn.OfDecoder(m.Decoder)) {
+		if p.Layer == 0 {
+			err := regular.Guard(func() error {
+				_, err := param(src, m.Decoder, p)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return m, m.rounded(src, o)
+}
+
+// rounded refuses a rounding that had nothing to round: the activations would be rounded for nothing.
+func (m *Model) rounded(src source, o Options) error {
+	if h, ok := src.(*hfDir); o.Masters == nil || ok && h.rounded.Load() {
+		return nil
+	}
+	return fmt.Errorf("%s: masters: got a rounding, want none: its matrices are ternary as they are", m.Path)
+}
+
+func describe(path string, o Options) (*Model, source, error) {
 	m := &Model{Path: path}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var src source
 	switch {
@@ -108,74 +171,110 @@ func Open(path string, o Options) (*Model, error) {
 		src, err = openGGUF(path, m)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer src.close()
-	if err := m.size(src); err != nil {
-		return nil, err
+	if m.Decoder.Vocab, err = src.rows("embed.weight"); err == nil {
+		err = m.check(src, o)
 	}
+	if err != nil {
+		src.close()
+		return nil, nil, err
+	}
+	return m, src, nil
+}
+
+// fill reads the weights of a model that is described.
+func (m *Model) fill(src source, o Options) error {
+	if err := m.check(src, o); err != nil {
+		return err
+	}
+	return m.read(src)
+}
+
+// template loads the template, where there is one.
+func (m *Model) template() {
+	if len(m.Chat.Templates) > 0 {
+		m.Template, m.TemplateError = m.Chat.Template()
+	}
+}
+
+// check completes a model of which the keys and the vocabulary's size are known, and refuses what cannot be one, or lacks
+// tensors.
+func (m *Model) check(src source, o Options) error {
+	d := m.Decoder
+	if m.Tokenizer != nil && m.Tokenizer.Size() > d.Vocab {
+		return fmt.Errorf("%s: the tokenizer has %d tokens, want at most the %d rows of the embedding", m.Path, m.Tokenizer.Size(), d.Vocab)
+	}
+	m.Trained = d.Context
 	if o.Context > 0 {
-		m.Decoder.Context = min(m.Decoder.Context, o.Context)
+		d.Context = min(d.Context, o.Context)
 	}
-	if err := m.Decoder.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err := d.Validate(); err != nil {
+		return fmt.Errorf("%s: %w", m.Path, err)
 	}
-	return m, m.read(src)
+	for _, p := range nn.Params(nn.OfDecoder(d)) {
+		for _, name := range p.Names {
+			if err := src.has(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // source gives the parts of parameters out of a file.
 type source interface {
 	// part reads what one name of a parameter stands for; errors name the file and the tensor.
 	part(name string, table bool) (*part, error)
+	// has is the error of a part that the file lacks.
+	has(name string) error
 	// rows is how many rows a matrix has, without reading it.
 	rows(name string) (int, error)
+	// drop lets go of the memory that the file's bytes of a name have taken, which are not needed again.
+	drop(name string)
 	close() error
 }
 
-// size takes the vocabulary's size from the embedding.
-func (m *Model) size(src source) (err error) {
-	m.Decoder.Vocab, err = src.rows("embed.weight")
-	if err == nil && m.Tokenizer != nil && m.Tokenizer.Size() > m.Decoder.Vocab {
-		err = fmt.Errorf("%s: the tokenizer has %d tokens, want at most the %d rows of the embedding", m.Path, m.Tokenizer.Size(), m.Decoder.Vocab)
-	}
-	return err
-}
-
-// read fills the weights, several parameters at a time.
+// read fills the weights, several parameters at a time. Of several errors it gives the first in the order of the data flow.
 func (m *Model) read(src source) error {
 	type job struct {
+		at int
 		p  nn.Param
 		to *op.HostTensor
 	}
 	var jobs []job
 	m.Weights = new(nn.Weights[op.HostTensor])
-	nn.Walk(nn.OfDecoder(m.Decoder), m.Weights, func(p nn.Param, t *op.HostTensor) { jobs = append(jobs, job{p, t}) })
+	nn.Walk(nn.OfDecoder(m.Decoder), m.Weights, func(p nn.Param, t *op.HostTensor) { jobs = append(jobs, job{len(jobs), p, t}) })
 	next := make(chan job, len(jobs))
 	for _, j := range jobs {
 		next <- j
 	}
 	close(next)
 	var all sync.WaitGroup
-	var lock sync.Mutex
-	var errs []error
+	errs := make([]error, len(jobs))
 	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
 		all.Go(func() {
 			for j := range next {
-				err := regular.Guard(func() (err error) {
-					*j.to, err = param(src, j.p)
+				errs[j.at] = regular.Guard(func() (err error) {
+					*j.to, err = param(src, m.Decoder, j.p)
+					for _, name := range j.p.Names {
+						src.drop(name)
+					}
 					return err
 				})
-				if err != nil {
-					lock.Lock()
-					errs = append(errs, err)
-					lock.Unlock()
+				if errs[j.at] != nil {
 					return
 				}
 			}
 		})
 	}
 	all.Wait()
-	return errors.Join(errs[:min(1, len(errs))]...)
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // decimal is the float64 that a float32 in a file was rounded from, where that has few digits: 1e-6 and not

@@ -8,10 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"bitgpu/gpu/gputest"
 	"bitgpu/io/hf"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
 	"bitgpu/nn/op"
+	"bitgpu/nn/webgpu"
 )
 
 // folder is the one of small public models that BITGPU_PUBLIC_MODELS names, each with the logits that it must give.
@@ -60,28 +62,44 @@ func open(t *testing.T, path string) *Model {
 	return m
 }
 
+// answer is what a model must give.
+type answer struct{ logits, greedy []float64 }
+
+func wanted(t *testing.T, path string) answer {
+	return answer{expectedNumbers(t, path, "logits_f64"), expectedNumbers(t, path, "greedy")}
+}
+
+func (a answer) check(t *testing.T, name string, got []float32, text []uint32, tolerance float64) {
+	t.Helper()
+	off, peak := 0.0, 0.0
+	if len(got) != len(a.logits) {
+		t.Fatalf("%s: got %d logits, want %d", name, len(got), len(a.logits))
+	}
+	for i, w := range a.logits {
+		off, peak = max(off, math.Abs(float64(got[i])-w)), max(peak, math.Abs(w))
+	}
+	t.Logf("%s: off by %.2g of %.3g", name, off/peak, peak)
+	if !(off <= tolerance*peak) {
+		t.Errorf("%s: logits are off by %.2g of the largest, want %g", name, off/peak, tolerance)
+	}
+	for i, id := range a.greedy {
+		if text[i] != uint32(id) {
+			t.Errorf("%s: token %d of the text is %d, want %v", name, i, text[i], id)
+			break
+		}
+	}
+}
+
 // The logits are those that other programs computed in float64, on the reference and on the engine.
 func TestPublicLogits(t *testing.T) {
 	for path, expected := range published(t) {
 		t.Run(filepath.Base(filepath.Dir(path))+"/"+filepath.Base(path), func(t *testing.T) {
 			m := open(t, path)
 			tokens := expectedNumbers(t, expected, "tokens")
-			want, greedy := expectedNumbers(t, expected, "logits_f64"), expectedNumbers(t, expected, "greedy")
+			right := wanted(t, expected)
+			greedy := right.greedy
 			check := func(name string, got []float32, text []uint32, tolerance float64) {
-				off, peak := 0.0, 0.0
-				for i, w := range want {
-					off, peak = max(off, math.Abs(float64(got[i])-w)), max(peak, math.Abs(w))
-				}
-				t.Logf("%s: off by %.2g of %.3g", name, off/peak, peak)
-				if !(off <= tolerance*peak) || len(got) != len(want) {
-					t.Errorf("%s: logits are off by %.2g of the largest, want %g", name, off/peak, tolerance)
-				}
-				for i, id := range greedy {
-					if text[i] != uint32(id) {
-						t.Errorf("%s: token %d of the text is %d, want %v", name, i, text[i], id)
-						break
-					}
-				}
+				right.check(t, name, got, text, tolerance)
 			}
 			got, text := run(t, cpu.NewScalar[float64](), m, tokens, len(greedy), 0)
 			check("the reference in float64", got, text, 1e-6)
@@ -89,6 +107,26 @@ func TestPublicLogits(t *testing.T) {
 			check("the engine", got, text, 1e-5)
 			got, text = run(t, cpu.New(), m, tokens, len(greedy), 1)
 			check("the engine, token by token", got, text, 1e-5)
+		})
+	}
+}
+
+// The same on a GPU.
+func TestPublicLogitsGPU(t *testing.T) {
+	all := published(t)
+	gpu := webgpu.New(gputest.Device(t))
+	defer gpu.Close()
+	for path, expected := range all {
+		t.Run(filepath.Base(filepath.Dir(path))+"/"+filepath.Base(path), func(t *testing.T) {
+			m := open(t, path)
+			tokens := expectedNumbers(t, expected, "tokens")
+			right := wanted(t, expected)
+			got, text := run(t, gpu, m, tokens, len(right.greedy), 0)
+			right.check(t, "all at once", got, text, 1e-4)
+			got, text = run(t, gpu, m, tokens, len(right.greedy), 1)
+			right.check(t, "token by token", got, text, 1e-4)
+			got, text = run(t, gpu, m, tokens, len(right.greedy), 7)
+			right.check(t, "in pieces", got, text, 1e-4)
 		})
 	}
 }

@@ -1,0 +1,220 @@
+package bitgpu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"bitgpu/io/chat"
+)
+
+var (
+	// ErrNoTemplate is returned where a conversation is wanted of a model that came without a chat template.
+	ErrNoTemplate = errors.New("the model has no chat template: it goes on from text, and cannot hold a conversation")
+	// ErrTemplate is returned where a chat template cannot be read or does not take a conversation; the text has the line.
+	ErrTemplate = errors.New("the chat template cannot be used")
+	// ErrNoTurn is returned where a turn is to be taken back or answered again, and there is none.
+	ErrNoTurn = errors.New("there is no turn yet")
+)
+
+// ChatOptions say what a chat is rendered with.
+type ChatOptions struct {
+	System   string         // what the model is told before the first turn, "" for nothing
+	Think    *bool          // whether the model thinks before it answers; nil: its template decides
+	Template *chat.Template // in place of the model's own, or nil
+}
+
+// ChatMessage is one message of a chat.
+type ChatMessage struct {
+	Role      string          `json:"role"` // "user" or "assistant"
+	Content   string          `json:"content"`
+	Reasoning string          `json:"reasoning_content,omitempty"` // what the model thought, which many templates leave out later
+	Calls     []chat.ToolCall `json:"tool_calls,omitempty"`        // which the model made although no tool was offered
+}
+
+// Reply is what an answer was and took. PromptTokens are those of the prompt that were read, Kept those that were in the
+// memory already.
+type Reply struct {
+	Result
+	Answer chat.Answer
+	Kept   int
+}
+
+// Chat is a conversation by a model's chat template. Between the turns the session keeps what it has read: of each prompt only
+// what is new is read, and where the template renders earlier turns in another way, as those that leave out earlier thoughts,
+// what comes after the first difference. It is for one goroutine.
+//
+// # Why
+//
+// What the strings of a conversation say is text, also where it is what a control token is written as: a user cannot type the
+// end of a turn and the beginning of another. Hugging Face's transformers and llama.cpp encode the render as a whole, and so
+// make a token of it. Tokens that do not control, as <think> of some models, are recognised everywhere, as they do.
+//
+// The token of the beginning, where the tokenizer puts one before a text, stands before the conversation once: where the render
+// begins with it, no other is added, and where it does not, as of BitNet, it is, as llama.cpp does.
+type Chat struct {
+	s        *Session
+	o        ChatOptions
+	own      bool // the template is not the model's: it has no texts of its tokens
+	template *chat.Template
+	control  []string // the texts of control tokens
+	messages []ChatMessage
+
+	held   rendered // what the session has read
+	marks  []chatMark
+	broken bool // what the session has read is not known
+}
+
+// NewChat begins a conversation in a session, which it resets. The session is the chat's from then on. Without a template the
+// error is [ErrNoTemplate], of one that cannot be read [ErrTemplate].
+func NewChat(s *Session, o ChatOptions) (*Chat, error) {
+	m := s.model
+	c := &Chat{s: s, o: o, template: o.Template, own: o.Template != nil}
+	if c.template == nil {
+		if err := m.templateError(); err != nil {
+			return nil, err
+		}
+		c.template = m.chat
+	}
+	if m.tok == nil {
+		return nil, m.noTokenizer()
+	}
+	for id := range uint32(m.tok.Size()) {
+		if text, ok := m.tok.Token(id); ok && m.tok.IsSpecial(id) {
+			c.control = append(c.control, text)
+		}
+	}
+	return c, s.Reset()
+}
+
+// templateError says why there is no template to be used, nil where there is one.
+func (m *Model) templateError() error {
+	switch {
+	case m.chat != nil:
+		return nil
+	case m.chatError == nil || errors.Is(m.chatError, fs.ErrNotExist):
+		return fmt.Errorf("%s: %w", m.name, ErrNoTemplate)
+	case strings.HasPrefix(m.chatError.Error(), m.name):
+		return fmt.Errorf("%w: %w", ErrTemplate, m.chatError)
+	}
+	return fmt.Errorf("%w: %s: %w", ErrTemplate, m.name, m.chatError)
+}
+
+// Close ends the chat and its session.
+func (c *Chat) Close() error {
+	err := c.s.work(func() error {
+		c.dropMarks(0)
+		return nil
+	})
+	if err != nil && !errors.Is(err, ErrClosed) {
+		return err
+	}
+	return c.s.Close()
+}
+
+// Session is the chat's session, for what it can tell. Who lets it read takes the chat's place away.
+func (c *Chat) Session() *Session { return c.s }
+
+// Messages are those of the conversation so far, without the system's.
+func (c *Chat) Messages() []ChatMessage { return slices.Clone(c.messages) }
+
+// Options are what the chat is rendered with.
+func (c *Chat) Options() ChatOptions { return c.o }
+
+// SetSystem changes what the model is told before the first turn.
+func (c *Chat) SetSystem(text string) { c.o.System = text }
+
+// SetThink changes whether the model thinks before it answers; nil: its template decides.
+func (c *Chat) SetThink(think *bool) { c.o.Think = think }
+
+// Thinks says whether the template knows of thinking.
+func (c *Chat) Thinks() bool { return c.template.Features().Thinking }
+
+// Clear takes all turns back. What the model is told before them stays.
+func (c *Chat) Clear() { c.messages = nil }
+
+// Undo takes the last turn back: what the user said, and the answer. Without one it is [ErrNoTurn].
+func (c *Chat) Undo() error {
+	at := c.lastTurn()
+	if at < 0 {
+		return ErrNoTurn
+	}
+	c.messages = c.messages[:at]
+	return nil
+}
+
+// lastTurn is where what the user said last is among the messages, -1 if nowhere.
+func (c *Chat) lastTurn() int {
+	for i := len(c.messages) - 1; i >= 0; i-- {
+		if c.messages[i].Role == "user" {
+			return i
+		}
+	}
+	return -1
+}
+
+// Send says text to the model and calls stream, which may be nil, with each part of the answer as soon as it is certain; when
+// stream says no, the answer ends. Options with MaxTokens 0 let it be as long as there is room for.
+//
+// The turn becomes a part of the conversation, with what was written of it, unless there is an error; of the context's, only
+// where nothing was written. [ErrContext] is a conversation for which the session has no room.
+func (c *Chat) Send(ctx context.Context, text string, o Options, stream func(chat.Delta) bool) (Reply, error) {
+	return c.turn(ctx, append(slices.Clone(c.messages), ChatMessage{Role: "user", Content: strings.ToValidUTF8(text, "\ufffd")}), o, stream)
+}
+
+// Again answers what was said last anew. Without a turn it is [ErrNoTurn].
+func (c *Chat) Again(ctx context.Context, o Options, stream func(chat.Delta) bool) (Reply, error) {
+	at := c.lastTurn()
+	if at < 0 {
+		return Reply{}, ErrNoTurn
+	}
+	return c.turn(ctx, slices.Clone(c.messages[:at+1]), o, stream)
+}
+
+// turn answers messages, and makes them and the answer the conversation.
+func (c *Chat) turn(ctx context.Context, messages []ChatMessage, o Options, stream func(chat.Delta) bool) (Reply, error) {
+	r, err := c.Answer(ctx, c.conversation(messages), o, stream)
+	a := r.Answer
+	said := a.Content != "" || a.Reasoning != "" || len(a.ToolCalls) > 0
+	if err == nil || said && r.Reason == EndCancelled {
+		c.messages = append(messages, ChatMessage{Role: "assistant", Content: a.Content, Reasoning: a.Reasoning, Calls: a.ToolCalls})
+	}
+	return r, err
+}
+
+// Prompt is what the model would read up to the answer if text were said now: what it has read already is a part of it.
+func (c *Chat) Prompt(text string) (string, error) {
+	p, err := c.render(c.conversation(append(slices.Clone(c.messages), ChatMessage{Role: "user", Content: text})))
+	return p.text, err
+}
+
+// conversation is what the template renders of messages.
+func (c *Chat) conversation(messages []ChatMessage) chat.Conversation {
+	var all []chat.Value
+	if c.o.System != "" {
+		all = append(all, chat.Message("system", strings.ToValidUTF8(c.o.System, "\ufffd")))
+	}
+	for _, m := range messages {
+		all = append(all, m.value())
+	}
+	return chat.Conversation{Messages: chat.List(all...), AddGenerationPrompt: true, EnableThinking: c.o.Think}
+}
+
+func (m ChatMessage) value() chat.Value {
+	members := []chat.Member{{Name: "role", Value: chat.String(m.Role)}, {Name: "content", Value: chat.String(m.Content)}}
+	if m.Reasoning != "" {
+		members = append(members, chat.Member{Name: "reasoning_content", Value: chat.String(m.Reasoning)})
+	}
+	var calls []chat.Value
+	for _, call := range m.Calls {
+		function := chat.Object(chat.Member{Name: "name", Value: chat.String(call.Name)}, chat.Member{Name: "arguments", Value: call.Arguments})
+		calls = append(calls, chat.Object(chat.Member{Name: "type", Value: chat.String("function")}, chat.Member{Name: "function", Value: function}))
+	}
+	if calls != nil {
+		members = append(members, chat.Member{Name: "tool_calls", Value: chat.List(calls...)})
+	}
+	return chat.Object(members...)
+}

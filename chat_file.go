@@ -1,0 +1,108 @@
+package bitgpu
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"bitgpu/io/memory"
+	"bitgpu/nn"
+	"bitgpu/nn/op"
+)
+
+// savedChat is a conversation as a memory file has it.
+type savedChat struct {
+	System   string        `json:"system,omitempty"`
+	Think    *bool         `json:"think,omitempty"`
+	Messages []ChatMessage `json:"messages"`
+	Tokens   []uint32      `json:"tokens"` // read
+	Text     string        `json:"text,omitempty"`
+	Breaks   []int         `json:"breaks,omitempty"`
+	Mark     int           `json:"mark,omitempty"` // after so many tokens the file has the states of another place, too
+}
+
+// Save writes the conversation and what the session has read of it to a memory file, which it replaces as a whole.
+func (c *Chat) Save(path string) error {
+	if c.broken {
+		if err := c.reset(); err != nil {
+			return err
+		}
+	}
+	file, err := c.s.memoryFile()
+	if err != nil {
+		return err
+	}
+	saved := savedChat{c.o.System, c.o.Think, c.messages, c.held.ids, c.held.text, c.held.breaks, 0}
+	if n := len(c.marks); n > 0 {
+		saved.Mark = c.marks[n-1].position
+		err := c.s.work(func() error {
+			states, err := c.marks[n-1].mark.States()
+			for _, t := range states {
+				file.Mark = append(file.Mark, memory.State(t))
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if file.Chat, err = json.Marshal(saved); err != nil {
+		return err
+	}
+	return memory.WriteFile(path, file)
+}
+
+// Load goes on from a conversation that Save has written, and reads nothing of it again. A file of another model is refused
+// with [ErrOtherModel]; after a file that is refused the chat is what it was.
+func (c *Chat) Load(path string) error {
+	file, err := memory.Read(path)
+	if err != nil {
+		return err
+	}
+	if file.Chat == nil {
+		return fmt.Errorf("memory: %s: got a memory without a conversation, want one that a chat has saved", path)
+	}
+	var saved savedChat
+	if err := json.Unmarshal(file.Chat, &saved); err != nil {
+		return fmt.Errorf("memory: %s: the conversation: %w", path, err)
+	}
+	if int64(len(saved.Tokens)) != file.Tokens {
+		return fmt.Errorf("memory: %s: got a conversation of %d tokens, want the memory's %d", path, len(saved.Tokens), file.Tokens)
+	}
+	if err := c.s.model.checkTokens(saved.Tokens); err != nil {
+		return fmt.Errorf("memory: %s: %w", path, err)
+	}
+	for i, m := range saved.Messages {
+		if m.Role != "user" && m.Role != "assistant" {
+			return fmt.Errorf("memory: %s: message %d: got the role %q, want user or assistant", path, i, m.Role)
+		}
+	}
+	if saved.Mark < 0 || saved.Mark > len(saved.Tokens) {
+		return fmt.Errorf("memory: %s: got a mark behind %d tokens, want 0 to %d", path, saved.Mark, len(saved.Tokens))
+	}
+	if err := c.s.takeMemory(path, file); err != nil {
+		return err
+	}
+	err = c.s.work(func() error {
+		c.dropMarks(0)
+		return c.takeMark(saved.Mark, saved.Tokens, file.Mark)
+	})
+	c.o.System, c.o.Think, c.messages = saved.System, saved.Think, saved.Messages
+	c.held, c.broken = rendered{saved.Text, saved.Breaks, saved.Tokens}, false
+	return err
+}
+
+// takeMark makes the mark that a file has.
+func (c *Chat) takeMark(position int, ids []uint32, tensors []memory.State) error {
+	if position == 0 || c.s.run.Cuts() {
+		return nil
+	}
+	var states []nn.StateTensor
+	for _, t := range tensors {
+		states = append(states, nn.StateTensor(t))
+	}
+	m, err := c.s.run.markOf(states, int64(position), ids[max(0, position-op.RecentWindow):position])
+	if err == nil {
+		c.marks = []chatMark{{position, m}}
+	}
+	return err
+}

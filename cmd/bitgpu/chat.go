@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"bitgpu"
+	"bitgpu/io/chat"
+
+	"github.com/urfave/cli/v2"
+)
+
+func chatCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "chat",
+		Usage:     "hold a conversation with a model, by its chat template",
+		UsageText: "bitgpu chat -m MODEL [flags]\nbitgpu chat -m MODEL -p TEXT [flags]\nbitgpu chat -m MODEL [flags] < FILE",
+		Description: example("At a terminal a conversation begins, in which /help lists the commands; Ctrl-C stops an answer, Ctrl-D leaves. With -p, or what "+
+			"is on stdin, there is one answer. What the model thinks before it answers is dimmed on a terminal, and within <think> elsewhere.\n\n"+
+			"The model's file has the template, as those of the public families do; bitgpu run goes on from text with any model. What is typed "+
+			"is text: the tokens that end turns cannot be typed.",
+			"bitgpu chat -m Bonsai-8B.gguf --system 'Be brief.'",
+			"bitgpu chat -m Bonsai-8B.gguf --no-think -p 'Why is the sky blue?'",
+			"bitgpu chat -m Bonsai-8B.gguf --memory talk.memory"),
+		Flags: slices.Concat(
+			group("Model",
+				modelFlag(), loraFlag(), contextFlag(), mastersFlag(),
+				&cli.StringFlag{Name: "memory", Usage: "go on from the conversation in `FILE` if it is there, and save it there at the end"},
+				&cli.StringFlag{Name: "template", Usage: "render by the Jinja template in `FILE` in place of the model's own"},
+			),
+			group("Conversation",
+				&cli.StringFlag{Name: "system", Usage: "`TEXT` that the model is told before the first turn"},
+				&cli.BoolFlag{Name: "think", Usage: "let the model think before it answers, where its template can ask for that"},
+				&cli.BoolFlag{Name: "no-think", Usage: "let the model answer at once"},
+				&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "say `TEXT`, write the answer and end"},
+				&cli.IntFlag{Name: "max-tokens", Aliases: []string{"n"}, DefaultText: "as many as there is room for", Usage: "end an answer after `N` tokens"},
+				&cli.StringSliceFlag{Name: "stop", Usage: "end an answer before `TEXT`; may be given several times"},
+				&cli.BoolFlag{Name: "stats", Usage: "after each answer, show speed, use of memory and device on stderr"},
+				&cli.BoolFlag{Name: "show-prompt", Usage: "before each answer, show on stderr the text that the template makes of the conversation"},
+			),
+			samplingFlags(),
+			computeFlags(),
+		),
+		Action: chatAction,
+	}
+}
+
+func chatAction(c *cli.Context) error {
+	o := optionsOf(c)
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("chat: %w", err)
+	}
+	rendering, err := renderingOf(c)
+	if err != nil {
+		return err
+	}
+	if c.IsSet("prompt") && c.String("prompt") == "" {
+		return fmt.Errorf("chat: -p: %w", errNothingSaid)
+	}
+	if err := checkMemoryPath(c.String("memory")); err != nil {
+		return err
+	}
+	ignoreLostReaders()
+	m, err := openModel(c)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	s, err := m.NewSession()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	talk, err := bitgpu.NewChat(s, rendering)
+	if errors.Is(err, bitgpu.ErrNoTemplate) {
+		return fmt.Errorf("%w; bitgpu run does the former, and --template FILE gives it one", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer talk.Close()
+	if rendering.Think != nil && !talk.Thinks() {
+		fmt.Fprintln(c.App.ErrWriter, "bitgpu: the model's template knows of no thinking: --think and --no-think change nothing")
+	}
+	return chatWith(c, talk, o, terminal(c.App.Reader) && !c.IsSet("prompt"))
+}
+
+var errNothingSaid = errors.New("nothing is said: got an empty text")
+
+// renderingOf reads the flags that say how a conversation is rendered.
+func renderingOf(c *cli.Context) (o bitgpu.ChatOptions, err error) {
+	o.System = c.String("system")
+	switch think, not := c.Bool("think"), c.Bool("no-think"); {
+	case think && not:
+		return o, usagef("chat: got --think and --no-think, want one of them")
+	case think, not:
+		o.Think = &think
+	}
+	if path := c.String("template"); path != "" {
+		source, err := readFlag(c, "template")
+		if err != nil {
+			return o, err
+		}
+		if o.Template, err = chat.Parse(string(source)); err != nil {
+			return o, flagError("template", fmt.Errorf("%s: %w", path, err))
+		}
+	}
+	return o, nil
+}
+
+// chatWith loads what --memory names, holds the conversation and saves it.
+func chatWith(c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options, atTerminal bool) error {
+	memory := c.String("memory")
+	if memory != "" {
+		rendering := talk.Options()
+		if err := talk.Load(memory); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if rendering.System != "" {
+			talk.SetSystem(rendering.System)
+		}
+		if rendering.Think != nil {
+			talk.SetThink(rendering.Think)
+		}
+	}
+	before := talk.Session().Position()
+	var err error
+	if atTerminal {
+		// Ctrl-C stops an answer, not the conversation.
+		ctx, stop := endedBy(c, endings[1:]...)
+		defer stop()
+		lines := newLineReader(c, commandsOfChat())
+		defer lines.Close()
+		err = converseInTurns(ctx, c, talk, o, lines)
+	} else {
+		ctx, stop := interruptible(c)
+		defer stop()
+		err = sayOnce(ctx, c, talk, o)
+	}
+	return saved(memory, err, talk.Session().Position() != before, talk.Save)
+}
+
+// saved saves what was learned, whatever ended it, and joins the errors.
+func saved(path string, err error, changed bool, save func(path string) error) error {
+	if path == "" || err != nil && !changed {
+		return err
+	}
+	if failed := save(path); failed != nil && (err == nil || errors.Is(err, errInterrupted)) {
+		return failed
+	} else if failed != nil {
+		return fmt.Errorf("%w; and the memory was not saved: %w", err, failed)
+	}
+	return err
+}
+
+// sayOnce says -p, or what is on stdin, and writes the answer.
+func sayOnce(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options) error {
+	text, err := promptOf(ctx, c)
+	if err != nil {
+		return err
+	}
+	if text == "" {
+		return fmt.Errorf("stdin: %w; say something with -p TEXT or on stdin", errNothingSaid)
+	}
+	r, err := sayTo(ctx, c, talk, text, o)
+	if err == nil && r.Reason == bitgpu.EndContext {
+		fmt.Fprintf(c.App.ErrWriter, "bitgpu: %s\n", fullContext(talk, ""))
+	}
+	if c.Bool("stats") && (err == nil || errors.Is(err, errInterrupted)) {
+		showChatStats(c.App.ErrWriter, talk, r, o.Seed)
+	}
+	if errors.Is(err, bitgpu.ErrContext) {
+		err = fmt.Errorf("%w; %s", err, moreContext(talk.Session().Model()))
+	}
+	return err
+}
+
+// moreContext says how more tokens have room.
+func moreContext(m *bitgpu.Model) string {
+	if m.Context() >= m.TrainedContext() {
+		return "the model was made for no more"
+	}
+	return fmt.Sprintf("--context N makes room for more, up to %d", m.TrainedContext())
+}
+
+// fullContext says that there is no room, and what helps beside --context.
+func fullContext(talk *bitgpu.Chat, ways string) string {
+	m := talk.Session().Model()
+	return fmt.Sprintf("the answer ended because the context of %d tokens is full: %s%s", m.Context(), ways, moreContext(m))
+}
+
+// promptOf is -p, or what is on stdin without its last line break.
+func promptOf(ctx context.Context, c *cli.Context) (string, error) {
+	if c.IsSet("prompt") {
+		return c.String("prompt"), nil
+	}
+	data, err := await(ctx, func() ([]byte, error) { return io.ReadAll(c.App.Reader) })
+	if errors.Is(err, errInterrupted) {
+		return "", err
+	}
+	if err != nil {
+		return "", fmt.Errorf("the prompt on stdin: %w", err)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
+}
+
+// sayTo says a text and streams the answer to stdout; an empty text has the last one answered again. The end of the context
+// ends it with errInterrupted.
+func sayTo(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, text string, o bitgpu.Options) (bitgpu.Reply, error) {
+	if text != "" && c.Bool("show-prompt") {
+		prompt, err := talk.Prompt(text)
+		if err != nil {
+			return bitgpu.Reply{}, err
+		}
+		fmt.Fprintf(c.App.ErrWriter, "%s[the end of the prompt]\n", prompt)
+	}
+	out := &answerWriter{w: c.App.Writer, dim: dims(c.App.Writer, os.Getenv)}
+	var r bitgpu.Reply
+	var err error
+	if text != "" {
+		r, err = talk.Send(ctx, text, o, out.show)
+	} else {
+		r, err = talk.Again(ctx, o, out.show)
+	}
+	if terminal(c.App.Writer) {
+		out.endLine()
+	}
+	return r, answerError(ctx, err, out.err)
+}
+
+// showChatStats writes what an answer took.
+func showChatStats(w io.Writer, talk *bitgpu.Chat, r bitgpu.Reply, seed uint64) {
+	showStats(w, talk.Session(), r.Result, seed)
+	fmt.Fprintf(w, "kept    %d tokens of the prompt were in the memory already\n", r.Kept)
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"runtime"
+	"strings"
+
+	"bitgpu/io/chat"
+)
+
+// answerWriter shows the parts of an answer: what the model thinks is dimmed, or stands within <think>.
+type answerWriter struct {
+	w       io.Writer
+	dim     bool
+	thought bool // the last part was one
+	inLine  bool // something stands in the last line
+	err     error
+}
+
+// dims says whether a stream is a terminal that can show dimmed text.
+func dims(stream any, env func(string) string) bool {
+	return terminal(stream) && env("TERM") != "dumb" && env("NO_COLOR") == "" && (runtime.GOOS != "windows" || env("WT_SESSION") != "")
+}
+
+// show writes a part, and says whether that worked.
+func (a *answerWriter) show(part chat.Delta) bool {
+	switch {
+	case part.Reasoning != "":
+		switch {
+		case a.dim:
+			// Whatever ends the answer, the terminal is not left dimmed.
+			a.write("\x1b[2m" + part.Reasoning + "\x1b[0m")
+		case !a.thought:
+			a.write("<think>\n" + part.Reasoning)
+		default:
+			a.write(part.Reasoning)
+		}
+		a.thought = true
+	case part.Content != "":
+		a.endThought()
+		a.write(part.Content)
+	case part.Call != nil:
+		a.endThought()
+		a.endLine()
+		data, err := json.Marshal(map[string]any{"name": part.Call.Name, "arguments": part.Call.Arguments})
+		if err != nil {
+			data = []byte(part.Call.Name)
+		}
+		a.write("<tool_call>\n" + string(data) + "\n</tool_call>\n")
+	}
+	return a.err == nil
+}
+
+func (a *answerWriter) endThought() {
+	switch {
+	case !a.thought:
+	case a.dim:
+		a.write("\n\n")
+	default:
+		a.write("\n</think>\n\n")
+	}
+	a.thought = false
+}
+
+// endLine ends the line that something stands in.
+func (a *answerWriter) endLine() {
+	if a.inLine {
+		a.write("\n")
+	}
+}
+
+func (a *answerWriter) write(text string) {
+	if a.err == nil {
+		_, a.err = io.WriteString(a.w, text)
+		a.inLine = !strings.HasSuffix(text, "\n")
+	}
+}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"bitgpu/io/chat"
+	"bitgpu/io/regular"
+	"bitgpu/serve"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v2"
+)
+
+func serveCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "serve",
+		Usage:     "answer HTTP requests as OpenAI's API has them, each with a memory of its own",
+		UsageText: "bitgpu serve -m MODEL [flags]",
+		Description: example("Clients of OpenAI's API and of ollama's take the address as it is; GET /openapi.json describes all of it, and a browser\n"+
+			"finds a page to write with. A request may name a memory, which goes on where it ended. The first Ctrl-C or SIGTERM lets\n"+
+			"running answers end, the second ends at once.",
+			"bitgpu serve -m model.bitt --port 8080",
+			"bitgpu serve -m model.bitt --host 0.0.0.0 --api-key-file keys.txt --memory-dir memories"),
+		Flags: slices.Concat(
+			group("Model",
+				modelFlag(), loraFlag(),
+				&cli.StringFlag{Name: "alias", Usage: "`NAME` under which clients ask for the model", DefaultText: "that of its file"},
+				&cli.StringFlag{Name: "chat-template", Usage: "write conversations by the Jinja template in `FILE`", DefaultText: "the model's own, where it has one"},
+			),
+			group("Address",
+				&cli.StringFlag{Name: "host", Value: "127.0.0.1", Usage: "listen at `ADDRESS`; one that is not this machine's own loopback needs keys"},
+				&cli.IntFlag{Name: "port", Value: 8080, Usage: "listen at port `N`, 0 for a free one"},
+				&cli.StringFlag{Name: "tls-cert", Usage: "encrypt, with the certificate in `FILE`"},
+				&cli.StringFlag{Name: "tls-key", Usage: "and its key in `FILE`"},
+				&cli.StringSliceFlag{Name: "cors-origins", Usage: "let pages of `ORIGIN` send requests, such as https://example.org, or * for all; may be given several times"},
+			),
+			group("Keys",
+				&cli.StringFlag{Name: "api-key-file", Usage: "answer only who shows one of the keys in `FILE`, one a line"},
+				&cli.BoolFlag{Name: "insecure", Usage: "answer everybody who reaches an address that is not loopback"},
+			),
+			group("Limits",
+				&cli.IntFlag{Name: "parallel", Value: 4, Usage: "work on `N` requests at once"},
+				&cli.IntFlag{Name: "queue", Value: 512, Usage: "let `N` more wait, and refuse others"},
+				&cli.DurationFlag{Name: "timeout", Usage: "end a request after `TIME`, such as 10m", DefaultText: "never"},
+			),
+			group("Memories",
+				&cli.StringFlag{Name: "memory-dir", Usage: "keep memories in `DIR`", DefaultText: "one that ends with the program"},
+				&cli.StringFlag{Name: "memory-limit", Value: "10GB", Usage: "keep `SIZE` of memories at most; the longest unused go first"},
+			),
+			group("Log",
+				&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`text|json`: how requests are logged on stderr"},
+			),
+			computeFlags(),
+		),
+		Action: serveAction,
+	}
+}
+
+func serveAction(c *cli.Context) error {
+	o, err := serveOptions(c)
+	if err != nil {
+		return err
+	}
+	if err := checkTLS(c); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(c.String("host"), strconv.Itoa(c.Int("port"))))
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	defer listener.Close()
+	ctx, stop := interruptible(c)
+	defer stop()
+
+	var handler atomic.Pointer[http.Handler]
+	set := func(h http.Handler) { handler.Store(&h) }
+	set(serve.Loading())
+	server := &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) }),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() {
+		if c.IsSet("tls-cert") {
+			failed <- server.ServeTLS(listener, c.String("tls-cert"), c.String("tls-key"))
+		} else {
+			failed <- server.Serve(listener)
+		}
+	}()
+	defer server.Close()
+
+	m, err := openModel(c)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	s, err := serve.New(m, o)
+	if errors.Is(err, serve.ErrOption) {
+		return usageError{err}
+	}
+	if err != nil {
+		return err
+	}
+	set(s)
+	scheme := "http"
+	if c.IsSet("tls-cert") {
+		scheme = "https"
+	}
+	fmt.Fprintf(c.App.ErrWriter, "bitgpu: serving %s at %s://%s\n", o.Name, scheme, listener.Addr())
+	select {
+	case err := <-failed:
+		s.Close()
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	fmt.Fprintln(c.App.ErrWriter, "bitgpu: ending when the running answers have ended; Ctrl-C again ends at once")
+	s.Drain(context.Background())
+	server.Shutdown(context.Background())
+	return s.Close()
+}
+
+// serveOptions reads and checks all flags that need no model.
+func serveOptions(c *cli.Context) (serve.Options, error) {
+	o := serve.Options{
+		Name: cmp.Or(c.String("alias"), modelName(c.String("model"))), Version: version(),
+		Parallel: c.Int("parallel"), Queue: c.Int("queue"), Timeout: c.Duration("timeout"),
+		Origins: c.StringSlice("cors-origins"), MemoryDir: c.String("memory-dir"),
+	}
+	for _, f := range []struct {
+		name           string
+		got, low, high int
+	}{{"port", c.Int("port"), 0, 65535}, {"parallel", o.Parallel, 1, 1024}, {"queue", o.Queue, 0, 1 << 20}} {
+		if f.got < f.low || f.got > f.high {
+			return o, usagef("serve: --%s: got %d, want %d to %d", f.name, f.got, f.low, f.high)
+		}
+	}
+	if o.Queue == 0 {
+		o.Queue = -1 // none
+	}
+	if o.Timeout < 0 {
+		return o, usagef("serve: --timeout: got %v, want 0 or more", o.Timeout)
+	}
+	limit, err := humanize.ParseBytes(c.String("memory-limit"))
+	if err != nil || limit == 0 || limit > 1<<62 {
+		return o, usagef("serve: --memory-limit: got %q, want a size such as 10GB", c.String("memory-limit"))
+	}
+	o.MemoryLimit = int64(limit)
+	if o.Log, err = logger(c.App.ErrWriter, c.String("log-format")); err != nil {
+		return o, err
+	}
+	if file := c.String("api-key-file"); file != "" {
+		if o.Keys, err = readKeys(file); err != nil {
+			return o, err
+		}
+	}
+	local := loopback(c.String("host"))
+	if !local && len(o.Keys) == 0 && !c.Bool("insecure") {
+		return o, usagef("serve: --host %s: others can reach this address, so keys are needed: --api-key-file FILE, or --insecure to do without", c.String("host"))
+	}
+	o.LocalOnly = local && len(o.Keys) == 0
+	o.Template, err = chatTemplate(c)
+	return o, err
+}
+
+func checkTLS(c *cli.Context) error {
+	if c.IsSet("tls-cert") != c.IsSet("tls-key") {
+		return usagef("serve: --tls-cert and --tls-key are needed together")
+	}
+	for _, flag := range []string{"tls-cert", "tls-key"} {
+		if c.IsSet(flag) {
+			if _, err := readFlag(c, flag); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func logger(w io.Writer, format string) (*slog.Logger, error) {
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, nil)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, nil)), nil
+	}
+	return nil, usagef("serve: --log-format: got %q, want text or json", format)
+}
+
+// readKeys reads a key a line; empty lines and those that begin with # are none.
+func readKeys(file string) ([]string, error) {
+	data, err := regular.ReadFile(file)
+	if err != nil {
+		return nil, flagError("api-key-file", err)
+	}
+	var keys []string
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			keys = append(keys, line)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("--api-key-file: %s: got no key, want one a line", file)
+	}
+	return keys, nil
+}
+
+// loopback says whether only this machine reaches an address.
+func loopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
+}
+
+// modelName is what clients call a model that has no alias.
+func modelName(path string) string {
+	if path == "" {
+		return "demo"
+	}
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	name := filepath.Base(path)
+	if name == "model.bitt" || name == "model.safetensors" {
+		name = filepath.Base(filepath.Dir(path))
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(name, ".bitt"), ".safetensors")
+}
+
+// chatTemplate is the template that a flag names; nil leaves it to the model's own.
+func chatTemplate(c *cli.Context) (*chat.Template, error) {
+	if !c.IsSet("chat-template") {
+		return nil, nil
+	}
+	data, err := readFlag(c, "chat-template")
+	if err != nil {
+		return nil, err
+	}
+	t, err := chat.FromConfig(nil, data)
+	if err != nil {
+		return nil, fmt.Errorf("--chat-template: %s: %w", c.String("chat-template"), err)
+	}
+	return t, nil
+}

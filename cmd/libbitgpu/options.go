@@ -1,0 +1,91 @@
+//go:build cgo
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"bitgpu"
+	"bitgpu/io/chat"
+)
+
+// parse reads a JSON object of known members.
+func parse(what, data string, into any) error {
+	d := json.NewDecoder(bytes.NewReader([]byte(data)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return fmt.Errorf("%w: %s: %w", errArgument, what, err)
+	}
+	return nil
+}
+
+// parseOptions reads those of bitgpu_model_open.
+func parseOptions(data string) ([]bitgpu.Option, error) {
+	var o struct {
+		Config  json.RawMessage `json:"config"`
+		Device  string          `json:"device"`
+		Adapter string          `json:"adapter"`
+		Context int             `json:"context"`
+		Masters string          `json:"masters"`
+	}
+	if err := parse("options", data, &o); err != nil {
+		return nil, err
+	}
+	if o.Context < 0 {
+		return nil, fmt.Errorf("%w: options: context: got %d, want 0 or more", errArgument, o.Context)
+	}
+	opts := []bitgpu.Option{
+		bitgpu.WithBackend(bitgpu.Backend(o.Device)), bitgpu.WithAdapter(o.Adapter), bitgpu.WithContext(o.Context), bitgpu.WithMasters(o.Masters),
+	}
+	if o.Config != nil && string(o.Config) != "null" {
+		c, err := parseConfig(string(o.Config))
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, bitgpu.WithConfig(c))
+	}
+	return opts, nil
+}
+
+// errNoTemplate is told of a model that has none.
+var errNoTemplate = errors.New("the model has no chat template")
+
+// render writes the conversation of a JSON object.
+func render(m *bitgpu.Model, data string) (string, error) {
+	var o struct {
+		Messages json.RawMessage `json:"messages"`
+		Tools    json.RawMessage `json:"tools"`
+		Answer   bool            `json:"add_generation_prompt"`
+		Think    *bool           `json:"enable_thinking"`
+	}
+	if err := parse("conversation", data, &o); err != nil {
+		return "", err
+	}
+	t := m.ChatTemplate()
+	if t == nil {
+		return "", errNoTemplate
+	}
+	c := chat.Conversation{AddGenerationPrompt: o.Answer, EnableThinking: o.Think}
+	for _, part := range []struct {
+		name string
+		data json.RawMessage
+		to   *chat.Value
+	}{{"messages", o.Messages, &c.Messages}, {"tools", o.Tools, &c.Tools}} {
+		if part.data == nil {
+			continue
+		}
+		v, err := chat.DecodeJSON(part.data)
+		if err != nil {
+			return "", fmt.Errorf("%w: conversation: %s: %w", errArgument, part.name, err)
+		}
+		*part.to = v
+	}
+	text, err := t.Render(c)
+	if err != nil {
+		return "", fmt.Errorf("%w: conversation: %w", errArgument, err)
+	}
+	return text, nil
+}

@@ -1,0 +1,43 @@
+package bitgpu
+
+import (
+	"strings"
+	"testing"
+
+	"bitgpu/nn/storage"
+	"bitgpu/nn/storage/public/publictest"
+)
+
+// A context is what the model was made for, or what half of the free memory holds; one that is asked for may take all of it.
+func TestContextFitsTheMemory(t *testing.T) {
+	path := publictest.File(t, "qwen35")
+	need := func(context int) int64 {
+		l, err := storage.Load(path, storage.Options{Context: context})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := l.Config.Footprint(1, 1)
+		return f.Workspace + f.Session
+	}
+	for _, c := range []struct {
+		asked int
+		free  int64
+		want  int // 0: refused
+	}{
+		{0, 0, 64}, {0, 2 * need(64), 64}, {0, 2*need(64) - 2, 63}, {0, 2 * need(20), 20}, {0, 2*need(16) - 2, 0},
+		{30, 0, 30}, {30, need(30), 30}, {30, need(30) - 1, 0}, {100, need(64), 64},
+	} {
+		l, err := storage.Load(path, storage.Options{Context: c.asked})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &Model{config: l.Config, name: path}
+		err = m.fitContext(l, c.asked, c.free)
+		switch {
+		case c.want == 0 && (err == nil || !strings.Contains(err.Error(), path+": a context of ")):
+			t.Errorf("%+v: got %v, want a refusal", c, err)
+		case c.want > 0 && (err != nil || m.Context() != c.want || l.Config.Capacity() != c.want || m.TrainedContext() != publictest.Context):
+			t.Errorf("%+v: got %d of %d, %v", c, m.Context(), m.TrainedContext(), err)
+		}
+	}
+}

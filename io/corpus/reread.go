@@ -1,0 +1,78 @@
+package corpus
+
+import (
+	"fmt"
+	"math/rand/v2"
+)
+
+// LeastReread is the shortest context whose rows can be composed of passages.
+const LeastReread = 32
+
+// Reread makes a share of the rows, 0 to 1, such as say things again: one composed of passages takes the place of the
+// window whose turn it is. What is predicted better the second time can only have been remembered, so that a memory
+// learns to be one, which ordinary text hardly asks of it.
+//
+// Where they stand, and what is in them, follows from (seed, position) alone, as with windows.
+func (s *Sampler) Reread(share float64) error {
+	if !(share >= 0 && share <= 1) {
+		return fmt.Errorf("corpus: a share of rows that are read again from 0 to 1 wanted, %v found", share)
+	}
+	if share > 0 && s.time < LeastReread {
+		return fmt.Errorf("corpus: a context of %d or more wanted for passages that are read again, %d found", LeastReread, s.time)
+	}
+	s.reread = share
+	return nil
+}
+
+// rereads says whether the row at a position is composed. Multiples of the golden ratio, modulo 1, lie evenly
+// in every stretch of positions and repeat in none, so that no window is left out in every epoch.
+func (s *Sampler) rereads(position uint64) bool {
+	const golden = 0x9e3779b97f4a7c15 // (√5 − 1)/2 of 2⁶⁴
+	return float64((position*golden+mix(s.seed))>>11)*0x1p-53 < s.reread
+}
+
+// compose fills a row and the token after it with pieces, each of passages from anywhere in the tokens: of 20 pieces
+// 12 are a passage twice, 5 a passage, a shorter one, and the first again, and 3 single tokens from anywhere, twice, which
+// nothing but a memory can predict. A passage is a sixteenth to a half of a row long. What is left at the end is text.
+func (s *Sampler) compose(row []uint32, position uint64) error {
+	random := rand.New(rand.NewPCG(s.seed, position))
+	length := func(most int) int { return s.time/16 + random.IntN(most-s.time/16+1) }
+	for len(row) > s.time/8 {
+		passage, between := row[:length(min(s.time/2, len(row)/2))], row[:0]
+		next := row[len(passage):]
+		var err error
+		switch kind := random.IntN(20); {
+		case kind < 3:
+			err = s.scattered(passage, random)
+		default:
+			err = s.passage(passage, random)
+			if room := len(next) - len(passage); err == nil && kind < 8 && room >= s.time/16 {
+				between = next[:length(min(s.time/4, room))]
+				err = s.passage(between, random)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		next = next[len(between):]
+		copy(next, passage)
+		row = next[len(passage):]
+	}
+	return s.passage(row, random)
+}
+
+// passage fills dst with text from anywhere.
+func (s *Sampler) passage(dst []uint32, random *rand.Rand) error {
+	_, err := s.tokens.CopyTo(dst, random.IntN(s.tokens.Len()-len(dst)+1))
+	return err
+}
+
+// scattered fills dst with tokens of which each is from anywhere: as frequent as in the text, in no order.
+func (s *Sampler) scattered(dst []uint32, random *rand.Rand) error {
+	for i := range dst {
+		if err := s.passage(dst[i:i+1], random); err != nil {
+			return err
+		}
+	}
+	return nil
+}

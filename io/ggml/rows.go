@@ -1,0 +1,132 @@
+package ggml
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Packable refuses a matrix whose rows [Matrix.PackedRow] cannot give: one that is not ternary, or has other bytes than its
+// layout takes.
+func (m *Matrix) Packable() error {
+	err := m.check()
+	if err == nil && !m.Layout.Ternary() {
+		err = fmt.Errorf("weights of %v are floats, want a ternary type", m.Layout)
+	}
+	if err != nil {
+		return fmt.Errorf("ggml: %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// PackedRow writes the codes of row r into the trit.RowBytes(Cols) bytes of dst, as package trit packs them. They are not
+// checked: code 3 stays. The matrix must be [Matrix.Packable].
+func (m *Matrix) PackedRow(dst []byte, r int) {
+	f := m.Layout.format()
+	if m.Cols%f.weights != 0 { // of I2_S, whose blocks run on
+		m.pack(dst, m.codes(make([]byte, m.Cols+2*f.weights), r))
+		return
+	}
+	n, each := m.Cols/f.weights, f.weights/4
+	data := m.Data[r*n*f.bytes:]
+	if f.ordered {
+		at := int(f.places[0].at)
+		for i := range n {
+			copy(dst[i*each:(i+1)*each], data[i*f.bytes+at:])
+		}
+		return
+	}
+	for i := range n {
+		f.packed(dst[i*each:(i+1)*each], data[i*f.bytes:(i+1)*f.bytes])
+	}
+}
+
+// HalfScales writes the scales of row r, one a block, as the float16 bits that they are. I2_S has none.
+func (m *Matrix) HalfScales(dst []uint16, r int) {
+	f := m.Layout.format()
+	n := m.Cols / f.weights
+	data := m.Data[r*n*f.bytes+f.scaleAt:]
+	for i := range n {
+		dst[i] = binary.LittleEndian.Uint16(data[i*f.bytes:])
+	}
+}
+
+// pack writes codes, one a byte, four a byte; what fills the last byte up is a zero weight.
+func (m *Matrix) pack(dst, codes []byte) {
+	for ; len(codes) >= 4; dst, codes = dst[1:], codes[4:] {
+		dst[0] = codes[0] | codes[1]<<2 | codes[2]<<4 | codes[3]<<6
+	}
+	if len(codes) > 0 {
+		dst[0] = 0b01010101
+	}
+	for c, q := range codes {
+		dst[0] = dst[0]&^(3<<(2*c)) | q<<(2*c)
+	}
+}
+
+// packed writes the codes of a strided block four a byte.
+func (f *format) packed(dst, block []byte) {
+	for _, run := range f.runs {
+		src := block[run.at : run.at+run.bytes]
+		out := dst[:run.bytes*run.weights/4]
+		dst = dst[len(out):]
+		switch {
+		case f.trits && run.bytes%8 == 0:
+			packDigits(out, src)
+		case f.trits && run.bytes == 4:
+			for n := range out {
+				t := &digitsAt[n]
+				out[n] = t[src[0]] | t[src[1]]<<2 | t[src[2]]<<4 | t[src[3]]<<6
+			}
+		case f.trits: // two bytes
+			for n := range out {
+				a, b := &digitsAt[2*n], &digitsAt[2*n+1]
+				out[n] = a[src[0]] | a[src[1]]<<2 | b[src[0]]<<4 | b[src[1]]<<6
+			}
+		default: // 32 bytes
+			for n, shift := range f.shifts {
+				var all uint64
+				for m := range 4 {
+					all |= gather(binary.LittleEndian.Uint64(src[8*m:])>>shift&lowTwo) << (16 * m)
+				}
+				binary.LittleEndian.PutUint64(out[8*n:], all)
+			}
+		}
+	}
+}
+
+// lowTwo are the lowest two bits of eight bytes.
+const lowTwo = 0x0303030303030303
+
+// gather moves the codes in the lowest bits of eight bytes together, to two bytes.
+func gather(x uint64) uint64 {
+	x |= x >> 6
+	x |= x >> 12
+	return x&0xff | x>>24&0xff00
+}
+
+// packDigits writes the five digits of each of src's bytes, whose number is a multiple of 8: first the first ones. The next digit
+// of a byte b is b·3 >> 8, and b·3 mod 256 has those behind it.
+func packDigits(out, src []byte) {
+	const lanes = 0x00ff00ff00ff00ff
+	each := len(src) / 4
+	for m := 0; m < len(src); m += 8 {
+		x := binary.LittleEndian.Uint64(src[m:])
+		even, odd := x&lanes, x>>8&lanes
+		for at := m / 4; at < len(out); at += each {
+			even, odd = even*3, odd*3
+			codes := gather(even>>8&0x0003000300030003 | odd&0x0300030003000300)
+			binary.LittleEndian.PutUint16(out[at:], uint16(codes))
+			even, odd = even&lanes, odd&lanes
+		}
+	}
+}
+
+// digitsAt are the n-th base-3 digits of bytes.
+var digitsAt = func() (all [5][256]uint8) {
+	for b := range 256 {
+		for n := range all {
+			all[n][b] = digits[b][n]
+		}
+	}
+	return all
+}()

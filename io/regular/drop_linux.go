@@ -1,0 +1,39 @@
+package regular
+
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Drop lets go of the memory that the pages of a mapped file have taken, of those that lie in data as a whole; they are read
+// again when they are touched. Of memory that is no map of a file it leaves everything as it is.
+func Drop(data []byte) {
+	if len(data) == 0 || !isMapped(data) {
+		return
+	}
+	page := uintptr(os.Getpagesize())
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
+	skip := (page - at%page) % page
+	if skip >= uintptr(len(data)) {
+		return
+	}
+	data = data[skip:]
+	if data = data[:uintptr(len(data))/page*page]; len(data) > 0 {
+		_ = unix.Madvise(data, unix.MADV_DONTNEED) // the memory stays taken if not
+	}
+}
+
+// isMapped says whether data lies in a map of a file.
+func isMapped(data []byte) bool {
+	mutex.Lock()
+	defer mutex.Unlock()
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
+	for first, p := range mapped {
+		if from := uintptr(unsafe.Pointer(first)); at >= from && at+uintptr(len(data)) <= from+uintptr(p.size) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,110 @@
+package nn
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"bitgpu/nn/op"
+)
+
+// Mark is a place of a text that a session can go back to: what the session remembered there. Of keys and values it keeps
+// nothing, since those behind a place change nothing before it, so a mark costs as much as the rest of the state alone.
+type Mark[T any] struct {
+	of       *Session[T]
+	state    *State[T]
+	mirror   []uint32
+	position int64
+}
+
+// Mark notes where the session is. Release it to give its memory back.
+func (s *Session[T]) Mark() (*Mark[T], error) {
+	b := s.model.Backend
+	m := &Mark[T]{of: s, state: newState(b, s.model.Config, s.batch, false), mirror: slices.Clone(s.mirror), position: s.read}
+	m.state.CopyFrom(b, s.state)
+	if err := b.Flush(); err != nil {
+		m.Release()
+		return nil, fmt.Errorf("marking a place: %w", err)
+	}
+	return m, nil
+}
+
+// GoBack forgets what came after a mark of this session. Nothing is predicted until something is read. A mark is void once
+// the session has gone back behind it.
+func (s *Session[T]) GoBack(m *Mark[T]) {
+	if m.of != s {
+		panic("nn: GoBack: the mark is of another session")
+	}
+	s.state.CopyFrom(s.model.Backend, m.state)
+	copy(s.mirror, m.mirror)
+	s.moveTo(m.position)
+	s.finite = m.position
+}
+
+// States reads back what the only sequence remembered at the mark, without keys and values. The names are numbers.
+func (m *Mark[T]) States() (states []StateTensor, err error) {
+	for i, p := range m.state.parts {
+		if p.grows {
+			continue
+		}
+		t := StateTensor{strconv.Itoa(i), p.shape, make([]float32, op.Count(p.shape))}
+		if err := m.of.model.Backend.Read(p.tensor, 0, t.Values); err != nil {
+			return nil, err
+		}
+		states = append(states, t)
+	}
+	return states, nil
+}
+
+// MarkOf is a mark of the only sequence that [Mark.States] was read of, behind as many of the tokens that the session has read,
+// of which recent are the last.
+func (s *Session[T]) MarkOf(states []StateTensor, position int64, recent []uint32) (*Mark[T], error) {
+	m, err := s.Mark()
+	if err != nil {
+		return nil, err
+	}
+	m.position = position
+	clear(m.mirror)
+	for _, id := range recent {
+		op.Push(m.mirror, id)
+	}
+	for i, p := range m.state.parts {
+		if p.grows {
+			continue
+		}
+		at := slices.IndexFunc(states, func(t StateTensor) bool { return t.Name == strconv.Itoa(i) && slices.Equal(t.Shape, p.shape) })
+		if at < 0 || len(states[at].Values) != op.Count(p.shape) {
+			m.Release()
+			return nil, fmt.Errorf("mark: got no state %d of shape %v, want one", i, p.shape)
+		}
+		s.model.Backend.Write(p.tensor, 0, states[at].Values)
+	}
+	return m, s.model.Backend.Flush()
+}
+
+// Release gives the memory back.
+func (m *Mark[T]) Release() { m.state.Release(m.of.model.Backend) }
+
+// Cuts says whether the session can forget the last of its tokens without a mark: all that it remembers are keys and values.
+func (s *Session[T]) Cuts() bool {
+	for _, p := range s.state.parts {
+		if !p.grows {
+			return false
+		}
+	}
+	return true
+}
+
+// Cut forgets all but the first tokens of the only sequence, of which recent are the last. It is for sessions that Cuts.
+// Nothing is predicted until something is read.
+func (s *Session[T]) Cut(tokens int64, recent []uint32) {
+	if !s.Cuts() || tokens > s.read {
+		panic(fmt.Sprintf("nn: Cut: got %d tokens of %d", tokens, s.read))
+	}
+	clear(s.mirror)
+	for _, id := range recent {
+		op.Push(s.mirror, id)
+	}
+	s.moveTo(tokens)
+	s.finite = tokens
+}

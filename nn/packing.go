@@ -1,0 +1,57 @@
+package nn
+
+import (
+	"strings"
+
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+	"bitgpu/nn/ternary"
+)
+
+// Packing says how the weights of a public family lie in memory, as their files have them.
+type Packing struct {
+	Group  int       // inputs of a row that share a float16 scale; 0: one float32 scale a matrix
+	Tables op.Format // of embedding and head: Ternary, F16, BF16 or F32
+}
+
+// Packing is the usual one of a public family: groups of 128 and ternary tables of Bonsai, else BitNet's one scale a matrix and
+// tables in bfloat16.
+func (c Config) Packing() Packing {
+	if strings.HasPrefix(c.Decoder.Family, "qwen3") {
+		return Packing{128, op.Ternary}
+	}
+	return Packing{0, op.BF16}
+}
+
+// WeightBytes is what the weights of a public family take.
+func (c Config) WeightBytes(p Packing) int64 {
+	total := int64(0)
+	for _, param := range Params(c) {
+		n := int64(op.Count(param.Shape))
+		switch {
+		case param.Kind == layer.Gain:
+			total += 4 * n
+		case param.Kind == layer.Linear || p.Tables == op.Ternary:
+			total += int64(param.Shape[0]) * int64(ternary.RowBytes(param.Shape[1]))
+			if p.Group > 0 {
+				total += 2 * (n / int64(p.Group))
+			} else {
+				total += 4 * int64(len(param.Names))
+			}
+		case p.Tables == op.F16 || p.Tables == op.BF16:
+			total += 2 * n
+		default:
+			total += 4 * n
+		}
+	}
+	return total
+}
+
+// HostBytes is what weights in host memory take, and so on a device that keeps them as they are.
+func HostBytes(w *Weights[op.HostTensor]) int64 {
+	total := int64(0)
+	for _, h := range *w {
+		total += int64(h.Bytes())
+	}
+	return total
+}

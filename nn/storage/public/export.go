@@ -1,0 +1,207 @@
+package public
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bitgpu/io/ggml"
+	"bitgpu/io/trit"
+	"bitgpu/nn"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+
+	"github.com/x448/float16"
+)
+
+// ExportOptions say how to write a model.
+type ExportOptions struct {
+	// Type is the type of ternary matrices in a GGUF file: "pq2_0", "q2_0", "tq2_0" or "i2_s"; "" takes what holds their scales.
+	Type string
+}
+
+// ggufTypes are the layouts of ternary matrices that are written.
+var ggufTypes = map[string]ggml.Layout{"pq2_0": ggml.LayoutPQ2_0, "q2_0": ggml.LayoutQ2_0, "tq2_0": ggml.LayoutTQ2_0, "i2_s": ggml.LayoutI2_S}
+
+// Validate says what is wrong with the options.
+func (o ExportOptions) Validate() error {
+	if _, ok := ggufTypes[o.Type]; !ok && o.Type != "" {
+		return fmt.Errorf("type: got %q, want pq2_0, q2_0, tq2_0 or i2_s", o.Type)
+	}
+	return nil
+}
+
+// IsGGUF says whether a path is that of a GGUF file to be written.
+func IsGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
+
+// Export writes the model to a file whose name ends in .bitt or .gguf, or to a directory as Hugging Face has them. The file, or
+// the directory's files all together, are replaced as a whole. What the form cannot say is refused.
+func (m *Model) Export(path string, o ExportOptions) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	dir := err == nil && info.IsDir() || strings.HasSuffix(path, "/") || strings.HasSuffix(path, string(filepath.Separator))
+	if o.Type != "" && (dir || !IsGGUF(path)) {
+		return fmt.Errorf("%s: type: got %q, which is for files that end in .gguf", path, o.Type)
+	}
+	switch {
+	case dir:
+		err = m.writeHF(path)
+	case IsGGUF(path):
+		err = m.writeGGUF(path, o)
+	case strings.HasSuffix(path, ".bitt"):
+		err = m.writeBitt(path)
+	default:
+		return fmt.Errorf("%s: want a name that ends in .bitt or .gguf, or a directory, with a / at its end if it is new", path)
+	}
+	if err != nil && !strings.Contains(err.Error(), path) {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return err
+}
+
+// piece is a matrix or vector of a file to be written: rows of a parameter, in the file's order.
+type piece struct {
+	name       string // of the parameter
+	file       string // in the file
+	kind       layer.Kind
+	h          *op.HostTensor
+	order      []int // the parameter's rows
+	cols       int
+	vector     bool
+	blocks     []int // columns: block i of the file is block blocks[i], each so wide; nil as they are
+	blockWidth int
+}
+
+// pieces are those of all parameters, one a name, as they are in memory, but that gates lie with their head's queries.
+func (m *Model) pieces() (all []*piece) {
+	d := m.Decoder
+	var queries *piece
+	nn.Walk(nn.OfDecoder(d), m.Weights, func(p nn.Param, h *op.HostTensor) {
+		first := 0
+		for _, name := range p.Names {
+			x := &piece{name: name, kind: p.Kind, h: h, vector: len(p.Shape) == 1}
+			rows := rowsNamed(d, p, name)
+			if x.cols = op.Count(p.Shape) / p.Shape[0]; x.vector {
+				rows, x.cols = p.Shape[0], 1
+			}
+			for r := range rows {
+				x.order = append(x.order, first+r)
+			}
+			first += rows
+			switch _, rest := inLayer(name); rest {
+			case "self_attn.gate_proj.weight":
+				queries.order = besides(queries.order, x.order, d.HeadWidth)
+				continue
+			case "self_attn.q_proj.weight":
+				queries = x
+			}
+			all = append(all, x)
+		}
+	})
+	return all
+}
+
+// besides has the rows of two matrices by turns, so many of each.
+func besides(a, b []int, width int) (both []int) {
+	for i := 0; i < len(a); i += width {
+		both = append(both, a[i:i+width]...)
+		both = append(both, b[i:i+width]...)
+	}
+	return both
+}
+
+// move takes the rows in another order: row order[i] of the file is row i of now.
+func (x *piece) move(order []int) {
+	moved := make([]int, len(order))
+	for i, to := range order {
+		moved[to] = x.order[i]
+	}
+	x.order = moved
+}
+
+// moveColumns is the same for blocks of so many columns.
+func (x *piece) moveColumns(order []int, width int) {
+	x.blocks, x.blockWidth = make([]int, len(order)), width
+	for i, to := range order {
+		x.blocks[to] = i
+	}
+}
+
+func (x *piece) shape() []int {
+	if x.vector {
+		return []int{len(x.order)}
+	}
+	return []int{len(x.order), x.cols}
+}
+
+// group is how many inputs share a scale.
+func (x *piece) group() int {
+	if x.h.Group > 0 {
+		return x.h.Group
+	}
+	return x.cols
+}
+
+// scaleOf is that of the group of column c of a row of the parameter.
+func (x *piece) scaleOf(r, c int) float32 {
+	if g := x.h.Group; g > 0 {
+		return float16.Frombits(x.h.GroupScales[(r*x.cols+c)/g]).Float32()
+	}
+	return x.h.Scales[r/(x.h.Shape[0]/len(x.h.Scales))]
+}
+
+// oneScale is that of all weights, if they have only one.
+func (x *piece) oneScale() (float32, bool) {
+	if x.h.Group > 0 {
+		return 0, false
+	}
+	one := x.scaleOf(x.order[0], 0)
+	return one, !slices.ContainsFunc(x.order, func(r int) bool { return x.scaleOf(r, 0) != one })
+}
+
+// matrix is a ternary one in the file's order, a copy.
+func (x *piece) matrix() *trit.Matrix {
+	stride := trit.RowBytes(x.cols)
+	m := &trit.Matrix{Name: x.file, Rows: len(x.order), Cols: x.cols, RowBlock: 1, ColBlock: x.group()}
+	m.Codes = make([]byte, m.Rows*stride)
+	one, alike := x.oneScale()
+	if alike {
+		m.RowBlock, m.Scales = m.Rows, []float32{one}
+	}
+	for i, r := range x.order {
+		row, dst := x.h.Codes[r*stride:(r+1)*stride], m.Row(i)
+		if x.blocks == nil {
+			copy(dst, row)
+		}
+		for j, b := range x.blocks {
+			copy(dst[j*x.blockWidth/4:(j+1)*x.blockWidth/4], row[b*x.blockWidth/4:])
+		}
+		for c := 0; c < x.cols && !alike; c += m.ColBlock {
+			from := c
+			if x.blocks != nil && m.ColBlock < x.cols {
+				from = x.blocks[c/x.blockWidth]*x.blockWidth + c%x.blockWidth
+			}
+			m.Scales = append(m.Scales, x.scaleOf(r, from))
+		}
+	}
+	return m
+}
+
+// checkColumns refuses blocks of columns that cut a group of inputs, or a byte.
+func (x *piece) checkColumns() error {
+	if x.blocks != nil && (x.blockWidth%4 != 0 || x.h.Group > 0 && x.blockWidth%x.h.Group != 0) {
+		return fmt.Errorf("%s: got scales of %d inputs, want a divisor of a head's %d: its columns are moved", x.file, x.group(), x.blockWidth)
+	}
+	if x.blocks != nil && x.h.Format != op.Ternary {
+		return fmt.Errorf("%s: got floats, want ternary weights: its columns are moved", x.file)
+	}
+	return nil
+}
+
+// errRotated is that of forms without a transform of inputs.
+var errRotated = errors.New("the matrices are stored for inputs that a Hadamard transform turns, which this form cannot say: want .bitt or .gguf")

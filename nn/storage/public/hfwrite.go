@@ -1,0 +1,332 @@
+package public
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bitgpu/io/atomicfile"
+	"bitgpu/io/hf"
+	"bitgpu/io/modeldir"
+	"bitgpu/io/safetensors"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+
+	"github.com/x448/float16"
+)
+
+// hfWriter makes the tensors of a directory as Hugging Face has them.
+type hfWriter struct {
+	m       *Model
+	floats  safetensors.DType // of unpacked ternary weights
+	scale   safetensors.DType // of packed ones' scales
+	divides bool              // by which a product is divided
+	tensors []safetensors.Source
+}
+
+// writeHF writes a directory. Files of an older model in it are taken away.
+func (m *Model) writeHF(dir string) error {
+	w := &hfWriter{m: m}
+	if err := w.collect(); err != nil {
+		return err
+	}
+	config, err := w.config()
+	if err != nil {
+		return err
+	}
+	files := map[string]any{modeldir.ConfigName: config}
+	if m.TokenizerJSON != nil {
+		files[modeldir.TokenizerName] = m.TokenizerJSON
+	}
+	if len(m.Chat.Templates) > 0 || len(m.Chat.Tokens) > 0 || m.TokenizerJSON != nil {
+		files["tokenizer_config.json"] = m.tokenizerConfig()
+	}
+	if len(m.Ends) > 0 {
+		files["generation_config.json"] = map[string]any{"eos_token_id": m.Ends}
+	}
+	return w.write(dir, files)
+}
+
+// old are the names of files that a directory of another model may have.
+func old(dir string) (names []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		shard := strings.HasPrefix(name, "model-") && strings.HasSuffix(name, ".safetensors")
+		known := []string{"chat_template.jinja", safetensors.IndexName, modeldir.TokenizerName, "tokenizer_config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model"}
+		if name == "additional_chat_templates" {
+			return nil, fmt.Errorf("%s has templates of another model: want them taken away first", filepath.Join(dir, name))
+		}
+		if shard || slices.Contains(known, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func (w *hfWriter) write(dir string, files map[string]any) error {
+	remove, err := old(dir)
+	if err != nil {
+		return err
+	}
+	set, err := atomicfile.CreateSet(dir)
+	if err != nil {
+		return err
+	}
+	defer set.Discard()
+	for name, content := range files {
+		data, ok := content.(json.RawMessage)
+		if !ok {
+			if data, err = readable(content); err != nil {
+				return err
+			}
+		}
+		if err := set.Write(name, func(w io.Writer) error { _, err := w.Write(data); return err }); err != nil {
+			return err
+		}
+	}
+	err = set.Write(modeldir.TensorsName, func(out io.Writer) error {
+		return safetensors.WriteSources(out, w.tensors, map[string]string{"format": "pt"})
+	})
+	if err != nil {
+		return err
+	}
+	return set.Commit(slices.DeleteFunc(remove, func(name string) bool { return files[name] != nil })...)
+}
+
+// readable is JSON for people's eyes.
+func readable(content any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(content)
+	return out.Bytes(), err
+}
+
+// collect decides on the form of scales and lists the tensors.
+func (w *hfWriter) collect() error {
+	d := w.m.Decoder
+	if d.Rotation > 0 {
+		return errRotated
+	}
+	pieces := w.m.pieces()
+	if err := w.chooseTypes(pieces); err != nil {
+		return err
+	}
+	for _, x := range pieces {
+		n, rest := inLayer(x.name)
+		file, ok := hfNames[rest]
+		if !ok {
+			file = rest
+		}
+		switch {
+		case n >= 0:
+			file = fmt.Sprintf("model.layers.%d.%s", n, file)
+		case rest != "lm_head.weight":
+			file = "model." + file
+		}
+		x.file = file
+		if err := w.add(x, rest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// packed says whether a piece is one of BitNet's packed matrices.
+func (w *hfWriter) packed(x *piece) bool {
+	return w.m.Decoder.Int8 && x.h.Format == op.Ternary && x.kind != layer.Table
+}
+
+// chooseTypes takes the narrowest types that change no weight.
+func (w *hfWriter) chooseTypes(pieces []*piece) error {
+	w.floats, w.scale = safetensors.F16, safetensors.BF16
+	multiplies, divides := true, true // a scale in bfloat16 does, without a rounding
+	for _, x := range pieces {
+		switch {
+		case x.h.Format != op.Ternary:
+		case w.packed(x):
+			s, one := x.oneScale()
+			if !one || len(x.order)%4 != 0 || !(s > 0) {
+				return fmt.Errorf("%s: got %d rows with several scales, or one that is not above 0, want a multiple of 4 and one scale: BitNet's packed form has no place for more",
+					x.name, len(x.order))
+			}
+			multiplies = multiplies && bf16Of(s) == s
+			divides = divides && float32(1/float64(bf16Of(float32(1/float64(s))))) == s
+		default:
+			for _, r := range x.order {
+				for c := 0; c < x.cols; c += x.group() {
+					if s := x.scaleOf(r, c); float16.Fromfloat32(s).Float32() != s {
+						w.floats = safetensors.F32
+					}
+				}
+			}
+		}
+	}
+	if !multiplies && divides {
+		w.divides = true
+	} else if !multiplies {
+		w.scale = safetensors.F32
+	}
+	return nil
+}
+
+// bf16Of is the nearest bfloat16, halves to even.
+func bf16Of(x float32) float32 {
+	bits := math.Float32bits(x)
+	return math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
+}
+
+// add lists a piece's tensors.
+func (w *hfWriter) add(x *piece, rest string) error {
+	t := safetensors.Source{Name: x.file, Shape: x.shape()}
+	switch {
+	case w.packed(x):
+		quarter := len(x.order) / 4
+		t.DType, t.Shape = safetensors.U8, []int{quarter, x.cols}
+		t.Write = func(out io.Writer) error { return x.writePacked(out, quarter) }
+		s, _ := x.oneScale()
+		if w.divides {
+			s = float32(1 / float64(s))
+		}
+		data := binary.LittleEndian.AppendUint32(nil, math.Float32bits(bf16Of(s)))[2:]
+		if w.scale == safetensors.F32 {
+			data = binary.LittleEndian.AppendUint32(nil, math.Float32bits(s))
+		}
+		w.tensors = append(w.tensors, safetensors.Source{
+			Name: strings.TrimSuffix(x.file, ".weight") + ".weight_scale", DType: w.scale, Shape: []int{1},
+			Write: func(out io.Writer) error { _, err := out.Write(data); return err },
+		})
+	case x.h.Format == op.Ternary:
+		t.DType = w.floats
+		if err := x.findable(); err != nil {
+			return err
+		}
+		t.Write = func(out io.Writer) error { return x.writeFloats(out, w.floats) }
+	default:
+		t.DType = map[op.Format]safetensors.DType{op.F32: safetensors.F32, op.F16: safetensors.F16, op.BF16: safetensors.BF16}[x.h.Format]
+		change := func(v float32) float32 { return v }
+		switch {
+		case rest == "linear_attn.conv1d.weight":
+			t.Shape = []int{len(x.order), 1, x.cols}
+		case rest == "linear_attn.decay":
+			change = logarithm
+		case w.m.Decoder.Family == "qwen3.5" && x.kind == layer.Gain && strings.Contains(rest, "norm") && rest != "linear_attn.norm.weight":
+			change = func(v float32) float32 { return float32(float64(v) - 1) } // what is added to 1 is stored
+		}
+		t.Write = func(out io.Writer) error { return x.writeAs(out, change) }
+	}
+	w.tensors = append(w.tensors, t)
+	return nil
+}
+
+// logarithm is the a of which −exp(a) is a decay, the one that gives it to the bit if there is one.
+func logarithm(decay float32) float32 {
+	best := float32(math.Log(-float64(decay)))
+	for _, way := range []float32{float32(math.Inf(-1)), float32(math.Inf(1))} {
+		a := best
+		for range 8 {
+			if float32(-math.Exp(float64(a))) == decay {
+				return a
+			}
+			a = math.Nextafter32(a, way)
+		}
+	}
+	return best
+}
+
+// findable refuses floats of which a reader could not find the scales again.
+func (x *piece) findable() error {
+	if x.h.Group == 0 || x.h.Group%128 == 0 {
+		return nil
+	}
+	m := x.matrix()
+	t := safetensors.Tensor{Name: x.file, DType: safetensors.F32, Shape: x.shape()}
+	row := make([]float32, m.Cols)
+	for r := range m.Rows {
+		m.Floats(row, r)
+		for _, v := range row {
+			t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
+		}
+	}
+	if _, err := hf.Unpacked(t); err != nil {
+		return fmt.Errorf("%s: got a scale each %d inputs, want 128 or all of a row: in floats others are not found again", x.name, x.h.Group)
+	}
+	return nil
+}
+
+// writePacked writes BitNet's bytes: of four quarters of the rows one code each.
+func (x *piece) writePacked(out io.Writer, quarter int) error {
+	m := x.matrix()
+	line := make([]byte, x.cols)
+	for r := range quarter {
+		clear(line)
+		for part := range 4 {
+			row := m.Row(part*quarter + r)
+			for c := range line {
+				line[c] |= row[c/4] >> (2 * (c % 4)) & 3 << (2 * part)
+			}
+		}
+		if _, err := out.Write(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeFloats writes codes times scales.
+func (x *piece) writeFloats(out io.Writer, dtype safetensors.DType) error {
+	m := x.matrix()
+	var data []byte
+	for r := range m.Rows {
+		row := m.Row(r)
+		data = data[:0]
+		for c := 0; c < m.Cols; c += m.ColBlock {
+			s := m.Scale(r, c)
+			wide := [4]uint32{math.Float32bits(-s), 0, math.Float32bits(s)} // by code
+			half := [4]uint16{float16.Fromfloat32(-s).Bits(), 0, float16.Fromfloat32(s).Bits()}
+			for i := c; i < c+m.ColBlock; i++ {
+				code := row[i/4] >> (2 * (i % 4)) & 3
+				if dtype == safetensors.F16 {
+					data = binary.LittleEndian.AppendUint16(data, half[code])
+				} else {
+					data = binary.LittleEndian.AppendUint32(data, wide[code])
+				}
+			}
+		}
+		if _, err := out.Write(data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeAs writes floats, of 32 bits after a change.
+func (x *piece) writeAs(out io.Writer, change func(float32) float32) error {
+	var data []byte
+	for _, r := range x.order {
+		data = data[:0]
+		for c := r * x.cols; c < (r+1)*x.cols; c++ {
+			if x.h.Format == op.F32 {
+				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(change(x.h.F32[c])))
+			} else {
+				data = binary.LittleEndian.AppendUint16(data, x.h.F16[c])
+			}
+		}
+		if _, err := out.Write(data); err != nil {
+			return err
+		}
+	}
+	return nil
+}

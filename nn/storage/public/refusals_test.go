@@ -1,0 +1,307 @@
+package public
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"bitgpu/io/ggml"
+	"bitgpu/io/gguf"
+	"bitgpu/nn/storage/public/publictest"
+)
+
+// with gives the keys with one of another value, or without it where that is nil.
+func with(keys []gguf.Key, name string, value any) []gguf.Key {
+	keys = slices.DeleteFunc(slices.Clone(keys), func(k gguf.Key) bool { return k.Name == name })
+	if value == nil {
+		return keys
+	}
+	return append(keys, gguf.Key{Name: name, Value: value})
+}
+
+// without gives the tensors without one, or with others in its place.
+func without(tensors []gguf.Source, name string, others ...gguf.Source) []gguf.Source {
+	tensors = slices.DeleteFunc(slices.Clone(tensors), func(t gguf.Source) bool { return t.Name == name })
+	return append(tensors, others...)
+}
+
+func tensor(name string, kind ggml.Type, bytes int, shape ...int) gguf.Source {
+	return gguf.Source{Name: name, Type: kind, Shape: shape, Write: gguf.Bytes(make([]byte, bytes))}
+}
+
+// What is wrong with a file is said in one sentence that names the file, the key or the tensor, what was found and what is known.
+func TestGGUFRefusals(t *testing.T) {
+	type change func(keys []gguf.Key, tensors []gguf.Source) ([]gguf.Key, []gguf.Source)
+	key := func(name string, value any) change {
+		return func(k []gguf.Key, t []gguf.Source) ([]gguf.Key, []gguf.Source) { return with(k, name, value), t }
+	}
+	keys := func(pairs ...any) change {
+		return func(k []gguf.Key, t []gguf.Source) ([]gguf.Key, []gguf.Source) {
+			for i := 0; i < len(pairs); i += 2 {
+				k = with(k, pairs[i].(string), pairs[i+1])
+			}
+			return k, t
+		}
+	}
+	swap := func(name string, others ...gguf.Source) change {
+		return func(k []gguf.Key, t []gguf.Source) ([]gguf.Key, []gguf.Source) { return k, without(t, name, others...) }
+	}
+	notANumber := make([]byte, 4*publictest.Width)
+	for i := range publictest.Width {
+		copy(notANumber[4*i:], []byte{0, 0, 0xc0, 0x7f})
+	}
+	rotated := []any{
+		"prism.hadamard.version", uint32(1), "prism.hadamard.block_size", uint32(128), "prism.hadamard.sign_mode", "identity",
+		"prism.hadamard.tied_output", true, "prism.hadamard.weight_names", []string{}, "prism.hadamard.inverse_weight_names", []string{"token_embd.weight"},
+	}
+	hadamard := func(pairs ...any) change { return keys(slices.Concat(rotated, pairs)...) }
+	for name, c := range map[string]struct {
+		family string
+		change change
+		want   string
+	}{
+		"architecture":       {"qwen3", key("general.architecture", "mamba"), `general.architecture: got "mamba", want bitnet, bitnet-25, bitnet-b1.58, llama, qwen3 or qwen35`},
+		"no architecture":    {"qwen3", key("general.architecture", nil), "general.architecture"},
+		"a key is missing":   {"qwen3", key("qwen3.embedding_length", nil), "qwen3.embedding_length"},
+		"a key of a type":    {"qwen3", key("qwen3.block_count", "two"), "qwen3.block_count"},
+		"no heads":           {"qwen3", key("qwen3.attention.head_count", uint32(0)), "attention.head_count: got 0, want 1 or more"},
+		"odd heads":          {"qwen3", key("qwen3.attention.head_count_kv", uint32(3)), "key and value heads: got 3, want a divisor of the 4 heads"},
+		"value width":        {"qwen3", key("qwen3.attention.value_length", uint32(32)), "value_length: got 32, want 64"},
+		"no layers":          {"qwen3", key("qwen3.block_count", uint32(0)), "layers: got 0, want 1 to 4096"},
+		"many layers":        {"qwen3", key("qwen3.block_count", uint32(math.MaxUint32)), "layers: got 4294967295, want 1 to 4096"},
+		"a layer too many":   {"qwen3", key("qwen3.block_count", uint32(3)), "blk.2.attn_norm.weight is missing"},
+		"width":              {"qwen3", key("qwen3.embedding_length", uint32(512)), "token_embd.weight: got 258 × 256 weights, want rows of 512"},
+		"context":            {"qwen3", key("qwen3.context_length", uint32(0)), "context: got 0, want 1 to"},
+		"epsilon":            {"qwen3", key("qwen3.attention.layer_norm_rms_epsilon", float32(math.NaN())), "epsilon of the norms: got NaN, want a number between 0 and 1"},
+		"base":               {"qwen3", key("qwen3.rope.freq_base", float32(0)), "base of the rotary embedding: got 0, want a number above 1"},
+		"rope of more":       {"qwen3", key("qwen3.rope.dimension_count", uint32(65)), "width of the rotary embedding: got 65, want 1 to 64"},
+		"rope scaling":       {"qwen3", key("qwen3.rope.scaling.type", "longrope"), `rope.scaling.type: got "longrope", want none, linear or yarn`},
+		"rope factor":        {"qwen3", keys("qwen3.rope.scaling.type", "linear", "qwen3.rope.scaling.factor", float32(-1)), "rope.scaling.factor: got -1, want a number above 0"},
+		"yarn":               {"qwen3", keys("qwen3.rope.scaling.type", "yarn", "qwen3.rope.scaling.factor", float32(0.5)), "YaRN: got factor 0.5"},
+		"no embedding":       {"qwen3", swap("token_embd.weight"), "token_embd.weight is missing"},
+		"no norm":            {"qwen3", swap("blk.1.attn_q_norm.weight"), "blk.1.attn_q_norm.weight is missing"},
+		"embedding":          {"qwen3", swap("token_embd.weight", tensor("token_embd.weight", ggml.F32, 1024, 256)), "token_embd.weight: got the shape [256], want two axes"},
+		"three axes":         {"qwen3", swap("blk.0.attn_k.weight", tensor("blk.0.attn_k.weight", ggml.F32, 4*64*256, 64, 1, 256)), "blk.0.attn_k.weight: got the shape [64 1 256], want one or two axes"},
+		"rows":               {"qwen3", swap("blk.0.attn_k.weight", tensor("blk.0.attn_k.weight", ggml.PQ2_0, 32*68, 32, 256)), "blk.0.attn_k.weight: got 32 rows, want 64"},
+		"floats for ternary": {"qwen3", swap("blk.0.attn_k.weight", tensor("blk.0.attn_k.weight", ggml.F32, 4*64*256, 64, 256)), "blk.0.attn_k.weight: got floats, want ternary weights as in"},
+		"binary":             {"qwen3", swap("blk.0.attn_k.weight", tensor("blk.0.attn_k.weight", ggml.Q1_0, 64*36, 64, 256)), "blk.0.attn_k.weight: type Q1_0"},
+		"norm of a width":    {"qwen3", swap("output_norm.weight", tensor("output_norm.weight", ggml.F32, 4*128, 128)), "output_norm.weight: got 1 × 128, want floats of the shape [256]"},
+		"not a number":       {"qwen3", swap("output_norm.weight", gguf.Source{Name: "output_norm.weight", Type: ggml.F32, Shape: []int{publictest.Width}, Write: gguf.Bytes(notANumber)}), "output_norm.weight: row 0, weight 0 is NaN, want a finite number"},
+		"more tokens":        {"qwen3", swap("token_embd.weight", tensor("token_embd.weight", ggml.PQ2_0, 100*68, 100, 256)), "the tokenizer has 258 tokens, want at most the 100 rows of the embedding"},
+		"tokenizer":          {"qwen3", key("tokenizer.ggml.pre", "klingon"), `tokenizer.ggml.pre is "klingon", want one of`},
+		"no taps":            {"qwen35", key("qwen35.ssm.conv_kernel", nil), "qwen35.ssm.conv_kernel"},
+		"many taps":          {"qwen35", key("qwen35.ssm.conv_kernel", uint32(1000)), "convolution of the recurrent layers: got 1000 taps, want 2 to 64"},
+		"inner size":         {"qwen35", key("qwen35.ssm.inner_size", uint32(255)), "ssm.inner_size: got 255, want a multiple of the 2 heads"},
+		"value heads":        {"qwen35", keys("qwen35.ssm.group_count", uint32(3)), "value heads of the recurrent layers: got 2, want a multiple of the 3 key heads"},
+		"no key heads":       {"qwen35", keys("qwen35.ssm.group_count", uint32(0)), "key heads of the recurrent layers: got 0"},
+		"interval":           {"qwen35", key("qwen35.full_attention_interval", uint32(0)), "full_attention_interval of 0"},
+		"recurrent layers":   {"qwen35", key("qwen35.attention.recurrent_layers", []bool{true}), "attention.recurrent_layers: got 1"},
+		"decay":              {"qwen35", swap("blk.0.ssm_a", tensor("blk.0.ssm_a", ggml.F32, 12, 3)), "ssm_a: got 3 numbers, want 2"},
+		"Hadamard's version": {"qwen35", hadamard("prism.hadamard.version", uint32(3)), "prism.hadamard.version: got 3, want 1 or 2"},
+		"Hadamard's key":     {"qwen35", hadamard("prism.hadamard.permutation", uint32(1)), "prism.hadamard.permutation is not known"},
+		"Hadamard's block":   {"qwen35", hadamard("prism.hadamard.block_size", uint32(100)), "block of the Hadamard transform: got 100, want a power of two"},
+		"Hadamard's change":  {"qwen35", hadamard("prism.hadamard.transform", "haar"), `prism.hadamard.transform: got "haar", want "normalized-sylvester-walsh-hadamard"`},
+		"Hadamard's head":    {"qwen35", hadamard("prism.hadamard.tied_output", false), "prism.hadamard.tied_output: got false"},
+		"Hadamard's signs":   {"qwen35", hadamard("prism.hadamard.sign_mode", "explicit"), "prism.hadamard.sign_widths"},
+		"Hadamard's inverse": {"qwen35", hadamard("prism.hadamard.inverse_weight_names", []string{"x"}), "inverse_weight_names: got"},
+		"Hadamard's names":   {"qwen35", hadamard(), "weight_names: got false, want true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "m.gguf")
+			keys, tensors := publictest.Parts(c.family)
+			keys, tensors = c.change(keys, tensors)
+			if err := gguf.WriteFile(path, keys, tensors); err != nil {
+				t.Fatal(err)
+			}
+			refused(t, path, c.want)
+		})
+	}
+}
+
+// refused demands that a model is not opened, with one sentence that names its file and says why.
+func refused(t *testing.T, path, want string) {
+	t.Helper()
+	_, err := Open(path, Options{})
+	if err == nil {
+		t.Fatalf("it was opened, want an error with %q", want)
+	}
+	t.Log(err)
+	if text := err.Error(); !strings.Contains(text, want) || !strings.Contains(text, path) || strings.Contains(text, "\n") {
+		t.Errorf("got %q, want one sentence that names %s and has %q", text, path, want)
+	}
+}
+
+func TestTruncatedGGUF(t *testing.T) {
+	whole, err := os.ReadFile(publictest.File(t, "qwen35"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{8, 24, 100, len(whole) / 4, len(whole) / 2, len(whole) - 1} {
+		path := filepath.Join(t.TempDir(), "m.gguf")
+		if err := os.WriteFile(path, whole[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, path, "gguf: ")
+	}
+}
+
+// hfConfigs are two configs that are right, of sizes that do not matter.
+var hfConfigs = []string{
+	`{"architectures":["LlamaForCausalLM"],"hidden_size":256,"intermediate_size":512,"num_hidden_layers":2,"num_attention_heads":4,
+	"max_position_embeddings":64,"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":32}}`,
+	`{"architectures":["Qwen3_5ForConditionalGeneration"],"text_config":{"hidden_size":256,"intermediate_size":512,"num_hidden_layers":2,"num_attention_heads":4,
+	"head_dim":64,"max_position_embeddings":64,"layer_types":["linear_attention","full_attention"],"linear_conv_kernel_dim":4,"linear_key_head_dim":64,
+	"linear_value_head_dim":128,"linear_num_key_heads":1,"linear_num_value_heads":2,"rope_parameters":{"rope_type":"yarn","factor":4,"partial_rotary_factor":0.25}}}`,
+}
+
+func TestHFRefusals(t *testing.T) {
+	for name, c := range map[string]struct {
+		config      int
+		member      string // of the config, or of its text_config
+		value, want string
+	}{
+		"architecture":   {0, "architectures", `["MambaForCausalLM"]`, `architectures: got ["MambaForCausalLM"] (model_type ""), want one of LlamaForCausalLM`},
+		"bias":           {0, "attention_bias", `true`, "attention_bias or mlp_bias: got true, want false"},
+		"sliding window": {0, "use_sliding_window", `true`, "use_sliding_window: got true, want false"},
+		"norms":          {0, "quantization_config", `{"use_rms_norm":true}`, "use_rms_norm: got true, want false"},
+		"activation":     {0, "hidden_act", `"gelu"`, `hidden_act: got "gelu", want silu or relu2`},
+		"rope scaling":   {0, "rope_scaling", `{"type":"longrope","factor":4}`, `rope_scaling: got "longrope", want default, linear, yarn or llama3`},
+		"linear":         {0, "rope_scaling", `{"type":"linear"}`, "rope_scaling: factor: got 0, want a number above 0"},
+		"llama3":         {0, "rope_scaling", `{"rope_type":"llama3","factor":8}`, "rope_scaling: got factors 8, 0, 0 of 0 tokens"},
+		"rotary part":    {0, "partial_rotary_factor", `2`, "partial_rotary_factor: got 2, want a number above 0, up to 1"},
+		"kinds":          {1, "layer_types", `["mamba","full_attention"]`, `layer_types: got "mamba", want full_attention or linear_attention`},
+		"a kind":         {1, "layer_types", `["full_attention"]`, "kinds of layers: got 1, want one for each of the 2 layers"},
+		"heads":          {0, "num_attention_heads", `-1`, "heads: got -1, want 1 to"},
+		"no heads":       {0, "num_attention_heads", `0`, "heads: got 0, want 1 to"},
+		"key heads":      {1, "linear_num_key_heads", `0`, "key heads of the recurrent layers: got 0"},
+		"a word":         {0, "hidden_size", `"wide"`, "hidden_size"},
+		"huge":           {0, "num_hidden_layers", `9007199254740993`, "layers: got 9007199254740993, want 1 to 4096"},
+		"yarn":           {1, "rope_parameters", `{"rope_type":"yarn","factor":1e300}`, "YaRN: got factor 1e+300"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var config map[string]json.RawMessage
+			if err := json.Unmarshal([]byte(hfConfigs[c.config]), &config); err != nil {
+				t.Fatal(err)
+			}
+			if inner, ok := config["text_config"]; ok {
+				var text map[string]json.RawMessage
+				if err := json.Unmarshal(inner, &text); err != nil {
+					t.Fatal(err)
+				}
+				text[c.member] = json.RawMessage(c.value)
+				config["text_config"], _ = json.Marshal(text)
+			} else {
+				config[c.member] = json.RawMessage(c.value)
+			}
+			data, err := json.Marshal(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, _, err := parseHF(data)
+			if err == nil {
+				d.Vocab = 1
+				err = d.Validate()
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v, want one sentence with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// FuzzParseHF: no config.json makes parseHF panic, or describes what Validate lets pass and no layer can be.
+func FuzzParseHF(f *testing.F) {
+	for _, config := range hfConfigs {
+		f.Add([]byte(config))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		IsHF(data)
+		d, _, err := parseHF(data)
+		if err != nil {
+			return
+		}
+		d.Vocab = 1
+		if d.Validate() == nil && d.HeadWidth < 1<<12 {
+			d.Rope.Angles(0, 1)
+		}
+	})
+}
+
+// FuzzOpenGGUF: no file makes Open panic; one that it takes has every weight of its shape. Edits are groups of four bytes, a place
+// and what is changed there: files as a whole would be too long for the fuzzer.
+func FuzzOpenGGUF(f *testing.F) {
+	var files [][]byte
+	for _, family := range publictest.Families {
+		var file bytes.Buffer
+		keys, tensors := publictest.Parts(family)
+		if err := gguf.Write(&file, keys, tensors); err != nil {
+			f.Fatal(err)
+		}
+		files = append(files, file.Bytes())
+	}
+	f.Add(false, uint32(0), []byte{})
+	f.Add(true, uint32(7), []byte{0, 0, 60, 1, 1, 2, 3, 255})
+	f.Fuzz(func(t *testing.T, hybrid bool, cut uint32, edits []byte) {
+		data := bytes.Clone(files[0])
+		if hybrid {
+			data = bytes.Clone(files[1])
+		}
+		header := bytes.Index(data, []byte("token_embd")) + 4096
+		for ; len(edits) >= 4; edits = edits[4:] {
+			at := int(edits[0])<<16 | int(edits[1])<<8 | int(edits[2])
+			if at < 1<<23 { // mostly what describes the weights
+				at %= header
+			}
+			data[at%len(data)] ^= edits[3]
+		}
+		if cut > 0 {
+			data = data[:int(cut)%len(data)]
+		}
+		path := filepath.Join(t.TempDir(), "m.gguf")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Open(path, Options{})
+		if err != nil {
+			return
+		}
+		if err := m.Decoder.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range *m.Weights {
+			if h.Bytes() == 0 {
+				t.Fatalf("a weight of shape %v is empty", h.Shape)
+			}
+		}
+	})
+}
+
+// Each byte of the keys and of the tensors' list, changed in a few ways: an error, or a model.
+func TestMutatedGGUF(t *testing.T) {
+	path := publictest.File(t, "qwen35")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := bytes.Index(whole, []byte("qwen35.block_count")) // the tokenizer is another package's
+	end := bytes.Index(whole, []byte("tokenizer.ggml.model"))
+	mutated := filepath.Join(t.TempDir(), "m.gguf")
+	step := 3
+	for at := begin; at < end; at += step {
+		for _, change := range []byte{1, 0x80} {
+			data := bytes.Clone(whole)
+			data[at] ^= change
+			if err := os.WriteFile(mutated, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Open(mutated, Options{}); err != nil && (!strings.Contains(err.Error(), mutated) || strings.Contains(err.Error(), "\n")) {
+				t.Errorf("byte %d: %v: want one sentence that names the file", at, err)
+			}
+		}
+	}
+}

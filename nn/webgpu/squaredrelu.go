@@ -1,0 +1,13 @@
+package webgpu
+
+import (
+	"bitgpu/gpu"
+	"bitgpu/nn/op"
+	"bitgpu/wgsl"
+)
+
+func (o *Ops) squaredReLU(args *op.SquaredReLU[*Tensor]) {
+	n, H := rowsOf(args.A)
+	params := wgsl.SquaredReLUParams{N: uint32(n), Hidden: uint32(H)}
+	o.each(variant{kernel: wgsl.SquaredReLU}, gpu.Params(&params), n*H, o.whole(args.GateUp), o.whole(args.A))
+}

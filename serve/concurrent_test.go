@@ -1,0 +1,160 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"bitgpu"
+)
+
+// Sixteen at a time, some of which go away anywhere: every text is the one that the model writes alone, byte for byte.
+func TestConcurrentTextsEqualThoseAlone(t *testing.T) {
+	c := begin(t, Options{Parallel: 5, Queue: 64})
+	model, _ := demoModel()
+	type request struct {
+		body, want string
+		abort      int // bytes of the stream after which the client goes, 0 for never
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	long := strings.Repeat("What light through yonder window breaks? It is the east. ", 40)
+	var requests []request
+	for i := range 32 {
+		prompt := []string{"ROMEO:", "O, she doth teach", "JULIET:\nAy me!", long, long + "And", long[:1500]}[i%6]
+		o := bitgpu.Options{MaxTokens: 1 + random.IntN(40), Temperature: 0.9, TopK: random.IntN(50), Seed: uint64(random.IntN(1000))}
+		want, err := model.Generate(t.Context(), prompt, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := request{fmt.Sprintf(`{"prompt":%s,"max_tokens":%d,"temperature":0.9,"top_k":%d,"seed":%d,"stream":%v}`,
+			quote(prompt), o.MaxTokens, o.TopK, o.Seed, i%2 == 0), want, 0}
+		if i%4 == 0 {
+			r.abort = 1 + random.IntN(300)
+		}
+		requests = append(requests, r)
+	}
+	work := make(chan request)
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for r := range work {
+				if r.abort > 0 {
+					c.abort(r.body, r.abort)
+					continue
+				}
+				a := c.post("/v1/completions", r.body)
+				got := ""
+				if strings.HasSuffix(r.body, `"stream":true}`) {
+					for _, e := range eventsOf(t, a.body) {
+						s, _ := at(e, "choices", 0, "text").(string)
+						got += s
+					}
+				} else {
+					got, _ = at(a.object(t), "choices", 0, "text").(string)
+				}
+				if got != r.want {
+					t.Errorf("%s: got %q, want %q", r.body[len(r.body)-90:], got, r.want)
+				}
+			}
+		})
+	}
+	for _, r := range requests {
+		work <- r
+	}
+	close(work)
+	all.Wait()
+	until(func() bool { busy, waiting := c.server.gate.counts(); return busy == 0 && waiting == 0 })
+	if c.server.prefixes.count() == 0 {
+		t.Error("no beginning of a prompt was kept")
+	}
+}
+
+// abort reads n bytes of a stream and goes.
+func (c *client) abort(body string, n int) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "POST", c.http.URL+"/v1/completions", strings.NewReader(body))
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	r.Header.Set("Content-Type", "application/json")
+	w, err := c.http.Client().Do(r)
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	io.ReadFull(w.Body, make([]byte, n)) // it may be longer than the text
+	cancel()
+	w.Body.Close()
+}
+
+// What prompts begin with is not read again, the text is the same bit by bit, and one key's beginnings are no other's.
+func TestPrefixesAreExact(t *testing.T) {
+	c := begin(t, Options{Keys: []string{"first", "second"}}).as("first")
+	model, _ := demoModel()
+	rules := strings.Repeat("Thou shalt answer in verse, and briefly. ", 60)
+	ids, err := model.Encode(rules, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := (len(ids) - 1) / bitgpu.PieceTokens * bitgpu.PieceTokens
+	if whole < 2*bitgpu.PieceTokens {
+		t.Fatalf("%d tokens are too few", len(ids))
+	}
+	ask := func(c *client, prompt string) (text string, cached float64) {
+		v := c.post("/v1/completions", `{"prompt":`+quote(prompt)+`,"max_tokens":30,"seed":9}`).object(t)
+		return at(v, "choices", 0, "text").(string), at(v, "usage", "prompt_tokens_details", "cached_tokens").(float64)
+	}
+	for i, r := range []struct {
+		as     string
+		prompt string
+		cached int
+	}{
+		{"first", rules + "\nROMEO:", 0}, {"first", rules + "\nROMEO:", whole}, {"first", rules + "\nJULIET:", whole}, {"second", rules + "\nROMEO:", 0},
+		{"first", rules[:1600], bitgpu.PieceTokens * 2}, {"first", "ROMEO:", 0},
+	} {
+		want, err := model.Generate(t.Context(), r.prompt, bitgpu.Options{MaxTokens: 30, Temperature: 1, Seed: 9})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, cached := ask(c.as(r.as), r.prompt)
+		if text != want || i != 4 && cached != float64(r.cached) {
+			t.Errorf("request %d: got %q with %v tokens from before, want %q with %d", i, text, cached, want, r.cached)
+		}
+	}
+	small := newPrefixes(2)
+	session, err := model.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	defer small.close()
+	if err := session.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	for n := bitgpu.PieceTokens; n < len(ids); n += bitgpu.PieceTokens {
+		if err := small.offer("a", ids, n, session); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if small.count() > 2 {
+		t.Errorf("got %d beginnings, want at most 2", small.count())
+	}
+}
+
+// A long prompt is kept at few places, the last of them among these.
+func TestPlaces(t *testing.T) {
+	for n, want := range map[int]string{
+		1: "[]", 256: "[]", 257: "[256]", 513: "[512 256]", 2000: "[1792 1024 512 256]", 256 * 8: "[1792 1024 512 256]", 256*8 + 1: "[2048 1024 512 256]",
+	} {
+		if got := fmt.Sprint(places(n)); got != want {
+			t.Errorf("%d tokens: got %s, want %s", n, got, want)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package serve
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"unicode/utf8"
+)
+
+// body reads a request's body of at most limit bytes, in UTF-8 where it is text.
+func (c *call) body(limit int64) ([]byte, error) {
+	data, err := io.ReadAll(http.MaxBytesReader(c.w, &stallReader{c: c, from: c.r.Body}, limit))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, &apiError{status: http.StatusRequestEntityTooLarge, code: "too_large", message: fmt.Sprintf("the body has more than %d bytes", limit)}
+	case err != nil && c.r.Context().Err() != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, c.r.Context().Err()
+	case err != nil:
+		return nil, &apiError{status: http.StatusBadRequest, code: "body", message: "the body did not arrive as a whole"}
+	}
+	return data, nil
+}
+
+// mediaType is the type of the body, in lower case and without its parameters.
+func (c *call) mediaType() string {
+	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return kind
+}
+
+// decode reads the body as a JSON object into a struct. A field that it does not have is refused, those of refuse with
+// their reason. anyType takes a body whose type is not said to be JSON, as ollama does.
+func (c *call) decode(into any, refuse map[string]string, anyType bool) error {
+	if kind := c.mediaType(); kind != "application/json" && !anyType {
+		return &apiError{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type",
+			message: fmt.Sprintf("Content-Type: got %.100q, want application/json", c.r.Header.Get("Content-Type"))}
+	}
+	data, err := c.body(c.s.o.BodyLimit)
+	if err != nil {
+		return err
+	}
+	return decodeJSON(data, into, refuse)
+}
+
+func badJSON(format string, a ...any) *apiError {
+	return &apiError{status: http.StatusBadRequest, code: "invalid_json", message: "the body " + fmt.Sprintf(format, a...)}
+}
+
+func decodeJSON(data []byte, into any, refuse map[string]string) error {
+	if !utf8.Valid(data) {
+		return badJSON("is not UTF-8")
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			return badJSON("is a JSON %s, want an object", kind.Value)
+		}
+		return badJSON("is not JSON: %v", err)
+	}
+	if fields == nil {
+		return badJSON("is null, want an object")
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if why, ok := refuse[name]; ok && !idle(fields[name]) {
+			return unsupported(name, why)
+		} else if ok {
+			delete(fields, name)
+		}
+	}
+	known, err := json.Marshal(fields)
+	if err != nil {
+		return err
+	}
+	return strictly(known, into, "")
+}
+
+// idle says whether a value asks for nothing.
+func idle(value json.RawMessage) bool {
+	switch string(bytes.TrimSpace(value)) {
+	case "null", "false", "[]", "{}":
+		return true
+	}
+	return false
+}
+
+var unknownField = regexp.MustCompile(`^json: unknown field "(.*)"$`)
+
+// embedded are the structs that requests are put together of, which the field of an error begins with.
+var embedded = regexp.MustCompile(`^((sampling|remember|streaming|unused|ollamaRequest)\.)+`)
+
+// strictly decodes a value whose place in the request is at, "" for the whole.
+func strictly(data []byte, into any, at string) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		return nil
+	}
+	within := func(name string) string {
+		if at != "" && name != "" {
+			return at + "." + name
+		}
+		return at + name
+	}
+	var kind *json.UnmarshalTypeError
+	var own *apiError
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &kind):
+		return invalid(within(embedded.ReplaceAllString(kind.Field, "")), "got a JSON %s, want %s", kind.Value, wanted(kind.Type.String()))
+	}
+	if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
+		return &apiError{status: http.StatusBadRequest, code: "unknown_parameter", param: within(m[1]), message: fmt.Sprintf("no field %q is known here", within(m[1]))}
+	}
+	return badJSON("cannot be read: %v", err)
+}
+
+// wanted says in JSON's words what a Go type takes.
+func wanted(kind string) string {
+	switch kind {
+	case "string":
+		return "a string"
+	case "bool":
+		return "true or false"
+	case "float64":
+		return "a number"
+	case "int", "int64", "uint32":
+		return "a whole number"
+	}
+	return "another one; see /openapi.json"
+}

@@ -1,0 +1,139 @@
+package serve
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+)
+
+// gate lets a bounded number of requests work, and a bounded number wait. Whose turn it is goes round among the keys, so
+// that one with many requests does not keep the others waiting; of one key the first comes first.
+type gate struct {
+	places, queue int
+	shared        bool // several keys: none of them may take more than half of the queue
+
+	mu      sync.Mutex
+	free    int
+	closed  bool
+	waiting int
+	of      map[string][]*waiter
+	turns   []string // keys that have somebody waiting; the next one first
+}
+
+type waiter struct {
+	answer chan error // nil: at work; has room for it
+}
+
+func newGate(places, queue int, shared bool) *gate {
+	return &gate{places: places, queue: queue, shared: shared, free: places, of: map[string][]*waiter{}}
+}
+
+// enter waits for a place. leave gives it back, and is called once; it is nil where there is an error.
+func (g *gate) enter(ctx context.Context, key string) (leave func(), err error) {
+	w, err := g.ask(key)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case err := <-w.answer:
+		if err != nil {
+			return nil, err
+		}
+	case <-ctx.Done():
+		if !g.forget(key, w) && <-w.answer == nil {
+			g.leave() // it was let in at the same moment
+		}
+		return nil, ctx.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		g.leave()
+		return nil, err
+	}
+	return g.leave, nil
+}
+
+func (g *gate) ask(key string) (*waiter, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	w := &waiter{make(chan error, 1)}
+	switch {
+	case g.closed:
+		return nil, errDraining()
+	case g.free > 0:
+		g.free--
+		w.answer <- nil
+		return w, nil
+	case g.waiting >= g.queue:
+		return nil, unavailable("queue_full", "the queue is full")
+	case g.shared && len(g.of[key]) >= max(g.queue/2, 1):
+		return nil, &apiError{status: http.StatusTooManyRequests, code: "too_many_requests", retry: 5,
+			message: "this key has as many requests waiting as one key may"}
+	}
+	if len(g.of[key]) == 0 {
+		g.turns = append(g.turns, key)
+	}
+	g.of[key] = append(g.of[key], w)
+	g.waiting++
+	return w, nil
+}
+
+// forget takes a waiter out of the queue, and says whether it was in it.
+func (g *gate) forget(key string, w *waiter) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.of[key], w)
+	if i < 0 {
+		return false
+	}
+	g.waiting--
+	g.of[key] = slices.Delete(g.of[key], i, i+1)
+	if len(g.of[key]) == 0 {
+		delete(g.of, key)
+		g.turns = slices.DeleteFunc(g.turns, func(k string) bool { return k == key })
+	}
+	return true
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.turns) == 0 {
+		g.free++
+		return
+	}
+	key := g.turns[0]
+	w := g.of[key][0]
+	g.waiting--
+	g.turns = g.turns[1:]
+	if g.of[key] = g.of[key][1:]; len(g.of[key]) > 0 {
+		g.turns = append(g.turns, key)
+	} else {
+		delete(g.of, key)
+	}
+	w.answer <- nil
+}
+
+// close refuses everybody who waits or comes; who is at work goes on.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	for _, waiters := range g.of {
+		for _, w := range waiters {
+			w.answer <- errDraining()
+		}
+	}
+	g.of, g.turns, g.waiting = map[string][]*waiter{}, nil, 0
+}
+
+// counts says how many are at work and how many wait.
+func (g *gate) counts() (busy, waiting int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.places - g.free, g.waiting
+}
+
+func errDraining() *apiError {
+	return unavailable("draining", "the server is ending and takes no more requests")
+}

@@ -1,0 +1,202 @@
+package serve
+
+import (
+	"context"
+	"time"
+
+	"bitgpu"
+)
+
+// usage counts the tokens of a request.
+type usage struct {
+	prompt, cached, written int
+}
+
+// body is the usage as OpenAI has it.
+func (u usage) body() map[string]any {
+	return map[string]any{
+		"prompt_tokens": u.prompt, "completion_tokens": u.written, "total_tokens": u.prompt + u.written,
+		"prompt_tokens_details": map[string]any{"cached_tokens": u.cached},
+	}
+}
+
+// remember are the fields of a request that name a memory.
+type remember struct {
+	Memory string `json:"memory"` // its id
+	Learn  *bool  `json:"learn"`  // whether it keeps what is read and written; true where it is not said
+}
+
+// text is a session that a request reads and writes with.
+type text struct {
+	session *bitgpu.Session
+	writing *writing // the memory that it becomes, or nil
+	fresh   bool     // begins with an empty memory
+}
+
+// open begins a text: with a memory, or with an empty one. close is to be called.
+func (c *call) open(m remember) (*text, error) {
+	if m.Memory == "" {
+		if m.Learn != nil && *m.Learn {
+			return nil, invalid("learn", "got true without a memory, want one that learns")
+		}
+		session, err := c.s.model.NewSession()
+		if err != nil {
+			return nil, err
+		}
+		return &text{session: session, fresh: true}, nil
+	}
+	if m.Learn != nil && !*m.Learn {
+		session, err := c.s.store.read(c.owner, m.Memory)
+		if err != nil {
+			return nil, err
+		}
+		return &text{session: session}, nil
+	}
+	w, err := c.s.store.write(c.owner, m.Memory)
+	if err != nil {
+		return nil, err
+	}
+	return &text{session: w.session, writing: w}, nil
+}
+
+// keep makes what was read and written the memory's.
+func (t *text) keep() error {
+	if t.writing == nil {
+		return nil
+	}
+	err := t.writing.commit()
+	t.session, t.writing = nil, nil // the memory has it now, or nobody
+	return err
+}
+
+func (t *text) close() {
+	if t.writing != nil {
+		t.writing.abandon()
+	} else if t.session != nil {
+		t.session.Close()
+	}
+}
+
+// encode turns a prompt into ids, with the tokens around a text where it begins one.
+func (c *call) encode(t *text, prompt string) ([]uint32, error) {
+	if prompt == "" {
+		return nil, nil
+	}
+	ids, err := c.s.model.Encode(prompt, t.session.Position() == 0)
+	if err != nil {
+		return nil, invalid("prompt", "%v", err)
+	}
+	return ids, nil
+}
+
+// read reads a prompt into a text. What other prompts began with is taken from them where the text begins with nothing.
+func (c *call) read(t *text, ids []uint32) error {
+	c.usage.prompt += len(ids)
+	done := 0
+	if t.fresh {
+		session, n, err := c.s.prefixes.take(c.owner, ids)
+		if err != nil {
+			return err
+		}
+		if session != nil {
+			t.session.Close()
+			t.session, done = session, n
+			c.usage.cached += n
+		}
+	}
+	for done < len(ids) {
+		n := min(bitgpu.PieceTokens, len(ids)-done)
+		if _, err := t.session.ReadTokens(c.r.Context(), ids[done:done+n]); err != nil {
+			return err
+		}
+		done += n
+		if t.fresh && done < len(ids) {
+			if err := c.s.prefixes.offer(c.owner, ids, done, t.session); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// piece is a part of a text as it is written.
+type piece struct {
+	text     string
+	logProbs []tokenLogProb
+}
+
+// write writes one text and shows its pieces. top is how many of the most probable tokens are wanted at each place, below 0
+// for no probabilities at all. When show says no, the text ends with errGone.
+func (c *call) write(session *bitgpu.Session, o bitgpu.TokenOptions, top int, show func(piece) bool) (bitgpu.Reason, error) {
+	last, first := c.start, true
+	gone := false
+	tell := func(p piece) bool {
+		now := time.Now()
+		c.s.metrics.piece(now.Sub(last), first)
+		last, first = now, false
+		gone = !show(p)
+		return !gone
+	}
+	var r bitgpu.Result
+	var err error
+	if o.Adjust == nil && top < 0 {
+		r, err = session.Stream(c.r.Context(), "", o.Options, func(text string) bool { return tell(piece{text: text}) })
+	} else {
+		r, err = session.StreamTokens(c.r.Context(), o, func(t bitgpu.Token) bool {
+			p := piece{text: t.Text}
+			if top >= 0 && t.Logits != nil {
+				p.logProbs = []tokenLogProb{logProb(t.Logits, t.ID, top)}
+			}
+			return (p.text == "" && p.logProbs == nil) || tell(p)
+		})
+	}
+	c.usage.written += r.Tokens
+	if err == nil && gone {
+		err = errGone
+	}
+	return r.Reason, err
+}
+
+// finishReason is OpenAI's word for why a text ended.
+func finishReason(r bitgpu.Reason) string {
+	if r == bitgpu.EndLength {
+		return "length"
+	}
+	return "stop"
+}
+
+// choices writes n texts that begin alike, one after the other; begin is called before each of them and end after it.
+func (c *call) choices(t *text, n int, o bitgpu.TokenOptions, top int, show func(i int, p piece) bool, end func(i int, r bitgpu.Reason) bool) error {
+	for i := range n {
+		session := t.session
+		if i < n-1 {
+			fork, err := session.Fork()
+			if err != nil {
+				return err
+			}
+			session = fork
+		}
+		reason, err := c.write(session, o, top, func(p piece) bool { return show(i, p) })
+		if session != t.session {
+			session.Close()
+		}
+		if err != nil {
+			return c.cut(t, err)
+		}
+		if !end(i, reason) {
+			return c.cut(t, errGone)
+		}
+		o.Seed++ // the second text is not the first again
+	}
+	return t.keep()
+}
+
+// cut keeps what a text had before its client went away: the client has seen it.
+func (c *call) cut(t *text, err error) error {
+	if t.writing != nil && context.Cause(c.r.Context()) != errTimeout && asAPIError(c.r.Context(), err).status == 499 {
+		if failed := t.keep(); failed != nil {
+			return failed
+		}
+	}
+	return err
+}

@@ -1,0 +1,136 @@
+package serve
+
+import (
+	"fmt"
+	"net/http"
+)
+
+func (s *Server) health(c *call) error {
+	status, word := http.StatusOK, "ok"
+	if s.draining() {
+		status, word = http.StatusServiceUnavailable, "draining"
+		c.w.Header().Set("Retry-After", "5")
+	}
+	busy, waiting := s.gate.counts()
+	return c.answer(status, map[string]any{"status": word, "busy": busy, "queued": waiting})
+}
+
+// Loading answers while a model is being loaded: with 503 everywhere.
+func Loading() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{w: &recorder{ResponseWriter: w}, r: r}
+		c.refuse(unavailable("loading", "the model is being loaded"))
+	})
+}
+
+func (s *Server) modelBody() map[string]any {
+	c := s.model.Config()
+	return map[string]any{
+		"id": s.o.Name, "object": "model", "created": s.created.Unix(), "owned_by": "bitgpu",
+		"bitgpu": map[string]any{
+			"model": s.model.ID(), "width": c.Width, "layers": c.Layers, "vocabulary": c.Vocab, "mixer": c.Mixer, "device": s.model.Device(),
+			"weight_bytes": s.model.WeightBytes(), "memory_bytes": s.store.largest(),
+			"chat": s.o.Template != nil, "tools": s.features.Tools, "thinking": s.features.Thinking, "system": s.features.System,
+		},
+	}
+}
+
+func (s *Server) models(c *call) error {
+	return c.answer(http.StatusOK, map[string]any{"object": "list", "data": []any{s.modelBody()}})
+}
+
+func (s *Server) oneModel(c *call) error {
+	if err := c.checkModel(c.r.PathValue("id")); err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, s.modelBody())
+}
+
+func (s *Server) embeddings(c *call) error {
+	return unsupported("embeddings", "the model predicts tokens, and none of its numbers was trained to be a text's place")
+}
+
+// tokenize gives the ids of a text, as vLLM and llama.cpp do, whose fields differ.
+func (s *Server) tokenize(c *call) error {
+	var in struct {
+		Model      string  `json:"model"`
+		Prompt     *string `json:"prompt"`
+		Content    *string `json:"content"`
+		Special    *bool   `json:"add_special_tokens"`
+		Special2   *bool   `json:"add_special"`
+		WithPieces bool    `json:"with_pieces"`
+		Strings    bool    `json:"return_token_strs"`
+	}
+	if err := c.decode(&in, map[string]string{"messages": "give the text itself as prompt"}, false); err != nil {
+		return err
+	}
+	if err := c.checkModel(in.Model); err != nil {
+		return err
+	}
+	text := in.Prompt
+	if text == nil {
+		text = in.Content
+	}
+	if text == nil || in.Prompt != nil && in.Content != nil {
+		return invalid("prompt", "got both or none of prompt and content, want one of them")
+	}
+	special := in.Special
+	if special == nil {
+		special = in.Special2
+	}
+	ids, err := s.model.Encode(*text, special == nil || *special)
+	if err != nil {
+		return err
+	}
+	if ids == nil {
+		ids = []uint32{}
+	}
+	body := map[string]any{"tokens": ids, "count": len(ids)}
+	if in.WithPieces || in.Strings {
+		pieces, texts := []any{}, []string{}
+		for _, id := range ids {
+			texts = append(texts, c.tokenText(id))
+			pieces = append(pieces, map[string]any{"id": id, "piece": c.tokenText(id)})
+		}
+		if in.WithPieces {
+			body["tokens"] = pieces
+		}
+		if in.Strings {
+			body["token_strs"] = texts
+		}
+	}
+	return c.answer(http.StatusOK, body)
+}
+
+func (s *Server) detokenize(c *call) error {
+	var in struct {
+		Model  string `json:"model"`
+		Tokens ids    `json:"tokens"`
+	}
+	if err := c.decode(&in, nil, false); err != nil {
+		return err
+	}
+	if err := c.checkModel(in.Model); err != nil {
+		return err
+	}
+	text, err := s.model.Decode(in.Tokens)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, map[string]any{"prompt": text, "content": text})
+}
+
+func (s *Server) tokenizerInfo(c *call) error {
+	if err := c.needText(); err != nil {
+		return err
+	}
+	ends := []any{}
+	for _, id := range s.model.EndOfText() {
+		ends = append(ends, map[string]any{"id": id, "token": c.tokenText(id)})
+	}
+	return c.answer(http.StatusOK, map[string]any{"vocabulary": s.model.Config().Vocab, "end_of_text": ends, "chat_template": s.o.Template != nil})
+}
+
+func (s *Server) logPanic(c *call, x any) {
+	s.o.Log.Error("panic", "request", c.id, "path", c.r.URL.Path, "panic", fmt.Sprint(x), "stack", stack())
+}

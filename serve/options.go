@@ -1,0 +1,99 @@
+package serve
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"bitgpu/io/chat"
+)
+
+// ErrOption is an option that is out of its range; the text names it.
+var ErrOption = errors.New("serve: invalid option")
+
+// Options say how a model is served. The zero value is one that asks for no key and keeps memories until [Server.Close].
+type Options struct {
+	Name     string         // of the model, as clients name it; "" is "bitgpu"
+	Version  string         // of the program, for those who ask
+	Template *chat.Template // the model's chat template; nil refuses conversations
+
+	Parallel int // requests at work at once; 0 is 4
+	Queue    int // requests that wait for them; 0 is 512, below 0 is none
+
+	Keys      []string // one of which every request has to show; none: nobody is asked
+	Origins   []string // of pages of other hosts that may send requests, such as https://example.org, or "*"
+	LocalOnly bool     // refuse requests whose Host is not this machine's own, as those of a page that has its name point here
+
+	Timeout time.Duration // of a request with its waiting; 0 is none
+	Ping    time.Duration // silence in a stream after which a comment is sent; 0 is 15 s
+	Stall   time.Duration // how long a client may neither send nor take a byte; 0 is 30 s
+
+	BodyLimit int64 // bytes of a request that is no memory file; 0 is 8 MiB
+
+	MemoryDir     string // where memories are kept; "" is a directory that Close removes
+	MemoryLimit   int64  // bytes of all memories; the oldest that are not in use go before; 0 is 10 GB
+	ResidentLimit int64  // bytes of memories that stay in RAM as well; 0 is 256 MiB
+	PrefixLimit   int64  // bytes of RAM for what prompts begin with; 0 is 256 MiB, below 0 is none
+
+	Log *slog.Logger // nil logs nothing
+}
+
+// The limits that no option changes.
+const (
+	mostChoices     = 16   // n
+	mostPrompts     = 128  // of one request
+	mostStops       = 16   // stop texts
+	mostStopBytes   = 1024 // of one
+	mostBias        = 1024 // entries of logit_bias
+	mostTopLogProbs = 20
+	mostTokens      = 1 << 24 // written by one request
+	defaultTokens   = 16      // of a completion, as OpenAI has it
+	defaultAnswer   = 2048    // tokens of an answer in a conversation
+)
+
+// withDefaults is o with what was left out, or what is wrong with it.
+func (o Options) withDefaults() (Options, error) {
+	o.Name = cmp.Or(o.Name, "bitgpu")
+	o.Version = cmp.Or(o.Version, "unknown")
+	o.Parallel = cmp.Or(o.Parallel, 4)
+	o.Queue = max(cmp.Or(o.Queue, 512), 0)
+	o.Ping = cmp.Or(o.Ping, 15*time.Second)
+	o.Stall = cmp.Or(o.Stall, 30*time.Second)
+	o.BodyLimit = cmp.Or(o.BodyLimit, 8<<20)
+	o.MemoryLimit = cmp.Or(o.MemoryLimit, 10_000_000_000)
+	o.ResidentLimit = cmp.Or(o.ResidentLimit, 256<<20)
+	o.PrefixLimit = cmp.Or(o.PrefixLimit, 256<<20)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	wrong := func(name string, got any, want string) (Options, error) {
+		return o, fmt.Errorf("%w: %s: got %v, want %s", ErrOption, name, got, want)
+	}
+	switch {
+	case o.Parallel < 1 || o.Parallel > 1024:
+		return wrong("parallel", o.Parallel, "1 to 1024")
+	case o.Queue > 1<<20:
+		return wrong("queue", o.Queue, "at most 1048576")
+	case o.Timeout < 0:
+		return wrong("timeout", o.Timeout, "0 or more")
+	case o.BodyLimit < 1:
+		return wrong("body limit", o.BodyLimit, "1 or more bytes")
+	case o.MemoryLimit < 1:
+		return wrong("memory limit", o.MemoryLimit, "1 or more bytes")
+	}
+	for _, key := range o.Keys {
+		if key == "" {
+			return wrong("keys", `""`, "a key")
+		}
+	}
+	for _, origin := range o.Origins {
+		u, err := url.Parse(origin)
+		if origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "") {
+			return wrong("origins", fmt.Sprintf("%q", origin), `"*" or a scheme with a host, such as https://example.org`)
+		}
+	}
+	return o, nil
+}

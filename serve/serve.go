@@ -1,0 +1,297 @@
+package serve
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"bitgpu"
+	"bitgpu/io/chat"
+)
+
+// Server answers requests with a model. It is an [http.Handler].
+type Server struct {
+	o        Options
+	model    *bitgpu.Model
+	features chat.Features // of the template
+
+	ownTemplate bool // it is not the model's
+	created     time.Time
+	gate        *gate
+	guard       *guard
+	store       *store
+	prefixes    *prefixes
+	metrics     *metrics
+	answers     *answers
+	handler     http.Handler
+
+	mu      sync.Mutex
+	running int           // requests under way
+	ended   chan struct{} // closed when draining and none is
+	drained bool
+}
+
+// New serves a model, which stays the caller's and must not be closed before the server.
+func New(model *bitgpu.Model, o Options) (*Server, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{o: o, model: model, created: time.Now(), ended: make(chan struct{})}
+	if s.guard, err = newGuard(o); err != nil {
+		return nil, err
+	}
+	if s.o.Template == nil {
+		s.o.Template = model.ChatTemplate()
+	} else {
+		s.ownTemplate = true
+	}
+	if s.o.Template != nil {
+		s.features = s.o.Template.Features()
+	}
+	s.gate = newGate(o.Parallel, o.Queue, len(o.Keys) > 1)
+	if s.store, err = openStore(model, o); err != nil {
+		return nil, err
+	}
+	s.prefixes = newPrefixes(max(o.PrefixLimit, 0) / s.store.largest())
+	s.answers = newAnswers(max(o.ResidentLimit/s.store.largest(), 16))
+	s.metrics = newMetrics(s)
+	s.handler = s.routes()
+	return s, nil
+}
+
+// Drain refuses new requests, and those that wait, and returns when the others have ended or with the context's error.
+func (s *Server) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.drained {
+		s.drained = true
+		if s.running == 0 {
+			close(s.ended)
+		}
+	}
+	s.mu.Unlock()
+	s.gate.close()
+	select {
+	case <-s.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close drains and gives back what the server holds. Requests under way are waited for.
+func (s *Server) Close() error {
+	s.Drain(context.Background())
+	s.prefixes.close()
+	s.answers.close()
+	return s.store.close()
+}
+
+// begin counts a request, unless the server is ending.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drained {
+		return false
+	}
+	s.running++
+	return true
+}
+
+func (s *Server) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running--; s.running == 0 && s.drained {
+		close(s.ended)
+	}
+}
+
+func (s *Server) draining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.drained
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// call is one request under way.
+type call struct {
+	s     *Server
+	w     *recorder
+	r     *http.Request
+	id    string
+	owner string // whose key it came with: what is made with it belongs to it
+	plain bool   // errors in ollama's shape
+	start time.Time
+	usage usage
+	model string // that was asked for, as it was
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	stall  time.Duration
+}
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write gives a client that takes nothing a bounded time.
+func (w *recorder) Write(data []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	// What has no deadlines, as a recorder of a test, waits for nobody.
+	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.stall))
+	return w.ResponseWriter.Write(data)
+}
+
+// Unwrap lets [http.ResponseController] through.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// stallReader reads a body, and gives a client that sends nothing a bounded time.
+type stallReader struct {
+	c    *call
+	from io.ReadCloser
+}
+
+func (r *stallReader) Read(p []byte) (int, error) {
+	control := http.NewResponseController(r.c.w.ResponseWriter)
+	control.SetReadDeadline(time.Now().Add(r.c.s.o.Stall))
+	n, err := r.from.Read(p)
+	if err == io.EOF {
+		control.SetReadDeadline(time.Time{}) // from now on the connection is only watched for its end
+	}
+	return n, err
+}
+
+func (r *stallReader) Close() error { return r.from.Close() }
+
+// access says who may call a route.
+type access int
+
+const (
+	open   access = iota // everybody, also while the server is ending
+	keyed                // who shows a key
+	ollama               // likewise, with errors as ollama has them
+)
+
+// handle makes an [http.Handler] of a function whose error is told to the client.
+func (s *Server) handle(route string, who access, f func(c *call) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		c := &call{s: s, w: &recorder{ResponseWriter: w, stall: s.o.Stall}, r: r, id: rand.Text(), start: start, plain: who == ollama}
+		c.w.Header().Set("X-Request-Id", c.id)
+		c.w.Header().Set("X-Content-Type-Options", "nosniff")
+		if r.ContentLength != 0 { // also of a body that nobody wants, whose rest is read behind the answer
+			http.NewResponseController(w).SetReadDeadline(start.Add(s.o.Stall))
+		}
+		if s.o.Timeout > 0 {
+			ctx, cancel := context.WithTimeoutCause(r.Context(), s.o.Timeout, errTimeout)
+			defer cancel()
+			c.r = r.WithContext(ctx)
+		}
+		err := c.serve(who, f)
+		var told *apiError
+		if err != nil {
+			told = asAPIError(c.r.Context(), err)
+			if c.w.status == 0 {
+				c.refuse(told)
+			}
+		}
+		s.account(c, route, start, err, told)
+	})
+}
+
+func (c *call) serve(who access, f func(c *call) error) (err error) {
+	defer func() {
+		switch x := recover(); x {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(x)
+		default:
+			err = fmt.Errorf("panic: %v", x)
+			c.s.logPanic(c, x)
+		}
+	}()
+	if c.owner, err = c.s.guard.check(c.w, c.r, who != open); err != nil {
+		return err
+	}
+	if who != open {
+		if !c.s.begin() {
+			return errDraining()
+		}
+		defer c.s.end()
+	}
+	return f(c)
+}
+
+// refuse answers with an error.
+func (c *call) refuse(e *apiError) {
+	if e.retry > 0 {
+		c.w.Header().Set("Retry-After", fmt.Sprint(e.retry))
+	}
+	if e.status == http.StatusUnauthorized {
+		c.w.Header().Set("WWW-Authenticate", `Bearer realm="bitgpu"`)
+	}
+	body := e.body()
+	if c.plain {
+		body = map[string]any{"error": e.message}
+	}
+	c.answer(e.status, body)
+}
+
+// answer writes a value as JSON.
+func (c *call) answer(status int, value any) error {
+	c.w.Header().Set("Content-Type", "application/json")
+	c.w.WriteHeader(status)
+	if err := newEncoder(c.w).Encode(value); err != nil {
+		return fmt.Errorf("%w: %w", context.Canceled, err)
+	}
+	return nil
+}
+
+// newEncoder writes JSON with < and > as they are: it is not for HTML.
+func newEncoder(w io.Writer) *json.Encoder {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e
+}
+
+// place waits for a place at work.
+func (c *call) place() (leave func(), err error) { return c.s.gate.enter(c.r.Context(), c.owner) }
+
+// checkModel refuses a model that is not served. A name is case-sensitive; ollama's may end in ":latest".
+func (c *call) checkModel(name string) error {
+	c.model = name
+	if name == "" || name == c.s.o.Name || c.plain && strings.TrimSuffix(name, ":latest") == c.s.o.Name {
+		return nil
+	}
+	e := notFound("model_not_found", "model: got %.200q, want %q", name, c.s.o.Name)
+	e.param = "model"
+	return e
+}
+
+// needText refuses what needs a tokenizer.
+func (c *call) needText() error {
+	if !c.s.model.HasTokenizer() {
+		return bitgpu.ErrNoTokenizer
+	}
+	return nil
+}
+
+// errGone is the error of a client that takes no more.
+var errGone = errors.New("the client has gone")

@@ -1,0 +1,130 @@
+package bitgpu
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"bitgpu/nn/op"
+)
+
+// PieceTokens is how many tokens a session reads before it lets others have the device. Texts that are cut at multiples
+// of it are read with the same rounding as in one call: what follows is the same bit by bit.
+const PieceTokens = pieceTokens
+
+// Token is one token of a text that is written, as [Session.StreamTokens] shows it.
+type Token struct {
+	ID     uint32
+	Text   string    // the whole characters that are certain with it, and that no stop text can take back
+	Logits []float32 // (V) of the model at its place, during the call only; nil after the last token, where Text is the rest
+}
+
+// TokenOptions say how tokens are written that the caller looks at one by one.
+type TokenOptions struct {
+	Options
+	// Adjust changes a copy of the logits (V) before a token is drawn from them; nil for not. written are the tokens of
+	// this call so far. Numbers that are not finite afterwards end the text with [ErrNotFinite].
+	Adjust func(logits []float32, written []uint32)
+}
+
+// ReadTokens reads tokens into the memory without answering, and returns how many it read: all of them but for an
+// error, or the context's end, after which those before are in the memory.
+func (s *Session) ReadTokens(ctx context.Context, tokens []uint32) (read int, err error) {
+	err = s.predict(func() error {
+		before := s.run.Position()
+		err := s.read(ctx, tokens)
+		read = int(s.run.Position() - before)
+		return err
+	})
+	return read, err
+}
+
+// StreamTokens goes on from what was read before as [Session.Stream] with an empty prompt does, and shows each token.
+// The logits come to the host, which draws by the same rule, so the text is that of Stream but for the rounding of an
+// exponential; it is slower where the device would have drawn ahead.
+//
+// At the end of a text that was not cut, token is called once more with the text that was held back, and without logits.
+func (s *Session) StreamTokens(ctx context.Context, o TokenOptions, token func(Token) bool) (Result, error) {
+	var r Result
+	p, err := o.sampling()
+	if err != nil {
+		return r, err
+	}
+	err = s.predict(func() error {
+		if s.model.tok == nil {
+			return s.model.noTokenizer()
+		}
+		if !s.ready {
+			return ErrEmptyPrompt
+		}
+		start := time.Now()
+		defer func() { r.TextTime = time.Since(start) }()
+		h := &hostDraw{session: s, adjust: o.Adjust}
+		return s.write(ctx, o.Options, func(accept func([]uint32) bool) error { return h.generate(o.MaxTokens, p, accept) },
+			func(id uint32, text string, last bool) bool {
+				t := Token{ID: id, Text: text, Logits: s.logits}
+				if last {
+					t.Logits = nil
+				}
+				return token(t)
+			}, &r)
+	})
+	return r, err
+}
+
+// hostDraw draws tokens on the host.
+type hostDraw struct {
+	session *Session
+	adjust  func(logits []float32, written []uint32)
+	written []uint32
+}
+
+func (h *hostDraw) generate(limit int, p op.Sampling, accept func(ids []uint32) bool) error {
+	s := h.session
+	recent := make([]uint32, op.RecentSize)
+	for _, id := range s.run.Recent() {
+		op.Push(recent, id)
+	}
+	defer s.model.beginWriting()()
+	row, room := make([]float32, len(s.logits)), make([]float32, len(s.logits))
+	for range limit {
+		if err := s.run.Logits(s.logits); err != nil {
+			return err
+		}
+		copy(row, s.logits)
+		if h.adjust != nil {
+			h.adjust(row, h.written)
+		}
+		id := p.Draw(row, recent, room)
+		if id == op.NotFinite {
+			return &NotFiniteError{From: s.run.Position(), To: s.run.Position()}
+		}
+		if !s.model.offer([]uint32{id}, accept) {
+			return nil
+		}
+		h.written = append(h.written, id)
+		if err := s.readToken(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// EndOfText are the ids that end a text; none without a tokenizer.
+func (m *Model) EndOfText() []uint32 {
+	return slices.Clone(m.ends)
+}
+
+// TokenText is the text of one token by itself, special tokens among them; a part of a character is U+FFFD.
+func (m *Model) TokenText(id uint32) (string, error) {
+	if m.tok == nil {
+		return "", m.noTokenizer()
+	}
+	if err := m.checkTokens([]uint32{id}); err != nil {
+		return "", err
+	}
+	return m.tok.Decode([]uint32{id}, false), nil
+}
+
+// HasTokenizer says whether the model takes text, or token ids only.
+func (m *Model) HasTokenizer() bool { return m.tok != nil }
