@@ -25,8 +25,8 @@ import (
 const (
 	learnRank    = 8
 	learnPasses  = 4
-	learnContext = 128
-	learnBatch   = 4
+	learnContext = 512
+	learnBatch   = 1
 	learnRate    = 2e-3
 	learnSaves   = 100 // steps between savings of a training that may be killed
 )

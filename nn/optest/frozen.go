@@ -20,7 +20,7 @@ func frozenCases[T any]() []Case[T] {
 	for _, w := range []string{"groups", "rows", "absmean", "none", "F32", "F16", "I8"} {
 		all = append(all, inputCase[T](w, 3), inputCase[T](w, 41))
 	}
-	all = append(all, squaredCase[T](), epsilonCase[T](), hadamardCase[T]())
+	all = append(all, squaredCase[T](), epsilonCase[T](), hadamardCase[T](), ropeCase[T]())
 	for _, c := range []attentionCase{
 		{B: 2, time: 5, heads: 4, kv: 2, c: 8, turned: 8}, {B: 1, time: 70, heads: 2, kv: 1, c: 8, turned: 4, gate: true, norms: true},
 		{B: 2, time: 3, heads: 2, kv: 2, c: 6, turned: 4, norms: true}, {B: 1, time: 1, heads: 3, kv: 1, c: 4, turned: 4, gate: true},
@@ -161,7 +161,7 @@ func epsilonCase[T any]() Case[T] {
 
 func hadamardCase[T any]() Case[T] {
 	return Case[T]{
-		Op: "frozen", Name: "hadamard", Tolerance: summed, Needs: []op.Op[T]{&op.Hadamard[T]{}},
+		Op: "hadamard", Name: "frozen", Tolerance: summed, Needs: []op.Op[T]{&op.Hadamard[T]{}},
 		Make: func(b *Bench[T]) Trial[T] {
 			x, y, signs, dx, dy := b.Normal("x", 1, 3, 48), b.Stale("y", 3, 48), b.Floats("signs", b.signs(48), 48), b.Stale("dx", 3, 48), b.Normal("dy", 1, 3, 48)
 			return Trial[T]{
@@ -178,6 +178,30 @@ func (b *Bench[T]) signs(n int) []float32 {
 		s[i] = float32(1 - 2*r.IntN(2))
 	}
 	return s
+}
+
+// ropeCase is RoPE by itself, with the gradient of values passing through.
+func ropeCase[T any]() Case[T] {
+	return Case[T]{
+		Op: "rope", Name: "frozen", Tolerance: summed, Needs: []op.Op[T]{&op.RoPEBackward[T]{}},
+		Make: func(b *Bench[T]) Trial[T] {
+			const n, heads, kv, c, wide = 6, 3, 1, 8, (3 + 2) * 8
+			qkv, rows, dqkv, drows := b.Normal("qkv", 1, n, wide), b.Stale("rows", n, wide), b.Stale("dqkv", n, wide), b.Normal("drows", 1, n, wide)
+			keys, values, raw := b.Stale("keys", 2, 4, kv*c), b.Stale("values", 2, 4, kv*c), b.Stale("raw", n, (heads+kv)*c)
+			angles, position := b.Normal("angles", 1, 4, 6), b.IDs("position", []uint32{0}, 1)
+			qgain, kgain := b.Near("qgain", 1, 0.3, c), b.Near("kgain", 1, 0.3, c)
+			return Trial[T]{
+				Forward: b.program(&op.Copy[T]{Dst: rows, Src: qkv, N: n * wide}, &op.RoPE[T]{
+					QKV: rows, QGain: qgain, KGain: kgain, Angles: angles, Position: position, Keys: keys, Values: values, Raw: raw, Heads: heads, KVHeads: kv, Eps: 1e-3,
+				}),
+				Outputs: []string{"rows", "raw"}, Upstream: []string{"rows"},
+				Backward: b.program(&op.Copy[T]{Dst: dqkv, Src: drows, N: n * wide}, &op.RoPEBackward[T]{
+					DQKV: dqkv, Raw: raw, QGain: qgain, KGain: kgain, Angles: angles, Position: position, Keys: keys, Heads: heads, KVHeads: kv, Eps: 1e-3,
+				}),
+				Writes: []string{"qkv"},
+			}
+		},
+	}
 }
 
 type attentionCase struct {

@@ -34,10 +34,13 @@ func (l *Learner[T]) makeAdapter(weights *nn.Weights[op.HostTensor]) {
 		*l.use = *nn.Load(m, c, weights)
 	} else {
 		for _, p := range nn.Params(c) {
-			if p.Kind == layer.Gain {
-				*l.use = append(*l.use, m.New(op.F32, p.Shape...))
-			} else {
+			switch {
+			case p.Kind == layer.Linear:
 				*l.use = append(*l.use, m.NewTernary(p.Shape[0], p.Shape[1], len(p.Names), true))
+			case p.Kind == layer.Table && c.Decoder != nil: // the most that files of public families have
+				*l.use = append(*l.use, m.New(op.F16, p.Shape...))
+			default:
+				*l.use = append(*l.use, m.New(op.F32, p.Shape...))
 			}
 		}
 	}
