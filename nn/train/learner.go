@@ -64,16 +64,15 @@ type Learner[T any] struct {
 	dlow   nn.Weights[T]
 	places places[T]
 
-	rows     map[string]T // activations, of each layer or, with Recompute, of each of a block's
-	states   map[string]T // of one block: every block starts from zeros
-	stream   [][]T        // (n, D) before each layer of each block, and after the last
-	dstream  T            // (n, D) its gradient, carried from layer to layer
-	dx       T            // (n, D) gradient of the normalised stream
-	normed   T            // (n, D)
-	drows    map[string]T // gradients of activations, shared by all layers
-	logits   T            // (m, V)
-	logRows  int          // m
-	starting []T          // what a pass begins with as zeros
+	rows    map[string]T // activations, of each layer or, with Recompute, of each of a block's
+	states  map[string]T // of one block: every block starts from zeros
+	stream  [][]T        // (n, D) before each layer of each block, and after the last
+	dstream T            // (n, D) its gradient, carried from layer to layer
+	dx      T            // (n, D) gradient of the normalised stream
+	normed  T            // (n, D)
+	drows   map[string]T // gradients of activations, shared by all layers
+	logits  T            // (m, V)
+	logRows int          // m
 
 	inputs, targets          T // (n) of a micro-batch
 	stepInputs, stepTargets  T // (Accumulate·n) of a step; the same two where that is one micro-batch
