@@ -87,6 +87,9 @@ type Model struct {
 	bytes     int64
 	trained   int // the context that the files of a public family name
 
+	controlOnce sync.Once
+	control     []string // the texts of control tokens, see controlTexts
+
 	mu     sync.Mutex // guards what follows and the engine, which is for one goroutine at a time
 	engine engine
 	active int // operations under way, of which all but one are waiting
