@@ -115,7 +115,11 @@ func Load(path string, opts ...Option) (*Model, error) {
 // LoadBytes takes the bytes of a .bitt file, which must not change until Close. The name is for messages.
 func LoadBytes(name string, data []byte, opts ...Option) (*Model, error) {
 	o := newOptions(opts)
-	loaded, err := storage.Parse(name, data, storage.Options{Config: o.config})
+	s, err := o.storage()
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := storage.Parse(name, data, s)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +144,10 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 }
 
 func newModel(l *storage.Loaded, o options) (*Model, error) {
+	if err := o.apply(l); err != nil {
+		l.Close()
+		return nil, err
+	}
 	m := &Model{config: l.Config, name: l.Path, tok: l.Tokenizer, ends: l.Ends, chat: l.Template, id: identify(l), bytes: nn.HostBytes(l.Weights)}
 	m.arrived.L = &m.mu
 	if l.Public != nil {

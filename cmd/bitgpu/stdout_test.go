@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"bitgpu/nn/storage/public/publictest"
 )
 
 // fullDisk takes nothing.
@@ -29,7 +27,6 @@ func TestNoCommandSucceedsOnAFullStdout(t *testing.T) {
 		"run":        {"run", "-m", m, "-p", "the", "-n", "5"},
 		"chat":       {"chat", "-m", m, "--template", template, "-p", "the", "-n", "5"},
 		"serve":      nil, // has no results but its answers
-		"chat":       {"chat", "-m", publictest.File(t, "qwen3"), "-p", "the", "-n", "5", "--seed", "1"},
 		"logits":     {"logits", "-m", m, "--tokens", "1", "-o", out + ".safetensors"},
 		"tokenize":   {"tokenize", "-m", m, "-p", "the"},
 		"inspect":    {"inspect", m},
