@@ -34,6 +34,7 @@ type options struct {
 	adapter string
 	config  *Config
 	context int
+	lora    []loraFile
 	masters string
 
 	cache, activations string

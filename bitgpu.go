@@ -26,6 +26,7 @@ package bitgpu
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -148,6 +149,12 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 		l.Close()
 		return nil, err
 	}
+	adapter, err := openLoRA(l.Config, o.lora)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	l.Config.Adapter = adapter
 	m := &Model{config: l.Config, name: l.Path, tok: l.Tokenizer, ends: l.Ends, chat: l.Template, id: identify(l), bytes: nn.HostBytes(l.Weights)}
 	m.arrived.L = &m.mu
 	if l.Public != nil {
@@ -157,7 +164,6 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 			return nil, err
 		}
 	}
-	var err error
 	m.engine, m.place, err = openEngine(l, o)
 	l.TokenizerJSON = nil // as large as the table made of it
 	if l.Files != nil {
@@ -208,6 +214,11 @@ func identify(l *storage.Loaded) string {
 			h.Write(t.Codes)
 		}
 	})
+	if a := l.Config.Adapter; a != nil { // it changes what memories are made of
+		for _, t := range a.Weights {
+			binary.Write(h, binary.LittleEndian, t.F32)
+		}
+	}
 	return fmt.Sprintf("%dx%d-%x", l.Config.Width, l.Config.Layers, h.Sum(nil)[:8])
 }
 

@@ -48,6 +48,9 @@ type Config struct {
 	// Decoder describes a model of a public family; it is nil of our own. Vocab, Width, Layers and MLPWidth are then its.
 	Decoder *arch.Decoder
 
+	// Adapter is applied beside the weights, nil: none. It is no part of a model's files.
+	Adapter *Adapter
+
 	extra map[string]json.RawMessage // keys that we do not know, kept
 }
 

@@ -16,6 +16,7 @@ type Model[T any] struct {
 	Config  Config
 	Backend op.Backend[T]
 	Weights *Weights[T]
+	Low     Weights[T] // of the configuration's adapter
 	work    workspace[T]
 
 	together together[T]
@@ -25,17 +26,31 @@ type Model[T any] struct {
 // parameters in float32 are packed first (op.PackTernary).
 func NewModel[T any](b op.Backend[T], c Config, host *Weights[op.HostTensor]) (*Model[T], error) {
 	m := &Model[T]{Config: c, Backend: b}
-	m.Weights = MapWeights(c, host, func(p Param, t op.HostTensor) T {
+	if c.Adapter != nil && !b.Has(&op.LowRank[T]{}) {
+		return nil, fmt.Errorf("%s cannot apply low-rank adapters as yet; the CPU can", b.Name())
+	}
+	m.Weights = Load(b, c, host)
+	if c.Adapter != nil {
+		for i, p := range AdapterParams(c) {
+			op.Check(p.Names[0], c.Adapter.Weights[i].Shape, p.Shape...)
+			m.Low = append(m.Low, b.Load(c.Adapter.Weights[i]))
+		}
+	}
+	if err := b.Flush(); err != nil {
+		return nil, fmt.Errorf("loading the weights onto the device: %w", err)
+	}
+	return m, nil
+}
+
+// Load loads host weights as NewModel does.
+func Load[T any](b op.Memory[T], c Config, host *Weights[op.HostTensor]) *Weights[T] {
+	return MapWeights(c, host, func(p Param, t op.HostTensor) T {
 		if p.Kind == layer.Linear && t.Format == op.F32 && c.Decoder == nil {
 			t = op.PackTernary(t, len(p.Names), c.WeightScale == ScaleAbsmean)
 		}
 		op.Check(p.Names[0], t.Shape, p.Shape...)
 		return b.Load(t)
 	})
-	if err := b.Flush(); err != nil {
-		return nil, fmt.Errorf("loading the weights onto the device: %w", err)
-	}
-	return m, nil
 }
 
 // Release gives the model's memory back. Its sessions have been closed before.
@@ -43,6 +58,7 @@ func (m *Model[T]) Release() {
 	m.together.release(m.Backend)
 	m.work.release(m.Backend)
 	m.Backend.Release(*m.Weights...)
+	m.Backend.Release(m.Low...)
 }
 
 // DefaultScan is the rule by which inference reads: the exact one.

@@ -27,6 +27,9 @@ func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 	for i := range n.Blocks {
 		if c.Decoder != nil {
 			n.Blocks[i] = arch.Layers[T](c.Decoder, i)
+			if memory, ok := n.Blocks[i][0].(*layer.GatedDelta[T]); ok {
+				memory.Chunk = scan.Chunk
+			}
 			continue
 		}
 		var mixer layer.Layer[T]
@@ -51,13 +54,15 @@ type Binding[T any] struct {
 	Param func(p layer.Param) T
 	Rows  func(at Place, r layer.Rows) T
 	State func(at Place, s layer.State) T
+	// Low gives A, then B, of each adapter that the configuration has.
+	Low func(p layer.Param, blocks []op.LowRankBlock) T
 	// Shared gives one tensor for all that ask for it.
 	Shared func(which layer.Shared) T
 }
 
 // Bind fills the tensors of a net, in the order of the data flow. It returns the net.
 func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
-	d := binder[T]{Binding: b}
+	d := binder[T]{Binding: b, adapter: n.config.Adapter}
 	c := n.config
 	table := func(t *T, name string, init func([]float32, func() float64)) {
 		d.param(t, layer.Param{Names: []string{name}, Shape: []int{c.Vocab, c.Width}, Kind: layer.Table, Layer: -1, Init: init})
@@ -88,7 +93,8 @@ func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
 // binder is the Declarer of Bind.
 type binder[T any] struct {
 	Binding[T]
-	at Place
+	at      Place
+	adapter *Adapter
 }
 
 func (d *binder[T]) param(t *T, p layer.Param) {
@@ -99,11 +105,7 @@ func (d *binder[T]) param(t *T, p layer.Param) {
 
 // Param implements layer.Declarer: names become those of the block.
 func (d *binder[T]) Param(t *T, p layer.Param) {
-	names := make([]string, len(p.Names))
-	for i, name := range p.Names {
-		names[i] = fmt.Sprintf("layers.%d.%s", d.at.Block, name)
-	}
-	p.Names, p.Layer = names, d.at.Block
+	p.Names, p.Layer = d.names(p.Names), d.at.Block
 	d.param(t, p)
 }
 
@@ -156,6 +158,19 @@ func (n *Net[T]) Forward(p *op.Program[T], i int, stream T) {
 	for _, l := range n.Blocks[i] {
 		l.Forward(p, layer.Stream[T]{In: stream, Out: stream})
 	}
+}
+
+// LogitsBackward appends what carries the gradient dx (n, D) of the normalised stream, which it changes, to that of the
+// stream (n, D), where it is added, and of the gain.
+func (n *Net[T]) LogitsBackward(p *op.Program[T], grad *Net[T], dstream, dx, stream T) {
+	if block := n.rotation(); block > 0 {
+		p.Add(&op.Hadamard[T]{Y: dx, X: dx, Signs: n.Signs, Block: block, Inverse: true})
+	}
+	norm := &op.RMSNormBackward[T]{DH: dstream, DGain: grad.Norm, DX: dx, H: stream, Gain: n.Norm}
+	if n.config.Decoder != nil {
+		norm.Eps = n.config.Decoder.Eps
+	}
+	p.Add(norm)
 }
 
 // Logits appends the head for m rows of the stream from row `from` on; normed is room for them.

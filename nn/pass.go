@@ -71,7 +71,7 @@ func (s *Session[T]) prepare(key passKey) (*pass[T], error) {
 	m, w := s.model, &s.model.work
 	b := m.Backend
 	rows := w.rowsOf(b, key.rows)
-	net := NewNet[T](m.Config, s.scan).Bind(Binding[T]{Param: m.Weights.param(), Rows: rows.of, State: s.state.bind(), Shared: s.shared})
+	net := NewNet[T](m.Config, s.scan).Bind(Binding[T]{Param: m.Weights.param(), Low: m.Low.low(), Rows: rows.of, State: s.state.bind(), Shared: s.shared})
 	stream, tokens := b.Rows(w.stream, key.rows), s.next
 	if !key.step {
 		tokens = b.Rows(w.tokens, key.rows)

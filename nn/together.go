@@ -129,7 +129,7 @@ func (m *Model[T]) prepareTogether(slicer op.Slicer[T], sessions []*Session[T]) 
 
 // boundTo is the net over a session's states and rows.
 func (m *Model[T]) boundTo(s *Session[T], rows *views[T]) *Net[T] {
-	return NewNet[T](m.Config, s.scan).Bind(Binding[T]{Param: m.Weights.param(), Rows: rows.of, State: s.state.bind(), Shared: s.shared})
+	return NewNet[T](m.Config, s.scan).Bind(Binding[T]{Param: m.Weights.param(), Low: m.Low.low(), Rows: rows.of, State: s.state.bind(), Shared: s.shared})
 }
 
 // blocksOf are the operations of all blocks of a net over one token a sequence.

@@ -35,7 +35,7 @@ func (w *workspace[T]) grow(m op.Memory[T], c Config, n int) {
 	}
 	NewNet[T](c, c.DefaultScan()).Bind(Binding[T]{Rows: func(_ Place, r layer.Rows) (none T) {
 		key := r.Key()
-		if _, ok := w.shared[key]; !ok && !r.Chunks {
+		if _, ok := w.shared[key]; !ok && !r.Trained() {
 			w.shared[key] = m.New(op.F32, append([]int{n}, r.Shape...)...)
 			w.order = append(w.order, w.shared[key])
 		}
@@ -85,7 +85,7 @@ func (w *workspace[T]) rowsOf(m op.Memory[T], n int) *views[T] {
 
 // of gives a view, as Binding.Rows wants it.
 func (v *views[T]) of(_ Place, r layer.Rows) (none T) {
-	if r.Chunks {
+	if r.Trained() {
 		return none
 	}
 	key := r.Key()

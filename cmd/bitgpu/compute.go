@@ -83,7 +83,7 @@ func mastersFlag() cli.Flag {
 // modelFlags name the model, and say how one of a public family is to be run; more follow them.
 func modelFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
-		modelFlag(), contextFlag(), mastersFlag(),
+		modelFlag(), loraFlag(), contextFlag(), mastersFlag(),
 		&cli.StringFlag{Name: "kv", DefaultText: "f16 on a GPU, f32 on the CPU", Usage: "`f32|f16`: keep keys and values in that, of a model with attention"},
 		&cli.StringFlag{Name: "activations", DefaultText: "as the model was made",
 			Usage: "`float|int8`: inputs of linear layers, of a GGUF or Hugging Face model; int8 is faster and, where the model was made with floats, less exact"},
@@ -130,10 +130,9 @@ func openModel(c *cli.Context) (*bitgpu.Model, error) {
 	if _, err := publicOptions(c); err != nil {
 		return nil, err
 	}
-	options := []bitgpu.Option{
+	options := append(loraOptions(c),
 		bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter), bitgpu.WithContext(c.Int("context")), bitgpu.WithMasters(c.String("masters")),
-		bitgpu.WithCache(c.String("kv")), bitgpu.WithActivations(c.String("activations")),
-	}
+		bitgpu.WithCache(c.String("kv")), bitgpu.WithActivations(c.String("activations")))
 	var m *bitgpu.Model
 	if path := c.String("model"); path != "" {
 		m, err = bitgpu.Load(path, options...)

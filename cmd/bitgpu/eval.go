@@ -26,7 +26,7 @@ func evalCommand() *cli.Command {
 		Description: example("", "bitgpu eval -m model --data model/data", "bitgpu eval -m model.bitt --data book.txt --json",
 			"bitgpu eval -m model.bitt --data book.txt --reread"),
 		Flags: append([]cli.Flag{
-			modelFlag(), contextFlag(), mastersFlag(),
+			modelFlag(), loraFlag(), contextFlag(), mastersFlag(),
 			&cli.StringFlag{Name: "data", Required: true,
 				Usage: "`DATA` to measure on: a directory that bitgpu data wrote (its validation part), a .u32 or .u16 file of tokens, or text: .txt or .jsonl, both also .gz, or a glob"},
 			&cli.IntFlag{Name: "context-len", Value: d.Time, DefaultText: fmt.Sprintf("%d; of a GGUF or Hugging Face model its context, up to %d", d.Time, publicWindow),
@@ -71,6 +71,9 @@ func evalAction(c *cli.Context) error {
 		return err
 	}
 	defer model.Close()
+	if err := adapt(c, model); err != nil {
+		return err
+	}
 	if model.Public != nil {
 		o.Batch, o.Time = 1, model.Config.Capacity()
 	}

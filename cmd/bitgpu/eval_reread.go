@@ -52,6 +52,9 @@ func rereadAction(c *cli.Context) error {
 		return err
 	}
 	defer model.Close()
+	if err := adapt(c, model); err != nil {
+		return err
+	}
 	if capacity := model.Config.Capacity(); capacity > 0 && capacity < 2*slices.Max(lengths) {
 		return usagef("eval: --lengths: got %d, want %d at most: a passage is read twice in a context of %d tokens", slices.Max(lengths), capacity/2, capacity)
 	}

@@ -39,6 +39,7 @@ func commands() []*cli.Command {
 		vocabCommand(),
 		dataCommand(),
 		trainCommand(),
+		learnCommand(),
 		evalCommand(),
 		plotCommand(),
 		viewCommand(),

@@ -34,6 +34,7 @@ func TestNoCommandSucceedsOnAFullStdout(t *testing.T) {
 		"vocab":      {"vocab", "--input", text, "-o", out + ".json", "--vocab-size", "300"},
 		"data":       {"data", "--input", text, "--tokenizer", out + ".json", "--output-dir", out + "-data"},
 		"train":      {"train", "--data", text, "--dim", "16", "--layers", "1", "--steps", "2", "--batch-size", "1", "--context-len", "16", "--vocab-size", "300"},
+		"learn":      {"learn", "-m", m, "--text", text, "-o", out + ".lora.safetensors", "--steps", "1", "--backend", "cpu"},
 		"eval":       {"eval", "-m", m, "--data", text},
 		"plot":       {"plot", "-o", out + ".svg", out + "-train1"},
 		"view":       nil, // writes pictures

@@ -56,3 +56,62 @@ func (s *Scalar[F]) attention(a *op.Attention[*Tensor[F]]) {
 		}
 	}
 }
+
+// backwardShape are the sizes of the backward, whose sequences begin at position 0.
+func backwardShape[F Float](a *op.AttentionBackward[*Tensor[F]]) attentionShape {
+	n, wide := rowsOf(a.QKV)
+	B := a.Keys.Shape[0]
+	return attentionShape{B: B, time: n / B, heads: a.Heads, kvHeads: a.KVHeads, c: a.Keys.Shape[2] / a.KVHeads, wide: wide}
+}
+
+// keyAt and valueAt are where key and value of a key head begin in a row of QKV.
+func (s *attentionShape) keyAt(row, kv int) int   { return row*s.wide + (s.heads+kv)*s.c }
+func (s *attentionShape) valueAt(row, kv int) int { return s.keyAt(row, s.kvHeads+kv) }
+
+// gateAt is where the gate of a head begins in a row of QKV.
+func (s *attentionShape) gateAt(row, h int) int { return (row+1)*s.wide - (s.heads-h)*s.c }
+
+func (s *Scalar[F]) attentionBackward(a *op.AttentionBackward[*Tensor[F]]) {
+	p := backwardShape(a)
+	clear(a.DQKV.Data)
+	scale := F(1 / math.Sqrt(float64(p.c)))
+	probs, dprobs, o, do := make([]F, p.time), make([]F, p.time), make([]F, p.c), make([]F, p.c)
+	for i := range a.QKV.Shape[0] {
+		first, seen := i/p.time*p.time, i%p.time+1
+		for h := range p.heads {
+			kv := h * p.kvHeads / p.heads
+			q, dq := a.QKV.Data[i*p.wide+h*p.c:][:p.c], a.DQKV.Data[i*p.wide+h*p.c:][:p.c]
+			largest := F(math.Inf(-1))
+			for t := range seen {
+				probs[t] = scale * dot(q, a.QKV.Data[p.keyAt(first+t, kv):][:p.c])
+				largest = max(largest, probs[t])
+			}
+			var sum F
+			for t := range seen {
+				probs[t] = F(math.Exp(float64(probs[t] - largest)))
+				sum += probs[t]
+			}
+			clear(o)
+			for t := range seen {
+				probs[t] /= sum
+				axpy(o, probs[t], a.QKV.Data[p.valueAt(first+t, kv):][:p.c])
+			}
+			copy(do, a.DO.Data[(i*p.heads+h)*p.c:][:p.c])
+			if a.Gate {
+				gate, dgate := a.QKV.Data[p.gateAt(i, h):][:p.c], a.DQKV.Data[p.gateAt(i, h):][:p.c]
+				for j, t := range gate {
+					sigma := sigmoid(t)
+					dgate[j] = do[j] * o[j] * sigma * (1 - sigma)
+					do[j] *= sigma
+				}
+			}
+			pull := dot(do, o) // P ∘ dP summed up
+			for t := range seen {
+				dprobs[t] = probs[t] * (dot(do, a.QKV.Data[p.valueAt(first+t, kv):][:p.c]) - pull) * scale
+				axpy(a.DQKV.Data[p.valueAt(first+t, kv):][:p.c], probs[t], do)
+				axpy(dq, dprobs[t], a.QKV.Data[p.keyAt(first+t, kv):][:p.c])
+				axpy(a.DQKV.Data[p.keyAt(first+t, kv):][:p.c], dprobs[t], q)
+			}
+		}
+	}
+}

@@ -84,6 +84,9 @@ func (o *Ops) mixBackward(du, dconv, u, conv *Tensor[float32]) {
 			s.mixBackward(j.t[0].Data, j.ops.partial[seq*size:(seq+1)*size], j.ops.product, j.p, j.t[1].Data, j.ops.convT, seq)
 		}
 	}, du, u)
+	if dconv == nil {
+		return
+	}
 	for seq := range p.B {
 		sums := o.partial[seq*size : (seq+1)*size]
 		for i := range op.ConvTaps {

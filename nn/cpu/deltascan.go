@@ -120,7 +120,7 @@ func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
 					dk, dq, dv := part(dmixed, i, 0), part(dmixed, i, 1), part(dmixed, i, 2)
 					at := (seq*p.time+first+i)*p.d + head*p.c
 					clear(dread)
-					rmsNormBackward(dread, dgain.Data, do.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data)
+					rmsNormBackward(dread, dgain.data(), do.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data, normEps)
 					matVecTransposed(dq, after, dread)
 					addOuter(dW, 1, dread, q)
 					matVec(de, dW, k)
@@ -138,10 +138,10 @@ func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
 			}
 		}
 	}
-	mixBackward(du.Data, dconv.Data, dmixed, p, u.Data, conv.Data)
+	mixBackward(du.Data, dconv.data(), dmixed, p, u.Data, conv.Data)
 }
 
-// mixBackward writes du and adds into dconv from the gradient of the keys, queries and values.
+// mixBackward writes du and adds into dconv, which may be nil, from the gradient of the keys, queries and values.
 // The sequences began with a zero tail.
 func mixBackward[F Float](du, dconv, dmixed []F, s deltaShape, u, conv []F) {
 	clear(du)
@@ -162,7 +162,9 @@ func mixBackward[F Float](du, dconv, dmixed []F, s deltaShape, u, conv []F) {
 				d := dy[j] * siluSlope(before[j])
 				for i := range op.ConvTaps {
 					from := t - op.ConvTail + i
-					dconv[j*op.ConvTaps+i] += d * convInput(s, u, nil, b, from, j)
+					if dconv != nil {
+						dconv[j*op.ConvTaps+i] += d * convInput(s, u, nil, b, from, j)
+					}
 					if from >= 0 {
 						du[(b*s.time+from)*3*s.d+j] += d * conv[j*op.ConvTaps+i]
 					}

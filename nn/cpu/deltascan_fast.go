@@ -122,7 +122,9 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
 				j.t[5], j.t[6], j.p, i, j.scan.Chunk)
 		}
 	}, db, do, b, gain, mixed, read, starts)
-	o.addPartials(dgain.Data, p.B*p.h)
+	if dgain != nil {
+		o.addPartials(dgain.Data, p.B*p.h)
+	}
 	o.mixBackward(du, dconv, u, conv)
 }
 
@@ -152,7 +154,7 @@ func (s *scanScratch) deltaBackward(dmixed, dgain []float32, db, do, b, gain, mi
 		for i := range m {
 			at := (row+i)*p.d + head*c
 			simd.RMSNormBackward(dZ[i*c:(i+1)*c], dgain, do.Data[at:at+c], read.Data[at:at+c], gain.Data,
-				inverseRMSFast(read.Data[at:at+c]))
+				inverseRMSFast(read.Data[at:at+c], normEps))
 		}
 		simd.Gemm(m, c, c, 1, x, c, false, dW, c, true, 0, dU, c)
 		simd.Gemm(m, c, m, 1, s.queried(m), m, true, dZ, c, false, 1, dU, c)

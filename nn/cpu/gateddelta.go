@@ -88,11 +88,19 @@ func gates[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, row, head int) 
 	return F(math.Exp(g)), sigmoid(a.B.Data[row*p.heads+head])
 }
 
+// keepStart stores the state of a head before token t, where that begins a chunk and somebody wants it.
+func keepStart[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequence, head, t int, S []F) {
+	if a.Starts != nil && t%a.Chunk == 0 {
+		copy(a.Starts.Data[((sequence*a.Starts.Shape[1]+t/a.Chunk)*p.heads+head)*len(S):], S)
+	}
+}
+
 // gatedHead runs one head of one sequence, token by token.
 func gatedHead[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequence, head int, e []F) {
 	S := a.State.Data[(sequence*p.heads+head)*p.value*p.key:][:p.value*p.key]
 	k0 := head * p.keyHeads / p.heads * p.key
 	for t := range p.time {
+		keepStart(a, p, sequence, head, t, S)
 		row := sequence*p.time + t
 		mixed := a.Mixed.Data[row*p.channels : (row+1)*p.channels]
 		q, k, v := mixed[k0:][:p.key], mixed[p.keyHeads*p.key+k0:][:p.key], mixed[2*p.keyHeads*p.key+head*p.value:][:p.value]

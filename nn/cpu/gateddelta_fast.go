@@ -65,6 +65,7 @@ func gatedHeadFast(a *op.GatedDelta[*Tensor[float32]], p *gatedShape, sequence, 
 	k0 := head * p.keyHeads / p.heads * p.key
 	silu := room(&scratch.conv, p.value)
 	for t := range p.time {
+		keepStart(a, p, sequence, head, t, S)
 		row := sequence*p.time + t
 		mixed := a.Mixed.Data[row*p.channels : (row+1)*p.channels]
 		q, k, v := mixed[k0:][:p.key], mixed[p.keyHeads*p.key+k0:][:p.key], mixed[2*p.keyHeads*p.key+head*p.value:][:p.value]

@@ -13,14 +13,16 @@ func (s *Scalar[F]) headBackward(args *op.HeadBackward[*Tensor[F]]) {
 	dx, dhead, dlogits, x, head, from := args.DX, args.DW, args.DLogits, args.X, args.W, args.From
 	m, V := rowsOf(dlogits)
 	D := head.Shape[1]
-	for i := range m {
-		at := (from + i) * D
-		dxi := dx.Data[at : at+D]
-		clear(dxi)
-		for v := range V {
-			d := dlogits.Data[i*V+v]
-			axpy(dxi, d, head.Data[v*D:(v+1)*D])
-			axpy(dhead.Data[v*D:(v+1)*D], d, x.Data[at:at+D])
+	clear(dx.Data[from*D : (from+m)*D])
+	row := make([]F, D)
+	for v := range V {
+		head.row(row, v)
+		for i := range m {
+			d, at := dlogits.Data[i*V+v], (from+i)*D
+			axpy(dx.Data[at:at+D], d, row)
+			if dhead != nil {
+				axpy(dhead.Data[v*D:(v+1)*D], d, x.Data[at:at+D])
+			}
 		}
 	}
 }

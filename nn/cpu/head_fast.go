@@ -34,6 +34,8 @@ func (o *Ops) headBackward(args *op.HeadBackward[*Tensor[float32]]) {
 	m, V := rowsOf(dlogits)
 	D := head.Shape[1]
 	at, to := from*D, (from+m)*D
-	simd.Gemm(m, D, V, 1, dlogits.Data, V, false, head.Data, D, false, 0, dx.Data[at:to], D)
-	simd.Gemm(V, D, m, 1, dlogits.Data, V, true, x.Data[at:to], D, false, 1, dhead.Data, D)
+	o.inputGradient(dx.Data[at:to], dlogits.Data, head, m)
+	if dhead != nil {
+		simd.Gemm(V, D, m, 1, dlogits.Data, V, true, x.Data[at:to], D, false, 1, dhead.Data, D)
+	}
 }

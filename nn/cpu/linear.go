@@ -68,7 +68,9 @@ func (s *Scalar[F]) linearBackward(args *op.LinearBackward[*Tensor[F]]) {
 		for i := range n {
 			dyij := dy.Data[i*R+j]
 			axpy(dx.Data[i*K:(i+1)*K], dyij, row)
-			axpy(dw.Data[j*K:(j+1)*K], dyij*w.straight(j), x.Data[i*K:(i+1)*K])
+			if dw != nil {
+				axpy(dw.Data[j*K:(j+1)*K], dyij*w.straight(j), x.Data[i*K:(i+1)*K])
+			}
 		}
 	}
 }

@@ -7,14 +7,16 @@ import (
 	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
+
+	"github.com/x448/float16"
 )
 
 // fewRows is up to how many rows a product reads the weights as they are, once for four rows; for more the float matrix
 // product is faster, which packs panels and turns ternary weights into floats meanwhile.
 const fewRows = 32
 
-func inverseRMSFast(x []float32) float32 {
-	return float32(inverseRoot(float64(simd.SumSquares(x)/float32(len(x))), normEps))
+func inverseRMSFast(x []float32, eps float64) float32 {
+	return float32(inverseRoot(float64(simd.SumSquares(x)/float32(len(x))), eps))
 }
 
 // matmul writes y (n, R) = r + s·x·wᵀ for a ternary w; r may be nil or y.
@@ -196,12 +198,59 @@ func (o *Ops) linearBackward(args *op.LinearBackward[*Tensor[float32]]) {
 	dx, dw, dy, x, w := args.DX, args.DW, args.DY, args.X, args.W
 	n, K := rowsOf(x)
 	R := w.Shape[0]
-	for b, rows := range blocksOf(w) {
-		beta := float32(min(b, 1))
-		simd.GemmTernary(n, K, rows, w.scale(b*rows), dy.Data[b*rows:], R, false, w.codes(b*rows, rows), false, beta, dx.Data, K)
+	o.inputGradient(dx.Data, dy.Data, w, n)
+	if dw == nil {
+		return
 	}
 	for b, rows := range blocks(R, len(w.Scales)) {
 		simd.Gemm(rows, K, n, w.straight(b*rows), dy.Data[b*rows:], R, true, x.Data, K, false, 1, dw.Data[b*rows*K:(b+1)*rows*K], K)
+	}
+}
+
+// panelRows is how many rows of weights are floats at once where a product needs them so.
+const panelRows = 256
+
+// inputGradient writes dx (n, K) = dy (n, R)·w for weights of any format.
+func (o *Ops) inputGradient(dx, dy []float32, w *Tensor[float32], n int) {
+	R, K := w.Shape[0], w.Shape[1]
+	switch {
+	case w.Format == op.F32:
+		simd.Gemm(n, K, R, 1, dy, R, false, w.Data, K, false, 0, dx, K)
+	case w.Format == op.Ternary && w.Group == 0 && !(w.Absmean && len(w.Scales) == R):
+		for b, rows := range blocksOf(w) {
+			beta := float32(min(b, 1))
+			simd.GemmTernary(n, K, rows, w.scale(b*rows), dy[b*rows:], R, false, w.codes(b*rows, rows), false, beta, dx, K)
+		}
+	default:
+		panel := room(&o.panel, panelRows*K)
+		for first := 0; first < R; first += panelRows {
+			rows := min(panelRows, R-first)
+			o.job.from = first
+			o.rows(rows, max(1, (1<<13)/K), func(j *job, start, end int) {
+				w := j.t[0]
+				K := w.Shape[1]
+				for i := start; i < end; i++ {
+					wideRow(w, j.ops.panel[i*K:(i+1)*K], j.from+i)
+				}
+			}, w)
+			simd.Gemm(n, K, rows, 1, dy[first:], R, false, panel, K, false, float32(min(first, 1)), dx, K)
+		}
+	}
+}
+
+// wideRow is row for weights of groups and of half precision without a conversion each.
+func wideRow(t *Tensor[float32], dst []float32, r int) {
+	cols := t.Shape[1]
+	switch {
+	case t.Format == op.F16:
+		simd.Float32s(dst, t.Half[r*cols:(r+1)*cols])
+	case t.Format == op.Ternary && t.Group > 0:
+		ternary.Unpack(dst, t.codes(r, 1), 1, cols)
+		for c := 0; c < cols; c += t.Group {
+			simd.Scale(float16.Frombits(t.GroupScales[(r*cols+c)/t.Group]).Float32(), dst[c:min(c+t.Group, cols)])
+		}
+	default:
+		t.row(dst, r)
 	}
 }
 

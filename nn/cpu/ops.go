@@ -14,6 +14,9 @@ type Ops struct {
 	job        job
 	magnitudes magnitudes
 	product    []float32 // a product before it is scaled and added
+	gated      []float32 // the gradient behind the gates of attention
+	heard      []float32 // what a head of attention gives
+	panel      []float32 // rows of weights as floats
 	partial    []float32 // sums of one block each, added up in order
 	convT      []float32 // convolutions with the taps first
 	rounded    Tensor[float32]
@@ -43,11 +46,15 @@ type job struct {
 	do    func(j *job, start, end int)
 	t     [11]*Tensor[float32]
 	from  int
+	group int
 	scale float32
+	eps   float64
 	scan  op.Scan
 	p     deltaShape
 	op    any // a pointer to the operation, where its fields are wanted
 	gated gatedShape
+
+	forward *op.GatedDelta[*Tensor[float32]] // of a backward
 }
 
 // Run does a part of the loop.

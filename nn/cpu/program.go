@@ -103,6 +103,18 @@ func (s *Scalar[F]) kernel(o op.Op[*Tensor[F]]) func() {
 		return func() { s.hadamard(a) }
 	case *op.SquaredReLU[*Tensor[F]]:
 		return func() { s.squaredReLU(a) }
+	case *op.LowRank[*Tensor[F]]:
+		return func() { s.lowRank(a) }
+	case *op.LowRankBackward[*Tensor[F]]:
+		return func() { s.lowRankBackward(a) }
+	case *op.AttentionBackward[*Tensor[F]]:
+		return func() { s.attentionBackward(a) }
+	case *op.RoPEBackward[*Tensor[F]]:
+		return func() { s.ropeBackward(a) }
+	case *op.GatedDeltaBackward[*Tensor[F]]:
+		return func() { s.gatedDeltaBackward(a) }
+	case *op.SquaredReLUBackward[*Tensor[F]]:
+		return func() { s.squaredReLUBackward(a) }
 	case *op.Sample[*Tensor[F]]:
 		return func() { s.sample(a) }
 	}
@@ -171,6 +183,18 @@ func (o *Ops) kernel(x op.Op[*Tensor[float32]]) func() {
 		return func() { o.hadamard(a) }
 	case *op.SquaredReLU[*Tensor[float32]]:
 		return func() { o.squaredReLU(a) }
+	case *op.LowRank[*Tensor[float32]]:
+		return func() { o.lowRank(a) }
+	case *op.LowRankBackward[*Tensor[float32]]:
+		return func() { o.lowRankBackward(a) }
+	case *op.AttentionBackward[*Tensor[float32]]:
+		return func() { o.attentionBackward(a) }
+	case *op.RoPEBackward[*Tensor[float32]]:
+		return func() { o.ropeBackward(a) }
+	case *op.GatedDeltaBackward[*Tensor[float32]]:
+		return func() { o.gatedDeltaBackward(a) }
+	case *op.SquaredReLUBackward[*Tensor[float32]]:
+		return func() { o.squaredReLUBackward(a) }
 	case *op.Sample[*Tensor[float32]]:
 		return func() { o.sample(a) }
 	}

@@ -34,13 +34,15 @@ func rmsNorm[F Float](y, x, gain []F, eps float64) {
 }
 
 // rmsNormBackward adds into dx and dgain. With r the inverse root and g = dy·gain:
-// dx = r·(g − x·r²·mean(g·x)).
-func rmsNormBackward[F Float](dx, dgain, dy, x, gain []F) {
-	r := inverseRMS(x, normEps)
+// dx = r·(g − x·r²·mean(g·x)). dgain may be nil.
+func rmsNormBackward[F Float](dx, dgain, dy, x, gain []F, eps float64) {
+	r := inverseRMS(x, eps)
 	var gx F
 	for i := range x {
 		gx += dy[i] * gain[i] * x[i]
-		dgain[i] += dy[i] * x[i] * r
+		if dgain != nil {
+			dgain[i] += dy[i] * x[i] * r
+		}
 	}
 	c := r * r * gx / F(len(x))
 	for i := range x {
@@ -57,6 +59,9 @@ func normRows[F Float](x, h, gain *Tensor[F], from, n int, eps float64) {
 
 func (s *Scalar[F]) rmsNorm(args *op.RMSNorm[*Tensor[F]]) {
 	from, n := args.Span(args.H.Shape[0])
+	if args.Kept != nil {
+		copy(args.Kept.Data, args.H.Data)
+	}
 	normRows(args.X, args.H, args.Gain, from, n, args.Epsilon())
 }
 
@@ -65,6 +70,6 @@ func (s *Scalar[F]) rmsNormBackward(args *op.RMSNormBackward[*Tensor[F]]) {
 	n, D := rowsOf(h)
 	for i := range n {
 		row := func(t *Tensor[F]) []F { return t.Data[i*D : (i+1)*D] }
-		rmsNormBackward(row(dh), dgain.Data, row(dx), row(h), gain.Data)
+		rmsNormBackward(row(dh), dgain.data(), row(dx), row(h), gain.Data, args.Epsilon())
 	}
 }

@@ -11,6 +11,9 @@ const sumBlock = 64
 
 func (o *Ops) rmsNorm(args *op.RMSNorm[*Tensor[float32]]) {
 	from, n := args.Span(args.H.Shape[0])
+	if args.Kept != nil {
+		copy(args.Kept.Data, args.H.Data)
+	}
 	o.job.from, o.job.scale = from, float32(args.Epsilon())
 	o.rows(n, 16, func(j *job, start, end int) {
 		x, h, gain := j.t[0], j.t[1], j.t[2]
@@ -26,6 +29,7 @@ func (o *Ops) rmsNormBackward(args *op.RMSNormBackward[*Tensor[float32]]) {
 	n, D := rowsOf(h)
 	blocks := (n + sumBlock - 1) / sumBlock
 	zeroRoom(&o.partial, blocks*D)
+	o.job.eps = args.Epsilon()
 	o.rows(blocks, 1, func(j *job, start, end int) {
 		dh, dx, h, gain := j.t[0], j.t[1], j.t[2], j.t[3]
 		n, D := rowsOf(h)
@@ -34,11 +38,13 @@ func (o *Ops) rmsNormBackward(args *op.RMSNormBackward[*Tensor[float32]]) {
 			for i := b * sumBlock; i < min((b+1)*sumBlock, n); i++ {
 				at, to := i*D, (i+1)*D
 				simd.RMSNormBackward(dh.Data[at:to], sum, dx.Data[at:to], h.Data[at:to], gain.Data,
-					inverseRMSFast(h.Data[at:to]))
+					inverseRMSFast(h.Data[at:to], j.eps))
 			}
 		}
 	}, dh, dx, h, gain)
-	o.addPartials(dgain.Data, blocks)
+	if dgain != nil {
+		o.addPartials(dgain.Data, blocks)
+	}
 }
 
 // addPartials adds the sums of the blocks to dst, in order.

@@ -15,6 +15,10 @@ func ropeRow[F Float](a *op.RoPE[*Tensor[F]], i int) {
 	row := a.QKV.Data[i*wide : (i+1)*wide]
 	R := a.Angles.Shape[1]
 	angles := a.Angles.Data[at*R : (at+1)*R]
+	if a.Raw != nil {
+		turned := (a.Heads + a.KVHeads) * c
+		copy(a.Raw.Data[i*turned:(i+1)*turned], row)
+	}
 	for h := range a.Heads + a.KVHeads {
 		head, gain := row[h*c:(h+1)*c], a.QGain
 		if h >= a.Heads {
@@ -65,6 +69,43 @@ func rotate[F Float](x, angles []F) {
 func (s *Scalar[F]) rope(a *op.RoPE[*Tensor[F]]) {
 	for i := range a.QKV.Shape[0] {
 		ropeRow(a, i)
+	}
+}
+
+// ropeBackwardRow turns the gradient of row i back. d is room for a head.
+func ropeBackwardRow[F Float](a *op.RoPEBackward[*Tensor[F]], i int, d []F) {
+	n, wide := rowsOf(a.DQKV)
+	c, time := a.Keys.Shape[2]/a.KVHeads, n/a.Keys.Shape[0]
+	at, R := int(a.Position.Tokens[0])+i%time, a.Angles.Shape[1]
+	angles := a.Angles.Data[at*R : (at+1)*R]
+	all := a.Heads + a.KVHeads
+	for h := range all {
+		head, gain := a.DQKV.Data[i*wide+h*c:][:c], a.QGain
+		if h >= a.Heads {
+			gain = a.KGain
+		}
+		rotateBack(head[:R], angles)
+		if gain != nil {
+			copy(d, head)
+			clear(head)
+			rmsNormBackward(head, nil, d, a.Raw.Data[(i*all+h)*c:][:c], gain.Data, a.Eps)
+		}
+	}
+}
+
+// rotateBack is the backward of rotate: with what cosines and sines are multiplied by it is no inverse.
+func rotateBack[F Float](dx, angles []F) {
+	half := len(dx) / 2
+	for i := range half {
+		a, b, cos, sin := dx[i], dx[i+half], angles[i], angles[i+half]
+		dx[i], dx[i+half] = a*cos+b*sin, b*cos-a*sin
+	}
+}
+
+func (s *Scalar[F]) ropeBackward(a *op.RoPEBackward[*Tensor[F]]) {
+	d := make([]F, a.Keys.Shape[2]/a.KVHeads)
+	for i := range a.DQKV.Shape[0] {
+		ropeBackwardRow(a, i, d)
 	}
 }
 

@@ -22,8 +22,12 @@ func (s *Scalar[F]) stepSizeBackward(args *op.StepSizeBackward[*Tensor[F]]) {
 			y := b.Data[i*h+j]
 			d := db.Data[i*h+j] * y * (1 - y)
 			axpy(dx.Data[i*D:(i+1)*D], d, w.Data[j*D:(j+1)*D])
-			axpy(dw.Data[j*D:(j+1)*D], d, x.Data[i*D:(i+1)*D])
-			dbias.Data[j] += d
+			if dw != nil {
+				axpy(dw.Data[j*D:(j+1)*D], d, x.Data[i*D:(i+1)*D])
+			}
+			if dbias != nil {
+				dbias.Data[j] += d
+			}
 		}
 	}
 }

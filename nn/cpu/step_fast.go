@@ -29,8 +29,12 @@ func (o *Ops) stepSizeBackward(args *op.StepSizeBackward[*Tensor[float32]]) {
 	d := room(&o.product, n*h) // gradient before the sigmoid
 	for i, y := range b.Data[:n*h] {
 		d[i] = db.Data[i] * y * (1 - y)
-		dbias.Data[i%h] += d[i]
+		if dbias != nil {
+			dbias.Data[i%h] += d[i]
+		}
 	}
 	simd.Gemm(n, D, h, 1, d, h, false, w.Data, D, false, 1, dx.Data, D)
-	simd.Gemm(h, D, n, 1, d, h, true, x.Data, D, false, 1, dw.Data, D)
+	if dw != nil {
+		simd.Gemm(h, D, n, 1, d, h, true, x.Data, D, false, 1, dw.Data, D)
+	}
 }

@@ -83,6 +83,14 @@ func (t *Tensor[F]) row(dst []F, r int) {
 	}
 }
 
+// data are the numbers of an F32 tensor, nil of none.
+func (t *Tensor[F]) data() []F {
+	if t == nil {
+		return nil
+	}
+	return t.Data
+}
+
 // memory is the part of op.Memory that keeps tensors.
 type memory[F Float] struct {
 	inUse int // bytes of the tensors made and not released

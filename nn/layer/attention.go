@@ -16,6 +16,9 @@ type Attention[T any] struct {
 	InSigns, OutSigns                        T // (D), (H·c)
 
 	X, Projected, Heard T // (n, D), (n, as QKV), (n, H·c)
+	RawHeard, Raw       T // (n, H·c) before the norm, (n, (H+G)·c) before norms and turns, for Backward only
+
+	QKVAdapter, OutputAdapter Adapter[T]
 
 	Keys, Values, Position, Angles T // (B, L, G·c), (B, L, G·c), (1), (L, R)
 }
@@ -24,14 +27,17 @@ type Attention[T any] struct {
 func (l *Attention[T]) Declare(d Declarer[T]) {
 	D, inner, kv := l.Width, l.Heads*l.HeadWidth, l.KVHeads*l.HeadWidth
 	names, wide := []string{"self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"}, inner+2*kv
-	if l.Gated {
-		names, wide = append(names, "self_attn.gate_proj.weight"), wide+inner
+	blocks := []op.LowRankBlock{{Rows: inner, Group: 0}, {Rows: kv, Group: 1}, {Rows: kv, Group: 2}}
+	if l.Gated { // files have the gates in the matrix of the queries
+		names, wide, blocks = append(names, "self_attn.gate_proj.weight"), wide+inner, append(blocks, blocks[0])
 	}
 	d.Param(&l.Norm, gain("norm1.weight", D))
 	if l.Rotation > 0 {
 		d.Param(&l.InSigns, gain("norm1.signs", D))
 	}
-	d.Param(&l.QKV, linear([]int{wide, D}, names...))
+	qkv := linear([]int{wide, D}, names...)
+	d.Param(&l.QKV, qkv)
+	d.Adapter(&l.QKVAdapter, qkv, blocks...)
 	if l.HeadNorms {
 		d.Param(&l.QNorm, gain("self_attn.q_norm.weight", l.HeadWidth))
 		d.Param(&l.KNorm, gain("self_attn.k_norm.weight", l.HeadWidth))
@@ -42,10 +48,16 @@ func (l *Attention[T]) Declare(d Declarer[T]) {
 	if l.Rotation > 0 {
 		d.Param(&l.OutSigns, gain("self_attn.o_proj.signs", inner))
 	}
-	d.Param(&l.Output, linear([]int{D, inner}, "self_attn.o_proj.weight"))
-	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}})
-	d.Rows(&l.Projected, Rows{Name: "projected", Shape: []int{wide}})
-	d.Rows(&l.Heard, Rows{Name: "out", Shape: []int{inner}})
+	adapted(d, &l.Output, &l.OutputAdapter, linear([]int{D, inner}, "self_attn.o_proj.weight"))
+	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})
+	d.Rows(&l.Projected, Rows{Name: "projected", Shape: []int{wide}, Gradient: true})
+	d.Rows(&l.Heard, Rows{Name: "out", Shape: []int{inner}, Gradient: true})
+	if l.SubNormed {
+		d.Rows(&l.RawHeard, Rows{Name: "raw out", Shape: []int{inner}, Kept: true, Gradient: true})
+	}
+	if l.HeadNorms {
+		d.Rows(&l.Raw, Rows{Name: "raw", Shape: []int{inner + kv}, Kept: true})
+	}
 	d.State(&l.Keys, State{Name: "key", Shape: []int{kv}, Grows: true, Half: l.Half})
 	d.State(&l.Values, State{Name: "value", Shape: []int{kv}, Grows: true, Half: l.Half})
 	d.Shared(&l.Position, Position)
@@ -58,9 +70,12 @@ func (l *Attention[T]) Forward(p *op.Program[T], s Stream[T]) {
 	rotate(p, l.X, l.InSigns, l.Rotation)
 	p.Add(
 		&op.Linear[T]{Y: l.Projected, X: l.X, W: l.QKV, Int8: l.Int8},
+	)
+	l.QKVAdapter.forward(p, l.Projected, l.X)
+	p.Add(
 		&op.RoPE[T]{
 			QKV: l.Projected, QGain: l.QNorm, KGain: l.KNorm, Angles: l.Angles, Position: l.Position, Keys: l.Keys, Values: l.Values,
-			Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,
+			Raw: l.Raw, Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,
 		},
 		&op.Attention[T]{
 			O: l.Heard, QKV: l.Projected, Keys: l.Keys, Values: l.Values, Position: l.Position,
@@ -68,15 +83,42 @@ func (l *Attention[T]) Forward(p *op.Program[T], s Stream[T]) {
 		},
 	)
 	if l.SubNormed {
-		p.Add(&op.RMSNorm[T]{X: l.Heard, H: l.Heard, Gain: l.SubNorm, Eps: l.Eps})
+		p.Add(&op.RMSNorm[T]{X: l.Heard, H: l.Heard, Kept: l.RawHeard, Gain: l.SubNorm, Eps: l.Eps})
 	}
 	rotate(p, l.Heard, l.OutSigns, l.Rotation)
 	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Heard, W: l.Output, Int8: l.Int8})
+	l.OutputAdapter.forward(p, s.Out, l.Heard)
 }
 
-// Backward implements Layer. Public models are run and not trained as yet.
-func (l *Attention[T]) Backward(*op.Program[T], Layer[T], Stream[T]) {
-	panic("layer: Attention has no backward")
+// Backward implements Layer. The sequences began with an empty cache; the norms of heads are constants.
+func (l *Attention[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
+	g := grad.(*Attention[T])
+	p.Add(&op.LinearBackward[T]{DX: g.Heard, DW: g.Output, DY: s.DH, X: l.Heard, W: l.Output})
+	l.OutputAdapter.backward(p, &g.OutputAdapter, g.Heard, s.DH, l.Heard)
+	rotateBack(p, g.Heard, l.OutSigns, l.Rotation)
+	do := g.Heard
+	if l.SubNormed {
+		do = g.RawHeard
+		p.Add(&op.Zero[T]{X: do}, &op.RMSNormBackward[T]{DH: do, DGain: g.SubNorm, DX: g.Heard, H: l.RawHeard, Gain: l.SubNorm, Eps: l.Eps})
+	}
+	p.Add(
+		&op.AttentionBackward[T]{DQKV: g.Projected, DO: do, QKV: l.Projected, Keys: l.Keys, Heads: l.Heads, KVHeads: l.KVHeads, Gate: l.Gated},
+		&op.RoPEBackward[T]{
+			DQKV: g.Projected, Raw: l.Raw, QGain: l.QNorm, KGain: l.KNorm, Angles: l.Angles, Position: l.Position, Keys: l.Keys,
+			Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,
+		},
+		&op.LinearBackward[T]{DX: g.X, DW: g.QKV, DY: g.Projected, X: l.X, W: l.QKV},
+	)
+	l.QKVAdapter.backward(p, &g.QKVAdapter, g.X, g.Projected, l.X)
+	rotateBack(p, g.X, l.InSigns, l.Rotation)
+	p.Add(&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
+}
+
+// rotateBack is the backward of rotate, for the gradient dx.
+func rotateBack[T any](p *op.Program[T], dx, signs T, block int) {
+	if block > 0 {
+		p.Add(&op.Hadamard[T]{Y: dx, X: dx, Signs: signs, Block: block, Inverse: true})
+	}
 }
 
 // rotate turns x in place to the basis that the matrix behind it is stored for; with a block of 0 it does nothing.

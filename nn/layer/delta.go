@@ -14,6 +14,8 @@ type Delta[T any] struct {
 	KQV, Answers       T // (n, 3d) as the rule sees them, (n, d) what the memory answers before the norm
 	Out, Starts        T // (n, d), (B, chunks, h, c, c)
 
+	ProjectAdapter, UpAdapter Adapter[T]
+
 	State, Tail T // (B, h, c, c), (B, 3, 3, d) for key, query, value the last inputs of the convolution, oldest first
 }
 
@@ -26,7 +28,7 @@ func (l *Delta[T]) Declare(d Declarer[T]) {
 	d.Param(&l.Norm, gain("norm1.weight", D))
 	project := linear([]int{3 * inner, D}, "ttt.down.weight", "ttt.query.weight", "ttt.value.weight")
 	project.Init = func(values []float32, normal func() float64) { keyIsQuery(values, normal, D) }
-	d.Param(&l.Project, project)
+	adapted(d, &l.Project, &l.ProjectAdapter, project)
 	d.Param(&l.Conv, Param{
 		Names: []string{"ttt.conv_key.weight", "ttt.conv_query.weight", "ttt.conv_value.weight"},
 		Shape: []int{3, inner, op.ConvTaps}, Kind: Gain, Init: tokenBefore,
@@ -34,7 +36,7 @@ func (l *Delta[T]) Declare(d Declarer[T]) {
 	d.Param(&l.StepSize, Param{Names: []string{"ttt.step.weight"}, Shape: []int{l.Heads, D}, Kind: Gain, Init: Constant(0)})
 	d.Param(&l.StepBias, Param{Names: []string{"ttt.step.bias"}, Shape: []int{l.Heads}, Kind: Gain, Init: Constant(0)})
 	d.Param(&l.OutNorm, gain("ttt.norm.weight", c))
-	d.Param(&l.Up, linear([]int{D, inner}, "ttt.up.weight"))
+	adapted(d, &l.Up, &l.UpAdapter, linear([]int{D, inner}, "ttt.up.weight"))
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})
 	d.Rows(&l.Projected, Rows{Name: "projected", Shape: []int{3 * inner}, Gradient: true})
 	d.Rows(&l.Beta, Rows{Name: "beta", Shape: []int{l.Heads}, Gradient: true})
@@ -75,6 +77,9 @@ func (l *Delta[T]) Forward(p *op.Program[T], s Stream[T]) {
 	p.Add(
 		&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm},
 		&op.Linear[T]{Y: l.Projected, X: l.X, W: l.Project},
+	)
+	l.ProjectAdapter.forward(p, l.Projected, l.X)
+	p.Add(
 		&op.StepSize[T]{Beta: l.Beta, X: l.X, W: l.StepSize, Bias: l.StepBias},
 		&op.DeltaScan[T]{
 			O: l.Out, U: l.Projected, Beta: l.Beta, Conv: l.Conv, Gain: l.OutNorm, State: l.State, Tail: l.Tail,
@@ -83,12 +88,14 @@ func (l *Delta[T]) Forward(p *op.Program[T], s Stream[T]) {
 	)
 	s.Dropout.Append(p, l.Out)
 	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Out, W: l.Up})
+	l.UpAdapter.forward(p, s.Out, l.Out)
 }
 
 // Backward implements Layer.
 func (l *Delta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*Delta[T])
 	p.Add(&op.LinearBackward[T]{DX: g.Out, DW: g.Up, DY: s.DH, X: l.Out, W: l.Up})
+	l.UpAdapter.backward(p, &g.UpAdapter, g.Out, s.DH, l.Out)
 	s.Dropout.Append(p, g.Out)
 	p.Add(
 		&op.DeltaScanBackward[T]{
@@ -96,6 +103,9 @@ func (l *Delta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 			Conv: l.Conv, Gain: l.OutNorm, KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Chunk: l.Chunk,
 		},
 		&op.LinearBackward[T]{DX: g.X, DW: g.Project, DY: g.Projected, X: l.X, W: l.Project},
+	)
+	l.ProjectAdapter.backward(p, &g.ProjectAdapter, g.X, g.Projected, l.X)
+	p.Add(
 		&op.StepSizeBackward[T]{DX: g.X, DW: g.StepSize, DBias: g.StepBias, DBeta: g.Beta, Beta: l.Beta, X: l.X, W: l.StepSize},
 		&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm},
 	)

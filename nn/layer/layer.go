@@ -87,9 +87,14 @@ type Rows struct {
 	// Chunks says that there is one a chunk of a sequence, (B, ceil(T/C), Shape…), and not one a token, (n, Shape…). Such
 	// rows are wanted for Backward only and may be the zero T.
 	Chunks bool
+	// Kept says that such rows are wanted for Backward only, as those of chunks are, and may be the zero T.
+	Kept bool
 	// Gradient says that Backward needs room for the gradient.
 	Gradient bool
 }
+
+// Trained says that the rows are wanted for Backward only.
+func (r Rows) Trained() bool { return r.Chunks || r.Kept }
 
 // Key names a tensor that layers may share.
 func (r Rows) Key() string { return fmt.Sprint(r.Name, r.Shape) }
@@ -110,6 +115,9 @@ type Declarer[T any] interface {
 	Param(t *T, p Param)
 	Rows(t *T, r Rows)
 	State(t *T, s State)
+	// Adapter is asked for behind the parameter that it belongs to. The blocks are the rows of the parameter's names, in their
+	// order; names of one group are one matrix in files, and share its rows of A.
+	Adapter(a *Adapter[T], of Param, blocks ...op.LowRankBlock)
 	// Shared is a tensor that all sequences and layers of a pass use.
 	Shared(t *T, which Shared)
 }

@@ -16,7 +16,9 @@ type SwiGLU[T any] struct {
 	SubNorm            T // (H)
 	InSigns, OutSigns  T // (D), (H)
 
-	X, Gated, Act T // (n, D), (n, 2H) gate beside up, (n, H)
+	X, Gated, Act, Raw T // (n, D), (n, 2H) gate beside up, (n, H), (n, H) before the norm, for Backward only
+
+	GateUpAdapter, DownAdapter Adapter[T]
 }
 
 // Declare implements Layer.
@@ -26,17 +28,20 @@ func (l *SwiGLU[T]) Declare(d Declarer[T]) {
 	if l.Rotation > 0 {
 		d.Param(&l.InSigns, gain("norm2.signs", D))
 	}
-	d.Param(&l.GateUp, linear([]int{2 * H, D}, "mlp.gate_proj.weight", "mlp.up_proj.weight"))
+	adapted(d, &l.GateUp, &l.GateUpAdapter, linear([]int{2 * H, D}, "mlp.gate_proj.weight", "mlp.up_proj.weight"))
 	if l.SubNormed {
 		d.Param(&l.SubNorm, gain("mlp.sub_norm.weight", H))
 	}
 	if l.Rotation > 0 {
 		d.Param(&l.OutSigns, gain("mlp.down_proj.signs", H))
 	}
-	d.Param(&l.Down, linear([]int{D, H}, "mlp.down_proj.weight"))
+	adapted(d, &l.Down, &l.DownAdapter, linear([]int{D, H}, "mlp.down_proj.weight"))
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})
 	d.Rows(&l.Gated, Rows{Name: "gate and up", Shape: []int{2 * H}, Gradient: true})
 	d.Rows(&l.Act, Rows{Name: "act", Shape: []int{H}, Gradient: true})
+	if l.SubNormed {
+		d.Rows(&l.Raw, Rows{Name: "raw act", Shape: []int{H}, Kept: true, Gradient: true})
+	}
 }
 
 // Forward implements Layer.
@@ -44,27 +49,40 @@ func (l *SwiGLU[T]) Forward(p *op.Program[T], s Stream[T]) {
 	p.Add(&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
 	rotate(p, l.X, l.InSigns, l.Rotation)
 	p.Add(&op.Linear[T]{Y: l.Gated, X: l.X, W: l.GateUp, Int8: l.Int8})
+	l.GateUpAdapter.forward(p, l.Gated, l.X)
 	if l.Squared {
 		p.Add(&op.SquaredReLU[T]{A: l.Act, GateUp: l.Gated})
 	} else {
 		p.Add(&op.SwiGLU[T]{A: l.Act, GateUp: l.Gated})
 	}
 	if l.SubNormed {
-		p.Add(&op.RMSNorm[T]{X: l.Act, H: l.Act, Gain: l.SubNorm, Eps: l.Eps})
+		p.Add(&op.RMSNorm[T]{X: l.Act, H: l.Act, Kept: l.Raw, Gain: l.SubNorm, Eps: l.Eps})
 	}
 	rotate(p, l.Act, l.OutSigns, l.Rotation)
 	s.Dropout.Append(p, l.Act)
 	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Act, W: l.Down, Int8: l.Int8})
+	l.DownAdapter.forward(p, s.Out, l.Act)
 }
 
 // Backward implements Layer.
 func (l *SwiGLU[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*SwiGLU[T])
 	p.Add(&op.LinearBackward[T]{DX: g.Act, DW: g.Down, DY: s.DH, X: l.Act, W: l.Down})
+	l.DownAdapter.backward(p, &g.DownAdapter, g.Act, s.DH, l.Act)
 	s.Dropout.Append(p, g.Act)
-	p.Add(
-		&op.SwiGLUBackward[T]{DGateUp: g.Gated, DA: g.Act, GateUp: l.Gated},
-		&op.LinearBackward[T]{DX: g.X, DW: g.GateUp, DY: g.Gated, X: l.X, W: l.GateUp},
-		&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm},
-	)
+	rotateBack(p, g.Act, l.OutSigns, l.Rotation)
+	da := g.Act
+	if l.SubNormed {
+		da = g.Raw
+		p.Add(&op.Zero[T]{X: da}, &op.RMSNormBackward[T]{DH: da, DGain: g.SubNorm, DX: g.Act, H: l.Raw, Gain: l.SubNorm, Eps: l.Eps})
+	}
+	if l.Squared {
+		p.Add(&op.SquaredReLUBackward[T]{DGateUp: g.Gated, DA: da, GateUp: l.Gated})
+	} else {
+		p.Add(&op.SwiGLUBackward[T]{DGateUp: g.Gated, DA: da, GateUp: l.Gated})
+	}
+	p.Add(&op.LinearBackward[T]{DX: g.X, DW: g.GateUp, DY: g.Gated, X: l.X, W: l.GateUp})
+	l.GateUpAdapter.backward(p, &g.GateUpAdapter, g.X, g.Gated, l.X)
+	rotateBack(p, g.X, l.InSigns, l.Rotation)
+	p.Add(&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
 }

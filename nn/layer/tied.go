@@ -13,13 +13,15 @@ type Tied[T any] struct {
 	X, Keys, Out, Starts T // (n, D), (n, d), (n, d), (B, chunks, d, d)
 
 	State T // (B, d, d)
+
+	KeyAdapter, UpAdapter Adapter[T]
 }
 
 // Declare implements Layer.
 func (l *Tied[T]) Declare(d Declarer[T]) {
 	d.Param(&l.Norm, gain("norm1.weight", l.Width))
-	d.Param(&l.Key, linear([]int{l.Inner, l.Width}, "ttt.down.weight"))
-	d.Param(&l.Up, linear([]int{l.Width, l.Inner}, "ttt.up.weight"))
+	adapted(d, &l.Key, &l.KeyAdapter, linear([]int{l.Inner, l.Width}, "ttt.down.weight"))
+	adapted(d, &l.Up, &l.UpAdapter, linear([]int{l.Width, l.Inner}, "ttt.up.weight"))
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{l.Width}, Gradient: true})
 	d.Rows(&l.Keys, Rows{Name: "keys", Shape: []int{l.Inner}, Gradient: true})
 	d.Rows(&l.Out, Rows{Name: "out", Shape: []int{l.Inner}, Gradient: true})
@@ -32,20 +34,26 @@ func (l *Tied[T]) Forward(p *op.Program[T], s Stream[T]) {
 	p.Add(
 		&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm},
 		&op.Linear[T]{Y: l.Keys, X: l.X, W: l.Key},
-		&op.TiedScan[T]{Z: l.Out, F: l.Keys, State: l.State, Starts: l.Starts, Scan: l.Scan},
 	)
+	l.KeyAdapter.forward(p, l.Keys, l.X)
+	p.Add(&op.TiedScan[T]{Z: l.Out, F: l.Keys, State: l.State, Starts: l.Starts, Scan: l.Scan})
 	s.Dropout.Append(p, l.Out)
 	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Out, W: l.Up})
+	l.UpAdapter.forward(p, s.Out, l.Out)
 }
 
 // Backward implements Layer.
 func (l *Tied[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*Tied[T])
 	p.Add(&op.LinearBackward[T]{DX: g.Out, DW: g.Up, DY: s.DH, X: l.Out, W: l.Up})
+	l.UpAdapter.backward(p, &g.UpAdapter, g.Out, s.DH, l.Out)
 	s.Dropout.Append(p, g.Out)
 	p.Add(
 		&op.TiedScanBackward[T]{DF: g.Keys, DZ: g.Out, F: l.Keys, Starts: l.Starts, Scan: l.Scan},
 		&op.LinearBackward[T]{DX: g.X, DW: g.Key, DY: g.Keys, X: l.X, W: l.Key},
+	)
+	l.KeyAdapter.backward(p, &g.KeyAdapter, g.X, g.Keys, l.X)
+	p.Add(
 		&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm},
 	)
 }

@@ -28,3 +28,34 @@ func (o *Attention[T]) Args(v Visitor[T]) {
 	v.Arg("position", Reads, &o.Position, 1)
 	v.Arg("o", Writes, &o.O, n, o.Heads*c)
 }
+
+// AttentionBackward, of an Attention over sequences that began with an empty cache: writes DQKV (n, wide) from DO (n, H·c).
+// QKV (n, wide) are the rows as RoPE left them, with keys and values in them. Of Keys (B, L, G·c) it takes how many
+// sequences there are. With P = softmax(Q·Kᵀ/√c), and Q, K, V of a head,
+//
+//	dV = Pᵀ·dO    dS = P ∘ (dP − rows of P ∘ dP summed up)/√c,  dP = dO·Vᵀ    dQ = dS·K    dK = dSᵀ·Q
+//
+// where heads that read one key head are added up, and a gate t gives dO = dY ∘ σ(t) and dt = dY ∘ O ∘ σ(t)·(1 − σ(t)).
+type AttentionBackward[T any] struct {
+	DQKV, DO, QKV, Keys T
+
+	Heads, KVHeads int // H, G
+	Gate           bool
+}
+
+// Name implements Op.
+func (o *AttentionBackward[T]) Name() string { return "AttentionBackward" }
+
+// Args implements Op.
+func (o *AttentionBackward[T]) Args(v Visitor[T]) {
+	n, _ := rows(v, o.QKV)
+	B, L, c := axis(v, o.Keys, 0), axis(v, o.Keys, 1), axis(v, o.Keys, 2)/max(o.KVHeads, 1)
+	wide := (o.Heads + 2*o.KVHeads) * c
+	if o.Gate {
+		wide += o.Heads * c
+	}
+	v.Arg("do", Reads, &o.DO, n, o.Heads*c)
+	v.Arg("queries, keys and values", Reads, &o.QKV, whole(n, B), wide)
+	v.Arg("keys", Reads, &o.Keys, B, L, o.KVHeads*c)
+	v.Arg("dqueries, dkeys and dvalues", Writes, &o.DQKV, n, wide)
+}

@@ -45,7 +45,7 @@ func heads(d, c int) int {
 }
 
 // DeltaScanBackward, of a scan that began with a zero tail, writes DU (n, 3d) and DBeta (n, h) and adds into DConv
-// (3, d, 4) and DGain (c), from DO (n, d).
+// (3, d, 4) and DGain (c), both optional, from DO (n, d).
 type DeltaScanBackward[T any] struct {
 	DU, DBeta, DConv, DGain, DO, U, Beta, Conv, Gain, KQV, Answers, Starts T
 	Chunk                                                                  int
@@ -69,6 +69,6 @@ func (o *DeltaScanBackward[T]) Args(v Visitor[T]) {
 	v.Arg("starts", Reads, &o.Starts, B, Chunks(n, B, o.Chunk)*h*c*c)
 	v.Arg("du", Writes, &o.DU, n, 3*d)
 	v.Arg("dbeta", Writes, &o.DBeta, n, h)
-	v.Arg("dconv", Updates, &o.DConv, 3, d*ConvTaps)
-	v.Arg("dgain", Updates, &o.DGain, c)
+	v.Arg("dconv", Updates|Optional, &o.DConv, 3, d*ConvTaps)
+	v.Arg("dgain", Updates|Optional, &o.DGain, c)
 }

@@ -9,12 +9,13 @@ package op
 //	S ← e^g·S;  S ← S + β(v − S·k)kᵀ;  o = S·q;  O = RMSNorm(o)·Gain·silu(z)
 //
 // Decay (V) is −exp(A_log). It moves State (B, V, v, k) and Tail (B, taps−1, 2·K·k + V·v), the last inputs of the
-// convolution, oldest first, on. Mixed (n, 2·K·k + V·v) is room for what the convolution gives.
+// convolution, oldest first, on. Mixed (n, 2·K·k + V·v) is room for what the convolution gives; Starts
+// (B, ceil(T/Chunk), V, v, k), optional, receives the state before each chunk of tokens, which changes nothing else.
 type GatedDelta[T any] struct {
-	O, U, B, A, Conv, Decay, Bias, Gain, State, Tail, Mixed T
+	O, U, B, A, Conv, Decay, Bias, Gain, State, Tail, Mixed, Starts T
 
-	KeyHeads int // K
-	Eps      float64
+	KeyHeads, Chunk int // K
+	Eps             float64
 }
 
 // Name implements Op.
@@ -36,5 +37,41 @@ func (o *GatedDelta[T]) Args(v Visitor[T]) {
 	v.Arg("state", Updates, &o.State, B, V, wide, k)
 	v.Arg("tail", Updates, &o.Tail, B, taps-1, channels)
 	v.Arg("mixed", Writes, &o.Mixed, n, channels)
+	v.Arg("starts", Writes|Optional, &o.Starts, B, Chunks(n, B, o.Chunk)*V*wide*k)
 	v.Arg("o", Writes, &o.O, n, inner)
+}
+
+// GatedDeltaBackward, of a GatedDelta that began with a zero state and tail: writes DU (n, 2·K·k + 2·V·v), DB and DA (n, V)
+// from DO (n, V·v). The convolution, the decay and the norm are constants. With P = e^g·S before a token, e = v − P·k and dS
+// the gradient of the state behind it, which begins with do·qᵀ added,
+//
+//	dq = Sᵀ·do    dβ = eᵀ·dS·k    dv = β·dS·k    dk = β·dSᵀ·e − Pᵀ·dv    dP = dS − dv·kᵀ    dg = ⟨dP, P⟩    dS ← e^g·dP
+type GatedDeltaBackward[T any] struct {
+	DU, DB, DA, DO, U, B, A, Conv, Decay, Bias, Gain, Mixed, Starts T
+
+	KeyHeads, Chunk int // K
+	Eps             float64
+}
+
+// Name implements Op.
+func (o *GatedDeltaBackward[T]) Name() string { return "GatedDeltaBackward" }
+
+// Args implements Op.
+func (o *GatedDeltaBackward[T]) Args(v Visitor[T]) {
+	n, inner := rows(v, o.DO)
+	B, V, wide, k := axis(v, o.Starts, 0), axis(v, o.Starts, 2), axis(v, o.Starts, 3), axis(v, o.Starts, 4)
+	channels := 2*o.KeyHeads*k + V*wide
+	v.Arg("do", Reads, &o.DO, n, inner)
+	v.Arg("projections", Reads, &o.U, whole(n, B), channels+V*wide)
+	v.Arg("b", Reads, &o.B, n, V)
+	v.Arg("a", Reads, &o.A, n, V)
+	v.Arg("convolution", Reads, &o.Conv, channels, axis(v, o.Conv, 1))
+	v.Arg("decay", Reads, &o.Decay, V)
+	v.Arg("bias", Reads, &o.Bias, V)
+	v.Arg("gain", Reads, &o.Gain, wide)
+	v.Arg("mixed", Reads, &o.Mixed, n, channels)
+	v.Arg("starts", Reads, &o.Starts, B, Chunks(n, B, o.Chunk)*V*wide*k)
+	v.Arg("du", Writes, &o.DU, n, channels+V*wide)
+	v.Arg("db", Writes, &o.DB, n, V)
+	v.Arg("da", Writes, &o.DA, n, V)
 }

@@ -18,7 +18,7 @@ func (o *Head[T]) Args(v Visitor[T]) {
 	v.Arg("logits", Writes, &o.Logits, m, V)
 }
 
-// HeadBackward, of Logits = X·Wᵀ: writes rows From… of DX (n, D) and adds into DW (V, D).
+// HeadBackward, of Logits = X·Wᵀ: writes rows From… of DX (n, D) and adds into DW (V, D), which is optional; with it W is F32.
 type HeadBackward[T any] struct {
 	DX, DW, DLogits, X, W T
 	From                  int
@@ -35,5 +35,5 @@ func (o *HeadBackward[T]) Args(v Visitor[T]) {
 	v.Arg("x", Reads, &o.X, max(n, o.From+m), D)
 	v.Arg("weight", Reads, &o.W, V, D)
 	v.Arg("dx", Updates, &o.DX, n, D)
-	v.Arg("dw", Updates, &o.DW, V, D)
+	v.Arg("dw", Updates|Optional, &o.DW, V, D)
 }

@@ -23,8 +23,9 @@ func (o *Linear[T]) Args(v Visitor[T]) {
 	v.Arg("y", Writes, &o.Y, n, R)
 }
 
-// LinearBackward, of Y = s·X·Wᵀ: writes DX (n, K) and adds into DW (R, K), straight through the rounding:
-// DX = s·DY·Q, and DW = (1/γ)·DYᵀX for scale none, DYᵀX for absmean.
+// LinearBackward, of Y = s·X·Wᵀ: writes DX (n, K) and adds into DW (R, K), straight through the rounding of weights and
+// inputs: DX = s·DY·Q, and DW = (1/γ)·DYᵀX for scale none, DYᵀX for absmean. DW is optional: without it W may be of any
+// format and scale that Linear takes.
 type LinearBackward[T any] struct{ DX, DW, DY, X, W T }
 
 // Name implements Op.
@@ -38,7 +39,7 @@ func (o *LinearBackward[T]) Args(v Visitor[T]) {
 	v.Arg("x", Reads, &o.X, n, K)
 	v.Arg("weight", Reads, &o.W, R, K)
 	v.Arg("dx", Writes, &o.DX, n, K)
-	v.Arg("dw", Updates, &o.DW, R, K)
+	v.Arg("dw", Updates|Optional, &o.DW, R, K)
 }
 
 // Quantize packs W (R, K) into the ternary Q (R, K); each of its blocks of rows has its own γ.

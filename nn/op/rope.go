@@ -5,9 +5,10 @@ package op
 // angles of the row's position: with the pair (x, y) = (i, i+R/2) of a head, x ← x·cos − y·sin and y ← y·cos + x·sin
 // (arXiv 2104.09864, halves as in GPT-NeoX). Angles (L, R) has the R/2 cosines of each position, then the sines, both times
 // what YaRN asks for (arXiv 2309.00071). Keys and the G values, which follow them and stay as they are, go to the rows of
-// Keys and Values (B, L, G·c) from Position (1) on, which are those of the n/B rows of each sequence.
+// Keys and Values (B, L, G·c) from Position (1) on, which are those of the n/B rows of each sequence. Raw (n, (H+G)·c),
+// optional, receives the queries and keys as they were, which RoPEBackward wants.
 type RoPE[T any] struct {
-	QKV, QGain, KGain, Angles, Position, Keys, Values T
+	QKV, QGain, KGain, Angles, Position, Keys, Values, Raw T
 
 	Heads, KVHeads int // H, G
 	Eps            float64
@@ -27,6 +28,7 @@ func (o *RoPE[T]) Args(v Visitor[T]) {
 	v.Arg("position", Reads, &o.Position, 1)
 	v.Arg("keys", Updates, &o.Keys, B, L, o.KVHeads*c)
 	v.Arg("values", Updates, &o.Values, B, L, o.KVHeads*c)
+	v.Arg("raw", Writes|Optional, &o.Raw, n, (o.Heads+o.KVHeads)*c)
 }
 
 // Advance adds N to Position (1): so many tokens a sequence have been read.
@@ -40,3 +42,33 @@ func (o *Advance[T]) Name() string { return "Advance" }
 
 // Args implements Op.
 func (o *Advance[T]) Args(v Visitor[T]) { v.Arg("position", Updates, &o.Position, 1) }
+
+// RoPEBackward, of a RoPE: turns the gradient of queries and keys in DQKV (n, wide) to that of what RoPE was given, back by
+// the angles, and through the norms where there are gains, which are constants. Raw (n, (H+G)·c) are the queries and keys
+// before. Of Keys (B, L, G·c) it takes how many sequences there are.
+type RoPEBackward[T any] struct {
+	DQKV, Raw, QGain, KGain, Angles, Position, Keys T
+
+	Heads, KVHeads int // H, G
+	Eps            float64
+}
+
+// Name implements Op.
+func (o *RoPEBackward[T]) Name() string { return "RoPEBackward" }
+
+// Args implements Op.
+func (o *RoPEBackward[T]) Args(v Visitor[T]) {
+	n, wide := rows(v, o.DQKV)
+	B, L, c := axis(v, o.Keys, 0), axis(v, o.Keys, 1), axis(v, o.Keys, 2)/max(o.KVHeads, 1)
+	v.Arg("query gain", Reads|Optional, &o.QGain, c)
+	v.Arg("key gain", Reads|Optional, &o.KGain, c)
+	raw := Reads
+	if v.Shape(o.QGain) == nil && v.Shape(o.KGain) == nil {
+		raw |= Optional
+	}
+	v.Arg("queries and keys", raw, &o.Raw, n, (o.Heads+o.KVHeads)*c)
+	v.Arg("angles", Reads, &o.Angles, L, min(axis(v, o.Angles, 1), c))
+	v.Arg("position", Reads, &o.Position, 1)
+	v.Arg("keys", Reads, &o.Keys, B, L, o.KVHeads*c)
+	v.Arg("dqueries, dkeys and dvalues", Updates, &o.DQKV, whole(n, B), max(wide, (o.Heads+2*o.KVHeads)*c))
+}

@@ -17,7 +17,7 @@ func (o *StepSize[T]) Args(v Visitor[T]) {
 	v.Arg("beta", Writes, &o.Beta, n, h)
 }
 
-// StepSizeBackward, from DBeta (n, h): adds into DX (n, D), DW (h, D) and DBias (h).
+// StepSizeBackward, from DBeta (n, h): adds into DX (n, D), and into DW (h, D) and DBias (h), which are optional.
 type StepSizeBackward[T any] struct{ DX, DW, DBias, DBeta, Beta, X, W T }
 
 // Name implements Op.
@@ -32,6 +32,6 @@ func (o *StepSizeBackward[T]) Args(v Visitor[T]) {
 	v.Arg("x", Reads, &o.X, n, D)
 	v.Arg("weight", Reads, &o.W, h, D)
 	v.Arg("dx", Updates, &o.DX, n, D)
-	v.Arg("dw", Updates, &o.DW, h, D)
-	v.Arg("dbias", Updates, &o.DBias, h)
+	v.Arg("dw", Updates|Optional, &o.DW, h, D)
+	v.Arg("dbias", Updates|Optional, &o.DBias, h)
 }

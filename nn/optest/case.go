@@ -3,6 +3,8 @@ package optest
 import (
 	"fmt"
 	"math"
+
+	"bitgpu/nn/op"
 )
 
 // Case is one thing that an operation must do.
@@ -10,8 +12,9 @@ type Case[T any] struct {
 	Op        string // the operation's file
 	Name      string // also the seed of the case's numbers
 	Tolerance Tolerance
-	Refuses   bool // Forward must panic, and its message show the shape wanted and the shape found
-	Large     bool // only for Benchmark
+	Refuses   bool       // Forward must panic, and its message show the shape wanted and the shape found
+	Large     bool       // only for Benchmark
+	Needs     []op.Op[T] // a backend without one of these is not held to the case
 	Make      func(b *Bench[T]) Trial[T]
 }
 

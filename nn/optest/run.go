@@ -22,12 +22,17 @@ func RunOnly[T any](t *testing.T, ops op.Backend[T], files ...string) {
 }
 
 func runCases[T any](t *testing.T, ops op.Backend[T], wanted func(file string) bool) {
-	reference := Cases[*cpu.Tensor[float64]]()
-	for i, c := range Cases[T]() {
+	reference := allCases[*cpu.Tensor[float64]]()
+	for i, c := range allCases[T]() {
 		if c.Large || !wanted(c.Op) {
 			continue
 		}
 		t.Run(c.Op+"/"+c.Name, func(t *testing.T) {
+			for _, o := range c.Needs {
+				if !ops.Has(o) {
+					t.Skipf("%s has no operation %s", ops.Name(), o.Name())
+				}
+			}
 			b := newBench(ops, c.Op+"/"+c.Name)
 			defer b.close()
 			if c.Refuses {

@@ -54,6 +54,8 @@ type Evaluator[T any] struct {
 	ops         op.Backend[T]
 	config      nn.Config
 	weights     *nn.Weights[T]
+	low         nn.Weights[T] // of an adapter
+	places      places[T]
 	batch, time int
 
 	rows            func(nn.Place, layer.Rows) T  // (n, …)
@@ -79,7 +81,8 @@ type evaluation struct {
 // NewEvaluator makes room on the model's backend to measure it.
 func NewEvaluator[T any](m *nn.Model[T], batch, time int) (*Evaluator[T], error) {
 	e := newEvaluator(op.Memory[T](m.Backend), m.Config, batch, time)
-	e.ops, e.weights = m.Backend, m.Weights
+	e.ops, e.weights, e.low = m.Backend, m.Weights, m.Low
+	e.places.fill(m.Backend, m.Config, time)
 	err := m.Backend.Flush()
 	if err == nil {
 		_, err = e.prepare(batch, batch*time)
@@ -103,14 +106,14 @@ func newEvaluator[T any](m op.Memory[T], c nn.Config, batch, time int) *Evaluato
 	rows, states := map[string]T{}, map[string]T{}
 	nn.NewNet[struct{}](c, c.DefaultScan()).Bind(nn.Binding[struct{}]{
 		Rows: func(_ nn.Place, r layer.Rows) (none struct{}) {
-			if _, ok := rows[r.Key()]; !ok && !r.Chunks {
+			if _, ok := rows[r.Key()]; !ok && !r.Trained() {
 				rows[r.Key()] = zeros(append([]int{n}, r.Shape...)...)
 			}
 			return none
 		},
 		State: func(at nn.Place, s layer.State) (none struct{}) {
 			if _, ok := states[stateKey(at, s)]; !ok {
-				states[stateKey(at, s)] = zeros(append([]int{batch}, s.Shape...)...)
+				states[stateKey(at, s)] = zeros(stateShape(s, batch, time)...)
 			}
 			return none
 		},
@@ -120,6 +123,7 @@ func newEvaluator[T any](m op.Memory[T], c nn.Config, batch, time int) *Evaluato
 	heads := headRows(c, n)
 	e.stream, e.normed, e.logits = zeros(n, c.Width), zeros(n, c.Width), zeros(heads, c.Vocab)
 	e.inputs, e.targets = own(m.New(op.U32, n)), own(m.New(op.U32, n))
+	e.places = newPlaces(m, c, time, own)
 	e.loss, e.greedy = zeros(1), newGreedy(m, heads, own)
 	return e
 }
@@ -151,9 +155,11 @@ func (e *Evaluator[T]) prepare(batch, n int) (*evaluation, error) {
 	}
 	starts := map[int]op.Program[T]{}
 	net := nn.NewNet[T](c, c.DefaultScan()).Bind(nn.Binding[T]{
-		Param: inTurn(*e.weights),
+		Param:  inTurn(*e.weights),
+		Low:    e.low.Low(),
+		Shared: e.places.of,
 		Rows: func(at nn.Place, r layer.Rows) (none T) {
-			if r.Chunks {
+			if r.Trained() {
 				return none
 			}
 			return view(fmt.Sprint(at.Layer, r.Key()), e.rows(at, r), n)
@@ -165,7 +171,8 @@ func (e *Evaluator[T]) prepare(batch, n int) (*evaluation, error) {
 		},
 	})
 	stream, normed, inputs, targets := b.Rows(e.stream, n), b.Rows(e.normed, n), b.Rows(e.inputs, n), b.Rows(e.targets, n)
-	p := op.Program[T]{&op.Embed[T]{H: stream, Table: net.Embed, Tokens: inputs}}
+	var p op.Program[T]
+	net.Lookup(&p, stream, inputs)
 	for i := range net.Blocks {
 		p.Add(starts[i]...)
 		net.Forward(&p, i, stream)
@@ -278,10 +285,14 @@ func (l *Learner[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, erro
 	l.requantise()
 	if l.evaluator == nil {
 		l.evaluator = &Evaluator[T]{
-			ops: l.backend, config: l.config, weights: l.use, batch: l.shape.Batch, time: l.shape.Time,
+			ops: l.backend, config: l.config, weights: l.use, low: l.low, places: l.places, batch: l.shape.Batch, time: l.shape.Time,
 			rows: func(at nn.Place, r layer.Rows) T {
-				at.Block = 0
-				return l.rows[l.rowsKey(at, r)]
+				first := at
+				first.Block = 0
+				if t, ok := l.rows[l.rowsKey(first, r)]; ok {
+					return t
+				}
+				return l.rows[l.rowsKey(at, r)] // of a kind that the first block has not
 			},
 			states: func(at nn.Place, s layer.State) T { return l.states[stateKey(at, s)] },
 			stream: l.stream[0][0], normed: l.normed, logits: l.logits, inputs: l.inputs, targets: l.targets, loss: l.loss, greedy: l.greedy,

@@ -59,7 +59,10 @@ type Learner[T any] struct {
 	scan   op.Scan
 	params []param[T]
 	use    *nn.Weights[T]
-	grads  *nn.Weights[T]
+	grads  *nn.Weights[T] // none of the weights where an adapter is trained
+	low    nn.Weights[T]  // the adapter
+	dlow   nn.Weights[T]
+	places places[T]
 
 	rows     map[string]T // activations, of each layer or, with Recompute, of each of a block's
 	states   map[string]T // of one block: every block starts from zeros
@@ -91,11 +94,16 @@ type Learner[T any] struct {
 	host      *nn.Weights[op.HostTensor]
 }
 
-// NewLearner loads float32 master weights onto a backend. An error means that the device has not
-// enough memory, and leaves nothing there.
+// NewLearner loads float32 master weights onto a backend. Where the configuration has an adapter that is what learns, and
+// weights are those of a model as it is run, which stay as they are. An error means that the device has not enough memory
+// or not all operations, and leaves nothing there.
 func NewLearner[T any](b op.Backend[T], c nn.Config, s Shape, weights *nn.Weights[op.HostTensor]) (*Learner[T], error) {
+	if err := checkLearner(b, c, s); err != nil {
+		return nil, err
+	}
 	l := newLearner(op.Memory[T](b), c, s, weights)
 	l.backend = b
+	l.places.fill(b, c, s.Time)
 	err := b.Flush()
 	if err == nil {
 		err = l.prepare()
@@ -107,11 +115,25 @@ func NewLearner[T any](b op.Backend[T], c nn.Config, s Shape, weights *nn.Weight
 	return l, nil
 }
 
+// checkLearner refuses what cannot be trained.
+func checkLearner[T any](b op.Backend[T], c nn.Config, s Shape) error {
+	switch {
+	case c.Decoder != nil && c.Adapter == nil:
+		return fmt.Errorf("training: got all weights of a %s model, want an adapter to train beside them", c.Decoder.Family)
+	case c.Adapter != nil && !b.Has(&op.LowRankBackward[T]{}):
+		return fmt.Errorf("training: %s cannot train adapters", b.Name())
+	case c.Capacity() > 0 && s.Time > c.Capacity():
+		return fmt.Errorf("training: got rows of %d tokens, want at most the %d that the model has room for", s.Time, c.Capacity())
+	}
+	return nil
+}
+
 // newLearner makes all tensors of a training. Without weights, masters are zeros.
 func newLearner[T any](m op.Memory[T], c nn.Config, s Shape, weights *nn.Weights[op.HostTensor]) *Learner[T] {
 	l := &Learner[T]{ops: m, config: c, shape: s, scan: s.scan(c)}
 	l.makeParams(weights)
 	l.seed = l.own(m.New(op.U32, 1))
+	l.places = newPlaces(m, c, s.Time, l.own)
 	l.makeActivations()
 	l.loss, l.sumSquares = l.zeros(1), l.zeros(1)
 	l.hypers = l.zeros(op.HyperCount)
@@ -130,6 +152,10 @@ func (l *Learner[T]) zeros(shape ...int) T { return l.own(l.ops.New(op.F32, shap
 func (l *Learner[T]) makeParams(weights *nn.Weights[op.HostTensor]) {
 	c, m := l.config, l.ops
 	l.use, l.grads = new(nn.Weights[T]), new(nn.Weights[T])
+	if c.Adapter != nil {
+		l.makeAdapter(weights)
+		return
+	}
 	for i, p := range nn.Params(c) {
 		x := param[T]{Param: p}
 		if weights != nil {
@@ -179,7 +205,7 @@ func (l *Learner[T]) makeActivations() {
 			return
 		},
 		State: func(at nn.Place, d layer.State) (none struct{}) {
-			make(l.states, stateKey(at, d), append([]int{s.Batch}, d.Shape...)...)
+			make(l.states, stateKey(at, d), stateShape(d, s.Batch, s.Time)...)
 			return
 		},
 	})
@@ -210,6 +236,15 @@ func (l *Learner[T]) makeActivations() {
 
 // stateKey names a state that all blocks share.
 func stateKey(at nn.Place, s layer.State) string { return at.Kind + s.Name }
+
+// stateShape is that of B sequences of T tokens.
+func stateShape(s layer.State, batch, time int) []int {
+	shape := []int{batch}
+	if s.Grows {
+		shape = append(shape, time)
+	}
+	return append(shape, s.Shape...)
+}
 
 // headRows is how many of n rows the head computes at once.
 func headRows(c nn.Config, n int) int { return min(max(logitsRoom/(4*c.Vocab), 1), n) }

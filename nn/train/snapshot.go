@@ -19,34 +19,30 @@ const (
 
 func (x *param[T]) part(p Part) T { return [...]T{x.master, x.m, x.v, x.grad}[p] }
 
-// Read copies a part to the host. The copy lasts until the next Read: there is one, so that a
+// Read copies a part of what is trained, the weights or an adapter, to the host. The copy lasts until the next Read: there is one, so that a
 // checkpoint takes no more memory than the weights.
 func (l *Learner[T]) Read(part Part) (*nn.Weights[op.HostTensor], error) {
 	if l.host == nil {
 		l.host = new(nn.Weights[op.HostTensor])
-		nn.Walk(l.config, l.host, func(p nn.Param, h *op.HostTensor) {
-			*h = op.HostTensor{Format: op.F32, Shape: p.Shape, F32: make([]float32, op.Count(p.Shape))}
-		})
+		for _, p := range l.params {
+			*l.host = append(*l.host, op.HostTensor{Format: op.F32, Shape: p.Shape, F32: make([]float32, op.Count(p.Shape))})
+		}
 	}
 	var first error
-	i := 0
-	nn.Walk(l.config, l.host, func(p nn.Param, h *op.HostTensor) {
+	for i, h := range *l.host {
 		if err := l.ops.Read(l.params[i].part(part), 0, h.F32); err != nil && first == nil {
-			first = fmt.Errorf("reading %s back: %w", p.Names[0], err)
+			first = fmt.Errorf("reading %s back: %w", l.params[i].Names[0], err)
 		}
-		i++
-	})
+	}
 	return l.host, first
 }
 
 // Restore replaces a part by what Read gave.
 func (l *Learner[T]) Restore(part Part, from *nn.Weights[op.HostTensor]) error {
-	i := 0
-	nn.Walk(l.config, from, func(p nn.Param, h *op.HostTensor) {
-		op.Check(p.Names[0], h.Shape, p.Shape...)
+	for i, h := range *from {
+		op.Check(l.params[i].Names[0], h.Shape, l.params[i].Shape...)
 		l.ops.Write(l.params[i].part(part), 0, h.F32)
-		i++
-	})
+	}
 	l.quantised = false
 	return l.ops.Flush()
 }

@@ -81,12 +81,15 @@ func (l *Learner[T]) prepare() (err error) {
 // nets are the layers with their activations, and with the gradients of both.
 func (l *Learner[T]) nets() (net, grad *nn.Net[T]) {
 	net = nn.NewNet[T](l.config, l.scan).Bind(nn.Binding[T]{
-		Param: inTurn(*l.use),
-		Rows:  func(at nn.Place, r layer.Rows) T { return l.rows[l.rowsKey(at, r)] },
-		State: func(at nn.Place, s layer.State) T { return l.states[stateKey(at, s)] },
+		Param:  inTurn(*l.use),
+		Low:    l.low.Low(),
+		Rows:   func(at nn.Place, r layer.Rows) T { return l.rows[l.rowsKey(at, r)] },
+		State:  func(at nn.Place, s layer.State) T { return l.states[stateKey(at, s)] },
+		Shared: l.places.of,
 	})
 	grad = nn.NewNet[T](l.config, l.scan).Bind(nn.Binding[T]{
 		Param: inTurn(*l.grads),
+		Low:   l.dlow.Low(),
 		Rows:  func(_ nn.Place, r layer.Rows) T { return l.drows[r.Key()] },
 	})
 	return net, grad
@@ -140,7 +143,7 @@ func (l *Learner[T]) microBatch(p *op.Program[T], k int) {
 	}
 
 	first, last := l.stream[0][0], l.stream[len(net.Blocks)][0]
-	p.Add(&op.Embed[T]{H: first, Table: net.Embed, Tokens: l.inputs})
+	net.Lookup(p, first, l.inputs)
 	site(0).Append(p, first)
 	for i := range net.Blocks {
 		forward(i)
@@ -152,7 +155,8 @@ func (l *Learner[T]) microBatch(p *op.Program[T], k int) {
 			&op.HeadBackward[T]{DX: l.dx, DW: grad.Head, DLogits: c.logits, X: l.normed, W: net.Head, From: c.from},
 		)
 	}
-	p.Add(&op.Zero[T]{X: l.dstream}, &op.RMSNormBackward[T]{DH: l.dstream, DGain: grad.Norm, DX: l.dx, H: last, Gain: net.Norm})
+	p.Add(&op.Zero[T]{X: l.dstream})
+	net.LogitsBackward(p, grad, l.dstream, l.dx, last)
 	for i := len(net.Blocks) - 1; i >= 0; i-- {
 		if l.shape.Recompute && i+1 < len(net.Blocks) { // the last block's activations are still there
 			forward(i)
@@ -162,7 +166,9 @@ func (l *Learner[T]) microBatch(p *op.Program[T], k int) {
 		}
 	}
 	site(0).Append(p, l.dstream)
-	p.Add(&op.EmbedBackward[T]{DTable: grad.Embed, DH: l.dstream, Tokens: l.inputs})
+	if l.config.Adapter == nil {
+		p.Add(&op.EmbedBackward[T]{DTable: grad.Embed, DH: l.dstream, Tokens: l.inputs})
+	}
 }
 
 // Pending is how many steps have results that nobody read, and full says that the next step needs

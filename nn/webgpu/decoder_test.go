@@ -25,7 +25,13 @@ func (f *filler) Param(t **Tensor, p layer.Param) {
 	f.keep(t, f.o.New(op.F32, p.Shape...))
 }
 
+// Adapter leaves layers without one.
+func (f *filler) Adapter(*layer.Adapter[*Tensor], layer.Param, ...op.LowRankBlock) {}
+
 func (f *filler) Rows(t **Tensor, r layer.Rows) {
+	if r.Trained() {
+		return
+	}
 	f.keep(t, f.o.New(op.F32, append([]int{1}, r.Shape...)...))
 }
 

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bitgpu/io/safetensors"
+)
+
+// proverbs are a text that is worth learning.
+func proverbs(t *testing.T) string {
+	t.Helper()
+	return writeText(t, filepath.Join(t.TempDir(), "proverbs.txt"), strings.Repeat("A rolling stone gathers no moss. Least said, soonest mended.\n", 30))
+}
+
+// What learn writes makes the text cheaper for eval, run and logits, by a weight and several times, and the same line writes
+// the same file.
+func TestLearn(t *testing.T) {
+	for _, name := range []string{"d32-none", "d32-delta"} {
+		text, dir, m := proverbs(t), t.TempDir(), model(name)
+		out := filepath.Join(dir, "x.lora.safetensors")
+		line := []string{"learn", "-m", m, "--text", text, "-o", out, "--steps", "20", "--context", "32", "--lr", "1e-2", "--rank", "4", "--backend", "cpu"}
+		succeed(t, "", line...)
+		first, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		succeed(t, "", line...)
+		if again, _ := os.ReadFile(out); string(again) != string(first) {
+			t.Errorf("%s: the same line wrote another adapter", name)
+		}
+		if _, err := os.Stat(out + stateSuffix); !os.IsNotExist(err) {
+			t.Errorf("%s: the state of a training that ended is still there", name)
+		}
+		plain := evaluated(t, m, "--data", text)
+		learned := evaluated(t, m, "--data", text, "--lora", out)
+		none := evaluated(t, m, "--data", text, "--lora", out+"=0")
+		if !(learned.Loss < plain.Loss-0.2) {
+			t.Errorf("%s: the loss went from %v to %v, want less", name, plain.Loss, learned.Loss)
+		}
+		if math.Abs(none.Loss-plain.Loss) > 1e-9 {
+			t.Errorf("%s: with the weight 0 got the loss %v, want %v", name, none.Loss, plain.Loss)
+		}
+		halves := evaluated(t, m, "--data", text, "--lora", out+"=0.5", "--lora", out+"=0.5")
+		if math.Abs(halves.Loss-learned.Loss) > 1e-5 {
+			t.Errorf("%s: two halves give the loss %v, want %v", name, halves.Loss, learned.Loss)
+		}
+		logits := func(more ...string) []float32 {
+			file := filepath.Join(dir, "logits.safetensors")
+			succeed(t, "", append([]string{"logits", "-m", m, "--tokens", "1,2,3", "-o", file, "--backend", "cpu"}, more...)...)
+			f, err := safetensors.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			return floats(t, f, "logits")
+		}
+		if off := distance(logits("--lora", out), logits()); !(off > 0.01) {
+			t.Errorf("%s: the logits moved by %v, want more", name, off)
+		}
+		// It goes on from an adapter, into a directory that run takes.
+		next := filepath.Join(dir, "next")
+		succeed(t, "", "learn", "-m", m, "--text", text, "-o", next, "--lora", out, "--steps", "3", "--context", "32", "--backend", "cpu")
+		succeed(t, "", "run", "-m", m, "-p", "A", "-n", "3", "--lora", next, "--backend", "cpu")
+		if on := evaluated(t, m, "--data", text, "--lora", next); !(on.Loss < plain.Loss-0.2) {
+			t.Errorf("%s: what went on has the loss %v, want less than %v", name, on.Loss, plain.Loss)
+		}
+	}
+}
+
+// An adapter of another model, one without a configuration and none at all are refused in a sentence.
+func TestLearnRefusals(t *testing.T) {
+	text, dir := proverbs(t), t.TempDir()
+	out := filepath.Join(dir, "x.safetensors")
+	succeed(t, "", "learn", "-m", model("d32-delta"), "--text", text, "-o", out, "--steps", "1", "--layers", "query", "--backend", "cpu")
+	refuse(t, exitError, bitgpuRun("", "eval", "-m", model("d32-none"), "--data", text, "--lora", out, "--backend", "cpu"), "ttt.query", "want one for the matrices of this model")
+	refuse(t, exitError, bitgpuRun("", "run", "-m", model("d36-absmean"), "-p", "A", "--lora", out, "--backend", "cpu"), "ttt.query")
+	refuse(t, exitError, bitgpuRun("", "run", "-m", model("d32-none"), "-p", "A", "--lora", filepath.Join(dir, "none"), "--backend", "cpu"), "none")
+	refuse(t, exitError, bitgpuRun("", "learn", "-m", model("d32-none"), "--text", text, "-o", out, "--layers", "q_proj", "--backend", "cpu"), `--layers: got "q_proj"`, "ttt.down")
+	refuse(t, exitError, bitgpuRun("", "learn", "-m", model("d32-none"), "--text", text, "-o", out, "--resume", "--backend", "cpu"), "--resume")
+	refuse(t, exitError, bitgpuRun("", "learn", "-m", model("d32-none"), "--text", text, "-o", filepath.Join(dir, "no", "x.safetensors")), "there is no directory")
+	bare := filepath.Join(dir, "bare.safetensors")
+	if err := safetensors.WriteFile(bare, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, exitError, bitgpuRun("", "run", "-m", model("d32-none"), "-p", "A", "--lora", bare), "got no adapter_config.json")
+	for args, want := range map[string]string{
+		"--rank 0":              "--rank: got 0, want 1 to 1024",
+		"--steps 0":             "--steps: got 0, want 1 or more",
+		"--steps 1 --minutes 1": "got both --steps and --minutes",
+		"--alpha -1":            "--alpha: got -1",
+		"--lora x --rank 2":     "--rank has nothing to act on",
+		"--resume --lr 1":       "--lr has nothing to act on",
+		"--context 0":           "context: got 0 tokens",
+	} {
+		refuse(t, exitUsage, bitgpuRun("", append([]string{"learn", "--text", text, "-o", out}, strings.Fields(args)...)...), want)
+	}
+}

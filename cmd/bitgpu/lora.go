@@ -1,0 +1,59 @@
+package main
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"bitgpu"
+	"bitgpu/nn/storage"
+	"bitgpu/nn/storage/peft"
+
+	"github.com/urfave/cli/v2"
+)
+
+// loraFlag names adapters that are applied beside the model's weights.
+func loraFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "lora",
+		Usage: "apply the low-rank adapter in `FILE|DIR`, PEFT's or that of bitgpu learn; FILE=0.5 adds half of it; may be given several times"}
+}
+
+// loraFiles are the adapters that --lora names, each with its weight.
+func loraFiles(c *cli.Context) (paths []string, weights []float64) {
+	for _, text := range c.StringSlice("lora") {
+		path, weight := text, 1.0
+		if at := strings.LastIndexByte(text, '='); at > 0 {
+			if w, err := strconv.ParseFloat(text[at+1:], 64); err == nil && !math.IsNaN(w) && !math.IsInf(w, 0) {
+				path, weight = text[:at], w
+			}
+		}
+		paths, weights = append(paths, path), append(weights, weight)
+	}
+	return paths, weights
+}
+
+// loraOptions are those of bitgpu.Load.
+func loraOptions(c *cli.Context) (options []bitgpu.Option) {
+	paths, weights := loraFiles(c)
+	for i, path := range paths {
+		options = append(options, bitgpu.WithLoRA(path, weights[i]))
+	}
+	return options
+}
+
+// adapt has a model use the adapters that --lora names.
+func adapt(c *cli.Context, model *storage.Loaded) error {
+	paths, weights := loraFiles(c)
+	var all []peft.Weighted
+	for i, path := range paths {
+		a, err := peft.Load(path, model.Config)
+		if err != nil {
+			return flagError("lora", err)
+		}
+		all = append(all, peft.Weighted{Adapter: a, Weight: weights[i]})
+	}
+	if len(all) > 0 {
+		model.Config.Adapter = peft.Join(model.Config, all...)
+	}
+	return nil
+}

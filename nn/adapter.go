@@ -1,0 +1,136 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+)
+
+// Adapter is what a model has beside its weights: low-rank additions y += Scale·B(A·x) to the products with those of its
+// matrices that it names (LoRA, arXiv 2106.09685). The matrices stay as they are, packed.
+type Adapter struct {
+	// Ranks has r by the full name of a matrix, "layers.0.mlp.up_proj.weight". Those of one parameter are of one rank, and
+	// names that are one matrix in files stand for it under the first.
+	Ranks map[string]int
+	Scale float32 // α/r
+	// Weights are A (g·r, K) and B (R, r) of each parameter that has an adapter, in the order of AdapterParams.
+	Weights Weights[op.HostTensor]
+}
+
+// Adapter implements layer.Declarer.
+func (d *binder[T]) Adapter(a *layer.Adapter[T], of layer.Param, blocks ...op.LowRankBlock) {
+	adapter := d.adapter
+	if adapter == nil {
+		return
+	}
+	groups := map[int]int{} // those that are adapted, by what the layer calls them
+	names := map[int]string{}
+	for i, b := range blocks {
+		if _, ok := names[b.Group]; !ok {
+			names[b.Group] = d.name(of.Names[i])
+			if r := adapter.Ranks[names[b.Group]]; r > 0 {
+				groups[b.Group] = len(groups)
+				a.Rank = max(a.Rank, r)
+			}
+		}
+		group, ok := groups[b.Group]
+		if !ok {
+			group = -1
+		}
+		a.Blocks = append(a.Blocks, op.LowRankBlock{Rows: b.Rows, Group: group})
+	}
+	if a.Rank == 0 {
+		a.Blocks = nil
+		return
+	}
+	a.Scale = adapter.Scale
+	short := of.Names[0]
+	of.Names, of.Layer = d.names(of.Names), d.at.Block
+	if d.Binding.Low != nil {
+		A, B := of, of
+		A.Shape, B.Shape = []int{len(groups) * a.Rank, of.Shape[1]}, []int{of.Shape[0], a.Rank}
+		A.Kind, B.Kind = layer.Gain, layer.Gain
+		A.Init, B.Init = layer.Normal(1/math.Sqrt(3*float64(of.Shape[1]))), layer.Constant(0) // as wide as PEFT's
+		a.A, a.B = d.Binding.Low(A, a.Blocks), d.Binding.Low(B, a.Blocks)
+	}
+	d.Rows(&a.Low, layer.Rows{Name: "low rank of " + short, Shape: []int{len(groups) * a.Rank}, Gradient: true})
+}
+
+// LowRank is an A or a B of an adapter.
+type LowRank struct {
+	Param
+	Of     Param // the parameter that it is for
+	B      bool
+	Blocks []op.LowRankBlock
+}
+
+// AdapterParams describes A and B of each parameter that the configuration's adapter names, in the order of the data flow.
+func AdapterParams(c Config) (all []LowRank) {
+	NewNet[struct{}](c, c.DefaultScan()).Bind(Binding[struct{}]{Low: func(p Param, blocks []op.LowRankBlock) struct{} {
+		all = append(all, LowRank{Param: p, B: len(all)%2 == 1, Blocks: blocks})
+		return struct{}{}
+	}})
+	return all
+}
+
+// Matrices are the names of all matrices that an adapter may name, with their sizes as they are in files.
+func Matrices(c Config) (all []Matrix) {
+	d := matrices{binder: binder[struct{}]{}}
+	for i, block := range NewNet[struct{}](c, c.DefaultScan()).Blocks {
+		for _, l := range block {
+			d.at.Block = i
+			l.Declare(&d)
+		}
+	}
+	return d.all
+}
+
+// Matrix is a matrix that may have an adapter.
+type Matrix struct {
+	Name       string   // "layers.0.self_attn.q_proj.weight"
+	Names      []string // of the parts that it is to us, itself first
+	Rows, Cols int
+	Each       []int // rows of the parts
+	Of         Param // the parameter that it is a part of
+}
+
+// matrices is a Declarer that lists matrices.
+type matrices struct {
+	binder[struct{}]
+	all []Matrix
+}
+
+// Adapter implements layer.Declarer.
+func (d *matrices) Adapter(_ *layer.Adapter[struct{}], of layer.Param, blocks ...op.LowRankBlock) {
+	of.Names, of.Layer = d.names(of.Names), d.at.Block
+	begin := len(d.all)
+	for i, b := range blocks {
+		if b.Group == len(d.all)-begin {
+			d.all = append(d.all, Matrix{Name: of.Names[i], Cols: of.Shape[1], Of: of})
+		}
+		m := &d.all[begin+b.Group]
+		m.Names, m.Rows, m.Each = append(m.Names, of.Names[i]), m.Rows+b.Rows, append(m.Each, b.Rows)
+	}
+}
+
+// names are those of the block.
+func (d *binder[T]) names(names []string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = d.name(name)
+	}
+	return all
+}
+
+func (d *binder[T]) name(name string) string { return fmt.Sprintf("layers.%d.%s", d.at.Block, name) }
+
+// low gives tensors one after the other, as Binding.Low wants them.
+func (w Weights[T]) low() func(Param, []op.LowRankBlock) T {
+	next := w.param()
+	return func(p Param, _ []op.LowRankBlock) T { return next(p) }
+}
+
+// Low gives the tensors of an adapter one after the other, as Binding.Low wants them.
+func (w Weights[T]) Low() func(Param, []op.LowRankBlock) T { return w.low() }

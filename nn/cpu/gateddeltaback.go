@@ -1,0 +1,158 @@
+package cpu
+
+import (
+	"math"
+
+	"bitgpu/nn/op"
+)
+
+// forwardOf is the operation that a backward belongs to, as far as its sizes and gates go.
+func forwardOf[F Float](a *op.GatedDeltaBackward[*Tensor[F]]) (*op.GatedDelta[*Tensor[F]], gatedShape) {
+	n, inputs := rowsOf(a.U)
+	s := a.Starts.Shape // (B, chunks, V, v, k)
+	p := gatedShape{B: s[0], time: n / s[0], keyHeads: a.KeyHeads, heads: s[2], value: s[3], key: s[4], inputs: inputs}
+	p.channels, p.taps = 2*p.keyHeads*p.key+p.heads*p.value, a.Conv.Shape[1]
+	return &op.GatedDelta[*Tensor[F]]{U: a.U, B: a.B, A: a.A, Conv: a.Conv, Decay: a.Decay, Bias: a.Bias, KeyHeads: a.KeyHeads}, p
+}
+
+// parts are query, key and value of a head in rows of the convolution's channels.
+func (p *gatedShape) parts(row, head int) (q, k, v int) {
+	k0 := row*p.channels + head*p.keyHeads/p.heads*p.key
+	return k0, k0 + p.keyHeads*p.key, row*p.channels + 2*p.keyHeads*p.key + head*p.value
+}
+
+// gateSlopes writes the gradients of b and a of a head from those of β and g, with β as it was.
+func gateSlopes[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, row, head int, beta, dbeta, dg F) {
+	i := row*p.heads + head
+	a.DB.Data[i] = dbeta * beta * (1 - beta)
+	a.DA.Data[i] = dg * a.Decay.Data[head] * sigmoid(a.A.Data[i]+a.Bias.Data[head])
+}
+
+// gatedDeltaBackward runs each head backward token by token, each chunk after running it forward again from its start.
+func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
+	f, p := forwardOf(a)
+	size := p.value * p.key
+	dmixed := make([]F, len(a.Mixed.Data))
+	states, P := make([]F, (a.Chunk+1)*size), make([]F, size)
+	errs, e, o, do, normed := make([]F, a.Chunk*p.value), make([]F, p.value), make([]F, p.value), make([]F, p.value), make([]F, p.value)
+	for sequence := range p.B {
+		for head := range p.heads {
+			dS := make([]F, size)
+			for first := (p.time - 1) / a.Chunk * a.Chunk; first >= 0; first -= a.Chunk {
+				m := min(a.Chunk, p.time-first)
+				copy(states, a.Starts.Data[((sequence*a.Starts.Shape[1]+first/a.Chunk)*p.heads+head)*size:][:size])
+				for i := range m {
+					row := sequence*p.time + first + i
+					_, k, v := p.parts(row, head)
+					decay, beta := gates(f, &p, row, head)
+					S := states[(i+1)*size : (i+2)*size]
+					for j, x := range states[i*size : (i+1)*size] {
+						S[j] = decay * x
+					}
+					e := errs[i*p.value : (i+1)*p.value]
+					matVec(e, S, a.Mixed.Data[k:k+p.key])
+					for j := range e {
+						e[j] = a.Mixed.Data[v+j] - e[j]
+					}
+					addOuter(S, beta, e, a.Mixed.Data[k:k+p.key])
+				}
+				for i := m - 1; i >= 0; i-- {
+					row := sequence*p.time + first + i
+					qAt, kAt, vAt := p.parts(row, head)
+					q, k := a.Mixed.Data[qAt:qAt+p.key], a.Mixed.Data[kAt:kAt+p.key]
+					before, S := states[i*size:(i+1)*size], states[(i+1)*size:(i+2)*size]
+					matVec(o, S, q)
+					rmsNorm(normed, o, a.Gain.Data, a.Eps)
+					z := row*p.inputs + p.channels + head*p.value
+					up := a.DO.Data[(row*p.heads+head)*p.value:][:p.value]
+					for j, dy := range up {
+						a.DU.Data[z+j] = dy * normed[j] * siluSlope(a.U.Data[z+j])
+						normed[j] = dy * silu(a.U.Data[z+j])
+					}
+					clear(do)
+					rmsNormBackward(do, nil, normed, o, a.Gain.Data, a.Eps)
+
+					decay, beta := gates(f, &p, row, head)
+					matVecTransposed(dmixed[qAt:qAt+p.key], S, do)
+					addOuter(dS, 1, do, q)
+					matVec(e, dS, k)
+					err := errs[i*p.value : (i+1)*p.value]
+					dbeta := dot(e, err)
+					dk := dmixed[kAt : kAt+p.key]
+					for j := range err {
+						axpy(dk, beta*err[j], dS[j*p.key:(j+1)*p.key])
+						e[j] *= beta
+						dmixed[vAt+j] = e[j]
+						axpy(dk, -e[j]*decay, before[j*p.key:(j+1)*p.key])
+					}
+					addOuter(dS, -1, e, k)
+					for j := range P {
+						P[j] = decay * before[j]
+					}
+					gateSlopes(a, &p, row, head, beta, dbeta, dot(dS, P))
+					for j := range dS {
+						dS[j] *= decay
+					}
+				}
+			}
+		}
+	}
+	for i := range p.B * p.time {
+		unmix(a, &p, i, dmixed)
+	}
+	for i := range p.B * p.time {
+		convolveBack(a, &p, i, dmixed)
+	}
+}
+
+// unmix turns row i of the gradient of Mixed to that of what the convolution gives: back through unit length and SiLU. What
+// the convolution gave is made again.
+func unmix[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, i int, dmixed []F) {
+	sequence, t := i/p.time, i%p.time
+	d := dmixed[i*p.channels : (i+1)*p.channels]
+	before := func(ch int) (sum F) {
+		for tap := range p.taps {
+			if at := t - (p.taps - 1) + tap; at >= 0 {
+				sum += a.Conv.Data[ch*p.taps+tap] * a.U.Data[(sequence*p.time+at)*p.inputs+ch]
+			}
+		}
+		return sum
+	}
+	for h := range 2 * p.keyHeads {
+		dy, y := d[h*p.key:(h+1)*p.key], a.Mixed.Data[i*p.channels+h*p.key:][:p.key]
+		scale := F(1) // of the unit vector
+		if h < p.keyHeads {
+			scale = F(1 / math.Sqrt(float64(p.key)))
+		}
+		var squares F
+		for j := range dy {
+			x := silu(before(h*p.key + j))
+			squares += x * x
+		}
+		n := F(1 / math.Sqrt(float64(squares)+unitEps))
+		along := dot(dy, y)
+		for j := range dy { // y = scale·n·x, whose length is not quite scale
+			dy[j] = n * (scale*dy[j] - y[j]/scale*along)
+		}
+	}
+	for ch := range d {
+		d[ch] *= siluSlope(before(ch))
+	}
+}
+
+// convolveBack writes the part of DU that the convolution of row i read.
+func convolveBack[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, i int, d []F) {
+	sequence, t := i/p.time, i%p.time
+	du := a.DU.Data[i*p.inputs:][:p.channels]
+	clear(du)
+	for tap := range p.taps {
+		at := t + p.taps - 1 - tap
+		if at >= p.time {
+			continue
+		}
+		from := d[(sequence*p.time+at)*p.channels:][:p.channels]
+		for ch, x := range from {
+			du[ch] += a.Conv.Data[ch*p.taps+tap] * x
+		}
+	}
+}

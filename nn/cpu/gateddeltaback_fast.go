@@ -1,0 +1,96 @@
+package cpu
+
+import (
+	"bitgpu/nn/cpu/simd"
+	"bitgpu/nn/op"
+)
+
+// gatedDeltaBackward takes key heads side by side, whose value heads add into the same key and query, then rows.
+func (o *Ops) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[float32]]) {
+	f, p := forwardOf(a)
+	o.job.op, o.job.gated, o.job.forward = a, p, f
+	zeroRoom(&o.product, len(a.Mixed.Data)) // the gradient of mixed
+	o.rows(p.B*p.keyHeads, 1, func(j *job, start, end int) {
+		a, p := j.op.(*op.GatedDeltaBackward[*Tensor[float32]]), &j.gated
+		scratch := <-j.ops.slots
+		defer func() { j.ops.slots <- scratch }()
+		each := p.heads / p.keyHeads
+		for i := start; i < end; i++ {
+			for head := i % p.keyHeads * each; head < (i%p.keyHeads+1)*each; head++ {
+				gatedHeadBackward(a, j.forward, p, i/p.keyHeads, head, j.ops.product, scratch)
+			}
+		}
+	})
+	o.rows(p.B*p.time, 1, func(j *job, start, end int) {
+		for i := start; i < end; i++ {
+			unmix(j.op.(*op.GatedDeltaBackward[*Tensor[float32]]), &j.gated, i, j.ops.product)
+		}
+	})
+	o.rows(p.B*p.time, 4, func(j *job, start, end int) {
+		for i := start; i < end; i++ {
+			convolveBack(j.op.(*op.GatedDeltaBackward[*Tensor[float32]]), &j.gated, i, j.ops.product)
+		}
+	})
+}
+
+// gatedHeadBackward is one head of one sequence. A row of the state, of its gradient and of P is taken at a time.
+func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDelta[*Tensor[float32]], p *gatedShape, sequence, head int,
+	dmixed []float32, s *scanScratch) {
+	size, key, value := p.value*p.key, p.key, p.value
+	states, dS, errs := room(&s.x, (a.Chunk+1)*size), zeroRoom(&s.dW, size), room(&s.e, a.Chunk*value)
+	out, normed, do := room(&s.y, value), room(&s.u, value), room(&s.du, value)
+	for first := (p.time - 1) / a.Chunk * a.Chunk; first >= 0; first -= a.Chunk {
+		m := min(a.Chunk, p.time-first)
+		copy(states, a.Starts.Data[((sequence*a.Starts.Shape[1]+first/a.Chunk)*p.heads+head)*size:][:size])
+		for i := range m {
+			row := sequence*p.time + first + i
+			_, kAt, vAt := p.parts(row, head)
+			k := a.Mixed.Data[kAt : kAt+key]
+			decay, beta := gates(f, p, row, head)
+			copy(states[(i+1)*size:(i+2)*size], states[i*size:(i+1)*size])
+			for j := range value {
+				S := states[(i+1)*size+j*key:][:key]
+				simd.Scale(decay, S)
+				e := a.Mixed.Data[vAt+j] - simd.Dot(S, k)
+				errs[i*value+j] = e
+				simd.Axpy(beta*e, k, S)
+			}
+		}
+		for i := m - 1; i >= 0; i-- {
+			row := sequence*p.time + first + i
+			qAt, kAt, vAt := p.parts(row, head)
+			q, k := a.Mixed.Data[qAt:qAt+key], a.Mixed.Data[kAt:kAt+key]
+			before, S := states[i*size:(i+1)*size], states[(i+1)*size:(i+2)*size]
+			for j := range out {
+				out[j] = simd.Dot(S[j*key:(j+1)*key], q)
+			}
+			simd.RMSNorm(normed, out, a.Gain.Data, float32(a.Eps))
+			z := row*p.inputs + p.channels + head*value
+			for j, dy := range a.DO.Data[(row*p.heads+head)*value:][:value] {
+				a.DU.Data[z+j] = dy * normed[j] * siluSlope(a.U.Data[z+j])
+				normed[j] = dy * silu(a.U.Data[z+j])
+			}
+			clear(do)
+			rmsNormBackward(do, nil, normed, out, a.Gain.Data, a.Eps)
+
+			decay, beta := gates(f, p, row, head)
+			dq, dk := dmixed[qAt:qAt+key], dmixed[kAt:kAt+key]
+			var dbeta, dg float32
+			for j, d := range do {
+				dRow, old, e := dS[j*key:(j+1)*key], before[j*key:(j+1)*key], errs[i*value+j]
+				simd.Axpy(d, S[j*key:(j+1)*key], dq)
+				simd.Axpy(d, q, dRow)
+				along := simd.Dot(dRow, k)
+				dbeta += along * e
+				dv := beta * along
+				dmixed[vAt+j] = dv
+				simd.Axpy(beta*e, dRow, dk)
+				simd.Axpy(-dv*decay, old, dk)
+				simd.Axpy(-dv, k, dRow)
+				dg += decay * simd.Dot(dRow, old)
+				simd.Scale(decay, dRow)
+			}
+			gateSlopes(a, p, row, head, beta, dbeta, dg)
+		}
+	}
+}

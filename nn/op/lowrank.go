@@ -1,0 +1,66 @@
+package op
+
+// LowRankBlock are rows of a product, one behind the other, that have one adapter: group Group of A, −1 for none.
+type LowRankBlock struct{ Rows, Group int }
+
+// LowRank adds Scale·B(A·x) to the rows of Y (n, R), for the rows x of X (n, K): the low-rank adapter of a product
+// (arXiv 2106.09685), in floats whatever the product rounds. The R rows of a product may be those of several matrices, one
+// below the other. Each block of them has a group of r rows of A (g·r, K), which blocks may share, and its own rows of
+// B (R, r). Low (n, g·r) receives A·x.
+type LowRank[T any] struct {
+	Y, X, A, B, Low T
+	Blocks          []LowRankBlock
+	Scale           float32
+}
+
+// Name implements Op.
+func (o *LowRank[T]) Name() string { return "LowRank" }
+
+// Args implements Op.
+func (o *LowRank[T]) Args(v Visitor[T]) {
+	n, K := rows(v, o.X)
+	r, of := axis(v, o.B, 1), axis(v, o.A, 0)
+	R, groups := lowRankSizes(o.Blocks)
+	v.Arg("x", Reads, &o.X, n, K)
+	v.Arg("a", Reads, &o.A, groups*r, K)
+	v.Arg("b", Reads, &o.B, R, r)
+	v.Arg("low", Writes, &o.Low, n, of)
+	v.Arg("y", Updates, &o.Y, n, R)
+}
+
+// lowRankSizes are the rows of all blocks, and how many groups they have.
+func lowRankSizes(blocks []LowRankBlock) (R, groups int) {
+	for _, b := range blocks {
+		R, groups = R+b.Rows, max(groups, b.Group+1)
+	}
+	return R, groups
+}
+
+// LowRankBackward, of a LowRank: adds into DX (n, K), DA (g·r, K) and DB (R, r) from DY (n, R); DLow (n, g·r) receives the
+// gradient of Low.
+//
+//	DLow = Scale·DY·B    DB += Scale·DYᵀ·Low    DA += DLowᵀ·X    DX += DLow·A
+type LowRankBackward[T any] struct {
+	DX, DA, DB, DLow, DY, X, A, B, Low T
+	Blocks                             []LowRankBlock
+	Scale                              float32
+}
+
+// Name implements Op.
+func (o *LowRankBackward[T]) Name() string { return "LowRankBackward" }
+
+// Args implements Op.
+func (o *LowRankBackward[T]) Args(v Visitor[T]) {
+	n, K := rows(v, o.X)
+	r, of := axis(v, o.B, 1), axis(v, o.A, 0)
+	R, groups := lowRankSizes(o.Blocks)
+	v.Arg("dy", Reads, &o.DY, n, R)
+	v.Arg("x", Reads, &o.X, n, K)
+	v.Arg("a", Reads, &o.A, groups*r, K)
+	v.Arg("b", Reads, &o.B, R, r)
+	v.Arg("low", Reads, &o.Low, n, of)
+	v.Arg("dlow", Writes, &o.DLow, n, of)
+	v.Arg("da", Updates, &o.DA, groups*r, K)
+	v.Arg("db", Updates, &o.DB, R, r)
+	v.Arg("dx", Updates, &o.DX, n, K)
+}

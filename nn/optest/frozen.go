@@ -1,0 +1,272 @@
+package optest
+
+import (
+	"fmt"
+
+	"github.com/x448/float16"
+
+	"bitgpu/nn/op"
+	"bitgpu/nn/ternary"
+)
+
+// frozenCases are what training an adapter asks of a backend: the backward of every layer of the public families, for
+// weights that stay as they are. A backend that lacks one of the operations is not held to its case.
+func frozenCases[T any]() []Case[T] {
+	var all []Case[T]
+	for _, n := range []int{1, 3, 40} {
+		all = append(all, lowRankCase[T](n, 20), lowRankCase[T](n, 260))
+	}
+	all = append(all, lowRankZero[T](), lowRankRefused[T]())
+	for _, w := range []string{"groups", "rows", "absmean", "none", "F32", "F16", "I8"} {
+		all = append(all, inputCase[T](w, 3), inputCase[T](w, 41))
+	}
+	all = append(all, squaredCase[T](), epsilonCase[T](), hadamardCase[T](), ropeCase[T]())
+	for _, c := range []attentionCase{
+		{B: 2, time: 5, heads: 4, kv: 2, c: 8, turned: 8}, {B: 1, time: 70, heads: 2, kv: 1, c: 8, turned: 4, gate: true, norms: true},
+		{B: 2, time: 3, heads: 2, kv: 2, c: 6, turned: 4, norms: true}, {B: 1, time: 1, heads: 3, kv: 1, c: 4, turned: 4, gate: true},
+	} {
+		all = append(all, attentionOf[T](c))
+	}
+	return append(all, gatedCase[T](1, 7, 3, 1, 2), gatedCase[T](2, 9, 4, 2, 2), gatedCase[T](1, 33, 16, 2, 6), gatedCase[T](1, 2, 16, 1, 1))
+}
+
+// allCases are those of the table, and those that a backend may lack.
+func allCases[T any]() []Case[T] { return append(Cases[T](), frozenCases[T]()...) }
+
+// lowRankBlocks are of three groups: one that two blocks share, none, and one by itself.
+var lowRankBlocks = []op.LowRankBlock{{Rows: 5, Group: 0}, {Rows: 3, Group: -1}, {Rows: 40, Group: 1}, {Rows: 5, Group: 0}}
+
+func lowRankCase[T any](n, K int) Case[T] {
+	const r, groups, R = 3, 2, 53
+	return Case[T]{
+		Op: "lowrank", Name: fmt.Sprintf("random/n%d/%d", n, K), Tolerance: summing(K), Needs: []op.Op[T]{&op.LowRank[T]{}, &op.LowRankBackward[T]{}},
+		Make: func(b *Bench[T]) Trial[T] {
+			x, w, y := b.Normal("x", 1, n, K), b.Ternary("w", R, K, 1, true), b.Stale("y", n, R)
+			A, B, low := b.Normal("a", 0.1, groups*r, K), b.Normal("b", 0.3, R, r), b.Stale("low", n, groups*r)
+			dx, da, db, dlow, dy := b.Stale("dx", n, K), b.Normal("da", 1, groups*r, K), b.Normal("db", 1, R, r), b.Stale("dlow", n, groups*r), b.Normal("dy", 0.2, n, R)
+			return Trial[T]{
+				Forward: b.program(&op.Linear[T]{Y: y, X: x, W: w}, &op.LowRank[T]{Y: y, X: x, A: A, B: B, Low: low, Blocks: lowRankBlocks, Scale: 2}),
+				Outputs: []string{"y", "low"}, Upstream: []string{"y"},
+				Backward: b.program(
+					&op.LinearBackward[T]{DX: dx, DY: dy, X: x, W: w},
+					&op.LowRankBackward[T]{DX: dx, DA: da, DB: db, DLow: dlow, DY: dy, X: x, A: A, B: B, Low: low, Blocks: lowRankBlocks, Scale: 2},
+				),
+				Writes: []string{"x"}, Adds: []string{"a", "b"}, Also: []string{"dlow"},
+			}
+		},
+	}
+}
+
+// lowRankZero: with B = 0 a product stays what it was, to the bit.
+func lowRankZero[T any]() Case[T] {
+	return Case[T]{
+		Op: "lowrank", Name: "known/zero", Tolerance: exact, Needs: []op.Op[T]{&op.LowRank[T]{}},
+		Make: func(b *Bench[T]) Trial[T] {
+			const n, R = 2, 53
+			x, A, B, low := b.Whole("x", 4, n, 8), b.Whole("a", 4, 6, 8), b.All("b", 0, R, 3), b.Stale("low", n, 6)
+			y, sum := b.Normal("start", 1, n, R), b.Stale("y", n, R)
+			return Trial[T]{
+				Forward: b.program(&op.Copy[T]{Dst: sum, Src: y, N: n * R}, &op.LowRank[T]{Y: sum, X: x, A: A, B: B, Low: low, Blocks: lowRankBlocks, Scale: 2}),
+				Outputs: []string{"y"}, Want: map[string][]float32{"y": b.Start("start")},
+			}
+		},
+	}
+}
+
+func lowRankRefused[T any]() Case[T] {
+	return Case[T]{
+		Op: "lowrank", Name: "refuses/rows", Refuses: true, Needs: []op.Op[T]{&op.LowRank[T]{}},
+		Make: func(b *Bench[T]) Trial[T] {
+			x, A, B, low, y := b.Normal("x", 1, 2, 8), b.Normal("a", 1, 6, 8), b.Normal("b", 1, 52, 3), b.Stale("low", 2, 6), b.Stale("y", 2, 53)
+			return Trial[T]{Forward: b.program(&op.LowRank[T]{Y: y, X: x, A: A, B: B, Low: low, Blocks: lowRankBlocks, Scale: 1})}
+		},
+	}
+}
+
+// Scaled makes a ternary matrix with scales of their own for groups of inputs, or, where group is 0, for rows.
+func (b *Bench[T]) Scaled(name string, rows, cols, group int) T {
+	r, w := b.random(name), make([]float32, rows*cols)
+	for i := range w {
+		w[i] = float32(r.IntN(3) - 1)
+	}
+	h := op.HostTensor{Format: op.Ternary, Shape: []int{rows, cols}, Codes: make([]byte, rows*ternary.RowBytes(cols)), Group: group}
+	ternary.Quantize(h.Codes, w, rows, cols, 1)
+	if h.Absmean = group == 0; h.Absmean {
+		for range rows {
+			h.Scales = append(h.Scales, 0.5+r.Float32())
+		}
+	} else {
+		for range rows * cols / group {
+			h.GroupScales = append(h.GroupScales, float16.Fromfloat32(0.5+r.Float32()).Bits())
+		}
+	}
+	return b.keep(name, tensor[T]{b.Ops.Load(h), op.Ternary, h.Shape, nil})
+}
+
+// inputCase is the gradient of a product's input alone, for weights of every kind.
+func inputCase[T any](kind string, n int) Case[T] {
+	const K, R = 64, 270
+	return Case[T]{
+		Op: "frozen", Name: fmt.Sprintf("%s/n%d", kind, n), Tolerance: summing(R), Needs: []op.Op[T]{&op.LowRankBackward[T]{}},
+		Make: func(b *Bench[T]) Trial[T] {
+			x, y, dx, dy := b.Normal("x", 1, n, K), b.Stale("y", n, R), b.Stale("dx", n, K), b.Normal("dy", 0.2, n, R)
+			var w T
+			t := Trial[T]{Outputs: []string{"y"}, Upstream: []string{"y"}, Writes: []string{"x"}}
+			switch kind {
+			case "groups":
+				w = b.Scaled("w", R, K, 32)
+			case "rows":
+				w = b.Scaled("w", R, K, 0)
+			case "absmean", "none":
+				w = b.Ternary("w", R, K, 2, kind == "absmean")
+			default:
+				w = b.Table("w", map[string]op.Format{"F32": op.F32, "F16": op.F16, "I8": op.I8}[kind], R, K)
+				t.Forward = b.program(&op.Head[T]{Logits: y, X: x, W: w})
+				t.Backward = b.program(&op.HeadBackward[T]{DX: dx, DLogits: dy, X: x, W: w})
+				return t
+			}
+			t.Forward, t.Backward = b.program(&op.Linear[T]{Y: y, X: x, W: w}), b.program(&op.LinearBackward[T]{DX: dx, DY: dy, X: x, W: w})
+			return t
+		},
+	}
+}
+
+func squaredCase[T any]() Case[T] {
+	return Case[T]{
+		Op: "squaredrelu", Name: "random", Tolerance: rounded, Needs: []op.Op[T]{&op.SquaredReLUBackward[T]{}},
+		Make: func(b *Bench[T]) Trial[T] {
+			gu, a, dgu, da := b.Normal("gu", 1, 7, 48), b.Stale("a", 7, 24), b.Stale("dgu", 7, 48), b.Normal("da", 1, 7, 24)
+			return Trial[T]{
+				Forward: b.program(&op.SquaredReLU[T]{A: a, GateUp: gu}), Outputs: []string{"a"}, Upstream: []string{"a"},
+				Backward: b.program(&op.SquaredReLUBackward[T]{DGateUp: dgu, DA: da, GateUp: gu}), Writes: []string{"gu"},
+			}
+		},
+	}
+}
+
+func epsilonCase[T any]() Case[T] {
+	return Case[T]{
+		Op: "frozen", Name: "norm", Tolerance: summed, Needs: []op.Op[T]{&op.LowRankBackward[T]{}},
+		Make: func(b *Bench[T]) Trial[T] {
+			h, x, gain, dh, dx := b.Normal("h", 0.1, 70, 24), b.Stale("x", 70, 24), b.Near("gain", 1, 0.3, 24), b.Normal("dh", 1, 70, 24), b.Normal("dx", 1, 70, 24)
+			kept := b.Stale("kept", 70, 24)
+			return Trial[T]{
+				Forward: b.program(&op.Copy[T]{Dst: x, Src: h, N: 70 * 24}, &op.RMSNorm[T]{X: x, H: x, Kept: kept, Gain: gain, Eps: 0.01}),
+				Outputs: []string{"x", "kept"}, Upstream: []string{"x"},
+				Backward: b.program(&op.RMSNormBackward[T]{DH: dh, DX: dx, H: kept, Gain: gain, Eps: 0.01}), Adds: []string{"h"},
+			}
+		},
+	}
+}
+
+func hadamardCase[T any]() Case[T] {
+	return Case[T]{
+		Op: "hadamard", Name: "frozen", Tolerance: summed, Needs: []op.Op[T]{&op.Hadamard[T]{}},
+		Make: func(b *Bench[T]) Trial[T] {
+			x, y, signs, dx, dy := b.Normal("x", 1, 3, 48), b.Stale("y", 3, 48), b.Floats("signs", b.signs(48), 48), b.Stale("dx", 3, 48), b.Normal("dy", 1, 3, 48)
+			return Trial[T]{
+				Forward: b.program(&op.Hadamard[T]{Y: y, X: x, Signs: signs, Block: 16}), Outputs: []string{"y"}, Upstream: []string{"y"},
+				Backward: b.program(&op.Hadamard[T]{Y: dx, X: dy, Signs: signs, Block: 16, Inverse: true}), Writes: []string{"x"},
+			}
+		},
+	}
+}
+
+func (b *Bench[T]) signs(n int) []float32 {
+	r, s := b.random("signs"), make([]float32, n)
+	for i := range s {
+		s[i] = float32(1 - 2*r.IntN(2))
+	}
+	return s
+}
+
+// ropeCase is RoPE by itself, with the gradient of values passing through.
+func ropeCase[T any]() Case[T] {
+	return Case[T]{
+		Op: "rope", Name: "frozen", Tolerance: summed, Needs: []op.Op[T]{&op.RoPEBackward[T]{}},
+		Make: func(b *Bench[T]) Trial[T] {
+			const n, heads, kv, c, wide = 6, 3, 1, 8, (3 + 2) * 8
+			qkv, rows, dqkv, drows := b.Normal("qkv", 1, n, wide), b.Stale("rows", n, wide), b.Stale("dqkv", n, wide), b.Normal("drows", 1, n, wide)
+			keys, values, raw := b.Stale("keys", 2, 4, kv*c), b.Stale("values", 2, 4, kv*c), b.Stale("raw", n, (heads+kv)*c)
+			angles, position := b.Normal("angles", 1, 4, 6), b.IDs("position", []uint32{0}, 1)
+			qgain, kgain := b.Near("qgain", 1, 0.3, c), b.Near("kgain", 1, 0.3, c)
+			return Trial[T]{
+				Forward: b.program(&op.Copy[T]{Dst: rows, Src: qkv, N: n * wide}, &op.RoPE[T]{
+					QKV: rows, QGain: qgain, KGain: kgain, Angles: angles, Position: position, Keys: keys, Values: values, Raw: raw, Heads: heads, KVHeads: kv, Eps: 1e-3,
+				}),
+				Outputs: []string{"rows", "raw"}, Upstream: []string{"rows"},
+				Backward: b.program(&op.Copy[T]{Dst: dqkv, Src: drows, N: n * wide}, &op.RoPEBackward[T]{
+					DQKV: dqkv, Raw: raw, QGain: qgain, KGain: kgain, Angles: angles, Position: position, Keys: keys, Heads: heads, KVHeads: kv, Eps: 1e-3,
+				}),
+				Writes: []string{"qkv"},
+			}
+		},
+	}
+}
+
+type attentionCase struct {
+	B, time, heads, kv, c, turned int
+	gate, norms                   bool
+}
+
+// attentionOf is RoPE and Attention over sequences from an empty cache.
+func attentionOf[T any](s attentionCase) Case[T] {
+	return Case[T]{
+		Op: "attention", Name: fmt.Sprintf("random/%+v", s), Tolerance: scanned, Needs: []op.Op[T]{&op.AttentionBackward[T]{}, &op.RoPEBackward[T]{}},
+		Make: func(b *Bench[T]) Trial[T] {
+			n, L, wide, inner := s.B*s.time, s.time+2, (s.heads+2*s.kv)*s.c, s.heads*s.c
+			if s.gate {
+				wide += inner
+			}
+			qkv, rows, dqkv := b.Normal("qkv", 1, n, wide), b.Stale("rows", n, wide), b.Stale("dqkv", n, wide)
+			keys, values := b.Stale("keys", s.B, L, s.kv*s.c), b.Stale("values", s.B, L, s.kv*s.c)
+			angles, position := b.Normal("angles", 1, L, s.turned), b.IDs("position", []uint32{0}, 1)
+			o, do := b.Stale("o", n, inner), b.Normal("do", 1, n, inner)
+			var qgain, kgain, raw T
+			if s.norms {
+				qgain, kgain, raw = b.Near("qgain", 1, 0.3, s.c), b.Near("kgain", 1, 0.3, s.c), b.Stale("raw", n, (s.heads+s.kv)*s.c)
+			}
+			return Trial[T]{
+				Forward: b.program(
+					&op.Copy[T]{Dst: rows, Src: qkv, N: n * wide},
+					&op.RoPE[T]{QKV: rows, QGain: qgain, KGain: kgain, Angles: angles, Position: position, Keys: keys, Values: values, Raw: raw, Heads: s.heads, KVHeads: s.kv, Eps: 1e-3},
+					&op.Attention[T]{O: o, QKV: rows, Keys: keys, Values: values, Position: position, Heads: s.heads, KVHeads: s.kv, Gate: s.gate},
+				),
+				Outputs: []string{"o", "rows"}, Upstream: []string{"o"},
+				Backward: b.program(
+					&op.AttentionBackward[T]{DQKV: dqkv, DO: do, QKV: rows, Keys: keys, Heads: s.heads, KVHeads: s.kv, Gate: s.gate},
+					&op.RoPEBackward[T]{DQKV: dqkv, Raw: raw, QGain: qgain, KGain: kgain, Angles: angles, Position: position, Keys: keys, Heads: s.heads, KVHeads: s.kv, Eps: 1e-3},
+				),
+				Writes: []string{"qkv"},
+			}
+		},
+	}
+}
+
+// gatedCase is the gated delta rule over sequences from an empty memory.
+func gatedCase[T any](B, time, chunk, keyHeads, heads int) Case[T] {
+	const k, v, taps = 6, 5, 4
+	return Case[T]{
+		Op: "gateddelta", Name: fmt.Sprintf("random/%dx%d/chunk%d/%d-%d", B, time, chunk, keyHeads, heads), Tolerance: scanned, Needs: []op.Op[T]{&op.GatedDeltaBackward[T]{}},
+		Make: func(b *Bench[T]) Trial[T] {
+			n, channels, inner := B*time, 2*keyHeads*k+heads*v, heads*v
+			u, bs, as := b.Normal("u", 1, n, channels+inner), b.Normal("b", 1, n, heads), b.Normal("a", 1, n, heads)
+			conv, decay, bias, gain := b.Normal("conv", 0.6, channels, taps), b.Between("decay", -2, -0.1, heads), b.Normal("bias", 1, heads), b.Near("gain", 1, 0.3, v)
+			state, tail, mixed := b.Stale("state", B, heads, v, k), b.Stale("tail", B, taps-1, channels), b.Stale("mixed", n, channels)
+			starts, o, do := b.Stale("starts", B, op.Chunks(n, B, chunk), heads, v, k), b.Stale("o", n, inner), b.Normal("do", 1, n, inner)
+			du, db, da := b.Stale("du", n, channels+inner), b.Stale("db", n, heads), b.Stale("da", n, heads)
+			return Trial[T]{
+				Forward: b.program(&op.Zero[T]{X: state}, &op.Zero[T]{X: tail}, &op.GatedDelta[T]{
+					O: o, U: u, B: bs, A: as, Conv: conv, Decay: decay, Bias: bias, Gain: gain, State: state, Tail: tail, Mixed: mixed, Starts: starts,
+					KeyHeads: keyHeads, Chunk: chunk, Eps: 1e-3,
+				}),
+				Outputs: []string{"o", "mixed", "starts"}, Upstream: []string{"o"},
+				Backward: b.program(&op.GatedDeltaBackward[T]{
+					DU: du, DB: db, DA: da, DO: do, U: u, B: bs, A: as, Conv: conv, Decay: decay, Bias: bias, Gain: gain, Mixed: mixed, Starts: starts,
+					KeyHeads: keyHeads, Chunk: chunk, Eps: 1e-3,
+				}),
+				Writes: []string{"u", "b", "a"},
+			}
+		},
+	}
+}

@@ -1,0 +1,125 @@
+package peft
+
+import (
+	"fmt"
+
+	"bitgpu/nn"
+	"bitgpu/nn/op"
+)
+
+// Weighted is an adapter, and how much of it is added.
+type Weighted struct {
+	*Adapter
+	Weight float64
+}
+
+// Join makes one adapter of several: what they add is added up. One alone, of one scale and with weight 1, stays what it is,
+// so that a training can go on from it.
+func Join(c nn.Config, all ...Weighted) *nn.Adapter {
+	out := &nn.Adapter{Ranks: map[string]int{}, Scale: 1}
+	if len(all) == 1 {
+		out.Scale = float32(all[0].matrices[0].scale)
+		for _, m := range all[0].matrices {
+			if float32(m.scale) != out.Scale {
+				out.Scale = 1
+			}
+		}
+	}
+	parts := map[string][]matrix{}
+	for _, w := range all {
+		for _, m := range w.matrices {
+			if factor := float32(w.Weight * m.scale / float64(out.Scale)); len(all) > 1 || out.Scale != float32(m.scale) || w.Weight != 1 {
+				scaled := make([]float32, len(m.b))
+				for i, x := range m.b {
+					scaled[i] = factor * x
+				}
+				m.b = scaled
+			}
+			parts[m.Name] = append(parts[m.Name], m)
+			out.Ranks[m.Name] += m.rank
+		}
+	}
+	c.Adapter = out
+	for _, p := range nn.AdapterParams(c) {
+		h := op.HostTensor{Format: op.F32, Shape: p.Shape, F32: make([]float32, op.Count(p.Shape))}
+		each(p, func(name string, row, group, part, rows int) {
+			first := 0 // of the rank
+			for _, m := range parts[name] {
+				if !p.B && part == 0 {
+					rank := p.Shape[0] / groups(p)
+					copy(h.F32[(group*rank+first)*m.Cols:], m.a)
+				}
+				if p.B {
+					rank, from := p.Shape[1], part*rows
+					for i := range rows {
+						copy(h.F32[(row+i)*rank+first:], m.b[(from+i)*m.rank:(from+i+1)*m.rank])
+					}
+				}
+				first += m.rank
+			}
+		})
+		out.Weights = append(out.Weights, h)
+	}
+	return out
+}
+
+// each calls do for the blocks of a parameter that are adapted: the name of the matrix in files, the first row, the group,
+// which of the matrix' parts it is, all of one size, and its rows.
+func each(p nn.LowRank, do func(name string, row, group, part, rows int)) {
+	names, parts := map[int]string{}, map[int]int{}
+	row := 0
+	for i, b := range p.Blocks {
+		if b.Group >= 0 {
+			if _, ok := names[b.Group]; !ok {
+				names[b.Group] = p.Names[i]
+			}
+			do(names[b.Group], row, b.Group, parts[b.Group], b.Rows)
+			parts[b.Group]++
+		}
+		row += b.Rows
+	}
+}
+
+// groups is how many matrices of a parameter are adapted.
+func groups(p nn.LowRank) (n int) {
+	for _, b := range p.Blocks {
+		n = max(n, b.Group+1)
+	}
+	return n
+}
+
+// split is the way back from Join: the adapters of the matrices.
+func split(c nn.Config, a *nn.Adapter) ([]matrix, error) {
+	c.Adapter = a
+	params := nn.AdapterParams(c)
+	if len(params) != len(a.Weights) {
+		return nil, fmt.Errorf("peft: got %d tensors of an adapter, want %d", len(a.Weights), len(params))
+	}
+	by := map[string]*matrix{}
+	var all []matrix
+	for _, m := range nn.Matrices(c) {
+		if r := a.Ranks[m.Name]; r > 0 {
+			all = append(all, matrix{Matrix: m, rank: r, scale: float64(a.Scale), a: make([]float32, r*m.Cols), b: make([]float32, m.Rows*r)})
+		}
+	}
+	for i := range all {
+		by[all[i].Name] = &all[i]
+	}
+	for i, p := range params {
+		from := a.Weights[i].F32
+		each(p, func(name string, row, group, part, rows int) {
+			m := by[name]
+			switch {
+			case p.B:
+				rank := p.Shape[1]
+				for i := range rows {
+					copy(m.b[(part*rows+i)*m.rank:(part*rows+i+1)*m.rank], from[(row+i)*rank:])
+				}
+			case part == 0:
+				rank := p.Shape[0] / groups(p)
+				copy(m.a, from[group*rank*m.Cols:])
+			}
+		})
+	}
+	return all, nil
+}

@@ -1,0 +1,178 @@
+// Package peft reads and writes low-rank adapters in the form of PEFT (huggingface.co/docs/peft): adapter_model.safetensors
+// beside adapter_config.json in a directory, or a lone safetensors file whose metadata hold the configuration under the name
+// of its file. It makes of them, one or several with weights, what nn.Adapter describes.
+//
+// An adapter is for matrices of layers. Files name them as the public families do, model.layers.N.self_attn.q_proj, with
+// whatever stands before "layers."; those of our own models have our names, layers.N.ttt.down.
+//
+// # Why
+//
+// Why is there no merging? B·A added to ternary weights and packed again is mostly lost.
+package peft
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"bitgpu/io/regular"
+	"bitgpu/io/safetensors"
+	"bitgpu/nn"
+)
+
+// The names of a directory's files. A lone file has the second as a key of its metadata.
+const (
+	ModelName  = "adapter_model.safetensors"
+	ConfigName = "adapter_config.json"
+)
+
+// Adapter is what a file holds, as it fits a model.
+type Adapter struct {
+	Path     string
+	matrices []matrix // in the order of the model's
+}
+
+// matrix is the adapter of one matrix.
+type matrix struct {
+	nn.Matrix
+	rank  int
+	scale float64   // α/r
+	a, b  []float32 // (r, K), (R, r), rows in the order of the model's parts
+}
+
+// Load reads the adapter at path, a directory or a file, and refuses one that is not for this model's matrices.
+func Load(path string, c nn.Config) (*Adapter, error) {
+	name, config := path, ""
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		name, config = filepath.Join(path, ModelName), filepath.Join(path, ConfigName)
+	}
+	file, err := safetensors.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, inside := file.Metadata()[ConfigName]
+	data := []byte(text)
+	if config != "" || !inside {
+		beside := filepath.Join(filepath.Dir(name), ConfigName)
+		if data, err = regular.ReadFile(beside); err != nil {
+			return nil, fmt.Errorf("%s: got no %s in it or beside it, want one: it says the rank and α of the adapter (%w)", name, ConfigName, err)
+		}
+	}
+	settings, err := parseConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", name, ConfigName, err)
+	}
+	a := &Adapter{Path: path}
+	err = regular.Guard(func() (err error) {
+		a.matrices, err = read(file, settings, c)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return a, nil
+}
+
+// tensorName is what PEFT calls an A or a B of a layer; the name of the adapter before "weight" is optional.
+var tensorName = regexp.MustCompile(`^(?:.*\.)?(layers\.\d+\..+)\.lora_([AB])(?:\.[^.]+)?\.weight$`)
+
+// read finds A and B of the model's matrices.
+func read(file *safetensors.File, s *settings, c nn.Config) ([]matrix, error) {
+	found := map[string][2]safetensors.Tensor{}
+	for _, name := range file.Names() {
+		m := tensorName.FindStringSubmatch(name)
+		if m == nil {
+			return nil, fmt.Errorf("%.100q: got a tensor that is no A or B of a layer's matrix, want names such as model.layers.0.mlp.up_proj.lora_A.weight", name)
+		}
+		pair := found[m[1]]
+		pair[m[2][0]-'A'], _ = file.Tensor(name)
+		found[m[1]] = pair
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("got no tensors, want the A and B of an adapter")
+	}
+	var all []matrix
+	for _, m := range nn.Matrices(c) {
+		module := strings.TrimSuffix(m.Name, ".weight")
+		pair, ok := found[module]
+		if !ok {
+			continue
+		}
+		delete(found, module)
+		x := matrix{Matrix: m, rank: s.rank(module)}
+		x.scale = s.scale(module, x.rank)
+		var err error
+		if x.a, err = numbers(pair[0], module+".lora_A", x.rank, m.Cols); err != nil {
+			return nil, err
+		}
+		if x.b, err = numbers(pair[1], module+".lora_B", m.Rows, x.rank); err != nil {
+			return nil, err
+		}
+		x.b = x.reorder(c, x.b, false)
+		all = append(all, x)
+	}
+	for module := range found {
+		return nil, fmt.Errorf("got an adapter of %.100s, want one for the matrices of this model: it has %d layers, with %s", module, c.Layers, Modules(c))
+	}
+	return all, nil
+}
+
+// numbers are those of a tensor (rows, cols).
+func numbers(t safetensors.Tensor, name string, rows, cols int) ([]float32, error) {
+	if len(t.Shape) != 2 || t.Shape[0] != rows || t.Shape[1] != cols {
+		return nil, fmt.Errorf("%.100s: got the shape %s, want (%d, %d)", name, safetensors.FormatShape(t.Shape), rows, cols)
+	}
+	v, err := t.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	for i, x := range v {
+		if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+			return nil, fmt.Errorf("%.100s: element %d: got %v, want finite numbers", name, i, x)
+		}
+	}
+	return v, nil
+}
+
+// Modules lists what the matrices of a model's layers are called, each once.
+func Modules(c nn.Config) string {
+	var names []string
+	seen := map[string]bool{}
+	for _, m := range nn.Matrices(c) {
+		if name := Module(m.Name); !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// Module is what a matrix is called within its layer: "mlp.up_proj" of "layers.3.mlp.up_proj.weight".
+func Module(name string) string {
+	_, rest, _ := strings.Cut(strings.TrimPrefix(name, "layers."), ".")
+	return strings.TrimSuffix(rest, ".weight")
+}
+
+// reorder moves the rows of B to the order of the model's parts, or back to that of files: where attention has gates, those
+// lie behind the query of each head.
+func (x *matrix) reorder(c nn.Config, b []float32, back bool) []float32 {
+	if len(x.Each) != 2 || c.Decoder == nil || !c.Decoder.Gated {
+		return b
+	}
+	width, r := c.Decoder.HeadWidth, x.rank
+	out := make([]float32, len(b))
+	for part := range 2 {
+		for i := range x.Each[0] {
+			ours, theirs := part*x.Each[0]+i, (2*(i/width)+part)*width+i%width
+			if back {
+				ours, theirs = theirs, ours
+			}
+			copy(out[ours*r:(ours+1)*r], b[theirs*r:(theirs+1)*r])
+		}
+	}
+	return out
+}

@@ -1,0 +1,69 @@
+package peft
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bitgpu/io/atomicfile"
+	"bitgpu/io/safetensors"
+	"bitgpu/nn"
+)
+
+// Lone says whether path stands for a lone file, and not for a directory.
+func Lone(path string) bool { return strings.HasSuffix(path, ".safetensors") }
+
+// Save writes an adapter of a model: a lone file where the path ends in .safetensors, else a directory. base names the model
+// that it is for.
+func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
+	all, err := split(c, a)
+	if err != nil {
+		return err
+	}
+	prefix := "base_model.model."
+	if c.Decoder != nil {
+		prefix += "model."
+	}
+	s := settings{
+		Type: "LORA", Task: "CAUSAL_LM", Base: base, RankPattern: map[string]int{}, AlphaPattern: map[string]float64{}, Bias: "none", Inference: true,
+	}
+	targets := map[string]bool{}
+	var tensors []safetensors.Tensor
+	for _, m := range all {
+		module := strings.TrimSuffix(m.Name, ".weight")
+		alpha := m.scale * float64(m.rank)
+		if s.Alpha == nil {
+			s.R, s.Alpha = m.rank, &alpha
+		}
+		if m.rank != s.R {
+			s.RankPattern[module], s.AlphaPattern[module] = m.rank, alpha
+		}
+		targets[module[strings.LastIndex(module, ".")+1:]] = true
+		tensors = append(tensors,
+			safetensors.FromFloat32s(prefix+module+".lora_A.weight", []int{m.rank, m.Cols}, m.a),
+			safetensors.FromFloat32s(prefix+module+".lora_B.weight", []int{m.Rows, m.rank}, m.reorder(c, m.b, true)))
+	}
+	s.Targets = slices.Sorted(maps.Keys(targets))
+	config, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	if Lone(path) {
+		return safetensors.WriteFile(path, tensors, map[string]string{"format": "pt", ConfigName: string(config)})
+	}
+	if err := os.MkdirAll(path, 0o777); err != nil {
+		return fmt.Errorf("peft: %w", err)
+	}
+	if err := atomicfile.Write(filepath.Join(path, ConfigName), func(w io.Writer) error {
+		_, err := w.Write(append(config, '\n'))
+		return err
+	}); err != nil {
+		return err
+	}
+	return safetensors.WriteFile(filepath.Join(path, ModelName), tensors, map[string]string{"format": "pt"})
+}

@@ -1,0 +1,154 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"bitgpu/nn"
+)
+
+// AdaptOptions are the numbers of the training of an adapter, as its state keeps them.
+type AdaptOptions struct {
+	Batch   int     `json:"batch_size"`
+	Time    int     `json:"context"`
+	Steps   int     `json:"steps"`             // in all; 0: as many as Minutes hold, once some have been timed
+	Minutes float64 `json:"minutes,omitempty"` // see Steps
+	LR      float64 `json:"lr"`                // highest learning rate
+	Seed    uint64  `json:"seed"`
+}
+
+// adaptWarmup is how many steps the learning rate climbs for; whatever Steps is, they are the same, so that --minutes can time them.
+const adaptWarmup = 10
+
+// timedSteps are the steps that tell how long one takes, of those that the learning rate climbs for. The first pays for memory.
+const timedSteps = 4
+
+// Validate says in one sentence what is wrong.
+func (o AdaptOptions) Validate() error {
+	switch {
+	case o.Batch < 1 || o.Batch > largest:
+		return fmt.Errorf("batch-size: got %d, want 1 to %d", o.Batch, largest)
+	case o.Time < 1 || o.Time > largest:
+		return fmt.Errorf("context: got %d tokens, want 1 to %d", o.Time, largest)
+	case o.Steps < 0 || o.Steps == 0 && !(o.Minutes > 0 && o.Minutes < 1e6):
+		return fmt.Errorf("steps: got %d in %v minutes, want 1 step or more, or a time", o.Steps, o.Minutes)
+	case !(o.LR >= 0 && o.LR < 1e3):
+		return fmt.Errorf("lr: got %v, want a number that is not negative", o.LR)
+	}
+	return nil
+}
+
+// Shape is what the learner needs to know.
+func (o AdaptOptions) Shape() Shape {
+	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: 1, Clip: 1}
+}
+
+// Fit bounds the rows by a text of so many tokens: none is longer than it, and no more are read at once than it fills.
+func (o AdaptOptions) Fit(tokens int) AdaptOptions {
+	o.Time = min(o.Time, tokens-1)
+	o.Batch = min(o.Batch, max((tokens-1)/o.Time, 1))
+	return o
+}
+
+// StepsOf is how many steps read a text of so many tokens so often.
+func (o AdaptOptions) StepsOf(tokens int, passes float64) int {
+	return max(int(math.Ceil(passes*float64(tokens-1)/float64(o.Batch*o.Time))), 1)
+}
+
+// rate is the learning rate of a step.
+func (o AdaptOptions) rate(step int) float64 {
+	return Schedule{Peak: o.LR, Min: o.LR / 20, Warmup: min(adaptWarmup, (o.Steps+1)/2), Steps: o.Steps}.Rate(step + 1)
+}
+
+// AdapterEngine is an Engine that trains an adapter.
+type AdapterEngine interface {
+	Engine
+	// Adapter is the adapter as it is now.
+	Adapter() (*nn.Adapter, error)
+}
+
+var _ AdapterEngine = (*Learner[int])(nil)
+
+// Adaptation is the training of an adapter on one text.
+type Adaptation struct {
+	Engine  AdapterEngine
+	Options AdaptOptions
+	Tokens  []uint32
+	// Progress is told of every step: how many are done, of how many, 0 while nobody knows, the loss, nats a token, and how
+	// long the rest will take.
+	Progress func(done, steps int, loss float64, left time.Duration)
+	// Save is called every so many steps, and Saves says how many; 0 never.
+	Save  func() error
+	Saves int
+}
+
+// Do trains to the end, or until ctx ends, after the step that is under way.
+func (a *Adaptation) Do(ctx context.Context) error {
+	o := &a.Options
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	n := o.Batch * o.Time
+	inputs, targets := make([]uint32, n), make([]uint32, n)
+	start, first := time.Now(), a.Engine.Updates()
+	for o.Steps == 0 || a.Engine.Updates() < o.Steps {
+		if ctx.Err() != nil {
+			return nil
+		}
+		step := a.Engine.Updates()
+		a.rows(step, inputs, targets)
+		rate := *o
+		if rate.Steps == 0 {
+			rate.Steps = 1 << 30 // while the rate climbs, the end does not matter
+		}
+		a.Engine.Step(rate.rate(step), inputs, targets)
+		results, err := a.Engine.Results()
+		if err != nil {
+			return err
+		}
+		if step == first {
+			start = time.Now()
+		}
+		done := a.Engine.Updates()
+		each := time.Since(start) / time.Duration(max(done-first-1, 1))
+		if o.Steps == 0 && done-first > timedSteps {
+			o.Steps = done + max(int((time.Duration(o.Minutes*float64(time.Minute))-time.Since(start))/max(each, 1)), adaptWarmup)
+		}
+		left := each * time.Duration(max(o.Steps-done, 0))
+		a.Progress(done, o.Steps, float64(results[len(results)-1].Loss), left)
+		if a.Saves > 0 && done%a.Saves == 0 && done < o.Steps {
+			if err := a.Save(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rows fills the rows of a step: windows of the text, each pass over it in an order of its own and from another first token.
+// They depend on the step, the seed and the text alone.
+func (a *Adaptation) rows(step int, inputs, targets []uint32) {
+	o, T := a.Options, a.Options.Time
+	each := max((len(a.Tokens)-1)/T-1, 1) // windows of a pass: one less than there are, so that there is room to begin later
+	var order []int
+	pass := -1
+	for b := range o.Batch {
+		k := step*o.Batch + b
+		if k/each != pass {
+			pass = k / each
+			rng := rand.New(rand.NewPCG(o.Seed, uint64(pass)))
+			order = rng.Perm(each)
+			room := len(a.Tokens) - 1 - each*T
+			shift := rng.IntN(room + 1)
+			for i := range order {
+				order[i] = order[i]*T + shift
+			}
+		}
+		at := order[k%each]
+		copy(inputs[b*T:(b+1)*T], a.Tokens[at:])
+		copy(targets[b*T:(b+1)*T], a.Tokens[at+1:])
+	}
+}

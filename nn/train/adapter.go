@@ -1,0 +1,100 @@
+package train
+
+import (
+	"math/rand/v2"
+
+	"bitgpu/nn"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+)
+
+// NewAdapter makes a low-rank adapter for those matrices of a model that choose says, of rank r and with α, and first
+// values from a seed: A as PEFT has it, B zeros, so that it changes nothing yet.
+func NewAdapter(c nn.Config, rank int, alpha float64, choose func(name string) bool, seed uint64) *nn.Adapter {
+	a := &nn.Adapter{Ranks: map[string]int{}, Scale: float32(alpha / float64(rank))}
+	for _, m := range nn.Matrices(c) {
+		if choose(m.Name) {
+			a.Ranks[m.Name] = rank
+		}
+	}
+	c.Adapter = a
+	normal := rand.New(rand.NewPCG(seed, 0)).NormFloat64
+	for _, p := range nn.AdapterParams(c) {
+		h := op.HostTensor{Format: op.F32, Shape: p.Shape, F32: make([]float32, op.Count(p.Shape))}
+		p.Init(h.F32, normal)
+		a.Weights = append(a.Weights, h)
+	}
+	return a
+}
+
+// makeAdapter makes what learns: A and B, over weights that are loaded as they are. Without weights, zeros.
+func (l *Learner[T]) makeAdapter(weights *nn.Weights[op.HostTensor]) {
+	c, m := l.config, l.ops
+	if weights != nil {
+		*l.use = *nn.Load(m, c, weights)
+	} else {
+		for _, p := range nn.Params(c) {
+			switch {
+			case p.Kind == layer.Linear:
+				*l.use = append(*l.use, m.NewTernary(p.Shape[0], p.Shape[1], len(p.Names), true))
+			case p.Kind == layer.Table && c.Decoder != nil: // the most that files of public families have
+				*l.use = append(*l.use, m.New(op.F16, p.Shape...))
+			default:
+				*l.use = append(*l.use, m.New(op.F32, p.Shape...))
+			}
+		}
+	}
+	l.owned = append(l.owned, *l.use...)
+	*l.grads = make(nn.Weights[T], len(*l.use))
+	for i, p := range nn.AdapterParams(c) {
+		x := param[T]{Param: p.Param}
+		if weights != nil {
+			x.master = l.own(m.Load(c.Adapter.Weights[i]))
+		} else {
+			x.master = l.zeros(p.Shape...)
+		}
+		x.use = x.master
+		x.grad, x.m, x.v = l.zeros(p.Shape...), l.zeros(p.Shape...), l.zeros(p.Shape...)
+		l.params = append(l.params, x)
+		l.low, l.dlow = append(l.low, x.use), append(l.dlow, x.grad)
+	}
+}
+
+// Adapter is the adapter as it is now.
+func (l *Learner[T]) Adapter() (*nn.Adapter, error) {
+	w, err := l.Read(Masters)
+	if err != nil {
+		return nil, err
+	}
+	a := *l.config.Adapter
+	a.Weights = nil
+	for _, h := range *w {
+		h.F32 = append([]float32(nil), h.F32...)
+		a.Weights = append(a.Weights, h)
+	}
+	return &a, nil
+}
+
+// places are what sequences of a model with attention share: all begin at position 0.
+type places[T any] struct{ position, angles T }
+
+func newPlaces[T any](m op.Memory[T], c nn.Config, time int, own func(T) T) (p places[T]) {
+	if d := c.Decoder; d != nil {
+		p = places[T]{own(m.New(op.U32, 1)), own(m.New(op.F32, time, d.Rope.Width))}
+	}
+	return p
+}
+
+func (p places[T]) fill(m op.Memory[T], c nn.Config, time int) {
+	if d := c.Decoder; d != nil {
+		m.Write(p.angles, 0, d.Rope.Angles(0, time))
+	}
+}
+
+// of gives them as Binding.Shared wants them.
+func (p places[T]) of(which layer.Shared) T {
+	if which == layer.Angles {
+		return p.angles
+	}
+	return p.position
+}

@@ -1,0 +1,118 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"bitgpu/io/safetensors"
+	"bitgpu/nn"
+	"bitgpu/nn/op"
+)
+
+// adaptState is what a training of an adapter goes on from, beside three tensors for each A and B.
+type adaptState struct {
+	Options AdaptOptions   `json:"options"`
+	Updates int            `json:"updates"`
+	Text    string         `json:"text"` // checksum of the tokens
+	Ranks   map[string]int `json:"ranks"`
+	Scale   float32        `json:"scale"`
+}
+
+// adaptKey is where in the metadata of the file it stands.
+const adaptKey = "bitgpu.training"
+
+var adaptParts = []struct {
+	part Part
+	name string
+}{{Masters, "adapter"}, {FirstMoments, "m"}, {SecondMoments, "v"}}
+
+// SaveAdaptation writes all that the training goes on from.
+func (a *Adaptation) SaveAdaptation(path string) error {
+	c := a.Engine.Config()
+	s := adaptState{Options: a.Options, Updates: a.Engine.Updates(), Text: tokensSum(a.Tokens), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale}
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	var tensors []safetensors.Tensor
+	for _, p := range adaptParts {
+		w, err := a.Engine.Read(p.part)
+		if err != nil {
+			return err
+		}
+		for i, h := range *w {
+			values := append([]float32(nil), h.F32...) // the next Read takes the same memory
+			if at := op.FirstNotFinite(values); at >= 0 {
+				return fmt.Errorf("the adapter's numbers are no longer finite after step %d; a lower learning rate may help", a.Engine.Updates())
+			}
+			tensors = append(tensors, safetensors.FromFloat32s(fmt.Sprintf("%s.%d", p.name, i), h.Shape, values))
+		}
+	}
+	return safetensors.WriteFile(path, tensors, map[string]string{adaptKey: string(data)})
+}
+
+// OpenAdaptation reads how a training was under way: its adapter's form, its options, and what puts its numbers back into an
+// engine. Another text or another model is refused.
+func OpenAdaptation(path string, c nn.Config, tokens []uint32) (*nn.Adapter, AdaptOptions, func(AdapterEngine) error, error) {
+	var none AdaptOptions
+	fail := func(err error) (*nn.Adapter, AdaptOptions, func(AdapterEngine) error, error) {
+		return nil, none, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, none, nil, err
+	}
+	defer f.Close()
+	var s adaptState
+	if err := json.NewDecoder(strings.NewReader(f.Metadata()[adaptKey])).Decode(&s); err != nil {
+		return fail(fmt.Errorf("got no state of a training (%w)", err))
+	}
+	if err := s.Options.Validate(); err != nil {
+		return fail(err)
+	}
+	if s.Text != tokensSum(tokens) {
+		return fail(fmt.Errorf("got another text than the training had, want the same"))
+	}
+	a := &nn.Adapter{Ranks: s.Ranks, Scale: s.Scale}
+	c.Adapter = a
+	params := nn.AdapterParams(c)
+	parts := map[Part]*nn.Weights[op.HostTensor]{}
+	for _, p := range adaptParts {
+		w := new(nn.Weights[op.HostTensor])
+		for i, of := range params {
+			t, ok := f.Tensor(fmt.Sprintf("%s.%d", p.name, i))
+			if !ok || t.Len() != op.Count(of.Shape) {
+				return fail(fmt.Errorf("%s.%d: got the shape %v, want %v: it is the training of another model's adapter", p.name, i, t.Shape, of.Shape))
+			}
+			v, err := t.Float32s()
+			if err != nil {
+				return fail(err)
+			}
+			*w = append(*w, op.HostTensor{Format: op.F32, Shape: of.Shape, F32: v})
+		}
+		parts[p.part] = w
+	}
+	if len(params) == 0 || len(f.Names()) != len(params)*len(adaptParts) {
+		return fail(fmt.Errorf("got %d tensors, want %d: it is the training of another model's adapter", len(f.Names()), len(params)*len(adaptParts)))
+	}
+	a.Weights = *parts[Masters]
+	return a, s.Options, func(e AdapterEngine) error {
+		for part, w := range parts {
+			if err := e.Restore(part, w); err != nil {
+				return err
+			}
+		}
+		e.SetUpdates(s.Updates)
+		return nil
+	}, nil
+}
+
+// tokensSum is that of a text's tokens.
+func tokensSum(tokens []uint32) string {
+	h := sha256.New()
+	binary.Write(h, binary.LittleEndian, tokens)
+	return fmt.Sprintf("%x", h.Sum(nil)[:16])
+}
