@@ -42,7 +42,7 @@ func learnCommand() *cli.Command {
 			"bitgpu learn -m model --text notes.txt --text mail.txt --minutes 10 -o notes.lora.safetensors",
 			"bitgpu run --lora book.lora.safetensors -p 'ROMEO:'"),
 		Flags: append([]cli.Flag{
-			modelFlag(),
+			modelFlag(), mastersFlag(),
 			&cli.StringSliceFlag{Name: "text", Required: true, Usage: "text `FILE|GLOB` to learn, .txt or .jsonl, both also .gz; may be given several times"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`FILE` or directory of the adapter to write"},
 			&cli.StringFlag{Name: "lora", Usage: "go on from the adapter in `FILE|DIR` with its rank, on another text"},
@@ -75,7 +75,11 @@ func learnAction(c *cli.Context) error {
 	if err := checkAdapterPath(out); err != nil {
 		return err
 	}
-	model, err := loadModel(c.String("model"), storage.Options{})
+	public, err := publicOptions(c)
+	if err != nil {
+		return err
+	}
+	model, err := loadModel(c.String("model"), public)
 	if err != nil {
 		return err
 	}
