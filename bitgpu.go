@@ -88,6 +88,9 @@ type Model struct {
 	bytes     int64
 	trained   int // the context that the files of a public family name
 
+	controlOnce sync.Once
+	control     []string // the texts of control tokens, see controlTexts
+
 	mu     sync.Mutex // guards what follows and the engine, which is for one goroutine at a time
 	engine engine
 	active int // operations under way, of which all but one are waiting
@@ -113,7 +116,11 @@ func Load(path string, opts ...Option) (*Model, error) {
 // LoadBytes takes the bytes of a .bitt file, which must not change until Close. The name is for messages.
 func LoadBytes(name string, data []byte, opts ...Option) (*Model, error) {
 	o := newOptions(opts)
-	loaded, err := storage.Parse(name, data, storage.Options{Config: o.config})
+	s, err := o.storage()
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := storage.Parse(name, data, s)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +145,10 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 }
 
 func newModel(l *storage.Loaded, o options) (*Model, error) {
+	if err := o.apply(l); err != nil {
+		l.Close()
+		return nil, err
+	}
 	adapter, err := openLoRA(l.Config, o.lora)
 	if err != nil {
 		l.Close()

@@ -60,7 +60,6 @@ type Chat struct {
 	o        ChatOptions
 	own      bool // the template is not the model's: it has no texts of its tokens
 	template *chat.Template
-	control  []string // the texts of control tokens
 	messages []ChatMessage
 
 	held   rendered // what the session has read
@@ -81,11 +80,6 @@ func NewChat(s *Session, o ChatOptions) (*Chat, error) {
 	}
 	if m.tok == nil {
 		return nil, m.noTokenizer()
-	}
-	for id := range uint32(m.tok.Size()) {
-		if text, ok := m.tok.Token(id); ok && m.tok.IsSpecial(id) {
-			c.control = append(c.control, text)
-		}
 	}
 	return c, s.Reset()
 }

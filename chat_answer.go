@@ -136,14 +136,9 @@ func (c *Chat) dropMarks(position int) {
 func (c *Chat) render(conversation chat.Conversation) (rendered, error) {
 	m := c.s.model
 	if c.own {
-		if prefix := m.tok.Prefix(); len(prefix) > 0 && conversation.BOS == "" {
-			conversation.BOS, _ = m.tok.Token(prefix[0])
-		}
-		if len(m.ends) > 0 && conversation.EOS == "" {
-			conversation.EOS, _ = m.tok.Token(m.ends[0])
-		}
+		m.nameTokens(&conversation)
 	}
-	text, breaks, err := c.template.RenderGuarded(conversation, c.control)
+	text, breaks, err := c.template.RenderGuarded(conversation, m.controlTexts())
 	if err != nil {
 		return rendered{}, fmt.Errorf("%w: %s: %w", ErrTemplate, m.name, err)
 	}
@@ -174,10 +169,10 @@ func (c *Chat) encode(text string, breaks []int) ([]uint32, error) {
 		}
 	}
 	ids, err := tok.EncodeBroken(text, breaks)
-	if prefix := tok.Prefix(); err == nil && !(len(ids) >= len(prefix) && slices.Equal(ids[:len(prefix)], prefix)) {
-		ids = append(prefix, ids...)
+	if err != nil {
+		return nil, err
 	}
-	return ids, err
+	return c.s.model.withPrefix(ids), nil
 }
 
 // border is how many of the prompt's tokens will be there in the next turn in any case: all before the beginning of the

@@ -11,6 +11,7 @@ import (
 type ChatPrompt struct {
 	Text   string
 	breaks []int // see chat.RenderGuarded
+	rest   bool  // there is something before it
 }
 
 // RenderChat renders a conversation by a template, nil for the model's own. What a message says of control tokens stays text.
@@ -24,22 +25,33 @@ func (m *Model) RenderChat(t *chat.Template, c chat.Conversation) (ChatPrompt, e
 			return ChatPrompt{}, err
 		}
 		t = m.chat
-	} else { // it has no texts of the model's tokens
-		if prefix := m.tok.Prefix(); len(prefix) > 0 && c.BOS == "" {
-			c.BOS, _ = m.tok.Token(prefix[0])
-		}
-		if len(m.ends) > 0 && c.EOS == "" {
-			c.EOS, _ = m.tok.Token(m.ends[0])
-		}
+	} else {
+		m.nameTokens(&c)
 	}
-	var control []string
-	for id := range uint32(m.tok.Size()) {
-		if text, ok := m.tok.Token(id); ok && m.tok.IsSpecial(id) {
-			control = append(control, text)
-		}
+	text, breaks, err := t.RenderGuarded(c, m.controlTexts())
+	return ChatPrompt{Text: text, breaks: breaks}, err
+}
+
+// nameTokens gives a conversation the model's special tokens, for a template that comes without them.
+func (m *Model) nameTokens(c *chat.Conversation) {
+	if prefix := m.tok.Prefix(); len(prefix) > 0 && c.BOS == "" {
+		c.BOS, _ = m.tok.Token(prefix[0])
 	}
-	text, breaks, err := t.RenderGuarded(c, control)
-	return ChatPrompt{text, breaks}, err
+	if len(m.ends) > 0 && c.EOS == "" {
+		c.EOS, _ = m.tok.Token(m.ends[0])
+	}
+}
+
+// controlTexts are the texts of the model's control tokens.
+func (m *Model) controlTexts() []string {
+	m.controlOnce.Do(func() {
+		for id := range uint32(m.tok.Size()) {
+			if text, ok := m.tok.Token(id); ok && m.tok.IsSpecial(id) {
+				m.control = append(m.control, text)
+			}
+		}
+	})
+	return m.control
 }
 
 // After is the prompt without its first n bytes, which are read already.
@@ -52,10 +64,11 @@ func (p ChatPrompt) After(n int) ChatPrompt {
 	for i := range rest {
 		rest[i] -= n
 	}
-	return ChatPrompt{p.Text[n:], rest}
+	return ChatPrompt{p.Text[n:], rest, p.rest || n > 0}
 }
 
-// EncodeChat finds the tokens of a rendered conversation.
+// EncodeChat finds the tokens of a rendered conversation. It begins with those that the tokenizer puts before a text, also
+// where the template leaves them to it.
 func (m *Model) EncodeChat(p ChatPrompt) ([]uint32, error) {
 	if m.tok == nil {
 		return nil, m.noTokenizer()
@@ -64,5 +77,17 @@ func (m *Model) EncodeChat(p ChatPrompt) ([]uint32, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the conversation: %w", err)
 	}
-	return ids, nil
+	if p.rest {
+		return ids, nil
+	}
+	return m.withPrefix(ids), nil
+}
+
+// withPrefix puts the tokens that begin a text before ids, unless they are there.
+func (m *Model) withPrefix(ids []uint32) []uint32 {
+	prefix := m.tok.Prefix()
+	if len(ids) >= len(prefix) && slices.Equal(ids[:len(prefix)], prefix) {
+		return ids
+	}
+	return append(prefix, ids...)
 }

@@ -29,11 +29,10 @@ func chatCommand() *cli.Command {
 			"bitgpu chat -m Bonsai-8B.gguf --no-think -p 'Why is the sky blue?'",
 			"bitgpu chat -m Bonsai-8B.gguf --memory talk.memory"),
 		Flags: slices.Concat(
-			group("Model",
-				modelFlag(), loraFlag(), contextFlag(), mastersFlag(),
+			group("Model", modelFlags(
 				&cli.StringFlag{Name: "memory", Usage: "go on from the conversation in `FILE` if it is there, and save it there at the end"},
 				&cli.StringFlag{Name: "template", Usage: "render by the Jinja template in `FILE` in place of the model's own"},
-			),
+			)...),
 			group("Conversation",
 				&cli.StringFlag{Name: "system", Usage: "`TEXT` that the model is told before the first turn"},
 				&cli.BoolFlag{Name: "think", Usage: "let the model think before it answers, where its template can ask for that"},

@@ -80,6 +80,16 @@ func mastersFlag() cli.Flag {
 		Usage: "`half-up|half-even`: the directory has float masters, though its config.json does not say so, to be rounded so; half-up is Falcon-E's"}
 }
 
+// modelFlags name the model, and say how one of a public family is to be run; more follow them.
+func modelFlags(more ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{
+		modelFlag(), loraFlag(), contextFlag(), mastersFlag(),
+		&cli.StringFlag{Name: "kv", DefaultText: "f16 on a GPU, f32 on the CPU", Usage: "`f32|f16`: keep keys and values in that, of a model with attention"},
+		&cli.StringFlag{Name: "activations", DefaultText: "as the model was made",
+			Usage: "`float|int8`: inputs of linear layers, of a GGUF or Hugging Face model; int8 is faster and, where the model was made with floats, less exact"},
+	}, more...)
+}
+
 // publicOptions reads contextFlag and mastersFlag.
 func publicOptions(c *cli.Context) (o storage.Options, err error) {
 	if o.Context = c.Int("context"); c.IsSet("context") && o.Context < 1 {
@@ -121,7 +131,8 @@ func openModel(c *cli.Context) (*bitgpu.Model, error) {
 		return nil, err
 	}
 	options := append(loraOptions(c),
-		bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter), bitgpu.WithContext(c.Int("context")), bitgpu.WithMasters(c.String("masters")))
+		bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter), bitgpu.WithContext(c.Int("context")), bitgpu.WithMasters(c.String("masters")),
+		bitgpu.WithCache(c.String("kv")), bitgpu.WithActivations(c.String("activations")))
 	var m *bitgpu.Model
 	if path := c.String("model"); path != "" {
 		m, err = bitgpu.Load(path, options...)

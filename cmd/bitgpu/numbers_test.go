@@ -17,7 +17,7 @@ func TestWholeNumbersAreDecimal(t *testing.T) {
 		for _, f := range command.Flags {
 			if _, decimal := f.(decimalFlag); !decimal {
 				switch f.(type) {
-				case *cli.StringFlag, *cli.StringSliceFlag, *cli.BoolFlag, *cli.Float64Flag:
+				case *cli.StringFlag, *cli.StringSliceFlag, *cli.BoolFlag, *cli.Float64Flag, *cli.DurationFlag: // a duration is decimal
 				default:
 					t.Errorf("%s %s: a %T, does it read 010 as ten?", command.Name, f.Names()[0], f)
 				}

@@ -31,10 +31,9 @@ func runCommand() *cli.Command {
 			"echo 'ROMEO:' | bitgpu run -m model.bitt --stop 'JULIET:' --stats",
 			"bitgpu run -m model.bitt -p 'My name is Rosalind.' -n 0 --memory rosalind.memory"),
 		Flags: slices.Concat(
-			group("Model",
-				modelFlag(), loraFlag(), contextFlag(), mastersFlag(),
+			group("Model", modelFlags(
 				&cli.StringFlag{Name: "memory", Usage: "go on from the memory in `FILE` if it is there, and save it there at the end"},
-			),
+			)...),
 			group("Text",
 				&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT` to go on from"},
 				&cli.IntFlag{Name: "max-tokens", Aliases: []string{"n"}, Value: 100, Usage: "write at most `N` tokens; 0 only reads"},

@@ -36,11 +36,10 @@ func serveCommand() *cli.Command {
 			"bitgpu serve -m model.bitt --port 8080",
 			"bitgpu serve -m model.bitt --host 0.0.0.0 --api-key-file keys.txt --memory-dir memories"),
 		Flags: slices.Concat(
-			group("Model",
-				modelFlag(), loraFlag(),
+			group("Model", modelFlags(
 				&cli.StringFlag{Name: "alias", Usage: "`NAME` under which clients ask for the model", DefaultText: "that of its file"},
 				&cli.StringFlag{Name: "chat-template", Usage: "write conversations by the Jinja template in `FILE`", DefaultText: "the model's own, where it has one"},
-			),
+			)...),
 			group("Address",
 				&cli.StringFlag{Name: "host", Value: "127.0.0.1", Usage: "listen at `ADDRESS`; one that is not this machine's own loopback needs keys"},
 				&cli.IntFlag{Name: "port", Value: 8080, Usage: "listen at port `N`, 0 for a free one"},

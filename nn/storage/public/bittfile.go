@@ -51,8 +51,11 @@ func FromBitt(files *modeldir.Model, o Options) (*Model, error) {
 	return m, m.fill(b, o)
 }
 
-// has is nil: check has looked for every tensor.
-func (b bittFile) has(string) error { return nil }
+// has and strangers are nil: check has looked for every tensor, and for others.
+func (b bittFile) has(string) error                { return nil }
+func (b bittFile) strangers(map[string]bool) error { return nil }
+
+func (b bittFile) file(name string) string { return name }
 
 // check compares the names, types and shapes of all tensors with what the decoder wants, before any is read.
 func (b bittFile) check(d *arch.Decoder) error {

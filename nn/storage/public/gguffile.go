@@ -214,6 +214,54 @@ func (g *ggufFile) has(name string) error {
 	return err
 }
 
+func (g *ggufFile) file(name string) string {
+	t, _ := g.find(name)
+	return t.Name
+}
+
+// scaleOf is the name of the tensor with a factor for all of a matrix, as BitNet's files may have.
+func scaleOf(matrix string) string { return strings.TrimSuffix(matrix, ".weight") + ".scale" }
+
+func (g *ggufFile) strangers(known map[string]bool) error {
+	for _, t := range g.Tensors() {
+		var n int
+		if known[t.Name] || known[strings.TrimSuffix(t.Name, ".scale")+".weight"] {
+			continue
+		}
+		if _, err := fmt.Sscanf(t.Name, "blk.%d.", &n); err == nil && n < g.d.Layers {
+			return g.errorf("%s: got a tensor that no layer of the family %s has, want none", t.Name, g.d.Family)
+		}
+	}
+	return nil
+}
+
+// multiply applies the factor of a matrix, where the file has one.
+func (g *ggufFile) multiply(x *part, matrix string) error {
+	t, ok := g.Tensor(scaleOf(matrix))
+	if !ok {
+		return nil
+	}
+	m := t.Matrix()
+	if m.Rows*m.Cols != 1 {
+		return g.errorf("%s: got the shape %v, want one number", t.Name, t.Shape)
+	}
+	var factor [1]float32
+	if err := m.Floats(factor[:], 0); err != nil {
+		return g.errorf("%w", err)
+	}
+	switch {
+	case factor[0] == 1:
+	case x.ternary == nil || x.ternary.scales == nil:
+		return g.errorf("%s: got the factor %v for a matrix of %v, want one of I2_S: not supported", t.Name, factor[0], x.name)
+	default:
+		x.ternary.scales = slices.Clone(x.ternary.scales)
+		for i := range x.ternary.scales {
+			x.ternary.scales[i] *= factor[0]
+		}
+	}
+	return nil
+}
+
 func (g *ggufFile) rows(name string) (int, error) {
 	t, err := g.find(name)
 	if err == nil && len(t.Shape) != 2 {
@@ -255,6 +303,9 @@ func (g *ggufFile) part(name string, table bool) (*part, error) {
 		}
 	} else if err := x.readFloats(m, t); err != nil {
 		return nil, g.errorf("%w", err)
+	}
+	if err := g.multiply(x, t.Name); err != nil {
+		return nil, err
 	}
 	if g.d.Rotation > 0 {
 		turned := x.ternary != nil || table

@@ -50,6 +50,10 @@ func (h *hfDir) open(m *Model) error {
 		return fmt.Errorf("%s: %w", filepath.Join(h.dir, "config.json"), err)
 	}
 	h.d, h.packed = d, config.Quantization.Method == "bitnet"
+	if slices.Contains(config.Architectures, "BitnetForCausalLM") && !h.packed && h.masters == nil {
+		even := hf.HalfEven // 1bitLLM's models are masters, which are quantized in each pass
+		h.masters = &even
+	}
 	if h.masters != nil {
 		d.Int8 = true
 	}
@@ -165,6 +169,28 @@ func (h *hfDir) tensor(name string) (file string, ok bool) {
 func (h *hfDir) has(name string) error {
 	if file, ok := h.tensor(name); !ok {
 		return fmt.Errorf("%s: %s is missing", h.dir, file)
+	}
+	return nil
+}
+
+func (h *hfDir) file(name string) string {
+	file, _ := h.tensor(name)
+	return file
+}
+
+func (h *hfDir) strangers(known map[string]bool) error {
+	for _, name := range h.Names() {
+		var n int
+		if _, err := fmt.Sscanf(name, h.prefix+"layers.%d.", &n); err != nil || n >= h.d.Layers || known[name] {
+			continue
+		}
+		owner := name
+		for _, suffix := range []string{"_scale", ".scales", ".biases"} { // of packed matrices: BitNet's, MLX's
+			owner = strings.TrimSuffix(owner, suffix)
+		}
+		if !known[owner] && !known[owner+".weight"] && !strings.HasSuffix(name, ".rotary_emb.inv_freq") {
+			return fmt.Errorf("%s: %s: got a tensor that no layer of the family %s has, want none", h.dir, name, h.d.Family)
+		}
 	}
 	return nil
 }

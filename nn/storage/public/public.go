@@ -212,14 +212,16 @@ func (m *Model) check(src source, o Options) error {
 	if err := d.Validate(); err != nil {
 		return fmt.Errorf("%s: %w", m.Path, err)
 	}
+	known := map[string]bool{}
 	for _, p := range nn.Params(nn.OfDecoder(d)) {
 		for _, name := range p.Names {
 			if err := src.has(name); err != nil {
 				return err
 			}
+			known[src.file(name)] = true
 		}
 	}
-	return nil
+	return src.strangers(known)
 }
 
 // source gives the parts of parameters out of a file.
@@ -228,6 +230,10 @@ type source interface {
 	part(name string, table bool) (*part, error)
 	// has is the error of a part that the file lacks.
 	has(name string) error
+	// file is what the file calls a part.
+	file(name string) string
+	// strangers refuses tensors of the model's layers that are not known: they would mean something that is not computed.
+	strangers(known map[string]bool) error
 	// rows is how many rows a matrix has, without reading it.
 	rows(name string) (int, error)
 	// drop lets go of the memory that the file's bytes of a name have taken, which are not needed again.
