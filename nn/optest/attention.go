@@ -79,6 +79,19 @@ func attentionCases[T any]() []Case[T] {
 				}
 			},
 		},
+		Case[T]{ // scores of 2·10⁸, all alike
+			Op: "attention", Name: "extreme/large", Tolerance: rounded,
+			Make: func(b *Bench[T]) Trial[T] {
+				return Trial[T]{
+					Forward: b.program(&op.Attention[T]{
+						O: b.Stale("o", 1, 4), QKV: b.All("qkv", 1e4, 1, 12), Keys: b.All("keys", 1e4, 1, 2, 4),
+						Values:   b.Floats("values", []float32{1, 2, 3, 4, 3, 2, 3, 8}, 1, 2, 4),
+						Position: b.IDs("position", []uint32{1}, 1), Heads: 1, KVHeads: 1,
+					}),
+					Outputs: []string{"o"}, Want: map[string][]float32{"o": {2, 2, 3, 6}},
+				}
+			},
+		},
 		Case[T]{
 			Op: "attention", Name: "refuses/gates", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {

@@ -57,7 +57,7 @@ func TestKindsOfCase(t *testing.T) {
 			}
 		}
 	}
-	if len(kinds) != 13 {
+	if len(kinds) != 18 {
 		t.Errorf("%d operations in the table", len(kinds))
 	}
 }

@@ -55,6 +55,23 @@ func gatedDeltaCases[T any]() []Case[T] {
 				}
 			},
 		},
+		{ // nothing is read: the state decays, and is not asked
+			Op: "gateddelta", Name: "extreme/zeros", Tolerance: scanned,
+			Make: func(b *Bench[T]) Trial[T] {
+				const k, v, n = 4, 4, 3
+				return Trial[T]{
+					Forward: b.program(&op.GatedDelta[T]{
+						O: b.Stale("o", n, v), U: b.All("u", 0, n, 2*k+2*v), B: b.All("b", 50, n, 1), A: b.All("a", 1, n, 1), Conv: b.Normal("conv", 1, 2*k+v, 4),
+						Decay: b.All("decay", -1, 1), Bias: b.All("bias", 0, 1), Gain: b.All("gain", 1, v), State: b.Normal("state", 1, 1, 1, v, k),
+						Tail: b.All("tail", 0, 1, 3, 2*k+v), Mixed: b.Stale("mixed", n, 2*k+v), KeyHeads: 1, Eps: 1e-6,
+					}),
+					Outputs: []string{"o", "state", "tail", "mixed"},
+					Check: func(got Values) error {
+						return exact.compare("o", got("o"), make([]float32, n*v))
+					},
+				}
+			},
+		},
 		{
 			Op: "gateddelta", Name: "refuses/tail", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {

@@ -80,6 +80,18 @@ func hadamardCases[T any]() []Case[T] {
 			behind("squaredrelu", n, D, s[2], func(b *Bench[T], y T) op.Op[T] { return &op.SquaredReLU[T]{A: y, GateUp: b.Normal("gu", 1, n, 2*D)} }),
 		)
 	}
+	given := func(name string, x, signs, want []float32) Case[T] {
+		return Case[T]{
+			Op: "hadamard", Name: name, Tolerance: exact,
+			Make: func(b *Bench[T]) Trial[T] {
+				D := len(x)
+				return Trial[T]{
+					Forward: b.program(&op.Hadamard[T]{Y: b.Stale("y", 1, D), X: b.Floats("x", x, 1, D), Signs: b.Floats("signs", signs, D), Block: D}),
+					Outputs: []string{"y"}, Want: map[string][]float32{"y": want},
+				}
+			},
+		}
+	}
 	return append(cases,
 		Case[T]{
 			Op: "hadamard", Name: "undoes", Tolerance: summed,
@@ -95,6 +107,9 @@ func hadamardCases[T any]() []Case[T] {
 				}
 			},
 		},
+		given("known", []float32{1, 2, 3, 4}, []float32{1, -1, 1, -1}, []float32{-1, 5, 0, -2}),
+		given("extreme/large", []float32{1e30, 1e30, 1e30, 1e30}, []float32{1, 1, 1, 1}, []float32{2e30, 0, 0, 0}),
+		given("extreme/zeros", make([]float32, 4), []float32{1, -1, -1, 1}, make([]float32, 4)),
 		Case[T]{
 			Op: "hadamard", Name: "refuses/signs", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {

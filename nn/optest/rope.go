@@ -103,6 +103,20 @@ func ropeCases[T any]() []Case[T] {
 				}
 			},
 		},
+		Case[T]{ // norms of nothing
+			Op: "rope", Name: "extreme/zeros", Tolerance: exact,
+			Make: func(b *Bench[T]) Trial[T] {
+				qkv, keys, values := b.All("qkv", 0, 1, 12), b.All("keys", 7, 1, 1, 4), b.All("values", 7, 1, 1, 4)
+				return Trial[T]{
+					Forward: b.program(&op.RoPE[T]{
+						QKV: qkv, QGain: b.All("q gain", 1e30, 4), KGain: b.All("k gain", 1e30, 4), Angles: b.All("angles", 0.5, 1, 4), Position: b.IDs("position", []uint32{0}, 1),
+						Keys: keys, Values: values, Heads: 1, KVHeads: 1, Eps: 1e-6,
+					}),
+					Outputs: []string{"qkv", "keys", "values"},
+					Want:    map[string][]float32{"qkv": make([]float32, 12), "keys": make([]float32, 4), "values": make([]float32, 4)},
+				}
+			},
+		},
 		Case[T]{
 			Op: "rope", Name: "refuses/cache", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {

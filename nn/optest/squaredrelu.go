@@ -46,6 +46,16 @@ func squaredReLUCases[T any]() []Case[T] {
 			},
 		},
 		{
+			Op: "squaredrelu", Name: "extreme/large", Tolerance: rounded,
+			Make: func(b *Bench[T]) Trial[T] {
+				gu, a := b.Floats("gu", []float32{1e15, -1e30, 0, 2, 3, 1e38}, 1, 6), b.Stale("a", 1, 3)
+				return Trial[T]{
+					Forward: b.program(&op.SquaredReLU[T]{A: a, GateUp: gu}), Outputs: []string{"a"},
+					Want: map[string][]float32{"a": {2e30, 0, 0}},
+				}
+			},
+		},
+		{
 			Op: "squaredrelu", Name: "beyond", Tolerance: exact,
 			Make: func(b *Bench[T]) Trial[T] {
 				gu, a := b.Floats("gu", []float32{float32(math.NaN()), 1, 1, 1}, 1, 4), b.Stale("a", 1, 2)
