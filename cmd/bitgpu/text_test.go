@@ -63,8 +63,8 @@ func TestDocumentMeansTheSame(t *testing.T) {
 			}
 		}
 	}
-	if found != 4 {
-		t.Errorf("got %d commands with --document, want 4", found)
+	if found != 5 {
+		t.Errorf("got %d commands with --document, want 5", found)
 	}
 }
 
