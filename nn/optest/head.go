@@ -77,6 +77,7 @@ func headCases[T any]() []Case[T] {
 		// As wide as models are: more than is read of the activations at a time, and blocks enough for the largest team.
 		head(op.F32, 37, 1036, 2, 1, 1), head(op.F16, 75, 1068, 2, 0, 2), head(op.I8, 75, 1044, 2, 0, 2), head(op.I8, 37, 2068, 1, 0, 1),
 		head(op.BF16, 75, 1068, 2, 0, 2), head(op.Ternary, 75, 1068, 33, 32, 1), groups(301, 1152, 128, 3, 2, 1), groups(41, 320, 64, 7, 3, 2),
+		head(op.Ternary, 37, 2176, 1, 0, 1), head(op.Ternary, 37, 2176, 33, 32, 1),
 		known("F32", loaded(op.HostTensor{Format: op.F32, Shape: rows, F32: []float32{1, 1, 1, 1, 0.5, 0, 0, -1}}), []float32{10, -3.5}),
 		known("F16", loaded(op.HostTensor{Format: op.F16, Shape: rows, F16: []uint16{0x3C00, 0x3C00, 0x3C00, 0x3C00, 0x3800, 0, 0x8000, 0xBC00}}),
 			[]float32{10, -3.5}),
