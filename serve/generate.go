@@ -119,6 +119,14 @@ func (c *call) read(t *text, ids []uint32) error {
 	return nil
 }
 
+// readChat is read of a conversation, which an answer follows.
+func (c *call) readChat(t *text, ids []uint32) error {
+	if err := c.read(t, ids); err != nil {
+		return err
+	}
+	return t.session.BeginAnswer()
+}
+
 // piece is a part of a text as it is written.
 type piece struct {
 	text     string

@@ -66,7 +66,7 @@ func TestOllama(t *testing.T) {
 		`{"model":"other","prompt":"a"}`:                              `{"error":"model: got \"other\", want \"demo\""}`,
 		`{"model":"demo","prompt":"a","options":{"mirostat":1}}`:      `{"error":"no field \"options.mirostat\" is known here"}`,
 		`{"model":"demo","prompt":"a","options":{"temperature":"x"}}`: `{"error":"options.temperature: got a JSON string, want a number"}`,
-		`{"model":"demo","prompt":"a","format":"json"}`:               `{"error":"format is not supported: the model is not held to a form"}`,
+		`{"model":"demo","prompt":"a","format":"xml"}`:                `{"error":"format: got \"xml\", want \"json\" or a JSON schema"}`,
 	} {
 		if a := c.post("/api/generate", body); a.status < 400 || strings.TrimSpace(a.body) != want {
 			t.Errorf("%s: got %d %s, want %s", body, a.status, a.body, want)
@@ -141,7 +141,8 @@ func TestResponses(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"input":7}`: "input: got no text",
 		`{"input":"a","tools":[{"type":"function"}]}`:              "tools is not supported",
-		`{"input":"a","text":{"format":{"type":"json_object"}}}`:   "text.format is not supported",
+		`{"input":"a","text":{"format":{"type":"json_schema"}}}`:   "text.format.schema: got none",
+		`{"input":"a","text":{"format":{"type":"xml"}}}`:           "text.format.type: got",
 		`{"input":[{"type":"function_call_output","output":"a"}]}`: "output",
 		`{"input":[{"type":"item_reference"}]}`:                    "input[0].type is not supported",
 	} {

@@ -14,6 +14,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/io/chat"
+	"bitgpu/io/jsonform"
 )
 
 // Server answers requests with a model. It is an [http.Handler].
@@ -30,6 +31,7 @@ type Server struct {
 	prefixes    *prefixes
 	metrics     *metrics
 	answers     *answers
+	vocabulary  func() (*jsonform.Vocabulary, error)
 	handler     http.Handler
 
 	mu      sync.Mutex
@@ -63,6 +65,7 @@ func New(model *bitgpu.Model, o Options) (*Server, error) {
 	s.prefixes = newPrefixes(max(o.PrefixLimit, 0) / s.store.largest())
 	s.answers = newAnswers(max(o.ResidentLimit/s.store.largest(), 16))
 	s.metrics = newMetrics(s)
+	s.vocabulary = vocabulary(model)
 	s.handler = s.routes()
 	return s, nil
 }
