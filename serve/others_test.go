@@ -187,8 +187,10 @@ func TestTokenize(t *testing.T) {
 	if v := c.post("/detokenize", string(back)).object(t); at(v, "prompt") != "To be, or not to be" {
 		t.Errorf("got %v", v)
 	}
-	if v := c.get("/tokenizer_info").object(t); at(v, "vocabulary") != 1024.0 {
-		t.Errorf("got %v", v)
+	info := c.get("/tokenizer_info").object(t)
+	end, _ := at(info, "eos_token").(string)
+	if v := c.post("/tokenize", `{"prompt":`+quote(end)+`,"add_special_tokens":false}`).object(t); at(info, "vocabulary") != 1024.0 || at(v, "count") != 1.0 || at(v, "tokens", 0) != at(info, "end_of_text", 0, "id") {
+		t.Errorf("got %v, and of its end %v", info, v)
 	}
 }
 
