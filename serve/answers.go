@@ -8,12 +8,14 @@ import (
 	"bitgpu/io/chat"
 )
 
-// answers keep what /v1/responses can go on from: a conversation, the text that was read and written of it, and the session
-// that read it, so that the next turn reads what is new only. They are in RAM; the longest unused go first.
+// answers keep what /v1/responses can go on from: a conversation, the text that was read and written of it, and what the
+// model knew behind it, so that the next turn reads what is new only. They are in RAM; the longest unused go first.
 type answers struct {
-	most int
+	model *bitgpu.Model
+	most  int64 // bytes, but of the last one
 
 	mu    sync.Mutex
+	held  int64 // bytes
 	known map[string]*list.Element
 	order *list.List // of *kept; the last used first
 }
@@ -23,18 +25,21 @@ type kept struct {
 	body      map[string]any
 	messages  []chat.Value // without instructions, which belong to one turn
 	read      string       // as it was rendered, and written
-	session   *bitgpu.Session
+	state     *bitgpu.Snapshot
 }
 
-func newAnswers(most int64) *answers {
-	return &answers{most: int(min(most, 1<<16)), known: map[string]*list.Element{}, order: list.New()}
+// bytes is about as much as it takes.
+func (k *kept) bytes() int64 { return k.state.Bytes() + 4*int64(len(k.read)) }
+
+func newAnswers(model *bitgpu.Model, most int64) *answers {
+	return &answers{model: model, most: most, known: map[string]*list.Element{}, order: list.New()}
 }
 
 func (a *answers) add(k *kept) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.known[k.id] = a.order.PushFront(k)
-	for a.order.Len() > a.most {
+	for a.held += k.bytes(); a.held > a.most && a.order.Len() > 1; {
 		a.drop(a.order.Back())
 	}
 }
@@ -42,24 +47,28 @@ func (a *answers) add(k *kept) {
 func (a *answers) drop(e *list.Element) {
 	k := a.order.Remove(e).(*kept)
 	delete(a.known, k.id)
-	k.session.Close()
+	a.held -= k.bytes()
 }
 
 // find gives an owner's answer; fork also a session of the caller's own that goes on from it.
 func (a *answers) find(owner, id string, fork bool) (*kept, *bitgpu.Session, error) {
+	k, err := a.get(owner, id)
+	if err != nil || !fork {
+		return k, nil, err
+	}
+	session, err := restored(a.model, k.state)
+	return k, session, err
+}
+
+func (a *answers) get(owner, id string) (*kept, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.known[id]
 	if e == nil || e.Value.(*kept).owner != owner {
-		return nil, nil, notFound("response_not_found", "there is no response %.100q, or not any more", id)
+		return nil, notFound("response_not_found", "there is no response %.100q, or not any more", id)
 	}
 	a.order.MoveToFront(e)
-	k := e.Value.(*kept)
-	if !fork {
-		return k, nil, nil
-	}
-	session, err := k.session.Fork()
-	return k, session, err
+	return e.Value.(*kept), nil
 }
 
 func (a *answers) delete(owner, id string) error {
@@ -72,12 +81,4 @@ func (a *answers) delete(owner, id string) error {
 		a.drop(e)
 	}
 	return nil
-}
-
-func (a *answers) close() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for a.order.Len() > 0 {
-		a.drop(a.order.Back())
-	}
 }

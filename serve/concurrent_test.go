@@ -69,7 +69,7 @@ func TestConcurrentTextsEqualThoseAlone(t *testing.T) {
 	close(work)
 	all.Wait()
 	until(func() bool { busy, waiting := c.server.gate.counts(); return busy == 0 && waiting == 0 })
-	if c.server.prefixes.count() == 0 {
+	if n, _ := c.server.prefixes.totals(); n == 0 {
 		t.Error("no beginning of a prompt was kept")
 	}
 }
@@ -128,23 +128,23 @@ func TestPrefixesAreExact(t *testing.T) {
 			t.Errorf("request %d: got %q with %v tokens from before, want %q with %d", i, text, cached, want, r.cached)
 		}
 	}
-	small := newPrefixes(2)
 	session, err := model.NewSession()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer session.Close()
-	defer small.close()
-	if err := session.Reset(); err != nil {
+	state, err := session.Snapshot()
+	if err != nil {
 		t.Fatal(err)
 	}
+	small := newPrefixes(model, 2*state.Bytes()+1, func(int64) int64 { return 1 })
 	for n := bitgpu.PieceTokens; n < len(ids); n += bitgpu.PieceTokens {
 		if err := small.offer("a", ids, n, session); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if small.count() > 2 {
-		t.Errorf("got %d beginnings, want at most 2", small.count())
+	if n, bytes := small.totals(); n != 2 || bytes != 2*state.Bytes() {
+		t.Errorf("got %d beginnings of %d bytes, want two", n, bytes)
 	}
 }
 

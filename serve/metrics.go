@@ -49,7 +49,8 @@ func newMetrics(s *Server) *metrics {
 		gauge("memories", "Memories kept.", func() float64 { n, _ := s.store.totals(); return float64(n) }),
 		gauge("memories_bytes", "Bytes of the files of all memories.", func() float64 { _, bytes := s.store.totals(); return float64(bytes) }),
 		gauge("memories_limit_bytes", "What the bytes of all memories stay below.", func() float64 { return float64(s.o.MemoryLimit) }),
-		gauge("cached_prefixes", "Beginnings of prompts that are kept in RAM.", func() float64 { return float64(s.prefixes.count()) }),
+		gauge("cached_prefixes", "Beginnings of prompts that are kept in RAM.", func() float64 { n, _ := s.prefixes.totals(); return float64(n) }),
+		gauge("cached_prefixes_bytes", "Bytes of RAM that they take.", func() float64 { _, bytes := s.prefixes.totals(); return float64(bytes) }),
 	)
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
 	return m

@@ -272,8 +272,11 @@ func (w *responseWriter) write(t *text) error {
 	w.end(reason)
 	if w.stored() {
 		messages := append(slices.Clip(w.messages), chat.Message("assistant", w.answer.Content))
-		w.c.s.answers.add(&kept{w.id, w.c.owner, w.final, messages, w.rendered.Text + w.raw, t.session})
-		t.session = nil // theirs now
+		state, err := t.session.Snapshot()
+		if err != nil {
+			return err
+		}
+		w.c.s.answers.add(&kept{w.id, w.c.owner, w.final, messages, w.rendered.Text + w.raw, state})
 	}
 	if w.events != nil && !w.event("response."+w.final["status"].(string), map[string]any{"response": w.final}) {
 		return errGone

@@ -62,8 +62,8 @@ func New(model *bitgpu.Model, o Options) (*Server, error) {
 	if s.store, err = openStore(model, o); err != nil {
 		return nil, err
 	}
-	s.prefixes = newPrefixes(max(o.PrefixLimit, 0) / s.store.largest())
-	s.answers = newAnswers(max(o.ResidentLimit/s.store.largest(), 16))
+	s.prefixes = newPrefixes(model, o.PrefixLimit, s.store.size)
+	s.answers = newAnswers(model, o.ResidentLimit)
 	s.metrics = newMetrics(s)
 	s.vocabulary = vocabulary(model)
 	s.handler = s.routes()
@@ -92,8 +92,6 @@ func (s *Server) Drain(ctx context.Context) error {
 // Close drains and gives back what the server holds. Requests under way are waited for.
 func (s *Server) Close() error {
 	s.Drain(context.Background())
-	s.prefixes.close()
-	s.answers.close()
 	return s.store.close()
 }
 

@@ -31,7 +31,7 @@ type store struct {
 	limit     int64 // bytes of files
 	base      int64 // bytes of the file of one memory, at most,
 	each      int64 // and of each token that it has read, where a model keeps them
-	resident  int   // memories in RAM
+	resident  int64 // bytes of memories in RAM
 
 	mu    sync.Mutex
 	items map[string]*entry
@@ -59,8 +59,8 @@ type entry struct {
 	written bool      // likewise: somebody writes
 	gone    bool      // likewise: deleted or evicted
 
-	mu      sync.Mutex      // guards what follows; is taken before store.mu
-	session *bitgpu.Session // nil where only the file has it
+	mu    sync.Mutex       // guards what follows; is taken before store.mu
+	state *bitgpu.Snapshot // nil where only the file has it
 }
 
 const aboutSuffix = ".json"
@@ -103,7 +103,7 @@ func (s *store) begin(o Options) error {
 		return fmt.Errorf("%w: memory limit: got %d bytes, want %d or more: one memory has %d, and its next state is written before the old one goes",
 			ErrOption, s.limit, 2*least, least)
 	}
-	s.resident = int(max(o.ResidentLimit/s.largest(), 1))
+	s.resident = o.ResidentLimit
 	if err := s.find(); err != nil {
 		return err
 	}
@@ -207,10 +207,7 @@ func (s *store) close() error {
 func (m *entry) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.session != nil {
-		m.session.Close()
-		m.session = nil
-	}
+	m.state = nil
 }
 
 func errNoMemory(id string) *apiError {
