@@ -371,16 +371,18 @@ func (c *call) readShowing(t *text, ids []uint32, top int) ([]tokenLogProb, erro
 			found = append(found, logProb(before, part[0], top))
 		}
 		vocab := c.s.model.Config().Vocab
-		err := t.session.ForwardAll(part, func(at int, logits []float32) error {
-			for i := 0; i < len(logits)/vocab; i++ {
-				row := logits[i*vocab : (i+1)*vocab]
-				if next := at + i + 1; next < len(part) {
-					found = append(found, logProb(row, part[next], top))
-				} else {
-					before = append(before[:0], row...)
+		err := c.reading(func() error {
+			return t.session.ForwardAll(part, func(at int, logits []float32) error {
+				for i := 0; i < len(logits)/vocab; i++ {
+					row := logits[i*vocab : (i+1)*vocab]
+					if next := at + i + 1; next < len(part) {
+						found = append(found, logProb(row, part[next], top))
+					} else {
+						before = append(before[:0], row...)
+					}
 				}
-			}
-			return nil
+				return nil
+			})
 		})
 		if err != nil {
 			return nil, err

@@ -213,6 +213,36 @@ func TestTurnsAreFair(t *testing.T) {
 	}
 }
 
+// The key with the fewest places has the next one, however many requests another has in the queue before it.
+func TestPlacesAreShared(t *testing.T) {
+	g := newGate(3, 100, true)
+	var held []func()
+	for range 3 {
+		leave, err := g.enter(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, leave)
+	}
+	in := make(chan string)
+	for n, key := range []string{"a", "a", "b", "b", "c"} {
+		go func() {
+			if _, err := g.enter(context.Background(), key); err == nil {
+				in <- key
+			}
+		}()
+		until(func() bool { _, waiting := g.counts(); return waiting > n })
+	}
+	var got strings.Builder
+	for _, leave := range held {
+		leave()
+		got.WriteString(<-in)
+	}
+	if got.String() != "bca" && got.String() != "bcb" || got.String() == "bca" && g.working["a"] != 1 {
+		t.Errorf("got the order %q with %v, want b and c, who had nothing, before a", got.String(), g.working)
+	}
+}
+
 // Keys, hosts and pages of others.
 func TestGuard(t *testing.T) {
 	c := begin(t, Options{Keys: []string{"secret"}, Origins: []string{"https://example.org"}})

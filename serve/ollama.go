@@ -220,6 +220,9 @@ func (c *call) ollamaModel(in *ollamaRequest) error {
 	if in.Think != nil && *in.Think && !c.s.features.Thinking {
 		return unsupported("think", "the model's template does not have it")
 	}
+	if _, err := in.form(); err != nil {
+		return err
+	}
 	return c.needText()
 }
 

@@ -113,7 +113,10 @@ func (s *store) begin(o Options) error {
 // measure finds how many bytes a memory has at most. Of a model that learns the length of its text does not count, but for a
 // few digits; one with attention keeps its tokens.
 func (s *store) measure() error {
-	const few = 64 // as many as the file has of the last tokens
+	few := 64 // as many as the file has of the last tokens
+	if room := s.model.Context(); room > 0 {
+		few = max(min(few, room/2), 1)
+	}
 	session, err := s.model.NewSession()
 	if err != nil {
 		return err
@@ -136,8 +139,8 @@ func (s *store) measure() error {
 		sizes[i] = info.Size()
 	}
 	const slack = 4096 // longer numbers, another alignment
-	if grown := sizes[1] - sizes[0]; grown > slack/4 {
-		s.each = (grown + few - 1) / few
+	if grown := sizes[1] - sizes[0]; s.model.Context() > 0 {
+		s.each = (grown + int64(few) - 1) / int64(few)
 	}
 	s.base = sizes[0] + slack
 	return nil
