@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"bitgpu"
+	"bitgpu/nn/storage/public/publictest"
 )
 
 func (c *client) newMemory(name string) string {
@@ -238,5 +239,46 @@ func TestStoreFindsOnlyWhatIsWhole(t *testing.T) {
 	model, _ := demoModel()
 	if _, err := New(model, Options{MemoryDir: dir}); err == nil || !strings.Contains(err.Error(), a.File) {
 		t.Errorf("a file that was cut: got %v", err)
+	}
+}
+
+// Saved, restarted, loaded and gone on is the same as never stopped, and no token is read again: of a memory that learns, of keys
+// and values, and of states of the gated delta rule.
+func TestRestartReadsNothingAgain(t *testing.T) {
+	for _, path := range []string{"../testdata/reference/d32-delta", publictest.File(t, "qwen3"), publictest.File(t, "qwen35")} {
+		model, err := bitgpu.Load(path, bitgpu.WithBackend(bitgpu.CPU))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { model.Close() })
+		session, err := model.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer session.Close()
+		dir := t.TempDir()
+		c := beginWith(t, model, Options{MemoryDir: dir})
+		id := c.newMemory("")
+		c.post("/v1/memories/"+id+"/learn", `{"text":"the ship"}`).object(t)
+		if _, err := session.Learn(t.Context(), "the ship"); err != nil {
+			t.Fatal(err)
+		}
+		read := session.Position()
+		for turn := range 3 {
+			c.end()
+			c = beginWith(t, model, Options{MemoryDir: dir, ResidentLimit: int64(turn)})
+			want, err := session.Generate(t.Context(), "", bitgpu.Options{MaxTokens: 5, Temperature: 1, Seed: 4})
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := c.post("/v1/completions", `{"max_tokens":5,"seed":4,"memory":"`+id+`"}`).object(t)
+			if at(v, "choices", 0, "text") != want || at(v, "usage", "prompt_tokens") != 0.0 {
+				t.Errorf("%s: after restart %d: got %v, want %q and nothing read", path, turn, v, want)
+			}
+			if a := c.get("/v1/memories/" + id).object(t); at(a, "tokens") != float64(session.Position()) || session.Position() <= read {
+				t.Errorf("%s: after restart %d: got %v, want %d tokens", path, turn, a, session.Position())
+			}
+			read = session.Position()
+		}
 	}
 }
