@@ -30,7 +30,7 @@ func (s *Server) modelBody() map[string]any {
 		"bitgpu": map[string]any{
 			"model": s.model.ID(), "width": c.Width, "layers": c.Layers, "vocabulary": c.Vocab, "mixer": c.Mixer, "device": s.model.Device(),
 			"weight_bytes": s.model.WeightBytes(), "memory_bytes": s.store.largest(),
-			"chat": s.o.Template != nil, "tools": s.features.Tools, "thinking": s.features.Thinking, "system": s.features.System,
+			"chat": s.o.Template != nil, "tools": s.features.Tools, "thinking": s.features.Thinking, "system": s.features.System, "picture": c.Decoder == nil,
 		},
 	}
 }

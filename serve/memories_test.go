@@ -2,6 +2,8 @@ package serve
 
 import (
 	"context"
+	"image"
+	"image/png"
 	"io"
 	"net/http"
 	"os"
@@ -281,4 +283,41 @@ func TestRestartReadsNothingAgain(t *testing.T) {
 			read = session.Position()
 		}
 	}
+}
+
+// A memory has a picture: white while it is empty, another one when it has learned; one that is keys and values has none.
+func TestPictureOfAMemory(t *testing.T) {
+	c := begin(t, Options{})
+	id := c.newMemory("")
+	drawn := func() image.Image {
+		a := c.get("/v1/memories/" + id + "/picture")
+		p, err := png.Decode(strings.NewReader(a.body))
+		if err != nil || a.header.Get("Content-Type") != "image/png" {
+			t.Fatalf("got %d %v: %v", a.status, a.header, err)
+		}
+		return p
+	}
+	coloured := func(p image.Image) (n int) {
+		for y := range p.Bounds().Dy() {
+			for x := range p.Bounds().Dx() {
+				if r, g, b, a := p.At(x, y).RGBA(); a > 0 && (r != g || g != b) {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	empty := drawn()
+	c.post("/v1/memories/"+id+"/learn", `{"text":"My name is Rosalind."}`).object(t)
+	learned := drawn()
+	if coloured(empty) != 0 || coloured(learned) < 1000 || learned.Bounds().Dx() < 64 {
+		t.Errorf("got %d and %d coloured pixels of %v", coloured(empty), coloured(learned), learned.Bounds())
+	}
+	model, err := bitgpu.Load(publictest.File(t, "qwen3"), bitgpu.WithBackend(bitgpu.CPU))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { model.Close() })
+	c = beginWith(t, model, Options{})
+	checkRefusal(t, "keys and values", c.get("/v1/memories/"+c.newMemory("")+"/picture"), 422, "no_picture", "")
 }
