@@ -95,7 +95,7 @@ def output(*command, **options):
 
 where.mkdir(parents=True, exist_ok=True)
 python = install()
-server = Server("--chat-template", here / "chat.jinja")
+server = Server("--chat-template", here / "chat.jinja", "--timeout", "20s")
 for name in ("openai", "langchain", "lmeval"):
     extra = [program, here.parent.parent / "ARCHITECTURE.md"] if name == "lmeval" else []
     step(name)(lambda: print(" ", output(python, here / f"python_{name}.py", server.address, *extra).splitlines()[-1]))
@@ -135,7 +135,7 @@ def _():
 @step("schemathesis")
 def _():
     said = output(where / "venv" / "bin" / "schemathesis", "--config-file", here / "schemathesis.toml", "run", server.address + "/openapi.json",
-                  "--max-examples", os.environ.get("CASES", "250"), "--seed", "1", cwd=where)
+                  "--max-examples", os.environ.get("CASES", "200"), "--seed", os.environ.get("SEED", "1"), cwd=where)
     print("  schemathesis:", " ".join(re.findall(r"\d+ generated[^\n]*|\d+ (?:test cases|passed)[^\n]*", said)))
 
 
