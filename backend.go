@@ -9,6 +9,7 @@ import (
 
 	"bitgpu/gpu"
 	"bitgpu/io/hf"
+	"bitgpu/nn"
 	"bitgpu/nn/cpu"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
@@ -173,7 +174,7 @@ func openEngine(l *storage.Loaded, o options) (engine, place, error) {
 			note = tuned.Unusable(err)
 		}
 	}
-	e, err := newEngine(cpu.New(), l.Config, l.Weights, l.Close)
+	e, err := newEngine(cpu.New(), l.Config, nn.Spend(l.Weights), l.Close)
 	return e, place{CPU, fmt.Sprintf("CPU (%d threads, %v)", parallel.Workers(), simd.Active()), note}, err
 }
 

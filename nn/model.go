@@ -48,9 +48,18 @@ func Load[T any](b op.Memory[T], c Config, host *Weights[op.HostTensor]) *Weight
 		if p.Kind == layer.Linear && t.Format == op.F32 && c.Decoder == nil {
 			t = op.PackTernary(t, len(p.Names), c.WeightScale == ScaleAbsmean)
 		}
+		t.Int8 = p.Kind == layer.Linear && c.Decoder != nil && c.Decoder.Int8
 		op.Check(p.Names[0], t.Shape, p.Shape...)
 		return b.Load(t)
 	})
+}
+
+// Spend says of host weights that were read from a public model that they will be loaded once and never read again.
+func Spend(w *Weights[op.HostTensor]) *Weights[op.HostTensor] {
+	for i := range *w {
+		(*w)[i].Spare = (*w)[i].Group > 0 // such codes never are a file's own memory
+	}
+	return w
 }
 
 // Release gives the model's memory back. Its sessions have been closed before.

@@ -11,6 +11,7 @@ import (
 	"bitgpu"
 	"bitgpu/io/corpus"
 	"bitgpu/io/tokenizer"
+	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
 
@@ -101,7 +102,7 @@ func evalAction(c *cli.Context) error {
 	}
 	announceDevice(c, backend.device, backend.note)
 	start := time.Now()
-	e, err := backend.evaluate(model.Config, model.Weights, o.Batch, o.Time, tokens)
+	e, err := backend.evaluate(model.Config, nn.Spend(model.Weights), o.Batch, o.Time, tokens)
 	if err != nil {
 		return err
 	}
