@@ -18,7 +18,7 @@ import (
 // BenchmarkPublic has the ratios. The idea is that of T-MAC (arXiv 2407.00088), with tables as exact as float32.
 type Interleaved struct {
 	rows, cols, group int
-	codes, scales     []byte // 32 rows after the other, the last ones padded; of each column of bytes 32 by lookupPlace
+	codes, scales     []byte // 32 rows after the other; of each column of bytes 32 by lookupPlace
 }
 
 // lookupKernels are the inner loops of Interleaved.
@@ -55,20 +55,19 @@ const (
 // their order.
 func lookupPlace(row int) int { return row/4%2*16 + row/8%2*8 + row%4*2 + row/16 }
 
-// Interleave copies a matrix, or keeps its codes where they are if they are spare and the rows a multiple of 32. It returns
-// nil where the processor multiplies as fast as it looks up.
+// Interleave copies a matrix, or keeps its codes where they are if they are spare. It returns nil where the rows are no
+// multiple of 32, and where the processor multiplies as fast as it looks up.
 func Interleave(codes []byte, scales []uint16, group, rows, cols int, spare bool) *Interleaved {
 	checkTernary("Interleave", rows*cols, len(codes), rows, cols)
 	checkGroups("Interleave", len(scales), group, rows, cols)
-	if active.Load().lookup == nil || rows == 0 || cols == 0 {
+	if active.Load().lookup == nil || rows%lookupRows > 0 || rows == 0 || cols == 0 {
 		return nil
 	}
-	blocks := ceilDiv(rows, lookupRows)
-	m := &Interleaved{rows, cols, group, codes, make([]byte, blocks*lookupRows*cols/group*2)}
-	if !spare || rows%lookupRows > 0 {
-		m.codes = make([]byte, blocks*lookupRows*cols/4)
+	m := &Interleaved{rows, cols, group, codes, make([]byte, 2*len(scales))}
+	if !spare {
+		m.codes = make([]byte, len(codes))
 	}
-	parallel.For(blocks, ceilDiv(codeGrain, lookupRows*cols), &interleaving{m, codes, scales})
+	parallel.For(rows/lookupRows, ceilDiv(codeGrain, lookupRows*cols), &interleaving{m, codes, scales})
 	return m
 }
 
@@ -95,10 +94,8 @@ func (i *interleaving) Run(start, end int) {
 	room.codes, room.halves = grow(room.codes, lookupRows*width), grow(room.halves, lookupRows*2*groups)
 	codes, halves := room.codes, room.halves
 	for b := start; b < end; b++ {
-		first, last := b*lookupRows, min((b+1)*lookupRows, m.rows)
-		clear(codes[copy(codes, i.codes[first*width:last*width]):])
-		clear(halves[(last-first)*2*groups:])
-		for g, s := range i.scales[first*groups : last*groups] {
+		copy(codes, i.codes[b*lookupRows*width:][:lookupRows*width])
+		for g, s := range i.scales[b*lookupRows*groups:][:lookupRows*groups] {
 			binary.LittleEndian.PutUint16(halves[2*g:], s)
 		}
 		interleave(k, m.codes[b*lookupRows*width:], codes, width)
@@ -173,7 +170,6 @@ var lookupJobs = newFreeList[lookupJob]()
 type lookupRoom struct {
 	nibbles []byte // of a chunk
 	sums    [lookupSums]byte
-	y       [lookupRows]float32
 	codes   []byte // as they were before
 	scales  []uint16
 	halves  []byte    // scales as bytes
@@ -194,7 +190,7 @@ func (m *Interleaved) MatMul(y, x []float32, n int) {
 	j.m, j.k = m, active.Load()
 	if j.k.lookup == nil {
 		j.n, j.x, j.y = n, x, y
-		parallel.For(ceilDiv(m.rows, lookupRows), 1, (*packedPhase)(j))
+		parallel.For(m.rows/lookupRows, 1, (*packedPhase)(j))
 	} else {
 		j.lookup(y, x, n)
 	}
@@ -216,7 +212,7 @@ func (j *lookupJob) lookup(y, x []float32, n int) {
 		j.tables = grow(j.tables, j.n*j.tablesLen())
 		j.units = grow(j.units, j.n*j.chunks)
 		parallel.For(j.n*j.chunks, chunkElements/(8*j.part)+1, (*tablePhase)(j))
-		parallel.For(ceilDiv(m.rows, lookupRows), ceilDiv(chunkElements, lookupBlocks*lookupRows*m.cols)*lookupBlocks, j)
+		parallel.For(m.rows/lookupRows, ceilDiv(chunkElements, lookupBlocks*lookupRows*m.cols)*lookupBlocks, j)
 	}
 }
 
@@ -229,11 +225,11 @@ func (p *packedPhase) Run(start, end int) {
 	room.codes, room.scales = grow(room.codes, lookupRows*width), grow(room.scales, lookupRows*groups)
 	scales := scaleRooms.get()
 	for b := start; b < end; b++ {
-		row, n := b*lookupRows, min(lookupRows, m.rows-b*lookupRows)
-		m.Packed(room.codes, room.scales, row, n)
-		wide := scales.widened(p.k, room.scales[:n*groups], 1)
+		row := b * lookupRows
+		m.Packed(room.codes, room.scales, row, lookupRows)
+		wide := scales.widened(p.k, room.scales, 1)
 		for v := range p.n {
-			p.k.group.one(p.y[v*m.rows+row:][:n], room.codes[:n*width], wide, p.x[v*m.cols:(v+1)*m.cols], groups, m.group)
+			p.k.group.one(p.y[v*m.rows+row:][:lookupRows], room.codes, wide, p.x[v*m.cols:(v+1)*m.cols], groups, m.group)
 		}
 	}
 	scaleRooms.put(scales)
@@ -269,16 +265,15 @@ func wholeScale(k *kernels, x []float32) (scale, unit float32) {
 // Run computes the rows 32·start to 32·end of the result.
 func (j *lookupJob) Run(start, end int) {
 	m, room := j.m, lookupRooms.get()
-	last := min(end*lookupRows, m.rows)
 	for v := range j.n {
-		clear(j.y[v*m.rows+start*lookupRows : v*m.rows+last])
+		clear(j.y[v*m.rows+start*lookupRows : v*m.rows+end*lookupRows])
 	}
 	room.nibbles = grow(room.nibbles, 2*j.part/4*lookupBlocks*lookupRows)
 	slab := max(lookupTableRoom/(j.n*tableBytes/2)/m.group, 1) * m.group // columns
 	for from := 0; from < m.cols; from += slab {
 		for block := start; block < end; {
 			blocks := 1
-			if (block+lookupBlocks)*lookupRows <= last {
+			if block+lookupBlocks <= end {
 				blocks = lookupBlocks
 			}
 			j.add(room, block, blocks, from, min(from+slab, m.cols))
@@ -292,53 +287,36 @@ func (j *lookupJob) Run(start, end int) {
 func (j *lookupJob) add(room *lookupRoom, block, blocks, from, to int) {
 	m := j.m
 	row, step, scaleStep := block*lookupRows, lookupRows*m.cols/4, scaleBytes*m.cols/m.group
-	kern, rows := j.k.lookup.one, min(lookupRows, m.rows-row)
+	kern := j.k.lookup.one
 	if blocks > 1 {
-		kern, rows = j.k.lookup.four, blocks*lookupRows
+		kern = j.k.lookup.four
 	}
 	if j.n == 1 {
-		j.addOne(room, block, blocks, from, to)
+		j.addOne(block, blocks, from, to)
 		return
 	}
 	for column := from; column < to; column += j.part {
 		j.k.lookup.split(&room.nibbles[0], &m.codes[block*step+column/4*lookupRows], j.part/4, blocks, step)
 		scales := &m.scales[block*scaleStep+column/m.group*scaleBytes]
 		for v := range j.n {
-			y := j.y[v*m.rows+row:][:rows]
-			if rows < lookupRows {
-				copy(room.y[:], y)
-				y = room.y[:]
-			}
-			kern(&y[0], &room.nibbles[0], &j.tables[v*j.tablesLen()+column/2*tableBytes], scales, scaleStep,
+			kern(&j.y[v*m.rows+row], &room.nibbles[0], &j.tables[v*j.tablesLen()+column/2*tableBytes], scales, scaleStep,
 				j.units[v*j.chunks+column/j.part], j.part/8, &room.sums[0])
-			if rows < lookupRows {
-				copy(j.y[v*m.rows+row:][:rows], y)
-			}
 		}
 	}
 }
 
 // addOne is add for one vector.
-func (j *lookupJob) addOne(room *lookupRoom, block, blocks, from, to int) {
+func (j *lookupJob) addOne(block, blocks, from, to int) {
 	m := j.m
 	step, scaleStep := lookupRows*m.cols/4, scaleBytes*m.cols/m.group
 	each := to - from // columns whose scales follow each other
 	if j.part < m.group {
 		each = j.part
 	}
-	for ; blocks > 0; block, blocks = block+1, blocks-1 {
-		y := j.y[block*lookupRows : min((block+1)*lookupRows, m.rows)]
-		at := y
-		if len(y) < lookupRows {
-			copy(room.y[:], y)
-			at = room.y[:]
-		}
+	for b := block; b < block+blocks; b++ {
 		for column := from; column < to; column += each {
-			j.k.lookup.vector(&at[0], &m.codes[block*step+column/4*lookupRows], &j.tables[column/2*tableBytes],
-				&m.scales[block*scaleStep+column/m.group*scaleBytes], &j.units[column/j.part], each/j.part, j.part/8)
-		}
-		if len(y) < lookupRows {
-			copy(y, at)
+			j.k.lookup.vector(&j.y[b*lookupRows], &m.codes[b*step+column/4*lookupRows], &j.tables[column/2*tableBytes],
+				&m.scales[b*scaleStep+column/m.group*scaleBytes], &j.units[column/j.part], each/j.part, j.part/8)
 		}
 	}
 }
