@@ -20,6 +20,7 @@ type Model[T any] struct {
 	work    workspace[T]
 
 	together together[T]
+	borrowed bool // the weights are another model's
 }
 
 // NewModel loads host weights onto a backend as they are: packed ternary stays packed; Linear
@@ -54,6 +55,12 @@ func Load[T any](b op.Memory[T], c Config, host *Weights[op.HostTensor]) *Weight
 	})
 }
 
+// As is a model with the same weights by another configuration, which differs in how activations or caches are rounded. It is
+// released before m is, and leaves the weights.
+func (m *Model[T]) As(c Config) *Model[T] {
+	return &Model[T]{Config: c, Backend: m.Backend, Weights: m.Weights, Low: m.Low, borrowed: true}
+}
+
 // Spend says of host weights that were read from a public model that they will be loaded once and never read again.
 func Spend(w *Weights[op.HostTensor]) *Weights[op.HostTensor] {
 	for i := range *w {
@@ -66,6 +73,9 @@ func Spend(w *Weights[op.HostTensor]) *Weights[op.HostTensor] {
 func (m *Model[T]) Release() {
 	m.together.release(m.Backend)
 	m.work.release(m.Backend)
+	if m.borrowed {
+		return
+	}
 	m.Backend.Release(*m.Weights...)
 	m.Backend.Release(m.Low...)
 }
