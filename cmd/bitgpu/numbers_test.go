@@ -58,8 +58,13 @@ func TestShellWord(t *testing.T) {
 		"model": "model", "/a/b-c_d.e": "/a/b-c_d.e", "größe": "größe", "": "''", "my model": "'my model'", "it's": `'it'\''s'`,
 		"$HOME": "'$HOME'", "a*": "'a*'", "~x": "'~x'", "a\nb": "'a\nb'", `a"b\c`: `'a"b\c'`,
 	} {
-		if got := shellWord(word); got != want {
+		if got := quoted("linux", word); got != want {
 			t.Errorf("%q: %s wanted, %s found", word, want, got)
+		}
+	}
+	for word, want := range map[string]string{`C:\a\model.bitt`: `C:\a\model.bitt`, `C:\my model`: `"C:\my model"`, "it's": `"it's"`, "": `""`} {
+		if got := quoted("windows", word); got != want {
+			t.Errorf("on Windows, %q: got %s, want %s", word, got, want)
 		}
 	}
 }
