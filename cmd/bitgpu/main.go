@@ -120,7 +120,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			"bitgpu train --data book.txt --output-dir model",
 			"bitgpu run -m model/model.bitt -p 'Once'"),
 		Version:                   version.Text(),
-		Commands:                  append(commands(), completeCommand()),
+		Commands:                  append(commands(), completeCommand(), manCommand()),
 		Reader:                    stdin,
 		Writer:                    stdout,
 		ErrWriter:                 stderr,
