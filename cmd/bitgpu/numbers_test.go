@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -65,6 +66,15 @@ func TestShellWord(t *testing.T) {
 	for word, want := range map[string]string{`C:\a\model.bitt`: `C:\a\model.bitt`, `C:\my model`: `"C:\my model"`, "it's": `"it's"`, "": `""`} {
 		if got := quoted("windows", word); got != want {
 			t.Errorf("on Windows, %q: got %s, want %s", word, got, want)
+		}
+	}
+}
+
+// The clock of some systems stands still while a few tokens are read.
+func TestSpeedOfAStandingClock(t *testing.T) {
+	for took, want := range map[time.Duration]string{0: "2 tokens in less than the clock can tell", time.Second: "2 tokens in 1s, 2.0 tokens/s"} {
+		if got := speed(2, took); got != want {
+			t.Errorf("%v: got %q, want %q", took, got, want)
 		}
 	}
 }
