@@ -15,7 +15,7 @@ override export PATH := $(or $(shell /usr/bin/tr '\0' '\n' </proc/$$PPID/environ
 endif
 endif
 
-.PHONY: help build window python cross dist test-dist test-reproducible home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist
+.PHONY: help build window python cross dist test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-18s %s\n' "$$name" "$$what"; done
@@ -47,10 +47,16 @@ test-dist: dist packages-test-dist ## install what make dist made, where there i
 test-reproducible: packages-dist ## build the packages twice, in two folders and without a cache the second time, and compare them bit for bit
 	$(GO) test -tags dist -count 1 -v -timeout 120m -run Reproducible ./internal/dist
 
+test-windows: packages-dist packages-windows ## the program for Windows, with GPU support, under Wine
+	xvfb-run -a $(GO) test -tags wine -count 1 -v -timeout 30m -run Windows ./internal/dist
+
 home: ## move the module's path, in imports and pages: make home PATH=example.org/x/bitgpu
 	$(GO) run ./internal/home "$(MODULE)"
 
-test-home: ## move a copy of the module, and build it
+test-test-windows: packages-dist packages-windows ## the program for Windows, with GPU support, under Wine
+	xvfb-run -a $(GO) test -tags wine -count 1 -v -timeout 30m -run Windows ./internal/dist
+
+home: ## move a copy of the module, and build it
 	$(GO) test -tags dist -count 1 -v -timeout 30m -run Home ./internal/home
 
 test: clean-account cross test-go test-parity test-python test-window ## build and test everything, and say what this machine could not test
@@ -140,3 +146,7 @@ packages-dist:
 packages-test-dist:
 	$(call need,{ command -v mmdebstrap || echo mmdebstrap; command -v lintian || echo lintian; \
 		command -v qemu-aarch64-static || echo qemu-user-static; command -v groff || echo groff; } | grep -v /)
+
+# Windows' programs here: Wine, the screen that it wants, and a driver for its Vulkan.
+packages-windows: packages-gpu packages-screen
+	$(call need,{ command -v wine && dpkg -s wine64 >/dev/null 2>&1 || echo wine wine64; } | grep -v /)

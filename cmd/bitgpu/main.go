@@ -86,6 +86,7 @@ var formats = regexp.MustCompile(`^(modeldir: |bitt: |memory: )+(bitt: |safetens
 // sentence is an error in one line, which begins with the innermost of the formats that it passed through.
 func sentence(err error) string {
 	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
+	text = strings.NewReplacer(".; ", "; ", ".: ", ": ").Replace(text) // errors of Windows end with a full stop
 	return strings.TrimPrefix(formats.ReplaceAllString(text, "$2"), "modeldir: ")
 }
 

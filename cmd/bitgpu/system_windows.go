@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -23,4 +24,11 @@ func peakMemory() int64 {
 		return 0
 	}
 	return int64(counters.peakWorkingSet)
+}
+
+// takesEscapes says whether a console shows what escape sequences say. Windows' consoles do from 10 on, where they are asked to.
+func takesEscapes(console *os.File) bool {
+	var mode uint32
+	h := windows.Handle(console.Fd())
+	return windows.GetConsoleMode(h, &mode) == nil && windows.SetConsoleMode(h, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
 }
