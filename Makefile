@@ -53,10 +53,7 @@ test-windows: packages-dist packages-windows ## the program for Windows, with GP
 home: ## move the module's path, in imports and pages: make home PATH=example.org/x/bitgpu
 	$(GO) run ./internal/home "$(MODULE)"
 
-test-test-windows: packages-dist packages-windows ## the program for Windows, with GPU support, under Wine
-	xvfb-run -a $(GO) test -tags wine -count 1 -v -timeout 30m -run Windows ./internal/dist
-
-home: ## move a copy of the module, and build it
+test-home: ## move a copy of the module, and build it
 	$(GO) test -tags dist -count 1 -v -timeout 30m -run Home ./internal/home
 
 test: clean-account cross test-go test-parity test-python test-window ## build and test everything, and say what this machine could not test
