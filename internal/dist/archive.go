@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // archives makes one of each target: the program, its licences, its pages and what completes it, in a folder of their own.
@@ -107,7 +108,24 @@ func (r *release) said(args ...string) ([]byte, error) {
 		return nil, err
 	}
 	out, err := output(program, args...)
-	return []byte(out + "\n"), err
+	return []byte(utf8Text(out) + "\n"), err
+}
+
+// utf8Text reads as Latin-1 what is not UTF-8, as names in old licences are not.
+func utf8Text(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	var valid strings.Builder
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
+		if r == utf8.RuneError && n == 1 {
+			r = rune(text[i])
+		}
+		valid.WriteRune(r)
+		i += n
+	}
+	return valid.String()
 }
 
 // manPages are made from the commands by the program itself.

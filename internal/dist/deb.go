@@ -16,36 +16,44 @@ const nfpmTool = "github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4"
 // deb makes Debian's packages: with GPU support for amd64, without for arm64.
 func (r *release) deb() error {
 	for _, t := range []target{targets[0], targets[2]} {
-		program, err := r.bitgpu(t)
-		if err != nil {
+		if err := r.debOf(t); err != nil {
 			return err
 		}
-		dir := filepath.Join(r.work, "deb-"+t.arch)
-		contents, err := r.debContents(t, program)
-		if err != nil {
+	}
+	return nil
+}
+
+func (r *release) debOf(t target) error {
+	program, err := r.bitgpu(t)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(r.work, "deb-"+t.arch)
+	contents, err := r.debContents(t, program)
+	if err != nil {
+		return err
+	}
+	var list strings.Builder
+	for _, f := range contents {
+		path := filepath.Join(dir, filepath.FromSlash(f.name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		var list strings.Builder
-		for _, f := range contents {
-			path := filepath.Join(dir, filepath.FromSlash(f.name))
-			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-				return err
-			}
-			if err := os.WriteFile(path, f.data, 0o644); err != nil {
-				return err
-			}
-			mode := "0644"
-			if f.exec {
-				mode = "0755"
-			}
-			fmt.Fprintf(&list, "  - {src: %q, dst: %q, file_info: {mode: %s, owner: root, group: root, mtime: %q}}\n", path, "/"+f.name, mode, r.at.Format(time.RFC3339))
-		}
-		depends, err := debDepends(t, program)
-		if err != nil {
+		if err := os.WriteFile(path, f.data, 0o644); err != nil {
 			return err
 		}
-		config := filepath.Join(dir, "nfpm.yaml")
-		text := fmt.Sprintf(`name: bitgpu
+		mode := "0644"
+		if f.exec {
+			mode = "0755"
+		}
+		fmt.Fprintf(&list, "  - {src: %q, dst: %q, file_info: {mode: %s, owner: root, group: root, mtime: %q}}\n", path, "/"+f.name, mode, r.at.Format(time.RFC3339))
+	}
+	depends, err := debDepends(t, program)
+	if err != nil {
+		return err
+	}
+	config := filepath.Join(dir, "nfpm.yaml")
+	text := fmt.Sprintf(`name: bitgpu
 arch: %s
 version: %s
 version_schema: none
@@ -62,23 +70,19 @@ description: |
   in the program; a server for clients of OpenAI's API is part of it.
 %scontents:
 %s`, t.arch, r.version, r.maintainer, r.homepage, r.at.Format(time.RFC3339), depends, list.String())
-		if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
-			return err
-		}
-		name := fmt.Sprintf("bitgpu_%s_%s.deb", r.version, t.arch)
-		made := filepath.Join(dir, name)
-		if err := run(nil, "go", "run", nfpmTool, "package", "-f", config, "-p", "deb", "-t", made); err != nil {
-			return err
-		}
-		data, err := os.ReadFile(made)
-		if err != nil {
-			return err
-		}
-		if err := r.write(name, data); err != nil {
-			return err
-		}
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		return err
 	}
-	return nil
+	name := fmt.Sprintf("bitgpu_%s_%s.deb", r.version, t.arch)
+	made := filepath.Join(dir, name)
+	if err := run(nil, "go", "run", nfpmTool, "package", "-f", config, "-p", "deb", "-t", made); err != nil {
+		return err
+	}
+	data, err := os.ReadFile(made)
+	if err != nil {
+		return err
+	}
+	return r.write(name, data)
 }
 
 // debDepends are the lines of the package's file on what the program wants, by what its symbols say.

@@ -15,14 +15,17 @@ const cyclonedx = "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.1
 
 // sbom lists every module in the program with GPU support, which has the most of them, in CycloneDX's form.
 func (r *release) sbom() error {
-	name := "bitgpu-" + r.version + ".cdx.json"
-	path := filepath.Join(r.work, name)
-	env := []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=1", "GOFLAGS="}
-	tool := filepath.Join(r.work, "tool")
-	if err := run([]string{"GOBIN=" + tool}, "go", "install", cyclonedx); err != nil {
+	program, err := r.bitgpu(targets[0])
+	if err != nil {
 		return err
 	}
-	if err := run(env, filepath.Join(tool, "cyclonedx-gomod"), "app", "-json", "-licenses", "-std", "-noserial", "-notimestamp", "-main", "cmd/bitgpu", "-output", path, "."); err != nil {
+	name := "bitgpu-" + r.version + ".cdx.json"
+	path := filepath.Join(r.work, name)
+	tool := filepath.Join(r.work, "tool")
+	if err := run([]string{"GOBIN=" + tool, "GOFLAGS="}, "go", "install", "-trimpath", cyclonedx); err != nil { // the list has the tool's sum
+		return err
+	}
+	if err := run(nil, filepath.Join(tool, "cyclonedx-gomod"), "bin", "-json", "-licenses", "-std", "-noserial", "-notimestamp", "-version", "v"+r.version, "-output", path, program); err != nil {
 		return err
 	}
 	data, err := os.ReadFile(path)
