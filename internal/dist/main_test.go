@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -59,5 +60,34 @@ func TestPackagedFiles(t *testing.T) {
 	}
 	if _, err := releasedContainer("FROM other", "1.2.3"); err == nil {
 		t.Error("a file of another form is taken")
+	}
+}
+
+// Each line of the README's table of platforms names a target that is there, and says what was not tried.
+func TestPlatformsAreTriedAsTheReadmeSays(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(readme), "| system | computes on | tried how |\n|---|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := strings.Split(table, "\n")
+	if !found || len(rows) < 5 {
+		t.Fatalf("README.md: got %d platforms, want a table of them", len(rows))
+	}
+	for _, row := range rows {
+		named := regexp.MustCompile("`make ([a-z0-9-]+)`").FindAllStringSubmatch(row, -1)
+		if len(named) == 0 || !strings.Contains(row, "not tried") {
+			t.Errorf("%s: got no target, or nothing that was not tried; want both", row)
+		}
+		for _, target := range named {
+			if !strings.Contains(string(targets), "\n"+target[1]+":") {
+				t.Errorf("make %s: the Makefile has no such target", target[1])
+			}
+		}
 	}
 }
