@@ -39,7 +39,8 @@ VERSION ?=
 RELEASE_URL ?= https://example.org/bitgpu/v{version}
 
 dist: packages-dist ## the packages of a release, bin/dist: make dist VERSION=1.2.3 RELEASE_URL=https://…/v{version}
-	$(GO) run ./internal/dist -o bin/dist -version "$(VERSION)" -url "$(RELEASE_URL)"
+	@if $(MAKE) -n web >/dev/null 2>&1; then $(MAKE) web; fi
+	$(GO) run ./internal/dist -o bin/dist -version "$(VERSION)" -url "$(RELEASE_URL)" $$(test -d bin/web && echo -web bin/web)
 
 test-dist: dist packages-test-dist ## install what make dist made, where there is neither a compiler nor Go, and use it
 	BITGPU_DIST="$(CURDIR)/bin/dist" $(GO) test -tags dist -count 1 -v -timeout 60m -run Installed ./internal/dist

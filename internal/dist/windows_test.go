@@ -139,7 +139,7 @@ func TestWindows(t *testing.T) {
 		w := &windows{t, w.dir, w.env}
 		for _, args := range [][]string{{"inspect", "größe 1.bitt"}, {"view", "-p", "x"}, {"run", "--backend", "gpu", "--adapter", "none", "-p", "x"}, {"help", "run"}, {"help", "train"}} {
 			out, errs, _ := w.bitgpu(args...)
-			for _, foreign := range []string{"Debian", "libvulkan", "apt", ".; ", "'Once", "'ROMEO"} {
+			for _, foreign := range []string{"Debian", "libvulkan", " apt", ".; ", "'Once", "'ROMEO"} {
 				if strings.Contains(out+errs, foreign) {
 					w.Errorf("%q: got %q in\n%s", args, foreign, out+errs)
 				}

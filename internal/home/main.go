@@ -114,6 +114,9 @@ func newRenaming(root, from, to string) (*renaming, error) {
 var homeless = regexp.MustCompile(`(?s)<!-- until the module has a home -->.*?<!-- from then on:\n(.*?)-->\n`)
 
 func (r *renaming) file(name string, text []byte) ([]byte, error) {
+	if name == "Makefile" {
+		return r.packages.ReplaceAll(text, []byte("${1}"+r.to+"${2}")), nil
+	}
 	switch path.Ext(name) {
 	case ".mod":
 		if name == "go.mod" {

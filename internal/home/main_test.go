@@ -15,9 +15,11 @@ func TestMove(t *testing.T) {
 		"nn/nn.go":   "// Package nn is bitgpu/nn; see bitgpu/io/bitt and cmd/bitgpu/nn.go.\npackage nn\n\nimport (\n\t\"bitgpu/io/bitt\"\n\t\"fmt\"\n)\n",
 		"a_test.go":  "package bitgpu_test\n\nimport api \"bitgpu\"\n\nvar program = `import (\n\t\"bitgpu\"\n\t\"bitgpu/nn\" // x\n)`\n\nvar names = []string{\"bitgpu\", \"bitgpu/nn\"}\n",
 		"README.md":  "`go doc bitgpu`, package bitgpu/nn in bitgpu/tuning.json, python/bitgpu/nn.\n<!-- until the module has a home -->\nreplace it\n<!-- from then on:\ngo get HOME\n-->\nend\n",
+		"Makefile":   "build:\n\tgo build -gcflags='bitgpu/nn/...=' -o bin/bitgpu ./cmd/bitgpu\n",
 		"io/link.md": "",
 	}
 	after := map[string]string{
+		"Makefile":  "build:\n\tgo build -gcflags='example.org/x/bitgpu/nn/...=' -o bin/bitgpu ./cmd/bitgpu\n",
 		"go.mod":    "module example.org/x/bitgpu\n\ngo 1.26.0\n",
 		"nn/nn.go":  "// Package nn is example.org/x/bitgpu/nn; see example.org/x/bitgpu/io/bitt and cmd/bitgpu/nn.go.\npackage nn\n\nimport (\n\t\"example.org/x/bitgpu/io/bitt\"\n\t\"fmt\"\n)\n",
 		"a_test.go": "package bitgpu_test\n\nimport api \"example.org/x/bitgpu\"\n\nvar program = `import (\n\t\"example.org/x/bitgpu\"\n\t\"example.org/x/bitgpu/nn\" // x\n)`\n\nvar names = []string{\"bitgpu\", \"bitgpu/nn\"}\n",
