@@ -166,7 +166,7 @@ func TestWindows(t *testing.T) {
 				break
 			}
 		}
-		_, refused, code := w.bitgpu("train", "--resume", "--output-dir", folder)
+		_, refused, code := w.bitgpu("train", "--resume", "--backend", "cpu", "--output-dir", folder)
 		w.write("tried", nil)
 		if err := first.Wait(); err != nil {
 			w.Fatalf("%v\n%s", err, w.read("first.txt"))
@@ -184,7 +184,7 @@ func TestWindows(t *testing.T) {
 		}
 		var done int
 		fmt.Sscan(steps[1], &done)
-		if _, errs, code := w.bitgpu("train", "--resume", "--steps", fmt.Sprint(done+50), "--output-dir", folder); code != 0 {
+		if _, errs, code := w.bitgpu("train", "--resume", "--backend", "cpu", "--steps", fmt.Sprint(done+50), "--output-dir", folder); code != 0 {
 			w.Fatalf("--resume: exit code %d\n%s", code, errs)
 		}
 		w.wants("", "run", "--backend", "cpu", "-m", folder+`\model.bitt`, "-p", "To be", "-n", "5")
@@ -193,7 +193,7 @@ func TestWindows(t *testing.T) {
 		w.console(`bitgpu.exe` + short + whole)
 		w.console(`bitgpu.exe`+short+`parts`, "?parameters", "^C")
 		if _, err := os.Stat(filepath.Join(w.dir, "parts", "model.bitt")); err != nil {
-			if _, errs, code := w.bitgpu("train", "--resume", "--output-dir", "parts"); code != 0 {
+			if _, errs, code := w.bitgpu("train", "--resume", "--backend", "cpu", "--output-dir", "parts"); code != 0 {
 				w.Fatalf("--resume: exit code %d\n%s", code, errs)
 			}
 		}
