@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"bitgpu/internal/version"
 	"bitgpu/io/chat"
 	"bitgpu/io/regular"
 	"bitgpu/serve"
@@ -138,7 +139,7 @@ func serveAction(c *cli.Context) error {
 // serveOptions reads and checks all flags that need no model.
 func serveOptions(c *cli.Context) (serve.Options, error) {
 	o := serve.Options{
-		Name: cmp.Or(c.String("alias"), modelName(c.String("model"))), Version: version(),
+		Name: cmp.Or(c.String("alias"), modelName(c.String("model"))), Version: version.Text(),
 		Parallel: c.Int("parallel"), Queue: c.Int("queue"), Timeout: c.Duration("timeout"),
 		Origins: c.StringSlice("cors-origins"), MemoryDir: c.String("memory-dir"),
 	}
