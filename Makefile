@@ -15,7 +15,7 @@ override export PATH := $(or $(shell /usr/bin/tr '\0' '\n' </proc/$$PPID/environ
 endif
 endif
 
-.PHONY: help build window python cross dist test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows
+.PHONY: help build window python cross dist test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows test-clients
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-18s %s\n' "$$name" "$$what"; done
@@ -86,6 +86,10 @@ test-window: packages-gpu packages-window packages-screen ## the live window, on
 	@mkdir -p bin
 	$(GO) vet -tags window ./cmd/bitgpu
 	BITGPU_REQUIRE_GPU=1 xvfb-run -a $(GO) run ./internal/testsum -tags window ./cmd/bitgpu -run Window
+
+# By pip and npm, into bin/clients; promtool and hey are Debian's prometheus and hey. No part of test.
+test-clients: build ## let other people's clients and testers use bitgpu serve; installs them into bin/clients
+	python3 serve/clients/run.py bin/bitgpu bin/clients
 
 lint: ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
