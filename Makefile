@@ -8,13 +8,21 @@ T ?= 10s
 # What was not tested, for the end of make test.
 export TESTSUM = $(CURDIR)/bin/testsum.txt
 
-.PHONY: help build window python cross test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen
+.PHONY: help build web window python cross test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
 
 build: ## the program, bin/bitgpu
 	$(GO) build -o bin/bitgpu ./cmd/bitgpu
+
+# Inlining, outside of the inner loops, would make the page's engine a tenth larger.
+web: ## the page for browsers, bin/web, and the program that can write it
+	GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -gcflags='all=-l' -gcflags='bitgpu/nn/cpu/...=' -o bin/bitgpu.wasm ./cmd/bitgpu-wasm
+	gzip -9 -n -c bin/bitgpu.wasm > web/built/bitgpu.wasm.gz
+	cp "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" web/built/
+	$(GO) build -o bin/bitgpu ./cmd/bitgpu
+	bin/bitgpu web -o bin/web
 
 window: packages-window ## the program with the live window of "bitgpu view"
 	$(GO) build -tags window -o bin/bitgpu ./cmd/bitgpu
