@@ -250,7 +250,7 @@ func (e *engine) generate(ctx context.Context, o writeOptions, part func(any)) (
 	r, err := s.Stream(ctx, "", write, func(text string) bool {
 		part(textPart{Text: text})
 		e.loop.visit(ctx)
-		return ctx.Err() == nil
+		return true // a stop is seen at the next token
 	})
 	r.PromptTokens = read
 	return resultOf(r, s, write.Seed), err
@@ -271,7 +271,7 @@ func (e *engine) chat(ctx context.Context, o writeOptions, part func(any)) (any,
 			part(textPart{d.Content, d.Reasoning})
 		}
 		e.loop.visit(ctx)
-		return ctx.Err() == nil
+		return true // a stop is seen at the next token
 	}
 	write := o.options(0)
 	var r bitgpu.Reply
