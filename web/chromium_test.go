@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,7 @@ type chromium struct {
 	mu      sync.Mutex
 	next    int
 	waiting map[int]chan reply
+	profile string
 }
 
 type reply struct {
@@ -49,14 +51,15 @@ func browse(t *testing.T, flags ...string) *chromium {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, append([]string{"--headless=new", "--no-sandbox", "--remote-debugging-pipe", "--user-data-dir=" + t.TempDir(), "--window-size=1000,800"}, flags...)...)
+	profile := t.TempDir()
+	cmd := exec.Command(path, append([]string{"--headless=new", "--no-sandbox", "--remote-debugging-pipe", "--user-data-dir=" + profile, "--window-size=1000,800"}, flags...)...)
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	theirIn.Close()
 	theirOut.Close()
-	b := &chromium{t: t, out: out, waiting: map[int]chan reply{}}
+	b := &chromium{t: t, out: out, waiting: map[int]chan reply{}, profile: profile}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -228,4 +231,25 @@ func (p *tab) picture(name string) {
 	if err != nil {
 		p.t.Error(err)
 	}
+}
+
+// peak is the most memory that one of the browser's pages has had, in bytes.
+func (b *chromium) peak() (most int64, err error) {
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		line, _ := os.ReadFile(path)
+		if !strings.Contains(string(line), "--type=renderer") || !strings.Contains(string(line), b.profile) {
+			continue
+		}
+		status, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "status"))
+		_, rest, _ := strings.Cut(string(status), "VmHWM:")
+		var kilobytes int64
+		if _, err := fmt.Sscan(rest, &kilobytes); err == nil {
+			most = max(most, kilobytes<<10)
+		}
+	}
+	if most == 0 && err == nil {
+		err = fmt.Errorf("no page of %s was found", b.profile)
+	}
+	return most, err
 }

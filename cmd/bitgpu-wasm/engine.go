@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"bitgpu"
 	"bitgpu/io/chat"
@@ -243,16 +244,18 @@ func (e *engine) generate(ctx context.Context, o writeOptions, part func(any)) (
 	if err := write.Validate(); err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	read, err := e.read(ctx, s, strings.ToValidUTF8(o.Prompt, "\ufffd"), part)
 	if err != nil {
 		return nil, err
 	}
+	took := time.Since(start)
 	r, err := s.Stream(ctx, "", write, func(text string) bool {
 		part(textPart{Text: text})
 		e.loop.visit(ctx)
 		return true // a stop is seen at the next token
 	})
-	r.PromptTokens = read
+	r.PromptTokens, r.PromptTime = read, took
 	return resultOf(r, s, write.Seed), err
 }
 

@@ -74,7 +74,7 @@ const guarded = f => async (...args) => { try { await f(...args) } catch (e) { p
 
 function device(info) {
   const why = info.backend === "gpu" ? info.note : "gpu" in navigator ? info.note : "this browser offers no WebGPU";
-  return `${count(info.layers, "layer")} of width ${info.width}, ${mega(info.weightBytes)}, on ${info.device}${why ? ` · ${why}` : ""}`;
+  return `${count(info.layers, "layer")} of width ${info.width}, ${mega(info.weightBytes)}, on ${info.backend === "gpu" ? info.device : "the CPU"}${why ? `: ${why}` : ""}`;
 }
 
 // open takes a model in place of the one that there is.
@@ -276,7 +276,10 @@ const actions = {
 for (const [id, f] of Object.entries(actions)) $(id).onclick = f;
 $("model").onchange = guarded(choose);
 $("memory").onchange = work(async () => { remember({memory: $("memory").value}); if ($("memory").value) await recall() });
-$("memoryPart").ontoggle = () => { if (model && !running) picture().catch(failed) };
+$("memoryPart").ontoggle = () => {
+  $("text").scrollTop = $("text").scrollHeight;
+  if (model && !running) picture().then(show, failed);
+};
 $("send").onclick = send;
 $("stop").onclick = () => running?.abort();
 $("prompt").onkeydown = e => { if (e.key === "Enter" && !e.shiftKey && !e.isComposing) { e.preventDefault(); send() } };

@@ -57,7 +57,6 @@ async function finish(dir, name) {
     to.close();
     await dir.removeEntry(name + ".part");
   }
-  await dir.removeEntry(name + ".from").catch(() => {});
   return find(name);
 }
 
@@ -66,6 +65,7 @@ export async function keep(file, progress) {
   const dir = await root("models");
   await room(file.name, file.size);
   const to = await writer(dir, file.name + ".part", 0);
+  await dir.removeEntry(file.name + ".from").catch(() => {});
   let loaded = 0;
   try {
     for await (const piece of file.stream()) {
@@ -87,13 +87,12 @@ export function nameOf(address) {
 }
 
 // download keeps the file behind an address, by ranges where its server has them, and goes on with what a closed tab has left
-// of the same file.
+// of the same file. A model of the same name from elsewhere is replaced.
 export async function download(address, progress, signal) {
   const dir = await root("models"), name = nameOf(address);
-  const done = await exists(dir, name);
-  if (done) return done;
-  const before = await exists(dir, name + ".part");
+  const done = await exists(dir, name), before = await exists(dir, name + ".part");
   const from = JSON.parse(await (await exists(dir, name + ".from"))?.text().catch(() => "") || "null");
+  if (done && !before && from?.address === address) return done;
   let at = from?.address === address && before ? before.size : 0, etag = at ? from.etag : null, total = at ? from.total : 0;
   const to = await writer(dir, name + ".part", at);
   try {

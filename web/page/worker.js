@@ -71,6 +71,7 @@ async function sha256Of(blob) { // a piece at a time would need a library
 async function load({source, options = {}}, id) {
   const progress = (loaded, total) => postMessage({id, progress: {what: "model", loaded, total}});
   const {keep = true, sha256, ...rest} = options;
+  const had = (await store.kept().catch(() => [])).map(m => m.name);
   let path, blob;
   if (source === undefined) {
     path = "demo";
@@ -97,7 +98,7 @@ async function load({source, options = {}}, id) {
     postMessage({id, progress: {what: "reading", loaded: 0, total: 0}});
     return await engine("load", {path, ...rest});
   } catch (e) {
-    if (typeof source === "string" || source?.name && keep) await store.forget(path).catch(() => {}); // what cannot be read is not kept
+    if (!had.includes(path)) await store.forget(path).catch(() => {}); // what cannot be read is not kept
     throw e;
   } finally {
     files.drop(path);
