@@ -4,10 +4,11 @@
 //
 // # Why
 //
-// Why is the engine not always inside? The program would have to be built for a browser before it is built, and be three
+// Why is the engine not always inside? The program would have to be built for a browser before it is built, and be two
 // megabytes larger for everybody. A program without it says so where it is asked for the page.
 //
-// Why is it compressed by gzip in the file? Then it is small from every server, and the page unpacks it while it compiles.
+// Why is it packed by LZMA? Then it is small from every server, whatever that compresses. Browsers can unpack gzip, by which it
+// would be a megabyte larger; a hundred lines of JavaScript unpack LZMA within a second.
 package web
 
 import (
@@ -39,7 +40,7 @@ var ErrNotBuilt = errors.New("this program was built without the engine for brow
 
 // Engine and Loader are the names of the files that "make web" builds.
 const (
-	Engine = "bitgpu.wasm.gz"
+	Engine = "bitgpu.wasm.lzma"
 	Loader = "wasm_exec.js" // Go's, of the version that built the engine
 	Demo   = "demo.bitt.gz"
 )

@@ -40,9 +40,13 @@ var engine = sync.OnceValues(func() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	small, err := packed(wasm)
-	if err != nil {
-		return nil, err
+	pack := exec.Command("xz", "--format=lzma", "-6", "-c")
+	pack.Stdin = bytes.NewReader(wasm)
+	small, err := pack.Output()
+	if err != nil { // the page takes gzip, too
+		if small, err = packed(wasm); err != nil {
+			return nil, err
+		}
 	}
 	return files(demo.Model, fstest.MapFS{"built/" + Engine: {Data: small}, "built/" + Loader: {Data: loader}})
 })
@@ -118,6 +122,27 @@ func TestNotBuilt(t *testing.T) {
 	if _, err := files(demo.Model, fstest.MapFS{}); err != ErrNotBuilt {
 		t.Errorf("got %v, want %v", err, ErrNotBuilt)
 	}
+}
+
+// All that a visitor downloads has 4.5 MB at most.
+func TestSize(t *testing.T) {
+	if _, err := exec.LookPath("xz"); err != nil {
+		t.Skip("xz is not installed: the size of the page was not tried")
+	}
+	all, err := engine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := 0
+	for name, data := range all {
+		if name != "bitgpu.d.ts" {
+			size += len(data)
+		}
+	}
+	if size > 4.5e6 {
+		t.Errorf("got a page of %d bytes, want at most 4.5 million", size)
+	}
+	t.Logf("%d bytes", size)
 }
 
 // The text is the native one, also from a memory that went through a file, and after a stop the model goes on.

@@ -1,35 +1,33 @@
 // The worker in which the engine computes, so that no page ever waits. bitgpu.js speaks with it.
 import * as files from "./files.js";
+import {unpack} from "./lzma.js";
 import * as store from "./store.js";
 import "./wasm_exec.js";
 
-// unpacked is a response's body without gzip, whether the server or the browser has taken it off or not.
-async function unpacked(path, progress) {
+// fetched is a file of the page's own, without what it was packed by, whether the server or the browser has taken that off or not.
+async function fetched(path, progress) {
   const response = await fetch(new URL(path, import.meta.url));
   if (!response.ok) throw new Error(`${path}: the server answers ${response.status} ${response.statusText}`);
-  const reader = response.body.getReader(), total = Number(response.headers.get("Content-Length")) || 0;
-  const first = await reader.read();
+  const total = Number(response.headers.get("Content-Length")) || 0, pieces = [];
   let loaded = 0;
-  const count = piece => { progress(loaded += piece.length, Math.max(total, loaded)); return piece };
-  const stream = new ReadableStream({
-    start(c) { if (first.value) c.enqueue(count(first.value)) },
-    async pull(c) {
-      const {value, done} = await reader.read();
-      if (done) c.close(); else c.enqueue(count(value));
-    },
-    cancel: reason => reader.cancel(reason),
-  });
-  const packed = first.value?.[0] === 0x1f && first.value?.[1] === 0x8b;
-  return packed ? stream.pipeThrough(new DecompressionStream("gzip")) : stream;
+  for (const reader = response.body.getReader();;) {
+    const {value, done} = await reader.read();
+    if (done) break;
+    pieces.push(value);
+    progress(loaded += value.length, Math.max(total, loaded));
+  }
+  const blob = new Blob(pieces), head = new Uint8Array(await blob.slice(0, 3).arrayBuffer());
+  if (head[0] === 0x1f && head[1] === 0x8b) return new Response(blob.stream().pipeThrough(new DecompressionStream("gzip"))).blob();
+  if (head[0] === 0x5d && !head[1] && !head[2]) return new Blob([unpack(new Uint8Array(await blob.arrayBuffer()))]);
+  return blob;
 }
 
 let dead = null; // why the engine has ended
 
 async function start() {
-  const body = await unpacked("bitgpu.wasm.gz", (loaded, total) => postMessage({progress: {what: "engine", loaded, total}}));
+  const code = await fetched("bitgpu.wasm.lzma", (loaded, total) => postMessage({progress: {what: "engine", loaded, total}}));
   const go = new Go();
-  const module = await WebAssembly.compileStreaming(new Response(body, {headers: {"Content-Type": "application/wasm"}}));
-  const instance = await WebAssembly.instantiate(module, go.importObject);
+  const {instance} = await WebAssembly.instantiate(await code.arrayBuffer(), go.importObject);
   await new Promise((ready, failed) => {
     globalThis.bitgpuReady = ready;
     go.run(instance).then(() => end("it has ended: most often the tab has no memory left for this model"), e => end(e.message)).then(failed);
@@ -75,7 +73,7 @@ async function load({source, options = {}}, id) {
   let path, blob;
   if (source === undefined) {
     path = "demo";
-    blob = await new Response(await unpacked("demo.bitt.gz", progress)).blob();
+    blob = await fetched("demo.bitt.gz", progress);
   } else if (typeof source === "string") {
     path = store.nameOf(source);
     blob = await store.download(source, progress);
