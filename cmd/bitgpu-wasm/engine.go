@@ -159,7 +159,7 @@ type writeOptions struct {
 }
 
 func (o writeOptions) options(maxTokens int) bitgpu.Options {
-	w := bitgpu.Options{MaxTokens: maxTokens, Temperature: 0.8, TopK: o.TopK, TopP: o.TopP, MinP: o.MinP, RepeatPenalty: o.RepeatPenalty, Stop: o.Stop, Seed: rand.Uint64() >> 11}
+	w := bitgpu.Options{MaxTokens: maxTokens, Temperature: 0.8, TopK: o.TopK, TopP: o.TopP, MinP: o.MinP, RepeatPenalty: o.RepeatPenalty, Stop: o.Stop, Seed: uint64(rand.Uint32())}
 	if o.MaxTokens != nil {
 		w.MaxTokens = *o.MaxTokens
 	}
@@ -175,7 +175,7 @@ func (o writeOptions) options(maxTokens int) bitgpu.Options {
 // result is what a text was and took.
 type result struct {
 	Reason       string  `json:"reason"`
-	Seed         uint64  `json:"seed"` // below 2⁵³ unless it was given
+	Seed         uint64  `json:"seed"`
 	Tokens       int     `json:"tokens"`
 	PromptTokens int     `json:"promptTokens"`
 	Kept         int     `json:"kept,omitempty"`
