@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"bitgpu/internal/version"
 	"bitgpu/io/chat"
 	"bitgpu/io/regular"
 	"bitgpu/serve"
@@ -132,7 +133,7 @@ func serveAction(c *cli.Context) error {
 // serveOptions reads and checks all flags that need no model.
 func serveOptions(c *cli.Context) (serve.Options, error) {
 	o := serve.Options{
-		Name: cmp.Or(c.String("alias"), modelName(c.String("model"))), Version: version(),
+		Name: cmp.Or(c.String("alias"), modelName(c.String("model"))), Version: version.Text(),
 		Parallel: c.Int("parallel"), Queue: c.Int("queue"), Timeout: c.Duration("timeout"),
 		Origins: c.StringSlice("cors-origins"), MemoryDir: c.String("memory-dir"),
 	}
