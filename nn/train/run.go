@@ -37,6 +37,8 @@ type Run struct {
 	Val       *corpus.Tokens // nil if there is none
 	Resumed   *Checkpoint    // what the engine was restored from, nil for a new run
 	Report    Reporter
+	// Sample, optional, is called every Options.SampleEvery steps and after the last, while the engine stands still.
+	Sample func(done int)
 }
 
 // Outcome is what a run came to.
@@ -44,6 +46,8 @@ type Outcome struct {
 	Steps  int         // updates done, in all
 	Newest string      // path of the newest checkpoint, "" before the first
 	Best   *Checkpoint // nil before the first checkpoint
+	// Settled says that the run ended by Options.Patience.
+	Settled bool
 }
 
 // loop is a run under way.
@@ -62,6 +66,7 @@ type loop struct {
 	saved           int    // step of the newest checkpoint
 	newest          string // its path
 	best            *Checkpoint
+	settled         bool
 }
 
 // Do trains to the end, or until ctx ends: then the step under way is finished and saved. After an
@@ -77,7 +82,7 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	if closing := l.metrics.close(); err == nil {
 		err = closing
 	}
-	return Outcome{Steps: r.Engine.Updates(), Newest: l.newest, Best: l.best}, err
+	return Outcome{Steps: r.Engine.Updates(), Newest: l.newest, Best: l.best, Settled: l.settled}, err
 }
 
 func (r *Run) start(ctx context.Context) (*loop, error) {
@@ -213,8 +218,9 @@ func (l *loop) steps(ctx context.Context) error {
 		last := done == o.Steps
 		due := last || done%o.SaveInterval == 0
 		validate := l.Val != nil && o.ValEvery > 0 && (due || done%o.ValEvery == 0)
+		sample := l.Sample != nil && o.SampleEvery > 0 && (last || done%o.SampleEvery == 0)
 		pending, full := e.Pending()
-		if !full && pending < ahead && !due && !validate && !stopped {
+		if !full && pending < ahead && !due && !validate && !sample && !stopped {
 			continue
 		}
 		if err := l.collect(schedule); err != nil {
@@ -232,13 +238,17 @@ func (l *loop) steps(ctx context.Context) error {
 		if err := l.write(); err != nil {
 			return err
 		}
-		if due || stopped {
-			if err := l.save(val, State{Stopped: !due, ValidationDue: validate && val == nil}); err != nil {
+		l.settled = val != nil && o.Patience > 0 && l.metrics.worse >= o.Patience && !last
+		if due || stopped || l.settled {
+			if err := l.save(val, State{Stopped: stopped && !due, ValidationDue: validate && val == nil}); err != nil {
 				return err
 			}
 		}
+		if sample && !stopped {
+			l.Sample(done)
+		}
 		l.since = time.Now()
-		if stopped {
+		if stopped || l.settled {
 			return nil
 		}
 	}
