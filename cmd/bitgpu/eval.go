@@ -113,6 +113,16 @@ func evalAction(c *cli.Context) error {
 	predicted := tokens.Len() - 1
 	o.Time = min(o.Time, predicted)
 	o.Batch = min(o.Batch, predicted/o.Time)
+	measured := tokens
+	if marked, ok := tokens.(*corpus.Tokens); ok && marked.Marks() != nil { // conversations
+		if c.Bool("dynamic") {
+			return usagef("eval: --dynamic reads text, and %s holds conversations", c.String("data"))
+		}
+		if measured, err = corpus.NewRows(marked, marked.Marks(), o.Time); err != nil {
+			return flagError("data", err)
+		}
+		bytes = 0 // of the answers, nobody has counted them
+	}
 	if err := backend.checkEvaluation(model.Config, o.Batch, o.Time); err != nil {
 		return err
 	}
@@ -122,7 +132,7 @@ func evalAction(c *cli.Context) error {
 	if c.Bool("dynamic") {
 		e, err = evaluateDynamic(c, backend, model, o.Time, tokens)
 	} else {
-		e, err = backend.evaluate(model.Config, model.Weights, o.Batch, o.Time, tokens)
+		e, err = backend.evaluate(model.Config, model.Weights, o.Batch, o.Time, measured)
 	}
 	if err != nil {
 		return err

@@ -24,7 +24,9 @@ func verdict(c *cli.Context, run *train.Run, out train.Outcome, best *train.Chec
 		return err
 	}
 	w := c.App.Writer
-	if best != nil {
+	if best != nil && run.Val.Marks() != nil {
+		fmt.Fprintf(w, "how good: %.3f nats a token of answers that it was not trained on\n", best.State.Loss)
+	} else if best != nil {
 		text, err := validationText(tok, run.Val)
 		if err != nil {
 			return err

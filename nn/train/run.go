@@ -8,12 +8,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // Reporter is told how a run goes, on the goroutine of the run.
@@ -57,6 +57,7 @@ type loop struct {
 	data            corpus.Fingerprint
 	metrics         *metricsFile
 	inputs, targets []uint32
+	counted         []int // targets of the steps without lines, of those that are to be predicted
 	lines           []Metric
 	since           time.Time // when the first step without a line began
 	tokens          int64     // predicted by the steps that have lines
@@ -260,14 +261,26 @@ func (l *loop) next() error {
 	before := l.sampler.Position()
 	err := l.sampler.Next(l.inputs, l.targets)
 	for _, ids := range [][]uint32{l.inputs, l.targets} {
-		if id := slices.Max(ids); err == nil && int(id) >= l.Engine.Config().Vocab {
+		if id := largestID(ids); err == nil && int(id) >= l.Engine.Config().Vocab {
 			err = fmt.Errorf("%s: got token %d, want ids below %d: the file has changed since the training began", l.Options.Data, id, l.Engine.Config().Vocab)
 		}
 	}
 	if err != nil {
 		l.sampler.Seek(before)
+		return err
 	}
-	return err
+	l.counted = append(l.counted, Counted(l.targets))
+	return nil
+}
+
+// largestID is that of tokens, without those that stand for no target.
+func largestID(ids []uint32) (largest uint32) {
+	for _, id := range ids {
+		if id != op.NoTarget {
+			largest = max(largest, id)
+		}
+	}
+	return largest
 }
 
 // rescue is the end by an error that says nothing against the steps so far: they are saved.
@@ -294,8 +307,11 @@ func (l *loop) collect(schedule Schedule) error {
 	tokens := l.Options.Shape().TokensPerStep()
 	speed := float64(len(results)*tokens) / max(time.Since(l.since).Seconds(), 1e-9)
 	l.lines = l.lines[:0]
-	for _, r := range results {
+	for i, r := range results {
 		l.tokens += int64(tokens)
+		if n := l.counted[i]; n != tokens { // the engine has the mean over all tokens
+			r.Loss *= float32(tokens) / float32(max(n, 1))
+		}
 		l.lines = append(l.lines, Metric{
 			Step: r.Step, Loss: r.Loss, LR: schedule.Rate(r.Step), GradNorm: r.GradNorm,
 			Tokens: l.tokens, TokensPerSecond: speed,
@@ -303,6 +319,7 @@ func (l *loop) collect(schedule Schedule) error {
 		l.sum += float64(r.Loss)
 		l.count++
 	}
+	l.counted = l.counted[:copy(l.counted, l.counted[len(results):])]
 	var bad notFinite
 	if errors.As(err, &bad) && l.Resumed != nil && bad.step == l.Resumed.State.Step {
 		// No learning rate has acted yet.
@@ -337,7 +354,15 @@ func (l *loop) validate(ctx context.Context) (*float64, error) {
 
 // measure gives the validation loss, nil where the context ended meanwhile.
 func (l *loop) measure(ctx context.Context, step int) (*float64, error) {
-	v, err := l.Engine.Evaluate(l.Val, func() bool { return ctx.Err() != nil })
+	var tokens Tokens = l.Val
+	if marks := l.Val.Marks(); marks != nil {
+		rows, err := corpus.NewRows(l.Val, marks, l.Options.Time)
+		if err != nil {
+			return nil, fmt.Errorf("the validation data: %w", err)
+		}
+		tokens = rows
+	}
+	v, err := l.Engine.Evaluate(tokens, func() bool { return ctx.Err() != nil })
 	ranAway := errors.Is(err, nn.ErrNotFinite)
 	if err != nil && !ranAway || ctx.Err() != nil {
 		return nil, err
