@@ -183,7 +183,7 @@ func (l *Learner[T]) microBatch(p *op.Program[T], k int, went func()) {
 // Pending is how many steps have results that nobody read, and full says that the next step needs
 // them read.
 func (l *Learner[T]) Pending() (steps int, full bool) {
-	return l.ring.used, l.ring.used >= l.ring.size || l.sharded.failure() != nil
+	return l.ring.used, l.ring.used >= l.ring.size || l.sharded != nil // whose steps wait anyway
 }
 
 // Results waits for the steps taken so far and gives what each measured, in order, since the last
