@@ -36,6 +36,11 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error
 	take(c, given, "save-interval", &o.SaveInterval, c.Int)
 	take(c, given, "val-every", &o.ValEvery, c.Int)
 	take(c, given, "recompute", &o.Recompute, c.String)
+	take(c, given, "shards", &o.Shards, c.Int)
+	take(c, given, "gradient", &o.Gradient, c.String)
+	if o.Gradient == train.GradientF32 {
+		o.Gradient = "" // as checkpoints have it
+	}
 	if o.Data == "" && c.Bool("resume") {
 		return o, fmt.Errorf("%s: got no checkpoint to go on from; --output-dir names the directory of a training, or --data begins one",
 			c.String("output-dir"))

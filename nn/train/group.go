@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -146,4 +147,19 @@ func (m member) Exchange(rank int, send, receive []byte) error {
 		}
 	}
 	return nil
+}
+
+// textRoom is how much of a text crosses from rank to rank.
+const textRoom = 1 << 10
+
+// GatherText gives every rank the texts of all, each cut to 1,024 bytes.
+func GatherText(g Group, text string) ([]string, error) {
+	all := make([]byte, g.Size()*textRoom)
+	copy(all[g.Rank()*textRoom:(g.Rank()+1)*textRoom], text)
+	err := gatherAll(g, all)
+	texts := make([]string, g.Size())
+	for r := range texts {
+		texts[r] = string(bytes.TrimRight(all[r*textRoom:(r+1)*textRoom], "\x00"))
+	}
+	return texts, err
 }

@@ -348,7 +348,7 @@ func (l *loop) measureHere(ctx context.Context, step int) (*float64, error) {
 	}
 	loss := v.Loss()
 	if ranAway || math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return nil, notFinite{"validation loss", step, advice(l.Engine.Config())}
+		return nil, notFinite{validationLoss, step, advice(l.Engine.Config())}
 	}
 	return &loss, nil
 }

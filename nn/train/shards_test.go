@@ -195,6 +195,15 @@ func TestGroups(t *testing.T) {
 			if g.Rank() == 0 {
 				said = []byte("the same")
 			}
+			texts, err := train.GatherText(g, fmt.Sprint("rank ", g.Rank()))
+			if err != nil {
+				return err
+			}
+			for r, text := range texts {
+				if text != fmt.Sprint("rank ", r) {
+					return fmt.Errorf("rank %d: got %q of rank %d", g.Rank(), text, r)
+				}
+			}
 			heard, err := train.Broadcast(g, said)
 			if err == nil && string(heard) != "the same" {
 				err = fmt.Errorf("rank %d heard %q", g.Rank(), heard)

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -221,6 +222,15 @@ type notFinite struct {
 func (e notFinite) Error() string {
 	return fmt.Sprintf("%s is not finite at step %d; %s", e.what, e.step, e.advice)
 }
+
+// Everywhere says whether an error of a training is the same on all ranks of its group: that of sums that all of them have.
+func Everywhere(err error) bool {
+	var bad notFinite
+	return errors.As(err, &bad) && bad.what != validationLoss
+}
+
+// validationLoss is known to one rank only, which measures it.
+const validationLoss = "validation loss"
 
 func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }
 
