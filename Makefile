@@ -5,10 +5,12 @@ CC ?= cc
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # How long each fuzz target runs: make fuzz T=30s.
 T ?= 10s
+# How many ranks make test-mpi kills.
+KILLS ?= 4
 # What was not tested, for the end of make test.
 export TESTSUM = $(CURDIR)/bin/testsum.txt
 
-.PHONY: help build window python cross test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen
+.PHONY: help build window python cross test test-go test-parity test-python test-window test-mpi lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-mpi
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -57,6 +59,13 @@ test-window: packages-gpu packages-window packages-screen ## the live window, on
 	$(GO) vet -tags window ./cmd/bitgpu
 	BITGPU_REQUIRE_GPU=1 xvfb-run -a $(GO) run ./internal/testsum -tags window ./cmd/bitgpu -run Window
 
+# KILLS=50 is the long form.
+test-mpi: packages-mpi ## training on several ranks under mpirun, KILLS=50 for the long form
+	@mkdir -p bin
+	$(GO) vet -tags mpi ./nn/train/mpi ./cmd/bitgpu
+	$(GO) test -tags mpi ./nn/train/mpi
+	BITGPU_KILLS=$(KILLS) $(GO) run ./internal/testsum -tags mpi -timeout 60m ./cmd/bitgpu -run MPI
+
 lint: ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
 	$(GO) vet ./...
@@ -78,7 +87,7 @@ licenses: ## collect the licences for "bitgpu licenses" again
 bench: ## measure both engines
 	$(GO) run ./cmd/bitgpu bench
 
-packages: packages-gpu packages-window packages-screen ## install what the tests and the window need and the system lacks
+packages: packages-gpu packages-window packages-screen packages-mpi ## install what the tests and the window need and the system lacks
 
 # What is there counts, not who installed it. Only what is missing is installed, with apt; without apt it is named.
 define need
@@ -100,6 +109,11 @@ packages-window:
 		for need in X11/Xlib.h:libx11-dev GL/gl.h:libgl-dev X11/Xcursor/Xcursor.h:libxcursor-dev X11/extensions/Xrandr.h:libxrandr-dev \
 			X11/extensions/Xinerama.h:libxinerama-dev X11/extensions/XInput2.h:libxi-dev X11/extensions/xf86vmode.h:libxxf86vm-dev; do \
 		printf '#include <X11/Xlib.h>\n#include <%s>\n' "$${need%:*}" | $(CC) -E -x c - >/dev/null 2>&1 || echo "$${need#*:}"; done)
+
+# MPI with its headers and its launcher.
+packages-mpi:
+	$(call need,{ command -v mpirun >/dev/null || echo openmpi-bin; command -v pkg-config >/dev/null || echo pkg-config; \
+		pkg-config --exists ompi-c 2>/dev/null || echo libopenmpi-dev; })
 
 # A screen for the window's test.
 packages-screen:

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,6 +59,13 @@ func joinRanks(c *cli.Context) (*ranks, error) {
 		return r, nil
 	}
 	r.Group, r.world = world, world
+	if n := r.Size(); n&(n-1) != 0 { // before ranks tell each other anything
+		world.Close()
+		if !r.leads() {
+			return nil, errElsewhere
+		}
+		return nil, usagef("train: got %d ranks, want 1, 2, 4 …, a power of two", n)
+	}
 	if r.Rank() > 0 {
 		c.App.Writer, c.App.ErrWriter = io.Discard, io.Discard
 	}
@@ -208,15 +218,13 @@ func (r *ranks) inTurn(do func() error) error {
 
 // options are the flags' and the checkpoint's, with shards where there are several ranks.
 func (r *ranks) options(c *cli.Context, resumed *train.Checkpoint) (train.Options, error) {
-	o, err := runOptions(c, resumed)
+	shards := 0
+	if r.world != nil {
+		shards = train.DefaultShards
+	}
+	o, err := runOptions(c, resumed, shards)
 	if err != nil {
 		return o, err
-	}
-	if r.world != nil && o.Shards == 0 && !c.IsSet("shards") {
-		o.Shards = train.DefaultShards
-		if err := o.Validate(); err != nil {
-			return o, usagef("train: --%w", err)
-		}
 	}
 	if err := train.CheckGroup(r.Size(), o.Shards); err != nil {
 		return o, usagef("train: %w", err)
@@ -235,15 +243,25 @@ func (r *ranks) share(c *cli.Context, t *trainer) {
 	}
 }
 
-// fact is something that must be the same on all ranks.
-type fact struct{ Name, Value string }
+// facts are what must be the same on all ranks, by name.
+type facts map[string]string
+
+// add adds the keys of something that is JSON, with a word before them.
+func (f facts) add(word string, value any) error {
+	text, err := json.Marshal(value)
+	var keys map[string]json.RawMessage
+	if err == nil {
+		err = json.Unmarshal(text, &keys)
+	}
+	for key, value := range keys {
+		f[word+key] = string(value)
+	}
+	return err
+}
 
 // sameEverywhere refuses ranks that are about to train something else than rank 0.
-func (r *ranks) sameEverywhere(facts []fact) error {
-	if r.Size() == 1 {
-		return nil
-	}
-	mine, err := json.Marshal(facts)
+func (r *ranks) sameEverywhere(found facts) error {
+	mine, err := json.Marshal(found)
 	if err != nil {
 		return err
 	}
@@ -251,16 +269,16 @@ func (r *ranks) sameEverywhere(facts []fact) error {
 	if err != nil {
 		return err
 	}
-	var want []fact
-	if err := json.Unmarshal(theirs, &want); err != nil || len(want) != len(facts) {
-		return r.agree(fmt.Errorf("got another program than rank 0 has, want the same"))
-	}
-	for i, f := range facts {
-		if f != want[i] {
-			return r.agree(fmt.Errorf("%s: got %s, want %s as rank 0 has", f.Name, f.Value, want[i].Value))
+	want := facts{}
+	err = json.Unmarshal(theirs, &want)
+	all := maps.Clone(want)
+	maps.Copy(all, found)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if err == nil && found[name] != want[name] {
+			err = fmt.Errorf("%s: got %s, want %s as rank 0 has", name, cmp.Or(found[name], "none"), cmp.Or(want[name], "none"))
 		}
 	}
-	return r.agree(nil)
+	return r.agree(err)
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -282,15 +300,7 @@ func programSum() (uint32, error) {
 }
 
 // factsOf are those of a training.
-func factsOf(c nn.Config, p *preparation, device string, w *nn.Weights[op.HostTensor]) ([]fact, error) {
-	config, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	options, err := json.Marshal(p.options)
-	if err != nil {
-		return nil, err
-	}
+func factsOf(c nn.Config, p *preparation, device string, w *nn.Weights[op.HostTensor]) (facts, error) {
 	data, err := p.data.train.Fingerprint()
 	if err != nil {
 		return nil, err
@@ -309,8 +319,12 @@ func factsOf(c nn.Config, p *preparation, device string, w *nn.Weights[op.HostTe
 			binary.Write(sum, binary.LittleEndian, x[:min(len(x), 4096)])
 		}
 	}
-	return []fact{
-		{"program", fmt.Sprintf("%s, CRC-32C %08x", versionLine(), program)}, {"configuration", string(config)}, {"options", string(options)}, {"training tokens", data.String()},
-		{"checkpoint", from}, {"first weights", fmt.Sprintf("CRC-32C %08x", sum.Sum32())}, {"device", device},
-	}, nil
+	f := facts{
+		"program": fmt.Sprintf("%s, CRC-32C %08x", versionLine(), program), "training tokens": data.String(), "checkpoint": from,
+		"weights": fmt.Sprintf("CRC-32C %08x", sum.Sum32()), "device": device,
+	}
+	options := p.options
+	options.Data = "" // may lie elsewhere on another host
+	err = f.add("model: ", c)
+	return f, errors.Join(err, f.add("option ", options))
 }

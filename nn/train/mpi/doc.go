@@ -24,8 +24,8 @@ import (
 // launchers are the variables in which launchers say how many ranks they start: Open MPI, MPICH and its kin, Slurm's srun.
 var launchers = []string{"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}
 
-// launched is the number of ranks that a launcher has started, 0 where none has, and the variable that says so.
-func launched() (n int, by string) {
+// Launched is the number of ranks that a launcher has started, 0 where none has, and the variable that says so.
+func Launched() (n int, by string) {
 	for _, by := range launchers {
 		if n, err := strconv.Atoi(os.Getenv(by)); err == nil && n > 0 {
 			return n, by

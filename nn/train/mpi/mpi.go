@@ -74,7 +74,7 @@ var _ train.Group = (*World)(nil)
 
 // Start joins the ranks of a launcher: nil where none started this process.
 func Start() (*World, error) {
-	n, by := launched()
+	n, by := Launched()
 	if n == 0 {
 		return nil, nil
 	}

@@ -9,7 +9,7 @@ type World struct{ train.Alone }
 
 // Start joins the ranks of a launcher: nil where none started this process. Here it refuses to be one of several.
 func Start() (*World, error) {
-	if n, by := launched(); n > 1 {
+	if n, by := Launched(); n > 1 {
 		return nil, errBuild(n, by)
 	}
 	return nil, nil

@@ -77,11 +77,11 @@ func TestNoLauncher(t *testing.T) {
 	}
 	for _, by := range launchers {
 		t.Setenv(by, "x")
-		if n, _ := launched(); n != 0 {
+		if n, _ := Launched(); n != 0 {
 			t.Errorf("%s=x: got %d ranks", by, n)
 		}
 		t.Setenv(by, "4")
-		if n, found := launched(); n != 4 || found != by {
+		if n, found := Launched(); n != 4 || found != by {
 			t.Errorf("%s=4: got %d ranks by %s", by, n, found)
 		}
 		os.Unsetenv(by)
