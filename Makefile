@@ -10,7 +10,7 @@ KILLS ?= 4
 # What was not tested, for the end of make test.
 export TESTSUM = $(CURDIR)/bin/testsum.txt
 
-.PHONY: help build window python cross test test-go test-parity test-python test-window test-mpi lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-mpi
+.PHONY: help build window python cross test test-go test-parity test-python test-window test-mpi test-kubernetes lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-mpi
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -65,6 +65,18 @@ test-mpi: packages-mpi ## training on several ranks under mpirun, KILLS=50 for t
 	$(GO) vet -tags mpi ./nn/train/mpi ./cmd/bitgpu
 	$(GO) test -tags mpi ./nn/train/mpi
 	BITGPU_KILLS=$(KILLS) $(GO) run ./internal/testsum -tags mpi -timeout 60m ./cmd/bitgpu -run MPI
+
+# kustomize and kubeconform are taken where they are installed.
+KUBERNETES = bin/kubernetes
+test-kubernetes: ## the manifests of packaging/kubernetes, without a cluster
+	@test -x $(KUBERNETES)/bin/kubernetes-validate || { python3 -m venv $(KUBERNETES) && $(KUBERNETES)/bin/pip install -q kubernetes-validate==1.37.0; }
+	@rm -f $(KUBERNETES)/*.yaml; if command -v kustomize >/dev/null; then for overlay in cpu gpu; do \
+		kustomize build packaging/kubernetes/overlays/$$overlay >$(KUBERNETES)/$$overlay.yaml || exit 1; done; \
+	else echo "  skipped  the overlays as kustomize builds them: it is not installed"; fi
+	$(KUBERNETES)/bin/python packaging/kubernetes/check.py $$(ls $(KUBERNETES)/*.yaml 2>/dev/null)
+	@if command -v kubeconform >/dev/null; then kubeconform -strict -summary -schema-location \
+		"$$(ls -d $(KUBERNETES)/lib/python3*/site-packages/kubernetes_validate/kubernetes-json-schema)/v1.37.0-local-strict/{{.ResourceKind}}{{.KindSuffix}}.json" \
+		$$(ls packaging/kubernetes/base/*.yaml | grep -v kustomization) $$(ls $(KUBERNETES)/*.yaml 2>/dev/null); else echo "  skipped  kubeconform: it is not installed"; fi
 
 lint: ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
