@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"bitgpu/gpu"
+	"bitgpu/internal/version"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/op"
@@ -320,7 +321,7 @@ func factsOf(c nn.Config, p *preparation, device string, w *nn.Weights[op.HostTe
 		}
 	}
 	f := facts{
-		"program": fmt.Sprintf("%s, CRC-32C %08x", versionLine(), program), "training tokens": data.String(), "checkpoint": from,
+		"program": fmt.Sprintf("%s, CRC-32C %08x", version.Line(), program), "training tokens": data.String(), "checkpoint": from,
 		"weights": fmt.Sprintf("CRC-32C %08x", sum.Sum32()), "device": device,
 	}
 	options := p.options
