@@ -5,6 +5,8 @@ CC ?= cc
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # How long each fuzz target runs: make fuzz T=30s.
 T ?= 10s
+# How many ranks make test-mpi kills.
+KILLS ?= 4
 # What was not tested, for the end of make test.
 export TESTSUM = $(CURDIR)/bin/testsum.txt
 # "make home PATH=example.org/x/bitgpu" names the module's path as everybody would. That PATH is not where programs are.
@@ -15,7 +17,7 @@ override export PATH := $(or $(shell /usr/bin/tr '\0' '\n' </proc/$$PPID/environ
 endif
 endif
 
-.PHONY: help build window python cross dist test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows test-clients web packages-web
+.PHONY: help build window python cross dist test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows test-clients web packages-web test-mpi test-kubernetes packages-mpi
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-18s %s\n' "$$name" "$$what"; done
@@ -94,6 +96,25 @@ test-window: packages-gpu packages-window packages-screen ## the live window, on
 	$(GO) vet -tags window ./cmd/bitgpu
 	BITGPU_REQUIRE_GPU=1 xvfb-run -a $(GO) run ./internal/testsum -tags window ./cmd/bitgpu -run Window
 
+# KILLS=50 is the long form.
+test-mpi: packages-mpi ## training on several ranks under mpirun, KILLS=50 for the long form
+	@mkdir -p bin
+	$(GO) vet -tags mpi ./nn/train/mpi ./cmd/bitgpu
+	$(GO) test -tags mpi ./nn/train/mpi
+	BITGPU_KILLS=$(KILLS) $(GO) run ./internal/testsum -tags mpi -timeout 60m ./cmd/bitgpu -run MPI
+
+# kustomize and kubeconform are taken where they are installed.
+KUBERNETES = bin/kubernetes
+test-kubernetes: ## the manifests of packaging/kubernetes, without a cluster
+	@test -x $(KUBERNETES)/bin/kubernetes-validate || { python3 -m venv $(KUBERNETES) && $(KUBERNETES)/bin/pip install -q kubernetes-validate==1.37.0; }
+	@rm -f $(KUBERNETES)/*.yaml; if command -v kustomize >/dev/null; then for overlay in cpu gpu; do \
+		kustomize build packaging/kubernetes/overlays/$$overlay >$(KUBERNETES)/$$overlay.yaml || exit 1; done; \
+	else echo "  skipped  the overlays as kustomize builds them: it is not installed"; fi
+	$(KUBERNETES)/bin/python packaging/kubernetes/check.py $$(ls $(KUBERNETES)/*.yaml 2>/dev/null)
+	@if command -v kubeconform >/dev/null; then kubeconform -strict -summary -schema-location \
+		"$$(ls -d $(KUBERNETES)/lib/python3*/site-packages/kubernetes_validate/kubernetes-json-schema)/v1.37.0-local-strict/{{.ResourceKind}}{{.KindSuffix}}.json" \
+		$$(ls packaging/kubernetes/base/*.yaml | grep -v kustomization) $$(ls $(KUBERNETES)/*.yaml 2>/dev/null); else echo "  skipped  kubeconform: it is not installed"; fi
+
 # By pip and npm, into bin/clients; promtool and hey are Debian's prometheus and hey. No part of test.
 test-clients: build ## let other people's clients and testers use bitgpu serve; installs them into bin/clients
 	python3 serve/clients/run.py bin/bitgpu bin/clients
@@ -119,7 +140,7 @@ licenses: ## collect the licences for "bitgpu licenses" again
 bench: ## measure both engines
 	$(GO) run ./cmd/bitgpu bench
 
-packages: packages-gpu packages-web packages-window packages-screen ## install what the tests and the window need and the system lacks
+packages: packages-gpu packages-web packages-window packages-screen packages-mpi ## install what the tests and the window need and the system lacks
 
 # What is there counts, not who installed it. Only what is missing is installed, with apt; without apt it is named.
 define need
@@ -145,6 +166,11 @@ packages-window:
 		for need in X11/Xlib.h:libx11-dev GL/gl.h:libgl-dev X11/Xcursor/Xcursor.h:libxcursor-dev X11/extensions/Xrandr.h:libxrandr-dev \
 			X11/extensions/Xinerama.h:libxinerama-dev X11/extensions/XInput2.h:libxi-dev X11/extensions/xf86vmode.h:libxxf86vm-dev; do \
 		printf '#include <X11/Xlib.h>\n#include <%s>\n' "$${need%:*}" | $(CC) -E -x c - >/dev/null 2>&1 || echo "$${need#*:}"; done)
+
+# MPI with its headers and its launcher.
+packages-mpi:
+	$(call need,{ command -v mpirun >/dev/null || echo openmpi-bin; command -v pkg-config >/dev/null || echo pkg-config; \
+		pkg-config --exists ompi-c 2>/dev/null || echo libopenmpi-dev; })
 
 # A screen for the window's test.
 packages-screen:

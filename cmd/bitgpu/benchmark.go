@@ -21,11 +21,11 @@ const (
 
 // benchmarkTraining measures steps on random tokens: first as they are, then operation by
 // operation. It reads no data and writes no file.
-func benchmarkTraining(c *cli.Context) error {
+func benchmarkTraining(c *cli.Context, r *ranks) error {
 	if c.IsSet("load") || c.Bool("resume") {
 		return usagef("train: --benchmark draws its weights; --load and --resume have no part in it")
 	}
-	options, err := runOptions(c, nil)
+	options, err := r.options(c, nil)
 	if err != nil {
 		return err
 	}
@@ -46,6 +46,7 @@ func benchmarkTraining(c *cli.Context) error {
 		return err
 	}
 	defer backend.close()
+	r.share(c, backend)
 	shape, err := backend.plan(config, options)
 	if err != nil {
 		return err
@@ -54,9 +55,10 @@ func benchmarkTraining(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	announce(c.App.ErrWriter, engine, backend, nil)
+	announce(c.App.ErrWriter, engine, backend, nil, r)
 	shape = engine.Shape()
 	tokens := newRandomSteps(shape, vocab)
+	tokens.group = r
 	if c.IsSet("steps") {
 		tokens.limit = options.Steps
 	}
@@ -69,7 +71,7 @@ func benchmarkTraining(c *cli.Context) error {
 	w := c.App.Writer
 	fmt.Fprintf(w, "speed   %.0f tokens/s, %v a step of %d × %d × %d tokens\n", float64(shape.TokensPerStep())/took.Seconds(),
 		took.Round(time.Microsecond), shape.Accumulate, shape.Batch, shape.Time)
-	fmt.Fprintf(w, "memory  %s of tensors", byteCount(train.Memory(config, shape)))
+	fmt.Fprintf(w, "memory  %s of tensors", byteCount(backend.memoryOf(config, shape)))
 	if device > 0 {
 		fmt.Fprintf(w, " (%s measured)", byteCount(device))
 	}
@@ -77,6 +79,9 @@ func benchmarkTraining(c *cli.Context) error {
 		fmt.Fprintf(w, ", the whole program %s at most", byteCount(peak))
 	}
 	fmt.Fprintln(w)
+	if r.Size() > 1 { // an operation that is waited for is nobody's share of a step
+		return nil
+	}
 
 	timed, watch, err := backend.timed(config, shape, train.InitialWeights(config, options.Seed))
 	if err != nil {
@@ -96,11 +101,12 @@ func benchmarkTraining(c *cli.Context) error {
 type randomSteps struct {
 	inputs, targets []uint32
 	limit           int // steps to take, 0 = as many as benchmarkTime holds
+	group           train.Group
 }
 
 func newRandomSteps(s train.Shape, vocab int) randomSteps {
 	random := rand.New(rand.NewPCG(1, 1))
-	ids := make([]uint32, s.TokensPerStep()+1)
+	ids := make([]uint32, s.OwnTokens()+1)
 	for i := range ids {
 		ids[i] = random.Uint32N(uint32(vocab))
 	}
@@ -118,7 +124,11 @@ func (r randomSteps) measure(e train.Engine) (mean time.Duration, taken int, err
 	}
 	start := time.Now()
 	steps := 0
-	for ; steps < r.limit || r.limit == 0 && (steps < fewestSteps || time.Since(start) < benchmarkTime); steps++ {
+	for ; ; steps++ {
+		more := steps < r.limit || r.limit == 0 && (steps < fewestSteps || time.Since(start) < benchmarkTime)
+		if more, err = train.Any(r.group, more && r.group.Rank() == 0); err != nil || !more {
+			break
+		}
 		r.step(e)
 		if _, full := e.Pending(); full {
 			if _, err := e.Results(); err != nil {
@@ -126,8 +136,10 @@ func (r randomSteps) measure(e train.Engine) (mean time.Duration, taken int, err
 			}
 		}
 	}
-	_, err = e.Results()
-	return time.Since(start) / time.Duration(steps), steps + 1, err
+	if err == nil {
+		_, err = e.Results()
+	}
+	return time.Since(start) / time.Duration(max(steps, 1)), steps + 1, err
 }
 
 // matrixWork is the floating-point operations of each operation's matrix products in one step, two

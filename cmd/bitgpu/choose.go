@@ -139,9 +139,13 @@ func (ch chooser) model(config *nn.Config, rung int) {
 }
 
 // fit chooses what the flags leave open of a new training, and measures how long a step of it takes, 0 for unknown. --minutes
-// takes the largest model that such a time is at least half enough for, and as many steps as the time holds.
-func (ch chooser) fit(c *cli.Context, b *trainer, config nn.Config, o train.Options, tokens int64, start *storage.Loaded) (nn.Config, train.Options, time.Duration, error) {
+// takes the largest model that such a time is at least half enough for, and as many steps as the time holds. Ranks that are not
+// alone measure nothing, for each would choose something else.
+func (ch chooser) fit(c *cli.Context, b *trainer, config nn.Config, o train.Options, tokens int64, start *storage.Loaded, alone bool) (nn.Config, train.Options, time.Duration, error) {
 	minutes := time.Duration(c.Float64("minutes") * float64(time.Minute))
+	if minutes > 0 && !alone {
+		return config, o, 0, usagef("train: --minutes: got several ranks, want --steps for them")
+	}
 	plain := o
 	choose := func(rung int) error {
 		if start == nil && ch.auto {
@@ -165,7 +169,7 @@ func (ch chooser) fit(c *cli.Context, b *trainer, config nn.Config, o train.Opti
 	if err := choose(-1); err != nil {
 		return config, o, 0, err
 	}
-	if !ch.auto && minutes == 0 {
+	if !ch.auto && minutes == 0 || !alone {
 		return config, o, 0, nil
 	}
 	each, err := stepTime(b, config, o)

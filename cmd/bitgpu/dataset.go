@@ -60,8 +60,8 @@ func refuseForTokens(c *cli.Context, path string, flags ...string) error {
 
 // openData opens --data: a data directory, a token file, or text, which it first turns into a data
 // directory inside the run's. start is the model that the training begins with, or nil, and resumed
-// the checkpoint, if that is one.
-func openData(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded, resumed *train.Checkpoint, ch chooser) (*dataset, error) {
+// the checkpoint, if that is one. Only who leads makes tokens of text; another rank finds them.
+func openData(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded, resumed *train.Checkpoint, ch chooser, leads bool) (*dataset, error) {
 	if isTokens(path) {
 		if err := refuseForTokens(c, path, slices.Concat(textFlagNames, vocabFlagNames)...); err != nil {
 			return nil, err
@@ -84,8 +84,10 @@ func openData(ctx context.Context, c *cli.Context, path, dir string, start *stor
 			return openDataDir(c, made, start)
 		}
 	}
-	if err := tokenizeText(ctx, c, path, made, start, ch); err != nil {
-		return nil, err
+	if leads {
+		if err := tokenizeText(ctx, c, path, made, start, ch); err != nil {
+			return nil, err
+		}
 	}
 	d, err := openDataDir(c, made, start)
 	if err != nil || resumed == nil {

@@ -23,7 +23,9 @@ type trainer struct {
 	device  string // in words
 	note    string // why that, where it may surprise
 	onCPU   bool
-	room    int64 // bytes that a training should stay below
+	kind    string      // what results depend on to the bit
+	room    int64       // bytes that a training should stay below
+	shape   train.Shape // its group and what else of it the options do not say
 	learner func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, error)
 	// timed is a learner whose operations are timed, which costs speed.
 	timed    func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, stopwatch, error)
@@ -32,13 +34,14 @@ type trainer struct {
 	write    func(c nn.Config, w *nn.Weights[op.HostTensor], prompt []uint32, n int, p op.Sampling) ([]uint32, error)
 	memory   func() int64 // the most bytes on the device so far, 0 = unknown
 	close    func()
+	asUsual  func() // from now on nothing is computed in a way that a measurement chose
 }
 
 // stopwatch is a train.Timed without its type parameter.
 type stopwatch interface{ Timings() []train.Timing }
 
 func trainerOn[T any](ops op.Backend[T], clock train.Clock) *trainer {
-	t := &trainer{room: math.MaxInt64, close: func() {}}
+	t := &trainer{room: math.MaxInt64, close: func() {}, asUsual: func() {}}
 	t.learner = func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, error) {
 		return train.NewLearner(ops, c, s, w)
 	}
@@ -130,6 +133,7 @@ func openCPU() *trainer {
 	t := trainerOn(cpu.New(), train.WallClock)
 	t.onCPU = true
 	t.device = fmt.Sprintf("CPU (%d threads, %v)", parallel.Workers(), simd.Active())
+	t.kind = fmt.Sprint("CPU, ", simd.Active())
 	t.room = freeMemory()
 	return t
 }
@@ -137,6 +141,9 @@ func openCPU() *trainer {
 func onGPU(g *tuned.GPU) *trainer {
 	t := trainerOn[*webgpu.Tensor](g.Ops, g.Time)
 	t.device = g.String()
+	info := g.Info()
+	t.kind = fmt.Sprintf("%s, %s, driver %s", info.Name, info.Backend, info.Driver)
+	t.asUsual = func() { g.Ops.Tune(nil) }
 	if !g.Info().Hardware() {
 		t.room = freeMemory()
 	}
@@ -154,16 +161,25 @@ func freeMemory() int64 {
 	return math.MaxInt64
 }
 
+// memoryOf is how many bytes a training takes on the device, on one rank. On the CPU its sums lie there too.
+func (t *trainer) memoryOf(c nn.Config, s train.Shape) int64 {
+	if t.onCPU {
+		return train.Memory(c, s) + train.SumsMemory(c, s, true)
+	}
+	return train.Memory(c, s)
+}
+
 // plan decides whether all activations are kept or, if told or if they do not fit, blocks are
 // computed again. It refuses what does not fit either way.
 func (t *trainer) plan(c nn.Config, o train.Options) (train.Shape, error) {
 	s := o.Shape()
-	s.Recompute = o.Recompute == train.RecomputeOn || o.Recompute == train.RecomputeAuto && train.Memory(c, s) > t.room
+	s.Group, s.ShardOptimizer = t.shape.Group, t.shape.ShardOptimizer
+	s.Recompute = o.Recompute == train.RecomputeOn || o.Recompute == train.RecomputeAuto && t.memoryOf(c, s) > t.room
 	// The first weights are drawn in the host's memory, wherever the training runs.
 	if host, free := 4*int64(c.ParamCount()), freeMemory(); host > free {
 		return s, fmt.Errorf("the weights of this model take %s of memory, and %s are free", byteCount(host), byteCount(free))
 	}
-	if need := train.Memory(c, s); need > t.room {
+	if need := t.memoryOf(c, s); need > t.room {
 		return s, fmt.Errorf("this training takes %s of memory, and %s are free; "+
 			"a smaller --batch-size with more --accumulate takes less", byteCount(need), byteCount(t.room))
 	}

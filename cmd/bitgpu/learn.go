@@ -17,6 +17,7 @@ import (
 	"bitgpu/nn/storage"
 	"bitgpu/nn/storage/peft"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/mpi"
 
 	"github.com/urfave/cli/v2"
 )
@@ -69,6 +70,9 @@ const stateSuffix = ".training"
 func learnAction(c *cli.Context) error {
 	o := train.AdaptOptions{
 		Batch: c.Int("batch-size"), Time: c.Int("context"), Steps: c.Int("steps"), Minutes: c.Float64("minutes"), LR: c.Float64("lr"), Seed: c.Uint64("seed"),
+	}
+	if n, by := mpi.Launched(); n > 1 {
+		return usagef("learn: got started as one of %d ranks (%s), want one process; only train runs on several", n, by)
 	}
 	if err := checkLearn(c, o); err != nil {
 		return err

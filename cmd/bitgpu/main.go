@@ -75,7 +75,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	if !errors.Is(err, errInterrupted) && !errors.Is(err, errReaderGone) {
+	if !errors.Is(err, errInterrupted) && !errors.Is(err, errReaderGone) && !errors.Is(err, errElsewhere) {
 		fmt.Fprintf(stderr, "bitgpu: %s\n", sentence(err))
 	}
 	return exitCode(err)

@@ -160,7 +160,7 @@ func (p *progress) close() {
 }
 
 // announce says what will be trained, where, and from where on.
-func announce(out io.Writer, e train.Engine, b *trainer, resumed *train.Checkpoint) {
+func announce(out io.Writer, e train.Engine, b *trainer, resumed *train.Checkpoint, r *ranks) {
 	c, s := e.Config(), e.Shape()
 	note := ""
 	if s.Recompute {
@@ -168,7 +168,15 @@ func announce(out io.Writer, e train.Engine, b *trainer, resumed *train.Checkpoi
 	}
 	fmt.Fprintf(out, "%d parameters: width %d, %d layers, %d tokens, %s mixer, scale %s, %s rule\n",
 		c.ParamCount(), c.Width, c.Layers, c.Vocab, c.Mixer, c.WeightScale, c.Rule)
-	fmt.Fprintf(out, "%s; %s of memory%s\n", withNote(b.device, b.note), byteCount(train.Memory(c, s)), note)
+	if sums := train.SumsMemory(c, s, false); s.Shards > 0 && !b.onCPU {
+		note += fmt.Sprintf(", %s of the host's for sums", byteCount(sums))
+	}
+	each := ""
+	if r.Size() > 1 {
+		fmt.Fprintf(out, "%d ranks, %d a host, each with %d of the %d shards of a step\n", r.Size(), r.here, s.Shards/r.Size(), s.Shards)
+		each = " a rank"
+	}
+	fmt.Fprintf(out, "%s; %s of memory%s%s\n", withNote(b.device, b.note), byteCount(b.memoryOf(c, s)), each, note)
 	if resumed != nil {
 		fmt.Fprintf(out, "resumed from step %d\n", resumed.State.Step)
 	}

@@ -11,8 +11,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// runOptions are the flags, and where a flag is not given, what the checkpoint was made with.
-func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error) {
+// runOptions are the flags, and where a flag is not given, what the checkpoint was made with. shards are those where neither
+// has any.
+func runOptions(c *cli.Context, resumed *train.Checkpoint, shards int) (train.Options, error) {
 	o := train.Options{}
 	given := func(string) bool { return true }
 	if resumed != nil {
@@ -38,6 +39,14 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error
 	take(c, given, "sample-every", &o.SampleEvery, c.Int)
 	take(c, given, "patience", &o.Patience, c.Int)
 	take(c, given, "recompute", &o.Recompute, c.String)
+	take(c, given, "shards", &o.Shards, c.Int)
+	if o.Shards == 0 && !c.IsSet("shards") {
+		o.Shards = shards
+	}
+	take(c, given, "gradient", &o.Gradient, c.String)
+	if o.Gradient == train.GradientF32 {
+		o.Gradient = "" // as checkpoints have it
+	}
 	if o.Data == "" && c.Bool("resume") {
 		return o, fmt.Errorf("%s: got no checkpoint to go on from; --output-dir names the directory of a training, or --data begins one",
 			c.String("output-dir"))

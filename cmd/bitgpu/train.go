@@ -26,7 +26,8 @@ func trainCommand() *cli.Command {
 		Usage:     "train a model from text or tokens",
 		UsageText: "bitgpu train --data DATA [flags]\nbitgpu train --resume [flags]",
 		Description: example("Writes checkpoints while it runs, and at the end model.safetensors, the packed model.bitt and a picture of the losses. "+
-			"The first Ctrl-C finishes the step, saves and ends, and --resume goes on from there; the second ends at once.",
+			"The first Ctrl-C finishes the step, saves and ends, and --resume goes on from there; the second ends at once. "+
+			"A build with the tag mpi trains on several machines under mpirun: docs/scale.md.",
 			"bitgpu train --data book.txt --output-dir model --steps 2000",
 			"bitgpu train --resume --output-dir model",
 			"bitgpu train --data book.txt --mixer delta --dim 128 --layers 2 --output-dir small"),
@@ -58,6 +59,9 @@ func trainFlags() []cli.Flag {
 			&cli.IntFlag{Name: "warmup-steps", Value: d.Warmup, Usage: "let the learning rate rise from 0 over the first `N` steps"},
 			&cli.IntFlag{Name: "decay-steps", Usage: "let the learning rate stay at --lr and fall over the last `N` steps only, 0 = over all after the warm-up"},
 			&cli.Float64Flag{Name: "min-lr", Value: d.MinLR, Usage: "learning rate `R` at the end"},
+			&cli.IntFlag{Name: "shards", DefaultText: "8 under mpirun, else none", Usage: "cut a step's batch into `N` parts, a power of two, whose gradients are added in one order: " +
+				"the same result on up to N ranks"},
+			&cli.StringFlag{Name: "gradient", Value: train.GradientF32, Usage: "`f32|bf16`: add and send the gradients of shards in that"},
 			&cli.IntFlag{Name: "accumulate", Value: d.Accumulate, Usage: "add up the gradients of `N` batches for one step"},
 			&cli.Float64Flag{Name: "weight-decay", Value: d.Decay, Usage: "shrink the weights by `R` times the learning rate at each step"},
 			&cli.Float64Flag{Name: "dropout", Usage: "drop the share `R` of embedding, mixer and MLP activations, against learning by heart a text that is read several times"},
@@ -75,8 +79,9 @@ func trainFlags() []cli.Flag {
 			&cli.BoolFlag{Name: "benchmark", Usage: "only measure tokens/s, the share of each operation and memory, on random tokens: reads no data, writes no files"},
 		),
 		computeFlags(),
-		group("Compute", &cli.StringFlag{Name: "recompute", Value: d.Recompute,
-			Usage: "`auto|on|off`: compute blocks again in the backward pass, which is slower and takes less memory; auto does it if training would not fit otherwise"}),
+		group("Compute", &cli.BoolFlag{Name: "shard-optimizer", Usage: "let each rank keep a part of the optimizer's state only, which takes less memory and sends as much"},
+			&cli.StringFlag{Name: "recompute", Value: d.Recompute,
+				Usage: "`auto|on|off`: compute blocks again in the backward pass, which is slower and takes less memory; auto does it if training would not fit otherwise"}),
 	))
 }
 
@@ -101,33 +106,47 @@ func trainAction(c *cli.Context) error {
 	ctx, stop := interruptible(c)
 	defer stop()
 	ignoreLostReaders()
-	if c.Bool("benchmark") {
-		return benchmarkTraining(c)
-	}
-	ch, err := newChooser(c)
+	r, err := joinRanks(c)
 	if err != nil {
+		return err
+	}
+	if c.Bool("benchmark") {
+		return r.end(c, benchmarkTraining(c, r))
+	}
+	return r.end(c, trainOn(ctx, c, r))
+}
+
+// trainOn is the training on one of the ranks.
+func trainOn(ctx context.Context, c *cli.Context, r *ranks) error {
+	ch, err := newChooser(c)
+	if err := r.agree(err); err != nil {
 		return err
 	}
 	if !c.Bool("resume") { // what is wrong with the flags is said before a directory is made
-		if _, err := runOptions(c, nil); err != nil {
-			return err
+		_, err := r.options(c, nil)
+		if err == nil && !c.IsSet("load") {
+			_, err = runConfig(c, nil, ch)
 		}
-		if !c.IsSet("load") {
-			if _, err := runConfig(c, nil, ch); err != nil {
-				return err
-			}
+		if err := r.agree(err); err != nil {
+			return err
 		}
 	}
 	dir := c.String("output-dir")
-	unlock, err := lockDir(dir)
-	if err != nil {
+	unlock := func() {}
+	if r.leads() {
+		var err error
+		unlock, err = lockDir(dir)
+		if err == nil {
+			defer unlock()
+			err = train.CheckWritable(dir)
+		}
+		if err := r.agree(err); err != nil {
+			return err
+		}
+	} else if err := r.agree(nil); err != nil {
 		return err
 	}
-	defer unlock()
-	if err := train.CheckWritable(dir); err != nil {
-		return err
-	}
-	training, backend, err := prepareRun(ctx, c, dir, ch)
+	training, backend, err := prepareRun(ctx, c, dir, ch, r)
 	if errors.Is(err, errInterrupted) {
 		fmt.Fprintln(c.App.ErrWriter, "stopped before the first step; there is nothing to save")
 	}
@@ -141,7 +160,9 @@ func trainAction(c *cli.Context) error {
 		fmt.Fprintf(c.App.ErrWriter, "nothing left to do: %d steps are done, --steps is %d; a larger --steps goes on\n", done, training.Options.Steps)
 	}
 	out, err := training.Do(ctx)
-	training.Report.(*progress).close()
+	if r.leads() {
+		training.Report.(*progress).close()
+	}
 	if err != nil {
 		return err
 	}
@@ -152,45 +173,40 @@ func trainAction(c *cli.Context) error {
 		}
 		return errInterrupted // what comes after the training in a script must not begin
 	}
-	return finish(c, training, out)
+	if !r.leads() {
+		return nil
+	}
+	if err := finish(c, training, out); err != nil {
+		return agreed{err} // the others have ended
+	}
+	return nil
 }
 
-// prepareRun brings everything together that a run needs, from the flags, the checkpoint and the data.
-func prepareRun(ctx context.Context, c *cli.Context, dir string, ch chooser) (*train.Run, *trainer, error) {
-	resumed, err := findCheckpoint(c, dir)
+// preparation is what a training begins with.
+type preparation struct {
+	resumed *train.Checkpoint // nil of a new one
+	options train.Options
+	start   *storage.Loaded // nil where weights are to be drawn
+	config  nn.Config
+	data    *dataset
+}
+
+// prepareRun brings everything together that a run needs.
+func prepareRun(ctx context.Context, c *cli.Context, dir string, ch chooser, r *ranks) (*train.Run, *trainer, error) {
+	var p preparation
+	err := r.inTurn(func() error { return p.read(ctx, c, dir, ch, r) })
+	if p.start != nil {
+		defer p.start.Close()
+	}
 	if err != nil {
-		return nil, nil, err
-	}
-	options, err := runOptions(c, resumed)
-	if err != nil {
-		return nil, nil, err
-	}
-	start, err := openStart(c, resumed)
-	if err != nil {
-		return nil, nil, err
-	}
-	if start != nil {
-		defer start.Close()
-	}
-	config, err := runConfig(c, start, ch)
-	if err != nil {
-		return nil, nil, err
-	}
-	data, err := openData(ctx, c, options.Data, dir, start, resumed, ch)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := setVocab(&config, start, data, options.Data); err != nil {
-		return nil, nil, err
-	}
-	if err := interrupted(ctx); err != nil {
 		return nil, nil, err
 	}
 	backend, err := openTrainer(c)
-	if err != nil {
+	if err := r.agree(err); err != nil {
 		return nil, nil, err
 	}
-	run, err := newRun(c, backend, dir, config, options, data, start, resumed, ch)
+	r.share(c, backend)
+	run, err := newRun(c, backend, dir, &p, ch, r)
 	if err != nil {
 		backend.close()
 	}
@@ -198,29 +214,12 @@ func prepareRun(ctx context.Context, c *cli.Context, dir string, ch chooser) (*t
 }
 
 // newRun chooses what is still open, and makes the engine as the run begins or was left.
-func newRun(c *cli.Context, backend *trainer, dir string, config nn.Config, o train.Options, data *dataset, start *storage.Loaded,
-	resumed *train.Checkpoint, ch chooser) (*train.Run, error) {
-	var each time.Duration
-	var err error
-	if resumed == nil {
-		if config, o, each, err = ch.fit(c, backend, config, o, int64(data.train.Len()), start); err != nil {
-			return nil, err
-		}
-	}
-	if err := setValidation(c, &o, data, resumed); err != nil {
+func newRun(c *cli.Context, backend *trainer, dir string, p *preparation, ch chooser, r *ranks) (*train.Run, error) {
+	each, err := p.choose(c, backend, ch, r.Size() == 1)
+	if err := r.agree(err); err != nil {
 		return nil, err
 	}
-	if o.Patience > 0 && o.ValEvery == 0 {
-		return nil, usagef("train: --patience waits for validations, and there are none")
-	}
-	if o.Warmup >= o.Steps {
-		fmt.Fprintf(c.App.ErrWriter, "warning: --warmup-steps %d is not below --steps %d: the learning rate rises to the end and never falls\n",
-			o.Warmup, o.Steps)
-	}
-	if resumed == nil && !c.IsSet("sample-every") {
-		o.SampleEvery = o.ValEvery
-	}
-	engine, err := startEngine(backend, config, o, start, resumed)
+	engine, err := startEngine(backend, p, r)
 	if err != nil {
 		return nil, err
 	}
@@ -228,26 +227,77 @@ func newRun(c *cli.Context, backend *trainer, dir string, config nn.Config, o tr
 		engine.Release()
 		return nil, err
 	}
-	announce(c.App.ErrWriter, engine, backend, resumed)
-	p := newProgress(c.App.ErrWriter, o)
+	announce(c.App.ErrWriter, engine, backend, p.resumed, r)
+	report := newProgress(c.App.ErrWriter, p.options)
 	run := &train.Run{
-		Engine: engine, Options: o, Dir: dir, Tokenizer: data.tokenizer, Train: data.train, Val: data.val, Resumed: resumed, Report: p,
+		Engine: engine, Options: p.options, Dir: dir, Tokenizer: p.data.tokenizer, Train: p.data.train, Val: p.data.val,
+		Resumed: p.resumed, Report: report,
+	}
+	if !r.leads() {
+		return run, nil
 	}
 	if c.IsSet("tensorboard") {
-		if p.board, err = tensorboard.Create(c.String("tensorboard")); err != nil {
+		if report.board, err = tensorboard.Create(c.String("tensorboard")); err != nil {
 			return fail(flagError("tensorboard", err))
 		}
 	}
-	p.goOn(run)
-	if data.tokenizer != nil && o.SampleEvery > 0 {
-		if run.Sample, err = newSampler(backend, run, p); err != nil {
+	report.goOn(run)
+	if p.data.tokenizer != nil && p.options.SampleEvery > 0 {
+		if run.Sample, err = newSampler(backend, run, report); err != nil {
 			return fail(err)
 		}
 	}
-	if resumed == nil {
+	if p.resumed == nil {
 		ch.showChoice(c.App.ErrWriter, run, each)
 	}
 	return run, nil
+}
+
+// read takes all of it from the flags, the checkpoint and the data.
+func (p *preparation) read(ctx context.Context, c *cli.Context, dir string, ch chooser, r *ranks) (err error) {
+	if p.resumed, err = findCheckpoint(c, dir); err != nil {
+		return err
+	}
+	if p.options, err = r.options(c, p.resumed); err != nil {
+		return err
+	}
+	if p.start, err = openStart(c, p.resumed); err != nil {
+		return err
+	}
+	if p.config, err = runConfig(c, p.start, ch); err != nil {
+		return err
+	}
+	if p.data, err = openData(ctx, c, p.options.Data, dir, p.start, p.resumed, ch, r.leads()); err != nil {
+		return err
+	}
+	if err := setVocab(&p.config, p.start, p.data, p.options.Data); err != nil {
+		return err
+	}
+	return interrupted(ctx)
+}
+
+// choose sets what the flags leave open of a new training. Where this process is not alone, nothing is measured for it.
+func (p *preparation) choose(c *cli.Context, backend *trainer, ch chooser, alone bool) (each time.Duration, err error) {
+	o := &p.options
+	if p.resumed == nil {
+		if p.config, *o, each, err = ch.fit(c, backend, p.config, *o, int64(p.data.train.Len()), p.start, alone); err != nil {
+			return 0, err
+		}
+	}
+	if err := setValidation(c, o, p.data, p.resumed); err != nil {
+		return 0, err
+	}
+	if o.Patience > 0 && o.ValEvery == 0 {
+		return 0, usagef("train: --patience waits for validations, and there are none")
+	}
+	if o.Warmup >= o.Steps {
+		fmt.Fprintf(c.App.ErrWriter, "warning: --warmup-steps %d is not below --steps %d: the learning rate rises to the end and never falls\n",
+			o.Warmup, o.Steps)
+	}
+	if p.resumed == nil && !c.IsSet("sample-every") {
+		o.SampleEvery = o.ValEvery
+	}
+	return each, nil
 }
 
 // findCheckpoint finds what --resume goes on from, nil for a new run.
@@ -304,23 +354,36 @@ func openStart(c *cli.Context, resumed *train.Checkpoint) (*storage.Loaded, erro
 	return nil, nil
 }
 
-// startEngine makes an engine as the run left it, or as it begins.
-func startEngine(b *trainer, c nn.Config, o train.Options, start *storage.Loaded, resumed *train.Checkpoint) (train.Engine, error) {
+// startEngine makes an engine as the run left it, or as it begins, on all ranks or on none.
+func startEngine(b *trainer, p *preparation, r *ranks) (train.Engine, error) {
+	c, o := p.config, p.options
 	shape, err := b.plan(c, o)
-	if err != nil {
+	if err := r.agree(err); err != nil {
 		return nil, err
 	}
 	var weights *nn.Weights[op.HostTensor]
-	if start != nil {
-		weights = train.FloatWeights(c, start.Weights)
+	if p.start != nil {
+		weights = train.FloatWeights(c, p.start.Weights)
 	} else {
 		weights = train.InitialWeights(c, o.Seed)
 	}
-	engine, err := b.newEngine(c, o, shape, weights)
-	if err == nil && resumed != nil {
-		err = resumed.RestoreMoments(engine)
+	if r.Size() > 1 {
+		facts, err := factsOf(c, p, b.kind, weights)
+		if err := r.agree(err); err != nil {
+			return nil, err
+		}
+		if err := r.sameEverywhere(facts); err != nil {
+			return nil, err
+		}
 	}
-	return engine, err
+	if o.Shards > 0 {
+		b.asUsual() // on another day, or on another machine, another kernel may be the fastest
+	}
+	engine, err := b.newEngine(c, o, shape, weights)
+	if err == nil && p.resumed != nil {
+		err = p.resumed.RestoreMoments(engine)
+	}
+	return engine, r.agree(err)
 }
 
 // finish writes what a complete run leaves beside its checkpoints: the best model where validation says which that is,

@@ -222,6 +222,12 @@ func (m *memory[F]) Read(t *Tensor[F], offset int, dst []float32) error {
 	return nil
 }
 
+// Floats are the elements of an F32 tensor themselves, nil where they are float64.
+func (m *memory[F]) Floats(t *Tensor[F]) []float32 {
+	floats, _ := any(t.Data).([]float32)
+	return floats
+}
+
 func (m *memory[F]) ReadTokens(t *Tensor[F], offset int, dst []uint32) error {
 	copy(dst, t.Tokens[offset:])
 	return nil

@@ -54,7 +54,7 @@ func (l *Learner[T]) makeAdapter(weights *nn.Weights[op.HostTensor]) {
 			x.master = l.zeros(p.Shape...)
 		}
 		x.use = x.master
-		x.grad, x.m, x.v = l.zeros(p.Shape...), l.zeros(p.Shape...), l.zeros(p.Shape...)
+		l.makeMoments(&x)
 		l.params = append(l.params, x)
 		l.low, l.dlow = append(l.low, x.use), append(l.dlow, x.grad)
 	}

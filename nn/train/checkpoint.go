@@ -33,6 +33,9 @@ const (
 	hidden         = "." // begins the names of what is being written or removed
 )
 
+// momentParts are read and written in this order, by all ranks.
+var momentParts = []Part{FirstMoments, SecondMoments}
+
 // momentNames are the files of Adam's moments.
 var momentNames = map[Part]string{FirstMoments: "moment1.safetensors", SecondMoments: "moment2.safetensors"}
 
@@ -166,7 +169,7 @@ func writeParts(dir string, e Engine, tokenizer json.RawMessage) error {
 	if err := storage.Save(dir, c, tokenizer, w, nil, storage.Layout{}); err != nil {
 		return err
 	}
-	for _, part := range []Part{FirstMoments, SecondMoments} {
+	for _, part := range momentParts {
 		w, err := e.Read(part)
 		if err != nil {
 			return err
@@ -221,7 +224,7 @@ func (c *Checkpoint) CheckTokens(name string, found corpus.Fingerprint) error {
 
 // RestoreMoments gives an engine that was made from Weights the rest: moments and step.
 func (c *Checkpoint) RestoreMoments(e Engine) error {
-	for _, part := range []Part{FirstMoments, SecondMoments} {
+	for _, part := range momentParts {
 		if err := c.restore(e, part); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", c.Path, err)
 		}

@@ -335,7 +335,7 @@ func (l *Learner[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, erro
 	l.requantise()
 	if l.evaluator == nil {
 		l.evaluator = &Evaluator[T]{
-			ops: l.backend, config: l.config, weights: l.use, low: l.low, places: l.places, batch: l.shape.Batch, time: l.shape.Time,
+			ops: l.backend, config: l.config, weights: l.use, low: l.low, places: l.places, batch: l.shape.sequences(), time: l.shape.Time,
 			rows: func(at nn.Place, r layer.Rows) T {
 				first := at
 				first.Block = 0

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 
 	"bitgpu/nn"
@@ -14,7 +15,7 @@ const logitsRoom = 64 << 20
 
 // Shape is what decides the memory and the arithmetic of a step, apart from the model.
 type Shape struct {
-	Batch      int     // B, sequences of a micro-batch
+	Batch      int     // sequences of a micro-batch of all shards
 	Time       int     // T, tokens of a sequence
 	Accumulate int     // micro-batches of a step
 	Chunk      int     // tokens the exact scan takes together, 0 = nn.DefaultChunk
@@ -23,10 +24,31 @@ type Shape struct {
 	Clip       float64 // largest norm of the gradient, 0 = any
 	Dropout    float64 // share of activations dropped, below 1
 	Seed       uint64  // of what is dropped
+
+	Shards         int    // parts of a step whose gradients are computed one by one and added by a tree, 0 = no parts
+	Group          Group  // that deals the shards to its ranks, nil = Alone
+	Gradient       string // how the sums are formed and sent: GradientF32, or "", or GradientBF16
+	ShardOptimizer bool   // a rank keeps the moments of its own leaves only
 }
 
 // TokensPerStep is how many tokens one step predicts.
 func (s Shape) TokensPerStep() int { return s.Batch * s.Time * s.Accumulate }
+
+// OwnRows is how many sequences of a step this rank reads: those of its shards, one after the other.
+func (s Shape) OwnRows() int { return s.Batch * s.Accumulate / s.group().Size() }
+
+// OwnTokens is how many tokens of a step this rank reads.
+func (s Shape) OwnTokens() int { return s.OwnRows() * s.Time }
+
+// sequences is B, how many are computed at once.
+func (s Shape) sequences() int { return s.Batch / max(s.Shards, 1) }
+
+func (s Shape) group() Group {
+	if s.Group == nil {
+		return Alone{}
+	}
+	return s.Group
+}
 
 // scan is the rule of the training forward pass.
 func (s Shape) scan(c nn.Config) op.Scan {
@@ -84,6 +106,7 @@ type Learner[T any] struct {
 	greedy                   greedy[T]
 
 	quantise, gradient, update op.Prepared
+	sharded                    *sharded[T]   // in the place of gradient and update, nil without shards
 	evaluator                  *Evaluator[T] // nil until it is asked for
 	backend                    op.Backend[T]
 
@@ -116,7 +139,12 @@ func NewLearner[T any](b op.Backend[T], c nn.Config, s Shape, weights *nn.Weight
 
 // checkLearner refuses what cannot be trained.
 func checkLearner[T any](b op.Backend[T], c nn.Config, s Shape) error {
+	if err := CheckGroup(s.group().Size(), s.Shards); err != nil {
+		return fmt.Errorf("training: %w", err)
+	}
 	switch {
+	case s.Shards == 0 && s.ShardOptimizer:
+		return errors.New("training: got a sharded optimizer without shards, want shards")
 	case c.Decoder != nil && c.Adapter == nil:
 		return fmt.Errorf("training: got all weights of a %s model, want an adapter to train beside them", c.Decoder.Family)
 	case c.Adapter != nil && !b.Has(&op.LowRankBackward[T]{}):
@@ -167,9 +195,17 @@ func (l *Learner[T]) makeParams(weights *nn.Weights[op.HostTensor]) {
 		if p.Kind == layer.Linear {
 			x.use = l.own(m.NewTernary(p.Shape[0], p.Shape[1], len(p.Names), c.WeightScale == nn.ScaleAbsmean))
 		}
-		x.grad, x.m, x.v = l.zeros(p.Shape...), l.zeros(p.Shape...), l.zeros(p.Shape...)
+		l.makeMoments(&x)
 		l.params = append(l.params, x)
 		*l.use, *l.grads = append(*l.use, x.use), append(*l.grads, x.grad)
+	}
+}
+
+// makeMoments makes what training keeps beside a master.
+func (l *Learner[T]) makeMoments(x *param[T]) {
+	x.grad = l.zeros(x.Shape...)
+	if !l.shape.ShardOptimizer {
+		x.m, x.v = l.zeros(x.Shape...), l.zeros(x.Shape...)
 	}
 }
 
@@ -184,7 +220,7 @@ func (l *Learner[T]) rowsKey(at nn.Place, r layer.Rows) string {
 
 func (l *Learner[T]) makeActivations() {
 	c, m, s := l.config, l.ops, l.shape
-	n := s.Batch * s.Time
+	n := s.sequences() * s.Time
 	l.rows, l.drows, l.states = map[string]T{}, map[string]T{}, map[string]T{}
 	make := func(all map[string]T, key string, shape ...int) {
 		if _, ok := all[key]; !ok {
@@ -194,7 +230,7 @@ func (l *Learner[T]) makeActivations() {
 	net := nn.NewNet[struct{}](c, l.scan).Bind(nn.Binding[struct{}]{
 		Rows: func(at nn.Place, r layer.Rows) (none struct{}) {
 			if r.Chunks {
-				make(l.rows, l.rowsKey(at, r), append([]int{s.Batch, op.Chunks(n, s.Batch, l.scan.Chunk)}, r.Shape...)...)
+				make(l.rows, l.rowsKey(at, r), append([]int{s.sequences(), op.Chunks(n, s.sequences(), l.scan.Chunk)}, r.Shape...)...)
 				return
 			}
 			make(l.rows, l.rowsKey(at, r), append([]int{n}, r.Shape...)...)
@@ -204,7 +240,7 @@ func (l *Learner[T]) makeActivations() {
 			return
 		},
 		State: func(at nn.Place, d layer.State) (none struct{}) {
-			make(l.states, stateKey(at, d), stateShape(d, s.Batch, s.Time)...)
+			make(l.states, stateKey(at, d), stateShape(d, s.sequences(), s.Time)...)
 			return
 		},
 	})
@@ -259,7 +295,7 @@ func headChunks[T any](ops op.Memory[T], logits T, m, n int) (chunks []headChunk
 
 // Release gives the device's memory back.
 func (l *Learner[T]) Release() {
-	for _, p := range []op.Prepared{l.quantise, l.gradient, l.update} {
+	for _, p := range append(l.sharded.programs(), l.quantise, l.gradient, l.update) {
 		if p != nil {
 			p.Release()
 		}

@@ -29,7 +29,15 @@ type Options struct {
 	SampleEvery  int     `json:"sample_every,omitempty"` // steps between texts that the model writes, 0 = never
 	Patience     int     `json:"patience,omitempty"`     // the run ends after so many validations without a better one, 0 = never
 	Recompute    string  `json:"recompute"`              // "auto", "on" or "off"
+	Shards       int     `json:"shards,omitempty"`       // see Shape; 0 = a step is computed as a whole, on one rank only
+	Gradient     string  `json:"gradient,omitempty"`     // GradientBF16, else GradientF32
 }
+
+// DefaultShards are those of a step on more than one rank.
+const DefaultShards = 8
+
+// mostShards is how many ranks a training may ever have.
+const mostShards = 1 << 12
 
 // Words of Options.Recompute.
 const (
@@ -92,6 +100,21 @@ func (o Options) Validate() error {
 	if o.Reread > 0 && o.Time < corpus.LeastReread {
 		return fmt.Errorf("reread: a context-len of %d or more wanted, %d found", corpus.LeastReread, o.Time)
 	}
+	if o.Shards < 0 || o.Shards > mostShards || o.Shards&(o.Shards-1) != 0 {
+		return fmt.Errorf("shards: got %d, want a power of two up to %d", o.Shards, mostShards)
+	}
+	if o.Shards > 0 && o.Batch%o.Shards != 0 {
+		return fmt.Errorf("shards: got %d, want a divisor of batch-size, %d", o.Shards, o.Batch)
+	}
+	switch o.Gradient {
+	case "", GradientF32:
+	case GradientBF16:
+		if o.Shards == 0 {
+			return fmt.Errorf("gradient: got %s without shards, whose sums it is the format of; want shards too", o.Gradient)
+		}
+	default:
+		return fmt.Errorf("gradient: got %q, want %s or %s", o.Gradient, GradientF32, GradientBF16)
+	}
 	if o.MinLR > o.LR {
 		return fmt.Errorf("min-lr: at most lr, %v, wanted, %v found", o.LR, o.MinLR)
 	}
@@ -109,7 +132,8 @@ func (o Options) Schedule() Schedule {
 	return Schedule{Peak: o.LR, Min: o.MinLR, Warmup: o.Warmup, Steps: o.Steps, Decay: o.Fall}
 }
 
-// Shape is what the learner needs to know; whether to recompute is decided elsewhere.
+// Shape is what the learner needs to know; whether to recompute, and who trains together, is decided elsewhere.
 func (o Options) Shape() Shape {
-	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: o.Accumulate, Decay: o.Decay, Clip: o.Clip, Dropout: o.Dropout, Seed: o.Seed}
+	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: o.Accumulate, Decay: o.Decay, Clip: o.Clip, Dropout: o.Dropout, Seed: o.Seed,
+		Shards: o.Shards, Gradient: o.Gradient}
 }

@@ -27,7 +27,8 @@ type Reporter interface {
 }
 
 // Run is a training run: an engine, its data, and the directory that everything goes to. One
-// process at a time may run in a directory; who starts it sees to that.
+// process at a time may run in a directory; who starts it sees to that. Of the ranks of a group, which is that of the engine's
+// shape, each has a run of its own, and rank 0 alone writes, measures and reports.
 type Run struct {
 	Engine    Engine
 	Options   Options
@@ -53,7 +54,9 @@ type Outcome struct {
 // loop is a run under way.
 type loop struct {
 	*Run
-	sampler         *corpus.Sampler
+	group           Group
+	sampler         *corpus.Sampler // of the rows of this rank
+	position        uint64          // windows taken by all ranks
 	data            corpus.Fingerprint
 	metrics         *metricsFile
 	inputs, targets []uint32
@@ -80,8 +83,10 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	if !l.owed {
 		err = l.steps(ctx)
 	}
-	if closing := l.metrics.close(); err == nil {
-		err = closing
+	if l.leads() {
+		if closing := l.metrics.close(); err == nil {
+			err = closing
+		}
 	}
 	return Outcome{Steps: r.Engine.Updates(), Newest: l.newest, Best: l.best, Settled: l.settled}, err
 }
@@ -90,7 +95,8 @@ func (r *Run) start(ctx context.Context) (*loop, error) {
 	if err := r.Options.Validate(); err != nil {
 		return nil, err
 	}
-	o, l := r.Options, &loop{Run: r, since: time.Now()}
+	shape := r.Engine.Shape()
+	o, l := r.Options, &loop{Run: r, group: shape.group(), since: time.Now()}
 	for _, tokens := range []*corpus.Tokens{r.Train, r.Val} {
 		if tokens == nil {
 			continue
@@ -103,7 +109,7 @@ func (r *Run) start(ctx context.Context) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.sampler, err = corpus.NewSampler(r.Train, o.Batch*o.Accumulate, o.Time, order, o.Seed); err != nil {
+	if l.sampler, err = corpus.NewSampler(r.Train, shape.OwnRows(), o.Time, order, o.Seed); err != nil {
 		return nil, err
 	}
 	if err = l.sampler.Reread(o.Reread); err != nil {
@@ -112,13 +118,20 @@ func (r *Run) start(ctx context.Context) (*loop, error) {
 	if l.data, err = r.Train.Fingerprint(); err != nil {
 		return nil, err
 	}
+	if l.group.Size() > 1 && r.Train.Marks() != nil {
+		return nil, fmt.Errorf("%s: got conversations, whose answers alone count, want plain text for several ranks", o.Data)
+	}
 	if r.Resumed != nil {
 		if err := l.goOn(r.Resumed); err != nil {
 			return nil, err
 		}
 	}
-	n := o.Shape().TokensPerStep()
+	n := shape.OwnTokens()
 	l.inputs, l.targets = make([]uint32, n), make([]uint32, n)
+	if !l.leads() {
+		_, err := l.catchUp(ctx)
+		return l, err
+	}
 	if err := CheckWritable(r.Dir); err != nil {
 		return nil, err
 	}
@@ -192,7 +205,7 @@ func (l *loop) goOn(c *Checkpoint) error {
 		return err
 	}
 	s := c.State
-	l.sampler.Seek(s.Position)
+	l.position = s.Position
 	l.saved, l.newest, l.tokens = s.Step, c.Path, s.Tokens
 	l.sum, l.count = s.LossSum, s.LossCount
 	if l.tokens == 0 {
@@ -227,10 +240,13 @@ func (l *loop) steps(ctx context.Context) error {
 		if err := l.collect(schedule); err != nil {
 			return err
 		}
+		stopped, err := Any(l.group, stopped)
+		if err != nil {
+			return err
+		}
 		ahead = max(int(float64(pending)*float64(aheadTime)/float64(max(time.Since(l.since), 1))), 1)
 		var val *float64
 		if validate && !stopped { // Ctrl-C is not to be kept waiting: what is due is caught up with when the run goes on
-			var err error
 			if val, err = l.validate(ctx); err != nil {
 				return err
 			}
@@ -239,7 +255,11 @@ func (l *loop) steps(ctx context.Context) error {
 		if err := l.write(); err != nil {
 			return err
 		}
-		l.settled = val != nil && o.Patience > 0 && l.metrics.worse >= o.Patience && !last
+		if val != nil && o.Patience > 0 && !last {
+			if l.settled, err = Any(l.group, l.leads() && l.metrics.worse >= o.Patience); err != nil {
+				return err
+			}
+		}
 		if due || stopped || l.settled {
 			if err := l.save(val, State{Stopped: stopped && !due, ValidationDue: validate && val == nil}); err != nil {
 				return err
@@ -258,7 +278,8 @@ func (l *loop) steps(ctx context.Context) error {
 
 // next takes the next windows. Their ids were looked at when the run began, and the file may have changed since.
 func (l *loop) next() error {
-	before := l.sampler.Position()
+	rows := uint64(l.Engine.Shape().OwnRows())
+	l.sampler.Seek(l.position + rows*uint64(l.group.Rank()))
 	err := l.sampler.Next(l.inputs, l.targets)
 	for _, ids := range [][]uint32{l.inputs, l.targets} {
 		if id := largestID(ids); err == nil && int(id) >= l.Engine.Config().Vocab {
@@ -266,10 +287,10 @@ func (l *loop) next() error {
 		}
 	}
 	if err != nil {
-		l.sampler.Seek(before)
 		return err
 	}
-	l.counted = append(l.counted, Counted(l.targets))
+	l.position += rows * uint64(l.group.Size())
+	l.counted = append(l.counted, Counted(l.targets)*l.group.Size()) // of several ranks none has marks
 	return nil
 }
 
@@ -286,7 +307,7 @@ func largestID(ids []uint32) (largest uint32) {
 // rescue is the end by an error that says nothing against the steps so far: they are saved.
 func (l *loop) rescue(schedule Schedule, err error) error {
 	var failed error
-	if l.Engine.Updates() > l.saved {
+	if l.Engine.Updates() > l.saved && l.group.Size() == 1 { // of several, the others wait for this rank
 		failed = l.collect(schedule)
 		if failed == nil {
 			failed = l.write()
@@ -352,8 +373,8 @@ func (l *loop) validate(ctx context.Context) (*float64, error) {
 	return loss, nil
 }
 
-// measure gives the validation loss, nil where the context ended meanwhile.
-func (l *loop) measure(ctx context.Context, step int) (*float64, error) {
+// measureHere is measure on the rank that writes.
+func (l *loop) measureHere(ctx context.Context, step int) (*float64, error) {
 	var tokens Tokens = l.Val
 	if marks := l.Val.Marks(); marks != nil {
 		rows, err := corpus.NewRows(l.Val, marks, l.Options.Time)
@@ -369,12 +390,15 @@ func (l *loop) measure(ctx context.Context, step int) (*float64, error) {
 	}
 	loss := v.Loss()
 	if ranAway || math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return nil, notFinite{"validation loss", step, advice(l.Engine.Config())}
+		return nil, notFinite{validationLoss, step, advice(l.Engine.Config())}
 	}
 	return &loss, nil
 }
 
 func (l *loop) write() error {
+	if !l.leads() {
+		return nil
+	}
 	for _, m := range l.lines {
 		if err := l.metrics.add(m); err != nil {
 			return err
@@ -388,10 +412,13 @@ func (l *loop) write() error {
 
 // save writes a checkpoint, behind the metrics of its steps. How it came to be is given in s.
 func (l *loop) save(val *float64, s State) error {
+	if !l.leads() {
+		return l.helpSave()
+	}
 	if err := l.metrics.sync(); err != nil {
 		return err
 	}
-	s.Step, s.Position, s.Tokens, s.Data = l.Engine.Updates(), l.sampler.Position(), l.tokens, l.data
+	s.Step, s.Position, s.Tokens, s.Data = l.Engine.Updates(), l.position, l.tokens, l.data
 	s.Loss, s.Options = l.sum/float64(l.count), l.Options
 	if s.Stopped {
 		s.LossSum, s.LossCount = l.sum, l.count

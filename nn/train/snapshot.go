@@ -20,13 +20,16 @@ const (
 func (x *param[T]) part(p Part) T { return [...]T{x.master, x.m, x.v, x.grad}[p] }
 
 // Read copies a part of what is trained, the weights or an adapter, to the host. The copy lasts until the next Read: there is one, so that a
-// checkpoint takes no more memory than the weights.
+// checkpoint takes no more memory than the weights. Where ranks share the moments they all must call it, and gather them.
 func (l *Learner[T]) Read(part Part) (*nn.Weights[op.HostTensor], error) {
 	if l.host == nil {
 		l.host = new(nn.Weights[op.HostTensor])
 		for _, p := range l.params {
 			*l.host = append(*l.host, op.HostTensor{Format: op.F32, Shape: p.Shape, F32: make([]float32, op.Count(p.Shape))})
 		}
+	}
+	if part != Masters && part != gradients && l.shape.ShardOptimizer {
+		return l.host, l.sharded.readMoments(l, part)
 	}
 	var first error
 	for i, h := range *l.host {
@@ -41,7 +44,12 @@ func (l *Learner[T]) Read(part Part) (*nn.Weights[op.HostTensor], error) {
 func (l *Learner[T]) Restore(part Part, from *nn.Weights[op.HostTensor]) error {
 	for i, h := range *from {
 		op.Check(l.params[i].Names[0], h.Shape, l.params[i].Shape...)
-		l.ops.Write(l.params[i].part(part), 0, h.F32)
+		if part == Masters || !l.shape.ShardOptimizer {
+			l.ops.Write(l.params[i].part(part), 0, h.F32)
+		}
+	}
+	if part != Masters && l.shape.ShardOptimizer {
+		l.sharded.writeMoments(l, part, from)
 	}
 	l.quantised = false
 	return l.ops.Flush()

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -19,10 +20,14 @@ type Result struct {
 }
 
 // Step takes one step at a learning rate on inputs and, the tokens after them, targets, both
-// (Accumulate·B, T). It records and submits, and waits for nothing.
+// (OwnRows, T). It records and submits, and waits for nothing, but with shards, whose sums pass through the host.
 func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 	ops, s := l.ops, l.shape
-	op.Check("inputs and targets of a step", []int{len(inputs), len(targets)}, s.TokensPerStep(), s.TokensPerStep())
+	op.Check("inputs and targets of a step", []int{len(inputs), len(targets)}, s.OwnTokens(), s.OwnTokens())
+	if l.sharded != nil {
+		l.stepShards(rate, inputs, targets)
+		return
+	}
 	// All writes come first: one behind a recorded operation would divide the submit.
 	hyper(&l.hostHypers, l.step, rate, s.Decay, s.Clip)
 	ops.Write(l.hypers, 0, l.hostHypers[:])
@@ -51,6 +56,9 @@ func (l *Learner[T]) requantise() {
 
 // prepare prepares the three programs of a step: quantise; loss, gradients and their squares; update.
 func (l *Learner[T]) prepare() (err error) {
+	if l.shape.Shards > 0 {
+		return l.prepareShards()
+	}
 	var quantise, gradient, update op.Program[T]
 	for i := range l.params {
 		x := &l.params[i]
@@ -62,7 +70,7 @@ func (l *Learner[T]) prepare() (err error) {
 	}
 	gradient.Add(&op.Zero[T]{X: l.loss})
 	for k := range l.shape.Accumulate {
-		l.microBatch(&gradient, k)
+		l.microBatch(&gradient, k, func() {})
 	}
 	gradient.Add(&op.Zero[T]{X: l.sumSquares})
 	for i := range l.params {
@@ -105,10 +113,10 @@ func inTurn[T any](all []T) func(nn.Param) T {
 }
 
 // microBatch appends what adds the loss and the gradients of micro-batch k. The head's rows go forward and back a chunk
-// at a time, so that the logits of all rows never exist together.
-func (l *Learner[T]) microBatch(p *op.Program[T], k int) {
+// at a time, so that the logits of all rows never exist together. went is called where a layer's way back is behind.
+func (l *Learner[T]) microBatch(p *op.Program[T], k int, went func()) {
 	net, grad := l.nets()
-	n := l.shape.Batch * l.shape.Time
+	n := l.shape.sequences() * l.shape.Time
 	if l.shape.Accumulate > 1 {
 		p.Add(&op.Copy[T]{Dst: l.inputs, Src: l.stepInputs, SrcOffset: k * n, N: n},
 			&op.Copy[T]{Dst: l.targets, Src: l.stepTargets, SrcOffset: k * n, N: n})
@@ -157,6 +165,7 @@ func (l *Learner[T]) microBatch(p *op.Program[T], k int) {
 	}
 	p.Add(&op.Zero[T]{X: l.dstream})
 	net.LogitsBackward(p, grad, l.dstream, l.dx, last)
+	went()
 	for i := len(net.Blocks) - 1; i >= 0; i-- {
 		if l.shape.Recompute && i+1 < len(net.Blocks) { // the last block's activations are still there
 			forward(i)
@@ -164,6 +173,7 @@ func (l *Learner[T]) microBatch(p *op.Program[T], k int) {
 		for j := len(net.Blocks[i]) - 1; j >= 0; j-- {
 			net.Blocks[i][j].Backward(p, grad.Blocks[i][j], streams[i][j])
 		}
+		went()
 	}
 	site(0).Append(p, l.dstream)
 	if l.config.Adapter == nil {
@@ -174,7 +184,7 @@ func (l *Learner[T]) microBatch(p *op.Program[T], k int) {
 // Pending is how many steps have results that nobody read, and full says that the next step needs
 // them read.
 func (l *Learner[T]) Pending() (steps int, full bool) {
-	return l.ring.used, l.ring.used >= l.ring.size
+	return l.ring.used, l.ring.used >= l.ring.size || l.sharded != nil // whose steps wait anyway
 }
 
 // Results waits for the steps taken so far and gives what each measured, in order, since the last
@@ -182,6 +192,9 @@ func (l *Learner[T]) Pending() (steps int, full bool) {
 // the step, behind the results before it.
 func (l *Learner[T]) Results() ([]Result, error) {
 	results, err := l.ring.read(l.ops)
+	if failed := l.sharded.failure(); failed != nil {
+		err = failed
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -209,6 +222,15 @@ type notFinite struct {
 func (e notFinite) Error() string {
 	return fmt.Sprintf("%s is not finite at step %d; %s", e.what, e.step, e.advice)
 }
+
+// Everywhere says whether an error of a training is the same on all ranks of its group: that of sums that all of them have.
+func Everywhere(err error) bool {
+	var bad notFinite
+	return errors.As(err, &bad) && bad.what != validationLoss
+}
+
+// validationLoss is known to one rank only, which measures it.
+const validationLoss = "validation loss"
 
 func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }
 

@@ -1,0 +1,266 @@
+//go:build mpi && linux
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// mpiRun is the program on n ranks, more than there may be cores.
+func mpiRun(t *testing.T, n int, args ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{Cmd: exec.Command("mpirun", slices.Concat([]string{"--oversubscribe", "-n", strconv.Itoa(n), self}, args)...)}
+	p.Env = append(os.Environ(), asProgram+"=1", "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+	p.Stdout, p.Stderr = io.Discard, p
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill() })
+	return p
+}
+
+// finish waits for a good end.
+func (p *process) finish(t *testing.T) string {
+	t.Helper()
+	if err := p.Wait(); err != nil {
+		t.Fatalf("%v: %s", err, p.text())
+	}
+	return p.text()
+}
+
+// rankProcess is the process of a rank that a launcher started, 0 where there is none yet.
+func rankProcess(launcher, rank int) int {
+	all, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, path := range all {
+		environ, _ := os.ReadFile(path)
+		if !slices.Contains(strings.Split(string(environ), "\x00"), "OMPI_COMM_WORLD_RANK="+strconv.Itoa(rank)) {
+			continue
+		}
+		stat, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "stat"))
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if len(fields) > 1 && fields[1] == strconv.Itoa(launcher) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			return pid
+		}
+	}
+	return 0
+}
+
+// sharded are the flags of a small training that eight ranks can share.
+func sharded(data, dir string, more ...string) []string {
+	return small(slices.Concat([]string{"--data", data, "--batch-size", "8", "--steps", "12", "--save-interval", "4", "--dropout", "0.1",
+		"--grad-clip", "0.5", "--seed", "3", "--output-dir", dir}, more)...)
+}
+
+// sameFiles compares all checkpoints and the model, byte for byte.
+func sameFiles(t *testing.T, want, found string) {
+	t.Helper()
+	n := 0
+	err := filepath.WalkDir(want, func(path string, d fs.DirEntry, err error) error {
+		rel, _ := filepath.Rel(want, path)
+		if err != nil || d.IsDir() || rel == "metrics.jsonl" || rel == lossName {
+			return err
+		}
+		n++
+		if !bytes.Equal(read(t, path), read(t, found, rel)) {
+			t.Errorf("%s differs", rel)
+		}
+		return nil
+	})
+	if err != nil || n < 4*3 {
+		t.Errorf("got %d files, %v", n, err)
+	}
+	if steps(t, want) != steps(t, found) {
+		t.Error("other metrics")
+	}
+}
+
+// TestMPIRanks: one process, and 1, 2 and 4 ranks, write the same files, however they sum and keep the optimizer's state.
+func TestMPIRanks(t *testing.T) {
+	data := tokenFile(t, "some.u32", 400)
+	for name, flags := range map[string][]string{"f32": nil, "bf16": {"--gradient", "bf16"}} {
+		alone := filepath.Join(t.TempDir(), "alone")
+		mustRun(t, sharded(data, alone, append(flags, "--shards", "8")...)...)
+		for n, more := range map[int][]string{1: nil, 2: {"--shard-optimizer"}, 4: nil} {
+			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
+				dir := filepath.Join(t.TempDir(), "run")
+				text := mpiRun(t, n, sharded(data, dir, slices.Concat(flags, more)...)...).finish(t)
+				if want := fmt.Sprintf("%d ranks, %d a host, each with %d of the 8 shards", n, n, 8/n); n > 1 && strings.Count(text, want) != 1 {
+					t.Errorf("%q wanted once: %s", want, text)
+				}
+				sameFiles(t, alone, dir)
+			})
+		}
+	}
+}
+
+// TestMPIResume: a training that is stopped goes on with another number of ranks, and with one process, to the same bytes.
+func TestMPIResume(t *testing.T) {
+	text := rhyme(t) // the tokens are made by rank 0 and found by the others
+	alone, dir := filepath.Join(t.TempDir(), "alone"), filepath.Join(t.TempDir(), "run")
+	length := []string{"--steps", "600", "--save-interval", "300"}
+	mustRun(t, sharded(text, alone, append(length, "--shards", "8")...)...)
+	p := mpiRun(t, 4, sharded(text, dir, length...)...)
+	for _, n := range []int{2, 1} { // to go on with
+		p.waitFor(t, "step ")
+		p.Process.Signal(syscall.SIGTERM)
+		p.Wait()
+		resume := []string{"train", "--backend", "cpu", "--resume", "--output-dir", dir}
+		if n == 1 {
+			mustRun(t, resume...)
+			break
+		}
+		p = mpiRun(t, n, resume...)
+	}
+	for _, name := range []string{"model.safetensors", "moment1.safetensors", "moment2.safetensors", "state.json"} {
+		if last := filepath.Join("checkpoints", "step-00000600"); !bytes.Equal(read(t, alone, last, name), read(t, dir, last, name)) {
+			t.Errorf("%s differs", name)
+		}
+	}
+	if steps(t, alone) != steps(t, dir) {
+		t.Error("other metrics")
+	}
+}
+
+// TestMPIGPU: gradients that are read back from a GPU are summed the same way.
+func TestMPIGPU(t *testing.T) {
+	data := tokenFile(t, "some.u32", 400)
+	gpuFlags := []string{"--backend", "gpu", "--adapter", "software", "--steps", "4"}
+	alone := filepath.Join(t.TempDir(), "alone")
+	if r := bitgpuRun("", sharded(data, alone, append(gpuFlags, "--shards", "8")...)...); r.code != 0 {
+		if os.Getenv("BITGPU_REQUIRE_GPU") != "" || !strings.Contains(r.err, "adapter") {
+			t.Fatal(r.err)
+		}
+		t.Skip(r.err)
+	}
+	for _, more := range [][]string{nil, {"--shard-optimizer"}} {
+		dir := filepath.Join(t.TempDir(), "run")
+		mpiRun(t, 2, sharded(data, dir, slices.Concat(gpuFlags, more)...)...).finish(t)
+		if !bytes.Equal(read(t, alone, "model.safetensors"), read(t, dir, "model.safetensors")) {
+			t.Error("other weights on two ranks")
+		}
+	}
+}
+
+// TestMPIKilled kills a random rank again and again, at moments that fall into starts, steps and saves. All ranks end, and the
+// training goes on from a whole checkpoint to the bytes of one that nobody disturbed. BITGPU_KILLS says how often, 4 where unset.
+func TestMPIKilled(t *testing.T) {
+	kills := 4
+	if n, err := strconv.Atoi(os.Getenv("BITGPU_KILLS")); err == nil {
+		kills = n
+	}
+	data := tokenFile(t, "some.u32", 400)
+	flags := func(dir string) []string {
+		return sharded(data, dir, "--steps", "60", "--save-interval", "1", "--shard-optimizer", "--resume")
+	}
+	root := t.TempDir()
+	whole := filepath.Join(root, "whole")
+	began := time.Now()
+	mpiRun(t, 4, flags(whole)...).finish(t)
+	span := time.Since(began)
+	random := rand.New(rand.NewPCG(1, 1))
+	told := 0
+	dir := filepath.Join(root, "killed0")
+	for k := 0; k < kills; {
+		p := mpiRun(t, 4, flags(dir)...)
+		exited := make(chan error, 1)
+		go func() { exited <- p.Wait() }()
+		rank := random.IntN(4)
+		after := time.After(time.Duration(random.Int64N(int64(span))))
+		var err error
+		select {
+		case err = <-exited:
+		case <-after:
+			pid := rankProcess(p.Process.Pid, rank)
+			if pid > 0 {
+				syscall.Kill(pid, syscall.SIGKILL)
+				k++
+			}
+			err = <-exited // or the test's own time is over
+			if strings.Contains(p.text(), fmt.Sprintf("rank %d of 4 on ", rank)) {
+				told++
+			}
+		}
+		if strings.Contains(p.text(), "damaged") {
+			t.Fatalf("a checkpoint is not whole: %s", p.text())
+		}
+		if err == nil { // it was done before the kill came
+			sameFiles(t, whole, dir)
+			dir = filepath.Join(root, fmt.Sprint("killed", k))
+		}
+	}
+	mpiRun(t, 4, flags(dir)...).finish(t)
+	sameFiles(t, whole, dir)
+	t.Logf("%d kills, %d of them named", kills, told)
+	if told == 0 {
+		t.Error("the killed rank was never named")
+	}
+}
+
+// TestMPIRefused: what ranks must agree on, and how many there may be, is said once, before the first step.
+func TestMPIRefused(t *testing.T) {
+	data, other := tokenFile(t, "some.u32", 400), tokenFile(t, "other.u32", 500)
+	self, _ := os.Executable()
+	dir := filepath.Join(t.TempDir(), "run")
+	with := func(more ...string) []string {
+		return append([]string{":", "-n", "1", self}, sharded(data, dir, more...)...)
+	}
+	for _, c := range []struct {
+		n    int
+		more []string
+		want string
+	}{
+		{3, nil, "train: got 3 ranks, want 1, 2, 4 …, a power of two"},
+		{2, []string{"--shards", "1"}, "got 2 ranks, want 1, 2, 4 …, at most as many as --shards, 1"},
+		{1, with("--lr", "0.02"), ": option lr: got 0.02, want 0.01 as rank 0 has"},
+		{1, with("--dim", "32"), "model: hidden_dim: got 32, want 16 as rank 0 has"},
+		{1, with("--data", other), "training tokens: got 500 tokens with CRC-32C "},
+		{1, with("--steps", "0"), "steps: 1 or more wanted, 0 found"},
+	} {
+		p := mpiRun(t, c.n, sharded(data, dir, c.more...)...)
+		if err := p.Wait(); err == nil || strings.Count(p.text(), c.want) != 1 || strings.Count(p.text(), "bitgpu: ") != 1 {
+			t.Errorf("%q wanted once: %v: %s", c.want, err, p.text())
+		}
+		if found, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "*")); len(found) > 0 {
+			t.Errorf("got %q, want nothing written", found)
+		}
+	}
+}
+
+// TestMPIInterrupt: a signal to any rank, or to the launcher, ends all of them after the step, saved.
+func TestMPIInterrupt(t *testing.T) {
+	data := tokenFile(t, "some.u32", 400)
+	for _, rank := range []int{0, 1, -1} {
+		dir := filepath.Join(t.TempDir(), "run")
+		p := mpiRun(t, 2, sharded(data, dir, "--steps", "1000000", "--save-interval", "1000000")...)
+		p.waitFor(t, "step 1/")
+		pid := p.Process.Pid
+		if rank >= 0 {
+			pid = rankProcess(pid, rank)
+		}
+		syscall.Kill(pid, syscall.SIGTERM)
+		if err := p.Wait(); err == nil {
+			t.Errorf("rank %d: an end as interrupted wanted", rank)
+		}
+		if !strings.Contains(p.text(), "saved ") || !strings.Contains(p.text(), "to go on: bitgpu train --resume --output-dir "+dir+"\n") {
+			t.Errorf("rank %d: %s", rank, p.text())
+		}
+	}
+}

@@ -1,0 +1,44 @@
+package train
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+)
+
+// leads says whether this is the rank that writes and reports.
+func (l *loop) leads() bool { return l.group.Rank() == 0 }
+
+// measure gives every rank the validation loss that the first measures, nil where the context ended meanwhile.
+func (l *loop) measure(ctx context.Context, step int) (*float64, error) {
+	var bits []byte
+	if l.leads() {
+		loss, err := l.measureHere(ctx, step)
+		if err != nil {
+			return nil, err
+		}
+		if loss != nil {
+			bits = binary.LittleEndian.AppendUint64(nil, math.Float64bits(*loss))
+		}
+	}
+	bits, err := Broadcast(l.group, bits)
+	if err != nil || len(bits) == 0 {
+		return nil, err
+	}
+	loss := math.Float64frombits(binary.LittleEndian.Uint64(bits))
+	return &loss, nil
+}
+
+// helpSave gives the rank that writes what it lacks.
+func (l *loop) helpSave() error {
+	l.sum, l.count, l.saved = 0, 0, l.Engine.Updates()
+	if !l.Engine.Shape().ShardOptimizer {
+		return nil
+	}
+	for _, part := range momentParts {
+		if _, err := l.Engine.Read(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}

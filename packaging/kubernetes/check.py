@@ -1,0 +1,69 @@
+"""Checks the manifests of this folder without a cluster and without a network: python3 check.py [BUILT…].
+
+Every resource that Kubernetes knows is held to its schema, with nothing unknown in it; of train.yaml, whose kind is Kubeflow's, the
+pods are, and the keys around them. BUILT are files that kustomize has made of the overlays. kubernetes-validate 1.37 is needed.
+"""
+import glob, os, re, sys
+import kubernetes_validate, yaml
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+VERSION = "1.37"
+
+
+def documents(path):
+    with open(path) as file:
+        return [d for d in yaml.safe_load_all(file) if d]
+
+
+def check(resource, path):
+    kubernetes_validate.validate(resource, VERSION, strict=True)
+    print(f"{os.path.relpath(path, HERE)}: {resource['kind']} {resource['metadata'].get('name', '')} is sound")
+
+
+def check_job(job, path):
+    assert job["apiVersion"] == "kubeflow.org/v2beta1" and job["kind"] == "MPIJob", job["kind"]
+    spec = job["spec"]
+    assert set(spec) <= {"slotsPerWorker", "sshAuthMountPath", "runPolicy", "mpiReplicaSpecs", "launcherCreationPolicy", "mpiImplementation",
+                         "runLauncherAsWorker"}, set(spec)
+    assert set(spec["runPolicy"]) <= {"cleanPodPolicy", "ttlSecondsAfterFinished", "activeDeadlineSeconds", "backoffLimit", "suspend",
+                                      "schedulingPolicy", "managedBy"}
+    assert set(spec["mpiReplicaSpecs"]) == {"Launcher", "Worker"}
+    for name, role in spec["mpiReplicaSpecs"].items():
+        assert set(role) <= {"replicas", "template", "restartPolicy"}, set(role)
+        check({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name.lower()}, "template": role["template"]}, path)
+    launcher = spec["mpiReplicaSpecs"]["Launcher"]["template"]["spec"]["containers"][0]
+    ranks = int(launcher["command"][launcher["command"].index("-n") + 1])
+    assert ranks == spec["mpiReplicaSpecs"]["Worker"]["replicas"] * spec["slotsPerWorker"], "as many ranks as slots wanted"
+
+
+def main(built):
+    for path in sorted(glob.glob(os.path.join(HERE, "base", "*.yaml"))) + built:
+        if os.path.basename(path) != "kustomization.yaml":
+            for resource in documents(path):
+                check(resource, path)
+    base = documents(os.path.join(HERE, "base", "kustomization.yaml"))[0]
+    there = {os.path.basename(p) for p in glob.glob(os.path.join(HERE, "base", "*.yaml"))} - {"kustomization.yaml"}
+    assert set(base["resources"]) == there, f"{base['resources']} listed, {there} there"
+    for job in documents(os.path.join(HERE, "train.yaml")):
+        check_job(job, os.path.join(HERE, "train.yaml"))
+    rule = documents(os.path.join(HERE, "adapter.yaml"))[0]["rules"][0]
+    scaled = [m["pods"]["metric"]["name"] for d in documents(os.path.join(HERE, "base", "scale.yaml"))
+              if d["kind"] == "HorizontalPodAutoscaler" for m in d["spec"]["metrics"]]
+    assert scaled == [rule["name"]["as"]], f"the autoscaler reads {scaled}, the adapter makes {rule['name']['as']}"
+    # What the patches of an overlay name must be there, or kustomize adds a thing that nobody wanted.
+    for overlay in glob.glob(os.path.join(HERE, "overlays", "*", "kustomization.yaml")):
+        for patch in documents(overlay)[0]["patches"]:
+            patch = yaml.safe_load(patch["patch"])
+            assert patch["kind"] == "StatefulSet" and patch["metadata"]["name"] == "bitgpu", overlay
+            assert [c["name"] for c in patch["spec"]["template"]["spec"]["containers"]] == ["serve"], overlay
+    broken = documents(os.path.join(HERE, "base", "serve.yaml"))[0]
+    broken["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
+    try:
+        kubernetes_validate.validate(broken, VERSION, strict=True)
+    except kubernetes_validate.ValidationError:
+        return
+    sys.exit("the check lets pass what is wrong")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
