@@ -22,6 +22,8 @@ type events struct {
 // stream begins a stream of events. Its close is to be called.
 func (c *call) stream() *events {
 	e := &events{c: c}
+	e.mu.Lock() // a ping may come before the timer is known
+	defer e.mu.Unlock()
 	e.silent = time.AfterFunc(c.s.o.Ping, e.ping)
 	return e
 }
@@ -96,6 +98,7 @@ func (e *events) write(data []byte) {
 func (e *events) finish(err error, done string) error {
 	e.mu.Lock()
 	begun := e.c.w.status != 0
+	e.ended = e.ended || err != nil // no ping begins the answer before the error does
 	e.mu.Unlock()
 	if err != nil {
 		if begun {

@@ -28,6 +28,26 @@ func TestStreamsPing(t *testing.T) {
 	}
 }
 
+// A stream whose first ping comes at once is as good, and no ping comes in between an error and its status.
+func TestPingsAtOnce(t *testing.T) {
+	c := begin(t, Options{Ping: time.Nanosecond, PrefixLimit: -1})
+	for range 50 {
+		a := c.post("/v1/completions", `{"prompt":"ROMEO:","max_tokens":3,"stream":true}`)
+		if got := len(eventsOf(t, a.body)); got == 0 || a.status != 200 {
+			t.Errorf("got %d events and %d", got, a.status)
+		}
+		e := (&call{s: c.server, w: &recorder{ResponseWriter: httptest.NewRecorder()}, r: httptest.NewRequest("POST", "/", nil)}).stream()
+		e.finish(errGone, sseDone)
+		e.mu.Lock()
+		status := e.c.w.status
+		e.mu.Unlock()
+		if e.ping(); e.c.w.status != status {
+			t.Error("a ping came behind the error")
+		}
+		e.close()
+	}
+}
+
 // A request whose time is over is refused while it waits.
 func TestTimeout(t *testing.T) {
 	c := begin(t, Options{Timeout: time.Nanosecond})

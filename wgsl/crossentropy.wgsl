@@ -45,6 +45,15 @@ fn cross_entropy(
         return;
     }
     let goal = targets[params.start + i];
+    if goal >= params.vocab { // op.NoTarget
+        for (var v = thread; v < params.vocab; v += WORKGROUP) {
+            logits[row + v] = 0.0;
+        }
+        if thread == 0u {
+            losses[i] = 0.0;
+        }
+        return;
+    }
     for (var v = thread; v < params.vocab; v += WORKGROUP) {
         let l = logits[row + v] - best;
         var d = params.scale * (exp(l) / total);

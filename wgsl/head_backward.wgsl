@@ -1,7 +1,8 @@
-// Backward of logits = x·headᵀ for rows from… of x and a head in float32.
+// Backward of logits = x·headᵀ for rows from… of x. A head that is trained is in float32, another in any format.
 
 #import shared/grid.wgsl
 #import shared/weights.wgsl
+#import shared/scales.wgsl
 #import shared/gradients.wgsl
 
 struct Params {
@@ -12,6 +13,8 @@ struct Params {
     first: u32,   // the part's first row
     total: u32,   // V
     start: u32,   // the first row of x
+    block_rows: u32,  // rows that share a γ
+    absmean: u32,     // 1: a row is multiplied by its γ
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -20,12 +23,27 @@ struct Params {
 @group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>;  // (rows, stride)
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>;  // (…, width)
 @group(0) @binding(5) var<storage, read_write> dhead: array<f32>;  // (rows, width)
+@group(0) @binding(6) var<storage, read> scales: array<u32>;  // of shared/scales.wgsl, or of the rows of an I8 head
 
 fn upstream(i: u32, r: u32) -> f32 {
     if i >= params.n || r >= params.rows {
         return 0.0;
     }
-    return dlogits[i * params.total + params.first + r];
+    let v = dlogits[i * params.total + params.first + r];
+    if FORMAT == I8 {
+        return v * bitcast<f32>(scales[params.first + r]);
+    }
+    if FORMAT == TERNARY && params.absmean == 1u {
+        return v * bitcast<f32>(scales[(params.first + r) / params.block_rows]);
+    }
+    return v;
+}
+
+fn scaled4(row: u32, k: u32) -> vec4<f32> {
+    if GROUP > 0u {
+        return weights4(row, k) * group_scale(row, k);
+    }
+    return weights4(row, k);
 }
 
 fn activation(i: u32, k: u32) -> f32 {

@@ -2,6 +2,7 @@
 
 #import shared/grid.wgsl
 #import shared/weights.wgsl
+#import shared/scales.wgsl
 #import shared/gradients.wgsl
 
 struct Params {
@@ -19,7 +20,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> dy: array<f32>;  // (n, total)
 @group(0) @binding(2) var<storage, read> x: array<f32>;  // (n, width)
 @group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>;  // (rows, stride)
-@group(0) @binding(4) var<storage, read> scales: array<f32>;  // γ of each block of rows
+@group(0) @binding(4) var<storage, read> scales: array<u32>;  // of shared/scales.wgsl
 @group(0) @binding(5) var<storage, read_write> dx: array<f32>;  // (n, width)
 @group(0) @binding(6) var<storage, read_write> dw: array<f32>;  // (rows, width)
 
@@ -31,9 +32,16 @@ fn upstream(i: u32, r: u32) -> f32 {
     let row = params.first + r;
     let v = dy[i * params.total + row];
     if SCALED == 1u && params.absmean == 1u {
-        return v * scales[row / params.block_rows];
+        return v * bitcast<f32>(scales[row / params.block_rows]);
     }
     return v;
+}
+
+fn scaled4(row: u32, k: u32) -> vec4<f32> {
+    if GROUP > 0u {
+        return weights4(row, k) * group_scale(row, k);
+    }
+    return weights4(row, k);
 }
 
 fn activation(i: u32, k: u32) -> f32 {
@@ -56,7 +64,7 @@ fn store_dx(i: u32, k: u32, v: f32) {
 fn store_dw(r: u32, k: u32, v: f32) {
     var straight = v;
     if params.absmean == 0u {
-        straight /= scales[(params.first + r) / params.block_rows];
+        straight /= bitcast<f32>(scales[(params.first + r) / params.block_rows]);
     }
     dw[r * params.width + k] += straight;
 }

@@ -9,6 +9,7 @@
 struct Params {
     n: u32,
     width: u32,
+    eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -34,7 +35,7 @@ fn rmsnorm_backward(
         shares += vec2<f32>(v, dx[row + k] * gain[k]) * v;
     }
     let sums = workgroup_sums(shares, thread);
-    let root = inverse_rms(sums.x, params.width, NORM_EPS);
+    let root = inverse_rms(sums.x, params.width, params.eps);
     let pull = root * root * sums.y / f32(params.width);
     if i >= params.n {
         return;

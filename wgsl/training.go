@@ -15,9 +15,13 @@ var EmbedBackward = &Kernel{
 // ColumnsTogether is how many columns a workgroup of a kernel that sums over rows takes.
 const ColumnsTogether = 16
 
+// UnitParams are the parameters of UnitBackward.
+type UnitParams struct{ N, Width uint32 }
+
 // RMSNormParams are the parameters of RMSNormBackward and RMSNormGain.
 type RMSNormParams struct {
 	N, Width uint32
+	Eps      float32
 }
 
 var rmsnormBindings = []Binding{
@@ -38,7 +42,7 @@ var (
 	linearBackwardBindings = []Binding{
 		{"params", Uniform}, {"dy", Read}, {"x", Read}, {"weights", Read}, {"scales", Read}, {"dx", ReadWrite}, {"dw", ReadWrite},
 	}
-	linearBackwardConsts = Consts{"SIDE": 8, "ACROSS": 16, "TILE_QUADS": 256, "FORMAT": 3}
+	linearBackwardConsts = Consts{"SIDE": 8, "ACROSS": 16, "TILE_QUADS": 256, "FORMAT": 3, "GROUP": 0}
 )
 
 // LinearBackwardParams are the parameters of LinearDX and LinearDW.
@@ -124,7 +128,7 @@ var (
 		Consts: Consts{"TILE": TileTokens},
 	}
 	UnitBackward = &Kernel{
-		Name: "unit_backward", File: "tiedscan_unit.wgsl", Params: RMSNormParams{},
+		Name: "unit_backward", File: "tiedscan_unit.wgsl", Params: UnitParams{},
 		Bindings: []Binding{{"params", Uniform}, {"f", Read}, {"df", ReadWrite}},
 		Consts:   Consts{"WORKGROUP": 64},
 	}
@@ -211,14 +215,14 @@ var (
 
 var (
 	headBackwardBindings = []Binding{
-		{"params", Uniform}, {"dlogits", Read}, {"x", Read}, {"weights", Read}, {"dx", ReadWrite}, {"dhead", ReadWrite},
+		{"params", Uniform}, {"dlogits", Read}, {"x", Read}, {"weights", Read}, {"dx", ReadWrite}, {"dhead", ReadWrite}, {"scales", Read},
 	}
-	headBackwardConsts = Consts{"SIDE": 8, "ACROSS": 16, "TILE_QUADS": 256, "FORMAT": 0}
+	headBackwardConsts = Consts{"SIDE": 8, "ACROSS": 16, "TILE_QUADS": 256, "FORMAT": 0, "GROUP": 0}
 )
 
 // HeadBackwardParams are the parameters of HeadDX and HeadDW.
 type HeadBackwardParams struct {
-	N, Width, Stride, Rows, First, Total, Start uint32
+	N, Width, Stride, Rows, First, Total, Start, BlockRows, Absmean uint32
 }
 
 // HeadDX and HeadDW are the backward of the head.

@@ -98,7 +98,7 @@ func (t task) trainAndScore(program, data, dir, mixer string, steps int, figures
 
 // train has the program train a model of two layers, or go on with it.
 func (t task) train(program, data, model, mixer string, steps int) error {
-	args := []string{"train", "--backend", "cpu", "--output-dir", model, "--steps", strconv.Itoa(steps)}
+	args := []string{"train", "--preset", "seed", "--backend", "cpu", "--output-dir", model, "--steps", strconv.Itoa(steps)}
 	if _, err := os.Stat(filepath.Join(model, "checkpoints")); err == nil {
 		args = append(args, "--resume")
 	} else {

@@ -33,7 +33,7 @@ func benchmarkTraining(c *cli.Context) error {
 	if c.IsSet("vocab-size") {
 		vocab = c.Int("vocab-size")
 	}
-	config, err := runConfig(c, nil)
+	config, err := runConfig(c, nil, chooser{})
 	if err != nil {
 		return err
 	}

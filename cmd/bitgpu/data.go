@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
+	"path/filepath"
 	"slices"
 	"sync"
 
+	"bitgpu/io/chat"
 	"bitgpu/io/corpus"
+	"bitgpu/io/lesson"
 	"bitgpu/io/modeldir"
 	"bitgpu/io/tokenizer"
 
@@ -29,6 +33,8 @@ func dataCommand() *cli.Command {
 			&cli.StringFlag{Name: "output-dir", Required: true, Usage: "`DIR` for train.u32, val.u32, tokenizer.json and meta.json"},
 			valRatioFlag(),
 			&cli.StringSliceFlag{Name: "val-input", Usage: "text `FILE|GLOB` for validation, in place of a share of --input; may be given several times"},
+			&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; a training counts the answers only"},
+			&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE`; without it, by that of the files beside --tokenizer"},
 			threadsFlag(),
 		}, corpusFlags()...),
 		Action: func(c *cli.Context) error {
@@ -39,6 +45,16 @@ func dataCommand() *cli.Command {
 			}
 			from := source{mode: corpus.Mode(c.String("document")), ratio: c.Float64("val-ratio")}
 			var err error
+			if c.Bool("chat") {
+				if err := refuseIdle(c, "--chat takes whole records", "field", "document"); err != nil {
+					return err
+				}
+				if from.template, err = dataTemplate(c); err != nil {
+					return err
+				}
+			} else if err := refuseIdle(c, "it is for --chat", "template"); err != nil {
+				return err
+			}
 			if from.docs, err = openDocuments(ctx, c, "input", c.StringSlice("input")); err != nil {
 				return err
 			}
@@ -70,6 +86,9 @@ func dataCommand() *cli.Command {
 }
 
 func describePart(p corpus.Part) string {
+	if p.MaskCRC32C != "" {
+		return fmt.Sprintf("%d tokens of %d conversations, %d of them answers", p.Tokens, p.Documents, p.Answers)
+	}
 	return fmt.Sprintf("%d tokens of %d documents (%d bytes)", p.Tokens, p.Documents, p.Bytes)
 }
 
@@ -83,11 +102,12 @@ func checkRatio(c *cli.Context) error {
 
 // source is the text of a data directory.
 type source struct {
-	docs  iter.Seq2[corpus.Document, error]
-	val   iter.Seq2[corpus.Document, error] // wholly for validation; nil if there is none
-	mode  corpus.Mode
-	ratio float64                // of docs, for validation
-	inVal func(text string) bool // of docs, asked in their order; nil for the share that their hashes give
+	docs     iter.Seq2[corpus.Document, error]
+	val      iter.Seq2[corpus.Document, error] // wholly for validation; nil if there is none
+	mode     corpus.Mode
+	template *chat.Template         // documents are conversations, which it renders; nil for text
+	ratio    float64                // of docs, for validation
+	inVal    func(text string) bool // of docs, asked in their order; nil for the share that their hashes give
 }
 
 // makeData writes a data directory as a whole. Whatever fails leaves what was there.
@@ -110,6 +130,11 @@ func makeData(ctx context.Context, dir, name string, file []byte, from source) (
 	}
 	defer out.Discard()
 	w := &partWriter{tok: tok, meta: &meta, train: out.Train, val: out.Val}
+	if from.template != nil {
+		w.teacher = lesson.NewTeacher(tok, from.template)
+		out.TrainMarks, out.ValMarks = []byte{}, []byte{}
+		w.trainMarks, w.valMarks = &out.TrainMarks, &out.ValMarks
+	}
 	if from.inVal == nil {
 		from.inVal = func(text string) bool { return corpus.InValidation(text, from.ratio) }
 	}
@@ -121,7 +146,10 @@ func makeData(ctx context.Context, dir, name string, file []byte, from source) (
 			return meta, err
 		}
 	}
-	return meta, out.Commit(meta, modeldir.TokenizerName, file)
+	if err := out.Commit(meta, modeldir.TokenizerName, file); err != nil {
+		return meta, err
+	}
+	return corpus.ReadMeta(filepath.Join(dir, corpus.MetaName))
 }
 
 // partWriter writes both token files and counts what is in them.
@@ -129,10 +157,26 @@ type partWriter struct {
 	tok        *tokenizer.Tokenizer
 	meta       *corpus.Meta
 	train, val *corpus.TokenWriter
+
+	teacher              *lesson.Teacher // of conversations, nil for text
+	trainMarks, valMarks *[]byte
 }
 
 // write encodes documents and appends each to the part that it belongs to.
 func (w *partWriter) write(ctx context.Context, docs iter.Seq2[corpus.Document, error], inVal func(text string) bool) error {
+	if w.teacher != nil {
+		return encodeChats(w.teacher, docs, func(text string, d lesson.Document) error {
+			file, marks, part := w.train, w.trainMarks, &w.meta.Train
+			if inVal(text) {
+				file, marks, part = w.val, w.valMarks, &w.meta.Val
+			}
+			*marks = append(*marks, d.Marks...)
+			part.Documents++
+			part.Tokens += int64(len(d.IDs))
+			part.Answers += int64(bytes.Count(d.Marks, []byte{corpus.Counts}))
+			return file.Append(d.IDs...)
+		})
+	}
 	return encodeDocuments(ctx, w.tok, docs, func(text string, ids []uint32) error {
 		file, part := w.train, &w.meta.Train
 		if inVal(text) {

@@ -61,7 +61,7 @@ func refuseForTokens(c *cli.Context, path string, flags ...string) error {
 // openData opens --data: a data directory, a token file, or text, which it first turns into a data
 // directory inside the run's. start is the model that the training begins with, or nil, and resumed
 // the checkpoint, if that is one.
-func openData(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded, resumed *train.Checkpoint) (*dataset, error) {
+func openData(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded, resumed *train.Checkpoint, ch chooser) (*dataset, error) {
 	if isTokens(path) {
 		if err := refuseForTokens(c, path, slices.Concat(textFlagNames, vocabFlagNames)...); err != nil {
 			return nil, err
@@ -84,7 +84,7 @@ func openData(ctx context.Context, c *cli.Context, path, dir string, start *stor
 			return openDataDir(c, made, start)
 		}
 	}
-	if err := tokenizeText(ctx, c, path, made, start); err != nil {
+	if err := tokenizeText(ctx, c, path, made, start, ch); err != nil {
 		return nil, err
 	}
 	d, err := openDataDir(c, made, start)
@@ -275,11 +275,11 @@ func sameJSON(a, b []byte) bool {
 }
 
 // tokenizeText makes a data directory of text. What is wrong with the flags is said before any work.
-func tokenizeText(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded) error {
+func tokenizeText(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded, ch chooser) error {
 	if err := checkRatio(c); err != nil {
 		return err
 	}
-	if c.Float64("val-ratio") == 0 && c.Int("val-every") > 0 {
+	if ch.validation(c) == 0 && c.Int("val-every") > 0 {
 		return usagef("train: --val-every: --val-ratio 0 leaves no validation tokens")
 	}
 	docs, err := openDocuments(ctx, c, "data", []string{path})
@@ -290,7 +290,7 @@ func tokenizeText(ctx context.Context, c *cli.Context, path, dir string, start *
 	if err != nil {
 		return err
 	}
-	from := source{docs: docs, mode: corpus.Mode(c.String("document")), ratio: c.Float64("val-ratio")}
+	from := source{docs: docs, mode: corpus.Mode(c.String("document")), ratio: ch.validation(c)}
 	if file == nil {
 		if err := checkVocabFlags(c); err != nil {
 			return err
@@ -301,7 +301,7 @@ func tokenizeText(ctx context.Context, c *cli.Context, path, dir string, start *
 	}
 	if file == nil {
 		var size int
-		if file, size, err = makeVocab(ctx, docs, c.Int("vocab-size"), c.Int("min-frequency")); err != nil {
+		if file, size, err = makeVocab(ctx, docs, ch.vocab(c), c.Int("min-frequency")); err != nil {
 			return err
 		}
 		name = filepath.Join(dir, modeldir.TokenizerName)

@@ -29,6 +29,7 @@ type trainer struct {
 	timed    func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, stopwatch, error)
 	evaluate func(c nn.Config, made *nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error)
 	reread   func(c nn.Config, w *nn.Weights[op.HostTensor], tokens train.Tokens, passages, length int) (train.Reread, error)
+	write    func(c nn.Config, w *nn.Weights[op.HostTensor], prompt []uint32, n int, p op.Sampling) ([]uint32, error)
 	memory   func() int64 // the most bytes on the device so far, 0 = unknown
 	close    func()
 }
@@ -74,6 +75,26 @@ func trainerOn[T any](ops op.Backend[T], clock train.Clock) *trainer {
 		}
 		defer m.Release()
 		return train.MeasureReread(m, tokens, passages, length)
+	}
+	t.write = func(c nn.Config, w *nn.Weights[op.HostTensor], prompt []uint32, n int, p op.Sampling) (ids []uint32, err error) {
+		m, err := nn.NewModel(ops, c, w)
+		if err != nil {
+			return nil, err
+		}
+		defer m.Release()
+		s, err := m.NewSession(1, c.DefaultScan())
+		if err != nil {
+			return nil, err
+		}
+		defer s.Close()
+		if err := s.Read(prompt); err != nil {
+			return nil, err
+		}
+		err = s.Generate(n, p, func(next []uint32) bool {
+			ids = append(ids, next[0])
+			return true
+		})
+		return ids, err
 	}
 	t.memory = func() int64 {
 		if counted, ok := ops.(interface{ BytesInUse() int }); ok {

@@ -33,6 +33,8 @@ func evalCommand() *cli.Command {
 			&cli.IntFlag{Name: "context-len", Value: d.Time, DefaultText: fmt.Sprintf("%d; of a GGUF or Hugging Face model its context, up to %d", d.Time, publicWindow),
 				Usage: "read sequences of `N` tokens, each with an empty memory at its beginning"},
 			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once; of a GGUF or Hugging Face model it is one"},
+			&cli.BoolFlag{Name: "dynamic", Usage: "let the model learn while it reads: one step of a small adapter (or of that of --lora) on each sequence, after it was measured; nothing is kept"},
+			&cli.Float64Flag{Name: "lr", Value: dynamicRate, Usage: "with --dynamic, the learning rate `R`"},
 			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
 		}, slices.Concat(numbersFlags(), rereadFlags(), corpusFlags(), computeFlags())...),
 		Action: evalAction,
@@ -61,6 +63,17 @@ func evalAction(c *cli.Context) error {
 		if err := refuseForTokens(c, data, corpusFlagNames...); err != nil {
 			return err
 		}
+	}
+	if c.Bool("dynamic") {
+		if err := refuseIdle(c, "--dynamic reads one sequence after another", append([]string{"reread", "batch-size"}, rereadOnly...)...); err != nil {
+			return err
+		}
+		if lr := c.Float64("lr"); !(lr >= 0 && lr < 1e3) {
+			return usagef("eval: --lr: got %v, want a number that is not negative", lr)
+		}
+		o.Batch = 1
+	} else if err := refuseIdle(c, "it is for --dynamic", "lr"); err != nil {
+		return err
 	}
 	if c.Bool("reread") {
 		return rereadAction(c)
@@ -97,7 +110,11 @@ func evalAction(c *cli.Context) error {
 	if tokens.Len() < 2 {
 		return fmt.Errorf("--data: %s: at least 2 tokens wanted, %d found", c.String("data"), tokens.Len())
 	}
-	backend, err := openTrainer(c)
+	open := openTrainer
+	if c.Bool("dynamic") {
+		open = openLearner
+	}
+	backend, err := open(c)
 	if err != nil {
 		return err
 	}
@@ -106,12 +123,27 @@ func evalAction(c *cli.Context) error {
 	predicted := tokens.Len() - 1
 	o.Time = min(o.Time, predicted)
 	o.Batch = min(o.Batch, predicted/o.Time)
+	measured := tokens
+	if marked, ok := tokens.(*corpus.Tokens); ok && marked.Marks() != nil { // conversations
+		if c.Bool("dynamic") {
+			return usagef("eval: --dynamic reads text, and %s holds conversations", c.String("data"))
+		}
+		if measured, err = corpus.NewRows(marked, marked.Marks(), o.Time); err != nil {
+			return flagError("data", err)
+		}
+		bytes = 0 // of the answers, nobody has counted them
+	}
 	if err := backend.checkEvaluation(model.Config, o.Batch, o.Time); err != nil {
 		return err
 	}
 	announceDevice(c, backend.device, backend.note)
 	start := time.Now()
-	e, err := backend.evaluate(model.Config, made, nn.Spend(model.Weights), o.Batch, o.Time, tokens)
+	var e train.Evaluation
+	if c.Bool("dynamic") {
+		e, err = evaluateDynamic(c, backend, model, o.Time, tokens)
+	} else {
+		e, err = backend.evaluate(model.Config, made, nn.Spend(model.Weights), o.Batch, o.Time, measured)
+	}
 	if err != nil {
 		return err
 	}
@@ -140,6 +172,28 @@ func evalAction(c *cli.Context) error {
 	}
 	fmt.Fprintf(c.App.Writer, "speed          %.0f tokens/s on %s\n", r.TokensPerSecond, backend.device)
 	return nil
+}
+
+// dynamicRate is that of eval --dynamic where no flag says another: docs/learn.md has the runs.
+const dynamicRate = 5e-3
+
+// evaluateDynamic measures a model that learns while it reads.
+func evaluateDynamic(c *cli.Context, b *trainer, model *storage.Loaded, time int, tokens train.Tokens) (train.Evaluation, error) {
+	config := model.Config
+	if config.Adapter == nil {
+		config.Adapter = train.NewAdapter(config, learnRank, 2*learnRank, func(string) bool { return true }, 1)
+	}
+	shape := train.Shape{Batch: 1, Time: time, Accumulate: 1, Clip: 1}
+	shape.Recompute = train.Memory(config, shape) > b.room
+	if need := train.Memory(config, shape); need > b.room {
+		return train.Evaluation{}, fmt.Errorf("learning while reading takes %s of memory, and %s are free; a smaller --context-len takes less", byteCount(need), byteCount(b.room))
+	}
+	engine, err := b.learner(config, shape, model.Weights)
+	if err != nil {
+		return train.Evaluation{}, err
+	}
+	defer engine.Release()
+	return train.EvaluateDynamic(engine, tokens, c.Float64("lr"), nil)
 }
 
 // withNumbers makes the model compute as it is told, and gives its configuration before that, nil where nothing changed.

@@ -18,7 +18,13 @@ import (
 // evaluated measures a model with more flags.
 func evaluated(t testing.TB, m string, more ...string) evalReport {
 	t.Helper()
-	out, _ := mustRun(t, append([]string{"eval", "-m", m, "--json", "--backend", "cpu", "--context-len", "16", "--batch-size", "2"}, more...)...)
+	return reportOf(t, append([]string{"eval", "-m", m, "--json", "--backend", "cpu", "--context-len", "16", "--batch-size", "2"}, more...)...)
+}
+
+// reportOf is what eval --json writes, without the time.
+func reportOf(t testing.TB, args ...string) evalReport {
+	t.Helper()
+	out, _ := mustRun(t, args...)
 	var r evalReport
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatal(err)

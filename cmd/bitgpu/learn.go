@@ -44,6 +44,8 @@ func learnCommand() *cli.Command {
 		Flags: append([]cli.Flag{
 			modelFlag(), mastersFlag(),
 			&cli.StringSliceFlag{Name: "text", Required: true, Usage: "text `FILE|GLOB` to learn, .txt or .jsonl, both also .gz; may be given several times"},
+			&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; only the answers are learned"},
+			&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE` in place of the model's own"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`FILE` or directory of the adapter to write"},
 			&cli.StringFlag{Name: "lora", Usage: "go on from the adapter in `FILE|DIR` with its rank, on another text"},
 			&cli.BoolFlag{Name: "resume", Usage: "go on with the training that was stopped while it wrote to -o"},
@@ -87,7 +89,13 @@ func learnAction(c *cli.Context) error {
 	ctx, stop := interruptible(c)
 	defer stop()
 	ignoreLostReaders()
-	tokens, err := learnTokens(ctx, c, model)
+	var tokens []uint32
+	var marks []byte
+	if c.Bool("chat") {
+		tokens, marks, err = chatTokens(ctx, c, model)
+	} else if err = refuseIdle(c, "it is for --chat", "template"); err == nil {
+		tokens, err = learnTokens(ctx, c, model)
+	}
 	if err != nil {
 		return err
 	}
@@ -95,14 +103,18 @@ func learnAction(c *cli.Context) error {
 	if capacity := config.Capacity(); capacity > 0 {
 		o.Time = min(o.Time, capacity)
 	}
-	o = o.Fit(len(tokens))
-	if o.Steps == 0 && o.Minutes == 0 {
-		o.Steps = o.StepsOf(len(tokens), learnPasses)
+	if marks == nil {
+		o = o.Fit(len(tokens))
+		if o.Steps == 0 && o.Minutes == 0 {
+			o.Steps = o.StepsOf(len(tokens), learnPasses)
+		}
+	} else if o, err = fitChats(o, tokens, marks); err != nil {
+		return err
 	}
 	var resume func(train.AdapterEngine) error
 	switch {
 	case c.Bool("resume"):
-		if config.Adapter, o, resume, err = train.OpenAdaptation(out+stateSuffix, config, tokens); err != nil {
+		if config.Adapter, o, resume, err = train.OpenAdaptation(out+stateSuffix, config, tokens, marks); err != nil {
 			return flagError("resume", err)
 		}
 	case c.IsSet("lora"):
@@ -116,7 +128,7 @@ func learnAction(c *cli.Context) error {
 			return err
 		}
 	}
-	return learn(ctx, c, model, config, o, tokens, out, resume)
+	return learn(ctx, c, model, config, o, tokens, marks, out, resume)
 }
 
 // checkLearn refuses what is wrong whatever the files hold.
@@ -232,7 +244,7 @@ func newAdapter(c *cli.Context, config nn.Config, seed uint64) (*nn.Adapter, err
 }
 
 // learn trains, and saves what was learned, also when it is stopped.
-func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn.Config, o train.AdaptOptions, tokens []uint32, out string,
+func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn.Config, o train.AdaptOptions, tokens []uint32, marks []byte, out string,
 	resume func(train.AdapterEngine) error) error {
 	backend, err := openLearner(c)
 	if err != nil {
@@ -259,7 +271,7 @@ func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn
 	fmt.Fprintf(w, "%d tokens; %d numbers to learn beside %d weights; %s; %s of memory\n", len(tokens), adapterCount(config), config.ParamCount(),
 		withNote(backend.device, backend.note), byteCount(train.Memory(config, shape)))
 	p := &learnProgress{out: w, line: newStatusLine(w)}
-	a := &train.Adaptation{Engine: engine, Options: o, Tokens: tokens, Progress: p.step, Saves: learnSaves}
+	a := &train.Adaptation{Engine: engine, Options: o, Tokens: tokens, Marks: marks, Progress: p.step, Saves: learnSaves}
 	a.Save = func() error { return a.SaveAdaptation(out + stateSuffix) }
 	err = a.Do(ctx)
 	p.close()

@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"bitgpu/io/tensorboard"
 	"bitgpu/nn/train"
 )
 
@@ -17,6 +19,12 @@ type progress struct {
 	step  float64   // tokens of a step
 	next  time.Time // of the next line
 	last  string    // on the status line
+	board *tensorboard.Writer
+
+	loss     float64 // of the training since the last validation, summed
+	count    int
+	best     float64 // validation loss, 0 before the first
+	bestStep int
 }
 
 // betweenLines keeps the record of a long run short.
@@ -31,14 +39,21 @@ func (p *progress) Progress(lines []train.Metric) {
 	if len(lines) == 0 {
 		return
 	}
+	validation := ""
+	for _, m := range lines {
+		if v := p.see(m); v != "" {
+			validation = v
+		}
+		p.write(m)
+	}
 	last := lines[len(lines)-1]
 	done := last.Step + 1
 	// What matters most comes first: the end of it is cut where a terminal is narrow.
 	perStep := p.step / last.TokensPerSecond
 	left := time.Duration(float64(p.total-done) * perStep * float64(time.Second)).Round(time.Second)
 	text := fmt.Sprintf("step %d/%d  loss %.4f", done, p.total, last.Loss)
-	if p.line == nil && last.ValLoss != nil {
-		text += fmt.Sprintf("  validation loss %.4f", *last.ValLoss)
+	if p.line == nil {
+		text += validation
 	}
 	text += fmt.Sprintf("  %v left  %.0f tokens/s  lr %.2e", left, last.TokensPerSecond, last.LR)
 	if p.line != nil {
@@ -46,8 +61,8 @@ func (p *progress) Progress(lines []train.Metric) {
 		if p.line.width() <= len(p.last) {
 			p.last = text
 		}
-		if last.ValLoss != nil {
-			p.note("step %d: validation loss %.4f", done, *last.ValLoss)
+		if validation != "" {
+			p.note("step %d:%s", done, validation)
 		}
 		p.line.show(p.last)
 		return
@@ -58,6 +73,58 @@ func (p *progress) Progress(lines []train.Metric) {
 	}
 	p.next = now.Add(betweenLines)
 	fmt.Fprintln(p.out, text)
+}
+
+// see counts a line, and says what its validation gave, "" for none.
+func (p *progress) see(m train.Metric) string {
+	p.loss += float64(m.Loss)
+	p.count++
+	if m.ValLoss == nil {
+		return ""
+	}
+	text := fmt.Sprintf("  validation loss %.4f  training %.4f", *m.ValLoss, p.loss/float64(p.count))
+	p.loss, p.count = 0, 0
+	if p.bestStep == 0 || *m.ValLoss < p.best {
+		p.best, p.bestStep = *m.ValLoss, m.Step+1
+		return text + ", the best so far"
+	}
+	return text + fmt.Sprintf(", best %.4f at step %d", p.best, p.bestStep)
+}
+
+// goOn takes up the lines of a run that is resumed.
+func (p *progress) goOn(run *train.Run) {
+	if run.Resumed == nil {
+		return
+	}
+	lines, _ := train.ReadMetrics(filepath.Join(run.Dir, train.MetricsName)) // what is wrong with it, the run says
+	for _, m := range lines {
+		if m.Step < run.Resumed.State.Step {
+			p.see(m)
+			p.write(m)
+		}
+	}
+}
+
+// write gives a line to TensorBoard. What cannot be written is said once.
+func (p *progress) write(m train.Metric) {
+	if p.board == nil {
+		return
+	}
+	scalars := []tensorboard.Scalar{
+		{Tag: "loss/train", Value: m.Loss}, {Tag: "learning_rate", Value: float32(m.LR)}, {Tag: "grad_norm", Value: m.GradNorm},
+		{Tag: "tokens", Value: float32(m.Tokens)}, {Tag: "tokens_per_second", Value: float32(m.TokensPerSecond)},
+	}
+	if m.ValLoss != nil {
+		scalars = append(scalars, tensorboard.Scalar{Tag: "loss/validation", Value: float32(*m.ValLoss)})
+	}
+	p.wrote(p.board.Scalars(int64(m.Step), time.Now(), scalars...))
+}
+
+func (p *progress) wrote(err error) {
+	if err != nil {
+		p.board = nil
+		p.Warned(fmt.Errorf("--tensorboard: %w; nothing more is written there", err))
+	}
 }
 
 // bar is a picture of how much is done.
@@ -83,6 +150,9 @@ func (p *progress) note(format string, args ...any) {
 
 // close leaves the last of the status line where it is.
 func (p *progress) close() {
+	if p.board != nil {
+		p.wrote(p.board.Close())
+	}
 	if p.line != nil && p.last != "" {
 		p.line.draw(p.last)
 		fmt.Fprintln(p.out)

@@ -35,6 +35,8 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint) (train.Options, error
 	take(c, given, "seed", &o.Seed, c.Uint64)
 	take(c, given, "save-interval", &o.SaveInterval, c.Int)
 	take(c, given, "val-every", &o.ValEvery, c.Int)
+	take(c, given, "sample-every", &o.SampleEvery, c.Int)
+	take(c, given, "patience", &o.Patience, c.Int)
 	take(c, given, "recompute", &o.Recompute, c.String)
 	if o.Data == "" && c.Bool("resume") {
 		return o, fmt.Errorf("%s: got no checkpoint to go on from; --output-dir names the directory of a training, or --data begins one",
@@ -113,7 +115,7 @@ func overlay(c *cli.Context, config *nn.Config, given func(string) bool) {
 
 // runConfig is the model's configuration: that of the weights that are there, which the flags may
 // repeat and not contradict, or else the flags', still without a vocabulary.
-func runConfig(c *cli.Context, start *storage.Loaded) (nn.Config, error) {
+func runConfig(c *cli.Context, start *storage.Loaded, ch chooser) (nn.Config, error) {
 	if n := c.Int("ttt-chunk"); n < 1 { // a configuration takes 0 for its default
 		return nn.Config{}, usagef("train: --ttt-chunk: 1 or more wanted, %d found", n)
 	}
@@ -122,6 +124,9 @@ func runConfig(c *cli.Context, start *storage.Loaded) (nn.Config, error) {
 		config, given = start.Config, c.IsSet
 	}
 	overlay(c, &config, given)
+	if start == nil {
+		ch.model(&config, -1)
+	}
 	if config.Mixer == nn.MixerTied && (c.Int("ttt-dim") != 0 || c.Int("ttt-heads") != 0) {
 		return config, usagef("train: --ttt-dim and --ttt-heads shape the delta mixer's memory; --mixer delta wanted")
 	}

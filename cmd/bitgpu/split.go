@@ -34,7 +34,7 @@ func (s *source) split(c *cli.Context) error {
 			return nil
 		}
 	}
-	if files == 1 && bytes > 1 {
+	if files == 1 && bytes > 1 && !c.Bool("chat") { // a conversation has no tail
 		s.tail(int(float64(bytes) * (1 - s.ratio)))
 		return nil
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
+	"bitgpu/io/tensorboard"
 	"bitgpu/nn"
 	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
@@ -35,7 +37,7 @@ func trainCommand() *cli.Command {
 
 func trainFlags() []cli.Flag {
 	d := train.DefaultOptions()
-	return slices.Concat(
+	return saidByText(slices.Concat(
 		group("Data", append([]cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "`DATA` to train on: text (.txt or .jsonl, both also .gz, or a glob), a directory that bitgpu data wrote, or a .u32 or .u16 file of tokens"},
 			&cli.StringFlag{Name: "tokenizer", Usage: "`FILE` of the tokenizer, tokenizer.json; without one a vocabulary is made of the text"},
@@ -49,6 +51,9 @@ func trainFlags() []cli.Flag {
 			&cli.StringFlag{Name: "load", Usage: "begin with the weights of `MODEL`; its configuration and tokenizer are taken over"})...),
 		group("Schedule",
 			&cli.IntFlag{Name: "steps", Value: d.Steps, Usage: "train for `N` steps in all"},
+			&cli.StringFlag{Name: "preset", Value: presetAuto, Usage: "`auto|seed`: what no flag gives is chosen by the size of the text, or is the first engine's table, as with --mixer tied alone"},
+			&cli.Float64Flag{Name: "minutes", Usage: "take a model and as many steps as `M` minutes hold, at most those that the text asks for; a few steps are timed first"},
+			&cli.IntFlag{Name: "patience", Usage: "end after `N` validations without a better one, 0 = never"},
 			&cli.Float64Flag{Name: "lr", Value: d.LR, Usage: "largest learning rate `R`"},
 			&cli.IntFlag{Name: "warmup-steps", Value: d.Warmup, Usage: "let the learning rate rise from 0 over the first `N` steps"},
 			&cli.IntFlag{Name: "decay-steps", Usage: "let the learning rate stay at --lr and fall over the last `N` steps only, 0 = over all after the warm-up"},
@@ -65,12 +70,14 @@ func trainFlags() []cli.Flag {
 			&cli.IntFlag{Name: "save-interval", Value: d.SaveInterval, Usage: "save a checkpoint every `N` steps"},
 			&cli.IntFlag{Name: "val-every", Value: d.ValEvery, DefaultText: "--save-interval where there is validation data",
 				Usage: "measure the validation loss every `N` steps; 0 = never, and the best checkpoint is the one of the smallest training loss"},
+			&cli.IntFlag{Name: "sample-every", DefaultText: "at each validation", Usage: "have the model write a few words every `N` steps; 0 = never"},
+			&cli.StringFlag{Name: "tensorboard", Usage: "also write losses, rates and texts into `DIR` for TensorBoard"},
 			&cli.BoolFlag{Name: "benchmark", Usage: "only measure tokens/s, the share of each operation and memory, on random tokens: reads no data, writes no files"},
 		),
 		computeFlags(),
 		group("Compute", &cli.StringFlag{Name: "recompute", Value: d.Recompute,
 			Usage: "`auto|on|off`: compute blocks again in the backward pass, which is slower and takes less memory; auto does it if training would not fit otherwise"}),
-	)
+	))
 }
 
 // modelShapeFlags are the flags that set a key of the configuration, with what is usual in training.
@@ -97,12 +104,16 @@ func trainAction(c *cli.Context) error {
 	if c.Bool("benchmark") {
 		return benchmarkTraining(c)
 	}
+	ch, err := newChooser(c)
+	if err != nil {
+		return err
+	}
 	if !c.Bool("resume") { // what is wrong with the flags is said before a directory is made
 		if _, err := runOptions(c, nil); err != nil {
 			return err
 		}
 		if !c.IsSet("load") {
-			if _, err := runConfig(c, nil); err != nil {
+			if _, err := runConfig(c, nil, ch); err != nil {
 				return err
 			}
 		}
@@ -116,7 +127,7 @@ func trainAction(c *cli.Context) error {
 	if err := train.CheckWritable(dir); err != nil {
 		return err
 	}
-	training, backend, err := prepareRun(ctx, c, dir)
+	training, backend, err := prepareRun(ctx, c, dir, ch)
 	if errors.Is(err, errInterrupted) {
 		fmt.Fprintln(c.App.ErrWriter, "stopped before the first step; there is nothing to save")
 	}
@@ -134,7 +145,7 @@ func trainAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if out.Steps < training.Options.Steps {
+	if out.Steps < training.Options.Steps && !out.Settled {
 		fmt.Fprintf(c.App.ErrWriter, "stopped after %d of %d steps\nto go on: bitgpu train --resume --output-dir %s\n", out.Steps, training.Options.Steps, shellWord(dir))
 		if training.Tokenizer != nil {
 			fmt.Fprintf(c.App.ErrWriter, "to try the model as it is: bitgpu run -m %s\n", shellWord(out.Newest))
@@ -145,7 +156,7 @@ func trainAction(c *cli.Context) error {
 }
 
 // prepareRun brings everything together that a run needs, from the flags, the checkpoint and the data.
-func prepareRun(ctx context.Context, c *cli.Context, dir string) (*train.Run, *trainer, error) {
+func prepareRun(ctx context.Context, c *cli.Context, dir string, ch chooser) (*train.Run, *trainer, error) {
 	resumed, err := findCheckpoint(c, dir)
 	if err != nil {
 		return nil, nil, err
@@ -161,23 +172,16 @@ func prepareRun(ctx context.Context, c *cli.Context, dir string) (*train.Run, *t
 	if start != nil {
 		defer start.Close()
 	}
-	config, err := runConfig(c, start)
+	config, err := runConfig(c, start, ch)
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := openData(ctx, c, options.Data, dir, start, resumed)
+	data, err := openData(ctx, c, options.Data, dir, start, resumed, ch)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := setVocab(&config, start, data, options.Data); err != nil {
 		return nil, nil, err
-	}
-	if err := setValidation(c, &options, data, resumed); err != nil {
-		return nil, nil, err
-	}
-	if options.Warmup >= options.Steps {
-		fmt.Fprintf(c.App.ErrWriter, "warning: --warmup-steps %d is not below --steps %d: the learning rate rises to the end and never falls\n",
-			options.Warmup, options.Steps)
 	}
 	if err := interrupted(ctx); err != nil {
 		return nil, nil, err
@@ -186,16 +190,64 @@ func prepareRun(ctx context.Context, c *cli.Context, dir string) (*train.Run, *t
 	if err != nil {
 		return nil, nil, err
 	}
-	engine, err := startEngine(backend, config, options, start, resumed)
+	run, err := newRun(c, backend, dir, config, options, data, start, resumed, ch)
 	if err != nil {
 		backend.close()
-		return nil, nil, err
+	}
+	return run, backend, err
+}
+
+// newRun chooses what is still open, and makes the engine as the run begins or was left.
+func newRun(c *cli.Context, backend *trainer, dir string, config nn.Config, o train.Options, data *dataset, start *storage.Loaded,
+	resumed *train.Checkpoint, ch chooser) (*train.Run, error) {
+	var each time.Duration
+	var err error
+	if resumed == nil {
+		if config, o, each, err = ch.fit(c, backend, config, o, int64(data.train.Len()), start); err != nil {
+			return nil, err
+		}
+	}
+	if err := setValidation(c, &o, data, resumed); err != nil {
+		return nil, err
+	}
+	if o.Patience > 0 && o.ValEvery == 0 {
+		return nil, usagef("train: --patience waits for validations, and there are none")
+	}
+	if o.Warmup >= o.Steps {
+		fmt.Fprintf(c.App.ErrWriter, "warning: --warmup-steps %d is not below --steps %d: the learning rate rises to the end and never falls\n",
+			o.Warmup, o.Steps)
+	}
+	if resumed == nil && !c.IsSet("sample-every") {
+		o.SampleEvery = o.ValEvery
+	}
+	engine, err := startEngine(backend, config, o, start, resumed)
+	if err != nil {
+		return nil, err
+	}
+	fail := func(err error) (*train.Run, error) {
+		engine.Release()
+		return nil, err
 	}
 	announce(c.App.ErrWriter, engine, backend, resumed)
-	return &train.Run{
-		Engine: engine, Options: options, Dir: dir, Tokenizer: data.tokenizer, Train: data.train, Val: data.val,
-		Resumed: resumed, Report: newProgress(c.App.ErrWriter, options),
-	}, backend, nil
+	p := newProgress(c.App.ErrWriter, o)
+	run := &train.Run{
+		Engine: engine, Options: o, Dir: dir, Tokenizer: data.tokenizer, Train: data.train, Val: data.val, Resumed: resumed, Report: p,
+	}
+	if c.IsSet("tensorboard") {
+		if p.board, err = tensorboard.Create(c.String("tensorboard")); err != nil {
+			return fail(flagError("tensorboard", err))
+		}
+	}
+	p.goOn(run)
+	if data.tokenizer != nil && o.SampleEvery > 0 {
+		if run.Sample, err = newSampler(backend, run, p); err != nil {
+			return fail(err)
+		}
+	}
+	if resumed == nil {
+		ch.showChoice(c.App.ErrWriter, run, each)
+	}
+	return run, nil
 }
 
 // findCheckpoint finds what --resume goes on from, nil for a new run.
@@ -304,6 +356,9 @@ func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
 	fmt.Fprintf(c.App.Writer, "%s: model.safetensors, model.bitt and %s after %d steps\n", dir, lossName, out.Steps)
 	if best != nil {
 		fmt.Fprintf(c.App.Writer, "best validation loss: %.4f nats a token, %s; the model is that of step %d\n", best.State.Loss, best.Path, best.State.Step)
+	}
+	if err := verdict(c, run, out, best); err != nil {
+		return err
 	}
 	forgiveReader(c.App.Writer) // the model is there
 	return nil

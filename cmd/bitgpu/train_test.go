@@ -61,7 +61,7 @@ func tokenFile(t testing.TB, name string, n int) string {
 
 // small are flags of a training that takes moments.
 func small(more ...string) []string {
-	return append([]string{"train", "--backend", "cpu", "--dim", "16", "--layers", "1", "--batch-size", "2",
+	return append([]string{"train", "--preset", "seed", "--backend", "cpu", "--dim", "16", "--layers", "1", "--batch-size", "2",
 		"--context-len", "8", "--lr", "0.01", "--warmup-steps", "10"}, more...)
 }
 

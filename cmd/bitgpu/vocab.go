@@ -96,7 +96,7 @@ func openDocuments(ctx context.Context, c *cli.Context, flag string, inputs []st
 		return nil, usagef("--document: line, block or file wanted, %q found", c.String("document"))
 	}
 	said := map[string]bool{}
-	o := corpus.Options{Mode: mode, Field: c.String("field"), AllowInvalid: c.Bool("allow-invalid-utf8")}
+	o := corpus.Options{Mode: mode, Field: c.String("field"), AllowInvalid: c.Bool("allow-invalid-utf8"), Records: c.Bool("chat")}
 	o.Invalid = func(path string, invalid, bytes int64) {
 		if !said[path] {
 			fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d bytes (%.2g %%) are not UTF-8 and are read as U+FFFD\n",

@@ -88,7 +88,8 @@ bitgpu_status bitgpu_model_load(bitgpu_text *path, bitgpu_text *config, bitgpu_t
  * Reads any of these, or a public model: a GGUF file, or a directory as Hugging Face has them. options is NULL or a JSON
  * object, with "config", an object as above, "device" and "adapter", and of public models alone "context", for how many
  * tokens a session has room (0: as many as the model was made for and half of the free memory holds), and "masters",
- * "half-up" or "half-even", by which float masters are rounded that the files do not say to be such.
+ * "half-up" or "half-even", by which float masters are rounded that the files do not say to be such. "lora" is an array of
+ * adapters to apply, {"path": …, "weight": …} each, PEFT's or those of bitgpu learn.
  */
 bitgpu_status bitgpu_model_open(bitgpu_text *path, bitgpu_text *options, bitgpu_model *model, char **error);
 

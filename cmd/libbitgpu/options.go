@@ -22,6 +22,12 @@ func parse(what, data string, into any) error {
 	return nil
 }
 
+// loraOption is an adapter to apply.
+type loraOption struct {
+	Path   string   `json:"path"`
+	Weight *float64 `json:"weight"` // 1 where it is not given
+}
+
 // parseOptions reads those of bitgpu_model_open.
 func parseOptions(data string) ([]bitgpu.Option, error) {
 	var o struct {
@@ -30,6 +36,7 @@ func parseOptions(data string) ([]bitgpu.Option, error) {
 		Adapter string          `json:"adapter"`
 		Context int             `json:"context"`
 		Masters string          `json:"masters"`
+		LoRA    []loraOption    `json:"lora"`
 	}
 	if err := parse("options", data, &o); err != nil {
 		return nil, err
@@ -39,6 +46,16 @@ func parseOptions(data string) ([]bitgpu.Option, error) {
 	}
 	opts := []bitgpu.Option{
 		bitgpu.WithBackend(bitgpu.Backend(o.Device)), bitgpu.WithAdapter(o.Adapter), bitgpu.WithContext(o.Context), bitgpu.WithMasters(o.Masters),
+	}
+	for i, l := range o.LoRA {
+		if l.Path == "" {
+			return nil, fmt.Errorf("%w: options: lora: adapter %d: got no path", errArgument, i)
+		}
+		weight := 1.0
+		if l.Weight != nil {
+			weight = *l.Weight
+		}
+		opts = append(opts, bitgpu.WithLoRA(l.Path, weight))
 	}
 	if o.Config != nil && string(o.Config) != "null" {
 		c, err := parseConfig(string(o.Config))

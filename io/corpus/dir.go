@@ -2,7 +2,9 @@ package corpus
 
 import (
 	"fmt"
+	"hash/crc32"
 	"io"
+	"os"
 	"path/filepath"
 
 	"bitgpu/io/atomicfile"
@@ -12,8 +14,10 @@ import (
 // call Commit; Discard can be deferred.
 type DirWriter struct {
 	Train, Val *TokenWriter
-	dir        string
-	set        *atomicfile.Set
+	// TrainMarks and ValMarks, of conversations only, are the marks of all tokens; nil: there are none.
+	TrainMarks, ValMarks []byte
+	dir                  string
+	set                  *atomicfile.Set
 }
 
 // CreateDir begins a data directory, which it makes if needed.
@@ -36,6 +40,27 @@ func CreateDir(dir string) (*DirWriter, error) {
 // Commit puts the token files, the tokenizer's under its name, and the description with the files' marks in their places.
 func (w *DirWriter) Commit(m Meta, tokenizerName string, tokenizer []byte) error {
 	m.Train.CRC32C, m.Val.CRC32C = w.Train.Fingerprint().CRC32C, w.Val.Fingerprint().CRC32C
+	var gone []string
+	for _, of := range []struct {
+		name  string
+		marks []byte
+		part  *Part
+	}{{TrainName, w.TrainMarks, &m.Train}, {ValName, w.ValMarks, &m.Val}} {
+		name := maskName(of.name)
+		if of.marks == nil {
+			if _, err := os.Stat(filepath.Join(w.dir, name)); err == nil {
+				gone = append(gone, name)
+			}
+			continue
+		}
+		of.part.MaskCRC32C = formatSum(crc32.Checksum(of.marks, castagnoli))
+		if err := w.set.Write(name, func(out io.Writer) error {
+			_, err := out.Write(of.marks)
+			return err
+		}); err != nil {
+			return fmt.Errorf("corpus: %w", err)
+		}
+	}
 	meta, err := m.encode()
 	if err != nil {
 		return fmt.Errorf("corpus: %s: %w", filepath.Join(w.dir, MetaName), err)
@@ -53,7 +78,7 @@ func (w *DirWriter) Commit(m Meta, tokenizerName string, tokenizer []byte) error
 		err = w.set.Write(MetaName, meta)
 	}
 	if err == nil {
-		err = w.set.Commit()
+		err = w.set.Commit(gone...)
 	}
 	if err != nil {
 		return fmt.Errorf("corpus: %w", err)

@@ -28,6 +28,8 @@ type Document struct {
 type Options struct {
 	Mode  Mode
 	Field string // of a record, that is its text
+	// Records gives each record whole, as its line of JSON.
+	Records bool
 	// AllowInvalid takes files of which more than one byte in a hundred is not UTF-8.
 	AllowInvalid bool
 	// Invalid, if given, is told of each file at its end how many of its bytes were not UTF-8, where there were any.
@@ -147,7 +149,7 @@ func readStream(stream io.Reader, path string, o Options, limit int, emit func(s
 	var err error
 	switch {
 	case strings.HasSuffix(name, ".jsonl"):
-		err = r.records(o.Field)
+		err = r.records(o.Field, o.Records)
 	case o.Mode == Whole:
 		err = r.whole()
 	default:
@@ -255,7 +257,7 @@ func (r *reader) whole() error {
 }
 
 // records takes the text of each line's JSON object.
-func (r *reader) records(field string) error {
+func (r *reader) records(field string, whole bool) error {
 	var line []byte
 	for {
 		var err error
@@ -264,7 +266,7 @@ func (r *reader) records(field string) error {
 			return err
 		}
 		if len(bytes.TrimSpace(line)) > 0 {
-			text, err := recordText(bytes.ToValidUTF8(line, []byte("\ufffd")), field)
+			text, err := recordText(bytes.ToValidUTF8(line, []byte("\ufffd")), field, whole)
 			if err != nil {
 				return fmt.Errorf("line %d: %w", r.lines, err)
 			}
@@ -278,12 +280,15 @@ func (r *reader) records(field string) error {
 	}
 }
 
-func recordText(line []byte, field string) (string, error) {
+func recordText(line []byte, field string, whole bool) (string, error) {
 	if err := jsonscan.Check(line); err != nil {
 		return "", fmt.Errorf("is not JSON: %w", err)
 	}
 	if !jsonscan.IsObject(line) {
 		return "", errors.New("a JSON object wanted")
+	}
+	if whole {
+		return string(bytes.TrimSpace(line)), nil
 	}
 	for member := range jsonscan.Members(line) {
 		name, err := jsonscan.String(member.Name)

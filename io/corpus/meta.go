@@ -19,8 +19,19 @@ const (
 	MetaName  = "meta.json"
 )
 
-// metaVersion is the format that this package writes and reads.
-const metaVersion = 1
+// metaVersion is the format that this package writes, and chatVersion that of conversations, whose marks a reader of the first
+// would not see.
+const (
+	metaVersion = 1
+	chatVersion = 2
+)
+
+func (m Meta) version() int {
+	if m.Train.MaskCRC32C != "" || m.Val.MaskCRC32C != "" {
+		return chatVersion
+	}
+	return metaVersion
+}
 
 // Meta describes a data directory.
 type Meta struct {
@@ -41,6 +52,9 @@ type Part struct {
 	Bytes     int64 `json:"bytes"`  // of text, the measure for bits per byte
 	// CRC32C is that of the ids as uint32, little-endian; "" in directories of earlier versions.
 	CRC32C string `json:"crc32c,omitempty"`
+	// MaskCRC32C is that of the marks of conversations, a byte a token; "" where all tokens count.
+	MaskCRC32C string `json:"mask_crc32c,omitempty"`
+	Answers    int64  `json:"answers,omitempty"` // tokens that count, of conversations
 }
 
 // OpenPart opens the token file of a part and refuses one that is not what the description says.
@@ -49,7 +63,11 @@ func OpenPart(path string, part Part) (*Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.matches(part); err != nil {
+	err = t.matches(part)
+	if err == nil && part.MaskCRC32C != "" {
+		err = t.readMarks(path, part)
+	}
+	if err != nil {
 		t.Close()
 		return nil, err
 	}
@@ -89,7 +107,7 @@ func WriteMeta(path string, m Meta) error {
 }
 
 func (m Meta) encode() (func(io.Writer) error, error) {
-	m.FormatVersion = metaVersion
+	m.FormatVersion = m.version()
 	if err := m.check(); err != nil {
 		return nil, err
 	}
@@ -125,8 +143,8 @@ func parseMeta(data []byte) (Meta, error) {
 }
 
 func (m Meta) check() error {
-	if m.FormatVersion != metaVersion {
-		return fmt.Errorf("format_version %d wanted, %d found", metaVersion, m.FormatVersion)
+	if want := m.version(); m.FormatVersion != want {
+		return fmt.Errorf("format_version %d wanted, %d found", want, m.FormatVersion)
 	}
 	if m.VocabSize <= 0 || int64(m.EndOfText) >= int64(m.VocabSize) {
 		return fmt.Errorf("a vocab_size above 0 and an end_of_text below it wanted, %d and %d found", m.VocabSize, m.EndOfText)
@@ -138,7 +156,7 @@ func (m Meta) check() error {
 		return fmt.Errorf("a val_ratio from 0 to 1 wanted, %g found", m.ValRatio)
 	}
 	for name, part := range map[string]Part{"train": m.Train, "val": m.Val} {
-		if min(part.Documents, part.Tokens, part.Bytes) < 0 {
+		if min(part.Documents, part.Tokens, part.Bytes, part.Answers) < 0 {
 			return fmt.Errorf("%s: a negative count", name)
 		}
 	}

@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 )
@@ -19,6 +20,9 @@ func (s *Sampler) Reread(share float64) error {
 	}
 	if share > 0 && s.time < LeastReread {
 		return fmt.Errorf("corpus: a context of %d or more wanted for passages that are read again, %d found", LeastReread, s.time)
+	}
+	if share > 0 && s.rows != nil {
+		return errors.New("corpus: got conversations, want text for passages that are read again")
 	}
 	s.reread = share
 	return nil

@@ -38,6 +38,7 @@ type Sampler struct {
 	seed        uint64
 	reread      float64 // share of the rows that are composed
 	row         []uint32
+	rows        *Rows  // of conversations, nil of other tokens
 	windows     uint64 // of an epoch
 	position    uint64
 }
@@ -46,6 +47,13 @@ type Sampler struct {
 func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sampler, error) {
 	if batch <= 0 || time <= 0 {
 		return nil, fmt.Errorf("corpus: a batch and a context above 0 wanted, %d and %d found", batch, time)
+	}
+	if tokens.marks != nil {
+		rows, err := NewRows(tokens, tokens.marks, time)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", tokens.name, err)
+		}
+		return &Sampler{tokens: tokens, batch: batch, time: time, order: order, seed: seed, windows: uint64(rows.Rows()), rows: rows}, nil
 	}
 	length := tokens.Len()
 	// A window is time inputs, and the targets reach one token further.
@@ -73,6 +81,13 @@ func (s *Sampler) Next(inputs, targets []uint32) error {
 		panic(fmt.Sprintf("corpus: a batch of (%d, %d) into %d inputs and %d targets", s.batch, s.time, len(inputs), len(targets)))
 	}
 	for at := 0; at < len(inputs); at += s.time {
+		if s.rows != nil {
+			if err := s.rows.Row(s.index(s.position), inputs[at:at+s.time], targets[at:at+s.time]); err != nil {
+				return err
+			}
+			s.position++
+			continue
+		}
 		var err error
 		if s.rereads(s.position) {
 			err = s.compose(s.row, s.position)
@@ -97,6 +112,15 @@ func (s *Sampler) Position() uint64 { return s.position }
 
 // Seek goes to a position. A sampler of the same tokens, time, order and seed gives from there what this one would.
 func (s *Sampler) Seek(position uint64) { s.position = position }
+
+// index is the row of conversations at a position.
+func (s *Sampler) index(position uint64) int {
+	epoch, index := position/s.windows, position%s.windows
+	if s.order == Sequential {
+		return int(index)
+	}
+	return int(permute(index, s.windows, mix(s.seed^mix(epoch))))
+}
 
 // start is where the window at a position begins in the tokens.
 func (s *Sampler) start(position uint64) int {

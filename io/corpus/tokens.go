@@ -27,6 +27,7 @@ type Tokens struct {
 	file  io.Closer // nil after parseTokens
 	size  int64     // bytes
 	width int       // bytes of an id
+	marks []byte    // of conversations, one a token; nil of others
 }
 
 // OpenTokens opens the token file at path, whose name says the width of its ids.
@@ -160,6 +161,9 @@ func (t *Tokens) Fingerprint() (Fingerprint, error) {
 			return Fingerprint{}, err
 		}
 		sum, scratch = addIDs(sum, ids, scratch)
+	}
+	if t.marks != nil { // other answers are another training
+		sum = crc32.Update(sum, castagnoli, t.marks)
 	}
 	return Fingerprint{Tokens: int64(t.Len()), CRC32C: formatSum(sum)}, nil
 }

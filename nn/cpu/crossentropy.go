@@ -11,6 +11,11 @@ func (s *Scalar[F]) crossEntropy(args *op.CrossEntropy[*Tensor[F]]) {
 	m, V := rowsOf(logits)
 	for i := range m {
 		row := logits.Data[i*V : (i+1)*V]
+		target := targets.Tokens[from+i]
+		if target == op.NoTarget {
+			clear(row)
+			continue
+		}
 		best := row[0]
 		for _, l := range row {
 			best = max(best, l)
@@ -19,7 +24,6 @@ func (s *Scalar[F]) crossEntropy(args *op.CrossEntropy[*Tensor[F]]) {
 		for _, l := range row {
 			sum += math.Exp(float64(l - best))
 		}
-		target := targets.Tokens[from+i]
 		loss.Data[0] += F(scale) * F(math.Log(sum)-float64(row[target]-best))
 		for v, l := range row {
 			row[v] = F(scale) * F(math.Exp(float64(l-best))/sum)

@@ -15,8 +15,13 @@ func (o *Ops) crossEntropy(args *op.CrossEntropy[*Tensor[float32]]) {
 		V := logits.Shape[1]
 		for i := start; i < end; i++ {
 			row := logits.Data[i*V : (i+1)*V]
-			target := int(targets.Tokens[j.from+i])
-			j.ops.partial[i] = float32(simd.SoftmaxCrossEntropy(row, row, target, j.scale))
+			target := targets.Tokens[j.from+i]
+			if target == op.NoTarget {
+				clear(row)
+				j.ops.partial[i] = 0
+				continue
+			}
+			j.ops.partial[i] = float32(simd.SoftmaxCrossEntropy(row, row, int(target), j.scale))
 		}
 	}, logits, targets)
 	sum := 0.0

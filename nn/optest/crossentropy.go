@@ -78,6 +78,19 @@ func crossentropyCases[T any]() []Case[T] {
 			},
 		},
 		Case[T]{
+			Op: "crossentropy", Name: "no target", Tolerance: rounded,
+			Make: func(b *Bench[T]) Trial[T] { // the row between two that count is not looked at
+				loss, targets := b.All("loss", 1, 1), b.IDs("targets", []uint32{0, op.NoTarget, 1}, 3)
+				half := float32(math.Log(2))
+				logits := b.Floats("logits", []float32{half, 0, 0, 5, 6, 7, 0, half, 0}, 3, 3)
+				return Trial[T]{
+					Forward: b.program(&op.CrossEntropy[T]{Loss: loss, Logits: logits, Targets: targets, Scale: 1}),
+					Outputs: []string{"loss", "logits"},
+					Want:    map[string][]float32{"loss": {1 + 2*half}, "logits": {-0.5, 0.25, 0.25, 0, 0, 0, 0.25, -0.5, 0.25}},
+				}
+			},
+		},
+		Case[T]{
 			Op: "crossentropy", Name: "refuses/loss", Refuses: true,
 			Make: func(b *Bench[T]) Trial[T] {
 				loss, targets, logits := b.All("loss", 0, 2), b.Tokens("targets", 9, 3), b.Normal("logits", 1, 3, 9)

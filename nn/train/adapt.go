@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"bitgpu/io/corpus"
 	"bitgpu/nn"
 )
 
@@ -77,12 +78,16 @@ type Adaptation struct {
 	Engine  AdapterEngine
 	Options AdaptOptions
 	Tokens  []uint32
+	// Marks are those of conversations, as corpus.Rows wants them; nil of text, all of which counts.
+	Marks []byte
 	// Progress is told of every step: how many are done, of how many, 0 while nobody knows, the loss, nats a token, and how
 	// long the rest will take.
 	Progress func(done, steps int, loss float64, left time.Duration)
 	// Save is called every so many steps, and Saves says how many; 0 never.
 	Save  func() error
 	Saves int
+
+	lessons *corpus.Rows
 }
 
 // Do trains to the end, or until ctx ends, after the step that is under way.
@@ -92,6 +97,12 @@ func (a *Adaptation) Do(ctx context.Context) error {
 		return err
 	}
 	n := o.Batch * o.Time
+	if a.Marks != nil {
+		var err error
+		if a.lessons, err = corpus.NewRows(span(a.Tokens), a.Marks, o.Time); err != nil {
+			return err
+		}
+	}
 	inputs, targets := make([]uint32, n), make([]uint32, n)
 	start, first := time.Now(), a.Engine.Updates()
 	for o.Steps == 0 || a.Engine.Updates() < o.Steps {
@@ -99,7 +110,9 @@ func (a *Adaptation) Do(ctx context.Context) error {
 			return nil
 		}
 		step := a.Engine.Updates()
-		a.rows(step, inputs, targets)
+		if err := a.rows(step, inputs, targets); err != nil {
+			return err
+		}
 		rate := *o
 		if rate.Steps == 0 {
 			rate.Steps = 1 << 30 // while the rate climbs, the end does not matter
@@ -118,7 +131,7 @@ func (a *Adaptation) Do(ctx context.Context) error {
 			o.Steps = done + max(int((time.Duration(o.Minutes*float64(time.Minute))-time.Since(start))/max(each, 1)), adaptWarmup)
 		}
 		left := each * time.Duration(max(o.Steps-done, 0))
-		a.Progress(done, o.Steps, float64(results[len(results)-1].Loss), left)
+		a.Progress(done, o.Steps, float64(results[len(results)-1].Loss)*float64(n)/float64(max(Counted(targets), 1)), left)
 		if a.Saves > 0 && done%a.Saves == 0 && done < o.Steps {
 			if err := a.Save(); err != nil {
 				return err
@@ -130,9 +143,13 @@ func (a *Adaptation) Do(ctx context.Context) error {
 
 // rows fills the rows of a step: windows of the text, each pass over it in an order of its own and from another first token.
 // They depend on the step, the seed and the text alone.
-func (a *Adaptation) rows(step int, inputs, targets []uint32) {
+// Of conversations each row is one, or a piece of a long one.
+func (a *Adaptation) rows(step int, inputs, targets []uint32) error {
 	o, T := a.Options, a.Options.Time
 	each := max((len(a.Tokens)-1)/T-1, 1) // windows of a pass: one less than there are, so that there is room to begin later
+	if a.lessons != nil {
+		each = a.lessons.Rows()
+	}
 	var order []int
 	pass := -1
 	for b := range o.Batch {
@@ -141,14 +158,23 @@ func (a *Adaptation) rows(step int, inputs, targets []uint32) {
 			pass = k / each
 			rng := rand.New(rand.NewPCG(o.Seed, uint64(pass)))
 			order = rng.Perm(each)
-			room := len(a.Tokens) - 1 - each*T
-			shift := rng.IntN(room + 1)
-			for i := range order {
-				order[i] = order[i]*T + shift
+			if a.lessons == nil {
+				room := len(a.Tokens) - 1 - each*T
+				shift := rng.IntN(room + 1)
+				for i := range order {
+					order[i] = order[i]*T + shift
+				}
 			}
 		}
 		at := order[k%each]
+		if a.lessons != nil {
+			if err := a.lessons.Row(at, inputs[b*T:(b+1)*T], targets[b*T:(b+1)*T]); err != nil {
+				return err
+			}
+			continue
+		}
 		copy(inputs[b*T:(b+1)*T], a.Tokens[at:])
 		copy(targets[b*T:(b+1)*T], a.Tokens[at+1:])
 	}
+	return nil
 }

@@ -28,7 +28,7 @@ func adaptation(t *testing.T, state string) (*train.Adaptation, *nn.Weights[op.H
 	var resume func(train.AdapterEngine) error
 	if state != "" {
 		var err error
-		if c.Adapter, a.Options, resume, err = train.OpenAdaptation(state, c, a.Tokens); err != nil {
+		if c.Adapter, a.Options, resume, err = train.OpenAdaptation(state, c, a.Tokens, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -88,10 +88,10 @@ func TestAdaptationResumes(t *testing.T) {
 		}
 	}
 	c := nn.Config{Vocab: 40, Width: 36, Layers: 2, InnerLR: 0.5}.WithDefaults()
-	if _, _, _, err := train.OpenAdaptation(path, c, first.Tokens); err == nil || !strings.Contains(err.Error(), "another model") {
+	if _, _, _, err := train.OpenAdaptation(path, c, first.Tokens, nil); err == nil || !strings.Contains(err.Error(), "another model") {
 		t.Errorf("another model: got %v, want a refusal", err)
 	}
-	if _, _, _, err := train.OpenAdaptation(path, whole.Engine.Config(), first.Tokens[1:]); err == nil || !strings.Contains(err.Error(), "another text") {
+	if _, _, _, err := train.OpenAdaptation(path, whole.Engine.Config(), first.Tokens[1:], nil); err == nil || !strings.Contains(err.Error(), "another text") {
 		t.Errorf("another text: got %v, want a refusal", err)
 	}
 }

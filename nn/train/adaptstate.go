@@ -32,7 +32,7 @@ var adaptParts = []struct {
 // SaveAdaptation writes all that the training goes on from.
 func (a *Adaptation) SaveAdaptation(path string) error {
 	c := a.Engine.Config()
-	s := adaptState{Options: a.Options, Updates: a.Engine.Updates(), Text: tokensSum(a.Tokens), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale}
+	s := adaptState{Options: a.Options, Updates: a.Engine.Updates(), Text: tokensSum(a.Tokens, a.Marks), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (a *Adaptation) SaveAdaptation(path string) error {
 
 // OpenAdaptation reads how a training was under way: its adapter's form, its options, and what puts its numbers back into an
 // engine. Another text or another model is refused.
-func OpenAdaptation(path string, c nn.Config, tokens []uint32) (*nn.Adapter, AdaptOptions, func(AdapterEngine) error, error) {
+func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*nn.Adapter, AdaptOptions, func(AdapterEngine) error, error) {
 	var none AdaptOptions
 	fail := func(err error) (*nn.Adapter, AdaptOptions, func(AdapterEngine) error, error) {
 		return nil, none, nil, fmt.Errorf("%s: %w", path, err)
@@ -73,7 +73,7 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32) (*nn.Adapter, Ada
 	if err := s.Options.Validate(); err != nil {
 		return fail(err)
 	}
-	if s.Text != tokensSum(tokens) {
+	if s.Text != tokensSum(tokens, marks) {
 		return fail(fmt.Errorf("got another text than the training had, want the same"))
 	}
 	a := &nn.Adapter{Ranks: s.Ranks, Scale: s.Scale}
@@ -110,9 +110,10 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32) (*nn.Adapter, Ada
 	}, nil
 }
 
-// tokensSum is that of a text's tokens.
-func tokensSum(tokens []uint32) string {
+// tokensSum is that of a text's tokens and marks.
+func tokensSum(tokens []uint32, marks []byte) string {
 	h := sha256.New()
 	binary.Write(h, binary.LittleEndian, tokens)
+	h.Write(marks)
 	return fmt.Sprintf("%x", h.Sum(nil)[:16])
 }

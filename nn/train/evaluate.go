@@ -16,6 +16,15 @@ type Tokens interface {
 	CopyTo(dst []uint32, from int) (int, error)
 }
 
+// Rows are tokens in rows that each begin with an empty memory, with op.NoTarget where nothing is to be predicted, such as
+// corpus.Rows of the evaluation's T.
+type Rows interface {
+	Tokens
+	Rows() int
+	// Row fills inputs and targets, (T) each.
+	Row(i int, inputs, targets []uint32) error
+}
+
 // Evaluation is what predicting a number of tokens gave.
 type Evaluation struct {
 	Tokens  int64   // predicted
@@ -209,10 +218,48 @@ func (e *Evaluator[T]) prepare(batch, n int) (*evaluation, error) {
 	return prepared, nil
 }
 
-// Evaluate predicts every token but the first. stop, optional, is asked between batches. A prediction that is not finite
+// evaluateRows predicts the targets of rows that there are.
+func (e *Evaluator[T]) evaluateRows(rows Rows, stop func() bool) (total Evaluation, err error) {
+	room := e.batch * e.time
+	inputs, targets := make([]uint32, room), make([]uint32, room)
+	for i := 0; i < rows.Rows() && (stop == nil || !stop()); {
+		batch := min(e.batch, rows.Rows()-i)
+		for b := range batch {
+			if err := rows.Row(i+b, inputs[b*e.time:(b+1)*e.time], targets[b*e.time:(b+1)*e.time]); err != nil {
+				return total, fmt.Errorf("evaluation: %w", err)
+			}
+		}
+		n := batch * e.time
+		nats, correct, err := e.predict(inputs[:n], targets[:n], batch, i*e.time)
+		if err == nil && (math.IsNaN(nats) || math.IsInf(nats, 0)) {
+			err = nn.ErrNotFinite
+		}
+		if err != nil {
+			return total, fmt.Errorf("evaluation: the rows from %d on: %w", i, err)
+		}
+		total.Nats, total.Correct, total.Tokens = total.Nats+nats, total.Correct+correct, total.Tokens+int64(Counted(targets[:n]))
+		i += batch
+	}
+	return total, nil
+}
+
+// Counted is how many targets are to be predicted.
+func Counted(targets []uint32) (n int) {
+	for _, t := range targets {
+		if t != op.NoTarget {
+			n++
+		}
+	}
+	return n
+}
+
+// Evaluate predicts every token but the first, or the targets of Rows. stop, optional, is asked between batches. A prediction that is not finite
 // is an nn.ErrNotFinite that names the token.
 func (e *Evaluator[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, error) {
 	var total Evaluation
+	if rows, ok := tokens.(Rows); ok {
+		return e.evaluateRows(rows, stop)
+	}
 	if tokens.Len() < 2 {
 		return total, fmt.Errorf("evaluation: at least 2 tokens wanted, %d found", tokens.Len())
 	}
@@ -267,10 +314,11 @@ func (e *Evaluator[T]) predict(inputs, targets []uint32, batch, at int) (nats fl
 		}
 	}
 	for i, id := range best {
-		switch id {
-		case targets[i]:
+		switch {
+		case targets[i] == op.NoTarget: // also of what pads a row
+		case id == targets[i]:
 			correct++
-		case op.NotFinite:
+		case id == op.NotFinite:
 			time := n / batch
 			return 0, 0, fmt.Errorf("the sequence from token %d on: %w", at+i/time*time+1, nn.Spoilt(e.config.DefaultScan(), 0, i%time, time))
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 
 	"bitgpu/io/atomicfile"
@@ -60,6 +61,20 @@ type metricsFile struct {
 	path string
 	file *os.File
 	out  *bufio.Writer
+	best float64 // validation loss, +Inf before the first
+	// worse is how many validations there were since the best.
+	worse int
+}
+
+// see counts a validation.
+func (f *metricsFile) see(m Metric) {
+	switch {
+	case m.ValLoss == nil:
+	case *m.ValLoss < f.best:
+		f.best, f.worse = *m.ValLoss, 0
+	default:
+		f.worse++
+	}
 }
 
 // openMetrics drops the lines of steps from step on, which will be done again, and appends. A line
@@ -98,7 +113,13 @@ func openMetrics(path string, step int, val *float64, warn func(error)) (*metric
 	if err != nil {
 		return nil, nil, fmt.Errorf("train: %s: %w", path, cause(err))
 	}
-	return &metricsFile{path: path, file: file, out: bufio.NewWriter(file)}, late, nil
+	f := &metricsFile{path: path, file: file, out: bufio.NewWriter(file), best: math.Inf(1)}
+	for _, m := range all {
+		if m.Step < step {
+			f.see(m)
+		}
+	}
+	return f, late, nil
 }
 
 // add writes a line, so that it is there even if the process is killed after.
@@ -110,6 +131,7 @@ func (f *metricsFile) add(m Metric) error {
 	if err == nil {
 		err = f.out.Flush()
 	}
+	f.see(m)
 	return f.name(err)
 }
 

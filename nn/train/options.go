@@ -26,7 +26,9 @@ type Options struct {
 	Seed         uint64  `json:"seed"`
 	SaveInterval int     `json:"save_interval"`
 	ValEvery     int     `json:"val_every"`
-	Recompute    string  `json:"recompute"` // "auto", "on" or "off"
+	SampleEvery  int     `json:"sample_every,omitempty"` // steps between texts that the model writes, 0 = never
+	Patience     int     `json:"patience,omitempty"`     // the run ends after so many validations without a better one, 0 = never
+	Recompute    string  `json:"recompute"`              // "auto", "on" or "off"
 }
 
 // Words of Options.Recompute.
@@ -67,6 +69,7 @@ func (o Options) Validate() error {
 	}{
 		{"steps", o.Steps, 1}, {"warmup-steps", o.Warmup, 0}, {"decay-steps", o.Fall, 0},
 		{"save-interval", o.SaveInterval, 1}, {"val-every", o.ValEvery, 0},
+		{"sample-every", o.SampleEvery, 0}, {"patience", o.Patience, 0},
 	} {
 		if n.value < n.least {
 			return fmt.Errorf("%s: %d or more wanted, %d found", n.name, n.least, n.value)

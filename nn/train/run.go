@@ -8,12 +8,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // Reporter is told how a run goes, on the goroutine of the run.
@@ -37,6 +37,8 @@ type Run struct {
 	Val       *corpus.Tokens // nil if there is none
 	Resumed   *Checkpoint    // what the engine was restored from, nil for a new run
 	Report    Reporter
+	// Sample, optional, is called every Options.SampleEvery steps and after the last, while the engine stands still.
+	Sample func(done int)
 }
 
 // Outcome is what a run came to.
@@ -44,6 +46,8 @@ type Outcome struct {
 	Steps  int         // updates done, in all
 	Newest string      // path of the newest checkpoint, "" before the first
 	Best   *Checkpoint // nil before the first checkpoint
+	// Settled says that the run ended by Options.Patience.
+	Settled bool
 }
 
 // loop is a run under way.
@@ -53,6 +57,7 @@ type loop struct {
 	data            corpus.Fingerprint
 	metrics         *metricsFile
 	inputs, targets []uint32
+	counted         []int // targets of the steps without lines, of those that are to be predicted
 	lines           []Metric
 	since           time.Time // when the first step without a line began
 	tokens          int64     // predicted by the steps that have lines
@@ -62,6 +67,7 @@ type loop struct {
 	saved           int    // step of the newest checkpoint
 	newest          string // its path
 	best            *Checkpoint
+	settled         bool
 }
 
 // Do trains to the end, or until ctx ends: then the step under way is finished and saved. After an
@@ -77,7 +83,7 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	if closing := l.metrics.close(); err == nil {
 		err = closing
 	}
-	return Outcome{Steps: r.Engine.Updates(), Newest: l.newest, Best: l.best}, err
+	return Outcome{Steps: r.Engine.Updates(), Newest: l.newest, Best: l.best, Settled: l.settled}, err
 }
 
 func (r *Run) start(ctx context.Context) (*loop, error) {
@@ -213,8 +219,9 @@ func (l *loop) steps(ctx context.Context) error {
 		last := done == o.Steps
 		due := last || done%o.SaveInterval == 0
 		validate := l.Val != nil && o.ValEvery > 0 && (due || done%o.ValEvery == 0)
+		sample := l.Sample != nil && o.SampleEvery > 0 && (last || done%o.SampleEvery == 0)
 		pending, full := e.Pending()
-		if !full && pending < ahead && !due && !validate && !stopped {
+		if !full && pending < ahead && !due && !validate && !sample && !stopped {
 			continue
 		}
 		if err := l.collect(schedule); err != nil {
@@ -232,13 +239,17 @@ func (l *loop) steps(ctx context.Context) error {
 		if err := l.write(); err != nil {
 			return err
 		}
-		if due || stopped {
-			if err := l.save(val, State{Stopped: !due, ValidationDue: validate && val == nil}); err != nil {
+		l.settled = val != nil && o.Patience > 0 && l.metrics.worse >= o.Patience && !last
+		if due || stopped || l.settled {
+			if err := l.save(val, State{Stopped: stopped && !due, ValidationDue: validate && val == nil}); err != nil {
 				return err
 			}
 		}
+		if sample && !stopped {
+			l.Sample(done)
+		}
 		l.since = time.Now()
-		if stopped {
+		if stopped || l.settled {
 			return nil
 		}
 	}
@@ -250,14 +261,26 @@ func (l *loop) next() error {
 	before := l.sampler.Position()
 	err := l.sampler.Next(l.inputs, l.targets)
 	for _, ids := range [][]uint32{l.inputs, l.targets} {
-		if id := slices.Max(ids); err == nil && int(id) >= l.Engine.Config().Vocab {
+		if id := largestID(ids); err == nil && int(id) >= l.Engine.Config().Vocab {
 			err = fmt.Errorf("%s: got token %d, want ids below %d: the file has changed since the training began", l.Options.Data, id, l.Engine.Config().Vocab)
 		}
 	}
 	if err != nil {
 		l.sampler.Seek(before)
+		return err
 	}
-	return err
+	l.counted = append(l.counted, Counted(l.targets))
+	return nil
+}
+
+// largestID is that of tokens, without those that stand for no target.
+func largestID(ids []uint32) (largest uint32) {
+	for _, id := range ids {
+		if id != op.NoTarget {
+			largest = max(largest, id)
+		}
+	}
+	return largest
 }
 
 // rescue is the end by an error that says nothing against the steps so far: they are saved.
@@ -284,8 +307,11 @@ func (l *loop) collect(schedule Schedule) error {
 	tokens := l.Options.Shape().TokensPerStep()
 	speed := float64(len(results)*tokens) / max(time.Since(l.since).Seconds(), 1e-9)
 	l.lines = l.lines[:0]
-	for _, r := range results {
+	for i, r := range results {
 		l.tokens += int64(tokens)
+		if n := l.counted[i]; n != tokens { // the engine has the mean over all tokens
+			r.Loss *= float32(tokens) / float32(max(n, 1))
+		}
 		l.lines = append(l.lines, Metric{
 			Step: r.Step, Loss: r.Loss, LR: schedule.Rate(r.Step), GradNorm: r.GradNorm,
 			Tokens: l.tokens, TokensPerSecond: speed,
@@ -293,6 +319,7 @@ func (l *loop) collect(schedule Schedule) error {
 		l.sum += float64(r.Loss)
 		l.count++
 	}
+	l.counted = l.counted[:copy(l.counted, l.counted[len(results):])]
 	var bad notFinite
 	if errors.As(err, &bad) && l.Resumed != nil && bad.step == l.Resumed.State.Step {
 		// No learning rate has acted yet.
@@ -327,7 +354,15 @@ func (l *loop) validate(ctx context.Context) (*float64, error) {
 
 // measure gives the validation loss, nil where the context ended meanwhile.
 func (l *loop) measure(ctx context.Context, step int) (*float64, error) {
-	v, err := l.Engine.Evaluate(l.Val, func() bool { return ctx.Err() != nil })
+	var tokens Tokens = l.Val
+	if marks := l.Val.Marks(); marks != nil {
+		rows, err := corpus.NewRows(l.Val, marks, l.Options.Time)
+		if err != nil {
+			return nil, fmt.Errorf("the validation data: %w", err)
+		}
+		tokens = rows
+	}
+	v, err := l.Engine.Evaluate(tokens, func() bool { return ctx.Err() != nil })
 	ranAway := errors.Is(err, nn.ErrNotFinite)
 	if err != nil && !ranAway || ctx.Err() != nil {
 		return nil, err

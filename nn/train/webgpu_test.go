@@ -6,6 +6,11 @@ import (
 
 	"bitgpu/gpu/gputest"
 	"bitgpu/nn"
+	"bitgpu/nn/cpu"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+	"bitgpu/nn/storage"
+	"bitgpu/nn/storage/public/publictest"
 	"bitgpu/nn/train"
 	"bitgpu/nn/webgpu"
 )
@@ -78,4 +83,109 @@ func TestBackendsAgree(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestAdapterOnWebGPU: an adapter gives the logits of the CPU on models of every kind of layer, and learns as the CPU does on our
+// own, whose weights stay as they are in files: packed, with tables in float16. What it cannot train it says.
+func TestAdapterOnWebGPU(t *testing.T) {
+	gpu := webgpu.New(gputest.Device(t))
+	defer gpu.Close()
+	away := func(got, want []float32) float64 {
+		off, size := 0.0, 0.0
+		for i, x := range want {
+			off, size = off+math.Pow(float64(got[i]-x), 2), size+math.Pow(float64(x), 2)
+		}
+		return math.Sqrt(off / size)
+	}
+	for name, path := range map[string]string{"qwen3": "", "qwen35": "", "delta": nn.MixerDelta, "tied": nn.MixerTied} {
+		var c nn.Config
+		var w *nn.Weights[op.HostTensor]
+		if path == "" {
+			model, err := storage.Load(publictest.File(t, name), storage.Options{Context: 32})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer model.Close()
+			c, w = model.Config, model.Weights
+		} else {
+			c = nn.Config{Vocab: 40, Width: 32, Layers: 2, InnerLR: 0.1, Mixer: path, WeightScale: nn.ScaleAbsmean}.WithDefaults()
+			w = train.InitialWeights(c, 3)
+			w = nn.MapWeights(c, w, func(p nn.Param, h op.HostTensor) op.HostTensor {
+				if p.Kind == layer.Linear {
+					return op.PackTernary(h, len(p.Names), true)
+				}
+				return h
+			})
+		}
+		c.Adapter = train.NewAdapter(c, 3, 6, func(string) bool { return true }, 1)
+		for i := range c.Adapter.Weights {
+			for j := range c.Adapter.Weights[i].F32 {
+				c.Adapter.Weights[i].F32[j] += 0.03 * float32(math.Sin(float64(i+7*j)))
+			}
+		}
+		ids := make([]uint32, 17)
+		for i := range ids {
+			ids[i] = uint32(i * i % 37)
+		}
+		got, want := lastLogits(t, gpu, c, w, ids), lastLogits(t, cpu.New(), c, w, ids)
+		if off := away(got, want); !(off < 1e-3) {
+			t.Errorf("%s: the logits are off by %v", name, off)
+		}
+		s := train.Shape{Batch: 1, Time: 16, Accumulate: 1, Clip: 1}
+		if c.Decoder != nil {
+			if l, err := train.NewLearner[*webgpu.Tensor](gpu, c, s, w); err == nil {
+				l.Release()
+				t.Errorf("%s: trains", name)
+			}
+			continue
+		}
+		if off := away(adapterGradients(t, gpu, c, s, w, ids), adapterGradients(t, cpu.New(), c, s, w, ids)); !(off < 1e-3) {
+			t.Errorf("%s: the gradients are off by %v", name, off)
+		}
+	}
+}
+
+func lastLogits[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], ids []uint32) []float32 {
+	t.Helper()
+	m, err := nn.NewModel(b, c, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Release()
+	s, err := m.NewSession(1, c.DefaultScan())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, piece := range [][]uint32{ids[:len(ids)-1], ids[len(ids)-1:]} { // many at once, then one
+		if err := s.Read(piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := make([]float32, c.Vocab)
+	if err := s.Logits(out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func adapterGradients[T any](t *testing.T, b op.Backend[T], c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor], ids []uint32) (all []float32) {
+	t.Helper()
+	l, err := train.NewLearner(b, c, s, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release()
+	l.Step(0, ids[:16], ids[1:])
+	if _, err := l.Results(); err != nil {
+		t.Fatal(err)
+	}
+	g, err := l.Gradients()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range *g {
+		all = append(all, h.F32...)
+	}
+	return all
 }

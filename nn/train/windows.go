@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // windowPiece is how many logits of a window are there at once.
@@ -31,6 +32,13 @@ func EvaluateWindows[T any](m, of *nn.Model[T], tokens Tokens, window int, stop 
 		}
 		defer other.Close()
 	}
+	if rows, ok := tokens.(Rows); ok {
+		if of != nil {
+			return total, fmt.Errorf("evaluation: the divergence from another model is not measured on conversations")
+		}
+		err := windowRows(s, rows, window, m.Config.Vocab, &total, stop)
+		return total, err
+	}
 	ids := make([]uint32, window+1)
 	for at := 0; at+1 < tokens.Len() && (stop == nil || !stop()); {
 		n := min(window, tokens.Len()-1-at)
@@ -48,6 +56,33 @@ func EvaluateWindows[T any](m, of *nn.Model[T], tokens Tokens, window int, stop 
 		at += n
 	}
 	return total, nil
+}
+
+// windowRows measures rows one after the other.
+func windowRows[T any](s *nn.Session[T], rows Rows, window, vocab int, total *Evaluation, stop func() bool) error {
+	inputs, targets := make([]uint32, window), make([]uint32, window)
+	for i := 0; i < rows.Rows() && (stop == nil || !stop()); i++ {
+		if err := rows.Row(i, inputs, targets); err != nil {
+			return fmt.Errorf("evaluation: %w", err)
+		}
+		n := window
+		for n > 0 && targets[n-1] == op.NoTarget {
+			n--
+		}
+		s.Reset()
+		err := s.ReadAll(inputs[:n], func(from int, logits []float32) error {
+			predict(total, logits, targets[from:], vocab)
+			return nil
+		})
+		if err == nil && (math.IsNaN(total.Nats) || math.IsInf(total.Nats, 0)) {
+			err = nn.ErrNotFinite
+		}
+		if err != nil {
+			return fmt.Errorf("evaluation: row %d: %w", i, err)
+		}
+		total.Tokens += int64(Counted(targets[:n]))
+	}
+	return nil
 }
 
 // evaluateWindow adds what is predicted of all but the first of ids; with another session a piece at a time, whose logits it keeps.
@@ -88,6 +123,9 @@ func evaluateWindow[T any](total *Evaluation, s, other *nn.Session[T], ids []uin
 func predict(total *Evaluation, logits []float32, targets []uint32, vocab int) {
 	correct := make([]bool, len(logits)/vocab)
 	total.Nats += sumOfRows(logits, vocab, func(r int, row []float32) float64 {
+		if targets[r] == op.NoTarget {
+			return 0
+		}
 		correct[r] = best(row) == targets[r]
 		return surprise(row, targets[r])
 	})

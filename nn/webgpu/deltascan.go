@@ -72,7 +72,7 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor]) {
 	rows := s.n * s.d
 	work, dread := o.scratch("work", wgsl.DeltaWorkSections*rows), o.scratch("gradients of answers", rows)
 	o.clear(dread, 4*rows)
-	o.normBackward(s.n*s.h, s.c, dread, o.whole(dgain), o.whole(do), o.whole(read), o.whole(gain))
+	o.normBackward(s.n*s.h, s.c, op.NormEps, dread, o.whole(dgain), o.whole(do), o.whole(read), o.whole(gain))
 	o.copy(work, 4*rows*wgsl.DeltaWorkDZ, dread, 4*rows)
 
 	span := spanOf(op.Scan{Chunk: chunk}, true)
@@ -99,5 +99,8 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor]) {
 	buffers = []*gpu.Buffer{o.whole(u), o.whole(conv), nil, dmixed, o.whole(du), o.whole(dconv)}
 	o.dispatch(variant{kernel: wgsl.DeltaUnmix}, gpu.Params(&unmix), s.n, 3*s.h, buffers...)
 	o.each(variant{kernel: wgsl.DeltaConvInputs}, gpu.Params(&unmix), 3*rows, buffers...)
+	if dconv == nil {
+		return
+	}
 	o.dispatch(variant{kernel: wgsl.DeltaConvTaps}, gpu.Params(&unmix), ceil(3*s.d, wgsl.ColumnsTogether), 1, buffers...)
 }

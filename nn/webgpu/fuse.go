@@ -66,6 +66,10 @@ func (o *Ops) kernel(x op.Op[*Tensor]) func() {
 		return func() { o.hadamard(a) }
 	case *op.SquaredReLU[*Tensor]:
 		return func() { o.squaredReLU(a) }
+	case *op.LowRank[*Tensor]:
+		return func() { o.lowRank(a) }
+	case *op.LowRankBackward[*Tensor]:
+		return func() { o.lowRankBackward(a) }
 	case *op.Sample[*Tensor]:
 		return func() { o.sample(a) }
 	}
@@ -90,7 +94,7 @@ func (o *Ops) fuse(p op.Program[*Tensor]) (int, func()) {
 		if h, ok := o.fuseHadamard(a.A, p); ok {
 			return 2, func() { o.transform(h, o.whole(a.GateUp), nil, 0, wgsl.HadamardOfSquaredReLU) }
 		}
-		if norm, ok := second[*op.RMSNorm[*Tensor]](p); ok && len(p) > 2 && norm.H == a.A && norm.X == a.A && norm.From == 0 && norm.Count == 0 {
+		if norm, ok := second[*op.RMSNorm[*Tensor]](p); ok && len(p) > 2 && norm.H == a.A && norm.X == a.A && norm.From == 0 && norm.Count == 0 && norm.Kept == nil {
 			if l, ok := p[2].(*op.Linear[*Tensor]); ok && l.Int8 && l.X == a.A {
 				return 3, func() { o.multiplyRounded(l, norm, o.whole(a.GateUp)) }
 			}
@@ -105,6 +109,9 @@ func (o *Ops) fuse(p op.Program[*Tensor]) (int, func()) {
 
 // fuseNorm finds the product that an RMSNorm begins, and the activation that ends it.
 func (o *Ops) fuseNorm(norm *op.RMSNorm[*Tensor], p op.Program[*Tensor]) (int, func()) {
+	if norm.Kept != nil {
+		return 0, nil
+	}
 	from, n := norm.Span(norm.H.shape[0])
 	inPlace := norm.X == norm.H // no product reads what it writes
 	if l, ok := second[*op.Linear[*Tensor]](p); ok && l.X == norm.X && n == norm.H.shape[0] && (l.Int8 || l.Addend == nil && !inPlace) {

@@ -35,18 +35,23 @@ func (o *Ops) headBackward(args *op.HeadBackward[*Tensor]) {
 	dx, dhead, dlogits, x, head, from := args.DX, args.DW, args.DLogits, args.X, args.W, args.From
 	m, V := rowsOf(dlogits)
 	_, D := rowsOf(x)
-	if head.format != op.F32 {
+	if dhead != nil && head.format != op.F32 {
 		panic("webgpu: HeadBackward of a head in F32, " + head.format.String() + " found")
 	}
-	params := wgsl.HeadBackwardParams{N: uint32(m), Width: uint32(D), Stride: head.stride(), Total: uint32(V), Start: uint32(from)}
+	params := wgsl.HeadBackwardParams{
+		N: uint32(m), Width: uint32(D), Stride: head.stride(), Total: uint32(V), Start: uint32(from), BlockRows: head.blockRows(), Absmean: flag(head.absmean),
+	}
 	for _, p := range head.parts {
 		params.Rows, params.First = uint32(p.rows), uint32(p.first)
-		o.dispatch(variant{kernel: wgsl.HeadDX}, gpu.Params(&params), ceil(D, tileRows), ceil(m, tileRows),
-			o.whole(dlogits), o.whole(x), p.buffer, o.whole(dx), nil)
+		o.dispatch(variant{kernel: wgsl.HeadDX, format: head.format, group: head.group}, gpu.Params(&params), ceil(D, tileRows), ceil(m, tileRows),
+			o.whole(dlogits), o.whole(x), p.buffer, o.whole(dx), nil, head.scalesOf(p))
+	}
+	if dhead == nil {
+		return
 	}
 	for _, p := range dhead.parts {
 		params.Rows, params.First = uint32(p.rows), uint32(p.first)
 		o.dispatch(variant{kernel: wgsl.HeadDW}, gpu.Params(&params), ceil(D, tileRows), ceil(p.rows, tileRows),
-			o.whole(dlogits), o.whole(x), nil, nil, p.buffer)
+			o.whole(dlogits), o.whole(x), nil, nil, p.buffer, nil)
 	}
 }

@@ -94,16 +94,19 @@ func (o *Ops) linearBackward(args *op.LinearBackward[*Tensor]) {
 	dx, dw, dy, x, w := args.DX, args.DW, args.DY, args.X, args.W
 	n, K := rowsOf(x)
 	R := w.shape[0]
-	if w.group > 0 || w.format != op.Ternary {
-		panic("webgpu: LinearBackward of a ternary matrix with γ wanted, got " + w.format.String())
+	if dw != nil && (w.group > 0 || w.format != op.Ternary) {
+		panic("webgpu: LinearBackward: got a matrix in " + w.format.String() + " to be trained, want a ternary one with γ")
 	}
 	params := wgsl.LinearBackwardParams{
 		N: uint32(n), Width: uint32(K), Stride: w.stride(), Total: uint32(R), BlockRows: w.blockRows(), Absmean: flag(w.absmean),
 	}
 	for _, p := range w.parts {
 		params.Rows, params.First = uint32(p.rows), uint32(p.first)
-		o.dispatch(variant{kernel: wgsl.LinearDX, format: w.format}, gpu.Params(&params), ceil(K, tileRows), ceil(n, tileRows),
-			o.whole(dy), o.whole(x), p.buffer, w.scales, o.whole(dx), nil)
+		o.dispatch(variant{kernel: wgsl.LinearDX, format: w.format, group: w.group}, gpu.Params(&params), ceil(K, tileRows), ceil(n, tileRows),
+			o.whole(dy), o.whole(x), p.buffer, w.scalesOf(p), o.whole(dx), nil)
+	}
+	if dw == nil {
+		return
 	}
 	for _, p := range dw.parts {
 		params.Rows, params.First = uint32(p.rows), uint32(p.first)

@@ -21,5 +21,8 @@ func (o *Ops) stepSizeBackward(args *op.StepSizeBackward[*Tensor]) {
 	params := wgsl.StepBackwardParams{N: uint32(n), Heads: uint32(h), Width: uint32(D)}
 	buffers := []*gpu.Buffer{o.whole(db), o.whole(b), o.whole(x), o.whole(w), o.whole(dx), o.whole(dw), o.whole(dbias)}
 	o.each(variant{kernel: wgsl.StepDX}, gpu.Params(&params), n*D, buffers...)
+	if dw == nil {
+		return
+	}
 	o.dispatchGrid(variant{kernel: wgsl.StepDW}, gpu.Params(&params), uint32(ceil(D+1, wgsl.ColumnsTogether)), uint32(h), 1, buffers...)
 }

@@ -82,7 +82,7 @@ func (o *Ops) tiedScanBackward(args *op.TiedScanBackward[*Tensor]) {
 	buffers := []*gpu.Buffer{o.scratch("keys", n*d), o.scratch("products", n*wgsl.TileTokens), z, o.whole(dz), states, dstates, dr, o.whole(df)}
 	o.dispatchGrid(variant{kernel: wgsl.TiedReverse}, gpu.Params(&params), uint32(ceil(d, wgsl.ScanSlab)), uint32(B), 1, buffers...)
 	o.dispatchGrid(variant{kernel: wgsl.TiedInputs}, gpu.Params(&params), uint32(tiles(T, span)), uint32(B), uint32(ceil(d, wgsl.ScanColumns)), buffers...)
-	unit := wgsl.RMSNormParams{N: uint32(n), Width: uint32(d)}
+	unit := wgsl.UnitParams{N: uint32(n), Width: uint32(d)}
 	o.dispatch(variant{kernel: wgsl.UnitBackward}, gpu.Params(&unit), n, 1, o.whole(f), o.whole(df))
 }
 

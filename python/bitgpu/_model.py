@@ -316,6 +316,7 @@ class BitLlama(Session):
     the free memory holds.
     masters: "half-up" or "half-even", by which the float masters of a public model are rounded that its files do not say
     to be such, as Falcon-E's prequantized revisions, which want "half-up".
+    lora: low-rank adapters to apply, PEFT's or those of ``bitgpu learn``: a path, or several, or a dict of each path's weight.
 
     Raises ValueError, FileNotFoundError, NoGPUError where a GPU is asked for and there is none, and Error for a file
     that is broken. Closing the model closes all its sessions and streams.
@@ -332,6 +333,7 @@ class BitLlama(Session):
         *,
         context: Optional[int] = None,
         masters: Optional[str] = None,
+        lora: Union[Path, Sequence[Path], Mapping[Path, float], None] = None,
     ) -> None:
         if config is not None and not isinstance(config, BitLlamaConfig):
             raise TypeError(f"config: got {config!r}, want a BitLlamaConfig or None")
@@ -344,6 +346,8 @@ class BitLlama(Session):
             options["context"] = _integer("context", context, 1, 2**31 - 1)
         if masters is not None:
             options["masters"] = _name("masters", masters).decode()
+        if lora is not None:
+            options["lora"] = _adapters(lora)
         handle = c_int64()
         library.call("model_open", _path(checkpoint_path), json.dumps(options).encode(), byref(handle))
         self._begin(handle.value, device)
@@ -465,13 +469,14 @@ def load(
     *,
     context: Optional[int] = None,
     masters: Optional[str] = None,
+    lora: Union[Path, Sequence[Path], Mapping[Path, float], None] = None,
 ) -> BitLlama:
     """Loads a ``.bitt`` file, a model directory, a ``.safetensors`` file beside its ``config.json``, or a public model: a
     GGUF file, or a directory as Hugging Face has them.
 
     See :class:`BitLlama` for the rest.
     """
-    return BitLlama(None, path, device, adapter, context=context, masters=masters)
+    return BitLlama(None, path, device, adapter, context=context, masters=masters, lora=lora)
 
 
 def demo(device: str = "auto", adapter: Union[str, int, None] = None) -> BitLlama:
@@ -514,6 +519,14 @@ def _path(path: Path) -> bytes:
     if b"\0" in raw:
         raise ValueError(f"path: got {path!r}, want one without zeros")
     return raw
+
+
+def _adapters(lora: Union[Path, Sequence[Path], Mapping[Path, float]]) -> List[Dict[str, Any]]:
+    """Gives adapters as the library takes them, each with its weight."""
+    if isinstance(lora, (str, bytes, os.PathLike)):
+        lora = [lora]
+    weights = lora if isinstance(lora, Mapping) else {path: 1.0 for path in lora}
+    return [{"path": os.fsdecode(_path(path)), "weight": float(weight)} for path, weight in weights.items()]
 
 
 def _integer(what: str, value: Any, least: int, most: int) -> int:

@@ -23,6 +23,29 @@ def floats(raw):
 
 
 class Numbers(TestCase):
+    def test_adapters_equal_the_programs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program, text, lora, out = (pathlib.Path(folder, name) for name in ("bitgpu", "t.txt", "t.lora.safetensors", "out.safetensors"))
+            subprocess.run(["go", "build", "-buildvcs=false", "-o", str(program), "./cmd/bitgpu"], cwd=SOURCE, check=True)
+            text.write_text("one for the master, two for the dame, " * 8)
+            model = str(MODELS / DELTA)
+            learn = [str(program), "learn", "-m", model, "--text", str(text), "-o", str(lora), "--steps", "3", "--lr", "0.1", "--backend", "cpu"]
+            subprocess.run(learn, check=True, capture_output=True)
+            ids = TOKENS[:9]
+            command = [str(program), "logits", "--backend", "cpu", "-m", model, "--lora", f"{lora}=0.5", "--tokens", ",".join(map(str, ids)), "-o", str(out)]
+            subprocess.run(command, check=True, capture_output=True)
+            _, raw = read_safetensors(out)["logits"]
+            half, whole, none = ({lora: 0.5}, [lora], None)
+            logits = []
+            for adapters in (half, whole, none):
+                adapted = bitgpu.load(model, device="cpu", lora=adapters)
+                self.addCleanup(adapted.close)
+                logits.append(b"".join(bytes(row) for row in adapted.forward_all(ids)))
+            self.assertEqual(logits[0], raw)
+            self.assertEqual(len(set(logits)), 3)
+            with self.assertRaises(FileNotFoundError):
+                bitgpu.load(model, device="cpu", lora=pathlib.Path(folder, "none.safetensors"))
+
     def test_logits_equal_the_programs(self):
         with tempfile.TemporaryDirectory() as folder:
             program, out = pathlib.Path(folder, "bitgpu"), pathlib.Path(folder, "logits.safetensors")

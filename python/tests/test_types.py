@@ -27,7 +27,7 @@ with bitgpu.demo(device="cpu", adapter=0) as model:
     print(model.detokenize(ids))
     text: str = model.generate("a", 5, 0.5, 1, top_k=3, top_p=0.9, min_p=0.1, repeat_penalty=1.1, stop=["b"])
     position: int = model.fork().position
-with bitgpu.load("x.gguf", context=4096, masters="half-up") as public:
+with bitgpu.load("x.gguf", context=4096, masters="half-up", lora={"a.safetensors": 0.5}) as public:
     size: int = public.vocab_size
     room: Optional[int] = public.context
     family: str = public.description["family"]

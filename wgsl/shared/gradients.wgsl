@@ -3,7 +3,7 @@
 //
 //     upstream(i, r)      the gradient of y, times what a row of W is multiplied by; 0 outside
 //     activation(i, k)    x; 0 outside
-//     weights4(r, k)      of shared/weights.wgsl
+//     scaled4(r, k)       four weights, as weights4 of shared/weights.wgsl has them, times what upstream does not have
 //     store_dx(i, k, v)   store_dw(r, k, v)
 #import shared/tile.wgsl
 
@@ -22,7 +22,7 @@ fn input_gradient(group: u32, row_tile: u32, local: vec3<u32>) {
             let k = first_k + q % ACROSS * 4u;
             var w = vec4<f32>(0.0);
             if row < params.rows && k < params.width {
-                w = weights4(row, k);
+                w = scaled4(row, k);
             }
             right[q] = w;
         }

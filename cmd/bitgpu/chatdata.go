@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"math"
+	"path/filepath"
+
+	"bitgpu"
+	"bitgpu/io/chat"
+	"bitgpu/io/corpus"
+	"bitgpu/io/lesson"
+	"bitgpu/nn/storage"
+	"bitgpu/nn/train"
+
+	"github.com/urfave/cli/v2"
+)
+
+// givenTemplate is the template that --template names, nil without it.
+func givenTemplate(c *cli.Context) (*chat.Template, error) {
+	if !c.IsSet("template") {
+		return nil, nil
+	}
+	source, err := readFlag(c, "template")
+	if err != nil {
+		return nil, err
+	}
+	t, err := chat.Parse(string(source))
+	if err != nil {
+		return nil, flagError("template", fmt.Errorf("%s: %w", c.String("template"), err))
+	}
+	return t, nil
+}
+
+// dataTemplate is the template of data --chat.
+func dataTemplate(c *cli.Context) (*chat.Template, error) {
+	t, err := givenTemplate(c)
+	if t != nil || err != nil {
+		return t, err
+	}
+	dir := filepath.Dir(c.String("tokenizer"))
+	if t, err = chat.FromDir(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("data: --chat: got no chat template beside %s, want --template FILE", c.String("tokenizer"))
+	}
+	return t, err
+}
+
+// encodeChats encodes conversations and hands on each with its record.
+func encodeChats(t *lesson.Teacher, docs iter.Seq2[corpus.Document, error], use func(record string, d lesson.Document) error) error {
+	n := 0
+	for doc, err := range docs {
+		if err != nil {
+			return err
+		}
+		n++
+		all, err := t.Documents([]byte(doc.Text))
+		if err != nil {
+			return fmt.Errorf("%s: conversation %d, which begins with %.40q: %w", doc.Path, n, doc.Text, err)
+		}
+		for _, d := range all {
+			if err := use(doc.Text, d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// chatTokens are the tokens of all conversations, and their marks.
+func chatTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) (ids []uint32, marks []byte, err error) {
+	if model.Tokenizer == nil {
+		return nil, nil, fmt.Errorf("%s: %w", model.Path, bitgpu.ErrNoTokenizer)
+	}
+	if err := refuseIdle(c, "--chat takes whole records", "field", "document"); err != nil {
+		return nil, nil, err
+	}
+	template, err := givenTemplate(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if template == nil {
+		template = model.Template
+	}
+	if template == nil {
+		return nil, nil, usagef("learn: --chat: the model has no chat template, want --template FILE")
+	}
+	docs, err := openDocuments(ctx, c, "text", c.StringSlice("text"))
+	if err != nil {
+		return nil, nil, err
+	}
+	err = encodeChats(lesson.NewTeacher(model.Tokenizer, template), docs, func(_ string, d lesson.Document) error {
+		ids, marks = append(ids, d.IDs...), append(marks, d.Marks...)
+		return nil
+	})
+	for _, id := range ids {
+		if err == nil && int(id) >= model.Config.Vocab {
+			err = fmt.Errorf("%s: the tokenizer gives token %d, want ids below %d", model.Path, id, model.Config.Vocab)
+		}
+	}
+	return ids, marks, err
+}
+
+// fitChats bounds rows by the longest conversation, and reads all so often where nobody says how many steps.
+func fitChats(o train.AdaptOptions, ids []uint32, marks []byte) (train.AdaptOptions, error) {
+	rows, err := corpus.NewRows(tokenSlice(ids), marks, o.Time)
+	if err != nil {
+		return o, err
+	}
+	o.Time = min(o.Time, rows.Longest())
+	o.Batch = min(o.Batch, rows.Rows())
+	if o.Steps == 0 && o.Minutes == 0 {
+		o.Steps = max(int(math.Ceil(learnPasses*float64(rows.Rows())/float64(o.Batch))), 1)
+	}
+	return o, nil
+}

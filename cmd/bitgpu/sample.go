@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"bitgpu/io/modeldir"
+	"bitgpu/io/tokenizer"
+	"bitgpu/nn/op"
+	"bitgpu/nn/train"
+)
+
+// sampleTokens are what a model in training writes.
+const sampleTokens = 40
+
+// newSampler has the model of a run write a few words, the same each time but for what it has learned.
+func newSampler(b *trainer, run *train.Run, p *progress) (func(done int), error) {
+	tok, err := tokenizer.Parse(modeldir.TokenizerName, run.Tokenizer)
+	if err != nil {
+		return nil, err
+	}
+	prompt := tok.EndOfText()
+	prompt = prompt[:min(len(prompt), 1)]
+	if len(prompt) == 0 {
+		prompt = []uint32{0}
+	}
+	return func(done int) {
+		weights, err := run.Engine.Read(train.Masters)
+		if err == nil {
+			var ids []uint32
+			if ids, err = b.write(run.Engine.Config(), weights, prompt, sampleTokens, op.Sampling{Temperature: 0.8, Seed: run.Options.Seed}); err == nil {
+				text := tok.Decode(ids, true)
+				p.note("step %d writes: %q", done, text) // quoted, so that nothing moves a terminal's cursor
+				if p.board != nil {
+					p.wrote(p.board.Text(int64(done-1), time.Now(), "sample", text))
+				}
+			}
+		}
+		if err != nil {
+			p.Warned(fmt.Errorf("no sample at step %d: %w", done, err))
+		}
+	}, nil
+}

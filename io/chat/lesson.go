@@ -1,0 +1,196 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ParseRecord reads a conversation from a line of chat data, in one of two shapes: OpenAI's, {"messages": [{"role", "content"}, …],
+// "tools": […]}, and ShareGPT's, {"conversations": [{"from", "value"}, …], "system": …}, whose human and gpt become user and
+// assistant.
+func ParseRecord(line []byte) (Conversation, error) {
+	var c Conversation
+	v, err := DecodeJSON(line)
+	if err != nil {
+		return c, err
+	}
+	record, ok := v.value().(*dict)
+	if !ok {
+		return c, fmt.Errorf("got %s, want a JSON object", typeName(v.value()))
+	}
+	if tools, ok := record.get("tools"); ok {
+		c.Tools = Value{tools}
+	}
+	if messages, ok := record.get("messages"); ok {
+		c.Messages = Value{messages}
+		return c, checkMessages(messages)
+	}
+	turns, ok := record.get("conversations")
+	if !ok {
+		return c, errors.New(`got neither "messages" nor "conversations", want a conversation`)
+	}
+	l, ok := turns.(*list)
+	if !ok {
+		return c, fmt.Errorf(`got %s, want an array of "conversations"`, typeName(turns))
+	}
+	var all []Value
+	if system, ok := record.get("system"); ok {
+		if s, ok := text(system); ok && s != "" {
+			all = append(all, Message("system", s))
+		}
+	}
+	for i, item := range l.items {
+		turn, _ := item.(*dict)
+		if turn == nil {
+			return c, fmt.Errorf("turn %d: got %s, want an object", i+1, typeName(item))
+		}
+		from, _ := turn.get("from")
+		said, _ := turn.get("value")
+		who, _ := text(from)
+		what, ok := text(said)
+		role := map[string]string{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system", "tool": "tool", "observation": "tool"}[who]
+		if role == "" || !ok {
+			return c, fmt.Errorf(`turn %d: got "from" %q, want human, gpt, system or tool, with a text in "value"`, i+1, who)
+		}
+		all = append(all, Message(role, what))
+	}
+	c.Messages = List(all...)
+	return c, checkMessages(c.Messages.value())
+}
+
+// checkMessages refuses what is no conversation with an answer.
+func checkMessages(v value) error {
+	l, ok := v.(*list)
+	if !ok {
+		return fmt.Errorf("got %s, want an array of messages", typeName(v))
+	}
+	answers := 0
+	for i, item := range l.items {
+		message, _ := item.(*dict)
+		if message == nil {
+			return fmt.Errorf("message %d: got %s, want an object", i+1, typeName(item))
+		}
+		if _, ok := message.get("role"); !ok {
+			return fmt.Errorf("message %d: got no role, want system, user, assistant or tool", i+1)
+		}
+		if isAnswer(item) {
+			answers++
+		}
+	}
+	if answers == 0 {
+		return errors.New("got no message of the assistant, want an answer to learn")
+	}
+	return nil
+}
+
+func isAnswer(message value) bool {
+	role, _ := message.(*dict).get("role")
+	s, _ := text(role)
+	return s == "assistant"
+}
+
+// Lesson is a rendered conversation and the parts of it that a model is to learn to write.
+type Lesson struct {
+	Text    string
+	Breaks  []int // see [Template.RenderGuarded]
+	Answers []Span
+}
+
+// Lessons renders a conversation of [ParseRecord] with the places of its answers: each from where the prompt for it ends, so
+// that learning begins where writing will. Most templates make one lesson of it. Where an earlier answer does not stand in the
+// whole as the model wrote it, because the template leaves its thoughts out, that answer is a lesson of its own. tokens are the
+// model's control tokens, which no message may form.
+func (t *Template) Lessons(c Conversation, tokens []string) ([]Lesson, error) {
+	g := newGuard(tokens)
+	values := []*Value{&c.Messages, &c.Tools, &c.Documents, &c.Extra}
+	for _, v := range values {
+		g.look(v.value())
+	}
+	g.choose()
+	if g.found {
+		for _, v := range values {
+			*v = Value{g.marked(v.value())}
+		}
+	}
+	messages := c.Messages.value().(*list).items
+	render := func(n int, prompt bool) (string, error) {
+		part := c
+		part.Messages, part.AddGenerationPrompt = Value{&list{items: messages[:n]}}, prompt
+		return t.Render(part)
+	}
+	whole, err := render(len(messages), false)
+	if err != nil {
+		return nil, err
+	}
+	lesson := func(marked string, answers ...Span) Lesson {
+		plain, breaks, places := g.unmarked(marked, answers)
+		return Lesson{plain, breaks, places}
+	}
+	var spans []Span
+	var others []Lesson
+	for i, m := range messages {
+		if !isAnswer(m) {
+			continue
+		}
+		prompt, err := render(i, true)
+		if err != nil {
+			return nil, fmt.Errorf("the prompt for message %d: %w", i+1, err)
+		}
+		said := whole
+		if i+1 < len(messages) {
+			if said, err = render(i+1, false); err != nil {
+				return nil, fmt.Errorf("up to message %d: %w", i+1, err)
+			}
+		}
+		span := Span{common(prompt, said), len(said)}
+		switch {
+		case span.Start == span.End:
+			return nil, fmt.Errorf("message %d: the template shows nothing of it", i+1)
+		case strings.HasPrefix(whole, said):
+			spans = append(spans, span)
+		default:
+			others = append(others, lesson(said, span))
+		}
+	}
+	if len(spans) == 0 {
+		return others, nil
+	}
+	return append(others, lesson(whole, spans...)), nil
+}
+
+// common is how many bytes two texts have in common at their beginning.
+func common(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// unmarked takes the marks out of a text and moves places in it.
+func (g *guard) unmarked(marked string, places []Span) (plain string, breaks []int, moved []Span) {
+	moved = append(moved, places...)
+	if !g.found {
+		return marked, nil, moved
+	}
+	var b strings.Builder
+	at := 0
+	for i, part := range strings.Split(marked, string(g.mark)) {
+		if i > 0 {
+			breaks = append(breaks, b.Len())
+			at += len(string(g.mark))
+			for k, p := range places {
+				if at <= p.Start {
+					moved[k].Start -= len(string(g.mark))
+				}
+				if at <= p.End {
+					moved[k].End -= len(string(g.mark))
+				}
+			}
+		}
+		b.WriteString(part)
+		at += len(part)
+	}
+	return b.String(), breaks, moved
+}

@@ -1,0 +1,131 @@
+package corpus
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"path/filepath"
+	"strings"
+
+	"bitgpu/io/regular"
+)
+
+// Bits of the mark that a token of a conversation has beside it, in files of the token file's name with .mask for .u32, a byte a
+// token.
+const (
+	Counts byte = 1 << iota // it is to be predicted
+	Begins                  // it is the first of its document
+)
+
+// NoTarget stands for a target that counts nothing, as package op has it.
+const NoTarget uint32 = math.MaxUint32
+
+// Rows are documents of marked tokens as rows of a width: each begins with an empty memory and holds tokens of one document
+// alone, so that nothing leaks from one into another. What a document does not fill counts nothing, and of a longer one each row
+// begins anew where the one before ended.
+type Rows struct {
+	from   source
+	marks  []byte
+	time   int
+	pieces [][2]int // first token and number of inputs
+}
+
+// source is tokens that can be read anywhere.
+type source interface {
+	Len() int
+	CopyTo(dst []uint32, from int) (int, error)
+}
+
+// NewRows cuts marked tokens into rows of time inputs. Rows in which nothing counts are left out.
+func NewRows(tokens source, marks []byte, time int) (*Rows, error) {
+	if len(marks) != tokens.Len() || time < 1 {
+		return nil, fmt.Errorf("corpus: got %d marks of %d tokens in rows of %d, want a mark each and rows of 1 or more", len(marks), tokens.Len(), time)
+	}
+	r := &Rows{from: tokens, marks: marks, time: time}
+	for start := 0; start < len(marks); {
+		end := start + 1
+		for end < len(marks) && marks[end]&Begins == 0 {
+			end++
+		}
+		for at := start; at+1 < end; at += time {
+			n := min(time, end-1-at)
+			for _, m := range marks[at+1 : at+1+n] {
+				if m&Counts != 0 {
+					r.pieces = append(r.pieces, [2]int{at, n})
+					break
+				}
+			}
+		}
+		start = end
+	}
+	if len(r.pieces) == 0 {
+		return nil, errors.New("corpus: got no token that counts, want answers to learn")
+	}
+	return r, nil
+}
+
+// Rows is the number of rows.
+func (r *Rows) Rows() int { return len(r.pieces) }
+
+// Len is the number of all tokens.
+func (r *Rows) Len() int { return r.from.Len() }
+
+// CopyTo gives tokens as they lie in the file.
+func (r *Rows) CopyTo(dst []uint32, from int) (int, error) { return r.from.CopyTo(dst, from) }
+
+// Row fills inputs and targets, time each, of row i.
+func (r *Rows) Row(i int, inputs, targets []uint32) error {
+	at, n := r.pieces[i][0], r.pieces[i][1]
+	if _, err := r.from.CopyTo(inputs[:n], at); err != nil {
+		return err
+	}
+	if _, err := r.from.CopyTo(targets[:n], at+1); err != nil {
+		return err
+	}
+	clear(inputs[n:])
+	for t := range targets {
+		if t >= n || r.marks[at+1+t]&Counts == 0 {
+			targets[t] = NoTarget
+		}
+	}
+	return nil
+}
+
+// Longest is how many inputs the longest document has.
+func (r *Rows) Longest() (longest int) {
+	run := 0
+	for _, m := range r.marks {
+		if m&Begins != 0 {
+			run = 0
+		}
+		longest = max(longest, run)
+		run++
+	}
+	return longest
+}
+
+// maskName is the file of the marks of a token file.
+func maskName(tokens string) string {
+	return strings.TrimSuffix(tokens, filepath.Ext(tokens)) + ".mask"
+}
+
+// readMarks reads the marks of a part and refuses others than its description has.
+func (t *Tokens) readMarks(path string, part Part) error {
+	name := maskName(path)
+	marks, err := regular.ReadFile(name)
+	switch {
+	case err != nil:
+		return fmt.Errorf("corpus: %s: %w", name, cause(err))
+	case len(marks) != t.Len():
+		return fmt.Errorf("corpus: %s: got %d marks, want %d, one for each token; the files do not belong together", name, len(marks), t.Len())
+	}
+	if sum := formatSum(crc32.Checksum(marks, castagnoli)); sum != part.MaskCRC32C {
+		return fmt.Errorf("corpus: %s: got marks with CRC-32C %s, want %s as %s says; the file has changed", name, sum, part.MaskCRC32C, MetaName)
+	}
+	t.marks = marks
+	return nil
+}
+
+// Marks are those of a part of chat data, nil of other tokens.
+func (t *Tokens) Marks() []byte { return t.marks }

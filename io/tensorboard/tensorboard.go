@@ -1,0 +1,104 @@
+// Package tensorboard writes TensorBoard's event files: scalars and texts by step. It is not for reading them, and knows
+// nothing of histograms or pictures.
+//
+// A file is TFRecords, each a length, its checksum, an Event message and its checksum; the messages are those of
+// tensorflow/core/util/event.proto and framework/summary.proto.
+package tensorboard
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// FileName is that of the one file, which TensorBoard finds by "tfevents".
+const FileName = "events.out.tfevents.0.bitgpu"
+
+// Scalar is a number with its name, whose slashes make groups.
+type Scalar struct {
+	Tag   string
+	Value float32
+}
+
+// Writer appends to an event file.
+type Writer struct{ file *os.File }
+
+// Create begins the event file of a directory anew, which it makes if needed.
+func Create(dir string) (*Writer, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, err
+	}
+	file, err := os.Create(filepath.Join(dir, FileName))
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{file}
+	version := protowire.AppendString(protowire.AppendTag(nil, 3, protowire.BytesType), "brain.Event:2")
+	if err := w.event(0, time.Now(), version); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Close ends the file.
+func (w *Writer) Close() error { return w.file.Close() }
+
+// Scalars writes numbers of a step.
+func (w *Writer) Scalars(step int64, at time.Time, all ...Scalar) error {
+	var summary []byte
+	for _, s := range all {
+		value := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), s.Tag)
+		value = protowire.AppendFixed32(protowire.AppendTag(value, 2, protowire.Fixed32Type), math.Float32bits(s.Value))
+		summary = message(summary, 1, value)
+	}
+	return w.event(step, at, message(nil, 5, summary))
+}
+
+// Text writes a text of a step, as TensorBoard's plugin for texts wants it.
+func (w *Writer) Text(step int64, at time.Time, tag, text string) error {
+	plugin := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), "text")
+	const dtString = 7
+	tensor := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), dtString)
+	one := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 1)
+	tensor = message(tensor, 2, message(nil, 2, one)) // of shape (1)
+	tensor = message(tensor, 8, []byte(text))
+	value := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), tag)
+	value = message(value, 9, message(nil, 1, plugin))
+	value = message(value, 8, tensor)
+	return w.event(step, at, message(nil, 5, message(nil, 1, value)))
+}
+
+// message appends a field that is a message.
+func message(to []byte, field protowire.Number, m []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(to, field, protowire.BytesType), m)
+}
+
+// event writes a record.
+func (w *Writer) event(step int64, at time.Time, what []byte) error {
+	e := protowire.AppendFixed64(protowire.AppendTag(nil, 1, protowire.Fixed64Type), math.Float64bits(float64(at.UnixMicro())/1e6))
+	e = protowire.AppendVarint(protowire.AppendTag(e, 2, protowire.VarintType), uint64(step))
+	e = append(e, what...)
+	record := binary.LittleEndian.AppendUint64(nil, uint64(len(e)))
+	record = binary.LittleEndian.AppendUint32(record, mask(record))
+	sum := mask(e)
+	record = binary.LittleEndian.AppendUint32(append(record, e...), sum)
+	if _, err := w.file.Write(record); err != nil {
+		return fmt.Errorf("writing an event: %w", err)
+	}
+	return nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// mask is the checksum of a TFRecord.
+func mask(data []byte) uint32 {
+	sum := crc32.Checksum(data, castagnoli)
+	return (sum>>15 | sum<<17) + 0xa282ead8
+}

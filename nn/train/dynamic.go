@@ -1,0 +1,44 @@
+package train
+
+import "fmt"
+
+// EvaluateDynamic predicts every token but the first, and learns while it reads (dynamic evaluation, arXiv 1709.07432): rows of
+// T tokens one after the other, each from an empty memory; what a row costs is measured before one step is taken on it at a
+// rate. What it learns is what the engine trains, an adapter where the model has one. stop, optional, is asked between rows.
+func EvaluateDynamic(e Engine, tokens Tokens, rate float64, stop func() bool) (Evaluation, error) {
+	var total Evaluation
+	s := e.Shape()
+	if s.TokensPerStep() != s.Time {
+		return total, fmt.Errorf("dynamic evaluation: got steps of %d × %d rows, want one row a step", s.Accumulate, s.Batch)
+	}
+	if tokens.Len() < 2 {
+		return total, fmt.Errorf("dynamic evaluation: got %d tokens, want 2 or more", tokens.Len())
+	}
+	row := make([]uint32, s.Time+1)
+	for at := 0; at+1 < tokens.Len() && (stop == nil || !stop()); at += s.Time {
+		n, err := tokens.CopyTo(row, at)
+		if err != nil {
+			return total, fmt.Errorf("dynamic evaluation: %w", err)
+		}
+		got, err := e.Evaluate(span(row[:n]), nil)
+		if err != nil {
+			return total, fmt.Errorf("the row from token %d on: %w", at, err)
+		}
+		total.Tokens, total.Nats, total.Correct = total.Tokens+got.Tokens, total.Nats+got.Nats, total.Correct+got.Correct
+		if n < len(row) {
+			break
+		}
+		e.Step(rate, row[:s.Time], row[1:])
+		if _, err := e.Results(); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// span is tokens in memory.
+type span []uint32
+
+func (s span) Len() int { return len(s) }
+
+func (s span) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, s[from:]), nil }
