@@ -201,7 +201,7 @@ func (s *store) close() error {
 		s.lock.Unlock()
 	}
 	if s.temporary != "" {
-		return os.RemoveAll(s.temporary)
+		return atomicfile.RemoveAll(s.temporary)
 	}
 	return nil
 }

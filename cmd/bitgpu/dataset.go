@@ -100,7 +100,7 @@ func openData(ctx context.Context, c *cli.Context, path, dir string, start *stor
 	}
 	if err != nil {
 		d.close()
-		os.RemoveAll(made)
+		atomicfile.RemoveAll(made)
 		return nil, fmt.Errorf("%w; the text, --document, --field and --val-ratio of its beginning give them", err)
 	}
 	return d, nil

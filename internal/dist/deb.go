@@ -135,7 +135,12 @@ func (r *release) debContents(t target, program string) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	add("usr/share/doc/bitgpu/copyright", append([]byte("bitgpu, "+r.homepage+", and everything that is linked into it, each part with its licence:\n\n"), licences...))
+	own, err := os.ReadFile("LICENSE")
+	if err != nil {
+		return nil, err
+	}
+	add("usr/share/doc/bitgpu/copyright", append([]byte("bitgpu, "+r.homepage+"\n\nTHIRD-PARTY.txt.gz beside this file has the licences of what is linked into it, each with its name.\n\n"), own...))
+	add("usr/share/doc/bitgpu/THIRD-PARTY.txt.gz", gzipped(licences))
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		return nil, err

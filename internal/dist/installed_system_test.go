@@ -38,10 +38,10 @@ func TestInstalledDeb(t *testing.T) {
 		`bash -c '. /usr/share/bash-completion/completions/bitgpu; complete -p bitgpu'`,
 		`zcat /usr/share/man/man1/bitgpu-train.1.gz | grep -qF 'output\-dir'`,
 		`test -s /usr/share/zsh/vendor-completions/_bitgpu -a -s /usr/share/fish/vendor_completions.d/bitgpu.fish`,
-		`grep -qF 'github.com/urfave/cli/v2' /usr/share/doc/bitgpu/copyright`,
+		`zcat /usr/share/doc/bitgpu/THIRD-PARTY.txt.gz | grep -qF 'github.com/urfave/cli/v2'`,
 		`apt-get install -q -y --no-install-recommends systemd libvulkan1 mesa-vulkan-drivers`,
 		`out=$(systemd-analyze verify bitgpu.service 2>&1) && test -z "$out" || { echo "$out"; exit 1; }`,
-		`test "$(bitgpu run --backend gpu --adapter software -p ROMEO: -n 8 --seed 7 2>/dev/null | head -2 | tail -1)" = 'My lord: Sicilia'`,
+		`test "$(bitgpu run --backend gpu --adapter software -p ROMEO: -n 20 --seed 7 2>/dev/null | head -2 | tail -1)" = 'My lord: Sicilia, Sicilia!'`,
 		`apt-get remove -q -y bitgpu && ! command -v bitgpu && ! test -e /lib/systemd/system/bitgpu.service`,
 	}
 	args := []string{"--variant=minbase", "--format=null", "--customize-hook=copy-in " + deb + " /tmp"}

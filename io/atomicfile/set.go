@@ -57,7 +57,7 @@ func CreateSet(dir string) (*Set, error) {
 
 func (s *Set) begin() error {
 	stage := s.path("")
-	if err := change("clear", func() error { return os.RemoveAll(stage) }); err != nil {
+	if err := change("clear", func() error { return RemoveAll(stage) }); err != nil {
 		return err
 	}
 	return change("make directory", func() error { return os.Mkdir(stage, 0o755) })
@@ -135,7 +135,7 @@ func (s *Set) Discard() {
 		return
 	}
 	s.done = true
-	os.RemoveAll(s.path(""))
+	RemoveAll(s.path(""))
 	s.close()
 	s.undo()
 }

@@ -88,10 +88,10 @@ func WriteCheckpoint(dir string, e Engine, tokenizer json.RawMessage, s State) (
 	name := checkpointName(s.Step)
 	temp, final := filepath.Join(root, hidden+name), filepath.Join(root, name)
 	fail := func(err error) (string, error) {
-		os.RemoveAll(temp) // what stays is hidden, and removed when the run goes on
+		atomicfile.RemoveAll(temp) // what stays is hidden, and removed when the run goes on
 		return "", fmt.Errorf("checkpoint %s: %w", final, err)
 	}
-	if err := os.RemoveAll(temp); err != nil {
+	if err := atomicfile.RemoveAll(temp); err != nil {
 		return fail(cannotWrite(err))
 	}
 	if _, err := atomicfile.MakeDir(temp); err != nil {
@@ -292,7 +292,7 @@ func setAside(dir string, step int) error {
 			return fmt.Errorf("train: %s is whole, and newer than step %d, which the training would go on from", path, step)
 		}
 		damaged := filepath.Join(filepath.Dir(path), damagedPrefix+filepath.Base(path))
-		if err := os.RemoveAll(damaged); err != nil {
+		if err := atomicfile.RemoveAll(damaged); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
 		if err := os.Rename(path, damaged); err != nil {
@@ -318,7 +318,7 @@ func Prune(dir string) (best *Checkpoint, err error) {
 	slices.SortFunc(damaged, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(b, a)) }) // steps have 8 digits or more
 	leftovers = append(leftovers, damaged[min(1, len(damaged)):]...)
 	for _, path := range leftovers {
-		if err := os.RemoveAll(path); err != nil {
+		if err := atomicfile.RemoveAll(path); err != nil {
 			return nil, fmt.Errorf("train: %w", err)
 		}
 	}
@@ -360,7 +360,7 @@ func (s State) better(than State) bool {
 // remove hides a checkpoint before it takes it apart, so that none is ever half there.
 func remove(path string) error {
 	gone := filepath.Join(filepath.Dir(path), hidden+"removed-"+filepath.Base(path))
-	if err := os.RemoveAll(gone); err != nil {
+	if err := atomicfile.RemoveAll(gone); err != nil {
 		return err
 	}
 	if err := os.Rename(path, gone); err != nil {
@@ -369,7 +369,7 @@ func remove(path string) error {
 		}
 		return err
 	}
-	return os.RemoveAll(gone)
+	return atomicfile.RemoveAll(gone)
 }
 
 // castagnoli has an instruction of its own on most processors.
