@@ -187,6 +187,26 @@ func TestAPI(t *testing.T) {
 	}
 }
 
+// On WebGPU the text is the native one, too, and a memory made there goes on on the CPU.
+func TestWebGPU(t *testing.T) {
+	s := serve(t)
+	p := browse(t, "--enable-unsafe-webgpu").open(s.URL + "/blank.html")
+	got := p.eval(script(`
+		let model;
+		try { model = await load(undefined, {backend: "gpu"}) } catch (e) { return "skipped: " + e.message }
+		const first = (await all(model.generate("ROMEO:", {maxTokens: 60, temperature: 0.8, seed: 7}))).text, file = await model.saveMemory();
+		const cpu = await load(undefined, {backend: "cpu"});
+		await cpu.loadMemory(file);
+		const second = (await all(cpu.generate("\n\nJULIET:", {maxTokens: 60, temperature: 0.8, seed: 7}))).text;
+		return JSON.stringify([model.info.backend, first, second])`))
+	if why, ok := strings.CutPrefix(got, "skipped: "); ok {
+		t.Skipf("WebGPU in a browser was not tried: %s", why)
+	}
+	if want := fmt.Sprintf(`["gpu",%q,%q]`, native(t, "ROMEO:"), native(t, "ROMEO:", "\n\nJULIET:")); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // A visitor's way: the demo writes by itself, a memory is kept and is there after a reload and in a new tab, without a network.
 func TestPage(t *testing.T) {
 	s := serve(t)
