@@ -124,6 +124,28 @@ func TestNotBuilt(t *testing.T) {
 	}
 }
 
+// The service worker names the files that there are, and another version where one of them is another.
+func TestVersion(t *testing.T) {
+	version := func(engine string) string {
+		all, err := files(demo.Model, fstest.MapFS{"built/" + Engine: {Data: []byte(engine)}, "built/" + Loader: {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(all["sw.js"])
+		line := text[strings.Index(text, "const version"):]
+		line = line[:strings.Index(line, "\n")]
+		for name := range all {
+			if named := strings.Contains(line, fmt.Sprintf("%q", name)); named != (name != "index.html" && name != "sw.js" && name != "bitgpu.d.ts") {
+				t.Errorf("%s: got %v in %s", name, named, line)
+			}
+		}
+		return line
+	}
+	if a, b := version("a"), version("b"); a == b || strings.Contains(a, "VERSION") || strings.Contains(a, "FILES") {
+		t.Errorf("got %s and %s, want two versions", a, b)
+	}
+}
+
 // All that a visitor downloads has 4.5 MB at most.
 func TestSize(t *testing.T) {
 	if _, err := exec.LookPath("xz"); err != nil {
