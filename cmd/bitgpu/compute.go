@@ -25,7 +25,7 @@ func computeFlags() []cli.Flag {
 		},
 		&cli.StringFlag{
 			Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
-			Usage: "`N|NAME|software`: which GPU, by its number or a part of its name in the list of bitgpu devices; software is Mesa's",
+			Usage: "`N|NAME|software`: which GPU, by its number or a part of its name in the list of bitgpu devices; software is one that computes on the CPU, such as Mesa's",
 		},
 		threadsFlag())
 }

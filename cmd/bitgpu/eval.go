@@ -117,7 +117,7 @@ func evalAction(c *cli.Context) error {
 	}
 	r := evalReport{
 		Tokens: e.Tokens, Bytes: bytes, Loss: e.Loss(), Perplexity: e.Perplexity(), Accuracy: e.Accuracy(),
-		TokensPerSecond: float64(e.Tokens) / time.Since(start).Seconds(),
+		TokensPerSecond: float64(e.Tokens) / max(time.Since(start).Seconds(), 1e-9), // a clock may not have moved
 	}
 	if bytes > 0 {
 		bits := e.BitsPerByte(bytes)
