@@ -34,7 +34,7 @@ type reply struct {
 }
 
 // patience is how long anything may take on a busy machine.
-const patience = 4 * time.Minute
+const patience = 10 * time.Minute
 
 // browse starts the browser, with a profile of its own, or skips the test where there is none.
 func browse(t *testing.T, flags ...string) *chromium {

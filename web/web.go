@@ -111,11 +111,13 @@ func addVersion(all map[string][]byte) error {
 }
 
 // Write writes the page into a folder, which it makes if needed, and returns how many bytes it has. Other files there stay.
-func Write(dir string, demo []byte) (size int64, err error) {
+// licenses are those of all that is in the page, a text packed by gzip.
+func Write(dir string, demo, licenses []byte) (size int64, err error) {
 	all, err := Files(demo)
 	if err != nil {
 		return 0, err
 	}
+	all["licenses.txt.gz"] = licenses
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return 0, err
 	}

@@ -124,6 +124,28 @@ func TestNotBuilt(t *testing.T) {
 	}
 }
 
+// The service worker names the files that there are, and another version where one of them is another.
+func TestVersion(t *testing.T) {
+	version := func(engine string) string {
+		all, err := files(demo.Model, fstest.MapFS{"built/" + Engine: {Data: []byte(engine)}, "built/" + Loader: {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(all["sw.js"])
+		line := text[strings.Index(text, "const version"):]
+		line = line[:strings.Index(line, "\n")]
+		for name := range all {
+			if named := strings.Contains(line, fmt.Sprintf("%q", name)); named != (name != "index.html" && name != "sw.js" && name != "bitgpu.d.ts") {
+				t.Errorf("%s: got %v in %s", name, named, line)
+			}
+		}
+		return line
+	}
+	if a, b := version("a"), version("b"); a == b || strings.Contains(a, "VERSION") || strings.Contains(a, "FILES") {
+		t.Errorf("got %s and %s, want two versions", a, b)
+	}
+}
+
 // All that a visitor downloads has 4.5 MB at most.
 func TestSize(t *testing.T) {
 	if _, err := exec.LookPath("xz"); err != nil {
@@ -184,6 +206,26 @@ func TestAPI(t *testing.T) {
 		if !strings.Contains(got, part) {
 			t.Errorf("got %s, want %s in it", got, part)
 		}
+	}
+}
+
+// On WebGPU the text is the native one, too, and a memory made there goes on on the CPU.
+func TestWebGPU(t *testing.T) {
+	s := serve(t)
+	p := browse(t, "--enable-unsafe-webgpu").open(s.URL + "/blank.html")
+	got := p.eval(script(`
+		let model;
+		try { model = await load(undefined, {backend: "gpu"}) } catch (e) { return "skipped: " + e.message }
+		const first = (await all(model.generate("ROMEO:", {maxTokens: 60, temperature: 0.8, seed: 7}))).text, file = await model.saveMemory();
+		const cpu = await load(undefined, {backend: "cpu"});
+		await cpu.loadMemory(file);
+		const second = (await all(cpu.generate("\n\nJULIET:", {maxTokens: 60, temperature: 0.8, seed: 7}))).text;
+		return JSON.stringify([model.info.backend, first, second])`))
+	if why, ok := strings.CutPrefix(got, "skipped: "); ok {
+		t.Skipf("WebGPU in a browser was not tried: %s", why)
+	}
+	if want := fmt.Sprintf(`["gpu",%q,%q]`, native(t, "ROMEO:"), native(t, "ROMEO:", "\n\nJULIET:")); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

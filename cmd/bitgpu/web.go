@@ -21,7 +21,7 @@ func webCommand() *cli.Command {
 			&cli.StringFlag{Name: "output-dir", Aliases: []string{"o"}, Usage: "write into the folder `DIR`", Required: true},
 		},
 		Action: func(c *cli.Context) error {
-			size, err := web.Write(c.String("output-dir"), demo.Model)
+			size, err := web.Write(c.String("output-dir"), demo.Model, licenses)
 			if err != nil {
 				return err
 			}

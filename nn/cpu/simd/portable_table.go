@@ -2,12 +2,12 @@ package simd
 
 import "encoding/binary"
 
-// tableBytes is how many bytes of codes a table is for: its 8 KB stay in a core's nearest cache.
-const tableBytes = 64
+// codeTableBytes is how many bytes of codes a table is for: its 8 KB stay in a core's nearest cache.
+const codeTableBytes = 64
 
 // codeTable has, for each of some bytes of codes, the sums of elements that its lower two codes stand for, and then those of its
 // upper two: a row's product takes two look-ups for four weights, and a table serves all rows.
-type codeTable[T float32 | int32] [tableBytes][32]T
+type codeTable[T float32 | int32] [codeTableBytes][32]T
 
 // set fills the table of byte i for the four elements that its codes multiply. Of what is not finite every sum is, whatever the
 // weight.
@@ -42,7 +42,7 @@ func (t *codeTable[T]) sum(row []byte) T {
 	var i uint
 	for ; len(row) >= 4; row = row[4:] {
 		codes := binary.LittleEndian.Uint32(row)
-		t0, t1, t2, t3 := &t[i%tableBytes], &t[(i+1)%tableBytes], &t[(i+2)%tableBytes], &t[(i+3)%tableBytes]
+		t0, t1, t2, t3 := &t[i%codeTableBytes], &t[(i+1)%codeTableBytes], &t[(i+2)%codeTableBytes], &t[(i+3)%codeTableBytes]
 		even += t0[codes&15] + t0[16+codes>>4&15]
 		odd += t1[codes>>8&15] + t1[16+codes>>12&15]
 		even += t2[codes>>16&15] + t2[16+codes>>20&15]
@@ -50,7 +50,7 @@ func (t *codeTable[T]) sum(row []byte) T {
 		i += 4
 	}
 	for _, codes := range row {
-		entry := &t[i%tableBytes]
+		entry := &t[i%codeTableBytes]
 		even += entry[codes&15] + entry[16+codes>>4]
 		i++
 	}
@@ -61,8 +61,8 @@ func (t *codeTable[T]) sum(row []byte) T {
 func ternaryOneTable(y []float32, codes []byte, x []float32, cols int) {
 	var t codeTable[float32]
 	stride := ternaryStride(cols)
-	for from := 0; from < stride; from += tableBytes {
-		n := min(tableBytes, stride-from)
+	for from := 0; from < stride; from += codeTableBytes {
+		n := min(codeTableBytes, stride-from)
 		t.fill(x[4*from : min(4*(from+n), cols)])
 		for r := range y {
 			sum := t.sum(codes[r*stride+from:][:n])
@@ -74,14 +74,14 @@ func ternaryOneTable(y []float32, codes []byte, x []float32, cols int) {
 	}
 }
 
-// groupOneTable is one whose groups of columns have scales; a group above 4·tableBytes is summed by parts, each times the scale.
+// groupOneTable is one whose groups of columns have scales; a group above 4·codeTableBytes is summed by parts, each times the scale.
 func groupOneTable(y []float32, codes []byte, scales, x []float32, groups, group int) {
 	var t codeTable[float32]
 	clear(y)
 	stride := ternaryStride(groups * group)
 	for g := range groups {
-		for from := g * group; from < (g+1)*group; from += 4 * tableBytes {
-			to := min(from+4*tableBytes, (g+1)*group)
+		for from := g * group; from < (g+1)*group; from += 4 * codeTableBytes {
+			to := min(from+4*codeTableBytes, (g+1)*group)
 			t.fill(x[from:to])
 			for r := range y {
 				y[r] += scales[r*groups+g] * t.sum(codes[r*stride+from/4:][:(to-from)/4])
@@ -99,7 +99,7 @@ func fillPacked(t *codeTable[int32], q []int8, units int) {
 }
 
 // tableUnits is how many units a table is for.
-const tableUnits = tableBytes / unitBytes
+const tableUnits = codeTableBytes / unitBytes
 
 // codesOneTable sums the parts of a row in float32, which is exact below 2¹⁷ columns.
 func codesOneTable(y []float32, codes []byte, stride int, _ []float32, q []int8, units, per, chunks int, divisor float32) {
