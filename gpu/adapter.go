@@ -12,9 +12,7 @@ import (
 
 var (
 	// ErrNoAdapter is returned when the machine offers no adapter that may be used; its text says what to install.
-	ErrNoAdapter = errors.New("gpu: no usable GPU adapter: install the graphics driver of your GPU with its Vulkan part " +
-		"(Debian and Ubuntu: mesa-vulkan-drivers for AMD, Intel and the software adapter, nvidia-driver for NVIDIA) " +
-		"and the Vulkan loader (libvulkan1)")
+	ErrNoAdapter = errors.New("gpu: no usable GPU adapter: " + noAdapterHelp)
 	// ErrNoSuchAdapter is returned when none of the adapters found is the one asked for.
 	ErrNoSuchAdapter = errors.New("gpu: no such adapter")
 	// ErrNoDriver is returned by a program that was built without a way to any GPU. It is an ErrNoAdapter too.
@@ -60,7 +58,7 @@ type AdapterInfo struct {
 	Name       string
 	Vendor     string
 	Type       Type
-	Backend    string // Vulkan, Metal or D3D12
+	Backend    string // Vulkan, Metal or D3D12; WebGPU in a browser, which does not tell
 	Driver     string
 	Limits     Limits
 	Timestamps bool // GPU timestamp queries are offered

@@ -48,6 +48,7 @@ func TestUncapturedError(t *testing.T) {
 	}
 	defer d.Close()
 	m := d.driver.Map(d.NewBuffer("not mappable", 64).handle, 64)
+	d.driver.Wait(m)
 	if s := d.driver.Status(m); s == pending || s == succeeded {
 		t.Error("a buffer that must not be mapped was")
 	}
