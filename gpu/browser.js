@@ -4,7 +4,7 @@
 // numbers follow, and those. Texts and bytes are a place in that memory and a size. What comes later is reported:
 // late(message, outOfMemory), answer(message, outOfMemory) to what the program waits for, "" being success, and
 // lost(message).
-(device, late, answer, lost) => {
+globalThis.bitgpuDriver = (device, late, answer, lost) => {
   const decoder = new TextDecoder();
   const buffers = [], pipelines = [], groups = [];
   const statuses = [], owners = []; // of events: -1 pending, 0 ended, 1 failed; who may still end it
@@ -185,4 +185,4 @@
       }
     }
   })();
-}
+};

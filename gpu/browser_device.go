@@ -63,7 +63,7 @@ type browserDevice struct {
 	events    table[eventID, struct{}]
 }
 
-func newBrowserDevice(device js.Value) *browserDevice {
+func newBrowserDevice(device, far js.Value) *browserDevice {
 	d := &browserDevice{device: device, answers: make(chan error, 1)}
 	report := func(take func(error)) js.Func {
 		f := js.FuncOf(func(_ js.Value, args []js.Value) any {
@@ -80,7 +80,7 @@ func newBrowserDevice(device js.Value) *browserDevice {
 		d.reports = append(d.reports, f)
 		return f
 	}
-	d.far = js.Global().Get("Function").New("return ("+farSide+")").Invoke().Invoke(device,
+	d.far = far.Invoke(device,
 		report(func(err error) {
 			if d.late == nil {
 				d.late = err

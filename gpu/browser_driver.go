@@ -3,15 +3,11 @@
 package gpu
 
 import (
-	_ "embed"
 	"errors"
 	"fmt"
 	"strings"
 	"syscall/js"
 )
-
-//go:embed browser.js
-var farSide string
 
 // noAdapterHelp is for a browser that has WebGPU and no adapter for it.
 const noAdapterHelp = "the browser has WebGPU, but offers it no GPU of this machine: update the graphics driver, or see whether the " +
@@ -67,7 +63,7 @@ func resolve(promise js.Value) (js.Value, error) {
 	})
 	defer then.Release()
 	otherwise := js.FuncOf(func(_ js.Value, args []js.Value) any {
-		came <- result{err: errors.New(js.Global().Get("String").Invoke(args[0]).String())}
+		came <- result{err: errors.New(strings.Join(strings.Fields(args[0].Get("message").String()), " "))}
 		return nil
 	})
 	defer otherwise.Release()
@@ -131,6 +127,10 @@ var limits = []string{
 
 // Open waits for a promise.
 func (b *browser) Open(adapter int) (driverDevice, error) {
+	far, err := farSide()
+	if err != nil {
+		return nil, err
+	}
 	a := b.adapters[adapter]
 	required := map[string]any{}
 	for _, name := range limits {
@@ -146,7 +146,22 @@ func (b *browser) Open(adapter int) (driverDevice, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newBrowserDevice(device), nil
+	return newBrowserDevice(device, far), nil
+}
+
+// farSide is the function that BrowserScript makes.
+func farSide() (far js.Value, err error) {
+	const name = "bitgpuDriver"
+	if far = js.Global().Get(name); far.Truthy() {
+		return far, nil
+	}
+	defer func() {
+		if e := recover(); e != nil {
+			err = fmt.Errorf("this page's policy lets no program evaluate a text, and has not loaded the script that package gpu has for it: %v", e)
+		}
+	}()
+	js.Global().Get("Function").New(BrowserScript).Invoke()
+	return js.Global().Get(name), nil
 }
 
 // Release has nothing to do: adapters are the browser's to forget.

@@ -3,7 +3,9 @@
 package gpu
 
 import (
+	"errors"
 	"strings"
+	"syscall/js"
 	"testing"
 
 	"bitgpu/wgsl"
@@ -99,6 +101,45 @@ func TestOneCallASubmit(t *testing.T) {
 		before := far.crossed
 		if err := d.ReadLater(a, 0, 64).Wait(make([]byte, 64)); err != nil || far.crossed > before+4-first {
 			t.Errorf("got %d calls for a readback (%v), want a submit, a wait and a copy", far.crossed-before, err)
+		}
+	}
+}
+
+// Where a page's policy forbids evaluating texts and its script is not loaded, opening fails and says so.
+func TestPolicyWithoutTheScript(t *testing.T) {
+	openSoftware(t).Close()
+	global := js.Global()
+	script, function := global.Get("bitgpuDriver"), global.Get("Function")
+	defer global.Set("bitgpuDriver", script)
+	defer global.Set("Function", function)
+	global.Delete("bitgpuDriver")
+	global.Set("Function", global.Call("eval", "(class { constructor() { throw new EvalError('refused') } })"))
+	if _, err := Open(Options{AllowSoftware: true}); err == nil || !strings.Contains(err.Error(), "policy") {
+		t.Errorf("got %v, want that the policy is in the way", err)
+	}
+	global.Set("bitgpuDriver", script)
+	if d, err := Open(Options{AllowSoftware: true}); err != nil {
+		t.Errorf("with the script: %v", err)
+	} else {
+		d.Close()
+	}
+}
+
+// Without navigator.gpu, and without an adapter, there is an error that says which, and both mean the CPU.
+func TestNoWebGPU(t *testing.T) {
+	navigator := js.Global().Get("navigator")
+	defer js.Global().Set("navigator", navigator)
+	none := js.Global().Call("eval", "({ gpu: { requestAdapter: async () => null } })")
+	for want, v := range map[string]any{
+		"no WebGPU": js.ValueOf(map[string]any{}), "navigator.gpu is missing": js.Undefined(), "offers it no GPU": none,
+	} {
+		js.Global().Get("Object").Call("defineProperty", js.Global(), "navigator", map[string]any{"value": v, "configurable": true, "writable": true})
+		h, err := newHost()
+		if err == nil {
+			_, err = selectAdapter(h.adapters, Options{AllowSoftware: true})
+		}
+		if !errors.Is(err, ErrNoAdapter) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
 		}
 	}
 }
