@@ -8,10 +8,10 @@ T ?= 10s
 # What was not tested, for the end of make test.
 export TESTSUM = $(CURDIR)/bin/testsum.txt
 
-.PHONY: help build window python cross test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen
+.PHONY: help build window python cross test test-go test-parity test-python test-window test-dawn test-dawn-all test-dawn-here test-swiftshader test-validation lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dawn packages-swiftshader packages-validation
 
 help: ## list what can be made
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
 
 build: ## the program, bin/bitgpu
 	$(GO) build -o bin/bitgpu ./cmd/bitgpu
@@ -27,7 +27,7 @@ cross: ## build it without GPUs for every system that Go builds it for
 	@for system in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 js/wasm; do echo "building for $$system"; \
 		CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/} $(GO) build ./... || exit 1; done
 
-test: clean-account cross test-go test-parity test-python test-window ## build and test everything, and say what this machine could not test
+test: clean-account cross test-go test-parity test-python test-window test-dawn-here ## build and test everything, and say what this machine could not test
 	@echo "all of it passed; what was tested and what not:"; cat "$(TESTSUM)"
 
 .PHONY: clean-account
@@ -56,6 +56,49 @@ test-window: packages-gpu packages-window packages-screen ## the live window, on
 	@mkdir -p bin
 	$(GO) vet -tags window ./cmd/bitgpu
 	BITGPU_REQUIRE_GPU=1 xvfb-run -a $(GO) run ./internal/testsum -tags window ./cmd/bitgpu -run Window
+
+# A second WebGPU, Dawn, by npm's package for node, and a software driver for it, which comes with Debian's chromium. The
+# tests are the project's own, compiled for js/wasm.
+DAWN_VERSION = 0.6.2
+export DAWN = $(CURDIR)/bin/dawn
+SWIFTSHADER = /usr/lib/chromium/vk_swiftshader_icd.json
+# What takes long there: the clock, measuring, and the same cases once more in other ways.
+DAWN_SLOW = ^(TestTime|TestReadbackDoesNotWaitForLaterWork|TestChangingParameters|TestEveryKernelCompiles|TestOnlyTheDriverNamesTheBinding|TestChoices|TestWorkgroupSizes|TestUnfused|TestFootprint|TestSteadyState|TestDecoders|TestProperties|TestTune|TestTuneAgain|TestRight|TestFastest|TestWrongWalk|TestWalkIsTuned|TestDispatches|TestNothingBound)$$
+dawn = $(GO) build -o bin/testsum ./internal/testsum && BITGPU_REQUIRE_GPU=1 GOOS=js GOARCH=wasm bin/testsum -exec $(CURDIR)/internal/dawn/exec
+npm = test -d $(DAWN)/node_modules/webgpu || npm install --prefix $(DAWN) --no-audit --no-fund --loglevel=error webgpu@$(DAWN_VERSION)
+
+test-dawn: packages-dawn ## shaders and engine on a second WebGPU, Dawn
+	$(npm)
+	$(dawn) -timeout 30m -skip '$(DAWN_SLOW)' ./gpu ./nn/webgpu
+
+test-dawn-all: packages-dawn ## the same, and what takes an hour
+	$(npm)
+	$(dawn) -timeout 3h ./gpu ./nn/webgpu
+
+# For "make test", which installs nothing from npm's registry on a machine that has no npm.
+test-dawn-here:
+	@mkdir -p bin
+	@if ! command -v node >/dev/null || ! command -v npm >/dev/null || ! test -e $(SWIFTSHADER); then \
+		echo "  skipped  the WebGPU of Dawn: node, npm or chromium is not installed; make test-dawn installs them" | tee -a "$(TESTSUM)"; \
+	elif ! { $(npm); } >bin/npm.log 2>&1; then echo "  skipped  the WebGPU of Dawn: npm cannot install webgpu@$(DAWN_VERSION), see bin/npm.log" | tee -a "$(TESTSUM)"; \
+	else $(MAKE) --no-print-directory test-dawn; fi
+
+test-swiftshader: packages-gpu packages-swiftshader ## the native engine on a second software driver
+	VK_ICD_FILENAMES=$(SWIFTSHADER) BITGPU_REQUIRE_GPU=1 $(GO) test -timeout 60m ./gpu ./nn/webgpu
+
+# The layer writes what it finds to a file. A deliberate fault shows that it looks.
+validation = VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH=$(CURDIR)/bin/validation/vk_layer_settings.txt
+test-validation: packages-gpu packages-validation ## Vulkan's validation layer watches the native engine
+	@mkdir -p bin/validation
+	@printf 'khronos_validation.%s\n' 'enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT' 'debug_action = VK_DBG_LAYER_ACTION_LOG_MSG' \
+		'report_flags = error,warn' 'log_filename = $(CURDIR)/bin/validation/found.txt' >bin/validation/vk_layer_settings.txt
+	$(CC) -o bin/validation/fault internal/validation/fault.c -lvulkan
+	$(validation) bin/validation/fault && grep -q SYNC-HAZARD-WRITE-AFTER-WRITE bin/validation/found.txt || { echo "the layer does not find a deliberate fault"; exit 1; }
+	@for package in gpu nn/webgpu; do rm -f bin/validation/found.txt; \
+		$(validation) BITGPU_REQUIRE_GPU=1 $(GO) test -count=1 -timeout 60m -skip '^(TestOutOfMemory|TestOpeningAndClosingLeavesNothing|TestTime)$$' ./$$package || exit 1; \
+		test -e bin/validation/found.txt || { echo "the layer was not there"; exit 1; }; \
+		test ! -s bin/validation/found.txt || { cat bin/validation/found.txt; exit 1; }; \
+		echo "Vulkan's validation layer finds nothing in $$package, and a deliberate fault"; done
 
 lint: ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
@@ -93,6 +136,16 @@ packages-gpu:
 	$(call need,test "$$(uname -s)" != Linux || { \
 		PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' || echo libvulkan1; \
 		test -n "$$VK_DRIVER_FILES$$VK_ICD_FILENAMES" || ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json /usr/local/share/vulkan/icd.d/*.json 2>/dev/null | grep -q . || echo mesa-vulkan-drivers; })
+
+packages-dawn: packages-swiftshader
+	$(call need,command -v node >/dev/null || echo nodejs; command -v npm >/dev/null || echo npm)
+
+packages-swiftshader:
+	$(call need,test -e $(SWIFTSHADER) || echo chromium)
+
+packages-validation:
+	$(call need,test -e /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json || echo vulkan-validationlayers; \
+		echo '#include <vulkan/vulkan.h>' | $(CC) -E -x c - >/dev/null 2>&1 || echo libvulkan-dev)
 
 # The headers that the window is built with.
 packages-window:
