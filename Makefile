@@ -69,7 +69,7 @@ npm = test -d $(DAWN)/node_modules/webgpu || npm install --prefix $(DAWN) --no-a
 
 test-dawn: packages-dawn ## shaders and engine on a second WebGPU, Dawn
 	$(npm)
-	$(dawn) -timeout 30m -skip '$(DAWN_SLOW)' ./gpu ./nn/webgpu
+	$(dawn) -short -timeout 30m -skip '$(DAWN_SLOW)' ./gpu ./nn/webgpu
 
 test-dawn-all: packages-dawn ## the same, and what takes an hour
 	$(npm)
