@@ -7,11 +7,18 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 T ?= 10s
 # What was not tested, for the end of make test.
 export TESTSUM = $(CURDIR)/bin/testsum.txt
+# "make home PATH=example.org/x/bitgpu" names the module's path as everybody would. That PATH is not where programs are.
+ifneq ($(filter home test-home,$(MAKECMDGOALS)),)
+ifeq ($(origin PATH),command line)
+MODULE := $(PATH)
+override export PATH := $(or $(shell /usr/bin/tr '\0' '\n' </proc/$$PPID/environ 2>/dev/null | /usr/bin/sed -n 's/^PATH=//p'),/usr/local/go/bin:/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin)
+endif
+endif
 
-.PHONY: help build window python cross test test-go test-parity test-python test-window test-dawn test-dawn-all test-dawn-here test-swiftshader test-validation lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dawn packages-swiftshader packages-validation
+.PHONY: help build window python cross dist test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window test-dawn test-dawn-all test-dawn-here test-swiftshader test-validation lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dawn packages-swiftshader packages-validation packages-dist packages-test-dist packages-windows test-clients
 
 help: ## list what can be made
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-18s %s\n' "$$name" "$$what"; done
 
 build: ## the program, bin/bitgpu
 	$(GO) build -o bin/bitgpu ./cmd/bitgpu
@@ -26,6 +33,29 @@ python: ## the library of the Python package
 cross: ## build it without GPUs for every system that Go builds it for
 	@for system in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 js/wasm; do echo "building for $$system"; \
 		CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/} $(GO) build ./... || exit 1; done
+
+# The release of "make dist", that of the Python package where it is not given, and where its files will lie.
+VERSION ?=
+RELEASE_URL ?= https://example.org/bitgpu/v{version}
+
+dist: packages-dist ## the packages of a release, bin/dist: make dist VERSION=1.2.3 RELEASE_URL=https://…/v{version}
+	@if $(MAKE) -n web >/dev/null 2>&1; then $(MAKE) web; fi
+	$(GO) run ./internal/dist -o bin/dist -version "$(VERSION)" -url "$(RELEASE_URL)" $$(test -d bin/web && echo -web bin/web)
+
+test-dist: dist packages-test-dist ## install what make dist made, where there is neither a compiler nor Go, and use it
+	BITGPU_DIST="$(CURDIR)/bin/dist" $(GO) test -tags dist -count 1 -v -timeout 60m -run Installed ./internal/dist
+
+test-reproducible: packages-dist ## build the packages twice, in two folders and without a cache the second time, and compare them bit for bit
+	$(GO) test -tags dist -count 1 -v -timeout 120m -run Reproducible ./internal/dist
+
+test-windows: packages-dist packages-windows ## the program for Windows, with GPU support, under Wine
+	xvfb-run -a $(GO) test -tags wine -count 1 -v -timeout 30m -run Windows ./internal/dist
+
+home: ## move the module's path, in imports and pages: make home PATH=example.org/x/bitgpu
+	$(GO) run ./internal/home "$(MODULE)"
+
+test-home: ## move a copy of the module, and build it
+	$(GO) test -tags dist -count 1 -v -timeout 30m -run Home ./internal/home
 
 test: clean-account cross test-go test-parity test-python test-window test-dawn-here ## build and test everything, and say what this machine could not test
 	@echo "all of it passed; what was tested and what not:"; cat "$(TESTSUM)"
@@ -100,6 +130,10 @@ test-validation: packages-gpu packages-validation ## Vulkan's validation layer w
 		test ! -s bin/validation/found.txt || { cat bin/validation/found.txt; exit 1; }; \
 		echo "Vulkan's validation layer finds nothing in $$package, and a deliberate fault"; done
 
+# By pip and npm, into bin/clients; promtool and hey are Debian's prometheus and hey. No part of test.
+test-clients: build ## let other people's clients and testers use bitgpu serve; installs them into bin/clients
+	python3 serve/clients/run.py bin/bitgpu bin/clients
+
 lint: ## gofmt, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
 	$(GO) vet ./...
@@ -157,3 +191,17 @@ packages-window:
 # A screen for the window's test.
 packages-screen:
 	$(call need,{ command -v xvfb-run || echo xvfb xauth; } | grep -v /)
+
+# The C compilers of the other platforms that packages are built for, and what lists what is in a package.
+packages-dist:
+	$(call need,{ command -v x86_64-w64-mingw32-gcc || echo gcc-mingw-w64-x86-64; \
+		command -v aarch64-linux-gnu-gcc || echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross; } | grep -v /)
+
+# Clean systems to install in, other processors, and what checks a package.
+packages-test-dist:
+	$(call need,{ command -v mmdebstrap || echo mmdebstrap; command -v lintian || echo lintian; \
+		command -v qemu-aarch64-static || echo qemu-user-static; command -v groff || echo groff; } | grep -v /)
+
+# Windows' programs here: Wine, the screen that it wants, and a driver for its Vulkan.
+packages-windows: packages-gpu packages-screen
+	$(call need,{ command -v wine && dpkg -s wine64 >/dev/null 2>&1 || echo wine wine64; } | grep -v /)

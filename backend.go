@@ -9,6 +9,7 @@ import (
 
 	"bitgpu/gpu"
 	"bitgpu/io/hf"
+	"bitgpu/nn"
 	"bitgpu/nn/cpu"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
@@ -36,8 +37,7 @@ type options struct {
 	context int
 	lora    []loraFile
 	masters string
-
-	cache, activations string
+	numbers storage.Numbers
 }
 
 // WithBackend chooses what computes, in the words of [ParseBackend]. The default is [Auto].
@@ -60,45 +60,18 @@ func WithMasters(rounding string) Option { return func(o *options) { o.masters =
 
 // WithCache says how the keys and values of a public family are kept: "f32", or "f16", which takes half the memory and rounds
 // them. The default is f16 on a GPU and f32 on the CPU.
-func WithCache(format string) Option { return func(o *options) { o.cache = format } }
+func WithCache(format string) Option { return func(o *options) { o.numbers.Cache = format } }
 
 // WithActivations says how the inputs of a public family's linear layers are taken: "float", or rounded to "int8", a row at a
 // time, which is faster on the CPU. The default is what the model was made with: int8 for BitNet's kind, else float; a model that
 // was made with floats gives somewhat other numbers with int8.
-func WithActivations(kind string) Option { return func(o *options) { o.activations = kind } }
-
-// apply sets what is asked for beside the file, of a model of a public family.
-func (o options) apply(l *storage.Loaded) error {
-	d := l.Config.Decoder
-	if d == nil {
-		if o.cache != "" || o.activations != "" {
-			return fmt.Errorf("%w: %s: cache or activations: got a model of our own, want one of a public family", ErrOption, l.Path)
-		}
-		return nil
-	}
-	d.HalfCache = o.cache == cacheHalf
-	if o.activations != "" {
-		d.Int8 = o.activations == activationsInt8
-	}
-	return nil
-}
-
-// The words of WithCache and WithActivations.
-const (
-	cacheFloat       = "f32"
-	cacheHalf        = "f16"
-	activationsFloat = "float"
-	activationsInt8  = "int8"
-)
+func WithActivations(kind string) Option { return func(o *options) { o.numbers.Activations = kind } }
 
 // storage are the options of reading the files.
 func (o options) storage() (storage.Options, error) {
 	s := storage.Options{Config: o.config, Context: o.context}
-	switch {
-	case o.cache != "" && o.cache != cacheFloat && o.cache != cacheHalf:
-		return s, fmt.Errorf("%w: cache: got %q, want %s or %s", ErrOption, o.cache, cacheFloat, cacheHalf)
-	case o.activations != "" && o.activations != activationsFloat && o.activations != activationsInt8:
-		return s, fmt.Errorf("%w: activations: got %q, want %s or %s", ErrOption, o.activations, activationsFloat, activationsInt8)
+	if err := o.numbers.Check(); err != nil {
+		return s, fmt.Errorf("%w: %w", ErrOption, err)
 	}
 	if o.masters != "" {
 		r, err := hf.ParseRounding(o.masters)
@@ -160,20 +133,20 @@ func openEngine(l *storage.Loaded, o options) (engine, place, error) {
 		if g != nil {
 			p := place{GPU, g.String(), note}
 			d := l.Config.Decoder
-			if d != nil && o.cache == "" {
+			if d != nil && o.numbers.Cache == "" {
 				d.HalfCache = true
 			}
 			e, err := onGPU(g, l)
 			if err == nil || backend == GPU || adapter != "" {
 				return e, p, err
 			}
-			if d != nil && o.cache == "" {
+			if d != nil && o.numbers.Cache == "" {
 				d.HalfCache = false
 			}
 			note = tuned.Unusable(err)
 		}
 	}
-	e, err := newEngine(cpu.New(), l.Config, l.Weights, l.Close)
+	e, err := newEngine(cpu.New(), l.Config, nn.Spend(l.Weights), l.Close)
 	return e, place{CPU, fmt.Sprintf("CPU (%d threads, %v)", parallel.Workers(), simd.Active()), note}, err
 }
 

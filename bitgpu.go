@@ -145,9 +145,9 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 }
 
 func newModel(l *storage.Loaded, o options) (*Model, error) {
-	if err := o.apply(l); err != nil {
+	if err := o.numbers.Apply(l); err != nil {
 		l.Close()
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrOption, err)
 	}
 	adapter, err := openLoRA(l.Config, o.lora)
 	if err != nil {

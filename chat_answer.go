@@ -33,6 +33,38 @@ type rendered struct {
 // thoughtTokens are control tokens of some models which are parts of an answer nevertheless.
 var thoughtTokens = []string{"<think>", "</think>", "<tool_call>", "</tool_call>"}
 
+// answerText decodes an answer: the tokens of thoughts and calls are shown, other control tokens are not.
+func (m *Model) answerText() *decoder {
+	shown := map[uint32]bool{}
+	for _, token := range thoughtTokens {
+		if id, ok := m.tok.ID(token); ok {
+			shown[id] = true
+		}
+	}
+	return &decoder{stream: m.tok.NewStream(false), hidden: func(id uint32) bool { return m.tok.IsSpecial(id) && !shown[id] }}
+}
+
+// BeginAnswer makes what the session writes next, after a conversation that it has read, the text of an answer, in which the
+// tokens of thoughts and of calls are shown also where they are control tokens: [chat.AnswerParser] needs them.
+func (s *Session) BeginAnswer() error {
+	if s.model.tok == nil {
+		return s.model.noTokenizer()
+	}
+	return s.work(func() error {
+		s.text = s.model.answerText()
+		return nil
+	})
+}
+
+// TokenBytes are, for each token, what it adds to an answer within which it stands, also a part of a character; nil of control
+// tokens but for those of thoughts and calls.
+func (m *Model) TokenBytes() ([][]byte, error) {
+	if m.tok == nil {
+		return nil, m.noTokenizer()
+	}
+	return m.tok.Bytes(func(piece string) bool { return slices.Contains(thoughtTokens, piece) }), nil
+}
+
 // Answer brings the session to any conversation, of which only what is new is read, and writes what follows it. It is for
 // callers that keep the messages themselves, such as a server, and leaves those of the chat as they are. See [Chat.Send].
 func (c *Chat) Answer(ctx context.Context, conversation chat.Conversation, o Options, stream func(chat.Delta) bool) (r Reply, err error) {
@@ -91,13 +123,7 @@ func (c *Chat) write(ctx context.Context, start time.Time, prompt rendered, o Op
 	if o.MaxTokens == 0 {
 		o.MaxTokens = math.MaxInt32
 	}
-	shown := map[uint32]bool{}
-	for _, token := range thoughtTokens {
-		if id, ok := tok.ID(token); ok {
-			shown[id] = true
-		}
-	}
-	s.text = &decoder{stream: tok.NewStream(false), hidden: func(id uint32) bool { return tok.IsSpecial(id) && !shown[id] }}
+	s.text = s.model.answerText()
 	var wrote []uint32
 	s.wrote = func(id uint32) { wrote = append(wrote, id) }
 	defer func() { s.wrote, s.text = nil, nil }()
@@ -135,18 +161,19 @@ func (c *Chat) dropMarks(position int) {
 // render renders a conversation and finds its tokens.
 func (c *Chat) render(conversation chat.Conversation) (rendered, error) {
 	m := c.s.model
+	var own *chat.Template
 	if c.own {
-		m.nameTokens(&conversation)
+		own = c.template
 	}
-	text, breaks, err := c.template.RenderGuarded(conversation, m.controlTexts())
+	p, err := m.RenderChat(own, conversation)
 	if err != nil {
 		return rendered{}, fmt.Errorf("%w: %s: %w", ErrTemplate, m.name, err)
 	}
-	ids, err := c.encode(text, breaks)
+	ids, err := c.encode(p.Text, p.breaks)
 	if err == nil {
 		err = m.checkTokens(ids)
 	}
-	return rendered{text, breaks, ids}, err
+	return rendered{p.Text, p.breaks, ids}, err
 }
 
 // encode finds the tokens of a render. What goes on from what the session has read keeps its tokens, since a model may write a

@@ -15,6 +15,16 @@ type gathering struct {
 	writing int       // streams that write
 	away    int       // of them, those whose text is with the caller, for nobody knows how long
 	waiting []*turn
+	passes  int64 // over the weights, for drawn tokens
+	read    int64 // drawn tokens that these have read
+}
+
+// Batches are the passes over the weights that have read drawn tokens of several texts together, and the tokens that they have read:
+// their ratio is how large a batch is. Both stay 0 where the device reads each text by itself.
+func (m *Model) Batches() (passes, tokens int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.passes, m.read
 }
 
 // turn is a drawn token that is to be read.
@@ -102,6 +112,8 @@ func (m *Model) readWaiting() {
 	for i, t := range turns {
 		runs[i] = t.run
 	}
+	m.passes++
+	m.read += int64(len(runs))
 	err := m.engine.readDrawn(runs)
 	for _, t := range turns {
 		t.done, t.err = true, err

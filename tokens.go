@@ -23,8 +23,8 @@ type Token struct {
 type TokenOptions struct {
 	Options
 	// Adjust changes a copy of the logits (V) before a token is drawn from them; nil for not. written are the tokens of
-	// this call so far. Numbers that are not finite afterwards end the text with [ErrNotFinite].
-	Adjust func(logits []float32, written []uint32)
+	// this call so far. Numbers that are not finite afterwards end the text with [ErrNotFinite], and an error with itself.
+	Adjust func(logits []float32, written []uint32) error
 }
 
 // ReadTokens reads tokens into the memory without answering, and returns how many it read: all of them but for an
@@ -75,7 +75,7 @@ func (s *Session) StreamTokens(ctx context.Context, o TokenOptions, token func(T
 // hostDraw draws tokens on the host.
 type hostDraw struct {
 	session *Session
-	adjust  func(logits []float32, written []uint32)
+	adjust  func(logits []float32, written []uint32) error
 	written []uint32
 }
 
@@ -93,7 +93,9 @@ func (h *hostDraw) generate(limit int, p op.Sampling, accept func(ids []uint32) 
 		}
 		copy(row, s.logits)
 		if h.adjust != nil {
-			h.adjust(row, h.written)
+			if err := h.adjust(row, h.written); err != nil {
+				return err
+			}
 		}
 		id := p.Draw(row, recent, room)
 		if id == op.NotFinite {

@@ -64,8 +64,9 @@ func TestStreamTokensAdjusts(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ids []uint32
-	_, err := s.StreamTokens(t.Context(), TokenOptions{Options: Options{MaxTokens: 3}, Adjust: func(logits []float32, written []uint32) {
+	_, err := s.StreamTokens(t.Context(), TokenOptions{Options: Options{MaxTokens: 3}, Adjust: func(logits []float32, written []uint32) error {
 		logits[40+len(written)] = 1e6
+		return nil
 	}}, func(token Token) bool {
 		if token.Logits != nil {
 			ids = append(ids, token.ID)

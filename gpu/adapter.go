@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,12 +13,30 @@ import (
 
 var (
 	// ErrNoAdapter is returned when the machine offers no adapter that may be used; its text says what to install.
-	ErrNoAdapter = errors.New("gpu: no usable GPU adapter: " + noAdapterHelp)
+	ErrNoAdapter = errors.New("gpu: no usable GPU adapter: " + howToInstall(runtime.GOOS))
 	// ErrNoSuchAdapter is returned when none of the adapters found is the one asked for.
 	ErrNoSuchAdapter = errors.New("gpu: no such adapter")
 	// ErrNoDriver is returned by a program that was built without a way to any GPU. It is an ErrNoAdapter too.
 	ErrNoDriver error = noDriver{}
 )
+
+// howToInstall says what makes a GPU usable on a system.
+func howToInstall(system string) string {
+	const driver = "install the graphics driver of your GPU"
+	switch system {
+	case "windows":
+		return driver + " from its maker; DirectX 12 or Vulkan is wanted"
+	case "darwin":
+		return "Metal offers none; a Mac of 2012 or later with macOS 10.13 or later has one"
+	case "js":
+		return "the browser has WebGPU, but offers it no GPU of this machine: update the graphics driver, or see whether the " +
+			"browser's settings switch its use of the GPU off"
+	case "linux":
+		return driver + " with its Vulkan part (Debian and Ubuntu: mesa-vulkan-drivers for AMD, Intel and the software adapter, " +
+			"nvidia-driver for NVIDIA) and the Vulkan loader (libvulkan1)"
+	}
+	return driver
+}
 
 type noDriver struct{}
 
@@ -148,6 +167,12 @@ func Adapters() []AdapterInfo {
 	list, _ := found()
 	return slices.Clone(list)
 }
+
+// api is set by the driver that is built in.
+var api string
+
+// API names the graphics interfaces that this build reaches GPUs through; "" where it has no GPU support.
+func API() string { return api }
 
 // Supported is ErrNoDriver in a program that was built without a way to any GPU, else nil.
 func Supported() error {

@@ -9,10 +9,6 @@ import (
 	"syscall/js"
 )
 
-// noAdapterHelp is for a browser that has WebGPU and no adapter for it.
-const noAdapterHelp = "the browser has WebGPU, but offers it no GPU of this machine: update the graphics driver, or see whether the " +
-	"browser's settings switch its use of the GPU off"
-
 // noWebGPU is what a browser without WebGPU says. It is an ErrNoAdapter.
 type noWebGPU struct{}
 

@@ -60,3 +60,23 @@ func TestUncapturedError(t *testing.T) {
 		t.Errorf("it came twice: %v", err)
 	}
 }
+
+// What to install is said in the words of the system that lacks it.
+func TestHowToInstall(t *testing.T) {
+	for system, wants := range map[string][]string{
+		"linux":   {"libvulkan1", "mesa-vulkan-drivers"},
+		"windows": {"DirectX 12"},
+		"darwin":  {"Metal"},
+		"freebsd": {"driver"},
+	} {
+		said := howToInstall(system)
+		for _, want := range wants {
+			if !strings.Contains(said, want) {
+				t.Errorf("%s: got %q, want %q in it", system, said, want)
+			}
+		}
+		if system != "linux" && strings.Contains(said, "Debian") {
+			t.Errorf("%s: Debian's packages named: %q", system, said)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package gpu
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -16,6 +17,17 @@ type native struct {
 	instance *wgpu.Instance
 	adapters []*wgpu.Adapter
 	sink     errorSink // of the device, once it is opened
+}
+
+func init() {
+	switch runtime.GOOS {
+	case "darwin":
+		api = "Metal"
+	case "windows":
+		api = "DX12 or Vulkan"
+	default:
+		api = "Vulkan"
+	}
 }
 
 func newDriver() (driver, error) {

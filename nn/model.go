@@ -20,6 +20,7 @@ type Model[T any] struct {
 	work    workspace[T]
 
 	together together[T]
+	borrowed bool // the weights are another model's
 }
 
 // NewModel loads host weights onto a backend as they are: packed ternary stays packed; Linear
@@ -48,15 +49,33 @@ func Load[T any](b op.Memory[T], c Config, host *Weights[op.HostTensor]) *Weight
 		if p.Kind == layer.Linear && t.Format == op.F32 && c.Decoder == nil {
 			t = op.PackTernary(t, len(p.Names), c.WeightScale == ScaleAbsmean)
 		}
+		t.Int8 = p.Kind == layer.Linear && c.Decoder != nil && c.Decoder.Int8
 		op.Check(p.Names[0], t.Shape, p.Shape...)
 		return b.Load(t)
 	})
+}
+
+// As is a model with the same weights by another configuration, which differs in how activations or caches are rounded. It is
+// released before m is, and leaves the weights.
+func (m *Model[T]) As(c Config) *Model[T] {
+	return &Model[T]{Config: c, Backend: m.Backend, Weights: m.Weights, Low: m.Low, borrowed: true}
+}
+
+// Spend says of host weights that were read from a public model that they will be loaded once and never read again.
+func Spend(w *Weights[op.HostTensor]) *Weights[op.HostTensor] {
+	for i := range *w {
+		(*w)[i].Spare = (*w)[i].Group > 0 // such codes never are a file's own memory
+	}
+	return w
 }
 
 // Release gives the model's memory back. Its sessions have been closed before.
 func (m *Model[T]) Release() {
 	m.together.release(m.Backend)
 	m.work.release(m.Backend)
+	if m.borrowed {
+		return
+	}
 	m.Backend.Release(*m.Weights...)
 	m.Backend.Release(m.Low...)
 }

@@ -37,9 +37,7 @@ type chatRequest struct {
 	ToolChoice          json.RawMessage   `json:"tool_choice"`
 	EnableThinking      *bool             `json:"enable_thinking"`
 	TemplateVariables   chat.Value        `json:"chat_template_kwargs"`
-	ResponseFormat      *struct {
-		Type string `json:"type"`
-	} `json:"response_format"`
+	ResponseFormat      *responseFormat   `json:"response_format"`
 }
 
 // needTemplate refuses conversations where the model has no form for them.
@@ -67,9 +65,6 @@ func (s *Server) render(c chat.Conversation, field string) (bitgpu.ChatPrompt, e
 // conversation is what the template renders.
 func (s *Server) conversation(messages chat.Value, in *chatRequest) (chat.Conversation, error) {
 	c := chat.Conversation{Messages: messages, AddGenerationPrompt: true, EnableThinking: in.EnableThinking, Extra: in.TemplateVariables}
-	if in.ResponseFormat != nil && in.ResponseFormat.Type != "text" {
-		return c, unsupported("response_format", fmt.Sprintf("got the type %.40q, and the model is not held to a form", in.ResponseFormat.Type))
-	}
 	if in.EnableThinking != nil && !s.features.Thinking {
 		return c, unsupported("enable_thinking", "the model's template does not have it")
 	}
@@ -148,9 +143,17 @@ func (s *Server) chat(c *call) error {
 	if err != nil {
 		return err
 	}
+	thinking := chat.OpensThought(rendered.Text)
+	form, err := in.ResponseFormat.form("response_format")
+	if err != nil {
+		return err
+	}
+	if err := s.hold(&o, form, s.thought(thinking, in.EnableThinking)); err != nil {
+		return err
+	}
 	w := &chatWriter{
 		c: c, usage: in.usage(), logs: in.LogProbs, id: "chatcmpl-" + c.id, created: time.Now().Unix(),
-		options: chat.AnswerOptions{Thinking: chat.OpensThought(rendered.Text), Tools: conversation.Tools},
+		options: chat.AnswerOptions{Thinking: thinking, Tools: conversation.Tools},
 	}
 	return c.converse(w, &in, rendered, n, o, top)
 }
@@ -193,7 +196,7 @@ func (c *call) converseIn(w *chatWriter, m remember, rendered bitgpu.ChatPrompt,
 	if err != nil {
 		return invalid("messages", "%v", err)
 	}
-	if err := c.read(t, ids); err != nil {
+	if err := c.readChat(t, ids); err != nil {
 		return err
 	}
 	return c.choices(t, n, o, top, w.show, w.end)

@@ -9,14 +9,14 @@ import (
 	"unicode/utf8"
 
 	"bitgpu"
+	"bitgpu/io/jsonform"
 )
 
 // refusedOfCompletions are fields of OpenAI's that have no effect here.
 var refusedOfCompletions = map[string]string{
-	"best_of":         "ask for n texts and choose",
-	"suffix":          "the model writes what follows a text, not what stands within it",
-	"response_format": "the model is not held to a form",
-	"lora":            "there are no adapters", "adapter": "there are no adapters",
+	"best_of": "ask for n texts and choose",
+	"suffix":  "the model writes what follows a text, not what stands within it",
+	"lora":    "there are no adapters", "adapter": "there are no adapters",
 	"ignore_eos": "a text ends where the model ends it", "min_tokens": "a text ends where the model ends it",
 	"use_beam_search": "texts are sampled", "prompt_logprobs": "ask for echo with logprobs",
 }
@@ -59,6 +59,8 @@ type completionRequest struct {
 	N         *int    `json:"n"`
 	LogProbs  *int    `json:"logprobs"`
 	Echo      bool    `json:"echo"`
+
+	ResponseFormat *responseFormat `json:"response_format"` // which OpenAI has for chats only
 }
 
 // prompts are texts, or lists of ids.
@@ -130,6 +132,13 @@ func (s *Server) completions(c *call) error {
 	}
 	o, err := in.options(c, limit(in.MaxTokens, nil, defaultTokens))
 	if err != nil {
+		return err
+	}
+	form, err := in.ResponseFormat.form("response_format")
+	if err != nil {
+		return err
+	}
+	if err := s.hold(&o, form, jsonform.NoThought); err != nil {
 		return err
 	}
 	n := limit(in.N, nil, 1)
@@ -362,16 +371,18 @@ func (c *call) readShowing(t *text, ids []uint32, top int) ([]tokenLogProb, erro
 			found = append(found, logProb(before, part[0], top))
 		}
 		vocab := c.s.model.Config().Vocab
-		err := t.session.ForwardAll(part, func(at int, logits []float32) error {
-			for i := 0; i < len(logits)/vocab; i++ {
-				row := logits[i*vocab : (i+1)*vocab]
-				if next := at + i + 1; next < len(part) {
-					found = append(found, logProb(row, part[next], top))
-				} else {
-					before = append(before[:0], row...)
+		err := c.reading(func() error {
+			return t.session.ForwardAll(part, func(at int, logits []float32) error {
+				for i := 0; i < len(logits)/vocab; i++ {
+					row := logits[i*vocab : (i+1)*vocab]
+					if next := at + i + 1; next < len(part) {
+						found = append(found, logProb(row, part[next], top))
+					} else {
+						before = append(before[:0], row...)
+					}
 				}
-			}
-			return nil
+				return nil
+			})
 		})
 		if err != nil {
 			return nil, err

@@ -1,32 +1,107 @@
 package serve
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 
 	"bitgpu"
+	"bitgpu/nn/storage/public/publictest"
 )
 
-// Sixteen at a time, some of which go away anywhere: every text is the one that the model writes alone, byte for byte.
+// Sixty-four at a time, some of which go away anywhere: every text is the one that the model writes alone, byte for byte.
 func TestConcurrentTextsEqualThoseAlone(t *testing.T) {
-	c := begin(t, Options{Parallel: 5, Queue: 64})
-	model, _ := demoModel()
-	type request struct {
-		body, want string
-		abort      int // bytes of the stream after which the client goes, 0 for never
+	model, err := demoModel()
+	if err != nil {
+		t.Fatal(err)
 	}
-	random := rand.New(rand.NewPCG(3, 4))
 	long := strings.Repeat("What light through yonder window breaks? It is the east. ", 40)
-	var requests []request
-	for i := range 32 {
-		prompt := []string{"ROMEO:", "O, she doth teach", "JULIET:\nAy me!", long, long + "And", long[:1500]}[i%6]
-		o := bitgpu.Options{MaxTokens: 1 + random.IntN(40), Temperature: 0.9, TopK: random.IntN(50), Seed: uint64(random.IntN(1000))}
+	c := beginWith(t, model, Options{Parallel: 16, Queue: 64})
+	c.concurrent(requestsOf(t, model, few(64, 32), 30, []string{"ROMEO:", "O, she doth teach", "JULIET:\nAy me!", long, long + "And", long[:1500]}), 64)
+	if n, _ := c.server.prefixes.totals(); n == 0 {
+		t.Error("no beginning of a prompt was kept")
+	}
+}
+
+// The same on Mesa's software adapter, of a small model.
+func TestConcurrentTextsOnAGPU(t *testing.T) {
+	model, err := bitgpu.Load("../testdata/reference/d32-delta", bitgpu.WithBackend(bitgpu.GPU), bitgpu.WithAdapter(cmp.Or(os.Getenv("BITGPU_ADAPTER"), "software")))
+	if errors.Is(err, bitgpu.ErrNoGPU) && os.Getenv("BITGPU_REQUIRE_GPU") != "1" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { model.Close() })
+	c := beginWith(t, model, Options{Parallel: 8, Queue: 64})
+	c.concurrent(requestsOf(t, model, 48, 12, []string{"the ship", "a", strings.Repeat("the sea and the ship ", 30)}), 64)
+}
+
+// Ten thousand short requests take the same few places one after the other: none sees what another has left, and nothing grows.
+func TestPlacesAreUsedAgain(t *testing.T) {
+	families := map[string]string{"own": "../testdata/reference/d32-delta", "attention": publictest.File(t, "qwen3")}
+	for name, path := range families {
+		model, err := bitgpu.Load(path, bitgpu.WithBackend(bitgpu.CPU))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { model.Close() })
+		c := beginWith(t, model, Options{Parallel: 8, Queue: 64})
+		c.http.Client().Transport.(*http.Transport).MaxIdleConnsPerHost = 64
+		some := requestsOf(t, model, 60, 4, []string{"the ship", "a", "sea", "He said, and then"})
+		n := map[string]int{"own": few(8000, 300), "attention": few(2000, 100)}[name]
+		c.concurrent(some, 64) // what is made once is there
+		goroutines, heap := runtime.NumGoroutine(), heapBytes()
+		var all []request
+		for i := range n {
+			all = append(all, some[i*7%len(some)])
+		}
+		c.concurrent(all, 64)
+		c.http.Client().CloseIdleConnections()
+		until(func() bool { return runtime.NumGoroutine() <= goroutines+8 })
+		if grown := heapBytes() - heap; grown > 8<<20 {
+			t.Errorf("%s: %d bytes more than %d requests before", name, grown, n)
+		}
+	}
+}
+
+// few is a number that the race detector has time for.
+func few(normal, race int) int {
+	if raceDetector {
+		return race
+	}
+	return normal
+}
+
+func heapBytes() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// request is a completion, what it gives alone, and the bytes of the stream after which the client goes, 0 for never.
+type request struct {
+	body, want string
+	abort      int
+}
+
+// requestsOf makes n requests of at most so many tokens, and has the model write each alone.
+func requestsOf(t *testing.T, model *bitgpu.Model, n, tokens int, prompts []string) (all []request) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(3, 4))
+	for i := range n {
+		prompt := prompts[i%len(prompts)]
+		o := bitgpu.Options{MaxTokens: 1 + random.IntN(tokens), Temperature: 0.9, TopK: random.IntN(50), Seed: uint64(random.IntN(1000))}
 		want, err := model.Generate(t.Context(), prompt, o)
 		if err != nil {
 			t.Fatal(err)
@@ -36,11 +111,17 @@ func TestConcurrentTextsEqualThoseAlone(t *testing.T) {
 		if i%4 == 0 {
 			r.abort = 1 + random.IntN(300)
 		}
-		requests = append(requests, r)
+		all = append(all, r)
 	}
+	return all
+}
+
+// concurrent sends requests, so many at a time, and compares the texts with those alone.
+func (c *client) concurrent(requests []request, together int) {
+	t := c.t
 	work := make(chan request)
 	var all sync.WaitGroup
-	for range 16 {
+	for range together {
 		all.Go(func() {
 			for r := range work {
 				if r.abort > 0 {
@@ -58,7 +139,7 @@ func TestConcurrentTextsEqualThoseAlone(t *testing.T) {
 					got, _ = at(a.object(t), "choices", 0, "text").(string)
 				}
 				if got != r.want {
-					t.Errorf("%s: got %q, want %q", r.body[len(r.body)-90:], got, r.want)
+					t.Errorf("%s: got %q, want %q", r.body[max(0, len(r.body)-90):], got, r.want)
 				}
 			}
 		})
@@ -69,9 +150,6 @@ func TestConcurrentTextsEqualThoseAlone(t *testing.T) {
 	close(work)
 	all.Wait()
 	until(func() bool { busy, waiting := c.server.gate.counts(); return busy == 0 && waiting == 0 })
-	if c.server.prefixes.count() == 0 {
-		t.Error("no beginning of a prompt was kept")
-	}
 }
 
 // abort reads n bytes of a stream and goes.
@@ -128,23 +206,23 @@ func TestPrefixesAreExact(t *testing.T) {
 			t.Errorf("request %d: got %q with %v tokens from before, want %q with %d", i, text, cached, want, r.cached)
 		}
 	}
-	small := newPrefixes(2)
 	session, err := model.NewSession()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer session.Close()
-	defer small.close()
-	if err := session.Reset(); err != nil {
+	state, err := session.Snapshot()
+	if err != nil {
 		t.Fatal(err)
 	}
+	small := newPrefixes(model, 2*state.Bytes()+1, func(int64) int64 { return 1 })
 	for n := bitgpu.PieceTokens; n < len(ids); n += bitgpu.PieceTokens {
 		if err := small.offer("a", ids, n, session); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if small.count() > 2 {
-		t.Errorf("got %d beginnings, want at most 2", small.count())
+	if n, bytes := small.totals(); n != 2 || bytes != 2*state.Bytes() {
+		t.Errorf("got %d beginnings of %d bytes, want two", n, bytes)
 	}
 }
 

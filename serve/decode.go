@@ -17,17 +17,42 @@ import (
 
 // body reads a request's body of at most limit bytes, in UTF-8 where it is text.
 func (c *call) body(limit int64) ([]byte, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(c.w, &stallReader{c: c, from: c.r.Body}, limit))
+	tooLarge := &apiError{status: http.StatusRequestEntityTooLarge, code: "too_large", message: fmt.Sprintf("the body has more than %d bytes", limit)}
+	if c.r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	data, err := io.ReadAll(&countedReader{c: c, from: http.MaxBytesReader(c.w, c.bodyReader(), limit)})
 	var large *http.MaxBytesError
+	var own *apiError
 	switch {
+	case errors.As(err, &own):
+		return nil, own
 	case errors.As(err, &large):
-		return nil, &apiError{status: http.StatusRequestEntityTooLarge, code: "too_large", message: fmt.Sprintf("the body has more than %d bytes", limit)}
+		return nil, tooLarge
 	case err != nil && c.r.Context().Err() != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, c.r.Context().Err()
 	case err != nil:
 		return nil, &apiError{status: http.StatusBadRequest, code: "body", message: "the body did not arrive as a whole"}
 	}
 	return data, nil
+}
+
+// mostBodies is how many of the largest bodies all requests under way may have in RAM together.
+const mostBodies = 32
+
+// countedReader counts what is read among the bodies of all requests, and ends where these are too many.
+type countedReader struct {
+	c    *call
+	from io.Reader
+}
+
+func (r *countedReader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.c.held += int64(n)
+	if r.c.s.bodies.Add(int64(n)) > mostBodies*r.c.s.o.BodyLimit {
+		return n, unavailable("bodies", "the requests under way are too large together")
+	}
+	return n, err
 }
 
 // mediaType is the type of the body, in lower case and without its parameters.

@@ -16,7 +16,8 @@
 // # Why
 //
 // Why is the number of requests at work bounded? Each has a session with a state of its own. The model reads the tokens that
-// they have drawn in one pass where its device can, each to the bit as alone, and their prompts by turns, a piece at a time.
+// they have drawn in one pass where its device can, each to the bit as alone, and their prompts by turns, one piece at a time for
+// all of them, so that who writes has a step between two pieces, and a short prompt waits for one piece of each long one.
 //
 // Why is every field that has no effect refused? Who sets a field expects what it says. Only what changes nothing, as the name
 // of a user, is passed over.

@@ -81,6 +81,9 @@ func asAPIError(ctx context.Context, err error) *apiError {
 	if errors.As(err, &e) {
 		return e
 	}
+	if e := formError(err); e != nil {
+		return e
+	}
 	switch {
 	case errors.Is(err, errGone), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		if errors.Is(context.Cause(ctx), errTimeout) {

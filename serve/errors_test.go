@@ -76,7 +76,10 @@ func TestRefusals(t *testing.T) {
 		{chats, `{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}`, 400, "unsupported_parameter", `got "image_url", and the model reads text only`},
 		{chats, `{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}]}`, 400, "unsupported_parameter", "tools is not supported"},
 		{chats, `{"messages":[{"role":"user","content":"x"}],"tool_choice":"required"}`, 400, "unsupported_parameter", "tool_choice is not supported"},
-		{chats, `{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"}}`, 400, "unsupported_parameter", "response_format is not supported"},
+		{chats, `{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"grammar"}}`, 400, "invalid_value", "response_format.type: got \"grammar\""},
+		{chats, `{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema"}}`, 400, "invalid_value", "response_format.json_schema.schema: got none"},
+		{chats, `{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"string","pattern":"a"}}}}`, 400, "invalid_schema", "#/pattern: is not held"},
+		{texts, `{"prompt":"x","response_format":{"type":"json_schema","json_schema":{"schema":[]}}}`, 400, "invalid_schema", "want a schema"},
 		{chats, `{"messages":[{"role":"user","content":"x"}],"enable_thinking":true}`, 400, "unsupported_parameter", "enable_thinking is not supported"},
 		{chats, `{"messages":[{"role":"user","content":"x"}],"top_logprobs":1}`, 400, "invalid_value", "top_logprobs: got 1 without logprobs"},
 		{chats, `{"messages":[{"role":"user","content":"x"}],"functions":[{}]}`, 400, "unsupported_parameter", "functions is not supported"},
@@ -207,6 +210,36 @@ func TestTurnsAreFair(t *testing.T) {
 	leave()
 	if busy, waiting := g.counts(); busy != 0 || waiting != 0 {
 		t.Errorf("got %d busy and %d waiting, want none", busy, waiting)
+	}
+}
+
+// The key with the fewest places has the next one, however many requests another has in the queue before it.
+func TestPlacesAreShared(t *testing.T) {
+	g := newGate(3, 100, true)
+	var held []func()
+	for range 3 {
+		leave, err := g.enter(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, leave)
+	}
+	in := make(chan string)
+	for n, key := range []string{"a", "a", "b", "b", "c"} {
+		go func() {
+			if _, err := g.enter(context.Background(), key); err == nil {
+				in <- key
+			}
+		}()
+		until(func() bool { _, waiting := g.counts(); return waiting > n })
+	}
+	var got strings.Builder
+	for _, leave := range held {
+		leave()
+		got.WriteString(<-in)
+	}
+	if got.String() != "bca" && got.String() != "bcb" || got.String() == "bca" && g.working["a"] != 1 {
+		t.Errorf("got the order %q with %v, want b and c, who had nothing, before a", got.String(), g.working)
 	}
 }
 

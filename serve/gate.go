@@ -7,8 +7,9 @@ import (
 	"sync"
 )
 
-// gate lets a bounded number of requests work, and a bounded number wait. Whose turn it is goes round among the keys, so
-// that one with many requests does not keep the others waiting; of one key the first comes first.
+// gate lets a bounded number of requests work, and a bounded number wait. The next place is for the key that has the fewest of
+// them, and among equals turns go round, so that one with many requests does not keep the others waiting; of one key the
+// first comes first.
 type gate struct {
 	places, queue int
 	shared        bool // several keys: none of them may take more than half of the queue
@@ -18,7 +19,8 @@ type gate struct {
 	closed  bool
 	waiting int
 	of      map[string][]*waiter
-	turns   []string // keys that have somebody waiting; the next one first
+	working map[string]int // places by key
+	turns   []string       // keys that have somebody waiting; the next one first
 }
 
 type waiter struct {
@@ -26,7 +28,7 @@ type waiter struct {
 }
 
 func newGate(places, queue int, shared bool) *gate {
-	return &gate{places: places, queue: queue, shared: shared, free: places, of: map[string][]*waiter{}}
+	return &gate{places: places, queue: queue, shared: shared, free: places, of: map[string][]*waiter{}, working: map[string]int{}}
 }
 
 // enter waits for a place. leave gives it back, and is called once; it is nil where there is an error.
@@ -42,15 +44,15 @@ func (g *gate) enter(ctx context.Context, key string) (leave func(), err error) 
 		}
 	case <-ctx.Done():
 		if !g.forget(key, w) && <-w.answer == nil {
-			g.leave() // it was let in at the same moment
+			g.leave(key) // it was let in at the same moment
 		}
 		return nil, ctx.Err()
 	}
 	if err := ctx.Err(); err != nil {
-		g.leave()
+		g.leave(key)
 		return nil, err
 	}
-	return g.leave, nil
+	return func() { g.leave(key) }, nil
 }
 
 func (g *gate) ask(key string) (*waiter, error) {
@@ -62,6 +64,7 @@ func (g *gate) ask(key string) (*waiter, error) {
 		return nil, errDraining()
 	case g.free > 0:
 		g.free--
+		g.working[key]++
 		w.answer <- nil
 		return w, nil
 	case g.waiting >= g.queue:
@@ -95,17 +98,27 @@ func (g *gate) forget(key string, w *waiter) bool {
 	return true
 }
 
-func (g *gate) leave() {
+func (g *gate) leave(left string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.working[left]--; g.working[left] == 0 {
+		delete(g.working, left)
+	}
 	if len(g.turns) == 0 {
 		g.free++
 		return
 	}
-	key := g.turns[0]
+	next := 0
+	for i, key := range g.turns {
+		if g.working[key] < g.working[g.turns[next]] {
+			next = i
+		}
+	}
+	key := g.turns[next]
 	w := g.of[key][0]
 	g.waiting--
-	g.turns = g.turns[1:]
+	g.working[key]++
+	g.turns = slices.Delete(g.turns, next, next+1)
 	if g.of[key] = g.of[key][1:]; len(g.of[key]) > 0 {
 		g.turns = append(g.turns, key)
 	} else {

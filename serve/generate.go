@@ -106,7 +106,11 @@ func (c *call) read(t *text, ids []uint32) error {
 	}
 	for done < len(ids) {
 		n := min(bitgpu.PieceTokens, len(ids)-done)
-		if _, err := t.session.ReadTokens(c.r.Context(), ids[done:done+n]); err != nil {
+		err := c.reading(func() error {
+			_, err := t.session.ReadTokens(c.r.Context(), ids[done:done+n])
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		done += n
@@ -117,6 +121,26 @@ func (c *call) read(t *text, ids []uint32) error {
 		}
 	}
 	return nil
+}
+
+// reading reads a piece of a prompt when it is its turn: one at a time, so that between two of them whoever writes has a step,
+// and a short prompt waits for one piece of each long one.
+func (c *call) reading(piece func() error) error {
+	select {
+	case c.s.reading <- struct{}{}:
+	case <-c.r.Context().Done():
+		return c.r.Context().Err()
+	}
+	defer func() { <-c.s.reading }()
+	return piece()
+}
+
+// readChat is read of a conversation, which an answer follows.
+func (c *call) readChat(t *text, ids []uint32) error {
+	if err := c.read(t, ids); err != nil {
+		return err
+	}
+	return t.session.BeginAnswer()
 }
 
 // piece is a part of a text as it is written.

@@ -30,7 +30,7 @@ func (s *Server) modelBody() map[string]any {
 		"bitgpu": map[string]any{
 			"model": s.model.ID(), "width": c.Width, "layers": c.Layers, "vocabulary": c.Vocab, "mixer": c.Mixer, "device": s.model.Device(),
 			"weight_bytes": s.model.WeightBytes(), "memory_bytes": s.store.largest(),
-			"chat": s.o.Template != nil, "tools": s.features.Tools, "thinking": s.features.Thinking, "system": s.features.System,
+			"chat": s.o.Template != nil, "tools": s.features.Tools, "thinking": s.features.Thinking, "system": s.features.System, "picture": c.Decoder == nil,
 		},
 	}
 }
@@ -128,7 +128,18 @@ func (s *Server) tokenizerInfo(c *call) error {
 	for _, id := range s.model.EndOfText() {
 		ends = append(ends, map[string]any{"id": id, "token": c.tokenText(id)})
 	}
-	return c.answer(http.StatusOK, map[string]any{"vocabulary": s.model.Config().Vocab, "end_of_text": ends, "chat_template": s.o.Template != nil})
+	// As vLLM names them, by which others encode as the server does.
+	body := map[string]any{"vocabulary": s.model.Config().Vocab, "end_of_text": ends, "eos_token": nil, "bos_token": nil, "chat_template": nil}
+	if len(ends) > 0 {
+		body["eos_token"] = ends[0].(map[string]any)["token"]
+	}
+	if prefix, err := s.model.Encode("", true); err == nil && len(prefix) > 0 {
+		body["bos_token"] = c.tokenText(prefix[0])
+	}
+	if s.o.Template != nil {
+		body["chat_template"] = s.o.Template.Text()
+	}
+	return c.answer(http.StatusOK, body)
 }
 
 func (s *Server) logPanic(c *call, x any) {

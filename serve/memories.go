@@ -13,6 +13,7 @@ import (
 
 const (
 	mostNameBytes = 200
+	mostUploads   = 8 // at once: each is a file, and then a whole memory in RAM
 	memoryType    = "application/octet-stream"
 )
 
@@ -36,14 +37,14 @@ func (s *Server) createMemory(c *call) error {
 	var in struct {
 		Name string `json:"name"`
 	}
+	in.Name = c.r.URL.Query().Get("name")
+	if err := checkName(in.Name); err != nil {
+		return err
+	}
 	var session *bitgpu.Session
 	var err error
 	switch kind := c.mediaType(); {
 	case kind == memoryType:
-		in.Name = c.r.URL.Query().Get("name")
-		if err := checkName(in.Name); err != nil {
-			return err
-		}
 		if session, err = c.upload(); err != nil {
 			return err
 		}
@@ -70,13 +71,17 @@ func (s *Server) createMemory(c *call) error {
 // upload makes a session of a memory file that a client sends.
 func (c *call) upload() (*bitgpu.Session, error) {
 	s := c.s.store
+	defer c.s.uploads.Add(-1)
+	if c.s.uploads.Add(1) > mostUploads {
+		return nil, unavailable("uploads", "other memories are being sent")
+	}
 	f, err := os.CreateTemp(s.dir, ".upload-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	_, err = io.Copy(f, http.MaxBytesReader(c.w, &stallReader{c: c, from: c.r.Body}, s.largest()))
+	_, err = io.Copy(f, http.MaxBytesReader(c.w, c.bodyReader(), s.largest()))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):

@@ -2,6 +2,8 @@ package serve
 
 import (
 	"context"
+	"image"
+	"image/png"
 	"io"
 	"net/http"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"testing"
 
 	"bitgpu"
+	"bitgpu/nn/storage/public/publictest"
 )
 
 func (c *client) newMemory(name string) string {
@@ -239,4 +242,82 @@ func TestStoreFindsOnlyWhatIsWhole(t *testing.T) {
 	if _, err := New(model, Options{MemoryDir: dir}); err == nil || !strings.Contains(err.Error(), a.File) {
 		t.Errorf("a file that was cut: got %v", err)
 	}
+}
+
+// Saved, restarted, loaded and gone on is the same as never stopped, and no token is read again: of a memory that learns, of keys
+// and values, and of states of the gated delta rule.
+func TestRestartReadsNothingAgain(t *testing.T) {
+	for _, path := range []string{"../testdata/reference/d32-delta", publictest.File(t, "qwen3"), publictest.File(t, "qwen35")} {
+		model, err := bitgpu.Load(path, bitgpu.WithBackend(bitgpu.CPU))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { model.Close() })
+		session, err := model.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer session.Close()
+		dir := t.TempDir()
+		c := beginWith(t, model, Options{MemoryDir: dir})
+		id := c.newMemory("")
+		c.post("/v1/memories/"+id+"/learn", `{"text":"the ship"}`).object(t)
+		if _, err := session.Learn(t.Context(), "the ship"); err != nil {
+			t.Fatal(err)
+		}
+		read := session.Position()
+		for turn := range 3 {
+			c.end()
+			c = beginWith(t, model, Options{MemoryDir: dir, ResidentLimit: int64(turn)})
+			want, err := session.Generate(t.Context(), "", bitgpu.Options{MaxTokens: 5, Temperature: 1, Seed: 4})
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := c.post("/v1/completions", `{"max_tokens":5,"seed":4,"memory":"`+id+`"}`).object(t)
+			if at(v, "choices", 0, "text") != want || at(v, "usage", "prompt_tokens") != 0.0 {
+				t.Errorf("%s: after restart %d: got %v, want %q and nothing read", path, turn, v, want)
+			}
+			if a := c.get("/v1/memories/" + id).object(t); at(a, "tokens") != float64(session.Position()) || session.Position() <= read {
+				t.Errorf("%s: after restart %d: got %v, want %d tokens", path, turn, a, session.Position())
+			}
+			read = session.Position()
+		}
+	}
+}
+
+// A memory has a picture: white while it is empty, another one when it has learned; one that is keys and values has none.
+func TestPictureOfAMemory(t *testing.T) {
+	c := begin(t, Options{})
+	id := c.newMemory("")
+	drawn := func() image.Image {
+		a := c.get("/v1/memories/" + id + "/picture")
+		p, err := png.Decode(strings.NewReader(a.body))
+		if err != nil || a.header.Get("Content-Type") != "image/png" {
+			t.Fatalf("got %d %v: %v", a.status, a.header, err)
+		}
+		return p
+	}
+	coloured := func(p image.Image) (n int) {
+		for y := range p.Bounds().Dy() {
+			for x := range p.Bounds().Dx() {
+				if r, g, b, a := p.At(x, y).RGBA(); a > 0 && (r != g || g != b) {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	empty := drawn()
+	c.post("/v1/memories/"+id+"/learn", `{"text":"My name is Rosalind."}`).object(t)
+	learned := drawn()
+	if coloured(empty) != 0 || coloured(learned) < 1000 || learned.Bounds().Dx() < 64 {
+		t.Errorf("got %d and %d coloured pixels of %v", coloured(empty), coloured(learned), learned.Bounds())
+	}
+	model, err := bitgpu.Load(publictest.File(t, "qwen3"), bitgpu.WithBackend(bitgpu.CPU))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { model.Close() })
+	c = beginWith(t, model, Options{})
+	checkRefusal(t, "keys and values", c.get("/v1/memories/"+c.newMemory("")+"/picture"), 422, "no_picture", "")
 }

@@ -41,15 +41,22 @@ func newMetrics(s *Server) *metrics {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "bitgpu_" + name, Help: help}, value)
 	}
+	// Counters, since a batch is over before anybody looks: tokens by passes is how large one is.
+	count := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "bitgpu_" + name, Help: help}, value)
+	}
 	m.registry.MustRegister(m.requests, m.seconds, m.promptTokens, m.cached, m.generated, m.firstToken, m.nextToken,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("slots", "Requests that can be at work at once.", func() float64 { return float64(s.o.Parallel) }),
 		gauge("slots_busy", "Requests at work.", func() float64 { busy, _ := s.gate.counts(); return float64(busy) }),
 		gauge("queue_length", "Requests that wait for a slot.", func() float64 { _, waiting := s.gate.counts(); return float64(waiting) }),
+		count("batches_total", "Passes over the weights that have read drawn tokens of all texts together.", func() float64 { n, _ := s.model.Batches(); return float64(n) }),
+		count("batched_tokens_total", "Tokens that these have read.", func() float64 { _, n := s.model.Batches(); return float64(n) }),
 		gauge("memories", "Memories kept.", func() float64 { n, _ := s.store.totals(); return float64(n) }),
 		gauge("memories_bytes", "Bytes of the files of all memories.", func() float64 { _, bytes := s.store.totals(); return float64(bytes) }),
 		gauge("memories_limit_bytes", "What the bytes of all memories stay below.", func() float64 { return float64(s.o.MemoryLimit) }),
-		gauge("cached_prefixes", "Beginnings of prompts that are kept in RAM.", func() float64 { return float64(s.prefixes.count()) }),
+		gauge("cached_prefixes", "Beginnings of prompts that are kept in RAM.", func() float64 { n, _ := s.prefixes.totals(); return float64(n) }),
+		gauge("cached_prefixes_bytes", "Bytes of RAM that they take.", func() float64 { _, bytes := s.prefixes.totals(); return float64(bytes) }),
 	)
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
 	return m

@@ -8,6 +8,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/io/chat"
+	"bitgpu/io/jsonform"
 )
 
 // ollamaRequest are the fields that ollama's two ways to write share.
@@ -19,6 +20,7 @@ type ollamaRequest struct {
 	Options   json.RawMessage `json:"options"`
 	KeepAlive json.RawMessage `json:"keep_alive"` // the model stays anyway
 	Think     *bool           `json:"think"`
+	Format    json.RawMessage `json:"format"` // "json", or a schema
 }
 
 // ollamaOptions are the fields of "options". What says how the model is run, and changes no text, is passed over.
@@ -36,7 +38,7 @@ type ollamaOptions struct {
 }
 
 var refusedOfOllama = map[string]string{
-	"images": "the model reads text only", "format": "the model is not held to a form", "suffix": "the model writes what follows a text",
+	"images": "the model reads text only", "suffix": "the model writes what follows a text",
 	"template": "the server has one", "context": "name a memory", "logprobs": "ask for them at /v1/completions", "top_logprobs": "ask for them at /v1/completions",
 }
 
@@ -55,6 +57,20 @@ func (in *ollamaRequest) options(c *call) (bitgpu.TokenOptions, error) {
 		tokens = defaultAnswer
 	}
 	return o.sampling.options(c, tokens)
+}
+
+// form is what the text is held to.
+func (in *ollamaRequest) form() (*jsonform.Form, error) {
+	switch string(in.Format) {
+	case "", "null", `""`:
+		return nil, nil
+	case `"json"`:
+		return jsonform.Object(), nil
+	}
+	if in.Format[0] != '{' {
+		return nil, invalid("format", `got %.40s, want "json" or a JSON schema`, in.Format)
+	}
+	return schemaForm(in.Format, "format")
 }
 
 // ollamaWriter makes lines of what is written, or one object of it.
@@ -134,10 +150,17 @@ func (w *ollamaWriter) last(reason string) map[string]any {
 	return body
 }
 
-// write reads a prompt and writes what follows.
-func (w *ollamaWriter) write(in *ollamaRequest, encode func(t *text) ([]uint32, error)) error {
+// write reads a prompt and writes what follows, with a thought before it or not.
+func (w *ollamaWriter) write(in *ollamaRequest, thought jsonform.Thought, encode func(t *text) ([]uint32, error)) error {
 	o, err := in.options(w.c)
 	if err != nil {
+		return err
+	}
+	form, err := in.form()
+	if err != nil {
+		return err
+	}
+	if err := w.c.s.hold(&o, form, thought); err != nil {
 		return err
 	}
 	leave, err := w.c.place()
@@ -159,7 +182,11 @@ func (w *ollamaWriter) write(in *ollamaRequest, encode func(t *text) ([]uint32, 
 		if err != nil {
 			return invalid("prompt", "%v", err)
 		}
-		if err := w.c.read(t, ids); err != nil {
+		read := w.c.read
+		if w.parser != nil {
+			read = w.c.readChat
+		}
+		if err := read(t, ids); err != nil {
 			return err
 		}
 		w.read = time.Now()
@@ -193,6 +220,12 @@ func (c *call) ollamaModel(in *ollamaRequest) error {
 	if in.Think != nil && *in.Think && !c.s.features.Thinking {
 		return unsupported("think", "the model's template does not have it")
 	}
+	if _, err := in.options(c); err != nil { // also of who only wants the model loaded
+		return err
+	}
+	if _, err := in.form(); err != nil {
+		return err
+	}
 	return c.needText()
 }
 
@@ -216,7 +249,7 @@ func (s *Server) ollamaGenerate(c *call) error {
 	case s.o.Template == nil && in.System != "":
 		return unsupported("system", "the model has no chat template")
 	case s.o.Template == nil || in.Raw:
-		return w.write(&in.ollamaRequest, func(t *text) ([]uint32, error) { return c.encode(t, in.Prompt) })
+		return w.write(&in.ollamaRequest, jsonform.NoThought, func(t *text) ([]uint32, error) { return c.encode(t, in.Prompt) })
 	}
 	var messages []chat.Value
 	if in.System != "" {
@@ -231,8 +264,9 @@ func (w *ollamaWriter) converse(in *ollamaRequest, conversation chat.Conversatio
 	if err != nil {
 		return err
 	}
-	w.parser = chat.NewAnswerParser(chat.AnswerOptions{Thinking: chat.OpensThought(rendered.Text), Tools: conversation.Tools})
-	return w.write(in, func(*text) ([]uint32, error) { return w.c.s.model.EncodeChat(rendered) })
+	thinking := chat.OpensThought(rendered.Text)
+	w.parser = chat.NewAnswerParser(chat.AnswerOptions{Thinking: thinking, Tools: conversation.Tools})
+	return w.write(in, w.c.s.thought(thinking, in.Think), func(*text) ([]uint32, error) { return w.c.s.model.EncodeChat(rendered) })
 }
 
 // ollamaMessage is a message as ollama has it.
@@ -290,6 +324,9 @@ func (s *Server) ollamaChat(c *call) error {
 		return err
 	}
 	w := &ollamaWriter{c: c, chat: true}
+	if _, err := s.conversation(chat.List(), &chatRequest{Tools: in.Tools}); err != nil {
+		return err
+	}
 	if len(in.Messages) == 0 {
 		return c.answer(http.StatusOK, w.last("load"))
 	}
@@ -318,51 +355,4 @@ func (s *Server) ollamaChat(c *call) error {
 	}
 	conversation.EnableThinking = in.Think
 	return w.converse(&in.ollamaRequest, conversation)
-}
-
-func (s *Server) ollamaDetails() map[string]any {
-	return map[string]any{"format": "bitt", "family": "bitgpu", "families": []string{"bitgpu"}, "parameter_size": "", "quantization_level": "ternary", "parent_model": ""}
-}
-
-func (s *Server) ollamaTags(c *call) error {
-	return c.answer(http.StatusOK, map[string]any{"models": []any{map[string]any{
-		"name": s.o.Name, "model": s.o.Name, "modified_at": s.created.UTC().Format(time.RFC3339Nano), "size": s.model.WeightBytes(),
-		"digest": s.model.ID(), "details": s.ollamaDetails(),
-	}}})
-}
-
-func (s *Server) ollamaShow(c *call) error {
-	var in struct {
-		Model   string `json:"model"`
-		Name    string `json:"name"`
-		Verbose bool   `json:"verbose"`
-	}
-	if err := c.decode(&in, nil, true); err != nil {
-		return err
-	}
-	if in.Model == "" {
-		in.Model = in.Name
-	}
-	if err := c.checkModel(in.Model); err != nil {
-		return err
-	}
-	can := []string{"completion"}
-	if s.features.Tools {
-		can = append(can, "tools")
-	}
-	if s.features.Thinking {
-		can = append(can, "thinking")
-	}
-	config := s.model.Config()
-	return c.answer(http.StatusOK, map[string]any{
-		"modelfile": "", "parameters": "", "template": "", "details": s.ollamaDetails(), "capabilities": can,
-		"modified_at": s.created.UTC().Format(time.RFC3339Nano),
-		"model_info": map[string]any{
-			"general.architecture": "bitgpu", "bitgpu.embedding_length": config.Width, "bitgpu.block_count": config.Layers, "bitgpu.vocab_size": config.Vocab,
-		},
-	})
-}
-
-func (s *Server) ollamaVersion(c *call) error {
-	return c.answer(http.StatusOK, map[string]any{"version": s.o.Version})
 }

@@ -2,6 +2,8 @@ package serve
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -66,7 +68,7 @@ func TestOllama(t *testing.T) {
 		`{"model":"other","prompt":"a"}`:                              `{"error":"model: got \"other\", want \"demo\""}`,
 		`{"model":"demo","prompt":"a","options":{"mirostat":1}}`:      `{"error":"no field \"options.mirostat\" is known here"}`,
 		`{"model":"demo","prompt":"a","options":{"temperature":"x"}}`: `{"error":"options.temperature: got a JSON string, want a number"}`,
-		`{"model":"demo","prompt":"a","format":"json"}`:               `{"error":"format is not supported: the model is not held to a form"}`,
+		`{"model":"demo","prompt":"a","format":"xml"}`:                `{"error":"format: got \"xml\", want \"json\" or a JSON schema"}`,
 	} {
 		if a := c.post("/api/generate", body); a.status < 400 || strings.TrimSpace(a.body) != want {
 			t.Errorf("%s: got %d %s, want %s", body, a.status, a.body, want)
@@ -141,7 +143,8 @@ func TestResponses(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"input":7}`: "input: got no text",
 		`{"input":"a","tools":[{"type":"function"}]}`:              "tools is not supported",
-		`{"input":"a","text":{"format":{"type":"json_object"}}}`:   "text.format is not supported",
+		`{"input":"a","text":{"format":{"type":"json_schema"}}}`:   "text.format.schema: got none",
+		`{"input":"a","text":{"format":{"type":"xml"}}}`:           "text.format.type: got",
 		`{"input":[{"type":"function_call_output","output":"a"}]}`: "output",
 		`{"input":[{"type":"item_reference"}]}`:                    "input[0].type is not supported",
 	} {
@@ -151,24 +154,47 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-// Tools go to a template that has them, and calls come back from the answer.
+// Calls come back from the answer in both forms in which Qwen's models write them, cut anywhere, whole and as a stream.
 func TestToolCalls(t *testing.T) {
 	c := begin(t, Options{Template: parsed(t)})
-	ask := &call{s: c.server, id: strings.Repeat("A", 26)}
-	w := &chatWriter{c: ask, options: chat.AnswerOptions{Tools: chat.List()}}
-	for _, piece := range []string{"One moment.\n<tool_", `call>{"name":"weather","arguments":{"place":"Bern"}}`, "</tool_call>"} {
-		w.show(0, pieceOf(piece))
+	tools, err := chat.DecodeJSON([]byte(`[{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":{"place":{"type":"string"},"days":{"type":"integer"}}}}}]`))
+	if err != nil {
+		t.Fatal(err)
 	}
-	w.end(0, bitgpu.EndOfText)
-	choice := w.choices[0].(map[string]any)
-	calls := choice["message"].(map[string]any)["tool_calls"].([]any)
-	function := calls[0].(map[string]any)["function"].(map[string]any)
-	if choice["finish_reason"] != "tool_calls" || function["name"] != "weather" || function["arguments"] != `{"place":"Bern"}` {
-		t.Errorf("got %v", choice)
+	for form, text := range map[string]string{
+		"JSON": "One moment.\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"place\": \"Bern\", \"days\": 3}}\n</tool_call>",
+		"XML":  "One moment.\n<tool_call>\n<function=weather>\n<parameter=place>\nBern\n</parameter>\n<parameter=days>\n3\n</parameter>\n</function>\n</tool_call>",
+	} {
+		for _, size := range []int{1, 7, len(text)} {
+			ask := &call{s: c.server, id: strings.Repeat("A", 26)}
+			w := &chatWriter{c: ask, options: chat.AnswerOptions{Tools: tools}}
+			written := httptest.NewRecorder()
+			streamed := &call{s: c.server, id: ask.id, w: &recorder{ResponseWriter: written}, r: httptest.NewRequest("POST", "/", nil)}
+			stream := &chatWriter{c: streamed, options: w.options, events: streamed.stream()}
+			for at := 0; at < len(text); at += size {
+				part := text[at:min(at+size, len(text))]
+				w.show(0, piece{text: part})
+				stream.show(0, piece{text: part})
+			}
+			w.end(0, bitgpu.EndOfText)
+			stream.end(0, bitgpu.EndOfText)
+			stream.events.close()
+			choice := w.choices[0].(map[string]any)
+			message := choice["message"].(map[string]any)
+			calls, _ := message["tool_calls"].([]any)
+			if len(calls) != 1 || message["content"] != "One moment." || choice["finish_reason"] != "tool_calls" {
+				t.Fatalf("%s by %d: got %v", form, size, choice)
+			}
+			function := calls[0].(map[string]any)["function"].(map[string]any)
+			if function["name"] != "weather" || function["arguments"] != `{"place":"Bern","days":3}` {
+				t.Errorf("%s by %d: got %v", form, size, function)
+			}
+			if body := written.Body.String(); strings.Count(body, `"tool_calls":[`) != 1 || !strings.Contains(body, `{\"place\":\"Bern\",\"days\":3}`) || !strings.Contains(body, `"finish_reason":"tool_calls"`) {
+				t.Errorf("%s by %d: got the stream %s", form, size, body)
+			}
+		}
 	}
 }
-
-func pieceOf(text string) piece { return piece{text: text} }
 
 // Texts and tokens.
 func TestTokenize(t *testing.T) {
@@ -186,8 +212,10 @@ func TestTokenize(t *testing.T) {
 	if v := c.post("/detokenize", string(back)).object(t); at(v, "prompt") != "To be, or not to be" {
 		t.Errorf("got %v", v)
 	}
-	if v := c.get("/tokenizer_info").object(t); at(v, "vocabulary") != 1024.0 {
-		t.Errorf("got %v", v)
+	info := c.get("/tokenizer_info").object(t)
+	end, _ := at(info, "eos_token").(string)
+	if v := c.post("/tokenize", `{"prompt":`+quote(end)+`,"add_special_tokens":false}`).object(t); at(info, "vocabulary") != 1024.0 || at(v, "count") != 1.0 || at(v, "tokens", 0) != at(info, "end_of_text", 0, "id") {
+		t.Errorf("got %v, and of its end %v", info, v)
 	}
 }
 
@@ -197,6 +225,9 @@ func TestMetrics(t *testing.T) {
 	c.text(`{"prompt":"ROMEO:","max_tokens":7}`)
 	c.newMemory("")
 	text := c.get("/metrics").body
+	if passes, tokens := c.server.model.Batches(); passes == 0 || tokens < passes || !strings.Contains(text, fmt.Sprintf("bitgpu_batches_total %d\n", passes)) {
+		t.Errorf("got %d tokens in %d batches", tokens, passes)
+	}
 	for _, want := range []string{
 		"bitgpu_generated_tokens_total 7\n", "bitgpu_prompt_tokens_total 2\n", "bitgpu_memories 1\n", `bitgpu_requests_total{code="200",path="/v1/completions"} 1` + "\n",
 		"bitgpu_slots 4\n", "bitgpu_slots_busy 0\n", "bitgpu_time_to_first_token_seconds_count 1\n",

@@ -16,7 +16,7 @@ var page []byte
 var openAPI []byte
 
 // pagePolicy lets the page do what is in it and talk to its server, and nothing else.
-var pagePolicy = fmt.Sprintf("default-src 'none'; script-src %s; style-src %s; connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+var pagePolicy = fmt.Sprintf("default-src 'none'; script-src %s; style-src %s; connect-src 'self'; img-src data: blob:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
 	hashOf("script"), hashOf("style"))
 
 // hashOf is how a policy names the one element of a kind that the page has.

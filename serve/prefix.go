@@ -15,9 +15,12 @@ import (
 // They are cut where a session cuts what it reads, so that a text is the same bit by bit with and without them, and a key
 // finds only what it has itself sent: how fast an answer comes must not tell what others have asked.
 type prefixes struct {
-	most int // entries
+	model *bitgpu.Model
+	most  int64                    // bytes
+	size  func(tokens int64) int64 // about as much as one takes
 
 	mu    sync.Mutex
+	held  int64 // bytes
 	known map[prefixKey]*list.Element
 	order *list.List // of *prefix; the last used first
 }
@@ -29,12 +32,12 @@ type prefixKey struct {
 }
 
 type prefix struct {
-	key     prefixKey
-	session *bitgpu.Session
+	key   prefixKey
+	state *bitgpu.Snapshot
 }
 
-func newPrefixes(most int64) *prefixes {
-	return &prefixes{most: int(min(most, 1<<20)), known: map[prefixKey]*list.Element{}, order: list.New()}
+func newPrefixes(model *bitgpu.Model, most int64, size func(tokens int64) int64) *prefixes {
+	return &prefixes{model: model, most: most, size: size, known: map[prefixKey]*list.Element{}, order: list.New()}
 }
 
 func keyOf(owner string, ids []uint32) prefixKey {
@@ -63,7 +66,7 @@ func places(n int) []int {
 
 // take gives a session of the caller's own that has read the first n tokens of a prompt; nil where no beginning is known.
 func (p *prefixes) take(owner string, ids []uint32) (session *bitgpu.Session, n int, err error) {
-	if p.most == 0 {
+	if p.most <= 0 {
 		return nil, 0, nil
 	}
 	// Every whole piece is looked for: the end of an earlier prompt lies anywhere.
@@ -83,35 +86,40 @@ func (p *prefixes) take(owner string, ids []uint32) (session *bitgpu.Session, n 
 
 func (p *prefixes) find(key prefixKey) (*bitgpu.Session, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	e := p.known[key]
 	if e == nil {
+		p.mu.Unlock()
 		return nil, nil
 	}
 	p.order.MoveToFront(e)
-	return e.Value.(*prefix).session.Fork()
+	state := e.Value.(*prefix).state
+	p.mu.Unlock()
+	return restored(p.model, state)
 }
 
 // offer shows a session that has read the first n tokens of a prompt; a copy is kept where that is worth it.
 func (p *prefixes) offer(owner string, ids []uint32, n int, session *bitgpu.Session) error {
-	if p.most == 0 {
-		return nil
-	}
-	if !slices.Contains(places(len(ids)), n) {
+	if p.size(int64(n)) > p.most || !slices.Contains(places(len(ids)), n) {
 		return nil
 	}
 	key := keyOf(owner, ids[:n])
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.known[key] != nil {
+	known := p.known[key] != nil
+	p.mu.Unlock()
+	if known {
 		return nil
 	}
-	fork, err := session.Fork()
+	state, err := session.Snapshot()
 	if err != nil {
 		return err
 	}
-	p.known[key] = p.order.PushFront(&prefix{key, fork})
-	for p.order.Len() > p.most {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known[key] != nil { // meanwhile
+		return nil
+	}
+	p.known[key] = p.order.PushFront(&prefix{key, state})
+	for p.held += state.Bytes(); p.held > p.most; {
 		p.drop(p.order.Back())
 	}
 	return nil
@@ -120,19 +128,12 @@ func (p *prefixes) offer(owner string, ids []uint32, n int, session *bitgpu.Sess
 func (p *prefixes) drop(e *list.Element) {
 	entry := p.order.Remove(e).(*prefix)
 	delete(p.known, entry.key)
-	entry.session.Close()
+	p.held -= entry.state.Bytes()
 }
 
-func (p *prefixes) close() {
+// totals are the beginnings and the bytes that they take.
+func (p *prefixes) totals() (n int, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.order.Len() > 0 {
-		p.drop(p.order.Back())
-	}
-}
-
-func (p *prefixes) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.order.Len()
+	return p.order.Len(), p.held
 }

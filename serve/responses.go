@@ -1,91 +1,16 @@
 package serve
 
 import (
-	"container/list"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"bitgpu"
 	"bitgpu/io/chat"
+	"bitgpu/io/jsonform"
 )
-
-// answers keep what /v1/responses can go on from: a conversation, the text that was read and written of it, and the session
-// that read it, so that the next turn reads what is new only. They are in RAM; the longest unused go first.
-type answers struct {
-	most int
-
-	mu    sync.Mutex
-	known map[string]*list.Element
-	order *list.List // of *kept; the last used first
-}
-
-type kept struct {
-	id, owner string
-	body      map[string]any
-	messages  []chat.Value // without instructions, which belong to one turn
-	read      string       // as it was rendered, and written
-	session   *bitgpu.Session
-}
-
-func newAnswers(most int64) *answers {
-	return &answers{most: int(min(most, 1<<16)), known: map[string]*list.Element{}, order: list.New()}
-}
-
-func (a *answers) add(k *kept) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.known[k.id] = a.order.PushFront(k)
-	for a.order.Len() > a.most {
-		a.drop(a.order.Back())
-	}
-}
-
-func (a *answers) drop(e *list.Element) {
-	k := a.order.Remove(e).(*kept)
-	delete(a.known, k.id)
-	k.session.Close()
-}
-
-// find gives an owner's answer; fork also a session of the caller's own that goes on from it.
-func (a *answers) find(owner, id string, fork bool) (*kept, *bitgpu.Session, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	e := a.known[id]
-	if e == nil || e.Value.(*kept).owner != owner {
-		return nil, nil, notFound("response_not_found", "there is no response %.100q, or not any more", id)
-	}
-	a.order.MoveToFront(e)
-	k := e.Value.(*kept)
-	if !fork {
-		return k, nil, nil
-	}
-	session, err := k.session.Fork()
-	return k, session, err
-}
-
-func (a *answers) delete(owner, id string) error {
-	if _, _, err := a.find(owner, id, false); err != nil {
-		return err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if e := a.known[id]; e != nil {
-		a.drop(e)
-	}
-	return nil
-}
-
-func (a *answers) close() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for a.order.Len() > 0 {
-		a.drop(a.order.Back())
-	}
-}
 
 var refusedOfResponses = map[string]string{
 	"tools": "offer them at /v1/chat/completions", "tool_choice": "offer tools at /v1/chat/completions", "background": "an answer is waited for",
@@ -108,10 +33,29 @@ type responseRequest struct {
 	Store        *bool           `json:"store"`
 	Truncation   *string         `json:"truncation"`
 	Text         *struct {
-		Format *struct {
-			Type string `json:"type"`
+		Format *struct { // of a schema, without the object that chats have around it
+			Type        string          `json:"type"`
+			Name        string          `json:"name,omitempty"`
+			Description string          `json:"description,omitempty"`
+			Schema      json.RawMessage `json:"schema,omitempty"`
+			Strict      *bool           `json:"strict,omitempty"`
 		} `json:"format"`
 	} `json:"text"`
+}
+
+// form is what the answer is held to.
+func (in *responseRequest) form() (*jsonform.Form, error) {
+	if in.Text == nil || in.Text.Format == nil {
+		return nil, nil
+	}
+	f := in.Text.Format
+	if f.Type != "json_schema" {
+		return (&responseFormat{Type: f.Type}).form("text.format")
+	}
+	if f.Schema == nil {
+		return nil, invalid("text.format.schema", "got none, want a JSON schema")
+	}
+	return schemaForm(f.Schema, "text.format.schema")
 }
 
 // inputMessages are the messages of a text, or of a list of them.
@@ -174,10 +118,12 @@ func (s *Server) responses(c *call) error {
 		return err
 	case in.Truncation != nil && *in.Truncation != "disabled":
 		return unsupported("truncation", "a memory has no end")
-	case in.Text != nil && in.Text.Format != nil && in.Text.Format.Type != "text":
-		return unsupported("text.format", "the model is not held to a form")
 	}
-	w := &responseWriter{c: c, in: &in, id: "resp_" + c.id, message: "msg_" + c.id, o: o}
+	form, err := in.form()
+	if err != nil {
+		return err
+	}
+	w := &responseWriter{c: c, in: &in, form: form, id: "resp_" + c.id, message: "msg_" + c.id, o: o}
 	leave, err := c.place()
 	if err != nil {
 		return err
@@ -239,6 +185,7 @@ func (w *responseWriter) open(messages []chat.Value) (*text, error) {
 type responseWriter struct {
 	c           *call
 	in          *responseRequest
+	form        *jsonform.Form // nil: any text
 	o           bitgpu.TokenOptions
 	id, message string
 	messages    []chat.Value
@@ -284,9 +231,17 @@ func (w *responseWriter) body(status string, output []any) map[string]any {
 		"id": w.id, "object": "response", "created_at": w.c.start.Unix(), "status": status, "error": nil, "incomplete_details": nil,
 		"instructions": w.in.Instructions, "max_output_tokens": w.in.MaxTokens, "model": w.c.s.o.Name, "output": output,
 		"parallel_tool_calls": false, "previous_response_id": w.in.Previous, "store": w.stored(), "temperature": w.o.Temperature, "top_p": topP,
-		"text": map[string]any{"format": map[string]any{"type": "text"}}, "tool_choice": "none", "tools": []any{}, "truncation": "disabled",
+		"text": map[string]any{"format": w.format()}, "tool_choice": "none", "tools": []any{}, "truncation": "disabled",
 		"metadata": map[string]any{}, "usage": nil,
 	}
+}
+
+// format is what was asked for as the form of the text.
+func (w *responseWriter) format() any {
+	if w.in.Text == nil || w.in.Text.Format == nil {
+		return map[string]any{"type": "text"}
+	}
+	return w.in.Text.Format
 }
 
 func (w *responseWriter) stored() bool { return w.in.Store == nil || *w.in.Store }
@@ -296,10 +251,14 @@ func (w *responseWriter) write(t *text) error {
 	if err != nil {
 		return invalid("input", "%v", err)
 	}
-	if err := w.c.read(t, ids); err != nil {
+	if err := w.c.readChat(t, ids); err != nil {
 		return err
 	}
-	parser := chat.NewAnswerParser(chat.AnswerOptions{Thinking: chat.OpensThought(w.rendered.Text)})
+	thinking := chat.OpensThought(w.rendered.Text)
+	if err := w.c.s.hold(&w.o, w.form, w.c.s.thought(thinking, nil)); err != nil {
+		return err
+	}
+	parser := chat.NewAnswerParser(chat.AnswerOptions{Thinking: thinking})
 	reason, err := w.c.write(t.session, w.o, -1, func(p piece) bool {
 		w.raw += p.text
 		return w.deltas(parser.Add(p.text))
@@ -313,8 +272,11 @@ func (w *responseWriter) write(t *text) error {
 	w.end(reason)
 	if w.stored() {
 		messages := append(slices.Clip(w.messages), chat.Message("assistant", w.answer.Content))
-		w.c.s.answers.add(&kept{w.id, w.c.owner, w.final, messages, w.rendered.Text + w.raw, t.session})
-		t.session = nil // theirs now
+		state, err := t.session.Snapshot()
+		if err != nil {
+			return err
+		}
+		w.c.s.answers.add(&kept{w.id, w.c.owner, w.final, messages, w.rendered.Text + w.raw, state})
 	}
 	if w.events != nil && !w.event("response."+w.final["status"].(string), map[string]any{"response": w.final}) {
 		return errGone

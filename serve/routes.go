@@ -34,6 +34,7 @@ func (s *Server) table() []route {
 		{"POST", "/v1/memories/{id}/learn", keyed, s.learnMemory},
 		{"GET", "/v1/memories/{id}/file", keyed, s.getMemoryFile},
 		{"PUT", "/v1/memories/{id}/file", keyed, s.putMemoryFile},
+		{"GET", "/v1/memories/{id}/picture", keyed, s.memoryPicture},
 		{"POST", "/v1/responses", keyed, s.responses},
 		{"GET", "/v1/responses/{id}", keyed, s.getResponse},
 		{"DELETE", "/v1/responses/{id}", keyed, s.deleteResponse},

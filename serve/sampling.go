@@ -90,7 +90,7 @@ func (p *sampling) options(c *call, tokens int) (bitgpu.TokenOptions, error) {
 }
 
 // adjust makes the function that changes logits, or nil where nothing is to be changed.
-func (p *sampling) adjust(vocab int) (func(logits []float32, written []uint32), error) {
+func (p *sampling) adjust(vocab int) (func(logits []float32, written []uint32) error, error) {
 	if len(p.LogitBias) > mostBias {
 		return nil, invalid("logit_bias", "got %d entries, want at most %d", len(p.LogitBias), mostBias)
 	}
@@ -109,7 +109,7 @@ func (p *sampling) adjust(vocab int) (func(logits []float32, written []uint32), 
 		return nil, nil
 	}
 	counts, counted := map[uint32]int{}, 0
-	return func(logits []float32, written []uint32) {
+	return func(logits []float32, written []uint32) error {
 		if len(written) < counted { // another text begins
 			clear(counts)
 			counted = 0
@@ -124,6 +124,7 @@ func (p *sampling) adjust(vocab int) (func(logits []float32, written []uint32), 
 		for id, value := range bias {
 			logits[id] += value
 		}
+		return nil
 	}, nil
 }
 

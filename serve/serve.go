@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bitgpu"
 	"bitgpu/io/chat"
+	"bitgpu/io/jsonform"
 )
 
 // Server answers requests with a model. It is an [http.Handler].
@@ -30,7 +32,11 @@ type Server struct {
 	prefixes    *prefixes
 	metrics     *metrics
 	answers     *answers
+	reading     chan struct{} // has something while a piece of a prompt is read
+	vocabulary  func() (*jsonform.Vocabulary, error)
 	handler     http.Handler
+	bodies      atomic.Int64 // bytes of the bodies of all requests under way
+	uploads     atomic.Int64 // memory files that are on their way
 
 	mu      sync.Mutex
 	running int           // requests under way
@@ -44,7 +50,7 @@ func New(model *bitgpu.Model, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, model: model, created: time.Now(), ended: make(chan struct{})}
+	s := &Server{o: o, model: model, created: time.Now(), ended: make(chan struct{}), reading: make(chan struct{}, 1)}
 	if s.guard, err = newGuard(o); err != nil {
 		return nil, err
 	}
@@ -60,9 +66,10 @@ func New(model *bitgpu.Model, o Options) (*Server, error) {
 	if s.store, err = openStore(model, o); err != nil {
 		return nil, err
 	}
-	s.prefixes = newPrefixes(max(o.PrefixLimit, 0) / s.store.largest())
-	s.answers = newAnswers(max(o.ResidentLimit/s.store.largest(), 16))
+	s.prefixes = newPrefixes(model, o.PrefixLimit, s.store.size)
+	s.answers = newAnswers(model, o.ResidentLimit)
 	s.metrics = newMetrics(s)
+	s.vocabulary = vocabulary(model)
 	s.handler = s.routes()
 	return s, nil
 }
@@ -89,8 +96,6 @@ func (s *Server) Drain(ctx context.Context) error {
 // Close drains and gives back what the server holds. Requests under way are waited for.
 func (s *Server) Close() error {
 	s.Drain(context.Background())
-	s.prefixes.close()
-	s.answers.close()
 	return s.store.close()
 }
 
@@ -132,6 +137,7 @@ type call struct {
 	plain bool   // errors in ollama's shape
 	start time.Time
 	usage usage
+	held  int64  // bytes of its body
 	model string // that was asked for, as it was
 }
 
@@ -139,7 +145,7 @@ type call struct {
 type recorder struct {
 	http.ResponseWriter
 	status int
-	stall  time.Duration
+	pace   pace
 }
 
 func (w *recorder) WriteHeader(status int) {
@@ -155,8 +161,29 @@ func (w *recorder) Write(data []byte) (int, error) {
 		w.status = http.StatusOK
 	}
 	// What has no deadlines, as a recorder of a test, waits for nobody.
-	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.stall))
+	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(w.pace.deadline())
+	defer w.pace.count(time.Now(), len(data))
 	return w.ResponseWriter.Write(data)
+}
+
+// pace bounds how long a client may be waited for: for a byte, and in all, but for the time that so many bytes take on a slow line.
+type pace struct {
+	stall  time.Duration
+	waited time.Duration
+	bytes  int64
+}
+
+const slowestLine = 16 << 10 // bytes a second
+
+func (p *pace) deadline() time.Time {
+	all := 2*p.stall + time.Duration(p.bytes)*time.Second/slowestLine
+	return time.Now().Add(min(p.stall, all-p.waited))
+}
+
+// count takes note of n bytes that were waited for since a moment.
+func (p *pace) count(since time.Time, n int) {
+	p.waited += time.Since(since)
+	p.bytes += int64(n)
 }
 
 // Unwrap lets [http.ResponseController] through.
@@ -166,12 +193,20 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 type stallReader struct {
 	c    *call
 	from io.ReadCloser
+	pace pace
+}
+
+// bodyReader is the body as it is to be read.
+func (c *call) bodyReader() io.ReadCloser {
+	return &stallReader{c: c, from: c.r.Body, pace: pace{stall: c.s.o.Stall}}
 }
 
 func (r *stallReader) Read(p []byte) (int, error) {
 	control := http.NewResponseController(r.c.w.ResponseWriter)
-	control.SetReadDeadline(time.Now().Add(r.c.s.o.Stall))
+	control.SetReadDeadline(r.pace.deadline())
+	began := time.Now()
 	n, err := r.from.Read(p)
+	r.pace.count(began, n)
 	if err == io.EOF {
 		control.SetReadDeadline(time.Time{}) // from now on the connection is only watched for its end
 	}
@@ -193,7 +228,7 @@ const (
 func (s *Server) handle(route string, who access, f func(c *call) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		c := &call{s: s, w: &recorder{ResponseWriter: w, stall: s.o.Stall}, r: r, id: rand.Text(), start: start, plain: who == ollama}
+		c := &call{s: s, w: &recorder{ResponseWriter: w, pace: pace{stall: s.o.Stall}}, r: r, id: rand.Text(), start: start, plain: who == ollama}
 		c.w.Header().Set("X-Request-Id", c.id)
 		c.w.Header().Set("X-Content-Type-Options", "nosniff")
 		if r.ContentLength != 0 { // also of a body that nobody wants, whose rest is read behind the answer
@@ -205,6 +240,7 @@ func (s *Server) handle(route string, who access, f func(c *call) error) http.Ha
 			c.r = r.WithContext(ctx)
 		}
 		err := c.serve(who, f)
+		s.bodies.Add(-c.held)
 		var told *apiError
 		if err != nil {
 			told = asAPIError(c.r.Context(), err)

@@ -41,6 +41,12 @@ func begin(t testing.TB, o Options) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return beginWith(t, model, o)
+}
+
+// beginWith serves another model than the demo.
+func beginWith(t testing.TB, model *bitgpu.Model, o Options) *client {
+	t.Helper()
 	if o.Name == "" {
 		o.Name = "demo"
 	}
@@ -49,6 +55,7 @@ func begin(t testing.TB, o Options) *client {
 		t.Fatal(err)
 	}
 	c := &client{t: t, server: s, http: httptest.NewUnstartedServer(s)}
+	c.http.Config = HTTPServer(s, s.o.Log)
 	c.http.Config.ConnState = func(conn net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			conn.(*net.TCPConn).SetWriteBuffer(1 << 14) // who takes nothing is noticed soon

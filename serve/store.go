@@ -31,7 +31,7 @@ type store struct {
 	limit     int64 // bytes of files
 	base      int64 // bytes of the file of one memory, at most,
 	each      int64 // and of each token that it has read, where a model keeps them
-	resident  int   // memories in RAM
+	resident  int64 // bytes of memories in RAM
 
 	mu    sync.Mutex
 	items map[string]*entry
@@ -59,8 +59,8 @@ type entry struct {
 	written bool      // likewise: somebody writes
 	gone    bool      // likewise: deleted or evicted
 
-	mu      sync.Mutex      // guards what follows; is taken before store.mu
-	session *bitgpu.Session // nil where only the file has it
+	mu    sync.Mutex       // guards what follows; is taken before store.mu
+	state *bitgpu.Snapshot // nil where only the file has it
 }
 
 const aboutSuffix = ".json"
@@ -103,7 +103,7 @@ func (s *store) begin(o Options) error {
 		return fmt.Errorf("%w: memory limit: got %d bytes, want %d or more: one memory has %d, and its next state is written before the old one goes",
 			ErrOption, s.limit, 2*least, least)
 	}
-	s.resident = int(max(o.ResidentLimit/s.largest(), 1))
+	s.resident = o.ResidentLimit
 	if err := s.find(); err != nil {
 		return err
 	}
@@ -113,7 +113,10 @@ func (s *store) begin(o Options) error {
 // measure finds how many bytes a memory has at most. Of a model that learns the length of its text does not count, but for a
 // few digits; one with attention keeps its tokens.
 func (s *store) measure() error {
-	const few = 64 // as many as the file has of the last tokens
+	few := 64 // as many as the file has of the last tokens
+	if room := s.model.Context(); room > 0 {
+		few = max(min(few, room/2), 1)
+	}
 	session, err := s.model.NewSession()
 	if err != nil {
 		return err
@@ -136,8 +139,8 @@ func (s *store) measure() error {
 		sizes[i] = info.Size()
 	}
 	const slack = 4096 // longer numbers, another alignment
-	if grown := sizes[1] - sizes[0]; grown > slack/4 {
-		s.each = (grown + few - 1) / few
+	if grown := sizes[1] - sizes[0]; s.model.Context() > 0 {
+		s.each = (grown + int64(few) - 1) / int64(few)
 	}
 	s.base = sizes[0] + slack
 	return nil
@@ -207,10 +210,7 @@ func (s *store) close() error {
 func (m *entry) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.session != nil {
-		m.session.Close()
-		m.session = nil
-	}
+	m.state = nil
 }
 
 func errNoMemory(id string) *apiError {

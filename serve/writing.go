@@ -29,15 +29,32 @@ func (s *store) read(owner, id string) (*bitgpu.Session, error) {
 func (s *store) fork(m *entry) (*bitgpu.Session, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.session == nil {
-		session, err := s.load(m)
-		if err != nil {
-			return nil, err
-		}
-		m.session = session
-		defer s.shrink(m)
+	if m.state != nil {
+		return restored(s.model, m.state)
 	}
-	return m.session.Fork()
+	session, err := s.load(m)
+	if err != nil {
+		return nil, err
+	}
+	if m.state, err = session.Snapshot(); err != nil {
+		session.Close()
+		return nil, err
+	}
+	s.shrink(m)
+	return session, nil
+}
+
+// restored is a new session that goes on from a snapshot.
+func restored(model *bitgpu.Model, p *bitgpu.Snapshot) (*bitgpu.Session, error) {
+	session, err := model.NewSession()
+	if err != nil {
+		return nil, err
+	}
+	if err := session.Restore(p); err != nil {
+		session.Close()
+		return nil, err
+	}
+	return session, nil
 }
 
 // load reads a memory's file, and refuses one that is not what was written.
@@ -84,26 +101,24 @@ func sumOf(path string) (sum string, size int64, err error) {
 func (s *store) shrink(keep *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for in := 1; ; in = 1 {
+	for {
 		var oldest *entry
+		total := keep.state.Bytes()
 		for _, m := range s.items {
 			if m == keep || !m.mu.TryLock() { // in use
 				continue
 			}
-			if m.session != nil {
-				if in++; oldest == nil || m.used.Before(oldest.used) {
+			if m.state != nil {
+				if total += m.state.Bytes(); oldest == nil || m.used.Before(oldest.used) {
 					oldest = m
 				}
 			}
 			m.mu.Unlock()
 		}
-		if in <= s.resident || oldest == nil || !oldest.mu.TryLock() {
+		if total <= s.resident || oldest == nil || !oldest.mu.TryLock() {
 			return
 		}
-		if oldest.session != nil {
-			oldest.session.Close()
-			oldest.session = nil
-		}
+		oldest.state = nil
 		oldest.mu.Unlock()
 	}
 }
@@ -173,7 +188,11 @@ func (w *writing) commit() error {
 		w.abandon()
 		return err
 	}
-	next, err := s.save(m, w.session)
+	state, err := w.session.Snapshot()
+	var next about
+	if err == nil {
+		next, err = s.save(m, state)
+	}
 	if err != nil {
 		s.mu.Lock()
 		s.bytes -= most
@@ -191,25 +210,21 @@ func (w *writing) commit() error {
 	if old.File != "" {
 		os.Remove(s.path(old.File)) // what stays is found at the next start
 	}
-	before := m.session
-	m.session = w.session
+	m.state = state
 	s.shrink(m)
 	m.mu.Unlock()
-	if before != nil {
-		before.Close()
-	}
-	return nil
+	return w.session.Close()
 }
 
 // save writes the files of a memory's next state. The old state's stay.
-func (s *store) save(m *entry, session *bitgpu.Session) (about, error) {
+func (s *store) save(m *entry, state *bitgpu.Snapshot) (about, error) {
 	s.mu.Lock()
 	next := m.about
 	s.mu.Unlock()
 	next.File = next.ID + "-" + newID()[4:] + ".memory"
-	next.Tokens, next.Used = session.Position(), time.Now().Unix()
+	next.Tokens, next.Used = state.Tokens(), time.Now().Unix()
 	path := s.path(next.File)
-	if err := session.SaveMemory(path); err != nil {
+	if err := state.WriteFile(path); err != nil {
 		return next, err
 	}
 	var err error

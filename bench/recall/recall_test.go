@@ -68,7 +68,7 @@ func testFill(t *testing.T, k task) {
 func TestRecall(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "bitgpu")
-	build := exec.Command("go", "build", "-o", program, "bitgpu/cmd/bitgpu")
+	build := exec.Command("go", "build", "-o", program, "../../cmd/bitgpu")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		t.Fatal(err)

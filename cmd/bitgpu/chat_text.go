@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"io"
-	"runtime"
 	"strings"
 
 	"bitgpu/io/chat"
@@ -20,7 +19,8 @@ type answerWriter struct {
 
 // dims says whether a stream is a terminal that can show dimmed text.
 func dims(stream any, env func(string) string) bool {
-	return terminal(stream) && env("TERM") != "dumb" && env("NO_COLOR") == "" && (runtime.GOOS != "windows" || env("WT_SESSION") != "")
+	f, ok := terminalFile(stream)
+	return ok && env("TERM") != "dumb" && env("NO_COLOR") == "" && takesEscapes(f)
 }
 
 // show writes a part, and says whether that worked.

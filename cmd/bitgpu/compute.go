@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"bitgpu"
 	"bitgpu/demo"
@@ -24,7 +25,7 @@ func computeFlags() []cli.Flag {
 		},
 		&cli.StringFlag{
 			Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
-			Usage: "`N|NAME|software`: which GPU, by its number or a part of its name in the list of bitgpu devices; software is Mesa's",
+			Usage: "`N|NAME|software`: which GPU, by its number or a part of its name in the list of bitgpu devices; software is one that computes on the CPU, such as Mesa's",
 		},
 		threadsFlag())
 }
@@ -82,12 +83,16 @@ func mastersFlag() cli.Flag {
 
 // modelFlags name the model, and say how one of a public family is to be run; more follow them.
 func modelFlags(more ...cli.Flag) []cli.Flag {
-	return append([]cli.Flag{
-		modelFlag(), loraFlag(), contextFlag(), mastersFlag(),
+	return slices.Concat([]cli.Flag{modelFlag(), loraFlag(), contextFlag(), mastersFlag()}, numbersFlags(), more)
+}
+
+// numbersFlags are storage.Numbers.
+func numbersFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.StringFlag{Name: "kv", DefaultText: "f16 on a GPU, f32 on the CPU", Usage: "`f32|f16`: keep keys and values in that, of a model with attention"},
 		&cli.StringFlag{Name: "activations", DefaultText: "as the model was made",
 			Usage: "`float|int8`: inputs of linear layers, of a GGUF or Hugging Face model; int8 is faster and, where the model was made with floats, less exact"},
-	}, more...)
+	}
 }
 
 // publicOptions reads contextFlag and mastersFlag.

@@ -27,7 +27,7 @@ type trainer struct {
 	learner func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, error)
 	// timed is a learner whose operations are timed, which costs speed.
 	timed    func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, stopwatch, error)
-	evaluate func(c nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error)
+	evaluate func(c nn.Config, made *nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error)
 	reread   func(c nn.Config, w *nn.Weights[op.HostTensor], tokens train.Tokens, passages, length int) (train.Reread, error)
 	memory   func() int64 // the most bytes on the device so far, 0 = unknown
 	close    func()
@@ -46,14 +46,19 @@ func trainerOn[T any](ops op.Backend[T], clock train.Clock) *trainer {
 		e, err := train.NewLearner[T](timed, c, s, w)
 		return e, timed, err
 	}
-	t.evaluate = func(c nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error) {
+	t.evaluate = func(c nn.Config, made *nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error) {
 		m, err := nn.NewModel(ops, c, w)
 		if err != nil {
 			return train.Evaluation{}, err
 		}
 		defer m.Release()
 		if c.Decoder != nil {
-			return train.EvaluateWindows(m, tokens, time, nil)
+			var of *nn.Model[T]
+			if made != nil {
+				of = m.As(*made)
+				defer of.Release()
+			}
+			return train.EvaluateWindows(m, of, tokens, time, nil)
 		}
 		e, err := train.NewEvaluator(m, batch, time)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"bitgpu"
 	"bitgpu/io/corpus"
 	"bitgpu/io/tokenizer"
+	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
 
@@ -33,7 +34,7 @@ func evalCommand() *cli.Command {
 				Usage: "read sequences of `N` tokens, each with an empty memory at its beginning"},
 			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once; of a GGUF or Hugging Face model it is one"},
 			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
-		}, slices.Concat(rereadFlags(), corpusFlags(), computeFlags())...),
+		}, slices.Concat(numbersFlags(), rereadFlags(), corpusFlags(), computeFlags())...),
 		Action: evalAction,
 	}
 }
@@ -46,6 +47,7 @@ type evalReport struct {
 	Perplexity      float64  `json:"perplexity"`
 	BitsPerByte     *float64 `json:"bits_per_byte,omitempty"` // where the bytes are known
 	Accuracy        float64  `json:"accuracy"`                // share of tokens that were the most probable
+	Divergence      *float64 `json:"divergence,omitempty"`    // nats a token from the model as it was made, where --kv or --activations differ
 	TokensPerSecond float64  `json:"tokens_per_second"`
 }
 
@@ -66,12 +68,20 @@ func evalAction(c *cli.Context) error {
 	if err := refuseIdle(c, "it is for --reread", rereadOnly...); err != nil {
 		return err
 	}
+	numbers := storage.Numbers{Cache: c.String("kv"), Activations: c.String("activations")}
+	if err := numbers.Check(); err != nil {
+		return usagef("eval: %v", err)
+	}
 	model, err := evaluatedModel(c)
 	if err != nil {
 		return err
 	}
 	defer model.Close()
 	if err := adapt(c, model); err != nil {
+		return err
+	}
+	made, err := withNumbers(model, numbers)
+	if err != nil {
 		return err
 	}
 	if model.Public != nil {
@@ -101,17 +111,21 @@ func evalAction(c *cli.Context) error {
 	}
 	announceDevice(c, backend.device, backend.note)
 	start := time.Now()
-	e, err := backend.evaluate(model.Config, model.Weights, o.Batch, o.Time, tokens)
+	e, err := backend.evaluate(model.Config, made, nn.Spend(model.Weights), o.Batch, o.Time, tokens)
 	if err != nil {
 		return err
 	}
 	r := evalReport{
 		Tokens: e.Tokens, Bytes: bytes, Loss: e.Loss(), Perplexity: e.Perplexity(), Accuracy: e.Accuracy(),
-		TokensPerSecond: float64(e.Tokens) / time.Since(start).Seconds(),
+		TokensPerSecond: float64(e.Tokens) / max(time.Since(start).Seconds(), 1e-9), // a clock may not have moved
 	}
 	if bytes > 0 {
 		bits := e.BitsPerByte(bytes)
 		r.BitsPerByte = &bits
+	}
+	if made != nil {
+		each := e.Divergence / float64(e.Tokens)
+		r.Divergence = &each
 	}
 	if c.Bool("json") {
 		return json.NewEncoder(c.App.Writer).Encode(r)
@@ -121,8 +135,28 @@ func evalAction(c *cli.Context) error {
 		fmt.Fprintf(c.App.Writer, "bits per byte  %.4f (%d tokens, %d bytes)\n", *r.BitsPerByte, r.Tokens, r.Bytes)
 	}
 	fmt.Fprintf(c.App.Writer, "accuracy       %.2f %%\n", 100*r.Accuracy)
+	if r.Divergence != nil {
+		fmt.Fprintf(c.App.Writer, "divergence     %.6f nats a token (KL) from the model as it was made, which was read too\n", *r.Divergence)
+	}
 	fmt.Fprintf(c.App.Writer, "speed          %.0f tokens/s on %s\n", r.TokensPerSecond, backend.device)
 	return nil
+}
+
+// withNumbers makes the model compute as it is told, and gives its configuration before that, nil where nothing changed.
+func withNumbers(model *storage.Loaded, n storage.Numbers) (made *nn.Config, err error) {
+	before := model.Config
+	if before.Decoder != nil {
+		d := *before.Decoder
+		before.Decoder = &d
+	}
+	if err := n.Apply(model); err != nil {
+		return nil, err
+	}
+	d := model.Config.Decoder
+	if d == nil || d.Int8 == before.Decoder.Int8 && d.HalfCache == before.Decoder.HalfCache {
+		return nil, nil
+	}
+	return &before, nil
 }
 
 // publicWindow is how many tokens of context a model of a public family is measured with where nobody says otherwise.

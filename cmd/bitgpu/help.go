@@ -6,13 +6,15 @@ import (
 	"slices"
 	"strings"
 
+	"bitgpu/internal/version"
+
 	"github.com/mattn/go-runewidth"
 	"github.com/urfave/cli/v2"
 )
 
 func init() {
 	cli.HelpPrinter = printHelp
-	cli.VersionPrinter = func(c *cli.Context) { fmt.Fprintln(c.App.Writer, versionLine()) }
+	cli.VersionPrinter = func(c *cli.Context) { fmt.Fprintln(c.App.Writer, version.Line()) }
 }
 
 func helpCommand() *cli.Command {

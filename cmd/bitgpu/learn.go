@@ -244,7 +244,7 @@ func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn
 	if need := train.Memory(config, shape); need > backend.room {
 		return fmt.Errorf("this training takes %s of memory, and %s are free; a smaller --batch-size or --context takes less", byteCount(need), byteCount(backend.room))
 	}
-	made, err := backend.learner(config, shape, model.Weights)
+	made, err := backend.learner(config, shape, nn.Spend(model.Weights))
 	if err != nil {
 		return err
 	}

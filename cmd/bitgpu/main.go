@@ -15,10 +15,10 @@ import (
 	"os"
 	"regexp"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"bitgpu"
+	"bitgpu/internal/version"
 	"bitgpu/io/regular"
 
 	"github.com/urfave/cli/v2"
@@ -86,6 +86,7 @@ var formats = regexp.MustCompile(`^(modeldir: |bitt: |memory: )+(bitt: |safetens
 // sentence is an error in one line, which begins with the innermost of the formats that it passed through.
 func sentence(err error) string {
 	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
+	text = strings.NewReplacer(".; ", "; ", ".: ", ": ").Replace(text) // errors of Windows end with a full stop
 	return strings.TrimPrefix(formats.ReplaceAllString(text, "$2"), "modeldir: ")
 }
 
@@ -119,8 +120,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			"bitgpu run -p 'ROMEO:'",
 			"bitgpu train --data book.txt --output-dir model",
 			"bitgpu run -m model/model.bitt -p 'Once'"),
-		Version:                   version(),
-		Commands:                  append(commands(), completeCommand()),
+		Version:                   version.Text(),
+		Commands:                  append(commands(), completeCommand(), manCommand()),
 		Reader:                    stdin,
 		Writer:                    stdout,
 		ErrWriter:                 stderr,
@@ -152,44 +153,27 @@ func example(about string, lines ...string) string {
 	}
 	text.WriteString("Example:\n")
 	for _, line := range lines {
-		text.WriteString("  " + line + "\n")
+		text.WriteString("  " + typed(runtime.GOOS, line) + "\n")
 	}
 	return text.String()
+}
+
+// typed is a line of a shell as a system's shells have it: those of Windows know double quotes.
+func typed(system, line string) string {
+	if system == "windows" {
+		return strings.ReplaceAll(line, "'", `"`)
+	}
+	return line
 }
 
 func versionCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "version",
-		Usage:       "show the version",
+		Usage:       "show the version, the commit, and what this build computes on",
 		Description: example("", "bitgpu version"),
 		Action: func(c *cli.Context) error {
-			_, err := fmt.Fprintln(c.App.Writer, versionLine())
+			_, err := fmt.Fprintln(c.App.Writer, version.Line())
 			return err
 		},
 	}
-}
-
-func versionLine() string {
-	return fmt.Sprintf("bitgpu %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-// version is what the build recorded: a release, or the commit.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	text := "devel"
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			text += " " + s.Value[:min(len(s.Value), 12)]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			text += " modified"
-		}
-	}
-	return text
 }

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -58,8 +59,22 @@ func TestShellWord(t *testing.T) {
 		"model": "model", "/a/b-c_d.e": "/a/b-c_d.e", "größe": "größe", "": "''", "my model": "'my model'", "it's": `'it'\''s'`,
 		"$HOME": "'$HOME'", "a*": "'a*'", "~x": "'~x'", "a\nb": "'a\nb'", `a"b\c`: `'a"b\c'`,
 	} {
-		if got := shellWord(word); got != want {
+		if got := quoted("linux", word); got != want {
 			t.Errorf("%q: %s wanted, %s found", word, want, got)
+		}
+	}
+	for word, want := range map[string]string{`C:\a\model.bitt`: `C:\a\model.bitt`, `C:\my model`: `"C:\my model"`, "it's": `"it's"`, "": `""`} {
+		if got := quoted("windows", word); got != want {
+			t.Errorf("on Windows, %q: got %s, want %s", word, got, want)
+		}
+	}
+}
+
+// The clock of some systems stands still while a few tokens are read.
+func TestSpeedOfAStandingClock(t *testing.T) {
+	for took, want := range map[time.Duration]string{0: "2 tokens in less than the clock can tell", time.Second: "2 tokens in 1s, 2.0 tokens/s"} {
+		if got := speed(2, took); got != want {
+			t.Errorf("%v: got %q, want %q", took, got, want)
 		}
 	}
 }

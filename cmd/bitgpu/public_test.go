@@ -97,6 +97,55 @@ func TestEvalOfPublicModel(t *testing.T) {
 	}
 }
 
+// What rounding costs is the divergence from the model as it was made, by the logits of both.
+func TestEvalMeasuresRounding(t *testing.T) {
+	m, dir := publictest.File(t, "qwen3"), t.TempDir()
+	text := writeText(t, filepath.Join(dir, "a.txt"), "One for the master.")
+	ids := fmt.Sprintf("%d,79,110,101,32,102,111,114,32,116,104,101,32,109,97,115,116,101,114", publictest.End)
+	probabilities := func(flags ...string) (all [][]float64) {
+		out := filepath.Join(dir, fmt.Sprintf("l%d.safetensors", len(flags)))
+		mustRun(t, append([]string{"logits", "-m", m, "--backend", "cpu", "--tokens", ids, "-o", out}, flags...)...)
+		logits := tensorOf(t, out, "logits")
+		for at := 0; at < len(logits); at += publictest.Vocab {
+			row, sum := logits[at:at+publictest.Vocab], 0.0
+			for _, x := range row {
+				sum += math.Exp(x)
+			}
+			p := make([]float64, len(row))
+			for i, x := range row {
+				p[i] = math.Exp(x) / sum
+			}
+			all = append(all, p)
+		}
+		return all
+	}
+	made := probabilities()
+	for _, flags := range [][]string{{"--activations", "int8"}, {"--kv", "f16"}} {
+		want := 0.0
+		for i, q := range probabilities(flags...) {
+			for k, p := range made[i] {
+				want += p * math.Log(p/q[k]) / float64(len(made))
+			}
+		}
+		stdout, _ := mustRun(t, append([]string{"eval", "-m", m, "--backend", "cpu", "--data", text, "--json"}, flags...)...)
+		var r evalReport
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Divergence == nil || !(*r.Divergence > 0) || math.Abs(*r.Divergence-want) > 1e-3*want+1e-9 {
+			t.Errorf("%v: got %s, want a divergence of %v", flags, stdout, want)
+		}
+		if out := succeed(t, "", append([]string{"eval", "-m", m, "--backend", "cpu", "--data", text}, flags...)...); !strings.Contains(out, "nats a token (KL) from the model as it was made") {
+			t.Errorf("%v: %s", flags, out)
+		}
+	}
+	if stdout, _ := mustRun(t, "eval", "-m", m, "--backend", "cpu", "--data", text, "--activations", "float", "--json"); strings.Contains(stdout, "divergence") {
+		t.Errorf("as it was made: %s", stdout)
+	}
+	refuse(t, 2, bitgpuRun("", "eval", "-m", m, "--data", text, "--activations", "int4"), `activations: got "int4", want float or int8`)
+	refuse(t, 1, bitgpuRun("", "eval", "-m", model("d36-absmean"), "--data", text, "--kv", "f16"), "got a model of our own")
+}
+
 // tensorOf reads numbers of a safetensors file.
 func tensorOf(t *testing.T, path, name string) []float64 {
 	t.Helper()

@@ -15,8 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 
+	"bitgpu/internal/version"
 	"bitgpu/io/chat"
 	"bitgpu/io/regular"
 	"bitgpu/serve"
@@ -82,19 +82,14 @@ func serveAction(c *cli.Context) error {
 		return fmt.Errorf("serve: %w", err)
 	}
 	defer listener.Close()
+	listener = serve.Listener(listener)
 	ctx, stop := interruptible(c)
 	defer stop()
 
 	var handler atomic.Pointer[http.Handler]
 	set := func(h http.Handler) { handler.Store(&h) }
 	set(serve.Loading())
-	server := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) }),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
-	}
+	server := serve.HTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) }), o.Log)
 	failed := make(chan error, 1)
 	go func() {
 		if c.IsSet("tls-cert") {
@@ -138,7 +133,7 @@ func serveAction(c *cli.Context) error {
 // serveOptions reads and checks all flags that need no model.
 func serveOptions(c *cli.Context) (serve.Options, error) {
 	o := serve.Options{
-		Name: cmp.Or(c.String("alias"), modelName(c.String("model"))), Version: version(),
+		Name: cmp.Or(c.String("alias"), modelName(c.String("model"))), Version: version.Text(),
 		Parallel: c.Int("parallel"), Queue: c.Int("queue"), Timeout: c.Duration("timeout"),
 		Origins: c.StringSlice("cors-origins"), MemoryDir: c.String("memory-dir"),
 	}

@@ -34,7 +34,10 @@ func speed(tokens int, took time.Duration) string {
 	if tokens == 0 {
 		return "0 tokens"
 	}
-	return fmt.Sprintf("%d tokens in %v, %.1f tokens/s", tokens, took.Round(10*time.Microsecond), float64(tokens)/max(took.Seconds(), 1e-9))
+	if took <= 0 { // the clock of some systems does not move in so short a time
+		return fmt.Sprintf("%d tokens in less than the clock can tell", tokens)
+	}
+	return fmt.Sprintf("%d tokens in %v, %.1f tokens/s", tokens, took.Round(10*time.Microsecond), float64(tokens)/took.Seconds())
 }
 
 // byteCount writes a number of bytes for people, in powers of 1000.

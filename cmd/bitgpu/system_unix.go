@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -19,3 +20,6 @@ func peakMemory() int64 {
 	}
 	return int64(use.Maxrss) * 1024
 }
+
+// takesEscapes says whether a terminal shows what escape sequences say.
+func takesEscapes(*os.File) bool { return true }

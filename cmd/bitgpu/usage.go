@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"unicode"
@@ -111,12 +112,22 @@ func dashes(name string) string {
 }
 
 // shellWord writes a word as it can be pasted into a shell, quoted where it must be.
-func shellWord(word string) string {
-	plain := func(r rune) bool {
-		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./,:=@%+", r)
+func shellWord(word string) string { return quoted(runtime.GOOS, word) }
+
+// quoted is shellWord for a system. Both of Windows' shells take double quotes, and its paths have none.
+func quoted(system, word string) string {
+	also := ""
+	if system == "windows" {
+		also = `\`
 	}
-	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./,:=@%+"+also, r)
+	}
+	switch {
+	case word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0:
 		return word
+	case system == "windows":
+		return `"` + word + `"`
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

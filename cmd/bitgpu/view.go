@@ -170,7 +170,7 @@ func (v *viewer) saveFrames(ctx context.Context, dir string, every int) error {
 			return err
 		}
 		spent += time.Since(start)
-		v.Draw(view.Status{Rate: float64(v.Position()) / spent.Seconds()})
+		v.Draw(view.Status{Rate: float64(v.Position()) / max(spent.Seconds(), 1e-9)})
 		if err := v.save(filepath.Join(dir, v.frameName())); err != nil {
 			return err
 		}

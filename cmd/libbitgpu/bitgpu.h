@@ -69,6 +69,9 @@ extern "C" {
 /* The BITGPU_ABI that the library was built with. */
 int32_t bitgpu_abi(void);
 
+/* The release, the commit, Go, the platform, and what the library computes on, in one line. Give it back with bitgpu_free. */
+char *bitgpu_version(void);
+
 /* Gives back what the library allocated. NULL is allowed. */
 void bitgpu_free(void *memory);
 

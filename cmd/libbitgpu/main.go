@@ -28,6 +28,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/demo"
+	"bitgpu/internal/version"
 	"bitgpu/nn"
 )
 
@@ -75,6 +76,9 @@ func status(err error) C.bitgpu_status {
 
 //export bitgpu_abi
 func bitgpu_abi() C.int32_t { return C.BITGPU_ABI }
+
+//export bitgpu_version
+func bitgpu_version() *C.char { return C.CString(version.Line()) }
 
 //export bitgpu_free
 func bitgpu_free(memory unsafe.Pointer) { C.free(memory) }

@@ -11,6 +11,7 @@ import (
 
 // Template is a chat template that was loaded. It may be used by several goroutines at once.
 type Template struct {
+	text   string
 	body   []stmt
 	scope  *scope
 	tokens map[string]value // the special tokens by their names, bos_token and the like
@@ -41,8 +42,11 @@ func Parse(source string) (t *Template, err error) {
 	}()
 	p := &parser{tokens: lex(source)}
 	body, _ := p.statements(nil)
-	return &Template{body: body, scope: compile(body)}, nil
+	return &Template{text: source, body: body, scope: compile(body)}, nil
 }
+
+// Text is what the template was loaded from.
+func (t *Template) Text() string { return t.text }
 
 // Conversation is what a template renders.
 type Conversation struct {

@@ -24,6 +24,10 @@ func (o *Ops) matmul(y, r, x, w *Tensor[float32]) {
 	n, K := rowsOf(x)
 	R := w.Shape[0]
 	switch {
+	case w.interleaved != nil:
+		p := o.productRoom(y, r, n*R)
+		w.interleaved.MatMul(p, x.Data, n)
+		addProduct(y, r, p)
 	case n <= fewRows:
 		p := o.productRoom(y, r, n*R)
 		if w.Group > 0 {
@@ -108,7 +112,9 @@ func (o *Ops) matmulInt8(y, r, x, w *Tensor[float32]) {
 		}
 	}
 	p := o.productRoom(y, r, n*R)
-	if w.Group > 0 {
+	if w.interleaved != nil {
+		w.interleaved.MatMulI8(p, q, scales, n)
+	} else if w.Group > 0 {
 		simd.TernaryGroupMatMulI8(p, w.Codes, w.GroupScales, w.Group, q, scales, R, K, n)
 	} else {
 		simd.TernaryMatMulI8(p, w.Codes, q, scales, R, K, n)
@@ -244,7 +250,7 @@ func wideRow(t *Tensor[float32], dst []float32, r int) {
 	switch {
 	case t.Format == op.F16:
 		simd.Float32s(dst, t.Half[r*cols:(r+1)*cols])
-	case t.Format == op.Ternary && t.Group > 0:
+	case t.Format == op.Ternary && t.Group > 0 && t.interleaved == nil:
 		ternary.Unpack(dst, t.codes(r, 1), 1, cols)
 		for c := 0; c < cols; c += t.Group {
 			simd.Scale(float16.Frombits(t.GroupScales[(r*cols+c)/t.Group]).Float32(), dst[c:min(c+t.Group, cols)])

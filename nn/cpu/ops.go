@@ -3,6 +3,7 @@ package cpu
 import (
 	"bitgpu/nn/cpu/hugepages"
 	"bitgpu/nn/cpu/parallel"
+	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/op"
 )
 
@@ -37,6 +38,18 @@ func New() *Ops {
 		o.slots <- new(scanScratch)
 	}
 	return o
+}
+
+// Load implements op.Memory. Matrices with scales for groups are interleaved, but for those that meet whole numbers.
+func (o *Ops) Load(h op.HostTensor) *Tensor[float32] {
+	if h.Format == op.Ternary && h.Group > 0 && !h.Int8 {
+		if m := simd.Interleave(h.Codes, h.GroupScales, h.Group, h.Shape[0], h.Shape[1], h.Spare); m != nil {
+			t := &Tensor[float32]{Format: h.Format, Shape: h.Shape, Group: h.Group, interleaved: m}
+			o.inUse += t.bytes()
+			return t
+		}
+	}
+	return o.Scalar.Load(h)
 }
 
 // job is a loop over rows and what it needs: one value, used again by every operation, instead of

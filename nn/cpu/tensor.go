@@ -30,6 +30,8 @@ type Tensor[F Float] struct {
 	Group       int      // Ternary, where not 0: how many inputs of a row share a scale
 	GroupScales []uint16 // those scales, float16, (rows, cols/Group)
 
+	interleaved *simd.Interleaved // instead of Codes and GroupScales, where products with them are faster so
+
 	pending [2][]uint32 // U32: reads that were started
 }
 
@@ -68,6 +70,10 @@ func (t *Tensor[F]) row(dst []F, r int) {
 			dst[c] = F(t.Int8[r*cols+c]) * t.Scales[r]
 		}
 	case op.Ternary:
+		if t.interleaved != nil {
+			t.interleaved.Row(any(dst).([]float32), r)
+			return
+		}
 		ternary.Unpack(dst, t.codes(r, 1), 1, cols)
 		if t.Group > 0 {
 			for c := range cols {
@@ -154,7 +160,7 @@ func (t *Tensor[F]) bytes() int {
 	if _, ok := any(f).(float64); ok {
 		size = 8
 	}
-	return size*(len(t.Data)+len(t.Scales)) + 2*(len(t.Half)+len(t.GroupScales)) + len(t.Int8) + len(t.Codes) + 4*len(t.Tokens)
+	return t.interleaved.Bytes() + size*(len(t.Data)+len(t.Scales)) + 2*(len(t.Half)+len(t.GroupScales)) + len(t.Int8) + len(t.Codes) + 4*len(t.Tokens)
 }
 
 // BytesInUse is the memory of all tensors.
@@ -223,6 +229,11 @@ func (m *memory[F]) ReadTokens(t *Tensor[F], offset int, dst []uint32) error {
 
 func (m *memory[F]) ReadTernary(t *Tensor[F]) (op.HostTensor, error) {
 	h := op.HostTensor{Format: op.Ternary, Shape: t.Shape, Codes: t.Codes, Absmean: t.Absmean, Group: t.Group, GroupScales: t.GroupScales}
+	if t.interleaved != nil {
+		rows, cols := t.Shape[0], t.Shape[1]
+		h.Codes, h.GroupScales = make([]byte, rows*ternary.RowBytes(cols)), make([]uint16, rows*(cols/t.Group))
+		t.interleaved.Packed(h.Codes, h.GroupScales, 0, rows)
+	}
 	for _, s := range t.Scales {
 		h.Scales = append(h.Scales, float32(s))
 	}

@@ -37,6 +37,11 @@ type HostTensor struct {
 	// are GroupScales (rows, cols/Group).
 	Group       int
 	GroupScales []uint16
+	// Spare says that Codes are memory of their own, not a file's, which nobody reads once the tensor was loaded: a backend
+	// may lay them out anew where they are.
+	Spare bool
+	// Int8 says that products with the tensor will be those of Linear with Int8, so that a backend may choose a layout.
+	Int8 bool
 }
 
 // Count is the number of elements of a shape.

@@ -21,6 +21,8 @@ type Evaluation struct {
 	Tokens  int64   // predicted
 	Nats    float64 // Σ −log p(token)
 	Correct int64   // tokens that had the largest logit
+
+	Divergence float64 // Σ KL(p′ ‖ p), nats, where what another model p′ predicts was asked for
 }
 
 // Loss is the mean, nats a token.

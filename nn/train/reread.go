@@ -76,7 +76,10 @@ func readNats[T any](s *nn.Session[T], tokens []uint32, vocab int) (nats float64
 }
 
 // surprise is −log of a token's probability.
-func surprise(logits []float32, token uint32) float64 {
+func surprise(logits []float32, token uint32) float64 { return logSum(logits) - float64(logits[token]) }
+
+// logSum is log Σ eˡ.
+func logSum(logits []float32) float64 {
 	largest, sum := math.Inf(-1), 0.0
 	for _, l := range logits {
 		largest = max(largest, float64(l))
@@ -84,5 +87,5 @@ func surprise(logits []float32, token uint32) float64 {
 	for _, l := range logits {
 		sum += math.Exp(float64(l) - largest)
 	}
-	return largest + math.Log(sum) - float64(logits[token])
+	return largest + math.Log(sum)
 }

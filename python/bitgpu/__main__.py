@@ -29,8 +29,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command == "version":
-            library.check()
             print(f"bitgpu {bitgpu.__version__}, Python {platform.python_version()}, {library.path}")
+            print(f"built from {library.version()}")
             return 0
         where = options.device, options.adapter
         with bitgpu.load(options.model, *where) if options.model else bitgpu.demo(*where) as model:

@@ -140,6 +140,7 @@ class Library:
             found = dll.bitgpu_abi()
             if found != ABI:
                 raise ImportError(f"bitgpu: {self.path}: got a library with interface {found}, want {ABI}; build it again")
+            dll.bitgpu_version.restype = Text
             dll.bitgpu_free.argtypes = [c_void_p]
             dll.bitgpu_free.restype = None
             for name, types in _FUNCTIONS.items():
@@ -153,6 +154,10 @@ class Library:
     def check(self) -> None:
         """Raises what call would where the library cannot be used in this process."""
         self._load()
+
+    def version(self) -> str:
+        """What the library was built from and computes on, in one line. Raises what call would."""
+        return self.take(self._load().bitgpu_version())
 
     def call(self, name: str, *arguments: Any) -> bool:
         """Calls a function without the interpreter's lock. False means the end of a stream; errors are raised."""

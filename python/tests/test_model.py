@@ -246,6 +246,7 @@ class Module(unittest.TestCase):
         self.assertRegex(bitgpu.__version__, r"^\d+\.\d+\.\d+$")
         outcome = self.call("version")
         self.assertIn("bitgpu " + bitgpu.__version__, outcome.stdout)
+        self.assertRegex(outcome.stdout, r"built from bitgpu .*\(commit .*\), go.*, CPU")
 
     def test_errors(self):
         for code, arguments in (

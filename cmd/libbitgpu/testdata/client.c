@@ -40,6 +40,9 @@ int main(int argc, char **argv)
 
 	CHECK(argc == 3);
 	CHECK(bitgpu_abi() == BITGPU_ABI);
+	text = bitgpu_version();
+	CHECK(text != NULL && strncmp(text, "bitgpu ", 7) == 0);
+	bitgpu_free(text);
 	bitgpu_free(NULL);
 
 	REFUSED(bitgpu_model_load("no such file", NULL, NULL, NULL, &model, &error), BITGPU_NO_FILE);

@@ -129,6 +129,12 @@ func benchPublic(b *testing.B, rows, cols, n int) {
 		{name: "int8group128", run: func() { TernaryGroupMatMulI8(y, m.codes, m.scales, 128, q, scales, rows, cols, n) }},
 		{name: "int8group32", run: func() { TernaryGroupMatMulI8(y, m32.codes, m32.scales, 32, q, scales, rows, cols, n) }},
 	}
+	if l := Interleave(m.codes, m.scales, 128, rows, cols, false); l != nil {
+		l32 := Interleave(m32.codes, m32.scales, 32, rows, cols, false)
+		products = append(products,
+			timed{name: "lookup128", run: func() { l.MatMul(y, x, n) }},
+			timed{name: "lookup32", run: func() { l32.MatMul(y, x, n) }})
+	}
 	if n > 4 {
 		products = append(products,
 			timed{name: "gemm", run: func() { GemmTernary(n, rows, cols, 1, x, cols, false, m.codes, true, 0, y, rows) }},

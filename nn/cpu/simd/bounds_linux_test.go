@@ -75,6 +75,11 @@ func TestNothingIsReadBeyondTheEnd(t *testing.T) {
 				x, y := atEdge(t, random(n*m.cols, 1)), atEdge(t, make([]float32, 5*n))
 				TernaryGroupMatMul(y, m.codes, m.scales, group, x, m.rows, m.cols, n)
 				GemmTernaryGroup(n, m.rows, m.cols, x, m.cols, m.codes, m.scales, group, 0, y, m.rows)
+				wide := randomGrouped(lookupRows, m.cols, group)
+				if i := Interleave(atEdge(t, wide.codes), atEdge(t, wide.scales), group, wide.rows, wide.cols, false); i != nil {
+					i.codes, i.scales = atEdge(t, i.codes), atEdge(t, i.scales)
+					i.MatMul(atEdge(t, make([]float32, n*wide.rows)), x, n)
+				}
 				q, scales := atEdge(t, randomInt8(n*m.cols, 1)), atEdge(t, divisors(n))
 				TernaryGroupMatMulI8(y, m.codes, m.scales, group, q, scales, m.rows, m.cols, n)
 			}

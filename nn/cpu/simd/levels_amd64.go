@@ -63,6 +63,7 @@ func avx2Kernels() kernels {
 		floatCache:      cacheKernels[float32]{floatScoresAVX2, floatWeightedAVX2},
 		halfCache:       cacheKernels[uint16]{halfScoresAVX2, halfWeightedAVX2},
 		group:           groupKernels{groupOneAVX2, groupFourAVX2},
+		lookup:          &lookupKernels{interleaveAVX2, splitNibblesAVX2, lookupTablesAVX2, lookupVectorAVX2, lookupProducts1AVX2, lookupProducts4AVX2},
 		codes:           codesKernels{codesOneAVX2, codesFourAVX2},
 		groupCodes:      codesKernels{groupCodesOneAVX2, groupCodesFourAVX2},
 		packInt8:        packInt8AVX2,

@@ -104,7 +104,8 @@ type kernels struct {
 	floatCache cacheKernels[float32]
 	halfCache  cacheKernels[uint16]
 
-	group groupKernels
+	group  groupKernels
+	lookup *lookupKernels // of Interleaved; nil where group is as fast
 
 	// Products with vectors in int8, without and with scales of groups.
 	codes, groupCodes codesKernels

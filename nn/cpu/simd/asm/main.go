@@ -29,6 +29,7 @@ var sources = []struct {
 	{"kernels_ternary", ternaryKernels},
 	{"kernels_group", groupKernels},
 	{"kernels_codes", codesKernels},
+	{"kernels_lookup", lookupKernels},
 	{"kernels_half", halfKernels},
 	{"kernels_cache", cacheKernels},
 	{"kernels_measure", measureKernels},

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// memoryCounters is Windows' PROCESS_MEMORY_COUNTERS.
+type memoryCounters struct {
+	size, pageFaults                         uint32
+	peakWorkingSet, workingSet               uintptr
+	peakPaged, paged, peakNonPaged, nonPaged uintptr
+	pageFile, peakPageFile                   uintptr
+}
+
+// peakMemory is the most memory that the process has had resident, in bytes; 0 if the system does not say.
+func peakMemory() int64 {
+	counters := memoryCounters{size: uint32(unsafe.Sizeof(memoryCounters{}))}
+	ok, _, _ := windows.NewLazySystemDLL("kernel32.dll").NewProc("K32GetProcessMemoryInfo").Call(
+		uintptr(windows.CurrentProcess()), uintptr(unsafe.Pointer(&counters)), uintptr(counters.size))
+	if ok == 0 {
+		return 0
+	}
+	return int64(counters.peakWorkingSet)
+}
+
+// takesEscapes says whether a console shows what escape sequences say. Windows' consoles do from 10 on, where they are asked to.
+func takesEscapes(console *os.File) bool {
+	var mode uint32
+	h := windows.Handle(console.Fd())
+	return windows.GetConsoleMode(h, &mode) == nil && windows.SetConsoleMode(h, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
+}

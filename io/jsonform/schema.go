@@ -1,0 +1,559 @@
+package jsonform
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+)
+
+// ErrSchema is a schema that is none, that no value fits, or that has what is not held here; the text says where.
+var ErrSchema = errors.New("the schema cannot be held to")
+
+// The sizes of a schema.
+const (
+	mostNodes = 5000
+	mostTexts = 5000 // members and literals
+	mostBytes = 1 << 20
+)
+
+// compiler makes nodes of a schema.
+type compiler struct {
+	root  any
+	nodes []*node
+	known map[*object]*node // where a reference leads
+	texts int
+}
+
+func refuse(at, format string, a ...any) error {
+	return fmt.Errorf("%w: %s: %s", ErrSchema, at, fmt.Sprintf(format, a...))
+}
+
+// compile makes the node of a whole schema.
+func compile(data []byte) (*node, error) {
+	if len(data) > mostBytes {
+		return nil, refuse("#", "got %d bytes, want at most %d", len(data), mostBytes)
+	}
+	root, err := parse(data)
+	if err != nil {
+		return nil, refuse("#", "is not JSON: %v", err)
+	}
+	c := &compiler{root: root, known: map[*object]*node{}}
+	n, err := c.schema(root, "#")
+	if err != nil {
+		return nil, err
+	}
+	if err := c.loops(); err != nil {
+		return nil, err
+	}
+	measure(c.nodes)
+	switch {
+	case n.depth >= endless:
+		return nil, refuse("#", "no value fits it: what it requires has no end")
+	case n.depth >= deepest:
+		return nil, refuse("#", "got values of at least %d within each other, want at most %d", n.depth, deepest)
+	}
+	return n, nil
+}
+
+// loops refuses choices that lead back to themselves before anything is written.
+func (c *compiler) loops() error {
+	const entered, left = 1, 2
+	seen := map[*node]int{}
+	var enter func(n *node) bool
+	enter = func(n *node) bool {
+		if n.kind != choice || seen[n] == left {
+			return true
+		}
+		if seen[n] == entered {
+			return false
+		}
+		seen[n] = entered
+		for _, other := range n.choices {
+			if !enter(other) {
+				return false
+			}
+		}
+		seen[n] = left
+		return true
+	}
+	for _, n := range c.nodes {
+		if !enter(n) {
+			return refuse("$ref", "leads back to where it stands")
+		}
+	}
+	return nil
+}
+
+// notes are keywords that ask for nothing.
+var notes = strings.Fields("title description default example examples $schema $id $comment $defs definitions $anchor deprecated readOnly writeOnly format discriminator strict name")
+
+// keywords are those that a type of values is held to.
+var keywords = map[string][]string{
+	"object": strings.Fields("properties required additionalProperties"),
+	"array":  strings.Fields("items prefixItems minItems maxItems uniqueItems"),
+	"string": strings.Fields("minLength maxLength"),
+	"number": strings.Fields("minimum maximum exclusiveMinimum exclusiveMaximum"),
+}
+
+func (c *compiler) add(n *node) (*node, error) {
+	if c.nodes = append(c.nodes, n); len(c.nodes) > mostNodes {
+		return nil, refuse("#", "got more than %d schemas within each other", mostNodes)
+	}
+	return n, nil
+}
+
+func (c *compiler) schema(v any, at string) (*node, error) {
+	o, ok := v.(*object)
+	switch {
+	case v == true:
+		return anyValue, nil
+	case v == false:
+		return nil, refuse(at, "is false, which no value fits")
+	case !ok:
+		return nil, refuse(at, "got %.40s, want a schema", write(v))
+	}
+	if n := c.known[o]; n != nil {
+		return n, nil
+	}
+	n, err := c.add(&node{kind: choice})
+	if err != nil {
+		return nil, err
+	}
+	c.known[o] = n
+	made, err := c.object(o, at)
+	if err != nil {
+		return nil, err
+	}
+	n.choices = made
+	return n, nil
+}
+
+// object makes the alternatives of a schema.
+func (c *compiler) object(o *object, at string) ([]*node, error) {
+	only := func(keyword string, others ...string) error {
+		for _, name := range o.names {
+			if name != keyword && !slices.Contains(notes, name) && !slices.Contains(others, name) {
+				return refuse(at+"/"+name, "is not held beside %s", keyword)
+			}
+		}
+		return nil
+	}
+	for _, keyword := range []string{"$ref", "anyOf", "oneOf", "allOf", "const", "enum"} {
+		v, ok := o.values[keyword]
+		if !ok {
+			continue
+		}
+		at := at + "/" + keyword
+		switch keyword {
+		case "$ref":
+			if err := only(keyword); err != nil {
+				return nil, err
+			}
+			n, err := c.reference(v, at)
+			return []*node{n}, err
+		case "const":
+			v = []any{v}
+			fallthrough
+		case "enum":
+			if err := only(keyword, "type"); err != nil {
+				return nil, err
+			}
+			n, err := c.literals(v, o.values["type"], at)
+			return []*node{n}, err
+		}
+		if err := only(keyword); err != nil {
+			return nil, err
+		}
+		list, ok := v.([]any)
+		if !ok || len(list) == 0 {
+			return nil, refuse(at, "got %.40s, want a list of schemas", write(v))
+		}
+		if keyword == "allOf" && len(list) > 1 {
+			return nil, refuse(at, "got %d schemas, and only one is held", len(list))
+		}
+		var all []*node
+		for i, item := range list {
+			n, err := c.schema(item, fmt.Sprintf("%s/%d", at, i))
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, n)
+		}
+		if keyword == "oneOf" {
+			for i := range all {
+				for j := range i {
+					if !c.apart(all[i], all[j]) {
+						return nil, refuse(at, "a value could fit schemas %d and %d, and only anyOf allows that", j, i)
+					}
+				}
+			}
+		}
+		return all, nil
+	}
+	return c.typed(o, at)
+}
+
+// apart is apart of what the choices of two nodes are, each of which may be one that is still being made.
+func (c *compiler) apart(a, b *node) bool {
+	for a.kind == choice && len(a.choices) == 1 {
+		a = a.choices[0]
+	}
+	for b.kind == choice && len(b.choices) == 1 {
+		b = b.choices[0]
+	}
+	return len(a.choices)+len(a.texts)+len(a.members) > 0 && len(b.choices)+len(b.texts)+len(b.members) > 0 && apart(flat(a), flat(b)) ||
+		a.kind != choice && b.kind != choice && a.types()&b.types() == 0
+}
+
+// flat is a node whose members are no choices of one.
+func flat(n *node) *node {
+	if n.kind != members {
+		return n
+	}
+	f := *n
+	f.members = slices.Clone(n.members)
+	for i, m := range f.members {
+		for m.value.kind == choice && len(m.value.choices) == 1 {
+			m.value = m.value.choices[0]
+		}
+		f.members[i] = m
+	}
+	return &f
+}
+
+// reference finds what "#/…" names.
+func (c *compiler) reference(v any, at string) (*node, error) {
+	ref, _ := v.(string)
+	path, ok := strings.CutPrefix(ref, "#")
+	if !ok {
+		return nil, refuse(at, "got %.100s, want #/… within the schema", write(v))
+	}
+	found := c.root
+	for _, name := range strings.Split(path, "/")[1:] {
+		name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
+		switch in := found.(type) {
+		case *object:
+			found, ok = in.values[name]
+		case []any:
+			i := 0
+			if _, err := fmt.Sscanf(name, "%d", &i); err != nil || i < 0 || i >= len(in) {
+				ok = false
+			} else {
+				found = in[i]
+			}
+		default:
+			ok = false
+		}
+		if !ok {
+			return nil, refuse(at, "there is no %.100q", ref)
+		}
+	}
+	if path != "" && !strings.HasPrefix(path, "/") {
+		return nil, refuse(at, "there is no %.100q", ref)
+	}
+	return c.schema(found, ref)
+}
+
+func (c *compiler) literals(v, kind any, at string) (*node, error) {
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 {
+		return nil, refuse(at, "got %.40s, want a list of values", write(v))
+	}
+	wanted, err := typeNames(kind, at)
+	if err != nil {
+		return nil, err
+	}
+	n := &node{kind: literals}
+	for _, item := range list {
+		text := write(item)
+		if number, ok := item.(json.Number); ok && len(number) > 64 {
+			return nil, refuse(at, "got a number of %d characters, want at most 64", len(number))
+		}
+		if kind == nil || slices.ContainsFunc(wanted, func(name string) bool { return hasType(item, name) }) {
+			n.texts = append(n.texts, text)
+		}
+	}
+	if len(n.texts) == 0 {
+		return nil, refuse(at, "has no value of the type %s", write(kind))
+	}
+	if c.texts += len(n.texts); c.texts > mostTexts {
+		return nil, refuse("#", "got more than %d members and values", mostTexts)
+	}
+	return c.add(n)
+}
+
+// hasType says whether a value is of a type of JSON schemas.
+func hasType(v any, name string) bool {
+	if number, ok := v.(json.Number); ok && name == "integer" {
+		r, ok := exact(number)
+		return ok && r.IsInt()
+	}
+	t := typeOf(write(v))
+	return map[string]types{"object": isObject, "array": isArray, "string": isText, "number": isNumber, "boolean": isBool, "null": isNull}[name] == t
+}
+
+// exact is a number as it stands, where its exponent is not absurd.
+func exact(number json.Number) (*big.Rat, bool) {
+	if i := strings.IndexAny(string(number), "eE"); i >= 0 && len(number)-i > 4 || len(number) > 400 {
+		return nil, false
+	}
+	return new(big.Rat).SetString(string(number))
+}
+
+var typeOrder = []string{"object", "array", "string", "integer", "number", "boolean", "null"}
+
+func typeNames(v any, at string) (names []string, err error) {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	for _, item := range list {
+		name, _ := item.(string)
+		if v != nil && !slices.Contains(typeOrder, name) {
+			return nil, refuse(at, "got the type %.40s, want one of %s", write(item), strings.Join(typeOrder, ", "))
+		}
+		names = append(names, name)
+	}
+	if v != nil && len(names) == 0 {
+		return nil, refuse(at, "got no type, want one at least")
+	}
+	return names, nil
+}
+
+// typed makes the alternatives of a schema that says what types its values have. Where it does not say so, its keywords do.
+func (c *compiler) typed(o *object, at string) ([]*node, error) {
+	names, err := typeNames(o.values["type"], at+"/type")
+	if err != nil {
+		return nil, err
+	}
+	var asked []string
+	for _, name := range o.names {
+		if name == "type" || slices.Contains(notes, name) {
+			continue
+		}
+		known := ""
+		for kind, words := range keywords {
+			if slices.Contains(words, name) {
+				known = kind
+			}
+		}
+		if known == "" {
+			return nil, refuse(at+"/"+name, "is not held")
+		}
+		if !slices.Contains(asked, known) {
+			asked = append(asked, known)
+		}
+	}
+	if o.values["type"] == nil {
+		if len(asked) == 0 {
+			return []*node{anyValue}, nil
+		}
+		names = asked
+	}
+	var all []*node
+	for _, name := range names {
+		var n *node
+		switch name {
+		case "object":
+			n, err = c.members(o, at)
+		case "array":
+			n, err = c.array(o, at)
+		case "string":
+			n = &node{kind: text}
+			n.least, n.most, err = bounds(o, "minLength", "maxLength", at)
+		case "number", "integer":
+			n, err = numbers(o, name == "integer", at)
+		case "boolean":
+			n = &node{kind: literals, texts: []string{"true", "false"}}
+		case "null":
+			n = &node{kind: literals, texts: []string{"null"}}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if n, err = c.add(n); err != nil {
+			return nil, err
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+// bounds are two whole numbers of a schema, most -1 where there is none.
+func bounds(o *object, low, high, at string) (least, most int, err error) {
+	get := func(name string, otherwise int) (int, error) {
+		v, ok := o.values[name]
+		if !ok {
+			return otherwise, nil
+		}
+		number, _ := v.(json.Number)
+		if r, ok := exact(number); ok && r.IsInt() && r.Sign() >= 0 && r.Num().IsInt64() && r.Num().Int64() <= 1<<20 {
+			return int(r.Num().Int64()), nil
+		}
+		return 0, refuse(at+"/"+name, "got %.40s, want a whole number up to %d", write(v), 1<<20)
+	}
+	if least, err = get(low, 0); err == nil {
+		most, err = get(high, -1)
+	}
+	if err == nil && most >= 0 && least > most {
+		err = refuse(at, "no value fits it: %s is %d and %s is %d", low, least, high, most)
+	}
+	return least, most, err
+}
+
+func (c *compiler) array(o *object, at string) (*node, error) {
+	n := &node{kind: array, rest: anyValue}
+	var err error
+	if n.least, n.most, err = bounds(o, "minItems", "maxItems", at); err != nil {
+		return nil, err
+	}
+	if unique, ok := o.values["uniqueItems"]; ok && unique != false {
+		return nil, refuse(at+"/uniqueItems", "is not held")
+	}
+	if first, ok := o.values["prefixItems"]; ok {
+		list, ok := first.([]any)
+		if !ok {
+			return nil, refuse(at+"/prefixItems", "got %.40s, want a list of schemas", write(first))
+		}
+		for i, item := range list {
+			one, err := c.schema(item, fmt.Sprintf("%s/prefixItems/%d", at, i))
+			if err != nil {
+				return nil, err
+			}
+			n.first = append(n.first, one)
+		}
+	}
+	if rest, ok := o.values["items"]; ok {
+		n.rest = nil
+		if rest != false {
+			if n.rest, err = c.schema(rest, at+"/items"); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if n.rest == nil && n.least > len(n.first) {
+		return nil, refuse(at, "no value fits it: minItems is %d and it has schemas of %d", n.least, len(n.first))
+	}
+	return n, nil
+}
+
+func (c *compiler) members(o *object, at string) (*node, error) {
+	n := &node{kind: members, rest: anyValue, names: map[string]bool{}}
+	extra, ok := o.values["additionalProperties"]
+	var err error
+	if ok {
+		if n.rest = nil; extra != false {
+			if n.rest, err = c.schema(extra, at+"/additionalProperties"); err != nil {
+				return nil, err
+			}
+		}
+	}
+	required := map[string]bool{}
+	if v, ok := o.values["required"]; ok {
+		list, ok := v.([]any)
+		for _, item := range list {
+			name, isText := item.(string)
+			required[name], ok = true, ok && isText
+		}
+		if !ok {
+			return nil, refuse(at+"/required", "got %.40s, want a list of names", write(v))
+		}
+	}
+	add := func(name string, v *node) {
+		n.names[name] = true
+		n.members = append(n.members, member{name, write(name) + ":", v, required[name]})
+		for i, m := range n.members { // the quote has come already
+			n.members[i].text = strings.TrimPrefix(m.text, `"`)
+		}
+	}
+	if v, ok := o.values["properties"]; ok {
+		properties, ok := v.(*object)
+		if !ok {
+			return nil, refuse(at+"/properties", "got %.40s, want an object of schemas", write(v))
+		}
+		for _, name := range properties.names {
+			if properties.values[name] == false && !required[name] {
+				n.names[name] = true // it may not come
+				continue
+			}
+			one, err := c.schema(properties.values[name], at+"/properties/"+name)
+			if err != nil {
+				return nil, err
+			}
+			add(name, one)
+		}
+	}
+	for _, name := range slices.Sorted(mapKeys(required)) {
+		if n.names[name] {
+			continue
+		}
+		if n.rest == nil {
+			return nil, refuse(at+"/required", "no value fits it: %.100q is none of its properties, and there may be no others", name)
+		}
+		add(name, n.rest)
+	}
+	if c.texts += len(n.members); c.texts > mostTexts {
+		return nil, refuse("#", "got more than %d members and values", mostTexts)
+	}
+	return n, nil
+}
+
+func mapKeys(m map[string]bool) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for name := range m {
+			if !yield(name) {
+				return
+			}
+		}
+	}
+}
+
+// numbers makes a number, whose bounds are counted in the last digit that it may have.
+func numbers(o *object, whole bool, at string) (*node, error) {
+	n := &node{kind: number, whole: whole, low: 1 - tens[digits], high: tens[digits] - 1}
+	scale := big.NewRat(tens[fraction], 1)
+	if whole {
+		scale.SetInt64(1)
+	}
+	for _, name := range []string{"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"} {
+		v, ok := o.values[name]
+		if !ok {
+			continue
+		}
+		given, _ := v.(json.Number)
+		r, ok := exact(given)
+		if !ok {
+			return nil, refuse(at+"/"+name, "got %.40s, want a number", write(v))
+		}
+		n.bounded = true
+		r.Mul(r, scale)
+		down := new(big.Int).Div(r.Num(), r.Denom()) // towards -∞
+		exclusive := strings.HasPrefix(name, "exclusive")
+		if strings.HasSuffix(name, "inimum") {
+			if !r.IsInt() || exclusive {
+				down.Add(down, big.NewInt(1))
+			}
+			n.low = max(n.low, clamp(down))
+		} else {
+			if r.IsInt() && exclusive {
+				down.Sub(down, big.NewInt(1))
+			}
+			n.high = min(n.high, clamp(down))
+		}
+	}
+	if n.low > n.high || n.low >= tens[digits] || n.high <= -tens[digits] {
+		return nil, refuse(at, "no number of %d digits, %d of them behind the point, fits it", digits, fraction)
+	}
+	return n, nil
+}
+
+func clamp(v *big.Int) int64 {
+	limit := big.NewInt(tens[digits])
+	if v.CmpAbs(limit) < 0 {
+		return v.Int64()
+	}
+	return int64(v.Sign()) * tens[digits]
+}
