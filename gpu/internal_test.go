@@ -67,6 +67,7 @@ func TestHowToInstall(t *testing.T) {
 		"linux":   {"libvulkan1", "mesa-vulkan-drivers"},
 		"windows": {"DirectX 12"},
 		"darwin":  {"Metal"},
+		"js":      {"browser"},
 		"freebsd": {"driver"},
 	} {
 		said := howToInstall(system)
