@@ -15,13 +15,20 @@ override export PATH := $(or $(shell /usr/bin/tr '\0' '\n' </proc/$$PPID/environ
 endif
 endif
 
-.PHONY: help build window python cross dist test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window test-dawn test-dawn-all test-dawn-here test-swiftshader test-validation lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dawn packages-swiftshader packages-validation packages-dist packages-test-dist packages-windows test-clients
+.PHONY: help build window python cross dist test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window test-dawn test-dawn-all test-dawn-here test-swiftshader test-validation lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dawn packages-swiftshader packages-validation packages-dist packages-test-dist packages-windows test-clients web packages-web
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-18s %s\n' "$$name" "$$what"; done
 
 build: ## the program, bin/bitgpu
 	$(GO) build -o bin/bitgpu ./cmd/bitgpu
+
+web: packages-web ## the page for browsers, bin/web, and the program that can write it
+	GOOS=js GOARCH=wasm CGO_ENABLED=0 $(GO) build -buildvcs=false -ldflags='-s -w' -o bin/bitgpu.wasm ./cmd/bitgpu-wasm
+	xz --format=lzma -9e -c bin/bitgpu.wasm > web/built/bitgpu.wasm.lzma
+	cp "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" web/built/
+	$(GO) build -o bin/bitgpu ./cmd/bitgpu
+	bin/bitgpu web -o bin/web
 
 window: packages-window ## the program with the live window of "bitgpu view"
 	$(GO) build -tags window -o bin/bitgpu ./cmd/bitgpu
@@ -155,7 +162,7 @@ licenses: ## collect the licences for "bitgpu licenses" again
 bench: ## measure both engines
 	$(GO) run ./cmd/bitgpu bench
 
-packages: packages-gpu packages-window packages-screen ## install what the tests and the window need and the system lacks
+packages: packages-gpu packages-web packages-window packages-screen ## install what the tests and the window need and the system lacks
 
 # What is there counts, not who installed it. Only what is missing is installed, with apt; without apt it is named.
 define need
@@ -180,6 +187,10 @@ packages-swiftshader:
 packages-validation:
 	$(call need,test -e /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json || echo vulkan-validationlayers; \
 		echo '#include <vulkan/vulkan.h>' | $(CC) -E -x c - >/dev/null 2>&1 || echo libvulkan-dev)
+
+# What the page's engine is packed with.
+packages-web:
+	$(call need,command -v xz >/dev/null || echo xz-utils)
 
 # The headers that the window is built with.
 packages-window:

@@ -32,6 +32,7 @@ func commands() []*cli.Command {
 		runCommand(),
 		chatCommand(),
 		serveCommand(),
+		webCommand(),
 		logitsCommand(),
 		tokenizeCommand(),
 		inspectCommand(),

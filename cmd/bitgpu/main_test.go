@@ -157,6 +157,8 @@ func TestWrongUsage(t *testing.T) {
 		{"serve --log-format xml", `serve: --log-format: got "xml", want text or json`},
 		{"serve --port 0 --cors-origins example.org", `serve: invalid option: origins: got "example.org", want "*" or a scheme with a host`},
 		{"serve --port 0 --memory-limit 1kB", "serve: invalid option: memory limit: got 1000 bytes, want "},
+		{"web", `web: --output-dir is needed`},
+		{"web -o page now", `unexpected argument "now"`},
 		{"serve --tls-cert x", "serve: --tls-cert and --tls-key are needed together"},
 		{"run -p x --threads 0", "run: --threads: 1 to 4096 wanted, 0 found"},
 	} {

@@ -27,6 +27,7 @@ func TestNoCommandSucceedsOnAFullStdout(t *testing.T) {
 		"run":        {"run", "-m", m, "-p", "the", "-n", "5"},
 		"chat":       {"chat", "-m", m, "--template", template, "-p", "the", "-n", "5"},
 		"serve":      nil, // has no results but its answers
+		"web":        nil, // writes files
 		"logits":     {"logits", "-m", m, "--tokens", "1", "-o", out + ".safetensors"},
 		"tokenize":   {"tokenize", "-m", m, "-p", "the"},
 		"inspect":    {"inspect", m},

@@ -22,6 +22,12 @@ type File struct {
 	mapped mmap.MMap
 }
 
+// piece is how much is read at once where there are no maps: a browser makes a copy of each.
+const piece = 4 << 20
+
+// maxRead leaves room for what is made of a file in the four gigabytes that WebAssembly has.
+const maxRead = 2 << 30
+
 // Open maps path. An error names path and what is wrong with it.
 func Open(path string) (*File, error) {
 	f, err := regular.Open(path)
@@ -44,9 +50,14 @@ func Open(path string) (*File, error) {
 	}
 	m, err := mmap.Map(f, mmap.RDONLY, 0)
 	if errors.Is(err, errors.ErrUnsupported) { // by the system, as WebAssembly's
+		if info.Size() > maxRead {
+			return nil, fmt.Errorf("%s: got %d bytes, want at most %d where the system maps no files into memory, as a browser", path, info.Size(), int64(maxRead))
+		}
 		data := make([]byte, info.Size())
-		if _, err := io.ReadFull(f, data); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, cause(err))
+		for rest := data; len(rest) > 0; rest = rest[min(piece, len(rest)):] {
+			if _, err := io.ReadFull(f, rest[:min(piece, len(rest))]); err != nil {
+				return nil, fmt.Errorf("%s: %w", path, cause(err))
+			}
 		}
 		return &File{Data: data}, nil
 	}

@@ -28,7 +28,7 @@ type lookupKernels struct {
 	// split makes two lines of each of an even number of lines, of the lower nibbles and of the upper ones, and puts those
 	// of blocks of 32 rows, stride bytes apart, side by side.
 	split func(dst, src *byte, columns, blocks, stride int)
-	// tables writes the sums of each two of 8·eights elements times scale: tableBytes of them.
+	// tables writes the sums of each two of 8·eights elements times scale: lookupBytes of them.
 	tables func(dst *byte, x *float32, scale float32, eights int)
 	// vector adds to 32 elements of y chunks of sums of what the nibbles of 2·fours lines of codes find in tables, times
 	// units and the rows' scales.
@@ -41,7 +41,7 @@ type lookupKernels struct {
 const (
 	lookupRows   = 32
 	lookupBlocks = 4                                 // of lookupRows, that four takes
-	tableBytes   = 64                                // of two columns: 16 sums, each of them in four parts of 6 bits
+	lookupBytes  = 64                                // of two columns: 16 sums, each of them in four parts of 6 bits
 	longestPart  = 128                               // columns of a chunk, whose sums of parts have room in 16 bits
 	lookupSums   = lookupBlocks * lookupRows * 4 * 2 // bytes of the sums of four parts
 	scaleBytes   = 2 * lookupRows                    // of a group's scales: a line of lower bytes, one of upper ones
@@ -160,7 +160,7 @@ type lookupJob struct {
 	y, x         []float32
 	n            int
 	part, chunks int       // columns of a chunk, chunks of a row
-	tables       []byte    // n vectors of cols/2·tableBytes
+	tables       []byte    // n vectors of cols/2·lookupBytes
 	units        []float32 // n vectors of what a whole 1 of each chunk stands for
 }
 
@@ -237,7 +237,7 @@ func (p *packedPhase) Run(start, end int) {
 }
 
 // tablesLen is the bytes of a vector's tables.
-func (j *lookupJob) tablesLen() int { return j.m.cols / 2 * tableBytes }
+func (j *lookupJob) tablesLen() int { return j.m.cols / 2 * lookupBytes }
 
 // tablePhase makes tables of chunks.
 type tablePhase lookupJob
@@ -247,7 +247,7 @@ func (p *tablePhase) Run(start, end int) {
 		x := p.x[c*p.part : (c+1)*p.part]
 		scale, unit := wholeScale(p.k, x)
 		p.units[c] = unit
-		p.k.lookup.tables(&p.tables[c*p.part/2*tableBytes], &x[0], scale, p.part/8)
+		p.k.lookup.tables(&p.tables[c*p.part/2*lookupBytes], &x[0], scale, p.part/8)
 	}
 }
 
@@ -269,7 +269,7 @@ func (j *lookupJob) Run(start, end int) {
 		clear(j.y[v*m.rows+start*lookupRows : v*m.rows+end*lookupRows])
 	}
 	room.nibbles = grow(room.nibbles, 2*j.part/4*lookupBlocks*lookupRows)
-	slab := max(lookupTableRoom/(j.n*tableBytes/2)/m.group, 1) * m.group // columns
+	slab := max(lookupTableRoom/(j.n*lookupBytes/2)/m.group, 1) * m.group // columns
 	for from := 0; from < m.cols; from += slab {
 		for block := start; block < end; {
 			blocks := 1
@@ -299,7 +299,7 @@ func (j *lookupJob) add(room *lookupRoom, block, blocks, from, to int) {
 		j.k.lookup.split(&room.nibbles[0], &m.codes[block*step+column/4*lookupRows], j.part/4, blocks, step)
 		scales := &m.scales[block*scaleStep+column/m.group*scaleBytes]
 		for v := range j.n {
-			kern(&j.y[v*m.rows+row], &room.nibbles[0], &j.tables[v*j.tablesLen()+column/2*tableBytes], scales, scaleStep,
+			kern(&j.y[v*m.rows+row], &room.nibbles[0], &j.tables[v*j.tablesLen()+column/2*lookupBytes], scales, scaleStep,
 				j.units[v*j.chunks+column/j.part], j.part/8, &room.sums[0])
 		}
 	}
@@ -315,7 +315,7 @@ func (j *lookupJob) addOne(block, blocks, from, to int) {
 	}
 	for b := block; b < block+blocks; b++ {
 		for column := from; column < to; column += each {
-			j.k.lookup.vector(&j.y[b*lookupRows], &m.codes[b*step+column/4*lookupRows], &j.tables[column/2*tableBytes],
+			j.k.lookup.vector(&j.y[b*lookupRows], &m.codes[b*step+column/4*lookupRows], &j.tables[column/2*lookupBytes],
 				&m.scales[b*scaleStep+column/m.group*scaleBytes], &j.units[column/j.part], each/j.part, j.part/8)
 		}
 	}

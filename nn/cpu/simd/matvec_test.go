@@ -125,7 +125,7 @@ func TestTernaryOfIntegersIsExact(t *testing.T) {
 			got, want := make([]float32, 5*9), make([]float32, 5*9)
 			TernaryMatMul(got, m.codes, x, 9, cols, 5)
 			for v := range 5 {
-				portable.ternary.one(want[v*9:(v+1)*9], m.codes, x[v*cols:(v+1)*cols], cols)
+				definition.ternary.one(want[v*9:(v+1)*9], m.codes, x[v*cols:(v+1)*cols], cols)
 			}
 			near(t, fmt.Sprintf("%d columns", cols), got, want, 0, 0)
 			if cols > 0 {

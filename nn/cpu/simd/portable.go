@@ -2,7 +2,7 @@ package simd
 
 import "math"
 
-// portable is the scalar definition of every kernel.
+// portable is every kernel in plain Go. Products with rows are held to definition, in the tests; all others define what they do.
 var portable = kernels{
 	level:           Portable,
 	dot:             dotScalar,
@@ -39,13 +39,13 @@ var portable = kernels{
 		decode:    ternaryDecodeScalar,
 	},
 	substitute:      substituteScalar,
-	float:           scalarRows(func(w []float32, i int) float32 { return w[i] }, func(cols int) int { return cols }),
-	half:            scalarRows(func(w []uint16, i int) float32 { return half(w[i]) }, func(cols int) int { return cols }),
-	int8:            scalarRows(func(w []int8, i int) float32 { return float32(w[i]) }, func(cols int) int { return cols }),
-	ternary:         scalarRows(ternaryWeight, ternaryStride),
-	group:           groupKernels{groupOneScalar, groupFourScalar},
-	codes:           scalarCodes(codesOneScalar),
-	groupCodes:      scalarCodes(groupCodesOneScalar),
+	float:           fourOnes(floatOne),
+	half:            fourOnes(halfOne),
+	int8:            fourOnes(int8One),
+	ternary:         fourOnes(ternaryOneTable),
+	group:           groupKernels{groupOneTable, groupFour(groupOneTable)},
+	codes:           codesFour(codesOneTable),
+	groupCodes:      codesFour(groupCodesOneTable),
 	packInt8:        packInt8Scalar,
 	absMax:          absMaxScalar,
 	quantizeInt8:    quantizeInt8Scalar,
@@ -54,12 +54,20 @@ var portable = kernels{
 	fmaLoop:         fmaLoopScalar,
 }
 
+// dotScalar has four sums, so that an addition need not wait for the one before.
 func dotScalar(x, y []float32) float32 {
-	var sum float32
-	for i, v := range x {
-		sum += v * y[i]
+	var s0, s1, s2, s3 float32
+	y = y[:len(x)]
+	for ; len(x) >= 4 && len(y) >= 4; x, y = x[4:], y[4:] {
+		s0 += x[0] * y[0]
+		s1 += x[1] * y[1]
+		s2 += x[2] * y[2]
+		s3 += x[3] * y[3]
 	}
-	return sum
+	for i, v := range x {
+		s0 += v * y[i]
+	}
+	return s0 + s1 + (s2 + s3)
 }
 
 func dot3Scalar(x, y, z []float32) float32 {
@@ -81,6 +89,13 @@ func maximumScalar(x []float32) float32 {
 }
 
 func axpyScalar(alpha float32, x, y []float32) {
+	y = y[:len(x)]
+	for ; len(x) >= 4 && len(y) >= 4; x, y = x[4:], y[4:] {
+		y[0] += alpha * x[0]
+		y[1] += alpha * x[1]
+		y[2] += alpha * x[2]
+		y[3] += alpha * x[3]
+	}
 	for i, v := range x {
 		y[i] += alpha * v
 	}
@@ -139,29 +154,41 @@ func adamWScalar(w, g, m, v []float32, gscale, keep1, add1, keep2, add2, invC2, 
 	}
 }
 
-// scalarRows makes the products with rows of a matrix out of a function that gives
-// element i of a row.
-func scalarRows[W any](element func(row []W, i int) float32, stride func(cols int) int) rowKernels[W] {
-	product := func(row []W, x []float32) float32 {
-		var sum float32
-		for i, v := range x {
-			sum += element(row, i) * v
+// fourOnes makes the kernel of four vectors out of the one of one.
+func fourOnes[W any](one func(y []float32, w []W, x []float32, cols int)) rowKernels[W] {
+	return rowKernels[W]{one, func(y []float32, w []W, x []float32, rows, cols, step int) {
+		for v := range 4 {
+			one(y[v*step:][:rows], w, x[v*cols:(v+1)*cols], cols)
 		}
-		return sum
+	}}
+}
+
+func floatOne(y, w, x []float32, cols int) {
+	for r := range y {
+		y[r] = dotScalar(x, w[r*cols:(r+1)*cols])
 	}
-	return rowKernels[W]{
-		one: func(y []float32, w []W, x []float32, cols int) {
-			for r := range y {
-				y[r] = product(w[r*stride(cols):], x)
-			}
-		},
-		four: func(y []float32, w []W, x []float32, rows, cols, step int) {
-			for v := range 4 {
-				for r := range rows {
-					y[v*step+r] = product(w[r*stride(cols):], x[v*cols:(v+1)*cols])
-				}
-			}
-		},
+}
+
+func halfOne(y []float32, w []uint16, x []float32, cols int) {
+	for r := range y {
+		y[r] = dotHalfScalar(x, w[r*cols:(r+1)*cols])
+	}
+}
+
+func int8One(y []float32, w []int8, x []float32, cols int) {
+	for r := range y {
+		row, x := w[r*cols:(r+1)*cols], x
+		var s0, s1, s2, s3 float32
+		for ; len(x) >= 4 && len(row) >= 4; x, row = x[4:], row[4:] {
+			s0 += x[0] * float32(row[0])
+			s1 += x[1] * float32(row[1])
+			s2 += x[2] * float32(row[2])
+			s3 += x[3] * float32(row[3])
+		}
+		for i, v := range x {
+			s0 += v * float32(row[i])
+		}
+		y[r] = s0 + s1 + (s2 + s3)
 	}
 }
 

@@ -45,38 +45,8 @@ func packInt8Scalar(to, from *int8, chunks, units int) {
 	}
 }
 
-// codesSum is the sum of some units of a packed vector with a row of codes.
-func codesSum(row []byte, q []int8, units int) (sum int32) {
-	for i, v := range q[:units*unitLength] {
-		code, byteOf := i%unitLength/unitBytes, i/unitLength*unitBytes+i%unitBytes
-		sum += int32(v) * (int32(row[byteOf]>>(2*code)&3) - 1)
-	}
-	return sum
-}
-
-func codesOneScalar(y []float32, codes []byte, stride int, _ []float32, q []int8, units, per, chunks int, divisor float32) {
-	for r := range y {
-		var sum int32
-		for c := range chunks {
-			sum += codesSum(codes[r*stride+c*per*unitBytes:], q[c*(per+1)*unitLength+unitLength:], min(per, units-c*per))
-		}
-		y[r] = float32(sum) / divisor
-	}
-}
-
-func groupCodesOneScalar(y []float32, codes []byte, stride int, scales []float32, q []int8, units, per, chunks int, divisor float32) {
-	for r := range y {
-		var sum float32
-		for c := range chunks {
-			part := codesSum(codes[r*stride+c*per*unitBytes:], q[c*(per+1)*unitLength+unitLength:], per)
-			sum += scales[r*chunks+c] * float32(part)
-		}
-		y[r] = sum / divisor
-	}
-}
-
-// scalarCodes makes the kernels of one of the two.
-func scalarCodes(one func(y []float32, codes []byte, stride int, scales []float32, q []int8, units, per, chunks int, divisor float32)) codesKernels {
+// codesFour makes the kernels of the one of one vector.
+func codesFour(one func(y []float32, codes []byte, stride int, scales []float32, q []int8, units, per, chunks int, divisor float32)) codesKernels {
 	return codesKernels{one, func(y []float32, codes []byte, stride int, scales []float32, q []int8, units, per, chunks int, divisors []float32, rows, step int) {
 		length := (units + chunks) * unitLength
 		for v := range 4 {

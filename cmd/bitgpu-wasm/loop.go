@@ -1,0 +1,40 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"context"
+	"syscall/js"
+	"time"
+)
+
+// eventLoop lets the worker's messages in while the engine computes: Go has the one thread of a worker until all goroutines
+// wait.
+type eventLoop struct {
+	port  js.Value
+	awake chan struct{}
+	last  time.Time
+}
+
+func newEventLoop() *eventLoop {
+	channel := js.Global().Get("MessageChannel").New()
+	l := &eventLoop{port: channel.Get("port2"), awake: make(chan struct{}, 1), last: time.Now()}
+	channel.Get("port1").Set("onmessage", js.FuncOf(func(js.Value, []js.Value) any {
+		l.awake <- struct{}{}
+		return nil
+	}))
+	return l
+}
+
+// between is how long messages may wait. A timer would be held to 4 ms at least; a message of one's own is not.
+const between = 20 * time.Millisecond
+
+// visit takes the messages that have come, now and then.
+func (l *eventLoop) visit(ctx context.Context) {
+	if time.Since(l.last) < between || ctx.Err() != nil {
+		return
+	}
+	l.port.Call("postMessage", js.Null())
+	<-l.awake
+	l.last = time.Now()
+}

@@ -1,0 +1,255 @@
+package web
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// chromium is a headless browser that is spoken with over pipes, by the DevTools protocol: what is needed of it takes fewer lines
+// than a library's use, and no other module.
+type chromium struct {
+	t       *testing.T
+	out     *os.File
+	mu      sync.Mutex
+	next    int
+	waiting map[int]chan reply
+	profile string
+}
+
+type reply struct {
+	ID     int             `json:"id"`
+	Result json.RawMessage `json:"result"`
+	Error  *struct {
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+// patience is how long anything may take on a busy machine.
+const patience = 4 * time.Minute
+
+// browse starts the browser, with a profile of its own, or skips the test where there is none.
+func browse(t *testing.T, flags ...string) *chromium {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("chromium is not installed: the page was not tried in a browser")
+	}
+	in, theirOut, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirIn, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile := t.TempDir()
+	cmd := exec.Command(path, append([]string{"--headless=new", "--no-sandbox", "--remote-debugging-pipe", "--user-data-dir=" + profile, "--window-size=1000,800"}, flags...)...)
+	cmd.ExtraFiles = []*os.File{theirIn, theirOut}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirIn.Close()
+	theirOut.Close()
+	b := &chromium{t: t, out: out, waiting: map[int]chan reply{}, profile: profile}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for r := bufio.NewReader(in); ; {
+			line, err := r.ReadBytes(0)
+			if err != nil {
+				return
+			}
+			var m reply
+			if json.Unmarshal(line[:len(line)-1], &m) != nil {
+				continue
+			}
+			b.mu.Lock()
+			if c := b.waiting[m.ID]; c != nil {
+				c <- m
+				delete(b.waiting, m.ID)
+			}
+			b.mu.Unlock()
+		}
+	}()
+	t.Cleanup(func() {
+		b.try("", "Browser.close", map[string]any{})
+		out.Close()
+		cmd.Wait()
+		in.Close()
+		<-read
+	})
+	return b
+}
+
+// try sends a command, to a tab where session is not "".
+func (b *chromium) try(session, method string, params map[string]any) (json.RawMessage, error) {
+	b.mu.Lock()
+	b.next++
+	id, c := b.next, make(chan reply, 1)
+	b.waiting[id] = c
+	m := map[string]any{"id": id, "method": method, "params": params}
+	if session != "" {
+		m["sessionId"] = session
+	}
+	data, err := json.Marshal(m)
+	if err == nil {
+		_, err = b.out.Write(append(data, 0))
+	}
+	b.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case r := <-c:
+		if r.Error != nil {
+			return nil, fmt.Errorf("%s: %s", method, r.Error.Message)
+		}
+		return r.Result, nil
+	case <-time.After(patience):
+		return nil, fmt.Errorf("%s: no answer in %v", method, patience)
+	}
+}
+
+// tab is a page of the browser.
+type tab struct {
+	*chromium
+	session, target string
+}
+
+func (b *chromium) open(url string) *tab {
+	b.t.Helper()
+	var target struct{ TargetID string }
+	var session struct{ SessionID string }
+	b.do("", "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	b.do("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &session)
+	p := &tab{b, session.SessionID, target.TargetID}
+	p.command("Page.enable", nil)
+	p.visit(url)
+	return p
+}
+
+func (b *chromium) do(session, method string, params map[string]any, into any) {
+	b.t.Helper()
+	if params == nil {
+		params = map[string]any{}
+	}
+	r, err := b.try(session, method, params)
+	if err == nil && into != nil {
+		err = json.Unmarshal(r, into)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (p *tab) command(method string, params map[string]any) {
+	p.t.Helper()
+	p.do(p.session, method, params, nil)
+}
+
+// visit goes to a page, which is there when this returns.
+func (p *tab) visit(url string) {
+	p.t.Helper()
+	p.command("Page.navigate", map[string]any{"url": url})
+	p.until(fmt.Sprintf("location.href.startsWith(%q) && document.readyState === 'complete'", url))
+}
+
+func (p *tab) close() { p.do("", "Target.closeTarget", map[string]any{"targetId": p.target}, nil) }
+
+// run evaluates an expression, which may be a promise.
+func (p *tab) run(expression string) (string, error) {
+	r, err := p.try(p.session, "Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true})
+	if err != nil {
+		return "", err
+	}
+	var v struct {
+		Result           struct{ Value json.RawMessage }
+		ExceptionDetails *struct {
+			Text      string
+			Exception struct{ Description string }
+		}
+	}
+	if err := json.Unmarshal(r, &v); err != nil {
+		return "", err
+	}
+	if e := v.ExceptionDetails; e != nil {
+		return "", fmt.Errorf("%s %s", e.Text, e.Exception.Description)
+	}
+	var text string
+	if json.Unmarshal(v.Result.Value, &text) == nil {
+		return text, nil
+	}
+	return string(v.Result.Value), nil
+}
+
+// eval is run of what must not fail; a value that is no text comes as JSON.
+func (p *tab) eval(expression string) string {
+	p.t.Helper()
+	v, err := p.run(expression)
+	if err != nil {
+		p.t.Fatalf("%.300s: %v", expression, err)
+	}
+	return v
+}
+
+// until waits for an expression to be true.
+func (p *tab) until(expression string) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		v, err := p.run(expression)
+		if err == nil && v == "true" {
+			return
+		}
+		if time.Now().After(end) {
+			text, _ := p.run("document.body.innerText")
+			p.t.Fatalf("never true: %s (%v)\n%s", expression, err, text)
+		}
+	}
+}
+
+// picture keeps a screenshot where BITGPU_SCREENSHOTS names a folder.
+func (p *tab) picture(name string) {
+	dir := os.Getenv("BITGPU_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	var r struct{ Data string }
+	p.do(p.session, "Page.captureScreenshot", map[string]any{"format": "png"}, &r)
+	data, err := base64.StdEncoding.DecodeString(r.Data)
+	if err == nil {
+		err = os.WriteFile(dir+"/"+strings.ReplaceAll(name, " ", "-")+".png", data, 0o644)
+	}
+	if err != nil {
+		p.t.Error(err)
+	}
+}
+
+// peak is the most memory that one of the browser's pages has had, in bytes.
+func (b *chromium) peak() (most int64, err error) {
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		line, _ := os.ReadFile(path)
+		if !strings.Contains(string(line), "--type=renderer") || !strings.Contains(string(line), b.profile) {
+			continue
+		}
+		status, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "status"))
+		_, rest, _ := strings.Cut(string(status), "VmHWM:")
+		var kilobytes int64
+		if _, err := fmt.Sscan(rest, &kilobytes); err == nil {
+			most = max(most, kilobytes<<10)
+		}
+	}
+	if most == 0 && err == nil {
+		err = fmt.Errorf("no page of %s was found", b.profile)
+	}
+	return most, err
+}

@@ -1,0 +1,135 @@
+// Package web is the page that runs bitgpu in a browser: static files for any web server, without one of ours behind them. The
+// engine in it is cmd/bitgpu-wasm, which "make web" builds into the folder built before it builds the program. It is not for
+// talking to a server, which is package serve's page.
+//
+// # Why
+//
+// Why is the engine not always inside? The program would have to be built for a browser before it is built, and be two
+// megabytes larger for everybody. A program without it says so where it is asked for the page.
+//
+// Why is it packed by LZMA? Then it is small from every server, whatever that compresses. Browsers can unpack gzip, by which it
+// would be a megabyte larger; a hundred lines of JavaScript unpack LZMA within a second.
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"bitgpu/io/atomicfile"
+)
+
+//go:embed page
+var page embed.FS
+
+//go:embed all:built
+var built embed.FS
+
+// ErrNotBuilt is returned by a program that was built without the engine of the page.
+var ErrNotBuilt = errors.New("this program was built without the engine for browsers; \"make web\" builds one with it")
+
+// Engine and Loader are the names of the files that "make web" builds.
+const (
+	Engine = "bitgpu.wasm.lzma"
+	Loader = "wasm_exec.js" // Go's, of the version that built the engine
+	Demo   = "demo.bitt.gz"
+)
+
+// Files are the page's files by their names, with demo, a .bitt file, as the model that it begins with.
+func Files(demo []byte) (map[string][]byte, error) {
+	return files(demo, built)
+}
+
+func files(demo []byte, built fs.FS) (map[string][]byte, error) {
+	all := map[string][]byte{}
+	for _, name := range []string{Engine, Loader} {
+		data, err := fs.ReadFile(built, "built/"+name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, ErrNotBuilt
+		}
+		if err != nil {
+			return nil, err
+		}
+		all[name] = data
+	}
+	entries, err := page.ReadDir("page")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if all[e.Name()], err = page.ReadFile("page/" + e.Name()); err != nil {
+			return nil, err
+		}
+	}
+	if all[Demo], err = packed(demo); err != nil {
+		return nil, err
+	}
+	return all, addVersion(all)
+}
+
+// packed is data as gzip has it.
+func packed(data []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(data)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	return b.Bytes(), err
+}
+
+// addVersion tells the service worker which files there are, and a name that changes with them.
+func addVersion(all map[string][]byte) error {
+	h := sha256.New()
+	names := []string{"./"}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(h, "%s %d\n", name, len(all[name]))
+		h.Write(all[name])
+		if name != "index.html" && name != "sw.js" && name != "bitgpu.d.ts" {
+			names = append(names, name)
+		}
+	}
+	list, err := json.Marshal(names)
+	if err != nil {
+		return err
+	}
+	worker := bytes.Replace(all["sw.js"], []byte(`"VERSION"`), fmt.Appendf(nil, `"bitgpu-%x"`, h.Sum(nil)[:8]), 1)
+	all["sw.js"] = bytes.Replace(worker, []byte("FILES"), list, 1)
+	return nil
+}
+
+// Write writes the page into a folder, which it makes if needed, and returns how many bytes it has. Other files there stay.
+func Write(dir string, demo []byte) (size int64, err error) {
+	all, err := Files(demo)
+	if err != nil {
+		return 0, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return 0, err
+	}
+	// The worker that names the others comes last.
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(n string) bool { return n == "sw.js" })
+	for _, name := range append(names, "sw.js") {
+		err := atomicfile.Write(filepath.Join(dir, name), func(w io.Writer) error {
+			_, err := w.Write(all[name])
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		size += int64(len(all[name]))
+	}
+	return size, nil
+}

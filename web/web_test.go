@@ -1,0 +1,239 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"bitgpu"
+	"bitgpu/demo"
+)
+
+// engine builds cmd/bitgpu-wasm once, with the flags of "make cross", whose packages it finds built.
+var engine = sync.OnceValues(func() (map[string][]byte, error) {
+	out := filepath.Join(os.TempDir(), fmt.Sprintf("bitgpu-web-%d.wasm", os.Getpid()))
+	defer os.Remove(out)
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", out, "bitgpu/cmd/bitgpu-wasm")
+	build.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, text)
+	}
+	wasm, err := os.ReadFile(out)
+	if err != nil {
+		return nil, err
+	}
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return nil, err
+	}
+	loader, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm", "wasm_exec.js"))
+	if err != nil {
+		return nil, err
+	}
+	pack := exec.Command("xz", "--format=lzma", "-6", "-c")
+	pack.Stdin = bytes.NewReader(wasm)
+	small, err := pack.Output()
+	if err != nil { // the page takes gzip, too
+		if small, err = packed(wasm); err != nil {
+			return nil, err
+		}
+	}
+	return files(demo.Model, fstest.MapFS{"built/" + Engine: {Data: small}, "built/" + Loader: {Data: loader}})
+})
+
+// site serves the page, and what tests add to it.
+type site struct {
+	*httptest.Server
+	more sync.Map // path → http.HandlerFunc
+}
+
+func serve(t *testing.T) *site {
+	t.Helper()
+	all, err := engine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := strings.TrimPrefix(r.URL.Path, "/")
+		if f, ok := s.more.Load(name); ok {
+			f.(http.HandlerFunc)(w, r)
+			return
+		}
+		if name == "" {
+			name = "index.html"
+		}
+		data, ok := all[name]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(data))
+	}))
+	t.Cleanup(s.Close)
+	s.more.Store("blank.html", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "<!doctype html><title>blank</title>")
+	}))
+	return s
+}
+
+// script is an async function's body with what bitgpu.js exports, and a few helpers.
+func script(body string) string {
+	return `(async () => {
+		const {load, kept, forget} = await import("/bitgpu.js");
+		const all = async stream => { let text = "", r; while (!(r = await stream.next()).done) text += r.value.text ?? r.value; return {text, ...r.value} };
+		const refused = async promise => { try { await promise } catch (e) { return e.message } return "nothing" };
+		` + body + `})()`
+}
+
+// native is what the engine of this process writes.
+func native(t *testing.T, prompts ...string) (text string) {
+	t.Helper()
+	m, err := bitgpu.LoadBytes("demo", demo.Model, bitgpu.WithBackend(bitgpu.CPU))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	s, err := m.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, prompt := range prompts {
+		if text, err = s.Generate(context.Background(), prompt, bitgpu.Options{MaxTokens: 60, Temperature: 0.8, Seed: 7}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return text
+}
+
+// A program without the engine says what builds one with it.
+func TestNotBuilt(t *testing.T) {
+	if _, err := files(demo.Model, fstest.MapFS{}); err != ErrNotBuilt {
+		t.Errorf("got %v, want %v", err, ErrNotBuilt)
+	}
+}
+
+// All that a visitor downloads has 4.5 MB at most.
+func TestSize(t *testing.T) {
+	if _, err := exec.LookPath("xz"); err != nil {
+		t.Skip("xz is not installed: the size of the page was not tried")
+	}
+	all, err := engine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := 0
+	for name, data := range all {
+		if name != "bitgpu.d.ts" {
+			size += len(data)
+		}
+	}
+	if size > 4.5e6 {
+		t.Errorf("got a page of %d bytes, want at most 4.5 million", size)
+	}
+	t.Logf("%d bytes", size)
+}
+
+// The text is the native one, also from a memory that went through a file, and after a stop the model goes on.
+func TestAPI(t *testing.T) {
+	s := serve(t)
+	p := browse(t).open(s.URL + "/blank.html")
+	first, second := native(t, "ROMEO:"), native(t, "ROMEO:", "\n\nJULIET:")
+	p.eval(script(`globalThis.model = await load(undefined, {backend: "cpu"})`))
+	options := `{maxTokens: 60, temperature: 0.8, seed: 7}`
+	if got := p.eval(script(`return (await all(model.generate("ROMEO:", ` + options + `))).text`)); got != first {
+		t.Errorf("got %q, want %q", got, first)
+	}
+	got := p.eval(script(`
+		const file = await model.saveMemory(), other = await load(undefined, {backend: "cpu"});
+		const state = await other.loadMemory(file);
+		const text = (await all(other.generate("\n\nJULIET:", ` + options + `))).text;
+		other.close();
+		return (state.position > 60) + text`))
+	if got != "true"+second {
+		t.Errorf("from a memory's file: got %q, want %q", got, second)
+	}
+	got = p.eval(script(`
+		await model.reset();
+		const stop = new AbortController();
+		let n = 0, message;
+		try { for await (const text of model.generate("ROMEO:", {maxTokens: 100000, signal: stop.signal})) if (++n === 3) stop.abort() }
+		catch (e) { message = e.name }
+		for await (const text of model.generate("ROMEO:", {maxTokens: 100000})) break;
+		const before = (await model.state()).position;
+		const {tokens} = await model.learn("My name is Rosalind.");
+		const after = (await model.state()).position;
+		const pictures = await model.memory();
+		await model.reset();
+		return JSON.stringify([message, before < 1000, after - before === tokens, pictures.length, pictures[0].pixels.length, pictures.every(p => p.norm > 0),
+			(await model.state()).position, await refused(model.loadMemory(new Blob(["no memory"]))), await refused(all(model.generate("x", {temperature: -1}))),
+			await refused(all(model.generate("x", {warmth: 1}))), await refused(all(model.chat("x"))), (await all(model.generate("ROMEO:", ` + options + `))).text])`))
+	want := `["AbortError",true,true,8,4096,true,0,"memory: `
+	for _, part := range []string{want, "temperature", "warmth", "chat template", fmt.Sprintf(",%q]", first)} {
+		if !strings.Contains(got, part) {
+			t.Errorf("got %s, want %s in it", got, part)
+		}
+	}
+}
+
+// A visitor's way: the demo writes by itself, a memory is kept and is there after a reload and in a new tab, without a network.
+func TestPage(t *testing.T) {
+	s := serve(t)
+	b := browse(t)
+	p := b.open("about:blank")
+	p.command("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": "delete Navigator.prototype.gpu"})
+	p.visit(s.URL + "/")
+	const answered = `!document.querySelector("#send").hidden && document.querySelectorAll("article").length === %d && document.querySelector("article:last-child p").innerText.includes("seed")`
+	p.until(fmt.Sprintf(answered, 2))
+	p.picture("first visit")
+	if device := p.eval(`document.querySelector("#device").innerText`); !strings.Contains(device, "CPU") || !strings.Contains(device, "this browser offers no WebGPU") {
+		t.Errorf("got %q, want the CPU and why", device)
+	}
+	p.eval(`document.querySelector("#maxTokens").value = 30; document.querySelector("#prompt").value = "JULIET:"; document.querySelector("#send").click()`)
+	p.until(fmt.Sprintf(answered, 4))
+	p.eval(`document.querySelector("#memoryPart").open = true`)
+	p.until(`document.querySelectorAll("#pictures canvas").length === 8`)
+	p.eval(`document.querySelector("#keep").click()`)
+	p.until(`document.querySelector("#ask").open`)
+	p.picture("keep a memory")
+	p.eval(`document.querySelector("#ask input").value = "star / crossed"; document.querySelector("#ask button").click()`)
+	p.until(`document.querySelector("#memory").value === "star / crossed"`)
+	p.command("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": "dark"}}})
+	p.picture("memory, dark")
+	p.command("Emulation.setDeviceMetricsOverride", map[string]any{"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true})
+	if wide := p.eval(`document.documentElement.scrollWidth > innerWidth`); wide != "false" {
+		t.Error("the page is wider than a phone")
+	}
+	p.picture("phone, memory")
+	p.eval(`document.querySelector("#memoryPart").open = false`)
+	p.picture("phone, dark")
+	p.command("Emulation.clearDeviceMetricsOverride", nil)
+	text, position := p.eval(`document.querySelector("#text").innerText.replace(/\s*again$/, "")`), p.eval(`document.querySelector("#position").innerText`)
+	p.until(`navigator.serviceWorker.controller !== null`)
+	p.close()
+
+	s.Close()
+	p = b.open(s.URL + "/")
+	p.until(fmt.Sprintf(answered, 4))
+	p.until(`!document.querySelector("#keep").disabled`)
+	if got := p.eval(`document.querySelector("#text").innerText.replace(/\s*again$/, "")`); got != text {
+		t.Errorf("in a new tab, without a network: got %q, want %q", got, text)
+	}
+	if got := p.eval(`document.querySelector("#position").innerText`); got != position {
+		t.Errorf("in a new tab: got %q, want %q", got, position)
+	}
+	p.eval(`document.querySelector("#prompt").value = "ROMEO:"; document.querySelector("#prompt").dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", cancelable: true}))`)
+	p.until(fmt.Sprintf(answered, 6))
+	p.picture("without a network")
+}
