@@ -17,7 +17,7 @@ override export PATH := $(or $(shell /usr/bin/tr '\0' '\n' </proc/$$PPID/environ
 endif
 endif
 
-.PHONY: help build window python cross dist test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows test-clients web packages-web test-mpi test-kubernetes packages-mpi
+.PHONY: help build window python cross dist test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows test-clients web packages-web test-mpi test-kubernetes packages-mpi test-dawn test-dawn-all test-dawn-here test-swiftshader test-validation packages-dawn packages-swiftshader packages-validation
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-18s %s\n' "$$name" "$$what"; done
@@ -114,6 +114,48 @@ test-kubernetes: ## the manifests of packaging/kubernetes, without a cluster
 	@if command -v kubeconform >/dev/null; then kubeconform -strict -summary -schema-location \
 		"$$(ls -d $(KUBERNETES)/lib/python3*/site-packages/kubernetes_validate/kubernetes-json-schema)/v1.37.0-local-strict/{{.ResourceKind}}{{.KindSuffix}}.json" \
 		$$(ls packaging/kubernetes/base/*.yaml | grep -v kustomization) $$(ls $(KUBERNETES)/*.yaml 2>/dev/null); else echo "  skipped  kubeconform: it is not installed"; fi
+# A second WebGPU, Dawn, by npm's package for node, and a software driver for it, which comes with Debian's chromium. The
+# tests are the project's own, compiled for js/wasm.
+DAWN_VERSION = 0.6.2
+export DAWN = $(CURDIR)/bin/dawn
+SWIFTSHADER = /usr/lib/chromium/vk_swiftshader_icd.json
+# What takes long there: the clock, measuring, and the same cases once more in other ways.
+DAWN_SLOW = ^(TestTime|TestReadbackDoesNotWaitForLaterWork|TestChangingParameters|TestEveryKernelCompiles|TestOnlyTheDriverNamesTheBinding|TestChoices|TestWorkgroupSizes|TestUnfused|TestFootprint|TestSteadyState|TestDecoders|TestProperties|TestTune|TestTuneAgain|TestRight|TestFastest|TestWrongWalk|TestWalkIsTuned|TestDispatches|TestNothingBound)$$
+dawn = $(GO) build -o bin/testsum ./internal/testsum && BITGPU_REQUIRE_GPU=1 GOOS=js GOARCH=wasm bin/testsum -exec $(CURDIR)/internal/dawn/exec
+npm = test -d $(DAWN)/node_modules/webgpu || npm install --prefix $(DAWN) --no-audit --no-fund --loglevel=error webgpu@$(DAWN_VERSION)
+
+test-dawn: packages-dawn ## shaders and engine on a second WebGPU, Dawn
+	$(npm)
+	$(dawn) -short -timeout 30m -skip '$(DAWN_SLOW)' ./gpu ./nn/webgpu
+
+test-dawn-all: packages-dawn ## the same, and what takes an hour
+	$(npm)
+	$(dawn) -timeout 3h ./gpu ./nn/webgpu
+
+# For "make test", which installs nothing from npm's registry on a machine that has no npm.
+test-dawn-here:
+	@mkdir -p bin
+	@if ! command -v node >/dev/null || ! command -v npm >/dev/null || ! test -e $(SWIFTSHADER); then \
+		echo "  skipped  the WebGPU of Dawn: node, npm or chromium is not installed; make test-dawn installs them" | tee -a "$(TESTSUM)"; \
+	elif ! { $(npm); } >bin/npm.log 2>&1; then echo "  skipped  the WebGPU of Dawn: npm cannot install webgpu@$(DAWN_VERSION), see bin/npm.log" | tee -a "$(TESTSUM)"; \
+	else $(MAKE) --no-print-directory test-dawn; fi
+
+test-swiftshader: packages-gpu packages-swiftshader ## the native engine on a second software driver
+	VK_ICD_FILENAMES=$(SWIFTSHADER) BITGPU_REQUIRE_GPU=1 $(GO) test -timeout 2h -skip '^TestOutOfMemory$$' ./gpu ./nn/webgpu
+
+# The layer writes what it finds to a file. A deliberate fault shows that it looks.
+validation = VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH=$(CURDIR)/bin/validation/vk_layer_settings.txt
+test-validation: packages-gpu packages-validation ## Vulkan's validation layer watches the native engine
+	@mkdir -p bin/validation
+	@printf 'khronos_validation.%s\n' 'enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT' 'debug_action = VK_DBG_LAYER_ACTION_LOG_MSG' \
+		'report_flags = error,warn' 'log_filename = $(CURDIR)/bin/validation/found.txt' >bin/validation/vk_layer_settings.txt
+	$(CC) -o bin/validation/fault internal/validation/fault.c -lvulkan
+	$(validation) bin/validation/fault && grep -q SYNC-HAZARD-WRITE-AFTER-WRITE bin/validation/found.txt || { echo "the layer does not find a deliberate fault"; exit 1; }
+	@for package in gpu nn/webgpu; do rm -f bin/validation/found.txt; \
+		$(validation) BITGPU_REQUIRE_GPU=1 $(GO) test -count=1 -timeout 60m -skip '^(TestOutOfMemory|TestOpeningAndClosingLeavesNothing|TestTime)$$' ./$$package || exit 1; \
+		test -e bin/validation/found.txt || { echo "the layer was not there"; exit 1; }; \
+		test ! -s bin/validation/found.txt || { cat bin/validation/found.txt; exit 1; }; \
+		echo "Vulkan's validation layer finds nothing in $$package, and a deliberate fault"; done
 
 # By pip and npm, into bin/clients; promtool and hey are Debian's prometheus and hey. No part of test.
 test-clients: build ## let other people's clients and testers use bitgpu serve; installs them into bin/clients
@@ -155,6 +197,16 @@ packages-gpu:
 	$(call need,test "$$(uname -s)" != Linux || { \
 		PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' || echo libvulkan1; \
 		test -n "$$VK_DRIVER_FILES$$VK_ICD_FILENAMES" || ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json /usr/local/share/vulkan/icd.d/*.json 2>/dev/null | grep -q . || echo mesa-vulkan-drivers; })
+
+packages-dawn: packages-swiftshader
+	$(call need,command -v node >/dev/null || echo nodejs; command -v npm >/dev/null || echo npm)
+
+packages-swiftshader:
+	$(call need,test -e $(SWIFTSHADER) || echo chromium)
+
+packages-validation:
+	$(call need,test -e /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json || echo vulkan-validationlayers; \
+		echo '#include <vulkan/vulkan.h>' | $(CC) -E -x c - >/dev/null 2>&1 || echo libvulkan-dev)
 
 # What the page's engine is packed with.
 packages-web:

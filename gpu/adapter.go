@@ -28,6 +28,9 @@ func howToInstall(system string) string {
 		return driver + " from its maker; DirectX 12 or Vulkan is wanted"
 	case "darwin":
 		return "Metal offers none; a Mac of 2012 or later with macOS 10.13 or later has one"
+	case "js":
+		return "the browser has WebGPU, but offers it no GPU of this machine: update the graphics driver, or see whether the " +
+			"browser's settings switch its use of the GPU off"
 	case "linux":
 		return driver + " with its Vulkan part (Debian and Ubuntu: mesa-vulkan-drivers for AMD, Intel and the software adapter, " +
 			"nvidia-driver for NVIDIA) and the Vulkan loader (libvulkan1)"
@@ -74,7 +77,7 @@ type AdapterInfo struct {
 	Name       string
 	Vendor     string
 	Type       Type
-	Backend    string // Vulkan, Metal or D3D12
+	Backend    string // Vulkan, Metal or D3D12; WebGPU in a browser, which does not tell
 	Driver     string
 	Limits     Limits
 	Timestamps bool // GPU timestamp queries are offered

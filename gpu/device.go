@@ -79,7 +79,7 @@ func Open(o Options) (*Device, error) {
 	}
 	device, err := h.Open(a.place)
 	if err != nil {
-		giveHost(h)
+		h.Release() // a browser's adapter is used up
 		return nil, fmt.Errorf("gpu: adapter %s: the driver refuses to open it: %w", a.info, err)
 	}
 	d := &Device{

@@ -2,8 +2,9 @@ package gpu
 
 import "bitgpu/wgsl"
 
-// This file is all that the package asks of a way to GPUs, its driver. The files native_*.go have the one there is,
-// none.go stands in where a build has none, and all other files are policy that knows neither.
+// This file is all that the package asks of a way to GPUs, its driver. The files native_*.go have the one for systems,
+// browser*.* the one for browsers, none.go stands in where a build has none, and all other files are policy that knows
+// none of them.
 //
 // A driver's objects are numbers, 0 being none, so that one beyond a costly border, as a browser's is, can note calls
 // down as numbers and make them all in Send. It need not check what policy has checked, and is called by one goroutine
@@ -91,6 +92,8 @@ type driverDevice interface {
 	Unmap(bufferID) error
 	// Poll lets events end that have. It does not wait for any.
 	Poll()
+	// Wait waits for one.
+	Wait(eventID)
 	Status(eventID) status
 	// Forget ends the use of an event that is not pending.
 	Forget(eventID)

@@ -2,6 +2,13 @@
 
 package gpu
 
+import "time"
+
+const (
+	firstPause = 20 * time.Microsecond
+	mostPause  = 200 * time.Microsecond
+)
+
 func (d *nativeDevice) Begin() error {
 	encoder, err := d.device.CreateCommandEncoder(nil)
 	if err := d.made(err); err != nil {
@@ -80,6 +87,17 @@ func (d *nativeDevice) Mapped(b bufferID, size int) []byte {
 func (d *nativeDevice) Unmap(b bufferID) error { return failed(d.buffers.at(b).Unmap()) }
 
 func (d *nativeDevice) Poll() { d.device.Poll(false, nil) }
+
+// Wait asks again and again, with pauses: wgpu-native 0.17 can block instead, but when that has taken five seconds it
+// takes the work for done and frees what the device still uses.
+func (d *nativeDevice) Wait(e eventID) {
+	for pause := firstPause; ; pause = min(2*pause, mostPause) {
+		if d.Poll(); d.Status(e) != pending {
+			return
+		}
+		time.Sleep(pause)
+	}
+}
 
 func (d *nativeDevice) Status(e eventID) status { return d.events.at(e).now() }
 

@@ -1,4 +1,4 @@
-//go:build !(cgo && (darwin || (amd64 && (linux || windows))))
+//go:build !js && !(cgo && (darwin || (amd64 && (linux || windows))))
 
 package gpu
 

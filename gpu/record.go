@@ -1,7 +1,5 @@
 package gpu
 
-import "time"
-
 // maxInFlight bounds the submits that wait for the device, and with them the memory their commands take when
 // recording is faster than running.
 const maxInFlight = 16
@@ -79,35 +77,19 @@ func (d *Device) Submit() {
 	d.check(nil, "submitting")
 	d.inFlight = append(d.inFlight, d.driver.Done())
 	for len(d.inFlight) > maxInFlight {
-		d.await(d.inFlight[0])
+		d.driver.Wait(d.inFlight[0])
 		d.driver.Forget(d.inFlight[0])
 		d.inFlight = append(d.inFlight[:0], d.inFlight[1:]...)
 	}
 }
 
-const (
-	firstPause = 20 * time.Microsecond
-	mostPause  = 200 * time.Microsecond
-)
-
 // pending says whether an event is still to come.
 func (d *Device) pending(e eventID) bool { return d.driver.Status(e) == pending }
-
-// await waits for an event. It asks again and again, with pauses: wgpu-native 0.17 can block instead, but when that
-// has taken five seconds it takes the work for done and frees what the device still uses.
-func (d *Device) await(e eventID) {
-	for pause := firstPause; ; pause = min(2*pause, mostPause) {
-		if d.driver.Poll(); !d.pending(e) {
-			return
-		}
-		time.Sleep(pause)
-	}
-}
 
 // wait blocks until the queue is empty.
 func (d *Device) wait() {
 	d.inFlight = append(d.inFlight, d.driver.Done())
-	d.await(d.inFlight[len(d.inFlight)-1])
+	d.driver.Wait(d.inFlight[len(d.inFlight)-1])
 	for _, e := range d.inFlight {
 		d.driver.Forget(e)
 	}

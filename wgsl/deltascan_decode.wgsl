@@ -2,7 +2,7 @@
 // β = σ(x·wᵀ + bias), the convolution, SiLU, unit length for key and query, the rule, and the norm of the answer.
 
 #import shared/grid.wgsl
-#import shared/conv.wgsl
+#import shared/deltamix.wgsl
 #import shared/deltarule.wgsl
 #import shared/reduce.wgsl
 #import shared/silu.wgsl
@@ -51,21 +51,6 @@ fn delta_decode(
     if thread == 0u {
         beta[row * params.heads + head] = step;
     }
-    for (var part = 0u; part < 3u; part++) {  // key, query, value
-        let first = part * params.width + head * params.head;
-        var squares = 0.0;
-        for (var j = first + thread; j < first + params.head; j += WORKGROUP) {
-            let v = silu(convolve(row, 0u, j));
-            squares += v * v;
-            mixed[row * 3u * params.width + j] = v;
-        }
-        if part < 2u {
-            let size = sqrt(workgroup_sum(squares, thread)) + 1e-6;
-            for (var j = first + thread; j < first + params.head; j += WORKGROUP) {
-                mixed[row * 3u * params.width + j] /= size;
-            }
-        }
-    }
-    storageBarrier();
+    mix_token(row, head, thread);
     delta_rule(row, head, step, thread);
 }

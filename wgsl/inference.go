@@ -238,6 +238,21 @@ var (
 	}
 )
 
+// DeltaTokenParams are the parameters of DeltaToken.
+type DeltaTokenParams struct {
+	Width, Head, Heads, Time, Tail, N uint32
+}
+
+// DeltaToken is DeltaMix and DeltaStep together.
+var DeltaToken = &Kernel{
+	Name: "delta_token", File: "deltascan_token.wgsl", Params: DeltaTokenParams{}, Wide: true,
+	Bindings: []Binding{
+		{"params", Uniform}, {"u", Read}, {"beta", Read}, {"conv", Read}, {"gain", Read},
+		{"mixed", ReadWrite}, {"state", ReadWrite}, {"tail", ReadWrite}, {"answers", ReadWrite}, {"normed", ReadWrite},
+	},
+	Consts: Consts{"WORKGROUP": 64},
+}
+
 // DeltaDecodeParams are the parameters of DeltaDecode.
 type DeltaDecodeParams struct {
 	Width, Head, Heads, Time, Tail, N, Stream uint32

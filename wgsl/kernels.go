@@ -5,7 +5,7 @@ func All() []*Kernel {
 	return []*Kernel{
 		Copy, FMA,
 		Embed, RMSNorm, LinearVector, LinearMatrix, LinearRound, SwiGLUVector, SwiGLUMatrix, SwiGLUActivate, HeadVector, HeadMatrix, Sample,
-		TiedKeys, TiedScan, TiedStep, Step, DeltaMix, DeltaProducts, DeltaScan, DeltaOutput, DeltaStep, DeltaDecode,
+		TiedKeys, TiedScan, TiedStep, Step, DeltaMix, DeltaProducts, DeltaScan, DeltaOutput, DeltaStep, DeltaToken, DeltaDecode,
 		Blocks, BlocksPack,
 		RoPE, Advance, Attention, GatedMix, GatedRule, GatedOutput, Hadamard, SquaredReLU,
 		LowRankIn, LowRankOut, LowRankDLow, LowRankDB, LowRankDA, LowRankDX,

@@ -21,10 +21,20 @@ func RunOnly[T any](t *testing.T, ops op.Backend[T], files ...string) {
 	runCases(t, ops, func(file string) bool { return slices.Contains(files, file) })
 }
 
+// shortCases of a file's, or a few more, are taken by a short test, spread over all: there are drivers that take a second to
+// compile a kernel.
+const shortCases = 8
+
 func runCases[T any](t *testing.T, ops op.Backend[T], wanted func(file string) bool) {
-	reference := allCases[*cpu.Tensor[float64]]()
-	for i, c := range allCases[T]() {
-		if c.Large || !wanted(c.Op) {
+	reference, cases := allCases[*cpu.Tensor[float64]](), allCases[T]()
+	of := map[string]int{} // cases of each file
+	for _, c := range cases {
+		of[c.Op]++
+	}
+	at := map[string]int{}
+	for i, c := range cases {
+		at[c.Op]++
+		if c.Large || !wanted(c.Op) || testing.Short() && at[c.Op]%max(of[c.Op]/shortCases, 1) != 0 {
 			continue
 		}
 		t.Run(c.Op+"/"+c.Name, func(t *testing.T) {

@@ -133,6 +133,9 @@ func (t *tape[T]) adamw(step int) {
 func Training[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
 	for _, name := range ReferenceNames {
 		for _, chunk := range []int{1, 16, 64} {
+			if testing.Short() && chunk != 16 {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s/chunk%d", name, chunk), func(t *testing.T) {
 				r := LoadReference(t, name)
 				scan := r.Config.DefaultScan()

@@ -27,6 +27,12 @@ func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor]) {
 	out, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State,
 		args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
 	s := shapeOfDelta(out, gain, state)
+	if s.T == 1 && starts == nil && o.binds(wgsl.DeltaToken) {
+		params := wgsl.DeltaTokenParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: 1, Tail: 1, N: uint32(s.n)}
+		o.dispatch(variant{kernel: wgsl.DeltaToken}, gpu.Params(&params), s.n, s.h,
+			o.whole(u), o.whole(b), o.whole(conv), o.whole(gain), o.whole(mixed), o.whole(state), o.whole(tail), o.whole(read), o.whole(out))
+		return
+	}
 	mix := wgsl.DeltaMixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), Tail: 1, N: uint32(s.n)}
 	o.dispatch(variant{kernel: wgsl.DeltaMix}, gpu.Params(&mix), s.n, 3*s.h,
 		o.whole(u), o.whole(conv), o.whole(tail), o.whole(mixed))

@@ -100,7 +100,7 @@ func (o *Ops) fuse(p op.Program[*Tensor]) (int, func()) {
 			}
 		}
 	case *op.StepSize[*Tensor]:
-		if s, ok := second[*op.DeltaScan[*Tensor]](p); ok && o.wide && s.Beta == a.Beta && s.State.shape[0] == a.X.shape[0] && s.Starts == nil {
+		if s, ok := second[*op.DeltaScan[*Tensor]](p); ok && o.binds(wgsl.DeltaDecode) && s.Beta == a.Beta && s.State.shape[0] == a.X.shape[0] && s.Starts == nil {
 			return 2, func() { o.stepAndScan(a, s) }
 		}
 	}

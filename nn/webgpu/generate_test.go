@@ -58,6 +58,9 @@ func TestSameText(t *testing.T) {
 			{"greedy", 1, 300, op.Sampling{}},
 			{"sampled", 3, 60, op.Sampling{Temperature: 0.9, TopK: 100, TopP: 0.95, MinP: 0.001, RepeatPenalty: 1.1, Seed: 12}},
 		} {
+			if testing.Short() {
+				c.limit /= 6
+			}
 			t.Run(name+"/"+c.name, func(t *testing.T) {
 				want, _ := write(t, cpu.NewScalar[float64](), r, c.batch, c.limit, c.rule)
 				got, _ := write(t, webgpu.New(gputest.Device(t)), r, c.batch, c.limit, c.rule)

@@ -36,7 +36,7 @@ type Ops struct {
 	scratches     map[string]*scratch
 	bound         []gpu.Binding // room for dispatch
 	reads         map[reading]*gpu.Readback
-	wide          bool     // kernels may bind as many buffers as DeltaDecode does
+	storage       int      // buffers that a kernel may bind
 	plain         bool     // nothing is fused
 	recording     *program // what is prepared now, or nil
 	stacks        map[*Tensor]*stack
@@ -51,9 +51,12 @@ func New(dev *gpu.Device) *Ops {
 		nothing: dev.NewBuffer("nothing", 256), sink: dev.NewBuffer("sink", sinkSlice*mostBindings()),
 		pipelines: map[variant]*gpu.Pipeline{}, scratches: map[string]*scratch{},
 		reads: map[reading]*gpu.Readback{}, stacks: map[*Tensor]*stack{},
-		wide: int(dev.Limits().MaxStorageBuffersPerShaderStage) >= len(wgsl.DeltaDecode.Bindings)-1,
+		storage: int(dev.Limits().MaxStorageBuffersPerShaderStage),
 	}
 }
+
+// binds says whether the device binds as many buffers as a kernel wants.
+func (o *Ops) binds(k *wgsl.Kernel) bool { return len(k.Bindings)-1 <= o.storage }
 
 // sinkSlice is the size of a slice of the sink, and the largest alignment of a binding's offset that WebGPU allows a
 // device to ask for.

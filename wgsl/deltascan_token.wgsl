@@ -1,0 +1,41 @@
+// The delta mixer for one token from its step on, a workgroup for each sequence and head: deltascan_decode.wgsl for
+// devices that bind fewer buffers.
+
+#import shared/grid.wgsl
+#import shared/deltamix.wgsl
+#import shared/deltarule.wgsl
+
+struct Params {
+    width: u32,  // d
+    head: u32,   // c, the width of a head
+    heads: u32,  // h
+    time: u32,   // T = 1
+    tail: u32,   // 1: inputs before this one lie in the tail
+    n: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> u: array<f32>;  // (n, 3, d) key, query, value before the convolution
+@group(0) @binding(2) var<storage, read> beta: array<f32>;  // (n, h)
+@group(0) @binding(3) var<storage, read> conv: array<f32>;  // (3, d, 4)
+@group(0) @binding(4) var<storage, read> gain: array<f32>;  // (c)
+@group(0) @binding(5) var<storage, read_write> mixed: array<f32>;  // (n, 3, d) key, query, value
+@group(0) @binding(6) var<storage, read_write> state: array<f32>;  // (n, h, c, c)
+@group(0) @binding(7) var<storage, read_write> tail: array<f32>;  // (n, 3, 3, d)
+@group(0) @binding(8) var<storage, read_write> answers: array<f32>;  // (n, d)
+@group(0) @binding(9) var<storage, read_write> normed: array<f32>;  // (n, d)
+
+// Workgroup (sequence in x and y, head group.z).
+@compute @workgroup_size(WORKGROUP)
+fn delta_token(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let row = flat_group(group, groups);
+    if row >= params.n {
+        return;
+    }
+    mix_token(row, group.z, thread);
+    delta_rule(row, group.z, beta[row * params.heads + group.z], thread);
+}
