@@ -72,6 +72,9 @@ var (
 // Config describes a model: sizes, and the variant of each part.
 type Config = nn.Config
 
+// LayerMemory is what a layer has learned, of [Session.Memory].
+type LayerMemory = nn.LayerMemory
+
 // NotFiniteError is an [ErrNotFinite] with its token.
 type NotFiniteError = nn.NotFiniteError
 

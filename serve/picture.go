@@ -8,7 +8,7 @@ import (
 	"math"
 	"net/http"
 
-	"bitgpu/nn"
+	"bitgpu"
 )
 
 // The sizes of a picture, in pixels.
@@ -43,7 +43,7 @@ func (s *Server) memoryPicture(c *call) error {
 }
 
 // picture draws the matrices of layers, (d, d) or (heads, c, c) each.
-func picture(layers []nn.LayerMemory) image.Image {
+func picture(layers []bitgpu.LayerMemory) image.Image {
 	shape := layers[0].Shape
 	side, heads := shape[len(shape)-1], 1
 	if len(shape) == 3 {

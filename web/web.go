@@ -26,6 +26,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"bitgpu/gpu"
 	"bitgpu/io/atomicfile"
 )
 
@@ -42,6 +43,7 @@ var ErrNotBuilt = errors.New("this program was built without the engine for brow
 const (
 	Engine = "bitgpu.wasm.lzma"
 	Loader = "wasm_exec.js" // Go's, of the version that built the engine
+	Driver = "gpu.js"       // of the browser's WebGPU, which the page's policy wants as a file
 	Demo   = "demo.bitt.gz"
 )
 
@@ -71,6 +73,7 @@ func files(demo []byte, built fs.FS) (map[string][]byte, error) {
 			return nil, err
 		}
 	}
+	all[Driver] = []byte(gpu.BrowserScript)
 	if all[Demo], err = packed(demo); err != nil {
 		return nil, err
 	}

@@ -1,5 +1,6 @@
 // The worker in which the engine computes, so that no page ever waits. bitgpu.js speaks with it.
 import * as files from "./files.js";
+import "./gpu.js";
 import {unpack} from "./lzma.js";
 import * as store from "./store.js";
 import "./wasm_exec.js";
