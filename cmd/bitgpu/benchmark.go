@@ -110,7 +110,7 @@ func newRandomSteps(s train.Shape, vocab int) randomSteps {
 	for i := range ids {
 		ids[i] = random.Uint32N(uint32(vocab))
 	}
-	return randomSteps{inputs: ids[:len(ids)-1], targets: ids[1:]}
+	return randomSteps{inputs: ids[:len(ids)-1], targets: ids[1:], group: train.Alone{}}
 }
 
 // step takes a step whose learning rate changes nothing: weights of noise would otherwise run away.
