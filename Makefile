@@ -66,7 +66,7 @@ home: ## move the module's path, in imports and pages: make home PATH=example.or
 test-home: ## move a copy of the module, and build it
 	$(GO) test -tags dist -count 1 -v -timeout 30m -run Home ./internal/home
 
-test: clean-account cross test-go test-parity test-python test-window ## build and test everything, and say what this machine could not test
+test: clean-account cross test-go test-parity test-python test-window test-dawn-here ## build and test everything, and say what this machine could not test
 	@echo "all of it passed; what was tested and what not:"; cat "$(TESTSUM)"
 
 .PHONY: clean-account
