@@ -75,6 +75,11 @@ func evalAction(c *cli.Context) error {
 	} else if err := refuseIdle(c, "it is for --dynamic", "lr"); err != nil {
 		return err
 	}
+	if c.Bool("dynamic") || c.Bool("reread") {
+		if err := refuseIdle(c, "--dynamic and --reread measure the model as it was made", "kv", "activations"); err != nil {
+			return err
+		}
+	}
 	if c.Bool("reread") {
 		return rereadAction(c)
 	}

@@ -144,6 +144,9 @@ func TestEvalMeasuresRounding(t *testing.T) {
 	}
 	refuse(t, 2, bitgpuRun("", "eval", "-m", m, "--data", text, "--activations", "int4"), `activations: got "int4", want float or int8`)
 	refuse(t, 1, bitgpuRun("", "eval", "-m", model("d36-absmean"), "--data", text, "--kv", "f16"), "got a model of our own")
+	for _, mode := range []string{"--reread", "--dynamic"} {
+		refuse(t, 2, bitgpuRun("", "eval", "-m", m, "--data", text, mode, "--kv", "f16"), "--kv has nothing to act on")
+	}
 }
 
 // tensorOf reads numbers of a safetensors file.
