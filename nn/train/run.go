@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"time"
 
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"
-	"bitgpu/nn"
 	"bitgpu/nn/op"
 )
 
@@ -359,40 +357,6 @@ func (l *loop) fail(err error) error {
 		return fmt.Errorf("%w (and %w)", err, writing)
 	}
 	return err
-}
-
-// validate measures the validation data into the last line. It gives nil where the context ended meanwhile: a part of
-// the data says nothing.
-func (l *loop) validate(ctx context.Context) (*float64, error) {
-	last := &l.lines[len(l.lines)-1]
-	loss, err := l.measure(ctx, last.Step)
-	if err != nil {
-		return nil, l.fail(err)
-	}
-	last.ValLoss = loss
-	return loss, nil
-}
-
-// measureHere is measure on the rank that writes.
-func (l *loop) measureHere(ctx context.Context, step int) (*float64, error) {
-	var tokens Tokens = l.Val
-	if marks := l.Val.Marks(); marks != nil {
-		rows, err := corpus.NewRows(l.Val, marks, l.Options.Time)
-		if err != nil {
-			return nil, fmt.Errorf("the validation data: %w", err)
-		}
-		tokens = rows
-	}
-	v, err := l.Engine.Evaluate(tokens, func() bool { return ctx.Err() != nil })
-	ranAway := errors.Is(err, nn.ErrNotFinite)
-	if err != nil && !ranAway || ctx.Err() != nil {
-		return nil, err
-	}
-	loss := v.Loss()
-	if ranAway || math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return nil, notFinite{validationLoss, step, advice(l.Engine.Config())}
-	}
-	return &loss, nil
 }
 
 func (l *loop) write() error {

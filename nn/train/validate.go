@@ -1,0 +1,45 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"bitgpu/io/corpus"
+	"bitgpu/nn"
+)
+
+// validate measures the validation data into the last line. It gives nil where the context ended meanwhile: a part of
+// the data says nothing.
+func (l *loop) validate(ctx context.Context) (*float64, error) {
+	last := &l.lines[len(l.lines)-1]
+	loss, err := l.measure(ctx, last.Step)
+	if err != nil {
+		return nil, l.fail(err)
+	}
+	last.ValLoss = loss
+	return loss, nil
+}
+
+// measureHere is measure on the rank that writes.
+func (l *loop) measureHere(ctx context.Context, step int) (*float64, error) {
+	var tokens Tokens = l.Val
+	if marks := l.Val.Marks(); marks != nil {
+		rows, err := corpus.NewRows(l.Val, marks, l.Options.Time)
+		if err != nil {
+			return nil, fmt.Errorf("the validation data: %w", err)
+		}
+		tokens = rows
+	}
+	v, err := l.Engine.Evaluate(tokens, func() bool { return ctx.Err() != nil })
+	ranAway := errors.Is(err, nn.ErrNotFinite)
+	if err != nil && !ranAway || ctx.Err() != nil {
+		return nil, err
+	}
+	loss := v.Loss()
+	if ranAway || math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return nil, notFinite{validationLoss, step, advice(l.Engine.Config())}
+	}
+	return &loss, nil
+}
