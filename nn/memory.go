@@ -97,6 +97,33 @@ func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 	return b.Flush()
 }
 
+// Kept describes a tensor that a block keeps of each sequence; where it grows, the first axis of Shape is the number of tokens that
+// there is room for.
+type Kept struct {
+	Block int
+	Name  string // as StateTensor.Name has it, without the block
+	Shape []int  // of one sequence
+	Grows bool
+}
+
+// Kept lists what sessions of a model keep, in the order of the data flow.
+func (c Config) Kept() (list []Kept) {
+	for _, p := range NewState(op.Memory[struct{}](new(op.Meter)), c, 1).parts {
+		list = append(list, Kept{p.block, p.name, p.shape, p.grows})
+	}
+	return list
+}
+
+// Kept is the tensor (B, shape…) of that name and block, which the session changes as it reads.
+func (s *Session[T]) Kept(block int, name string) (tensor T, ok bool) {
+	for _, p := range s.state.parts {
+		if p.block == block && p.name == name {
+			return p.tensor, true
+		}
+	}
+	return tensor, false
+}
+
 // StateTensor is a part of what a model of a public family remembers of one sequence: key.N and value.N (tokens, G, c) of a
 // layer with attention, state.N (V, v, k) and conv.N (taps−1, channels) of one with the gated delta rule.
 type StateTensor struct {

@@ -25,19 +25,24 @@ type canvas struct {
 	labels     *gpu.Buffer
 	ladder     *gpu.Buffer
 	history    int           // tokens whose losses are kept
-	losses     *gpu.Buffer   // (N, history)
+	losses     *gpu.Buffer   // (N, history), or of a model without inner losses those of the prediction in layer 0's place
 	counts     *gpu.Buffer   // (N)
 	curves     *gpu.Buffer   // those that are shown, as view/curves.wgsl has them
 	ranges     *gpu.Buffer   // steps of the ladder: of each memory, of the losses
-	before     []*gpu.Buffer // (N) the memories before the token that is read
-	after      []*gpu.Buffer // (N) the session's memories, nil before the first token
+	shown      []matrices    // (N)
+	memories   []*gpu.Buffer // (N) the session's, that the matrices are of
+	before     []*gpu.Buffer // (N) the memories before the token that is read, where there are inner losses
 
 	innerLoss, rangeOfMemory, rangeOfLosses, drawRectangles, drawGlyphs, heatMap, heatScale, drawCurves *gpu.Pipeline
 }
 
-// newCanvas makes the canvas; if that fails the device has the error.
-func newCanvas(ops *webgpu.Ops, c nn.Config, a *atlas, history int) *canvas {
-	v := &canvas{ops: ops, dev: ops.Device(), config: c, history: history, after: make([]*gpu.Buffer, c.Layers)}
+// newCanvas makes the canvas of what a session remembers; if that fails the device has the error.
+func newCanvas(ops *webgpu.Ops, c nn.Config, s *nn.Session[*webgpu.Tensor], shown []matrices, a *atlas, history int) *canvas {
+	v := &canvas{ops: ops, dev: ops.Device(), config: c, history: history, shown: shown}
+	for layer, m := range v.shown {
+		tensor, _ := s.Kept(layer, m.tensor)
+		v.memories = append(v.memories, ops.Buffer(tensor))
+	}
 	v.picture = v.buffer("picture", 4*Width*Height)
 	v.background = v.filled("background", gpu.Bytes([]uint32{0, pair(Width, Height), white, 0}))
 	v.rectangles = v.buffer("rectangles", 16*maxRectangles)
@@ -49,14 +54,17 @@ func newCanvas(ops *webgpu.Ops, c nn.Config, a *atlas, history int) *canvas {
 	v.counts = v.buffer("counts", 4*c.Layers)
 	v.curves = v.buffer("curves", 16*(1+max(c.Layers, len(ordinals))))
 	v.ranges = v.buffer("ranges", 4*(c.Layers+1))
-	for range c.Layers {
-		v.before = append(v.before, v.buffer("memory before", 4*c.MemoryWidth*c.HeadWidth()))
+	if c.Decoder == nil {
+		for range c.Layers {
+			v.before = append(v.before, v.buffer("memory before", 4*c.MemoryWidth*c.HeadWidth()))
+		}
+		tied := wgsl.Consts{"TIED": 1}
+		if c.Delta() {
+			tied = nil
+		}
+		v.innerLoss = v.dev.Pipeline(wgsl.InnerLoss, tied)
+		s.Observe(v.observe)
 	}
-	tied := wgsl.Consts{"TIED": 1}
-	if c.Delta() {
-		tied = nil
-	}
-	v.innerLoss = v.dev.Pipeline(wgsl.InnerLoss, tied)
 	v.rangeOfMemory, v.rangeOfLosses = v.dev.Pipeline(wgsl.RangeOfMemory, nil), v.dev.Pipeline(wgsl.RangeOfLosses, nil)
 	v.drawRectangles, v.drawGlyphs = v.dev.Pipeline(wgsl.DrawRectangles, nil), v.dev.Pipeline(wgsl.DrawGlyphs, nil)
 	v.heatMap, v.heatScale = v.dev.Pipeline(wgsl.HeatMap, nil), v.dev.Pipeline(wgsl.HeatScale, nil)
@@ -86,11 +94,10 @@ func (v *canvas) release() {
 // observe records what is to be known of a block that has read one token.
 func (v *canvas) observe(block int, m layer.Memory[*webgpu.Tensor]) {
 	c := v.config
-	state, seen := m.Memory()
-	v.after[block] = v.ops.Buffer(state)
+	_, seen := m.Memory()
 	params := wgsl.LossParams{Width: uint32(c.MemoryWidth), Head: uint32(c.HeadWidth()), Layer: uint32(block), History: uint32(v.history)}
 	v.dispatch(v.innerLoss, gpu.Params(&params), 1, 1, v.ops.Buffer(seen), v.before[block], v.losses, v.counts)
-	v.dev.Copy(v.before[block], 0, v.after[block], 0, v.before[block].Size())
+	v.dev.Copy(v.before[block], 0, v.memories[block], 0, v.before[block].Size())
 }
 
 func (v *canvas) dispatch(p *gpu.Pipeline, params []byte, x, y int, buffers ...*gpu.Buffer) {
@@ -101,23 +108,20 @@ func (v *canvas) dispatch(p *gpu.Pipeline, params []byte, x, y int, buffers ...*
 	v.dev.Dispatch(p, params, bindings, uint32(x), uint32(y), 1)
 }
 
-// memory is a layer's memory: before the first token that of zeros.
-func (v *canvas) memory(layer int) *gpu.Buffer {
-	if v.after[layer] != nil {
-		return v.after[layer]
-	}
-	return v.before[layer]
-}
-
 // lossAxis is the axis of the losses; those of the memories have the numbers of their layers.
 func lossAxis(c nn.Config) int { return c.Layers }
 
-// draw records the whole picture.
-func (v *canvas) draw(p *page, selected int, k chart) {
+// lose writes what the prediction of a token cost, in place of an inner loss.
+func (v *canvas) lose(token int, loss float32) {
+	v.dev.Write(v.losses, 4*(token%v.history), gpu.Bytes([]float32{loss}))
+}
+
+// draw records the whole picture, when so many tokens were read.
+func (v *canvas) draw(p *page, selected, read int, k chart) {
 	c := v.config
 	v.dev.Write(v.curves, 0, gpu.Bytes(k.words()))
 	for layer := range c.Layers {
-		v.chooseRange(v.rangeOfMemory, layer, v.memory(layer))
+		v.chooseRange(v.rangeOfMemory, layer, v.memories[layer])
 	}
 	v.chooseRange(v.rangeOfLosses, lossAxis(c), v.losses)
 	v.dev.Write(v.rectangles, 0, gpu.Bytes(p.rectangles))
@@ -127,12 +131,12 @@ func (v *canvas) draw(p *page, selected int, k chart) {
 	v.dispatch(v.drawRectangles, gpu.Params(&plain), 64*shares, 1, v.background, v.picture)
 	v.dispatch(v.drawRectangles, gpu.Params(&plain), shares, len(p.rectangles)/4, v.rectangles, v.picture)
 
-	v.drawMaps(selected, HeatMaps(c))
+	v.drawMaps(selected, read, v.shown[selected].large())
 	first, areas := thumbs(c.Layers, selected)
 	for i, area := range areas {
-		v.drawMaps(first+i, maps(area, c, 0, 1))
+		v.drawMaps(first+i, read, v.shown[first+i].in(area, 0, 1))
 	}
-	v.drawHeat(v.heatScale, v.before[0], scaleArea, 0, selected)
+	v.drawHeat(v.heatScale, v.memories[selected], scaleArea, matrices{}, 0, selected)
 	area := chartArea(c.Layers)
 	curves := wgsl.CurveParams{
 		Width: Width, X: uint32(area.Min.X), Y: uint32(area.Min.Y), Wide: uint32(area.Dx()), High: uint32(area.Dy()),
@@ -151,20 +155,20 @@ func (v *canvas) chooseRange(p *gpu.Pipeline, axis int, values *gpu.Buffer) {
 	v.dispatch(p, gpu.Params(&params), 1, 1, values, v.curves, v.ladder, v.ranges)
 }
 
-// drawMaps draws a layer's memory, a head an area.
-func (v *canvas) drawMaps(layer int, areas []image.Rectangle) {
-	side := v.config.HeadWidth()
+// drawMaps draws what a layer remembers, a head an area.
+func (v *canvas) drawMaps(layer, read int, areas []image.Rectangle) {
+	m := v.shown[layer]
 	for head, area := range areas {
-		v.drawHeat(v.heatMap, v.memory(layer), area, head*side*side, layer)
+		v.drawHeat(v.heatMap, v.memories[layer], area, m, head*m.step+m.first(read)*m.stride, layer)
 	}
 }
 
-func (v *canvas) drawHeat(p *gpu.Pipeline, state *gpu.Buffer, area image.Rectangle, first, axis int) {
+func (v *canvas) drawHeat(p *gpu.Pipeline, memory *gpu.Buffer, area image.Rectangle, m matrices, first, axis int) {
 	params := wgsl.HeatParams{
 		Width: Width, X: uint32(area.Min.X), Y: uint32(area.Min.Y), Wide: uint32(area.Dx()), High: uint32(area.Dy()),
-		First: uint32(first), Side: uint32(v.config.HeadWidth()), Axis: uint32(axis),
+		First: uint32(first), Rows: uint32(m.rows), Columns: uint32(m.columns), Stride: uint32(m.stride), Axis: uint32(axis),
 	}
-	v.dispatch(p, gpu.Params(&params), tiles(area.Dx()), tiles(area.Dy()), state, v.ladder, v.ranges, v.picture)
+	v.dispatch(p, gpu.Params(&params), tiles(area.Dx()), tiles(area.Dy()), memory, v.ladder, v.ranges, v.picture)
 }
 
 // tiles is how many workgroups of 8 × 8 threads lie along so many pixels.

@@ -55,7 +55,11 @@ var ordinals = [...]string{"first", "second"}
 
 func (v *View) composeHeader(p *page, s Status) {
 	c := v.model.Config
-	p.write(margin, 14, fmt.Sprintf("%s   %d layers, %s mixer", v.name, c.Layers, c.Mixer), ink)
+	kind := c.Mixer + " mixer"
+	if c.Decoder != nil {
+		kind = c.Decoder.Family
+	}
+	p.write(margin, 14, fmt.Sprintf("%s   %d layers, %s", v.name, c.Layers, kind), ink)
 	reading, read := v.place()
 	state := fmt.Sprintf("token %d of %d", read, len(v.tokens))
 	if v.readings > 1 {
@@ -71,30 +75,39 @@ func (v *View) composeHeader(p *page, s Status) {
 }
 
 func (v *View) composeMaps(p *page) {
-	c := v.model.Config
-	size := c.HeadWidth()
-	p.write(mapArea.Min.X, headingsY, fmt.Sprintf("memory W of layer %d (%d × %d)", v.selected, size, size), ink)
-	list := HeatMaps(c)
-	across := int(math.Ceil(math.Sqrt(float64(c.Heads))))
+	m := v.shown[v.selected]
+	title, row, column := fmt.Sprintf("%s of layer %d (%d × %d)", m.title, v.selected, m.rows, m.columns), "row", "column"
+	if m.tokens {
+		title, row, column = fmt.Sprintf("%s of layer %d (the last %d tokens × %d channels)", m.title, v.selected, m.rows, m.columns), "", "channel"
+	}
+	p.write(mapArea.Min.X, headingsY, title, ink)
+	list, first := m.large(), m.first(v.read)
+	across := int(math.Ceil(math.Sqrt(float64(m.heads))))
 	for head, r := range list {
 		p.frame(r, line)
-		if label := fmt.Sprintf("head %d", head); labelled(c) && cellWidth*len(label) <= r.Dx() {
+		if label := fmt.Sprintf("head %d", head); m.labelled() && cellWidth*len(label) <= r.Dx() {
 			p.write(r.Min.X, r.Min.Y-cellHeight, label, ink)
 		}
-		step := tickStep(size, max(r.Dx(), 1), 36)
-		for i := 0; i < size; i += step {
-			middle := (2*i + 1) * r.Dx() / (2 * size)
-			if head%across == 0 {
-				p.tickLeft(r.Min.X, r.Min.Y+middle, strconv.Itoa(i))
+		if head%across == 0 {
+			step := tickStep(m.rows, max(r.Dy(), 1), 36)
+			for i := 0; i < m.rows; i += step {
+				number := i
+				if m.tokens {
+					number = first + i + 1 // as the chart counts them
+				}
+				p.tickLeft(r.Min.X, r.Min.Y+(2*i+1)*r.Dy()/(2*m.rows), strconv.Itoa(number))
 			}
-			if head+across >= c.Heads {
-				p.tickBelow(r.Min.X+middle, r.Max.Y, strconv.Itoa(i))
+		}
+		if head+across >= m.heads {
+			step := tickStep(m.columns, max(r.Dx(), 1), 36)
+			for i := 0; i < m.columns; i += step {
+				p.tickBelow(r.Min.X+(2*i+1)*r.Dx()/(2*m.columns), r.Max.Y, strconv.Itoa(i))
 			}
 		}
 	}
 	last := list[len(list)-1]
-	p.write(margin-cellWidth, headingsY, "row", ink)
-	p.write(mapArea.Min.X, last.Max.Y+6+cellHeight, "column", ink)
+	p.write(margin-cellWidth, headingsY, row, ink)
+	p.write(mapArea.Min.X, last.Max.Y+6+cellHeight, column, ink)
 	p.frame(scaleArea, line)
 	p.write(scaleArea.Min.X, headingsY, "w", ink)
 	for i := range marks {
@@ -135,6 +148,13 @@ func (v *View) chart() chart {
 	add := func(layer, reading, tokens int, colour uint32) {
 		k.curves = append(k.curves, curve{layer, reading*len(v.tokens) + first, tokens, colour})
 	}
+	if v.model.Config.Decoder != nil { // the one curve there is
+		if reading > 0 {
+			add(0, 0, min(room, len(v.tokens)-first), line)
+		}
+		add(0, reading, read-first, ink)
+		return k
+	}
 	switch {
 	case v.readings == 1:
 		for layer, colour := range v.colours {
@@ -157,13 +177,20 @@ func (v *View) composeChart(p *page) {
 	if v.model.Config.Delta() {
 		title = "inner loss |v - W k|²"
 	}
+	of, colour := fmt.Sprintf(", layer %d", v.selected), v.colours[v.selected]
+	switch {
+	case v.model.Config.Decoder != nil:
+		title, of, colour = "loss of each token in nats", "", ink
+	case v.readings == 1:
+		title += " of each layer"
+	}
 	if v.readings == 1 {
-		p.write(rightX, headingsY, title+" of each layer", ink)
+		p.write(rightX, headingsY, title, ink)
 	} else {
-		x := p.write(rightX, headingsY, fmt.Sprintf("%s, layer %d: ", title, v.selected), ink)
+		x := p.write(rightX, headingsY, title+of+": ", ink)
 		x = p.write(x, headingsY, ordinals[0], line)
 		x = p.write(x, headingsY, " and ", ink)
-		p.write(x, headingsY, ordinals[1]+" reading", v.colours[v.selected])
+		p.write(x, headingsY, ordinals[1]+" reading", colour)
 	}
 	r := chartArea(v.model.Config.Layers)
 	for i, m := range marks[:3] {
@@ -192,7 +219,7 @@ func (v *View) composeThumbs(p *page) {
 			p.number(p.write(x, y, "±", ink), y, 0, left, layer, ink)
 		}
 		heads := image.Rectangle{}
-		for _, head := range maps(r, c, 0, 1) {
+		for _, head := range v.shown[layer].in(r, 0, 1) {
 			heads = heads.Union(head)
 		}
 		if layer == v.selected {

@@ -34,32 +34,35 @@ var (
 // HeatScale is where a picture has its colour scale: the end of the range at the top, its negative at the bottom.
 func HeatScale() image.Rectangle { return scaleArea }
 
-// HeatMaps is where a picture has the large heat maps of the selected layer, one a head, row 0 of the matrix at the top.
-func HeatMaps(c nn.Config) []image.Rectangle {
+// HeatMaps is where a picture has the large heat maps of a layer, one a head, row 0 of the matrix at the top.
+func HeatMaps(c nn.Config, layer int) []image.Rectangle { return matricesOf(c)[layer].large() }
+
+// large places the matrices in the large panel.
+func (m matrices) large() []image.Rectangle {
 	label, gap := 0, 2
-	if labelled(c) {
+	if m.labelled() {
 		label, gap = cellHeight, 12
 	}
-	list := maps(mapArea, c, label, gap)
+	list := m.in(mapArea, label, gap)
 	for i, r := range list {
 		// An element has a whole number of pixels where there is room.
-		if size := c.HeadWidth(); size <= r.Dx() {
-			list[i].Max = r.Min.Add(image.Pt(r.Dx()/size*size, r.Dx()/size*size))
+		if each := r.Dx() / max(m.rows, m.columns); each > 0 {
+			list[i].Max = r.Min.Add(image.Pt(each*m.columns, each*m.rows))
 		}
 	}
 	return list
 }
 
 // labelled says whether the large maps have their heads' numbers above them: one needs none, too many have no room.
-func labelled(c nn.Config) bool { return c.Heads > 1 && c.Heads <= 36 }
+func (m matrices) labelled() bool { return m.heads > 1 && m.heads <= 36 }
 
-// maps places one layer's heads in an area, row by row, with a gap between them and room for a label above each.
-func maps(area image.Rectangle, c nn.Config, label, gap int) []image.Rectangle {
-	across := int(math.Ceil(math.Sqrt(float64(c.Heads))))
-	down := (c.Heads + across - 1) / across
+// in places the heads in an area, row by row, with a gap between them and room for a label above each.
+func (m matrices) in(area image.Rectangle, label, gap int) []image.Rectangle {
+	across := int(math.Ceil(math.Sqrt(float64(m.heads))))
+	down := (m.heads + across - 1) / across
 	side := max(0, min((area.Dx()-(across-1)*gap)/across, (area.Dy()-(down-1)*gap)/down-label))
 	var list []image.Rectangle
-	for head := range c.Heads {
+	for head := range m.heads {
 		at := area.Min.Add(image.Pt(head%across*(side+gap), head/across*(side+gap+label)+label))
 		list = append(list, image.Rectangle{Min: at, Max: at.Add(image.Pt(side, side))})
 	}

@@ -28,10 +28,10 @@ func TestLayout(t *testing.T) {
 		for _, selected := range []int{0, c.Layers - 1} {
 			v := &View{
 				model: &nn.Model[*webgpu.Tensor]{Config: c}, selected: selected, tokens: make([]uint32, 5000), readings: 1, read: 4000, atlas: a,
-				colours: layerColours(c.Layers), script: letters(a),
+				shown: matricesOf(c), colours: layerColours(c.Layers), script: letters(a),
 			}
 			p := v.compose(Status{Rate: 1, Note: "paused", Help: "help"})
-			areas := append([]image.Rectangle{scaleArea}, HeatMaps(c)...)
+			areas := append([]image.Rectangle{scaleArea}, HeatMaps(c, 0)...)
 			for _, r := range areas[1:] {
 				if r.Empty() || !r.In(mapArea) || r.Dx() != r.Dy() || r.Dx()%c.HeadWidth() != 0 && r.Dx() > c.HeadWidth() {
 					t.Errorf("%+v: a heat map at %v", c, r)
@@ -42,7 +42,7 @@ func TestLayout(t *testing.T) {
 				t.Errorf("%+v: layers %d to %d are shown, not %d", c, first, first+len(list)-1, selected)
 			}
 			for _, area := range list {
-				for _, r := range maps(area, c, 0, 1) {
+				for _, r := range matricesOf(c)[0].in(area, 0, 1) {
 					if !r.In(area) || !area.In(image.Rect(rightX, thumbsTop(c.Layers), Width-margin, bottomY)) {
 						t.Errorf("%+v: a small map at %v in %v", c, r, area)
 					}

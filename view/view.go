@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"math"
+	"slices"
 
 	"bitgpu/gpu"
 	"bitgpu/io/tokenizer"
@@ -23,10 +25,11 @@ type View struct {
 	session  *nn.Session[*webgpu.Tensor]
 	tokens   []uint32
 	script   *script
-	readings int       // how often the text is read
-	read     int       // tokens, of all readings
-	logits   []float32 // (V) room for a prediction
-	selected int       // layer
+	readings int        // how often the text is read
+	read     int        // tokens, of all readings
+	logits   []float32  // (V) room for a prediction
+	selected int        // layer
+	shown    []matrices // (N)
 	atlas    *atlas
 	colours  []uint32 // (N)
 	canvas   *canvas
@@ -39,7 +42,7 @@ func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer,
 	if err != nil {
 		return nil, fmt.Errorf("view: %w", err)
 	}
-	v := &View{name: name, model: m, tokens: tokens, readings: 1, logits: make([]float32, m.Config.Vocab), colours: layerColours(m.Config.Layers)}
+	v := &View{name: name, model: m, tokens: tokens, readings: 1, logits: make([]float32, m.Config.Vocab), shown: matricesOf(m.Config), colours: layerColours(m.Config.Layers)}
 	history := longestAxis // tokens whose losses are kept
 	if reread {
 		v.readings, history = 2, 2*len(v.tokens)
@@ -59,8 +62,11 @@ func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer,
 	if v.session, err = m.NewSession(1, m.Config.DefaultScan()); err != nil {
 		return nil, err
 	}
-	v.canvas = newCanvas(ops, m.Config, v.atlas, history)
-	v.session.Observe(v.canvas.observe)
+	if left := v.session.Left(); int64(v.Tokens()) > left {
+		v.session.Close()
+		return nil, fmt.Errorf("view: %w: got a text of %d tokens, want %d at most", nn.ErrContext, v.Tokens(), left)
+	}
+	v.canvas = newCanvas(ops, m.Config, v.session, v.shown, v.atlas, history)
 	if err := ops.Flush(); err != nil {
 		v.Close()
 		return nil, err
@@ -81,6 +87,9 @@ func (v *View) Read() (bool, error) {
 		return false, nil
 	}
 	at := v.read % len(v.tokens)
+	if v.model.Config.Decoder != nil {
+		v.canvas.lose(v.read, v.cost(v.tokens[at]))
+	}
 	if err := v.session.Read(v.tokens[at : at+1]); err != nil {
 		return false, err
 	}
@@ -89,6 +98,19 @@ func (v *View) Read() (bool, error) {
 		return false, fmt.Errorf("view: %w", err)
 	}
 	return true, nil
+}
+
+// cost is the loss in nats of the prediction that a token comes next; before anything was read all tokens are as likely.
+func (v *View) cost(id uint32) float32 {
+	if v.read == 0 {
+		return float32(math.Log(float64(len(v.logits))))
+	}
+	most := float64(slices.Max(v.logits))
+	sum := 0.0
+	for _, l := range v.logits {
+		sum += math.Exp(float64(l) - most)
+	}
+	return float32(most + math.Log(sum) - float64(v.logits[id]))
 }
 
 // Tokens are how many there are to read, in all readings, Position how many of them were read.
@@ -115,7 +137,7 @@ func (v *View) Selected() int { return v.selected }
 // Draw records the drawing of the picture as things stand, and returns it: Height rows of Width pixels, red, green, blue
 // and alpha a byte each.
 func (v *View) Draw(s Status) *gpu.Buffer {
-	v.canvas.draw(v.compose(s), v.selected, v.chart())
+	v.canvas.draw(v.compose(s), v.selected, v.read, v.chart())
 	return v.canvas.picture
 }
 

@@ -182,7 +182,7 @@ func TestHeatMapsAreTheMemory(t *testing.T) {
 					t.Fatalf("%s: the number at the end of the scale: %v", name, err)
 				}
 				side, scale := v.model.Config.HeadWidth(), scaleOf(p)
-				for head, r := range HeatMaps(v.model.Config) {
+				for head, r := range HeatMaps(v.model.Config, layer) {
 					cell := r.Dx() / side
 					for i := range side * side {
 						want := float64(memory.W[head*side*side+i])
@@ -250,7 +250,7 @@ func TestHeatOfLargeAndBrokenMatrices(t *testing.T) {
 	readTokens(t, v, 1)
 	c := v.canvas
 	const side, pixels = 100, 40
-	c.config.MemoryWidth, c.config.Heads = side, 1
+	shown := matrices{rows: side, columns: side, stride: side}
 	matrix := make([]float32, side*side)
 	for i := range matrix {
 		matrix[i] = float32(i%7-3) / 10
@@ -263,8 +263,8 @@ func TestHeatOfLargeAndBrokenMatrices(t *testing.T) {
 	picture(t, v, Status{})
 	c.dev.Write(c.ranges, 0, gpu.Bytes([]uint32{24})) // the range is 1
 	area := image.Rect(100, 100, 100+pixels, 100+pixels)
-	c.drawHeat(c.heatMap, c.ops.Buffer(state), area, 0, 0)
-	c.drawHeat(c.heatScale, c.ops.Buffer(state), scaleArea, 0, 0)
+	c.drawHeat(c.heatMap, c.ops.Buffer(state), area, shown, 0, 0)
+	c.drawHeat(c.heatScale, c.ops.Buffer(state), scaleArea, shown, 0, 0)
 	raw, err := v.PNG()
 	if err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ var DrawGlyphs = &Kernel{
 
 // HeatParams are the parameters of HeatMap and HeatScale.
 type HeatParams struct {
-	Width, X, Y, Wide, High, First, Side, Axis uint32
+	Width, X, Y, Wide, High, First, Rows, Columns, Stride, Axis uint32
 }
 
 var heatBindings = []Binding{

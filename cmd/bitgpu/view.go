@@ -29,7 +29,8 @@ func viewCommand() *cli.Command {
 		Usage:     "watch a model's memory while it reads a text",
 		UsageText: "bitgpu view [-m MODEL] [-p TEXT] [flags]\nbitgpu view [-m MODEL] [flags] < FILE",
 		Description: example("Draws the memory of each layer as a heat map on a scale of its own, the inner losses, the text and the speed, in a\n"+
-			"window or with --png as files. Keys: space pauses, arrows choose the layer, + and - the speed, S saves a PNG in this\n"+
+			"window or with --png as files. Of a layer with attention it draws the newest keys, and of a model without a memory that\n"+
+			"learns the loss of each token. Keys: space pauses, arrows choose the layer, + and - the speed, S saves a PNG in this\n"+
 			"directory, Q quits. Everything is drawn by a GPU adapter, which may be the software one. The window needs a build with\n"+
 			"-tags window.",
 			"bitgpu view -m model.bitt -p 'to be or not to be' --png frames --every 8"),
@@ -115,14 +116,17 @@ func openView(path, text string, reread bool, layer int, adapter string) (*viewe
 	}
 	defer loaded.Close()
 	name := filepath.Base(cmp.Or(path, demo.Name))
-	if d := loaded.Config.Decoder; d != nil {
-		return nil, fmt.Errorf("view: %s: got a model of the family %s, want one of our own: view draws a memory that learns, and this one has none", name, d.Family)
-	}
 	if loaded.Tokenizer == nil {
 		return nil, fmt.Errorf("view: %s: %w", name, bitgpu.ErrNoTokenizer)
 	}
 	if n := loaded.Config.Layers; layer < 0 || layer >= n {
 		return nil, usagef("view: --layer: 0 to %d wanted, as %s has, %d found", n-1, name, layer)
+	}
+	if d := loaded.Config.Decoder; d != nil {
+		own := *d
+		own.HalfCache = false // the picture's kernels read float32
+		own.Context = min(d.Context, readings(reread)*(len(text)+extraTokens))
+		loaded.Config.Decoder = &own
 	}
 	g, note, err := tuned.Choose(false, adapter)
 	if err != nil {
@@ -138,6 +142,17 @@ func openView(path, text string, reread bool, layer int, adapter string) (*viewe
 	}
 	v.Select(layer)
 	return v, nil
+}
+
+// extraTokens is how many more tokens than bytes a text can have at most, with what stands before and behind it.
+const extraTokens = 16
+
+// readings is how often a text is read.
+func readings(reread bool) int {
+	if reread {
+		return 2
+	}
+	return 1
 }
 
 func (v *viewer) close() {

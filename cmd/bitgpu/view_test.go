@@ -81,7 +81,7 @@ func checkHeatMaps(t *testing.T, p image.Image, c nn.Config, states [][]float32,
 		}
 	}
 	side := c.HeadWidth()
-	for head, r := range view.HeatMaps(c) {
+	for head, r := range view.HeatMaps(c, layer) {
 		cell := r.Dx() / side
 		for i := range side * side {
 			want := float64(states[layer][head*side*side+i])

@@ -11,7 +11,9 @@ struct Params {
     wide: u32,    // pixels of the map
     high: u32,
     first: u32,   // element of `state` that the matrix begins with
-    side: u32,    // rows and columns of the matrix
+    rows: u32,    // of the matrix
+    columns: u32,
+    stride: u32,  // elements from a row to the next
     axis: u32,    // whose range the colours have
 }
 
@@ -50,12 +52,13 @@ fn heat_map(@builtin(global_invocation_id) at: vec3<u32>) {
     if any(at.xy >= size) {
         return;
     }
-    let begin = at.xy * params.side / size;
-    let end = max((at.xy + 1u) * params.side / size, begin + 1u);
+    let elements = vec2<u32>(params.columns, params.rows);
+    let begin = at.xy * elements / size;
+    let end = max((at.xy + 1u) * elements / size, begin + 1u);
     var shown = 0.0;
     for (var i = begin.y; i < end.y; i++) {
         for (var j = begin.x; j < end.x; j++) {
-            let w = state[params.first + i * params.side + j];
+            let w = state[params.first + i * params.stride + j];
             // Bits, because compilers may take it that no number is infinite.
             if (bitcast<u32>(w) & 0x7f800000u) == 0x7f800000u {
                 put(at.xy, vec3<f32>(0.0, 0.6, 0.0));
