@@ -107,7 +107,7 @@ func ParseBackend(name string) (b Backend, adapter string, err error) {
 			return GPU, n, nil
 		}
 	}
-	return "", "", fmt.Errorf("%w: backend: %s, %s or %s wanted, %q found", ErrOption, Auto, GPU, CPU, name)
+	return "", "", fmt.Errorf("%w: backend: got %q, want %s, %s or %s", ErrOption, name, Auto, GPU, CPU)
 }
 
 // place is what a model computes on.

@@ -133,16 +133,16 @@ func LoadBytes(name string, data []byte, opts ...Option) (*Model, error) {
 // LoadReader reads a .bitt file of size bytes from r. The name is for messages.
 func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model, error) {
 	if size < 1 {
-		return nil, fmt.Errorf("%s: a size above 0 wanted, %d found", name, size)
+		return nil, fmt.Errorf("%s: got %d, want a size above 0", name, size)
 	}
 	// The last byte first: a size that is too large then costs no memory.
 	var last [1]byte
 	if n, err := r.ReadAt(last[:], size-1); n < 1 {
-		return nil, fmt.Errorf("%s: %d bytes wanted: %w", name, size, err)
+		return nil, fmt.Errorf("%s: cannot read %d bytes: %w", name, size, err)
 	}
 	data := make([]byte, size)
 	if n, err := r.ReadAt(data, 0); int64(n) < size {
-		return nil, fmt.Errorf("%s: %d bytes wanted, %d read: %w", name, size, n, err)
+		return nil, fmt.Errorf("%s: read %d of %d bytes: %w", name, n, size, err)
 	}
 	return LoadBytes(name, data, opts...)
 }
@@ -340,7 +340,7 @@ func (m *Model) noTokenizer() error { return fmt.Errorf("%s: %w", m.name, ErrNoT
 func (m *Model) checkTokens(ids []uint32) error {
 	for i, id := range ids {
 		if int64(id) >= int64(m.config.Vocab) {
-			return fmt.Errorf("%w: token %d: an id below %d wanted, %d found", ErrTokenRange, i, m.config.Vocab, id)
+			return fmt.Errorf("%w: token %d: got %d, want an id below %d", ErrTokenRange, i, id, m.config.Vocab)
 		}
 	}
 	return nil

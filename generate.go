@@ -38,9 +38,9 @@ func (o Options) sampling() (op.Sampling, error) {
 	switch {
 	case err != nil:
 	case o.MaxTokens < 0:
-		err = fmt.Errorf("max-tokens: 0 or more wanted, %d found", o.MaxTokens)
+		err = fmt.Errorf("max-tokens: got %d, want 0 or more", o.MaxTokens)
 	case slices.Contains(o.Stop, ""):
-		err = fmt.Errorf("stop: a text wanted, an empty one found")
+		err = fmt.Errorf("stop: got an empty text")
 	}
 	if err != nil {
 		return p, fmt.Errorf("%w: %w", ErrOption, err)

@@ -44,7 +44,7 @@ func WithRule(rule string, chunk int) SessionOption {
 			return fmt.Errorf("%w: rule: got %q by %d tokens, want none: a model of the family %s does not learn by a rule", ErrOption, rule, chunk, c.Decoder.Family)
 		}
 		if chunk < 0 || chunk > maxChunk {
-			return fmt.Errorf("%w: chunk: 0 to %d wanted, %d found", ErrOption, maxChunk, chunk)
+			return fmt.Errorf("%w: chunk: got %d, want 0 to %d", ErrOption, chunk, maxChunk)
 		}
 		switch {
 		case rule == nn.RuleMinibatch && c.Delta():
@@ -52,7 +52,7 @@ func WithRule(rule string, chunk int) SessionOption {
 		case rule == nn.RuleMinibatch:
 			scan.Minibatch, scan.Chunk = true, c.Chunk
 		case rule != nn.RuleSequential:
-			return fmt.Errorf("%w: rule: %q or %q wanted, %q found", ErrOption, nn.RuleSequential, nn.RuleMinibatch, rule)
+			return fmt.Errorf("%w: rule: got %q, want %q or %q", ErrOption, rule, nn.RuleSequential, nn.RuleMinibatch)
 		}
 		if chunk > 0 {
 			scan.Chunk = chunk
@@ -331,7 +331,7 @@ func (s *Session) LoadMemory(path string) error {
 // takeMemory does what LoadMemory does with a file.
 func (s *Session) takeMemory(path string, file *memory.Memory) error {
 	if file.Model != "" && file.Model != s.model.id {
-		return fmt.Errorf("memory: %s: %w: %s wanted, %s found", path, ErrOtherModel, s.model.id, file.Model)
+		return fmt.Errorf("memory: %s: %w: got %s, want %s", path, ErrOtherModel, file.Model, s.model.id)
 	}
 	var layers []nn.LayerMemory
 	for _, l := range file.Layers {

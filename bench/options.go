@@ -63,12 +63,12 @@ func (o Options) Validate() error {
 	}
 	for _, m := range o.Mixers {
 		if m != nn.MixerTied && m != nn.MixerDelta {
-			return fmt.Errorf("mixer: %q or %q wanted, %q found", nn.MixerTied, nn.MixerDelta, m)
+			return fmt.Errorf("mixer: got %q, want %q or %q", m, nn.MixerTied, nn.MixerDelta)
 		}
 	}
 	for _, b := range o.Batches {
 		if b < 1 || b > maxBatch {
-			return fmt.Errorf("batch: 1 to %d wanted, %d found", maxBatch, b)
+			return fmt.Errorf("batch: got %d, want 1 to %d", b, maxBatch)
 		}
 	}
 	for _, m := range o.families() {
@@ -77,7 +77,7 @@ func (o Options) Validate() error {
 		}
 	}
 	if o.Only != nil && !slices.ContainsFunc(o.paths(), o.Only.MatchString) {
-		return fmt.Errorf("only: a pattern of rows such as ^parity, ^op/LinearAdd or ^model/256x8 wanted, %q matches none", o.Only)
+		return fmt.Errorf("only: got %q, which matches none, want a pattern of rows such as ^parity, ^op/LinearAdd or ^model/256x8", o.Only)
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func (e *Engine[T]) compareText(row *Parity, r *rand.Rand, c nn.Config, p op.Sam
 			if want == id {
 				row.TopEqual++
 			} else if row.OfBound = max(row.OfBound, min(distance/drawBound, notFiniteError)); distance > drawBound {
-				row.fail("%s: token %d of the text: %d wanted, %d found, %.2g away from an edge", what, i, want, id, distance)
+				row.fail("%s: token %d of the text: got %d, want %d, %.2g away from an edge", what, i, id, want, distance)
 			}
 			if err := s.Read([]uint32{id}); err != nil {
 				return err

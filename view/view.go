@@ -49,7 +49,7 @@ func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer,
 	}
 	for _, id := range v.tokens {
 		if int64(id) >= int64(m.Config.Vocab) {
-			return nil, fmt.Errorf("view: token id %d of the text: an id below the model's %d wanted", id, m.Config.Vocab)
+			return nil, fmt.Errorf("view: token id %d of the text: want an id below the model's %d", id, m.Config.Vocab)
 		}
 	}
 	if v.atlas, err = newAtlas(); err != nil {

@@ -132,7 +132,7 @@ func keptReport(c *cli.Context) (string, error) {
 	path := c.String("from")
 	switch {
 	case c.NArg() > 1 || c.NArg() == 1 && (!c.IsSet("compare") || path != ""):
-		return "", usagef("bench: %q: no argument wanted but one report after --compare FILE", c.Args().Get(c.NArg()-1))
+		return "", usagef("bench: %q: want no argument but one report after --compare FILE", c.Args().Get(c.NArg()-1))
 	case c.NArg() == 1:
 		path = c.Args().First()
 	}
@@ -156,7 +156,7 @@ func benchOptions(c *cli.Context, line *statusLine) (bench.Options, error) {
 	if text := c.String("only"); text != "" {
 		only, err := regexp.Compile(text)
 		if err != nil {
-			return o, usagef("bench: --only: a regular expression wanted: %v", err)
+			return o, usagef("bench: --only: not a regular expression: %v", err)
 		}
 		o.Only = only
 	}
@@ -175,7 +175,7 @@ func benchOptions(c *cli.Context, line *statusLine) (bench.Options, error) {
 	for _, text := range strings.FieldsFunc(c.String("batch"), func(r rune) bool { return r == ',' }) {
 		batch, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil {
-			return o, usagef("bench: --batch: whole numbers such as 1,8 wanted, %q found", text)
+			return o, usagef("bench: --batch: got %q, want whole numbers such as 1,8", text)
 		}
 		o.Batches = append(o.Batches, batch)
 	}

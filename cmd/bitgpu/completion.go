@@ -81,7 +81,7 @@ func completionCommand() *cli.Command {
 			}
 			script, ok := scripts[shell]
 			if !ok {
-				return usagef("completion: bash, zsh, fish or powershell wanted, %q found", shell)
+				return usagef("completion: got %q, want bash, zsh, fish or powershell", shell)
 			}
 			_, err = io.WriteString(c.App.Writer, script)
 			return err

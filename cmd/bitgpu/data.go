@@ -95,7 +95,7 @@ func describePart(p corpus.Part) string {
 // checkRatio refuses a share that is none, or leaves nothing to train on.
 func checkRatio(c *cli.Context) error {
 	if ratio := c.Float64("val-ratio"); !(ratio >= 0 && ratio < 1) {
-		return usagef("%s: --val-ratio: from 0 to below 1 wanted, %v found", c.Command.Name, ratio)
+		return usagef("%s: --val-ratio: got %v, want 0 to below 1", c.Command.Name, ratio)
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func openData(ctx context.Context, c *cli.Context, path, dir string, start *stor
 	made := filepath.Join(dir, "data")
 	if resumed != nil {
 		if was := resumed.State.Options.Data; filepath.Clean(path) != filepath.Clean(was) {
-			return nil, usagef("train: --data: %s was trained on %s, %s found; --resume goes on with the same tokens", resumed.Path, was, path)
+			return nil, usagef("train: --data: got %s, want %s, which %s was trained on; --resume goes on with the same tokens", path, was, resumed.Path)
 		}
 		if _, err := corpus.ReadMeta(filepath.Join(made, corpus.MetaName)); err == nil {
 			why := fmt.Sprintf("the training goes on with the tokens in %s", made)
@@ -125,7 +125,7 @@ func readDataDir(dir string) (meta corpus.Meta, name string, file []byte, err er
 				break
 			}
 		}
-		return meta, "", nil, flagError("data", fmt.Errorf("%s has no %s; a directory that `bitgpu data` wrote wanted%s", dir, corpus.MetaName, hint))
+		return meta, "", nil, flagError("data", fmt.Errorf("%s has no %s, want a directory that `bitgpu data` wrote%s", dir, corpus.MetaName, hint))
 	}
 	if err != nil {
 		return meta, "", nil, flagError("data", err)
@@ -135,8 +135,8 @@ func readDataDir(dir string) (meta corpus.Meta, name string, file []byte, err er
 		return meta, "", nil, flagError("data", err)
 	}
 	if hash := corpus.TokenizerHash(file); hash != meta.Tokenizer {
-		return meta, "", nil, flagError("data", fmt.Errorf("%s: not the tokenizer that made the tokens: SHA-256 %.12s… wanted, %.12s… found",
-			name, meta.Tokenizer, hash))
+		return meta, "", nil, flagError("data", fmt.Errorf("%s: not the tokenizer that made the tokens: got SHA-256 %.12s…, want %.12s…",
+			name, hash, meta.Tokenizer))
 	}
 	return meta, name, file, nil
 }

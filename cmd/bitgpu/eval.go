@@ -113,7 +113,7 @@ func evalAction(c *cli.Context) error {
 	}
 	stop()
 	if tokens.Len() < 2 {
-		return fmt.Errorf("--data: %s: at least 2 tokens wanted, %d found", c.String("data"), tokens.Len())
+		return fmt.Errorf("--data: %s: got %d tokens, want at least 2", c.String("data"), tokens.Len())
 	}
 	open := openTrainer
 	if c.Bool("dynamic") {

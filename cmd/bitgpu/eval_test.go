@@ -46,10 +46,10 @@ func TestEvalReadsText(t *testing.T) {
 	gz.Close()
 	want := evaluated(t, m, "--data", plain)
 	if want.Bytes != int64(len(first+second)) {
-		t.Errorf("%d bytes wanted, %+v found", len(first+second), want)
+		t.Errorf("got %+v, want %d bytes", want, len(first+second))
 	}
 	if got := evaluated(t, m, "--data", writeText(t, filepath.Join(dir, "a.txt.gz"), packed.String())); *got.BitsPerByte != *want.BitsPerByte || got.Tokens != want.Tokens {
-		t.Errorf("packed: %+v wanted, %+v found", want, got)
+		t.Errorf("packed: got %+v, want %+v", got, want)
 	}
 	records := writeText(t, filepath.Join(dir, "a.jsonl"), `{"body":"One for the master,\n"}`+"\n"+`{"body":"two for the dame.\n"}`+"\n")
 	writeText(t, filepath.Join(dir, "1.part"), first)
@@ -60,7 +60,7 @@ func TestEvalReadsText(t *testing.T) {
 		"a glob":  evaluated(t, m, "--data", filepath.Join(dir, "*.part")),
 	} {
 		if got.Bytes != want.Bytes || got.Tokens != lines.Tokens || math.Abs(got.Loss-lines.Loss) > 1e-6 {
-			t.Errorf("%s: what the lines of %s give, %+v, wanted, %+v found", name, plain, lines, got)
+			t.Errorf("%s: got %+v, want what the lines of %s give, %+v", name, got, plain, lines)
 		}
 	}
 	blank := writeText(t, filepath.Join(dir, "blank.txt"), "\n \n")

@@ -61,7 +61,7 @@ func exportAction(c *cli.Context) error {
 	}
 	defer l.Close()
 	if l.Public == nil && public.IsGGUF(to) {
-		return usagef("export: -o %s: a name that ends in .bitt, or a directory, wanted: a model of our own has no form in GGUF", to)
+		return usagef("export: -o %s: want a name that ends in .bitt, or a directory: a model of our own has no form in GGUF", to)
 	}
 	if err := l.Export(to, layout); err != nil {
 		return err

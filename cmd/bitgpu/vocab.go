@@ -80,10 +80,10 @@ func vocabCommand() *cli.Command {
 // checkVocabFlags refuses what no vocabulary can be made with.
 func checkVocabFlags(c *cli.Context) error {
 	if n := c.Int("vocab-size"); n < tokenizer.LeastVocab {
-		return usagef("%s: --vocab-size: %d or more wanted, room for 256 bytes and 2 special tokens, %d found", c.Command.Name, tokenizer.LeastVocab, n)
+		return usagef("%s: --vocab-size: got %d, want %d or more, room for 256 bytes and 2 special tokens", c.Command.Name, n, tokenizer.LeastVocab)
 	}
 	if n := c.Int("min-frequency"); n < 0 {
-		return usagef("%s: --min-frequency: 0 or more wanted, %d found", c.Command.Name, n)
+		return usagef("%s: --min-frequency: got %d, want 0 or more", c.Command.Name, n)
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func checkVocabFlags(c *cli.Context) error {
 func openDocuments(ctx context.Context, c *cli.Context, flag string, inputs []string) (iter.Seq2[corpus.Document, error], error) {
 	mode, err := corpus.ParseMode(c.String("document"))
 	if err != nil {
-		return nil, usagef("--document: line, block or file wanted, %q found", c.String("document"))
+		return nil, usagef("--document: got %q, want line, block or file", c.String("document"))
 	}
 	said := map[string]bool{}
 	o := corpus.Options{Mode: mode, Field: c.String("field"), AllowInvalid: c.Bool("allow-invalid-utf8"), Records: c.Bool("chat")}

@@ -25,7 +25,7 @@ func ParseOrder(name string) (Order, error) {
 	case "sequential":
 		return Sequential, nil
 	}
-	return 0, fmt.Errorf("corpus: the order is shuffle or sequential, %q found", name)
+	return 0, fmt.Errorf("corpus: order: got %q, want shuffle or sequential", name)
 }
 
 func (o Order) String() string { return [...]string{"shuffle", "sequential"}[o] }
@@ -46,7 +46,7 @@ type Sampler struct {
 // NewSampler takes batches of batch windows with time tokens each.
 func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sampler, error) {
 	if batch <= 0 || time <= 0 {
-		return nil, fmt.Errorf("corpus: a batch and a context above 0 wanted, %d and %d found", batch, time)
+		return nil, fmt.Errorf("corpus: got a batch of %d and a context of %d, want both above 0", batch, time)
 	}
 	if tokens.marks != nil {
 		rows, err := NewRows(tokens, tokens.marks, time)
@@ -58,7 +58,7 @@ func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sam
 	length := tokens.Len()
 	// A window is time inputs, and the targets reach one token further.
 	if length-1 < time {
-		return nil, fmt.Errorf("corpus: %s: %d tokens found, a context of %d wants at least %d", tokens.name, length, time, uint64(time)+1)
+		return nil, fmt.Errorf("corpus: %s: got %d tokens, a context of %d needs at least %d", tokens.name, length, time, uint64(time)+1)
 	}
 	var windows int
 	switch order {

@@ -127,7 +127,7 @@ func RelativeError(a, b []float32) float64 {
 func closeTo(t testing.TB, what string, got, want []float32, tolerance float64) {
 	t.Helper()
 	if e := RelativeError(got, want); !(e < tolerance) {
-		t.Errorf("%s: relative error %.2g, below %.0g wanted", what, e, tolerance)
+		t.Errorf("%s: relative error %.2g, want below %.0g", what, e, tolerance)
 	}
 }
 

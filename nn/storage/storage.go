@@ -170,8 +170,8 @@ func (l *Loaded) fill(o Options) error {
 		return err
 	}
 	if size := l.Tokenizer.Size(); size != l.Config.Vocab {
-		return fmt.Errorf("tokenizer: %s: %d tokens wanted, as vocab_size in %s says, %d found",
-			l.Files.TokenizerPath, l.Config.Vocab, l.Files.ConfigPath, size)
+		return fmt.Errorf("tokenizer: %s: got %d tokens, want %d, as vocab_size in %s says",
+			l.Files.TokenizerPath, size, l.Config.Vocab, l.Files.ConfigPath)
 	}
 	l.Ends = l.Tokenizer.EndOfText()
 	return nil

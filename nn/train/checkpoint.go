@@ -216,8 +216,8 @@ func (c *Checkpoint) Weights() (*storage.Loaded, error) {
 // nothing in them. name is theirs, for the error.
 func (c *Checkpoint) CheckTokens(name string, found corpus.Fingerprint) error {
 	if want := c.State.Data; want != (corpus.Fingerprint{}) && want != found {
-		return fmt.Errorf("train: %s: %v wanted, which %s has read, %v found; a training goes on with the same tokens only",
-			name, want, c.Path, found)
+		return fmt.Errorf("train: %s: got %v, want %v, which %s has read; a training goes on with the same tokens only",
+			name, found, want, c.Path)
 	}
 	return nil
 }
@@ -255,8 +255,8 @@ func (c *Checkpoint) moments(part Part, config nn.Config) (w *nn.Weights[op.Host
 		}
 		t, ok := file.Tensor(strings.Join(p.Names, "+"))
 		if !ok || !slices.Equal(t.Shape, p.Shape) {
-			err = fmt.Errorf("%s: %s: shape %s wanted, %s found", momentNames[part], p.Names[0],
-				safetensors.FormatShape(p.Shape), safetensors.FormatShape(t.Shape))
+			err = fmt.Errorf("%s: %s: got shape %s, want %s", momentNames[part], p.Names[0],
+				safetensors.FormatShape(t.Shape), safetensors.FormatShape(p.Shape))
 			return
 		}
 		*h = op.HostTensor{Format: op.F32, Shape: p.Shape}

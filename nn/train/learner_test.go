@@ -91,7 +91,7 @@ func compare(t testing.TB, c nn.Config, what string, got, want *nn.Weights[op.Ho
 	i := 0
 	nn.Walk(c, got, func(p nn.Param, h *op.HostTensor) {
 		if e := optest.RelativeError(h.F32, wants[i]); !(e <= tolerance) {
-			t.Errorf("%s %s: relative error %.2g, %.0g wanted", what, p.Names[0], e, tolerance)
+			t.Errorf("%s %s: relative error %.2g, want %.0g", what, p.Names[0], e, tolerance)
 		}
 		i++
 	})
@@ -209,7 +209,7 @@ func TestClip(t *testing.T) {
 		s.Clip = float64(norm) / 2
 		clipped := b.learner(t, r.Config, s, r.Weights)
 		if got := take(t, clipped, 1e-3, batchOf(r.Tokens...)).GradNorm; got != norm {
-			t.Errorf("norm %v wanted, %v found", norm, got)
+			t.Errorf("got norm %v, want %v", got, norm)
 		}
 		read := func(l learner) *nn.Weights[op.HostTensor] {
 			m, err := l.Read(train.FirstMoments)
@@ -262,7 +262,7 @@ func TestNotFinite(t *testing.T) {
 		l := backends[0].learner(t, c, train.Shape{Batch: 1, Time: 8, Accumulate: 1}, w)
 		l.Step(1e-3, make([]uint32, 8), make([]uint32, 8))
 		if results, err := l.Results(); err == nil || err.Error() != advice || len(results) != 0 {
-			t.Errorf("%q wanted, %v and %v found", advice, err, results)
+			t.Errorf("got %v and %v, want %q", err, results, advice)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func readMetrics(path string, broken func(error) error) ([]Metric, error) {
 		data = rest
 		var m Metric
 		if err := json.Unmarshal(line, &m); err != nil {
-			if err := broken(fmt.Errorf("%s: line %d: a step's metrics wanted: %w", path, n, err)); err != nil {
+			if err := broken(fmt.Errorf("%s: line %d: not a step's metrics: %w", path, n, err)); err != nil {
 				return nil, err
 			}
 			continue

@@ -165,7 +165,7 @@ func TestResume(t *testing.T) {
 		first, report := newRun(t, dir, o)
 		first.Val = val
 		if out := do(t, first, report, 2); out.Steps != 2 {
-			t.Fatalf("2 steps wanted, %d done", out.Steps)
+			t.Fatalf("got %d steps, want 2", out.Steps)
 		}
 		// What a killed run leaves: lines behind the checkpoint, the last one cut.
 		file, err := os.OpenFile(filepath.Join(dir, train.MetricsName), os.O_APPEND|os.O_WRONLY, 0)
@@ -177,7 +177,7 @@ func TestResume(t *testing.T) {
 		second, report := newRun(t, dir, o)
 		second.Val = val
 		if out := do(t, second, report, 0); out.Steps != 5 {
-			t.Fatalf("5 steps wanted, %d done", out.Steps)
+			t.Fatalf("got %d steps, want 5", out.Steps)
 		}
 		compare(t, tiny, order, engineWeights(t, second.Engine), engineWeights(t, whole.Engine), 0)
 		want, got := metrics(t, whole.Dir), metrics(t, dir)
@@ -185,7 +185,7 @@ func TestResume(t *testing.T) {
 			t.Errorf("%s: metrics differ: %s", order, diff)
 		}
 		if len(want) != 5 || want[2].ValLoss == nil || want[3].ValLoss != nil || want[4].ValLoss == nil {
-			t.Errorf("five lines wanted, validated at the third and the last: %+v", want)
+			t.Errorf("want five lines, validated at the third and the last: %+v", want)
 		}
 	}
 }
@@ -198,7 +198,7 @@ func TestMetricKeys(t *testing.T) {
 	}
 	want := `{"step":1,"loss":2.5,"lr":0.1,"grad_norm":3,"tokens":4,"tokens_per_second":5,"val_loss":1.5}`
 	if string(line) != want {
-		t.Errorf("%s wanted, %s found", want, line)
+		t.Errorf("got %s, want %s", line, want)
 	}
 }
 
@@ -273,13 +273,13 @@ func TestDamaged(t *testing.T) {
 					t.Fatal(err)
 				}
 				if ck.State.Step != 2 || len(warned) != 1 || !strings.Contains(warned[0], newest+" is damaged: ") {
-					t.Fatalf("step 2 and a warning wanted, step %d and %q found", ck.State.Step, warned)
+					t.Fatalf("got step %d and %q, want step 2 and a warning", ck.State.Step, warned)
 				}
 				again, report := newRun(t, dir, o)
 				do(t, again, report, 0)
 				compare(t, tiny, "again", engineWeights(t, again.Engine), engineWeights(t, r.Engine), 0)
 				if ck, err = train.Newest(dir, func(err error) { t.Error(err) }); err != nil || ck.State.Step != 4 {
-					t.Errorf("a whole checkpoint of step 4 wanted, %v and %v found", ck, err)
+					t.Errorf("got %v and %v, want a whole checkpoint of step 4", ck, err)
 				}
 				if err := os.RemoveAll(filepath.Join(dir, "checkpoints", "step-00000002")); err != nil {
 					t.Fatal(err)
@@ -288,7 +288,7 @@ func TestDamaged(t *testing.T) {
 					t.Fatal(err)
 				}
 				if _, err := train.Newest(dir, func(error) {}); err == nil || !strings.Contains(err.Error(), "none of 1 checkpoints can be used; another directory") {
-					t.Errorf("an error wanted where none is whole, %v found", err)
+					t.Errorf("got %v, want an error where none is whole", err)
 				}
 			})
 		}
@@ -318,7 +318,7 @@ func TestLastGoodStays(t *testing.T) {
 		"not finite": {func(_ *testing.T, r *train.Run) { r.Engine = failing{r.Engine, 3} }, "loss is not finite at step 3"},
 		"token beyond the vocabulary": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 100, 17) },
 			"the vocabulary ends at 15"},
-		"too few tokens": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 8, 16) }, "8 tokens found, a context of 8 wants at least 9"},
+		"too few tokens": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 8, 16) }, "got 8 tokens, a context of 8 needs at least 9"},
 		"full disk":      {func(t *testing.T, r *train.Run) { fillDisk(t, r.Dir) }, "cannot be written: no space left on device"},
 		"directory in the way": {func(t *testing.T, r *train.Run) {
 			if err := os.Remove(filepath.Join(r.Dir, train.MetricsName)); err != nil {
@@ -353,11 +353,11 @@ func TestLastGoodStays(t *testing.T) {
 			c.spoil(t, r)
 			_, err := r.Do(context.Background())
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
-				t.Fatalf("%q wanted, %v found", c.want, err)
+				t.Fatalf("got %v, want %q", err, c.want)
 			}
 			ck, err := train.Newest(dir, func(err error) { t.Error(err) })
 			if err != nil || ck.State.Step != 2 {
-				t.Errorf("the checkpoint of step 2 wanted, %+v and %v found", ck, err)
+				t.Errorf("got %+v and %v, want the checkpoint of step 2", ck, err)
 			}
 		})
 	}

@@ -230,7 +230,7 @@ func TestLostRank(t *testing.T) {
 		t.Error("the next step must need the results read")
 	}
 	if _, err := e.Results(); err == nil {
-		t.Error("an error wanted")
+		t.Error("want an error")
 	}
 }
 
@@ -251,7 +251,7 @@ func TestRanksRefused(t *testing.T) {
 	} {
 		if e, err := train.NewLearner(cpu.New(), c, s, train.InitialWeights(c, 5)); err == nil {
 			e.Release()
-			t.Errorf("%+v: an error wanted", s)
+			t.Errorf("%+v: want an error", s)
 		}
 	}
 }

@@ -144,13 +144,13 @@ func TestWrongWalk(t *testing.T) {
 	defer m.Release()
 	b := matchBlocks(oneToken(o, m))
 	if b == nil || len(b.list) != c.Layers {
-		t.Fatalf("%d blocks wanted, %+v found", c.Layers, b)
+		t.Fatalf("got %+v, want %d blocks", b, c.Layers)
 	}
 	s := o.stack(b)
 	o.fill(s, b)
 	o.dev.Clear(s.weights, 0, s.weights.Size()) // codes of −1
 	walk := choice{Workgroup: 64}
 	if chosen, ok := o.measureBlocks(b, []choice{walk, {}}); !ok || chosen == walk {
-		t.Errorf("block by block wanted, %+v found (%v)", chosen, ok)
+		t.Errorf("got %+v, want block by block (%v)", chosen, ok)
 	}
 }

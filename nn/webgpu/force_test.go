@@ -38,6 +38,6 @@ func TestForce(t *testing.T) {
 		}
 	}
 	if !o.Force(nil) || o.walk != nil || o.choose(nil, variant{}, 3, 8, 16) != o.usual(3, 8, 16) {
-		t.Error("the usual choice wanted")
+		t.Error("want the usual choice")
 	}
 }

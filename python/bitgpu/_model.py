@@ -63,7 +63,7 @@ class BitLlamaConfig:
             if value is not None or field in required:
                 object.__setattr__(self, field, _integer(field, value, 1, 2**31 - 1))
         if not isinstance(self.inner_lr, numbers.Real) or not math.isfinite(self.inner_lr):
-            raise ValueError(f"inner_lr: a finite number wanted, {self.inner_lr!r} found")
+            raise ValueError(f"inner_lr: got {self.inner_lr!r}, want a finite number")
         object.__setattr__(self, "inner_lr", float(self.inner_lr))
 
     def _json(self) -> bytes:
@@ -533,9 +533,9 @@ def _integer(what: str, value: Any, least: int, most: int) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise ValueError(f"{what}: a whole number wanted, {value!r} found") from None
+        raise ValueError(f"{what}: got {value!r}, want a whole number") from None
     if not least <= number <= most:
-        raise ValueError(f"{what}: {least} to {most} wanted, {number} found")
+        raise ValueError(f"{what}: got {number}, want {least} to {most}")
     return number
 
 
