@@ -6,7 +6,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// AdamW's numbers, as in SPEC and the reference vectors.
+// AdamW's numbers, as in docs/equations.md and the reference vectors.
 const (
 	beta1   = 0.9
 	beta2   = 0.999
