@@ -54,8 +54,8 @@ func WithConfig(c Config) Option { return func(o *options) { o.config = &c } }
 // what the model was made for, or less where that takes more than half of the memory that is free: see [Model.Context].
 func WithContext(tokens int) Option { return func(o *options) { o.context = max(tokens, 0) } }
 
-// WithMasters says that a directory has the float masters of a ternary model though its config.json does not say so, as
-// Falcon-E's prequantized revisions, and how they are rounded: "half-up", as that family is, or "half-even".
+// WithMasters says that a directory holds the float master weights of a ternary model although its config.json does not say so,
+// as with Falcon-E's prequantized revisions, and how they are rounded: "half-up", as in that family, or "half-even".
 func WithMasters(rounding string) Option { return func(o *options) { o.masters = rounding } }
 
 // WithCache says how the keys and values of a public family are kept: "f32", or "f16", which takes half the memory and rounds

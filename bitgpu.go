@@ -20,7 +20,7 @@
 // Why do sessions of a model take turns? A device computes one thing at a time, and so do the cores together. A
 // session gives way to others after each piece of a prompt and whenever its text goes to the caller.
 //
-// Why is there no fallback from GPU to CPU? Who asks for a GPU wants to know that there is none. [Auto] chooses, and
+// Why is there no fallback from GPU to CPU? A caller who asks for a GPU wants to know when there is none. [Auto] chooses, and
 // [Model.Device] says what it chose.
 package bitgpu
 
@@ -204,12 +204,12 @@ func (m *Model) fitContext(l *storage.Loaded, asked int, free int64) error {
 	return nil
 }
 
-// identify names a model by its sizes and by what it makes memories of, the ternary projections to keys: all its
-// files, packed or not, have the same name, and models of other weights another one.
+// identify names a model by its sizes and by the weights that its memories depend on, the ternary key projections. All files of
+// a model, packed or not, give the same name; other weights give another.
 func identify(l *storage.Loaded) string {
 	h := sha256.New()
 	nn.Walk(l.Config, l.Weights, func(p nn.Param, t *op.HostTensor) {
-		if l.Public != nil { // of each matrix a part: all of some gigabytes takes its time
+		if l.Public != nil { // a part of each matrix: hashing gigabytes would take too long
 			h.Write(t.Codes[:min(len(t.Codes), 1<<12)])
 			return
 		}

@@ -18,7 +18,7 @@ type Options struct {
 	TopK          int      // only the k most probable, 0 for all
 	TopP          float64  // only the most probable that together reach p, 0 or 1 for all
 	MinP          float64  // only those at least p times as probable as the most probable, 0 for all
-	RepeatPenalty float64  // lowers what was among the last 64 tokens, 0 or 1 for not
+	RepeatPenalty float64  // makes the last 64 tokens less probable, 0 or 1 for no penalty
 	Seed          uint64   // the same seed, the same text, on every backend
 	Stop          []string // the text ends before the first of these
 }

@@ -29,7 +29,7 @@ type Session struct {
 	logits []float32       // (V) room for a prediction
 	text   *decoder        // what is written, nil where nothing is left over of it
 	wrote  func(id uint32) // is told each token that was written into the memory, or nil
-	broken error           // the ErrNotFinite after which only another memory helps
+	broken error           // the ErrNotFinite that only another memory clears
 }
 
 // SessionOption changes how a session reads.
@@ -200,7 +200,7 @@ func (s *Session) read(ctx context.Context, tokens []uint32) error {
 	return err
 }
 
-// locate reads tokens from an empty memory again and looks at each, where err says only about where it happened.
+// locate reads the tokens again from an empty memory and checks each one, because err tells only roughly where it happened.
 func (s *Session) locate(tokens []uint32, err error) error {
 	again, failed := s.model.engine.newSession(s.scan)
 	if failed != nil {

@@ -22,13 +22,13 @@ type Token struct {
 // TokenOptions say how tokens are written that the caller looks at one by one.
 type TokenOptions struct {
 	Options
-	// Adjust changes a copy of the logits (V) before a token is drawn from them; nil for not. written are the tokens of
-	// this call so far. Numbers that are not finite afterwards end the text with [ErrNotFinite], and an error with itself.
+	// Adjust changes a copy of the logits (V) before a token is drawn from them; or nil. written are the tokens of this call so
+	// far. Logits that are not finite afterwards end the text with [ErrNotFinite]; an error of Adjust ends it with that error.
 	Adjust func(logits []float32, written []uint32) error
 }
 
-// ReadTokens reads tokens into the memory without answering, and returns how many it read: all of them but for an
-// error, or the context's end, after which those before are in the memory.
+// ReadTokens reads tokens into the memory without answering, and returns how many it read: all of them unless there is an error
+// or the context ends; what was read by then stays in the memory.
 func (s *Session) ReadTokens(ctx context.Context, tokens []uint32) (read int, err error) {
 	err = s.predict(func() error {
 		before := s.run.Position()

@@ -12,7 +12,7 @@ import (
 	"bitgpu/nn/train"
 )
 
-// wall times what somebody who uses the engine waits for.
+// wall times what a user of the engine waits for.
 func (e *Engine[T]) wall(record func()) (time.Duration, error) {
 	start := time.Now()
 	record()

@@ -130,7 +130,7 @@ func (b *Buffer) Release() {
 	d.bytes -= uint64(b.size)
 }
 
-// Write puts data, a multiple of 4 bytes, at offset, likewise, after everything recorded so far.
+// Write puts data at offset, both multiples of 4 bytes, after everything recorded so far.
 func (d *Device) Write(b *Buffer, offset int, data []byte) {
 	if !d.usable(b, "write", offset, len(data)) || len(data) == 0 {
 		return

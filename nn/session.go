@@ -45,8 +45,8 @@ type Session[T any] struct {
 	observe func(block int, m layer.Memory[T]) // or nil
 }
 
-// NewSession starts sequences from an empty memory; batch is their number. scan is the rule by
-// which they read: Config.DefaultScan unless somebody wants to see another.
+// NewSession starts sequences from an empty memory; batch is their number. scan is the rule by which they read:
+// Config.DefaultScan except to compare with another.
 func (m *Model[T]) NewSession(batch int, scan op.Scan) (*Session[T], error) {
 	s := newSession(m.Config, op.Memory[T](m.Backend), batch, scan)
 	s.model = m

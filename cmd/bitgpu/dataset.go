@@ -93,7 +93,7 @@ func openData(ctx context.Context, c *cli.Context, path, dir string, start *stor
 	if err != nil || resumed == nil {
 		return d, err
 	}
-	// Lost tokens were made again. Others than those must not stay and be taken for them.
+	// Lost tokens have been made again. If they differ from the old ones they must not stay and be taken for them.
 	found, err := d.train.Fingerprint()
 	if err == nil {
 		err = resumed.CheckTokens(path, found)
@@ -225,8 +225,8 @@ func (d *dataset) check(c *cli.Context, name string, start *storage.Loaded) erro
 	return ofModel(name, d.tokenizer, start)
 }
 
-// ofModel refuses tokens that another tokenizer than the model's has made: of the same size or not,
-// their ids stand for other text.
+// ofModel refuses tokens that were made by another tokenizer than the model's: even if it has the same size, their ids stand
+// for other text.
 func ofModel(name string, file []byte, model *storage.Loaded) error {
 	if model != nil && model.TokenizerJSON != nil && !sameJSON(model.TokenizerJSON, file) {
 		return fmt.Errorf("%s: not the tokenizer of %s; the data must be made with --tokenizer of the model", name, model.Path)

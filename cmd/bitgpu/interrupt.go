@@ -23,7 +23,7 @@ const hangupTime = time.Second
 func interruptible(c *cli.Context) (ctx context.Context, stop func()) { return endedBy(c, endings...) }
 
 func endedBy(c *cli.Context, signals ...os.Signal) (ctx context.Context, stop func()) {
-	// Who starts the program with nohup wants it to outlive the terminal.
+	// A user who starts the program with nohup wants it to outlive the terminal.
 	signals = slices.DeleteFunc(slices.Clone(signals), func(s os.Signal) bool { return s == hangup && ignored(s) })
 	ctx, cancel := context.WithCancel(c.Context)
 	caught := make(chan os.Signal, 1)
@@ -47,8 +47,8 @@ func endedBy(c *cli.Context, signals ...os.Signal) (ctx context.Context, stop fu
 // training or a memory has learned is worth more than its progress.
 func ignoreLostReaders() { signal.Ignore(lostReader) }
 
-// await waits for work, but no longer than the context lasts: what is under way then, which may be a
-// whole book, nobody waits for.
+// await waits for work, but no longer than the context lasts; work that is still running then, perhaps on a whole book, is
+// abandoned.
 func await[V any](ctx context.Context, work func() (V, error)) (V, error) {
 	type result struct {
 		value V

@@ -118,7 +118,7 @@ func (r *ranks) takeAdapter(c *cli.Context) error {
 // leads says whether this is the rank that writes and reports.
 func (r *ranks) leads() bool { return r.Rank() == 0 }
 
-// lost ends all ranks because one has ended: rank 0 says which and how to go on, and where it is the one, rank 1.
+// lost ends all ranks because one has ended: rank 0 says which one and how to go on, or rank 1 if it was rank 0 that ended.
 func (r *ranks) lost(c *cli.Context, who, why string) {
 	if r.Rank() > 1 {
 		time.Sleep(time.Second) // so that the others can

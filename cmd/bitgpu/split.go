@@ -10,8 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// split sees to it that a share for validation gives something: where no document's hash falls into it, or every one's, the
-// end of the text does if that is one file. Otherwise it says so, before any work.
+// split makes sure that the validation share is not empty: if no document's hash falls into it, or every one's does, the end of
+// the text is taken instead, provided the text is one file. Otherwise it is an error, before any work.
 func (s *source) split(c *cli.Context) error {
 	if s.ratio == 0 {
 		return nil

@@ -174,8 +174,8 @@ func guard(command *cli.Command) {
 	}
 }
 
-// refuseEmpty refuses an empty word where anything but a text is wanted. It comes from a shell variable that is not set, and
-// must not become the default: the demo for a model, no memory for a file of one.
+// refuseEmpty refuses an empty word except for a text. It comes from a shell variable that is not set, and must not mean the
+// default: the demo instead of a model, or no memory file.
 func refuseEmpty(c *cli.Context) error {
 	for _, f := range c.Command.Flags {
 		name := f.Names()[0]

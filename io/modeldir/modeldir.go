@@ -10,8 +10,8 @@
 // Why does opening a directory write to it? It does so only where a writer was killed after it had said which files are
 // to take the places of the old ones, all together; see [atomicfile.Recover].
 //
-// Why name foreign formats? Who gives a GGUF or a PyTorch file has to convert it, and should not have to guess that
-// from "wrong magic".
+// Why name foreign formats? A user with a GGUF or a PyTorch file has to convert it, and should not have to guess that from
+// "wrong magic".
 package modeldir
 
 import (

@@ -6,9 +6,9 @@
 //
 // # Why
 //
-// Why are float weights quantised while they are read? A model runs on two bits a weight. Packed straight from the
-// mapped file, block of rows by block of rows, they never exist as a second float copy, and a model of any size needs
-// less memory than its file. Who trains asks for the floats with [Options].Masters.
+// Why are float weights quantised while they are read? A model runs on two bits a weight. Packed straight from the mapped file,
+// block of rows by block of rows, they never exist as a second float copy, and a model of any size needs less memory than its
+// file. Training asks for the floats with [Options].Masters.
 //
 // Why is a tensor refused that the config does not name? A file with five layers under a config of four, or with the
 // delta mixer's tensors under a tied config, would run and write nonsense. Names outside the model's own, such as
@@ -60,7 +60,7 @@ type Loaded struct {
 	Template      *chat.Template // of conversations, nil when there is none
 }
 
-// ErrPublic is returned where what is wanted can be done with our own models only, and the file is of a public family.
+// ErrPublic is returned for a model of a public family where the operation works with our own models only.
 var ErrPublic = errors.New("is a model of a public family")
 
 // Load reads the model at path: a directory, a .bitt file, a safetensors file beside its config.json, or a model of a public

@@ -24,7 +24,8 @@ type AdaptOptions struct {
 // adaptWarmup is how many steps the learning rate climbs for; whatever Steps is, they are the same, so that --minutes can time them.
 const adaptWarmup = 10
 
-// timedSteps are the steps that tell how long one takes, of those that the learning rate climbs for. The first pays for memory.
+// timedSteps is how many of the warm-up steps are timed to learn how long a step takes. The first is slower, as it allocates
+// memory.
 const timedSteps = 4
 
 // Validate says in one sentence what is wrong.
@@ -47,14 +48,15 @@ func (o AdaptOptions) Shape() Shape {
 	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: 1, Clip: 1}
 }
 
-// Fit bounds the rows by a text of so many tokens: none is longer than it, and no more are read at once than it fills.
+// Fit limits the rows to a text of so many tokens: no row is longer than the text, and no more rows are read at once than it
+// fills.
 func (o AdaptOptions) Fit(tokens int) AdaptOptions {
 	o.Time = min(o.Time, tokens-1)
 	o.Batch = min(o.Batch, max((tokens-1)/o.Time, 1))
 	return o
 }
 
-// StepsOf is how many steps read a text of so many tokens so often.
+// StepsOf is how many steps it takes to read a text of so many tokens a number of times.
 func (o AdaptOptions) StepsOf(tokens int, passes float64) int {
 	return max(int(math.Ceil(passes*float64(tokens-1)/float64(o.Batch*o.Time))), 1)
 }

@@ -212,8 +212,8 @@ func (c *Checkpoint) Weights() (*storage.Loaded, error) {
 	return storage.Load(c.Path, storage.Options{Masters: true})
 }
 
-// CheckTokens refuses tokens that are not those that the checkpoint has read: its position means
-// nothing in them. name is theirs, for the error.
+// CheckTokens refuses other tokens than the checkpoint has read: its position means nothing in them. name is their file, for
+// the error.
 func (c *Checkpoint) CheckTokens(name string, found corpus.Fingerprint) error {
 	if want := c.State.Data; want != (corpus.Fingerprint{}) && want != found {
 		return fmt.Errorf("train: %s: got %v, want %v, which %s has read; a training goes on with the same tokens only",
@@ -277,8 +277,8 @@ func (c *Checkpoint) moments(part Part, config nn.Config) (w *nn.Weights[op.Host
 // damagedPrefix begins the name of a checkpoint that was set aside.
 const damagedPrefix = "damaged-"
 
-// setAside renames the damaged checkpoints behind a step, so that they neither count nor come into the way of those that
-// will be written again. One that is not damaged is an error: the training should have gone on from it.
+// setAside renames the damaged checkpoints after a step, so that they neither count nor get in the way when those steps are
+// saved again. A later checkpoint that is not damaged is an error: the training should have continued from it.
 func setAside(dir string, step int) error {
 	paths, err := Checkpoints(dir)
 	if err != nil {

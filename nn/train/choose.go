@@ -87,7 +87,7 @@ func (o Options) pace(given func(flag string) bool) Options {
 	return o
 }
 
-// Within sets the steps to those that a time holds, at so many seconds a step, where it does not hold all.
+// Within reduces the steps to as many as fit into a time, at each seconds a step.
 func (o Options) Within(seconds, each float64, given func(flag string) bool) Options {
 	o.Steps = min(o.Steps, max(int(seconds/max(each, 1e-9)), 1))
 	return o.pace(given)

@@ -116,9 +116,9 @@ type Learner[T any] struct {
 	host      *nn.Weights[op.HostTensor]
 }
 
-// NewLearner loads float32 master weights onto a backend. Where the configuration has an adapter that is what learns, and
-// weights are those of a model as it is run, which stay as they are. An error means that the device has not enough memory
-// or not all operations, and leaves nothing there.
+// NewLearner loads float32 master weights onto a backend. If the configuration has an adapter, only the adapter learns, and
+// weights are those that inference runs on, which do not change. An error means that the device lacks memory or an operation;
+// nothing stays allocated.
 func NewLearner[T any](b op.Backend[T], c nn.Config, s Shape, weights *nn.Weights[op.HostTensor]) (*Learner[T], error) {
 	if err := checkLearner(b, c, s); err != nil {
 		return nil, err

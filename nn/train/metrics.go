@@ -26,7 +26,7 @@ type Metric struct {
 	ValLoss         *float64 `json:"val_loss,omitempty"` // nats a token after the update, where measured
 }
 
-// ReadMetrics reads metrics.jsonl. What a killed run left of a last line is let go.
+// ReadMetrics reads metrics.jsonl. An incomplete last line, which a killed run leaves, is ignored.
 func ReadMetrics(path string) ([]Metric, error) {
 	return readMetrics(path, func(err error) error { return err })
 }
@@ -77,9 +77,9 @@ func (f *metricsFile) see(m Metric) {
 	}
 }
 
-// openMetrics drops the lines of steps from step on, which will be done again, and appends. A line
-// that a crash has spoiled is told to warn and dropped: the checkpoints do not depend on it. val, if
-// not nil, is the validation loss that the line before step still lacks; that line is returned.
+// openMetrics drops the lines of steps from step on, which will be done again, and appends. warn is called for a line that a
+// crash has spoiled, and the line is dropped: the checkpoints do not depend on it. val, if not nil, is the validation loss that
+// the line before step still lacks; that line is returned.
 func openMetrics(path string, step int, val *float64, warn func(error)) (*metricsFile, []Metric, error) {
 	var late []Metric
 	all, err := readMetrics(path, func(err error) error {

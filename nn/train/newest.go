@@ -12,8 +12,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Newest finds the newest checkpoint that a training can go on from. Each newer one that is damaged, or holds weights
-// that none can go on from, is told to warn. Nil means that there is none at all; if none can be used that is an error.
+// Newest finds the newest checkpoint that a training can go on from. warn is called for each newer one that is damaged or whose
+// weights are unusable. Nil means that there is no checkpoint at all; if there are some but none can be used, that is an error.
 func Newest(dir string, warn func(error)) (*Checkpoint, error) {
 	paths, err := Checkpoints(dir)
 	if err != nil {

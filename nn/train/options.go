@@ -132,7 +132,7 @@ func (o Options) Schedule() Schedule {
 	return Schedule{Peak: o.LR, Min: o.MinLR, Warmup: o.Warmup, Steps: o.Steps, Decay: o.Fall}
 }
 
-// Shape is what the learner needs to know; whether to recompute, and who trains together, is decided elsewhere.
+// Shape is what the learner needs to know. Whether to recompute, and which ranks train together, is decided elsewhere.
 func (o Options) Shape() Shape {
 	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: o.Accumulate, Decay: o.Decay, Clip: o.Clip, Dropout: o.Dropout, Seed: o.Seed,
 		Shards: o.Shards, Gradient: o.Gradient}

@@ -24,9 +24,9 @@ type Reporter interface {
 	Warned(err error)
 }
 
-// Run is a training run: an engine, its data, and the directory that everything goes to. One
-// process at a time may run in a directory; who starts it sees to that. Of the ranks of a group, which is that of the engine's
-// shape, each has a run of its own, and rank 0 alone writes, measures and reports.
+// Run is a training run: an engine, its data, and the directory that everything goes to. Only one process at a time may run in
+// a directory; the caller ensures that. Each rank of the engine's group has a Run of its own, and rank 0 alone writes, measures
+// and reports.
 type Run struct {
 	Engine    Engine
 	Options   Options
@@ -145,7 +145,7 @@ func (r *Run) start(ctx context.Context) (*loop, error) {
 	if l.metrics, late, err = openMetrics(filepath.Join(r.Dir, MetricsName), r.Engine.Updates(), val, r.Report.Warned); err != nil {
 		return nil, err
 	}
-	if val != nil { // behind the line that has it, so that a kill between makes it do the same again
+	if val != nil { // after the line that has it, so that after a kill in between the same is done again
 		r.Report.Progress(late)
 		err = r.Resumed.validated(*val)
 	}
@@ -173,8 +173,8 @@ func CheckWritable(dir string) error {
 	return os.Remove(probe)
 }
 
-// catchUp does the validation that the run was stopped before, so that a run that was stopped and one that was not say
-// the same. It gives nil where there is nothing to catch up with, or the context ended meanwhile.
+// catchUp does the validation that was due when the run was stopped, so that a run that was stopped reports the same as one
+// that was not. It returns nil if none was due or the context has ended.
 func (l *loop) catchUp(ctx context.Context) (*float64, error) {
 	l.owed = l.Resumed != nil && l.Resumed.State.ValidationDue && l.Val != nil && l.Options.ValEvery > 0
 	if !l.owed {
@@ -185,7 +185,7 @@ func (l *loop) catchUp(ctx context.Context) (*float64, error) {
 	return val, err
 }
 
-// validated puts a validation that was caught up with into the checkpoint.
+// validated records a validation that was done late in its checkpoint.
 func (c *Checkpoint) validated(loss float64) error {
 	c.State.ValidationDue = false
 	if !c.State.Stopped {
@@ -212,8 +212,8 @@ func (l *loop) goOn(c *Checkpoint) error {
 	return nil
 }
 
-// aheadTime is how long the steps take that are recorded before their losses are read: on a fast device waiting for each
-// would cost time, on a slow one somebody wants to see a step, and to stop after it.
+// aheadTime bounds the steps, by the time they take, that are recorded before their losses are read: on a fast device waiting
+// for each step would cost time; on a slow one the user wants to see each step, and to be able to stop after it.
 const aheadTime = time.Second
 
 func (l *loop) steps(ctx context.Context) error {
@@ -302,7 +302,7 @@ func largestID(ids []uint32) (largest uint32) {
 	return largest
 }
 
-// rescue is the end by an error that says nothing against the steps so far: they are saved.
+// rescue ends the run with an error that does not affect the steps so far, and saves them.
 func (l *loop) rescue(schedule Schedule, err error) error {
 	var failed error
 	if l.Engine.Updates() > l.saved && l.group.Size() == 1 { // of several, the others wait for this rank
@@ -348,7 +348,7 @@ func (l *loop) collect(schedule Schedule) error {
 	return l.fail(err)
 }
 
-// fail is the end by an error, with the lines before it written.
+// fail ends the run with an error, after writing the lines before it.
 func (l *loop) fail(err error) error {
 	if err == nil {
 		return nil

@@ -34,8 +34,8 @@ func Variants() []Variant {
 	})
 }
 
-// Force has operations that are prepared from now on computed in one way, or, with nil, all as before. It is for holding each of them against the
-// reference; !ok where the adapter cannot run it.
+// Force makes operations that are prepared from now on use one variant, or, with nil, the usual choice again. Tests use it to
+// compare each variant with the reference. ok is false if the adapter cannot run it.
 func (o *Ops) Force(v *Variant) (ok bool) {
 	o.forced, o.walk, o.plain = nil, nil, false
 	if v == nil {

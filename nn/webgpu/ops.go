@@ -29,8 +29,8 @@ type Ops struct {
 	forced     *choice // of products: the one that is being measured or tested, or nil
 	walk       *choice // of blocks, likewise
 
-	// nothing is bound where a kernel has no use for what it could read, a slice of sink where it could write: one for
-	// each binding, because WebGPU allows no two that write to overlap.
+	// nothing is bound to what a kernel could read but does not use, a slice of sink to what it could write: one slice for each
+	// binding, because WebGPU does not let two written bindings overlap.
 	nothing, sink *gpu.Buffer
 	pipelines     map[variant]*gpu.Pipeline
 	scratches     map[string]*scratch

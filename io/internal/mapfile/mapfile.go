@@ -1,7 +1,7 @@
 // Package mapfile gives a file's bytes without reading them: a read-only memory map. Where the system has none it reads.
 //
-// It is not for files that others change in place. bitgpu replaces files by rename, which leaves a map of the old
-// one whole; who reads a map that another program may cut short does so under [regular.Guard].
+// It is not for files that others change in place. bitgpu replaces files by rename, which leaves a map of the old one whole;
+// reading a map that another program may cut short happens under [regular.Guard].
 package mapfile
 
 import (
