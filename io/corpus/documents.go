@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -331,12 +330,9 @@ func invalidBytes(text []byte) int {
 	return n
 }
 
-// cause drops the path from the operating system's error, where the message has it already.
+// cause is [regular.Cause], and what the unpacker means.
 func cause(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		return pathErr.Err
-	}
+	err = regular.Cause(err)
 	// Only the unpacker says this here.
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the compressed data are cut short")

@@ -75,7 +75,7 @@ func Open(path string) (*Model, error) { return OpenDescribed(path, nil) }
 func OpenDescribed(path string, config json.RawMessage) (*Model, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("modeldir: %s: %w, want a model directory, a .bitt or a .safetensors file", path, cause(err))
+		return nil, fmt.Errorf("modeldir: %s: %w, want a model directory, a .bitt or a .safetensors file", path, regular.Cause(err))
 	}
 	beside := filepath.Dir(path)
 	if info.IsDir() {
@@ -163,7 +163,7 @@ func openParts(path string, form Form, dir, tensors string, config json.RawMessa
 func readObject(path string) (json.RawMessage, error) {
 	data, err := regular.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, cause(err))
+		return nil, fmt.Errorf("%s: %w", path, regular.Cause(err))
 	}
 	// Some editors begin a file with a byte order mark, which JSON does not have.
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
@@ -187,7 +187,7 @@ func checkObject(path string, data []byte) error {
 func checkDir(path string) error {
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return cause(err)
+		return regular.Cause(err)
 	}
 	if len(entries) == 0 {
 		return fmt.Errorf("an empty directory, want %s and %s", ConfigName, TensorsName)
@@ -266,24 +266,15 @@ func recognize(path string) (Form, error) {
 func readHead(path string) ([]byte, error) {
 	f, err := regular.Open(path)
 	if err != nil {
-		return nil, cause(err)
+		return nil, regular.Cause(err)
 	}
 	defer f.Close()
 	head := make([]byte, 32)
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, cause(err)
+		return nil, regular.Cause(err)
 	}
 	return head[:n], nil
-}
-
-// cause drops the path from the operating system's error, where the message has it already.
-func cause(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		return pathErr.Err
-	}
-	return err
 }
 
 // WriteDir writes a model directory and makes it if needed. Its files are replaced all together or not at all, and

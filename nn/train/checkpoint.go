@@ -378,14 +378,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func checksum(path string) (string, error) {
 	file, err := regular.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", filepath.Base(path), cause(err))
+		return "", fmt.Errorf("%s: %w", filepath.Base(path), regular.Cause(err))
 	}
 	defer file.Close()
 	sum := crc32.New(castagnoli)
 	if _, err := io.Copy(sum, file); err != nil {
-		return "", fmt.Errorf("%s: %w", filepath.Base(path), cause(err))
+		return "", fmt.Errorf("%s: %w", filepath.Base(path), regular.Cause(err))
 	}
 	return fmt.Sprintf("%08x", sum.Sum32()), nil
 }
 
-func cannotWrite(err error) error { return fmt.Errorf("cannot be written: %w", cause(err)) }
+func cannotWrite(err error) error { return fmt.Errorf("cannot be written: %w", regular.Cause(err)) }

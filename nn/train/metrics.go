@@ -35,7 +35,7 @@ func ReadMetrics(path string) ([]Metric, error) {
 func readMetrics(path string, broken func(error) error) ([]Metric, error) {
 	data, err := regular.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, cause(err))
+		return nil, fmt.Errorf("%s: %w", path, regular.Cause(err))
 	}
 	var all []Metric
 	for n := 1; len(data) > 0; n++ {
@@ -111,7 +111,7 @@ func openMetrics(path string, step int, val *float64, warn func(error)) (*metric
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
-		return nil, nil, fmt.Errorf("train: %s: %w", path, cause(err))
+		return nil, nil, fmt.Errorf("train: %s: %w", path, regular.Cause(err))
 	}
 	f := &metricsFile{path: path, file: file, out: bufio.NewWriter(file), best: math.Inf(1)}
 	for _, m := range all {
@@ -144,14 +144,5 @@ func (f *metricsFile) name(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("train: %s: cannot be written: %w", f.path, cause(err))
-}
-
-// cause drops the path from the operating system's error, where the message has it already.
-func cause(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		return pathErr.Err
-	}
-	return err
+	return fmt.Errorf("train: %s: cannot be written: %w", f.path, regular.Cause(err))
 }

@@ -69,7 +69,7 @@ func readState(path string) (State, error) {
 	var s State
 	data, err := regular.ReadFile(filepath.Join(path, stateName))
 	if err != nil {
-		return s, fmt.Errorf("%s: %w", stateName, cause(err))
+		return s, fmt.Errorf("%s: %w", stateName, regular.Cause(err))
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
 		return s, fmt.Errorf("%s: %w", stateName, err)
