@@ -13,8 +13,8 @@ type Backend interface {
 	floor(s *suite) (Floor, error)
 	parity(s *suite)
 	ops(s *suite, f Floor)
-	model(s *suite, f Floor, m subject)
-	position(s *suite, m subject, positions []int64)
+	model(s *suite, f Floor, m testModel)
+	position(s *suite, m testModel, positions []int64)
 	family(s *suite, f Floor, m family.Family)
 }
 

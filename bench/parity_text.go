@@ -44,7 +44,7 @@ func (e *Engine[T]) textParity(s *suite, add func(Parity)) {
 				continue
 			}
 			r := rand.New(rand.NewPCG(uint64(i), 9))
-			for range max(s.effort.models/6, 1) {
+			for range max(s.preset.models/6, 1) {
 				c := randomConfig(r, mixer)
 				c.Vocab = max(c.Vocab, 100) // of a few tokens every rule keeps the same
 				if err := e.compareText(&row, r, c, p.Sampling, 100); err != nil {

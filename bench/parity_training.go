@@ -60,7 +60,7 @@ func (e *Engine[T]) trainingParity(s *suite, add func(Parity)) {
 			continue
 		}
 		r := rand.New(rand.NewPCG(uint64(i), 10))
-		for range max(s.effort.models/6, 2) { // of one, all gradients may be too small to be clipped
+		for range max(s.preset.models/6, 2) { // of one, all gradients may be too small to be clipped
 			c := randomConfig(r, kind.mixer)
 			c.Rule, c.InnerLR, c.Chunk = kind.rule, 0.05, 8
 			if err := e.compareTraining(&row, r, c, kind.bound); err != nil {
