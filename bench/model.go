@@ -180,7 +180,7 @@ func (r *modelRun[T]) training(batch int) error {
 	if !s.wants(m.path("training", batch)) {
 		return nil
 	}
-	shape := train.Shape{Batch: batch, Time: s.context, Accumulate: 1, Decay: 0.01, Clip: 1}
+	shape := train.Shape{Batch: batch, Time: s.context, Accumulate: 1, WeightDecay: 0.01, Clip: 1}
 	row := r.row("training", batch, s.context, train.Memory(m.config, shape), m.training(batch, s.context))
 	if room := freemem.Free(); room > 0 && row.Memory > room*3/4 {
 		s.report.LeftOut = append(s.report.LeftOut, LeftOut{Engine: r.Info.Name, Key: m.path("training", batch), Memory: row.Memory, Free: room})

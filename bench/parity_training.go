@@ -74,7 +74,7 @@ func (e *Engine[T]) trainingParity(s *suite, add func(Parity)) {
 func (e *Engine[T]) compareTraining(row *Parity, r *rand.Rand, c nn.Config, gradientBound float64) error {
 	row.Cases++
 	shape := train.Shape{
-		Batch: 1 + r.IntN(3), Time: 1 + r.IntN(24), Accumulate: 1 + r.IntN(2), Recompute: r.IntN(2) == 0, Decay: 0.01, Clip: 1,
+		Batch: 1 + r.IntN(3), Time: 1 + r.IntN(24), Accumulate: 1 + r.IntN(2), Recompute: r.IntN(2) == 0, WeightDecay: 0.01, Clip: 1,
 	}
 	weights := train.InitialWeights(c, r.Uint64())
 	inputs, targets := randomTokens(r, c.Vocab, shape.TokensPerStep()), randomTokens(r, c.Vocab, shape.TokensPerStep())

@@ -240,10 +240,10 @@ func (ch chooser) showChoice(out io.Writer, run *train.Run, each time.Duration) 
 	line("reading", "%d steps of %d × %d tokens: the text %.3g times; dropout %g", o.Steps, o.Batch*o.Accumulate, o.Time,
 		float64(o.Steps)*float64(perStep)/float64(tokens), o.Dropout)
 	fall := o.Steps - o.Warmup
-	if o.Fall > 0 {
-		fall = o.Fall
+	if o.DecaySteps > 0 {
+		fall = o.DecaySteps
 	}
-	line("rate", "up to %g in %d steps, down to %g in the last %d; weight decay %g", o.LR, o.Warmup, o.MinLR, fall, o.Decay)
+	line("rate", "up to %g in %d steps, down to %g in the last %d; weight decay %g", o.LR, o.Warmup, o.MinLR, fall, o.WeightDecay)
 	if each > 0 {
 		line("time", "about %v at %.0f tokens/s; a checkpoint every %d steps", (time.Duration(o.Steps) * each).Round(time.Second),
 			float64(perStep)/each.Seconds(), o.SaveInterval)

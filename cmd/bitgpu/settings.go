@@ -27,8 +27,8 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint, shards int) (train.Op
 	take(c, given, "lr", &o.LR, c.Float64)
 	take(c, given, "min-lr", &o.MinLR, c.Float64)
 	take(c, given, "warmup-steps", &o.Warmup, c.Int)
-	take(c, given, "decay-steps", &o.Fall, c.Int)
-	take(c, given, "weight-decay", &o.Decay, c.Float64)
+	take(c, given, "decay-steps", &o.DecaySteps, c.Int)
+	take(c, given, "weight-decay", &o.WeightDecay, c.Float64)
 	take(c, given, "grad-clip", &o.Clip, c.Float64)
 	take(c, given, "dropout", &o.Dropout, c.Float64)
 	take(c, given, "order", &o.Order, c.String)
@@ -63,8 +63,8 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint, shards int) (train.Op
 	if o.LR == 0 {
 		return o, usagef("train: --lr: got 0, want a number above 0: with 0 nothing is learned")
 	}
-	if o.Fall > o.Steps {
-		return o, usagef("train: --decay-steps: got %d, want at most --steps, %d", o.Fall, o.Steps)
+	if o.DecaySteps > o.Steps {
+		return o, usagef("train: --decay-steps: got %d, want at most --steps, %d", o.DecaySteps, o.Steps)
 	}
 	if resumed != nil {
 		return o, sameWindows(resumed, o)

@@ -74,7 +74,7 @@ func (o Options) Choose(c nn.Config, tokens int64, continued bool, given func(fl
 	choose(given, "dropout", &o.Dropout, math.Round(100*min(max(0.1*math.Log10(10/perWeight), 0), 0.2))/100)
 	choose(given, "lr", &o.LR, ChooseRate(c.Width, perStep, continued))
 	choose(given, "min-lr", &o.MinLR, o.LR/20)
-	choose(given, "weight-decay", &o.Decay, 0.1)
+	choose(given, "weight-decay", &o.WeightDecay, 0.1)
 	choose(given, "grad-clip", &o.Clip, 1)
 	return o.pace(given)
 }
@@ -82,7 +82,7 @@ func (o Options) Choose(c nn.Config, tokens int64, continued bool, given func(fl
 // pace sets what follows from the number of steps.
 func (o Options) pace(given func(flag string) bool) Options {
 	choose(given, "warmup-steps", &o.Warmup, min(50, o.Steps/10))
-	choose(given, "decay-steps", &o.Fall, o.Steps/8)
+	choose(given, "decay-steps", &o.DecaySteps, o.Steps/8)
 	choose(given, "save-interval", &o.SaveInterval, min(max(o.Steps/20, 20), 500))
 	return o
 }

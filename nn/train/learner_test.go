@@ -70,7 +70,7 @@ func batchOf(rows ...[]uint32) (b batch) {
 
 // referenceShape is how the reference trained.
 func referenceShape(r *optest.Reference) train.Shape {
-	return train.Shape{Batch: len(r.Tokens), Time: len(r.Tokens[0]) - 1, Accumulate: 1, Decay: 0.01}
+	return train.Shape{Batch: len(r.Tokens), Time: len(r.Tokens[0]) - 1, Accumulate: 1, WeightDecay: 0.01}
 }
 
 // take takes one step and gives what it measured.
@@ -233,7 +233,7 @@ func TestRepeatedWord(t *testing.T) {
 	onEach(t, func(t *testing.T, b backend) {
 		for _, rate := range []float64{0.1, 1} {
 			c := nn.Config{Vocab: 16, Width: 32, Layers: 2, InnerLR: rate}.WithDefaults()
-			s := train.Shape{Batch: 2, Time: 64, Accumulate: 1, Decay: 0.01}
+			s := train.Shape{Batch: 2, Time: 64, Accumulate: 1, WeightDecay: 0.01}
 			l := b.learner(t, c, s, train.InitialWeights(c, 1))
 			word := make([]uint32, 2*64+1)
 			for i := range word {

@@ -17,8 +17,8 @@ type Options struct {
 	LR           float64 `json:"lr"`
 	MinLR        float64 `json:"min_lr"`
 	Warmup       int     `json:"warmup_steps"`
-	Fall         int     `json:"decay_steps,omitempty"` // of the learning rate, 0 = all after the warm-up
-	Decay        float64 `json:"weight_decay"`
+	DecaySteps   int     `json:"decay_steps,omitempty"` // of the learning rate, 0 = all after the warm-up
+	WeightDecay  float64 `json:"weight_decay"`
 	Clip         float64 `json:"grad_clip"`
 	Dropout      float64 `json:"dropout,omitempty"`
 	Order        string  `json:"order"`
@@ -49,7 +49,7 @@ const (
 // DefaultOptions are those of the first engine; gradients are not clipped.
 func DefaultOptions() Options {
 	return Options{
-		Batch: 16, Time: 128, Accumulate: 1, Steps: 1000, LR: 3e-4, MinLR: 1e-5, Warmup: 100, Decay: 0.01,
+		Batch: 16, Time: 128, Accumulate: 1, Steps: 1000, LR: 3e-4, MinLR: 1e-5, Warmup: 100, WeightDecay: 0.01,
 		Order: corpus.Shuffle.String(), SaveInterval: 500, Recompute: RecomputeAuto,
 	}
 }
@@ -75,7 +75,7 @@ func (o Options) Validate() error {
 		value int
 		least int
 	}{
-		{"steps", o.Steps, 1}, {"warmup-steps", o.Warmup, 0}, {"decay-steps", o.Fall, 0},
+		{"steps", o.Steps, 1}, {"warmup-steps", o.Warmup, 0}, {"decay-steps", o.DecaySteps, 0},
 		{"save-interval", o.SaveInterval, 1}, {"val-every", o.ValEvery, 0},
 		{"sample-every", o.SampleEvery, 0}, {"patience", o.Patience, 0},
 	} {
@@ -86,7 +86,7 @@ func (o Options) Validate() error {
 	for _, x := range []struct {
 		name  string
 		value float64
-	}{{"lr", o.LR}, {"min-lr", o.MinLR}, {"weight-decay", o.Decay}, {"grad-clip", o.Clip}} {
+	}{{"lr", o.LR}, {"min-lr", o.MinLR}, {"weight-decay", o.WeightDecay}, {"grad-clip", o.Clip}} {
 		if !(x.value >= 0) || math.IsInf(x.value, 0) {
 			return fmt.Errorf("%s: got %v, want a number that is not negative", x.name, x.value)
 		}
@@ -129,11 +129,11 @@ func (o Options) Validate() error {
 
 // Schedule is the learning rate's.
 func (o Options) Schedule() Schedule {
-	return Schedule{Peak: o.LR, Min: o.MinLR, Warmup: o.Warmup, Steps: o.Steps, Decay: o.Fall}
+	return Schedule{Peak: o.LR, Min: o.MinLR, Warmup: o.Warmup, Steps: o.Steps, DecaySteps: o.DecaySteps}
 }
 
 // Shape is what the learner needs to know. Whether to recompute, and which ranks train together, is decided elsewhere.
 func (o Options) Shape() Shape {
-	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: o.Accumulate, Decay: o.Decay, Clip: o.Clip, Dropout: o.Dropout, Seed: o.Seed,
+	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: o.Accumulate, WeightDecay: o.WeightDecay, Clip: o.Clip, Dropout: o.Dropout, Seed: o.Seed,
 		Shards: o.Shards, Gradient: o.Gradient}
 }

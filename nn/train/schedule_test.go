@@ -18,13 +18,13 @@ func TestSchedule(t *testing.T) {
 			t.Errorf("step %d: got %v, want %v", step, got, want)
 		}
 	}
-	s.Decay = 20
+	s.DecaySteps = 20
 	for step, want := range map[int]float64{5: 0.5, 10: 1, 60: 1, 90: 1, 100: 0.6, 110: 0.2} {
 		if got := s.Rate(step); math.Abs(got-want) > 1e-12 {
 			t.Errorf("a fall of 20 steps, step %d: got %v, want %v", step, got, want)
 		}
 	}
-	s.Decay = 1000
+	s.DecaySteps = 1000
 	if got := s.Rate(60); math.Abs(got-0.6) > 1e-12 {
 		t.Errorf("a fall longer than the run, step 60: got %v, want 0.6", got)
 	}

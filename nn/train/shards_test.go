@@ -101,7 +101,7 @@ func sameParts(t *testing.T, want, found []*nn.Weights[op.HostTensor]) {
 func TestAnyNumberOfRanks(t *testing.T) {
 	tied := nn.Config{Vocab: 24, Width: 16, Layers: 2, InnerLR: 0.1, Mixer: nn.MixerTied}.WithDefaults()
 	delta := nn.Config{Vocab: 24, Width: 16, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 8, WeightScale: nn.ScaleAbsmean}.WithDefaults()
-	shape := train.Shape{Batch: 8, Time: 8, Accumulate: 2, Shards: 8, Decay: 0.01, Clip: 0.5, Dropout: 0.1, Seed: 7}
+	shape := train.Shape{Batch: 8, Time: 8, Accumulate: 2, Shards: 8, WeightDecay: 0.01, Clip: 0.5, Dropout: 0.1, Seed: 7}
 	for b, backend := range backends {
 		if backend.name == "scalar" {
 			continue // sums know nothing of it
@@ -136,7 +136,7 @@ func TestAnyNumberOfRanks(t *testing.T) {
 // TestOneShardIsTheWholeStep: a step of one shard is the step without any.
 func TestOneShardIsTheWholeStep(t *testing.T) {
 	c := nn.Config{Vocab: 24, Width: 16, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 8}.WithDefaults()
-	s := train.Shape{Batch: 4, Time: 8, Accumulate: 2, Decay: 0.01}
+	s := train.Shape{Batch: 4, Time: 8, Accumulate: 2, WeightDecay: 0.01}
 	for b, backend := range backends {
 		want, wantResults := shardedSteps(t, c, s, b, 1, 3)
 		s.Shards = 1
