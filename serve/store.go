@@ -21,8 +21,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// store keeps memories: each a file of what was learned, named by a file that says whose it is. The second is written after the
-// first, as a whole, so that a kill leaves either the old memory or the new one. The most recent are in RAM as well.
+// store keeps memories: each a file of what was learned, named by a file that says whose it is. The second is written after
+// the first, as a whole, so that whoever is killed leaves the old memory or the new one. The most recent are in RAM as well.
 type store struct {
 	model     *bitgpu.Model
 	dir       string
@@ -56,8 +56,8 @@ type entry struct {
 	about // guarded by store.mu
 
 	used    time.Time // guarded by store.mu
-	written bool      // guarded by store.mu: it is being written
-	gone    bool      // guarded by store.mu: deleted or evicted
+	written bool      // likewise: somebody writes
+	gone    bool      // likewise: deleted or evicted
 
 	mu    sync.Mutex       // guards what follows; is taken before store.mu
 	state *bitgpu.Snapshot // nil where only the file has it

@@ -17,8 +17,7 @@ func (o *Ops) rope(a *op.RoPE[*Tensor[float32]]) {
 	})
 }
 
-// fewQueries is the largest number of rows of a sequence that read keys and values one by one; more rows are multiplied as
-// matrices.
+// fewQueries is up to how many rows of a sequence each read keys and values for themselves; more are multiplied as matrices.
 const fewQueries = 8
 
 // attention takes a key head of a row at a time, with all query heads that read it, so that keys and values are read once.
@@ -47,7 +46,7 @@ func (o *Ops) attention(a *op.Attention[*Tensor[float32]]) {
 func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv int, scratch *scanScratch) {
 	sequence, seen, group := i/p.time, p.before+i%p.time+1, p.heads/p.kvHeads
 	scale := float32(1 / math.Sqrt(float64(p.c)))
-	const step = 1 << 12 // the buffer grows in such steps, not with each token
+	const step = 1 << 12 // the room grows by, and not with each token
 	scores := room(&scratch.row, (group*seen+step-1)/step*step)[:group*seen]
 	first := kv * group
 	queries, out := a.QKV.Data[i*p.wide+first*p.c:][:group*p.c], a.O.Data[(i*p.heads+first)*p.c:][:group*p.c]
