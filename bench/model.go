@@ -181,7 +181,7 @@ func (r *modelRun[T]) training(batch int) error {
 		return nil
 	}
 	shape := train.Shape{Batch: batch, Time: s.context, Accumulate: 1, WeightDecay: 0.01, Clip: 1}
-	row := r.row("training", batch, s.context, train.Memory(m.config, shape), m.training(batch, s.context))
+	row := r.row("training", batch, s.context, train.DeviceBytes(m.config, shape), m.training(batch, s.context))
 	if room := freemem.Free(); room > 0 && row.Memory > room*3/4 {
 		s.report.LeftOut = append(s.report.LeftOut, LeftOut{Engine: r.Info.Name, Key: m.path("training", batch), Memory: row.Memory, Free: room})
 		return nil

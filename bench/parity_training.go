@@ -166,7 +166,7 @@ func trainModel[T any](ops op.Backend[T], c nn.Config, shape train.Shape, w *nn.
 
 // readPart copies one part of a learner, which the next read overwrites.
 func readPart[T any](l *train.Learner[T], part train.Part) ([][]float32, error) {
-	weights, err := l.Read(part)
+	weights, err := l.Download(part)
 	if err != nil {
 		return nil, err
 	}

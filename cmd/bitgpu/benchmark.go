@@ -114,10 +114,10 @@ func newRandomSteps(s train.Shape, vocab int) randomSteps {
 }
 
 // step takes a step whose learning rate changes nothing: weights of noise would otherwise run away.
-func (r randomSteps) step(e train.Engine) { e.Step(0, r.inputs, r.targets) }
+func (r randomSteps) step(e train.Trainer) { e.Step(0, r.inputs, r.targets) }
 
 // measure is the mean time of a step after the first, and the number of all steps taken.
-func (r randomSteps) measure(e train.Engine) (mean time.Duration, taken int, err error) {
+func (r randomSteps) measure(e train.Trainer) (mean time.Duration, taken int, err error) {
 	r.step(e)
 	if _, err := e.Results(); err != nil {
 		return 0, 1, err

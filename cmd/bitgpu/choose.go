@@ -221,7 +221,7 @@ func stepTime(b *trainer, config nn.Config, o train.Options) (time.Duration, err
 
 // showChoice says in one screen what a new training will be.
 func (ch chooser) showChoice(out io.Writer, run *train.Run, each time.Duration) {
-	c, o := run.Engine.Config(), run.Options
+	c, o := run.Trainer.Config(), run.Options
 	tokens := run.Train.Len()
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(out, "%-8s "+format+"\n", append([]any{name}, args...)...)

@@ -86,10 +86,10 @@ func writeSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 	for _, size := range [][2]int{{256, 8}, {512, 12}, {1024, 24}} {
 		c := nn.Config{Vocab: 16384, Width: size[0], Layers: size[1], InnerLR: 0.1}.WithDefaults()
 		need, onCPU := c.Footprint(1, webgpu.Lookahead), c.Footprint(1, 1)
-		run, training := need.Weights+need.Workspace+need.Session+webgpu.Overhead, train.Memory(c, trainingShape)
+		run, training := need.Weights+need.Workspace+need.Session+webgpu.Overhead, train.DeviceBytes(c, trainingShape)
 		again := trainingShape
 		again.Recompute = true
-		recomputed := train.Memory(c, again)
+		recomputed := train.DeviceBytes(c, again)
 		fmt.Fprintf(w, "%d × %d\t%.0f million\t%s\t%s\t%s\t%s\t%s", size[0], size[1], float64(c.ParamCount())/1e6,
 			byteCount(run), byteCount(training), byteCount(recomputed), fits(onCPU.Weights+onCPU.Workspace+onCPU.Session, ram), fitsEither(fits(training, ram), fits(recomputed, ram)))
 		for _, a := range adapters {

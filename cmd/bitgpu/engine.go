@@ -26,9 +26,9 @@ type trainer struct {
 	kind    string      // what results depend on to the bit
 	room    int64       // bytes that a training should stay below
 	shape   train.Shape // its group and what else of it the options do not say
-	learner func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, error)
+	learner func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Trainer, error)
 	// timed is a learner whose operations are timed, which costs speed.
-	timed    func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, stopwatch, error)
+	timed    func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Trainer, stopwatch, error)
 	evaluate func(c nn.Config, made *nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error)
 	reread   func(c nn.Config, w *nn.Weights[op.HostTensor], tokens train.Tokens, passages, length int) (train.Reread, error)
 	write    func(c nn.Config, w *nn.Weights[op.HostTensor], prompt []uint32, n int, p op.Sampling) ([]uint32, error)
@@ -42,10 +42,10 @@ type stopwatch interface{ Timings() []train.Timing }
 
 func trainerOn[T any](ops op.Backend[T], clock train.Clock) *trainer {
 	t := &trainer{room: math.MaxInt64, close: func() {}, asUsual: func() {}}
-	t.learner = func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, error) {
+	t.learner = func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Trainer, error) {
 		return train.NewLearner(ops, c, s, w)
 	}
-	t.timed = func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, stopwatch, error) {
+	t.timed = func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Trainer, stopwatch, error) {
 		timed := train.NewTimed(ops, clock)
 		e, err := train.NewLearner[T](timed, c, s, w)
 		return e, timed, err
@@ -164,9 +164,9 @@ func freeMemory() int64 {
 // memoryOf is how many bytes a training takes on the device, on one rank. On the CPU its sums lie there too.
 func (t *trainer) memoryOf(c nn.Config, s train.Shape) int64 {
 	if t.onCPU {
-		return train.Memory(c, s) + train.SumsMemory(c, s, true)
+		return train.DeviceBytes(c, s) + train.SumsBytes(c, s, true)
 	}
-	return train.Memory(c, s)
+	return train.DeviceBytes(c, s)
 }
 
 // plan decides whether all activations are kept or, if told or if they do not fit, blocks are
@@ -195,7 +195,7 @@ func (t *trainer) checkEvaluation(c nn.Config, batch, time int) error {
 		}
 		return nil
 	}
-	if need := c.Footprint(1, 1).Weights + min(train.EvaluationMemory(c, batch, time), math.MaxInt64/2); need > t.room {
+	if need := c.Footprint(1, 1).Weights + min(train.EvaluationBytes(c, batch, time), math.MaxInt64/2); need > t.room {
 		return fmt.Errorf("this evaluation takes %s of memory, and %s are free; a smaller --batch-size or --context-len takes less",
 			byteCount(need), byteCount(t.room))
 	}
@@ -204,7 +204,7 @@ func (t *trainer) checkEvaluation(c nn.Config, batch, time int) error {
 
 // newEngine makes an engine of a plan. Where the device turns out to have less memory than
 // thought, it computes blocks again.
-func (t *trainer) newEngine(c nn.Config, o train.Options, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Engine, error) {
+func (t *trainer) newEngine(c nn.Config, o train.Options, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Trainer, error) {
 	e, err := t.learner(c, s, w)
 	if err != nil && o.Recompute == train.RecomputeAuto && !s.Recompute {
 		s.Recompute = true

@@ -189,8 +189,8 @@ func evaluateDynamic(c *cli.Context, b *trainer, model *storage.Loaded, time int
 		config.Adapter = train.NewAdapter(config, learnRank, 2*learnRank, func(string) bool { return true }, 1)
 	}
 	shape := train.Shape{Batch: 1, Time: time, Accumulate: 1, Clip: 1}
-	shape.Recompute = train.Memory(config, shape) > b.room
-	if need := train.Memory(config, shape); need > b.room {
+	shape.Recompute = train.DeviceBytes(config, shape) > b.room
+	if need := train.DeviceBytes(config, shape); need > b.room {
 		return train.Evaluation{}, fmt.Errorf("learning while reading takes %s of memory, and %s are free; a smaller --context-len takes less", byteCount(need), byteCount(b.room))
 	}
 	engine, err := b.learner(config, shape, model.Weights)

@@ -115,7 +115,7 @@ func learnAction(c *cli.Context) error {
 	} else if o, err = fitChats(o, tokens, marks); err != nil {
 		return err
 	}
-	var resume func(train.AdapterEngine) error
+	var resume func(train.AdapterTrainer) error
 	switch {
 	case c.Bool("resume"):
 		if config.Adapter, o, resume, err = train.OpenAdaptation(out+stateSuffix, config, tokens, marks); err != nil {
@@ -249,15 +249,15 @@ func newAdapter(c *cli.Context, config nn.Config, seed uint64) (*nn.Adapter, err
 
 // learn trains, and saves what was learned, also when it is stopped.
 func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn.Config, o train.AdaptOptions, tokens []uint32, marks []byte, out string,
-	resume func(train.AdapterEngine) error) error {
+	resume func(train.AdapterTrainer) error) error {
 	backend, err := openLearner(c)
 	if err != nil {
 		return err
 	}
 	defer backend.close()
 	shape := o.Shape()
-	shape.Recompute = train.Memory(config, shape) > backend.room
-	if need := train.Memory(config, shape); need > backend.room {
+	shape.Recompute = train.DeviceBytes(config, shape) > backend.room
+	if need := train.DeviceBytes(config, shape); need > backend.room {
 		return fmt.Errorf("this training takes %s of memory, and %s are free; a smaller --batch-size or --context takes less", byteCount(need), byteCount(backend.room))
 	}
 	made, err := backend.learner(config, shape, nn.Spend(model.Weights))
@@ -265,7 +265,7 @@ func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn
 		return err
 	}
 	defer made.Release()
-	engine := made.(train.AdapterEngine)
+	engine := made.(train.AdapterTrainer)
 	if resume != nil {
 		if err := resume(engine); err != nil {
 			return err
@@ -273,9 +273,9 @@ func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn
 	}
 	w := c.App.ErrWriter
 	fmt.Fprintf(w, "%d tokens; %d numbers to learn beside %d weights; %s; %s of memory\n", len(tokens), adapterCount(config), config.ParamCount(),
-		withNote(backend.device, backend.note), byteCount(train.Memory(config, shape)))
+		withNote(backend.device, backend.note), byteCount(train.DeviceBytes(config, shape)))
 	p := &learnProgress{out: w, line: newStatusLine(w)}
-	a := &train.Adaptation{Engine: engine, Options: o, Tokens: tokens, Marks: marks, Progress: p.step, Saves: learnSaves}
+	a := &train.Adaptation{Trainer: engine, Options: o, Tokens: tokens, Marks: marks, Progress: p.step, Saves: learnSaves}
 	a.Save = func() error { return a.SaveAdaptation(out + stateSuffix) }
 	err = a.Do(ctx)
 	p.close()

@@ -160,7 +160,7 @@ func (p *progress) close() {
 }
 
 // announce says what will be trained, where, and from where on.
-func announce(out io.Writer, e train.Engine, b *trainer, resumed *train.Checkpoint, r *ranks) {
+func announce(out io.Writer, e train.Trainer, b *trainer, resumed *train.Checkpoint, r *ranks) {
 	c, s := e.Config(), e.Shape()
 	note := ""
 	if s.Recompute {
@@ -168,7 +168,7 @@ func announce(out io.Writer, e train.Engine, b *trainer, resumed *train.Checkpoi
 	}
 	fmt.Fprintf(out, "%d parameters: width %d, %d layers, %d tokens, %s mixer, scale %s, %s rule\n",
 		c.ParamCount(), c.Width, c.Layers, c.Vocab, c.Mixer, c.WeightScale, c.Rule)
-	if sums := train.SumsMemory(c, s, false); s.Shards > 0 && !b.onCPU {
+	if sums := train.SumsBytes(c, s, false); s.Shards > 0 && !b.onCPU {
 		note += fmt.Sprintf(", %s of the host's for sums", byteCount(sums))
 	}
 	each := ""

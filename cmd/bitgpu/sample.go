@@ -25,10 +25,10 @@ func newSampler(b *trainer, run *train.Run, p *progress) (func(done int), error)
 		prompt = []uint32{0}
 	}
 	return func(done int) {
-		weights, err := run.Engine.Read(train.Masters)
+		weights, err := run.Trainer.Download(train.Masters)
 		if err == nil {
 			var ids []uint32
-			if ids, err = b.write(run.Engine.Config(), weights, prompt, sampleTokens, op.Sampling{Temperature: 0.8, Seed: run.Options.Seed}); err == nil {
+			if ids, err = b.write(run.Trainer.Config(), weights, prompt, sampleTokens, op.Sampling{Temperature: 0.8, Seed: run.Options.Seed}); err == nil {
 				text := tok.Decode(ids, true)
 				p.note("step %d writes: %q", done, text) // quoted, so that nothing moves a terminal's cursor
 				if p.board != nil {

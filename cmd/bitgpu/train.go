@@ -151,8 +151,8 @@ func trainOn(ctx context.Context, c *cli.Context, r *ranks) error {
 		return err
 	}
 	defer backend.close()
-	defer training.Engine.Release()
-	done := training.Engine.Updates()
+	defer training.Trainer.Release()
+	done := training.Trainer.Updates()
 	if done >= training.Options.Steps {
 		fmt.Fprintf(c.App.ErrWriter, "nothing left to do: %d steps are done, --steps is %d; a larger --steps goes on\n", done, training.Options.Steps)
 	}
@@ -182,7 +182,7 @@ func trainOn(ctx context.Context, c *cli.Context, r *ranks) error {
 // finish writes what a complete run leaves beside its checkpoints: the best model where validation says which that is,
 // else the last.
 func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
-	weights, err := run.Engine.Read(train.Masters)
+	weights, err := run.Trainer.Download(train.Masters)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
 		defer loaded.Close()
 		weights = loaded.Weights
 	}
-	config, dir := run.Engine.Config(), run.Dir
+	config, dir := run.Trainer.Config(), run.Dir
 	if err := storage.Save(dir, config, run.Tokenizer, weights, nil, storage.Layout{}); err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func newRun(c *cli.Context, backend *trainer, dir string, p *preparation, ch cho
 	announce(c.App.ErrWriter, engine, backend, p.resumed, r)
 	report := newProgress(c.App.ErrWriter, p.options)
 	run := &train.Run{
-		Engine: engine, Options: p.options, Dir: dir, Tokenizer: p.data.tokenizer, Train: p.data.train, Val: p.data.val,
+		Trainer: engine, Options: p.options, Dir: dir, Tokenizer: p.data.tokenizer, Train: p.data.train, Val: p.data.val,
 		Resumed: p.resumed, Report: report,
 	}
 	if !r.leads() {
@@ -187,7 +187,7 @@ func openStart(c *cli.Context, resumed *train.Checkpoint) (*storage.Loaded, erro
 }
 
 // startEngine makes an engine as the run left it, or as it begins, on all ranks or on none.
-func startEngine(b *trainer, p *preparation, r *ranks) (train.Engine, error) {
+func startEngine(b *trainer, p *preparation, r *ranks) (train.Trainer, error) {
 	c, o := p.config, p.options
 	shape, err := b.plan(c, o)
 	if err := r.agree(err); err != nil {

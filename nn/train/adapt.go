@@ -66,18 +66,18 @@ func (o AdaptOptions) rate(step int) float64 {
 	return Schedule{Peak: o.LR, Min: o.LR / 20, Warmup: min(adaptWarmup, (o.Steps+1)/2), Steps: o.Steps}.Rate(step + 1)
 }
 
-// AdapterEngine is an Engine that trains an adapter.
-type AdapterEngine interface {
-	Engine
+// AdapterTrainer is a Trainer that trains an adapter.
+type AdapterTrainer interface {
+	Trainer
 	// Adapter is the adapter as it is now.
 	Adapter() (*nn.Adapter, error)
 }
 
-var _ AdapterEngine = (*Learner[int])(nil)
+var _ AdapterTrainer = (*Learner[int])(nil)
 
 // Adaptation is the training of an adapter on one text.
 type Adaptation struct {
-	Engine  AdapterEngine
+	Trainer AdapterTrainer
 	Options AdaptOptions
 	Tokens  []uint32
 	// Marks are those of conversations, as corpus.Rows wants them; nil of text, all of which counts.
@@ -106,12 +106,12 @@ func (a *Adaptation) Do(ctx context.Context) error {
 		}
 	}
 	inputs, targets := make([]uint32, n), make([]uint32, n)
-	start, first := time.Now(), a.Engine.Updates()
-	for o.Steps == 0 || a.Engine.Updates() < o.Steps {
+	start, first := time.Now(), a.Trainer.Updates()
+	for o.Steps == 0 || a.Trainer.Updates() < o.Steps {
 		if ctx.Err() != nil {
 			return nil
 		}
-		step := a.Engine.Updates()
+		step := a.Trainer.Updates()
 		if err := a.rows(step, inputs, targets); err != nil {
 			return err
 		}
@@ -119,15 +119,15 @@ func (a *Adaptation) Do(ctx context.Context) error {
 		if rate.Steps == 0 {
 			rate.Steps = 1 << 30 // while the rate climbs, the end does not matter
 		}
-		a.Engine.Step(rate.rate(step), inputs, targets)
-		results, err := a.Engine.Results()
+		a.Trainer.Step(rate.rate(step), inputs, targets)
+		results, err := a.Trainer.Results()
 		if err != nil {
 			return err
 		}
 		if step == first {
 			start = time.Now()
 		}
-		done := a.Engine.Updates()
+		done := a.Trainer.Updates()
 		each := time.Since(start) / time.Duration(max(done-first-1, 1))
 		if o.Steps == 0 && done-first > timedSteps {
 			o.Steps = done + max(int((time.Duration(o.Minutes*float64(time.Minute))-time.Since(start))/max(each, 1)), adaptWarmup)

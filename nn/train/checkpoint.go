@@ -81,9 +81,9 @@ func stepOf(path string) int {
 	return step
 }
 
-// WriteCheckpoint writes what an engine needs to go on. Until it returns, the directory has no
+// WriteCheckpoint writes what a trainer needs to go on. Until it returns, the directory has no
 // such checkpoint; from then on it has all of it, on the disk.
-func WriteCheckpoint(dir string, e Engine, tokenizer json.RawMessage, s State) (string, error) {
+func WriteCheckpoint(dir string, e Trainer, tokenizer json.RawMessage, s State) (string, error) {
 	root := filepath.Join(dir, checkpointsDir)
 	name := checkpointName(s.Step)
 	temp, final := filepath.Join(root, hidden+name), filepath.Join(root, name)
@@ -157,9 +157,9 @@ func checkState(text []byte, version int) error {
 }
 
 // writeParts writes the model and the moments.
-func writeParts(dir string, e Engine, tokenizer json.RawMessage) error {
+func writeParts(dir string, e Trainer, tokenizer json.RawMessage) error {
 	c := e.Config()
-	w, err := e.Read(Masters)
+	w, err := e.Download(Masters)
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func writeParts(dir string, e Engine, tokenizer json.RawMessage) error {
 		return err
 	}
 	for _, part := range momentParts {
-		w, err := e.Read(part)
+		w, err := e.Download(part)
 		if err != nil {
 			return err
 		}
@@ -222,8 +222,8 @@ func (c *Checkpoint) CheckTokens(name string, found corpus.Fingerprint) error {
 	return nil
 }
 
-// RestoreMoments gives an engine that was made from Weights the rest: moments and step.
-func (c *Checkpoint) RestoreMoments(e Engine) error {
+// RestoreMoments gives a trainer that was made from Weights the rest: moments and step.
+func (c *Checkpoint) RestoreMoments(e Trainer) error {
 	for _, part := range momentParts {
 		if err := c.restore(e, part); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", c.Path, err)
@@ -233,7 +233,7 @@ func (c *Checkpoint) RestoreMoments(e Engine) error {
 	return nil
 }
 
-func (c *Checkpoint) restore(e Engine, part Part) error {
+func (c *Checkpoint) restore(e Trainer, part Part) error {
 	w, done, err := c.moments(part, e.Config())
 	if err != nil {
 		return err

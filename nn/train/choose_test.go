@@ -69,9 +69,9 @@ func TestChooseAroundWhatIsGiven(t *testing.T) {
 	}
 }
 
-// falling is an engine whose validations are given.
+// falling is a trainer whose validations are given.
 type falling struct {
-	train.Engine
+	train.Trainer
 	losses []float64
 }
 
@@ -91,9 +91,9 @@ func TestPatience(t *testing.T) {
 		dir := t.TempDir()
 		run := func(from, stopAfter int) (train.Outcome, []int) {
 			r, report := newRun(t, dir, o)
-			defer r.Engine.Release()
+			defer r.Trainer.Release()
 			r.Val = r.Train
-			r.Engine = &falling{r.Engine, losses[from:]}
+			r.Trainer = &falling{r.Trainer, losses[from:]}
 			var sampled []int
 			r.Sample = func(done int) { sampled = append(sampled, done) }
 			return do(t, r, report, stopAfter), sampled

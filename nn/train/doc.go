@@ -3,8 +3,8 @@
 // making tokens (io/corpus, io/tokenizer), and it talks to nobody: what a run reports goes through
 // [Reporter].
 //
-// [Learner] is the step, written once over a backend; [Engine] is the same without its type
-// parameter. [Run] is the loop around an engine.
+// [Learner] is the step, written once over a backend; [Trainer] is the same without its type
+// parameter. [Run] is the loop around a trainer.
 //
 // # Why
 //

@@ -16,7 +16,7 @@ func (s slice) Len() int                                   { return len(s) }
 func (s slice) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, s[from:]), nil }
 
 // TestEvaluationMemory: what eval refuses by is what is really taken.
-func TestEvaluationMemory(t *testing.T) {
+func TestEvaluationBytes(t *testing.T) {
 	for _, name := range optest.ReferenceNames {
 		r := optest.LoadReference(t, name)
 		for _, shape := range [][2]int{{1, 1}, {3, 40}, {2, 5000}} {
@@ -30,14 +30,14 @@ func TestEvaluationMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := int64(ops.BytesInUse()-before), train.EvaluationMemory(r.Config, shape[0], shape[1]); got != want {
+			if got, want := int64(ops.BytesInUse()-before), train.EvaluationBytes(r.Config, shape[0], shape[1]); got != want {
 				t.Errorf("%s, %v: got %d bytes in use, want %d", name, shape, got, want)
 			}
 			e.Release()
 			m.Release()
 		}
 	}
-	if got := train.EvaluationMemory(nn.Config{Vocab: 1 << 24, Width: 1 << 17, Layers: 1}.WithDefaults(), 1<<40, 1<<40); got != math.MaxInt64 {
+	if got := train.EvaluationBytes(nn.Config{Vocab: 1 << 24, Width: 1 << 17, Layers: 1}.WithDefaults(), 1<<40, 1<<40); got != math.MaxInt64 {
 		t.Errorf("got %d bytes, want the most there are", got)
 	}
 }

@@ -24,7 +24,7 @@ type backend struct {
 
 // learner is what the tests use of a train.Learner.
 type learner interface {
-	train.Engine
+	train.Trainer
 	Gradients() (*nn.Weights[op.HostTensor], error)
 }
 
@@ -115,7 +115,7 @@ func gradients(t testing.TB, l learner) *nn.Weights[op.HostTensor] {
 
 func masters(t testing.TB, l learner) *nn.Weights[op.HostTensor] {
 	t.Helper()
-	w, err := l.Read(train.Masters)
+	w, err := l.Download(train.Masters)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestClip(t *testing.T) {
 			t.Errorf("got norm %v, want %v", got, norm)
 		}
 		read := func(l learner) *nn.Weights[op.HostTensor] {
-			m, err := l.Read(train.FirstMoments)
+			m, err := l.Download(train.FirstMoments)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -278,7 +278,7 @@ func TestMinibatchDiverges(t *testing.T) {
 }
 
 // TestMemory: the estimate that decides about recomputing is what is really taken.
-func TestMemory(t *testing.T) {
+func TestDeviceBytes(t *testing.T) {
 	for _, name := range optest.ReferenceNames {
 		for _, recompute := range []bool{false, true} {
 			r := optest.LoadReference(t, name)
@@ -288,7 +288,7 @@ func TestMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := int64(ops.BytesInUse()), train.Memory(r.Config, s); got != want {
+			if got, want := int64(ops.BytesInUse()), train.DeviceBytes(r.Config, s); got != want {
 				t.Errorf("%s, recompute=%v: %d bytes estimated, %d in use", name, recompute, want, got)
 			}
 			l.Release()
@@ -303,12 +303,12 @@ func TestMemory(t *testing.T) {
 func TestMemoryOfLargeModels(t *testing.T) {
 	s := train.Shape{Batch: 16, Time: 128, Accumulate: 1}
 	small := nn.Config{Vocab: 32000, Width: 256, Layers: 8}.WithDefaults()
-	if got := train.Memory(small, s); got > 2e9 {
+	if got := train.DeviceBytes(small, s); got > 2e9 {
 		t.Errorf("256×8: %.2f GB", float64(got)/1e9)
 	}
 	large := nn.Config{Vocab: 32000, Width: 1024, Layers: 24}.WithDefaults()
 	s.Recompute = true
-	if got := train.Memory(large, s); got > 8e9 {
+	if got := train.DeviceBytes(large, s); got > 8e9 {
 		t.Errorf("1024×24: %.2f GB", float64(got)/1e9)
 	}
 }

@@ -18,16 +18,16 @@ import (
 	"bitgpu/nn/train"
 )
 
-// spoiled gives an engine one of whose parts holds a number, or whose validation gives a loss.
+// spoiled gives a trainer one of whose parts holds a number, or whose validation gives a loss.
 type spoiled struct {
-	train.Engine
+	train.Trainer
 	part   train.Part
 	number float32
 	loss   float64
 }
 
-func (s spoiled) Read(part train.Part) (*nn.Weights[op.HostTensor], error) {
-	w, err := s.Engine.Read(part)
+func (s spoiled) Download(part train.Part) (*nn.Weights[op.HostTensor], error) {
+	w, err := s.Trainer.Download(part)
 	if err == nil && part == s.part {
 		w.Embed().F32[3] = s.number
 	}
@@ -60,8 +60,8 @@ func TestUnsoundIsNotSaved(t *testing.T) {
 			do(t, first, report, 0)
 			o.Steps, o.SaveInterval, o.ValEvery = 5, 1, 1
 			r, _ := newRun(t, dir, o)
-			c.engine.Engine = r.Engine
-			r.Engine = c.engine
+			c.engine.Trainer = r.Trainer
+			r.Trainer = c.engine
 			if name == "validation" {
 				r.Val = tokenFile(t, 50, 16)
 			}
@@ -141,7 +141,7 @@ func TestRuinedWeights(t *testing.T) {
 	o.Steps = 5
 	r, _ = newRun(t, dir, o)
 	ruined := slices.Repeat([]float32{1e15}, op.Count([]int{16, 16}))
-	w, err := r.Engine.Read(train.Masters)
+	w, err := r.Trainer.Download(train.Masters)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestRuinedWeights(t *testing.T) {
 	for i := range (*w)[len(*w)-2].F32 {
 		(*w)[len(*w)-2].F32[i] = 1e30
 	}
-	if err := r.Engine.Restore(train.Masters, w); err != nil {
+	if err := r.Trainer.Restore(train.Masters, w); err != nil {
 		t.Fatal(err)
 	}
 	want := "is not finite at step 2; the weights of " + r.Resumed.Path + " give it"

@@ -24,19 +24,19 @@ type Reporter interface {
 	Warned(err error)
 }
 
-// Run is a training run: an engine, its data, and the directory that everything goes to. Only one process at a time may run in
-// a directory; the caller ensures that. Each rank of the engine's group has a Run of its own, and rank 0 alone writes, measures
+// Run is a training run: a trainer, its data, and the directory that everything goes to. Only one process at a time may run in
+// a directory; the caller ensures that. Each rank of the trainer's group has a Run of its own, and rank 0 alone writes, measures
 // and reports.
 type Run struct {
-	Engine    Engine
+	Trainer   Trainer
 	Options   Options
 	Dir       string
 	Tokenizer json.RawMessage // nil if there is none
 	Train     *corpus.Tokens
 	Val       *corpus.Tokens // nil if there is none
-	Resumed   *Checkpoint    // what the engine was restored from, nil for a new run
+	Resumed   *Checkpoint    // what the trainer was restored from, nil for a new run
 	Report    Reporter
-	// Sample, optional, is called every Options.SampleEvery steps and after the last, while the engine stands still.
+	// Sample, optional, is called every Options.SampleEvery steps and after the last, while the trainer stands still.
 	Sample func(done int)
 }
 
@@ -86,20 +86,20 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 			err = closing
 		}
 	}
-	return Outcome{Steps: r.Engine.Updates(), Newest: l.newest, Best: l.best, Settled: l.settled}, err
+	return Outcome{Steps: r.Trainer.Updates(), Newest: l.newest, Best: l.best, Settled: l.settled}, err
 }
 
 func (r *Run) start(ctx context.Context) (*loop, error) {
 	if err := r.Options.Validate(); err != nil {
 		return nil, err
 	}
-	shape := r.Engine.Shape()
+	shape := r.Trainer.Shape()
 	o, l := r.Options, &loop{Run: r, group: shape.group(), since: time.Now()}
 	for _, tokens := range []*corpus.Tokens{r.Train, r.Val} {
 		if tokens == nil {
 			continue
 		}
-		if err := tokens.Check(r.Engine.Config().Vocab); err != nil {
+		if err := tokens.Check(r.Trainer.Config().Vocab); err != nil {
 			return nil, err
 		}
 	}
@@ -142,7 +142,7 @@ func (r *Run) start(ctx context.Context) (*loop, error) {
 		return nil, err
 	}
 	var late []Metric
-	if l.metrics, late, err = openMetrics(filepath.Join(r.Dir, MetricsName), r.Engine.Updates(), val, r.Report.Warned); err != nil {
+	if l.metrics, late, err = openMetrics(filepath.Join(r.Dir, MetricsName), r.Trainer.Updates(), val, r.Report.Warned); err != nil {
 		return nil, err
 	}
 	if val != nil { // after the line that has it, so that after a kill in between the same is done again
@@ -217,7 +217,7 @@ func (l *loop) goOn(c *Checkpoint) error {
 const aheadTime = time.Second
 
 func (l *loop) steps(ctx context.Context) error {
-	o, e := l.Options, l.Engine
+	o, e := l.Options, l.Trainer
 	schedule := o.Schedule()
 	ahead := 1
 	for e.Updates() < o.Steps {
@@ -276,12 +276,12 @@ func (l *loop) steps(ctx context.Context) error {
 
 // next takes the next windows. Their ids were looked at when the run began, and the file may have changed since.
 func (l *loop) next() error {
-	rows := uint64(l.Engine.Shape().OwnRows())
+	rows := uint64(l.Trainer.Shape().OwnRows())
 	l.sampler.Seek(l.position + rows*uint64(l.group.Rank()))
 	err := l.sampler.Next(l.inputs, l.targets)
 	for _, ids := range [][]uint32{l.inputs, l.targets} {
-		if id := largestID(ids); err == nil && int(id) >= l.Engine.Config().Vocab {
-			err = fmt.Errorf("%s: got token %d, want ids below %d: the file has changed since the training began", l.Options.Data, id, l.Engine.Config().Vocab)
+		if id := largestID(ids); err == nil && int(id) >= l.Trainer.Config().Vocab {
+			err = fmt.Errorf("%s: got token %d, want ids below %d: the file has changed since the training began", l.Options.Data, id, l.Trainer.Config().Vocab)
 		}
 	}
 	if err != nil {
@@ -305,7 +305,7 @@ func largestID(ids []uint32) (largest uint32) {
 // rescue ends the run with an error that does not affect the steps so far, and saves them.
 func (l *loop) rescue(schedule Schedule, err error) error {
 	var failed error
-	if l.Engine.Updates() > l.saved && l.group.Size() == 1 { // of several, the others wait for this rank
+	if l.Trainer.Updates() > l.saved && l.group.Size() == 1 { // of several, the others wait for this rank
 		failed = l.collect(schedule)
 		if failed == nil {
 			failed = l.write()
@@ -322,13 +322,13 @@ func (l *loop) rescue(schedule Schedule, err error) error {
 
 // collect makes the lines of the steps that were taken since the last time.
 func (l *loop) collect(schedule Schedule) error {
-	results, err := l.Engine.Results()
+	results, err := l.Trainer.Results()
 	tokens := l.Options.Shape().TokensPerStep()
 	speed := float64(len(results)*tokens) / max(time.Since(l.since).Seconds(), 1e-9)
 	l.lines = l.lines[:0]
 	for i, r := range results {
 		l.tokens += int64(tokens)
-		if n := l.counted[i]; n != tokens { // the engine has the mean over all tokens
+		if n := l.counted[i]; n != tokens { // the trainer has the mean over all tokens
 			r.Loss *= float32(tokens) / float32(max(n, 1))
 		}
 		l.lines = append(l.lines, Metric{
@@ -382,7 +382,7 @@ func (l *loop) save(val *float64, s State) error {
 	if err := l.metrics.sync(); err != nil {
 		return err
 	}
-	s.Step, s.Position, s.Tokens, s.Data = l.Engine.Updates(), l.position, l.tokens, l.data
+	s.Step, s.Position, s.Tokens, s.Data = l.Trainer.Updates(), l.position, l.tokens, l.data
 	s.Loss, s.Options = l.sum/float64(l.count), l.Options
 	if s.Stopped {
 		s.LossSum, s.LossCount = l.sum, l.count
@@ -390,7 +390,7 @@ func (l *loop) save(val *float64, s State) error {
 	if val != nil {
 		s.Loss, s.Validated = *val, true
 	}
-	path, err := WriteCheckpoint(l.Dir, l.Engine, l.Tokenizer, s)
+	path, err := WriteCheckpoint(l.Dir, l.Trainer, l.Tokenizer, s)
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func newRun(t testing.TB, dir string, o train.Options) (*train.Run, *reporter) {
 		}
 	}
 	report := new(reporter)
-	return &train.Run{Engine: e, Options: o, Dir: dir, Train: tokenFile(t, 300, 16), Resumed: ck, Report: report}, report
+	return &train.Run{Trainer: e, Options: o, Dir: dir, Train: tokenFile(t, 300, 16), Resumed: ck, Report: report}, report
 }
 
 // do runs to the end, or until after the step given.
@@ -137,9 +137,9 @@ func metrics(t testing.TB, dir string) []train.Metric {
 	return all
 }
 
-func engineWeights(t testing.TB, e train.Engine) *nn.Weights[op.HostTensor] {
+func engineWeights(t testing.TB, e train.Trainer) *nn.Weights[op.HostTensor] {
 	t.Helper()
-	w, err := e.Read(train.Masters)
+	w, err := e.Download(train.Masters)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestResume(t *testing.T) {
 		if out := do(t, second, report, 0); out.Steps != 5 {
 			t.Fatalf("got %d steps, want 5", out.Steps)
 		}
-		compare(t, tiny, order, engineWeights(t, second.Engine), engineWeights(t, whole.Engine), 0)
+		compare(t, tiny, order, engineWeights(t, second.Trainer), engineWeights(t, whole.Trainer), 0)
 		want, got := metrics(t, whole.Dir), metrics(t, dir)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: metrics differ: %s", order, diff)
@@ -277,7 +277,7 @@ func TestDamaged(t *testing.T) {
 				}
 				again, report := newRun(t, dir, o)
 				do(t, again, report, 0)
-				compare(t, tiny, "again", engineWeights(t, again.Engine), engineWeights(t, r.Engine), 0)
+				compare(t, tiny, "again", engineWeights(t, again.Trainer), engineWeights(t, r.Trainer), 0)
 				if ck, err = train.Newest(dir, func(err error) { t.Error(err) }); err != nil || ck.State.Step != 4 {
 					t.Errorf("got %v and %v, want a whole checkpoint of step 4", ck, err)
 				}
@@ -295,14 +295,14 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// failing gives an engine whose loss is not finite at a step.
+// failing gives a trainer whose loss is not finite at a step.
 type failing struct {
-	train.Engine
+	train.Trainer
 	at int
 }
 
 func (f failing) Results() ([]train.Result, error) {
-	results, err := f.Engine.Results()
+	results, err := f.Trainer.Results()
 	if err == nil && f.Updates() > f.at {
 		return nil, fmt.Errorf("loss is not finite at step %d", f.at)
 	}
@@ -315,7 +315,7 @@ func TestLastGoodStays(t *testing.T) {
 		spoil func(t *testing.T, r *train.Run)
 		want  string
 	}{
-		"not finite": {func(_ *testing.T, r *train.Run) { r.Engine = failing{r.Engine, 3} }, "loss is not finite at step 3"},
+		"not finite": {func(_ *testing.T, r *train.Run) { r.Trainer = failing{r.Trainer, 3} }, "loss is not finite at step 3"},
 		"token beyond the vocabulary": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 100, 17) },
 			"the vocabulary ends at 15"},
 		"too few tokens": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 8, 16) }, "got 8 tokens, a context of 8 needs at least 9"},
@@ -363,17 +363,17 @@ func TestLastGoodStays(t *testing.T) {
 	}
 }
 
-// queued is an engine whose steps run when their results are read, each for a pause.
+// queued is a trainer whose steps run when their results are read, each for a pause.
 type queued struct {
-	train.Engine
+	train.Trainer
 	results []train.Result
 	pause   time.Duration
 	reads   *[]int // how many steps each read waited for
 }
 
 func (q *queued) Step(rate float64, inputs, targets []uint32) {
-	q.Engine.Step(rate, inputs, targets)
-	r, err := q.Engine.Results()
+	q.Trainer.Step(rate, inputs, targets)
+	r, err := q.Trainer.Results()
 	if err != nil {
 		panic(err)
 	}
@@ -401,7 +401,7 @@ func TestReadsAhead(t *testing.T) {
 		o.Steps, o.SaveInterval = c.steps, 100
 		r, report := newRun(t, t.TempDir(), o)
 		var reads []int
-		r.Engine = &queued{Engine: r.Engine, pause: c.pause, reads: &reads}
+		r.Trainer = &queued{Trainer: r.Trainer, pause: c.pause, reads: &reads}
 		do(t, r, report, 0)
 		if reads[0] != 1 || (slices.Max(reads) == 1) != c.alone {
 			t.Errorf("%s: reads of %v steps found", name, reads)

@@ -43,7 +43,7 @@ func shardedSteps(t *testing.T, c nn.Config, s train.Shape, backend, n, steps in
 	t.Helper()
 	parts, results = make([][]*nn.Weights[op.HostTensor], n), make([][]train.Result, n)
 	b := randomBatch(steps*s.TokensPerStep(), c.Vocab)
-	engines := make([]train.Engine, n)
+	engines := make([]train.Trainer, n)
 	groups, end := train.InProcess(n)
 	for r := range n {
 		s.Group = groups[r]
@@ -68,7 +68,7 @@ func shardedSteps(t *testing.T, c nn.Config, s train.Shape, backend, n, steps in
 				results[r] = append(results[r], found...)
 			}
 			for _, part := range []train.Part{train.Masters, train.FirstMoments, train.SecondMoments} {
-				w, err := e.Read(part)
+				w, err := e.Download(part)
 				if err != nil {
 					fail(err)
 					return

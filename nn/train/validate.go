@@ -32,14 +32,14 @@ func (l *loop) measureHere(ctx context.Context, step int) (*float64, error) {
 		}
 		tokens = rows
 	}
-	v, err := l.Engine.Evaluate(tokens, func() bool { return ctx.Err() != nil })
+	v, err := l.Trainer.Evaluate(tokens, func() bool { return ctx.Err() != nil })
 	ranAway := errors.Is(err, nn.ErrNotFinite)
 	if err != nil && !ranAway || ctx.Err() != nil {
 		return nil, err
 	}
 	loss := v.Loss()
 	if ranAway || math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return nil, notFinite{validationLoss, step, advice(l.Engine.Config())}
+		return nil, notFinite{validationLoss, step, advice(l.Trainer.Config())}
 	}
 	return &loss, nil
 }
