@@ -52,7 +52,7 @@ func (in *ollamaRequest) options(c *call) (bitgpu.TokenOptions, error) {
 			return bitgpu.TokenOptions{}, err
 		}
 	}
-	tokens := limit(o.NumPredict, nil, defaultAnswer)
+	tokens := firstGiven(o.NumPredict, nil, defaultAnswer)
 	if tokens < 0 { // without end, to ollama
 		tokens = defaultAnswer
 	}

@@ -32,7 +32,7 @@ func (s *Sampler) Reread(share float64) error {
 // in every stretch of positions and repeat in none, so that no window is left out in every epoch.
 func (s *Sampler) rereads(position uint64) bool {
 	const golden = 0x9e3779b97f4a7c15 // (√5 − 1)/2 of 2⁶⁴
-	return float64((position*golden+mix(s.seed))>>11)*0x1p-53 < s.reread
+	return float64((position*golden+splitMix64(s.seed))>>11)*0x1p-53 < s.reread
 }
 
 // compose fills a row and the token after it with pieces, each of passages from anywhere in the tokens: of 20 pieces
