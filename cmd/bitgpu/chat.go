@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"bitgpu"
+	"bitgpu/internal/await"
 	"bitgpu/io/chat"
 
 	"github.com/urfave/cli/v2"
@@ -199,7 +200,7 @@ func promptOf(ctx context.Context, c *cli.Context) (string, error) {
 	if c.IsSet("prompt") {
 		return c.String("prompt"), nil
 	}
-	data, err := await(ctx, func() ([]byte, error) { return io.ReadAll(c.App.Reader) })
+	data, err := await.For(ctx, func() ([]byte, error) { return io.ReadAll(c.App.Reader) })
 	if errors.Is(err, errInterrupted) {
 		return "", err
 	}

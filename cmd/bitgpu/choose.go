@@ -4,12 +4,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
-	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
@@ -74,41 +71,8 @@ func newChooser(c *cli.Context) (chooser, error) {
 	if c.IsSet("minutes") && c.IsSet("steps") {
 		return ch, usagef("train: got both --steps and --minutes, want one")
 	}
-	ch.bytes = dataBytes(c.String("data"))
+	ch.bytes = dataset.EstimateBytes(c.String("data"))
 	return ch, nil
-}
-
-// dataBytes is about how many bytes of text --data has: of tokens three for each, of packed text three times its size. What
-// cannot be read counts 0; opening it says why.
-func dataBytes(path string) (total int64) {
-	if isTokens(path) && !isTokenFile(path) {
-		meta, err := corpus.ReadMeta(filepath.Join(path, corpus.MetaName))
-		if err != nil {
-			return 0
-		}
-		return meta.Train.Bytes + meta.Val.Bytes
-	}
-	files, err := corpus.Files([]string{path})
-	if err != nil {
-		return 0
-	}
-	for _, file := range files {
-		info, err := os.Stat(file)
-		if err != nil {
-			continue
-		}
-		size := info.Size()
-		switch strings.ToLower(filepath.Ext(file)) {
-		case ".gz":
-			size *= 3
-		case ".u32":
-			size = size / 4 * 3
-		case ".u16":
-			size = size / 2 * 3
-		}
-		total += size
-	}
-	return total
 }
 
 // vocab is the size of a vocabulary that is made of the text.

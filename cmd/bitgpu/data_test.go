@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/io/tokenizer"
 )
 
@@ -213,15 +215,15 @@ func TestDataFailsWhole(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
 	docs := corpus.Documents([]string{text}, corpus.Options{Mode: corpus.Line})
-	if _, err := makeData(ctx, out, vocab, read(t, vocab), source{docs: docs, mode: corpus.Line}); err != errInterrupted {
-		t.Errorf("got %v, want %v", err, errInterrupted)
+	if _, err := dataset.Write(ctx, out, vocab, read(t, vocab), dataset.Source{Docs: docs, Mode: corpus.Line}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	intact("stopped")
-	if _, _, err := makeVocab(ctx, docs, 300, 2); err != errInterrupted {
-		t.Errorf("got %v, want %v", err, errInterrupted)
+	if _, _, err := dataset.Vocabulary(ctx, docs, 300, 2); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
-	if _, err := makeData(ctx, filepath.Join(dir, "a", "b"), vocab, read(t, vocab), source{docs: docs, mode: corpus.Line}); err != errInterrupted {
-		t.Errorf("got %v, want %v", err, errInterrupted)
+	if _, err := dataset.Write(ctx, filepath.Join(dir, "a", "b"), vocab, read(t, vocab), dataset.Source{Docs: docs, Mode: corpus.Line}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "a")); err == nil {
 		t.Error("an empty directory is left")

@@ -14,6 +14,7 @@ import (
 
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/io/modeldir"
 	"bitgpu/io/regular"
 	"bitgpu/io/tokenizer"
@@ -23,8 +24,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// dataset is what a training reads.
-type dataset struct {
+// trainingData is what a training reads.
+type trainingData struct {
 	train, val *corpus.Tokens  // val is nil if there is none
 	tokenizer  json.RawMessage // nil if there is none
 	vocab      int
@@ -36,21 +37,9 @@ var (
 	vocabFlagNames = []string{"vocab-size", "min-frequency"}
 )
 
-// isTokenFile tells token files by the ends of their names, which say the width of an id.
-func isTokenFile(path string) bool {
-	ext := strings.ToLower(filepath.Ext(path))
-	return ext == ".u32" || ext == ".u16"
-}
-
-// isTokens says whether --data names tokens: a data directory or a token file.
-func isTokens(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir() || isTokenFile(path)
-}
-
 // refuseForTokens refuses flags that are for text where --data names tokens, or a directory without any.
 func refuseForTokens(c *cli.Context, path string, flags ...string) error {
-	if !isTokenFile(path) {
+	if !dataset.IsTokenFile(path) {
 		if _, _, _, err := readDataDir(path); err != nil {
 			return err
 		}
@@ -61,12 +50,12 @@ func refuseForTokens(c *cli.Context, path string, flags ...string) error {
 // openData opens --data: a data directory, a token file, or text, which it first turns into a data
 // directory inside the run's. start is the model that the training begins with, or nil, and resumed
 // the checkpoint, if that is one. Only who leads makes tokens of text; another rank finds them.
-func openData(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded, resumed *train.Checkpoint, ch chooser, leads bool) (*dataset, error) {
-	if isTokens(path) {
+func openData(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded, resumed *train.Checkpoint, ch chooser, leads bool) (*trainingData, error) {
+	if dataset.IsTokens(path) {
 		if err := refuseForTokens(c, path, slices.Concat(textFlagNames, vocabFlagNames)...); err != nil {
 			return nil, err
 		}
-		if isTokenFile(path) {
+		if dataset.IsTokenFile(path) {
 			return openTokenFile(c, path, start)
 		}
 		return openDataDir(c, path, start)
@@ -106,7 +95,7 @@ func openData(ctx context.Context, c *cli.Context, path, dir string, start *stor
 	return d, nil
 }
 
-func (d *dataset) close() {
+func (d *trainingData) close() {
 	for _, tokens := range []*corpus.Tokens{d.train, d.val} {
 		if tokens != nil {
 			tokens.Close()
@@ -141,12 +130,12 @@ func readDataDir(dir string) (meta corpus.Meta, name string, file []byte, err er
 	return meta, name, file, nil
 }
 
-func openDataDir(c *cli.Context, dir string, start *storage.Loaded) (*dataset, error) {
+func openDataDir(c *cli.Context, dir string, start *storage.Loaded) (*trainingData, error) {
 	meta, name, file, err := readDataDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	d := &dataset{tokenizer: file, vocab: meta.VocabSize}
+	d := &trainingData{tokenizer: file, vocab: meta.VocabSize}
 	if err := d.check(c, name, start); err != nil {
 		return nil, err
 	}
@@ -170,12 +159,12 @@ func openDataDir(c *cli.Context, dir string, start *storage.Loaded) (*dataset, e
 
 // openTokenFile opens bare tokens. Their tokenizer is that of the model, of --tokenizer, or the one
 // beside them; without any, the vocabulary ends with the largest id.
-func openTokenFile(c *cli.Context, path string, start *storage.Loaded) (*dataset, error) {
+func openTokenFile(c *cli.Context, path string, start *storage.Loaded) (*trainingData, error) {
 	tokens, err := openTokens(path, start)
 	if err != nil {
 		return nil, err
 	}
-	d := &dataset{train: tokens}
+	d := &trainingData{train: tokens}
 	name := filepath.Join(filepath.Dir(path), modeldir.TokenizerName)
 	switch {
 	case c.IsSet("tokenizer"):
@@ -212,7 +201,7 @@ func openTokenFile(c *cli.Context, path string, start *storage.Loaded) (*dataset
 }
 
 // check refuses a tokenizer that is not the model's.
-func (d *dataset) check(c *cli.Context, name string, start *storage.Loaded) error {
+func (d *trainingData) check(c *cli.Context, name string, start *storage.Loaded) error {
 	if c.IsSet("tokenizer") && name != c.String("tokenizer") {
 		file, err := readFlag(c, "tokenizer")
 		if err != nil {
@@ -292,24 +281,24 @@ func tokenizeText(ctx context.Context, c *cli.Context, path, dir string, start *
 	if err != nil {
 		return err
 	}
-	from := source{docs: docs, mode: corpus.Mode(c.String("document")), ratio: ch.validation(c)}
+	from := dataset.Source{Docs: docs, Mode: corpus.Mode(c.String("document")), Ratio: ch.validation(c)}
 	if file == nil {
 		if err := checkVocabFlags(c); err != nil {
 			return err
 		}
 	}
-	if err := from.split(c); err != nil {
+	if err := split(c, &from); err != nil {
 		return err
 	}
 	if file == nil {
 		var size int
-		if file, size, err = makeVocab(ctx, docs, ch.vocab(c), c.Int("min-frequency")); err != nil {
+		if file, size, err = dataset.Vocabulary(ctx, docs, ch.vocab(c), c.Int("min-frequency")); err != nil {
 			return err
 		}
 		name = filepath.Join(dir, modeldir.TokenizerName)
 		fmt.Fprintf(c.App.ErrWriter, "vocabulary: %d tokens\n", size)
 	}
-	meta, err := makeData(ctx, dir, name, file, from)
+	meta, err := dataset.Write(ctx, dir, name, file, from)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
@@ -59,7 +60,7 @@ func evalAction(c *cli.Context) error {
 	if err := o.Validate(); err != nil {
 		return usagef("eval: --%w", err)
 	}
-	if data := c.String("data"); isTokens(data) {
+	if data := c.String("data"); dataset.IsTokens(data) {
 		if err := refuseForTokens(c, data, corpusFlagNames...); err != nil {
 			return err
 		}
@@ -264,10 +265,10 @@ func (s tokenSlice) CopyTo(dst []uint32, from int) (int, error) { return copy(ds
 // that is not known.
 func openEvaluation(ctx context.Context, c *cli.Context, model *storage.Loaded) (train.Tokens, int64, error) {
 	path := c.String("data")
-	if !isTokens(path) {
+	if !dataset.IsTokens(path) {
 		return readEvaluation(ctx, c, path, model)
 	}
-	if !isTokenFile(path) {
+	if !dataset.IsTokenFile(path) {
 		path = filepath.Join(path, corpus.ValName)
 		meta, name, file, err := readDataDir(filepath.Dir(path))
 		if err == nil {
@@ -287,7 +288,10 @@ func openEvaluation(ctx context.Context, c *cli.Context, model *storage.Loaded) 
 	if err := tokens.Check(model.Config.Vocab); err != nil {
 		return nil, 0, flagError("data", err)
 	}
-	bytes, err := textBytes(model.Tokenizer, tokens)
+	if model.Tokenizer == nil {
+		return tokens, 0, nil
+	}
+	bytes, err := dataset.TextBytes(model.Tokenizer, tokens.All())
 	if err != nil {
 		return nil, 0, flagError("data", err)
 	}
@@ -309,7 +313,7 @@ func readEvaluation(ctx context.Context, c *cli.Context, path string, model *sto
 	ends = ends[:min(len(ends), 1)]
 	var ids tokenSlice
 	var bytes int64
-	err = encodeDocuments(ctx, tok, docs, func(text string, tokens []uint32) error {
+	err = dataset.Encode(ctx, tok, docs, func(text string, tokens []uint32) error {
 		ids = append(append(ids, ends...), tokens...)
 		bytes += int64(len(text))
 		return nil
@@ -318,31 +322,7 @@ func readEvaluation(ctx context.Context, c *cli.Context, path string, model *sto
 		return nil, 0, err
 	}
 	if len(ends) == 0 {
-		bytes, err = textBytes(tok, ids)
+		bytes, err = dataset.TextBytes(tok, func(yield func([]uint32, error) bool) { yield(ids, nil) })
 	}
 	return ids, bytes, err
-}
-
-// textBytes is how many bytes of text the tokens behind the first stand for.
-func textBytes(tok *tokenizer.Tokenizer, tokens train.Tokens) (int64, error) {
-	if tok == nil {
-		return 0, nil
-	}
-	stream := tok.NewStream(true)
-	total, first := 0, 0
-	piece := make([]uint32, 4096)
-	for at := 0; at < tokens.Len(); at += len(piece) {
-		n, err := tokens.CopyTo(piece, at)
-		if err != nil {
-			return 0, err
-		}
-		for _, id := range piece[:n] {
-			total += len(stream.Next(id))
-		}
-		if at == 0 {
-			first = len(tok.Decode(piece[:min(n, 1)], true))
-		}
-	}
-	total += len(stream.Flush())
-	return int64(total - first), nil
 }

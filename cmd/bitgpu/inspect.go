@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 
 	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/io/memory"
 	"bitgpu/io/modeldir"
 	"bitgpu/io/safetensors"
@@ -118,7 +119,7 @@ func inspect(path string, o public.Options) (*inspection, error) {
 	switch {
 	case isHF(path):
 		return describePublic(path, o)
-	case isTokenFile(path):
+	case dataset.IsTokenFile(path):
 		return inspectTokens(path)
 	case exists(filepath.Join(path, corpus.MetaName)) && !exists(filepath.Join(path, modeldir.ConfigName)):
 		return inspectData(path)

@@ -13,6 +13,7 @@ import (
 	"bitgpu"
 	"bitgpu/demo"
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/dataset"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/storage/peft"
@@ -202,7 +203,7 @@ func learnTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) ([]
 	ends := tok.EndOfText()
 	ends = ends[:min(len(ends), 1)]
 	var ids []uint32
-	if err := encodeDocuments(ctx, tok, docs, func(_ string, tokens []uint32) error {
+	if err := dataset.Encode(ctx, tok, docs, func(_ string, tokens []uint32) error {
 		ids = append(append(ids, ends...), tokens...)
 		return nil
 	}); err != nil {

@@ -185,7 +185,7 @@ func sameShape(c *cli.Context, start *storage.Loaded, config nn.Config) error {
 }
 
 // setVocab gives the configuration the vocabulary of the data.
-func setVocab(config *nn.Config, start *storage.Loaded, data *dataset, path string) error {
+func setVocab(config *nn.Config, start *storage.Loaded, data *trainingData, path string) error {
 	if start != nil && config.Vocab != data.vocab {
 		return fmt.Errorf("%s: got vocab_size %d, the data have %d", start.Path, config.Vocab, data.vocab)
 	}

@@ -20,7 +20,7 @@ type preparation struct {
 	options train.Options
 	start   *storage.Loaded // nil where weights are to be drawn
 	config  nn.Config
-	data    *dataset
+	data    *trainingData
 }
 
 // prepareRun brings everything together that a run needs.
@@ -162,7 +162,7 @@ func findCheckpoint(c *cli.Context, dir string) (*train.Checkpoint, error) {
 
 // setValidation has a new training validate whenever it saves, where it can and no flag says
 // otherwise: so the best checkpoint is the best on text that it was not trained on.
-func setValidation(c *cli.Context, o *train.Options, data *dataset, resumed *train.Checkpoint) error {
+func setValidation(c *cli.Context, o *train.Options, data *trainingData, resumed *train.Checkpoint) error {
 	if resumed == nil && !c.IsSet("val-every") && data.val != nil {
 		o.ValEvery = o.SaveInterval
 	}

@@ -10,6 +10,7 @@ import (
 
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/io/tokenizer"
 
 	"github.com/urfave/cli/v2"
@@ -64,7 +65,7 @@ func vocabCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			file, size, err := makeVocab(ctx, docs, c.Int("vocab-size"), c.Int("min-frequency"))
+			file, size, err := dataset.Vocabulary(ctx, docs, c.Int("vocab-size"), c.Int("min-frequency"))
 			if err != nil {
 				return err
 			}
@@ -124,31 +125,6 @@ func openDocuments(ctx context.Context, c *cli.Context, flag string, inputs []st
 			yield(corpus.Document{}, flagError(flag, fmt.Errorf("%s: there is no text in it", strings.Join(inputs, ", "))))
 		}
 	}, nil
-}
-
-// makeVocab gives a tokenizer.json and the number of its tokens, which is less than size where
-// the text has not so many pairs.
-func makeVocab(ctx context.Context, docs iter.Seq2[corpus.Document, error], size, minFrequency int) ([]byte, int, error) {
-	texts := func(yield func(string, error) bool) {
-		for doc, err := range docs {
-			if !yield(doc.Text, err) {
-				return
-			}
-		}
-	}
-	file, err := await(ctx, func() ([]byte, error) {
-		return tokenizer.Train(texts, tokenizer.TrainOptions{
-			VocabSize: size, MinFrequency: minFrequency, Stop: func() error { return interrupted(ctx) },
-		})
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	tok, err := tokenizer.Parse("tokenizer.json", file)
-	if err != nil {
-		return nil, 0, err
-	}
-	return file, tok.Size(), nil
 }
 
 func writeFile(path string, data []byte) error {

@@ -23,7 +23,8 @@ var mayImport = []struct {
 }{
 	{"bitgpu/wgsl", nil},
 	{"bitgpu/gpu/...", []string{"bitgpu/gpu", "bitgpu/wgsl"}},
-	{"bitgpu/io/...", []string{"bitgpu/io/..."}},
+	{"bitgpu/internal/await", nil},
+	{"bitgpu/io/...", []string{"bitgpu/io/...", "bitgpu/internal/await"}},
 	{"bitgpu/nn/ternary", nil},
 	{"bitgpu/nn/op", []string{"bitgpu/nn/ternary"}},
 	{"bitgpu/nn/layer", []string{"bitgpu/nn/op"}},
