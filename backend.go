@@ -11,8 +11,6 @@ import (
 	"bitgpu/io/hf"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
-	"bitgpu/nn/cpu/parallel"
-	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/webgpu/tuned"
 )
@@ -147,7 +145,7 @@ func openEngine(l *storage.Loaded, o options) (engine, place, error) {
 		}
 	}
 	e, err := newEngine(cpu.New(), l.Config, nn.Spend(l.Weights), l.Close)
-	return e, place{CPU, fmt.Sprintf("CPU (%d threads, %v)", parallel.Workers(), simd.Active()), note}, err
+	return e, place{CPU, cpu.DeviceName(), note}, err
 }
 
 // noGPU marks the errors of package gpu that mean that there is no adapter to be used.

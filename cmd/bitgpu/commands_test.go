@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"bitgpu/gpu"
+	"bitgpu/internal/units"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
 )
@@ -282,7 +283,7 @@ func TestFits(t *testing.T) {
 
 func TestByteCount(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 15_240_370: "15.2 MB", 999_999: "1.0 MB", 123_456_789: "123 MB"} {
-		if got := byteCount(n); got != want {
+		if got := units.Bytes(n); got != want {
 			t.Errorf("%d: got %s, want %s", n, got, want)
 		}
 	}

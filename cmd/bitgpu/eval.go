@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"bitgpu"
+	"bitgpu/internal/units"
 	"bitgpu/io/corpus"
 	"bitgpu/io/dataset"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 
 	"github.com/urfave/cli/v2"
 )
@@ -116,15 +118,15 @@ func evalAction(c *cli.Context) error {
 	if tokens.Len() < 2 {
 		return fmt.Errorf("--data: %s: got %d tokens, want at least 2", c.String("data"), tokens.Len())
 	}
-	open := openTrainer
+	open := openDevice
 	if c.Bool("dynamic") {
-		open = openLearner
+		open = openAdapterDevice
 	}
 	backend, err := open(c)
 	if err != nil {
 		return err
 	}
-	defer backend.close()
+	defer backend.Close()
 	// Rows longer than the text, and more of them than it fills, would be room for nothing.
 	predicted := tokens.Len() - 1
 	o.Time = min(o.Time, predicted)
@@ -139,16 +141,19 @@ func evalAction(c *cli.Context) error {
 		}
 		bytes = 0 // of the answers, nobody has counted them
 	}
-	if err := backend.checkEvaluation(model.Config, o.Batch, o.Time); err != nil {
-		return err
+	if err := backend.CheckEvaluation(model.Config, o.Batch, o.Time); err != nil {
+		if model.Public != nil {
+			return withAdvice(err, "--context-len")
+		}
+		return withAdvice(err, "--batch-size or --context-len")
 	}
-	announceDevice(c, backend.device, backend.note)
+	announceDevice(c, backend.Name, backend.Note)
 	start := time.Now()
 	var e train.Evaluation
 	if c.Bool("dynamic") {
 		e, err = evaluateDynamic(c, backend, model, o.Time, tokens)
 	} else {
-		e, err = backend.evaluate(model.Config, made, nn.Spend(model.Weights), o.Batch, o.Time, measured)
+		e, err = backend.Evaluate(model.Config, made, nn.Spend(model.Weights), o.Batch, o.Time, measured)
 	}
 	if err != nil {
 		return err
@@ -176,7 +181,7 @@ func evalAction(c *cli.Context) error {
 	if r.Divergence != nil {
 		fmt.Fprintf(c.App.Writer, "divergence     %.6f nats a token (KL) from the model as it was made, which was read too\n", *r.Divergence)
 	}
-	fmt.Fprintf(c.App.Writer, "speed          %.0f tokens/s on %s\n", r.TokensPerSecond, backend.device)
+	fmt.Fprintf(c.App.Writer, "speed          %.0f tokens/s on %s\n", r.TokensPerSecond, backend.Name)
 	return nil
 }
 
@@ -184,17 +189,17 @@ func evalAction(c *cli.Context) error {
 const dynamicRate = 5e-3
 
 // evaluateDynamic measures a model that learns while it reads.
-func evaluateDynamic(c *cli.Context, b *trainer, model *storage.Loaded, time int, tokens train.Tokens) (train.Evaluation, error) {
+func evaluateDynamic(c *cli.Context, b *device.Device, model *storage.Loaded, time int, tokens train.Tokens) (train.Evaluation, error) {
 	config := model.Config
 	if config.Adapter == nil {
 		config.Adapter = train.NewAdapter(config, learnRank, 2*learnRank, func(string) bool { return true }, 1)
 	}
 	shape := train.Shape{Batch: 1, Time: time, Accumulate: 1, Clip: 1}
-	shape.Recompute = train.DeviceBytes(config, shape) > b.room
-	if need := train.DeviceBytes(config, shape); need > b.room {
-		return train.Evaluation{}, fmt.Errorf("learning while reading takes %s of memory, and %s are free; a smaller --context-len takes less", byteCount(need), byteCount(b.room))
+	shape.Recompute = train.DeviceBytes(config, shape) > b.Room
+	if need := train.DeviceBytes(config, shape); need > b.Room {
+		return train.Evaluation{}, withAdvice(&device.MemoryError{What: "learning while reading", Need: need, Free: b.Room, Batch: true}, "--context-len")
 	}
-	engine, err := b.learner(config, shape, model.Weights)
+	engine, err := b.Learner(config, shape, model.Weights)
 	if err != nil {
 		return train.Evaluation{}, err
 	}

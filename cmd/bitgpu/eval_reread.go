@@ -70,15 +70,15 @@ func rereadAction(c *cli.Context) error {
 			return fmt.Errorf("--data: %s: its %d tokens hold %d passages of %d tokens, want %d", c.String("data"), tokens.Len(), most, length, passages)
 		}
 	}
-	backend, err := openTrainer(c)
+	backend, err := openDevice(c)
 	if err != nil {
 		return err
 	}
-	defer backend.close()
-	announceDevice(c, backend.device, backend.note)
+	defer backend.Close()
+	announceDevice(c, backend.Name, backend.Note)
 	results := make([]train.Reread, len(lengths))
 	for i, length := range lengths {
-		if results[i], err = backend.reread(model.Config, model.Weights, tokens, passages, length); err != nil {
+		if results[i], err = backend.Reread(model.Config, model.Weights, tokens, passages, length); err != nil {
 			return err
 		}
 	}

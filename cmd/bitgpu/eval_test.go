@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"bitgpu/nn"
+	"bitgpu/nn/train/device"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -92,12 +93,12 @@ func TestEvalTakesWhatTheTextNeeds(t *testing.T) {
 // TestTooMuch: what does not fit is told in one sentence, before memory is taken for it.
 func TestTooMuch(t *testing.T) {
 	c := nn.Config{Vocab: 1 << 20, Width: 1024, Layers: 2}.WithDefaults()
-	b := &trainer{room: 20e9}
-	if err := b.checkEvaluation(c, 8, 128); err != nil {
+	b := &device.Device{Room: 20e9}
+	if err := b.CheckEvaluation(c, 8, 128); err != nil {
 		t.Error(err)
 	}
 	for _, shape := range [][2]int{{8, 1 << 20}, {1 << 30, 1 << 30}} {
-		err := b.checkEvaluation(c, shape[0], shape[1])
+		err := withAdvice(b.CheckEvaluation(c, shape[0], shape[1]), "--batch-size or --context-len")
 		if err == nil || !strings.Contains(err.Error(), "of memory, and 20.0 GB are free; a smaller --batch-size or --context-len takes less") {
 			t.Errorf("%v: got %v, want a refusal", shape, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"bitgpu/demo"
+	"bitgpu/internal/units"
 	"bitgpu/io/modeldir"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/storage/public"
@@ -69,7 +70,7 @@ func exportAction(c *cli.Context) error {
 	if len(l.Ignored) > 0 {
 		fmt.Fprintf(c.App.ErrWriter, "bitgpu: left out, as no part of the model: %s\n", strings.Join(l.Ignored, ", "))
 	}
-	fmt.Fprintf(c.App.ErrWriter, "bitgpu: %s, %s, from %s\n", to, byteCount(modelSize(to, form)), byteCount(modelSize(path, sourceForm(path, l))))
+	fmt.Fprintf(c.App.ErrWriter, "bitgpu: %s, %s, from %s\n", to, units.Bytes(modelSize(to, form)), units.Bytes(modelSize(path, sourceForm(path, l))))
 	return nil
 }
 

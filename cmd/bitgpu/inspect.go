@@ -13,6 +13,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"bitgpu/internal/units"
 	"bitgpu/io/corpus"
 	"bitgpu/io/dataset"
 	"bitgpu/io/memory"
@@ -264,7 +265,7 @@ func oneLine(text string) string {
 
 func (r *inspection) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s: %s, %s\n\n", r.Path, r.Form, byteCount(r.Bytes))
+	fmt.Fprintf(w, "%s: %s, %s\n\n", r.Path, r.Form, units.Bytes(r.Bytes))
 	if r.Public != nil {
 		r.Public.print(w, r)
 	} else if r.Config != nil {

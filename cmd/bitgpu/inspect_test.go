@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"bitgpu/internal/units"
 )
 
 func TestInspectAnyType(t *testing.T) {
@@ -38,7 +40,7 @@ func TestInspectMemory(t *testing.T) {
 	if m := r.Memory; m == nil || m.Layers != 2 || m.Tokens < 3 || m.Model == "" {
 		t.Errorf("%+v", r)
 	}
-	want := fmt.Sprintf("memory of a model, %s\n\n2 layers after %d tokens, of the model %s\n", byteCount(r.Bytes), r.Memory.Tokens, r.Memory.Model)
+	want := fmt.Sprintf("memory of a model, %s\n\n2 layers after %d tokens, of the model %s\n", units.Bytes(r.Bytes), r.Memory.Tokens, r.Memory.Model)
 	if out := succeed(t, "", "inspect", path); !strings.Contains(out, want) {
 		t.Errorf("want %q in %s", want, out)
 	}

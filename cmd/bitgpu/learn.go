@@ -12,12 +12,14 @@ import (
 
 	"bitgpu"
 	"bitgpu/demo"
+	"bitgpu/internal/units"
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/dataset"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/storage/peft"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 	"bitgpu/nn/train/mpi"
 
 	"github.com/urfave/cli/v2"
@@ -251,17 +253,17 @@ func newAdapter(c *cli.Context, config nn.Config, seed uint64) (*nn.Adapter, err
 // learn trains, and saves what was learned, also when it is stopped.
 func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn.Config, o train.AdaptOptions, tokens []uint32, marks []byte, out string,
 	resume func(train.AdapterTrainer) error) error {
-	backend, err := openLearner(c)
+	backend, err := openAdapterDevice(c)
 	if err != nil {
 		return err
 	}
-	defer backend.close()
+	defer backend.Close()
 	shape := o.Shape()
-	shape.Recompute = train.DeviceBytes(config, shape) > backend.room
-	if need := train.DeviceBytes(config, shape); need > backend.room {
-		return fmt.Errorf("this training takes %s of memory, and %s are free; a smaller --batch-size or --context takes less", byteCount(need), byteCount(backend.room))
+	shape.Recompute = train.DeviceBytes(config, shape) > backend.Room
+	if need := train.DeviceBytes(config, shape); need > backend.Room {
+		return withAdvice(&device.MemoryError{What: "this training", Need: need, Free: backend.Room, Batch: true}, "--batch-size or --context")
 	}
-	made, err := backend.learner(config, shape, nn.Spend(model.Weights))
+	made, err := backend.Learner(config, shape, nn.Spend(model.Weights))
 	if err != nil {
 		return err
 	}
@@ -274,7 +276,7 @@ func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn
 	}
 	w := c.App.ErrWriter
 	fmt.Fprintf(w, "%d tokens; %d numbers to learn beside %d weights; %s; %s of memory\n", len(tokens), adapterCount(config), config.ParamCount(),
-		withNote(backend.device, backend.note), byteCount(train.DeviceBytes(config, shape)))
+		withNote(backend.Name, backend.Note), units.Bytes(train.DeviceBytes(config, shape)))
 	p := &learnProgress{out: w, line: newStatusLine(w)}
 	a := &train.Adaptation{Trainer: engine, Options: o, Tokens: tokens, Marks: marks, Progress: p.step, Saves: learnSaves}
 	a.Save = func() error { return a.SaveAdaptation(out + stateSuffix) }
@@ -309,18 +311,6 @@ func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn
 		return err
 	}
 	return nil
-}
-
-// openLearner is openTrainer for adapters, which the CPU trains where nobody asks for a GPU.
-func openLearner(c *cli.Context) (*trainer, error) {
-	backend, adapter, err := backendOf(c)
-	if err != nil {
-		return nil, err
-	}
-	if backend == bitgpu.Auto && adapter == "" {
-		return openCPU(), nil
-	}
-	return openTrainer(c)
 }
 
 // adapterCount is how many numbers an adapter has.

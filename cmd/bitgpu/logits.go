@@ -8,9 +8,11 @@ import (
 	"strings"
 
 	"bitgpu"
+	"bitgpu/internal/units"
 	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
+	"bitgpu/nn/train/device"
 
 	"github.com/urfave/cli/v2"
 )
@@ -68,7 +70,7 @@ func logitsAction(c *cli.Context) error {
 	if len(tokens) == 0 {
 		return fmt.Errorf("%s: %w", tokenSource(c), bitgpu.ErrEmptyPrompt)
 	}
-	if err := checkLogits(len(tokens), m.Config().Vocab, freeMemory()); err != nil {
+	if err := checkLogits(len(tokens), m.Config().Vocab, device.FreeMemory()); err != nil {
 		return fmt.Errorf("%s: %w", tokenSource(c), err)
 	}
 	if m.Context() > 0 {
@@ -95,7 +97,7 @@ func logitsAction(c *cli.Context) error {
 // checkLogits refuses logits (tokens, vocab) that do not fit into free bytes: the file is made in memory.
 func checkLogits(tokens, vocab int, free int64) error {
 	if need := 4 * float64(tokens) * float64(vocab); need > float64(free) {
-		return fmt.Errorf("the logits of %d tokens take %s of memory, and %s are free", tokens, byteCount(int64(min(need, 1<<62))), byteCount(free))
+		return fmt.Errorf("the logits of %d tokens take %s of memory, and %s are free", tokens, units.Bytes(int64(min(need, 1<<62))), units.Bytes(free))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"bitgpu/internal/units"
 	"bitgpu/nn"
 	"bitgpu/nn/arch"
 	"bitgpu/nn/op"
@@ -35,9 +36,9 @@ func modelsCommand() *cli.Command {
 			for _, m := range describeModels() {
 				state := "—"
 				if m.State > 0 {
-					state = byteCount(m.State)
+					state = units.Bytes(m.State)
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.Name, million(m.Parameters), byteCount(m.Weights), byteCount(m.Cache), state, m.Context, m.Licence, m.Repository, m.Forms)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.Name, million(m.Parameters), units.Bytes(m.Weights), units.Bytes(m.Cache), state, m.Context, m.Licence, m.Repository, m.Forms)
 			}
 			return w.Flush()
 		},

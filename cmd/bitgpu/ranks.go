@@ -24,6 +24,7 @@ import (
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/op"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 	"bitgpu/nn/train/mpi"
 
 	"github.com/urfave/cli/v2"
@@ -236,11 +237,11 @@ func (r *ranks) options(c *cli.Context, resumed *train.Checkpoint) (train.Option
 	return o, nil
 }
 
-// share leaves each rank of a host its part of the memory, and tells the trainer of the group.
-func (r *ranks) share(c *cli.Context, t *trainer) {
-	t.shape.Group, t.shape.ShardOptimizer = r.Group, c.Bool("shard-optimizer")
-	if t.room < math.MaxInt64 {
-		t.room /= int64(r.here)
+// share leaves each rank of a host its part of the memory, and tells the device of the group.
+func (r *ranks) share(c *cli.Context, d *device.Device) {
+	d.Group, d.ShardOptimizer = r.Group, c.Bool("shard-optimizer")
+	if d.Room < math.MaxInt64 {
+		d.Room /= int64(r.here)
 	}
 }
 

@@ -150,7 +150,7 @@ func trainOn(ctx context.Context, c *cli.Context, r *ranks) error {
 	if err != nil {
 		return err
 	}
-	defer backend.close()
+	defer backend.Close()
 	defer training.Trainer.Release()
 	done := training.Trainer.Updates()
 	if done >= training.Options.Steps {
