@@ -10,6 +10,7 @@ import (
 	"bitgpu/gpu"
 	"bitgpu/internal/units"
 	"bitgpu/nn"
+	"bitgpu/nn/arch/known"
 	"bitgpu/nn/cpu/freemem"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
@@ -111,18 +112,16 @@ func writePublicSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) erro
 		fmt.Fprintf(w, "\tadapter %d", a.Index)
 	}
 	fmt.Fprintln(w)
-	for _, k := range knownModels {
+	for _, k := range known.Models() {
 		for _, context := range []int{4096, 32768} {
-			if !k.listed || context > k.context {
+			if !k.Listed || context > k.Context {
 				continue
 			}
-			shaped := k
-			shaped.context = context
-			c := shaped.config()
+			c := k.Config(context)
 			d, f := c.Decoder, c.Footprint(1, 1)
 			tokens := int64(context)
 			run := f.Weights + f.Workspace + f.Session
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s", k.name, units.Bytes(f.Weights), units.Bytes(d.StateBytes()), context,
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s", k.Name, units.Bytes(f.Weights), units.Bytes(d.StateBytes()), context,
 				units.Bytes(tokens*d.CacheBytes(2)), units.Bytes(run-tokens*d.CacheBytes(2)), units.Bytes(tokens*d.CacheBytes(4)), units.Bytes(run), fits(run, ram))
 			for _, a := range adapters {
 				fmt.Fprintf(w, "\t%s", fitsAdapter(a, run+webgpu.Overhead, largestPublic(c), ram))

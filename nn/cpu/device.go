@@ -8,4 +8,6 @@ import (
 )
 
 // DeviceName names the CPU engine for a user, with its threads and the level of its kernels.
-func DeviceName() string { return fmt.Sprintf("CPU (%d threads, %v)", parallel.Workers(), simd.Active()) }
+func DeviceName() string {
+	return fmt.Sprintf("CPU (%d threads, %v)", parallel.Workers(), simd.Active())
+}
