@@ -102,7 +102,8 @@ type Model struct {
 }
 
 // Load reads the model at path: a .bitt file, a model directory, a .safetensors file beside its config.json, or a model of a
-// public family, as a GGUF file or a directory as Hugging Face has them.
+// public family, as a GGUF file or a directory as Hugging Face has them. Besides what is wrong with the file, the error is
+// [ErrOption], [ErrConfig], [ErrNoGPU] or gpu.ErrOutOfMemory.
 func Load(path string, opts ...Option) (*Model, error) {
 	o := newOptions(opts)
 	files, err := o.storage()
@@ -116,7 +117,8 @@ func Load(path string, opts ...Option) (*Model, error) {
 	return newModel(loaded, o)
 }
 
-// LoadBytes takes the bytes of a .bitt file, which must not change until Close. The name is for messages.
+// LoadBytes takes the bytes of a .bitt file, which must not change until Close. The name is for messages. The errors are those
+// of [Load].
 func LoadBytes(name string, data []byte, opts ...Option) (*Model, error) {
 	o := newOptions(opts)
 	s, err := o.storage()
@@ -130,7 +132,7 @@ func LoadBytes(name string, data []byte, opts ...Option) (*Model, error) {
 	return newModel(loaded, o)
 }
 
-// LoadReader reads a .bitt file of size bytes from r. The name is for messages.
+// LoadReader reads a .bitt file of size bytes from r. The name is for messages. The errors are those of [Load], and of r.
 func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model, error) {
 	if size < 1 {
 		return nil, fmt.Errorf("%s: got %d, want a size above 0", name, size)
@@ -326,7 +328,7 @@ func (m *Model) Encode(text string, special bool) ([]uint32, error) {
 	return m.tok.Encode(text, special)
 }
 
-// Decode turns token ids into text, without special tokens.
+// Decode turns token ids into text, without special tokens. The error is [ErrNoTokenizer] or [ErrTokenRange].
 func (m *Model) Decode(ids []uint32) (string, error) {
 	if m.tok == nil {
 		return "", m.noTokenizer()

@@ -148,7 +148,7 @@ func (s *Session[T]) Observe(f func(block int, m layer.Memory[T])) { s.observe =
 // Position is how many tokens each sequence has read since its memory was empty.
 func (s *Session[T]) Position() int64 { return s.read }
 
-// Read reads tokens (B, T) into the memory and predicts what follows.
+// Read reads tokens (B, T) into the memory and predicts what follows. The error is [ErrContext], or one of the backend.
 func (s *Session[T]) Read(tokens []uint32) error {
 	time := len(tokens) / s.batch
 	if time == 0 {

@@ -64,7 +64,8 @@ type Loaded struct {
 var ErrPublic = errors.New("is a model of a public family")
 
 // Load reads the model at path: a directory, a .bitt file, a safetensors file beside its config.json, or a model of a public
-// family in the forms of package public, of which a .bitt file is one.
+// family in the forms of package public, of which a .bitt file is one. An error names the file; it is [ErrConfig] where the
+// options' config contradicts it, and [ErrPublic] where they ask of a public model what only our own can do.
 func Load(path string, o Options) (*Loaded, error) {
 	if public.Recognize(path) {
 		return loadPublic(path, o)
@@ -83,7 +84,8 @@ func Load(path string, o Options) (*Loaded, error) {
 	return load(files, o)
 }
 
-// Parse reads the bytes of a .bitt file, which must stay as they are until Close. The name is for messages.
+// Parse reads the bytes of a .bitt file, which must stay as they are until Close. The name is for messages. The errors are
+// those of [Load].
 func Parse(name string, data []byte, o Options) (*Loaded, error) {
 	files, err := modeldir.Parse(name, data)
 	if err != nil {
