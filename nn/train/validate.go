@@ -43,3 +43,27 @@ func (l *loop) measureHere(ctx context.Context, step int) (*float64, error) {
 	}
 	return &loss, nil
 }
+
+// catchUp does the validation that was due when the run was stopped, so that a run that was stopped reports the same as one
+// that was not. It returns nil if none was due or the context has ended.
+func (l *loop) catchUp(ctx context.Context) (*float64, error) {
+	l.owed = l.Resumed != nil && l.Resumed.State.ValidationDue && l.Val != nil && l.Options.ValEvery > 0
+	if !l.owed {
+		return nil, nil
+	}
+	val, err := l.measure(ctx, l.Resumed.State.Step-1)
+	l.owed = val == nil
+	return val, err
+}
+
+// validated records a validation that was done late in its checkpoint.
+func (c *Checkpoint) validated(loss float64) error {
+	c.State.ValidationDue = false
+	if !c.State.Stopped {
+		c.State.Loss, c.State.Validated = loss, true
+	}
+	if err := writeState(c.Path, c.State); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", c.Path, err)
+	}
+	return nil
+}
