@@ -63,32 +63,20 @@ func chatAction(c *cli.Context) error {
 	if c.IsSet("prompt") && c.String("prompt") == "" {
 		return fmt.Errorf("chat: -p: %w", errNothingSaid)
 	}
-	if err := checkMemoryPath(c.String("memory")); err != nil {
-		return err
-	}
-	ignoreLostReaders()
-	m, err := openModel(c)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	s, err := m.NewSession()
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	talk, err := bitgpu.NewChat(s, rendering)
-	if errors.Is(err, bitgpu.ErrNoTemplate) {
-		return fmt.Errorf("%w; bitgpu run does the former, and --template FILE gives it one", err)
-	}
-	if err != nil {
-		return err
-	}
-	defer talk.Close()
-	if rendering.Think != nil && !talk.Thinks() {
-		fmt.Fprintln(c.App.ErrWriter, "bitgpu: the model's template knows of no thinking: --think and --no-think change nothing")
-	}
-	return chatWith(c, talk, o, terminal(c.App.Reader) && !c.IsSet("prompt"))
+	return withSession(c, func(s *bitgpu.Session) error {
+		talk, err := bitgpu.NewChat(s, rendering)
+		if errors.Is(err, bitgpu.ErrNoTemplate) {
+			return fmt.Errorf("%w; bitgpu run does the former, and --template FILE gives it one", err)
+		}
+		if err != nil {
+			return err
+		}
+		defer talk.Close()
+		if rendering.Think != nil && !talk.Thinks() {
+			fmt.Fprintln(c.App.ErrWriter, "bitgpu: the model's template knows of no thinking: --think and --no-think change nothing")
+		}
+		return chatWith(c, talk, o, terminal(c.App.Reader) && !c.IsSet("prompt"))
+	})
 }
 
 var errNothingSaid = errors.New("nothing is said: got an empty text")
@@ -102,16 +90,8 @@ func renderingOf(c *cli.Context) (o bitgpu.ChatOptions, err error) {
 	case think, not:
 		o.Think = &think
 	}
-	if path := c.String("template"); path != "" {
-		source, err := readFlag(c, "template")
-		if err != nil {
-			return o, err
-		}
-		if o.Template, err = chat.Parse(string(source)); err != nil {
-			return o, flagError("template", fmt.Errorf("%s: %w", path, err))
-		}
-	}
-	return o, nil
+	o.Template, err = givenTemplate(c)
+	return o, err
 }
 
 // chatWith loads what --memory names, holds the conversation and saves it.
