@@ -13,7 +13,7 @@ import (
 
 type tensor = *cpu.Tensor[float32]
 
-func measured(t *testing.T, only string, backends ...Backend) *Report {
+func measured(t *testing.T, only string, backends ...Target) *Report {
 	t.Helper()
 	r, err := Run(t.Context(), Options{Mode: Quick, Only: regexp.MustCompile(only), Command: "test"}, backends...)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Backend is an engine under measurement: an [Engine] without its type parameter.
-type Backend interface {
+// Target is an engine under measurement: an [Engine] without its type parameter.
+type Target interface {
 	info() EngineInfo
 	floor(s *suite) (Floor, error)
 	parity(s *suite)

@@ -114,7 +114,7 @@ func (o Options) types(m family.Family) (all []ggml.Layout, err error) {
 }
 
 // measureFamilies measures one family on all engines, and then in the peer, before the next.
-func (s *suite) measureFamilies(ctx context.Context, backends []Backend, floors []Floor) {
+func (s *suite) measureFamilies(ctx context.Context, backends []Target, floors []Floor) {
 	for _, m := range s.families() {
 		for i, b := range backends {
 			b.family(s, floors[i], m)

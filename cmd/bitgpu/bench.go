@@ -213,7 +213,7 @@ func benchLine(c *cli.Context) string {
 
 // benchBackends opens what the flags choose, a GPU by open; done gives it back. Where BITGPU_REQUIRE_GPU is 1, a missing
 // adapter is an error.
-func benchBackends(c *cli.Context, open func(adapter string) (*tuned.GPU, error)) (backends []bench.Backend, done func(), err error) {
+func benchBackends(c *cli.Context, open func(adapter string) (*tuned.GPU, error)) (backends []bench.Target, done func(), err error) {
 	backend, adapter, err := backendOf(c)
 	if err != nil {
 		return nil, nil, err
