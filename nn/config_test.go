@@ -150,7 +150,7 @@ func TestConfigRefuses(t *testing.T) {
 		return `{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1` + more + `}`
 	}
 	for _, c := range []struct{ text, says string }{
-		{``, "not a JSON object"}, {`[]`, "not a JSON object"}, {`{"vocab_size": 7`, "not a JSON object"}, {tied(`} {`), "not a JSON object"},
+		{``, "not a JSON object"}, {`[]`, "not a JSON object"}, {`{"vocab_size": 7`, "not a JSON object"}, {tied(`} {`), "more follows the JSON object"},
 		{`null`, "not a JSON object"}, {`{}`, "vocab_size is missing"},
 		{`{"vocab_size": 7, "num_layers": 3, "inner_lr": 0.1}`, "hidden_dim is missing"},
 		{`{"vocab_size": 7, "hidden_dim": 8, "inner_lr": 0.1}`, "num_layers is missing"},

@@ -12,7 +12,6 @@ import (
 
 	"bitgpu"
 	"bitgpu/internal/await"
-	"bitgpu/io/chat"
 
 	"github.com/urfave/cli/v2"
 )

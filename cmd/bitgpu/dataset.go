@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"

@@ -9,10 +9,8 @@ import (
 	"time"
 
 	"bitgpu"
-	"bitgpu/internal/units"
 	"bitgpu/io/corpus"
 	"bitgpu/io/dataset"
-	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"

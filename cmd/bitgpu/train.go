@@ -60,7 +60,7 @@ func trainFlags() []cli.Flag {
 				"the same result on up to N ranks"},
 			&cli.StringFlag{Name: "gradient", Value: train.GradientF32, Usage: "`f32|bf16`: add and send the gradients of shards in that"},
 			&cli.IntFlag{Name: "accumulate", Value: d.Accumulate, Usage: "add up the gradients of `N` batches for one step"},
-			&cli.Float64Flag{Name: "weight-decay", Value: d.Decay, Usage: "shrink the weights by `R` times the learning rate at each step"},
+			&cli.Float64Flag{Name: "weight-decay", Value: d.WeightDecay, Usage: "shrink the weights by `R` times the learning rate at each step"},
 			&cli.Float64Flag{Name: "dropout", Usage: "drop the share `R` of embedding, mixer and MLP activations, against learning by heart a text that is read several times"},
 			&cli.Float64Flag{Name: "grad-clip", Value: d.Clip, Usage: "scale gradients down to a norm of at most `X`, 0 = never"},
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "number `N` that the first weights and the order of the data depend on"},

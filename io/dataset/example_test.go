@@ -42,5 +42,5 @@ func Example() {
 	fmt.Println(meta.Train.Bytes, "bytes for training,", meta.Val.Bytes, "for validation")
 	// Output:
 	// 270 tokens in the vocabulary
-	// 2070 bytes for training, 230 for validation
+	// 2093 bytes for training, 207 for validation
 }

@@ -194,7 +194,7 @@ func TestFileRefusals(t *testing.T) {
 		{"pickle", "\x80\x02\x8a\nl\xfc\x9cF\xf9 j", "is a Python pickle file"},
 		{"gzip", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00", "is compressed with gzip"},
 		{"lfs", "version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer"},
-		{"json", `{"vocab_size": 300}`, "is JSON; the directory that holds it, or a .bitt"},
+		{"json", `{"vocab_size": 300}`, "is JSON, want the directory that holds it, or a .bitt"},
 		{"json 2", `{"a":  {{`, "is JSON"},
 		{"bitt", "BITT\x00", "got 5 bytes, want at least 12"},
 		{"bitt length", "BITT" + length(1<<63) + "{}", "header of 9223372036854775808 bytes announced"},
