@@ -24,6 +24,9 @@ func Check(path string) (fs.FileInfo, error) {
 // Cause is an error of the operating system without the operation and the path that it names, for messages that name the file
 // themselves, or that are about another than a temporary file. Other errors are given back as they are.
 func Cause(err error) error {
+	if err == nil {
+		return nil // without a look, which would take memory
+	}
 	var path *fs.PathError
 	var link *os.LinkError
 	switch {
