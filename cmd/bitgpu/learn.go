@@ -12,11 +12,14 @@ import (
 
 	"bitgpu"
 	"bitgpu/demo"
+	"bitgpu/internal/units"
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/dataset"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/storage/peft"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 	"bitgpu/nn/train/mpi"
 
 	"github.com/urfave/cli/v2"
@@ -115,7 +118,7 @@ func learnAction(c *cli.Context) error {
 	} else if o, err = fitChats(o, tokens, marks); err != nil {
 		return err
 	}
-	var resume func(train.AdapterEngine) error
+	var resume func(train.AdapterTrainer) error
 	switch {
 	case c.Bool("resume"):
 		if config.Adapter, o, resume, err = train.OpenAdaptation(out+stateSuffix, config, tokens, marks); err != nil {
@@ -202,7 +205,7 @@ func learnTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) ([]
 	ends := tok.EndOfText()
 	ends = ends[:min(len(ends), 1)]
 	var ids []uint32
-	if err := encodeDocuments(ctx, tok, docs, func(_ string, tokens []uint32) error {
+	if err := dataset.Encode(ctx, tok, docs, func(_ string, tokens []uint32) error {
 		ids = append(append(ids, ends...), tokens...)
 		return nil
 	}); err != nil {
@@ -249,23 +252,23 @@ func newAdapter(c *cli.Context, config nn.Config, seed uint64) (*nn.Adapter, err
 
 // learn trains, and saves what was learned, also when it is stopped.
 func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn.Config, o train.AdaptOptions, tokens []uint32, marks []byte, out string,
-	resume func(train.AdapterEngine) error) error {
-	backend, err := openLearner(c)
+	resume func(train.AdapterTrainer) error) error {
+	backend, err := openAdapterDevice(c)
 	if err != nil {
 		return err
 	}
-	defer backend.close()
+	defer backend.Close()
 	shape := o.Shape()
-	shape.Recompute = train.Memory(config, shape) > backend.room
-	if need := train.Memory(config, shape); need > backend.room {
-		return fmt.Errorf("this training takes %s of memory, and %s are free; a smaller --batch-size or --context takes less", byteCount(need), byteCount(backend.room))
+	shape.Recompute = train.DeviceBytes(config, shape) > backend.Room
+	if need := train.DeviceBytes(config, shape); need > backend.Room {
+		return withAdvice(&device.MemoryError{What: "this training", Need: need, Free: backend.Room, Batch: true}, "--batch-size or --context")
 	}
-	made, err := backend.learner(config, shape, nn.Spend(model.Weights))
+	made, err := backend.Learner(config, shape, nn.Spend(model.Weights))
 	if err != nil {
 		return err
 	}
 	defer made.Release()
-	engine := made.(train.AdapterEngine)
+	engine := made.(train.AdapterTrainer)
 	if resume != nil {
 		if err := resume(engine); err != nil {
 			return err
@@ -273,9 +276,9 @@ func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn
 	}
 	w := c.App.ErrWriter
 	fmt.Fprintf(w, "%d tokens; %d numbers to learn beside %d weights; %s; %s of memory\n", len(tokens), adapterCount(config), config.ParamCount(),
-		withNote(backend.device, backend.note), byteCount(train.Memory(config, shape)))
+		withNote(backend.Name, backend.Note), units.Bytes(train.DeviceBytes(config, shape)))
 	p := &learnProgress{out: w, line: newStatusLine(w)}
-	a := &train.Adaptation{Engine: engine, Options: o, Tokens: tokens, Marks: marks, Progress: p.step, Saves: learnSaves}
+	a := &train.Adaptation{Trainer: engine, Options: o, Tokens: tokens, Marks: marks, Progress: p.step, Saves: learnSaves}
 	a.Save = func() error { return a.SaveAdaptation(out + stateSuffix) }
 	err = a.Do(ctx)
 	p.close()
@@ -308,18 +311,6 @@ func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn
 		return err
 	}
 	return nil
-}
-
-// openLearner is openTrainer for adapters, which the CPU trains where nobody asks for a GPU.
-func openLearner(c *cli.Context) (*trainer, error) {
-	backend, adapter, err := backendOf(c)
-	if err != nil {
-		return nil, err
-	}
-	if backend == bitgpu.Auto && adapter == "" {
-		return openCPU(), nil
-	}
-	return openTrainer(c)
 }
 
 // adapterCount is how many numbers an adapter has.

@@ -151,7 +151,7 @@ func Use(l Level) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("simd: level %v wanted, this machine has %v", l, Levels())
+	return fmt.Errorf("simd: want level %v, this machine has %v", l, Levels())
 }
 
 func checkSame(op string, n int, others ...int) {
