@@ -31,6 +31,8 @@ type stack struct {
 // blocks are the operations of a token through all blocks of a model, as one kernel walks them.
 type blocks struct {
 	h       *Tensor // (B, D) the residual stream
+	chosen  int     // number of sequences for which a way is chosen
+	slots   *Tensor // (B) of the sequences, or nil
 	list    []block
 	delta   bool    // the mixer
 	rate    float32 // tied: η
@@ -70,7 +72,7 @@ func matchBlocks(p op.Program[*Tensor]) *blocks {
 	if len(b.list) == 0 {
 		return nil
 	}
-	b.program = all[:len(all)-len(p)]
+	b.program, b.chosen = all[:len(all)-len(p)], b.h.shape[0]
 	return b
 }
 
@@ -89,20 +91,21 @@ func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool
 	x.norm1, x.mix = norm.Gain, mix.W
 	var out *Tensor
 	delta, rate := false, float32(0)
+	var slots *Tensor
 	if step, ok := take[*op.StepSize[*Tensor]](&p); ok {
 		scan, ok := take[*op.DeltaScan[*Tensor]](&p)
 		if !ok || step.X != norm.X || scan.U != mix.Y || scan.Beta != step.Beta || scan.Starts != nil {
 			return nil, false
 		}
 		x.step, x.stepBias, x.conv, x.outNorm, x.state, x.tail = step.W, step.Bias, scan.Conv, scan.Gain, scan.State, scan.Tail
-		out, delta = scan.O, true
+		out, delta, slots = scan.O, true, scan.Slots
 		b.rows = append(b.rows, step.Beta, scan.KQV, scan.Answers)
 	} else {
 		scan, ok := take[*op.TiedScan[*Tensor]](&p)
 		if !ok || scan.F != mix.Y || scan.Starts != nil {
 			return nil, false
 		}
-		x.state, out, rate = scan.State, scan.Z, scan.Rate
+		x.state, out, rate, slots = scan.State, scan.Z, scan.Rate, scan.Slots
 	}
 	up, ok := take[*op.Linear[*Tensor]](&p)
 	if !ok || up.X != out || up.Addend != h || up.Y != h || !plainTernary(up) {
@@ -126,10 +129,10 @@ func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool
 	}
 	b.rows = append(b.rows, norm.X, mix.Y, out, norm2.X, gateUp.Y, act.A)
 	x.up, x.norm2, x.gateUp, x.down = up.W, norm2.Gain, gateUp.W, down.W
-	if x.state.shape[0] != n || len(b.list) > 0 && (delta != b.delta || rate != b.rate || !x.like(&b.list[0])) {
+	if sequencesOf(x.state, slots) != n || len(b.list) > 0 && (slots != b.slots || delta != b.delta || rate != b.rate || !x.like(&b.list[0])) {
 		return nil, false
 	}
-	b.h, b.delta, b.rate = h, delta, rate
+	b.h, b.slots, b.delta, b.rate = h, slots, delta, rate
 	b.list = append(b.list, x)
 	return p, true
 }
@@ -166,6 +169,7 @@ func (o *Ops) fuseBlocks(p op.Program[*Tensor], scratch []*Tensor) (n int, walk 
 			return len(b.program), nil
 		}
 	}
+	b.chosen = o.chosenFor(b.h.shape[0])
 	threads := o.threads(b)
 	if threads == 0 {
 		return len(b.program), nil
@@ -188,9 +192,9 @@ func (o *Ops) walkBlocks(b *blocks, threads uint32, memories *gpu.Buffer, states
 		Weights: uint32(s.weightStride), Gains: uint32(s.gainStride), States: uint32(states), Tails: uint32(tailStride),
 		Absmean: flag(b.list[0].mix.absmean), Rate: b.rate,
 	}
-	v := variant{kernel: wgsl.Blocks, workgroup: threads, input: b.inputQuads(), delta: b.delta}
+	v := variant{kernel: wgsl.Blocks, workgroup: threads, input: b.inputQuads(), delta: b.delta, slots: b.slots != nil}
 	o.dispatch(v, gpu.Params(&params), B, 1,
-		s.weights, s.gains, o.whole(b.h), memories, tails, o.scratch("blocks", B*(7*d+H)))
+		s.weights, s.gains, o.whole(b.h), memories, tails, o.scratch("blocks", B*(7*d+H)), o.whole(b.slots))
 }
 
 // inputQuads is the room for the widest input of a product, in quads, of which a block of weights meets 16.
@@ -314,7 +318,7 @@ func (o *Ops) dropStack(first *Tensor) {
 
 // threads is how many threads take a sequence through all layers; 0: block by block.
 func (o *Ops) threads(b *blocks) uint32 {
-	s, B := o.stack(b), b.h.shape[0]
+	s, B := o.stack(b), b.chosen
 	switch {
 	case !s.fits:
 		return 0
@@ -368,18 +372,18 @@ func (b *blocks) String() string {
 	if b.delta {
 		mixer = "delta"
 	}
-	return fmt.Sprintf("blocks %s D=%d d=%d h=%d N=%d n=%d", mixer, b.width(), b.memory(), b.heads(), len(b.list), b.h.shape[0])
+	return fmt.Sprintf("blocks %s D=%d d=%d h=%d N=%d n=%d", mixer, b.width(), b.memory(), b.heads(), len(b.list), b.chosen)
 }
 
 // blocksTolerance is how far the results of two ways may lie apart, as a share of their root mean square: roundings of
 // one layer go through all later ones.
 const blocksTolerance = 1e-3
 
-// measureBlocks finds the fastest way of taking a token through all blocks, on a stream and states of its own. The result
+// measureBlocks finds the fastest way of taking a token of each sequence through all blocks, on a stream and states of its own. The result
 // block by block is taken to be right: its products have been held against the host.
 func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 	defer func() { o.walk = nil }()
-	B, D := b.h.shape[0], b.width()
+	B, D := b.chosen, b.width()
 	h := o.New(op.F32, B, D)
 	start := make([]float32, B*D)
 	r := rand.New(rand.NewPCG(1, uint64(B*D)))
@@ -389,10 +393,20 @@ func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 	source := o.Load(op.HostTensor{Format: op.F32, Shape: []int{B, D}, F32: start})
 	defer o.Release(h, source)
 	own := map[*Tensor]*Tensor{b.h: h}
+	rows := make([]*Tensor, len(b.rows))
+	for i, t := range b.rows {
+		if own[t] == nil {
+			own[t] = o.Rows(t, B)
+		}
+		rows[i] = own[t]
+	}
+	if b.slots != nil {
+		own[b.slots] = nil
+	}
 	var states []*Tensor
 	for _, of := range []func(*block) *Tensor{func(x *block) *Tensor { return x.state }, func(x *block) *Tensor { return x.tail }} {
 		if first := of(&b.list[0]); first != nil {
-			set := o.NewSet(len(b.list), op.F32, first.shape...)
+			set := o.NewSet(len(b.list), op.F32, append([]int{B}, first.shape[1:]...)...)
 			for i := range set {
 				own[of(&b.list[i])] = set[i]
 			}
@@ -409,7 +423,7 @@ func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 		}
 		return t
 	})...)
-	x := race{o: o, now: time.Now, program: program, scratch: b.rows, use: func(c choice) { o.walk = &c }}
+	x := race{o: o, now: time.Now, program: program, scratch: rows, use: func(c choice) { o.walk = &c }}
 	// result is the stream after the second token: it depends on what was remembered of the first.
 	result := func(p op.Prepared) []float32 {
 		for _, t := range states {
