@@ -8,8 +8,9 @@ import (
 // engine is a model on a backend whose tensor type is hidden. It is for one goroutine at a time.
 type engine interface {
 	newSession(scan op.Scan) (runner, error)
-	// together says whether readDrawn reads the weights once for all, and Generate gains nothing by drawing ahead.
-	together() bool
+	newBatch(n int) (room, error)
+	// ahead says whether Generate gains by drawing tokens before somebody has seen the ones before.
+	ahead() bool
 	// readDrawn is [nn.Model.ReadDrawn].
 	readDrawn(runs []runner) error
 	// peakBytes is the most that it has taken of a device's own memory: 0 on the CPU.
@@ -17,11 +18,17 @@ type engine interface {
 	close() error
 }
 
+// room is an [nn.Batch] whose tensor type is hidden.
+type room interface {
+	newSession() (runner, error)
+	Close()
+}
+
 // runner is an [nn.Session] of one sequence whose tensor type is hidden.
 type runner interface {
 	Read(tokens []uint32) error
 	ReadAll(tokens []uint32, visit func(from int, logits []float32) error) error
-	Generate(limit int, p op.Sampling, accept func(ids []uint32) bool) error
+	Continue(limit int, accept func(ids []uint32) bool) error
 	Start(p op.Sampling) error
 	Draw() ([]uint32, error)
 	Take(ids ...uint32)
@@ -53,6 +60,7 @@ type mark interface {
 // typedEngine is the one engine there is, over a backend's tensor.
 type typedEngine[T any] struct {
 	model *nn.Model[T]
+	pool  *nn.Batch[T] // of the sessions that read by the default rule
 	end   func() error // ends what the model was made of
 }
 
@@ -61,10 +69,17 @@ func newEngine[T any](ops op.Backend[T], c Config, w *nn.Weights[op.HostTensor],
 	if err != nil {
 		return nil, err
 	}
-	return &typedEngine[T]{m, end}, nil
+	pool, err := m.NewBatch(0, c.DefaultScan())
+	if err != nil {
+		return nil, err
+	}
+	return &typedEngine[T]{m, pool, end}, nil
 }
 
 func (e *typedEngine[T]) newSession(scan op.Scan) (runner, error) {
+	if scan == e.model.Config.DefaultScan() {
+		return typedRoom[T]{e.pool}.newSession()
+	}
 	s, err := e.model.NewSession(1, scan)
 	if err != nil {
 		return nil, err
@@ -72,10 +87,15 @@ func (e *typedEngine[T]) newSession(scan op.Scan) (runner, error) {
 	return typedRunner[T]{s}, nil
 }
 
-func (e *typedEngine[T]) together() bool {
-	_, ok := e.model.Backend.(op.Slicer[T])
-	return ok
+func (e *typedEngine[T]) newBatch(n int) (room, error) {
+	b, err := e.model.NewBatch(n, e.model.Config.DefaultScan())
+	if err != nil {
+		return nil, err
+	}
+	return typedRoom[T]{b}, nil
 }
+
+func (e *typedEngine[T]) ahead() bool { return e.model.Backend.Lookahead() > 1 }
 
 func (e *typedEngine[T]) readDrawn(runs []runner) error {
 	sessions := make([]*nn.Session[T], len(runs))
@@ -93,8 +113,19 @@ func (e *typedEngine[T]) peakBytes() int64 {
 }
 
 func (e *typedEngine[T]) close() error {
+	e.pool.Close()
 	e.model.Release()
 	return e.end()
+}
+
+type typedRoom[T any] struct{ *nn.Batch[T] }
+
+func (r typedRoom[T]) newSession() (runner, error) {
+	s, err := r.NewSession()
+	if err != nil {
+		return nil, err
+	}
+	return typedRunner[T]{s}, nil
 }
 
 type typedRunner[T any] struct{ *nn.Session[T] }

@@ -297,28 +297,35 @@ func (s *Session) SaveMemory(path string) error {
 
 // memoryFile is what SaveMemory writes.
 func (s *Session) memoryFile() (*memory.Memory, error) {
-	file := &memory.Memory{Model: s.model.id}
-	err := s.predict(func() error {
-		if s.ready {
-			if err := s.run.Logits(s.logits); err != nil {
-				return err
-			}
-			file.Logits, file.Recent = slices.Clone(s.logits), s.run.Recent()
-		}
-		file.Tokens = s.run.Position()
-		if s.model.config.Decoder != nil {
-			states, err := s.run.States()
-			for _, t := range states {
-				file.States = append(file.States, memory.State(t))
-			}
-			return err
-		}
-		layers, err := s.run.Memory()
-		for _, l := range layers {
-			file.Layers = append(file.Layers, memory.Layer{Shape: l.Shape, W: l.W, ConvShape: l.TailShape, Conv: l.Tail})
-		}
+	var file *memory.Memory
+	err := s.predict(func() (err error) {
+		file, err = s.remembered()
 		return err
 	})
+	return file, err
+}
+
+// remembered is memoryFile for who has the engine.
+func (s *Session) remembered() (*memory.Memory, error) {
+	file := &memory.Memory{Model: s.model.id}
+	if s.ready {
+		if err := s.run.Logits(s.logits); err != nil {
+			return nil, err
+		}
+		file.Logits, file.Recent = slices.Clone(s.logits), s.run.Recent()
+	}
+	file.Tokens = s.run.Position()
+	if s.model.config.Decoder != nil {
+		states, err := s.run.States()
+		for _, t := range states {
+			file.States = append(file.States, memory.State(t))
+		}
+		return file, err
+	}
+	layers, err := s.run.Memory()
+	for _, l := range layers {
+		file.Layers = append(file.Layers, memory.Layer{Shape: l.Shape, W: l.W, ConvShape: l.TailShape, Conv: l.Tail})
+	}
 	return file, err
 }
 
@@ -336,6 +343,11 @@ func (s *Session) LoadMemory(path string) error {
 
 // takeMemory does what LoadMemory does with a file.
 func (s *Session) takeMemory(path string, file *memory.Memory) error {
+	return s.work(func() error { return s.take(path, file) })
+}
+
+// take is takeMemory for who has the engine.
+func (s *Session) take(path string, file *memory.Memory) error {
 	if file.Model != "" && file.Model != s.model.id {
 		return fmt.Errorf("memory: %s: %w: got %s, want %s", path, ErrOtherModel, file.Model, s.model.id)
 	}
@@ -343,19 +355,17 @@ func (s *Session) takeMemory(path string, file *memory.Memory) error {
 	for _, l := range file.Layers {
 		layers = append(layers, nn.LayerMemory{Shape: l.Shape, W: l.W, TailShape: l.ConvShape, Tail: l.Conv})
 	}
-	return s.work(func() error {
-		if n := len(file.Logits); n > 0 && n != len(s.logits) {
-			return fmt.Errorf("memory: %s: got the logits of %d tokens, want those of the model's %d", path, n, len(s.logits))
-		}
-		if err := s.setMemory(layers, file); err != nil {
-			return fmt.Errorf("memory: %s: %w", path, err)
-		}
-		s.ready, s.text, s.broken = len(file.Logits) > 0, nil, nil
-		if s.ready {
-			return s.run.SetPrediction(file.Logits, file.Recent)
-		}
-		return nil
-	})
+	if n := len(file.Logits); n > 0 && n != len(s.logits) {
+		return fmt.Errorf("memory: %s: got the logits of %d tokens, want those of the model's %d", path, n, len(s.logits))
+	}
+	if err := s.setMemory(layers, file); err != nil {
+		return fmt.Errorf("memory: %s: %w", path, err)
+	}
+	s.ready, s.text, s.broken = len(file.Logits) > 0, nil, nil
+	if s.ready {
+		return s.run.SetPrediction(file.Logits, file.Recent)
+	}
+	return nil
 }
 
 // setMemory replaces the memory by layers, or by the states of a public family.

@@ -19,7 +19,7 @@ type gathering struct {
 }
 
 // Batches are the passes over the weights that have read drawn tokens of several texts together, and the tokens that they have read:
-// their ratio is how large a batch is. Both stay 0 where the device reads each text by itself.
+// their ratio is how large a batch is. What a device draws ahead for a text that is alone does not count.
 func (m *Model) Batches() (passes, tokens int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -33,22 +33,33 @@ type turn struct {
 	err  error
 }
 
-// generate is the runner's Generate, together with the other streams where that saves work.
+// generate draws up to limit tokens and has each read, with those of the other streams where there are any. A device that
+// draws ahead does so for a stream that is alone.
 func (s *Session) generate(limit int, p op.Sampling, accept func(ids []uint32) bool) error {
 	m := s.model
-	if !m.engine.together() {
-		return s.run.Generate(limit, p, accept)
-	}
 	if err := s.run.Start(p); err != nil {
 		return err
 	}
 	defer m.beginWriting()()
-	for range min(int64(limit), s.run.Left()) {
+	for left := int(min(int64(limit), s.run.Left())); left > 0; {
+		if m.engine.ahead() && m.writing == 1 {
+			joined := false
+			err := s.run.Continue(left, func(ids []uint32) bool {
+				if joined = m.writing > 1; joined { // the token is drawn again, and read with those of the others
+					return false
+				}
+				left--
+				return m.offer(ids, accept)
+			})
+			if err != nil || !joined {
+				return err
+			}
+		}
 		ids, err := s.run.Draw()
 		if err != nil {
 			return err
 		}
-		if !m.offer(ids, accept) {
+		if left--; !m.offer(ids, accept) {
 			return nil
 		}
 		if err := m.readTogether(&turn{run: s.run}); err != nil {
@@ -67,12 +78,9 @@ func (m *Model) beginWriting() (end func()) {
 	}
 }
 
-// readToken reads a token that was drawn by the host, together with what other streams have drawn where that saves work. The
+// readToken reads a token that was drawn by the host, together with what other streams have drawn. The
 // stream is one of those that [Model.beginWriting] counts.
 func (s *Session) readToken(id uint32) error {
-	if !s.model.engine.together() {
-		return s.run.Read([]uint32{id})
-	}
 	s.run.Take(id)
 	return s.model.readTogether(&turn{run: s.run})
 }

@@ -179,8 +179,8 @@ func TestWholeModels(t *testing.T) {
 	if err != nil || r.Failures != nil { // whether time is flat a busy machine cannot say
 		t.Fatal(err, r.Failures)
 	}
-	if len(r.Models) != 2*2*3 || len(r.Heads) != 3 || len(r.Positions) != 2*2 {
-		t.Fatalf("got %d, %d, %d, want 12 rows of models, 3 of heads, 4 of positions", len(r.Models), len(r.Heads), len(r.Positions))
+	if len(r.Models) != 2*2*4 || len(r.Heads) != 3 || len(r.Positions) != 2*2 {
+		t.Fatalf("got %d, %d, %d, want 16 rows of models, 3 of heads, 4 of positions", len(r.Models), len(r.Heads), len(r.Positions))
 	}
 	for _, m := range append(r.Models, r.Heads...) {
 		if !(m.Seconds.Median > 0 && m.Floor > 0 && m.Bytes > 0 && m.FLOPs > 0 && m.Memory > 0) {
@@ -200,7 +200,7 @@ func TestOnlyMatchesSomething(t *testing.T) {
 	for pattern, ok := range map[string]bool{
 		"^parity/ops/linear$": true, "^op/NormHead/decode/.*I8": true, "^floor$": true, "^model/64x2/V512/text/delta/b8$": true, "^head/.*/F16": true,
 		"^position/": true, "^parity/text/tied/top-p": true, "^parity/training/minibatch": true,
-		"^nothing": false, "^model/9x9": false, "b64$": false,
+		"^nothing": false, "^model/9x9": false, "b65$": false, "streams/tied/b64$": true,
 	} {
 		err := Options{Mode: Quick, Only: regexp.MustCompile(pattern)}.Validate()
 		if ok != (err == nil) || err != nil && !strings.Contains(err.Error(), pattern) {

@@ -35,7 +35,7 @@ func (r *Report) charts() (speed, parity []chart, failed error) {
 		svg, err := r.bySize(kind)
 		add(&speed, "Tokens a second by size: "+kind, "The smallest batch; a logarithmic axis. "+missing, svg, err)
 	}
-	for _, kind := range []string{"text", "prompt", "training"} {
+	for _, kind := range []string{"text", "streams", "prompt", "training"} {
 		svg, err := r.byBatch(kind)
 		add(&speed, "Tokens a second by batch: "+kind, "The first size, all sequences together; a logarithmic axis. "+missing, svg, err)
 	}

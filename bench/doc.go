@@ -15,6 +15,7 @@
 //	parity/training/…              losses and weights of training steps
 //	op/METHOD/FORM/SHAPE           time of one operation, and its share of the floor
 //	model/SIZE/KIND/MIXER/bN       tokens a second of a whole model for prompt, text and training
+//	model/SIZE/streams/MIXER/bN    text of so many sequences of one batch, each with rules and a seed of its own
 //	head/SIZE/FORMAT               text with the head in float32, float16 and int8
 //	position/SIZE/MIXER            time and memory a token after many tokens
 //	family/NAME/prompt/b1          a public family's shape with random weights: a prompt, text of so many streams, and

@@ -88,6 +88,14 @@ func (r *modelRun[T]) inference(format op.Format, headKey string, headWanted boo
 			}
 		}
 	}
+	for _, n := range r.s.streams {
+		if format != op.F32 || !r.s.wants(r.m.path("streams", n)) {
+			continue
+		}
+		if err := r.streams(model, before, n); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -136,6 +144,55 @@ func (r *modelRun[T]) prompt(model *nn.Model[T], before int64, batch int) error 
 		r.s.report.Models = append(r.s.report.Models, row)
 		return nil
 	})
+}
+
+// streams measures text of n sequences of a batch, which come and go by themselves: a token of each at a time.
+func (r *modelRun[T]) streams(model *nn.Model[T], before int64, n int) error {
+	batch, err := model.NewBatch(n, r.m.config.DefaultScan())
+	if err != nil {
+		return err
+	}
+	defer batch.Close()
+	sessions := make([]*nn.Session[T], n)
+	for i := range sessions {
+		if sessions[i], err = batch.NewSession(); err != nil {
+			return err
+		}
+		defer sessions[i].Close()
+		if err := sessions[i].Read(randomTokens(r.r, r.m.config.Vocab, 1)); err != nil {
+			return err
+		}
+		rules := usualSampling
+		rules.Seed = uint64(i)
+		if err := sessions[i].Start(rules); err != nil {
+			return err
+		}
+	}
+	length := r.s.text
+	row := r.row("streams", n, 1, r.Counts().Bytes-before, r.m.reading(op.F32, n, 1, n))
+	if r.leaveOut(row, float64(length)*(r.alone+float64(n-1)*r.together)) {
+		return nil
+	}
+	err = r.measure(&row, n*length, func() error {
+		for range length {
+			for _, s := range sessions {
+				if _, err := s.Draw(); err != nil {
+					return err
+				}
+			}
+			if err := model.ReadDrawn(sessions); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	row.Dispatches /= float64(length)
+	row.Submits /= float64(length)
+	r.s.report.Models = append(r.s.report.Models, row)
+	return nil
 }
 
 // headRow begins a row of text of one sequence with the head in some format.

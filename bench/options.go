@@ -97,9 +97,10 @@ type preset struct {
 	train     int           // rows of operations in training
 	sizes     []Size
 	batches   []int
-	prompt    int // tokens of a prompt
-	text      int // tokens of text
-	context   int // tokens of a sequence in training
+	streams   []int // sequences of a batch, each with rules of its own
+	prompt    int   // tokens of a prompt
+	text      int   // tokens of text
+	context   int   // tokens of a sequence in training
 	positions []positionGoal
 	models    int           // random models that parity is measured on
 	patience  time.Duration // for a device that is disturbed, in all
@@ -150,8 +151,8 @@ func (o Options) preset() preset {
 	if o.Sizes != nil {
 		e.sizes = o.Sizes
 	}
-	if o.Batches != nil {
-		e.batches, e.familyBatches = o.Batches, o.Batches
+	if e.streams = []int{1, 8, 32, 64}; o.Batches != nil {
+		e.batches, e.familyBatches, e.streams = o.Batches, o.Batches, o.Batches
 	}
 	return e
 }

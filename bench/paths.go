@@ -42,7 +42,7 @@ func (o Options) paths() []string {
 	}
 	for _, mixer := range o.mixers() {
 		for _, size := range e.sizes {
-			all = append(all, speedPaths(size, mixer, e.batches)...)
+			all = append(all, speedPaths(size, mixer, e)...)
 		}
 		for _, goal := range e.positions {
 			all = append(all, positionPath(goal.size, mixer))
@@ -74,12 +74,15 @@ func headPaths(size Size) (all []string) {
 }
 
 // speedPaths are the rows of one model.
-func speedPaths(size Size, mixer string, batches []int) (all []string) {
+func speedPaths(size Size, mixer string, e preset) (all []string) {
 	m := testModel{size: size, mixer: mixer}
-	for _, batch := range batches {
+	for _, batch := range e.batches {
 		for _, kind := range []string{"prompt", "text", "training"} {
 			all = append(all, m.path(kind, batch))
 		}
+	}
+	for _, n := range e.streams {
+		all = append(all, m.path("streams", n))
 	}
 	return all
 }

@@ -92,7 +92,7 @@ func (s *suite) wantsModel(size Size, mixer string) bool {
 
 // wantsSpeed says whether a model's prompts, text or training are to be measured.
 func (s *suite) wantsSpeed(size Size, mixer string) bool {
-	return slices.ContainsFunc(speedPaths(size, mixer, s.batches), s.wants)
+	return slices.ContainsFunc(speedPaths(size, mixer, s.preset), s.wants)
 }
 
 // measuresSpeed says whether any row needs the floor.

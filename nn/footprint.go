@@ -42,9 +42,10 @@ func (c Config) Footprint(batch, lookahead int) Footprint {
 			}
 		})
 	}
-	s := newSession(c, op.Memory[struct{}](m), batch, c.DefaultScan())
-	f.Workspace = taken(func() { new(workspace[struct{}]).grow(m, c, s.rows*batch) })
+	rows := newSession(c, op.Memory[struct{}](m), batch, c.DefaultScan()).rows
+	f.Workspace = taken(func() { new(workspace[struct{}]).grow(m, c, rows*batch) })
 	f.Session = taken(func() {
+		makeSlots(op.Memory[struct{}](m), c, batch)
 		s := newSession(c, op.Memory[struct{}](m), batch, c.DefaultScan())
 		if lookahead > 1 {
 			s.makeSnapshots(m, c)

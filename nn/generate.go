@@ -29,6 +29,14 @@ func (s *Session[T]) Generate(limit int, p op.Sampling, accept func(ids []uint32
 	if err := s.Start(p); err != nil {
 		return err
 	}
+	return s.Continue(limit, accept)
+}
+
+// Continue goes on with Generate by the rules of the last Start; a token that was refused is the next again.
+func (s *Session[T]) Continue(limit int, accept func(ids []uint32) bool) error {
+	if s.dirty || s.ahead {
+		s.writeRecent()
+	}
 	b := s.model.Backend
 	limit = int(min(int64(limit), s.Left()))
 	if b.Lookahead() > 1 {
@@ -39,6 +47,7 @@ func (s *Session[T]) Generate(limit int, p op.Sampling, accept func(ids []uint32
 			return err
 		}
 		if more, err := s.offer(accept); !more {
+			s.drawn, s.dirty = s.drawn-1, true
 			return err
 		}
 		s.remember(s.row, 1)
@@ -55,20 +64,30 @@ func (s *Session[T]) Start(p op.Sampling) error {
 		return err
 	}
 	for b := range s.batch {
-		s.mirror[b*op.RecentSize+op.RecentSampled] = 0
 		p.Encode(s.hostRules[b*op.RulesSize:])
 	}
 	s.lastPass, s.drawn = 0, 0
-	b := s.model.Backend
-	b.WriteTokens(s.recent, 0, s.mirror)
-	b.WriteTokens(s.rules, 0, s.hostRules)
+	s.model.Backend.WriteTokens(s.home.rules, s.slot*op.RulesSize, s.hostRules)
+	s.writeRecent()
 	return nil
+}
+
+// writeRecent tells the device the last tokens and how many have been drawn. What it has drawn ahead is void.
+func (s *Session[T]) writeRecent() {
+	for b := range s.batch {
+		s.mirror[b*op.RecentSize+op.RecentSampled] = uint32(s.drawn)
+	}
+	s.model.Backend.WriteTokens(s.home.recent, s.slot*op.RecentSize, s.mirror)
+	s.dirty, s.ahead = false, false
 }
 
 // Draw draws the next token of each sequence (B) by the rules of Start. It is not in the memory before [Model.ReadDrawn] has
 // read it, and may be left. The slice is overwritten by the next call.
 func (s *Session[T]) Draw() ([]uint32, error) {
-	if err := s.draw(); err != nil {
+	if s.ahead {
+		s.row[0], s.ahead = s.drawnAhead, false
+		s.drawn++
+	} else if err := s.draw(); err != nil {
 		return nil, err
 	}
 	if slices.Contains(s.row, op.NotFinite) {
@@ -81,12 +100,16 @@ func (s *Session[T]) Draw() ([]uint32, error) {
 // Take accepts tokens (B) that the caller has drawn, as if Draw had.
 func (s *Session[T]) Take(ids ...uint32) {
 	copy(s.row, ids)
+	s.ahead, s.dirty = false, true
 	s.model.Backend.WriteTokens(s.next, 0, s.row)
 }
 
 // draw draws tokens into row.
 func (s *Session[T]) draw() error {
 	b := s.model.Backend
+	if s.dirty {
+		s.writeRecent()
+	}
 	if err := s.run(passKey{rows: s.batch, draw: true}); err != nil {
 		return err
 	}
@@ -124,12 +147,12 @@ func (s *Session[T]) step() passKey {
 func (s *Session[T]) generateAhead(limit int, accept func(ids []uint32) bool) error {
 	b, c, k := s.model.Backend, s.model.Config, s.model.Backend.Lookahead()
 	s.makeSnapshots(b, c)
-	started := 0
+	first, started := s.drawn, 0
 	next := s.step()
 	next.draw = true
 	start := func(slot int) error {
-		s.saved[slot].state.CopyFrom(b, s.state)
-		b.Copy(s.saved[slot].logits, 0, s.logits, 0, s.batch*c.Vocab)
+		s.saved[slot].state.copyFrom(b, 0, s.home.state, s.slot, s.batch)
+		b.Copy(s.saved[slot].logits, 0, s.home.logits, s.slot*c.Vocab, s.batch*c.Vocab)
 		for range min(k, limit-started) {
 			if err := s.run(next); err != nil {
 				return err
@@ -154,7 +177,7 @@ func (s *Session[T]) generateAhead(limit int, accept func(ids []uint32) bool) er
 		}
 		for j := range n {
 			for i := range s.batch {
-				s.row[i] = s.ids[i*k+j]
+				s.row[i] = s.ids[i*k+(first+done+j)%k]
 			}
 			if more, why := s.offer(accept); !more {
 				if ahead {
@@ -162,8 +185,9 @@ func (s *Session[T]) generateAhead(limit int, accept func(ids []uint32) bool) er
 						return err
 					}
 				}
-				return cmp.Or(s.undo(slot, j), why)
+				return cmp.Or(s.undo(slot, first+done, j), why)
 			}
+			s.drawn++
 			s.remember(s.row, 1)
 		}
 		done += n
@@ -171,15 +195,18 @@ func (s *Session[T]) generateAhead(limit int, accept func(ids []uint32) bool) er
 	return b.Flush()
 }
 
-// undo returns to the state before the batch in slot and reads its first n tokens again.
-func (s *Session[T]) undo(slot, n int) error {
+// undo returns to the state before the batch in flight, whose first token was number `first` since Start, and reads its first
+// n tokens again.
+func (s *Session[T]) undo(flight, first, n int) error {
 	backend, k := s.model.Backend, s.model.Backend.Lookahead()
-	s.state.CopyFrom(backend, s.saved[slot].state)
-	backend.Copy(s.logits, 0, s.saved[slot].logits, 0, s.batch*s.model.Config.Vocab)
+	saved := s.saved[flight]
+	s.home.state.copyFrom(backend, s.slot, saved.state, 0, s.batch)
+	backend.Copy(s.home.logits, s.slot*s.model.Config.Vocab, saved.logits, 0, s.batch*s.model.Config.Vocab)
+	s.dirty = true
 	s.place(s.read - int64(n))
 	for j := range n {
 		for b := range s.batch {
-			s.row[b] = s.ids[b*k+j]
+			s.row[b] = s.ids[b*k+(first+j)%k]
 		}
 		backend.WriteTokens(s.next, 0, s.row)
 		if err := s.run(s.step()); err != nil {

@@ -21,7 +21,7 @@ type Mark[T any] struct {
 func (s *Session[T]) Mark() (*Mark[T], error) {
 	b := s.model.Backend
 	m := &Mark[T]{of: s, state: newState(b, s.model.Config, s.batch, false), mirror: slices.Clone(s.mirror), position: s.read}
-	m.state.CopyFrom(b, s.state)
+	m.state.copyFrom(b, 0, s.home.state, s.slot, s.batch)
 	if err := b.Flush(); err != nil {
 		m.Release()
 		return nil, fmt.Errorf("marking a place: %w", err)
@@ -35,7 +35,7 @@ func (s *Session[T]) GoBack(m *Mark[T]) {
 	if m.of != s {
 		panic("nn: GoBack: the mark is of another session")
 	}
-	s.state.CopyFrom(s.model.Backend, m.state)
+	s.home.state.copyFrom(s.model.Backend, s.slot, m.state, 0, s.batch)
 	copy(s.mirror, m.mirror)
 	s.moveTo(m.position)
 	s.finite = m.position
@@ -87,7 +87,7 @@ func (m *Mark[T]) Release() { m.state.Release(m.of.model.Backend) }
 
 // Cuts says whether the session can forget the last of its tokens without a mark: all that it remembers are keys and values.
 func (s *Session[T]) Cuts() bool {
-	for _, p := range s.state.parts {
+	for _, p := range s.home.state.parts {
 		if !p.grows {
 			return false
 		}

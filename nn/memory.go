@@ -49,14 +49,14 @@ func (s *Session[T]) Memory() ([]LayerMemory, error) {
 	layers := make([]LayerMemory, s.model.Config.Layers)
 	for i := range layers {
 		m := &layers[i]
-		shapes, tensors := s.state.shapes(i), s.state.of(i)
+		shapes, tensors := s.home.state.shapes(i), s.home.state.of(i)
 		m.Shape, m.W = shapes[0], make([]float32, op.Count(shapes[0]))
-		if err := s.model.Backend.Read(tensors[0], 0, m.W); err != nil {
+		if err := s.model.Backend.Read(tensors[0], s.slot*len(m.W), m.W); err != nil {
 			return nil, err
 		}
 		if len(tensors) > 1 {
 			m.TailShape, m.Tail = shapes[1], make([]float32, op.Count(shapes[1]))
-			if err := s.model.Backend.Read(tensors[1], 0, m.Tail); err != nil {
+			if err := s.model.Backend.Read(tensors[1], s.slot*len(m.Tail), m.Tail); err != nil {
 				return nil, err
 			}
 		}
@@ -72,7 +72,7 @@ func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 		return fmt.Errorf("got a memory of %d layers, want %d", len(layers), s.model.Config.Layers)
 	}
 	for i, m := range layers {
-		shapes := s.state.shapes(i)
+		shapes := s.home.state.shapes(i)
 		if !slices.Equal(m.Shape, shapes[0]) || len(m.W) != op.Count(shapes[0]) {
 			return fmt.Errorf("memory of layer %d: got shape %v, want %v", i, m.Shape, shapes[0])
 		}
@@ -86,10 +86,10 @@ func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 	}
 	s.Reset()
 	for i, m := range layers {
-		tensors := s.state.of(i)
-		b.Write(tensors[0], 0, m.W)
+		tensors := s.home.state.of(i)
+		b.Write(tensors[0], s.slot*len(m.W), m.W)
 		if m.Tail != nil {
-			b.Write(tensors[1], 0, m.Tail)
+			b.Write(tensors[1], s.slot*len(m.Tail), m.Tail)
 		}
 	}
 	s.moveTo(position)
@@ -114,9 +114,10 @@ func (c Config) Kept() (list []Kept) {
 	return list
 }
 
-// Kept is the tensor (B, shape…) of that name and block, which the session changes as it reads.
+// Kept is the tensor (slots, shape…) of that name and block, which the session changes as it reads. The only session of a model has
+// the first slot, and the tensor for as long as no other is begun.
 func (s *Session[T]) Kept(block int, name string) (tensor T, ok bool) {
-	for _, p := range s.state.parts {
+	for _, p := range s.home.state.parts {
 		if p.block == block && p.name == name {
 			return p.tensor, true
 		}
@@ -144,10 +145,10 @@ func (s *Session[T]) described(p statePart[T], tokens int64) StateTensor {
 // States reads back what the only sequence of a public family has left behind.
 func (s *Session[T]) States() ([]StateTensor, error) {
 	var all []StateTensor
-	for _, p := range s.state.parts {
+	for _, p := range s.home.state.parts {
 		t := s.described(p, s.read)
 		t.Values = make([]float32, op.Count(t.Shape))
-		if err := s.model.Backend.Read(p.tensor, 0, t.Values); err != nil {
+		if err := s.model.Backend.Read(p.tensor, s.slot*op.Count(p.shape), t.Values); err != nil {
 			return nil, err
 		}
 		all = append(all, t)
@@ -164,19 +165,19 @@ func (s *Session[T]) SetStates(states []StateTensor, position int64) error {
 	for _, t := range states {
 		given[t.Name] = t
 	}
-	for _, p := range s.state.parts {
+	for _, p := range s.home.state.parts {
 		want := s.described(p, position)
 		got, ok := given[want.Name]
 		if !ok || !slices.Equal(got.Shape, want.Shape) || len(got.Values) != op.Count(want.Shape) {
 			return fmt.Errorf("%s: got shape %v, want %v", want.Name, got.Shape, want.Shape)
 		}
 	}
-	if len(given) != len(s.state.parts) {
-		return fmt.Errorf("got %d states, want %d", len(given), len(s.state.parts))
+	if len(given) != len(s.home.state.parts) {
+		return fmt.Errorf("got %d states, want %d", len(given), len(s.home.state.parts))
 	}
 	s.Reset()
-	for _, p := range s.state.parts {
-		s.model.Backend.Write(p.tensor, 0, given[s.described(p, position).Name].Values)
+	for _, p := range s.home.state.parts {
+		s.model.Backend.Write(p.tensor, s.slot*op.Count(p.shape), given[s.described(p, position).Name].Values)
 	}
 	s.moveTo(position)
 	s.finite = position
@@ -200,31 +201,42 @@ func (s *Session[T]) SetPrediction(logits []float32, recent []uint32) error {
 	for _, id := range recent {
 		op.Push(s.mirror, id)
 	}
-	s.model.Backend.Write(s.logits, 0, logits)
+	s.dirty = true
+	s.model.Backend.Write(s.home.logits, s.slot*len(logits), logits)
 	return s.model.Backend.Flush()
 }
 
 // Reset forgets everything that was read.
 func (s *Session[T]) Reset() {
-	s.state.Zero(s.model.Backend)
-	s.model.Backend.Zero(s.logits)
+	V := s.model.Config.Vocab
+	s.home.state.zero(s.model.Backend, s.slot, s.batch)
+	s.model.Backend.ZeroPart(s.home.logits, s.slot*V, s.batch*V)
 	clear(s.mirror)
 	s.moveTo(0)
 	s.finite = 0
 }
 
-// Fork makes a session that goes on from here independently.
+// Fork makes a session that goes on from here independently, in the same [Batch].
 func (s *Session[T]) Fork() (*Session[T], error) {
-	f, err := s.model.NewSession(s.batch, s.scan)
+	var f *Session[T]
+	var err error
+	if s.home.fixed {
+		f, err = s.model.NewSession(s.batch, s.scan)
+	} else {
+		f, err = s.home.NewSession()
+	}
 	if err != nil {
 		return nil, err
 	}
-	b := s.model.Backend
-	f.state.CopyFrom(b, s.state)
-	b.Copy(f.logits, 0, s.logits, 0, s.batch*s.model.Config.Vocab)
+	b, V := s.model.Backend, s.model.Config.Vocab
+	f.home.state.copyFrom(b, f.slot, s.home.state, s.slot, s.batch)
+	f.home.state.copyGrown(b, f.slot, s.home.state, s.slot, s.batch, int(s.read))
+	b.Copy(f.home.logits, f.slot*V, s.home.logits, s.slot*V, s.batch*V)
+	b.Copy(f.home.rules, f.slot*op.RulesSize, s.home.rules, s.slot*op.RulesSize, s.batch*op.RulesSize)
 	copy(f.mirror, s.mirror)
-	f.state.copyGrown(b, s.state, int(s.read))
+	copy(f.row, s.row)
+	b.Copy(f.next, 0, s.next, 0, s.batch)
 	f.moveTo(s.read)
-	f.finite = s.finite
+	f.finite, f.drawn = s.finite, s.drawn
 	return f, b.Flush()
 }

@@ -19,8 +19,10 @@ type Model[T any] struct {
 	Low     Weights[T] // of the configuration's adapter
 	work    workspace[T]
 
-	together together[T]
-	borrowed bool // the weights are another model's
+	begun, sessions int      // sessions ever, and those not closed
+	ids             []uint32 // room for a token of each session of a pass
+	turn            []*Session[T]
+	borrowed        bool // the weights are another model's
 }
 
 // NewModel loads host weights onto a backend as they are: packed ternary stays packed; Linear
@@ -71,7 +73,6 @@ func Spend(w *Weights[op.HostTensor]) *Weights[op.HostTensor] {
 
 // Release gives the model's memory back. Its sessions have been closed before.
 func (m *Model[T]) Release() {
-	m.together.release(m.Backend)
 	m.work.release(m.Backend)
 	if m.borrowed {
 		return

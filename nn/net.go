@@ -17,8 +17,8 @@ type Net[T any] struct {
 	Head   T                  // (V, D)
 	Signs  T                  // (D) of the Hadamard transform that both tables are stored for, where they are
 
-	config   Config
-	position T // (1) where layers attend
+	config          Config
+	position, slots T // (S) where layers attend, (B) or none
 }
 
 // NewNet makes the layers that a configuration asks for, without tensors. It is the one place that knows which.
@@ -86,6 +86,7 @@ func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
 	}
 	if c.Decoder != nil {
 		d.Shared(&n.position, layer.Position)
+		d.Shared(&n.slots, layer.Slots)
 	}
 	return n
 }
@@ -149,7 +150,7 @@ func (n *Net[T]) rotation() int {
 // Advance appends that so many tokens a sequence have been read.
 func (n *Net[T]) Advance(p *op.Program[T], tokens int) {
 	if n.config.Decoder != nil {
-		p.Add(&op.Advance[T]{Position: n.position, N: tokens})
+		p.Add(&op.Advance[T]{Position: n.position, Slots: n.slots, N: tokens})
 	}
 }
 

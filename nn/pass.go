@@ -7,25 +7,27 @@ import (
 	"bitgpu/nn/op"
 )
 
-// maxPasses is how many prepared passes a session keeps.
+// maxPasses is how many prepared passes a batch keeps for each of its slots.
 const maxPasses = 32
 
-// passKey says what a pass does.
+// passKey says what a pass does: for one session, or for one token of each of several.
 type passKey struct {
+	of       int  // the session whose drawn tokens or whose logits of many rows it uses, or 0
+	each     int  // how many sessions read a token each and draw the next; 0: it is a pass of one session
 	rows     int  // of the stream
 	draw     bool // sample the tokens first
 	step     bool // read the sampled tokens, not those of the workspace
 	blocks   bool // look tokens up and run the blocks
 	observed bool // call the observer after each block
-	from, m  int  // rows from… have logits, m of them: in session.all if all, else in session.logits
+	from, m  int  // rows from… have logits, m of them: in session.all if all, else in the slots
 	all      bool
 }
 
 // pass is a prepared pass: one program, or, when it is observed, one for each block and for what surrounds them.
 type pass[T any] struct {
-	key      passKey
 	programs []op.Prepared
 	memories []layer.Memory[T] // of the blocks, when it is observed
+	out      T                 // (each, 1) what was drawn
 }
 
 func (p *pass[T]) release() {
@@ -34,23 +36,16 @@ func (p *pass[T]) release() {
 	}
 }
 
-// run runs a pass, which it prepares the first time.
+// run runs a pass of the session, which is prepared the first time.
 func (s *Session[T]) run(key passKey) error {
-	if s.generation != s.model.work.generation { // the passes' tensors are gone
-		s.dropPasses()
-		s.generation = s.model.work.generation
+	if key.draw || key.step || key.all {
+		key.of = s.id
 	}
-	p := s.passes[key]
-	if p == nil {
-		if len(s.passes) >= maxPasses {
-			s.dropPasses()
-		}
-		var err error
-		if p, err = s.prepare(key); err != nil {
-			return err
-		}
-		s.passes[key] = p
+	p, err := s.home.pass(key, s)
+	if err != nil {
+		return err
 	}
+	s.home.list.use(s.model.Backend, s)
 	for i, program := range p.programs {
 		program.Run()
 		if i < len(p.memories) && p.memories[i] != nil {
@@ -60,30 +55,74 @@ func (s *Session[T]) run(key passKey) error {
 	return nil
 }
 
-func (s *Session[T]) dropPasses() {
-	for _, p := range s.passes {
-		p.release()
+// pass is what a key says, of a session where it is a pass of one.
+func (h *Batch[T]) pass(key passKey, s *Session[T]) (*pass[T], error) {
+	if h.generation != h.model.work.generation { // the passes' tensors are gone
+		h.dropPasses()
+		h.generation = h.model.work.generation
 	}
-	clear(s.passes)
+	p := h.known[key]
+	if p == nil {
+		if len(h.known) >= maxPasses*max(h.size, 1) {
+			h.dropPasses()
+		}
+		var err error
+		if p, err = h.prepare(key, s); err != nil {
+			return nil, err
+		}
+		h.known[key] = p
+	}
+	return p, nil
 }
 
-func (s *Session[T]) prepare(key passKey) (*pass[T], error) {
-	m, w := s.model, &s.model.work
-	b := m.Backend
-	rows := w.rowsOf(b, key.rows)
-	net := NewNet[T](m.Config, s.scan).Bind(Binding[T]{Param: m.Weights.param(), Low: m.Low.low(), Rows: rows.of, State: s.state.bind(), Shared: s.shared})
-	stream, tokens := b.Rows(w.stream, key.rows), s.next
-	if !key.step {
-		tokens = b.Rows(w.tokens, key.rows)
+func (h *Batch[T]) dropPasses() {
+	for _, p := range h.known {
+		p.release()
 	}
-	p := &pass[T]{key: key}
-	var program op.Program[T]
+	clear(h.known)
+}
+
+// shared gives the tensors of that kind to a pass over the listed slots, or over all.
+func (h *Batch[T]) shared(slots T) func(layer.Shared) T {
+	return func(which layer.Shared) T {
+		switch which {
+		case layer.Angles:
+			return h.model.work.angles
+		case layer.Position:
+			return h.position
+		}
+		return slots
+	}
+}
+
+func (h *Batch[T]) prepare(key passKey, s *Session[T]) (*pass[T], error) {
+	m, w := h.model, &h.model.work
+	b, l := m.Backend, &h.list
+	sequences, prepare := key.each, b.PrepareAlike
+	if key.each == 0 {
+		sequences, prepare = s.batch, b.Prepare
+	}
+	listed := l.size > 0
+	var slots T
+	if listed {
+		slots = b.Rows(l.slots, sequences)
+	}
+	rows := w.rowsOf(b, key.rows)
+	net := NewNet[T](m.Config, h.scan).Bind(Binding[T]{
+		Param: m.Weights.param(), Low: m.Low.low(), Rows: rows.of, State: h.state.bind(), Shared: h.shared(slots),
+	})
+	stream, tokens := b.Rows(w.stream, key.rows), b.Rows(w.tokens, key.rows)
+	if key.step {
+		tokens = s.next
+	}
+	p := &pass[T]{}
+	var program, behind op.Program[T]
 	cut := func() error {
 		var scratch []T
 		if !key.observed {
 			scratch = rows.all
 		}
-		prepared, err := b.Prepare(program, scratch...)
+		prepared, err := prepare(program, scratch...)
 		if err != nil {
 			p.release()
 			return fmt.Errorf("preparing the model: %w", err)
@@ -93,7 +132,7 @@ func (s *Session[T]) prepare(key passKey) (*pass[T], error) {
 		return nil
 	}
 	if key.draw {
-		program.Add(&op.Sample[T]{Next: s.next, Out: s.out, Recent: s.recent, Rules: s.rules, Logits: s.logits})
+		behind = h.draw(&program, slots, listed, 1, s.next, s.out, true)
 	}
 	if key.blocks {
 		net.Lookup(&program, stream, tokens)
@@ -107,16 +146,25 @@ func (s *Session[T]) prepare(key passKey) (*pass[T], error) {
 				}
 			}
 		}
+		net.Advance(&program, key.rows/sequences)
 	}
-	if key.blocks {
-		net.Advance(&program, key.rows/s.batch)
-	}
+	program.Add(behind...)
 	if key.m > 0 {
-		logits := s.logits
-		if key.all {
+		logits := h.logits
+		switch {
+		case key.all:
 			logits = b.Rows(s.all, key.m)
+		case listed:
+			logits = b.Rows(l.logits, key.m)
 		}
 		net.Logits(&program, logits, b.Rows(w.normed, key.rows), stream, key.from, key.m)
+		if listed && !key.all {
+			program.Add(&op.Scatter[T]{Dst: h.logits, Src: logits, Slots: slots})
+		}
+	}
+	if key.each > 0 {
+		p.out = b.Rows(l.out, key.each)
+		program.Add(h.draw(&program, slots, true, key.each, b.Rows(l.next, key.each), p.out, false)...)
 	}
 	if len(program) > 0 {
 		if err := cut(); err != nil {
@@ -124,4 +172,23 @@ func (s *Session[T]) prepare(key passKey) (*pass[T], error) {
 		}
 	}
 	return p, nil
+}
+
+// draw appends the drawing of a token of each of n sequences, from their logits in the slots or from those of the pass; what
+// it returns may come later in the program.
+func (h *Batch[T]) draw(p *op.Program[T], slots T, listed bool, n int, next, out T, fetch bool) (behind op.Program[T]) {
+	if !listed {
+		p.Add(&op.Sample[T]{Next: next, Out: out, Recent: h.recent, Rules: h.rules, Logits: h.logits})
+		return nil
+	}
+	b, l := h.model.Backend, &h.list
+	logits, recent, rules := b.Rows(l.logits, n), b.Rows(l.recent, n), b.Rows(l.rules, n)
+	if fetch {
+		p.Add(&op.Gather[T]{Dst: logits, Src: h.logits, Slots: slots})
+	}
+	p.Add(
+		&op.Gather[T]{Dst: recent, Src: h.recent, Slots: slots}, &op.Gather[T]{Dst: rules, Src: h.rules, Slots: slots},
+		&op.Sample[T]{Next: next, Out: out, Recent: recent, Rules: rules, Logits: logits},
+	)
+	return op.Program[T]{&op.Scatter[T]{Dst: h.recent, Src: recent, Slots: slots}}
 }

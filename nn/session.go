@@ -16,110 +16,96 @@ const prefillRows = 256
 // one model; a session is for one goroutine, and sessions of one backend take turns.
 type Session[T any] struct {
 	model     *Model[T]
+	home      *Batch[T] // where its sequences are
+	slot      int       // of the first of them there
+	id        int       // of all sessions of the model
 	batch     int
 	scan      op.Scan
-	rows      int // of one pass, a sequence
-	state     *State[T]
-	logits    T              // (B, V) after the last token
+	rows      int            // of one pass, a sequence
 	all       T              // (m, V) logits of several rows, made when they are asked for
 	allRow    int            // m
 	next      T              // (B) the sampled tokens, input of the next step
 	out       T              // (B, K) sampled tokens until they are read
-	recent    T              // (B, op.RecentSize)
-	rules     T              // (B, RulesSize)
-	position  T              // (1) of a public family: read, as the device knows it
 	mirror    []uint32       // (B, op.RecentSize) recent as the host knows it
 	hostRules []uint32       // (B, RulesSize)
 	ids       []uint32       // (B, K) what was read of out
 	row       []uint32       // (B) one step of ids
-	drawn     int            // tokens since Start, where they are drawn one by one
+	drawn     int            // tokens since Start that are in the memory or in row
+	dirty     bool           // the device's recent tokens are not those of mirror, or were counted otherwise
 	saved     [2]snapshot[T] // before each batch of tokens in flight
 	read      int64          // tokens read since the start, a sequence
 	finite    int64          // the last of them behind which the prediction is known to be finite
 
+	ahead      bool // a pass over several sessions has drawn the next token already:
+	drawnAhead uint32
+
 	lastPass int // tokens a sequence of the last pass, 0 where its rows have gone
 
-	passes     map[passKey]*pass[T]
-	generation int // of the workspace that they were prepared for
-
 	observe func(block int, m layer.Memory[T]) // or nil
+	closed  bool
 }
 
 // NewSession starts sequences from an empty memory; batch is their number. scan is the rule by which they read:
 // Config.DefaultScan except to compare with another.
 func (m *Model[T]) NewSession(batch int, scan op.Scan) (*Session[T], error) {
-	s := newSession(m.Config, op.Memory[T](m.Backend), batch, scan)
-	s.model = m
-	m.work.grow(m.Backend, m.Config, s.rows*batch)
-	m.work.fill(m.Backend, m.Config)
-	if err := m.Backend.Flush(); err != nil {
-		s.Close()
-		m.work.release(m.Backend) // it may be what there was no room for
+	h := &Batch[T]{model: m, scan: scan, fixed: true, known: map[passKey]*pass[T]{}}
+	if err := h.resize(batch); err != nil {
 		return nil, fmt.Errorf("making a session: %w", err)
 	}
-	return s, nil
+	return h.begin(0, batch)
 }
 
-// newSession makes what a session has of its own.
+// newSession makes what a session has of its own beside its slots.
 func newSession[T any](c Config, m op.Memory[T], batch int, scan op.Scan) *Session[T] {
-	s := &Session[T]{batch: batch, scan: scan, passes: map[passKey]*pass[T]{}}
+	s := &Session[T]{batch: batch, scan: scan}
 	s.rows = max(prefillRows/batch, 1)
 	if scan.Minibatch { // a pass must end where a chunk ends
 		s.rows = max(s.rows/scan.Chunk, 1) * scan.Chunk
 	}
-	s.state = NewState(m, c, batch)
-	s.logits = m.New(op.F32, batch, c.Vocab)
 	k := m.Lookahead()
 	s.next, s.out = m.New(op.U32, batch), m.New(op.U32, batch, k)
-	s.recent, s.mirror = m.New(op.U32, batch, op.RecentSize), make([]uint32, batch*op.RecentSize)
-	if c.Decoder != nil {
-		s.position = m.New(op.U32, 1)
-	}
-	s.rules, s.hostRules = m.New(op.U32, batch, op.RulesSize), make([]uint32, batch*op.RulesSize)
+	s.mirror, s.hostRules = make([]uint32, batch*op.RecentSize), make([]uint32, batch*op.RulesSize)
 	s.ids, s.row = make([]uint32, batch*k), make([]uint32, batch)
 	return s
 }
 
-// Close gives the session's memory back.
+// Close gives the session's memory back. Closing twice does nothing.
 func (s *Session[T]) Close() {
+	if s.closed {
+		return
+	}
+	s.closed = true
 	b := s.model.Backend
-	s.dropPasses()
-	s.model.together.forget(s)
-	s.state.Release(b)
+	s.model.sessions--
+	s.home.leave(s)
 	for _, saved := range s.saved {
 		if saved.state != nil {
 			saved.state.Release(b)
 			b.Release(saved.logits)
 		}
 	}
-	b.Release(s.logits, s.next, s.out, s.recent, s.rules)
+	b.Release(s.next, s.out)
 	if s.allRow > 0 {
 		b.Release(s.all)
 	}
-	if s.model.Config.Decoder != nil {
-		b.Release(s.position)
-	}
-}
-
-// shared gives the tensors of that kind.
-func (s *Session[T]) shared(which layer.Shared) T {
-	if which == layer.Angles {
-		return s.model.work.angles
-	}
-	return s.position
 }
 
 // moveTo says how many tokens have been read.
 func (s *Session[T]) moveTo(position int64) {
-	s.read = position
+	s.read, s.ahead, s.dirty = position, false, true
 	s.place(position)
 }
 
 // place says to the device alone how many tokens have been read.
 func (s *Session[T]) place(position int64) {
-	if s.model.Config.Decoder != nil {
-		s.model.Backend.WriteTokens(s.position, 0, []uint32{uint32(position)})
+	if s.model.Config.Decoder == nil {
+		return
 	}
+	positions := make([]uint32, s.batch)
+	for i := range positions {
+		positions[i] = uint32(position)
+	}
+	s.model.Backend.WriteTokens(s.home.position, s.slot, positions)
 }
 
 // ErrContext is returned where a session of a model with attention has no room for what it is to read.
@@ -179,6 +165,7 @@ func (s *Session[T]) Read(tokens []uint32) error {
 		return err
 	}
 	s.remember(tokens, time)
+	s.ahead, s.dirty = false, true
 	s.model.Backend.Submit()
 	return nil
 }
@@ -229,12 +216,13 @@ func (s *Session[T]) ReadAll(tokens []uint32, visit func(from int, logits []floa
 				return err
 			}
 			if r+m == n {
-				b.Copy(s.logits, 0, s.all, (m-1)*V, V)
+				b.Copy(s.home.logits, s.slot*V, s.all, (m-1)*V, V)
 			}
 		}
 		return nil
 	})
 	s.remember(tokens[:read], read)
+	s.ahead, s.dirty = false, true
 	if err == nil {
 		s.finite = s.read
 	}
@@ -270,7 +258,7 @@ func (s *Session[T]) remember(tokens []uint32, time int) {
 // finite, the error is a [NotFiniteError]: directly behind a Read it looks for the token with which that
 // began among those of the last pass, whose rows are still there.
 func (s *Session[T]) Logits(dst []float32) error {
-	if err := s.model.Backend.Read(s.logits, 0, dst); err != nil {
+	if err := s.model.Backend.Read(s.home.logits, s.slot*s.model.Config.Vocab, dst); err != nil {
 		return err
 	}
 	if op.FirstNotFinite(dst) >= 0 {

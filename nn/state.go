@@ -81,34 +81,45 @@ func (s *State[T]) bind() func(Place, layer.State) T {
 	}
 }
 
-// Zero forgets everything.
-func (s *State[T]) Zero(m op.Memory[T]) {
+// zero forgets everything of n sequences from one on.
+func (s *State[T]) zero(m op.Memory[T], at, n int) {
 	for _, p := range s.parts {
-		if !p.grows { // nothing behind the position is read
+		switch each := op.Count(p.shape); {
+		case p.grows: // nothing behind the position is read
+		case n == s.batch:
 			m.Zero(p.tensor)
+		default:
+			m.ZeroPart(p.tensor, at*each, n*each)
 		}
 	}
 }
 
-// CopyFrom makes s equal to another state of the same model and batch, except for the parts that grow: those are still right if
-// tokens have only been added after the position since.
-func (s *State[T]) CopyFrom(m op.Memory[T], from *State[T]) {
+// copyFrom makes n sequences of s, from at on, equal to those of another state of the same model, but for what grows: that is
+// right still where only tokens behind the position have come since.
+func (s *State[T]) copyFrom(m op.Memory[T], at int, from *State[T], fromAt, n int) {
 	for i, set := range s.sets {
-		if !set.grows {
+		switch {
+		case set.grows:
+		case n == s.batch && n == from.batch:
 			m.CopySet(set.tensors, from.sets[i].tensors, op.Count(set.shape))
+		default:
+			each := op.Count(set.shape[1:])
+			for j, t := range set.tensors {
+				m.Copy(t, at*each, from.sets[i].tensors[j], fromAt*each, n*each)
+			}
 		}
 	}
 }
 
-// copyGrown copies the rows of each sequence's first tokens, in the parts that grow.
-func (s *State[T]) copyGrown(m op.Memory[T], from *State[T], tokens int) {
+// copyGrown copies the rows of the first tokens of n sequences, of what grows.
+func (s *State[T]) copyGrown(m op.Memory[T], at int, from *State[T], fromAt, n, tokens int) {
 	for i, p := range s.parts {
-		if !p.grows {
+		if !p.grows || tokens == 0 {
 			continue
 		}
 		all, row := op.Count(p.shape), op.Count(p.shape[1:])
-		for b := range s.batch {
-			m.Copy(p.tensor, b*all, from.parts[i].tensor, b*all, tokens*row)
+		for b := range n {
+			m.Copy(p.tensor, (at+b)*all, from.parts[i].tensor, (fromAt+b)*all, tokens*row)
 		}
 	}
 }

@@ -1,34 +1,10 @@
 package nn
 
-import (
-	"fmt"
-	"strings"
-
-	"bitgpu/nn/op"
-)
-
-// maxTogether is how many sessions share one pass: a product with more rows may add up in another order, and a session's result
-// must not depend on the other sessions.
-const maxTogether = 32
-
-// maxTogetherPasses is how many groups of sessions keep their prepared pass.
-const maxTogetherPasses = 8
-
-// together are the prepared passes over the newest token of several sessions.
-type together[T any] struct {
-	passes     map[string]*togetherPass[T]
-	generation int // of the workspace
-	logits     T   // (maxTogether, V)
-	made       bool
-}
-
-type togetherPass[T any] struct {
-	sessions []*Session[T]
-	program  op.Prepared
-}
+import "slices"
 
 // ReadDrawn has the tokens that sessions of one sequence have drawn read into their memories, and predicts what follows. The
-// weights are read once for all of them, where the backend can do that, and each gets to the bit what it gets alone.
+// weights are read once for all that are in one [Batch], and for those the next tokens are drawn on the way: [Session.Draw]
+// gives them. Each session gets to the bit what it gets alone. What came before an error stays read.
 func (m *Model[T]) ReadDrawn(sessions []*Session[T]) error {
 	for _, s := range sessions {
 		if s.batch != 1 || s.model != m {
@@ -38,135 +14,66 @@ func (m *Model[T]) ReadDrawn(sessions []*Session[T]) error {
 			return err
 		}
 	}
-	slicer, ok := m.Backend.(op.Slicer[T])
-	for len(sessions) > 0 {
-		n := 1
-		if ok {
-			n = min(maxTogether, len(sessions))
+	most := m.Backend.Alike()
+	for i, first := range sessions {
+		if slices.ContainsFunc(sessions[:i], func(s *Session[T]) bool { return s.home == first.home }) {
+			continue // has been read with those
 		}
-		if err := m.readDrawn(slicer, sessions[:n]); err != nil {
-			return err
+		turn := m.turn[:0]
+		for _, s := range sessions[i:] {
+			if s.home != first.home {
+				continue
+			}
+			if turn = append(turn, s); len(turn) == most {
+				if err := first.home.readDrawn(turn); err != nil {
+					return err
+				}
+				turn = turn[:0]
+			}
 		}
-		for _, s := range sessions[:n] {
-			s.remember(s.row, 1)
+		if m.turn = turn; len(turn) > 0 {
+			if err := first.home.readDrawn(turn); err != nil {
+				return err
+			}
 		}
-		sessions = sessions[n:]
 	}
 	m.Backend.Submit()
 	return nil
 }
 
-func (m *Model[T]) readDrawn(slicer op.Slicer[T], sessions []*Session[T]) error {
-	if len(sessions) == 1 {
-		return sessions[0].run(sessions[0].step())
-	}
-	t := &m.together
-	if t.generation != m.work.generation {
-		t.drop()
-		t.generation = m.work.generation
-	}
-	var key strings.Builder
-	for _, s := range sessions {
-		fmt.Fprintf(&key, "%p", s)
-	}
-	p := t.passes[key.String()]
-	if p == nil {
-		if len(t.passes) >= maxTogetherPasses {
-			t.drop()
-		}
-		program, err := m.prepareTogether(slicer, sessions)
-		if err != nil {
+// readDrawn is ReadDrawn for sessions of the batch.
+func (h *Batch[T]) readDrawn(sessions []*Session[T]) error {
+	if h.list.size == 0 { // there is one
+		s := sessions[0]
+		if err := s.run(s.step()); err != nil {
 			return err
 		}
-		p = &togetherPass[T]{append([]*Session[T](nil), sessions...), program}
-		t.passes[key.String()] = p
+		s.remember(s.row, 1)
+		return nil
 	}
-	p.program.Run()
-	return nil
-}
-
-// prepareTogether prepares the pass: operations that treat rows independently run once for all sessions, operations with a
-// state once for each session, on its own row.
-func (m *Model[T]) prepareTogether(slicer op.Slicer[T], sessions []*Session[T]) (op.Prepared, error) {
-	b, w, n := m.Backend, &m.work, len(sessions)
-	if t := &m.together; !t.made {
-		t.logits, t.made = b.New(op.F32, maxTogether, m.Config.Vocab), true
-	}
-	var program op.Program[T]
-	tokens, stream := slicer.Slice(w.tokens, 0, n), slicer.Slice(w.stream, 0, n)
-	for i, s := range sessions {
-		program.Add(&op.Copy[T]{Dst: tokens, DstOffset: i, Src: s.next, N: 1})
-	}
-	all := m.boundTo(sessions[0], w.rowsOf(b, n))
-	all.Lookup(&program, stream, tokens)
-	shared := blocksOf(all, stream)
-	own := make([]op.Program[T], n)
-	for i, s := range sessions {
-		v := w.rowsOf(b, 1)
-		v.from, v.slicer = i, slicer
-		own[i] = blocksOf(m.boundTo(s, v), slicer.Slice(w.stream, i, 1))
-	}
-	for k, o := range shared {
-		if !op.OfSequence(o) {
-			program.Add(o)
-			continue
+	b, n := h.model.Backend, len(sessions)
+	ids := h.model.ids[:0]
+	for _, s := range sessions {
+		if s.dirty {
+			s.writeRecent()
 		}
-		for _, p := range own {
-			program.Add(p[k])
-		}
+		ids = append(ids, s.row[0])
 	}
-	logits := slicer.Slice(m.together.logits, 0, n)
-	all.Logits(&program, logits, slicer.Slice(w.normed, 0, n), stream, 0, n)
-	for i, s := range sessions {
-		program.Add(&op.Copy[T]{Dst: s.logits, Src: logits, SrcOffset: i * m.Config.Vocab, N: m.Config.Vocab})
-	}
-	prepared, err := b.Prepare(program)
+	h.model.ids = ids
+	b.WriteTokens(h.model.work.tokens, 0, ids)
+	h.list.use(b, sessions...)
+	p, err := h.pass(passKey{rows: n, each: n, blocks: true, m: n}, nil)
 	if err != nil {
-		return nil, fmt.Errorf("preparing the model: %w", err)
+		return err
 	}
-	return prepared, nil
-}
-
-// boundTo is the net over a session's states and rows.
-func (m *Model[T]) boundTo(s *Session[T], rows *views[T]) *Net[T] {
-	return NewNet[T](m.Config, s.scan).Bind(Binding[T]{Param: m.Weights.param(), Low: m.Low.low(), Rows: rows.of, State: s.state.bind(), Shared: s.shared})
-}
-
-// blocksOf are the operations of all blocks of a net over one token a sequence.
-func blocksOf[T any](n *Net[T], stream T) (p op.Program[T]) {
-	for i := range n.Blocks {
-		n.Forward(&p, i, stream)
+	p.programs[0].Run()
+	b.StartReadTokens(p.out, 0)
+	if err := b.FinishReadTokens(p.out, 0, ids); err != nil {
+		return err
 	}
-	n.Advance(&p, 1)
-	return p
-}
-
-// drop gives all passes back.
-func (t *together[T]) drop() {
-	for _, p := range t.passes {
-		p.program.Release()
+	for i, s := range sessions {
+		s.remember(s.row, 1)
+		s.lastPass, s.ahead, s.drawnAhead = 0, true, ids[i]
 	}
-	t.passes = map[string]*togetherPass[T]{}
-}
-
-// forget drops the passes of a session that ends.
-func (t *together[T]) forget(s *Session[T]) {
-	for key, p := range t.passes {
-		for _, other := range p.sessions {
-			if other == s {
-				p.program.Release()
-				delete(t.passes, key)
-				break
-			}
-		}
-	}
-}
-
-// release gives all memory back.
-func (t *together[T]) release(m op.Memory[T]) {
-	t.drop()
-	if t.made {
-		m.Release(t.logits)
-		t.made = false
-	}
+	return nil
 }

@@ -73,9 +73,6 @@ type views[T any] struct {
 	n   int
 	by  map[string]T
 	all []T
-
-	from   int // of the rows, where slicer is there
-	slicer op.Slicer[T]
 }
 
 // rowsOf gives views of the first n rows.
@@ -91,11 +88,7 @@ func (v *views[T]) of(_ Place, r layer.Rows) (none T) {
 	key := r.Key()
 	t, ok := v.by[key]
 	if !ok {
-		if v.slicer != nil {
-			t = v.slicer.Slice(v.w.shared[key], v.from, v.n)
-		} else {
-			t = v.m.Rows(v.w.shared[key], v.n)
-		}
+		t = v.m.Rows(v.w.shared[key], v.n)
 		v.by[key] = t
 		v.all = append(v.all, t)
 	}

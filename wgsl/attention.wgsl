@@ -1,13 +1,15 @@
 // Causal attention with a cache, the softmax carried along (arXiv 2205.14135): a workgroup takes QUERIES rows of heads that
 // share one head of keys and values, 64 keys at a time, a thread a key for the scores, and for the sums a thread each four
 // channels, QUADS of them, of every (64/QUADS)th value. For a part of the cache's
-// sequences; it is of float16 with HALF = 1.
+// slots; it is of float16 with HALF = 1.
 
 #import shared/grid.wgsl
 #import shared/silu.wgsl
+#import shared/slots.wgsl
 
 struct Params {
-    start: u32,     // the first row of these sequences
+    first: u32,     // slot of this part of the cache
+    count: u32,     // slots of it
     time: u32,      // T, rows of a sequence
     wide: u32,      // of a row of qkv
     heads: u32,     // H
@@ -20,10 +22,11 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<f32>;  // (…, wide)
-@group(0) @binding(2) var<storage, read> keys: array<vec2<u32>>;  // (B, L, G·c)
-@group(0) @binding(3) var<storage, read> values: array<vec2<u32>>;  // (B, L, G·c)
-@group(0) @binding(4) var<storage, read> position: array<u32>;  // (1)
+@group(0) @binding(2) var<storage, read> keys: array<vec2<u32>>;  // (count, L, G·c)
+@group(0) @binding(3) var<storage, read> values: array<vec2<u32>>;  // (count, L, G·c)
+@group(0) @binding(4) var<storage, read> position: array<u32>;  // (S)
 @group(0) @binding(5) var<storage, read_write> o: array<f32>;  // (…, H·c)
+@group(0) @binding(6) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
 const THREADS = 64u;
 const KEYS = 64u;
@@ -50,8 +53,12 @@ fn attention(
     }
     let sequence = group.z / params.kv_heads;
     let kv = group.z % params.kv_heads;
+    let slot = slot_of(sequence);
+    if slot < params.first || slot >= params.first + params.count {
+        return;
+    }
     let quads = params.head / 4u;
-    let before = position[0];
+    let before = position[slot];
     for (var e = thread; e < QUERY_QUADS; e += THREADS) {
         let query = min(first + e / QUADS, all - 1u);
         let k = 4u * (e % QUADS);
@@ -83,7 +90,7 @@ fn attention(
     var a7 = vec4<f32>(0.0);
     for (var start = 0u; start < seen; start += KEYS) {
         let here = min(seen - start, KEYS);
-        let row = (sequence * params.length + start) * params.kv_heads + kv;  // of the first key, in heads
+        let row = ((slot - params.first) * params.length + start) * params.kv_heads + kv;  // of the first key, in heads
         workgroupBarrier();
         var low = vec4<f32>(LOWEST);
         var high = vec4<f32>(LOWEST);
@@ -195,7 +202,7 @@ fn value4(quad: u32) -> vec4<f32> {
 
 // The row of qkv and o that a query of a sequence belongs to.
 fn row_of(sequence: u32, query: u32, each: u32) -> u32 {
-    return params.start + sequence * params.time + query / each;
+    return sequence * params.time + query / each;
 }
 
 // Adds up what the threads have of query m, and stores it.

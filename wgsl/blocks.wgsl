@@ -5,6 +5,7 @@
 #import shared/norm.wgsl
 #import shared/reduce.wgsl
 #import shared/silu.wgsl
+#import shared/slots.wgsl
 #import shared/ternary.wgsl
 
 struct Params {
@@ -25,9 +26,10 @@ struct Params {
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;  // a layer: mix, up, gate and up, down, as blocks_pack makes them
 @group(0) @binding(2) var<storage, read> gains: array<f32>;  // a layer: GAMMAS γ, norm1, norm2, and delta: conv, step, bias, norm
 @group(0) @binding(3) var<storage, read_write> stream: array<f32>;  // (B, D)
-@group(0) @binding(4) var<storage, read_write> state: array<f32>;  // a layer: (B, h, c, c)
-@group(0) @binding(5) var<storage, read_write> tail: array<f32>;  // a layer: (B, 3, 3, d)
+@group(0) @binding(4) var<storage, read_write> state: array<f32>;  // a layer: (S, h, c, c)
+@group(0) @binding(5) var<storage, read_write> tail: array<f32>;  // a layer: (S, 3, 3, d)
 @group(0) @binding(6) var<storage, read_write> work: array<f32>;  // (B, 7·d + H)
+@group(0) @binding(7) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
 const LANES = 16u;  // of a team, which shares a head or four rows of a memory
 const TAPS = 4u;
@@ -75,8 +77,8 @@ fn blocks(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     for (var layer = 0u; layer < params.layers; layer++) {
         var at = layer * params.weights;
         gains_at = layer * params.gains;
-        state_at = layer * params.states + row * d * head_width();
-        tail_at = layer * params.tails + row * 3u * KEPT * d;
+        state_at = layer * params.states + slot_of(row) * d * head_width();
+        tail_at = layer * params.tails + slot_of(row) * 3u * KEPT * d;
         let norm1 = gains_at + GAMMAS;
 
         var sums = put_stream(norm1, thread);

@@ -2,8 +2,8 @@ package wgsl
 
 // RoPEParams are the parameters of RoPE.
 type RoPEParams struct {
-	N, Start, Time, Wide, Heads, KVHeads, Head, Turned, Length, Normed uint32
-	Eps                                                                float32
+	N, Time, Wide, Heads, KVHeads, Head, Turned, Length, Normed, First, Count uint32
+	Eps                                                                       float32
 }
 
 // Values of RoPEParams.Normed, which may be added.
@@ -17,9 +17,9 @@ var RoPE = &Kernel{
 	Name: "rope", File: "rope.wgsl", Params: RoPEParams{},
 	Bindings: []Binding{
 		{"params", Uniform}, {"qkv", ReadWrite}, {"query_gain", Read}, {"key_gain", Read}, {"angles", Read}, {"position", Read},
-		{"keys", ReadWrite}, {"values", ReadWrite},
+		{"keys", ReadWrite}, {"values", ReadWrite}, {"slots", Read},
 	},
-	Consts: Consts{"WORKGROUP": 64, "HALF": 0},
+	Consts: Consts{"WORKGROUP": 64, "HALF": 0, "SLOTS": 0},
 }
 
 // AdvanceParams are the parameters of Advance.
@@ -28,13 +28,14 @@ type AdvanceParams struct{ N uint32 }
 // Advance moves a position on.
 var Advance = &Kernel{
 	Name: "advance", File: "rope_advance.wgsl", Params: AdvanceParams{},
-	Bindings: []Binding{{"params", Uniform}, {"position", ReadWrite}},
+	Bindings: []Binding{{"params", Uniform}, {"position", ReadWrite}, {"slots", Read}},
+	Consts:   Consts{"SLOTS": 0},
 }
 
 // AttentionParams are the parameters of Attention.
 type AttentionParams struct {
-	Start, Time, Wide, Heads, KVHeads, Head, Length, Gate uint32
-	Scale                                                 float32
+	First, Count, Time, Wide, Heads, KVHeads, Head, Length, Gate uint32
+	Scale                                                        float32
 }
 
 // AttentionMaxHead is the widest head that Attention can take.
@@ -44,9 +45,9 @@ const AttentionMaxHead = 256
 var Attention = &Kernel{
 	Name: "attention", File: "attention.wgsl", Params: AttentionParams{},
 	Bindings: []Binding{
-		{"params", Uniform}, {"qkv", Read}, {"keys", Read}, {"values", Read}, {"position", Read}, {"o", ReadWrite},
+		{"params", Uniform}, {"qkv", Read}, {"keys", Read}, {"values", Read}, {"position", Read}, {"o", ReadWrite}, {"slots", Read},
 	},
-	Consts: Consts{"QUERIES": 8, "QUADS": 32, "QUERY_QUADS": 256, "HALF": 0},
+	Consts: Consts{"QUERIES": 8, "QUADS": 32, "QUERY_QUADS": 256, "HALF": 0, "SLOTS": 0},
 }
 
 // GatedMixParams are the parameters of GatedMix.
@@ -58,8 +59,8 @@ type GatedMixParams struct {
 // GatedMix makes the queries, keys and values of the gated delta rule.
 var GatedMix = &Kernel{
 	Name: "gated_mix", File: "gateddelta.wgsl", Params: GatedMixParams{},
-	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"mixed", ReadWrite}},
-	Consts:   Consts{"WORKGROUP": 64},
+	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"mixed", ReadWrite}, {"slots", Read}},
+	Consts:   Consts{"WORKGROUP": 64, "SLOTS": 0},
 }
 
 // GatedRuleParams are the parameters of GatedRule.
@@ -77,8 +78,9 @@ const (
 var GatedRule = &Kernel{
 	Name: "gated_rule", File: "gateddelta_rule.wgsl", Params: GatedRuleParams{},
 	Bindings: []Binding{
-		{"params", Uniform}, {"mixed", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"state", ReadWrite}, {"o", ReadWrite},
+		{"params", Uniform}, {"mixed", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"state", ReadWrite}, {"o", ReadWrite}, {"slots", Read},
 	},
+	Consts: Consts{"SLOTS": 0},
 }
 
 // GatedOutputParams are the parameters of GatedOutput.
@@ -90,8 +92,8 @@ type GatedOutputParams struct {
 // GatedOutput ends the gated delta rule.
 var GatedOutput = &Kernel{
 	Name: "gated_output", File: "gateddelta_output.wgsl", Params: GatedOutputParams{},
-	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"gain", Read}, {"tail", ReadWrite}, {"o", ReadWrite}},
-	Consts:   Consts{"WORKGROUP": 64},
+	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"gain", Read}, {"tail", ReadWrite}, {"o", ReadWrite}, {"slots", Read}},
+	Consts:   Consts{"WORKGROUP": 64, "SLOTS": 0},
 }
 
 // HadamardParams are the parameters of Hadamard.

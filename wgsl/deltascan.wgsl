@@ -5,6 +5,7 @@
 //
 // with a workgroup for SLAB rows of a head's W, which never meet the others. A span is one tile.
 
+#import shared/slots.wgsl
 #import shared/spans.wgsl
 
 struct Params {
@@ -21,10 +22,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read> beta: array<f32>;  // (n, h)
 @group(0) @binding(2) var<storage, read> mixed: array<f32>;  // (n, 3, d) key, query, value
 @group(0) @binding(3) var<storage, read_write> products: array<f32>;  // (n, h, 2, TILE) row t: G, then M
-@group(0) @binding(4) var<storage, read_write> state: array<f32>;  // (sequences, h, c, c)
+@group(0) @binding(4) var<storage, read_write> state: array<f32>;  // (S, h, c, c)
 @group(0) @binding(5) var<storage, read_write> starts: array<f32>;  // (…, h, c, c) the state before every keep tokens
 @group(0) @binding(6) var<storage, read_write> answers: array<f32>;  // (n, d) Z
 @group(0) @binding(7) var<storage, read_write> errors: array<f32>;  // (n, d) E, where the constant ERRORS is 1
+@group(0) @binding(8) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
 const SLAB = 16u;
 const SEGMENT = 32u;  // columns of W, K and Q in workgroup memory at a time
@@ -70,7 +72,7 @@ fn delta_scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     let seq = sequence(group.y / params.heads);
     let c = params.head;
     let slab = group.x * SLAB;
-    let W = (group.y * c + slab) * c;  // of the slab's first element in state
+    let W = ((slot_of(group.y / params.heads) * params.heads + head) * c + slab) * c;  // of the slab's first element in state
     let elements = min(SLAB, c - slab) * c;
     for (var start = 0u; start < seq.count; start += params.span) {
         if STARTS == 1u && start % params.keep == 0u {

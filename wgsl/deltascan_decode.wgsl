@@ -3,9 +3,11 @@
 
 #import shared/grid.wgsl
 #import shared/deltamix.wgsl
+#import shared/deltaoutput.wgsl
 #import shared/deltarule.wgsl
 #import shared/reduce.wgsl
 #import shared/silu.wgsl
+#import shared/slots.wgsl
 
 struct Params {
     width: u32,   // d
@@ -26,10 +28,11 @@ struct Params {
 @group(0) @binding(6) var<storage, read> gain: array<f32>;  // (c)
 @group(0) @binding(7) var<storage, read_write> beta: array<f32>;  // (n, h)
 @group(0) @binding(8) var<storage, read_write> mixed: array<f32>;  // (n, 3, d) key, query, value
-@group(0) @binding(9) var<storage, read_write> state: array<f32>;  // (n, h, c, c)
-@group(0) @binding(10) var<storage, read_write> tail: array<f32>;  // (n, 3, 3, d)
+@group(0) @binding(9) var<storage, read_write> state: array<f32>;  // (S, h, c, c)
+@group(0) @binding(10) var<storage, read_write> tail: array<f32>;  // (S, 3, 3, d)
 @group(0) @binding(11) var<storage, read_write> answers: array<f32>;  // (n, d)
 @group(0) @binding(12) var<storage, read_write> normed: array<f32>;  // (n, d)
+@group(0) @binding(13) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
 // Workgroup (sequence in x and y, head group.z).
 @compute @workgroup_size(WORKGROUP)
@@ -53,4 +56,6 @@ fn delta_decode(
     }
     mix_token(row, head, thread);
     delta_rule(row, head, step, thread);
+    storageBarrier();
+    write_output(row, head, thread);
 }

@@ -5,6 +5,7 @@
 #import shared/grid.wgsl
 #import shared/reduce.wgsl
 #import shared/silu.wgsl
+#import shared/slots.wgsl
 
 struct Params {
     width: u32,  // d
@@ -17,8 +18,9 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> u: array<f32>;  // (n, 3, d) key, query, value
 @group(0) @binding(2) var<storage, read> conv: array<f32>;  // (3, d, 4)
-@group(0) @binding(3) var<storage, read> tail: array<f32>;  // (B, 3, 3, d)
+@group(0) @binding(3) var<storage, read> tail: array<f32>;  // (S, 3, 3, d)
 @group(0) @binding(4) var<storage, read_write> mixed: array<f32>;  // (n, 3, d)
+@group(0) @binding(5) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
 // Workgroup (token of all in x and y, head of the 3·h group.z).
 @compute @workgroup_size(WORKGROUP)

@@ -23,6 +23,11 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> du: array<f32>;  // (n, 3, d)
 @group(0) @binding(6) var<storage, read_write> dconv: array<f32>;  // (3, d, 4)
 
+// There is no tail.
+fn slot_of(sequence: u32) -> u32 {
+    return sequence;
+}
+
 // Workgroup (token of all in x and y, head of the 3·h group.z).
 @compute @workgroup_size(WORKGROUP)
 fn delta_unmix(

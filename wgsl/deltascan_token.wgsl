@@ -3,7 +3,9 @@
 
 #import shared/grid.wgsl
 #import shared/deltamix.wgsl
+#import shared/deltaoutput.wgsl
 #import shared/deltarule.wgsl
+#import shared/slots.wgsl
 
 struct Params {
     width: u32,  // d
@@ -20,10 +22,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read> conv: array<f32>;  // (3, d, 4)
 @group(0) @binding(4) var<storage, read> gain: array<f32>;  // (c)
 @group(0) @binding(5) var<storage, read_write> mixed: array<f32>;  // (n, 3, d) key, query, value
-@group(0) @binding(6) var<storage, read_write> state: array<f32>;  // (n, h, c, c)
-@group(0) @binding(7) var<storage, read_write> tail: array<f32>;  // (n, 3, 3, d)
+@group(0) @binding(6) var<storage, read_write> state: array<f32>;  // (S, h, c, c)
+@group(0) @binding(7) var<storage, read_write> tail: array<f32>;  // (S, 3, 3, d)
 @group(0) @binding(8) var<storage, read_write> answers: array<f32>;  // (n, d)
 @group(0) @binding(9) var<storage, read_write> normed: array<f32>;  // (n, d)
+@group(0) @binding(10) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
 // Workgroup (sequence in x and y, head group.z).
 @compute @workgroup_size(WORKGROUP)
@@ -38,4 +41,6 @@ fn delta_token(
     }
     mix_token(row, group.z, thread);
     delta_rule(row, group.z, beta[row * params.heads + group.z], thread);
+    storageBarrier();
+    write_output(row, group.z, thread);
 }

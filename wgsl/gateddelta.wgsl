@@ -4,6 +4,7 @@
 #import shared/grid.wgsl
 #import shared/reduce.wgsl
 #import shared/silu.wgsl
+#import shared/slots.wgsl
 
 struct Params {
     n: u32,
@@ -20,8 +21,9 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> u: array<f32>;  // (n, inputs)
 @group(0) @binding(2) var<storage, read> conv: array<f32>;  // (channels, taps)
-@group(0) @binding(3) var<storage, read> tail: array<f32>;  // (B, taps−1, channels)
+@group(0) @binding(3) var<storage, read> tail: array<f32>;  // (S, taps−1, channels)
 @group(0) @binding(4) var<storage, read_write> mixed: array<f32>;  // (n, channels)
+@group(0) @binding(5) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
 fn convolve(row: u32, channel: u32) -> f32 {
     let last = params.taps - 1u;
@@ -33,7 +35,7 @@ fn convolve(row: u32, channel: u32) -> f32 {
         if t + tap >= last {
             x = u[(row + tap - last) * params.inputs + channel];
         } else {
-            x = tail[(sequence * last + t + tap) * params.channels + channel];
+            x = tail[(slot_of(sequence) * last + t + tap) * params.channels + channel];
         }
         sum += conv[channel * params.taps + tap] * x;
     }

@@ -5,6 +5,7 @@
 #import shared/norm.wgsl
 #import shared/reduce.wgsl
 #import shared/silu.wgsl
+#import shared/slots.wgsl
 
 struct Params {
     n: u32,
@@ -20,8 +21,9 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> u: array<f32>;  // (n, inputs), behind the channels the gates (V·v)
 @group(0) @binding(2) var<storage, read> gain: array<f32>;  // (v)
-@group(0) @binding(3) var<storage, read_write> tail: array<f32>;  // (B, taps−1, channels)
+@group(0) @binding(3) var<storage, read_write> tail: array<f32>;  // (S, taps−1, channels)
 @group(0) @binding(4) var<storage, read_write> o: array<f32>;  // (n, V·v)
+@group(0) @binding(5) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
 // Workgroup (row in x and y, head group.z).
 @compute @workgroup_size(WORKGROUP)
@@ -55,8 +57,9 @@ fn gated_output(
 
 fn move_tail(sequence: u32, channel: u32) {
     let last = params.taps - 1u;
+    let slot = slot_of(sequence);
     for (var j = 0u; j < last; j++) {
-        let to = (sequence * last + j) * params.channels + channel;
+        let to = (slot * last + j) * params.channels + channel;
         if params.time + j >= last {
             tail[to] = u[(sequence * params.time + params.time + j - last) * params.inputs + channel];
         } else {

@@ -2,6 +2,7 @@
 // registers from the first token to the last, and a workgroup four rows.
 
 #import shared/silu.wgsl
+#import shared/slots.wgsl
 
 struct Params {
     time: u32,       // T
@@ -18,8 +19,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read> a: array<f32>;  // (n, V)
 @group(0) @binding(4) var<storage, read> decay: array<f32>;  // (V)
 @group(0) @binding(5) var<storage, read> bias: array<f32>;  // (V)
-@group(0) @binding(6) var<storage, read_write> state: array<vec4<f32>>;  // (B, V, v, k/4)
+@group(0) @binding(6) var<storage, read_write> state: array<vec4<f32>>;  // (S, V, v, k/4)
 @group(0) @binding(7) var<storage, read_write> o: array<f32>;  // (n, V·v) before norm and gate
+@group(0) @binding(8) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
 const TEAM = 16u;
 const THREADS = 64u;
@@ -61,7 +63,7 @@ fn gated_rule(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     let row = group.x * (THREADS / TEAM) + thread / TEAM;
     let inside = row < params.value;
     let head = group.y;
-    let at = ((group.z * params.heads + head) * params.value + min(row, params.value - 1u)) * (params.key / 4u);
+    let at = ((slot_of(group.z) * params.heads + head) * params.value + min(row, params.value - 1u)) * (params.key / 4u);
     let key_head = head * params.key_heads / params.heads;
     var s0 = state_quad(at, lane);
     var s1 = state_quad(at, lane + TEAM);

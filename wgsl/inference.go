@@ -121,6 +121,17 @@ var Embed = &Kernel{
 	Consts:   Consts{"WORKGROUP": 64, "FORMAT": 0, "GROUP": 0},
 }
 
+// GatherParams are the parameters of Gather and Scatter.
+type GatherParams struct{ N, Width uint32 }
+
+var gatherBindings = []Binding{{"params", Uniform}, {"src", Read}, {"slots", Read}, {"dst", ReadWrite}}
+
+// Gather copies rows out of slots, Scatter into them.
+var (
+	Gather  = &Kernel{Name: "gather", File: "gather.wgsl", Params: GatherParams{}, Bindings: gatherBindings, Consts: Consts{"WORKGROUP": 64}}
+	Scatter = &Kernel{Name: "scatter", File: "gather.wgsl", Params: GatherParams{}, Bindings: gatherBindings, Consts: Consts{"WORKGROUP": 64}}
+)
+
 // SampleParams are the parameters of Sample.
 type SampleParams struct {
 	Vocab, Columns, Width, Stride, BlockRows, Absmean uint32
@@ -148,9 +159,9 @@ type TiedScanParams struct {
 var (
 	tiedScanBindings = []Binding{
 		{"params", Uniform}, {"f", Read}, {"keys", ReadWrite}, {"products", ReadWrite}, {"state", ReadWrite},
-		{"starts", ReadWrite}, {"z", ReadWrite},
+		{"starts", ReadWrite}, {"z", ReadWrite}, {"slots", Read},
 	}
-	tiedScanConsts = Consts{"WORKGROUP": 64, "TILE": TileTokens, "KEY": 64, "STARTS": 0}
+	tiedScanConsts = Consts{"WORKGROUP": 64, "TILE": TileTokens, "KEY": 64, "STARTS": 0, "SLOTS": 0}
 )
 
 // TiedKeys and TiedScan are the tied scan of several tokens, TiedStep that of one, for widths up to KEY.
@@ -189,8 +200,8 @@ type DeltaMixParams struct {
 // DeltaMix makes keys, queries and values.
 var DeltaMix = &Kernel{
 	Name: "delta_mix", File: "deltascan_mix.wgsl", Params: DeltaMixParams{},
-	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"mixed", ReadWrite}},
-	Consts:   Consts{"WORKGROUP": 64},
+	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"mixed", ReadWrite}, {"slots", Read}},
+	Consts:   Consts{"WORKGROUP": 64, "SLOTS": 0},
 }
 
 // DeltaScanParams are the parameters of DeltaProducts and DeltaScan.
@@ -201,9 +212,9 @@ type DeltaScanParams struct {
 var (
 	deltaScanBindings = []Binding{
 		{"params", Uniform}, {"beta", Read}, {"mixed", Read}, {"products", ReadWrite}, {"state", ReadWrite},
-		{"starts", ReadWrite}, {"answers", ReadWrite}, {"errors", ReadWrite},
+		{"starts", ReadWrite}, {"answers", ReadWrite}, {"errors", ReadWrite}, {"slots", Read},
 	}
-	deltaScanConsts = Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0}
+	deltaScanConsts = Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0, "SLOTS": 0}
 )
 
 // DeltaProducts and DeltaScan are the delta rule over several tokens.
@@ -216,41 +227,48 @@ var (
 	}
 )
 
-// DeltaOutputParams are the parameters of DeltaOutput and DeltaStep.
+// DeltaOutputParams are the parameters of DeltaOutput.
 type DeltaOutputParams struct {
-	Width, Head, Heads, Time, N uint32
+	Width, Head, Time, N uint32
 }
 
-var deltaOutputBindings = []Binding{
-	{"params", Uniform}, {"u", Read}, {"beta", Read}, {"mixed", Read}, {"gain", Read},
-	{"state", ReadWrite}, {"tail", ReadWrite}, {"answers", ReadWrite}, {"normed", ReadWrite},
+// DeltaOutput ends a scan.
+var DeltaOutput = &Kernel{
+	Name: "delta_output", File: "deltascan_output.wgsl", Params: DeltaOutputParams{},
+	Bindings: []Binding{
+		{"params", Uniform}, {"u", Read}, {"gain", Read}, {"tail", ReadWrite}, {"answers", ReadWrite}, {"normed", ReadWrite}, {"slots", Read},
+	},
+	Consts: Consts{"WORKGROUP": 64, "SLOTS": 0},
 }
 
-// DeltaOutput ends a scan of several tokens; DeltaStep is the scan of one, after DeltaMix.
-var (
-	DeltaOutput = &Kernel{
-		Name: "delta_output", File: "deltascan_output.wgsl", Params: DeltaOutputParams{}, Bindings: deltaOutputBindings,
-		Consts: Consts{"WORKGROUP": 64},
-	}
-	DeltaStep = &Kernel{
-		Name: "delta_step", File: "deltascan_output.wgsl", Params: DeltaOutputParams{}, Bindings: deltaOutputBindings,
-		Consts: Consts{"WORKGROUP": 64},
-	}
-)
+// DeltaStepParams are the parameters of DeltaStep.
+type DeltaStepParams struct {
+	Width, Head, Heads, N uint32
+}
+
+// DeltaStep is the scan of one token, between DeltaMix and DeltaOutput.
+var DeltaStep = &Kernel{
+	Name: "delta_step", File: "deltascan_step.wgsl", Params: DeltaStepParams{},
+	Bindings: []Binding{
+		{"params", Uniform}, {"beta", Read}, {"mixed", Read}, {"state", ReadWrite}, {"answers", ReadWrite}, {"slots", Read},
+	},
+	Consts: Consts{"WORKGROUP": 64, "SLOTS": 0},
+}
 
 // DeltaTokenParams are the parameters of DeltaToken.
 type DeltaTokenParams struct {
 	Width, Head, Heads, Time, Tail, N uint32
 }
 
-// DeltaToken is DeltaMix and DeltaStep together.
+// DeltaToken is DeltaMix, DeltaStep and DeltaOutput together.
 var DeltaToken = &Kernel{
 	Name: "delta_token", File: "deltascan_token.wgsl", Params: DeltaTokenParams{}, Wide: true,
 	Bindings: []Binding{
 		{"params", Uniform}, {"u", Read}, {"beta", Read}, {"conv", Read}, {"gain", Read},
 		{"mixed", ReadWrite}, {"state", ReadWrite}, {"tail", ReadWrite}, {"answers", ReadWrite}, {"normed", ReadWrite},
+		{"slots", Read},
 	},
-	Consts: Consts{"WORKGROUP": 64},
+	Consts: Consts{"WORKGROUP": 64, "SLOTS": 0},
 }
 
 // DeltaDecodeParams are the parameters of DeltaDecode.
@@ -258,15 +276,15 @@ type DeltaDecodeParams struct {
 	Width, Head, Heads, Time, Tail, N, Stream uint32
 }
 
-// DeltaDecode is Step, DeltaMix and DeltaStep together.
+// DeltaDecode is Step and DeltaToken together.
 var DeltaDecode = &Kernel{
 	Name: "delta_decode", File: "deltascan_decode.wgsl", Params: DeltaDecodeParams{}, Wide: true,
 	Bindings: []Binding{
 		{"params", Uniform}, {"x", Read}, {"w", Read}, {"bias", Read}, {"u", Read}, {"conv", Read}, {"gain", Read},
 		{"beta", ReadWrite}, {"mixed", ReadWrite}, {"state", ReadWrite}, {"tail", ReadWrite}, {"answers", ReadWrite},
-		{"normed", ReadWrite},
+		{"normed", ReadWrite}, {"slots", Read},
 	},
-	Consts: Consts{"WORKGROUP": 64},
+	Consts: Consts{"WORKGROUP": 64, "SLOTS": 0},
 }
 
 // BlocksParams are the parameters of Blocks.
@@ -281,9 +299,9 @@ var Blocks = &Kernel{
 	Name: "blocks", File: "blocks.wgsl", Params: BlocksParams{},
 	Bindings: []Binding{
 		{"params", Uniform}, {"weights", Read}, {"gains", Read}, {"stream", ReadWrite}, {"state", ReadWrite}, {"tail", ReadWrite},
-		{"work", ReadWrite},
+		{"work", ReadWrite}, {"slots", Read},
 	},
-	Consts: Consts{"WORKGROUP": 256, "INPUT_QUADS": 512, "DELTA": 0},
+	Consts: Consts{"WORKGROUP": 256, "INPUT_QUADS": 512, "DELTA": 0, "SLOTS": 0},
 }
 
 // Of Blocks: how many γ a layer's gains begin with (three of the mixer, its output's, gate's, up's and down's), and up

@@ -4,7 +4,7 @@ package wgsl
 func All() []*Kernel {
 	return []*Kernel{
 		Copy, FMA,
-		Embed, RMSNorm, LinearVector, LinearMatrix, LinearRound, SwiGLUVector, SwiGLUMatrix, SwiGLUActivate, HeadVector, HeadMatrix, Sample,
+		Gather, Scatter, Embed, RMSNorm, LinearVector, LinearMatrix, LinearRound, SwiGLUVector, SwiGLUMatrix, SwiGLUActivate, HeadVector, HeadMatrix, Sample,
 		TiedKeys, TiedScan, TiedStep, Step, DeltaMix, DeltaProducts, DeltaScan, DeltaOutput, DeltaStep, DeltaToken, DeltaDecode,
 		Blocks, BlocksPack,
 		RoPE, Advance, Attention, GatedMix, GatedRule, GatedOutput, Hadamard, SquaredReLU,

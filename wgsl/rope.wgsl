@@ -1,14 +1,14 @@
 // Makes rows of queries, keys and values ready for attention, a workgroup for each row and head: norms of queries and keys,
-// rotary positions, and keys and values into the cache, which is of float16 with HALF = 1, for a part of its sequences.
+// rotary positions, and keys and values into the cache, which is of float16 with HALF = 1, for a part of its slots.
 
 #import shared/grid.wgsl
 #import shared/half.wgsl
 #import shared/norm.wgsl
 #import shared/reduce.wgsl
+#import shared/slots.wgsl
 
 struct Params {
-    n: u32,         // rows of these sequences
-    start: u32,     // the first of them in qkv
+    n: u32,         // rows
     time: u32,      // T, rows of a sequence
     wide: u32,      // of a row of qkv
     heads: u32,     // H
@@ -17,6 +17,8 @@ struct Params {
     turned: u32,    // R
     length: u32,    // L
     normed: u32,    // 1: queries and keys are normalised
+    first: u32,     // slot of this part of the cache
+    count: u32,     // slots of it
     eps: f32,
 }
 
@@ -25,9 +27,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read> query_gain: array<f32>;  // (c)
 @group(0) @binding(3) var<storage, read> key_gain: array<f32>;  // (c)
 @group(0) @binding(4) var<storage, read> angles: array<f32>;  // (L, R) cosines, then sines
-@group(0) @binding(5) var<storage, read> position: array<u32>;  // (1)
-@group(0) @binding(6) var<storage, read_write> keys: array<u32>;  // (n/T, L, G·c)
-@group(0) @binding(7) var<storage, read_write> values: array<u32>;  // (n/T, L, G·c)
+@group(0) @binding(5) var<storage, read> position: array<u32>;  // (S)
+@group(0) @binding(6) var<storage, read_write> keys: array<u32>;  // (count, L, G·c)
+@group(0) @binding(7) var<storage, read_write> values: array<u32>;  // (count, L, G·c)
+@group(0) @binding(8) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
 // Values of normed.
 const NORM_QUERIES = 1u;
@@ -44,12 +47,16 @@ fn rope(
     if i >= params.n {
         return;
     }
+    let slot = slot_of(i / params.time);
+    if slot < params.first || slot >= params.first + params.count {
+        return;
+    }
     let c = params.head;
     let is_key = group.z >= params.heads && group.z < params.heads + params.kv_heads;
-    let at = position[0] + i % params.time;
-    let row = (params.start + i) * params.wide + group.z * c;
+    let at = position[slot] + i % params.time;
+    let row = i * params.wide + group.z * c;
     // The row of the cache that belongs to it, at this head's place.
-    let cached = (i / params.time * params.length + at) * params.kv_heads * c;
+    let cached = ((slot - params.first) * params.length + at) * params.kv_heads * c;
     if group.z >= params.heads + params.kv_heads {
         let place = cached + (group.z - params.heads - params.kv_heads) * c;
         if HALF == 1u {

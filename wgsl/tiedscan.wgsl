@@ -5,6 +5,7 @@
 //
 // with a workgroup for SLAB rows of W, which never meet the others. The minibatch rule has E = R. One token: tied_step.
 
+#import shared/slots.wgsl
 #import shared/spans.wgsl
 #import shared/slab.wgsl
 #import shared/reduce.wgsl
@@ -23,9 +24,10 @@ struct Params {
 @group(0) @binding(1) var<storage, read> f: array<f32>;  // (n, d)
 @group(0) @binding(2) var<storage, read_write> keys: array<f32>;  // (n, d)
 @group(0) @binding(3) var<storage, read_write> products: array<f32>;  // (n, TILE) row t: its key times those of its tile
-@group(0) @binding(4) var<storage, read_write> state: array<f32>;  // (sequences, d, d)
+@group(0) @binding(4) var<storage, read_write> state: array<f32>;  // (S, d, d)
 @group(0) @binding(5) var<storage, read_write> starts: array<f32>;  // (…, d, d) the state before every keep tokens
 @group(0) @binding(6) var<storage, read_write> z: array<f32>;  // (n, d)
+@group(0) @binding(7) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
 var<workgroup> lengths: array<f32, TILE>;
 var<workgroup> shares: array<f32, 64>;
@@ -76,7 +78,7 @@ fn tied_scan(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     let seq = sequence(group.y);
     let d = params.width;
     let slab = group.x * SLAB;
-    let W = (group.y * d + slab) * d;  // of the slab's first element in state
+    let W = (slot_of(group.y) * d + slab) * d;  // of the slab's first element in state
     let elements = min(SLAB, d - slab) * d;
     for (var start = 0u; start < seq.count; start += params.span) {
         if STARTS == 1u && start % params.keep == 0u {
@@ -199,7 +201,7 @@ fn tied_step(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     let team = thread - lane;
     let first = 4u * (group.x * (WORKGROUP / LANES) + thread / LANES);
     let rows = min(4u, d - min(first, d));
-    let W = (base + first) * d;
+    let W = (slot_of(group.y) * d + first) * d;
     var sum = vec4<f32>(0.0);
     for (var i = 0u; i < rows; i++) {
         for (var j = lane; j < d; j += LANES) {

@@ -8,36 +8,43 @@ import (
 
 // attentionShape are the sizes of an attention, and where its rows lie.
 type attentionShape struct {
-	B, L, time, before int // before: the position of the first row
-	heads, kvHeads, c  int
-	wide               int // of a row of QKV
+	B, L, time        int
+	heads, kvHeads, c int
+	wide              int // of a row of QKV
 }
 
 func shapeOfAttention[F Float](a *op.Attention[*Tensor[F]]) attentionShape {
 	n, wide := rowsOf(a.QKV)
-	B := a.Keys.Shape[0]
+	B := sequencesOf(a.Keys, a.Slots)
 	return attentionShape{
-		B: B, L: a.Keys.Shape[1], time: n / B, before: int(a.Position.Tokens[0]),
+		B: B, L: a.Keys.Shape[1], time: n / B,
 		heads: a.Heads, kvHeads: a.KVHeads, c: a.Keys.Shape[2] / a.KVHeads, wide: wide,
 	}
 }
 
-// place is where sequence, key head and position of a cache begin.
-func (s *attentionShape) place(sequence, head, position int) int {
-	return ((sequence*s.L+position)*s.kvHeads + head) * s.c
+// placed is the slot of a sequence, and the position of its first row.
+func placed[F Float](a *op.Attention[*Tensor[F]], sequence int) (slot, position int) {
+	slot = slotOf(a.Slots, sequence)
+	return slot, int(a.Position.Tokens[slot])
+}
+
+// place is where slot, key head and position of a cache begin.
+func (s *attentionShape) place(slot, head, position int) int {
+	return ((slot*s.L+position)*s.kvHeads + head) * s.c
 }
 
 func (s *Scalar[F]) attention(a *op.Attention[*Tensor[F]]) {
 	p := shapeOfAttention(a)
-	scores, room := make([]F, p.before+p.time), make([]F, p.c)
+	scores, room := make([]F, p.L), make([]F, p.c)
 	for i := range a.QKV.Shape[0] {
-		sequence, seen := i/p.time, p.before+i%p.time+1
+		slot, seen := placed(a, i/p.time)
+		seen += i%p.time + 1
 		for h := range p.heads {
 			kv := h * p.kvHeads / p.heads
 			q, out := a.QKV.Data[i*p.wide+h*p.c:][:p.c], a.O.Data[(i*p.heads+h)*p.c:][:p.c]
 			largest := F(math.Inf(-1))
 			for t := range seen {
-				scores[t] = dot(q, cached(a.Keys, p.place(sequence, kv, t), p.c, room)) / F(math.Sqrt(float64(p.c)))
+				scores[t] = dot(q, cached(a.Keys, p.place(slot, kv, t), p.c, room)) / F(math.Sqrt(float64(p.c)))
 				largest = max(largest, scores[t])
 			}
 			clear(out)
@@ -45,7 +52,7 @@ func (s *Scalar[F]) attention(a *op.Attention[*Tensor[F]]) {
 			for t := range seen {
 				e := F(math.Exp(float64(scores[t] - largest)))
 				sum += e
-				axpy(out, e, cached(a.Values, p.place(sequence, kv, t), p.c, room))
+				axpy(out, e, cached(a.Values, p.place(slot, kv, t), p.c, room))
 			}
 			for j := range out {
 				out[j] /= sum

@@ -44,7 +44,9 @@ func (o *Ops) attention(a *op.Attention[*Tensor[float32]]) {
 
 // attend writes the heads of row i that read key head kv.
 func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv int, scratch *scanScratch) {
-	sequence, seen, group := i/p.time, p.before+i%p.time+1, p.heads/p.kvHeads
+	slot, seen := placed(a, i/p.time)
+	seen += i%p.time + 1
+	group := p.heads / p.kvHeads
 	scale := float32(1 / math.Sqrt(float64(p.c)))
 	const step = 1 << 12 // the room grows by, and not with each token
 	scores := room(&scratch.row, (group*seen+step-1)/step*step)[:group*seen]
@@ -53,7 +55,7 @@ func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv int, scr
 	stride := p.kvHeads * p.c
 	half := a.Keys.Format == op.F16
 	for from := 0; from < seen; from += rowsAtOnce { // which stay in the cache while the group reads them
-		n, at := min(rowsAtOnce, seen-from), p.place(sequence, kv, from)
+		n, at := min(rowsAtOnce, seen-from), p.place(slot, kv, from)
 		for g := range group {
 			if q, part := queries[g*p.c:(g+1)*p.c], scores[g*seen+from:][:n]; half {
 				simd.ScoresF16(part, a.Keys.Half[at:], q, stride)
@@ -69,7 +71,7 @@ func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv int, scr
 	}
 	clear(out)
 	for from := 0; from < seen; from += rowsAtOnce {
-		n, at := min(rowsAtOnce, seen-from), p.place(sequence, kv, from)
+		n, at := min(rowsAtOnce, seen-from), p.place(slot, kv, from)
 		for g := range group {
 			if o, part := out[g*p.c:(g+1)*p.c], scores[g*seen+from:][:n]; half {
 				simd.WeightedSumF16(o, a.Values.Half[at:], part, stride)
@@ -91,19 +93,20 @@ func (o *Ops) attentionOfMany(a *op.Attention[*Tensor[float32]], p *attentionSha
 	scale := float32(1 / math.Sqrt(float64(p.c)))
 	group, stride := p.heads/p.kvHeads, p.kvHeads*p.c
 	for sequence := range p.B {
+		slot, before := placed(a, sequence)
 		for kv := range p.kvHeads {
-			keys, values, stride := o.headOf(a.Keys, p, sequence, kv, &o.keys), o.headOf(a.Values, p, sequence, kv, &o.values), stride
+			keys, values, stride := o.headOf(a.Keys, p, slot, before, kv, &o.keys), o.headOf(a.Values, p, slot, before, kv, &o.values), stride
 			if a.Keys.Format == op.F16 {
 				stride = p.c
 			}
 			for from := 0; from < p.time; from += queriesAtOnce {
 				n := min(queriesAtOnce, p.time-from)
-				seen := p.before + from + n
+				seen := before + from + n
 				scores := room(&o.product, n*seen)
 				for h := kv * group; h < (kv+1)*group; h++ {
 					row := sequence*p.time + from
 					simd.Gemm(n, seen, p.c, scale, a.QKV.Data[row*p.wide+h*p.c:], p.wide, false, keys, stride, true, 0, scores, seen)
-					o.job.from = p.before + from
+					o.job.from = before + from
 					o.view = Tensor[float32]{Data: scores, Shape: append(o.view.Shape[:0], n, seen)}
 					o.rows(n, 4, causalSoftmax, &o.view)
 					simd.Gemm(n, p.c, seen, 1, scores, seen, false, values, stride, false, 0, a.O.Data[(row*p.heads+h)*p.c:], p.heads*p.c)
@@ -125,12 +128,12 @@ func causalSoftmax(j *job, start, end int) {
 }
 
 // headOf are the rows of a key head in a cache, which lie apart, from the first on; of float16 as floats, side by side.
-func (o *Ops) headOf(t *Tensor[float32], p *attentionShape, sequence, kv int, space *[]float32) []float32 {
-	at := p.place(sequence, kv, 0)
+func (o *Ops) headOf(t *Tensor[float32], p *attentionShape, slot, before, kv int, space *[]float32) []float32 {
+	at := p.place(slot, kv, 0)
 	if t.Format != op.F16 {
 		return t.Data[at:]
 	}
-	n := p.before + p.time
+	n := before + p.time
 	all := room(space, n*p.c)
 	for i := range n {
 		simd.Float32s(all[i*p.c:(i+1)*p.c], t.Half[at+i*p.kvHeads*p.c:][:p.c])

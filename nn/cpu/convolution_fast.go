@@ -16,7 +16,7 @@ func (o *Ops) transposeTaps(conv *Tensor[float32]) {
 	}
 }
 
-// convRow writes the convolutions' outputs (3d) for token t of sequence b.
+// convRow writes the convolutions' outputs (3d) for token t of sequence b, whose tail is given.
 func convRow(dst []float32, s deltaShape, u, tail, taps []float32, b, t int) {
 	channels := 3 * s.d
 	simd.Mul(dst, taps[op.ConvTail*channels:][:channels], u[(b*s.time+t)*channels:][:channels])
@@ -31,14 +31,14 @@ func convRow(dst []float32, s deltaShape, u, tail, taps []float32, b, t int) {
 			continue
 		}
 		for which := range 3 {
-			x := tail[((b*3+which)*op.ConvTail+op.ConvTail+from)*s.d:][:s.d]
+			x := tail[(which*op.ConvTail+op.ConvTail+from)*s.d:][:s.d]
 			simd.MulAdd(dst[which*s.d:(which+1)*s.d], w[which*s.d:(which+1)*s.d], x)
 		}
 	}
 }
 
 // mix writes keys, queries and values of all tokens as the rule sees them.
-func (o *Ops) mix(u, conv, tail, mixed *Tensor[float32]) {
+func (o *Ops) mix(u, conv, tail, mixed, slots *Tensor[float32]) {
 	o.transposeTaps(conv)
 	o.rows(o.job.p.B*o.job.p.time, 8, func(j *job, start, end int) {
 		s, p := <-j.ops.slots, j.p
@@ -46,19 +46,20 @@ func (o *Ops) mix(u, conv, tail, mixed *Tensor[float32]) {
 		before := room(&s.conv, 3*p.d)
 		for row := start; row < end; row++ {
 			kqv := j.t[2].Data[row*3*p.d : (row+1)*3*p.d]
-			convRow(before, p, j.t[0].Data, j.t[1].Data, j.ops.convT, row/p.time, row%p.time)
+			own := tailIn(p, j.t[1].Data, slotOf(j.t[3], row/p.time))
+			convRow(before, p, j.t[0].Data, own, j.ops.convT, row/p.time, row%p.time)
 			simd.Silu(kqv, before)
 			for at := 0; at < 2*p.d; at += p.c {
 				unitFast(kqv[at:at+p.c], kqv[at:at+p.c])
 			}
 		}
-	}, u, tail, mixed)
+	}, u, tail, mixed, slots)
 }
 
-// keepTail moves the last inputs of sequence b's convolutions into the tail.
+// keepTail moves the last inputs of sequence b's convolutions into its tail.
 func (o *Ops) keepTail(s deltaShape, u, tail []float32, b int) {
 	for which := range 3 {
-		own := tail[(b*3+which)*op.ConvTail*s.d:][:op.ConvTail*s.d]
+		own := tail[which*op.ConvTail*s.d:][:op.ConvTail*s.d]
 		kept := max(op.ConvTail-s.time, 0)
 		copy(own, own[(op.ConvTail-kept)*s.d:])
 		for tap := kept; tap < op.ConvTail; tap++ {

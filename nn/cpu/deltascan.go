@@ -7,15 +7,21 @@ import (
 // deltaShape are the sizes of a delta scan, read off its tensors.
 type deltaShape struct{ B, time, d, h, c int }
 
-// scanShape reads the sizes off rows of outputs, the gain of the norm, and something that sequences have each.
-func scanShape[F Float](rows, gain, each *Tensor[F]) deltaShape {
+// scanShape reads the sizes off rows of outputs, the gain of the norm, and something that sequences have each, in slots or not.
+func scanShape[F Float](rows, gain, each, slots *Tensor[F]) deltaShape {
 	n, d := rowsOf(rows)
-	B, c := each.Shape[0], gain.Shape[0]
+	B, c := sequencesOf(each, slots), gain.Shape[0]
 	return deltaShape{B, n / B, d, d / c, c}
 }
 
+// tailIn is the tail in a slot.
+func tailIn[F Float](s deltaShape, tail []F, slot int) []F {
+	size := 3 * op.ConvTail * s.d
+	return tail[slot*size:][:size]
+}
+
 // convInput is input number t of channel j (0 ≤ j < 3d) of sequence b; numbers below zero lie in
-// the tail.
+// its tail.
 func convInput[F Float](s deltaShape, u, tail []F, b, t, j int) F {
 	if t >= 0 {
 		return u[(b*s.time+t)*3*s.d+j]
@@ -24,7 +30,7 @@ func convInput[F Float](s deltaShape, u, tail []F, b, t, j int) F {
 		return 0
 	}
 	which, channel := j/s.d, j%s.d
-	return tail[((b*3+which)*op.ConvTail+op.ConvTail+t)*s.d+channel]
+	return tail[(which*op.ConvTail+op.ConvTail+t)*s.d+channel]
 }
 
 // convolve is output t of channel j: Σ w[j,i]·input[t−3+i].
@@ -48,15 +54,17 @@ func mix[F Float](mixed []F, s deltaShape, u, tail, conv []F, b, t int) {
 
 func (s *Scalar[F]) deltaScan(args *op.DeltaScan[*Tensor[F]]) {
 	o, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State, args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
-	p := scanShape(args.O, args.Gain, args.State)
+	p := scanShape(args.O, args.Gain, args.State, args.Slots)
 	pred, e := make([]F, p.c), make([]F, p.c)
 	for seq := range p.B {
+		slot := slotOf(args.Slots, seq)
+		tail := tailIn(p, tail.Data, slot)
 		for t := range p.time {
 			row := seq*p.time + t
 			kqv := mixed.Data[row*3*p.d : (row+1)*3*p.d]
-			mix(kqv, p, u.Data, tail.Data, conv.Data, seq, t)
+			mix(kqv, p, u.Data, tail, conv.Data, seq, t)
 			for head := range p.h {
-				W := state.Data[(seq*p.h+head)*p.c*p.c:][:p.c*p.c]
+				W := state.Data[(slot*p.h+head)*p.c*p.c:][:p.c*p.c]
 				if starts != nil && t%chunk == 0 {
 					copy(starts.Data[((seq*starts.Shape[1]+t/chunk)*p.h+head)*p.c*p.c:], W)
 				}
@@ -71,25 +79,25 @@ func (s *Scalar[F]) deltaScan(args *op.DeltaScan[*Tensor[F]]) {
 				rmsNorm(o.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data, normEps)
 			}
 		}
-		keepTail(p, u.Data, tail.Data, seq)
+		keepTail(p, u.Data, tail, seq)
 	}
 }
 
-// keepTail moves the last inputs of sequence b's convolutions into the tail.
+// keepTail moves the last inputs of sequence b's convolutions into its tail.
 func keepTail[F Float](s deltaShape, u, tail []F, b int) {
 	last := make([]F, 3*op.ConvTail*s.d)
 	for i := range last {
 		which, tap, channel := i/(op.ConvTail*s.d), i/s.d%op.ConvTail, i%s.d
 		last[i] = convInput(s, u, tail, b, s.time-op.ConvTail+tap, which*s.d+channel)
 	}
-	copy(tail[b*len(last):], last)
+	copy(tail, last)
 }
 
 // DeltaScanBackward runs the recurrence backward token by token, each chunk after running it
 // forward again from its start.
 func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
 	du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO, args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
-	p := scanShape(args.DO, args.Gain, args.Starts)
+	p := scanShape(args.DO, args.Gain, args.Starts, nil)
 	cc := p.c * p.c
 	states, errs := make([]F, (chunk+1)*cc), make([]F, chunk*p.c)
 	dread, de := make([]F, p.c), make([]F, p.c)

@@ -7,18 +7,18 @@ import (
 
 func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor[float32]]) {
 	out, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State, args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
-	p := scanShape(args.O, args.Gain, args.State)
+	p := scanShape(args.O, args.Gain, args.State, args.Slots)
 	o.job.p, o.job.scan.Chunk = p, chunk
-	o.mix(u, conv, tail, mixed)
+	o.mix(u, conv, tail, mixed, args.Slots)
 	o.rows(p.B*p.h, 1, func(j *job, start, end int) {
 		s := <-j.ops.slots
 		defer func() { j.ops.slots <- s }()
 		for i := start; i < end; i++ {
-			s.deltaForward(j.t[0], j.t[1], j.t[2], j.t[3], j.t[4], j.t[5], j.t[6], j.p, i, j.scan.Chunk)
+			s.deltaForward(j.t[0], j.t[1], j.t[2], j.t[3], j.t[4], j.t[5], j.t[6], j.t[7], j.p, i, j.scan.Chunk)
 		}
-	}, out, b, gain, state, mixed, read, starts)
+	}, out, b, gain, state, mixed, read, starts, args.Slots)
 	for seq := range p.B {
-		o.keepTail(p, u.Data, tail.Data, seq)
+		o.keepTail(p, u.Data, tailIn(p, tail.Data, slotOf(args.Slots, seq)), seq)
 	}
 }
 
@@ -28,9 +28,9 @@ func deltaPart(data []float32, p deltaShape, row, which, head int) []float32 {
 }
 
 // deltaForward scans one head of one sequence; i counts heads, sequence by sequence.
-func (s *scanScratch) deltaForward(o, b, gain, state, mixed, read, starts *Tensor[float32], p deltaShape, i, chunk int) {
+func (s *scanScratch) deltaForward(o, b, gain, state, mixed, read, starts, slots *Tensor[float32], p deltaShape, i, chunk int) {
 	seq, head, c := i/p.h, i%p.h, p.c
-	W := state.Data[i*c*c : (i+1)*c*c]
+	W := state.Data[(slotOf(slots, seq)*p.h+head)*c*c:][:c*c]
 	for t := 0; t < p.time; {
 		if starts != nil && t%chunk == 0 {
 			copy(starts.Data[((seq*starts.Shape[1]+t/chunk)*p.h+head)*c*c:], W)
@@ -110,7 +110,7 @@ func (s *scanScratch) queried(m int) []float32 {
 
 func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
 	du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO, args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
-	p := scanShape(args.DO, args.Gain, args.Starts)
+	p := scanShape(args.DO, args.Gain, args.Starts, nil)
 	o.job.p, o.job.scan.Chunk = p, chunk
 	room(&o.product, len(mixed.Data)) // the gradient of mixed
 	zeroRoom(&o.partial, p.B*p.h*p.c)

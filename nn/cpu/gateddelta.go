@@ -16,21 +16,21 @@ type gatedShape struct {
 
 func shapeOfGated[F Float](a *op.GatedDelta[*Tensor[F]]) gatedShape {
 	n, inputs := rowsOf(a.U)
-	s := a.State.Shape
-	p := gatedShape{B: s[0], time: n / s[0], keyHeads: a.KeyHeads, heads: s[1], value: s[2], key: s[3], inputs: inputs}
+	s, B := a.State.Shape, sequencesOf(a.State, a.Slots)
+	p := gatedShape{B: B, time: n / B, keyHeads: a.KeyHeads, heads: s[1], value: s[2], key: s[3], inputs: inputs}
 	p.channels, p.taps = 2*p.keyHeads*p.key+p.heads*p.value, a.Conv.Shape[1]
 	return p
 }
 
-// mix writes channels from to before to of row i of what the convolution gives.
-func (p *gatedShape) mix(from, to, i int, mix func(channel, tap int, at int, tail bool)) {
+// mix writes channels from to before to of row i, of a sequence in slot, of what the convolution gives.
+func (p *gatedShape) mix(from, to, i, slot int, mix func(channel, tap int, at int, tail bool)) {
 	sequence, t := i/p.time, i%p.time
 	for ch := from; ch < to; ch++ {
 		for tap := range p.taps {
 			if before := t - (p.taps - 1) + tap; before >= 0 {
 				mix(ch, tap, (sequence*p.time+before)*p.inputs+ch, false)
 			} else {
-				mix(ch, tap, (sequence*(p.taps-1)+p.taps-1+before)*p.channels+ch, true)
+				mix(ch, tap, (slot*(p.taps-1)+p.taps-1+before)*p.channels+ch, true)
 			}
 		}
 	}
@@ -40,7 +40,7 @@ func (p *gatedShape) mix(from, to, i int, mix func(channel, tap int, at int, tai
 func gatedMix[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, i int) {
 	row := a.Mixed.Data[i*p.channels : (i+1)*p.channels]
 	clear(row)
-	p.mix(0, p.channels, i, func(ch, tap, at int, tail bool) {
+	p.mix(0, p.channels, i, slotOf(a.Slots, i/p.time), func(ch, tap, at int, tail bool) {
 		from := a.U
 		if tail {
 			from = a.Tail
@@ -65,7 +65,7 @@ func gatedMix[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, i int) {
 // keepGatedTail moves the last inputs of a sequence's convolutions into its tail.
 func keepGatedTail[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequence int) {
 	last := p.taps - 1
-	tail := a.Tail.Data[sequence*last*p.channels : (sequence+1)*last*p.channels]
+	tail := a.Tail.Data[slotOf(a.Slots, sequence)*last*p.channels:][:last*p.channels]
 	kept := max(last-p.time, 0)
 	copy(tail, tail[(last-kept)*p.channels:])
 	for j := kept; j < last; j++ {
@@ -97,7 +97,7 @@ func keepStart[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequence, h
 
 // gatedHead runs one head of one sequence, token by token.
 func gatedHead[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequence, head int, e []F) {
-	S := a.State.Data[(sequence*p.heads+head)*p.value*p.key:][:p.value*p.key]
+	S := a.State.Data[(slotOf(a.Slots, sequence)*p.heads+head)*p.value*p.key:][:p.value*p.key]
 	k0 := head * p.keyHeads / p.heads * p.key
 	for t := range p.time {
 		keepStart(a, p, sequence, head, t, S)

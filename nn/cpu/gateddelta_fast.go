@@ -33,12 +33,13 @@ func (o *Ops) gatedDelta(a *op.GatedDelta[*Tensor[float32]]) {
 func gatedMixFast(a *op.GatedDelta[*Tensor[float32]], p *gatedShape, i int) {
 	row := a.Mixed.Data[i*p.channels : (i+1)*p.channels]
 	sequence, t, last := i/p.time, i%p.time, p.taps-1
+	slot := slotOf(a.Slots, sequence)
 	inputs := make([][]float32, 0, 8)
 	for tap := range p.taps {
 		if before := t - last + tap; before >= 0 {
 			inputs = append(inputs, a.U.Data[(sequence*p.time+before)*p.inputs:][:p.channels])
 		} else {
-			inputs = append(inputs, a.Tail.Data[(sequence*last+last+before)*p.channels:][:p.channels])
+			inputs = append(inputs, a.Tail.Data[(slot*last+last+before)*p.channels:][:p.channels])
 		}
 	}
 	conv := a.Conv.Data
@@ -61,7 +62,7 @@ func gatedMixFast(a *op.GatedDelta[*Tensor[float32]], p *gatedShape, i int) {
 }
 
 func gatedHeadFast(a *op.GatedDelta[*Tensor[float32]], p *gatedShape, sequence, head int, scratch *scanScratch) {
-	S := a.State.Data[(sequence*p.heads+head)*p.value*p.key:][:p.value*p.key]
+	S := a.State.Data[(slotOf(a.Slots, sequence)*p.heads+head)*p.value*p.key:][:p.value*p.key]
 	k0 := head * p.keyHeads / p.heads * p.key
 	silu := room(&scratch.conv, p.value)
 	for t := range p.time {

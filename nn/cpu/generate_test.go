@@ -41,3 +41,50 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestStepsAllocateNothing holds a step of a batch to the memory that the batch has, whoever takes part.
+func TestStepsAllocateNothing(t *testing.T) {
+	for _, name := range optest.ReferenceNames {
+		r := optest.LoadReference(t, name)
+		m, err := nn.NewModel(cpu.New(), r.Config, r.Weights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(m.Release)
+		b, err := m.NewBatch(5, r.Config.DefaultScan())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.Close)
+		var all []*nn.Session[*cpu.Tensor[float32]]
+		for i := range 5 {
+			s, err := b.NewSession()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Close)
+			if err := s.Read(r.Tokens[0][:3+i]); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Start(op.Sampling{Temperature: 1, TopP: 0.9, Seed: uint64(i)}); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, s)
+		}
+		round := func() {
+			for _, mix := range [][]*nn.Session[*cpu.Tensor[float32]]{all, all[1:4], all[2:], all[:2]} {
+				for _, s := range mix {
+					if _, err := s.Draw(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := m.ReadDrawn(mix); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if n := testing.AllocsPerRun(5, round); n > 0 {
+			t.Errorf("%s: got %v allocations for 4 steps, want none", name, n)
+		}
+	}
+}

@@ -46,6 +46,12 @@ func TestDecoders(t *testing.T) {
 	t.Run("engine", func(t *testing.T) { optest.Decoders(t, cpu.New(), 1e-4) })
 }
 
+func TestBatches(t *testing.T) {
+	t.Run("scalar", func(t *testing.T) { optest.Batches(t, cpu.NewScalar[float32](), 10) })
+	t.Run("engine", func(t *testing.T) { optest.Batches(t, cpu.New(), 40) })
+	t.Run("ahead", func(t *testing.T) { optest.Batches(t, ahead{cpu.NewScalar[float64]()}, 10) })
+}
+
 func TestQuantizing(t *testing.T) {
 	t.Run("scalar", func(t *testing.T) { optest.Quantizing(t, cpu.NewScalar[float32]()) })
 	defer parallel.SetWorkers(0)

@@ -39,6 +39,14 @@ func (s *Scalar[F]) Prepare(p op.Program[*Tensor[F]], _ ...*Tensor[F]) (op.Prepa
 	return prepare(s.Name(), p, s.Shape, s.kernel)
 }
 
+// Alike implements op.Backend. The reference takes each row by itself.
+func (s *Scalar[F]) Alike() int { return 64 }
+
+// PrepareAlike implements op.Backend.
+func (s *Scalar[F]) PrepareAlike(p op.Program[*Tensor[F]], scratch ...*Tensor[F]) (op.Prepared, error) {
+	return s.Prepare(p, scratch...)
+}
+
 // Has implements op.Backend.
 func (s *Scalar[F]) Has(o op.Op[*Tensor[F]]) bool { return s.kernel(o) != nil }
 
@@ -49,6 +57,10 @@ func (s *Scalar[F]) kernel(o op.Op[*Tensor[F]]) func() {
 		return func() { s.Copy(a.Dst, a.DstOffset, a.Src, a.SrcOffset, a.N) }
 	case *op.Zero[*Tensor[F]]:
 		return func() { s.Zero(a.X) }
+	case *op.Gather[*Tensor[F]]:
+		return func() { s.gather(a) }
+	case *op.Scatter[*Tensor[F]]:
+		return func() { s.scatter(a) }
 	case *op.Embed[*Tensor[F]]:
 		return func() { s.embed(a) }
 	case *op.EmbedBackward[*Tensor[F]]:
@@ -127,6 +139,14 @@ func (o *Ops) Name() string { return "the CPU engine" }
 // Prepare implements op.Backend.
 func (o *Ops) Prepare(p op.Program[*Tensor[float32]], _ ...*Tensor[float32]) (op.Prepared, error) {
 	return prepare(o.Name(), p, o.Shape, o.kernel)
+}
+
+// Alike implements op.Backend: a product with more rows adds up in another order.
+func (o *Ops) Alike() int { return 32 }
+
+// PrepareAlike implements op.Backend.
+func (o *Ops) PrepareAlike(p op.Program[*Tensor[float32]], scratch ...*Tensor[float32]) (op.Prepared, error) {
+	return o.Prepare(p, scratch...)
 }
 
 // Has implements op.Backend.

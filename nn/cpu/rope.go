@@ -9,9 +9,9 @@ import (
 // ropeRow makes row i of the queries, keys and values ready, and stores its keys and values.
 func ropeRow[F Float](a *op.RoPE[*Tensor[F]], i int) {
 	n, wide := rowsOf(a.QKV)
-	B, L := a.Keys.Shape[0], a.Keys.Shape[1]
-	c, time := a.Keys.Shape[2]/a.KVHeads, n/B
-	at := int(a.Position.Tokens[0]) + i%time
+	L, c, time := a.Keys.Shape[1], a.Keys.Shape[2]/a.KVHeads, n/sequencesOf(a.Keys, a.Slots)
+	slot := slotOf(a.Slots, i/time)
+	at := int(a.Position.Tokens[slot]) + i%time
 	row := a.QKV.Data[i*wide : (i+1)*wide]
 	R := a.Angles.Shape[1]
 	angles := a.Angles.Data[at*R : (at+1)*R]
@@ -29,7 +29,7 @@ func ropeRow[F Float](a *op.RoPE[*Tensor[F]], i int) {
 		}
 		rotate(head[:R], angles)
 	}
-	stored := ((i/time)*L + at) * a.KVHeads * c
+	stored := (slot*L + at) * a.KVHeads * c
 	keys, values := row[a.Heads*c:][:a.KVHeads*c], row[(a.Heads+a.KVHeads)*c:][:a.KVHeads*c]
 	store(a.Keys, stored, keys)
 	store(a.Values, stored, values)
@@ -76,7 +76,7 @@ func (s *Scalar[F]) rope(a *op.RoPE[*Tensor[F]]) {
 func ropeBackwardRow[F Float](a *op.RoPEBackward[*Tensor[F]], i int, d []F) {
 	n, wide := rowsOf(a.DQKV)
 	c, time := a.Keys.Shape[2]/a.KVHeads, n/a.Keys.Shape[0]
-	at, R := int(a.Position.Tokens[0])+i%time, a.Angles.Shape[1]
+	at, R := int(a.Position.Tokens[i/time])+i%time, a.Angles.Shape[1]
 	angles := a.Angles.Data[at*R : (at+1)*R]
 	all := a.Heads + a.KVHeads
 	for h := range all {
@@ -109,4 +109,8 @@ func (s *Scalar[F]) ropeBackward(a *op.RoPEBackward[*Tensor[F]]) {
 	}
 }
 
-func (s *Scalar[F]) advance(a *op.Advance[*Tensor[F]]) { a.Position.Tokens[0] += uint32(a.N) }
+func (s *Scalar[F]) advance(a *op.Advance[*Tensor[F]]) {
+	for b := range sequencesOf(a.Position, a.Slots) {
+		a.Position.Tokens[slotOf(a.Slots, b)] += uint32(a.N)
+	}
+}

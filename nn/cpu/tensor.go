@@ -183,20 +183,17 @@ func (m *memory[F]) Shape(t *Tensor[F]) []int {
 	return t.Shape
 }
 
-func (m *memory[F]) Rows(t *Tensor[F], n int) *Tensor[F] { return m.Slice(t, 0, n) }
-
-// Slice implements op.Slicer.
-func (m *memory[F]) Slice(t *Tensor[F], from, n int) *Tensor[F] {
+func (m *memory[F]) Rows(t *Tensor[F], n int) *Tensor[F] {
 	v := *t
 	v.Shape = append([]int{n}, t.Shape[1:]...)
-	start, end := from*op.Count(t.Shape[1:]), (from+n)*op.Count(t.Shape[1:])
+	end := n * op.Count(t.Shape[1:])
 	switch t.Format {
 	case op.U32:
-		v.Tokens = t.Tokens[start:end]
+		v.Tokens = t.Tokens[:end]
 	case op.F16:
-		v.Half = t.Half[start:end]
+		v.Half = t.Half[:end]
 	default:
-		v.Data = t.Data[start:end]
+		v.Data = t.Data[:end]
 	}
 	return &v
 }
@@ -273,6 +270,17 @@ func (m *memory[F]) Zero(t *Tensor[F]) {
 	clear(t.Data)
 	clear(t.Half)
 	clear(t.Tokens)
+}
+
+func (m *memory[F]) ZeroPart(t *Tensor[F], offset, n int) {
+	switch t.Format {
+	case op.U32:
+		clear(t.Tokens[offset : offset+n])
+	case op.F16:
+		clear(t.Half[offset : offset+n])
+	default:
+		clear(t.Data[offset : offset+n])
+	}
 }
 
 func (m *memory[F]) Submit()        {}

@@ -52,11 +52,11 @@ func addOuter[F Float](W []F, alpha F, a, b []F) {
 func (s *Scalar[F]) tiedScan(args *op.TiedScan[*Tensor[F]]) {
 	z, f, state, starts, scan := args.Z, args.F, args.State, args.Starts, args.Scan
 	n, d := rowsOf(f)
-	B := state.Shape[0]
+	B := sequencesOf(state, args.Slots)
 	time := n / B
 	k, e := make([]F, d), make([]F, d)
 	for b := range B {
-		W := state.Data[b*d*d : (b+1)*d*d]
+		W := state.Data[slotOf(args.Slots, b)*d*d:][:d*d]
 		used := append([]F(nil), W...) // what predictions use: the chunk's first state in the minibatch rule
 		for t := range time {
 			if t%scan.Chunk == 0 || !scan.Minibatch {

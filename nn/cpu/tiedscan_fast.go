@@ -9,20 +9,20 @@ import (
 func (o *Ops) tiedScan(args *op.TiedScan[*Tensor[float32]]) {
 	z, f, state, starts, scan := args.Z, args.F, args.State, args.Starts, args.Scan
 	o.job.scan = scan
-	o.rows(state.Shape[0], 1, func(j *job, start, end int) {
+	o.rows(sequencesOf(state, args.Slots), 1, func(j *job, start, end int) {
 		s := <-j.ops.slots
 		defer func() { j.ops.slots <- s }()
 		for b := start; b < end; b++ {
-			s.tiedForward(j.t[0], j.t[1], j.t[2], j.t[3], b, j.scan)
+			s.tiedForward(j.t[0], j.t[1], j.t[2], j.t[3], j.t[4], b, j.scan)
 		}
-	}, z, f, state, starts)
+	}, z, f, state, starts, args.Slots)
 }
 
 // tiedForward scans sequence b.
-func (s *scanScratch) tiedForward(z, f, state, starts *Tensor[float32], b int, scan op.Scan) {
+func (s *scanScratch) tiedForward(z, f, state, starts, slots *Tensor[float32], b int, scan op.Scan) {
 	n, d := rowsOf(f)
-	time := n / state.Shape[0]
-	W := state.Data[b*d*d : (b+1)*d*d]
+	time := n / sequencesOf(state, slots)
+	W := state.Data[slotOf(slots, b)*d*d:][:d*d]
 	for t := 0; t < time; {
 		m := min(scan.Chunk, time-t)
 		if !scan.Minibatch {

@@ -20,7 +20,7 @@ type Attention[T any] struct {
 
 	QKVAdapter, OutputAdapter Adapter[T]
 
-	Keys, Values, Position, Angles T // (B, L, G·c), (B, L, G·c), (1), (L, R)
+	Keys, Values, Position, Angles, Slots T // (S, L, G·c), (S, L, G·c), (S), (L, R), (B)
 }
 
 // Declare implements Layer.
@@ -62,6 +62,7 @@ func (l *Attention[T]) Declare(d Declarer[T]) {
 	d.State(&l.Values, State{Name: "value", Shape: []int{kv}, Grows: true, Half: l.Half})
 	d.Shared(&l.Position, Position)
 	d.Shared(&l.Angles, Angles)
+	d.Shared(&l.Slots, Slots)
 }
 
 // Forward implements Layer.
@@ -75,10 +76,10 @@ func (l *Attention[T]) Forward(p *op.Program[T], s Stream[T]) {
 	p.Add(
 		&op.RoPE[T]{
 			QKV: l.Projected, QGain: l.QNorm, KGain: l.KNorm, Angles: l.Angles, Position: l.Position, Keys: l.Keys, Values: l.Values,
-			Raw: l.Raw, Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,
+			Raw: l.Raw, Slots: l.Slots, Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,
 		},
 		&op.Attention[T]{
-			O: l.Heard, QKV: l.Projected, Keys: l.Keys, Values: l.Values, Position: l.Position,
+			O: l.Heard, QKV: l.Projected, Keys: l.Keys, Values: l.Values, Position: l.Position, Slots: l.Slots,
 			Heads: l.Heads, KVHeads: l.KVHeads, Gate: l.Gated,
 		},
 	)

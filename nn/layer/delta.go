@@ -16,7 +16,8 @@ type Delta[T any] struct {
 
 	ProjectAdapter, UpAdapter Adapter[T]
 
-	State, Tail T // (B, h, c, c), (B, 3, 3, d) for key, query, value the last inputs of the convolution, oldest first
+	Slots       T // (B) or none
+	State, Tail T // (S, h, c, c), (S, 3, 3, d) for key, query, value the last inputs of the convolution, oldest first
 }
 
 // head is c, the width of one head.
@@ -46,6 +47,7 @@ func (l *Delta[T]) Declare(d Declarer[T]) {
 	d.Rows(&l.Starts, Rows{Name: "starts", Shape: []int{l.Heads, c, c}, Chunks: true})
 	d.State(&l.State, State{Shape: []int{l.Heads, c, c}})
 	d.State(&l.Tail, State{Name: ".conv", Shape: []int{3, op.ConvTail, inner}})
+	d.Shared(&l.Slots, Slots)
 }
 
 // passed is the initial weight of the one tap that each convolution passes on.
@@ -83,7 +85,7 @@ func (l *Delta[T]) Forward(p *op.Program[T], s Stream[T]) {
 		&op.StepSize[T]{Beta: l.Beta, X: l.X, W: l.StepSize, Bias: l.StepBias},
 		&op.DeltaScan[T]{
 			O: l.Out, U: l.Projected, Beta: l.Beta, Conv: l.Conv, Gain: l.OutNorm, State: l.State, Tail: l.Tail,
-			KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Chunk: l.Chunk,
+			KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Slots: l.Slots, Chunk: l.Chunk,
 		},
 	)
 	s.Dropout.Append(p, l.Out)

@@ -125,15 +125,17 @@ type Declarer[T any] interface {
 // Shared names a tensor that all sequences and layers of a pass use.
 type Shared int
 
-// The shared tensors: Position (1) is how many tokens each sequence has read, Angles (L, R) are those of op.RoPE.
+// The shared tensors: Position (S) is how many tokens each sequence has read, Angles (L, R) are those of op.RoPE, and Slots (B)
+// are the slots of the sequences of a pass, or none where it takes all (package op).
 const (
 	Position Shared = iota
 	Angles
+	Slots
 )
 
 // Memory is a layer that learns while it reads.
 type Memory[T any] interface {
-	// Memory is the state, (B, h, c, c) or of one head (B, d, d), and what it has learned from in the last pass: keys (n, d), or keys, queries and
+	// Memory is the state, (S, h, c, c) or of one head (S, d, d), and what it has learned from in the last pass: keys (n, d), or keys, queries and
 	// values (n, 3d).
 	Memory() (state, seen T)
 }

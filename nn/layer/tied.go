@@ -12,7 +12,7 @@ type Tied[T any] struct {
 
 	X, Keys, Out, Starts T // (n, D), (n, d), (n, d), (B, chunks, d, d)
 
-	State T // (B, d, d)
+	State, Slots T // (S, d, d), (B) or none
 
 	KeyAdapter, UpAdapter Adapter[T]
 }
@@ -27,6 +27,7 @@ func (l *Tied[T]) Declare(d Declarer[T]) {
 	d.Rows(&l.Out, Rows{Name: "out", Shape: []int{l.Inner}, Gradient: true})
 	d.Rows(&l.Starts, Rows{Name: "starts", Shape: []int{l.Inner, l.Inner}, Chunks: true})
 	d.State(&l.State, State{Shape: []int{l.Inner, l.Inner}})
+	d.Shared(&l.Slots, Slots)
 }
 
 // Forward implements Layer.
@@ -36,7 +37,7 @@ func (l *Tied[T]) Forward(p *op.Program[T], s Stream[T]) {
 		&op.Linear[T]{Y: l.Keys, X: l.X, W: l.Key},
 	)
 	l.KeyAdapter.forward(p, l.Keys, l.X)
-	p.Add(&op.TiedScan[T]{Z: l.Out, F: l.Keys, State: l.State, Starts: l.Starts, Scan: l.Scan})
+	p.Add(&op.TiedScan[T]{Z: l.Out, F: l.Keys, State: l.State, Starts: l.Starts, Slots: l.Slots, Scan: l.Scan})
 	s.Dropout.Append(p, l.Out)
 	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Out, W: l.Up})
 	l.UpAdapter.forward(p, s.Out, l.Out)

@@ -1,11 +1,11 @@
 package op
 
-// Attention writes O (n, H·c): each of the H heads of row t of a sequence, which is at Position (1) + t, attends to the keys
-// and values (B, L, G·c) of its sequence up to and with its own, softmax(q·k/√c)·v. Query head h reads key head ⌊h·G/H⌋
+// Attention writes O (n, H·c): each of the H heads of row t of a sequence, which is at Position (S) of its slot + t, attends to the
+// keys and values (S, L, G·c) of its sequence up to and with its own, softmax(q·k/√c)·v; Slots as in the package comment. Query head h reads key head ⌊h·G/H⌋
 // (arXiv 2305.13245). The queries are the first H·c elements of a row of QKV as RoPE leaves it; with Gate its last H·c are
 // gates, and O is multiplied by their σ.
 type Attention[T any] struct {
-	O, QKV, Keys, Values, Position T
+	O, QKV, Keys, Values, Position, Slots T
 
 	Heads, KVHeads int // H, G
 	Gate           bool
@@ -17,15 +17,17 @@ func (o *Attention[T]) Name() string { return "Attention" }
 // Args implements Op.
 func (o *Attention[T]) Args(v Visitor[T]) {
 	n, wide := rows(v, o.QKV)
-	B, L, c := axis(v, o.Keys, 0), axis(v, o.Keys, 1), axis(v, o.Keys, 2)/max(o.KVHeads, 1)
+	S, L, c := axis(v, o.Keys, 0), axis(v, o.Keys, 1), axis(v, o.Keys, 2)/max(o.KVHeads, 1)
+	B := sequences(v, o.Keys, o.Slots)
 	least := o.Heads + 2*o.KVHeads
 	if o.Gate {
 		least += o.Heads
 	}
 	v.Arg("queries, keys and values", Reads, &o.QKV, whole(n, B), max(wide, least*c))
-	v.Arg("keys", Reads, &o.Keys, B, L, o.KVHeads*c)
-	v.Arg("values", Reads, &o.Values, B, L, o.KVHeads*c)
-	v.Arg("position", Reads, &o.Position, 1)
+	v.Arg("keys", Reads, &o.Keys, S, L, o.KVHeads*c)
+	v.Arg("values", Reads, &o.Values, S, L, o.KVHeads*c)
+	v.Arg("position", Reads, &o.Position, S)
+	slotsArg(v, &o.Slots)
 	v.Arg("o", Writes, &o.O, n, o.Heads*c)
 }
 

@@ -12,6 +12,10 @@ type Backend[T any] interface {
 	// An operation that the backend lacks is an error that names the operation and the backend. A shape that does not fit
 	// panics (CheckShapes).
 	Prepare(p Program[T], scratch ...T) (Prepared, error)
+	// PrepareAlike is Prepare for a program in which each sequence has one row, as many sequences as Alike at most: each
+	// gets to the bit what it gets in the same program with its row alone.
+	PrepareAlike(p Program[T], scratch ...T) (Prepared, error)
+	Alike() int
 	// Has says whether the backend has an operation, whatever its tensors: the zero value of a type will do.
 	Has(o Op[T]) bool
 }
@@ -22,12 +26,6 @@ type Prepared interface {
 	Run()
 	// Release gives back what Prepare made. Nothing else may be called after it.
 	Release()
-}
-
-// Slicer is a backend that can view rows from anywhere in a tensor, which sequences of different sessions in one pass take.
-type Slicer[T any] interface {
-	// Slice is a view of n rows (along the first axis) of t from a row on. It owns nothing.
-	Slice(t T, from, n int) T
 }
 
 // Memory keeps the tensors of a backend.
@@ -66,12 +64,13 @@ type Memory[T any] interface {
 	// Lookahead is how many tokens are worth sampling before they are read back: 1 where a read
 	// costs nothing.
 	Lookahead() int
-	// Copy copies n elements of one F32, F16 or U32 tensor into another of the same format.
+	// Copy copies n elements of one F32, F16 or U32 tensor to another of the same format, or to other places of the same.
 	Copy(dst T, dstOffset int, src T, srcOffset, n int)
 	// CopySet copies the n elements of each tensor of a set into those of another.
 	CopySet(dst, src []T, n int)
-	// Zero fills a tensor with zeros.
+	// Zero fills a tensor with zeros, ZeroPart n of its elements from offset on.
 	Zero(t T)
+	ZeroPart(t T, offset, n int)
 	// Submit starts what was run without waiting for it.
 	Submit()
 	// Flush waits for what was run, and returns the first error since the last Flush.

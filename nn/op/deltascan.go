@@ -8,12 +8,12 @@ const (
 
 // DeltaScan is the delta mixer from its projections U (n, 3d), key, query, value, and step sizes Beta (n, h) to the
 // normalised output O (n, d): convolution Conv (3, d, 4), SiLU, unit keys and queries, the delta rule a head, RMSNorm
-// over c with Gain (c). It moves State (B, h, c, c) and Tail (B, 3, 3, d), the last three inputs of the convolutions,
-// on. KQV (n, 3d) receives keys, queries and values as the rule sees them, Answers (n, d) what the memory answers before
+// over c with Gain (c). It moves State (S, h, c, c) and Tail (S, 3, 3, d), the last three inputs of the convolutions,
+// on, those of Slots as in the package comment. KQV (n, 3d) receives keys, queries and values as the rule sees them, Answers (n, d) what the memory answers before
 // the norm; Starts (B, ceil(T/C), h, c, c), optional, the state before each chunk.
 type DeltaScan[T any] struct {
-	O, U, Beta, Conv, Gain, State, Tail, KQV, Answers, Starts T
-	Chunk                                                     int
+	O, U, Beta, Conv, Gain, State, Tail, KQV, Answers, Starts, Slots T
+	Chunk                                                            int
 }
 
 // Name implements Op.
@@ -22,14 +22,15 @@ func (o *DeltaScan[T]) Name() string { return "DeltaScan" }
 // Args implements Op.
 func (o *DeltaScan[T]) Args(v Visitor[T]) {
 	n, d := rows(v, o.O)
-	c, B := axis(v, o.Gain, 0), axis(v, o.State, 0)
+	c, B, S := axis(v, o.Gain, 0), sequences(v, o.State, o.Slots), axis(v, o.State, 0)
 	h := heads(d, c)
+	slotsArg(v, &o.Slots)
 	v.Arg("projections", Reads, &o.U, whole(n, B), 3*d)
 	v.Arg("step sizes", Reads, &o.Beta, n, h)
 	v.Arg("convolutions", Reads, &o.Conv, 3, d*ConvTaps)
 	v.Arg("gain", Reads, &o.Gain, c)
-	v.Arg("state", Updates, &o.State, B, h*c*c)
-	v.Arg("tail", Updates, &o.Tail, B, 3*ConvTail*d)
+	v.Arg("state", Updates, &o.State, S, h*c*c)
+	v.Arg("tail", Updates, &o.Tail, S, 3*ConvTail*d)
 	v.Arg("keys, queries, values", Writes, &o.KQV, n, 3*d)
 	v.Arg("answers", Writes, &o.Answers, n, d)
 	v.Arg("starts", Writes|Optional, &o.Starts, B, Chunks(n, B, o.Chunk)*h*c*c)

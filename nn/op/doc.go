@@ -8,6 +8,10 @@
 // Shapes are written as in package nn: row-major, last axis fastest, n rows of B sequences. d and a name is that name's
 // gradient.
 //
+// What is remembered of several sequences lies in slots, S places along the first axis of a tensor of states. An operation
+// with Slots, U32 (B), takes B sequences of n/B rows each, sequence b with the states of slot Slots[b], no two of one slot;
+// without Slots it takes all, sequence b with slot b. So one program serves any mix of sequences: the list is a tensor.
+//
 // Why values, and not methods of a backend? A list of values can be checked, counted, rewritten and compared before
 // anything runs: a backend fuses what it can (a norm into the product behind it, a whole token into one dispatch) and the
 // unfused list stays the specification of the fused one.

@@ -8,11 +8,11 @@ package op
 //
 //	S ← e^g·S;  S ← S + β(v − S·k)kᵀ;  o = S·q;  O = RMSNorm(o)·Gain·silu(z)
 //
-// Decay (V) is −exp(A_log). It moves State (B, V, v, k) and Tail (B, taps−1, 2·K·k + V·v), the last inputs of the
-// convolution, oldest first, on. Mixed (n, 2·K·k + V·v) is room for what the convolution gives; Starts
+// Decay (V) is −exp(A_log). It moves State (S, V, v, k) and Tail (S, taps−1, 2·K·k + V·v), the last inputs of the
+// convolution, oldest first, on, those of Slots as in the package comment. Mixed (n, 2·K·k + V·v) is room for what the convolution gives; Starts
 // (B, ceil(T/Chunk), V, v, k), optional, receives the state before each chunk of tokens, which changes nothing else.
 type GatedDelta[T any] struct {
-	O, U, B, A, Conv, Decay, Bias, Gain, State, Tail, Mixed, Starts T
+	O, U, B, A, Conv, Decay, Bias, Gain, State, Tail, Mixed, Starts, Slots T
 
 	KeyHeads, Chunk int // K
 	Eps             float64
@@ -24,9 +24,11 @@ func (o *GatedDelta[T]) Name() string { return "GatedDelta" }
 // Args implements Op.
 func (o *GatedDelta[T]) Args(v Visitor[T]) {
 	n, inner := rows(v, o.O)
-	B, V, wide, k := axis(v, o.State, 0), axis(v, o.State, 1), axis(v, o.State, 2), axis(v, o.State, 3)
+	S, V, wide, k := axis(v, o.State, 0), axis(v, o.State, 1), axis(v, o.State, 2), axis(v, o.State, 3)
+	B := sequences(v, o.State, o.Slots)
 	channels := 2*o.KeyHeads*k + V*wide
 	taps := axis(v, o.Conv, 1)
+	slotsArg(v, &o.Slots)
 	v.Arg("projections", Reads, &o.U, whole(n, B), channels+V*wide)
 	v.Arg("b", Reads, &o.B, n, V)
 	v.Arg("a", Reads, &o.A, n, V)
@@ -34,8 +36,8 @@ func (o *GatedDelta[T]) Args(v Visitor[T]) {
 	v.Arg("decay", Reads, &o.Decay, V)
 	v.Arg("bias", Reads, &o.Bias, V)
 	v.Arg("gain", Reads, &o.Gain, wide)
-	v.Arg("state", Updates, &o.State, B, V, wide, k)
-	v.Arg("tail", Updates, &o.Tail, B, taps-1, channels)
+	v.Arg("state", Updates, &o.State, S, V, wide, k)
+	v.Arg("tail", Updates, &o.Tail, S, taps-1, channels)
 	v.Arg("mixed", Writes, &o.Mixed, n, channels)
 	v.Arg("starts", Writes|Optional, &o.Starts, B, Chunks(n, B, o.Chunk)*V*wide*k)
 	v.Arg("o", Writes, &o.O, n, inner)

@@ -37,16 +37,6 @@ type Visitor[T any] interface {
 	Arg(name string, access Access, t *T, shape ...int)
 }
 
-// OfSequence says whether what an operation gives for a row depends on the rows of its sequence before: such an operation has
-// the states of sequences among its tensors, and the others treat every row by itself.
-func OfSequence[T any](o Op[T]) bool {
-	switch o.(type) {
-	case *TiedScan[T], *DeltaScan[T], *GatedDelta[T], *RoPE[T], *Attention[T], *Advance[T]:
-		return true
-	}
-	return false
-}
-
 // Program is a list of operations, run in order.
 type Program[T any] []Op[T]
 

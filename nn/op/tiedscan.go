@@ -15,10 +15,10 @@ func Chunks(n, B, chunk int) int {
 	return (n/B + chunk - 1) / chunk
 }
 
-// TiedScan reads keys F (n, d), normalises them to unit length, writes the predictions Z (n, d) and moves State (B, d, d)
-// on. Starts (B, ceil(T/C), d, d), optional, receives the state before each chunk.
+// TiedScan reads keys F (n, d), normalises them to unit length, writes the predictions Z (n, d) and moves State (S, d, d)
+// on; Slots as in the package comment. Starts (B, ceil(T/C), d, d), optional, receives the state before each chunk.
 type TiedScan[T any] struct {
-	Z, F, State, Starts T
+	Z, F, State, Starts, Slots T
 	Scan
 }
 
@@ -28,9 +28,10 @@ func (o *TiedScan[T]) Name() string { return "TiedScan" }
 // Args implements Op.
 func (o *TiedScan[T]) Args(v Visitor[T]) {
 	n, d := rows(v, o.F)
-	B := axis(v, o.State, 0)
+	B := sequences(v, o.State, o.Slots)
 	v.Arg("keys", Reads, &o.F, whole(n, B), d)
-	v.Arg("state", Updates, &o.State, B, d*d)
+	slotsArg(v, &o.Slots)
+	v.Arg("state", Updates, &o.State, axis(v, o.State, 0), d*d)
 	v.Arg("starts", Writes|Optional, &o.Starts, B, Chunks(n, B, o.Chunk)*d*d)
 	v.Arg("predictions", Writes, &o.Z, n, d)
 }

@@ -38,7 +38,7 @@ func attentionCases[T any]() []Case[T] {
 				return Trial[T]{
 					Forward: b.program(&op.Attention[T]{
 						O: o, QKV: b.Normal("qkv", std, s.B*s.T, s.rowWidth()), Keys: cache(b, "keys", s, std, math.NaN()), Values: cache(b, "values", s, 1, math.NaN()),
-						Position: b.IDs("position", []uint32{uint32(s.at)}, 1), Heads: s.H, KVHeads: s.G, Gate: s.gate,
+						Position: b.positions(s.at, s.B), Heads: s.H, KVHeads: s.G, Gate: s.gate,
 					}),
 					Outputs: []string{"o"},
 				}

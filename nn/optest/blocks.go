@@ -19,14 +19,14 @@ var blocksTolerance = Tolerance{2e-4, 1e-4, "sums of up to some thousand numbers
 // blocksCase takes a token of each of B sequences through all layers of a model.
 func blocksCase[T any](c nn.Config, B int) Case[T] { return blocksFrom[T]("", c, B, 1) }
 
-// blocksFrom is blocksCase with streams of another size.
-func blocksFrom[T any](kind string, c nn.Config, B int, std float64) Case[T] {
+// blocksFrom is blocksCase with streams of another size, or with sequences in some slots of several.
+func blocksFrom[T any](kind string, c nn.Config, B int, std float64, slots ...uint32) Case[T] {
 	c = c.WithDefaults()
 	name := kind + fmt.Sprintf("%s/%s/D%d/d%d/h%d/N%d/B%d", c.Mixer, c.WeightScale, c.Width, c.MemoryWidth, c.Heads, c.Layers, B)
 	return Case[T]{
 		Op: "blocks", Name: name, Tolerance: blocksTolerance,
 		Make: func(b *Bench[T]) Trial[T] {
-			net, rows, outputs := blocksNet(b, c, B, func(p nn.Param) T { return randomParam(b, p, c) })
+			net, rows, outputs := blocksNet(b, c, B, slots, func(p nn.Param) T { return randomParam(b, p, c) })
 			return blocksTrial(b, net, rows, b.Normal("start", std, B, c.Width), outputs, B, c.Width)
 		},
 	}
@@ -47,7 +47,7 @@ func blocksKnown[T any](c nn.Config) Case[T] {
 			for i := range H {
 				row[i] = 1
 			}
-			net, rows, outputs := blocksNet(b, c, 1, func(p nn.Param) (none T) {
+			net, rows, outputs := blocksNet(b, c, 1, nil, func(p nn.Param) (none T) {
 				switch name := strings.TrimPrefix(p.Names[0], "layers.0."); name {
 				case "norm1.weight":
 					return b.All("norm1", 0, D)
@@ -72,10 +72,15 @@ func blocksKnown[T any](c nn.Config) Case[T] {
 	}
 }
 
-// blocksNet makes the blocks of a model for a token of each of B sequences, and names its states.
-func blocksNet[T any](b *Bench[T], c nn.Config, B int, param func(nn.Param) T) (*nn.Net[T], []T, []string) {
+// blocksNet makes the blocks of a model for a token of each of B sequences, in a list of slots or in all, and names its states.
+func blocksNet[T any](b *Bench[T], c nn.Config, B int, slots []uint32, param func(nn.Param) T) (*nn.Net[T], []T, []string) {
 	rows, sets := map[string]T{}, map[string][]T{}
 	var outputs []string
+	var list T
+	S := B
+	if slots != nil {
+		S, list = B+2, b.IDs("slots", slots, B)
+	}
 	net := nn.NewNet[T](c, c.DefaultScan()).Bind(nn.Binding[T]{
 		Param: func(p nn.Param) (none T) {
 			if p.Layer < 0 {
@@ -99,11 +104,12 @@ func blocksNet[T any](b *Bench[T], c nn.Config, B int, param func(nn.Param) T) (
 				std = 1
 			}
 			if sets[name] == nil {
-				sets[name] = b.NormalSet(name, c.Layers, std, append([]int{B}, s.Shape...)...)
+				sets[name] = b.NormalSet(name, c.Layers, std, append([]int{S}, s.Shape...)...)
 			}
 			outputs = append(outputs, fmt.Sprintf("%s.%d", name, at.Block))
 			return sets[name][at.Block]
 		},
+		Shared: func(layer.Shared) T { return list },
 	})
 	return net, slices.Collect(maps.Values(rows)), outputs
 }
@@ -157,6 +163,8 @@ func blocksCases[T any]() []Case[T] {
 		blocksFrom[T]("extreme/large/", delta(64, 2, 64, 4, nn.ScaleAbsmean), 1, 1e4),
 		blocksFrom[T]("extreme/zeros/", tied(64, 2, nn.ScaleAbsmean), 1, 0),
 		blocksFrom[T]("extreme/zeros/", delta(64, 2, 64, 4, nn.ScaleAbsmean), 1, 0),
+		blocksFrom[T]("slots/", tied(64, 2, nn.ScaleAbsmean), 3, 1, 4, 0, 2),
+		blocksFrom[T]("slots/", delta(64, 2, 48, 3, nn.ScaleNone), 2, 1, 3, 1),
 		blocksKnown[T](tied(4, 1, nn.ScaleAbsmean)),
 		large(blocksCase[T](tied(256, 8, nn.ScaleAbsmean), 1), 8*(256*64*2+12*256*256)/4),
 		large(blocksCase[T](delta(256, 8, 256, 4, nn.ScaleAbsmean), 1), 8*(256*256*4+12*256*256)/4),

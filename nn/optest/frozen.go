@@ -138,7 +138,7 @@ func ropeCase[T any]() Case[T] {
 			const n, heads, kv, c, wide = 6, 3, 1, 8, (3 + 2) * 8
 			qkv, rows, dqkv, drows := b.Normal("qkv", 1, n, wide), b.Stale("rows", n, wide), b.Stale("dqkv", n, wide), b.Normal("drows", 1, n, wide)
 			keys, values, raw := b.Stale("keys", 2, 4, kv*c), b.Stale("values", 2, 4, kv*c), b.Stale("raw", n, (heads+kv)*c)
-			angles, position := b.Normal("angles", 1, 4, 6), b.IDs("position", []uint32{0}, 1)
+			angles, position := b.Normal("angles", 1, 4, 6), b.positions(0, 2)
 			qgain, kgain := b.Near("qgain", 1, 0.3, c), b.Near("kgain", 1, 0.3, c)
 			return Trial[T]{
 				Forward: b.program(&op.Copy[T]{Dst: rows, Src: qkv, N: n * wide}, &op.RoPE[T]{
@@ -170,7 +170,7 @@ func attentionOf[T any](s attentionCase) Case[T] {
 			}
 			qkv, rows, dqkv := b.Normal("qkv", 1, n, wide), b.Stale("rows", n, wide), b.Stale("dqkv", n, wide)
 			keys, values := b.Stale("keys", s.B, L, s.kv*s.c), b.Stale("values", s.B, L, s.kv*s.c)
-			angles, position := b.Normal("angles", 1, L, s.turned), b.IDs("position", []uint32{0}, 1)
+			angles, position := b.Normal("angles", 1, L, s.turned), b.positions(0, s.B)
 			o, do := b.Stale("o", n, inner), b.Normal("do", 1, n, inner)
 			var qgain, kgain, raw T
 			if s.norms {

@@ -28,12 +28,21 @@ func (s heads) String() string {
 
 func (s heads) rowWidth() int { return (s.H+2*s.G)*s.c + s.beside }
 
+// positions makes those of n sequences that have read as much.
+func (b *Bench[T]) positions(at, n int) T {
+	ids := make([]uint32, n)
+	for i := range ids {
+		ids[i] = uint32(at)
+	}
+	return b.IDs("position", ids, n)
+}
+
 func ropeCases[T any]() []Case[T] {
 	rope := func(s heads) Case[T] {
 		return Case[T]{
 			Op: "rope", Name: fmt.Sprintf("random/%v/normed=%v", s, s.normed), Tolerance: summed,
 			Make: func(b *Bench[T]) Trial[T] {
-				qkv, position := b.Normal("qkv", 1, s.B*s.T, s.rowWidth()), b.IDs("position", []uint32{uint32(s.at)}, 1)
+				qkv, position := b.Normal("qkv", 1, s.B*s.T, s.rowWidth()), b.positions(s.at, s.B)
 				keys, values := cache(b, "keys", s, 1, 7), cache(b, "values", s, 1, 7)
 				angles := make([]float32, s.L*s.turned)
 				for t := range s.L {

@@ -78,9 +78,9 @@ func (l *Learner[T]) Adapter() (*nn.Adapter, error) {
 // places are what sequences of a model with attention share: all begin at position 0.
 type places[T any] struct{ position, angles T }
 
-func newPlaces[T any](m op.Memory[T], c nn.Config, time int, own func(T) T) (p places[T]) {
+func newPlaces[T any](m op.Memory[T], c nn.Config, batch, time int, own func(T) T) (p places[T]) {
 	if d := c.Decoder; d != nil {
-		p = places[T]{own(m.New(op.U32, 1)), own(m.New(op.F32, time, d.Rope.Width))}
+		p = places[T]{own(m.New(op.U32, batch)), own(m.New(op.F32, time, d.Rope.Width))}
 	}
 	return p
 }
@@ -91,10 +91,15 @@ func (p places[T]) fill(m op.Memory[T], c nn.Config, time int) {
 	}
 }
 
-// of gives them as Binding.Shared wants them.
-func (p places[T]) of(which layer.Shared) T {
-	if which == layer.Angles {
-		return p.angles
+// of gives those of so many sequences as Binding.Shared wants them.
+func (p places[T]) of(m op.Memory[T], sequences int) func(layer.Shared) T {
+	return func(which layer.Shared) (none T) {
+		switch which {
+		case layer.Position:
+			return m.Rows(p.position, sequences)
+		case layer.Angles:
+			return p.angles
+		}
+		return none
 	}
-	return p.position
 }

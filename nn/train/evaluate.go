@@ -134,7 +134,7 @@ func newEvaluator[T any](m op.Memory[T], c nn.Config, batch, time int) *Evaluato
 	heads := headRows(c, n)
 	e.stream, e.normed, e.logits = zeros(n, c.Width), zeros(n, c.Width), zeros(heads, c.Vocab)
 	e.inputs, e.targets = own(m.New(op.U32, n)), own(m.New(op.U32, n))
-	e.places = newPlaces(m, c, time, own)
+	e.places = newPlaces(m, c, batch, time, own)
 	e.loss, e.greedy = zeros(1), newGreedy(m, heads, own)
 	return e
 }
@@ -168,7 +168,7 @@ func (e *Evaluator[T]) prepare(batch, n int) (*evaluation, error) {
 	net := nn.NewNet[T](c, c.DefaultScan()).Bind(nn.Binding[T]{
 		Param:  inTurn(*e.weights),
 		Low:    e.low.Low(),
-		Shared: e.places.of,
+		Shared: e.places.of(b, batch),
 		Rows: func(at nn.Place, r layer.Rows) (none T) {
 			if r.Trained() {
 				return none

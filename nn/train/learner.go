@@ -160,7 +160,7 @@ func newLearner[T any](m op.Memory[T], c nn.Config, s Shape, weights *nn.Weights
 	l := &Learner[T]{ops: m, config: c, shape: s, scan: s.scan(c)}
 	l.makeParams(weights)
 	l.seed = l.own(m.New(op.U32, 1))
-	l.places = newPlaces(m, c, s.Time, l.own)
+	l.places = newPlaces(m, c, s.sequences(), s.Time, l.own)
 	l.makeActivations()
 	l.loss, l.sumSquares = l.zeros(1), l.zeros(1)
 	l.hypers = l.zeros(op.HyperCount)

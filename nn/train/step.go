@@ -93,7 +93,7 @@ func (l *Learner[T]) nets() (net, grad *nn.Net[T]) {
 		Low:    l.low.Low(),
 		Rows:   func(at nn.Place, r layer.Rows) T { return l.rows[l.rowsKey(at, r)] },
 		State:  func(at nn.Place, s layer.State) T { return l.states[stateKey(at, s)] },
-		Shared: l.places.of,
+		Shared: l.places.of(l.ops, l.shape.sequences()),
 	})
 	grad = nn.NewNet[T](l.config, l.scan).Bind(nn.Binding[T]{
 		Param: inTurn(*l.grads),

@@ -12,7 +12,7 @@ import (
 
 func (o *Ops) attention(args *op.Attention[*Tensor]) {
 	n, wide := rowsOf(args.QKV)
-	B, L, c := args.Keys.shape[0], args.Keys.shape[1], args.Keys.shape[2]/args.KVHeads
+	B, L, c := sequencesOf(args.Keys, args.Slots), args.Keys.shape[1], args.Keys.shape[2]/args.KVHeads
 	if c%4 != 0 || c > wgsl.AttentionMaxHead || args.Heads%args.KVHeads != 0 {
 		o.dev.Fail(fmt.Errorf("webgpu: attention with %d heads of width %d over %d heads of keys: got a width that is no multiple of 4 up to %d, or heads that are no multiple of those of keys",
 			args.Heads, c, args.KVHeads, wgsl.AttentionMaxHead))
@@ -24,13 +24,13 @@ func (o *Ops) attention(args *op.Attention[*Tensor]) {
 		Time: uint32(time), Wide: uint32(wide), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads), Head: uint32(c), Length: uint32(L),
 		Gate: flag(args.Gate), Scale: float32(1 / math.Sqrt(float64(c))),
 	}
-	v := variant{kernel: wgsl.Attention, queries: 8, half: args.Keys.format == op.F16, head: 1 << bits.Len(uint(c/4-1))}
+	v := variant{kernel: wgsl.Attention, queries: 8, half: args.Keys.format == op.F16, head: 1 << bits.Len(uint(c/4-1)), slots: args.Slots != nil}
 	if queries <= 4 {
 		v.queries = 4
 	}
-	for i, p := range args.Keys.parts { // sequences
-		params.Start = uint32(p.first * time)
-		o.dispatch(v, gpu.Params(&params), ceil(queries, int(v.queries)), p.rows*args.KVHeads,
-			o.whole(args.QKV), p.buffer, args.Values.parts[i].buffer, o.whole(args.Position), o.whole(args.O))
+	for i, p := range args.Keys.parts { // slots
+		params.First, params.Count = uint32(p.first), uint32(p.rows)
+		o.dispatch(v, gpu.Params(&params), ceil(queries, int(v.queries)), B*args.KVHeads,
+			o.whole(args.QKV), p.buffer, args.Values.parts[i].buffer, o.whole(args.Position), o.whole(args.O), o.whole(args.Slots))
 	}
 }

@@ -27,6 +27,8 @@ type packedLayers struct {
 // blocks are the operations of a token through all blocks of a model, as one kernel walks them.
 type blocks struct {
 	h       *Tensor // (B, D) the residual stream
+	chosen  int     // number of sequences for which a way is chosen
+	slots   *Tensor // (B) of the sequences, or nil
 	list    []block
 	delta   bool    // the mixer
 	rate    float32 // tied: η
@@ -66,7 +68,7 @@ func matchBlocks(p op.Program[*Tensor]) *blocks {
 	if len(b.list) == 0 {
 		return nil
 	}
-	b.program = all[:len(all)-len(p)]
+	b.program, b.chosen = all[:len(all)-len(p)], b.h.shape[0]
 	return b
 }
 
@@ -85,20 +87,21 @@ func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool
 	x.norm1, x.mix = norm.Gain, mix.W
 	var out *Tensor
 	delta, rate := false, float32(0)
+	var slots *Tensor
 	if step, ok := take[*op.StepSize[*Tensor]](&p); ok {
 		scan, ok := take[*op.DeltaScan[*Tensor]](&p)
 		if !ok || step.X != norm.X || scan.U != mix.Y || scan.Beta != step.Beta || scan.Starts != nil {
 			return nil, false
 		}
 		x.step, x.stepBias, x.conv, x.outNorm, x.state, x.tail = step.W, step.Bias, scan.Conv, scan.Gain, scan.State, scan.Tail
-		out, delta = scan.O, true
+		out, delta, slots = scan.O, true, scan.Slots
 		b.rows = append(b.rows, step.Beta, scan.KQV, scan.Answers)
 	} else {
 		scan, ok := take[*op.TiedScan[*Tensor]](&p)
 		if !ok || scan.F != mix.Y || scan.Starts != nil {
 			return nil, false
 		}
-		x.state, out, rate = scan.State, scan.Z, scan.Rate
+		x.state, out, rate, slots = scan.State, scan.Z, scan.Rate, scan.Slots
 	}
 	up, ok := take[*op.Linear[*Tensor]](&p)
 	if !ok || up.X != out || up.Addend != h || up.Y != h || !plainTernary(up) {
@@ -122,10 +125,10 @@ func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool
 	}
 	b.rows = append(b.rows, norm.X, mix.Y, out, norm2.X, gateUp.Y, act.A)
 	x.up, x.norm2, x.gateUp, x.down = up.W, norm2.Gain, gateUp.W, down.W
-	if x.state.shape[0] != n || len(b.list) > 0 && (delta != b.delta || rate != b.rate || !x.like(&b.list[0])) {
+	if sequencesOf(x.state, slots) != n || len(b.list) > 0 && (slots != b.slots || delta != b.delta || rate != b.rate || !x.like(&b.list[0])) {
 		return nil, false
 	}
-	b.h, b.delta, b.rate = h, delta, rate
+	b.h, b.slots, b.delta, b.rate = h, slots, delta, rate
 	b.list = append(b.list, x)
 	return p, true
 }
@@ -162,6 +165,7 @@ func (o *Ops) fuseBlocks(p op.Program[*Tensor], scratch []*Tensor) (n int, add f
 			return len(b.program), nil
 		}
 	}
+	b.chosen = o.chosenFor(b.h.shape[0])
 	threads := o.threads(b)
 	if threads == 0 {
 		return len(b.program), nil
@@ -184,9 +188,9 @@ func (o *Ops) dispatchBlocks(b *blocks, threads uint32, memories *gpu.Buffer, st
 		Weights: uint32(s.weightStride), Gains: uint32(s.gainStride), States: uint32(states), Tails: uint32(tailStride),
 		Absmean: flag(b.list[0].mix.absmean), Rate: b.rate,
 	}
-	v := variant{kernel: wgsl.Blocks, workgroup: threads, input: b.inputQuads(), delta: b.delta}
+	v := variant{kernel: wgsl.Blocks, workgroup: threads, input: b.inputQuads(), delta: b.delta, slots: b.slots != nil}
 	o.dispatch(v, gpu.Params(&params), B, 1,
-		s.weights, s.gains, o.whole(b.h), memories, tails, o.scratch("blocks", B*(7*d+H)))
+		s.weights, s.gains, o.whole(b.h), memories, tails, o.scratch("blocks", B*(7*d+H)), o.whole(b.slots))
 }
 
 // inputQuads is the room for the widest input of a product, in quads, of which a block of weights meets 16.

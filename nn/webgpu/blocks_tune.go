@@ -12,7 +12,7 @@ import (
 
 // threads is how many threads take a sequence through all layers; 0: block by block.
 func (o *Ops) threads(b *blocks) uint32 {
-	s, B := o.packedOf(b), b.h.shape[0]
+	s, B := o.packedOf(b), b.chosen
 	switch {
 	case !s.fits:
 		return 0
@@ -66,18 +66,18 @@ func (b *blocks) String() string {
 	if b.delta {
 		mixer = "delta"
 	}
-	return fmt.Sprintf("blocks %s D=%d d=%d h=%d N=%d n=%d", mixer, b.width(), b.memory(), b.heads(), len(b.list), b.h.shape[0])
+	return fmt.Sprintf("blocks %s D=%d d=%d h=%d N=%d n=%d", mixer, b.width(), b.memory(), b.heads(), len(b.list), b.chosen)
 }
 
 // blocksTolerance is how far the results of two ways may lie apart, as a share of their root mean square: roundings of
 // one layer go through all later ones.
 const blocksTolerance = 1e-3
 
-// measureBlocks finds the fastest way of taking a token through all blocks, on a stream and states of its own. The result
+// measureBlocks finds the fastest way of taking a token of each sequence through all blocks, on a stream and states of its own. The result
 // block by block is taken to be right: its products have been held against the host.
 func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 	defer func() { o.forcedBlocks = nil }()
-	B, D := b.h.shape[0], b.width()
+	B, D := b.chosen, b.width()
 	h := o.New(op.F32, B, D)
 	start := make([]float32, B*D)
 	r := rand.New(rand.NewPCG(1, uint64(B*D)))
@@ -87,10 +87,20 @@ func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 	source := o.Load(op.HostTensor{Format: op.F32, Shape: []int{B, D}, F32: start})
 	defer o.Release(h, source)
 	own := map[*Tensor]*Tensor{b.h: h}
+	rows := make([]*Tensor, len(b.rows))
+	for i, t := range b.rows {
+		if own[t] == nil {
+			own[t] = o.Rows(t, B)
+		}
+		rows[i] = own[t]
+	}
+	if b.slots != nil {
+		own[b.slots] = nil
+	}
 	var states []*Tensor
 	for _, of := range []func(*block) *Tensor{func(x *block) *Tensor { return x.state }, func(x *block) *Tensor { return x.tail }} {
 		if first := of(&b.list[0]); first != nil {
-			set := o.NewSet(len(b.list), op.F32, first.shape...)
+			set := o.NewSet(len(b.list), op.F32, append([]int{B}, first.shape[1:]...)...)
 			for i := range set {
 				own[of(&b.list[i])] = set[i]
 			}
@@ -107,7 +117,7 @@ func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 		}
 		return t
 	})...)
-	x := race{o: o, now: time.Now, program: program, scratch: b.rows, use: func(c choice) { o.forcedBlocks = &c }}
+	x := race{o: o, now: time.Now, program: program, scratch: rows, use: func(c choice) { o.forcedBlocks = &c }}
 	// result is the stream after the second token: it depends on what was remembered of the first.
 	result := func(p op.Prepared) []float32 {
 		for _, t := range states {

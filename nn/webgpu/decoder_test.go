@@ -44,11 +44,12 @@ func (f *filler) State(t **Tensor, s layer.State) {
 }
 
 func (f *filler) Shared(t **Tensor, which layer.Shared) {
-	if which == layer.Position {
+	switch which {
+	case layer.Position:
 		f.keep(t, f.o.New(op.U32, 1))
-		return
+	case layer.Angles:
+		f.keep(t, f.o.New(op.F32, 8, 32))
 	}
-	f.keep(t, f.o.New(op.F32, 8, 32))
 }
 
 // TestDispatches holds how many dispatches one token takes a block: each costs tens of microseconds on a GPU.

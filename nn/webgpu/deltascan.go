@@ -9,10 +9,11 @@ import (
 // deltaShape are the sizes of a delta scan, read off its tensors.
 type deltaShape struct{ n, B, T, d, h, c int }
 
-// shapeOfDelta reads the sizes off rows of outputs, the gain of the norm, and something that sequences have each.
-func shapeOfDelta(rows, gain, each *Tensor) deltaShape {
+// shapeOfDelta reads the sizes off rows of outputs, the gain of the norm, and something that sequences have each, in slots or
+// not.
+func shapeOfDelta(rows, gain, each, slots *Tensor) deltaShape {
 	n, d := rowsOf(rows)
-	B, c := each.shape[0], gain.shape[0]
+	B, c := sequencesOf(each, slots), gain.shape[0]
 	return deltaShape{n, B, n / B, d, d / c, c}
 }
 
@@ -26,45 +27,47 @@ func (s deltaShape) params(length, span, keep int) wgsl.DeltaScanParams {
 func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor]) {
 	out, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State,
 		args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
-	s := shapeOfDelta(out, gain, state)
+	s, slots, listed := shapeOfDelta(out, gain, state, args.Slots), o.whole(args.Slots), args.Slots != nil
 	if s.T == 1 && starts == nil && o.binds(wgsl.DeltaToken) {
 		params := wgsl.DeltaTokenParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: 1, Tail: 1, N: uint32(s.n)}
-		o.dispatch(variant{kernel: wgsl.DeltaToken}, gpu.Params(&params), s.n, s.h,
-			o.whole(u), o.whole(b), o.whole(conv), o.whole(gain), o.whole(mixed), o.whole(state), o.whole(tail), o.whole(read), o.whole(out))
+		o.dispatch(variant{kernel: wgsl.DeltaToken, slots: listed}, gpu.Params(&params), s.n, s.h,
+			o.whole(u), o.whole(b), o.whole(conv), o.whole(gain), o.whole(mixed), o.whole(state), o.whole(tail), o.whole(read), o.whole(out), slots)
 		return
 	}
 	mix := wgsl.DeltaMixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), Tail: 1, N: uint32(s.n)}
-	o.dispatch(variant{kernel: wgsl.DeltaMix}, gpu.Params(&mix), s.n, 3*s.h,
-		o.whole(u), o.whole(conv), o.whole(tail), o.whole(mixed))
-	end := variant{kernel: wgsl.DeltaStep}
+	o.dispatch(variant{kernel: wgsl.DeltaMix, slots: listed}, gpu.Params(&mix), s.n, 3*s.h,
+		o.whole(u), o.whole(conv), o.whole(tail), o.whole(mixed), slots)
 	if s.T > 1 || starts != nil {
-		end.kernel = wgsl.DeltaOutput
 		span := spanOf(op.Scan{Chunk: chunk}, starts != nil)
-		o.scanDelta(s, s.params(s.T, span, chunk), s.B, o.whole(b), o.whole(mixed), o.whole(state), o.whole(starts), o.whole(read), nil)
+		o.scanDelta(s, s.params(s.T, span, chunk), s.B, o.whole(b), o.whole(mixed), o.whole(state), o.whole(starts), o.whole(read), nil, slots)
+	} else {
+		params := wgsl.DeltaStepParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), N: uint32(s.n)}
+		o.dispatch(variant{kernel: wgsl.DeltaStep, slots: listed}, gpu.Params(&params), s.n, s.h,
+			o.whole(b), o.whole(mixed), o.whole(state), o.whole(read), slots)
 	}
-	output := wgsl.DeltaOutputParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: uint32(s.T), N: uint32(s.n)}
-	o.dispatch(end, gpu.Params(&output), s.n, s.h, o.whole(u), o.whole(b), o.whole(mixed), o.whole(gain),
-		o.whole(state), o.whole(tail), o.whole(read), o.whole(out))
+	output := wgsl.DeltaOutputParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), N: uint32(s.n)}
+	o.dispatch(variant{kernel: wgsl.DeltaOutput, slots: listed}, gpu.Params(&output), s.n, s.h,
+		o.whole(u), o.whole(gain), o.whole(tail), o.whole(read), o.whole(out), slots)
 }
 
 // stepAndScan is a StepSize and the DeltaScan of one token behind it in one dispatch.
 func (o *Ops) stepAndScan(step *op.StepSize[*Tensor], scan *op.DeltaScan[*Tensor]) {
-	s := shapeOfDelta(scan.O, scan.Gain, scan.State)
+	s := shapeOfDelta(scan.O, scan.Gain, scan.State, scan.Slots)
 	params := wgsl.DeltaDecodeParams{
 		Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: 1, Tail: 1, N: uint32(s.n), Stream: uint32(step.X.shape[1]),
 	}
-	o.dispatch(variant{kernel: wgsl.DeltaDecode}, gpu.Params(&params), s.n, s.h,
+	o.dispatch(variant{kernel: wgsl.DeltaDecode, slots: scan.Slots != nil}, gpu.Params(&params), s.n, s.h,
 		o.whole(step.X), o.whole(step.W), o.whole(step.Bias), o.whole(scan.U), o.whole(scan.Conv), o.whole(scan.Gain), o.whole(step.Beta),
-		o.whole(scan.KQV), o.whole(scan.State), o.whole(scan.Tail), o.whole(scan.Answers), o.whole(scan.O))
+		o.whole(scan.KQV), o.whole(scan.State), o.whole(scan.Tail), o.whole(scan.Answers), o.whole(scan.O), o.whole(scan.Slots))
 }
 
 // scanDelta records the rule for `sequences` sequences; errors, optional, receives E. The keys' products stay in
 // scratch memory.
-func (o *Ops) scanDelta(s deltaShape, p wgsl.DeltaScanParams, sequences int, b, mixed, state, starts, read, errors *gpu.Buffer) {
+func (o *Ops) scanDelta(s deltaShape, p wgsl.DeltaScanParams, sequences int, b, mixed, state, starts, read, errors, slots *gpu.Buffer) {
 	products := o.scratch("products", s.n*s.h*2*wgsl.TileTokens)
-	buffers := []*gpu.Buffer{b, mixed, products, state, starts, read, errors}
+	buffers := []*gpu.Buffer{b, mixed, products, state, starts, read, errors, slots}
 	o.dispatchGrid(variant{kernel: wgsl.DeltaProducts}, gpu.Params(&p), uint32(tiles(int(p.Length), int(p.Span))), uint32(sequences*s.h), 1, buffers...)
-	o.dispatchGrid(variant{kernel: wgsl.DeltaScan, keep: starts != nil, error: errors != nil}, gpu.Params(&p),
+	o.dispatchGrid(variant{kernel: wgsl.DeltaScan, keep: starts != nil, error: errors != nil, slots: slots != nil}, gpu.Params(&p),
 		uint32(ceil(s.c, wgsl.ScanSlab)), uint32(sequences*s.h), 1, buffers...)
 }
 
@@ -73,7 +76,7 @@ func (o *Ops) scanDelta(s deltaShape, p wgsl.DeltaScanParams, sequences int, b, 
 func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor]) {
 	du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO,
 		args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
-	s := shapeOfDelta(do, gain, starts)
+	s := shapeOfDelta(do, gain, starts, nil)
 	chunks := ceil(s.T, chunk)
 	rows := s.n * s.d
 	work, dread := o.scratch("work", wgsl.DeltaWorkSections*rows), o.scratch("gradients of answers", rows)
@@ -85,7 +88,7 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor]) {
 	spans, cc := s.B*ceil(s.T, span)*s.h, s.c*s.c
 	again, states := o.restart(starts, op.Count(starts.shape), spans*cc, span < chunk)
 	errors := o.scratch("errors", rows)
-	o.scanDelta(s, s.params(chunk, span, span), s.B*chunks, o.whole(b), o.whole(mixed), again, states, o.scratch("predictions", rows), errors)
+	o.scanDelta(s, s.params(chunk, span, span), s.B*chunks, o.whole(b), o.whole(mixed), again, states, o.scratch("predictions", rows), errors, nil)
 	o.copy(work, 4*rows*wgsl.DeltaWorkE, errors, 4*rows)
 	if states == nil {
 		states = o.whole(starts)

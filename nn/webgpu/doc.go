@@ -1,5 +1,5 @@
-// Package webgpu computes the operations of package nn on a GPU through WebGPU: each method checks its shapes, fills
-// a parameter block and records the dispatches of kernels of package wgsl.
+// Package webgpu computes the operations of package op on a GPU through WebGPU: for each of a program it fills a parameter
+// block and prepares the dispatches of kernels of package wgsl, some for several operations together.
 //
 // It is not a tensor library and holds no mathematics of its own: the formulas stand in the shaders, the devices and
 // their caches in package gpu, and what an operation means in op.Backend, whose reference is package nn/cpu.
@@ -20,12 +20,18 @@
 // Why may a tensor have several buffers? An adapter binds at most 128 MiB of a buffer to a kernel by default, and an
 // embedding of 128k × 1024 float32 has 525 MB. Matrices over the limit are cut by rows, with a dispatch a part.
 //
-// Why does Sample wait for the operation after it? The first thing the next token needs is its row of the embedding. Where that
-// follows at once, one dispatch does both. In the same way StepSize waits for a DeltaScan of one token.
+// Why is Sample joined with the Embed behind it? The first thing the next token needs is its row of the embedding, and one
+// dispatch does both.
 //
-// Why does a kernel bind twelve buffers where WebGPU promises eight? Step size, convolution and rule as one dispatch make
-// decoding with the delta mixer as short as with the tied one, five dispatches a layer. Adapters of desktops bind more than
-// twelve; on others it is three dispatches.
+// Why does a kernel bind thirteen buffers where WebGPU promises eight? Step, convolution and rule as one dispatch make
+// decoding with the delta mixer as short as with the tied one, five dispatches a layer. Adapters of desktops bind
+// more than thirteen; on others it is two dispatches, or, with fewer than ten, four.
+//
+// Why are slots a list in a buffer of their own? Sequences that are read together may lie anywhere in the tensors of states.
+// With the list a dispatch does all of them, whichever they are, and nothing is made when they change.
+//
+// Why do products of several sequences not take tiles? Tiles add up in another order, and a text must not depend on who else
+// is there. Rows of one dispatch find the weights in the device's cache.
 //
 // Why a kernel in which one workgroup walks all layers of a token? It makes a token three dispatches instead of five a
 // layer and two, and computes on one core of many. Which weighs more depends on the adapter and the size, so it is

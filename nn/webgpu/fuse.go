@@ -12,6 +12,10 @@ func (o *Ops) kernel(x op.Op[*Tensor]) func() {
 		return func() { o.copyTensors(a) }
 	case *op.Zero[*Tensor]:
 		return func() { o.zero(a) }
+	case *op.Gather[*Tensor]:
+		return func() { o.gather(a) }
+	case *op.Scatter[*Tensor]:
+		return func() { o.scatter(a) }
 	case *op.Embed[*Tensor]:
 		return func() { o.embed(a) }
 	case *op.EmbedBackward[*Tensor]:
@@ -100,7 +104,7 @@ func (o *Ops) fuse(p op.Program[*Tensor]) (int, func()) {
 			}
 		}
 	case *op.StepSize[*Tensor]:
-		if s, ok := second[*op.DeltaScan[*Tensor]](p); ok && o.binds(wgsl.DeltaDecode) && s.Beta == a.Beta && s.State.shape[0] == a.X.shape[0] && s.Starts == nil {
+		if s, ok := second[*op.DeltaScan[*Tensor]](p); ok && o.binds(wgsl.DeltaDecode) && s.Beta == a.Beta && sequencesOf(s.State, s.Slots) == a.X.shape[0] && s.Starts == nil {
 			return 2, func() { o.stepAndScan(a, s) }
 		}
 	}

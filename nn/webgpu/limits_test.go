@@ -153,9 +153,9 @@ func splitDecoder(t *testing.T, o *Ops, normal func(shape ...int) *Tensor) map[s
 		table.GroupScales[i] = uint16(0x3800 + i)
 	}
 	w := o.Load(table)
-	tokens, position := o.New(op.U32, n), o.New(op.U32, 1)
+	tokens, position := o.New(op.U32, n), o.New(op.U32, B)
 	o.WriteTokens(tokens, 0, []uint32{V - 1, 7})
-	o.WriteTokens(position, 0, []uint32{5})
+	o.WriteTokens(position, 0, []uint32{5, 3, 6})
 	h, x, logits, rounded := normal(n, D), normal(n, D), normal(n, V), normal(n, V)
 	qkv, keys, values, out := normal(B, 3*c), normal(B, L, c), normal(B, L, c), normal(B, c)
 	if o.limit < 1<<20 && (len(w.parts) < 2 || len(keys.parts) != B) {

@@ -93,6 +93,24 @@ func (o *Ops) Prepare(p op.Program[*Tensor], scratch ...*Tensor) (op.Prepared, e
 	return made, nil
 }
 
+// Alike implements op.Backend.
+func (o *Ops) Alike() int { return 64 }
+
+// PrepareAlike implements op.Backend: each row is computed by the variant that is chosen for one.
+func (o *Ops) PrepareAlike(p op.Program[*Tensor], scratch ...*Tensor) (op.Prepared, error) {
+	o.alike = true
+	defer func() { o.alike = false }()
+	return o.Prepare(p, scratch...)
+}
+
+// chosenFor is how many rows a variant is chosen for where there are n.
+func (o *Ops) chosenFor(n int) int {
+	if o.alike {
+		return 1
+	}
+	return n
+}
+
 // dispatch adds a kernel over `groups` workgroups (folded into x and y) times z to the program that is prepared. nil
 // buffers are bound to what nobody reads.
 func (o *Ops) dispatch(v variant, params []byte, groups, z int, buffers ...*gpu.Buffer) {

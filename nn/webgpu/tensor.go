@@ -323,9 +323,23 @@ func (o *Ops) Copy(dst *Tensor, dstOffset int, src *Tensor, srcOffset, n int) {
 	each := elementBytes(src.format)
 	pieces(src, srcOffset, n, func(from *gpu.Buffer, at, done, size int) {
 		pieces(dst, dstOffset+done/each, size/each, func(to *gpu.Buffer, place, part, size int) {
+			if to == from {
+				o.copyWithin(to, place, at+part, size)
+				return
+			}
 			o.dev.Copy(to, place, from, at+part, size)
 		})
 	})
+}
+
+// copyWithin copies bytes of a buffer to other places of it, by way of another: WebGPU copies between different buffers only.
+func (o *Ops) copyWithin(b *gpu.Buffer, to, from, size int) {
+	between := o.scratch("copy", min(size, readPiece)/4)
+	for at := 0; at < size; at += readPiece {
+		n := min(readPiece, size-at)
+		o.dev.Copy(between, 0, b, from+at, n)
+		o.dev.Copy(b, to+at, between, 0, n)
+	}
 }
 
 func (o *Ops) CopySet(dst, src []*Tensor, n int) {
@@ -348,6 +362,10 @@ func wholeOf(set []*Tensor, n int) *gpu.Buffer {
 	}
 	whole, _ := set[0].parts[0].buffer.Whole()
 	return whole
+}
+
+func (o *Ops) ZeroPart(t *Tensor, offset, n int) {
+	pieces(t, offset, n, func(b *gpu.Buffer, from, _, size int) { o.dev.Clear(b, from, size) })
 }
 
 func (o *Ops) Zero(t *Tensor) {

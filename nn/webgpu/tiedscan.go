@@ -31,7 +31,7 @@ func tiles(length, span int) int { return ceil(length, span) * ceil(span, wgsl.T
 func (o *Ops) tiedScan(args *op.TiedScan[*Tensor]) {
 	z, f, state, starts, s := args.Z, args.F, args.State, args.Starts, args.Scan
 	n, d := rowsOf(f)
-	B := state.shape[0]
+	B := sequencesOf(state, args.Slots)
 	T := n / B
 	params := wgsl.TiedScanParams{
 		Width: uint32(d), Time: uint32(T), Length: uint32(T), Span: uint32(spanOf(s, starts != nil)), Keep: uint32(s.Chunk),
@@ -39,21 +39,21 @@ func (o *Ops) tiedScan(args *op.TiedScan[*Tensor]) {
 	}
 	if T == 1 && starts == nil && d <= maxStepKey {
 		rows := 4 * int(o.workgroup) / 16
-		o.dispatchGrid(variant{kernel: wgsl.TiedStep, key: uint32(d)}, gpu.Params(&params), uint32(ceil(d, rows)), uint32(B), 1,
-			o.whole(f), nil, nil, o.whole(state), nil, o.whole(z))
+		o.dispatchGrid(variant{kernel: wgsl.TiedStep, key: uint32(d), slots: args.Slots != nil}, gpu.Params(&params), uint32(ceil(d, rows)), uint32(B), 1,
+			o.whole(f), nil, nil, o.whole(state), nil, o.whole(z), o.whole(args.Slots))
 		return
 	}
-	o.scanTied(params, B, o.whole(f), o.whole(z), o.whole(state), o.whole(starts))
+	o.scanTied(params, B, o.whole(f), o.whole(z), o.whole(state), o.whole(starts), o.whole(args.Slots))
 }
 
 // scanTied records the scan of `sequences` sequences. Keys and their products stay in scratch memory.
-func (o *Ops) scanTied(p wgsl.TiedScanParams, sequences int, f, z, state, starts *gpu.Buffer) {
+func (o *Ops) scanTied(p wgsl.TiedScanParams, sequences int, f, z, state, starts, slots *gpu.Buffer) {
 	d := int(p.Width)
 	n := f.Size() / 4 / d
 	keys, products := o.scratch("keys", n*d), o.scratch("products", n*wgsl.TileTokens)
-	buffers := []*gpu.Buffer{f, keys, products, state, starts, z}
+	buffers := []*gpu.Buffer{f, keys, products, state, starts, z, slots}
 	o.dispatchGrid(variant{kernel: wgsl.TiedKeys}, gpu.Params(&p), uint32(tiles(int(p.Length), int(p.Span))), uint32(sequences), 1, buffers...)
-	o.dispatchGrid(variant{kernel: wgsl.TiedScan, keep: starts != nil}, gpu.Params(&p), uint32(ceil(d, wgsl.ScanSlab)), uint32(sequences), 1, buffers...)
+	o.dispatchGrid(variant{kernel: wgsl.TiedScan, keep: starts != nil, slots: slots != nil}, gpu.Params(&p), uint32(ceil(d, wgsl.ScanSlab)), uint32(sequences), 1, buffers...)
 }
 
 // tiedScanBackward runs every chunk forward again from its start, all at once, then the gradient of the state from
@@ -71,7 +71,7 @@ func (o *Ops) tiedScanBackward(args *op.TiedScanBackward[*Tensor]) {
 	}
 	z := o.scratch("predictions", n*d)
 	again, states := o.restart(starts, op.Count(starts.shape), B*ceil(T, span)*d*d, span < s.Chunk)
-	o.scanTied(params, B*chunks, o.whole(f), z, again, states)
+	o.scanTied(params, B*chunks, o.whole(f), z, again, states, nil)
 	if states == nil {
 		states = o.whole(starts)
 	}

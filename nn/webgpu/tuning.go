@@ -99,6 +99,7 @@ func (o *Ops) candidates(c class) []choice {
 
 // choose says how to compute a product of n rows of activations.
 func (o *Ops) choose(kernel *wgsl.Kernel, v variant, n, quads int, stride uint32) choice {
+	n = o.chosenFor(n)
 	switch {
 	case o.forced != nil:
 		return o.forced.fit(stride)

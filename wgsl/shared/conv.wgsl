@@ -1,5 +1,5 @@
-// The convolution of the delta mixer. The importing file binds u, (n, 3, d), conv, (3, d, 4), and tail, (B, 3, 3, d),
-// and its params have width (d), time (T) and tail.
+// The convolution of the delta mixer. The importing file binds u, (n, 3, d), conv, (3, d, 4), and tail, (S, 3, 3, d), has
+// slot_of, and its params have width (d), time (T) and tail.
 const TAPS = 4u;
 const KEPT = 3u;  // inputs that a tail holds
 
@@ -11,7 +11,7 @@ fn conv_input(b: u32, t: u32, back: u32, j: u32) -> f32 {
     if params.tail == 0u {
         return 0.0;
     }
-    return tail[((b * 3u + j / params.width) * KEPT + KEPT + t - back) * params.width + j % params.width];
+    return tail[((slot_of(b) * 3u + j / params.width) * KEPT + KEPT + t - back) * params.width + j % params.width];
 }
 
 fn convolve(b: u32, t: u32, j: u32) -> f32 {

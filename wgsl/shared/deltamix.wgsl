@@ -1,6 +1,6 @@
 // Key, query and value of one head of one token, all of a sequence's: the convolution, SiLU, and unit length for key and
-// query. The importing file binds u, (n, 3, d), conv, (3, d, 4), tail, (B, 3, 3, d), and mixed, (n, 3, d), and its params
-// have width (d), head (c), time (1) and tail.
+// query. The importing file binds u, (n, 3, d), conv, (3, d, 4), tail, (S, 3, 3, d), and mixed, (n, 3, d), has slot_of, and
+// its params have width (d), head (c), time (1) and tail.
 #import shared/conv.wgsl
 #import shared/reduce.wgsl
 #import shared/silu.wgsl

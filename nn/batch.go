@@ -1,0 +1,233 @@
+package nn
+
+import (
+	"fmt"
+	"slices"
+
+	"bitgpu/nn/op"
+)
+
+// Batch is room for many sequences of one model, a slot each in one set of tensors, so that [Model.ReadDrawn] reads the weights
+// once for all of them. A slot is used through a [Session], which NewSession begins and which gives the slot back when it is
+// closed; where no slot is free, the batch grows. What a sequence reads and writes does not depend on the others. A batch is for
+// one goroutine, as the model is.
+type Batch[T any] struct {
+	model    *Model[T]
+	scan     op.Scan
+	least    int           // slots that stay where nobody uses them
+	fixed    bool          // one session has all slots
+	users    []*Session[T] // (S) by slot, nil where it is free
+	slots[T]               // (S, …)
+	list     slotList[T]   // of the sequences of a pass, where there are several slots
+	known    map[passKey]*pass[T]
+
+	generation int // of the workspace that the passes were prepared for
+}
+
+// slots are the tensors of S sequences.
+type slots[T any] struct {
+	size     int // S
+	state    *State[T]
+	logits   T // (S, V) after the last token
+	recent   T // (S, op.RecentSize)
+	rules    T // (S, op.RulesSize)
+	position T // (S) of a public family: tokens read, as the device knows it
+}
+
+// slotList are the sequences of a pass, and room for a row of each.
+type slotList[T any] struct {
+	size          int      // M, how many there may be; 0 where no pass needs a list
+	slots         T        // (M)
+	host          []uint32 // what slots holds
+	logits        T        // (M, V)
+	recent, rules T        // (M, op.RecentSize), (M, op.RulesSize)
+	next, out     T        // (M), (M, 1) drawn
+}
+
+// bigSlots is how many bytes of slots may be made that nobody has asked for.
+const bigSlots = 64 << 20
+
+// NewBatch makes room for n sequences, which may be 0, from an empty memory. scan is as in [Model.NewSession].
+func (m *Model[T]) NewBatch(n int, scan op.Scan) (*Batch[T], error) {
+	h := &Batch[T]{model: m, scan: scan, least: n, known: map[passKey]*pass[T]{}}
+	if err := h.resize(n); err != nil {
+		return nil, fmt.Errorf("making a batch: %w", err)
+	}
+	return h, nil
+}
+
+// NewSession begins a sequence.
+func (h *Batch[T]) NewSession() (*Session[T], error) {
+	slot := slices.Index(h.users, nil)
+	if slot < 0 {
+		slot = h.size
+		if err := h.resize(h.larger()); err != nil {
+			return nil, fmt.Errorf("making a session: %w", err)
+		}
+	}
+	s, err := h.begin(slot, 1)
+	if err != nil {
+		h.shrink()
+		return nil, err
+	}
+	s.Reset()
+	return s, nil
+}
+
+// larger is how many slots there are to be where one more is wanted.
+func (h *Batch[T]) larger() int {
+	m := new(op.Meter)
+	makeSlots(op.Memory[struct{}](m), h.model.Config, 1)
+	if float64(2*h.size)*m.Bytes <= bigSlots {
+		return max(2*h.size, 1)
+	}
+	return h.size + 1
+}
+
+// begin makes a session of some slots.
+func (h *Batch[T]) begin(slot, batch int) (*Session[T], error) {
+	m := h.model
+	s := newSession(m.Config, op.Memory[T](m.Backend), batch, h.scan)
+	m.begun++
+	s.model, s.home, s.slot, s.id = m, h, slot, m.begun
+	for i := range batch {
+		h.users[slot+i] = s
+	}
+	m.sessions++
+	m.work.grow(m.Backend, m.Config, s.rows*batch)
+	m.work.fill(m.Backend, m.Config)
+	if err := m.Backend.Flush(); err != nil {
+		s.Close()
+		if m.sessions == 0 {
+			m.work.release(m.Backend) // it may be what there was no room for
+		}
+		return nil, fmt.Errorf("making a session: %w", err)
+	}
+	return s, nil
+}
+
+// leave gives the slots of a session back.
+func (h *Batch[T]) leave(s *Session[T]) {
+	for key, p := range h.known {
+		if key.of == s.id {
+			p.release()
+			delete(h.known, key)
+		}
+	}
+	for i := range s.batch {
+		h.users[s.slot+i] = nil
+	}
+	h.shrink()
+}
+
+// shrink gives memory back that nobody uses.
+func (h *Batch[T]) shrink() {
+	if h.size > h.least && !slices.ContainsFunc(h.users, func(s *Session[T]) bool { return s != nil }) {
+		h.resize(h.least) // nothing is copied; should making fewer slots fail, the device says so at the next call
+	}
+}
+
+// Close gives the batch's memory back. Its sessions have been closed before.
+func (h *Batch[T]) Close() {
+	h.dropPasses()
+	h.release(h.model.Backend, h.model.Config)
+	h.list.release(h.model.Backend)
+}
+
+// resize makes room for n sequences in the place of what there was, and takes along what is in use. After an error all is as
+// it was.
+func (h *Batch[T]) resize(n int) error {
+	b, c := h.model.Backend, h.model.Config
+	var next slots[T]
+	var list slotList[T]
+	if n > 0 {
+		next = makeSlots(op.Memory[T](b), c, n)
+	}
+	if n > 1 && !h.fixed {
+		list = makeSlotList(b, c, min(n, b.Alike()))
+	}
+	if n > 0 {
+		if err := b.Flush(); err != nil {
+			next.release(b, c)
+			list.release(b)
+			return err
+		}
+	}
+	kept := min(h.size, n)
+	if kept > 0 {
+		next.copyFrom(b, c, &h.slots, kept, h.users)
+	}
+	h.dropPasses()
+	h.release(b, c)
+	h.list.release(b)
+	h.slots, h.list = next, list
+	h.users = append(h.users[:kept], make([]*Session[T], n-kept)...)
+	return nil
+}
+
+// makeSlots makes the tensors of n sequences before anything was read.
+func makeSlots[T any](m op.Memory[T], c Config, n int) slots[T] {
+	s := slots[T]{size: n, state: NewState(m, c, n), logits: m.New(op.F32, n, c.Vocab)}
+	s.recent, s.rules = m.New(op.U32, n, op.RecentSize), m.New(op.U32, n, op.RulesSize)
+	if c.Decoder != nil {
+		s.position = m.New(op.U32, n)
+	}
+	return s
+}
+
+// copyFrom takes the first n slots of others, of caches as much as has been read.
+func (s *slots[T]) copyFrom(m op.Memory[T], c Config, from *slots[T], n int, users []*Session[T]) {
+	s.state.copyFrom(m, 0, from.state, 0, n)
+	for i, user := range users[:n] {
+		if user != nil {
+			s.state.copyGrown(m, i, from.state, i, 1, int(user.read))
+		}
+	}
+	m.Copy(s.logits, 0, from.logits, 0, n*c.Vocab)
+	m.Copy(s.recent, 0, from.recent, 0, n*op.RecentSize)
+	m.Copy(s.rules, 0, from.rules, 0, n*op.RulesSize)
+	if c.Decoder != nil {
+		m.Copy(s.position, 0, from.position, 0, n)
+	}
+}
+
+func (s *slots[T]) release(m op.Memory[T], c Config) {
+	if s.size == 0 {
+		return
+	}
+	s.state.Release(m)
+	m.Release(s.logits, s.recent, s.rules)
+	if c.Decoder != nil {
+		m.Release(s.position)
+	}
+	*s = slots[T]{}
+}
+
+func makeSlotList[T any](m op.Memory[T], c Config, n int) slotList[T] {
+	return slotList[T]{
+		size: n, slots: m.New(op.U32, n), host: make([]uint32, n), logits: m.New(op.F32, n, c.Vocab),
+		recent: m.New(op.U32, n, op.RecentSize), rules: m.New(op.U32, n, op.RulesSize), next: m.New(op.U32, n), out: m.New(op.U32, n, 1),
+	}
+}
+
+func (l *slotList[T]) release(m op.Memory[T]) {
+	if l.size > 0 {
+		m.Release(l.slots, l.logits, l.recent, l.rules, l.next, l.out)
+		*l = slotList[T]{}
+	}
+}
+
+// use writes the slots of the sequences of the next pass, unless they lie there.
+func (l *slotList[T]) use(m op.Memory[T], sessions ...*Session[T]) {
+	if l.size == 0 {
+		return
+	}
+	changed := false
+	for i, s := range sessions {
+		changed = changed || l.host[i] != uint32(s.slot)
+		l.host[i] = uint32(s.slot)
+	}
+	if changed {
+		m.WriteTokens(l.slots, 0, l.host[:len(sessions)])
+	}
+}

@@ -1,0 +1,230 @@
+package bitgpu
+
+import (
+	"errors"
+	"slices"
+)
+
+// open says whether there is something to do for the sequence.
+func (s *Sequence) open() bool { return !s.stopped && s.reason == "" && s.err == nil }
+
+// writes says whether a token is to be drawn.
+func (s *Sequence) writes() bool { return s.open() && len(s.prompt) == 0 && !s.pending }
+
+// reads says whether the newest token is to be read.
+func (s *Sequence) reads() bool { return s.pending && !s.stopped && s.err == nil }
+
+// Write goes on from what was read and written: prompt, which may be empty, is read by the next steps, and what follows is
+// written by o. A text that has not ended ends where it is. A sequence that is stopped stays so.
+func (s *Sequence) Write(prompt string, o Options) error {
+	return s.batch.work(func() error {
+		if s.err != nil {
+			return s.err
+		}
+		return s.write(prompt, o)
+	})
+}
+
+func (s *Sequence) write(prompt string, o Options) error {
+	p, err := o.sampling()
+	if err != nil {
+		return err
+	}
+	in := s.session
+	if prompt == "" && !in.ready && len(s.prompt) == 0 {
+		return ErrEmptyPrompt
+	}
+	if prompt != "" {
+		ids, err := in.model.tok.Encode(prompt, in.run.Position() == 0 && len(s.prompt) == 0)
+		if err != nil {
+			return err
+		}
+		s.prompt = append(s.prompt, ids...)
+	}
+	s.options, s.rules, s.out, s.tokens = o, p, &stopper{stops: o.Stop}, 0
+	s.begun, s.reason = false, ""
+	if o.MaxTokens == 0 && len(s.prompt) == 0 {
+		s.reason = EndLength
+	}
+	return nil
+}
+
+// Stop has Step leave the sequence out, until Resume.
+func (s *Sequence) Stop() { s.stopped = true }
+
+// Resume undoes Stop: the text goes on as if nothing had been.
+func (s *Sequence) Resume() { s.stopped = false }
+
+// Ended says why the text ended, "" where it has not.
+func (s *Sequence) Ended() Reason { return s.reason }
+
+// Tokens is how many tokens have been written since the text began, or since Write.
+func (s *Sequence) Tokens() int { return s.tokens }
+
+// Position is how many tokens the memory holds. The newest token of a text is read by the step after the one that drew it.
+func (s *Sequence) Position() int64 {
+	m := s.batch.model
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return s.session.run.Position()
+}
+
+// Fork makes a sequence that goes on from here by other options, or by the same; its text begins where this one is. It costs a
+// copy of what the sequence remembers.
+func (s *Sequence) Fork(o Options) (*Sequence, error) {
+	b := s.batch
+	var f *Sequence
+	err := b.work(func() error {
+		if s.err != nil {
+			return s.err
+		}
+		p, err := o.sampling()
+		if err != nil {
+			return err
+		}
+		if err := s.catchUp(); err != nil {
+			return err
+		}
+		r, err := s.session.run.fork()
+		if err != nil {
+			return err
+		}
+		f = b.sequence(r)
+		in := s.session
+		f.session.ready, f.prompt = in.ready, append([]uint32(nil), s.prompt...)
+		if in.text != nil {
+			f.session.text = in.text.clone()
+		}
+		f.options, f.rules, f.out = o, p, &stopper{stops: o.Stop}
+		b.sequences = append(b.sequences, f)
+		return nil
+	})
+	return f, err
+}
+
+// catchUp has the newest token read, which otherwise the next step does.
+func (s *Sequence) catchUp() error {
+	if !s.pending {
+		return nil
+	}
+	s.pending = false
+	return s.batch.model.engine.readDrawn([]runner{s.session.run})
+}
+
+// Snapshot copies what the sequence has read and written, for others to go on from it.
+func (s *Sequence) Snapshot() (p *Snapshot, err error) {
+	err = s.batch.work(func() error {
+		if s.err != nil {
+			return s.err
+		}
+		if err := s.catchUp(); err != nil {
+			return err
+		}
+		file, err := s.session.remembered()
+		if err != nil {
+			return err
+		}
+		p = &Snapshot{file}
+		return nil
+	})
+	return p, err
+}
+
+// Close ends the text and gives its place in the batch back.
+func (s *Sequence) Close() error {
+	err := s.batch.work(func() error {
+		for i, other := range s.batch.sequences {
+			if other == s {
+				s.release()
+				s.batch.sequences = append(s.batch.sequences[:i], s.batch.sequences[i+1:]...)
+				break
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (s *Sequence) release() {
+	s.session.run.Close()
+	s.reason, s.err = EndCancelled, ErrClosed
+}
+
+// fail keeps an error that concerns this sequence alone, and returns others.
+func (s *Sequence) fail(err error) error {
+	if errors.Is(err, ErrNotFinite) || errors.Is(err, ErrContext) {
+		s.err = err
+		return nil
+	}
+	return err
+}
+
+// draw has the sequence draw a token.
+func (s *Sequence) draw() (Step, error) {
+	in := s.session
+	if !s.begun {
+		if err := in.run.Start(s.rules); err != nil {
+			return Step{}, err
+		}
+		if in.text == nil {
+			in.text = &decoder{stream: in.model.tok.NewStream(true)}
+		}
+		s.begun = true
+	}
+	step := Step{Sequence: s}
+	left := in.run.Left()
+	if s.tokens >= s.options.MaxTokens || left == 0 {
+		return s.end(step, left), nil
+	}
+	ids, err := in.run.Draw()
+	if err != nil {
+		step.Err = err
+		return step, s.fail(err)
+	}
+	step.Token = ids[0]
+	if slices.Contains(in.model.ends, ids[0]) {
+		s.reason = EndOfText
+		step.Text, step.Reason = s.rest()
+		in.text = nil
+		return step, nil
+	}
+	s.tokens++
+	before := in.text.clone()
+	text, stopped := s.out.next(in.text.next(ids[0]))
+	if step.Text = text; stopped {
+		in.text, s.reason, step.Reason = before, EndStop, EndStop // the token is not read
+		return step, nil
+	}
+	s.pending = true
+	if s.tokens == s.options.MaxTokens || left == 1 {
+		return s.end(step, left-1), nil
+	}
+	return step, nil
+}
+
+// end ends a text for which there is no more room, in MaxTokens or, with left 0, in the context.
+func (s *Sequence) end(step Step, left int64) Step {
+	s.reason = EndLength
+	if left == 0 && s.tokens < s.options.MaxTokens {
+		s.reason = EndContext
+	}
+	var rest string
+	rest, step.Reason = s.rest()
+	step.Text += rest
+	return step
+}
+
+// rest is what was held back of a text that has ended, which may have been by a stop text in it.
+func (s *Sequence) rest() (string, Reason) {
+	rest, stopped := s.out.next(s.session.text.rest())
+	if stopped {
+		s.reason = EndStop
+	}
+	return rest + s.out.held, s.reason
+}
+
+// Err is why the sequence cannot go on: [ErrNotFinite], or that there was no room for its prompt; nil where it can.
+func (s *Sequence) Err() error { return s.err }

@@ -1,0 +1,36 @@
+// The end of the delta mixer's scan. The importing file binds u, (n, 3, d), gain, (c), tail, (S, 3, 3, d), answers and
+// normed, (n, d), has KEPT, the inputs that a tail holds, and slot_of, and its params have width (d), head (c) and time (T).
+#import shared/norm.wgsl
+#import shared/reduce.wgsl
+
+// Normalises one head's answer to one token, and after the last token keeps that head's inputs.
+fn write_output(row: u32, head: u32, thread: u32) {
+    let c = params.head;
+    let first = row * params.width + head * c;
+    var squares = 0.0;
+    for (var j = thread; j < c; j += WORKGROUP) {
+        let v = answers[first + j];
+        squares += v * v;
+    }
+    let root = inverse_rms(workgroup_sum(squares, thread), c, NORM_EPS);
+    for (var j = thread; j < c; j += WORKGROUP) {
+        normed[first + j] = answers[first + j] * root * gain[j];
+    }
+    if row % params.time != params.time - 1u {
+        return;
+    }
+    for (var j = thread; j < 3u * c; j += WORKGROUP) {
+        let channel = head * c + j % c;
+        let place = slot_of(row / params.time) * 3u + j / c;  // key, query or value of this sequence
+        for (var i = 0u; i < KEPT; i++) {
+            let back = KEPT - i;
+            var v = 0.0;
+            if params.time >= back {
+                v = u[((row + 1u - back) * 3u + j / c) * params.width + channel];
+            } else {
+                v = tail[(place * KEPT + params.time + i) * params.width + channel];
+            }
+            tail[(place * KEPT + i) * params.width + channel] = v;
+        }
+    }
+}
