@@ -219,7 +219,7 @@ func TestTrainRefusals(t *testing.T) {
 		{"no validation", "--val-every: " + data + " has no validation tokens", small("--data", data, "--val-every", "5")},
 		{"batch", "--batch-size: got 0, want 1 to 1048576", small("--data", data, "--batch-size", "0")},
 		{"rate", "--lr: got NaN, want a number that is not negative", small("--data", data, "--lr", "NaN")},
-		{"width", "train: --dim: a multiple of 4", small("--data", data, "--dim", "18")},
+		{"width", "train: --dim: got 18, want a multiple of 4", small("--data", data, "--dim", "18")},
 		{"mixer", `--mixer: got "conv", want "tied" or "delta"`, small("--data", data, "--mixer", "conv")},
 		{"heads", "--ttt-heads: got 3, want a divisor of --ttt-dim 8", small("--data", data, "--mixer", "delta", "--ttt-dim", "8", "--ttt-heads", "3")},
 		{"dim of tied", "add --mixer delta", small("--data", data, "--ttt-dim", "8")},

@@ -80,18 +80,15 @@ func refuseFlags(c *cli.Context, err error, _ bool) error {
 			message += suggestFlag(flags, m[1])
 		}
 	} else if m := invalidFlag.FindStringSubmatch(message); m != nil {
-		message = dashes(m[2]) + ": got " + m[1]
-		if want := numberFor(flags, m[2]); want != "" {
-			message += ", want " + want
-		}
+		message = fmt.Sprintf("%s: got %s, want %s", dashes(m[2]), m[1], takenBy(flags, m[2]))
 	} else if m := emptyFlag.FindStringSubmatch(message); m != nil {
 		message = dashes(m[1]) + " needs a value"
 	}
 	return usagef("%s%s", where, message)
 }
 
-// numberFor says what a flag of numbers takes, and nothing of other flags.
-func numberFor(flags []cli.Flag, name string) string {
+// takenBy says what a flag takes.
+func takenBy(flags []cli.Flag, name string) string {
 	for _, f := range flags {
 		if !slices.Contains(f.Names(), name) {
 			continue
@@ -101,9 +98,13 @@ func numberFor(flags []cli.Flag, name string) string {
 			return "a whole number"
 		case *cli.Float64Flag:
 			return "a number"
+		case *cli.DurationFlag:
+			return "a time such as 30s or 5m"
+		case *cli.BoolFlag:
+			return "true or false"
 		}
 	}
-	return ""
+	return "another value"
 }
 
 // dashes writes a flag as it is typed.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, 
 
 from ._config import BitLlamaConfig
 from ._library import ClosedError, Error, Options, Text as _Text, library
-from ._values import adapters, address, encode, encode_name, encode_path, floats, integer, real, token_ids
+from ._values import adapters, address, as_ids, encode, encode_name, encode_path, floats, integer, real
 
 if TYPE_CHECKING:
     from ._values import Floats, Path, Tokens
@@ -134,7 +134,7 @@ class Session(_Closing):
         Between many tokens and one at a time, the last bits of a float differ. Raises ValueError for an id that is not
         below V, and for an empty sequence where nothing was read before.
         """
-        ids = token_ids(token_id)
+        ids = as_ids(token_id)
         logits = array.array("f", [0]) * self.model.vocab_size
         self._call("session_forward", address(ids), len(ids), address(logits), len(logits))
         return floats(logits)
@@ -145,7 +145,7 @@ class Session(_Closing):
         This advances the state. The result is a numpy array where numpy is installed, else a list of T
         ``array.array('f')``. Raises ValueError for an id that is not below V.
         """
-        ids, vocab = token_ids(token_ids), self.model.vocab_size
+        ids, vocab = as_ids(token_ids), self.model.vocab_size
         logits = array.array("f", [0]) * (len(ids) * vocab)
         self._call("session_forward_all", address(ids), len(ids), address(logits), len(logits))
         return floats(logits, len(ids))
@@ -410,7 +410,7 @@ class BitLlama(Session):
 
         Raises ValueError for an id that is not below V, and Error for a model without a tokenizer.
         """
-        ids, text, length = token_ids(token_ids), _Text(), c_size_t()
+        ids, text, length = as_ids(token_ids), _Text(), c_size_t()
         library.call("model_decode", self._handle, address(ids), len(ids), byref(text), byref(length))
         return library.take(text, length.value)
 

@@ -76,7 +76,7 @@ def real(what: str, value: Any) -> float:
     return float(value)
 
 
-def token_ids(tokens: Union[SupportsIndex, Tokens]) -> array.array[int]:
+def as_ids(tokens: Union[SupportsIndex, Tokens]) -> array.array[int]:
     """Token ids as the library takes them; it checks them against V."""
     try:
         several = [operator.index(tokens)]  # type: ignore[arg-type]
