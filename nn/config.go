@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"bitgpu/nn/arch"
+	"bitgpu/nn/op"
 )
 
 // Values of the configuration's words.
@@ -18,6 +19,9 @@ const (
 
 	MixerTied  = "tied"  // key = value = query
 	MixerDelta = "delta" // keys, values and queries of their own
+
+	ActivationSiLU  = "silu"  // SwiGLU: silu(gate) ⊙ up
+	ActivationReLU2 = "relu2" // relu(gate)² ⊙ up (BitNet b1.58 2B4T)
 )
 
 // DefaultMinibatch is the chunk of the minibatch rule where a config names none.
@@ -28,6 +32,8 @@ const (
 	maxWidth  = 1 << 17
 	maxLayers = 1 << 12
 	maxVocab  = 1 << 24
+
+	minEps = 1e-30 // beside the smallest mean square that a float32 has, nearly
 )
 
 // Config is what config.json says. The zero value of an optional field means its default.
@@ -44,8 +50,11 @@ type Config struct {
 	MemoryWidth int    // d
 	Heads       int    // h
 	MLPWidth    int    // H, the width inside the MLP
+	Activation  string // ActivationSiLU or ActivationReLU2: of the MLP's gate
 
-	// Decoder describes a model of a public family; it is nil of our own. Vocab, Width, Layers and MLPWidth are then its.
+	NormEps float64 // ε of all norms
+
+	// Decoder describes a model of a public family; it is nil of our own. Vocab, Width, Layers, MLPWidth and NormEps are then its.
 	Decoder *arch.Decoder
 
 	// Adapter is applied beside the weights, nil: none. It is no part of a model's files.
@@ -56,7 +65,7 @@ type Config struct {
 
 // OfDecoder is the configuration of a model of a public family.
 func OfDecoder(d *arch.Decoder) Config {
-	return Config{Vocab: d.Vocab, Width: d.Width, Layers: d.Layers, MLPWidth: d.MLP, Decoder: d}
+	return Config{Vocab: d.Vocab, Width: d.Width, Layers: d.Layers, MLPWidth: d.MLP, NormEps: d.Eps, Decoder: d}
 }
 
 // Capacity is how many tokens a session has room for: of our own models any number, which is 0 here.
@@ -104,6 +113,12 @@ func (c Config) WithDefaults() Config {
 	if c.MLPWidth == 0 {
 		c.MLPWidth = 4 * c.Width
 	}
+	if c.Activation == "" {
+		c.Activation = ActivationSiLU
+	}
+	if c.NormEps == 0 {
+		c.NormEps = op.NormEps
+	}
 	if c.Mixer == MixerTied {
 		c.Heads = 1
 	} else if c.Heads == 0 {
@@ -142,6 +157,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ttt_heads: got %d, want a divisor of ttt_dim %d", c.Heads, c.MemoryWidth)
 	case c.MLPWidth < 1 || c.MLPWidth > 4*maxWidth:
 		return fmt.Errorf("mlp_dim: got %d, want 1 to %d", c.MLPWidth, 4*maxWidth)
+	case c.Activation != ActivationSiLU && c.Activation != ActivationReLU2:
+		return fmt.Errorf("hidden_act: got %q, want %q or %q", c.Activation, ActivationSiLU, ActivationReLU2)
+	case !(c.NormEps >= minEps && c.NormEps <= 1):
+		return fmt.Errorf("rms_norm_eps: got %v, want %v to 1", c.NormEps, minEps)
 	}
 	return nil
 }

@@ -55,6 +55,9 @@ func parseKeys(data []byte) (c Config, given map[string]bool, err error) {
 			if err := parseValue(r, k.Value(&c)); err != nil {
 				return c, nil, fmt.Errorf("%s: %w", name, err)
 			}
+			if k.Positive && !(*k.Value(&c).(*float64) > 0) {
+				return c, nil, fmt.Errorf("%s: got %v, want a number above 0", name, *k.Value(&c).(*float64))
+			}
 			if now := Field(k.Value(&c)); given[k.Name] && now != before {
 				return c, nil, fmt.Errorf("%s %v contradicts %s %v", name, now, k.Name, before)
 			}

@@ -29,7 +29,7 @@ func TestConfigDefaults(t *testing.T) {
 	c := parse(t, `{"vocab_size": 100, "hidden_dim": 36, "num_layers": 2, "inner_lr": 0.1}`)
 	want := nn.Config{
 		Vocab: 100, Width: 36, Layers: 2, InnerLR: 0.1, WeightScale: nn.ScaleNone, Rule: nn.RuleSequential,
-		Chunk: nn.DefaultMinibatch, Mixer: nn.MixerTied, MemoryWidth: 9, Heads: 1, MLPWidth: 144,
+		Chunk: nn.DefaultMinibatch, Mixer: nn.MixerTied, MemoryWidth: 9, Heads: 1, MLPWidth: 144, Activation: nn.ActivationSiLU, NormEps: 1e-5,
 	}
 	same(t, c, want)
 	if c.MLPWidth != 144 || c.HeadWidth() != 9 || c.MixWidth() != 9 || c.Delta() {
@@ -69,12 +69,12 @@ func TestConfigAllKeys(t *testing.T) {
 	same(t, parse(t, `{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": 1e-2, "weight_scale": "absmean",
 		"ttt_rule": "minibatch", "ttt_chunk": 5}`), nn.Config{
 		Vocab: 7, Width: 8, Layers: 3, InnerLR: 0.01, WeightScale: nn.ScaleAbsmean, Rule: nn.RuleMinibatch, Chunk: 5,
-		Mixer: nn.MixerTied, MemoryWidth: 2, Heads: 1, MLPWidth: 32,
+		Mixer: nn.MixerTied, MemoryWidth: 2, Heads: 1, MLPWidth: 32, Activation: nn.ActivationSiLU, NormEps: 1e-5,
 	})
 	same(t, parse(t, `{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0, "weight_scale": "none",
-		"ttt_rule": "sequential", "ttt_mixer": "delta", "ttt_dim": 12, "ttt_heads": 3, "mlp_dim": 24}`), nn.Config{
+		"ttt_rule": "sequential", "ttt_mixer": "delta", "ttt_dim": 12, "ttt_heads": 3, "mlp_dim": 24, "hidden_act": "relu2", "rms_norm_eps": 1e-6}`), nn.Config{
 		Vocab: 7, Width: 8, Layers: 3, WeightScale: nn.ScaleNone, Rule: nn.RuleSequential, Chunk: nn.DefaultMinibatch,
-		Mixer: nn.MixerDelta, MemoryWidth: 12, Heads: 3, MLPWidth: 24,
+		Mixer: nn.MixerDelta, MemoryWidth: 12, Heads: 3, MLPWidth: 24, Activation: nn.ActivationReLU2, NormEps: 1e-6,
 	})
 }
 
@@ -83,6 +83,7 @@ func TestConfigKeysAreWritten(t *testing.T) {
 	for _, text := range []string{
 		`{"vocab_size":7,"hidden_dim":8,"num_layers":3,"inner_lr":0.01,"weight_scale":"absmean","ttt_rule":"minibatch","ttt_chunk":5,"mlp_dim":20}`,
 		`{"vocab_size":7,"hidden_dim":8,"num_layers":3,"inner_lr":0,"weight_scale":"none","ttt_rule":"sequential","ttt_mixer":"delta","ttt_dim":12,"ttt_heads":3}`,
+		`{"vocab_size":7,"hidden_dim":8,"num_layers":3,"inner_lr":1,"weight_scale":"none","ttt_rule":"sequential","hidden_act":"relu2","rms_norm_eps":0.000001}`,
 		`{"vocab_size":7,"hidden_dim":8,"num_layers":3,"inner_lr":1,"weight_scale":"none","ttt_rule":"sequential"}`,
 	} {
 		if got := string(marshal(t, parse(t, text))); got != text {
@@ -185,6 +186,10 @@ func TestConfigRefuses(t *testing.T) {
 		{tied(`, "ttt_mixer": "delta", "ttt_dim": 200000`), "ttt_dim: got 200000, want 1 to 131072"},
 		{tied(`, "ttt_mixer": "delta", "ttt_dim": 10, "ttt_heads": 3`), "ttt_heads: got 3, want a divisor of ttt_dim 10"},
 		{tied(`, "ttt_mixer": "delta", "ttt_dim": [4]`), "ttt_dim: got [4], want a whole number"},
+		{tied(`, "hidden_act": "gelu"`), `hidden_act: got "gelu", want "silu" or "relu2"`},
+		{tied(`, "rms_norm_eps": 0`), "rms_norm_eps: got 0, want a number above 0"},
+		{tied(`, "rms_norm_eps": -1e-5`), "rms_norm_eps: got -1e-05, want a number above 0"},
+		{tied(`, "rms_norm_eps": 3`), "rms_norm_eps: got 3, want 1e-30 to 1"},
 	} {
 		_, err := nn.ParseConfig("models/config.json", []byte(c.text))
 		if err == nil {

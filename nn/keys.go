@@ -1,5 +1,7 @@
 package nn
 
+import "bitgpu/nn/op"
+
 // Key is one key of config.json, stated once: the parser and the writer, the flags of training, and the configurations of
 // the C library and of Python all take it from here.
 type Key struct {
@@ -8,6 +10,7 @@ type Key struct {
 	// Flag and Usage are those of `bitgpu train`; "" where no flag sets the key. Usage has the placeholder in backquotes.
 	Flag, Usage string
 	Required    bool // in every file
+	Positive    bool // of a float64: 0 would count as missing, and is refused
 	// Value is the place in a configuration: an *int, a *float64 or a *string.
 	Value func(c *Config) any
 	// written says whether a configuration with all defaults filled in writes the key; nil: always.
@@ -61,5 +64,13 @@ var Keys = []Key{
 	{
 		Name: "mlp_dim", Value: func(c *Config) any { return &c.MLPWidth }, written: func(c Config) bool { return c.MLPWidth != 4*c.Width },
 		Flag: "mlp-dim", Usage: "width `N` inside the MLP, 0 = 4 times --dim",
+	},
+	{
+		Name: "hidden_act", Value: func(c *Config) any { return &c.Activation }, written: func(c Config) bool { return c.Activation != ActivationSiLU },
+		Flag: "hidden-act", Usage: "`silu|relu2`: what the gate of the MLP goes through",
+	},
+	{
+		Name: "rms_norm_eps", Value: func(c *Config) any { return &c.NormEps }, written: func(c Config) bool { return c.NormEps != op.NormEps },
+		Positive: true, Flag: "norm-eps", Usage: "number `E` that norms add to the mean square",
 	},
 }

@@ -34,11 +34,13 @@ func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 		}
 		var mixer layer.Layer[T]
 		if c.Mixer == MixerDelta {
-			mixer = &layer.Delta[T]{Width: c.Width, Inner: c.MemoryWidth, Heads: c.Heads, Chunk: scan.Chunk}
+			mixer = &layer.Delta[T]{Width: c.Width, Inner: c.MemoryWidth, Heads: c.Heads, Chunk: scan.Chunk, Eps: c.NormEps}
 		} else {
-			mixer = &layer.Tied[T]{Width: c.Width, Inner: c.MemoryWidth, Scan: scan}
+			mixer = &layer.Tied[T]{Width: c.Width, Inner: c.MemoryWidth, Scan: scan, Eps: c.NormEps}
 		}
-		n.Blocks[i] = []layer.Layer[T]{mixer, &layer.SwiGLU[T]{Width: c.Width, Hidden: c.MLPWidth}}
+		n.Blocks[i] = []layer.Layer[T]{mixer, &layer.SwiGLU[T]{
+			Width: c.Width, Hidden: c.MLPWidth, Eps: c.NormEps, Squared: c.Activation == ActivationReLU2,
+		}}
 	}
 	return n
 }
@@ -167,20 +169,12 @@ func (n *Net[T]) LogitsBackward(p *op.Program[T], grad *Net[T], dstream, dx, str
 	if block := n.rotation(); block > 0 {
 		p.Add(&op.Hadamard[T]{Y: dx, X: dx, Signs: n.Signs, Block: block, Inverse: true})
 	}
-	norm := &op.RMSNormBackward[T]{DH: dstream, DGain: grad.Norm, DX: dx, H: stream, Gain: n.Norm}
-	if n.config.Decoder != nil {
-		norm.Eps = n.config.Decoder.Eps
-	}
-	p.Add(norm)
+	p.Add(&op.RMSNormBackward[T]{DH: dstream, DGain: grad.Norm, DX: dx, H: stream, Gain: n.Norm, Eps: n.config.NormEps})
 }
 
 // Logits appends the head for m rows of the stream from row `from` on; normed is room for them.
 func (n *Net[T]) Logits(p *op.Program[T], logits, normed, stream T, from, m int) {
-	norm := &op.RMSNorm[T]{X: normed, H: stream, Gain: n.Norm, From: from, Count: m}
-	if n.config.Decoder != nil {
-		norm.Eps = n.config.Decoder.Eps
-	}
-	p.Add(norm)
+	p.Add(&op.RMSNorm[T]{X: normed, H: stream, Gain: n.Norm, From: from, Count: m, Eps: n.config.NormEps})
 	if block := n.rotation(); block > 0 {
 		p.Add(&op.Hadamard[T]{Y: normed, X: normed, Signs: n.Signs, Block: block})
 	}

@@ -17,6 +17,7 @@ struct Params {
     tail: u32,    // 1: inputs before this one lie in the tail
     n: u32,
     stream: u32,  // D
+    eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

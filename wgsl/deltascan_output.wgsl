@@ -10,6 +10,7 @@ struct Params {
     head: u32,   // c, the width of a head
     time: u32,   // T
     n: u32,
+    eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

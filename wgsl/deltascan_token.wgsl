@@ -14,6 +14,7 @@ struct Params {
     time: u32,   // T = 1
     tail: u32,   // 1: inputs before this one lie in the tail
     n: u32,
+    eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -230,6 +230,7 @@ var (
 // DeltaOutputParams are the parameters of DeltaOutput.
 type DeltaOutputParams struct {
 	Width, Head, Time, N uint32
+	Eps                  float32
 }
 
 // DeltaOutput ends a scan.
@@ -258,6 +259,7 @@ var DeltaStep = &Kernel{
 // DeltaTokenParams are the parameters of DeltaToken.
 type DeltaTokenParams struct {
 	Width, Head, Heads, Time, Tail, N uint32
+	Eps                               float32
 }
 
 // DeltaToken is DeltaMix, DeltaStep and DeltaOutput together.
@@ -274,6 +276,7 @@ var DeltaToken = &Kernel{
 // DeltaDecodeParams are the parameters of DeltaDecode.
 type DeltaDecodeParams struct {
 	Width, Head, Heads, Time, Tail, N, Stream uint32
+	Eps                                       float32
 }
 
 // DeltaDecode is Step and DeltaToken together.

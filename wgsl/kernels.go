@@ -10,7 +10,7 @@ func All() []*Kernel {
 		RoPE, Advance, Attention, GatedMix, GatedRule, GatedOutput, Hadamard, SquaredReLU,
 		LowRankIn, LowRankOut, LowRankDLow, LowRankDB, LowRankDA, LowRankDX,
 		EmbedBackward, RMSNormBackward, RMSNormGain, LinearDX, LinearDW, QuantizeRows, QuantizeGamma, QuantizeCodes,
-		Dropout, SwiGLUBackward, TiedReverse, TiedInputs, UnitBackward, StepDX, StepDW, DeltaReverse, DeltaInputs, DeltaUnmix,
+		Dropout, SwiGLUBackward, SquaredReLUBackward, TiedReverse, TiedInputs, UnitBackward, StepDX, StepDW, DeltaReverse, DeltaInputs, DeltaUnmix,
 		DeltaConvInputs, DeltaConvTaps, HeadDX, HeadDW, CrossEntropy, CrossEntropyTotal, AdamW, SquareSums, SquareTotal,
 		InnerLoss, RangeOfMemory, RangeOfLosses, DrawRectangles, DrawGlyphs, HeatMap, HeatScale, DrawCurves, Present,
 	}

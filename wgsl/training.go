@@ -112,6 +112,13 @@ var SwiGLUBackward = &Kernel{
 	Consts:   Consts{"WORKGROUP": 64},
 }
 
+// SquaredReLUBackward is the backward of SquaredReLU.
+var SquaredReLUBackward = &Kernel{
+	Name: "squared_relu_backward", File: "squaredrelu_backward.wgsl", Params: SquaredReLUParams{},
+	Bindings: []Binding{{"params", Uniform}, {"dact", Read}, {"gate_up", Read}, {"dgate_up", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}
+
 var tiedBackwardBindings = []Binding{
 	{"params", Uniform}, {"keys", Read}, {"products", Read}, {"z", Read}, {"dz", Read}, {"states", Read},
 	{"dstates", ReadWrite}, {"dr", ReadWrite}, {"dx", ReadWrite},

@@ -86,6 +86,8 @@ func trainFlags() []cli.Flag {
 func modelShapeFlags() (flags []cli.Flag) {
 	usual := nn.Config{Width: 256, Layers: 8, InnerLR: 0.1, WeightScale: nn.ScaleAbsmean, Rule: nn.RuleSequential,
 		Chunk: nn.DefaultMinibatch, Mixer: nn.MixerTied}
+	full := usual.WithDefaults()
+	usual.Activation, usual.NormEps = full.Activation, full.NormEps
 	for _, k := range nn.Keys {
 		switch value := nn.Field(k.Value(&usual)).(type) {
 		case int:

@@ -76,7 +76,7 @@ func (s *Scalar[F]) deltaScan(args *op.DeltaScan[*Tensor[F]]) {
 				addOuter(W, b.Data[row*p.h+head], e, k)
 				at := row*p.d + head*p.c
 				matVec(read.Data[at:at+p.c], W, q)
-				rmsNorm(o.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data, normEps)
+				rmsNorm(o.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data, op.Epsilon(args.Eps))
 			}
 		}
 		keepTail(p, u.Data, tail, seq)
@@ -128,7 +128,7 @@ func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
 					dk, dq, dv := part(dmixed, i, 0), part(dmixed, i, 1), part(dmixed, i, 2)
 					at := (seq*p.time+first+i)*p.d + head*p.c
 					clear(dread)
-					rmsNormBackward(dread, dgain.data(), do.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data, normEps)
+					rmsNormBackward(dread, dgain.data(), do.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data, op.Epsilon(args.Eps))
 					matVecTransposed(dq, after, dread)
 					addOuter(dW, 1, dread, q)
 					matVec(de, dW, k)

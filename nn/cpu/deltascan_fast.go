@@ -8,13 +8,13 @@ import (
 func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor[float32]]) {
 	out, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State, args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
 	p := scanShape(args.O, args.Gain, args.State, args.Slots)
-	o.job.p, o.job.scan.Chunk = p, chunk
+	o.job.p, o.job.scan.Chunk, o.job.eps = p, chunk, op.Epsilon(args.Eps)
 	o.mix(u, conv, tail, mixed, args.Slots)
 	o.rows(p.B*p.h, 1, func(j *job, start, end int) {
 		s := <-j.ops.slots
 		defer func() { j.ops.slots <- s }()
 		for i := start; i < end; i++ {
-			s.deltaForward(j.t[0], j.t[1], j.t[2], j.t[3], j.t[4], j.t[5], j.t[6], j.t[7], j.p, i, j.scan.Chunk)
+			s.deltaForward(j.t[0], j.t[1], j.t[2], j.t[3], j.t[4], j.t[5], j.t[6], j.t[7], j.p, i, j.scan.Chunk, float32(j.eps))
 		}
 	}, out, b, gain, state, mixed, read, starts, args.Slots)
 	for seq := range p.B {
@@ -28,7 +28,7 @@ func deltaPart(data []float32, p deltaShape, row, which, head int) []float32 {
 }
 
 // deltaForward scans one head of one sequence; i counts heads, sequence by sequence.
-func (s *scanScratch) deltaForward(o, b, gain, state, mixed, read, starts, slots *Tensor[float32], p deltaShape, i, chunk int) {
+func (s *scanScratch) deltaForward(o, b, gain, state, mixed, read, starts, slots *Tensor[float32], p deltaShape, i, chunk int, eps float32) {
 	seq, head, c := i/p.h, i%p.h, p.c
 	W := state.Data[(slotOf(slots, seq)*p.h+head)*c*c:][:c*c]
 	for t := 0; t < p.time; {
@@ -45,7 +45,7 @@ func (s *scanScratch) deltaForward(o, b, gain, state, mixed, read, starts, slots
 		for i := range m {
 			at := (row+i)*p.d + head*c
 			copy(read.Data[at:at+c], answers[i*c:(i+1)*c])
-			simd.RMSNorm(o.Data[at:at+c], read.Data[at:at+c], gain.Data, normEps)
+			simd.RMSNorm(o.Data[at:at+c], read.Data[at:at+c], gain.Data, eps)
 		}
 		t += m
 	}
@@ -111,7 +111,7 @@ func (s *scanScratch) queried(m int) []float32 {
 func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
 	du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO, args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
 	p := scanShape(args.DO, args.Gain, args.Starts, nil)
-	o.job.p, o.job.scan.Chunk = p, chunk
+	o.job.p, o.job.scan.Chunk, o.job.eps = p, chunk, op.Epsilon(args.Eps)
 	room(&o.product, len(mixed.Data)) // the gradient of mixed
 	zeroRoom(&o.partial, p.B*p.h*p.c)
 	o.rows(p.B*p.h, 1, func(j *job, start, end int) {
@@ -119,7 +119,7 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
 		defer func() { j.ops.slots <- s }()
 		for i := start; i < end; i++ {
 			s.deltaBackward(j.ops.product, j.ops.partial[i*j.p.c:(i+1)*j.p.c], j.t[0], j.t[1], j.t[2], j.t[3], j.t[4],
-				j.t[5], j.t[6], j.p, i, j.scan.Chunk)
+				j.t[5], j.t[6], j.p, i, j.scan.Chunk, float32(j.eps))
 		}
 	}, db, do, b, gain, mixed, read, starts)
 	if dgain != nil {
@@ -139,7 +139,7 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
 //	dX  = D·W₀ + (P·K, and Pᵀ·X to the keys) + (U·dW to the keys)
 //	dW₀ = dW + Dᵀ·X
 //	db  = rows of dU ∘ E summed up, and columns of D·Eᵀ ∘ K·Kᵀ below the diagonal
-func (s *scanScratch) deltaBackward(dmixed, dgain []float32, db, do, b, gain, mixed, read, starts *Tensor[float32], p deltaShape, i, chunk int) {
+func (s *scanScratch) deltaBackward(dmixed, dgain []float32, db, do, b, gain, mixed, read, starts *Tensor[float32], p deltaShape, i, chunk int, eps float32) {
 	seq, head, c := i/p.h, i%p.h, p.c
 	dW := zeroRoom(&s.dW, c*c)
 	for first := (p.time - 1) / chunk * chunk; first >= 0; first -= chunk {
@@ -154,7 +154,7 @@ func (s *scanScratch) deltaBackward(dmixed, dgain []float32, db, do, b, gain, mi
 		for i := range m {
 			at := (row+i)*p.d + head*c
 			simd.RMSNormBackward(dZ[i*c:(i+1)*c], dgain, do.Data[at:at+c], read.Data[at:at+c], gain.Data,
-				inverseRMSFast(read.Data[at:at+c], normEps))
+				inverseRMSFast(read.Data[at:at+c], float64(eps)))
 		}
 		simd.Gemm(m, c, c, 1, x, c, false, dW, c, true, 0, dU, c)
 		simd.Gemm(m, c, m, 1, s.queried(m), m, true, dZ, c, false, 1, dU, c)

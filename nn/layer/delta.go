@@ -5,8 +5,9 @@ import "bitgpu/nn/op"
 // Delta is a memory with keys, values and queries of its own, each behind a short convolution, learned step sizes and a
 // normalised output: W ← W + β(v − Wk)kᵀ, the delta rule (arXiv 2406.06484).
 type Delta[T any] struct {
-	Width, Inner, Heads int // D, d, h
-	Chunk               int // tokens taken together
+	Width, Inner, Heads int     // D, d, h
+	Chunk               int     // tokens taken together
+	Eps                 float64 // of the norms, 0: op.NormEps
 
 	Norm, Project, Conv, StepSize, StepBias, OutNorm, Up T // (D), (3d, D), (3, d, 4), (h, D), (h), (c), (D, d)
 
@@ -77,7 +78,7 @@ func tokenBefore(values []float32, normal func() float64) {
 // Forward implements Layer.
 func (l *Delta[T]) Forward(p *op.Program[T], s Stream[T]) {
 	p.Add(
-		&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm},
+		&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm, Eps: l.Eps},
 		&op.Linear[T]{Y: l.Projected, X: l.X, W: l.Project},
 	)
 	l.ProjectAdapter.forward(p, l.Projected, l.X)
@@ -85,7 +86,7 @@ func (l *Delta[T]) Forward(p *op.Program[T], s Stream[T]) {
 		&op.StepSize[T]{Beta: l.Beta, X: l.X, W: l.StepSize, Bias: l.StepBias},
 		&op.DeltaScan[T]{
 			O: l.Out, U: l.Projected, Beta: l.Beta, Conv: l.Conv, Gain: l.OutNorm, State: l.State, Tail: l.Tail,
-			KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Slots: l.Slots, Chunk: l.Chunk,
+			KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Slots: l.Slots, Chunk: l.Chunk, Eps: l.Eps,
 		},
 	)
 	s.Dropout.Append(p, l.Out)
@@ -102,14 +103,14 @@ func (l *Delta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	p.Add(
 		&op.DeltaScanBackward[T]{
 			DU: g.Projected, DBeta: g.Beta, DConv: g.Conv, DGain: g.OutNorm, DO: g.Out, U: l.Projected, Beta: l.Beta,
-			Conv: l.Conv, Gain: l.OutNorm, KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Chunk: l.Chunk,
+			Conv: l.Conv, Gain: l.OutNorm, KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Chunk: l.Chunk, Eps: l.Eps,
 		},
 		&op.LinearBackward[T]{DX: g.X, DW: g.Project, DY: g.Projected, X: l.X, W: l.Project},
 	)
 	l.ProjectAdapter.backward(p, &g.ProjectAdapter, g.X, g.Projected, l.X)
 	p.Add(
 		&op.StepSizeBackward[T]{DX: g.X, DW: g.StepSize, DBias: g.StepBias, DBeta: g.Beta, Beta: l.Beta, X: l.X, W: l.StepSize},
-		&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm},
+		&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm, Eps: l.Eps},
 	)
 }
 

@@ -7,6 +7,7 @@ import "bitgpu/nn/op"
 type Tied[T any] struct {
 	Width, Inner int // D, d
 	Scan         op.Scan
+	Eps          float64 // of the norm, 0: op.NormEps
 
 	Norm, Key, Up T // (D), (d, D), (D, d)
 
@@ -33,7 +34,7 @@ func (l *Tied[T]) Declare(d Declarer[T]) {
 // Forward implements Layer.
 func (l *Tied[T]) Forward(p *op.Program[T], s Stream[T]) {
 	p.Add(
-		&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm},
+		&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm, Eps: l.Eps},
 		&op.Linear[T]{Y: l.Keys, X: l.X, W: l.Key},
 	)
 	l.KeyAdapter.forward(p, l.Keys, l.X)
@@ -55,7 +56,7 @@ func (l *Tied[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	)
 	l.KeyAdapter.backward(p, &g.KeyAdapter, g.X, g.Keys, l.X)
 	p.Add(
-		&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm},
+		&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm, Eps: l.Eps},
 	)
 }
 

@@ -20,6 +20,10 @@ type Backend[T any] interface {
 	Has(o Op[T]) bool
 }
 
+// WalkWidth is up to which width of a model or of its memory a backend may take a token through all blocks at once, from a copy
+// of their weights.
+const WalkWidth = 512
+
 // Prepared is a program that can be run again and again. Running it checks, allocates and creates nothing. It is invalid
 // once one of its tensors has been released.
 type Prepared interface {

@@ -8,12 +8,13 @@ const (
 
 // DeltaScan is the delta mixer from its projections U (n, 3d), key, query, value, and step sizes Beta (n, h) to the
 // normalised output O (n, d): convolution Conv (3, d, 4), SiLU, unit keys and queries, the delta rule a head, RMSNorm
-// over c with Gain (c). It moves State (S, h, c, c) and Tail (S, 3, 3, d), the last three inputs of the convolutions,
+// over c with Gain (c) and Eps. It moves State (S, h, c, c) and Tail (S, 3, 3, d), the last three inputs of the convolutions,
 // on, those of Slots as in the package comment. KQV (n, 3d) receives keys, queries and values as the rule sees them, Answers (n, d) what the memory answers before
 // the norm; Starts (B, ceil(T/C), h, c, c), optional, the state before each chunk.
 type DeltaScan[T any] struct {
 	O, U, Beta, Conv, Gain, State, Tail, KQV, Answers, Starts, Slots T
 	Chunk                                                            int
+	Eps                                                              float64 // of the norm, as in RMSNorm
 }
 
 // Name implements Op.
@@ -50,6 +51,7 @@ func heads(d, c int) int {
 type DeltaScanBackward[T any] struct {
 	DU, DBeta, DConv, DGain, DO, U, Beta, Conv, Gain, KQV, Answers, Starts T
 	Chunk                                                                  int
+	Eps                                                                    float64 // as in RMSNorm
 }
 
 // Name implements Op.

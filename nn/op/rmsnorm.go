@@ -13,13 +13,16 @@ type RMSNorm[T any] struct {
 	Eps         float64
 }
 
-// Epsilon is Eps, or what 0 stands for.
-func (o *RMSNorm[T]) Epsilon() float64 {
-	if o.Eps == 0 {
+// Epsilon is an ε, or what 0 stands for.
+func Epsilon(eps float64) float64 {
+	if eps == 0 {
 		return NormEps
 	}
-	return o.Eps
+	return eps
 }
+
+// Epsilon is Eps, or what 0 stands for.
+func (o *RMSNorm[T]) Epsilon() float64 { return Epsilon(o.Eps) }
 
 // Name implements Op.
 func (o *RMSNorm[T]) Name() string { return "RMSNorm" }
@@ -48,12 +51,7 @@ type RMSNormBackward[T any] struct {
 }
 
 // Epsilon is Eps, or what 0 stands for.
-func (o *RMSNormBackward[T]) Epsilon() float64 {
-	if o.Eps == 0 {
-		return NormEps
-	}
-	return o.Eps
-}
+func (o *RMSNormBackward[T]) Epsilon() float64 { return Epsilon(o.Eps) }
 
 // Name implements Op.
 func (o *RMSNormBackward[T]) Name() string { return "RMSNormBackward" }

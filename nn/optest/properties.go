@@ -21,7 +21,9 @@ var small = []struct {
 	{"tied-none", nn.Config{Vocab: 40, Width: 36, Layers: 2, InnerLR: 0.1}},
 	{"tied-absmean", nn.Config{Vocab: 33, Width: 32, Layers: 2, InnerLR: 1, WeightScale: nn.ScaleAbsmean}},
 	{"narrow-mlp", nn.Config{Vocab: 33, Width: 32, Layers: 2, InnerLR: 0.5, WeightScale: nn.ScaleAbsmean, MLPWidth: 56}},
+	{"other-mlp", nn.Config{Vocab: 33, Width: 32, Layers: 2, InnerLR: 0.5, WeightScale: nn.ScaleAbsmean, Activation: nn.ActivationReLU2, NormEps: 1e-2}},
 	{"delta", nn.Config{Vocab: 40, Width: 32, Layers: 2, WeightScale: nn.ScaleAbsmean, Mixer: nn.MixerDelta, MemoryWidth: 24, Heads: 3}},
+	{"delta-eps", nn.Config{Vocab: 40, Width: 32, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 24, Heads: 3, NormEps: 0.1}},
 }
 
 // RandomWeights are float32 weights for a configuration, the same for a seed, about as large as

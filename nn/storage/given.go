@@ -38,11 +38,12 @@ func agree(path string, given, found nn.Config) error {
 		given, found := nn.Field(k.Value(&given)), nn.Field(k.Value(&found))
 		switch {
 		case given == found || found == 0 || found == "" || found != found: // NaN
-		case !k.Required && (given == 0 || given == ""):
+		case !k.Required && (given == 0 || given == "" || k.Positive && given == 0.0):
 		case k.Name == "inner_lr" && delta: // which does not use it
-		case k.Name == "weight_scale" || k.Name == "ttt_rule" || k.Name == "ttt_mixer":
-			return differ(k.Name, strconv.Quote(given.(string)), strconv.Quote(found.(string)))
 		default:
+			if word, ok := given.(string); ok {
+				given, found = strconv.Quote(word), strconv.Quote(found.(string))
+			}
 			return differ(k.Name, given, found)
 		}
 	}
@@ -58,7 +59,7 @@ func describe(file *safetensors.File) nn.Config {
 		return 0
 	}
 	c := nn.Config{
-		Vocab: size("embed.weight", 0), Width: size("embed.weight", 1), InnerLR: math.NaN(), Mixer: nn.MixerTied,
+		Vocab: size("embed.weight", 0), Width: size("embed.weight", 1), InnerLR: math.NaN(), NormEps: math.NaN(), Mixer: nn.MixerTied,
 		MemoryWidth: size("layers.0.ttt.down.weight", 0), Heads: size("layers.0.ttt.step.bias", 0),
 	}
 	c.MLPWidth = size("layers.0.mlp.gate_proj.weight", 0)

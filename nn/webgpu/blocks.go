@@ -8,10 +8,6 @@ import (
 	"bitgpu/wgsl"
 )
 
-// maxBlocksWidth is up to which width of the model or its memory one workgroup may take a token through all layers: its
-// memory has to hold the widest activations.
-const maxBlocksWidth = 512
-
 // blocksThreads are the sizes of a workgroup that walks all layers.
 var blocksThreads = []uint32{64, 256, 1024}
 
@@ -90,7 +86,7 @@ func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool
 	var slots *Tensor
 	if step, ok := take[*op.StepSize[*Tensor]](&p); ok {
 		scan, ok := take[*op.DeltaScan[*Tensor]](&p)
-		if !ok || step.X != norm.X || scan.U != mix.Y || scan.Beta != step.Beta || scan.Starts != nil {
+		if !ok || step.X != norm.X || scan.U != mix.Y || scan.Beta != step.Beta || scan.Starts != nil || op.Epsilon(scan.Eps) != op.NormEps {
 			return nil, false
 		}
 		x.step, x.stepBias, x.conv, x.outNorm, x.state, x.tail = step.W, step.Bias, scan.Conv, scan.Gain, scan.State, scan.Tail
@@ -218,10 +214,10 @@ func side(list []block, of func(*block) *Tensor) (all *gpu.Buffer, stride int) {
 	return all, stride
 }
 
-// fits says whether the kernel can walk these blocks.
+// fits says whether the kernel can walk these blocks: a workgroup's memory has to hold the widest activations.
 func (o *Ops) fits(b *blocks) bool {
 	weights, gains := b.packedSizes()
-	if b.width() > maxBlocksWidth || b.memory() > maxBlocksWidth || b.heads() > wgsl.BlocksMaxHeads ||
+	if b.width() > op.WalkWidth || b.memory() > op.WalkWidth || b.heads() > wgsl.BlocksMaxHeads ||
 		blockBytes*weights*len(b.list) > o.limit || 4*gains*len(b.list) > o.limit {
 		return false
 	}

@@ -27,9 +27,10 @@ func (s deltaShape) params(length, span, keep int) wgsl.DeltaScanParams {
 func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor]) {
 	out, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State,
 		args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
+	eps := float32(op.Epsilon(args.Eps))
 	s, slots, listed := shapeOfDelta(out, gain, state, args.Slots), o.whole(args.Slots), args.Slots != nil
 	if s.T == 1 && starts == nil && o.binds(wgsl.DeltaToken) {
-		params := wgsl.DeltaTokenParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: 1, Tail: 1, N: uint32(s.n)}
+		params := wgsl.DeltaTokenParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: 1, Tail: 1, N: uint32(s.n), Eps: eps}
 		o.dispatch(variant{kernel: wgsl.DeltaToken, slots: listed}, gpu.Params(&params), s.n, s.h,
 			o.whole(u), o.whole(b), o.whole(conv), o.whole(gain), o.whole(mixed), o.whole(state), o.whole(tail), o.whole(read), o.whole(out), slots)
 		return
@@ -45,7 +46,7 @@ func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor]) {
 		o.dispatch(variant{kernel: wgsl.DeltaStep, slots: listed}, gpu.Params(&params), s.n, s.h,
 			o.whole(b), o.whole(mixed), o.whole(state), o.whole(read), slots)
 	}
-	output := wgsl.DeltaOutputParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), N: uint32(s.n)}
+	output := wgsl.DeltaOutputParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), N: uint32(s.n), Eps: eps}
 	o.dispatch(variant{kernel: wgsl.DeltaOutput, slots: listed}, gpu.Params(&output), s.n, s.h,
 		o.whole(u), o.whole(gain), o.whole(tail), o.whole(read), o.whole(out), slots)
 }
@@ -55,6 +56,7 @@ func (o *Ops) stepAndScan(step *op.StepSize[*Tensor], scan *op.DeltaScan[*Tensor
 	s := shapeOfDelta(scan.O, scan.Gain, scan.State, scan.Slots)
 	params := wgsl.DeltaDecodeParams{
 		Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: 1, Tail: 1, N: uint32(s.n), Stream: uint32(step.X.shape[1]),
+		Eps: float32(op.Epsilon(scan.Eps)),
 	}
 	o.dispatch(variant{kernel: wgsl.DeltaDecode, slots: scan.Slots != nil}, gpu.Params(&params), s.n, s.h,
 		o.whole(step.X), o.whole(step.W), o.whole(step.Bias), o.whole(scan.U), o.whole(scan.Conv), o.whole(scan.Gain), o.whole(step.Beta),
@@ -81,7 +83,7 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor]) {
 	rows := s.n * s.d
 	work, dread := o.scratch("work", wgsl.DeltaWorkSections*rows), o.scratch("gradients of answers", rows)
 	o.clear(dread, 4*rows)
-	o.normBackward(s.n*s.h, s.c, op.NormEps, dread, o.whole(dgain), o.whole(do), o.whole(read), o.whole(gain))
+	o.normBackward(s.n*s.h, s.c, op.Epsilon(args.Eps), dread, o.whole(dgain), o.whole(do), o.whole(read), o.whole(gain))
 	o.copy(work, 4*rows*wgsl.DeltaWorkDZ, dread, 4*rows)
 
 	span := spanOf(op.Scan{Chunk: chunk}, true)

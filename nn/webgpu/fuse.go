@@ -70,6 +70,8 @@ func (o *Ops) kernel(x op.Op[*Tensor]) func() {
 		return func() { o.hadamard(a) }
 	case *op.SquaredReLU[*Tensor]:
 		return func() { o.squaredReLU(a) }
+	case *op.SquaredReLUBackward[*Tensor]:
+		return func() { o.squaredReLUBackward(a) }
 	case *op.LowRank[*Tensor]:
 		return func() { o.lowRank(a) }
 	case *op.LowRankBackward[*Tensor]:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import numbers
-from typing import Optional
+from typing import Optional, get_type_hints
 
 from ._values import integer
 
@@ -30,16 +30,22 @@ class BitLlamaConfig:
     ttt_dim: Optional[int] = None  #: d, of the delta mixer
     ttt_heads: Optional[int] = None  #: h, of the delta mixer
     mlp_dim: Optional[int] = None  #: H, the width inside the MLP, 4 times hidden_dim where it is None
+    hidden_act: Optional[str] = None  #: "silu" or "relu2", of the MLP's gate
+    rms_norm_eps: Optional[float] = None  #: of all norms
 
     def __post_init__(self) -> None:
-        required = ("vocab_size", "hidden_dim", "num_layers")
-        for field in (*required, "ttt_chunk", "ttt_dim", "ttt_heads", "mlp_dim"):
-            value = getattr(self, field)
-            if value is not None or field in required:
-                object.__setattr__(self, field, integer(field, value, 1, 2**31 - 1))
-        if not isinstance(self.inner_lr, numbers.Real) or not math.isfinite(self.inner_lr):
-            raise ValueError(f"inner_lr: got {self.inner_lr!r}, want a finite number")
-        object.__setattr__(self, "inner_lr", float(self.inner_lr))
+        kinds = get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value, kind = getattr(self, field.name), kinds[field.name]
+            if value is None and kind in (Optional[int], Optional[float]):
+                continue
+            if kind in (int, Optional[int]):
+                value = integer(field.name, value, 1, 2**31 - 1)
+            elif kind in (float, Optional[float]):
+                if not isinstance(value, numbers.Real) or not math.isfinite(value):
+                    raise ValueError(f"{field.name}: got {value!r}, want a finite number")
+                value = float(value)
+            object.__setattr__(self, field.name, value)
 
     def to_json(self) -> bytes:
         given = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}

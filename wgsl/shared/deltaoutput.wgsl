@@ -1,5 +1,6 @@
 // The end of the delta mixer's scan. The importing file binds u, (n, 3, d), gain, (c), tail, (S, 3, 3, d), answers and
-// normed, (n, d), has KEPT, the inputs that a tail holds, and slot_of, and its params have width (d), head (c) and time (T).
+// normed, (n, d), has KEPT, the inputs that a tail holds, and slot_of, and its params have width (d), head (c), time (T)
+// and eps.
 #import shared/norm.wgsl
 #import shared/reduce.wgsl
 
@@ -12,7 +13,7 @@ fn write_output(row: u32, head: u32, thread: u32) {
         let v = answers[first + j];
         squares += v * v;
     }
-    let root = inverse_rms(workgroup_sum(squares, thread), c, NORM_EPS);
+    let root = inverse_rms(workgroup_sum(squares, thread), c, params.eps);
     for (var j = thread; j < c; j += WORKGROUP) {
         normed[first + j] = answers[first + j] * root * gain[j];
     }
