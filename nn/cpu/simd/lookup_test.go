@@ -22,9 +22,13 @@ func interleavedOf(t testing.TB, m *grouped) *Interleaved {
 
 // interleavedShapes are matrices whose rows fill blocks of 128, and do not.
 func interleavedShapes(test func(m *grouped)) {
+	allRows, allGroups := []int{32, 64, 128, 160, 224}, []int{1, 2, 5, 9}
+	if testing.Short() {
+		allRows, allGroups = []int{32, 160}, []int{1, 5}
+	}
 	for _, group := range groupLengths {
-		for _, rows := range []int{32, 64, 128, 160, 224} {
-			for _, groups := range []int{1, 2, 5, 9} {
+		for _, rows := range allRows {
+			for _, groups := range allGroups {
 				m := randomGrouped(rows, groups*group, group)
 				test(&m)
 			}
