@@ -17,7 +17,7 @@ override export PATH := $(or $(shell /usr/bin/tr '\0' '\n' </proc/$$PPID/environ
 endif
 endif
 
-.PHONY: help build window python cross dist test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows test-clients web packages-web test-mpi test-kubernetes packages-mpi test-dawn test-dawn-all test-dawn-here test-swiftshader test-validation packages-dawn packages-swiftshader packages-validation
+.PHONY: help build window python cross dist test-arm64 instructions packages-arm64 test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows test-clients web packages-web test-mpi test-kubernetes packages-mpi test-dawn test-dawn-all test-dawn-here test-swiftshader test-validation packages-dawn packages-swiftshader packages-validation
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-18s %s\n' "$$name" "$$what"; done
@@ -56,6 +56,24 @@ test-dist: dist packages-test-dist ## install what make dist made, where there i
 
 test-reproducible: packages-dist ## build the packages twice, in two folders and without a cache the second time, and compare them bit for bit
 	$(GO) test -tags dist -count 1 -v -timeout 120m -run Reproducible ./internal/dist
+
+# The CPU engine's packages, by a processor of Arm's without dot products of bytes and by one with all that QEMU knows; then a
+# text, which a seed makes the same on every processor.
+ARM64 = GOOS=linux GOARCH=arm64 CGO_ENABLED=0
+TEXT = run -p "ROMEO:" -n 40 --seed 7 --backend cpu
+test-arm64: packages-arm64 ## the CPU engine for arm64, under QEMU, with dot-product instructions and without
+	@mkdir -p bin/arm64
+	$(GO) test ./nn/cpu/simd/asm/...
+	$(ARM64) $(GO) vet ./nn/cpu/simd
+	@set -e; for cpu in cortex-a53 max; do echo "arm64 as QEMU's $$cpu"; \
+		$(ARM64) $(GO) test -short -timeout 60m -exec "qemu-aarch64-static -cpu $$cpu" ./nn/cpu/simd ./nn/cpu ./nn/ternary ./nn/optest; done
+	$(GO) run ./cmd/bitgpu $(TEXT) >bin/arm64/native.txt
+	$(ARM64) $(GO) build -o bin/arm64/bitgpu ./cmd/bitgpu
+	@set -e; for cpu in cortex-a53 max; do qemu-aarch64-static -cpu $$cpu bin/arm64/bitgpu $(TEXT) >bin/arm64/$$cpu.txt; \
+		cmp bin/arm64/native.txt bin/arm64/$$cpu.txt; done; echo "the text of a seed is the same"
+
+instructions: packages-arm64 ## count what the kernels for arm64 execute
+	$(GO) run ./internal/instructions
 
 test-windows: packages-dist packages-windows ## the program for Windows, with GPU support, under Wine
 	xvfb-run -a $(GO) test -tags wine -count 1 -v -timeout 30m -run Windows ./internal/dist
@@ -241,6 +259,11 @@ packages-dist:
 packages-test-dist:
 	$(call need,{ command -v mmdebstrap || echo mmdebstrap; command -v lintian || echo lintian; \
 		command -v qemu-aarch64-static || echo qemu-user-static; command -v groff || echo groff; } | grep -v /)
+
+# Programs for arm64 here, and a disassembler that knows it.
+packages-arm64:
+	$(call need,{ command -v qemu-aarch64-static || echo qemu-user-static; \
+		command -v aarch64-linux-gnu-objdump || echo binutils-aarch64-linux-gnu; } | grep -v /)
 
 # Windows' programs here: Wine, the screen that it wants, and a driver for its Vulkan.
 packages-windows: packages-gpu packages-screen

@@ -1,4 +1,4 @@
-//go:build cgo && (darwin || (amd64 && (linux || windows)))
+//go:build cgo && (darwin || ((amd64 || (arm64 && wgpu22)) && (linux || windows)))
 
 package gpu
 
@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"bitgpu/gpu/internal/wgpu"
 )
 
 // native is an instance of wgpu-native.
@@ -32,9 +32,7 @@ func init() {
 
 func newDriver() (driver, error) {
 	quiet()
-	instance := wgpu.CreateInstance(&wgpu.InstanceDescriptor{
-		Backends: wgpu.InstanceBackend_Vulkan | wgpu.InstanceBackend_Metal | wgpu.InstanceBackend_DX12,
-	})
+	instance := newInstance()
 	return &native{instance: instance, adapters: instance.EnumerateAdapters(nil)}, nil
 }
 
@@ -79,12 +77,13 @@ var vendors = map[uint32]string{
 }
 
 func describe(a *wgpu.Adapter) AdapterInfo {
-	p, l := a.GetProperties(), a.GetLimits().Limits
+	p, backend := wgpu.Properties(a)
+	l := a.GetLimits().Limits
 	info := AdapterInfo{
 		Name:    p.Name,
 		Vendor:  vendors[p.VendorId],
 		Type:    Unknown,
-		Backend: p.BackendType.String(),
+		Backend: backend,
 		Driver:  strings.TrimSpace(p.VendorName + " " + p.DriverDescription),
 		Limits: Limits{
 			MaxBufferSize:                   l.MaxBufferSize,

@@ -1,4 +1,4 @@
-//go:build cgo && (darwin || (amd64 && (linux || windows)))
+//go:build cgo && (darwin || ((amd64 || (arm64 && wgpu22)) && (linux || windows)))
 
 package gpu
 
@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"bitgpu/gpu/internal/wgpu"
 
 	"bitgpu/wgsl"
 )
@@ -38,10 +38,14 @@ type nativePipeline struct {
 	render  *wgpu.RenderPipeline
 }
 
-// outOfMemory is how wgpu-native 0.17 words it. Its kind of error does not tell: for most calls it is "validation".
+// outOfMemory is how wgpu-native 0.17 and 22 word it. Its kind of error does not tell: for most calls it is "validation".
 var outOfMemory = regexp.MustCompile(`Not enough memory left|^Out of Memory`)
 
-var space = regexp.MustCompile(`\s+`)
+var (
+	space = regexp.MustCompile(`\s+`)
+	// preface is what a report of 22 begins with, and an error of the binding.
+	preface = regexp.MustCompile("^(wgpu\\S+: )?(In wgpu\\w+ (note: label = `[^`]*` )?)?")
+)
 
 // oneLine makes one line of wgpu-native's report, which spreads over many.
 func oneLine(message string) error {
@@ -51,7 +55,7 @@ func oneLine(message string) error {
 	if _, cause, ok := strings.Cut(message, "Caused by:"); ok {
 		message = cause
 	}
-	return errors.New(strings.TrimSpace(space.ReplaceAllString(message, " ")))
+	return errors.New(preface.ReplaceAllString(strings.TrimSpace(space.ReplaceAllString(message, " ")), ""))
 }
 
 // failed is an error of the binding.
@@ -201,14 +205,10 @@ func (d *nativeDevice) Release() {
 
 func (n *native) Open(adapter int) (driverDevice, error) {
 	a := n.adapters[adapter]
-	desc := &wgpu.DeviceDescriptor{Label: "bitgpu", RequiredLimits: &wgpu.RequiredLimits{Limits: a.GetLimits().Limits}}
-	if a.HasFeature(wgpu.FeatureName_TimestampQuery) {
-		desc.RequiredFeatures = []wgpu.FeatureName{wgpu.FeatureName_TimestampQuery}
-	}
-	device, err := a.RequestDevice(desc)
+	device, sink, err := openDevice(a)
 	if err != nil {
-		return nil, failed(err)
+		return nil, err
 	}
-	n.sink = newErrorSink(device)
-	return &nativeDevice{native: n, adapter: a, device: device, queue: device.GetQueue(), sink: n.sink}, nil
+	n.sink = sink
+	return &nativeDevice{native: n, adapter: a, device: device, queue: device.GetQueue(), sink: sink}, nil
 }

@@ -1,4 +1,4 @@
-//go:build cgo && (darwin || (amd64 && (linux || windows)))
+//go:build cgo && (darwin || ((amd64 || (arm64 && wgpu22)) && (linux || windows)))
 
 package gpu
 
@@ -8,21 +8,8 @@ package gpu
 #include <string.h>
 
 // Of wgpu-native, linked by the binding; handles are opaque pointers.
-extern void wgpuDeviceSetUncapturedErrorCallback(void *device, void (*callback)(int, char const *, void *), void *userdata);
 extern void wgpuQueueOnSubmittedWorkDone(void *queue, void (*callback)(int, void *), void *userdata);
 extern void wgpuBufferMapAsync(void *buffer, uint32_t mode, size_t offset, size_t size, void (*callback)(int, void *), void *userdata);
-
-// The first error stays until it is taken.
-static void bitgpu_on_error(int kind, char const *message, void *userdata) {
-	char **first = userdata;
-	if (*first == NULL) {
-		*first = strdup(message);
-	}
-}
-
-static void bitgpu_collect_errors(void *device, char **first) {
-	wgpuDeviceSetUncapturedErrorCallback(device, bitgpu_on_error, first);
-}
 
 static void bitgpu_on_end(int status, void *userdata) {
 	*(int *)userdata = status;
@@ -42,7 +29,7 @@ import (
 	"reflect"
 	"unsafe"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"bitgpu/gpu/internal/wgpu"
 )
 
 // handle is the wgpu-native handle inside one of the binding's structs, which keeps it in an unexported field.
@@ -53,11 +40,7 @@ func handle(object any) unsafe.Pointer {
 // errorSink receives what wgpu-native would otherwise abort the process for.
 type errorSink struct{ first **C.char }
 
-func newErrorSink(device *wgpu.Device) errorSink {
-	s := errorSink{(**C.char)(C.calloc(1, C.sizeof_size_t))}
-	C.bitgpu_collect_errors(handle(device), s.first)
-	return s
-}
+func newErrorSink() errorSink { return errorSink{(**C.char)(C.calloc(1, C.sizeof_size_t))} }
 
 // take is the first error since the last take, or "".
 func (s errorSink) take() string {

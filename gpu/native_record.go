@@ -1,4 +1,4 @@
-//go:build cgo && (darwin || (amd64 && (linux || windows)))
+//go:build cgo && (darwin || ((amd64 || (arm64 && wgpu22)) && (linux || windows)))
 
 package gpu
 
@@ -37,10 +37,6 @@ func (d *nativeDevice) Copy(dst bufferID, dstOffset int, src bufferID, srcOffset
 
 func (d *nativeDevice) Clear(b bufferID, offset, size int) error {
 	return failed(d.encoder.ClearBuffer(d.buffers.at(b), uint64(offset), uint64(size)))
-}
-
-func (d *nativeDevice) Timestamp(query int) error {
-	return failed(d.encoder.WriteTimestamp(d.queries, uint32(query)))
 }
 
 func (d *nativeDevice) ResolveTimestamp(query int, to bufferID) error {

@@ -1,4 +1,4 @@
-//go:build cgo && (darwin || (amd64 && (linux || windows)))
+//go:build cgo && (darwin || ((amd64 || (arm64 && wgpu22)) && (linux || windows)))
 
 package gpu
 
@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"bitgpu/gpu/internal/wgpu"
 
 	"bitgpu/wgsl"
 )
@@ -17,7 +17,7 @@ type nativeSurface struct {
 	*nativeDevice
 	surface *wgpu.Surface
 	format  wgpu.TextureFormat
-	chain   *wgpu.SwapChain   // nil before Resize
+	chain   chain
 	view    *wgpu.TextureView // the picture from Acquire to Present, else nil
 }
 
@@ -63,10 +63,7 @@ func (s *nativeSurface) NewPipeline(label, text, vertex, entryPoint string) (pip
 }
 
 func (s *nativeSurface) Resize(across, down int) (err error) {
-	s.chain, err = s.device.CreateSwapChain(s.surface, &wgpu.SwapChainDescriptor{
-		Usage: wgpu.TextureUsage_RenderAttachment, Format: s.format, Width: uint32(across), Height: uint32(down),
-		PresentMode: wgpu.PresentMode_Fifo, AlphaMode: wgpu.CompositeAlphaMode_Auto,
-	})
+	s.chain, err = s.newChain(across, down)
 	if err := s.made(err); err != nil {
 		s.Drop()
 		return err
@@ -75,7 +72,7 @@ func (s *nativeSurface) Resize(across, down int) (err error) {
 }
 
 func (s *nativeSurface) Acquire() bool {
-	view, err := s.chain.GetCurrentTextureView()
+	view, err := s.chain.next()
 	if err != nil || handle(view) == nil {
 		s.sink.take()
 		return false
@@ -96,18 +93,14 @@ func (s *nativeSurface) Draw(p pipelineID, g groupID) error {
 }
 
 func (s *nativeSurface) Present(show bool) {
-	if show {
-		s.chain.Present()
-	}
+	s.chain.present(show)
 	s.view.Release()
 	s.view = nil
 }
 
 func (s *nativeSurface) Drop() {
-	if s.chain != nil {
-		s.chain.Release()
-		s.chain = nil
-	}
+	s.chain.release()
+	s.chain = chain{}
 }
 
 func (s *nativeSurface) Release() {

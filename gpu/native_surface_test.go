@@ -1,4 +1,4 @@
-//go:build cgo && (darwin || (amd64 && (linux || windows)))
+//go:build cgo && (darwin || ((amd64 || (arm64 && wgpu22)) && (linux || windows)))
 
 package gpu
 
@@ -6,7 +6,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/rajveermalviya/go-webgpu/wgpu"
+	"bitgpu/gpu/internal/wgpu"
 
 	"bitgpu/wgsl"
 )

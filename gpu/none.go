@@ -1,4 +1,4 @@
-//go:build !js && !(cgo && (darwin || (amd64 && (linux || windows))))
+//go:build !js && !(cgo && (darwin || ((amd64 || (arm64 && wgpu22)) && (linux || windows))))
 
 package gpu
 

@@ -63,7 +63,7 @@ func run(args []string, out io.Writer) (int, error) {
 // lacking are the SIMD levels that no test here can have used.
 func lacking() []string {
 	var names []string
-	for level := simd.Portable; level <= simd.AVX512; level++ {
+	for _, level := range simd.Known() {
 		if simd.Use(level) != nil {
 			names = append(names, level.String())
 		}

@@ -31,9 +31,13 @@ func eachInterleaving(t *testing.T, test func(t *testing.T, interleave func(m *g
 
 // interleavedShapes are matrices whose rows fill blocks of 128, and do not.
 func interleavedShapes(test func(m *grouped)) {
+	allRows, allGroups := []int{32, 47, 64, 128, 160, 225}, []int{1, 2, 5, 9}
+	if testing.Short() {
+		allRows, allGroups = []int{32, 175}, []int{1, 5}
+	}
 	for _, group := range groupLengths {
-		for _, rows := range []int{32, 47, 64, 128, 160, 225} {
-			for _, groups := range []int{1, 2, 5, 9} {
+		for _, rows := range allRows {
+			for _, groups := range allGroups {
 				m := randomGrouped(rows, groups*group, group)
 				test(&m)
 			}

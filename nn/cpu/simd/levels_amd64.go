@@ -2,7 +2,10 @@ package simd
 
 import "golang.org/x/sys/cpu"
 
-// machineLevels are the levels above Portable that the processor has.
+// known are the levels above Portable of this kind of processor.
+var known = []Level{AVX2, AVX512}
+
+// machineLevels are those that this one has.
 func machineLevels() []*kernels {
 	x := &cpu.X86
 	var found []*kernels

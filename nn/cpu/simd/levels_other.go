@@ -1,5 +1,7 @@
-//go:build !amd64
+//go:build !amd64 && !arm64
 
 package simd
+
+var known []Level
 
 func machineLevels() []*kernels { return nil }

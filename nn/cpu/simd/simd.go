@@ -1,8 +1,9 @@
 // Package simd holds the inner loops of the CPU engine: matrix products, products
 // with packed ternary weights, and the element-wise steps of the forward and
 // backward passes, on float32 slices. On amd64 they are assembly for AVX-512 or
-// AVX2, whichever the machine has; elsewhere, and as the definition that the
-// assembly is tested against, they are plain Go.
+// AVX2, whichever the machine has, on arm64 for NEON, with dot-product instructions
+// where it has them; elsewhere, and as the definition that the assembly is tested
+// against, they are plain Go.
 //
 // It is not a tensor library: there are no shapes beyond rows and columns, no
 // memory management, and nothing here knows what a model is. It is not fit for
@@ -21,7 +22,7 @@
 //
 // Why generated assembly? The kernels for both register widths, with their masked
 // tails, come from one description in the folder asm; registers are allocated and
-// argument offsets computed by the generator.
+// argument offsets computed by the generator. That for arm64 is asm/neon.
 //
 // Why are tails masked and not left to Go? An element's result then does not
 // depend on its place in the vector, so work may be cut anywhere.
@@ -33,15 +34,18 @@ import (
 )
 
 //go:generate go run ./asm
+//go:generate go run ./asm/neon
 
 // Level is a set of instructions.
 type Level int
 
-// The levels, slowest first.
+// The levels of each kind of processor, slowest first.
 const (
 	Portable Level = iota // plain Go
 	AVX2                  // AVX2, FMA, F16C and BMI2
 	AVX512                // AVX-512 F, BW, DQ and VL
+	NEON                  // what every arm64 processor has
+	DotProd               // and dot products of bytes
 )
 
 func (l Level) String() string {
@@ -52,6 +56,10 @@ func (l Level) String() string {
 		return "AVX2"
 	case AVX512:
 		return "AVX-512"
+	case NEON:
+		return "NEON"
+	case DotProd:
+		return "NEON with dot products"
 	}
 	return fmt.Sprintf("Level(%d)", int(l))
 }
@@ -129,6 +137,9 @@ func init() {
 	levels = append([]*kernels{&portable}, machineLevels()...)
 	active.Store(levels[len(levels)-1])
 }
+
+// Known lists the levels that this kind of processor can have, slowest first.
+func Known() []Level { return append([]Level{Portable}, known...) }
 
 // Active is the level in use: at first the best of the machine.
 func Active() Level { return active.Load().level }

@@ -16,7 +16,7 @@ var sizes = []int{0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 36, 63, 64, 65, 100, 127
 
 // eachLevel runs the test at every level; those that the machine lacks are listed as skipped.
 func eachLevel(t *testing.T, test func(t *testing.T)) {
-	for l := Portable; l <= AVX512; l++ {
+	for _, l := range Known() {
 		t.Run(l.String(), func(t *testing.T) {
 			if !slices.Contains(Levels(), l) {
 				t.Skipf("untested: this machine has %v", Levels())
@@ -124,7 +124,7 @@ func TestUse(t *testing.T) {
 	if got, want := Active(), Levels()[len(Levels())-1]; got != want {
 		t.Errorf("level %v in use, want the best, %v", got, want)
 	}
-	if s := fmt.Sprint(Portable, AVX2, AVX512, Level(7)); s != "portable AVX2 AVX-512 Level(7)" {
+	if s := fmt.Sprint(Portable, AVX2, AVX512, NEON, DotProd, Level(7)); s != "portable AVX2 AVX-512 NEON NEON with dot products Level(7)" {
 		t.Error(s)
 	}
 }
