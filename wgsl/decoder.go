@@ -12,14 +12,14 @@ const (
 	NormKeys    = 2
 )
 
-// RoPE makes rows ready for Attention. HALF = 1 means a cache of float16, here and there.
+// RoPE makes rows ready for Attention. HALF = 1 means a cache of float16, here and there; with RAW = 1 it keeps what there was.
 var RoPE = &Kernel{
 	Name: "rope", File: "rope.wgsl", Params: RoPEParams{},
 	Bindings: []Binding{
 		{"params", Uniform}, {"qkv", ReadWrite}, {"query_gain", Read}, {"key_gain", Read}, {"angles", Read}, {"position", Read},
-		{"keys", ReadWrite}, {"values", ReadWrite},
+		{"keys", ReadWrite}, {"values", ReadWrite}, {"raw", ReadWrite},
 	},
-	Consts: Consts{"WORKGROUP": 64, "HALF": 0},
+	Consts: Consts{"WORKGROUP": 64, "HALF": 0, "RAW": 0},
 }
 
 // AdvanceParams are the parameters of Advance.
@@ -64,7 +64,7 @@ var GatedMix = &Kernel{
 
 // GatedRuleParams are the parameters of GatedRule.
 type GatedRuleParams struct {
-	Time, Heads, KeyHeads, Key, Value, Channels uint32
+	Heads, KeyHeads, Key, Value, Channels, Time, Length, Span, Keep, Section uint32
 }
 
 // Of GatedRule: how many rows of a state a workgroup takes, and how wide a key may be.
@@ -73,12 +73,14 @@ const (
 	GatedRuleMaxKey = 256
 )
 
-// GatedRule is the gated delta rule.
+// GatedRule is the gated delta rule. With STARTS = 1 it keeps states, with ERRORS = 1 what values are off by.
 var GatedRule = &Kernel{
 	Name: "gated_rule", File: "gateddelta_rule.wgsl", Params: GatedRuleParams{},
 	Bindings: []Binding{
 		{"params", Uniform}, {"mixed", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"state", ReadWrite}, {"o", ReadWrite},
+		{"starts", ReadWrite},
 	},
+	Consts: Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0},
 }
 
 // GatedOutputParams are the parameters of GatedOutput.

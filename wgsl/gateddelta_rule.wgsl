@@ -2,14 +2,20 @@
 // registers from the first token to the last, and a workgroup four rows.
 
 #import shared/silu.wgsl
+#import shared/softplus.wgsl
+#import shared/spans.wgsl
 
 struct Params {
-    time: u32,       // T
     heads: u32,      // V
     key_heads: u32,  // K
     key: u32,        // k, a multiple of 4, up to 256
     value: u32,      // v
     channels: u32,   // of a row of mixed
+    time: u32,       // T of a batch row
+    length: u32,     // tokens of a sequence
+    span: u32,       // length
+    keep: u32,       // tokens between the states kept, with STARTS = 1
+    section: u32,    // n·V·v, where in o the errors begin, with ERRORS = 1
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -18,20 +24,15 @@ struct Params {
 @group(0) @binding(3) var<storage, read> a: array<f32>;  // (n, V)
 @group(0) @binding(4) var<storage, read> decay: array<f32>;  // (V)
 @group(0) @binding(5) var<storage, read> bias: array<f32>;  // (V)
-@group(0) @binding(6) var<storage, read_write> state: array<vec4<f32>>;  // (B, V, v, k/4)
-@group(0) @binding(7) var<storage, read_write> o: array<f32>;  // (n, V·v) before norm and gate
+@group(0) @binding(6) var<storage, read_write> state: array<vec4<f32>>;  // (sequences, V, v, k/4)
+@group(0) @binding(7) var<storage, read_write> o: array<f32>;  // (n, V·v) before norm and gate; likewise what a value is off by
+@group(0) @binding(8) var<storage, read_write> starts: array<vec4<f32>>;  // (…, V, v, k/4) the state before every keep tokens
 
 const TEAM = 16u;
 const THREADS = 64u;
 
 // S·k, S·q and k·q of every thread, of this token and the one before: one barrier a token is enough.
 var<workgroup> shares: array<vec4<f32>, 128>;
-
-// ln(1 + eˣ)
-fn softplus(x: f32) -> f32 {
-    let e = exp(-abs(x));
-    return max(x, 0.0) + select(log(1.0 + e), e - 0.5 * e * e, e < 1e-3);
-}
 
 fn quad(at: u32, q: u32) -> vec4<f32> {
     if 4u * q >= params.key {
@@ -53,9 +54,16 @@ fn keep(at: u32, q: u32, s: vec4<f32>) {
     }
 }
 
+fn keep_start(at: u32, q: u32, s: vec4<f32>) {
+    if 4u * q < params.key {
+        starts[at + q] = s;
+    }
+}
+
 // Workgroup (four rows of the state: group.x, head group.y, sequence group.z).
 @compute @workgroup_size(64)
 fn gated_rule(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let seq = sequence(group.z);
     let lane = thread % TEAM;
     let first = thread - lane;
     let row = group.x * (THREADS / TEAM) + thread / TEAM;
@@ -67,8 +75,15 @@ fn gated_rule(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     var s1 = state_quad(at, lane + TEAM);
     var s2 = state_quad(at, lane + 2u * TEAM);
     var s3 = state_quad(at, lane + 3u * TEAM);
-    for (var t = 0u; t < params.time; t++) {
-        let i = group.z * params.time + t;
+    for (var t = 0u; t < seq.count; t++) {
+        if STARTS == 1u && t % params.keep == 0u && inside {
+            let to = (((seq.kept + t / params.keep) * params.heads + head) * params.value + row) * (params.key / 4u);
+            keep_start(to, lane, s0);
+            keep_start(to, lane + TEAM, s1);
+            keep_start(to, lane + 2u * TEAM, s2);
+            keep_start(to, lane + 3u * TEAM, s3);
+        }
+        let i = seq.row + t;
         let q = i * params.channels + key_head * params.key;
         let k = q + params.key_heads * params.key;
         let k0 = quad(k, lane);
@@ -91,13 +106,18 @@ fn gated_rule(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
         let gate = exp(decay[head] * softplus(a[i * params.heads + head] + bias[head]));
         let value = mixed[i * params.channels + 2u * params.key_heads * params.key + head * params.value + min(row, params.value - 1u)];
         // S·q after the change is e^g·(S·q) + β·e·(k·q).
-        let step = sigmoid(b[i * params.heads + head]) * (value - gate * sums.x);
+        let error = value - gate * sums.x;
+        let step = sigmoid(b[i * params.heads + head]) * error;
         s0 = gate * s0 + step * k0;
         s1 = gate * s1 + step * k1;
         s2 = gate * s2 + step * k2;
         s3 = gate * s3 + step * k3;
         if lane == 0u && inside {
-            o[(i * params.heads + head) * params.value + row] = gate * sums.y + step * sums.z;
+            let to = (i * params.heads + head) * params.value + row;
+            o[to] = gate * sums.y + step * sums.z;
+            if ERRORS == 1u {
+                o[params.section + to] = error;
+            }
         }
     }
     if inside {

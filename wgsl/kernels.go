@@ -9,6 +9,8 @@ func All() []*Kernel {
 		Blocks, BlocksPack,
 		RoPE, Advance, Attention, GatedMix, GatedRule, GatedOutput, Hadamard, SquaredReLU,
 		LowRankIn, LowRankOut, LowRankDLow, LowRankDB, LowRankDA, LowRankDX,
+		RoPEBackward, AttentionRows, AttentionQueries, AttentionKeys, SquaredReLUBackward,
+		GatedOutputBackward, GatedProducts, GatedReverse, GatedInputs, GatedSlopes, GatedUnmix, GatedConvInputs,
 		EmbedBackward, RMSNormBackward, RMSNormGain, LinearDX, LinearDW, QuantizeRows, QuantizeGamma, QuantizeCodes,
 		Dropout, SwiGLUBackward, TiedReverse, TiedInputs, UnitBackward, StepDX, StepDW, DeltaReverse, DeltaInputs, DeltaUnmix,
 		DeltaConvInputs, DeltaConvTaps, HeadDX, HeadDW, CrossEntropy, CrossEntropyTotal, AdamW, SquareSums, SquareTotal,

@@ -1,5 +1,6 @@
 // Makes rows of queries, keys and values ready for attention, a workgroup for each row and head: norms of queries and keys,
-// rotary positions, and keys and values into the cache, which is of float16 with HALF = 1, for a part of its sequences.
+// rotary positions, and keys and values into the cache, which is of float16 with HALF = 1, for a part of its sequences. With
+// RAW = 1 queries and keys as they were are kept.
 
 #import shared/grid.wgsl
 #import shared/half.wgsl
@@ -28,6 +29,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> position: array<u32>;  // (1)
 @group(0) @binding(6) var<storage, read_write> keys: array<u32>;  // (n/T, L, G·c)
 @group(0) @binding(7) var<storage, read_write> values: array<u32>;  // (n/T, L, G·c)
+@group(0) @binding(8) var<storage, read_write> raw: array<f32>;  // (…, (H+G)·c)
 
 // Values of normed.
 const NORM_QUERIES = 1u;
@@ -62,6 +64,13 @@ fn rope(
             values[place + k] = bitcast<u32>(qkv[row + k]);
         }
         return;
+    }
+    if RAW == 1u {
+        let to = ((params.start + i) * (params.heads + params.kv_heads) + group.z) * c;
+        for (var k = thread; k < c; k += WORKGROUP) {
+            raw[to + k] = qkv[row + k];
+        }
+        storageBarrier();  // nobody has turned anything yet
     }
     let norms = (is_key && (params.normed & NORM_KEYS) != 0u) || (!is_key && (params.normed & NORM_QUERIES) != 0u);
     var root = 1.0;

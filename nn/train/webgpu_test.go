@@ -9,8 +9,7 @@ import (
 	"bitgpu/nn/cpu"
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
-	"bitgpu/nn/storage"
-	"bitgpu/nn/storage/public/publictest"
+	"bitgpu/nn/optest"
 	"bitgpu/nn/train"
 	"bitgpu/nn/webgpu"
 )
@@ -55,6 +54,32 @@ func TestOneSubmit(t *testing.T) {
 	}
 }
 
+// TestOneSubmitOfAnAdapter: nor does a step of an adapter, and it waits for nothing.
+func TestOneSubmitOfAnAdapter(t *testing.T) {
+	optest.EachFamily(func(name string, c nn.Config, w *nn.Weights[op.HostTensor]) {
+		device := gputest.Device(t)
+		ops := webgpu.New(device)
+		defer ops.Close()
+		c.Adapter = train.NewAdapter(c, 2, 4, func(string) bool { return true }, 1)
+		l, err := train.NewLearner(ops, c, train.Shape{Batch: 1, Time: 16, Accumulate: 1}, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Release()
+		b := randomBatch(16, c.Vocab)
+		l.Step(1e-3, b.inputs, b.targets)
+		before := device.Stats()
+		l.Step(1e-3, b.inputs, b.targets)
+		after := device.Stats()
+		if after.Submits-before.Submits != 1 || after.Buffers != before.Buffers || after.BindGroups != before.BindGroups || after.Pipelines != before.Pipelines {
+			t.Errorf("%s: got %+v before a step and %+v after, want one submit and nothing new", name, before, after)
+		}
+		if _, err := l.Results(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // TestBackendsAgree: over 50 steps the losses of all backends stay within 1 % of the reference's.
 func TestBackendsAgree(t *testing.T) {
 	for _, mixer := range []string{nn.MixerTied, nn.MixerDelta} {
@@ -85,8 +110,8 @@ func TestBackendsAgree(t *testing.T) {
 	}
 }
 
-// TestAdapterOnWebGPU: an adapter gives the logits of the CPU on models of every kind of layer, and learns as the CPU does on our
-// own, whose weights stay as they are in files: packed, with tables in float16. What it cannot train it says.
+// TestAdapterOnWebGPU: an adapter gives the logits and the gradients of the CPU on models of every kind of layer, whose weights
+// stay as they are in files.
 func TestAdapterOnWebGPU(t *testing.T) {
 	gpu := webgpu.New(gputest.Device(t))
 	defer gpu.Close()
@@ -97,51 +122,41 @@ func TestAdapterOnWebGPU(t *testing.T) {
 		}
 		return math.Sqrt(off / size)
 	}
-	for name, path := range map[string]string{"qwen3": "", "qwen35": "", "delta": nn.MixerDelta, "tied": nn.MixerTied} {
-		var c nn.Config
-		var w *nn.Weights[op.HostTensor]
-		if path == "" {
-			model, err := storage.Load(publictest.File(t, name), storage.Options{Context: 32})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer model.Close()
-			c, w = model.Config, model.Weights
-		} else {
-			c = nn.Config{Vocab: 40, Width: 32, Layers: 2, InnerLR: 0.1, Mixer: path, WeightScale: nn.ScaleAbsmean}.WithDefaults()
-			w = train.InitialWeights(c, 3)
-			w = nn.MapWeights(c, w, func(p nn.Param, h op.HostTensor) op.HostTensor {
-				if p.Kind == layer.Linear {
-					return op.PackTernary(h, len(p.Names), true)
-				}
-				return h
-			})
-		}
+	hold := func(name string, c nn.Config, w *nn.Weights[op.HostTensor]) {
 		c.Adapter = train.NewAdapter(c, 3, 6, func(string) bool { return true }, 1)
 		for i := range c.Adapter.Weights {
 			for j := range c.Adapter.Weights[i].F32 {
 				c.Adapter.Weights[i].F32[j] += 0.03 * float32(math.Sin(float64(i+7*j)))
 			}
 		}
-		ids := make([]uint32, 17)
+		ids := make([]uint32, 41)
 		for i := range ids {
 			ids[i] = uint32(i * i % 37)
 		}
+		tolerance := 1e-3
+		if d := c.Decoder; d != nil && (d.Int8 || d.HalfCache) { // where numbers are rounded on the way, some fall to the other side
+			tolerance = 5e-2
+		}
 		got, want := lastLogits(t, gpu, c, w, ids), lastLogits(t, cpu.New(), c, w, ids)
-		if off := away(got, want); !(off < 1e-3) {
+		if off := away(got, want); !(off < tolerance) {
 			t.Errorf("%s: the logits are off by %v", name, off)
 		}
-		s := train.Shape{Batch: 1, Time: 16, Accumulate: 1, Clip: 1}
-		if c.Decoder != nil {
-			if l, err := train.NewLearner[*webgpu.Tensor](gpu, c, s, w); err == nil {
-				l.Release()
-				t.Errorf("%s: trains", name)
+		for _, recompute := range []bool{false, true} {
+			s := train.Shape{Batch: 2, Time: 20, Accumulate: 1, Clip: 1, Recompute: recompute}
+			if off := away(adapterGradients(t, gpu, c, s, w, ids), adapterGradients(t, cpu.New(), c, s, w, ids)); !(off < tolerance) {
+				t.Errorf("%s: the gradients are off by %v", name, off)
 			}
-			continue
 		}
-		if off := away(adapterGradients(t, gpu, c, s, w, ids), adapterGradients(t, cpu.New(), c, s, w, ids)); !(off < 1e-3) {
-			t.Errorf("%s: the gradients are off by %v", name, off)
-		}
+	}
+	optest.EachFamily(hold)
+	for _, mixer := range []string{nn.MixerDelta, nn.MixerTied} {
+		c := nn.Config{Vocab: 40, Width: 32, Layers: 2, InnerLR: 0.1, Mixer: mixer, WeightScale: nn.ScaleAbsmean}.WithDefaults()
+		hold(mixer, c, nn.MapWeights(c, train.InitialWeights(c, 3), func(p nn.Param, h op.HostTensor) op.HostTensor {
+			if p.Kind == layer.Linear {
+				return op.PackTernary(h, len(p.Names), true)
+			}
+			return h
+		}))
 	}
 }
 
@@ -176,7 +191,7 @@ func adapterGradients[T any](t *testing.T, b op.Backend[T], c nn.Config, s train
 		t.Fatal(err)
 	}
 	defer l.Release()
-	l.Step(0, ids[:16], ids[1:])
+	l.Step(0, ids[:len(ids)-1], ids[1:])
 	if _, err := l.Results(); err != nil {
 		t.Fatal(err)
 	}

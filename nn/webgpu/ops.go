@@ -128,6 +128,7 @@ type variant struct {
 	squared      bool      // SquaredReLU comes first
 	queries      uint32    // that a workgroup attends with
 	half         bool      // the cache of attention is of float16
+	raw          bool      // queries and keys are kept as they were
 	head         uint32    // room for one of attention, in quads
 }
 
@@ -142,7 +143,7 @@ func (v variant) consts(workgroup uint32) wgsl.Consts {
 		"FORMAT": uint32(v.format), "BLOCK_QUADS": quads, "TILE_BLOCKS": 256 / quads,
 		"NORM": flag(v.norm), "INT8": flag(v.int8), "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error),
 		"INPUT_QUADS": max(v.input, 1), "DELTA": flag(v.delta), "GROUP": uint32(v.group / groupUnit), "IN_PLACE": flag(v.inPlace),
-		"BLOCK": max(v.block, 1), "ROOM": max(v.block, workgroup), "SOURCE": v.source, "SQUARED": flag(v.squared), "HALF": flag(v.half), "QUERIES": max(v.queries, 4), "QUADS": max(v.head, 1), "QUERY_QUADS": max(v.queries, 4) * max(v.head, 1),
+		"BLOCK": max(v.block, 1), "ROOM": max(v.block, workgroup), "SOURCE": v.source, "SQUARED": flag(v.squared), "HALF": flag(v.half), "RAW": flag(v.raw), "QUERIES": max(v.queries, 4), "QUADS": max(v.head, 1), "QUERY_QUADS": max(v.queries, 4) * max(v.head, 1),
 	}
 	if v.inPlace {
 		all["ADD"] = 2
