@@ -11,7 +11,7 @@ func All() []*Kernel {
 		LowRankIn, LowRankOut, LowRankDLow, LowRankDB, LowRankDA, LowRankDX,
 		RoPEBackward, AttentionRows, AttentionQueries, AttentionKeys, SquaredReLUBackward,
 		GatedOutputBackward, GatedProducts, GatedReverse, GatedInputs, GatedSlopes, GatedUnmix, GatedConvInputs,
-		EmbedBackward, RMSNormBackward, RMSNormGain, LinearDX, LinearDW, QuantizeRows, QuantizeGamma, QuantizeCodes,
+		EmbedBackward, RMSNormBackward, RMSNormGain, LinearDX, LinearDW, QuantizeRows, QuantizeGamma, QuantizeCodes, QuantizeGroups,
 		Dropout, SwiGLUBackward, TiedReverse, TiedInputs, UnitBackward, StepDX, StepDW, DeltaReverse, DeltaInputs, DeltaUnmix,
 		DeltaConvInputs, DeltaConvTaps, HeadDX, HeadDW, CrossEntropy, CrossEntropyTotal, AdamW, SquareSums, SquareTotal,
 		InnerLoss, RangeOfMemory, RangeOfLosses, DrawRectangles, DrawGlyphs, HeatMap, HeatScale, DrawCurves, Present,

@@ -11,6 +11,7 @@ import (
 
 	"bitgpu/io/corpus"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
 
@@ -172,7 +173,7 @@ func (ch chooser) fit(c *cli.Context, b *trainer, config nn.Config, o train.Opti
 	if !ch.auto && minutes == 0 || !alone {
 		return config, o, 0, nil
 	}
-	each, err := stepTime(b, config, o)
+	each, err := stepTime(b, config, o, start)
 	if err != nil || minutes == 0 {
 		return config, o, each, err
 	}
@@ -190,7 +191,7 @@ func (ch chooser) fit(c *cli.Context, b *trainer, config nn.Config, o train.Opti
 			return config, o, 0, err
 		}
 		if rung == 0 || float64(o.Steps)*work()/speed <= 2*minutes.Seconds() {
-			if each, err = stepTime(b, config, o); err != nil {
+			if each, err = stepTime(b, config, o, nil); err != nil {
 				return config, o, 0, err
 			}
 		}
@@ -203,12 +204,18 @@ func (ch chooser) fit(c *cli.Context, b *trainer, config nn.Config, o train.Opti
 }
 
 // stepTime measures a few steps of a learner that is given up then: they are no part of the training.
-func stepTime(b *trainer, config nn.Config, o train.Options) (time.Duration, error) {
+func stepTime(b *trainer, config nn.Config, o train.Options, start *storage.Loaded) (time.Duration, error) {
 	shape, err := b.plan(config, o)
 	if err != nil {
 		return 0, err
 	}
-	engine, err := b.newEngine(config, o, shape, train.InitialWeights(config, o.Seed))
+	var weights *nn.Weights[op.HostTensor]
+	if config.Decoder != nil { // whose weights nobody draws
+		weights = start.Weights
+	} else {
+		weights = train.InitialWeights(config, o.Seed)
+	}
+	engine, err := b.newEngine(config, o, shape, weights)
 	if err != nil {
 		return 0, err
 	}
@@ -235,7 +242,11 @@ func (ch chooser) showChoice(out io.Writer, run *train.Run, each time.Duration) 
 	if c.Delta() {
 		memory = fmt.Sprintf(", memory %d wide, heads %d", c.MemoryWidth, c.Heads)
 	}
-	line("model", "%d layers of %d, %s mixer%s, a vocabulary of %d", c.Layers, c.Width, c.Mixer, memory, c.Vocab)
+	kind := c.Mixer + " mixer" + memory
+	if c.Decoder != nil {
+		kind = c.Decoder.Family
+	}
+	line("model", "%d layers of %d, %s, a vocabulary of %d", c.Layers, c.Width, kind, c.Vocab)
 	perStep := o.Shape().TokensPerStep()
 	line("reading", "%d steps of %d × %d tokens: the text %.3g times; dropout %g", o.Steps, o.Batch*o.Accumulate, o.Time,
 		float64(o.Steps)*float64(perStep)/float64(tokens), o.Dropout)

@@ -46,7 +46,7 @@ type gatedSizes struct{ B, time, chunk, K, V, k, v, taps int }
 
 // allCases are those of the table, and those that a backend may lack.
 func allCases[T any]() []Case[T] {
-	return append(Cases[T](), frozenCases[T]()...)
+	return append(append(Cases[T](), frozenCases[T]()...), mastersCases[T]()...)
 }
 
 // Scaled makes a ternary matrix with scales of their own for groups of inputs, or, where group is 0, for rows.

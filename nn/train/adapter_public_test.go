@@ -96,11 +96,15 @@ func nudged[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights[op.
 	t.Helper()
 	out := append(nn.Weights[op.HostTensor](nil), *w...)
 	embed := op.HostTensor{Format: op.F32, Shape: out[0].Shape, F32: make([]float32, op.Count(out[0].Shape))}
-	for i, bits := range out[0].F16 {
-		embed.F32[i] = math.Float32frombits(uint32(bits) << 16)
-	}
-	if out[0].Format != op.BF16 {
-		t.Fatalf("the embedding is in %v, want BF16", out[0].Format)
+	switch out[0].Format {
+	case op.BF16:
+		for i, bits := range out[0].F16 {
+			embed.F32[i] = math.Float32frombits(uint32(bits) << 16)
+		}
+	case op.F32:
+		copy(embed.F32, out[0].F32)
+	default:
+		t.Fatalf("the embedding is in %v, want BF16 or F32", out[0].Format)
 	}
 	row := embed.F32[int(tokens[0])*c.Width:][:c.Width]
 	plain := append([]float32(nil), row...)

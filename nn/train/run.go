@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -28,14 +27,14 @@ type Reporter interface {
 // process at a time may run in a directory; who starts it sees to that. Of the ranks of a group, which is that of the engine's
 // shape, each has a run of its own, and rank 0 alone writes, measures and reports.
 type Run struct {
-	Engine    Engine
-	Options   Options
-	Dir       string
-	Tokenizer json.RawMessage // nil if there is none
-	Train     *corpus.Tokens
-	Val       *corpus.Tokens // nil if there is none
-	Resumed   *Checkpoint    // what the engine was restored from, nil for a new run
-	Report    Reporter
+	Engine  Engine
+	Options Options
+	Dir     string
+	Like    // what the checkpoints have beside weights
+	Train   *corpus.Tokens
+	Val     *corpus.Tokens // nil if there is none
+	Resumed *Checkpoint    // what the engine was restored from, nil for a new run
+	Report  Reporter
 	// Sample, optional, is called every Options.SampleEvery steps and after the last, while the engine stands still.
 	Sample func(done int)
 }
@@ -390,7 +389,7 @@ func (l *loop) save(val *float64, s State) error {
 	if val != nil {
 		s.Loss, s.Validated = *val, true
 	}
-	path, err := WriteCheckpoint(l.Dir, l.Engine, l.Tokenizer, s)
+	path, err := WriteCheckpoint(l.Dir, l.Engine, l.Like, s)
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,10 @@ import (
 	"bitgpu/gpu/gputest"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
-	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
+	"bitgpu/nn/storage"
+	"bitgpu/nn/storage/public/publictest"
 	"bitgpu/nn/train"
 	"bitgpu/nn/webgpu"
 )
@@ -151,12 +152,7 @@ func TestAdapterOnWebGPU(t *testing.T) {
 	optest.EachFamily(hold)
 	for _, mixer := range []string{nn.MixerDelta, nn.MixerTied} {
 		c := nn.Config{Vocab: 40, Width: 32, Layers: 2, InnerLR: 0.1, Mixer: mixer, WeightScale: nn.ScaleAbsmean}.WithDefaults()
-		hold(mixer, c, nn.MapWeights(c, train.InitialWeights(c, 3), func(p nn.Param, h op.HostTensor) op.HostTensor {
-			if p.Kind == layer.Linear {
-				return op.PackTernary(h, len(p.Names), true)
-			}
-			return h
-		}))
+		hold(mixer, c, c.Packed(train.InitialWeights(c, 3)))
 	}
 }
 
@@ -203,4 +199,68 @@ func adapterGradients[T any](t *testing.T, b op.Backend[T], c nn.Config, s train
 		all = append(all, h.F32...)
 	}
 	return all
+}
+
+// TestMastersOnWebGPU: the gradients of all masters of models with scales of groups are the CPU's, and so is what is measured
+// before the first step and behind one.
+func TestMastersOnWebGPU(t *testing.T) {
+	gpu := webgpu.New(gputest.Device(t))
+	defer gpu.Close()
+	for _, family := range []string{"qwen3", "qwen35"} {
+		model, err := storage.Load(publictest.File(t, family), storage.Options{Context: 32, Masters: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer model.Close()
+		ids := make([]uint32, 17)
+		for i := range ids {
+			ids[i] = uint32(i * i % 37)
+		}
+		s := train.Shape{Batch: 1, Time: 16, Accumulate: 1}
+		got, losses := mastersOf[*webgpu.Tensor](t, gpu, model.Config, s, model.Weights, ids)
+		want, right := mastersOf(t, cpu.New(), model.Config, s, model.Weights, ids)
+		for i, p := range nn.Params(model.Config) {
+			off, size := 0.0, 0.0
+			for j, x := range want[i] {
+				off, size = off+math.Pow(float64(got[i][j]-x), 2), size+math.Pow(float64(x), 2)
+			}
+			if off = math.Sqrt(off / max(size, 1e-30)); !(off < 1e-3) {
+				t.Errorf("%s: %s: the gradient is off by %v", family, p.Names[0], off)
+			}
+		}
+		for i, x := range right {
+			if off := math.Abs(float64(losses[i]-x)) / float64(x); !(off < 1e-3) {
+				t.Errorf("%s: step %d: the loss is %v, want %v", family, i, losses[i], x)
+			}
+		}
+	}
+}
+
+// mastersOf are the gradients of a first step, and the losses of three.
+func mastersOf[T any](t *testing.T, b op.Backend[T], c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor], ids []uint32) (gradients [][]float32, losses []float32) {
+	t.Helper()
+	l, err := train.NewLearner(b, c, s, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release()
+	for step := range 3 {
+		l.Step(1e-3, ids[:16], ids[1:])
+		r, err := l.Results()
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses = append(losses, r[len(r)-1].Loss)
+		if step > 0 {
+			continue
+		}
+		g, err := l.Gradients()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range *g {
+			gradients = append(gradients, append([]float32(nil), h.F32...))
+		}
+	}
+	return gradients, losses
 }
