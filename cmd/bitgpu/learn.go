@@ -62,6 +62,8 @@ func learnCommand() *cli.Command {
 			&cli.IntFlag{Name: "context", Value: learnContext, Usage: "read rows of `N` tokens, each from an empty memory"},
 			&cli.IntFlag{Name: "batch-size", Value: learnBatch, Usage: "read `N` rows a step"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "number `N` that first values and the order of rows depend on"},
+			&cli.StringFlag{Name: "recompute", Value: train.RecomputeAuto,
+				Usage: "`auto|on|off`: compute blocks again in the backward pass, which is slower and takes less memory; auto does it if training would not fit otherwise"},
 		}, slices.Concat(corpusFlags(), computeFlags())...),
 		Action: learnAction,
 	}
@@ -162,6 +164,9 @@ func checkLearn(c *cli.Context, o train.AdaptOptions) error {
 	if r := c.Int("rank"); r < 1 || r > 1024 {
 		return usagef("learn: --rank: got %d, want 1 to 1024", r)
 	}
+	if r := c.String("recompute"); !slices.Contains([]string{train.RecomputeAuto, train.RecomputeOn, train.RecomputeOff}, r) {
+		return usagef("learn: --recompute: got %q, want %s, %s or %s", r, train.RecomputeAuto, train.RecomputeOn, train.RecomputeOff)
+	}
 	if a := c.Float64("alpha"); c.IsSet("alpha") && !(a > 0 && a < 1e6) {
 		return usagef("learn: --alpha: got %v, want a number above 0", a)
 	}
@@ -259,7 +264,8 @@ func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn
 	}
 	defer backend.Close()
 	shape := o.Shape()
-	shape.Recompute = train.DeviceBytes(config, shape) > backend.Room
+	recompute := c.String("recompute")
+	shape.Recompute = recompute == train.RecomputeOn || recompute == train.RecomputeAuto && train.DeviceBytes(config, shape) > backend.Room
 	if need := train.DeviceBytes(config, shape); need > backend.Room {
 		return withAdvice(&device.MemoryError{What: "this training", Need: need, Free: backend.Room, Batch: true}, "--batch-size or --context")
 	}

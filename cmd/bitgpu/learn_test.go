@@ -95,6 +95,7 @@ func TestLearnRefusals(t *testing.T) {
 		"--lora x --rank 2":     "--rank has nothing to act on",
 		"--resume --lr 1":       "--lr has nothing to act on",
 		"--context 0":           "context: got 0 tokens",
+		"--recompute maybe":     `--recompute: got "maybe", want auto, on or off`,
 	} {
 		refuse(t, exitUsage, bitgpuRun("", append([]string{"learn", "--text", text, "-o", out}, strings.Fields(args)...)...), want)
 	}
