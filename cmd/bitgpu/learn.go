@@ -51,6 +51,7 @@ func learnCommand() *cli.Command {
 			&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; only the answers are learned"},
 			&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE` in place of the model's own"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`FILE` or directory of the adapter to write"},
+			&cli.BoolFlag{Name: "merge", Usage: "learn inside the rounding to ternary, and write a model of which that is a part, into the directory of -o; for models with float masters, or with scales of groups"},
 			&cli.StringFlag{Name: "lora", Usage: "go on from the adapter in `FILE|DIR` with its rank, on another text"},
 			&cli.BoolFlag{Name: "resume", Usage: "go on with the training that was stopped while it wrote to -o"},
 			&cli.IntFlag{Name: "rank", Value: learnRank, Usage: "rank `R` of the adapter: what it can hold"},
@@ -90,6 +91,7 @@ func learnAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	public.Masters = c.Bool("merge")
 	model, err := loadModel(c.String("model"), public)
 	if err != nil {
 		return err
@@ -137,6 +139,10 @@ func learnAction(c *cli.Context) error {
 			return err
 		}
 	}
+	if config.Adapter.Inside != c.Bool("merge") && resume != nil {
+		return usagef("learn: --resume: the training was begun with --merge or without, want the same")
+	}
+	config.Adapter.Inside = c.Bool("merge")
 	return learn(ctx, c, model, config, o, tokens, marks, out, resume)
 }
 
@@ -150,6 +156,14 @@ func checkLearn(c *cli.Context, o train.AdaptOptions) error {
 	if c.IsSet("lora") {
 		if err := refuseIdle(c, "the adapter of --lora has its own", "rank", "alpha", "layers"); err != nil {
 			return err
+		}
+	}
+	if c.Bool("merge") {
+		if err := refuseIdle(c, "--merge learns from the masters on", "lora"); err != nil {
+			return err
+		}
+		if peft.Lone(c.String("output")) {
+			return usagef("learn: --merge: got the file %s, want a directory: what is written is a model", c.String("output"))
 		}
 	}
 	if c.IsSet("steps") && c.IsSet("minutes") {
@@ -305,7 +319,14 @@ func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn
 	if base == "" {
 		base = demo.Name
 	}
-	if err := peft.Save(out, config, adapter, base); err != nil {
+	if adapter.Inside {
+		plain := model.Config
+		like := train.Like{Tokenizer: model.TokenizerJSON, Public: model.Public}
+		err = like.Save(out+"/", plain, adapter.Merged(plain, train.FloatWeights(plain, model.Weights)), storage.Layout{})
+	} else {
+		err = peft.Save(out, config, adapter, base)
+	}
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "saved %s\n", out)
