@@ -171,9 +171,9 @@ func announce(out io.Writer, e train.Engine, b *trainer, resumed *train.Checkpoi
 	if sums := train.SumsMemory(c, s, false); s.Shards > 0 && !b.onCPU {
 		note += fmt.Sprintf(", %s of the host's for sums", byteCount(sums))
 	}
+	io.WriteString(out, r.describe(s))
 	each := ""
 	if r.Size() > 1 {
-		fmt.Fprintf(out, "%d ranks, %d a host, each with %d of the %d shards of a step\n", r.Size(), r.here, s.Shards/r.Size(), s.Shards)
 		each = " a rank"
 	}
 	fmt.Fprintf(out, "%s; %s of memory%s%s\n", withNote(b.device, b.note), byteCount(b.memoryOf(c, s)), each, note)
