@@ -1,36 +1,30 @@
 package serve
 
 import (
-	"cmp"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"bitgpu"
 	"bitgpu/io/atomicfile"
+	"bitgpu/serve/store"
 
 	"github.com/gofrs/flock"
 )
 
-// store keeps memories: each a file of what was learned, named by a file that says whose it is. The second is written after
-// the first, as a whole, so that whoever is killed leaves the old memory or the new one. The most recent are in RAM as well.
-type store struct {
-	model     *bitgpu.Model
-	dir       string
+// localMemories are those of one server alone: each a file of what was learned, named by a file that says whose it is. The second
+// is written after the first, as a whole, so that whoever is killed leaves the old memory or the new one. The most recent are in RAM
+// as well.
+type localMemories struct {
+	*measures
 	temporary string // to be removed in the end, or ""
 	lock      *flock.Flock
 	limit     int64 // bytes of files
-	base      int64 // bytes of the file of one memory, at most,
-	each      int64 // and of each token that it has read, where a model keeps them
 	resident  int64 // bytes of memories in RAM
 
 	mu    sync.Mutex
@@ -38,38 +32,21 @@ type store struct {
 	bytes int64 // of all files, and of those that are about to be written
 }
 
-// about is what the smaller file says.
-type about struct {
-	ID      string `json:"id"`
-	Owner   string `json:"owner"`
-	Name    string `json:"name,omitempty"`
-	Created int64  `json:"created_at"` // Unix time
-	Used    int64  `json:"used_at"`
-	Tokens  int64  `json:"tokens"`
-	Bytes   int64  `json:"bytes"`
-	File    string `json:"file"`
-	Sum     string `json:"sha256"`
-}
-
-// entry is one of the store's.
+// entry is one of them.
 type entry struct {
-	about // guarded by store.mu
+	about // guarded by localMemories.mu
 
-	used    time.Time // guarded by store.mu
+	used    time.Time // guarded by localMemories.mu
 	written bool      // likewise: somebody writes
 	gone    bool      // likewise: deleted or evicted
 
-	mu    sync.Mutex       // guards what follows; is taken before store.mu
+	mu    sync.Mutex       // guards what follows; is taken before localMemories.mu
 	state *bitgpu.Snapshot // nil where only the file has it
 }
 
-const aboutSuffix = ".json"
-
-var memoryID = regexp.MustCompile(`^mem_[A-Z2-7]{26}$`)
-
-// openStore finds the memories of a model in a directory.
-func openStore(model *bitgpu.Model, o Options) (*store, error) {
-	s := &store{model: model, limit: o.MemoryLimit, items: map[string]*entry{}}
+// openLocal finds the memories of a model in a directory.
+func openLocal(model *bitgpu.Model, o Options) (*localMemories, error) {
+	s := &localMemories{measures: &measures{model: model}, limit: o.MemoryLimit, items: map[string]*entry{}}
 	dir := o.MemoryDir
 	if dir == "" {
 		var err error
@@ -86,7 +63,10 @@ func openStore(model *bitgpu.Model, o Options) (*store, error) {
 	return s, nil
 }
 
-func (s *store) begin(o Options) error {
+func (s *localMemories) begin(o Options) error {
+	if store.IsShared(filepath.Dir(s.dir)) {
+		return fmt.Errorf("%s: is a store that servers share, want another directory", filepath.Dir(s.dir))
+	}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
@@ -99,9 +79,8 @@ func (s *store) begin(o Options) error {
 	if err := s.measure(); err != nil {
 		return err
 	}
-	if least := s.size(1); s.limit < 2*least {
-		return fmt.Errorf("%w: memory limit: got %d bytes, want %d or more: one memory has %d, and its next state is written before the old one goes",
-			ErrOption, s.limit, 2*least, least)
+	if err := s.checkLimit(s.limit); err != nil {
+		return err
 	}
 	s.resident = o.ResidentLimit
 	if err := s.find(); err != nil {
@@ -110,50 +89,8 @@ func (s *store) begin(o Options) error {
 	return s.room(0) // the limit may be lower than it was
 }
 
-// measure finds how many bytes a memory has at most. Of a model that learns the length of its text does not count, but for a
-// few digits; one with attention keeps its tokens.
-func (s *store) measure() error {
-	few := 64 // as many as the file has of the last tokens
-	if room := s.model.Context(); room > 0 {
-		few = max(min(few, room/2), 1)
-	}
-	session, err := s.model.NewSession()
-	if err != nil {
-		return err
-	}
-	defer session.Close()
-	path := filepath.Join(s.dir, ".measure")
-	defer os.Remove(path)
-	var sizes [2]int64
-	for i := range sizes {
-		if _, err := session.Forward(make([]uint32, few)); err != nil {
-			return err
-		}
-		if err := session.SaveMemory(path); err != nil {
-			return err
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		sizes[i] = info.Size()
-	}
-	const slack = 4096 // longer numbers, another alignment
-	if grown := sizes[1] - sizes[0]; s.model.Context() > 0 {
-		s.each = (grown + int64(few) - 1) / int64(few)
-	}
-	s.base = sizes[0] + slack
-	return nil
-}
-
-// size is how many bytes the file of a memory has at most that has read so many tokens.
-func (s *store) size(tokens int64) int64 { return s.base + s.each*tokens }
-
-// largest is the size of the largest memory.
-func (s *store) largest() int64 { return s.size(int64(s.model.Context())) }
-
 // find reads what the directory has, and removes what is no part of a memory.
-func (s *store) find() error {
+func (s *localMemories) find() error {
 	atomicfile.ClearStale(s.dir)
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -161,8 +98,8 @@ func (s *store) find() error {
 	}
 	known := map[string]bool{}
 	for _, e := range entries {
-		id, ok := strings.CutSuffix(e.Name(), aboutSuffix)
-		if !ok || !memoryID.MatchString(id) {
+		id, ok := strings.CutSuffix(e.Name(), store.HeadSuffix)
+		if !ok || !store.IsID(id) {
 			continue
 		}
 		data, err := os.ReadFile(filepath.Join(s.dir, e.Name()))
@@ -170,8 +107,12 @@ func (s *store) find() error {
 			return err
 		}
 		m := &entry{}
-		if err := json.Unmarshal(data, &m.about); err != nil || m.ID != id || filepath.Base(m.File) != m.File {
-			return fmt.Errorf("%s: is not what a server has written; move it away", filepath.Join(s.dir, e.Name()))
+		if m.about, err = store.ParseAbout(id, data); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(s.dir, e.Name()), err)
+		}
+		if m.File == "" { // of a store that servers share: it was never made
+			os.Remove(filepath.Join(s.dir, e.Name()))
+			continue
 		}
 		info, err := os.Stat(filepath.Join(s.dir, m.File))
 		if err != nil || info.Size() != m.Bytes {
@@ -183,7 +124,7 @@ func (s *store) find() error {
 		known[m.File] = true
 	}
 	for _, e := range entries {
-		if name := e.Name(); strings.HasPrefix(name, "mem_") && strings.HasSuffix(name, ".memory") && !known[name] {
+		if name := e.Name(); strings.HasPrefix(name, "mem_") && strings.HasSuffix(name, store.StateSuffix) && !known[name] {
 			if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
 				return err
 			}
@@ -192,8 +133,7 @@ func (s *store) find() error {
 	return nil
 }
 
-// close gives everything back; nobody may be at work any more.
-func (s *store) close() error {
+func (s *localMemories) close() error {
 	for _, m := range s.items {
 		m.forget()
 	}
@@ -213,14 +153,8 @@ func (m *entry) forget() {
 	m.state = nil
 }
 
-func errNoMemory(id string) *apiError {
-	e := notFound("memory_not_found", "memory: there is no %.100q", id)
-	e.param = "memory"
-	return e
-}
-
 // of finds an owner's memory. s.mu is held.
-func (s *store) of(owner, id string) (*entry, error) {
+func (s *localMemories) of(owner, id string) (*entry, error) {
 	m := s.items[id]
 	if m == nil || m.Owner != owner {
 		return nil, errNoMemory(id)
@@ -229,8 +163,7 @@ func (s *store) of(owner, id string) (*entry, error) {
 	return m, nil
 }
 
-// get is what a memory is at this moment.
-func (s *store) get(owner, id string) (about, error) {
+func (s *localMemories) get(owner, id string) (about, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, err := s.of(owner, id)
@@ -242,8 +175,7 @@ func (s *store) get(owner, id string) (about, error) {
 	return a, nil
 }
 
-// list are an owner's memories, the newest first.
-func (s *store) list(owner string) []about {
+func (s *localMemories) list(owner string) ([]about, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := []about{}
@@ -254,21 +186,18 @@ func (s *store) list(owner string) []about {
 			found = append(found, a)
 		}
 	}
-	slices.SortFunc(found, func(a, b about) int {
-		return cmp.Or(cmp.Compare(b.Created, a.Created), strings.Compare(a.ID, b.ID))
-	})
-	return found
+	newestFirst(found)
+	return found, nil
 }
 
-// totals are the memories and the bytes of their files.
-func (s *store) totals() (memories int, bytes int64) {
+func (s *localMemories) totals() (memories int, bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.items), s.bytes
 }
 
 // room reserves bytes, for which the memories go that have not been used for the longest time.
-func (s *store) room(bytes int64) error {
+func (s *localMemories) room(bytes int64) error {
 	for {
 		s.mu.Lock()
 		var oldest *entry
@@ -284,7 +213,7 @@ func (s *store) room(bytes int64) error {
 		}
 		if oldest == nil {
 			s.mu.Unlock()
-			return unavailable("memory_limit", "the memories in use take all the room there is for them")
+			return errNoRoom()
 		}
 		err := s.remove(oldest)
 		s.mu.Unlock()
@@ -296,23 +225,22 @@ func (s *store) room(bytes int64) error {
 }
 
 // remove takes a memory and its files away. s.mu is held.
-func (s *store) remove(m *entry) error {
+func (s *localMemories) remove(m *entry) error {
 	m.gone = true
 	delete(s.items, m.ID)
 	if m.File == "" {
 		return nil
 	}
 	s.bytes -= m.Bytes
-	if err := os.Remove(s.path(m.ID + aboutSuffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(s.path(m.ID + store.HeadSuffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return os.Remove(s.path(m.File))
 }
 
-func (s *store) path(name string) string { return filepath.Join(s.dir, name) }
+func (s *localMemories) path(name string) string { return filepath.Join(s.dir, name) }
 
-// delete ends a memory.
-func (s *store) delete(owner, id string) error {
+func (s *localMemories) delete(owner, id string) error {
 	s.mu.Lock()
 	m, err := s.of(owner, id)
 	if err == nil && m.written {
@@ -328,16 +256,7 @@ func (s *store) delete(owner, id string) error {
 	return err
 }
 
-func errWritten() *apiError {
-	return &apiError{status: 409, code: "memory_in_use", param: "memory", retry: 1,
-		message: "memory: another request is writing it; wait, or name it with \"learn\": false"}
-}
-
-// newID is the name of a new memory.
-func newID() string { return "mem_" + rand.Text()[:26] }
-
-// file opens the file of a memory.
-func (s *store) file(owner, id string) (io.ReadSeekCloser, about, error) {
+func (s *localMemories) file(owner, id string) (io.ReadCloser, about, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, err := s.of(owner, id)
