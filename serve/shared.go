@@ -17,6 +17,8 @@ import (
 	"bitgpu"
 	"bitgpu/io/atomicfile"
 	"bitgpu/serve/store"
+
+	"github.com/gofrs/flock"
 )
 
 // sharedMemories are those of a store that several servers have in common. What is known of a memory is read there for every request,
@@ -28,6 +30,7 @@ type sharedMemories struct {
 	recent  *snapshots[string] // by the names of their files
 	limit   int64              // bytes of all states
 
+	held   *flock.Flock // says that the folder of files on their way is in use
 	ending context.CancelFunc
 	ended  sync.WaitGroup
 
@@ -67,7 +70,7 @@ func openShared(model *bitgpu.Model, o Options) (*sharedMemories, error) {
 }
 
 func (s *sharedMemories) begin(o Options) (err error) {
-	if s.dir, err = os.MkdirTemp("", "bitgpu-memories-"); err != nil {
+	if s.dir, s.held, err = scratch(); err != nil {
 		return err
 	}
 	if err := s.measure(); err != nil {
@@ -92,8 +95,8 @@ func (s *sharedMemories) close() (err error) {
 	if s.records != nil {
 		err = s.records.Close()
 	}
-	if s.dir != "" {
-		err = errors.Join(err, atomicfile.RemoveAll(s.dir))
+	if s.held != nil {
+		err = errors.Join(err, s.held.Close(), atomicfile.RemoveAll(s.dir))
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -281,6 +282,35 @@ func TestSharedMemoryLimit(t *testing.T) {
 	begin(t, Options{MemoryDir: own})
 	if _, err := store.OpenDirectory(own); err == nil || !strings.Contains(err.Error(), "that it does not share") {
 		t.Errorf("a directory of one server as a store: got %v", err)
+	}
+}
+
+// TestScratch: the folder of a server that was killed goes, that of one at work stays.
+func TestScratch(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	dead, lock, err := scratch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	alive, held, err := scratch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if _, err := os.Stat(dead); err != nil {
+		t.Error("the folder of a server at work has gone")
+	}
+	lock.Close()
+	_, next, err := scratch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	if _, err := os.Stat(dead); err == nil {
+		t.Error("the folder of a dead server is still there")
+	}
+	if _, err := os.Stat(alive); err != nil {
+		t.Error("the folder of a server at work has gone with it")
 	}
 }
 

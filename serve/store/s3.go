@@ -58,8 +58,9 @@ func OpenS3(ctx context.Context, place, endpoint string) (*S3, error) {
 		return nil, err
 	}
 	clock := &serverClock{next: transport}
+	keys := s3Credentials()
 	core, err := minio.NewCore(u.Host, &minio.Options{
-		Creds: s3Credentials(), Secure: u.Scheme == "https", Transport: clock, MaxRetries: s3Tries,
+		Creds: keys, Secure: u.Scheme == "https", Transport: clock, MaxRetries: s3Tries,
 		Region: cmp.Or(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), "us-east-1"),
 	})
 	if err != nil {
@@ -68,7 +69,11 @@ func OpenS3(ctx context.Context, place, endpoint string) (*S3, error) {
 	s := &S3{*core, bucket, prefix, clock}
 	switch found, err := core.BucketExists(ctx, bucket); {
 	case err != nil:
-		return nil, fmt.Errorf("%s: the bucket at %s cannot be asked for: %w", place, endpoint, s3Error(err))
+		without := ""
+		if v, err := keys.Get(); err != nil || v.AccessKeyID == "" {
+			without = " without credentials, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+		}
+		return nil, fmt.Errorf("%s: the bucket at %s cannot be asked for%s: %w", place, endpoint, without, s3Error(err))
 	case !found:
 		return nil, fmt.Errorf("%s: there is no bucket %q at %s", place, bucket, endpoint)
 	}
@@ -188,7 +193,7 @@ func (s *S3) List(ctx context.Context, prefix string) (found []Info, err error) 
 	return found, ctx.Err()
 }
 
-// Now implements [Objects]: it is right to a second.
+// Now implements [Objects]. The headers are right to a second; so that no lease looks older than it is, this is rather early.
 func (s *S3) Now(context.Context) (time.Time, error) {
-	return time.Now().Add(time.Duration(s.clock.ahead.Load())), nil
+	return time.Now().Add(time.Duration(s.clock.ahead.Load()) - time.Second), nil
 }

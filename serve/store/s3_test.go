@@ -89,4 +89,13 @@ func TestCredentials(t *testing.T) {
 	if v, err := s3Credentials().Get(); err != nil || v.SecretAccessKey != "environment" {
 		t.Errorf("got %+v, %v", v, err)
 	}
+	b := storetest.NewBucket(t)
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("HOME", t.TempDir())
+	b.SetFault(func(*http.Request) storetest.Fault { return storetest.Refuse })
+	if _, err := OpenS3(t.Context(), "s3://memories", b.URL); err == nil || !strings.Contains(err.Error(), "without credentials, such as AWS_ACCESS_KEY_ID") {
+		t.Errorf("got %v", err)
+	}
 }
