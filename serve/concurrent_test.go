@@ -149,7 +149,7 @@ func (c *client) concurrent(requests []request, together int) {
 	}
 	close(work)
 	all.Wait()
-	until(func() bool { busy, waiting := c.server.gate.counts(); return busy == 0 && waiting == 0 })
+	c.idle()
 }
 
 // abort reads n bytes of a stream and goes.

@@ -28,7 +28,7 @@ type Server struct {
 	created     time.Time
 	gate        *gate
 	guard       *guard
-	store       *store
+	store       memories
 	prefixes    *prefixes
 	metrics     *metrics
 	answers     *answers
@@ -63,10 +63,10 @@ func New(model *bitgpu.Model, o Options) (*Server, error) {
 		s.features = s.o.Template.Features()
 	}
 	s.gate = newGate(o.Parallel, o.Queue, len(o.Keys) > 1)
-	if s.store, err = openStore(model, o); err != nil {
+	if s.store, err = openMemories(model, o); err != nil {
 		return nil, err
 	}
-	s.prefixes = newPrefixes(model, o.PrefixLimit, s.store.size)
+	s.prefixes = newPrefixes(model, o.PrefixLimit, s.store.measured().size)
 	s.answers = newAnswers(model, o.ResidentLimit)
 	s.metrics = newMetrics(s)
 	s.vocabulary = vocabulary(model)

@@ -88,13 +88,15 @@ func TestLearnRefusals(t *testing.T) {
 	}
 	refuse(t, exitError, bitgpuRun("", "run", "-m", model("d32-none"), "-p", "A", "--lora", bare), "got no adapter_config.json")
 	for args, want := range map[string]string{
-		"--rank 0":              "--rank: got 0, want 1 to 1024",
-		"--steps 0":             "--steps: got 0, want 1 or more",
-		"--steps 1 --minutes 1": "got both --steps and --minutes",
-		"--alpha -1":            "--alpha: got -1",
-		"--lora x --rank 2":     "--rank has nothing to act on",
-		"--resume --lr 1":       "--lr has nothing to act on",
-		"--context 0":           "context: got 0 tokens",
+		"--rank 0":                   "--rank: got 0, want 1 to 1024",
+		"--shards 3":                 "--shards: got 3, want a power of two up to 4096",
+		"--shards 8 --batch-size 12": "--shards: got 8, want a divisor of batch-size, 12",
+		"--steps 0":                  "--steps: got 0, want 1 or more",
+		"--steps 1 --minutes 1":      "got both --steps and --minutes",
+		"--alpha -1":                 "--alpha: got -1",
+		"--lora x --rank 2":          "--rank has nothing to act on",
+		"--resume --lr 1":            "--lr has nothing to act on",
+		"--context 0":                "context: got 0 tokens",
 	} {
 		refuse(t, exitUsage, bitgpuRun("", append([]string{"learn", "--text", text, "-o", out}, strings.Fields(args)...)...), want)
 	}

@@ -32,7 +32,7 @@ var adaptParts = []struct {
 // SaveAdaptation writes all that the training goes on from.
 func (a *Adaptation) SaveAdaptation(path string) error {
 	c := a.Trainer.Config()
-	s := adaptState{Options: a.Options, Updates: a.Trainer.Updates(), Text: tokensSum(a.Tokens, a.Marks), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale}
+	s := adaptState{Options: a.Options, Updates: a.Trainer.Updates(), Text: TokensSum(a.Tokens, a.Marks), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 	if err := s.Options.Validate(); err != nil {
 		return fail(err)
 	}
-	if s.Text != tokensSum(tokens, marks) {
+	if s.Text != TokensSum(tokens, marks) {
 		return fail(fmt.Errorf("got another text than the training had, want the same"))
 	}
 	a := &nn.Adapter{Ranks: s.Ranks, Scale: s.Scale}
@@ -110,8 +110,8 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 	}, nil
 }
 
-// tokensSum is that of a text's tokens and marks.
-func tokensSum(tokens []uint32, marks []byte) string {
+// TokensSum is the checksum of a text's tokens and marks.
+func TokensSum(tokens []uint32, marks []byte) string {
 	h := sha256.New()
 	binary.Write(h, binary.LittleEndian, tokens)
 	h.Write(marks)
