@@ -115,7 +115,7 @@ func (a *Adaptation) Do(ctx context.Context) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	n, shape := o.Batch*o.Time, a.Engine.Shape()
+	n, shape := o.Batch*o.Time, a.Trainer.Shape()
 	group, own := shape.group(), shape.OwnTokens()
 	from := group.Rank() * own
 	if a.Marks != nil {
