@@ -27,7 +27,7 @@ func Object() *Form { return &Form{root: anyObject} }
 
 // Schema is the form of the values that fit a JSON schema of draft 2020-12 or an earlier one. An error is an [ErrSchema].
 func Schema(schema []byte) (*Form, error) {
-	n, err := compile(schema)
+	n, _, err := compile(schema)
 	if err != nil {
 		return nil, err
 	}
