@@ -42,24 +42,33 @@ func learnCommand() *cli.Command {
 			"bitgpu learn --text book.txt -o book.lora.safetensors",
 			"bitgpu learn -m model --text notes.txt --text mail.txt --minutes 10 -o notes.lora.safetensors",
 			"bitgpu run --lora book.lora.safetensors -p 'ROMEO:'"),
-		Flags: append([]cli.Flag{
-			modelFlag(), mastersFlag(),
-			&cli.StringSliceFlag{Name: "text", Required: true, Usage: "text `FILE|GLOB` to learn, .txt or .jsonl, both also .gz; may be given several times"},
-			&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; only the answers are learned"},
-			&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE` in place of the model's own"},
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`FILE` or directory of the adapter to write"},
-			&cli.StringFlag{Name: "lora", Usage: "go on from the adapter in `FILE|DIR` with its rank, on another text"},
-			&cli.BoolFlag{Name: "resume", Usage: "go on with the training that was stopped while it wrote to -o"},
-			&cli.IntFlag{Name: "rank", Value: learnRank, Usage: "rank `R` of the adapter: what it can hold"},
-			&cli.Float64Flag{Name: "alpha", Usage: "add the adapter times `A`/R", DefaultText: "2R"},
-			&cli.StringFlag{Name: "layers", Value: "all", Usage: "adapt the matrices whose names end in one of `all|NAME,…`, such as q_proj,v_proj"},
-			&cli.IntFlag{Name: "steps", Usage: "take `N` steps", DefaultText: fmt.Sprint("what reads the text ", learnPasses, " times")},
-			&cli.Float64Flag{Name: "minutes", Usage: "take as many steps as `M` minutes hold"},
-			&cli.Float64Flag{Name: "lr", Value: learnRate, Usage: "highest learning rate `X`"},
-			&cli.IntFlag{Name: "context", Value: learnContext, Usage: "read rows of `N` tokens, each from an empty memory"},
-			&cli.IntFlag{Name: "batch-size", Value: learnBatch, Usage: "read `N` rows a step"},
-			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "number `N` that first values and the order of rows depend on"},
-		}, slices.Concat(corpusFlags(), computeFlags())...),
+		Flags: slices.Concat(
+			group("Model",
+				modelFlag(), mastersFlag(),
+				&cli.StringFlag{Name: "lora", Usage: "go on from the adapter in `FILE|DIR` with its rank, on another text"},
+				&cli.IntFlag{Name: "rank", Value: learnRank, Usage: "rank `R` of the adapter: what it can hold"},
+				&cli.Float64Flag{Name: "alpha", Usage: "add the adapter times `A`/R", DefaultText: "2R"},
+				&cli.StringFlag{Name: "layers", Value: "all", Usage: "adapt the matrices whose names end in one of `all|NAME,…`, such as q_proj,v_proj"},
+			),
+			group("Data", append([]cli.Flag{
+				&cli.StringSliceFlag{Name: "text", Required: true, Usage: "text `FILE|GLOB` to learn, .txt or .jsonl, both also .gz; may be given several times"},
+				&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; only the answers are learned"},
+				&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE` in place of the model's own"},
+				&cli.IntFlag{Name: "context", Value: learnContext, Usage: "read rows of `N` tokens, each from an empty memory"},
+				&cli.IntFlag{Name: "batch-size", Value: learnBatch, Usage: "read `N` rows a step"},
+			}, corpusFlags()...)...),
+			group("Schedule",
+				&cli.IntFlag{Name: "steps", Usage: "take `N` steps", DefaultText: fmt.Sprint("what reads the text ", learnPasses, " times")},
+				&cli.Float64Flag{Name: "minutes", Usage: "take as many steps as `M` minutes hold"},
+				&cli.Float64Flag{Name: "lr", Value: learnRate, Usage: "highest learning rate `X`"},
+				&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "number `N` that first values and the order of rows depend on"},
+			),
+			group("Output",
+				&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`FILE` or directory of the adapter to write"},
+				&cli.BoolFlag{Name: "resume", Usage: "go on with the training that was stopped while it wrote to -o"},
+			),
+			computeFlags(),
+		),
 		Action: learnAction,
 	}
 }
@@ -138,7 +147,7 @@ func learnAction(c *cli.Context) error {
 // checkLearn refuses what is wrong whatever the files hold.
 func checkLearn(c *cli.Context, o train.AdaptOptions) error {
 	if c.Bool("resume") {
-		if err := refuseIdle(c, "--resume goes on as the training began", "lora", "rank", "alpha", "layers", "steps", "minutes", "lr", "context", "batch-size", "seed"); err != nil {
+		if err := refuseIdle(c, "--resume goes on as the training began", begunWith...); err != nil {
 			return err
 		}
 	}
@@ -153,14 +162,17 @@ func checkLearn(c *cli.Context, o train.AdaptOptions) error {
 	if c.IsSet("steps") && o.Steps < 1 {
 		return usagef("learn: --steps: got %d, want 1 or more", o.Steps)
 	}
-	if c.IsSet("minutes") && !(o.Minutes > 0) {
-		return usagef("learn: --minutes: got %v, want a time above 0", o.Minutes)
+	if c.IsSet("minutes") && !(o.Minutes > 0 && o.Minutes < 1e6) {
+		return usagef("learn: --minutes: got %v, want a time above 0 and below 1000000", o.Minutes)
+	}
+	if o.LR == 0 {
+		return usagef("learn: --lr: got 0, want a number above 0: with 0 nothing is learned")
 	}
 	if r := c.Int("rank"); r < 1 || r > 1024 {
 		return usagef("learn: --rank: got %d, want 1 to 1024", r)
 	}
-	if a := c.Float64("alpha"); c.IsSet("alpha") && !(a > 0 && a < 1e6) {
-		return usagef("learn: --alpha: got %v, want a number above 0", a)
+	if a := c.Float64("alpha"); c.IsSet("alpha") && !(a >= 1e-6 && a <= 1e6) {
+		return usagef("learn: --alpha: got %v, want a number from 1e-06 to 1000000", a)
 	}
 	o.Steps = max(o.Steps, 1)
 	if err := o.Validate(); err != nil {
@@ -301,7 +313,7 @@ func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn
 	}
 	fmt.Fprintf(w, "saved %s\n", out)
 	if !finished {
-		fmt.Fprintln(w, "stopped; the same line with --resume and without other choices goes on")
+		fmt.Fprintf(w, "stopped after %d steps\nto go on: %s\n", engine.Updates(), resumeLine(c))
 		return errInterrupted
 	}
 	if err := os.Remove(out + stateSuffix); err != nil && !os.IsNotExist(err) {
@@ -317,7 +329,9 @@ func openLearner(c *cli.Context) (*trainer, error) {
 		return nil, err
 	}
 	if backend == bitgpu.Auto && adapter == "" {
-		return openCPU(), nil
+		t := openCPU()
+		t.note = "an adapter is trained there unless --backend gpu asks for a GPU"
+		return t, nil
 	}
 	return openTrainer(c)
 }
