@@ -180,8 +180,13 @@ func (t *trainer) plan(c nn.Config, o train.Options) (train.Shape, error) {
 		return s, fmt.Errorf("the weights of this model take %s of memory, and %s are free", byteCount(host), byteCount(free))
 	}
 	if need := t.memoryOf(c, s); need > t.room {
-		return s, fmt.Errorf("this training takes %s of memory, and %s are free; "+
-			"a smaller --batch-size with more --accumulate takes less", byteCount(need), byteCount(t.room))
+		advice := "a smaller --batch-size with more --accumulate takes less"
+		again := s
+		again.Recompute = true
+		if less := t.memoryOf(c, again); less <= t.room { // nobody but --recompute off has kept it from that
+			advice = "--recompute on takes " + byteCount(less)
+		}
+		return s, fmt.Errorf("this training takes %s of memory, and %s are free; %s", byteCount(need), byteCount(t.room), advice)
 	}
 	return s, nil
 }

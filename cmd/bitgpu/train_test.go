@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"bitgpu/io/corpus"
+	"bitgpu/nn"
 	"bitgpu/nn/train"
 
 	"github.com/gofrs/flock"
@@ -268,5 +269,27 @@ func TestBenchmark(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
 		t.Errorf("files left: %v %v", entries, err)
+	}
+}
+
+// A training that would fit if blocks were computed again is told so, or computes them again by itself.
+func TestPlanOfLittleMemory(t *testing.T) {
+	c := nn.Config{Vocab: 8000, Width: 256, Layers: 8, InnerLR: 0.1}.WithDefaults()
+	o := train.DefaultOptions()
+	kept := o.Shape()
+	again := kept
+	again.Recompute = true
+	b := openCPU()
+	b.room = (b.memoryOf(c, kept) + b.memoryOf(c, again)) / 2
+	if s, err := b.plan(c, o); err != nil || !s.Recompute {
+		t.Errorf("auto: got %+v, %v, want blocks computed again", s, err)
+	}
+	o.Recompute = train.RecomputeOff
+	if _, err := b.plan(c, o); err == nil || !strings.Contains(err.Error(), "; --recompute on takes "+byteCount(b.memoryOf(c, again))) {
+		t.Errorf("off: got %v, want the advice to compute blocks again", err)
+	}
+	b.room = b.memoryOf(c, again) - 1
+	if _, err := b.plan(c, o); err == nil || !strings.Contains(err.Error(), "; a smaller --batch-size") {
+		t.Errorf("too little for both: got %v", err)
 	}
 }
