@@ -17,6 +17,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/regular"
 
 	"github.com/gofrs/flock"
 )
@@ -88,7 +89,7 @@ func openStore(model *bitgpu.Model, o Options) (*store, error) {
 
 func (s *store) begin(o Options) error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return err
+		return fmt.Errorf("%s: the directory for memories cannot be made: %w", filepath.Dir(s.dir), errors.Unwrap(err))
 	}
 	s.lock = flock.New(filepath.Join(s.dir, ".lock"))
 	if got, err := s.lock.TryLock(); err != nil {
@@ -165,7 +166,7 @@ func (s *store) find() error {
 		if !ok || !memoryID.MatchString(id) {
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(s.dir, e.Name()))
+		data, err := regular.ReadFile(filepath.Join(s.dir, e.Name()))
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/regular"
 )
 
 // read gives a session that goes on from a memory and is the caller's own.
@@ -87,7 +88,7 @@ func (s *store) loadFile(path string) (*bitgpu.Session, error) {
 }
 
 func sumOf(path string) (sum string, size int64, err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return "", 0, err
 	}

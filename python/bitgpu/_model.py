@@ -509,6 +509,8 @@ def _encode(text: str, what: str = "text") -> bytes:
 
 def _name(what: str, text: str) -> bytes:
     raw = _encode(text, what)
+    if not raw and what != "stop":
+        raise ValueError(f"{what}: got '', want a word or None")
     if b"\0" in raw:
         raise ValueError(f"{what}: got {text!r}, want a text without zeros")
     return raw
@@ -525,8 +527,14 @@ def _adapters(lora: Union[Path, Sequence[Path], Mapping[Path, float]]) -> List[D
     """Gives adapters as the library takes them, each with its weight."""
     if isinstance(lora, (str, bytes, os.PathLike)):
         lora = [lora]
+    if not isinstance(lora, Iterable):
+        raise TypeError(f"lora: got {lora!r}, want a path, several, or a dict of each path's weight")
     weights = lora if isinstance(lora, Mapping) else {path: 1.0 for path in lora}
-    return [{"path": os.fsdecode(_path(path)), "weight": float(weight)} for path, weight in weights.items()]
+    adapters = [{"path": os.fsdecode(_path(path)), "weight": _real("lora", weight)} for path, weight in weights.items()]
+    for adapter in adapters:
+        if not math.isfinite(adapter["weight"]):
+            raise ValueError(f"lora: got the weight {adapter['weight']!r}, want a finite number")
+    return adapters
 
 
 def _integer(what: str, value: Any, least: int, most: int) -> int:
