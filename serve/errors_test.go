@@ -43,6 +43,8 @@ func TestRefusals(t *testing.T) {
 		{texts, `{"prompt":[1024],"echo":true,"logprobs":1}`, 400, "invalid_value", "token id out of range"},
 		{texts, `{"prompt":""}`, 400, "invalid_value", "the prompt is empty"},
 		{texts, `{}`, 400, "invalid_value", "the prompt is empty"},
+		{texts, `{"prompt":"a","memory":""}`, 400, "invalid_value", `memory: got "", want the id of a memory`},
+		{chats, `{"messages":[{"role":"user","content":"a"}],"memory": ""}`, 400, "invalid_value", `memory: got "", want the id of a memory`},
 		{texts, `{"prompt":"a","tempo":1}`, 400, "unknown_parameter", `no field "tempo" is known here`},
 		{texts, `{"prompt":"a","best_of":2}`, 400, "unsupported_parameter", "best_of is not supported"},
 		{texts, `{"prompt":"a","suffix":"b"}`, 400, "unsupported_parameter", "suffix is not supported"},

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"bitgpu"
+	"bitgpu/io/regular"
 	"bitgpu/serve/store"
 )
 
@@ -171,7 +172,7 @@ func restored(model *bitgpu.Model, p *bitgpu.Snapshot) (*bitgpu.Session, error) 
 }
 
 func sumOf(path string) (sum string, size int64, err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return "", 0, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/regular"
 	"bitgpu/serve/store"
 
 	"github.com/gofrs/flock"
@@ -68,7 +69,7 @@ func (s *localMemories) begin(o Options) error {
 		return fmt.Errorf("%s: is a store that servers share, want another directory", filepath.Dir(s.dir))
 	}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return err
+		return fmt.Errorf("%s: the directory for memories cannot be made: %w", filepath.Dir(s.dir), errors.Unwrap(err))
 	}
 	s.lock = flock.New(filepath.Join(s.dir, ".lock"))
 	if got, err := s.lock.TryLock(); err != nil {
@@ -102,7 +103,7 @@ func (s *localMemories) find() error {
 		if !ok || !store.IsID(id) {
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(s.dir, e.Name()))
+		data, err := regular.ReadFile(filepath.Join(s.dir, e.Name()))
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/demo"
+	"bitgpu/io/atomicfile"
 )
 
 // engine builds cmd/bitgpu-wasm once, with the flags of "make cross", whose packages it finds built.
@@ -278,4 +280,45 @@ func TestPage(t *testing.T) {
 	p.eval(`document.querySelector("#prompt").value = "ROMEO:"; document.querySelector("#prompt").dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", cancelable: true}))`)
 	p.until(fmt.Sprintf(answered, 6))
 	p.picture("without a network")
+}
+
+// TestWriteFails: whichever change of the file system fails, the folder has the files of one page; the old worker may stand beside
+// the new files, never a new one beside old files.
+func TestWriteFails(t *testing.T) {
+	of := func(version string) map[string][]byte {
+		return map[string][]byte{"a.js": []byte(version), "index.html": []byte(version), worker: []byte(version), "z.js": []byte(version)}
+	}
+	for at := 0; ; at++ {
+		dir := filepath.Join(t.TempDir(), "page")
+		if _, err := writeFiles(dir, of("old")); err != nil {
+			t.Fatal(err)
+		}
+		n, broken := 0, errors.New("broken")
+		atomicfile.Fault = func(string) error {
+			if n++; n == at+1 {
+				return broken
+			}
+			return nil
+		}
+		size, err := writeFiles(dir, of("new"))
+		atomicfile.Fault = nil
+		if again := atomicfile.Recover(dir); again != nil {
+			t.Fatal(again)
+		}
+		found := map[string]string{}
+		for name := range of("") {
+			data, err := os.ReadFile(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatalf("change %d: %v", at, err)
+			}
+			found[name] = string(data)
+		}
+		whole := found["a.js"] == found["z.js"] && found["a.js"] == found["index.html"]
+		if !whole || found[worker] == "new" && found["a.js"] == "old" || err == nil && (found[worker] != "new" || size != 12) {
+			t.Errorf("change %d: got %v of %d bytes (%v)", at, found, size, err)
+		}
+		if err == nil {
+			return
+		}
+	}
 }

@@ -20,15 +20,18 @@ func dataCommand() *cli.Command {
 		UsageText:   "bitgpu data --input FILE --tokenizer FILE --output-dir DIR [flags]",
 		Usage:       "turn text into token files for training and validation",
 		Description: example("", "bitgpu data --input book.txt --tokenizer tokenizer.json --output-dir tokens"),
-		Flags: append([]cli.Flag{inputFlag(),
-			&cli.StringFlag{Name: "tokenizer", Required: true, Usage: "`FILE` of the tokenizer, tokenizer.json"},
-			&cli.StringFlag{Name: "output-dir", Required: true, Usage: "`DIR` for train.u32, val.u32, tokenizer.json and meta.json"},
-			valRatioFlag(),
-			&cli.StringSliceFlag{Name: "val-input", Usage: "text `FILE|GLOB` for validation, in place of a share of --input; may be given several times"},
-			&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; a training counts the answers only"},
-			&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE`; without it, by that of the files beside --tokenizer"},
-			threadsFlag(),
-		}, corpusFlags()...),
+		Flags: slices.Concat(
+			group("Data", append([]cli.Flag{inputFlag(),
+				&cli.StringFlag{Name: "tokenizer", Required: true, Usage: "`FILE` of the tokenizer, tokenizer.json"},
+				valRatioFlag(),
+				&cli.StringSliceFlag{Name: "val-input", Usage: "text `FILE|GLOB` for validation, in place of a share of --input; may be given several times"},
+				&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; a training counts the answers only"},
+				&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE`; without it, by that of the files beside --tokenizer"},
+			}, corpusFlags()...)...),
+			group("Output",
+				&cli.StringFlag{Name: "output-dir", Required: true, Usage: "`DIR` for train.u32, val.u32, tokenizer.json and meta.json"}),
+			group("Compute", threadsFlag()),
+		),
 		Action: func(c *cli.Context) error {
 			ctx, stop := interruptible(c)
 			defer stop()

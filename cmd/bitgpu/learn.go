@@ -42,26 +42,35 @@ func learnCommand() *cli.Command {
 			"bitgpu learn --text book.txt -o book.lora.safetensors",
 			"bitgpu learn -m model --text notes.txt --text mail.txt --minutes 10 -o notes.lora.safetensors",
 			"bitgpu run --lora book.lora.safetensors -p 'ROMEO:'"),
-		Flags: append([]cli.Flag{
-			modelFlag(), mastersFlag(),
-			&cli.StringSliceFlag{Name: "text", Required: true, Usage: "text `FILE|GLOB` to learn, .txt or .jsonl, both also .gz; may be given several times"},
-			&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; only the answers are learned"},
-			&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE` in place of the model's own"},
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`FILE` or directory of the adapter to write"},
-			&cli.StringFlag{Name: "lora", Usage: "go on from the adapter in `FILE|DIR` with its rank, on another text"},
-			&cli.BoolFlag{Name: "resume", Usage: "go on with the training that was stopped while it wrote to -o"},
-			&cli.IntFlag{Name: "rank", Value: learnRank, Usage: "rank `R` of the adapter: what it can hold"},
-			&cli.Float64Flag{Name: "alpha", Usage: "add the adapter times `A`/R", DefaultText: "2R"},
-			&cli.StringFlag{Name: "layers", Value: "all", Usage: "adapt the matrices whose names end in one of `all|NAME,…`, such as q_proj,v_proj"},
-			&cli.IntFlag{Name: "steps", Usage: "take `N` steps", DefaultText: fmt.Sprint("what reads the text ", learnPasses, " times")},
-			&cli.Float64Flag{Name: "minutes", Usage: "take as many steps as `M` minutes hold"},
-			&cli.Float64Flag{Name: "lr", Value: learnRate, Usage: "highest learning rate `X`"},
-			&cli.IntFlag{Name: "context", Value: learnContext, Usage: "read rows of `N` tokens, each from an empty memory"},
-			&cli.IntFlag{Name: "batch-size", Value: learnBatch, Usage: "read `N` rows a step"},
-			&cli.IntFlag{Name: "shards", DefaultText: "8 under mpirun, else none", Usage: "cut a step's rows into `N` parts, a power of two, whose gradients are added in one order: " +
-				"the same adapter on up to N ranks"},
-			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "number `N` that first values and the order of rows depend on"},
-		}, slices.Concat(corpusFlags(), computeFlags())...),
+		Flags: slices.Concat(
+			group("Model",
+				modelFlag(), mastersFlag(),
+				&cli.StringFlag{Name: "lora", Usage: "go on from the adapter in `FILE|DIR` with its rank, on another text"},
+				&cli.IntFlag{Name: "rank", Value: learnRank, Usage: "rank `R` of the adapter: what it can hold"},
+				&cli.Float64Flag{Name: "alpha", Usage: "add the adapter times `A`/R", DefaultText: "2R"},
+				&cli.StringFlag{Name: "layers", Value: "all", Usage: "adapt the matrices whose names end in one of `all|NAME,…`, such as q_proj,v_proj"},
+			),
+			group("Data", append([]cli.Flag{
+				&cli.StringSliceFlag{Name: "text", Required: true, Usage: "text `FILE|GLOB` to learn, .txt or .jsonl, both also .gz; may be given several times"},
+				&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; only the answers are learned"},
+				&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE` in place of the model's own"},
+				&cli.IntFlag{Name: "context", Value: learnContext, Usage: "read rows of `N` tokens, each from an empty memory"},
+				&cli.IntFlag{Name: "batch-size", Value: learnBatch, Usage: "read `N` rows a step"},
+				&cli.IntFlag{Name: "shards", DefaultText: "8 under mpirun, else none", Usage: "cut a step's rows into `N` parts, a power of two, whose gradients are added in one order: " +
+					"the same adapter on up to N ranks"},
+			}, corpusFlags()...)...),
+			group("Schedule",
+				&cli.IntFlag{Name: "steps", Usage: "take `N` steps", DefaultText: fmt.Sprint("what reads the text ", learnPasses, " times")},
+				&cli.Float64Flag{Name: "minutes", Usage: "take as many steps as `M` minutes hold"},
+				&cli.Float64Flag{Name: "lr", Value: learnRate, Usage: "highest learning rate `X`"},
+				&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "number `N` that first values and the order of rows depend on"},
+			),
+			group("Output",
+				&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`FILE` or directory of the adapter to write"},
+				&cli.BoolFlag{Name: "resume", Usage: "go on with the training that was stopped while it wrote to -o"},
+			),
+			computeFlags(),
+		),
 		Action: learnAction,
 	}
 }
@@ -195,7 +204,7 @@ func (l *adaptation) facts(device string) (facts, error) {
 // checkLearn refuses what is wrong whatever the files hold.
 func checkLearn(c *cli.Context, o train.AdaptOptions) error {
 	if c.Bool("resume") {
-		if err := refuseIdle(c, "--resume goes on as the training began", "lora", "rank", "alpha", "layers", "steps", "minutes", "lr", "context", "batch-size", "shards", "seed"); err != nil {
+		if err := refuseIdle(c, "--resume goes on as the training began", begunWith...); err != nil {
 			return err
 		}
 	}
@@ -210,14 +219,17 @@ func checkLearn(c *cli.Context, o train.AdaptOptions) error {
 	if c.IsSet("steps") && o.Steps < 1 {
 		return usagef("learn: --steps: got %d, want 1 or more", o.Steps)
 	}
-	if c.IsSet("minutes") && !(o.Minutes > 0) {
-		return usagef("learn: --minutes: got %v, want a time above 0", o.Minutes)
+	if c.IsSet("minutes") && !(o.Minutes > 0 && o.Minutes < 1e6) {
+		return usagef("learn: --minutes: got %v, want a time above 0 and below 1000000", o.Minutes)
+	}
+	if o.LR == 0 {
+		return usagef("learn: --lr: got 0, want a number above 0: with 0 nothing is learned")
 	}
 	if r := c.Int("rank"); r < 1 || r > 1024 {
 		return usagef("learn: --rank: got %d, want 1 to 1024", r)
 	}
-	if a := c.Float64("alpha"); c.IsSet("alpha") && !(a > 0 && a < 1e6) {
-		return usagef("learn: --alpha: got %v, want a number above 0", a)
+	if a := c.Float64("alpha"); c.IsSet("alpha") && !(a >= 1e-6 && a <= 1e6) {
+		return usagef("learn: --alpha: got %v, want a number from 1e-06 to 1000000", a)
 	}
 	o.Steps = max(o.Steps, 1)
 	if err := o.Validate(); err != nil {

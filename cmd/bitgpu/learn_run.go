@@ -44,7 +44,7 @@ func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks) error 
 	}
 	finished := a.Options.Steps > 0 && engine.Updates() >= a.Options.Steps
 	if r.leads() {
-		if err := l.save(w, a, finished); err != nil {
+		if err := l.save(c, a, finished); err != nil {
 			return err
 		}
 	}
@@ -91,7 +91,8 @@ func (l *adaptation) start(c *cli.Context, r *ranks) (*device.Device, train.Adap
 }
 
 // save writes the adapter and, where the training has not ended, what it goes on from.
-func (l *adaptation) save(w io.Writer, a *train.Adaptation, finished bool) error {
+func (l *adaptation) save(c *cli.Context, a *train.Adaptation, finished bool) error {
+	w := c.App.ErrWriter
 	adapter, err := a.Trainer.Adapter()
 	if err != nil {
 		return err
@@ -110,7 +111,7 @@ func (l *adaptation) save(w io.Writer, a *train.Adaptation, finished bool) error
 	}
 	fmt.Fprintf(w, "saved %s\n", l.out)
 	if !finished {
-		fmt.Fprintln(w, "stopped; the same line with --resume and without other choices goes on")
+		fmt.Fprintf(w, "stopped after %d steps\nto go on: %s\n", a.Trainer.Updates(), resumeLine(c))
 		return nil
 	}
 	if err := os.Remove(l.out + stateSuffix); err != nil && !os.IsNotExist(err) {

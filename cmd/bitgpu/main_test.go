@@ -262,6 +262,9 @@ func TestHelpIsReadable(t *testing.T) {
 			if value, _ := placeholder(f); f.TakesValue() == (value == "") || strings.Contains(value, " ") {
 				t.Errorf("%s %s: placeholder %q", command.Name, flagSyntax(f), value)
 			}
+			if many := 8; len(command.Flags) > many && f.(cli.CategorizableFlag).GetCategory() == "" {
+				t.Errorf("%s: got more than %d flags, and %s under no heading", command.Name, many, flagSyntax(f))
+			}
 		}
 		for _, width := range []int{leastWidth, 80, mostWidth} {
 			h := &helpText{width: width}

@@ -95,6 +95,7 @@ func serveAction(c *cli.Context) error {
 	listener = serve.Listener(listener)
 	ctx, stop := interruptible(c)
 	defer stop()
+	ignoreLostReaders() // of the log
 
 	var handler atomic.Pointer[http.Handler]
 	set := func(h http.Handler) { handler.Store(&h) }

@@ -40,7 +40,7 @@ func (o AdaptOptions) Validate() error {
 	case o.Steps < 0 || o.Steps == 0 && !(o.Minutes > 0 && o.Minutes < 1e6):
 		return fmt.Errorf("steps: got %d in %v minutes, want 1 step or more, or a time", o.Steps, o.Minutes)
 	case !(o.LR >= 0 && o.LR < 1e3):
-		return fmt.Errorf("lr: got %v, want a number that is not negative", o.LR)
+		return fmt.Errorf("lr: got %v, want a number from 0 to below 1000", o.LR)
 	}
 	return checkShards(o.Shards, o.Batch)
 }

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"hash/crc32"
 
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
@@ -21,8 +21,20 @@ type adaptState struct {
 	Scale   float32        `json:"scale"`
 }
 
-// adaptKey is where in the metadata of the file it stands.
-const adaptKey = "bitgpu.training"
+// Where in the metadata of the file it stands, and the checksum of it and of all tensors.
+const (
+	AdaptationKey = "bitgpu.training"
+	adaptSum      = "bitgpu.crc32c"
+)
+
+// sumAdaptation is that checksum, of tensors in the order in which they are written.
+func sumAdaptation(state []byte, tensors []safetensors.Tensor) string {
+	sum := crc32.Checksum(state, castagnoli)
+	for _, t := range tensors {
+		sum = crc32.Update(sum, castagnoli, t.Data)
+	}
+	return fmt.Sprintf("%08x", sum)
+}
 
 var adaptParts = []struct {
 	part Part
@@ -51,7 +63,7 @@ func (a *Adaptation) SaveAdaptation(path string) error {
 			tensors = append(tensors, safetensors.FromFloat32s(fmt.Sprintf("%s.%d", p.name, i), h.Shape, values))
 		}
 	}
-	return safetensors.WriteFile(path, tensors, map[string]string{adaptKey: string(data)})
+	return safetensors.WriteFile(path, tensors, map[string]string{AdaptationKey: string(data), adaptSum: sumAdaptation(data, tensors)})
 }
 
 // OpenAdaptation reads how a training was under way: its adapter's form, its options, and what puts its numbers back into an
@@ -67,7 +79,8 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 	}
 	defer f.Close()
 	var s adaptState
-	if err := json.NewDecoder(strings.NewReader(f.Metadata()[adaptKey])).Decode(&s); err != nil {
+	text := []byte(f.Metadata()[AdaptationKey])
+	if err := json.Unmarshal(text, &s); err != nil {
 		return fail(fmt.Errorf("got no state of a training (%w)", err))
 	}
 	if err := s.Options.Validate(); err != nil {
@@ -80,6 +93,7 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 	c.Adapter = a
 	params := nn.AdapterParams(c)
 	parts := map[Part]*nn.Weights[op.HostTensor]{}
+	var tensors []safetensors.Tensor
 	for _, p := range adaptParts {
 		w := new(nn.Weights[op.HostTensor])
 		for i, of := range params {
@@ -92,11 +106,15 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 				return fail(err)
 			}
 			*w = append(*w, op.HostTensor{Format: op.F32, Shape: of.Shape, F32: v})
+			tensors = append(tensors, t)
 		}
 		parts[p.part] = w
 	}
 	if len(params) == 0 || len(f.Names()) != len(params)*len(adaptParts) {
 		return fail(fmt.Errorf("got %d tensors, want %d: it is the training of another model's adapter", len(f.Names()), len(params)*len(adaptParts)))
+	}
+	if got, want := sumAdaptation(text, tensors), f.Metadata()[adaptSum]; got != want {
+		return fail(fmt.Errorf("got the checksum %s, want %q: the file is damaged", got, want))
 	}
 	a.Weights = *parts[Masters]
 	return a, s.Options, func(e AdapterTrainer) error {
