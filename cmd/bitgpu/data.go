@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"bitgpu/io/corpus"
 	"bitgpu/io/dataset"

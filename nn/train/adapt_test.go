@@ -116,7 +116,7 @@ func TestDamagedAdaptationIsRefused(t *testing.T) {
 		if err := os.WriteFile(path, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, _, err := train.OpenAdaptation(path, a.Engine.Config(), a.Tokens, nil); err == nil || !strings.HasPrefix(err.Error(), path+": ") && !strings.Contains(err.Error(), path) {
+		if _, _, _, err := train.OpenAdaptation(path, a.Trainer.Config(), a.Tokens, nil); err == nil || !strings.HasPrefix(err.Error(), path+": ") && !strings.Contains(err.Error(), path) {
 			t.Errorf("byte %d: got %v, want a refusal", i, err)
 		}
 	}
