@@ -13,8 +13,8 @@ import (
 	"bitgpu/io/tokenizer"
 )
 
-// Encode encodes documents on all cores, a megabyte of text at once, and hands them on in their order. An end of the context
-// gives its cause.
+// Encode encodes documents on all cores, a megabyte of text at once, and hands them on in their order. If the context ends, the
+// error is its cause.
 func Encode(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus.Document, error], use func(text string, ids []uint32) error) error {
 	const together = 1 << 20 // bytes of text
 	var pending []corpus.Document

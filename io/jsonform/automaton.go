@@ -37,7 +37,7 @@ func Schema(schema []byte) (*Form, error) {
 // After is the form with a thought before the text, or not.
 func (f *Form) After(t Thought) *Form { return &Form{f.root, t} }
 
-// ErrForm is a schema that can be read in too many ways at once, or a vocabulary that cannot write it.
+// ErrForm is returned for a schema that can be read in too many ways at once, or that the vocabulary cannot write.
 var ErrForm = errors.New("the form cannot be written")
 
 // The sizes of an automaton's tables.

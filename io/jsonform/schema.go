@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// ErrSchema is a schema that is none, that no value fits, or that has what is not held here; the text says where.
+// ErrSchema is returned for a schema that is not valid, that no value fits, or that uses what is not supported here; the text
+// says where.
 var ErrSchema = errors.New("the schema cannot be held to")
 
 // The sizes of a schema.
