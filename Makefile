@@ -18,7 +18,7 @@ override export PATH := $(or $(shell /usr/bin/tr '\0' '\n' </proc/$$PPID/environ
 endif
 endif
 
-.PHONY: help build window python cross dist test-arm64 instructions packages-arm64 test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows test-clients web packages-web test-mpi test-kubernetes packages-mpi test-dawn test-dawn-all test-dawn-here test-swiftshader test-validation packages-dawn packages-swiftshader packages-validation test-replicas scaling
+.PHONY: help build window python cross dist test-arm64 instructions packages-arm64 test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows test-clients web packages-web test-mpi test-kubernetes packages-mpi test-dawn test-dawn-all test-dawn-here test-swiftshader test-validation packages-dawn packages-swiftshader packages-validation test-replicas scaling test-wgpu22
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-18s %s\n' "$$name" "$$what"; done
@@ -203,6 +203,12 @@ test-dawn-here:
 
 test-swiftshader: packages-gpu packages-swiftshader ## the native engine on a second software driver
 	VK_ICD_FILENAMES=$(SWIFTSHADER) BITGPU_REQUIRE_GPU=1 $(GO) test -timeout 2h -skip '^TestOutOfMemory$$' ./gpu ./nn/webgpu
+
+# What takes long with it: the same cases once more in other ways, and measuring.
+WGPU22_SLOW = ^(TestUnfused|TestWorkgroupSizes|TestFootprint|TestSteadyState|TestDecoders|TestProperties|TestTune|TestTuneAgain|TestFastest|TestWalkIsTuned)$$
+test-wgpu22: packages-gpu ## the native engine with the second binding, to wgpu-native 22
+	$(GO) vet -tags wgpu22 ./gpu/... ./nn/webgpu
+	BITGPU_REQUIRE_GPU=1 $(GO) run ./internal/testsum -tags wgpu22 -short -timeout 60m -skip '$(WGPU22_SLOW)' ./gpu ./nn/webgpu
 
 # The layer writes what it finds to a file. A deliberate fault shows that it looks.
 validation = VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH=$(CURDIR)/bin/validation/vk_layer_settings.txt
