@@ -67,8 +67,12 @@ home: ## move the module's path, in imports and pages: make home PATH=example.or
 test-home: ## move a copy of the module, and build it
 	$(GO) test -tags dist -count 1 -v -timeout 30m -run Home ./internal/home
 
-test: clean-account cross test-go test-parity test-python test-window test-dawn-here ## build and test everything, and say what this machine could not test
-	@echo "all of it passed; what was tested and what not:"; cat "$(TESTSUM)"
+# A stage that fails does not keep the others from being run; the end names it.
+STAGES = cross test-go test-parity test-python test-window test-dawn-here
+test: clean-account ## build and test everything, in stages, and say what failed and what this machine could not test
+	@failed=; for stage in $(STAGES); do echo "== make $$stage"; $(MAKE) --no-print-directory $$stage || failed="$$failed $$stage"; done; \
+	if test -n "$$failed"; then echo "failed:$$failed; each can be run alone: make STAGE"; exit 1; fi; \
+	echo "all of it passed; what was tested and what not:"; cat "$(TESTSUM)"
 
 .PHONY: clean-account
 clean-account:

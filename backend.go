@@ -11,8 +11,6 @@ import (
 	"bitgpu/io/hf"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
-	"bitgpu/nn/cpu/parallel"
-	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/webgpu/tuned"
 )
@@ -54,8 +52,8 @@ func WithConfig(c Config) Option { return func(o *options) { o.config = &c } }
 // what the model was made for, or less where that takes more than half of the memory that is free: see [Model.Context].
 func WithContext(tokens int) Option { return func(o *options) { o.context = max(tokens, 0) } }
 
-// WithMasters says that a directory has the float masters of a ternary model though its config.json does not say so, as
-// Falcon-E's prequantized revisions, and how they are rounded: "half-up", as that family is, or "half-even".
+// WithMasters says that a directory holds the float master weights of a ternary model although its config.json does not say so,
+// as with Falcon-E's prequantized revisions, and how they are rounded: "half-up", as in that family, or "half-even".
 func WithMasters(rounding string) Option { return func(o *options) { o.masters = rounding } }
 
 // WithCache says how the keys and values of a public family are kept: "f32", or "f16", which takes half the memory and rounds
@@ -107,7 +105,7 @@ func ParseBackend(name string) (b Backend, adapter string, err error) {
 			return GPU, n, nil
 		}
 	}
-	return "", "", fmt.Errorf("%w: backend: %s, %s or %s wanted, %q found", ErrOption, Auto, GPU, CPU, name)
+	return "", "", fmt.Errorf("%w: backend: got %q, want %s, %s or %s", ErrOption, name, Auto, GPU, CPU)
 }
 
 // place is what a model computes on.
@@ -147,7 +145,7 @@ func openEngine(l *storage.Loaded, o options) (engine, place, error) {
 		}
 	}
 	e, err := newEngine(cpu.New(), l.Config, nn.Spend(l.Weights), l.Close)
-	return e, place{CPU, fmt.Sprintf("CPU (%d threads, %v)", parallel.Workers(), simd.Active()), note}, err
+	return e, place{CPU, cpu.DeviceName(), note}, err
 }
 
 // noGPU marks the errors of package gpu that mean that there is no adapter to be used.

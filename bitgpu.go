@@ -20,7 +20,7 @@
 // Why do sessions of a model take turns? A device computes one thing at a time, and so do the cores together. A
 // session gives way to others after each piece of a prompt and whenever its text goes to the caller.
 //
-// Why is there no fallback from GPU to CPU? Who asks for a GPU wants to know that there is none. [Auto] chooses, and
+// Why is there no fallback from GPU to CPU? A caller who asks for a GPU wants to know when there is none. [Auto] chooses, and
 // [Model.Device] says what it chose.
 package bitgpu
 
@@ -102,7 +102,8 @@ type Model struct {
 }
 
 // Load reads the model at path: a .bitt file, a model directory, a .safetensors file beside its config.json, or a model of a
-// public family, as a GGUF file or a directory as Hugging Face has them.
+// public family, as a GGUF file or a directory as Hugging Face has them. Besides what is wrong with the file, the error is
+// [ErrOption], [ErrConfig], [ErrNoGPU] or gpu.ErrOutOfMemory.
 func Load(path string, opts ...Option) (*Model, error) {
 	o := newOptions(opts)
 	files, err := o.storage()
@@ -116,7 +117,8 @@ func Load(path string, opts ...Option) (*Model, error) {
 	return newModel(loaded, o)
 }
 
-// LoadBytes takes the bytes of a .bitt file, which must not change until Close. The name is for messages.
+// LoadBytes takes the bytes of a .bitt file, which must not change until Close. The name is for messages. The errors are those
+// of [Load].
 func LoadBytes(name string, data []byte, opts ...Option) (*Model, error) {
 	o := newOptions(opts)
 	s, err := o.storage()
@@ -130,19 +132,19 @@ func LoadBytes(name string, data []byte, opts ...Option) (*Model, error) {
 	return newModel(loaded, o)
 }
 
-// LoadReader reads a .bitt file of size bytes from r. The name is for messages.
+// LoadReader reads a .bitt file of size bytes from r. The name is for messages. The errors are those of [Load], and of r.
 func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model, error) {
 	if size < 1 {
-		return nil, fmt.Errorf("%s: a size above 0 wanted, %d found", name, size)
+		return nil, fmt.Errorf("%s: got %d, want a size above 0", name, size)
 	}
 	// The last byte first: a size that is too large then costs no memory.
 	var last [1]byte
 	if n, err := r.ReadAt(last[:], size-1); n < 1 {
-		return nil, fmt.Errorf("%s: %d bytes wanted: %w", name, size, err)
+		return nil, fmt.Errorf("%s: cannot read %d bytes: %w", name, size, err)
 	}
 	data := make([]byte, size)
 	if n, err := r.ReadAt(data, 0); int64(n) < size {
-		return nil, fmt.Errorf("%s: %d bytes wanted, %d read: %w", name, size, n, err)
+		return nil, fmt.Errorf("%s: read %d of %d bytes: %w", name, n, size, err)
 	}
 	return LoadBytes(name, data, opts...)
 }
@@ -204,12 +206,12 @@ func (m *Model) fitContext(l *storage.Loaded, asked int, free int64) error {
 	return nil
 }
 
-// identify names a model by its sizes and by what it makes memories of, the ternary projections to keys: all its
-// files, packed or not, have the same name, and models of other weights another one.
+// identify names a model by its sizes and by the weights that its memories depend on, the ternary key projections. All files of
+// a model, packed or not, give the same name; other weights give another.
 func identify(l *storage.Loaded) string {
 	h := sha256.New()
 	nn.Walk(l.Config, l.Weights, func(p nn.Param, t *op.HostTensor) {
-		if l.Public != nil { // of each matrix a part: all of some gigabytes takes its time
+		if l.Public != nil { // a part of each matrix: hashing gigabytes would take too long
 			h.Write(t.Codes[:min(len(t.Codes), 1<<12)])
 			return
 		}
@@ -326,7 +328,7 @@ func (m *Model) Encode(text string, special bool) ([]uint32, error) {
 	return m.tok.Encode(text, special)
 }
 
-// Decode turns token ids into text, without special tokens.
+// Decode turns token ids into text, without special tokens. The error is [ErrNoTokenizer] or [ErrTokenRange].
 func (m *Model) Decode(ids []uint32) (string, error) {
 	if m.tok == nil {
 		return "", m.noTokenizer()
@@ -340,7 +342,7 @@ func (m *Model) noTokenizer() error { return fmt.Errorf("%s: %w", m.name, ErrNoT
 func (m *Model) checkTokens(ids []uint32) error {
 	for i, id := range ids {
 		if int64(id) >= int64(m.config.Vocab) {
-			return fmt.Errorf("%w: token %d: an id below %d wanted, %d found", ErrTokenRange, i, m.config.Vocab, id)
+			return fmt.Errorf("%w: token %d: got %d, want an id below %d", ErrTokenRange, i, id, m.config.Vocab)
 		}
 	}
 	return nil

@@ -128,7 +128,7 @@ func TestEveryWayToLoadIsTheSameModel(t *testing.T) {
 	}
 	for _, m := range []*Model{open(t, "d36-absmean/model.bitt"), open(t, "d36-absmean/model.safetensors"), fromBytes, fromReader} {
 		if got, err := m.Generate(t.Context(), "the", o); err != nil || got != want || m.ID() != fromBytes.ID() {
-			t.Errorf("%s: %q wanted, %q found (%v)", m.ID(), want, got, err)
+			t.Errorf("%s: got %q, want %q (%v)", m.ID(), got, want, err)
 		}
 	}
 }
@@ -180,10 +180,10 @@ func TestErrorsCanBeToldApart(t *testing.T) {
 		"a reader too short": {func() error { _, err := LoadReader("r", strings.NewReader("BITT"), 1<<60); return err }(), nil},
 	} {
 		if c.err == nil || c.want != nil && !errors.Is(c.err, c.want) {
-			t.Errorf("%s: %v wanted, %v found", about, c.want, c.err)
+			t.Errorf("%s: got %v, want %v", about, c.err, c.want)
 		}
 		if c.err != nil && strings.Contains(c.err.Error(), "\n") {
-			t.Errorf("%s: one sentence wanted, %q found", about, c.err)
+			t.Errorf("%s: got %q, want one sentence", about, c.err)
 		}
 	}
 	if err := m.Close(); err != nil || m.Close() != nil {
@@ -228,7 +228,7 @@ func TestTheTextEnds(t *testing.T) {
 	var got strings.Builder
 	r, err := m.Stream(t.Context(), "the", o, func(text string) bool { got.WriteString(text); return true })
 	if want := full[:strings.Index(full, stop)]; err != nil || got.String() != want || r.Reason != EndStop {
-		t.Errorf("stop: %q wanted, %q found (%v, %v)", want, got.String(), r.Reason, err)
+		t.Errorf("stop: got %q, want %q (%v, %v)", got.String(), want, r.Reason, err)
 	}
 
 	o.Stop = nil
@@ -276,7 +276,7 @@ func TestMemoryGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		if second.Position() != first.Position() {
-			t.Errorf("%s: position %d wanted, %d found", name, first.Position(), second.Position())
+			t.Errorf("%s: got position %d, want %d", name, second.Position(), first.Position())
 		}
 		predicted, errA := first.Forward(nil)
 		loaded, errB := second.Forward(nil)
@@ -296,7 +296,7 @@ func TestMemoryGoesOn(t *testing.T) {
 		wrote, errA := went.Generate(t.Context(), "", o)
 		again, errB := third.Generate(t.Context(), "", o)
 		if err := errors.Join(errA, errB); err != nil || wrote != again {
-			t.Errorf("%s: after an empty prompt %q wanted, %q found (%v)", name, wrote, again, err)
+			t.Errorf("%s: after an empty prompt: got %q, want %q (%v)", name, again, wrote, err)
 		}
 		a, errA := first.Forward([]uint32{40, 41})
 		b, errB := second.Forward([]uint32{40, 41})
@@ -332,7 +332,7 @@ func TestManySessionsAtOnce(t *testing.T) {
 		all.Go(func() {
 			for range 3 {
 				if got, err := m.Generate(t.Context(), p, o); err != nil || got != want[i] {
-					t.Errorf("%s: %q wanted, %q found (%v)", p, want[i], got, err)
+					t.Errorf("%s: got %q, want %q (%v)", p, got, want[i], err)
 				}
 			}
 		})
@@ -348,10 +348,10 @@ func TestTheModelIsFreeWhileTextIsHandedOn(t *testing.T) {
 			t.Errorf("another session: %v", err)
 		}
 		if _, err := s.Forward([]uint32{1}); !errors.Is(err, ErrBusy) {
-			t.Errorf("the session itself: %v wanted, %v found", ErrBusy, err)
+			t.Errorf("the session itself: got %v, want %v", err, ErrBusy)
 		}
 		if err := s.Close(); !errors.Is(err, ErrBusy) {
-			t.Errorf("closing the session itself: %v wanted, %v found", ErrBusy, err)
+			t.Errorf("closing the session itself: got %v, want %v", err, ErrBusy)
 		}
 		return true
 	})
@@ -363,7 +363,7 @@ func TestTheModelIsFreeWhileTextIsHandedOn(t *testing.T) {
 		return true
 	})
 	if !errors.Is(err, ErrClosed) || m.engine != nil {
-		t.Errorf("%v and no engine wanted, %v found", ErrClosed, err)
+		t.Errorf("got %v and no engine, want %v", err, ErrClosed)
 	}
 }
 

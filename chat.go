@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	// ErrNoTemplate is returned where a conversation is wanted of a model that came without a chat template.
+	// ErrNoTemplate is returned when a conversation is asked of a model that came without a chat template.
 	ErrNoTemplate = errors.New("the model has no chat template: it goes on from text, and cannot hold a conversation")
 	// ErrTemplate is returned where a chat template cannot be read or does not take a conversation; the text has the line.
 	ErrTemplate = errors.New("the chat template cannot be used")
@@ -49,12 +49,12 @@ type Reply struct {
 //
 // # Why
 //
-// What the strings of a conversation say is text, also where it is what a control token is written as: a user cannot type the
-// end of a turn and the beginning of another. Hugging Face's transformers and llama.cpp encode the render as a whole, and so
-// make a token of it. Tokens that do not control, as <think> of some models, are recognised everywhere, as they do.
+// The strings of a conversation are always text, even where they spell a control token: a user cannot type the end of one turn
+// and the beginning of another. Hugging Face's transformers and llama.cpp encode the render as a whole, and so make a token of
+// it. Tokens that are not control tokens, such as some models' <think>, are recognised everywhere, as those programs do.
 //
-// The token of the beginning, where the tokenizer puts one before a text, stands before the conversation once: where the render
-// begins with it, no other is added, and where it does not, as of BitNet, it is, as llama.cpp does.
+// A beginning-of-text token, if the tokenizer adds one, stands before the conversation exactly once: it is added unless the
+// rendered text begins with it already. llama.cpp does the same.
 type Chat struct {
 	s        *Session
 	o        ChatOptions
@@ -109,7 +109,7 @@ func (c *Chat) Close() error {
 	return c.s.Close()
 }
 
-// Session is the chat's session, for what it can tell. Who lets it read takes the chat's place away.
+// Session is the chat's session, for what it can tell. Reading with it directly makes the chat lose its place in the text.
 func (c *Chat) Session() *Session { return c.s }
 
 // Messages are those of the conversation so far, without the system's.
@@ -130,7 +130,7 @@ func (c *Chat) Thinks() bool { return c.template.Features().Thinking }
 // Clear takes all turns back. What the model is told before them stays.
 func (c *Chat) Clear() { c.messages = nil }
 
-// Undo takes the last turn back: what the user said, and the answer. Without one it is [ErrNoTurn].
+// Undo removes the last turn: the user's message and the answer. If there is none, the error is [ErrNoTurn].
 func (c *Chat) Undo() error {
 	at := c.lastTurn()
 	if at < 0 {
@@ -140,7 +140,7 @@ func (c *Chat) Undo() error {
 	return nil
 }
 
-// lastTurn is where what the user said last is among the messages, -1 if nowhere.
+// lastTurn is the index of the user's last message, -1 if there is none.
 func (c *Chat) lastTurn() int {
 	for i := len(c.messages) - 1; i >= 0; i-- {
 		if c.messages[i].Role == "user" {
@@ -159,7 +159,7 @@ func (c *Chat) Send(ctx context.Context, text string, o Options, stream func(cha
 	return c.turn(ctx, append(slices.Clone(c.messages), ChatMessage{Role: "user", Content: strings.ToValidUTF8(text, "\ufffd")}), o, stream)
 }
 
-// Again answers what was said last anew. Without a turn it is [ErrNoTurn].
+// Again answers the last message again. If there is none, the error is [ErrNoTurn].
 func (c *Chat) Again(ctx context.Context, o Options, stream func(chat.Delta) bool) (Reply, error) {
 	at := c.lastTurn()
 	if at < 0 {

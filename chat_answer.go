@@ -13,8 +13,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// mostMarks bounds the places of a conversation that a chat can go back to where the model has states that are not keys and
-// values; of a model of many layers each is some hundred megabytes.
+// mostMarks bounds the places in a conversation that a chat can go back to if the model has recurrent states besides keys and
+// values; in a model of many layers each place takes some hundred megabytes.
 const mostMarks = 4
 
 // chatMark is a border of turns that the session can go back to.
@@ -56,8 +56,8 @@ func (s *Session) BeginAnswer() error {
 	})
 }
 
-// TokenBytes are, for each token, what it adds to an answer within which it stands, also a part of a character; nil of control
-// tokens but for those of thoughts and calls.
+// TokenBytes gives, for each token, the bytes that it adds to an answer, possibly a part of a character; nil for control tokens
+// other than those of thoughts and calls.
 func (m *Model) TokenBytes() ([][]byte, error) {
 	if m.tok == nil {
 		return nil, m.noTokenizer()

@@ -18,7 +18,7 @@ type Options struct {
 	TopK          int      // only the k most probable, 0 for all
 	TopP          float64  // only the most probable that together reach p, 0 or 1 for all
 	MinP          float64  // only those at least p times as probable as the most probable, 0 for all
-	RepeatPenalty float64  // lowers what was among the last 64 tokens, 0 or 1 for not
+	RepeatPenalty float64  // makes the last 64 tokens less probable, 0 or 1 for no penalty
 	Seed          uint64   // the same seed, the same text, on every backend
 	Stop          []string // the text ends before the first of these
 }
@@ -38,9 +38,9 @@ func (o Options) sampling() (op.Sampling, error) {
 	switch {
 	case err != nil:
 	case o.MaxTokens < 0:
-		err = fmt.Errorf("max-tokens: 0 or more wanted, %d found", o.MaxTokens)
+		err = fmt.Errorf("max-tokens: got %d, want 0 or more", o.MaxTokens)
 	case slices.Contains(o.Stop, ""):
-		err = fmt.Errorf("stop: a text wanted, an empty one found")
+		err = fmt.Errorf("stop: got an empty text")
 	}
 	if err != nil {
 		return p, fmt.Errorf("%w: %w", ErrOption, err)
@@ -70,14 +70,15 @@ type Result struct {
 	TextTime     time.Duration // to write the text
 }
 
-// StreamCompletion goes on from prompt in a session of its own and calls token with each piece of text, in whole
-// characters, as soon as it is certain; when token says no, the text ends. Each call draws another seed.
+// StreamCompletion goes on from prompt in a session of its own and calls token with each piece of text, in whole characters, as
+// soon as it is certain; when token says no, the text ends. Each call draws another seed. The errors are those of
+// [Session.Stream].
 func (m *Model) StreamCompletion(ctx context.Context, prompt string, maxTokens int, temperature float64, token func(token string) bool) error {
 	_, err := m.Stream(ctx, prompt, Options{MaxTokens: maxTokens, Temperature: temperature, Seed: rand.Uint64()}, token)
 	return err
 }
 
-// Stream goes on from prompt in a session of its own. See [Session.Stream].
+// Stream goes on from prompt in a session of its own. See [Session.Stream], also for the errors.
 func (m *Model) Stream(ctx context.Context, prompt string, o Options, text func(string) bool) (Result, error) {
 	s, err := m.NewSession()
 	if err != nil {
@@ -87,8 +88,8 @@ func (m *Model) Stream(ctx context.Context, prompt string, o Options, text func(
 	return s.Stream(ctx, prompt, o, text)
 }
 
-// Generate goes on from prompt in a session of its own and returns the text, without the prompt. On an error it
-// returns what was written before.
+// Generate goes on from prompt in a session of its own and returns the text, without the prompt. On an error, one of
+// [Session.Stream], it returns what was written before.
 func (m *Model) Generate(ctx context.Context, prompt string, o Options) (string, error) {
 	s, err := m.NewSession()
 	if err != nil {
@@ -98,8 +99,8 @@ func (m *Model) Generate(ctx context.Context, prompt string, o Options) (string,
 	return s.Generate(ctx, prompt, o)
 }
 
-// Generate reads prompt and returns the text that follows, without the prompt. On an error it returns what was written
-// before.
+// Generate reads prompt and returns the text that follows, without the prompt. On an error, one of [Session.Stream], it returns
+// what was written before.
 func (s *Session) Generate(ctx context.Context, prompt string, o Options) (string, error) {
 	var all strings.Builder
 	_, err := s.Stream(ctx, prompt, o, func(text string) bool {
@@ -117,7 +118,8 @@ func (s *Session) Generate(ctx context.Context, prompt string, o Options) (strin
 // one itself only where it was the last of MaxTokens. Of a character that is not complete at the end, the rest comes with
 // the next empty prompt. While text runs, other sessions of the model have their turn.
 //
-// A prediction that is not finite ends it with [ErrNotFinite], after the text before it.
+// A prediction that is not finite ends it with [ErrNotFinite], after the text before it. Other errors are [ErrOption],
+// [ErrNoTokenizer], [ErrContext] for a prompt that has no room, [ErrBusy] and [ErrClosed].
 func (s *Session) Stream(ctx context.Context, prompt string, o Options, text func(string) bool) (Result, error) {
 	var r Result
 	p, err := o.sampling()

@@ -36,7 +36,7 @@ func TestGPUWritesWhatTheCPUWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got, err := gpu.Generate(t.Context(), "the ship", o); err != nil || got != want {
-				t.Errorf("%s, %+v: %q wanted, %q found (%v)", name, o, want, got, err)
+				t.Errorf("%s, %+v: got %q, want %q (%v)", name, o, got, want, err)
 			}
 		}
 		tokens := []uint32{40, 41, 41, 41, 200, 3}
@@ -90,19 +90,19 @@ func TestGPUSessionsTakeTurns(t *testing.T) {
 		if first {
 			first = false
 			if again, err := m.Generate(t.Context(), "two", o); err != nil || again != inner {
-				t.Errorf("within a stream: %q wanted, %q found (%v)", inner, again, err)
+				t.Errorf("within a stream: got %q, want %q (%v)", again, inner, err)
 			}
 		}
 		return true
 	})
 	if err != nil || got.String() != want {
-		t.Errorf("around another: %q wanted, %q found (%v)", want, got.String(), err)
+		t.Errorf("around another: got %q, want %q (%v)", got.String(), want, err)
 	}
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
 			if got, err := m.Generate(t.Context(), "one", o); err != nil || got != want {
-				t.Errorf("%q wanted, %q found (%v)", want, got, err)
+				t.Errorf("got %q, want %q (%v)", got, want, err)
 			}
 		})
 	}
@@ -137,7 +137,7 @@ func TestGPUModelClosedInItsStream(t *testing.T) {
 		return true
 	})
 	if !errors.Is(err, ErrClosed) || m.engine != nil {
-		t.Errorf("%v and no engine wanted, %v found", ErrClosed, err)
+		t.Errorf("got %v and no engine, want %v", err, ErrClosed)
 	}
 }
 

@@ -17,7 +17,7 @@ func TestReadme(t *testing.T) {
 	}
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
 	if len(blocks) != 1 {
-		t.Fatalf("one Go example wanted in the README, %d found", len(blocks))
+		t.Fatalf("got %d in the README, want one Go example", len(blocks))
 	}
 	program := `package main
 
@@ -54,6 +54,6 @@ func example(ctx context.Context) error {
 	run.Dir = dir
 	out, err := run.CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) == "" {
-		t.Fatalf("text wanted, %q found, %v", out, err)
+		t.Fatalf("got %q, want text, %v", out, err)
 	}
 }

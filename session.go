@@ -29,7 +29,7 @@ type Session struct {
 	logits []float32       // (V) room for a prediction
 	text   *decoder        // what is written, nil where nothing is left over of it
 	wrote  func(id uint32) // is told each token that was written into the memory, or nil
-	broken error           // the ErrNotFinite after which only another memory helps
+	broken error           // the ErrNotFinite that only another memory clears
 }
 
 // SessionOption changes how a session reads.
@@ -44,7 +44,7 @@ func WithRule(rule string, chunk int) SessionOption {
 			return fmt.Errorf("%w: rule: got %q by %d tokens, want none: a model of the family %s does not learn by a rule", ErrOption, rule, chunk, c.Decoder.Family)
 		}
 		if chunk < 0 || chunk > maxChunk {
-			return fmt.Errorf("%w: chunk: 0 to %d wanted, %d found", ErrOption, maxChunk, chunk)
+			return fmt.Errorf("%w: chunk: got %d, want 0 to %d", ErrOption, chunk, maxChunk)
 		}
 		switch {
 		case rule == nn.RuleMinibatch && c.Delta():
@@ -52,7 +52,7 @@ func WithRule(rule string, chunk int) SessionOption {
 		case rule == nn.RuleMinibatch:
 			scan.Minibatch, scan.Chunk = true, c.Chunk
 		case rule != nn.RuleSequential:
-			return fmt.Errorf("%w: rule: %q or %q wanted, %q found", ErrOption, nn.RuleSequential, nn.RuleMinibatch, rule)
+			return fmt.Errorf("%w: rule: got %q, want %q or %q", ErrOption, rule, nn.RuleSequential, nn.RuleMinibatch)
 		}
 		if chunk > 0 {
 			scan.Chunk = chunk
@@ -61,7 +61,8 @@ func WithRule(rule string, chunk int) SessionOption {
 	}
 }
 
-// NewSession begins a text with an empty memory. Close it to give its memory back at once.
+// NewSession begins a text with an empty memory. Close it to give its memory back at once. The error is [ErrOption],
+// [ErrClosed], or that there is not enough memory.
 func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	scan := m.config.DefaultScan()
 	for _, set := range opts {
@@ -111,7 +112,7 @@ func (s *Session) predict(f func() error) error {
 	})
 }
 
-// Close gives the session's memory back. A session at work cannot be closed.
+// Close gives the session's memory back. A session at work cannot be closed: the error is [ErrBusy].
 func (s *Session) Close() error {
 	err := s.work(func() error {
 		s.run.Close()
@@ -134,8 +135,9 @@ func (s *Session) Position() int64 {
 	return s.run.Position()
 }
 
-// Forward reads tokens into the memory and returns the logits (V) of the token after the last. An empty list gives
-// those after what was read before. Logits that are not finite are [ErrNotFinite].
+// Forward reads tokens into the memory and returns the logits (V) of the token after the last. An empty list gives those after
+// what was read before. Logits that are not finite are [ErrNotFinite]; other errors are [ErrTokenRange], [ErrContext],
+// [ErrEmptyPrompt], [ErrBusy] and [ErrClosed].
 func (s *Session) Forward(tokens []uint32) (logits []float32, err error) {
 	err = s.predict(func() error {
 		switch {
@@ -154,9 +156,10 @@ func (s *Session) Forward(tokens []uint32) (logits []float32, err error) {
 	return logits, err
 }
 
-// ForwardAll reads tokens into the memory and shows the logits (m, V) after token from, from+1, …, a few rows at a time.
-// visit must not keep the slice, nor use the model; its error ends the reading, with a few tokens more in the memory
-// than were shown. Logits that are not finite are not shown, and are [ErrNotFinite].
+// ForwardAll reads tokens into the memory and shows the logits (m, V) after token from, from+1, …, a few rows at a time. visit
+// must not keep the slice, nor use the model; its error ends the reading, with a few tokens more in the memory than were shown.
+// Logits that are not finite are not shown, and are [ErrNotFinite]; other errors are [ErrTokenRange], [ErrContext], [ErrBusy]
+// and [ErrClosed].
 func (s *Session) ForwardAll(tokens []uint32, visit func(from int, logits []float32) error) error {
 	return s.predict(func() error {
 		if err := s.model.checkTokens(tokens); err != nil {
@@ -169,8 +172,9 @@ func (s *Session) ForwardAll(tokens []uint32, visit func(from int, logits []floa
 	})
 }
 
-// Learn reads text into the memory without answering, and returns how many tokens it was. The context can end it
-// early, with what was read so far in the memory.
+// Learn reads text into the memory without answering, and returns how many tokens it was. The context can end it early, with
+// what was read so far in the memory; the error is then the context's. Others are [ErrNoTokenizer], [ErrContext],
+// [ErrNotFinite], [ErrBusy] and [ErrClosed].
 func (s *Session) Learn(ctx context.Context, text string) (tokens int, err error) {
 	err = s.predict(func() error {
 		ids, err := s.model.Encode(text, s.run.Position() == 0)
@@ -200,7 +204,7 @@ func (s *Session) read(ctx context.Context, tokens []uint32) error {
 	return err
 }
 
-// locate reads tokens from an empty memory again and looks at each, where err says only about where it happened.
+// locate reads the tokens again from an empty memory and checks each one, because err tells only roughly where it happened.
 func (s *Session) locate(tokens []uint32, err error) error {
 	again, failed := s.model.engine.newSession(s.scan)
 	if failed != nil {
@@ -240,7 +244,7 @@ func (s *Session) readPieces(ctx context.Context, tokens []uint32) error {
 	return nil
 }
 
-// Reset forgets everything that was read.
+// Reset forgets everything that was read. The error is [ErrBusy] or [ErrClosed].
 func (s *Session) Reset() error {
 	return s.work(func() error {
 		s.run.Reset()
@@ -249,7 +253,8 @@ func (s *Session) Reset() error {
 	})
 }
 
-// Fork makes a session that goes on from here independently.
+// Fork makes a session that goes on from here independently. The error is [ErrNotFinite], [ErrBusy], [ErrClosed], or that there
+// is not enough memory.
 func (s *Session) Fork() (*Session, error) {
 	f := &Session{model: s.model, scan: s.scan, logits: make([]float32, len(s.logits))}
 	err := s.predict(func() error {
@@ -266,8 +271,9 @@ func (s *Session) Fork() (*Session, error) {
 	return f, nil
 }
 
-// Memory reads what the session has learned, a layer each: of the tied mixer W (d, d), of the delta mixer W (h, c, c)
-// and the last inputs of its convolutions (3, 3, d). A model of a public family has none but [Session.States].
+// Memory reads what the session has learned, a layer each: of the tied mixer W (d, d), of the delta mixer W (h, c, c) and the
+// last inputs of its convolutions (3, 3, d). A model of a public family has [Session.States] instead: the error is [ErrOption],
+// or [ErrBusy] or [ErrClosed].
 func (s *Session) Memory() (layers []nn.LayerMemory, err error) {
 	err = s.work(func() error {
 		if d := s.model.config.Decoder; d != nil {
@@ -279,8 +285,8 @@ func (s *Session) Memory() (layers []nn.LayerMemory, err error) {
 	return layers, err
 }
 
-// SaveMemory writes what the session has learned, and what it predicts, to a file, which it replaces as a whole. Numbers
-// that are not finite are not saved.
+// SaveMemory writes what the session has learned, and what it predicts, to a file, which it replaces as a whole. Numbers that
+// are not finite are not saved: the error is [ErrNotFinite].
 func (s *Session) SaveMemory(path string) error {
 	file, err := s.memoryFile()
 	if err != nil {
@@ -331,7 +337,7 @@ func (s *Session) LoadMemory(path string) error {
 // takeMemory does what LoadMemory does with a file.
 func (s *Session) takeMemory(path string, file *memory.Memory) error {
 	if file.Model != "" && file.Model != s.model.id {
-		return fmt.Errorf("memory: %s: %w: %s wanted, %s found", path, ErrOtherModel, s.model.id, file.Model)
+		return fmt.Errorf("memory: %s: %w: got %s, want %s", path, ErrOtherModel, file.Model, s.model.id)
 	}
 	var layers []nn.LayerMemory
 	for _, l := range file.Layers {

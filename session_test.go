@@ -44,7 +44,7 @@ func TestCallsGoOn(t *testing.T) {
 				got += write(s, "", min(n, tokens-at))
 			}
 			if got != want {
-				t.Errorf("%q, calls of %d tokens: %q wanted, %q found", prompt, n, want, got)
+				t.Errorf("%q, calls of %d tokens: got %q, want %q", prompt, n, got, want)
 			}
 		}
 		// One token at a time, until one ends inside a character.
@@ -132,7 +132,7 @@ func TestNotFinite(t *testing.T) {
 		s := begin(t, m)
 		var at *NotFiniteError
 		if err := f(s); !errors.As(err, &at) || !errors.Is(err, ErrNotFinite) || at.From > token || at.To < token || at.To > token+1 {
-			t.Errorf("%s: not finite after token %d wanted, %v found", about, token, err)
+			t.Errorf("%s: got %v, want not finite after token %d", about, err, token)
 			continue
 		}
 		for next, f := range use {
@@ -193,7 +193,7 @@ func TestSessionsAfterErrors(t *testing.T) {
 		want, _ := plain.Forward(append([]uint32{1, 2, 3}, read...))
 		got, err := s.Forward(nil)
 		if err != nil || distance(got, want) > 1e-5 || s.Position() != plain.Position() {
-			t.Errorf("%s: position %d wanted, %d found; logits off by %g (%v)", about, plain.Position(), s.Position(), distance(got, want), err)
+			t.Errorf("%s: got position %d, want %d; logits off by %g (%v)", about, s.Position(), plain.Position(), distance(got, want), err)
 		}
 	}
 }

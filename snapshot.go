@@ -7,7 +7,7 @@ import "bitgpu/io/memory"
 // those of the whole context. It does not change.
 type Snapshot struct{ file *memory.Memory }
 
-// Snapshot copies what the session has read and what it predicts.
+// Snapshot copies what the session has read and what it predicts. The error is [ErrNotFinite], [ErrBusy] or [ErrClosed].
 func (s *Session) Snapshot() (*Snapshot, error) {
 	file, err := s.memoryFile()
 	if err != nil {

@@ -42,7 +42,7 @@ func TestStopTexts(t *testing.T) {
 			got = append(got, w.held)
 		}
 		if strings.Join(got, "|") != strings.Join(c.want, "|") || stopped != c.stopped {
-			t.Errorf("%q, stops %q: %q wanted, %q found (stopped %v)", c.pieces, c.stops, c.want, got, stopped)
+			t.Errorf("%q, stops %q: got %q, want %q (stopped %v)", c.pieces, c.stops, got, c.want, stopped)
 		}
 	}
 }
@@ -96,7 +96,7 @@ func TestCallsJoined(t *testing.T) {
 			}
 			got.WriteString(d.rest())
 			if got.String() != want.String() || !strings.HasSuffix(got.String(), text) {
-				t.Errorf("%s, calls of %d tokens: %q wanted, %q found", name, every, want.String(), got.String())
+				t.Errorf("%s, calls of %d tokens: got %q, want %q", name, every, got.String(), want.String())
 			}
 		}
 	}
@@ -109,7 +109,7 @@ func TestShownOnce(t *testing.T) {
 	} {
 		d := &decoder{shown: c.shown}
 		if got := d.unseen(c.piece); got != c.want || d.shown != c.left {
-			t.Errorf("%q after %q: %q and %q wanted, %q and %q found", c.piece, c.shown, c.want, c.left, got, d.shown)
+			t.Errorf("%q after %q: got %q and %q, want %q and %q", c.piece, c.shown, got, d.shown, c.want, c.left)
 		}
 	}
 }
@@ -137,7 +137,7 @@ func TestCharactersLeaveWhole(t *testing.T) {
 			t.Errorf("after %d tokens: %q", cut, got.String())
 		}
 		if cut == len(ids) && got.String() != text {
-			t.Errorf("%q wanted, %q found", text, got.String())
+			t.Errorf("got %q, want %q", got.String(), text)
 		}
 	}
 }

@@ -7,9 +7,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// gathering is how streams of one model come to read the weights once for all of them: each waits with its drawn token until
-// nobody is on the way who could read one, too, and the first who sees that reads for all. What a stream writes does not
-// depend on who else is there.
+// gathering lets the streams of one model share a pass over the weights: each waits with its drawn token until no other stream
+// can still join, and the first to notice that runs the pass for all. What a stream writes does not depend on the others.
 type gathering struct {
 	arrived sync.Cond // with the model's lock: somebody waits, went to the caller, or ended
 	writing int       // streams that write

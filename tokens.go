@@ -22,13 +22,14 @@ type Token struct {
 // TokenOptions say how tokens are written that the caller looks at one by one.
 type TokenOptions struct {
 	Options
-	// Adjust changes a copy of the logits (V) before a token is drawn from them; nil for not. written are the tokens of
-	// this call so far. Numbers that are not finite afterwards end the text with [ErrNotFinite], and an error with itself.
+	// Adjust changes a copy of the logits (V) before a token is drawn from them; or nil. written are the tokens of this call so
+	// far. Logits that are not finite afterwards end the text with [ErrNotFinite]; an error of Adjust ends it with that error.
 	Adjust func(logits []float32, written []uint32) error
 }
 
-// ReadTokens reads tokens into the memory without answering, and returns how many it read: all of them but for an
-// error, or the context's end, after which those before are in the memory.
+// ReadTokens reads tokens into the memory without answering, and returns how many it read: all of them unless there is an error
+// or the context ends; what was read by then stays in the memory. The errors are [ErrTokenRange], [ErrContext], [ErrNotFinite],
+// [ErrBusy], [ErrClosed] and the context's.
 func (s *Session) ReadTokens(ctx context.Context, tokens []uint32) (read int, err error) {
 	err = s.predict(func() error {
 		before := s.run.Position()
@@ -43,7 +44,8 @@ func (s *Session) ReadTokens(ctx context.Context, tokens []uint32) (read int, er
 // The logits come to the host, which draws by the same rule, so the text is that of Stream but for the rounding of an
 // exponential; it is slower where the device would have drawn ahead.
 //
-// At the end of a text that was not cut, token is called once more with the text that was held back, and without logits.
+// At the end of a text that was not cut, token is called once more with the text that was held back, and without logits. The
+// errors are those of Stream, and of Adjust.
 func (s *Session) StreamTokens(ctx context.Context, o TokenOptions, token func(Token) bool) (Result, error) {
 	var r Result
 	p, err := o.sampling()
@@ -117,7 +119,8 @@ func (m *Model) EndOfText() []uint32 {
 	return slices.Clone(m.ends)
 }
 
-// TokenText is the text of one token by itself, special tokens among them; a part of a character is U+FFFD.
+// TokenText is the text of one token by itself, special tokens among them; a part of a character is U+FFFD. The error is
+// [ErrNoTokenizer] or [ErrTokenRange].
 func (m *Model) TokenText(id uint32) (string, error) {
 	if m.tok == nil {
 		return "", m.noTokenizer()

@@ -13,7 +13,7 @@ import (
 
 type tensor = *cpu.Tensor[float32]
 
-func measured(t *testing.T, only string, backends ...Backend) *Report {
+func measured(t *testing.T, only string, backends ...Target) *Report {
 	t.Helper()
 	r, err := Run(t.Context(), Options{Mode: Quick, Only: regexp.MustCompile(only), Command: "test"}, backends...)
 	if err != nil {
@@ -147,7 +147,7 @@ func TestParityFindsWrongOperations(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			broken := measured(t, c.only, engineOf(c.ops)).Broken()
 			if len(broken) != 1 || broken[0].Key != c.breaks || broken[0].Failures == nil {
-				t.Errorf("a broken bound of %s wanted, %+v found", c.breaks, broken)
+				t.Errorf("got %+v, want a broken bound of %s", broken, c.breaks)
 			}
 		})
 	}
@@ -156,14 +156,14 @@ func TestParityFindsWrongOperations(t *testing.T) {
 func TestSpeedOfOperations(t *testing.T) {
 	r := measured(t, "^op/(Step|SumSquares)/", CPU())
 	if len(r.Ops) < 4 {
-		t.Fatalf("4 rows or more wanted, %+v found", r.Ops)
+		t.Fatalf("got %+v, want 4 rows or more", r.Ops)
 	}
 	for _, o := range r.Ops {
 		if !strings.HasPrefix(o.Key, "op/S") {
 			t.Errorf("%s was not asked for", o.Key)
 		}
 		if !(o.Seconds.Median > 0 && o.Floor > 0 && o.Bytes > 0 && o.FLOPs > 0) || o.Seconds.Count < 3 {
-			t.Errorf("a measured row wanted, %+v found", o)
+			t.Errorf("got %+v, want a measured row", o)
 		}
 	}
 	if len(r.Parity) != 0 {
@@ -180,17 +180,17 @@ func TestWholeModels(t *testing.T) {
 		t.Fatal(err, r.Failures)
 	}
 	if len(r.Models) != 2*2*3 || len(r.Heads) != 3 || len(r.Positions) != 2*2 {
-		t.Fatalf("12 rows of models, 3 of heads, 4 of positions wanted; %d, %d, %d found", len(r.Models), len(r.Heads), len(r.Positions))
+		t.Fatalf("got %d, %d, %d, want 12 rows of models, 3 of heads, 4 of positions", len(r.Models), len(r.Heads), len(r.Positions))
 	}
 	for _, m := range append(r.Models, r.Heads...) {
 		if !(m.Seconds.Median > 0 && m.Floor > 0 && m.Bytes > 0 && m.FLOPs > 0 && m.Memory > 0) {
-			t.Errorf("a measured row wanted, %+v found", m)
+			t.Errorf("got %+v, want a measured row", m)
 		}
 	}
 	for i, p := range r.Positions {
 		// A measurement that was disturbed is repeated, so that no number of tokens follows the position for certain.
 		if want := []int64{100, 10_000}[i%2]; p.Position < want || p.Memory != r.Positions[i/2*2].Memory {
-			t.Errorf("position %d or more, and memory that does not grow, wanted, %+v found", want, p)
+			t.Errorf("got %+v, want position %d or more, and memory that does not grow", p, want)
 		}
 	}
 }
@@ -217,6 +217,6 @@ func TestStopping(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(r.Ops) > 1 || len(r.Notes) == 0 || !strings.Contains(strings.Join(r.Notes, " "), "stopped before the end") {
-		t.Errorf("what was measured before, and a note, wanted; %d rows and %q found", len(r.Ops), r.Notes)
+		t.Errorf("got %d rows and %q, want what was measured before, and a note", len(r.Ops), r.Notes)
 	}
 }

@@ -92,11 +92,11 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 	labels, roof := make([]string, places), make([][]float64, places)
 	highest := math.Log10(f.FLOPS.Median / 1e9)
 	lowest := highest
-	forms := []string{"decode", "prompt", "training"}
+	phases := []string{"decode", "prompt", "training"}
 	if f.Dispatch.Median > 0 {
-		forms = append(forms, "bound by dispatches")
+		phases = append(phases, "bound by dispatches")
 	}
-	points, named := make([][][]float64, len(forms)), make([][][]string, len(forms))
+	points, named := make([][][]float64, len(phases)), make([][][]string, len(phases))
 	for i := range points {
 		points[i], named[i] = make([][]float64, places), make([][]string, places)
 	}
@@ -110,13 +110,13 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 		speed := float64(o.FLOPs) / o.Seconds.Median / 1e9
 		rate := math.Log10(speed)
 		lowest, highest, drawn = min(lowest, rate), max(highest, rate), true
-		form := slices.Index(forms, strings.Split(o.Key, "/")[2])
+		phase := slices.Index(phases, strings.Split(o.Key, "/")[2])
 		if o.Bound == "dispatch" {
-			form = len(forms) - 1
+			phase = len(phases) - 1
 		}
-		if form >= 0 {
-			points[form][place] = append(points[form][place], rate)
-			named[form][place] = append(named[form][place], fmt.Sprintf("%s: %s GFLOP/s", strings.TrimPrefix(o.Key, "op/"), digits(speed)))
+		if phase >= 0 {
+			points[phase][place] = append(points[phase][place], rate)
+			named[phase][place] = append(named[phase][place], fmt.Sprintf("%s: %s GFLOP/s", strings.TrimPrefix(o.Key, "op/"), digits(speed)))
 		}
 	}
 	if !drawn {
@@ -131,8 +131,8 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 		}
 	}
 	series := charts.ScatterSeriesList{{Name: "floor", Values: roof, Symbol: charts.Symbol{Shape: charts.SymbolDot, Size: 1.2}}}
-	for i, form := range forms {
-		series = append(series, charts.ScatterSeries{Name: form, Values: points[i]})
+	for i, phase := range phases {
+		series = append(series, charts.ScatterSeries{Name: phase, Values: points[i]})
 	}
 	opt := charts.NewScatterChartOptionWithSeries(series)
 	opt.Theme = roofColours
@@ -140,7 +140,7 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 	opt.YAxis = []charts.YAxisOption{{Title: "GFLOP/s", Min: &bottom, Max: &top, LabelCount: int(top-bottom) + 1, RangeValuePaddingScale: charts.Ptr(0.0)}}
 	opt.ValueFormatter = func(x float64) string { return digits(math.Pow(10, x)) }
 	opt.Symbol = charts.Symbol{Shape: charts.SymbolDot, Size: pointSize}
-	opt.Legend = charts.LegendOption{SeriesNames: append([]string{"floor"}, forms...)}
+	opt.Legend = charts.LegendOption{SeriesNames: append([]string{"floor"}, phases...)}
 	svg, err := canvas(func(p *charts.Painter) error { return p.ScatterChart(opt) })
 	if err != nil {
 		return "", err

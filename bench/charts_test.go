@@ -9,7 +9,7 @@ import (
 func TestHistogramHasNoLabels(t *testing.T) {
 	svg, err := sampleReport().errors("parity/model/")
 	if err != nil || !strings.Contains(string(svg), ">≥1e0<") {
-		t.Fatalf("a histogram wanted: %v", err)
+		t.Fatalf("want a histogram: %v", err)
 	}
 	if n := strings.Count(string(svg), ">1.00<"); n != 1 { // of the axis
 		t.Errorf("numbers above bars: %d", n)
@@ -26,7 +26,7 @@ func TestRooflineNames(t *testing.T) {
 	}
 	for _, want := range []string{"<title>LinearAdd/decode/8x8,n1: 50.0 GFLOP/s</title></circle>", "<title>AdamW/training/8x8,n1: ", "bound by dispatches"} {
 		if !strings.Contains(string(svg), want) {
-			t.Errorf("%q wanted", want)
+			t.Errorf("want %q", want)
 		}
 	}
 	if svg, err := r.roofline(r.Floors[0]); err != nil || strings.Contains(string(svg), "dispatches") {

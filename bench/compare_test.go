@@ -20,14 +20,14 @@ func TestChangesBeyondNoise(t *testing.T) {
 		found[c.Key] = c
 		real := c.Key == "cpu op/LinearAdd/decode/8x8,n1" || c.Key == "cpu floor/memory"
 		if c.Real != real {
-			t.Errorf("%s: real change %v wanted, %+v found", c.Key, real, c)
+			t.Errorf("%s: got %+v, want real change %v", c.Key, c, real)
 		}
 	}
 	if c := found["cpu op/LinearAdd/decode/8x8,n1"]; math.Abs(c.Ratio-2) > 1e-9 {
-		t.Errorf("twice as fast wanted, %+v found", c)
+		t.Errorf("got %+v, want twice as fast", c)
 	}
 	if c := found["cpu floor/memory"]; !(c.Ratio < 0.4) {
-		t.Errorf("slower wanted, %+v found", c)
+		t.Errorf("got %+v, want slower", c)
 	}
 	if _, ok := found["cpu new "]; ok {
 		t.Error("a row that one report lacks cannot have changed")
@@ -37,7 +37,7 @@ func TestChangesBeyondNoise(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !regexp.MustCompile(`LinearAdd/decode/8x8,n1 +10\.0 ±5% +5\.00 ±20% +2\.00× +1\.00× +faster`).Match(out.Bytes()) {
-		t.Errorf("a line for LinearAdd wanted in\n%s", out.String())
+		t.Errorf("want a line for LinearAdd in\n%s", out.String())
 	}
 }
 
@@ -78,11 +78,11 @@ func TestComparedDevices(t *testing.T) {
 	now.Floors[0].FLOPS = now.Floors[0].FLOPS.scaled(0.5)
 	text := comparison(before, now)
 	if !strings.Contains(text.Text, "Now: cpu on another with AVX-512") || strings.Contains(text.Text, "{") {
-		t.Errorf("a sentence wanted, %q found", text.Text)
+		t.Errorf("got %q, want a sentence", text.Text)
 	}
 	for _, row := range text.Rows {
 		if row[0] == "cpu op/LinearAdd/decode/8x8,n1" && row[4] != "0.50×" {
-			t.Errorf("the change of the floor wanted, %q found", row)
+			t.Errorf("got %q, want the change of the floor", row)
 		}
 	}
 }

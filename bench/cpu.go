@@ -10,7 +10,7 @@ import (
 )
 
 // CPU is the engine on the processor.
-func CPU() Backend {
+func CPU() Target {
 	ops := cpu.New()
 	e := &Engine[*cpu.Tensor[float32]]{
 		Info: EngineInfo{

@@ -7,14 +7,14 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Backend is an engine under measurement: an [Engine] without its type parameter.
-type Backend interface {
+// Target is an engine under measurement: an [Engine] without its type parameter.
+type Target interface {
 	info() EngineInfo
 	floor(s *suite) (Floor, error)
 	parity(s *suite)
 	ops(s *suite, f Floor)
-	model(s *suite, f Floor, m subject)
-	position(s *suite, m subject, positions []int64)
+	model(s *suite, f Floor, m testModel)
+	position(s *suite, m testModel, positions []int64)
 	family(s *suite, f Floor, m family.Family)
 }
 

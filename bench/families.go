@@ -50,7 +50,7 @@ type familyRow struct {
 }
 
 // familyRows are those of a family.
-func (e effort) familyRows(m family.Family) []familyRow {
+func (e preset) familyRows(m family.Family) []familyRow {
 	key := func(kind, which string) string { return "family/" + m.Name + "/" + kind + "/" + which }
 	rows := []familyRow{{key: key("prompt", "b1"), batch: 1, time: e.familyPrompt, prompt: true}}
 	for i, b := range e.familyBatches {
@@ -88,7 +88,7 @@ func (o Options) families() []family.Family {
 
 // familyPaths are the rows of all families, as --only chooses them.
 func (o Options) familyPaths() (paths []string) {
-	e := o.effort()
+	e := o.preset()
 	for _, m := range o.families() {
 		for _, row := range e.familyRows(m) {
 			paths = append(paths, row.key)
@@ -114,7 +114,7 @@ func (o Options) types(m family.Family) (all []ggml.Layout, err error) {
 }
 
 // measureFamilies measures one family on all engines, and then in the peer, before the next.
-func (s *suite) measureFamilies(ctx context.Context, backends []Backend, floors []Floor) {
+func (s *suite) measureFamilies(ctx context.Context, backends []Target, floors []Floor) {
 	for _, m := range s.families() {
 		for i, b := range backends {
 			b.family(s, floors[i], m)

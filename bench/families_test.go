@@ -122,7 +122,7 @@ func TestFamilyTooLarge(t *testing.T) {
 		t.Fatal(err, r.Err())
 	}
 	left := r.leftOut()
-	if len(r.Families) != 0 || len(left) != 1 || !strings.Contains(left[0].Text, "MB wanted") {
+	if len(r.Families) != 0 || len(left) != 1 || !strings.Contains(left[0].Text, "MB needed") {
 		t.Errorf("got %+v and %d rows, want a sentence that it does not fit", left, len(r.Families))
 	}
 }

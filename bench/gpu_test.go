@@ -23,18 +23,18 @@ func TestGPU(t *testing.T) {
 	}
 	f := r.Floors[0]
 	if !(f.Bandwidth.Median > 1e7 && f.FLOPS.Median > 1e7 && f.Dispatch.Median > 1e-8) || r.Engines[0].Driver == "" {
-		t.Errorf("a measured device wanted, %+v %+v found", f, r.Engines)
+		t.Errorf("got %+v %+v, want a measured device", f, r.Engines)
 	}
 	if len(r.Ops) != 4 {
-		t.Errorf("4 operations wanted, %+v found", r.Ops)
+		t.Errorf("got %+v, want 4 operations", r.Ops)
 	}
 	for _, op := range r.Ops {
 		if op.Dispatches < 1 || op.Floor < f.Dispatch.Median {
-			t.Errorf("an operation that takes a dispatch or more wanted, %+v found", op)
+			t.Errorf("got %+v, want an operation that takes a dispatch or more", op)
 		}
 	}
 	if len(r.Models) != 1 {
-		t.Fatalf("one model wanted, %+v found, notes %q", r.Models, r.Notes)
+		t.Fatalf("got %+v, want one model, notes %q", r.Models, r.Notes)
 	}
 	// What decoding may cost: five dispatches a layer and two, and a submit for eight tokens.
 	if m := r.Models[0]; m.Dispatches > 5*3+2 || m.Submits > 1.0/8+0.1 {

@@ -52,7 +52,7 @@ func (r *Report) leftOut() []leftOut {
 		case g.why != "":
 			text = strings.TrimSuffix(text, "where ") + "for " + g.why
 		case g.memory:
-			text += fmt.Sprintf("%d MB are free and up to %d MB wanted", most.Free>>20, most.Memory>>20)
+			text += fmt.Sprintf("%d MB are free and up to %d MB needed", most.Free>>20, most.Memory>>20)
 		case len(names) == 1:
 			text += fmt.Sprintf("one repetition would take %s s; --full runs it", digits(most.Seconds))
 		default:

@@ -12,7 +12,7 @@ import (
 	"bitgpu/nn/train"
 )
 
-// wall times what somebody who uses the engine waits for.
+// wall times what a user of the engine waits for.
 func (e *Engine[T]) wall(record func()) (time.Duration, error) {
 	start := time.Now()
 	record()
@@ -21,12 +21,12 @@ func (e *Engine[T]) wall(record func()) (time.Duration, error) {
 }
 
 // path is what --only chooses a model's row by.
-func (m subject) path(kind string, batch int) string {
+func (m testModel) path(kind string, batch int) string {
 	return fmt.Sprintf("model/%s/%s/%s/b%d", m.size, kind, m.mixer, batch)
 }
 
 // model measures one model: prompts and text for every batch, its head's formats, and training.
-func (e *Engine[T]) model(s *suite, f Floor, m subject) {
+func (e *Engine[T]) model(s *suite, f Floor, m testModel) {
 	run := modelRun[T]{Engine: e, s: s, f: f, m: m, r: rand.New(rand.NewPCG(5, 6))}
 	for _, format := range headFormats {
 		key := headPath(m.size, format)
@@ -45,7 +45,7 @@ type modelRun[T any] struct {
 	*Engine[T]
 	s *suite
 	f Floor
-	m subject
+	m testModel
 	r *rand.Rand
 	// What a token takes alone, and as one of a short prompt: to leave out what would take too long.
 	alone, together float64
@@ -180,8 +180,8 @@ func (r *modelRun[T]) training(batch int) error {
 	if !s.wants(m.path("training", batch)) {
 		return nil
 	}
-	shape := train.Shape{Batch: batch, Time: s.context, Accumulate: 1, Decay: 0.01, Clip: 1}
-	row := r.row("training", batch, s.context, train.Memory(m.config, shape), m.training(batch, s.context))
+	shape := train.Shape{Batch: batch, Time: s.context, Accumulate: 1, WeightDecay: 0.01, Clip: 1}
+	row := r.row("training", batch, s.context, train.DeviceBytes(m.config, shape), m.training(batch, s.context))
 	if room := freemem.Free(); room > 0 && row.Memory > room*3/4 {
 		s.report.LeftOut = append(s.report.LeftOut, LeftOut{Engine: r.Info.Name, Key: m.path("training", batch), Memory: row.Memory, Free: room})
 		return nil

@@ -63,12 +63,12 @@ func (o Options) Validate() error {
 	}
 	for _, m := range o.Mixers {
 		if m != nn.MixerTied && m != nn.MixerDelta {
-			return fmt.Errorf("mixer: %q or %q wanted, %q found", nn.MixerTied, nn.MixerDelta, m)
+			return fmt.Errorf("mixer: got %q, want %q or %q", m, nn.MixerTied, nn.MixerDelta)
 		}
 	}
 	for _, b := range o.Batches {
 		if b < 1 || b > maxBatch {
-			return fmt.Errorf("batch: 1 to %d wanted, %d found", maxBatch, b)
+			return fmt.Errorf("batch: got %d, want 1 to %d", b, maxBatch)
 		}
 	}
 	for _, m := range o.families() {
@@ -77,7 +77,7 @@ func (o Options) Validate() error {
 		}
 	}
 	if o.Only != nil && !slices.ContainsFunc(o.paths(), o.Only.MatchString) {
-		return fmt.Errorf("only: a pattern of rows such as ^parity, ^op/LinearAdd or ^model/256x8 wanted, %q matches none", o.Only)
+		return fmt.Errorf("only: got %q, which matches none, want a pattern of rows such as ^parity, ^op/LinearAdd or ^model/256x8", o.Only)
 	}
 	return nil
 }
@@ -85,8 +85,8 @@ func (o Options) Validate() error {
 // maxBatch is what the engines are made for.
 const maxBatch = 64
 
-// effort is how much work a mode puts into each row.
-type effort struct {
+// preset is how much each row of a mode measures, and how often.
+type preset struct {
 	repeats   int
 	each      time.Duration // of one repetition, at least
 	longest   time.Duration // a row whose single repetition would take longer is left out; 0 for no limit
@@ -109,11 +109,11 @@ type effort struct {
 	contexts                 []int // tokens before one more, where a family has a long context
 }
 
-func (o Options) effort() effort {
-	var e effort
+func (o Options) preset() preset {
+	var e preset
 	switch o.Mode {
 	case Quick:
-		e = effort{
+		e = preset{
 			repeats: 3, each: 4 * time.Millisecond, longest: 150 * time.Millisecond, cold: 2 << 20,
 			widths: []int{256}, vocab: 2048, rows: 32, train: 32,
 			sizes:   []Size{{64, 2, 512}, {256, 8, 4096}},
@@ -122,7 +122,7 @@ func (o Options) effort() effort {
 			models:    6, patience: 2 * time.Second,
 		}
 	case Full:
-		e = effort{
+		e = preset{
 			repeats: 9, each: 200 * time.Millisecond, cold: 512 << 20,
 			widths: []int{256, 512, 1024, 2048}, vocab: 16384, rows: 256, train: 2048,
 			sizes:   []Size{{256, 8, 16384}, {512, 12, 16384}, {1024, 24, 16384}},
@@ -131,7 +131,7 @@ func (o Options) effort() effort {
 			models:    200, patience: time.Hour,
 		}
 	default:
-		e = effort{
+		e = preset{
 			repeats: 5, each: 40 * time.Millisecond, longest: 6 * time.Second, cold: 256 << 20,
 			widths: []int{256, 1024}, vocab: 16384, rows: 256, train: 1024,
 			sizes:   []Size{{256, 8, 16384}, {512, 12, 16384}, {1024, 24, 16384}},

@@ -82,7 +82,7 @@ func (p *Parity) fail(format string, args ...any) {
 // wanted and the tensor's root mean square.
 func (p *Parity) compare(what string, got, want []float32, allowed func(want, rms float64) float64) {
 	if len(got) != len(want) {
-		p.fail("%s: %d numbers wanted, %d found", what, len(want), len(got))
+		p.fail("%s: got %d numbers, want %d", what, len(got), len(want))
 		return
 	}
 	var squares float64
@@ -116,7 +116,7 @@ func (p *Parity) compare(what string, got, want []float32, allowed func(want, rm
 	p.Numbers += int64(len(want))
 	p.OfBound = max(p.OfBound, worst)
 	if worst > 1 {
-		p.fail("%s: element %d: %v wanted, %v found, %.2g times what the bound allows", what, at, want[at], got[at], worst)
+		p.fail("%s: element %d: got %v, want %v, %.2g times what the bound allows", what, at, got[at], want[at], worst)
 	}
 }
 

@@ -102,7 +102,7 @@ func wideConfig(_ *rand.Rand, mixer string) nn.Config {
 func (e *Engine[T]) modelParity(s *suite, add func(Parity)) {
 	for _, mixer := range s.mixers() {
 		for i, in := range inputs() {
-			e.modelRow(s, add, in.name, mixer, uint64(i), max(s.effort.models/len(inputs()), 1), randomConfig, in)
+			e.modelRow(s, add, in.name, mixer, uint64(i), max(s.preset.models/len(inputs()), 1), randomConfig, in)
 		}
 		e.modelRow(s, add, wideModel, mixer, 0, 1, wideConfig, inputs()[0])
 	}

@@ -60,7 +60,7 @@ func TestComparedNumbers(t *testing.T) {
 		var p Parity
 		p.compare("x", c.got, c.want, nearRMS(1e-4))
 		if p.Holds() != c.holds {
-			t.Errorf("%v for %v: %v wanted, %+v found", c.got, c.want, c.holds, p)
+			t.Errorf("%v for %v: got %+v, want %v", c.got, c.want, p, c.holds)
 		}
 	}
 }
@@ -70,7 +70,7 @@ func TestHistogramBins(t *testing.T) {
 		0: "0", 1e-30: "<1e-9", 3e-10: "<1e-9", 3e-9: "<1e-8", 0.02: "<1e-1", 0.5: "<1e0", 1: "≥1e0", 1e30: "≥1e0",
 	} {
 		if got := binName(bin(relative)); got != want {
-			t.Errorf("%g: bin %s wanted, %s found", relative, want, got)
+			t.Errorf("%g: got bin %s, want %s", relative, got, want)
 		}
 	}
 }
@@ -91,7 +91,7 @@ func TestNearest(t *testing.T) {
 			recent[op.RecentSampled] = n
 			id := rule.Draw(slices.Clone(logits), recent, make([]float32, len(logits)))
 			if want, distance := nearest(rule.Sampling, logits, before, n, id); want != id || distance > 0 {
-				t.Fatalf("%s, draw %d: token %d wanted, %d found, %g away", rule.name, n, id, want, distance)
+				t.Fatalf("%s, draw %d: got token %d, want %d, %g away", rule.name, n, want, id, distance)
 			}
 		}
 	}

@@ -44,7 +44,7 @@ func (e *Engine[T]) textParity(s *suite, add func(Parity)) {
 				continue
 			}
 			r := rand.New(rand.NewPCG(uint64(i), 9))
-			for range max(s.effort.models/6, 1) {
+			for range max(s.preset.models/6, 1) {
 				c := randomConfig(r, mixer)
 				c.Vocab = max(c.Vocab, 100) // of a few tokens every rule keeps the same
 				if err := e.compareText(&row, r, c, p.Sampling, 100); err != nil {
@@ -92,7 +92,7 @@ func (e *Engine[T]) compareText(row *Parity, r *rand.Rand, c nn.Config, p op.Sam
 			if want == id {
 				row.TopEqual++
 			} else if row.OfBound = max(row.OfBound, min(distance/drawBound, notFiniteError)); distance > drawBound {
-				row.fail("%s: token %d of the text: %d wanted, %d found, %.2g away from an edge", what, i, want, id, distance)
+				row.fail("%s: token %d of the text: got %d, want %d, %.2g away from an edge", what, i, id, want, distance)
 			}
 			if err := s.Read([]uint32{id}); err != nil {
 				return err

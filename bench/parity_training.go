@@ -60,7 +60,7 @@ func (e *Engine[T]) trainingParity(s *suite, add func(Parity)) {
 			continue
 		}
 		r := rand.New(rand.NewPCG(uint64(i), 10))
-		for range max(s.effort.models/6, 2) { // of one, all gradients may be too small to be clipped
+		for range max(s.preset.models/6, 2) { // of one, all gradients may be too small to be clipped
 			c := randomConfig(r, kind.mixer)
 			c.Rule, c.InnerLR, c.Chunk = kind.rule, 0.05, 8
 			if err := e.compareTraining(&row, r, c, kind.bound); err != nil {
@@ -74,7 +74,7 @@ func (e *Engine[T]) trainingParity(s *suite, add func(Parity)) {
 func (e *Engine[T]) compareTraining(row *Parity, r *rand.Rand, c nn.Config, gradientBound float64) error {
 	row.Cases++
 	shape := train.Shape{
-		Batch: 1 + r.IntN(3), Time: 1 + r.IntN(24), Accumulate: 1 + r.IntN(2), Recompute: r.IntN(2) == 0, Decay: 0.01, Clip: 1,
+		Batch: 1 + r.IntN(3), Time: 1 + r.IntN(24), Accumulate: 1 + r.IntN(2), Recompute: r.IntN(2) == 0, WeightDecay: 0.01, Clip: 1,
 	}
 	weights := train.InitialWeights(c, r.Uint64())
 	inputs, targets := randomTokens(r, c.Vocab, shape.TokensPerStep()), randomTokens(r, c.Vocab, shape.TokensPerStep())
@@ -166,7 +166,7 @@ func trainModel[T any](ops op.Backend[T], c nn.Config, shape train.Shape, w *nn.
 
 // readPart copies one part of a learner, which the next read overwrites.
 func readPart[T any](l *train.Learner[T], part train.Part) ([][]float32, error) {
-	weights, err := l.Read(part)
+	weights, err := l.Download(part)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 
 // paths are all rows that a run could have, as --only chooses them.
 func (o Options) paths() []string {
-	e := o.effort()
+	e := o.preset()
 	all := []string{"floor"}
 	if len(o.Families) > 0 {
 		return append(all, o.familyPaths()...)
@@ -75,7 +75,7 @@ func headPaths(size Size) (all []string) {
 
 // speedPaths are the rows of one model.
 func speedPaths(size Size, mixer string, batches []int) (all []string) {
-	m := subject{size: size, mixer: mixer}
+	m := testModel{size: size, mixer: mixer}
 	for _, batch := range batches {
 		for _, kind := range []string{"prompt", "text", "training"} {
 			all = append(all, m.path(kind, batch))

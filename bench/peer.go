@@ -73,7 +73,7 @@ func (s *suite) askPeer(ctx context.Context, more ...string) error {
 	}
 	var rows []PeerSpeed
 	if err := json.Unmarshal(out, &rows); err != nil {
-		return fmt.Errorf("the peer %s: a JSON array of rows wanted: %w", s.Peer[0], err)
+		return fmt.Errorf("the peer %s: not a JSON array of rows: %w", s.Peer[0], err)
 	}
 	for _, row := range rows {
 		if s.wants(row.path()) {

@@ -16,17 +16,17 @@ func TestPeers(t *testing.T) {
 		t.Fatal(err, r.Failures)
 	}
 	if len(r.Peers) != 1 || r.Peers[0].Seconds.Median != 0.5 || !strings.HasPrefix(r.Peers[0].Peer, "--sizes 64x2x512 --batches 1,8 ") {
-		t.Errorf("one row that says what was asked for wanted, %+v found", r.Peers)
+		t.Errorf("got %+v, want one row that says what was asked for", r.Peers)
 	}
 	before := sampleReport()
 	before.Peers = []PeerSpeed{r.Peers[0]}
 	before.Peers[0].Seconds = newSample([]float64{1, 1, 1})
 	if changes := Compare(before, r); len(changes) == 0 || changes[len(changes)-1].Ratio != 2 {
-		t.Errorf("the peer twice as fast wanted among %+v", changes)
+		t.Errorf("want the peer twice as fast among %+v", changes)
 	}
 	o.Only = regexp.MustCompile("^head/|/training/")
 	if r, err = Run(t.Context(), o, CPU()); err != nil || len(r.Peers) != 0 {
-		t.Errorf("no row that was not asked for wanted, %+v found, %v", r.Peers, err)
+		t.Errorf("got %+v, want no row that was not asked for, %v", r.Peers, err)
 	}
 	o.Only = regexp.MustCompile("^head/")
 	o.Peer = []string{"false"} // which nobody asked for
@@ -36,7 +36,7 @@ func TestPeers(t *testing.T) {
 	o.Only = only
 	for _, c := range []struct{ script, want string }{
 		{"echo first >&2; echo last line >&2; exit 3", "last line"},
-		{"echo no JSON", "a JSON array of rows wanted"},
+		{"echo no JSON", "not a JSON array of rows"},
 	} {
 		o.Peer = []string{"sh", "-c", c.script}
 		r, err := Run(t.Context(), o, CPU())
@@ -44,7 +44,7 @@ func TestPeers(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := r.Err(); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "first") {
-			t.Errorf("%s: an error with %q wanted, %v found", c.script, c.want, err)
+			t.Errorf("%s: got %v, want an error with %q", c.script, err, c.want)
 		}
 	}
 }

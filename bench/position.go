@@ -21,12 +21,12 @@ const readingPatience = 20
 
 // position measures what a token costs after many. Every one of them is really read: a position
 // is not a number that could be set, but what the memory went through.
-func (e *Engine[T]) position(s *suite, m subject, positions []int64) {
+func (e *Engine[T]) position(s *suite, m testModel, positions []int64) {
 	key := positionPath(m.size, m.mixer)
 	s.report.fail(e.Info.Name, key, e.read(s, key, m, positions))
 }
 
-func (e *Engine[T]) read(s *suite, key string, m subject, positions []int64) error {
+func (e *Engine[T]) read(s *suite, key string, m testModel, positions []int64) error {
 	model, err := nn.NewModel(e.Ops, m.config, m.host)
 	if err != nil {
 		return err

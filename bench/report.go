@@ -177,8 +177,8 @@ func (r *Report) Err() error {
 		default:
 			continue
 		}
-		return fmt.Errorf("bench: %s on the %s engine is not flat: %s wanted as after %d tokens, %s found after %d",
-			p.Key, p.Engine, before, from.Position, now, p.Position)
+		return fmt.Errorf("bench: %s on the %s engine is not flat: got %s after %d tokens, want %s as after %d",
+			p.Key, p.Engine, now, p.Position, before, from.Position)
 	}
 	return nil
 }
@@ -233,7 +233,7 @@ func LoadReport(path string) (*Report, error) {
 		return nil, err
 	}
 	if info.Size() > maxReport {
-		return nil, fmt.Errorf("%s: a report of at most %d bytes wanted, %d found", path, maxReport, info.Size())
+		return nil, fmt.Errorf("%s: got %d bytes, want a report of at most %d", path, info.Size(), maxReport)
 	}
 	data, err := regular.ReadFile(path)
 	if err != nil {
@@ -241,10 +241,10 @@ func LoadReport(path string) (*Report, error) {
 	}
 	r := new(Report)
 	if err := json.Unmarshal(data, r); err != nil {
-		return nil, fmt.Errorf("%s: a report of bitgpu bench wanted: %w", path, err)
+		return nil, fmt.Errorf("%s: not a report of bitgpu bench: %w", path, err)
 	}
 	if r.Version != reportVersion {
-		return nil, fmt.Errorf("%s: a report of version %d wanted, %d found", path, reportVersion, r.Version)
+		return nil, fmt.Errorf("%s: got a report of version %d, want %d", path, r.Version, reportVersion)
 	}
 	return r, nil
 }

@@ -69,7 +69,7 @@ func TestReportsThatAreNone(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := LoadReport(path); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: one sentence with the file's name wanted, %v found", name, err)
+			t.Errorf("%s: got %v, want one sentence with the file's name", name, err)
 		}
 	}
 }
@@ -85,7 +85,7 @@ func TestTables(t *testing.T) {
 		`our cpu is 10\.0×`, `42 +0\.12`, `99\.00 %`, "10000 .*yes", "note: a note", "256x8/V64/F16",
 	} {
 		if !regexp.MustCompile(want).MatchString(text) && !strings.Contains(text, want) {
-			t.Errorf("%q wanted in\n%s", want, text)
+			t.Errorf("want %q in\n%s", want, text)
 		}
 	}
 }
@@ -101,7 +101,7 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	}
 	text := string(data)
 	if n := strings.Count(text, "<svg"); n < 5 {
-		t.Errorf("5 charts or more wanted, %d found", n)
+		t.Errorf("got %d, want 5 charts or more", n)
 	}
 	text = strings.ReplaceAll(text, `xmlns="http://www.w3.org/2000/svg"`, "")
 	text = strings.ReplaceAll(text, `xmlns:xlink="http://www.w3.org/1999/xlink"`, "")
@@ -137,7 +137,7 @@ func TestPageBeginsWithTheVerdict(t *testing.T) {
 	} {
 		next := strings.Index(text[at:], part)
 		if next < 0 {
-			t.Fatalf("%q wanted after %q", part, text[max(at-80, 0):at])
+			t.Fatalf("want %q after %q", part, text[max(at-80, 0):at])
 		}
 		at += next
 	}
@@ -163,7 +163,7 @@ func TestVerdict(t *testing.T) {
 	}
 	text := strings.Join(bad, " ")
 	if len(bad) != 2 || !strings.Contains(text, "no room") || !strings.Contains(text, "takes more memory at position") {
-		t.Errorf("what failed and what is not flat wanted, %q found", bad)
+		t.Errorf("got %q, want what failed and what is not flat", bad)
 	}
 }
 
@@ -178,11 +178,11 @@ func TestPeersOfOneKind(t *testing.T) {
 	}
 	r.Engines[1].Hardware = true
 	if text := cells(); !strings.Contains(text, "our gpu is 5.0×") {
-		t.Errorf("our gpu wanted in %s", text)
+		t.Errorf("want our gpu in %s", text)
 	}
 	r.Peers[0].Device = "CPU (MKL)"
 	if text := cells(); !strings.Contains(text, "our cpu is 10.0×") {
-		t.Errorf("our cpu wanted in %s", text)
+		t.Errorf("want our cpu in %s", text)
 	}
 }
 
@@ -203,14 +203,14 @@ func TestLeftOut(t *testing.T) {
 	for _, want := range []string{
 		"note: 2 of model/… left out on the gpu engine, where one repetition would take 2.00 to 20.0 s; --full runs them: a/text/tied/b1, b/text/tied/b1\n",
 		"note: 1 of head/… left out on the gpu engine, where one repetition would take 3.00 s; --full runs it: a/F32\n",
-		"note: 1 of model/… left out on the cpu engine, where 1024 MB are free and up to 5120 MB wanted: b/training/tied/b1\n",
+		"note: 1 of model/… left out on the cpu engine, where 1024 MB are free and up to 5120 MB needed: b/training/tied/b1\n",
 	} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q wanted in\n%s", want, out.String())
+			t.Errorf("want %q in\n%s", want, out.String())
 		}
 	}
 	if svg, err := r.bySize("text"); err != nil || strings.Count(string(svg), ">×<") != 1 {
-		t.Errorf("one mark for one missing bar wanted, %d found: %v", strings.Count(string(svg), ">×<"), err)
+		t.Errorf("got %d, want one mark for one missing bar: %v", strings.Count(string(svg), ">×<"), err)
 	}
 }
 
@@ -221,22 +221,22 @@ func TestCells(t *testing.T) {
 		{withSpread(newSample([]float64{1, 2, 7})), "2.00 noise"}, {short(12_345_678), "12.3M"}, {short(12_345), "12.3k"}, {short(999), "999"},
 	} {
 		if c.got != c.want {
-			t.Errorf("%q wanted, %q found", c.want, c.got)
+			t.Errorf("got %q, want %q", c.got, c.want)
 		}
 	}
 	r := sampleReport()
 	r.Ops[0].Weights = 750_000 // in 10 µs, where 30 GB/s are 7.5e9 numbers of 4 bytes a second
 	if cells := r.opCells(r.Ops[0]); cells[4] != "10.0" {
-		t.Errorf("ten times float32 wanted, %q found", cells)
+		t.Errorf("got %q, want ten times float32", cells)
 	}
 	r.Machine, r.Load = Machine{"a processor", 2, 8e9}, []float64{0.1, 1.5}
 	if want := "On a processor, 2 threads, 8.0 GB of memory; load average 0.10 when the run began, 1.50 when it ended."; r.machine() != want {
-		t.Errorf("%q wanted, %q found", want, r.machine())
+		t.Errorf("got %q, want %q", r.machine(), want)
 	}
 	var out strings.Builder
 	table{Header: []string{"a", "word", "number"}, Rows: [][]string{{"x", "yes", "10"}}, Words: []int{1}}.print(&out)
 	if !strings.Contains(out.String(), "x  yes       10\n") {
-		t.Errorf("words left and numbers right wanted, %q found", out.String())
+		t.Errorf("got %q, want words left and numbers right", out.String())
 	}
 }
 
@@ -245,7 +245,7 @@ func TestCanWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing", "report.json")
 	for _, err := range []error{CanWrite(path), sampleReport().Save(path), sampleReport().WriteHTML(path, nil)} {
 		if err == nil || strings.Count(err.Error(), path) != 1 {
-			t.Errorf("an error that names the file once wanted, %v found", err)
+			t.Errorf("got %v, want an error that names the file once", err)
 		}
 	}
 	path = filepath.Join(t.TempDir(), "report.json")
@@ -253,7 +253,7 @@ func TestCanWrite(t *testing.T) {
 		t.Error(err)
 	}
 	if files, _ := os.ReadDir(filepath.Dir(path)); len(files) != 0 {
-		t.Errorf("nothing to be left wanted, %v found", files)
+		t.Errorf("got %v, want nothing to be left", files)
 	}
 }
 
@@ -269,7 +269,7 @@ func TestSample(t *testing.T) {
 	slow := func(record func()) (time.Duration, error) { record(); return time.Second, nil }
 	got, err := repeated(slow, 4, time.Millisecond, func() { calls++ })
 	if err != nil || got.Count != 4 || calls != 5 || got.Median != 1 {
-		t.Errorf("four repetitions and a first call wanted: %+v, %d calls, %v", got, calls, err)
+		t.Errorf("want four repetitions and a first call: %+v, %d calls, %v", got, calls, err)
 	}
 	calls = 0
 	none := func(record func()) (time.Duration, error) { record(); return 0, nil }

@@ -13,14 +13,14 @@ import (
 // Run measures backends side by side: one after another, and nothing else should run meanwhile. What
 // is wrong with an engine is no error of Run; [Report.Err] says it. When ctx ends, the report has what
 // was measured until then.
-func Run(ctx context.Context, o Options, backends ...Backend) (*Report, error) {
+func Run(ctx context.Context, o Options, backends ...Target) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	if len(backends) == 0 {
 		return nil, errors.New("bench: nothing to measure")
 	}
-	s := &suite{Options: o, effort: o.effort(), report: newReport(o), stopped: func() bool { return ctx.Err() != nil }}
+	s := &suite{Options: o, preset: o.preset(), report: newReport(o), stopped: func() bool { return ctx.Err() != nil }}
 	s.left = s.patience
 	for _, b := range backends {
 		info := b.info()
@@ -60,24 +60,24 @@ func Run(ctx context.Context, o Options, backends ...Backend) (*Report, error) {
 
 // wholeModels measures one model on all backends before the next, so that what is compared is
 // measured at about the same time, and only one model's weights are in memory.
-func (s *suite) wholeModels(backends []Backend, floors []Floor) {
+func (s *suite) wholeModels(backends []Target, floors []Floor) {
 	for _, size := range s.sizes {
 		for _, mixer := range s.mixers() {
 			if !s.wantsModel(size, mixer) {
 				continue
 			}
-			m := newSubject(size, mixer)
+			m := newTestModel(size, mixer)
 			for i, b := range backends {
 				b.model(s, floors[i], m)
 			}
 		}
 	}
-	for _, goal := range s.effort.positions {
+	for _, goal := range s.preset.positions {
 		for _, mixer := range s.mixers() {
 			if !s.wants(positionPath(goal.size, mixer)) {
 				continue
 			}
-			m := newSubject(goal.size, mixer)
+			m := newTestModel(goal.size, mixer)
 			for _, b := range backends {
 				b.position(s, m, goal.positions)
 			}
@@ -111,7 +111,7 @@ func (s *suite) measuresSpeed() bool {
 		}
 	}
 	for _, width := range s.widths {
-		for _, w := range workloads[struct{}](width, s.effort) {
+		for _, w := range workloads[struct{}](width, s.preset) {
 			if s.wants(w.key) {
 				return true
 			}

@@ -11,7 +11,7 @@ import (
 // suite is one run: what is asked for, and the report as it grows.
 type suite struct {
 	Options
-	effort
+	preset
 	disturbed
 	report     *Report
 	stopped    func() bool       // nothing more is wanted
@@ -47,7 +47,7 @@ const maxCopies = 64
 func (e *Engine[T]) ops(s *suite, f Floor) {
 	done := map[string]bool{}
 	for _, width := range s.widths {
-		for _, w := range workloads[T](width, s.effort) {
+		for _, w := range workloads[T](width, s.preset) {
 			if done[w.key] || !s.wants(w.key) {
 				continue
 			}
@@ -68,7 +68,7 @@ func (e *Engine[T]) ops(s *suite, f Floor) {
 
 // op measures one operation, each call on the next copy of its tensors.
 func (e *Engine[T]) op(s *suite, f Floor, w workload[T]) (OpTime, error) {
-	b := newBed(e.Ops)
+	b := newFixture(e.Ops)
 	defer b.close()
 	before := e.Counts().Bytes
 	runs := []func(){w.make(b)}

@@ -43,7 +43,7 @@ func TestSteady(t *testing.T) {
 		}
 		s.note(s.report)
 		if notes := strings.Join(s.report.Notes, " "); calls != c.calls || !strings.Contains(notes, c.notes) || (c.notes == "") != (notes == "") {
-			t.Errorf("%s: %d calls wanted, %d found; notes with %q wanted, %q found", c.name, c.calls, calls, c.notes, notes)
+			t.Errorf("%s: got %d calls, want %d; got %q, want notes with %q", c.name, calls, c.calls, notes, c.notes)
 		}
 	}
 }

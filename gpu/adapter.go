@@ -25,7 +25,7 @@ func howToInstall(system string) string {
 	const driver = "install the graphics driver of your GPU"
 	switch system {
 	case "windows":
-		return driver + " from its maker; DirectX 12 or Vulkan is wanted"
+		return driver + " from its maker; DirectX 12 or Vulkan is needed"
 	case "darwin":
 		return "Metal offers none; a Mac of 2012 or later with macOS 10.13 or later has one"
 	case "js":

@@ -41,10 +41,10 @@ func (d *Device) newBuffer(label string, bytes int, u usage) *Buffer {
 	case d.err != nil:
 		return b
 	case b.size <= 0:
-		d.fail("buffer %s: a size of at least 1 byte wanted, %d found", label, bytes)
+		d.fail("buffer %s: got %d, want a size of at least 1 byte", label, bytes)
 		return b
 	case uint64(b.size) > d.info.Limits.MaxBufferSize:
-		d.fail("buffer %s: %d bytes wanted, %s allows %d in one buffer", label, bytes, d.info.Name, d.info.Limits.MaxBufferSize)
+		d.fail("buffer %s: got %d bytes, %s allows %d in one buffer", label, bytes, d.info.Name, d.info.Limits.MaxBufferSize)
 		return b
 	}
 	h, err := d.driver.NewBuffer(label, b.size, u)
@@ -130,7 +130,7 @@ func (b *Buffer) Release() {
 	d.bytes -= uint64(b.size)
 }
 
-// Write puts data, a multiple of 4 bytes, at offset, likewise, after everything recorded so far.
+// Write puts data at offset, both multiples of 4 bytes, after everything recorded so far.
 func (d *Device) Write(b *Buffer, offset int, data []byte) {
 	if !d.usable(b, "write", offset, len(data)) || len(data) == 0 {
 		return
@@ -162,9 +162,9 @@ func (d *Device) usable(b *Buffer, what string, offset, size int) bool {
 	case b.handle == 0:
 		d.fail("%s of buffer %s after its release", what, b.label)
 	case offset < 0 || size < 0 || offset > b.size || size > b.size-offset:
-		d.fail("%s of buffer %s: bytes %d to %d wanted, it has %d", what, b.label, offset, offset+size, b.size)
+		d.fail("%s of buffer %s: got bytes %d to %d, it has %d", what, b.label, offset, offset+size, b.size)
 	case offset%4 != 0 || size%4 != 0:
-		d.fail("%s of buffer %s: offset and size must be multiples of 4, found %d and %d", what, b.label, offset, size)
+		d.fail("%s of buffer %s: got offset %d and size %d, want multiples of 4", what, b.label, offset, size)
 	}
 	return d.err == nil
 }

@@ -16,7 +16,7 @@ func TestMemoryIsCounted(t *testing.T) {
 	a, b := d.NewBuffer("a", 1000), d.NewBuffer("b", 3<<20)
 	odd := d.NewBuffer("odd", 5)
 	if got := d.BytesInUse() - before; got != 1000+(3<<20)+8 {
-		t.Errorf("%d bytes wanted, %d counted", 1000+(3<<20)+8, got)
+		t.Errorf("got %d bytes, want %d", got, 1000+(3<<20)+8)
 	}
 	if d.PeakBytes() < d.BytesInUse() {
 		t.Errorf("the peak of %d bytes is below the %d in use", d.PeakBytes(), d.BytesInUse())
@@ -25,7 +25,7 @@ func TestMemoryIsCounted(t *testing.T) {
 		buffer.Release()
 	}
 	if got := d.BytesInUse(); got != before {
-		t.Errorf("%d bytes wanted after the releases, %d counted", before, got)
+		t.Errorf("got %d bytes after the releases, want %d", got, before)
 	}
 }
 
@@ -51,7 +51,7 @@ func TestOrder(t *testing.T) {
 		}
 	}
 	if got, err := d.Read(b, 0, 16); err != nil || string(got) != string(make([]byte, 16)) {
-		t.Errorf("zeros wanted after Clear, %v, %v found", got, err)
+		t.Errorf("got %v, %v after Clear, want zeros", got, err)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestPreparedCommands(t *testing.T) {
 	}
 	d.Record(c)
 	if got, err := d.Read(b, 0, 1); err != nil || got[0] != 9 {
-		t.Errorf("9 wanted, %v, %v found", got, err)
+		t.Errorf("got %v, %v, want 9", got, err)
 	}
 	if n := testing.AllocsPerRun(100, func() { d.Record(c) }); n > 0 {
 		t.Errorf("recording a prepared command allocates %v times", n)
@@ -319,7 +319,7 @@ func TestParts(t *testing.T) {
 		{"through the whole", whole, stride, 10}, {"through the whole", whole, 2*stride + 4, 21},
 	} {
 		if got := number(c.b, c.at); got != c.want {
-			t.Errorf("%s: %d wanted, %d found", c.what, c.want, got)
+			t.Errorf("%s: got %d, want %d", c.what, got, c.want)
 		}
 	}
 	before, size := d.BytesInUse(), uint64(whole.Size()+other.Size())
@@ -327,6 +327,6 @@ func TestParts(t *testing.T) {
 		p.Release()
 	}
 	if got := d.BytesInUse(); got != before-size {
-		t.Errorf("%d bytes wanted after the releases, %d counted", before-size, got)
+		t.Errorf("got %d bytes after the releases, want %d", got, before-size)
 	}
 }

@@ -115,8 +115,8 @@ func (d *Device) group(p *Pipeline, params []byte, bindings []Binding) *group {
 		return nil
 	}
 	if len(params) != p.paramsSize || len(bindings) != len(p.storage) {
-		panic(fmt.Sprintf("gpu: kernel %s: %d bytes of parameters and %d bindings wanted, %d and %d found",
-			k.Name, p.paramsSize, len(p.storage), len(params), len(bindings)))
+		panic(fmt.Sprintf("gpu: kernel %s: got %d bytes of parameters and %d bindings, want %d and %d",
+			k.Name, len(params), len(bindings), p.paramsSize, len(p.storage)))
 	}
 	key := binary.LittleEndian.AppendUint32(d.groupKey[:0], p.id)
 	key = append(key, params...)
@@ -178,7 +178,7 @@ func (d *Device) bindable(k *wgsl.Kernel, want wgsl.Binding, b Binding) bool {
 	case b.Buffer == nil:
 		panic(fmt.Sprintf("gpu: kernel %s: nothing bound to %s", k.Name, want.Name))
 	case b.Size <= 0:
-		d.fail("kernel %s: binding %s to buffer %s: at least 4 bytes wanted, %d found", k.Name, want.Name, b.Buffer.label, b.Size)
+		d.fail("kernel %s: binding %s to buffer %s: got %d bytes, want at least 4", k.Name, want.Name, b.Buffer.label, b.Size)
 	case uint64(b.Size) > limits.MaxStorageBufferBindingSize:
 		d.fail("kernel %s: binding %s to buffer %s: %d bytes, %s allows a kernel to see %d at once",
 			k.Name, want.Name, b.Buffer.label, b.Size, d.info.Name, limits.MaxStorageBufferBindingSize)

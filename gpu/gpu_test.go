@@ -64,7 +64,7 @@ func TestFMAKernel(t *testing.T) {
 			want += x
 		}
 		if g != want {
-			t.Fatalf("thread %d: %g wanted, %g found", lane, want, g)
+			t.Fatalf("thread %d: got %g, want %g", lane, g, want)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func TestErrors(t *testing.T) {
 		"constant":     {func() { d.Pipeline(wgsl.Copy, wgsl.Consts{"TILE": 1}) }, []string{"kernel copy", "TILE", "WORKGROUP"}},
 		"workgroup":    {func() { d.Pipeline(wgsl.Copy, wgsl.Consts{"WORKGROUP": 1 << 20}) }, []string{"kernel copy"}},
 		"large buffer": {func() { d.NewBuffer("huge", 1<<60) }, []string{"huge", "1152921504606846976"}},
-		"empty buffer": {func() { d.NewBuffer("none", 0) }, []string{"none", "0 found"}},
+		"empty buffer": {func() { d.NewBuffer("none", 0) }, []string{"none", "got 0"}},
 		"write":        {func() { d.Write(small, 60, make([]byte, 8)) }, []string{"small", "60 to 68", "64"}},
 		"unaligned":    {func() { d.Write(small, 2, make([]byte, 4)) }, []string{"small", "multiples of 4"}},
 		"read":         {func() { d.ReadLater(small, 0, 68).Discard() }, []string{"small", "64"}},
@@ -138,7 +138,7 @@ func TestFirstErrorIsKept(t *testing.T) {
 	d.NewBuffer("second", -1)
 	d.Write(b, 0, make([]byte, 4))
 	if err := d.Flush(); err == nil || !strings.Contains(err.Error(), "first") {
-		t.Errorf("the first error wanted, %v found", err)
+		t.Errorf("got %v, want the first error", err)
 	}
 }
 
@@ -163,7 +163,7 @@ func TestRepeatedDispatchCreatesNothing(t *testing.T) {
 	}
 	after := d.Stats()
 	if after.Dispatches-before.Dispatches != 1000 {
-		t.Errorf("1000 dispatches wanted, %d counted", after.Dispatches-before.Dispatches)
+		t.Errorf("got %d dispatches, want 1000", after.Dispatches-before.Dispatches)
 	}
 	after.Dispatches, after.Submits = before.Dispatches, before.Submits
 	if after != before || d.BytesInUse() != bytes {
@@ -175,11 +175,11 @@ func TestSelection(t *testing.T) {
 	gputest.Device(t)
 	_, err := gpu.Open(gpu.Options{Adapter: "no such card"})
 	if !errors.Is(err, gpu.ErrNoSuchAdapter) || !strings.Contains(err.Error(), gpu.Adapters()[0].Name) {
-		t.Errorf("ErrNoSuchAdapter with the names found wanted, %v found", err)
+		t.Errorf("got %v, want ErrNoSuchAdapter with the names found", err)
 	}
 	if !gpu.HasHardware() {
 		if _, err := gpu.Open(gpu.Options{}); !errors.Is(err, gpu.ErrNoAdapter) {
-			t.Errorf("ErrNoAdapter wanted without hardware, %v found", err)
+			t.Errorf("got %v without hardware, want ErrNoAdapter", err)
 		}
 	}
 }
@@ -213,8 +213,8 @@ func TestOverlappingWritesAreRefused(t *testing.T) {
 		d.Dispatch(p, nil, []gpu.Binding{c.left, c.right}, 1, 1, 1)
 		err := d.Flush()
 		if (err == nil) != c.legal || err != nil && !strings.Contains(err.Error(), "left and right, which it writes, overlap") {
-			t.Errorf("bytes from %d, %d long, and from %d, %d long: legal %v wanted, %v found",
-				c.left.Offset, c.left.Size, c.right.Offset, c.right.Size, c.legal, err)
+			t.Errorf("bytes from %d, %d long, and from %d, %d long: got legal %v, want %v",
+				c.left.Offset, c.left.Size, c.right.Offset, c.right.Size, err, c.legal)
 		}
 	}
 }

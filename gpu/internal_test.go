@@ -35,7 +35,7 @@ func TestSelectAdapter(t *testing.T) {
 	} {
 		got, err := selectAdapter(c.list, c.options)
 		if got.info.Name != c.want || !errors.Is(err, c.err) {
-			t.Errorf("%+v: %q and %v wanted, %q and %v found", c.options, c.want, c.err, got.info.Name, err)
+			t.Errorf("%+v: got %q and %v, want %q and %v", c.options, got.info.Name, err, c.want, c.err)
 		}
 	}
 }
@@ -54,7 +54,7 @@ func TestUncapturedError(t *testing.T) {
 	}
 	d.driver.Forget(m)
 	if err := d.Flush(); err == nil || !strings.Contains(err.Error(), "usage") {
-		t.Errorf("an error about the buffer's usage wanted, %v found", err)
+		t.Errorf("got %v, want an error about the buffer's usage", err)
 	}
 	if err := d.Flush(); err != nil {
 		t.Errorf("it came twice: %v", err)

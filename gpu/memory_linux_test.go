@@ -53,7 +53,7 @@ func TestOutOfMemory(t *testing.T) {
 		d.NewBuffer("big", size)
 	}
 	if err := d.Flush(); !errors.Is(err, gpu.ErrOutOfMemory) || !strings.Contains(err.Error(), "big") {
-		t.Errorf("ErrOutOfMemory wanted, %v found", err)
+		t.Errorf("got %v, want ErrOutOfMemory", err)
 	}
 	if d.BytesInUse() >= limit {
 		t.Errorf("%d bytes counted in use, where only %d can be", d.BytesInUse(), limit)

@@ -29,7 +29,7 @@ func (d *nativeDevice) NewSurface(w Window) (driverSurface, error) {
 	case w.HWND != nil:
 		descriptor.WindowsHWND = &wgpu.SurfaceDescriptorFromWindowsHWND{Hinstance: w.Instance, Hwnd: w.HWND}
 	default:
-		return nil, errors.New("a window wanted, none found")
+		return nil, errors.New("got no window")
 	}
 	s := &nativeSurface{nativeDevice: d, surface: d.instance.CreateSurface(&descriptor)}
 	// The bytes of a picture are shown as they are, so a format that would convert them is not wanted.

@@ -45,7 +45,7 @@ func TestPresent(t *testing.T) {
 					want = pixels[j*width+i]
 				}
 				if got[y*64+x] != want {
-					t.Fatalf("%d × %d: pixel %d, %d: %#x wanted, %#x found", c.across, c.down, x, y, want, got[y*64+x])
+					t.Fatalf("%d × %d: pixel %d, %d: got %#x, want %#x", c.across, c.down, x, y, got[y*64+x], want)
 				}
 			}
 		}
@@ -96,7 +96,7 @@ func TestSurfaceRefuses(t *testing.T) {
 	s := d.NewSurface(Window{})
 	s.Show(d.NewBuffer("picture", 4), 1, 1, 1, 1)
 	s.Release()
-	if err := d.Flush(); err == nil || err.Error() != "gpu: surface: a window wanted, none found" {
+	if err := d.Flush(); err == nil || err.Error() != "gpu: surface: got no window" {
 		t.Error(err)
 	}
 }

@@ -28,7 +28,7 @@ type Readback struct {
 func (d *Device) ReadLater(b *Buffer, offset, size int) *Readback {
 	r := &Readback{d: d, size: size}
 	if size <= 0 || offset < 0 {
-		d.fail("reading buffer %s: offset of at least 0 and size of at least 1 wanted, %d and %d found", b.label, offset, size)
+		d.fail("reading buffer %s: got offset %d and size %d, want at least 0 and at least 1", b.label, offset, size)
 		return r
 	}
 	start, end := offset&^3, (offset+size+3)&^3
@@ -123,7 +123,7 @@ func (r *Readback) Discard() {
 // Read waits for size bytes of b from offset, after everything recorded so far.
 func (d *Device) Read(b *Buffer, offset, size int) ([]byte, error) {
 	if size < 0 || size > b.size {
-		d.fail("reading buffer %s: %d bytes wanted, it has %d", b.label, size, b.size)
+		d.fail("reading buffer %s: want %d bytes, it has %d", b.label, size, b.size)
 	}
 	if d.err != nil {
 		return nil, d.err

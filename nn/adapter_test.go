@@ -98,7 +98,7 @@ func trainer[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights[op
 	return l
 }
 
-func stepLoss(t *testing.T, l train.Engine, rate float64, inputs, targets []uint32) float64 {
+func stepLoss(t *testing.T, l train.Trainer, rate float64, inputs, targets []uint32) float64 {
 	t.Helper()
 	l.Step(rate, inputs, targets)
 	r, err := l.Results()
@@ -189,7 +189,7 @@ func TestAdapterTraining(t *testing.T) {
 		// The learner goes on; another takes up its parts.
 		other := trainer(t, cpu.New(), c, w, shape)
 		for _, part := range []train.Part{train.Masters, train.FirstMoments, train.SecondMoments} {
-			values, err := l.Read(part)
+			values, err := l.Download(part)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -119,27 +119,27 @@ func (c Config) Validate() error {
 	}
 	switch {
 	case c.Vocab < 1 || c.Vocab > maxVocab:
-		return fmt.Errorf("vocab_size: 1 to %d wanted, %d found", maxVocab, c.Vocab)
+		return fmt.Errorf("vocab_size: got %d, want 1 to %d", c.Vocab, maxVocab)
 	case c.Width < 4 || c.Width > maxWidth || c.Width%4 != 0:
-		return fmt.Errorf("hidden_dim: a multiple of 4 up to %d wanted, %d found", maxWidth, c.Width)
+		return fmt.Errorf("hidden_dim: got %d, want a multiple of 4 up to %d", c.Width, maxWidth)
 	case c.Layers < 1 || c.Layers > maxLayers:
-		return fmt.Errorf("num_layers: 1 to %d wanted, %d found", maxLayers, c.Layers)
+		return fmt.Errorf("num_layers: got %d, want 1 to %d", c.Layers, maxLayers)
 	case !(c.InnerLR >= 0 && c.InnerLR <= math.MaxFloat32):
-		return fmt.Errorf("inner_lr: a float32 that is not negative wanted, %v found", c.InnerLR)
+		return fmt.Errorf("inner_lr: got %v, want a float32 that is not negative", c.InnerLR)
 	case c.WeightScale != ScaleNone && c.WeightScale != ScaleAbsmean:
-		return fmt.Errorf("weight_scale: %q or %q wanted, %q found", ScaleNone, ScaleAbsmean, c.WeightScale)
+		return fmt.Errorf("weight_scale: got %q, want %q or %q", c.WeightScale, ScaleNone, ScaleAbsmean)
 	case c.Rule != RuleSequential && c.Rule != RuleMinibatch:
-		return fmt.Errorf("ttt_rule: %q or %q wanted, %q found", RuleSequential, RuleMinibatch, c.Rule)
+		return fmt.Errorf("ttt_rule: got %q, want %q or %q", c.Rule, RuleSequential, RuleMinibatch)
 	case c.Chunk < 1 || c.Chunk > maxWidth:
-		return fmt.Errorf("ttt_chunk: 1 to %d wanted, %d found", maxWidth, c.Chunk)
+		return fmt.Errorf("ttt_chunk: got %d, want 1 to %d", c.Chunk, maxWidth)
 	case c.Mixer != MixerTied && c.Mixer != MixerDelta:
-		return fmt.Errorf("ttt_mixer: %q or %q wanted, %q found", MixerTied, MixerDelta, c.Mixer)
+		return fmt.Errorf("ttt_mixer: got %q, want %q or %q", c.Mixer, MixerTied, MixerDelta)
 	case c.Delta() && c.Rule == RuleMinibatch:
-		return fmt.Errorf("ttt_rule: the %q mixer knows the %q rule only, %q found", MixerDelta, RuleSequential, c.Rule)
+		return fmt.Errorf("ttt_rule: got %q, the %q mixer knows the %q rule only", c.Rule, MixerDelta, RuleSequential)
 	case c.MemoryWidth < 1 || c.MemoryWidth > maxWidth:
-		return fmt.Errorf("ttt_dim: 1 to %d wanted, %d found", maxWidth, c.MemoryWidth)
+		return fmt.Errorf("ttt_dim: got %d, want 1 to %d", c.MemoryWidth, maxWidth)
 	case c.Heads < 1 || c.MemoryWidth%c.Heads != 0:
-		return fmt.Errorf("ttt_heads: a divisor of ttt_dim %d wanted, %d found", c.MemoryWidth, c.Heads)
+		return fmt.Errorf("ttt_heads: got %d, want a divisor of ttt_dim %d", c.Heads, c.MemoryWidth)
 	case c.MLPWidth < 1 || c.MLPWidth > 4*maxWidth:
 		return fmt.Errorf("mlp_dim: got %d, want 1 to %d", c.MLPWidth, 4*maxWidth)
 	}

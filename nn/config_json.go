@@ -70,18 +70,18 @@ func parseValue(r json.RawMessage, field any) error {
 	switch f := field.(type) {
 	case *int:
 		if json.Unmarshal(r, f) != nil {
-			return fmt.Errorf("a whole number wanted, %.60s found", r)
+			return fmt.Errorf("got %.60s, want a whole number", r)
 		}
 		if *f < 1 {
-			return fmt.Errorf("a number above 0 wanted, %d found", *f)
+			return fmt.Errorf("got %d, want a number above 0", *f)
 		}
 	case *float64:
 		if json.Unmarshal(r, f) != nil {
-			return fmt.Errorf("a number wanted, %.60s found", r)
+			return fmt.Errorf("got %.60s, want a number", r)
 		}
 	case *string:
 		if json.Unmarshal(r, f) != nil {
-			return fmt.Errorf("a word wanted, %.60s found", r)
+			return fmt.Errorf("got %.60s, want a word", r)
 		}
 		if *f == "" {
 			return errors.New(`got "", want a word`)
@@ -108,7 +108,7 @@ const maxKeys = 1 << 12
 func members(data []byte) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
-		return nil, errors.New("a JSON object wanted")
+		return nil, errors.New("not a JSON object")
 	}
 	all := map[string]json.RawMessage{}
 	for d.More() {
@@ -118,17 +118,17 @@ func members(data []byte) (map[string]json.RawMessage, error) {
 			err = d.Decode(&value)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("a JSON object wanted: %w", err)
+			return nil, fmt.Errorf("not a JSON object: %w", err)
 		}
 		if all[key.(string)] = value; len(all) > maxKeys {
 			return nil, fmt.Errorf("got more than %d keys, want those of a model", maxKeys)
 		}
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, fmt.Errorf("a JSON object wanted: %w", err)
+		return nil, fmt.Errorf("not a JSON object: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("a JSON object wanted, more follows it")
+		return nil, errors.New("more follows the JSON object")
 	}
 	return all, nil
 }

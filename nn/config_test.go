@@ -40,7 +40,7 @@ func TestConfigDefaults(t *testing.T) {
 		t.Errorf("delta: %+v", delta)
 	}
 	if narrow := parse(t, `{"vocab_size": 1, "hidden_dim": 64, "num_layers": 1, "ttt_mixer": "delta"}`); narrow.Heads != 1 {
-		t.Errorf("delta of width 64: %d heads, 1 wanted", narrow.Heads)
+		t.Errorf("delta of width 64: %d heads, want 1", narrow.Heads)
 	}
 }
 
@@ -49,7 +49,7 @@ func same(t *testing.T, got, want nn.Config) {
 	t.Helper()
 	g, w := fmt.Sprintf("%+v", visible(got)), fmt.Sprintf("%+v", visible(want))
 	if g != w {
-		t.Errorf("%s wanted, %s found", w, g)
+		t.Errorf("got %s, want %s", g, w)
 	}
 }
 
@@ -150,47 +150,47 @@ func TestConfigRefuses(t *testing.T) {
 		return `{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1` + more + `}`
 	}
 	for _, c := range []struct{ text, says string }{
-		{``, "a JSON object wanted"}, {`[]`, "a JSON object wanted"}, {`{"vocab_size": 7`, "a JSON object wanted"}, {tied(`} {`), "a JSON object wanted"},
-		{`null`, "a JSON object wanted"}, {`{}`, "vocab_size is missing"},
+		{``, "not a JSON object"}, {`[]`, "not a JSON object"}, {`{"vocab_size": 7`, "not a JSON object"}, {tied(`} {`), "more follows the JSON object"},
+		{`null`, "not a JSON object"}, {`{}`, "vocab_size is missing"},
 		{`{"vocab_size": 7, "num_layers": 3, "inner_lr": 0.1}`, "hidden_dim is missing"},
 		{`{"vocab_size": 7, "hidden_dim": 8, "inner_lr": 0.1}`, "num_layers is missing"},
 		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3}`, "inner_lr is missing"},
-		{`{"vocab_size": "7", "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1}`, `vocab_size: a whole number wanted, "7" found`},
-		{`{"vocab_size": 7.5, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1}`, "vocab_size: a whole number wanted, 7.5 found"},
-		{`{"vocab_size": 9e99, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1}`, "vocab_size: a whole number wanted, 9e99 found"},
-		{`{"vocab_size": 0, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1}`, "vocab_size: a number above 0 wanted, 0 found"},
-		{`{"vocab_size": 99999999, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1}`, "vocab_size: 1 to 16777216 wanted, 99999999 found"},
-		{`{"vocab_size": 7, "hidden_dim": 10, "num_layers": 3, "inner_lr": 0.1}`, "hidden_dim: a multiple of 4 up to 131072 wanted, 10 found"},
-		{`{"vocab_size": 7, "hidden_dim": 1000000, "num_layers": 3, "inner_lr": 0.1}`, "hidden_dim: a multiple of 4 up to 131072 wanted, 1000000 found"},
-		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": -3, "inner_lr": 0.1}`, "num_layers: a number above 0 wanted, -3 found"},
-		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": 99999, "inner_lr": 0.1}`, "num_layers: 1 to 4096 wanted, 99999 found"},
-		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": -1}`, "inner_lr: a float32 that is not negative wanted, -1 found"},
-		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": 1e60}`, "inner_lr: a float32 that is not negative wanted, 1e+60 found"},
-		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": 1e999}`, "inner_lr: a number wanted, 1e999 found"},
-		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": "big"}`, `inner_lr: a number wanted, "big" found`},
+		{`{"vocab_size": "7", "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1}`, `vocab_size: got "7", want a whole number`},
+		{`{"vocab_size": 7.5, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1}`, "vocab_size: got 7.5, want a whole number"},
+		{`{"vocab_size": 9e99, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1}`, "vocab_size: got 9e99, want a whole number"},
+		{`{"vocab_size": 0, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1}`, "vocab_size: got 0, want a number above 0"},
+		{`{"vocab_size": 99999999, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0.1}`, "vocab_size: got 99999999, want 1 to 16777216"},
+		{`{"vocab_size": 7, "hidden_dim": 10, "num_layers": 3, "inner_lr": 0.1}`, "hidden_dim: got 10, want a multiple of 4 up to 131072"},
+		{`{"vocab_size": 7, "hidden_dim": 1000000, "num_layers": 3, "inner_lr": 0.1}`, "hidden_dim: got 1000000, want a multiple of 4 up to 131072"},
+		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": -3, "inner_lr": 0.1}`, "num_layers: got -3, want a number above 0"},
+		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": 99999, "inner_lr": 0.1}`, "num_layers: got 99999, want 1 to 4096"},
+		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": -1}`, "inner_lr: got -1, want a float32 that is not negative"},
+		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": 1e60}`, "inner_lr: got 1e+60, want a float32 that is not negative"},
+		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": 1e999}`, "inner_lr: got 1e999, want a number"},
+		{`{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": "big"}`, `inner_lr: got "big", want a number`},
 		{tied(`, "hidden_size": 12`), "hidden_size 12 contradicts hidden_dim 8"},
 		{tied(`, "n_layers": 4`), "n_layers 4 contradicts num_layers 3"},
 		{tied(`, "num_hidden_layers": 4`), "num_hidden_layers 4 contradicts num_layers 3"},
-		{tied(`, "weight_scale": "mean"`), `weight_scale: "none" or "absmean" wanted, "mean" found`},
+		{tied(`, "weight_scale": "mean"`), `weight_scale: got "mean", want "none" or "absmean"`},
 		{tied(`, "weight_scale": ""`), `weight_scale: got "", want a word`},
 		{tied(`, "ttt_rule": ""`), `ttt_rule: got "", want a word`},
 		{tied(`, "ttt_mixer": ""`), `ttt_mixer: got "", want a word`},
 		{tied(manyKeys(5000)), "got more than 4096 keys"},
-		{tied(`, "weight_scale": 1`), "weight_scale: a word wanted, 1 found"},
-		{tied(`, "ttt_rule": "batch"`), `ttt_rule: "sequential" or "minibatch" wanted, "batch" found`},
-		{tied(`, "ttt_chunk": 0`), "ttt_chunk: a number above 0 wanted, 0 found"},
-		{tied(`, "ttt_chunk": 200000`), "ttt_chunk: 1 to 131072 wanted, 200000 found"},
-		{tied(`, "ttt_mixer": "gamma"`), `ttt_mixer: "tied" or "delta" wanted, "gamma" found`},
-		{tied(`, "ttt_mixer": "delta", "ttt_rule": "minibatch"`), `ttt_rule: the "delta" mixer knows the "sequential" rule only, "minibatch" found`},
-		{tied(`, "ttt_mixer": "delta", "ttt_dim": 200000`), "ttt_dim: 1 to 131072 wanted, 200000 found"},
-		{tied(`, "ttt_mixer": "delta", "ttt_dim": 10, "ttt_heads": 3`), "ttt_heads: a divisor of ttt_dim 10 wanted, 3 found"},
-		{tied(`, "ttt_mixer": "delta", "ttt_dim": [4]`), "ttt_dim: a whole number wanted, [4] found"},
+		{tied(`, "weight_scale": 1`), "weight_scale: got 1, want a word"},
+		{tied(`, "ttt_rule": "batch"`), `ttt_rule: got "batch", want "sequential" or "minibatch"`},
+		{tied(`, "ttt_chunk": 0`), "ttt_chunk: got 0, want a number above 0"},
+		{tied(`, "ttt_chunk": 200000`), "ttt_chunk: got 200000, want 1 to 131072"},
+		{tied(`, "ttt_mixer": "gamma"`), `ttt_mixer: got "gamma", want "tied" or "delta"`},
+		{tied(`, "ttt_mixer": "delta", "ttt_rule": "minibatch"`), `ttt_rule: got "minibatch", the "delta" mixer knows the "sequential" rule only`},
+		{tied(`, "ttt_mixer": "delta", "ttt_dim": 200000`), "ttt_dim: got 200000, want 1 to 131072"},
+		{tied(`, "ttt_mixer": "delta", "ttt_dim": 10, "ttt_heads": 3`), "ttt_heads: got 3, want a divisor of ttt_dim 10"},
+		{tied(`, "ttt_mixer": "delta", "ttt_dim": [4]`), "ttt_dim: got [4], want a whole number"},
 	} {
 		_, err := nn.ParseConfig("models/config.json", []byte(c.text))
 		if err == nil {
-			t.Errorf("%s: accepted, %q wanted", c.text, c.says)
+			t.Errorf("%s: accepted, want %q", c.text, c.says)
 		} else if !strings.HasPrefix(err.Error(), "models/config.json: "+c.says) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s:\n%v found,\n%s wanted", c.text, err, c.says)
+			t.Errorf("%s:\ngot %v,\nwant %s", c.text, err, c.says)
 		}
 	}
 	for _, rate := range []float64{math.NaN(), math.Inf(1), -0.1} {
@@ -225,7 +225,7 @@ func TestConfigRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(visible(again), visible(c)) {
-			t.Fatalf("%+v wanted, %+v found", c, again)
+			t.Fatalf("got %+v, want %+v", again, c)
 		}
 	})
 }

@@ -15,9 +15,8 @@ type Footprint struct {
 	Session   int64 // for each session that writes: its states, and the keys and values of its context
 }
 
-// Footprint counts what a model of this configuration takes with sessions of a batch, on a device
-// that samples so many tokens ahead (the Lookahead of [op.Memory]), which takes what undoes them. The
-// weights are, for N layers of width D,
+// Footprint counts what a model of this configuration takes with sessions of a batch, on a device that samples so many tokens
+// ahead (the Lookahead of [op.Memory]), which takes snapshots to undo them. The weights are, for N layers of width D,
 //
 //	Σ over BitLinear (rows·ceil(cols/4) + 4 a block) + 4·(2·V·D + gains)
 //

@@ -7,7 +7,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// snapshot is what refusing a token brings back.
+// snapshot is what is restored when a token is refused.
 type snapshot[T any] struct {
 	state  *State[T]
 	logits T // (B, V)
@@ -22,10 +22,9 @@ func (s *Session[T]) makeSnapshots(m op.Memory[T], c Config) {
 	}
 }
 
-// Generate samples up to limit tokens, one a sequence each time, and reads each into the memory.
-// accept sees them (B) in order; when it says no, its tokens are not read into the memory and
-// generation ends, so that the memory holds exactly what was accepted. It does with a [NotFiniteError]
-// too, which comes before any token that is drawn from NaN or infinity.
+// Generate samples up to limit tokens, one a sequence each time, and reads each into the memory. accept sees them (B) in order;
+// when it says no, its tokens are not read into the memory and generation ends, so that the memory holds exactly what was
+// accepted. A [NotFiniteError] ends it as well, before any token is drawn from NaN or infinity.
 func (s *Session[T]) Generate(limit int, p op.Sampling, accept func(ids []uint32) bool) error {
 	if err := s.Start(p); err != nil {
 		return err
@@ -50,7 +49,7 @@ func (s *Session[T]) Generate(limit int, p op.Sampling, accept func(ids []uint32
 	return b.Flush()
 }
 
-// Start says by which rules tokens are drawn from now on, and begins to count them anew.
+// Start sets the rules by which tokens are drawn from now on, and restarts their count.
 func (s *Session[T]) Start(p op.Sampling) error {
 	if err := p.Validate(); err != nil {
 		return err
@@ -79,7 +78,7 @@ func (s *Session[T]) Draw() ([]uint32, error) {
 	return s.row, nil
 }
 
-// Take takes tokens (B) for drawn that somebody else has drawn.
+// Take accepts tokens (B) that the caller has drawn, as if Draw had.
 func (s *Session[T]) Take(ids ...uint32) {
 	copy(s.row, ids)
 	s.model.Backend.WriteTokens(s.next, 0, s.row)

@@ -8,8 +8,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Mark is a place of a text that a session can go back to: what the session remembered there. Of keys and values it keeps
-// nothing, since those behind a place change nothing before it, so a mark costs as much as the rest of the state alone.
+// Mark is a place of a text that a session can go back to: what the session remembered there. It keeps no keys and values,
+// since later ones do not change earlier ones, so a mark costs only as much as the rest of the state.
 type Mark[T any] struct {
 	of       *Session[T]
 	state    *State[T]
@@ -56,8 +56,8 @@ func (m *Mark[T]) States() (states []StateTensor, err error) {
 	return states, nil
 }
 
-// MarkOf is a mark of the only sequence that [Mark.States] was read of, behind as many of the tokens that the session has read,
-// of which recent are the last.
+// MarkOf makes a mark of the only sequence from what [Mark.States] gave, at a position among the tokens that the session has
+// read; recent are the last tokens before it.
 func (s *Session[T]) MarkOf(states []StateTensor, position int64, recent []uint32) (*Mark[T], error) {
 	m, err := s.Mark()
 	if err != nil {

@@ -61,7 +61,7 @@ func (m *Model[T]) As(c Config) *Model[T] {
 	return &Model[T]{Config: c, Backend: m.Backend, Weights: m.Weights, Low: m.Low, borrowed: true}
 }
 
-// Spend says of host weights that were read from a public model that they will be loaded once and never read again.
+// Spend marks host weights of a public model as being loaded once and never read again.
 func Spend(w *Weights[op.HostTensor]) *Weights[op.HostTensor] {
 	for i := range *w {
 		(*w)[i].Spare = (*w)[i].Group > 0 // such codes never are a file's own memory

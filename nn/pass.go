@@ -16,16 +16,16 @@ type passKey struct {
 	draw     bool // sample the tokens first
 	step     bool // read the sampled tokens, not those of the workspace
 	blocks   bool // look tokens up and run the blocks
-	observed bool // let somebody look behind each block
+	observed bool // call the observer after each block
 	from, m  int  // rows from… have logits, m of them: in session.all if all, else in session.logits
 	all      bool
 }
 
-// pass is a prepared pass: one program, or, where somebody looks, one for each block and what is around them.
+// pass is a prepared pass: one program, or, when it is observed, one for each block and for what surrounds them.
 type pass[T any] struct {
 	key      passKey
 	programs []op.Prepared
-	memories []layer.Memory[T] // of the blocks, where somebody looks
+	memories []layer.Memory[T] // of the blocks, when it is observed
 }
 
 func (p *pass[T]) release() {

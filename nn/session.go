@@ -45,8 +45,8 @@ type Session[T any] struct {
 	observe func(block int, m layer.Memory[T]) // or nil
 }
 
-// NewSession starts sequences from an empty memory; batch is their number. scan is the rule by
-// which they read: Config.DefaultScan unless somebody wants to see another.
+// NewSession starts sequences from an empty memory; batch is their number. scan is the rule by which they read:
+// Config.DefaultScan except to compare with another.
 func (m *Model[T]) NewSession(batch int, scan op.Scan) (*Session[T], error) {
 	s := newSession(m.Config, op.Memory[T](m.Backend), batch, scan)
 	s.model = m
@@ -148,7 +148,7 @@ func (s *Session[T]) Observe(f func(block int, m layer.Memory[T])) { s.observe =
 // Position is how many tokens each sequence has read since its memory was empty.
 func (s *Session[T]) Position() int64 { return s.read }
 
-// Read reads tokens (B, T) into the memory and predicts what follows.
+// Read reads tokens (B, T) into the memory and predicts what follows. The error is [ErrContext], or one of the backend.
 func (s *Session[T]) Read(tokens []uint32) error {
 	time := len(tokens) / s.batch
 	if time == 0 {

@@ -39,7 +39,7 @@ func NewState[T any](m op.Memory[T], c Config, batch int) *State[T] {
 	return newState(m, c, batch, true)
 }
 
-// newState makes a state, without what grows if that is not wanted: there are no tensors for it.
+// newState makes a state. Unless growing is set, the parts that grow by the token get no tensors.
 func newState[T any](m op.Memory[T], c Config, batch int, growing bool) *State[T] {
 	s := &State[T]{batch: batch}
 	NewNet[struct{}](c, c.DefaultScan()).Bind(Binding[struct{}]{State: func(at Place, d layer.State) struct{} {
@@ -90,8 +90,8 @@ func (s *State[T]) Zero(m op.Memory[T]) {
 	}
 }
 
-// CopyFrom makes s equal to another state of the same model and batch, but for what grows: that is right still where only
-// tokens behind the position have come since.
+// CopyFrom makes s equal to another state of the same model and batch, except for the parts that grow: those are still right if
+// tokens have only been added after the position since.
 func (s *State[T]) CopyFrom(m op.Memory[T], from *State[T]) {
 	for i, set := range s.sets {
 		if !set.grows {
@@ -100,7 +100,7 @@ func (s *State[T]) CopyFrom(m op.Memory[T], from *State[T]) {
 	}
 }
 
-// copyGrown copies the rows of the first tokens of each sequence, of what grows.
+// copyGrown copies the rows of each sequence's first tokens, in the parts that grow.
 func (s *State[T]) copyGrown(m op.Memory[T], from *State[T], tokens int) {
 	for i, p := range s.parts {
 		if !p.grows {

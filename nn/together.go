@@ -7,8 +7,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// maxTogether is how many sessions one pass reads: a product with more rows may add up in another order, and what a session
-// gets must not depend on who else is there.
+// maxTogether is how many sessions share one pass: a product with more rows may add up in another order, and a session's result
+// must not depend on the other sessions.
 const maxTogether = 32
 
 // maxTogetherPasses is how many groups of sessions keep their prepared pass.
@@ -85,8 +85,8 @@ func (m *Model[T]) readDrawn(slicer op.Slicer[T], sessions []*Session[T]) error 
 	return nil
 }
 
-// prepareTogether puts the pass together: what treats rows by themselves once for all sessions, what has states once for each,
-// over its own row.
+// prepareTogether prepares the pass: operations that treat rows independently run once for all sessions, operations with a
+// state once for each session, on its own row.
 func (m *Model[T]) prepareTogether(slicer op.Slicer[T], sessions []*Session[T]) (op.Prepared, error) {
 	b, w, n := m.Backend, &m.work, len(sessions)
 	if t := &m.together; !t.made {

@@ -70,10 +70,10 @@ func TestPackTernary(t *testing.T) {
 	values := make([]float32, len(w))
 	ternary.Unpack(values, q.Codes, 4, 3)
 	if want := []float32{1, -1, 1, 1, 0, 1, -1, 1, 1, 1, 0, 0}; !slices.Equal(values, want) {
-		t.Errorf("%v wanted, %v found", want, values)
+		t.Errorf("got %v, want %v", values, want)
 	}
 	if want := []float32{1, 32.0 / 6}; !slices.Equal(q.Scales, want) || !q.Absmean || q.Format != op.Ternary {
-		t.Errorf("γ %v wanted, %v found", want, q.Scales)
+		t.Errorf("got %v, want γ %v", q.Scales, want)
 	}
 }
 
@@ -128,7 +128,7 @@ func TestSetMemoryRefuses(t *testing.T) {
 		"memory of layer 1: got shape [], want [1 2 2]":                       {good, {}},
 	} {
 		if err := s.SetMemory(layers, 1); err == nil || err.Error() != says {
-			t.Errorf("%q wanted, %v found", says, err)
+			t.Errorf("got %v, want %q", err, says)
 		}
 	}
 	// A tail that is missing counts as zeros.

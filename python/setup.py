@@ -22,7 +22,7 @@ class BuildWithLibrary(build_py):
 
 def build_library(path):
     if not (SOURCE / "cmd" / "libbitgpu").is_dir():
-        raise ExecError(f"bitgpu: its Go source is wanted in {SOURCE}; install from a checkout: pip install ./python")
+        raise ExecError(f"bitgpu: there is no Go source in {SOURCE}; install from a checkout: pip install ./python")
     if shutil.which("go") is None:
         raise ExecError("bitgpu: the library is built with Go, which is not on the path")
     command = ["go", "build", "-buildmode=c-shared", "-buildvcs=false", "-o", str(path), "./cmd/libbitgpu"]

@@ -114,13 +114,13 @@ func (s *Server) chat(c *call) error {
 	if err := s.needTemplate(); err != nil {
 		return err
 	}
-	o, err := in.options(c, limit(in.MaxCompletionTokens, in.MaxTokens, defaultAnswer))
+	o, err := in.options(c, firstGiven(in.MaxCompletionTokens, in.MaxTokens, defaultAnswer))
 	if err != nil {
 		return err
 	}
-	n, top := limit(in.N, nil, 1), -1
+	n, top := firstGiven(in.N, nil, 1), -1
 	if in.LogProbs {
-		top = limit(in.TopLogProbs, nil, 0)
+		top = firstGiven(in.TopLogProbs, nil, 0)
 	}
 	switch {
 	case n < 1 || n > mostChoices:

@@ -130,7 +130,7 @@ func (s *Server) completions(c *call) error {
 	if len(in.Prompt) == 0 { // without one it goes on from the memory
 		in.Prompt = prompts{{}}
 	}
-	o, err := in.options(c, limit(in.MaxTokens, nil, defaultTokens))
+	o, err := in.options(c, firstGiven(in.MaxTokens, nil, defaultTokens))
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (s *Server) completions(c *call) error {
 	if err := s.hold(&o, form, jsonform.NoThought); err != nil {
 		return err
 	}
-	n := limit(in.N, nil, 1)
+	n := firstGiven(in.N, nil, 1)
 	learns := in.Memory != "" && (in.Learn == nil || *in.Learn)
 	switch {
 	case n < 1 || n > mostChoices:

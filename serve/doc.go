@@ -11,18 +11,19 @@
 //
 // A request without a memory begins with an empty one, always, and one key's memories do not exist for another key.
 //
-// It is not for encryption, sockets and signals, which belong to who listens; "bitgpu serve" is one such.
+// It is not for encryption, sockets and signals, which belong to the program that listens, such as "bitgpu serve".
 //
 // # Why
 //
 // Why is the number of requests at work bounded? Each has a session with a state of its own. The model reads the tokens that
-// they have drawn in one pass where its device can, each to the bit as alone, and their prompts by turns, one piece at a time for
-// all of them, so that who writes has a step between two pieces, and a short prompt waits for one piece of each long one.
+// they have drawn in one pass where its device can, each to the bit as alone, and their prompts by turns, one piece at a time
+// for all of them, so that texts being written get a step between two pieces, and a short prompt waits for one piece of each
+// long one.
 //
-// Why is every field that has no effect refused? Who sets a field expects what it says. Only what changes nothing, as the name
-// of a user, is passed over.
+// Why is every field that has no effect refused? A client that sets a field expects it to work. Only fields that change
+// nothing, such as the name of a user, are ignored.
 //
 // Why does a request learn on a copy? A copy takes the place of the memory when the request has ended, so that one that fails
-// leaves the memory as it was, and others can read it meanwhile. Where the client goes away from an answer under way, the
-// memory has what he was sent: he has read it.
+// leaves the memory as it was, and others can read it meanwhile. If the client disconnects during an answer, the memory keeps
+// what was sent, since the client has read it.
 package serve

@@ -20,7 +20,7 @@ type gate struct {
 	waiting int
 	of      map[string][]*waiter
 	working map[string]int // places by key
-	turns   []string       // keys that have somebody waiting; the next one first
+	turns   []string       // keys with waiting requests; the next one first
 }
 
 type waiter struct {
@@ -127,7 +127,7 @@ func (g *gate) leave(left string) {
 	w.answer <- nil
 }
 
-// close refuses everybody who waits or comes; who is at work goes on.
+// close refuses all requests that wait or arrive; those at work go on.
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -123,8 +123,8 @@ func (c *call) read(t *text, ids []uint32) error {
 	return nil
 }
 
-// reading reads a piece of a prompt when it is its turn: one at a time, so that between two of them whoever writes has a step,
-// and a short prompt waits for one piece of each long one.
+// reading reads a piece of a prompt when it is its turn: one at a time, so that between two of them the texts being written get
+// a step, and a short prompt waits for one piece of each long one.
 func (c *call) reading(piece func() error) error {
 	select {
 	case c.s.reading <- struct{}{}:

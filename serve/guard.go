@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// guard says who may ask what: by key, by the host that a browser believes to talk to, and by the page that asks.
+// guard decides who may ask for what: by key, by the host that a browser believes it is talking to, and by the page that asks.
 type guard struct {
 	owners    map[[32]byte]string // by the hash of a key, so that no comparison takes longer the more of a key is right
 	origins   []string

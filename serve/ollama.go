@@ -52,7 +52,7 @@ func (in *ollamaRequest) options(c *call) (bitgpu.TokenOptions, error) {
 			return bitgpu.TokenOptions{}, err
 		}
 	}
-	tokens := limit(o.NumPredict, nil, defaultAnswer)
+	tokens := firstGiven(o.NumPredict, nil, defaultAnswer)
 	if tokens < 0 { // without end, to ollama
 		tokens = defaultAnswer
 	}
@@ -220,7 +220,7 @@ func (c *call) ollamaModel(in *ollamaRequest) error {
 	if in.Think != nil && *in.Think && !c.s.features.Thinking {
 		return unsupported("think", "the model's template does not have it")
 	}
-	if _, err := in.options(c); err != nil { // also of who only wants the model loaded
+	if _, err := in.options(c); err != nil { // even for a request that only loads the model
 		return err
 	}
 	if _, err := in.form(); err != nil {
@@ -244,7 +244,7 @@ func (s *Server) ollamaGenerate(c *call) error {
 	}
 	w := &ollamaWriter{c: c}
 	switch {
-	case in.Prompt == "" && in.Memory == "": // who only wants the model loaded
+	case in.Prompt == "" && in.Memory == "": // a request that only loads the model
 		return c.answer(http.StatusOK, w.last("load"))
 	case s.o.Template == nil && in.System != "":
 		return unsupported("system", "the model has no chat template")

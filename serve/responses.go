@@ -112,7 +112,7 @@ func (s *Server) responses(c *call) error {
 		return err
 	}
 	p := sampling{Temperature: in.Temperature, TopP: in.TopP, Seed: in.Seed}
-	o, err := p.options(c, limit(in.MaxTokens, nil, defaultAnswer))
+	o, err := p.options(c, firstGiven(in.MaxTokens, nil, defaultAnswer))
 	switch {
 	case err != nil:
 		return err

@@ -128,8 +128,8 @@ func (p *sampling) adjust(vocab int) (func(logits []float32, written []uint32) e
 	}, nil
 }
 
-// limit is the first of two fields that is given, or what goes without.
-func limit(first, second *int, otherwise int) int {
+// firstGiven is the first of two fields that is given, or what goes without.
+func firstGiven(first, second *int, otherwise int) int {
 	return *cmp.Or(first, second, &otherwise)
 }
 

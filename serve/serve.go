@@ -219,9 +219,9 @@ func (r *stallReader) Close() error { return r.from.Close() }
 type access int
 
 const (
-	open   access = iota // everybody, also while the server is ending
-	keyed                // who shows a key
-	ollama               // likewise, with errors as ollama has them
+	open   access = iota // all requests, even while the server is ending
+	keyed                // requests with a key
+	ollama               // requests with a key, with errors as ollama has them
 )
 
 // handle makes an [http.Handler] of a function whose error is told to the client.

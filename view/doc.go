@@ -5,9 +5,9 @@
 //
 // # Why
 //
-// Why do kernels find the ranges of the axes? Whoever knows the largest number of a memory must have read it. So that
-// nothing of the memory or the losses goes through the host, a kernel chooses the step of a ladder 1, 2, 3, 5, 10, …, and
-// the kernel that writes text takes the axis' numbers from a table that has a row for each step.
+// Why do kernels find the ranges of the axes? To know the largest number of a memory one must have read all of it. So that
+// nothing of the memory or the losses goes through the host, a kernel chooses the step of a ladder 1, 2, 3, 5, 10, …, and the
+// kernel that writes text takes the axis' numbers from a table that has a row for each step.
 //
 // Why is the memory copied before each token? The loss is that of the prediction before the update, and the delta rule
 // leaves no such prediction behind. The copy stays on the device.

@@ -121,7 +121,7 @@ func TestTicks(t *testing.T) {
 		{1, 512, 7, []int{100, 200, 300, 400, 500}}, {1, 7, 7, []int{1, 2, 3, 4, 5, 6, 7}}, {0, 2799, 8, []int{0, 500, 1000, 1500, 2000, 2500}},
 	} {
 		if got := ticks(c.low, c.high, c.most); !slices.Equal(got, c.want) {
-			t.Errorf("%d to %d, %d at most: %v wanted, %v found", c.low, c.high, c.most, c.want, got)
+			t.Errorf("%d to %d, %d at most: got %v, want %v", c.low, c.high, c.most, got, c.want)
 		}
 	}
 }

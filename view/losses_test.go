@@ -88,7 +88,7 @@ func TestInnerLosses(t *testing.T) {
 			end := lossRange(t, v, p)
 			for i, w := range want[layer] {
 				if g := float64(got[layer*history+i]); math.Abs(g-w) > 1e-4*(1+w) {
-					t.Errorf("%s, layer %d, token %d: loss %g wanted, %g found", name, layer, i, w, g)
+					t.Errorf("%s, layer %d, token %d: got loss %g, want %g", name, layer, i, g, w)
 				}
 				if at := placeOfLoss(v, i, w/end); !nearColour(p, at, v.colours[layer]) {
 					t.Errorf("%s, layer %d, token %d: the curve does not pass %v", name, layer, i, at)
@@ -129,7 +129,7 @@ func TestBothReadings(t *testing.T) {
 			}
 		}
 		if more, err := v.Read(); more || err != nil {
-			t.Errorf("%s: an end after two readings wanted, %v, %v found", name, more, err)
+			t.Errorf("%s: got %v, %v, want an end after two readings", name, more, err)
 		}
 	}
 }

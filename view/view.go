@@ -33,7 +33,8 @@ type View struct {
 }
 
 // New begins to read a text, of which nothing is read yet; name is what the picture calls the model. With reread the text
-// is read twice in a row, and the curves compare the readings. ops are the model's and both stay the caller's.
+// is read twice in a row, and the curves compare the readings. ops are the model's and both stay the caller's. The error is
+// [ErrEmptyText] for a text without tokens.
 func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer, name, text string, reread bool) (*View, error) {
 	tokens, err := tok.Encode(text, true)
 	if err != nil {
@@ -49,7 +50,7 @@ func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer,
 	}
 	for _, id := range v.tokens {
 		if int64(id) >= int64(m.Config.Vocab) {
-			return nil, fmt.Errorf("view: token id %d of the text: an id below the model's %d wanted", id, m.Config.Vocab)
+			return nil, fmt.Errorf("view: token id %d of the text: want an id below the model's %d", id, m.Config.Vocab)
 		}
 	}
 	if v.atlas, err = newAtlas(); err != nil {

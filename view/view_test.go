@@ -191,7 +191,7 @@ func TestHeatMapsAreTheMemory(t *testing.T) {
 							// Half the range has 250 levels of one channel, 240 pixels of the scale; each is half off at most, and
 							// where both halves meet, twice.
 							if got := end * valueOf(scale, c); math.Abs(got-want) > end/resolution {
-								t.Fatalf("%s, %d tokens, layer %d, head %d, element %d: %g wanted, %g shown", name, v.Position(), layer, head, i, want, got)
+								t.Fatalf("%s, %d tokens, layer %d, head %d, element %d: got %g, want %g", name, v.Position(), layer, head, i, got, want)
 							}
 						}
 					}
@@ -222,13 +222,13 @@ func TestNumbersOfTheAxes(t *testing.T) {
 		for i, w := range want {
 			y := scaleArea.Min.Y + i*(scaleArea.Dy()-1)/4 - cellHeight/2
 			if got := written(v, p, scaleArea.Max.X+12, y, labelWidth); got != w {
-				t.Errorf("peak %g: %s wanted at the scale, %s found", peak, w, got)
+				t.Errorf("peak %g: got %s at the scale, want %s", peak, got, w)
 			}
 		}
 		_, areas := thumbs(2, 1)
 		for i, w := range []string{"0 ±10", "1 ±" + want[0]} {
 			if got := written(v, p, areas[i].Min.X, areas[i].Min.Y-thumbsLabel, 3+labelWidth); got != w {
-				t.Errorf("peak %g: %s wanted above a small map, %s found", peak, w, got)
+				t.Errorf("peak %g: got %s above a small map, want %s", peak, got, w)
 			}
 		}
 	}
@@ -288,10 +288,10 @@ func TestHeatOfLargeAndBrokenMatrices(t *testing.T) {
 			got := color.NRGBAModel.Convert(p.At(area.Min.X+x, area.Min.Y+y))
 			if math.IsNaN(want) || math.IsInf(want, 0) {
 				if got != green {
-					t.Errorf("pixel %d, %d stands for %g: green wanted, %v found", x, y, want, got)
+					t.Errorf("pixel %d, %d stands for %g: got %v, want green", x, y, want, got)
 				}
 			} else if shown := valueOf(scale, got); math.Abs(math.Abs(shown)-math.Abs(want)) > 1./resolution {
-				t.Errorf("pixel %d, %d: %g wanted, %g shown", x, y, want, shown)
+				t.Errorf("pixel %d, %d: got %g, want %g", x, y, shown, want)
 			}
 		}
 	}
@@ -323,7 +323,7 @@ func TestTextOfThePicture(t *testing.T) {
 	state := fmt.Sprintf("token 5 of %d   12.3 tokens/s   paused", v.Tokens())
 	n := len(state)
 	if got := written(v, p, Width-margin-n*cellWidth, 14, n); got != state {
-		t.Errorf("%q wanted, %q found", state, got)
+		t.Errorf("got %q, want %q", got, state)
 	}
 	for at, want := range map[image.Point]string{
 		{margin, 14}:                                        "d32-delta   2 layers, delta mixer",
@@ -335,7 +335,7 @@ func TestTextOfThePicture(t *testing.T) {
 		{scaleArea.Min.X, scaleArea.Max.Y + 6 + cellHeight}: "of layer 0",
 	} {
 		if got := written(v, p, at.X, at.Y, len([]rune(want))); got != want {
-			t.Errorf("%q wanted at %v, %q found", want, at, got)
+			t.Errorf("got %q at %v, want %q", got, at, want)
 		}
 	}
 	first, _, _ := strings.Cut(text, "\n")
@@ -348,7 +348,7 @@ func TestTextOfThePicture(t *testing.T) {
 		}
 	}
 	if shown.String() != first {
-		t.Errorf("%q wanted in the text panel, %q found", first, shown.String())
+		t.Errorf("got %q in the text panel, want %q", shown.String(), first)
 	}
 }
 
@@ -370,7 +370,7 @@ func TestNotFinite(t *testing.T) {
 		more, err = v.Read()
 	}
 	if want := fmt.Sprintf("not finite after token %d", v.Position()); !errors.Is(err, nn.ErrNotFinite) || !strings.Contains(err.Error(), want) {
-		t.Errorf("%q wanted, %v found", want, err)
+		t.Errorf("got %v, want %q", err, want)
 	}
 	picture(t, v, Status{})
 }

@@ -47,7 +47,7 @@ const (
 	Demo   = "demo.bitt.gz"
 )
 
-// Files are the page's files by their names, with demo, a .bitt file, as the model that it begins with.
+// Files are the page's files by their names, with demo, a .bitt file, as the model that it begins with. The error is [ErrNotBuilt].
 func Files(demo []byte) (map[string][]byte, error) {
 	return files(demo, built)
 }

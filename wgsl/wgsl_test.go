@@ -55,7 +55,7 @@ func bindings(t *testing.T, file, text string) []Binding {
 	var list []Binding
 	for i, m := range lines {
 		if m[1] != "0" || m[2] != strconv.Itoa(i) {
-			t.Errorf("%s: %s has @group(%s) @binding(%s), @group(0) @binding(%d) wanted", file, m[4], m[1], m[2], i)
+			t.Errorf("%s: %s has @group(%s) @binding(%s), want @group(0) @binding(%d)", file, m[4], m[1], m[2], i)
 		}
 		access := Access(-1)
 		for _, a := range []Access{Uniform, Read, ReadWrite} {
@@ -64,7 +64,7 @@ func bindings(t *testing.T, file, text string) []Binding {
 			}
 		}
 		if access < 0 {
-			t.Errorf("%s: %s is var<%s>; uniform, storage, read or storage, read_write wanted", file, m[4], m[3])
+			t.Errorf("%s: %s is var<%s>; want uniform, storage, read or storage, read_write", file, m[4], m[3])
 		}
 		list = append(list, Binding{m[4], access})
 	}
@@ -157,7 +157,7 @@ func goFields(t *testing.T, k *Kernel) []scalar {
 	var list []scalar
 	for f := range typ.Fields() {
 		if kinds[f.Type.Kind()] == "" {
-			t.Errorf("kernel %s: field %s of %s is %s; uint32, int32 or float32 wanted", k.Name, f.Name, typ, f.Type)
+			t.Errorf("kernel %s: field %s of %s is %s; want uint32, int32 or float32", k.Name, f.Name, typ, f.Type)
 		}
 		list = append(list, scalar{strings.ToLower(f.Name), kinds[f.Type.Kind()], f.Offset})
 	}
@@ -228,7 +228,7 @@ func TestSource(t *testing.T) {
 		t.Errorf("the constants do not come last:\n%s", text)
 	}
 	if n := strings.Count(text, "fn flat_group"); n != 1 {
-		t.Errorf("shared/grid.wgsl was imported %d times, once wanted", n)
+		t.Errorf("shared/grid.wgsl was imported %d times, want once", n)
 	}
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
@@ -250,7 +250,7 @@ func TestSourceRefuses(t *testing.T) {
 		"SIZE is neither":  {Name: "k", File: "k.wgsl", Text: "@workgroup_size(SIZE)", Consts: Consts{"NEW": 1}},
 	} {
 		if _, err := k.Source(Consts{"NEW": 2}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("an error with %q wanted, %v found", want, err)
+			t.Errorf("got %v, want an error with %q", err, want)
 		}
 	}
 }

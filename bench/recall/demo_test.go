@@ -75,7 +75,7 @@ func TestDemoRemembers(t *testing.T) {
 		}
 		t.Logf("%+v", r)
 		if r.First-r.Again < least || r.After > r.First+0.1 {
-			t.Errorf("at least %v nats a token less the second time wanted, and about the same after another passage, %+v found", least, r)
+			t.Errorf("got %+v, want at least %v nats a token less the second time, and about the same after another passage", r, least)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func (t task) measure(program, dir string, seed uint64, out io.Writer) (map[stri
 	}
 	for _, mixer := range []string{"delta", "tied"} {
 		if _, err := os.Stat(filepath.Join(dir, mixer)); err == nil {
-			return nil, fmt.Errorf("%s: a model is there already; another -dir wanted", filepath.Join(dir, mixer))
+			return nil, fmt.Errorf("%s: a model is there already; choose another -dir", filepath.Join(dir, mixer))
 		}
 	}
 	data := filepath.Join(dir, "train.u32")

@@ -30,7 +30,7 @@ func testFill(t *testing.T, k task) {
 			}
 		}
 		if len(shown) != pairs {
-			t.Fatalf("%d different keys wanted, %d found", pairs, len(shown))
+			t.Fatalf("got %d different keys, want %d", len(shown), pairs)
 		}
 		asked := map[uint32]int{}
 		answers := 0
@@ -38,7 +38,7 @@ func testFill(t *testing.T, k task) {
 			if i%2 == 0 {
 				asked[row[i]]++
 			} else if row[i] != shown[row[i-1]] {
-				t.Fatalf("place %d: value %d wanted, %d found", i, shown[row[i-1]], row[i])
+				t.Fatalf("place %d: got value %d, want %d", i, row[i], shown[row[i-1]])
 			}
 			if k.isAnswer(i) {
 				answers++
@@ -78,10 +78,10 @@ func TestRecall(t *testing.T) {
 		t.Fatal(err)
 	}
 	if figures["delta"] < learned {
-		t.Errorf("delta: at least 95 %% wanted, %.1f %% found", 100*figures["delta"])
+		t.Errorf("delta: got %.1f %%, want at least 95 %%", 100*figures["delta"])
 	}
 	// Who knows only which values were shown guesses one of them.
 	if guess := 1 / float64(small.pairs); figures["tied"] > 1.5*guess {
-		t.Errorf("tied: about the share of guessing wanted, %.1f %%, %.1f %% found", 100*guess, 100*figures["tied"])
+		t.Errorf("tied: got %.1f %%, %.1f %%, want about the share of guessing", 100*guess, 100*figures["tied"])
 	}
 }

@@ -132,7 +132,7 @@ func keptReport(c *cli.Context) (string, error) {
 	path := c.String("from")
 	switch {
 	case c.NArg() > 1 || c.NArg() == 1 && (!c.IsSet("compare") || path != ""):
-		return "", usagef("bench: %q: no argument wanted but one report after --compare FILE", c.Args().Get(c.NArg()-1))
+		return "", usagef("bench: %q: want no argument but one report after --compare FILE", c.Args().Get(c.NArg()-1))
 	case c.NArg() == 1:
 		path = c.Args().First()
 	}
@@ -156,7 +156,7 @@ func benchOptions(c *cli.Context, line *statusLine) (bench.Options, error) {
 	if text := c.String("only"); text != "" {
 		only, err := regexp.Compile(text)
 		if err != nil {
-			return o, usagef("bench: --only: a regular expression wanted: %v", err)
+			return o, usagef("bench: --only: not a regular expression: %v", err)
 		}
 		o.Only = only
 	}
@@ -175,7 +175,7 @@ func benchOptions(c *cli.Context, line *statusLine) (bench.Options, error) {
 	for _, text := range strings.FieldsFunc(c.String("batch"), func(r rune) bool { return r == ',' }) {
 		batch, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil {
-			return o, usagef("bench: --batch: whole numbers such as 1,8 wanted, %q found", text)
+			return o, usagef("bench: --batch: got %q, want whole numbers such as 1,8", text)
 		}
 		o.Batches = append(o.Batches, batch)
 	}
@@ -213,7 +213,7 @@ func benchLine(c *cli.Context) string {
 
 // benchBackends opens what the flags choose, a GPU by open; done gives it back. Where BITGPU_REQUIRE_GPU is 1, a missing
 // adapter is an error.
-func benchBackends(c *cli.Context, open func(adapter string) (*tuned.GPU, error)) (backends []bench.Backend, done func(), err error) {
+func benchBackends(c *cli.Context, open func(adapter string) (*tuned.GPU, error)) (backends []bench.Target, done func(), err error) {
 	backend, adapter, err := backendOf(c)
 	if err != nil {
 		return nil, nil, err

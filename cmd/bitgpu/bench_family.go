@@ -7,6 +7,7 @@ import (
 
 	"bitgpu/bench"
 	"bitgpu/bench/family"
+	"bitgpu/internal/units"
 
 	"github.com/urfave/cli/v2"
 )
@@ -82,6 +83,6 @@ func writeFamily(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.Writer, "%s: %s with random weights as %v, %s\n", path, f.Name, l, byteCount(info.Size()))
+	fmt.Fprintf(c.App.Writer, "%s: %s with random weights as %v, %s\n", path, f.Name, l, units.Bytes(info.Size()))
 	return nil
 }

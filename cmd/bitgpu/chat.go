@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"bitgpu"
-	"bitgpu/io/chat"
+	"bitgpu/internal/await"
 
 	"github.com/urfave/cli/v2"
 )
@@ -62,32 +62,20 @@ func chatAction(c *cli.Context) error {
 	if c.IsSet("prompt") && c.String("prompt") == "" {
 		return fmt.Errorf("chat: -p: %w", errNothingSaid)
 	}
-	if err := checkMemoryPath(c.String("memory")); err != nil {
-		return err
-	}
-	ignoreLostReaders()
-	m, err := openModel(c)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	s, err := m.NewSession()
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	talk, err := bitgpu.NewChat(s, rendering)
-	if errors.Is(err, bitgpu.ErrNoTemplate) {
-		return fmt.Errorf("%w; bitgpu run does the former, and --template FILE gives it one", err)
-	}
-	if err != nil {
-		return err
-	}
-	defer talk.Close()
-	if rendering.Think != nil && !talk.Thinks() {
-		fmt.Fprintln(c.App.ErrWriter, "bitgpu: the model's template knows of no thinking: --think and --no-think change nothing")
-	}
-	return chatWith(c, talk, o, terminal(c.App.Reader) && !c.IsSet("prompt"))
+	return withSession(c, func(s *bitgpu.Session) error {
+		talk, err := bitgpu.NewChat(s, rendering)
+		if errors.Is(err, bitgpu.ErrNoTemplate) {
+			return fmt.Errorf("%w; bitgpu run does the former, and --template FILE gives it one", err)
+		}
+		if err != nil {
+			return err
+		}
+		defer talk.Close()
+		if rendering.Think != nil && !talk.Thinks() {
+			fmt.Fprintln(c.App.ErrWriter, "bitgpu: the model's template knows of no thinking: --think and --no-think change nothing")
+		}
+		return chatWith(c, talk, o, terminal(c.App.Reader) && !c.IsSet("prompt"))
+	})
 }
 
 var errNothingSaid = errors.New("nothing is said: got an empty text")
@@ -101,16 +89,8 @@ func renderingOf(c *cli.Context) (o bitgpu.ChatOptions, err error) {
 	case think, not:
 		o.Think = &think
 	}
-	if path := c.String("template"); path != "" {
-		source, err := readFlag(c, "template")
-		if err != nil {
-			return o, err
-		}
-		if o.Template, err = chat.Parse(string(source)); err != nil {
-			return o, flagError("template", fmt.Errorf("%s: %w", path, err))
-		}
-	}
-	return o, nil
+	o.Template, err = givenTemplate(c)
+	return o, err
 }
 
 // chatWith loads what --memory names, holds the conversation and saves it.
@@ -199,7 +179,7 @@ func promptOf(ctx context.Context, c *cli.Context) (string, error) {
 	if c.IsSet("prompt") {
 		return c.String("prompt"), nil
 	}
-	data, err := await(ctx, func() ([]byte, error) { return io.ReadAll(c.App.Reader) })
+	data, err := await.For(ctx, func() ([]byte, error) { return io.ReadAll(c.App.Reader) })
 	if errors.Is(err, errInterrupted) {
 		return "", err
 	}

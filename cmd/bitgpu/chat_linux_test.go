@@ -81,7 +81,7 @@ func TestChatAtATerminal(t *testing.T) {
 	r := bitgpuRun("", "chat", "--template", template, "--memory", file, "-n", "1", "-p", "x", "--show-prompt")
 	for _, want := range []string{"system: Be brief.\nuser: ROMEO\nassistant: ", "\nuser: one\ntwo\nassistant: "} {
 		if !strings.Contains(r.err, want) {
-			t.Errorf("%q wanted in %q", want, r.err)
+			t.Errorf("want %q in %q", want, r.err)
 		}
 	}
 }

@@ -77,7 +77,7 @@ func TestChatConversation(t *testing.T) {
 		`between """ and """`, "  /system [TEXT]", "/n: got",
 	} {
 		if !strings.Contains(warn, want) {
-			t.Errorf("%q wanted in %q", want, warn)
+			t.Errorf("want %q in %q", want, warn)
 		}
 	}
 	if len(person.lines) != 1 {

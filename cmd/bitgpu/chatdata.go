@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"math"
 	"path/filepath"
 
 	"bitgpu"
 	"bitgpu/io/chat"
 	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/io/lesson"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
@@ -48,27 +48,6 @@ func dataTemplate(c *cli.Context) (*chat.Template, error) {
 	return t, err
 }
 
-// encodeChats encodes conversations and hands on each with its record.
-func encodeChats(t *lesson.Teacher, docs iter.Seq2[corpus.Document, error], use func(record string, d lesson.Document) error) error {
-	n := 0
-	for doc, err := range docs {
-		if err != nil {
-			return err
-		}
-		n++
-		all, err := t.Documents([]byte(doc.Text))
-		if err != nil {
-			return fmt.Errorf("%s: conversation %d, which begins with %.40q: %w", doc.Path, n, doc.Text, err)
-		}
-		for _, d := range all {
-			if err := use(doc.Text, d); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // chatTokens are the tokens of all conversations, and their marks.
 func chatTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) (ids []uint32, marks []byte, err error) {
 	if model.Tokenizer == nil {
@@ -91,7 +70,7 @@ func chatTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) (ids
 	if err != nil {
 		return nil, nil, err
 	}
-	err = encodeChats(lesson.NewTeacher(model.Tokenizer, template), docs, func(_ string, d lesson.Document) error {
+	err = dataset.EncodeChats(lesson.NewTeacher(model.Tokenizer, template), docs, func(_ string, d lesson.Document) error {
 		ids, marks = append(ids, d.IDs...), append(marks, d.Marks...)
 		return nil
 	})

@@ -3,16 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
-	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 
 	"github.com/urfave/cli/v2"
 )
@@ -74,41 +71,8 @@ func newChooser(c *cli.Context) (chooser, error) {
 	if c.IsSet("minutes") && c.IsSet("steps") {
 		return ch, usagef("train: got both --steps and --minutes, want one")
 	}
-	ch.bytes = dataBytes(c.String("data"))
+	ch.bytes = dataset.EstimateBytes(c.String("data"))
 	return ch, nil
-}
-
-// dataBytes is about how many bytes of text --data has: of tokens three for each, of packed text three times its size. What
-// cannot be read counts 0; opening it says why.
-func dataBytes(path string) (total int64) {
-	if isTokens(path) && !isTokenFile(path) {
-		meta, err := corpus.ReadMeta(filepath.Join(path, corpus.MetaName))
-		if err != nil {
-			return 0
-		}
-		return meta.Train.Bytes + meta.Val.Bytes
-	}
-	files, err := corpus.Files([]string{path})
-	if err != nil {
-		return 0
-	}
-	for _, file := range files {
-		info, err := os.Stat(file)
-		if err != nil {
-			continue
-		}
-		size := info.Size()
-		switch strings.ToLower(filepath.Ext(file)) {
-		case ".gz":
-			size *= 3
-		case ".u32":
-			size = size / 4 * 3
-		case ".u16":
-			size = size / 2 * 3
-		}
-		total += size
-	}
-	return total
 }
 
 // vocab is the size of a vocabulary that is made of the text.
@@ -138,90 +102,32 @@ func (ch chooser) model(config *nn.Config, rung int) {
 	train.ChooseModel(config, rung, ch.given)
 }
 
-// fit chooses what the flags leave open of a new training, and measures how long a step of it takes, 0 for unknown. --minutes
-// takes the largest model that such a time is at least half enough for, and as many steps as the time holds. Ranks that are not
-// alone measure nothing, for each would choose something else.
-func (ch chooser) fit(c *cli.Context, b *trainer, config nn.Config, o train.Options, tokens int64, start *storage.Loaded, alone bool) (nn.Config, train.Options, time.Duration, error) {
+// fit chooses what the flags leave open of a new training, and measures how long a step of it takes, 0 for unknown. Ranks that are
+// not alone measure nothing, for each would choose something else.
+func (ch chooser) fit(c *cli.Context, b *device.Device, config nn.Config, o train.Options, tokens int64, start *storage.Loaded, alone bool) (nn.Config, train.Options, time.Duration, error) {
 	minutes := time.Duration(c.Float64("minutes") * float64(time.Minute))
 	if minutes > 0 && !alone {
 		return config, o, 0, usagef("train: --minutes: got several ranks, want --steps for them")
 	}
-	plain := o
-	choose := func(rung int) error {
-		if start == nil && ch.auto {
-			vocab := config.Vocab
-			config = nn.Config{InnerLR: config.InnerLR, WeightScale: config.WeightScale, Rule: config.Rule, Chunk: config.Chunk}
-			overlay(c, &config, ch.given)
-			ch.model(&config, rung)
-			config = config.WithDefaults()
-			config.Vocab = vocab
-			if err := checkConfig(config, vocab); err != nil {
-				return err
-			}
-		}
-		if ch.auto {
-			o = plain.Choose(config, tokens, start != nil, ch.given)
-		} else if minutes > 0 {
-			o.Steps = math.MaxInt32
-		}
-		return nil
+	if !alone {
+		b = nil
 	}
-	if err := choose(-1); err != nil {
-		return config, o, 0, err
+	recipe := device.Recipe{Auto: ch.auto, Bytes: ch.bytes, Tokens: tokens, Trained: start != nil, Within: minutes, Given: ch.given}
+	recipe.Model = func(rung int) (nn.Config, error) {
+		chosen := nn.Config{InnerLR: config.InnerLR, WeightScale: config.WeightScale, Rule: config.Rule, Chunk: config.Chunk}
+		overlay(c, &chosen, ch.given)
+		ch.model(&chosen, rung)
+		chosen = chosen.WithDefaults()
+		chosen.Vocab = config.Vocab
+		return chosen, checkConfig(chosen, chosen.Vocab)
 	}
-	if !ch.auto && minutes == 0 || !alone {
-		return config, o, 0, nil
-	}
-	each, err := stepTime(b, config, o)
-	if err != nil || minutes == 0 {
-		return config, o, each, err
-	}
-	work := func() float64 {
-		sum := 0.0
-		for _, x := range matrixWork(config, o.Shape()) {
-			sum += x
-		}
-		return sum
-	}
-	speed := work() / each.Seconds()
-	for rung := train.Rung(ch.bytes); ch.auto && start == nil && rung > 0 && float64(o.Steps)*work()/speed > 2*minutes.Seconds(); {
-		rung--
-		if err := choose(rung); err != nil {
-			return config, o, 0, err
-		}
-		if rung == 0 || float64(o.Steps)*work()/speed <= 2*minutes.Seconds() {
-			if each, err = stepTime(b, config, o); err != nil {
-				return config, o, 0, err
-			}
-		}
-	}
-	given := ch.given
-	if !ch.auto {
-		given = func(string) bool { return true }
-	}
-	return config, o.Within(minutes.Seconds(), each.Seconds(), given), each, nil
-}
-
-// stepTime measures a few steps of a learner that is given up then: they are no part of the training.
-func stepTime(b *trainer, config nn.Config, o train.Options) (time.Duration, error) {
-	shape, err := b.plan(config, o)
-	if err != nil {
-		return 0, err
-	}
-	engine, err := b.newEngine(config, o, shape, train.InitialWeights(config, o.Seed))
-	if err != nil {
-		return 0, err
-	}
-	defer engine.Release()
-	tokens := newRandomSteps(engine.Shape(), config.Vocab)
-	tokens.limit = 2
-	each, _, err := tokens.measure(engine)
-	return each, err
+	config, o, each, err := recipe.Fit(b, config, o)
+	return config, o, each, withAdvice(err, trainingFlags)
 }
 
 // showChoice says in one screen what a new training will be.
 func (ch chooser) showChoice(out io.Writer, run *train.Run, each time.Duration) {
-	c, o := run.Engine.Config(), run.Options
+	c, o := run.Trainer.Config(), run.Options
 	tokens := run.Train.Len()
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(out, "%-8s "+format+"\n", append([]any{name}, args...)...)
@@ -240,10 +146,10 @@ func (ch chooser) showChoice(out io.Writer, run *train.Run, each time.Duration) 
 	line("reading", "%d steps of %d × %d tokens: the text %.3g times; dropout %g", o.Steps, o.Batch*o.Accumulate, o.Time,
 		float64(o.Steps)*float64(perStep)/float64(tokens), o.Dropout)
 	fall := o.Steps - o.Warmup
-	if o.Fall > 0 {
-		fall = o.Fall
+	if o.DecaySteps > 0 {
+		fall = o.DecaySteps
 	}
-	line("rate", "up to %g in %d steps, down to %g in the last %d; weight decay %g", o.LR, o.Warmup, o.MinLR, fall, o.Decay)
+	line("rate", "up to %g in %d steps, down to %g in the last %d; weight decay %g", o.LR, o.Warmup, o.MinLR, fall, o.WeightDecay)
 	if each > 0 {
 		line("time", "about %v at %.0f tokens/s; a checkpoint every %d steps", (time.Duration(o.Steps) * each).Round(time.Second),
 			float64(perStep)/each.Seconds(), o.SaveInterval)

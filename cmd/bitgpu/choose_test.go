@@ -24,12 +24,12 @@ func TestTextAlone(t *testing.T) {
 		for _, want := range []string{"\ntext     ", "\nmodel    1 layers of 16, delta mixer, memory 16 wide", "\nreading  40 steps of ", "; dropout 0.1", "\nrate     up to ", "\ntime     about ",
 			"step 20 writes: ", "step 40 writes: ", "the best so far"} {
 			if !strings.Contains(stderr, want) {
-				t.Errorf("%q wanted in\n%s", want, stderr)
+				t.Errorf("want %q in\n%s", want, stderr)
 			}
 		}
 		for _, want := range []string{"how good: ", " bits a byte on ", "try next: ", "run it:   bitgpu run -m " + filepath.Join(dir, "model.bitt")} {
 			if !strings.Contains(stdout, want) {
-				t.Errorf("%q wanted in\n%s", want, stdout)
+				t.Errorf("want %q in\n%s", want, stdout)
 			}
 		}
 		meta, err := corpus.ReadMeta(filepath.Join(dir, "data", corpus.MetaName))
@@ -62,7 +62,7 @@ func TestSeedPreset(t *testing.T) {
 		config := string(read(t, dir, "config.json"))
 		for _, part := range []string{`"hidden_dim": 256`, `"num_layers": 8`, `"inner_lr": 0.1`, `"weight_scale": "absmean"`, `"ttt_rule": "sequential"`} {
 			if !strings.Contains(config, part) {
-				t.Errorf("%v: %s wanted in %s", choice, part, config)
+				t.Errorf("%v: want %s in %s", choice, part, config)
 			}
 		}
 		if strings.Contains(config, "ttt_mixer") {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"bitgpu/gpu"
+	"bitgpu/internal/units"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
 )
@@ -131,29 +132,29 @@ func TestTokenize(t *testing.T) {
 	const text = "the ship\n日本 🎉\n"
 	ids := strings.TrimSpace(succeed(t, text, "tokenize", "-m", m, "--ids"))
 	if got := succeed(t, "", "tokenize", "-m", m, "--decode", ids); got != text+"\n" {
-		t.Errorf("%q wanted, %q found", text, got)
+		t.Errorf("got %q, want %q", got, text)
 	}
 	if got := succeed(t, "", "tokenize", "--tokenizer", filepath.Join(reference, "d32-none", "tokenizer.json"), "--ids", "-p", text); strings.TrimSpace(got) != ids {
-		t.Errorf("--tokenizer: %s wanted, %s found", ids, got)
+		t.Errorf("--tokenizer: got %s, want %s", got, ids)
 	}
 	listing := succeed(t, "", "tokenize", "-m", m, "-p", text)
 	var column []string
 	for line := range strings.Lines(listing) {
 		id, piece, ok := strings.Cut(line, "\t")
 		if !ok || !strings.HasPrefix(piece, `"`) {
-			t.Errorf("an id and a piece wanted, %q found", line)
+			t.Errorf("got %q, want an id and a piece", line)
 		}
 		column = append(column, id)
 	}
 	if got := strings.Join(column, ","); got != ids {
-		t.Errorf("%s wanted, %s found", ids, got)
+		t.Errorf("got %s, want %s", got, ids)
 	}
 	line, err := json.Marshal(text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := succeed(t, string(line)+"\n\"\"\n", "tokenize", "-m", m, "--jsonl"); got != "["+ids+"]\n[]\n" {
-		t.Errorf("[%s] wanted, %s found", ids, got)
+		t.Errorf("got %s, want [%s]", got, ids)
 	}
 	if got := succeed(t, "", "tokenize", "-m", m, "--decode", "0,"+ids); got != text+"\n" {
 		t.Errorf("special tokens are shown: %q", got)
@@ -200,7 +201,7 @@ func TestInspect(t *testing.T) {
 	text := succeed(t, "", "inspect", model("d36-absmean"))
 	for _, want := range []string{`"hidden_dim": 36`, "tokenizer of 300 tokens", name + "    F32   (144, 36)", "γ"} {
 		if !strings.Contains(text, want) {
-			t.Errorf("%q wanted in\n%s", want, text)
+			t.Errorf("want %q in\n%s", want, text)
 		}
 	}
 	beside := filepath.Join(dir, "model") + "/"
@@ -228,7 +229,7 @@ func TestExport(t *testing.T) {
 			t.Fatalf("%+v", r)
 		}
 		if got := greedy(args[0]); got != want {
-			t.Errorf("%s: %q wanted, %q found", to, want, got)
+			t.Errorf("%s: got %q, want %q", to, got, want)
 		}
 		from = args[0]
 	}
@@ -246,7 +247,7 @@ func TestDevices(t *testing.T) {
 	out := succeed(t, "", "devices")
 	for _, want := range []string{"CPU: ", "threads", "256 × 8", "512 × 12", "1024 × 24", "to train"} {
 		if !strings.Contains(out, want) {
-			t.Errorf("%q wanted in\n%s", want, out)
+			t.Errorf("want %q in\n%s", want, out)
 		}
 	}
 	for _, a := range gpu.Adapters() {
@@ -267,7 +268,7 @@ func TestFits(t *testing.T) {
 	}
 	for _, c := range [][3]string{{"fits", "fits", "fits"}, {"no", "fits", "recomputed"}, {"no", "no", "no"}, {"unknown", "unknown", "unknown"}} {
 		if got := fitsEither(c[0], c[1]); got != c[2] {
-			t.Errorf("kept %s, recomputed %s: %s wanted, %s found", c[0], c[1], c[2], got)
+			t.Errorf("kept %s, recomputed %s: got %s, want %s", c[0], c[1], got, c[2])
 		}
 	}
 	a.Type = gpu.Discrete
@@ -276,14 +277,14 @@ func TestFits(t *testing.T) {
 	}
 	c := nn.Config{Vocab: 16384, Width: 256, Layers: 8}.WithDefaults()
 	if got := largestTensor(c, 256, false); got != 4*16384*256 {
-		t.Errorf("the embedding's %d bytes wanted, %d found", 4*16384*256, got)
+		t.Errorf("got %d, want the embedding's %d bytes", got, 4*16384*256)
 	}
 }
 
 func TestByteCount(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 15_240_370: "15.2 MB", 999_999: "1.0 MB", 123_456_789: "123 MB"} {
-		if got := byteCount(n); got != want {
-			t.Errorf("%d: %s wanted, %s found", n, want, got)
+		if got := units.Bytes(n); got != want {
+			t.Errorf("%d: got %s, want %s", n, got, want)
 		}
 	}
 }

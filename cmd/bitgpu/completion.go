@@ -9,8 +9,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// completeName is the hidden command by which the scripts ask what may stand in the place of the last of its arguments,
-// after those before it. It writes a candidate a line, and askFiles where files are wanted, which the shell knows best.
+// completeName is the hidden command by which the scripts ask what may stand in the place of the last of its arguments, after
+// those before it. It writes a candidate a line, and askFiles where a file name is due, which the shell knows best.
 const (
 	completeName = "__complete"
 	askFiles     = ":files"
@@ -81,7 +81,7 @@ func completionCommand() *cli.Command {
 			}
 			script, ok := scripts[shell]
 			if !ok {
-				return usagef("completion: bash, zsh, fish or powershell wanted, %q found", shell)
+				return usagef("completion: got %q, want bash, zsh, fish or powershell", shell)
 			}
 			_, err = io.WriteString(c.App.Writer, script)
 			return err

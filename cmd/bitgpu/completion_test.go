@@ -53,7 +53,7 @@ func TestBashCompletion(t *testing.T) {
 		{[]string{"bitgpu", "run", "--temp", "0", "--s"}, "--stats"},
 	} {
 		if got := complete(c.words...); !slices.Contains(got, c.want) {
-			t.Errorf("%q: %s wanted, %q found", c.words, c.want, got)
+			t.Errorf("%q: got %q, want %s", c.words, got, c.want)
 		}
 	}
 	for _, words := range [][]string{{"bitgpu", "run", "--backend", "="}, {"bitgpu", "run", "--backend", "=", ""}, {"bitgpu", "run", "--backend", ""}} {
@@ -62,7 +62,7 @@ func TestBashCompletion(t *testing.T) {
 		}
 	}
 	if got := complete("bitgpu", "run", "-m", ""); len(got) != 0 {
-		t.Errorf("a file wanted after -m, %q found", got)
+		t.Errorf("got %q after -m, want a file", got)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestCompletionScripts(t *testing.T) {
 		"bash": "complete -o bashdefault", "zsh": "#compdef bitgpu", "fish": "complete -c bitgpu", "powershell": "Register-ArgumentCompleter",
 	} {
 		if out := succeed(t, "", "completion", shell); !strings.Contains(out, want) {
-			t.Errorf("%s: %q wanted in %s", shell, want, out)
+			t.Errorf("%s: want %q in %s", shell, want, out)
 		}
 	}
 }
@@ -118,7 +118,7 @@ func TestComplete(t *testing.T) {
 	} {
 		words := strings.Split(c.line, " ")
 		if got := strings.Join(complete(app.Commands, words), " "); got != c.want && !(c.line == "" && strings.HasPrefix(got, c.want)) {
-			t.Errorf("%q: %q wanted, %q found", c.line, c.want, got)
+			t.Errorf("%q: got %q, want %q", c.line, got, c.want)
 		}
 	}
 	if got := succeed(t, "", "__complete", "run", "--backend", ""); got != "auto\ngpu\ncpu\n" {
@@ -143,7 +143,7 @@ func TestFishCompletion(t *testing.T) {
 		lines := strings.Fields(string(out))
 		slices.Sort(lines)
 		if got := strings.Join(lines, "\n"); got != want || err != nil {
-			t.Errorf("%q: %q wanted, %q found, %v", line, want, out, err)
+			t.Errorf("%q: got %q, want %q, %v", line, out, want, err)
 		}
 	}
 }

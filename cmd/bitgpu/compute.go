@@ -38,7 +38,7 @@ func threadsFlag() cli.Flag {
 	return &cli.IntFlag{Name: "threads", Usage: "use `N` threads of the CPU", DefaultText: "one a core", Category: "Compute",
 		Action: func(c *cli.Context, n int) error {
 			if n < 1 || n > mostThreads {
-				return usagef("%s: --threads: 1 to %d wanted, %d found", c.Command.Name, mostThreads, n)
+				return usagef("%s: --threads: got %d, want 1 to %d", c.Command.Name, n, mostThreads)
 			}
 			runtime.GOMAXPROCS(n)
 			parallel.SetWorkers(n)
@@ -50,7 +50,7 @@ func threadsFlag() cli.Flag {
 func backendOf(c *cli.Context) (backend bitgpu.Backend, adapter string, err error) {
 	name := c.String("backend")
 	if backend, adapter, err = bitgpu.ParseBackend(name); err != nil || name == "" {
-		return "", "", usagef("%s: --backend: auto, gpu or cpu wanted, %q found", c.Command.Name, name)
+		return "", "", usagef("%s: --backend: got %q, want auto, gpu or cpu", c.Command.Name, name)
 	}
 	return backend, cmp.Or(c.String("adapter"), adapter), nil
 }
@@ -98,7 +98,7 @@ func numbersFlags() []cli.Flag {
 // publicOptions reads contextFlag and mastersFlag.
 func publicOptions(c *cli.Context) (o storage.Options, err error) {
 	if o.Context = c.Int("context"); c.IsSet("context") && o.Context < 1 {
-		return o, usagef("%s: --context: 1 or more wanted, %d found", c.Command.Name, o.Context)
+		return o, usagef("%s: --context: got %d, want 1 or more", c.Command.Name, o.Context)
 	}
 	if c.IsSet("masters") {
 		r, err := hf.ParseRounding(c.String("masters"))

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/io/tokenizer"
 )
 
@@ -88,10 +90,10 @@ func TestVocabAndData(t *testing.T) {
 	lines := filepath.Join(dir, "lines")
 	mustRun(t, "data", "--input", text, "--tokenizer", vocab, "--output-dir", lines, "--document", "line", "--val-ratio", "0")
 	if got, n := textOf(t, lines, corpus.TrainName); got != whole || n != 400 {
-		t.Errorf("400 lines that are the text again wanted, %d lines of %d bytes found", n, len(got))
+		t.Errorf("got %d lines of %d bytes, want 400 lines that are the text again", n, len(got))
 	}
 	if info, err := os.Stat(filepath.Join(lines, corpus.ValName)); err != nil || info.Size() != 0 {
-		t.Errorf("an empty val.u32 wanted: %v %v", info, err)
+		t.Errorf("want an empty val.u32: %v %v", info, err)
 	}
 	for _, input := range []string{plain, zipped} {
 		other := filepath.Join(dir, filepath.Base(input)+".data")
@@ -130,10 +132,10 @@ func TestValInput(t *testing.T) {
 	mustRun(t, "vocab", "--input", text, "-o", vocab, "--vocab-size", "290")
 	mustRun(t, "data", "--input", text, "--val-input", other, "--document", "line", "--tokenizer", vocab, "--output-dir", out)
 	if train, n := textOf(t, out, corpus.TrainName); train != whole || n != 400 {
-		t.Errorf("all of the text for training wanted, %d lines of %d bytes found", n, len(train))
+		t.Errorf("got %d lines of %d bytes, want all of the text for training", n, len(train))
 	}
 	if val, n := textOf(t, out, corpus.ValName); val != string(read(t, other)) || n != 2 {
-		t.Errorf("the other text for validation wanted, %q found", val)
+		t.Errorf("got %q, want the other text for validation", val)
 	}
 	if meta, err := corpus.ReadMeta(filepath.Join(out, corpus.MetaName)); err != nil || meta.ValRatio != 0 || meta.Val.Documents != 2 {
 		t.Errorf("%+v, %v", meta, err)
@@ -158,23 +160,23 @@ func TestDataRefusals(t *testing.T) {
 		{"no such file", []string{"vocab", "--input", "nowhere.txt", "-o", filepath.Join(dir, "x.json")}},
 		{"no file matches", []string{"vocab", "--input", filepath.Join(dir, "*.none"), "-o", filepath.Join(dir, "x.json")}},
 		{"--input: " + blank + ": there is no text in it", []string{"vocab", "--input", blank, "-o", filepath.Join(dir, "x.json")}},
-		{"vocab: --vocab-size: 258 or more wanted", []string{"vocab", "--input", text, "--vocab-size", "10", "-o", filepath.Join(dir, "x.json")}},
-		{"--document: line, block or file wanted", []string{"vocab", "--input", text, "--document", "page", "-o", filepath.Join(dir, "x.json")}},
+		{"vocab: --vocab-size: got 10, want 258 or more", []string{"vocab", "--input", text, "--vocab-size", "10", "-o", filepath.Join(dir, "x.json")}},
+		{"--document: got \"page\", want line, block or file", []string{"vocab", "--input", text, "--document", "page", "-o", filepath.Join(dir, "x.json")}},
 		{"--input: " + blank + ": there is no text in it", []string{"data", "--input", blank, "--tokenizer", vocab, "--output-dir", filepath.Join(dir, "d")}},
-		{"--val-ratio: from 0 to below 1 wanted", []string{"data", "--input", text, "--tokenizer", vocab, "--val-ratio", "1.5", "--output-dir", filepath.Join(dir, "d")}},
+		{"--val-ratio: got 1.5, want 0 to below 1", []string{"data", "--input", text, "--tokenizer", vocab, "--val-ratio", "1.5", "--output-dir", filepath.Join(dir, "d")}},
 		{"no token that ends a text", []string{"data", "--input", text, "--tokenizer", noEnd, "--output-dir", filepath.Join(dir, "d")}},
 		{"bitgpu: --tokenizer: nowhere.json: no such file", []string{"data", "--input", text, "--tokenizer", "nowhere.json", "--output-dir", filepath.Join(dir, "d")}},
 		{"bitgpu: --data: nowhere.txt: no such file", []string{"eval", "-m", model("d32-none"), "--data", "nowhere.txt"}},
-		{"--batch-size: 1 to 1048576 wanted", []string{"eval", "-m", model("d32-none"), "--data", text, "--batch-size", "0"}},
+		{"--batch-size: got 0, want 1 to 1048576", []string{"eval", "-m", model("d32-none"), "--data", text, "--batch-size", "0"}},
 		{"the vocabulary ends at 299", []string{"eval", "-m", model("d32-none"), "--data", foreignTokens(t)}},
-		{"one.u32: at least 2 tokens wanted, 1 found", []string{"eval", "-m", model("d32-none"), "--data", tokenFile(t, "one.u32", 1)}},
+		{"one.u32: got 1 tokens, want at least 2", []string{"eval", "-m", model("d32-none"), "--data", tokenFile(t, "one.u32", 1)}},
 		{"bitgpu: plot: nowhere: no such file", []string{"plot", "-o", filepath.Join(dir, "x.png"), "nowhere"}},
-		{"a step's metrics wanted", []string{"plot", "-o", filepath.Join(dir, "x.png"), text}},
+		{"not a step's metrics", []string{"plot", "-o", filepath.Join(dir, "x.png"), text}},
 	}
 	for _, c := range cases {
 		r := bitgpuRun("", c.args...)
 		if r.code == 0 || !strings.HasPrefix(r.err, "bitgpu: ") || !strings.Contains(r.err, c.want) || strings.Count(r.err, "\n") != 1 {
-			t.Errorf("bitgpu %q: %q wanted, exit code %d and %q found", c.args, c.want, r.code, r.err)
+			t.Errorf("bitgpu %q: got exit code %d and %q, want %q", c.args, r.code, r.err, c.want)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, "d", corpus.MetaName)); err == nil {
@@ -213,15 +215,15 @@ func TestDataFailsWhole(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
 	docs := corpus.Documents([]string{text}, corpus.Options{Mode: corpus.Line})
-	if _, err := makeData(ctx, out, vocab, read(t, vocab), source{docs: docs, mode: corpus.Line}); err != errInterrupted {
-		t.Errorf("%v wanted, %v found", errInterrupted, err)
+	if _, err := dataset.Write(ctx, out, vocab, read(t, vocab), dataset.Source{Docs: docs, Mode: corpus.Line}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	intact("stopped")
-	if _, _, err := makeVocab(ctx, docs, 300, 2); err != errInterrupted {
-		t.Errorf("%v wanted, %v found", errInterrupted, err)
+	if _, _, err := dataset.Vocabulary(ctx, docs, 300, 2); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
-	if _, err := makeData(ctx, filepath.Join(dir, "a", "b"), vocab, read(t, vocab), source{docs: docs, mode: corpus.Line}); err != errInterrupted {
-		t.Errorf("%v wanted, %v found", errInterrupted, err)
+	if _, err := dataset.Write(ctx, filepath.Join(dir, "a", "b"), vocab, read(t, vocab), dataset.Source{Docs: docs, Mode: corpus.Line}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "a")); err == nil {
 		t.Error("an empty directory is left")
@@ -236,14 +238,14 @@ func TestFlagsNamed(t *testing.T) {
 		want string
 		args []string
 	}{
-		{exitUsage, "bitgpu: vocab: --vocab-size: 258 or more wanted, room for 256 bytes and 2 special tokens, -5 found", []string{"vocab", "--input", text, "--vocab-size", "-5"}},
-		{exitUsage, "bitgpu: vocab: --min-frequency: 0 or more wanted, -5 found", []string{"vocab", "--input", text, "--min-frequency", "-5"}},
-		{exitUsage, "bitgpu: train: --vocab-size: 258 or more wanted", small("--data", text, "--vocab-size", "100")},
-		{exitUsage, "bitgpu: train: --ttt-chunk: 1 or more wanted, 0 found", small("--data", text, "--ttt-chunk", "0")},
-		{exitUsage, "bitgpu: train: --val-ratio: from 0 to below 1 wanted, 2 found", small("--data", text, "--val-ratio", "2")},
-		{exitUsage, "bitgpu: train: --layers: 1 to 4096 wanted, 0 found", small("--data", text, "--layers", "0")},
-		{exitUsage, "bitgpu: train: --inner-lr: a float32 that is not negative wanted, -1 found", small("--data", text, "--inner-lr", "-1")},
-		{exitUsage, `bitgpu: train: --weight-scale: "none" or "absmean" wanted, "x" found`, small("--data", text, "--weight-scale", "x")},
+		{exitUsage, "bitgpu: vocab: --vocab-size: got -5, want 258 or more, room for 256 bytes and 2 special tokens", []string{"vocab", "--input", text, "--vocab-size", "-5"}},
+		{exitUsage, "bitgpu: vocab: --min-frequency: got -5, want 0 or more", []string{"vocab", "--input", text, "--min-frequency", "-5"}},
+		{exitUsage, "bitgpu: train: --vocab-size: got 100, want 258 or more", small("--data", text, "--vocab-size", "100")},
+		{exitUsage, "bitgpu: train: --ttt-chunk: got 0, want 1 or more", small("--data", text, "--ttt-chunk", "0")},
+		{exitUsage, "bitgpu: train: --val-ratio: got 2, want 0 to below 1", small("--data", text, "--val-ratio", "2")},
+		{exitUsage, "bitgpu: train: --layers: got 0, want 1 to 4096", small("--data", text, "--layers", "0")},
+		{exitUsage, "bitgpu: train: --inner-lr: got -1, want a float32 that is not negative", small("--data", text, "--inner-lr", "-1")},
+		{exitUsage, `bitgpu: train: --weight-scale: got "x", want "none" or "absmean"`, small("--data", text, "--weight-scale", "x")},
 		{exitUsage, `bitgpu: train: --ttt-rule: the "delta" mixer knows`, small("--data", text, "--mixer", "delta", "--ttt-rule", "minibatch")},
 		{exitUsage, "bitgpu: train: --vocab-size: 1 to ", small("--benchmark", "--vocab-size", "0")},
 		{exitError, "bitgpu: --data: none.txt: no such file", small("--data", "none.txt")},
@@ -259,7 +261,7 @@ func TestFlagsNamed(t *testing.T) {
 		}
 		r := bitgpuRun("", args...)
 		if r.code != c.code || !strings.HasPrefix(r.err, c.want) {
-			t.Errorf("bitgpu %q: exit code %d and %q wanted, %d and %q found", args, c.code, c.want, r.code, r.err)
+			t.Errorf("bitgpu %q: got exit code %d and %q, want %d and %q", args, r.code, r.err, c.code, c.want)
 		}
 	}
 }

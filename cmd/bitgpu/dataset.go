@@ -10,10 +10,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/io/modeldir"
 	"bitgpu/io/regular"
 	"bitgpu/io/tokenizer"
@@ -23,8 +23,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// dataset is what a training reads.
-type dataset struct {
+// trainingData is what a training reads.
+type trainingData struct {
 	train, val *corpus.Tokens  // val is nil if there is none
 	tokenizer  json.RawMessage // nil if there is none
 	vocab      int
@@ -36,21 +36,9 @@ var (
 	vocabFlagNames = []string{"vocab-size", "min-frequency"}
 )
 
-// isTokenFile tells token files by the ends of their names, which say the width of an id.
-func isTokenFile(path string) bool {
-	ext := strings.ToLower(filepath.Ext(path))
-	return ext == ".u32" || ext == ".u16"
-}
-
-// isTokens says whether --data names tokens: a data directory or a token file.
-func isTokens(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir() || isTokenFile(path)
-}
-
 // refuseForTokens refuses flags that are for text where --data names tokens, or a directory without any.
 func refuseForTokens(c *cli.Context, path string, flags ...string) error {
-	if !isTokenFile(path) {
+	if !dataset.IsTokenFile(path) {
 		if _, _, _, err := readDataDir(path); err != nil {
 			return err
 		}
@@ -61,12 +49,12 @@ func refuseForTokens(c *cli.Context, path string, flags ...string) error {
 // openData opens --data: a data directory, a token file, or text, which it first turns into a data
 // directory inside the run's. start is the model that the training begins with, or nil, and resumed
 // the checkpoint, if that is one. Only who leads makes tokens of text; another rank finds them.
-func openData(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded, resumed *train.Checkpoint, ch chooser, leads bool) (*dataset, error) {
-	if isTokens(path) {
+func openData(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded, resumed *train.Checkpoint, ch chooser, leads bool) (*trainingData, error) {
+	if dataset.IsTokens(path) {
 		if err := refuseForTokens(c, path, slices.Concat(textFlagNames, vocabFlagNames)...); err != nil {
 			return nil, err
 		}
-		if isTokenFile(path) {
+		if dataset.IsTokenFile(path) {
 			return openTokenFile(c, path, start)
 		}
 		return openDataDir(c, path, start)
@@ -74,7 +62,7 @@ func openData(ctx context.Context, c *cli.Context, path, dir string, start *stor
 	made := filepath.Join(dir, "data")
 	if resumed != nil {
 		if was := resumed.State.Options.Data; filepath.Clean(path) != filepath.Clean(was) {
-			return nil, usagef("train: --data: %s was trained on %s, %s found; --resume goes on with the same tokens", resumed.Path, was, path)
+			return nil, usagef("train: --data: got %s, want %s, which %s was trained on; --resume goes on with the same tokens", path, was, resumed.Path)
 		}
 		if _, err := corpus.ReadMeta(filepath.Join(made, corpus.MetaName)); err == nil {
 			why := fmt.Sprintf("the training goes on with the tokens in %s", made)
@@ -93,7 +81,7 @@ func openData(ctx context.Context, c *cli.Context, path, dir string, start *stor
 	if err != nil || resumed == nil {
 		return d, err
 	}
-	// Lost tokens were made again. Others than those must not stay and be taken for them.
+	// Lost tokens have been made again. If they differ from the old ones they must not stay and be taken for them.
 	found, err := d.train.Fingerprint()
 	if err == nil {
 		err = resumed.CheckTokens(path, found)
@@ -106,7 +94,7 @@ func openData(ctx context.Context, c *cli.Context, path, dir string, start *stor
 	return d, nil
 }
 
-func (d *dataset) close() {
+func (d *trainingData) close() {
 	for _, tokens := range []*corpus.Tokens{d.train, d.val} {
 		if tokens != nil {
 			tokens.Close()
@@ -125,7 +113,7 @@ func readDataDir(dir string) (meta corpus.Meta, name string, file []byte, err er
 				break
 			}
 		}
-		return meta, "", nil, flagError("data", fmt.Errorf("%s has no %s; a directory that `bitgpu data` wrote wanted%s", dir, corpus.MetaName, hint))
+		return meta, "", nil, flagError("data", fmt.Errorf("%s has no %s, want a directory that `bitgpu data` wrote%s", dir, corpus.MetaName, hint))
 	}
 	if err != nil {
 		return meta, "", nil, flagError("data", err)
@@ -135,18 +123,18 @@ func readDataDir(dir string) (meta corpus.Meta, name string, file []byte, err er
 		return meta, "", nil, flagError("data", err)
 	}
 	if hash := corpus.TokenizerHash(file); hash != meta.Tokenizer {
-		return meta, "", nil, flagError("data", fmt.Errorf("%s: not the tokenizer that made the tokens: SHA-256 %.12s… wanted, %.12s… found",
-			name, meta.Tokenizer, hash))
+		return meta, "", nil, flagError("data", fmt.Errorf("%s: not the tokenizer that made the tokens: got SHA-256 %.12s…, want %.12s…",
+			name, hash, meta.Tokenizer))
 	}
 	return meta, name, file, nil
 }
 
-func openDataDir(c *cli.Context, dir string, start *storage.Loaded) (*dataset, error) {
+func openDataDir(c *cli.Context, dir string, start *storage.Loaded) (*trainingData, error) {
 	meta, name, file, err := readDataDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	d := &dataset{tokenizer: file, vocab: meta.VocabSize}
+	d := &trainingData{tokenizer: file, vocab: meta.VocabSize}
 	if err := d.check(c, name, start); err != nil {
 		return nil, err
 	}
@@ -170,12 +158,12 @@ func openDataDir(c *cli.Context, dir string, start *storage.Loaded) (*dataset, e
 
 // openTokenFile opens bare tokens. Their tokenizer is that of the model, of --tokenizer, or the one
 // beside them; without any, the vocabulary ends with the largest id.
-func openTokenFile(c *cli.Context, path string, start *storage.Loaded) (*dataset, error) {
+func openTokenFile(c *cli.Context, path string, start *storage.Loaded) (*trainingData, error) {
 	tokens, err := openTokens(path, start)
 	if err != nil {
 		return nil, err
 	}
-	d := &dataset{train: tokens}
+	d := &trainingData{train: tokens}
 	name := filepath.Join(filepath.Dir(path), modeldir.TokenizerName)
 	switch {
 	case c.IsSet("tokenizer"):
@@ -212,7 +200,7 @@ func openTokenFile(c *cli.Context, path string, start *storage.Loaded) (*dataset
 }
 
 // check refuses a tokenizer that is not the model's.
-func (d *dataset) check(c *cli.Context, name string, start *storage.Loaded) error {
+func (d *trainingData) check(c *cli.Context, name string, start *storage.Loaded) error {
 	if c.IsSet("tokenizer") && name != c.String("tokenizer") {
 		file, err := readFlag(c, "tokenizer")
 		if err != nil {
@@ -225,8 +213,8 @@ func (d *dataset) check(c *cli.Context, name string, start *storage.Loaded) erro
 	return ofModel(name, d.tokenizer, start)
 }
 
-// ofModel refuses tokens that another tokenizer than the model's has made: of the same size or not,
-// their ids stand for other text.
+// ofModel refuses tokens that were made by another tokenizer than the model's: even if it has the same size, their ids stand
+// for other text.
 func ofModel(name string, file []byte, model *storage.Loaded) error {
 	if model != nil && model.TokenizerJSON != nil && !sameJSON(model.TokenizerJSON, file) {
 		return fmt.Errorf("%s: not the tokenizer of %s; the data must be made with --tokenizer of the model", name, model.Path)
@@ -292,24 +280,24 @@ func tokenizeText(ctx context.Context, c *cli.Context, path, dir string, start *
 	if err != nil {
 		return err
 	}
-	from := source{docs: docs, mode: corpus.Mode(c.String("document")), ratio: ch.validation(c)}
+	from := dataset.Source{Docs: docs, Mode: corpus.Mode(c.String("document")), Ratio: ch.validation(c)}
 	if file == nil {
 		if err := checkVocabFlags(c); err != nil {
 			return err
 		}
 	}
-	if err := from.split(c); err != nil {
+	if err := split(c, &from); err != nil {
 		return err
 	}
 	if file == nil {
 		var size int
-		if file, size, err = makeVocab(ctx, docs, ch.vocab(c), c.Int("min-frequency")); err != nil {
+		if file, size, err = dataset.Vocabulary(ctx, docs, ch.vocab(c), c.Int("min-frequency")); err != nil {
 			return err
 		}
 		name = filepath.Join(dir, modeldir.TokenizerName)
 		fmt.Fprintf(c.App.ErrWriter, "vocabulary: %d tokens\n", size)
 	}
-	meta, err := makeData(ctx, dir, name, file, from)
+	meta, err := dataset.Write(ctx, dir, name, file, from)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,9 @@ import (
 	"text/tabwriter"
 
 	"bitgpu/gpu"
+	"bitgpu/internal/units"
 	"bitgpu/nn"
+	"bitgpu/nn/arch/known"
 	"bitgpu/nn/cpu/freemem"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
@@ -48,7 +50,7 @@ func devicesCommand() *cli.Command {
 func writeCPU(w io.Writer) {
 	fmt.Fprintf(w, "CPU: %d threads, %v, %s", parallel.Workers(), simd.Active(), runtime.GOARCH)
 	if n := freemem.Total(); n > 0 {
-		fmt.Fprintf(w, ", %s of memory", byteCount(n))
+		fmt.Fprintf(w, ", %s of memory", units.Bytes(n))
 	}
 	fmt.Fprintln(w)
 }
@@ -65,9 +67,9 @@ func writeAdapters(w io.Writer, adapters []gpu.AdapterInfo) {
 		}
 		fmt.Fprintf(w, "\nadapter %d: %s\n", a.Index, a.Name)
 		fmt.Fprintf(w, "  type %s, %s by %s, driver %s\n", kind, a.Backend, a.Vendor, a.Driver)
-		fmt.Fprintf(w, "  buffers up to %s, bindings up to %s, %d a kernel\n", byteCount(int64(min(l.MaxBufferSize, 1<<62))),
-			byteCount(int64(min(l.MaxStorageBufferBindingSize, 1<<62))), l.MaxStorageBuffersPerShaderStage)
-		fmt.Fprintf(w, "  workgroups of %d invocations and %s, %d a dimension\n", l.MaxInvocationsPerWorkgroup, byteCount(int64(l.MaxWorkgroupMemory)), l.MaxWorkgroupsPerDimension)
+		fmt.Fprintf(w, "  buffers up to %s, bindings up to %s, %d a kernel\n", units.Bytes(int64(min(l.MaxBufferSize, 1<<62))),
+			units.Bytes(int64(min(l.MaxStorageBufferBindingSize, 1<<62))), l.MaxStorageBuffersPerShaderStage)
+		fmt.Fprintf(w, "  workgroups of %d invocations and %s, %d a dimension\n", l.MaxInvocationsPerWorkgroup, units.Bytes(int64(l.MaxWorkgroupMemory)), l.MaxWorkgroupsPerDimension)
 		fmt.Fprintf(w, "  timestamps: %v\n", a.Timestamps)
 	}
 }
@@ -86,12 +88,12 @@ func writeSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 	for _, size := range [][2]int{{256, 8}, {512, 12}, {1024, 24}} {
 		c := nn.Config{Vocab: 16384, Width: size[0], Layers: size[1], InnerLR: 0.1}.WithDefaults()
 		need, onCPU := c.Footprint(1, webgpu.Lookahead), c.Footprint(1, 1)
-		run, training := need.Weights+need.Workspace+need.Session+webgpu.Overhead, train.Memory(c, trainingShape)
+		run, training := need.Weights+need.Workspace+need.Session+webgpu.Overhead, train.DeviceBytes(c, trainingShape)
 		again := trainingShape
 		again.Recompute = true
-		recomputed := train.Memory(c, again)
+		recomputed := train.DeviceBytes(c, again)
 		fmt.Fprintf(w, "%d × %d\t%.0f million\t%s\t%s\t%s\t%s\t%s", size[0], size[1], float64(c.ParamCount())/1e6,
-			byteCount(run), byteCount(training), byteCount(recomputed), fits(onCPU.Weights+onCPU.Workspace+onCPU.Session, ram), fitsEither(fits(training, ram), fits(recomputed, ram)))
+			units.Bytes(run), units.Bytes(training), units.Bytes(recomputed), fits(onCPU.Weights+onCPU.Workspace+onCPU.Session, ram), fitsEither(fits(training, ram), fits(recomputed, ram)))
 		for _, a := range adapters {
 			largest := largestTensor(c, trainingShape.Batch*trainingShape.Time, true)
 			fmt.Fprintf(w, "\t%s\t%s", fitsAdapter(a, run, largestTensor(c, 1, false), ram),
@@ -110,19 +112,17 @@ func writePublicSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) erro
 		fmt.Fprintf(w, "\tadapter %d", a.Index)
 	}
 	fmt.Fprintln(w)
-	for _, k := range knownModels {
+	for _, k := range known.Models() {
 		for _, context := range []int{4096, 32768} {
-			if !k.listed || context > k.context {
+			if !k.Listed || context > k.Context {
 				continue
 			}
-			shaped := k
-			shaped.context = context
-			c := shaped.config()
+			c := k.Config(context)
 			d, f := c.Decoder, c.Footprint(1, 1)
 			tokens := int64(context)
 			run := f.Weights + f.Workspace + f.Session
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s", k.name, byteCount(f.Weights), byteCount(d.StateBytes()), context,
-				byteCount(tokens*d.CacheBytes(2)), byteCount(run-tokens*d.CacheBytes(2)), byteCount(tokens*d.CacheBytes(4)), byteCount(run), fits(run, ram))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s", k.Name, units.Bytes(f.Weights), units.Bytes(d.StateBytes()), context,
+				units.Bytes(tokens*d.CacheBytes(2)), units.Bytes(run-tokens*d.CacheBytes(2)), units.Bytes(tokens*d.CacheBytes(4)), units.Bytes(run), fits(run, ram))
 			for _, a := range adapters {
 				fmt.Fprintf(w, "\t%s", fitsAdapter(a, run+webgpu.Overhead, largestPublic(c), ram))
 			}

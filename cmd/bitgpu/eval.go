@@ -10,10 +10,11 @@ import (
 
 	"bitgpu"
 	"bitgpu/io/corpus"
-	"bitgpu/io/tokenizer"
+	"bitgpu/io/dataset"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 
 	"github.com/urfave/cli/v2"
 )
@@ -59,7 +60,7 @@ func evalAction(c *cli.Context) error {
 	if err := o.Validate(); err != nil {
 		return usagef("eval: --%w", err)
 	}
-	if data := c.String("data"); isTokens(data) {
+	if data := c.String("data"); dataset.IsTokens(data) {
 		if err := refuseForTokens(c, data, corpusFlagNames...); err != nil {
 			return err
 		}
@@ -113,17 +114,17 @@ func evalAction(c *cli.Context) error {
 	}
 	stop()
 	if tokens.Len() < 2 {
-		return fmt.Errorf("--data: %s: at least 2 tokens wanted, %d found", c.String("data"), tokens.Len())
+		return fmt.Errorf("--data: %s: got %d tokens, want at least 2", c.String("data"), tokens.Len())
 	}
-	open := openTrainer
+	open := openDevice
 	if c.Bool("dynamic") {
-		open = openLearner
+		open = openAdapterDevice
 	}
 	backend, err := open(c)
 	if err != nil {
 		return err
 	}
-	defer backend.close()
+	defer backend.Close()
 	// Rows longer than the text, and more of them than it fills, would be room for nothing.
 	predicted := tokens.Len() - 1
 	o.Time = min(o.Time, predicted)
@@ -138,16 +139,19 @@ func evalAction(c *cli.Context) error {
 		}
 		bytes = 0 // of the answers, nobody has counted them
 	}
-	if err := backend.checkEvaluation(model.Config, o.Batch, o.Time); err != nil {
-		return err
+	if err := backend.CheckEvaluation(model.Config, o.Batch, o.Time); err != nil {
+		if model.Public != nil {
+			return withAdvice(err, "--context-len")
+		}
+		return withAdvice(err, "--batch-size or --context-len")
 	}
-	announceDevice(c, backend.device, backend.note)
+	announceDevice(c, backend.Name, backend.Note)
 	start := time.Now()
 	var e train.Evaluation
 	if c.Bool("dynamic") {
 		e, err = evaluateDynamic(c, backend, model, o.Time, tokens)
 	} else {
-		e, err = backend.evaluate(model.Config, made, nn.Spend(model.Weights), o.Batch, o.Time, measured)
+		e, err = backend.Evaluate(model.Config, made, nn.Spend(model.Weights), o.Batch, o.Time, measured)
 	}
 	if err != nil {
 		return err
@@ -175,7 +179,7 @@ func evalAction(c *cli.Context) error {
 	if r.Divergence != nil {
 		fmt.Fprintf(c.App.Writer, "divergence     %.6f nats a token (KL) from the model as it was made, which was read too\n", *r.Divergence)
 	}
-	fmt.Fprintf(c.App.Writer, "speed          %.0f tokens/s on %s\n", r.TokensPerSecond, backend.device)
+	fmt.Fprintf(c.App.Writer, "speed          %.0f tokens/s on %s\n", r.TokensPerSecond, backend.Name)
 	return nil
 }
 
@@ -183,17 +187,17 @@ func evalAction(c *cli.Context) error {
 const dynamicRate = 5e-3
 
 // evaluateDynamic measures a model that learns while it reads.
-func evaluateDynamic(c *cli.Context, b *trainer, model *storage.Loaded, time int, tokens train.Tokens) (train.Evaluation, error) {
+func evaluateDynamic(c *cli.Context, b *device.Device, model *storage.Loaded, time int, tokens train.Tokens) (train.Evaluation, error) {
 	config := model.Config
 	if config.Adapter == nil {
 		config.Adapter = train.NewAdapter(config, learnRank, 2*learnRank, func(string) bool { return true }, 1)
 	}
 	shape := train.Shape{Batch: 1, Time: time, Accumulate: 1, Clip: 1}
-	shape.Recompute = train.Memory(config, shape) > b.room
-	if need := train.Memory(config, shape); need > b.room {
-		return train.Evaluation{}, fmt.Errorf("learning while reading takes %s of memory, and %s are free; a smaller --context-len takes less", byteCount(need), byteCount(b.room))
+	shape.Recompute = train.DeviceBytes(config, shape) > b.Room
+	if need := train.DeviceBytes(config, shape); need > b.Room {
+		return train.Evaluation{}, withAdvice(&device.MemoryError{What: "learning while reading", Need: need, Free: b.Room, Batch: true}, "--context-len")
 	}
-	engine, err := b.learner(config, shape, model.Weights)
+	engine, err := b.Learner(config, shape, model.Weights)
 	if err != nil {
 		return train.Evaluation{}, err
 	}
@@ -264,10 +268,10 @@ func (s tokenSlice) CopyTo(dst []uint32, from int) (int, error) { return copy(ds
 // that is not known.
 func openEvaluation(ctx context.Context, c *cli.Context, model *storage.Loaded) (train.Tokens, int64, error) {
 	path := c.String("data")
-	if !isTokens(path) {
+	if !dataset.IsTokens(path) {
 		return readEvaluation(ctx, c, path, model)
 	}
-	if !isTokenFile(path) {
+	if !dataset.IsTokenFile(path) {
 		path = filepath.Join(path, corpus.ValName)
 		meta, name, file, err := readDataDir(filepath.Dir(path))
 		if err == nil {
@@ -287,7 +291,10 @@ func openEvaluation(ctx context.Context, c *cli.Context, model *storage.Loaded) 
 	if err := tokens.Check(model.Config.Vocab); err != nil {
 		return nil, 0, flagError("data", err)
 	}
-	bytes, err := textBytes(model.Tokenizer, tokens)
+	if model.Tokenizer == nil {
+		return tokens, 0, nil
+	}
+	bytes, err := dataset.TextBytes(model.Tokenizer, tokens.All())
 	if err != nil {
 		return nil, 0, flagError("data", err)
 	}
@@ -309,7 +316,7 @@ func readEvaluation(ctx context.Context, c *cli.Context, path string, model *sto
 	ends = ends[:min(len(ends), 1)]
 	var ids tokenSlice
 	var bytes int64
-	err = encodeDocuments(ctx, tok, docs, func(text string, tokens []uint32) error {
+	err = dataset.Encode(ctx, tok, docs, func(text string, tokens []uint32) error {
 		ids = append(append(ids, ends...), tokens...)
 		bytes += int64(len(text))
 		return nil
@@ -318,31 +325,7 @@ func readEvaluation(ctx context.Context, c *cli.Context, path string, model *sto
 		return nil, 0, err
 	}
 	if len(ends) == 0 {
-		bytes, err = textBytes(tok, ids)
+		bytes, err = dataset.TextBytes(tok, func(yield func([]uint32, error) bool) { yield(ids, nil) })
 	}
 	return ids, bytes, err
-}
-
-// textBytes is how many bytes of text the tokens behind the first stand for.
-func textBytes(tok *tokenizer.Tokenizer, tokens train.Tokens) (int64, error) {
-	if tok == nil {
-		return 0, nil
-	}
-	stream := tok.NewStream(true)
-	total, first := 0, 0
-	piece := make([]uint32, 4096)
-	for at := 0; at < tokens.Len(); at += len(piece) {
-		n, err := tokens.CopyTo(piece, at)
-		if err != nil {
-			return 0, err
-		}
-		for _, id := range piece[:n] {
-			total += len(stream.Next(id))
-		}
-		if at == 0 {
-			first = len(tok.Decode(piece[:min(n, 1)], true))
-		}
-	}
-	total += len(stream.Flush())
-	return int64(total - first), nil
 }

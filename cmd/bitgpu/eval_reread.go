@@ -30,13 +30,13 @@ func rereadAction(c *cli.Context) error {
 	}
 	passages := c.Int("passages")
 	if passages < 2 {
-		return usagef("eval: --passages: 2 or more wanted, %d found", passages)
+		return usagef("eval: --passages: got %d, want 2 or more", passages)
 	}
 	var lengths []int
 	for _, text := range strings.Split(c.String("lengths"), ",") {
 		length, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || length < 2 {
-			return usagef("eval: --lengths: whole numbers from 2 on, such as 32,64, wanted, %q found", text)
+			return usagef("eval: --lengths: got %q, want whole numbers from 2 on, such as 32,64", text)
 		}
 		lengths = append(lengths, length)
 	}
@@ -67,18 +67,18 @@ func rereadAction(c *cli.Context) error {
 	stop()
 	for _, length := range lengths { // before anything is measured
 		if most := tokens.Len() / length; passages > most {
-			return fmt.Errorf("--data: %s: %d passages of %d tokens wanted, its %d tokens hold %d", c.String("data"), passages, length, tokens.Len(), most)
+			return fmt.Errorf("--data: %s: its %d tokens hold %d passages of %d tokens, want %d", c.String("data"), tokens.Len(), most, length, passages)
 		}
 	}
-	backend, err := openTrainer(c)
+	backend, err := openDevice(c)
 	if err != nil {
 		return err
 	}
-	defer backend.close()
-	announceDevice(c, backend.device, backend.note)
+	defer backend.Close()
+	announceDevice(c, backend.Name, backend.Note)
 	results := make([]train.Reread, len(lengths))
 	for i, length := range lengths {
-		if results[i], err = backend.reread(model.Config, model.Weights, tokens, passages, length); err != nil {
+		if results[i], err = backend.Reread(model.Config, model.Weights, tokens, passages, length); err != nil {
 			return err
 		}
 	}

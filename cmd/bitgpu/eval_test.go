@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"bitgpu/nn"
+	"bitgpu/nn/train/device"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -46,10 +47,10 @@ func TestEvalReadsText(t *testing.T) {
 	gz.Close()
 	want := evaluated(t, m, "--data", plain)
 	if want.Bytes != int64(len(first+second)) {
-		t.Errorf("%d bytes wanted, %+v found", len(first+second), want)
+		t.Errorf("got %+v, want %d bytes", want, len(first+second))
 	}
 	if got := evaluated(t, m, "--data", writeText(t, filepath.Join(dir, "a.txt.gz"), packed.String())); *got.BitsPerByte != *want.BitsPerByte || got.Tokens != want.Tokens {
-		t.Errorf("packed: %+v wanted, %+v found", want, got)
+		t.Errorf("packed: got %+v, want %+v", got, want)
 	}
 	records := writeText(t, filepath.Join(dir, "a.jsonl"), `{"body":"One for the master,\n"}`+"\n"+`{"body":"two for the dame.\n"}`+"\n")
 	writeText(t, filepath.Join(dir, "1.part"), first)
@@ -60,7 +61,7 @@ func TestEvalReadsText(t *testing.T) {
 		"a glob":  evaluated(t, m, "--data", filepath.Join(dir, "*.part")),
 	} {
 		if got.Bytes != want.Bytes || got.Tokens != lines.Tokens || math.Abs(got.Loss-lines.Loss) > 1e-6 {
-			t.Errorf("%s: what the lines of %s give, %+v, wanted, %+v found", name, plain, lines, got)
+			t.Errorf("%s: got %+v, want what the lines of %s give, %+v", name, got, plain, lines)
 		}
 	}
 	blank := writeText(t, filepath.Join(dir, "blank.txt"), "\n \n")
@@ -92,12 +93,12 @@ func TestEvalTakesWhatTheTextNeeds(t *testing.T) {
 // TestTooMuch: what does not fit is told in one sentence, before memory is taken for it.
 func TestTooMuch(t *testing.T) {
 	c := nn.Config{Vocab: 1 << 20, Width: 1024, Layers: 2}.WithDefaults()
-	b := &trainer{room: 20e9}
-	if err := b.checkEvaluation(c, 8, 128); err != nil {
+	b := &device.Device{Room: 20e9}
+	if err := b.CheckEvaluation(c, 8, 128); err != nil {
 		t.Error(err)
 	}
 	for _, shape := range [][2]int{{8, 1 << 20}, {1 << 30, 1 << 30}} {
-		err := b.checkEvaluation(c, shape[0], shape[1])
+		err := withAdvice(b.CheckEvaluation(c, shape[0], shape[1]), "--batch-size or --context-len")
 		if err == nil || !strings.Contains(err.Error(), "of memory, and 20.0 GB are free; a smaller --batch-size or --context-len takes less") {
 			t.Errorf("%v: got %v, want a refusal", shape, err)
 		}

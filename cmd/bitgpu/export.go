@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"bitgpu/demo"
+	"bitgpu/internal/units"
 	"bitgpu/io/modeldir"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/storage/public"
@@ -61,7 +62,7 @@ func exportAction(c *cli.Context) error {
 	}
 	defer l.Close()
 	if l.Public == nil && public.IsGGUF(to) {
-		return usagef("export: -o %s: a name that ends in .bitt, or a directory, wanted: a model of our own has no form in GGUF", to)
+		return usagef("export: -o %s: want a name that ends in .bitt, or a directory: a model of our own has no form in GGUF", to)
 	}
 	if err := l.Export(to, layout); err != nil {
 		return err
@@ -69,7 +70,7 @@ func exportAction(c *cli.Context) error {
 	if len(l.Ignored) > 0 {
 		fmt.Fprintf(c.App.ErrWriter, "bitgpu: left out, as no part of the model: %s\n", strings.Join(l.Ignored, ", "))
 	}
-	fmt.Fprintf(c.App.ErrWriter, "bitgpu: %s, %s, from %s\n", to, byteCount(modelSize(to, form)), byteCount(modelSize(path, sourceForm(path, l))))
+	fmt.Fprintf(c.App.ErrWriter, "bitgpu: %s, %s, from %s\n", to, units.Bytes(modelSize(to, form)), units.Bytes(modelSize(path, sourceForm(path, l))))
 	return nil
 }
 

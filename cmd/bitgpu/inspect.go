@@ -13,7 +13,9 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"bitgpu/internal/units"
 	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/io/memory"
 	"bitgpu/io/modeldir"
 	"bitgpu/io/safetensors"
@@ -118,7 +120,7 @@ func inspect(path string, o public.Options) (*inspection, error) {
 	switch {
 	case isHF(path):
 		return describePublic(path, o)
-	case isTokenFile(path):
+	case dataset.IsTokenFile(path):
 		return inspectTokens(path)
 	case exists(filepath.Join(path, corpus.MetaName)) && !exists(filepath.Join(path, modeldir.ConfigName)):
 		return inspectData(path)
@@ -263,7 +265,7 @@ func oneLine(text string) string {
 
 func (r *inspection) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s: %s, %s\n\n", r.Path, r.Form, byteCount(r.Bytes))
+	fmt.Fprintf(w, "%s: %s, %s\n\n", r.Path, r.Form, units.Bytes(r.Bytes))
 	if r.Public != nil {
 		r.Public.print(w, r)
 	} else if r.Config != nil {

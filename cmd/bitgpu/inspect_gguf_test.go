@@ -32,7 +32,7 @@ func TestInspectGGUF(t *testing.T) {
 		`"odd\nkey": 1`, "token_embd.weight  PQ2_0  (4, 256)  272", `"odd\x1bname"      Q6_K   (256)     210`, "binary             Q1_0   (128)     18",
 	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("%q wanted in\n%s", want, text)
+			t.Errorf("want %q in\n%s", want, text)
 		}
 	}
 	if strings.Contains(text, "\x1b") {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bitgpu/internal/units"
 	"bitgpu/io/gguf"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
@@ -133,7 +134,7 @@ func (p *publicInfo) print(w io.Writer, r *inspection) {
 	line("ends of a text", "%s", strings.Join(ends, ", "))
 	for _, name := range slices.Sorted(maps.Keys(p.ByType)) {
 		t := p.ByType[name]
-		line("type "+name, "%d tensors, %s", t.Tensors, byteCount(t.Bytes))
+		line("type "+name, "%d tensors, %s", t.Tensors, units.Bytes(t.Bytes))
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"bitgpu/internal/units"
 )
 
 func TestInspectAnyType(t *testing.T) {
@@ -23,7 +25,7 @@ func TestInspectAnyType(t *testing.T) {
 	out := succeed(t, "", "inspect", path)
 	for _, want := range []string{"no model", "F64      (2)     16", "BOOL     (3)     3", "U16      ()      2", `"d\n"   F8_E4M3  (1, 1)  1`, `from: "\x1b[2J"`} {
 		if !strings.Contains(out, want) {
-			t.Errorf("%q wanted in\n%s", want, out)
+			t.Errorf("want %q in\n%s", want, out)
 		}
 	}
 }
@@ -38,9 +40,9 @@ func TestInspectMemory(t *testing.T) {
 	if m := r.Memory; m == nil || m.Layers != 2 || m.Tokens < 3 || m.Model == "" {
 		t.Errorf("%+v", r)
 	}
-	want := fmt.Sprintf("memory of a model, %s\n\n2 layers after %d tokens, of the model %s\n", byteCount(r.Bytes), r.Memory.Tokens, r.Memory.Model)
+	want := fmt.Sprintf("memory of a model, %s\n\n2 layers after %d tokens, of the model %s\n", units.Bytes(r.Bytes), r.Memory.Tokens, r.Memory.Model)
 	if out := succeed(t, "", "inspect", path); !strings.Contains(out, want) {
-		t.Errorf("%q wanted in %s", want, out)
+		t.Errorf("want %q in %s", want, out)
 	}
 }
 
@@ -54,7 +56,7 @@ func TestInspectTokens(t *testing.T) {
 	out := succeed(t, "", "inspect", data)
 	for _, want := range []string{"directory of tokens", "train.u32: ", " of 2 documents (17 bytes)", "val.u32: 0 tokens", "a document is a line"} {
 		if !strings.Contains(out, want) {
-			t.Errorf("%q wanted in\n%s", want, out)
+			t.Errorf("want %q in\n%s", want, out)
 		}
 	}
 	if out := succeed(t, "", "inspect", filepath.Join(data, "train.u32")); !strings.Contains(out, `which is "the ship\n<|endoftext|>the sea\n<|endoftext|>"`) {
@@ -69,9 +71,9 @@ func TestInspectTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := (&tokensInfo{Count: 3, Bits: 16, Largest: 512, First: []uint32{1, 512, 7}}); !reflect.DeepEqual(r.Tokens, want) {
-		t.Errorf("%+v wanted, %+v found", want, r.Tokens)
+		t.Errorf("got %+v, want %+v", r.Tokens, want)
 	}
-	for name, want := range map[string]string{"odd.u32": "3 bytes found, a multiple of 4 wanted", "none.u32": "no such file"} {
+	for name, want := range map[string]string{"odd.u32": "got 3 bytes, want a multiple of 4", "none.u32": "no such file"} {
 		path := filepath.Join(dir, name)
 		if name == "odd.u32" {
 			if err := os.WriteFile(path, []byte("abc"), 0o600); err != nil {

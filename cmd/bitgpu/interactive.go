@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"bitgpu"
+	"bitgpu/internal/await"
 
 	"github.com/peterh/liner"
 	"github.com/urfave/cli/v2"
@@ -122,7 +123,7 @@ func (e *lineError) Unwrap() error { return e.err }
 func prompt(ctx context.Context, lines lineReader, before string) (string, error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	line, err := await(ctx, func() (string, error) { return lines.Prompt(before) })
+	line, err := await.For(ctx, func() (string, error) { return lines.Prompt(before) })
 	if err != nil {
 		return "", &lineError{err}
 	}

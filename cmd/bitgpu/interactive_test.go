@@ -79,7 +79,7 @@ func TestConversation(t *testing.T) {
 		"/reset        forget", "/load needs FILE after it", "no/such", "device  CPU",
 	} {
 		if !strings.Contains(warn, want) {
-			t.Errorf("%q wanted in %q", want, warn)
+			t.Errorf("want %q in %q", want, warn)
 		}
 	}
 	if len(person.lines) != 1 || len(person.history) != 10 {
@@ -87,16 +87,16 @@ func TestConversation(t *testing.T) {
 	}
 	saved, err := memory.Read(file)
 	if err != nil || saved.Tokens != position {
-		t.Errorf("memory of %d tokens wanted, %v found (%v)", position, saved, err)
+		t.Errorf("got %v, want memory of %d tokens (%v)", saved, position, err)
 	}
 
 	again, _, _ := talk(t, &script{lines: []string{"three", "/reset", "one two"}}, 1)
 	if !strings.HasSuffix(again, out) {
-		t.Errorf("after /reset: %q wanted at the end of %q", out, again)
+		t.Errorf("after /reset: want %q at the end of %q", out, again)
 	}
 	_, _, loaded := talk(t, &script{lines: []string{"/load " + file, "/temp 0"}}, 1)
 	if loaded != position {
-		t.Errorf("/load: position %d wanted, %d found", position, loaded)
+		t.Errorf("/load: got position %d, want %d", loaded, position)
 	}
 }
 
@@ -111,7 +111,7 @@ func TestConversationSettings(t *testing.T) {
 		t.Errorf("no hint at the limit: %q", warn)
 	}
 	if again, _ := first("/seed", "/n -1", "/top-k x", "/seed 1.5", "/temp 101", "/seed 1", "/?"); again != plain {
-		t.Errorf("%q wanted, %q found", plain, again)
+		t.Errorf("got %q, want %q", again, plain)
 	}
 	other, _ := first("/seed 2")
 	greedy, _ := first("/temp 0")
@@ -119,15 +119,15 @@ func TestConversationSettings(t *testing.T) {
 		t.Errorf("plain %q, other %q, greedy %q, of the largest %q", plain, other, greedy, largest)
 	}
 	if short, _ := first("/n 3"); len(short) >= len(plain) || !strings.HasPrefix(plain, strings.TrimSpace(short)) {
-		t.Errorf("the beginning of %q wanted, %q found", plain, short)
+		t.Errorf("got %q, want the beginning of %q", short, plain)
 	}
 	stop := string([]rune(greedy)[1:3])
 	stopped, warn := first("/temp 0", "/stop never", "/stop "+stop)
 	if want := greedy[:strings.Index(greedy, stop)]; stopped != want || strings.Contains(warn, "limit") {
-		t.Errorf("%q wanted, %q found: %s", want, stopped, warn)
+		t.Errorf("got %q, want %q: %s", stopped, want, warn)
 	}
 	if all, _ := first("/temp 0", "/stop "+stop, "/stop"); all != greedy {
-		t.Errorf("%q wanted, %q found", greedy, all)
+		t.Errorf("got %q, want %q", all, greedy)
 	}
 	_, warn = first("/n", "/n many", "/top-k -1", "/seed x", "/quit now", "/Help")
 	for _, want := range []string{
@@ -135,7 +135,7 @@ func TestConversationSettings(t *testing.T) {
 		"no command /Help",
 	} {
 		if !strings.Contains(warn, want) {
-			t.Errorf("%q wanted in %q", want, warn)
+			t.Errorf("want %q in %q", want, warn)
 		}
 	}
 	for _, leave := range []string{"/quit", "/exit", "/bye", "/bye "} {
@@ -156,11 +156,11 @@ func TestConversationGoesOn(t *testing.T) {
 	}
 	pieces, _, _ := talk(t, &script{lines: append(lines, "/save "+file, "")}, 1)
 	if pieces != whole {
-		t.Errorf("%q wanted, %q found", whole, pieces)
+		t.Errorf("got %q, want %q", pieces, whole)
 	}
 	loaded, _, _ := talk(t, &script{lines: []string{"/temp 0", "/n 1", "/load " + file, ""}}, 1)
 	if loaded == "" || !strings.HasSuffix(whole, loaded) {
-		t.Errorf("the end of %q wanted, %q found", whole, loaded)
+		t.Errorf("got %q, want the end of %q", loaded, whole)
 	}
 }
 
@@ -169,7 +169,7 @@ func TestCompleteCommands(t *testing.T) {
 		"/s": "/save |/stop |/seed |/stats", "/r": "/reset", "/n": "/n ", "text": "", "": "", "/x": "", "/save f": "", "/top": "/top-k ",
 	} {
 		if got := strings.Join(completeLine(commandsOfTalk(), line), "|"); got != want {
-			t.Errorf("%q: %q wanted, %q found", line, want, got)
+			t.Errorf("%q: got %q, want %q", line, got, want)
 		}
 	}
 }
@@ -182,7 +182,7 @@ func TestPlainLines(t *testing.T) {
 	defer l.Close()
 	for _, want := range []string{"one", "two"} {
 		if got, err := l.Prompt("> "); got != want || err != nil {
-			t.Errorf("%q wanted, %q found (%v)", want, got, err)
+			t.Errorf("got %q, want %q (%v)", got, want, err)
 		}
 	}
 	if _, err := l.Prompt("> "); !errors.Is(err, io.EOF) || prompts.String() != "> > > " {

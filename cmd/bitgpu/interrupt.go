@@ -18,20 +18,20 @@ var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, hangup}
 // the system and by the shell.
 const hangupTime = time.Second
 
-// interruptible gives a context that the first of the endings ends. The second is the system's again and ends the program
-// at once.
+// interruptible gives a context that the first of the endings ends, with errInterrupted as its cause. The second is the system's
+// again and ends the program at once.
 func interruptible(c *cli.Context) (ctx context.Context, stop func()) { return endedBy(c, endings...) }
 
 func endedBy(c *cli.Context, signals ...os.Signal) (ctx context.Context, stop func()) {
-	// Who starts the program with nohup wants it to outlive the terminal.
+	// A user who starts the program with nohup wants it to outlive the terminal.
 	signals = slices.DeleteFunc(slices.Clone(signals), func(s os.Signal) bool { return s == hangup && ignored(s) })
-	ctx, cancel := context.WithCancel(c.Context)
+	ctx, cancel := context.WithCancelCause(c.Context)
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, signals...)
 	go func() {
 		select {
 		case <-caught:
-			cancel()
+			cancel(errInterrupted)
 			signal.Reset(slices.DeleteFunc(slices.Clone(signals), func(s os.Signal) bool { return s == hangup })...)
 			time.AfterFunc(hangupTime, func() { signal.Stop(caught) })
 		case <-ctx.Done():
@@ -39,34 +39,13 @@ func endedBy(c *cli.Context, signals ...os.Signal) (ctx context.Context, stop fu
 	}()
 	return ctx, func() {
 		signal.Stop(caught)
-		cancel()
+		cancel(nil)
 	}
 }
 
 // ignoreLostReaders makes writing to a pipe that nobody reads any more an error, where it would end the program: what a
 // training or a memory has learned is worth more than its progress.
 func ignoreLostReaders() { signal.Ignore(lostReader) }
-
-// await waits for work, but no longer than the context lasts: what is under way then, which may be a
-// whole book, nobody waits for.
-func await[V any](ctx context.Context, work func() (V, error)) (V, error) {
-	type result struct {
-		value V
-		err   error
-	}
-	done := make(chan result, 1)
-	go func() {
-		value, err := work()
-		done <- result{value, err}
-	}()
-	select {
-	case r := <-done:
-		return r.value, r.err
-	case <-ctx.Done():
-		var none V
-		return none, errInterrupted
-	}
-}
 
 // interrupted is errInterrupted once the context has ended.
 func interrupted(ctx context.Context) error {

@@ -148,7 +148,7 @@ func TestTrainInterrupt(t *testing.T) {
 	p.Process.Signal(syscall.SIGINT)
 	p.Wait()
 	if code := p.ProcessState.ExitCode(); code != exitInterrupted {
-		t.Fatalf("exit code %d wanted, %d found: %s", exitInterrupted, code, p.text())
+		t.Fatalf("got exit code %d, want %d: %s", code, exitInterrupted, p.text())
 	}
 	if !strings.Contains(p.text(), "saved ") || !strings.Contains(p.text(), "to go on: bitgpu train --resume --output-dir "+dir+"\n") {
 		t.Errorf("%s", p.text())
@@ -156,7 +156,7 @@ func TestTrainInterrupt(t *testing.T) {
 	saved := len(strings.Split(steps(t, dir), `"step"`)) - 1
 	_, stderr := mustRun(t, "train", "--backend", "cpu", "--resume", "--output-dir", dir, "--steps", strconv.Itoa(saved+1))
 	if want := "resumed from step " + strconv.Itoa(saved) + "\n"; !strings.Contains(stderr, want) {
-		t.Errorf("%q wanted: %s", want, stderr)
+		t.Errorf("want %q: %s", want, stderr)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestReadingInterrupt(t *testing.T) {
 		p.work(t, 500*time.Millisecond) // of the several seconds that the words take
 		p.Process.Signal(syscall.SIGINT)
 		if err := p.Wait(); p.ProcessState.ExitCode() != exitInterrupted {
-			t.Errorf("%s: exit code %d wanted, %v: %s", command, exitInterrupted, err, p.text())
+			t.Errorf("%s: got %v, want exit code %d: %s", command, err, exitInterrupted, p.text())
 		}
 		if command == "train" && !strings.Contains(p.text(), "stopped before the first step") {
 			t.Errorf("%s", p.text())
@@ -203,7 +203,7 @@ func TestTrainSecondInterrupt(t *testing.T) {
 		select {
 		case err := <-exited:
 			if err == nil {
-				t.Error("an end by the signal wanted, a good end found")
+				t.Error("got a good end, want an end by the signal")
 			}
 			return
 		case <-time.After(200 * time.Millisecond):

@@ -12,6 +12,7 @@ import (
 	"bitgpu"
 	"bitgpu/internal/version"
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/dataset"
 	"bitgpu/nn"
 	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
@@ -87,7 +88,7 @@ type adaptation struct {
 	tokens  []uint32
 	marks   []byte
 	out     string
-	resume  func(train.AdapterEngine) error // nil of a new training
+	resume  func(train.AdapterTrainer) error // nil of a new training
 }
 
 // learnOn is the training on one of the ranks.
@@ -258,7 +259,7 @@ func learnTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) ([]
 	ends := tok.EndOfText()
 	ends = ends[:min(len(ends), 1)]
 	var ids []uint32
-	if err := encodeDocuments(ctx, tok, docs, func(_ string, tokens []uint32) error {
+	if err := dataset.Encode(ctx, tok, docs, func(_ string, tokens []uint32) error {
 		ids = append(append(ids, ends...), tokens...)
 		return nil
 	}); err != nil {

@@ -7,11 +7,12 @@ import (
 	"os"
 	"time"
 
-	"bitgpu"
 	"bitgpu/demo"
+	"bitgpu/internal/units"
 	"bitgpu/nn"
 	"bitgpu/nn/storage/peft"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 
 	"github.com/urfave/cli/v2"
 )
@@ -20,7 +21,7 @@ import (
 func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks) error {
 	backend, engine, err := l.start(c, r)
 	if backend != nil {
-		defer backend.close()
+		defer backend.Close()
 	}
 	if engine != nil {
 		defer engine.Release()
@@ -31,10 +32,10 @@ func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks) error 
 	w := c.App.ErrWriter
 	shape := engine.Shape()
 	fmt.Fprintf(w, "%d tokens; %d numbers to learn beside %d weights; %s; %s of memory\n", len(l.tokens), adapterCount(l.config), l.config.ParamCount(),
-		withNote(backend.device, backend.note), byteCount(backend.memoryOf(l.config, shape)))
+		withNote(backend.Name, backend.Note), units.Bytes(backend.Bytes(l.config, shape)))
 	io.WriteString(w, r.describe(shape))
 	p := &learnProgress{out: w, line: newStatusLine(w)}
-	a := &train.Adaptation{Engine: engine, Options: l.options, Tokens: l.tokens, Marks: l.marks, Progress: p.step, Saves: learnSaves}
+	a := &train.Adaptation{Trainer: engine, Options: l.options, Tokens: l.tokens, Marks: l.marks, Progress: p.step, Saves: learnSaves}
 	a.Save = func() error { return a.SaveAdaptation(l.out + stateSuffix) }
 	err = a.Do(ctx)
 	p.close()
@@ -54,20 +55,20 @@ func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks) error 
 }
 
 // start makes an engine that trains the adapter as it begins, or as it was left.
-func (l *adaptation) start(c *cli.Context, r *ranks) (*trainer, train.AdapterEngine, error) {
-	backend, err := openLearner(c)
+func (l *adaptation) start(c *cli.Context, r *ranks) (*device.Device, train.AdapterTrainer, error) {
+	backend, err := openAdapterDevice(c)
 	if err := r.agree(err); err != nil {
 		return backend, nil, err
 	}
 	r.share(c, backend)
 	shape := l.options.Shape()
 	shape.Group = r.Group
-	shape.Recompute = backend.memoryOf(l.config, shape) > backend.room
-	if need := backend.memoryOf(l.config, shape); need > backend.room {
-		return backend, nil, fmt.Errorf("this training takes %s of memory, and %s are free; a smaller --batch-size or --context takes less", byteCount(need), byteCount(backend.room))
+	shape.Recompute = backend.Bytes(l.config, shape) > backend.Room
+	if need := backend.Bytes(l.config, shape); need > backend.Room {
+		return backend, nil, withAdvice(&device.MemoryError{What: "this training", Need: need, Free: backend.Room, Batch: true}, "--batch-size or --context")
 	}
 	if r.Size() > 1 {
-		facts, err := l.facts(backend.kind)
+		facts, err := l.facts(backend.Kind)
 		if err := r.agree(err); err != nil {
 			return backend, nil, err
 		}
@@ -76,13 +77,13 @@ func (l *adaptation) start(c *cli.Context, r *ranks) (*trainer, train.AdapterEng
 		}
 	}
 	if shape.Shards > 0 {
-		backend.asUsual()
+		backend.Untune()
 	}
-	made, err := backend.learner(l.config, shape, nn.Spend(l.model.Weights))
+	made, err := backend.Learner(l.config, shape, nn.Spend(l.model.Weights))
 	if err != nil {
 		return backend, nil, err
 	}
-	engine := made.(train.AdapterEngine)
+	engine := made.(train.AdapterTrainer)
 	if l.resume != nil {
 		err = l.resume(engine)
 	}
@@ -91,7 +92,7 @@ func (l *adaptation) start(c *cli.Context, r *ranks) (*trainer, train.AdapterEng
 
 // save writes the adapter and, where the training has not ended, what it goes on from.
 func (l *adaptation) save(w io.Writer, a *train.Adaptation, finished bool) error {
-	adapter, err := a.Engine.Adapter()
+	adapter, err := a.Trainer.Adapter()
 	if err != nil {
 		return err
 	}
@@ -116,18 +117,6 @@ func (l *adaptation) save(w io.Writer, a *train.Adaptation, finished bool) error
 		return err
 	}
 	return nil
-}
-
-// openLearner is openTrainer for adapters, which the CPU trains where nobody asks for a GPU.
-func openLearner(c *cli.Context) (*trainer, error) {
-	backend, adapter, err := backendOf(c)
-	if err != nil {
-		return nil, err
-	}
-	if backend == bitgpu.Auto && adapter == "" {
-		return openCPU(), nil
-	}
-	return openTrainer(c)
 }
 
 // adapterCount is how many numbers an adapter has.

@@ -8,9 +8,11 @@ import (
 	"strings"
 
 	"bitgpu"
+	"bitgpu/internal/units"
 	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
+	"bitgpu/nn/train/device"
 
 	"github.com/urfave/cli/v2"
 )
@@ -46,10 +48,10 @@ func logitsAction(c *cli.Context) error {
 		}
 	}
 	if given != 1 {
-		return usagef("logits: one of --tokens, --tokens-file and -p wanted, %d found", given)
+		return usagef("logits: got %d of --tokens, --tokens-file and -p, want one", given)
 	}
 	if c.IsSet("chunk") && c.Int("chunk") < 1 {
-		return usagef("logits: --chunk: 1 or more wanted, %d found", c.Int("chunk"))
+		return usagef("logits: --chunk: got %d, want 1 or more", c.Int("chunk"))
 	}
 	tokens, err := givenTokens(c)
 	if err != nil {
@@ -68,7 +70,7 @@ func logitsAction(c *cli.Context) error {
 	if len(tokens) == 0 {
 		return fmt.Errorf("%s: %w", tokenSource(c), bitgpu.ErrEmptyPrompt)
 	}
-	if err := checkLogits(len(tokens), m.Config().Vocab, freeMemory()); err != nil {
+	if err := checkLogits(len(tokens), m.Config().Vocab, device.FreeMemory()); err != nil {
 		return fmt.Errorf("%s: %w", tokenSource(c), err)
 	}
 	if m.Context() > 0 {
@@ -95,7 +97,7 @@ func logitsAction(c *cli.Context) error {
 // checkLogits refuses logits (tokens, vocab) that do not fit into free bytes: the file is made in memory.
 func checkLogits(tokens, vocab int, free int64) error {
 	if need := 4 * float64(tokens) * float64(vocab); need > float64(free) {
-		return fmt.Errorf("the logits of %d tokens take %s of memory, and %s are free", tokens, byteCount(int64(min(need, 1<<62))), byteCount(free))
+		return fmt.Errorf("the logits of %d tokens take %s of memory, and %s are free", tokens, units.Bytes(int64(min(need, 1<<62))), units.Bytes(free))
 	}
 	return nil
 }
@@ -132,7 +134,7 @@ func parseTokens(text string) ([]uint32, error) {
 	for _, field := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(", \t\r\n[]", r) }) {
 		id, err := strconv.ParseUint(field, 10, 32)
 		if err != nil {
-			return nil, fmt.Errorf("token ids separated by commas wanted, %q found", field)
+			return nil, fmt.Errorf("got %q, want token ids separated by commas", field)
 		}
 		ids = append(ids, uint32(id))
 	}
@@ -146,7 +148,7 @@ func readTokens(path string) ([]uint32, error) {
 		return nil, flagError("tokens-file", err)
 	}
 	if len(data)%4 != 0 {
-		return nil, fmt.Errorf("--tokens-file: %s: a multiple of 4 bytes wanted, as uint32 ids take, %d found", path, len(data))
+		return nil, fmt.Errorf("--tokens-file: %s: got %d bytes, want a multiple of 4, as uint32 ids take", path, len(data))
 	}
 	ids := make([]uint32, len(data)/4)
 	for i := range ids {

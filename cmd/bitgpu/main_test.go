@@ -62,11 +62,11 @@ func refuse(t *testing.T, code int, r outcome, want ...string) {
 		lines = lines[1:]
 	}
 	if r.code != code || r.out != "" || len(lines) != 1 || !strings.HasPrefix(last, "bitgpu: ") || strings.Contains(last, "goroutine") {
-		t.Errorf("exit code %d and one sentence wanted, found %d, stdout %q, stderr %q", code, r.code, r.out, r.err)
+		t.Errorf("got exit code %d, stdout %q, stderr %q, want %d and one sentence", r.code, r.out, r.err, code)
 	}
 	for _, w := range want {
 		if !strings.Contains(last, w) {
-			t.Errorf("%q wanted in %q", w, last)
+			t.Errorf("want %q in %q", w, last)
 		}
 	}
 }
@@ -74,7 +74,7 @@ func refuse(t *testing.T, code int, r outcome, want ...string) {
 func TestDemo(t *testing.T) {
 	text := succeed(t, "", "run", "-p", "ROMEO:", "-n", "40", "--seed", "1", "--backend", "cpu")
 	if len(strings.Fields(text)) < 10 {
-		t.Errorf("40 tokens of text wanted, %q found", text)
+		t.Errorf("got %q, want 40 tokens of text", text)
 	}
 	path := filepath.Join(t.TempDir(), "demo.bitt")
 	succeed(t, "", "export", "-o", path, "--pack", "--head", "f16")
@@ -83,7 +83,7 @@ func TestDemo(t *testing.T) {
 		t.Errorf("the exported demo writes %q, the embedded one %q", again, text)
 	}
 	if ids := succeed(t, "", "tokenize", "-p", "ROMEO:", "--ids"); !strings.Contains(ids, ",") {
-		t.Errorf("token ids wanted, %q found", ids)
+		t.Errorf("got %q, want token ids", ids)
 	}
 }
 
@@ -97,10 +97,10 @@ func TestWrongUsage(t *testing.T) {
 		{"help runn", `no command "runn"; did you mean "run"?`},
 		{"run -m " + m + " hello", `unexpected argument "hello"`},
 		{"run -m " + m + " -p x --tmp 1", `no flag --tmp; did you mean "--temp"?`},
-		{"run -m " + m + " -p x --temp warm", `run: --temp: "warm" is no value for it`},
-		{"run -m " + m + " -p x --temp -1", "temperature: 0 or more wanted, -1 found"},
-		{"run -m " + m + " -p x --top-p 2", "top-p: 0 to 1 wanted, 2 found"},
-		{"run -m " + m + " -p x -n -1", "max-tokens: 0 or more wanted, -1 found"},
+		{"run -m " + m + " -p x --temp warm", `run: --temp: got "warm", want a number`},
+		{"run -m " + m + " -p x --temp -1", "temperature: got -1, want 0 or more"},
+		{"run -m " + m + " -p x --top-p 2", "top-p: got 2, want 0 to 1"},
+		{"run -m " + m + " -p x -n -1", "max-tokens: got -1, want 0 or more"},
 		{"run -m " + m + " -p", "run: -p needs a value"},
 		{"run --model= -p x", `run: --model: got "", want MODEL`},
 		{"run --memory= -p x", `run: --memory: got "", want FILE`},
@@ -116,34 +116,34 @@ func TestWrongUsage(t *testing.T) {
 		{"train --data x --output-dir=", `train: --output-dir: got "", want DIR`},
 		{"export --head= -o x.bitt", `export: --head: got "", want f32|f16|int8`},
 		{"bench --quick --mixer=", `bench: --mixer: got "", want tied|delta`},
-		{"run -m " + m + " -p x --backend tpu", `--backend: auto, gpu or cpu wanted, "tpu" found`},
+		{"run -m " + m + " -p x --backend tpu", `--backend: got "tpu", want auto, gpu or cpu`},
 		{"--nope", "no flag --nope"},
-		{"inspect", "one FILE wanted, 0 arguments found"},
-		{"inspect a b", "one FILE wanted, 2 arguments found"},
+		{"inspect", "got 0 arguments, want one FILE"},
+		{"inspect a b", "got 2 arguments, want one FILE"},
 		{"inspect a --json", `flag --json after "a": flags come before it`},
 		{"version now", `unexpected argument "now"`},
-		{"completion tcsh", `bash, zsh, fish or powershell wanted, "tcsh" found`},
+		{"completion tcsh", `got "tcsh", want bash, zsh, fish or powershell`},
 		{"logits -m " + m + " --tokens 1", "logits: --output is needed"},
-		{"logits -m " + m + " -o x", "one of --tokens, --tokens-file and -p wanted, 0 found"},
-		{"logits -m " + m + " -o x --tokens 1 -p x", "one of --tokens, --tokens-file and -p wanted, 2 found"},
-		{"logits -m " + m + " -o x --tokens 1,a", `token ids separated by commas wanted, "a" found`},
-		{"logits -m " + m + " -o x --tokens 1 --rule fast", `"sequential" or "minibatch" wanted, "fast" found`},
-		{"logits -m " + m + " -o x --tokens 1 --chunk 0", "--chunk: 1 or more wanted, 0 found"},
-		{"tokenize -p x --tokenizer t.json -m " + m, "one of -m MODEL and --tokenizer FILE wanted"},
-		{"tokenize -m " + m + " --decode 1,b", `token ids separated by commas wanted, "b" found`},
+		{"logits -m " + m + " -o x", "got 0 of --tokens, --tokens-file and -p, want one"},
+		{"logits -m " + m + " -o x --tokens 1 -p x", "got 2 of --tokens, --tokens-file and -p, want one"},
+		{"logits -m " + m + " -o x --tokens 1,a", `got "a", want token ids separated by commas`},
+		{"logits -m " + m + " -o x --tokens 1 --rule fast", `got "fast", want "sequential" or "minibatch"`},
+		{"logits -m " + m + " -o x --tokens 1 --chunk 0", "--chunk: got 0, want 1 or more"},
+		{"tokenize -p x --tokenizer t.json -m " + m, "got both -m MODEL and --tokenizer FILE, want one of them"},
+		{"tokenize -m " + m + " --decode 1,b", `got "b", want token ids separated by commas`},
 		{"tokenize -m " + m + " --decode 1 -p x", "stand alone"},
-		{"vocab --input x.txt --document page", `--document: line, block or file wanted, "page" found`},
+		{"vocab --input x.txt --document page", `--document: got "page", want line, block or file`},
 		{"train", "train: --data is missing"},
-		{"train --data x.txt --lr NaN", "train: --lr: a number that is not negative wanted, NaN found"},
-		{"train --benchmark --mixer conv", `train: --mixer: "tied" or "delta" wanted, "conv" found`},
-		{"eval -m " + m + " --data x.txt --batch-size 0", "eval: --batch-size: 1 to 1048576 wanted, 0 found"},
+		{"train --data x.txt --lr NaN", "train: --lr: got NaN, want a number that is not negative"},
+		{"train --benchmark --mixer conv", `train: --mixer: got "conv", want "tied" or "delta"`},
+		{"eval -m " + m + " --data x.txt --batch-size 0", "eval: --batch-size: got 0, want 1 to 1048576"},
 		{"export -m " + m, "export: --output is needed"},
-		{"export -m " + m + " -o x.gguf", "x.gguf: a name that ends in .bitt"},
-		{"export -m " + m + " -o x.bitt --head f8", `--head: f32, f16 or int8 wanted, "f8" found`},
+		{"export -m " + m + " -o x.gguf", "-o x.gguf: want a name that ends in .bitt"},
+		{"export -m " + m + " -o x.bitt --head f8", `--head: got "f8", want f32, f16 or int8`},
 		{"talk", `no command "talk"; did you mean "chat"?`},
 		{"chat --think --no-think", "got --think and --no-think, want one of them"},
 		{"chat --system=", `chat: --system: got "", want TEXT`},
-		{"chat --context 0 -p x", "chat: --context: 1 or more wanted, 0 found"},
+		{"chat --context 0 -p x", "chat: --context: got 0, want 1 or more"},
 		{"xyzzy", `no command "xyzzy"; bitgpu help lists them`},
 		{"--model x run", "no flag --model; flags come after the command"},
 		{"run -p x --device cpu", `no flag --device; did you mean "--backend"?`},
@@ -156,7 +156,7 @@ func TestWrongUsage(t *testing.T) {
 		{"serve --port 70000", "serve: --port: got 70000, want 0 to 65535"},
 		{"serve --parallel 0", "serve: --parallel: got 0, want 1 to 1024"},
 		{"serve --queue -1", "serve: --queue: got -1, want 0 to 1048576"},
-		{"serve --timeout soon", `serve: --timeout: "soon" is no value for it`},
+		{"serve --timeout soon", `serve: --timeout: got "soon"`},
 		{"serve --timeout -1s", "serve: --timeout: got -1s, want 0 or more"},
 		{"serve --memory-limit much", `serve: --memory-limit: got "much", want a size such as 10GB`},
 		{"serve --memory-dir x --memory-store y", "serve: --memory-dir and --memory-store: want one of them"},
@@ -169,7 +169,7 @@ func TestWrongUsage(t *testing.T) {
 		{"web", `web: --output-dir is needed`},
 		{"web -o page now", `unexpected argument "now"`},
 		{"serve --tls-cert x", "serve: --tls-cert and --tls-key are needed together"},
-		{"run -p x --threads 0", "run: --threads: 1 to 4096 wanted, 0 found"},
+		{"run -p x --threads 0", "run: --threads: got 0, want 1 to 4096"},
 	} {
 		t.Run(c.args, func(t *testing.T) { refuse(t, exitUsage, bitgpuRun("", strings.Fields(c.args)...), c.want) })
 	}
@@ -210,7 +210,7 @@ func TestBadFilesAreNamed(t *testing.T) {
 		r := bitgpuRun("", strings.Fields(c.args)...)
 		r.err = strings.TrimPrefix(r.err, firstLine(r.err, "bitgpu: running on "))
 		if r.code != exitError || !strings.HasPrefix(r.err, c.want) || strings.Count(r.err, "\n") != 1 {
-			t.Errorf("%s: %q wanted, exit code %d and %q found", c.args, c.want, r.code, r.err)
+			t.Errorf("%s: got exit code %d and %q, want %q", c.args, r.code, r.err, c.want)
 		}
 	}
 }
@@ -236,7 +236,7 @@ func TestHelp(t *testing.T) {
 		}
 		a, b := succeed(t, "", "help", command.Name), succeed(t, "", command.Name, "--help")
 		if a != b && command.Name != "help" || !strings.Contains(a, "Example:\n") {
-			t.Errorf("bitgpu help %s and bitgpu %s --help: the same with an example wanted, found\n%s\n%s", command.Name, command.Name, a, b)
+			t.Errorf("bitgpu help %s and bitgpu %s --help: want the same with an example, got\n%s\n%s", command.Name, command.Name, a, b)
 		}
 	}
 	if succeed(t, "") != top {
@@ -277,7 +277,7 @@ func TestHelpIsReadable(t *testing.T) {
 	text := succeed(t, "", "train", "--help")
 	for _, want := range []string{"\nData:\n   --data DATA  ", "\nModel:\n   --dim N  ", "\nSchedule:\n   --steps N  ", "\nOutput:\n   --output-dir DIR  ", "\nCompute:\n   --backend auto|gpu|cpu  "} {
 		if !strings.Contains(text, want) {
-			t.Errorf("%q wanted in\n%s", want, text)
+			t.Errorf("want %q in\n%s", want, text)
 		}
 	}
 }
@@ -330,7 +330,7 @@ func TestExamplesOfTheHelp(t *testing.T) {
 			}
 			words := shellWords(line)
 			if len(words) == 0 || words[0] != "bitgpu" {
-				t.Fatalf("%s: an example that begins with bitgpu wanted, %q found", command.Name, line)
+				t.Fatalf("%s: got %q, want an example that begins with bitgpu", command.Name, line)
 			}
 			if r := bitgpuRun(stdin, words[1:]...); r.code != 0 {
 				t.Errorf("%s: exit code %d: %s", line, r.code, r.err)

@@ -50,7 +50,7 @@ func TestDevicesListPublicModels(t *testing.T) {
 	out := succeed(t, "", "devices")
 	for _, want := range []string{"Ternary-Bonsai-1.7B", "Ternary-Bonsai-4B", "Ternary-Bonsai-8B", "Ternary-Bonsai-27B", "BitNet b1.58 2B4T", "Falcon-E-3B", "2.1 GB", "4.3 GB", "157 MB"} {
 		if !strings.Contains(out, want) {
-			t.Errorf("%q wanted in\n%s", want, out)
+			t.Errorf("want %q in\n%s", want, out)
 		}
 	}
 	if strings.Count(out, "BitNet b1.58 2B4T") != 1 {

@@ -103,7 +103,7 @@ func TestMPIRanks(t *testing.T) {
 				dir := filepath.Join(t.TempDir(), "run")
 				text := mpiRun(t, n, sharded(data, dir, slices.Concat(flags, more)...)...).finish(t)
 				if want := fmt.Sprintf("%d ranks, %d a host, each with %d of the 8 shards", n, n, 8/n); n > 1 && strings.Count(text, want) != 1 {
-					t.Errorf("%q wanted once: %s", want, text)
+					t.Errorf("want %q once: %s", want, text)
 				}
 				sameFiles(t, alone, dir)
 			})
@@ -269,11 +269,11 @@ func TestMPIRefused(t *testing.T) {
 		{1, with("--lr", "0.02"), ": option lr: got 0.02, want 0.01 as rank 0 has"},
 		{1, with("--dim", "32"), "model: hidden_dim: got 32, want 16 as rank 0 has"},
 		{1, with("--data", other), "training tokens: got 500 tokens with CRC-32C "},
-		{1, with("--steps", "0"), "steps: 1 or more wanted, 0 found"},
+		{1, with("--steps", "0"), "steps: got 0, want 1 or more"},
 	} {
 		p := mpiRun(t, c.n, sharded(data, dir, c.more...)...)
 		if err := p.Wait(); err == nil || strings.Count(p.text(), c.want) != 1 || strings.Count(p.text(), "bitgpu: ") != 1 {
-			t.Errorf("%q wanted once: %v: %s", c.want, err, p.text())
+			t.Errorf("want %q once: %v: %s", c.want, err, p.text())
 		}
 		if found, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "*")); len(found) > 0 {
 			t.Errorf("got %q, want nothing written", found)
@@ -294,7 +294,7 @@ func TestMPIInterrupt(t *testing.T) {
 		}
 		syscall.Kill(pid, syscall.SIGTERM)
 		if err := p.Wait(); err == nil {
-			t.Errorf("rank %d: an end as interrupted wanted", rank)
+			t.Errorf("rank %d: want an end as interrupted", rank)
 		}
 		if !strings.Contains(p.text(), "saved ") || !strings.Contains(p.text(), "to go on: bitgpu train --resume --output-dir "+dir+"\n") {
 			t.Errorf("rank %d: %s", rank, p.text())

@@ -40,7 +40,7 @@ func TestWholeNumbersAreDecimal(t *testing.T) {
 				try := &cli.App{Commands: []*cli.Command{command}, ExitErrHandler: func(*cli.Context, error) {}, Writer: &strings.Builder{}, ErrWriter: &strings.Builder{}}
 				err := try.Run([]string{"bitgpu", "try", dashes(f.Names()[0]) + "=" + text})
 				if got != want || (err != nil) != (want == nil) {
-					t.Errorf("%s %s=%s: %v wanted, %v found, %v", command.Name, f.Names()[0], text, want, got, err)
+					t.Errorf("%s %s=%s: got %v, want %v, %v", command.Name, f.Names()[0], text, got, want, err)
 				}
 			}
 		}
@@ -49,9 +49,9 @@ func TestWholeNumbersAreDecimal(t *testing.T) {
 		t.Errorf("%d flags tried", tried)
 	}
 	if a, b := bitgpuRun("", "run", "-p", "x", "-n", "010", "--seed", "010"), bitgpuRun("", "run", "-p", "x", "-n", "10", "--seed", "10"); a != b || a.code != 0 {
-		t.Errorf("%+v wanted, %+v found", b, a)
+		t.Errorf("got %+v, want %+v", a, b)
 	}
-	refuse(t, exitUsage, bitgpuRun("", "run", "-p", "x", "-n", "0x10"), `run: -n: "0x10" is no value for it, a whole number is wanted`)
+	refuse(t, exitUsage, bitgpuRun("", "run", "-p", "x", "-n", "0x10"), `run: -n: got "0x10", want a whole number`)
 }
 
 func TestShellWord(t *testing.T) {
@@ -60,7 +60,7 @@ func TestShellWord(t *testing.T) {
 		"$HOME": "'$HOME'", "a*": "'a*'", "~x": "'~x'", "a\nb": "'a\nb'", `a"b\c`: `'a"b\c'`,
 	} {
 		if got := quoted("linux", word); got != want {
-			t.Errorf("%q: %s wanted, %s found", word, want, got)
+			t.Errorf("%q: got %s, want %s", word, got, want)
 		}
 	}
 	for word, want := range map[string]string{`C:\a\model.bitt`: `C:\a\model.bitt`, `C:\my model`: `"C:\my model"`, "it's": `"it's"`, "": `""`} {

@@ -23,11 +23,11 @@ func plotCommand() *cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() == 0 {
-				return usagef("plot: the output directory of a training wanted, or several")
+				return usagef("plot: want the output directory of a training, or several")
 			}
 			path := c.String("output")
 			if learningcurve.Format(path) == "" {
-				return usagef("plot: --output: %s: a name that ends in .png or .svg wanted", path)
+				return usagef("plot: --output: %s: want a name that ends in .png or .svg", path)
 			}
 			if err := drawRuns(path, c.Args().Slice()); err != nil {
 				return fmt.Errorf("plot: %w", err)

@@ -13,10 +13,10 @@ func TestPlotFormats(t *testing.T) {
 	for name, want := range map[string]string{"a.png": "\x89PNG", "a.SVG": "<svg"} {
 		mustRun(t, "plot", "-o", filepath.Join(dir, name), run)
 		if got := string(read(t, dir, name)); !strings.HasPrefix(got, want) {
-			t.Errorf("%s: %q wanted, %.10q found", name, want, got)
+			t.Errorf("%s: got %.10q, want %q", name, got, want)
 		}
 	}
 	for _, name := range []string{"a.pdf", "picture"} {
-		fails(t, exitUsage, "plot: --output: "+name+": a name that ends in .png or .svg wanted", "plot", "-o", name, run)
+		fails(t, exitUsage, "plot: --output: "+name+": want a name that ends in .png or .svg", "plot", "-o", name, run)
 	}
 }

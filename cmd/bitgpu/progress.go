@@ -7,8 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"bitgpu/internal/units"
 	"bitgpu/io/tensorboard"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 )
 
 // progress shows how a run goes: a line that is written over on a terminal, else a line from time to time.
@@ -160,7 +162,7 @@ func (p *progress) close() {
 }
 
 // announce says what will be trained, where, and from where on.
-func announce(out io.Writer, e train.Engine, b *trainer, resumed *train.Checkpoint, r *ranks) {
+func announce(out io.Writer, e train.Trainer, b *device.Device, resumed *train.Checkpoint, r *ranks) {
 	c, s := e.Config(), e.Shape()
 	note := ""
 	if s.Recompute {
@@ -168,15 +170,15 @@ func announce(out io.Writer, e train.Engine, b *trainer, resumed *train.Checkpoi
 	}
 	fmt.Fprintf(out, "%d parameters: width %d, %d layers, %d tokens, %s mixer, scale %s, %s rule\n",
 		c.ParamCount(), c.Width, c.Layers, c.Vocab, c.Mixer, c.WeightScale, c.Rule)
-	if sums := train.SumsMemory(c, s, false); s.Shards > 0 && !b.onCPU {
-		note += fmt.Sprintf(", %s of the host's for sums", byteCount(sums))
+	if sums := train.SumsBytes(c, s, false); s.Shards > 0 && !b.OnCPU {
+		note += fmt.Sprintf(", %s of the host's for sums", units.Bytes(sums))
 	}
 	io.WriteString(out, r.describe(s))
 	each := ""
 	if r.Size() > 1 {
 		each = " a rank"
 	}
-	fmt.Fprintf(out, "%s; %s of memory%s%s\n", withNote(b.device, b.note), byteCount(b.memoryOf(c, s)), each, note)
+	fmt.Fprintf(out, "%s; %s of memory%s%s\n", withNote(b.Name, b.Note), units.Bytes(b.Bytes(c, s)), each, note)
 	if resumed != nil {
 		fmt.Fprintf(out, "resumed from step %d\n", resumed.State.Step)
 	}

@@ -55,12 +55,12 @@ func TestCommandsOnPublicModels(t *testing.T) {
 			{1, []string{"view", "-m", m, "-p", "x", "--png", dir}, "view draws a memory that learns"},
 			{1, []string{"train", "--load", m, "--data", text, "--output-dir", filepath.Join(dir, "t")}, "is a model of a public family"},
 			{1, []string{"run", "-m", m, "--backend", "cpu", "--context", "4", "-p", "hello"}, "the context is full: got 5 tokens behind 0, want 4 at most"},
-			{2, []string{"run", "-m", m, "--context", "0", "-p", "x"}, "--context: 1 or more wanted, 0 found"},
+			{2, []string{"run", "-m", m, "--context", "0", "-p", "x"}, "--context: got 0, want 1 or more"},
 			{2, []string{"run", "-m", m, "--masters", "up", "-p", "x"}, `--masters: got "up", want half-up or half-even`},
 			{1, []string{"run", "-m", m, "--masters", "half-up", "-p", "x"}, "masters: got a rounding, want none: its matrices are ternary as they are"},
 			{1, []string{"run", "-m", model("d32-none"), "--masters", "half-up", "-p", "x"}, "masters: got a rounding, want none: it is no directory"},
 			{2, []string{"logits", "-m", m, "--backend", "cpu", "--tokens", "1", "-o", filepath.Join(dir, "l"), "--chunk", "4"}, "does not learn by a rule"},
-			{1, []string{"logits", "-m", m, "--backend", "cpu", "--tokens", "999", "-o", filepath.Join(dir, "l")}, "an id below 258 wanted"},
+			{1, []string{"logits", "-m", m, "--backend", "cpu", "--tokens", "999", "-o", filepath.Join(dir, "l")}, "want an id below 258"},
 			{2, []string{"eval", "-m", m, "--data", text, "--context-len", "65"}, "--context-len: got 65, want 64 at most"},
 			{2, []string{"eval", "-m", m, "--data", text, "--context-len", "16", "--context", "8"}, "--context-len: got 16, want 8 at most"},
 			{2, []string{"eval", "-m", m, "--data", text, "--batch-size", "2"}, "--batch-size: got 2, want 1"},
@@ -244,7 +244,7 @@ func TestInspectPublic(t *testing.T) {
 		"258 tokens", "chat template   yes", "257 <|im_end|>", "type PQ2_0", "blk.0.attn_qkv.weight",
 	} {
 		if !strings.Contains(out, want) {
-			t.Errorf("%q wanted in\n%s", want, out)
+			t.Errorf("want %q in\n%s", want, out)
 		}
 	}
 	var r struct {

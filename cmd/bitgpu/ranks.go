@@ -24,6 +24,7 @@ import (
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/op"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 	"bitgpu/nn/train/mpi"
 
 	"github.com/urfave/cli/v2"
@@ -118,7 +119,7 @@ func (r *ranks) takeAdapter(c *cli.Context) error {
 // leads says whether this is the rank that writes and reports.
 func (r *ranks) leads() bool { return r.Rank() == 0 }
 
-// lost ends all ranks because one has ended: rank 0 says which and how to go on, and where it is the one, rank 1.
+// lost ends all ranks because one has ended: rank 0 says which one and how to go on, or rank 1 if it was rank 0 that ended.
 func (r *ranks) lost(c *cli.Context, who, why string) {
 	if r.Rank() > 1 {
 		time.Sleep(time.Second) // so that the others can
@@ -247,11 +248,11 @@ func (r *ranks) options(c *cli.Context, resumed *train.Checkpoint) (train.Option
 	return o, nil
 }
 
-// share leaves each rank of a host its part of the memory, and tells the trainer of the group.
-func (r *ranks) share(c *cli.Context, t *trainer) {
-	t.shape.Group, t.shape.ShardOptimizer = r.Group, c.Bool("shard-optimizer")
-	if t.room < math.MaxInt64 {
-		t.room /= int64(r.here)
+// share leaves each rank of a host its part of the memory, and tells the device of the group.
+func (r *ranks) share(c *cli.Context, d *device.Device) {
+	d.Group, d.ShardOptimizer = r.Group, c.Bool("shard-optimizer")
+	if d.Room < math.MaxInt64 {
+		d.Room /= int64(r.here)
 	}
 }
 

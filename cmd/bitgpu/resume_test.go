@@ -27,7 +27,7 @@ func fails(t testing.TB, code int, want string, args ...string) {
 	r := bitgpuRun("", args...)
 	lines := strings.Split(strings.TrimSpace(r.err), "\n")
 	if last := lines[len(lines)-1]; r.code != code || !strings.Contains(last, want) {
-		t.Errorf("bitgpu %q: exit code %d and %q wanted, %d and %q found", args, code, want, r.code, last)
+		t.Errorf("bitgpu %q: got exit code %d and %q, want %d and %q", args, r.code, last, code, want)
 	}
 }
 
@@ -45,16 +45,16 @@ func TestResumeOtherText(t *testing.T) {
 		fails(t, exitUsage, flag+" has nothing to act on: the training goes on with the tokens in "+made, resume(flag, value)...)
 	}
 	for _, name := range []string{other, "nofile.txt"} {
-		fails(t, exitUsage, "was trained on "+text+", "+name+" found", resume("--data", name)...)
+		fails(t, exitUsage, "--data: got "+name+", want "+text+", which ", resume("--data", name)...)
 	}
-	fails(t, exitUsage, "--context-len: "+filepath.Join(dir, "checkpoints", "step-00000002")+" has read its data with 8, 16 found", resume("--context-len", "16")...)
+	fails(t, exitUsage, "--context-len: got 16, want 8, with which "+filepath.Join(dir, "checkpoints", "step-00000002")+" has read its data", resume("--context-len", "16")...)
 	fails(t, exitUsage, "--order: ", resume("--order", "sequential")...)
 	fails(t, exitUsage, "--seed: ", resume("--seed", "9")...)
 	fails(t, exitUsage, "--dim: ", resume("--dim", "32")...)
 	fails(t, exitUsage, "--val-every: --val-ratio 0 leaves no validation tokens",
 		small("--data", text, "--val-ratio", "0", "--val-every", "1", "--output-dir", t.TempDir())...)
 	if s := newest(t, dir); s.Step != 2 || s.Options.Data != text {
-		t.Errorf("the checkpoint of step 2 untouched wanted, %+v found", s)
+		t.Errorf("got %+v, want the checkpoint of step 2 untouched", s)
 	}
 
 	// What may be repeated is no contradiction, and another batch only takes more of the same.
@@ -66,7 +66,7 @@ func TestResumeOtherText(t *testing.T) {
 	fails(t, exitError, "a training goes on with the same tokens only", resume("--steps", "4")...)
 	mustRun(t, resume("--steps", "4", "--val-ratio", "0.3")...)
 	if s := newest(t, dir); s.Step != 4 || s.Tokens != 2*16+2*24 {
-		t.Errorf("step 4 and 80 tokens wanted, %+v found", s)
+		t.Errorf("got %+v, want step 4 and 80 tokens", s)
 	}
 }
 
@@ -88,7 +88,7 @@ func TestResumeOtherTokens(t *testing.T) {
 	writeText(t, moved, string(changed))
 	fails(t, exitError, "a training goes on with the same tokens only", append(resume, "--steps", "4")...)
 	if s := newest(t, dir); s.Step != 3 || s.Options.Data != moved {
-		t.Errorf("step 3 with %s wanted, %+v found", moved, s)
+		t.Errorf("got %+v, want step 3 with %s", s, moved)
 	}
 }
 
@@ -108,11 +108,11 @@ func TestSaid(t *testing.T) {
 	data, dir := tokenFile(t, "some.u32", 400), filepath.Join(t.TempDir(), "run")
 	_, stderr := mustRun(t, small("--data", data, "--steps", "4", "--output-dir", dir)...)
 	if want := "warning: --warmup-steps 10 is not below --steps 4: "; !strings.Contains(stderr, want) {
-		t.Errorf("%q wanted: %s", want, stderr)
+		t.Errorf("want %q: %s", want, stderr)
 	}
 	_, stderr = mustRun(t, "train", "--backend", "cpu", "--resume", "--output-dir", dir, "--steps", "3", "--warmup-steps", "1")
 	if want := "nothing left to do: 4 steps are done, --steps is 3; a larger --steps goes on\n"; !strings.Contains(stderr, want) || strings.Contains(stderr, "warning") {
-		t.Errorf("%q and no warning wanted: %s", want, stderr)
+		t.Errorf("want %q and no warning: %s", want, stderr)
 	}
 	state := filepath.Join(dir, "checkpoints", "step-00000004", "state.json")
 	if err := os.Truncate(state, 9); err != nil {
@@ -131,7 +131,7 @@ func TestValidatesBySaving(t *testing.T) {
 		stdout, _ := mustRun(t, small(append([]string{"--data", text, "--vocab-size", "300", "--val-ratio", "0.3", "--steps", "4",
 			"--save-interval", "2", "--output-dir", dir}, more...)...)...)
 		if s := newest(t, dir); s.Options.ValEvery != want || s.Validated != (want > 0) || strings.Contains(stdout, "best validation loss") != (want > 0) {
-			t.Errorf("%v: validation every %d steps wanted, %+v and %s found", more, want, s, stdout)
+			t.Errorf("%v: got %+v and %s, want validation every %d steps", more, s, stdout, want)
 		}
 	}
 }
@@ -156,7 +156,7 @@ func TestRefusedLeavesNothing(t *testing.T) {
 	}
 	fails(t, exitError, "no such file", small("--data", "nowhere.txt", "--output-dir", there)...)
 	if entries, err := os.ReadDir(there); err != nil || len(entries) > 0 {
-		t.Errorf("an empty directory wanted: %v %v", entries, err)
+		t.Errorf("want an empty directory: %v %v", entries, err)
 	}
 }
 
@@ -218,12 +218,12 @@ func TestDecaySteps(t *testing.T) {
 	mustRun(t, "train", "--backend", "cpu", "--resume", "--output-dir", dir, "--steps", "20")
 	lines, err := train.ReadMetrics(filepath.Join(dir, train.MetricsName))
 	if err != nil || len(lines) != 20 {
-		t.Fatalf("20 lines wanted, %d and %v found", len(lines), err)
+		t.Fatalf("got %d and %v, want 20 lines", len(lines), err)
 	}
 	for _, l := range lines[2:] {
 		falling := l.Step > 10 && l.Step < 14 || l.Step > 16
 		if (l.LR < 0.01) != falling {
-			t.Errorf("step %d: falling %v wanted, a learning rate of %v found", l.Step, falling, l.LR)
+			t.Errorf("step %d: got a learning rate of %v, want falling %v", l.Step, l.LR, falling)
 		}
 	}
 }

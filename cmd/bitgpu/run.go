@@ -68,6 +68,43 @@ func runAction(c *cli.Context) error {
 	if c.IsSet("prompt") && c.String("prompt") == "" && c.String("memory") == "" {
 		return fmt.Errorf("run: -p: %w", bitgpu.ErrEmptyPrompt)
 	}
+	return withSession(c, func(s *bitgpu.Session) error {
+		kept := c.String("memory")
+		if talk {
+			turns, err := inTurns(c, s, kept)
+			if err != nil {
+				return err
+			}
+			if turns != nil {
+				defer turns.Close()
+				return chatWith(c, turns, o, true)
+			}
+		}
+		if kept != "" {
+			if err := s.LoadMemory(kept); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		before := s.Position()
+		var err error
+		if talk {
+			// Ctrl-C stops an answer, not the conversation.
+			ctx, stop := endedBy(c, endings[1:]...)
+			defer stop()
+			lines := newLineReader(c, commandsOfTalk())
+			defer lines.Close()
+			err = converse(ctx, c, s, o, lines)
+		} else {
+			ctx, stop := interruptible(c)
+			defer stop()
+			err = answerOnce(ctx, c, s, o)
+		}
+		return saved(kept, err, s.Position() != before, s.SaveMemory)
+	})
+}
+
+// withSession opens the model and a session of it for use. A file of --memory that could not be saved at the end is refused first.
+func withSession(c *cli.Context, use func(s *bitgpu.Session) error) error {
 	if err := checkMemoryPath(c.String("memory")); err != nil {
 		return err
 	}
@@ -82,36 +119,7 @@ func runAction(c *cli.Context) error {
 		return err
 	}
 	defer s.Close()
-	kept := c.String("memory")
-	if talk {
-		turns, err := inTurns(c, s, kept)
-		if err != nil {
-			return err
-		}
-		if turns != nil {
-			defer turns.Close()
-			return chatWith(c, turns, o, true)
-		}
-	}
-	if kept != "" {
-		if err := s.LoadMemory(kept); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	before := s.Position()
-	if talk {
-		// Ctrl-C stops an answer, not the conversation.
-		ctx, stop := endedBy(c, endings[1:]...)
-		defer stop()
-		lines := newLineReader(c, commandsOfTalk())
-		defer lines.Close()
-		err = converse(ctx, c, s, o, lines)
-	} else {
-		ctx, stop := interruptible(c)
-		defer stop()
-		err = answerOnce(ctx, c, s, o)
-	}
-	return saved(kept, err, s.Position() != before, s.SaveMemory)
+	return use(s)
 }
 
 // inTurns begins a conversation in turns where the model has a template and the memory none of a text, and says why where it

@@ -35,7 +35,7 @@ func TestRunWritesTheTextAlone(t *testing.T) {
 		"stats": bitgpuRun("", append(args, "--stats", "-p", "the")...),
 	} {
 		if r.code != 0 || r.out != want {
-			t.Errorf("%s: %q wanted, %q found (%d, %s)", about, want, r.out, r.code, r.err)
+			t.Errorf("%s: got %q, want %q (%d, %s)", about, r.out, want, r.code, r.err)
 		}
 		if !strings.HasPrefix(r.err, "bitgpu: running on CPU (") {
 			t.Errorf("%s: the device is not said: %q", about, r.err)
@@ -175,8 +175,8 @@ func TestBrokenFiles(t *testing.T) {
 		"no JSON":               {replace(`"config"`, `"config`), "JSON"},
 		"cut short":             {func(data []byte) []byte { return data[:len(data)-100] }, "the file has"},
 		"tensor missing":        {replace(up, "layers.1.ttt.up.wrong!"), up},
-		"tensor of other shape": {editTensors(func(h map[string]map[string]any) { h[up]["shape"] = []int{8, 32} }), up + ": shape (32, 8) wanted, (8, 32) found"},
-		"tensor of other type":  {editTensors(func(h map[string]map[string]any) { h[up]["dtype"] = "I32" }), up + ": type F32, F16, BF16 or U8 wanted, I32 found"},
+		"tensor of other shape": {editTensors(func(h map[string]map[string]any) { h[up]["shape"] = []int{8, 32} }), up + ": got shape (8, 32), want (32, 8)"},
+		"tensor of other type":  {editTensors(func(h map[string]map[string]any) { h[up]["dtype"] = "I32" }), up + ": got type I32, want F32, F16, BF16 or U8"},
 		"tensors overlap": {editTensors(func(h map[string]map[string]any) {
 			h[up]["data_offsets"] = h["layers.0.ttt.up.weight"]["data_offsets"]
 		}), "layers."},
@@ -184,7 +184,7 @@ func TestBrokenFiles(t *testing.T) {
 			h["layers.1.mlp.down_proj.weight"]["data_offsets"] = []int{1 << 40, 1<<40 + 4*32*128}
 		}), "layers.1.mlp.down_proj.weight: lies at bytes 1099511627776"},
 		"tokenizer size": {replace(`"content": "<|padding|>"`, `"content": "<|endoftext|>"`), "tokenizer"},
-		"vocab_size":     {replace(`"vocab_size": 300`, `"vocab_size": 301`), "embed.weight: shape (301, 32) wanted, (300, 32) found"},
+		"vocab_size":     {replace(`"vocab_size": 300`, `"vocab_size": 301`), "embed.weight: got shape (300, 32), want (301, 32)"},
 		"NaN": {func(data []byte) []byte {
 			binary.LittleEndian.PutUint32(data[len(data)-4:], 0x7fc00000)
 			return data
@@ -227,20 +227,20 @@ func TestBadInput(t *testing.T) {
 		{"", []string{"run", "-m", m, "-p", ""}, []string{"the prompt is empty"}},
 		{"\n", []string{"run", "-m", m}, []string{"stdin", "the prompt is empty"}},
 		{"", []string{"run", "-m", m, "-p", "x", "--backend", "gpu", "--adapter", "no such adapter"}, []string{"adapter"}},
-		{"", []string{"logits", "-m", m, "--tokens", "1,300", "-o", out}, []string{"--tokens: ", "token 1: an id below 300 wanted, 300 found"}},
-		{"", []string{"logits", "-m", m, "--tokens-file", beyond, "-o", out}, []string{beyond + ": ", "token 1: an id below 300 wanted, 300 found"}},
+		{"", []string{"logits", "-m", m, "--tokens", "1,300", "-o", out}, []string{"--tokens: ", "token 1: got 300, want an id below 300"}},
+		{"", []string{"logits", "-m", m, "--tokens-file", beyond, "-o", out}, []string{beyond + ": ", "token 1: got 300, want an id below 300"}},
 		{"", []string{"run", "-m", mute, "-p", "x"}, []string{mute + ": the model has no tokenizer"}},
 		{"", []string{"logits", "-m", m, "--tokens", ",", "-o", out}, []string{"the prompt is empty"}},
-		{"", []string{"logits", "-m", m, "--tokens-file", odd, "-o", out}, []string{odd, "a multiple of 4 bytes wanted", "5 found"}},
+		{"", []string{"logits", "-m", m, "--tokens-file", odd, "-o", out}, []string{odd, "got 5 bytes, want a multiple of 4"}},
 		{"", []string{"logits", "-m", m, "--tokens-file", "no/such.u32", "-o", out}, []string{"no/such.u32"}},
 		{"", []string{"logits", "-m", m, "--tokens", "1", "-o", "no/such/out"}, []string{"no/such/out"}},
 		{"", []string{"tokenize", "--tokenizer", odd, "-p", "x"}, []string{odd}},
-		{"", []string{"tokenize", "-m", m, "--decode", "300"}, []string{"an id below 300 wanted, 300 found"}},
+		{"", []string{"tokenize", "-m", m, "--decode", "300"}, []string{"got 300, want an id below 300"}},
 		{"", []string{"inspect", odd}, []string{odd}},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) { refuse(t, exitError, bitgpuRun(c.stdin, c.args...), c.want...) })
 	}
-	if r := bitgpuRun("\"ok\"\nnot JSON\n", "tokenize", "-m", m, "--jsonl"); r.code != exitError || !strings.Contains(r.err, `line 2: a JSON string wanted, "not JSON" found`) {
+	if r := bitgpuRun("\"ok\"\nnot JSON\n", "tokenize", "-m", m, "--jsonl"); r.code != exitError || !strings.Contains(r.err, `line 2: got "not JSON", want a JSON string`) {
 		t.Errorf("%+v", r)
 	}
 }
@@ -280,7 +280,7 @@ func TestInterrupt(t *testing.T) {
 	io.Copy(io.Discard, out)
 	cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-		t.Errorf("exit code %d wanted, %d found", exitInterrupted, code)
+		t.Errorf("got exit code %d, want %d", code, exitInterrupted)
 	}
 	if m, err := memory.Read(path); err != nil || m.Tokens < 50 {
 		t.Errorf("the memory was not saved: %v", err)

@@ -88,7 +88,7 @@ func TestTail(t *testing.T) {
 	} {
 		text, out := writeText(t, filepath.Join(dir, name+".txt"), c.text), filepath.Join(dir, name)
 		if corpus.InValidation(c.text, 0.1) {
-			t.Fatalf("%s: the document's hash is in the share; another text wanted", name)
+			t.Fatalf("%s: the document's hash is in the share, want another text", name)
 		}
 		mustRun(t, "data", "--input", text, "--document", "file", "--tokenizer", vocab, "--output-dir", out, "--val-ratio", "0.1")
 		train, _ := textOf(t, out, corpus.TrainName)

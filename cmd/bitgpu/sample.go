@@ -8,13 +8,14 @@ import (
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn/op"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 )
 
 // sampleTokens are what a model in training writes.
 const sampleTokens = 40
 
 // newSampler has the model of a run write a few words, the same each time but for what it has learned.
-func newSampler(b *trainer, run *train.Run, p *progress) (func(done int), error) {
+func newSampler(b *device.Device, run *train.Run, p *progress) (func(done int), error) {
 	tok, err := tokenizer.Parse(modeldir.TokenizerName, run.Tokenizer)
 	if err != nil {
 		return nil, err
@@ -25,10 +26,10 @@ func newSampler(b *trainer, run *train.Run, p *progress) (func(done int), error)
 		prompt = []uint32{0}
 	}
 	return func(done int) {
-		weights, err := run.Engine.Read(train.Masters)
+		weights, err := run.Trainer.Download(train.Masters)
 		if err == nil {
 			var ids []uint32
-			if ids, err = b.write(run.Engine.Config(), weights, prompt, sampleTokens, op.Sampling{Temperature: 0.8, Seed: run.Options.Seed}); err == nil {
+			if ids, err = b.Write(run.Trainer.Config(), weights, prompt, sampleTokens, op.Sampling{Temperature: 0.8, Seed: run.Options.Seed}); err == nil {
 				text := tok.Decode(ids, true)
 				p.note("step %d writes: %q", done, text) // quoted, so that nothing moves a terminal's cursor
 				if p.board != nil {

@@ -27,8 +27,8 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint, shards int) (train.Op
 	take(c, given, "lr", &o.LR, c.Float64)
 	take(c, given, "min-lr", &o.MinLR, c.Float64)
 	take(c, given, "warmup-steps", &o.Warmup, c.Int)
-	take(c, given, "decay-steps", &o.Fall, c.Int)
-	take(c, given, "weight-decay", &o.Decay, c.Float64)
+	take(c, given, "decay-steps", &o.DecaySteps, c.Int)
+	take(c, given, "weight-decay", &o.WeightDecay, c.Float64)
 	take(c, given, "grad-clip", &o.Clip, c.Float64)
 	take(c, given, "dropout", &o.Dropout, c.Float64)
 	take(c, given, "order", &o.Order, c.String)
@@ -63,8 +63,8 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint, shards int) (train.Op
 	if o.LR == 0 {
 		return o, usagef("train: --lr: got 0, want a number above 0: with 0 nothing is learned")
 	}
-	if o.Fall > o.Steps {
-		return o, usagef("train: --decay-steps: got %d, want at most --steps, %d", o.Fall, o.Steps)
+	if o.DecaySteps > o.Steps {
+		return o, usagef("train: --decay-steps: got %d, want at most --steps, %d", o.DecaySteps, o.Steps)
 	}
 	if resumed != nil {
 		return o, sameWindows(resumed, o)
@@ -80,8 +80,8 @@ func sameWindows(resumed *train.Checkpoint, o train.Options) error {
 		was, now any
 	}{{"context-len", was.Time, o.Time}, {"order", was.Order, o.Order}, {"seed", was.Seed, o.Seed}} {
 		if f.was != f.now {
-			return usagef("train: --%s: %s has read its data with %v, %v found; --load MODEL begins anew with its weights",
-				f.name, resumed.Path, f.was, f.now)
+			return usagef("train: --%s: got %v, want %v, with which %s has read its data; --load MODEL begins anew with its weights",
+				f.name, f.now, f.was, resumed.Path)
 		}
 	}
 	return nil
@@ -126,7 +126,7 @@ func overlay(c *cli.Context, config *nn.Config, given func(string) bool) {
 // repeat and not contradict, or else the flags', still without a vocabulary.
 func runConfig(c *cli.Context, start *storage.Loaded, ch chooser) (nn.Config, error) {
 	if n := c.Int("ttt-chunk"); n < 1 { // a configuration takes 0 for its default
-		return nn.Config{}, usagef("train: --ttt-chunk: 1 or more wanted, %d found", n)
+		return nn.Config{}, usagef("train: --ttt-chunk: got %d, want 1 or more", n)
 	}
 	config, given := nn.Config{}, func(string) bool { return true }
 	if start != nil {
@@ -137,7 +137,7 @@ func runConfig(c *cli.Context, start *storage.Loaded, ch chooser) (nn.Config, er
 		ch.model(&config, -1)
 	}
 	if config.Mixer == nn.MixerTied && (c.Int("ttt-dim") != 0 || c.Int("ttt-heads") != 0) {
-		return config, usagef("train: --ttt-dim and --ttt-heads shape the delta mixer's memory; --mixer delta wanted")
+		return config, usagef("train: --ttt-dim and --ttt-heads shape the delta mixer's memory: add --mixer delta")
 	}
 	config = config.WithDefaults()
 	if start != nil {
@@ -178,16 +178,16 @@ func sameShape(c *cli.Context, start *storage.Loaded, config nn.Config) error {
 	}
 	for _, k := range nn.Keys {
 		if theirs, ours := nn.Field(k.Value(&have)), nn.Field(k.Value(&config)); k.Flag != "" && c.IsSet(k.Flag) && theirs != ours {
-			return usagef("train: --%s: %s was made with %v, %v found", k.Flag, start.Path, theirs, ours)
+			return usagef("train: --%s: got %v, want %v, with which %s was made", k.Flag, ours, theirs, start.Path)
 		}
 	}
 	return nil
 }
 
 // setVocab gives the configuration the vocabulary of the data.
-func setVocab(config *nn.Config, start *storage.Loaded, data *dataset, path string) error {
+func setVocab(config *nn.Config, start *storage.Loaded, data *trainingData, path string) error {
 	if start != nil && config.Vocab != data.vocab {
-		return fmt.Errorf("%s: vocab_size %d found, the data have %d", start.Path, config.Vocab, data.vocab)
+		return fmt.Errorf("%s: got vocab_size %d, the data have %d", start.Path, config.Vocab, data.vocab)
 	}
 	config.Vocab = data.vocab
 	if err := config.Validate(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bitgpu"
+	"bitgpu/internal/units"
 	"bitgpu/nn/webgpu"
 )
 
@@ -19,12 +20,12 @@ func showStats(w io.Writer, s *bitgpu.Session, r bitgpu.Result, seed uint64) {
 		lookahead = webgpu.Lookahead
 	}
 	need := m.Config().Footprint(1, lookahead)
-	fmt.Fprintf(w, "memory  weights %s, work %s, session %s", byteCount(m.WeightBytes()), byteCount(need.Workspace), byteCount(need.Session))
+	fmt.Fprintf(w, "memory  weights %s, work %s, session %s", units.Bytes(m.WeightBytes()), units.Bytes(need.Workspace), units.Bytes(need.Session))
 	if peak := m.PeakDeviceBytes(); peak > 0 {
-		fmt.Fprintf(w, ", the GPU %s at most", byteCount(peak))
+		fmt.Fprintf(w, ", the GPU %s at most", units.Bytes(peak))
 	}
 	if peak := peakMemory(); peak > 0 {
-		fmt.Fprintf(w, ", the whole program %s at most", byteCount(peak))
+		fmt.Fprintf(w, ", the whole program %s at most", units.Bytes(peak))
 	}
 	fmt.Fprintf(w, "; %d tokens read since the memory was empty\n", s.Position())
 	fmt.Fprintf(w, "device  %s\n", m.Device())
@@ -38,19 +39,4 @@ func speed(tokens int, took time.Duration) string {
 		return fmt.Sprintf("%d tokens in less than the clock can tell", tokens)
 	}
 	return fmt.Sprintf("%d tokens in %v, %.1f tokens/s", tokens, took.Round(10*time.Microsecond), float64(tokens)/took.Seconds())
-}
-
-// byteCount writes a number of bytes for people, in powers of 1000.
-func byteCount(n int64) string {
-	units := []string{"B", "kB", "MB", "GB", "TB"}
-	x := float64(n)
-	i := 0
-	for x >= 999.5 && i < len(units)-1 {
-		x /= 1000
-		i++
-	}
-	if i == 0 || x >= 100 {
-		return fmt.Sprintf("%.0f %s", x, units[i])
-	}
-	return fmt.Sprintf("%.1f %s", x, units[i])
 }

@@ -54,7 +54,7 @@ func TestProgressTakesOneRow(t *testing.T) {
 			p.Progress([]train.Metric{{Step: 1000 * step, Loss: 100 / float32(step+1), LR: 1e-3, TokensPerSecond: float64(1 + 12345*(step%7))}})
 		}
 		if len(s.rows) != 1 || len(strings.TrimRight(s.rows[0], " ")) > columns-1 {
-			t.Fatalf("%d columns: one row wanted, %d found: %q", columns, len(s.rows), s.rows[max(0, len(s.rows)-3):])
+			t.Fatalf("%d columns: got %d, want one row: %q", columns, len(s.rows), s.rows[max(0, len(s.rows)-3):])
 		}
 		if row := s.rows[0]; columns >= 40 && !strings.Contains(row, "step 999001/1000000  loss 0.1") || columns == 200 && !strings.Contains(row, "[###################-] step 999001/1000000  loss 0.1000  0s left  ") {
 			t.Errorf("%d columns: %q", columns, row)
@@ -62,7 +62,7 @@ func TestProgressTakesOneRow(t *testing.T) {
 		p.note("saved")
 		p.close()
 		if len(s.rows) < 3 || strings.TrimSpace(s.rows[0]) != "saved"[:min(5, columns)] || s.rows[len(s.rows)-1] != "" {
-			t.Errorf("%d columns: a note, the last of the line and a line's end wanted, %q found", columns, s.rows)
+			t.Errorf("%d columns: got %q, want a note, the last of the line and a line's end", columns, s.rows)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func (w *checkedWriter) check(err error) error {
 	return fmt.Errorf("stdout: %w", failed)
 }
 
-// forgiveReader forgets that nobody reads any more: of work whose result is a file, the words about it are not the result.
+// forgiveReader forgets that stdout was closed: where the result of the work is a file, the words about it do not matter.
 func forgiveReader(stdout io.Writer) {
 	if w, ok := stdout.(*checkedWriter); ok && errors.Is(w.err, syscall.EPIPE) {
 		w.err = nil

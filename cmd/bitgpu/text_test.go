@@ -32,7 +32,7 @@ func TestWhatIsText(t *testing.T) {
 	table := writeText(t, filepath.Join(dir, "docs.parquet"), "PAR1\x15\x04\x15\x10")
 	slips := writeText(t, filepath.Join(dir, "slips.txt"), string(read(t, rhyme(t)))+"caf\xe9\n")
 	for name, args := range reading(t, latin) {
-		const refusal = "200 of 1100 bytes (18.2 %) are not UTF-8, at most 1 % are taken for slips; text in UTF-8 wanted, " +
+		const refusal = "200 of 1100 bytes (18.2 %) are not UTF-8, at most 1 % are taken for slips; want text in UTF-8, " +
 			"as from iconv -f LATIN1 -t UTF-8 if it is Latin-1, or --allow-invalid-utf8"
 		fails(t, exitError, latin+": "+refusal, args...)
 		_, said := mustRun(t, append(args, "--allow-invalid-utf8")...)
@@ -41,7 +41,7 @@ func TestWhatIsText(t *testing.T) {
 		}
 	}
 	for _, args := range reading(t, table) {
-		fails(t, exitError, table+": is a Parquet table; its texts as .txt or .jsonl wanted", args...)
+		fails(t, exitError, table+": is a Parquet table, want its texts as .txt or .jsonl", args...)
 	}
 	for name, args := range reading(t, slips) {
 		if _, said := mustRun(t, args...); strings.Count(said, slips+": 1 of ") != 1 {
@@ -70,7 +70,7 @@ func TestDocumentMeansTheSame(t *testing.T) {
 
 // TestTokenizeRefusesNull: null is no string, and a character that the tokenizer cannot write is named.
 func TestTokenizeRefusesNull(t *testing.T) {
-	refuse(t, exitError, bitgpuRun("null\n", "tokenize", "--jsonl"), `line 1: a JSON string wanted, "null" found`)
+	refuse(t, exitError, bitgpuRun("null\n", "tokenize", "--jsonl"), `line 1: got "null", want a JSON string`)
 	dir := t.TempDir()
 	tok := writeText(t, filepath.Join(dir, "tokenizer.json"), `{"added_tokens": [{"id": 1, "content": "<|endoftext|>", "single_word": false, "lstrip": false,
 		"rstrip": false, "normalized": false, "special": true}], "model": {"type": "BPE", "unk_token": null, "vocab": {"a": 0}, "merges": []}}`)

@@ -44,7 +44,7 @@ func tokenizeCommand() *cli.Command {
 
 func tokenizeAction(c *cli.Context) error {
 	if c.IsSet("model") && c.IsSet("tokenizer") {
-		return usagef("tokenize: one of -m MODEL and --tokenizer FILE wanted, both found")
+		return usagef("tokenize: got both -m MODEL and --tokenizer FILE, want one of them")
 	}
 	if c.IsSet("decode") && (c.IsSet("prompt") || c.Bool("jsonl") || c.Bool("ids")) || c.Bool("jsonl") && (c.IsSet("prompt") || c.Bool("ids")) {
 		return usagef("tokenize: --decode and --jsonl stand alone, apart from --special")
@@ -103,7 +103,7 @@ func openTokenizer(model, file string) (*tokenizer.Tokenizer, error) {
 	}
 	defer m.Close()
 	if m.Tokenizer == nil {
-		return nil, fmt.Errorf("%s: a tokenizer wanted, the model has none", m.TokenizerPath)
+		return nil, fmt.Errorf("%s: the model has no tokenizer", m.TokenizerPath)
 	}
 	return tokenizer.Parse(m.TokenizerPath, m.Tokenizer)
 }
@@ -116,7 +116,7 @@ func hfTokenizer(path string) (*tokenizer.Tokenizer, error) {
 	file := filepath.Join(path, modeldir.TokenizerName)
 	data, err := regular.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: a tokenizer wanted, the model has none", file)
+		return nil, fmt.Errorf("%s: the model has no tokenizer", file)
 	}
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func decodeTokens(out *bufio.Writer, tok *tokenizer.Tokenizer, list string, spec
 	}
 	for _, id := range ids {
 		if int64(id) >= int64(tok.Size()) {
-			return fmt.Errorf("--decode: an id below %d wanted, %d found", tok.Size(), id)
+			return fmt.Errorf("--decode: got %d, want an id below %d", id, tok.Size())
 		}
 	}
 	out.WriteString(tok.Decode(ids, !special))
@@ -165,7 +165,7 @@ func tokenizeLines(out *bufio.Writer, tok *tokenizer.Tokenizer, in io.Reader, sp
 		if strings.TrimSpace(line) != "" {
 			var text *string
 			if json.Unmarshal([]byte(line), &text) != nil || text == nil {
-				return fmt.Errorf("stdin: line %d: a JSON string wanted, %.40q found", n, strings.TrimSpace(line))
+				return fmt.Errorf("stdin: line %d: got %.40q, want a JSON string", n, strings.TrimSpace(line))
 			}
 			ids, err := tok.Encode(*text, special)
 			if err != nil {

@@ -60,7 +60,7 @@ func trainFlags() []cli.Flag {
 				"the same result on up to N ranks"},
 			&cli.StringFlag{Name: "gradient", Value: train.GradientF32, Usage: "`f32|bf16`: add and send the gradients of shards in that"},
 			&cli.IntFlag{Name: "accumulate", Value: d.Accumulate, Usage: "add up the gradients of `N` batches for one step"},
-			&cli.Float64Flag{Name: "weight-decay", Value: d.Decay, Usage: "shrink the weights by `R` times the learning rate at each step"},
+			&cli.Float64Flag{Name: "weight-decay", Value: d.WeightDecay, Usage: "shrink the weights by `R` times the learning rate at each step"},
 			&cli.Float64Flag{Name: "dropout", Usage: "drop the share `R` of embedding, mixer and MLP activations, against learning by heart a text that is read several times"},
 			&cli.Float64Flag{Name: "grad-clip", Value: d.Clip, Usage: "scale gradients down to a norm of at most `X`, 0 = never"},
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "number `N` that the first weights and the order of the data depend on"},
@@ -150,9 +150,9 @@ func trainOn(ctx context.Context, c *cli.Context, r *ranks) error {
 	if err != nil {
 		return err
 	}
-	defer backend.close()
-	defer training.Engine.Release()
-	done := training.Engine.Updates()
+	defer backend.Close()
+	defer training.Trainer.Release()
+	done := training.Trainer.Updates()
 	if done >= training.Options.Steps {
 		fmt.Fprintf(c.App.ErrWriter, "nothing left to do: %d steps are done, --steps is %d; a larger --steps goes on\n", done, training.Options.Steps)
 	}
@@ -182,7 +182,7 @@ func trainOn(ctx context.Context, c *cli.Context, r *ranks) error {
 // finish writes what a complete run leaves beside its checkpoints: the best model where validation says which that is,
 // else the last.
 func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
-	weights, err := run.Engine.Read(train.Masters)
+	weights, err := run.Trainer.Download(train.Masters)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
 		defer loaded.Close()
 		weights = loaded.Weights
 	}
-	config, dir := run.Engine.Config(), run.Dir
+	config, dir := run.Trainer.Config(), run.Dir
 	if err := storage.Save(dir, config, run.Tokenizer, weights, nil, storage.Layout{}); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 
 	"github.com/urfave/cli/v2"
 )
@@ -20,11 +21,11 @@ type preparation struct {
 	options train.Options
 	start   *storage.Loaded // nil where weights are to be drawn
 	config  nn.Config
-	data    *dataset
+	data    *trainingData
 }
 
 // prepareRun brings everything together that a run needs.
-func prepareRun(ctx context.Context, c *cli.Context, dir string, ch chooser, r *ranks) (*train.Run, *trainer, error) {
+func prepareRun(ctx context.Context, c *cli.Context, dir string, ch chooser, r *ranks) (*train.Run, *device.Device, error) {
 	var p preparation
 	err := r.inTurn(func() error { return p.read(ctx, c, dir, ch, r) })
 	if p.start != nil {
@@ -33,20 +34,20 @@ func prepareRun(ctx context.Context, c *cli.Context, dir string, ch chooser, r *
 	if err != nil {
 		return nil, nil, err
 	}
-	backend, err := openTrainer(c)
+	backend, err := openDevice(c)
 	if err := r.agree(err); err != nil {
 		return nil, nil, err
 	}
 	r.share(c, backend)
 	run, err := newRun(c, backend, dir, &p, ch, r)
 	if err != nil {
-		backend.close()
+		backend.Close()
 	}
 	return run, backend, err
 }
 
 // newRun chooses what is still open, and makes the engine as the run begins or was left.
-func newRun(c *cli.Context, backend *trainer, dir string, p *preparation, ch chooser, r *ranks) (*train.Run, error) {
+func newRun(c *cli.Context, backend *device.Device, dir string, p *preparation, ch chooser, r *ranks) (*train.Run, error) {
 	each, err := p.choose(c, backend, ch, r.Size() == 1)
 	if err := r.agree(err); err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ func newRun(c *cli.Context, backend *trainer, dir string, p *preparation, ch cho
 	announce(c.App.ErrWriter, engine, backend, p.resumed, r)
 	report := newProgress(c.App.ErrWriter, p.options)
 	run := &train.Run{
-		Engine: engine, Options: p.options, Dir: dir, Tokenizer: p.data.tokenizer, Train: p.data.train, Val: p.data.val,
+		Trainer: engine, Options: p.options, Dir: dir, Tokenizer: p.data.tokenizer, Train: p.data.train, Val: p.data.val,
 		Resumed: p.resumed, Report: report,
 	}
 	if !r.leads() {
@@ -109,7 +110,7 @@ func (p *preparation) read(ctx context.Context, c *cli.Context, dir string, ch c
 }
 
 // choose sets what the flags leave open of a new training. Where this process is not alone, nothing is measured for it.
-func (p *preparation) choose(c *cli.Context, backend *trainer, ch chooser, alone bool) (each time.Duration, err error) {
+func (p *preparation) choose(c *cli.Context, backend *device.Device, ch chooser, alone bool) (each time.Duration, err error) {
 	o := &p.options
 	if p.resumed == nil {
 		if p.config, *o, each, err = ch.fit(c, backend, p.config, *o, int64(p.data.train.Len()), p.start, alone); err != nil {
@@ -162,7 +163,7 @@ func findCheckpoint(c *cli.Context, dir string) (*train.Checkpoint, error) {
 
 // setValidation has a new training validate whenever it saves, where it can and no flag says
 // otherwise: so the best checkpoint is the best on text that it was not trained on.
-func setValidation(c *cli.Context, o *train.Options, data *dataset, resumed *train.Checkpoint) error {
+func setValidation(c *cli.Context, o *train.Options, data *trainingData, resumed *train.Checkpoint) error {
 	if resumed == nil && !c.IsSet("val-every") && data.val != nil {
 		o.ValEvery = o.SaveInterval
 	}
@@ -187,10 +188,10 @@ func openStart(c *cli.Context, resumed *train.Checkpoint) (*storage.Loaded, erro
 }
 
 // startEngine makes an engine as the run left it, or as it begins, on all ranks or on none.
-func startEngine(b *trainer, p *preparation, r *ranks) (train.Engine, error) {
+func startEngine(b *device.Device, p *preparation, r *ranks) (train.Trainer, error) {
 	c, o := p.config, p.options
-	shape, err := b.plan(c, o)
-	if err := r.agree(err); err != nil {
+	shape, err := b.Plan(c, o)
+	if err := r.agree(withAdvice(err, trainingFlags)); err != nil {
 		return nil, err
 	}
 	var weights *nn.Weights[op.HostTensor]
@@ -200,7 +201,7 @@ func startEngine(b *trainer, p *preparation, r *ranks) (train.Engine, error) {
 		weights = train.InitialWeights(c, o.Seed)
 	}
 	if r.Size() > 1 {
-		facts, err := factsOf(c, p, b.kind, weights)
+		facts, err := factsOf(c, p, b.Kind, weights)
 		if err := r.agree(err); err != nil {
 			return nil, err
 		}
@@ -209,9 +210,9 @@ func startEngine(b *trainer, p *preparation, r *ranks) (train.Engine, error) {
 		}
 	}
 	if o.Shards > 0 {
-		b.asUsual() // on another day, or on another machine, another kernel may be the fastest
+		b.Untune() // on another day, or on another machine, another kernel may be the fastest
 	}
-	engine, err := b.newEngine(c, o, shape, weights)
+	engine, err := b.NewTrainer(c, o, shape, weights)
 	if err == nil && p.resumed != nil {
 		err = p.resumed.RestoreMoments(engine)
 	}

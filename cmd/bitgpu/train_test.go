@@ -127,7 +127,7 @@ func TestFromTextToModel(t *testing.T) {
 				t.Fatal(err)
 			}
 			if want := r.Loss / math.Ln2 * float64(r.Tokens) / float64(r.Bytes); math.Abs(*r.BitsPerByte-want) > 1e-9 || r.Accuracy <= 0 {
-				t.Errorf("%v bits per byte wanted: %s", want, out)
+				t.Errorf("want %v bits per byte: %s", want, out)
 			}
 			r.TokensPerSecond = 0
 			reports = append(reports, r)
@@ -140,7 +140,7 @@ func TestFromTextToModel(t *testing.T) {
 			t.Fatal(err)
 		}
 		if last := all[len(all)-1]; len(all) != 40 || last.Loss > all[0].Loss-1 || math.Abs(*last.ValLoss-reports[0].Loss) > 1e-6 {
-			t.Errorf("40 steps that learn, and end at a validation loss of %v, wanted: %+v … %+v", reports[0].Loss, all[0], last)
+			t.Errorf("want 40 steps that learn, and end at a validation loss of %v: %+v … %+v", reports[0].Loss, all[0], last)
 		}
 		picture := filepath.Join(t.TempDir(), "two.png")
 		mustRun(t, "plot", "-o", picture, dir, filepath.Join(dir, "metrics.jsonl"))
@@ -150,7 +150,7 @@ func TestFromTextToModel(t *testing.T) {
 		further := filepath.Join(dir, "further")
 		mustRun(t, small("--load", filepath.Join(dir, "model.bitt"), "--data", text, "--steps", "1", "--output-dir", further)...)
 		if next, err := train.ReadMetrics(filepath.Join(further, train.MetricsName)); err != nil || next[0].Loss > all[0].Loss-1 {
-			t.Errorf("a training that begins with the weights of another wanted, %+v found (%v)", next, err)
+			t.Errorf("got %+v, want a training that begins with the weights of another (%v)", next, err)
 		}
 	}
 }
@@ -204,29 +204,29 @@ func TestTrainRefusals(t *testing.T) {
 		{"no data", "--data is missing", small()},
 		{"no file", "no such file", small("--data", "nowhere.txt")},
 		{"empty text", "--data: " + empty + ": there is no text in it", small("--data", empty)},
-		{"empty tokens", "an empty file; at least one token wanted", small("--data", tokenFile(t, "none.u32", 0))},
-		{"few tokens", "5 tokens found, a context of 8 wants at least 9", small("--data", tokenFile(t, "few.u32", 5))},
+		{"empty tokens", "an empty file, want at least one token", small("--data", tokenFile(t, "none.u32", 0))},
+		{"few tokens", "got 5 tokens, a context of 8 needs at least 9", small("--data", tokenFile(t, "few.u32", 5))},
 		{"no data directory", "has no meta.json", small("--data", t.TempDir())},
 		{"no data directory with a flag for text", "has no meta.json", small("--data", t.TempDir(), "--vocab-size", "300")},
 		{"foreign tokens", "token 0 is 65535, the vocabulary ends at 299", small("--data", foreignTokens(t), "--tokenizer", vocab)},
 		{"old run", "holds checkpoints of an earlier training; --resume goes on with it", small("--data", data, "--output-dir", done)},
-		{"other shape", "--dim: " + filepath.Join(done, "checkpoints", "step-00000001") + " was made with 16, 32 found",
+		{"other shape", "--dim: got 32, want 16, with which " + filepath.Join(done, "checkpoints", "step-00000001") + " was made",
 			[]string{"train", "--backend", "cpu", "--resume", "--output-dir", done, "--dim", "32"}},
-		{"other vocabulary", "vocab_size 16 found, the data have 300",
+		{"other vocabulary", "got vocab_size 16, the data have 300",
 			[]string{"train", "--backend", "cpu", "--resume", "--output-dir", done, "--data", data, "--tokenizer", vocab}},
 		{"resume and load", "one of the two", small("--data", data, "--resume", "--load", done)},
 		{"another training", locked + ": another training is writing to this directory", small("--data", data, "--output-dir", locked)},
 		{"no validation", "--val-every: " + data + " has no validation tokens", small("--data", data, "--val-every", "5")},
-		{"batch", "--batch-size: 1 to 1048576 wanted, 0 found", small("--data", data, "--batch-size", "0")},
-		{"rate", "--lr: a number that is not negative wanted, NaN found", small("--data", data, "--lr", "NaN")},
+		{"batch", "--batch-size: got 0, want 1 to 1048576", small("--data", data, "--batch-size", "0")},
+		{"rate", "--lr: got NaN, want a number that is not negative", small("--data", data, "--lr", "NaN")},
 		{"width", "train: --dim: a multiple of 4", small("--data", data, "--dim", "18")},
-		{"mixer", `--mixer: "tied" or "delta" wanted`, small("--data", data, "--mixer", "conv")},
-		{"heads", "--ttt-heads: a divisor of --ttt-dim 8 wanted, 3 found", small("--data", data, "--mixer", "delta", "--ttt-dim", "8", "--ttt-heads", "3")},
-		{"dim of tied", "--mixer delta wanted", small("--data", data, "--ttt-dim", "8")},
+		{"mixer", `--mixer: got "conv", want "tied" or "delta"`, small("--data", data, "--mixer", "conv")},
+		{"heads", "--ttt-heads: got 3, want a divisor of --ttt-dim 8", small("--data", data, "--mixer", "delta", "--ttt-dim", "8", "--ttt-heads", "3")},
+		{"dim of tied", "add --mixer delta", small("--data", data, "--ttt-dim", "8")},
 		{"memory", "of memory", small("--data", data, "--dim", "65536", "--layers", "64")},
-		{"order", "order: shuffle or sequential wanted", small("--data", data, "--order", "random")},
-		{"share", "--reread: a share of the rows from 0 to 1 wanted, 1.5 found", small("--data", data, "--reread", "1.5")},
-		{"short for rereading", "--reread: a context-len of 32 or more wanted, 8 found", small("--data", data, "--reread", "0.5")},
+		{"order", `order: got "random", want shuffle or sequential`, small("--data", data, "--order", "random")},
+		{"share", "--reread: got 1.5, want a share of the rows from 0 to 1", small("--data", data, "--reread", "1.5")},
+		{"short for rereading", "--reread: got 8, want a context-len of 32 or more", small("--data", data, "--reread", "0.5")},
 		{"not finite", "is not finite at step", small("--data", data, "--lr", "1e30", "--warmup-steps", "0")},
 		{"minibatch", "try --ttt-rule sequential", small("--data", tokenFile(t, "long.u32", 5000), "--inner-lr", "1",
 			"--ttt-rule", "minibatch", "--context-len", "2048", "--batch-size", "1", "--order", "sequential")},
@@ -240,7 +240,7 @@ func TestTrainRefusals(t *testing.T) {
 			r := bitgpuRun("", args...)
 			lines := strings.Split(strings.TrimSpace(r.err), "\n")
 			if last := lines[len(lines)-1]; r.code == 0 || !strings.HasPrefix(last, "bitgpu: ") || !strings.Contains(last, c.want) {
-				t.Errorf("%q wanted, exit code %d and %q found", c.want, r.code, last)
+				t.Errorf("got exit code %d and %q, want %q", r.code, last, c.want)
 			}
 		})
 	}

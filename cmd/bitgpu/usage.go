@@ -80,24 +80,27 @@ func refuseFlags(c *cli.Context, err error, _ bool) error {
 			message += suggestFlag(flags, m[1])
 		}
 	} else if m := invalidFlag.FindStringSubmatch(message); m != nil {
-		message = fmt.Sprintf("%s: %s is no value for it%s", dashes(m[2]), m[1], wantedOf(flags, m[2]))
+		message = dashes(m[2]) + ": got " + m[1]
+		if want := numberFor(flags, m[2]); want != "" {
+			message += ", want " + want
+		}
 	} else if m := emptyFlag.FindStringSubmatch(message); m != nil {
 		message = dashes(m[1]) + " needs a value"
 	}
 	return usagef("%s%s", where, message)
 }
 
-// wantedOf says what a flag of numbers takes.
-func wantedOf(flags []cli.Flag, name string) string {
+// numberFor says what a flag of numbers takes, and nothing of other flags.
+func numberFor(flags []cli.Flag, name string) string {
 	for _, f := range flags {
 		if !slices.Contains(f.Names(), name) {
 			continue
 		}
 		switch f.(type) {
 		case decimalFlag:
-			return ", a whole number is wanted"
+			return "a whole number"
 		case *cli.Float64Flag:
-			return ", a number is wanted"
+			return "a number"
 		}
 	}
 	return ""
@@ -171,8 +174,8 @@ func guard(command *cli.Command) {
 	}
 }
 
-// refuseEmpty refuses an empty word where anything but a text is wanted. It comes from a shell variable that is not set, and
-// must not become the default: the demo for a model, no memory for a file of one.
+// refuseEmpty refuses an empty word except for a text. It comes from a shell variable that is not set, and must not mean the
+// default: the demo instead of a model, or no memory file.
 func refuseEmpty(c *cli.Context) error {
 	for _, f := range c.Command.Flags {
 		name := f.Names()[0]
@@ -217,7 +220,7 @@ func makeOptional(f cli.Flag) bool {
 // oneArgument is the only argument of a command that takes one.
 func oneArgument(c *cli.Context) (string, error) {
 	if n := c.NArg(); n != 1 {
-		return "", usagef("%s: one %s wanted, %d arguments found", c.Command.Name, c.Command.ArgsUsage, n)
+		return "", usagef("%s: got %d arguments, want one %s", c.Command.Name, n, c.Command.ArgsUsage)
 	}
 	return c.Args().First(), nil
 }

@@ -6,7 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/io/modeldir"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn/train"
@@ -27,7 +27,7 @@ func verdict(c *cli.Context, run *train.Run, out train.Outcome, best *train.Chec
 	if best != nil && run.Val.Marks() != nil {
 		fmt.Fprintf(w, "how good: %.3f nats a token of answers that it was not trained on\n", best.State.Loss)
 	} else if best != nil {
-		text, err := validationText(tok, run.Val)
+		text, err := dataset.Text(tok, run.Val.All())
 		if err != nil {
 			return err
 		}
@@ -45,21 +45,6 @@ func verdict(c *cli.Context, run *train.Run, out train.Outcome, best *train.Chec
 	fmt.Fprintf(w, "try next: %s\n", advise(run.Options, lines, out.Settled, shellWord(run.Dir)))
 	fmt.Fprintf(w, "run it:   bitgpu run -m %s -p \"...\"\n", shellWord(filepath.Join(run.Dir, "model.bitt")))
 	return nil
-}
-
-// validationText is the text of tokens, without those that end documents.
-func validationText(tok *tokenizer.Tokenizer, tokens *corpus.Tokens) ([]byte, error) {
-	var text []byte
-	stream := tok.NewStream(true)
-	for ids, err := range tokens.All() {
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range ids {
-			text = append(text, stream.Next(id)...)
-		}
-	}
-	return append(text, stream.Flush()...), nil
 }
 
 // compressors says what compressing a text gives, of the programs that are installed.

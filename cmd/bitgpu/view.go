@@ -52,10 +52,10 @@ func viewCommand() *cli.Command {
 func viewAction(c *cli.Context) error {
 	path := c.String("model")
 	if n := c.Int("every"); n < 1 {
-		return usagef("view: --every: 1 or more wanted, %d found", n)
+		return usagef("view: --every: got %d, want 1 or more", n)
 	}
 	if s := c.Float64("speed"); !(s > 0) {
-		return usagef("view: --speed: above 0 wanted, %v found", s)
+		return usagef("view: --speed: got %v, want above 0", s)
 	}
 	if !c.IsSet("png") {
 		if err := canOpenWindow(); err != nil {
@@ -122,7 +122,7 @@ func openView(path, text string, reread bool, layer int, adapter string) (*viewe
 		return nil, fmt.Errorf("view: %s: %w", name, bitgpu.ErrNoTokenizer)
 	}
 	if n := loaded.Config.Layers; layer < 0 || layer >= n {
-		return nil, usagef("view: --layer: 0 to %d wanted, as %s has, %d found", n-1, name, layer)
+		return nil, usagef("view: --layer: got %d, want 0 to %d, as %s has", layer, n-1, name)
 	}
 	g, note, err := tuned.Choose(false, adapter)
 	if err != nil {

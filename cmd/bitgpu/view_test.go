@@ -88,7 +88,7 @@ func checkHeatMaps(t *testing.T, p image.Image, c nn.Config, states [][]float32,
 			shown := end * shownValue(p, p.At(r.Min.X+i%side*cell+cell/2, r.Min.Y+i/side*cell+cell/2))
 			// 250 levels of a channel and 240 pixels of the scale for half the range.
 			if math.Abs(shown-want) > end/100 {
-				t.Fatalf("layer %d, head %d, element %d: %g wanted, %g shown", layer, head, i, want, shown)
+				t.Fatalf("layer %d, head %d, element %d: got %g, want %g", layer, head, i, shown, want)
 			}
 		}
 	}
@@ -124,12 +124,12 @@ func TestViewFramesAreTheMemory(t *testing.T) {
 		succeed(t, "", "view", "-m", model(name), "-p", viewed, "--png", dir, "--every", "20", "--layer", strconv.Itoa(layer), "--adapter", adapter)
 		frames, err := filepath.Glob(filepath.Join(dir, "*.png"))
 		if err != nil || len(frames) != 2 {
-			t.Fatalf("%s: two pictures wanted, %v found", name, frames)
+			t.Fatalf("%s: got %v, want two pictures", name, frames)
 		}
 		c, want := states(t, name, viewed)
 		checkHeatMaps(t, readPNG(t, frames[1]), c, want, layer)
 		if filepath.Base(frames[0]) != "view-20.png" {
-			t.Errorf("%s: the picture after 20 tokens wanted first, %v found", name, frames)
+			t.Errorf("%s: got %v first, want the picture after 20 tokens", name, frames)
 		}
 	}
 }
@@ -141,7 +141,7 @@ func TestViewRereads(t *testing.T) {
 	c, want := states(t, "d32-delta", viewed+viewed)
 	frames, err := filepath.Glob(filepath.Join(dir, "*.png"))
 	if err != nil || len(frames) != 1 {
-		t.Fatalf("one picture wanted, %v found", frames)
+		t.Fatalf("got %v, want one picture", frames)
 	}
 	checkHeatMaps(t, readPNG(t, frames[0]), c, want, 0)
 }
@@ -171,9 +171,9 @@ func TestViewRefuses(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refuse(t, exitUsage, bitgpuRun("", "view", "-m", m, "-p", "x", "--png", dir, "--every", "0"), "--every: 1 or more wanted, 0 found")
-	refuse(t, exitUsage, bitgpuRun("", "view", "-m", m, "-p", "x", "--png", dir, "--speed", "0"), "--speed: above 0 wanted, 0 found")
-	refuse(t, exitUsage, bitgpuRun("", "view", "-m", m, "-p", "x", "--png", dir, "--layer", "2"), "--layer: 0 to 1 wanted", "2 found")
+	refuse(t, exitUsage, bitgpuRun("", "view", "-m", m, "-p", "x", "--png", dir, "--every", "0"), "--every: got 0, want 1 or more")
+	refuse(t, exitUsage, bitgpuRun("", "view", "-m", m, "-p", "x", "--png", dir, "--speed", "0"), "--speed: got 0, want above 0")
+	refuse(t, exitUsage, bitgpuRun("", "view", "-m", m, "-p", "x", "--png", dir, "--layer", "2"), "--layer: got 2, want 0 to 1")
 	refuse(t, exitError, bitgpuRun("", "view", "-m", filepath.Join(dir, "no.bitt"), "-p", "x", "--png", dir), "no.bitt")
 	adapter := drawingAdapter(t)
 	refuse(t, exitError, bitgpuRun("", "view", "-m", m, "-p", "", "--png", dir, "--adapter", adapter), "the text is empty")

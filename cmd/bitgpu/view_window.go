@@ -152,7 +152,7 @@ func (w *window) readDue(passed time.Duration) error {
 func (w *window) idle() bool { return w.paused || w.Position() == w.Tokens() }
 
 func (w *window) status() view.Status {
-	s := view.Status{Rate: w.rate, Help: windowHelp, Note: fmt.Sprintf("%.4g wanted", w.speed)}
+	s := view.Status{Rate: w.rate, Help: windowHelp, Note: fmt.Sprintf("of %.4g", w.speed)}
 	switch {
 	case w.Position() == w.Tokens():
 		s.Note = "end"

@@ -65,7 +65,7 @@ func TestWindow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(saved) != 1 {
-		t.Fatalf("one file wanted, %v found", saved)
+		t.Fatalf("got %v, want one file", saved)
 	}
 	checkHeatMaps(t, readPNG(t, saved[0]), c, want, c.Layers-1)
 }

@@ -10,6 +10,7 @@ import (
 
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"
+	"bitgpu/io/dataset"
 	"bitgpu/io/tokenizer"
 
 	"github.com/urfave/cli/v2"
@@ -64,7 +65,7 @@ func vocabCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			file, size, err := makeVocab(ctx, docs, c.Int("vocab-size"), c.Int("min-frequency"))
+			file, size, err := dataset.Vocabulary(ctx, docs, c.Int("vocab-size"), c.Int("min-frequency"))
 			if err != nil {
 				return err
 			}
@@ -80,10 +81,10 @@ func vocabCommand() *cli.Command {
 // checkVocabFlags refuses what no vocabulary can be made with.
 func checkVocabFlags(c *cli.Context) error {
 	if n := c.Int("vocab-size"); n < tokenizer.LeastVocab {
-		return usagef("%s: --vocab-size: %d or more wanted, room for 256 bytes and 2 special tokens, %d found", c.Command.Name, tokenizer.LeastVocab, n)
+		return usagef("%s: --vocab-size: got %d, want %d or more, room for 256 bytes and 2 special tokens", c.Command.Name, n, tokenizer.LeastVocab)
 	}
 	if n := c.Int("min-frequency"); n < 0 {
-		return usagef("%s: --min-frequency: 0 or more wanted, %d found", c.Command.Name, n)
+		return usagef("%s: --min-frequency: got %d, want 0 or more", c.Command.Name, n)
 	}
 	return nil
 }
@@ -93,7 +94,7 @@ func checkVocabFlags(c *cli.Context) error {
 func openDocuments(ctx context.Context, c *cli.Context, flag string, inputs []string) (iter.Seq2[corpus.Document, error], error) {
 	mode, err := corpus.ParseMode(c.String("document"))
 	if err != nil {
-		return nil, usagef("--document: line, block or file wanted, %q found", c.String("document"))
+		return nil, usagef("--document: got %q, want line, block or file", c.String("document"))
 	}
 	said := map[string]bool{}
 	o := corpus.Options{Mode: mode, Field: c.String("field"), AllowInvalid: c.Bool("allow-invalid-utf8"), Records: c.Bool("chat")}
@@ -124,31 +125,6 @@ func openDocuments(ctx context.Context, c *cli.Context, flag string, inputs []st
 			yield(corpus.Document{}, flagError(flag, fmt.Errorf("%s: there is no text in it", strings.Join(inputs, ", "))))
 		}
 	}, nil
-}
-
-// makeVocab gives a tokenizer.json and the number of its tokens, which is less than size where
-// the text has not so many pairs.
-func makeVocab(ctx context.Context, docs iter.Seq2[corpus.Document, error], size, minFrequency int) ([]byte, int, error) {
-	texts := func(yield func(string, error) bool) {
-		for doc, err := range docs {
-			if !yield(doc.Text, err) {
-				return
-			}
-		}
-	}
-	file, err := await(ctx, func() ([]byte, error) {
-		return tokenizer.Train(texts, tokenizer.TrainOptions{
-			VocabSize: size, MinFrequency: minFrequency, Stop: func() error { return interrupted(ctx) },
-		})
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	tok, err := tokenizer.Parse("tokenizer.json", file)
-	if err != nil {
-		return nil, 0, err
-	}
-	return file, tok.Size(), nil
 }
 
 func writeFile(path string, data []byte) error {

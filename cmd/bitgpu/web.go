@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"bitgpu/demo"
+	"bitgpu/internal/units"
 	"bitgpu/web"
 
 	"github.com/urfave/cli/v2"
@@ -25,7 +26,7 @@ func webCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.App.ErrWriter, "bitgpu: wrote %s of page into %s\n", byteCount(size), c.String("output-dir"))
+			_, err = fmt.Fprintf(c.App.ErrWriter, "bitgpu: wrote %s of page into %s\n", units.Bytes(size), c.String("output-dir"))
 			return err
 		},
 	}

@@ -228,11 +228,11 @@ func TestPythonKnowsTheInterface(t *testing.T) {
 	}
 	for _, line := range strings.Split(string(header), "\n") {
 		if version, ok := strings.CutPrefix(line, "#define BITGPU_ABI "); ok && !strings.Contains(string(library), "\nABI = "+version+"\n") {
-			t.Errorf("_library.py: ABI = %s wanted", version)
+			t.Errorf("_library.py: want ABI = %s", version)
 		}
 		name, isFunction := strings.CutPrefix(line, "bitgpu_status bitgpu_")
 		if name, _, _ = strings.Cut(name, "("); isFunction && !strings.Contains(string(library), `"`+name+`": [`) {
-			t.Errorf("_library.py: a function %q wanted", name)
+			t.Errorf("_library.py: want a function %q", name)
 		}
 	}
 }

@@ -94,7 +94,7 @@ func bitgpu_session_forward_all(h C.bitgpu_session, tokens *C.bitgpu_token, coun
 // room is the caller's array, if it holds rows times vocab floats.
 func room(logits *C.float, size, rows C.size_t, vocab int) ([]float32, error) {
 	if size/C.size_t(vocab) < rows {
-		return nil, fmt.Errorf("%w: logits: room for %d times %d floats wanted, for %d found", errArgument, rows, vocab, size)
+		return nil, fmt.Errorf("%w: logits: got room for %d floats, want %d times %d", errArgument, size, rows, vocab)
 	}
 	return array("logits", (*float32)(logits), size)
 }

@@ -70,7 +70,7 @@ func checkDLL(path string) error {
 // wheel packs the Python package around a library, by PEP 427 and, for the licences and the list of contents, PEPs 639 and 770.
 func (r *release) wheel(tag, library string) (name string, data []byte, err error) {
 	var files []file
-	for _, name := range []string{"__init__.py", "__main__.py", "_library.py", "_model.py", "py.typed"} {
+	for _, name := range []string{"__init__.py", "__main__.py", "_config.py", "_library.py", "_model.py", "_values.py", "py.typed"} {
 		data, err := os.ReadFile(filepath.Join("python", "bitgpu", name))
 		if err != nil {
 			return "", nil, err

@@ -24,7 +24,7 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "home: one path wanted, as in: make home PATH=example.org/x/bitgpu")
+		fmt.Fprintln(os.Stderr, "home: want one path, as in: make home PATH=example.org/x/bitgpu")
 		os.Exit(2)
 	}
 	n, err := move(".", os.Args[1])

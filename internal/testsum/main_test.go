@@ -31,7 +31,7 @@ no JSON
 		t.Fatal(err)
 	}
 	if want := "    c_test.go:1: wrong\nFAIL\tp\t0.1s\npanic: at once\nok  \tq\t0.1s\nr.go:1: no\nno JSON\n"; out.String() != want {
-		t.Errorf("%q wanted, %q found", want, out.String())
+		t.Errorf("got %q, want %q", out.String(), want)
 	}
 	want := `1 tests passed, 1 failed, 1 skipped
   failed   p TestC
@@ -39,6 +39,6 @@ no JSON
   untested SIMD level AVX9: this processor lacks it
 `
 	if got := s.account([]string{"AVX9"}); got != want {
-		t.Errorf("%s wanted, %s found", want, got)
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -26,6 +26,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"bitgpu/io/regular"
 )
 
 // File is a new content on its way to a path. Write it, then call Commit; Discard ends it without a trace and does
@@ -231,18 +233,5 @@ func cannotWrite(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("cannot be written: %w", osError(err))
-}
-
-// osError drops the name from the operating system's error, which is a temporary file's.
-func osError(err error) error {
-	var pathErr *fs.PathError
-	var linkErr *os.LinkError
-	switch {
-	case errors.As(err, &pathErr):
-		return pathErr.Err
-	case errors.As(err, &linkErr):
-		return linkErr.Err
-	}
-	return err
+	return fmt.Errorf("cannot be written: %w", regular.Cause(err))
 }

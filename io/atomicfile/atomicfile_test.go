@@ -48,7 +48,7 @@ func TestWriteReplaces(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := content(t, path); got != text {
-			t.Fatalf("%q wanted, %q found", text, got)
+			t.Fatalf("got %q, want %q", got, text)
 		}
 	}
 	onlyFile(t, dir, "f")
@@ -68,7 +68,7 @@ func TestFailureKeepsTheOldFile(t *testing.T) {
 		return broken
 	})
 	if !errors.Is(err, broken) {
-		t.Fatalf("the writer's error wanted, %v found", err)
+		t.Fatalf("got %v, want the writer's error", err)
 	}
 	f, err := Create(path)
 	if err != nil {
@@ -80,7 +80,7 @@ func TestFailureKeepsTheOldFile(t *testing.T) {
 	f.Discard()
 	f.Discard()
 	if got := content(t, path); got != "old" {
-		t.Fatalf("old content wanted, %q found", got)
+		t.Fatalf("got %q, want old content", got)
 	}
 	onlyFile(t, dir, "f")
 }
@@ -101,7 +101,7 @@ func TestPermissions(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info.Mode().Perm() != 0o600 {
-		t.Fatalf("0600 wanted, %o found", info.Mode().Perm())
+		t.Fatalf("got %o, want 0600", info.Mode().Perm())
 	}
 }
 
@@ -121,7 +121,7 @@ func TestFollowsLinks(t *testing.T) {
 		t.Fatalf("the link was replaced (%v)", err)
 	}
 	if got := content(t, path); got != "new" {
-		t.Fatalf("new content wanted, %q found", got)
+		t.Fatalf("got %q, want new content", got)
 	}
 }
 
@@ -145,7 +145,7 @@ func TestRefusals(t *testing.T) {
 	for path, want := range cases {
 		_, err := Create(path)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), path+": ") {
-			t.Errorf("%s: %q wanted, %v found", path, want, err)
+			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
 	}
 }
@@ -161,6 +161,6 @@ func TestReadOnlyDirectory(t *testing.T) {
 	path := filepath.Join(dir, "f")
 	err := Write(path, writeString("x"))
 	if !errors.Is(err, os.ErrPermission) || !strings.HasPrefix(err.Error(), path+": cannot be written") {
-		t.Fatalf("a sentence about %s wanted, %v found", path, err)
+		t.Fatalf("got %v, want a sentence about %s", err, path)
 	}
 }

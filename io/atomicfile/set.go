@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"bitgpu/io/regular"
 )
 
 // Set is new content for several files of a directory on its way into place, all of it or nothing. Create or Write each
@@ -180,7 +182,7 @@ func Recover(dir string) error {
 
 func unfinished(dir string, err error) error {
 	return fmt.Errorf("%s: new files are whole in %s and go to their places when it is next opened, which failed now: %w",
-		dir, filepath.Join(dir, commitName), osError(err))
+		dir, filepath.Join(dir, commitName), regular.Cause(err))
 }
 
 // MakeDir makes a directory with those above it, each on the disk before it returns. undo takes those of them away
@@ -204,7 +206,7 @@ func MakeDir(dir string) (undo func(), err error) {
 	}
 	if err != nil {
 		undo()
-		return nil, fmt.Errorf("%s: the directory cannot be made: %w", dir, osError(err))
+		return nil, fmt.Errorf("%s: the directory cannot be made: %w", dir, regular.Cause(err))
 	}
 	return undo, nil
 }

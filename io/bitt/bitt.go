@@ -63,10 +63,10 @@ func Open(path string) (*File, error) {
 // copies. The name is for messages.
 func Parse(name string, data []byte) (*File, error) {
 	if !bytes.HasPrefix(data, []byte(Magic)) {
-		return nil, fmt.Errorf("bitt: %s: a file that begins with %q wanted, %q found", name, Magic, data[:min(len(data), len(Magic))])
+		return nil, fmt.Errorf("bitt: %s: begins with %q, want %q", name, data[:min(len(data), len(Magic))], Magic)
 	}
 	if len(data) < prefix {
-		return nil, fmt.Errorf("bitt: %s: at least %d bytes wanted, %d found", name, prefix, len(data))
+		return nil, fmt.Errorf("bitt: %s: got %d bytes, want at least %d", name, len(data), prefix)
 	}
 	length := binary.LittleEndian.Uint64(data[len(Magic):])
 	if rest := uint64(len(data) - prefix); length > rest {
@@ -114,7 +114,7 @@ func parseHeader(header []byte) (*File, error) {
 		return nil, errors.New("the header has no config")
 	}
 	if !jsonscan.IsObject(config) {
-		return nil, errors.New("config: a JSON object wanted")
+		return nil, errors.New("config: not a JSON object")
 	}
 	f := &File{Config: bytes.Clone(config)}
 	switch {
@@ -127,11 +127,11 @@ func parseHeader(header []byte) (*File, error) {
 			return nil, fmt.Errorf("tokenizer: %w", err)
 		}
 		if err := checkObject(text); err != nil {
-			return nil, fmt.Errorf("tokenizer: a string with a JSON object inside wanted: %w", err)
+			return nil, fmt.Errorf("tokenizer: not a string with a JSON object inside: %w", err)
 		}
 		f.Tokenizer = json.RawMessage(text)
 	default:
-		return nil, errors.New("tokenizer: a JSON object, or a string that holds one, wanted")
+		return nil, errors.New("tokenizer: neither a JSON object nor a string that holds one")
 	}
 	return f, nil
 }
@@ -190,12 +190,12 @@ func write(w io.Writer, header []byte, tensors []safetensors.Tensor, metadata ma
 // encodeHeader returns everything before the body, padding included.
 func encodeHeader(config, tokenizer json.RawMessage) ([]byte, error) {
 	if err := checkObject(config); err != nil {
-		return nil, fmt.Errorf("config: a JSON object wanted: %w", err)
+		return nil, fmt.Errorf("config: not a JSON object: %w", err)
 	}
 	if tokenizer == nil {
 		tokenizer = json.RawMessage("null")
 	} else if err := checkObject(tokenizer); err != nil {
-		return nil, fmt.Errorf("tokenizer: a JSON object wanted: %w", err)
+		return nil, fmt.Errorf("tokenizer: not a JSON object: %w", err)
 	}
 	out := bytes.NewBufferString(Magic)
 	out.Write(make([]byte, 8))

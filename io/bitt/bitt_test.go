@@ -37,7 +37,7 @@ func raw(t testing.TB, header string, tensors []safetensors.Tensor) []byte {
 func wantError(t *testing.T, err error, want string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("%q wanted, %v found", want, err)
+		t.Errorf("got %v, want %q", err, want)
 	}
 }
 
@@ -174,22 +174,22 @@ func TestRefusals(t *testing.T) {
 		data []byte
 		want string
 	}{
-		{"empty", nil, `a file that begins with "BITT" wanted, "" found`},
-		{"short", []byte("BITT\x00"), "at least 12 bytes wanted, 5 found"},
-		{"magic", []byte("GGUF0123456789"), `a file that begins with "BITT" wanted, "GGUF" found`},
+		{"empty", nil, `begins with "", want "BITT"`},
+		{"short", []byte("BITT\x00"), "got 5 bytes, want at least 12"},
+		{"magic", []byte("GGUF0123456789"), `begins with "GGUF", want "BITT"`},
 		{"length", length(3), "header of 3 bytes announced, 2 bytes follow"},
 		{"length 2^63", length(1 << 63), "header of 9223372036854775808 bytes announced, 2 bytes follow"},
 		{"length 2^64-1", length(math.MaxUint64), "bytes announced, 2 bytes follow"},
 		{"no JSON", raw(t, `{"config"}`, nil), "header is not JSON: invalid character '}'"},
 		{"array", raw(t, `[]`, nil), "header is not a JSON object"},
 		{"no config", raw(t, `{"tokenizer":{}}`, nil), "the header has no config"},
-		{"config null", raw(t, `{"config":null}`, nil), "config: a JSON object wanted"},
+		{"config null", raw(t, `{"config":null}`, nil), "config: not a JSON object"},
 		{"config twice", raw(t, `{"config":{},"config":{}}`, nil), "the header has config twice"},
-		{"tokenizer number", raw(t, `{"config":{},"tokenizer":1}`, nil), "tokenizer: a JSON object, or a string that holds one, wanted"},
-		{"tokenizer text", raw(t, `{"config":{},"tokenizer":"hello"}`, nil), "tokenizer: a string with a JSON object inside wanted: invalid character 'h'"},
-		{"tokenizer list", raw(t, `{"config":{},"tokenizer":"[]"}`, nil), "tokenizer: a string with a JSON object inside wanted: not an object"},
+		{"tokenizer number", raw(t, `{"config":{},"tokenizer":1}`, nil), "tokenizer: neither a JSON object nor a string that holds one"},
+		{"tokenizer text", raw(t, `{"config":{},"tokenizer":"hello"}`, nil), "tokenizer: not a string with a JSON object inside: invalid character 'h'"},
+		{"tokenizer list", raw(t, `{"config":{},"tokenizer":"[]"}`, nil), "tokenizer: not a string with a JSON object inside: not an object"},
 		{"no body", length(2)[:14], "the header has no config"},
-		{"empty body", append(binary.LittleEndian.AppendUint64([]byte(Magic), 13), `{"config":{}}`...), "safetensors: model.bitt: 0 bytes found"},
+		{"empty body", append(binary.LittleEndian.AppendUint64([]byte(Magic), 13), `{"config":{}}`...), "safetensors: model.bitt: got 0 bytes"},
 		{"cut body", raw(t, `{"config":{}}`, weights)[:150], "safetensors: model.bitt: "},
 	}
 	for _, c := range cases {
@@ -214,9 +214,9 @@ func TestWriteRefusals(t *testing.T) {
 		tensors           []safetensors.Tensor
 		want              string
 	}{
-		{``, `{}`, weights, "config: a JSON object wanted: unexpected end of JSON input"},
-		{`[]`, `{}`, weights, "config: a JSON object wanted: not an object"},
-		{`{}`, `"{}"`, weights, "tokenizer: a JSON object wanted: not an object"},
+		{``, `{}`, weights, "config: not a JSON object: unexpected end of JSON input"},
+		{`[]`, `{}`, weights, "config: not a JSON object: not an object"},
+		{`{}`, `"{}"`, weights, "tokenizer: not a JSON object: not an object"},
 		{`{}`, `{}`, wrong, "w: shape (2) of F32 wants 8 bytes, 0 given"},
 	}
 	for _, c := range cases {

@@ -131,7 +131,7 @@ func TestConfig(t *testing.T) {
 		{"a number", `{"chat_template": 1}`, "", "", "", "chat_template is a int, want a string or a list"},
 		{"a list of numbers", `{"chat_template": [1]}`, "", "", "", "chat_template[0] is no object"},
 		{"a number as token", `{"chat_template": "a", "bos_token": 1}`, "", "", "", "bos_token is a int"},
-		{"no object", `[]`, "", "", "", "tokenizer_config.json: a JSON object wanted"},
+		{"no object", `[]`, "", "", "", "tokenizer_config.json: not a JSON object"},
 		{"no JSON", `{"chat_template": "a"`, "", "", "", "tokenizer_config.json: is not JSON"},
 		{"a mistake", `{"chat_template": "a\n{% if %}"}`, "", "", "", "line 2"},
 	} {

@@ -134,7 +134,7 @@ func configMembers(data []byte) (*dict, error) {
 		return nil, fmt.Errorf("is not JSON: %w", err)
 	}
 	if !jsonscan.IsObject(data) {
-		return nil, errors.New("a JSON object wanted")
+		return nil, errors.New("not a JSON object")
 	}
 	config := &dict{}
 	for m := range jsonscan.Members(data) {

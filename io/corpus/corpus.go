@@ -44,7 +44,7 @@ func ParseMode(name string) (Mode, error) {
 	case Line, Block, Whole:
 		return m, nil
 	}
-	return "", fmt.Errorf("corpus: documents are one of line, block or file, %q found", name)
+	return "", fmt.Errorf("corpus: documents: got %q, want line, block or file", name)
 }
 
 // MaxDocument is the longest document in bytes; it bounds what a hostile compressed file can take in memory.

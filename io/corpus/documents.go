@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -68,7 +67,7 @@ func Documents(inputs []string, o Options) iter.Seq2[Document, error] {
 // An input that stands for no file is an error.
 func Files(inputs []string) ([]string, error) {
 	if len(inputs) == 0 {
-		return nil, errors.New("corpus: no input given; a file or a glob such as 'texts/*.txt' wanted")
+		return nil, errors.New("corpus: no input given, want a file or a glob such as 'texts/*.txt'")
 	}
 	var files []string
 	for _, input := range inputs {
@@ -89,7 +88,7 @@ func Files(inputs []string) ([]string, error) {
 func expand(input string) ([]string, error) {
 	info, err := os.Stat(input)
 	if err == nil && info.IsDir() {
-		return nil, fmt.Errorf("is a directory; a file or a glob such as '%s' wanted", filepath.Join(input, "*.txt"))
+		return nil, fmt.Errorf("is a directory, want a file or a glob such as '%s'", filepath.Join(input, "*.txt"))
 	}
 	if err == nil {
 		return []string{input}, nil
@@ -285,7 +284,7 @@ func recordText(line []byte, field string, whole bool) (string, error) {
 		return "", fmt.Errorf("is not JSON: %w", err)
 	}
 	if !jsonscan.IsObject(line) {
-		return "", errors.New("a JSON object wanted")
+		return "", errors.New("not a JSON object")
 	}
 	if whole {
 		return string(bytes.TrimSpace(line)), nil
@@ -331,12 +330,9 @@ func invalidBytes(text []byte) int {
 	return n
 }
 
-// cause drops the path from the operating system's error, where the message has it already.
+// cause is [regular.Cause], and what the unpacker means.
 func cause(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		return pathErr.Err
-	}
+	err = regular.Cause(err)
 	// Only the unpacker says this here.
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the compressed data are cut short")

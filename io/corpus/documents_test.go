@@ -52,7 +52,7 @@ func cut(content, name string, mode Mode, limit int) ([]string, error) {
 func wantError(t *testing.T, err error, want string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-		t.Errorf("%q wanted, %v found", want, err)
+		t.Errorf("got %v, want %q", err, want)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestNothingIsLost(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := strings.Join(docs, ""); got != content {
-				t.Fatalf("%s: %q wanted, %q found", mode, content, got)
+				t.Fatalf("%s: got %q, want %q", mode, got, content)
 			}
 			for _, doc := range docs {
 				if strings.TrimSpace(doc) == "" {
@@ -129,9 +129,9 @@ func TestReadRefusals(t *testing.T) {
 		{"bomb of records", "a.jsonl.gz", bomb, Whole, "line 1: a document longer than"},
 		{"cut gzip", "a.gz", packed(t, "some text")[:20], Line, "the compressed data are cut short"},
 		{"broken gzip", "a.gz", "\x1f\x8b\x00\x00\x00\x00\x00\x00\x00\x00", Line, "gzip: invalid header"},
-		{"UTF-16", "a.txt", "\xff\xfea\x00", Line, "is UTF-16; UTF-8 wanted, as from iconv"},
+		{"UTF-16", "a.txt", "\xff\xfea\x00", Line, "is UTF-16, want UTF-8, as from iconv"},
 		{"no JSON", "a.jsonl", "{\"text\":\"a\"}\nhello\n", Line, "line 2: is not JSON: invalid character 'h'"},
-		{"array", "a.jsonl", `["text"]`, Line, "line 1: a JSON object wanted"},
+		{"array", "a.jsonl", `["text"]`, Line, "line 1: not a JSON object"},
 		{"no field", "a.jsonl", `{"content":"x"}`, Line, `line 1: no field "text" in this object`},
 		{"number", "a.jsonl", `{"text":1}`, Line, `line 1: field "text": not a string`},
 	}
@@ -190,7 +190,7 @@ func TestDocumentsRefusals(t *testing.T) {
 		texts  int
 	}{
 		{nil, "corpus: no input given", 0},
-		{[]string{dir}, "corpus: " + dir + ": is a directory; a file or a glob such as '" + filepath.Join(dir, "*.txt") + "' wanted", 0},
+		{[]string{dir}, "corpus: " + dir + ": is a directory, want a file or a glob such as '" + filepath.Join(dir, "*.txt") + "'", 0},
 		{[]string{filepath.Join(dir, "absent")}, "absent: no such file", 0},
 		{[]string{filepath.Join(dir, "*.txt")}, "corpus: " + filepath.Join(dir, "*.txt") + ": no file matches", 0},
 		{[]string{filepath.Join(dir, "[")}, "is not a pattern that files can match", 0},
@@ -221,7 +221,7 @@ func TestParseMode(t *testing.T) {
 		}
 	}
 	_, err := ParseMode("page")
-	wantError(t, err, `documents are one of line, block or file, "page" found`)
+	wantError(t, err, `documents: got "page", want line, block or file`)
 }
 
 func TestSplit(t *testing.T) {
@@ -250,7 +250,7 @@ func TestSplit(t *testing.T) {
 		}
 	}
 	if want := []int{39, 51, 55}; !slices.Equal(got, want) {
-		t.Errorf("%v wanted, %v found", want, got)
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 const headSize = 512
 
 const (
-	unpack    = "; unpacked, or packed with gzip, wanted"
-	writeText = "; its texts as .txt or .jsonl wanted"
+	unpack    = ", want it unpacked, or packed with gzip"
+	writeText = ", want its texts as .txt or .jsonl"
 )
 
 // notText are beginnings of files that are no text, and what to say to them. Where a text may begin with the same
@@ -40,32 +40,32 @@ var notText = []struct {
 	{"Obj\x01", "is an Avro table" + writeText, false},
 	{"SQLite format 3\x00", "is an SQLite database" + writeText, false},
 	{"\x89HDF\r\n\x1a\n", "is an HDF5 file" + writeText, false},
-	{"\x93NUMPY", "is a NumPy array; token ids as .u16 or .u32 without a header, or text wanted", false},
+	{"\x93NUMPY", "is a NumPy array, want token ids as .u16 or .u32 without a header, or text", false},
 	{"\x80\x02", "is a Python pickle file" + writeText, false},
 	{"\x80\x03", "is a Python pickle file" + writeText, false},
 	{"\x80\x04", "is a Python pickle file" + writeText, false},
 	{"\x80\x05", "is a Python pickle file" + writeText, false},
-	{"GGUF", "is a GGUF model; text wanted", true},
-	{"BITT", "is a .bitt model; text wanted", true},
-	{"\x7fELF", "is an executable; text wanted", false},
-	{"MZ", "is an executable; text wanted", true},
-	{"\xcf\xfa\xed\xfe", "is an executable; text wanted", false},
-	{"\xca\xfe\xba\xbe", "is an executable; text wanted", false},
-	{"\x00asm", "is a WebAssembly module; text wanted", false},
-	{"%PDF-", "is a PDF document; its text wanted", false},
-	{"{\\rtf", "is an RTF document; its text wanted", false},
-	{"\xd0\xcf\x11\xe0", "is an old Office document; its text wanted", false},
-	{"\x89PNG", "is a picture; text wanted", false},
-	{"\xff\xd8\xff", "is a picture; text wanted", false},
-	{"GIF8", "is a picture; text wanted", true},
-	{"OggS\x00", "is a sound; text wanted", false},
-	{"ID3", "is a sound; text wanted", true},
-	{"fLaC\x00", "is a sound; text wanted", false},
+	{"GGUF", "is a GGUF model, want text", true},
+	{"BITT", "is a .bitt model, want text", true},
+	{"\x7fELF", "is an executable, want text", false},
+	{"MZ", "is an executable, want text", true},
+	{"\xcf\xfa\xed\xfe", "is an executable, want text", false},
+	{"\xca\xfe\xba\xbe", "is an executable, want text", false},
+	{"\x00asm", "is a WebAssembly module, want text", false},
+	{"%PDF-", "is a PDF document, want its text", false},
+	{"{\\rtf", "is an RTF document, want its text", false},
+	{"\xd0\xcf\x11\xe0", "is an old Office document, want its text", false},
+	{"\x89PNG", "is a picture, want text", false},
+	{"\xff\xd8\xff", "is a picture, want text", false},
+	{"GIF8", "is a picture, want text", true},
+	{"OggS\x00", "is a sound, want text", false},
+	{"ID3", "is a sound, want text", true},
+	{"fLaC\x00", "is a sound, want text", false},
 	{"version https://git-lfs", "is a Git LFS pointer, not the file itself; fetch it with git lfs pull", false},
-	{"\xff\xfe\x00\x00", "is UTF-32; UTF-8 wanted, as from iconv -f UTF-32 -t UTF-8", false},
-	{"\xff\xfe", "is UTF-16; UTF-8 wanted, as from iconv -f UTF-16 -t UTF-8", false},
-	{"\xfe\xff", "is UTF-16; UTF-8 wanted, as from iconv -f UTF-16 -t UTF-8", false},
-	{"\x00\x00\xfe\xff", "is UTF-32; UTF-8 wanted, as from iconv -f UTF-32 -t UTF-8", false},
+	{"\xff\xfe\x00\x00", "is UTF-32, want UTF-8, as from iconv -f UTF-32 -t UTF-8", false},
+	{"\xff\xfe", "is UTF-16, want UTF-8, as from iconv -f UTF-16 -t UTF-8", false},
+	{"\xfe\xff", "is UTF-16, want UTF-8, as from iconv -f UTF-16 -t UTF-8", false},
+	{"\x00\x00\xfe\xff", "is UTF-32, want UTF-8, as from iconv -f UTF-32 -t UTF-8", false},
 }
 
 // oneValue is the beginning of a JSON value that takes a whole file: a list of objects, or an object of several lines.
@@ -82,13 +82,13 @@ func checkKind(name string, head []byte) error {
 	case len(head) > 9 && string(head[:3]) == "BZh" && (string(head[4:10]) == "1AY&SY" || string(head[4:10]) == "\x17rE8P\x90"): // π, √π
 		return errors.New("is compressed with bzip2" + unpack)
 	case len(head) > 8 && head[8] == '{' && bytes.IndexByte(head[:8], 0) >= 0:
-		return errors.New("is a safetensors file; text wanted")
+		return errors.New("is a safetensors file, want text")
 	case len(head) > 262 && string(head[257:262]) == "ustar":
 		return errors.New("is a tar archive" + unpack)
 	}
 	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
 	if len(text) > 0 && strings.HasSuffix(name, ".json") && (text[0] == '[' || text[0] == '{') || !strings.HasSuffix(name, ".jsonl") && oneValue.Match(text) {
-		return errors.New("is JSON, whose brackets and names are no text; a .jsonl file wanted, with one object a line, as from jq -c '.[]'")
+		return errors.New("is JSON, whose brackets and names are no text; want a .jsonl file with one object a line, as from jq -c '.[]'")
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func hasControl(b []byte) bool {
 }
 
 // ErrNotUTF8 means that more of a file is not UTF-8 than slips account for.
-var ErrNotUTF8 = errors.New("text in UTF-8 wanted, as from iconv -f LATIN1 -t UTF-8 if it is Latin-1")
+var ErrNotUTF8 = errors.New("want text in UTF-8, as from iconv -f LATIN1 -t UTF-8 if it is Latin-1")
 
 const (
 	maxInvalid = 0.01    // share of bytes

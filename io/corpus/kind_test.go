@@ -36,12 +36,12 @@ func TestNoText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, content, want string }{
-		{"a.zst", "\x28\xb5\x2f\xfd\x64rest", "is compressed with zstd; unpacked, or packed with gzip, wanted"},
+		{"a.zst", "\x28\xb5\x2f\xfd\x64rest", "is compressed with zstd, want it unpacked, or packed with gzip"},
 		{"a.xz", "\xfd7zXZ\x00\x00\x04", "is compressed with xz"},
 		{"a.bz2", "BZh91AY&SYM\xf3\x8a\x07", "is compressed with bzip2"},
 		{"a.bz2", "BZh9\x17rE8P\x90\x00", "is compressed with bzip2"},
 		{"a.zip", "PK\x03\x04\x14\x00", "is a ZIP archive"},
-		{"a.parquet", "PAR1\x15\x04\x15\x10", "is a Parquet table; its texts as .txt or .jsonl wanted"},
+		{"a.parquet", "PAR1\x15\x04\x15\x10", "is a Parquet table, want its texts as .txt or .jsonl"},
 		{"a.safetensors", tensors, "is a safetensors file"},
 		{"a.gguf", "GGUF\x03\x00\x00\x00\x01", "is a GGUF model"},
 		{"a.bitt", "BITT\x02\x00\x00\x00", "is a .bitt model"},
@@ -52,13 +52,13 @@ func TestNoText(t *testing.T) {
 		{"a.test", string(program), "is an executable"},
 		{"a.pdf", "%PDF-1.7\n", "is a PDF document"},
 		{"a.txt", "version https://git-lfs.github.com/spec/v1\noid sha256:12\n", "is a Git LFS pointer"},
-		{"a.txt", "\xfe\xff" + utf16le("x"), "is UTF-16; UTF-8 wanted"},
-		{"a.txt", "\xff\xfe\x00\x00x\x00\x00\x00", "is UTF-32; UTF-8 wanted"},
+		{"a.txt", "\xfe\xff" + utf16le("x"), "is UTF-16, want UTF-8"},
+		{"a.txt", "\xff\xfe\x00\x00x\x00\x00\x00", "is UTF-32, want UTF-8"},
 		{"a.txt", utf16le("First Citizen:\n"), "15 of 30 bytes (50.0 %) are zero, as in UTF-16"},
 		{"a.bin", utf16le("\u0123\u0031\u0045"), "are zero"},
 		{"a.txt", strings.Repeat("caf\xe9 cr\xe8me br\xfbl\xe9e\n", 9), "36 of 162 bytes (22.2 %) are not UTF-8, at most 1 %"},
 		{"a.jsonl", `{"text":"caf` + "\xe9" + `"}`, "1 of 15 bytes (6.7 %) are not UTF-8"},
-		{"records.json", `[{"text": "abc"}, {"text": "abc"}]`, "is JSON, whose brackets and names are no text; a .jsonl file wanted"},
+		{"records.json", `[{"text": "abc"}, {"text": "abc"}]`, "is JSON, whose brackets and names are no text; want a .jsonl file"},
 		{"records.json.gz", packed(t, "\n["), "is JSON"},
 		{"records.txt", "\ufeff[\n {\n  \"text\": \"abc\"}]", "is JSON"},
 		{"object.txt", "{\n  \"text\": \"abc\"\n}\n", "is JSON"},
@@ -108,7 +108,7 @@ func TestText(t *testing.T) {
 		}
 	}
 	if _, err := readStrict(packed(t, "a\n")+"\x00\x00garbage", "a.gz"); err == nil {
-		t.Error("garbage after the packed data: an error wanted")
+		t.Error("garbage after the packed data: want an error")
 	}
 }
 

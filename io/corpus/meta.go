@@ -137,23 +137,23 @@ func ReadMeta(path string) (Meta, error) {
 func parseMeta(data []byte) (Meta, error) {
 	var m Meta
 	if err := json.Unmarshal(data, &m); err != nil {
-		return Meta{}, fmt.Errorf("a description of token data wanted: %w", err)
+		return Meta{}, fmt.Errorf("not a description of token data: %w", err)
 	}
 	return m, m.check()
 }
 
 func (m Meta) check() error {
 	if want := m.version(); m.FormatVersion != want {
-		return fmt.Errorf("format_version %d wanted, %d found", want, m.FormatVersion)
+		return fmt.Errorf("got format_version %d, want %d", m.FormatVersion, want)
 	}
 	if m.VocabSize <= 0 || int64(m.EndOfText) >= int64(m.VocabSize) {
-		return fmt.Errorf("a vocab_size above 0 and an end_of_text below it wanted, %d and %d found", m.VocabSize, m.EndOfText)
+		return fmt.Errorf("got vocab_size %d and end_of_text %d, want a vocab_size above 0 and an end_of_text below it", m.VocabSize, m.EndOfText)
 	}
 	if _, err := ParseMode(string(m.Document)); err != nil {
 		return err
 	}
 	if !(m.ValRatio >= 0 && m.ValRatio <= 1) {
-		return fmt.Errorf("a val_ratio from 0 to 1 wanted, %g found", m.ValRatio)
+		return fmt.Errorf("got %g, want a val_ratio from 0 to 1", m.ValRatio)
 	}
 	for name, part := range map[string]Part{"train": m.Train, "val": m.Val} {
 		if min(part.Documents, part.Tokens, part.Bytes, part.Answers) < 0 {

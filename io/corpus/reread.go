@@ -16,10 +16,10 @@ const LeastReread = 32
 // Where they stand, and what is in them, follows from (seed, position) alone, as with windows.
 func (s *Sampler) Reread(share float64) error {
 	if !(share >= 0 && share <= 1) {
-		return fmt.Errorf("corpus: a share of rows that are read again from 0 to 1 wanted, %v found", share)
+		return fmt.Errorf("corpus: share of rows that are read again: got %v, want 0 to 1", share)
 	}
 	if share > 0 && s.time < LeastReread {
-		return fmt.Errorf("corpus: a context of %d or more wanted for passages that are read again, %d found", LeastReread, s.time)
+		return fmt.Errorf("corpus: got a context of %d, want %d or more for passages that are read again", s.time, LeastReread)
 	}
 	if share > 0 && s.rows != nil {
 		return errors.New("corpus: got conversations, want text for passages that are read again")
@@ -32,7 +32,7 @@ func (s *Sampler) Reread(share float64) error {
 // in every stretch of positions and repeat in none, so that no window is left out in every epoch.
 func (s *Sampler) rereads(position uint64) bool {
 	const golden = 0x9e3779b97f4a7c15 // (√5 − 1)/2 of 2⁶⁴
-	return float64((position*golden+mix(s.seed))>>11)*0x1p-53 < s.reread
+	return float64((position*golden+splitMix64(s.seed))>>11)*0x1p-53 < s.reread
 }
 
 // compose fills a row and the token after it with pieces, each of passages from anywhere in the tokens: of 20 pieces

@@ -109,7 +109,7 @@ func TestRereadPieces(t *testing.T) {
 	}
 	for name, found := range map[string]struct{ pieces, percent int }{"twice": {twice, 65}, "around another": {around, 20}, "scattered": {scattered, 15}} {
 		if percent := 100 * found.pieces / pieces; percent < found.percent-6 || percent > found.percent+6 {
-			t.Errorf("%s: about %d %% wanted, %d of %d pieces found", name, found.percent, found.pieces, pieces)
+			t.Errorf("%s: got %d of %d pieces, want about %d %%", name, found.pieces, pieces, found.percent)
 		}
 	}
 }
@@ -139,7 +139,7 @@ func TestRereadOfFewTokens(t *testing.T) {
 	for time := LeastReread; time < 100; time++ {
 		for _, row := range rows(t, rereadingSampler(t, count(t, "a.u16", time+1), 1, time, 1), 50) {
 			if slices.Max(row) > uint32(time) {
-				t.Fatalf("ids up to %d wanted: %v", time, row)
+				t.Fatalf("want ids up to %d: %v", time, row)
 			}
 		}
 	}
@@ -148,10 +148,10 @@ func TestRereadOfFewTokens(t *testing.T) {
 func TestRereadRefusals(t *testing.T) {
 	tokens := count(t, "a.u32", 100)
 	for _, share := range []float64{-0.1, 1.1} {
-		wantError(t, newSampler(t, tokens, 1, 32, Shuffle, 0).Reread(share), "from 0 to 1 wanted")
+		wantError(t, newSampler(t, tokens, 1, 32, Shuffle, 0).Reread(share), "want 0 to 1")
 	}
 	short := newSampler(t, tokens, 1, 31, Shuffle, 0)
-	wantError(t, short.Reread(0.5), "a context of 32 or more wanted for passages that are read again, 31 found")
+	wantError(t, short.Reread(0.5), "got a context of 31, want 32 or more for passages that are read again")
 	if err := short.Reread(0); err != nil {
 		t.Error(err)
 	}

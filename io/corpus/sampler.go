@@ -25,7 +25,7 @@ func ParseOrder(name string) (Order, error) {
 	case "sequential":
 		return Sequential, nil
 	}
-	return 0, fmt.Errorf("corpus: the order is shuffle or sequential, %q found", name)
+	return 0, fmt.Errorf("corpus: order: got %q, want shuffle or sequential", name)
 }
 
 func (o Order) String() string { return [...]string{"shuffle", "sequential"}[o] }
@@ -46,7 +46,7 @@ type Sampler struct {
 // NewSampler takes batches of batch windows with time tokens each.
 func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sampler, error) {
 	if batch <= 0 || time <= 0 {
-		return nil, fmt.Errorf("corpus: a batch and a context above 0 wanted, %d and %d found", batch, time)
+		return nil, fmt.Errorf("corpus: got a batch of %d and a context of %d, want both above 0", batch, time)
 	}
 	if tokens.marks != nil {
 		rows, err := NewRows(tokens, tokens.marks, time)
@@ -58,7 +58,7 @@ func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sam
 	length := tokens.Len()
 	// A window is time inputs, and the targets reach one token further.
 	if length-1 < time {
-		return nil, fmt.Errorf("corpus: %s: %d tokens found, a context of %d wants at least %d", tokens.name, length, time, uint64(time)+1)
+		return nil, fmt.Errorf("corpus: %s: got %d tokens, a context of %d needs at least %d", tokens.name, length, time, uint64(time)+1)
 	}
 	var windows int
 	switch order {
@@ -119,7 +119,7 @@ func (s *Sampler) index(position uint64) int {
 	if s.order == Sequential {
 		return int(index)
 	}
-	return int(permute(index, s.windows, mix(s.seed^mix(epoch))))
+	return int(permute(index, s.windows, splitMix64(s.seed^splitMix64(epoch))))
 }
 
 // start is where the window at a position begins in the tokens.
@@ -128,10 +128,10 @@ func (s *Sampler) start(position uint64) int {
 	if s.order == Sequential {
 		return int(index) * s.time
 	}
-	key := mix(s.seed ^ mix(epoch))
+	key := splitMix64(s.seed ^ splitMix64(epoch))
 	// The last window's target must still be there, which in a short file leaves less than time beginnings.
 	beginnings := min(s.time, s.tokens.Len()-int(s.windows)*s.time)
-	phase := int(mix(key) % uint64(beginnings))
+	phase := int(splitMix64(key) % uint64(beginnings))
 	return phase + int(permute(index, s.windows, key))*s.time
 }
 
@@ -143,7 +143,7 @@ func permute(i, n, key uint64) uint64 {
 	for {
 		left, right := i>>half, i&mask
 		for round := range uint64(6) {
-			left, right = right, left^(mix(key+round<<32+right)&mask)
+			left, right = right, left^(splitMix64(key+round<<32+right)&mask)
 		}
 		if i = left<<half | right; i < n {
 			return i
@@ -151,8 +151,8 @@ func permute(i, n, key uint64) uint64 {
 	}
 }
 
-// mix is the finalizer of SplitMix64 (Steele, Lea and Flood, 2014) after its increment.
-func mix(x uint64) uint64 {
+// splitMix64 is the finalizer of SplitMix64 (Steele, Lea and Flood, 2014) after its increment.
+func splitMix64(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb

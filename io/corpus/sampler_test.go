@@ -137,17 +137,17 @@ func TestSamplerRefusals(t *testing.T) {
 	tokens := count(t, "a.u32", 10)
 	for _, order := range []Order{Shuffle, Sequential} {
 		_, err := NewSampler(tokens, 1, 10, order, 0)
-		wantError(t, err, "a.u32: 10 tokens found, a context of 10 wants at least 11")
+		wantError(t, err, "a.u32: got 10 tokens, a context of 10 needs at least 11")
 		if _, err := NewSampler(tokens, 1, 9, order, 0); err != nil {
 			t.Error(err)
 		}
 		_, err = NewSampler(tokens, 0, 5, order, 0)
-		wantError(t, err, "a batch and a context above 0 wanted, 0 and 5 found")
+		wantError(t, err, "got a batch of 0 and a context of 5, want both above 0")
 	}
 	_, err := NewSampler(tokens, 1, 5, Order(7), 0)
 	wantError(t, err, "unknown order 7")
 	_, err = ParseOrder("random")
-	wantError(t, err, `the order is shuffle or sequential, "random" found`)
+	wantError(t, err, `order: got "random", want shuffle or sequential`)
 	for _, order := range []Order{Shuffle, Sequential} {
 		if got, err := ParseOrder(order.String()); err != nil || got != order {
 			t.Errorf("%s: %s (%v)", order, got, err)

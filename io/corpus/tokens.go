@@ -55,9 +55,9 @@ func parseTokens(path string, data io.ReaderAt, size int64) (*Tokens, error) {
 	case err != nil:
 		return nil, err
 	case size == 0:
-		return nil, errors.New("an empty file; at least one token wanted")
+		return nil, errors.New("an empty file, want at least one token")
 	case size%int64(width) != 0:
-		return nil, fmt.Errorf("%d bytes found, a multiple of %d wanted", size, width)
+		return nil, fmt.Errorf("got %d bytes, want a multiple of %d", size, width)
 	case size/int64(width) > math.MaxInt:
 		return nil, fmt.Errorf("%d bytes are more than this machine can address", size)
 	}

@@ -92,9 +92,9 @@ func TestTokens(t *testing.T) {
 func TestTokenRefusals(t *testing.T) {
 	dir := t.TempDir()
 	cases := []struct{ name, content, want string }{
-		{"odd.u32", "12345", "5 bytes found, a multiple of 4 wanted"},
-		{"odd.u16", "123", "3 bytes found, a multiple of 2 wanted"},
-		{"empty.u32", "", "an empty file; at least one token wanted"},
+		{"odd.u32", "12345", "got 5 bytes, want a multiple of 4"},
+		{"odd.u16", "123", "got 3 bytes, want a multiple of 2"},
+		{"empty.u32", "", "an empty file, want at least one token"},
 		{"tokens.bin", "1234", "a token file's name ends in .u32 or .u16"},
 	}
 	for _, c := range cases {
@@ -132,7 +132,7 @@ func fingerprint(t testing.TB, tokens *Tokens) Fingerprint {
 func TestFingerprint(t *testing.T) {
 	wide, narrow := fingerprint(t, count(t, "a.u32", 50000)), fingerprint(t, count(t, "a.u16", 50000))
 	if wide != narrow || wide.Tokens != 50000 {
-		t.Errorf("the same ids: the same mark wanted, %v and %v found", wide, narrow)
+		t.Errorf("the same ids: got %v and %v, want the same mark", wide, narrow)
 	}
 	if fewer := fingerprint(t, count(t, "a.u32", 49999)); fewer.CRC32C == wide.CRC32C {
 		t.Error("a token less has the same checksum")
@@ -240,7 +240,7 @@ func TestMeta(t *testing.T) {
 		t.Errorf("not the SHA-256 of {}: %s", want.Tokenizer)
 	}
 	want.ValRatio = 2
-	wantError(t, WriteMeta(path, want), path+": a val_ratio from 0 to 1 wanted, 2 found")
+	wantError(t, WriteMeta(path, want), path+": got 2, want a val_ratio from 0 to 1")
 }
 
 func TestMetaRefusals(t *testing.T) {
@@ -249,16 +249,16 @@ func TestMetaRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{
-		``:                          "a description of token data wanted: unexpected end of JSON input",
+		``:                          "not a description of token data: unexpected end of JSON input",
 		`{`:                         "unexpected end of JSON input",
-		`[]`:                        "a description of token data wanted",
-		`null`:                      "format_version 1 wanted, 0 found",
+		`[]`:                        "not a description of token data",
+		`null`:                      "got format_version 0, want 1",
 		good + `{}`:                 "invalid character '{' after top-level value",
-		`{"format_version":2}`:      "format_version 1 wanted, 2 found",
-		`{"format_version":1}`:      "a vocab_size above 0 and an end_of_text below it wanted, 0 and 0 found",
-		`{"vocab_size":1e99}`:       "a description of token data wanted",
-		good[:len(good)-7] + `"a"}`: `documents are one of line, block or file, "a" found`,
-		good[:len(good)-1] + `,"end_of_text":10}`:     "an end_of_text below it wanted, 10 and 10 found",
+		`{"format_version":2}`:      "got format_version 2, want 1",
+		`{"format_version":1}`:      "got vocab_size 0 and end_of_text 0, want a vocab_size above 0 and an end_of_text below it",
+		`{"vocab_size":1e99}`:       "not a description of token data",
+		good[:len(good)-7] + `"a"}`: `documents: got "a", want line, block or file`,
+		good[:len(good)-1] + `,"end_of_text":10}`:     "got vocab_size 10 and end_of_text 10, want a vocab_size above 0 and an end_of_text below it",
 		good[:len(good)-1] + `,"train":{"bytes":-1}}`: "train: a negative count",
 	} {
 		_, err := parseMeta([]byte(text))

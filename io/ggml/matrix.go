@@ -55,8 +55,8 @@ func (m *Matrix) scale(i int) float32 {
 // Ternary reads the codes and scales as they are, without a rounding: one scale a block, one of all of I2_S.
 func (m *Matrix) Ternary() (*trit.Matrix, error) { return m.TernaryRows(0, m.Rows) }
 
-// TernaryRows is Ternary of the rows from first to before last, for who reads a matrix in parts. They are a matrix of
-// their own; errors count its rows from 0, but name the part.
+// TernaryRows is Ternary of the rows from first to before last, for reading a matrix in parts. They are a matrix of their own;
+// errors count its rows from 0, but name the part.
 func (m *Matrix) TernaryRows(first, last int) (*trit.Matrix, error) {
 	out, err := m.ternary(first, last)
 	if err != nil {

@@ -104,7 +104,7 @@ func TestPacked(t *testing.T) {
 		wantError(t, err, "want one positive number")
 	}
 	_, err = Packed(w, safetensors.FromUint8s("s", []int{1}, []byte{1}), false)
-	wantError(t, err, "scale: s: type F32, F16 or BF16 wanted, U8 found")
+	wantError(t, err, "scale: s: got type U8, want F32, F16 or BF16")
 	_, err = Packed(one, one, false)
 	wantError(t, err, "type BF16 and shape (1), want U8 (out/4, in)")
 }
@@ -178,7 +178,7 @@ func TestQuantize(t *testing.T) {
 	_, err = Quantize(bf16s("w", []int{1, 2}, 1, float32(math.Inf(-1))), HalfEven)
 	wantError(t, err, "row 0, input 1 is -Inf, want a finite number")
 	_, err = Quantize(safetensors.FromInt32s("w", []int{1, 2}, []int32{1, 2}), HalfEven)
-	wantError(t, err, "w: type F32, F16 or BF16 wanted, I32 found")
+	wantError(t, err, "w: got type I32, want F32, F16 or BF16")
 	_, err = Quantize(safetensors.FromFloat32s("w", []int{2}, []float32{1, 2}), HalfEven)
 	wantError(t, err, "shape (2), want a matrix")
 }

@@ -12,8 +12,8 @@
 //
 // # Why
 //
-// Why is every keyword that is not held refused? Who gives a schema relies on it. Annotations alone, "format" among them, as the
-// standard has it, are passed over.
+// Why is every keyword that is not held refused? A caller who gives a schema relies on it. Annotations alone, "format" among
+// them, as the standard has it, are passed over.
 //
 // Why bytes and not characters? Tokens end within characters.
 //

@@ -219,13 +219,13 @@ func readStates(f *safetensors.File, names []string) (states []State, err error)
 func (m *Memory) readMetadata(metadata map[string]string) error {
 	// Files of other programs may have a format entry of their own; a later version of this one is not for us.
 	if format := metadata["format"]; strings.HasPrefix(format, "bitgpu-") && format != Format {
-		return fmt.Errorf("format %q wanted, %q found", Format, format)
+		return fmt.Errorf("got format %q, want %q", format, Format)
 	}
 	m.Model = metadata["model"]
 	if text, ok := metadata["tokens"]; ok {
 		tokens, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || tokens < 0 {
-			return fmt.Errorf("metadata tokens: a count wanted, %.40q found", text)
+			return fmt.Errorf("metadata tokens: got %.40q, want a count", text)
 		}
 		m.Tokens = tokens
 	}
@@ -288,7 +288,7 @@ func (l Layer) check(i int) error {
 		heads, side = l.Shape[0], l.Shape[1]
 	}
 	if side == 0 || heads == 0 || l.Shape[len(l.Shape)-1] != side {
-		return fmt.Errorf("%s: shape (d, d) or (h, c, c) wanted, %s found", name, safetensors.FormatShape(l.Shape))
+		return fmt.Errorf("%s: got %s, want shape (d, d) or (h, c, c)", name, safetensors.FormatShape(l.Shape))
 	}
 	if err := checkFinite(name, l.W); err != nil {
 		return err
@@ -298,7 +298,7 @@ func (l Layer) check(i int) error {
 	}
 	name += convSuffix
 	if wanted := []int{3, convInputs, heads * side}; !slices.Equal(l.ConvShape, wanted) {
-		return fmt.Errorf("%s: shape %s wanted, %s found", name, safetensors.FormatShape(wanted), safetensors.FormatShape(l.ConvShape))
+		return fmt.Errorf("%s: got shape %s, want %s", name, safetensors.FormatShape(l.ConvShape), safetensors.FormatShape(wanted))
 	}
 	return checkFinite(name, l.Conv)
 }
@@ -306,7 +306,7 @@ func (l Layer) check(i int) error {
 func checkFinite(name string, values []float32) error {
 	for i, v := range values {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			return fmt.Errorf("%s: value %d is %g, a finite number wanted", name, i, v)
+			return fmt.Errorf("%s: value %d is %g, want a finite number", name, i, v)
 		}
 	}
 	return nil

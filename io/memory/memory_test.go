@@ -90,34 +90,34 @@ func TestRefusals(t *testing.T) {
 		data []byte
 		want string
 	}{
-		{"no file", nil, "0 bytes found"},
+		{"no file", nil, "got 0 bytes"},
 		{"empty", encode(t, nil), "no tensor layer_0"},
 		{"a model", encode(t, nil, floats("embed.weight", []int{1}, 1)), `tensor "embed.weight" does not belong into a memory file of 0 layers`},
 		{"gap", encode(t, nil, good, floats("layer_2", []int{1, 1}, 1)), `tensor "layer_2" does not belong into a memory file of 1 layers`},
 		{"other spelling", encode(t, nil, good, floats("layer_01", []int{1, 1}, 1)), `tensor "layer_01" does not belong`},
 		{"conv alone", encode(t, nil, good, floats("layer_1.conv", []int{1}, 1)), `tensor "layer_1.conv" does not belong`},
-		{"flat", encode(t, nil, floats("layer_0", []int{4}, 1, 2, 3, 4)), "layer_0: shape (d, d) or (h, c, c) wanted, (4) found"},
-		{"not square", encode(t, nil, floats("layer_0", []int{1, 4}, 1, 2, 3, 4)), "layer_0: shape (d, d) or (h, c, c) wanted, (1, 4) found"},
-		{"heads not square", encode(t, nil, floats("layer_0", []int{2, 2, 1}, 1, 2, 3, 4)), "wanted, (2, 2, 1) found"},
-		{"no axes", encode(t, nil, floats("layer_0", []int{}, 1)), "wanted, () found"},
-		{"empty layer", encode(t, nil, floats("layer_0", []int{0, 0})), "wanted, (0, 0) found"},
-		{"type", encode(t, nil, safetensors.FromInt32s("layer_0", []int{1, 1}, []int32{1})), "layer_0: type F32, F16 or BF16 wanted, I32 found"},
-		{"NaN", encode(t, nil, floats("layer_0", []int{2, 2}, 1, 2, nan, 4)), "layer_0: value 2 is NaN, a finite number wanted"},
-		{"Inf in conv", encode(t, nil, floats("layer_0", []int{1, 1}, 1), floats("layer_0.conv", []int{3, 3, 1}, 0, 0, 0, 0, inf, 0, 0, 0, 0)), "layer_0.conv: value 4 is -Inf, a finite number wanted"},
-		{"conv shape", encode(t, nil, good, floats("layer_0.conv", []int{3, 3, 1}, make([]float32, 9)...)), "layer_0.conv: shape (3, 3, 2) wanted, (3, 3, 1) found"},
-		{"tokens", encode(t, map[string]string{"tokens": "many"}, good), `metadata tokens: a count wanted, "many" found`},
-		{"negative", encode(t, map[string]string{"tokens": "-1"}, good), `metadata tokens: a count wanted, "-1" found`},
+		{"flat", encode(t, nil, floats("layer_0", []int{4}, 1, 2, 3, 4)), "layer_0: got (4), want shape (d, d) or (h, c, c)"},
+		{"not square", encode(t, nil, floats("layer_0", []int{1, 4}, 1, 2, 3, 4)), "layer_0: got (1, 4), want shape (d, d) or (h, c, c)"},
+		{"heads not square", encode(t, nil, floats("layer_0", []int{2, 2, 1}, 1, 2, 3, 4)), "got (2, 2, 1), want "},
+		{"no axes", encode(t, nil, floats("layer_0", []int{}, 1)), "got (), want "},
+		{"empty layer", encode(t, nil, floats("layer_0", []int{0, 0})), "got (0, 0), want "},
+		{"type", encode(t, nil, safetensors.FromInt32s("layer_0", []int{1, 1}, []int32{1})), "layer_0: got type I32, want F32, F16 or BF16"},
+		{"NaN", encode(t, nil, floats("layer_0", []int{2, 2}, 1, 2, nan, 4)), "layer_0: value 2 is NaN, want a finite number"},
+		{"Inf in conv", encode(t, nil, floats("layer_0", []int{1, 1}, 1), floats("layer_0.conv", []int{3, 3, 1}, 0, 0, 0, 0, inf, 0, 0, 0, 0)), "layer_0.conv: value 4 is -Inf, want a finite number"},
+		{"conv shape", encode(t, nil, good, floats("layer_0.conv", []int{3, 3, 1}, make([]float32, 9)...)), "layer_0.conv: got shape (3, 3, 1), want (3, 3, 2)"},
+		{"tokens", encode(t, map[string]string{"tokens": "many"}, good), `metadata tokens: got "many", want a count`},
+		{"negative", encode(t, map[string]string{"tokens": "-1"}, good), `metadata tokens: got "-1", want a count`},
 		{"logits", own("logits", "AAA"), `metadata logits: got "AAA", want float32 numbers in base64`},
 		{"half a logit", own("logits", "AAAAAAA="), `metadata logits: got "AAAAAAA=", want float32`},
-		{"logits that are not finite", own("logits", "AACAPwAAwH8="), "metadata logits: value 1 is NaN, a finite number wanted"},
+		{"logits that are not finite", own("logits", "AACAPwAAwH8="), "metadata logits: value 1 is NaN, want a finite number"},
 		{"recent", own("recent", "1,,2"), `metadata recent: got "1,,2", want token ids`},
-		{"version", encode(t, map[string]string{"format": "bitgpu-memory-9"}, good), `format "bitgpu-memory-1" wanted, "bitgpu-memory-9" found`},
+		{"version", encode(t, map[string]string{"format": "bitgpu-memory-9"}, good), `got format "bitgpu-memory-9", want "bitgpu-memory-1"`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse("a.memory", c.data)
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "memory: ") || !strings.Contains(err.Error(), "a.memory: ") {
-				t.Errorf("%q wanted, %v found", c.want, err)
+				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
 	}
@@ -135,14 +135,14 @@ func TestFailedWriteKeepsTheOldFile(t *testing.T) {
 	short := sample()
 	short.Layers[0].W = short.Layers[0].W[:3]
 	for want, m := range map[string]*Memory{
-		"layer_1: value 7 is +Inf, a finite number wanted":      diverged,
+		"layer_1: value 7 is +Inf, want a finite number":        diverged,
 		"layer_0: shape (2, 2) of F32 wants 16 bytes, 12 given": short,
 		"-1 tokens and 2 layers are no memory":                  backwards,
 		"0 tokens and 0 layers are no memory":                   {},
 	} {
 		err := WriteFile(path, m)
 		if err == nil || !strings.Contains(err.Error(), path+": "+want) {
-			t.Errorf("%q wanted, %v found", want, err)
+			t.Errorf("got %v, want %q", err, want)
 		}
 	}
 	if got, err := Read(path); err != nil || !cmp.Equal(got, sample()) {

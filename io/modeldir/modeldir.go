@@ -10,8 +10,8 @@
 // Why does opening a directory write to it? It does so only where a writer was killed after it had said which files are
 // to take the places of the old ones, all together; see [atomicfile.Recover].
 //
-// Why name foreign formats? Who gives a GGUF or a PyTorch file has to convert it, and should not have to guess that
-// from "wrong magic".
+// Why name foreign formats? A user with a GGUF or a PyTorch file has to convert it, and should not have to guess that from
+// "wrong magic".
 package modeldir
 
 import (
@@ -75,7 +75,7 @@ func Open(path string) (*Model, error) { return OpenDescribed(path, nil) }
 func OpenDescribed(path string, config json.RawMessage) (*Model, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("modeldir: %s: %w; a model directory, a .bitt or a .safetensors file wanted", path, cause(err))
+		return nil, fmt.Errorf("modeldir: %s: %w, want a model directory, a .bitt or a .safetensors file", path, regular.Cause(err))
 	}
 	beside := filepath.Dir(path)
 	if info.IsDir() {
@@ -163,7 +163,7 @@ func openParts(path string, form Form, dir, tensors string, config json.RawMessa
 func readObject(path string) (json.RawMessage, error) {
 	data, err := regular.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, cause(err))
+		return nil, fmt.Errorf("%s: %w", path, regular.Cause(err))
 	}
 	// Some editors begin a file with a byte order mark, which JSON does not have.
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
@@ -178,7 +178,7 @@ func checkObject(path string, data []byte) error {
 		return fmt.Errorf("%s: is not JSON: %w", path, err)
 	}
 	if !jsonscan.IsObject(data) {
-		return fmt.Errorf("%s: a JSON object wanted", path)
+		return fmt.Errorf("%s: not a JSON object", path)
 	}
 	return nil
 }
@@ -187,10 +187,10 @@ func checkObject(path string, data []byte) error {
 func checkDir(path string) error {
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return cause(err)
+		return regular.Cause(err)
 	}
 	if len(entries) == 0 {
-		return fmt.Errorf("an empty directory; %s and %s wanted", ConfigName, TensorsName)
+		return fmt.Errorf("an empty directory, want %s and %s", ConfigName, TensorsName)
 	}
 	found := map[string]bool{}
 	var names []string
@@ -199,7 +199,7 @@ func checkDir(path string) error {
 		names = append(names, e.Name())
 	}
 	if found[TensorsName+".index.json"] && !found[TensorsName] {
-		return fmt.Errorf("the weights are split into several files (%s.index.json found); one %s wanted", TensorsName, TensorsName)
+		return fmt.Errorf("the weights are split into several files (%s.index.json found), want one %s", TensorsName, TensorsName)
 	}
 	for _, name := range []string{ConfigName, TensorsName} {
 		if !found[name] {
@@ -239,9 +239,9 @@ func recognize(path string) (Form, error) {
 	if err != nil {
 		return 0, err
 	}
-	const wanted = "a .bitt or a .safetensors file wanted"
+	const want = "a .bitt or a .safetensors file"
 	if len(head) == 0 {
-		return 0, fmt.Errorf("an empty file; %s", wanted)
+		return 0, fmt.Errorf("an empty file, want %s", want)
 	}
 	if bytes.HasPrefix(head, []byte(bitt.Magic)) {
 		return Bitt, nil
@@ -251,39 +251,30 @@ func recognize(path string) (Form, error) {
 	for _, f := range foreign {
 		// Two bytes may as well be the length of a safetensors header.
 		if bytes.HasPrefix(head, []byte(f.magic)) && !(tensors && len(f.magic) == 2) {
-			return 0, fmt.Errorf("%s; %s", f.say, wanted)
+			return 0, fmt.Errorf("%s, want %s", f.say, want)
 		}
 	}
 	if tensors {
 		return Safetensors, nil
 	}
 	if text := bytes.TrimSpace(head); len(text) > 0 && text[0] == '{' {
-		return 0, fmt.Errorf("is JSON; the directory that holds it, or %s", wanted)
+		return 0, fmt.Errorf("is JSON, want the directory that holds it, or %s", want)
 	}
-	return 0, fmt.Errorf("begins with %q, which no model does; %s", head[:min(len(head), 8)], wanted)
+	return 0, fmt.Errorf("begins with %q, which no model does, want %s", head[:min(len(head), 8)], want)
 }
 
 func readHead(path string) ([]byte, error) {
 	f, err := regular.Open(path)
 	if err != nil {
-		return nil, cause(err)
+		return nil, regular.Cause(err)
 	}
 	defer f.Close()
 	head := make([]byte, 32)
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, cause(err)
+		return nil, regular.Cause(err)
 	}
 	return head[:n], nil
-}
-
-// cause drops the path from the operating system's error, where the message has it already.
-func cause(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		return pathErr.Err
-	}
-	return err
 }
 
 // WriteDir writes a model directory and makes it if needed. Its files are replaced all together or not at all, and

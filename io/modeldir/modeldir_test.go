@@ -23,7 +23,7 @@ func wantError(t *testing.T, err error, wants ...string) {
 	t.Helper()
 	for _, want := range wants {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q wanted, %v found", want, err)
+			t.Errorf("got %v, want %q", err, want)
 		}
 	}
 	if err != nil && (!strings.HasPrefix(err.Error(), "modeldir: ") || strings.Contains(err.Error(), "\n")) {
@@ -125,7 +125,7 @@ func TestParse(t *testing.T) {
 		t.Error(err)
 	}
 	_, err = Parse("built in", []byte("GGUF"))
-	wantError(t, err, `bitt: built in: a file that begins with "BITT" wanted`)
+	wantError(t, err, `, want "BITT"`)
 }
 
 func TestWriteDir(t *testing.T) {
@@ -141,7 +141,7 @@ func TestWriteDir(t *testing.T) {
 		}
 		sameJSON(t, "config", m.Config, config)
 		if !bytes.Equal(m.Tokenizer, tokenizer) {
-			t.Errorf("tokenizer %s wanted, %s found", tokenizer, m.Tokenizer)
+			t.Errorf("got tokenizer %s, want %s", m.Tokenizer, tokenizer)
 		}
 		if strings.Index(string(m.Config), `"z"`) > strings.Index(string(m.Config), `"a"`) {
 			t.Error("the keys were reordered")
@@ -168,7 +168,7 @@ func TestWriteDirKeepsOldWeights(t *testing.T) {
 	}
 	wrong := []safetensors.Tensor{safetensors.FromFloat32s("w", []int{2}, nil)}
 	wantError(t, WriteDir(dir, json.RawMessage(`{}`), nil, wrong, nil), filepath.Join(dir, TensorsName)+": safetensors: w: shape (2) of F32 wants 8 bytes")
-	wantError(t, WriteDir(dir, json.RawMessage(`[]`), nil, weights, nil), filepath.Join(dir, ConfigName)+": a JSON object wanted")
+	wantError(t, WriteDir(dir, json.RawMessage(`[]`), nil, weights, nil), filepath.Join(dir, ConfigName)+": not a JSON object")
 	wantError(t, WriteDir(dir, json.RawMessage(`{}`), json.RawMessage(`{`), weights, nil), filepath.Join(dir, TokenizerName)+": is not JSON")
 	file := write(t, filepath.Join(t.TempDir(), "file"), "x")
 	wantError(t, WriteDir(file, json.RawMessage(`{}`), nil, weights, nil), file+": the directory cannot be made")
@@ -187,16 +187,16 @@ func TestFileRefusals(t *testing.T) {
 	dir := t.TempDir()
 	length := func(n uint64) string { return string(binary.LittleEndian.AppendUint64(nil, n)) }
 	cases := []struct{ name, content, want string }{
-		{"empty", "", "an empty file; a .bitt or a .safetensors file wanted"},
+		{"empty", "", "an empty file, want a .bitt or a .safetensors file"},
 		{"text", "hello", `begins with "hello", which no model does`},
-		{"gguf", "GGUF\x03\x00\x00\x00{\x00", "is a GGUF file of llama.cpp; a .bitt or a .safetensors file wanted"},
+		{"gguf", "GGUF\x03\x00\x00\x00{\x00", "is a GGUF file of llama.cpp, want a .bitt or a .safetensors file"},
 		{"pt", "PK\x03\x04rest", "is a ZIP archive, as PyTorch writes"},
 		{"pickle", "\x80\x02\x8a\nl\xfc\x9cF\xf9 j", "is a Python pickle file"},
 		{"gzip", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00", "is compressed with gzip"},
 		{"lfs", "version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer"},
-		{"json", `{"vocab_size": 300}`, "is JSON; the directory that holds it, or a .bitt"},
+		{"json", `{"vocab_size": 300}`, "is JSON, want the directory that holds it, or a .bitt"},
 		{"json 2", `{"a":  {{`, "is JSON"},
-		{"bitt", "BITT\x00", "at least 12 bytes wanted, 5 found"},
+		{"bitt", "BITT\x00", "got 5 bytes, want at least 12"},
 		{"bitt length", "BITT" + length(1<<63) + "{}", "header of 9223372036854775808 bytes announced"},
 		{"length", length(1<<63) + "{}", "header of 9223372036854775808 bytes announced, 2 bytes follow"},
 		{"length 640", length(640) + "{}", "header of 640 bytes announced, 2 bytes follow"},
@@ -211,7 +211,7 @@ func TestFileRefusals(t *testing.T) {
 	_, err := Open(os.DevNull)
 	wantError(t, err, "is not a regular file")
 	_, err = Open(filepath.Join(dir, "absent"))
-	wantError(t, err, "absent: no such file or directory; a model directory, a .bitt or a .safetensors file wanted")
+	wantError(t, err, "absent: no such file or directory, want a model directory, a .bitt or a .safetensors file")
 	lone := write(t, filepath.Join(dir, "lone", "model.safetensors"), encoded(t))
 	_, err = Open(lone)
 	wantError(t, err, lone+": a safetensors file needs its config.json beside it, none found in "+filepath.Dir(lone))
@@ -223,16 +223,16 @@ func TestDirRefusals(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		{"empty", nil, "an empty directory; config.json and model.safetensors wanted"},
+		{"empty", nil, "an empty directory, want config.json and model.safetensors"},
 		{"no config", map[string]string{TensorsName: encoded(t), "a": ""}, "no config.json in this directory; found a, model.safetensors"},
 		{"no weights", map[string]string{ConfigName: "{}", "model.bitt": ""}, "no model.safetensors in this directory; found config.json, model.bitt"},
 		{"many", map[string]string{"1": "", "2": "", "3": "", "4": "", "5": "", "6": "", "7": "", "8": ""}, "found 1, 2, 3, 4, 5, 6 and 2 more"},
 		{"split", map[string]string{ConfigName: "{}", TensorsName + ".index.json": ""}, "the weights are split into several files"},
 		{"config text", map[string]string{ConfigName: "{", TensorsName: encoded(t)}, "config.json: is not JSON: unexpected end of JSON input"},
-		{"config list", map[string]string{ConfigName: "[]", TensorsName: encoded(t)}, "config.json: a JSON object wanted"},
+		{"config list", map[string]string{ConfigName: "[]", TensorsName: encoded(t)}, "config.json: not a JSON object"},
 		{"tokenizer text", map[string]string{ConfigName: "{}", TokenizerName: "", TensorsName: encoded(t)}, "tokenizer.json: is not JSON"},
 		{"config directory", map[string]string{ConfigName + "/x": "", TensorsName: encoded(t)}, "config.json: is a directory"},
-		{"weights text", map[string]string{ConfigName: "{}", TensorsName: "hello"}, "model.safetensors: 5 bytes found"},
+		{"weights text", map[string]string{ConfigName: "{}", TensorsName: "hello"}, "model.safetensors: got 5 bytes"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -5,6 +5,7 @@
 package regular
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,6 +19,23 @@ func Check(path string) (fs.FileInfo, error) {
 		return nil, err
 	}
 	return info, check(path, info)
+}
+
+// Cause is an error of the operating system without the operation and the path that it names, for messages that name the file
+// themselves, or that are about another than a temporary file. Other errors are given back as they are.
+func Cause(err error) error {
+	if err == nil {
+		return nil // without a look, which would take memory
+	}
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	}
+	return err
 }
 
 func check(path string, info fs.FileInfo) error {

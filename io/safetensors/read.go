@@ -88,7 +88,7 @@ type entry struct {
 
 func parse(data []byte) (*File, error) {
 	if len(data) < 8 {
-		return nil, fmt.Errorf("%d bytes found, a safetensors file has at least 8", len(data))
+		return nil, fmt.Errorf("got %d bytes, a safetensors file has at least 8", len(data))
 	}
 	length := binary.LittleEndian.Uint64(data)
 	switch {
@@ -143,7 +143,7 @@ func (f *File) readHeader(header []byte) ([]entry, error) {
 
 func readName(text []byte) (string, error) {
 	if len(text) > maxName {
-		return "", fmt.Errorf("a name of %d bytes found, at most %d are allowed", len(text), maxName)
+		return "", fmt.Errorf("got a name of %d bytes, at most %d are allowed", len(text), maxName)
 	}
 	return jsonscan.String(text)
 }
@@ -208,7 +208,7 @@ func readEntry(name string, value []byte) (entry, error) {
 		return entry{}, fmt.Errorf("data_offsets: %w", err)
 	}
 	if len(offsets) != 2 {
-		return entry{}, fmt.Errorf("data_offsets: 2 numbers wanted, %d found", len(offsets))
+		return entry{}, fmt.Errorf("data_offsets: got %d numbers, want 2", len(offsets))
 	}
 	if offsets[0] > offsets[1] {
 		return entry{}, fmt.Errorf("data_offsets: end %d lies before begin %d", offsets[1], offsets[0])
@@ -226,7 +226,7 @@ func readEntry(name string, value []byte) (entry, error) {
 func readType(value []byte) (DType, error) {
 	// The longest name of a type anywhere is far shorter; more is not worth decoding.
 	if !jsonscan.IsString(value) || len(value) > 32 {
-		return "", errors.New("dtype: the name of a type wanted")
+		return "", errors.New("dtype: not the name of a type")
 	}
 	name, err := jsonscan.String(value)
 	if err != nil {
@@ -241,7 +241,7 @@ func readType(value []byte) (DType, error) {
 // readNumbers reads an array of at most limit whole numbers that are not negative.
 func readNumbers(value []byte, limit int) ([]int, error) {
 	if !jsonscan.IsArray(value) {
-		return nil, errors.New("a list of numbers wanted")
+		return nil, errors.New("not a list of numbers")
 	}
 	numbers := []int{}
 	for element := range jsonscan.Elements(value) {
@@ -254,7 +254,7 @@ func readNumbers(value []byte, limit int) ([]int, error) {
 			return nil, fmt.Errorf("%s is more than %d", clip.Name(text), math.MaxInt)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("a whole number from 0 wanted, %s found", clip.Name(text))
+			return nil, fmt.Errorf("got %s, want a whole number from 0 on", clip.Name(text))
 		}
 		numbers = append(numbers, int(n))
 	}

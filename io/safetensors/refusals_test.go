@@ -21,8 +21,8 @@ func TestRefusals(t *testing.T) {
 		data []byte
 		want string
 	}{
-		{"empty", nil, "0 bytes found, a safetensors file has at least 8"},
-		{"short", []byte("abc"), "3 bytes found"},
+		{"empty", nil, "got 0 bytes, a safetensors file has at least 8"},
+		{"short", []byte("abc"), "got 3 bytes"},
 		{"length past the end", append(binary.LittleEndian.AppendUint64(nil, 100), "{}"...), "header of 100 bytes announced, 2 bytes follow"},
 		{"length 2^63", append(binary.LittleEndian.AppendUint64(nil, 1<<63), "{}"...), "header of 9223372036854775808 bytes announced"},
 		{"length 2^64-1", append(binary.LittleEndian.AppendUint64(nil, math.MaxUint64), "{}"...), "announced, 2 bytes follow"},
@@ -35,25 +35,25 @@ func TestRefusals(t *testing.T) {
 		{"metadata no object", raw(`{"__metadata__":[]}`, nil), "__metadata__: not a JSON object"},
 		{"metadata no text", raw(`{"__metadata__":{"a":1}}`, nil), "__metadata__: a: not a string"},
 		{"metadata key twice", raw(`{"__metadata__":{"a":"1","a":"2"}}`, nil), "__metadata__: a: this key is there twice"},
-		{"long name", raw(`{"`+long+`":{}}`, nil), "a name of 5002 bytes found, at most 4096 are allowed"},
+		{"long name", raw(`{"`+long+`":{}}`, nil), "got a name of 5002 bytes, at most 4096 are allowed"},
 		{"no entry", raw(one(`7`), nil), "w: not a JSON object with dtype"},
 		{"no dtype", raw(one(`{"shape":[],"data_offsets":[0,0]}`), nil), "w: dtype is missing"},
 		{"no shape", raw(one(`{"dtype":"U8","data_offsets":[0,0]}`), nil), "w: shape is missing"},
 		{"no offsets", raw(one(`{"dtype":"U8","shape":[]}`), nil), "w: data_offsets is missing"},
 		{"dtype twice", raw(one(`{"dtype":"U8","dtype":"I8"}`), nil), "w: dtype is there twice"},
-		{"dtype no text", raw(one(`{"dtype":1,"shape":[],"data_offsets":[0,0]}`), nil), "w: dtype: the name of a type wanted"},
-		{"other dtype", raw(one(`{"dtype":"F128","shape":[1],"data_offsets":[0,16]}`), make([]byte, 16)), `w: type "F128" found, which the format does not have`},
+		{"dtype no text", raw(one(`{"dtype":1,"shape":[],"data_offsets":[0,0]}`), nil), "w: dtype: not the name of a type"},
+		{"other dtype", raw(one(`{"dtype":"F128","shape":[1],"data_offsets":[0,16]}`), make([]byte, 16)), `w: got type "F128", which the format does not have`},
 		{"half a byte", raw(one(`{"dtype":"F4","shape":[3],"data_offsets":[0,2]}`), make([]byte, 2)), "w: shape (3) of F4 does not fill its last byte"},
-		{"shape no list", raw(one(`{"dtype":"U8","shape":null,"data_offsets":[0,0]}`), nil), "w: shape: a list of numbers wanted"},
-		{"negative", raw(one(`{"dtype":"U8","shape":[-1],"data_offsets":[0,0]}`), nil), "w: shape: a whole number from 0 wanted, -1 found"},
-		{"fraction", raw(one(`{"dtype":"U8","shape":[1.5],"data_offsets":[0,0]}`), nil), "w: shape: a whole number from 0 wanted, 1.5 found"},
-		{"null", raw(one(`{"dtype":"U8","shape":[null],"data_offsets":[0,0]}`), nil), "w: shape: a whole number from 0 wanted, null found"},
+		{"shape no list", raw(one(`{"dtype":"U8","shape":null,"data_offsets":[0,0]}`), nil), "w: shape: not a list of numbers"},
+		{"negative", raw(one(`{"dtype":"U8","shape":[-1],"data_offsets":[0,0]}`), nil), "w: shape: got -1, want a whole number from 0 on"},
+		{"fraction", raw(one(`{"dtype":"U8","shape":[1.5],"data_offsets":[0,0]}`), nil), "w: shape: got 1.5, want a whole number from 0 on"},
+		{"null", raw(one(`{"dtype":"U8","shape":[null],"data_offsets":[0,0]}`), nil), "w: shape: got null, want a whole number from 0 on"},
 		{"huge", raw(one(`{"dtype":"U8","shape":[9223372036854775808],"data_offsets":[0,0]}`), nil), "w: shape: 9223372036854775808 is more than 9223372036854775807"},
 		{"overflow", raw(one(`{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}`), nil), "w: shape (4294967296, 4294967296) of F32 is more bytes than can be addressed"},
 		{"overflow by type", raw(one(`{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}`), nil), "more bytes than can be addressed"},
 		{"many axes", raw(one(`{"dtype":"U8","shape":[`+strings.Repeat("1,", 60)+`1],"data_offsets":[0,1]}`), []byte{0}), "w: shape: more than 16 numbers"},
 		{"wrong size", raw(one(`{"dtype":"F32","shape":[2,2],"data_offsets":[0,4]}`), make([]byte, 4)), "w: shape (2, 2) of F32 wants 16 bytes, data_offsets span 4"},
-		{"one offset", raw(one(`{"dtype":"U8","shape":[0],"data_offsets":[0]}`), nil), "w: data_offsets: 2 numbers wanted, 1 found"},
+		{"one offset", raw(one(`{"dtype":"U8","shape":[0],"data_offsets":[0]}`), nil), "w: data_offsets: got 1 numbers, want 2"},
 		{"backwards", raw(one(`{"dtype":"U8","shape":[1],"data_offsets":[1,0]}`), nil), "w: data_offsets: end 0 lies before begin 1"},
 		{"outside", raw(one(`{"dtype":"U8","shape":[4],"data_offsets":[0,4]}`), make([]byte, 3)), "w: lies at bytes 0 to 4, the file has 3 bytes of data"},
 		{"trailing", raw(one(`{"dtype":"U8","shape":[4],"data_offsets":[0,4]}`), make([]byte, 7)), "3 bytes follow the last tensor"},
@@ -88,7 +88,7 @@ func TestOpenRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Open(empty)
-	wantError(t, err, empty+": 0 bytes found")
+	wantError(t, err, empty+": got 0 bytes")
 }
 
 // TestHostileHeaderMemory gives headers that would grow manifold as Go values.
@@ -139,7 +139,7 @@ func TestWriteRefusals(t *testing.T) {
 		{[]Tensor{FromFloat32s("w", []int{-1, -2}, floats)}, "w: shape (-1, -2) has a negative length"},
 		{[]Tensor{FromFloat32s("w", []int{2}, floats), FromFloat32s("w", []int{2}, floats)}, "w: this name is taken"},
 		{[]Tensor{FromFloat32s("__metadata__", []int{2}, floats)}, "__metadata__: this name is taken"},
-		{[]Tensor{{Name: "w", DType: "F8", Shape: []int{2}}}, `w: type "F8" found, which the format does not have`},
+		{[]Tensor{{Name: "w", DType: "F8", Shape: []int{2}}}, `w: got type "F8", which the format does not have`},
 		{[]Tensor{FromUint8s("w\xff", []int{1}, []byte{1})}, "not valid UTF-8"},
 		{[]Tensor{FromUint8s(strings.Repeat("w", 5000), []int{1}, []byte{1})}, "the name takes 5002 bytes"},
 		{[]Tensor{FromUint8s("w", make([]int, 17), nil)}, "w: 17 axes given"},
@@ -180,7 +180,7 @@ func TestAllTypesOpen(t *testing.T) {
 			continue
 		}
 		if x, _ := f.Tensor("w"); x.Len() != 8 || len(x.Data) != size {
-			t.Errorf("%s: 8 elements of %d bytes wanted, %d of %d found", dtype, size, x.Len(), len(x.Data))
+			t.Errorf("%s: got %d of %d, want 8 elements of %d bytes", dtype, x.Len(), len(x.Data), size)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func (d DType) Size() int {
 }
 
 func unknownType(name string) error {
-	return fmt.Errorf("type %q found, which the format does not have", name)
+	return fmt.Errorf("got type %q, which the format does not have", name)
 }
 
 const (

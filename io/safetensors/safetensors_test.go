@@ -63,7 +63,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatalf("%s is lost", want.Name)
 		}
 		if got.DType != want.DType || !cmp.Equal(got.Shape, want.Shape) || !bytes.Equal(got.Data, want.Data) {
-			t.Errorf("%v wanted, %v found", want, got)
+			t.Errorf("got %v, want %v", got, want)
 		}
 	}
 	if diff := cmp.Diff(metadata, f.Metadata()); diff != "" {
@@ -74,7 +74,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Error(diff)
 	}
 	if f.Size() != int64(len(data)) {
-		t.Errorf("size %d wanted, %d found", len(data), f.Size())
+		t.Errorf("got size %d, want %d", f.Size(), len(data))
 	}
 	if _, ok := f.Tensor("absent"); ok {
 		t.Error("a tensor that is not there was found")
@@ -101,13 +101,13 @@ func TestConversions(t *testing.T) {
 		tensor, _ := f.Tensor(name)
 		got, err := tensor.Float32s()
 		if err != nil || !cmp.Equal(got, want) || tensor.Len() != len(want) {
-			t.Errorf("%s: %v wanted, %v found (%v)", name, want, got, err)
+			t.Errorf("%s: got %v, want %v (%v)", name, got, want, err)
 		}
 	}
 	for name, want := range map[string][]int32{"ids": {-7}, "wide": {-1, 1 << 30}} {
 		tensor, _ := f.Tensor(name)
 		if got, err := tensor.Int32s(); err != nil || !cmp.Equal(got, want) {
-			t.Errorf("%s: %v wanted, %v found (%v)", name, want, got, err)
+			t.Errorf("%s: got %v, want %v (%v)", name, got, want, err)
 		}
 	}
 	tiny, _ := f.Tensor("tiny")
@@ -120,11 +120,11 @@ func TestConversionRefusals(t *testing.T) {
 	floats := FromFloat32s("w", []int{1}, []float32{1})
 	ids := FromInt32s("i", []int{1}, []int32{1})
 	_, err := ids.Float32s()
-	wantError(t, err, "i: type F32, F16 or BF16 wanted, I32 found")
+	wantError(t, err, "i: got type I32, want F32, F16 or BF16")
 	_, err = floats.Int32s()
-	wantError(t, err, "w: type I32 or I64 wanted, F32 found")
+	wantError(t, err, "w: got type F32, want I32 or I64")
 	_, err = floats.Int8s()
-	wantError(t, err, "w: type I8 wanted, F32 found")
+	wantError(t, err, "w: got type F32, want I8")
 	_, err = FromInt64s("big", []int{1}, []int64{math.MaxInt32 + 1}).Int32s()
 	wantError(t, err, "big: element 0 is 2147483648")
 	_, err = FromFloat16s("h", []int{2}, []float32{0, 7e4})
@@ -189,7 +189,7 @@ func TestFloat16(t *testing.T) {
 			want = -want
 		}
 		if float64(v) != want && !(math.IsNaN(want) && v != v) {
-			t.Fatalf("%#04x: %g wanted, %g found", i, want, v)
+			t.Fatalf("%#04x: got %g, want %g", i, v, want)
 		}
 		if v != v {
 			continue
@@ -233,7 +233,7 @@ func TestReference(t *testing.T) {
 func wantError(t *testing.T, err error, want string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("%q wanted, %v found", want, err)
+		t.Errorf("got %v, want %q", err, want)
 	}
 	if err != nil && (len(err.Error()) > 1000 || strings.Contains(err.Error(), "\n")) {
 		t.Errorf("not one sentence: %v", err)
@@ -307,7 +307,7 @@ func TestRoundTripProperty(t *testing.T) {
 		for _, want := range tensors {
 			got, ok := f.Tensor(want.Name)
 			if !ok || got.DType != want.DType || len(got.Shape) != len(want.Shape) || !bytes.Equal(got.Data, want.Data) {
-				t.Fatalf("%v wanted, %v found", want, got)
+				t.Fatalf("got %v, want %v", got, want)
 			}
 		}
 	})
@@ -374,7 +374,7 @@ func FuzzParse(f *testing.F) {
 		for _, want := range tensors {
 			got, _ := again.Tensor(want.Name)
 			if got.DType != want.DType || !cmp.Equal(got.Shape, want.Shape) || !bytes.Equal(got.Data, want.Data) {
-				t.Fatalf("%v wanted, %v found", want, got)
+				t.Fatalf("got %v, want %v", got, want)
 			}
 		}
 	})

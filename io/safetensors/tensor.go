@@ -103,8 +103,8 @@ func (t Tensor) Int8s() ([]int8, error) {
 	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(t.Data))), len(t.Data)), nil
 }
 
-func (t Tensor) wantType(wanted string) error {
-	return fmt.Errorf("%s: type %s wanted, %s found", clip.Name(t.Name), wanted, t.DType)
+func (t Tensor) wantType(want string) error {
+	return fmt.Errorf("%s: got type %s, want %s", clip.Name(t.Name), t.DType, want)
 }
 
 // FromFloat32s makes an F32 tensor. On little-endian machines it shares the memory of v.

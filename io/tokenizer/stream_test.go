@@ -15,7 +15,7 @@ func streamed(t *testing.T, tok *Tokenizer, ids []uint32, skipSpecial bool) stri
 	for i, id := range ids {
 		text := s.Next(id)
 		if rest, want := s.Clone().Flush(), tok.Decode(ids[:i+1], skipSpecial); b.String()+text+rest != want {
-			t.Errorf("%v, to be flushed by a clone: %q wanted, %q and %q and %q found", ids[:i+1], want, b.String(), text, rest)
+			t.Errorf("%v, to be flushed by a clone: got %q and %q and %q, want %q", ids[:i+1], b.String(), text, rest, want)
 		}
 		if !utf8.ValidString(text) {
 			t.Errorf("Next(%d) = %q, not whole characters", id, text)

@@ -177,12 +177,12 @@ func TestTrainStops(t *testing.T) {
 		return nil
 	}})
 	if err != reason || asked != 3 {
-		t.Errorf("%v after 3 questions wanted, %v after %d found", reason, err, asked)
+		t.Errorf("got %v after %d, want %v after 3 questions", err, asked, reason)
 	}
 	if _, err := Train(texts("abc"), TrainOptions{VocabSize: LeastVocab}); err != nil {
 		t.Error(err)
 	}
 	if _, err := Train(texts("abc"), TrainOptions{VocabSize: LeastVocab - 1}); err == nil {
-		t.Error("a vocabulary below the least: an error wanted")
+		t.Error("a vocabulary below the least: want an error")
 	}
 }

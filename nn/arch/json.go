@@ -3,7 +3,7 @@ package arch
 import "encoding/json"
 
 // MarshalJSON describes the model in words of our own config.json where that has them, and of Hugging Face's else. It is for
-// who shows it: no file has it.
+// display: no file has it.
 func (d *Decoder) MarshalJSON() ([]byte, error) {
 	type yarn struct {
 		Factor   float64 `json:"factor"`

@@ -32,7 +32,7 @@ func TestDropoutIsTheReference(t *testing.T) {
 			engine.dropout(&o)
 			for i := range want.Data {
 				if w, g := want.Data[i], got.Data[i]; math.Float32bits(w) != math.Float32bits(g) {
-					t.Fatalf("rate %v, site %d: number %d: %v wanted, %v found", rate, site, i, w, g)
+					t.Fatalf("rate %v, site %d: number %d: got %v, want %v", rate, site, i, g, w)
 				}
 			}
 		}

@@ -98,11 +98,11 @@ func (x *text) compare(t *testing.T, tokens []uint32) {
 	}
 	for i, id := range x.Tokens {
 		if i >= len(tokens) || tokens[i] != id {
-			t.Errorf("%s, penalty %v: token %d of %d differs: %d wanted", x.Model, x.Penalty, i, len(x.Tokens), id)
+			t.Errorf("%s, penalty %v: token %d of %d differs: want %d", x.Model, x.Penalty, i, len(x.Tokens), id)
 			return
 		}
 	}
-	t.Errorf("%s, penalty %v: %d tokens wanted, %d found", x.Model, x.Penalty, len(x.Tokens), len(tokens))
+	t.Errorf("%s, penalty %v: got %d tokens, want %d", x.Model, x.Penalty, len(tokens), len(x.Tokens))
 }
 
 func session[T any](t *testing.T, ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor]) *nn.Session[T] {

@@ -27,6 +27,7 @@ func (o *Ops) matmul(y, r, x, w *Tensor[float32]) {
 	case w.interleaved != nil:
 		p := o.productRoom(y, r, n*R)
 		w.interleaved.MatMul(p, x.Data, n)
+		scaleRows(p, w, n)
 		addProduct(y, r, p)
 	case n <= fewRows:
 		p := o.productRoom(y, r, n*R)
@@ -114,6 +115,7 @@ func (o *Ops) matmulInt8(y, r, x, w *Tensor[float32]) {
 	p := o.productRoom(y, r, n*R)
 	if w.interleaved != nil {
 		w.interleaved.MatMulI8(p, q, scales, n)
+		scaleRows(p, w, n)
 	} else if w.Group > 0 {
 		simd.TernaryGroupMatMulI8(p, w.Codes, w.GroupScales, w.Group, q, scales, R, K, n)
 	} else {
@@ -222,7 +224,7 @@ func (o *Ops) inputGradient(dx, dy []float32, w *Tensor[float32], n int) {
 	switch {
 	case w.Format == op.F32:
 		simd.Gemm(n, K, R, 1, dy, R, false, w.Data, K, false, 0, dx, K)
-	case w.Format == op.Ternary && w.Group == 0 && !(w.Absmean && len(w.Scales) == R):
+	case w.Format == op.Ternary && w.Group == 0 && w.interleaved == nil && !(w.Absmean && len(w.Scales) == R):
 		for b, rows := range blocksOf(w) {
 			beta := float32(min(b, 1))
 			simd.GemmTernary(n, K, rows, w.scale(b*rows), dy[b*rows:], R, false, w.codes(b*rows, rows), false, beta, dx, K)

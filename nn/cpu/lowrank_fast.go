@@ -5,7 +5,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// lowRank takes few rows each by itself, so that a row gives the same whoever else is there, as matmul does.
+// lowRank takes a few rows one by one, as matmul does, so that a row's result does not depend on the other rows.
 func (o *Ops) lowRank(a *op.LowRank[*Tensor[float32]]) {
 	n, K := rowsOf(a.X)
 	R, r, of := a.B.Shape[0], a.B.Shape[1], a.A.Shape[0]

@@ -40,11 +40,11 @@ func New() *Ops {
 	return o
 }
 
-// Load implements op.Memory. Matrices with scales for groups are interleaved, but for those that meet whole numbers.
+// Load implements op.Memory. Ternary matrices are interleaved where the processor has an order that it likes better.
 func (o *Ops) Load(h op.HostTensor) *Tensor[float32] {
-	if h.Format == op.Ternary && h.Group > 0 && !h.Int8 {
+	if h.Format == op.Ternary {
 		if m := simd.Interleave(h.Codes, h.GroupScales, h.Group, h.Shape[0], h.Shape[1], h.Spare); m != nil {
-			t := &Tensor[float32]{Format: h.Format, Shape: h.Shape, Group: h.Group, interleaved: m}
+			t := &Tensor[float32]{Format: h.Format, Shape: h.Shape, Group: h.Group, Scales: convert[float32](h.Scales), Absmean: h.Absmean, interleaved: m}
 			o.inUse += t.bytes()
 			return t
 		}

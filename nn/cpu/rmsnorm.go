@@ -17,7 +17,7 @@ func inverseRMS[F Float](x []F, eps float64) F {
 	return F(inverseRoot(float64(dot(x, x)/F(len(x))), eps))
 }
 
-// inverseRoot is 1 / sqrt(mean + eps). Of squares beyond what can be added up that would be 0, and hide them: it is NaN.
+// inverseRoot is 1 / sqrt(mean + eps). If the squares overflow, that would be 0 and hide them; the result is NaN instead.
 func inverseRoot(mean float64, eps float64) float64 {
 	if math.IsInf(mean, 1) {
 		return math.NaN()

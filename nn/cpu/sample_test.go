@@ -86,7 +86,7 @@ func TestSampleIsDraw(t *testing.T) {
 			}
 			settled++
 			if got != want || !slices.Equal(d.recent.Tokens, recent) {
-				t.Fatalf("token %d wanted, %d found", want, got)
+				t.Fatalf("got token %d, want %d", got, want)
 			}
 		})
 		if settled < draws/2 {

@@ -6,9 +6,8 @@ import (
 	"bitgpu/nn/cpu/simd"
 )
 
-// scanScratch is what one core needs to scan one head of one sequence, a chunk of C tokens at a
-// time by the form of SPEC: matrix products, and one forward substitution for what the tokens of
-// the chunk have learnt of each other.
+// scanScratch is what one core needs to scan one head of one sequence, a chunk of C tokens at a time by the chunk form of
+// docs/equations.md: matrix products, and one forward substitution for what the tokens of the chunk have learnt of each other.
 type scanScratch struct {
 	x, dx, d     []float32 // delta: keys over queries, (2C, c); tied: keys, (C, c)
 	products, dp []float32 // of the rows of x with the keys, (2C, C)

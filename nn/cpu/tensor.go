@@ -70,19 +70,21 @@ func (t *Tensor[F]) row(dst []F, r int) {
 			dst[c] = F(t.Int8[r*cols+c]) * t.Scales[r]
 		}
 	case op.Ternary:
-		if t.interleaved != nil {
+		switch {
+		case t.interleaved != nil:
 			t.interleaved.Row(any(dst).([]float32), r)
-			return
-		}
-		ternary.Unpack(dst, t.codes(r, 1), 1, cols)
-		if t.Group > 0 {
+		case t.Group > 0:
+			ternary.Unpack(dst, t.codes(r, 1), 1, cols)
 			for c := range cols {
 				dst[c] *= F(float16.Frombits(t.GroupScales[(r*cols+c)/t.Group]).Float32())
 			}
-			return
+		default:
+			ternary.Unpack(dst, t.codes(r, 1), 1, cols)
 		}
-		for c := range cols {
-			dst[c] *= t.scale(r)
+		if t.Absmean {
+			for c := range cols {
+				dst[c] *= t.scale(r)
+			}
 		}
 	default:
 		panic(fmt.Sprintf("cpu: rows of a %v tensor", t.Format))
@@ -237,7 +239,10 @@ func (m *memory[F]) ReadTernary(t *Tensor[F]) (op.HostTensor, error) {
 	h := op.HostTensor{Format: op.Ternary, Shape: t.Shape, Codes: t.Codes, Absmean: t.Absmean, Group: t.Group, GroupScales: t.GroupScales}
 	if t.interleaved != nil {
 		rows, cols := t.Shape[0], t.Shape[1]
-		h.Codes, h.GroupScales = make([]byte, rows*ternary.RowBytes(cols)), make([]uint16, rows*(cols/t.Group))
+		h.Codes = make([]byte, rows*ternary.RowBytes(cols))
+		if t.Group > 0 {
+			h.GroupScales = make([]uint16, rows*(cols/t.Group))
+		}
 		t.interleaved.Packed(h.Codes, h.GroupScales, 0, rows)
 	}
 	for _, s := range t.Scales {

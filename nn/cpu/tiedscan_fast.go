@@ -115,7 +115,7 @@ func (o *Ops) tiedScanBackward(args *op.TiedScanBackward[*Tensor[float32]]) {
 	}, df, dz, f, starts)
 }
 
-// tiedBackward takes the chunks of sequence b backward, by the formulas of SPEC with D = −dR:
+// tiedBackward takes the chunks of sequence b backward, by the formulas of docs/equations.md with D = −dR:
 //
 //	D   = A⁻ᵀ·(dZ − ηX·dWᵀ)
 //	dX  = dZ − D + D·W₀ + ηE·dW + (P + Pᵀ)·X, P the lower part of ηD·Eᵀ

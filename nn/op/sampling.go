@@ -23,15 +23,15 @@ func (s Sampling) Validate() error {
 	bad := func(x float32) bool { return x != x || math.IsInf(float64(x), 0) }
 	switch {
 	case bad(s.Temperature) || s.Temperature < 0:
-		return fmt.Errorf("temperature: 0 or more wanted, %v found", s.Temperature)
+		return fmt.Errorf("temperature: got %v, want 0 or more", s.Temperature)
 	case s.TopK < 0:
-		return fmt.Errorf("top-k: 0 or more wanted, %d found", s.TopK)
+		return fmt.Errorf("top-k: got %d, want 0 or more", s.TopK)
 	case bad(s.TopP) || s.TopP < 0 || s.TopP > 1:
-		return fmt.Errorf("top-p: 0 to 1 wanted, %v found", s.TopP)
+		return fmt.Errorf("top-p: got %v, want 0 to 1", s.TopP)
 	case bad(s.MinP) || s.MinP < 0 || s.MinP > 1:
-		return fmt.Errorf("min-p: 0 to 1 wanted, %v found", s.MinP)
+		return fmt.Errorf("min-p: got %v, want 0 to 1", s.MinP)
 	case bad(s.RepeatPenalty) || s.RepeatPenalty < 0:
-		return fmt.Errorf("repeat-penalty: 0 or more wanted, %v found", s.RepeatPenalty)
+		return fmt.Errorf("repeat-penalty: got %v, want 0 or more", s.RepeatPenalty)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func TestTopFirst(t *testing.T) {
 		got := slices.Clone(v[:k])
 		slices.Sort(got)
 		if !slices.Equal(got, want[len(want)-k:]) {
-			t.Fatalf("the %d largest of %v wanted, %v found", k, want, got)
+			t.Fatalf("got %v, want the %d largest of %v", got, k, want)
 		}
 	})
 }

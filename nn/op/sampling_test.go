@@ -50,7 +50,7 @@ func TestDrawByDefinition(t *testing.T) {
 		got := s.Draw(slices.Clone(logits), recent, make([]float32, V))
 		if min(filtered, drawn) > 1e-5 || s.Temperature == 0 {
 			if settled++; got != want {
-				t.Fatalf("token %d wanted, %d found; distribution %v", want, got, p)
+				t.Fatalf("got token %d, want %d; distribution %v", got, want, p)
 			}
 		}
 		if recent[op.RecentPushed] != pushed+1 || recent[op.RecentSampled] != n+1 || recent[op.RecentRing+pushed%op.RecentWindow] != got {
@@ -84,7 +84,7 @@ func TestPenaltyWindow(t *testing.T) {
 			want = -8
 		}
 		if l != want {
-			t.Errorf("logit of token %d: %v wanted, %v found", i, want, l)
+			t.Errorf("logit of token %d: got %v, want %v", i, l, want)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func TestUniformKnown(t *testing.T) {
 		{0, 0, 10203095}, {0, 1, 10616518}, {1, 0, 1757970}, {1 << 32, 0, 8347064}, {0xdeadbeefcafebabe, 123456, 6541701},
 	} {
 		if got := op.Uniform(c.seed, c.n) * (1 << 24); got != c.want {
-			t.Errorf("draw %d of seed %x: %v/2²⁴ wanted, %v found", c.n, c.seed, c.want, got)
+			t.Errorf("draw %d of seed %x: got %v, want %v/2²⁴", c.n, c.seed, got, c.want)
 		}
 	}
 }
@@ -169,7 +169,7 @@ func TestSamplingRefuses(t *testing.T) {
 	} {
 		err := c.s.Validate()
 		if err == nil || !strings.HasPrefix(err.Error(), c.says+": ") {
-			t.Errorf("%+v: an error about %s wanted, %v found", c.s, c.says, err)
+			t.Errorf("%+v: got %v, want an error about %s", c.s, err, c.says)
 		}
 	}
 	if err := (op.Sampling{Temperature: 0.8, TopK: 40, TopP: 1, MinP: 1, RepeatPenalty: 1.1}).Validate(); err != nil {

@@ -37,7 +37,7 @@ func attentionCases[T any]() []Case[T] {
 				o := b.Stale("o", s.B*s.T, s.H*s.c)
 				return Trial[T]{
 					Forward: b.program(&op.Attention[T]{
-						O: o, QKV: b.Normal("qkv", std, s.B*s.T, s.wide()), Keys: cache(b, "keys", s, std, math.NaN()), Values: cache(b, "values", s, 1, math.NaN()),
+						O: o, QKV: b.Normal("qkv", std, s.B*s.T, s.rowWidth()), Keys: cache(b, "keys", s, std, math.NaN()), Values: cache(b, "values", s, 1, math.NaN()),
 						Position: b.IDs("position", []uint32{uint32(s.at)}, 1), Heads: s.H, KVHeads: s.G, Gate: s.gate,
 					}),
 					Outputs: []string{"o"},

@@ -12,7 +12,7 @@ type Case[T any] struct {
 	Op        string // the operation's file
 	Name      string // also the seed of the case's numbers
 	Tolerance Tolerance
-	Refuses   bool       // Forward must panic, and its message show the shape wanted and the shape found
+	Refuses   bool       // Forward must panic, and its message show the shape found and the shape wanted
 	Large     bool       // only for Benchmark
 	Needs     []op.Op[T] // a backend without one of these is not held to the case
 	Make      func(b *Bench[T]) Trial[T]
@@ -73,7 +73,7 @@ func (t Tolerance) miss(got, want float32) float64 {
 // compare says where got first lies outside of the tolerance around want, and how often.
 func (t Tolerance) compare(name string, got, want []float32) error {
 	if len(got) != len(want) {
-		return fmt.Errorf("%s: %d numbers wanted, %d found", name, len(want), len(got))
+		return fmt.Errorf("%s: got %d numbers, want %d", name, len(got), len(want))
 	}
 	outside, worst, at := 0, 0.0, 0
 	for i := range got {
@@ -87,8 +87,8 @@ func (t Tolerance) compare(name string, got, want []float32) error {
 	if outside == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %d of %d numbers outside of %g + %g·|wanted| (%s); element %d: %v wanted, %v found",
-		name, outside, len(got), t.Abs, t.Rel, t.Why, at, want[at], got[at])
+	return fmt.Errorf("%s: %d of %d numbers outside of %g + %g·|want| (%s); element %d: got %v, want %v",
+		name, outside, len(got), t.Abs, t.Rel, t.Why, at, got[at], want[at])
 }
 
 // Values are the numbers of the tensors of a trial by name, as they are after it.

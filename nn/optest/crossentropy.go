@@ -44,7 +44,7 @@ func crossentropyCases[T any]() []Case[T] {
 					sum += float64(d)
 				}
 				if math.Abs(sum) > 1e-5 {
-					return fmt.Errorf("row %d: the gradient sums to %v, 0 wanted", i, sum)
+					return fmt.Errorf("row %d: the gradient sums to %v, want 0", i, sum)
 				}
 			}
 			return nil

@@ -171,7 +171,7 @@ func (s subject[T]) logits() {
 		got := session(s.t, s.model, 1)
 		closeTo(s.t, "logits", all(pieces, got.ReadAll), want, s.tolerance)
 		if found := generate(s.t, got, 20, -1, op.Sampling{}); s.tolerance < aStep && !slices.EqualFunc(found, text, slices.Equal) {
-			s.t.Errorf("in pieces of %d: %v wanted, %v found", pieces, text, found)
+			s.t.Errorf("in pieces of %d: got %v, want %v", pieces, found, text)
 		}
 	}
 }

@@ -41,12 +41,12 @@ func aShare(rate float64) func(x, y []float32) error {
 			if y[i] == 0 {
 				gone++
 			} else if want := float64(x[i]) / (1 - rate); math.Abs(float64(y[i])-want) > 1e-5*math.Abs(want) {
-				return fmt.Errorf("y: element %d: %v wanted, %v found", i, want, y[i])
+				return fmt.Errorf("y: element %d: got %v, want %v", i, y[i], want)
 			}
 		}
 		n := float64(len(y))
 		if spread := 5 * math.Sqrt(n*rate*(1-rate)); math.Abs(float64(gone)-n*rate) > spread {
-			return fmt.Errorf("y: %d of %d numbers are gone, %v ± %v wanted", gone, len(y), n*rate, spread)
+			return fmt.Errorf("y: %d of %d numbers are gone, want %v ± %v", gone, len(y), n*rate, spread)
 		}
 		return nil
 	}
@@ -57,7 +57,7 @@ func dropoutCases[T any]() []Case[T] {
 	known := func(x, y []float32) error {
 		for i := range y {
 			if dropped := op.Uniform(9<<32|77, uint32(i)) < 0.5; dropped != (y[i] == 0) {
-				return fmt.Errorf("y: element %d: dropped = %v wanted, %v found", i, dropped, y[i])
+				return fmt.Errorf("y: element %d: got dropped = %v, want %v", i, y[i], dropped)
 			}
 		}
 		return nil

@@ -44,13 +44,13 @@ func (s subject[T]) finite() {
 		s.t.Helper()
 		var found *nn.NotFiniteError
 		if !errors.As(err, &found) || !errors.Is(err, nn.ErrNotFinite) || found.From < from || found.From > found.To || found.To > to {
-			s.t.Errorf("%s: not finite after one of the tokens %d to %d wanted, %v found", what, from, to, err)
+			s.t.Errorf("%s: got %v, want not finite after one of the tokens %d to %d", what, err, from, to)
 		}
 	}
 	ids, at, err := written(model, 30)
 	expect("written", err, int64(5+first+1), int64(5+first+1))
 	if !slices.Equal(ids, want[:first+1]) || at.Position() != int64(5+first+1) {
-		s.t.Errorf("tokens %v wanted, %v at %d found", want[:first+1], ids, at.Position())
+		s.t.Errorf("got %v at %d, want tokens %v", ids, at.Position(), want[:first+1])
 	}
 	expect("written on", at.Generate(3, op.Sampling{}, func([]uint32) bool { panic("a token") }), int64(5+first+1), int64(5+first+1))
 	ids, at, err = written(model, first)

@@ -77,7 +77,7 @@ func differences(t *testing.T, b *Bench[*cpu.Tensor[float64]], trial Trial[*cpu.
 			// Central differences of fourth order.
 			want := (8*(moved(h)-moved(-h)) - (moved(2*h) - moved(-2*h))) / (12 * h)
 			if !(math.Abs(gradient[i]-want) <= 1e-6*(math.Abs(want)+largest)+1e-10) {
-				t.Errorf("d%s[%d]: %v by differences, %v found", x, i, want, gradient[i])
+				t.Errorf("d%s[%d]: got %v, want %v by differences", x, i, gradient[i], want)
 			}
 		}
 	}

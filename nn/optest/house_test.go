@@ -23,7 +23,9 @@ var mayImport = []struct {
 }{
 	{"bitgpu/wgsl", nil},
 	{"bitgpu/gpu/...", []string{"bitgpu/gpu", "bitgpu/wgsl"}},
-	{"bitgpu/io/...", []string{"bitgpu/io/..."}},
+	{"bitgpu/internal/await", nil},
+	{"bitgpu/internal/units", nil},
+	{"bitgpu/io/...", []string{"bitgpu/io/...", "bitgpu/internal/await"}},
 	{"bitgpu/nn/ternary", nil},
 	{"bitgpu/nn/op", []string{"bitgpu/nn/ternary"}},
 	{"bitgpu/nn/layer", []string{"bitgpu/nn/op"}},
@@ -33,6 +35,7 @@ var mayImport = []struct {
 	{"bitgpu/nn/webgpu/tuned", []string{"bitgpu/nn/webgpu", "bitgpu/gpu", "bitgpu/wgsl", "bitgpu/io/atomicfile"}},
 	{"bitgpu/nn/webgpu/...", []string{"bitgpu/nn/op", "bitgpu/nn/ternary", "bitgpu/nn/webgpu/...", "bitgpu/gpu", "bitgpu/wgsl"}},
 	{"bitgpu/nn/train/mpi", []string{"bitgpu/nn/train"}},
+	{"bitgpu/nn/train/device", []string{"bitgpu/nn", "bitgpu/nn/op", "bitgpu/nn/cpu/...", "bitgpu/nn/train", "bitgpu/nn/webgpu/...", "bitgpu/internal/units"}},
 	{"bitgpu/nn/...", []string{"bitgpu/nn", "bitgpu/nn/op", "bitgpu/nn/layer", "bitgpu/nn/arch", "bitgpu/nn/ternary", "bitgpu/nn/storage/...", "bitgpu/nn/cpu/...", "bitgpu/io/..."}},
 	{"bitgpu/serve/store", []string{"bitgpu/io/atomicfile"}},
 	{"bitgpu/serve", []string{"bitgpu", "bitgpu/serve/store", "bitgpu/io/..."}},

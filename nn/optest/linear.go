@@ -163,7 +163,7 @@ func quantize[T any](m matrix) Case[T] {
 					for i, x := range b.Start("w") {
 						gamma := found[m.R*m.K+i/each]
 						if want := ternary.Round(x, gamma); float32(want) != found[i] {
-							return fmt.Errorf("weight %d: %v with γ %v is %d, %v found", i, x, gamma, want, found[i])
+							return fmt.Errorf("weight %d: %v with γ %v: got %v, want %d", i, x, gamma, found[i], want)
 						}
 					}
 					return nil

@@ -228,7 +228,7 @@ func int8Beyond[T any]() Case[T] {
 						return err
 					}
 					if op.FirstNotFinite(v[:4]) < 0 || op.FirstNotFinite(v[4:]) < 0 {
-						return fmt.Errorf("numbers that are not finite wanted in each row, %v found", v)
+						return fmt.Errorf("got %v in each row, want numbers that are not finite", v)
 					}
 					return nil
 				},

@@ -140,7 +140,7 @@ func (s subject[T]) same(what string, got, want *nn.Session[T]) {
 	V := s.model.Config.Vocab
 	closeTo(s.t, what, seen(s.t, got, V), seen(s.t, want, V), s.tolerance)
 	if got.Position() != want.Position() {
-		s.t.Errorf("%s: position %d wanted, %d found", what, want.Position(), got.Position())
+		s.t.Errorf("%s: got position %d, want %d", what, got.Position(), want.Position())
 	}
 }
 

@@ -80,7 +80,7 @@ func same(t *testing.T, who string, got, want op.HostTensor) {
 		}
 	}
 	if !bytes.Equal(got.Codes, want.Codes) {
-		t.Errorf("%s: other codes than wanted", who)
+		t.Errorf("%s: got other codes", who)
 	}
 }
 

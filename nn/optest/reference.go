@@ -56,7 +56,7 @@ func LoadReference(t testing.TB, name string) *Reference {
 	model := file("model.safetensors")
 	r.Weights = new(nn.Weights[op.HostTensor])
 	nn.Walk(r.Config, r.Weights, func(p nn.Param, h *op.HostTensor) {
-		*h = op.HostTensor{Shape: p.Shape, F32: stack(t, model, "", p)}
+		*h = op.HostTensor{Shape: p.Shape, F32: concatenate(t, model, "", p)}
 	})
 	tokens, _ := r.expect.Tensor("tokens")
 	ids, err := tokens.Int32s()
@@ -84,10 +84,10 @@ func (r *Reference) Expect(t testing.TB, name string) []float32 {
 // "adamw.step3.".
 func (r *Reference) ExpectParam(t testing.TB, prefix string, p nn.Param) []float32 {
 	t.Helper()
-	return stack(t, r.expect, prefix, p)
+	return concatenate(t, r.expect, prefix, p)
 }
 
-func stack(t testing.TB, f *safetensors.File, prefix string, p nn.Param) (all []float32) {
+func concatenate(t testing.TB, f *safetensors.File, prefix string, p nn.Param) (all []float32) {
 	for _, name := range p.Names {
 		all = append(all, floats(t, f, prefix+name)...)
 	}
@@ -127,7 +127,7 @@ func RelativeError(a, b []float32) float64 {
 func closeTo(t testing.TB, what string, got, want []float32, tolerance float64) {
 	t.Helper()
 	if e := RelativeError(got, want); !(e < tolerance) {
-		t.Errorf("%s: relative error %.2g, below %.0g wanted", what, e, tolerance)
+		t.Errorf("%s: relative error %.2g, want below %.0g", what, e, tolerance)
 	}
 }
 

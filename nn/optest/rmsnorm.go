@@ -112,7 +112,7 @@ func rmsnormCases[T any]() []Case[T] {
 								sum += float64(v("dh")[i*D+j]) * float64(b.Start("h")[i*D+j])
 							}
 							if math.Abs(sum) > 1e-3 {
-								return fmt.Errorf("row %d: Σ dh·h = %v, around 0 wanted", i, sum)
+								return fmt.Errorf("row %d: Σ dh·h = %v, want around 0", i, sum)
 							}
 						}
 						return nil
@@ -203,7 +203,7 @@ func beyond[T any](n int) Case[T] {
 						}
 						for row := range n {
 							if op.FirstNotFinite(v[row*R:(row+1)*R]) < 0 {
-								return fmt.Errorf("%s, row %d: numbers that are not finite wanted, %v found", name, row, v[row*R:(row+1)*R])
+								return fmt.Errorf("%s, row %d: got %v, want numbers that are not finite", name, row, v[row*R:(row+1)*R])
 							}
 						}
 					}

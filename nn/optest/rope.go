@@ -26,14 +26,14 @@ func (s heads) String() string {
 	return fmt.Sprintf("B%d/T%d/at%d/of%d/%dx%dx%d/turned%d", s.B, s.T, s.at, s.L, s.H, s.G, s.c, s.turned) + format
 }
 
-func (s heads) wide() int { return (s.H+2*s.G)*s.c + s.beside }
+func (s heads) rowWidth() int { return (s.H+2*s.G)*s.c + s.beside }
 
 func ropeCases[T any]() []Case[T] {
 	rope := func(s heads) Case[T] {
 		return Case[T]{
 			Op: "rope", Name: fmt.Sprintf("random/%v/normed=%v", s, s.normed), Tolerance: summed,
 			Make: func(b *Bench[T]) Trial[T] {
-				qkv, position := b.Normal("qkv", 1, s.B*s.T, s.wide()), b.IDs("position", []uint32{uint32(s.at)}, 1)
+				qkv, position := b.Normal("qkv", 1, s.B*s.T, s.rowWidth()), b.IDs("position", []uint32{uint32(s.at)}, 1)
 				keys, values := cache(b, "keys", s, 1, 7), cache(b, "values", s, 1, 7)
 				angles := make([]float32, s.L*s.turned)
 				for t := range s.L {
@@ -50,9 +50,9 @@ func ropeCases[T any]() []Case[T] {
 					o.QGain, o.KGain = b.Near("q gain", 1, 0.3, s.c), b.Near("k gain", 1, 0.3, s.c)
 				}
 				// Twice would turn twice: each run begins with what was there.
-				start := b.Floats("start", b.Start("qkv"), s.B*s.T, s.wide())
+				start := b.Floats("start", b.Start("qkv"), s.B*s.T, s.rowWidth())
 				return Trial[T]{
-					Forward: b.program(&op.Copy[T]{Dst: qkv, Src: start, N: s.B * s.T * s.wide()}, o),
+					Forward: b.program(&op.Copy[T]{Dst: qkv, Src: start, N: s.B * s.T * s.rowWidth()}, o),
 					Outputs: []string{"qkv", "keys", "values", "position"},
 				}
 			},

@@ -106,7 +106,7 @@ func (c *Case[T]) try(b *Bench[T]) (map[string][]float32, error) {
 	return got, nil
 }
 
-// shapes finds the shape wanted and the shape found in a panic's message.
+// shapes finds the shape found and the shape wanted in a panic's message.
 var shapes = regexp.MustCompile(`(\[[\d ]*\]).*(\[[\d ]*\])`)
 
 // refuses runs a trial whose shapes do not fit together.
@@ -115,7 +115,7 @@ func refuses[T any](t *testing.T, b *Bench[T], c Case[T]) {
 	defer func() {
 		message := fmt.Sprint(recover())
 		if both := shapes.FindStringSubmatch(message); both == nil || both[1] == both[2] {
-			t.Errorf("a panic that shows the shape wanted and the shape found wanted, %q found", message)
+			t.Errorf("got %q, want a panic that shows the shape found and the shape wanted", message)
 		}
 		if err := b.Ops.Flush(); err != nil {
 			t.Errorf("what was refused was recorded all the same: %v", err)

@@ -277,9 +277,9 @@ func notFinite[T any]() Case[T] {
 							finite := op.FirstNotFinite(all[row*V:(row+1)*V]) < 0
 							switch {
 							case finite && (out != next || out >= V):
-								return fmt.Errorf("%+v, row %d: a token wanted, %v and %v found", p, row, next, out)
+								return fmt.Errorf("%+v, row %d: got %v and %v, want a token", p, row, next, out)
 							case !finite && (out != float32(op.NotFinite) || next != 0):
-								return fmt.Errorf("%+v, row %d: 0 and %v wanted, %v and %v found", p, row, op.NotFinite, next, out)
+								return fmt.Errorf("%+v, row %d: got %v and %v, want 0 and %v", p, row, next, out, op.NotFinite)
 							}
 						}
 					}
@@ -322,7 +322,7 @@ func frequencies[T any]() Case[T] {
 						chi += d * d / (B * expected[i])
 					}
 					if chi > 24.3 { // exceeded once in a thousand
-						return fmt.Errorf("χ² = %v, below 24.3 wanted; counts %v", chi, counts)
+						return fmt.Errorf("χ² = %v, want below 24.3; counts %v", chi, counts)
 					}
 					return nil
 				},

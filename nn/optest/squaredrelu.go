@@ -67,7 +67,7 @@ func squaredReLUCases[T any]() []Case[T] {
 							return err
 						}
 						if v[0] == v[0] || v[1] != 1 {
-							return fmt.Errorf("NaN and 1 wanted, %v found", v)
+							return fmt.Errorf("got %v, want NaN and 1", v)
 						}
 						return nil
 					},

@@ -32,7 +32,7 @@ func wantFloats[T any](t *testing.T, ops op.Backend[T], x T, offset int, want ..
 	got := make([]float32, len(want))
 	check(t, ops.Read(x, offset, got))
 	if !slices.Equal(got, want) {
-		t.Errorf("from element %d: %v wanted, %v found", offset, want, got)
+		t.Errorf("from element %d: got %v, want %v", offset, got, want)
 	}
 }
 
@@ -41,7 +41,7 @@ func wantTokens[T any](t *testing.T, ops op.Backend[T], x T, offset int, want ..
 	got := make([]uint32, len(want))
 	check(t, ops.ReadTokens(x, offset, got))
 	if !slices.Equal(got, want) {
-		t.Errorf("from element %d: %v wanted, %v found", offset, want, got)
+		t.Errorf("from element %d: got %v, want %v", offset, got, want)
 	}
 }
 
@@ -154,7 +154,7 @@ func slots[T any](t *testing.T, ops *scope[T]) {
 		got := make([]uint32, len(want))
 		check(t, ops.FinishReadTokens(x, slot, got))
 		if !slices.Equal(got, want) {
-			t.Errorf("slot %d: %v wanted, %v found", slot, want, got)
+			t.Errorf("slot %d: got %v, want %v", slot, got, want)
 		}
 	}
 	begin(one, 0, 1, 2, 3)

@@ -18,7 +18,7 @@ func (s subject[T]) goesOn(what string, got, want *nn.Session[T]) {
 	p := op.Sampling{RepeatPenalty: 3}
 	found, wanted := generate(s.t, got, 6, -1, p), generate(s.t, want, 6, -1, p)
 	if fmt.Sprint(found) != fmt.Sprint(wanted) {
-		s.t.Errorf("%s: then %v wanted, %v found", what, wanted, found)
+		s.t.Errorf("%s: got %v then, want %v", what, found, wanted)
 	}
 }
 
@@ -40,7 +40,7 @@ func (s subject[T]) refuse() {
 	const limit = 10
 	full := generate(s.t, session(s.t, s.model, 1, prompt...), limit, -1, greedy)
 	if len(full) != limit {
-		s.t.Fatalf("%d tokens wanted, %d found", limit, len(full))
+		s.t.Fatalf("got %d tokens, want %d", len(full), limit)
 	}
 	for _, at := range []int{0, 1, 3, 4, 5, 9, -1} {
 		stopped, plain := session(s.t, s.model, 1, prompt...), session(s.t, s.model, 1, prompt...)

@@ -101,7 +101,7 @@ func TestGivenConfigMustAgree(t *testing.T) {
 						t.Errorf("%s: %s: %v", path, c.field, err)
 					}
 				} else if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.field+":") {
-					t.Errorf("%s: an error wanted that names %s, %v found", path, c.field, err)
+					t.Errorf("%s: got %v, want an error that names %s", path, err, c.field)
 				}
 			}
 			if alone {

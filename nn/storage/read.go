@@ -91,7 +91,7 @@ func strangers(names []string, known map[string]bool, c nn.Config) (ignored []st
 		case known[name]:
 		case strings.HasPrefix(name, "layers."), strings.HasPrefix(name, "embed."),
 			strings.HasPrefix(name, "norm_f."), strings.HasPrefix(name, "lm_head."):
-			return nil, fmt.Errorf("%s: no such tensor wanted by the config (num_layers %d, ttt_mixer %q), but found",
+			return nil, fmt.Errorf("%s: found, but the config (num_layers %d, ttt_mixer %q) has no such tensor",
 				name, c.Layers, c.Mixer)
 		default:
 			ignored = append(ignored, name)
@@ -105,7 +105,7 @@ func check(from source, p nn.Param) error {
 	for _, name := range p.Names {
 		t, ok := from(name)
 		if !ok {
-			return fmt.Errorf("%s: %s wanted, but the file has no such tensor", name, safetensors.FormatShape(p.PartShape()))
+			return fmt.Errorf("%s: the file has no such tensor, want shape %s", name, safetensors.FormatShape(p.PartShape()))
 		}
 		shape, scales := p.PartShape(), 0
 		types := []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16}
@@ -122,7 +122,7 @@ func check(from source, p nn.Param) error {
 			}
 		}
 		if !slices.Contains(types, t.DType) {
-			return fmt.Errorf("%s: type %s wanted, %s found", name, listTypes(types), t.DType)
+			return fmt.Errorf("%s: got type %s, want %s", name, t.DType, listTypes(types))
 		}
 		if !slices.Equal(t.Shape, shape) {
 			return wantShape(name, shape, t.Shape)
@@ -135,7 +135,7 @@ func check(from source, p nn.Param) error {
 		case !ok:
 			return fmt.Errorf("%s: type %s needs %s, but the file has no such tensor", name, t.DType, name+scaleSuffix)
 		case s.DType != safetensors.F32:
-			return fmt.Errorf("%s: type F32 wanted, %s found", s.Name, s.DType)
+			return fmt.Errorf("%s: got type %s, want F32", s.Name, s.DType)
 		case !slices.Equal(s.Shape, []int{scales}):
 			return wantShape(s.Name, []int{scales}, s.Shape)
 		}
@@ -143,8 +143,8 @@ func check(from source, p nn.Param) error {
 	return nil
 }
 
-func wantShape(name string, want, found []int) error {
-	return fmt.Errorf("%s: shape %s wanted, %s found", name, safetensors.FormatShape(want), safetensors.FormatShape(found))
+func wantShape(name string, want, got []int) error {
+	return fmt.Errorf("%s: got shape %s, want %s", name, safetensors.FormatShape(got), safetensors.FormatShape(want))
 }
 
 func listTypes(types []safetensors.DType) string {
@@ -239,7 +239,7 @@ func readPacked(from source, t safetensors.Tensor, cols int) (op.HostTensor, err
 		return h, err
 	}
 	if h.Scales[0] < ternary.MinGamma {
-		return h, fmt.Errorf("%s: a scale of at least %g wanted, %g found", s.Name, ternary.MinGamma, h.Scales[0])
+		return h, fmt.Errorf("%s: got %g, want a scale of at least %g", s.Name, h.Scales[0], ternary.MinGamma)
 	}
 	if err := ternary.Validate(t.Data, t.Shape[0], cols); err != nil {
 		return h, fmt.Errorf("%s: %w", t.Name, err)
@@ -309,7 +309,7 @@ func notFinite(t safetensors.Tensor, element int) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%s: finite numbers wanted, element %d is %v", t.Name, element, v[0])
+	return fmt.Errorf("%s: element %d is %v, want finite numbers", t.Name, element, v[0])
 }
 
 var errTooLarge = errors.New("the weights are too large for a float32")

@@ -39,7 +39,7 @@ type Layout struct {
 // Validate says what is wrong with the layout.
 func (o Layout) Validate() error {
 	if !slices.Contains([]string{HeadAsIs, HeadF32, HeadF16, HeadInt8}, o.Head) {
-		return fmt.Errorf("head: %s, %s or %s wanted, %q found", HeadF32, HeadF16, HeadInt8, o.Head)
+		return fmt.Errorf("head: got %q, want %s, %s or %s", o.Head, HeadF32, HeadF16, HeadInt8)
 	}
 	return public.ExportOptions{Type: o.Type}.Validate()
 }
@@ -54,7 +54,7 @@ func CheckTarget(path string) (modeldir.Form, error) {
 	case strings.HasSuffix(path, ".bitt"):
 		return modeldir.Bitt, nil
 	}
-	return 0, fmt.Errorf("%s: a name that ends in .bitt, or a directory, with a / at its end if it is new, wanted", path)
+	return 0, fmt.Errorf("%s: want a name that ends in .bitt, or a directory, with a / at its end if it is new", path)
 }
 
 // Export writes a model that was read to another file. Tensors whose form does not change are copied byte by byte.

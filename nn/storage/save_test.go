@@ -113,7 +113,7 @@ func TestUnpackIsTheInverseOfPack(t *testing.T) {
 		}
 		// A matrix of zeros has the smallest γ; it multiplies nothing.
 		if got, _ := scale.Float32s(); nonzero > 0 && got[0] != gamma {
-			t.Fatalf("scale %v wanted, %v found", gamma, got[0])
+			t.Fatalf("got %v, want scale %v", got[0], gamma)
 		}
 	})
 }
@@ -133,7 +133,7 @@ func TestUnpackALargeMatrix(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, _ := scale.Float32s(); !slices.Equal(codes.Data, h.Codes) || got[0] != h.Scales[0] {
-		t.Errorf("scale %v wanted, %v found; codes equal: %v", h.Scales[0], got[0], slices.Equal(codes.Data, h.Codes))
+		t.Errorf("got %v, want scale %v; codes equal: %v", got[0], h.Scales[0], slices.Equal(codes.Data, h.Codes))
 	}
 }
 
@@ -151,7 +151,7 @@ func TestHeadTypes(t *testing.T) {
 		}
 		m := open(t, path, Options{})
 		if m.Weights.Head().Format != test.format || m.Weights.Embed().Format != test.format {
-			t.Errorf("head %q: both tables as %v wanted, %v and %v found", test.head, test.format, m.Weights.Embed().Format, m.Weights.Head().Format)
+			t.Errorf("head %q: got %v and %v, want both tables as %v", test.head, m.Weights.Embed().Format, m.Weights.Head().Format, test.format)
 		}
 		back := filepath.Join(t.TempDir(), "back.bitt")
 		if err := m.Export(back, Layout{Head: HeadF32}); err != nil {
@@ -211,7 +211,7 @@ func TestUnknownKeysOfTheConfigAreKept(t *testing.T) {
 	}
 	var config map[string]any
 	if err := json.Unmarshal(data, &config); err != nil || config["author"] != "somebody" {
-		t.Errorf("author wanted in %s (%v)", data, err)
+		t.Errorf("want author in %s (%v)", data, err)
 	}
 }
 
@@ -219,7 +219,7 @@ func TestCheckTarget(t *testing.T) {
 	dir := t.TempDir()
 	for path, ok := range map[string]bool{dir: true, dir + "/new/": true, dir + "/a.bitt": true, dir + "/a.gguf": false, dir + "/new": false} {
 		if _, err := CheckTarget(path); (err == nil) != ok {
-			t.Errorf("%s: accepted %v wanted, %v found", path, ok, err)
+			t.Errorf("%s: got %v, want accepted %v", path, err, ok)
 		}
 	}
 }

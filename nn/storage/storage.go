@@ -6,9 +6,9 @@
 //
 // # Why
 //
-// Why are float weights quantised while they are read? A model runs on two bits a weight. Packed straight from the
-// mapped file, block of rows by block of rows, they never exist as a second float copy, and a model of any size needs
-// less memory than its file. Who trains asks for the floats with [Options].Masters.
+// Why are float weights quantised while they are read? A model runs on two bits a weight. Packed straight from the mapped file,
+// block of rows by block of rows, they never exist as a second float copy, and a model of any size needs less memory than its
+// file. Training asks for the floats with [Options].Masters.
 //
 // Why is a tensor refused that the config does not name? A file with five layers under a config of four, or with the
 // delta mixer's tensors under a tied config, would run and write nonsense. Names outside the model's own, such as
@@ -60,11 +60,12 @@ type Loaded struct {
 	Template      *chat.Template // of conversations, nil when there is none
 }
 
-// ErrPublic is returned where what is wanted can be done with our own models only, and the file is of a public family.
+// ErrPublic is returned for a model of a public family where the operation works with our own models only.
 var ErrPublic = errors.New("is a model of a public family")
 
 // Load reads the model at path: a directory, a .bitt file, a safetensors file beside its config.json, or a model of a public
-// family in the forms of package public, of which a .bitt file is one.
+// family in the forms of package public, of which a .bitt file is one. An error names the file; it is [ErrConfig] where the
+// options' config contradicts it, and [ErrPublic] where they ask of a public model what only our own can do.
 func Load(path string, o Options) (*Loaded, error) {
 	if public.Recognize(path) {
 		return loadPublic(path, o)
@@ -83,7 +84,8 @@ func Load(path string, o Options) (*Loaded, error) {
 	return load(files, o)
 }
 
-// Parse reads the bytes of a .bitt file, which must stay as they are until Close. The name is for messages.
+// Parse reads the bytes of a .bitt file, which must stay as they are until Close. The name is for messages. The errors are
+// those of [Load].
 func Parse(name string, data []byte, o Options) (*Loaded, error) {
 	files, err := modeldir.Parse(name, data)
 	if err != nil {
@@ -170,8 +172,8 @@ func (l *Loaded) fill(o Options) error {
 		return err
 	}
 	if size := l.Tokenizer.Size(); size != l.Config.Vocab {
-		return fmt.Errorf("tokenizer: %s: %d tokens wanted, as vocab_size in %s says, %d found",
-			l.Files.TokenizerPath, l.Config.Vocab, l.Files.ConfigPath, size)
+		return fmt.Errorf("tokenizer: %s: got %d tokens, want %d, as vocab_size in %s says",
+			l.Files.TokenizerPath, size, l.Config.Vocab, l.Files.ConfigPath)
 	}
 	l.Ends = l.Tokenizer.EndOfText()
 	return nil

@@ -146,7 +146,7 @@ func TestPackedEqualsPackedMasters(t *testing.T) {
 				return h
 			}
 			if h.Format != op.F32 {
-				t.Fatalf("%s: F32 wanted, %v found", p.Names[0], h.Format)
+				t.Fatalf("%s: got %v, want F32", p.Names[0], h.Format)
 			}
 			return op.PackTernary(h, len(p.Names), c.WeightScale == nn.ScaleAbsmean)
 		})
@@ -180,7 +180,7 @@ func TestHalfPrecisionWeightsAreReadAsTheirValues(t *testing.T) {
 		nn.Walk(a.Config, a.Weights, func(p nn.Param, h *op.HostTensor) {
 			if dtype == safetensors.F16 && p.Kind == layer.Table {
 				if h.Format != op.F16 {
-					t.Errorf("%s: F16 wanted, %v found", p.Names[0], h.Format)
+					t.Errorf("%s: got %v, want F16", p.Names[0], h.Format)
 				}
 				x, _ := wide.find(t, p.Names[0]).Float32s()
 				*h = op.HostTensor{Format: op.F32, Shape: h.Shape, F32: x}
@@ -208,33 +208,33 @@ func TestBadModelsAreRefused(t *testing.T) {
 		want   string
 	}{
 		{"missing tensor", func(_ *testing.T, p *parts) { p.remove("layers.1.mlp.up_proj.weight") },
-			"bitt: model.bitt: layers.1.mlp.up_proj.weight: (128, 32) wanted, but the file has no such tensor"},
+			"bitt: model.bitt: layers.1.mlp.up_proj.weight: the file has no such tensor, want shape (128, 32)"},
 		{"transposed", func(t *testing.T, p *parts) {
 			x := p.find(t, "layers.0.ttt.up.weight")
 			x.Shape = []int{8, 32}
-		}, "bitt: model.bitt: layers.0.ttt.up.weight: shape (32, 8) wanted, (8, 32) found"},
+		}, "bitt: model.bitt: layers.0.ttt.up.weight: got shape (8, 32), want (32, 8)"},
 		{"type of a gain", func(t *testing.T, p *parts) {
 			x := p.find(t, "norm_f.weight")
 			*x = safetensors.FromInt32s(x.Name, x.Shape, make([]int32, 32))
-		}, "bitt: model.bitt: norm_f.weight: type F32, F16 or BF16 wanted, I32 found"},
+		}, "bitt: model.bitt: norm_f.weight: got type I32, want F32, F16 or BF16"},
 		{"type of a matrix", func(t *testing.T, p *parts) {
 			x := p.find(t, "layers.0.ttt.up.weight")
 			*x = safetensors.FromInt32s(x.Name, x.Shape, make([]int32, 256))
-		}, "layers.0.ttt.up.weight: type F32, F16, BF16 or U8 wanted, I32 found"},
+		}, "layers.0.ttt.up.weight: got type I32, want F32, F16, BF16 or U8"},
 		{"NaN in a matrix", set("layers.1.ttt.down.weight", 37, nan),
-			"bitt: model.bitt: layers.1.ttt.down.weight: finite numbers wanted, element 37 is NaN"},
+			"bitt: model.bitt: layers.1.ttt.down.weight: element 37 is NaN, want finite numbers"},
 		{"infinity in a gain", set("layers.0.norm2.weight", 3, inf),
-			"layers.0.norm2.weight: finite numbers wanted, element 3 is -Inf"},
-		{"NaN in the embedding", set("embed.weight", 9599, nan), "embed.weight: finite numbers wanted, element 9599 is NaN"},
+			"layers.0.norm2.weight: element 3 is -Inf, want finite numbers"},
+		{"NaN in the embedding", set("embed.weight", 9599, nan), "embed.weight: element 9599 is NaN, want finite numbers"},
 		{"a layer too many", func(_ *testing.T, p *parts) { p.config["num_layers"] = 1 },
 			"layers.1."},
 		{"a layer too few", func(_ *testing.T, p *parts) { p.config["num_layers"] = 3 },
-			"layers.2.norm1.weight: (32) wanted, but the file has no such tensor"},
+			"layers.2.norm1.weight: the file has no such tensor, want shape (32)"},
 		{"width", func(_ *testing.T, p *parts) { p.config["hidden_dim"] = 64 },
-			"embed.weight: shape (300, 64) wanted, (300, 32) found"},
+			"embed.weight: got shape (300, 32), want (300, 64)"},
 		{"a huge config", func(_ *testing.T, p *parts) {
 			p.config["hidden_dim"], p.config["num_layers"], p.config["vocab_size"] = 1<<17, 1<<12, 1<<24
-		}, "embed.weight: shape (16777216, 131072) wanted, (300, 32) found"},
+		}, "embed.weight: got shape (300, 32), want (16777216, 131072)"},
 		{"config", func(_ *testing.T, p *parts) { delete(p.config, "vocab_size") },
 			"config: model.bitt: config: vocab_size is missing"},
 		{"vocabulary", func(t *testing.T, p *parts) {
@@ -243,18 +243,18 @@ func TestBadModelsAreRefused(t *testing.T) {
 				x := p.find(t, name)
 				x.Shape, x.Data = []int{299, 32}, x.Data[:4*299*32]
 			}
-		}, "tokenizer: model.bitt: tokenizer: 299 tokens wanted, as vocab_size in model.bitt: config says, 300 found"},
+		}, "tokenizer: model.bitt: tokenizer: got 300 tokens, want 299, as vocab_size in model.bitt: config says"},
 		{"code 3", func(t *testing.T, p *parts) {
 			p.pack(t)
 			x := p.find(t, "layers.0.mlp.down_proj.weight")
 			x.Data = slices.Clone(x.Data)
 			x.Data[33] |= 3 << 4
-		}, "layers.0.mlp.down_proj.weight: row 1, byte 1: code 3 found"},
+		}, "layers.0.mlp.down_proj.weight: row 1, byte 1: got code 3"},
 		{"packed shape", func(t *testing.T, p *parts) {
 			p.pack(t)
 			x := p.find(t, "layers.0.mlp.down_proj.weight")
 			x.Shape = []int{64, 16}
-		}, "layers.0.mlp.down_proj.weight: shape (32, 32) wanted, (64, 16) found"},
+		}, "layers.0.mlp.down_proj.weight: got shape (64, 16), want (32, 32)"},
 		{"no scale", func(t *testing.T, p *parts) {
 			p.pack(t)
 			p.remove("layers.0.ttt.up.weight_scale")
@@ -262,22 +262,22 @@ func TestBadModelsAreRefused(t *testing.T) {
 		{"scale not a number", func(t *testing.T, p *parts) {
 			p.pack(t)
 			*p.find(t, "layers.0.ttt.up.weight_scale") = scaleTensor("layers.0.ttt.up.weight", []float32{nan})
-		}, "layers.0.ttt.up.weight_scale: finite numbers wanted, element 0 is NaN"},
+		}, "layers.0.ttt.up.weight_scale: element 0 is NaN, want finite numbers"},
 		{"negative scale", func(t *testing.T, p *parts) {
 			p.pack(t)
 			*p.find(t, "layers.0.ttt.up.weight_scale") = scaleTensor("layers.0.ttt.up.weight", []float32{-1})
-		}, "layers.0.ttt.up.weight_scale: a scale of at least 1e-05 wanted, -1 found"},
+		}, "layers.0.ttt.up.weight_scale: got -1, want a scale of at least 1e-05"},
 		{"a scale without need", func(t *testing.T, p *parts) {
 			p.tensors = append(p.tensors, scaleTensor("layers.0.ttt.up.weight", []float32{1}))
-		}, "layers.0.ttt.up.weight_scale: no such tensor wanted by the config"},
+		}, "layers.0.ttt.up.weight_scale: found, but the config"},
 		{"scales of int8 rows", func(t *testing.T, p *parts) {
 			x := p.find(t, "lm_head.weight")
 			*x = safetensors.FromInt8s(x.Name, x.Shape, make([]int8, 9600))
 			p.tensors = append(p.tensors, scaleTensor(x.Name, make([]float32, 299)))
-		}, "lm_head.weight_scale: shape (300) wanted, (299) found"},
+		}, "lm_head.weight_scale: got shape (299), want (300)"},
 		{"another mixer's tensors", func(_ *testing.T, p *parts) {
 			p.tensors = append(p.tensors, safetensors.FromFloat32s("layers.0.ttt.query.weight", []int{1}, []float32{1}))
-		}, `layers.0.ttt.query.weight: no such tensor wanted by the config (num_layers 2, ttt_mixer "tied"), but found`},
+		}, `layers.0.ttt.query.weight: found, but the config (num_layers 2, ttt_mixer "tied") has no such tensor`},
 	}
 	for _, test := range tests {
 		t.Run(test.about, func(t *testing.T) {
@@ -285,7 +285,7 @@ func TestBadModelsAreRefused(t *testing.T) {
 			test.change(t, p)
 			_, err := Parse("model.bitt", p.file(t), Options{})
 			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("%q wanted, %v found", test.want, err)
+				t.Errorf("got %v, want %q", err, test.want)
 			}
 			if _, err := Parse("model.bitt", p.file(t), Options{Masters: true}); err == nil {
 				t.Error("masters: accepted")
@@ -302,7 +302,7 @@ func TestForeignTensorsAreListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !slices.Equal(l.Ignored, []string{"rotary.cache"}) {
-		t.Errorf("rotary.cache wanted, %v found", l.Ignored)
+		t.Errorf("got %v, want rotary.cache", l.Ignored)
 	}
 }
 
@@ -321,11 +321,11 @@ func TestReadingTakesLittleMemory(t *testing.T) {
 	}
 	defer l.Close()
 	if used := after.TotalAlloc - before.TotalAlloc; used > uint64(len(data))/5 {
-		t.Errorf("a fifth of the file's %d bytes wanted at most, %d were taken", len(data), used)
+		t.Errorf("want a fifth of the file's %d bytes at most, %d were taken", len(data), used)
 	}
 	down := (*l.Weights)[len(*l.Weights)-3] // before the last norm and the head
 	if down.Format != op.Ternary || len(down.Codes) != width*ternary.RowBytes(4*width) {
-		t.Errorf("packed weights wanted, %v found", down.Format)
+		t.Errorf("got %v, want packed weights", down.Format)
 	}
 }
 
@@ -371,7 +371,7 @@ func FuzzParse(f *testing.F) {
 		l, err := Parse("fuzz.bitt", data, Options{})
 		if err != nil {
 			if !strings.Contains(err.Error(), "fuzz.bitt") || strings.Contains(err.Error(), "\n") {
-				t.Errorf("one sentence that names the file wanted, %q found", err)
+				t.Errorf("got %q, want one sentence that names the file", err)
 			}
 			return
 		}

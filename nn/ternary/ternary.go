@@ -101,18 +101,18 @@ func Counts(codes []byte, rows, cols int) (counts [3]int) {
 func Validate(codes []byte, rows, cols int) error {
 	stride := RowBytes(cols)
 	if len(codes) != rows*stride {
-		return fmt.Errorf("%d bytes wanted for %d × %d ternary weights, %d found", rows*stride, rows, cols, len(codes))
+		return fmt.Errorf("got %d bytes for %d × %d ternary weights, want %d", len(codes), rows, cols, rows*stride)
 	}
 	for r := range rows {
 		row := codes[r*stride : (r+1)*stride]
 		for i, b := range row {
 			if b&(b>>1)&padding != 0 {
-				return fmt.Errorf("row %d, byte %d: code 3 found, which no ternary weight has", r, i)
+				return fmt.Errorf("row %d, byte %d: got code 3, which no ternary weight has", r, i)
 			}
 		}
 		for c := cols; c < 4*stride; c++ {
 			if At(row, c) != 0 {
-				return fmt.Errorf("row %d: padding of zero weights wanted, %d found", r, At(row, c))
+				return fmt.Errorf("row %d: got %d in the padding, want zero weights", r, At(row, c))
 			}
 		}
 	}

@@ -26,17 +26,17 @@ func TestPackUnpack(t *testing.T) {
 		for i, x := range w {
 			want := max(-1, min(1, math.Copysign(math.Floor(math.Abs(float64(x/gamma))+0.5), float64(x))))
 			if float64(q[i]) != want {
-				t.Fatalf("weight %d: %v with γ %v is %v, %v found", i, x, gamma, want, q[i])
+				t.Fatalf("weight %d: %v with γ %v: got %v, want %v", i, x, gamma, q[i], want)
 			}
 			counts[int(want)+1]++
 		}
 		if got := Counts(codes, rows, cols); got != counts {
-			t.Fatalf("counts %v wanted, %v found", counts, got)
+			t.Fatalf("got counts %v, want %v", got, counts)
 		}
 		again := make([]byte, len(codes))
 		Quantize(again, q, rows, cols, 1)
 		if !slices.Equal(again, codes) {
-			t.Fatalf("packed again: %v wanted, %v found", codes, again)
+			t.Fatalf("packed again: got %v, want %v", again, codes)
 		}
 	})
 }
@@ -46,20 +46,20 @@ func TestRoundHalvesAwayFromZero(t *testing.T) {
 		0: 0, 0.5: 1, -0.5: -1, 0.49999999999: 0, -0.49999999999: 0, 0.75: 1, 1.5: 1, -1.5: -1, 1e300: 1, -1e300: -1,
 	} {
 		if got := Round(w, 1); got != want {
-			t.Errorf("Round(%v, 1) = %d, %d wanted", w, got, want)
+			t.Errorf("Round(%v, 1) = %d, want %d", w, got, want)
 		}
 	}
 	if up, down := Round[float32](0.25, 0.5), Round[float32](-0.25, 0.5); up != 1 || down != -1 {
-		t.Errorf("halves in float32 are %d and %d, 1 and -1 wanted", up, down)
+		t.Errorf("halves in float32 are %d and %d, want 1 and -1", up, down)
 	}
 }
 
 func TestGamma(t *testing.T) {
 	if got := Gamma([]float64{1, -2, 0, 5}); got != 2 {
-		t.Errorf("mean of 1, 2, 0, 5: 2 wanted, %v found", got)
+		t.Errorf("mean of 1, 2, 0, 5: got %v, want 2", got)
 	}
 	if got := Gamma(make([]float32, 9)); got != MinGamma {
-		t.Errorf("of zeros: %v wanted, %v found", MinGamma, got)
+		t.Errorf("of zeros: got %v, want %v", got, MinGamma)
 	}
 }
 
@@ -69,7 +69,7 @@ func TestBits(t *testing.T) {
 	Quantize(codes, []float32{-1, 0, 1, 1, -1, 1, 1, 1, 1, 0}, 2, 5, 1)
 	want := []byte{0b10_10_01_00, 0b01_01_01_00, 0b10_10_10_10, 0b01_01_01_01}
 	if !slices.Equal(codes, want) {
-		t.Errorf("%08b wanted, %08b found", want, codes)
+		t.Errorf("got %08b, want %08b", codes, want)
 	}
 	Set(codes, 1, -1)
 	if codes[0] != 0b10_10_00_00 || At(codes, 1) != -1 || At(codes, 3) != 1 {
@@ -83,15 +83,15 @@ func TestValidateRefuses(t *testing.T) {
 		rows, cols int
 		says       string
 	}{
-		{[]byte{0b01_01_01_01}, 2, 4, "2 bytes wanted for 2 × 4 ternary weights, 1 found"},
-		{[]byte{0b01_01_01_01, 0b01_11_01_01}, 2, 4, "row 1, byte 0: code 3 found"},
-		{[]byte{0b11_01_01_01}, 1, 4, "code 3 found"}, {[]byte{0b00_00_00_11}, 1, 4, "code 3 found"},
-		{[]byte{0b11_01_01_01}, 1, 3, "code 3 found"}, {[]byte{0b10_01_01_01}, 1, 3, "row 0: padding of zero weights wanted, 1 found"},
-		{[]byte{0b01_01_01_01, 0b00_01_01_01}, 1, 7, "row 0: padding of zero weights wanted, -1 found"},
+		{[]byte{0b01_01_01_01}, 2, 4, "got 1 bytes for 2 × 4 ternary weights, want 2"},
+		{[]byte{0b01_01_01_01, 0b01_11_01_01}, 2, 4, "row 1, byte 0: got code 3"},
+		{[]byte{0b11_01_01_01}, 1, 4, "got code 3"}, {[]byte{0b00_00_00_11}, 1, 4, "got code 3"},
+		{[]byte{0b11_01_01_01}, 1, 3, "got code 3"}, {[]byte{0b10_01_01_01}, 1, 3, "row 0: got 1 in the padding, want zero weights"},
+		{[]byte{0b01_01_01_01, 0b00_01_01_01}, 1, 7, "row 0: got -1 in the padding, want zero weights"},
 	} {
 		err := Validate(c.codes, c.rows, c.cols)
 		if err == nil || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%08b as %d × %d: %q wanted, %v found", c.codes, c.rows, c.cols, c.says, err)
+			t.Errorf("%08b as %d × %d: got %v, want %q", c.codes, c.rows, c.cols, err, c.says)
 		}
 	}
 	if err := Validate([]byte{0b00_10_01_00}, 1, 4); err != nil {

@@ -26,7 +26,8 @@ type AdaptOptions struct {
 // adaptWarmup is how many steps the learning rate climbs for; whatever Steps is, they are the same, so that --minutes can time them.
 const adaptWarmup = 10
 
-// timedSteps are the steps that tell how long one takes, of those that the learning rate climbs for. The first pays for memory.
+// timedSteps is how many of the warm-up steps are timed to learn how long a step takes. The first is slower, as it allocates
+// memory.
 const timedSteps = 4
 
 // Validate says in one sentence what is wrong.
@@ -49,15 +50,15 @@ func (o AdaptOptions) Shape() Shape {
 	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: 1, Clip: 1, Shards: o.Shards}
 }
 
-// Fit bounds the rows by a text of so many tokens: none is longer than it, and no more are read at once than it fills. Shards have
-// a row each at least.
+// Fit limits the rows to a text of so many tokens: no row is longer than the text, and no more rows are read at once than it
+// fills. Each shard has at least one row.
 func (o AdaptOptions) Fit(tokens int) AdaptOptions {
 	o.Time = max(min(o.Time, (tokens-1)/max(o.Shards, 1)), 1)
 	o.Batch = min(o.Batch, max((tokens-1)/o.Time, 1))
 	return o.wholeShards()
 }
 
-// wholeShards bounds the rows of a step by those that shards can share.
+// wholeShards rounds the rows of a step down to a multiple of the shards.
 func (o AdaptOptions) wholeShards() AdaptOptions {
 	if o.Shards > 0 {
 		o.Batch = max(o.Batch/o.Shards, 1) * o.Shards
@@ -65,13 +66,13 @@ func (o AdaptOptions) wholeShards() AdaptOptions {
 	return o
 }
 
-// FitRows bounds the rows of a step by how many there are.
+// FitRows limits the rows of a step to the number that there is.
 func (o AdaptOptions) FitRows(rows int) AdaptOptions {
 	o.Batch = min(o.Batch, rows)
 	return o.wholeShards()
 }
 
-// StepsOf is how many steps read a text of so many tokens so often.
+// StepsOf is how many steps it takes to read a text of so many tokens a number of times.
 func (o AdaptOptions) StepsOf(tokens int, passes float64) int {
 	return max(int(math.Ceil(passes*float64(tokens-1)/float64(o.Batch*o.Time))), 1)
 }
@@ -81,19 +82,19 @@ func (o AdaptOptions) rate(step int) float64 {
 	return Schedule{Peak: o.LR, Min: o.LR / 20, Warmup: min(adaptWarmup, (o.Steps+1)/2), Steps: o.Steps}.Rate(step + 1)
 }
 
-// AdapterEngine is an Engine that trains an adapter.
-type AdapterEngine interface {
-	Engine
+// AdapterTrainer is a Trainer that trains an adapter.
+type AdapterTrainer interface {
+	Trainer
 	// Adapter is the adapter as it is now.
 	Adapter() (*nn.Adapter, error)
 }
 
-var _ AdapterEngine = (*Learner[int])(nil)
+var _ AdapterTrainer = (*Learner[int])(nil)
 
-// Adaptation is the training of an adapter on one text. Of the ranks of a group, which is that of the engine's shape, each has one of
+// Adaptation is the training of an adapter on one text. Of the ranks of a group, which is that of the trainer's shape, each has one of
 // its own, and rank 0 alone saves.
 type Adaptation struct {
-	Engine  AdapterEngine
+	Trainer AdapterTrainer
 	Options AdaptOptions
 	Tokens  []uint32
 	// Marks are those of conversations, as corpus.Rows wants them; nil of text, all of which counts.
@@ -114,7 +115,7 @@ func (a *Adaptation) Do(ctx context.Context) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	n, shape := o.Batch*o.Time, a.Engine.Shape()
+	n, shape := o.Batch*o.Time, a.Trainer.Shape()
 	group, own := shape.group(), shape.OwnTokens()
 	from := group.Rank() * own
 	if a.Marks != nil {
@@ -124,12 +125,12 @@ func (a *Adaptation) Do(ctx context.Context) error {
 		}
 	}
 	inputs, targets := make([]uint32, n), make([]uint32, n) // of all ranks
-	start, first := time.Now(), a.Engine.Updates()
-	for o.Steps == 0 || a.Engine.Updates() < o.Steps {
+	start, first := time.Now(), a.Trainer.Updates()
+	for o.Steps == 0 || a.Trainer.Updates() < o.Steps {
 		if stopped, err := Any(group, ctx.Err() != nil); stopped || err != nil {
 			return err
 		}
-		step := a.Engine.Updates()
+		step := a.Trainer.Updates()
 		if err := a.rows(step, inputs, targets); err != nil {
 			return err
 		}
@@ -137,15 +138,15 @@ func (a *Adaptation) Do(ctx context.Context) error {
 		if rate.Steps == 0 {
 			rate.Steps = 1 << 30 // while the rate climbs, the end does not matter
 		}
-		a.Engine.Step(rate.rate(step), inputs[from:from+own], targets[from:from+own])
-		results, err := a.Engine.Results()
+		a.Trainer.Step(rate.rate(step), inputs[from:from+own], targets[from:from+own])
+		results, err := a.Trainer.Results()
 		if err != nil {
 			return err
 		}
 		if step == first {
 			start = time.Now()
 		}
-		done := a.Engine.Updates()
+		done := a.Trainer.Updates()
 		each := time.Since(start) / time.Duration(max(done-first-1, 1))
 		if o.Steps == 0 && done-first > timedSteps {
 			more := max(int((time.Duration(o.Minutes*float64(time.Minute))-time.Since(start))/max(each, 1)), adaptWarmup)

@@ -39,7 +39,7 @@ func adaptTogether(t *testing.T, path string, n, stopAfter int, chat bool) {
 		o := train.AdaptOptions{Batch: 16, Time: 12, Steps: 8, LR: 5e-3, Seed: 4, Shards: 8}
 		config := c
 		config.Adapter = train.NewAdapter(c, 2, 4, func(string) bool { return true }, 1)
-		var resume func(train.AdapterEngine) error
+		var resume func(train.AdapterTrainer) error
 		if _, err := os.Stat(path); err == nil {
 			if config.Adapter, o, resume, err = train.OpenAdaptation(path, c, tokens, marks); err != nil {
 				return err
@@ -62,7 +62,7 @@ func adaptTogether(t *testing.T, path string, n, stopAfter int, chat bool) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		a := &train.Adaptation{Engine: l, Options: o, Tokens: tokens, Marks: marks}
+		a := &train.Adaptation{Trainer: l, Options: o, Tokens: tokens, Marks: marks}
 		a.Progress = func(done, _ int, _ float64, _ time.Duration) {
 			if done == stopAfter && g.Rank() == n-1 { // whichever rank hears of it
 				stop()

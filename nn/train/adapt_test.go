@@ -25,7 +25,7 @@ func adaptation(t *testing.T, state string) (*train.Adaptation, *nn.Weights[op.H
 		a.Tokens = append(a.Tokens, i*i%37)
 	}
 	c.Adapter = train.NewAdapter(c, 2, 4, func(string) bool { return true }, 1)
-	var resume func(train.AdapterEngine) error
+	var resume func(train.AdapterTrainer) error
 	if state != "" {
 		var err error
 		if c.Adapter, a.Options, resume, err = train.OpenAdaptation(state, c, a.Tokens, nil); err != nil {
@@ -37,7 +37,7 @@ func adaptation(t *testing.T, state string) (*train.Adaptation, *nn.Weights[op.H
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Release)
-	if a.Engine = l; resume != nil {
+	if a.Trainer = l; resume != nil {
 		if err := resume(l); err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestAdaptationResumes(t *testing.T) {
 	if len(losses) != 9 || !(losses[8] < losses[0]) {
 		t.Errorf("got the losses %v, want nine that fall", losses)
 	}
-	want, err := whole.Engine.Adapter()
+	want, err := whole.Trainer.Adapter()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,8 +67,8 @@ func TestAdaptationResumes(t *testing.T) {
 			stop()
 		}
 	}
-	if err := first.Do(ctx); err != nil || first.Engine.Updates() != 4 {
-		t.Fatalf("stopped after %d steps (%v), want 4", first.Engine.Updates(), err)
+	if err := first.Do(ctx); err != nil || first.Trainer.Updates() != 4 {
+		t.Fatalf("stopped after %d steps (%v), want 4", first.Trainer.Updates(), err)
 	}
 	path := filepath.Join(t.TempDir(), "x.training")
 	if err := first.SaveAdaptation(path); err != nil {
@@ -78,7 +78,7 @@ func TestAdaptationResumes(t *testing.T) {
 	if err := second.Do(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	got, err := second.Engine.Adapter()
+	got, err := second.Trainer.Adapter()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestAdaptationResumes(t *testing.T) {
 	if _, _, _, err := train.OpenAdaptation(path, c, first.Tokens, nil); err == nil || !strings.Contains(err.Error(), "another model") {
 		t.Errorf("another model: got %v, want a refusal", err)
 	}
-	if _, _, _, err := train.OpenAdaptation(path, whole.Engine.Config(), first.Tokens[1:], nil); err == nil || !strings.Contains(err.Error(), "another text") {
+	if _, _, _, err := train.OpenAdaptation(path, whole.Trainer.Config(), first.Tokens[1:], nil); err == nil || !strings.Contains(err.Error(), "another text") {
 		t.Errorf("another text: got %v, want a refusal", err)
 	}
 }

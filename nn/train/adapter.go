@@ -62,7 +62,7 @@ func (l *Learner[T]) makeAdapter(weights *nn.Weights[op.HostTensor]) {
 
 // Adapter is the adapter as it is now.
 func (l *Learner[T]) Adapter() (*nn.Adapter, error) {
-	w, err := l.Read(Masters)
+	w, err := l.Download(Masters)
 	if err != nil {
 		return nil, err
 	}

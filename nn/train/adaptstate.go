@@ -31,22 +31,22 @@ var adaptParts = []struct {
 
 // SaveAdaptation writes all that the training goes on from.
 func (a *Adaptation) SaveAdaptation(path string) error {
-	c := a.Engine.Config()
-	s := adaptState{Options: a.Options, Updates: a.Engine.Updates(), Text: TokensSum(a.Tokens, a.Marks), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale}
+	c := a.Trainer.Config()
+	s := adaptState{Options: a.Options, Updates: a.Trainer.Updates(), Text: TokensSum(a.Tokens, a.Marks), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
 	var tensors []safetensors.Tensor
 	for _, p := range adaptParts {
-		w, err := a.Engine.Read(p.part)
+		w, err := a.Trainer.Download(p.part)
 		if err != nil {
 			return err
 		}
 		for i, h := range *w {
-			values := append([]float32(nil), h.F32...) // the next Read takes the same memory
+			values := append([]float32(nil), h.F32...) // the next Download takes the same memory
 			if at := op.FirstNotFinite(values); at >= 0 {
-				return fmt.Errorf("the adapter's numbers are no longer finite after step %d; a lower learning rate may help", a.Engine.Updates())
+				return fmt.Errorf("the adapter's numbers are no longer finite after step %d; a lower learning rate may help", a.Trainer.Updates())
 			}
 			tensors = append(tensors, safetensors.FromFloat32s(fmt.Sprintf("%s.%d", p.name, i), h.Shape, values))
 		}
@@ -54,11 +54,11 @@ func (a *Adaptation) SaveAdaptation(path string) error {
 	return safetensors.WriteFile(path, tensors, map[string]string{adaptKey: string(data)})
 }
 
-// OpenAdaptation reads how a training was under way: its adapter's form, its options, and what puts its numbers back into an
-// engine. Another text or another model is refused.
-func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*nn.Adapter, AdaptOptions, func(AdapterEngine) error, error) {
+// OpenAdaptation reads how a training was under way: its adapter's form, its options, and what puts its numbers back into a
+// trainer. Another text or another model is refused.
+func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*nn.Adapter, AdaptOptions, func(AdapterTrainer) error, error) {
 	var none AdaptOptions
-	fail := func(err error) (*nn.Adapter, AdaptOptions, func(AdapterEngine) error, error) {
+	fail := func(err error) (*nn.Adapter, AdaptOptions, func(AdapterTrainer) error, error) {
 		return nil, none, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	f, err := safetensors.Open(path)
@@ -99,7 +99,7 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 		return fail(fmt.Errorf("got %d tensors, want %d: it is the training of another model's adapter", len(f.Names()), len(params)*len(adaptParts)))
 	}
 	a.Weights = *parts[Masters]
-	return a, s.Options, func(e AdapterEngine) error {
+	return a, s.Options, func(e AdapterTrainer) error {
 		for part, w := range parts {
 			if err := e.Restore(part, w); err != nil {
 				return err

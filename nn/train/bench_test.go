@@ -72,7 +72,7 @@ func benchmarkSteps[T any](b *testing.B, ops op.Backend[T], clock train.Clock) {
 				timed := train.NewTimed(ops, clock)
 				run(timed, func(step func()) int { step(); return 1 })
 				b.ReportMetric(float64(n*s.TokensPerStep())/took.Seconds(), "tokens/s")
-				b.ReportMetric(float64(train.Memory(c, s))/1e6, "MB")
+				b.ReportMetric(float64(train.DeviceBytes(c, s))/1e6, "MB")
 				var total time.Duration
 				for _, t := range timed.Timings() {
 					total += t.Time

@@ -81,9 +81,9 @@ func stepOf(path string) int {
 	return step
 }
 
-// WriteCheckpoint writes what an engine needs to go on. Until it returns, the directory has no
+// WriteCheckpoint writes what a trainer needs to go on. Until it returns, the directory has no
 // such checkpoint; from then on it has all of it, on the disk.
-func WriteCheckpoint(dir string, e Engine, tokenizer json.RawMessage, s State) (string, error) {
+func WriteCheckpoint(dir string, e Trainer, tokenizer json.RawMessage, s State) (string, error) {
 	root := filepath.Join(dir, checkpointsDir)
 	name := checkpointName(s.Step)
 	temp, final := filepath.Join(root, hidden+name), filepath.Join(root, name)
@@ -157,9 +157,9 @@ func checkState(text []byte, version int) error {
 }
 
 // writeParts writes the model and the moments.
-func writeParts(dir string, e Engine, tokenizer json.RawMessage) error {
+func writeParts(dir string, e Trainer, tokenizer json.RawMessage) error {
 	c := e.Config()
-	w, err := e.Read(Masters)
+	w, err := e.Download(Masters)
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func writeParts(dir string, e Engine, tokenizer json.RawMessage) error {
 		return err
 	}
 	for _, part := range momentParts {
-		w, err := e.Read(part)
+		w, err := e.Download(part)
 		if err != nil {
 			return err
 		}
@@ -212,18 +212,18 @@ func (c *Checkpoint) Weights() (*storage.Loaded, error) {
 	return storage.Load(c.Path, storage.Options{Masters: true})
 }
 
-// CheckTokens refuses tokens that are not those that the checkpoint has read: its position means
-// nothing in them. name is theirs, for the error.
+// CheckTokens refuses other tokens than the checkpoint has read: its position means nothing in them. name is their file, for
+// the error.
 func (c *Checkpoint) CheckTokens(name string, found corpus.Fingerprint) error {
 	if want := c.State.Data; want != (corpus.Fingerprint{}) && want != found {
-		return fmt.Errorf("train: %s: %v wanted, which %s has read, %v found; a training goes on with the same tokens only",
-			name, want, c.Path, found)
+		return fmt.Errorf("train: %s: got %v, want %v, which %s has read; a training goes on with the same tokens only",
+			name, found, want, c.Path)
 	}
 	return nil
 }
 
-// RestoreMoments gives an engine that was made from Weights the rest: moments and step.
-func (c *Checkpoint) RestoreMoments(e Engine) error {
+// RestoreMoments gives a trainer that was made from Weights the rest: moments and step.
+func (c *Checkpoint) RestoreMoments(e Trainer) error {
 	for _, part := range momentParts {
 		if err := c.restore(e, part); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", c.Path, err)
@@ -233,7 +233,7 @@ func (c *Checkpoint) RestoreMoments(e Engine) error {
 	return nil
 }
 
-func (c *Checkpoint) restore(e Engine, part Part) error {
+func (c *Checkpoint) restore(e Trainer, part Part) error {
 	w, done, err := c.moments(part, e.Config())
 	if err != nil {
 		return err
@@ -255,8 +255,8 @@ func (c *Checkpoint) moments(part Part, config nn.Config) (w *nn.Weights[op.Host
 		}
 		t, ok := file.Tensor(strings.Join(p.Names, "+"))
 		if !ok || !slices.Equal(t.Shape, p.Shape) {
-			err = fmt.Errorf("%s: %s: shape %s wanted, %s found", momentNames[part], p.Names[0],
-				safetensors.FormatShape(p.Shape), safetensors.FormatShape(t.Shape))
+			err = fmt.Errorf("%s: %s: got shape %s, want %s", momentNames[part], p.Names[0],
+				safetensors.FormatShape(t.Shape), safetensors.FormatShape(p.Shape))
 			return
 		}
 		*h = op.HostTensor{Format: op.F32, Shape: p.Shape}
@@ -277,8 +277,8 @@ func (c *Checkpoint) moments(part Part, config nn.Config) (w *nn.Weights[op.Host
 // damagedPrefix begins the name of a checkpoint that was set aside.
 const damagedPrefix = "damaged-"
 
-// setAside renames the damaged checkpoints behind a step, so that they neither count nor come into the way of those that
-// will be written again. One that is not damaged is an error: the training should have gone on from it.
+// setAside renames the damaged checkpoints after a step, so that they neither count nor get in the way when those steps are
+// saved again. A later checkpoint that is not damaged is an error: the training should have continued from it.
 func setAside(dir string, step int) error {
 	paths, err := Checkpoints(dir)
 	if err != nil {
@@ -378,14 +378,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func checksum(path string) (string, error) {
 	file, err := regular.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", filepath.Base(path), cause(err))
+		return "", fmt.Errorf("%s: %w", filepath.Base(path), regular.Cause(err))
 	}
 	defer file.Close()
 	sum := crc32.New(castagnoli)
 	if _, err := io.Copy(sum, file); err != nil {
-		return "", fmt.Errorf("%s: %w", filepath.Base(path), cause(err))
+		return "", fmt.Errorf("%s: %w", filepath.Base(path), regular.Cause(err))
 	}
 	return fmt.Sprintf("%08x", sum.Sum32()), nil
 }
 
-func cannotWrite(err error) error { return fmt.Errorf("cannot be written: %w", cause(err)) }
+func cannotWrite(err error) error { return fmt.Errorf("cannot be written: %w", regular.Cause(err)) }

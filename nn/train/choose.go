@@ -74,7 +74,7 @@ func (o Options) Choose(c nn.Config, tokens int64, continued bool, given func(fl
 	choose(given, "dropout", &o.Dropout, math.Round(100*min(max(0.1*math.Log10(10/perWeight), 0), 0.2))/100)
 	choose(given, "lr", &o.LR, ChooseRate(c.Width, perStep, continued))
 	choose(given, "min-lr", &o.MinLR, o.LR/20)
-	choose(given, "weight-decay", &o.Decay, 0.1)
+	choose(given, "weight-decay", &o.WeightDecay, 0.1)
 	choose(given, "grad-clip", &o.Clip, 1)
 	return o.pace(given)
 }
@@ -82,12 +82,12 @@ func (o Options) Choose(c nn.Config, tokens int64, continued bool, given func(fl
 // pace sets what follows from the number of steps.
 func (o Options) pace(given func(flag string) bool) Options {
 	choose(given, "warmup-steps", &o.Warmup, min(50, o.Steps/10))
-	choose(given, "decay-steps", &o.Fall, o.Steps/8)
+	choose(given, "decay-steps", &o.DecaySteps, o.Steps/8)
 	choose(given, "save-interval", &o.SaveInterval, min(max(o.Steps/20, 20), 500))
 	return o
 }
 
-// Within sets the steps to those that a time holds, at so many seconds a step, where it does not hold all.
+// Within reduces the steps to as many as fit into a time, at each seconds a step.
 func (o Options) Within(seconds, each float64, given func(flag string) bool) Options {
 	o.Steps = min(o.Steps, max(int(seconds/max(each, 1e-9)), 1))
 	return o.pace(given)

@@ -27,7 +27,7 @@ func TestChooseIsValid(t *testing.T) {
 		if err := c.Validate(); err != nil {
 			t.Errorf("%d bytes: %v", bytes, err)
 		}
-		if err := o.Validate(); err != nil || o.Fall > o.Steps || o.Warmup >= o.Steps {
+		if err := o.Validate(); err != nil || o.DecaySteps > o.Steps || o.Warmup >= o.Steps {
 			t.Errorf("%d bytes: %v in %+v", bytes, err, o)
 		}
 		if c.ParamCount() < before.ParamCount() || c.Vocab < before.Vocab || o.Dropout > dropout {
@@ -46,7 +46,7 @@ func TestChooseTheDemo(t *testing.T) {
 	if c.Width != 256 || c.Layers != 4 || c.Mixer != nn.MixerDelta || c.MemoryWidth != 256 || c.Heads != 2 || c.Vocab != 1024 {
 		t.Errorf("got %+v", c)
 	}
-	if o.Time != 256 || o.Batch != 8 || o.LR != 4e-3 || o.Dropout != 0.2 || o.Decay != 0.1 || o.Clip != 1 || o.Steps < 1500 || o.Steps > 3000 {
+	if o.Time != 256 || o.Batch != 8 || o.LR != 4e-3 || o.Dropout != 0.2 || o.WeightDecay != 0.1 || o.Clip != 1 || o.Steps < 1500 || o.Steps > 3000 {
 		t.Errorf("got %+v", o)
 	}
 }
@@ -61,17 +61,17 @@ func TestChooseAroundWhatIsGiven(t *testing.T) {
 	o := train.DefaultOptions()
 	o.Steps, o.Time = 80, 128
 	o = o.Choose(c.WithDefaults(), 330_000, false, given)
-	if c.Width != 64 || c.Layers != 1 || c.MemoryWidth != 64 || c.Heads != 1 || o.Steps != 80 || o.Fall != 10 || o.Warmup != 8 || o.Time != 128 || o.LR <= 4e-3 {
+	if c.Width != 64 || c.Layers != 1 || c.MemoryWidth != 64 || c.Heads != 1 || o.Steps != 80 || o.DecaySteps != 10 || o.Warmup != 8 || o.Time != 128 || o.LR <= 4e-3 {
 		t.Errorf("got %+v and %+v", c, o)
 	}
-	if o := o.Within(20, 0.5, none); o.Steps != 40 || o.Fall != 5 {
-		t.Errorf("got %d steps and %d of the fall in 20 seconds, want 40 and 5", o.Steps, o.Fall)
+	if o := o.Within(20, 0.5, none); o.Steps != 40 || o.DecaySteps != 5 {
+		t.Errorf("got %d steps and %d of the fall in 20 seconds, want 40 and 5", o.Steps, o.DecaySteps)
 	}
 }
 
-// falling is an engine whose validations are given.
+// falling is a trainer whose validations are given.
 type falling struct {
-	train.Engine
+	train.Trainer
 	losses []float64
 }
 
@@ -91,9 +91,9 @@ func TestPatience(t *testing.T) {
 		dir := t.TempDir()
 		run := func(from, stopAfter int) (train.Outcome, []int) {
 			r, report := newRun(t, dir, o)
-			defer r.Engine.Release()
+			defer r.Trainer.Release()
 			r.Val = r.Train
-			r.Engine = &falling{r.Engine, losses[from:]}
+			r.Trainer = &falling{r.Trainer, losses[from:]}
 			var sampled []int
 			r.Sample = func(done int) { sampled = append(sampled, done) }
 			return do(t, r, report, stopAfter), sampled

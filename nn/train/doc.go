@@ -3,15 +3,14 @@
 // making tokens (io/corpus, io/tokenizer), and it talks to nobody: what a run reports goes through
 // [Reporter].
 //
-// [Learner] is the step, written once over a backend; [Engine] is the same without its type
-// parameter. [Run] is the loop around an engine.
+// [Learner] is the step, written once over a backend; [Trainer] is the same without its type
+// parameter. [Run] is the loop around a trainer.
 //
 // # Why
 //
-// Why are losses read late? A read waits for the device. The loss and the gradient's norm of each
-// step are copied on the device into a ring, which is read every few steps, and always before a
-// checkpoint: weights behind a loss that is not finite are never saved. What the last update made of
-// them no loss has seen yet, so the numbers themselves are looked at before they are written.
+// Why are losses read late? A read waits for the device. The loss and the gradient's norm of each step are copied on the device
+// into a ring, which is read every few steps, and always before a checkpoint: weights behind a loss that is not finite are
+// never saved. No loss has seen the last update yet, so the weights themselves are checked before they are written.
 //
 // Why is a checkpoint a directory with a whole model in it? So that every command reads it as it
 // is, the best one above all. Beside the model lie the two moments and state.json, which names

@@ -26,7 +26,7 @@ func TestDropout(t *testing.T) {
 				before := evaluation(t, l, r.Tokens[0])
 				got := take(t, l, 1e-3, batchOf(r.Tokens...))
 				if d := math.Abs(float64(got.Loss - want.Loss)); d > b.tolerance {
-					t.Errorf("%s: loss %v wanted, %v found", name, want.Loss, got.Loss)
+					t.Errorf("%s: got loss %v, want %v", name, got.Loss, want.Loss)
 				}
 				compare(t, r.Config, name+" gradient", gradients(t, l), gradients(t, scalar), b.tolerance)
 				plain := s

@@ -4,8 +4,8 @@ import "fmt"
 
 // EvaluateDynamic predicts every token but the first, and learns while it reads (dynamic evaluation, arXiv 1709.07432): rows of
 // T tokens one after the other, each from an empty memory; what a row costs is measured before one step is taken on it at a
-// rate. What it learns is what the engine trains, an adapter where the model has one. stop, optional, is asked between rows.
-func EvaluateDynamic(e Engine, tokens Tokens, rate float64, stop func() bool) (Evaluation, error) {
+// rate. What it learns is what the trainer trains, an adapter where the model has one. stop, optional, is asked between rows.
+func EvaluateDynamic(e Trainer, tokens Tokens, rate float64, stop func() bool) (Evaluation, error) {
 	var total Evaluation
 	s := e.Shape()
 	if s.TokensPerStep() != s.Time {

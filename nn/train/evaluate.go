@@ -261,7 +261,7 @@ func (e *Evaluator[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, er
 		return e.evaluateRows(rows, stop)
 	}
 	if tokens.Len() < 2 {
-		return total, fmt.Errorf("evaluation: at least 2 tokens wanted, %d found", tokens.Len())
+		return total, fmt.Errorf("evaluation: got %d tokens, want at least 2", tokens.Len())
 	}
 	room := e.batch * e.time
 	inputs, targets := make([]uint32, room), make([]uint32, room)

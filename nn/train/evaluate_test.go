@@ -16,7 +16,7 @@ func (s slice) Len() int                                   { return len(s) }
 func (s slice) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, s[from:]), nil }
 
 // TestEvaluationMemory: what eval refuses by is what is really taken.
-func TestEvaluationMemory(t *testing.T) {
+func TestEvaluationBytes(t *testing.T) {
 	for _, name := range optest.ReferenceNames {
 		r := optest.LoadReference(t, name)
 		for _, shape := range [][2]int{{1, 1}, {3, 40}, {2, 5000}} {
@@ -30,14 +30,14 @@ func TestEvaluationMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := int64(ops.BytesInUse()-before), train.EvaluationMemory(r.Config, shape[0], shape[1]); got != want {
+			if got, want := int64(ops.BytesInUse()-before), train.EvaluationBytes(r.Config, shape[0], shape[1]); got != want {
 				t.Errorf("%s, %v: got %d bytes in use, want %d", name, shape, got, want)
 			}
 			e.Release()
 			m.Release()
 		}
 	}
-	if got := train.EvaluationMemory(nn.Config{Vocab: 1 << 24, Width: 1 << 17, Layers: 1}.WithDefaults(), 1<<40, 1<<40); got != math.MaxInt64 {
+	if got := train.EvaluationBytes(nn.Config{Vocab: 1 << 24, Width: 1 << 17, Layers: 1}.WithDefaults(), 1<<40, 1<<40); got != math.MaxInt64 {
 		t.Errorf("got %d bytes, want the most there are", got)
 	}
 }
@@ -85,12 +85,12 @@ func TestEvaluate(t *testing.T) {
 				}
 			}
 			if v.Correct != correct || v.Tokens != int64(time) {
-				t.Errorf("%s: %d of %d correct wanted, %d of %d found", name, correct, time, v.Correct, v.Tokens)
+				t.Errorf("%s: got %d of %d, want %d of %d correct", name, v.Correct, v.Tokens, correct, time)
 			}
 		}
 		want := float64(r.Expect(t, "loss")[0])
 		if got := nats / float64(2*time); math.Abs(got-want) > 1e-4*want {
-			t.Errorf("%s: loss %v wanted, %v found", name, want, got)
+			t.Errorf("%s: got loss %v, want %v", name, got, want)
 		}
 	}
 }
@@ -103,11 +103,11 @@ func TestEvaluateSplits(t *testing.T) {
 		tokens := slice(randomBatch(5*7+3, r.Config.Vocab).inputs)
 		want := evaluateAs(t, r, 1, 7, tokens)
 		if want.Tokens != int64(len(tokens)-1) {
-			t.Fatalf("every token but the first, %d, wanted, %d predicted", len(tokens)-1, want.Tokens)
+			t.Fatalf("predicted %d tokens, want every one but the first, %d", want.Tokens, len(tokens)-1)
 		}
 		same := func(what string, got train.Evaluation) {
 			if got.Tokens != want.Tokens || got.Correct != want.Correct || math.Abs(got.Nats-want.Nats) > 1e-4*want.Nats {
-				t.Errorf("%s, %s: %+v wanted, %+v found", name, what, want, got)
+				t.Errorf("%s, %s: got %+v, want %+v", name, what, got, want)
 			}
 		}
 		for _, batch := range []int{2, 3, 16} {
@@ -123,7 +123,7 @@ func TestEvaluateSplits(t *testing.T) {
 		}
 	}
 	if _, err := newLearner(t).Evaluate(slice{1}, nil); err == nil {
-		t.Error("one token predicts nothing: an error wanted")
+		t.Error("one token predicts nothing: want an error")
 	}
 }
 

@@ -53,7 +53,7 @@ func gatherAll(g Group, all []byte) error {
 	return nil
 }
 
-// Any says to every rank whether yes is true on one of them. It is a barrier too.
+// Any tells every rank whether yes is true on at least one of them. It is a barrier, too.
 func Any(g Group, yes bool) (bool, error) {
 	all := make([]byte, g.Size())
 	if yes {

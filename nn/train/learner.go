@@ -15,15 +15,15 @@ const logitsRoom = 64 << 20
 
 // Shape is what decides the memory and the arithmetic of a step, apart from the model.
 type Shape struct {
-	Batch      int     // sequences of a micro-batch of all shards
-	Time       int     // T, tokens of a sequence
-	Accumulate int     // micro-batches of a step
-	Chunk      int     // tokens the exact scan takes together, 0 = nn.DefaultChunk
-	Recompute  bool    // keep only each block's input, and compute the block again in backward
-	Decay      float64 // decoupled weight decay
-	Clip       float64 // largest norm of the gradient, 0 = any
-	Dropout    float64 // share of activations dropped, below 1
-	Seed       uint64  // of what is dropped
+	Batch       int     // sequences of a micro-batch of all shards
+	Time        int     // T, tokens of a sequence
+	Accumulate  int     // micro-batches of a step
+	Chunk       int     // tokens the exact scan takes together, 0 = nn.DefaultChunk
+	Recompute   bool    // keep only each block's input, and compute the block again in backward
+	WeightDecay float64 // decoupled weight decay
+	Clip        float64 // largest norm of the gradient, 0 = any
+	Dropout     float64 // share of activations dropped, below 1
+	Seed        uint64  // of what is dropped
 
 	Shards         int    // parts of a step whose gradients are computed one by one and added by a tree, 0 = no parts
 	Group          Group  // that deals the shards to its ranks, nil = Alone
@@ -116,9 +116,9 @@ type Learner[T any] struct {
 	host      *nn.Weights[op.HostTensor]
 }
 
-// NewLearner loads float32 master weights onto a backend. Where the configuration has an adapter that is what learns, and
-// weights are those of a model as it is run, which stay as they are. An error means that the device has not enough memory
-// or not all operations, and leaves nothing there.
+// NewLearner loads float32 master weights onto a backend. If the configuration has an adapter, only the adapter learns, and
+// weights are those that inference runs on, which do not change. An error means that the device lacks memory or an operation;
+// nothing stays allocated.
 func NewLearner[T any](b op.Backend[T], c nn.Config, s Shape, weights *nn.Weights[op.HostTensor]) (*Learner[T], error) {
 	if err := checkLearner(b, c, s); err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ type backend struct {
 
 // learner is what the tests use of a train.Learner.
 type learner interface {
-	train.Engine
+	train.Trainer
 	Gradients() (*nn.Weights[op.HostTensor], error)
 }
 
@@ -70,7 +70,7 @@ func batchOf(rows ...[]uint32) (b batch) {
 
 // referenceShape is how the reference trained.
 func referenceShape(r *optest.Reference) train.Shape {
-	return train.Shape{Batch: len(r.Tokens), Time: len(r.Tokens[0]) - 1, Accumulate: 1, Decay: 0.01}
+	return train.Shape{Batch: len(r.Tokens), Time: len(r.Tokens[0]) - 1, Accumulate: 1, WeightDecay: 0.01}
 }
 
 // take takes one step and gives what it measured.
@@ -91,7 +91,7 @@ func compare(t testing.TB, c nn.Config, what string, got, want *nn.Weights[op.Ho
 	i := 0
 	nn.Walk(c, got, func(p nn.Param, h *op.HostTensor) {
 		if e := optest.RelativeError(h.F32, wants[i]); !(e <= tolerance) {
-			t.Errorf("%s %s: relative error %.2g, %.0g wanted", what, p.Names[0], e, tolerance)
+			t.Errorf("%s %s: relative error %.2g, want %.0g", what, p.Names[0], e, tolerance)
 		}
 		i++
 	})
@@ -115,7 +115,7 @@ func gradients(t testing.TB, l learner) *nn.Weights[op.HostTensor] {
 
 func masters(t testing.TB, l learner) *nn.Weights[op.HostTensor] {
 	t.Helper()
-	w, err := l.Read(train.Masters)
+	w, err := l.Download(train.Masters)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,10 +209,10 @@ func TestClip(t *testing.T) {
 		s.Clip = float64(norm) / 2
 		clipped := b.learner(t, r.Config, s, r.Weights)
 		if got := take(t, clipped, 1e-3, batchOf(r.Tokens...)).GradNorm; got != norm {
-			t.Errorf("norm %v wanted, %v found", norm, got)
+			t.Errorf("got norm %v, want %v", got, norm)
 		}
 		read := func(l learner) *nn.Weights[op.HostTensor] {
-			m, err := l.Read(train.FirstMoments)
+			m, err := l.Download(train.FirstMoments)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -233,7 +233,7 @@ func TestRepeatedWord(t *testing.T) {
 	onEach(t, func(t *testing.T, b backend) {
 		for _, rate := range []float64{0.1, 1} {
 			c := nn.Config{Vocab: 16, Width: 32, Layers: 2, InnerLR: rate}.WithDefaults()
-			s := train.Shape{Batch: 2, Time: 64, Accumulate: 1, Decay: 0.01}
+			s := train.Shape{Batch: 2, Time: 64, Accumulate: 1, WeightDecay: 0.01}
 			l := b.learner(t, c, s, train.InitialWeights(c, 1))
 			word := make([]uint32, 2*64+1)
 			for i := range word {
@@ -262,7 +262,7 @@ func TestNotFinite(t *testing.T) {
 		l := backends[0].learner(t, c, train.Shape{Batch: 1, Time: 8, Accumulate: 1}, w)
 		l.Step(1e-3, make([]uint32, 8), make([]uint32, 8))
 		if results, err := l.Results(); err == nil || err.Error() != advice || len(results) != 0 {
-			t.Errorf("%q wanted, %v and %v found", advice, err, results)
+			t.Errorf("got %v and %v, want %q", err, results, advice)
 		}
 	}
 }
@@ -278,7 +278,7 @@ func TestMinibatchDiverges(t *testing.T) {
 }
 
 // TestMemory: the estimate that decides about recomputing is what is really taken.
-func TestMemory(t *testing.T) {
+func TestDeviceBytes(t *testing.T) {
 	for _, name := range optest.ReferenceNames {
 		for _, recompute := range []bool{false, true} {
 			r := optest.LoadReference(t, name)
@@ -288,7 +288,7 @@ func TestMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := int64(ops.BytesInUse()), train.Memory(r.Config, s); got != want {
+			if got, want := int64(ops.BytesInUse()), train.DeviceBytes(r.Config, s); got != want {
 				t.Errorf("%s, recompute=%v: %d bytes estimated, %d in use", name, recompute, want, got)
 			}
 			l.Release()
@@ -303,12 +303,12 @@ func TestMemory(t *testing.T) {
 func TestMemoryOfLargeModels(t *testing.T) {
 	s := train.Shape{Batch: 16, Time: 128, Accumulate: 1}
 	small := nn.Config{Vocab: 32000, Width: 256, Layers: 8}.WithDefaults()
-	if got := train.Memory(small, s); got > 2e9 {
+	if got := train.DeviceBytes(small, s); got > 2e9 {
 		t.Errorf("256×8: %.2f GB", float64(got)/1e9)
 	}
 	large := nn.Config{Vocab: 32000, Width: 1024, Layers: 24}.WithDefaults()
 	s.Recompute = true
-	if got := train.Memory(large, s); got > 8e9 {
+	if got := train.DeviceBytes(large, s); got > 8e9 {
 		t.Errorf("1024×24: %.2f GB", float64(got)/1e9)
 	}
 }

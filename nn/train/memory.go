@@ -10,8 +10,8 @@ import (
 // mostRows is how many rows an estimate counts: more fit nowhere, and their number might not fit an int.
 const mostRows = 1 << 40
 
-// Memory is how many bytes of device memory a Learner takes, on one of its ranks.
-func Memory(c nn.Config, s Shape) int64 {
+// DeviceBytes is how many bytes of device memory a Learner takes, on one of its ranks.
+func DeviceBytes(c nn.Config, s Shape) int64 {
 	if float64(s.Batch)*float64(s.Time)*float64(s.Accumulate) > mostRows {
 		return math.MaxInt64
 	}
@@ -24,9 +24,9 @@ func Memory(c nn.Config, s Shape) int64 {
 	return bytesOf(m.Bytes)
 }
 
-// SumsMemory is how many bytes of the host's memory the sums of a step by shards take on a rank. direct says that gradients lie
+// SumsBytes is how many bytes of the host's memory the sums of a step by shards take on a rank. direct says that gradients lie
 // in the host's memory themselves.
-func SumsMemory(c nn.Config, s Shape, direct bool) int64 {
+func SumsBytes(c nn.Config, s Shape, direct bool) int64 {
 	if s.Shards == 0 {
 		return 0
 	}
@@ -57,8 +57,8 @@ func (l *Learner[T]) trained() (n float64) {
 	return n
 }
 
-// EvaluationMemory is how many bytes of device memory an Evaluator takes beside the model.
-func EvaluationMemory(c nn.Config, batch, time int) int64 {
+// EvaluationBytes is how many bytes of device memory an Evaluator takes beside the model.
+func EvaluationBytes(c nn.Config, batch, time int) int64 {
 	if float64(batch)*float64(time) > mostRows {
 		return math.MaxInt64
 	}

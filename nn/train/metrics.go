@@ -26,7 +26,7 @@ type Metric struct {
 	ValLoss         *float64 `json:"val_loss,omitempty"` // nats a token after the update, where measured
 }
 
-// ReadMetrics reads metrics.jsonl. What a killed run left of a last line is let go.
+// ReadMetrics reads metrics.jsonl. An incomplete last line, which a killed run leaves, is ignored.
 func ReadMetrics(path string) ([]Metric, error) {
 	return readMetrics(path, func(err error) error { return err })
 }
@@ -35,7 +35,7 @@ func ReadMetrics(path string) ([]Metric, error) {
 func readMetrics(path string, broken func(error) error) ([]Metric, error) {
 	data, err := regular.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, cause(err))
+		return nil, fmt.Errorf("%s: %w", path, regular.Cause(err))
 	}
 	var all []Metric
 	for n := 1; len(data) > 0; n++ {
@@ -46,7 +46,7 @@ func readMetrics(path string, broken func(error) error) ([]Metric, error) {
 		data = rest
 		var m Metric
 		if err := json.Unmarshal(line, &m); err != nil {
-			if err := broken(fmt.Errorf("%s: line %d: a step's metrics wanted: %w", path, n, err)); err != nil {
+			if err := broken(fmt.Errorf("%s: line %d: not a step's metrics: %w", path, n, err)); err != nil {
 				return nil, err
 			}
 			continue
@@ -77,9 +77,9 @@ func (f *metricsFile) see(m Metric) {
 	}
 }
 
-// openMetrics drops the lines of steps from step on, which will be done again, and appends. A line
-// that a crash has spoiled is told to warn and dropped: the checkpoints do not depend on it. val, if
-// not nil, is the validation loss that the line before step still lacks; that line is returned.
+// openMetrics drops the lines of steps from step on, which will be done again, and appends. warn is called for a line that a
+// crash has spoiled, and the line is dropped: the checkpoints do not depend on it. val, if not nil, is the validation loss that
+// the line before step still lacks; that line is returned.
 func openMetrics(path string, step int, val *float64, warn func(error)) (*metricsFile, []Metric, error) {
 	var late []Metric
 	all, err := readMetrics(path, func(err error) error {
@@ -111,7 +111,7 @@ func openMetrics(path string, step int, val *float64, warn func(error)) (*metric
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
-		return nil, nil, fmt.Errorf("train: %s: %w", path, cause(err))
+		return nil, nil, fmt.Errorf("train: %s: %w", path, regular.Cause(err))
 	}
 	f := &metricsFile{path: path, file: file, out: bufio.NewWriter(file), best: math.Inf(1)}
 	for _, m := range all {
@@ -144,14 +144,5 @@ func (f *metricsFile) name(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("train: %s: cannot be written: %w", f.path, cause(err))
-}
-
-// cause drops the path from the operating system's error, where the message has it already.
-func cause(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		return pathErr.Err
-	}
-	return err
+	return fmt.Errorf("train: %s: cannot be written: %w", f.path, regular.Cause(err))
 }

@@ -12,8 +12,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Newest finds the newest checkpoint that a training can go on from. Each newer one that is damaged, or holds weights
-// that none can go on from, is told to warn. Nil means that there is none at all; if none can be used that is an error.
+// Newest finds the newest checkpoint that a training can go on from. warn is called for each newer one that is damaged or whose
+// weights are unusable. Nil means that there is no checkpoint at all; if there are some but none can be used, that is an error.
 func Newest(dir string, warn func(error)) (*Checkpoint, error) {
 	paths, err := Checkpoints(dir)
 	if err != nil {
@@ -59,7 +59,7 @@ func openCheckpoint(path string) (*Checkpoint, error) {
 			return nil, fmt.Errorf("checkpoint %s is damaged: %w", path, err)
 		}
 		if got != want {
-			return nil, fmt.Errorf("checkpoint %s is damaged: %s: checksum %s wanted, %s found", path, name, want, got)
+			return nil, fmt.Errorf("checkpoint %s is damaged: %s: got checksum %s, want %s", path, name, got, want)
 		}
 	}
 	return &Checkpoint{Path: path, State: s}, nil
@@ -69,19 +69,19 @@ func readState(path string) (State, error) {
 	var s State
 	data, err := regular.ReadFile(filepath.Join(path, stateName))
 	if err != nil {
-		return s, fmt.Errorf("%s: %w", stateName, cause(err))
+		return s, fmt.Errorf("%s: %w", stateName, regular.Cause(err))
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
 		return s, fmt.Errorf("%s: %w", stateName, err)
 	}
 	if s.FormatVersion < 1 || s.FormatVersion > stateVersion {
-		return s, fmt.Errorf("%s: format_version 1 to %d wanted, %d found", stateName, stateVersion, s.FormatVersion)
+		return s, fmt.Errorf("%s: got format_version %d, want 1 to %d", stateName, s.FormatVersion, stateVersion)
 	}
 	if err := checkState(data, s.FormatVersion); err != nil {
 		return s, err
 	}
 	if s.Step < 1 {
-		return s, fmt.Errorf("%s: a step above 0 wanted, %d found", stateName, s.Step)
+		return s, fmt.Errorf("%s: got %d, want a step above 0", stateName, s.Step)
 	}
 	if stepOf(path) != s.Step {
 		return s, fmt.Errorf("%s: got step %d, want that of the directory's name", stateName, s.Step)
@@ -124,7 +124,7 @@ func sound(c nn.Config, part Part, w *nn.Weights[op.HostTensor]) (err error) {
 	nn.Walk(c, w, func(p nn.Param, h *op.HostTensor) {
 		for i, x := range h.F32 {
 			if !(x >= -most && x <= most) && err == nil {
-				err = fmt.Errorf("%s%s: %s wanted, element %d is %v", of, p.Names[0], want, i, x)
+				err = fmt.Errorf("%s%s: element %d is %v, want %s", of, p.Names[0], i, x, want)
 			}
 		}
 	})

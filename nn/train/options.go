@@ -17,8 +17,8 @@ type Options struct {
 	LR           float64 `json:"lr"`
 	MinLR        float64 `json:"min_lr"`
 	Warmup       int     `json:"warmup_steps"`
-	Fall         int     `json:"decay_steps,omitempty"` // of the learning rate, 0 = all after the warm-up
-	Decay        float64 `json:"weight_decay"`
+	DecaySteps   int     `json:"decay_steps,omitempty"` // of the learning rate, 0 = all after the warm-up
+	WeightDecay  float64 `json:"weight_decay"`
 	Clip         float64 `json:"grad_clip"`
 	Dropout      float64 `json:"dropout,omitempty"`
 	Order        string  `json:"order"`
@@ -49,7 +49,7 @@ const (
 // DefaultOptions are those of the first engine; gradients are not clipped.
 func DefaultOptions() Options {
 	return Options{
-		Batch: 16, Time: 128, Accumulate: 1, Steps: 1000, LR: 3e-4, MinLR: 1e-5, Warmup: 100, Decay: 0.01,
+		Batch: 16, Time: 128, Accumulate: 1, Steps: 1000, LR: 3e-4, MinLR: 1e-5, Warmup: 100, WeightDecay: 0.01,
 		Order: corpus.Shuffle.String(), SaveInterval: 500, Recompute: RecomputeAuto,
 	}
 }
@@ -67,7 +67,7 @@ func (o Options) Validate() error {
 		{"batch-size", o.Batch, 1}, {"context-len", o.Time, 1}, {"accumulate", o.Accumulate, 1},
 	} {
 		if n.value < n.least || n.value > largest {
-			return fmt.Errorf("%s: %d to %d wanted, %d found", n.name, n.least, largest, n.value)
+			return fmt.Errorf("%s: got %d, want %d to %d", n.name, n.value, n.least, largest)
 		}
 	}
 	for _, n := range []struct {
@@ -75,30 +75,30 @@ func (o Options) Validate() error {
 		value int
 		least int
 	}{
-		{"steps", o.Steps, 1}, {"warmup-steps", o.Warmup, 0}, {"decay-steps", o.Fall, 0},
+		{"steps", o.Steps, 1}, {"warmup-steps", o.Warmup, 0}, {"decay-steps", o.DecaySteps, 0},
 		{"save-interval", o.SaveInterval, 1}, {"val-every", o.ValEvery, 0},
 		{"sample-every", o.SampleEvery, 0}, {"patience", o.Patience, 0},
 	} {
 		if n.value < n.least {
-			return fmt.Errorf("%s: %d or more wanted, %d found", n.name, n.least, n.value)
+			return fmt.Errorf("%s: got %d, want %d or more", n.name, n.value, n.least)
 		}
 	}
 	for _, x := range []struct {
 		name  string
 		value float64
-	}{{"lr", o.LR}, {"min-lr", o.MinLR}, {"weight-decay", o.Decay}, {"grad-clip", o.Clip}} {
+	}{{"lr", o.LR}, {"min-lr", o.MinLR}, {"weight-decay", o.WeightDecay}, {"grad-clip", o.Clip}} {
 		if !(x.value >= 0) || math.IsInf(x.value, 0) {
-			return fmt.Errorf("%s: a number that is not negative wanted, %v found", x.name, x.value)
+			return fmt.Errorf("%s: got %v, want a number that is not negative", x.name, x.value)
 		}
 	}
 	if !(o.Dropout >= 0 && o.Dropout < 1) {
-		return fmt.Errorf("dropout: a share from 0 to below 1 wanted, %v found", o.Dropout)
+		return fmt.Errorf("dropout: got %v, want a share 0 to below 1", o.Dropout)
 	}
 	if !(o.Reread >= 0 && o.Reread <= 1) {
-		return fmt.Errorf("reread: a share of the rows from 0 to 1 wanted, %v found", o.Reread)
+		return fmt.Errorf("reread: got %v, want a share of the rows from 0 to 1", o.Reread)
 	}
 	if o.Reread > 0 && o.Time < corpus.LeastReread {
-		return fmt.Errorf("reread: a context-len of %d or more wanted, %d found", corpus.LeastReread, o.Time)
+		return fmt.Errorf("reread: got %d, want a context-len of %d or more", o.Time, corpus.LeastReread)
 	}
 	if err := checkShards(o.Shards, o.Batch); err != nil {
 		return err
@@ -113,13 +113,13 @@ func (o Options) Validate() error {
 		return fmt.Errorf("gradient: got %q, want %s or %s", o.Gradient, GradientF32, GradientBF16)
 	}
 	if o.MinLR > o.LR {
-		return fmt.Errorf("min-lr: at most lr, %v, wanted, %v found", o.LR, o.MinLR)
+		return fmt.Errorf("min-lr: got %v, want at most lr, %v", o.MinLR, o.LR)
 	}
 	if _, err := corpus.ParseOrder(o.Order); err != nil {
-		return fmt.Errorf("order: shuffle or sequential wanted, %q found", o.Order)
+		return fmt.Errorf("order: got %q, want shuffle or sequential", o.Order)
 	}
 	if o.Recompute != RecomputeAuto && o.Recompute != RecomputeOn && o.Recompute != RecomputeOff {
-		return fmt.Errorf("recompute: %s, %s or %s wanted, %q found", RecomputeAuto, RecomputeOn, RecomputeOff, o.Recompute)
+		return fmt.Errorf("recompute: got %q, want %s, %s or %s", o.Recompute, RecomputeAuto, RecomputeOn, RecomputeOff)
 	}
 	return nil
 }
@@ -137,11 +137,11 @@ func checkShards(shards, batch int) error {
 
 // Schedule is the learning rate's.
 func (o Options) Schedule() Schedule {
-	return Schedule{Peak: o.LR, Min: o.MinLR, Warmup: o.Warmup, Steps: o.Steps, Decay: o.Fall}
+	return Schedule{Peak: o.LR, Min: o.MinLR, Warmup: o.Warmup, Steps: o.Steps, DecaySteps: o.DecaySteps}
 }
 
-// Shape is what the learner needs to know; whether to recompute, and who trains together, is decided elsewhere.
+// Shape is what the learner needs to know. Whether to recompute, and which ranks train together, is decided elsewhere.
 func (o Options) Shape() Shape {
-	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: o.Accumulate, Decay: o.Decay, Clip: o.Clip, Dropout: o.Dropout, Seed: o.Seed,
+	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: o.Accumulate, WeightDecay: o.WeightDecay, Clip: o.Clip, Dropout: o.Dropout, Seed: o.Seed,
 		Shards: o.Shards, Gradient: o.Gradient}
 }

@@ -31,12 +31,12 @@ func (l *loop) measure(ctx context.Context, step int) (*float64, error) {
 
 // helpSave gives the rank that writes what it lacks.
 func (l *loop) helpSave() error {
-	l.sum, l.count, l.saved = 0, 0, l.Engine.Updates()
-	if !l.Engine.Shape().ShardOptimizer {
+	l.sum, l.count, l.saved = 0, 0, l.Trainer.Updates()
+	if !l.Trainer.Shape().ShardOptimizer {
 		return nil
 	}
 	for _, part := range momentParts {
-		if _, err := l.Engine.Read(part); err != nil {
+		if _, err := l.Trainer.Download(part); err != nil {
 			return err
 		}
 	}

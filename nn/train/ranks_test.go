@@ -62,7 +62,7 @@ func runTogether(t *testing.T, dir string, o train.Options, n, stopAfter int, sh
 				cancel()
 			}
 		}
-		out, err := (&train.Run{Engine: e, Options: o, Dir: dir, Train: openTokens(t, train1), Val: openTokens(t, val),
+		out, err := (&train.Run{Trainer: e, Options: o, Dir: dir, Train: openTokens(t, train1), Val: openTokens(t, val),
 			Resumed: ck, Report: report}).Do(ctx)
 		want := o.Steps
 		if stopAfter > 0 {
@@ -164,7 +164,7 @@ func TestMemoryOfRanks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, want := int64(ops.BytesInUse()), train.Memory(c, s)
+		got, want := int64(ops.BytesInUse()), train.DeviceBytes(c, s)
 		if got != want && !(shardOptimizer && got < want && got > want*9/10) {
 			t.Errorf("got %d bytes in use, want %d", got, want)
 		}
@@ -172,16 +172,16 @@ func TestMemoryOfRanks(t *testing.T) {
 	}
 	s := train.Shape{Batch: 8, Time: 16, Accumulate: 1, Shards: 8}
 	P := int64(4 * c.ParamCount())
-	if got := train.SumsMemory(c, s, true); got != 3*P { // of 1, 2 and 4 shards
+	if got := train.SumsBytes(c, s, true); got != 3*P { // of 1, 2 and 4 shards
 		t.Errorf("got %d, want %d", got, 3*P)
 	}
 	s.Group = groups[0]
-	if got := train.SumsMemory(c, s, false); got != 2*P+3*P {
+	if got := train.SumsBytes(c, s, false); got != 2*P+3*P {
 		t.Errorf("got %d, want %d", got, 5*P)
 	}
-	whole := train.Memory(c, s)
+	whole := train.DeviceBytes(c, s)
 	s.ShardOptimizer = true
-	if got := train.Memory(c, s); got > whole-P*9/10 {
+	if got := train.DeviceBytes(c, s); got > whole-P*9/10 {
 		t.Errorf("got %d bytes with a quarter of the moments, %d with all", got, whole)
 	}
 }

@@ -22,10 +22,10 @@ type Reread struct {
 func MeasureReread[T any](m *nn.Model[T], tokens Tokens, passages, length int) (Reread, error) {
 	r := Reread{Length: length, Passages: passages}
 	if passages < 2 || length < 2 {
-		return r, fmt.Errorf("reread: 2 passages or more of 2 tokens or more wanted, %d of %d found", passages, length)
+		return r, fmt.Errorf("reread: got %d passages of %d tokens, want 2 or more of 2 or more", passages, length)
 	}
 	if most := tokens.Len() / length; passages > most {
-		return r, fmt.Errorf("reread: %d passages of %d tokens wanted, %d tokens hold %d", passages, length, tokens.Len(), most)
+		return r, fmt.Errorf("reread: %d tokens hold %d passages of %d tokens, want %d", tokens.Len(), most, length, passages)
 	}
 	s, err := m.NewSession(1, m.Config.DefaultScan())
 	if err != nil {

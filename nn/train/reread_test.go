@@ -59,7 +59,7 @@ func TestReread(t *testing.T) {
 			want.After += losses(slices.Concat(other, p), length+1)
 		}
 		if want.First == want.After || want.First == want.Again {
-			t.Fatalf("%s: three different losses wanted, %+v found", name, want)
+			t.Fatalf("%s: got %+v, want three different losses", name, want)
 		}
 		fast, err := nn.NewModel(cpu.New(), r.Config, r.Weights)
 		if err != nil {
@@ -71,14 +71,14 @@ func TestReread(t *testing.T) {
 		}
 		near := func(a, b float64) bool { return math.Abs(a-b) < 1e-4*b }
 		if got.Length != length || got.Passages != passages || !near(got.First, want.First) || !near(got.Again, want.Again) || !near(got.After, want.After) {
-			t.Errorf("%s: %+v wanted, %+v found", name, want, got)
+			t.Errorf("%s: got %+v, want %+v", name, got, want)
 		}
 		for _, c := range []struct {
 			passages, length int
 			want             string
-		}{{1, 10, "1 of 10 found"}, {4, 1, "4 of 1 found"}, {5, 19, "90 tokens hold 4"}} {
+		}{{1, 10, "got 1 passages of 10 tokens"}, {4, 1, "got 4 passages of 1 tokens"}, {5, 19, "90 tokens hold 4"}} {
 			if _, err := train.MeasureReread(fast, tokens, c.passages, c.length); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%d passages of %d: an error with %q wanted, %v found", c.passages, c.length, c.want, err)
+				t.Errorf("%d passages of %d: got %v, want an error with %q", c.passages, c.length, err, c.want)
 			}
 		}
 	}
@@ -95,6 +95,6 @@ func TestRereadRows(t *testing.T) {
 		losses[share] = metrics(t, r.Dir)[0].Loss
 	}
 	if losses[0] == losses[1] {
-		t.Errorf("other losses on rows that are read again wanted, %v found", losses)
+		t.Errorf("got %v, want other losses on rows that are read again", losses)
 	}
 }

@@ -24,19 +24,19 @@ type Reporter interface {
 	Warned(err error)
 }
 
-// Run is a training run: an engine, its data, and the directory that everything goes to. One
-// process at a time may run in a directory; who starts it sees to that. Of the ranks of a group, which is that of the engine's
-// shape, each has a run of its own, and rank 0 alone writes, measures and reports.
+// Run is a training run: a trainer, its data, and the directory that everything goes to. Only one process at a time may run in
+// a directory; the caller ensures that. Each rank of the trainer's group has a Run of its own, and rank 0 alone writes, measures
+// and reports.
 type Run struct {
-	Engine    Engine
+	Trainer   Trainer
 	Options   Options
 	Dir       string
 	Tokenizer json.RawMessage // nil if there is none
 	Train     *corpus.Tokens
 	Val       *corpus.Tokens // nil if there is none
-	Resumed   *Checkpoint    // what the engine was restored from, nil for a new run
+	Resumed   *Checkpoint    // what the trainer was restored from, nil for a new run
 	Report    Reporter
-	// Sample, optional, is called every Options.SampleEvery steps and after the last, while the engine stands still.
+	// Sample, optional, is called every Options.SampleEvery steps and after the last, while the trainer stands still.
 	Sample func(done int)
 }
 
@@ -86,20 +86,20 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 			err = closing
 		}
 	}
-	return Outcome{Steps: r.Engine.Updates(), Newest: l.newest, Best: l.best, Settled: l.settled}, err
+	return Outcome{Steps: r.Trainer.Updates(), Newest: l.newest, Best: l.best, Settled: l.settled}, err
 }
 
 func (r *Run) start(ctx context.Context) (*loop, error) {
 	if err := r.Options.Validate(); err != nil {
 		return nil, err
 	}
-	shape := r.Engine.Shape()
+	shape := r.Trainer.Shape()
 	o, l := r.Options, &loop{Run: r, group: shape.group(), since: time.Now()}
 	for _, tokens := range []*corpus.Tokens{r.Train, r.Val} {
 		if tokens == nil {
 			continue
 		}
-		if err := tokens.Check(r.Engine.Config().Vocab); err != nil {
+		if err := tokens.Check(r.Trainer.Config().Vocab); err != nil {
 			return nil, err
 		}
 	}
@@ -142,10 +142,10 @@ func (r *Run) start(ctx context.Context) (*loop, error) {
 		return nil, err
 	}
 	var late []Metric
-	if l.metrics, late, err = openMetrics(filepath.Join(r.Dir, MetricsName), r.Engine.Updates(), val, r.Report.Warned); err != nil {
+	if l.metrics, late, err = openMetrics(filepath.Join(r.Dir, MetricsName), r.Trainer.Updates(), val, r.Report.Warned); err != nil {
 		return nil, err
 	}
-	if val != nil { // behind the line that has it, so that a kill between makes it do the same again
+	if val != nil { // after the line that has it, so that after a kill in between the same is done again
 		r.Report.Progress(late)
 		err = r.Resumed.validated(*val)
 	}
@@ -173,30 +173,6 @@ func CheckWritable(dir string) error {
 	return os.Remove(probe)
 }
 
-// catchUp does the validation that the run was stopped before, so that a run that was stopped and one that was not say
-// the same. It gives nil where there is nothing to catch up with, or the context ended meanwhile.
-func (l *loop) catchUp(ctx context.Context) (*float64, error) {
-	l.owed = l.Resumed != nil && l.Resumed.State.ValidationDue && l.Val != nil && l.Options.ValEvery > 0
-	if !l.owed {
-		return nil, nil
-	}
-	val, err := l.measure(ctx, l.Resumed.State.Step-1)
-	l.owed = val == nil
-	return val, err
-}
-
-// validated puts a validation that was caught up with into the checkpoint.
-func (c *Checkpoint) validated(loss float64) error {
-	c.State.ValidationDue = false
-	if !c.State.Stopped {
-		c.State.Loss, c.State.Validated = loss, true
-	}
-	if err := writeState(c.Path, c.State); err != nil {
-		return fmt.Errorf("checkpoint %s: %w", c.Path, err)
-	}
-	return nil
-}
-
 // goOn takes up where a checkpoint ends.
 func (l *loop) goOn(c *Checkpoint) error {
 	if err := c.CheckTokens(l.Options.Data, l.data); err != nil {
@@ -212,12 +188,12 @@ func (l *loop) goOn(c *Checkpoint) error {
 	return nil
 }
 
-// aheadTime is how long the steps take that are recorded before their losses are read: on a fast device waiting for each
-// would cost time, on a slow one somebody wants to see a step, and to stop after it.
+// aheadTime bounds the steps, by the time they take, that are recorded before their losses are read: on a fast device waiting
+// for each step would cost time; on a slow one the user wants to see each step, and to be able to stop after it.
 const aheadTime = time.Second
 
 func (l *loop) steps(ctx context.Context) error {
-	o, e := l.Options, l.Engine
+	o, e := l.Options, l.Trainer
 	schedule := o.Schedule()
 	ahead := 1
 	for e.Updates() < o.Steps {
@@ -276,12 +252,12 @@ func (l *loop) steps(ctx context.Context) error {
 
 // next takes the next windows. Their ids were looked at when the run began, and the file may have changed since.
 func (l *loop) next() error {
-	rows := uint64(l.Engine.Shape().OwnRows())
+	rows := uint64(l.Trainer.Shape().OwnRows())
 	l.sampler.Seek(l.position + rows*uint64(l.group.Rank()))
 	err := l.sampler.Next(l.inputs, l.targets)
 	for _, ids := range [][]uint32{l.inputs, l.targets} {
-		if id := largestID(ids); err == nil && int(id) >= l.Engine.Config().Vocab {
-			err = fmt.Errorf("%s: got token %d, want ids below %d: the file has changed since the training began", l.Options.Data, id, l.Engine.Config().Vocab)
+		if id := largestID(ids); err == nil && int(id) >= l.Trainer.Config().Vocab {
+			err = fmt.Errorf("%s: got token %d, want ids below %d: the file has changed since the training began", l.Options.Data, id, l.Trainer.Config().Vocab)
 		}
 	}
 	if err != nil {
@@ -302,10 +278,10 @@ func largestID(ids []uint32) (largest uint32) {
 	return largest
 }
 
-// rescue is the end by an error that says nothing against the steps so far: they are saved.
+// rescue ends the run with an error that does not affect the steps so far, and saves them.
 func (l *loop) rescue(schedule Schedule, err error) error {
 	var failed error
-	if l.Engine.Updates() > l.saved && l.group.Size() == 1 { // of several, the others wait for this rank
+	if l.Trainer.Updates() > l.saved && l.group.Size() == 1 { // of several, the others wait for this rank
 		failed = l.collect(schedule)
 		if failed == nil {
 			failed = l.write()
@@ -322,13 +298,13 @@ func (l *loop) rescue(schedule Schedule, err error) error {
 
 // collect makes the lines of the steps that were taken since the last time.
 func (l *loop) collect(schedule Schedule) error {
-	results, err := l.Engine.Results()
+	results, err := l.Trainer.Results()
 	tokens := l.Options.Shape().TokensPerStep()
 	speed := float64(len(results)*tokens) / max(time.Since(l.since).Seconds(), 1e-9)
 	l.lines = l.lines[:0]
 	for i, r := range results {
 		l.tokens += int64(tokens)
-		if n := l.counted[i]; n != tokens { // the engine has the mean over all tokens
+		if n := l.counted[i]; n != tokens { // the trainer has the mean over all tokens
 			r.Loss *= float32(tokens) / float32(max(n, 1))
 		}
 		l.lines = append(l.lines, Metric{
@@ -348,7 +324,7 @@ func (l *loop) collect(schedule Schedule) error {
 	return l.fail(err)
 }
 
-// fail is the end by an error, with the lines before it written.
+// fail ends the run with an error, after writing the lines before it.
 func (l *loop) fail(err error) error {
 	if err == nil {
 		return nil
@@ -382,7 +358,7 @@ func (l *loop) save(val *float64, s State) error {
 	if err := l.metrics.sync(); err != nil {
 		return err
 	}
-	s.Step, s.Position, s.Tokens, s.Data = l.Engine.Updates(), l.position, l.tokens, l.data
+	s.Step, s.Position, s.Tokens, s.Data = l.Trainer.Updates(), l.position, l.tokens, l.data
 	s.Loss, s.Options = l.sum/float64(l.count), l.Options
 	if s.Stopped {
 		s.LossSum, s.LossCount = l.sum, l.count
@@ -390,7 +366,7 @@ func (l *loop) save(val *float64, s State) error {
 	if val != nil {
 		s.Loss, s.Validated = *val, true
 	}
-	path, err := WriteCheckpoint(l.Dir, l.Engine, l.Tokenizer, s)
+	path, err := WriteCheckpoint(l.Dir, l.Trainer, l.Tokenizer, s)
 	if err != nil {
 		return err
 	}

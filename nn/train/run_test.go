@@ -105,7 +105,7 @@ func newRun(t testing.TB, dir string, o train.Options) (*train.Run, *reporter) {
 		}
 	}
 	report := new(reporter)
-	return &train.Run{Engine: e, Options: o, Dir: dir, Train: tokenFile(t, 300, 16), Resumed: ck, Report: report}, report
+	return &train.Run{Trainer: e, Options: o, Dir: dir, Train: tokenFile(t, 300, 16), Resumed: ck, Report: report}, report
 }
 
 // do runs to the end, or until after the step given.
@@ -137,9 +137,9 @@ func metrics(t testing.TB, dir string) []train.Metric {
 	return all
 }
 
-func engineWeights(t testing.TB, e train.Engine) *nn.Weights[op.HostTensor] {
+func engineWeights(t testing.TB, e train.Trainer) *nn.Weights[op.HostTensor] {
 	t.Helper()
-	w, err := e.Read(train.Masters)
+	w, err := e.Download(train.Masters)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestResume(t *testing.T) {
 		first, report := newRun(t, dir, o)
 		first.Val = val
 		if out := do(t, first, report, 2); out.Steps != 2 {
-			t.Fatalf("2 steps wanted, %d done", out.Steps)
+			t.Fatalf("got %d steps, want 2", out.Steps)
 		}
 		// What a killed run leaves: lines behind the checkpoint, the last one cut.
 		file, err := os.OpenFile(filepath.Join(dir, train.MetricsName), os.O_APPEND|os.O_WRONLY, 0)
@@ -177,15 +177,15 @@ func TestResume(t *testing.T) {
 		second, report := newRun(t, dir, o)
 		second.Val = val
 		if out := do(t, second, report, 0); out.Steps != 5 {
-			t.Fatalf("5 steps wanted, %d done", out.Steps)
+			t.Fatalf("got %d steps, want 5", out.Steps)
 		}
-		compare(t, tiny, order, engineWeights(t, second.Engine), engineWeights(t, whole.Engine), 0)
+		compare(t, tiny, order, engineWeights(t, second.Trainer), engineWeights(t, whole.Trainer), 0)
 		want, got := metrics(t, whole.Dir), metrics(t, dir)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: metrics differ: %s", order, diff)
 		}
 		if len(want) != 5 || want[2].ValLoss == nil || want[3].ValLoss != nil || want[4].ValLoss == nil {
-			t.Errorf("five lines wanted, validated at the third and the last: %+v", want)
+			t.Errorf("want five lines, validated at the third and the last: %+v", want)
 		}
 	}
 }
@@ -198,7 +198,7 @@ func TestMetricKeys(t *testing.T) {
 	}
 	want := `{"step":1,"loss":2.5,"lr":0.1,"grad_norm":3,"tokens":4,"tokens_per_second":5,"val_loss":1.5}`
 	if string(line) != want {
-		t.Errorf("%s wanted, %s found", want, line)
+		t.Errorf("got %s, want %s", line, want)
 	}
 }
 
@@ -273,13 +273,13 @@ func TestDamaged(t *testing.T) {
 					t.Fatal(err)
 				}
 				if ck.State.Step != 2 || len(warned) != 1 || !strings.Contains(warned[0], newest+" is damaged: ") {
-					t.Fatalf("step 2 and a warning wanted, step %d and %q found", ck.State.Step, warned)
+					t.Fatalf("got step %d and %q, want step 2 and a warning", ck.State.Step, warned)
 				}
 				again, report := newRun(t, dir, o)
 				do(t, again, report, 0)
-				compare(t, tiny, "again", engineWeights(t, again.Engine), engineWeights(t, r.Engine), 0)
+				compare(t, tiny, "again", engineWeights(t, again.Trainer), engineWeights(t, r.Trainer), 0)
 				if ck, err = train.Newest(dir, func(err error) { t.Error(err) }); err != nil || ck.State.Step != 4 {
-					t.Errorf("a whole checkpoint of step 4 wanted, %v and %v found", ck, err)
+					t.Errorf("got %v and %v, want a whole checkpoint of step 4", ck, err)
 				}
 				if err := os.RemoveAll(filepath.Join(dir, "checkpoints", "step-00000002")); err != nil {
 					t.Fatal(err)
@@ -288,21 +288,21 @@ func TestDamaged(t *testing.T) {
 					t.Fatal(err)
 				}
 				if _, err := train.Newest(dir, func(error) {}); err == nil || !strings.Contains(err.Error(), "none of 1 checkpoints can be used; another directory") {
-					t.Errorf("an error wanted where none is whole, %v found", err)
+					t.Errorf("got %v, want an error where none is whole", err)
 				}
 			})
 		}
 	}
 }
 
-// failing gives an engine whose loss is not finite at a step.
+// failing gives a trainer whose loss is not finite at a step.
 type failing struct {
-	train.Engine
+	train.Trainer
 	at int
 }
 
 func (f failing) Results() ([]train.Result, error) {
-	results, err := f.Engine.Results()
+	results, err := f.Trainer.Results()
 	if err == nil && f.Updates() > f.at {
 		return nil, fmt.Errorf("loss is not finite at step %d", f.at)
 	}
@@ -315,10 +315,10 @@ func TestLastGoodStays(t *testing.T) {
 		spoil func(t *testing.T, r *train.Run)
 		want  string
 	}{
-		"not finite": {func(_ *testing.T, r *train.Run) { r.Engine = failing{r.Engine, 3} }, "loss is not finite at step 3"},
+		"not finite": {func(_ *testing.T, r *train.Run) { r.Trainer = failing{r.Trainer, 3} }, "loss is not finite at step 3"},
 		"token beyond the vocabulary": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 100, 17) },
 			"the vocabulary ends at 15"},
-		"too few tokens": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 8, 16) }, "8 tokens found, a context of 8 wants at least 9"},
+		"too few tokens": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 8, 16) }, "got 8 tokens, a context of 8 needs at least 9"},
 		"full disk":      {func(t *testing.T, r *train.Run) { fillDisk(t, r.Dir) }, "cannot be written: no space left on device"},
 		"directory in the way": {func(t *testing.T, r *train.Run) {
 			if err := os.Remove(filepath.Join(r.Dir, train.MetricsName)); err != nil {
@@ -353,27 +353,27 @@ func TestLastGoodStays(t *testing.T) {
 			c.spoil(t, r)
 			_, err := r.Do(context.Background())
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
-				t.Fatalf("%q wanted, %v found", c.want, err)
+				t.Fatalf("got %v, want %q", err, c.want)
 			}
 			ck, err := train.Newest(dir, func(err error) { t.Error(err) })
 			if err != nil || ck.State.Step != 2 {
-				t.Errorf("the checkpoint of step 2 wanted, %+v and %v found", ck, err)
+				t.Errorf("got %+v and %v, want the checkpoint of step 2", ck, err)
 			}
 		})
 	}
 }
 
-// queued is an engine whose steps run when their results are read, each for a pause.
+// queued is a trainer whose steps run when their results are read, each for a pause.
 type queued struct {
-	train.Engine
+	train.Trainer
 	results []train.Result
 	pause   time.Duration
 	reads   *[]int // how many steps each read waited for
 }
 
 func (q *queued) Step(rate float64, inputs, targets []uint32) {
-	q.Engine.Step(rate, inputs, targets)
-	r, err := q.Engine.Results()
+	q.Trainer.Step(rate, inputs, targets)
+	r, err := q.Trainer.Results()
 	if err != nil {
 		panic(err)
 	}
@@ -401,7 +401,7 @@ func TestReadsAhead(t *testing.T) {
 		o.Steps, o.SaveInterval = c.steps, 100
 		r, report := newRun(t, t.TempDir(), o)
 		var reads []int
-		r.Engine = &queued{Engine: r.Engine, pause: c.pause, reads: &reads}
+		r.Trainer = &queued{Trainer: r.Trainer, pause: c.pause, reads: &reads}
 		do(t, r, report, 0)
 		if reads[0] != 1 || (slices.Max(reads) == 1) != c.alone {
 			t.Errorf("%s: reads of %v steps found", name, reads)

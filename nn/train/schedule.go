@@ -6,7 +6,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// AdamW's numbers, as in SPEC and the reference vectors.
+// AdamW's numbers, as in docs/equations.md and the reference vectors.
 const (
 	beta1   = 0.9
 	beta2   = 0.999
@@ -14,12 +14,12 @@ const (
 )
 
 // Schedule is the learning rate over a run: linear warm-up from 0, then half a cosine from Peak
-// down to Min (arXiv 1608.03983). With a Decay the rate stays at Peak before, so that a run can be made
+// down to Min (arXiv 1608.03983). With DecaySteps the rate stays at Peak before, so that a run can be made
 // longer, or ended early, from any checkpoint before its fall (warmup-stable-decay, arXiv 2404.06395).
 type Schedule struct {
 	Peak, Min     float64
 	Warmup, Steps int
-	Decay         int // steps of the fall, 0 = all after the warm-up
+	DecaySteps    int // of the fall, 0 = all after the warm-up
 }
 
 // Rate is the learning rate of a step, counted from 0.
@@ -31,8 +31,8 @@ func (s Schedule) Rate(step int) float64 {
 		return s.Min
 	}
 	from := s.Warmup
-	if s.Decay > 0 {
-		from = max(from, s.Steps-s.Decay)
+	if s.DecaySteps > 0 {
+		from = max(from, s.Steps-s.DecaySteps)
 	}
 	if step < from {
 		return s.Peak

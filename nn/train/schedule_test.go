@@ -15,22 +15,22 @@ func TestSchedule(t *testing.T) {
 	s := train.Schedule{Peak: 1, Min: 0.2, Warmup: 10, Steps: 110}
 	for step, want := range map[int]float64{0: 0, 5: 0.5, 10: 1, 60: 0.6, 110: 0.2, 500: 0.2} {
 		if got := s.Rate(step); math.Abs(got-want) > 1e-12 {
-			t.Errorf("step %d: %v wanted, %v found", step, want, got)
+			t.Errorf("step %d: got %v, want %v", step, got, want)
 		}
 	}
-	s.Decay = 20
+	s.DecaySteps = 20
 	for step, want := range map[int]float64{5: 0.5, 10: 1, 60: 1, 90: 1, 100: 0.6, 110: 0.2} {
 		if got := s.Rate(step); math.Abs(got-want) > 1e-12 {
-			t.Errorf("a fall of 20 steps, step %d: %v wanted, %v found", step, want, got)
+			t.Errorf("a fall of 20 steps, step %d: got %v, want %v", step, got, want)
 		}
 	}
-	s.Decay = 1000
+	s.DecaySteps = 1000
 	if got := s.Rate(60); math.Abs(got-0.6) > 1e-12 {
-		t.Errorf("a fall longer than the run, step 60: 0.6 wanted, %v found", got)
+		t.Errorf("a fall longer than the run, step 60: got %v, want 0.6", got)
 	}
 	short := train.Schedule{Peak: 1, Min: 0.2, Warmup: 10, Steps: 10}
 	if got := short.Rate(9); got != 0.9 {
-		t.Errorf("a run that is all warm-up: 0.9 wanted, %v found", got)
+		t.Errorf("a run that is all warm-up: got %v, want 0.9", got)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestInitialWeights(t *testing.T) {
 						want = 1.5
 					}
 					if m := moments(h.F32[i*third:(i+1)*third], at, op.ConvTaps); math.Abs(m[0]-want) > 0.01 || math.Abs(m[1]-0.02) > 0.01 {
-						t.Errorf("%s: tap %d: mean %v and deviation 0.02 wanted, %v found", p.Names[i], at, want, m)
+						t.Errorf("%s: tap %d: got %v, want mean %v and deviation 0.02", p.Names[i], at, m, want)
 					}
 				}
 			}
@@ -69,7 +69,7 @@ func TestInitialWeights(t *testing.T) {
 			third := len(h.F32) / 3
 			key, query, value := h.F32[:third], h.F32[third:2*third], h.F32[2*third:]
 			if !slices.Equal(key, query) || slices.Equal(key, value) {
-				t.Errorf("%s: the query's projection equal to the key's, and the value's another, wanted", name)
+				t.Errorf("%s: want the query's projection equal to the key's, and the value's another", name)
 			}
 		case strings.Contains(name, "step"):
 			deviation = 0
@@ -77,7 +77,7 @@ func TestInitialWeights(t *testing.T) {
 			mean, deviation = 1, 0
 		}
 		if m := moments(h.F32, 0, 1); math.Abs(m[0]-mean) > 0.05*deviation || math.Abs(m[1]-deviation) > 0.05*deviation {
-			t.Errorf("%s: mean %v and deviation %v wanted, %v found", name, mean, deviation, m)
+			t.Errorf("%s: got %v, want mean %v and deviation %v", name, m, mean, deviation)
 		}
 	})
 }

@@ -190,7 +190,7 @@ func (l *Learner[T]) tryShards(rate float64, inputs, targets []uint32) error {
 	s, ops, shape := l.sharded, l.ops, l.shape
 	clear(s.losses)
 	clear(s.normLeaves)
-	hyper(&l.hostHypers, l.step, rate, shape.Decay, shape.Clip)
+	hyper(&l.hostHypers, l.step, rate, shape.WeightDecay, shape.Clip)
 	ops.Write(l.hypers, 0, l.hostHypers[:])
 	l.requantise()
 	n := len(inputs) / s.own

@@ -43,7 +43,7 @@ func shardedSteps(t *testing.T, c nn.Config, s train.Shape, backend, n, steps in
 	t.Helper()
 	parts, results = make([][]*nn.Weights[op.HostTensor], n), make([][]train.Result, n)
 	b := randomBatch(steps*s.TokensPerStep(), c.Vocab)
-	engines := make([]train.Engine, n)
+	engines := make([]train.Trainer, n)
 	groups, end := train.InProcess(n)
 	for r := range n {
 		s.Group = groups[r]
@@ -68,7 +68,7 @@ func shardedSteps(t *testing.T, c nn.Config, s train.Shape, backend, n, steps in
 				results[r] = append(results[r], found...)
 			}
 			for _, part := range []train.Part{train.Masters, train.FirstMoments, train.SecondMoments} {
-				w, err := e.Read(part)
+				w, err := e.Download(part)
 				if err != nil {
 					fail(err)
 					return
@@ -101,7 +101,7 @@ func sameParts(t *testing.T, want, found []*nn.Weights[op.HostTensor]) {
 func TestAnyNumberOfRanks(t *testing.T) {
 	tied := nn.Config{Vocab: 24, Width: 16, Layers: 2, InnerLR: 0.1, Mixer: nn.MixerTied}.WithDefaults()
 	delta := nn.Config{Vocab: 24, Width: 16, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 8, WeightScale: nn.ScaleAbsmean}.WithDefaults()
-	shape := train.Shape{Batch: 8, Time: 8, Accumulate: 2, Shards: 8, Decay: 0.01, Clip: 0.5, Dropout: 0.1, Seed: 7}
+	shape := train.Shape{Batch: 8, Time: 8, Accumulate: 2, Shards: 8, WeightDecay: 0.01, Clip: 0.5, Dropout: 0.1, Seed: 7}
 	for b, backend := range backends {
 		if backend.name == "scalar" {
 			continue // sums know nothing of it
@@ -136,7 +136,7 @@ func TestAnyNumberOfRanks(t *testing.T) {
 // TestOneShardIsTheWholeStep: a step of one shard is the step without any.
 func TestOneShardIsTheWholeStep(t *testing.T) {
 	c := nn.Config{Vocab: 24, Width: 16, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 8}.WithDefaults()
-	s := train.Shape{Batch: 4, Time: 8, Accumulate: 2, Decay: 0.01}
+	s := train.Shape{Batch: 4, Time: 8, Accumulate: 2, WeightDecay: 0.01}
 	for b, backend := range backends {
 		want, wantResults := shardedSteps(t, c, s, b, 1, 3)
 		s.Shards = 1
@@ -230,7 +230,7 @@ func TestLostRank(t *testing.T) {
 		t.Error("the next step must need the results read")
 	}
 	if _, err := e.Results(); err == nil {
-		t.Error("an error wanted")
+		t.Error("want an error")
 	}
 }
 
@@ -251,7 +251,7 @@ func TestRanksRefused(t *testing.T) {
 	} {
 		if e, err := train.NewLearner(cpu.New(), c, s, train.InitialWeights(c, 5)); err == nil {
 			e.Release()
-			t.Errorf("%+v: an error wanted", s)
+			t.Errorf("%+v: want an error", s)
 		}
 	}
 }

@@ -19,9 +19,9 @@ const (
 
 func (x *param[T]) part(p Part) T { return [...]T{x.master, x.m, x.v, x.grad}[p] }
 
-// Read copies a part of what is trained, the weights or an adapter, to the host. The copy lasts until the next Read: there is one, so that a
+// Download copies a part of what is trained, the weights or an adapter, to the host. The copy lasts until the next Download: there is one, so that a
 // checkpoint takes no more memory than the weights. Where ranks share the moments they all must call it, and gather them.
-func (l *Learner[T]) Read(part Part) (*nn.Weights[op.HostTensor], error) {
+func (l *Learner[T]) Download(part Part) (*nn.Weights[op.HostTensor], error) {
 	if l.host == nil {
 		l.host = new(nn.Weights[op.HostTensor])
 		for _, p := range l.params {
@@ -40,7 +40,7 @@ func (l *Learner[T]) Read(part Part) (*nn.Weights[op.HostTensor], error) {
 	return l.host, first
 }
 
-// Restore replaces a part by what Read gave.
+// Restore replaces a part by what Download gave.
 func (l *Learner[T]) Restore(part Part, from *nn.Weights[op.HostTensor]) error {
 	for i, h := range *from {
 		op.Check(l.params[i].Names[0], h.Shape, l.params[i].Shape...)
@@ -59,5 +59,5 @@ func (l *Learner[T]) Restore(part Part, from *nn.Weights[op.HostTensor]) error {
 func (l *Learner[T]) SetUpdates(steps int) { l.step = steps }
 
 // Gradients copies the gradient of the last step, as it was before clipping, to the host; it
-// shares its memory with Read.
-func (l *Learner[T]) Gradients() (*nn.Weights[op.HostTensor], error) { return l.Read(gradients) }
+// shares its memory with Download.
+func (l *Learner[T]) Gradients() (*nn.Weights[op.HostTensor], error) { return l.Download(gradients) }

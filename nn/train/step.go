@@ -29,7 +29,7 @@ func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 		return
 	}
 	// All writes come first: one behind a recorded operation would divide the submit.
-	hyper(&l.hostHypers, l.step, rate, s.Decay, s.Clip)
+	hyper(&l.hostHypers, l.step, rate, s.WeightDecay, s.Clip)
 	ops.Write(l.hypers, 0, l.hostHypers[:])
 	ops.WriteTokens(l.stepInputs, 0, inputs)
 	ops.WriteTokens(l.stepTargets, 0, targets)

@@ -16,13 +16,13 @@ import (
 
 // interrupting ends a context in the middle of a validation.
 type interrupting struct {
-	train.Engine
+	train.Trainer
 	stop func()
 }
 
 func (e interrupting) Evaluate(tokens train.Tokens, stop func() bool) (train.Evaluation, error) {
 	e.stop()
-	return e.Engine.Evaluate(tokens, stop)
+	return e.Trainer.Evaluate(tokens, stop)
 }
 
 // TestStoppedAnywhere: a run that is stopped after any step, or in the middle of a validation, and goes on, has the
@@ -45,8 +45,8 @@ func TestStoppedAnywhere(t *testing.T) {
 				defer cancel()
 				after := stop
 				if inside { // the validation after that step, if there is one
-					first.Engine = interrupting{first.Engine, func() {
-						if first.Engine.Updates() >= stop {
+					first.Trainer = interrupting{first.Trainer, func() {
+						if first.Trainer.Updates() >= stop {
 							cancel()
 						}
 					}}
@@ -70,7 +70,7 @@ func TestStoppedAnywhere(t *testing.T) {
 				if diff := cmp.Diff(metrics(t, whole.Dir), metrics(t, dir)); diff != "" {
 					t.Errorf("%s: metrics differ: %s", name, diff)
 				}
-				compare(t, tiny, name, engineWeights(t, second.Engine), engineWeights(t, whole.Engine), 0)
+				compare(t, tiny, name, engineWeights(t, second.Trainer), engineWeights(t, whole.Trainer), 0)
 				if got.Best.State.Step != want.Best.State.Step || got.Best.State.Loss != want.Best.State.Loss || got.Best.State.Validated != want.Best.State.Validated {
 					t.Errorf("%s: got %+v as the best, want %+v", name, got.Best.State, want.Best.State)
 				}

@@ -145,9 +145,9 @@ func bytesOfFloats(x []float32) []byte {
 const chunkNumbers = 1 << 20
 
 // summing adds vectors of all ranks by the upper part of one binary tree over shards: rank 0's with 1's, that with the sum of 2
-// and 3, … Its lower part, the shards of a rank, is added by whoever has them. A vector is cut into as many leaves as there are
-// shards, and each rank ends with the sums of its own (reduce-scatter by recursive halving: Thakur, Rabenseifner and Gropp,
-// 2005, with the distances from the smallest on, so that the order of the sums is the tree's).
+// and 3, … Its lower part, the shards of a rank, is added by the rank that has them. A vector is cut into as many leaves as
+// there are shards, and each rank ends with the sums of its own (reduce-scatter by recursive halving: Thakur, Rabenseifner and
+// Gropp, 2005, with the distances from the smallest on, so that the order of the sums is the tree's).
 type summing struct {
 	Group
 	shards        int

@@ -32,14 +32,38 @@ func (l *loop) measureHere(ctx context.Context, step int) (*float64, error) {
 		}
 		tokens = rows
 	}
-	v, err := l.Engine.Evaluate(tokens, func() bool { return ctx.Err() != nil })
+	v, err := l.Trainer.Evaluate(tokens, func() bool { return ctx.Err() != nil })
 	ranAway := errors.Is(err, nn.ErrNotFinite)
 	if err != nil && !ranAway || ctx.Err() != nil {
 		return nil, err
 	}
 	loss := v.Loss()
 	if ranAway || math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return nil, notFinite{validationLoss, step, advice(l.Engine.Config())}
+		return nil, notFinite{validationLoss, step, advice(l.Trainer.Config())}
 	}
 	return &loss, nil
+}
+
+// catchUp does the validation that was due when the run was stopped, so that a run that was stopped reports the same as one
+// that was not. It returns nil if none was due or the context has ended.
+func (l *loop) catchUp(ctx context.Context) (*float64, error) {
+	l.owed = l.Resumed != nil && l.Resumed.State.ValidationDue && l.Val != nil && l.Options.ValEvery > 0
+	if !l.owed {
+		return nil, nil
+	}
+	val, err := l.measure(ctx, l.Resumed.State.Step-1)
+	l.owed = val == nil
+	return val, err
+}
+
+// validated records a validation that was done late in its checkpoint.
+func (c *Checkpoint) validated(loss float64) error {
+	c.State.ValidationDue = false
+	if !c.State.Stopped {
+		c.State.Loss, c.State.Validated = loss, true
+	}
+	if err := writeState(c.Path, c.State); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", c.Path, err)
+	}
+	return nil
 }

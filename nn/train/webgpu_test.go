@@ -59,7 +59,7 @@ func TestOneSubmit(t *testing.T) {
 func TestBackendsAgree(t *testing.T) {
 	for _, mixer := range []string{nn.MixerTied, nn.MixerDelta} {
 		c := nn.Config{Vocab: 24, Width: 32, Layers: 2, InnerLR: 0.1, Mixer: mixer, WeightScale: nn.ScaleAbsmean}.WithDefaults()
-		s := train.Shape{Batch: 2, Time: 32, Accumulate: 1, Decay: 0.01}
+		s := train.Shape{Batch: 2, Time: 32, Accumulate: 1, WeightDecay: 0.01}
 		word := make([]uint32, 2*32+1)
 		for i := range word {
 			word[i] = uint32(i*i%11 + i%3)

@@ -1,26 +1,22 @@
 package webgpu
 
 import (
-	"fmt"
-	"math"
-	"math/rand/v2"
 	"slices"
-	"time"
 
 	"bitgpu/gpu"
 	"bitgpu/nn/op"
 	"bitgpu/wgsl"
 )
 
-// maxWalk is up to which width of the model or its memory one workgroup may take a token through all layers: its
+// maxBlocksWidth is up to which width of the model or its memory one workgroup may take a token through all layers: its
 // memory has to hold the widest activations.
-const maxWalk = 512
+const maxBlocksWidth = 512
 
-// walkThreads are the sizes of a workgroup that walks all layers.
-var walkThreads = []uint32{64, 256, 1024}
+// blocksThreads are the sizes of a workgroup that walks all layers.
+var blocksThreads = []uint32{64, 256, 1024}
 
-// stack is what the blocks kernel reads of a model's layers, a copy of theirs.
-type stack struct {
+// packedLayers are what the blocks kernel reads of a model's layers, a copy of theirs.
+type packedLayers struct {
 	fits           bool           // the kernel can walk these layers
 	weights, gains *gpu.Buffer    // nil until they are needed
 	weightStride   int            // blocks of 16 bytes of a layer
@@ -156,7 +152,7 @@ func take[O op.Op[*Tensor]](p *op.Program[*Tensor]) (x O, ok bool) {
 }
 
 // fuseBlocks finds the blocks that a program begins with, and, where one kernel is to walk them, what adds that.
-func (o *Ops) fuseBlocks(p op.Program[*Tensor], scratch []*Tensor) (n int, walk func()) {
+func (o *Ops) fuseBlocks(p op.Program[*Tensor], scratch []*Tensor) (n int, add func()) {
 	b := matchBlocks(p)
 	if b == nil {
 		return 0, nil
@@ -175,13 +171,13 @@ func (o *Ops) fuseBlocks(p op.Program[*Tensor], scratch []*Tensor) (n int, walk 
 	if memories == nil || b.delta && tails == nil {
 		return len(b.program), nil
 	}
-	return len(b.program), func() { o.walkBlocks(b, threads, memories, states, tails, tailStride) }
+	return len(b.program), func() { o.dispatchBlocks(b, threads, memories, states, tails, tailStride) }
 }
 
-// walkBlocks adds the kernel that takes a token of each sequence through all blocks.
-func (o *Ops) walkBlocks(b *blocks, threads uint32, memories *gpu.Buffer, states int, tails *gpu.Buffer, tailStride int) {
+// dispatchBlocks adds the kernel that takes a token of each sequence through all blocks.
+func (o *Ops) dispatchBlocks(b *blocks, threads uint32, memories *gpu.Buffer, states int, tails *gpu.Buffer, tailStride int) {
 	B, d, D, H := b.h.shape[0], b.memory(), b.width(), b.hidden()
-	s := o.stack(b)
+	s := o.packedOf(b)
 	o.fill(s, b)
 	params := wgsl.BlocksParams{
 		Layers: uint32(len(b.list)), Width: uint32(D), Hidden: uint32(H), Memory: uint32(d), Heads: uint32(b.heads()),
@@ -220,8 +216,8 @@ func side(list []block, of func(*block) *Tensor) (all *gpu.Buffer, stride int) {
 
 // fits says whether the kernel can walk these blocks.
 func (o *Ops) fits(b *blocks) bool {
-	weights, gains := b.stackSizes()
-	if b.width() > maxWalk || b.memory() > maxWalk || b.heads() > wgsl.BlocksMaxHeads ||
+	weights, gains := b.packedSizes()
+	if b.width() > maxBlocksWidth || b.memory() > maxBlocksWidth || b.heads() > wgsl.BlocksMaxHeads ||
 		blockBytes*weights*len(b.list) > o.limit || 4*gains*len(b.list) > o.limit {
 		return false
 	}
@@ -236,8 +232,8 @@ func (o *Ops) fits(b *blocks) bool {
 	return true
 }
 
-// stackSizes are a block's weights, in pieces of 16 bytes, and gains, in numbers.
-func (b *blocks) stackSizes() (weights, gains int) {
+// packedSizes are a block's weights, in pieces of 16 bytes, and gains, in numbers.
+func (b *blocks) packedSizes() (weights, gains int) {
 	D, d, H := b.width(), b.memory(), b.hidden()
 	stride := func(columns int) int { return ceil(columns, 4*blockBytes) }
 	weights = 4*ceil(b.list[0].mix.shape[0], 4)*stride(D) + D*stride(d) + 2*H*stride(D) + D*stride(H)
@@ -248,20 +244,20 @@ func (b *blocks) stackSizes() (weights, gains int) {
 	return weights, gains
 }
 
-// stack is what is known of these layers.
-func (o *Ops) stack(b *blocks) *stack {
+// packedOf is what is known of these layers.
+func (o *Ops) packedOf(b *blocks) *packedLayers {
 	first := b.list[0].mix
-	s := o.stacks[first]
+	s := o.packed[first]
 	if s == nil {
-		s = &stack{fits: o.fits(b), chosen: map[int]choice{}}
-		s.weightStride, s.gainStride = b.stackSizes()
-		o.stacks[first] = s
+		s = &packedLayers{fits: o.fits(b), chosen: map[int]choice{}}
+		s.weightStride, s.gainStride = b.packedSizes()
+		o.packed[first] = s
 	}
 	return s
 }
 
 // fill makes the copy of the layers' weights, once.
-func (o *Ops) fill(s *stack, b *blocks) {
+func (o *Ops) fill(s *packedLayers, b *blocks) {
 	if s.weights != nil {
 		return
 	}
@@ -276,7 +272,7 @@ func (o *Ops) fill(s *stack, b *blocks) {
 }
 
 // pack records the copies of one layer's weights and gains, in the order in which the kernel takes them.
-func (o *Ops) pack(s *stack, layer int, x *block) {
+func (o *Ops) pack(s *packedLayers, layer int, x *block) {
 	at := layer * s.weightStride
 	for _, w := range []*Tensor{x.mix, x.up, x.gateUp, x.down} {
 		rows := w.shape[0]
@@ -299,9 +295,9 @@ func (o *Ops) pack(s *stack, layer int, x *block) {
 	}
 }
 
-// dropStack gives the copy of the layers back that begin with a tensor, if there is one.
-func (o *Ops) dropStack(first *Tensor) {
-	s := o.stacks[first]
+// dropPacked gives the copy of the layers back that begin with a tensor, if there is one.
+func (o *Ops) dropPacked(first *Tensor) {
+	s := o.packed[first]
 	if s == nil {
 		return
 	}
@@ -309,138 +305,5 @@ func (o *Ops) dropStack(first *Tensor) {
 		s.weights.Release()
 		s.gains.Release()
 	}
-	delete(o.stacks, first)
-}
-
-// threads is how many threads take a sequence through all layers; 0: block by block.
-func (o *Ops) threads(b *blocks) uint32 {
-	s, B := o.stack(b), b.h.shape[0]
-	switch {
-	case !s.fits:
-		return 0
-	case o.walk != nil:
-		return o.walk.Workgroup
-	case o.tuning == nil:
-		return o.usualThreads(b)
-	}
-	chosen, ok := s.chosen[B]
-	if !ok {
-		if chosen, ok = o.chooseWalk(b); !ok {
-			return o.usualThreads(b)
-		}
-		s.chosen[B] = chosen
-	}
-	return chosen.Workgroup
-}
-
-// chooseWalk looks the fastest way up, or measures it; !ok if it cannot be measured now.
-func (o *Ops) chooseWalk(b *blocks) (choice, bool) {
-	name, candidates := b.String(), o.walks(b)
-	if chosen, ok := o.tuning.found[name]; ok && slices.Contains(candidates, chosen) {
-		return chosen, true
-	}
-	return o.tune(name, func() (choice, bool) { return o.measureBlocks(b, candidates) })
-}
-
-// usualThreads is what is chosen without a measurement: the walk wins where dispatches cost more than the other cores
-// would give, on a software adapter up to a width of 64.
-func (o *Ops) usualThreads(b *blocks) uint32 {
-	if !o.dev.Info().Hardware() && b.width() <= 64 && b.memory() <= 64 {
-		return 64
-	}
-	return 0
-}
-
-// walks are the ways of taking a token through all layers, the usual one first.
-func (o *Ops) walks(b *blocks) []choice {
-	list := []choice{{Workgroup: o.usualThreads(b)}}
-	for _, threads := range append([]uint32{0}, walkThreads...) {
-		if c := (choice{Workgroup: threads}); threads <= o.dev.Limits().MaxInvocationsPerWorkgroup && !slices.Contains(list, c) {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
-// String names what is chosen a number of threads for.
-func (b *blocks) String() string {
-	mixer := "tied"
-	if b.delta {
-		mixer = "delta"
-	}
-	return fmt.Sprintf("blocks %s D=%d d=%d h=%d N=%d n=%d", mixer, b.width(), b.memory(), b.heads(), len(b.list), b.h.shape[0])
-}
-
-// blocksTolerance is how far the results of two ways may lie apart, as a share of their root mean square: roundings of
-// one layer go through all later ones.
-const blocksTolerance = 1e-3
-
-// measureBlocks finds the fastest way of taking a token through all blocks, on a stream and states of its own. The result
-// block by block is taken to be right: its products have been held against the host.
-func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
-	defer func() { o.walk = nil }()
-	B, D := b.h.shape[0], b.width()
-	h := o.New(op.F32, B, D)
-	start := make([]float32, B*D)
-	r := rand.New(rand.NewPCG(1, uint64(B*D)))
-	for i := range start {
-		start[i] = float32(r.NormFloat64())
-	}
-	source := o.Load(op.HostTensor{Format: op.F32, Shape: []int{B, D}, F32: start})
-	defer o.Release(h, source)
-	own := map[*Tensor]*Tensor{b.h: h}
-	var states []*Tensor
-	for _, of := range []func(*block) *Tensor{func(x *block) *Tensor { return x.state }, func(x *block) *Tensor { return x.tail }} {
-		if first := of(&b.list[0]); first != nil {
-			set := o.NewSet(len(b.list), op.F32, first.shape...)
-			for i := range set {
-				own[of(&b.list[i])] = set[i]
-			}
-			states = append(states, set...)
-		}
-	}
-	defer o.Release(states...)
-	if o.Flush() != nil { // no room
-		return choice{}, false
-	}
-	program := append(op.Program[*Tensor]{&op.Copy[*Tensor]{Dst: h, Src: source, N: B * D}}, op.Substitute(b.program, func(t *Tensor) *Tensor {
-		if mine, ok := own[t]; ok {
-			return mine
-		}
-		return t
-	})...)
-	x := race{o: o, now: time.Now, program: program, scratch: b.rows, use: func(c choice) { o.walk = &c }}
-	// result is the stream after the second token: it depends on what was remembered of the first.
-	result := func(p op.Prepared) []float32 {
-		for _, t := range states {
-			o.Zero(t)
-		}
-		p.Run()
-		p.Run()
-		v := make([]float32, B*D)
-		if o.Read(h, 0, v) != nil {
-			return nil
-		}
-		return v
-	}
-	plain, err := x.prepare(choice{})
-	if err != nil {
-		return choice{}, false
-	}
-	defer plain.Release()
-	want := result(plain)
-	squares := 0.0
-	for _, v := range want {
-		squares += float64(v) * float64(v)
-	}
-	bound := blocksTolerance * math.Sqrt(squares/float64(len(want)))
-	return x.fastest(candidates, func(p op.Prepared) bool {
-		got := result(p)
-		for i := range got {
-			if !(math.Abs(float64(got[i])-float64(want[i])) <= bound) {
-				return false
-			}
-		}
-		return len(got) == len(want) && len(want) > 0
-	})
+	delete(o.packed, first)
 }

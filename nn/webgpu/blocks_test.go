@@ -17,14 +17,14 @@ import (
 
 // TestBlocksTogether holds the kernel that walks all layers, at every number of threads that it may be tuned to.
 func TestBlocksTogether(t *testing.T) {
-	for _, threads := range walkThreads {
+	for _, threads := range blocksThreads {
 		t.Run(fmt.Sprint(threads), func(t *testing.T) {
 			o := New(gputest.Device(t))
 			defer o.Close()
 			if threads > o.dev.Limits().MaxInvocationsPerWorkgroup {
 				t.Skipf("%s runs at most %d threads a workgroup", o.dev.Info().Name, o.dev.Limits().MaxInvocationsPerWorkgroup)
 			}
-			o.walk = &choice{Workgroup: threads}
+			o.forcedBlocks = &choice{Workgroup: threads}
 			optest.RunOnly(t, o, "blocks")
 			if !slices.ContainsFunc(slices.Collect(maps.Keys(o.pipelines)), func(v variant) bool { return v.kernel == wgsl.Blocks && v.workgroup == threads }) {
 				t.Errorf("no case is walked by %d threads", threads)
@@ -70,7 +70,7 @@ func BenchmarkBlocks(b *testing.B) {
 	for _, mixer := range []string{nn.MixerTied, nn.MixerDelta} {
 		for _, size := range []struct{ D, N int }{{64, 2}, {64, 8}, {128, 4}, {256, 8}, {512, 12}} {
 			c := nn.Config{Vocab: 1, Width: size.D, Layers: size.N, InnerLR: 0.1, Mixer: mixer, WeightScale: nn.ScaleAbsmean}.WithDefaults()
-			for _, threads := range append([]uint32{0}, walkThreads...) {
+			for _, threads := range append([]uint32{0}, blocksThreads...) {
 				b.Run(fmt.Sprintf("%s/%dx%d/%d-threads", mixer, size.D, size.N, threads), func(b *testing.B) {
 					o := New(gputest.Device(b))
 					defer o.Close()
@@ -80,7 +80,7 @@ func BenchmarkBlocks(b *testing.B) {
 					}
 					defer m.Release()
 					program := oneToken(o, m)
-					x := race{o: o, now: time.Now, program: program, scratch: matchBlocks(program).rows, use: func(c choice) { o.walk = &c }}
+					x := race{o: o, now: time.Now, program: program, scratch: matchBlocks(program).rows, use: func(c choice) { o.forcedBlocks = &c }}
 					p, err := x.prepare(choice{Workgroup: threads})
 					if err != nil {
 						b.Fatal(err)
@@ -122,12 +122,12 @@ func TestWalkIsTuned(t *testing.T) {
 	}
 	const name = "blocks delta D=32 d=8 h=1 N=2 n=1"
 	chosen, ok := tuning.found[name]
-	if !ok || o.stacks[(*m.Weights)[2]].chosen[1] != chosen {
+	if !ok || o.packed[(*m.Weights)[2]].chosen[1] != chosen {
 		t.Errorf("%s is missing from %v", name, tuning.found)
 	}
 	s.Close()
 	m.Release()
-	if len(o.stacks) != 0 {
+	if len(o.packed) != 0 {
 		t.Error("the copy of the weights outlives them")
 	}
 }
@@ -144,13 +144,13 @@ func TestWrongWalk(t *testing.T) {
 	defer m.Release()
 	b := matchBlocks(oneToken(o, m))
 	if b == nil || len(b.list) != c.Layers {
-		t.Fatalf("%d blocks wanted, %+v found", c.Layers, b)
+		t.Fatalf("got %+v, want %d blocks", b, c.Layers)
 	}
-	s := o.stack(b)
+	s := o.packedOf(b)
 	o.fill(s, b)
 	o.dev.Clear(s.weights, 0, s.weights.Size()) // codes of −1
 	walk := choice{Workgroup: 64}
 	if chosen, ok := o.measureBlocks(b, []choice{walk, {}}); !ok || chosen == walk {
-		t.Errorf("block by block wanted, %+v found (%v)", chosen, ok)
+		t.Errorf("got %+v, want block by block (%v)", chosen, ok)
 	}
 }

@@ -14,18 +14,18 @@
 // are timed on tensors of their own at the first use of a shape, those with wrong results left out, and one that is not
 // clearly faster than the usual one is not taken, so that noise does not decide.
 //
-// Why is the wall clock good enough for that? Only one time is held against another, over many dispatches between two
-// waits; and the device's clock may belong to somebody who is timing what needed the measurement.
+// Why is the wall clock good enough for that? Times are only compared with each other, over many dispatches between two waits;
+// and the device's clock may be in use by a caller who is timing the very program that needed the measurement.
 //
 // Why may a tensor have several buffers? An adapter binds at most 128 MiB of a buffer to a kernel by default, and an
 // embedding of 128k × 1024 float32 has 525 MB. Matrices over the limit are cut by rows, with a dispatch a part.
 //
-// Why does Sample wait for the operation after it? The first thing the next token needs is its row of the embedding.
-// Where that follows at once, one dispatch does both. Step waits likewise for a DeltaScan of one token.
+// Why does Sample wait for the operation after it? The first thing the next token needs is its row of the embedding. Where that
+// follows at once, one dispatch does both. In the same way StepSize waits for a DeltaScan of one token.
 //
-// Why does a kernel bind twelve buffers where WebGPU promises eight? Step, convolution and rule as one dispatch make
-// decoding with the delta mixer as short as with the tied one, five dispatches a layer. Adapters of desktops bind
-// more than twelve; on others it is three dispatches.
+// Why does a kernel bind twelve buffers where WebGPU promises eight? Step size, convolution and rule as one dispatch make
+// decoding with the delta mixer as short as with the tied one, five dispatches a layer. Adapters of desktops bind more than
+// twelve; on others it is three dispatches.
 //
 // Why a kernel in which one workgroup walks all layers of a token? It makes a token three dispatches instead of five a
 // layer and two, and computes on one core of many. Which weighs more depends on the adapter and the size, so it is

@@ -4,10 +4,10 @@ import "fmt"
 
 // Variant is one way of computing some operations, among which Tune lets measurements choose.
 type Variant struct {
-	Name          string
-	Ops           []string // the operations' files
-	product, walk *choice
-	plain         bool
+	Name            string
+	Ops             []string // the operations' files
+	product, blocks *choice
+	plain           bool
 }
 
 // Variants are all ways.
@@ -21,12 +21,12 @@ func Variants() []Variant {
 		}
 		all = append(all, Variant{Name: name, Ops: []string{"linear", "swiglu", "head"}, product: c})
 	}
-	for _, threads := range append([]uint32{0}, walkThreads...) {
+	for _, threads := range append([]uint32{0}, blocksThreads...) {
 		name := "block by block"
 		if threads > 0 {
 			name = fmt.Sprintf("blocks by %d", threads)
 		}
-		all = append(all, Variant{Name: name, Ops: []string{"blocks"}, walk: &choice{Workgroup: threads}})
+		all = append(all, Variant{Name: name, Ops: []string{"blocks"}, blocks: &choice{Workgroup: threads}})
 	}
 	return append(all, Variant{
 		Name: "unfused", plain: true,
@@ -34,18 +34,18 @@ func Variants() []Variant {
 	})
 }
 
-// Force has operations that are prepared from now on computed in one way, or, with nil, all as before. It is for holding each of them against the
-// reference; !ok where the adapter cannot run it.
+// Force makes operations that are prepared from now on use one variant, or, with nil, the usual choice again. Tests use it to
+// compare each variant with the reference. ok is false if the adapter cannot run it.
 func (o *Ops) Force(v *Variant) (ok bool) {
-	o.forced, o.walk, o.plain = nil, nil, false
+	o.forced, o.forcedBlocks, o.plain = nil, nil, false
 	if v == nil {
 		return true
 	}
-	for _, c := range []*choice{v.product, v.walk} {
+	for _, c := range []*choice{v.product, v.blocks} {
 		if c != nil && c.Workgroup > o.dev.Limits().MaxInvocationsPerWorkgroup {
 			return false
 		}
 	}
-	o.forced, o.walk, o.plain = v.product, v.walk, v.plain
+	o.forced, o.forcedBlocks, o.plain = v.product, v.blocks, v.plain
 	return true
 }

@@ -33,11 +33,11 @@ func TestForce(t *testing.T) {
 		if !o.Force(&v) {
 			continue
 		}
-		if v.product != nil && o.choose(nil, variant{}, 3, 8, 1<<20) != *v.product || v.walk != o.walk {
+		if v.product != nil && o.choose(nil, variant{}, 3, 8, 1<<20) != *v.product || v.blocks != o.forcedBlocks {
 			t.Errorf("%s: another variant is chosen", v.Name)
 		}
 	}
-	if !o.Force(nil) || o.walk != nil || o.choose(nil, variant{}, 3, 8, 16) != o.usual(3, 8, 16) {
-		t.Error("the usual choice wanted")
+	if !o.Force(nil) || o.forcedBlocks != nil || o.choose(nil, variant{}, 3, 8, 16) != o.usual(3, 8, 16) {
+		t.Error("want the usual choice")
 	}
 }

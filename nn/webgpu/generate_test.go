@@ -65,7 +65,7 @@ func TestSameText(t *testing.T) {
 				want, _ := write(t, cpu.NewScalar[float64](), r, c.batch, c.limit, c.rule)
 				got, _ := write(t, webgpu.New(gputest.Device(t)), r, c.batch, c.limit, c.rule)
 				if !slices.Equal(got, want) {
-					t.Errorf("%v wanted, %v found", want, got)
+					t.Errorf("got %v, want %v", got, want)
 				}
 			})
 		}
@@ -103,17 +103,17 @@ func steadyState(t *testing.T, dev *gpu.Device, name string, v webgpu.Variant) {
 	runtime.ReadMemStats(&heapAfter)
 	// The WebGPU binding allocates for each submit, copy and readback; a token is none of them.
 	if n, most := heapAfter.Mallocs-heap.Mallocs, uint64(64*(after.Submits-before.Submits)); n > most {
-		t.Errorf("%d allocations for %d tokens, at most %d wanted", n, tokens, most)
+		t.Errorf("%d allocations for %d tokens, want at most %d", n, tokens, most)
 	}
 	each := 3 // the token, its blocks, its logits
 	if v.Name == "block by block" {
 		each = 5*r.Config.Layers + 2
 	}
 	if n, want := after.Dispatches-before.Dispatches, tokens*each; n > want {
-		t.Errorf("%d dispatches for %d tokens, at most %d wanted", n, tokens, want)
+		t.Errorf("%d dispatches for %d tokens, want at most %d", n, tokens, want)
 	}
 	if n, want := after.Submits-before.Submits, tokens/ops.Lookahead()+2; n > want {
-		t.Errorf("%d submits for %d tokens, at most %d wanted", n, tokens, want)
+		t.Errorf("%d submits for %d tokens, want at most %d", n, tokens, want)
 	}
 	after.Dispatches, after.Submits = before.Dispatches, before.Submits
 	if after != before || dev.BytesInUse() != bytes {
@@ -151,7 +151,7 @@ func TestWideVocabulary(t *testing.T) {
 				t.Fatal(err)
 			}
 			if want := p.Draw(slices.Clone(values), mirror, make([]float32, 2*V)); id[0] != want {
-				t.Fatalf("%+v: token %d wanted, %d found", p, want, id[0])
+				t.Fatalf("%+v: got token %d, want %d", p, id[0], want)
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func (o *Ops) headBackward(args *op.HeadBackward[*Tensor]) {
 	m, V := rowsOf(dlogits)
 	_, D := rowsOf(x)
 	if dhead != nil && head.format != op.F32 {
-		panic("webgpu: HeadBackward of a head in F32, " + head.format.String() + " found")
+		panic("webgpu: HeadBackward: got a head in " + head.format.String() + ", want F32")
 	}
 	params := wgsl.HeadBackwardParams{
 		N: uint32(m), Width: uint32(D), Stride: head.stride(), Total: uint32(V), Start: uint32(from), BlockRows: head.blockRows(), Absmean: flag(head.absmean),

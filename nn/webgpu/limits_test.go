@@ -70,7 +70,7 @@ func split(t *testing.T, limit int) map[string][]float32 {
 	} {
 		w := o.Load(table)
 		if parts := len(w.parts); limit > 0 && parts < 2 {
-			t.Errorf("%v: %d part, several wanted", table.Format, parts)
+			t.Errorf("%v: %d part, want several", table.Format, parts)
 		}
 		run(t, o,
 			&op.Embed[*Tensor]{H: h, Table: w, Tokens: tokens},
@@ -111,7 +111,7 @@ func split(t *testing.T, limit int) map[string][]float32 {
 		t.Fatal(err)
 	}
 	if parts := len(q.parts); limit > 0 && parts < 2 {
-		t.Errorf("ternary: %d part, several wanted", parts)
+		t.Errorf("ternary: %d part, want several", parts)
 	}
 	for _, c := range packed.Codes {
 		all["codes"] = append(all["codes"], float32(c))
@@ -197,7 +197,7 @@ func TestTooLarge(t *testing.T) {
 	w := o.NewTernary(64, 64, 1, false)
 	_, err := o.Prepare(op.Program[*Tensor]{&op.Linear[*Tensor]{Y: a, Addend: a, X: b, W: w}})
 	if want := "webgpu: a tensor of shape [10 64] has 2560 bytes"; err == nil || len(err.Error()) < len(want) || err.Error()[:len(want)] != want {
-		t.Errorf("an error that begins %q wanted, %v found", want, err)
+		t.Errorf("got %v, want an error that begins %q", err, want)
 	}
 }
 

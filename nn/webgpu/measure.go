@@ -18,7 +18,7 @@ const (
 	trialRounds  = 5                      // of all candidates in turn, of which the fastest counts
 	trialRun     = time.Millisecond       // that one candidate runs for in a round, at most 32 dispatches
 	trialTime    = 100 * time.Millisecond // after which no round begins
-	clearlyBelow = 0.9                    // of the usual choice's time is what may replace it: noise must not
+	clearlyBelow = 0.9                    // of the usual choice's time: only a variant below that replaces it, so that noise does not decide
 )
 
 // race finds the fastest way to run one program.

@@ -20,26 +20,26 @@ type Ops struct {
 	dev       *gpu.Device
 	limit     int    // bytes that a kernel can see of one buffer
 	workgroup uint32 // threads of the kernels that leave it open
-	few       int    // up to how many rows of activations a product is usually taken row by row; more are taken by tiles
+	tileAbove int    // how many rows of activations a product usually takes row by row; more are taken by tiles
 
-	tuning     *Tuning          // what is known of the fastest variants; nil: all as usual
-	chosen     map[class]choice // what was looked up in it
-	tuned      time.Duration    // spent on measuring since tuningFrom
-	tuningFrom time.Time
-	forced     *choice // of products: the one that is being measured or tested, or nil
-	walk       *choice // of blocks, likewise
+	tuning       *Tuning          // what is known of the fastest variants; nil: all as usual
+	chosen       map[class]choice // what was looked up in it
+	tuned        time.Duration    // spent on measuring since tuningFrom
+	tuningFrom   time.Time
+	forced       *choice // of products: the one that is being measured or tested, or nil
+	forcedBlocks *choice // likewise, of the blocks of a model
 
-	// nothing is bound where a kernel has no use for what it could read, a slice of sink where it could write: one for
-	// each binding, because WebGPU allows no two that write to overlap.
-	nothing, sink *gpu.Buffer
-	pipelines     map[variant]*gpu.Pipeline
-	scratches     map[string]*scratch
-	bound         []gpu.Binding // room for dispatch
-	reads         map[reading]*gpu.Readback
-	storage       int      // buffers that a kernel may bind
-	plain         bool     // nothing is fused
-	recording     *program // what is prepared now, or nil
-	stacks        map[*Tensor]*stack
+	// dummyRead is bound to what a kernel could read but does not use, a slice of dummyWrite to what it could write: one slice for each
+	// binding, because WebGPU does not let two written bindings overlap.
+	dummyRead, dummyWrite *gpu.Buffer
+	pipelines             map[variant]*gpu.Pipeline
+	scratches             map[string]*scratch
+	bound                 []gpu.Binding // room for dispatch
+	reads                 map[reading]*gpu.Readback
+	storage               int      // buffers that a kernel may bind
+	plain                 bool     // nothing is fused
+	recording             *program // what is prepared now, or nil
+	packed                map[*Tensor]*packedLayers
 }
 
 var _ op.Backend[*Tensor] = (*Ops)(nil)
@@ -47,10 +47,10 @@ var _ op.Backend[*Tensor] = (*Ops)(nil)
 // New makes the operations on a device, which they share with nobody while they are used.
 func New(dev *gpu.Device) *Ops {
 	return &Ops{
-		dev: dev, limit: int(min(dev.Limits().MaxStorageBufferBindingSize, 1<<31-1)), workgroup: 64, few: few(dev),
-		nothing: dev.NewBuffer("nothing", 256), sink: dev.NewBuffer("sink", sinkSlice*mostBindings()),
+		dev: dev, limit: int(min(dev.Limits().MaxStorageBufferBindingSize, 1<<31-1)), workgroup: 64, tileAbove: tileThreshold(dev),
+		dummyRead: dev.NewBuffer("dummy read", 256), dummyWrite: dev.NewBuffer("dummy write", dummySlice*mostBindings()),
 		pipelines: map[variant]*gpu.Pipeline{}, scratches: map[string]*scratch{},
-		reads: map[reading]*gpu.Readback{}, stacks: map[*Tensor]*stack{},
+		reads: map[reading]*gpu.Readback{}, packed: map[*Tensor]*packedLayers{},
 		storage: int(dev.Limits().MaxStorageBuffersPerShaderStage),
 	}
 }
@@ -58,9 +58,9 @@ func New(dev *gpu.Device) *Ops {
 // binds says whether the device binds as many buffers as a kernel wants.
 func (o *Ops) binds(k *wgsl.Kernel) bool { return len(k.Bindings)-1 <= o.storage }
 
-// sinkSlice is the size of a slice of the sink, and the largest alignment of a binding's offset that WebGPU allows a
+// dummySlice is the size of a slice of dummyWrite, and the largest alignment of a binding's offset that WebGPU allows a
 // device to ask for.
-const sinkSlice = 256
+const dummySlice = 256
 
 func mostBindings() int {
 	most := 0
@@ -70,8 +70,8 @@ func mostBindings() int {
 	return most
 }
 
-// few is where tiles begin to win: late where loads cost more than arithmetic, as on a software adapter.
-func few(dev *gpu.Device) int {
+// tileThreshold is where tiles begin to win: late where loads cost more than arithmetic, as on a software adapter.
+func tileThreshold(dev *gpu.Device) int {
 	if dev.Info().Hardware() {
 		return 16
 	}
@@ -89,11 +89,11 @@ func (o *Ops) Close() {
 	for _, s := range o.scratches {
 		s.buffer.Release()
 	}
-	for first := range o.stacks {
-		o.dropStack(first)
+	for first := range o.packed {
+		o.dropPacked(first)
 	}
-	o.nothing.Release()
-	o.sink.Release()
+	o.dummyRead.Release()
+	o.dummyWrite.Release()
 }
 
 // BytesInUse is the device's memory that all buffers take.

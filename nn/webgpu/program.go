@@ -116,9 +116,9 @@ func (o *Ops) dispatchGrid(v variant, params []byte, x, y, z uint32, buffers ...
 		case b != nil:
 			bound = b.All()
 		case bindings[i].Access == wgsl.Read:
-			bound = o.nothing.All()
+			bound = o.dummyRead.All()
 		default:
-			bound = o.sink.Range(i*sinkSlice, sinkSlice)
+			bound = o.dummyWrite.Range(i*dummySlice, dummySlice)
 		}
 		o.bound = append(o.bound, bound)
 	}

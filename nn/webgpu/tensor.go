@@ -143,7 +143,7 @@ func (o *Ops) NewTernary(rows, cols, blocks int, absmean bool) *Tensor {
 
 func (o *Ops) Release(ts ...*Tensor) {
 	for _, t := range ts {
-		o.dropStack(t)
+		o.dropPacked(t)
 		for _, p := range t.parts {
 			for slot := range 2 {
 				if r := o.reads[reading{p.buffer, slot}]; r != nil {

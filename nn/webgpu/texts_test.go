@@ -54,7 +54,7 @@ func axes() []axis {
 	sizes := func(v *variant, n uint32) { v.workgroup = n }
 	return []axis{
 		over(func(v *variant, c choice) { v.lanes, v.quads, v.workgroup = c.Lanes, c.Quads, c.Workgroup }, teams(), "LANES"),
-		over(sizes, walkThreads, "INPUT_QUADS"),
+		over(sizes, blocksThreads, "INPUT_QUADS"),
 		over(sizes, []uint32{32, 64, 128, 256}, "WORKGROUP"),
 		over(func(v *variant, f op.Format) { v.format = f }, []op.Format{op.F32, op.F16, op.BF16, op.I8, op.Ternary}, "FORMAT"),
 		over(func(v *variant, n int) { v.group = n }, []int{0, groupUnit, 3 * groupUnit, 128}, "GROUP"),

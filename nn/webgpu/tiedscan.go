@@ -9,8 +9,8 @@ import (
 // maxStepKey is the width up to which one token's key lies in workgroup memory, of which WebGPU promises 16 KiB.
 const maxStepKey = 3072
 
-// spanOf is how many tokens of a scan begin with one state. For the minibatch rule it is the chunk. The exact rule may
-// choose: as many as a tile holds, so that chunks end where spans end if somebody wants the state before each chunk.
+// spanOf is how many tokens of a scan begin with one state. For the minibatch rule it is the chunk. The exact rule may choose:
+// as many as a tile holds, so that chunks end where spans end if the state before each chunk is kept.
 func spanOf(s op.Scan, kept bool) int {
 	if s.Minibatch {
 		return s.Chunk

@@ -74,7 +74,7 @@ func (c class) String() string {
 // usual is what is chosen without a measurement: tiles begin to win late where loads cost more than arithmetic, as on
 // a software adapter, and there a team takes several quads, as it does where quads are enough for every thread.
 func (o *Ops) usual(n, quads int, stride uint32) choice {
-	if n > o.few {
+	if n > o.tileAbove {
 		return choice{Tiles: true}
 	}
 	c := choice{Lanes: maxLanes, Quads: 1, Workgroup: o.workgroup}

@@ -88,7 +88,7 @@ func TestTune(t *testing.T) {
 	products(t, o, 3)
 	const kinds = 6
 	if len(tuning.found) != 2*kinds || !tuning.Changed() {
-		t.Fatalf("%d classes wanted, %v found", 2*kinds, tuning.found)
+		t.Fatalf("got %v, want %d classes", tuning.found, 2*kinds)
 	}
 	for c, chosen := range o.chosen {
 		if !slices.Contains(o.candidates(c), chosen) {
@@ -116,7 +116,7 @@ func TestTune(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !maps.Equal(read.found, tuning.found) {
-		t.Errorf("%v wanted, %v found", tuning.found, read.found)
+		t.Errorf("got %v, want %v", read.found, tuning.found)
 	}
 	o.Tune(&read)
 	o.tuned += 100 * tuningTime // nothing may be measured
@@ -139,7 +139,7 @@ func TestTuneAgain(t *testing.T) {
 	o.Tune(&tuning)
 	o.tuned += 100 * tuningTime
 	if got, want := o.choose(c.kernel, variant{format: c.format, norm: true}, 1, c.quads, c.stride), o.usual(1, c.quads, c.stride); got != want {
-		t.Errorf("without time: %+v wanted, %+v found", want, got)
+		t.Errorf("without time: got %+v, want %+v", got, want)
 	}
 	o.Tune(&tuning)
 	o.choose(c.kernel, variant{format: c.format, norm: true}, 1, c.quads, c.stride)
@@ -157,10 +157,10 @@ func TestTuneAfterAnError(t *testing.T) {
 	before := errors.New("from before")
 	o.dev.Fail(before)
 	if got, want := o.choose(wgsl.LinearVector, variant{format: op.Ternary}, 1, 20, 1), o.usual(1, 20, 1); got != want || tuning.Changed() {
-		t.Errorf("%+v wanted, %+v found, known %v", want, got, tuning.found)
+		t.Errorf("got %+v, want %+v, known %v", got, want, tuning.found)
 	}
 	if err := o.Flush(); err != before {
-		t.Errorf("%v wanted, %v found", before, err)
+		t.Errorf("got %v, want %v", err, before)
 	}
 }
 
@@ -209,7 +209,7 @@ func TestFastest(t *testing.T) {
 	c := class{wgsl.HeadVector, op.F32, 0, true, 4, 8, 2}
 	list := o.candidates(c)
 	if len(list) < 4 {
-		t.Fatalf("%+v: at least 4 candidates wanted", list)
+		t.Fatalf("%+v: want at least 4 candidates", list)
 	}
 	const ms = time.Millisecond
 	for name, k := range map[string]struct {
@@ -242,7 +242,7 @@ func TestFastest(t *testing.T) {
 			case ok != (k.want >= 0):
 				t.Errorf("ok = %v, %+v", ok, chosen)
 			case ok && chosen != list[k.want]:
-				t.Errorf("%+v wanted, %+v found", list[k.want], chosen)
+				t.Errorf("got %+v, want %+v", chosen, list[k.want])
 			}
 		})
 	}

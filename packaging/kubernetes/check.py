@@ -33,7 +33,7 @@ def check_job(job, path):
         check({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name.lower()}, "template": role["template"]}, path)
     launcher = spec["mpiReplicaSpecs"]["Launcher"]["template"]["spec"]["containers"][0]
     ranks = int(launcher["command"][launcher["command"].index("-n") + 1])
-    assert ranks == spec["mpiReplicaSpecs"]["Worker"]["replicas"] * spec["slotsPerWorker"], "as many ranks as slots wanted"
+    assert ranks == spec["mpiReplicaSpecs"]["Worker"]["replicas"] * spec["slotsPerWorker"], "want as many ranks as slots"
 
 
 def check_store(resources, bucket, path):

@@ -12,8 +12,9 @@ Shapes: V is the vocabulary's size, T a number of tokens. Numbers come as numpy 
 It is not for training, which the program ``bitgpu train`` does.
 """
 
+from ._config import BitLlamaConfig
 from ._library import BusyError, ClosedError, Error, NoGPUError, NotFiniteError
-from ._model import BitLlama, BitLlamaConfig, Session, Stream, demo, load
+from ._model import BitLlama, Session, Stream, demo, load
 
 __version__ = "1.0.0"
 

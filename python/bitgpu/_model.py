@@ -6,10 +6,6 @@ import array
 import ctypes
 import dataclasses
 import json
-import math
-import numbers
-import operator
-import os
 import secrets
 import warnings
 import threading
@@ -18,57 +14,14 @@ from ctypes import byref, c_char_p, c_int64, c_size_t, c_uint32
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, NoReturn, Optional, Sequence, SupportsIndex, Type, TypeVar, Union
 
+from ._config import BitLlamaConfig
 from ._library import ClosedError, Error, Options, Text as _Text, library
+from ._values import adapters, address, encode, encode_name, encode_path, floats, integer, real, token_ids
 
 if TYPE_CHECKING:
-    import numpy  # type: ignore[import-not-found,unused-ignore]  # where it is not installed, Floats is Any
-    import numpy.typing  # type: ignore[import-not-found,unused-ignore]
-
-    Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
-    Floats = numpy.typing.NDArray[numpy.float32]
-    Tokens = Iterable[SupportsIndex]
-else:
-    try:
-        import numpy
-    except ImportError:
-        numpy = None
+    from ._values import Floats, Path, Tokens
 
 _Self = TypeVar("_Self", bound="_Closing")
-
-
-@dataclasses.dataclass(frozen=True)
-class BitLlamaConfig:
-    """What a model is, in the keys of its ``config.json``.
-
-    The optional fields that are None are left to the file, or to their defaults where a file has no config.
-    Raises ValueError where a number is not one.
-    """
-
-    vocab_size: int  #: V
-    hidden_dim: int  #: D, a multiple of 4
-    num_layers: int
-    inner_lr: float  #: the step with which the memory learns, 0 to 2
-    weight_scale: Optional[str] = None  #: "none" or "absmean"
-    ttt_rule: Optional[str] = None  #: "sequential" or "minibatch"
-    ttt_chunk: Optional[int] = None  #: of the minibatch rule
-    ttt_mixer: Optional[str] = None  #: "tied" or "delta"
-    ttt_dim: Optional[int] = None  #: d, of the delta mixer
-    ttt_heads: Optional[int] = None  #: h, of the delta mixer
-    mlp_dim: Optional[int] = None  #: H, the width inside the MLP, 4 times hidden_dim where it is None
-
-    def __post_init__(self) -> None:
-        required = ("vocab_size", "hidden_dim", "num_layers")
-        for field in (*required, "ttt_chunk", "ttt_dim", "ttt_heads", "mlp_dim"):
-            value = getattr(self, field)
-            if value is not None or field in required:
-                object.__setattr__(self, field, _integer(field, value, 1, 2**31 - 1))
-        if not isinstance(self.inner_lr, numbers.Real) or not math.isfinite(self.inner_lr):
-            raise ValueError(f"inner_lr: a finite number wanted, {self.inner_lr!r} found")
-        object.__setattr__(self, "inner_lr", float(self.inner_lr))
-
-    def _json(self) -> bytes:
-        given = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
-        return json.dumps(given).encode()
 
 
 class _Closing:
@@ -111,7 +64,7 @@ class Stream(_Closing, Iterator[str]):
     _instead = "begin another with stream()"
 
     def __init__(self, session: Session, prompt: str, options: Options) -> None:
-        text, handle = _encode(prompt), c_int64()
+        text, handle = encode(prompt), c_int64()
         library.call("stream_open", session._session, text, len(text), byref(options), byref(handle))
         self._of = session  # which must stay open
         self._stream = handle.value
@@ -181,10 +134,10 @@ class Session(_Closing):
         Between many tokens and one at a time, the last bits of a float differ. Raises ValueError for an id that is not
         below V, and for an empty sequence where nothing was read before.
         """
-        ids = _ids(token_id)
+        ids = token_ids(token_id)
         logits = array.array("f", [0]) * self.model.vocab_size
-        self._call("session_forward", _address(ids), len(ids), _address(logits), len(logits))
-        return _floats(logits)
+        self._call("session_forward", address(ids), len(ids), address(logits), len(logits))
+        return floats(logits)
 
     def forward_all(self, token_ids: Tokens) -> Floats:
         """Reads tokens and returns the logits after each, (T, V) float32, as ``bitgpu logits`` writes them.
@@ -192,10 +145,10 @@ class Session(_Closing):
         This advances the state. The result is a numpy array where numpy is installed, else a list of T
         ``array.array('f')``. Raises ValueError for an id that is not below V.
         """
-        ids, vocab = _ids(token_ids), self.model.vocab_size
+        ids, vocab = token_ids(token_ids), self.model.vocab_size
         logits = array.array("f", [0]) * (len(ids) * vocab)
-        self._call("session_forward_all", _address(ids), len(ids), _address(logits), len(logits))
-        return _floats(logits, len(ids))
+        self._call("session_forward_all", address(ids), len(ids), address(logits), len(logits))
+        return floats(logits, len(ids))
 
     def stream(
         self,
@@ -231,15 +184,15 @@ class Session(_Closing):
         if not isinstance(stop, Iterable):
             raise TypeError(f"stop: got {stop!r}, want a sequence of texts")
         stop = tuple(stop)
-        stops = (c_char_p * len(stop))(*(_name("stop", s) for s in stop))
-        drawn = secrets.randbits(64) if seed is None else _integer("seed", seed, 0, 2**64 - 1)
+        stops = (c_char_p * len(stop))(*(encode_name("stop", s) for s in stop))
+        drawn = secrets.randbits(64) if seed is None else integer("seed", seed, 0, 2**64 - 1)
         options = Options(
-            _integer("max_tokens", max_tokens, 0, 2**31 - 1),
-            _real("temperature", temperature),
-            _integer("top_k", top_k, 0, 2**31 - 1),
-            _real("top_p", top_p),
-            _real("min_p", min_p),
-            _real("repeat_penalty", repeat_penalty),
+            integer("max_tokens", max_tokens, 0, 2**31 - 1),
+            real("temperature", temperature),
+            integer("top_k", top_k, 0, 2**31 - 1),
+            real("top_p", top_p),
+            real("min_p", min_p),
+            real("repeat_penalty", repeat_penalty),
             drawn,
             stops,
             len(stops),
@@ -274,7 +227,7 @@ class Session(_Closing):
 
         Raises Error for a model without a tokenizer.
         """
-        raw, tokens = _encode(text), c_int64()
+        raw, tokens = encode(text), c_int64()
         self._call("session_learn", raw, len(raw), byref(tokens))
         return tokens.value
 
@@ -283,14 +236,14 @@ class Session(_Closing):
 
         Raises Error where it cannot.
         """
-        self._call("session_save_memory", _path(path))
+        self._call("session_save_memory", encode_path(path))
 
     def load_memory(self, path: Path) -> None:
         """Replaces what has been learned by a file's, and goes on from there.
 
         Raises FileNotFoundError, ValueError for the memory of another model, and Error for a file that is broken.
         """
-        self._call("session_load_memory", _path(path))
+        self._call("session_load_memory", encode_path(path))
 
     def reset(self) -> None:
         """Forgets everything that was read."""
@@ -337,19 +290,19 @@ class BitLlama(Session):
     ) -> None:
         if config is not None and not isinstance(config, BitLlamaConfig):
             raise TypeError(f"config: got {config!r}, want a BitLlamaConfig or None")
-        options: Dict[str, Any] = {"device": _name("device", device).decode()}
+        options: Dict[str, Any] = {"device": encode_name("device", device).decode()}
         if config is not None:
-            options["config"] = json.loads(config._json())
+            options["config"] = json.loads(config.to_json())
         if adapter is not None:
-            options["adapter"] = _name("adapter", str(adapter)).decode()
+            options["adapter"] = encode_name("adapter", str(adapter)).decode()
         if context is not None:
-            options["context"] = _integer("context", context, 1, 2**31 - 1)
+            options["context"] = integer("context", context, 1, 2**31 - 1)
         if masters is not None:
-            options["masters"] = _name("masters", masters).decode()
+            options["masters"] = encode_name("masters", masters).decode()
         if lora is not None:
-            options["lora"] = _adapters(lora)
+            options["lora"] = adapters(lora)
         handle = c_int64()
-        library.call("model_open", _path(checkpoint_path), json.dumps(options).encode(), byref(handle))
+        library.call("model_open", encode_path(checkpoint_path), json.dumps(options).encode(), byref(handle))
         self._begin(handle.value, device)
 
     def _begin(self, handle: int, device: str) -> None:
@@ -445,7 +398,7 @@ class BitLlama(Session):
 
         Raises Error for a model without a tokenizer.
         """
-        raw, ids, count = _encode(text), ctypes.POINTER(c_uint32)(), c_size_t()
+        raw, ids, count = encode(text), ctypes.POINTER(c_uint32)(), c_size_t()
         library.call("model_encode", self._handle, raw, len(raw), special, byref(ids), byref(count))
         try:
             return ids[: count.value]
@@ -457,8 +410,8 @@ class BitLlama(Session):
 
         Raises ValueError for an id that is not below V, and Error for a model without a tokenizer.
         """
-        ids, text, length = _ids(token_ids), _Text(), c_size_t()
-        library.call("model_decode", self._handle, _address(ids), len(ids), byref(text), byref(length))
+        ids, text, length = token_ids(token_ids), _Text(), c_size_t()
+        library.call("model_decode", self._handle, address(ids), len(ids), byref(text), byref(length))
         return library.take(text, length.value)
 
 
@@ -485,82 +438,7 @@ def demo(device: str = "auto", adapter: Union[str, int, None] = None) -> BitLlam
     See :class:`BitLlama` for the rest.
     """
     model, handle = BitLlama.__new__(BitLlama), c_int64()
-    name = None if adapter is None else _name("adapter", str(adapter))
-    library.call("model_demo", _name("device", device), name, byref(handle))
+    name = None if adapter is None else encode_name("adapter", str(adapter))
+    library.call("model_demo", encode_name("device", device), name, byref(handle))
     model._begin(handle.value, device)
     return model
-
-
-def _floats(logits: array.array[float], rows: Optional[int] = None) -> Floats:
-    """The numbers as numpy's where it is installed; in so many rows, if any."""
-    size = 0 if not rows else len(logits) // rows
-    if numpy is not None:
-        values = numpy.frombuffer(logits, numpy.float32)
-        return values if rows is None else values.reshape(rows, size)
-    several: Any = logits if rows is None else [logits[row * size : (row + 1) * size] for row in range(rows)]
-    return several
-
-
-def _encode(text: str, what: str = "text") -> bytes:
-    if not isinstance(text, str):
-        raise TypeError(f"{what}: got {text!r}, want a str")
-    return text.encode()
-
-
-def _name(what: str, text: str) -> bytes:
-    raw = _encode(text, what)
-    if b"\0" in raw:
-        raise ValueError(f"{what}: got {text!r}, want a text without zeros")
-    return raw
-
-
-def _path(path: Path) -> bytes:
-    raw = os.fsencode(path)
-    if b"\0" in raw:
-        raise ValueError(f"path: got {path!r}, want one without zeros")
-    return raw
-
-
-def _adapters(lora: Union[Path, Sequence[Path], Mapping[Path, float]]) -> List[Dict[str, Any]]:
-    """Gives adapters as the library takes them, each with its weight."""
-    if isinstance(lora, (str, bytes, os.PathLike)):
-        lora = [lora]
-    weights = lora if isinstance(lora, Mapping) else {path: 1.0 for path in lora}
-    return [{"path": os.fsdecode(_path(path)), "weight": float(weight)} for path, weight in weights.items()]
-
-
-def _integer(what: str, value: Any, least: int, most: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise ValueError(f"{what}: a whole number wanted, {value!r} found") from None
-    if not least <= number <= most:
-        raise ValueError(f"{what}: {least} to {most} wanted, {number} found")
-    return number
-
-
-def _real(what: str, value: Any) -> float:
-    if not isinstance(value, numbers.Real):
-        raise TypeError(f"{what}: got {value!r}, want a number")
-    return float(value)
-
-
-def _ids(tokens: Union[SupportsIndex, Tokens]) -> array.array[int]:
-    """Token ids as the library takes them; it checks them against V."""
-    try:
-        several = [operator.index(tokens)]  # type: ignore[arg-type]
-    except TypeError:  # an array of numpy's has __index__ too
-        try:
-            if isinstance(tokens, (str, bytes)):
-                raise TypeError
-            several = [operator.index(token) for token in tokens]  # type: ignore[union-attr]
-        except TypeError:
-            raise TypeError(f"token ids: got {tokens!r:.80}, want a whole number or several") from None
-    try:
-        return array.array("I", several)
-    except OverflowError:
-        raise ValueError("token id out of range: want a number of 32 bits that is not negative") from None
-
-
-def _address(values: array.array[Any]) -> int:
-    return values.buffer_info()[0]

@@ -95,7 +95,7 @@ func TestRoundTicks(t *testing.T) {
 	r := run("demo", 2800, 250, falling)
 	elements, wide, high := drawn(t, r)
 	if wide != "960" || high != "540" {
-		t.Errorf("960 by 540 wanted, %q by %q found", wide, high)
+		t.Errorf("got %q by %q, want 960 by 540", wide, high)
 	}
 	var steps, losses []string
 	at := map[string]element{}
@@ -110,21 +110,21 @@ func TestRoundTicks(t *testing.T) {
 		}
 	}
 	if want := []string{"0", "500", "1000", "1500", "2000", "2500"}; !slices.Equal(steps, want) {
-		t.Errorf("steps %v wanted, %v found", want, steps)
+		t.Errorf("got steps %v, want %v", steps, want)
 	}
 	if want := []string{"2.5", "3.0", "3.5", "4.0", "4.5", "5.0", "5.5", "6.0", "6.5", "7.0"}; !slices.Equal(losses, want) {
-		t.Errorf("losses %v wanted, %v found", want, losses)
+		t.Errorf("got losses %v, want %v", losses, want)
 	}
 	// The smoothed line passes the mean of steps 990 to 1010, between the numbers beside it.
 	line := curves(elements, colours[0], 2, false)
 	if len(line) != 1 {
-		t.Fatalf("one smoothed line wanted, %d found", len(line))
+		t.Fatalf("got %d, want one smoothed line", len(line))
 	}
 	x := at["step 1000"].x + 16 // half of four digits
 	i := slices.IndexFunc(line[0], func(p image.Point) bool { return float64(p.X) >= x-1 })
 	three, four := at["loss 3.0"].y-fontSize/2, at["loss 4.0"].y-fontSize/2
 	if got := 3 + (float64(line[0][i].Y)-three)/(four-three); math.Abs(got-3) > 0.05 {
-		t.Errorf("about 3 wanted at step 1000, %.3f found", got)
+		t.Errorf("got %.3f at step 1000, want about 3", got)
 	}
 }
 
@@ -146,10 +146,10 @@ func TestColourOfARun(t *testing.T) {
 	elements, _, _ := drawn(t, run("first", 400, 50, falling), run("second", 300, 0, falling))
 	for i, validated := range []int{1, 0} {
 		if n := len(curves(elements, colours[i], 2, false)); n != 1 {
-			t.Errorf("run %d: one smoothed line wanted, %d found", i, n)
+			t.Errorf("run %d: got %d, want one smoothed line", i, n)
 		}
 		if n := len(curves(elements, colours[i], 2, true)); n != validated {
-			t.Errorf("run %d: %d lines of validation wanted, %d found", i, validated, n)
+			t.Errorf("run %d: got %d lines of validation, want %d", i, n, validated)
 		}
 		faint := 0
 		for _, e := range elements {
@@ -159,7 +159,7 @@ func TestColourOfARun(t *testing.T) {
 			}
 		}
 		if faint != 1 {
-			t.Errorf("run %d: one faint line wanted, %d found", i, faint)
+			t.Errorf("run %d: got %d, want one faint line", i, faint)
 		}
 	}
 }
@@ -182,7 +182,7 @@ func TestLegendIsFree(t *testing.T) {
 			}
 		}
 		if names != len(runs)+1 {
-			t.Errorf("%d names wanted, %d found", len(runs)+1, names)
+			t.Errorf("got %d names, want %d", names, len(runs)+1)
 		}
 		for _, e := range elements[1:] {
 			grid := strings.Contains(e.style, gridInk.String())
@@ -201,7 +201,7 @@ func TestSmoothed(t *testing.T) {
 	}
 	for i, s := range smoothed(losses)[:990] {
 		if math.Abs(s-losses[i]) > 1e-9 {
-			t.Fatalf("place %d: %g wanted, %g found", i, losses[i], s)
+			t.Fatalf("place %d: got %g, want %g", i, s, losses[i])
 		}
 	}
 	for i := range losses {
@@ -213,7 +213,7 @@ func TestSmoothed(t *testing.T) {
 		}
 	}
 	if s := smoothed([]float64{3}); s[0] != 3 {
-		t.Errorf("3 wanted, %v found", s)
+		t.Errorf("got %v, want 3", s)
 	}
 }
 
@@ -232,7 +232,7 @@ func TestSmallAndLarge(t *testing.T) {
 	}
 	p, err := png.Decode(bytes.NewReader(data))
 	if err != nil || p.Bounds() != image.Rect(0, 0, width, height) {
-		t.Errorf("a picture of %d by %d wanted, %v found, %v", width, height, p.Bounds(), err)
+		t.Errorf("got %v, want a picture of %d by %d, %v", p.Bounds(), width, height, err)
 	}
 	bad := run("r", 3, 0, func(int) float64 { return math.NaN() })
 	if _, err := Draw([]Run{bad}, charts.ChartOutputPNG); err == nil {

@@ -2,7 +2,7 @@
 // whole; one that is under way has .part behind it, and is gone on with. It is not for memories, which belong to the page.
 
 export const root = async name => {
-  if (!navigator.storage?.getDirectory) throw new Error("this browser keeps no files for pages (no private file system), or not on this address: https or localhost is wanted");
+  if (!navigator.storage?.getDirectory) throw new Error("this browser keeps no files for pages (no private file system), or not on this address: https or localhost is needed");
   return (await navigator.storage.getDirectory()).getDirectoryHandle("bitgpu-" + name, {create: true});
 };
 

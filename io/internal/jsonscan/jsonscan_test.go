@@ -35,7 +35,7 @@ func TestMembers(t *testing.T) {
 func TestCheckNamesThePlace(t *testing.T) {
 	err := Check([]byte(`{"a":x}`))
 	if err == nil || !strings.Contains(err.Error(), "at byte 6") {
-		t.Errorf("the place wanted, %v found", err)
+		t.Errorf("got %v, want the place", err)
 	}
 	if err := Check([]byte(strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000))); err == nil {
 		t.Error("bottomless nesting was accepted")

@@ -1,14 +1,13 @@
 // Package mapfile gives a file's bytes without reading them: a read-only memory map. Where the system has none it reads.
 //
-// It is not for files that others change in place. bitgpu replaces files by rename, which leaves a map of the old
-// one whole; who reads a map that another program may cut short does so under [regular.Guard].
+// It is not for files that others change in place. bitgpu replaces files by rename, which leaves a map of the old one whole;
+// reading a map that another program may cut short happens under [regular.Guard].
 package mapfile
 
 import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 
 	"github.com/edsrzf/mmap-go"
@@ -32,11 +31,7 @@ const maxRead = 2 << 30
 func Open(path string) (*File, error) {
 	f, err := regular.Open(path)
 	if err != nil {
-		var pathErr *fs.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, regular.Cause(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -56,7 +51,7 @@ func Open(path string) (*File, error) {
 		data := make([]byte, info.Size())
 		for rest := data; len(rest) > 0; rest = rest[min(piece, len(rest)):] {
 			if _, err := io.ReadFull(f, rest[:min(piece, len(rest))]); err != nil {
-				return nil, fmt.Errorf("%s: %w", path, cause(err))
+				return nil, fmt.Errorf("%s: %w", path, regular.Cause(err))
 			}
 		}
 		return &File{Data: data}, nil
@@ -66,15 +61,6 @@ func Open(path string) (*File, error) {
 	}
 	regular.Mapped(path, m)
 	return &File{Data: m, mapped: m}, nil
-}
-
-// cause drops the path from the operating system's error, where the message has it already.
-func cause(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		return pathErr.Err
-	}
-	return err
 }
 
 // Close gives the memory back. It may be called twice.

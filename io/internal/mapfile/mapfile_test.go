@@ -22,7 +22,7 @@ func TestOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		if string(f.Data) != text {
-			t.Errorf("%q wanted, %q found", text, f.Data)
+			t.Errorf("got %q, want %q", f.Data, text)
 		}
 		for range 2 {
 			if err := f.Close(); err != nil {
@@ -77,7 +77,7 @@ func TestRefusals(t *testing.T) {
 	for path, want := range cases {
 		_, err := Open(path)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), path) != 1 {
-			t.Errorf("%s: %q wanted, %v found", path, want, err)
+			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
 	}
 }

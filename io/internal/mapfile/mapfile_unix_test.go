@@ -17,6 +17,6 @@ func TestAPipeIsRefused(t *testing.T) {
 		t.Skip(err)
 	}
 	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), path+": is not a regular file (a pipe)") {
-		t.Errorf("a refusal wanted, %v found", err)
+		t.Errorf("got %v, want a refusal", err)
 	}
 }

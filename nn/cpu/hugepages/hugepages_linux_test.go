@@ -17,7 +17,7 @@ func TestMake(t *testing.T) {
 	for _, n := range []int{0, 1, least / 4, 3 * pageSize} {
 		s := Make[float32](n)
 		if len(s) != n {
-			t.Fatalf("%d elements wanted, %d found", n, len(s))
+			t.Fatalf("got %d elements, want %d", len(s), n)
 		}
 		for i := range s {
 			if s[i] != 0 {

@@ -132,8 +132,9 @@ func benchPublic(b *testing.B, rows, cols, n int) {
 	if l := Interleave(m.codes, m.scales, 128, rows, cols, false); l != nil {
 		l32 := Interleave(m32.codes, m32.scales, 32, rows, cols, false)
 		products = append(products,
-			timed{name: "lookup128", run: func() { l.MatMul(y, x, n) }},
-			timed{name: "lookup32", run: func() { l32.MatMul(y, x, n) }})
+			timed{name: "interleaved128", run: func() { l.MatMul(y, x, n) }},
+			timed{name: "interleaved32", run: func() { l32.MatMul(y, x, n) }},
+			timed{name: "interleavedint8", run: func() { l.MatMulI8(y, q, scales, n) }})
 	}
 	if n > 4 {
 		products = append(products,

@@ -30,7 +30,7 @@ func TestGemmAgainstGonum(t *testing.T) {
 		for j := range n {
 			// k products of about 1 each, rounded to 24 bits.
 			if d := math.Abs(float64(c[i*n+j]) - want.At(i, j)); d > 1e-4 {
-				t.Fatalf("element (%d, %d): %v wanted, %v found", i, j, want.At(i, j), c[i*n+j])
+				t.Fatalf("element (%d, %d): got %v, want %v", i, j, c[i*n+j], want.At(i, j))
 			}
 		}
 	}

@@ -9,6 +9,9 @@ func machineLevels() []*kernels {
 	if x.HasAVX2 && x.HasFMA && x.HasF16C && x.HasBMI2 {
 		found = append(found, &avx2)
 		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
+			if x.HasAVX512VNNI {
+				avx512.dots = &vnni
+			}
 			found = append(found, &avx512)
 		}
 	}
@@ -16,6 +19,14 @@ func machineLevels() []*kernels {
 }
 
 var avx2, avx512 = avx2Kernels(), avx512Kernels()
+
+// vnni is what AVX-512 has on most processors, not on the first ones.
+var vnni = dotKernels{
+	planes: dotPlanesAVX512,
+	bytes:  dotBytesAVX512,
+	three:  dotProducts{[4]dotProduct{dots3x1x1AVX512, dots3x2x1AVX512, dots3x4x1AVX512, dots3x8x1AVX512}, dots3x1x4AVX512},
+	one:    dotProducts{[4]dotProduct{dots1x1x1AVX512, dots1x2x1AVX512, dots1x4x1AVX512, dots1x8x1AVX512}, dots1x1x4AVX512},
+}
 
 func avx2Kernels() kernels {
 	return kernels{

@@ -1,25 +1,18 @@
 package simd
 
 import (
-	"encoding/binary"
-	"fmt"
 	"math"
 
 	"bitgpu/nn/cpu/parallel"
 )
 
-// Interleaved is a packed ternary matrix with a scale for each group of weights, as of TernaryGroupMatMul, for products
-// that look up instead of multiplying. The codes of two weights are four bits, which choose one of the 16 sums that two
-// elements of a vector can give; one instruction chooses for 32 rows at once, so their bytes lie side by side. To be sums
-// of whole numbers, the elements are rounded to 23 bits of the largest of their chunk, with its sign: as float32 rounds
-// that one. Such sums are exact, until a chunk's is multiplied with the scale of its group.
+// Products with an Interleaved matrix look up instead of multiplying: the codes of two weights are four bits, which choose one
+// of the 16 sums that two elements of a vector can give, and one instruction chooses for 32 rows at once. To be sums of whole
+// numbers, the elements are rounded to 23 bits of the largest of their chunk, with its sign: as float32 rounds that one. Such
+// sums are exact, until a chunk's is multiplied with the scale of its group.
 //
 // On Zen 3 a lookup for 32 rows takes half of the time of the 64 multiply-adds and of making floats of their codes:
 // BenchmarkPublic has the ratios. The idea is that of T-MAC (arXiv 2407.00088), with tables as exact as float32.
-type Interleaved struct {
-	rows, cols, group int
-	codes, scales     []byte // 32 rows after the other; of each column of bytes 32 by lookupPlace
-}
 
 // lookupKernels are the inner loops of Interleaved.
 type lookupKernels struct {
@@ -55,55 +48,6 @@ const (
 // their order.
 func lookupPlace(row int) int { return row/4%2*16 + row/8%2*8 + row%4*2 + row/16 }
 
-// Interleave copies a matrix, or keeps its codes where they are if they are spare. It returns nil where the rows are no
-// multiple of 32, and where the processor multiplies as fast as it looks up.
-func Interleave(codes []byte, scales []uint16, group, rows, cols int, spare bool) *Interleaved {
-	checkTernary("Interleave", rows*cols, len(codes), rows, cols)
-	checkGroups("Interleave", len(scales), group, rows, cols)
-	if active.Load().lookup == nil || rows%lookupRows > 0 || rows == 0 || cols == 0 {
-		return nil
-	}
-	m := &Interleaved{rows, cols, group, codes, make([]byte, 2*len(scales))}
-	if !spare {
-		m.codes = make([]byte, len(codes))
-	}
-	parallel.For(rows/lookupRows, ceilDiv(codeGrain, lookupRows*cols), &interleaving{m, codes, scales})
-	return m
-}
-
-// Bytes is the memory that the matrix takes, 0 of nil.
-func (m *Interleaved) Bytes() int {
-	if m == nil {
-		return 0
-	}
-	return len(m.codes) + len(m.scales)
-}
-
-// interleaving fills blocks of 32 rows of a matrix.
-type interleaving struct {
-	m      *Interleaved
-	codes  []byte
-	scales []uint16
-}
-
-// Run fills the blocks start to end.
-func (i *interleaving) Run(start, end int) {
-	m, k := i.m, active.Load()
-	width, groups := m.cols/4, m.cols/m.group
-	room := lookupRooms.get()
-	room.codes, room.halves = grow(room.codes, lookupRows*width), grow(room.halves, lookupRows*2*groups)
-	codes, halves := room.codes, room.halves
-	for b := start; b < end; b++ {
-		copy(codes, i.codes[b*lookupRows*width:][:lookupRows*width])
-		for g, s := range i.scales[b*lookupRows*groups:][:lookupRows*groups] {
-			binary.LittleEndian.PutUint16(halves[2*g:], s)
-		}
-		interleave(k, m.codes[b*lookupRows*width:], codes, width)
-		interleave(k, m.scales[b*scaleBytes*groups:], halves, 2*groups)
-	}
-	lookupRooms.put(room)
-}
-
 // interleave turns 32 rows of width bytes around; where they are no whole blocks of 16 the last one begins inside of the
 // one before.
 func interleave(k *kernels, dst, src []byte, width int) {
@@ -118,38 +62,6 @@ func interleave(k *kernels, dst, src []byte, width int) {
 	k.lookup.interleave(&dst[0], &src[0], width, width/16)
 	if rest := width - 16; width%16 > 0 {
 		k.lookup.interleave(&dst[rest*lookupRows], &src[rest], width, 1)
-	}
-}
-
-// Packed writes rows from one on as they were before: codes (n, cols/4) and scales (n, cols/group).
-func (m *Interleaved) Packed(codes []byte, scales []uint16, row, n int) {
-	width, groups := m.cols/4, m.cols/m.group
-	for i := range n {
-		block, place := (row+i)/lookupRows, lookupPlace((row+i)%lookupRows)
-		lines := m.codes[block*lookupRows*width+place:]
-		for c := range width {
-			codes[i*width+c] = lines[c*lookupRows]
-		}
-		lines = m.scales[block*scaleBytes*groups+place:]
-		for g := range groups {
-			scales[i*groups+g] = uint16(lines[g*scaleBytes]) | uint16(lines[g*scaleBytes+lookupRows])<<8
-		}
-	}
-}
-
-// Row writes the weights of row r (cols) as floats, scaled.
-func (m *Interleaved) Row(dst []float32, r int) {
-	block, place := r/lookupRows, lookupPlace(r%lookupRows)
-	lines, scales := m.codes[block*lookupRows*m.cols/4+place:], m.scales[block*scaleBytes*m.cols/m.group+place:]
-	for c := 0; c < m.cols; c += m.group {
-		at := c / m.group * scaleBytes
-		scale := half(uint16(scales[at]) | uint16(scales[at+lookupRows])<<8)
-		for i := c; i < c+m.group; i += 4 {
-			codes := lines[i/4*lookupRows]
-			for k := range 4 {
-				dst[i+k] = scale * float32(int(codes>>(2*k)&3)-1)
-			}
-		}
 	}
 }
 
@@ -170,36 +82,12 @@ var lookupJobs = newFreeList[lookupJob]()
 type lookupRoom struct {
 	nibbles []byte // of a chunk
 	sums    [lookupSums]byte
-	codes   []byte // as they were before
-	scales  []uint16
-	halves  []byte    // scales as bytes
-	part    []float32 // of MatMulI8
 }
-
-// rowsTogether is how many rows MatMulI8 puts together at a time.
-const rowsTogether = 256
 
 var lookupRooms = newFreeList[lookupRoom]()
 
-// MatMul is TernaryGroupMatMul for any number of vectors.
-func (m *Interleaved) MatMul(y, x []float32, n int) {
-	if n < 0 || len(y) != n*m.rows || len(x) != n*m.cols {
-		panic(fmt.Sprintf("simd: MatMul: y %d, x %d elements for rows %d, cols %d, n %d", len(y), len(x), m.rows, m.cols, n))
-	}
-	j := lookupJobs.get()
-	j.m, j.k = m, active.Load()
-	if j.k.lookup == nil {
-		j.n, j.x, j.y = n, x, y
-		parallel.For(m.rows/lookupRows, 1, (*packedPhase)(j))
-	} else {
-		j.lookup(y, x, n)
-	}
-	j.m, j.x, j.y = nil, nil, nil
-	lookupJobs.put(j)
-}
-
-func (j *lookupJob) lookup(y, x []float32, n int) {
-	m := j.m
+func (j *lookupJob) matMul(k *kernels, m *Interleaved, y, x []float32, n int) {
+	j.k, j.m = k, m
 	parts := ceilDiv(m.group, longestPart)
 	for m.group/groupUnit%parts != 0 { // equal parts, of whole units
 		parts++
@@ -214,26 +102,7 @@ func (j *lookupJob) lookup(y, x []float32, n int) {
 		parallel.For(j.n*j.chunks, chunkElements/(8*j.part)+1, (*tablePhase)(j))
 		parallel.For(m.rows/lookupRows, ceilDiv(chunkElements, lookupBlocks*lookupRows*m.cols)*lookupBlocks, j)
 	}
-}
-
-// packedPhase multiplies on levels that do not look up.
-type packedPhase lookupJob
-
-func (p *packedPhase) Run(start, end int) {
-	m, room := p.m, lookupRooms.get()
-	width, groups := m.cols/4, m.cols/m.group
-	room.codes, room.scales = grow(room.codes, lookupRows*width), grow(room.scales, lookupRows*groups)
-	scales := scaleRooms.get()
-	for b := start; b < end; b++ {
-		row := b * lookupRows
-		m.Packed(room.codes, room.scales, row, lookupRows)
-		wide := scales.widened(p.k, room.scales, 1)
-		for v := range p.n {
-			p.k.group.one(p.y[v*m.rows+row:][:lookupRows], room.codes, wide, p.x[v*m.cols:(v+1)*m.cols], groups, m.group)
-		}
-	}
-	scaleRooms.put(scales)
-	lookupRooms.put(room)
+	j.m, j.x, j.y = nil, nil, nil
 }
 
 // tablesLen is the bytes of a vector's tables.
@@ -319,21 +188,4 @@ func (j *lookupJob) addOne(block, blocks, from, to int) {
 				&m.scales[b*scaleStep+column/m.group*scaleBytes], &j.units[column/j.part], each/j.part, j.part/8)
 		}
 	}
-}
-
-// MatMulI8 is TernaryGroupMatMulI8, for a matrix that was not meant for it: its rows are put together again each time.
-func (m *Interleaved) MatMulI8(y []float32, q []int8, scales []float32, n int) {
-	room := lookupRooms.get()
-	width, groups := m.cols/4, m.cols/m.group
-	for row := 0; row < m.rows; row += rowsTogether {
-		rows := min(rowsTogether, m.rows-row)
-		room.codes, room.scales = grow(room.codes, rows*width), grow(room.scales, rows*groups)
-		room.part = grow(room.part, n*rows)
-		m.Packed(room.codes, room.scales, row, rows)
-		TernaryGroupMatMulI8(room.part, room.codes, room.scales, m.group, q, scales, rows, m.cols, n)
-		for v := range n {
-			copy(y[v*m.rows+row:][:rows], room.part[v*rows:])
-		}
-	}
-	lookupRooms.put(room)
 }

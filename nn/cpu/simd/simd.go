@@ -105,7 +105,8 @@ type kernels struct {
 	halfCache  cacheKernels[uint16]
 
 	group  groupKernels
-	lookup *lookupKernels // of Interleaved; nil where group is as fast
+	lookup *lookupKernels // of Interleaved; nil where dots or group is as fast
+	dots   *dotKernels    // of Interleaved; nil where the processor has no such instruction
 
 	// Products with vectors in int8, without and with scales of groups.
 	codes, groupCodes codesKernels
@@ -150,7 +151,7 @@ func Use(l Level) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("simd: level %v wanted, this machine has %v", l, Levels())
+	return fmt.Errorf("simd: want level %v, this machine has %v", l, Levels())
 }
 
 func checkSame(op string, n int, others ...int) {

@@ -82,7 +82,7 @@ func Recognize(path string) bool {
 	if info.IsDir() {
 		return isHFDir(path)
 	}
-	if !info.Mode().IsRegular() { // to open a pipe waits for who writes
+	if !info.Mode().IsRegular() { // opening a pipe would wait for a writer
 		return false
 	}
 	f, err := os.Open(path)

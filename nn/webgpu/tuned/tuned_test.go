@@ -106,7 +106,7 @@ func TestOthersStay(t *testing.T) {
 	}
 	product(t, path)
 	if known := load(path); len(known) != 2 || !bytes.Contains(read(t, path), []byte(`"Other GPU"`)) || !bytes.Contains(read(t, path), []byte(`"tiles": true`)) {
-		t.Errorf("two adapters wanted, found %s", read(t, path))
+		t.Errorf("got %s, want two adapters", read(t, path))
 	}
 }
 

@@ -30,6 +30,7 @@ var sources = []struct {
 	{"kernels_group", groupKernels},
 	{"kernels_codes", codesKernels},
 	{"kernels_lookup", lookupKernels},
+	{"kernels_dots", dotKernels},
 	{"kernels_half", halfKernels},
 	{"kernels_cache", cacheKernels},
 	{"kernels_measure", measureKernels},

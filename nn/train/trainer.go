@@ -5,8 +5,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Engine is a [Learner] without its type parameter. Tests of a run put a fake in its place.
-type Engine interface {
+// Trainer is a [Learner] without its type parameter. Tests of a run put a fake in its place.
+type Trainer interface {
 	Config() nn.Config
 	Shape() Shape
 	Updates() int
@@ -15,9 +15,9 @@ type Engine interface {
 	Pending() (steps int, full bool)
 	Results() ([]Result, error)
 	Evaluate(tokens Tokens, stop func() bool) (Evaluation, error)
-	Read(part Part) (*nn.Weights[op.HostTensor], error)
+	Download(part Part) (*nn.Weights[op.HostTensor], error)
 	Restore(part Part, from *nn.Weights[op.HostTensor]) error
 	Release()
 }
 
-var _ Engine = (*Learner[int])(nil)
+var _ Trainer = (*Learner[int])(nil)

@@ -10,8 +10,8 @@ import (
 	"bitgpu/nn/ternary"
 )
 
-// bed makes an operation's tensors, random but the same every time, and gives them back.
-type bed[T any] struct {
+// fixture makes an operation's tensors, random but the same every time, and gives them back.
+type fixture[T any] struct {
 	ops   op.Backend[T]
 	r     *rand.Rand
 	owned []T
@@ -19,17 +19,17 @@ type bed[T any] struct {
 	err   error // the first of run
 }
 
-func newBed[T any](ops op.Backend[T]) *bed[T] {
-	return &bed[T]{ops: ops, r: rand.New(rand.NewPCG(1, 2))}
+func newFixture[T any](ops op.Backend[T]) *fixture[T] {
+	return &fixture[T]{ops: ops, r: rand.New(rand.NewPCG(1, 2))}
 }
 
-func (b *bed[T]) own(t T) T {
+func (b *fixture[T]) own(t T) T {
 	b.owned = append(b.owned, t)
 	return t
 }
 
 // close gives the tensors back.
-func (b *bed[T]) close() {
+func (b *fixture[T]) close() {
 	for _, p := range b.made {
 		p.Release()
 	}
@@ -38,7 +38,7 @@ func (b *bed[T]) close() {
 }
 
 // run prepares operations and returns what runs them.
-func (b *bed[T]) run(ops ...op.Op[T]) func() {
+func (b *fixture[T]) run(ops ...op.Op[T]) func() {
 	p, err := b.ops.Prepare(ops)
 	if err != nil {
 		b.err = errors.Join(b.err, err)
@@ -49,7 +49,7 @@ func (b *bed[T]) run(ops ...op.Op[T]) func() {
 }
 
 // rules makes the tensor of sampling rules, the same for every row.
-func (b *bed[T]) rules(s op.Sampling, n int) T {
+func (b *fixture[T]) rules(s op.Sampling, n int) T {
 	rows := make([]uint32, n*op.RulesSize)
 	for i := range n {
 		s.Encode(rows[i*op.RulesSize:])
@@ -60,7 +60,7 @@ func (b *bed[T]) rules(s op.Sampling, n int) T {
 }
 
 // room makes an F32 tensor of zeros.
-func (b *bed[T]) room(shape ...int) T { return b.own(b.ops.New(op.F32, shape...)) }
+func (b *fixture[T]) room(shape ...int) T { return b.own(b.ops.New(op.F32, shape...)) }
 
 // normals are the numbers that all tensors are filled from: drawing each anew would take longer
 // than the measurement.
@@ -74,7 +74,7 @@ var normals = func() []float32 {
 }()
 
 // values are n normally distributed numbers.
-func (b *bed[T]) values(n int) []float32 { return randomNormals(b.r, n) }
+func (b *fixture[T]) values(n int) []float32 { return randomNormals(b.r, n) }
 
 func randomNormals(r *rand.Rand, n int) []float32 {
 	v := make([]float32, n)
@@ -85,14 +85,14 @@ func randomNormals(r *rand.Rand, n int) []float32 {
 }
 
 // normal makes an F32 tensor of normally distributed numbers.
-func (b *bed[T]) normal(shape ...int) T {
+func (b *fixture[T]) normal(shape ...int) T {
 	t := b.room(shape...)
 	b.ops.Write(t, 0, b.values(op.Count(shape)))
 	return t
 }
 
 // ternary makes a packed matrix of stacked blocks.
-func (b *bed[T]) ternary(rows, cols, blocks int) T {
+func (b *fixture[T]) ternary(rows, cols, blocks int) T {
 	h := op.HostTensor{
 		Format: op.Ternary, Shape: []int{rows, cols}, Absmean: true,
 		Codes: make([]byte, rows*ternary.RowBytes(cols)), Scales: make([]float32, blocks),
@@ -105,12 +105,12 @@ func (b *bed[T]) ternary(rows, cols, blocks int) T {
 }
 
 // table makes a matrix in one of the formats of tables.
-func (b *bed[T]) table(format op.Format, rows, cols int) T {
+func (b *fixture[T]) table(format op.Format, rows, cols int) T {
 	return b.own(b.ops.Load(convertTable(op.HostTensor{Shape: []int{rows, cols}, F32: b.values(rows * cols)}, format)))
 }
 
 // tokens makes ids of a vocabulary.
-func (b *bed[T]) tokens(vocab, n int) T {
+func (b *fixture[T]) tokens(vocab, n int) T {
 	t := b.own(b.ops.New(op.U32, n))
 	b.ops.WriteTokens(t, 0, randomTokens(b.r, vocab, n))
 	return t

@@ -1,4 +1,4 @@
-package main
+package dataset
 
 import (
 	"fmt"
@@ -6,22 +6,35 @@ import (
 	"unicode/utf8"
 
 	"bitgpu/io/corpus"
-
-	"github.com/urfave/cli/v2"
 )
 
-// split sees to it that a share for validation gives something: where no document's hash falls into it, or every one's, the
-// end of the text does if that is one file. Otherwise it says so, before any work.
-func (s *source) split(c *cli.Context) error {
-	if s.ratio == 0 {
+// SplitError is the error of a share for validation that takes all documents, or none.
+type SplitError struct {
+	Ratio     float64
+	Documents int
+	All       bool // all of them are taken, so that none is left for training
+}
+
+func (e *SplitError) Error() string {
+	if e.All {
+		return fmt.Sprintf("a share of %v takes all of %d documents, so none is left for training", e.Ratio, e.Documents)
+	}
+	return fmt.Sprintf("a share of %v gives none of %d documents for validation", e.Ratio, e.Documents)
+}
+
+// Split makes sure, before any work, that both parts get something: if no document's hash falls into the share for validation, or
+// every one's does, the end of the text is taken for it, provided the text is one file and no conversations. Otherwise the error
+// is a [SplitError]; unless its All is set the source can be written all the same, with nothing for validation.
+func (s *Source) Split() error {
+	if s.Ratio == 0 {
 		return nil
 	}
 	documents, validation, bytes, path, files := 0, 0, 0, "", 0
-	for doc, err := range s.docs {
+	for doc, err := range s.Docs {
 		if err != nil {
 			return err
 		}
-		if corpus.InValidation(doc.Text, s.ratio) {
+		if corpus.InValidation(doc.Text, s.Ratio) {
 			validation++
 		}
 		if doc.Path != path {
@@ -34,26 +47,17 @@ func (s *source) split(c *cli.Context) error {
 			return nil
 		}
 	}
-	if files == 1 && bytes > 1 && !c.Bool("chat") { // a conversation has no tail
-		s.tail(int(float64(bytes) * (1 - s.ratio)))
+	if files == 1 && bytes > 1 && s.Template == nil {
+		s.tail(int(float64(bytes) * (1 - s.Ratio)))
 		return nil
 	}
-	if validation > 0 {
-		return usagef("%s: --val-ratio: a share of %v takes all of %d documents, so none is left for training; a smaller one, or `bitgpu data --val-input`, does",
-			c.Command.Name, s.ratio, documents)
-	}
-	const found = "--val-ratio: a share of %v gives none of %d documents for validation"
-	if c.IsSet("val-ratio") || c.Int("val-every") > 0 {
-		return usagef("%s: "+found+"; a larger one, or `bitgpu data --val-input`, does", c.Command.Name, s.ratio, documents)
-	}
-	fmt.Fprintf(c.App.ErrWriter, found+": there will be no validation\n", s.ratio, documents)
-	return nil
+	return &SplitError{s.Ratio, documents, validation > 0}
 }
 
 // tail takes what follows the first bytes of the text for validation, from the next line on if there is one.
-func (s *source) tail(bytes int) {
-	docs, cut, seen := s.docs, bytes, 0
-	s.docs = func(yield func(corpus.Document, error) bool) {
+func (s *Source) tail(bytes int) {
+	docs, cut, seen := s.Docs, bytes, 0
+	s.Docs = func(yield func(corpus.Document, error) bool) {
 		at := 0
 		for doc, err := range docs {
 			end := at + len(doc.Text)

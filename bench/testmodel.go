@@ -9,21 +9,21 @@ import (
 	"bitgpu/nn/train"
 )
 
-// subject is a model under measurement.
-type subject struct {
+// testModel is a model under measurement.
+type testModel struct {
 	size   Size
 	mixer  string
 	config nn.Config
 	host   *nn.Weights[op.HostTensor] // float32
 }
 
-func newSubject(size Size, mixer string) subject {
+func newTestModel(size Size, mixer string) testModel {
 	c := size.config(mixer)
-	return subject{size, mixer, c, train.InitialWeights(c, 1)}
+	return testModel{size, mixer, c, train.InitialWeights(c, 1)}
 }
 
 // withHead is the model's weights with the head in another format.
-func (m subject) withHead(format op.Format) *nn.Weights[op.HostTensor] {
+func (m testModel) withHead(format op.Format) *nn.Weights[op.HostTensor] {
 	w := slices.Clone(*m.host)
 	*w.Head() = convertTable(*w.Head(), format)
 	return &w
@@ -39,7 +39,7 @@ func (c costs) each(tokens int) costs {
 
 // reading is what time tokens of each of batch sequences cost: the weights and the memories once,
 // arithmetic for every token, logits for rows of them.
-func (m subject) reading(head op.Format, batch, time, rows int) costs {
+func (m testModel) reading(head op.Format, batch, time, rows int) costs {
 	c := m.config
 	n := float64(batch * time)
 	var total costs
@@ -70,7 +70,7 @@ func (m subject) reading(head op.Format, batch, time, rows int) costs {
 // training is what a step on batch sequences of time tokens costs: a product backward is two
 // products, and AdamW reads a gradient and reads and writes the weights and two moments. The float
 // activations are left out, as they may stay in caches.
-func (m subject) training(batch, time int) costs {
+func (m testModel) training(batch, time int) costs {
 	forward := m.reading(op.F32, batch, time, batch*time)
 	return costs{
 		bytes: forward.bytes + 7*4*float64(m.config.ParamCount()),

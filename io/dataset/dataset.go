@@ -1,0 +1,145 @@
+// Package dataset turns text into what a training reads: a vocabulary, and a data directory of tokens, a part of them for
+// validation. It also measures text: how many bytes tokens stand for, and how large a text is before it is read.
+//
+// It is not for finding documents in files, nor for the token files themselves, which are package corpus's, and not for the
+// tokenizer's algorithm, which is package tokenizer's.
+//
+// # Why
+//
+// Why does an end of the context leave everything as it was? What takes minutes is stopped by people, and a data directory of
+// half a text looks like one of the whole.
+package dataset
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"path/filepath"
+
+	"bitgpu/internal/await"
+	"bitgpu/io/chat"
+	"bitgpu/io/corpus"
+	"bitgpu/io/lesson"
+	"bitgpu/io/modeldir"
+	"bitgpu/io/tokenizer"
+)
+
+// Source is the text of a data directory.
+type Source struct {
+	Docs     iter.Seq2[corpus.Document, error]
+	Val      iter.Seq2[corpus.Document, error] // wholly for validation; nil if there is none
+	Mode     corpus.Mode                       // what a document is, noted in the directory
+	Template *chat.Template                    // documents are conversations, which it renders; nil for text
+	Ratio    float64                           // share of Docs for validation, from 0 to below 1
+
+	inVal func(text string) bool // asked of Docs in their order; nil for the share that their hashes give
+}
+
+// Vocabulary makes a tokenizer.json of at most size tokens, each of a pair that occurs minFrequency times, and says how many it
+// has: fewer where the text has not so many pairs. An end of the context gives its cause.
+func Vocabulary(ctx context.Context, docs iter.Seq2[corpus.Document, error], size, minFrequency int) (file []byte, tokens int, err error) {
+	texts := func(yield func(string, error) bool) {
+		for doc, err := range docs {
+			if !yield(doc.Text, err) {
+				return
+			}
+		}
+	}
+	file, err = await.For(ctx, func() ([]byte, error) {
+		return tokenizer.Train(texts, tokenizer.TrainOptions{
+			VocabSize: size, MinFrequency: minFrequency, Stop: func() error { return context.Cause(ctx) },
+		})
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	tok, err := tokenizer.Parse(modeldir.TokenizerName, file)
+	if err != nil {
+		return nil, 0, err
+	}
+	return file, tok.Size(), nil
+}
+
+// Write writes a data directory as a whole: token files for training and validation, the tokenizer, whose file is given with its
+// name for errors, and a description. Whatever fails leaves what was there; an end of the context gives its cause.
+func Write(ctx context.Context, dir, name string, file []byte, from Source) (corpus.Meta, error) {
+	var meta corpus.Meta
+	tok, err := tokenizer.Parse(name, file)
+	if err != nil {
+		return meta, err
+	}
+	ends := tok.EndOfText()
+	if len(ends) == 0 {
+		return meta, fmt.Errorf("%s: no token that ends a text, such as <|endoftext|>, to put between documents", name)
+	}
+	meta = corpus.Meta{
+		VocabSize: tok.Size(), EndOfText: ends[0], Tokenizer: corpus.TokenizerHash(file), Document: from.Mode, ValRatio: from.Ratio,
+	}
+	out, err := corpus.CreateDir(dir)
+	if err != nil {
+		return meta, err
+	}
+	defer out.Discard()
+	w := &partWriter{tok: tok, meta: &meta, train: out.Train, val: out.Val}
+	if from.Template != nil {
+		w.teacher = lesson.NewTeacher(tok, from.Template)
+		out.TrainMarks, out.ValMarks = []byte{}, []byte{}
+		w.trainMarks, w.valMarks = &out.TrainMarks, &out.ValMarks
+	}
+	if from.inVal == nil {
+		from.inVal = func(text string) bool { return corpus.InValidation(text, from.Ratio) }
+	}
+	if err := w.write(ctx, from.Docs, from.inVal); err != nil {
+		return meta, err
+	}
+	if from.Val != nil {
+		if err := w.write(ctx, from.Val, func(string) bool { return true }); err != nil {
+			return meta, err
+		}
+	}
+	if err := out.Commit(meta, modeldir.TokenizerName, file); err != nil {
+		return meta, err
+	}
+	return corpus.ReadMeta(filepath.Join(dir, corpus.MetaName))
+}
+
+// partWriter writes both token files and counts what is in them.
+type partWriter struct {
+	tok        *tokenizer.Tokenizer
+	meta       *corpus.Meta
+	train, val *corpus.TokenWriter
+
+	teacher              *lesson.Teacher // of conversations, nil for text
+	trainMarks, valMarks *[]byte
+}
+
+// write encodes documents and appends each to the part that it belongs to.
+func (w *partWriter) write(ctx context.Context, docs iter.Seq2[corpus.Document, error], inVal func(text string) bool) error {
+	if w.teacher != nil {
+		return EncodeChats(w.teacher, docs, func(text string, d lesson.Document) error {
+			file, marks, part := w.train, w.trainMarks, &w.meta.Train
+			if inVal(text) {
+				file, marks, part = w.val, w.valMarks, &w.meta.Val
+			}
+			*marks = append(*marks, d.Marks...)
+			part.Documents++
+			part.Tokens += int64(len(d.IDs))
+			part.Answers += int64(bytes.Count(d.Marks, []byte{corpus.Counts}))
+			return file.Append(d.IDs...)
+		})
+	}
+	return Encode(ctx, w.tok, docs, func(text string, ids []uint32) error {
+		file, part := w.train, &w.meta.Train
+		if inVal(text) {
+			file, part = w.val, &w.meta.Val
+		}
+		if err := file.Append(append(ids, w.meta.EndOfText)...); err != nil {
+			return err
+		}
+		part.Documents++
+		part.Tokens += int64(len(ids)) + 1
+		part.Bytes += int64(len(text))
+		return nil
+	})
+}

@@ -1,0 +1,13 @@
+package cpu
+
+import (
+	"fmt"
+
+	"bitgpu/nn/cpu/parallel"
+	"bitgpu/nn/cpu/simd"
+)
+
+// DeviceName names the CPU engine for a user, with its threads and the level of its kernels.
+func DeviceName() string {
+	return fmt.Sprintf("CPU (%d threads, %v)", parallel.Workers(), simd.Active())
+}

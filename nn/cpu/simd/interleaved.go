@@ -1,0 +1,264 @@
+package simd
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"bitgpu/nn/cpu/parallel"
+)
+
+// Interleaved is a packed ternary matrix, with a scale for each group of weights as of TernaryGroupMatMul or without, whose
+// codes lie in the order in which the processor's best product takes them: those of one place of a block of rows side by side.
+// Rows that fill no block are at the end as they were before.
+// Such products are of whole numbers that stand for the elements of a vector to 23 bits of the largest one nearby, see lookup.go
+// and dots.go.
+type Interleaved struct {
+	rows, cols, group int
+	dots              bool   // blocks of 16 rows, for dotKernels, not of 32 rows, for lookupKernels
+	codes, scales     []byte // of a block after those of another; without groups there are no scales
+}
+
+// Interleave copies a matrix, or keeps its codes where they are if they are spare. Without groups there are no scales. It
+// returns nil where the processor has nothing better than TernaryMatMul and its relatives, and where there is no whole block.
+func Interleave(codes []byte, scales []uint16, group, rows, cols int, spare bool) *Interleaved {
+	checkTernary("Interleave", rows*cols, len(codes), rows, cols)
+	if group != 0 || len(scales) > 0 {
+		checkGroups("Interleave", len(scales), group, rows, cols)
+	}
+	k := active.Load()
+	m := &Interleaved{rows: rows, cols: cols, group: group, codes: codes}
+	switch {
+	case cols == 0:
+		return nil
+	case k.dots != nil && rows >= dotRows && cols%dotColumns == 0:
+		m.dots = true
+	case k.lookup == nil || rows < lookupRows || group == 0:
+		return nil
+	}
+	whole := m.wholeRows()
+	if !spare {
+		m.codes = make([]byte, len(codes))
+		copy(m.codes[whole*cols/4:], codes[whole*cols/4:])
+	}
+	m.scales = make([]byte, 2*len(scales))
+	for g := whole * m.groups(); g < len(scales); g++ {
+		binary.LittleEndian.PutUint16(m.scales[2*g:], scales[g])
+	}
+	parallel.For(rows/m.blockRows(), ceilDiv(codeGrain, m.blockRows()*cols), &interleaving{m, codes, scales})
+	return m
+}
+
+// Bytes is the memory that the matrix takes, 0 of nil.
+func (m *Interleaved) Bytes() int {
+	if m == nil {
+		return 0
+	}
+	return len(m.codes) + len(m.scales)
+}
+
+// blockRows is the number of rows of a block.
+func (m *Interleaved) blockRows() int {
+	if m.dots {
+		return dotRows
+	}
+	return lookupRows
+}
+
+// wholeRows is the number of rows in blocks.
+func (m *Interleaved) wholeRows() int { return m.rows / m.blockRows() * m.blockRows() }
+
+// groups is the number of scales of a row.
+func (m *Interleaved) groups() int {
+	if m.group == 0 {
+		return 0
+	}
+	return m.cols / m.group
+}
+
+// codeAt is where byte c of a row's codes is.
+func (m *Interleaved) codeAt(row, c int) int {
+	switch {
+	case row >= m.wholeRows():
+		return row*m.cols/4 + c
+	case m.dots:
+		return (row/dotRows*m.cols/4+c/4*4)*dotRows + row%dotRows*4 + c%4
+	}
+	return (row/lookupRows*m.cols/4+c)*lookupRows + lookupPlace(row%lookupRows)
+}
+
+// scale is that of group g of a row.
+func (m *Interleaved) scale(row, g int) uint16 {
+	switch {
+	case row >= m.wholeRows():
+		return binary.LittleEndian.Uint16(m.scales[2*(row*m.groups()+g):])
+	case m.dots:
+		return binary.LittleEndian.Uint16(m.scales[2*((row/dotRows*m.groups()+g)*dotRows+row%dotRows):])
+	}
+	at := (row/lookupRows*m.groups()+g)*scaleBytes + lookupPlace(row%lookupRows)
+	return uint16(m.scales[at]) | uint16(m.scales[at+lookupRows])<<8
+}
+
+// interleaving fills blocks of a matrix.
+type interleaving struct {
+	m      *Interleaved
+	codes  []byte
+	scales []uint16
+}
+
+// Run fills the blocks start to end.
+func (i *interleaving) Run(start, end int) {
+	m, k := i.m, active.Load()
+	rows, width, groups := m.blockRows(), m.cols/4, m.groups()
+	room := turnedRooms.get()
+	room.codes, room.halves = grow(room.codes, rows*width), grow(room.halves, rows*2*groups)
+	codes, halves := room.codes, room.halves
+	for b := start; b < end; b++ {
+		copy(codes, i.codes[b*rows*width:][:rows*width])
+		for g, s := range i.scales[b*rows*groups:][:rows*groups] {
+			binary.LittleEndian.PutUint16(halves[2*g:], s)
+		}
+		if m.dots {
+			turnAround(m.codes[b*rows*width:], codes, width, 4)
+			turnAround(m.scales[b*rows*2*groups:], halves, 2*groups, 2)
+			continue
+		}
+		interleave(k, m.codes[b*rows*width:], codes, width)
+		interleave(k, m.scales[b*scaleBytes*groups:], halves, 2*groups)
+	}
+	turnedRooms.put(room)
+}
+
+// turnAround puts the first unit bytes of 16 rows of width bytes side by side, then the next ones.
+func turnAround(dst, src []byte, width, unit int) {
+	for c := 0; c < width; c += unit {
+		for r := range dotRows {
+			copy(dst[c*dotRows+r*unit:][:unit], src[r*width+c:])
+		}
+	}
+}
+
+// turnedRoom is room for some rows as they were before.
+type turnedRoom struct {
+	codes  []byte
+	scales []uint16
+	halves []byte    // scales as bytes
+	part   []float32 // of a product
+}
+
+var turnedRooms = newFreeList[turnedRoom]()
+
+// Packed writes n rows from row on as they were before: codes (n, cols/4) and scales (n, cols/group).
+func (m *Interleaved) Packed(codes []byte, scales []uint16, row, n int) {
+	width, groups := m.cols/4, m.groups()
+	for i := range n {
+		for c := range width {
+			codes[i*width+c] = m.codes[m.codeAt(row+i, c)]
+		}
+		for g := range groups {
+			scales[i*groups+g] = m.scale(row+i, g)
+		}
+	}
+}
+
+// Row writes the weights of row r (cols) as floats, times the scales of groups.
+func (m *Interleaved) Row(dst []float32, r int) {
+	next, four := 1, 4 // how far the next byte of the row's codes is, and the one after four of them
+	switch {
+	case r >= m.wholeRows():
+	case m.dots:
+		four = 4 * dotRows
+	default:
+		next, four = lookupRows, 4*lookupRows
+	}
+	scale, at := float32(1), m.codeAt(r, 0)
+	for c := 0; c < m.cols; c += 16 {
+		if m.group > 0 && c%m.group == 0 {
+			scale = half(m.scale(r, c/m.group))
+		}
+		for b := 0; b < 16 && c+b < m.cols; b += 4 {
+			codes := m.codes[at+b/4*next]
+			for k := range 4 {
+				dst[c+b+k] = scale * float32(int(codes>>(2*k)&3)-1)
+			}
+		}
+		at += four
+	}
+}
+
+// MatMul is TernaryGroupMatMul, or TernaryMatMul, for any number of vectors.
+func (m *Interleaved) MatMul(y, x []float32, n int) {
+	if n < 0 || len(y) != n*m.rows || len(x) != n*m.cols {
+		panic(fmt.Sprintf("simd: MatMul: y %d, x %d elements for rows %d, cols %d, n %d", len(y), len(x), m.rows, m.cols, n))
+	}
+	if n == 0 {
+		return
+	}
+	k, done := active.Load(), 0
+	switch {
+	case m.dots && k.dots != nil:
+		j := dotJobs.get()
+		j.matMul(k, m, y, x, n)
+		dotJobs.put(j)
+		done = m.wholeRows()
+	case !m.dots && k.lookup != nil:
+		j := lookupJobs.get()
+		j.matMul(k, m, y, x, n)
+		lookupJobs.put(j)
+		done = m.wholeRows()
+	}
+	room := turnedRooms.get()
+	for rows := range room.parts(m, done, y, n) {
+		if m.group == 0 {
+			TernaryMatMul(room.part, room.codes, x, rows, m.cols, n)
+			continue
+		}
+		TernaryGroupMatMul(room.part, room.codes, room.scales, m.group, x, rows, m.cols, n)
+	}
+	turnedRooms.put(room)
+}
+
+// MatMulI8 is TernaryGroupMatMulI8, or TernaryMatMulI8.
+func (m *Interleaved) MatMulI8(y []float32, q []int8, scales []float32, n int) {
+	if n < 0 || len(y) != n*m.rows || len(q) != n*m.cols || len(scales) != n {
+		panic(fmt.Sprintf("simd: MatMulI8: y %d, q %d, scales %d elements for rows %d, cols %d, n %d", len(y), len(q), len(scales), m.rows, m.cols, n))
+	}
+	if n == 0 {
+		return
+	}
+	k, done := active.Load(), 0
+	if m.dots && k.dots != nil {
+		j := dotJobs.get()
+		j.matMulI8(k, m, y, q, scales, n)
+		dotJobs.put(j)
+		done = m.wholeRows()
+	}
+	room := turnedRooms.get()
+	for rows := range room.parts(m, done, y, n) {
+		if m.group == 0 {
+			TernaryMatMulI8(room.part, room.codes, q, scales, rows, m.cols, n)
+			continue
+		}
+		TernaryGroupMatMulI8(room.part, room.codes, room.scales, m.group, q, scales, rows, m.cols, n)
+	}
+	turnedRooms.put(room)
+}
+
+// partRows is how many rows are put together again at a time for products that take them as they were.
+const partRows = 256
+
+// parts yields the numbers of rows, from first on, that lie in the room as they were before. The caller leaves their product
+// with n vectors there, which goes to y (n, rows).
+func (r *turnedRoom) parts(m *Interleaved, first int, y []float32, n int) func(yield func(rows int) bool) {
+	return func(yield func(rows int) bool) {
+		for ; first < m.rows; first += partRows {
+			rows := min(partRows, m.rows-first)
+			r.codes, r.scales = grow(r.codes, rows*m.cols/4), grow(r.scales, rows*m.groups())
+			r.part = grow(r.part, n*rows)
+			m.Packed(r.codes, r.scales, first, rows)
+			yield(rows)
+			for v := range n {
+				copy(y[v*m.rows+first:][:rows], r.part[v*rows:])
+			}
+		}
+	}
+}

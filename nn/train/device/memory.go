@@ -1,0 +1,69 @@
+package device
+
+import (
+	"fmt"
+	"math"
+
+	"bitgpu/internal/units"
+	"bitgpu/nn"
+	"bitgpu/nn/op"
+	"bitgpu/nn/train"
+)
+
+// MemoryError is returned for what takes more memory than there is.
+type MemoryError struct {
+	What       string // "this training"
+	Need, Free int64  // bytes
+	Batch      bool   // smaller batches or shorter rows take less
+}
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("%s takes %s of memory, and %s are free", e.What, units.Bytes(e.Need), units.Bytes(e.Free))
+}
+
+// Bytes is how much of the device's memory a training takes, on one rank. On the CPU its sums over shards lie there too.
+func (d *Device) Bytes(c nn.Config, s train.Shape) int64 {
+	if d.OnCPU {
+		return train.DeviceBytes(c, s) + train.SumsBytes(c, s, true)
+	}
+	return train.DeviceBytes(c, s)
+}
+
+// Plan decides whether all activations are kept or blocks are computed again in backward: where the options say so, or where they
+// leave it open and the activations do not fit. What does not fit either way is a [MemoryError].
+func (d *Device) Plan(c nn.Config, o train.Options) (train.Shape, error) {
+	s := o.Shape()
+	s.Group, s.ShardOptimizer = d.Group, d.ShardOptimizer
+	s.Recompute = o.Recompute == train.RecomputeOn || o.Recompute == train.RecomputeAuto && d.Bytes(c, s) > d.Room
+	// The first weights are drawn in the host's memory, wherever the training runs.
+	if host, free := 4*int64(c.ParamCount()), FreeMemory(); host > free {
+		return s, &MemoryError{What: "drawing the weights of this model", Need: host, Free: free}
+	}
+	if need := d.Bytes(c, s); need > d.Room {
+		return s, &MemoryError{What: "this training", Need: need, Free: d.Room, Batch: true}
+	}
+	return s, nil
+}
+
+// NewTrainer makes what trains by a plan. Where the device turns out to have less memory than thought, it computes blocks again.
+func (d *Device) NewTrainer(c nn.Config, o train.Options, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Trainer, error) {
+	t, err := d.Learner(c, s, w)
+	if err != nil && o.Recompute == train.RecomputeAuto && !s.Recompute {
+		s.Recompute = true
+		t, err = d.Learner(c, s, w)
+	}
+	return t, err
+}
+
+// CheckEvaluation refuses, with a [MemoryError], an evaluation that does not fit.
+func (d *Device) CheckEvaluation(c nn.Config, batch, time int) error {
+	f := c.Footprint(1, 1)
+	need := f.Workspace + f.Session // of a public family, whose weights are there already
+	if c.Decoder == nil {
+		need = f.Weights + min(train.EvaluationBytes(c, batch, time), math.MaxInt64/2)
+	}
+	if need > d.Room {
+		return &MemoryError{What: "this evaluation", Need: need, Free: d.Room, Batch: true}
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package device
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"bitgpu/nn"
+	"bitgpu/nn/train"
+)
+
+// RandomSteps measures steps on random tokens, the same for every step.
+type RandomSteps struct {
+	Limit  int           // steps to take after the first, 0 for as many as Least and Time say
+	Least  int           // steps at least
+	Time   time.Duration // after which no step begins, but for the least
+	Group  train.Group   // whose rank 0 decides for all; nil for one process
+	inputs []uint32
+}
+
+// NewRandomSteps draws the tokens of steps of a shape.
+func NewRandomSteps(s train.Shape, vocab int) *RandomSteps {
+	random := rand.New(rand.NewPCG(1, 1))
+	ids := make([]uint32, s.OwnTokens()+1)
+	for i := range ids {
+		ids[i] = random.Uint32N(uint32(vocab))
+	}
+	return &RandomSteps{Group: train.Alone{}, inputs: ids}
+}
+
+// Measure is the mean time of a step after the first, which pays for memory, and the number of all steps taken. Their learning rate
+// is 0, and changes nothing: weights of noise would otherwise run away.
+func (r *RandomSteps) Measure(t train.Trainer) (mean time.Duration, taken int, err error) {
+	step := func() { t.Step(0, r.inputs[:len(r.inputs)-1], r.inputs[1:]) }
+	step()
+	if _, err := t.Results(); err != nil {
+		return 0, 1, err
+	}
+	start := time.Now()
+	steps := 0
+	for ; ; steps++ {
+		more := steps < r.Limit || r.Limit == 0 && (steps < r.Least || time.Since(start) < r.Time)
+		if more, err = train.Any(r.Group, more && r.Group.Rank() == 0); err != nil || !more {
+			break
+		}
+		step()
+		if _, full := t.Pending(); full {
+			if _, err := t.Results(); err != nil {
+				return 0, steps, err
+			}
+		}
+	}
+	if err == nil {
+		_, err = t.Results()
+	}
+	return time.Since(start) / time.Duration(max(steps, 1)), steps + 1, err
+}
+
+// StepTime measures a few steps of a training that is given up then.
+func (d *Device) StepTime(c nn.Config, o train.Options) (time.Duration, error) {
+	shape, err := d.Plan(c, o)
+	if err != nil {
+		return 0, err
+	}
+	t, err := d.NewTrainer(c, o, shape, train.InitialWeights(c, o.Seed))
+	if err != nil {
+		return 0, err
+	}
+	defer t.Release()
+	steps := NewRandomSteps(t.Shape(), c.Vocab)
+	steps.Limit = 2
+	each, _, err := steps.Measure(t)
+	return each, err
+}
+
+// MatrixWork is the floating-point operations of each operation's matrix products in one step, two for a multiply-add, by the
+// operations' names. Backward takes a product for the input and one for the weight.
+func MatrixWork(c nn.Config, s train.Shape) map[string]float64 {
+	n := float64(s.TokensPerStep())
+	D, d, H, mix := float64(c.Width), float64(c.MemoryWidth), float64(c.MLPWidth), float64(c.MixWidth())
+	layers := float64(c.Layers)
+	forward := layers
+	if s.Recompute {
+		forward = 2*layers - 1
+	}
+	head := 2 * n * D * float64(c.Vocab)
+	return map[string]float64{
+		"Linear":         forward * 2 * n * D * (mix + d + 3*H),
+		"LinearBackward": layers * 4 * n * D * (mix + d + 3*H),
+		"Head":           head,
+		"HeadBackward":   2 * head,
+	}
+}
