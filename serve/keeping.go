@@ -140,8 +140,8 @@ func (m *measures) checkLimit(limit int64) error {
 
 // checkSize refuses a file that is larger than it can be.
 func (m *measures) checkSize(a about) error {
-	if a.Bytes > m.size(a.Tokens) {
-		return fmt.Errorf("%s: got %d bytes of a memory that has read %d tokens, want at most %d", a.File, a.Bytes, a.Tokens, m.size(a.Tokens))
+	if most := m.size(min(a.Tokens, int64(m.model.Context()))); a.Bytes > most {
+		return fmt.Errorf("%s: got %d bytes of a memory that has read %d tokens, want at most %d", a.File, a.Bytes, a.Tokens, most)
 	}
 	return nil
 }

@@ -51,14 +51,14 @@ func (o AdaptOptions) Shape() Shape {
 }
 
 // Fit limits the rows to a text of so many tokens: no row is longer than the text, and no more rows are read at once than it
-// fills. Shards have a row each at least.
+// fills. Each shard has at least one row.
 func (o AdaptOptions) Fit(tokens int) AdaptOptions {
 	o.Time = max(min(o.Time, (tokens-1)/max(o.Shards, 1)), 1)
 	o.Batch = min(o.Batch, max((tokens-1)/o.Time, 1))
 	return o.wholeShards()
 }
 
-// wholeShards bounds the rows of a step by those that shards can share.
+// wholeShards rounds the rows of a step down to a multiple of the shards.
 func (o AdaptOptions) wholeShards() AdaptOptions {
 	if o.Shards > 0 {
 		o.Batch = max(o.Batch/o.Shards, 1) * o.Shards
@@ -66,7 +66,7 @@ func (o AdaptOptions) wholeShards() AdaptOptions {
 	return o
 }
 
-// FitRows bounds the rows of a step by how many there are.
+// FitRows limits the rows of a step to the number that there is.
 func (o AdaptOptions) FitRows(rows int) AdaptOptions {
 	o.Batch = min(o.Batch, rows)
 	return o.wholeShards()
@@ -91,7 +91,7 @@ type AdapterTrainer interface {
 
 var _ AdapterTrainer = (*Learner[int])(nil)
 
-// Adaptation is the training of an adapter on one text. Of the ranks of a group, which is that of the engine's shape, each has one of
+// Adaptation is the training of an adapter on one text. Of the ranks of a group, which is that of the trainer's shape, each has one of
 // its own, and rank 0 alone saves.
 type Adaptation struct {
 	Trainer AdapterTrainer

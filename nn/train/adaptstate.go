@@ -66,7 +66,7 @@ func (a *Adaptation) SaveAdaptation(path string) error {
 	return safetensors.WriteFile(path, tensors, map[string]string{AdaptationKey: string(data), adaptSum: sumAdaptation(data, tensors)})
 }
 
-// OpenAdaptation reads how a training was under way: its adapter's form, its options, and what puts its numbers back into an
+// OpenAdaptation reads how a training was under way: its adapter's form, its options, and what puts its numbers back into a
 // trainer. Another text or another model is refused.
 func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*nn.Adapter, AdaptOptions, func(AdapterTrainer) error, error) {
 	var none AdaptOptions

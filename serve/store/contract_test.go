@@ -47,7 +47,7 @@ func opened(t *testing.T, place, endpoint string) Objects {
 }
 
 // content reads an object.
-func content(t *testing.T, o Objects, name string) (string, Info) {
+func content(t testing.TB, o Objects, name string) (string, Info) {
 	t.Helper()
 	body, info, err := o.Get(t.Context(), name)
 	if err != nil {

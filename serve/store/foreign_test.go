@@ -17,7 +17,7 @@ func TestForeign(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "no JSON": "hello", "cut": `{"id":"mem_`, "another's": `{"id":"mem_AAAAAAAAAAAAAAAAAAAAAAAAAA","file":""}`,
 		"another's file": `{"id":"ID","file":"mem_AAAAAAAAAAAAAAAAAAAAAAAAAA-X.memory"}`, "outside": `{"id":"ID","file":"../ID-X.memory"}`,
-		"negative": `{"id":"ID","file":"ID-X.memory","bytes":-1}`, "a folder": `{"id":"ID","file":"ID-/../x.memory"}`, "huge": strings.Repeat(" ", mostHead) + `{"id":"ID"}`,
+		"negative": `{"id":"ID","file":"ID-X.memory","bytes":-1}`, "a lease for ever": `{"id":"ID","writer":{"lease_ms":9000000000000000000}}`, "a folder": `{"id":"ID","file":"ID-/../x.memory"}`, "huge": strings.Repeat(" ", mostHead) + `{"id":"ID"}`,
 	} {
 		s := newStore(t, &RAM{}, longLease)
 		good, id := made(t, s, "good").ID, NewID()
@@ -87,4 +87,47 @@ func TestDirectoryOfOneServer(t *testing.T) {
 	if _, err := OpenDirectory(filepath.Join(dir, "model", ".lock")); err == nil {
 		t.Error("a file was opened as a directory")
 	}
+}
+
+// FuzzHead: whatever a head is, it is a memory's or refused, and nothing else is touched by those who look at it.
+func FuzzHead(f *testing.F) {
+	id := NewID()
+	for _, text := range []string{"", "{}", `{"id":"ID","file":""}`, `{"id":"ID","file":"ID-X.memory","bytes":3,"tokens":1,"writer":{"token":"x","lease_ms":1},"mark":"y"}`,
+		`{"id":"ID","gone":true}`, `{"id":"ID","used_at":-1,"name":"é"}`} {
+		f.Add(strings.ReplaceAll(text, "ID", id))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r := &RAM{}
+		s, err := New(t.Context(), r, "model", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{s.headName(id): text, "model/notes.txt": "mine", "other/x": "mine"} {
+			if _, err := r.Put(t.Context(), name, strings.NewReader(text), Absent); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a, err := s.About(t.Context(), id)
+		if of, ok := stateOf(a.File); err == nil && (a.ID != id || !ok || of != id || a.Bytes < 0 || a.Tokens < 0) {
+			t.Errorf("got %+v", a)
+		}
+		if err != nil && !errors.Is(err, ErrBroken) && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("got %v", err)
+		}
+		s.List(t.Context(), func(error) {})
+		s.Evict(t.Context(), 0, func(error) {})
+		if l, err := s.Write(t.Context(), id); err == nil {
+			l.Release(t.Context())
+		}
+		s.objects = late{r, time.Hour}
+		if err := s.Collect(t.Context(), time.Minute); err != nil {
+			t.Error(err)
+		}
+		s.Delete(t.Context(), id)
+		for _, name := range []string{"model/notes.txt", "other/x"} {
+			if text, _ := content(t, r, name); text != "mine" {
+				t.Errorf("%s: got %q", name, text)
+			}
+		}
+	})
 }

@@ -102,7 +102,10 @@ type writer struct {
 
 const probePrefix = "probe-"
 
-const mostHead = 16 << 10 // bytes
+const (
+	mostHead  = 16 << 10 // bytes
+	mostLease = 24 * time.Hour
+)
 
 // Store keeps the memories of a model.
 type Store struct {
@@ -133,6 +136,9 @@ var (
 // New keeps the memories of a model in a folder of its name. A lease that has not been renewed for so long is free. Objects that do not
 // refuse what they must are refused.
 func New(ctx context.Context, objects Objects, model string, lease time.Duration) (*Store, error) {
+	if lease <= 0 || lease > mostLease {
+		return nil, fmt.Errorf("lease: got %v, want a time up to %v", lease, mostLease)
+	}
 	s := &Store{objects: objects, prefix: model + "/", lease: lease, known: map[string]known{}}
 	return s, s.probe(ctx)
 }
@@ -188,6 +194,9 @@ func (s *Store) readAny(ctx context.Context, id string) (h head, info Info, err 
 		return h, info, fmt.Errorf("%s/%s: %w", s.objects, s.headName(id), err)
 	}
 	err = json.Unmarshal(data, &h)
+	if w := h.Writer; err == nil && w != nil && (w.Milliseconds < 0 || w.Milliseconds > mostLease.Milliseconds()) {
+		err = ErrBroken
+	}
 	if err := checkAbout(id, h.About, err); err != nil {
 		return h, info, fmt.Errorf("%s/%s: %w", s.objects, s.headName(id), err)
 	}
