@@ -38,6 +38,10 @@ type Options struct {
 	ResidentLimit int64  // bytes of memories that stay in RAM as well; 0 is 256 MiB
 	PrefixLimit   int64  // bytes of RAM for what prompts begin with; 0 is 256 MiB, below 0 is none
 
+	// Local makes the files of the page at /local/, which runs models in the browser; nil: there is none. It is called once, when the
+	// page is asked for, and its error is told.
+	Local func() (map[string][]byte, error)
+
 	Log *slog.Logger // nil logs nothing
 }
 
