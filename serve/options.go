@@ -42,6 +42,10 @@ type Options struct {
 	MemoryStore store.Objects // where servers of this model share memories, in place of MemoryDir; [Server.Close] closes it
 	MemoryLease time.Duration // after which another server may write what one was writing that seems dead; 0 is 15 s
 
+	// Local makes the files of the page at /local/, which runs models in the browser; nil: there is none. It is called once, when the
+	// page is asked for, and its error is told.
+	Local func() (map[string][]byte, error)
+
 	Log *slog.Logger // nil logs nothing
 }
 

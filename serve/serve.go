@@ -34,6 +34,7 @@ type Server struct {
 	answers     *answers
 	reading     chan struct{} // has something while a piece of a prompt is read
 	vocabulary  func() (*jsonform.Vocabulary, error)
+	local       func() (map[string]localFile, error)
 	handler     http.Handler
 	bodies      atomic.Int64 // bytes of the bodies of all requests under way
 	uploads     atomic.Int64 // memory files that are on their way
@@ -70,6 +71,7 @@ func New(model *bitgpu.Model, o Options) (*Server, error) {
 	s.answers = newAnswers(model, o.ResidentLimit)
 	s.metrics = newMetrics(s)
 	s.vocabulary = vocabulary(model)
+	s.local = localFiles(o.Local)
 	s.handler = s.routes()
 	return s, nil
 }

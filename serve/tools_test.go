@@ -44,7 +44,7 @@ func TestCallsAreHeld(t *testing.T) {
 		}
 		c := begin(t, Options{Template: template})
 		called := map[string]bool{}
-		for seed := range 12 {
+		for seed := range 6 {
 			for _, choice := range []string{`"required"`, `{"type":"function","function":{"name":"weather"}}`, `{"type":"function","function":{"name":"now"}}`} {
 				body := fmt.Sprintf(`{"messages":[{"role":"user","content":"Hi"}],"max_tokens":500,"temperature":2,"seed":%d,%s,"tool_choice":%s`, seed, twoTools, choice)
 				v := c.post("/v1/chat/completions", body+"}").object(t)
@@ -52,7 +52,9 @@ func TestCallsAreHeld(t *testing.T) {
 				if len(names) != 1 || content != nil || at(v, "choices", 0, "finish_reason") != "tool_calls" {
 					t.Fatalf("%s: %s: got %v", form, body, v)
 				}
-				called[names[0]] = true
+				if choice == `"required"` {
+					called[names[0]] = true
+				}
 				schema := weather
 				if names[0] == "now" {
 					schema = `{"type":"object","additionalProperties":false}`

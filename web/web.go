@@ -47,9 +47,15 @@ const (
 	worker = "sw.js"
 )
 
-// Files are the page's files by their names, with demo, a .bitt file, as the model that it begins with. The error is [ErrNotBuilt].
-func Files(demo []byte) (map[string][]byte, error) {
-	return files(demo, built)
+// Files are the page's files by their names, with demo, a .bitt file, as the model that it begins with, and the licences of all
+// that is in the page, a text packed by gzip.
+func Files(demo, licenses []byte) (map[string][]byte, error) {
+	all, err := files(demo, built)
+	if err != nil {
+		return nil, err
+	}
+	all["licenses.txt.gz"] = licenses
+	return all, nil
 }
 
 func files(demo []byte, built fs.FS) (map[string][]byte, error) {
@@ -114,13 +120,12 @@ func addVersion(all map[string][]byte) error {
 }
 
 // Write writes the page into a folder, which it makes if needed, and returns how many bytes it has. Other files there stay.
-// licenses are those of all that is in the page, a text packed by gzip.
+// See [Files].
 func Write(dir string, demo, licenses []byte) (size int64, err error) {
-	all, err := Files(demo)
+	all, err := Files(demo, licenses)
 	if err != nil {
 		return 0, err
 	}
-	all["licenses.txt.gz"] = licenses
 	return writeFiles(dir, all)
 }
 

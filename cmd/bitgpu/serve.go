@@ -17,11 +17,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"bitgpu/demo"
 	"bitgpu/internal/version"
 	"bitgpu/io/chat"
 	"bitgpu/io/regular"
 	"bitgpu/serve"
 	"bitgpu/serve/store"
+	"bitgpu/web"
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
@@ -147,6 +149,7 @@ func serveOptions(c *cli.Context) (serve.Options, error) {
 		Name: cmp.Or(c.String("alias"), modelName(c.String("model"))), Version: version.Text(),
 		Parallel: c.Int("parallel"), Queue: c.Int("queue"), Timeout: c.Duration("timeout"),
 		Origins: c.StringSlice("cors-origins"), MemoryDir: c.String("memory-dir"), MemoryLease: c.Duration("memory-lease"),
+		Local: func() (map[string][]byte, error) { return web.Files(demo.Model, licenses) },
 	}
 	for _, f := range []struct {
 		name           string
