@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"bitgpu/io/chat"
 	"bitgpu/io/corpus"
 	"bitgpu/io/lesson"
 	"bitgpu/io/modeldir"
+	"bitgpu/io/regular"
 	"bitgpu/io/tokenizer"
 
 	"github.com/urfave/cli/v2"
@@ -78,6 +80,9 @@ func dataCommand() *cli.Command {
 				return err
 			}
 			dir := c.String("output-dir")
+			if err := spareModel(dir, file); err != nil {
+				return err
+			}
 			meta, err := makeData(ctx, dir, c.String("tokenizer"), file, from)
 			if err != nil {
 				return err
@@ -86,6 +91,15 @@ func dataCommand() *cli.Command {
 			return nil
 		},
 	}
+}
+
+// spareModel refuses a model's directory whose tokenizer would be exchanged for another: the weights would mean nothing then.
+func spareModel(dir string, tokenizer []byte) error {
+	own, err := regular.ReadFile(filepath.Join(dir, modeldir.TokenizerName))
+	if err != nil || !exists(filepath.Join(dir, modeldir.ConfigName)) || sameJSON(own, tokenizer) {
+		return nil
+	}
+	return fmt.Errorf("--output-dir: %s: got the directory of a model, whose tokenizer is another, want one of its own for the tokens", dir)
 }
 
 func describePart(p corpus.Part) string {
@@ -234,10 +248,12 @@ func encode(ctx context.Context, tok *tokenizer.Tokenizer, docs []corpus.Documen
 		ids, errs := make([][]uint32, len(docs)), make([]error, len(docs))
 		const each = 64
 		var all sync.WaitGroup
+		var failed atomic.Bool // what makes one text fail may take as many steps in each of the others
 		for from := 0; from < len(docs); from += each {
 			all.Go(func() {
-				for i := from; i < min(from+each, len(docs)) && ctx.Err() == nil; i++ {
+				for i := from; i < min(from+each, len(docs)) && ctx.Err() == nil && !failed.Load(); i++ {
 					if ids[i], errs[i] = tok.EncodeDocument(docs[i].Text); errs[i] != nil {
+						failed.Store(true)
 						errs[i] = fmt.Errorf("%s: the document that begins with %.40q: %w", docs[i].Path, docs[i].Text, errs[i])
 					}
 				}
