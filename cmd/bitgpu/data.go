@@ -3,10 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"bitgpu/io/corpus"
 	"bitgpu/io/dataset"
+	"bitgpu/io/modeldir"
+	"bitgpu/io/regular"
 
 	"github.com/urfave/cli/v2"
 )
@@ -71,6 +74,9 @@ func dataCommand() *cli.Command {
 				return err
 			}
 			dir := c.String("output-dir")
+			if err := spareModel(dir, file); err != nil {
+				return err
+			}
 			meta, err := dataset.Write(ctx, dir, c.String("tokenizer"), file, from)
 			if err != nil {
 				return err
@@ -79,6 +85,15 @@ func dataCommand() *cli.Command {
 			return nil
 		},
 	}
+}
+
+// spareModel refuses a model's directory whose tokenizer would be exchanged for another: the weights would mean nothing then.
+func spareModel(dir string, tokenizer []byte) error {
+	own, err := regular.ReadFile(filepath.Join(dir, modeldir.TokenizerName))
+	if err != nil || !exists(filepath.Join(dir, modeldir.ConfigName)) || sameJSON(own, tokenizer) {
+		return nil
+	}
+	return fmt.Errorf("--output-dir: %s: got the directory of a model, whose tokenizer is another, want one of its own for the tokens", dir)
 }
 
 func describePart(p corpus.Part) string {

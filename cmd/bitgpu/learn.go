@@ -38,7 +38,7 @@ func learnCommand() *cli.Command {
 		UsageText: "bitgpu learn [-m MODEL] --text FILE -o NOTES.lora.safetensors [flags]",
 		Usage:     "train a small adapter on a text, beside a model whose weights stay as they are",
 		Description: example("Writes a low-rank adapter (LoRA) in PEFT's form: a lone file where the name ends in .safetensors, else a directory.\n"+
-			"Ctrl-C saves, and the same line with --resume goes on to the bit. run, eval and logits apply it with --lora.",
+			"Ctrl-C saves and says the line, with --resume, that goes on to the bit. run, eval and logits apply it with --lora.",
 			"bitgpu learn --text book.txt -o book.lora.safetensors",
 			"bitgpu learn -m model --text notes.txt --text mail.txt --minutes 10 -o notes.lora.safetensors",
 			"bitgpu run --lora book.lora.safetensors -p 'ROMEO:'"),

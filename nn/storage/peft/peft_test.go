@@ -215,6 +215,7 @@ func TestRefusals(t *testing.T) {
 		{`{"peft_type":"IA3","r":2,"lora_alpha":4}`, fits, `peft_type: got "IA3"`},
 		{`{"peft_type":"LORA","r":2,"lora_alpha":4,"use_dora":true}`, fits, "use_dora"},
 		{`{"peft_type":"LORA","r":2,"lora_alpha":4,"bias":"all"}`, fits, "bias"},
+		{`{"peft_type":"LORA","r":2,"lora_alpha":4,"bias":""}`, fits, "bias: got"},
 		{`[]`, fits, "got no JSON object"},
 		{`{"peft_type":"LORA","r":3,"lora_alpha":4}`, fits, "got the shape (2, 32), want (3, 32)"},
 		{good, fits[:1], "lora_B: got the shape"},

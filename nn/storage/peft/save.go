@@ -34,8 +34,10 @@ func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
 		prefix += "model."
 	}
 	s := settings{
-		Type: "LORA", Task: "CAUSAL_LM", Base: base, RankPattern: map[string]int{}, AlphaPattern: map[string]float64{}, Bias: "none", Inference: true,
+		Type: "LORA", Task: "CAUSAL_LM", Base: base, RankPattern: map[string]int{}, AlphaPattern: map[string]float64{}, Inference: true,
 	}
+	bias := noBias
+	s.Bias = &bias
 	targets := map[string]bool{}
 	var tensors []safetensors.Tensor
 	for _, m := range all {
