@@ -96,6 +96,9 @@ test: clean-account ## build and test everything, in stages, and say what failed
 clean-account:
 	@mkdir -p bin; : > "$(TESTSUM)"
 
+# The tests of requests beside each other: 64 at a time, of which some go away, over places that are used again.
+SERVER_RACE = 'Concurrent|Places|Turns|Queue|Prefixes|WhoGoes'
+
 # BITGPU_REQUIRE_GPU makes a missing adapter a failure instead of a skipped test.
 test-go: packages-gpu ## formatting, vet and the tests of all packages
 	@mkdir -p bin
@@ -103,10 +106,11 @@ test-go: packages-gpu ## formatting, vet and the tests of all packages
 	$(GO) vet ./...
 	BITGPU_REQUIRE_GPU=1 $(GO) run ./internal/testsum -timeout 15m ./...
 	BITGPU_REQUIRE_GPU=1 $(GO) test -race -run Session .
+	$(GO) test -race ./serve -run $(SERVER_RACE)
 
-# 64 at a time, of which some go away, over places that are used again; fewer requests than without the detector.
-test-race: ## the server's concurrency under the race detector
-	$(GO) test -race -timeout 30m ./serve -run 'Concurrent|Places|Turns|Queue|Prefixes|WhoGoes'
+# As many requests as without the detector, ten thousand over the same few places among them.
+test-race: ## the server's concurrency under the race detector, the long form
+	BITGPU_LONG=1 $(GO) test -race -timeout 2h ./serve -run $(SERVER_RACE)
 
 # Every kernel and whole models of both engines against float64, by the benchmark's bounds.
 test-parity: packages-gpu ## both engines against the float64 reference

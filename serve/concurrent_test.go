@@ -74,9 +74,9 @@ func TestPlacesAreUsedAgain(t *testing.T) {
 	}
 }
 
-// few is a number that the race detector has time for.
+// few is a number that the race detector has time for, unless BITGPU_LONG gives it any.
 func few(normal, race int) int {
-	if raceDetector {
+	if raceDetector && os.Getenv("BITGPU_LONG") == "" {
 		return race
 	}
 	return normal

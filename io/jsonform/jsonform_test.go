@@ -81,6 +81,7 @@ var schemas = []string{
 	`{"type":"array","prefixItems":[{"type":"integer"}],"items":{"type":"null"},"minItems":3}`,
 	`{"oneOf":[{"type":"object","properties":{"kind":{"const":"cat"},"lives":{"type":"integer"}},"required":["kind"]},{"type":"object","properties":{"kind":{"enum":["dog","wolf"]}},"required":["kind"]},{"type":"null"}]}`,
 	`{"allOf":[{"type":"boolean"}],"title":"one","format":"none"}`, `{"properties":{"a":{"minLength":2}}}`,
+	`{"type":"object","properties":{"day":{"type":"string","pattern":"^\\d{4}-\\d{2}$"},"who":{"type":["string","null"],"pattern":"^[A-Zé]","maxLength":7}},"required":["day","who"],"additionalProperties":false}`,
 }
 
 // Whatever is written by the mask fits the schema, as another program says, and each text ends.

@@ -2,7 +2,9 @@ package jsonform
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"testing"
 	"unicode/utf8"
@@ -81,4 +83,56 @@ func TestPatternWithin(t *testing.T) {
 			t.Errorf("%q: got %v, want %v", text, got, want)
 		}
 	}
+}
+
+// Whatever an expression is, its texts do not get stuck, and what ends is found by Go's matcher.
+func FuzzPattern(f *testing.F) {
+	for i, expression := range expressions {
+		f.Add(expression, uint8(i%3), uint8(i), uint64(i))
+	}
+	v := everyByte()
+	f.Fuzz(func(t *testing.T, expression string, least, most uint8, seed uint64) {
+		if !utf8.ValidString(expression) { // no JSON
+			return
+		}
+		schema := &object{names: []string{"pattern", "minLength", "maxLength"}, values: map[string]any{
+			"pattern": expression, "minLength": json.Number(fmt.Sprint(least)), "maxLength": json.Number(fmt.Sprint(most))}}
+		form, err := Schema([]byte(write(schema)))
+		if err != nil {
+			if !errors.Is(err, ErrSchema) {
+				t.Fatal(err)
+			}
+			return
+		}
+		r := rand.New(rand.NewPCG(seed, 2))
+		w := form.Begin(v)
+		var text []byte
+		for {
+			mask, err := w.Mask()
+			if err != nil {
+				t.Fatalf("%q behind %q: %v", expression, text, err)
+			}
+			var can []uint32
+			for id := range uint32(v.size) {
+				if mask[id/64]&(1<<(id%64)) != 0 && (len(v.bytes[id]) == 1 || int(id) == v.size-1) {
+					can = append(can, id)
+				}
+			}
+			id := can[r.IntN(len(can))]
+			if err := w.Add(id); err != nil {
+				t.Fatal(err)
+			}
+			if int(id) == v.size-1 {
+				break
+			}
+			text = append(text, v.bytes[id]...)
+		}
+		var value string
+		if err := json.Unmarshal(text, &value); err != nil {
+			t.Fatalf("%q: %q: %v", expression, text, err)
+		}
+		if n := utf8.RuneCountInString(value); !regexp.MustCompile(expression).MatchString(value) || n < int(least) || n > int(most) {
+			t.Fatalf("%q of %d to %d characters: got %q", expression, least, most, value)
+		}
+	})
 }
