@@ -45,6 +45,7 @@ type familyRow struct {
 	batch    int
 	time     int    // tokens that one repetition reads or writes, of each sequence
 	prompt   bool   // it reads
+	learn    bool   // it takes a step of an adapter
 	position int    // tokens that are in the memory before
 	firstOf  string // the row that it is compared to
 }
@@ -62,6 +63,9 @@ func (e preset) familyRows(m family.Family) []familyRow {
 			row.firstOf = key("text", fmt.Sprintf("b%d", e.familyBatches[0]))
 		}
 		rows = append(rows, row)
+	}
+	if m.Learn {
+		rows = append(rows, familyRow{key: key("learn", "b1"), batch: 1, time: e.familyLearn, prompt: true, learn: true})
 	}
 	if m.Long {
 		for i, n := range e.contexts {
@@ -129,7 +133,8 @@ func (s *suite) measureFamilies(ctx context.Context, backends []Target, floors [
 // PeerSpeed rows as one JSON array; see bench/peers.
 func (s *suite) familyPeers(ctx context.Context, m family.Family) error {
 	key := "family/" + m.Name
-	if len(s.Peer) == 0 || !s.wants(key+"/prompt/b1") && !s.wants(key+"/text/b1") {
+	learns := m.Learn && s.wants(key+"/learn/b1")
+	if len(s.Peer) == 0 || !s.wants(key+"/prompt/b1") && !s.wants(key+"/text/b1") && !learns {
 		return nil
 	}
 	layouts, err := s.types(m)
@@ -152,10 +157,13 @@ func (s *suite) familyPeers(ctx context.Context, m family.Family) error {
 			return err
 		}
 		s.progress(strings.Join(s.Peer, " ") + " on " + m.Name + " as " + l.String())
-		err := s.askPeer(ctx, "--gguf", path, "--key", key, "--type", l.String(),
+		arguments := []string{"--gguf", path, "--key", key, "--type", l.String(),
 			"--prompt", strconv.Itoa(s.familyPrompt), "--text", strconv.Itoa(s.familyText), "--repeats", strconv.Itoa(s.repeats),
-			"--threads", strconv.Itoa(s.report.Machine.Threads))
-		if err != nil {
+			"--threads", strconv.Itoa(s.report.Machine.Threads)}
+		if learns {
+			arguments = append(arguments, "--learn", strconv.Itoa(s.familyLearn))
+		}
+		if err := s.askPeer(ctx, arguments...); err != nil {
 			return err
 		}
 		if err := os.Remove(path); err != nil {
@@ -200,6 +208,9 @@ func moved(m family.Family, row familyRow, cache, state int64) costs {
 		} else { // decay, predict, update, answer
 			total.flops += 7 * n * float64(d.Recurrent.Heads*d.Recurrent.ValueWidth*d.Recurrent.KeyWidth)
 		}
+	}
+	if row.learn { // back to the inputs, and to the adapter, whose own products are few
+		total.bytes, total.flops = 2*total.bytes, 2*total.flops
 	}
 	total.bytes += float64(cache) * float64(row.batch) * float64(row.position+time)
 	total.bytes += 2 * float64(state) * float64(row.batch)

@@ -117,6 +117,9 @@ func (r *familyRun[T]) measure(row familyRow) error {
 		return nil
 	}
 	r.s.progress(r.Info.Name + " " + row.key)
+	if row.learn {
+		return r.learn(row)
+	}
 	model := &nn.Model[T]{Config: c, Backend: r.Ops, Weights: r.weights}
 	defer func() {
 		model.Weights = new(nn.Weights[T]) // which the next row has too
@@ -154,6 +157,11 @@ func (r *familyRun[T]) measure(row familyRow) error {
 		counts.Dispatches += after.Dispatches - before.Dispatches
 		counts.Submits += after.Submits - before.Submits
 	})
+	return r.end(result, row, seconds, calls, counts, failed, err)
+}
+
+// end keeps a row that was measured in so many calls.
+func (r *familyRun[T]) end(result FamilySpeed, row familyRow, seconds Sample, calls int, counts Counts, failed, err error) error {
 	if errors.Is(err, errStopped) {
 		return nil
 	}

@@ -23,6 +23,9 @@ func (r *Report) peersOf(kind string) (all []PeerSpeed) {
 func (r *Report) versus(p PeerSpeed, ours Sample) string {
 	rate := p.Seconds.per(1)
 	cell := withSpread(rate)
+	if p.Resident > 0 {
+		cell += fmt.Sprintf(", %d MB", p.Resident/1e6)
+	}
 	if ours.Median > 0 && r.comparable(p) {
 		cell += fmt.Sprintf(", our %s is %.2f×", p.engine(), ours.Median/rate.Median)
 	}

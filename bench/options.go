@@ -106,6 +106,7 @@ type preset struct {
 	patience  time.Duration // for a device that is disturbed, in all
 
 	familyPrompt, familyText int   // tokens of a prompt and of text, of a public family
+	familyLearn              int   // tokens of a step of an adapter
 	familyBatches            []int // sequences at once of text
 	contexts                 []int // tokens before one more, where a family has a long context
 }
@@ -144,8 +145,10 @@ func (o Options) preset() preset {
 			models: 60, patience: 2 * time.Minute,
 		}
 	}
+	e.familyLearn = 512
 	e.familyPrompt, e.familyText, e.familyBatches, e.contexts = 128, 16, []int{1, 8}, []int{1 << 10, 8 << 10, 32 << 10}
 	if o.Mode == Quick {
+		e.familyLearn = 32
 		e.familyPrompt, e.familyText, e.contexts = 16, 4, []int{32, 256}
 	}
 	if o.Sizes != nil {

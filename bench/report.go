@@ -136,6 +136,8 @@ type PeerSpeed struct {
 	Key     string `json:"key"`     // as ModelSpeed has it
 	Mixer   string `json:"mixer"`   // of a family's row the layout of its weights
 	Seconds Sample `json:"seconds"` // a token
+	// Resident is the most bytes that the program had in memory, 0 where it does not say it.
+	Resident int64 `json:"resident,omitempty"`
 }
 
 // Broken lists the parity rows whose bound does not hold.

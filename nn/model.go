@@ -47,9 +47,10 @@ func NewModel[T any](b op.Backend[T], c Config, host *Weights[op.HostTensor]) (*
 
 // Load loads host weights as NewModel does.
 func Load[T any](b op.Memory[T], c Config, host *Weights[op.HostTensor]) *Weights[T] {
+	quantizers := c.Quantizers()
 	return MapWeights(c, host, func(p Param, t op.HostTensor) T {
-		if p.Kind == layer.Linear && t.Format == op.F32 && c.Decoder == nil {
-			t = op.PackTernary(t, len(p.Names), c.WeightScale == ScaleAbsmean)
+		if q, ok := quantizers[p.Names[0]]; ok && t.Format == op.F32 {
+			t = q.Pack(t)
 		}
 		t.Int8 = p.Kind == layer.Linear && c.Decoder != nil && c.Decoder.Int8
 		op.Check(p.Names[0], t.Shape, p.Shape...)

@@ -71,7 +71,7 @@ func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
 	}
 	table(&n.Embed, "embed.weight", layer.Normal(1))
 	if c.Decoder != nil && c.Decoder.Rotation > 0 {
-		d.param(&n.Signs, layer.Param{Names: []string{"embed.signs"}, Shape: []int{c.Width}, Layer: -1})
+		d.param(&n.Signs, layer.Param{Names: []string{"embed.signs"}, Shape: []int{c.Width}, Layer: -1, Fixed: true})
 	}
 	for i, block := range n.Blocks {
 		for j, l := range block {

@@ -65,7 +65,7 @@ var GatedMix = &Kernel{
 
 // GatedRuleParams are the parameters of GatedRule.
 type GatedRuleParams struct {
-	Time, Heads, KeyHeads, Key, Value, Channels uint32
+	Heads, KeyHeads, Key, Value, Channels, Time, Length, Span, Keep, Section uint32
 }
 
 // Of GatedRule: how many rows of a state a workgroup takes, and how wide a key may be.
@@ -74,13 +74,13 @@ const (
 	GatedRuleMaxKey = 256
 )
 
-// GatedRule is the gated delta rule.
+// GatedRule is the gated delta rule of sequences in slots; it keeps nothing.
 var GatedRule = &Kernel{
 	Name: "gated_rule", File: "gateddelta_rule.wgsl", Params: GatedRuleParams{},
 	Bindings: []Binding{
 		{"params", Uniform}, {"mixed", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"state", ReadWrite}, {"o", ReadWrite}, {"slots", Read},
 	},
-	Consts: Consts{"SLOTS": 0},
+	Consts: Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0, "SLOTS": 0},
 }
 
 // GatedOutputParams are the parameters of GatedOutput.

@@ -1,16 +1,19 @@
-// The gated delta rule, token by token. Rows of a head's state do not see each other: a team of 16 threads has a row in its
-// registers from the first token to the last, and a workgroup four rows.
+// The gated delta rule of sequences whose states lie in slots.
 
-#import shared/silu.wgsl
+#import shared/gatedrule.wgsl
 #import shared/slots.wgsl
 
 struct Params {
-    time: u32,       // T
     heads: u32,      // V
     key_heads: u32,  // K
     key: u32,        // k, a multiple of 4, up to 256
     value: u32,      // v
     channels: u32,   // of a row of mixed
+    time: u32,       // T of a batch row
+    length: u32,     // tokens of a sequence
+    span: u32,       // length
+    keep: u32,
+    section: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -23,89 +26,10 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> o: array<f32>;  // (n, V·v) before norm and gate
 @group(0) @binding(8) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
-const TEAM = 16u;
-const THREADS = 64u;
-
-// S·k, S·q and k·q of every thread, of this token and the one before: one barrier a token is enough.
-var<workgroup> shares: array<vec4<f32>, 128>;
-
-// ln(1 + eˣ)
-fn softplus(x: f32) -> f32 {
-    let e = exp(-abs(x));
-    return max(x, 0.0) + select(log(1.0 + e), e - 0.5 * e * e, e < 1e-3);
-}
-
-fn quad(at: u32, q: u32) -> vec4<f32> {
-    if 4u * q >= params.key {
-        return vec4<f32>(0.0);
-    }
-    return vec4<f32>(mixed[at + 4u * q], mixed[at + 4u * q + 1u], mixed[at + 4u * q + 2u], mixed[at + 4u * q + 3u]);
-}
-
-fn state_quad(at: u32, q: u32) -> vec4<f32> {
-    if 4u * q >= params.key {
-        return vec4<f32>(0.0);
-    }
-    return state[at + q];
-}
-
-fn keep(at: u32, q: u32, s: vec4<f32>) {
-    if 4u * q < params.key {
-        state[at + q] = s;
-    }
-}
+fn keep_start(at: u32, q: u32, s: vec4<f32>) {}  // STARTS is 0
 
 // Workgroup (four rows of the state: group.x, head group.y, sequence group.z).
 @compute @workgroup_size(64)
 fn gated_rule(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let lane = thread % TEAM;
-    let first = thread - lane;
-    let row = group.x * (THREADS / TEAM) + thread / TEAM;
-    let inside = row < params.value;
-    let head = group.y;
-    let at = ((slot_of(group.z) * params.heads + head) * params.value + min(row, params.value - 1u)) * (params.key / 4u);
-    let key_head = head * params.key_heads / params.heads;
-    var s0 = state_quad(at, lane);
-    var s1 = state_quad(at, lane + TEAM);
-    var s2 = state_quad(at, lane + 2u * TEAM);
-    var s3 = state_quad(at, lane + 3u * TEAM);
-    for (var t = 0u; t < params.time; t++) {
-        let i = group.z * params.time + t;
-        let q = i * params.channels + key_head * params.key;
-        let k = q + params.key_heads * params.key;
-        let k0 = quad(k, lane);
-        let k1 = quad(k, lane + TEAM);
-        let k2 = quad(k, lane + 2u * TEAM);
-        let k3 = quad(k, lane + 3u * TEAM);
-        let q0 = quad(q, lane);
-        let q1 = quad(q, lane + TEAM);
-        let q2 = quad(q, lane + 2u * TEAM);
-        let q3 = quad(q, lane + 3u * TEAM);
-        let buffer = t % 2u * THREADS;
-        shares[buffer + thread] = vec4<f32>(
-            dot(s0, k0) + dot(s1, k1) + dot(s2, k2) + dot(s3, k3), dot(s0, q0) + dot(s1, q1) + dot(s2, q2) + dot(s3, q3),
-            dot(k0, q0) + dot(k1, q1) + dot(k2, q2) + dot(k3, q3), 0.0);
-        workgroupBarrier();
-        var sums = vec4<f32>(0.0);
-        for (var l = 0u; l < TEAM; l++) {
-            sums += shares[buffer + first + l];
-        }
-        let gate = exp(decay[head] * softplus(a[i * params.heads + head] + bias[head]));
-        let value = mixed[i * params.channels + 2u * params.key_heads * params.key + head * params.value + min(row, params.value - 1u)];
-        // S·q after the change is e^g·(S·q) + β·e·(k·q).
-        let step = sigmoid(b[i * params.heads + head]) * (value - gate * sums.x);
-        s0 = gate * s0 + step * k0;
-        s1 = gate * s1 + step * k1;
-        s2 = gate * s2 + step * k2;
-        s3 = gate * s3 + step * k3;
-        if lane == 0u && inside {
-            o[(i * params.heads + head) * params.value + row] = gate * sums.y + step * sums.z;
-        }
-    }
-    if inside {
-        keep(at, lane, s0);
-        keep(at, lane + TEAM, s1);
-        keep(at, lane + 2u * TEAM, s2);
-        keep(at, lane + 3u * TEAM, s3);
-    }
+    gated_rows(sequence(group.z), slot_of(group.z), group, thread);
 }

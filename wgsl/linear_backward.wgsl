@@ -18,7 +18,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;  // (n, total)
-@group(0) @binding(2) var<storage, read> x: array<f32>;  // (n, width)
+@group(0) @binding(2) var<storage, read> x: array<f32>;  // (n, width); with INT8 = 1 rounded, and behind it what a row is divided by
 @group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>;  // (rows, stride)
 @group(0) @binding(4) var<storage, read> scales: array<u32>;  // of shared/scales.wgsl
 @group(0) @binding(5) var<storage, read_write> dx: array<f32>;  // (n, width)
@@ -47,6 +47,9 @@ fn scaled4(row: u32, k: u32) -> vec4<f32> {
 fn activation(i: u32, k: u32) -> f32 {
     if i >= params.n || k >= params.width {
         return 0.0;
+    }
+    if INT8 == 1u {
+        return x[i * params.width + k] / x[params.n * params.width + i];
     }
     return x[i * params.width + k];
 }

@@ -1,5 +1,6 @@
 // Ternary weights from float32 ones: γ = max(mean|w|, 1e-5) of each block of rows, Q = round(w/γ) cut to −1, 0, +1 with
-// halves away from zero, code = Q + 1, sixteen a word.
+// halves away from zero, code = Q + 1, sixteen a word. With half_even they are round(w·s) for s = 1/γ in float32, halves to
+// zero, as BitNet's public trainers have it, and the scale is 1/s.
 //
 // All of it is arithmetic of whole numbers on the bits of the weights, which WGSL defines exactly. Its additions of floats
 // may round either way, be taken in another order, or take denormals for zero, its division may be off by more; and a γ
@@ -14,20 +15,27 @@ struct Params {
     rows: u32,        // rows to do
     w_row: u32,       // the first of them in w
     q_row: u32,       // and in codes
-    first: u32,       // and in the whole matrix
+    first: u32,       // and among the rows of these blocks
     block_rows: u32,  // rows that share a γ
+    block: u32,       // number of the first of these blocks
+    scale: u32,       // its first scale
+    scales: u32,      // how many each has, all alike
+    half_even: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> w: array<u32>;  // (…, width), the bits of floats
-@group(0) @binding(2) var<storage, read_write> sums: array<atomic<u32>>;  // (blocks, DIGITS + 1), zeros at first
+@group(0) @binding(2) var<storage, read_write> sums: array<atomic<u32>>;  // (blocks, WORDS), zeros at first
 @group(0) @binding(3) var<storage, read_write> scales: array<u32>;  // γ of each block of rows, the bits of floats
 @group(0) @binding(4) var<storage, read_write> codes: array<u32>;  // (…, words)
 
 // Σ|w| in units of 2⁻¹⁴⁹, the smallest float: 20 digits of 16 bits, the lowest first, in words of 32, so that carries are
 // rare. The largest float has 277 bits, which leaves 43 for the number of weights. The word after them is 1 where a weight is
-// not finite.
+// not finite, the last is the least magnitude that is not rounded to 0.
 const DIGITS = 20u;
+const WORDS = 22u;
+const SPOILT = 20u;
+const LEAST_ONE = 21u;
 
 const INFINITY = 0x7f800000u;
 const NAN = 0x7fc00000u;
@@ -50,7 +58,7 @@ fn add_to_block(block: u32, digit: u32, value: u32) {
     var at = digit;
     var add = value;
     while add != 0u && at < DIGITS {
-        let before = atomicAdd(&sums[block * (DIGITS + 1u) + at], add);
+        let before = atomicAdd(&sums[block * WORDS + at], add);
         add = select(0u, 65536u, before > 0xffffffffu - add);
         at += 1u;
     }
@@ -68,14 +76,14 @@ fn quantize_rows(
         atomicStore(&row_sum[d], 0u);
     }
     workgroupBarrier();
-    let block = (params.first + r) / params.block_rows;
+    let block = params.block + (params.first + r) / params.block_rows;
     if r < params.rows {
         let row = (params.w_row + r) * params.width;
         for (var k = thread; k < params.width; k += WORKGROUP) {
             let magnitude = w[row + k] & 0x7fffffffu;
             let exponent = magnitude >> 23u;
             if magnitude >= INFINITY {
-                atomicStore(&sums[block * (DIGITS + 1u) + DIGITS], 1u);
+                atomicStore(&sums[block * WORDS + SPOILT], 1u);
             } else {
                 // The significand, 24 bits, stands at bit `exponent − 1` of the sum; denormals as those of exponent 1.
                 let significand = (magnitude & 0x7fffffu) | (min(exponent, 1u) << 23u);
@@ -103,7 +111,7 @@ fn quantize_gamma(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         return;
     }
     var digits: array<u32, 20>;
-    let first = group.x * (DIGITS + 1u);
+    let first = (params.block + group.x) * WORDS;
     var carry = 0u;
     for (var d = 0u; d < DIGITS; d++) {
         let word = atomicLoad(&sums[first + d]);
@@ -136,10 +144,55 @@ fn quantize_gamma(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         gamma = ((left + 2u) << 23u) + (significand - 0x800000u) + select(0u, 1u, up);
     }
     gamma = max(gamma, LEAST);
-    if atomicLoad(&sums[first + DIGITS]) != 0u {
+    if atomicLoad(&sums[first + SPOILT]) != 0u {
         gamma = NAN;
     }
-    scales[group.x] = gamma;
+    // |w|/γ ≥ ½ exactly where |w| ≥ ½·γ. Magnitudes are ordered as their bits are, and ½·γ is the exponent below; where γ is
+    // no number all weights are 0.
+    var least = select(gamma - 0x800000u, 0xffffffffu, gamma >= INFINITY);
+    if params.half_even == 1u && gamma < INFINITY {
+        let s = inverse(gamma);
+        for (var i = 0u; i < 4u && !above(least, s); i++) {
+            least += 1u;
+        }
+        for (var i = 0u; i < 4u && above(least - 1u, s); i++) {
+            least -= 1u;
+        }
+        gamma = inverse(s);
+    }
+    atomicStore(&sums[first + LEAST_ONE], least);
+    for (var i = 0u; i < params.scales; i++) {
+        scales[params.scale + group.x * params.scales + i] = gamma;
+    }
+}
+
+// Whether w·s, a product that WGSL rounds as it should, is above ½.
+fn above(w: u32, s: u32) -> bool {
+    return bitcast<f32>(w) * bitcast<f32>(s) > 0.5;
+}
+
+// 1/x rounded to the nearest float32, halves to even: a long division of the mantissas.
+fn inverse(x: u32) -> u32 {
+    let divisor = (x & 0x007fffffu) | 0x00800000u;
+    var rest = 0x00800000u;
+    var exponent = 254u - (x >> 23u);
+    if rest < divisor {
+        rest <<= 1u;
+        exponent -= 1u;
+    }
+    var quotient = 0u;
+    for (var bit = 0u; bit < 24u; bit++) {
+        quotient <<= 1u;
+        if rest >= divisor {
+            rest -= divisor;
+            quotient |= 1u;
+        }
+        rest <<= 1u;
+    }
+    if rest > divisor || (rest == divisor && (quotient & 1u) == 1u) {
+        quotient += 1u;  // which may carry into the exponent, rightly
+    }
+    return (exponent << 23u) + (quotient - 0x00800000u);
 }
 
 // A thread a word.
@@ -155,16 +208,13 @@ fn quantize_codes(
     }
     let r = at / params.words;
     let first = at % params.words * 16u;
-    // |w|/γ ≥ ½ exactly where |w| ≥ ½·γ. Magnitudes are ordered as their bits are, and ½·γ is the exponent below; where γ is
-    // no number all weights are 0.
-    let gamma = scales[(params.first + r) / params.block_rows];
-    let half = select(gamma - 0x800000u, 0xffffffffu, gamma >= INFINITY);
+    let least = atomicLoad(&sums[(params.block + (params.first + r) / params.block_rows) * WORDS + LEAST_ONE]);
     var word = 0u;
     for (var i = 0u; i < 16u; i++) {
         var code = 1u;
         if first + i < params.width {
             let bits = w[(params.w_row + r) * params.width + first + i];
-            if (bits & 0x7fffffffu) >= half {
+            if (bits & 0x7fffffffu) >= least {
                 code = select(2u, 0u, (bits >> 31u) == 1u);
             }
         }

@@ -54,20 +54,32 @@ type LinearBackwardParams struct {
 var (
 	LinearDX = &Kernel{
 		Name: "linear_dx", File: "linear_backward.wgsl", Params: LinearBackwardParams{}, Bindings: linearBackwardBindings,
-		Consts: with(linearBackwardConsts, "SCALED", 1),
+		Consts: with(with(linearBackwardConsts, "SCALED", 1), "INT8", 0),
 	}
 	LinearDW = &Kernel{
 		Name: "linear_dw", File: "linear_backward.wgsl", Params: LinearBackwardParams{}, Bindings: linearBackwardBindings,
-		Consts: with(linearBackwardConsts, "SCALED", 0),
+		Consts: with(with(linearBackwardConsts, "SCALED", 0), "INT8", 0),
 	}
 )
 
 // QuantizeWords are the words of the sum of a block's magnitudes.
-const QuantizeWords = 21
+const QuantizeWords = 22
 
 // QuantizeParams are the parameters of the Quantize kernels.
 type QuantizeParams struct {
-	Width, Words, Rows, WRow, QRow, First, BlockRows uint32
+	Width, Words, Rows, WRow, QRow, First, BlockRows, Block, Scale, Scales, HalfEven uint32
+}
+
+// QuantizeGroupsParams are the parameters of QuantizeGroups.
+type QuantizeGroupsParams struct {
+	Width, Words, Group, Rows, WRow, QRow uint32
+}
+
+// QuantizeGroups makes a ternary matrix with scales of groups.
+var QuantizeGroups = &Kernel{
+	Name: "quantize_groups", File: "linear_quantize_groups.wgsl", Params: QuantizeGroupsParams{},
+	Bindings: []Binding{{"params", Uniform}, {"w", Read}, {"scales", ReadWrite}, {"codes", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
 }
 
 var quantizeBindings = []Binding{

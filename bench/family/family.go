@@ -28,6 +28,8 @@ type Family struct {
 	Decoder arch.Decoder
 	// Group is how many inputs of a row share a float16 scale; 0 means one γ a matrix, with float16 tables, as BitNet has it.
 	Group int
+	// Learn says that a step of an adapter is measured, too.
+	Learn bool
 	// Long says that a token after many is worth measuring: the memory grows, and is not all there is.
 	Long bool
 }
@@ -49,10 +51,13 @@ func all() []Family {
 	}
 	small, large := qwen3("1.7B", 2048, 28, 6144, 16, true), qwen3("8B", 4096, 36, 12288, 32, false)
 	small.Long = true
+	// Of this size another program's training in float32 fits into the memory of any machine.
+	least := qwen3("100M", 640, 16, 1920, 10, true)
+	least.Decoder.Vocab, least.Decoder.KVHeads, least.Decoder.HeadWidth, least.Decoder.Rope.Width, least.Learn = 32000, 5, 64, 64, true
 	large.Decoder.Context = 65536
 	large.Decoder.Rope.YaRN = &arch.YaRN{Factor: 4, Original: 16384, BetaFast: 32, BetaSlow: 1}
 	return []Family{
-		small, qwen3("4B", 2560, 36, 9728, 32, true), large,
+		least, small, qwen3("4B", 2560, 36, 9728, 32, true), large,
 		{Name: "qwen3.5-27B", Group: 128, Long: true, Decoder: arch.Decoder{
 			Family: "qwen3.5", Vocab: 248320, Width: 5120, Layers: 64, MLP: 17408, Heads: 24, KVHeads: 4, HeadWidth: 256,
 			Context: 262144, Eps: 1e-6, HeadNorms: true, Gated: true, Rope: arch.Rope{Width: 64, Theta: 1e7},

@@ -112,7 +112,10 @@ func (ch chooser) fit(c *cli.Context, b *device.Device, config nn.Config, o trai
 	if !alone {
 		b = nil
 	}
-	recipe := device.Recipe{Auto: ch.auto, Bytes: ch.bytes, Tokens: tokens, Trained: start != nil, Within: minutes, Given: ch.given}
+	recipe := device.Recipe{Auto: ch.auto, Bytes: ch.bytes, Tokens: tokens, Within: minutes, Given: ch.given}
+	if start != nil {
+		recipe.Start = start.Weights
+	}
 	recipe.Model = func(rung int) (nn.Config, error) {
 		chosen := nn.Config{InnerLR: config.InnerLR, WeightScale: config.WeightScale, Rule: config.Rule, Chunk: config.Chunk}
 		overlay(c, &chosen, ch.given)
@@ -141,7 +144,11 @@ func (ch chooser) showChoice(out io.Writer, run *train.Run, each time.Duration) 
 	if c.Delta() {
 		memory = fmt.Sprintf(", memory %d wide, heads %d", c.MemoryWidth, c.Heads)
 	}
-	line("model", "%d layers of %d, %s mixer%s, a vocabulary of %d", c.Layers, c.Width, c.Mixer, memory, c.Vocab)
+	kind := c.Mixer + " mixer" + memory
+	if c.Decoder != nil {
+		kind = c.Decoder.Family
+	}
+	line("model", "%d layers of %d, %s, a vocabulary of %d", c.Layers, c.Width, kind, c.Vocab)
 	perStep := o.Shape().TokensPerStep()
 	line("reading", "%d steps of %d × %d tokens: the text %.3g times; dropout %g", o.Steps, o.Batch*o.Accumulate, o.Time,
 		float64(o.Steps)*float64(perStep)/float64(tokens), o.Dropout)

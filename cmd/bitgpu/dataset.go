@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 
+	"bitgpu"
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/corpus"
 	"bitgpu/io/dataset"
@@ -317,7 +318,12 @@ func givenTokenizer(c *cli.Context, start *storage.Loaded) (name string, file []
 		}
 	}
 	if start != nil && start.TokenizerJSON != nil {
-		name, file = start.Files.TokenizerPath, start.TokenizerJSON
+		if name, file = start.Path, start.TokenizerJSON; start.Files != nil {
+			name = start.Files.TokenizerPath
+		}
+	}
+	if file == nil && start != nil && start.Public != nil {
+		return "", nil, fmt.Errorf("%s: %w; --tokenizer names it", start.Path, bitgpu.ErrNoTokenizer)
 	}
 	if file == nil {
 		return "", nil, nil

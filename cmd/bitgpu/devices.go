@@ -32,7 +32,8 @@ func devicesCommand() *cli.Command {
 			"is not known to WebGPU: there, fits means that no buffer is larger than the adapter allows, and, where it\n"+
 			"shares the computer's memory, that all of it fits in there. Then what public models need to run, with room for 4,096 and\n"+
 			"for 32,768 tokens: weights as they are packed, work, states, and keys and values in float32, as the engines have them, or in\n"+
-			"float16; bitgpu models says where to get them.",
+			"float16; bitgpu models says where to get them. Last, what it takes to learn beside them, with an adapter of rank 8 and rows of\n"+
+			"512 tokens.",
 			"bitgpu devices"),
 		Action: func(c *cli.Context) error {
 			adapters := gpu.Adapters()
@@ -42,7 +43,10 @@ func devicesCommand() *cli.Command {
 			if err := writeSizes(w, adapters, freemem.Total()); err != nil {
 				return err
 			}
-			return writePublicSizes(w, adapters, freemem.Total())
+			if err := writePublicSizes(w, adapters, freemem.Total()); err != nil {
+				return err
+			}
+			return writeLearning(w, adapters, freemem.Total())
 		},
 	}
 }
@@ -128,6 +132,39 @@ func writePublicSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) erro
 			}
 			fmt.Fprintln(w)
 		}
+	}
+	return w.Flush()
+}
+
+// learningShape is the one that learn takes where nobody says otherwise.
+var learningShape = train.AdaptOptions{Batch: learnBatch, Time: learnContext}.Shape()
+
+// writeLearning shows what an adapter's training takes beside public models, and where that fits.
+func writeLearning(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "\npublic model\tto learn, rank %d, %d tokens\t--recompute on\tCPU", learnRank, learnContext)
+	for _, a := range adapters {
+		fmt.Fprintf(w, "\tadapter %d", a.Index)
+	}
+	fmt.Fprintln(w)
+	for _, k := range known.Models() {
+		if !k.Listed || k.Context < learnContext {
+			continue
+		}
+		c := k.Config(learnContext)
+		c.Adapter = &nn.Adapter{Ranks: map[string]int{}, Scale: 1}
+		for _, m := range nn.Matrices(c) {
+			c.Adapter.Ranks[m.Name] = learnRank
+		}
+		again := learningShape
+		again.Recompute = true
+		kept, recomputed := train.DeviceBytes(c, learningShape), train.DeviceBytes(c, again)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s", k.Name, units.Bytes(kept), units.Bytes(recomputed), fitsEither(fits(kept, ram), fits(recomputed, ram)))
+		for _, a := range adapters {
+			largest := largestPublic(c)
+			fmt.Fprintf(w, "\t%s", fitsEither(fitsAdapter(a, kept, largest, ram), fitsAdapter(a, recomputed, largest, ram)))
+		}
+		fmt.Fprintln(w)
 	}
 	return w.Flush()
 }

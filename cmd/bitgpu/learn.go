@@ -69,7 +69,8 @@ func learnCommand() *cli.Command {
 				&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`FILE` or directory of the adapter to write"},
 				&cli.BoolFlag{Name: "resume", Usage: "go on with the training that was stopped while it wrote to -o"},
 			),
-			computeFlags(),
+			group("Compute", append(computeFlags(), &cli.StringFlag{Name: "recompute", Value: train.RecomputeAuto,
+				Usage: "`auto|on|off`: compute blocks again in the backward pass, which is slower and takes less memory; auto does it if training would not fit otherwise"})...),
 		),
 		Action: learnAction,
 	}
@@ -227,6 +228,9 @@ func checkLearn(c *cli.Context, o train.AdaptOptions) error {
 	}
 	if r := c.Int("rank"); r < 1 || r > 1024 {
 		return usagef("learn: --rank: got %d, want 1 to 1024", r)
+	}
+	if r := c.String("recompute"); !slices.Contains([]string{train.RecomputeAuto, train.RecomputeOn, train.RecomputeOff}, r) {
+		return usagef("learn: --recompute: got %q, want %s, %s or %s", r, train.RecomputeAuto, train.RecomputeOn, train.RecomputeOff)
 	}
 	if a := c.Float64("alpha"); c.IsSet("alpha") && !(a >= 1e-6 && a <= 1e6) {
 		return usagef("learn: --alpha: got %v, want a number from 1e-06 to 1000000", a)

@@ -63,7 +63,8 @@ func (l *adaptation) start(c *cli.Context, r *ranks) (*device.Device, train.Adap
 	r.share(c, backend)
 	shape := l.options.Shape()
 	shape.Group = r.Group
-	shape.Recompute = backend.Bytes(l.config, shape) > backend.Room
+	recompute := c.String("recompute")
+	shape.Recompute = recompute == train.RecomputeOn || recompute == train.RecomputeAuto && backend.Bytes(l.config, shape) > backend.Room
 	if need := backend.Bytes(l.config, shape); need > backend.Room {
 		return backend, nil, withAdvice(&device.MemoryError{What: "this training", Need: need, Free: backend.Room, Batch: true}, "--batch-size or --context")
 	}

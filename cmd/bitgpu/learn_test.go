@@ -105,6 +105,7 @@ func TestLearnRefusals(t *testing.T) {
 		"--context 0":                "context: got 0 tokens",
 		"--shards 3":                 "--shards: got 3, want a power of two up to 4096",
 		"--shards 8 --batch-size 12": "--shards: got 8, want a divisor of batch-size, 12",
+		"--recompute maybe":          `--recompute: got "maybe", want auto, on or off`,
 	} {
 		refuse(t, exitUsage, bitgpuRun("", append([]string{"learn", "--text", text, "-o", out}, strings.Fields(args)...)...), want)
 	}

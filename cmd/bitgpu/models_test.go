@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"math"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -53,7 +55,12 @@ func TestDevicesListPublicModels(t *testing.T) {
 			t.Errorf("want %q in\n%s", want, out)
 		}
 	}
-	if strings.Count(out, "BitNet b1.58 2B4T") != 1 {
+	if strings.Count(out, "BitNet b1.58 2B4T") != 2 { // to run, and to learn
 		t.Error("a model is listed with more context than it has")
+	}
+	line := regexp.MustCompile(`(?m)^Ternary-Bonsai-8B +([0-9.]+) GB +([0-9.]+) GB +\S+ `).FindAllStringSubmatch(out, -1)
+	last := line[len(line)-1]
+	if kept, err := strconv.ParseFloat(last[1], 64); err != nil || kept > 8 || last[2] >= last[1] {
+		t.Errorf("an adapter beside 8 billion weights: got %s GB and %s GB with blocks computed again, want 8 at most", last[1], last[2])
 	}
 }

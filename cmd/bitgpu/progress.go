@@ -168,8 +168,14 @@ func announce(out io.Writer, e train.Trainer, b *device.Device, resumed *train.C
 	if s.Recompute {
 		note = ", blocks computed again in backward"
 	}
-	fmt.Fprintf(out, "%d parameters: width %d, %d layers, %d tokens, %s mixer, scale %s, %s rule\n",
-		c.ParamCount(), c.Width, c.Layers, c.Vocab, c.Mixer, c.WeightScale, c.Rule)
+	kind := fmt.Sprintf("%s mixer, scale %s, %s rule", c.Mixer, c.WeightScale, c.Rule)
+	if d := c.Decoder; d != nil {
+		kind = fmt.Sprintf("a %s model, rounded by matrices", d.Family)
+		if d.Masters.Group > 0 {
+			kind = fmt.Sprintf("a %s model, rounded by groups of %d", d.Family, d.Masters.Group)
+		}
+	}
+	fmt.Fprintf(out, "%d parameters: width %d, %d layers, %d tokens, %s\n", c.ParamCount(), c.Width, c.Layers, c.Vocab, kind)
 	if sums := train.SumsBytes(c, s, false); s.Shards > 0 && !b.OnCPU {
 		note += fmt.Sprintf(", %s of the host's for sums", units.Bytes(sums))
 	}

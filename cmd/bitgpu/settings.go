@@ -128,6 +128,9 @@ func runConfig(c *cli.Context, start *storage.Loaded, ch chooser) (nn.Config, er
 	if n := c.Int("ttt-chunk"); n < 1 { // a configuration takes 0 for its default
 		return nn.Config{}, usagef("train: --ttt-chunk: got %d, want 1 or more", n)
 	}
+	if start != nil && start.Config.Decoder != nil {
+		return start.Config, refuseIdle(c, fmt.Sprintf("%s has a shape of its own", start.Path), shapeFlagNames()...)
+	}
 	config, given := nn.Config{}, func(string) bool { return true }
 	if start != nil {
 		config, given = start.Config, c.IsSet
@@ -150,6 +153,16 @@ func runConfig(c *cli.Context, start *storage.Loaded, ch chooser) (nn.Config, er
 		return config, err
 	}
 	return config, stable(config)
+}
+
+// shapeFlagNames are the flags that set a key of a configuration.
+func shapeFlagNames() (names []string) {
+	for _, k := range nn.Keys {
+		if k.Flag != "" {
+			names = append(names, k.Flag)
+		}
+	}
+	return names
 }
 
 // stable refuses a rate at which the sequential rule of the tied memory does not learn or grows without end: a step
@@ -186,6 +199,9 @@ func sameShape(c *cli.Context, start *storage.Loaded, config nn.Config) error {
 
 // setVocab gives the configuration the vocabulary of the data.
 func setVocab(config *nn.Config, start *storage.Loaded, data *trainingData, path string) error {
+	if config.Decoder != nil && data.vocab <= config.Vocab {
+		return nil // there may be rows that no token has
+	}
 	if start != nil && config.Vocab != data.vocab {
 		return fmt.Errorf("%s: got vocab_size %d, the data have %d", start.Path, config.Vocab, data.vocab)
 	}

@@ -27,7 +27,8 @@ func trainCommand() *cli.Command {
 			"A build with the tag mpi trains on several machines under mpirun: docs/scale.md.",
 			"bitgpu train --data book.txt --output-dir model --steps 2000",
 			"bitgpu train --resume --output-dir model",
-			"bitgpu train --data book.txt --mixer delta --dim 128 --layers 2 --output-dir small"),
+			"bitgpu train --data book.txt --mixer delta --dim 128 --layers 2 --output-dir small",
+			"bitgpu train --load bitnet-b1.58-2B-4T-bf16 --data notes.txt --output-dir mine"),
 		Flags:  trainFlags(),
 		Action: trainAction,
 	}
@@ -46,7 +47,8 @@ func trainFlags() []cli.Flag {
 			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once"},
 		}, slices.Concat(vocabFlags(8000), corpusFlags())...)...),
 		group("Model", append(modelShapeFlags(),
-			&cli.StringFlag{Name: "load", Usage: "begin with the weights of `MODEL`; its configuration and tokenizer are taken over"})...),
+			&cli.StringFlag{Name: "load", Usage: "begin with the weights of `MODEL`; its configuration and tokenizer are taken over. Of a public family: with its float masters, or with ternary weights that have scales of groups"},
+			mastersFlag())...),
 		group("Schedule",
 			&cli.IntFlag{Name: "steps", Value: d.Steps, Usage: "train for `N` steps in all"},
 			&cli.StringFlag{Name: "preset", Value: presetAuto, Usage: "`auto|seed`: what no flag gives is chosen by the size of the text, or is the first engine's table, as with --mixer tied alone"},
@@ -201,11 +203,11 @@ func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
 		weights = loaded.Weights
 	}
 	config, dir := run.Trainer.Config(), run.Dir
-	if err := storage.Save(dir, config, run.Tokenizer, weights, nil, storage.Layout{}); err != nil {
+	if err := run.Save(dir, config, weights, storage.Layout{}); err != nil {
 		return err
 	}
 	packed := storage.Layout{Pack: true}
-	if err := storage.Save(filepath.Join(dir, "model.bitt"), config, run.Tokenizer, weights, nil, packed); err != nil {
+	if err := run.Save(filepath.Join(dir, "model.bitt"), config, weights, packed); err != nil {
 		return err
 	}
 	if err := drawRuns(filepath.Join(dir, lossName), []string{dir}); err != nil {

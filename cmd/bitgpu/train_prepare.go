@@ -63,8 +63,11 @@ func newRun(c *cli.Context, backend *device.Device, dir string, p *preparation, 
 	announce(c.App.ErrWriter, engine, backend, p.resumed, r)
 	report := newProgress(c.App.ErrWriter, p.options)
 	run := &train.Run{
-		Trainer: engine, Options: p.options, Dir: dir, Tokenizer: p.data.tokenizer, Train: p.data.train, Val: p.data.val,
+		Trainer: engine, Options: p.options, Dir: dir, Like: train.Like{Tokenizer: p.data.tokenizer}, Train: p.data.train, Val: p.data.val,
 		Resumed: p.resumed, Report: report,
+	}
+	if p.start != nil {
+		run.Public = p.start.Public
 	}
 	if !r.leads() {
 		return run, nil
@@ -182,9 +185,14 @@ func openStart(c *cli.Context, resumed *train.Checkpoint) (*storage.Loaded, erro
 	case resumed != nil:
 		return resumed.Weights()
 	case c.IsSet("load"):
-		return storage.Load(c.String("load"), storage.Options{Masters: true})
+		o, err := publicOptions(c)
+		if err != nil {
+			return nil, err
+		}
+		o.Masters = true
+		return storage.Load(c.String("load"), o)
 	}
-	return nil, nil
+	return nil, refuseIdle(c, "it is for --load", "masters")
 }
 
 // startEngine makes an engine as the run left it, or as it begins, on all ranks or on none.

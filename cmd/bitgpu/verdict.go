@@ -42,7 +42,7 @@ func verdict(c *cli.Context, run *train.Run, out train.Outcome, best *train.Chec
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "try next: %s\n", advise(run.Options, lines, out.Settled, shellWord(run.Dir)))
+	fmt.Fprintf(w, "try next: %s\n", advise(run.Options, lines, out.Settled, run.Public == nil, shellWord(run.Dir)))
 	fmt.Fprintf(w, "run it:   bitgpu run -m %s -p \"...\"\n", shellWord(filepath.Join(run.Dir, "model.bitt")))
 	return nil
 }
@@ -59,8 +59,8 @@ func compressors(text []byte) (said string) {
 	return said
 }
 
-// advise says what most likely gives a better model, by how the losses went.
-func advise(o train.Options, lines []train.Metric, settled bool, dir string) string {
+// advise says what most likely gives a better model, by how the losses went. shaped says that the model could have another size.
+func advise(o train.Options, lines []train.Metric, settled, shaped bool, dir string) string {
 	var val []train.Metric
 	for _, m := range lines {
 		if m.ValLoss != nil {
@@ -89,8 +89,11 @@ func advise(o train.Options, lines []train.Metric, settled bool, dir string) str
 	switch {
 	case gap > 0.5 && best.Step < last.Step || settled:
 		dropout := min(max(o.Dropout+0.1, 0.2), 0.5)
+		if !shaped {
+			return fmt.Sprintf("more text, or a lower --lr: training stands %.2f nats below validation, so the text is being learned by heart", gap)
+		}
 		return fmt.Sprintf("more text, or --dropout %.1f, or a smaller --dim: training stands %.2f nats below validation, so the text is being learned by heart", dropout, gap)
-	case best.Step == last.Step && gap < 0.2:
+	case best.Step == last.Step && gap < 0.2 && shaped:
 		return more + ", or a larger --dim: it has not learned by heart yet"
 	case best.Step == last.Step:
 		return more

@@ -125,6 +125,12 @@ func readQuantization(config json.RawMessage) (quantization, error) {
 	return q, nil
 }
 
+// Online says whether the config has masters quantized on each pass.
+func (c *Checkpoint) Online() bool {
+	q := c.quantization
+	return q.Method == "bitnet" && q.Class == "autobitlinear" && q.Mode == "online"
+}
+
 // Ternary reads the matrix of a linear layer, NAME.weight, in the form that the config and its type say: packed BitNet,
 // BitNet's masters where the config quantizes them on each pass ([HalfEven]), MLX, or floats that hold ternary values.
 // An error names the file, the tensor and, where weights are not ternary, the row.

@@ -32,6 +32,15 @@ type Decoder struct {
 	Rope                      Rope
 	Recurrent                 *Recurrent // of a hybrid
 	Rotation                  int        // block of the Hadamard transform that the matrices are stored for, 0: none
+	Masters                   *Masters   // of a model whose matrices are floats that become ternary in each pass, else nil
+}
+
+// Masters say how float masters become ternary: each matrix by its mean magnitude, halves to zero, as BitNet's trainers do, or
+// by groups of inputs (ternary.QuantizeGroup).
+type Masters struct {
+	Group  int  `json:"group"`            // inputs of a row that share a scale, 0: by matrices
+	Tables bool `json:"tables,omitempty"` // embedding and head are ternary too
+	Gates  bool `json:"gates,omitempty"`  // and the projections of the gates of the delta rule
 }
 
 // Recurrent are the layers of a hybrid that have the gated delta rule in place of attention.

@@ -61,6 +61,9 @@ func (s *Scalar[F]) linearBackward(args *op.LinearBackward[*Tensor[F]]) {
 	dx, dw, dy, x, w := args.DX, args.DW, args.DY, args.X, args.W
 	n, K := rowsOf(x)
 	R := w.Shape[0]
+	if args.Int8 && dw != nil {
+		x = roundInt8(x)
+	}
 	clear(dx.Data[:n*K])
 	row := make([]F, K)
 	for j := range R {
@@ -77,12 +80,56 @@ func (s *Scalar[F]) linearBackward(args *op.LinearBackward[*Tensor[F]]) {
 
 func (s *Scalar[F]) quantize(args *op.Quantize[*Tensor[F]]) {
 	q, w := args.Q, args.W
-	rows, cols := q.Shape[0], q.Shape[1]
-	each := rows / len(q.Scales)
-	stride := each * ternary.RowBytes(cols)
-	for b := range q.Scales {
-		block := w.Data[b*each*cols : (b+1)*each*cols]
-		q.Scales[b] = ternary.Gamma(block)
-		ternary.Quantize(q.Codes[b*stride:(b+1)*stride], block, each, cols, q.Scales[b])
+	cols := q.Shape[1]
+	if q.Group > 0 {
+		quantizeGroups(q, w, 0, q.Shape[0])
+		return
+	}
+	first := 0
+	for b, rows := range blocksToQuantize(args) {
+		block := w.Data[first*cols : (first+rows)*cols]
+		gamma := ternary.Gamma(block)
+		scale := gamma
+		if args.HalfEven { // decided in float32, as it is where the models come from
+			least, one := ternary.HalfEven(float32(gamma))
+			gamma, scale = F(2*least), F(one)
+		}
+		ternary.Quantize(q.codes(first, rows), block, rows, cols, gamma)
+		setScales(q, args.Blocks != nil, b, first, rows, scale)
+		first += rows
+	}
+}
+
+// blocksToQuantize are the numbers of rows of the blocks with a γ each.
+func blocksToQuantize[F Float](args *op.Quantize[*Tensor[F]]) []int {
+	if args.Blocks != nil {
+		return args.Blocks
+	}
+	equal := make([]int, len(args.Q.Scales))
+	for b := range equal {
+		equal[b] = args.Q.Shape[0] / len(equal)
+	}
+	return equal
+}
+
+// setScales keeps the scale of block b, of its rows where each has one.
+func setScales[F Float](q *Tensor[F], each bool, b, first, rows int, scale F) {
+	if !each {
+		q.Scales[b] = scale
+		return
+	}
+	for r := first; r < first+rows; r++ {
+		q.Scales[r] = scale
+	}
+}
+
+// quantizeGroups quantises rows from one to before another by groups.
+func quantizeGroups[F Float](q, w *Tensor[F], from, to int) {
+	cols := q.Shape[1]
+	for r := from; r < to; r++ {
+		row := q.codes(r, 1)
+		for c := 0; c < cols; c += q.Group {
+			q.GroupScales[(r*cols+c)/q.Group] = ternary.QuantizeGroup(row, c, w.Data[r*cols+c:r*cols+c+q.Group]).Bits()
+		}
 	}
 }

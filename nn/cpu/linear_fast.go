@@ -210,6 +210,13 @@ func (o *Ops) linearBackward(args *op.LinearBackward[*Tensor[float32]]) {
 	if dw == nil {
 		return
 	}
+	if args.Int8 {
+		x = o.roundInt8(x)
+	}
+	if w.Absmean || len(w.Scales) == 0 {
+		simd.Gemm(R, K, n, 1, dy.Data, R, true, x.Data, K, false, 1, dw.Data, K)
+		return
+	}
 	for b, rows := range blocks(R, len(w.Scales)) {
 		simd.Gemm(rows, K, n, w.straight(b*rows), dy.Data[b*rows:], R, true, x.Data, K, false, 1, dw.Data[b*rows*K:(b+1)*rows*K], K)
 	}
@@ -264,13 +271,23 @@ func wideRow(t *Tensor[float32], dst []float32, r int) {
 
 func (o *Ops) quantize(args *op.Quantize[*Tensor[float32]]) {
 	q, w := args.Q, args.W
-	rows, cols := q.Shape[0], q.Shape[1]
-	each := rows / len(q.Scales)
-	stride := each * ternary.RowBytes(cols)
-	for b := range q.Scales {
-		block := w.Data[b*each*cols : (b+1)*each*cols]
-		q.Scales[b] = o.magnitudes.gamma(block)
-		simd.TernaryQuantize(q.Codes[b*stride:(b+1)*stride], block, each, cols, q.Scales[b])
+	cols := q.Shape[1]
+	if q.Group > 0 {
+		o.rows(q.Shape[0], max(1, (1<<13)/cols), func(j *job, start, end int) { quantizeGroups(j.t[0], j.t[1], start, end) }, q, w)
+		return
+	}
+	first := 0
+	for b, rows := range blocksToQuantize(args) {
+		block := w.Data[first*cols : (first+rows)*cols]
+		gamma := o.magnitudes.gamma(block)
+		scale := gamma
+		if args.HalfEven {
+			gamma, scale = ternary.HalfEven(gamma)
+			gamma *= 2
+		}
+		simd.TernaryQuantize(q.codes(first, rows), block, rows, cols, gamma)
+		setScales(q, args.Blocks != nil, b, first, rows, scale)
+		first += rows
 	}
 }
 

@@ -45,7 +45,7 @@ func (t *Tensor[F]) scale(r int) F {
 
 // straight is what dyᵀx is multiplied by to give the gradient of row r of the master weights.
 func (t *Tensor[F]) straight(r int) F {
-	if t.Absmean {
+	if t.Absmean || len(t.Scales) == 0 {
 		return 1
 	}
 	return 1 / t.Scales[r*len(t.Scales)/t.Shape[0]]
@@ -133,6 +133,15 @@ func (m *memory[F]) NewTernary(rows, cols, blocks int, absmean bool) *Tensor[F] 
 	t := &Tensor[F]{
 		Format: op.Ternary, Shape: []int{rows, cols}, Absmean: absmean,
 		Codes: make([]byte, rows*ternary.RowBytes(cols)), Scales: make([]F, blocks),
+	}
+	m.inUse += t.bytes()
+	return t
+}
+
+func (m *memory[F]) NewGroups(rows, cols, group int) *Tensor[F] {
+	t := &Tensor[F]{
+		Format: op.Ternary, Shape: []int{rows, cols}, Group: group,
+		Codes: make([]byte, rows*ternary.RowBytes(cols)), GroupScales: make([]uint16, rows*cols/group),
 	}
 	m.inUse += t.bytes()
 	return t

@@ -33,20 +33,20 @@ func (l *Attention[T]) Declare(d Declarer[T]) {
 	}
 	d.Param(&l.Norm, gain("norm1.weight", D))
 	if l.Rotation > 0 {
-		d.Param(&l.InSigns, gain("norm1.signs", D))
+		d.Param(&l.InSigns, fixed("norm1.signs", D))
 	}
 	qkv := linear([]int{wide, D}, names...)
 	d.Param(&l.QKV, qkv)
 	d.Adapter(&l.QKVAdapter, qkv, blocks...)
 	if l.HeadNorms {
-		d.Param(&l.QNorm, gain("self_attn.q_norm.weight", l.HeadWidth))
-		d.Param(&l.KNorm, gain("self_attn.k_norm.weight", l.HeadWidth))
+		d.Param(&l.QNorm, fixed("self_attn.q_norm.weight", l.HeadWidth))
+		d.Param(&l.KNorm, fixed("self_attn.k_norm.weight", l.HeadWidth))
 	}
 	if l.SubNormed {
 		d.Param(&l.SubNorm, gain("self_attn.sub_norm.weight", inner))
 	}
 	if l.Rotation > 0 {
-		d.Param(&l.OutSigns, gain("self_attn.o_proj.signs", inner))
+		d.Param(&l.OutSigns, fixed("self_attn.o_proj.signs", inner))
 	}
 	adapted(d, &l.Output, &l.OutputAdapter, linear([]int{D, inner}, "self_attn.o_proj.weight"))
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})
@@ -94,7 +94,7 @@ func (l *Attention[T]) Forward(p *op.Program[T], s Stream[T]) {
 // Backward implements Layer. The sequences began with an empty cache; the norms of heads are constants.
 func (l *Attention[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*Attention[T])
-	p.Add(&op.LinearBackward[T]{DX: g.Heard, DW: g.Output, DY: s.DH, X: l.Heard, W: l.Output})
+	p.Add(&op.LinearBackward[T]{DX: g.Heard, DW: g.Output, DY: s.DH, X: l.Heard, W: l.Output, Int8: l.Int8})
 	l.OutputAdapter.backward(p, &g.OutputAdapter, g.Heard, s.DH, l.Heard)
 	rotateBack(p, g.Heard, l.OutSigns, l.Rotation)
 	do := g.Heard
@@ -108,7 +108,7 @@ func (l *Attention[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 			DQKV: g.Projected, Raw: l.Raw, QGain: l.QNorm, KGain: l.KNorm, Angles: l.Angles, Position: l.Position, Keys: l.Keys,
 			Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,
 		},
-		&op.LinearBackward[T]{DX: g.X, DW: g.QKV, DY: g.Projected, X: l.X, W: l.QKV},
+		&op.LinearBackward[T]{DX: g.X, DW: g.QKV, DY: g.Projected, X: l.X, W: l.QKV, Int8: l.Int8},
 	)
 	l.QKVAdapter.backward(p, &g.QKVAdapter, g.X, g.Projected, l.X)
 	rotateBack(p, g.X, l.InSigns, l.Rotation)

@@ -26,19 +26,19 @@ func (l *GatedDelta[T]) Declare(d Declarer[T]) {
 	channels := 2*l.KeyHeads*l.KeyWidth + inner
 	d.Param(&l.Norm, gain("norm1.weight", D))
 	if l.Rotation > 0 {
-		d.Param(&l.InSigns, gain("norm1.signs", D))
+		d.Param(&l.InSigns, fixed("norm1.signs", D))
 	}
 	project := linear([]int{channels + inner, D}, "linear_attn.in_proj_qkv.weight", "linear_attn.in_proj_z.weight")
 	d.Param(&l.Project, project)
 	d.Adapter(&l.ProjectAdapter, project, op.LowRankBlock{Rows: channels, Group: 0}, op.LowRankBlock{Rows: inner, Group: 1})
 	adapted(d, &l.B, &l.BAdapter, linear([]int{l.Heads, D}, "linear_attn.in_proj_b.weight"))
 	adapted(d, &l.A, &l.AAdapter, linear([]int{l.Heads, D}, "linear_attn.in_proj_a.weight"))
-	d.Param(&l.Conv, Param{Names: []string{"linear_attn.conv1d.weight"}, Shape: []int{channels, l.Taps}, Kind: Gain})
-	d.Param(&l.Decay, gain("linear_attn.decay", l.Heads))
-	d.Param(&l.Bias, gain("linear_attn.dt_bias", l.Heads))
-	d.Param(&l.OutNorm, gain("linear_attn.norm.weight", l.ValueWidth))
+	d.Param(&l.Conv, Param{Names: []string{"linear_attn.conv1d.weight"}, Shape: []int{channels, l.Taps}, Kind: Gain, Fixed: true})
+	d.Param(&l.Decay, fixed("linear_attn.decay", l.Heads))
+	d.Param(&l.Bias, fixed("linear_attn.dt_bias", l.Heads))
+	d.Param(&l.OutNorm, fixed("linear_attn.norm.weight", l.ValueWidth))
 	if l.Rotation > 0 {
-		d.Param(&l.OutSigns, gain("linear_attn.out_proj.signs", inner))
+		d.Param(&l.OutSigns, fixed("linear_attn.out_proj.signs", inner))
 	}
 	adapted(d, &l.Output, &l.OutputAdapter, linear([]int{D, inner}, "linear_attn.out_proj.weight"))
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})

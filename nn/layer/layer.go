@@ -66,6 +66,8 @@ type Param struct {
 	Shape []int
 	Kind  Kind
 	Layer int // the block that it belongs to, -1 for those outside of blocks
+	// Fixed says that no backward gives it a gradient: a training leaves it as it is.
+	Fixed bool
 	// Init fills the values that a training begins with; normal draws from N(0, 1).
 	Init func(values []float32, normal func() float64)
 }

@@ -26,14 +26,14 @@ func (l *SwiGLU[T]) Declare(d Declarer[T]) {
 	D, H := l.Width, l.Hidden
 	d.Param(&l.Norm, gain("norm2.weight", D))
 	if l.Rotation > 0 {
-		d.Param(&l.InSigns, gain("norm2.signs", D))
+		d.Param(&l.InSigns, fixed("norm2.signs", D))
 	}
 	adapted(d, &l.GateUp, &l.GateUpAdapter, linear([]int{2 * H, D}, "mlp.gate_proj.weight", "mlp.up_proj.weight"))
 	if l.SubNormed {
 		d.Param(&l.SubNorm, gain("mlp.sub_norm.weight", H))
 	}
 	if l.Rotation > 0 {
-		d.Param(&l.OutSigns, gain("mlp.down_proj.signs", H))
+		d.Param(&l.OutSigns, fixed("mlp.down_proj.signs", H))
 	}
 	adapted(d, &l.Down, &l.DownAdapter, linear([]int{D, H}, "mlp.down_proj.weight"))
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})
@@ -67,7 +67,7 @@ func (l *SwiGLU[T]) Forward(p *op.Program[T], s Stream[T]) {
 // Backward implements Layer.
 func (l *SwiGLU[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*SwiGLU[T])
-	p.Add(&op.LinearBackward[T]{DX: g.Act, DW: g.Down, DY: s.DH, X: l.Act, W: l.Down})
+	p.Add(&op.LinearBackward[T]{DX: g.Act, DW: g.Down, DY: s.DH, X: l.Act, W: l.Down, Int8: l.Int8})
 	l.DownAdapter.backward(p, &g.DownAdapter, g.Act, s.DH, l.Act)
 	s.Dropout.Append(p, g.Act)
 	rotateBack(p, g.Act, l.OutSigns, l.Rotation)
@@ -81,7 +81,7 @@ func (l *SwiGLU[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	} else {
 		p.Add(&op.SwiGLUBackward[T]{DGateUp: g.Gated, DA: da, GateUp: l.Gated})
 	}
-	p.Add(&op.LinearBackward[T]{DX: g.X, DW: g.GateUp, DY: g.Gated, X: l.X, W: l.GateUp})
+	p.Add(&op.LinearBackward[T]{DX: g.X, DW: g.GateUp, DY: g.Gated, X: l.X, W: l.GateUp, Int8: l.Int8})
 	l.GateUpAdapter.backward(p, &g.GateUpAdapter, g.X, g.Gated, l.X)
 	rotateBack(p, g.X, l.InSigns, l.Rotation)
 	p.Add(&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm, Eps: l.Eps})

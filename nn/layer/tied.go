@@ -68,6 +68,13 @@ func gain(name string, width int) Param {
 	return Param{Names: []string{name}, Shape: []int{width}, Kind: Gain, Init: Constant(1)}
 }
 
+// fixed declares numbers that no training changes.
+func fixed(name string, width int) Param {
+	p := gain(name, width)
+	p.Fixed = true
+	return p
+}
+
 // linear declares a ternary matrix, Kaiming normal at first (arXiv 1502.01852).
 func linear(shape []int, names ...string) Param {
 	return Param{Names: names, Shape: shape, Kind: Linear, Init: Kaiming(shape[1])}

@@ -42,6 +42,9 @@ type Memory[T any] interface {
 	// NewTernary makes room for a ternary matrix (rows, cols) of stacked blocks with a γ each;
 	// absmean says that its products are multiplied by γ.
 	NewTernary(rows, cols, blocks int, absmean bool) T
+	// NewGroups makes room for a ternary matrix (rows, cols) with a scale each so many inputs of a row, a multiple of 32 that
+	// divides cols.
+	NewGroups(rows, cols, group int) T
 	// Load copies a host tensor to the device, packed as it is.
 	Load(t HostTensor) T
 	// Release gives back the memory of tensors that New, Load and nothing else made.

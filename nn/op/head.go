@@ -18,7 +18,7 @@ func (o *Head[T]) Args(v Visitor[T]) {
 	v.Arg("logits", Writes, &o.Logits, m, V)
 }
 
-// HeadBackward, of Logits = X·Wᵀ: writes rows From… of DX (n, D) and adds into DW (V, D), which is optional; with it W is F32.
+// HeadBackward, of Logits = X·Wᵀ: writes rows From… of DX (n, D) and adds into DW (V, D), which is optional.
 type HeadBackward[T any] struct {
 	DX, DW, DLogits, X, W T
 	From                  int

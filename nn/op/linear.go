@@ -24,9 +24,11 @@ func (o *Linear[T]) Args(v Visitor[T]) {
 }
 
 // LinearBackward, of Y = s·X·Wᵀ: writes DX (n, K) and adds into DW (R, K), straight through the rounding of weights and
-// inputs: DX = s·DY·Q, and DW = (1/γ)·DYᵀX for scale none, DYᵀX for absmean. DW is optional: without it W may be of any
-// format and scale that Linear takes.
-type LinearBackward[T any] struct{ DX, DW, DY, X, W T }
+// inputs: DX = s·DY·Q, and DW = (1/γ)·DYᵀX for scale none, DYᵀX for all others, where X is rounded with Int8. DW is optional.
+type LinearBackward[T any] struct {
+	DX, DW, DY, X, W T
+	Int8             bool
+}
 
 // Name implements Op.
 func (o *LinearBackward[T]) Name() string { return "LinearBackward" }
@@ -42,8 +44,14 @@ func (o *LinearBackward[T]) Args(v Visitor[T]) {
 	v.Arg("dw", Updates|Optional, &o.DW, R, K)
 }
 
-// Quantize packs W (R, K) into the ternary Q (R, K); each of its blocks of rows has its own γ.
-type Quantize[T any] struct{ Q, W T }
+// Quantize packs W (R, K) into the ternary Q (R, K). Where Q has scales of groups, each group is rounded by itself, as
+// ternary.QuantizeGroup does. Else each block of rows has its own γ; where there are Blocks, which need not have as many rows
+// each, Q has a γ a row, and the rows of a block have the same. HalfEven rounds as ternary.HalfEven says.
+type Quantize[T any] struct {
+	Q, W     T
+	Blocks   []int // rows of each, R in all; nil: of the same size, one for each γ of Q
+	HalfEven bool
+}
 
 // Name implements Op.
 func (o *Quantize[T]) Name() string { return "Quantize" }

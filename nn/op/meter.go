@@ -38,6 +38,12 @@ func (m *Meter) NewTernary(rows, cols, blocks int, _ bool) struct{} {
 	return m.add(1, rows, (cols+3)/4)
 }
 
+// NewGroups implements Memory.
+func (m *Meter) NewGroups(rows, cols, group int) struct{} {
+	m.add(2, rows, cols/group)
+	return m.add(1, rows, (cols+3)/4)
+}
+
 // Rows implements Memory.
 func (m *Meter) Rows(struct{}, int) struct{} { return struct{}{} }
 

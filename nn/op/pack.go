@@ -18,3 +18,35 @@ func PackTernary(t HostTensor, blocks int, absmean bool) HostTensor {
 	}
 	return q
 }
+
+// PackBlocks quantises a float32 matrix (rows, cols) whose blocks have so many rows each, as Quantize does with Blocks and
+// HalfEven.
+func PackBlocks(t HostTensor, blocks []int) HostTensor {
+	rows, cols := t.Shape[0], t.Shape[1]
+	q := HostTensor{Format: Ternary, Shape: t.Shape, Absmean: true, Codes: make([]byte, rows*ternary.RowBytes(cols)), Scales: make([]float32, 0, rows)}
+	stride, first := ternary.RowBytes(cols), 0
+	for _, n := range blocks {
+		w := t.F32[first*cols : (first+n)*cols]
+		least, scale := ternary.HalfEven(ternary.Gamma(w))
+		ternary.Quantize(q.Codes[first*stride:(first+n)*stride], w, n, cols, 2*least)
+		for range n {
+			q.Scales = append(q.Scales, scale)
+		}
+		first += n
+	}
+	return q
+}
+
+// PackGroups quantises a float32 matrix (rows, cols) with a scale each so many inputs.
+func PackGroups(t HostTensor, group int) HostTensor {
+	rows, cols := t.Shape[0], t.Shape[1]
+	q := HostTensor{Format: Ternary, Shape: t.Shape, Group: group, Codes: make([]byte, rows*ternary.RowBytes(cols)), GroupScales: make([]uint16, 0, rows*cols/group)}
+	stride := ternary.RowBytes(cols)
+	for r := range rows {
+		row := q.Codes[r*stride : (r+1)*stride]
+		for first := 0; first < cols; first += group {
+			q.GroupScales = append(q.GroupScales, ternary.QuantizeGroup(row, first, t.F32[r*cols+first:r*cols+first+group]).Bits())
+		}
+	}
+	return q
+}

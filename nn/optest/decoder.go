@@ -54,6 +54,13 @@ func families() []decoder {
 	}
 }
 
+// EachFamily visits a small model of each public family, the same each time.
+func EachFamily(visit func(name string, c nn.Config, w *nn.Weights[op.HostTensor])) {
+	for i, d := range families() {
+		visit(d.name, nn.OfDecoder(d.Decoder), d.weights(uint64(i)))
+	}
+}
+
 // weights are random ones, the same for a seed.
 func (d decoder) weights(seed uint64) *nn.Weights[op.HostTensor] {
 	r := rand.New(rand.NewPCG(seed, 0))

@@ -23,15 +23,31 @@ func frozenCases[T any]() []Case[T] {
 	all = append(all, squaredCase[T](), epsilonCase[T](), hadamardCase[T](), ropeCase[T]())
 	for _, c := range []attentionCase{
 		{B: 2, time: 5, heads: 4, kv: 2, c: 8, turned: 8}, {B: 1, time: 70, heads: 2, kv: 1, c: 8, turned: 4, gate: true, norms: true},
-		{B: 2, time: 3, heads: 2, kv: 2, c: 6, turned: 4, norms: true}, {B: 1, time: 1, heads: 3, kv: 1, c: 4, turned: 4, gate: true},
+		{B: 2, time: 3, heads: 2, kv: 2, c: 12, turned: 4, norms: true}, {B: 1, time: 1, heads: 3, kv: 1, c: 4, turned: 4, gate: true},
+		{B: 1, time: 37, heads: 8, kv: 1, c: 32, turned: 32}, {B: 2, time: 33, heads: 3, kv: 3, c: 64, turned: 64, norms: true},
+		{B: 1, time: 40, heads: 6, kv: 2, c: 36, turned: 20, gate: true, norms: true}, {B: 2, time: 31, heads: 5, kv: 1, c: 96, turned: 96},
+		{B: 1, time: 65, heads: 4, kv: 2, c: 128, turned: 128, norms: true}, {B: 1, time: 34, heads: 7, kv: 1, c: 256, turned: 64, gate: true},
 	} {
 		all = append(all, attentionOf[T](c))
 	}
-	return append(all, gatedCase[T](1, 7, 3, 1, 2), gatedCase[T](2, 9, 4, 2, 2), gatedCase[T](1, 33, 16, 2, 6), gatedCase[T](1, 2, 16, 1, 1))
+	for _, c := range []gatedSizes{
+		{B: 1, time: 7, chunk: 3, K: 1, V: 2, k: 8, v: 5, taps: 4}, {B: 2, time: 9, chunk: 4, K: 2, V: 2, k: 8, v: 5, taps: 4},
+		{B: 1, time: 33, chunk: 16, K: 2, V: 6, k: 8, v: 5, taps: 4}, {B: 1, time: 2, chunk: 16, K: 1, V: 1, k: 4, v: 3, taps: 4},
+		{B: 2, time: 45, chunk: 40, K: 1, V: 2, k: 12, v: 20, taps: 2}, {B: 1, time: 50, chunk: 16, K: 2, V: 4, k: 36, v: 33, taps: 6},
+		{B: 1, time: 40, chunk: 16, K: 1, V: 3, k: 128, v: 128, taps: 4}, {B: 1, time: 18, chunk: 16, K: 1, V: 1, k: 256, v: 9, taps: 4},
+	} {
+		all = append(all, gatedCase[T](c))
+	}
+	return all
 }
 
+// gatedSizes are those of a gated delta rule: K heads of keys of width k, V of values of width v.
+type gatedSizes struct{ B, time, chunk, K, V, k, v, taps int }
+
 // allCases are those of the table, and those that a backend may lack.
-func allCases[T any]() []Case[T] { return append(Cases[T](), frozenCases[T]()...) }
+func allCases[T any]() []Case[T] {
+	return append(append(Cases[T](), frozenCases[T]()...), mastersCases[T]()...)
+}
 
 // Scaled makes a ternary matrix with scales of their own for groups of inputs, or, where group is 0, for rows.
 func (b *Bench[T]) Scaled(name string, rows, cols, group int) T {
@@ -194,10 +210,10 @@ func attentionOf[T any](s attentionCase) Case[T] {
 }
 
 // gatedCase is the gated delta rule over sequences from an empty memory.
-func gatedCase[T any](B, time, chunk, keyHeads, heads int) Case[T] {
-	const k, v, taps = 6, 5, 4
+func gatedCase[T any](s gatedSizes) Case[T] {
+	B, time, chunk, keyHeads, heads, k, v, taps := s.B, s.time, s.chunk, s.K, s.V, s.k, s.v, s.taps
 	return Case[T]{
-		Op: "gateddelta", Name: fmt.Sprintf("random/%dx%d/chunk%d/%d-%d", B, time, chunk, keyHeads, heads), Tolerance: scanned, Needs: []op.Op[T]{&op.GatedDeltaBackward[T]{}},
+		Op: "gateddelta", Name: fmt.Sprintf("random/%+v", s), Tolerance: scanned, Needs: []op.Op[T]{&op.GatedDeltaBackward[T]{}},
 		Make: func(b *Bench[T]) Trial[T] {
 			n, channels, inner := B*time, 2*keyHeads*k+heads*v, heads*v
 			u, bs, as := b.Normal("u", 1, n, channels+inner), b.Normal("b", 1, n, heads), b.Normal("a", 1, n, heads)

@@ -29,6 +29,10 @@ func (s *scope[T]) NewTernary(rows, cols, blocks int, absmean bool) T {
 	return s.keep(s.Backend.NewTernary(rows, cols, blocks, absmean))
 }
 
+func (s *scope[T]) NewGroups(rows, cols, group int) T {
+	return s.keep(s.Backend.NewGroups(rows, cols, group))
+}
+
 func (s *scope[T]) Load(t op.HostTensor) T { return s.keep(s.Backend.Load(t)) }
 
 func (s *scope[T]) release() { s.Release(s.made...) }

@@ -98,7 +98,7 @@ func loadPublic(path string, o Options) (*Loaded, error) {
 	if err := ownOnly(path, o); err != nil {
 		return nil, err
 	}
-	m, err := public.Open(path, public.Options{Context: o.Context, Masters: o.Rounding})
+	m, err := public.Open(path, public.Options{Context: o.Context, Masters: o.Rounding, Floats: o.Masters})
 	if err != nil {
 		return nil, err
 	}
@@ -107,8 +107,8 @@ func loadPublic(path string, o Options) (*Loaded, error) {
 
 // ownOnly refuses what can be done with our own models only.
 func ownOnly(path string, o Options) error {
-	if o.Masters || o.Config != nil {
-		return fmt.Errorf("%s: %w, want one of our own, which a configuration can describe and training go on from", path, ErrPublic)
+	if o.Config != nil {
+		return fmt.Errorf("%s: %w, want one of our own, which a configuration can describe", path, ErrPublic)
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func load(files *modeldir.Model, o Options) (*Loaded, error) {
 		if err := ownOnly(files.Path, o); err != nil {
 			return nil, err
 		}
-		m, err := public.FromBitt(files, public.Options{Context: o.Context})
+		m, err := public.FromBitt(files, public.Options{Context: o.Context, Floats: o.Masters})
 		if err != nil {
 			return nil, err
 		}

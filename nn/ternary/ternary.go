@@ -12,6 +12,8 @@ package ternary
 import (
 	"fmt"
 	"math"
+
+	"github.com/x448/float16"
 )
 
 // MinGamma is the smallest γ: a matrix of zeros must not divide by zero.
@@ -50,6 +52,51 @@ func Round[F ~float32 | ~float64](w, gamma F) int {
 		return -1
 	}
 	return 0
+}
+
+// HalfEven is how BitNet's public trainers round a matrix of mean magnitude γ, in float32 (arXiv 2402.17764): with s = 1/γ the
+// codes are round(w·s) cut to −1, 0, +1, halves to 0, and the scale is 1/s. It gives the least |w| that is not rounded to 0,
+// so that the codes are those of [Quantize] with a γ of twice that, and the scale.
+func HalfEven(gamma float32) (least, scale float32) {
+	if !(gamma < 1e30) { // also of what is no number
+		return gamma / 2, gamma
+	}
+	s := 1 / gamma
+	above := func(w float32) bool { return float32(w*s) > 0.5 }
+	least = gamma / 2
+	for !above(least) {
+		least = math.Nextafter32(least, math.MaxFloat32)
+	}
+	for below := math.Nextafter32(least, 0); above(below); below = math.Nextafter32(least, 0) {
+		least = below
+	}
+	return least, 1 / s
+}
+
+// QuantizeGroup writes the codes of one group of weights, which begin at column first of a packed row, and gives the group's
+// scale, rounded to float16: a weight is no zero from half of the largest magnitude on, and the scale is the mean magnitude of
+// those, which is the nearest for these codes (arXiv 1605.04711). Of weights that are −d, 0 and d these are the codes and d.
+func QuantizeGroup[F ~float32 | ~float64](row []byte, first int, w []F) (scale float16.Float16) {
+	largest := F(0)
+	for _, x := range w {
+		largest = max(largest, max(x, -x))
+	}
+	sum, n := 0.0, 0
+	for i, x := range w {
+		q := 0
+		if magnitude := max(x, -x); magnitude > 0 && magnitude >= largest/2 {
+			sum += float64(magnitude)
+			n++
+			if q = 1; x < 0 {
+				q = -1
+			}
+		}
+		Set(row, first+i, q)
+	}
+	if largest != largest { // NaN, which codes cannot show
+		return float16.NaN()
+	}
+	return float16.Fromfloat32(float32(sum / float64(max(n, 1))))
 }
 
 // Quantize packs the matrix w (rows, cols) into codes, rows·RowBytes(cols) long, by the given γ.

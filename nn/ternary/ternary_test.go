@@ -2,6 +2,7 @@ package ternary
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -96,5 +97,32 @@ func TestValidateRefuses(t *testing.T) {
 	}
 	if err := Validate([]byte{0b00_10_01_00}, 1, 4); err != nil {
 		t.Error(err)
+	}
+}
+
+// HalfEven's threshold is that of round(w·s) in float32, halves to even.
+func TestHalfEvenByDefinition(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 2000 {
+		gamma := float32(math.Exp(r.NormFloat64()*3 - 4))
+		s := 1 / gamma
+		least, scale := HalfEven(gamma)
+		if scale != 1/s {
+			t.Fatalf("γ %v: got the scale %v, want %v", gamma, scale, 1/s)
+		}
+		w := least
+		for range 3 {
+			w = math.Nextafter32(w, 0)
+		}
+		for range 7 {
+			want := math.RoundToEven(float64(float32(w*s))) != 0
+			if got := w >= least; got != want {
+				t.Fatalf("γ %v: %v is kept: %v, want %v", gamma, w, got, want)
+			}
+			w = math.Nextafter32(w, 1)
+		}
+	}
+	for _, gamma := range []float32{float32(math.NaN()), float32(math.Inf(1)), math.MaxFloat32, MinGamma} {
+		HalfEven(gamma) // ends
 	}
 }

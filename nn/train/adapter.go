@@ -33,11 +33,18 @@ func (l *Learner[T]) makeAdapter(weights *nn.Weights[op.HostTensor]) {
 	if weights != nil {
 		*l.use = *nn.Load(m, c, weights)
 	} else {
+		packing := nn.Packing{}
+		if c.Decoder != nil { // as files of the family usually have it
+			packing = c.Packing()
+		}
 		for _, p := range nn.Params(c) {
+			ternary := p.Kind == layer.Linear || p.Kind == layer.Table && packing.Tables == op.Ternary
 			switch {
-			case p.Kind == layer.Linear:
+			case ternary && packing.Group > 0 && p.Shape[1]%packing.Group == 0:
+				*l.use = append(*l.use, m.NewGroups(p.Shape[0], p.Shape[1], packing.Group))
+			case ternary:
 				*l.use = append(*l.use, m.NewTernary(p.Shape[0], p.Shape[1], len(p.Names), true))
-			case p.Kind == layer.Table && c.Decoder != nil: // the most that files of public families have
+			case p.Kind == layer.Table && c.Decoder != nil:
 				*l.use = append(*l.use, m.New(op.F16, p.Shape...))
 			default:
 				*l.use = append(*l.use, m.New(op.F32, p.Shape...))

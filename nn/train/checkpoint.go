@@ -22,6 +22,7 @@ import (
 	"bitgpu/nn"
 	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
+	"bitgpu/nn/storage/public"
 )
 
 // The names inside a run's directory.
@@ -83,7 +84,7 @@ func stepOf(path string) int {
 
 // WriteCheckpoint writes what a trainer needs to go on. Until it returns, the directory has no
 // such checkpoint; from then on it has all of it, on the disk.
-func WriteCheckpoint(dir string, e Trainer, tokenizer json.RawMessage, s State) (string, error) {
+func WriteCheckpoint(dir string, e Trainer, like Like, s State) (string, error) {
 	root := filepath.Join(dir, checkpointsDir)
 	name := checkpointName(s.Step)
 	temp, final := filepath.Join(root, hidden+name), filepath.Join(root, name)
@@ -97,7 +98,7 @@ func WriteCheckpoint(dir string, e Trainer, tokenizer json.RawMessage, s State) 
 	if _, err := atomicfile.MakeDir(temp); err != nil {
 		return fail(err)
 	}
-	if err := writeParts(temp, e, tokenizer); err != nil {
+	if err := writeParts(temp, e, like); err != nil {
 		return fail(err)
 	}
 	s.FormatVersion, s.Checksums = stateVersion, map[string]string{}
@@ -156,8 +157,24 @@ func checkState(text []byte, version int) error {
 	return fmt.Errorf("%s: its own checksum does not fit", stateName)
 }
 
+// Like is what a model in training has beside its weights, which go into every file of it.
+type Like struct {
+	Tokenizer json.RawMessage // nil if there is none
+	Public    *public.Model   // what the training of a model of a public family began with, else nil
+}
+
+// Save writes a model to a directory that is there, or to a file. Of a public family, masters stay such in a directory.
+func (l Like) Save(path string, c nn.Config, w *nn.Weights[op.HostTensor], layout storage.Layout) error {
+	if l.Public == nil {
+		return storage.Save(path, c, l.Tokenizer, w, nil, layout)
+	}
+	m := *l.Public
+	m.Decoder, m.Weights = c.Decoder, w
+	return m.Export(path, public.ExportOptions{})
+}
+
 // writeParts writes the model and the moments.
-func writeParts(dir string, e Trainer, tokenizer json.RawMessage) error {
+func writeParts(dir string, e Trainer, like Like) error {
 	c := e.Config()
 	w, err := e.Download(Masters)
 	if err != nil {
@@ -166,7 +183,7 @@ func writeParts(dir string, e Trainer, tokenizer json.RawMessage) error {
 	if err := sound(c, Masters, w); err != nil {
 		return unsound(c, err)
 	}
-	if err := storage.Save(dir, c, tokenizer, w, nil, storage.Layout{}); err != nil {
+	if err := like.Save(dir, c, w, storage.Layout{}); err != nil {
 		return err
 	}
 	for _, part := range momentParts {

@@ -71,10 +71,14 @@ func (o Options) Choose(c nn.Config, tokens int64, continued bool, given func(fl
 	choose(given, "batch-size", &o.Batch, max(min(max(floor2(read/2000), 512), 32768)/(o.Time*o.Accumulate), 1))
 	perStep := o.Shape().TokensPerStep()
 	choose(given, "steps", &o.Steps, max(int(math.Ceil(read/float64(perStep))), 200))
-	choose(given, "dropout", &o.Dropout, math.Round(100*min(max(0.1*math.Log10(10/perWeight), 0), 0.2))/100)
-	choose(given, "lr", &o.LR, ChooseRate(c.Width, perStep, continued))
+	dropout, rate, decay := math.Round(100*min(max(0.1*math.Log10(10/perWeight), 0), 0.2))/100, ChooseRate(c.Width, perStep, continued), 0.1
+	if c.Decoder != nil { // made with much more text than this one is; the rate is what such are tuned with
+		dropout, rate, decay = 0, 1e-4, 0
+	}
+	choose(given, "dropout", &o.Dropout, dropout)
+	choose(given, "lr", &o.LR, rate)
 	choose(given, "min-lr", &o.MinLR, o.LR/20)
-	choose(given, "weight-decay", &o.WeightDecay, 0.1)
+	choose(given, "weight-decay", &o.WeightDecay, decay)
 	choose(given, "grad-clip", &o.Clip, 1)
 	return o.pace(given)
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"math"
 	"math/rand/v2"
 
 	"bitgpu/nn"
@@ -31,6 +32,11 @@ func FloatWeights(c nn.Config, w *nn.Weights[op.HostTensor]) *nn.Weights[op.Host
 			f.F32 = make([]float32, len(h.F16))
 			for i, x := range h.F16 {
 				f.F32[i] = float16.Frombits(x).Float32()
+			}
+		case op.BF16:
+			f.F32 = make([]float32, len(h.F16))
+			for i, x := range h.F16 {
+				f.F32[i] = math.Float32frombits(uint32(x) << 16)
 			}
 		case op.I8:
 			f.F32 = make([]float32, len(h.I8))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"bitgpu/nn"
+	"bitgpu/nn/arch"
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
 )
@@ -64,6 +65,7 @@ func (s Shape) scan(c nn.Config) op.Scan {
 type param[T any] struct {
 	nn.Param
 	master, use, grad, m, v T
+	quantize                *op.Quantize[T] // makes use, nil where that is the master
 }
 
 // headChunk is a view of the logits' buffer for rows from… of the head.
@@ -146,11 +148,28 @@ func checkLearner[T any](b op.Backend[T], c nn.Config, s Shape) error {
 	case s.Shards == 0 && s.ShardOptimizer:
 		return errors.New("training: got a sharded optimizer without shards, want shards")
 	case c.Decoder != nil && c.Adapter == nil:
-		return fmt.Errorf("training: got all weights of a %s model, want an adapter to train beside them", c.Decoder.Family)
+		if err := checkMasters(c.Decoder, s); err != nil {
+			return fmt.Errorf("training: %w", err)
+		}
 	case c.Adapter != nil && !b.Has(&op.LowRankBackward[T]{}):
 		return fmt.Errorf("training: %s cannot train adapters", b.Name())
 	case c.Capacity() > 0 && s.Time > c.Capacity():
 		return fmt.Errorf("training: got rows of %d tokens, want at most the %d that the model has room for", s.Time, c.Capacity())
+	}
+	return nil
+}
+
+// checkMasters refuses a public model that has no masters, or is not to be trained as a whole.
+func checkMasters(d *arch.Decoder, s Shape) error {
+	switch {
+	case d.Masters == nil:
+		return fmt.Errorf("got the packed weights of a %s model, want its float masters, or an adapter to train beside them", d.Family)
+	case d.Rotation > 0:
+		return fmt.Errorf("got a model whose matrices are stored for inputs that a Hadamard transform turns, want an adapter to train beside them")
+	case d.Gated && d.Masters.Group == 0:
+		return fmt.Errorf("got masters with gates in the matrix of the queries and one γ a matrix, want scales of groups")
+	case s.Shards > 0:
+		return fmt.Errorf("got shards of a %s model, want none: several ranks train models of our own only", d.Family)
 	}
 	return nil
 }
@@ -183,6 +202,7 @@ func (l *Learner[T]) makeParams(weights *nn.Weights[op.HostTensor]) {
 		l.makeAdapter(weights)
 		return
 	}
+	quantizers := c.Quantizers()
 	for i, p := range nn.Params(c) {
 		x := param[T]{Param: p}
 		if weights != nil {
@@ -192,8 +212,9 @@ func (l *Learner[T]) makeParams(weights *nn.Weights[op.HostTensor]) {
 			x.master = l.zeros(p.Shape...)
 		}
 		x.use = x.master
-		if p.Kind == layer.Linear {
-			x.use = l.own(m.NewTernary(p.Shape[0], p.Shape[1], len(p.Names), c.WeightScale == nn.ScaleAbsmean))
+		if q, ok := quantizers[p.Names[0]]; ok {
+			x.use, x.quantize = nn.NewTernary(m, q, p, x.master)
+			l.own(x.use)
 		}
 		l.makeMoments(&x)
 		l.params = append(l.params, x)

@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -28,14 +27,14 @@ type Reporter interface {
 // a directory; the caller ensures that. Each rank of the trainer's group has a Run of its own, and rank 0 alone writes, measures
 // and reports.
 type Run struct {
-	Trainer   Trainer
-	Options   Options
-	Dir       string
-	Tokenizer json.RawMessage // nil if there is none
-	Train     *corpus.Tokens
-	Val       *corpus.Tokens // nil if there is none
-	Resumed   *Checkpoint    // what the trainer was restored from, nil for a new run
-	Report    Reporter
+	Trainer Trainer
+	Options Options
+	Dir     string
+	Like    // what the checkpoints have beside weights
+	Train   *corpus.Tokens
+	Val     *corpus.Tokens // nil if there is none
+	Resumed *Checkpoint    // what the trainer was restored from, nil for a new run
+	Report  Reporter
 	// Sample, optional, is called every Options.SampleEvery steps and after the last, while the trainer stands still.
 	Sample func(done int)
 }
@@ -366,7 +365,7 @@ func (l *loop) save(val *float64, s State) error {
 	if val != nil {
 		s.Loss, s.Validated = *val, true
 	}
-	path, err := WriteCheckpoint(l.Dir, l.Trainer, l.Tokenizer, s)
+	path, err := WriteCheckpoint(l.Dir, l.Trainer, l.Like, s)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package train
 import (
 	"fmt"
 
-	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
 )
 
@@ -77,8 +76,8 @@ func (l *Learner[T]) prepareShards() (err error) {
 	last := func() *op.Program[T] { return &programs[len(programs)-1] }
 	for i := range l.params {
 		x := &l.params[i]
-		if x.Kind == layer.Linear {
-			quantise.Add(&op.Quantize[T]{Q: x.use, W: x.master})
+		if x.quantize != nil {
+			quantise.Add(x.quantize)
 		}
 		last().Add(&op.Zero[T]{X: x.grad})
 		if !shape.ShardOptimizer {

@@ -62,11 +62,13 @@ func (l *Learner[T]) prepare() (err error) {
 	var quantise, gradient, update op.Program[T]
 	for i := range l.params {
 		x := &l.params[i]
-		if x.Kind == layer.Linear {
-			quantise.Add(&op.Quantize[T]{Q: x.use, W: x.master})
+		if x.quantize != nil {
+			quantise.Add(x.quantize)
 		}
 		gradient.Add(&op.Zero[T]{X: x.grad})
-		update.Add(&op.AdamW[T]{W: x.master, M: x.m, V: x.v, G: x.grad, SumSquares: l.sumSquares, Hyper: l.hypers})
+		if !x.Fixed {
+			update.Add(&op.AdamW[T]{W: x.master, M: x.m, V: x.v, G: x.grad, SumSquares: l.sumSquares, Hyper: l.hypers})
+		}
 	}
 	gradient.Add(&op.Zero[T]{X: l.loss})
 	for k := range l.shape.Accumulate {

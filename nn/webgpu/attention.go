@@ -13,9 +13,7 @@ import (
 func (o *Ops) attention(args *op.Attention[*Tensor]) {
 	n, wide := rowsOf(args.QKV)
 	B, L, c := sequencesOf(args.Keys, args.Slots), args.Keys.shape[1], args.Keys.shape[2]/args.KVHeads
-	if c%4 != 0 || c > wgsl.AttentionMaxHead || args.Heads%args.KVHeads != 0 {
-		o.dev.Fail(fmt.Errorf("webgpu: attention with %d heads of width %d over %d heads of keys: got a width that is no multiple of 4 up to %d, or heads that are no multiple of those of keys",
-			args.Heads, c, args.KVHeads, wgsl.AttentionMaxHead))
+	if !o.attends(args.Heads, args.KVHeads, c) {
 		return
 	}
 	time := n / B
@@ -33,4 +31,34 @@ func (o *Ops) attention(args *op.Attention[*Tensor]) {
 		o.dispatch(v, gpu.Params(&params), ceil(queries, int(v.queries)), B*args.KVHeads,
 			o.whole(args.QKV), p.buffer, args.Values.parts[i].buffer, o.whole(args.Position), o.whole(args.O), o.whole(args.Slots))
 	}
+}
+
+// attends refuses heads that the kernels are not made for.
+func (o *Ops) attends(heads, kvHeads, c int) bool {
+	if c%4 == 0 && c <= wgsl.AttentionMaxHead && heads%kvHeads == 0 {
+		return true
+	}
+	o.dev.Fail(fmt.Errorf("webgpu: attention with %d heads of width %d over %d heads of keys: got a width that is no multiple of 4 up to %d, or heads that are no multiple of those of keys",
+		heads, c, kvHeads, wgsl.AttentionMaxHead))
+	return false
+}
+
+// attentionBackward makes what is known of each row of scores, and from that the scores again, a block at a time, once for the
+// queries and once for keys and values.
+func (o *Ops) attentionBackward(args *op.AttentionBackward[*Tensor]) {
+	n, wide := rowsOf(args.QKV)
+	B, c := args.Keys.shape[0], args.Keys.shape[2]/args.KVHeads
+	if !o.attends(args.Heads, args.KVHeads, c) {
+		return
+	}
+	time := n / B
+	params := wgsl.AttentionBackwardParams{
+		Time: uint32(time), Wide: uint32(wide / 4), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads), Quads: uint32(c / 4),
+		Gate: flag(args.Gate), Scale: float32(1 / math.Sqrt(float64(c))),
+	}
+	queries := ceil(time*args.Heads/args.KVHeads, wgsl.AttentionBlock)
+	buffers := []*gpu.Buffer{o.whole(args.QKV), o.whole(args.DO), o.scratch("rows of scores", 4*n*args.Heads), o.whole(args.DQKV)}
+	o.dispatch(variant{kernel: wgsl.AttentionRows}, gpu.Params(&params), queries, B*args.KVHeads, buffers...)
+	o.dispatch(variant{kernel: wgsl.AttentionQueries}, gpu.Params(&params), queries, B*args.KVHeads, buffers...)
+	o.dispatch(variant{kernel: wgsl.AttentionKeys}, gpu.Params(&params), ceil(time, wgsl.AttentionBlock), B*args.KVHeads, buffers...)
 }

@@ -49,6 +49,10 @@
 // Why does attention take queries of several heads together? Those that share a head of keys read it once. The softmax is
 // carried along from 64 keys to the next, so that no matrix of scores exists, whatever the context.
 //
+// Why does the backward of attention make the scores three times? Kept, they would take the square of the length. Once for what
+// is known of each row, its largest and its sums, then for the queries, and for keys and values, so that each sum has one
+// workgroup, which adds in a fixed order where its result lies.
+//
 // Why does float16 go through integers when it is written? WGSL lets pack2x16float round either way, and a cache is to be the
 // CPU's.
 //

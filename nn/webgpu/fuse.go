@@ -70,6 +70,12 @@ func (o *Ops) kernel(x op.Op[*Tensor]) func() {
 		return func() { o.hadamard(a) }
 	case *op.SquaredReLU[*Tensor]:
 		return func() { o.squaredReLU(a) }
+	case *op.RoPEBackward[*Tensor]:
+		return func() { o.ropeBackward(a) }
+	case *op.AttentionBackward[*Tensor]:
+		return func() { o.attentionBackward(a) }
+	case *op.GatedDeltaBackward[*Tensor]:
+		return func() { o.gatedDeltaBackward(a) }
 	case *op.SquaredReLUBackward[*Tensor]:
 		return func() { o.squaredReLUBackward(a) }
 	case *op.LowRank[*Tensor]:

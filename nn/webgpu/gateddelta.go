@@ -1,6 +1,7 @@
 package webgpu
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -9,30 +10,111 @@ import (
 	"bitgpu/wgsl"
 )
 
+// gatedShape are the sizes of a gated delta rule.
+type gatedShape struct{ n, B, time, K, V, k, v, channels, inputs, taps int }
+
+// shapeOfGated reads the sizes off projections U, the convolution and the last axes of states (…, V, v, k), in slots or not. It
+// refuses keys that the kernels are not made for.
+func (o *Ops) shapeOfGated(u, conv, states, slots *Tensor, keyHeads int) (gatedShape, bool) {
+	n, inputs := rowsOf(u)
+	B, last := sequencesOf(states, slots), states.shape[len(states.shape)-3:]
+	s := gatedShape{n: n, B: B, time: n / B, K: keyHeads, V: last[0], v: last[1], k: last[2], inputs: inputs, taps: conv.shape[1]}
+	s.channels = 2*s.K*s.k + s.V*s.v
+	if s.k%4 != 0 || s.k > wgsl.GatedRuleMaxKey {
+		o.dev.Fail(fmt.Errorf("webgpu: the gated delta rule with keys of width %d: want a multiple of 4 up to %d", s.k, wgsl.GatedRuleMaxKey))
+		return s, false
+	}
+	return s, true
+}
+
+func (s gatedShape) mix() wgsl.GatedMixParams {
+	return wgsl.GatedMixParams{
+		N: uint32(s.n), Time: uint32(s.time), KeyHeads: uint32(s.K), Key: uint32(s.k), Value: uint32(s.v), Channels: uint32(s.channels),
+		Inputs: uint32(s.inputs), Taps: uint32(s.taps), Scale: float32(1 / math.Sqrt(float64(s.k))),
+	}
+}
+
+// rule are the parameters for sequences of `length` tokens, whose states are kept every `keep` tokens.
+func (s gatedShape) rule(length, keep int) wgsl.GatedRuleParams {
+	return wgsl.GatedRuleParams{
+		Heads: uint32(s.V), KeyHeads: uint32(s.K), Key: uint32(s.k), Value: uint32(s.v), Channels: uint32(s.channels),
+		Time: uint32(s.time), Length: uint32(length), Span: uint32(keep), Keep: uint32(keep), Section: uint32(s.n * s.V * s.v),
+	}
+}
+
 // gatedDelta mixes the inputs of all rows, takes the states through them, and ends with norm and gate.
 func (o *Ops) gatedDelta(args *op.GatedDelta[*Tensor]) {
-	n, inputs := rowsOf(args.U)
-	B, V, v, k := sequencesOf(args.State, args.Slots), args.State.shape[1], args.State.shape[2], args.State.shape[3]
-	K, time, taps := args.KeyHeads, n/B, args.Conv.shape[1]
-	channels := 2*K*k + V*v
-	if k%4 != 0 || k > wgsl.GatedRuleMaxKey {
-		o.dev.Fail(fmt.Errorf("webgpu: the gated delta rule with keys of width %d: want a multiple of 4 up to %d", k, wgsl.GatedRuleMaxKey))
+	s, ok := o.shapeOfGated(args.U, args.Conv, args.State, args.Slots, args.KeyHeads)
+	if !ok {
 		return
 	}
 	slots, listed := o.whole(args.Slots), args.Slots != nil
-	mix := wgsl.GatedMixParams{
-		N: uint32(n), Time: uint32(time), KeyHeads: uint32(K), Key: uint32(k), Value: uint32(v), Channels: uint32(channels),
-		Inputs: uint32(inputs), Taps: uint32(taps), Scale: float32(1 / math.Sqrt(float64(k))),
+	mix := s.mix()
+	o.dispatch(variant{kernel: wgsl.GatedMix, slots: listed}, gpu.Params(&mix), s.n, 2*s.K+s.V, o.whole(args.U), o.whole(args.Conv), o.whole(args.Tail), o.whole(args.Mixed), slots)
+	rule := s.rule(s.time, max(args.Chunk, 1))
+	if listed && args.Starts != nil {
+		o.dev.Fail(errors.New("webgpu: the gated delta rule: got both slots and starts, want one of them"))
+		return
 	}
-	o.dispatch(variant{kernel: wgsl.GatedMix, slots: listed}, gpu.Params(&mix), n, 2*K+V, o.whole(args.U), o.whole(args.Conv), o.whole(args.Tail), o.whole(args.Mixed), slots)
-	rule := wgsl.GatedRuleParams{
-		Time: uint32(time), Heads: uint32(V), KeyHeads: uint32(K), Key: uint32(k), Value: uint32(v), Channels: uint32(channels),
+	v, last := variant{kernel: wgsl.GatedRule, slots: listed}, slots
+	if args.Starts != nil {
+		v, last = variant{kernel: wgsl.GatedRuleKept, keep: true}, o.whole(args.Starts)
 	}
-	o.dispatchGrid(variant{kernel: wgsl.GatedRule, slots: listed}, gpu.Params(&rule), uint32(ceil(v, wgsl.GatedRuleRows)), uint32(V), uint32(B),
-		o.whole(args.Mixed), o.whole(args.B), o.whole(args.A), o.whole(args.Decay), o.whole(args.Bias), o.whole(args.State), o.whole(args.O), slots)
+	o.dispatchGrid(v, gpu.Params(&rule), uint32(ceil(s.v, wgsl.GatedRuleRows)), uint32(s.V), uint32(s.B),
+		o.whole(args.Mixed), o.whole(args.B), o.whole(args.A), o.whole(args.Decay), o.whole(args.Bias), o.whole(args.State), o.whole(args.O), last)
 	output := wgsl.GatedOutputParams{
-		N: uint32(n), Time: uint32(time), Heads: uint32(V), Value: uint32(v), Channels: uint32(channels), Inputs: uint32(inputs),
-		Taps: uint32(taps), Eps: float32(args.Eps),
+		N: uint32(s.n), Time: uint32(s.time), Heads: uint32(s.V), Value: uint32(s.v), Channels: uint32(s.channels), Inputs: uint32(s.inputs),
+		Taps: uint32(s.taps), Eps: float32(args.Eps),
 	}
-	o.dispatch(variant{kernel: wgsl.GatedOutput, slots: listed}, gpu.Params(&output), n, V, o.whole(args.U), o.whole(args.Gain), o.whole(args.Tail), o.whole(args.O), slots)
+	o.dispatch(variant{kernel: wgsl.GatedOutput, slots: listed}, gpu.Params(&output), s.n, s.V, o.whole(args.U), o.whole(args.Gain), o.whole(args.Tail), o.whole(args.O), slots)
+}
+
+// gatedDeltaBackward runs every chunk forward again from its start, all at once, then the gradient of the state from the last
+// tile to the first, and what is before it, all at once.
+func (o *Ops) gatedDeltaBackward(args *op.GatedDeltaBackward[*Tensor]) {
+	s, ok := o.shapeOfGated(args.U, args.Conv, args.Starts, nil, args.KeyHeads)
+	if !ok {
+		return
+	}
+	rows, size := s.n*s.V*s.v, s.V*s.v*s.k
+	span := spanOf(op.Scan{Chunk: args.Chunk}, true)
+	tiles := s.B * ceil(s.time, span)
+	again, states := o.restart(args.Starts, op.Count(args.Starts.shape), tiles*size, span < args.Chunk)
+	work := o.scratch("work", wgsl.GatedWorkSections*rows)
+	mixed := o.whole(args.Mixed)
+	gates := []*gpu.Buffer{o.whole(args.B), o.whole(args.A), o.whole(args.Decay), o.whole(args.Bias)}
+
+	rule := s.rule(args.Chunk, span)
+	o.dispatchGrid(variant{kernel: wgsl.GatedRuleKept, keep: states != nil, error: true}, gpu.Params(&rule),
+		uint32(ceil(s.v, wgsl.GatedRuleRows)), uint32(s.V), uint32(s.B*args.Starts.shape[1]),
+		mixed, gates[0], gates[1], gates[2], gates[3], again, work, states)
+	if states == nil {
+		states = o.whole(args.Starts)
+	}
+	output := wgsl.GatedOutputBackwardParams{
+		N: uint32(s.n), Heads: uint32(s.V), Value: uint32(s.v), Channels: uint32(s.channels), Inputs: uint32(s.inputs), Eps: float32(args.Eps),
+	}
+	o.dispatch(variant{kernel: wgsl.GatedOutputBackward}, gpu.Params(&output), s.n, s.V, o.whole(args.DO), o.whole(args.U), o.whole(args.Gain), work, o.whole(args.DU))
+
+	products, known := o.scratch("products", s.n*s.K*2*wgsl.TileTokens), o.scratch("gates", 4*s.n*s.V)
+	pairs := wgsl.GatedProductsParams{
+		Heads: uint32(s.V), KeyHeads: uint32(s.K), Key: uint32(s.k), Channels: uint32(s.channels),
+		Time: uint32(s.time), Length: uint32(s.time), Span: uint32(span), Keep: uint32(span),
+	}
+	o.dispatchGrid(variant{kernel: wgsl.GatedProducts}, gpu.Params(&pairs), uint32(ceil(s.time, span)), uint32(s.B*s.K), 1,
+		mixed, gates[0], gates[1], gates[2], gates[3], products, known)
+
+	dstates, dmixed, dgates := o.scratch("gradients of states", tiles*size), o.scratch("gradients of keys, queries, values", s.n*s.channels), o.scratch("gradients of gates", 2*s.n*s.V)
+	o.clear(dstates, 4*tiles*size)
+	back := s.rule(s.time, span)
+	buffers := []*gpu.Buffer{mixed, products, known, states, dstates, work, dmixed, dgates}
+	o.dispatchGrid(variant{kernel: wgsl.GatedReverse}, gpu.Params(&back), uint32(ceil(s.v, wgsl.ScanSlab)), uint32(s.B*s.V), 1, buffers...)
+	o.dispatchGrid(variant{kernel: wgsl.GatedInputs}, gpu.Params(&back), uint32(ceil(s.time, span)), uint32(s.B*s.K), 1, buffers...)
+	slopes := wgsl.GatedSlopesParams{N: uint32(s.n), Heads: uint32(s.V)}
+	o.each(variant{kernel: wgsl.GatedSlopes}, gpu.Params(&slopes), s.n*s.V, dgates, gates[0], gates[1], gates[2], gates[3], o.whole(args.DB), o.whole(args.DA))
+
+	unmix := s.mix()
+	buffers = []*gpu.Buffer{o.whole(args.U), o.whole(args.Conv), dmixed, o.whole(args.DU)}
+	o.dispatch(variant{kernel: wgsl.GatedUnmix}, gpu.Params(&unmix), s.n, 2*s.K+s.V, buffers...)
+	o.each(variant{kernel: wgsl.GatedConvInputs}, gpu.Params(&unmix), s.n*s.channels, buffers...)
 }

@@ -157,7 +157,7 @@ func splitDecoder(t *testing.T, o *Ops, normal func(shape ...int) *Tensor) map[s
 	o.WriteTokens(tokens, 0, []uint32{V - 1, 7})
 	o.WriteTokens(position, 0, []uint32{5, 3, 6})
 	h, x, logits, rounded := normal(n, D), normal(n, D), normal(n, V), normal(n, V)
-	qkv, keys, values, out := normal(B, 3*c), normal(B, L, c), normal(B, L, c), normal(B, c)
+	qkv, keys, values, raw, out := normal(B, 3*c), normal(B, L, c), normal(B, L, c), normal(B, 2*c), normal(B, c)
 	if o.limit < 1<<20 && (len(w.parts) < 2 || len(keys.parts) != B) {
 		t.Errorf("got %d parts of a table and %d of a cache, want several and %d", len(w.parts), len(keys.parts), B)
 	}
@@ -165,10 +165,10 @@ func splitDecoder(t *testing.T, o *Ops, normal func(shape ...int) *Tensor) map[s
 		&op.Embed[*Tensor]{H: h, Table: w, Tokens: tokens},
 		&op.RMSNorm[*Tensor]{X: x, H: h, Gain: normal(D), Eps: 1e-3}, &op.Head[*Tensor]{Logits: logits, X: x, W: w},
 		&op.Linear[*Tensor]{Y: rounded, X: x, W: w, Int8: true},
-		&op.RoPE[*Tensor]{QKV: qkv, Angles: normal(L, c), Position: position, Keys: keys, Values: values, Heads: 1, KVHeads: 1},
+		&op.RoPE[*Tensor]{QKV: qkv, Angles: normal(L, c), Position: position, Keys: keys, Values: values, Raw: raw, Heads: 1, KVHeads: 1},
 		&op.Attention[*Tensor]{O: out, QKV: qkv, Keys: keys, Values: values, Position: position, Heads: 1, KVHeads: 1},
 	)
-	return map[string]*Tensor{"looked up": h, "logits of groups": logits, "rounded": rounded, "keys": keys, "values": values, "heard": out}
+	return map[string]*Tensor{"looked up": h, "logits of groups": logits, "rounded": rounded, "keys": keys, "values": values, "raw": raw, "heard": out}
 }
 
 // TestSplit holds matrices cut into parts against whole ones. Only sums over rows are taken in another order.
@@ -198,6 +198,24 @@ func TestTooLarge(t *testing.T) {
 	_, err := o.Prepare(op.Program[*Tensor]{&op.Linear[*Tensor]{Y: a, Addend: a, X: b, W: w}})
 	if want := "webgpu: a tensor of shape [10 64] has 2560 bytes"; err == nil || len(err.Error()) < len(want) || err.Error()[:len(want)] != want {
 		t.Errorf("got %v, want an error that begins %q", err, want)
+	}
+}
+
+// TestSlotsOrStarts holds that what no kernel binds together is an error that says so.
+func TestSlotsOrStarts(t *testing.T) {
+	o := New(gputest.Device(t))
+	defer o.Close()
+	const T, K, V, k, v, taps, chunk = 4, 1, 1, 4, 4, 2, 2
+	channels := 2*K*k + V*v
+	f := func(shape ...int) *Tensor { return o.New(op.F32, shape...) }
+	rule := &op.GatedDelta[*Tensor]{
+		O: f(T, V*v), U: f(T, channels+V*v), B: f(T, V), A: f(T, V), Conv: f(channels, taps), Decay: f(V), Bias: f(V), Gain: f(v),
+		State: f(2, V, v, k), Tail: f(2, taps-1, channels), Mixed: f(T, channels), Starts: f(1, T/chunk, V, v, k), Slots: o.New(op.U32, 1),
+		KeyHeads: K, Chunk: chunk,
+	}
+	want := "webgpu: the gated delta rule: got both slots and starts, want one of them"
+	if _, err := o.Prepare(op.Program[*Tensor]{rule}); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %q", err, want)
 	}
 }
 

@@ -94,9 +94,6 @@ func (o *Ops) linearBackward(args *op.LinearBackward[*Tensor]) {
 	dx, dw, dy, x, w := args.DX, args.DW, args.DY, args.X, args.W
 	n, K := rowsOf(x)
 	R := w.shape[0]
-	if dw != nil && (w.group > 0 || w.format != op.Ternary) {
-		panic("webgpu: LinearBackward: got a matrix in " + w.format.String() + " to be trained, want a ternary one with γ")
-	}
 	params := wgsl.LinearBackwardParams{
 		N: uint32(n), Width: uint32(K), Stride: w.stride(), Total: uint32(R), BlockRows: w.blockRows(), Absmean: flag(w.absmean),
 	}
@@ -108,38 +105,91 @@ func (o *Ops) linearBackward(args *op.LinearBackward[*Tensor]) {
 	if dw == nil {
 		return
 	}
+	source := o.whole(x)
+	if args.Int8 {
+		source = o.round(x, nil, nil)
+	}
+	params.Absmean = flag(w.absmean || w.group > 0 || w.format != op.Ternary) // what is divided by is a γ that no product has
 	for _, p := range dw.parts {
 		params.Rows, params.First = uint32(p.rows), uint32(p.first)
-		o.dispatch(variant{kernel: wgsl.LinearDW, format: w.format}, gpu.Params(&params), ceil(K, tileRows), ceil(p.rows, tileRows),
-			o.whole(dy), o.whole(x), nil, w.scales, nil, p.buffer)
+		o.dispatch(variant{kernel: wgsl.LinearDW, format: w.format, int8: args.Int8}, gpu.Params(&params), ceil(K, tileRows), ceil(p.rows, tileRows),
+			o.whole(dy), source, nil, w.scales, nil, p.buffer)
 	}
 }
 
 func (o *Ops) quantize(args *op.Quantize[*Tensor]) {
+	q := args.Q
+	if q.group > 0 {
+		o.quantizeGroups(args)
+		return
+	}
+	if args.Blocks == nil {
+		o.quantizeBlocks(args, o.quantizeSums(q.blocks), wgsl.QuantizeParams{BlockRows: q.blockRows(), Scales: 1}, 0, q.shape[0], q.blocks)
+		return
+	}
+	sums := o.quantizeSums(len(args.Blocks))
+	first := 0
+	for b, rows := range args.Blocks {
+		o.quantizeBlocks(args, sums, wgsl.QuantizeParams{BlockRows: uint32(rows), Block: uint32(b), Scale: uint32(first), Scales: uint32(rows)}, first, rows, 1)
+		first += rows
+	}
+}
+
+// quantizeSums is scratch memory for the sums of blocks, zeros.
+func (o *Ops) quantizeSums(blocks int) *gpu.Buffer {
+	sums := o.scratch("sums of magnitudes", wgsl.QuantizeWords*blocks)
+	o.clear(sums, 4*wgsl.QuantizeWords*blocks)
+	return sums
+}
+
+// quantizeBlocks packs so many rows from the first on, of blocks of one size.
+func (o *Ops) quantizeBlocks(args *op.Quantize[*Tensor], sums *gpu.Buffer, params wgsl.QuantizeParams, first, rows, blocks int) {
 	q, w := args.Q, args.W
-	rows, cols := rowsOf(q)
-	params := wgsl.QuantizeParams{Width: uint32(cols), Words: q.stride() * blockBytes / 4, BlockRows: q.blockRows()}
-	if each := int(params.BlockRows) * cols; each > math.MaxInt32 {
+	params.Width, params.Words, params.HalfEven = uint32(q.shape[1]), q.stride()*blockBytes/4, flag(args.HalfEven)
+	if each := int(params.BlockRows) * q.shape[1]; each > math.MaxInt32 {
 		o.dev.Fail(fmt.Errorf("webgpu: Quantize: got %d weights with one γ, want at most %d", each, math.MaxInt32))
 	}
-	sums := o.scratch("sums of magnitudes", wgsl.QuantizeWords*q.blocks)
-	o.clear(sums, 4*wgsl.QuantizeWords*q.blocks)
 	for _, p := range w.parts {
-		params.Rows, params.First = uint32(p.rows), uint32(p.first)
-		o.dispatch(variant{kernel: wgsl.QuantizeRows}, gpu.Params(&params), p.rows, 1, p.buffer, sums, q.scales, nil)
+		from, n := overlap(first, rows, p.first, p.rows)
+		if n == 0 {
+			continue
+		}
+		params.Rows, params.First, params.WRow = uint32(n), uint32(from-first), uint32(from-p.first)
+		o.dispatch(variant{kernel: wgsl.QuantizeRows}, gpu.Params(&params), n, 1, p.buffer, sums, q.scales, nil)
 	}
-	params.Rows, params.First = uint32(rows), 0
-	o.dispatch(variant{kernel: wgsl.QuantizeGamma}, gpu.Params(&params), q.blocks, 1, nil, sums, q.scales, nil)
+	o.dispatch(variant{kernel: wgsl.QuantizeGamma}, gpu.Params(&params), blocks, 1, nil, sums, q.scales, nil)
+	eachOverlap(w, q, func(from, to part, at, n int) {
+		if at, n = overlap(first, rows, at, n); n == 0 {
+			return
+		}
+		params.Rows, params.First = uint32(n), uint32(at-first)
+		params.WRow, params.QRow = uint32(at-from.first), uint32(at-to.first)
+		o.each(variant{kernel: wgsl.QuantizeCodes}, gpu.Params(&params), n*int(params.Words), from.buffer, sums, q.scales, to.buffer)
+	})
+}
+
+func (o *Ops) quantizeGroups(args *op.Quantize[*Tensor]) {
+	q := args.Q
+	params := wgsl.QuantizeGroupsParams{Width: uint32(q.shape[1]), Words: q.stride() * blockBytes / 4, Group: uint32(q.group)}
+	eachOverlap(args.W, q, func(from, to part, at, n int) {
+		params.Rows, params.WRow, params.QRow = uint32(n), uint32(at-from.first), uint32(at-to.first)
+		o.each(variant{kernel: wgsl.QuantizeGroups}, gpu.Params(&params), n*ceil(q.shape[1]/q.group, 2), from.buffer, to.scales, to.buffer)
+	})
+}
+
+// overlap is where two ranges of rows meet, and in how many rows.
+func overlap(first, rows, other, others int) (from, n int) {
+	from = max(first, other)
+	return from, max(min(first+rows, other+others)-from, 0)
+}
+
+// eachOverlap calls do for the rows that a part of each of two tensors has, n of them from at on.
+func eachOverlap(w, q *Tensor, do func(from, to part, at, n int)) {
 	for _, from := range w.parts {
 		for _, to := range q.parts {
-			first := max(from.first, to.first)
-			n := min(from.first+from.rows, to.first+to.rows) - first
-			if n <= 0 {
-				continue
+			if at, n := overlap(from.first, from.rows, to.first, to.rows); n > 0 {
+				do(from, to, at, n)
 			}
-			params.Rows, params.First = uint32(n), uint32(first)
-			params.WRow, params.QRow = uint32(first-from.first), uint32(first-to.first)
-			o.each(variant{kernel: wgsl.QuantizeCodes}, gpu.Params(&params), n*int(params.Words), from.buffer, sums, q.scales, to.buffer)
 		}
 	}
 }

@@ -15,21 +15,40 @@ func (o *Ops) rope(args *op.RoPE[*Tensor]) {
 		N: uint32(n), Time: uint32(time), Wide: uint32(wide), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads),
 		Head: uint32(args.Keys.shape[2] / args.KVHeads), Turned: uint32(args.Angles.shape[1]), Length: uint32(L), Eps: float32(args.Eps),
 	}
-	if args.QGain != nil {
-		params.Normed |= wgsl.NormQueries
-	}
-	if args.KGain != nil {
-		params.Normed |= wgsl.NormKeys
-	}
+	params.Normed = normed(args.QGain, args.KGain)
 	if args.Keys.format == op.F16 && params.Head%2 != 0 {
 		o.dev.Fail(fmt.Errorf("webgpu: keys of width %d in float16: want an even number", params.Head))
 		return
+	}
+	if args.Raw != nil {
+		o.dispatch(variant{kernel: wgsl.RoPERaw}, gpu.Params(&params), n, args.Heads+args.KVHeads, o.whole(args.QKV), o.whole(args.Raw))
 	}
 	for i, p := range args.Keys.parts { // slots
 		params.First, params.Count = uint32(p.first), uint32(p.rows)
 		o.dispatch(variant{kernel: wgsl.RoPE, half: args.Keys.format == op.F16, slots: args.Slots != nil}, gpu.Params(&params), n, args.Heads+2*args.KVHeads,
 			o.whole(args.QKV), o.whole(args.QGain), o.whole(args.KGain), o.whole(args.Angles), o.whole(args.Position), p.buffer, args.Values.parts[i].buffer, o.whole(args.Slots))
 	}
+}
+
+// normed says which heads are normalised, as RoPEParams has it.
+func normed(query, key *Tensor) (which uint32) {
+	if query != nil {
+		which |= wgsl.NormQueries
+	}
+	if key != nil {
+		which |= wgsl.NormKeys
+	}
+	return which
+}
+
+func (o *Ops) ropeBackward(args *op.RoPEBackward[*Tensor]) {
+	n, wide := rowsOf(args.DQKV)
+	params := wgsl.RoPEBackwardParams{
+		N: uint32(n), Time: uint32(n / args.Keys.shape[0]), Wide: uint32(wide), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads),
+		Head: uint32(args.Keys.shape[2] / args.KVHeads), Turned: uint32(args.Angles.shape[1]), Normed: normed(args.QGain, args.KGain), Eps: float32(args.Eps),
+	}
+	o.dispatch(variant{kernel: wgsl.RoPEBackward}, gpu.Params(&params), n, args.Heads+args.KVHeads,
+		o.whole(args.DQKV), o.whole(args.Raw), o.whole(args.QGain), o.whole(args.KGain), o.whole(args.Angles), o.whole(args.Position))
 }
 
 func (o *Ops) advance(args *op.Advance[*Tensor]) {

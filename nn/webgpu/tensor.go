@@ -141,6 +141,15 @@ func (o *Ops) NewTernary(rows, cols, blocks int, absmean bool) *Tensor {
 	return o.allocate(t)
 }
 
+func (o *Ops) NewGroups(rows, cols, group int) *Tensor {
+	t := o.allocate(&Tensor{format: op.Ternary, shape: []int{rows, cols}, group: group})
+	for i := range t.parts {
+		p := &t.parts[i]
+		p.scales = o.dev.NewBuffer("scales", 4*ceil(cols/group, 2)*p.rows)
+	}
+	return t
+}
+
 func (o *Ops) Release(ts ...*Tensor) {
 	for _, t := range ts {
 		o.dropPacked(t)

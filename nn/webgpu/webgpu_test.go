@@ -27,3 +27,5 @@ func TestInference(t *testing.T) { optest.Inference(t, webgpu.New(gputest.Device
 func TestTraining(t *testing.T) { optest.Training(t, webgpu.New(gputest.Device(t)), 1e-3) }
 
 func TestQuantizing(t *testing.T) { optest.Quantizing(t, webgpu.New(gputest.Device(t))) }
+
+func TestQuantizingMasters(t *testing.T) { optest.QuantizingMasters(t, webgpu.New(gputest.Device(t))) }

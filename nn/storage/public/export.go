@@ -38,7 +38,8 @@ func (o ExportOptions) Validate() error {
 func IsGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
 
 // Export writes the model to a file whose name ends in .bitt or .gguf, or to a directory as Hugging Face has them. The file, or
-// the directory's files all together, are replaced as a whole. What the form cannot say is refused.
+// the directory's files all together, are replaced as a whole. What the form cannot say is refused. Masters stay such in a
+// directory, and become ternary in a file.
 func (m *Model) Export(path string, o ExportOptions) error {
 	if err := o.Validate(); err != nil {
 		return err
@@ -52,9 +53,9 @@ func (m *Model) Export(path string, o ExportOptions) error {
 	case dir:
 		err = m.writeHF(path)
 	case IsGGUF(path):
-		err = m.writeGGUF(path, o)
+		err = m.Packed().writeGGUF(path, o)
 	case strings.HasSuffix(path, ".bitt"):
-		err = m.writeBitt(path)
+		err = m.Packed().writeBitt(path)
 	default:
 		return fmt.Errorf("%s: want a name that ends in .bitt or .gguf, or a directory, with a / at its end if it is new", path)
 	}

@@ -48,7 +48,8 @@ type hfConfig struct {
 		Method string `json:"quant_method"`
 		Norms  bool   `json:"use_rms_norm"`
 	} `json:"quantization_config"`
-	InputBits int `json:"input_bits"` // 1bitLLM's
+	InputBits int           `json:"input_bits"`     // 1bitLLM's
+	Masters   *arch.Masters `json:"bitgpu_masters"` // by groups, of a training of our own
 }
 
 // hfRope is rope_scaling or rope_parameters.
@@ -112,6 +113,9 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 		Width: c.Hidden, MLP: c.Intermediate, Layers: c.Layers, Heads: c.Heads, KVHeads: c.KVHeads, HeadWidth: c.HeadDim,
 		Context: c.Positions, Squared: c.Activation == "relu2", Tied: c.Tied != nil && *c.Tied, Int8: c.Quantization.Method == "bitnet",
 		Eps: 1e-6, // transformers' default
+	}
+	if d.Masters = c.Masters; d.Masters != nil && (d.Masters.Group < 32 || d.Masters.Group%32 != 0) {
+		return nil, nil, fmt.Errorf("bitgpu_masters: got groups of %d inputs, want a multiple of 32", d.Masters.Group)
 	}
 	if c.Eps != nil {
 		d.Eps = *c.Eps

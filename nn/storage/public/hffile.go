@@ -27,6 +27,7 @@ type hfDir struct {
 	d       *arch.Decoder
 	packed  bool // BitNet's: embeddings and head are floats
 	masters *hf.Rounding
+	wanted  bool        // floats: masters stay what they are
 	rounded atomic.Bool // there were masters
 	prefix  string      // of the names of tensors
 }
@@ -36,7 +37,7 @@ func openHF(dir string, m *Model, o Options) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hfDir{Checkpoint: c, dir: dir, masters: o.Masters}
+	h := &hfDir{Checkpoint: c, dir: dir, masters: o.Masters, wanted: o.Floats}
 	if err := h.open(m); err != nil {
 		c.Close()
 		return nil, err
@@ -214,6 +215,22 @@ func (h *hfDir) part(name string, table bool) (*part, error) {
 	x := &part{name: h.dir + ": " + file}
 	matrix := len(t.Shape) == 2 && strings.HasSuffix(rest, ".weight")
 	floats := table && h.packed && t.DType != safetensors.U32 || !matrix
+	if !floats && h.isMaster(t, rest, table) {
+		if err := x.readHF(t); err != nil {
+			return nil, err
+		}
+		x.widen()
+		if h.masters != nil {
+			h.rounded.Store(true)
+		}
+		if !h.wanted {
+			if x.cols%h.d.Masters.Group != 0 {
+				return nil, fmt.Errorf("%s: got %d columns, want groups of %d", x.name, x.cols, h.d.Masters.Group)
+			}
+			x.byGroups(h.d.Masters.Group)
+		}
+		return x, h.arrange(x, rest)
+	}
 	if !floats {
 		m, err := h.Ternary(file)
 		switch {
@@ -238,6 +255,17 @@ func (h *hfDir) part(name string, table bool) (*part, error) {
 		}
 	}
 	return x, h.arrange(x, rest)
+}
+
+// isMaster says whether a matrix of floats is to stay so, or to be rounded by groups.
+func (h *hfDir) isMaster(t safetensors.Tensor, rest string, table bool) bool {
+	if t.DType != safetensors.F32 && t.DType != safetensors.F16 && t.DType != safetensors.BF16 {
+		return false
+	}
+	if m := h.d.Masters; m != nil {
+		return (m.Tables || !table) && (m.Gates || !mayBeFloat(rest))
+	}
+	return h.wanted && !table && (h.masters != nil || h.Online())
 }
 
 // mayBeFloat says which matrices of layers some models keep in floats.

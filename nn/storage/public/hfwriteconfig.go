@@ -38,10 +38,15 @@ func (w *hfWriter) config() (map[string]any, error) {
 		"tie_word_embeddings": d.Tied, "attention_bias": false, "attention_dropout": 0.0, "use_cache": true,
 		"torch_dtype": map[bool]string{true: "bfloat16", false: "float16"}[d.Int8],
 	}
-	if w.floats == "F32" {
+	if w.floats == "F32" || d.Masters != nil {
 		c["torch_dtype"] = "float32"
 	}
-	if d.Int8 {
+	switch {
+	case d.Masters != nil && d.Masters.Group > 0:
+		c["bitgpu_masters"] = d.Masters
+	case d.Masters != nil:
+		c["quantization_config"] = map[string]any{"quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "online", "modules_to_not_convert": []string{"lm_head"}}
+	case d.Int8:
 		class := "autobitlinear"
 		if w.divides {
 			class = "bitlinear"

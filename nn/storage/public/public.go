@@ -69,6 +69,8 @@ type Options struct {
 	// Masters has matrices of floats quantized that are not ternary as they are, where config.json does not say so: those of
 	// Falcon-E's "prequantized" revisions, with hf.HalfUp. nil refuses them.
 	Masters *hf.Rounding
+	// Floats gives all weights in float32, as a training goes on from them, and says in the description how they become ternary.
+	Floats bool
 	// Context bounds how many tokens a session has room for; 0 is what the model was made for.
 	Context int
 }
@@ -122,7 +124,19 @@ func Open(path string, o Options) (*Model, error) {
 	if err := m.read(src); err != nil {
 		return nil, err
 	}
+	if err := m.settle(o); err != nil {
+		return nil, err
+	}
 	return m, m.rounded(src, o)
+}
+
+// settle makes of the weights that were read what is wanted.
+func (m *Model) settle(o Options) error {
+	if o.Floats {
+		return m.toMasters()
+	}
+	m.Decoder.Masters = nil // such as were there have become ternary
+	return nil
 }
 
 // Describe is Open without the weights. It says all the same which tensors are missing, and reads those of the first layer, for
@@ -144,6 +158,7 @@ func Describe(path string, o Options) (*Model, error) {
 			}
 		}
 	}
+	m.Decoder.Masters = nil
 	return m, m.rounded(src, o)
 }
 
@@ -188,7 +203,10 @@ func (m *Model) fill(src source, o Options) error {
 	if err := m.check(src, o); err != nil {
 		return err
 	}
-	return m.read(src)
+	if err := m.read(src); err != nil {
+		return err
+	}
+	return m.settle(o)
 }
 
 // template loads the template, where there is one.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/train"
 )
 
@@ -55,13 +56,17 @@ func (r *RandomSteps) Measure(t train.Trainer) (mean time.Duration, taken int, e
 	return time.Since(start) / time.Duration(max(steps, 1)), steps + 1, err
 }
 
-// StepTime measures a few steps of a training that is given up then.
-func (d *Device) StepTime(c nn.Config, o train.Options) (time.Duration, error) {
+// StepTime measures a few steps of a training that is given up then, with copies of some weights or, where they are nil, with new
+// ones; those of a public model nobody draws.
+func (d *Device) StepTime(c nn.Config, o train.Options, w *nn.Weights[op.HostTensor]) (time.Duration, error) {
 	shape, err := d.Plan(c, o)
 	if err != nil {
 		return 0, err
 	}
-	t, err := d.NewTrainer(c, o, shape, train.InitialWeights(c, o.Seed))
+	if w == nil {
+		w = train.InitialWeights(c, o.Seed)
+	}
+	t, err := d.NewTrainer(c, o, shape, w)
 	if err != nil {
 		return 0, err
 	}

@@ -1,0 +1,89 @@
+package nn
+
+import (
+	"strings"
+
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+)
+
+// Quantizer says how the float masters of a parameter become ternary.
+type Quantizer struct {
+	Parts   int   // of one size, each with a γ of its own; or
+	Blocks  []int // rows of parts of any size; or
+	Group   int   // inputs of a row that share a scale
+	Absmean bool  // a product is multiplied by γ
+}
+
+// Quantizers are those of the parameters that are ternary when they are run, by the first of their names.
+func (c Config) Quantizers() map[string]Quantizer {
+	all := map[string]Quantizer{}
+	if c.Decoder == nil {
+		for _, p := range Params(c) {
+			if p.Kind == layer.Linear {
+				all[p.Names[0]] = Quantizer{Parts: len(p.Names), Absmean: c.WeightScale == ScaleAbsmean}
+			}
+		}
+		return all
+	}
+	masters := c.Decoder.Masters
+	if masters == nil {
+		return nil
+	}
+	for _, m := range Matrices(c) {
+		name := m.Of.Names[0]
+		gates := strings.HasSuffix(name, "in_proj_a.weight") || strings.HasSuffix(name, "in_proj_b.weight")
+		if gates && !masters.Gates {
+			continue
+		}
+		q := all[name]
+		q.Group, q.Absmean = masters.Group, masters.Group == 0
+		if masters.Group == 0 {
+			q.Blocks = append(q.Blocks, m.Rows)
+		}
+		all[name] = q
+	}
+	for _, p := range Params(c) {
+		if p.Kind == layer.Table && masters.Tables {
+			all[p.Names[0]] = Quantizer{Group: masters.Group}
+		}
+	}
+	return all
+}
+
+// NewTernary makes room for a parameter's ternary weights, and the operation that fills it from its masters.
+func NewTernary[T any](m op.Memory[T], q Quantizer, p Param, master T) (T, *op.Quantize[T]) {
+	rows, cols := p.Shape[0], p.Shape[1]
+	o := &op.Quantize[T]{W: master, Blocks: q.Blocks, HalfEven: q.Blocks != nil}
+	switch {
+	case q.Group > 0:
+		o.Q = m.NewGroups(rows, cols, q.Group)
+	case q.Blocks != nil:
+		o.Q = m.NewTernary(rows, cols, rows, true)
+	default:
+		o.Q = m.NewTernary(rows, cols, q.Parts, q.Absmean)
+	}
+	return o.Q, o
+}
+
+// Pack makes ternary weights of masters in host memory, as the operation of NewTernary does.
+func (q Quantizer) Pack(h op.HostTensor) op.HostTensor {
+	switch {
+	case q.Group > 0:
+		return op.PackGroups(h, q.Group)
+	case q.Blocks != nil:
+		return op.PackBlocks(h, q.Blocks)
+	}
+	return op.PackTernary(h, q.Parts, q.Absmean)
+}
+
+// Packed are the weights as they are run: masters are packed, all else stays as it is.
+func (c Config) Packed(w *Weights[op.HostTensor]) *Weights[op.HostTensor] {
+	quantizers := c.Quantizers()
+	return MapWeights(c, w, func(p Param, h op.HostTensor) op.HostTensor {
+		if q, ok := quantizers[p.Names[0]]; ok && h.Format == op.F32 {
+			return q.Pack(h)
+		}
+		return h
+	})
+}

@@ -1,0 +1,150 @@
+package public
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"bitgpu/io/trit"
+	"bitgpu/nn"
+	"bitgpu/nn/arch"
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+	"bitgpu/nn/ternary"
+
+	"github.com/x448/float16"
+)
+
+// ErrNoMasters is returned where a training wants float masters that a model's files do not have.
+var ErrNoMasters = errors.New("got packed weights, of which the float masters are not there: want the revision that has them, " +
+	"such as microsoft/bitnet-b1.58-2B-4T-bf16 or Falcon-E's \"prequantized\" with --masters half-up; bitgpu learn trains an adapter beside packed weights")
+
+// mostGroup is how many inputs share a scale at most in masters made of ternary weights: as many as in Bonsai's.
+const mostGroup = 128
+
+// toMasters makes all weights float32, as a training wants them. Where files have ternary weights with scales of rows or groups,
+// masters are these weights times their scales, which become the same again. Such as become other weights are refused.
+func (m *Model) toMasters() error {
+	d := m.Decoder
+	if d.Masters == nil {
+		masters, err := m.howQuantized()
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.Path, err)
+		}
+		d.Masters = masters
+	}
+	var failed error
+	nn.Walk(nn.OfDecoder(d), m.Weights, func(p nn.Param, h *op.HostTensor) {
+		if h.Format != op.F32 && failed == nil {
+			if *h, failed = float(*h, d.Masters.Group); failed != nil {
+				failed = fmt.Errorf("%s: %s: %w", m.Path, p.Names[0], failed)
+			}
+		}
+	})
+	return failed
+}
+
+// howQuantized finds out by what is there.
+func (m *Model) howQuantized() (*arch.Masters, error) {
+	d := m.Decoder
+	masters := &arch.Masters{}
+	var tables []bool // whether they are ternary
+	packed := ""
+	group := mostGroup
+	nn.Walk(nn.OfDecoder(d), m.Weights, func(p nn.Param, h *op.HostTensor) {
+		gates := strings.Contains(p.Names[0], "in_proj_a") || strings.Contains(p.Names[0], "in_proj_b")
+		switch {
+		case p.Kind == layer.Table:
+			tables = append(tables, h.Format == op.Ternary)
+		case p.Kind == layer.Linear && gates:
+			masters.Gates = masters.Gates || h.Format == op.Ternary
+		case p.Kind == layer.Linear && h.Format == op.Ternary:
+			packed = p.Names[0]
+		}
+		if h.Format == op.Ternary {
+			each := h.Group
+			if each == 0 {
+				each = p.Shape[1]
+			}
+			group = common(group, each)
+		}
+	})
+	switch {
+	case packed != "" && d.Int8:
+		return nil, ErrNoMasters
+	case packed == "":
+		return masters, nil // floats, to be rounded by matrices
+	case group < 32:
+		return nil, fmt.Errorf("got scales that no groups of 32 inputs have, want masters")
+	}
+	masters.Group, masters.Tables = group, tables[0]
+	for _, t := range tables {
+		if t != tables[0] {
+			return nil, fmt.Errorf("got one of embedding and head ternary and the other not, want both alike")
+		}
+	}
+	return masters, nil
+}
+
+// common is the largest common divisor.
+func common(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// float gives weights in float32: ternary ones times their scales, which a group of them must become again.
+func float(h op.HostTensor, group int) (op.HostTensor, error) {
+	f := op.HostTensor{Format: op.F32, Shape: h.Shape}
+	if h.Format != op.Ternary {
+		x := part{format: h.Format, halves: h.F16}
+		x.widen()
+		f.F32 = x.floats
+		return f, nil
+	}
+	rows, cols := h.Shape[0], h.Shape[1]
+	f.F32 = make([]float32, rows*cols)
+	ternary.Unpack(f.F32, h.Codes, rows, cols)
+	for r := range rows {
+		for c := 0; c < cols; c += group {
+			scale := float32(0)
+			if h.Group > 0 {
+				scale = float16.Frombits(h.GroupScales[(r*cols+c)/h.Group]).Float32()
+			} else {
+				scale = h.Scales[r*len(h.Scales)/rows]
+			}
+			if float16.Fromfloat32(scale).Float32() != scale {
+				return f, fmt.Errorf("row %d: got the scale %v, want one that float16 can hold, for the masters to become these weights", r, scale)
+			}
+			for i := range f.F32[r*cols+c : r*cols+c+group] {
+				f.F32[r*cols+c+i] *= scale
+			}
+		}
+	}
+	return f, nil
+}
+
+// Packed is the model as it is run, of one with masters: these have become ternary.
+func (m *Model) Packed() *Model {
+	if m.Decoder.Masters == nil {
+		return m
+	}
+	p, d := *m, *m.Decoder
+	c := nn.OfDecoder(&d)
+	p.Weights = c.Packed(m.Weights)
+	d.Masters = nil
+	p.Decoder = &d
+	return &p
+}
+
+// byGroups is a part of masters, whose floats were read, as it is run.
+func (x *part) byGroups(group int) {
+	h := op.PackGroups(op.HostTensor{Format: op.F32, Shape: []int{x.rows, x.cols}, F32: x.floats}, group)
+	stride, each := trit.RowBytes(x.cols), x.cols/group
+	x.ternary = &rowsOf{
+		codes: func(dst []byte, r int) { copy(dst, h.Codes[r*stride:(r+1)*stride]) }, group: group, alike: 1,
+		halves: func(dst []uint16, r int) { copy(dst, h.GroupScales[r*each:(r+1)*each]) },
+	}
+	x.floats, x.format = nil, 0
+}

@@ -1,0 +1,135 @@
+package wgsl
+
+// RoPERaw keeps queries and keys as they are before RoPE.
+var RoPERaw = &Kernel{
+	Name: "rope_raw", File: "rope_raw.wgsl", Params: RoPEParams{},
+	Bindings: []Binding{{"params", Uniform}, {"qkv", Read}, {"raw", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}
+
+// RoPEBackwardParams are the parameters of RoPEBackward.
+type RoPEBackwardParams struct {
+	N, Time, Wide, Heads, KVHeads, Head, Turned, Normed uint32
+	Eps                                                 float32
+}
+
+// RoPEBackward turns gradients back, and takes them through the norms of heads.
+var RoPEBackward = &Kernel{
+	Name: "rope_backward", File: "rope_backward.wgsl", Params: RoPEBackwardParams{},
+	Bindings: []Binding{
+		{"params", Uniform}, {"dqkv", ReadWrite}, {"raw", Read}, {"query_gain", Read}, {"key_gain", Read}, {"angles", Read}, {"position", Read},
+	},
+	Consts: Consts{"WORKGROUP": 64},
+}
+
+// AttentionBackwardParams are the parameters of the backward of attention.
+type AttentionBackwardParams struct {
+	Time, Wide, Heads, KVHeads, Quads, Gate uint32
+	Scale                                   float32
+}
+
+// AttentionBlock is how many queries, or keys, a workgroup of the backward of attention takes.
+const AttentionBlock = 32
+
+func attentionBackward(name string) *Kernel {
+	return &Kernel{
+		Name: name, File: "attention_backward.wgsl", Params: AttentionBackwardParams{},
+		Bindings: []Binding{{"params", Uniform}, {"qkv", Read}, {"dy", Read}, {"stats", ReadWrite}, {"dqkv", ReadWrite}},
+	}
+}
+
+// The backward of attention: what is known of each row of scores first, then the gradients of queries, and of keys and values.
+var (
+	AttentionRows    = attentionBackward("attention_rows")
+	AttentionQueries = attentionBackward("attention_queries")
+	AttentionKeys    = attentionBackward("attention_keys")
+)
+
+// GatedRuleKept is GatedRule without slots, for the backward: with STARTS = 1 it keeps states, with ERRORS = 1 what values are off by.
+var GatedRuleKept = &Kernel{
+	Name: "gated_rule_kept", File: "gateddelta_rule_kept.wgsl", Params: GatedRuleParams{},
+	Bindings: []Binding{
+		{"params", Uniform}, {"mixed", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"state", ReadWrite}, {"o", ReadWrite},
+		{"starts", ReadWrite},
+	},
+	Consts: Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0},
+}
+
+// GatedOutputBackwardParams are the parameters of GatedOutputBackward.
+type GatedOutputBackwardParams struct {
+	N, Heads, Value, Channels, Inputs uint32
+	Eps                               float32
+}
+
+// GatedOutputBackward is the backward of GatedOutput.
+var GatedOutputBackward = &Kernel{
+	Name: "gated_output_backward", File: "gateddelta_output_backward.wgsl", Params: GatedOutputBackwardParams{},
+	Bindings: []Binding{{"params", Uniform}, {"dy", Read}, {"u", Read}, {"gain", Read}, {"o", ReadWrite}, {"du", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}
+
+// GatedProductsParams are the parameters of GatedProducts.
+type GatedProductsParams struct {
+	Heads, KeyHeads, Key, Channels, Time, Length, Span, Keep uint32
+}
+
+// GatedProducts makes what GatedReverse and GatedInputs need of keys, queries and gates.
+var GatedProducts = &Kernel{
+	Name: "gated_products", File: "gateddelta_products.wgsl", Params: GatedProductsParams{},
+	Bindings: []Binding{
+		{"params", Uniform}, {"mixed", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"products", ReadWrite}, {"gates", ReadWrite},
+	},
+	Consts: Consts{"TILE": TileTokens},
+}
+
+// Places in the working memory of GatedReverse and GatedInputs, in sections of n·V·v.
+const (
+	GatedWorkDZ = iota // before that what GatedRule gives
+	GatedWorkE
+	GatedWorkDR
+	GatedWorkDF
+	GatedWorkSections
+)
+
+func gatedBackward(name string) *Kernel {
+	return &Kernel{
+		Name: name, File: "gateddelta_backward.wgsl", Params: GatedRuleParams{},
+		Bindings: []Binding{
+			{"params", Uniform}, {"mixed", Read}, {"products", Read}, {"gates", Read}, {"states", Read},
+			{"dstates", ReadWrite}, {"work", ReadWrite}, {"dmixed", ReadWrite}, {"dgates", ReadWrite},
+		},
+		Consts: Consts{"TILE": TileTokens},
+	}
+}
+
+// GatedReverse and GatedInputs, in this order, are the backward of the gated delta rule.
+var (
+	GatedReverse = gatedBackward("gated_reverse")
+	GatedInputs  = gatedBackward("gated_inputs")
+)
+
+// GatedSlopesParams are the parameters of GatedSlopes.
+type GatedSlopesParams struct{ N, Heads uint32 }
+
+// GatedSlopes makes the gradients of the gates' projections.
+var GatedSlopes = &Kernel{
+	Name: "gated_slopes", File: "gateddelta_slopes.wgsl", Params: GatedSlopesParams{},
+	Bindings: []Binding{
+		{"params", Uniform}, {"dgates", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"db", ReadWrite}, {"da", ReadWrite},
+	},
+	Consts: Consts{"WORKGROUP": 64},
+}
+
+func gatedMixBackward(name string) *Kernel {
+	return &Kernel{
+		Name: name, File: "gateddelta_mix_backward.wgsl", Params: GatedMixParams{},
+		Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"dmixed", ReadWrite}, {"du", ReadWrite}},
+		Consts:   Consts{"WORKGROUP": 64},
+	}
+}
+
+// GatedUnmix and GatedConvInputs, in this order, are the backward of GatedMix.
+var (
+	GatedUnmix      = gatedMixBackward("gated_unmix")
+	GatedConvInputs = gatedMixBackward("gated_conv_inputs")
+)
