@@ -15,6 +15,9 @@ type Adapter struct {
 	// names that are one matrix in files stand for it under the first.
 	Ranks map[string]int
 	Scale float32 // α/r
+	// Inside says that what becomes ternary are the masters and the adapter together, so that the result is ternary again: it is
+	// trained so, and Merged into the masters before a model runs.
+	Inside bool
 	// Weights are A (g·r, K) and B (R, r) of each parameter that has an adapter, in the order of AdapterParams.
 	Weights Weights[op.HostTensor]
 }
@@ -45,7 +48,7 @@ func (d *binder[T]) Adapter(a *layer.Adapter[T], of layer.Param, blocks ...op.Lo
 		a.Blocks = nil
 		return
 	}
-	a.Scale = adapter.Scale
+	a.Scale, a.Inside, a.Int8 = adapter.Scale, adapter.Inside, adapter.Inside && d.int8
 	short := of.Names[0]
 	of.Names, of.Layer = d.names(of.Names), d.at.Block
 	if d.Binding.Low != nil {
@@ -56,6 +59,36 @@ func (d *binder[T]) Adapter(a *layer.Adapter[T], of layer.Param, blocks ...op.Lo
 		a.A, a.B = d.Binding.Low(A, a.Blocks), d.Binding.Low(B, a.Blocks)
 	}
 	d.Rows(&a.Low, layer.Rows{Name: "low rank of " + short, Shape: []int{len(groups) * a.Rank}, Gradient: true})
+}
+
+// Merged are masters with the adapter added to them.
+func (a *Adapter) Merged(c Config, masters *Weights[op.HostTensor]) *Weights[op.HostTensor] {
+	c.Adapter = a
+	at := map[string]int{}
+	params := AdapterParams(c)
+	for i := 0; i < len(params); i += 2 {
+		at[params[i].Names[0]] = i
+	}
+	return MapWeights(c, masters, func(p Param, h op.HostTensor) op.HostTensor {
+		i, ok := at[p.Names[0]]
+		if !ok {
+			return h
+		}
+		A, B, r, K := a.Weights[i].F32, a.Weights[i+1].F32, params[i+1].Shape[1], p.Shape[1]
+		m := op.HostTensor{Format: op.F32, Shape: h.Shape, F32: append([]float32(nil), h.F32...)}
+		first := 0
+		for _, b := range params[i].Blocks {
+			for o := first; o < first+b.Rows && b.Group >= 0; o++ {
+				for j, x := range B[o*r : (o+1)*r] {
+					for k, y := range A[(b.Group*r+j)*K:][:K] {
+						m.F32[o*K+k] += a.Scale * x * y
+					}
+				}
+			}
+			first += b.Rows
+		}
+		return m
+	})
 }
 
 // LowRank is an A or a B of an adapter.

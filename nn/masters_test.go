@@ -3,6 +3,7 @@ package nn_test
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"bitgpu/nn"
@@ -183,6 +184,71 @@ func TestMastersTraining(t *testing.T) {
 			if got, want := stepLoss(t, other, 1e-3, inputs, targets), stepLoss(t, l, 1e-3, inputs, targets); got != want {
 				t.Errorf("the resumed training gave %v, want %v", got, want)
 			}
+		}
+	})
+}
+
+// The gradients of an adapter inside the quantiser are those of the merged masters taken through B·A, and what was learned is
+// what the merged masters measure.
+func TestAdapterInsideQuantizer(t *testing.T) {
+	eachMasters(t, func(t *testing.T, c nn.Config, _, w *nn.Weights[op.HostTensor]) {
+		shape := train.Shape{Batch: 1, Time: 14, Accumulate: 1}
+		inputs, targets := configTokens(14, c, 1), configTokens(14, c, 2)
+		with := c
+		with.Adapter = stirred(train.NewAdapter(c, 2, 4, func(name string) bool { return !strings.HasSuffix(name, "k_proj.weight") }, 1), 3)
+		with.Adapter.Inside = true
+		if _, err := nn.NewModel(cpu.New(), with, w); err == nil {
+			t.Error("a model takes an adapter inside the quantiser that was not merged, want an error")
+		}
+		l := trainer(t, cpu.New(), with, w, shape)
+		loss := stepLoss(t, l, 0, inputs, targets)
+		got, err := l.Gradients()
+		if err != nil {
+			t.Fatal(err)
+		}
+		merged := with.Adapter.Merged(c, w)
+		dW := masterGradients(t, cpu.New(), c, merged, shape, inputs, targets)
+		at := map[string]int{}
+		for i, p := range nn.Params(c) {
+			at[p.Names[0]] = i
+		}
+		params, scale := nn.AdapterParams(with), float64(with.Adapter.Scale)
+		for i := 0; i < len(params); i += 2 {
+			A, B, K, r := with.Adapter.Weights[i].F32, with.Adapter.Weights[i+1].F32, params[i].Shape[1], params[i+1].Shape[1]
+			dA, dB, g := make([]float64, len(A)), make([]float64, len(B)), dW[at[params[i].Names[0]]]
+			first := 0
+			for _, b := range params[i].Blocks {
+				for o := first; o < first+b.Rows && b.Group >= 0; o++ {
+					for j := range r {
+						for k := range K {
+							d := scale * float64(g[o*K+k])
+							dB[o*r+j] += d * float64(A[(b.Group*r+j)*K+k])
+							dA[(b.Group*r+j)*K+k] += d * float64(B[o*r+j])
+						}
+					}
+				}
+				first += b.Rows
+			}
+			for side, want := range [][]float64{dA, dB} {
+				off, size := 0.0, 0.0
+				for j, x := range want {
+					off, size = off+math.Pow(float64((*got)[i+side].F32[j])-x, 2), size+x*x
+				}
+				if off = math.Sqrt(off / size); !(off < 1e-4) {
+					t.Errorf("%v, side %d: the gradient is off by %g", params[i].Names, side, off)
+				}
+			}
+		}
+		for range 5 {
+			stepLoss(t, l, 2e-2, inputs, targets)
+		}
+		a, err := l.Adapter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := stepLoss(t, trainer(t, cpu.New(), c, a.Merged(c, w), shape), 0, inputs, targets)
+		if again := stepLoss(t, l, 0, inputs, targets); math.Abs(again-after) > 2e-3 || !(after < loss-0.02) {
+			t.Errorf("the loss went from %v to %v, and is %v with merged masters, want less and the same", loss, again, after)
 		}
 	})
 }

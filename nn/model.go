@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"errors"
 	"fmt"
 
 	"bitgpu/nn/layer"
@@ -31,6 +32,9 @@ func NewModel[T any](b op.Backend[T], c Config, host *Weights[op.HostTensor]) (*
 	m := &Model[T]{Config: c, Backend: b}
 	if c.Adapter != nil && !b.Has(&op.LowRank[T]{}) {
 		return nil, fmt.Errorf("%s cannot apply low-rank adapters as yet; the CPU can", b.Name())
+	}
+	if c.Adapter != nil && c.Adapter.Inside {
+		return nil, errors.New("got an adapter inside the quantiser, want masters that it was merged into")
 	}
 	m.Weights = Load(b, c, host)
 	if c.Adapter != nil {

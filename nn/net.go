@@ -64,8 +64,8 @@ type Binding[T any] struct {
 
 // Bind fills the tensors of a net, in the order of the data flow. It returns the net.
 func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
-	d := binder[T]{Binding: b, adapter: n.config.Adapter}
 	c := n.config
+	d := binder[T]{Binding: b, adapter: c.Adapter, int8: c.Decoder != nil && c.Decoder.Int8}
 	table := func(t *T, name string, init func([]float32, func() float64)) {
 		d.param(t, layer.Param{Names: []string{name}, Shape: []int{c.Vocab, c.Width}, Kind: layer.Table, Layer: -1, Init: init})
 	}
@@ -98,6 +98,7 @@ type binder[T any] struct {
 	Binding[T]
 	at      Place
 	adapter *Adapter
+	int8    bool // inputs of linear layers are rounded
 }
 
 func (d *binder[T]) param(t *T, p layer.Param) {

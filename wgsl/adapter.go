@@ -17,10 +17,10 @@ var lowRankBindings = []Binding{{"params", Uniform}, {"x", Read}, {"a", Read}, {
 // LowRankIn makes what an adapter has between its matrices, then LowRankOut adds to the rows of a product.
 var (
 	LowRankIn = &Kernel{
-		Name: "low_rank_in", File: "lowrank.wgsl", Params: LowRankParams{}, Bindings: lowRankBindings, Consts: Consts{"WORKGROUP": 64},
+		Name: "low_rank_in", File: "lowrank.wgsl", Params: LowRankParams{}, Bindings: lowRankBindings, Consts: Consts{"WORKGROUP": 64, "INT8": 0},
 	}
 	LowRankOut = &Kernel{
-		Name: "low_rank_out", File: "lowrank.wgsl", Params: LowRankParams{}, Bindings: lowRankBindings, Consts: Consts{"WORKGROUP": 64},
+		Name: "low_rank_out", File: "lowrank.wgsl", Params: LowRankParams{}, Bindings: lowRankBindings, Consts: Consts{"WORKGROUP": 64, "INT8": 0},
 	}
 )
 
@@ -30,7 +30,7 @@ var lowRankBackwardBindings = []Binding{
 
 func lowRankBackward(name string) *Kernel {
 	return &Kernel{
-		Name: name, File: "lowrank_backward.wgsl", Params: LowRankBackwardParams{}, Bindings: lowRankBackwardBindings, Consts: Consts{"WORKGROUP": 64},
+		Name: name, File: "lowrank_backward.wgsl", Params: LowRankBackwardParams{}, Bindings: lowRankBackwardBindings, Consts: Consts{"WORKGROUP": 64, "INT8": 0},
 	}
 }
 
@@ -41,3 +41,16 @@ var (
 	LowRankDA   = lowRankBackward("low_rank_da")
 	LowRankDX   = lowRankBackward("low_rank_dx")
 )
+
+// LowRankMergeParams are the parameters of LowRankMerge.
+type LowRankMergeParams struct {
+	Width, Rank, Rows, Base, To, First, Group, Merge uint32
+	Scale                                            float32
+}
+
+// LowRankMerge adds an adapter to masters.
+var LowRankMerge = &Kernel{
+	Name: "low_rank_merge", File: "lowrank_merge.wgsl", Params: LowRankMergeParams{},
+	Bindings: []Binding{{"params", Uniform}, {"base", Read}, {"a", Read}, {"b", Read}, {"w", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}

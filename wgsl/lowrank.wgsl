@@ -17,7 +17,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;  // (n, width)
+@group(0) @binding(1) var<storage, read> x: array<f32>;  // (n, width); with INT8 = 1 rounded, and behind it what a row is divided by
 @group(0) @binding(2) var<storage, read> a: array<f32>;  // (between, width)
 @group(0) @binding(3) var<storage, read> b: array<f32>;  // (total, rank)
 @group(0) @binding(4) var<storage, read_write> low: array<f32>;  // (n, between)
@@ -36,7 +36,10 @@ fn low_rank_in(
     for (var k = thread; k < params.width; k += WORKGROUP) {
         sum += x[i * params.width + k] * a[j * params.width + k];
     }
-    let total = workgroup_sum(sum, thread);
+    var total = workgroup_sum(sum, thread);
+    if INT8 == 1u {
+        total /= x[params.n * params.width + i];
+    }
     if thread == 0u && at < params.n * params.between {
         low[at] = total;
     }

@@ -18,7 +18,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;  // (n, total)
-@group(0) @binding(2) var<storage, read> x: array<f32>;  // (n, width)
+@group(0) @binding(2) var<storage, read> x: array<f32>;  // (n, width); with INT8 = 1 rounded, and behind it what a row is divided by
 @group(0) @binding(3) var<storage, read> a: array<f32>;  // (between, width)
 @group(0) @binding(4) var<storage, read> b: array<f32>;  // (total, rank)
 @group(0) @binding(5) var<storage, read> low: array<f32>;  // (n, between)
@@ -84,7 +84,11 @@ fn low_rank_da(
     let k = at % params.width;
     var sum = 0.0;
     for (var i = 0u; i < params.n; i++) {
-        sum += dlow[i * params.between + j] * x[i * params.width + k];
+        var v = x[i * params.width + k];
+        if INT8 == 1u {
+            v /= x[params.n * params.width + i];
+        }
+        sum += dlow[i * params.between + j] * v;
     }
     change[at] += sum;
 }

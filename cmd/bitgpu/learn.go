@@ -67,6 +67,7 @@ func learnCommand() *cli.Command {
 			),
 			group("Output",
 				&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`FILE` or directory of the adapter to write"},
+				&cli.BoolFlag{Name: "merge", Usage: "learn inside the rounding to ternary, and write a model of which that is a part, into the directory of -o; for models with float masters, or with scales of groups"},
 				&cli.BoolFlag{Name: "resume", Usage: "go on with the training that was stopped while it wrote to -o"},
 			),
 			group("Compute", append(computeFlags(), &cli.StringFlag{Name: "recompute", Value: train.RecomputeAuto,
@@ -142,6 +143,7 @@ func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks) error {
 	if err != nil {
 		return err
 	}
+	public.Masters = c.Bool("merge")
 	if l.model, err = loadModel(c.String("model"), public); err != nil {
 		return err
 	}
@@ -181,6 +183,10 @@ func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks) error {
 			return err
 		}
 	}
+	if l.config.Adapter.Inside != c.Bool("merge") && l.resume != nil {
+		return usagef("learn: --resume: the training was begun with --merge or without, want the same")
+	}
+	l.config.Adapter.Inside = c.Bool("merge")
 	l.options = o
 	if err := train.CheckGroup(r.Size(), o.Shards); err != nil {
 		return usagef("learn: %w", err)
@@ -212,6 +218,14 @@ func checkLearn(c *cli.Context, o train.AdaptOptions) error {
 	if c.IsSet("lora") {
 		if err := refuseIdle(c, "the adapter of --lora has its own", "rank", "alpha", "layers"); err != nil {
 			return err
+		}
+	}
+	if c.Bool("merge") {
+		if err := refuseIdle(c, "--merge learns from the masters on", "lora"); err != nil {
+			return err
+		}
+		if peft.Lone(c.String("output")) {
+			return usagef("learn: --merge: got the file %s, want a directory: what is written is a model", c.String("output"))
 		}
 	}
 	if c.IsSet("steps") && c.IsSet("minutes") {

@@ -10,6 +10,7 @@ import (
 	"bitgpu/demo"
 	"bitgpu/internal/units"
 	"bitgpu/nn"
+	"bitgpu/nn/storage"
 	"bitgpu/nn/storage/peft"
 	"bitgpu/nn/train"
 	"bitgpu/nn/train/device"
@@ -107,7 +108,14 @@ func (l *adaptation) save(c *cli.Context, a *train.Adaptation, finished bool) er
 	if base == "" {
 		base = demo.Name
 	}
-	if err := peft.Save(l.out, l.config, adapter, base); err != nil {
+	if adapter.Inside {
+		plain := l.model.Config
+		like := train.Like{Tokenizer: l.model.TokenizerJSON, Public: l.model.Public}
+		err = like.Save(l.out+"/", plain, adapter.Merged(plain, train.FloatWeights(plain, l.model.Weights)), storage.Layout{})
+	} else {
+		err = peft.Save(l.out, l.config, adapter, base)
+	}
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "saved %s\n", l.out)

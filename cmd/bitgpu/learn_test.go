@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"bitgpu/io/safetensors"
+	"bitgpu/nn/storage/public/publictest"
 )
 
 // proverbs are a text that is worth learning.
@@ -109,4 +110,16 @@ func TestLearnRefusals(t *testing.T) {
 	} {
 		refuse(t, exitUsage, bitgpuRun("", append([]string{"learn", "--text", text, "-o", out}, strings.Fields(args)...)...), want)
 	}
+}
+
+// What is learned inside the rounding is a model, that measures less on the text and is ternary.
+func TestLearnMerged(t *testing.T) {
+	text, m, out := proverbs(t), publictest.File(t, "qwen3"), filepath.Join(t.TempDir(), "merged")
+	succeed(t, "", "learn", "-m", m, "--text", text, "-o", out, "--merge", "--steps", "12", "--context", "32", "--lr", "1e-2", "--rank", "4", "--backend", "cpu")
+	plain, learned := evaluated(t, m, "--data", text, "--batch-size", "1"), evaluated(t, out, "--data", text, "--batch-size", "1")
+	if !(learned.Loss < plain.Loss-0.1) {
+		t.Errorf("the loss went from %v to %v, want less", plain.Loss, learned.Loss)
+	}
+	succeed(t, "", "export", "-m", out, "-o", filepath.Join(t.TempDir(), "m.gguf"))
+	refuse(t, exitUsage, bitgpuRun("", "learn", "-m", m, "--text", text, "-o", "x.safetensors", "--merge"), "want a directory")
 }

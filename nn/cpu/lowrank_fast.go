@@ -9,6 +9,14 @@ import (
 func (o *Ops) lowRank(a *op.LowRank[*Tensor[float32]]) {
 	n, K := rowsOf(a.X)
 	R, r, of := a.B.Shape[0], a.B.Shape[1], a.A.Shape[0]
+	if a.Y == nil {
+		x := a.X
+		if a.Int8 {
+			x = o.roundInt8(x)
+		}
+		simd.Gemm(n, of, K, 1, x.Data, K, false, a.A.Data, K, true, 0, a.Low.Data, of)
+		return
+	}
 	if n <= fewRows {
 		simd.MatMul(a.Low.Data, a.A.Data, a.X.Data, of, K, n)
 		first := 0
@@ -47,6 +55,21 @@ func (o *Ops) lowRankBackward(a *op.LowRankBackward[*Tensor[float32]]) {
 		simd.Gemm(n, r, rows, a.Scale, a.DY.Data[first:], R, false, a.B.Data[first*r:], r, false, 1, a.DLow.Data[group*r:], of)
 		simd.Gemm(rows, r, n, a.Scale, a.DY.Data[first:], R, true, a.Low.Data[group*r:], of, false, 1, a.DB.Data[first*r:], r)
 	})
-	simd.Gemm(of, K, n, 1, a.DLow.Data, of, true, a.X.Data, K, false, 1, a.DA.Data, K)
-	simd.Gemm(n, K, of, 1, a.DLow.Data, of, false, a.A.Data, K, false, 1, a.DX.Data, K)
+	x := a.X
+	if a.Int8 {
+		x = o.roundInt8(x)
+	}
+	simd.Gemm(of, K, n, 1, a.DLow.Data, of, true, x.Data, K, false, 1, a.DA.Data, K)
+	if a.DX != nil {
+		simd.Gemm(n, K, of, 1, a.DLow.Data, of, false, a.A.Data, K, false, 1, a.DX.Data, K)
+	}
+}
+
+func (o *Ops) lowRankMerge(a *op.LowRankMerge[*Tensor[float32]]) {
+	_, K := rowsOf(a.W)
+	r := a.B.Shape[1]
+	copy(a.W.Data, a.Base.Data)
+	eachLowRankBlock(a.Blocks, func(first, rows, group int) {
+		simd.Gemm(rows, K, r, a.Scale, a.B.Data[first*r:], r, false, a.A.Data[group*r*K:], K, false, 1, a.W.Data[first*K:], K)
+	})
 }

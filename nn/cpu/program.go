@@ -117,6 +117,8 @@ func (s *Scalar[F]) kernel(o op.Op[*Tensor[F]]) func() {
 		return func() { s.squaredReLU(a) }
 	case *op.LowRank[*Tensor[F]]:
 		return func() { s.lowRank(a) }
+	case *op.LowRankMerge[*Tensor[F]]:
+		return func() { s.lowRankMerge(a) }
 	case *op.LowRankBackward[*Tensor[F]]:
 		return func() { s.lowRankBackward(a) }
 	case *op.AttentionBackward[*Tensor[F]]:
@@ -205,6 +207,8 @@ func (o *Ops) kernel(x op.Op[*Tensor[float32]]) func() {
 		return func() { o.squaredReLU(a) }
 	case *op.LowRank[*Tensor[float32]]:
 		return func() { o.lowRank(a) }
+	case *op.LowRankMerge[*Tensor[float32]]:
+		return func() { o.lowRankMerge(a) }
 	case *op.LowRankBackward[*Tensor[float32]]:
 		return func() { o.lowRankBackward(a) }
 	case *op.AttentionBackward[*Tensor[float32]]:

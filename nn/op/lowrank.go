@@ -6,11 +6,13 @@ type LowRankBlock struct{ Rows, Group int }
 // LowRank adds Scale·B(A·x) to the rows of Y (n, R), for the rows x of X (n, K): the low-rank adapter of a product
 // (arXiv 2106.09685), in floats whatever the product rounds. The R rows of a product may be those of several matrices, one
 // below the other. Each block of them has a group of r rows of A (g·r, K), which blocks may share, and its own rows of
-// B (R, r). Low (n, g·r) receives A·x.
+// B (R, r). Low (n, g·r) receives A·x. Y is optional: of an adapter inside the quantiser (LowRankMerge) only Low is wanted, of
+// what the product sees, which Int8 rounds as Linear does.
 type LowRank[T any] struct {
 	Y, X, A, B, Low T
 	Blocks          []LowRankBlock
 	Scale           float32
+	Int8            bool
 }
 
 // Name implements Op.
@@ -25,7 +27,7 @@ func (o *LowRank[T]) Args(v Visitor[T]) {
 	v.Arg("a", Reads, &o.A, groups*r, K)
 	v.Arg("b", Reads, &o.B, R, r)
 	v.Arg("low", Writes, &o.Low, n, of)
-	v.Arg("y", Updates, &o.Y, n, R)
+	v.Arg("y", Updates|Optional, &o.Y, n, R)
 }
 
 // lowRankSizes are the rows of all blocks, and how many groups they have.
@@ -40,10 +42,34 @@ func lowRankSizes(blocks []LowRankBlock) (R, groups int) {
 // gradient of Low.
 //
 //	DLow = Scale·DY·B    DB += Scale·DYᵀ·Low    DA += DLowᵀ·X    DX += DLow·A
+//
+// DX is optional, as LowRank's Y is; Int8 as there.
 type LowRankBackward[T any] struct {
 	DX, DA, DB, DLow, DY, X, A, B, Low T
 	Blocks                             []LowRankBlock
 	Scale                              float32
+	Int8                               bool
+}
+
+// LowRankMerge writes W (R, K) = Base + Scale·B·A: the masters of a product whose adapter is inside the quantiser.
+type LowRankMerge[T any] struct {
+	W, Base, A, B T
+	Blocks        []LowRankBlock
+	Scale         float32
+}
+
+// Name implements Op.
+func (o *LowRankMerge[T]) Name() string { return "LowRankMerge" }
+
+// Args implements Op.
+func (o *LowRankMerge[T]) Args(v Visitor[T]) {
+	_, K := rows(v, o.W)
+	R, groups := lowRankSizes(o.Blocks)
+	r := axis(v, o.B, 1)
+	v.Arg("base", Reads, &o.Base, R, K)
+	v.Arg("a", Reads, &o.A, groups*r, K)
+	v.Arg("b", Reads, &o.B, R, r)
+	v.Arg("w", Writes, &o.W, R, K)
 }
 
 // Name implements Op.
@@ -62,5 +88,5 @@ func (o *LowRankBackward[T]) Args(v Visitor[T]) {
 	v.Arg("dlow", Writes, &o.DLow, n, of)
 	v.Arg("da", Updates, &o.DA, groups*r, K)
 	v.Arg("db", Updates, &o.DB, R, r)
-	v.Arg("dx", Updates, &o.DX, n, K)
+	v.Arg("dx", Updates|Optional, &o.DX, n, K)
 }

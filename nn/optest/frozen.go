@@ -16,7 +16,7 @@ func frozenCases[T any]() []Case[T] {
 	for _, n := range []int{1, 3, 40} {
 		all = append(all, lowRankCase[T](n, 20), lowRankCase[T](n, 260))
 	}
-	all = append(all, lowRankZero[T](), lowRankRefused[T]())
+	all = append(all, lowRankZero[T](), lowRankRefused[T](), lowRankInside[T](3, 36, true), lowRankInside[T](40, 260, false), lowRankInside[T](41, 64, true))
 	for _, w := range []string{"groups", "rows", "absmean", "none", "F32", "F16", "I8"} {
 		all = append(all, inputCase[T](w, 3), inputCase[T](w, 41))
 	}

@@ -55,3 +55,26 @@ func lowRankRefused[T any]() Case[T] {
 		},
 	}
 }
+
+// lowRankInside is what an adapter inside the quantiser asks for: masters that it was added to, and gradients of what the product
+// sees, which is rounded, but not of that itself.
+func lowRankInside[T any](n, K int, int8 bool) Case[T] {
+	const r, groups, R = 3, 2, 53
+	return Case[T]{
+		Op: "lowrank", Name: fmt.Sprintf("inside/n%d/%d/int8=%v", n, K, int8), Tolerance: summing(K),
+		Make: func(b *Bench[T]) Trial[T] {
+			x, base, w := b.Normal("x", 1, n, K), b.Normal("base", 1, R, K), b.Stale("w", R, K)
+			A, B, low := b.Normal("a", 0.1, groups*r, K), b.Normal("b", 0.3, R, r), b.Stale("low", n, groups*r)
+			da, db, dlow, dy := b.Normal("da", 1, groups*r, K), b.Normal("db", 1, R, r), b.Stale("dlow", n, groups*r), b.Normal("dy", 0.2, n, R)
+			return Trial[T]{
+				Forward: b.program(
+					&op.LowRankMerge[T]{W: w, Base: base, A: A, B: B, Blocks: lowRankBlocks, Scale: 2},
+					&op.LowRank[T]{X: x, A: A, B: B, Low: low, Blocks: lowRankBlocks, Scale: 2, Int8: int8},
+				),
+				Outputs:  []string{"w", "low"},
+				Backward: b.program(&op.LowRankBackward[T]{DA: da, DB: db, DLow: dlow, DY: dy, X: x, A: A, B: B, Low: low, Blocks: lowRankBlocks, Scale: 2, Int8: int8}),
+				Also:     []string{"da", "db", "dlow"},
+			}
+		},
+	}
+}

@@ -30,9 +30,12 @@ func NewAdapter(c nn.Config, rank int, alpha float64, choose func(name string) b
 // makeAdapter makes what learns: A and B, over weights that are loaded as they are. Without weights, zeros.
 func (l *Learner[T]) makeAdapter(weights *nn.Weights[op.HostTensor]) {
 	c, m := l.config, l.ops
-	if weights != nil {
+	switch {
+	case c.Adapter.Inside:
+		defer l.mergeInside(l.loadMasters(weights))
+	case weights != nil:
 		*l.use = *nn.Load(m, c, weights)
-	} else {
+	default:
 		packing := nn.Packing{}
 		if c.Decoder != nil { // as files of the family usually have it
 			packing = c.Packing()
@@ -64,6 +67,54 @@ func (l *Learner[T]) makeAdapter(weights *nn.Weights[op.HostTensor]) {
 		l.makeMoments(&x)
 		l.params = append(l.params, x)
 		l.low, l.dlow = append(l.low, x.use), append(l.dlow, x.grad)
+	}
+}
+
+// loadMasters makes the masters of what is ternary, and room for that; all else stays as it is. It gives what quantises, by
+// the first of a parameter's names. Without weights, zeros.
+func (l *Learner[T]) loadMasters(weights *nn.Weights[op.HostTensor]) map[string]*op.Quantize[T] {
+	c, m := l.config, l.ops
+	quantizers, all := c.Quantizers(), map[string]*op.Quantize[T]{}
+	for i, p := range nn.Params(c) {
+		var t T
+		if weights != nil {
+			t = m.Load((*weights)[i])
+		} else {
+			t = m.New(op.F32, p.Shape...)
+		}
+		if q, ok := quantizers[p.Names[0]]; ok {
+			l.own(t)
+			use, quantize := nn.NewTernary(m, q, p, t)
+			all[p.Names[0]], t = quantize, use
+		}
+		*l.use = append(*l.use, t)
+	}
+	return all
+}
+
+// mergeInside appends to what quantises that adapters are added to the masters first, in room that matrices of one shape share.
+func (l *Learner[T]) mergeInside(all map[string]*op.Quantize[T]) {
+	at, params := map[string]int{}, nn.AdapterParams(l.config)
+	for i := 0; i < len(params); i += 2 {
+		at[params[i].Names[0]] = i
+	}
+	rooms := map[[2]int]T{}
+	for _, p := range nn.Params(l.config) {
+		quantize := all[p.Names[0]]
+		if quantize == nil {
+			continue
+		}
+		if i, ok := at[p.Names[0]]; ok {
+			shape := [2]int(p.Shape)
+			if _, made := rooms[shape]; !made {
+				rooms[shape] = l.zeros(p.Shape...)
+			}
+			l.inside.Add(&op.LowRankMerge[T]{
+				W: rooms[shape], Base: quantize.W, A: l.low[i], B: l.low[i+1], Blocks: params[i].Blocks, Scale: l.config.Adapter.Scale,
+			})
+			quantize.W = rooms[shape]
+		}
+		l.inside.Add(quantize)
 	}
 }
 

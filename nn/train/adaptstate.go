@@ -19,6 +19,7 @@ type adaptState struct {
 	Text    string         `json:"text"` // checksum of the tokens
 	Ranks   map[string]int `json:"ranks"`
 	Scale   float32        `json:"scale"`
+	Inside  bool           `json:"inside,omitempty"` // see nn.Adapter
 }
 
 // Where in the metadata of the file it stands, and the checksum of it and of all tensors.
@@ -44,7 +45,7 @@ var adaptParts = []struct {
 // SaveAdaptation writes all that the training goes on from.
 func (a *Adaptation) SaveAdaptation(path string) error {
 	c := a.Trainer.Config()
-	s := adaptState{Options: a.Options, Updates: a.Trainer.Updates(), Text: TokensSum(a.Tokens, a.Marks), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale}
+	s := adaptState{Options: a.Options, Updates: a.Trainer.Updates(), Text: TokensSum(a.Tokens, a.Marks), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale, Inside: c.Adapter.Inside}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -89,7 +90,7 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 	if s.Text != TokensSum(tokens, marks) {
 		return fail(fmt.Errorf("got another text than the training had, want the same"))
 	}
-	a := &nn.Adapter{Ranks: s.Ranks, Scale: s.Scale}
+	a := &nn.Adapter{Ranks: s.Ranks, Scale: s.Scale, Inside: s.Inside}
 	c.Adapter = a
 	params := nn.AdapterParams(c)
 	parts := map[Part]*nn.Weights[op.HostTensor]{}

@@ -86,6 +86,7 @@ type Learner[T any] struct {
 	grads  *nn.Weights[T] // none of the weights where an adapter is trained
 	low    nn.Weights[T]  // the adapter
 	dlow   nn.Weights[T]
+	inside op.Program[T] // what makes the ternary weights of masters with an adapter inside
 	places places[T]
 
 	rows    map[string]T // activations, of each layer or, with Recompute, of each of a block's
@@ -148,6 +149,13 @@ func checkLearner[T any](b op.Backend[T], c nn.Config, s Shape) error {
 	case s.Shards == 0 && s.ShardOptimizer:
 		return errors.New("training: got a sharded optimizer without shards, want shards")
 	case c.Decoder != nil && c.Adapter == nil:
+		if err := checkMasters(c.Decoder, s); err != nil {
+			return fmt.Errorf("training: %w", err)
+		}
+	case c.Adapter != nil && c.Adapter.Inside && (c.Decoder != nil || s.Shards > 0):
+		if s.Shards > 0 {
+			return errors.New("training: got shards of an adapter inside the quantiser, want none")
+		}
 		if err := checkMasters(c.Decoder, s); err != nil {
 			return fmt.Errorf("training: %w", err)
 		}

@@ -59,7 +59,8 @@ func (l *Learner[T]) prepare() (err error) {
 	if l.shape.Shards > 0 {
 		return l.prepareShards()
 	}
-	var quantise, gradient, update op.Program[T]
+	var gradient, update op.Program[T]
+	quantise := slices.Clone(l.inside)
 	for i := range l.params {
 		x := &l.params[i]
 		if x.quantize != nil {

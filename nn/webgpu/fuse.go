@@ -82,6 +82,8 @@ func (o *Ops) kernel(x op.Op[*Tensor]) func() {
 		return func() { o.lowRank(a) }
 	case *op.LowRankBackward[*Tensor]:
 		return func() { o.lowRankBackward(a) }
+	case *op.LowRankMerge[*Tensor]:
+		return func() { o.lowRankMerge(a) }
 	case *op.Sample[*Tensor]:
 		return func() { o.sample(a) }
 	}
