@@ -191,7 +191,7 @@ func TestBadFilesAreNamed(t *testing.T) {
 		{"tokenize -p x --tokenizer file", "bitgpu: tokenizer: file: "},
 		{"data --input file --output-dir out --tokenizer none", "bitgpu: --tokenizer: none: no such file"},
 		{"logits -o out --tokens-file none", "bitgpu: --tokens-file: none: no such file"},
-		{"logits -o out --tokens-file file", "bitgpu: --tokens-file: file: a multiple of 4 bytes"},
+		{"logits -o out --tokens-file file", "bitgpu: --tokens-file: file: got 1 bytes, want a multiple of 4"},
 		{"run -p x --memory file", "bitgpu: safetensors: file: "},
 		{"run -p x -m none", "bitgpu: none: no such file"},
 		{"inspect file", "bitgpu: file: "},
