@@ -52,7 +52,6 @@ func TestCommandsOnPublicModels(t *testing.T) {
 			args []string
 			want string
 		}{
-			{1, []string{"view", "-m", m, "-p", "x", "--png", dir}, "view draws a memory that learns"},
 			{1, []string{"run", "-m", m, "--backend", "cpu", "--context", "4", "-p", "hello"}, "the context is full: got 5 tokens behind 0, want 4 at most"},
 			{2, []string{"run", "-m", m, "--context", "0", "-p", "x"}, "--context: got 0, want 1 or more"},
 			{2, []string{"run", "-m", m, "--masters", "up", "-p", "x"}, `--masters: got "up", want half-up or half-even`},
