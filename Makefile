@@ -5,8 +5,9 @@ CC ?= cc
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # How long each fuzz target runs: make fuzz T=30s.
 T ?= 10s
-# How many ranks make test-mpi kills.
+# How many ranks make test-mpi kills, and how many servers make test-replicas.
 KILLS ?= 4
+VERSITYGW = bin/s3/versitygw
 # What was not tested, for the end of make test.
 export TESTSUM = $(CURDIR)/bin/testsum.txt
 # "make home PATH=example.org/x/bitgpu" names the module's path as everybody would. That PATH is not where programs are.
@@ -17,7 +18,7 @@ override export PATH := $(or $(shell /usr/bin/tr '\0' '\n' </proc/$$PPID/environ
 endif
 endif
 
-.PHONY: help build window python cross dist test-arm64 instructions packages-arm64 test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows test-clients web packages-web test-mpi test-kubernetes packages-mpi test-dawn test-dawn-all test-dawn-here test-swiftshader test-validation packages-dawn packages-swiftshader packages-validation
+.PHONY: help build window python cross dist test-arm64 instructions packages-arm64 test-dist test-reproducible test-windows home test-home test test-go test-parity test-python test-window lint fuzz cover licenses bench packages packages-gpu packages-window packages-screen packages-dist packages-test-dist packages-windows test-clients web packages-web test-mpi test-kubernetes packages-mpi test-dawn test-dawn-all test-dawn-here test-swiftshader test-validation packages-dawn packages-swiftshader packages-validation test-replicas scaling test-wgpu22 test-race
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-18s %s\n' "$$name" "$$what"; done
@@ -95,6 +96,9 @@ test: clean-account ## build and test everything, in stages, and say what failed
 clean-account:
 	@mkdir -p bin; : > "$(TESTSUM)"
 
+# The tests of requests beside each other: 64 at a time, of which some go away, over places that are used again.
+SERVER_RACE = 'Concurrent|Places|Turns|Queue|Prefixes|WhoGoes'
+
 # BITGPU_REQUIRE_GPU makes a missing adapter a failure instead of a skipped test.
 test-go: packages-gpu ## formatting, vet and the tests of all packages
 	@mkdir -p bin
@@ -102,6 +106,11 @@ test-go: packages-gpu ## formatting, vet and the tests of all packages
 	$(GO) vet ./...
 	BITGPU_REQUIRE_GPU=1 $(GO) run ./internal/testsum -timeout 15m ./...
 	BITGPU_REQUIRE_GPU=1 $(GO) test -race -run Session .
+	$(GO) test -race ./serve -run $(SERVER_RACE)
+
+# As many requests as without the detector, ten thousand over the same few places among them.
+test-race: ## the server's concurrency under the race detector, the long form
+	BITGPU_LONG=1 $(GO) test -race -timeout 2h ./serve -run $(SERVER_RACE)
 
 # Every kernel and whole models of both engines against float64, by the benchmark's bounds.
 test-parity: packages-gpu ## both engines against the float64 reference
@@ -125,17 +134,56 @@ test-mpi: packages-mpi ## training on several ranks under mpirun, KILLS=50 for t
 	$(GO) test -tags mpi ./nn/train/mpi
 	BITGPU_KILLS=$(KILLS) $(GO) run ./internal/testsum -tags mpi -timeout 60m ./cmd/bitgpu -run MPI
 
-# kustomize and kubeconform are taken where they are installed.
+# Latency and bandwidth between two ranks of this machine, by TCP over loopback: as it is, and, where namespaces can be made, as slow
+# as DELAY and RATE say.
+DELAY ?= 25us
+RATE ?= 10gbit
+scaling = mpirun --oversubscribe -n 2 --mca btl tcp,self --mca btl_tcp_if_include lo $(CURDIR)/bin/scaling measure
+slow = ip link set lo up && tc qdisc add dev lo root netem delay $(DELAY) rate $(RATE)
+scaling: packages-mpi ## what sums over many ranks cost, by messages measured here: make scaling DELAY=25us RATE=10gbit
+	$(GO) build -tags mpi -o bin/scaling ./internal/scaling
+	$(scaling)
+	@if unshare -rn sh -c '$(slow)' 2>/dev/null; then echo "with a delay of $(DELAY) each way and $(RATE):"; \
+		unshare -rn sh -c '$(slow) && OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 $(scaling)'; \
+	else echo "  skipped  a slower network: this system has no namespaces, no tc or no netem"; fi
+
+# Servers that share memories, over a directory and over a server of S3 that runs here: Versity's gateway, which heeds conditions.
+test-replicas: $(VERSITYGW) ## servers that share memories, with some of them killed, KILLS=200 for the long form
+	@mkdir -p bin
+	BITGPU_S3_SERVER=$(CURDIR)/$(VERSITYGW) $(GO) test -count 1 ./serve/store
+	BITGPU_S3_SERVER=$(CURDIR)/$(VERSITYGW) $(GO) test -count 1 ./serve -run 'Replica'
+	BITGPU_S3_SERVER=$(CURDIR)/$(VERSITYGW) BITGPU_KILLS=$(KILLS) $(GO) run ./internal/testsum -timeout 60m -count 1 -v ./cmd/bitgpu -run 'Replicas'
+
+$(VERSITYGW):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
 KUBERNETES = bin/kubernetes
-test-kubernetes: ## the manifests of packaging/kubernetes, without a cluster
-	@test -x $(KUBERNETES)/bin/kubernetes-validate || { python3 -m venv $(KUBERNETES) && $(KUBERNETES)/bin/pip install -q kubernetes-validate==1.37.0; }
-	@rm -f $(KUBERNETES)/*.yaml; if command -v kustomize >/dev/null; then for overlay in cpu gpu; do \
-		kustomize build packaging/kubernetes/overlays/$$overlay >$(KUBERNETES)/$$overlay.yaml || exit 1; done; \
-	else echo "  skipped  the overlays as kustomize builds them: it is not installed"; fi
-	$(KUBERNETES)/bin/python packaging/kubernetes/check.py $$(ls $(KUBERNETES)/*.yaml 2>/dev/null)
-	@if command -v kubeconform >/dev/null; then kubeconform -strict -summary -schema-location \
-		"$$(ls -d $(KUBERNETES)/lib/python3*/site-packages/kubernetes_validate/kubernetes-json-schema)/v1.37.0-local-strict/{{.ResourceKind}}{{.KindSuffix}}.json" \
-		$$(ls packaging/kubernetes/base/*.yaml | grep -v kustomization) $$(ls $(KUBERNETES)/*.yaml 2>/dev/null); else echo "  skipped  kubeconform: it is not installed"; fi
+KUSTOMIZE = $(KUBERNETES)/bin/kustomize
+KUBECONFORM = $(KUBERNETES)/bin/kubeconform
+VALIDATE = $(KUBERNETES)/bin/kubernetes-validate
+SCHEMAS = $(KUBERNETES)/schemas
+overlays = $(notdir $(wildcard packaging/kubernetes/overlays/*))
+
+test-kubernetes: $(VALIDATE) $(KUSTOMIZE) $(KUBECONFORM) $(SCHEMAS) ## the manifests of packaging/kubernetes, without a cluster
+	@rm -f $(KUBERNETES)/*.yaml
+	@for overlay in $(overlays); do $(KUSTOMIZE) build packaging/kubernetes/overlays/$$overlay >$(KUBERNETES)/$$overlay.yaml || exit 1; done
+	$(KUBERNETES)/bin/python packaging/kubernetes/check.py $(overlays:%=$(KUBERNETES)/%.yaml)
+	$(KUBECONFORM) -strict -summary -schema-location '$(SCHEMAS)/{{.ResourceKind}}{{.KindSuffix}}.json' $(filter-out %/kustomization.yaml,$(wildcard packaging/kubernetes/base/*.yaml)) $(overlays:%=$(KUBERNETES)/%.yaml)
+
+$(VALIDATE):
+	python3 -m venv $(KUBERNETES) && $(KUBERNETES)/bin/pip install -q kubernetes-validate==1.37.0
+
+# kubernetes-validate's, whose addresses say that they are in the network.
+$(SCHEMAS): $(VALIDATE)
+	rm -rf $@ && cp -r $(KUBERNETES)/lib/python3*/site-packages/kubernetes_validate/kubernetes-json-schema/v1.37.0-local-strict $@
+	find $@ -name '*.json' -exec sed -i 's|"$$id": "https:|"$$comment": "https:|; s|"/api/_definitions.json|"_definitions.json|' {} +
+
+$(KUSTOMIZE):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
+
+$(KUBECONFORM):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
+
 # A second WebGPU, Dawn, by npm's package for node, and a software driver for it, which comes with Debian's chromium. The
 # tests are the project's own, compiled for js/wasm.
 DAWN_VERSION = 0.6.2
@@ -164,6 +212,12 @@ test-dawn-here:
 
 test-swiftshader: packages-gpu packages-swiftshader ## the native engine on a second software driver
 	VK_ICD_FILENAMES=$(SWIFTSHADER) BITGPU_REQUIRE_GPU=1 $(GO) test -timeout 2h -skip '^TestOutOfMemory$$' ./gpu ./nn/webgpu
+
+# What takes long with it: the same cases once more in other ways, and measuring.
+WGPU22_SLOW = ^(TestUnfused|TestWorkgroupSizes|TestFootprint|TestSteadyState|TestDecoders|TestProperties|TestTune|TestTuneAgain|TestFastest|TestWalkIsTuned)$$
+test-wgpu22: packages-gpu ## the native engine with the second binding, to wgpu-native 22
+	$(GO) vet -tags wgpu22 ./gpu/... ./nn/webgpu
+	BITGPU_REQUIRE_GPU=1 $(GO) run ./internal/testsum -tags wgpu22 -short -timeout 60m -skip '$(WGPU22_SLOW)' ./gpu ./nn/webgpu
 
 # The layer writes what it finds to a file. A deliberate fault shows that it looks.
 validation = VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_SETTINGS_PATH=$(CURDIR)/bin/validation/vk_layer_settings.txt

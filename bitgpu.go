@@ -13,12 +13,13 @@
 //	})
 //
 // A [Model] holds weights and may be used from many goroutines. A [Session] is one text: it has a memory of its own,
-// whose size does not grow with the text, and is for one goroutine.
+// whose size does not grow with the text, and is for one goroutine. A [Batch] writes many texts side by side.
 //
 // # Why
 //
 // Why do sessions of a model take turns? A device computes one thing at a time, and so do the cores together. A
-// session gives way to others after each piece of a prompt and whenever its text goes to the caller.
+// session gives way to others after each piece of a prompt and whenever its text goes to the caller. The tokens of those that
+// write at the same time are read in one pass over the weights, to the bit as each would be alone.
 //
 // Why is there no fallback from GPU to CPU? A caller who asks for a GPU wants to know when there is none. [Auto] chooses, and
 // [Model.Device] says what it chose.

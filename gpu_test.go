@@ -51,6 +51,66 @@ func TestGPUWritesWhatTheCPUWrites(t *testing.T) {
 	}
 }
 
+// Streams and texts of a batch that a GPU writes at the same time are each what it writes alone, and are read together.
+func TestGPUWritesTogether(t *testing.T) {
+	for _, name := range []string{"d36-absmean", "d32-delta"} {
+		m := openOnGPU(t, name)
+		const n = 4
+		prompt := func(i int) string { return "the ship" + strings.Repeat(" and so on", i) }
+		options := func(i int) Options {
+			return Options{MaxTokens: 8 + 7*i, Temperature: 1, TopK: 40, RepeatPenalty: 1.2, Seed: uint64(i)}
+		}
+		var want [n]string
+		for i := range n {
+			var err error
+			if want[i], err = m.Generate(t.Context(), prompt(i), options(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before, _ := m.Batches()
+		var all sync.WaitGroup
+		for i := range n {
+			all.Go(func() {
+				if got, err := m.Generate(t.Context(), prompt(i), options(i)); err != nil || got != want[i] {
+					t.Errorf("%s: stream %d: got %q (%v), want %q", name, i, got, err, want[i])
+				}
+			})
+		}
+		all.Wait()
+		if passes, _ := m.Batches(); passes == before {
+			t.Logf("%s: the streams never met", name) // a busy machine may run one after the other
+		}
+		b, err := m.NewBatch(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts := map[*Sequence]int{}
+		for i := range n {
+			s, err := b.Start(prompt(i), options(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[s] = i
+		}
+		var got [n]string
+		for b.Writing() > 0 {
+			steps, err := b.Step()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range steps {
+				got[texts[s.Sequence]] += s.Text
+			}
+		}
+		if got != want {
+			t.Errorf("%s: a batch: got %q, want %q", name, got, want)
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A text that ends while more tokens are under way on the device leaves the memory at the token before its end.
 func TestGPUMemoryAfterARefusal(t *testing.T) {
 	cpu, gpu := open(t, "d32-none"), openOnGPU(t, "d32-none")

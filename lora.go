@@ -2,7 +2,6 @@ package bitgpu
 
 import (
 	"fmt"
-	"math"
 
 	"bitgpu/nn"
 	"bitgpu/nn/storage/peft"
@@ -28,14 +27,15 @@ func openLoRA(c Config, files []loraFile) (*nn.Adapter, error) {
 	}
 	var all []peft.Weighted
 	for _, f := range files {
-		if math.IsNaN(f.weight) || math.IsInf(f.weight, 0) {
-			return nil, fmt.Errorf("%w: weight of %s: got %v, want a number", ErrOption, f.path, f.weight)
-		}
 		a, err := peft.Load(f.path, c)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, peft.Weighted{Adapter: a, Weight: f.weight})
+		w, err := a.Times(f.weight)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrOption, err)
+		}
+		all = append(all, w)
 	}
 	return peft.Join(c, all...), nil
 }

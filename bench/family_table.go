@@ -58,7 +58,7 @@ func (r *Report) familyTable() table {
 				if m.Key == key && m.Engine == e {
 					ours[e] = m.PerSecond()
 					cells = []string{
-						withSpread(m.PerSecond()), fmt.Sprintf("%.0f %% %s", 100*m.Floor/m.Seconds.Median, m.Bound[:1]),
+						withSpread(m.PerSecond()), fmt.Sprintf("%.0f %% %.1s", 100*m.Floor/m.Seconds.Median, m.Bound),
 						digits(float64(m.Memory) / 1e6), count(float64(m.Resident / 1e6)),
 					}
 				}

@@ -1,7 +1,7 @@
 package bench
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -64,21 +64,42 @@ func (s *suite) peers(ctx context.Context) error {
 func (s *suite) askPeer(ctx context.Context, more ...string) error {
 	arguments := slices.Concat(s.Peer[1:], more)
 	command := exec.CommandContext(ctx, s.Peer[0], arguments...)
-	var problems bytes.Buffer
-	command.Stderr = &problems
-	out, err := command.Output()
-	if err != nil {
-		lines := strings.Split(strings.TrimSpace(problems.String()), "\n")
-		return fmt.Errorf("the peer %s: %w: %s", s.Peer[0], err, lines[len(lines)-1])
+	out, problems := bounded{most: maxPeer}, bounded{most: maxPeer}
+	command.Stdout, command.Stderr = &out, &problems
+	if err := command.Run(); err != nil {
+		lines := strings.Split(strings.TrimSpace(string(problems.text)), "\n")
+		return fmt.Errorf("the peer %s: %w: %s", s.Peer[0], cmp.Or(out.err, problems.err, err), lines[len(lines)-1])
 	}
 	var rows []PeerSpeed
-	if err := json.Unmarshal(out, &rows); err != nil {
+	if err := json.Unmarshal(out.text, &rows); err != nil {
 		return fmt.Errorf("the peer %s: not a JSON array of rows: %w", s.Peer[0], err)
 	}
-	for _, row := range rows {
+	for i, row := range rows {
+		if t := row.Seconds.Median; !(t > 0) {
+			return fmt.Errorf("the peer %s: row %d: seconds: median: got %v, want a time above 0", s.Peer[0], i, t)
+		}
 		if s.wants(row.path()) {
 			s.report.Peers = append(s.report.Peers, row)
 		}
 	}
 	return nil
+}
+
+// maxPeer is far above what a peer has to say.
+const maxPeer = 4 << 20
+
+// bounded keeps what a program writes, up to some bytes.
+type bounded struct {
+	text []byte
+	most int
+	err  error
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if len(b.text)+len(p) > b.most {
+		b.err = fmt.Errorf("got more than %d bytes of output", b.most)
+		return 0, b.err
+	}
+	b.text = append(b.text, p...)
+	return len(p), nil
 }

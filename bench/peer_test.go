@@ -48,3 +48,18 @@ func TestPeers(t *testing.T) {
 		}
 	}
 }
+
+// What has no end is not kept, and no time is none.
+func TestPeersAreNotTrusted(t *testing.T) {
+	for script, want := range map[string]string{
+		"yes":                                  "got more than 4194304 bytes of output",
+		"yes >&2":                              "got more than 4194304 bytes of output",
+		"echo [{}]":                            "row 0: seconds: median: got 0, want a time above 0",
+		`echo '[{"seconds": {"median": -1}}]'`: "row 0: seconds: median: got -1, want a time above 0",
+	} {
+		s := &suite{Options: Options{Peer: []string{"sh", "-c", script}}, report: new(Report), stopped: func() bool { return false }}
+		if err := s.askPeer(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %.200v, want %q", script, err, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -275,5 +276,21 @@ func TestSample(t *testing.T) {
 	none := func(record func()) (time.Duration, error) { record(); return 0, nil }
 	if _, err := repeated(none, 1, time.Second, func() { calls++ }); err != nil || calls > 3*maxTogether {
 		t.Errorf("a clock that stands still: %d calls, %v", calls, err)
+	}
+}
+
+// A report with next to nothing in it, as of another program or an old version, is shown as it is.
+func TestEmptyRowsAreShown(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.json")
+	if err := os.WriteFile(path, []byte(`{"version":1,"engines":[{}],"floors":[{}],"parity":[{}],"ops":[{},{"engine":"cpu"}],"models":[{},{"key":"model/"}],
+		"heads":[{}],"positions":[{}],"families":[{},{"key":"family/x"}],"peers":[{}],"left_out":[{}],"failures":[""],"notes":[""]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := LoadReport(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(r.Print(io.Discard), r.PrintComparison(io.Discard, r), r.WriteHTML(path+".html", r)); err != nil {
+		t.Error(err)
 	}
 }

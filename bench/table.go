@@ -223,7 +223,7 @@ func (r *Report) opCells(o OpTime) []string {
 		}
 	}
 	return []string{
-		withSpread(o.Seconds.scaled(1e6)), fmt.Sprintf("%.0f %% %s%s", 100*o.Achieved(), o.Bound[:1], mark),
+		withSpread(o.Seconds.scaled(1e6)), fmt.Sprintf("%.0f %% %.1s%s", 100*o.Achieved(), o.Bound, mark),
 		digits(float64(o.Bytes) / o.Seconds.Median / 1e9), arithmetic, yardstick,
 	}
 }
@@ -296,7 +296,7 @@ func (r *Report) stepTable() table {
 			for _, m := range r.Models {
 				if m.Key+" "+m.Mixer == key && m.Engine == e {
 					cells = []string{
-						fmt.Sprintf("%.0f %% %s", 100*m.Floor/m.Seconds.Median, m.Bound[:1]),
+						fmt.Sprintf("%.0f %% %.1s", 100*m.Floor/m.Seconds.Median, m.Bound),
 						count(m.Dispatches), count(m.Submits), digits(float64(m.Memory) / 1e6),
 					}
 				}

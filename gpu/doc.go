@@ -1,6 +1,6 @@
 // Package gpu runs the kernels of package wgsl on a WebGPU device: adapters, devices and their limits, buffers,
-// pipelines and bind groups kept in caches, recording, readback, timestamps. It is the only package that names the
-// WebGPU binding, or the browser's WebGPU.
+// pipelines and bind groups kept in caches, recording, readback, timestamps. It is the only package that names a
+// WebGPU binding (in internal/wgpu, one of two by the build tag wgpu22), or the browser's WebGPU.
 //
 // It is not for mathematics or shapes: it moves bytes and starts kernels, and what they mean is nn/webgpu's business.
 // Nor is it for drawing: kernels draw into a buffer, which a Surface shows as it is.

@@ -52,6 +52,7 @@ func (n *native) Release() {
 	if n.sink.first != nil {
 		n.sink.free()
 	}
+	trim()
 }
 
 var quiet = sync.OnceFunc(func() {

@@ -13,6 +13,9 @@ type Footprint struct {
 	Weights   int64 // ternary matrices at two bits, tables and gains in float32; of a public family see Config.Packing
 	Workspace int64 // of a pass over many tokens; all sessions share it, and the angles of the context's positions
 	Session   int64 // for each session that writes: its states, and the keys and values of its context
+	// Copies are the weights of all blocks once more, for a device that samples ahead and may take a token through all of them at
+	// once; whether it does, it measures.
+	Copies int64
 }
 
 // Footprint counts what a model of this configuration takes with sessions of a batch, on a device that samples so many tokens
@@ -42,6 +45,9 @@ func (c Config) Footprint(batch, lookahead int) Footprint {
 			}
 		})
 	}
+	if lookahead > 1 && c.Decoder == nil && max(c.Width, c.MemoryWidth) <= op.WalkWidth {
+		f.Copies = c.copies()
+	}
 	rows := newSession(c, op.Memory[struct{}](m), batch, c.DefaultScan()).rows
 	f.Workspace = taken(func() { new(workspace[struct{}]).grow(m, c, rows*batch) })
 	f.Session = taken(func() {
@@ -52,4 +58,19 @@ func (c Config) Footprint(batch, lookahead int) Footprint {
 		}
 	})
 	return f
+}
+
+// copies is the memory of the blocks' weights, in rows of whole pieces of 64 weights, and of their gains.
+func (c Config) copies() (bytes int64) {
+	for _, p := range Params(c) {
+		switch {
+		case p.Layer < 0:
+		case p.Kind == layer.Linear:
+			rows, pieces := int64(p.Shape[0]+3)/4*4, int64(p.Shape[1]+63)/64
+			bytes += 16*rows*pieces + 4*int64(len(p.Names))
+		default:
+			bytes += 4 * int64(op.Count(p.Shape))
+		}
+	}
+	return bytes
 }

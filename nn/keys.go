@@ -10,7 +10,7 @@ type Key struct {
 	// Flag and Usage are those of `bitgpu train`; "" where no flag sets the key. Usage has the placeholder in backquotes.
 	Flag, Usage string
 	Required    bool // in every file
-	Positive    bool // of a float64: 0 would count as missing, and is refused
+	Positive    bool // of a float64: 0 means the default, and is refused in a file
 	// Value is the place in a configuration: an *int, a *float64 or a *string.
 	Value func(c *Config) any
 	// written says whether a configuration with all defaults filled in writes the key; nil: always.
@@ -71,6 +71,6 @@ var Keys = []Key{
 	},
 	{
 		Name: "rms_norm_eps", Value: func(c *Config) any { return &c.NormEps }, written: func(c Config) bool { return c.NormEps != op.NormEps },
-		Positive: true, Flag: "norm-eps", Usage: "number `E` that norms add to the mean square",
+		Positive: true, Flag: "norm-eps", Usage: "number `E` that norms add to the mean square, 0 = 1e-5",
 	},
 }

@@ -68,34 +68,16 @@ func (s *Server) conversation(messages chat.Value, in *chatRequest) (chat.Conver
 	if in.EnableThinking != nil && !s.features.Thinking {
 		return c, unsupported("enable_thinking", "the model's template does not have it")
 	}
-	choice := string(in.ToolChoice)
-	switch choice {
-	case "", "null", `"auto"`, `"none"`:
-	default:
-		return c, unsupported("tool_choice", fmt.Sprintf("got %.100s, want auto or none: which tool is called is the model's choice", choice))
-	}
-	if in.Tools == nil || idle(in.Tools) || choice == `"none"` {
-		return c, nil
+	tools, err := toolsOf(in.Tools)
+	if err != nil || len(tools) == 0 || string(in.ToolChoice) == `"none"` {
+		return c, err
 	}
 	if !s.features.Tools {
 		return c, unsupported("tools", "the model's template does not have them")
 	}
-	tools, err := chat.DecodeJSON(in.Tools)
-	var list []struct {
-		Type     string `json:"type"`
-		Function *struct {
-			Name string `json:"name"`
-		} `json:"function"`
+	if c.Tools, err = chat.DecodeJSON(in.Tools); err != nil {
+		return c, invalid("tools", "%v", err)
 	}
-	if err != nil || json.Unmarshal(in.Tools, &list) != nil {
-		return c, invalid("tools", "got another type, want a list of tools")
-	}
-	for i, tool := range list {
-		if tool.Type != "function" || tool.Function == nil || tool.Function.Name == "" {
-			return c, invalid(fmt.Sprintf("tools[%d]", i), "got the type %.40q, want a function with a name", tool.Type)
-		}
-	}
-	c.Tools = tools
 	return c, nil
 }
 
@@ -144,7 +126,7 @@ func (s *Server) chat(c *call) error {
 		return err
 	}
 	thinking := chat.OpensThought(rendered.Text)
-	form, err := in.ResponseFormat.form("response_format")
+	form, err := in.form(s)
 	if err != nil {
 		return err
 	}

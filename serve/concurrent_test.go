@@ -74,9 +74,9 @@ func TestPlacesAreUsedAgain(t *testing.T) {
 	}
 }
 
-// few is a number that the race detector has time for.
+// few is a number that the race detector has time for, unless BITGPU_LONG gives it any.
 func few(normal, race int) int {
-	if raceDetector {
+	if raceDetector && os.Getenv("BITGPU_LONG") == "" {
 		return race
 	}
 	return normal
@@ -149,7 +149,7 @@ func (c *client) concurrent(requests []request, together int) {
 	}
 	close(work)
 	all.Wait()
-	until(func() bool { busy, waiting := c.server.gate.counts(); return busy == 0 && waiting == 0 })
+	c.idle()
 }
 
 // abort reads n bytes of a stream and goes.

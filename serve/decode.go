@@ -104,6 +104,9 @@ func decodeJSON(data []byte, into any, refuse map[string]string) error {
 			delete(fields, name)
 		}
 	}
+	if string(bytes.TrimSpace(fields["memory"])) == `""` { // as of a variable that is not set: nothing would be remembered
+		return invalid("memory", "got \"\", want the id of a memory")
+	}
 	known, err := json.Marshal(fields)
 	if err != nil {
 		return err

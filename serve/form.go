@@ -39,9 +39,13 @@ func (f *responseFormat) form(field string) (*jsonform.Form, error) {
 func schemaForm(schema json.RawMessage, field string) (*jsonform.Form, error) {
 	form, err := jsonform.Schema(schema)
 	if err != nil {
-		return nil, &apiError{status: 400, code: "invalid_schema", param: field, message: field + ": " + err.Error()}
+		return nil, schemaError(err, field)
 	}
 	return form, nil
+}
+
+func schemaError(err error, field string) error {
+	return &apiError{status: 400, code: "invalid_schema", param: field, message: field + ": " + err.Error()}
 }
 
 // thought says whether an answer may begin with a thought. opened says that its prompt ends within one.

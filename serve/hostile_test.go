@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"bitgpu"
+	"bitgpu/io/chat"
 )
 
 // dial connects without a client that minds its manners.
@@ -251,5 +252,38 @@ func TestShortPromptsAreNotKeptWaiting(t *testing.T) {
 	all.Wait()
 	if most := int64(readers + 2*tokens + 4); between > most {
 		t.Errorf("got %d pieces of long prompts before the end of %d tokens, want %d at most", between, tokens, most)
+	}
+}
+
+// Values deep within values are passed over, or refused by a sentence, wherever a request takes any.
+func TestDeepValues(t *testing.T) {
+	template, err := chat.Parse(jsonCalls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := begin(t, Options{Template: template})
+	const said = `"messages":[{"role":"user","content":"a"}],"max_tokens":1`
+	for _, r := range []struct {
+		path, body string
+		statuses   [3]int // at three depths
+		want       string // at the deepest that JSON is read to
+	}{
+		{"/v1/completions", `{"prompt":DEEP}`, [3]int{400, 400, 400}, "prompt: got another type"},
+		{"/v1/completions", `{"prompt":"a","max_tokens":1,"metadata":DEEP}`, [3]int{200, 200, 400}, ""},
+		{"/v1/chat/completions", `{` + said + `,"tools":[{"type":"function","function":{"name":"f","parameters":DEEP}}]}`, [3]int{200, 400, 400}, "tools: chat: JSON at byte"},
+		{"/v1/chat/completions", `{` + said + `,"response_format":{"type":"json_schema","json_schema":{"schema":{"default":DEEP}}}}`, [3]int{200, 400, 400}, "deeper than 100"},
+		{"/v1/chat/completions", `{` + said + `,"chat_template_kwargs":{"x":DEEP}}`, [3]int{200, 400, 400}, "deeper than 500 levels"},
+		{"/v1/chat/completions", `{` + said + `,"tool_choice":DEEP}`, [3]int{400, 400, 400}, "tool_choice: got [["},
+		{"/v1/chat/completions", `{"messages":[{"role":"user","content":DEEP}]}`, [3]int{400, 400, 400}, "messages[0].content: got another type"},
+		{"/v1/responses", `{"input":DEEP}`, [3]int{400, 400, 400}, "input"},
+		{"/api/generate", `{"prompt":"a","stream":false,"options":{"num_predict":1,"num_ctx":DEEP}}`, [3]int{200, 200, 400}, ""},
+	} {
+		for i, depth := range []int{50, 9000, 1_000_000} {
+			body := strings.Replace(r.body, "DEEP", strings.Repeat("[", depth)+strings.Repeat("]", depth), 1)
+			a := c.post(r.path, body)
+			if a.status != r.statuses[i] || depth == 9000 && !strings.Contains(a.body, r.want) || depth > 9000 && !strings.Contains(a.body, "exceeded max depth") {
+				t.Errorf("%s: %.90s at depth %d: got %d %.200s, want %d", r.path, r.body, depth, a.status, a.body, r.statuses[i])
+			}
+		}
 	}
 }

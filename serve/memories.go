@@ -70,7 +70,7 @@ func (s *Server) createMemory(c *call) error {
 
 // upload makes a session of a memory file that a client sends.
 func (c *call) upload() (*bitgpu.Session, error) {
-	s := c.s.store
+	s := c.s.store.measured()
 	defer c.s.uploads.Add(-1)
 	if c.s.uploads.Add(1) > mostUploads {
 		return nil, unavailable("uploads", "other memories are being sent")
@@ -114,8 +114,12 @@ func (c *call) upload() (*bitgpu.Session, error) {
 }
 
 func (s *Server) listMemories(c *call) error {
+	all, err := s.store.list(c.owner)
+	if err != nil {
+		return err
+	}
 	data := []any{}
-	for _, a := range s.store.list(c.owner) {
+	for _, a := range all {
 		data = append(data, s.memoryBody(a))
 	}
 	return c.answer(http.StatusOK, map[string]any{"object": "list", "data": data})

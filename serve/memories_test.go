@@ -159,7 +159,7 @@ func TestOneWriter(t *testing.T) {
 // The limit holds at every moment: the longest unused go, and never one that is being written.
 func TestMemoryLimit(t *testing.T) {
 	dir := t.TempDir()
-	most := begin(t, Options{}).server.store.largest()
+	most := begin(t, Options{}).server.store.measured().largest()
 	c := begin(t, Options{MemoryDir: dir, MemoryLimit: 4 * most})
 	size := func() (n int64) {
 		files, _ := filepath.Glob(filepath.Join(dir, "*", "mem_*.memory"))
@@ -212,7 +212,7 @@ func TestStoreFindsOnlyWhatIsWhole(t *testing.T) {
 	dir := t.TempDir()
 	c := begin(t, Options{MemoryDir: dir})
 	id := c.newMemory("a")
-	where := c.server.store.dir
+	where := c.server.store.measured().dir
 	c.end()
 	stray := filepath.Join(where, id+"-XXXX.memory")
 	if err := os.WriteFile(stray, []byte("half"), 0o600); err != nil {

@@ -49,7 +49,7 @@ func newMetrics(s *Server) *metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("slots", "Requests that can be at work at once.", func() float64 { return float64(s.o.Parallel) }),
 		gauge("slots_busy", "Requests at work.", func() float64 { busy, _ := s.gate.counts(); return float64(busy) }),
-		gauge("queue_length", "Requests that wait for a slot.", func() float64 { _, waiting := s.gate.counts(); return float64(waiting) }),
+		gauge("queue_waiting", "Requests that wait for a slot.", func() float64 { _, waiting := s.gate.counts(); return float64(waiting) }),
 		count("batches_total", "Passes over the weights that have read drawn tokens of all texts together.", func() float64 { n, _ := s.model.Batches(); return float64(n) }),
 		count("batched_tokens_total", "Tokens that these have read.", func() float64 { _, n := s.model.Batches(); return float64(n) }),
 		gauge("memories", "Memories kept.", func() float64 { n, _ := s.store.totals(); return float64(n) }),

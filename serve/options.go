@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bitgpu/io/chat"
+	"bitgpu/serve/store"
 )
 
 // ErrOption is an option that is out of its range; the text names it.
@@ -38,6 +39,13 @@ type Options struct {
 	ResidentLimit int64  // bytes of memories that stay in RAM as well; 0 is 256 MiB
 	PrefixLimit   int64  // bytes of RAM for what prompts begin with; 0 is 256 MiB, below 0 is none
 
+	MemoryStore store.Objects // where servers of this model share memories, in place of MemoryDir; [Server.Close] closes it
+	MemoryLease time.Duration // after which another server may write what one was writing that seems dead; 0 is 15 s
+
+	// Local makes the files of the page at /local/, which runs models in the browser; nil: there is none. It is called once, when the
+	// page is asked for, and its error is told.
+	Local func() (map[string][]byte, error)
+
 	Log *slog.Logger // nil logs nothing
 }
 
@@ -66,6 +74,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.MemoryLimit = cmp.Or(o.MemoryLimit, 10_000_000_000)
 	o.ResidentLimit = cmp.Or(o.ResidentLimit, 256<<20)
 	o.PrefixLimit = cmp.Or(o.PrefixLimit, 256<<20)
+	o.MemoryLease = cmp.Or(o.MemoryLease, 15*time.Second)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -83,6 +92,12 @@ func (o Options) withDefaults() (Options, error) {
 		return wrong("body limit", o.BodyLimit, "1 or more bytes")
 	case o.MemoryLimit < 1:
 		return wrong("memory limit", o.MemoryLimit, "1 or more bytes")
+	}
+	switch {
+	case o.MemoryStore != nil && o.MemoryDir != "":
+		return wrong("memory directory", fmt.Sprintf("%q beside a store", o.MemoryDir), "one of them")
+	case o.MemoryLease < time.Second || o.MemoryLease > time.Hour:
+		return wrong("memory lease", o.MemoryLease, "1s to 1h")
 	}
 	for _, key := range o.Keys {
 		if key == "" {

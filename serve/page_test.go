@@ -3,7 +3,9 @@ package serve
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
+	"net/http"
 	"reflect"
 	"regexp"
 	"slices"
@@ -80,4 +82,51 @@ func TestPage(t *testing.T) {
 	if !json.Valid(openAPI) {
 		t.Error("openapi.json is no JSON")
 	}
+}
+
+// The page that runs models in the browser comes with the types and the policy that it needs, whole, in part, or not again; a server
+// without it says so.
+func TestLocalPage(t *testing.T) {
+	made := 0
+	c := begin(t, Options{Keys: []string{"secret"}, Local: func() (map[string][]byte, error) {
+		made++
+		return map[string][]byte{"index.html": []byte("<!doctype html>"), "sw.js": []byte("self"), "page.css": []byte("a{}"), "bitgpu.wasm.lzma": []byte("packed"),
+			"demo.bitt.gz": []byte("model"), "bitgpu.d.ts": []byte("type")}, nil
+	}})
+	for name, kind := range map[string]string{"": "text/html; charset=utf-8", "index.html": "text/html; charset=utf-8", "sw.js": "text/javascript; charset=utf-8",
+		"page.css": "text/css; charset=utf-8", "bitgpu.wasm.lzma": "application/octet-stream", "demo.bitt.gz": "application/gzip", "bitgpu.d.ts": "text/plain; charset=utf-8"} {
+		a := c.get("/local/" + name)
+		if got := a.header.Get("Content-Type"); a.status != 200 || got != kind || a.header.Get("Content-Encoding") != "" {
+			t.Errorf("%s: got %d and %q, want %q", name, a.status, got, kind)
+		}
+		if policy := a.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'; script-src 'self' 'wasm-unsafe-eval';") || !strings.Contains(policy, "frame-ancestors 'none'") {
+			t.Errorf("%s: got the policy %q", name, policy)
+		}
+	}
+	if made != 1 {
+		t.Errorf("the files were made %d times", made)
+	}
+	tag := c.get("/local/sw.js").header.Get("ETag")
+	for header, want := range map[string]int{"If-None-Match: " + tag: 304, "Range: bytes=1-2": 206, "If-None-Match: \"other\"": 200} {
+		r, err := http.NewRequest("GET", c.http.URL+"/local/sw.js", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, value, _ := strings.Cut(header, ": ")
+		r.Header.Set(name, value)
+		w, err := c.http.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.Body.Close(); w.StatusCode != want {
+			t.Errorf("%s: got %d, want %d", header, w.StatusCode, want)
+		}
+	}
+	checkRefusal(t, "another file", c.get("/local/other.js"), 404, "unknown_url", "there is nothing at GET /local/other.js")
+	if a := c.get("/local"); a.status != 200 { // the client follows
+		t.Errorf("without its last slash: got %d", a.status)
+	}
+	checkRefusal(t, "no page", begin(t, Options{}).get("/local/"), 404, "no_local_page", "this server has no page that runs models in the browser")
+	c = begin(t, Options{Local: func() (map[string][]byte, error) { return nil, errors.New("not built; build it") }})
+	checkRefusal(t, "not built", c.get("/local/"), 404, "no_local_page", "not built; build it")
 }

@@ -1,12 +1,10 @@
 package serve
 
 import (
-	"container/list"
 	"crypto/sha256"
 	"encoding/binary"
 	"math/bits"
 	"slices"
-	"sync"
 
 	"bitgpu"
 )
@@ -15,14 +13,9 @@ import (
 // They are cut where a session cuts what it reads, so that a text is the same bit by bit with and without them, and a key
 // finds only what it has itself sent: how fast an answer comes must not tell what others have asked.
 type prefixes struct {
+	*snapshots[prefixKey]
 	model *bitgpu.Model
-	most  int64                    // bytes
 	size  func(tokens int64) int64 // about as much as one takes
-
-	mu    sync.Mutex
-	held  int64 // bytes
-	known map[prefixKey]*list.Element
-	order *list.List // of *prefix; the last used first
 }
 
 type prefixKey struct {
@@ -31,13 +24,8 @@ type prefixKey struct {
 	sum    [32]byte
 }
 
-type prefix struct {
-	key   prefixKey
-	state *bitgpu.Snapshot
-}
-
 func newPrefixes(model *bitgpu.Model, most int64, size func(tokens int64) int64) *prefixes {
-	return &prefixes{model: model, most: most, size: size, known: map[prefixKey]*list.Element{}, order: list.New()}
+	return &prefixes{newSnapshots[prefixKey](most), model, size}
 }
 
 func keyOf(owner string, ids []uint32) prefixKey {
@@ -77,24 +65,12 @@ func (p *prefixes) take(owner string, ids []uint32) (session *bitgpu.Session, n 
 		keys = append(keys, prefixKey{owner, n, [32]byte(h.Sum(nil))})
 	}
 	for _, key := range slices.Backward(keys) {
-		if session, err := p.find(key); session != nil || err != nil {
+		if state := p.get(key); state != nil {
+			session, err = restored(p.model, state)
 			return session, key.tokens, err
 		}
 	}
 	return nil, 0, nil
-}
-
-func (p *prefixes) find(key prefixKey) (*bitgpu.Session, error) {
-	p.mu.Lock()
-	e := p.known[key]
-	if e == nil {
-		p.mu.Unlock()
-		return nil, nil
-	}
-	p.order.MoveToFront(e)
-	state := e.Value.(*prefix).state
-	p.mu.Unlock()
-	return restored(p.model, state)
 }
 
 // offer shows a session that has read the first n tokens of a prompt; a copy is kept where that is worth it.
@@ -103,37 +79,12 @@ func (p *prefixes) offer(owner string, ids []uint32, n int, session *bitgpu.Sess
 		return nil
 	}
 	key := keyOf(owner, ids[:n])
-	p.mu.Lock()
-	known := p.known[key] != nil
-	p.mu.Unlock()
-	if known {
+	if p.has(key) {
 		return nil
 	}
 	state, err := session.Snapshot()
-	if err != nil {
-		return err
+	if err == nil {
+		p.add(key, state)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.known[key] != nil { // meanwhile
-		return nil
-	}
-	p.known[key] = p.order.PushFront(&prefix{key, state})
-	for p.held += state.Bytes(); p.held > p.most; {
-		p.drop(p.order.Back())
-	}
-	return nil
-}
-
-func (p *prefixes) drop(e *list.Element) {
-	entry := p.order.Remove(e).(*prefix)
-	delete(p.known, entry.key)
-	p.held -= entry.state.Bytes()
-}
-
-// totals are the beginnings and the bytes that they take.
-func (p *prefixes) totals() (n int, bytes int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.order.Len(), p.held
+	return err
 }

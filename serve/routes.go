@@ -16,6 +16,8 @@ type route struct {
 func (s *Server) table() []route {
 	return []route{
 		{"GET", "/{$}", open, s.showPage},
+		{"GET", "/local/{$}", open, s.showLocal},
+		{"GET", "/local/{file}", open, s.showLocal},
 		{"GET", "/openapi.json", open, s.showOpenAPI},
 		{"GET", "/health", open, s.health},
 		{"GET", "/v1/models", keyed, s.models},

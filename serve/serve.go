@@ -28,12 +28,13 @@ type Server struct {
 	created     time.Time
 	gate        *gate
 	guard       *guard
-	store       *store
+	store       memories
 	prefixes    *prefixes
 	metrics     *metrics
 	answers     *answers
 	reading     chan struct{} // has something while a piece of a prompt is read
 	vocabulary  func() (*jsonform.Vocabulary, error)
+	local       func() (map[string]localFile, error)
 	handler     http.Handler
 	bodies      atomic.Int64 // bytes of the bodies of all requests under way
 	uploads     atomic.Int64 // memory files that are on their way
@@ -63,13 +64,14 @@ func New(model *bitgpu.Model, o Options) (*Server, error) {
 		s.features = s.o.Template.Features()
 	}
 	s.gate = newGate(o.Parallel, o.Queue, len(o.Keys) > 1)
-	if s.store, err = openStore(model, o); err != nil {
+	if s.store, err = openMemories(model, o); err != nil {
 		return nil, err
 	}
-	s.prefixes = newPrefixes(model, o.PrefixLimit, s.store.size)
+	s.prefixes = newPrefixes(model, o.PrefixLimit, s.store.measured().size)
 	s.answers = newAnswers(model, o.ResidentLimit)
 	s.metrics = newMetrics(s)
 	s.vocabulary = vocabulary(model)
+	s.local = localFiles(o.Local)
 	s.handler = s.routes()
 	return s, nil
 }

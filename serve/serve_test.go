@@ -30,6 +30,7 @@ var demoModel = sync.OnceValues(func() (*bitgpu.Model, error) {
 type client struct {
 	t      testing.TB
 	server *Server
+	others []*Server // behind the same address
 	http   *httptest.Server
 	key    string
 	over   bool
@@ -139,10 +140,23 @@ func (a answer) object(t testing.TB) map[string]any {
 	return v
 }
 
+// value decodes an answer, whatever it is.
+func (a answer) value() (v any) {
+	json.Unmarshal([]byte(a.body), &v)
+	return v
+}
+
 // until waits for what others are about to do.
 func until(done func() bool) {
 	for !done() {
 		runtime.Gosched()
+	}
+}
+
+// idle waits until nobody is at work.
+func (c *client) idle() {
+	for _, s := range append(c.others, c.server) {
+		until(func() bool { busy, waiting := s.gate.counts(); return busy == 0 && waiting == 0 })
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"bitgpu"
+	"bitgpu/internal/chromium"
 	"bitgpu/nn/storage/public/publictest"
 )
 
@@ -58,8 +59,8 @@ func TestSources(t *testing.T) {
 	s.give("models/page.bitt", []byte("<!doctype html>"))
 	s.more.Store("models/plain.gguf", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(data) })) // knows no ranges
 
-	p := browse(t).open(s.URL + "/blank.html")
-	got := p.eval(script(fmt.Sprintf(`
+	p := chromium.Browse(t).Open(s.URL + "/blank.html")
+	got := p.Eval(script(fmt.Sprintf(`
 		const seen = [];
 		globalThis.model = await load("/models/qwen3.gguf", {backend: "cpu", onProgress: p => seen.push(p), sha256: "%x"});
 		const last = seen.filter(p => p.what === "model").at(-1);
@@ -71,7 +72,7 @@ func TestSources(t *testing.T) {
 		t.Errorf("got the ranges %q, want the second to begin with %s", *ranges, at)
 	}
 
-	got = p.eval(script(`
+	got = p.Eval(script(`
 		const options = {maxTokens: 4, seed: 7, temperature: 0.8};
 		const first = (await all(model.chat("Hi", options))).text;
 		const file = await model.saveMemory();
@@ -84,7 +85,7 @@ func TestSources(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 
-	got = p.eval(script(`
+	got = p.Eval(script(`
 		const bytes = await (await fetch("/models/qwen3.gguf")).blob();
 		const other = await load(new File([bytes], "mine.gguf"));
 		const unkept = await load(bytes);
@@ -109,12 +110,12 @@ func TestSources(t *testing.T) {
 		`undefined, {backend: "tpu"}`:                  "tpu",
 		`undefined, {backend: "gpu", adapter: "none"}`: "adapter",
 	} {
-		got := p.eval(script(`return await refused(load(` + source + `))`))
+		got := p.Eval(script(`return await refused(load(` + source + `))`))
 		if !strings.Contains(got, want) || strings.Contains(got, "/bitgpu/") {
 			t.Errorf("load(%s): got %q, want %q", source, got, want)
 		}
 	}
-	if got := p.eval(script(`return (await kept()).map(m => m.name).join()`)); got != "plain.gguf,qwen3.gguf" {
+	if got := p.Eval(script(`return (await kept()).map(m => m.name).join()`)); got != "plain.gguf,qwen3.gguf" {
 		t.Errorf("got %s kept, want what was, and none that is no model", got)
 	}
 
@@ -128,7 +129,7 @@ func TestSources(t *testing.T) {
 		s.give("dir/"+name, data)
 		files = append(files, fmt.Sprintf("%q", name))
 	}
-	if got := p.eval(script(`
+	if got := p.Eval(script(`
 		const files = await Promise.all([` + strings.Join(files, ",") + `].map(async n => new File([await (await fetch("/dir/" + n)).blob()], n)));
 		return String((await load(files)).info.width)`)); got != "32" {
 		t.Errorf("a directory's files: got width %s, want 32", got)
@@ -177,8 +178,8 @@ func TestOutOfMemory(t *testing.T) {
 		{"--no-first-run", "huge.bitt: got 6000000000 bytes, want at most 2147483648 where", 6e9},
 		{"--js-flags=--wasm-max-mem-pages=8192", "the engine cannot go on: it has ended: most often the tab has no memory left for this model", 1.5e9},
 	} {
-		p := browse(t, c.flag).open(s.URL + "/blank.html")
-		got := p.eval(script(fmt.Sprintf(`
+		p := chromium.Browse(t, c.flag).Open(s.URL + "/blank.html")
+		got := p.Eval(script(fmt.Sprintf(`
 			const dir = await (await navigator.storage.getDirectory()).getDirectoryHandle("bitgpu-models", {create: true});
 			const to = await (await dir.getFileHandle("huge.bitt", {create: true})).createWritable();
 			await to.write("BITT");
@@ -202,21 +203,21 @@ func TestLargeModel(t *testing.T) {
 	}
 	s := serve(t)
 	s.more.Store("large.gguf", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, path) }))
-	b := browse(t)
-	p := b.open(s.URL + "/blank.html")
-	p.eval(`globalThis.result = null; void ` + script(`
+	b := chromium.Browse(t)
+	p := b.Open(s.URL + "/blank.html")
+	p.Eval(`globalThis.result = null; void ` + script(`
 		try {
 			const model = await load("/large.gguf", {backend: "cpu"});
 			const r = await all(model.generate("Hello", {maxTokens: 2, seed: 7}));
 			globalThis.result = JSON.stringify({...model.info, ...r});
 		} catch (e) { globalThis.result = e.message }`))
-	p.until(`globalThis.result !== null`)
-	got := p.eval(`globalThis.result`)
+	p.Until(`globalThis.result !== null`)
+	got := p.Eval(`globalThis.result`)
 	t.Log(got)
 	if !strings.Contains(got, `"tokens":2`) {
 		t.Errorf("got %s, want two tokens", got)
 	}
-	most, err := b.peak()
+	most, err := b.Peak()
 	t.Logf("the tab had %d MB at most", most>>20)
 	if err != nil || most > 2<<30 {
 		t.Errorf("got %d bytes of memory (%v), want at most 2 GiB", most, err)

@@ -22,7 +22,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -45,11 +44,18 @@ const (
 	Loader = "wasm_exec.js" // Go's, of the version that built the engine
 	Driver = "gpu.js"       // of the browser's WebGPU, which the page's policy wants as a file
 	Demo   = "demo.bitt.gz"
+	worker = "sw.js"
 )
 
-// Files are the page's files by their names, with demo, a .bitt file, as the model that it begins with. The error is [ErrNotBuilt].
-func Files(demo []byte) (map[string][]byte, error) {
-	return files(demo, built)
+// Files are the page's files by their names, with demo, a .bitt file, as the model that it begins with, and the licences of all
+// that is in the page, a text packed by gzip.
+func Files(demo, licenses []byte) (map[string][]byte, error) {
+	all, err := files(demo, built)
+	if err != nil {
+		return nil, err
+	}
+	all["licenses.txt.gz"] = licenses
+	return all, nil
 }
 
 func files(demo []byte, built fs.FS) (map[string][]byte, error) {
@@ -100,7 +106,7 @@ func addVersion(all map[string][]byte) error {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		fmt.Fprintf(h, "%s %d\n", name, len(all[name]))
 		h.Write(all[name])
-		if name != "index.html" && name != "sw.js" && name != "bitgpu.d.ts" {
+		if name != "index.html" && name != worker && name != "bitgpu.d.ts" {
 			names = append(names, name)
 		}
 	}
@@ -108,33 +114,48 @@ func addVersion(all map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	worker := bytes.Replace(all["sw.js"], []byte(`"VERSION"`), fmt.Appendf(nil, `"bitgpu-%x"`, h.Sum(nil)[:8]), 1)
-	all["sw.js"] = bytes.Replace(worker, []byte("FILES"), list, 1)
+	text := bytes.Replace(all[worker], []byte(`"VERSION"`), fmt.Appendf(nil, `"bitgpu-%x"`, h.Sum(nil)[:8]), 1)
+	all[worker] = bytes.Replace(text, []byte("FILES"), list, 1)
 	return nil
 }
 
 // Write writes the page into a folder, which it makes if needed, and returns how many bytes it has. Other files there stay.
-// licenses are those of all that is in the page, a text packed by gzip.
+// See [Files].
 func Write(dir string, demo, licenses []byte) (size int64, err error) {
-	all, err := Files(demo)
+	all, err := Files(demo, licenses)
 	if err != nil {
 		return 0, err
 	}
-	all["licenses.txt.gz"] = licenses
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	return writeFiles(dir, all)
+}
+
+// writeFiles puts files into a folder, all of them or none.
+func writeFiles(dir string, all map[string][]byte) (size int64, err error) {
+	set, err := atomicfile.CreateSet(dir)
+	if err != nil {
 		return 0, err
 	}
-	// The worker that names the others comes last.
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(n string) bool { return n == "sw.js" })
-	for _, name := range append(names, "sw.js") {
-		err := atomicfile.Write(filepath.Join(dir, name), func(w io.Writer) error {
+	defer set.Discard()
+	bytesOf := func(name string) func(io.Writer) error {
+		size += int64(len(all[name]))
+		return func(w io.Writer) error {
 			_, err := w.Write(all[name])
 			return err
-		})
-		if err != nil {
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if name == worker {
+			continue
+		}
+		if err := set.Write(name, bytesOf(name)); err != nil {
 			return 0, err
 		}
-		size += int64(len(all[name]))
 	}
-	return size, nil
+	if err := set.Commit(); err != nil {
+		return 0, err
+	}
+	// The worker that names the others comes last: a browser that reads it keeps what it finds then. The old one beside new
+	// files is a whole page too.
+	err = atomicfile.Write(filepath.Join(dir, worker), bytesOf(worker))
+	return size, err
 }

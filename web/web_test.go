@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,8 @@ import (
 
 	"bitgpu"
 	"bitgpu/demo"
+	"bitgpu/internal/chromium"
+	"bitgpu/io/atomicfile"
 )
 
 // engine builds cmd/bitgpu-wasm once, with the flags of "make cross", whose packages it finds built.
@@ -170,14 +173,14 @@ func TestSize(t *testing.T) {
 // The text is the native one, also from a memory that went through a file, and after a stop the model goes on.
 func TestAPI(t *testing.T) {
 	s := serve(t)
-	p := browse(t).open(s.URL + "/blank.html")
+	p := chromium.Browse(t).Open(s.URL + "/blank.html")
 	first, second := native(t, "ROMEO:"), native(t, "ROMEO:", "\n\nJULIET:")
-	p.eval(script(`globalThis.model = await load(undefined, {backend: "cpu"})`))
+	p.Eval(script(`globalThis.model = await load(undefined, {backend: "cpu"})`))
 	options := `{maxTokens: 60, temperature: 0.8, seed: 7}`
-	if got := p.eval(script(`return (await all(model.generate("ROMEO:", ` + options + `))).text`)); got != first {
+	if got := p.Eval(script(`return (await all(model.generate("ROMEO:", ` + options + `))).text`)); got != first {
 		t.Errorf("got %q, want %q", got, first)
 	}
-	got := p.eval(script(`
+	got := p.Eval(script(`
 		const file = await model.saveMemory(), other = await load(undefined, {backend: "cpu"});
 		const state = await other.loadMemory(file);
 		const text = (await all(other.generate("\n\nJULIET:", ` + options + `))).text;
@@ -186,7 +189,7 @@ func TestAPI(t *testing.T) {
 	if got != "true"+second {
 		t.Errorf("from a memory's file: got %q, want %q", got, second)
 	}
-	got = p.eval(script(`
+	got = p.Eval(script(`
 		await model.reset();
 		const stop = new AbortController();
 		let n = 0, message;
@@ -212,8 +215,8 @@ func TestAPI(t *testing.T) {
 // On WebGPU the text is the native one, too, and a memory made there goes on on the CPU.
 func TestWebGPU(t *testing.T) {
 	s := serve(t)
-	p := browse(t, "--enable-unsafe-webgpu").open(s.URL + "/blank.html")
-	got := p.eval(script(`
+	p := chromium.Browse(t, "--enable-unsafe-webgpu").Open(s.URL + "/blank.html")
+	got := p.Eval(script(`
 		let model;
 		try { model = await load(undefined, {backend: "gpu"}) } catch (e) { return "skipped: " + e.message }
 		const first = (await all(model.generate("ROMEO:", {maxTokens: 60, temperature: 0.8, seed: 7}))).text, file = await model.saveMemory();
@@ -232,50 +235,91 @@ func TestWebGPU(t *testing.T) {
 // A visitor's way: the demo writes by itself, a memory is kept and is there after a reload and in a new tab, without a network.
 func TestPage(t *testing.T) {
 	s := serve(t)
-	b := browse(t)
-	p := b.open("about:blank")
-	p.command("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": "delete Navigator.prototype.gpu"})
-	p.visit(s.URL + "/")
+	b := chromium.Browse(t)
+	p := b.Open("about:blank")
+	p.Command("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": "delete Navigator.prototype.gpu"})
+	p.Visit(s.URL + "/")
 	const answered = `!document.querySelector("#send").hidden && document.querySelectorAll("article").length === %d && document.querySelector("article:last-child p").innerText.includes("seed")`
-	p.until(fmt.Sprintf(answered, 2))
-	p.picture("first visit")
-	if device := p.eval(`document.querySelector("#device").innerText`); !strings.Contains(device, "CPU") || !strings.Contains(device, "this browser offers no WebGPU") {
+	p.Until(fmt.Sprintf(answered, 2))
+	p.Picture("first visit")
+	if device := p.Eval(`document.querySelector("#device").innerText`); !strings.Contains(device, "CPU") || !strings.Contains(device, "this browser offers no WebGPU") {
 		t.Errorf("got %q, want the CPU and why", device)
 	}
-	p.eval(`document.querySelector("#maxTokens").value = 30; document.querySelector("#prompt").value = "JULIET:"; document.querySelector("#send").click()`)
-	p.until(fmt.Sprintf(answered, 4))
-	p.eval(`document.querySelector("#memoryPart").open = true`)
-	p.until(`document.querySelectorAll("#pictures canvas").length === 8`)
-	p.eval(`document.querySelector("#keep").click()`)
-	p.until(`document.querySelector("#ask").open`)
-	p.picture("keep a memory")
-	p.eval(`document.querySelector("#ask input").value = "star / crossed"; document.querySelector("#ask button").click()`)
-	p.until(`document.querySelector("#memory").value === "star / crossed"`)
-	p.command("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": "dark"}}})
-	p.picture("memory, dark")
-	p.command("Emulation.setDeviceMetricsOverride", map[string]any{"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true})
-	if wide := p.eval(`document.documentElement.scrollWidth > innerWidth`); wide != "false" {
+	p.Eval(`document.querySelector("#maxTokens").value = 30; document.querySelector("#prompt").value = "JULIET:"; document.querySelector("#send").click()`)
+	p.Until(fmt.Sprintf(answered, 4))
+	p.Eval(`document.querySelector("#memoryPart").open = true`)
+	p.Until(`document.querySelectorAll("#pictures canvas").length === 8`)
+	p.Eval(`document.querySelector("#keep").click()`)
+	p.Until(`document.querySelector("#ask").open`)
+	p.Picture("keep a memory")
+	p.Eval(`document.querySelector("#ask input").value = "star / crossed"; document.querySelector("#ask button").click()`)
+	p.Until(`document.querySelector("#memory").value === "star / crossed"`)
+	p.Command("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": "dark"}}})
+	p.Picture("memory, dark")
+	p.Command("Emulation.setDeviceMetricsOverride", map[string]any{"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true})
+	if wide := p.Eval(`document.documentElement.scrollWidth > innerWidth`); wide != "false" {
 		t.Error("the page is wider than a phone")
 	}
-	p.picture("phone, memory")
-	p.eval(`document.querySelector("#memoryPart").open = false`)
-	p.picture("phone, dark")
-	p.command("Emulation.clearDeviceMetricsOverride", nil)
-	text, position := p.eval(`document.querySelector("#text").innerText.replace(/\s*again$/, "")`), p.eval(`document.querySelector("#position").innerText`)
-	p.until(`navigator.serviceWorker.controller !== null`)
-	p.close()
+	p.Picture("phone, memory")
+	p.Eval(`document.querySelector("#memoryPart").open = false`)
+	p.Picture("phone, dark")
+	p.Command("Emulation.clearDeviceMetricsOverride", nil)
+	text, position := p.Eval(`document.querySelector("#text").innerText.replace(/\s*again$/, "")`), p.Eval(`document.querySelector("#position").innerText`)
+	p.Until(`navigator.serviceWorker.controller !== null`)
+	p.Close()
 
 	s.Close()
-	p = b.open(s.URL + "/")
-	p.until(fmt.Sprintf(answered, 4))
-	p.until(`!document.querySelector("#keep").disabled`)
-	if got := p.eval(`document.querySelector("#text").innerText.replace(/\s*again$/, "")`); got != text {
+	p = b.Open(s.URL + "/")
+	p.Until(fmt.Sprintf(answered, 4))
+	p.Until(`!document.querySelector("#keep").disabled`)
+	if got := p.Eval(`document.querySelector("#text").innerText.replace(/\s*again$/, "")`); got != text {
 		t.Errorf("in a new tab, without a network: got %q, want %q", got, text)
 	}
-	if got := p.eval(`document.querySelector("#position").innerText`); got != position {
+	if got := p.Eval(`document.querySelector("#position").innerText`); got != position {
 		t.Errorf("in a new tab: got %q, want %q", got, position)
 	}
-	p.eval(`document.querySelector("#prompt").value = "ROMEO:"; document.querySelector("#prompt").dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", cancelable: true}))`)
-	p.until(fmt.Sprintf(answered, 6))
-	p.picture("without a network")
+	p.Eval(`document.querySelector("#prompt").value = "ROMEO:"; document.querySelector("#prompt").dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", cancelable: true}))`)
+	p.Until(fmt.Sprintf(answered, 6))
+	p.Picture("without a network")
+}
+
+// TestWriteFails: whichever change of the file system fails, the folder has the files of one page; the old worker may stand beside
+// the new files, never a new one beside old files.
+func TestWriteFails(t *testing.T) {
+	of := func(version string) map[string][]byte {
+		return map[string][]byte{"a.js": []byte(version), "index.html": []byte(version), worker: []byte(version), "z.js": []byte(version)}
+	}
+	for at := 0; ; at++ {
+		dir := filepath.Join(t.TempDir(), "page")
+		if _, err := writeFiles(dir, of("old")); err != nil {
+			t.Fatal(err)
+		}
+		n, broken := 0, errors.New("broken")
+		atomicfile.Fault = func(string) error {
+			if n++; n == at+1 {
+				return broken
+			}
+			return nil
+		}
+		size, err := writeFiles(dir, of("new"))
+		atomicfile.Fault = nil
+		if again := atomicfile.Recover(dir); again != nil {
+			t.Fatal(again)
+		}
+		found := map[string]string{}
+		for name := range of("") {
+			data, err := os.ReadFile(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatalf("change %d: %v", at, err)
+			}
+			found[name] = string(data)
+		}
+		whole := found["a.js"] == found["z.js"] && found["a.js"] == found["index.html"]
+		if !whole || found[worker] == "new" && found["a.js"] == "old" || err == nil && (found[worker] != "new" || size != 12) {
+			t.Errorf("change %d: got %v of %d bytes (%v)", at, found, size, err)
+		}
+		if err == nil {
+			return
+		}
+	}
 }

@@ -12,15 +12,24 @@ struct Params {
     head: u32,   // c, the width of a head
     time: u32,   // T
     tail: u32,   // 1: inputs before the first lie in the tail; 0: they are zero
+    keep: u32,   // 1: of one token, its input goes into the tail
     n: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> u: array<f32>;  // (n, 3, d) key, query, value
 @group(0) @binding(2) var<storage, read> conv: array<f32>;  // (3, d, 4)
-@group(0) @binding(3) var<storage, read> tail: array<f32>;  // (S, 3, 3, d)
+@group(0) @binding(3) var<storage, read_write> tail: array<f32>;  // (S, 3, 3, d)
 @group(0) @binding(4) var<storage, read_write> mixed: array<f32>;  // (n, 3, d)
 @group(0) @binding(5) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
+
+// Moves channel j of a sequence's tail on by its one token. Nobody else has to do with the channel.
+fn keep(row: u32, j: u32) {
+    let at = (slot_of(row) * 3u + j / params.width) * KEPT * params.width + j % params.width;
+    tail[at] = tail[at + params.width];
+    tail[at + params.width] = tail[at + 2u * params.width];
+    tail[at + 2u * params.width] = u[row * 3u * params.width + j];
+}
 
 // Workgroup (token of all in x and y, head of the 3·h group.z).
 @compute @workgroup_size(WORKGROUP)
@@ -39,6 +48,9 @@ fn delta_mix(
         let v = silu(convolve(row / params.time, row % params.time, j));
         squares += v * v;
         mixed[row * 3u * params.width + j] = v;
+        if params.keep == 1u {
+            keep(row, j);
+        }
     }
     if 3u * group.z >= 2u * groups.z {
         return;  // a value

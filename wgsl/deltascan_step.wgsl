@@ -1,6 +1,7 @@
-// The delta rule for one token, between deltascan_mix.wgsl and deltascan_output.wgsl: for devices that bind fewer buffers
-// than deltascan_token.wgsl does.
+// The delta rule for one token and the norm of the answer, behind deltascan_mix.wgsl: for devices that bind fewer buffers than
+// deltascan_token.wgsl does.
 
+#import shared/deltanorm.wgsl
 #import shared/deltarule.wgsl
 #import shared/grid.wgsl
 #import shared/slots.wgsl
@@ -10,14 +11,17 @@ struct Params {
     head: u32,   // c, the width of a head
     heads: u32,  // h
     n: u32,
+    eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> beta: array<f32>;  // (n, h)
 @group(0) @binding(2) var<storage, read> mixed: array<f32>;  // (n, 3, d) key, query, value
-@group(0) @binding(3) var<storage, read_write> state: array<f32>;  // (S, h, c, c)
-@group(0) @binding(4) var<storage, read_write> answers: array<f32>;  // (n, d)
-@group(0) @binding(5) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
+@group(0) @binding(3) var<storage, read> gain: array<f32>;  // (c)
+@group(0) @binding(4) var<storage, read_write> state: array<f32>;  // (S, h, c, c)
+@group(0) @binding(5) var<storage, read_write> answers: array<f32>;  // (n, d)
+@group(0) @binding(6) var<storage, read_write> normed: array<f32>;  // (n, d)
+@group(0) @binding(7) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
 
 // Workgroup (sequence in x and y, head group.z).
 @compute @workgroup_size(WORKGROUP)
@@ -31,4 +35,6 @@ fn delta_step(
         return;
     }
     delta_rule(row, group.z, beta[row * params.heads + group.z], thread);
+    storageBarrier();
+    normalise(row, group.z, thread);
 }

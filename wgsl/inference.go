@@ -194,13 +194,13 @@ var Step = &Kernel{
 
 // DeltaMixParams are the parameters of DeltaMix.
 type DeltaMixParams struct {
-	Width, Head, Time, Tail, N uint32
+	Width, Head, Time, Tail, Keep, N uint32
 }
 
 // DeltaMix makes keys, queries and values.
 var DeltaMix = &Kernel{
 	Name: "delta_mix", File: "deltascan_mix.wgsl", Params: DeltaMixParams{},
-	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"mixed", ReadWrite}, {"slots", Read}},
+	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", ReadWrite}, {"mixed", ReadWrite}, {"slots", Read}},
 	Consts:   Consts{"WORKGROUP": 64, "SLOTS": 0},
 }
 
@@ -245,13 +245,15 @@ var DeltaOutput = &Kernel{
 // DeltaStepParams are the parameters of DeltaStep.
 type DeltaStepParams struct {
 	Width, Head, Heads, N uint32
+	Eps                   float32
 }
 
-// DeltaStep is the scan of one token, between DeltaMix and DeltaOutput.
+// DeltaStep is the scan of one token, behind a DeltaMix that keeps its input.
 var DeltaStep = &Kernel{
 	Name: "delta_step", File: "deltascan_step.wgsl", Params: DeltaStepParams{},
 	Bindings: []Binding{
-		{"params", Uniform}, {"beta", Read}, {"mixed", Read}, {"state", ReadWrite}, {"answers", ReadWrite}, {"slots", Read},
+		{"params", Uniform}, {"beta", Read}, {"mixed", Read}, {"gain", Read}, {"state", ReadWrite}, {"answers", ReadWrite},
+		{"normed", ReadWrite}, {"slots", Read},
 	},
 	Consts: Consts{"WORKGROUP": 64, "SLOTS": 0},
 }
@@ -262,7 +264,7 @@ type DeltaTokenParams struct {
 	Eps                               float32
 }
 
-// DeltaToken is DeltaMix, DeltaStep and DeltaOutput together.
+// DeltaToken is DeltaMix and DeltaStep together.
 var DeltaToken = &Kernel{
 	Name: "delta_token", File: "deltascan_token.wgsl", Params: DeltaTokenParams{}, Wide: true,
 	Bindings: []Binding{

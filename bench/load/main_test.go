@@ -30,24 +30,33 @@ func TestLoad(t *testing.T) {
 		t.Fatalf("%v: %s", err, out.String())
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 3+4 || strings.Contains(out.String(), "failed") || len(strings.Fields(lines[3])) != 9 {
+	if len(lines) != 3+2*(2+1) || strings.Contains(out.String(), "failed") || len(strings.Fields(lines[3])) != 10 {
 		t.Errorf("got %q", lines)
 	}
-	all := jobs(8, 2)
+	all := jobs(8, 2, 1)
 	want := 0
 	for _, j := range all {
 		want += j.tokens
 	}
-	w := measure(t.Context(), server.URL, all, 3)
+	w := measure(t.Context(), newServer(server.URL, 3), all, 3)
 	if w.tokens > want || w.tokens == 0 || len(w.first) != 8 || len(w.first)+len(w.between) > w.tokens {
 		t.Errorf("got %d tokens, %d and %d waits, want 8 first ones and %d tokens at most", w.tokens, len(w.first), len(w.between), want)
+	}
+	// The bare engine writes the same texts.
+	if alone := measure(t.Context(), &bare{model}, all, 3); alone.tokens != w.tokens || len(alone.first) != 8 || len(alone.failed) > 0 {
+		t.Errorf("bare: got %d tokens and %v, want %d", alone.tokens, alone.failed, w.tokens)
+	}
+	out.Reset()
+	if err := run(t.Context(), []string{"--streams", "2", "--requests", "4", "--rounds", "3", "--bare", "../../testdata/reference/d32-delta", server.URL}, &out); err != nil ||
+		strings.Count(out.String(), "the bare engine") != 4 || !strings.Contains(out.String(), "in 3 rounds)") {
+		t.Errorf("bare: got %v and %s", err, out.String())
 	}
 	s.Drain(t.Context())
 	out.Reset()
 	if err := run(t.Context(), []string{"--streams", "1", "--requests", "2", server.URL}, &out); err == nil || !strings.Contains(out.String(), "2 requests failed: status 503") {
 		t.Errorf("a server that ends: got %v and %s", err, out.String())
 	}
-	for _, args := range [][]string{{}, {"--streams", "0", server.URL}, {"--requests", "0", server.URL}, {"--streams", "a", server.URL}} {
+	for _, args := range [][]string{{}, {"--streams", "0", server.URL}, {"--requests", "0", server.URL}, {"--rounds", "0", server.URL}, {"--divide", "0", server.URL}, {"--bare", "nothing", server.URL}, {"--streams", "a", server.URL}} {
 		if err := run(t.Context(), args, &out); err == nil {
 			t.Errorf("%q: got no error", args)
 		}

@@ -1,15 +1,13 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"bitgpu"
 	"bitgpu/bench"
@@ -38,36 +36,44 @@ func benchCommand() *cli.Command {
 			"bitgpu bench --from new.json --html report.html",
 			"bitgpu bench --html report.html --compare old.json new.json"),
 		ArgsUsage: "[NOW]",
-		Flags: []cli.Flag{
-			&cli.StringFlag{
-				Name: "backend", Value: string(bitgpu.Auto), EnvVars: []string{"BITGPU_BACKEND"},
-				Usage: "`auto|gpu|cpu`: what to measure; auto is both, and a software adapter where there is no GPU",
-			},
-			&cli.StringFlag{
-				Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
-				Usage: "`N|NAME|software`: which GPU, by its number or a part of its name in the list of bitgpu devices",
-			},
-			threadsFlag(),
-			&cli.BoolFlag{Name: "quick", Usage: "small sizes and few repetitions, below a minute on two cores"},
-			&cli.BoolFlag{Name: "full", Usage: "all batches, more repetitions, a million tokens; takes hours without a GPU"},
-			&cli.StringFlag{Name: "only", Usage: "only rows whose path matches `REGEXP`"},
-			&cli.IntFlag{Name: "dim", Usage: "width `N` of the model, instead of the usual three sizes"},
-			&cli.IntFlag{Name: "layers", Usage: "`N` layers of the model, instead of the usual three sizes"},
-			&cli.IntFlag{Name: "vocab", Usage: "vocabulary of `N` tokens"},
-			&cli.StringFlag{Name: "mixer", Usage: "`tied|delta`: one mixer instead of both"},
-			&cli.StringFlag{Name: "batch", Usage: "`1,8,…` sequences at once, up to 64"},
-			&cli.StringFlag{
-				Name:  "family",
-				Usage: "`NAMES` of public models, " + strings.Join(family.Names(), ", ") + ": their shapes with random weights instead of everything else; 1.7B will do for a name",
-			},
-			&cli.StringFlag{Name: "write-gguf", Usage: "measure nothing: write the one --family with random weights to `FILE`, the tiny shape with --quick"},
-			&cli.StringFlag{Name: "type", Usage: "`TYPES` of the weights: of --write-gguf one, PQ2_0 where none is named, or Q2_0, TQ2_0; of --peer several"},
-			&cli.StringFlag{Name: "peer", Usage: "`COMMAND` of another program to measure in the same run; see bench/peers"},
-			&cli.StringFlag{Name: "json", Usage: "write the report as JSON to `FILE`"},
-			&cli.StringFlag{Name: "html", Usage: "write the report as a web page to `FILE`"},
-			&cli.StringFlag{Name: "from", Usage: "measure nothing: show the report that was kept in `FILE`"},
-			&cli.StringFlag{Name: "compare", Usage: "show what changed since the report in `FILE`, up to this run, or to the report that is named after it"},
-		},
+		Flags: slices.Concat(
+			group("Compute",
+				&cli.StringFlag{
+					Name: "backend", Value: string(bitgpu.Auto), EnvVars: []string{"BITGPU_BACKEND"},
+					Usage: "`auto|gpu|cpu`: what to measure; auto is both, and a software adapter where there is no GPU",
+				},
+				&cli.StringFlag{
+					Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
+					Usage: "`N|NAME|software`: which GPU, by its number or a part of its name in the list of bitgpu devices",
+				},
+				threadsFlag(),
+			),
+			group("Model",
+				&cli.IntFlag{Name: "dim", Usage: "width `N` of the model, instead of the usual three sizes"},
+				&cli.IntFlag{Name: "layers", Usage: "`N` layers of the model, instead of the usual three sizes"},
+				&cli.IntFlag{Name: "vocab", Usage: "vocabulary of `N` tokens"},
+				&cli.StringFlag{Name: "mixer", Usage: "`tied|delta`: one mixer instead of both"},
+				&cli.StringFlag{
+					Name:  "family",
+					Usage: "`NAMES` of public models, " + strings.Join(family.Names(), ", ") + ": their shapes with random weights instead of everything else; 1.7B will do for a name",
+				},
+				&cli.StringFlag{Name: "type", Usage: "`TYPES` of the weights: of --write-gguf one, PQ2_0 where none is named, or Q2_0, TQ2_0; of --peer several"},
+			),
+			group("Measuring",
+				&cli.BoolFlag{Name: "quick", Usage: "small sizes and few repetitions, below a minute on two cores"},
+				&cli.BoolFlag{Name: "full", Usage: "all batches, more repetitions, a million tokens; takes hours without a GPU"},
+				&cli.StringFlag{Name: "only", Usage: "only rows whose path matches `REGEXP`"},
+				&cli.StringFlag{Name: "batch", Usage: "`1,8,…` sequences at once, up to 64"},
+				&cli.StringFlag{Name: "peer", Usage: "`COMMAND` of another program to measure in the same run; see bench/peers"},
+			),
+			group("Output",
+				&cli.StringFlag{Name: "json", Usage: "write the report as JSON to `FILE`"},
+				&cli.StringFlag{Name: "html", Usage: "write the report as a web page to `FILE`"},
+				&cli.StringFlag{Name: "from", Usage: "measure nothing: show the report that was kept in `FILE`"},
+				&cli.StringFlag{Name: "compare", Usage: "show what changed since the report in `FILE`, up to this run, or to the report that is named after it"},
+				&cli.StringFlag{Name: "write-gguf", Usage: "measure nothing: write the one --family with random weights to `FILE`, the tiny shape with --quick"},
+			),
+		),
 		Action: func(c *cli.Context) error {
 			kept, err := keptReport(c)
 			if err != nil {
@@ -106,10 +112,9 @@ func benchCommand() *cli.Command {
 				return err
 			}
 			defer done()
-			ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+			ctx, stop := interruptible(c)
 			defer stop()
-			// A second Ctrl-C ends the program at once.
-			defer context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })()
+			ignoreLostReaders() // what was measured goes to its files all the same
 			report, err := bench.Run(ctx, options, backends...)
 			if line != nil {
 				line.clear()

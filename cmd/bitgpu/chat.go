@@ -179,7 +179,7 @@ func promptOf(ctx context.Context, c *cli.Context) (string, error) {
 	if c.IsSet("prompt") {
 		return c.String("prompt"), nil
 	}
-	data, err := await.For(ctx, func() ([]byte, error) { return io.ReadAll(c.App.Reader) })
+	data, err := await.For(ctx, func() ([]byte, error) { return readText(c.App.Reader, mostText()) })
 	if errors.Is(err, errInterrupted) {
 		return "", err
 	}

@@ -89,7 +89,7 @@ func fitChats(o train.AdaptOptions, ids []uint32, marks []byte) (train.AdaptOpti
 		return o, err
 	}
 	o.Time = min(o.Time, rows.Longest())
-	o.Batch = min(o.Batch, rows.Rows())
+	o = o.FitRows(rows.Rows())
 	if o.Steps == 0 && o.Minutes == 0 {
 		o.Steps = max(int(math.Ceil(learnPasses*float64(rows.Rows())/float64(o.Batch))), 1)
 	}

@@ -3,9 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 
 	"bitgpu/io/corpus"
 	"bitgpu/io/dataset"
+	"bitgpu/io/modeldir"
+	"bitgpu/io/regular"
 
 	"github.com/urfave/cli/v2"
 )
@@ -20,15 +24,18 @@ func dataCommand() *cli.Command {
 		UsageText:   "bitgpu data --input FILE --tokenizer FILE --output-dir DIR [flags]",
 		Usage:       "turn text into token files for training and validation",
 		Description: example("", "bitgpu data --input book.txt --tokenizer tokenizer.json --output-dir tokens"),
-		Flags: append([]cli.Flag{inputFlag(),
-			&cli.StringFlag{Name: "tokenizer", Required: true, Usage: "`FILE` of the tokenizer, tokenizer.json"},
-			&cli.StringFlag{Name: "output-dir", Required: true, Usage: "`DIR` for train.u32, val.u32, tokenizer.json and meta.json"},
-			valRatioFlag(),
-			&cli.StringSliceFlag{Name: "val-input", Usage: "text `FILE|GLOB` for validation, in place of a share of --input; may be given several times"},
-			&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; a training counts the answers only"},
-			&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE`; without it, by that of the files beside --tokenizer"},
-			threadsFlag(),
-		}, corpusFlags()...),
+		Flags: slices.Concat(
+			group("Data", append([]cli.Flag{inputFlag(),
+				&cli.StringFlag{Name: "tokenizer", Required: true, Usage: "`FILE` of the tokenizer, tokenizer.json"},
+				valRatioFlag(),
+				&cli.StringSliceFlag{Name: "val-input", Usage: "text `FILE|GLOB` for validation, in place of a share of --input; may be given several times"},
+				&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; a training counts the answers only"},
+				&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE`; without it, by that of the files beside --tokenizer"},
+			}, corpusFlags()...)...),
+			group("Output",
+				&cli.StringFlag{Name: "output-dir", Required: true, Usage: "`DIR` for train.u32, val.u32, tokenizer.json and meta.json"}),
+			group("Compute", threadsFlag()),
+		),
 		Action: func(c *cli.Context) error {
 			ctx, stop := interruptible(c)
 			defer stop()
@@ -67,6 +74,9 @@ func dataCommand() *cli.Command {
 				return err
 			}
 			dir := c.String("output-dir")
+			if err := spareModel(dir, file); err != nil {
+				return err
+			}
 			meta, err := dataset.Write(ctx, dir, c.String("tokenizer"), file, from)
 			if err != nil {
 				return err
@@ -75,6 +85,15 @@ func dataCommand() *cli.Command {
 			return nil
 		},
 	}
+}
+
+// spareModel refuses a model's directory whose tokenizer would be exchanged for another: the weights would mean nothing then.
+func spareModel(dir string, tokenizer []byte) error {
+	own, err := regular.ReadFile(filepath.Join(dir, modeldir.TokenizerName))
+	if err != nil || !exists(filepath.Join(dir, modeldir.ConfigName)) || sameJSON(own, tokenizer) {
+		return nil
+	}
+	return fmt.Errorf("--output-dir: %s: got the directory of a model, whose tokenizer is another, want one of its own for the tokens", dir)
 }
 
 func describePart(p corpus.Part) string {

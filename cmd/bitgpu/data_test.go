@@ -265,3 +265,41 @@ func TestFlagsNamed(t *testing.T) {
 		}
 	}
 }
+
+// A model's tokenizer is not exchanged for another; beside its own, tokens may lie.
+func TestDataSparesModels(t *testing.T) {
+	dir := t.TempDir()
+	m, text := filepath.Join(dir, "model")+"/", writeText(t, filepath.Join(dir, "text.txt"), strings.Repeat("the ship\n\n", 9))
+	mustRun(t, "export", "-m", model("d32-none"), "-o", m)
+	own, err := os.ReadFile(filepath.Join(m, "tokenizer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(dir, "other.json")
+	mustRun(t, "vocab", "--input", text, "--vocab-size", "260", "-o", other)
+	refuse(t, exitError, bitgpuRun("", "data", "--input", text, "--tokenizer", other, "--output-dir", m), "--output-dir: "+m+": got the directory of a model")
+	if now, err := os.ReadFile(filepath.Join(m, "tokenizer.json")); err != nil || !bytes.Equal(now, own) {
+		t.Errorf("the model's tokenizer is another (%v)", err)
+	}
+	mustRun(t, "data", "--input", text, "--tokenizer", filepath.Join(m, "tokenizer.json"), "--output-dir", m)
+}
+
+// A pattern that goes back and forth without end is an error of the first text that it meets, not of all.
+func TestOneTextIsEnough(t *testing.T) {
+	file, err := os.ReadFile(filepath.Join(reference, "d32-none", "tokenizer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts map[string]any
+	if err := json.Unmarshal(file, &parts); err != nil {
+		t.Fatal(err)
+	}
+	parts["pre_tokenizer"] = map[string]any{"type": "Split", "pattern": map[string]any{"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": false}
+	if file, err = json.Marshal(parts); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	tok, text := filepath.Join(dir, "t.json"), writeText(t, filepath.Join(dir, "text.txt"), strings.Repeat(strings.Repeat("a", 60)+"!\n\n", 5000))
+	writeText(t, tok, string(file))
+	refuse(t, exitError, bitgpuRun("", "data", "--input", text, "--tokenizer", tok, "--output-dir", filepath.Join(dir, "out")), `regex "(a+)+$" goes back and forth too often`)
+}

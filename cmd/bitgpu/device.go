@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"bitgpu"
+	"bitgpu/internal/units"
 	"bitgpu/nn/train/device"
 
 	"github.com/urfave/cli/v2"
@@ -29,7 +30,9 @@ func openAdapterDevice(c *cli.Context) (*device.Device, error) {
 		return nil, err
 	}
 	if backend == bitgpu.Auto && adapter == "" {
-		return device.CPU(), nil
+		d := device.CPU()
+		d.Note = "an adapter is trained there unless --backend gpu asks for a GPU"
+		return d, nil
 	}
 	return openDevice(c)
 }
@@ -37,7 +40,13 @@ func openAdapterDevice(c *cli.Context) (*device.Device, error) {
 // withAdvice says which flags help where something takes too much memory.
 func withAdvice(err error, flags string) error {
 	var m *device.MemoryError
-	if errors.As(err, &m) && m.Batch {
+	if !errors.As(err, &m) {
+		return err
+	}
+	if m.Recomputed > 0 { // nothing but --recompute off has kept it from that
+		return fmt.Errorf("%w; --recompute on takes %s", err, units.Bytes(m.Recomputed))
+	}
+	if m.Batch {
 		return fmt.Errorf("%w; a smaller %s takes less", err, flags)
 	}
 	return err

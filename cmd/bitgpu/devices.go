@@ -92,7 +92,7 @@ func writeSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 	for _, size := range [][2]int{{256, 8}, {512, 12}, {1024, 24}} {
 		c := nn.Config{Vocab: 16384, Width: size[0], Layers: size[1], InnerLR: 0.1}.WithDefaults()
 		need, onCPU := c.Footprint(1, webgpu.Lookahead), c.Footprint(1, 1)
-		run, training := need.Weights+need.Workspace+need.Session+webgpu.Overhead, train.DeviceBytes(c, trainingShape)
+		run, training := need.Weights+need.Copies+need.Workspace+need.Session+webgpu.Overhead, train.DeviceBytes(c, trainingShape)
 		again := trainingShape
 		again.Recompute = true
 		recomputed := train.DeviceBytes(c, again)

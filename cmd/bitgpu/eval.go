@@ -27,17 +27,21 @@ func evalCommand() *cli.Command {
 		Usage:     "measure a model on text or tokens: perplexity, bits per byte, accuracy",
 		Description: example("", "bitgpu eval -m model --data model/data", "bitgpu eval -m model.bitt --data book.txt --json",
 			"bitgpu eval -m model.bitt --data book.txt --reread"),
-		Flags: append([]cli.Flag{
-			modelFlag(), loraFlag(), contextFlag(), mastersFlag(),
-			&cli.StringFlag{Name: "data", Required: true,
-				Usage: "`DATA` to measure on: a directory that bitgpu data wrote (its validation part), a .u32 or .u16 file of tokens, or text: .txt or .jsonl, both also .gz, or a glob"},
-			&cli.IntFlag{Name: "context-len", Value: d.Time, DefaultText: fmt.Sprintf("%d; of a GGUF or Hugging Face model its context, up to %d", d.Time, publicWindow),
-				Usage: "read sequences of `N` tokens, each with an empty memory at its beginning"},
-			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once; of a GGUF or Hugging Face model it is one"},
-			&cli.BoolFlag{Name: "dynamic", Usage: "let the model learn while it reads: one step of a small adapter (or of that of --lora) on each sequence, after it was measured; nothing is kept"},
-			&cli.Float64Flag{Name: "lr", Value: dynamicRate, Usage: "with --dynamic, the learning rate `R`"},
-			&cli.BoolFlag{Name: "json", Usage: "write JSON"},
-		}, slices.Concat(numbersFlags(), rereadFlags(), corpusFlags(), computeFlags())...),
+		Flags: slices.Concat(
+			group("Model", modelFlags()...),
+			group("Data", append([]cli.Flag{
+				&cli.StringFlag{Name: "data", Required: true,
+					Usage: "`DATA` to measure on: a directory that bitgpu data wrote (its validation part), a .u32 or .u16 file of tokens, or text: .txt or .jsonl, both also .gz, or a glob"},
+				&cli.IntFlag{Name: "context-len", Value: d.Time, DefaultText: fmt.Sprintf("%d; of a GGUF or Hugging Face model its context, up to %d", d.Time, publicWindow),
+					Usage: "read sequences of `N` tokens, each with an empty memory at its beginning"},
+				&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once; of a GGUF or Hugging Face model it is one"},
+			}, corpusFlags()...)...),
+			group("Memory and learning", append(rereadFlags(),
+				&cli.BoolFlag{Name: "dynamic", Usage: "let the model learn while it reads: one step of a small adapter (or of that of --lora) on each sequence, after it was measured; nothing is kept"},
+				&cli.Float64Flag{Name: "lr", Value: dynamicRate, Usage: "with --dynamic, the learning rate `R`"})...),
+			group("Output", &cli.BoolFlag{Name: "json", Usage: "write JSON"}),
+			computeFlags(),
+		),
 		Action: evalAction,
 	}
 }
@@ -70,7 +74,7 @@ func evalAction(c *cli.Context) error {
 			return err
 		}
 		if lr := c.Float64("lr"); !(lr >= 0 && lr < 1e3) {
-			return usagef("eval: --lr: got %v, want a number that is not negative", lr)
+			return usagef("eval: --lr: got %v, want a number from 0 to below 1000", lr)
 		}
 		o.Batch = 1
 	} else if err := refuseIdle(c, "it is for --dynamic", "lr"); err != nil {

@@ -51,6 +51,9 @@ func TestNotFiniteIsAnError(t *testing.T) {
 		{"logits", "-m", m, "-p", text, "-o", out},
 		{"eval", "-m", m, "--data", data},
 		{"eval", "-m", m, "--data", data, "--json"},
+		{"eval", "-m", m, "--data", data, "--dynamic"},
+		{"eval", "-m", m, "--data", data, "--reread", "--lengths", "4", "--passages", "2"},
+		{"chat", "-m", m, "--template", writeText(t, filepath.Join(dir, "turns.jinja"), turns), "-p", text},
 	} {
 		refuse(t, exitError, bitgpuRun("", append(args, "--backend", "cpu")...), says)
 	}
@@ -60,8 +63,11 @@ func TestNotFiniteIsAnError(t *testing.T) {
 	if now, err := os.ReadFile(memory); err != nil || !bytes.Equal(now, good) {
 		t.Errorf("the memory was written over (%v)", err)
 	}
+	if r := bitgpuRun("", "learn", "-m", m, "--text", data, "-o", out, "--steps", "2"); r.code != exitError || !strings.Contains(r.err, "the model's own memory runs away with inner_lr 1e+30") {
+		t.Errorf("learn: exit code %d, %s", r.code, r.err)
+	}
 	if _, err := os.Stat(out); err == nil {
-		t.Error("logits that are not finite were written")
+		t.Error("numbers that are not finite were written")
 	}
 }
 

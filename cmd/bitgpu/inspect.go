@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
+	"bitgpu/nn/storage/peft"
 	"bitgpu/nn/storage/public"
 	"bitgpu/nn/ternary"
 
@@ -37,7 +39,7 @@ func inspectCommand() *cli.Command {
 		ArgsUsage: "FILE",
 		Description: example("Of a model it shows the configuration, the size of the tokenizer and each tensor; of ternary matrices, stored as\n"+
 			"floats or packed, also the scale γ and the shares of −1, 0 and +1. Of a memory it shows the model that it belongs to\n"+
-			"and how many tokens were read; of any other safetensors file its tensors; of token files (.u32, .u16) and of a directory\n"+
+			"and how many tokens were read; of an adapter its rank; of any other safetensors file its tensors; of token files (.u32, .u16) and of a directory\n"+
 			"that bitgpu data wrote how many tokens there are. Of a GGUF file, or a directory as Hugging Face has them, it shows the\n"+
 			"family, the sizes, what a token of context takes, and whether bitgpu runs it, without reading the weights.",
 			"bitgpu inspect model.bitt",
@@ -71,6 +73,7 @@ type inspection struct {
 	Path          string            `json:"path"`
 	Form          string            `json:"form"`
 	Memory        *memoryInfo       `json:"memory,omitempty"`
+	Adapter       *peft.About       `json:"adapter,omitempty"`
 	Data          *corpus.Meta      `json:"data,omitempty"`
 	Tokens        *tokensInfo       `json:"tokens,omitempty"`
 	Config        *nn.Config        `json:"config,omitempty"`
@@ -122,6 +125,8 @@ func inspect(path string, o public.Options) (*inspection, error) {
 		return describePublic(path, o)
 	case dataset.IsTokenFile(path):
 		return inspectTokens(path)
+	case isAdapter(path):
+		return inspectAdapter(path)
 	case exists(filepath.Join(path, corpus.MetaName)) && !exists(filepath.Join(path, modeldir.ConfigName)):
 		return inspectData(path)
 	case loneTensors(path):
@@ -290,6 +295,9 @@ func (r *inspection) print(out io.Writer) error {
 			fmt.Fprintf(w, ", of the model %s", m.Model)
 		}
 		fmt.Fprintln(w)
+	}
+	if a := r.Adapter; a != nil {
+		fmt.Fprintf(w, "rank %d, α %g, of %d matrices, made for %s\n", a.Rank, a.Alpha, a.Matrices, oneLine(cmp.Or(a.Base, "a model that is not named")))
 	}
 	if d := r.Data; d != nil {
 		fmt.Fprintf(w, "%s: %s\n%s: %s\n", corpus.TrainName, describePart(d.Train), corpus.ValName, describePart(d.Val))

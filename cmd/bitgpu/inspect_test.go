@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"bitgpu/internal/units"
+	"bitgpu/io/safetensors"
+	"bitgpu/nn/train"
 )
 
 func TestInspectAnyType(t *testing.T) {
@@ -82,4 +84,34 @@ func TestInspectTokens(t *testing.T) {
 		}
 		refuse(t, exitError, bitgpuRun("", "inspect", path), path+": "+want)
 	}
+}
+
+func TestInspectAdapter(t *testing.T) {
+	dir := t.TempDir()
+	text := writeText(t, filepath.Join(dir, "text.txt"), strings.Repeat("the ship, the sea\n\n", 20))
+	beside := filepath.Join(dir, "model") + "/"
+	succeed(t, "", "export", "-m", model("d32-none"), "-o", beside)
+	for _, path := range []string{filepath.Join(dir, "x.lora.safetensors"), filepath.Join(dir, "x"), filepath.Join(beside, "x.lora.safetensors")} {
+		succeed(t, "", "learn", "-m", beside, "--text", text, "-o", path, "--steps", "1", "--rank", "3", "--layers", "up_proj")
+		out := succeed(t, "", "inspect", path)
+		for _, want := range []string{path + ": low-rank adapter, ", "rank 3, α 6, of 2 matrices, made for " + beside, "lora_A.weight"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("%q wanted in\n%s", want, out)
+			}
+		}
+		var r inspection
+		if err := json.Unmarshal([]byte(succeed(t, "", "inspect", "--json", path)), &r); err != nil || r.Adapter == nil || r.Adapter.Rank != 3 {
+			t.Errorf("%+v (%v)", r.Adapter, err)
+		}
+	}
+	state := filepath.Join(dir, "x.training")
+	if err := safetensors.WriteFile(state, nil, map[string]string{train.AdaptationKey: "{}"}); err != nil {
+		t.Fatal(err)
+	}
+	if out := succeed(t, "", "inspect", state); !strings.Contains(out, "training of an adapter, with which bitgpu learn --resume goes on") {
+		t.Error(out)
+	}
+	broken := filepath.Join(dir, "x", "adapter_config.json")
+	writeText(t, broken, "{")
+	refuse(t, exitError, bitgpuRun("", "inspect", filepath.Join(dir, "x")), "adapter_model.safetensors: adapter_config.json: got no JSON object")
 }

@@ -2,25 +2,22 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"bitgpu"
-	"bitgpu/demo"
-	"bitgpu/internal/units"
+	"bitgpu/internal/version"
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/dataset"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/storage/peft"
 	"bitgpu/nn/train"
-	"bitgpu/nn/train/device"
-	"bitgpu/nn/train/mpi"
 
 	"github.com/urfave/cli/v2"
 )
@@ -41,31 +38,41 @@ func learnCommand() *cli.Command {
 		UsageText: "bitgpu learn [-m MODEL] --text FILE -o NOTES.lora.safetensors [flags]",
 		Usage:     "train a small adapter on a text, beside a model whose weights stay as they are",
 		Description: example("Writes a low-rank adapter (LoRA) in PEFT's form: a lone file where the name ends in .safetensors, else a directory.\n"+
-			"Ctrl-C saves, and the same line with --resume goes on to the bit. run, eval and logits apply it with --lora.",
+			"Ctrl-C saves and says the line, with --resume, that goes on to the bit. run, eval and logits apply it with --lora.",
 			"bitgpu learn --text book.txt -o book.lora.safetensors",
 			"bitgpu learn -m model --text notes.txt --text mail.txt --minutes 10 -o notes.lora.safetensors",
 			"bitgpu run --lora book.lora.safetensors -p 'ROMEO:'"),
-		Flags: append([]cli.Flag{
-			modelFlag(), mastersFlag(),
-			&cli.StringSliceFlag{Name: "text", Required: true, Usage: "text `FILE|GLOB` to learn, .txt or .jsonl, both also .gz; may be given several times"},
-			&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; only the answers are learned"},
-			&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE` in place of the model's own"},
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`FILE` or directory of the adapter to write"},
-			&cli.BoolFlag{Name: "merge", Usage: "learn inside the rounding to ternary, and write a model of which that is a part, into the directory of -o; for models with float masters, or with scales of groups"},
-			&cli.StringFlag{Name: "lora", Usage: "go on from the adapter in `FILE|DIR` with its rank, on another text"},
-			&cli.BoolFlag{Name: "resume", Usage: "go on with the training that was stopped while it wrote to -o"},
-			&cli.IntFlag{Name: "rank", Value: learnRank, Usage: "rank `R` of the adapter: what it can hold"},
-			&cli.Float64Flag{Name: "alpha", Usage: "add the adapter times `A`/R", DefaultText: "2R"},
-			&cli.StringFlag{Name: "layers", Value: "all", Usage: "adapt the matrices whose names end in one of `all|NAME,…`, such as q_proj,v_proj"},
-			&cli.IntFlag{Name: "steps", Usage: "take `N` steps", DefaultText: fmt.Sprint("what reads the text ", learnPasses, " times")},
-			&cli.Float64Flag{Name: "minutes", Usage: "take as many steps as `M` minutes hold"},
-			&cli.Float64Flag{Name: "lr", Value: learnRate, Usage: "highest learning rate `X`"},
-			&cli.IntFlag{Name: "context", Value: learnContext, Usage: "read rows of `N` tokens, each from an empty memory"},
-			&cli.IntFlag{Name: "batch-size", Value: learnBatch, Usage: "read `N` rows a step"},
-			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "number `N` that first values and the order of rows depend on"},
-			&cli.StringFlag{Name: "recompute", Value: train.RecomputeAuto,
-				Usage: "`auto|on|off`: compute blocks again in the backward pass, which is slower and takes less memory; auto does it if training would not fit otherwise"},
-		}, slices.Concat(corpusFlags(), computeFlags())...),
+		Flags: slices.Concat(
+			group("Model",
+				modelFlag(), mastersFlag(),
+				&cli.StringFlag{Name: "lora", Usage: "go on from the adapter in `FILE|DIR` with its rank, on another text"},
+				&cli.IntFlag{Name: "rank", Value: learnRank, Usage: "rank `R` of the adapter: what it can hold"},
+				&cli.Float64Flag{Name: "alpha", Usage: "add the adapter times `A`/R", DefaultText: "2R"},
+				&cli.StringFlag{Name: "layers", Value: "all", Usage: "adapt the matrices whose names end in one of `all|NAME,…`, such as q_proj,v_proj"},
+			),
+			group("Data", append([]cli.Flag{
+				&cli.StringSliceFlag{Name: "text", Required: true, Usage: "text `FILE|GLOB` to learn, .txt or .jsonl, both also .gz; may be given several times"},
+				&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; only the answers are learned"},
+				&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE` in place of the model's own"},
+				&cli.IntFlag{Name: "context", Value: learnContext, Usage: "read rows of `N` tokens, each from an empty memory"},
+				&cli.IntFlag{Name: "batch-size", Value: learnBatch, Usage: "read `N` rows a step"},
+				&cli.IntFlag{Name: "shards", DefaultText: "8 under mpirun, else none", Usage: "cut a step's rows into `N` parts, a power of two, whose gradients are added in one order: " +
+					"the same adapter on up to N ranks"},
+			}, corpusFlags()...)...),
+			group("Schedule",
+				&cli.IntFlag{Name: "steps", Usage: "take `N` steps", DefaultText: fmt.Sprint("what reads the text ", learnPasses, " times")},
+				&cli.Float64Flag{Name: "minutes", Usage: "take as many steps as `M` minutes hold"},
+				&cli.Float64Flag{Name: "lr", Value: learnRate, Usage: "highest learning rate `X`"},
+				&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "number `N` that first values and the order of rows depend on"},
+			),
+			group("Output",
+				&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`FILE` or directory of the adapter to write"},
+				&cli.BoolFlag{Name: "merge", Usage: "learn inside the rounding to ternary, and write a model of which that is a part, into the directory of -o; for models with float masters, or with scales of groups"},
+				&cli.BoolFlag{Name: "resume", Usage: "go on with the training that was stopped while it wrote to -o"},
+			),
+			group("Compute", append(computeFlags(), &cli.StringFlag{Name: "recompute", Value: train.RecomputeAuto,
+				Usage: "`auto|on|off`: compute blocks again in the backward pass, which is slower and takes less memory; auto does it if training would not fit otherwise"})...),
+		),
 		Action: learnAction,
 	}
 }
@@ -74,82 +81,137 @@ func learnCommand() *cli.Command {
 const stateSuffix = ".training"
 
 func learnAction(c *cli.Context) error {
+	ctx, stop := interruptible(c)
+	defer stop()
+	ignoreLostReaders()
+	r, err := joinRanks(c)
+	if err != nil {
+		return err
+	}
+	return r.end(c, learnOn(ctx, c, r))
+}
+
+// adaptation is what an adapter is trained on, and how.
+type adaptation struct {
+	model   *storage.Loaded
+	config  nn.Config // with the adapter as it begins
+	options train.AdaptOptions
+	tokens  []uint32
+	marks   []byte
+	out     string
+	resume  func(train.AdapterTrainer) error // nil of a new training
+}
+
+// learnOn is the training on one of the ranks.
+func learnOn(ctx context.Context, c *cli.Context, r *ranks) error {
+	var l adaptation
+	err := l.read(ctx, c, r)
+	if l.model != nil {
+		defer l.model.Close()
+	}
+	if err := r.agree(err); err != nil {
+		return err
+	}
+	return l.learn(ctx, c, r)
+}
+
+// adapterPath is where the adapter is written.
+func adapterPath(c *cli.Context) string { return strings.TrimRight(c.String("output"), "/") }
+
+// read takes all of it from the flags, the model and the texts.
+func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks) error {
 	o := train.AdaptOptions{
 		Batch: c.Int("batch-size"), Time: c.Int("context"), Steps: c.Int("steps"), Minutes: c.Float64("minutes"), LR: c.Float64("lr"), Seed: c.Uint64("seed"),
+		Shards: c.Int("shards"),
 	}
-	if n, by := mpi.Launched(); n > 1 {
-		return usagef("learn: got started as one of %d ranks (%s), want one process; only train runs on several", n, by)
+	if r.world != nil && !c.IsSet("shards") {
+		o.Shards = train.DefaultShards
+	}
+	if !c.IsSet("batch-size") {
+		o.Batch = max(o.Batch, o.Shards)
 	}
 	if err := checkLearn(c, o); err != nil {
 		return err
 	}
-	out := strings.TrimRight(c.String("output"), "/")
-	if err := checkAdapterPath(out); err != nil {
-		return err
+	l.out = adapterPath(c)
+	if r.leads() {
+		if err := checkAdapterPath(l.out); err != nil {
+			return err
+		}
 	}
 	public, err := publicOptions(c)
 	if err != nil {
 		return err
 	}
 	public.Masters = c.Bool("merge")
-	model, err := loadModel(c.String("model"), public)
-	if err != nil {
+	if l.model, err = loadModel(c.String("model"), public); err != nil {
 		return err
 	}
-	defer model.Close()
-	ctx, stop := interruptible(c)
-	defer stop()
-	ignoreLostReaders()
-	var tokens []uint32
-	var marks []byte
 	if c.Bool("chat") {
-		tokens, marks, err = chatTokens(ctx, c, model)
+		l.tokens, l.marks, err = chatTokens(ctx, c, l.model)
 	} else if err = refuseIdle(c, "it is for --chat", "template"); err == nil {
-		tokens, err = learnTokens(ctx, c, model)
+		l.tokens, err = learnTokens(ctx, c, l.model)
 	}
 	if err != nil {
 		return err
 	}
-	config := model.Config
-	if capacity := config.Capacity(); capacity > 0 {
+	l.config = l.model.Config
+	if capacity := l.config.Capacity(); capacity > 0 {
 		o.Time = min(o.Time, capacity)
 	}
-	if marks == nil {
-		o = o.Fit(len(tokens))
+	if l.marks == nil {
+		o = o.Fit(len(l.tokens))
 		if o.Steps == 0 && o.Minutes == 0 {
-			o.Steps = o.StepsOf(len(tokens), learnPasses)
+			o.Steps = o.StepsOf(len(l.tokens), learnPasses)
 		}
-	} else if o, err = fitChats(o, tokens, marks); err != nil {
+	} else if o, err = fitChats(o, l.tokens, l.marks); err != nil {
 		return err
 	}
-	var resume func(train.AdapterTrainer) error
 	switch {
 	case c.Bool("resume"):
-		if config.Adapter, o, resume, err = train.OpenAdaptation(out+stateSuffix, config, tokens, marks); err != nil {
+		if l.config.Adapter, o, l.resume, err = train.OpenAdaptation(l.out+stateSuffix, l.config, l.tokens, l.marks); err != nil {
 			return flagError("resume", err)
 		}
 	case c.IsSet("lora"):
-		old, err := peft.Load(c.String("lora"), config)
+		old, err := peft.Load(c.String("lora"), l.config)
 		if err != nil {
 			return flagError("lora", err)
 		}
-		config.Adapter = peft.Join(config, peft.Weighted{Adapter: old, Weight: 1})
+		l.config.Adapter = peft.Join(l.config, peft.Weighted{Adapter: old, Weight: 1})
 	default:
-		if config.Adapter, err = newAdapter(c, config, o.Seed); err != nil {
+		if l.config.Adapter, err = newAdapter(c, l.config, o.Seed); err != nil {
 			return err
 		}
 	}
-	if config.Adapter.Inside != c.Bool("merge") && resume != nil {
+	if l.config.Adapter.Inside != c.Bool("merge") && l.resume != nil {
 		return usagef("learn: --resume: the training was begun with --merge or without, want the same")
 	}
-	config.Adapter.Inside = c.Bool("merge")
-	return learn(ctx, c, model, config, o, tokens, marks, out, resume)
+	l.config.Adapter.Inside = c.Bool("merge")
+	l.options = o
+	if err := train.CheckGroup(r.Size(), o.Shards); err != nil {
+		return usagef("learn: %w", err)
+	}
+	return nil
+}
+
+// facts are what must be the same on all ranks.
+func (l *adaptation) facts(device string) (facts, error) {
+	program, err := programSum()
+	if err != nil {
+		return nil, err
+	}
+	adapter := nn.Weights[op.HostTensor](l.config.Adapter.Weights)
+	f := facts{
+		"program": fmt.Sprintf("%s, CRC-32C %08x", version.Line(), program), "device": device, "tokens": train.TokensSum(l.tokens, l.marks),
+		"weights": weightsSum(l.model.Weights), "adapter": weightsSum(&adapter), "resumed": fmt.Sprint(l.resume != nil),
+	}
+	return f, errors.Join(f.add("model: ", l.model.Config), f.add("option ", l.options))
 }
 
 // checkLearn refuses what is wrong whatever the files hold.
 func checkLearn(c *cli.Context, o train.AdaptOptions) error {
 	if c.Bool("resume") {
-		if err := refuseIdle(c, "--resume goes on as the training began", "lora", "rank", "alpha", "layers", "steps", "minutes", "lr", "context", "batch-size", "seed"); err != nil {
+		if err := refuseIdle(c, "--resume goes on as the training began", begunWith...); err != nil {
 			return err
 		}
 	}
@@ -172,8 +234,11 @@ func checkLearn(c *cli.Context, o train.AdaptOptions) error {
 	if c.IsSet("steps") && o.Steps < 1 {
 		return usagef("learn: --steps: got %d, want 1 or more", o.Steps)
 	}
-	if c.IsSet("minutes") && !(o.Minutes > 0) {
-		return usagef("learn: --minutes: got %v, want a time above 0", o.Minutes)
+	if c.IsSet("minutes") && !(o.Minutes > 0 && o.Minutes < 1e6) {
+		return usagef("learn: --minutes: got %v, want a time above 0 and below 1000000", o.Minutes)
+	}
+	if o.LR == 0 {
+		return usagef("learn: --lr: got 0, want a number above 0: with 0 nothing is learned")
 	}
 	if r := c.Int("rank"); r < 1 || r > 1024 {
 		return usagef("learn: --rank: got %d, want 1 to 1024", r)
@@ -181,8 +246,8 @@ func checkLearn(c *cli.Context, o train.AdaptOptions) error {
 	if r := c.String("recompute"); !slices.Contains([]string{train.RecomputeAuto, train.RecomputeOn, train.RecomputeOff}, r) {
 		return usagef("learn: --recompute: got %q, want %s, %s or %s", r, train.RecomputeAuto, train.RecomputeOn, train.RecomputeOff)
 	}
-	if a := c.Float64("alpha"); c.IsSet("alpha") && !(a > 0 && a < 1e6) {
-		return usagef("learn: --alpha: got %v, want a number above 0", a)
+	if a := c.Float64("alpha"); c.IsSet("alpha") && !(a >= 1e-6 && a <= 1e6) {
+		return usagef("learn: --alpha: got %v, want a number from 1e-06 to 1000000", a)
 	}
 	o.Steps = max(o.Steps, 1)
 	if err := o.Validate(); err != nil {
@@ -267,118 +332,4 @@ func newAdapter(c *cli.Context, config nn.Config, seed uint64) (*nn.Adapter, err
 		}
 	}
 	return a, nil
-}
-
-// learn trains, and saves what was learned, also when it is stopped.
-func learn(ctx context.Context, c *cli.Context, model *storage.Loaded, config nn.Config, o train.AdaptOptions, tokens []uint32, marks []byte, out string,
-	resume func(train.AdapterTrainer) error) error {
-	backend, err := openAdapterDevice(c)
-	if err != nil {
-		return err
-	}
-	defer backend.Close()
-	shape := o.Shape()
-	recompute := c.String("recompute")
-	shape.Recompute = recompute == train.RecomputeOn || recompute == train.RecomputeAuto && train.DeviceBytes(config, shape) > backend.Room
-	if need := train.DeviceBytes(config, shape); need > backend.Room {
-		return withAdvice(&device.MemoryError{What: "this training", Need: need, Free: backend.Room, Batch: true}, "--batch-size or --context")
-	}
-	made, err := backend.Learner(config, shape, nn.Spend(model.Weights))
-	if err != nil {
-		return err
-	}
-	defer made.Release()
-	engine := made.(train.AdapterTrainer)
-	if resume != nil {
-		if err := resume(engine); err != nil {
-			return err
-		}
-	}
-	w := c.App.ErrWriter
-	fmt.Fprintf(w, "%d tokens; %d numbers to learn beside %d weights; %s; %s of memory\n", len(tokens), adapterCount(config), config.ParamCount(),
-		withNote(backend.Name, backend.Note), units.Bytes(train.DeviceBytes(config, shape)))
-	p := &learnProgress{out: w, line: newStatusLine(w)}
-	a := &train.Adaptation{Trainer: engine, Options: o, Tokens: tokens, Marks: marks, Progress: p.step, Saves: learnSaves}
-	a.Save = func() error { return a.SaveAdaptation(out + stateSuffix) }
-	err = a.Do(ctx)
-	p.close()
-	if err != nil {
-		return err
-	}
-	adapter, err := engine.Adapter()
-	if err != nil {
-		return err
-	}
-	finished := a.Options.Steps > 0 && engine.Updates() >= a.Options.Steps
-	if !finished {
-		if err := a.Save(); err != nil {
-			return err
-		}
-	}
-	base := model.Path
-	if base == "" {
-		base = demo.Name
-	}
-	if adapter.Inside {
-		plain := model.Config
-		like := train.Like{Tokenizer: model.TokenizerJSON, Public: model.Public}
-		err = like.Save(out+"/", plain, adapter.Merged(plain, train.FloatWeights(plain, model.Weights)), storage.Layout{})
-	} else {
-		err = peft.Save(out, config, adapter, base)
-	}
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "saved %s\n", out)
-	if !finished {
-		fmt.Fprintln(w, "stopped; the same line with --resume and without other choices goes on")
-		return errInterrupted
-	}
-	if err := os.Remove(out + stateSuffix); err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	return nil
-}
-
-// adapterCount is how many numbers an adapter has.
-func adapterCount(c nn.Config) (n int) {
-	for _, w := range c.Adapter.Weights {
-		n += len(w.F32)
-	}
-	return n
-}
-
-// learnProgress shows how a learning goes.
-type learnProgress struct {
-	out   io.Writer
-	line  *statusLine
-	next  time.Time
-	last  string
-	loss  float64 // mean of the last steps, for the eye
-	count int
-}
-
-func (p *learnProgress) step(done, steps int, loss float64, left time.Duration) {
-	p.count++
-	p.loss += (loss - p.loss) / float64(min(p.count, 20))
-	text := fmt.Sprintf("step %d  loss %.4f", done, p.loss)
-	if steps > 0 {
-		text = fmt.Sprintf("step %d/%d  loss %.4f  %v left", done, steps, p.loss, left.Round(time.Second))
-	}
-	if p.line != nil {
-		p.last = bar(done, max(steps, done)) + text
-		p.line.show(p.last)
-		return
-	}
-	if now := time.Now(); !now.Before(p.next) || done == steps {
-		p.next = now.Add(betweenLines)
-		fmt.Fprintln(p.out, text)
-	}
-}
-
-func (p *learnProgress) close() {
-	if p.line != nil && p.last != "" {
-		p.line.draw(p.last)
-		fmt.Fprintln(p.out)
-	}
 }

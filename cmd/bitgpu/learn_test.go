@@ -83,20 +83,30 @@ func TestLearnRefusals(t *testing.T) {
 	refuse(t, exitError, bitgpuRun("", "learn", "-m", model("d32-none"), "--text", text, "-o", out, "--layers", "q_proj", "--backend", "cpu"), `--layers: got "q_proj"`, "ttt.down")
 	refuse(t, exitError, bitgpuRun("", "learn", "-m", model("d32-none"), "--text", text, "-o", out, "--resume", "--backend", "cpu"), "--resume")
 	refuse(t, exitError, bitgpuRun("", "learn", "-m", model("d32-none"), "--text", text, "-o", filepath.Join(dir, "no", "x.safetensors")), "there is no directory")
+	for _, weight := range []string{"NaN", "-Inf", "1e39"} {
+		refuse(t, exitUsage, bitgpuRun("", "run", "-m", model("d32-delta"), "-p", "A", "--lora", out+"="+weight), out+": got the weight ")
+		refuse(t, exitUsage, bitgpuRun("", "eval", "-m", model("d32-delta"), "--data", text, "--lora", out+"="+weight), "eval: --lora: "+out+": got the weight ")
+	}
 	bare := filepath.Join(dir, "bare.safetensors")
 	if err := safetensors.WriteFile(bare, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	refuse(t, exitError, bitgpuRun("", "run", "-m", model("d32-none"), "-p", "A", "--lora", bare), "got no adapter_config.json")
 	for args, want := range map[string]string{
-		"--rank 0":              "--rank: got 0, want 1 to 1024",
-		"--steps 0":             "--steps: got 0, want 1 or more",
-		"--steps 1 --minutes 1": "got both --steps and --minutes",
-		"--alpha -1":            "--alpha: got -1",
-		"--lora x --rank 2":     "--rank has nothing to act on",
-		"--resume --lr 1":       "--lr has nothing to act on",
-		"--context 0":           "context: got 0 tokens",
-		"--recompute maybe":     `--recompute: got "maybe", want auto, on or off`,
+		"--rank 0":                   "--rank: got 0, want 1 to 1024",
+		"--steps 0":                  "--steps: got 0, want 1 or more",
+		"--steps 1 --minutes 1":      "got both --steps and --minutes",
+		"--alpha -1":                 "--alpha: got -1",
+		"--alpha 1e-300":             "--alpha: got 1e-300, want a number from",
+		"--lr 0":                     "--lr: got 0, want a number above 0: with 0 nothing is learned",
+		"--lr 1e3":                   "--lr: got 1000, want a number from 0 to below 1000",
+		"--minutes Inf":              "--minutes: got +Inf, want a time above 0",
+		"--lora x --rank 2":          "--rank has nothing to act on",
+		"--resume --lr 1":            "--lr has nothing to act on",
+		"--context 0":                "context: got 0 tokens",
+		"--shards 3":                 "--shards: got 3, want a power of two up to 4096",
+		"--shards 8 --batch-size 12": "--shards: got 8, want a divisor of batch-size, 12",
+		"--recompute maybe":          `--recompute: got "maybe", want auto, on or off`,
 	} {
 		refuse(t, exitUsage, bitgpuRun("", append([]string{"learn", "--text", text, "-o", out}, strings.Fields(args)...)...), want)
 	}

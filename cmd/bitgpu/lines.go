@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"bitgpu/io/atomicfile"
 	"bitgpu/io/regular"
 
 	"github.com/peterh/liner"
@@ -101,13 +102,14 @@ func (l *terminalLines) saveHistory() error {
 	if err := os.MkdirAll(filepath.Dir(l.history), 0o700); err != nil {
 		return err
 	}
-	// What a person typed is nobody else's business.
-	f, err := os.OpenFile(l.history, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
+	// What a person typed is nobody else's business: a new file is that person's alone, and what replaces it stays so.
+	if f, err := os.OpenFile(l.history, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+		f.Close()
 	}
-	_, err = l.WriteHistory(f)
-	return errors.Join(err, f.Close())
+	return atomicfile.Write(l.history, func(w io.Writer) error {
+		_, err := l.WriteHistory(w)
+		return err
+	})
 }
 
 // plainLines reads lines without editing them.

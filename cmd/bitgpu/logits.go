@@ -4,11 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"bitgpu"
 	"bitgpu/internal/units"
+	"bitgpu/io/atomicfile"
 	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
@@ -28,14 +30,20 @@ func logitsCommand() *cli.Command {
 			"channels) of layers with the gated delta rule, heads in the order of Hugging Face.",
 			"bitgpu logits -m model.bitt --tokens 1,2,3 -o logits.safetensors",
 			"bitgpu logits -m model.bitt -p 'ROMEO:' --rule minibatch --chunk 16 -o logits.safetensors"),
-		Flags: append(modelFlags(
-			&cli.StringFlag{Name: "tokens", Usage: "token ids `1,2,3`"},
-			&cli.StringFlag{Name: "tokens-file", Usage: "`FILE` of token ids, little-endian uint32"},
-			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT`, which gets the tokenizer's special tokens"},
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "safetensors `FILE` to write"},
-			&cli.StringFlag{Name: "rule", Value: nn.RuleSequential, Usage: "`sequential|minibatch`: how the memory learns"},
-			&cli.IntFlag{Name: "chunk", Usage: "`N` tokens that the rule takes together; changes the minibatch rule's result, not the sequential one's", DefaultText: "16, or the model's"},
-		), computeFlags()...),
+		Flags: slices.Concat(
+			group("Model", modelFlags(
+				&cli.StringFlag{Name: "rule", Value: nn.RuleSequential, Usage: "`sequential|minibatch`: how the memory learns"},
+				&cli.IntFlag{Name: "chunk", Usage: "`N` tokens that the rule takes together; changes the minibatch rule's result, not the sequential one's", DefaultText: "16, or the model's"},
+			)...),
+			group("Text",
+				&cli.StringFlag{Name: "tokens", Usage: "token ids `1,2,3`"},
+				&cli.StringFlag{Name: "tokens-file", Usage: "`FILE` of token ids, little-endian uint32"},
+				&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT`, which gets the tokenizer's special tokens"},
+			),
+			group("Output",
+				&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "safetensors `FILE` to write"}),
+			computeFlags(),
+		),
 		Action: logitsAction,
 	}
 }
@@ -56,6 +64,9 @@ func logitsAction(c *cli.Context) error {
 	tokens, err := givenTokens(c)
 	if err != nil {
 		return err
+	}
+	if err := atomicfile.Check(c.String("output")); err != nil {
+		return flagError("output", err)
 	}
 	m, err := openModel(c)
 	if err != nil {

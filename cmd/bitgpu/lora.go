@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math"
 	"strconv"
 	"strings"
 
@@ -23,7 +22,7 @@ func loraFiles(c *cli.Context) (paths []string, weights []float64) {
 	for _, text := range c.StringSlice("lora") {
 		path, weight := text, 1.0
 		if at := strings.LastIndexByte(text, '='); at > 0 {
-			if w, err := strconv.ParseFloat(text[at+1:], 64); err == nil && !math.IsNaN(w) && !math.IsInf(w, 0) {
+			if w, err := strconv.ParseFloat(text[at+1:], 64); err == nil {
 				path, weight = text[:at], w
 			}
 		}
@@ -50,7 +49,11 @@ func adapt(c *cli.Context, model *storage.Loaded) error {
 		if err != nil {
 			return flagError("lora", err)
 		}
-		all = append(all, peft.Weighted{Adapter: a, Weight: weights[i]})
+		w, err := a.Times(weights[i])
+		if err != nil {
+			return usagef("%s: --lora: %v", c.Command.Name, err)
+		}
+		all = append(all, w)
 	}
 	if len(all) > 0 {
 		model.Config.Adapter = peft.Join(model.Config, all...)

@@ -159,6 +159,10 @@ func TestWrongUsage(t *testing.T) {
 		{"serve --timeout soon", `serve: --timeout: got "soon", want a time such as 30s or 5m`},
 		{"serve --timeout -1s", "serve: --timeout: got -1s, want 0 or more"},
 		{"serve --memory-limit much", `serve: --memory-limit: got "much", want a size such as 10GB`},
+		{"serve --memory-dir x --memory-store y", "serve: --memory-dir and --memory-store: want one of them"},
+		{"serve --memory-store gs://x", `serve: --memory-store: got "gs://x", want a directory or s3://BUCKET/PREFIX`},
+		{"serve --memory-store x --memory-endpoint http://127.0.0.1:1", "serve: --memory-endpoint: is for --memory-store s3://BUCKET/PREFIX"},
+		{"serve --memory-lease 1ms", "serve: --memory-lease: got 1ms, want 1s to 1h"},
 		{"serve --log-format xml", `serve: --log-format: got "xml", want text or json`},
 		{"serve --port 0 --cors-origins example.org", `serve: invalid option: origins: got "example.org", want "*" or a scheme with a host`},
 		{"serve --port 0 --memory-limit 1kB", "serve: invalid option: memory limit: got 1000 bytes, want "},
@@ -187,7 +191,7 @@ func TestBadFilesAreNamed(t *testing.T) {
 		{"tokenize -p x --tokenizer file", "bitgpu: tokenizer: file: "},
 		{"data --input file --output-dir out --tokenizer none", "bitgpu: --tokenizer: none: no such file"},
 		{"logits -o out --tokens-file none", "bitgpu: --tokens-file: none: no such file"},
-		{"logits -o out --tokens-file file", "bitgpu: --tokens-file: file: a multiple of 4 bytes"},
+		{"logits -o out --tokens-file file", "bitgpu: --tokens-file: file: got 1 bytes, want a multiple of 4"},
 		{"run -p x --memory file", "bitgpu: safetensors: file: "},
 		{"run -p x -m none", "bitgpu: none: no such file"},
 		{"inspect file", "bitgpu: file: "},
@@ -196,6 +200,8 @@ func TestBadFilesAreNamed(t *testing.T) {
 		{"eval --data dir", "bitgpu: --data: dir has no meta.json"},
 		{"vocab --input none", "bitgpu: --input: none: no such file"},
 		{"plot file", "bitgpu: plot: file: "},
+		{"serve --port 0 --memory-store s3:///x", `bitgpu: --memory-store: got "s3:///x", want s3://BUCKET or s3://BUCKET/PREFIX`},
+		{"serve --port 0 --memory-store main.go", "bitgpu: --memory-store: "},
 		{"serve --api-key-file none", "bitgpu: --api-key-file: none: no such file"},
 		{"serve --tls-cert none --tls-key none", "bitgpu: --tls-cert: none: no such file"},
 		{"serve --chat-template none", "bitgpu: --chat-template: none: no such file"},
@@ -255,6 +261,9 @@ func TestHelpIsReadable(t *testing.T) {
 			f := f.(cli.DocGenerationFlag)
 			if value, _ := placeholder(f); f.TakesValue() == (value == "") || strings.Contains(value, " ") {
 				t.Errorf("%s %s: placeholder %q", command.Name, flagSyntax(f), value)
+			}
+			if many := 8; len(command.Flags) > many && f.(cli.CategorizableFlag).GetCategory() == "" {
+				t.Errorf("%s: got more than %d flags, and %s under no heading", command.Name, many, flagSyntax(f))
 			}
 		}
 		for _, width := range []int{leastWidth, 80, mostWidth} {

@@ -29,7 +29,7 @@ func manCommand() *cli.Command {
 				return usagef("__man: --date: %v", err)
 			}
 			for name, page := range manPages(c.App, c.String("date")) {
-				if err := os.WriteFile(filepath.Join(dir, name+".1"), []byte(page), 0o644); err != nil {
+				if err := writeFile(filepath.Join(dir, name+".1"), []byte(page)); err != nil {
 					return err
 				}
 			}

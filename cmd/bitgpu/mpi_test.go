@@ -139,6 +139,43 @@ func TestMPIResume(t *testing.T) {
 	}
 }
 
+// TestMPILearn: one process, and 1, 2 and 4 ranks, write the same adapter, also where a training goes on with another number of ranks.
+func TestMPILearn(t *testing.T) {
+	text, dir := proverbs(t), t.TempDir()
+	line := func(out string, more ...string) []string {
+		return append([]string{"learn", "-m", model("d32-delta"), "--text", text, "-o", filepath.Join(dir, out), "--backend", "cpu"}, more...)
+	}
+	choices := []string{"--steps", "30", "--context", "16", "--rank", "4"}
+	mustRun(t, line("alone.safetensors", append(choices, "--shards", "8")...)...)
+	want := read(t, dir, "alone.safetensors")
+	for _, n := range []int{1, 2, 4} {
+		said := mpiRun(t, n, line("ranks.safetensors", choices...)...).finish(t)
+		if n > 1 && strings.Count(said, fmt.Sprintf("%d ranks, %d a host, each with %d of the 8 shards", n, n, 8/n)) != 1 {
+			t.Errorf("%d ranks: %s", n, said)
+		}
+		if !bytes.Equal(read(t, dir, "ranks.safetensors"), want) {
+			t.Errorf("%d ranks write another adapter", n)
+		}
+	}
+	long := []string{"--steps", "600", "--context", "16", "--rank", "4"}
+	mustRun(t, line("long.safetensors", append(long, "--shards", "8")...)...)
+	p := mpiRun(t, 4, line("stopped.safetensors", long...)...)
+	p.waitFor(t, "step ")
+	p.Process.Signal(syscall.SIGTERM)
+	if p.Wait(); !strings.Contains(p.text(), "with --resume and without other choices goes on") {
+		t.Fatalf("the training was not stopped: %s", p.text())
+	}
+	mpiRun(t, 2, line("stopped.safetensors", "--resume")...).finish(t)
+	if !bytes.Equal(read(t, dir, "stopped.safetensors"), read(t, dir, "long.safetensors")) {
+		t.Error("a training that went on with fewer ranks wrote another adapter")
+	}
+	self, _ := os.Executable()
+	p = mpiRun(t, 1, append(line("other.safetensors", choices...), slices.Concat([]string{":", "-n", "1", self}, line("other.safetensors", append(choices, "--lr", "0.5")...))...)...)
+	if want := ": option lr: got 0.5, want 0.002 as rank 0 has"; p.Wait() == nil || strings.Count(p.text(), want) != 1 {
+		t.Errorf("%q wanted once: %s", want, p.text())
+	}
+}
+
 // TestMPIGPU: gradients that are read back from a GPU are summed the same way.
 func TestMPIGPU(t *testing.T) {
 	data := tokenFile(t, "some.u32", 400)

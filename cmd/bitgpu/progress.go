@@ -179,9 +179,9 @@ func announce(out io.Writer, e train.Trainer, b *device.Device, resumed *train.C
 	if sums := train.SumsBytes(c, s, false); s.Shards > 0 && !b.OnCPU {
 		note += fmt.Sprintf(", %s of the host's for sums", units.Bytes(sums))
 	}
+	io.WriteString(out, r.describe(s))
 	each := ""
 	if r.Size() > 1 {
-		fmt.Fprintf(out, "%d ranks, %d a host, each with %d of the %d shards of a step\n", r.Size(), r.here, s.Shards/r.Size(), s.Shards)
 		each = " a rank"
 	}
 	fmt.Fprintf(out, "%s; %s of memory%s%s\n", withNote(b.Name, b.Note), units.Bytes(b.Bytes(c, s)), each, note)

@@ -66,7 +66,7 @@ func joinRanks(c *cli.Context) (*ranks, error) {
 		if !r.leads() {
 			return nil, errElsewhere
 		}
-		return nil, usagef("train: got %d ranks, want 1, 2, 4 …, a power of two", n)
+		return nil, usagef("%s: got %d ranks, want 1, 2, 4 …, a power of two", c.Command.Name, n)
 	}
 	if r.Rank() > 0 {
 		c.App.Writer, c.App.ErrWriter = io.Discard, io.Discard
@@ -134,18 +134,29 @@ func (r *ranks) lost(c *cli.Context, who, why string) {
 // abort says why, and ends all ranks. What happens to the others then is not told.
 func (r *ranks) abort(c *cli.Context, err error, code int) {
 	r.ending.Do(func() {
-		text := fmt.Sprintf("bitgpu: %s\n", sentence(err))
-		dir := c.String("output-dir")
-		if found, err := train.Checkpoints(dir); err == nil && len(found) > 0 {
-			text += fmt.Sprintf("to go on from %s: the same line with --resume --output-dir %s\n", found[0], shellWord(dir))
-		}
-		io.WriteString(r.stderr, text)
+		io.WriteString(r.stderr, fmt.Sprintf("bitgpu: %s\n", sentence(err))+goOn(c))
 		if r.watch != nil {
 			r.watch.Close() // the others need not tell that this one ends
 		}
 		r.world.Abort(code)
 	})
 	select {} // another goroutine ends the process
+}
+
+// goOn says how to go on with a training that has ended, if it can.
+func goOn(c *cli.Context) string {
+	if c.Command.Name == "learn" {
+		state := adapterPath(c) + stateSuffix
+		if _, err := os.Stat(state); err == nil {
+			return fmt.Sprintf("to go on from %s: the same line with --resume, without other choices\n", state)
+		}
+		return ""
+	}
+	dir := c.String("output-dir")
+	if found, err := train.Checkpoints(dir); err == nil && len(found) > 0 {
+		return fmt.Sprintf("to go on from %s: the same line with --resume --output-dir %s\n", found[0], shellWord(dir))
+	}
+	return ""
 }
 
 // end leaves the group with the outcome of a command, or ends all of it where the others do not know.
@@ -245,6 +256,14 @@ func (r *ranks) share(c *cli.Context, d *device.Device) {
 	}
 }
 
+// describe says how many ranks share a step, where there are several.
+func (r *ranks) describe(s train.Shape) string {
+	if r.Size() == 1 {
+		return ""
+	}
+	return fmt.Sprintf("%d ranks, %d a host, each with %d of the %d shards of a step\n", r.Size(), r.here, s.Shards/r.Size(), s.Shards)
+}
+
 // facts are what must be the same on all ranks, by name.
 type facts map[string]string
 
@@ -301,6 +320,27 @@ func programSum() (uint32, error) {
 	return sum.Sum32(), err
 }
 
+// weightsSum is that of all numbers of weights, whatever their form.
+func weightsSum(w *nn.Weights[op.HostTensor]) string {
+	sum := crc32.New(castagnoli)
+	for _, h := range *w {
+		addNumbers(sum, h.F32)
+		addNumbers(sum, h.F16)
+		addNumbers(sum, h.I8)
+		addNumbers(sum, h.Codes)
+		addNumbers(sum, h.Scales)
+		addNumbers(sum, h.GroupScales)
+	}
+	return fmt.Sprintf("CRC-32C %08x", sum.Sum32())
+}
+
+// addNumbers adds numbers, a piece at a time.
+func addNumbers[N any](sum io.Writer, x []N) {
+	for ; len(x) > 0; x = x[min(len(x), 4096):] {
+		binary.Write(sum, binary.LittleEndian, x[:min(len(x), 4096)])
+	}
+}
+
 // factsOf are those of a training.
 func factsOf(c nn.Config, p *preparation, device string, w *nn.Weights[op.HostTensor]) (facts, error) {
 	data, err := p.data.train.Fingerprint()
@@ -315,15 +355,9 @@ func factsOf(c nn.Config, p *preparation, device string, w *nn.Weights[op.HostTe
 	if err != nil {
 		return nil, err
 	}
-	sum := crc32.New(castagnoli)
-	for _, h := range *w {
-		for x := h.F32; len(x) > 0; x = x[min(len(x), 4096):] {
-			binary.Write(sum, binary.LittleEndian, x[:min(len(x), 4096)])
-		}
-	}
 	f := facts{
 		"program": fmt.Sprintf("%s, CRC-32C %08x", version.Line(), program), "training tokens": data.String(), "checkpoint": from,
-		"weights": fmt.Sprintf("CRC-32C %08x", sum.Sum32()), "device": device,
+		"weights": weightsSum(w), "device": device,
 	}
 	options := p.options
 	options.Data = "" // may lie elsewhere on another host

@@ -15,11 +15,15 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
+	"bitgpu/demo"
 	"bitgpu/internal/version"
 	"bitgpu/io/chat"
 	"bitgpu/io/regular"
 	"bitgpu/serve"
+	"bitgpu/serve/store"
+	"bitgpu/web"
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
@@ -58,6 +62,9 @@ func serveCommand() *cli.Command {
 			),
 			group("Memories",
 				&cli.StringFlag{Name: "memory-dir", Usage: "keep memories in `DIR`", DefaultText: "one that ends with the program"},
+				&cli.StringFlag{Name: "memory-store", Usage: "share memories with other servers in `DIR|s3://BUCKET/PREFIX`"},
+				&cli.StringFlag{Name: "memory-endpoint", Usage: "reach S3 at `URL`, with the credentials of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", DefaultText: "AWS_ENDPOINT_URL_S3, or Amazon's"},
+				&cli.DurationFlag{Name: "memory-lease", Value: 15 * time.Second, Usage: "let another server write a memory when its writer has been silent for `TIME`"},
 				&cli.StringFlag{Name: "memory-limit", Value: "10GB", Usage: "keep `SIZE` of memories at most; the longest unused go first"},
 			),
 			group("Log",
@@ -77,6 +84,11 @@ func serveAction(c *cli.Context) error {
 	if err := checkTLS(c); err != nil {
 		return err
 	}
+	if place := c.String("memory-store"); place != "" {
+		if o.MemoryStore, err = openStore(c.Context, place, c.String("memory-endpoint")); err != nil {
+			return err
+		}
+	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.String("host"), strconv.Itoa(c.Int("port"))))
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
@@ -85,6 +97,7 @@ func serveAction(c *cli.Context) error {
 	listener = serve.Listener(listener)
 	ctx, stop := interruptible(c)
 	defer stop()
+	ignoreLostReaders() // of the log
 
 	var handler atomic.Pointer[http.Handler]
 	set := func(h http.Handler) { handler.Store(&h) }
@@ -135,7 +148,8 @@ func serveOptions(c *cli.Context) (serve.Options, error) {
 	o := serve.Options{
 		Name: cmp.Or(c.String("alias"), modelName(c.String("model"))), Version: version.Text(),
 		Parallel: c.Int("parallel"), Queue: c.Int("queue"), Timeout: c.Duration("timeout"),
-		Origins: c.StringSlice("cors-origins"), MemoryDir: c.String("memory-dir"),
+		Origins: c.StringSlice("cors-origins"), MemoryDir: c.String("memory-dir"), MemoryLease: c.Duration("memory-lease"),
+		Local: func() (map[string][]byte, error) { return web.Files(demo.Model, licenses) },
 	}
 	for _, f := range []struct {
 		name           string
@@ -150,6 +164,17 @@ func serveOptions(c *cli.Context) (serve.Options, error) {
 	}
 	if o.Timeout < 0 {
 		return o, usagef("serve: --timeout: got %v, want 0 or more", o.Timeout)
+	}
+	shared := c.String("memory-store")
+	switch {
+	case shared != "" && o.MemoryDir != "":
+		return o, usagef("serve: --memory-dir and --memory-store: want one of them")
+	case !store.IsS3(shared) && c.IsSet("memory-endpoint"):
+		return o, usagef("serve: --memory-endpoint: is for --memory-store s3://BUCKET/PREFIX")
+	case !store.IsS3(shared) && strings.Contains(shared, "://"):
+		return o, usagef("serve: --memory-store: got %q, want a directory or s3://BUCKET/PREFIX", shared)
+	case o.MemoryLease < time.Second || o.MemoryLease > time.Hour:
+		return o, usagef("serve: --memory-lease: got %v, want 1s to 1h", o.MemoryLease)
 	}
 	limit, err := humanize.ParseBytes(c.String("memory-limit"))
 	if err != nil || limit == 0 || limit > 1<<62 {
@@ -171,6 +196,15 @@ func serveOptions(c *cli.Context) (serve.Options, error) {
 	o.LocalOnly = local && len(o.Keys) == 0
 	o.Template, err = chatTemplate(c)
 	return o, err
+}
+
+// openStore opens a memory store.
+func openStore(ctx context.Context, place, endpoint string) (store.Objects, error) {
+	objects, err := store.Open(ctx, place, endpoint)
+	if err != nil {
+		return nil, flagError("memory-store", err)
+	}
+	return objects, nil
 }
 
 func checkTLS(c *cli.Context) error {

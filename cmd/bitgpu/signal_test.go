@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,6 +55,36 @@ func TestEndingsSave(t *testing.T) {
 		if m, err := memory.Read(path); err != nil || m.Tokens < 2 {
 			t.Errorf("run, %v: got %+v and %v, want a memory", sig, m, err)
 		}
+	}
+}
+
+// TestLearningGoesOn: a learning that is asked to end saves, and says the line that goes on, which does.
+func TestLearningGoesOn(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "with space")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text, out := writeText(t, filepath.Join(dir, "text.txt"), strings.Repeat("the ship, the sea\n\n", 40)), filepath.Join(dir, "x.safetensors")
+	line := []string{"learn", "-m", model("d32-none"), "--text", text, "-o", out, "--steps", "100000000", "--context", "16", "--backend", "cpu"}
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT} {
+		p := startProgram(t, line...)
+		p.waitFor(t, "step ")
+		p.Process.Signal(sig)
+		err := p.Wait()
+		_, rest, said := strings.Cut(p.text(), "\nto go on: bitgpu ")
+		if p.ProcessState.ExitCode() != exitInterrupted || !said {
+			t.Fatalf("%v: got %v: %s", sig, err, p.text())
+		}
+		for _, path := range []string{out, out + stateSuffix} {
+			if !exists(path) {
+				t.Errorf("%v: %s was not saved", sig, path)
+			}
+		}
+		line = shellWords(strings.TrimSpace(rest))
+	}
+	want := []string{"learn", "--model", model("d32-none"), "--text", text, "--output", out, "--backend", "cpu", "--resume"}
+	if !slices.Equal(line, want) {
+		t.Errorf("got the line %q, want %q", line, want)
 	}
 }
 

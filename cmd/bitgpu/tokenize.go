@@ -62,7 +62,7 @@ func tokenizeAction(c *cli.Context) error {
 	default:
 		text := c.String("prompt")
 		if !c.IsSet("prompt") {
-			data, err := io.ReadAll(c.App.Reader)
+			data, err := readText(c.App.Reader, mostText())
 			if err != nil {
 				return fmt.Errorf("stdin: %w", err)
 			}
@@ -156,11 +156,11 @@ func decodeTokens(out *bufio.Writer, tok *tokenizer.Tokenizer, list string, spec
 
 // tokenizeLines turns lines of one JSON string into lines of one JSON array of ids.
 func tokenizeLines(out *bufio.Writer, tok *tokenizer.Tokenizer, in io.Reader, special bool) error {
-	r := bufio.NewReaderSize(in, 1<<16)
+	r, most := bufio.NewReaderSize(in, 1<<16), mostText()
 	for n := 1; ; n++ {
-		line, err := r.ReadString('\n')
+		line, err := readTextLine(r, most)
 		if err != nil && err != io.EOF {
-			return fmt.Errorf("stdin: %w", err)
+			return fmt.Errorf("stdin: line %d: %w", n, err)
 		}
 		if strings.TrimSpace(line) != "" {
 			var text *string

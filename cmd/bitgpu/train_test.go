@@ -10,8 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"bitgpu/internal/units"
 	"bitgpu/io/corpus"
+	"bitgpu/nn"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 
 	"github.com/gofrs/flock"
 )
@@ -268,5 +271,32 @@ func TestBenchmark(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
 		t.Errorf("files left: %v %v", entries, err)
+	}
+}
+
+// A training that would fit if blocks were computed again is told so, or computes them again by itself.
+func TestPlanOfLittleMemory(t *testing.T) {
+	c := nn.Config{Vocab: 8000, Width: 256, Layers: 8, InnerLR: 0.1}.WithDefaults()
+	o := train.DefaultOptions()
+	kept := o.Shape()
+	again := kept
+	again.Recompute = true
+	b := device.CPU()
+	defer b.Close()
+	plan := func() (train.Shape, error) {
+		s, err := b.Plan(c, o)
+		return s, withAdvice(err, trainingFlags)
+	}
+	b.Room = (b.Bytes(c, kept) + b.Bytes(c, again)) / 2
+	if s, err := plan(); err != nil || !s.Recompute {
+		t.Errorf("auto: got %+v, %v, want blocks computed again", s, err)
+	}
+	o.Recompute = train.RecomputeOff
+	if _, err := plan(); err == nil || !strings.Contains(err.Error(), "; --recompute on takes "+units.Bytes(b.Bytes(c, again))) {
+		t.Errorf("off: got %v, want the advice to compute blocks again", err)
+	}
+	b.Room = b.Bytes(c, again) - 1
+	if _, err := plan(); err == nil || !strings.Contains(err.Error(), "; a smaller --batch-size") {
+		t.Errorf("too little for both: got %v", err)
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,18 +34,24 @@ func viewCommand() *cli.Command {
 			"directory, Q quits. Everything is drawn by a GPU adapter, which may be the software one. The window needs a build with\n"+
 			"-tags window.",
 			"bitgpu view -m model.bitt -p 'to be or not to be' --png frames --every 8"),
-		Flags: []cli.Flag{
-			modelFlag(),
-			&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT` to read"},
-			&cli.StringFlag{Name: "png", Usage: "draw to files in directory `DIR` instead of a window"},
-			&cli.IntFlag{Name: "every", Value: 1, Usage: "with --png, a picture every `N` tokens and after the last"},
-			&cli.BoolFlag{Name: "reread", Usage: "read the text twice in a row, and draw the selected layer's losses of both readings"},
-			&cli.IntFlag{Name: "layer", Usage: "show layer `N` large; the first is 0"},
-			&cli.Float64Flag{Name: "speed", Value: 8, Usage: "in the window, read `N` tokens a second"},
-			&cli.StringFlag{Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
-				Usage: "`N|NAME|software`: which GPU, by its number or a part of its name in the list of bitgpu devices", DefaultText: "the best GPU, else software"},
-			threadsFlag(),
-		},
+		Flags: slices.Concat(
+			group("Model", modelFlag()),
+			group("Text",
+				&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT` to read"},
+				&cli.BoolFlag{Name: "reread", Usage: "read the text twice in a row, and draw the selected layer's losses of both readings"},
+				&cli.Float64Flag{Name: "speed", Value: 8, Usage: "in the window, read `N` tokens a second"},
+			),
+			group("Output",
+				&cli.IntFlag{Name: "layer", Usage: "show layer `N` large; the first is 0"},
+				&cli.StringFlag{Name: "png", Usage: "draw to files in directory `DIR` instead of a window"},
+				&cli.IntFlag{Name: "every", Value: 1, Usage: "with --png, a picture every `N` tokens and after the last"},
+			),
+			group("Compute",
+				&cli.StringFlag{Name: "adapter", EnvVars: []string{"BITGPU_ADAPTER"},
+					Usage: "`N|NAME|software`: which GPU, by its number or a part of its name in the list of bitgpu devices", DefaultText: "the best GPU, else software"},
+				threadsFlag(),
+			),
+		),
 		Action: viewAction,
 	}
 }
@@ -91,7 +97,7 @@ func viewText(c *cli.Context) (string, error) {
 	if terminal(c.App.Reader) {
 		return "", usagef("view: -p TEXT is needed, or a text on stdin")
 	}
-	data, err := io.ReadAll(c.App.Reader)
+	data, err := readText(c.App.Reader, mostText())
 	if err != nil {
 		return "", fmt.Errorf("the text on stdin: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 
 	"bitgpu/io/atomicfile"
@@ -48,10 +49,13 @@ func vocabCommand() *cli.Command {
 		UsageText:   "bitgpu vocab --input FILE [-o FILE] [flags]",
 		Usage:       "make a tokenizer (byte-level BPE, Hugging Face's format) from text",
 		Description: example("", "bitgpu vocab --input 'texts/*.txt' -o tokenizer.json"),
-		Flags: append(append([]cli.Flag{inputFlag(),
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "tokenizer.json", Usage: "`FILE` for the tokenizer"},
-			threadsFlag(),
-		}, vocabFlags(32000)...), corpusFlags()...),
+		Flags: slices.Concat(
+			group("Data", append([]cli.Flag{inputFlag()}, corpusFlags()...)...),
+			group("Vocabulary", vocabFlags(32000)...),
+			group("Output",
+				&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "tokenizer.json", Usage: "`FILE` for the tokenizer"}),
+			group("Compute", threadsFlag()),
+		),
 		Action: func(c *cli.Context) error {
 			ctx, stop := interruptible(c)
 			defer stop()

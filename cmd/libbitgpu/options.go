@@ -3,10 +3,10 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"bitgpu"
 	"bitgpu/io/chat"
@@ -14,9 +14,13 @@ import (
 
 // parse reads a JSON object of known members.
 func parse(what, data string, into any) error {
-	d := json.NewDecoder(bytes.NewReader([]byte(data)))
+	d := json.NewDecoder(strings.NewReader(data))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	err := d.Decode(into)
+	if rest := strings.TrimSpace(data[d.InputOffset():]); err == nil && rest != "" {
+		err = fmt.Errorf("got %.40q behind the object, want nothing", rest)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %s: %w", errArgument, what, err)
 	}
 	return nil

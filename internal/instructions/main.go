@@ -1,6 +1,7 @@
 // Command instructions counts the instructions that the kernels of package simd execute on arm64, at each of its levels:
 //
 //	go run ./internal/instructions
+//	go run ./internal/instructions "looked up"    # those with this in their names
 //
 // It builds itself for arm64 and runs that program under QEMU, which notes down each instruction within the kernels; the
 // count is the difference between two calls and one. A count is not a time: how many instructions a processor does at
@@ -29,7 +30,7 @@ func main() {
 	if runtime.GOARCH == "arm64" && len(os.Args) == 4 {
 		err = call(os.Args[1], os.Args[2], os.Args[3])
 	} else {
-		err = table(os.Stdout)
+		err = table(os.Stdout, strings.Join(os.Args[1:], " "))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "instructions:", err)
@@ -37,8 +38,8 @@ func main() {
 	}
 }
 
-// table counts all kernels.
-func table(out io.Writer) error {
+// table counts all kernels whose names have a text in them.
+func table(out io.Writer, text string) error {
 	dir, err := os.MkdirTemp("", "instructions")
 	if err != nil {
 		return err
@@ -61,6 +62,9 @@ func table(out io.Writer) error {
 	}
 	fmt.Fprintf(out, " portable ÷ best |\n|---|%s---|\n", strings.Repeat("---|", len(levels)))
 	for _, w := range works {
+		if !strings.Contains(w.name, text) {
+			continue
+		}
 		fmt.Fprintf(out, "| %s |", w.name)
 		var each []float64
 		for _, l := range levels {

@@ -12,6 +12,7 @@ type work struct {
 
 const (
 	rows, cols = 32, 256
+	tall       = 256 // rows, where tables are made for all of them
 	length     = 1024
 )
 
@@ -32,9 +33,9 @@ var works = []work{
 	{"ternary product with four vectors", 4 * rows * cols, false, func() func() {
 		return func() { simd.TernaryMatMul(room(4*rows), codes(rows*cols), numbers(4*cols), rows, cols, 4) }
 	}},
-	{"ternary product, groups of 128", rows * cols, false, func() func() { return grouped(1) }},
-	{"the same, looked up", rows * cols, false, func() func() { return lookedUp(1) }},
-	{"the same with eight vectors", 8 * rows * cols, false, func() func() { return lookedUp(8) }},
+	{"ternary product, groups of 128", tall * cols, false, func() func() { return grouped(1) }},
+	{"the same, looked up", tall * cols, false, func() func() { return lookedUp(1) }},
+	{"the same looked up, with eight vectors", 8 * tall * cols, false, func() func() { return lookedUp(8) }},
 	{"ternary product, groups of 128, int8 vector", rows * cols, true, func() func() { return groupedInt8(1) }},
 	{"the same with four vectors", 4 * rows * cols, true, func() func() { return groupedInt8(4) }},
 	{"Gemm, 48 × 48 × 256", 48 * 48 * 256, false, func() func() {
@@ -59,20 +60,20 @@ var works = []work{
 }
 
 func grouped(n int) func() {
-	scales := halves(numbers(rows * cols / 128))
+	scales := halves(numbers(tall * cols / 128))
 	return func() {
-		simd.TernaryGroupMatMul(room(n*rows), codes(rows*cols), scales, 128, numbers(n*cols), rows, cols, n)
+		simd.TernaryGroupMatMul(room(n*tall), codes(tall*cols), scales, 128, numbers(n*cols), tall, cols, n)
 	}
 }
 
 // lookedUp is the product as it is where nothing looks up.
 func lookedUp(n int) func() {
-	scales := halves(numbers(rows * cols / 128))
-	m := simd.Interleave(codes(rows*cols), scales, 128, rows, cols, false)
+	scales := halves(numbers(tall * cols / 128))
+	m := simd.Interleave(codes(tall*cols), scales, 128, tall, cols, false)
 	if m == nil {
 		return grouped(n)
 	}
-	return func() { m.MatMul(room(n*rows), numbers(n*cols), n) }
+	return func() { m.MatMul(room(n*tall), numbers(n*cols), n) }
 }
 
 func groupedInt8(n int) func() {
@@ -85,7 +86,7 @@ func groupedInt8(n int) func() {
 var (
 	floats  = make([]float32, 1<<14)
 	results = make([]float32, 1<<14)
-	packed  = make([]byte, 1<<12)
+	packed  = make([]byte, 1<<14)
 	signed  = make([]int8, 1<<14)
 )
 

@@ -99,8 +99,9 @@ func section(w *strings.Builder, title, text string) {
 // linked are the modules that some build of the program or of the C library has in it, by path.
 func linked(root string) ([]module, error) {
 	found := map[string]module{}
-	for _, system := range []string{"linux", "darwin", "windows"} {
-		list := exec.Command("go", "list", "-deps", "-tags", "window", "-json=Module", "./cmd/bitgpu", "./cmd/libbitgpu")
+	for _, build := range [][2]string{{"linux", "window"}, {"darwin", "window"}, {"windows", "window"}, {"linux", "wgpu22"}} {
+		system, tags := build[0], build[1]
+		list := exec.Command("go", "list", "-deps", "-tags", tags, "-json=Module", "./cmd/bitgpu", "./cmd/libbitgpu")
 		list.Dir, list.Stderr = root, os.Stderr
 		list.Env = append(os.Environ(), "GOOS="+system, "GOARCH=amd64", "CGO_ENABLED=1")
 		out, err := list.Output()

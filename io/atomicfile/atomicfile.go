@@ -12,7 +12,7 @@
 //
 // Why are temporary files locked? So that those of a killed process can be told from those at work, and cleared.
 //
-// Why follow links? Who links model.bitt to another disk wants the file there replaced, not the link.
+// Why follow links? A user who links model.bitt to another disk wants the file there replaced, not the link.
 package atomicfile
 
 import (
@@ -121,7 +121,7 @@ func createTemp(path string, perm fs.FileMode) (*os.File, error) {
 			return nil, err
 		}
 		lock(f, true)
-		// Between its making and its lock somebody may have taken it for a dead one's.
+		// Between its creation and its lock another process may have taken it for a leftover.
 		if here, err := os.Stat(name); err == nil {
 			if mine, err := f.Stat(); err == nil && os.SameFile(here, mine) {
 				return f, nil

@@ -8,8 +8,8 @@ import (
 	"runtime"
 )
 
-// RemoveAll removes what is at path and below it, as os.RemoveAll does. That asks of Windows what not all of its file
-// systems, and not all versions of Wine, know; there it goes name by name.
+// RemoveAll removes what is at path and below it, as os.RemoveAll does. That needs calls that not all file systems of Windows,
+// and not all versions of Wine, support; there it goes name by name.
 func RemoveAll(path string) error {
 	err := os.RemoveAll(path)
 	if err == nil || runtime.GOOS != "windows" {

@@ -17,10 +17,10 @@ import (
 //
 // # How
 //
-// The files are written to a hidden directory inside. One rename of that directory makes them valid; after it they are
-// moved to their names. Who is killed between has said what is to be done, and [Recover], which every reader of such a
-// directory calls first, does the rest. So other files in the directory, those who stand in it and what is mounted on it
-// are left alone, as they would not be if the directory itself were exchanged.
+// The files are written to a hidden directory inside. One rename of that directory makes them valid; after it they are moved to
+// their names. A process that is killed in between has recorded what is to be done, and [Recover], which every reader of such a
+// directory calls first, does the rest. So other files in the directory, those who stand in it and what is mounted on it are
+// left alone, as they would not be if the directory itself were exchanged.
 type Set struct {
 	dir  string
 	lock *os.File // nil where there are none

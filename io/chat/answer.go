@@ -21,7 +21,7 @@ type AnswerOptions struct {
 	Tools    Value // the tools that were offered, by which parameters written as text get their types; or null
 }
 
-// OpensThought says whether a prompt ends within a thought, so that the answer begins with the rest of it.
+// OpensThought says whether a prompt ends within a thought, so that the answer begins with the rest of that thought.
 func OpensThought(prompt string) bool {
 	return strings.HasSuffix(strings.TrimRightFunc(prompt, isSpace), thinkOpen)
 }

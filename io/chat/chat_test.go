@@ -54,12 +54,16 @@ func TestFeatures(t *testing.T) {
 		"llama2":    {System: true},
 		"bitnet":    {System: true},
 		"falcon3":   {System: true, Tools: true},
-		"qwen3like": {System: true, Tools: true, ToolCalls: true, Thinking: true},
-		"xmltools":  {System: true, Tools: true, ToolCalls: true, Thinking: true},
+		"qwen3like": {System: true, Tools: true, ToolCalls: true, Thinking: true, Calls: JSONCalls},
+		"xmltools":  {System: true, Tools: true, ToolCalls: true, Thinking: true}, // its calls stand alone
 	} {
 		if got := mustParse(t, family(t, name)).Features(); got != want {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)
 		}
+	}
+	wrapped := strings.NewReplacer("'<function=' ~ call", "'<tool_call>\\n<function=' ~ call", "'</function>' }}", "'</function>\\n</tool_call>' }}").Replace(family(t, "xmltools"))
+	if got := mustParse(t, wrapped).Features().Calls; got != FunctionCalls {
+		t.Errorf("calls of lines: got %d, want %d", got, FunctionCalls)
 	}
 	if got := mustParse(t, "{{ raise_exception('no') }}").Features(); got != (Features{}) {
 		t.Errorf("got %+v", got)

@@ -8,16 +8,30 @@ type Features struct {
 	Tools     bool // the tools are rendered
 	ToolCalls bool // the tool calls of an assistant's message are rendered
 	Thinking  bool // EnableThinking changes the render, or an answer begins within a thought
+	Calls     CallForm
 }
+
+// CallForm is how a template writes the calls of an assistant's message, and its model therefore does.
+type CallForm byte
+
+const (
+	OtherCalls    CallForm = iota // in a form that [AnswerParser] does not read, or not at all
+	JSONCalls                     // an object with name and arguments within <tool_call>
+	FunctionCalls                 // <function=NAME> and its parameters, each in lines of its own, within <tool_call>
+)
 
 // Features finds out by rendering short conversations.
 func (t *Template) Features() Features {
 	const probe = "qzprobe"
-	shows := func(c Conversation) bool {
+	render := func(c Conversation) string {
 		c.BOS, c.EOS = "<s>", "</s>" // templates that add them fail without
 		text, err := t.Render(c)
-		return err == nil && strings.Contains(text, probe)
+		if err != nil {
+			return ""
+		}
+		return text
 	}
+	shows := func(c Conversation) bool { return strings.Contains(render(c), probe) }
 	user := Message("user", "Hello")
 	str := func(name, s string) Member { return Member{name, String(s)} }
 	function := Object(str("name", probe), str("description", "A tool."), Member{"parameters", Object(str("type", "object"),
@@ -36,10 +50,18 @@ func (t *Template) Features() Features {
 		text, _ := t.Render(Conversation{Messages: List(user), AddGenerationPrompt: true, EnableThinking: think, BOS: "<s>", EOS: "</s>"})
 		return text
 	}
+	asked, form := render(call(Object(str("place", "Bern")))), OtherCalls
+	switch {
+	case strings.Contains(asked, callOpen+"\n{\"name\": \""+probe+"\", \"arguments\": {\"place\": \"Bern\"}}\n"+callClose):
+		form = JSONCalls
+	case strings.Contains(asked, callOpen+"\n"+funcOpen+probe+">\n<parameter=place>\nBern\n</parameter>\n"+funcClose+"\n"+callClose):
+		form = FunctionCalls
+	}
 	return Features{
+		Calls:     form,
 		System:    shows(Conversation{Messages: List(Message("system", probe), user)}),
 		Tools:     shows(Conversation{Messages: List(user), Tools: tools}),
-		ToolCalls: shows(call(Object(str("place", "Bern")))) || shows(call(String(`{"place": "Bern"}`))),
+		ToolCalls: strings.Contains(asked, probe) || shows(call(String(`{"place": "Bern"}`))),
 		Thinking:  prompt(&on) != prompt(&off) || OpensThought(prompt(nil)),
 	}
 }

@@ -100,9 +100,6 @@ func decodeNumber(s string) (value, error) {
 // String returns a string as a Value.
 func String(s string) Value { return Value{strings.ToValidUTF8(s, "\ufffd")} }
 
-// Bool returns a truth value as a Value.
-func Bool(b bool) Value { return Value{b} }
-
 // Int returns a whole number as a Value.
 func Int(n int64) Value { return Value{n} }
 

@@ -74,6 +74,10 @@ func checkMessages(v value) error {
 		if _, ok := message.get("role"); !ok {
 			return fmt.Errorf("message %d: got no role, want system, user, assistant or tool", i+1)
 		}
+		content, _ := message.get("content")
+		if _, calls := message.get("tool_calls"); (content == nil || content == value(none)) && !calls { // a template would write "None"
+			return fmt.Errorf("message %d: got no content, want a text, or calls of tools", i+1)
+		}
 		if isAnswer(item) {
 			answers++
 		}

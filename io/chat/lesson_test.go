@@ -89,12 +89,14 @@ func TestRecordRefusals(t *testing.T) {
 		`{"messages":"x"}`:               "got str, want an array of messages",
 		`{"messages":[1]}`:               "message 1: got int, want an object",
 		`{"messages":[{"content":"x"}]}`: "message 1: got no role",
-		`{"messages":[{"role":"user","content":"x"}]}`:    "got no message of the assistant",
-		`{"conversations":[{"from":"bard","value":"x"}]}`: `turn 1: got "from" "bard"`,
-		`{"conversations":[{"from":"gpt"}]}`:              "turn 1: ",
-		`{"conversations":[3]}`:                           "turn 1: got int, want an object",
-		`{"conversations":{}}`:                            `got dict, want an array of "conversations"`,
-		`{`:                                               "",
+		`{"messages":[{"role":"user","content":null},{"role":"assistant","content":"x"}]}`: "message 1: got no content",
+		`{"messages":[{"role":"user","content":"x"},{"role":"assistant"}]}`:                "message 2: got no content",
+		`{"messages":[{"role":"user","content":"x"}]}`:                                     "got no message of the assistant",
+		`{"conversations":[{"from":"bard","value":"x"}]}`:                                  `turn 1: got "from" "bard"`,
+		`{"conversations":[{"from":"gpt"}]}`:                                               "turn 1: ",
+		`{"conversations":[3]}`:                                                            "turn 1: got int, want an object",
+		`{"conversations":{}}`:                                                             `got dict, want an array of "conversations"`,
+		`{`:                                                                                "",
 	} {
 		if _, err := ParseRecord([]byte(line)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", line, err, want)

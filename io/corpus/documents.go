@@ -31,14 +31,14 @@ type Options struct {
 	Records bool
 	// AllowInvalid takes files of which more than one byte in a hundred is not UTF-8.
 	AllowInvalid bool
-	// Invalid, if given, is told of each file at its end how many of its bytes were not UTF-8, where there were any.
+	// Invalid, if given, is called at the end of each file that has bytes that are not UTF-8, with their number.
 	Invalid func(path string, invalid, bytes int64)
 }
 
-// Documents reads all documents of the inputs, which are what [Files] takes. Files are text, or records of JSON when
-// their name ends in .jsonl; both may be compressed with gzip. A run of bytes that are not UTF-8 becomes one U+FFFD, a
-// byte order mark is dropped, and what is blank is no document. What is no text, by its first bytes or by how many of
-// them are zero or not UTF-8 ([ErrNotUTF8]), is an error. An error is the last thing yielded.
+// Documents reads all documents of the inputs, which are what [Files] takes. Files are text, or records of JSON when their name
+// ends in .jsonl; both may be compressed with gzip. A run of bytes that are not UTF-8 becomes one U+FFFD, a byte order mark is
+// dropped, and blank text is skipped. A file that is not text, going by its first bytes or by how many bytes are zero or not
+// UTF-8 ([ErrNotUTF8]), is an error. An error is the last thing yielded.
 func Documents(inputs []string, o Options) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		files, err := Files(inputs)
@@ -207,8 +207,8 @@ func (r *reader) tooLong() error {
 	return fmt.Errorf("line %d: a document longer than %d bytes", r.lines, r.limit)
 }
 
-// text cuts where a line begins a document: in line mode each line that is not blank, in block mode such a line after
-// a blank one. Blank lines before the first document belong to it.
+// text cuts where a line begins a document: in line mode at each line that is not blank, in block mode at such a line after a
+// blank one. Blank lines before the first document belong to it.
 func (r *reader) text(mode Mode) error {
 	var doc, line []byte
 	var full, afterBlank bool // doc has text; doc ends with a blank line that follows text

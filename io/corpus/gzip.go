@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// unpacker reads what gzip has packed, in one part or several. Zeros after the last one, with which tapes and some
-// programs fill up a file, are nothing, as to gzip itself.
+// unpacker reads what gzip has packed, in one part or several. Zeros after the last part, with which tapes and some programs
+// pad a file, are ignored, as gzip itself does.
 type unpacker struct {
 	in *bufio.Reader
 	z  *gzip.Reader

@@ -16,8 +16,8 @@ const (
 	writeText = ", want its texts as .txt or .jsonl"
 )
 
-// notText are beginnings of files that are no text, and what to say to them. Where a text may begin with the same
-// letters, a byte that no text has must follow within the first few.
+// notText are the beginnings of files that are not text, and what to say about them. Where a text may begin with the same
+// letters, a byte that no text has must follow within the next few.
 var notText = []struct {
 	magic, say string
 	binary     bool // only with a control character among the next bytes
@@ -71,7 +71,7 @@ var notText = []struct {
 // oneValue is the beginning of a JSON value that takes a whole file: a list of objects, or an object of several lines.
 var oneValue = regexp.MustCompile(`^\s*(\[\s*\{\s*"|\{[ \t\r]*\n\s*"(\\.|[^"\\\n])*"\s*:)`)
 
-// checkKind refuses by its name what is no text; head is its beginning, name its name without .gz.
+// checkKind refuses a file that is not text, and says what it is; head is its beginning, name its name without .gz.
 func checkKind(name string, head []byte) error {
 	for _, k := range notText {
 		if rest, ok := bytes.CutPrefix(head, []byte(k.magic)); ok && (!k.binary || hasControl(rest[:min(len(rest), 8)])) {

@@ -9,9 +9,9 @@ import (
 // LeastReread is the shortest context whose rows can be composed of passages.
 const LeastReread = 32
 
-// Reread makes a share of the rows, 0 to 1, such as say things again: one composed of passages takes the place of the
-// window whose turn it is. What is predicted better the second time can only have been remembered, so that a memory
-// learns to be one, which ordinary text hardly asks of it.
+// Reread makes a share of the rows, 0 to 1, such as say things again: one composed of passages takes the place of the window
+// whose turn it is. What is predicted better the second time can only have been remembered, so the memory learns to remember,
+// which ordinary text hardly asks of it.
 //
 // Where they stand, and what is in them, follows from (seed, position) alone, as with windows.
 func (s *Sampler) Reread(share float64) error {

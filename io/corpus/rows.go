@@ -21,9 +21,9 @@ const (
 // NoTarget stands for a target that counts nothing, as package op has it.
 const NoTarget uint32 = math.MaxUint32
 
-// Rows are documents of marked tokens as rows of a width: each begins with an empty memory and holds tokens of one document
-// alone, so that nothing leaks from one into another. What a document does not fill counts nothing, and of a longer one each row
-// begins anew where the one before ended.
+// Rows are documents of marked tokens as rows of one width: each begins with an empty memory and holds tokens of only one
+// document, so that nothing leaks from one document into another. What a document leaves of its row does not count; a longer
+// document continues in the next row, which begins with an empty memory again.
 type Rows struct {
 	from   source
 	marks  []byte

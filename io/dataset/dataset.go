@@ -6,8 +6,8 @@
 //
 // # Why
 //
-// Why does an end of the context leave everything as it was? What takes minutes is stopped by people, and a data directory of
-// half a text looks like one of the whole.
+// Why does an end of the context leave everything as it was? Users stop what takes minutes, and a data directory made of half a
+// text looks like one of the whole text.
 package dataset
 
 import (
@@ -37,7 +37,7 @@ type Source struct {
 }
 
 // Vocabulary makes a tokenizer.json of at most size tokens, each of a pair that occurs minFrequency times, and says how many it
-// has: fewer where the text has not so many pairs. An end of the context gives its cause.
+// has: fewer where the text has not so many pairs. If the context ends, the error is its cause.
 func Vocabulary(ctx context.Context, docs iter.Seq2[corpus.Document, error], size, minFrequency int) (file []byte, tokens int, err error) {
 	texts := func(yield func(string, error) bool) {
 		for doc, err := range docs {
@@ -61,8 +61,8 @@ func Vocabulary(ctx context.Context, docs iter.Seq2[corpus.Document, error], siz
 	return file, tok.Size(), nil
 }
 
-// Write writes a data directory as a whole: token files for training and validation, the tokenizer, whose file is given with its
-// name for errors, and a description. Whatever fails leaves what was there; an end of the context gives its cause.
+// Write writes a data directory as a whole: token files for training and validation, the tokenizer, whose file is given with
+// its name for errors, and a description. If it fails, what was there stays; if the context ends, the error is its cause.
 func Write(ctx context.Context, dir, name string, file []byte, from Source) (corpus.Meta, error) {
 	var meta corpus.Meta
 	tok, err := tokenizer.Parse(name, file)

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"bitgpu/internal/await"
 	"bitgpu/io/corpus"
@@ -13,8 +14,8 @@ import (
 	"bitgpu/io/tokenizer"
 )
 
-// Encode encodes documents on all cores, a megabyte of text at once, and hands them on in their order. An end of the context
-// gives its cause.
+// Encode encodes documents on all cores, a megabyte of text at once, and hands them on in their order. If the context ends, the
+// error is its cause.
 func Encode(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus.Document, error], use func(text string, ids []uint32) error) error {
 	const together = 1 << 20 // bytes of text
 	var pending []corpus.Document
@@ -52,10 +53,12 @@ func encode(ctx context.Context, tok *tokenizer.Tokenizer, docs []corpus.Documen
 		ids, errs := make([][]uint32, len(docs)), make([]error, len(docs))
 		const each = 64
 		var all sync.WaitGroup
+		var failed atomic.Bool // what makes one text fail may take as many steps in each of the others
 		for from := 0; from < len(docs); from += each {
 			all.Go(func() {
-				for i := from; i < min(from+each, len(docs)) && ctx.Err() == nil; i++ {
+				for i := from; i < min(from+each, len(docs)) && ctx.Err() == nil && !failed.Load(); i++ {
 					if ids[i], errs[i] = tok.EncodeDocument(docs[i].Text); errs[i] != nil {
+						failed.Store(true)
 						errs[i] = fmt.Errorf("%s: the document that begins with %.40q: %w", docs[i].Path, docs[i].Text, errs[i])
 					}
 				}

@@ -7,9 +7,9 @@
 //
 // # Why
 //
-// Why a memory map? As for safetensors: a model starts without reading what it does not use. Keys and values are checked
-// when the file is opened and made into Go values when they are asked for, so that a file cannot make itself a burden by
-// what it announces. Tensor data live until [File.Close]; what the getters return is the caller's.
+// Why a memory map? As for safetensors: a model starts without reading what it does not use. Keys and values are checked when
+// the file is opened and made into Go values when they are asked for, so that what a file announces costs no memory. Tensor
+// data live until [File.Close]; what the getters return is the caller's.
 //
 // Why is a file refused over a gap between two tensors? llama.cpp refuses it too, so no file in use has one, and the
 // bytes a tensor takes tell apart layouts that share a type's number: see [Tensor.Layout].

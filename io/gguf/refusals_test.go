@@ -55,7 +55,7 @@ func TestRefusals(t *testing.T) {
 		"key a: the file ends too early: an array of 9223372036854775808 uint64":    head(3, 0, 1) + text("a") + u32(9) + u32(10) + u64(huge) + "...",
 		"key a: the file ends too early: an array of 2305843009213693952 uint64":    head(3, 0, 1) + text("a") + u32(9) + u32(10) + u64(1<<61) + "...",
 		"key a: the file ends too early: an array of 3 string announced, 23 bytes":  head(3, 0, 1) + text("a") + u32(9) + u32(8) + u64(3) + strings.Repeat("\x00", 23),
-		"key a: element 1: the file ends too early: want 9223372036854775808 bytes":      head(3, 0, 1) + text("a") + u32(9) + u32(8) + u64(2) + text("") + u64(huge),
+		"key a: element 1: the file ends too early: want 9223372036854775808 bytes": head(3, 0, 1) + text("a") + u32(9) + u32(8) + u64(2) + text("") + u64(huge),
 		"key a: is an array of arrays, which no known model has: not supported":     head(3, 0, 1) + text("a") + u32(9) + u32(9) + u64(1) + u32(9) + u64(1),
 		"key a: is an array of type 77, want one from 0 to 12":                      head(3, 0, 1) + text("a") + u32(9) + u32(77) + u64(1),
 		"key general.alignment is 0, want a power of two up to 2³⁰":                 head(3, 0, 1) + text(alignmentKey) + u32(4) + u32(0),

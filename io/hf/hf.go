@@ -4,7 +4,7 @@
 // The forms are BitNet's packed bytes with a scale that multiplies or divides, its bfloat16 masters, floats that hold
 // ternary values (TriLM, Bonsai's unpacked files) and MLX's two bits. All become a [trit.Matrix].
 //
-// It is not for architectures: which tensors a model has and what it does with them is the engine's to know.
+// It is not for architectures: which tensors a model has and what it does with them is for the engine to know.
 //
 // # Why
 //

@@ -27,7 +27,7 @@ func Object() *Form { return &Form{root: anyObject} }
 
 // Schema is the form of the values that fit a JSON schema of draft 2020-12 or an earlier one. An error is an [ErrSchema].
 func Schema(schema []byte) (*Form, error) {
-	n, err := compile(schema)
+	n, _, err := compile(schema)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func Schema(schema []byte) (*Form, error) {
 // After is the form with a thought before the text, or not.
 func (f *Form) After(t Thought) *Form { return &Form{f.root, t} }
 
-// ErrForm is a schema that can be read in too many ways at once, or a vocabulary that cannot write it.
+// ErrForm is returned for a schema that can be read in too many ways at once, or that the vocabulary cannot write.
 var ErrForm = errors.New("the form cannot be written")
 
 // The sizes of an automaton's tables.

@@ -57,8 +57,8 @@ func (f *Form) Begin(v *Vocabulary) *Writer {
 	return w
 }
 
-// Mask has a bit for each token that may come next: token i is bit i%64 of word i/64. It must not be changed, and holds until the
-// next call. Those that end a text are among them where it may end. It is an [ErrForm] if there are none.
+// Mask has a bit for each token that may come next: token i is bit i%64 of word i/64. It must not be changed, and holds until
+// the next call. Those that end a text are among them where it may end. The error is [ErrForm] if there are none.
 func (w *Writer) Mask() ([]uint64, error) {
 	if w.err != nil {
 		return nil, w.err
@@ -121,7 +121,7 @@ func (w *Writer) fill(mask []uint64) (some bool, err error) {
 	return some, nil
 }
 
-// Add takes a token that was drawn. One that Mask does not have is an [ErrForm].
+// Add takes a token that was drawn. For one that Mask does not have the error is [ErrForm].
 func (w *Writer) Add(id uint32) error {
 	if w.err != nil {
 		return w.err

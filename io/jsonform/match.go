@@ -72,7 +72,9 @@ func (m value) step(a *automaton, b byte, then *stack) {
 			literal{text: t}.step(a, b, then)
 		}
 	case text:
-		if b == '"' {
+		if b == '"' && n.pattern != nil {
+			a.emit(a.push(patterned{p: n.pattern}, then))
+		} else if b == '"' {
 			a.emit(a.push(chars{n: n}, then))
 		}
 	case number:
@@ -85,6 +87,13 @@ func (m value) step(a *automaton, b byte, then *stack) {
 		if b == '{' {
 			a.emit(a.push(space{depth: m.depth + 1}, a.push(key{n, 0, m.depth + 1, true}, then)))
 		}
+	case sequence:
+		for i := len(n.choices) - 1; i > 0; i-- {
+			then = a.push(value{n: n.choices[i]}, then)
+		}
+		value{n: n.choices[0]}.step(a, b, then)
+	case parameterLines:
+		lines{of: n}.step(a, b, then)
 	}
 }
 

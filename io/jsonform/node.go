@@ -12,6 +12,10 @@ const (
 	number
 	array
 	members
+
+	sequence       // of choices, one after the other
+	parameterLines // of a call, by members
+	textLine       // one of them that is a text
 )
 
 // node is a schema as the automaton runs it.
@@ -20,7 +24,8 @@ type node struct {
 	choices []*node
 	texts   []string // of literals, as JSON
 
-	least, most int // characters or items; most below 0: no bound
+	least, most int      // characters or items; most below 0: no bound
+	pattern     *pattern // of a text, which has least and most in it, or nil
 
 	whole   bool  // a number without a fraction
 	bounded bool  // low and high hold, in units of 10⁻ᶠʳᵃᶜᵗⁱᵒⁿ

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// ErrSchema is a schema that is none, that no value fits, or that has what is not held here; the text says where.
+// ErrSchema is returned for a schema that is not valid, that no value fits, or that uses what is not supported here; the text
+// says where.
 var ErrSchema = errors.New("the schema cannot be held to")
 
 // The sizes of a schema.
@@ -25,37 +26,36 @@ type compiler struct {
 	nodes []*node
 	known map[*object]*node // where a reference leads
 	texts int
+	work  int // on regular expressions
 }
 
 func refuse(at, format string, a ...any) error {
 	return fmt.Errorf("%w: %s: %s", ErrSchema, at, fmt.Sprintf(format, a...))
 }
 
-// compile makes the node of a whole schema.
-func compile(data []byte) (*node, error) {
+// compile makes the node of a whole schema, which comes with it as it was read.
+func compile(data []byte) (n *node, root any, err error) {
 	if len(data) > mostBytes {
-		return nil, refuse("#", "got %d bytes, want at most %d", len(data), mostBytes)
+		return nil, nil, refuse("#", "got %d bytes, want at most %d", len(data), mostBytes)
 	}
-	root, err := parse(data)
-	if err != nil {
-		return nil, refuse("#", "is not JSON: %v", err)
+	if root, err = parse(data); err != nil {
+		return nil, nil, refuse("#", "is not JSON: %v", err)
 	}
 	c := &compiler{root: root, known: map[*object]*node{}}
-	n, err := c.schema(root, "#")
-	if err != nil {
-		return nil, err
+	if n, err = c.schema(root, "#"); err != nil {
+		return nil, nil, err
 	}
 	if err := c.loops(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	measure(c.nodes)
 	switch {
 	case n.depth >= endless:
-		return nil, refuse("#", "no value fits it: what it requires has no end")
+		return nil, nil, refuse("#", "no value fits it: what it requires has no end")
 	case n.depth >= deepest:
-		return nil, refuse("#", "got values of at least %d within each other, want at most %d", n.depth, deepest)
+		return nil, nil, refuse("#", "got values of at least %d within each other, want at most %d", n.depth, deepest)
 	}
-	return n, nil
+	return n, root, nil
 }
 
 // loops refuses choices that lead back to themselves before anything is written.
@@ -94,7 +94,7 @@ var notes = strings.Fields("title description default example examples $schema $
 var keywords = map[string][]string{
 	"object": strings.Fields("properties required additionalProperties"),
 	"array":  strings.Fields("items prefixItems minItems maxItems uniqueItems"),
-	"string": strings.Fields("minLength maxLength"),
+	"string": strings.Fields("minLength maxLength pattern"),
 	"number": strings.Fields("minimum maximum exclusiveMinimum exclusiveMaximum"),
 }
 

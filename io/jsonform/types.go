@@ -67,8 +67,7 @@ func (c *compiler) typed(o *object, at string) ([]*node, error) {
 		case "array":
 			n, err = c.array(o, at)
 		case "string":
-			n = &node{kind: text}
-			n.least, n.most, err = bounds(o, "minLength", "maxLength", at)
+			n, err = c.text(o, at)
 		case "number", "integer":
 			n, err = numbers(o, name == "integer", at)
 		case "boolean":
@@ -85,6 +84,22 @@ func (c *compiler) typed(o *object, at string) ([]*node, error) {
 		all = append(all, n)
 	}
 	return all, nil
+}
+
+func (c *compiler) text(o *object, at string) (*node, error) {
+	n := &node{kind: text}
+	var err error
+	if n.least, n.most, err = bounds(o, "minLength", "maxLength", at); err != nil {
+		return nil, err
+	}
+	if v, ok := o.values["pattern"]; ok {
+		expression, ok := v.(string)
+		if !ok {
+			return nil, refuse(at+"/pattern", "got %.40s, want a regular expression", write(v))
+		}
+		n.pattern, err = c.pattern(expression, n.least, n.most, at+"/pattern")
+	}
+	return n, err
 }
 
 // bounds are two whole numbers of a schema, most -1 where there is none.

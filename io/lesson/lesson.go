@@ -18,7 +18,7 @@ type Teacher struct {
 	bos, eos string
 }
 
-// NewTeacher is one for a model's tokenizer and template.
+// NewTeacher makes a Teacher for a model's tokenizer and template.
 func NewTeacher(tok *tokenizer.Tokenizer, template *chat.Template) *Teacher {
 	t := &Teacher{tok: tok, template: template}
 	for id := range uint32(tok.Size()) {

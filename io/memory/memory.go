@@ -1,15 +1,14 @@
 // Package memory reads and writes memory files: what a model's test-time-training layers have learnt from one
 // sequence, so that a later run goes on where this one stopped.
 //
-// A memory file is a safetensors file with one tensor layer_{i} a layer, (d, d) or with heads (h, c, c), and for the
-// delta mixer layer_{i}.conv, (3, 3, d), the last inputs of its three convolutions: key, query, value; oldest first.
-// Models of the public families have key.{i} and value.{i}, (tokens, heads, width), of a layer with attention, and state.{i} and
-// conv.{i} of one with the gated delta rule, instead. With a conversation there may be mark.{i}, the states at the last
-// border of its turns.
-// What was predicted last is in the metadata, where readers that know nothing of it pass over it: logits, the logits of
+// A memory file is a safetensors file with one tensor layer_{i} a layer, (d, d) or with heads (h, c, c), and for the delta
+// mixer layer_{i}.conv, (3, 3, d), the last inputs of its three convolutions: key, query, value; oldest first. Models of the
+// public families have key.{i} and value.{i}, (tokens, heads, width), of a layer with attention, and state.{i} and conv.{i} of
+// one with the gated delta rule, instead. With a conversation there may be mark.{i}, the states at the last border of its
+// turns. What was predicted last is in the metadata, where readers that know nothing of it pass over it: logits, the logits of
 // the next token, float32, little-endian, in base64; recent, the last tokens, separated by commas, the latest last; and chat,
-// the conversation that was read, as JSON, which only who wrote it knows.
-// It is not for weights, and it does not know the model: whether shapes and identity fit is for the caller to see.
+// the conversation that was read, as JSON in a form that only its writer knows. It is not for weights, and it does not know the
+// model: whether shapes and identity fit is for the caller to see.
 //
 // # Why
 //

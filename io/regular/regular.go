@@ -1,7 +1,7 @@
 // Package regular opens the files that the program reads. It takes regular files alone: a pipe without a writer would
 // hold the program for ever, and a device such as /dev/zero has no end.
 //
-// It is not for streams: who documents that it reads one, reads stdin.
+// It is not for streams: a command that documents that it reads one reads stdin.
 package regular
 
 import (

@@ -3,9 +3,9 @@
 // Unigram models, with their normalizers, pre-tokenizers, post-processors, decoders and added tokens. It also trains
 // byte-level BPE vocabularies and writes them in the same format.
 //
-// It is not for WordPiece and word-level models, for pairs of texts, truncation, padding or the places in the text that
-// ids come from. What it does not know it refuses by its name when the file is read, so that a tokenizer that loads is
-// one whose ids can be trusted.
+// It is not for WordPiece and word-level models, for pairs of texts, truncation, padding or the places in the text that ids
+// come from. What it does not support it refuses by name when the file is read, so that a tokenizer that loads is one whose ids
+// can be trusted.
 //
 // # Why
 //

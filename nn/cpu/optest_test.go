@@ -10,6 +10,13 @@ import (
 	"bitgpu/nn/optest"
 )
 
+// TestLacks: the CPU has everything, since what others lack is compared with nothing else.
+func TestLacks(t *testing.T) {
+	if got := append(optest.Lacks(cpu.NewScalar[float64]()), optest.Lacks(cpu.New())...); got != nil {
+		t.Errorf("got none of %v", got)
+	}
+}
+
 func TestOps(t *testing.T) {
 	t.Run("float64", func(t *testing.T) { optest.Run(t, cpu.NewScalar[float64]()) })
 	t.Run("scalar", func(t *testing.T) { optest.Run(t, cpu.NewScalar[float32]()) })

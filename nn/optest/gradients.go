@@ -8,7 +8,7 @@ import (
 )
 
 // withoutGradient are the operations that nothing is differentiated through.
-var withoutGradient = map[string]bool{"adamw": true, "sample": true, "blocks": true}
+var withoutGradient = map[string]bool{"adamw": true, "sample": true, "blocks": true, "gather": true}
 
 // Gradients holds the reference's backward against differences of its forward in float64: in every
 // case that is given a gradient, a few dozen elements of each tensor that gets one.

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -19,6 +20,7 @@ type AdaptOptions struct {
 	Minutes float64 `json:"minutes,omitempty"` // see Steps
 	LR      float64 `json:"lr"`                // highest learning rate
 	Seed    uint64  `json:"seed"`
+	Shards  int     `json:"shards,omitempty"` // see Shape; 0 = a step is computed as a whole, on one rank only
 }
 
 // adaptWarmup is how many steps the learning rate climbs for; whatever Steps is, they are the same, so that --minutes can time them.
@@ -38,22 +40,36 @@ func (o AdaptOptions) Validate() error {
 	case o.Steps < 0 || o.Steps == 0 && !(o.Minutes > 0 && o.Minutes < 1e6):
 		return fmt.Errorf("steps: got %d in %v minutes, want 1 step or more, or a time", o.Steps, o.Minutes)
 	case !(o.LR >= 0 && o.LR < 1e3):
-		return fmt.Errorf("lr: got %v, want a number that is not negative", o.LR)
+		return fmt.Errorf("lr: got %v, want a number from 0 to below 1000", o.LR)
 	}
-	return nil
+	return checkShards(o.Shards, o.Batch)
 }
 
 // Shape is what the learner needs to know.
 func (o AdaptOptions) Shape() Shape {
-	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: 1, Clip: 1}
+	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: 1, Clip: 1, Shards: o.Shards}
 }
 
 // Fit limits the rows to a text of so many tokens: no row is longer than the text, and no more rows are read at once than it
-// fills.
+// fills. Each shard has at least one row.
 func (o AdaptOptions) Fit(tokens int) AdaptOptions {
-	o.Time = min(o.Time, tokens-1)
+	o.Time = max(min(o.Time, (tokens-1)/max(o.Shards, 1)), 1)
 	o.Batch = min(o.Batch, max((tokens-1)/o.Time, 1))
+	return o.wholeShards()
+}
+
+// wholeShards rounds the rows of a step down to a multiple of the shards.
+func (o AdaptOptions) wholeShards() AdaptOptions {
+	if o.Shards > 0 {
+		o.Batch = max(o.Batch/o.Shards, 1) * o.Shards
+	}
 	return o
+}
+
+// FitRows limits the rows of a step to the number that there is.
+func (o AdaptOptions) FitRows(rows int) AdaptOptions {
+	o.Batch = min(o.Batch, rows)
+	return o.wholeShards()
 }
 
 // StepsOf is how many steps it takes to read a text of so many tokens a number of times.
@@ -75,7 +91,8 @@ type AdapterTrainer interface {
 
 var _ AdapterTrainer = (*Learner[int])(nil)
 
-// Adaptation is the training of an adapter on one text.
+// Adaptation is the training of an adapter on one text. Of the ranks of a group, which is that of the trainer's shape, each has one of
+// its own, and rank 0 alone saves.
 type Adaptation struct {
 	Trainer AdapterTrainer
 	Options AdaptOptions
@@ -98,18 +115,20 @@ func (a *Adaptation) Do(ctx context.Context) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	n := o.Batch * o.Time
+	n, shape := o.Batch*o.Time, a.Trainer.Shape()
+	group, own := shape.group(), shape.OwnTokens()
+	from := group.Rank() * own
 	if a.Marks != nil {
 		var err error
 		if a.lessons, err = corpus.NewRows(span(a.Tokens), a.Marks, o.Time); err != nil {
 			return err
 		}
 	}
-	inputs, targets := make([]uint32, n), make([]uint32, n)
+	inputs, targets := make([]uint32, n), make([]uint32, n) // of all ranks
 	start, first := time.Now(), a.Trainer.Updates()
 	for o.Steps == 0 || a.Trainer.Updates() < o.Steps {
-		if ctx.Err() != nil {
-			return nil
+		if stopped, err := Any(group, ctx.Err() != nil); stopped || err != nil {
+			return err
 		}
 		step := a.Trainer.Updates()
 		if err := a.rows(step, inputs, targets); err != nil {
@@ -119,7 +138,7 @@ func (a *Adaptation) Do(ctx context.Context) error {
 		if rate.Steps == 0 {
 			rate.Steps = 1 << 30 // while the rate climbs, the end does not matter
 		}
-		a.Trainer.Step(rate.rate(step), inputs, targets)
+		a.Trainer.Step(rate.rate(step), inputs[from:from+own], targets[from:from+own])
 		results, err := a.Trainer.Results()
 		if err != nil {
 			return err
@@ -130,17 +149,29 @@ func (a *Adaptation) Do(ctx context.Context) error {
 		done := a.Trainer.Updates()
 		each := time.Since(start) / time.Duration(max(done-first-1, 1))
 		if o.Steps == 0 && done-first > timedSteps {
-			o.Steps = done + max(int((time.Duration(o.Minutes*float64(time.Minute))-time.Since(start))/max(each, 1)), adaptWarmup)
+			more := max(int((time.Duration(o.Minutes*float64(time.Minute))-time.Since(start))/max(each, 1)), adaptWarmup)
+			if o.Steps, err = agreeOn(group, done+more); err != nil {
+				return err
+			}
 		}
 		left := each * time.Duration(max(o.Steps-done, 0))
 		a.Progress(done, o.Steps, float64(results[len(results)-1].Loss)*float64(n)/float64(max(Counted(targets), 1)), left)
-		if a.Saves > 0 && done%a.Saves == 0 && done < o.Steps {
+		if a.Saves > 0 && done%a.Saves == 0 && done < o.Steps && group.Rank() == 0 {
 			if err := a.Save(); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// agreeOn gives every rank the number of rank 0.
+func agreeOn(g Group, n int) (int, error) {
+	bits, err := Broadcast(g, binary.LittleEndian.AppendUint64(nil, uint64(n)))
+	if err != nil {
+		return 0, err
+	}
+	return int(binary.LittleEndian.Uint64(bits)), nil
 }
 
 // rows fills the rows of a step: windows of the text, each pass over it in an order of its own and from another first token.

@@ -1,7 +1,9 @@
 package train_test
 
 import (
+	"bytes"
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -93,6 +95,30 @@ func TestAdaptationResumes(t *testing.T) {
 	}
 	if _, _, _, err := train.OpenAdaptation(path, whole.Trainer.Config(), first.Tokens[1:], nil); err == nil || !strings.Contains(err.Error(), "another text") {
 		t.Errorf("another text: got %v, want a refusal", err)
+	}
+}
+
+// A state with one other bit, wherever it lies, is refused: it would train something else.
+func TestDamagedAdaptationIsRefused(t *testing.T) {
+	a, _ := adaptation(t, "")
+	path := filepath.Join(t.TempDir(), "x.training")
+	if err := a.SaveAdaptation(path); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := []int{len(data) - 1, len(data) - 2, len(data) / 2, bytes.Index(data, []byte("updates")) + len(`updates\":`), bytes.Index(data, []byte("0.005"))}
+	for _, i := range at {
+		damaged := bytes.Clone(data)
+		damaged[i] ^= 1
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, _, err := train.OpenAdaptation(path, a.Trainer.Config(), a.Tokens, nil); err == nil || !strings.HasPrefix(err.Error(), path+": ") && !strings.Contains(err.Error(), path) {
+			t.Errorf("byte %d: got %v, want a refusal", i, err)
+		}
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"hash/crc32"
 
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
@@ -22,8 +22,20 @@ type adaptState struct {
 	Inside  bool           `json:"inside,omitempty"` // see nn.Adapter
 }
 
-// adaptKey is where in the metadata of the file it stands.
-const adaptKey = "bitgpu.training"
+// Where in the metadata of the file it stands, and the checksum of it and of all tensors.
+const (
+	AdaptationKey = "bitgpu.training"
+	adaptSum      = "bitgpu.crc32c"
+)
+
+// sumAdaptation is that checksum, of tensors in the order in which they are written.
+func sumAdaptation(state []byte, tensors []safetensors.Tensor) string {
+	sum := crc32.Checksum(state, castagnoli)
+	for _, t := range tensors {
+		sum = crc32.Update(sum, castagnoli, t.Data)
+	}
+	return fmt.Sprintf("%08x", sum)
+}
 
 var adaptParts = []struct {
 	part Part
@@ -33,7 +45,7 @@ var adaptParts = []struct {
 // SaveAdaptation writes all that the training goes on from.
 func (a *Adaptation) SaveAdaptation(path string) error {
 	c := a.Trainer.Config()
-	s := adaptState{Options: a.Options, Updates: a.Trainer.Updates(), Text: tokensSum(a.Tokens, a.Marks), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale, Inside: c.Adapter.Inside}
+	s := adaptState{Options: a.Options, Updates: a.Trainer.Updates(), Text: TokensSum(a.Tokens, a.Marks), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale, Inside: c.Adapter.Inside}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -52,10 +64,10 @@ func (a *Adaptation) SaveAdaptation(path string) error {
 			tensors = append(tensors, safetensors.FromFloat32s(fmt.Sprintf("%s.%d", p.name, i), h.Shape, values))
 		}
 	}
-	return safetensors.WriteFile(path, tensors, map[string]string{adaptKey: string(data)})
+	return safetensors.WriteFile(path, tensors, map[string]string{AdaptationKey: string(data), adaptSum: sumAdaptation(data, tensors)})
 }
 
-// OpenAdaptation reads how a training was under way: its adapter's form, its options, and what puts its numbers back into an
+// OpenAdaptation reads how a training was under way: its adapter's form, its options, and what puts its numbers back into a
 // trainer. Another text or another model is refused.
 func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*nn.Adapter, AdaptOptions, func(AdapterTrainer) error, error) {
 	var none AdaptOptions
@@ -68,19 +80,21 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 	}
 	defer f.Close()
 	var s adaptState
-	if err := json.NewDecoder(strings.NewReader(f.Metadata()[adaptKey])).Decode(&s); err != nil {
+	text := []byte(f.Metadata()[AdaptationKey])
+	if err := json.Unmarshal(text, &s); err != nil {
 		return fail(fmt.Errorf("got no state of a training (%w)", err))
 	}
 	if err := s.Options.Validate(); err != nil {
 		return fail(err)
 	}
-	if s.Text != tokensSum(tokens, marks) {
+	if s.Text != TokensSum(tokens, marks) {
 		return fail(fmt.Errorf("got another text than the training had, want the same"))
 	}
 	a := &nn.Adapter{Ranks: s.Ranks, Scale: s.Scale, Inside: s.Inside}
 	c.Adapter = a
 	params := nn.AdapterParams(c)
 	parts := map[Part]*nn.Weights[op.HostTensor]{}
+	var tensors []safetensors.Tensor
 	for _, p := range adaptParts {
 		w := new(nn.Weights[op.HostTensor])
 		for i, of := range params {
@@ -93,11 +107,15 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 				return fail(err)
 			}
 			*w = append(*w, op.HostTensor{Format: op.F32, Shape: of.Shape, F32: v})
+			tensors = append(tensors, t)
 		}
 		parts[p.part] = w
 	}
 	if len(params) == 0 || len(f.Names()) != len(params)*len(adaptParts) {
 		return fail(fmt.Errorf("got %d tensors, want %d: it is the training of another model's adapter", len(f.Names()), len(params)*len(adaptParts)))
+	}
+	if got, want := sumAdaptation(text, tensors), f.Metadata()[adaptSum]; got != want {
+		return fail(fmt.Errorf("got the checksum %s, want %q: the file is damaged", got, want))
 	}
 	a.Weights = *parts[Masters]
 	return a, s.Options, func(e AdapterTrainer) error {
@@ -111,8 +129,8 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 	}, nil
 }
 
-// tokensSum is that of a text's tokens and marks.
-func tokensSum(tokens []uint32, marks []byte) string {
+// TokensSum is the checksum of a text's tokens and marks.
+func TokensSum(tokens []uint32, marks []byte) string {
 	h := sha256.New()
 	binary.Write(h, binary.LittleEndian, tokens)
 	h.Write(marks)

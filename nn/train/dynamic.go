@@ -1,6 +1,11 @@
 package train
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+
+	"bitgpu/nn"
+)
 
 // EvaluateDynamic predicts every token but the first, and learns while it reads (dynamic evaluation, arXiv 1709.07432): rows of
 // T tokens one after the other, each from an empty memory; what a row costs is measured before one step is taken on it at a
@@ -21,8 +26,12 @@ func EvaluateDynamic(e Trainer, tokens Tokens, rate float64, stop func() bool) (
 			return total, fmt.Errorf("dynamic evaluation: %w", err)
 		}
 		got, err := e.Evaluate(span(row[:n]), nil)
+		var ran *nn.NotFiniteError
+		if errors.As(err, &ran) {
+			err = ran
+		}
 		if err != nil {
-			return total, fmt.Errorf("the row from token %d on: %w", at, err)
+			return total, fmt.Errorf("dynamic evaluation: the row from token %d on: %w", at+1, err)
 		}
 		total.Tokens, total.Nats, total.Correct = total.Tokens+got.Tokens, total.Nats+got.Nats, total.Correct+got.Correct
 		if n < len(row) {

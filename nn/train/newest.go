@@ -138,6 +138,12 @@ func unsound(c nn.Config, err error) error {
 
 // advice is what helps most often when numbers have run away.
 func advice(c nn.Config) string {
+	if c.Adapter != nil { // the rest of the model is as it is
+		if !c.Delta() && c.Decoder == nil && c.InnerLR >= 2 {
+			return fmt.Sprintf("the model's own memory runs away with inner_lr %g", c.InnerLR)
+		}
+		return "try a smaller learning rate"
+	}
 	if c.TrainingScan().Minibatch {
 		return "try --ttt-rule sequential"
 	}

@@ -100,11 +100,8 @@ func (o Options) Validate() error {
 	if o.Reread > 0 && o.Time < corpus.LeastReread {
 		return fmt.Errorf("reread: got %d, want a context-len of %d or more", o.Time, corpus.LeastReread)
 	}
-	if o.Shards < 0 || o.Shards > mostShards || o.Shards&(o.Shards-1) != 0 {
-		return fmt.Errorf("shards: got %d, want a power of two up to %d", o.Shards, mostShards)
-	}
-	if o.Shards > 0 && o.Batch%o.Shards != 0 {
-		return fmt.Errorf("shards: got %d, want a divisor of batch-size, %d", o.Shards, o.Batch)
+	if err := checkShards(o.Shards, o.Batch); err != nil {
+		return err
 	}
 	switch o.Gradient {
 	case "", GradientF32:
@@ -123,6 +120,17 @@ func (o Options) Validate() error {
 	}
 	if o.Recompute != RecomputeAuto && o.Recompute != RecomputeOn && o.Recompute != RecomputeOff {
 		return fmt.Errorf("recompute: got %q, want %s, %s or %s", o.Recompute, RecomputeAuto, RecomputeOn, RecomputeOff)
+	}
+	return nil
+}
+
+// checkShards refuses shards that a batch cannot be cut into.
+func checkShards(shards, batch int) error {
+	if shards < 0 || shards > mostShards || shards&(shards-1) != 0 {
+		return fmt.Errorf("shards: got %d, want a power of two up to %d", shards, mostShards)
+	}
+	if shards > 0 && batch%shards != 0 {
+		return fmt.Errorf("shards: got %d, want a divisor of batch-size, %d", shards, batch)
 	}
 	return nil
 }

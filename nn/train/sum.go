@@ -212,6 +212,32 @@ func (s *summing) gather(v vector, f format) error {
 	return nil
 }
 
+// Messages calls a function with the bytes of every message that rank 0 sends for the sum over ranks of so many numbers: what
+// scatter and gather do, which all ranks do at the same time, each receiving about as much.
+func Messages(numbers, ranks, shards int, gradient string, send func(bytes int)) {
+	s := &summing{Group: sized{n: ranks}, shards: shards, format: format{gradient == GradientBF16}}
+	for i := range s.levels() {
+		has := func(rank int) int {
+			from, to := s.owned(rank, i+1)
+			return numbers*to/shards - numbers*from/shards
+		}
+		mine, theirs := has(0), has(1<<i)
+		for _, out := range []int{theirs, mine} { // there and back
+			for at := 0; at < max(mine, theirs); at += chunkNumbers {
+				send(s.format.width() * max(min(out-at, chunkNumbers), 0))
+			}
+		}
+	}
+}
+
+// sized is a group of which only the size is asked for.
+type sized struct {
+	Alone
+	n int
+}
+
+func (g sized) Size() int { return g.n }
+
 // exchange sends one vector and receives another, a chunk at a time.
 func (s *summing) exchange(peer int, send, receive vector, add bool, f format) error {
 	out, in := send.size(), receive.size()

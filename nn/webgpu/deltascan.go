@@ -35,17 +35,18 @@ func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor]) {
 			o.whole(u), o.whole(b), o.whole(conv), o.whole(gain), o.whole(mixed), o.whole(state), o.whole(tail), o.whole(read), o.whole(out), slots)
 		return
 	}
-	mix := wgsl.DeltaMixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), Tail: 1, N: uint32(s.n)}
+	alone := s.T == 1 && starts == nil
+	mix := wgsl.DeltaMixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), Tail: 1, Keep: flag(alone), N: uint32(s.n)}
 	o.dispatch(variant{kernel: wgsl.DeltaMix, slots: listed}, gpu.Params(&mix), s.n, 3*s.h,
 		o.whole(u), o.whole(conv), o.whole(tail), o.whole(mixed), slots)
-	if s.T > 1 || starts != nil {
-		span := spanOf(op.Scan{Chunk: chunk}, starts != nil)
-		o.scanDelta(s, s.params(s.T, span, chunk), s.B, o.whole(b), o.whole(mixed), o.whole(state), o.whole(starts), o.whole(read), nil, slots)
-	} else {
-		params := wgsl.DeltaStepParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), N: uint32(s.n)}
+	if alone {
+		params := wgsl.DeltaStepParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), N: uint32(s.n), Eps: eps}
 		o.dispatch(variant{kernel: wgsl.DeltaStep, slots: listed}, gpu.Params(&params), s.n, s.h,
-			o.whole(b), o.whole(mixed), o.whole(state), o.whole(read), slots)
+			o.whole(b), o.whole(mixed), o.whole(gain), o.whole(state), o.whole(read), o.whole(out), slots)
+		return
 	}
+	span := spanOf(op.Scan{Chunk: chunk}, starts != nil)
+	o.scanDelta(s, s.params(s.T, span, chunk), s.B, o.whole(b), o.whole(mixed), o.whole(state), o.whole(starts), o.whole(read), nil, slots)
 	output := wgsl.DeltaOutputParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), N: uint32(s.n), Eps: eps}
 	o.dispatch(variant{kernel: wgsl.DeltaOutput, slots: listed}, gpu.Params(&output), s.n, s.h,
 		o.whole(u), o.whole(gain), o.whole(tail), o.whole(read), o.whole(out), slots)

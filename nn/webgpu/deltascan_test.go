@@ -50,7 +50,7 @@ func decodeDelta(t *testing.T, storage int, workgroup uint32, B, D, h, c int) (m
 	return all, (o.dev.Stats().Dispatches - before) / tokens
 }
 
-// TestDeltaDecode holds step, convolution and rule in one dispatch, for devices that bind 12 buffers, and in two, for
+// TestDeltaDecode holds step, convolution and rule in one dispatch, for devices that bind 13 buffers, and in two, for
 // those that bind 10, against those in three, for those that bind the 8 that WebGPU promises, which the table of cases
 // holds against the reference.
 func TestDeltaDecode(t *testing.T) {
@@ -64,7 +64,7 @@ func TestDeltaDecode(t *testing.T) {
 			if three != 3 {
 				t.Errorf("8 buffers: got %d dispatches, want 3", three)
 			}
-			for storage, dispatches := range map[int]int{10: 2, 12: 1} {
+			for storage, dispatches := range map[int]int{10: 2, 13: 1} {
 				if storage > limit {
 					t.Logf("not with %d buffers: the adapter binds %d", storage, limit)
 					continue

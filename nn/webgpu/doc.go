@@ -25,7 +25,7 @@
 //
 // Why does a kernel bind thirteen buffers where WebGPU promises eight? Step, convolution and rule as one dispatch make
 // decoding with the delta mixer as short as with the tied one, five dispatches a layer. Adapters of desktops bind
-// more than thirteen; on others it is two dispatches, or, with fewer than ten, four.
+// more than thirteen; on others it is three dispatches, or two with ten.
 //
 // Why are slots a list in a buffer of their own? Sequences that are read together may lie anywhere in the tensors of states.
 // With the list a dispatch does all of them, whichever they are, and nothing is made when they change.

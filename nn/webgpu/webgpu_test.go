@@ -1,12 +1,20 @@
 package webgpu_test
 
 import (
+	"slices"
 	"testing"
 
 	"bitgpu/gpu/gputest"
 	"bitgpu/nn/optest"
 	"bitgpu/nn/webgpu"
 )
+
+// TestLacks lists what cannot be computed as yet: public models are not trained on a GPU but for what is frozen.
+func TestLacks(t *testing.T) {
+	if got, want := optest.Lacks(webgpu.New(gputest.Device(t))), []string{"GatedDeltaBackward", "RoPEBackward", "AttentionBackward"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
 
 func TestOperations(t *testing.T) { optest.Run(t, webgpu.New(gputest.Device(t))) }
 

@@ -36,6 +36,23 @@ def check_job(job, path):
     assert ranks == spec["mpiReplicaSpecs"]["Worker"]["replicas"] * spec["slotsPerWorker"], "want as many ranks as slots"
 
 
+def check_store(resources, bucket, path):
+    """The memories of a built overlay are in one place, a volume that all pods share or a bucket, and nothing is left of the other."""
+    pods = next(r for r in resources if r["kind"] == "StatefulSet")["spec"]["template"]["spec"]
+    serve = pods["containers"][0]
+    env = {e["name"]: e for e in serve["env"]}["MEMORY_STORE"]
+    claims = [r["metadata"]["name"] for r in resources if r["kind"] == "PersistentVolumeClaim"]
+    mounted = [m["mountPath"] for m in serve["volumeMounts"]]
+    assert "$(MEMORY_STORE)" in serve["command"], path
+    assert {m["name"] for m in serve["volumeMounts"]} == {v["name"] for v in pods["volumes"]}, path
+    if bucket:
+        assert set(env) == {"name", "valueFrom"} and not claims and "/memories" not in mounted, path
+        assert serve["envFrom"] == [{"secretRef": {"name": "bitgpu-s3"}}], path
+        assert next(r for r in resources if r["kind"] == "NetworkPolicy")["spec"]["egress"], path
+    else:
+        assert env == {"name": "MEMORY_STORE", "value": "/memories"} and claims == ["bitgpu-memories"] and "/memories" in mounted, path
+
+
 def main(built):
     for path in sorted(glob.glob(os.path.join(HERE, "base", "*.yaml"))) + built:
         if os.path.basename(path) != "kustomization.yaml":
@@ -50,12 +67,17 @@ def main(built):
     scaled = [m["pods"]["metric"]["name"] for d in documents(os.path.join(HERE, "base", "scale.yaml"))
               if d["kind"] == "HorizontalPodAutoscaler" for m in d["spec"]["metrics"]]
     assert scaled == [rule["name"]["as"]], f"the autoscaler reads {scaled}, the adapter makes {rule['name']['as']}"
-    # What the patches of an overlay name must be there, or kustomize adds a thing that nobody wanted.
-    for overlay in glob.glob(os.path.join(HERE, "overlays", "*", "kustomization.yaml")):
-        for patch in documents(overlay)[0]["patches"]:
+    # What a patch names must be there, or kustomize adds a thing that nobody wanted.
+    known = {(d["kind"], d["metadata"]["name"]) for path in glob.glob(os.path.join(HERE, "base", "*.yaml"))
+             if os.path.basename(path) != "kustomization.yaml" for d in documents(path)}
+    for path in glob.glob(os.path.join(HERE, "overlays", "*", "kustomization.yaml")) + glob.glob(os.path.join(HERE, "components", "*", "kustomization.yaml")):
+        for patch in documents(path)[0].get("patches", []):
             patch = yaml.safe_load(patch["patch"])
-            assert patch["kind"] == "StatefulSet" and patch["metadata"]["name"] == "bitgpu", overlay
-            assert [c["name"] for c in patch["spec"]["template"]["spec"]["containers"]] == ["serve"], overlay
+            assert (patch["kind"], patch["metadata"]["name"]) in known, path
+            if patch["kind"] == "StatefulSet":
+                assert [c["name"] for c in patch["spec"]["template"]["spec"]["containers"]] == ["serve"], path
+    for path in built:
+        check_store(documents(path), os.path.basename(path).endswith("-s3.yaml"), path)
     broken = documents(os.path.join(HERE, "base", "serve.yaml"))[0]
     broken["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
     try:

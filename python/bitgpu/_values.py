@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import math
 import numbers
 import operator
 import os
@@ -40,6 +41,8 @@ def encode(text: str, what: str = "text") -> bytes:
 
 def encode_name(what: str, text: str) -> bytes:
     raw = encode(text, what)
+    if not raw and what != "stop":
+        raise ValueError(f"{what}: got '', want a word or None")
     if b"\0" in raw:
         raise ValueError(f"{what}: got {text!r}, want a text without zeros")
     return raw
@@ -56,8 +59,14 @@ def adapters(lora: Union[Path, Sequence[Path], Mapping[Path, float]]) -> List[Di
     """Gives adapters as the library takes them, each with its weight."""
     if isinstance(lora, (str, bytes, os.PathLike)):
         lora = [lora]
+    if not isinstance(lora, Iterable):
+        raise TypeError(f"lora: got {lora!r}, want a path, several, or a dict of each path's weight")
     weights = lora if isinstance(lora, Mapping) else {path: 1.0 for path in lora}
-    return [{"path": os.fsdecode(encode_path(path)), "weight": float(weight)} for path, weight in weights.items()]
+    all_of_them = [{"path": os.fsdecode(encode_path(path)), "weight": real("lora", weight)} for path, weight in weights.items()]
+    for adapter in all_of_them:
+        if not math.isfinite(adapter["weight"]):
+            raise ValueError(f"lora: got the weight {adapter['weight']!r}, want a finite number")
+    return all_of_them
 
 
 def integer(what: str, value: Any, least: int, most: int) -> int:

@@ -1,6 +1,7 @@
 """Models, sessions and streams: what they compute and in which shapes."""
 
 import array
+import math
 import pathlib
 import subprocess
 import tempfile
@@ -42,6 +43,17 @@ class Numbers(TestCase):
             self.assertEqual(len(set(logits)), 3)
             with self.assertRaises(FileNotFoundError):
                 bitgpu.load(model, device="cpu", lora=pathlib.Path(folder, "none.safetensors"))
+
+    def test_empty_words_and_weights_that_are_none(self):
+        """Empty words come of variables that are not set, and must not become the default."""
+        for name in ("device", "adapter", "masters"):
+            with self.assertRaisesRegex(ValueError, f"{name}: got '', want a word or None"):
+                bitgpu.load(MODELS / DELTA, **{"device": "cpu", name: ""})
+        for weight in (math.nan, math.inf):
+            with self.assertRaisesRegex(ValueError, "lora: got the weight (nan|inf), want a finite number"):
+                bitgpu.load(MODELS / DELTA, device="cpu", lora={"x": weight})
+        with self.assertRaisesRegex(TypeError, "lora: got 5, want a path, several, or a dict of each path's weight"):
+            bitgpu.load(MODELS / DELTA, device="cpu", lora=5)
 
     def test_logits_equal_the_programs(self):
         with tempfile.TemporaryDirectory() as folder:

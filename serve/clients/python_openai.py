@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from typing import Annotated
 
@@ -42,6 +43,12 @@ assert free.choices[0].message.content.startswith("{")
 
 tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {"place": {"type": "string"}}}}}]
 client.chat.completions.create(model=model, messages=question, max_tokens=2, tools=tools, tool_choice="auto")
+place = {"type": "string", "minLength": 1, "maxLength": 20, "pattern": "^[A-Z][a-z ]*$"}
+tools[0]["function"]["parameters"] = {"type": "object", "properties": {"place": place}, "required": ["place"], "additionalProperties": False}
+for choice in ("required", {"type": "function", "function": {"name": "weather"}}):
+    called = client.chat.completions.create(model=model, messages=question, max_tokens=200, tools=tools, tool_choice=choice).choices[0]
+    call = called.message.tool_calls[0].function
+    assert called.finish_reason == "tool_calls" and call.name == "weather" and re.fullmatch("[A-Z][a-z ]*", json.loads(call.arguments)["place"]), called
 
 first = client.responses.create(model=model, input="Who art thou?", max_output_tokens=10)
 second = client.responses.create(model=model, input="And then?", previous_response_id=first.id, max_output_tokens=10)

@@ -1,22 +1,12 @@
 // The end of the delta mixer's scan. The importing file binds u, (n, 3, d), gain, (c), tail, (S, 3, 3, d), answers and
 // normed, (n, d), has KEPT, the inputs that a tail holds, and slot_of, and its params have width (d), head (c), time (T)
 // and eps.
-#import shared/norm.wgsl
-#import shared/reduce.wgsl
+#import shared/deltanorm.wgsl
 
 // Normalises one head's answer to one token, and after the last token keeps that head's inputs.
 fn write_output(row: u32, head: u32, thread: u32) {
     let c = params.head;
-    let first = row * params.width + head * c;
-    var squares = 0.0;
-    for (var j = thread; j < c; j += WORKGROUP) {
-        let v = answers[first + j];
-        squares += v * v;
-    }
-    let root = inverse_rms(workgroup_sum(squares, thread), c, params.eps);
-    for (var j = thread; j < c; j += WORKGROUP) {
-        normed[first + j] = answers[first + j] * root * gain[j];
-    }
+    normalise(row, head, thread);
     if row % params.time != params.time - 1u {
         return;
     }

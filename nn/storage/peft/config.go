@@ -19,7 +19,7 @@ type settings struct {
 	RankPattern  map[string]int     `json:"rank_pattern"`
 	AlphaPattern map[string]float64 `json:"alpha_pattern"`
 	Targets      any                `json:"target_modules"`
-	Bias         string             `json:"bias"`
+	Bias         *string            `json:"bias"`
 	Dropout      float64            `json:"lora_dropout"`
 	Inference    bool               `json:"inference_mode"`
 	Stabilised   bool               `json:"use_rslora"`
@@ -28,7 +28,10 @@ type settings struct {
 	Others       any                `json:"modules_to_save"`
 }
 
-const maxRank = 1 << 12
+const (
+	maxRank = 1 << 12
+	noBias  = "none"
+)
 
 func parseConfig(data []byte) (*settings, error) {
 	var s settings
@@ -42,8 +45,8 @@ func parseConfig(data []byte) (*settings, error) {
 		return nil, fmt.Errorf("use_dora: got true, want a plain low-rank adapter")
 	case s.FanInFanOut:
 		return nil, fmt.Errorf("fan_in_fan_out: got true, want matrices of the form (out, in)")
-	case s.Bias != "" && s.Bias != "none":
-		return nil, fmt.Errorf("bias: got %.40q, want \"none\": the matrices have no biases", s.Bias)
+	case s.Bias != nil && *s.Bias != noBias:
+		return nil, fmt.Errorf("bias: got %.40q, want \"none\": the matrices have no biases", *s.Bias)
 	case s.Others != nil:
 		return nil, fmt.Errorf("modules_to_save: got some, want an adapter of matrices alone")
 	case s.Alpha == nil:

@@ -2,6 +2,7 @@ package peft
 
 import (
 	"fmt"
+	"math"
 
 	"bitgpu/nn"
 	"bitgpu/nn/op"
@@ -11,6 +12,23 @@ import (
 type Weighted struct {
 	*Adapter
 	Weight float64
+}
+
+// Times is so much of an adapter, and an error where that is no number, or so much that float32 does not hold it.
+func (a *Adapter) Times(weight float64) (Weighted, error) {
+	w := Weighted{a, weight}
+	if math.IsNaN(weight) || math.IsInf(weight, 0) {
+		return w, fmt.Errorf("%s: got the weight %v, want a number", a.Path, weight)
+	}
+	for _, m := range a.matrices {
+		factor := math.Abs(weight * m.scale)
+		for _, x := range m.b {
+			if !(factor <= math.MaxFloat32 && factor*math.Abs(float64(x)) <= math.MaxFloat32) {
+				return w, fmt.Errorf("%s: got the weight %v, want less: times the numbers of %s it is too large for float32", a.Path, weight, m.Name)
+			}
+		}
+	}
+	return w, nil
 }
 
 // Join makes one adapter of several: what they add is added up. One alone, of one scale and with weight 1, stays what it is,

@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"strings"
 
+	"bitgpu/io/atomicfile"
 	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
@@ -45,27 +46,11 @@ type matrix struct {
 
 // Load reads the adapter at path, a directory or a file, and refuses one that is not for this model's matrices.
 func Load(path string, c nn.Config) (*Adapter, error) {
-	name, config := path, ""
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		name, config = filepath.Join(path, ModelName), filepath.Join(path, ConfigName)
-	}
-	file, err := safetensors.Open(name)
+	file, name, settings, err := open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	text, inside := file.Metadata()[ConfigName]
-	data := []byte(text)
-	if config != "" || !inside {
-		beside := filepath.Join(filepath.Dir(name), ConfigName)
-		if data, err = regular.ReadFile(beside); err != nil {
-			return nil, fmt.Errorf("%s: got no %s in it or beside it, want one: it says the rank and α of the adapter (%w)", name, ConfigName, err)
-		}
-	}
-	settings, err := parseConfig(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", name, ConfigName, err)
-	}
 	a := &Adapter{Path: path}
 	err = regular.Guard(func() (err error) {
 		a.matrices, err = read(file, settings, c)
@@ -75,6 +60,62 @@ func Load(path string, c nn.Config) (*Adapter, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return a, nil
+}
+
+// About is what an adapter says of itself.
+type About struct {
+	Base     string  `json:"base"` // the model that it is for
+	Rank     int     `json:"rank"`
+	Alpha    float64 `json:"alpha"`
+	Matrices int     `json:"matrices"` // that are adapted
+}
+
+// Describe reads that, and gives the tensors, which are to be closed. A path that is no adapter is an error.
+func Describe(path string) (About, *safetensors.File, error) {
+	file, _, s, err := open(path)
+	if err != nil {
+		return About{}, nil, err
+	}
+	return About{s.Base, s.R, *s.Alpha, len(file.Names()) / 2}, file, nil
+}
+
+// open opens the tensors of an adapter, in the file of that name, and reads its configuration.
+func open(path string) (file *safetensors.File, name string, s *settings, err error) {
+	name = path
+	isDir := false
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		name, isDir = filepath.Join(path, ModelName), true
+	}
+	if err := atomicfile.Recover(filepath.Dir(name)); err != nil {
+		return nil, name, nil, err
+	}
+	file, err = safetensors.Open(name)
+	if err != nil {
+		return nil, name, nil, err
+	}
+	s, err = configOf(file, name, isDir)
+	if err != nil {
+		file.Close()
+		return nil, name, nil, err
+	}
+	return file, name, s, nil
+}
+
+// configOf reads the configuration of tensors, of a lone file the one inside it.
+func configOf(file *safetensors.File, name string, isDir bool) (*settings, error) {
+	text, inside := file.Metadata()[ConfigName]
+	data := []byte(text)
+	if isDir || !inside {
+		var err error
+		if data, err = regular.ReadFile(filepath.Join(filepath.Dir(name), ConfigName)); err != nil {
+			return nil, fmt.Errorf("%s: got no %s in it or beside it, want one: it says the rank and α of the adapter (%w)", name, ConfigName, err)
+		}
+	}
+	s, err := parseConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", name, ConfigName, err)
+	}
+	return s, nil
 }
 
 // tensorName is what PEFT calls an A or a B of a layer; the name of the adapter before "weight" is optional.

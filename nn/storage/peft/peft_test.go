@@ -1,6 +1,7 @@
 package peft
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"bitgpu/io/atomicfile"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
 	"bitgpu/nn/arch"
@@ -213,6 +215,7 @@ func TestRefusals(t *testing.T) {
 		{`{"peft_type":"IA3","r":2,"lora_alpha":4}`, fits, `peft_type: got "IA3"`},
 		{`{"peft_type":"LORA","r":2,"lora_alpha":4,"use_dora":true}`, fits, "use_dora"},
 		{`{"peft_type":"LORA","r":2,"lora_alpha":4,"bias":"all"}`, fits, "bias"},
+		{`{"peft_type":"LORA","r":2,"lora_alpha":4,"bias":""}`, fits, "bias: got"},
 		{`[]`, fits, "got no JSON object"},
 		{`{"peft_type":"LORA","r":3,"lora_alpha":4}`, fits, "got the shape (2, 32), want (3, 32)"},
 		{good, fits[:1], "lora_B: got the shape"},
@@ -248,5 +251,88 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := Load(filepath.Join(dir, "none"), c); err == nil {
 		t.Error("no such file: want an error")
+	}
+}
+
+// TestSaveFails: whichever change of the file system fails, the directory has one adapter, the old or the new, as a whole.
+func TestSaveFails(t *testing.T) {
+	c := configs()["tied"]
+	older, newer := random(c, 3, 2, all), random(c, 2, 4, some)
+	for at := 0; ; at++ {
+		dir := filepath.Join(t.TempDir(), "notes")
+		if err := Save(dir, c, older, "base"); err != nil {
+			t.Fatal(err)
+		}
+		n, broken := 0, errors.New("broken")
+		atomicfile.Fault = func(string) error {
+			if n++; n == at+1 {
+				return broken
+			}
+			return nil
+		}
+		err := Save(dir, c, newer, "base")
+		atomicfile.Fault = nil
+		a, opened := Load(dir, c)
+		if opened != nil {
+			t.Fatalf("change %d: %v", at, opened)
+		}
+		got, want := Join(c, Weighted{a, 1}), older
+		if got.Scale == newer.Scale {
+			want = newer
+		}
+		same(t, got, want)
+		if err == nil && want != newer {
+			t.Errorf("change %d: the old adapter is there, and no error said so", at)
+		}
+		if err == nil {
+			return
+		}
+	}
+}
+
+// Numbers that are not finite are not saved, and what was there stays.
+func TestNotFiniteIsNotSaved(t *testing.T) {
+	c := configs()["delta"]
+	good, bad := random(c, 3, 2, all), random(c, 3, 2, all)
+	bad.Weights[1].F32[4] = float32(math.Inf(-1))
+	for _, path := range []string{"x.lora.safetensors", "x"} {
+		path = filepath.Join(t.TempDir(), path)
+		if err := Save(path, c, good, "base"); err != nil {
+			t.Fatal(err)
+		}
+		if err := Save(path, c, bad, "base"); err == nil || !strings.Contains(err.Error(), path+": is not written: the adapter's numbers are not finite") {
+			t.Errorf("got %v, want a refusal", err)
+		}
+		a, err := Load(path, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, Join(c, Weighted{a, 1}), good)
+	}
+}
+
+func TestTimes(t *testing.T) {
+	c := configs()["delta"]
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	if err := Save(path, c, random(c, 3, 2, all), "base"); err != nil {
+		t.Fatal(err)
+	}
+	a, err := Load(path, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for weight, good := range map[float64]bool{0: true, -2: true, 1e30: true, 1e39: false, 3e38: false, 1e308: false, math.NaN(): false, math.Inf(-1): false} {
+		w, err := a.Times(weight)
+		if (err == nil) != good {
+			t.Errorf("%v: got %v", weight, err)
+		}
+		if err != nil {
+			continue
+		}
+		for _, h := range Join(c, w).Weights {
+			if op.FirstNotFinite(h.F32) >= 0 {
+				t.Errorf("%v: got numbers that are not finite", weight)
+			}
+		}
 	}
 }

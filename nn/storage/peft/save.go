@@ -5,22 +5,26 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // Lone says whether path stands for a lone file, and not for a directory.
 func Lone(path string) bool { return strings.HasSuffix(path, ".safetensors") }
 
 // Save writes an adapter of a model: a lone file where the path ends in .safetensors, else a directory. base names the model
-// that it is for.
+// that it is for. What was there is replaced as a whole, or stays.
 func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
+	for _, w := range a.Weights {
+		if op.FirstNotFinite(w.F32) >= 0 {
+			return fmt.Errorf("%s: is not written: the adapter's numbers are not finite; a lower learning rate may help", path)
+		}
+	}
 	all, err := split(c, a)
 	if err != nil {
 		return err
@@ -30,8 +34,10 @@ func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
 		prefix += "model."
 	}
 	s := settings{
-		Type: "LORA", Task: "CAUSAL_LM", Base: base, RankPattern: map[string]int{}, AlphaPattern: map[string]float64{}, Bias: "none", Inference: true,
+		Type: "LORA", Task: "CAUSAL_LM", Base: base, RankPattern: map[string]int{}, AlphaPattern: map[string]float64{}, Inference: true,
 	}
+	bias := noBias
+	s.Bias = &bias
 	targets := map[string]bool{}
 	var tensors []safetensors.Tensor
 	for _, m := range all {
@@ -56,14 +62,21 @@ func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
 	if Lone(path) {
 		return safetensors.WriteFile(path, tensors, map[string]string{"format": "pt", ConfigName: string(config)})
 	}
-	if err := os.MkdirAll(path, 0o777); err != nil {
-		return fmt.Errorf("peft: %w", err)
+	set, err := atomicfile.CreateSet(path)
+	if err != nil {
+		return err
 	}
-	if err := atomicfile.Write(filepath.Join(path, ConfigName), func(w io.Writer) error {
+	defer set.Discard()
+	if err := set.Write(ConfigName, func(w io.Writer) error {
 		_, err := w.Write(append(config, '\n'))
 		return err
 	}); err != nil {
 		return err
 	}
-	return safetensors.WriteFile(filepath.Join(path, ModelName), tensors, map[string]string{"format": "pt"})
+	if err := set.Write(ModelName, func(w io.Writer) error {
+		return safetensors.Write(w, tensors, map[string]string{"format": "pt"})
+	}); err != nil {
+		return err
+	}
+	return set.Commit()
 }

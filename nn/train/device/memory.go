@@ -15,6 +15,7 @@ type MemoryError struct {
 	What       string // "this training"
 	Need, Free int64  // bytes
 	Batch      bool   // smaller batches or shorter rows take less
+	Recomputed int64  // what it takes where blocks are computed again in backward, 0 where that is no way out
 }
 
 func (e *MemoryError) Error() string {
@@ -40,9 +41,19 @@ func (d *Device) Plan(c nn.Config, o train.Options) (train.Shape, error) {
 		return s, &MemoryError{What: "drawing the weights of this model", Need: host, Free: free}
 	}
 	if need := d.Bytes(c, s); need > d.Room {
-		return s, &MemoryError{What: "this training", Need: need, Free: d.Room, Batch: true}
+		again := s
+		again.Recompute = true
+		return s, &MemoryError{What: "this training", Need: need, Free: d.Room, Batch: true, Recomputed: fitting(d.Bytes(c, again), d.Room)}
 	}
 	return s, nil
+}
+
+// fitting is need, or 0 where that is more than there is.
+func fitting(need, room int64) int64 {
+	if need > room {
+		return 0
+	}
+	return need
 }
 
 // NewTrainer makes what trains by a plan. Where the device turns out to have less memory than thought, it computes blocks again.

@@ -1,4 +1,5 @@
-package web
+// Package chromium lets tests use a page in a headless Chromium, where it is installed.
+package chromium
 
 import (
 	"bufio"
@@ -14,9 +15,9 @@ import (
 	"time"
 )
 
-// chromium is a headless browser that is spoken with over pipes, by the DevTools protocol: what is needed of it takes fewer lines
+// Browser is a headless browser that is spoken with over pipes, by the DevTools protocol: what is needed of it takes fewer lines
 // than a library's use, and no other module.
-type chromium struct {
+type Browser struct {
 	t       *testing.T
 	out     *os.File
 	mu      sync.Mutex
@@ -36,8 +37,8 @@ type reply struct {
 // patience is how long anything may take on a busy machine.
 const patience = 10 * time.Minute
 
-// browse starts the browser, with a profile of its own, or skips the test where there is none.
-func browse(t *testing.T, flags ...string) *chromium {
+// Browse starts the browser, with a profile of its own, or skips the test where there is none.
+func Browse(t *testing.T, flags ...string) *Browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -59,7 +60,7 @@ func browse(t *testing.T, flags ...string) *chromium {
 	}
 	theirIn.Close()
 	theirOut.Close()
-	b := &chromium{t: t, out: out, waiting: map[int]chan reply{}, profile: profile}
+	b := &Browser{t: t, out: out, waiting: map[int]chan reply{}, profile: profile}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -91,7 +92,7 @@ func browse(t *testing.T, flags ...string) *chromium {
 }
 
 // try sends a command, to a tab where session is not "".
-func (b *chromium) try(session, method string, params map[string]any) (json.RawMessage, error) {
+func (b *Browser) try(session, method string, params map[string]any) (json.RawMessage, error) {
 	b.mu.Lock()
 	b.next++
 	id, c := b.next, make(chan reply, 1)
@@ -119,25 +120,26 @@ func (b *chromium) try(session, method string, params map[string]any) (json.RawM
 	}
 }
 
-// tab is a page of the browser.
-type tab struct {
-	*chromium
+// Tab is a page of the browser.
+type Tab struct {
+	*Browser
 	session, target string
 }
 
-func (b *chromium) open(url string) *tab {
+// Open opens a page in a tab of its own.
+func (b *Browser) Open(url string) *Tab {
 	b.t.Helper()
 	var target struct{ TargetID string }
 	var session struct{ SessionID string }
 	b.do("", "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
 	b.do("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &session)
-	p := &tab{b, session.SessionID, target.TargetID}
-	p.command("Page.enable", nil)
-	p.visit(url)
+	p := &Tab{b, session.SessionID, target.TargetID}
+	p.Command("Page.enable", nil)
+	p.Visit(url)
 	return p
 }
 
-func (b *chromium) do(session, method string, params map[string]any, into any) {
+func (b *Browser) do(session, method string, params map[string]any, into any) {
 	b.t.Helper()
 	if params == nil {
 		params = map[string]any{}
@@ -151,22 +153,44 @@ func (b *chromium) do(session, method string, params map[string]any, into any) {
 	}
 }
 
-func (p *tab) command(method string, params map[string]any) {
+// Command sends a command of the protocol that must not fail.
+func (p *Tab) Command(method string, params map[string]any) {
 	p.t.Helper()
 	p.do(p.session, method, params, nil)
 }
 
-// visit goes to a page, which is there when this returns.
-func (p *tab) visit(url string) {
+// Visit goes to a page, which is there when this returns.
+func (p *Tab) Visit(url string) {
 	p.t.Helper()
-	p.command("Page.navigate", map[string]any{"url": url})
-	p.until(fmt.Sprintf("location.href.startsWith(%q) && document.readyState === 'complete'", url))
+	p.Command("Page.navigate", map[string]any{"url": url})
+	p.Until(fmt.Sprintf("location.href.startsWith(%q) && document.readyState === 'complete'", url))
 }
 
-func (p *tab) close() { p.do("", "Target.closeTarget", map[string]any{"targetId": p.target}, nil) }
+// Close closes the tab.
+func (p *Tab) Close() { p.do("", "Target.closeTarget", map[string]any{"targetId": p.target}, nil) }
 
-// run evaluates an expression, which may be a promise.
-func (p *tab) run(expression string) (string, error) {
+// Resize gives the page a size in pixels.
+func (p *Tab) Resize(width, height int) {
+	p.t.Helper()
+	p.Command("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false})
+}
+
+// Type writes a text into what has the focus, as a keyboard of any kind does.
+func (p *Tab) Type(text string) {
+	p.t.Helper()
+	p.Command("Input.insertText", map[string]any{"text": text})
+}
+
+// Press presses and releases a key by its name, such as Escape.
+func (p *Tab) Press(key string) {
+	p.t.Helper()
+	for _, what := range []string{"rawKeyDown", "keyUp"} {
+		p.Command("Input.dispatchKeyEvent", map[string]any{"type": what, "key": key, "code": key})
+	}
+}
+
+// Run evaluates an expression, which may be a promise.
+func (p *Tab) Run(expression string) (string, error) {
 	r, err := p.try(p.session, "Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true})
 	if err != nil {
 		return "", err
@@ -191,33 +215,33 @@ func (p *tab) run(expression string) (string, error) {
 	return string(v.Result.Value), nil
 }
 
-// eval is run of what must not fail; a value that is no text comes as JSON.
-func (p *tab) eval(expression string) string {
+// Eval is Run of what must not fail; a value that is no text comes as JSON.
+func (p *Tab) Eval(expression string) string {
 	p.t.Helper()
-	v, err := p.run(expression)
+	v, err := p.Run(expression)
 	if err != nil {
 		p.t.Fatalf("%.300s: %v", expression, err)
 	}
 	return v
 }
 
-// until waits for an expression to be true.
-func (p *tab) until(expression string) {
+// Until waits for an expression to be true.
+func (p *Tab) Until(expression string) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		v, err := p.run(expression)
+		v, err := p.Run(expression)
 		if err == nil && v == "true" {
 			return
 		}
 		if time.Now().After(end) {
-			text, _ := p.run("document.body.innerText")
+			text, _ := p.Run("document.body.innerText")
 			p.t.Fatalf("never true: %s (%v)\n%s", expression, err, text)
 		}
 	}
 }
 
-// picture keeps a screenshot where BITGPU_SCREENSHOTS names a folder.
-func (p *tab) picture(name string) {
+// Picture keeps a screenshot where BITGPU_SCREENSHOTS names a folder.
+func (p *Tab) Picture(name string) {
 	dir := os.Getenv("BITGPU_SCREENSHOTS")
 	if dir == "" {
 		return
@@ -233,8 +257,8 @@ func (p *tab) picture(name string) {
 	}
 }
 
-// peak is the most memory that one of the browser's pages has had, in bytes.
-func (b *chromium) peak() (most int64, err error) {
+// Peak is the most memory that one of the browser's pages has had, in bytes.
+func (b *Browser) Peak() (most int64, err error) {
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range lines {
 		line, _ := os.ReadFile(path)

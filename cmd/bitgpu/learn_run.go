@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"bitgpu/demo"
+	"bitgpu/internal/units"
+	"bitgpu/nn"
+	"bitgpu/nn/storage"
+	"bitgpu/nn/storage/peft"
+	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
+
+	"github.com/urfave/cli/v2"
+)
+
+// learn trains, and saves what was learned, also when it is stopped.
+func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks) error {
+	backend, engine, err := l.start(c, r)
+	if backend != nil {
+		defer backend.Close()
+	}
+	if engine != nil {
+		defer engine.Release()
+	}
+	if err := r.agree(err); err != nil {
+		return err
+	}
+	w := c.App.ErrWriter
+	shape := engine.Shape()
+	fmt.Fprintf(w, "%d tokens; %d numbers to learn beside %d weights; %s; %s of memory\n", len(l.tokens), adapterCount(l.config), l.config.ParamCount(),
+		withNote(backend.Name, backend.Note), units.Bytes(backend.Bytes(l.config, shape)))
+	io.WriteString(w, r.describe(shape))
+	p := &learnProgress{out: w, line: newStatusLine(w)}
+	a := &train.Adaptation{Trainer: engine, Options: l.options, Tokens: l.tokens, Marks: l.marks, Progress: p.step, Saves: learnSaves}
+	a.Save = func() error { return a.SaveAdaptation(l.out + stateSuffix) }
+	err = a.Do(ctx)
+	p.close()
+	if err != nil {
+		return err
+	}
+	finished := a.Options.Steps > 0 && engine.Updates() >= a.Options.Steps
+	if r.leads() {
+		if err := l.save(c, a, finished); err != nil {
+			return err
+		}
+	}
+	if !finished {
+		return errInterrupted
+	}
+	return nil
+}
+
+// start makes an engine that trains the adapter as it begins, or as it was left.
+func (l *adaptation) start(c *cli.Context, r *ranks) (*device.Device, train.AdapterTrainer, error) {
+	backend, err := openAdapterDevice(c)
+	if err := r.agree(err); err != nil {
+		return backend, nil, err
+	}
+	r.share(c, backend)
+	shape := l.options.Shape()
+	shape.Group = r.Group
+	recompute := c.String("recompute")
+	shape.Recompute = recompute == train.RecomputeOn || recompute == train.RecomputeAuto && backend.Bytes(l.config, shape) > backend.Room
+	if need := backend.Bytes(l.config, shape); need > backend.Room {
+		return backend, nil, withAdvice(&device.MemoryError{What: "this training", Need: need, Free: backend.Room, Batch: true}, "--batch-size or --context")
+	}
+	if r.Size() > 1 {
+		facts, err := l.facts(backend.Kind)
+		if err := r.agree(err); err != nil {
+			return backend, nil, err
+		}
+		if err := r.sameEverywhere(facts); err != nil {
+			return backend, nil, err
+		}
+	}
+	if shape.Shards > 0 {
+		backend.Untune()
+	}
+	made, err := backend.Learner(l.config, shape, nn.Spend(l.model.Weights))
+	if err != nil {
+		return backend, nil, err
+	}
+	engine := made.(train.AdapterTrainer)
+	if l.resume != nil {
+		err = l.resume(engine)
+	}
+	return backend, engine, err
+}
+
+// save writes the adapter and, where the training has not ended, what it goes on from.
+func (l *adaptation) save(c *cli.Context, a *train.Adaptation, finished bool) error {
+	w := c.App.ErrWriter
+	adapter, err := a.Trainer.Adapter()
+	if err != nil {
+		return err
+	}
+	if !finished {
+		if err := a.Save(); err != nil {
+			return err
+		}
+	}
+	base := l.model.Path
+	if base == "" {
+		base = demo.Name
+	}
+	if adapter.Inside {
+		plain := l.model.Config
+		like := train.Like{Tokenizer: l.model.TokenizerJSON, Public: l.model.Public}
+		err = like.Save(l.out+"/", plain, adapter.Merged(plain, train.FloatWeights(plain, l.model.Weights)), storage.Layout{})
+	} else {
+		err = peft.Save(l.out, l.config, adapter, base)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "saved %s\n", l.out)
+	if !finished {
+		fmt.Fprintf(w, "stopped after %d steps\nto go on: %s\n", a.Trainer.Updates(), resumeLine(c))
+		return nil
+	}
+	if err := os.Remove(l.out + stateSuffix); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return nil
+}
+
+// adapterCount is how many numbers an adapter has.
+func adapterCount(c nn.Config) (n int) {
+	for _, w := range c.Adapter.Weights {
+		n += len(w.F32)
+	}
+	return n
+}
+
+// learnProgress shows how a learning goes.
+type learnProgress struct {
+	out   io.Writer
+	line  *statusLine
+	next  time.Time
+	last  string
+	loss  float64 // mean of the last steps, for the eye
+	count int
+}
+
+func (p *learnProgress) step(done, steps int, loss float64, left time.Duration) {
+	p.count++
+	p.loss += (loss - p.loss) / float64(min(p.count, 20))
+	text := fmt.Sprintf("step %d  loss %.4f", done, p.loss)
+	if steps > 0 {
+		text = fmt.Sprintf("step %d/%d  loss %.4f  %v left", done, steps, p.loss, left.Round(time.Second))
+	}
+	if p.line != nil {
+		p.last = bar(done, max(steps, done)) + text
+		p.line.show(p.last)
+		return
+	}
+	if now := time.Now(); !now.Before(p.next) || done == steps {
+		p.next = now.Add(betweenLines)
+		fmt.Fprintln(p.out, text)
+	}
+}
+
+func (p *learnProgress) close() {
+	if p.line != nil && p.last != "" {
+		p.line.draw(p.last)
+		fmt.Fprintln(p.out)
+	}
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"bitgpu/internal/units"
+	"bitgpu/nn/train/device"
+)
+
+// mostText is how many bytes of stdin are taken where they are read whole: some of the memory that is free, for the text, its
+// pieces and its tokens take several times as much. A device such as /dev/zero has no end.
+func mostText() int64 { return min(1<<28, max(device.FreeMemory()/16, 1<<20)) }
+
+// readText reads a text whole.
+func readText(in io.Reader, most int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err == nil && int64(len(data)) > most {
+		return nil, tooLong(most)
+	}
+	return data, err
+}
+
+// readTextLine reads a line with its end. The error is io.EOF where the stream ends, also behind a last line without an end.
+func readTextLine(in *bufio.Reader, most int64) (string, error) {
+	var line strings.Builder
+	for {
+		piece, err := in.ReadSlice('\n')
+		if int64(line.Len()+len(piece)) > most {
+			return "", tooLong(most)
+		}
+		line.Write(piece)
+		if err != bufio.ErrBufferFull {
+			return line.String(), err
+		}
+	}
+}
+
+func tooLong(most int64) error {
+	return fmt.Errorf("got more than %s, want at most that of a text that is read whole", units.Bytes(most))
+}
