@@ -54,7 +54,8 @@ func eachMasters(t *testing.T, check func(t *testing.T, c nn.Config, packed, w *
 }
 
 // Masters that were made of ternary weights with scales of groups become the same weights again: before the first step a
-// training measures what the model does, to the bit.
+// training measures what the model does, to the bit on the reference: the engine may take weights that are loaded packed in an
+// order of the processor's, which adds otherwise.
 func TestMastersOfGroupsBeginExactly(t *testing.T) {
 	eachMasters(t, func(t *testing.T, c nn.Config, packed, w *nn.Weights[op.HostTensor]) {
 		if c.Decoder.Masters.Group == 0 {
@@ -68,14 +69,14 @@ func TestMastersOfGroupsBeginExactly(t *testing.T) {
 		}
 		const batch, time = 1, 20
 		ids := slice(configTokens(3*time, c, 4))
-		l := trainer(t, cpu.New(), c, w, train.Shape{Batch: batch, Time: time, Accumulate: 1})
+		l := trainer(t, cpu.NewScalar[float32](), c, w, train.Shape{Batch: batch, Time: time, Accumulate: 1})
 		got, err := l.Evaluate(ids, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		plain := *c.Decoder
 		plain.Masters = nil
-		m, err := nn.NewModel(cpu.New(), nn.OfDecoder(&plain), packed)
+		m, err := nn.NewModel(cpu.NewScalar[float32](), nn.OfDecoder(&plain), packed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +177,7 @@ func TestMastersTraining(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want, err := l.Evaluate(slice(inputs), nil); err != nil || got != want {
+		if want, err := l.Evaluate(slice(inputs), nil); err != nil || got.Tokens != want.Tokens || !(math.Abs(got.Nats-want.Nats) <= 1e-6*want.Nats) {
 			t.Errorf("the model measures %v, want %v as the training (%v)", got, want, err)
 		}
 		other.SetUpdates(steps)

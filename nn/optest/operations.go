@@ -7,7 +7,7 @@ func Operations[T any]() []op.Op[T] {
 	return []op.Op[T]{
 		&op.Copy[T]{}, &op.Zero[T]{}, &op.Gather[T]{}, &op.Scatter[T]{}, &op.Embed[T]{}, &op.EmbedBackward[T]{},
 		&op.RMSNorm[T]{}, &op.RMSNormBackward[T]{}, &op.Linear[T]{}, &op.LinearBackward[T]{}, &op.Quantize[T]{},
-		&op.LowRank[T]{}, &op.LowRankBackward[T]{}, &op.SwiGLU[T]{}, &op.SwiGLUBackward[T]{}, &op.SquaredReLU[T]{}, &op.SquaredReLUBackward[T]{},
+		&op.LowRank[T]{}, &op.LowRankBackward[T]{}, &op.LowRankMerge[T]{}, &op.SwiGLU[T]{}, &op.SwiGLUBackward[T]{}, &op.SquaredReLU[T]{}, &op.SquaredReLUBackward[T]{},
 		&op.Hadamard[T]{}, &op.Dropout[T]{}, &op.TiedScan[T]{}, &op.TiedScanBackward[T]{}, &op.StepSize[T]{}, &op.StepSizeBackward[T]{},
 		&op.DeltaScan[T]{}, &op.DeltaScanBackward[T]{}, &op.GatedDelta[T]{}, &op.GatedDeltaBackward[T]{}, &op.RoPE[T]{}, &op.RoPEBackward[T]{},
 		&op.Advance[T]{}, &op.Attention[T]{}, &op.AttentionBackward[T]{}, &op.Head[T]{}, &op.HeadBackward[T]{}, &op.CrossEntropy[T]{},

@@ -48,8 +48,8 @@ func TestUnsoundIsNotSaved(t *testing.T) {
 	}{
 		"weights":      {spoiled{part: train.Masters, number: nan}, "embed.weight: element 3 is NaN, want numbers up to 1e+16; try a smaller learning rate"},
 		"huge weights": {spoiled{part: train.Masters, number: 1e30}, "element 3 is 1e+30"},
-		"moments":      {spoiled{part: train.FirstMoments, number: nan}, "first moment of embed.weight: want finite numbers"},
-		"squares":      {spoiled{part: train.SecondMoments, number: inf}, "second moment of embed.weight: want finite numbers"},
+		"moments":      {spoiled{part: train.FirstMoments, number: nan}, "first moment of embed.weight: element 3 is NaN, want finite numbers"},
+		"squares":      {spoiled{part: train.SecondMoments, number: inf}, "second moment of embed.weight: element 3 is +Inf, want finite numbers"},
 		"validation":   {spoiled{part: -1, loss: math.NaN()}, "validation loss is not finite at step 2; try a smaller learning rate"},
 	}
 	for name, c := range cases {
