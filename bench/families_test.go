@@ -130,7 +130,7 @@ func TestFamilyTooLarge(t *testing.T) {
 func TestFamilyPeer(t *testing.T) {
 	o := Options{Mode: Quick, Families: families(t, "1.7B"), Only: regexp.MustCompile("text/b1$")}
 	// The program sees a file, and says in its row what it was asked for.
-	o.Peer = []string{"sh", "-c", `test -s "$2" && printf '[{"peer": "%s", "device": "cpu, 2 threads", "key": "%s/text/b1", "mixer": "%s", "seconds": {"median": 0.5}}, {"peer": "x", "device": "cpu", "key": "%s/prompt/b1"}]' "$7 $8 $9 ${10}" "$4" "$6" "$4"`, "peer"}
+	o.Peer = []string{"sh", "-c", `test -s "$2" && printf '[{"peer": "%s", "device": "cpu, 2 threads", "key": "%s/text/b1", "mixer": "%s", "seconds": {"median": 0.5}}, {"peer": "x", "device": "cpu", "key": "%s/prompt/b1", "seconds": {"median": 0.5}}]' "$7 $8 $9 ${10}" "$4" "$6" "$4"`, "peer"}
 	r, err := Run(t.Context(), o, CPU())
 	if err != nil || r.Err() != nil {
 		t.Fatal(err, r.Err())
