@@ -107,7 +107,7 @@ func TestEveryLayout(t *testing.T) {
 
 func TestShapes(t *testing.T) {
 	for name, want := range map[string]float64{ // billions of parameters
-		"qwen3-1.7B": 1.720, "4b": 4.022, "8B": 8.189, "27B": 26.896, "bitnet-2B4T": 2.413,
+		"100M": 0.099, "qwen3-1.7B": 1.720, "4b": 4.022, "8B": 8.189, "27B": 26.896, "bitnet-2B4T": 2.413,
 	} {
 		f := find(t, name)
 		c := f.Config(f.Decoder.Context)
@@ -118,7 +118,7 @@ func TestShapes(t *testing.T) {
 			t.Errorf("%s: got %.4f billion parameters, want %.3f", name, got, want)
 		}
 	}
-	if _, err := Find("9B"); err == nil || !strings.Contains(err.Error(), `got "9B", want one of qwen3-1.7B`) {
+	if _, err := Find("9B"); err == nil || !strings.Contains(err.Error(), `got "9B", want one of qwen3-100M`) {
 		t.Errorf("got %v, want a refusal with the names", err)
 	}
 }

@@ -40,7 +40,7 @@ func TestBenchWritesGGUF(t *testing.T) {
 
 func TestBenchFamilyRefuses(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"--family 9B", `got "9B", want one of qwen3-1.7B`},
+		{"--family 9B", `got "9B", want one of qwen3-100M`},
 		{"--family 1.7B --dim 64", "--dim has nothing to act on"},
 		{"--family 1.7B --type TQ2_0", "--type has nothing to act on"},
 		{"--type TQ2_0", "--type has nothing to act on"},

@@ -14,7 +14,7 @@ import (
 
 // The fields of Python's BitLlamaConfig are the keys of config.json, in their order, with their kinds.
 func TestKeysOfPython(t *testing.T) {
-	text, err := os.ReadFile("../../python/bitgpu/_model.py")
+	text, err := os.ReadFile("../../python/bitgpu/_config.py")
 	if err != nil {
 		t.Fatal(err)
 	}
