@@ -201,7 +201,7 @@ func TestBadFilesAreNamed(t *testing.T) {
 		{"vocab --input none", "bitgpu: --input: none: no such file"},
 		{"plot file", "bitgpu: plot: file: "},
 		{"serve --port 0 --memory-store s3:///x", `bitgpu: --memory-store: got "s3:///x", want s3://BUCKET or s3://BUCKET/PREFIX`},
-		{"serve --port 0 --memory-store main.go", "bitgpu: --memory-store: "},
+		{"serve --port 0 --memory-store file", "bitgpu: --memory-store: "},
 		{"serve --api-key-file none", "bitgpu: --api-key-file: none: no such file"},
 		{"serve --tls-cert none --tls-key none", "bitgpu: --tls-cert: none: no such file"},
 		{"serve --chat-template none", "bitgpu: --chat-template: none: no such file"},
