@@ -151,9 +151,7 @@ var turnedRooms = newFreeList[turnedRoom]()
 func (m *Interleaved) Packed(codes []byte, scales []uint16, row, n int) {
 	width, groups := m.cols/4, m.groups()
 	for i := range n {
-		for c := range width {
-			codes[i*width+c] = m.codes[m.codeAt(row+i, c)]
-		}
+		m.gather(codes[i*width:(i+1)*width], row+i)
 		for g := range groups {
 			scales[i*groups+g] = m.scale(row+i, g)
 		}
@@ -162,26 +160,32 @@ func (m *Interleaved) Packed(codes []byte, scales []uint16, row, n int) {
 
 // Row writes the weights of row r (cols) as floats, times the scales of groups.
 func (m *Interleaved) Row(dst []float32, r int) {
-	next, four := 1, 4 // how far the next byte of the row's codes is, and the one after four of them
+	k, room := active.Load(), turnedRooms.get()
+	room.codes = grow(room.codes, ternaryStride(m.cols))
+	m.gather(room.codes, r)
+	if m.group == 0 {
+		k.ternaryDecode(dst[:m.cols], room.codes, 1)
+	}
+	for g := range m.groups() {
+		k.ternaryDecode(dst[g*m.group:(g+1)*m.group], room.codes[g*m.group/4:(g+1)*m.group/4], half(m.scale(r, g)))
+	}
+	turnedRooms.put(room)
+}
+
+// gather writes the codes of row r (cols/4) as they were before.
+func (m *Interleaved) gather(codes []byte, r int) {
+	from := m.codes[m.codeAt(r, 0):]
 	switch {
 	case r >= m.wholeRows():
+		copy(codes, from)
 	case m.dots:
-		four = 4 * dotRows
+		for c := 0; c < len(codes); c += 4 {
+			copy(codes[c:c+4], from[c*dotRows:])
+		}
 	default:
-		next, four = lookupRows, 4*lookupRows
-	}
-	scale, at := float32(1), m.codeAt(r, 0)
-	for c := 0; c < m.cols; c += 16 {
-		if m.group > 0 && c%m.group == 0 {
-			scale = half(m.scale(r, c/m.group))
+		for c := range codes {
+			codes[c] = from[c*lookupRows]
 		}
-		for b := 0; b < 16 && c+b < m.cols; b += 4 {
-			codes := m.codes[at+b/4*next]
-			for k := range 4 {
-				dst[c+b+k] = scale * float32(int(codes>>(2*k)&3)-1)
-			}
-		}
-		at += four
 	}
 }
 
