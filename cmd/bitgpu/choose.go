@@ -156,7 +156,11 @@ func (ch chooser) showChoice(out io.Writer, run *train.Run, each time.Duration) 
 	if o.DecaySteps > 0 {
 		fall = o.DecaySteps
 	}
-	line("rate", "up to %g in %d steps, down to %g in the last %d; weight decay %g", o.LR, o.Warmup, o.MinLR, fall, o.WeightDecay)
+	climb := fmt.Sprintf("from %g on", o.LR)
+	if o.Warmup > 0 {
+		climb = fmt.Sprintf("up to %g in %d steps", o.LR, o.Warmup)
+	}
+	line("rate", "%s, down to %g in the last %d; weight decay %g", climb, o.MinLR, fall, o.WeightDecay)
 	if each > 0 {
 		line("time", "about %v at %.0f tokens/s; a checkpoint every %d steps", (time.Duration(o.Steps) * each).Round(time.Second),
 			float64(perStep)/each.Seconds(), o.SaveInterval)
