@@ -70,7 +70,7 @@ func OpenS3(ctx context.Context, place, endpoint string) (*S3, error) {
 	switch found, err := core.BucketExists(ctx, bucket); {
 	case err != nil:
 		without := ""
-		if v, err := keys.Get(); err != nil || v.AccessKeyID == "" {
+		if v, err := keys.GetWithContext(nil); err != nil || v.AccessKeyID == "" {
 			without = " without credentials, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 		}
 		return nil, fmt.Errorf("%s: the bucket at %s cannot be asked for%s: %w", place, endpoint, without, s3Error(err))

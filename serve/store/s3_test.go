@@ -81,12 +81,12 @@ func TestCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
-	if v, err := s3Credentials().Get(); err != nil || v.AccessKeyID != "from" || v.SecretAccessKey != "file" {
+	if v, err := s3Credentials().GetWithContext(nil); err != nil || v.AccessKeyID != "from" || v.SecretAccessKey != "file" {
 		t.Errorf("got %+v, %v", v, err)
 	}
 	t.Setenv("AWS_ACCESS_KEY_ID", "from")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "environment")
-	if v, err := s3Credentials().Get(); err != nil || v.SecretAccessKey != "environment" {
+	if v, err := s3Credentials().GetWithContext(nil); err != nil || v.SecretAccessKey != "environment" {
 		t.Errorf("got %+v, %v", v, err)
 	}
 	b := storetest.NewBucket(t)

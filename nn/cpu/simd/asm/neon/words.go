@@ -94,11 +94,7 @@ func (g *gen) sadalpH(d, n vec)  { g.one(0x4e606800, "sadalp", "4s", "8h", d, n)
 func (g *gen) sadalpB(d, n vec)  { g.one(0x0e206800, "sadalp", "4h", "8b", d, n) }
 func (g *gen) negH(d, n vec)     { g.one(0x2e60b800, "neg", "4h", "4h", d, n) }
 
-// faddpS and faddpD add the first two lanes.
-func (g *gen) faddpS(d, n vec) {
-	g.word(fields(0x7e30d800, d, n, 0), "faddp s%d, v%d.2s", d, n)
-}
-
+// faddpD adds the first two lanes.
 func (g *gen) faddpD(d, n vec) {
 	g.word(fields(0x7e70d800, d, n, 0), "faddp d%d, v%d.2d", d, n)
 }
