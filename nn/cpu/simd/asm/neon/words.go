@@ -52,13 +52,10 @@ func (g *gen) bit(d, n, m vec)   { g.same(0x6ea01c00, "bit", "16b", d, n, m) } /
 func (g *gen) bif(d, n, m vec)   { g.same(0x6ee01c00, "bif", "16b", d, n, m) } // n's bits where m has zeros
 func (g *gen) zip1(d, n, m vec)  { g.same(0x4e803800, "zip1", "4s", d, n, m) }
 func (g *gen) zip2(d, n, m vec)  { g.same(0x4e807800, "zip2", "4s", d, n, m) }
-func (g *gen) zip1D(d, n, m vec) { g.same(0x4ec03800, "zip1", "2d", d, n, m) }
-func (g *gen) zip2D(d, n, m vec) { g.same(0x4ec07800, "zip2", "2d", d, n, m) }
 func (g *gen) zip1B(d, n, m vec) { g.same(0x4e003800, "zip1", "16b", d, n, m) }
 func (g *gen) zip2B(d, n, m vec) { g.same(0x4e007800, "zip2", "16b", d, n, m) }
 func (g *gen) uzp1B(d, n, m vec) { g.same(0x4e001800, "uzp1", "16b", d, n, m) }
 func (g *gen) uzp2B(d, n, m vec) { g.same(0x4e005800, "uzp2", "16b", d, n, m) }
-func (g *gen) uzp1H(d, n, m vec) { g.same(0x4e401800, "uzp1", "8h", d, n, m) }
 func (g *gen) zero(d vec)        { g.eor(d, d, d) }
 func (g *gen) look(d, table, index vec) {
 	g.word(fields(0x4e000000, d, table, index), "tbl v%d.16b, {v%d.16b}, v%d.16b", d, table, index)
