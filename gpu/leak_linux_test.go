@@ -2,34 +2,11 @@ package gpu_test
 
 import (
 	"fmt"
-	"os"
-	"runtime/debug"
-	"strings"
 	"testing"
 
 	"bitgpu/gpu"
 	"bitgpu/gpu/gputest"
 )
-
-// taken is what the process holds of the system: threads, open files, bytes of memory.
-func taken(t *testing.T) (threads, files, memory int) {
-	debug.FreeOSMemory()
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		fmt.Sscanf(line, "Threads: %d", &threads)
-		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &memory); n == 1 {
-			memory <<= 10
-		}
-	}
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return threads, len(open), memory
-}
 
 // A closed device gives all back, the drivers and their threads included.
 func TestOpeningAndClosingLeavesNothing(t *testing.T) {
@@ -49,13 +26,13 @@ func TestOpeningAndClosingLeavesNothing(t *testing.T) {
 	}
 	cycle()
 	cycle()
-	threads, files, memory := taken(t)
+	threads, files, memory := gputest.Taken(t)
 	for range 98 {
 		cycle()
 	}
 	// Go parks a few threads and starts them again, which have stacks and arenas of their own. A device that stays takes 37 MB.
 	const fewThreads, fewBytes = 4, 16 << 20
-	threadsNow, filesNow, memoryNow := taken(t)
+	threadsNow, filesNow, memoryNow := gputest.Taken(t)
 	if threadsNow > threads+fewThreads || filesNow > files || memoryNow > memory+fewBytes {
 		t.Errorf("after 100 cycles: got %d threads, %d files and %.1f MB, want %d, %d and %.1f MB as after two, and few more",
 			threadsNow, filesNow, float64(memoryNow)/1e6, threads, files, float64(memory)/1e6)
