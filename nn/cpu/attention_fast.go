@@ -3,6 +3,7 @@ package cpu
 import (
 	"math"
 
+	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/op"
 )
@@ -20,20 +21,23 @@ func (o *Ops) rope(a *op.RoPE[*Tensor[float32]]) {
 // fewQueries is up to how many rows of a sequence each read keys and values for themselves; more are multiplied as matrices.
 const fewQueries = 8
 
-// attention takes a key head of a row at a time, with all query heads that read it, so that keys and values are read once.
+// attention takes key heads of a row, with all query heads that read them, so that keys and values are read once.
 func (o *Ops) attention(a *op.Attention[*Tensor[float32]]) {
 	p := shapeOfAttention(a)
 	if p.time > fewQueries {
 		o.attentionOfMany(a, &p)
 	} else {
 		o.job.op = a
-		o.rows(a.QKV.Shape[0]*a.KVHeads, 1, func(j *job, start, end int) {
+		o.rows(a.QKV.Shape[0]*a.KVHeads, (a.KVHeads+parallel.Workers()-1)/parallel.Workers(), func(j *job, start, end int) {
 			a := j.op.(*op.Attention[*Tensor[float32]])
 			p := shapeOfAttention(a)
 			scratch := <-j.ops.slots
 			defer func() { j.ops.slots <- scratch }()
-			for item := start; item < end; item++ {
-				attend(a, &p, item/p.kvHeads, item%p.kvHeads, scratch)
+			for item := start; item < end; {
+				i, kv := item/p.kvHeads, item%p.kvHeads
+				heads := min(p.kvHeads-kv, end-item)
+				attend(a, &p, i, kv, heads, scratch)
+				item += heads
 			}
 		})
 	}
@@ -42,38 +46,43 @@ func (o *Ops) attention(a *op.Attention[*Tensor[float32]]) {
 	}
 }
 
-// attend writes the heads of row i that read key head kv.
-func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv int, scratch *scanScratch) {
+// attend writes the heads of row i that read some key heads, from kv on. A position's keys lie side by side, those of one head
+// a page apart from the next, so all heads take some positions before any goes on.
+func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv, kvHeads int, scratch *scanScratch) {
 	slot, seen := placed(a, i/p.time)
 	seen += i%p.time + 1
 	group := p.heads / p.kvHeads
-	scale := float32(1 / math.Sqrt(float64(p.c)))
+	heads := kvHeads * group
 	const step = 1 << 12 // the room grows by, and not with each token
-	scores := room(&scratch.row, (group*seen+step-1)/step*step)[:group*seen]
+	scores := room(&scratch.row, (heads*seen+step-1)/step*step)[:heads*seen]
 	first := kv * group
-	queries, out := a.QKV.Data[i*p.wide+first*p.c:][:group*p.c], a.O.Data[(i*p.heads+first)*p.c:][:group*p.c]
+	queries, out := a.QKV.Data[i*p.wide+first*p.c:][:heads*p.c], a.O.Data[(i*p.heads+first)*p.c:][:heads*p.c]
 	stride := p.kvHeads * p.c
 	half := a.Keys.Format == op.F16
-	for from := 0; from < seen; from += rowsAtOnce { // which stay in the cache while the group reads them
-		n, at := min(rowsAtOnce, seen-from), p.place(slot, kv, from)
-		for g := range group {
-			if q, part := queries[g*p.c:(g+1)*p.c], scores[g*seen+from:][:n]; half {
+	rows := rowsAtOnce(a.Keys, kvHeads*p.c)
+	for from := 0; from < seen; from += rows {
+		n := min(rows, seen-from)
+		for h := range heads {
+			at := p.place(slot, kv+h/group, from)
+			if q, part := queries[h*p.c:(h+1)*p.c], scores[h*seen+from:][:n]; half {
 				simd.ScoresF16(part, a.Keys.Half[at:], q, stride)
 			} else {
 				simd.Scores(part, a.Keys.Data[at:], q, stride)
 			}
 		}
 	}
-	for g := range group {
-		s := scores[g*seen : (g+1)*seen]
+	scale := float32(1 / math.Sqrt(float64(p.c)))
+	for h := range heads {
+		s := scores[h*seen : (h+1)*seen]
 		simd.Scale(scale, s)
 		simd.Softmax(s, s)
 	}
 	clear(out)
-	for from := 0; from < seen; from += rowsAtOnce {
-		n, at := min(rowsAtOnce, seen-from), p.place(slot, kv, from)
-		for g := range group {
-			if o, part := out[g*p.c:(g+1)*p.c], scores[g*seen+from:][:n]; half {
+	for from := 0; from < seen; from += rows {
+		n := min(rows, seen-from)
+		for h := range heads {
+			at := p.place(slot, kv+h/group, from)
+			if o, part := out[h*p.c:(h+1)*p.c], scores[h*seen+from:][:n]; half {
 				simd.WeightedSumF16(o, a.Values.Half[at:], part, stride)
 			} else {
 				simd.WeightedSum(o, a.Values.Data[at:], part, stride)
@@ -82,8 +91,15 @@ func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv int, scr
 	}
 }
 
-// rowsAtOnce is how many rows of a cache all queries of a group read before they go on.
-const rowsAtOnce = 64
+// rowsAtOnce is how many rows of a cache all queries read before they go on, so that width elements of each stay in a core's
+// first cache.
+func rowsAtOnce(cache *Tensor[float32], width int) int {
+	bytes := 4 * width
+	if cache.Format == op.F16 {
+		bytes = 2 * width
+	}
+	return min(max(24<<10/bytes/4*4, 4), 64)
+}
 
 // queriesAtOnce bounds the rows whose scores are in memory.
 const queriesAtOnce = 64
