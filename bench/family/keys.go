@@ -61,11 +61,10 @@ func (f Family) keys(l ggml.Layout) []gguf.Key {
 const (
 	normalToken  = int32(1)
 	controlToken = int32(3)
-	unusedToken  = int32(5)
 )
 
 // vocabulary is a byte-level tokenizer of 256 bytes, one merge, for readers that want one, and an end of text; what fills
-// the vocabulary up is marked as unused.
+// the vocabulary up are words, so that what random weights write can be seen.
 func (f Family) vocabulary() []gguf.Key {
 	tokens := make([]string, f.Decoder.Vocab)
 	types := make([]int32, len(tokens))
@@ -82,7 +81,7 @@ func (f Family) vocabulary() []gguf.Key {
 	tokens[merged], types[merged] = "th", normalToken
 	tokens[end], types[end] = "<|endoftext|>", controlToken
 	for i := end + 1; i < len(tokens); i++ {
-		tokens[i], types[i] = fmt.Sprintf("[PAD%d]", i), unusedToken
+		tokens[i], types[i] = fmt.Sprintf("Ġ%d", i), normalToken
 	}
 	return []gguf.Key{
 		{Name: "tokenizer.ggml.model", Value: "gpt2"},

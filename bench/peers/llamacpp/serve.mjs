@@ -144,7 +144,7 @@ createServer(async (request, response) => {
     let body = "";
     for await (const part of request)
         body += part;
-    const {prompt, max_tokens: most, temperature, seed} = JSON.parse(body);
+    const {prompt, max_tokens: most = 16, temperature = 0, seed = 0} = JSON.parse(body);
     const sampler = new llama.AddonSampler(model);
     sampler.applyConfig({temperature, seed});
     response.writeHead(200, {"Content-Type": "text/event-stream"});
