@@ -29,13 +29,14 @@ const (
 type Option func(*options)
 
 type options struct {
-	backend Backend
-	adapter string
-	config  *Config
-	context int
-	lora    []loraFile
-	masters string
-	numbers storage.Numbers
+	backend  Backend
+	adapter  string
+	config   *Config
+	context  int
+	sessions int
+	lora     []loraFile
+	masters  string
+	numbers  storage.Numbers
 }
 
 // WithBackend chooses what computes, in the words of [ParseBackend]. The default is [Auto].
@@ -51,6 +52,10 @@ func WithConfig(c Config) Option { return func(o *options) { o.config = &c } }
 // WithContext bounds how many tokens a session of a public family has room for, and so the memory of its keys and values. 0 is
 // what the model was made for, or less where that takes more than half of the memory that is free: see [Model.Context].
 func WithContext(tokens int) Option { return func(o *options) { o.context = max(tokens, 0) } }
+
+// WithSessions says how many sessions are to have room at once: the context of a public family is chosen, or refused, so that all of
+// them can be full. It bounds nothing else; the default is 1.
+func WithSessions(n int) Option { return func(o *options) { o.sessions = n } }
 
 // WithMasters says that a directory holds the float master weights of a ternary model although its config.json does not say so,
 // as with Falcon-E's prequantized revisions, and how they are rounded: "half-up", as in that family, or "half-even".

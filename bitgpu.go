@@ -165,7 +165,7 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 	m.arrived.L = &m.mu
 	if l.Public != nil {
 		m.chatError = l.Public.TemplateError
-		if err := m.fitContext(l, o.context, freemem.Free()); err != nil {
+		if err := m.fitContext(l, o.context, max(o.sessions, 1), freemem.Free()); err != nil {
 			l.Close()
 			return nil, err
 		}
@@ -186,7 +186,7 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 
 // fitContext bounds the context of a public family by the memory that is free behind the weights, half of which it leaves to
 // others. What was asked for is not made shorter, but refused where it takes all. Free bytes of 0 are not known.
-func (m *Model) fitContext(l *storage.Loaded, asked int, free int64) error {
+func (m *Model) fitContext(l *storage.Loaded, asked, sessions int, free int64) error {
 	m.trained = l.Public.Trained
 	if free == 0 {
 		return nil
@@ -195,12 +195,15 @@ func (m *Model) fitContext(l *storage.Loaded, asked int, free int64) error {
 	if asked > 0 {
 		share = free
 	}
-	tokens := m.config.FitContext(share)
+	tokens := m.config.FitContext(share, sessions)
 	switch {
 	case tokens == 0 || asked > 0 && tokens < m.config.Capacity():
-		need := m.config.Footprint(1, 1)
-		return fmt.Errorf("%s: a context of %d tokens takes %d MB of memory beside the weights, and %d MB are free", m.name, m.config.Capacity(),
-			(need.Workspace+need.Session)>>20, free>>20)
+		need, each := m.config.Footprint(1, 1), ""
+		if sessions > 1 {
+			each = fmt.Sprintf(" for each of %d texts at once", sessions)
+		}
+		return fmt.Errorf("%s: a context of %d tokens%s takes %d MB of memory beside the weights, and %d MB are free", m.name, m.config.Capacity(), each,
+			(need.Workspace+int64(sessions)*need.Session)>>20, free>>20)
 	case tokens < m.config.Capacity():
 		l.Config.Decoder.Context = tokens // m.config has the same
 	}

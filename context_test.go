@@ -32,7 +32,7 @@ func TestContextFitsTheMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := &Model{config: l.Config, name: path}
-		err = m.fitContext(l, c.asked, c.free)
+		err = m.fitContext(l, c.asked, 1, c.free)
 		switch {
 		case c.want == 0 && (err == nil || !strings.Contains(err.Error(), path+": a context of ")):
 			t.Errorf("%+v: got %v, want a refusal", c, err)

@@ -174,7 +174,7 @@ func (s *Session) write(ctx context.Context, o Options, generate func(accept fun
 	var failed error
 	send := func(id uint32, piece string, last bool) bool {
 		more := true
-		failed = s.model.yield(func() { more = token(id, piece, last) })
+		failed = s.model.hand(func() { more = token(id, piece, last) })
 		return more && failed == nil
 	}
 	if s.text == nil {

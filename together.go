@@ -3,6 +3,7 @@ package bitgpu
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"bitgpu/nn/op"
 )
@@ -10,9 +11,9 @@ import (
 // gathering lets the streams of one model share a pass over the weights: each waits with its drawn token until no other stream
 // can still join, and the first to notice that runs the pass for all. What a stream writes does not depend on the others.
 type gathering struct {
-	arrived sync.Cond // with the model's lock: somebody waits, went to the caller, or ended
-	writing int       // streams that write
-	away    int       // of them, those whose text is with the caller, for nobody knows how long
+	arrived sync.Cond    // with the model's lock: somebody waits, went to the caller, or ended
+	writing int          // streams that write
+	away    atomic.Int64 // of them, those whose text is with the caller, for nobody knows how long
 	waiting []*turn
 	passes  int64 // over the weights, for drawn tokens
 	read    int64 // drawn tokens that these have read
@@ -49,7 +50,7 @@ func (s *Session) generate(limit int, p op.Sampling, accept func(ids []uint32) b
 					return false
 				}
 				left--
-				return m.offer(ids, accept)
+				return accept(ids)
 			})
 			if err != nil || !joined {
 				return err
@@ -59,7 +60,7 @@ func (s *Session) generate(limit int, p op.Sampling, accept func(ids []uint32) b
 		if err != nil {
 			return err
 		}
-		if left--; !m.offer(ids, accept) {
+		if left--; !accept(ids) {
 			return nil
 		}
 		if err := m.readTogether(&turn{run: s.run}); err != nil {
@@ -85,12 +86,16 @@ func (s *Session) readToken(id uint32) error {
 	return s.model.readTogether(&turn{run: s.run})
 }
 
-// offer lets accept see drawn tokens, during which others need not wait for this stream.
-func (m *Model) offer(ids []uint32, accept func(ids []uint32) bool) bool {
-	m.away++
-	defer func() { m.away-- }()
+// hand lets others have the engine while f shows the caller what a stream has written, and says whether the model is still open.
+// Others need not wait for the stream meanwhile, but they do as soon as f has returned, though it has to wait for the engine then:
+// while a long pass runs, all that it read for before come back and wait, and the next pass is for all of them.
+func (m *Model) hand(f func()) error {
+	m.away.Add(1)
 	m.arrived.Broadcast()
-	return accept(ids)
+	return m.yield(func() {
+		defer m.away.Add(-1)
+		f()
+	})
 }
 
 // readTogether has a drawn token read, in one pass with those of all streams that wait for the same.
@@ -102,7 +107,7 @@ func (m *Model) readTogether(t *turn) error {
 		case m.closed:
 			m.waiting = slices.DeleteFunc(m.waiting, func(other *turn) bool { return other == t })
 			return ErrClosed
-		case m.writing-m.away > len(m.waiting):
+		case m.writing-int(m.away.Load()) > len(m.waiting):
 			m.arrived.Wait()
 		default:
 			m.readWaiting()

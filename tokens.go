@@ -103,7 +103,7 @@ func (h *hostDraw) generate(limit int, p op.Sampling, accept func(ids []uint32) 
 		if id == op.NotFinite {
 			return &NotFiniteError{From: s.run.Position(), To: s.run.Position()}
 		}
-		if !s.model.offer([]uint32{id}, accept) {
+		if !accept([]uint32{id}) {
 			return nil
 		}
 		h.written = append(h.written, id)

@@ -15,10 +15,10 @@ func (c Config) TokenBytes() int64 {
 	return d.CacheBytes(4) + 4*int64(d.Rope.Width)
 }
 
-// FitContext is the longest context, up to the configuration's own, with which one session and its workspace take at most free
+// FitContext is the longest context, up to the configuration's own, with which so many sessions and their workspace take at most free
 // bytes, besides the weights; a multiple of 256 where it is shorter than that. It is 0 where not even the shortest fits, or there is
 // no limit.
-func (c Config) FitContext(free int64) int {
+func (c Config) FitContext(free int64, sessions int) int {
 	d := c.Decoder
 	if d == nil {
 		return 0
@@ -26,11 +26,11 @@ func (c Config) FitContext(free int64) int {
 	least := *d
 	least.Context = min(leastContext, d.Context)
 	f := OfDecoder(&least).Footprint(1, 1)
-	left := free - f.Workspace - f.Session
+	left := free - f.Workspace - int64(sessions)*f.Session
 	if left < 0 {
 		return 0
 	}
-	tokens := int(min(left/max(c.TokenBytes(), 1), math.MaxInt32)) + least.Context
+	tokens := int(min(left/max(c.TokenBytes()+int64(sessions-1)*d.CacheBytes(4), 1), math.MaxInt32)) + least.Context
 	if tokens >= d.Context {
 		return d.Context
 	}

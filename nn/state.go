@@ -64,7 +64,11 @@ func newState[T any](m op.Memory[T], c Config, batch int, growing bool) *State[T
 		if set.grows && !growing {
 			continue
 		}
-		set.tensors = m.NewSet(len(set.parts), set.format, set.shape...)
+		if set.grows {
+			set.tensors = m.NewGrowing(len(set.parts), set.format, set.shape...)
+		} else {
+			set.tensors = m.NewSet(len(set.parts), set.format, set.shape...)
+		}
 		for j, at := range set.parts {
 			s.parts[at].tensor = set.tensors[j]
 		}

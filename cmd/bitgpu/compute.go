@@ -126,8 +126,8 @@ func openFiles(path string) (*modeldir.Model, error) {
 	return modeldir.Open(path)
 }
 
-// openModel loads the model onto what the flags choose, and says on stderr what that is.
-func openModel(c *cli.Context) (*bitgpu.Model, error) {
+// openModel loads the model onto what the flags choose, with more options, and says on stderr what that is.
+func openModel(c *cli.Context, more ...bitgpu.Option) (*bitgpu.Model, error) {
 	backend, adapter, err := backendOf(c)
 	if err != nil {
 		return nil, err
@@ -138,6 +138,7 @@ func openModel(c *cli.Context) (*bitgpu.Model, error) {
 	options := append(loraOptions(c),
 		bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter), bitgpu.WithContext(c.Int("context")), bitgpu.WithMasters(c.String("masters")),
 		bitgpu.WithCache(c.String("kv")), bitgpu.WithActivations(c.String("activations")))
+	options = append(options, more...)
 	var m *bitgpu.Model
 	if path := c.String("model"); path != "" {
 		m, err = bitgpu.Load(path, options...)

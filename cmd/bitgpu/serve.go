@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"bitgpu"
 	"bitgpu/demo"
 	"bitgpu/internal/version"
 	"bitgpu/io/chat"
@@ -113,7 +114,7 @@ func serveAction(c *cli.Context) error {
 	}()
 	defer server.Close()
 
-	m, err := openModel(c)
+	m, err := openModel(c, bitgpu.WithSessions(o.Parallel))
 	if err != nil {
 		return err
 	}

@@ -101,7 +101,8 @@ func (t *Tensor[F]) data() []F {
 
 // memory is the part of op.Memory that keeps tensors.
 type memory[F Float] struct {
-	inUse int // bytes of the tensors made and not released
+	inUse    int                   // bytes of the tensors made and not released
+	reserved map[*Tensor[F]]func() // what gives back tensors that lie outside of Go's heap
 }
 
 func (m *memory[F]) New(format op.Format, shape ...int) *Tensor[F] {
@@ -125,6 +126,28 @@ func (m *memory[F]) NewSet(n int, format op.Format, shape ...int) []*Tensor[F] {
 	set := make([]*Tensor[F], n)
 	for i := range set {
 		set[i] = m.New(format, shape...)
+	}
+	return set
+}
+
+func (m *memory[F]) NewGrowing(n int, format op.Format, shape ...int) []*Tensor[F] {
+	set := make([]*Tensor[F], n)
+	for i := range set {
+		t, release := &Tensor[F]{Format: format, Shape: shape}, func() {}
+		switch format {
+		case op.F32:
+			t.Data, release = hugepages.Reserve[F](op.Count(shape))
+		case op.F16:
+			t.Half, release = hugepages.Reserve[uint16](op.Count(shape))
+		default:
+			panic(fmt.Sprintf("cpu: NewGrowing makes no %v tensor", format))
+		}
+		if m.reserved == nil {
+			m.reserved = map[*Tensor[F]]func(){}
+		}
+		m.reserved[t] = release
+		m.inUse += t.bytes()
+		set[i] = t
 	}
 	return set
 }
@@ -180,6 +203,10 @@ func (m *memory[F]) BytesInUse() int { return m.inUse }
 func (m *memory[F]) Release(ts ...*Tensor[F]) {
 	for _, t := range ts {
 		m.inUse -= t.bytes()
+		if release := m.reserved[t]; release != nil {
+			release()
+			delete(m.reserved, t)
+		}
 		*t = Tensor[F]{}
 	}
 }

@@ -39,6 +39,9 @@ type Memory[T any] interface {
 	// NewSet makes n tensors like New, side by side where a kernel can then see them all. Copy does
 	// not copy from one to another of a set.
 	NewSet(n int, format Format, shape ...int) []T
+	// NewGrowing is NewSet for F32 and F16 tensors that are written from the front and of which mostly a beginning is used, such
+	// as caches: a backend that can takes memory as it is written.
+	NewGrowing(n int, format Format, shape ...int) []T
 	// NewTernary makes room for a ternary matrix (rows, cols) of stacked blocks with a γ each;
 	// absmean says that its products are multiplied by γ.
 	NewTernary(rows, cols, blocks int, absmean bool) T

@@ -32,6 +32,9 @@ func (m *Meter) NewSet(n int, f Format, shape ...int) []struct{} {
 	return make([]struct{}, n)
 }
 
+// NewGrowing implements Memory: all that there is room for.
+func (m *Meter) NewGrowing(n int, f Format, shape ...int) []struct{} { return m.NewSet(n, f, shape...) }
+
 // NewTernary implements Memory.
 func (m *Meter) NewTernary(rows, cols, blocks int, _ bool) struct{} {
 	m.add(4, blocks)

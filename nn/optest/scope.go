@@ -25,6 +25,12 @@ func (s *scope[T]) NewSet(n int, format op.Format, shape ...int) []T {
 	return set
 }
 
+func (s *scope[T]) NewGrowing(n int, format op.Format, shape ...int) []T {
+	set := s.Backend.NewGrowing(n, format, shape...)
+	s.made = append(s.made, set...)
+	return set
+}
+
 func (s *scope[T]) NewTernary(rows, cols, blocks int, absmean bool) T {
 	return s.keep(s.Backend.NewTernary(rows, cols, blocks, absmean))
 }

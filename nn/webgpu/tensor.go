@@ -135,6 +135,11 @@ func (o *Ops) NewSet(n int, format op.Format, shape ...int) []*Tensor {
 	return set
 }
 
+// NewGrowing is NewSet: WebGPU has no memory that comes as it is written.
+func (o *Ops) NewGrowing(n int, format op.Format, shape ...int) []*Tensor {
+	return o.NewSet(n, format, shape...)
+}
+
 func (o *Ops) NewTernary(rows, cols, blocks int, absmean bool) *Tensor {
 	t := &Tensor{format: op.Ternary, shape: []int{rows, cols}, blocks: blocks, absmean: absmean}
 	t.scales = o.dev.NewBuffer("γ", 4*blocks)

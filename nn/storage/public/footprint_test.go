@@ -67,15 +67,23 @@ func TestFitContext(t *testing.T) {
 			free int64
 			want int
 		}{{need(100_000), 100_000}, {need(100_000) - 1, 99_840}, {need(512), 512}, {need(512) - 1, 256}, {need(200), 200}, {need(16), 16}, {need(16) - 1, 0}, {0, 0}} {
-			if got := c.FitContext(x.free); got != x.want {
+			if got := c.FitContext(x.free, 1); got != x.want {
 				t.Errorf("%s: with %d bytes free got a context of %d, want %d", family, x.free, got, x.want)
+			}
+			if x.want < 16 {
+				continue
+			}
+			short := *m.Decoder
+			short.Context = x.want
+			if got := c.FitContext(x.free+3*nn.OfDecoder(&short).Footprint(1, 1).Session, 4); got != x.want {
+				t.Errorf("%s: with %d bytes free and three sessions more got a context of %d, want %d", family, x.free, got, x.want)
 			}
 		}
 		if m.Decoder.CacheBytes(4)+4*int64(m.Decoder.Rope.Width) != c.TokenBytes() {
 			t.Error("the bytes of a token are not those of its keys, values and angles")
 		}
 	}
-	if (nn.Config{Width: 64}).FitContext(1) != 0 {
+	if (nn.Config{Width: 64}).FitContext(1, 1) != 0 {
 		t.Error("one of our own models has a limit")
 	}
 }
