@@ -202,7 +202,7 @@ func (p *packed[T]) gated(chunk int) Trial[T] {
 	const channels, inner = 2*keyHeads*k + heads*v, heads * v
 	b := p.b
 	u, bs, as, do := b.Normal("u", 1, p.n(), channels+inner), b.Normal("b", 1, p.n(), heads), b.Normal("a", 1, p.n(), heads), b.Normal("do", 1, p.n(), inner)
-	conv, decay, bias, gain := b.Normal("conv", 0.6, channels, taps), b.Between("decay", -2, 0, heads), b.Normal("bias", 1, heads), b.Near("gain", 1, 0.3, v)
+	conv, decay, bias, gain := b.Normal("conv", 0.6, channels, taps), b.Floats("decay", []float32{-1.7, -2e-38, -0.4, -0.9}, heads), b.Normal("bias", 1, heads), b.Near("gain", 1, 0.3, v)
 	p.each(func(suffix string, first, B, time int, documents T) {
 		n, name := B*time, func(name string) string { return name + suffix }
 		rows := func(what string, all T, width int) T {
