@@ -47,7 +47,28 @@ func packedRow(time int, all ...conversation) (row conversation) {
 	return row
 }
 
-// summedGradients are the loss of a step and all gradients, both as sums over the tokens.
+// Len and CopyTo implement train.Tokens.
+func (c conversation) Len() int { return len(c.inputs) }
+
+func (c conversation) CopyTo(dst []uint32, from int) (int, error) {
+	return copy(dst, c.inputs[from:]), nil
+}
+
+// rowsOf are rows of so many tokens.
+type rowsOf struct {
+	conversation
+	time int
+}
+
+func (r rowsOf) Rows() int { return len(r.inputs) / r.time }
+
+func (r rowsOf) Row(i int, inputs, targets []uint32) error {
+	copy(inputs, r.inputs[i*r.time:])
+	copy(targets, r.targets[i*r.time:])
+	return nil
+}
+
+// summedGradients are the loss of a step and all gradients, both as sums over the tokens. What evaluating gives is the loss, too.
 func summedGradients[T any](t *testing.T, b op.Backend[T], c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor], rows conversation) (loss float64, all []float64) {
 	t.Helper()
 	l, err := train.NewLearner(b, c, s, w)
@@ -65,6 +86,10 @@ func summedGradients[T any](t *testing.T, b op.Backend[T], c nn.Config, s train.
 		t.Fatal(err)
 	}
 	n := float64(s.TokensPerStep())
+	e, err := l.Evaluate(rowsOf{rows, s.Time}, nil)
+	if loss := float64(got[0].Loss) * n; err != nil || math.Abs(e.Nats-loss) > 1e-3*loss || e.Tokens != int64(train.Counted(rows.targets)) {
+		t.Errorf("evaluating %+v gives %v nats of %d tokens (%v), the step %v of %d", s, e.Nats, e.Tokens, err, loss, train.Counted(rows.targets))
+	}
 	for _, h := range *g {
 		for _, x := range h.F32 {
 			all = append(all, float64(x)*n)
@@ -172,5 +197,39 @@ func TestPackedRowsOfTheMinibatchRule(t *testing.T) {
 	c := nn.Config{Vocab: 40, Width: 32, Layers: 1, InnerLR: 0.01, Mixer: nn.MixerTied, Rule: nn.RuleMinibatch}.WithDefaults()
 	if _, err := train.NewLearner(cpu.New(), c, train.Shape{Batch: 1, Time: 32, Accumulate: 1, Packed: true}, train.InitialWeights(c, 3)); err == nil {
 		t.Error("a model of the minibatch rule took packed rows")
+	}
+}
+
+// By shards, each of which has rows of its own, a step measures the same.
+func TestPackedRowsByShards(t *testing.T) {
+	c := nn.Config{Vocab: 40, Width: 32, Layers: 1, Mixer: nn.MixerDelta}.WithDefaults()
+	documents := conversations(c.Vocab, 20, 1, 18, 5, 33, 2, 9)
+	rows := conversation{}
+	for _, row := range []conversation{packedRow(48, documents[:4]...), packedRow(48, documents[4:]...)} {
+		rows.inputs, rows.targets = append(rows.inputs, row.inputs...), append(rows.targets, row.targets...)
+	}
+	var want train.Result
+	for _, shards := range []int{0, 1, 2} {
+		l, err := train.NewLearner(cpu.New(), c, train.Shape{Batch: 2, Time: 48, Accumulate: 1, Packed: true, Shards: shards}, train.InitialWeights(c, 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Release()
+		for step := range 2 { // the second sees what the first has learned
+			l.Step(1e-2, rows.inputs, rows.targets)
+			got, err := l.Results()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if step == 0 {
+				continue
+			}
+			if shards == 0 {
+				want = got[0]
+			}
+			if off := math.Abs(float64(got[0].Loss-want.Loss)) + math.Abs(float64(got[0].GradNorm-want.GradNorm)); !(off < 1e-3) {
+				t.Errorf("with %d shards: got %+v, want %+v", shards, got[0], want)
+			}
+		}
 	}
 }
