@@ -18,6 +18,7 @@ import (
 	"bitgpu/nn/storage"
 	"bitgpu/nn/storage/peft"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
 )
@@ -84,11 +85,11 @@ func learnAction(c *cli.Context) error {
 	ctx, stop := interruptible(c)
 	defer stop()
 	ignoreLostReaders()
-	r, err := joinRanks(c)
+	r, err := joinRanks(c, func() string { return goOnLearning(adapterPath(c)) })
 	if err != nil {
 		return err
 	}
-	return r.end(c, learnOn(ctx, c, r))
+	return r.End(learnOn(ctx, c, r))
 }
 
 // adaptation is what an adapter is trained on, and how.
@@ -103,13 +104,13 @@ type adaptation struct {
 }
 
 // learnOn is the training on one of the ranks.
-func learnOn(ctx context.Context, c *cli.Context, r *ranks) error {
+func learnOn(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
 	var l adaptation
 	err := l.read(ctx, c, r)
 	if l.model != nil {
 		defer l.model.Close()
 	}
-	if err := r.agree(err); err != nil {
+	if err := r.Agree(err); err != nil {
 		return err
 	}
 	return l.learn(ctx, c, r)
@@ -119,12 +120,12 @@ func learnOn(ctx context.Context, c *cli.Context, r *ranks) error {
 func adapterPath(c *cli.Context) string { return strings.TrimRight(c.String("output"), "/") }
 
 // read takes all of it from the flags, the model and the texts.
-func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks) error {
+func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
 	o := train.AdaptOptions{
 		Batch: c.Int("batch-size"), Time: c.Int("context"), Steps: c.Int("steps"), Minutes: c.Float64("minutes"), LR: c.Float64("lr"), Seed: c.Uint64("seed"),
 		Shards: c.Int("shards"),
 	}
-	if r.world != nil && !c.IsSet("shards") {
+	if r.Launched() && !c.IsSet("shards") {
 		o.Shards = train.DefaultShards
 	}
 	if !c.IsSet("batch-size") {
@@ -134,7 +135,7 @@ func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks) error {
 		return err
 	}
 	l.out = adapterPath(c)
-	if r.leads() {
+	if r.Leads() {
 		if err := checkAdapterPath(l.out); err != nil {
 			return err
 		}
@@ -195,17 +196,17 @@ func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks) error {
 }
 
 // facts are what must be the same on all ranks.
-func (l *adaptation) facts(device string) (facts, error) {
-	program, err := programSum()
+func (l *adaptation) facts(device string) (ranks.Facts, error) {
+	program, err := ranks.Program(version.Line())
 	if err != nil {
 		return nil, err
 	}
 	adapter := nn.Weights[op.HostTensor](l.config.Adapter.Weights)
-	f := facts{
-		"program": fmt.Sprintf("%s, CRC-32C %08x", version.Line(), program), "device": device, "tokens": train.TokensSum(l.tokens, l.marks),
-		"weights": weightsSum(l.model.Weights), "adapter": weightsSum(&adapter), "resumed": fmt.Sprint(l.resume != nil),
+	f := ranks.Facts{
+		"program": program, "device": device, "tokens": train.TokensSum(l.tokens, l.marks),
+		"weights": ranks.Weights(l.model.Weights), "adapter": ranks.Weights(&adapter), "resumed": fmt.Sprint(l.resume != nil),
 	}
-	return f, errors.Join(f.add("model: ", l.model.Config), f.add("option ", l.options))
+	return f, errors.Join(f.Add("model: ", l.model.Config), f.Add("option ", l.options))
 }
 
 // checkLearn refuses what is wrong whatever the files hold.
