@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"bitgpu"
+	"bitgpu/internal/units"
 	"bitgpu/internal/version"
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/dataset"
@@ -18,6 +19,7 @@ import (
 	"bitgpu/nn/storage"
 	"bitgpu/nn/storage/peft"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
@@ -287,14 +289,9 @@ func learnTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) ([]
 	if err != nil {
 		return nil, err
 	}
-	ends := tok.EndOfText()
-	ends = ends[:min(len(ends), 1)]
-	var ids []uint32
-	if err := dataset.Encode(ctx, tok, docs, func(_ string, tokens []uint32) error {
-		ids = append(append(ids, ends...), tokens...)
-		return nil
-	}); err != nil {
-		return nil, err
+	ids, _, err := dataset.Tokens(ctx, tok, docs, device.FreeMemory())
+	if err != nil {
+		return nil, tooMuchText("text", err)
 	}
 	if len(ids) < 2 {
 		return nil, fmt.Errorf("--text: got %d tokens, want at least 2", len(ids))
@@ -305,6 +302,15 @@ func learnTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) ([]
 		}
 	}
 	return ids, nil
+}
+
+// tooMuchText says what helps where the tokens of a flag's text have no room in memory.
+func tooMuchText(flag string, err error) error {
+	if !errors.Is(err, dataset.ErrRoom) {
+		return err
+	}
+	return flagError(flag, fmt.Errorf("%w, %s; want a part of the text, or the tokens that bitgpu data makes of it, for train and eval",
+		err, units.Bytes(device.FreeMemory())))
 }
 
 // newAdapter makes the adapter that the flags ask for.
