@@ -109,15 +109,11 @@ func (l *adaptation) save(c *cli.Context, a *train.Adaptation, finished bool) er
 	if base == "" {
 		base = demo.Name
 	}
-	if adapter.Inside {
-		plain := l.model.Config
-		like := train.Like{Tokenizer: l.model.TokenizerJSON, Public: l.model.Public}
-		err = like.Save(l.out+"/", plain, adapter.Merged(plain, train.FloatWeights(plain, l.model.Weights)), storage.Layout{})
-	} else {
-		err = peft.Save(l.out, l.config, adapter, base)
-	}
-	if err != nil {
-		return err
+	if err := l.write(adapter, base); err != nil {
+		if !finished || a.Save() != nil {
+			return err
+		}
+		return fmt.Errorf("%w; what was learned is in %s, and with room for the rest this line writes it: %s", err, l.out+stateSuffix, resumeLine(c))
 	}
 	fmt.Fprintf(w, "saved %s\n", l.out)
 	if !finished {
@@ -128,6 +124,16 @@ func (l *adaptation) save(c *cli.Context, a *train.Adaptation, finished bool) er
 		return err
 	}
 	return nil
+}
+
+// write writes the adapter, or the model that it is merged into.
+func (l *adaptation) write(adapter *nn.Adapter, base string) error {
+	if !adapter.Inside {
+		return peft.Save(l.out, l.config, adapter, base)
+	}
+	plain := l.model.Config
+	like := train.Like{Tokenizer: l.model.TokenizerJSON, Public: l.model.Public}
+	return like.Save(l.out+"/", plain, adapter.Merged(plain, train.FloatWeights(plain, l.model.Weights)), storage.Layout{})
 }
 
 // adapterCount is how many numbers an adapter has.
