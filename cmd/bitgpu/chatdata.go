@@ -15,6 +15,7 @@ import (
 	"bitgpu/io/lesson"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 
 	"github.com/urfave/cli/v2"
 )
@@ -70,16 +71,16 @@ func chatTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) (ids
 	if err != nil {
 		return nil, nil, err
 	}
-	err = dataset.EncodeChats(lesson.NewTeacher(model.Tokenizer, template), docs, func(_ string, d lesson.Document) error {
-		ids, marks = append(ids, d.IDs...), append(marks, d.Marks...)
-		return nil
-	})
+	ids, marks, err = dataset.ChatTokens(lesson.NewTeacher(model.Tokenizer, template), docs, device.FreeMemory())
+	if err != nil {
+		return nil, nil, tooMuchText("text", err)
+	}
 	for _, id := range ids {
-		if err == nil && int(id) >= model.Config.Vocab {
-			err = fmt.Errorf("%s: the tokenizer gives token %d, want ids below %d", model.Path, id, model.Config.Vocab)
+		if int(id) >= model.Config.Vocab {
+			return nil, nil, fmt.Errorf("%s: the tokenizer gives token %d, want ids below %d", model.Path, id, model.Config.Vocab)
 		}
 	}
-	return ids, marks, err
+	return ids, marks, nil
 }
 
 // fitChats bounds rows by the longest conversation, or by all that they could hold, and reads all so often where nobody says how

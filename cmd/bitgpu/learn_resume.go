@@ -33,3 +33,12 @@ func resumeLine(c *cli.Context) string {
 	}
 	return line + " --resume"
 }
+
+// goOnLearning says how to go on with a training that wrote to out, if it can.
+func goOnLearning(out string) string {
+	state := out + stateSuffix
+	if !exists(state) {
+		return ""
+	}
+	return fmt.Sprintf("to go on from %s: the same line with --resume, without other choices\n", state)
+}

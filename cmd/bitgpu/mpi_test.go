@@ -162,7 +162,7 @@ func TestMPILearn(t *testing.T) {
 	p := mpiRun(t, 4, line("stopped.safetensors", long...)...)
 	p.waitFor(t, "step ")
 	p.Process.Signal(syscall.SIGTERM)
-	if p.Wait(); !strings.Contains(p.text(), "with --resume and without other choices goes on") {
+	if p.Wait(); !strings.Contains(p.text(), "to go on: bitgpu learn") {
 		t.Fatalf("the training was not stopped: %s", p.text())
 	}
 	mpiRun(t, 2, line("stopped.safetensors", "--resume")...).finish(t)

@@ -7,6 +7,7 @@ import (
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
 )
@@ -69,6 +70,25 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint, shards int) (train.Op
 	}
 	if resumed != nil {
 		return o, sameWindows(resumed, o)
+	}
+	return o, nil
+}
+
+// rankOptions are runOptions with shards where there are several ranks.
+func rankOptions(c *cli.Context, resumed *train.Checkpoint, r *ranks.Ranks) (train.Options, error) {
+	shards := 0
+	if r.Launched() {
+		shards = train.DefaultShards
+	}
+	o, err := runOptions(c, resumed, shards)
+	if err != nil {
+		return o, err
+	}
+	if err := train.CheckGroup(r.Size(), o.Shards); err != nil {
+		return o, usagef("train: %w", err)
+	}
+	if o.Shards == 0 && c.Bool("shard-optimizer") {
+		return o, usagef("train: --shard-optimizer: got no shards, want --shards N")
 	}
 	return o, nil
 }
