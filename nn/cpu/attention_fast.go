@@ -50,7 +50,8 @@ func (o *Ops) attention(a *op.Attention[*Tensor[float32]]) {
 // a page apart from the next, so all heads take some positions before any goes on.
 func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv, kvHeads int, scratch *scanScratch) {
 	slot, seen := placed(a, i/p.time)
-	seen += i%p.time + 1
+	begin := p.first(i, i%p.time)
+	seen += i%p.time + 1 - begin
 	group := p.heads / p.kvHeads
 	heads := kvHeads * group
 	const step = 1 << 12 // the room grows by, and not with each token
@@ -63,7 +64,7 @@ func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv, kvHeads
 	for from := 0; from < seen; from += rows {
 		n := min(rows, seen-from)
 		for h := range heads {
-			at := p.place(slot, kv+h/group, from)
+			at := p.place(slot, kv+h/group, begin+from)
 			if q, part := queries[h*p.c:(h+1)*p.c], scores[h*seen+from:][:n]; half {
 				simd.ScoresF16(part, a.Keys.Half[at:], q, stride)
 			} else {
@@ -81,7 +82,7 @@ func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv, kvHeads
 	for from := 0; from < seen; from += rows {
 		n := min(rows, seen-from)
 		for h := range heads {
-			at := p.place(slot, kv+h/group, from)
+			at := p.place(slot, kv+h/group, begin+from)
 			if o, part := out[h*p.c:(h+1)*p.c], scores[h*seen+from:][:n]; half {
 				simd.WeightedSumF16(o, a.Values.Half[at:], part, stride)
 			} else {
@@ -104,7 +105,7 @@ func rowsAtOnce(cache *Tensor[float32], width int) int {
 // queriesAtOnce bounds the rows whose scores are in memory.
 const queriesAtOnce = 64
 
-// attentionOfMany multiplies blocks of queries with all keys that the last of them sees.
+// attentionOfMany multiplies blocks of queries, of one document each, with all keys that the last of them sees.
 func (o *Ops) attentionOfMany(a *op.Attention[*Tensor[float32]], p *attentionShape) {
 	scale := float32(1 / math.Sqrt(float64(p.c)))
 	group, stride := p.heads/p.kvHeads, p.kvHeads*p.c
@@ -115,21 +116,28 @@ func (o *Ops) attentionOfMany(a *op.Attention[*Tensor[float32]], p *attentionSha
 			if a.Keys.Format == op.F16 {
 				stride = p.c
 			}
-			for from := 0; from < p.time; from += queriesAtOnce {
-				n := min(queriesAtOnce, p.time-from)
-				seen := before + from + n
+			for from := 0; from < p.time; {
+				n, begin := p.block(sequence, from)
+				seen := before + from + n - begin
 				scores := room(&o.product, n*seen)
 				for h := kv * group; h < (kv+1)*group; h++ {
 					row := sequence*p.time + from
-					simd.Gemm(n, seen, p.c, scale, a.QKV.Data[row*p.wide+h*p.c:], p.wide, false, keys, stride, true, 0, scores, seen)
-					o.job.from = before + from
+					simd.Gemm(n, seen, p.c, scale, a.QKV.Data[row*p.wide+h*p.c:], p.wide, false, keys[begin*stride:], stride, true, 0, scores, seen)
+					o.job.from = seen - n
 					o.view = Tensor[float32]{Data: scores, Shape: append(o.view.Shape[:0], n, seen)}
 					o.rows(n, 4, causalSoftmax, &o.view)
-					simd.Gemm(n, p.c, seen, 1, scores, seen, false, values, stride, false, 0, a.O.Data[(row*p.heads+h)*p.c:], p.heads*p.c)
+					simd.Gemm(n, p.c, seen, 1, scores, seen, false, values[begin*stride:], stride, false, 0, a.O.Data[(row*p.heads+h)*p.c:], p.heads*p.c)
 				}
+				from += n
 			}
 		}
 	}
+}
+
+// block is how many queries of a sequence are taken together from one on, all of its document, and what token that begins with.
+func (s *attentionShape) block(sequence, from int) (n, begin int) {
+	row := sequence*s.time + from
+	return min(queriesAtOnce, s.documents.behind(row, from, s.time)+1), s.first(row, from)
 }
 
 // causalSoftmax gives row i of the scores (n, seen) what is left of the sum up to its own position, from on, and zeros behind.
