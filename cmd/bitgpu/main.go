@@ -97,8 +97,21 @@ func sentence(err error) string {
 	}
 	text = strings.ReplaceAll(strings.TrimSpace(jsonwords.Plain(text)), "\n", "; ")
 	text = strings.NewReplacer(".; ", "; ", ".: ", ": ").Replace(text) // errors of Windows end with a full stop
-	return strings.TrimPrefix(formats.ReplaceAllString(text, "$2"), "modeldir: ")
+	text = strings.TrimPrefix(formats.ReplaceAllString(text, "$2"), "modeldir: ")
+	if rest, ok := strings.CutPrefix(text, "lora: "); ok {
+		text = flagError("lora", errors.New(rest)).Error()
+	}
+	if errors.Is(err, bitgpu.ErrOption) {
+		text = optionName.ReplaceAllStringFunc(strings.Replace(text, bitgpu.ErrOption.Error()+": ", "", 1), func(name string) string { return optionFlags[name] })
+	}
+	return text
 }
+
+// optionFlags are the flags in whose place the library names an option of its own.
+var optionFlags = map[string]string{"temperature: ": "--temp: ", "cache: ": "--kv: ", "activations: ": "--activations: ", "cache or activations: ": "--kv or --activations: "}
+
+// optionName finds such an option in a message.
+var optionName = regexp.MustCompile(`\b(temperature|cache or activations|cache|activations): `)
 
 func exitCode(err error) int {
 	var usage usageError

@@ -30,7 +30,7 @@ type flagged struct {
 func flagError(flag string, err error) error { return flagged{flag, err} }
 
 func (e flagged) Error() string {
-	text := strings.TrimPrefix(e.err.Error(), "corpus: ")
+	text := strings.TrimPrefix(strings.TrimPrefix(e.err.Error(), "corpus: "), "safetensors: ")
 	if path, ok := e.err.(*fs.PathError); ok {
 		text = fmt.Sprintf("%s: %v", path.Path, path.Err)
 	}
