@@ -58,6 +58,7 @@ func learnCommand() *cli.Command {
 				&cli.StringSliceFlag{Name: "text", Required: true, Usage: "text `FILE|GLOB` to learn, .txt or .jsonl, both also .gz; may be given several times"},
 				&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; only the answers are learned"},
 				&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE` in place of the model's own"},
+				&cli.BoolFlag{Name: "pack", Usage: "with --chat, put several conversations into a row where there is room; nothing leaks from one into another"},
 				&cli.IntFlag{Name: "context", Value: learnContext, Usage: "read rows of `N` tokens, each from an empty memory"},
 				&cli.IntFlag{Name: "batch-size", Value: learnBatch, Usage: "read `N` rows a step"},
 				&cli.IntFlag{Name: "shards", DefaultText: "8 under mpirun, else none", Usage: "cut a step's rows into `N` parts, a power of two, whose gradients are added in one order: " +
@@ -102,6 +103,7 @@ type adaptation struct {
 	options train.AdaptOptions
 	tokens  []uint32
 	marks   []byte
+	filled  string // how conversations fill rows
 	out     string
 	resume  func(train.AdapterTrainer) error // nil of a new training
 	unmake  func()                           // takes away the directory of out where nothing was written into it; may be nil
@@ -130,7 +132,7 @@ func adapterPath(c *cli.Context) string { return strings.TrimRight(c.String("out
 func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
 	o := train.AdaptOptions{
 		Batch: c.Int("batch-size"), Time: c.Int("context"), Steps: c.Int("steps"), Minutes: c.Float64("minutes"), LR: c.Float64("lr"), Seed: c.Uint64("seed"),
-		Shards: c.Int("shards"),
+		Shards: c.Int("shards"), Pack: c.Bool("pack"),
 	}
 	if r.Launched() && !c.IsSet("shards") {
 		o.Shards = train.DefaultShards
@@ -158,7 +160,7 @@ func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks.Ranks) e
 	}
 	if c.Bool("chat") {
 		l.tokens, l.marks, err = chatTokens(ctx, c, l.model)
-	} else if err = refuseIdle(c, "it is for --chat", "template"); err == nil {
+	} else if err = refuseIdle(c, "it is for --chat", "template", "pack"); err == nil {
 		l.tokens, err = learnTokens(ctx, c, l.model)
 	}
 	if err != nil {
@@ -173,7 +175,7 @@ func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks.Ranks) e
 		if o.Steps == 0 && o.Minutes == 0 {
 			o.Steps = o.StepsOf(len(l.tokens), learnPasses)
 		}
-	} else if o, err = fitChats(o, l.tokens, l.marks); err != nil {
+	} else if o, l.filled, err = fitChats(o, l.tokens, l.marks); err != nil {
 		return err
 	}
 	switch {

@@ -8,7 +8,7 @@ import (
 )
 
 // begunWith are the flags that a training which goes on has from its beginning.
-var begunWith = []string{"lora", "rank", "alpha", "layers", "steps", "minutes", "lr", "context", "batch-size", "shards", "seed"}
+var begunWith = []string{"lora", "rank", "alpha", "layers", "steps", "minutes", "lr", "context", "batch-size", "shards", "pack", "seed"}
 
 // resumeLine is the line that goes on with a training that was stopped, as a shell takes it.
 func resumeLine(c *cli.Context) string {

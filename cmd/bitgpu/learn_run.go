@@ -35,6 +35,9 @@ func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks.Ranks) 
 	shape := engine.Shape()
 	fmt.Fprintf(w, "%d tokens; %d numbers to learn beside %d weights; %s; %s of memory\n", len(l.tokens), adapterCount(l.config), l.config.ParamCount(),
 		withNote(backend.Name, backend.Note), units.Bytes(backend.Bytes(l.config, shape)))
+	if l.filled != "" && l.resume == nil {
+		fmt.Fprintln(w, l.filled)
+	}
 	io.WriteString(w, r.Describe(shape))
 	p := &learnProgress{out: w, line: newStatusLine(w)}
 	a := &train.Adaptation{Trainer: engine, Options: l.options, Tokens: l.tokens, Marks: l.marks, Progress: p.step, Saves: learnSaves}

@@ -34,6 +34,7 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint, shards int) (train.Op
 	take(c, given, "dropout", &o.Dropout, c.Float64)
 	take(c, given, "order", &o.Order, c.String)
 	take(c, given, "reread", &o.Reread, c.Float64)
+	take(c, given, "pack", &o.Pack, c.Bool)
 	take(c, given, "seed", &o.Seed, c.Uint64)
 	take(c, given, "save-interval", &o.SaveInterval, c.Int)
 	take(c, given, "val-every", &o.ValEvery, c.Int)
@@ -98,7 +99,7 @@ func sameWindows(resumed *train.Checkpoint, o train.Options) error {
 	for _, f := range []struct {
 		name     string
 		was, now any
-	}{{"context-len", was.Time, o.Time}, {"order", was.Order, o.Order}, {"seed", was.Seed, o.Seed}} {
+	}{{"context-len", was.Time, o.Time}, {"order", was.Order, o.Order}, {"pack", was.Pack, o.Pack}, {"seed", was.Seed, o.Seed}} {
 		if f.was != f.now {
 			return usagef("train: --%s: got %v, want %v, with which %s has read its data; --load MODEL begins anew with its weights",
 				f.name, f.now, f.was, resumed.Path)

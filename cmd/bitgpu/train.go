@@ -44,6 +44,7 @@ func trainFlags() []cli.Flag {
 			valRatioFlag(),
 			&cli.StringFlag{Name: "order", Value: d.Order, Usage: "`shuffle|sequential`: order of the data"},
 			&cli.Float64Flag{Name: "reread", Usage: "let the share `R` of the sequences be passages that are read twice, in a row or with another between them, so that the memory learns to keep what it reads"},
+			&cli.BoolFlag{Name: "pack", Usage: "of data that data --chat made, put several conversations into a sequence where there is room; nothing leaks from one into another"},
 			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "read sequences of `N` tokens"},
 			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once"},
 		}, slices.Concat(vocabFlags(8000), corpusFlags())...)...),

@@ -64,7 +64,14 @@ func newRun(c *cli.Context, backend *device.Device, dir string, p *preparation, 
 		engine.Release()
 		return nil, err
 	}
+	filled, err := describeData(p.data.train, p.options)
+	if err != nil {
+		return fail(flagError("data", err))
+	}
 	announce(c.App.ErrWriter, engine, backend, p.resumed, r)
+	if r.Leads() && p.resumed == nil {
+		fmt.Fprint(c.App.ErrWriter, filled)
+	}
 	report := newProgress(c.App.ErrWriter, p.options)
 	run := &train.Run{
 		Trainer: engine, Options: p.options, Dir: dir, Like: train.Like{Tokenizer: p.data.tokenizer}, Train: p.data.train, Val: p.data.val,
