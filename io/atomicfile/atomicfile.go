@@ -70,7 +70,7 @@ func create(path, name string) (*File, error) {
 	case err == nil && info.IsDir():
 		return nil, fmt.Errorf("%s: is a directory, a file was to be written", name)
 	case err == nil && !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: is not a regular file (%s) and cannot be replaced", name, info.Mode().Type())
+		return nil, fmt.Errorf("%s: is not a regular file (%s) and cannot be replaced", name, regular.Kind(info.Mode()))
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, describe(name, err)
 	}
@@ -156,8 +156,8 @@ func clearStale(dir, base string) {
 // ClearStale removes what killed processes left unfinished in a directory.
 func ClearStale(dir string) { clearStale(dir, "") }
 
-// Write writes to the temporary file. Its errors name no file: a chain of writers may stand above, and whoever
-// is at its end says once which file it was.
+// Write writes to the temporary file. Its errors name no file: a chain of writers may stand above, and the
+// outermost says once which file it was.
 func (f *File) Write(data []byte) (n int, err error) {
 	err = change("write", func() error {
 		n, err = f.temp.Write(data)
