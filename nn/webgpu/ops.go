@@ -113,7 +113,7 @@ func (o *Ops) Flush() error { return o.dev.Flush() }
 type variant struct {
 	kernel       *wgsl.Kernel
 	format       op.Format // of the weights
-	group        int       // of ternary weights: how many inputs share a scale, 0 where blocks of rows have γ
+	group        int       // how many inputs share a float16 scale, 0 where they do not
 	norm         bool      // RMSNorm comes first
 	int8         bool      // the input has been rounded
 	add, inPlace bool      // something is added in the end, or the product to what is there
@@ -133,12 +133,17 @@ type variant struct {
 	slots        bool      // the sequences have slots of a list
 }
 
+// blockQuads is how many activations, in fours, meet a block of weights.
+var blockQuads = map[op.Format]uint32{
+	op.F32: 1, op.F16: 2, op.BF16: 2, op.I8: 4, op.Ternary: 16, op.Q8_0: 4, op.Q4_0: 8, op.Q4_K: 8, op.Q6_K: 8,
+}
+
 // consts are the variant's constants, those that the kernel has.
 func (v variant) consts(workgroup uint32) wgsl.Consts {
 	if v.workgroup > 0 {
 		workgroup = v.workgroup
 	}
-	quads := map[op.Format]uint32{op.F32: 1, op.F16: 2, op.BF16: 2, op.I8: 4, op.Ternary: 16}[v.format]
+	quads := blockQuads[v.format]
 	all := wgsl.Consts{
 		"WORKGROUP": workgroup, "LANES": max(v.lanes, 1), "TEAM_QUADS": max(v.quads, 1), "KEY": max(v.key, 1),
 		"FORMAT": uint32(v.format), "BLOCK_QUADS": quads, "TILE_BLOCKS": 256 / quads,

@@ -12,6 +12,7 @@ import (
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn/arch"
 	"bitgpu/nn/op"
+	"bitgpu/nn/quants"
 )
 
 // ggufFile is a GGUF file as a source of parameters.
@@ -316,8 +317,11 @@ func (g *ggufFile) part(name string, table bool) (*part, error) {
 	return x, g.arrange(x, rest)
 }
 
-// readFloats reads weights that are not ternary; those of half precision stay so.
+// readFloats reads weights that are not ternary; those of half precision and whole numbers with scales stay so.
 func (x *part) readFloats(m *ggml.Matrix, t gguf.Tensor) error {
+	if k, ok := kinds[t.Layout]; ok {
+		return x.readQuants(m, k)
+	}
 	switch t.Layout {
 	case ggml.F16.Layout():
 		return x.readHalves(t.Data, op.F16)
@@ -333,6 +337,11 @@ func (x *part) readFloats(m *ggml.Matrix, t gguf.Tensor) error {
 		}
 		return nil
 	})
+}
+
+// kinds are those of layouts that package quants keeps.
+var kinds = map[ggml.Layout]quants.Kind{
+	ggml.LayoutQ8_0: quants.Q8_0, ggml.LayoutQ4_0: quants.Q4_0, ggml.LayoutQ4_K: quants.Q4_K, ggml.LayoutQ6_K: quants.Q6_K,
 }
 
 // arrange moves rows and columns into the order of Hugging Face.
