@@ -23,8 +23,7 @@ package quants
 
 import (
 	"fmt"
-
-	"github.com/x448/float16"
+	"math"
 )
 
 // Kind says how the numbers of a matrix are stored. The names are those of GGUF's types.
@@ -142,7 +141,11 @@ func (m *Matrix) number(r, c int) int {
 	return int(q)
 }
 
-func half(bits uint32) float32 { return float16.Frombits(uint16(bits)).Float32() }
+// half is the value of a float16 that is finite: its exponent and fraction at their places in a float32, times the power of two
+// between their biases, which also puts right what is below the smallest exponent.
+func half(bits uint32) float32 {
+	return math.Float32frombits(bits&0x8000<<16|bits&0x7fff<<13) * 0x1p112
+}
 
 // scale gives scale and minimum of weight c of a row. Both are exact: a float16 times up to 7 bits.
 func (m *Matrix) scale(r, c int) (scale, minimum float32) {

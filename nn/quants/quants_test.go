@@ -76,6 +76,14 @@ func TestPack(t *testing.T) {
 	})
 }
 
+func TestHalf(t *testing.T) {
+	for bits := range uint32(1 << 16) {
+		if h := float16.Frombits(uint16(bits)); h.IsFinite() && half(bits) != h.Float32() {
+			t.Fatalf("%#04x is %v, want %v", bits, half(bits), h.Float32())
+		}
+	}
+}
+
 // A few weights by hand.
 func TestKnown(t *testing.T) {
 	const one, two = 0x3c00, 0x4000
