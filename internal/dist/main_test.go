@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -63,7 +64,7 @@ func TestPackagedFiles(t *testing.T) {
 	}
 }
 
-// Each line of the README's table of platforms names a target that is there, and says what was not tried.
+// Each line of the README's table of platforms names a target that is there, links to files that are, and says what was not tried.
 func TestPlatformsAreTriedAsTheReadmeSays(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -83,6 +84,11 @@ func TestPlatformsAreTriedAsTheReadmeSays(t *testing.T) {
 		named := regexp.MustCompile("`make ([a-z0-9-]+)`").FindAllStringSubmatch(row, -1)
 		if len(named) == 0 || !strings.Contains(row, "not tried") {
 			t.Errorf("%s: got no target, or nothing that was not tried; want both", row)
+		}
+		for _, link := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(row, -1) {
+			if _, err := os.Stat(filepath.Join("../..", link[1])); err != nil {
+				t.Errorf("%s: %v", row, err)
+			}
 		}
 		for _, target := range named {
 			if !strings.Contains(string(targets), "\n"+target[1]+":") {
