@@ -12,7 +12,6 @@ import (
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn/arch"
 	"bitgpu/nn/op"
-	"bitgpu/nn/quants"
 )
 
 // ggufFile is a GGUF file as a source of parameters.
@@ -337,11 +336,6 @@ func (x *part) readFloats(m *ggml.Matrix, t gguf.Tensor) error {
 		}
 		return nil
 	})
-}
-
-// kinds are those of layouts that package quants keeps.
-var kinds = map[ggml.Layout]quants.Kind{
-	ggml.LayoutQ8_0: quants.Q8_0, ggml.LayoutQ4_0: quants.Q4_0, ggml.LayoutQ4_K: quants.Q4_K, ggml.LayoutQ6_K: quants.Q6_K,
 }
 
 // arrange moves rows and columns into the order of Hugging Face.

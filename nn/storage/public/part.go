@@ -152,6 +152,11 @@ func (x *part) readHalves(data []byte, format op.Format) error {
 	})
 }
 
+// kinds are those of layouts that package quants keeps.
+var kinds = map[ggml.Layout]quants.Kind{
+	ggml.LayoutQ8_0: quants.Q8_0, ggml.LayoutQ4_0: quants.Q4_0, ggml.LayoutQ4_K: quants.Q4_K, ggml.LayoutQ6_K: quants.Q6_K,
+}
+
 // readQuants takes whole numbers with scales as they are.
 func (x *part) readQuants(m *ggml.Matrix, k quants.Kind) error {
 	q := quants.New(k, m.Rows, m.Cols)
