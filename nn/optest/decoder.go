@@ -54,7 +54,7 @@ func families() []decoder {
 			d.HeadNorms, d.HeadWidth, d.Rope.Width = true, 64, 64
 			d.Rope.YaRN = &arch.YaRN{Factor: 4, Original: 100, BetaFast: 32, BetaSlow: 1}
 		})},
-		{"qwen3 with a half cache", 32, op.BF16, true, with(func(d *arch.Decoder) { d.HeadNorms, d.HalfCache, d.HeadWidth = true, true, 64 })},
+		{"qwen3 with a half cache", 32, op.BF16, true, with(func(d *arch.Decoder) { d.HeadNorms, d.HalfCache, d.HeadWidth, d.Context = true, true, 64, 600 })},
 		{"hybrid", 32, op.Ternary, false, with(hybrid)},
 		{"rotated hybrid", 32, op.Ternary, true, with(func(d *arch.Decoder) {
 			hybrid(d)

@@ -68,6 +68,7 @@ func axes() []axis {
 		flags(func(v *variant, b bool) { v.delta = b }, "DELTA"),
 		flags(func(v *variant, b bool) { v.squared = b }, "SQUARED"),
 		flags(func(v *variant, b bool) { v.half = b }, "HALF"),
+		flags(func(v *variant, b bool) { v.split = b }, "SPLIT"),
 		over(func(v *variant, n uint32) { v.key = n }, []uint32{1, 36, maxStepKey}, "KEY"),
 		over(func(v *variant, n uint32) { v.input = n }, []uint32{16, 512}, "INPUT_QUADS"),
 		over(func(v *variant, n uint32) { v.block = n }, powers(wgsl.HadamardMaxBlock), "BLOCK"),
