@@ -82,16 +82,18 @@ func (h *Batch[T]) dropPasses() {
 	clear(h.known)
 }
 
-// shared gives the tensors of that kind to a pass over the listed slots, or over all.
+// shared gives the tensors of that kind to a pass over the listed slots, or over all. A sequence is one document.
 func (h *Batch[T]) shared(slots T) func(layer.Shared) T {
-	return func(which layer.Shared) T {
+	return func(which layer.Shared) (none T) {
 		switch which {
 		case layer.Angles:
 			return h.model.work.angles
 		case layer.Position:
 			return h.position
+		case layer.Slots:
+			return slots
 		}
-		return slots
+		return none
 	}
 }
 

@@ -4,6 +4,7 @@
 // slots; it is of float16 with HALF = 1. With SPLIT = 1 a workgroup takes a part of the keys alone, and attention_join.wgsl makes one
 // of what the parts give (arXiv 2311.01282).
 
+#import shared/documents.wgsl
 #import shared/grid.wgsl
 #import shared/silu.wgsl
 #import shared/slots.wgsl
@@ -28,7 +29,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read> values: array<vec2<u32>>;  // (count, L, G·c)
 @group(0) @binding(4) var<storage, read> position: array<u32>;  // (S)
 @group(0) @binding(5) var<storage, read_write> o: array<f32>;  // (…, H·c), or with SPLIT (…, H, parts, c + 2): sums of values, of weights, the largest score
-@group(0) @binding(6) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
+@group(0) @binding(6) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl; with PACKED = 1 documents, (n, 2)
+
+fn documents_at(at: u32) -> u32 {
+    return slots[at];
+}
 
 const THREADS = 64u;
 const KEYS = 64u;
@@ -78,6 +83,17 @@ fn attention(
     let lanes = vec4<u32>(first, first + 1u, first + 2u, first + 3u);
     let seen_low = min(lanes, vec4<u32>(all - 1u)) / each + before + 1u;
     let seen_high = min(lanes + 4u, vec4<u32>(all - 1u)) / each + before + 1u;
+    // From which key on a query sees them: documents end in their order, so that the first query looks back the furthest.
+    var from_low = vec4<u32>(0u);
+    var from_high = vec4<u32>(0u);
+    var begin = 0u;
+    if PACKED == 1u {
+        for (var e = 0u; e < 4u; e++) {
+            from_low[e] = begin_of(sequence, min(first + e, all - 1u), each);
+            from_high[e] = begin_of(sequence, min(first + 4u + e, all - 1u), each);
+        }
+        begin = from_low.x / KEYS * KEYS;
+    }
 
     let per = THREADS / QUERIES;  // threads of a query in the softmax
     let mine = thread / per;
@@ -92,9 +108,9 @@ fn attention(
     var a5 = vec4<f32>(0.0);
     var a6 = vec4<f32>(0.0);
     var a7 = vec4<f32>(0.0);
-    let share = ((seen + KEYS - 1u) / KEYS + params.parts - 1u) / params.parts * KEYS;  // keys of a part
-    let end = min(seen, (part + 1u) * share);
-    for (var start = part * share; start < end; start += KEYS) {
+    let share = ((seen - begin + KEYS - 1u) / KEYS + params.parts - 1u) / params.parts * KEYS;  // keys of a part
+    let end = min(seen, begin + (part + 1u) * share);
+    for (var start = begin + part * share; start < end; start += KEYS) {
         let here = min(end - start, KEYS);
         let row = ((slot - params.first) * params.length + start) * params.kv_heads + kv;  // of the first key, in heads
         workgroupBarrier();
@@ -114,8 +130,8 @@ fn attention(
                 }
             }
             let key = vec4<u32>(start + thread);
-            low = select(vec4<f32>(LOWEST), low, key < seen_low);
-            high = select(vec4<f32>(LOWEST), high, key < seen_high);
+            low = select(vec4<f32>(LOWEST), low, (key >= from_low) & (key < seen_low));
+            high = select(vec4<f32>(LOWEST), high, (key >= from_high) & (key < seen_high));
         }
         scores[thread] = low.x;
         scores[KEYS + thread] = low.y;
@@ -215,6 +231,12 @@ fn value4(quad: u32) -> vec4<f32> {
 // The row of qkv and o that a query of a sequence belongs to.
 fn row_of(sequence: u32, query: u32, each: u32) -> u32 {
     return sequence * params.time + query / each;
+}
+
+// The first token of the document that a query of a sequence is of.
+fn begin_of(sequence: u32, query: u32, each: u32) -> u32 {
+    let t = query / each;
+    return t - before_of(sequence * params.time + t, t);
 }
 
 // Adds up what the threads have of query m, and stores it.

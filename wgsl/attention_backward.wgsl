@@ -3,6 +3,7 @@
 // dS = P ∘ (dP − ΣP ∘ dP)/√c of a block again and again, attention_queries for dQ = dS·K and the gates, attention_keys for
 // dK = dSᵀ·Q and dV = Pᵀ·dO. What heads of queries that share a head of keys add to it is summed in a fixed order.
 
+#import shared/documents.wgsl
 #import shared/grid.wgsl
 
 struct Params {
@@ -20,6 +21,11 @@ struct Params {
 @group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;  // (n, H·c)
 @group(0) @binding(3) var<storage, read_write> stats: array<vec4<f32>>;  // (n, H) of rows of scores: largest, 1/Σ exp, ΣP ∘ dP
 @group(0) @binding(4) var<storage, read_write> dqkv: array<vec4<f32>>;  // (n, wide)
+@group(0) @binding(5) var<storage, read> documents: array<u32>;  // (n, 2), with PACKED = 1
+
+fn documents_at(at: u32) -> u32 {
+    return documents[at];
+}
 
 const THREADS = 64u;
 const BLOCK = 32u;    // queries, and keys
@@ -143,7 +149,11 @@ fn score(at: Place, query: u32, key: u32, thread: u32) {
 
 // Whether a query sees a key.
 fn sees(at: Place, query: u32, key: u32) -> bool {
-    return query < at.all && key <= query / at.each;
+    if query >= at.all {
+        return false;
+    }
+    let t = query / at.each;
+    return key <= t && t - key <= before_of(at.row + t, t);
 }
 
 // Turns the tiles of a block into P and dS.
@@ -168,6 +178,12 @@ fn seen(at: Place, query: u32) -> u32 {
     return min(query + BLOCK - 1u, at.all - 1u) / at.each + 1u;
 }
 
+// The first block of keys that the queries of a block see.
+fn begin_of(at: Place, query: u32) -> u32 {
+    let t = query / at.each;
+    return (t - before_of(at.row + t, t)) / BLOCK * BLOCK;
+}
+
 // Workgroup (32 queries in x and y, sequence and head of keys group.z), two threads a query.
 @compute @workgroup_size(64)
 fn attention_rows(
@@ -184,7 +200,7 @@ fn attention_rows(
     var largest = LOWEST;
     var sum = 0.0;
     var pull = 0.0;
-    for (var key = 0u; key < seen(at, first); key += BLOCK) {
+    for (var key = begin_of(at, first); key < seen(at, first); key += BLOCK) {
         score(at, first, key, thread);
         for (var j = thread % 2u; j < BLOCK; j += 2u) {
             if sees(at, query, key + j) {
@@ -242,7 +258,8 @@ fn attention_queries(
         return;
     }
     let end = seen(at, first);
-    for (var key = 0u; key < end; key += BLOCK) {
+    let begin = begin_of(at, first);
+    for (var key = begin; key < end; key += BLOCK) {
         score(at, first, key, thread);
         soften(at, first, key, thread);
         for (var quad = 0u; quad < params.quads; quad += 8u) {
@@ -254,7 +271,7 @@ fn attention_queries(
                 if query < at.all && mine < params.quads {
                     let to = query_at(at, query) + mine;
                     var v = sum[a];
-                    if key > 0u {
+                    if key > begin {
                         v += dqkv[to];
                     }
                     dqkv[to] = v;
@@ -271,7 +288,7 @@ fn attention_queries(
                 if query < at.all && mine < params.quads {
                     let to = gate_at(at, query) + mine;
                     var v = sum[a];
-                    if key > 0u {
+                    if key > begin {
                         v += dqkv[to];
                     }
                     if key + BLOCK >= end {  // all of what is heard is there
@@ -307,7 +324,9 @@ fn attention_keys(
         return;
     }
     let begin = key * at.each;
-    for (var first = begin; first < at.all; first += BLOCK) {
+    let last = min(key + BLOCK, params.time) - 1u;
+    let end = (last + behind_of(at.row + last, last, params.time) + 1u) * at.each;  // of the queries of the last document
+    for (var first = begin; first < end; first += BLOCK) {
         score(at, first, key, thread);
         soften(at, first, key, thread);
         for (var quad = 0u; quad < params.quads; quad += 8u) {

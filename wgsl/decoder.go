@@ -19,7 +19,7 @@ var RoPE = &Kernel{
 		{"params", Uniform}, {"qkv", ReadWrite}, {"query_gain", Read}, {"key_gain", Read}, {"angles", Read}, {"position", Read},
 		{"keys", ReadWrite}, {"values", ReadWrite}, {"slots", Read},
 	},
-	Consts: Consts{"WORKGROUP": 64, "HALF": 0, "SLOTS": 0},
+	Consts: Consts{"WORKGROUP": 64, "HALF": 0, "SLOTS": 0, "PACKED": 0},
 }
 
 // AdvanceParams are the parameters of Advance.
@@ -48,7 +48,7 @@ var Attention = &Kernel{
 	Bindings: []Binding{
 		{"params", Uniform}, {"qkv", Read}, {"keys", Read}, {"values", Read}, {"position", Read}, {"o", ReadWrite}, {"slots", Read},
 	},
-	Consts: Consts{"QUERIES": 8, "QUADS": 32, "QUERY_QUADS": 256, "HALF": 0, "SLOTS": 0, "SPLIT": 0},
+	Consts: Consts{"QUERIES": 8, "QUADS": 32, "QUERY_QUADS": 256, "HALF": 0, "SLOTS": 0, "SPLIT": 0, "PACKED": 0},
 }
 
 // AttentionJoinParams are the parameters of AttentionJoin.
@@ -72,7 +72,7 @@ type GatedMixParams struct {
 var GatedMix = &Kernel{
 	Name: "gated_mix", File: "gateddelta.wgsl", Params: GatedMixParams{},
 	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"mixed", ReadWrite}, {"slots", Read}},
-	Consts:   Consts{"WORKGROUP": 64, "SLOTS": 0},
+	Consts:   Consts{"WORKGROUP": 64, "SLOTS": 0, "PACKED": 0},
 }
 
 // GatedRuleParams are the parameters of GatedRule.
@@ -92,7 +92,7 @@ var GatedRule = &Kernel{
 	Bindings: []Binding{
 		{"params", Uniform}, {"mixed", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"state", ReadWrite}, {"o", ReadWrite}, {"slots", Read},
 	},
-	Consts: Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0, "SLOTS": 0},
+	Consts: Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0, "SLOTS": 0, "PACKED": 0},
 }
 
 // GatedOutputParams are the parameters of GatedOutput.

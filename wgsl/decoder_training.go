@@ -18,8 +18,9 @@ var RoPEBackward = &Kernel{
 	Name: "rope_backward", File: "rope_backward.wgsl", Params: RoPEBackwardParams{},
 	Bindings: []Binding{
 		{"params", Uniform}, {"dqkv", ReadWrite}, {"raw", Read}, {"query_gain", Read}, {"key_gain", Read}, {"angles", Read}, {"position", Read},
+		{"documents", Read},
 	},
-	Consts: Consts{"WORKGROUP": 64},
+	Consts: Consts{"WORKGROUP": 64, "PACKED": 0},
 }
 
 // AttentionBackwardParams are the parameters of the backward of attention.
@@ -34,7 +35,8 @@ const AttentionBlock = 32
 func attentionBackward(name string) *Kernel {
 	return &Kernel{
 		Name: name, File: "attention_backward.wgsl", Params: AttentionBackwardParams{},
-		Bindings: []Binding{{"params", Uniform}, {"qkv", Read}, {"dy", Read}, {"stats", ReadWrite}, {"dqkv", ReadWrite}},
+		Bindings: []Binding{{"params", Uniform}, {"qkv", Read}, {"dy", Read}, {"stats", ReadWrite}, {"dqkv", ReadWrite}, {"documents", Read}},
+		Consts:   Consts{"PACKED": 0},
 	}
 }
 
@@ -52,7 +54,17 @@ var GatedRuleKept = &Kernel{
 		{"params", Uniform}, {"mixed", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"state", ReadWrite}, {"o", ReadWrite},
 		{"starts", ReadWrite},
 	},
-	Consts: Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0},
+	Consts: Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0, "PACKED": 0},
+}
+
+// GatedBordersParams are the parameters of GatedBorders.
+type GatedBordersParams struct{ N, Heads uint32 }
+
+// GatedBorders marks for GatedRule and GatedRuleKept, with PACKED = 1, where documents begin.
+var GatedBorders = &Kernel{
+	Name: "gated_borders", File: "gateddelta_borders.wgsl", Params: GatedBordersParams{},
+	Bindings: []Binding{{"params", Uniform}, {"a", Read}, {"documents", Read}, {"marked", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
 }
 
 // GatedOutputBackwardParams are the parameters of GatedOutputBackward.
@@ -78,8 +90,9 @@ var GatedProducts = &Kernel{
 	Name: "gated_products", File: "gateddelta_products.wgsl", Params: GatedProductsParams{},
 	Bindings: []Binding{
 		{"params", Uniform}, {"mixed", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"products", ReadWrite}, {"gates", ReadWrite},
+		{"documents", Read},
 	},
-	Consts: Consts{"TILE": TileTokens},
+	Consts: Consts{"TILE": TileTokens, "PACKED": 0},
 }
 
 // Places in the working memory of GatedReverse and GatedInputs, in sections of n·V·v.
@@ -98,7 +111,7 @@ func gatedBackward(name string) *Kernel {
 			{"params", Uniform}, {"mixed", Read}, {"products", Read}, {"gates", Read}, {"states", Read},
 			{"dstates", ReadWrite}, {"work", ReadWrite}, {"dmixed", ReadWrite}, {"dgates", ReadWrite},
 		},
-		Consts: Consts{"TILE": TileTokens},
+		Consts: Consts{"TILE": TileTokens, "PACKED": 0},
 	}
 }
 
@@ -123,8 +136,8 @@ var GatedSlopes = &Kernel{
 func gatedMixBackward(name string) *Kernel {
 	return &Kernel{
 		Name: name, File: "gateddelta_mix_backward.wgsl", Params: GatedMixParams{},
-		Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"dmixed", ReadWrite}, {"du", ReadWrite}},
-		Consts:   Consts{"WORKGROUP": 64},
+		Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"dmixed", ReadWrite}, {"du", ReadWrite}, {"documents", Read}},
+		Consts:   Consts{"WORKGROUP": 64, "PACKED": 0},
 	}
 }
 

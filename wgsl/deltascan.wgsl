@@ -3,8 +3,11 @@
 //
 //     E = (I + strictly-lower(G)·diag β)⁻¹ (V − K·Wᵀ)      F = β ∘ E      Z = Q·Wᵀ + lower(M)·F      W ← W + Fᵀ·K
 //
-// with a workgroup for SLAB rows of a head's W, which never meet the others. A span is one tile.
+// with a workgroup for SLAB rows of a head's W, which never meet the others. A span is one tile. Of a sequence of several documents
+// G and M have zeros between them, and the state before a tile has to do with those tokens only that are of its document.
 
+#import shared/documents.wgsl
+#import shared/marks.wgsl
 #import shared/slots.wgsl
 #import shared/spans.wgsl
 
@@ -26,7 +29,11 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> starts: array<f32>;  // (…, h, c, c) the state before every keep tokens
 @group(0) @binding(6) var<storage, read_write> answers: array<f32>;  // (n, d) Z
 @group(0) @binding(7) var<storage, read_write> errors: array<f32>;  // (n, d) E, where the constant ERRORS is 1
-@group(0) @binding(8) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
+@group(0) @binding(8) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl; with PACKED = 1 documents, (n, 2)
+
+fn documents_at(at: u32) -> u32 {
+    return slots[at];
+}
 
 const SLAB = 16u;
 const SEGMENT = 32u;  // columns of W, K and Q in workgroup memory at a time
@@ -40,6 +47,14 @@ var<workgroup> error_tile: array<vec4<f32>, 64>;   // (SLAB, TILE/4): four token
 // Element j of a head's key (which = 0), query (1) or value (2).
 fn seen(row: u32, which: u32, head: u32, j: u32) -> f32 {
     return mixed[(3u * row + which) * params.width + head * params.head + j];
+}
+
+// The mark of token t of the tile that begins at a row (shared/marks.wgsl), which has the place of a key's product with itself.
+fn mark(row: u32, t: u32, head: u32) -> u32 {
+    if PACKED == 1u {
+        return u32(products[((row + t) * params.heads + head) * 2u * TILE + t]);
+    }
+    return ONE_DOCUMENT;
 }
 
 // Workgroup (tile group.x, sequence and head group.y).
@@ -60,6 +75,15 @@ fn delta_products(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
             sum += vec2<f32>(seen(row + t, 0u, head, j), seen(row + t, 1u, head, j)) * seen(row + s, 0u, head, j);
         }
         let at = ((row + t) * params.heads + head) * 2u * TILE + s;
+        if PACKED == 1u {
+            let own = mark_of(before_of(row + t, 0u), behind_of(row + t, 0u, 0u), tile.count - 1u - t);
+            if !reaches(own, t - s) {
+                sum = vec2<f32>(0.0);
+            }
+            if s == t {
+                sum.x = f32(own);
+            }
+        }
         products[at] = sum.x;
         products[at + TILE] = sum.y;
     }
@@ -126,7 +150,10 @@ fn answer(row: u32, count: u32, head: u32, slab: u32, W: u32, thread: u32) {
     for (var e = 0u; e < 4u; e++) {
         let t = 4u * quad + e;
         if t < count && slab + i < c {
-            error[e] = seen(row + t, 2u, head, slab + i) - known[e];
+            error[e] = seen(row + t, 2u, head, slab + i);
+            if sees(mark(row, t, head), t) {
+                error[e] -= known[e];
+            }
         }
     }
     error_tile[thread] = error;
@@ -138,7 +165,7 @@ fn answer(row: u32, count: u32, head: u32, slab: u32, W: u32, thread: u32) {
     for (var e = 0u; e < 4u; e++) {
         let t = 4u * quad + e;
         if t < count && slab + i < c {
-            var sum = asked[e];
+            var sum = select(0.0, asked[e], sees(mark(row, t, head), t));
             let at = ((row + t) * params.heads + head) * 2u * TILE + TILE;
             for (var s = 0u; s <= t; s++) {
                 sum += products[at + s] * error_tile[i * TILE_QUADS + s / 4u][s % 4u];
@@ -166,14 +193,17 @@ fn substitute(row: u32, count: u32, head: u32, slab: u32, i: u32) {
 // Adds Fᵀ·K of `count` tokens to the slab.
 fn learn(row: u32, count: u32, head: u32, slab: u32, W: u32, thread: u32) {
     let c = params.head;
+    let kept = sees(mark(row, count - 1u, head), count - 1u);
     for (var j = thread; j < c; j += 64u) {
         var k: array<vec4<f32>, 4>;
         for (var t = 0u; t < count; t++) {
-            k[t / 4u][t % 4u] = seen(row + t, 0u, head, j);
+            if stays(mark(row, t, head)) {
+                k[t / 4u][t % 4u] = seen(row + t, 0u, head, j);
+            }
         }
         for (var i = 0u; i < min(SLAB, c - slab); i++) {
             let e = i * TILE_QUADS;
-            state[W + i * c + j] += dot(error_tile[e], k[0]) + dot(error_tile[e + 1u], k[1]) +
+            state[W + i * c + j] = select(0.0, state[W + i * c + j], kept) + dot(error_tile[e], k[0]) + dot(error_tile[e + 1u], k[1]) +
                 dot(error_tile[e + 2u], k[2]) + dot(error_tile[e + 3u], k[3]);
         }
     }

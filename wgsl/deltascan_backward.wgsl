@@ -9,6 +9,7 @@
 //     dQ = dZ·W + N·K      dK = F·dW − dR·W + Nᵀ·Q + (S + Sᵀ)·K      dV = dR
 //     dβ_t = Σ_i dF_ti·E_ti + Σ_{s>t} P_st·G_st
 
+#import shared/marks.wgsl
 #import shared/spans.wgsl
 #import shared/slab.wgsl
 
@@ -63,6 +64,14 @@ fn products_of(row: u32, head: u32) -> u32 {
     return (row * params.heads + head) * 2u * TILE;
 }
 
+// The mark of token t of the tile that begins at a row (shared/marks.wgsl), which has the place of a key's product with itself.
+fn mark(row: u32, t: u32, head: u32) -> u32 {
+    if PACKED == 1u {
+        return u32(products[((row + t) * params.heads + head) * 2u * TILE + t]);
+    }
+    return ONE_DOCUMENT;
+}
+
 // Workgroup (slab group.x, batch row and head group.y).
 @compute @workgroup_size(64)
 fn delta_reverse(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -94,6 +103,7 @@ fn solve(row: u32, count: u32, head: u32, slab: u32, after: u32, thread: u32) {
     for (var e = 0u; e < 4u; e++) {
         let t = 4u * quad + e;
         if t < count && i < rows {
+            v[e] = select(0.0, v[e], stays(mark(row, t, head)));
             for (var s = t; s < count; s++) {
                 v[e] += products[products_of(row + s, head) + TILE + t] * work[place(DZ, row + s, head, slab + i)];
             }
@@ -131,15 +141,18 @@ fn substitute(row: u32, count: u32, head: u32, i: u32) {
 fn carry(row: u32, count: u32, head: u32, slab: u32, after: u32, thread: u32) {
     let c = params.head;
     let before = after - params.heads * c * c;
+    let kept = sees(mark(row, count - 1u, head), count - 1u);
     for (var j = thread; j < c; j += 64u) {
         var k: array<vec4<f32>, 4>;
         var q: array<vec4<f32>, 4>;
         for (var t = 0u; t < count; t++) {
-            k[t / 4u][t % 4u] = seen(row + t, 0u, head, j);
-            q[t / 4u][t % 4u] = seen(row + t, 1u, head, j);
+            if sees(mark(row, t, head), t) {
+                k[t / 4u][t % 4u] = seen(row + t, 0u, head, j);
+                q[t / 4u][t % 4u] = seen(row + t, 1u, head, j);
+            }
         }
         for (var i = 0u; i < min(SLAB, c - slab); i++) {
-            var sum = dstates[after + i * c + j];
+            var sum = select(0.0, dstates[after + i * c + j], kept);
             for (var t = 0u; t < count; t++) {
                 sum += work[place(DZ, row + t, head, slab + i)] * q[t / 4u][t % 4u] -
                     work[place(DR, row + t, head, slab + i)] * k[t / 4u][t % 4u];
@@ -169,7 +182,7 @@ fn delta_inputs(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
         let s = pair % TILE;
         var n = 0.0;
         var p = 0.0;
-        if s <= t && t < tile.count {
+        if s <= t && t < tile.count && reaches(mark(row, t, head), t - s) {
             for (var i = 0u; i < c; i++) {
                 let error = work[place(E, row + s, head, i)];
                 n += work[place(DZ, row + t, head, i)] * error;
@@ -195,8 +208,13 @@ fn delta_inputs(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
             let i = start + at % 16u;
             var v = vec3<f32>(0.0);
             if t < tile.count && i < c {
-                v = vec3<f32>(work[place(DZ, row + t, head, i)], work[place(DR, row + t, head, i)],
-                    work[place(E, row + t, head, i)] * beta[(row + t) * params.heads + head]);
+                let own = mark(row, t, head);
+                if sees(own, t) {
+                    v = vec3<f32>(work[place(DZ, row + t, head, i)], work[place(DR, row + t, head, i)], 0.0);
+                }
+                if stays(own) {
+                    v.z = work[place(E, row + t, head, i)] * beta[(row + t) * params.heads + head];
+                }
             }
             dz_tile[at % 16u * QUADS + t / 4u][t % 4u] = v.x;
             dr_tile[at % 16u * QUADS + t / 4u][t % 4u] = v.y;

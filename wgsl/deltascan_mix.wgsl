@@ -2,6 +2,7 @@
 // head's key and query. A workgroup makes one token's key, query or value of one head.
 
 #import shared/conv.wgsl
+#import shared/documents.wgsl
 #import shared/grid.wgsl
 #import shared/reduce.wgsl
 #import shared/silu.wgsl
@@ -21,7 +22,11 @@ struct Params {
 @group(0) @binding(2) var<storage, read> conv: array<f32>;  // (3, d, 4)
 @group(0) @binding(3) var<storage, read_write> tail: array<f32>;  // (S, 3, 3, d)
 @group(0) @binding(4) var<storage, read_write> mixed: array<f32>;  // (n, 3, d)
-@group(0) @binding(5) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
+@group(0) @binding(5) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl; with PACKED = 1 documents, (n, 2)
+
+fn documents_at(at: u32) -> u32 {
+    return slots[at];
+}
 
 // Moves channel j of a sequence's tail on by its one token. Nobody else has to do with the channel.
 fn keep(row: u32, j: u32) {

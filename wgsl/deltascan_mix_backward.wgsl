@@ -3,6 +3,7 @@
 
 #import shared/conv.wgsl
 #import shared/columns.wgsl
+#import shared/documents.wgsl
 #import shared/grid.wgsl
 #import shared/silu.wgsl
 #import shared/unit.wgsl
@@ -22,6 +23,11 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> dmixed: array<f32>;  // (n, 3, d)
 @group(0) @binding(5) var<storage, read_write> du: array<f32>;  // (n, 3, d)
 @group(0) @binding(6) var<storage, read_write> dconv: array<f32>;  // (3, d, 4)
+@group(0) @binding(7) var<storage, read> documents: array<u32>;  // (n, 2), with PACKED = 1
+
+fn documents_at(at: u32) -> u32 {
+    return documents[at];
+}
 
 // There is no tail.
 fn slot_of(sequence: u32) -> u32 {
@@ -72,7 +78,7 @@ fn delta_conv_inputs(
     }
     let t = at / channels % params.time;
     var sum = 0.0;
-    for (var ahead = 0u; ahead < min(TAPS, params.time - t); ahead++) {
+    for (var ahead = 0u; ahead < min(TAPS, behind_of(at / channels, t, params.time) + 1u); ahead++) {
         sum += dmixed[at + ahead * channels] * conv[at % channels * TAPS + TAPS - 1u - ahead];
     }
     du[at] = sum;

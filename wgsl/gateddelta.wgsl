@@ -1,6 +1,7 @@
 // Queries, keys and values of the gated delta rule: convolution, SiLU, and unit length for queries and keys, a workgroup for
 // each row and head.
 
+#import shared/documents.wgsl
 #import shared/grid.wgsl
 #import shared/reduce.wgsl
 #import shared/silu.wgsl
@@ -23,7 +24,11 @@ struct Params {
 @group(0) @binding(2) var<storage, read> conv: array<f32>;  // (channels, taps)
 @group(0) @binding(3) var<storage, read> tail: array<f32>;  // (S, taps−1, channels)
 @group(0) @binding(4) var<storage, read_write> mixed: array<f32>;  // (n, channels)
-@group(0) @binding(5) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
+@group(0) @binding(5) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl; with PACKED = 1 documents, (n, 2)
+
+fn documents_at(at: u32) -> u32 {
+    return slots[at];
+}
 
 fn convolve(row: u32, channel: u32) -> f32 {
     let last = params.taps - 1u;
@@ -32,9 +37,9 @@ fn convolve(row: u32, channel: u32) -> f32 {
     var sum = 0.0;
     for (var tap = 0u; tap < params.taps; tap++) {
         var x = 0.0;
-        if t + tap >= last {
+        if last - tap <= before_of(row, t) {
             x = u[(row + tap - last) * params.inputs + channel];
-        } else {
+        } else if PACKED == 0u {
             x = tail[(slot_of(sequence) * last + t + tap) * params.channels + channel];
         }
         sum += conv[channel * params.taps + tap] * x;

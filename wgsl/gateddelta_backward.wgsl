@@ -14,6 +14,7 @@
 //
 // and the gradient of Σ, whose sum from a token on is that of its g, from all that D, γ and δ are in.
 
+#import shared/marks.wgsl
 #import shared/spans.wgsl
 #import shared/slab.wgsl
 
@@ -33,7 +34,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> mixed: array<f32>;  // (n, channels) queries, keys, values
 @group(0) @binding(2) var<storage, read> products: array<f32>;  // (n, K, 2, TILE) row t: k·k, then q·k
-@group(0) @binding(3) var<storage, read> gates: array<vec4<f32>>;  // (n, V) β, Σ of the token, Σ of the tile's last
+@group(0) @binding(3) var<storage, read> gates: array<vec4<f32>>;  // (n, V) β, Σ of the token, Σ of the tile's last, mark
 @group(0) @binding(4) var<storage, read> states: array<f32>;  // (tiles, V, v, k) W before each tile
 @group(0) @binding(5) var<storage, read_write> dstates: array<f32>;  // (tiles, V, v, k) dW after each, the last zero
 @group(0) @binding(6) var<storage, read_write> work: array<f32>;  // (4, n, V·v) dZ, E, dR, dF
@@ -66,6 +67,14 @@ fn key(row: u32, head: u32, j: u32) -> f32 {
 
 fn gate(row: u32, head: u32) -> vec4<f32> {
     return gates[row * params.heads + head];
+}
+
+// The mark of token t of the tile that begins at a row (shared/marks.wgsl).
+fn mark(row: u32, t: u32, head: u32) -> u32 {
+    if PACKED == 1u {
+        return u32(gate(row + t, head).w);
+    }
+    return ONE_DOCUMENT;
 }
 
 // The place in work of element i of a head.
@@ -109,7 +118,7 @@ fn solve(row: u32, count: u32, head: u32, slab: u32, after: u32, thread: u32) {
         let t = 4u * quad + e;
         if t < count && i < rows {
             let g = gate(row + t, head);
-            v[e] *= exp(g.z - g.y);
+            v[e] = select(0.0, v[e] * exp(g.z - g.y), stays(mark(row, t, head)));
             for (var s = t; s < count; s++) {
                 v[e] += exp(gate(row + s, head).y - g.y) * products[products_of(row + s, head) + TILE + t] * work[place(DZ, row + s, head, slab + i)];
             }
@@ -148,12 +157,12 @@ fn substitute(row: u32, count: u32, head: u32, i: u32) {
 fn carry(row: u32, count: u32, head: u32, slab: u32, after: u32, thread: u32) {
     let width = params.key;
     let before = after - params.heads * params.value * width;
-    let kept = exp(gate(row, head).z);
+    let kept = select(0.0, exp(gate(row, head).z), sees(mark(row, count - 1u, head), count - 1u));
     for (var j = thread; j < width; j += 64u) {
         var k: array<vec4<f32>, 4>;
         var q: array<vec4<f32>, 4>;
         for (var t = 0u; t < count; t++) {
-            let left = exp(gate(row + t, head).y);
+            let left = select(0.0, exp(gate(row + t, head).y), sees(mark(row, t, head), t));
             k[t / 4u][t % 4u] = left * key(row + t, head, j);
             q[t / 4u][t % 4u] = left * query(row + t, head, j);
         }
@@ -199,7 +208,7 @@ fn inputs(row: u32, count: u32, head: u32, state: u32, add: bool, thread: u32) {
         let s = pair % TILE;
         var x = 0.0;
         var p = 0.0;
-        if s <= t && t < count {
+        if s <= t && t < count && reaches(mark(row, t, head), t - s) {
             for (var i = 0u; i < params.value; i++) {
                 let error = work[place(E, row + s, head, i)];
                 x += work[place(DZ, row + t, head, i)] * error;
@@ -230,11 +239,15 @@ fn inputs(row: u32, count: u32, head: u32, state: u32, add: bool, thread: u32) {
     if thread < count {
         var dg = 0.0;
         for (var s = thread; s < count; s++) {
-            dg += slopes[s];
+            if reaches(mark(row, s, head), s - thread) {
+                dg += slopes[s];
+            }
         }
+        let own = mark(row, thread, head);
         for (var l = 0u; l < 64u; l++) {
-            dg += lasts[l];
+            dg += select(0.0, lasts[l], stays(own));
         }
+        dg = select(dg, 0.0, own / 2u == 0u);  // before the first token of a document there is nothing that decays
         dgates[(row + thread) * params.heads + head] = vec2<f32>(step_gradient(row, count, head, thread), dg);
     }
     for (var at = thread; at < count * params.value; at += 64u) {
@@ -261,8 +274,13 @@ fn columns(row: u32, count: u32, head: u32, state: u32, j: u32, add: bool, pull:
             var v = vec3<f32>(0.0);
             if t < count && i < params.value {
                 let g = gate(row + t, head);
-                v = vec3<f32>(exp(g.y) * work[place(DZ, row + t, head, i)], exp(g.y) * work[place(DR, row + t, head, i)],
-                    exp(g.z - g.y) * g.x * work[place(E, row + t, head, i)]);
+                let own = mark(row, t, head);
+                if sees(own, t) {
+                    v = vec3<f32>(exp(g.y) * work[place(DZ, row + t, head, i)], exp(g.y) * work[place(DR, row + t, head, i)], 0.0);
+                }
+                if stays(own) {
+                    v.z = exp(g.z - g.y) * g.x * work[place(E, row + t, head, i)];
+                }
             }
             dz_tile[at % 16u * QUADS + t / 4u][t % 4u] = v.x;
             dr_tile[at % 16u * QUADS + t / 4u][t % 4u] = v.y;
@@ -286,7 +304,7 @@ fn columns(row: u32, count: u32, head: u32, state: u32, j: u32, add: bool, pull:
     if j >= width {
         return;
     }
-    var ends = exp(end) * both;
+    var ends = select(0.0, exp(end) * both, sees(mark(row, count - 1u, head), count - 1u));
     for (var t = 0u; t < count; t++) {
         var q = dq[t / 4u][t % 4u];
         let r = dr[t / 4u][t % 4u];

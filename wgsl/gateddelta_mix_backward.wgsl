@@ -1,6 +1,7 @@
 // Backward of what gateddelta.wgsl does, for sequences that began with a zero tail: gated_unmix turns the gradient of queries,
 // keys and values into that of the convolution's output, in place; gated_conv_inputs goes on to the convolution's input.
 
+#import shared/documents.wgsl
 #import shared/grid.wgsl
 #import shared/reduce.wgsl
 #import shared/silu.wgsl
@@ -22,12 +23,17 @@ struct Params {
 @group(0) @binding(2) var<storage, read> conv: array<f32>;  // (channels, taps)
 @group(0) @binding(3) var<storage, read_write> dmixed: array<f32>;  // (n, channels)
 @group(0) @binding(4) var<storage, read_write> du: array<f32>;  // (n, inputs), of which the channels' part is written
+@group(0) @binding(5) var<storage, read> documents: array<u32>;  // (n, 2), with PACKED = 1
+
+fn documents_at(at: u32) -> u32 {
+    return documents[at];
+}
 
 fn convolve(row: u32, channel: u32) -> f32 {
     let last = params.taps - 1u;
     let t = row % params.time;
     var sum = 0.0;
-    for (var back = 0u; back < min(params.taps, t + 1u); back++) {
+    for (var back = 0u; back < min(params.taps, before_of(row, t) + 1u); back++) {
         sum += conv[channel * params.taps + last - back] * u[(row - back) * params.inputs + channel];
     }
     return sum;
@@ -87,7 +93,7 @@ fn gated_conv_inputs(
     let row = at / params.channels;
     let channel = at % params.channels;
     var sum = 0.0;
-    for (var ahead = 0u; ahead < min(params.taps, params.time - row % params.time); ahead++) {
+    for (var ahead = 0u; ahead < min(params.taps, behind_of(row, row % params.time, params.time) + 1u); ahead++) {
         sum += dmixed[at + ahead * params.channels] * conv[channel * params.taps + params.taps - 1u - ahead];
     }
     du[row * params.inputs + channel] = sum;

@@ -1,6 +1,8 @@
 // What the backward of the gated delta rule needs of every tile: the products of its keys with keys and queries, and of each
-// value head the steps β and the decays g, added up from the tile's first token on.
+// value head the steps β and the decays g, added up from the tile's first token on. Between documents the products are zeros.
 
+#import shared/documents.wgsl
+#import shared/marks.wgsl
 #import shared/silu.wgsl
 #import shared/softplus.wgsl
 #import shared/spans.wgsl
@@ -23,7 +25,12 @@ struct Params {
 @group(0) @binding(4) var<storage, read> decay: array<f32>;  // (V)
 @group(0) @binding(5) var<storage, read> bias: array<f32>;  // (V)
 @group(0) @binding(6) var<storage, read_write> products: array<f32>;  // (n, K, 2, TILE) row t: k·k, then q·k
-@group(0) @binding(7) var<storage, read_write> gates: array<vec4<f32>>;  // (n, V) β, Σ g up to the token, Σ g of the tile
+@group(0) @binding(7) var<storage, read_write> gates: array<vec4<f32>>;  // (n, V) β, Σ g up to the token, Σ g of the tile, mark
+@group(0) @binding(8) var<storage, read> documents: array<u32>;  // (n, 2), with PACKED = 1
+
+fn documents_at(at: u32) -> u32 {
+    return documents[at];
+}
 
 // Workgroup (tile group.x, batch row and head of keys group.y).
 @compute @workgroup_size(64)
@@ -45,6 +52,9 @@ fn gated_products(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         for (var j = 0u; j < params.key; j++) {
             sum += vec2<f32>(mixed[k + j], mixed[q + j]) * mixed[other + j];
         }
+        if before_of(row + t, TILE) < t - s {
+            sum = vec2<f32>(0.0);
+        }
         let at = ((row + t) * params.key_heads + key_head) * 2u * TILE + s;
         products[at] = sum.x;
         products[at + TILE] = sum.y;
@@ -60,7 +70,11 @@ fn gated_products(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         for (var t = 0u; t < tile.count; t++) {
             let at = (row + t) * params.heads + head;
             sum += decay[head] * softplus(a[at] + bias[head]);
-            gates[at] = vec4<f32>(sigmoid(b[at]), sum, all, 0.0);
+            var own = ONE_DOCUMENT;
+            if PACKED == 1u {
+                own = mark_of(before_of(row + t, 0u), behind_of(row + t, 0u, 0u), tile.count - 1u - t);
+            }
+            gates[at] = vec4<f32>(sigmoid(b[at]), sum, all, f32(own));
         }
     }
 }

@@ -161,7 +161,7 @@ var (
 		{"params", Uniform}, {"f", Read}, {"keys", ReadWrite}, {"products", ReadWrite}, {"state", ReadWrite},
 		{"starts", ReadWrite}, {"z", ReadWrite}, {"slots", Read},
 	}
-	tiedScanConsts = Consts{"WORKGROUP": 64, "TILE": TileTokens, "KEY": 64, "STARTS": 0, "SLOTS": 0}
+	tiedScanConsts = Consts{"WORKGROUP": 64, "TILE": TileTokens, "KEY": 64, "STARTS": 0, "SLOTS": 0, "PACKED": 0}
 )
 
 // TiedKeys and TiedScan are the tied scan of several tokens, TiedStep that of one, for widths up to KEY.
@@ -201,7 +201,7 @@ type DeltaMixParams struct {
 var DeltaMix = &Kernel{
 	Name: "delta_mix", File: "deltascan_mix.wgsl", Params: DeltaMixParams{},
 	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", ReadWrite}, {"mixed", ReadWrite}, {"slots", Read}},
-	Consts:   Consts{"WORKGROUP": 64, "SLOTS": 0},
+	Consts:   Consts{"WORKGROUP": 64, "SLOTS": 0, "PACKED": 0},
 }
 
 // DeltaScanParams are the parameters of DeltaProducts and DeltaScan.
@@ -214,7 +214,7 @@ var (
 		{"params", Uniform}, {"beta", Read}, {"mixed", Read}, {"products", ReadWrite}, {"state", ReadWrite},
 		{"starts", ReadWrite}, {"answers", ReadWrite}, {"errors", ReadWrite}, {"slots", Read},
 	}
-	deltaScanConsts = Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0, "SLOTS": 0}
+	deltaScanConsts = Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0, "SLOTS": 0, "PACKED": 0}
 )
 
 // DeltaProducts and DeltaScan are the delta rule over several tokens.

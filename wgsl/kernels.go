@@ -10,7 +10,7 @@ func All() []*Kernel {
 		RoPE, Advance, Attention, AttentionJoin, GatedMix, GatedRule, GatedOutput, Hadamard, SquaredReLU,
 		LowRankIn, LowRankOut, LowRankDLow, LowRankDB, LowRankDA, LowRankDX, LowRankMerge,
 		RoPERaw, RoPEBackward, AttentionRows, AttentionQueries, AttentionKeys, SquaredReLUBackward,
-		GatedRuleKept, GatedOutputBackward, GatedProducts, GatedReverse, GatedInputs, GatedSlopes, GatedUnmix, GatedConvInputs,
+		GatedRuleKept, GatedBorders, GatedOutputBackward, GatedProducts, GatedReverse, GatedInputs, GatedSlopes, GatedUnmix, GatedConvInputs,
 		EmbedBackward, RMSNormBackward, RMSNormGain, LinearDX, LinearDW, QuantizeRows, QuantizeGamma, QuantizeCodes, QuantizeGroups,
 		Dropout, SwiGLUBackward, TiedReverse, TiedInputs, UnitBackward, StepDX, StepDW, DeltaReverse, DeltaInputs, DeltaUnmix,
 		DeltaConvInputs, DeltaConvTaps, HeadDX, HeadDW, CrossEntropy, CrossEntropyTotal, AdamW, SquareSums, SquareTotal,

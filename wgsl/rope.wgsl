@@ -1,6 +1,7 @@
 // Makes rows of queries, keys and values ready for attention, a workgroup for each row and head: norms of queries and keys,
 // rotary positions, and keys and values into the cache, which is of float16 with HALF = 1, for a part of its slots.
 
+#import shared/documents.wgsl
 #import shared/grid.wgsl
 #import shared/half.wgsl
 #import shared/norm.wgsl
@@ -30,7 +31,11 @@ struct Params {
 @group(0) @binding(5) var<storage, read> position: array<u32>;  // (S)
 @group(0) @binding(6) var<storage, read_write> keys: array<u32>;  // (count, L, G·c)
 @group(0) @binding(7) var<storage, read_write> values: array<u32>;  // (count, L, G·c)
-@group(0) @binding(8) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
+@group(0) @binding(8) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl; with PACKED = 1 documents, (n, 2)
+
+fn documents_at(at: u32) -> u32 {
+    return slots[at];
+}
 
 // Values of normed.
 const NORM_QUERIES = 1u;
@@ -54,6 +59,7 @@ fn rope(
     let c = params.head;
     let is_key = group.z >= params.heads && group.z < params.heads + params.kv_heads;
     let at = position[slot] + i % params.time;
+    let turn = position[slot] + before_of(i, i % params.time);
     let row = i * params.wide + group.z * c;
     // The row of the cache that belongs to it, at this head's place.
     let cached = ((slot - params.first) * params.length + at) * params.kv_heads * c;
@@ -83,8 +89,8 @@ fn rope(
     for (var p = thread; p < half; p += WORKGROUP) {
         let a = normed(row, p, is_key, norms, root);
         let b = normed(row, p + half, is_key, norms, root);
-        let cosine = angles[at * params.turned + p];
-        let sine = angles[at * params.turned + half + p];
+        let cosine = angles[turn * params.turned + p];
+        let sine = angles[turn * params.turned + half + p];
         qkv[row + p] = a * cosine - b * sine;
         qkv[row + p + half] = b * cosine + a * sine;
     }

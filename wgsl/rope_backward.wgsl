@@ -1,6 +1,7 @@
 // Backward of what rope.wgsl does with queries and keys: turns their gradient back by the angles of its row, in place, and
 // takes it through their norms, whose gains are constants. A workgroup for each row and head.
 
+#import shared/documents.wgsl
 #import shared/grid.wgsl
 #import shared/norm.wgsl
 #import shared/reduce.wgsl
@@ -24,6 +25,11 @@ struct Params {
 @group(0) @binding(4) var<storage, read> key_gain: array<f32>;  // (c)
 @group(0) @binding(5) var<storage, read> angles: array<f32>;  // (L, R) cosines, then sines
 @group(0) @binding(6) var<storage, read> position: array<u32>;  // (1)
+@group(0) @binding(7) var<storage, read> documents: array<u32>;  // (n, 2), with PACKED = 1
+
+fn documents_at(at: u32) -> u32 {
+    return documents[at];
+}
 
 const NORM_QUERIES = 1u;
 const NORM_KEYS = 2u;
@@ -41,7 +47,7 @@ fn rope_backward(
     }
     let c = params.head;
     let is_key = group.z >= params.heads;
-    let turn = (position[0] + i % params.time) * params.turned;
+    let turn = (position[0] + before_of(i, i % params.time)) * params.turned;
     let row = i * params.wide + group.z * c;
     let before = (i * (params.heads + params.kv_heads) + group.z) * c;
     let half = params.turned / 2u;

@@ -3,8 +3,12 @@
 //
 //     R = X − X·Wᵀ      E = (I + η·strictly-lower G)⁻¹ R      Z = X − E      W ← W + η·Eᵀ·X
 //
-// with a workgroup for SLAB rows of W, which never meet the others. The minibatch rule has E = R. One token: tied_step.
+// with a workgroup for SLAB rows of W, which never meet the others. The minibatch rule has E = R. One token: tied_step. Of a sequence
+// of several documents, by the exact rule only, G has zeros between them, and the state before a tile has to do with those tokens
+// only that are of its document.
 
+#import shared/documents.wgsl
+#import shared/marks.wgsl
 #import shared/slots.wgsl
 #import shared/spans.wgsl
 #import shared/slab.wgsl
@@ -27,11 +31,23 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> state: array<f32>;  // (S, d, d)
 @group(0) @binding(5) var<storage, read_write> starts: array<f32>;  // (…, d, d) the state before every keep tokens
 @group(0) @binding(6) var<storage, read_write> z: array<f32>;  // (n, d)
-@group(0) @binding(7) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl
+@group(0) @binding(7) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl; with PACKED = 1 documents, (n, 2)
+
+fn documents_at(at: u32) -> u32 {
+    return slots[at];
+}
 
 var<workgroup> lengths: array<f32, TILE>;
 var<workgroup> shares: array<f32, 64>;
 var<workgroup> errors: array<vec4<f32>, 64>;      // (SLAB, QUADS): four tokens a vec4
+
+// The mark of token t of the tile that begins at a row (shared/marks.wgsl), which has the place of a key's product with itself.
+fn mark(row: u32, t: u32) -> u32 {
+    if PACKED == 1u {
+        return u32(products[(row + t) * TILE + t]);
+    }
+    return ONE_DOCUMENT;
+}
 
 // A workgroup of 64 threads, four a token, makes the keys of tile group.x of sequence group.y, and their products.
 @compute @workgroup_size(64)
@@ -67,7 +83,13 @@ fn tied_keys(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
             for (var j = 0u; j < d; j++) {
                 product += keys[(row + t) * d + j] * keys[(row + s) * d + j];
             }
+            if before_of(row + t, TILE) < t - s {
+                product = 0.0;
+            }
             products[(row + t) * TILE + s] = product;
+        }
+        if PACKED == 1u && s == t {
+            products[(row + t) * TILE + t] = f32(mark_of(before_of(row + t, 0u), behind_of(row + t, 0u, 0u), count - 1u - t));
         }
     }
 }
@@ -108,7 +130,7 @@ fn predict(row: u32, count: u32, slab: u32, W: u32, thread: u32) {
     for (var e = 0u; e < 4u; e++) {
         let t = 4u * quad + e;
         if t < count && slab + i < params.width {
-            error[e] = keys[(row + t) * params.width + slab + i] - answer[e];
+            error[e] = keys[(row + t) * params.width + slab + i] - select(0.0, answer[e], sees(mark(row, t), t));
         }
     }
     errors[thread] = error;
@@ -156,13 +178,14 @@ fn learn(row: u32, count: u32, slab: u32, W: u32, thread: u32) {
         let t = at / SLAB;
         let i = at % SLAB;
         var e = 0.0;
-        if t < count && i < rows {
+        if t < count && i < rows && stays(mark(row, t)) {
             let place = (row + t) * d + slab + i;
             e = params.rate * (keys[place] - z[place]);
         }
         errors[i * QUADS + t / 4u][t % 4u] = e;
     }
     workgroupBarrier();
+    let kept = sees(mark(row, count - 1u), count - 1u);
     for (var j = thread; j < d; j += 64u) {
         var x: array<vec4<f32>, 4>;
         for (var t = 0u; t < count; t++) {
@@ -170,7 +193,7 @@ fn learn(row: u32, count: u32, slab: u32, W: u32, thread: u32) {
         }
         for (var i = 0u; i < rows; i++) {
             let e = i * QUADS;
-            state[W + i * d + j] += dot(errors[e], x[0]) + dot(errors[e + 1u], x[1]) +
+            state[W + i * d + j] = select(0.0, state[W + i * d + j], kept) + dot(errors[e], x[0]) + dot(errors[e + 1u], x[1]) +
                 dot(errors[e + 2u], x[2]) + dot(errors[e + 3u], x[3]);
         }
     }

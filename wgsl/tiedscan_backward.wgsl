@@ -8,6 +8,7 @@
 //
 // The minibatch rule has dR = dE and no L. E is X − Z.
 
+#import shared/marks.wgsl
 #import shared/spans.wgsl
 #import shared/slab.wgsl
 
@@ -39,6 +40,14 @@ fn memory(at: u32) -> f32 {
 
 fn key(row: u32, head: u32, j: u32) -> f32 {
     return keys[row * params.width + j];
+}
+
+// The mark of token t of the tile that begins at a row (shared/marks.wgsl), which has the place of a key's product with itself.
+fn mark(row: u32, t: u32) -> u32 {
+    if PACKED == 1u {
+        return u32(products[(row + t) * TILE + t]);
+    }
+    return ONE_DOCUMENT;
 }
 
 // Workgroup (slab group.x, batch row group.y).
@@ -74,7 +83,7 @@ fn solve(row: u32, count: u32, slab: u32, after: u32, thread: u32) {
     for (var e = 0u; e < 4u; e++) {
         let t = 4u * quad + e;
         if t < count && i < rows {
-            v[e] -= dz[(row + t) * params.width + slab + i];
+            v[e] = select(0.0, v[e], stays(mark(row, t))) - dz[(row + t) * params.width + slab + i];
         }
     }
     column[thread] = v;
@@ -108,10 +117,13 @@ fn substitute(row: u32, count: u32, i: u32) {
 fn carry(row: u32, count: u32, slab: u32, after: u32, begin: bool, thread: u32) {
     let d = params.width;
     let before = after - d * d;
+    let kept = sees(mark(row, count - 1u), count - 1u);
     for (var j = thread; j < d; j += 64u) {
         var x: array<vec4<f32>, 4>;
         for (var t = 0u; t < count; t++) {
-            x[t / 4u][t % 4u] = keys[(row + t) * d + j];
+            if sees(mark(row, t), t) {
+                x[t / 4u][t % 4u] = keys[(row + t) * d + j];
+            }
         }
         for (var i = 0u; i < min(SLAB, d - slab); i++) {
             var sum = 0.0;
@@ -120,7 +132,7 @@ fn carry(row: u32, count: u32, slab: u32, after: u32, begin: bool, thread: u32) 
             }
             let at = i * d + j;
             if begin {
-                dstates[before + at] = dstates[after + at] - sum;
+                dstates[before + at] = select(0.0, dstates[after + at], kept) - sum;
             } else {
                 dstates[before + at] -= sum;
             }
@@ -145,7 +157,7 @@ fn tied_inputs(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
         let s = pair % TILE;
         if s <= t {
             var sum = 0.0;
-            if s < t && t < tile.count && params.minibatch == 0u {
+            if s < t && t < tile.count && params.minibatch == 0u && reaches(mark(row, t), t - s) {
                 for (var i = 0u; i < d; i++) {
                     let at = (row + s) * d + i;
                     sum -= params.rate * dr[(row + t) * d + i] * (keys[at] - z[at]);
@@ -166,8 +178,9 @@ fn tied_inputs(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
             var r = 0.0;
             if t < tile.count && i < d {
                 let place = (row + t) * d + i;
-                e = params.rate * (keys[place] - z[place]);
-                r = dr[place];
+                let own = mark(row, t);
+                e = select(0.0, params.rate * (keys[place] - z[place]), stays(own));
+                r = select(0.0, dr[place], sees(own, t));
             }
             error_tile[at % 16u * QUADS + t / 4u][t % 4u] = e;
             dr_tile[at % 16u * QUADS + t / 4u][t % 4u] = r;

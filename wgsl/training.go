@@ -140,11 +140,11 @@ var tiedBackwardBindings = []Binding{
 var (
 	TiedReverse = &Kernel{
 		Name: "tied_reverse", File: "tiedscan_backward.wgsl", Params: TiedScanParams{}, Bindings: tiedBackwardBindings,
-		Consts: Consts{"TILE": TileTokens},
+		Consts: Consts{"TILE": TileTokens, "PACKED": 0},
 	}
 	TiedInputs = &Kernel{
 		Name: "tied_inputs", File: "tiedscan_backward.wgsl", Params: TiedScanParams{}, Bindings: tiedBackwardBindings,
-		Consts: Consts{"TILE": TileTokens},
+		Consts: Consts{"TILE": TileTokens, "PACKED": 0},
 	}
 	UnitBackward = &Kernel{
 		Name: "unit_backward", File: "tiedscan_unit.wgsl", Params: UnitParams{},
@@ -199,11 +199,11 @@ var deltaBackwardBindings = []Binding{
 var (
 	DeltaReverse = &Kernel{
 		Name: "delta_reverse", File: "deltascan_backward.wgsl", Params: DeltaBackwardParams{}, Bindings: deltaBackwardBindings,
-		Consts: Consts{"TILE": TileTokens},
+		Consts: Consts{"TILE": TileTokens, "PACKED": 0},
 	}
 	DeltaInputs = &Kernel{
 		Name: "delta_inputs", File: "deltascan_backward.wgsl", Params: DeltaBackwardParams{}, Bindings: deltaBackwardBindings,
-		Consts: Consts{"TILE": TileTokens},
+		Consts: Consts{"TILE": TileTokens, "PACKED": 0},
 	}
 )
 
@@ -214,21 +214,22 @@ type DeltaUnmixParams struct {
 
 var deltaUnmixBindings = []Binding{
 	{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"dmixed", ReadWrite}, {"du", ReadWrite}, {"dconv", ReadWrite},
+	{"documents", Read},
 }
 
 // DeltaUnmix, DeltaConvInputs and DeltaConvTaps, in this order, are the backward of DeltaMix.
 var (
 	DeltaUnmix = &Kernel{
 		Name: "delta_unmix", File: "deltascan_mix_backward.wgsl", Params: DeltaUnmixParams{}, Bindings: deltaUnmixBindings,
-		Consts: Consts{"WORKGROUP": 64},
+		Consts: Consts{"WORKGROUP": 64, "PACKED": 0},
 	}
 	DeltaConvInputs = &Kernel{
 		Name: "delta_conv_inputs", File: "deltascan_mix_backward.wgsl", Params: DeltaUnmixParams{}, Bindings: deltaUnmixBindings,
-		Consts: Consts{"WORKGROUP": 64},
+		Consts: Consts{"WORKGROUP": 64, "PACKED": 0},
 	}
 	DeltaConvTaps = &Kernel{
 		Name: "delta_conv_taps", File: "deltascan_mix_backward.wgsl", Params: DeltaUnmixParams{}, Bindings: deltaUnmixBindings,
-		Consts: Consts{"WORKGROUP": 64},
+		Consts: Consts{"WORKGROUP": 64, "PACKED": 0},
 	}
 )
 

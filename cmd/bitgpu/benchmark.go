@@ -9,6 +9,7 @@ import (
 	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/train"
 	"bitgpu/nn/train/device"
+	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
 )
@@ -21,11 +22,11 @@ const (
 
 // benchmarkTraining measures steps on random tokens: first as they are, then operation by
 // operation. It reads no data and writes no file.
-func benchmarkTraining(c *cli.Context, r *ranks) error {
+func benchmarkTraining(c *cli.Context, r *ranks.Ranks) error {
 	if c.IsSet("load") || c.Bool("resume") {
 		return usagef("train: --benchmark draws its weights; --load and --resume have no part in it")
 	}
-	options, err := r.options(c, nil)
+	options, err := rankOptions(c, nil, r)
 	if err != nil {
 		return err
 	}
@@ -46,7 +47,8 @@ func benchmarkTraining(c *cli.Context, r *ranks) error {
 		return err
 	}
 	defer backend.Close()
-	r.share(c, backend)
+	r.Share(backend)
+	backend.ShardOptimizer = c.Bool("shard-optimizer")
 	shape, err := backend.Plan(config, options)
 	if err != nil {
 		return withAdvice(err, trainingFlags)

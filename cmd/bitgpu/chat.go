@@ -108,7 +108,7 @@ func chatWith(c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options, atTerminal bo
 			talk.SetThink(rendering.Think)
 		}
 	}
-	before := talk.Session().Position()
+	var changed bool
 	var err error
 	if atTerminal {
 		// Ctrl-C stops an answer, not the conversation.
@@ -116,16 +116,17 @@ func chatWith(c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options, atTerminal bo
 		defer stop()
 		lines := newLineReader(c, commandsOfChat())
 		defer lines.Close()
-		err = converseInTurns(ctx, c, talk, o, lines)
+		changed, err = converseInTurns(ctx, c, talk, o, lines)
 	} else {
 		ctx, stop := interruptible(c)
 		defer stop()
-		err = sayOnce(ctx, c, talk, o)
+		changed, err = sayOnce(ctx, c, talk, o)
 	}
-	return saved(memory, err, talk.Session().Position() != before, talk.Save)
+	return saved(memory, err, changed, talk.Save)
 }
 
-// saved saves what was learned, whatever ended it, and joins the errors.
+// saved saves what was learned, whatever ended it, and joins the errors. Where nothing has changed since the file was loaded, an
+// error leaves it as it is.
 func saved(path string, err error, changed bool, save func(path string) error) error {
 	if path == "" || err != nil && !changed {
 		return err
@@ -138,14 +139,14 @@ func saved(path string, err error, changed bool, save func(path string) error) e
 	return err
 }
 
-// sayOnce says -p, or what is on stdin, and writes the answer.
-func sayOnce(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options) error {
+// sayOnce says -p, or what is on stdin, and writes the answer. It says whether the model has read anything.
+func sayOnce(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options) (changed bool, err error) {
 	text, err := promptOf(ctx, c)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if text == "" {
-		return fmt.Errorf("stdin: %w; say something with -p TEXT or on stdin", errNothingSaid)
+		return false, fmt.Errorf("stdin: %w; say something with -p TEXT or on stdin", errNothingSaid)
 	}
 	r, err := sayTo(ctx, c, talk, text, o)
 	if err == nil && r.Reason == bitgpu.EndContext {
@@ -157,7 +158,7 @@ func sayOnce(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Op
 	if errors.Is(err, bitgpu.ErrContext) {
 		err = fmt.Errorf("%w; %s", err, moreContext(talk.Session().Model()))
 	}
-	return err
+	return r.PromptTokens+r.Tokens > 0, err
 }
 
 // moreContext says how more tokens have room.

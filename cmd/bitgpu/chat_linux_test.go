@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,6 +83,32 @@ func TestChatAtATerminal(t *testing.T) {
 	for _, want := range []string{"system: Be brief.\nuser: ROMEO\nassistant: ", "\nuser: one\ntwo\nassistant: "} {
 		if !strings.Contains(r.err, want) {
 			t.Errorf("want %q in %q", want, r.err)
+		}
+	}
+}
+
+// A closed terminal saves what was changed of a conversation, also where the model has read as many tokens as before.
+func TestClosedTerminalSavesChanges(t *testing.T) {
+	dir := t.TempDir()
+	template := writeText(t, filepath.Join(dir, "play.jinja"), turns)
+	first := filepath.Join(dir, "first.memory")
+	mustRun(t, "chat", "--template", template, "--memory", first, "--seed", "1", "-n", "5", "-p", "ROMEO")
+	for keys, said := range map[string]string{"/undo\r": "taken back", "/system Be brief.\r/x\r": "no command /x", "/seed 2\r/regen\r": "are the limit", "/help\r": "leave, as do"} {
+		file := filepath.Join(dir, "talk.memory")
+		if err := os.WriteFile(file, read(t, first), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, terminal := atTerminal(t, "chat", "--template", template, "--memory", file, "-n", "5")
+		p.waitFor(t, "/help lists the commands")
+		terminal.WriteString(keys)
+		p.waitFor(t, said)
+		if err := p.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		p.Wait()
+		changed := !bytes.Equal(read(t, file), read(t, first))
+		if want := keys != "/help\r"; changed != want {
+			t.Errorf("after %q the file has changed: %v, want %v\n%s", keys, changed, want, p.text())
 		}
 	}
 }

@@ -38,8 +38,9 @@ func commandsOfChat() []command {
 	}
 }
 
-// converseInTurns reads messages and answers them until the person leaves, or the context ends.
-func converseInTurns(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options, lines lineReader) error {
+// converseInTurns reads messages and answers them until the person leaves, or the context ends. It says whether the conversation
+// has become another.
+func converseInTurns(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options, lines lineReader) (changed bool, err error) {
 	t := &conversation{c: c, s: talk.Session(), o: o, draws: !c.IsSet("seed"), chat: talk, commands: commandsOfChat(), lines: lines}
 	if !c.IsSet("max-tokens") {
 		t.o.MaxTokens = 0
@@ -48,7 +49,8 @@ func converseInTurns(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o b
 		t.say("The conversation of %d messages goes on.", n)
 	}
 	t.say("Type a message; /help lists the commands, /quit leaves.")
-	return t.loop(ctx)
+	err = t.loop(ctx)
+	return t.changed, err
 }
 
 // message is what a person says with a line: the line, or the lines between quotes.
@@ -84,6 +86,7 @@ func (t *conversation) reply(ctx context.Context, text string) error {
 	before := len(t.chat.Messages())
 	r, err := sayTo(ctx, t.c, t.chat, text, t.o)
 	t.last, t.kept = r.Result, r.Kept
+	t.changed = t.changed || r.PromptTokens+r.Tokens > 0
 	if errors.Is(err, errInterrupted) {
 		err = nil
 		if text != "" && len(t.chat.Messages()) == before {
@@ -108,6 +111,7 @@ func (t *conversation) reply(ctx context.Context, text string) error {
 
 func (t *conversation) setSystem(text string) error {
 	t.chat.SetSystem(text)
+	t.changed = true
 	return nil
 }
 
@@ -121,6 +125,7 @@ func (t *conversation) setThink(word string) error {
 	default:
 		t.chat.SetThink(&think)
 	}
+	t.changed = true
 	if word != "" && !t.chat.Thinks() {
 		t.say("the model's template knows of no thinking: it answers as before")
 	}
@@ -131,12 +136,14 @@ func (t *conversation) undo(string) error {
 	if err := t.chat.Undo(); err != nil {
 		return err
 	}
+	t.changed = true
 	t.say("the last turn is taken back; there are %d messages", len(t.chat.Messages()))
 	return nil
 }
 
 func (t *conversation) clear(string) error {
 	t.chat.Clear()
+	t.changed = true
 	return nil
 }
 
@@ -152,6 +159,7 @@ func (t *conversation) loadChat(path string) error {
 	if err := t.chat.Load(path); err != nil {
 		return err
 	}
+	t.changed = true
 	t.say("the conversation of %d messages and %d tokens is loaded", len(t.chat.Messages()), t.s.Position())
 	return nil
 }

@@ -42,7 +42,8 @@ func talkInTurns(t *testing.T, person *script, source string) (out, warn string,
 		Writer: &stdout, ErrWriter: &stderr,
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "stats"}, &cli.Uint64Flag{Name: "seed"}, &cli.BoolFlag{Name: "show-prompt"}, &cli.IntFlag{Name: "max-tokens"}},
 		Action: func(c *cli.Context) error {
-			return converseInTurns(t.Context(), c, talk, bitgpu.Options{MaxTokens: 8, Temperature: 1, Seed: 1}, person)
+			_, err := converseInTurns(t.Context(), c, talk, bitgpu.Options{MaxTokens: 8, Temperature: 1, Seed: 1}, person)
+			return err
 		},
 	}
 	if err := app.Run([]string{"bitgpu", "--seed", "1", "--max-tokens", "8"}); err != nil {

@@ -15,6 +15,7 @@ import (
 	"bitgpu/io/lesson"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 
 	"github.com/urfave/cli/v2"
 )
@@ -70,28 +71,68 @@ func chatTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) (ids
 	if err != nil {
 		return nil, nil, err
 	}
-	err = dataset.EncodeChats(lesson.NewTeacher(model.Tokenizer, template), docs, func(_ string, d lesson.Document) error {
-		ids, marks = append(ids, d.IDs...), append(marks, d.Marks...)
-		return nil
-	})
+	ids, marks, err = dataset.ChatTokens(lesson.NewTeacher(model.Tokenizer, template), docs, device.FreeMemory())
+	if err != nil {
+		return nil, nil, tooMuchText("text", err)
+	}
 	for _, id := range ids {
-		if err == nil && int(id) >= model.Config.Vocab {
-			err = fmt.Errorf("%s: the tokenizer gives token %d, want ids below %d", model.Path, id, model.Config.Vocab)
+		if int(id) >= model.Config.Vocab {
+			return nil, nil, fmt.Errorf("%s: the tokenizer gives token %d, want ids below %d", model.Path, id, model.Config.Vocab)
 		}
 	}
-	return ids, marks, err
+	return ids, marks, nil
 }
 
-// fitChats bounds rows by the longest conversation, and reads all so often where nobody says how many steps.
-func fitChats(o train.AdaptOptions, ids []uint32, marks []byte) (train.AdaptOptions, error) {
+// fitChats bounds rows by the longest conversation, or by all that they could hold, and reads all so often where nobody says how
+// many steps. It says how the rows are filled.
+func fitChats(o train.AdaptOptions, ids []uint32, marks []byte) (train.AdaptOptions, string, error) {
 	rows, err := corpus.NewRows(tokenSlice(ids), marks, o.Time)
 	if err != nil {
-		return o, err
+		return o, "", err
 	}
-	o.Time = min(o.Time, rows.Longest())
+	if o.Pack {
+		o.Time = min(o.Time, rows.Inputs())
+	} else {
+		o.Time = min(o.Time, rows.Longest())
+	}
+	if rows, err = corpus.NewRows(tokenSlice(ids), marks, o.Time); err != nil {
+		return o, "", err
+	}
+	if o.Pack {
+		rows.Pack()
+	}
 	o = o.FitRows(rows.Rows())
 	if o.Steps == 0 && o.Minutes == 0 {
 		o.Steps = max(int(math.Ceil(learnPasses*float64(rows.Rows())/float64(o.Batch))), 1)
 	}
-	return o, nil
+	return o, describeRows(rows, o.Time, o.Pack), nil
+}
+
+// describeData says how the conversations of a training fill its rows; of text it says nothing.
+func describeData(tokens *corpus.Tokens, o train.Options) (string, error) {
+	if tokens.Marks() == nil {
+		return "", nil
+	}
+	rows, err := corpus.NewRows(tokens, tokens.Marks(), o.Time)
+	if err != nil {
+		return "", err
+	}
+	if o.Pack {
+		rows.Pack()
+	}
+	return describeRows(rows, o.Time, o.Pack) + "\n", nil
+}
+
+// muchPadding is the share of padding from which on another way is named.
+const muchPadding = 0.25
+
+// describeRows says how conversations fill rows of so many tokens.
+func describeRows(rows *corpus.Rows, time int, packed bool) string {
+	all := rows.Rows() * time
+	padding := float64(all-rows.Inputs()) / float64(all)
+	hint := ""
+	if !packed && padding > muchPadding {
+		hint = "; --pack puts several conversations into a row"
+	}
+	return fmt.Sprintf("%d rows of %d tokens, %.1f %% of them padding%s", rows.Rows(), time, 100*padding, hint)
 }

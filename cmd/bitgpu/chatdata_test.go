@@ -74,6 +74,19 @@ func TestChatData(t *testing.T) {
 	if report.Tokens != meta.Val.Answers || report.Loss > 4 || report.BitsPerByte != nil {
 		t.Errorf("got %+v, want %d answers that are learned", report, meta.Val.Answers)
 	}
+	// Packed, it takes fewer rows, and what is learned in as many steps is learned better, as a step has more of it.
+	_, stderr := mustRun(t, small("--data", tokens, "--pack", "--steps", "30", "--context-len", "256", "--save-interval", "10", "--output-dir", filepath.Join(dir, "packed"))...)
+	if !strings.Contains(stderr, " rows of 256 tokens, ") || strings.Contains(stderr, "--pack puts") {
+		t.Error(stderr)
+	}
+	packed := reportOf(t, "eval", "-m", filepath.Join(dir, "packed"), "--data", tokens, "--json", "--backend", "cpu", "--context-len", "64", "--batch-size", "2")
+	if packed.Tokens != report.Tokens || packed.Loss > report.Loss {
+		t.Errorf("got %v nats after training on packed rows, %v on others", packed.Loss, report.Loss)
+	}
+	mustRun(t, "train", "--resume", "--output-dir", filepath.Join(dir, "packed"), "--steps", "40", "--backend", "cpu")
+	fails(t, exitUsage, "--pack: got false, want true", "train", "--resume", "--pack=false", "--output-dir", filepath.Join(dir, "packed"), "--steps", "50", "--backend", "cpu")
+	fails(t, exitError, "got text, want conversations to pack", small("--data", rhyme(t), "--pack", "--steps", "1", "--output-dir", filepath.Join(dir, "text"))...)
+	fails(t, exitError, "packed rows for a model of the minibatch rule", small("--data", tokens, "--pack", "--ttt-rule", "minibatch", "--inner-lr", "0.01", "--steps", "1", "--output-dir", filepath.Join(dir, "mini"))...)
 	fails(t, exitError, "conversations, want text for passages", small("--data", tokens, "--reread", "0.5", "--context-len", "64", "--steps", "1", "--output-dir", filepath.Join(dir, "r"))...)
 	fails(t, exitUsage, "got no chat template beside", "data", "--chat", "--input", data, "--tokenizer", vocab, "--output-dir", dir)
 	fails(t, exitUsage, "--template has nothing to act on: it is for --chat", "data", "--input", data, "--template", template, "--tokenizer", vocab, "--output-dir", dir)
@@ -86,10 +99,7 @@ func TestLearnChat(t *testing.T) {
 	data, template := chats(t, 20)
 	m, dir := publictest.File(t, "qwen3"), t.TempDir()
 	lora := filepath.Join(dir, "chat.lora.safetensors")
-	stderr := func() string {
-		_, err := mustRun(t, "learn", "-m", m, "--chat", "--text", data, "--template", template, "-o", lora, "--steps", "30", "--lr", "0.01", "--backend", "cpu")
-		return err
-	}()
+	_, stderr := mustRun(t, "learn", "-m", m, "--chat", "--text", data, "--template", template, "-o", lora, "--steps", "30", "--lr", "0.01", "--backend", "cpu")
 	if !strings.Contains(stderr, "saved "+lora) {
 		t.Error(stderr)
 	}
@@ -100,6 +110,15 @@ func TestLearnChat(t *testing.T) {
 	if before, after := loss(answer), loss(answer, "--lora", lora); !(after < before-0.5) {
 		t.Errorf("got %v nats a token after learning, %v before", after, before)
 	}
+	packed := filepath.Join(dir, "packed.lora.safetensors")
+	_, stderr = mustRun(t, "learn", "-m", m, "--chat", "--pack", "--text", data, "--template", template, "-o", packed, "--steps", "15", "--lr", "0.01", "--backend", "cpu")
+	if !strings.Contains(stderr, "rows of 64 tokens, ") {
+		t.Error(stderr)
+	}
+	if before, after := loss(answer), loss(answer, "--lora", packed); !(after < before-0.5) {
+		t.Errorf("got %v nats a token after learning from packed rows, %v before", after, before)
+	}
+	fails(t, exitUsage, "--pack has nothing to act on", "learn", "-m", m, "--text", data, "--pack", "-o", lora)
 	fails(t, exitUsage, "--template has nothing to act on", "learn", "-m", m, "--text", data, "--template", template, "-o", lora)
 	if _, err := os.Stat(lora); err != nil {
 		t.Error(err)

@@ -153,6 +153,7 @@ func TestDataRefusals(t *testing.T) {
 	mustRun(t, "vocab", "--input", text, "-o", vocab, "--vocab-size", "290")
 	blank := writeText(t, filepath.Join(dir, "blank.txt"), "\n\n")
 	noEnd := writeText(t, filepath.Join(dir, "noend.json"), strings.ReplaceAll(string(read(t, vocab)), "<|endoftext|>", "<|other|>"))
+	other := writeText(t, filepath.Join(dir, "other.json"), "{\"version\": \"1.0\"}\n")
 	cases := []struct {
 		want string
 		args []string
@@ -172,6 +173,7 @@ func TestDataRefusals(t *testing.T) {
 		{"one.u32: got 1 tokens, want at least 2", []string{"eval", "-m", model("d32-none"), "--data", tokenFile(t, "one.u32", 1)}},
 		{"bitgpu: plot: nowhere: no such file", []string{"plot", "-o", filepath.Join(dir, "x.png"), "nowhere"}},
 		{"not a step's metrics", []string{"plot", "-o", filepath.Join(dir, "x.png"), text}},
+		{`got JSON without "step" and "loss"`, []string{"plot", "-o", filepath.Join(dir, "x.png"), other}},
 	}
 	for _, c := range cases {
 		r := bitgpuRun("", c.args...)

@@ -316,20 +316,12 @@ func readEvaluation(ctx context.Context, c *cli.Context, path string, model *sto
 	if err != nil {
 		return nil, 0, err
 	}
-	ends := tok.EndOfText()
-	ends = ends[:min(len(ends), 1)]
-	var ids tokenSlice
-	var bytes int64
-	err = dataset.Encode(ctx, tok, docs, func(text string, tokens []uint32) error {
-		ids = append(append(ids, ends...), tokens...)
-		bytes += int64(len(text))
-		return nil
-	})
+	ids, bytes, err := dataset.Tokens(ctx, tok, docs, device.FreeMemory())
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, tooMuchText("data", err)
 	}
-	if len(ends) == 0 {
+	if len(tok.EndOfText()) == 0 {
 		bytes, err = dataset.TextBytes(tok, func(yield func([]uint32, error) bool) { yield(ids, nil) })
 	}
-	return ids, bytes, err
+	return tokenSlice(ids), bytes, err
 }

@@ -29,7 +29,7 @@ type command struct {
 // commandsOfTalk are the commands in the order of the help.
 func commandsOfTalk() []command {
 	return []command{
-		{"/reset", "", "forget everything that was read", func(t *conversation, _ string) error { return t.s.Reset() }},
+		{"/reset", "", "forget everything that was read", (*conversation).reset},
 		{"/save", "FILE", "save the memory to FILE", (*conversation).save},
 		{"/load", "FILE", "go on from the memory in FILE", (*conversation).load},
 		{"/n", "N", "end answers after N tokens", (*conversation).setLimit},
@@ -57,13 +57,15 @@ type conversation struct {
 	chat     *bitgpu.Chat // nil where the model goes on from text
 	commands []command
 	lines    lineReader
+	changed  bool // what would be saved is another than at the beginning
 }
 
-// converse reads lines and answers them until the person leaves, or the context ends.
-func converse(ctx context.Context, c *cli.Context, s *bitgpu.Session, o bitgpu.Options, lines lineReader) error {
+// converse reads lines and answers them until the person leaves, or the context ends. It says whether the memory has become another.
+func converse(ctx context.Context, c *cli.Context, s *bitgpu.Session, o bitgpu.Options, lines lineReader) (changed bool, err error) {
 	t := &conversation{c: c, s: s, o: o, draws: !c.IsSet("seed"), commands: commandsOfTalk(), lines: lines}
 	t.say("Type text for the model to go on from; /help lists the commands, /quit leaves.")
-	return t.loop(ctx)
+	err = t.loop(ctx)
+	return t.changed, err
 }
 
 // loop takes lines until the person leaves, or the context ends.
@@ -174,6 +176,11 @@ func (t *conversation) say(format string, a ...any) {
 	fmt.Fprintf(t.c.App.ErrWriter, format+"\n", a...)
 }
 
+func (t *conversation) reset(string) error {
+	t.changed = true
+	return t.s.Reset()
+}
+
 func (t *conversation) save(path string) error {
 	if err := t.s.SaveMemory(path); err != nil {
 		return err
@@ -186,6 +193,7 @@ func (t *conversation) load(path string) error {
 	if err := t.s.LoadMemory(path); err != nil {
 		return err
 	}
+	t.changed = true
 	t.say("the memory of %d tokens is loaded", t.s.Position())
 	return nil
 }
@@ -284,6 +292,7 @@ func (t *conversation) answer(ctx context.Context, line string) error {
 	}
 	r, err := answer(ctx, t.c, t.s, line, t.o)
 	t.last = r
+	t.changed = t.changed || r.PromptTokens+r.Tokens > 0
 	if errors.Is(err, errInterrupted) {
 		err = nil
 	}

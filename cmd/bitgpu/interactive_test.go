@@ -56,7 +56,7 @@ func talk(t *testing.T, person *script, seed uint64) (out, warn string, position
 		Writer: &stdout, ErrWriter: &stderr,
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "stats"}, &cli.Uint64Flag{Name: "seed"}},
 		Action: func(c *cli.Context) error {
-			err := converse(t.Context(), c, s, bitgpu.Options{MaxTokens: 10, Temperature: 1, Seed: seed}, person)
+			_, err := converse(t.Context(), c, s, bitgpu.Options{MaxTokens: 10, Temperature: 1, Seed: seed}, person)
 			position = s.Position()
 			return err
 		},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"bitgpu"
+	"bitgpu/internal/units"
 	"bitgpu/internal/version"
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/dataset"
@@ -18,6 +19,8 @@ import (
 	"bitgpu/nn/storage"
 	"bitgpu/nn/storage/peft"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
+	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
 )
@@ -54,6 +57,7 @@ func learnCommand() *cli.Command {
 				&cli.StringSliceFlag{Name: "text", Required: true, Usage: "text `FILE|GLOB` to learn, .txt or .jsonl, both also .gz; may be given several times"},
 				&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; only the answers are learned"},
 				&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE` in place of the model's own"},
+				&cli.BoolFlag{Name: "pack", Usage: "with --chat, put several conversations into a row where there is room; nothing leaks from one into another"},
 				&cli.IntFlag{Name: "context", Value: learnContext, Usage: "read rows of `N` tokens, each from an empty memory"},
 				&cli.IntFlag{Name: "batch-size", Value: learnBatch, Usage: "read `N` rows a step"},
 				&cli.IntFlag{Name: "shards", DefaultText: "8 under mpirun, else none", Usage: "cut a step's rows into `N` parts, a power of two, whose gradients are added in one order: " +
@@ -84,11 +88,11 @@ func learnAction(c *cli.Context) error {
 	ctx, stop := interruptible(c)
 	defer stop()
 	ignoreLostReaders()
-	r, err := joinRanks(c)
+	r, err := joinRanks(c, func() string { return goOnLearning(adapterPath(c)) })
 	if err != nil {
 		return err
 	}
-	return r.end(c, learnOn(ctx, c, r))
+	return r.End(learnOn(ctx, c, r))
 }
 
 // adaptation is what an adapter is trained on, and how.
@@ -98,18 +102,19 @@ type adaptation struct {
 	options train.AdaptOptions
 	tokens  []uint32
 	marks   []byte
+	filled  string // how conversations fill rows
 	out     string
 	resume  func(train.AdapterTrainer) error // nil of a new training
 }
 
 // learnOn is the training on one of the ranks.
-func learnOn(ctx context.Context, c *cli.Context, r *ranks) error {
+func learnOn(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
 	var l adaptation
 	err := l.read(ctx, c, r)
 	if l.model != nil {
 		defer l.model.Close()
 	}
-	if err := r.agree(err); err != nil {
+	if err := r.Agree(err); err != nil {
 		return err
 	}
 	return l.learn(ctx, c, r)
@@ -119,12 +124,12 @@ func learnOn(ctx context.Context, c *cli.Context, r *ranks) error {
 func adapterPath(c *cli.Context) string { return strings.TrimRight(c.String("output"), "/") }
 
 // read takes all of it from the flags, the model and the texts.
-func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks) error {
+func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
 	o := train.AdaptOptions{
 		Batch: c.Int("batch-size"), Time: c.Int("context"), Steps: c.Int("steps"), Minutes: c.Float64("minutes"), LR: c.Float64("lr"), Seed: c.Uint64("seed"),
-		Shards: c.Int("shards"),
+		Shards: c.Int("shards"), Pack: c.Bool("pack"),
 	}
-	if r.world != nil && !c.IsSet("shards") {
+	if r.Launched() && !c.IsSet("shards") {
 		o.Shards = train.DefaultShards
 	}
 	if !c.IsSet("batch-size") {
@@ -134,7 +139,7 @@ func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks) error {
 		return err
 	}
 	l.out = adapterPath(c)
-	if r.leads() {
+	if r.Leads() {
 		if err := checkAdapterPath(l.out); err != nil {
 			return err
 		}
@@ -149,7 +154,7 @@ func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks) error {
 	}
 	if c.Bool("chat") {
 		l.tokens, l.marks, err = chatTokens(ctx, c, l.model)
-	} else if err = refuseIdle(c, "it is for --chat", "template"); err == nil {
+	} else if err = refuseIdle(c, "it is for --chat", "template", "pack"); err == nil {
 		l.tokens, err = learnTokens(ctx, c, l.model)
 	}
 	if err != nil {
@@ -164,7 +169,7 @@ func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks) error {
 		if o.Steps == 0 && o.Minutes == 0 {
 			o.Steps = o.StepsOf(len(l.tokens), learnPasses)
 		}
-	} else if o, err = fitChats(o, l.tokens, l.marks); err != nil {
+	} else if o, l.filled, err = fitChats(o, l.tokens, l.marks); err != nil {
 		return err
 	}
 	switch {
@@ -195,17 +200,17 @@ func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks) error {
 }
 
 // facts are what must be the same on all ranks.
-func (l *adaptation) facts(device string) (facts, error) {
-	program, err := programSum()
+func (l *adaptation) facts(device string) (ranks.Facts, error) {
+	program, err := ranks.Program(version.Line())
 	if err != nil {
 		return nil, err
 	}
 	adapter := nn.Weights[op.HostTensor](l.config.Adapter.Weights)
-	f := facts{
-		"program": fmt.Sprintf("%s, CRC-32C %08x", version.Line(), program), "device": device, "tokens": train.TokensSum(l.tokens, l.marks),
-		"weights": weightsSum(l.model.Weights), "adapter": weightsSum(&adapter), "resumed": fmt.Sprint(l.resume != nil),
+	f := ranks.Facts{
+		"program": program, "device": device, "tokens": train.TokensSum(l.tokens, l.marks),
+		"weights": ranks.Weights(l.model.Weights), "adapter": ranks.Weights(&adapter), "resumed": fmt.Sprint(l.resume != nil),
 	}
-	return f, errors.Join(f.add("model: ", l.model.Config), f.add("option ", l.options))
+	return f, errors.Join(f.Add("model: ", l.model.Config), f.Add("option ", l.options))
 }
 
 // checkLearn refuses what is wrong whatever the files hold.
@@ -286,14 +291,9 @@ func learnTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) ([]
 	if err != nil {
 		return nil, err
 	}
-	ends := tok.EndOfText()
-	ends = ends[:min(len(ends), 1)]
-	var ids []uint32
-	if err := dataset.Encode(ctx, tok, docs, func(_ string, tokens []uint32) error {
-		ids = append(append(ids, ends...), tokens...)
-		return nil
-	}); err != nil {
-		return nil, err
+	ids, _, err := dataset.Tokens(ctx, tok, docs, device.FreeMemory())
+	if err != nil {
+		return nil, tooMuchText("text", err)
 	}
 	if len(ids) < 2 {
 		return nil, fmt.Errorf("--text: got %d tokens, want at least 2", len(ids))
@@ -304,6 +304,15 @@ func learnTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) ([]
 		}
 	}
 	return ids, nil
+}
+
+// tooMuchText says what helps where the tokens of a flag's text have no room in memory.
+func tooMuchText(flag string, err error) error {
+	if !errors.Is(err, dataset.ErrRoom) {
+		return err
+	}
+	return flagError(flag, fmt.Errorf("%w, %s; want a part of the text, or the tokens that bitgpu data makes of it, for train and eval",
+		err, units.Bytes(device.FreeMemory())))
 }
 
 // newAdapter makes the adapter that the flags ask for.

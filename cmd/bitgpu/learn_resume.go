@@ -8,7 +8,7 @@ import (
 )
 
 // begunWith are the flags that a training which goes on has from its beginning.
-var begunWith = []string{"lora", "rank", "alpha", "layers", "steps", "minutes", "lr", "context", "batch-size", "shards", "seed"}
+var begunWith = []string{"lora", "rank", "alpha", "layers", "steps", "minutes", "lr", "context", "batch-size", "shards", "pack", "seed"}
 
 // resumeLine is the line that goes on with a training that was stopped, as a shell takes it.
 func resumeLine(c *cli.Context) string {
@@ -32,4 +32,13 @@ func resumeLine(c *cli.Context) string {
 		}
 	}
 	return line + " --resume"
+}
+
+// goOnLearning says how to go on with a training that wrote to out, if it can.
+func goOnLearning(out string) string {
+	state := out + stateSuffix
+	if !exists(state) {
+		return ""
+	}
+	return fmt.Sprintf("to go on from %s: the same line with --resume, without other choices\n", state)
 }

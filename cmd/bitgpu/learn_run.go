@@ -14,12 +14,13 @@ import (
 	"bitgpu/nn/storage/peft"
 	"bitgpu/nn/train"
 	"bitgpu/nn/train/device"
+	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
 )
 
 // learn trains, and saves what was learned, also when it is stopped.
-func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks) error {
+func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
 	backend, engine, err := l.start(c, r)
 	if backend != nil {
 		defer backend.Close()
@@ -27,14 +28,17 @@ func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks) error 
 	if engine != nil {
 		defer engine.Release()
 	}
-	if err := r.agree(err); err != nil {
+	if err := r.Agree(err); err != nil {
 		return err
 	}
 	w := c.App.ErrWriter
 	shape := engine.Shape()
 	fmt.Fprintf(w, "%d tokens; %d numbers to learn beside %d weights; %s; %s of memory\n", len(l.tokens), adapterCount(l.config), l.config.ParamCount(),
 		withNote(backend.Name, backend.Note), units.Bytes(backend.Bytes(l.config, shape)))
-	io.WriteString(w, r.describe(shape))
+	if l.filled != "" && l.resume == nil {
+		fmt.Fprintln(w, l.filled)
+	}
+	io.WriteString(w, r.Describe(shape))
 	p := &learnProgress{out: w, line: newStatusLine(w)}
 	a := &train.Adaptation{Trainer: engine, Options: l.options, Tokens: l.tokens, Marks: l.marks, Progress: p.step, Saves: learnSaves}
 	a.Save = func() error { return a.SaveAdaptation(l.out + stateSuffix) }
@@ -44,7 +48,7 @@ func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks) error 
 		return err
 	}
 	finished := a.Options.Steps > 0 && engine.Updates() >= a.Options.Steps
-	if r.leads() {
+	if r.Leads() {
 		if err := l.save(c, a, finished); err != nil {
 			return err
 		}
@@ -56,12 +60,12 @@ func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks) error 
 }
 
 // start makes an engine that trains the adapter as it begins, or as it was left.
-func (l *adaptation) start(c *cli.Context, r *ranks) (*device.Device, train.AdapterTrainer, error) {
+func (l *adaptation) start(c *cli.Context, r *ranks.Ranks) (*device.Device, train.AdapterTrainer, error) {
 	backend, err := openAdapterDevice(c)
-	if err := r.agree(err); err != nil {
+	if err := r.Agree(err); err != nil {
 		return backend, nil, err
 	}
-	r.share(c, backend)
+	r.Share(backend)
 	shape := l.options.Shape()
 	shape.Group = r.Group
 	recompute := c.String("recompute")
@@ -71,10 +75,10 @@ func (l *adaptation) start(c *cli.Context, r *ranks) (*device.Device, train.Adap
 	}
 	if r.Size() > 1 {
 		facts, err := l.facts(backend.Kind)
-		if err := r.agree(err); err != nil {
+		if err := r.Agree(err); err != nil {
 			return backend, nil, err
 		}
-		if err := r.sameEverywhere(facts); err != nil {
+		if err := r.Same(facts); err != nil {
 			return backend, nil, err
 		}
 	}
@@ -108,15 +112,11 @@ func (l *adaptation) save(c *cli.Context, a *train.Adaptation, finished bool) er
 	if base == "" {
 		base = demo.Name
 	}
-	if adapter.Inside {
-		plain := l.model.Config
-		like := train.Like{Tokenizer: l.model.TokenizerJSON, Public: l.model.Public}
-		err = like.Save(l.out+"/", plain, adapter.Merged(plain, train.FloatWeights(plain, l.model.Weights)), storage.Layout{})
-	} else {
-		err = peft.Save(l.out, l.config, adapter, base)
-	}
-	if err != nil {
-		return err
+	if err := l.write(adapter, base); err != nil {
+		if !finished || a.Save() != nil {
+			return err
+		}
+		return fmt.Errorf("%w; what was learned is in %s, and with room for the rest this line writes it: %s", err, l.out+stateSuffix, resumeLine(c))
 	}
 	fmt.Fprintf(w, "saved %s\n", l.out)
 	if !finished {
@@ -127,6 +127,16 @@ func (l *adaptation) save(c *cli.Context, a *train.Adaptation, finished bool) er
 		return err
 	}
 	return nil
+}
+
+// write writes the adapter, or the model that it is merged into.
+func (l *adaptation) write(adapter *nn.Adapter, base string) error {
+	if !adapter.Inside {
+		return peft.Save(l.out, l.config, adapter, base)
+	}
+	plain := l.model.Config
+	like := train.Like{Tokenizer: l.model.TokenizerJSON, Public: l.model.Public}
+	return like.Save(l.out+"/", plain, adapter.Merged(plain, train.FloatWeights(plain, l.model.Weights)), storage.Layout{})
 }
 
 // adapterCount is how many numbers an adapter has.

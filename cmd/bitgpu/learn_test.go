@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"bitgpu/io/atomicfile"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn/storage/public/publictest"
 )
@@ -122,4 +125,34 @@ func TestLearnMerged(t *testing.T) {
 	}
 	succeed(t, "", "export", "-m", out, "-o", filepath.Join(t.TempDir(), "m.gguf"))
 	refuse(t, exitUsage, bitgpuRun("", "learn", "-m", m, "--text", text, "-o", "x.safetensors", "--merge"), "want a directory")
+}
+
+// Where what was learned cannot be written, as on a full disk, it is kept with the training, and --resume writes it.
+func TestLearnOnAFullDisk(t *testing.T) {
+	text, dir, m := proverbs(t), t.TempDir(), model("d32-delta")
+	want, out := filepath.Join(dir, "whole.safetensors"), filepath.Join(dir, "x.safetensors")
+	line := func(out string, more ...string) []string {
+		return append([]string{"learn", "-m", m, "--text", text, "-o", out, "--backend", "cpu"}, more...)
+	}
+	choices := []string{"--steps", "3", "--context", "16", "--rank", "2"}
+	succeed(t, "", line(want, choices...)...)
+	creations := 0
+	atomicfile.Fault = func(change string) error {
+		if change == "create" {
+			creations++
+		}
+		if change == "create" && creations == 3 { // behind the two that find out at the beginning whether files can be written
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	defer func() { atomicfile.Fault = nil }()
+	if r := bitgpuRun("", line(out, choices...)...); r.code != exitError || !strings.Contains(r.err, "what was learned is in "+out+stateSuffix) {
+		t.Errorf("got exit code %d and %s", r.code, r.err)
+	}
+	atomicfile.Fault = nil
+	succeed(t, "", line(out, "--resume")...)
+	if !bytes.Equal(read(t, out), read(t, want)) {
+		t.Error("another adapter was written")
+	}
 }

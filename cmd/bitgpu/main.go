@@ -20,6 +20,7 @@ import (
 	"bitgpu"
 	"bitgpu/internal/version"
 	"bitgpu/io/regular"
+	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
 )
@@ -75,7 +76,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	if !errors.Is(err, errInterrupted) && !errors.Is(err, errReaderGone) && !errors.Is(err, errElsewhere) {
+	if !errors.Is(err, errInterrupted) && !errors.Is(err, errReaderGone) && !errors.Is(err, ranks.ErrElsewhere) {
 		fmt.Fprintf(stderr, "bitgpu: %s\n", sentence(err))
 	}
 	return exitCode(err)

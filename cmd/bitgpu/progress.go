@@ -11,6 +11,7 @@ import (
 	"bitgpu/io/tensorboard"
 	"bitgpu/nn/train"
 	"bitgpu/nn/train/device"
+	"bitgpu/nn/train/ranks"
 )
 
 // progress shows how a run goes: a line that is written over on a terminal, else a line from time to time.
@@ -162,7 +163,7 @@ func (p *progress) close() {
 }
 
 // announce says what will be trained, where, and from where on.
-func announce(out io.Writer, e train.Trainer, b *device.Device, resumed *train.Checkpoint, r *ranks) {
+func announce(out io.Writer, e train.Trainer, b *device.Device, resumed *train.Checkpoint, r *ranks.Ranks) {
 	c, s := e.Config(), e.Shape()
 	note := ""
 	if s.Recompute {
@@ -179,7 +180,7 @@ func announce(out io.Writer, e train.Trainer, b *device.Device, resumed *train.C
 	if sums := train.SumsBytes(c, s, false); s.Shards > 0 && !b.OnCPU {
 		note += fmt.Sprintf(", %s of the host's for sums", units.Bytes(sums))
 	}
-	io.WriteString(out, r.describe(s))
+	io.WriteString(out, r.Describe(s))
 	each := ""
 	if r.Size() > 1 {
 		each = " a rank"

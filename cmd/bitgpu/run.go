@@ -86,6 +86,7 @@ func runAction(c *cli.Context) error {
 			}
 		}
 		before := s.Position()
+		var changed bool
 		var err error
 		if talk {
 			// Ctrl-C stops an answer, not the conversation.
@@ -93,13 +94,14 @@ func runAction(c *cli.Context) error {
 			defer stop()
 			lines := newLineReader(c, commandsOfTalk())
 			defer lines.Close()
-			err = converse(ctx, c, s, o, lines)
+			changed, err = converse(ctx, c, s, o, lines)
 		} else {
 			ctx, stop := interruptible(c)
 			defer stop()
 			err = answerOnce(ctx, c, s, o)
+			changed = s.Position() != before
 		}
-		return saved(kept, err, s.Position() != before, s.SaveMemory)
+		return saved(kept, err, changed, s.SaveMemory)
 	})
 }
 

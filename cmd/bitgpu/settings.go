@@ -7,6 +7,7 @@ import (
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
 )
@@ -33,6 +34,7 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint, shards int) (train.Op
 	take(c, given, "dropout", &o.Dropout, c.Float64)
 	take(c, given, "order", &o.Order, c.String)
 	take(c, given, "reread", &o.Reread, c.Float64)
+	take(c, given, "pack", &o.Pack, c.Bool)
 	take(c, given, "seed", &o.Seed, c.Uint64)
 	take(c, given, "save-interval", &o.SaveInterval, c.Int)
 	take(c, given, "val-every", &o.ValEvery, c.Int)
@@ -72,13 +74,32 @@ func runOptions(c *cli.Context, resumed *train.Checkpoint, shards int) (train.Op
 	return o, nil
 }
 
+// rankOptions are runOptions with shards where there are several ranks.
+func rankOptions(c *cli.Context, resumed *train.Checkpoint, r *ranks.Ranks) (train.Options, error) {
+	shards := 0
+	if r.Launched() {
+		shards = train.DefaultShards
+	}
+	o, err := runOptions(c, resumed, shards)
+	if err != nil {
+		return o, err
+	}
+	if err := train.CheckGroup(r.Size(), o.Shards); err != nil {
+		return o, usagef("train: %w", err)
+	}
+	if o.Shards == 0 && c.Bool("shard-optimizer") {
+		return o, usagef("train: --shard-optimizer: got no shards, want --shards N")
+	}
+	return o, nil
+}
+
 // sameWindows refuses what would give the position of a checkpoint another meaning.
 func sameWindows(resumed *train.Checkpoint, o train.Options) error {
 	was := resumed.State.Options
 	for _, f := range []struct {
 		name     string
 		was, now any
-	}{{"context-len", was.Time, o.Time}, {"order", was.Order, o.Order}, {"seed", was.Seed, o.Seed}} {
+	}{{"context-len", was.Time, o.Time}, {"order", was.Order, o.Order}, {"pack", was.Pack, o.Pack}, {"seed", was.Seed, o.Seed}} {
 		if f.was != f.now {
 			return usagef("train: --%s: got %v, want %v, with which %s has read its data; --load MODEL begins anew with its weights",
 				f.name, f.now, f.was, resumed.Path)

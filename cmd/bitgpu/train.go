@@ -10,6 +10,7 @@ import (
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
 )
@@ -43,6 +44,7 @@ func trainFlags() []cli.Flag {
 			valRatioFlag(),
 			&cli.StringFlag{Name: "order", Value: d.Order, Usage: "`shuffle|sequential`: order of the data"},
 			&cli.Float64Flag{Name: "reread", Usage: "let the share `R` of the sequences be passages that are read twice, in a row or with another between them, so that the memory learns to keep what it reads"},
+			&cli.BoolFlag{Name: "pack", Usage: "of data that data --chat made, put several conversations into a sequence where there is room; nothing leaks from one into another"},
 			&cli.IntFlag{Name: "context-len", Value: d.Time, Usage: "read sequences of `N` tokens"},
 			&cli.IntFlag{Name: "batch-size", Value: d.Batch, Usage: "read `N` sequences at once"},
 		}, slices.Concat(vocabFlags(8000), corpusFlags())...)...),
@@ -107,44 +109,44 @@ func trainAction(c *cli.Context) error {
 	ctx, stop := interruptible(c)
 	defer stop()
 	ignoreLostReaders()
-	r, err := joinRanks(c)
+	r, err := joinRanks(c, func() string { return goOn(c.String("output-dir")) })
 	if err != nil {
 		return err
 	}
 	if c.Bool("benchmark") {
-		return r.end(c, benchmarkTraining(c, r))
+		return r.End(benchmarkTraining(c, r))
 	}
-	return r.end(c, trainOn(ctx, c, r))
+	return r.End(trainOn(ctx, c, r))
 }
 
 // trainOn is the training on one of the ranks.
-func trainOn(ctx context.Context, c *cli.Context, r *ranks) error {
+func trainOn(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
 	ch, err := newChooser(c)
-	if err := r.agree(err); err != nil {
+	if err := r.Agree(err); err != nil {
 		return err
 	}
 	if !c.Bool("resume") { // what is wrong with the flags is said before a directory is made
-		_, err := r.options(c, nil)
+		_, err := rankOptions(c, nil, r)
 		if err == nil && !c.IsSet("load") {
 			_, err = runConfig(c, nil, ch)
 		}
-		if err := r.agree(err); err != nil {
+		if err := r.Agree(err); err != nil {
 			return err
 		}
 	}
 	dir := c.String("output-dir")
 	unlock := func() {}
-	if r.leads() {
+	if r.Leads() {
 		var err error
 		unlock, err = lockDir(dir)
 		if err == nil {
 			defer unlock()
 			err = train.CheckWritable(dir)
 		}
-		if err := r.agree(err); err != nil {
+		if err := r.Agree(err); err != nil {
 			return err
 		}
-	} else if err := r.agree(nil); err != nil {
+	} else if err := r.Agree(nil); err != nil {
 		return err
 	}
 	training, backend, err := prepareRun(ctx, c, dir, ch, r)
@@ -161,7 +163,7 @@ func trainOn(ctx context.Context, c *cli.Context, r *ranks) error {
 		fmt.Fprintf(c.App.ErrWriter, "nothing left to do: %d steps are done, --steps is %d; a larger --steps goes on\n", done, training.Options.Steps)
 	}
 	out, err := training.Do(ctx)
-	if r.leads() {
+	if r.Leads() {
 		training.Report.(*progress).close()
 	}
 	if err != nil {
@@ -174,13 +176,22 @@ func trainOn(ctx context.Context, c *cli.Context, r *ranks) error {
 		}
 		return errInterrupted // what comes after the training in a script must not begin
 	}
-	if !r.leads() {
+	if !r.Leads() {
 		return nil
 	}
 	if err := finish(c, training, out); err != nil {
-		return agreed{err} // the others have ended
+		return ranks.Known(err) // the others have ended
 	}
 	return nil
+}
+
+// goOn says how to go on with a training that wrote to dir, if it can.
+func goOn(dir string) string {
+	found, err := train.Checkpoints(dir)
+	if err != nil || len(found) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("to go on from %s: the same line with --resume --output-dir %s\n", found[0], shellWord(dir))
 }
 
 // finish writes what a complete run leaves beside its checkpoints: the best model where validation says which that is,

@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"bitgpu/internal/version"
 	"bitgpu/io/tensorboard"
 	"bitgpu/nn"
 	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
 	"bitgpu/nn/train/device"
+	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
 )
@@ -25,9 +28,9 @@ type preparation struct {
 }
 
 // prepareRun brings everything together that a run needs.
-func prepareRun(ctx context.Context, c *cli.Context, dir string, ch chooser, r *ranks) (*train.Run, *device.Device, error) {
+func prepareRun(ctx context.Context, c *cli.Context, dir string, ch chooser, r *ranks.Ranks) (*train.Run, *device.Device, error) {
 	var p preparation
-	err := r.inTurn(func() error { return p.read(ctx, c, dir, ch, r) })
+	err := r.InTurn(func() error { return p.read(ctx, c, dir, ch, r) })
 	if p.start != nil {
 		defer p.start.Close()
 	}
@@ -35,10 +38,11 @@ func prepareRun(ctx context.Context, c *cli.Context, dir string, ch chooser, r *
 		return nil, nil, err
 	}
 	backend, err := openDevice(c)
-	if err := r.agree(err); err != nil {
+	if err := r.Agree(err); err != nil {
 		return nil, nil, err
 	}
-	r.share(c, backend)
+	r.Share(backend)
+	backend.ShardOptimizer = c.Bool("shard-optimizer")
 	run, err := newRun(c, backend, dir, &p, ch, r)
 	if err != nil {
 		backend.Close()
@@ -47,9 +51,9 @@ func prepareRun(ctx context.Context, c *cli.Context, dir string, ch chooser, r *
 }
 
 // newRun chooses what is still open, and makes the engine as the run begins or was left.
-func newRun(c *cli.Context, backend *device.Device, dir string, p *preparation, ch chooser, r *ranks) (*train.Run, error) {
+func newRun(c *cli.Context, backend *device.Device, dir string, p *preparation, ch chooser, r *ranks.Ranks) (*train.Run, error) {
 	each, err := p.choose(c, backend, ch, r.Size() == 1)
-	if err := r.agree(err); err != nil {
+	if err := r.Agree(err); err != nil {
 		return nil, err
 	}
 	engine, err := startEngine(backend, p, r)
@@ -60,7 +64,14 @@ func newRun(c *cli.Context, backend *device.Device, dir string, p *preparation, 
 		engine.Release()
 		return nil, err
 	}
+	filled, err := describeData(p.data.train, p.options)
+	if err != nil {
+		return fail(flagError("data", err))
+	}
 	announce(c.App.ErrWriter, engine, backend, p.resumed, r)
+	if r.Leads() && p.resumed == nil {
+		fmt.Fprint(c.App.ErrWriter, filled)
+	}
 	report := newProgress(c.App.ErrWriter, p.options)
 	run := &train.Run{
 		Trainer: engine, Options: p.options, Dir: dir, Like: train.Like{Tokenizer: p.data.tokenizer}, Train: p.data.train, Val: p.data.val,
@@ -69,7 +80,7 @@ func newRun(c *cli.Context, backend *device.Device, dir string, p *preparation, 
 	if p.start != nil {
 		run.Public = p.start.Public
 	}
-	if !r.leads() {
+	if !r.Leads() {
 		return run, nil
 	}
 	if c.IsSet("tensorboard") {
@@ -90,11 +101,11 @@ func newRun(c *cli.Context, backend *device.Device, dir string, p *preparation, 
 }
 
 // read takes all of it from the flags, the checkpoint and the data.
-func (p *preparation) read(ctx context.Context, c *cli.Context, dir string, ch chooser, r *ranks) (err error) {
+func (p *preparation) read(ctx context.Context, c *cli.Context, dir string, ch chooser, r *ranks.Ranks) (err error) {
 	if p.resumed, err = findCheckpoint(c, dir); err != nil {
 		return err
 	}
-	if p.options, err = r.options(c, p.resumed); err != nil {
+	if p.options, err = rankOptions(c, p.resumed, r); err != nil {
 		return err
 	}
 	if p.start, err = openStart(c, p.resumed); err != nil {
@@ -103,7 +114,7 @@ func (p *preparation) read(ctx context.Context, c *cli.Context, dir string, ch c
 	if p.config, err = runConfig(c, p.start, ch); err != nil {
 		return err
 	}
-	if p.data, err = openData(ctx, c, p.options.Data, dir, p.start, p.resumed, ch, r.leads()); err != nil {
+	if p.data, err = openData(ctx, c, p.options.Data, dir, p.start, p.resumed, ch, r.Leads()); err != nil {
 		return err
 	}
 	if err := setVocab(&p.config, p.start, p.data, p.options.Data); err != nil {
@@ -196,10 +207,10 @@ func openStart(c *cli.Context, resumed *train.Checkpoint) (*storage.Loaded, erro
 }
 
 // startEngine makes an engine as the run left it, or as it begins, on all ranks or on none.
-func startEngine(b *device.Device, p *preparation, r *ranks) (train.Trainer, error) {
+func startEngine(b *device.Device, p *preparation, r *ranks.Ranks) (train.Trainer, error) {
 	c, o := p.config, p.options
 	shape, err := b.Plan(c, o)
-	if err := r.agree(withAdvice(err, trainingFlags)); err != nil {
+	if err := r.Agree(withAdvice(err, trainingFlags)); err != nil {
 		return nil, err
 	}
 	var weights *nn.Weights[op.HostTensor]
@@ -209,11 +220,11 @@ func startEngine(b *device.Device, p *preparation, r *ranks) (train.Trainer, err
 		weights = train.InitialWeights(c, o.Seed)
 	}
 	if r.Size() > 1 {
-		facts, err := factsOf(c, p, b.Kind, weights)
-		if err := r.agree(err); err != nil {
+		facts, err := p.facts(c, b.Kind, weights)
+		if err := r.Agree(err); err != nil {
 			return nil, err
 		}
-		if err := r.sameEverywhere(facts); err != nil {
+		if err := r.Same(facts); err != nil {
 			return nil, err
 		}
 	}
@@ -224,5 +235,25 @@ func startEngine(b *device.Device, p *preparation, r *ranks) (train.Trainer, err
 	if err == nil && p.resumed != nil {
 		err = p.resumed.RestoreMoments(engine)
 	}
-	return engine, r.agree(err)
+	return engine, r.Agree(err)
+}
+
+// facts are what must be the same on all ranks.
+func (p *preparation) facts(c nn.Config, device string, w *nn.Weights[op.HostTensor]) (ranks.Facts, error) {
+	data, err := p.data.train.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	program, err := ranks.Program(version.Line())
+	if err != nil {
+		return nil, err
+	}
+	from := "none"
+	if p.resumed != nil {
+		from = fmt.Sprint("step ", p.resumed.State.Step)
+	}
+	f := ranks.Facts{"program": program, "training tokens": data.String(), "checkpoint": from, "weights": ranks.Weights(w), "device": device}
+	options := p.options
+	options.Data = "" // may lie elsewhere on another host
+	return f, errors.Join(f.Add("model: ", c), f.Add("option ", options))
 }

@@ -209,6 +209,9 @@ func TestInstalledArchives(t *testing.T) {
 					computes = "CPU and GPU (Vulkan)"
 				}
 				writes(t, "linux/"+strings.Split(label, "-")[1]+", "+computes, append(start, file)...)
+				if page, _ := filepath.Glob(filepath.Join(os.Getenv("BITGPU_DIST"), "bitgpu-*-web.tar.gz")); len(page) > 0 {
+					says(t, append(start, file, "web", "-o", filepath.Join(dir, "page"))...) // where the page is handed out, programs hold it
+				}
 			case strings.HasPrefix(label, "darwin"):
 				f, err := macho.NewFile(bytes.NewReader(program))
 				want := map[string]macho.Cpu{"darwin-amd64-cpu": macho.CpuAmd64, "darwin-arm64-cpu": macho.CpuArm64}[label]

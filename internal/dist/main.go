@@ -74,6 +74,9 @@ func (r *release) make(out string) (err error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
+	if err := r.enterSource(); err != nil {
+		return err
+	}
 	for _, step := range []func() error{r.archives, r.deb, r.wheels, r.webPage, r.container, r.sbom, r.homebrew, r.winget, r.sums} {
 		if err := step(); err != nil {
 			return err
@@ -124,6 +127,43 @@ func (r *release) identify() error {
 	r.at = time.Unix(n, 0).UTC()
 	fmt.Printf("bitgpu %s of commit %.12s\n", r.version, r.commit)
 	return os.Setenv("SOURCE_DATE_EPOCH", seconds)
+}
+
+// enterSource goes to a clone of the commit, of which all is made. Go notes a commit in programs that are built in a clone, and not in
+// those of a worktree; and what is changed while a release is built is no part of it. The page's engine, which programs hold where it
+// was made, is in no commit.
+func (r *release) enterSource() (err error) {
+	engine := map[string][]byte{}
+	if r.web != "" {
+		if r.web, err = filepath.Abs(r.web); err != nil {
+			return err
+		}
+		names, _ := filepath.Glob("web/built/[a-z]*") // a pattern that is none is the only error
+		for _, name := range names {
+			if engine[name], err = os.ReadFile(name); err != nil {
+				return err
+			}
+		}
+		if len(names) == 0 {
+			return fmt.Errorf("-web %s: got no engine in web/built, want that of the page; make web builds it", r.web)
+		}
+	}
+	source := filepath.Join(r.work, "source")
+	if err := run(nil, "git", "clone", "-q", ".", source); err != nil {
+		return err
+	}
+	if err := os.Chdir(source); err != nil {
+		return err
+	}
+	if commit, err := output("git", "rev-parse", "HEAD"); err != nil || commit != r.commit {
+		return fmt.Errorf("the clone of this checkout: got commit %s, %v, want %s", commit, err, r.commit)
+	}
+	for name, data := range engine {
+		if err := os.WriteFile(name, data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // output is what a command writes, without the last line's end.

@@ -184,7 +184,7 @@ func TestWindows(t *testing.T) {
 		}
 		var done int
 		fmt.Sscan(steps[1], &done)
-		if _, errs, code := w.bitgpu("train", "--resume", "--backend", "cpu", "--steps", fmt.Sprint(done+50), "--output-dir", folder); code != 0 {
+		if _, errs, code := w.bitgpu("train", "--resume", "--backend", "cpu", "--steps", fmt.Sprint(done+50), "--decay-steps", "0", "--output-dir", folder); code != 0 {
 			w.Fatalf("--resume: exit code %d\n%s", code, errs)
 		}
 		w.wants("", "run", "--backend", "cpu", "-m", folder+`\model.bitt`, "-p", "To be", "-n", "5")

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"bitgpu/io/regular"
@@ -18,8 +19,12 @@ const (
 	Begins                  // it is the first of its document
 )
 
-// NoTarget stands for a target that counts nothing, as package op has it.
-const NoTarget uint32 = math.MaxUint32
+// NoTarget stands for a target that counts nothing, and NewDocument is the bit of an input that begins a document of a packed
+// row, both as package op has them.
+const (
+	NoTarget    uint32 = math.MaxUint32
+	NewDocument uint32 = 1 << 31
+)
 
 // Rows are documents of marked tokens as rows of one width: each begins with an empty memory and holds tokens of only one
 // document, so that nothing leaks from one document into another. What a document leaves of its row does not count; a longer
@@ -29,6 +34,7 @@ type Rows struct {
 	marks  []byte
 	time   int
 	pieces [][2]int // first token and number of inputs
+	packed [][]int  // the pieces of each row, where they are packed
 }
 
 // source is tokens that can be read anywhere.
@@ -65,8 +71,52 @@ func NewRows(tokens source, marks []byte, time int) (*Rows, error) {
 	return r, nil
 }
 
+// openRows is how many rows that are not full wait for another document while they are packed: enough that few stay unfilled, and
+// so few that documents lie about where they lay in the file.
+const openRows = 64
+
+// Pack puts several documents into a row: each, in their order, into the first of the rows that wait in which there is room, and
+// where there is none, into a new one. The inputs that begin a document, and the first behind the last, have the bit NewDocument:
+// whoever reads them must begin each with an empty memory, at position 0.
+func (r *Rows) Pack() {
+	r.packed = nil
+	var open, room []int // rows that wait, in their order, and what there is in each
+	for i, piece := range r.pieces {
+		n := piece[1]
+		if n == r.time {
+			r.packed = append(r.packed, []int{i})
+			continue
+		}
+		at := slices.IndexFunc(room, func(free int) bool { return free >= n })
+		if at < 0 {
+			if at = len(open); at == openRows {
+				open, room, at = append(open[:0], open[1:]...), append(room[:0], room[1:]...), at-1
+			}
+			open, room = append(open, len(r.packed)), append(room, r.time)
+			r.packed = append(r.packed, nil)
+		}
+		r.packed[open[at]] = append(r.packed[open[at]], i)
+		if room[at] -= n; room[at] == 0 {
+			open, room = slices.Delete(open, at, at+1), slices.Delete(room, at, at+1)
+		}
+	}
+}
+
 // Rows is the number of rows.
-func (r *Rows) Rows() int { return len(r.pieces) }
+func (r *Rows) Rows() int {
+	if r.packed != nil {
+		return len(r.packed)
+	}
+	return len(r.pieces)
+}
+
+// Inputs is how many inputs of all rows are documents'. The others fill rows up.
+func (r *Rows) Inputs() (n int) {
+	for _, piece := range r.pieces {
+		n += piece[1]
+	}
+	return n
+}
 
 // Len is the number of all tokens.
 func (r *Rows) Len() int { return r.from.Len() }
@@ -76,6 +126,28 @@ func (r *Rows) CopyTo(dst []uint32, from int) (int, error) { return r.from.CopyT
 
 // Row fills inputs and targets, time each, of row i.
 func (r *Rows) Row(i int, inputs, targets []uint32) error {
+	if r.packed == nil {
+		return r.piece(i, inputs, targets)
+	}
+	for _, i := range r.packed[i] {
+		n := r.pieces[i][1]
+		if err := r.piece(i, inputs[:n], targets[:n]); err != nil {
+			return err
+		}
+		inputs[0] |= NewDocument
+		inputs, targets = inputs[n:], targets[n:]
+	}
+	for t := range inputs {
+		inputs[t], targets[t] = 0, NoTarget
+	}
+	if len(inputs) > 0 {
+		inputs[0] = NewDocument
+	}
+	return nil
+}
+
+// piece fills inputs and targets with a piece, and what is left of them with what does not count.
+func (r *Rows) piece(i int, inputs, targets []uint32) error {
 	at, n := r.pieces[i][0], r.pieces[i][1]
 	if _, err := r.from.CopyTo(inputs[:n], at); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,6 +40,84 @@ func TestRows(t *testing.T) {
 		if _, err := NewRows(ids{1, 2, 3}, marks, 3); err == nil {
 			t.Errorf("got rows of the marks %v", marks)
 		}
+	}
+}
+
+// Packed, each row takes the first documents that still go into it, in their order, and says where each begins.
+func TestPackedRows(t *testing.T) {
+	const b, c, no, new = Begins, Counts, NoTarget, NewDocument
+	var tokens ids
+	var marks []byte
+	for i, n := range []int{3, 2, 1, 9, 2, 4, 1, 5} { // inputs; of 9 the first 5 fill a row, the other 4 are a piece
+		for j := range n + 1 {
+			tokens, marks = append(tokens, uint32(10*i+j)), append(marks, c)
+			if j == 0 {
+				marks[len(marks)-1] = b
+			}
+		}
+	}
+	r, err := NewRows(tokens, marks, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Pack()
+	want := [][2][]uint32{
+		{{0 | new, 1, 2, 10 | new, 11}, {1, 2, 3, 11, 12}},
+		{{20 | new, 35 | new, 36, 37, 38}, {21, 36, 37, 38, 39}},
+		{{30 | new, 31, 32, 33, 34}, {31, 32, 33, 34, 35}},
+		{{40 | new, 41, 60 | new, 0 | new, 0}, {41, 42, 61, no, no}},
+		{{50 | new, 51, 52, 53, 0 | new}, {51, 52, 53, 54, no}},
+		{{70 | new, 71, 72, 73, 74}, {71, 72, 73, 74, 75}},
+	}
+	if r.Rows() != len(want) || r.Inputs() != 27 {
+		t.Fatalf("got %d rows with %d inputs, want %d with 27", r.Rows(), r.Inputs(), len(want))
+	}
+	for i, w := range want {
+		inputs, targets := []uint32{9, 9, 9, 9, 9}, make([]uint32, 5)
+		if err := r.Row(i, inputs, targets); err != nil || !slices.Equal(inputs, w[0]) || !slices.Equal(targets, w[1]) {
+			t.Errorf("row %d: got %v and %v (%v), want %v", i, inputs, targets, err, w)
+		}
+	}
+}
+
+// However many documents there are, each is in one row, and few rows are far from full.
+func TestPackedRowsHoldAll(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 1))
+	const time, documents = 64, 3000
+	var tokens ids
+	var marks []byte
+	for i := range documents {
+		for j := range 2 + random.IntN(50) {
+			tokens, marks = append(tokens, uint32(i)), append(marks, Counts)
+			if j == 0 {
+				marks[len(marks)-1] = Begins
+			}
+		}
+	}
+	r, err := NewRows(tokens, marks, time)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := r.Rows()
+	r.Pack()
+	var seen []uint32
+	inputs, targets := make([]uint32, time), make([]uint32, time)
+	for i := range r.Rows() {
+		if err := r.Row(i, inputs, targets); err != nil {
+			t.Fatal(err)
+		}
+		for j, id := range inputs {
+			if targets[j] != NoTarget && id&NewDocument != 0 {
+				seen = append(seen, id&^NewDocument)
+			}
+		}
+	}
+	slices.Sort(seen)
+	if len(seen) != documents || plain != documents || len(slices.Compact(seen)) != documents {
+		t.Errorf("got %d documents in packed rows and %d rows of one, want %d of both", len(seen), plain, documents)
+	}
+	if filled := float64(r.Inputs()) / float64(r.Rows()*time); filled < 0.97 {
+		t.Errorf("got rows of which %.3f is documents, want 0.97", filled)
 	}
 }
 
@@ -86,6 +165,16 @@ func TestMarksInADirectory(t *testing.T) {
 			t.Errorf("got rows that begin with %v, want 1 and 4", first)
 		}
 	}
+	packed, err := NewSampler(tokens, 1, 5, Shuffle, 1)
+	if err == nil {
+		err = packed.Pack()
+	}
+	if err != nil || packed.Windows() != 1 {
+		t.Fatalf("got %d windows, want 1 with both documents (%v)", packed.Windows(), err)
+	}
+	if err := packed.Next(inputs[:5], targets[:5]); err != nil || !slices.Equal(inputs[:5], []uint32{1 | NewDocument, 2, 4 | NewDocument, 5, NewDocument}) {
+		t.Errorf("got %v (%v), want both documents in a row", inputs[:5], err)
+	}
 	if err := s.Reread(0.5); err == nil {
 		t.Error("conversations were taken for passages")
 	}
@@ -112,6 +201,9 @@ func TestMarksInADirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tokens.Close()
+	if s, err = NewSampler(tokens, 1, 4, Shuffle, 1); err != nil || s.Pack() == nil {
+		t.Errorf("text was packed (%v)", err)
+	}
 	if plain, err := tokens.Fingerprint(); err != nil || plain == print {
 		t.Errorf("got %v with and without marks (%v)", plain, err)
 	}

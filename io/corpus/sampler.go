@@ -74,6 +74,16 @@ func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sam
 		row: make([]uint32, time+1)}, nil
 }
 
+// Pack puts several conversations into a row, as Rows.Pack does. It comes before the first batch.
+func (s *Sampler) Pack() error {
+	if s.rows == nil {
+		return fmt.Errorf("corpus: %s: got text, want conversations to pack into rows; the rows of text are full", s.tokens.name)
+	}
+	s.rows.Pack()
+	s.windows = uint64(s.rows.Rows())
+	return nil
+}
+
 // Next fills the next batch, row by row: inputs are the tokens of a window, targets the tokens that follow each of
 // them. Both are (batch, time); another length panics. The error is that of reading the tokens.
 func (s *Sampler) Next(inputs, targets []uint32) error {

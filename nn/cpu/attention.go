@@ -11,6 +11,7 @@ type attentionShape struct {
 	B, L, time        int
 	heads, kvHeads, c int
 	wide              int // of a row of QKV
+	documents         documents
 }
 
 func shapeOfAttention[F Float](a *op.Attention[*Tensor[F]]) attentionShape {
@@ -18,7 +19,7 @@ func shapeOfAttention[F Float](a *op.Attention[*Tensor[F]]) attentionShape {
 	B := sequencesOf(a.Keys, a.Slots)
 	return attentionShape{
 		B: B, L: a.Keys.Shape[1], time: n / B,
-		heads: a.Heads, kvHeads: a.KVHeads, c: a.Keys.Shape[2] / a.KVHeads, wide: wide,
+		heads: a.Heads, kvHeads: a.KVHeads, c: a.Keys.Shape[2] / a.KVHeads, wide: wide, documents: documentsOf(a.Documents),
 	}
 }
 
@@ -27,6 +28,9 @@ func placed[F Float](a *op.Attention[*Tensor[F]], sequence int) (slot, position 
 	slot = slotOf(a.Slots, sequence)
 	return slot, int(a.Position.Tokens[slot])
 }
+
+// first is the first token of the document of token t of a sequence, which is a row of all: what row looks back to.
+func (s *attentionShape) first(row, t int) int { return t - s.documents.before(row, t) }
 
 // place is where slot, key head and position of a cache begin.
 func (s *attentionShape) place(slot, head, position int) int {
@@ -39,17 +43,18 @@ func (s *Scalar[F]) attention(a *op.Attention[*Tensor[F]]) {
 	for i := range a.QKV.Shape[0] {
 		slot, seen := placed(a, i/p.time)
 		seen += i%p.time + 1
+		first := p.first(i, i%p.time)
 		for h := range p.heads {
 			kv := h * p.kvHeads / p.heads
 			q, out := a.QKV.Data[i*p.wide+h*p.c:][:p.c], a.O.Data[(i*p.heads+h)*p.c:][:p.c]
 			largest := F(math.Inf(-1))
-			for t := range seen {
+			for t := first; t < seen; t++ {
 				scores[t] = dot(q, cached(a.Keys, p.place(slot, kv, t), p.c, room)) / F(math.Sqrt(float64(p.c)))
 				largest = max(largest, scores[t])
 			}
 			clear(out)
 			var sum F
-			for t := range seen {
+			for t := first; t < seen; t++ {
 				e := F(math.Exp(float64(scores[t] - largest)))
 				sum += e
 				axpy(out, e, cached(a.Values, p.place(slot, kv, t), p.c, room))
@@ -68,7 +73,7 @@ func (s *Scalar[F]) attention(a *op.Attention[*Tensor[F]]) {
 func backwardShape[F Float](a *op.AttentionBackward[*Tensor[F]]) attentionShape {
 	n, wide := rowsOf(a.QKV)
 	B := a.Keys.Shape[0]
-	return attentionShape{B: B, time: n / B, heads: a.Heads, kvHeads: a.KVHeads, c: a.Keys.Shape[2] / a.KVHeads, wide: wide}
+	return attentionShape{B: B, time: n / B, heads: a.Heads, kvHeads: a.KVHeads, c: a.Keys.Shape[2] / a.KVHeads, wide: wide, documents: documentsOf(a.Documents)}
 }
 
 // keyAt and valueAt are where key and value of a key head begin in a row of QKV.
@@ -85,6 +90,9 @@ func (s *Scalar[F]) attentionBackward(a *op.AttentionBackward[*Tensor[F]]) {
 	probs, dprobs, o, do := make([]F, p.time), make([]F, p.time), make([]F, p.c), make([]F, p.c)
 	for i := range a.QKV.Shape[0] {
 		first, seen := i/p.time*p.time, i%p.time+1
+		if from := p.first(i, i%p.time); from > 0 {
+			first, seen = first+from, seen-from
+		}
 		for h := range p.heads {
 			kv := h * p.kvHeads / p.heads
 			q, dq := a.QKV.Data[i*p.wide+h*p.c:][:p.c], a.DQKV.Data[i*p.wide+h*p.c:][:p.c]

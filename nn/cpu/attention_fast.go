@@ -45,7 +45,8 @@ func (o *Ops) attention(a *op.Attention[*Tensor[float32]]) {
 // attend writes the heads of row i that read key head kv.
 func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv int, scratch *scanScratch) {
 	slot, seen := placed(a, i/p.time)
-	seen += i%p.time + 1
+	begin := p.first(i, i%p.time)
+	seen += i%p.time + 1 - begin
 	group := p.heads / p.kvHeads
 	scale := float32(1 / math.Sqrt(float64(p.c)))
 	const step = 1 << 12 // the room grows by, and not with each token
@@ -55,7 +56,7 @@ func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv int, scr
 	stride := p.kvHeads * p.c
 	half := a.Keys.Format == op.F16
 	for from := 0; from < seen; from += rowsAtOnce { // which stay in the cache while the group reads them
-		n, at := min(rowsAtOnce, seen-from), p.place(slot, kv, from)
+		n, at := min(rowsAtOnce, seen-from), p.place(slot, kv, begin+from)
 		for g := range group {
 			if q, part := queries[g*p.c:(g+1)*p.c], scores[g*seen+from:][:n]; half {
 				simd.ScoresF16(part, a.Keys.Half[at:], q, stride)
@@ -71,7 +72,7 @@ func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv int, scr
 	}
 	clear(out)
 	for from := 0; from < seen; from += rowsAtOnce {
-		n, at := min(rowsAtOnce, seen-from), p.place(slot, kv, from)
+		n, at := min(rowsAtOnce, seen-from), p.place(slot, kv, begin+from)
 		for g := range group {
 			if o, part := out[g*p.c:(g+1)*p.c], scores[g*seen+from:][:n]; half {
 				simd.WeightedSumF16(o, a.Values.Half[at:], part, stride)
@@ -88,7 +89,7 @@ const rowsAtOnce = 64
 // queriesAtOnce bounds the rows whose scores are in memory.
 const queriesAtOnce = 64
 
-// attentionOfMany multiplies blocks of queries with all keys that the last of them sees.
+// attentionOfMany multiplies blocks of queries, of one document each, with all keys that the last of them sees.
 func (o *Ops) attentionOfMany(a *op.Attention[*Tensor[float32]], p *attentionShape) {
 	scale := float32(1 / math.Sqrt(float64(p.c)))
 	group, stride := p.heads/p.kvHeads, p.kvHeads*p.c
@@ -99,21 +100,28 @@ func (o *Ops) attentionOfMany(a *op.Attention[*Tensor[float32]], p *attentionSha
 			if a.Keys.Format == op.F16 {
 				stride = p.c
 			}
-			for from := 0; from < p.time; from += queriesAtOnce {
-				n := min(queriesAtOnce, p.time-from)
-				seen := before + from + n
+			for from := 0; from < p.time; {
+				n, begin := p.block(sequence, from)
+				seen := before + from + n - begin
 				scores := room(&o.product, n*seen)
 				for h := kv * group; h < (kv+1)*group; h++ {
 					row := sequence*p.time + from
-					simd.Gemm(n, seen, p.c, scale, a.QKV.Data[row*p.wide+h*p.c:], p.wide, false, keys, stride, true, 0, scores, seen)
-					o.job.from = before + from
+					simd.Gemm(n, seen, p.c, scale, a.QKV.Data[row*p.wide+h*p.c:], p.wide, false, keys[begin*stride:], stride, true, 0, scores, seen)
+					o.job.from = seen - n
 					o.view = Tensor[float32]{Data: scores, Shape: append(o.view.Shape[:0], n, seen)}
 					o.rows(n, 4, causalSoftmax, &o.view)
-					simd.Gemm(n, p.c, seen, 1, scores, seen, false, values, stride, false, 0, a.O.Data[(row*p.heads+h)*p.c:], p.heads*p.c)
+					simd.Gemm(n, p.c, seen, 1, scores, seen, false, values[begin*stride:], stride, false, 0, a.O.Data[(row*p.heads+h)*p.c:], p.heads*p.c)
 				}
+				from += n
 			}
 		}
 	}
+}
+
+// block is how many queries of a sequence are taken together from one on, all of its document, and what token that begins with.
+func (s *attentionShape) block(sequence, from int) (n, begin int) {
+	row := sequence*s.time + from
+	return min(queriesAtOnce, s.documents.behind(row, from, s.time)+1), s.first(row, from)
 }
 
 // causalSoftmax gives row i of the scores (n, seen) what is left of the sum up to its own position, from on, and zeros behind.

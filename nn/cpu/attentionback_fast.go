@@ -32,16 +32,16 @@ func (o *Ops) attentionBackward(a *op.AttentionBackward[*Tensor[float32]]) {
 	for sequence := range p.B {
 		start := sequence * p.time
 		for kv := range p.kvHeads {
-			keys, values := a.QKV.Data[p.keyAt(start, kv):], a.QKV.Data[p.valueAt(start, kv):]
-			dkeys, dvalues := a.DQKV.Data[p.keyAt(start, kv):], a.DQKV.Data[p.valueAt(start, kv):]
-			for from := 0; from < p.time; from += queriesAtOnce {
-				n := min(queriesAtOnce, p.time-from)
-				seen, row := from+n, start+from
+			for from := 0; from < p.time; {
+				n, begin := p.block(sequence, from)
+				seen, row := from+n-begin, start+from
+				keyAt, valueAt := p.keyAt(start+begin, kv), p.valueAt(start+begin, kv)
+				keys, values, dkeys, dvalues := a.QKV.Data[keyAt:], a.QKV.Data[valueAt:], a.DQKV.Data[keyAt:], a.DQKV.Data[valueAt:]
 				probs, dprobs := room(&o.product, n*seen), room(&o.partial, n*seen)
 				for h := kv * group; h < (kv+1)*group; h++ {
 					q, dq, up := a.QKV.Data[row*p.wide+h*p.c:], a.DQKV.Data[row*p.wide+h*p.c:], do[row*inner+h*p.c:]
 					simd.Gemm(n, seen, p.c, scale, q, p.wide, false, keys, p.wide, true, 0, probs, seen)
-					o.job.from = from
+					o.job.from = seen - n
 					o.view = Tensor[float32]{Data: probs, Shape: append(o.view.Shape[:0], n, seen)}
 					o.rows(n, 4, causalSoftmax, &o.view)
 					simd.Gemm(n, seen, p.c, 1, up, inner, false, values, p.wide, true, 0, dprobs, seen)
@@ -54,6 +54,7 @@ func (o *Ops) attentionBackward(a *op.AttentionBackward[*Tensor[float32]]) {
 					simd.Gemm(n, p.c, seen, 1, dprobs, seen, false, keys, p.wide, false, 0, dq, p.wide)
 					simd.Gemm(seen, p.c, n, 1, dprobs, seen, true, q, p.wide, false, 1, dkeys, p.wide)
 				}
+				from += n
 			}
 		}
 	}

@@ -22,16 +22,16 @@ func convRow(dst []float32, s deltaShape, u, tail, taps []float32, b, t int) {
 	simd.Mul(dst, taps[op.ConvTail*channels:][:channels], u[(b*s.time+t)*channels:][:channels])
 	for i := range op.ConvTail {
 		w := taps[i*channels : (i+1)*channels]
-		from := t - op.ConvTail + i
-		if from >= 0 {
-			simd.MulAdd(dst, w, u[(b*s.time+from)*channels:][:channels])
+		back := op.ConvTail - i
+		if back <= s.documents.before(b*s.time+t, t) {
+			simd.MulAdd(dst, w, u[(b*s.time+t-back)*channels:][:channels])
 			continue
 		}
-		if tail == nil {
+		if tail == nil || s.documents != nil {
 			continue
 		}
 		for which := range 3 {
-			x := tail[(which*op.ConvTail+op.ConvTail+from)*s.d:][:s.d]
+			x := tail[(which*op.ConvTail+op.ConvTail+t-back)*s.d:][:s.d]
 			simd.MulAdd(dst[which*s.d:(which+1)*s.d], w[which*s.d:(which+1)*s.d], x)
 		}
 	}
@@ -112,11 +112,11 @@ func (s *scanScratch) mixBackward(du, dtaps, dmixed []float32, p deltaShape, u, 
 		}
 		simd.SiluBackward(dy, dy, before)
 		for i := range op.ConvTaps {
-			from := t - op.ConvTail + i
-			if from < 0 {
+			from := b*p.time + t - (op.ConvTail - i)
+			if op.ConvTail-i > p.documents.before(b*p.time+t, t) {
 				continue
 			}
-			at, to := (b*p.time+from)*channels, (b*p.time+from+1)*channels
+			at, to := from*channels, (from+1)*channels
 			simd.MulAdd(dtaps[i*channels:(i+1)*channels], dy, u[at:to])
 			simd.MulAdd(du[at:to], dy, taps[i*channels:(i+1)*channels])
 		}

@@ -5,13 +5,16 @@ import (
 )
 
 // deltaShape are the sizes of a delta scan, read off its tensors.
-type deltaShape struct{ B, time, d, h, c int }
+type deltaShape struct {
+	B, time, d, h, c int
+	documents        documents
+}
 
 // scanShape reads the sizes off rows of outputs, the gain of the norm, and something that sequences have each, in slots or not.
-func scanShape[F Float](rows, gain, each, slots *Tensor[F]) deltaShape {
+func scanShape[F Float](rows, gain, each, slots, documents *Tensor[F]) deltaShape {
 	n, d := rowsOf(rows)
 	B, c := sequencesOf(each, slots), gain.Shape[0]
-	return deltaShape{B, n / B, d, d / c, c}
+	return deltaShape{B, n / B, d, d / c, c, documentsOf(documents)}
 }
 
 // tailIn is the tail in a slot.
@@ -20,24 +23,25 @@ func tailIn[F Float](s deltaShape, tail []F, slot int) []F {
 	return tail[slot*size:][:size]
 }
 
-// convInput is input number t of channel j (0 ≤ j < 3d) of sequence b; numbers below zero lie in
-// its tail.
-func convInput[F Float](s deltaShape, u, tail []F, b, t, j int) F {
-	if t >= 0 {
-		return u[(b*s.time+t)*3*s.d+j]
+// convInput is the input of channel j (0 ≤ j < 3d) so many tokens back from token t of sequence b. What lies before the sequence
+// is in its tail, and before one of its documents there is nothing.
+func convInput[F Float](s deltaShape, u, tail []F, b, t, back, j int) F {
+	row := b*s.time + t
+	if back <= s.documents.before(row, t) {
+		return u[(row-back)*3*s.d+j]
 	}
-	if tail == nil {
+	if tail == nil || s.documents != nil {
 		return 0
 	}
 	which, channel := j/s.d, j%s.d
-	return tail[(which*op.ConvTail+op.ConvTail+t)*s.d+channel]
+	return tail[(which*op.ConvTail+op.ConvTail+t-back)*s.d+channel]
 }
 
 // convolve is output t of channel j: Σ w[j,i]·input[t−3+i].
 func convolve[F Float](s deltaShape, u, tail, conv []F, b, t, j int) F {
 	var sum F
 	for i := range op.ConvTaps {
-		sum += conv[j*op.ConvTaps+i] * convInput(s, u, tail, b, t-op.ConvTail+i, j)
+		sum += conv[j*op.ConvTaps+i] * convInput(s, u, tail, b, t, op.ConvTail-i, j)
 	}
 	return sum
 }
@@ -54,7 +58,7 @@ func mix[F Float](mixed []F, s deltaShape, u, tail, conv []F, b, t int) {
 
 func (s *Scalar[F]) deltaScan(args *op.DeltaScan[*Tensor[F]]) {
 	o, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State, args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
-	p := scanShape(args.O, args.Gain, args.State, args.Slots)
+	p := scanShape(args.O, args.Gain, args.State, args.Slots, args.Documents)
 	pred, e := make([]F, p.c), make([]F, p.c)
 	for seq := range p.B {
 		slot := slotOf(args.Slots, seq)
@@ -67,6 +71,9 @@ func (s *Scalar[F]) deltaScan(args *op.DeltaScan[*Tensor[F]]) {
 				W := state.Data[(slot*p.h+head)*p.c*p.c:][:p.c*p.c]
 				if starts != nil && t%chunk == 0 {
 					copy(starts.Data[((seq*starts.Shape[1]+t/chunk)*p.h+head)*p.c*p.c:], W)
+				}
+				if p.documents.begin(row) {
+					clear(W)
 				}
 				k, q, v := kqv[head*p.c:][:p.c], kqv[p.d+head*p.c:][:p.c], kqv[2*p.d+head*p.c:][:p.c]
 				matVec(pred, W, k)
@@ -85,10 +92,11 @@ func (s *Scalar[F]) deltaScan(args *op.DeltaScan[*Tensor[F]]) {
 
 // keepTail moves the last inputs of sequence b's convolutions into its tail.
 func keepTail[F Float](s deltaShape, u, tail []F, b int) {
+	s.documents = nil
 	last := make([]F, 3*op.ConvTail*s.d)
 	for i := range last {
 		which, tap, channel := i/(op.ConvTail*s.d), i/s.d%op.ConvTail, i%s.d
-		last[i] = convInput(s, u, tail, b, s.time-op.ConvTail+tap, which*s.d+channel)
+		last[i] = convInput(s, u, tail, b, s.time, op.ConvTail-tap, which*s.d+channel)
 	}
 	copy(tail, last)
 }
@@ -97,11 +105,11 @@ func keepTail[F Float](s deltaShape, u, tail []F, b int) {
 // forward again from its start.
 func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
 	du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO, args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
-	p := scanShape(args.DO, args.Gain, args.Starts, nil)
+	p := scanShape(args.DO, args.Gain, args.Starts, nil, args.Documents)
 	cc := p.c * p.c
 	states, errs := make([]F, (chunk+1)*cc), make([]F, chunk*p.c)
 	dread, de := make([]F, p.c), make([]F, p.c)
-	dmixed := make([]F, len(mixed.Data))
+	dmixed, none := make([]F, len(mixed.Data)), make([]F, cc)
 	for seq := range p.B {
 		for head := range p.h {
 			dW := make([]F, cc)
@@ -111,9 +119,15 @@ func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
 				part := func(data []F, i, which int) []F {
 					return data[(seq*p.time+first+i)*3*p.d+which*p.d+head*p.c:][:p.c]
 				}
+				state := func(i int) []F { // before token i
+					if p.documents.begin(seq*p.time + first + i) {
+						return none
+					}
+					return states[i*cc : (i+1)*cc]
+				}
 				beta := func(i int) *F { return &b.Data[(seq*p.time+first+i)*p.h+head] }
 				for i := range m {
-					before, after := states[i*cc:(i+1)*cc], states[(i+1)*cc:(i+2)*cc]
+					before, after := state(i), states[(i+1)*cc:(i+2)*cc]
 					e, k, v := errs[i*p.c:(i+1)*p.c], part(mixed.Data, i, 0), part(mixed.Data, i, 2)
 					matVec(e, before, k)
 					for j := range e {
@@ -123,7 +137,7 @@ func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
 					addOuter(after, *beta(i), e, k)
 				}
 				for i := m - 1; i >= 0; i-- {
-					before, after := states[i*cc:(i+1)*cc], states[(i+1)*cc:(i+2)*cc]
+					before, after := state(i), states[(i+1)*cc:(i+2)*cc]
 					e, k, q := errs[i*p.c:(i+1)*p.c], part(mixed.Data, i, 0), part(mixed.Data, i, 1)
 					dk, dq, dv := part(dmixed, i, 0), part(dmixed, i, 1), part(dmixed, i, 2)
 					at := (seq*p.time+first+i)*p.d + head*p.c
@@ -142,6 +156,9 @@ func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
 					}
 					matVecTransposed(dk, before, de)
 					addOuter(dW, 1, de, k)
+					if p.documents.begin(seq*p.time + first + i) {
+						clear(dW)
+					}
 				}
 			}
 		}
@@ -169,12 +186,12 @@ func mixBackward[F Float](du, dconv, dmixed []F, s deltaShape, u, conv []F) {
 			for j := range dy {
 				d := dy[j] * siluSlope(before[j])
 				for i := range op.ConvTaps {
-					from := t - op.ConvTail + i
+					back := op.ConvTail - i
 					if dconv != nil {
-						dconv[j*op.ConvTaps+i] += d * convInput(s, u, nil, b, from, j)
+						dconv[j*op.ConvTaps+i] += d * convInput(s, u, nil, b, t, back, j)
 					}
-					if from >= 0 {
-						du[(b*s.time+from)*3*s.d+j] += d * conv[j*op.ConvTaps+i]
+					if back <= s.documents.before(b*s.time+t, t) {
+						du[(b*s.time+t-back)*3*s.d+j] += d * conv[j*op.ConvTaps+i]
 					}
 				}
 			}

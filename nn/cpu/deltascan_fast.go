@@ -7,7 +7,7 @@ import (
 
 func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor[float32]]) {
 	out, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State, args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
-	p := scanShape(args.O, args.Gain, args.State, args.Slots)
+	p := scanShape(args.O, args.Gain, args.State, args.Slots, args.Documents)
 	o.job.p, o.job.scan.Chunk, o.job.eps = p, chunk, op.Epsilon(args.Eps)
 	o.mix(u, conv, tail, mixed, args.Slots)
 	o.rows(p.B*p.h, 1, func(j *job, start, end int) {
@@ -35,7 +35,11 @@ func (s *scanScratch) deltaForward(o, b, gain, state, mixed, read, starts, slots
 		if starts != nil && t%chunk == 0 {
 			copy(starts.Data[((seq*starts.Shape[1]+t/chunk)*p.h+head)*c*c:], W)
 		}
-		m, row := piece(t, p.time, chunk), seq*p.time+t
+		row := seq*p.time + t
+		if p.documents.begin(row) {
+			clear(W)
+		}
+		m := min(piece(t, p.time, chunk), p.documents.behind(row, t, p.time)+1)
 		var answers []float32
 		if m == 1 {
 			answers = s.deltaStep(W, b.Data[row*p.h+head], mixed.Data, p, row, head)
@@ -110,7 +114,7 @@ func (s *scanScratch) queried(m int) []float32 {
 
 func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
 	du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO, args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
-	p := scanShape(args.DO, args.Gain, args.Starts, nil)
+	p := scanShape(args.DO, args.Gain, args.Starts, nil, args.Documents)
 	o.job.p, o.job.scan.Chunk, o.job.eps = p, chunk, op.Epsilon(args.Eps)
 	room(&o.product, len(mixed.Data)) // the gradient of mixed
 	zeroRoom(&o.partial, p.B*p.h*p.c)
@@ -129,7 +133,7 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
 }
 
 // deltaBackward writes the gradient of one head's keys, queries and values into dmixed and of its
-// steps into db, and adds that of the gain. It takes the chunks backward. With X the keys over the
+// steps into db, and adds that of the gain. It takes the chunks backward, cut where documents begin. With X the keys over the
 // queries, U = b ∘ E and lower parts with the diagonal only for queries, the gradients are
 //
 //	dU  = K·dWᵀ + lower(Q·Kᵀ)ᵀ·dZ
@@ -142,9 +146,13 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
 func (s *scanScratch) deltaBackward(dmixed, dgain []float32, db, do, b, gain, mixed, read, starts *Tensor[float32], p deltaShape, i, chunk int, eps float32) {
 	seq, head, c := i/p.h, i%p.h, p.c
 	dW := zeroRoom(&s.dW, c*c)
-	for first := (p.time - 1) / chunk * chunk; first >= 0; first -= chunk {
-		m, row := min(chunk, p.time-first), seq*p.time+first
+	for end := p.time; end > 0; {
+		first := p.documents.pieceBefore(seq*p.time, end, chunk)
+		m, row := end-first, seq*p.time+first
 		W := starts.Data[((seq*starts.Shape[1]+first/chunk)*p.h+head)*c*c:][:c*c]
+		if p.documents.begin(row) {
+			W = zeroRoom(&s.none, c*c)
+		}
 		s.deltaErrors(W, b.Data, mixed.Data, p, row, m, head, m)
 		x, e, u, beta := s.x, s.e[:m*c], s.u, s.beta[:m]
 		D, dX, dU, dbeta := room(&s.d, 2*m*c), room(&s.dx, 2*m*c), room(&s.du, m*c), room(&s.dbeta, m)
@@ -178,6 +186,10 @@ func (s *scanScratch) deltaBackward(dmixed, dgain []float32, db, do, b, gain, mi
 			simd.Scale(-1, dv)
 			db.Data[(row+i)*p.h+head] = dbeta[i]
 		}
+		if p.documents.begin(row) {
+			clear(dW)
+		}
+		end = first
 	}
 }
 

@@ -12,25 +12,26 @@ type gatedShape struct {
 	keyHeads, heads        int // K, V
 	key, value             int // k, v
 	channels, taps, inputs int // of the convolution, and of a row of U
+	documents              documents
 }
 
 func shapeOfGated[F Float](a *op.GatedDelta[*Tensor[F]]) gatedShape {
 	n, inputs := rowsOf(a.U)
 	s, B := a.State.Shape, sequencesOf(a.State, a.Slots)
 	p := gatedShape{B: B, time: n / B, keyHeads: a.KeyHeads, heads: s[1], value: s[2], key: s[3], inputs: inputs}
-	p.channels, p.taps = 2*p.keyHeads*p.key+p.heads*p.value, a.Conv.Shape[1]
+	p.channels, p.taps, p.documents = 2*p.keyHeads*p.key+p.heads*p.value, a.Conv.Shape[1], documentsOf(a.Documents)
 	return p
 }
 
 // mix writes channels from to before to of row i, of a sequence in slot, of what the convolution gives.
 func (p *gatedShape) mix(from, to, i, slot int, mix func(channel, tap int, at int, tail bool)) {
-	sequence, t := i/p.time, i%p.time
+	t := i % p.time
 	for ch := from; ch < to; ch++ {
 		for tap := range p.taps {
-			if before := t - (p.taps - 1) + tap; before >= 0 {
-				mix(ch, tap, (sequence*p.time+before)*p.inputs+ch, false)
-			} else {
-				mix(ch, tap, (slot*(p.taps-1)+p.taps-1+before)*p.channels+ch, true)
+			if back := p.taps - 1 - tap; back <= p.documents.before(i, t) {
+				mix(ch, tap, (i-back)*p.inputs+ch, false)
+			} else if p.documents == nil {
+				mix(ch, tap, (slot*(p.taps-1)+p.taps-1+t-back)*p.channels+ch, true)
 			}
 		}
 	}
@@ -102,6 +103,9 @@ func gatedHead[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequence, h
 	for t := range p.time {
 		keepStart(a, p, sequence, head, t, S)
 		row := sequence*p.time + t
+		if p.documents.begin(row) {
+			clear(S)
+		}
 		mixed := a.Mixed.Data[row*p.channels : (row+1)*p.channels]
 		q, k, v := mixed[k0:][:p.key], mixed[p.keyHeads*p.key+k0:][:p.key], mixed[2*p.keyHeads*p.key+head*p.value:][:p.value]
 		decay, beta := gates(a, p, row, head)

@@ -33,20 +33,23 @@ func (o *Ops) gatedDelta(a *op.GatedDelta[*Tensor[float32]]) {
 func gatedMixFast(a *op.GatedDelta[*Tensor[float32]], p *gatedShape, i int) {
 	row := a.Mixed.Data[i*p.channels : (i+1)*p.channels]
 	sequence, t, last := i/p.time, i%p.time, p.taps-1
-	slot := slotOf(a.Slots, sequence)
-	inputs := make([][]float32, 0, 8)
-	for tap := range p.taps {
-		if before := t - last + tap; before >= 0 {
-			inputs = append(inputs, a.U.Data[(sequence*p.time+before)*p.inputs:][:p.channels])
+	slot, before := slotOf(a.Slots, sequence), p.documents.before(i, t)
+	inputs, first := make([][]float32, 0, 8), 0
+	if p.documents != nil { // what is before the document has no part
+		first = max(last-before, 0)
+	}
+	for back := last - first; back >= 0; back-- {
+		if back <= before {
+			inputs = append(inputs, a.U.Data[(i-back)*p.inputs:][:p.channels])
 		} else {
-			inputs = append(inputs, a.Tail.Data[(slot*last+last+before)*p.channels:][:p.channels])
+			inputs = append(inputs, a.Tail.Data[(slot*last+last+t-back)*p.channels:][:p.channels])
 		}
 	}
-	conv := a.Conv.Data
 	for ch := range row {
 		var sum float32
+		taps := a.Conv.Data[ch*p.taps+first:]
 		for tap, in := range inputs {
-			sum += conv[ch*p.taps+tap] * in[ch]
+			sum += taps[tap] * in[ch]
 		}
 		row[ch] = sum
 	}
@@ -68,6 +71,9 @@ func gatedHeadFast(a *op.GatedDelta[*Tensor[float32]], p *gatedShape, sequence, 
 	for t := range p.time {
 		keepStart(a, p, sequence, head, t, S)
 		row := sequence*p.time + t
+		if p.documents.begin(row) {
+			clear(S)
+		}
 		mixed := a.Mixed.Data[row*p.channels : (row+1)*p.channels]
 		q, k, v := mixed[k0:][:p.key], mixed[p.keyHeads*p.key+k0:][:p.key], mixed[2*p.keyHeads*p.key+head*p.value:][:p.value]
 		decay, beta := gates(a, p, row, head)

@@ -11,7 +11,7 @@ func forwardOf[F Float](a *op.GatedDeltaBackward[*Tensor[F]]) (*op.GatedDelta[*T
 	n, inputs := rowsOf(a.U)
 	s := a.Starts.Shape // (B, chunks, V, v, k)
 	p := gatedShape{B: s[0], time: n / s[0], keyHeads: a.KeyHeads, heads: s[2], value: s[3], key: s[4], inputs: inputs}
-	p.channels, p.taps = 2*p.keyHeads*p.key+p.heads*p.value, a.Conv.Shape[1]
+	p.channels, p.taps, p.documents = 2*p.keyHeads*p.key+p.heads*p.value, a.Conv.Shape[1], documentsOf(a.Documents)
 	return &op.GatedDelta[*Tensor[F]]{U: a.U, B: a.B, A: a.A, Conv: a.Conv, Decay: a.Decay, Bias: a.Bias, KeyHeads: a.KeyHeads}, p
 }
 
@@ -33,7 +33,7 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 	f, p := forwardOf(a)
 	size := p.value * p.key
 	dmixed := make([]F, len(a.Mixed.Data))
-	states, P := make([]F, (a.Chunk+1)*size), make([]F, size)
+	states, P, none := make([]F, (a.Chunk+1)*size), make([]F, size), make([]F, size)
 	errs, e, o, do, normed := make([]F, a.Chunk*p.value), make([]F, p.value), make([]F, p.value), make([]F, p.value), make([]F, p.value)
 	for sequence := range p.B {
 		for head := range p.heads {
@@ -41,12 +41,18 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 			for first := (p.time - 1) / a.Chunk * a.Chunk; first >= 0; first -= a.Chunk {
 				m := min(a.Chunk, p.time-first)
 				copy(states, a.Starts.Data[((sequence*a.Starts.Shape[1]+first/a.Chunk)*p.heads+head)*size:][:size])
+				state := func(i int) []F { // before token i
+					if p.documents.begin(sequence*p.time + first + i) {
+						return none
+					}
+					return states[i*size : (i+1)*size]
+				}
 				for i := range m {
 					row := sequence*p.time + first + i
 					_, k, v := p.parts(row, head)
 					decay, beta := gates(f, &p, row, head)
 					S := states[(i+1)*size : (i+2)*size]
-					for j, x := range states[i*size : (i+1)*size] {
+					for j, x := range state(i) {
 						S[j] = decay * x
 					}
 					e := errs[i*p.value : (i+1)*p.value]
@@ -60,7 +66,7 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 					row := sequence*p.time + first + i
 					qAt, kAt, vAt := p.parts(row, head)
 					q, k := a.Mixed.Data[qAt:qAt+p.key], a.Mixed.Data[kAt:kAt+p.key]
-					before, S := states[i*size:(i+1)*size], states[(i+1)*size:(i+2)*size]
+					before, S := state(i), states[(i+1)*size:(i+2)*size]
 					matVec(o, S, q)
 					rmsNorm(normed, o, a.Gain.Data, a.Eps)
 					z := row*p.inputs + p.channels + head*p.value
@@ -93,6 +99,9 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 					for j := range dS {
 						dS[j] *= decay
 					}
+					if p.documents.begin(row) {
+						clear(dS)
+					}
 				}
 			}
 		}
@@ -108,12 +117,12 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 // unmix turns row i of the gradient of Mixed to that of what the convolution gives: back through unit length and SiLU. What
 // the convolution gave is made again.
 func unmix[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, i int, dmixed []F) {
-	sequence, t := i/p.time, i%p.time
+	t := i % p.time
 	d := dmixed[i*p.channels : (i+1)*p.channels]
 	before := func(ch int) (sum F) {
 		for tap := range p.taps {
-			if at := t - (p.taps - 1) + tap; at >= 0 {
-				sum += a.Conv.Data[ch*p.taps+tap] * a.U.Data[(sequence*p.time+at)*p.inputs+ch]
+			if back := p.taps - 1 - tap; back <= p.documents.before(i, t) {
+				sum += a.Conv.Data[ch*p.taps+tap] * a.U.Data[(i-back)*p.inputs+ch]
 			}
 		}
 		return sum
@@ -142,15 +151,14 @@ func unmix[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, i int, 
 
 // convolveBack writes the part of DU that the convolution of row i read.
 func convolveBack[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, i int, d []F) {
-	sequence, t := i/p.time, i%p.time
 	du := a.DU.Data[i*p.inputs:][:p.channels]
 	clear(du)
 	for tap := range p.taps {
-		at := t + p.taps - 1 - tap
-		if at >= p.time {
+		ahead := p.taps - 1 - tap
+		if ahead > p.documents.behind(i, i%p.time, p.time) {
 			continue
 		}
-		from := d[(sequence*p.time+at)*p.channels:][:p.channels]
+		from := d[(i+ahead)*p.channels:][:p.channels]
 		for ch, x := range from {
 			du[ch] += a.Conv.Data[ch*p.taps+tap] * x
 		}

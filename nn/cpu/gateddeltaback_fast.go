@@ -47,7 +47,11 @@ func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDe
 			_, kAt, vAt := p.parts(row, head)
 			k := a.Mixed.Data[kAt : kAt+key]
 			decay, beta := gates(f, p, row, head)
-			copy(states[(i+1)*size:(i+2)*size], states[i*size:(i+1)*size])
+			if p.documents.begin(row) {
+				clear(states[(i+1)*size : (i+2)*size])
+			} else {
+				copy(states[(i+1)*size:(i+2)*size], states[i*size:(i+1)*size])
+			}
 			for j := range value {
 				S := states[(i+1)*size+j*key:][:key]
 				simd.Scale(decay, S)
@@ -61,6 +65,10 @@ func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDe
 			qAt, kAt, vAt := p.parts(row, head)
 			q, k := a.Mixed.Data[qAt:qAt+key], a.Mixed.Data[kAt:kAt+key]
 			before, S := states[i*size:(i+1)*size], states[(i+1)*size:(i+2)*size]
+			begins := p.documents.begin(row)
+			if begins {
+				before = zeroRoom(&s.none, size)
+			}
 			for j := range out {
 				out[j] = simd.Dot(S[j*key:(j+1)*key], q)
 			}
@@ -91,6 +99,9 @@ func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDe
 				simd.Scale(decay, dRow)
 			}
 			gateSlopes(a, p, row, head, beta, dbeta, dg)
+			if begins {
+				clear(dS)
+			}
 		}
 	}
 }

@@ -11,10 +11,11 @@ func ropeRow[F Float](a *op.RoPE[*Tensor[F]], i int) {
 	n, wide := rowsOf(a.QKV)
 	L, c, time := a.Keys.Shape[1], a.Keys.Shape[2]/a.KVHeads, n/sequencesOf(a.Keys, a.Slots)
 	slot := slotOf(a.Slots, i/time)
-	at := int(a.Position.Tokens[slot]) + i%time
+	before := int(a.Position.Tokens[slot])
+	at, turn := before+i%time, before+documentsOf(a.Documents).before(i, i%time)
 	row := a.QKV.Data[i*wide : (i+1)*wide]
 	R := a.Angles.Shape[1]
-	angles := a.Angles.Data[at*R : (at+1)*R]
+	angles := a.Angles.Data[turn*R : (turn+1)*R]
 	if a.Raw != nil {
 		turned := (a.Heads + a.KVHeads) * c
 		copy(a.Raw.Data[i*turned:(i+1)*turned], row)
@@ -76,7 +77,7 @@ func (s *Scalar[F]) rope(a *op.RoPE[*Tensor[F]]) {
 func ropeBackwardRow[F Float](a *op.RoPEBackward[*Tensor[F]], i int, d []F) {
 	n, wide := rowsOf(a.DQKV)
 	c, time := a.Keys.Shape[2]/a.KVHeads, n/a.Keys.Shape[0]
-	at, R := int(a.Position.Tokens[i/time])+i%time, a.Angles.Shape[1]
+	at, R := int(a.Position.Tokens[i/time])+documentsOf(a.Documents).before(i, i%time), a.Angles.Shape[1]
 	angles := a.Angles.Data[at*R : (at+1)*R]
 	all := a.Heads + a.KVHeads
 	for h := range all {

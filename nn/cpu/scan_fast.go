@@ -15,7 +15,7 @@ type scanScratch struct {
 	lower        []float32 // the matrix of the substitution, (C, C)
 	e, u, y, du  []float32 // (2C, c)
 	beta, dbeta  []float32 // (C)
-	dW           []float32 // (c, c)
+	dW, none     []float32 // (c, c)
 	row          []float32 // a row of weights, or scores of attention
 	conv, dconv  []float32 // delta: a row before and after SiLU, gradient sums
 	token        tiedToken

@@ -55,16 +55,20 @@ func (s *Scalar[F]) tiedScan(args *op.TiedScan[*Tensor[F]]) {
 	B := sequencesOf(state, args.Slots)
 	time := n / B
 	k, e := make([]F, d), make([]F, d)
+	documents := documentsOf(args.Documents)
 	for b := range B {
 		W := state.Data[slotOf(args.Slots, b)*d*d:][:d*d]
 		used := append([]F(nil), W...) // what predictions use: the chunk's first state in the minibatch rule
 		for t := range time {
-			if t%scan.Chunk == 0 || !scan.Minibatch {
-				copy(used, W)
-			}
 			if starts != nil && t%scan.Chunk == 0 {
 				chunks := starts.Shape[1]
 				copy(starts.Data[(b*chunks+t/scan.Chunk)*d*d:], W)
+			}
+			if documents.begin(b*time + t) {
+				clear(W)
+			}
+			if t%scan.Chunk == 0 || !scan.Minibatch {
+				copy(used, W)
 			}
 			row := (b*time + t) * d
 			zt := z.Data[row : row+d]
@@ -95,6 +99,7 @@ func (s *Scalar[F]) tiedScanBackward(args *op.TiedScanBackward[*Tensor[F]]) {
 	}
 	k, z, e := make([]F, C*d), make([]F, C*d), make([]F, C*d)
 	dk, dzt := make([]F, d), make([]F, d)
+	documents := documentsOf(args.Documents)
 	for b := range B {
 		dW := make([]F, d*d)
 		for c := chunks - 1; c >= 0; c-- {
@@ -102,6 +107,9 @@ func (s *Scalar[F]) tiedScanBackward(args *op.TiedScanBackward[*Tensor[F]]) {
 			first, m := b*time+c*C, min(C, time-c*C)
 			at := func(v []F, i int) []F { return v[i*d : (i+1)*d] }
 			for i := range m {
+				if documents.begin(first + i) {
+					clear(states[i*d*d : (i+1)*d*d])
+				}
 				unit(at(k, i), at(f.Data, first+i))
 				matVec(at(z, i), used(i), at(k, i))
 				for j := range d {
@@ -128,6 +136,9 @@ func (s *Scalar[F]) tiedScanBackward(args *op.TiedScanBackward[*Tensor[F]]) {
 					addOuter(dW, 1, dzt, at(k, i))
 				}
 				unitBackward(at(df.Data, first+i), dk, at(f.Data, first+i))
+				if documents.begin(first + i) {
+					clear(dW)
+				}
 			}
 			axpy(dW, 1, dUsed)
 		}

@@ -13,23 +13,26 @@ func (o *Ops) tiedScan(args *op.TiedScan[*Tensor[float32]]) {
 		s := <-j.ops.slots
 		defer func() { j.ops.slots <- s }()
 		for b := start; b < end; b++ {
-			s.tiedForward(j.t[0], j.t[1], j.t[2], j.t[3], j.t[4], b, j.scan)
+			s.tiedForward(j.t[0], j.t[1], j.t[2], j.t[3], j.t[4], documentsOf(j.t[5]), b, j.scan)
 		}
-	}, z, f, state, starts, args.Slots)
+	}, z, f, state, starts, args.Slots, args.Documents)
 }
 
 // tiedForward scans sequence b.
-func (s *scanScratch) tiedForward(z, f, state, starts, slots *Tensor[float32], b int, scan op.Scan) {
+func (s *scanScratch) tiedForward(z, f, state, starts, slots *Tensor[float32], documents documents, b int, scan op.Scan) {
 	n, d := rowsOf(f)
 	time := n / sequencesOf(state, slots)
 	W := state.Data[slotOf(slots, b)*d*d:][:d*d]
 	for t := 0; t < time; {
 		m := min(scan.Chunk, time-t)
 		if !scan.Minibatch {
-			m = piece(t, time, scan.Chunk)
+			m = min(piece(t, time, scan.Chunk), documents.behind(b*time+t, t, time)+1)
 		}
 		if starts != nil && t%scan.Chunk == 0 {
 			copy(starts.Data[(b*starts.Shape[1]+t/scan.Chunk)*d*d:], W)
+		}
+		if documents.begin(b*time + t) {
+			clear(W)
 		}
 		at, to := (b*time+t)*d, (b*time+t+m)*d
 		if m == 1 {
@@ -110,25 +113,29 @@ func (o *Ops) tiedScanBackward(args *op.TiedScanBackward[*Tensor[float32]]) {
 		s := <-j.ops.slots
 		defer func() { j.ops.slots <- s }()
 		for b := start; b < end; b++ {
-			s.tiedBackward(j.t[0], j.t[1], j.t[2], j.t[3], b, j.scan)
+			s.tiedBackward(j.t[0], j.t[1], j.t[2], j.t[3], documentsOf(j.t[4]), b, j.scan)
 		}
-	}, df, dz, f, starts)
+	}, df, dz, f, starts, args.Documents)
 }
 
-// tiedBackward takes the chunks of sequence b backward, by the formulas of docs/equations.md with D = −dR:
+// tiedBackward takes the chunks of sequence b backward, cut where documents begin, by the formulas of docs/equations.md with D = −dR:
 //
 //	D   = A⁻ᵀ·(dZ − ηX·dWᵀ)
 //	dX  = dZ − D + D·W₀ + ηE·dW + (P + Pᵀ)·X, P the lower part of ηD·Eᵀ
 //	dW₀ = dW + Dᵀ·X
-func (s *scanScratch) tiedBackward(df, dz, f, starts *Tensor[float32], b int, scan op.Scan) {
+func (s *scanScratch) tiedBackward(df, dz, f, starts *Tensor[float32], documents documents, b int, scan op.Scan) {
 	n, d := rowsOf(f)
 	chunks, C, eta := starts.Shape[1], scan.Chunk, scan.Rate
 	time := n / starts.Shape[0]
 	dW := zeroRoom(&s.dW, d*d)
-	for c := chunks - 1; c >= 0; c-- {
-		m := min(C, time-c*C)
-		at, to := (b*time+c*C)*d, (b*time+c*C+m)*d
+	for end := time; end > 0; {
+		first := documents.pieceBefore(b*time, end, C)
+		c, m := first/C, end-first
+		at, to := (b*time+first)*d, (b*time+end)*d
 		W := starts.Data[(b*chunks+c)*d*d : (b*chunks+c+1)*d*d]
+		if documents.begin(b*time + first) {
+			W = zeroRoom(&s.none, d*d)
+		}
 		s.tiedErrors(W, f.Data[at:to], d, scan)
 		x, e := s.x[:m*d], s.e[:m*d]
 		D, dx := room(&s.d, m*d), room(&s.dx, m*d)
@@ -156,5 +163,9 @@ func (s *scanScratch) tiedBackward(df, dz, f, starts *Tensor[float32], b int, sc
 		for i := range m {
 			unitBackwardFast(df.Data[at+i*d:at+(i+1)*d], dx[i*d:(i+1)*d], f.Data[at+i*d:at+(i+1)*d])
 		}
+		if documents.begin(b*time + first) {
+			clear(dW)
+		}
+		end = first
 	}
 }

@@ -20,7 +20,7 @@ type Attention[T any] struct {
 
 	QKVAdapter, OutputAdapter Adapter[T]
 
-	Keys, Values, Position, Angles, Slots T // (S, L, G·c), (S, L, G·c), (S), (L, R), (B)
+	Keys, Values, Position, Angles, Slots, Documents T // (S, L, G·c), (S, L, G·c), (S), (L, R), (B), (n, 2) or none
 }
 
 // Declare implements Layer.
@@ -63,6 +63,7 @@ func (l *Attention[T]) Declare(d Declarer[T]) {
 	d.Shared(&l.Position, Position)
 	d.Shared(&l.Angles, Angles)
 	d.Shared(&l.Slots, Slots)
+	d.Shared(&l.Documents, Documents)
 }
 
 // Forward implements Layer.
@@ -76,10 +77,10 @@ func (l *Attention[T]) Forward(p *op.Program[T], s Stream[T]) {
 	p.Add(
 		&op.RoPE[T]{
 			QKV: l.Projected, QGain: l.QNorm, KGain: l.KNorm, Angles: l.Angles, Position: l.Position, Keys: l.Keys, Values: l.Values,
-			Raw: l.Raw, Slots: l.Slots, Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,
+			Raw: l.Raw, Slots: l.Slots, Documents: l.Documents, Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,
 		},
 		&op.Attention[T]{
-			O: l.Heard, QKV: l.Projected, Keys: l.Keys, Values: l.Values, Position: l.Position, Slots: l.Slots,
+			O: l.Heard, QKV: l.Projected, Keys: l.Keys, Values: l.Values, Position: l.Position, Slots: l.Slots, Documents: l.Documents,
 			Heads: l.Heads, KVHeads: l.KVHeads, Gate: l.Gated,
 		},
 	)
@@ -103,10 +104,12 @@ func (l *Attention[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 		p.Add(&op.Zero[T]{X: do}, &op.RMSNormBackward[T]{DH: do, DGain: g.SubNorm, DX: g.Heard, H: l.RawHeard, Gain: l.SubNorm, Eps: l.Eps})
 	}
 	p.Add(
-		&op.AttentionBackward[T]{DQKV: g.Projected, DO: do, QKV: l.Projected, Keys: l.Keys, Heads: l.Heads, KVHeads: l.KVHeads, Gate: l.Gated},
+		&op.AttentionBackward[T]{
+			DQKV: g.Projected, DO: do, QKV: l.Projected, Keys: l.Keys, Documents: l.Documents, Heads: l.Heads, KVHeads: l.KVHeads, Gate: l.Gated,
+		},
 		&op.RoPEBackward[T]{
 			DQKV: g.Projected, Raw: l.Raw, QGain: l.QNorm, KGain: l.KNorm, Angles: l.Angles, Position: l.Position, Keys: l.Keys,
-			Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,
+			Documents: l.Documents, Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,
 		},
 		&op.LinearBackward[T]{DX: g.X, DW: g.QKV, DY: g.Projected, X: l.X, W: l.QKV, Int8: l.Int8},
 	)

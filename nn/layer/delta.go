@@ -17,8 +17,8 @@ type Delta[T any] struct {
 
 	ProjectAdapter, UpAdapter Adapter[T]
 
-	Slots       T // (B) or none
-	State, Tail T // (S, h, c, c), (S, 3, 3, d) for key, query, value the last inputs of the convolution, oldest first
+	Slots, Documents T // (B) or none, (n, 2) or none
+	State, Tail      T // (S, h, c, c), (S, 3, 3, d) for key, query, value the last inputs of the convolution, oldest first
 }
 
 // head is c, the width of one head.
@@ -49,6 +49,7 @@ func (l *Delta[T]) Declare(d Declarer[T]) {
 	d.State(&l.State, State{Shape: []int{l.Heads, c, c}})
 	d.State(&l.Tail, State{Name: ".conv", Shape: []int{3, op.ConvTail, inner}})
 	d.Shared(&l.Slots, Slots)
+	d.Shared(&l.Documents, Documents)
 }
 
 // passed is the initial weight of the one tap that each convolution passes on.
@@ -86,7 +87,7 @@ func (l *Delta[T]) Forward(p *op.Program[T], s Stream[T]) {
 		&op.StepSize[T]{Beta: l.Beta, X: l.X, W: l.StepSize, Bias: l.StepBias},
 		&op.DeltaScan[T]{
 			O: l.Out, U: l.Projected, Beta: l.Beta, Conv: l.Conv, Gain: l.OutNorm, State: l.State, Tail: l.Tail,
-			KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Slots: l.Slots, Chunk: l.Chunk, Eps: l.Eps,
+			KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Slots: l.Slots, Documents: l.Documents, Chunk: l.Chunk, Eps: l.Eps,
 		},
 	)
 	s.Dropout.Append(p, l.Out)
@@ -103,7 +104,7 @@ func (l *Delta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	p.Add(
 		&op.DeltaScanBackward[T]{
 			DU: g.Projected, DBeta: g.Beta, DConv: g.Conv, DGain: g.OutNorm, DO: g.Out, U: l.Projected, Beta: l.Beta,
-			Conv: l.Conv, Gain: l.OutNorm, KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Chunk: l.Chunk, Eps: l.Eps,
+			Conv: l.Conv, Gain: l.OutNorm, KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Documents: l.Documents, Chunk: l.Chunk, Eps: l.Eps,
 		},
 		&op.LinearBackward[T]{DX: g.X, DW: g.Project, DY: g.Projected, X: l.X, W: l.Project},
 	)

@@ -17,7 +17,7 @@ type GatedDelta[T any] struct {
 
 	ProjectAdapter, BAdapter, AAdapter, OutputAdapter Adapter[T]
 
-	State, Tail, Slots T // (S, V, v, k), (S, taps−1, 2Kk+Vv), (B) or none
+	State, Tail, Slots, Documents T // (S, V, v, k), (S, taps−1, 2Kk+Vv), (B) or none, (n, 2) or none
 }
 
 // Declare implements Layer.
@@ -54,6 +54,7 @@ func (l *GatedDelta[T]) Declare(d Declarer[T]) {
 	d.State(&l.State, State{Name: "state", Shape: []int{l.Heads, l.ValueWidth, l.KeyWidth}})
 	d.State(&l.Tail, State{Name: "conv", Shape: []int{l.Taps - 1, channels}})
 	d.Shared(&l.Slots, Slots)
+	d.Shared(&l.Documents, Documents)
 }
 
 // Forward implements Layer. B and A are stored for the input as it is.
@@ -72,7 +73,7 @@ func (l *GatedDelta[T]) Forward(p *op.Program[T], s Stream[T]) {
 	l.ProjectAdapter.forward(p, l.Projected, l.X)
 	p.Add(&op.GatedDelta[T]{
 		O: l.Out, U: l.Projected, B: l.BRows, A: l.ARows, Conv: l.Conv, Decay: l.Decay, Bias: l.Bias, Gain: l.OutNorm,
-		State: l.State, Tail: l.Tail, Mixed: l.Mixed, Starts: l.Starts, Slots: l.Slots, KeyHeads: l.KeyHeads, Chunk: l.Chunk, Eps: l.Eps,
+		State: l.State, Tail: l.Tail, Mixed: l.Mixed, Starts: l.Starts, Slots: l.Slots, Documents: l.Documents, KeyHeads: l.KeyHeads, Chunk: l.Chunk, Eps: l.Eps,
 	})
 	rotate(p, l.Out, l.OutSigns, l.Rotation)
 	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Out, W: l.Output})
@@ -89,7 +90,7 @@ func (l *GatedDelta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	p.Add(
 		&op.GatedDeltaBackward[T]{
 			DU: g.Projected, DB: g.BRows, DA: g.ARows, DO: g.Out, U: l.Projected, B: l.BRows, A: l.ARows, Conv: l.Conv, Decay: l.Decay,
-			Bias: l.Bias, Gain: l.OutNorm, Mixed: l.Mixed, Starts: l.Starts, KeyHeads: l.KeyHeads, Chunk: l.Chunk, Eps: l.Eps,
+			Bias: l.Bias, Gain: l.OutNorm, Mixed: l.Mixed, Starts: l.Starts, Documents: l.Documents, KeyHeads: l.KeyHeads, Chunk: l.Chunk, Eps: l.Eps,
 		},
 		&op.LinearBackward[T]{DX: g.X, DW: g.Project, DY: g.Projected, X: l.X, W: l.Project},
 	)

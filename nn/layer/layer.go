@@ -127,12 +127,14 @@ type Declarer[T any] interface {
 // Shared names a tensor that all sequences and layers of a pass use.
 type Shared int
 
-// The shared tensors: Position (S) is how many tokens each sequence has read, Angles (L, R) are those of op.RoPE, and Slots (B)
-// are the slots of the sequences of a pass, or none where it takes all (package op).
+// The shared tensors: Position (S) is how many tokens each sequence has read, Angles (L, R) are those of op.RoPE, Slots (B)
+// are the slots of the sequences of a pass, or none where it takes all (package op), and Documents (n, 2) those of rows that hold
+// several, or none.
 const (
 	Position Shared = iota
 	Angles
 	Slots
+	Documents
 )
 
 // Memory is a layer that learns while it reads.

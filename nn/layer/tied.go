@@ -13,7 +13,7 @@ type Tied[T any] struct {
 
 	X, Keys, Out, Starts T // (n, D), (n, d), (n, d), (B, chunks, d, d)
 
-	State, Slots T // (S, d, d), (B) or none
+	State, Slots, Documents T // (S, d, d), (B) or none, (n, 2) or none
 
 	KeyAdapter, UpAdapter Adapter[T]
 }
@@ -29,6 +29,7 @@ func (l *Tied[T]) Declare(d Declarer[T]) {
 	d.Rows(&l.Starts, Rows{Name: "starts", Shape: []int{l.Inner, l.Inner}, Chunks: true})
 	d.State(&l.State, State{Shape: []int{l.Inner, l.Inner}})
 	d.Shared(&l.Slots, Slots)
+	d.Shared(&l.Documents, Documents)
 }
 
 // Forward implements Layer.
@@ -38,7 +39,7 @@ func (l *Tied[T]) Forward(p *op.Program[T], s Stream[T]) {
 		&op.Linear[T]{Y: l.Keys, X: l.X, W: l.Key},
 	)
 	l.KeyAdapter.forward(p, l.Keys, l.X)
-	p.Add(&op.TiedScan[T]{Z: l.Out, F: l.Keys, State: l.State, Starts: l.Starts, Slots: l.Slots, Scan: l.Scan})
+	p.Add(&op.TiedScan[T]{Z: l.Out, F: l.Keys, State: l.State, Starts: l.Starts, Slots: l.Slots, Documents: l.Documents, Scan: l.Scan})
 	s.Dropout.Append(p, l.Out)
 	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Out, W: l.Up})
 	l.UpAdapter.forward(p, s.Out, l.Out)
@@ -51,7 +52,7 @@ func (l *Tied[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	l.UpAdapter.backward(p, &g.UpAdapter, g.Out, s.DH, l.Out)
 	s.Dropout.Append(p, g.Out)
 	p.Add(
-		&op.TiedScanBackward[T]{DF: g.Keys, DZ: g.Out, F: l.Keys, Starts: l.Starts, Scan: l.Scan},
+		&op.TiedScanBackward[T]{DF: g.Keys, DZ: g.Out, F: l.Keys, Starts: l.Starts, Documents: l.Documents, Scan: l.Scan},
 		&op.LinearBackward[T]{DX: g.X, DW: g.Key, DY: g.Keys, X: l.X, W: l.Key},
 	)
 	l.KeyAdapter.backward(p, &g.KeyAdapter, g.X, g.Keys, l.X)

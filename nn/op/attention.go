@@ -1,11 +1,11 @@
 package op
 
 // Attention writes O (n, H·c): each of the H heads of row t of a sequence, which is at Position (S) of its slot + t, attends to the
-// keys and values (S, L, G·c) of its sequence up to and with its own, softmax(q·k/√c)·v; Slots as in the package comment. Query head h reads key head ⌊h·G/H⌋
+// keys and values (S, L, G·c) of its sequence up to and with its own, softmax(q·k/√c)·v; Slots and Documents as in the package comment. Query head h reads key head ⌊h·G/H⌋
 // (arXiv 2305.13245). The queries are the first H·c elements of a row of QKV as RoPE leaves it; with Gate its last H·c are
 // gates, and O is multiplied by their σ.
 type Attention[T any] struct {
-	O, QKV, Keys, Values, Position, Slots T
+	O, QKV, Keys, Values, Position, Slots, Documents T
 
 	Heads, KVHeads int // H, G
 	Gate           bool
@@ -28,6 +28,7 @@ func (o *Attention[T]) Args(v Visitor[T]) {
 	v.Arg("values", Reads, &o.Values, S, L, o.KVHeads*c)
 	v.Arg("position", Reads, &o.Position, S)
 	slotsArg(v, &o.Slots)
+	documentsArg(v, &o.Documents, n)
 	v.Arg("o", Writes, &o.O, n, o.Heads*c)
 }
 
@@ -39,7 +40,7 @@ func (o *Attention[T]) Args(v Visitor[T]) {
 //
 // where heads that read one key head are added up, and a gate t gives dO = dY ∘ σ(t) and dt = dY ∘ O ∘ σ(t)·(1 − σ(t)).
 type AttentionBackward[T any] struct {
-	DQKV, DO, QKV, Keys T
+	DQKV, DO, QKV, Keys, Documents T
 
 	Heads, KVHeads int // H, G
 	Gate           bool
@@ -59,5 +60,6 @@ func (o *AttentionBackward[T]) Args(v Visitor[T]) {
 	v.Arg("do", Reads, &o.DO, n, o.Heads*c)
 	v.Arg("queries, keys and values", Reads, &o.QKV, whole(n, B), wide)
 	v.Arg("keys", Reads, &o.Keys, B, L, o.KVHeads*c)
+	documentsArg(v, &o.Documents, n)
 	v.Arg("dqueries, dkeys and dvalues", Writes, &o.DQKV, n, wide)
 }

@@ -9,12 +9,12 @@ const (
 // DeltaScan is the delta mixer from its projections U (n, 3d), key, query, value, and step sizes Beta (n, h) to the
 // normalised output O (n, d): convolution Conv (3, d, 4), SiLU, unit keys and queries, the delta rule a head, RMSNorm
 // over c with Gain (c) and Eps. It moves State (S, h, c, c) and Tail (S, 3, 3, d), the last three inputs of the convolutions,
-// on, those of Slots as in the package comment. KQV (n, 3d) receives keys, queries and values as the rule sees them, Answers (n, d) what the memory answers before
+// on, those of Slots as in the package comment, as Documents is. KQV (n, 3d) receives keys, queries and values as the rule sees them, Answers (n, d) what the memory answers before
 // the norm; Starts (B, ceil(T/C), h, c, c), optional, the state before each chunk.
 type DeltaScan[T any] struct {
-	O, U, Beta, Conv, Gain, State, Tail, KQV, Answers, Starts, Slots T
-	Chunk                                                            int
-	Eps                                                              float64 // of the norm, as in RMSNorm
+	O, U, Beta, Conv, Gain, State, Tail, KQV, Answers, Starts, Slots, Documents T
+	Chunk                                                                       int
+	Eps                                                                         float64 // of the norm, as in RMSNorm
 }
 
 // Name implements Op.
@@ -26,6 +26,7 @@ func (o *DeltaScan[T]) Args(v Visitor[T]) {
 	c, B, S := axis(v, o.Gain, 0), sequences(v, o.State, o.Slots), axis(v, o.State, 0)
 	h := heads(d, c)
 	slotsArg(v, &o.Slots)
+	documentsArg(v, &o.Documents, n)
 	v.Arg("projections", Reads, &o.U, whole(n, B), 3*d)
 	v.Arg("step sizes", Reads, &o.Beta, n, h)
 	v.Arg("convolutions", Reads, &o.Conv, 3, d*ConvTaps)
@@ -49,9 +50,9 @@ func heads(d, c int) int {
 // DeltaScanBackward, of a scan that began with a zero tail, writes DU (n, 3d) and DBeta (n, h) and adds into DConv
 // (3, d, 4) and DGain (c), both optional, from DO (n, d).
 type DeltaScanBackward[T any] struct {
-	DU, DBeta, DConv, DGain, DO, U, Beta, Conv, Gain, KQV, Answers, Starts T
-	Chunk                                                                  int
-	Eps                                                                    float64 // as in RMSNorm
+	DU, DBeta, DConv, DGain, DO, U, Beta, Conv, Gain, KQV, Answers, Starts, Documents T
+	Chunk                                                                             int
+	Eps                                                                               float64 // as in RMSNorm
 }
 
 // Name implements Op.
@@ -62,6 +63,7 @@ func (o *DeltaScanBackward[T]) Args(v Visitor[T]) {
 	n, d := rows(v, o.DO)
 	c, B := axis(v, o.Gain, 0), axis(v, o.Starts, 0)
 	h := heads(d, c)
+	documentsArg(v, &o.Documents, n)
 	v.Arg("do", Reads, &o.DO, n, h*c)
 	v.Arg("projections", Reads, &o.U, whole(n, B), 3*d)
 	v.Arg("step sizes", Reads, &o.Beta, n, h)

@@ -9,10 +9,10 @@ package op
 //	S ← e^g·S;  S ← S + β(v − S·k)kᵀ;  o = S·q;  O = RMSNorm(o)·Gain·silu(z)
 //
 // Decay (V) is −exp(A_log). It moves State (S, V, v, k) and Tail (S, taps−1, 2·K·k + V·v), the last inputs of the
-// convolution, oldest first, on, those of Slots as in the package comment. Mixed (n, 2·K·k + V·v) is room for what the convolution gives; Starts
+// convolution, oldest first, on, those of Slots as in the package comment, as Documents is. Mixed (n, 2·K·k + V·v) is room for what the convolution gives; Starts
 // (B, ceil(T/Chunk), V, v, k), optional, receives the state before each chunk of tokens, which changes nothing else.
 type GatedDelta[T any] struct {
-	O, U, B, A, Conv, Decay, Bias, Gain, State, Tail, Mixed, Starts, Slots T
+	O, U, B, A, Conv, Decay, Bias, Gain, State, Tail, Mixed, Starts, Slots, Documents T
 
 	KeyHeads, Chunk int // K
 	Eps             float64
@@ -29,6 +29,7 @@ func (o *GatedDelta[T]) Args(v Visitor[T]) {
 	channels := 2*o.KeyHeads*k + V*wide
 	taps := axis(v, o.Conv, 1)
 	slotsArg(v, &o.Slots)
+	documentsArg(v, &o.Documents, n)
 	v.Arg("projections", Reads, &o.U, whole(n, B), channels+V*wide)
 	v.Arg("b", Reads, &o.B, n, V)
 	v.Arg("a", Reads, &o.A, n, V)
@@ -49,7 +50,7 @@ func (o *GatedDelta[T]) Args(v Visitor[T]) {
 //
 //	dq = Sᵀ·do    dβ = eᵀ·dS·k    dv = β·dS·k    dk = β·dSᵀ·e − Pᵀ·dv    dP = dS − dv·kᵀ    dg = ⟨dP, P⟩    dS ← e^g·dP
 type GatedDeltaBackward[T any] struct {
-	DU, DB, DA, DO, U, B, A, Conv, Decay, Bias, Gain, Mixed, Starts T
+	DU, DB, DA, DO, U, B, A, Conv, Decay, Bias, Gain, Mixed, Starts, Documents T
 
 	KeyHeads, Chunk int // K
 	Eps             float64
@@ -63,6 +64,7 @@ func (o *GatedDeltaBackward[T]) Args(v Visitor[T]) {
 	n, inner := rows(v, o.DO)
 	B, V, wide, k := axis(v, o.Starts, 0), axis(v, o.Starts, 2), axis(v, o.Starts, 3), axis(v, o.Starts, 4)
 	channels := 2*o.KeyHeads*k + V*wide
+	documentsArg(v, &o.Documents, n)
 	v.Arg("do", Reads, &o.DO, n, inner)
 	v.Arg("projections", Reads, &o.U, whole(n, B), channels+V*wide)
 	v.Arg("b", Reads, &o.B, n, V)

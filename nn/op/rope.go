@@ -5,10 +5,10 @@ package op
 // angles of the row's position: with the pair (x, y) = (i, i+R/2) of a head, x ← x·cos − y·sin and y ← y·cos + x·sin
 // (arXiv 2104.09864, halves as in GPT-NeoX). Angles (L, R) has the R/2 cosines of each position, then the sines, both times
 // what YaRN asks for (arXiv 2309.00071). Keys and the G values, which follow them and stay as they are, go to the rows of
-// Keys and Values (S, L, G·c) from Position (S) of the slot on, which are those of the n/B rows of each sequence; Slots as in
-// the package comment. Raw (n, (H+G)·c), optional, receives the queries and keys as they were, which RoPEBackward wants.
+// Keys and Values (S, L, G·c) from Position (S) of the slot on, which are those of the n/B rows of each sequence; Slots and
+// Documents as in the package comment. Raw (n, (H+G)·c), optional, receives the queries and keys as they were, which RoPEBackward wants.
 type RoPE[T any] struct {
-	QKV, QGain, KGain, Angles, Position, Keys, Values, Raw, Slots T
+	QKV, QGain, KGain, Angles, Position, Keys, Values, Raw, Slots, Documents T
 
 	Heads, KVHeads int // H, G
 	Eps            float64
@@ -23,6 +23,7 @@ func (o *RoPE[T]) Args(v Visitor[T]) {
 	S, L, c := axis(v, o.Keys, 0), axis(v, o.Keys, 1), axis(v, o.Keys, 2)/max(o.KVHeads, 1)
 	B := sequences(v, o.Keys, o.Slots)
 	slotsArg(v, &o.Slots)
+	documentsArg(v, &o.Documents, n)
 	v.Arg("queries, keys and values", Updates, &o.QKV, whole(n, B), max(wide, (o.Heads+2*o.KVHeads)*c))
 	v.Arg("query gain", Reads|Optional, &o.QGain, c)
 	v.Arg("key gain", Reads|Optional, &o.KGain, c)
@@ -52,7 +53,7 @@ func (o *Advance[T]) Args(v Visitor[T]) {
 // the angles, and through the norms where there are gains, which are constants. Raw (n, (H+G)·c) are the queries and keys
 // before. Of Keys (B, L, G·c) it takes how many sequences there are.
 type RoPEBackward[T any] struct {
-	DQKV, Raw, QGain, KGain, Angles, Position, Keys T
+	DQKV, Raw, QGain, KGain, Angles, Position, Keys, Documents T
 
 	Heads, KVHeads int // H, G
 	Eps            float64
@@ -74,6 +75,7 @@ func (o *RoPEBackward[T]) Args(v Visitor[T]) {
 	v.Arg("queries and keys", raw, &o.Raw, n, (o.Heads+o.KVHeads)*c)
 	v.Arg("angles", Reads, &o.Angles, L, min(axis(v, o.Angles, 1), c))
 	v.Arg("position", Reads, &o.Position, B)
+	documentsArg(v, &o.Documents, n)
 	v.Arg("keys", Reads, &o.Keys, B, L, o.KVHeads*c)
 	v.Arg("dqueries, dkeys and dvalues", Updates, &o.DQKV, whole(n, B), max(wide, (o.Heads+2*o.KVHeads)*c))
 }

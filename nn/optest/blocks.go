@@ -109,7 +109,12 @@ func blocksNet[T any](b *Bench[T], c nn.Config, B int, slots []uint32, param fun
 			outputs = append(outputs, fmt.Sprintf("%s.%d", name, at.Block))
 			return sets[name][at.Block]
 		},
-		Shared: func(layer.Shared) T { return list },
+		Shared: func(which layer.Shared) (none T) {
+			if which == layer.Slots {
+				return list
+			}
+			return none
+		},
 	})
 	return net, slices.Collect(maps.Values(rows)), outputs
 }

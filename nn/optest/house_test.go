@@ -35,6 +35,7 @@ var mayImport = []struct {
 	{"bitgpu/nn/cpu/...", []string{"bitgpu/nn/op", "bitgpu/nn/ternary", "bitgpu/nn/quants", "bitgpu/nn/cpu/..."}},
 	{"bitgpu/nn/webgpu/tuned", []string{"bitgpu/nn/webgpu", "bitgpu/gpu", "bitgpu/wgsl", "bitgpu/io/atomicfile"}},
 	{"bitgpu/nn/webgpu/...", []string{"bitgpu/nn/op", "bitgpu/nn/ternary", "bitgpu/nn/quants", "bitgpu/nn/webgpu/...", "bitgpu/gpu", "bitgpu/wgsl"}},
+	{"bitgpu/nn/train/ranks", []string{"bitgpu/nn", "bitgpu/nn/op", "bitgpu/nn/cpu/parallel", "bitgpu/nn/train", "bitgpu/nn/train/device", "bitgpu/nn/train/mpi"}},
 	{"bitgpu/nn/train/mpi", []string{"bitgpu/nn/train"}},
 	{"bitgpu/nn/train/device", []string{"bitgpu/nn", "bitgpu/nn/op", "bitgpu/nn/cpu/...", "bitgpu/nn/train", "bitgpu/nn/webgpu/...", "bitgpu/internal/units"}},
 	{"bitgpu/nn/...", []string{"bitgpu/nn", "bitgpu/nn/op", "bitgpu/nn/layer", "bitgpu/nn/arch", "bitgpu/nn/ternary", "bitgpu/nn/quants", "bitgpu/nn/storage/...", "bitgpu/nn/cpu/...", "bitgpu/io/..."}},

@@ -21,6 +21,7 @@ type AdaptOptions struct {
 	LR      float64 `json:"lr"`                // highest learning rate
 	Seed    uint64  `json:"seed"`
 	Shards  int     `json:"shards,omitempty"` // see Shape; 0 = a step is computed as a whole, on one rank only
+	Pack    bool    `json:"pack,omitempty"`   // conversations share rows, see corpus.Rows.Pack
 }
 
 // adaptWarmup is how many steps the learning rate climbs for; whatever Steps is, they are the same, so that --minutes can time them.
@@ -47,7 +48,7 @@ func (o AdaptOptions) Validate() error {
 
 // Shape is what the learner needs to know.
 func (o AdaptOptions) Shape() Shape {
-	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: 1, Clip: 1, Shards: o.Shards}
+	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: 1, Clip: 1, Packed: o.Pack, Shards: o.Shards}
 }
 
 // Fit limits the rows to a text of so many tokens: no row is longer than the text, and no more rows are read at once than it
@@ -123,6 +124,9 @@ func (a *Adaptation) Do(ctx context.Context) error {
 		if a.lessons, err = corpus.NewRows(span(a.Tokens), a.Marks, o.Time); err != nil {
 			return err
 		}
+		if o.Pack {
+			a.lessons.Pack()
+		}
 	}
 	inputs, targets := make([]uint32, n), make([]uint32, n) // of all ranks
 	start, first := time.Now(), a.Trainer.Updates()
@@ -176,7 +180,7 @@ func agreeOn(g Group, n int) (int, error) {
 
 // rows fills the rows of a step: windows of the text, each pass over it in an order of its own and from another first token.
 // They depend on the step, the seed and the text alone.
-// Of conversations each row is one, or a piece of a long one.
+// Of conversations each row is one, or a piece of a long one, or, packed, several.
 func (a *Adaptation) rows(step int, inputs, targets []uint32) error {
 	o, T := a.Options, a.Options.Time
 	each := max((len(a.Tokens)-1)/T-1, 1) // windows of a pass: one less than there are, so that there is room to begin later

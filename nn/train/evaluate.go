@@ -75,7 +75,9 @@ type Evaluator[T any] struct {
 	normed          T                             // (n, D)
 	logits          T                             // (m, V)
 	inputs, targets T                             // (n)
-	loss            T                             // (1)
+	documents       T                             // (n, 2) where rows are packed, see Learner.Step
+	packed          bool
+	loss            T // (1)
 	greedy          greedy[T]
 
 	prepared map[[2]int]*evaluation // by sequences and rows
@@ -165,10 +167,16 @@ func (e *Evaluator[T]) prepare(batch, n int) (*evaluation, error) {
 		return views[key]
 	}
 	starts := map[int]op.Program[T]{}
+	places := e.places.of(b, batch)
 	net := nn.NewNet[T](c, c.DefaultScan()).Bind(nn.Binding[T]{
-		Param:  inTurn(*e.weights),
-		Low:    e.low.Low(),
-		Shared: e.places.of(b, batch),
+		Param: inTurn(*e.weights),
+		Low:   e.low.Low(),
+		Shared: func(which layer.Shared) T {
+			if which == layer.Documents && e.packed {
+				return b.Rows(e.documents, n)
+			}
+			return places(which)
+		},
 		Rows: func(at nn.Place, r layer.Rows) (none T) {
 			if r.Trained() {
 				return none
@@ -302,6 +310,12 @@ func (e *Evaluator[T]) predict(inputs, targets []uint32, batch, at int) (nats fl
 	if err != nil {
 		return 0, 0, err
 	}
+	if e.packed {
+		ids, documents := make([]uint32, n), make([]uint32, 2*n)
+		op.SplitDocuments(ids, documents, inputs, n/batch)
+		b.WriteTokens(e.documents, 0, documents)
+		inputs = ids
+	}
 	b.WriteTokens(e.inputs, 0, inputs)
 	b.WriteTokens(e.targets, 0, targets)
 	p.forward.Run()
@@ -330,12 +344,14 @@ func (e *Evaluator[T]) predict(inputs, targets []uint32, batch, at int) (nats fl
 	return float64(loss[0]) * float64(n), correct, nil
 }
 
-// Evaluate measures the weights as they are now, in the memory of the training's activations.
+// Evaluate measures the weights as they are now, in the memory of the training's activations. Where the training's rows are
+// packed, Rows may be.
 func (l *Learner[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, error) {
 	l.requantise()
 	if l.evaluator == nil {
 		l.evaluator = &Evaluator[T]{
 			ops: l.backend, config: l.config, weights: l.use, low: l.low, places: l.places, batch: l.shape.sequences(), time: l.shape.Time,
+			documents: l.documents, packed: l.shape.Packed,
 			rows: func(at nn.Place, r layer.Rows) T {
 				first := at
 				first.Block = 0

@@ -25,6 +25,7 @@ type Shape struct {
 	Clip        float64 // largest norm of the gradient, 0 = any
 	Dropout     float64 // share of activations dropped, below 1
 	Seed        uint64  // of what is dropped
+	Packed      bool    // rows may hold several documents, of which nothing leaks from one into another, see Learner.Step
 
 	Shards         int    // parts of a step whose gradients are computed one by one and added by a tree, 0 = no parts
 	Group          Group  // that deals the shards to its ranks, nil = Alone
@@ -101,6 +102,9 @@ type Learner[T any] struct {
 
 	inputs, targets          T // (n) of a micro-batch
 	stepInputs, stepTargets  T // (Accumulate·n) of a step; the same two where that is one micro-batch
+	documents, stepDocuments T // (n, 2), (Accumulate·n, 2) of packed rows, likewise; else none
+	hostInputs               []uint32
+	hostDocuments            []uint32
 	seed                     T // (1) of this step's dropout
 	hostSeed                 [1]uint32
 	loss, sumSquares, hypers T
@@ -142,6 +146,9 @@ func NewLearner[T any](b op.Backend[T], c nn.Config, s Shape, weights *nn.Weight
 
 // checkLearner refuses what cannot be trained.
 func checkLearner[T any](b op.Backend[T], c nn.Config, s Shape) error {
+	if s.Packed && s.scan(c).Minibatch {
+		return errors.New("training: got packed rows for a model of the minibatch rule, whose chunks several documents would share, want the sequential rule")
+	}
 	if err := CheckGroup(s.group().Size(), s.Shards); err != nil {
 		return fmt.Errorf("training: %w", err)
 	}
@@ -294,6 +301,12 @@ func (l *Learner[T]) makeActivations() {
 	l.stepInputs, l.stepTargets = l.inputs, l.targets
 	if s.Accumulate > 1 {
 		l.stepInputs, l.stepTargets = l.own(m.New(op.U32, s.Accumulate*n)), l.own(m.New(op.U32, s.Accumulate*n))
+	}
+	if s.Packed {
+		l.documents = l.own(m.New(op.U32, n, 2))
+		if l.stepDocuments = l.documents; s.Accumulate > 1 {
+			l.stepDocuments = l.own(m.New(op.U32, s.Accumulate*n, 2))
+		}
 	}
 	l.greedy = newGreedy(m, l.logRows, l.own)
 }

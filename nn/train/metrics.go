@@ -44,8 +44,8 @@ func readMetrics(path string, broken func(error) error) ([]Metric, error) {
 			break
 		}
 		data = rest
-		var m Metric
-		if err := json.Unmarshal(line, &m); err != nil {
+		m, err := parseMetric(line)
+		if err != nil {
 			if err := broken(fmt.Errorf("%s: line %d: not a step's metrics: %w", path, n, err)); err != nil {
 				return nil, err
 			}
@@ -54,6 +54,23 @@ func readMetrics(path string, broken func(error) error) ([]Metric, error) {
 		all = append(all, m)
 	}
 	return all, nil
+}
+
+// parseMetric reads a line. Other JSON is no step that has the loss 0.
+func parseMetric(line []byte) (Metric, error) {
+	var m struct {
+		Metric
+		Step *int     `json:"step"`
+		Loss *float32 `json:"loss"`
+	}
+	if err := json.Unmarshal(line, &m); err != nil {
+		return Metric{}, err
+	}
+	if m.Step == nil || *m.Step < 0 || m.Loss == nil {
+		return Metric{}, errors.New(`got JSON without "step" and "loss", want both`)
+	}
+	m.Metric.Step, m.Metric.Loss = *m.Step, *m.Loss
+	return m.Metric, nil
 }
 
 // metricsFile appends to metrics.jsonl.

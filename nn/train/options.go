@@ -23,6 +23,7 @@ type Options struct {
 	Dropout      float64 `json:"dropout,omitempty"`
 	Order        string  `json:"order"`
 	Reread       float64 `json:"reread,omitempty"` // share of the rows, as corpus.Sampler.Reread composes them
+	Pack         bool    `json:"pack,omitempty"`   // conversations share rows, see corpus.Rows.Pack
 	Seed         uint64  `json:"seed"`
 	SaveInterval int     `json:"save_interval"`
 	ValEvery     int     `json:"val_every"`
@@ -143,5 +144,5 @@ func (o Options) Schedule() Schedule {
 // Shape is what the learner needs to know. Whether to recompute, and which ranks train together, is decided elsewhere.
 func (o Options) Shape() Shape {
 	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: o.Accumulate, WeightDecay: o.WeightDecay, Clip: o.Clip, Dropout: o.Dropout, Seed: o.Seed,
-		Shards: o.Shards, Gradient: o.Gradient}
+		Packed: o.Pack, Shards: o.Shards, Gradient: o.Gradient}
 }

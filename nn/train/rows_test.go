@@ -22,8 +22,8 @@ func (s memory) Len() int { return len(s) }
 func (s memory) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, s[from:]), nil }
 
 func TestNoTargetIsOneThing(t *testing.T) {
-	if corpus.NoTarget != op.NoTarget {
-		t.Errorf("got %d and %d", corpus.NoTarget, op.NoTarget)
+	if corpus.NoTarget != op.NoTarget || corpus.NewDocument != op.NewDocument {
+		t.Errorf("got %d and %d, %d and %d", corpus.NoTarget, op.NoTarget, corpus.NewDocument, op.NewDocument)
 	}
 }
 

@@ -112,6 +112,11 @@ func (r *Run) start(ctx context.Context) (*loop, error) {
 	if err = l.sampler.Reread(o.Reread); err != nil {
 		return nil, err
 	}
+	if o.Pack {
+		if err = l.sampler.Pack(); err != nil {
+			return nil, err
+		}
+	}
 	if l.data, err = r.Train.Fingerprint(); err != nil {
 		return nil, err
 	}
@@ -267,11 +272,11 @@ func (l *loop) next() error {
 	return nil
 }
 
-// largestID is that of tokens, without those that stand for no target.
+// largestID is that of tokens, whether they begin a document or not, without those that stand for no target.
 func largestID(ids []uint32) (largest uint32) {
 	for _, id := range ids {
 		if id != op.NoTarget {
-			largest = max(largest, id)
+			largest = max(largest, id&^op.NewDocument)
 		}
 	}
 	return largest

@@ -195,8 +195,7 @@ func (l *Learner[T]) tryShards(rate float64, inputs, targets []uint32) error {
 	n := len(inputs) / s.own
 	first := s.sums.Rank() * s.own
 	for k := range s.own {
-		ops.WriteTokens(l.stepInputs, 0, inputs[k*n:(k+1)*n])
-		ops.WriteTokens(l.stepTargets, 0, targets[k*n:(k+1)*n])
+		l.writeRows(inputs[k*n:(k+1)*n], targets[k*n:(k+1)*n])
 		if shape.Dropout > 0 { // by the shard, whichever rank has it
 			l.hostSeed[0] = uint32(shape.Seed)*0x9E3779B9 + uint32(l.step) + uint32(first+k)*0x85EBCA6B
 			ops.WriteTokens(l.seed, 0, l.hostSeed[:])

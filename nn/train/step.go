@@ -20,7 +20,8 @@ type Result struct {
 }
 
 // Step takes one step at a learning rate on inputs and, the tokens after them, targets, both
-// (OwnRows, T). It records and submits, and waits for nothing, but with shards, whose sums pass through the host.
+// (OwnRows, T). Of packed rows the inputs that begin a document have the bit op.NewDocument; the first of a row begins one
+// anyway. It records and submits, and waits for nothing, but with shards, whose sums pass through the host.
 func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 	ops, s := l.ops, l.shape
 	op.Check("inputs and targets of a step", []int{len(inputs), len(targets)}, s.OwnTokens(), s.OwnTokens())
@@ -31,8 +32,7 @@ func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 	// All writes come first: one behind a recorded operation would divide the submit.
 	hyper(&l.hostHypers, l.step, rate, s.WeightDecay, s.Clip)
 	ops.Write(l.hypers, 0, l.hostHypers[:])
-	ops.WriteTokens(l.stepInputs, 0, inputs)
-	ops.WriteTokens(l.stepTargets, 0, targets)
+	l.writeRows(inputs, targets)
 	if s.Dropout > 0 {
 		l.hostSeed[0] = uint32(s.Seed)*0x9E3779B9 + uint32(l.step)
 		ops.WriteTokens(l.seed, 0, l.hostSeed[:])
@@ -44,6 +44,20 @@ func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 	l.step++
 	l.quantised = false
 	ops.Submit()
+}
+
+// writeRows writes the rows of a step, or of a shard of one.
+func (l *Learner[T]) writeRows(inputs, targets []uint32) {
+	if l.shape.Packed {
+		if l.hostInputs == nil {
+			l.hostInputs, l.hostDocuments = make([]uint32, len(inputs)), make([]uint32, 2*len(inputs))
+		}
+		op.SplitDocuments(l.hostInputs, l.hostDocuments, inputs, l.shape.Time)
+		inputs = l.hostInputs
+		l.ops.WriteTokens(l.stepDocuments, 0, l.hostDocuments)
+	}
+	l.ops.WriteTokens(l.stepInputs, 0, inputs)
+	l.ops.WriteTokens(l.stepTargets, 0, targets)
 }
 
 // requantise makes the ternary copies of the master weights anew.
@@ -91,12 +105,18 @@ func (l *Learner[T]) prepare() (err error) {
 
 // nets are the layers with their activations, and with the gradients of both.
 func (l *Learner[T]) nets() (net, grad *nn.Net[T]) {
+	places := l.places.of(l.ops, l.shape.sequences())
 	net = nn.NewNet[T](l.config, l.scan).Bind(nn.Binding[T]{
-		Param:  inTurn(*l.use),
-		Low:    l.low.Low(),
-		Rows:   func(at nn.Place, r layer.Rows) T { return l.rows[l.rowsKey(at, r)] },
-		State:  func(at nn.Place, s layer.State) T { return l.states[stateKey(at, s)] },
-		Shared: l.places.of(l.ops, l.shape.sequences()),
+		Param: inTurn(*l.use),
+		Low:   l.low.Low(),
+		Rows:  func(at nn.Place, r layer.Rows) T { return l.rows[l.rowsKey(at, r)] },
+		State: func(at nn.Place, s layer.State) T { return l.states[stateKey(at, s)] },
+		Shared: func(which layer.Shared) T {
+			if which == layer.Documents {
+				return l.documents
+			}
+			return places(which)
+		},
 	})
 	grad = nn.NewNet[T](l.config, l.scan).Bind(nn.Binding[T]{
 		Param: inTurn(*l.grads),
@@ -123,6 +143,9 @@ func (l *Learner[T]) microBatch(p *op.Program[T], k int, went func()) {
 	if l.shape.Accumulate > 1 {
 		p.Add(&op.Copy[T]{Dst: l.inputs, Src: l.stepInputs, SrcOffset: k * n, N: n},
 			&op.Copy[T]{Dst: l.targets, Src: l.stepTargets, SrcOffset: k * n, N: n})
+		if l.shape.Packed {
+			p.Add(&op.Copy[T]{Dst: l.documents, Src: l.stepDocuments, SrcOffset: 2 * k * n, N: 2 * n})
+		}
 	}
 	// Every place where something is dropped has a site of its own: the embedding's, then each layer's.
 	sites := 1

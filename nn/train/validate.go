@@ -30,6 +30,9 @@ func (l *loop) measureHere(ctx context.Context, step int) (*float64, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the validation data: %w", err)
 		}
+		if l.Options.Pack {
+			rows.Pack()
+		}
 		tokens = rows
 	}
 	v, err := l.Trainer.Evaluate(tokens, func() bool { return ctx.Err() != nil })

@@ -29,7 +29,7 @@ func (o *Ops) attention(args *op.Attention[*Tensor]) {
 		Time: uint32(time), Wide: uint32(wide), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads), Head: uint32(c), Length: uint32(L),
 		Gate: flag(args.Gate), Scale: float32(1 / math.Sqrt(float64(c))),
 	}
-	v := variant{kernel: wgsl.Attention, queries: 8, half: args.Keys.format == op.F16, head: 1 << bits.Len(uint(c/4-1)), slots: args.Slots != nil}
+	v := variant{kernel: wgsl.Attention, queries: 8, half: args.Keys.format == op.F16, head: 1 << bits.Len(uint(c/4-1)), slots: args.Slots != nil, packed: args.Documents != nil}
 	if queries <= 4 {
 		v.queries = 4
 	}
@@ -45,7 +45,7 @@ func (o *Ops) attention(args *op.Attention[*Tensor]) {
 	for i, p := range args.Keys.parts { // slots
 		params.First, params.Count = uint32(p.first), uint32(p.rows)
 		o.dispatch(v, gpu.Params(&params), ceil(queries, int(v.queries))*parts, B*args.KVHeads,
-			o.whole(args.QKV), p.buffer, args.Values.parts[i].buffer, o.whole(args.Position), out, o.whole(args.Slots))
+			o.whole(args.QKV), p.buffer, args.Values.parts[i].buffer, o.whole(args.Position), out, o.listed(args.Slots, args.Documents))
 	}
 	if v.split {
 		join := wgsl.AttentionJoinParams{
@@ -79,8 +79,9 @@ func (o *Ops) attentionBackward(args *op.AttentionBackward[*Tensor]) {
 		Gate: flag(args.Gate), Scale: float32(1 / math.Sqrt(float64(c))),
 	}
 	queries := ceil(time*args.Heads/args.KVHeads, wgsl.AttentionBlock)
-	buffers := []*gpu.Buffer{o.whole(args.QKV), o.whole(args.DO), o.scratch("rows of scores", 4*n*args.Heads), o.whole(args.DQKV)}
-	o.dispatch(variant{kernel: wgsl.AttentionRows}, gpu.Params(&params), queries, B*args.KVHeads, buffers...)
-	o.dispatch(variant{kernel: wgsl.AttentionQueries}, gpu.Params(&params), queries, B*args.KVHeads, buffers...)
-	o.dispatch(variant{kernel: wgsl.AttentionKeys}, gpu.Params(&params), ceil(time, wgsl.AttentionBlock), B*args.KVHeads, buffers...)
+	buffers := []*gpu.Buffer{o.whole(args.QKV), o.whole(args.DO), o.scratch("rows of scores", 4*n*args.Heads), o.whole(args.DQKV), o.whole(args.Documents)}
+	packed := args.Documents != nil
+	o.dispatch(variant{kernel: wgsl.AttentionRows, packed: packed}, gpu.Params(&params), queries, B*args.KVHeads, buffers...)
+	o.dispatch(variant{kernel: wgsl.AttentionQueries, packed: packed}, gpu.Params(&params), queries, B*args.KVHeads, buffers...)
+	o.dispatch(variant{kernel: wgsl.AttentionKeys, packed: packed}, gpu.Params(&params), ceil(time, wgsl.AttentionBlock), B*args.KVHeads, buffers...)
 }

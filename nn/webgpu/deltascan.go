@@ -28,16 +28,16 @@ func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor]) {
 	out, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State,
 		args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
 	eps := float32(op.Epsilon(args.Eps))
-	s, slots, listed := shapeOfDelta(out, gain, state, args.Slots), o.whole(args.Slots), args.Slots != nil
-	if s.T == 1 && starts == nil && o.binds(wgsl.DeltaToken) {
+	s, slots, listed, packed := shapeOfDelta(out, gain, state, args.Slots), o.listed(args.Slots, args.Documents), args.Slots != nil, args.Documents != nil
+	alone := s.T == 1 && fusesStep(args)
+	if alone && o.binds(wgsl.DeltaToken) {
 		params := wgsl.DeltaTokenParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: 1, Tail: 1, N: uint32(s.n), Eps: eps}
 		o.dispatch(variant{kernel: wgsl.DeltaToken, slots: listed}, gpu.Params(&params), s.n, s.h,
 			o.whole(u), o.whole(b), o.whole(conv), o.whole(gain), o.whole(mixed), o.whole(state), o.whole(tail), o.whole(read), o.whole(out), slots)
 		return
 	}
-	alone := s.T == 1 && starts == nil
-	mix := wgsl.DeltaMixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), Tail: 1, Keep: flag(alone), N: uint32(s.n)}
-	o.dispatch(variant{kernel: wgsl.DeltaMix, slots: listed}, gpu.Params(&mix), s.n, 3*s.h,
+	mix := wgsl.DeltaMixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), Tail: flag(!packed), Keep: flag(alone), N: uint32(s.n)}
+	o.dispatch(variant{kernel: wgsl.DeltaMix, slots: listed, packed: packed}, gpu.Params(&mix), s.n, 3*s.h,
 		o.whole(u), o.whole(conv), o.whole(tail), o.whole(mixed), slots)
 	if alone {
 		params := wgsl.DeltaStepParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), N: uint32(s.n), Eps: eps}
@@ -46,10 +46,10 @@ func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor]) {
 		return
 	}
 	span := spanOf(op.Scan{Chunk: chunk}, starts != nil)
-	o.scanDelta(s, s.params(s.T, span, chunk), s.B, o.whole(b), o.whole(mixed), o.whole(state), o.whole(starts), o.whole(read), nil, slots)
+	o.scanDelta(variant{slots: listed, packed: packed}, s, s.params(s.T, span, chunk), s.B, o.whole(b), o.whole(mixed), o.whole(state), o.whole(starts), o.whole(read), nil, slots)
 	output := wgsl.DeltaOutputParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), N: uint32(s.n), Eps: eps}
 	o.dispatch(variant{kernel: wgsl.DeltaOutput, slots: listed}, gpu.Params(&output), s.n, s.h,
-		o.whole(u), o.whole(gain), o.whole(tail), o.whole(read), o.whole(out), slots)
+		o.whole(u), o.whole(gain), o.whole(tail), o.whole(read), o.whole(out), o.whole(args.Slots))
 }
 
 // stepAndScan is a StepSize and the DeltaScan of one token behind it in one dispatch.
@@ -64,13 +64,14 @@ func (o *Ops) stepAndScan(step *op.StepSize[*Tensor], scan *op.DeltaScan[*Tensor
 		o.whole(scan.KQV), o.whole(scan.State), o.whole(scan.Tail), o.whole(scan.Answers), o.whole(scan.O), o.whole(scan.Slots))
 }
 
-// scanDelta records the rule for `sequences` sequences; errors, optional, receives E. The keys' products stay in
-// scratch memory.
-func (o *Ops) scanDelta(s deltaShape, p wgsl.DeltaScanParams, sequences int, b, mixed, state, starts, read, errors, slots *gpu.Buffer) {
+// scanDelta records the rule for `sequences` sequences; errors, optional, receives E, and v says whether slots is a list of slots or
+// documents. The keys' products stay in scratch memory.
+func (o *Ops) scanDelta(v variant, s deltaShape, p wgsl.DeltaScanParams, sequences int, b, mixed, state, starts, read, errors, slots *gpu.Buffer) {
 	products := o.scratch("products", s.n*s.h*2*wgsl.TileTokens)
 	buffers := []*gpu.Buffer{b, mixed, products, state, starts, read, errors, slots}
-	o.dispatchGrid(variant{kernel: wgsl.DeltaProducts}, gpu.Params(&p), uint32(tiles(int(p.Length), int(p.Span))), uint32(sequences*s.h), 1, buffers...)
-	o.dispatchGrid(variant{kernel: wgsl.DeltaScan, keep: starts != nil, error: errors != nil, slots: slots != nil}, gpu.Params(&p),
+	o.dispatchGrid(variant{kernel: wgsl.DeltaProducts, packed: v.packed}, gpu.Params(&p), uint32(tiles(int(p.Length), int(p.Span))), uint32(sequences*s.h), 1, buffers...)
+	v.kernel, v.keep, v.error = wgsl.DeltaScan, starts != nil, errors != nil
+	o.dispatchGrid(v, gpu.Params(&p),
 		uint32(ceil(s.c, wgsl.ScanSlab)), uint32(sequences*s.h), 1, buffers...)
 }
 
@@ -91,7 +92,8 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor]) {
 	spans, cc := s.B*ceil(s.T, span)*s.h, s.c*s.c
 	again, states := o.restart(starts, op.Count(starts.shape), spans*cc, span < chunk)
 	errors := o.scratch("errors", rows)
-	o.scanDelta(s, s.params(chunk, span, span), s.B*chunks, o.whole(b), o.whole(mixed), again, states, o.scratch("predictions", rows), errors, nil)
+	documents, packed := o.whole(args.Documents), args.Documents != nil
+	o.scanDelta(variant{packed: packed}, s, s.params(chunk, span, span), s.B*chunks, o.whole(b), o.whole(mixed), again, states, o.scratch("predictions", rows), errors, documents)
 	o.copy(work, 4*rows*wgsl.DeltaWorkE, errors, 4*rows)
 	if states == nil {
 		states = o.whole(starts)
@@ -104,15 +106,15 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor]) {
 	}
 	buffers := []*gpu.Buffer{o.whole(b), o.whole(mixed), o.scratch("products", s.n*s.h*2*wgsl.TileTokens), states, dstates, work, dmixed, o.whole(db)}
 	heads := uint32(s.B * s.h)
-	o.dispatchGrid(variant{kernel: wgsl.DeltaReverse}, gpu.Params(&params), uint32(ceil(s.c, wgsl.ScanSlab)), heads, 1, buffers...)
-	o.dispatchGrid(variant{kernel: wgsl.DeltaInputs}, gpu.Params(&params), uint32(tiles(s.T, span)), heads, uint32(ceil(s.c, wgsl.ScanColumns)), buffers...)
+	o.dispatchGrid(variant{kernel: wgsl.DeltaReverse, packed: packed}, gpu.Params(&params), uint32(ceil(s.c, wgsl.ScanSlab)), heads, 1, buffers...)
+	o.dispatchGrid(variant{kernel: wgsl.DeltaInputs, packed: packed}, gpu.Params(&params), uint32(tiles(s.T, span)), heads, uint32(ceil(s.c, wgsl.ScanColumns)), buffers...)
 
 	unmix := wgsl.DeltaUnmixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), N: uint32(s.n)}
-	buffers = []*gpu.Buffer{o.whole(u), o.whole(conv), nil, dmixed, o.whole(du), o.whole(dconv)}
-	o.dispatch(variant{kernel: wgsl.DeltaUnmix}, gpu.Params(&unmix), s.n, 3*s.h, buffers...)
-	o.each(variant{kernel: wgsl.DeltaConvInputs}, gpu.Params(&unmix), 3*rows, buffers...)
+	buffers = []*gpu.Buffer{o.whole(u), o.whole(conv), nil, dmixed, o.whole(du), o.whole(dconv), documents}
+	o.dispatch(variant{kernel: wgsl.DeltaUnmix, packed: packed}, gpu.Params(&unmix), s.n, 3*s.h, buffers...)
+	o.each(variant{kernel: wgsl.DeltaConvInputs, packed: packed}, gpu.Params(&unmix), 3*rows, buffers...)
 	if dconv == nil {
 		return
 	}
-	o.dispatch(variant{kernel: wgsl.DeltaConvTaps}, gpu.Params(&unmix), ceil(3*s.d, wgsl.ColumnsTogether), 1, buffers...)
+	o.dispatch(variant{kernel: wgsl.DeltaConvTaps, packed: packed}, gpu.Params(&unmix), ceil(3*s.d, wgsl.ColumnsTogether), 1, buffers...)
 }

@@ -114,7 +114,7 @@ func (o *Ops) fuse(p op.Program[*Tensor]) (int, func()) {
 			}
 		}
 	case *op.StepSize[*Tensor]:
-		if s, ok := second[*op.DeltaScan[*Tensor]](p); ok && o.binds(wgsl.DeltaDecode) && s.Beta == a.Beta && sequencesOf(s.State, s.Slots) == a.X.shape[0] && s.Starts == nil {
+		if s, ok := second[*op.DeltaScan[*Tensor]](p); ok && o.binds(wgsl.DeltaDecode) && s.Beta == a.Beta && sequencesOf(s.State, s.Slots) == a.X.shape[0] && fusesStep(s) {
 			return 2, func() { o.stepAndScan(a, s) }
 		}
 	}

@@ -48,20 +48,22 @@ func (o *Ops) gatedDelta(args *op.GatedDelta[*Tensor]) {
 	if !ok {
 		return
 	}
-	slots, listed := o.whole(args.Slots), args.Slots != nil
+	slots, listed, packed := o.whole(args.Slots), args.Slots != nil, args.Documents != nil
 	mix := s.mix()
-	o.dispatch(variant{kernel: wgsl.GatedMix, slots: listed}, gpu.Params(&mix), s.n, 2*s.K+s.V, o.whole(args.U), o.whole(args.Conv), o.whole(args.Tail), o.whole(args.Mixed), slots)
+	o.dispatch(variant{kernel: wgsl.GatedMix, slots: listed, packed: packed}, gpu.Params(&mix), s.n, 2*s.K+s.V, o.whole(args.U), o.whole(args.Conv), o.whole(args.Tail), o.whole(args.Mixed),
+		o.listed(args.Slots, args.Documents))
 	rule := s.rule(s.time, max(args.Chunk, 1))
 	if listed && args.Starts != nil {
 		o.dev.Fail(errors.New("webgpu: the gated delta rule: got both slots and starts, want one of them"))
 		return
 	}
-	v, last := variant{kernel: wgsl.GatedRule, slots: listed}, slots
+	v, last := variant{kernel: wgsl.GatedRule, slots: listed, packed: packed}, slots
 	if args.Starts != nil {
-		v, last = variant{kernel: wgsl.GatedRuleKept, keep: true}, o.whole(args.Starts)
+		v, last = variant{kernel: wgsl.GatedRuleKept, keep: true, packed: packed}, o.whole(args.Starts)
 	}
+	a := o.bordered(args.A, args.Documents)
 	o.dispatchGrid(v, gpu.Params(&rule), uint32(ceil(s.v, wgsl.GatedRuleRows)), uint32(s.V), uint32(s.B),
-		o.whole(args.Mixed), o.whole(args.B), o.whole(args.A), o.whole(args.Decay), o.whole(args.Bias), o.whole(args.State), o.whole(args.O), last)
+		o.whole(args.Mixed), o.whole(args.B), a, o.whole(args.Decay), o.whole(args.Bias), o.whole(args.State), o.whole(args.O), last)
 	output := wgsl.GatedOutputParams{
 		N: uint32(s.n), Time: uint32(s.time), Heads: uint32(s.V), Value: uint32(s.v), Channels: uint32(s.channels), Inputs: uint32(s.inputs),
 		Taps: uint32(s.taps), Eps: float32(args.Eps),
@@ -84,10 +86,11 @@ func (o *Ops) gatedDeltaBackward(args *op.GatedDeltaBackward[*Tensor]) {
 	mixed := o.whole(args.Mixed)
 	gates := []*gpu.Buffer{o.whole(args.B), o.whole(args.A), o.whole(args.Decay), o.whole(args.Bias)}
 
-	rule := s.rule(args.Chunk, span)
-	o.dispatchGrid(variant{kernel: wgsl.GatedRuleKept, keep: states != nil, error: true}, gpu.Params(&rule),
+	documents, packed := o.whole(args.Documents), args.Documents != nil
+	rule, marked := s.rule(args.Chunk, span), o.bordered(args.A, args.Documents)
+	o.dispatchGrid(variant{kernel: wgsl.GatedRuleKept, keep: states != nil, error: true, packed: packed}, gpu.Params(&rule),
 		uint32(ceil(s.v, wgsl.GatedRuleRows)), uint32(s.V), uint32(s.B*args.Starts.shape[1]),
-		mixed, gates[0], gates[1], gates[2], gates[3], again, work, states)
+		mixed, gates[0], marked, gates[2], gates[3], again, work, states)
 	if states == nil {
 		states = o.whole(args.Starts)
 	}
@@ -101,20 +104,20 @@ func (o *Ops) gatedDeltaBackward(args *op.GatedDeltaBackward[*Tensor]) {
 		Heads: uint32(s.V), KeyHeads: uint32(s.K), Key: uint32(s.k), Channels: uint32(s.channels),
 		Time: uint32(s.time), Length: uint32(s.time), Span: uint32(span), Keep: uint32(span),
 	}
-	o.dispatchGrid(variant{kernel: wgsl.GatedProducts}, gpu.Params(&pairs), uint32(ceil(s.time, span)), uint32(s.B*s.K), 1,
-		mixed, gates[0], gates[1], gates[2], gates[3], products, known)
+	o.dispatchGrid(variant{kernel: wgsl.GatedProducts, packed: packed}, gpu.Params(&pairs), uint32(ceil(s.time, span)), uint32(s.B*s.K), 1,
+		mixed, gates[0], gates[1], gates[2], gates[3], products, known, documents)
 
 	dstates, dmixed, dgates := o.scratch("gradients of states", tiles*size), o.scratch("gradients of keys, queries, values", s.n*s.channels), o.scratch("gradients of gates", 2*s.n*s.V)
 	o.clear(dstates, 4*tiles*size)
 	back := s.rule(s.time, span)
 	buffers := []*gpu.Buffer{mixed, products, known, states, dstates, work, dmixed, dgates}
-	o.dispatchGrid(variant{kernel: wgsl.GatedReverse}, gpu.Params(&back), uint32(ceil(s.v, wgsl.ScanSlab)), uint32(s.B*s.V), 1, buffers...)
-	o.dispatchGrid(variant{kernel: wgsl.GatedInputs}, gpu.Params(&back), uint32(ceil(s.time, span)), uint32(s.B*s.K), 1, buffers...)
+	o.dispatchGrid(variant{kernel: wgsl.GatedReverse, packed: packed}, gpu.Params(&back), uint32(ceil(s.v, wgsl.ScanSlab)), uint32(s.B*s.V), 1, buffers...)
+	o.dispatchGrid(variant{kernel: wgsl.GatedInputs, packed: packed}, gpu.Params(&back), uint32(ceil(s.time, span)), uint32(s.B*s.K), 1, buffers...)
 	slopes := wgsl.GatedSlopesParams{N: uint32(s.n), Heads: uint32(s.V)}
 	o.each(variant{kernel: wgsl.GatedSlopes}, gpu.Params(&slopes), s.n*s.V, dgates, gates[0], gates[1], gates[2], gates[3], o.whole(args.DB), o.whole(args.DA))
 
 	unmix := s.mix()
-	buffers = []*gpu.Buffer{o.whole(args.U), o.whole(args.Conv), dmixed, o.whole(args.DU)}
-	o.dispatch(variant{kernel: wgsl.GatedUnmix}, gpu.Params(&unmix), s.n, 2*s.K+s.V, buffers...)
-	o.each(variant{kernel: wgsl.GatedConvInputs}, gpu.Params(&unmix), s.n*s.channels, buffers...)
+	buffers = []*gpu.Buffer{o.whole(args.U), o.whole(args.Conv), dmixed, o.whole(args.DU), documents}
+	o.dispatch(variant{kernel: wgsl.GatedUnmix, packed: packed}, gpu.Params(&unmix), s.n, 2*s.K+s.V, buffers...)
+	o.each(variant{kernel: wgsl.GatedConvInputs, packed: packed}, gpu.Params(&unmix), s.n*s.channels, buffers...)
 }

@@ -132,6 +132,7 @@ type variant struct {
 	head         uint32    // room for one of attention, in quads
 	slots        bool      // the sequences have slots of a list
 	split        bool      // keys are taken in parts
+	packed       bool      // they hold several documents
 }
 
 // blockQuads is how many activations, in fours, meet a block of weights.
@@ -150,7 +151,7 @@ func (v variant) consts(workgroup uint32) wgsl.Consts {
 		"FORMAT": uint32(v.format), "BLOCK_QUADS": quads, "TILE_BLOCKS": 256 / quads,
 		"NORM": flag(v.norm), "INT8": flag(v.int8), "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error),
 		"INPUT_QUADS": max(v.input, 1), "DELTA": flag(v.delta), "GROUP": uint32(v.group / groupUnit), "IN_PLACE": flag(v.inPlace),
-		"BLOCK": max(v.block, 1), "ROOM": max(v.block, workgroup), "SOURCE": v.source, "SQUARED": flag(v.squared), "HALF": flag(v.half), "SLOTS": flag(v.slots), "SPLIT": flag(v.split), "QUERIES": max(v.queries, 4), "QUADS": max(v.head, 1), "QUERY_QUADS": max(v.queries, 4) * max(v.head, 1),
+		"BLOCK": max(v.block, 1), "ROOM": max(v.block, workgroup), "SOURCE": v.source, "SQUARED": flag(v.squared), "HALF": flag(v.half), "SLOTS": flag(v.slots), "SPLIT": flag(v.split), "PACKED": flag(v.packed), "QUERIES": max(v.queries, 4), "QUADS": max(v.head, 1), "QUERY_QUADS": max(v.queries, 4) * max(v.head, 1),
 	}
 	if v.inPlace {
 		all["ADD"] = 2

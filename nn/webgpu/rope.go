@@ -25,8 +25,8 @@ func (o *Ops) rope(args *op.RoPE[*Tensor]) {
 	}
 	for i, p := range args.Keys.parts { // slots
 		params.First, params.Count = uint32(p.first), uint32(p.rows)
-		o.dispatch(variant{kernel: wgsl.RoPE, half: args.Keys.format == op.F16, slots: args.Slots != nil}, gpu.Params(&params), n, args.Heads+2*args.KVHeads,
-			o.whole(args.QKV), o.whole(args.QGain), o.whole(args.KGain), o.whole(args.Angles), o.whole(args.Position), p.buffer, args.Values.parts[i].buffer, o.whole(args.Slots))
+		o.dispatch(variant{kernel: wgsl.RoPE, half: args.Keys.format == op.F16, slots: args.Slots != nil, packed: args.Documents != nil}, gpu.Params(&params), n, args.Heads+2*args.KVHeads,
+			o.whole(args.QKV), o.whole(args.QGain), o.whole(args.KGain), o.whole(args.Angles), o.whole(args.Position), p.buffer, args.Values.parts[i].buffer, o.listed(args.Slots, args.Documents))
 	}
 }
 
@@ -47,8 +47,8 @@ func (o *Ops) ropeBackward(args *op.RoPEBackward[*Tensor]) {
 		N: uint32(n), Time: uint32(n / args.Keys.shape[0]), Wide: uint32(wide), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads),
 		Head: uint32(args.Keys.shape[2] / args.KVHeads), Turned: uint32(args.Angles.shape[1]), Normed: normed(args.QGain, args.KGain), Eps: float32(args.Eps),
 	}
-	o.dispatch(variant{kernel: wgsl.RoPEBackward}, gpu.Params(&params), n, args.Heads+args.KVHeads,
-		o.whole(args.DQKV), o.whole(args.Raw), o.whole(args.QGain), o.whole(args.KGain), o.whole(args.Angles), o.whole(args.Position))
+	o.dispatch(variant{kernel: wgsl.RoPEBackward, packed: args.Documents != nil}, gpu.Params(&params), n, args.Heads+args.KVHeads,
+		o.whole(args.DQKV), o.whole(args.Raw), o.whole(args.QGain), o.whole(args.KGain), o.whole(args.Angles), o.whole(args.Position), o.whole(args.Documents))
 }
 
 func (o *Ops) advance(args *op.Advance[*Tensor]) {

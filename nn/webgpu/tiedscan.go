@@ -37,23 +37,26 @@ func (o *Ops) tiedScan(args *op.TiedScan[*Tensor]) {
 		Width: uint32(d), Time: uint32(T), Length: uint32(T), Span: uint32(spanOf(s, starts != nil)), Keep: uint32(s.Chunk),
 		Minibatch: flag(s.Minibatch), Rate: s.Rate,
 	}
-	if T == 1 && starts == nil && d <= maxStepKey {
+	if T == 1 && starts == nil && args.Documents == nil && d <= maxStepKey {
 		rows := 4 * int(o.workgroup) / 16
 		o.dispatchGrid(variant{kernel: wgsl.TiedStep, key: uint32(d), slots: args.Slots != nil}, gpu.Params(&params), uint32(ceil(d, rows)), uint32(B), 1,
 			o.whole(f), nil, nil, o.whole(state), nil, o.whole(z), o.whole(args.Slots))
 		return
 	}
-	o.scanTied(params, B, o.whole(f), o.whole(z), o.whole(state), o.whole(starts), o.whole(args.Slots))
+	v := variant{slots: args.Slots != nil, packed: args.Documents != nil}
+	o.scanTied(v, params, B, o.whole(f), o.whole(z), o.whole(state), o.whole(starts), o.listed(args.Slots, args.Documents))
 }
 
-// scanTied records the scan of `sequences` sequences. Keys and their products stay in scratch memory.
-func (o *Ops) scanTied(p wgsl.TiedScanParams, sequences int, f, z, state, starts, slots *gpu.Buffer) {
+// scanTied records the scan of `sequences` sequences; v says whether slots is a list of slots or documents. Keys and their products
+// stay in scratch memory.
+func (o *Ops) scanTied(v variant, p wgsl.TiedScanParams, sequences int, f, z, state, starts, slots *gpu.Buffer) {
 	d := int(p.Width)
 	n := f.Size() / 4 / d
 	keys, products := o.scratch("keys", n*d), o.scratch("products", n*wgsl.TileTokens)
 	buffers := []*gpu.Buffer{f, keys, products, state, starts, z, slots}
-	o.dispatchGrid(variant{kernel: wgsl.TiedKeys}, gpu.Params(&p), uint32(tiles(int(p.Length), int(p.Span))), uint32(sequences), 1, buffers...)
-	o.dispatchGrid(variant{kernel: wgsl.TiedScan, keep: starts != nil, slots: slots != nil}, gpu.Params(&p), uint32(ceil(d, wgsl.ScanSlab)), uint32(sequences), 1, buffers...)
+	o.dispatchGrid(variant{kernel: wgsl.TiedKeys, packed: v.packed}, gpu.Params(&p), uint32(tiles(int(p.Length), int(p.Span))), uint32(sequences), 1, buffers...)
+	v.kernel, v.keep = wgsl.TiedScan, starts != nil
+	o.dispatchGrid(v, gpu.Params(&p), uint32(ceil(d, wgsl.ScanSlab)), uint32(sequences), 1, buffers...)
 }
 
 // tiedScanBackward runs every chunk forward again from its start, all at once, then the gradient of the state from
@@ -71,7 +74,8 @@ func (o *Ops) tiedScanBackward(args *op.TiedScanBackward[*Tensor]) {
 	}
 	z := o.scratch("predictions", n*d)
 	again, states := o.restart(starts, op.Count(starts.shape), B*ceil(T, span)*d*d, span < s.Chunk)
-	o.scanTied(params, B*chunks, o.whole(f), z, again, states, nil)
+	packed := args.Documents != nil
+	o.scanTied(variant{packed: packed}, params, B*chunks, o.whole(f), z, again, states, o.whole(args.Documents))
 	if states == nil {
 		states = o.whole(starts)
 	}
@@ -80,8 +84,8 @@ func (o *Ops) tiedScanBackward(args *op.TiedScanBackward[*Tensor]) {
 	o.clear(dstates, 4*spans*d*d)
 	params.Length = uint32(T)
 	buffers := []*gpu.Buffer{o.scratch("keys", n*d), o.scratch("products", n*wgsl.TileTokens), z, o.whole(dz), states, dstates, dr, o.whole(df)}
-	o.dispatchGrid(variant{kernel: wgsl.TiedReverse}, gpu.Params(&params), uint32(ceil(d, wgsl.ScanSlab)), uint32(B), 1, buffers...)
-	o.dispatchGrid(variant{kernel: wgsl.TiedInputs}, gpu.Params(&params), uint32(tiles(T, span)), uint32(B), uint32(ceil(d, wgsl.ScanColumns)), buffers...)
+	o.dispatchGrid(variant{kernel: wgsl.TiedReverse, packed: packed}, gpu.Params(&params), uint32(ceil(d, wgsl.ScanSlab)), uint32(B), 1, buffers...)
+	o.dispatchGrid(variant{kernel: wgsl.TiedInputs, packed: packed}, gpu.Params(&params), uint32(tiles(T, span)), uint32(B), uint32(ceil(d, wgsl.ScanColumns)), buffers...)
 	unit := wgsl.UnitParams{N: uint32(n), Width: uint32(d)}
 	o.dispatch(variant{kernel: wgsl.UnitBackward}, gpu.Params(&unit), n, 1, o.whole(f), o.whole(df))
 }

@@ -5,7 +5,7 @@
 The second argument is where they are installed: openai, langchain-openai, lm-eval, schemathesis and openapi-spec-validator by pip
 into a virtual environment, openai by npm. promtool (prometheus) and hey are the system's; what is missing is named. The names
 are of those that are wanted: all, where there are none. In the environment CASES is how many examples schemathesis draws for each
-operation, of which 110 make some 5,000 cases in all, and SEED what they are drawn by."""
+operation, of which 150 make some 5,000 cases in all, and SEED what they are drawn by."""
 
 import json
 import os
@@ -140,7 +140,7 @@ def _():
     log += server.end()
     server = Server("--chat-template", here / "chat.jinja", "--timeout", "1s")  # who draws max_tokens at random may ask for days of text
     said = output(where / "venv" / "bin" / "schemathesis", "--config-file", here / "schemathesis.toml", "run", server.address + "/openapi.json",
-                  "--max-examples", os.environ.get("CASES", "110"), "--seed", os.environ.get("SEED", "1"), cwd=where)
+                  "--max-examples", os.environ.get("CASES", "150"), "--seed", os.environ.get("SEED", "1"), cwd=where)
     print("  schemathesis:", " ".join(re.findall(r"\d+ generated[^\n]*|\d+ (?:test cases|passed)[^\n]*", said)))
 
 

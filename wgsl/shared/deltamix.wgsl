@@ -5,6 +5,11 @@
 #import shared/reduce.wgsl
 #import shared/silu.wgsl
 
+// A sequence is one document.
+fn before_of(row: u32, t: u32) -> u32 {
+    return t;
+}
+
 fn mix_token(row: u32, head: u32, thread: u32) {
     for (var part = 0u; part < 3u; part++) {  // key, query, value
         let first = part * params.width + head * params.head;

@@ -1,6 +1,7 @@
 // The gated delta rule, token by token. Rows of a head's state do not see each other: a team of 16 threads has a row in its
 // registers from the first token to the last, and a workgroup four rows. The importing file binds what is read and written, and
-// has keep_start; STARTS and ERRORS are constants.
+// has keep_start; STARTS, ERRORS and PACKED are constants. With PACKED = 1 nothing of the state goes through where a is RESET, as
+// gateddelta_borders.wgsl has it.
 
 #import shared/silu.wgsl
 #import shared/softplus.wgsl
@@ -73,7 +74,10 @@ fn gated_rows(seq: Sequence, state_of: u32, group: vec3<u32>, thread: u32) {
         for (var l = 0u; l < TEAM; l++) {
             sums += shares[buffer + first + l];
         }
-        let gate = exp(decay[head] * softplus(a[i * params.heads + head] + bias[head]));
+        var gate = exp(decay[head] * softplus(a[i * params.heads + head] + bias[head]));
+        if PACKED == 1u && a[i * params.heads + head] > 1.0e38 {
+            gate = 0.0;
+        }
         let value = mixed[i * params.channels + 2u * params.key_heads * params.key + head * params.value + min(row, params.value - 1u)];
         // S·q after the change is e^g·(S·q) + β·e·(k·q).
         let error = value - gate * sums.x;

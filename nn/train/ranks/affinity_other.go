@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package ranks
 
 // affinity says which cores the system lets this process have, "" where it does not say.
 func affinity() string { return "" }

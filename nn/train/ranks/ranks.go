@@ -1,0 +1,232 @@
+package ranks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"bitgpu/nn/cpu/parallel"
+	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
+	"bitgpu/nn/train/mpi"
+)
+
+var (
+	// ErrElsewhere ends a rank whose error another rank has told.
+	ErrElsewhere = mpi.ErrElsewhere
+	// ErrCount is a number of ranks that no training can have.
+	ErrCount = errors.New("want 1, 2, 4 …, a power of two")
+)
+
+// Options say how a program takes part. All but KeepThreads are needed where a launcher may have started it.
+type Options struct {
+	Stderr      io.Writer               // where rank 0 says why all end
+	Sentence    func(err error) string  // an error as the program words it, in one line
+	ExitCode    func(err error) (n int) // what the program ends with after it
+	GoOn        func() (lines string)   // how to go on with the training, "" where nothing can
+	KeepThreads bool                    // the number of threads was chosen by somebody; else the cores of a host are shared
+}
+
+// Ranks is all processes of a training, as one of them sees it.
+type Ranks struct {
+	train.Group
+	o      Options
+	world  *mpi.World // nil without a launcher
+	watch  *mpi.Watch
+	names  []string // of the ranks, for a user
+	here   int      // ranks on this host
+	ending sync.Once
+}
+
+// known is an error that all ranks know of.
+type known struct{ error }
+
+func (e known) Unwrap() error { return e.error }
+
+// Known marks an error of this rank as one that the others need not be told, because they have ended.
+func Known(err error) error { return known{err} }
+
+// Join joins the ranks of a launcher, if one started this process, and shares the cores of a host among its ranks. The error is
+// [ErrCount] on rank 0 for a number of ranks that cannot be, and [ErrElsewhere] on the others.
+func Join(o Options) (*Ranks, error) {
+	world, err := mpi.Start()
+	if err != nil {
+		return nil, err
+	}
+	r := &Ranks{Group: train.Alone{}, here: 1, o: o}
+	if world == nil {
+		return r, nil
+	}
+	r.Group, r.world = world, world
+	if n := r.Size(); n&(n-1) != 0 { // before ranks tell each other anything
+		world.Close()
+		if !r.Leads() {
+			return nil, ErrElsewhere
+		}
+		return nil, fmt.Errorf("got %d ranks, %w", n, ErrCount)
+	}
+	where, err := train.GatherText(r, world.Host()+" "+affinity())
+	if err != nil {
+		return nil, err
+	}
+	hosts, sharing := map[string]int{}, 0
+	for rank, w := range where {
+		host, _, _ := strings.Cut(w, " ")
+		hosts[host]++
+		r.names = append(r.names, fmt.Sprintf("rank %d of %d on %s", rank, r.Size(), host))
+		if w == where[r.Rank()] {
+			sharing++
+		}
+	}
+	r.here = hosts[world.Host()]
+	if !o.KeepThreads {
+		n := max(runtime.GOMAXPROCS(0)/sharing, 1)
+		runtime.GOMAXPROCS(n)
+		parallel.SetWorkers(n)
+	}
+	return r, nil
+}
+
+// Watch begins to notice the end of other ranks, which ends this one. It is called by all ranks at the same place.
+func (r *Ranks) Watch() error {
+	if r.world == nil {
+		return nil
+	}
+	var err error
+	name := fmt.Sprintf("%s (process %d)", r.names[r.Rank()], os.Getpid())
+	r.watch, err = mpi.NewWatch(r, name, r.lost)
+	return err
+}
+
+// Leads says whether this is the rank that writes and reports.
+func (r *Ranks) Leads() bool { return r.Rank() == 0 }
+
+// Launched says whether a launcher started this process, perhaps as the only rank.
+func (r *Ranks) Launched() bool { return r.world != nil }
+
+// Here is how many ranks this host has, and which of them this is.
+func (r *Ranks) Here() (n, rank int) {
+	if r.world == nil {
+		return r.here, 0
+	}
+	return r.here, r.world.LocalRank()
+}
+
+// Share leaves each rank of a host its part of the memory, and tells the device of the group.
+func (r *Ranks) Share(d *device.Device) {
+	d.Group = r.Group
+	if d.Room < math.MaxInt64 {
+		d.Room /= int64(r.here)
+	}
+}
+
+// Describe says in a line how many ranks share a step, and nothing where there is one.
+func (r *Ranks) Describe(s train.Shape) string {
+	if r.Size() == 1 {
+		return ""
+	}
+	return fmt.Sprintf("%d ranks, %d a host, each with %d of the %d shards of a step\n", r.Size(), r.here, s.Shards/r.Size(), s.Shards)
+}
+
+// Agree gives an error on every rank where one has one: on rank 0 with its words, on the others [ErrElsewhere].
+func (r *Ranks) Agree(err error) error {
+	if r.Size() == 1 {
+		return err
+	}
+	text := ""
+	if err != nil {
+		text = "error: " + r.o.Sentence(err)
+	}
+	all, failed := train.GatherText(r, text)
+	if failed != nil {
+		return failed
+	}
+	for rank, text := range all {
+		switch {
+		case text == "":
+		case !r.Leads():
+			return known{ErrElsewhere}
+		case rank == 0:
+			return known{err}
+		default:
+			return known{fmt.Errorf("%s: %s", r.names[rank], strings.TrimPrefix(text, "error: "))}
+		}
+	}
+	return nil
+}
+
+// InTurn runs a function on rank 0, which may write files that the others then read, and after that on the others.
+func (r *Ranks) InTurn(do func() error) error {
+	var err error
+	if r.Leads() {
+		err = do()
+	}
+	if err := r.Agree(err); err != nil || r.Size() == 1 {
+		return err
+	}
+	if !r.Leads() {
+		err = do()
+	}
+	return r.Agree(err)
+}
+
+// End leaves the group with the outcome of the program, or ends all of it where the others do not know.
+func (r *Ranks) End(err error) error {
+	if r.world == nil {
+		return err
+	}
+	if r.watch == nil {
+		r.abort(err, r.o.ExitCode(err)) // the group is broken already
+	}
+	var shared known
+	switch {
+	case err == nil, r.Size() == 1, errors.As(err, &shared), errors.Is(err, context.Canceled):
+	case train.Everywhere(err):
+		if !r.Leads() {
+			err = ErrElsewhere
+		}
+	case !r.Leads() && r.watch.Tell(err):
+		time.Sleep(10 * time.Second) // rank 0 ends all
+		r.world.Abort(r.o.ExitCode(err))
+	case r.Leads():
+		r.abort(err, r.o.ExitCode(err))
+	default:
+		r.abort(fmt.Errorf("%s: %w", r.names[r.Rank()], err), r.o.ExitCode(err))
+	}
+	r.watch.Close()
+	r.world.Close()
+	return err
+}
+
+// lost ends all ranks because one has ended: rank 0 says which one and how to go on, or rank 1 if it was rank 0 that ended.
+func (r *Ranks) lost(who, why string) {
+	err := fmt.Errorf("%s: %s", who, why)
+	if why == "" {
+		err = fmt.Errorf("%s: has ended before the training, and all others with it", who)
+	}
+	code := r.o.ExitCode(err)
+	if r.Rank() > 1 {
+		time.Sleep(time.Second) // so that the others can
+		r.world.Abort(code)
+	}
+	r.abort(err, code)
+}
+
+// abort says why, and ends all ranks. What happens to the others then is not told.
+func (r *Ranks) abort(err error, code int) {
+	r.ending.Do(func() {
+		io.WriteString(r.o.Stderr, fmt.Sprintf("bitgpu: %s\n", r.o.Sentence(err))+r.o.GoOn())
+		if r.watch != nil {
+			r.watch.Close() // the others need not tell that this one ends
+		}
+		r.world.Abort(code)
+	})
+	select {} // another goroutine ends the process
+}
