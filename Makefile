@@ -132,7 +132,7 @@ test-mpi: packages-mpi ## training on several ranks under mpirun, KILLS=50 for t
 	@mkdir -p bin
 	$(GO) vet -tags mpi ./nn/train/mpi ./cmd/bitgpu
 	$(GO) test -tags mpi ./nn/train/mpi
-	BITGPU_KILLS=$(KILLS) $(GO) run ./internal/testsum -tags mpi -timeout 60m ./cmd/bitgpu -run MPI
+	BITGPU_KILLS=$(KILLS) $(GO) run ./internal/testsum -tags mpi -timeout 3h ./cmd/bitgpu -run MPI
 
 # Latency and bandwidth between two ranks of this machine, by TCP over loopback: as it is, and, where namespaces can be made, as slow
 # as DELAY and RATE say.

@@ -203,8 +203,8 @@ fn learn(row: u32, count: u32, head: u32, slab: u32, W: u32, thread: u32) {
         }
         for (var i = 0u; i < min(SLAB, c - slab); i++) {
             let e = i * TILE_QUADS;
-            state[W + i * c + j] = select(0.0, state[W + i * c + j], kept) + dot(error_tile[e], k[0]) + dot(error_tile[e + 1u], k[1]) +
-                dot(error_tile[e + 2u], k[2]) + dot(error_tile[e + 3u], k[3]);
+            state[W + i * c + j] = select(0.0, state[W + i * c + j], kept) + (dot(error_tile[e], k[0]) + dot(error_tile[e + 1u], k[1]) +
+                dot(error_tile[e + 2u], k[2]) + dot(error_tile[e + 3u], k[3]));
         }
     }
 }

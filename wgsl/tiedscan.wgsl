@@ -193,8 +193,8 @@ fn learn(row: u32, count: u32, slab: u32, W: u32, thread: u32) {
         }
         for (var i = 0u; i < rows; i++) {
             let e = i * QUADS;
-            state[W + i * d + j] = select(0.0, state[W + i * d + j], kept) + dot(errors[e], x[0]) + dot(errors[e + 1u], x[1]) +
-                dot(errors[e + 2u], x[2]) + dot(errors[e + 3u], x[3]);
+            state[W + i * d + j] = select(0.0, state[W + i * d + j], kept) + (dot(errors[e], x[0]) + dot(errors[e + 1u], x[1]) +
+                dot(errors[e + 2u], x[2]) + dot(errors[e + 3u], x[3]));
         }
     }
 }
