@@ -29,7 +29,7 @@ func openLoRA(c Config, files []loraFile) (*nn.Adapter, error) {
 	for _, f := range files {
 		a, err := peft.Load(f.path, c)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("lora: %w", err)
 		}
 		w, err := a.Times(f.weight)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"syscall"
 
 	"bitgpu"
 	"bitgpu/io/chat"
@@ -104,6 +105,8 @@ func asAPIError(ctx context.Context, err error) *apiError {
 		return &apiError{status: http.StatusUnprocessableEntity, code: "not_finite", message: err.Error()}
 	case errors.Is(err, bitgpu.ErrClosed):
 		return unavailable("closing", "the server is closing")
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return unavailable("disk_full", "the memory could not be kept: there is no space left on the server's disk")
 	case errors.Is(err, fs.ErrNotExist):
 		return notFound("not_found", "it is not there any more")
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -328,5 +329,15 @@ func TestBrokenBodies(t *testing.T) {
 	}
 	if got := c.text(`{"prompt":"a","max_tokens":1,"temperature":0}`); got == "" {
 		t.Error("nothing goes on after a broken body")
+	}
+}
+
+// A full disk is no mistake of the server, whose log alone would have it.
+func TestFullDisk(t *testing.T) {
+	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		e := asAPIError(t.Context(), fmt.Errorf("x.memory: cannot be written: %w", cause))
+		if e.status != http.StatusServiceUnavailable || e.code != "disk_full" || strings.Contains(e.message, "x.memory") {
+			t.Errorf("got %d %s: %s", e.status, e.code, e.message)
+		}
 	}
 }

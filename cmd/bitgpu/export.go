@@ -50,7 +50,7 @@ func exportAction(c *cli.Context) error {
 	if !public.IsGGUF(to) {
 		var err error
 		if form, err = storage.CheckTarget(to); err != nil {
-			return usagef("export: -o %v", err)
+			return usagef("export: -o %s: want a name that ends in .bitt or .gguf, or a directory, with a / at its end if it is new", to)
 		}
 		if layout.Type != "" {
 			return usagef("export: --type: got %q, which is for files that end in .gguf", layout.Type)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -105,12 +106,16 @@ type adaptation struct {
 	filled  string // how conversations fill rows
 	out     string
 	resume  func(train.AdapterTrainer) error // nil of a new training
+	unmake  func()                           // takes away the directory of out where nothing was written into it; may be nil
 }
 
 // learnOn is the training on one of the ranks.
 func learnOn(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
 	var l adaptation
 	err := l.read(ctx, c, r)
+	if l.unmake != nil {
+		defer l.unmake()
+	}
 	if l.model != nil {
 		defer l.model.Close()
 	}
@@ -140,7 +145,8 @@ func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks.Ranks) e
 	}
 	l.out = adapterPath(c)
 	if r.Leads() {
-		if err := checkAdapterPath(l.out); err != nil {
+		var err error
+		if l.unmake, err = checkAdapterPath(l.out); err != nil {
 			return err
 		}
 	}
@@ -174,7 +180,11 @@ func (l *adaptation) read(ctx context.Context, c *cli.Context, r *ranks.Ranks) e
 	}
 	switch {
 	case c.Bool("resume"):
-		if l.config.Adapter, o, l.resume, err = train.OpenAdaptation(l.out+stateSuffix, l.config, l.tokens, l.marks); err != nil {
+		l.config.Adapter, o, l.resume, err = train.OpenAdaptation(l.out+stateSuffix, l.config, l.tokens, l.marks)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("--resume: there is no %s, the training that was stopped; without --resume one begins", l.out+stateSuffix)
+		}
+		if err != nil {
 			return flagError("resume", err)
 		}
 	case c.IsSet("lora"):
@@ -261,24 +271,25 @@ func checkLearn(c *cli.Context, o train.AdaptOptions) error {
 	return nil
 }
 
-// checkAdapterPath refuses at once what could not be saved at the end.
-func checkAdapterPath(out string) error {
-	file := out
+// checkAdapterPath refuses at once what could not be saved at the end. A directory that it makes is taken away by unmake, unless
+// something was written into it.
+func checkAdapterPath(out string) (unmake func(), err error) {
+	file, unmake := out, func() {}
 	if !peft.Lone(out) {
-		if err := os.MkdirAll(out, 0o777); err != nil {
-			return flagError("output", err)
+		if unmake, err = atomicfile.MakeDir(out); err != nil {
+			return nil, flagError("output", err)
 		}
 		file = filepath.Join(out, peft.ModelName)
 	}
 	for _, path := range []string{file, out + stateSuffix} {
 		if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
-			return fmt.Errorf("--output %s: there is no directory %s to save it in", out, filepath.Dir(path))
+			return unmake, fmt.Errorf("--output %s: there is no directory %s to save it in", out, filepath.Dir(path))
 		}
 		if err := atomicfile.Check(path); err != nil {
-			return flagError("output", err)
+			return unmake, flagError("output", err)
 		}
 	}
-	return nil
+	return unmake, nil
 }
 
 // learnTokens are those of all texts, with a token that ends a text before each document where the model has one.

@@ -165,7 +165,7 @@ func (p *learnProgress) step(done, steps int, loss float64, left time.Duration) 
 		text = fmt.Sprintf("step %d/%d  loss %.4f  %v left", done, steps, p.loss, left.Round(time.Second))
 	}
 	if p.line != nil {
-		p.last = bar(done, max(steps, done)) + text
+		p.last = p.line.withBar(done, max(steps, done), text)
 		p.line.show(p.last)
 		return
 	}

@@ -156,3 +156,21 @@ func TestLearnOnAFullDisk(t *testing.T) {
 		t.Error("another adapter was written")
 	}
 }
+
+// What --resume lacks, and an adapter that is not there, is said in words for a user, and a refused line leaves no directory behind.
+func TestLearnSaysWhatIsMissing(t *testing.T) {
+	text, dir, m := proverbs(t), t.TempDir(), model("d32-delta")
+	out := filepath.Join(dir, "new")
+	refuse(t, exitError, bitgpuRun("", "learn", "-m", m, "--text", text, "-o", out, "--resume"), "--resume: there is no "+out+stateSuffix+", the training that was stopped")
+	refuse(t, exitError, bitgpuRun("", "learn", "-m", m, "--text", filepath.Join(dir, "none.txt"), "-o", out), "none.txt: no such file or directory")
+	if exists(out) {
+		t.Error("a refused line has left its directory")
+	}
+	none := filepath.Join(dir, "none.safetensors")
+	refuse(t, exitError, bitgpuRun("", "run", "-m", m, "-p", "x", "--lora", none), "bitgpu: --lora: "+none+": no such file or directory")
+	lone := filepath.Join(dir, "lone.safetensors")
+	if err := safetensors.WriteFile(lone, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, exitError, bitgpuRun("", "run", "-m", m, "-p", "x", "--lora", lone), "bitgpu: --lora: "+lone+": got no adapter_config.json in it or beside it")
+}

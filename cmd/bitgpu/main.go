@@ -12,12 +12,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"runtime"
 	"strings"
 
 	"bitgpu"
+	"bitgpu/internal/jsonwords"
 	"bitgpu/internal/version"
 	"bitgpu/io/regular"
 	"bitgpu/nn/train/ranks"
@@ -85,12 +87,31 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // formats are the packages that a message from a file passes through, outermost first.
 var formats = regexp.MustCompile(`^(modeldir: |bitt: |memory: )+(bitt: |safetensors: )`)
 
-// sentence is an error in one line, which begins with the innermost of the formats that it passed through.
+// sentence is an error in one line, which begins with the innermost of the formats that it passed through. It has neither the system's
+// names of what failed nor Go's types.
 func sentence(err error) string {
-	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
+	text := err.Error()
+	var path *fs.PathError
+	if errors.As(err, &path) && path.Path != "" {
+		text = strings.ReplaceAll(text, path.Error(), path.Path+": "+path.Err.Error())
+	}
+	text = strings.ReplaceAll(strings.TrimSpace(jsonwords.Plain(text)), "\n", "; ")
 	text = strings.NewReplacer(".; ", "; ", ".: ", ": ").Replace(text) // errors of Windows end with a full stop
-	return strings.TrimPrefix(formats.ReplaceAllString(text, "$2"), "modeldir: ")
+	text = strings.TrimPrefix(formats.ReplaceAllString(text, "$2"), "modeldir: ")
+	if rest, ok := strings.CutPrefix(text, "lora: "); ok {
+		text = flagError("lora", errors.New(rest)).Error()
+	}
+	if errors.Is(err, bitgpu.ErrOption) {
+		text = optionName.ReplaceAllStringFunc(strings.Replace(text, bitgpu.ErrOption.Error()+": ", "", 1), func(name string) string { return optionFlags[name] })
+	}
+	return text
 }
+
+// optionFlags are the flags in whose place the library names an option of its own.
+var optionFlags = map[string]string{"temperature: ": "--temp: ", "cache: ": "--kv: ", "activations: ": "--activations: ", "cache or activations: ": "--kv or --activations: "}
+
+// optionName finds such an option in a message.
+var optionName = regexp.MustCompile(`\b(temperature|cache or activations|cache|activations): `)
 
 func exitCode(err error) int {
 	var usage usageError

@@ -2,18 +2,20 @@ package main
 
 import (
 	"flag"
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 )
 
-// decimalFlags has flags of whole numbers read 010 as ten. The standard library takes it for octal, and refuses 08, but
-// a loop over "seq -w" means tens.
+// decimalFlags has flags of numbers read them as people write them. The standard library takes 010 for octal and refuses 08, where
+// a loop over "seq -w" means tens, and takes 1_0 and 0x1p3.
 func decimalFlags(flags []cli.Flag) {
 	for i, f := range flags {
 		switch f.(type) {
-		case *cli.IntFlag, *cli.Uint64Flag:
+		case *cli.IntFlag, *cli.Uint64Flag, *cli.Float64Flag:
 			flags[i] = decimalFlag{f.(valueFlag)}
 		}
 	}
@@ -30,13 +32,37 @@ type valueFlag interface {
 
 type decimalFlag struct{ valueFlag }
 
+// real says whether the flag takes numbers with a fraction.
+func (f decimalFlag) real() bool {
+	_, ok := f.valueFlag.(*cli.Float64Flag)
+	return ok
+}
+
+// takes says what the flag takes in place of what it got.
+func (f decimalFlag) takes(got string) string {
+	switch f.valueFlag.(type) {
+	case *cli.Float64Flag:
+		return "a number"
+	case *cli.Uint64Flag:
+		return fmt.Sprintf("a whole number from 0 to %d", uint64(math.MaxUint64))
+	}
+	if strings.Trim(got, "-+0123456789") == "" {
+		return fmt.Sprintf("a whole number of at most %d", math.MaxInt)
+	}
+	return "a whole number"
+}
+
 func (f decimalFlag) Apply(set *flag.FlagSet) error {
 	if err := f.valueFlag.Apply(set); err != nil {
 		return err
 	}
 	for _, name := range f.Names() {
 		known := set.Lookup(name)
-		known.Value = decimal{known.Value.(flag.Getter)}
+		if f.real() {
+			known.Value = decimalReal{known.Value.(flag.Getter)}
+		} else {
+			known.Value = decimal{known.Value.(flag.Getter)}
+		}
 	}
 	return nil
 }
@@ -54,4 +80,14 @@ func (d decimal) Set(text string) error {
 		digits = "0"
 	}
 	return d.Getter.Set(sign + digits)
+}
+
+// decimalReal is a number that is written without a base.
+type decimalReal struct{ flag.Getter }
+
+func (d decimalReal) Set(text string) error {
+	if strings.ContainsAny(text, "_xX") {
+		return strconv.ErrSyntax
+	}
+	return d.Getter.Set(text)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// Every flag of whole numbers reads decimals, whatever zeros they begin with, and nothing else.
-func TestWholeNumbersAreDecimal(t *testing.T) {
+// Every flag of numbers reads decimals, whatever zeros they begin with, and nothing else.
+func TestNumbersAreDecimal(t *testing.T) {
 	defer restoreThreads(runtime.GOMAXPROCS(0))
 	app := newApp(nil, nil, nil)
 	tried := 0
@@ -18,14 +18,18 @@ func TestWholeNumbersAreDecimal(t *testing.T) {
 		for _, f := range command.Flags {
 			if _, decimal := f.(decimalFlag); !decimal {
 				switch f.(type) {
-				case *cli.StringFlag, *cli.StringSliceFlag, *cli.BoolFlag, *cli.Float64Flag, *cli.DurationFlag: // a duration is decimal
+				case *cli.StringFlag, *cli.StringSliceFlag, *cli.BoolFlag, *cli.DurationFlag: // a duration is decimal
 				default:
 					t.Errorf("%s %s: a %T, does it read 010 as ten?", command.Name, f.Names()[0], f)
 				}
 				continue
 			}
 			tried++
-			for text, want := range map[string]any{"010": 10, "08": 8, "0": 0, "000": 0, "7": 7, "0x10": nil, "1_0": nil, "": nil, "1.5": nil, "+-3": nil} {
+			wanted := map[string]any{"010": 10, "08": 8, "0": 0, "000": 0, "7": 7, "0x10": nil, "1_0": nil, "": nil, "1.5": nil, "+-3": nil}
+			if f.(decimalFlag).real() {
+				wanted = map[string]any{"010": 10., "08.5": 8.5, "0": 0., "1e2": 100., "-1": -1., "0x1p3": nil, "1_0": nil, "": nil, "x": nil}
+			}
+			for text, want := range wanted {
 				if want == 0 && f.Names()[0] == "threads" {
 					continue
 				}
@@ -52,6 +56,9 @@ func TestWholeNumbersAreDecimal(t *testing.T) {
 		t.Errorf("got %+v, want %+v", a, b)
 	}
 	refuse(t, exitUsage, bitgpuRun("", "run", "-p", "x", "-n", "0x10"), `run: -n: got "0x10", want a whole number`)
+	refuse(t, exitUsage, bitgpuRun("", "run", "-p", "x", "--temp", "1_0"), `run: --temp: got "1_0", want a number`)
+	refuse(t, exitUsage, bitgpuRun("", "run", "-p", "x", "--seed", "-1"), `run: --seed: got "-1", want a whole number from 0 to 18446744073709551615`)
+	refuse(t, exitUsage, bitgpuRun("", "run", "-p", "x", "-n", "99999999999999999999"), `got "99999999999999999999", want a whole number of at most 9223372036854775807`)
 }
 
 func TestShellWord(t *testing.T) {

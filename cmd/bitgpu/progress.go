@@ -60,10 +60,7 @@ func (p *progress) Progress(lines []train.Metric) {
 	}
 	text += fmt.Sprintf("  %v left  %.0f tokens/s  lr %.2e", left, last.TokensPerSecond, last.LR)
 	if p.line != nil {
-		p.last = bar(done, p.total) + text
-		if p.line.width() <= len(p.last) {
-			p.last = text
-		}
+		p.last = p.line.withBar(done, p.total, text)
 		if validation != "" {
 			p.note("step %d:%s", done, validation)
 		}
@@ -128,6 +125,14 @@ func (p *progress) wrote(err error) {
 		p.board = nil
 		p.Warned(fmt.Errorf("--tensorboard: %w; nothing more is written there", err))
 	}
+}
+
+// withBar puts a bar before a text where the line has room for both.
+func (l *statusLine) withBar(done, total int, text string) string {
+	if both := bar(done, total) + text; len(both) < l.width() {
+		return both
+	}
+	return text
 }
 
 // bar is a picture of how much is done.

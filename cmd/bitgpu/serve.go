@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"bitgpu/demo"
@@ -90,6 +92,9 @@ func serveAction(c *cli.Context) error {
 		}
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.String("host"), strconv.Itoa(c.Int("port"))))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("serve: --port: %d is taken by another program; --port N takes another, 0 any that is free", c.Int("port"))
+	}
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
@@ -217,6 +222,12 @@ func checkTLS(c *cli.Context) error {
 				return err
 			}
 		}
+	}
+	if !c.IsSet("tls-cert") {
+		return nil
+	}
+	if _, err := tls.LoadX509KeyPair(c.String("tls-cert"), c.String("tls-key")); err != nil {
+		return fmt.Errorf("--tls-cert %s, --tls-key %s: %s", c.String("tls-cert"), c.String("tls-key"), strings.TrimPrefix(err.Error(), "tls: "))
 	}
 	return nil
 }

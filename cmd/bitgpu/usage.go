@@ -30,7 +30,7 @@ type flagged struct {
 func flagError(flag string, err error) error { return flagged{flag, err} }
 
 func (e flagged) Error() string {
-	text := strings.TrimPrefix(e.err.Error(), "corpus: ")
+	text := strings.TrimPrefix(strings.TrimPrefix(e.err.Error(), "corpus: "), "safetensors: ")
 	if path, ok := e.err.(*fs.PathError); ok {
 		text = fmt.Sprintf("%s: %v", path.Path, path.Err)
 	}
@@ -80,24 +80,22 @@ func refuseFlags(c *cli.Context, err error, _ bool) error {
 			message += suggestFlag(flags, m[1])
 		}
 	} else if m := invalidFlag.FindStringSubmatch(message); m != nil {
-		message = fmt.Sprintf("%s: got %s, want %s", dashes(m[2]), m[1], takenBy(flags, m[2]))
+		message = fmt.Sprintf("%s: got %s, want %s", dashes(m[2]), m[1], takenBy(flags, m[2], m[1]))
 	} else if m := emptyFlag.FindStringSubmatch(message); m != nil {
 		message = dashes(m[1]) + " needs a value"
 	}
 	return usagef("%s%s", where, message)
 }
 
-// takenBy says what a flag takes.
-func takenBy(flags []cli.Flag, name string) string {
+// takenBy says what a flag takes in place of what it got, which is quoted.
+func takenBy(flags []cli.Flag, name, got string) string {
 	for _, f := range flags {
 		if !slices.Contains(f.Names(), name) {
 			continue
 		}
-		switch f.(type) {
+		switch f := f.(type) {
 		case decimalFlag:
-			return "a whole number"
-		case *cli.Float64Flag:
-			return "a number"
+			return f.takes(strings.Trim(got, `"`))
 		case *cli.DurationFlag:
 			return "a time such as 30s or 5m"
 		case *cli.BoolFlag:

@@ -28,6 +28,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/demo"
+	"bitgpu/internal/jsonwords"
 	"bitgpu/internal/version"
 	"bitgpu/nn"
 )
@@ -41,7 +42,7 @@ var errArgument = errors.New("invalid argument")
 func report(message **C.char, f func() error) C.bitgpu_status {
 	err := safely(f)
 	if err != nil && message != nil {
-		*message = C.CString(err.Error())
+		*message = C.CString(jsonwords.Plain(err.Error()))
 	}
 	return status(err)
 }

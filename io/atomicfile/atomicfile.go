@@ -70,7 +70,7 @@ func create(path, name string) (*File, error) {
 	case err == nil && info.IsDir():
 		return nil, fmt.Errorf("%s: is a directory, a file was to be written", name)
 	case err == nil && !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: is not a regular file (%s) and cannot be replaced", name, info.Mode().Type())
+		return nil, fmt.Errorf("%s: is not a regular file (%s) and cannot be replaced", name, regular.Kind(info.Mode()))
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, describe(name, err)
 	}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"bitgpu/io/internal/jsonscan"
+	"bitgpu/io/regular"
 )
 
 // maxConfig limits tokenizer_config.json, which lists all added tokens.
@@ -75,16 +75,14 @@ func SourceFromDir(dir string) (Source, error) {
 
 // readFile reads a regular file of at most limit bytes.
 func readFile(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
+	info, err := regular.Check(path)
 	switch {
 	case err != nil:
 		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: got %v, want a regular file", path, info.Mode().Type())
 	case info.Size() > limit:
 		return nil, fmt.Errorf("%s: got %d bytes, want at most %d", path, info.Size(), limit)
 	}
-	return os.ReadFile(path)
+	return regular.ReadFile(path)
 }
 
 // FromConfig loads the chat template from the bytes of tokenizer_config.json and chat_template.jinja, either of which

@@ -50,6 +50,9 @@ func ParseMode(name string) (Mode, error) {
 // MaxDocument is the longest document in bytes; it bounds what a hostile compressed file can take in memory.
 const MaxDocument = 128 << 20
 
+// MaxRecord is the longest record that is given whole, in bytes: a conversation takes many times as much while it is rendered.
+const MaxRecord = 16 << 20
+
 // InValidation says whether a document belongs to the validation part when that is to be the given share of all
 // documents, 0 to 1. A document that is in at one ratio is in at every larger one.
 func InValidation(doc string, ratio float64) bool {

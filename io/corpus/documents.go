@@ -117,7 +117,11 @@ func readFile(path string, o Options, emit func(string) bool) error {
 		return cause(err)
 	}
 	defer file.Close()
-	return readStream(file, path, o, MaxDocument, emit)
+	limit := MaxDocument
+	if o.Records {
+		limit = MaxRecord
+	}
+	return readStream(file, path, o, limit, emit)
 }
 
 func readStream(stream io.Reader, path string, o Options, limit int, emit func(string) bool) error {

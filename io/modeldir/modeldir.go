@@ -75,7 +75,7 @@ func Open(path string) (*Model, error) { return OpenDescribed(path, nil) }
 func OpenDescribed(path string, config json.RawMessage) (*Model, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("modeldir: %s: %w, want a model directory, a .bitt or a .safetensors file", path, regular.Cause(err))
+		return nil, fmt.Errorf("modeldir: %s: %w, want a model directory, a .bitt, a .safetensors or a GGUF file", path, regular.Cause(err))
 	}
 	beside := filepath.Dir(path)
 	if info.IsDir() {
@@ -239,7 +239,10 @@ func recognize(path string) (Form, error) {
 	if err != nil {
 		return 0, err
 	}
-	const want = "a .bitt or a .safetensors file"
+	const (
+		own  = "a .bitt or a .safetensors file"
+		want = "a .bitt, a .safetensors or a GGUF file"
+	)
 	if len(head) == 0 {
 		return 0, fmt.Errorf("an empty file, want %s", want)
 	}
@@ -251,7 +254,7 @@ func recognize(path string) (Form, error) {
 	for _, f := range foreign {
 		// Two bytes may as well be the length of a safetensors header.
 		if bytes.HasPrefix(head, []byte(f.magic)) && !(tensors && len(f.magic) == 2) {
-			return 0, fmt.Errorf("%s, want %s", f.say, want)
+			return 0, fmt.Errorf("%s, want %s", f.say, own)
 		}
 	}
 	if tensors {

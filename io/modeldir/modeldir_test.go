@@ -187,7 +187,7 @@ func TestFileRefusals(t *testing.T) {
 	dir := t.TempDir()
 	length := func(n uint64) string { return string(binary.LittleEndian.AppendUint64(nil, n)) }
 	cases := []struct{ name, content, want string }{
-		{"empty", "", "an empty file, want a .bitt or a .safetensors file"},
+		{"empty", "", "an empty file, want a .bitt, a .safetensors or a GGUF file"},
 		{"text", "hello", `begins with "hello", which no model does`},
 		{"gguf", "GGUF\x03\x00\x00\x00{\x00", "is a GGUF file of llama.cpp, want a .bitt or a .safetensors file"},
 		{"pt", "PK\x03\x04rest", "is a ZIP archive, as PyTorch writes"},
@@ -211,7 +211,7 @@ func TestFileRefusals(t *testing.T) {
 	_, err := Open(os.DevNull)
 	wantError(t, err, "is not a regular file")
 	_, err = Open(filepath.Join(dir, "absent"))
-	wantError(t, err, "absent: no such file or directory, want a model directory, a .bitt or a .safetensors file")
+	wantError(t, err, "absent: no such file or directory, want a model directory, a .bitt, a .safetensors or a GGUF file")
 	lone := write(t, filepath.Join(dir, "lone", "model.safetensors"), encoded(t))
 	_, err = Open(lone)
 	wantError(t, err, lone+": a safetensors file needs its config.json beside it, none found in "+filepath.Dir(lone))

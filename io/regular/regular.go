@@ -43,12 +43,13 @@ func check(path string, info fs.FileInfo) error {
 	case info.IsDir():
 		return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("is a directory, a file was expected")}
 	case !info.Mode().IsRegular():
-		return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("is not a regular file (%s)", kind(info.Mode()))}
+		return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("is not a regular file (%s)", Kind(info.Mode()))}
 	}
 	return nil
 }
 
-func kind(mode fs.FileMode) string {
+// Kind says in words what a file is that is neither regular nor a directory.
+func Kind(mode fs.FileMode) string {
 	switch {
 	case mode&fs.ModeNamedPipe != 0:
 		return "a pipe"

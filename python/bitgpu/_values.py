@@ -62,7 +62,7 @@ def adapters(lora: Union[Path, Sequence[Path], Mapping[Path, float]]) -> List[Di
     if not isinstance(lora, Iterable):
         raise TypeError(f"lora: got {lora!r}, want a path, several, or a dict of each path's weight")
     weights = lora if isinstance(lora, Mapping) else {path: 1.0 for path in lora}
-    all_of_them = [{"path": os.fsdecode(encode_path(path)), "weight": real("lora", weight)} for path, weight in weights.items()]
+    all_of_them: List[Dict[str, Any]] = [{"path": os.fsdecode(encode_path(path)), "weight": real("lora", weight)} for path, weight in weights.items()]
     for adapter in all_of_them:
         if not math.isfinite(adapter["weight"]):
             raise ValueError(f"lora: got the weight {adapter['weight']!r}, want a finite number")

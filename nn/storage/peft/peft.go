@@ -11,7 +11,9 @@
 package peft
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -107,8 +109,12 @@ func configOf(file *safetensors.File, name string, isDir bool) (*settings, error
 	data := []byte(text)
 	if isDir || !inside {
 		var err error
-		if data, err = regular.ReadFile(filepath.Join(filepath.Dir(name), ConfigName)); err != nil {
-			return nil, fmt.Errorf("%s: got no %s in it or beside it, want one: it says the rank and α of the adapter (%w)", name, ConfigName, err)
+		data, err = regular.ReadFile(filepath.Join(filepath.Dir(name), ConfigName))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s: got no %s in it or beside it, want one: it says the rank and α of the adapter", name, ConfigName)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	s, err := parseConfig(data)
@@ -165,7 +171,7 @@ func read(file *safetensors.File, s *settings, c nn.Config) ([]matrix, error) {
 // numbers are those of a tensor (rows, cols).
 func numbers(t safetensors.Tensor, name string, rows, cols int) ([]float32, error) {
 	if len(t.Shape) != 2 || t.Shape[0] != rows || t.Shape[1] != cols {
-		return nil, fmt.Errorf("%.100s: got the shape %s, want (%d, %d)", name, safetensors.FormatShape(t.Shape), rows, cols)
+		return nil, fmt.Errorf("%.100s: got the shape %s, want (%d, %d), as the model has; the adapter is one of another", name, safetensors.FormatShape(t.Shape), rows, cols)
 	}
 	v, err := t.Float32s()
 	if err != nil {

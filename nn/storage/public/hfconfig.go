@@ -94,8 +94,21 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 		return nil, nil, fmt.Errorf("architectures: got %q (model_type %q), want one of %s", c.Architectures, c.ModelType, strings.Join(hfFamilies, ", "))
 	}
 	family := c.Architectures[i]
+	if family == "BitNetForCausalLM" { // the defaults of its class in transformers
+		eps, theta := 1e-5, 500_000.0
+		c = hfConfig{Activation: "relu2", Eps: &eps, Theta: &theta}
+		if err := json.Unmarshal(data, &c); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := refuseEmpty(data); err != nil {
+		return nil, nil, err
+	}
 	if c.Text != nil { // its keys win
 		if err := json.Unmarshal(c.Text, &c); err != nil {
+			return nil, nil, fmt.Errorf("text_config: %w", err)
+		}
+		if err := refuseEmpty(c.Text); err != nil {
 			return nil, nil, fmt.Errorf("text_config: %w", err)
 		}
 	}
@@ -145,6 +158,20 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 		return nil, nil, err
 	}
 	return d, &c, nil
+}
+
+// refuseEmpty refuses keys that are there without a value where transformers does, which would be taken for missing ones.
+func refuseEmpty(config []byte) error {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(config, &keys); err != nil {
+		return err
+	}
+	for key, want := range map[string]string{"hidden_act": "silu or relu2", "rms_norm_eps": "a number"} {
+		if value := string(keys[key]); value == "null" || value == `""` {
+			return fmt.Errorf("%s: got %s, want %s", key, value, want)
+		}
+	}
+	return nil
 }
 
 // recurrent reads the keys of the gated delta rule.

@@ -96,14 +96,26 @@ func (h *hfDir) text(m *Model, config *hfConfig) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	ends := numbers(config.EOS)
-	if data, err := regular.ReadFile(filepath.Join(h.dir, "generation_config.json")); err == nil {
+	ends, err := tokenIDs(config.EOS)
+	if err != nil {
+		return fmt.Errorf("%s: eos_token_id: %w", filepath.Join(h.dir, "config.json"), err)
+	}
+	path = filepath.Join(h.dir, "generation_config.json")
+	switch data, err := regular.ReadFile(path); {
+	case err == nil:
 		var c struct {
 			EOS any `json:"eos_token_id"`
 		}
-		if json.Unmarshal(data, &c) == nil {
-			ends = append(ends, numbers(c.EOS)...)
+		if err := json.Unmarshal(data, &c); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
 		}
+		more, err := tokenIDs(c.EOS)
+		if err != nil {
+			return fmt.Errorf("%s: eos_token_id: %w", path, err)
+		}
+		ends = append(ends, more...)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
 	}
 	for _, id := range ends {
 		if !slices.Contains(m.Ends, id) {
@@ -118,18 +130,22 @@ func (h *hfDir) text(m *Model, config *hfConfig) error {
 	return nil
 }
 
-// numbers are the ids that a value of JSON names: one, or a list.
-func numbers(v any) (ids []uint32) {
+// tokenIDs are the ids that a value of JSON names: one, a list, or none. Negative ones, which some files have, mean none.
+func tokenIDs(v any) (ids []uint32, err error) {
 	list, ok := v.([]any)
-	if !ok {
+	if !ok && v != nil {
 		list = []any{v}
 	}
 	for _, x := range list {
-		if n, ok := x.(float64); ok && n >= 0 && n < math.MaxUint32 && n == math.Trunc(n) {
+		n, ok := x.(float64)
+		if !ok || n != math.Trunc(n) {
+			return nil, fmt.Errorf("got %v, want a whole number, or a list of them", x)
+		}
+		if n >= 0 && n < math.MaxUint32 {
 			ids = append(ids, uint32(n))
 		}
 	}
-	return ids
+	return ids, nil
 }
 
 func (h *hfDir) close() error { return h.Close() }

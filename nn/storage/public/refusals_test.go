@@ -170,6 +170,9 @@ func TestHFRefusals(t *testing.T) {
 		"sliding window": {0, "use_sliding_window", `true`, "use_sliding_window: got true, want false"},
 		"norms":          {0, "quantization_config", `{"use_rms_norm":true}`, "use_rms_norm: got true, want false"},
 		"activation":     {0, "hidden_act", `"gelu"`, `hidden_act: got "gelu", want silu or relu2`},
+		"no activation":  {0, "hidden_act", `""`, `hidden_act: got "", want silu or relu2`},
+		"activation nil": {1, "hidden_act", `null`, `hidden_act: got null, want silu or relu2`},
+		"epsilon nil":    {1, "rms_norm_eps", `null`, `rms_norm_eps: got null, want a number`},
 		"rope scaling":   {0, "rope_scaling", `{"type":"longrope","factor":4}`, `rope_scaling: got "longrope", want default, linear, yarn or llama3`},
 		"linear":         {0, "rope_scaling", `{"type":"linear"}`, "rope_scaling: factor: got 0, want a number above 0"},
 		"llama3":         {0, "rope_scaling", `{"rope_type":"llama3","factor":8}`, "rope_scaling: got factors 8, 0, 0 of 0 tokens"},
@@ -211,6 +214,45 @@ func TestHFRefusals(t *testing.T) {
 				t.Errorf("got %v, want one sentence with %q", err, c.want)
 			}
 		})
+	}
+}
+
+// What a config.json of Microsoft's BitNet leaves out is what transformers takes then, not what other families have.
+func TestBitNetDefaults(t *testing.T) {
+	d, _, err := parseHF([]byte(`{"architectures": ["BitNetForCausalLM"], "hidden_size": 64, "num_attention_heads": 2, "num_hidden_layers": 1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !d.Squared || d.Eps != 1e-5 || d.Rope.Theta != 500_000 {
+		t.Errorf("got squared %v, epsilon %v, base %v", d.Squared, d.Eps, d.Rope.Theta)
+	}
+}
+
+// A file that says which tokens end a text is read, or refused by its name: a model that misses its end goes on for ever.
+func TestEnds(t *testing.T) {
+	for value, want := range map[string][]uint32{`null`: nil, `5`: {5}, `[5, 6]`: {5, 6}, `-1`: nil} {
+		var v any
+		if err := json.Unmarshal([]byte(value), &v); err != nil {
+			t.Fatal(err)
+		}
+		if ids, err := tokenIDs(v); err != nil || !slices.Equal(ids, want) {
+			t.Errorf("%s: got %v, %v, want %v", value, ids, err, want)
+		}
+	}
+	for _, v := range []any{"x", true, 1.5, []any{"x"}, map[string]any{}} {
+		if ids, err := tokenIDs(v); err == nil {
+			t.Errorf("%v: got %v, want an error", v, ids)
+		}
+	}
+	for name, text := range map[string]string{"cut": "{", "a word": `{"eos_token_id": "x"}`, "a list": "[]"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "generation_config.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := (&hfDir{dir: dir}).text(&Model{}, &hfConfig{})
+		if err == nil || !strings.Contains(err.Error(), "generation_config.json: ") {
+			t.Errorf("%s: got %v, want an error that names the file", name, err)
+		}
 	}
 }
 
