@@ -129,7 +129,7 @@ func (s *suite) measureFamilies(ctx context.Context, backends []Target, floors [
 	}
 }
 
-// familyPeers runs another program on files of a family, one in each layout. It is told which by arguments and prints
+// familyPeers runs another program on files of a family, one in each layout. Its arguments name them, and it prints
 // PeerSpeed rows as one JSON array; see bench/peers.
 func (s *suite) familyPeers(ctx context.Context, m family.Family) error {
 	key := "family/" + m.Name

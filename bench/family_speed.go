@@ -27,7 +27,7 @@ type familyRun[T any] struct {
 	before  int64 // bytes of the engine's tensors without the model
 }
 
-// errStopped ends a row of which nobody wants more repetitions.
+// errStopped ends a row when the run is stopped.
 var errStopped = errors.New("stopped")
 
 // family measures the rows of a family that are wanted.
@@ -238,7 +238,7 @@ func (r *familyRun[T]) text(s *nn.Session[T], row familyRow) (prepare, step func
 	return prepare, step
 }
 
-// fill makes a session remember so many tokens that were never read: its numbers are random ones, for to read 32,768 tokens
+// fill makes a session remember so many tokens that were never read: its numbers are random ones, because reading 32,768 tokens
 // takes hours on a large model, and a token takes the same time behind these.
 func (r *familyRun[T]) fill(s *nn.Session[T], position int) error {
 	s.Reset()

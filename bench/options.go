@@ -48,7 +48,7 @@ type Options struct {
 	Families []family.Family
 	// Types are the layouts that a peer is given a family in; nil for TQ2_0 and Q2_0.
 	Types []string
-	// Progress is told what is measured now.
+	// Progress is called with the name of what is measured now.
 	Progress func(key string)
 }
 

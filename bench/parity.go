@@ -120,7 +120,7 @@ func (p *Parity) compare(what string, got, want []float32, allowed func(want, rm
 	}
 }
 
-// count adds the errors of numbers whose bound is another's business.
+// count adds the errors of numbers whose bound the caller checks.
 func (p *Parity) count(got, want []float32) {
 	p.compare("", got, want, func(_, _ float64) float64 { return notFiniteError })
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // localMemories are those of one server alone: each a file of what was learned, named by a file that says whose it is. The second
-// is written after the first, as a whole, so that whoever is killed leaves the old memory or the new one. The most recent are in RAM
+// is written after the first, as a whole, so that a server that is killed leaves the old memory or the new one. The most recent are in RAM
 // as well.
 type localMemories struct {
 	*measures
@@ -38,8 +38,8 @@ type entry struct {
 	about // guarded by localMemories.mu
 
 	used    time.Time // guarded by localMemories.mu
-	written bool      // likewise: somebody writes
-	gone    bool      // likewise: deleted or evicted
+	written bool      // somebody writes; guarded by localMemories.mu
+	gone    bool      // deleted or evicted; guarded by localMemories.mu
 
 	mu    sync.Mutex       // guards what follows; is taken before localMemories.mu
 	state *bitgpu.Snapshot // nil where only the file has it

@@ -49,7 +49,7 @@ func refuseForTokens(c *cli.Context, path string, flags ...string) error {
 
 // openData opens --data: a data directory, a token file, or text, which it first turns into a data
 // directory inside the run's. start is the model that the training begins with, or nil, and resumed
-// the checkpoint, if that is one. Only who leads makes tokens of text; another rank finds them.
+// the checkpoint, if that is one. Only rank 0 makes tokens of text; the others find them.
 func openData(ctx context.Context, c *cli.Context, path, dir string, start *storage.Loaded, resumed *train.Checkpoint, ch chooser, leads bool) (*trainingData, error) {
 	if dataset.IsTokens(path) {
 		if err := refuseForTokens(c, path, slices.Concat(textFlagNames, vocabFlagNames)...); err != nil {

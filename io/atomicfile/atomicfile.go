@@ -156,8 +156,8 @@ func clearStale(dir, base string) {
 // ClearStale removes what killed processes left unfinished in a directory.
 func ClearStale(dir string) { clearStale(dir, "") }
 
-// Write writes to the temporary file. Its errors name no file: a chain of writers may stand above, and whoever
-// is at its end says once which file it was.
+// Write writes to the temporary file. Its errors name no file: a chain of writers may stand above, and the
+// outermost says once which file it was.
 func (f *File) Write(data []byte) (n int, err error) {
 	err = change("write", func() error {
 		n, err = f.temp.Write(data)

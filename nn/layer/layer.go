@@ -1,6 +1,6 @@
 // Package layer holds the parts that models are made of: mixers with a memory (tied, delta) and MLPs, each written once
 // over a backend's tensor T. A layer declares its parameters, the rows that it computes in and the state that it keeps, and
-// appends its forward and its backward to a program. It makes no tensors, opens no files and runs nothing: whoever calls
+// appends its forward and its backward to a program. It makes no tensors, opens no files and runs nothing: the caller of
 // Declare decides what a declaration means (allocate, load, save, count, share), and a backend runs the program.
 //
 // Shapes are those of package nn: n = B·T rows, D width, d width of the memory, h its heads, c = d/h, H width of the MLP.
