@@ -1,7 +1,8 @@
 // Causal attention with a cache, the softmax carried along (arXiv 2205.14135): a workgroup takes QUERIES rows of heads that
 // share one head of keys and values, 64 keys at a time, a thread a key for the scores, and for the sums a thread each four
 // channels, QUADS of them, of every (64/QUADS)th value. For a part of the cache's
-// slots; it is of float16 with HALF = 1.
+// slots; it is of float16 with HALF = 1. With SPLIT = 1 a workgroup takes a part of the keys alone, and attention_join.wgsl makes one
+// of what the parts give (arXiv 2311.01282).
 
 #import shared/documents.wgsl
 #import shared/grid.wgsl
@@ -18,6 +19,7 @@ struct Params {
     head: u32,      // c, a multiple of 4, up to 4·QUADS
     length: u32,    // L
     gate: u32,      // 1: the last H·c of a row of qkv are gates
+    parts: u32,     // of the keys, 1 without SPLIT
     scale: f32,     // 1/√c
 }
 
@@ -26,7 +28,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> keys: array<vec2<u32>>;  // (count, L, G·c)
 @group(0) @binding(3) var<storage, read> values: array<vec2<u32>>;  // (count, L, G·c)
 @group(0) @binding(4) var<storage, read> position: array<u32>;  // (S)
-@group(0) @binding(5) var<storage, read_write> o: array<f32>;  // (…, H·c)
+@group(0) @binding(5) var<storage, read_write> o: array<f32>;  // (…, H·c), or with SPLIT (…, H, parts, c + 2): sums of values, of weights, the largest score
 @group(0) @binding(6) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl; with PACKED = 1 documents, (n, 2)
 
 fn documents_at(at: u32) -> u32 {
@@ -43,7 +45,7 @@ var<workgroup> shares: array<vec4<f32>, 64>;
 var<workgroup> reduced: array<f32, 64>;
 var<workgroup> factors: array<f32, 8>;  // what sums so far are multiplied by
 
-// Workgroup (queries in x and y, sequence and head of keys group.z).
+// Workgroup (queries and parts in x and y, sequence and head of keys group.z).
 @compute @workgroup_size(64)
 fn attention(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -52,7 +54,9 @@ fn attention(
 ) {
     let each = params.heads / params.kv_heads;  // queries of a row that share a head of keys
     let all = params.time * each;
-    let first = flat_group(group, groups) * QUERIES;
+    let flat = flat_group(group, groups);
+    let first = flat / params.parts * QUERIES;
+    let part = flat % params.parts;
     if first >= all {
         return;
     }
@@ -104,8 +108,10 @@ fn attention(
     var a5 = vec4<f32>(0.0);
     var a6 = vec4<f32>(0.0);
     var a7 = vec4<f32>(0.0);
-    for (var start = begin; start < seen; start += KEYS) {
-        let here = min(seen - start, KEYS);
+    let share = ((seen - begin + KEYS - 1u) / KEYS + params.parts - 1u) / params.parts * KEYS;  // keys of a part
+    let end = min(seen, begin + (part + 1u) * share);
+    for (var start = begin + part * share; start < end; start += KEYS) {
+        let here = min(end - start, KEYS);
         let row = ((slot - params.first) * params.length + start) * params.kv_heads + kv;  // of the first key, in heads
         workgroupBarrier();
         var low = vec4<f32>(LOWEST);
@@ -187,15 +193,21 @@ fn attention(
         }
     }
     reduced[thread] = sum;
-    finish(a0, 0u, first, sequence, kv, thread);
-    finish(a1, 1u, first, sequence, kv, thread);
-    finish(a2, 2u, first, sequence, kv, thread);
-    finish(a3, 3u, first, sequence, kv, thread);
+    if SPLIT == 1u {
+        workgroupBarrier();
+        if thread % per == 0u {
+            factors[mine] = largest;
+        }
+    }
+    finish(a0, 0u, first, part, sequence, kv, thread);
+    finish(a1, 1u, first, part, sequence, kv, thread);
+    finish(a2, 2u, first, part, sequence, kv, thread);
+    finish(a3, 3u, first, part, sequence, kv, thread);
     if QUERIES > 4u {
-        finish(a4, 4u, first, sequence, kv, thread);
-        finish(a5, 5u, first, sequence, kv, thread);
-        finish(a6, 6u, first, sequence, kv, thread);
-        finish(a7, 7u, first, sequence, kv, thread);
+        finish(a4, 4u, first, part, sequence, kv, thread);
+        finish(a5, 5u, first, part, sequence, kv, thread);
+        finish(a6, 6u, first, part, sequence, kv, thread);
+        finish(a7, 7u, first, part, sequence, kv, thread);
     }
 }
 
@@ -228,9 +240,9 @@ fn begin_of(sequence: u32, query: u32, each: u32) -> u32 {
 }
 
 // Adds up what the threads have of query m, and stores it.
-fn finish(part: vec4<f32>, m: u32, first: u32, sequence: u32, kv: u32, thread: u32) {
+fn finish(sums: vec4<f32>, m: u32, first: u32, part: u32, sequence: u32, kv: u32, thread: u32) {
     workgroupBarrier();
-    shares[thread] = part;
+    shares[thread] = sums;
     workgroupBarrier();
     let each = params.heads / params.kv_heads;
     let query = first + m;
@@ -246,9 +258,21 @@ fn finish(part: vec4<f32>, m: u32, first: u32, sequence: u32, kv: u32, thread: u
     for (var at = thread; at < THREADS; at += QUADS) {
         v += shares[at];
     }
-    v /= sum;
     let row = row_of(sequence, query, each);
-    let place = (kv * each + query % each) * params.head + 4u * thread;
+    let head = kv * each + query % each;
+    if SPLIT == 1u {
+        let at = ((row * params.heads + head) * params.parts + part) * (params.head + 2u);
+        for (var e = 0u; e < 4u; e++) {
+            o[at + 4u * thread + e] = v[e];
+        }
+        if thread == 0u {
+            o[at + params.head] = sum;
+            o[at + params.head + 1u] = factors[m];
+        }
+        return;
+    }
+    v /= sum;
+    let place = head * params.head + 4u * thread;
     let gates = (row + 1u) * params.wide - params.heads * params.head + place;
     for (var e = 0u; e < 4u; e++) {
         var y = v[e];

@@ -34,20 +34,32 @@ var Advance = &Kernel{
 
 // AttentionParams are the parameters of Attention.
 type AttentionParams struct {
-	First, Count, Time, Wide, Heads, KVHeads, Head, Length, Gate uint32
-	Scale                                                        float32
+	First, Count, Time, Wide, Heads, KVHeads, Head, Length, Gate, Parts uint32
+	Scale                                                               float32
 }
 
 // AttentionMaxHead is the widest head that Attention can take.
 const AttentionMaxHead = 256
 
-// Attention attends with a cache. QUERIES is 4 or 8, QUADS a power of two from 1 to 64, QUERY_QUADS their product.
+// Attention attends with a cache. QUERIES is 4 or 8, QUADS a power of two from 1 to 64, QUERY_QUADS their product. With SPLIT = 1 o
+// is for AttentionJoin.
 var Attention = &Kernel{
 	Name: "attention", File: "attention.wgsl", Params: AttentionParams{},
 	Bindings: []Binding{
 		{"params", Uniform}, {"qkv", Read}, {"keys", Read}, {"values", Read}, {"position", Read}, {"o", ReadWrite}, {"slots", Read},
 	},
-	Consts: Consts{"QUERIES": 8, "QUADS": 32, "QUERY_QUADS": 256, "HALF": 0, "SLOTS": 0, "PACKED": 0},
+	Consts: Consts{"QUERIES": 8, "QUADS": 32, "QUERY_QUADS": 256, "HALF": 0, "SLOTS": 0, "SPLIT": 0, "PACKED": 0},
+}
+
+// AttentionJoinParams are the parameters of AttentionJoin.
+type AttentionJoinParams struct {
+	N, Wide, Heads, Head, Parts, Gate uint32
+}
+
+// AttentionJoin makes one of what Attention gives for parts of the keys.
+var AttentionJoin = &Kernel{
+	Name: "attention_join", File: "attention_join.wgsl", Params: AttentionJoinParams{},
+	Bindings: []Binding{{"params", Uniform}, {"qkv", Read}, {"given", Read}, {"o", ReadWrite}}, Consts: Consts{"WORKGROUP": 64},
 }
 
 // GatedMixParams are the parameters of GatedMix.

@@ -40,10 +40,7 @@ fn upstream(i: u32, r: u32) -> f32 {
 }
 
 fn scaled4(row: u32, k: u32) -> vec4<f32> {
-    if GROUP > 0u {
-        return weights4(row, k) * group_scale(row, k);
-    }
-    return weights4(row, k);
+    return scale4(row, k, weights4(row, k));
 }
 
 fn activation(i: u32, k: u32) -> f32 {

@@ -7,7 +7,7 @@ func All() []*Kernel {
 		Gather, Scatter, Embed, RMSNorm, LinearVector, LinearMatrix, LinearRound, SwiGLUVector, SwiGLUMatrix, SwiGLUActivate, HeadVector, HeadMatrix, Sample,
 		TiedKeys, TiedScan, TiedStep, Step, DeltaMix, DeltaProducts, DeltaScan, DeltaOutput, DeltaStep, DeltaToken, DeltaDecode,
 		Blocks, BlocksPack,
-		RoPE, Advance, Attention, GatedMix, GatedRule, GatedOutput, Hadamard, SquaredReLU,
+		RoPE, Advance, Attention, AttentionJoin, GatedMix, GatedRule, GatedOutput, Hadamard, SquaredReLU,
 		LowRankIn, LowRankOut, LowRankDLow, LowRankDB, LowRankDA, LowRankDX, LowRankMerge,
 		RoPERaw, RoPEBackward, AttentionRows, AttentionQueries, AttentionKeys, SquaredReLUBackward,
 		GatedRuleKept, GatedBorders, GatedOutputBackward, GatedProducts, GatedReverse, GatedInputs, GatedSlopes, GatedUnmix, GatedConvInputs,

@@ -18,55 +18,96 @@ func bf16(dst []float32, b []byte) {
 	dst[0] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16)
 }
 
-func q8_0(dst []float32, b []byte) {
-	d := half(b)
-	for i, q := range b[2:] {
-		dst[i] = float32(int8(q)) * d
+// stepped is how blocks hold whole numbers with scales: a weight is d·factor·(number − centre) − dmin·minimum.
+type stepped struct {
+	centre int
+	group  int  // weights that have a factor
+	signed bool // numbers and factors are int8
+	// numbers writes a block's, one a byte.
+	numbers func(dst, b []byte)
+	// steps gives what numbers are multiplied by; without factors d alone, and then group is the block.
+	steps func(b []byte) Steps
+}
+
+// Steps are what the numbers of a block are multiplied by: float16 bits, and whole factors of them for groups of neighbours.
+type Steps struct {
+	D, DMin         uint16
+	Factors, Minima [16]byte // of Q6_K int8, of Q4_K the first 8; of others none
+}
+
+func (s *stepped) floats(dst []float32, b []byte) {
+	var numbers [256]byte
+	s.numbers(numbers[:], b)
+	steps := s.steps(b)
+	d, dmin := float16.Frombits(steps.D).Float32(), float16.Frombits(steps.DMin).Float32()
+	for i := range dst {
+		q, g := int(numbers[i]), i/s.group
+		factor := int(steps.Factors[g])
+		if s.signed {
+			q, factor = int(int8(q)), int(int8(factor))
+		}
+		// The conversion keeps the product from being fused with the difference, so that every machine gives the same.
+		dst[i] = float32(d*float32(factor)*float32(q-s.centre)) - dmin*float32(steps.Minima[g])
 	}
 }
+
+// alone are the steps of a block with d at its beginning.
+func alone(b []byte) Steps {
+	s := Steps{D: binary.LittleEndian.Uint16(b)}
+	s.Factors[0] = 1
+	return s
+}
+
+func q8_0(dst, b []byte) { copy(dst, b[2:34]) }
 
 // q4_0: the low nibbles are the first half.
-func q4_0(dst []float32, b []byte) {
-	d := half(b)
-	for i, q := range b[2:] {
-		dst[i] = float32(int(q&15)-8) * d
-		dst[i+16] = float32(int(q>>4)-8) * d
+func q4_0(dst, b []byte) { nibbles(dst, b[2:18]) }
+
+// nibbles writes the lower ones of all bytes, and then the upper ones.
+func nibbles(dst, b []byte) {
+	low, high := dst[:len(b)], dst[len(b):2*len(b)]
+	for i, q := range b {
+		low[i], high[i] = q&15, q>>4
 	}
 }
 
-// q4_k: two float16, d and the minimum's; 8 scales and 8 minima of 6 bits in 12 bytes; 128 bytes of nibbles, of which 32
-// hold 32 weights in the low ones and the next 32 in the high ones. Weight = d·scale·q − dmin·minimum.
-func q4_k(dst []float32, b []byte) {
-	d, dmin := half(b), half(b[2:])
-	packed, q := b[4:16], b[16:]
-	for j := range 8 {
-		var scale, minimum uint8
-		if j < 4 {
-			scale, minimum = packed[j]&63, packed[j+4]&63
-		} else {
-			scale = packed[j+4]&15 | packed[j-4]>>6<<4
-			minimum = packed[j+4]>>4 | packed[j]>>6<<4
-		}
-		ds, dm := d*float32(scale), dmin*float32(minimum)
-		for i, x := range q[j/2*32 : j/2*32+32] {
-			// The conversion keeps the product from being fused with the difference, so that every machine gives the same.
-			dst[32*j+i] = float32(ds*float32(x>>(4*(j%2))&15)) - dm
-		}
+// q4_k: 128 bytes of nibbles, of which 32 hold 32 weights in the low ones and the next 32 in the high ones.
+func q4_k(dst, b []byte) {
+	for at := 0; at < 128; at += 32 {
+		nibbles(dst[2*at:], b[16+at:48+at])
 	}
 }
 
-// q6_k: 128 bytes with the lower 4 bits, 64 with the upper 2, 16 int8 scales, a float16. In each half of 128 weights,
-// weight 32k+i has its upper bits at 2k of byte i, and its lower ones in byte 32(k mod 2)+i, those of k ≥ 2 in the high
-// nibble. Weight = d·scale·(q − 32).
-func q6_k(dst []float32, b []byte) {
-	scales, d := b[192:208], half(b[208:])
+// q4_kSteps: two float16, then 8 factors and 8 minima of 6 bits in 12 bytes.
+func q4_kSteps(b []byte) Steps {
+	s := Steps{D: binary.LittleEndian.Uint16(b), DMin: binary.LittleEndian.Uint16(b[2:])}
+	packed := b[4:16]
+	for j := range 4 {
+		s.Factors[j], s.Minima[j] = packed[j]&63, packed[j+4]&63
+		s.Factors[j+4] = packed[j+8]&15 | packed[j]>>6<<4
+		s.Minima[j+4] = packed[j+8]>>4 | packed[j+4]>>6<<4
+	}
+	return s
+}
+
+// q6_k: 128 bytes with the lower 4 bits, 64 with the upper 2. In each half of 128 weights, weight 32k+i has its upper bits at 2k
+// of byte i, and its lower ones in byte 32(k mod 2)+i, those of k ≥ 2 in the high nibble.
+func q6_k(dst, b []byte) {
 	for h := range 2 {
 		low, high := b[64*h:64*h+64], b[128+32*h:128+32*h+32]
-		for k := range 4 {
-			for i := range 32 {
-				q := low[32*(k%2)+i]>>(4*(k/2))&15 | high[i]>>(2*k)&3<<4
-				dst[128*h+32*k+i] = d * float32(int8(scales[8*h+2*k+i/16])) * float32(int(q)-32)
-			}
+		to := dst[128*h : 128*h+128]
+		for i, x := range high {
+			to[i] = low[i]&15 | x&3<<4
+			to[32+i] = low[32+i]&15 | x>>2&3<<4
+			to[64+i] = low[i]>>4 | x>>4&3<<4
+			to[96+i] = low[32+i]>>4 | x>>6<<4
 		}
 	}
+}
+
+// q6_kSteps: 16 int8 factors and a float16.
+func q6_kSteps(b []byte) Steps {
+	s := Steps{D: binary.LittleEndian.Uint16(b[208:])}
+	copy(s.Factors[:], b[192:208])
+	return s
 }

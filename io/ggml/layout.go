@@ -38,6 +38,7 @@ type format struct {
 	shifts  []uint8 // of the n-th weights of a run, where they are not trits
 	scaleAt int     // of the float16
 	floats  func(dst []float32, block []byte)
+	stepped *stepped // whole numbers with scales, which floats are made of
 }
 
 // place is where a code lies: which byte, and there the lowest bit of two or the digit from the most significant on.
@@ -47,10 +48,10 @@ var layouts = [...]format{
 	LayoutF32:       {kind: kinds[F32], typ: F32, floats: f32},
 	LayoutF16:       {kind: kinds[F16], typ: F16, floats: f16},
 	LayoutBF16:      {kind: kinds[BF16], typ: BF16, floats: bf16},
-	LayoutQ8_0:      {kind: kinds[Q8_0], typ: Q8_0, floats: q8_0},
-	LayoutQ4_0:      {kind: kinds[Q4_0], typ: Q4_0, floats: q4_0},
-	LayoutQ4_K:      {kind: kinds[Q4_K], typ: Q4_K, floats: q4_k},
-	LayoutQ6_K:      {kind: kinds[Q6_K], typ: Q6_K, floats: q6_k},
+	LayoutQ8_0:      whole(format{kind: kinds[Q8_0], typ: Q8_0}, stepped{signed: true, group: 32, numbers: q8_0, steps: alone}),
+	LayoutQ4_0:      whole(format{kind: kinds[Q4_0], typ: Q4_0}, stepped{centre: 8, group: 32, numbers: q4_0, steps: alone}),
+	LayoutQ4_K:      whole(format{kind: kinds[Q4_K], typ: Q4_K}, stepped{group: 32, numbers: q4_k, steps: q4_kSteps}),
+	LayoutQ6_K:      whole(format{kind: kinds[Q6_K], typ: Q6_K}, stepped{centre: 32, group: 16, signed: true, numbers: q6_k, steps: q6_kSteps}),
 	LayoutTQ1_0:     strided(format{kind: kinds[TQ1_0], typ: TQ1_0, trits: true, scaleAt: 52}, run{0, 32, 5}, run{32, 16, 5}, run{48, 4, 4}),
 	LayoutTQ2_0:     strided(format{kind: kinds[TQ2_0], typ: TQ2_0, scaleAt: 64, shifts: []uint8{0, 2, 4, 6}}, run{0, 32, 4}, run{32, 32, 4}),
 	LayoutI2_S:      strided(format{kind: kinds[I2_S], typ: I2_S, shifts: []uint8{6, 4, 2, 0}}, run{0, 32, 4}),
@@ -58,6 +59,12 @@ var layouts = [...]format{
 	LayoutPQ2_0:     {kind: kinds[PQ2_0], typ: PQ2_0, ordered: true, places: inOrder(2, 128)},
 	LayoutPTQ1_0:    strided(format{kind: kinds[PTQ1_0], typ: PTQ1_0, trits: true, scaleAt: 26}, run{0, 16, 5}, run{16, 8, 5}, run{24, 2, 4}),
 	LayoutTQ2_0G128: {kind: kind{"TQ2_0_G128", 128, 34}, typ: Q2_0, odd: true, scaleAt: 32, ordered: true, places: inOrder(0, 128)},
+}
+
+// whole makes a format of whole numbers.
+func whole(f format, s stepped) format {
+	f.stepped, f.floats = &s, s.floats
+	return f
 }
 
 // run is bytes that hold several weights each, of which neighbours lie in neighbouring bytes.
@@ -107,6 +114,9 @@ func (l Layout) Type() Type { return l.format().typ }
 
 // Ternary says whether the weights are codes −1, 0, +1 with scales.
 func (l Layout) Ternary() bool { return l.Known() && l.format().places != nil }
+
+// Stepped says whether the weights are whole numbers with scales, which [Matrix.Numbers] and [Matrix.Steps] give.
+func (l Layout) Stepped() bool { return l.Known() && l.format().stepped != nil }
 
 // Block is how many weights share a scale and the bytes they take; of I2_S the scale is the whole tensor's.
 func (l Layout) Block() (weights, bytes int) { return l.format().weights, l.format().bytes }

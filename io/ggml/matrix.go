@@ -137,7 +137,7 @@ func (m *Matrix) floats(dst []float32, r int) error {
 		}
 	} else {
 		for i := range blocks {
-			f.floats(dst[i*f.weights:], m.Data[(r*blocks+i)*f.bytes:(r*blocks+i+1)*f.bytes])
+			f.floats(dst[i*f.weights:(i+1)*f.weights], m.Data[(r*blocks+i)*f.bytes:(r*blocks+i+1)*f.bytes])
 		}
 	}
 	for c, x := range dst {

@@ -3,6 +3,8 @@ package ggml
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/x448/float16"
 )
 
 // Packable refuses a matrix whose rows [Matrix.PackedRow] cannot give: one that is not ternary, or has other bytes than its
@@ -48,6 +50,29 @@ func (m *Matrix) HalfScales(dst []uint16, r int) {
 	for i := range n {
 		dst[i] = binary.LittleEndian.Uint16(data[i*f.bytes:])
 	}
+}
+
+// Numbers writes the whole numbers of row r, one a byte, and calls steps with what those of each block are multiplied by. The
+// layout must be [Layout.Stepped]. Scales that are not finite are refused.
+func (m *Matrix) Numbers(dst []byte, r int, steps func(block int, s Steps)) error {
+	if err := m.check(); err != nil {
+		return fmt.Errorf("ggml: %s: %w", m.Name, err)
+	}
+	f := m.Layout.format()
+	n := m.Cols / f.weights
+	data := m.Data[r*n*f.bytes:]
+	for i := range n {
+		block := data[i*f.bytes : (i+1)*f.bytes]
+		f.stepped.numbers(dst[i*f.weights:(i+1)*f.weights], block)
+		s := f.stepped.steps(block)
+		for _, bits := range [...]uint16{s.D, s.DMin} {
+			if h := float16.Frombits(bits); !h.IsFinite() {
+				return fmt.Errorf("ggml: %s: row %d has the scale %v, want a finite number", m.Name, r, h)
+			}
+		}
+		steps(i, s)
+	}
+	return nil
 }
 
 // pack writes codes, one a byte, four a byte; what fills the last byte up is a zero weight.

@@ -10,8 +10,8 @@ func (o *Ops) head(args *op.Head[*Tensor[float32]]) {
 	m, V := rowsOf(logits)
 	D := head.Shape[1]
 	rows := x.Data[from*D : (from+m)*D]
-	switch {
-	case head.Format == op.Ternary || head.Format == op.BF16:
+	switch _, grouped := head.Format.Quants(); {
+	case grouped || head.Format == op.Ternary || head.Format == op.BF16:
 		o.view = Tensor[float32]{Shape: append(o.view.Shape[:0], m, D), Data: rows}
 		if head.Format == op.Ternary {
 			o.matmul(logits, nil, &o.view, head)

@@ -165,9 +165,17 @@ func (o *Ops) linear(args *op.Linear[*Tensor[float32]]) {
 	}
 }
 
-// decoded writes y (n, R) = r + x·wᵀ for w of any format, a row of which it turns into floats at a time; r may be nil or y.
+// decoded writes y (n, R) = r + x·wᵀ for w of any format, a row of which it turns into floats at a time, for many rows of x some
+// at a time; r may be nil or y.
 func (o *Ops) decoded(y, r, x, w *Tensor[float32]) {
 	n, K := rowsOf(x)
+	if R := w.Shape[0]; n > fewRows {
+		beta := prefill(y, r)
+		o.eachPanel(w, func(panel []float32, first, rows int) {
+			simd.Gemm(n, rows, K, 1, x.Data, K, false, panel, K, true, beta, y.Data[first:], R)
+		})
+		return
+	}
 	o.rows(w.Shape[0], max(1, (1<<15)/(n*K)), func(j *job, start, end int) {
 		y, r, x, w := j.t[0], j.t[1], j.t[2], j.t[3]
 		n, K := rowsOf(x)
@@ -176,7 +184,7 @@ func (o *Ops) decoded(y, r, x, w *Tensor[float32]) {
 		defer func() { j.ops.slots <- scratch }()
 		row := room(&scratch.row, K)
 		for i := start; i < end; i++ {
-			w.row(row, i)
+			wideRow(w, row, i)
 			for b := range n {
 				sum := simd.Dot(x.Data[b*K:(b+1)*K], row)
 				if r != nil {
@@ -237,19 +245,27 @@ func (o *Ops) inputGradient(dx, dy []float32, w *Tensor[float32], n int) {
 			simd.GemmTernary(n, K, rows, w.scale(b*rows), dy[b*rows:], R, false, w.codes(b*rows, rows), false, beta, dx, K)
 		}
 	default:
-		panel := room(&o.panel, panelRows*K)
-		for first := 0; first < R; first += panelRows {
-			rows := min(panelRows, R-first)
-			o.job.from = first
-			o.rows(rows, max(1, (1<<13)/K), func(j *job, start, end int) {
-				w := j.t[0]
-				K := w.Shape[1]
-				for i := start; i < end; i++ {
-					wideRow(w, j.ops.panel[i*K:(i+1)*K], j.from+i)
-				}
-			}, w)
+		o.eachPanel(w, func(panel []float32, first, rows int) {
 			simd.Gemm(n, K, rows, 1, dy[first:], R, false, panel, K, false, float32(min(first, 1)), dx, K)
-		}
+		})
+	}
+}
+
+// eachPanel calls do with panelRows rows of w at a time as floats, of which the first is row first.
+func (o *Ops) eachPanel(w *Tensor[float32], do func(panel []float32, first, rows int)) {
+	R, K := w.Shape[0], w.Shape[1]
+	panel := room(&o.panel, panelRows*K)
+	for first := 0; first < R; first += panelRows {
+		rows := min(panelRows, R-first)
+		o.job.from = first
+		o.rows(rows, max(1, (1<<13)/K), func(j *job, start, end int) {
+			w := j.t[0]
+			K := w.Shape[1]
+			for i := start; i < end; i++ {
+				wideRow(w, j.ops.panel[i*K:(i+1)*K], j.from+i)
+			}
+		}, w)
+		do(panel, first, rows)
 	}
 }
 
@@ -257,6 +273,8 @@ func (o *Ops) inputGradient(dx, dy []float32, w *Tensor[float32], n int) {
 func wideRow(t *Tensor[float32], dst []float32, r int) {
 	cols := t.Shape[1]
 	switch {
+	case t.quants != nil:
+		simd.QuantsRow(dst, t.quants, r)
 	case t.Format == op.F16:
 		simd.Float32s(dst, t.Half[r*cols:(r+1)*cols])
 	case t.Format == op.Ternary && t.Group > 0 && t.interleaved == nil:

@@ -7,6 +7,7 @@ import (
 	"bitgpu/nn/cpu/hugepages"
 	"bitgpu/nn/cpu/simd"
 	"bitgpu/nn/op"
+	"bitgpu/nn/quants"
 	"bitgpu/nn/ternary"
 
 	"github.com/x448/float16"
@@ -29,6 +30,8 @@ type Tensor[F Float] struct {
 
 	Group       int      // Ternary, where not 0: how many inputs of a row share a scale
 	GroupScales []uint16 // those scales, float16, (rows, cols/Group)
+
+	quants *quants.Matrix // Q8_0, Q4_0, Q4_K, Q6_K
 
 	interleaved *simd.Interleaved // instead of Codes and GroupScales, where products with them are faster so
 
@@ -69,6 +72,8 @@ func (t *Tensor[F]) row(dst []F, r int) {
 		for c := range cols {
 			dst[c] = F(t.Int8[r*cols+c]) * t.Scales[r]
 		}
+	case op.Q8_0, op.Q4_0, op.Q4_K, op.Q6_K:
+		quants.Row(dst, t.quants, r)
 	case op.Ternary:
 		switch {
 		case t.interleaved != nil:
@@ -174,6 +179,7 @@ func (m *memory[F]) Load(h op.HostTensor) *Tensor[F] {
 	t := &Tensor[F]{
 		Format: h.Format, Shape: h.Shape, Half: h.F16, Int8: h.I8, Codes: h.Codes,
 		Data: convert[F](h.F32), Scales: convert[F](h.Scales), Absmean: h.Absmean, Group: h.Group, GroupScales: h.GroupScales,
+		quants: h.Quants,
 	}
 	m.inUse += t.bytes()
 	return t
@@ -194,7 +200,7 @@ func (t *Tensor[F]) bytes() int {
 	if _, ok := any(f).(float64); ok {
 		size = 8
 	}
-	return t.interleaved.Bytes() + size*(len(t.Data)+len(t.Scales)) + 2*(len(t.Half)+len(t.GroupScales)) + len(t.Int8) + len(t.Codes) + 4*len(t.Tokens)
+	return t.interleaved.Bytes() + t.quants.Bytes() + size*(len(t.Data)+len(t.Scales)) + 2*(len(t.Half)+len(t.GroupScales)) + len(t.Int8) + len(t.Codes) + 4*len(t.Tokens)
 }
 
 // BytesInUse is the memory of all tensors.

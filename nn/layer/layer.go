@@ -54,7 +54,7 @@ type Kind int
 const (
 	Gain   Kind = iota // float32: norms, convolutions, the step size
 	Linear             // BitLinear: float32 when trained, ternary when run
-	Table              // embedding and head: float32, F16 or I8
+	Table              // embedding and head: of any format of floats, ternary, or whole numbers with scales
 )
 
 // Param describes one parameter.

@@ -57,6 +57,11 @@ func attentionCases[T any]() []Case[T] {
 		{B: 2, T: 2, at: 5, L: 20, H: 4, G: 2, c: 256},
 		{B: 1, T: 9, at: 60, L: 69, H: 16, G: 1, c: 48},
 		{B: 2, T: 1, at: 700, L: 1100, H: 5, G: 5, c: 32},
+		// Long caches, of which a backend may give parts to each of many: nearly empty, full, with rows that see a part's first key alone.
+		{B: 1, T: 1, at: 0, L: 2100, H: 8, G: 2, c: 64},
+		{B: 3, T: 1, at: 4600, L: 4700, H: 8, G: 2, c: 36},
+		{B: 1, T: 1, at: 1024, L: 1100, H: 16, G: 1, c: 128},
+		{B: 2, T: 1, at: 575, L: 600, H: 4, G: 2, c: 80},
 	} {
 		s.gate = i%2 == 1
 		cases = append(cases, attention(s, 1))

@@ -10,6 +10,7 @@ import (
 	"github.com/x448/float16"
 
 	"bitgpu/nn/op"
+	"bitgpu/nn/quants"
 	"bitgpu/nn/ternary"
 )
 
@@ -205,6 +206,10 @@ func (b *Bench[T]) Table(name string, format op.Format, rows, cols int) T {
 	for i := range values {
 		values[i] = float32(r.NormFloat64())
 	}
+	if k, ok := format.Quants(); ok {
+		h.Quants = randomQuants(k, rows, cols, r)
+		return b.keep(name, tensor[T]{b.Ops.Load(h), format, h.Shape, h.Float32s()})
+	}
 	switch format {
 	case op.F32:
 		h.F32 = values
@@ -240,6 +245,31 @@ func (b *Bench[T]) Table(name string, format op.Format, rows, cols int) T {
 		}
 	}
 	return b.keep(name, tensor[T]{b.Ops.Load(h), format, h.Shape, values})
+}
+
+// randomQuants is a matrix of any numbers whose weights are around 1.
+func randomQuants(k quants.Kind, rows, cols int, r *rand.Rand) *quants.Matrix {
+	m, numbers := quants.New(k, rows, cols), make([]byte, cols)
+	least := 1 // of a factor of the scale
+	if k == quants.Q6_K {
+		least = -63
+	}
+	scale := map[quants.Kind]float64{quants.Q8_0: 0.01, quants.Q4_0: 0.2, quants.Q4_K: 0.005, quants.Q6_K: 0.0015}[k]
+	for i := range rows {
+		for c := range numbers {
+			numbers[c] = byte(r.Uint32())
+		}
+		m.Pack(i, numbers)
+		for block := range cols / k.Span() {
+			var factors, minima [16]byte
+			for j := range factors {
+				factors[j], minima[j] = byte(least+r.IntN(64-least)), byte(r.IntN(64))
+			}
+			d := func() uint16 { return float16.Fromfloat32(float32(scale * (0.5 + r.Float64()))).Bits() }
+			m.SetScale(m.Words(i), block, d(), d(), &factors, &minima)
+		}
+	}
+	return m
 }
 
 // Start is what a tensor was made of.

@@ -37,7 +37,16 @@ func families() []decoder {
 		d.HeadNorms, d.Gated, d.HeadWidth, d.Rope.Width, d.Tied = true, true, 64, 16, true
 		d.Recurrent = &arch.Recurrent{KeyHeads: 2, Heads: 6, KeyWidth: 16, ValueWidth: 32, Taps: 4, Attends: []bool{false, true}}
 	}
+	wide := func(change func(d *arch.Decoder)) *arch.Decoder { // rows of Q4_K and Q6_K are multiples of 256
+		d := with(change)
+		d.Width = 256
+		return d
+	}
 	return []decoder{
+		{"llama with tables of Q8_0", 0, op.Q8_0, false, with(func(d *arch.Decoder) {})},
+		{"qwen3 with a table of Q4_0", 32, op.Q4_0, true, with(func(d *arch.Decoder) { d.HeadNorms, d.Tied, d.HeadWidth = true, true, 64 })},
+		{"bitnet with tables of Q4_K", 0, op.Q4_K, false, wide(func(d *arch.Decoder) { d.SubNorms, d.Squared, d.Int8 = true, true, true })},
+		{"bitnet with a table of Q6_K", 0, op.Q6_K, true, wide(func(d *arch.Decoder) { d.SubNorms, d.Squared, d.Tied = true, true, true })},
 		{"llama", 0, op.F16, false, with(func(d *arch.Decoder) {})},
 		{"bitnet", 0, op.BF16, false, with(func(d *arch.Decoder) { d.SubNorms, d.Squared, d.Int8, d.Tied, d.Eps = true, true, true, true, 1e-5 })},
 		{"falcon", 0, op.F32, false, with(func(d *arch.Decoder) { d.Int8, d.KVHeads = true, 1 })},
@@ -45,7 +54,7 @@ func families() []decoder {
 			d.HeadNorms, d.HeadWidth, d.Rope.Width = true, 64, 64
 			d.Rope.YaRN = &arch.YaRN{Factor: 4, Original: 100, BetaFast: 32, BetaSlow: 1}
 		})},
-		{"qwen3 with a half cache", 32, op.BF16, true, with(func(d *arch.Decoder) { d.HeadNorms, d.HalfCache, d.HeadWidth = true, true, 64 })},
+		{"qwen3 with a half cache", 32, op.BF16, true, with(func(d *arch.Decoder) { d.HeadNorms, d.HalfCache, d.HeadWidth, d.Context = true, true, 64, 600 })},
 		{"hybrid", 32, op.Ternary, false, with(hybrid)},
 		{"rotated hybrid", 32, op.Ternary, true, with(func(d *arch.Decoder) {
 			hybrid(d)
@@ -64,6 +73,7 @@ func EachFamily(visit func(name string, c nn.Config, w *nn.Weights[op.HostTensor
 // weights are random ones, the same for a seed.
 func (d decoder) weights(seed uint64) *nn.Weights[op.HostTensor] {
 	r := rand.New(rand.NewPCG(seed, 0))
+	kind, grouped := d.table.Quants()
 	w := new(nn.Weights[op.HostTensor])
 	nn.Walk(nn.OfDecoder(d.Decoder), w, func(p nn.Param, t *op.HostTensor) {
 		*t = op.HostTensor{Shape: p.Shape}
@@ -82,6 +92,8 @@ func (d decoder) weights(seed uint64) *nn.Weights[op.HostTensor] {
 		switch {
 		case p.Kind == layer.Gain, p.Kind == layer.Table && d.table == op.F32:
 			t.F32 = values
+		case p.Kind == layer.Table && grouped:
+			t.Format, t.Quants = d.table, randomQuants(kind, p.Shape[0], p.Shape[1], r)
 		case p.Kind == layer.Table && d.table != op.Ternary:
 			t.Format, t.F16 = d.table, make([]uint16, len(values))
 			for i, v := range values {

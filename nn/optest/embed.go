@@ -69,7 +69,15 @@ func embedCases[T any]() []Case[T] {
 	}
 	i8 := forward(op.I8, 300, 36, 5)
 	i8.Tolerance = rounded
-	return []Case[T]{
+	var cases []Case[T]
+	for i, format := range []op.Format{op.Q8_0, op.Q4_0, op.Q4_K, op.Q6_K} {
+		k, _ := format.Quants()
+		for _, c := range []Case[T]{forward(format, 7, k.Span(), 1), forward(format, 300, (3+i)*k.Span(), 9)} {
+			c.Tolerance = rounded
+			cases = append(cases, c)
+		}
+	}
+	return append(cases, []Case[T]{
 		forward(op.F32, 7, 4, 1), forward(op.F32, 300, 36, 33), forward(op.F32, 1, 300, 2),
 		forward(op.F16, 7, 4, 1), forward(op.F16, 300, 36, 8), i8,
 		forward(op.BF16, 7, 4, 1), forward(op.BF16, 300, 36, 8), forward(op.Ternary, 7, 4, 2), forward(op.Ternary, 300, 100, 9),
@@ -94,7 +102,7 @@ func embedCases[T any]() []Case[T] {
 			},
 		},
 		large(forward(op.F16, 16384, 256, 512), 512*256*(2+4)),
-	}
+	}...)
 }
 
 // large marks a case for Benchmark, with the bytes that its forward has to touch.

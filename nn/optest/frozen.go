@@ -17,7 +17,7 @@ func frozenCases[T any]() []Case[T] {
 		all = append(all, lowRankCase[T](n, 20), lowRankCase[T](n, 260))
 	}
 	all = append(all, lowRankZero[T](), lowRankRefused[T](), lowRankInside[T](3, 36, true), lowRankInside[T](40, 260, false), lowRankInside[T](41, 64, true))
-	for _, w := range []string{"groups", "rows", "absmean", "none", "F32", "F16", "I8"} {
+	for _, w := range []string{"groups", "rows", "absmean", "none", "F32", "F16", "I8", "Q8_0", "Q4_0", "Q4_K", "Q6_K"} {
 		all = append(all, inputCase[T](w, 3), inputCase[T](w, 41))
 	}
 	all = append(all, squaredCase[T](), epsilonCase[T](), hadamardCase[T](), ropeCase[T]())
@@ -71,25 +71,32 @@ func (b *Bench[T]) Scaled(name string, rows, cols, group int) T {
 
 // inputCase is the gradient of a product's input alone, for weights of every kind.
 func inputCase[T any](kind string, n int) Case[T] {
-	const K, R = 64, 270
+	const R = 270
+	format, table := map[string]op.Format{
+		"F32": op.F32, "F16": op.F16, "I8": op.I8, "Q8_0": op.Q8_0, "Q4_0": op.Q4_0, "Q4_K": op.Q4_K, "Q6_K": op.Q6_K,
+	}[kind]
+	K := 64
+	if k, ok := format.Quants(); ok {
+		K = max(K, k.Span())
+	}
 	return Case[T]{
 		Op: "frozen", Name: fmt.Sprintf("%s/n%d", kind, n), Tolerance: summing(R), Needs: []op.Op[T]{&op.LowRankBackward[T]{}},
 		Make: func(b *Bench[T]) Trial[T] {
 			x, y, dx, dy := b.Normal("x", 1, n, K), b.Stale("y", n, R), b.Stale("dx", n, K), b.Normal("dy", 0.2, n, R)
 			var w T
 			t := Trial[T]{Outputs: []string{"y"}, Upstream: []string{"y"}, Writes: []string{"x"}}
-			switch kind {
-			case "groups":
-				w = b.Scaled("w", R, K, 32)
-			case "rows":
-				w = b.Scaled("w", R, K, 0)
-			case "absmean", "none":
-				w = b.Ternary("w", R, K, 2, kind == "absmean")
-			default:
-				w = b.Table("w", map[string]op.Format{"F32": op.F32, "F16": op.F16, "I8": op.I8}[kind], R, K)
+			switch {
+			case table:
+				w = b.Table("w", format, R, K)
 				t.Forward = b.program(&op.Head[T]{Logits: y, X: x, W: w})
 				t.Backward = b.program(&op.HeadBackward[T]{DX: dx, DLogits: dy, X: x, W: w})
 				return t
+			case kind == "groups":
+				w = b.Scaled("w", R, K, 32)
+			case kind == "rows":
+				w = b.Scaled("w", R, K, 0)
+			default:
+				w = b.Ternary("w", R, K, 2, kind == "absmean")
 			}
 			t.Forward, t.Backward = b.program(&op.Linear[T]{Y: y, X: x, W: w}), b.program(&op.LinearBackward[T]{DX: dx, DY: dy, X: x, W: w})
 			return t

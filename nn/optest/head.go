@@ -71,7 +71,12 @@ func headCases[T any]() []Case[T] {
 		cases = append(cases, head(op.F32, 300, 36, n, 0, n), head(op.F16, 75, 36, n, 0, n), head(op.I8, 75, 36, n, 0, n),
 			head(op.BF16, 75, 36, n, 0, n), head(op.Ternary, 75, 100, n, 0, n), groups(75, 96, 32, n, 0, n), groups(37, 256, 128, n, 0, n))
 	}
+	// Rows that end in half a tile of activations, and in the middle of a word of scales; a few rows and many.
+	for i, n := range []int{1, 2, 5, 8, 33, 70} {
+		cases = append(cases, head(op.Q8_0, 75, 96, n, 0, n), head(op.Q4_0, 37, 160+32*i, n, 0, n), head(op.Q4_K, 41, 512, n, 0, n), head(op.Q6_K, 75, 256*(1+i%2), n, 0, n))
+	}
 	return append(cases,
+		head(op.Q8_0, 37, 1056, 2, 1, 1), head(op.Q4_0, 9, 1056, 3, 2, 1), head(op.Q4_K, 301, 2304, 3, 1, 2), head(op.Q6_K, 301, 1280, 33, 32, 1), head(op.Q6_K, 270, 2304, 40, 0, 40),
 		head(op.F32, 1, 4, 1, 0, 1), head(op.F32, 144, 300, 2, 1, 1), head(op.F32, 75, 36, 33, 32, 1), head(op.F32, 75, 36, 33, 7, 9),
 		head(op.F16, 300, 36, 33, 32, 1), head(op.F16, 9, 300, 3, 2, 1), head(op.I8, 300, 36, 33, 32, 1), head(op.I8, 7, 4, 3, 1, 2),
 		// As wide as models are: more than is read of the activations at a time, and blocks enough for the largest team.

@@ -26,6 +26,9 @@ func linearFormats[T any]() []Case[T] {
 			cases = append(cases, linearFormat[T](format, 13, 36, n), linearFormat[T](format, 6, 1092, n))
 		}
 	}
+	for _, format := range []op.Format{op.Q8_0, op.Q4_0, op.Q4_K, op.Q6_K} {
+		cases = append(cases, linearFormat[T](format, 6, 1280, 2), linearFormat[T](format, 13, 1280, 50), quantsInt8[T](format, 21, 1280, 3))
+	}
 	for i, K := range []int{36, 100, 1088} {
 		for j, n := range []int{1, 3, 33} {
 			cases = append(cases, linearInt8[T](21, K, n, (i+j)%2 == 0), normInt8[T](21, K, n, (i+j)%2 == 0))
@@ -142,6 +145,19 @@ func (b *Bench[T]) int8Weights(R, K int, groups bool) T {
 		return b.Groups("w", R, K, 32)
 	}
 	return b.Ternary("w", R, K, 1, true)
+}
+
+// quantsInt8 is a matrix that is not ternary in a model whose inputs are rounded.
+func quantsInt8[T any](format op.Format, R, K, n int) Case[T] {
+	return Case[T]{
+		Op: "linear", Name: fmt.Sprintf("int8/%v/n%d/%dx%d", format, n, R, K), Tolerance: wider,
+		Make: func(b *Bench[T]) Trial[T] {
+			x, r, y := b.stepped("x", n, K), b.Normal("r", 1, n, R), b.Stale("y", n, R)
+			return Trial[T]{
+				Forward: b.program(&op.Linear[T]{Y: y, Addend: r, X: x, W: b.Table("w", format, R, K), Int8: true}), Outputs: []string{"y"},
+			}
+		},
+	}
 }
 
 // normInt8 rounds what a norm gives, in place or not.

@@ -1,13 +1,10 @@
 package train
 
 import (
-	"math"
 	"math/rand/v2"
 
 	"bitgpu/nn"
 	"bitgpu/nn/op"
-
-	"github.com/x448/float16"
 )
 
 // InitialWeights draws the weights a training begins with, float32, as each parameter declares. Every parameter has a
@@ -26,26 +23,9 @@ func InitialWeights(c nn.Config, seed uint64) *nn.Weights[op.HostTensor] {
 // FloatWeights gives weights that were read from a file as float32, whatever tables came as.
 func FloatWeights(c nn.Config, w *nn.Weights[op.HostTensor]) *nn.Weights[op.HostTensor] {
 	return nn.MapWeights(c, w, func(p nn.Param, h op.HostTensor) op.HostTensor {
-		f := op.HostTensor{Format: op.F32, Shape: h.Shape, F32: h.F32}
-		switch h.Format {
-		case op.F16:
-			f.F32 = make([]float32, len(h.F16))
-			for i, x := range h.F16 {
-				f.F32[i] = float16.Frombits(x).Float32()
-			}
-		case op.BF16:
-			f.F32 = make([]float32, len(h.F16))
-			for i, x := range h.F16 {
-				f.F32[i] = math.Float32frombits(uint32(x) << 16)
-			}
-		case op.I8:
-			f.F32 = make([]float32, len(h.I8))
-			for i, x := range h.I8 {
-				f.F32[i] = float32(x) * h.Scales[i/h.Shape[1]]
-			}
-		case op.Ternary:
+		if h.Format == op.Ternary {
 			panic("train: " + p.Names[0] + ": ternary weights have no masters")
 		}
-		return f
+		return op.HostTensor{Format: op.F32, Shape: h.Shape, F32: h.Float32s()}
 	})
 }

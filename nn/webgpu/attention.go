@@ -10,6 +10,13 @@ import (
 	"bitgpu/wgsl"
 )
 
+// A token's keys are taken in up to mostParts parts, by a workgroup each, where the cache has room for as many times partKeys: the
+// few heads of keys alone leave most of a GPU idle. Where it is read at its beginning, all but some parts end at once.
+const (
+	mostParts = 16
+	partKeys  = 256
+)
+
 func (o *Ops) attention(args *op.Attention[*Tensor]) {
 	n, wide := rowsOf(args.QKV)
 	B, L, c := sequencesOf(args.Keys, args.Slots), args.Keys.shape[1], args.Keys.shape[2]/args.KVHeads
@@ -26,10 +33,25 @@ func (o *Ops) attention(args *op.Attention[*Tensor]) {
 	if queries <= 4 {
 		v.queries = 4
 	}
+	parts := 1
+	if time == 1 {
+		parts = max(1, min(L/partKeys, mostParts)) // whatever B is, so that a row is the same alone
+	}
+	out := o.whole(args.O)
+	if v.split = parts > 1; v.split {
+		out = o.scratch("attention to parts", n*args.Heads*parts*(c+2))
+	}
+	params.Parts = uint32(parts)
 	for i, p := range args.Keys.parts { // slots
 		params.First, params.Count = uint32(p.first), uint32(p.rows)
-		o.dispatch(v, gpu.Params(&params), ceil(queries, int(v.queries)), B*args.KVHeads,
-			o.whole(args.QKV), p.buffer, args.Values.parts[i].buffer, o.whole(args.Position), o.whole(args.O), o.listed(args.Slots, args.Documents))
+		o.dispatch(v, gpu.Params(&params), ceil(queries, int(v.queries))*parts, B*args.KVHeads,
+			o.whole(args.QKV), p.buffer, args.Values.parts[i].buffer, o.whole(args.Position), out, o.listed(args.Slots, args.Documents))
+	}
+	if v.split {
+		join := wgsl.AttentionJoinParams{
+			N: uint32(n), Wide: uint32(wide), Heads: uint32(args.Heads), Head: uint32(c), Parts: uint32(parts), Gate: flag(args.Gate),
+		}
+		o.each(variant{kernel: wgsl.AttentionJoin}, gpu.Params(&join), n*args.Heads*c/4, o.whole(args.QKV), out, o.whole(args.O))
 	}
 }
 

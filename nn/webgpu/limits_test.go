@@ -11,6 +11,7 @@ import (
 	"bitgpu/gpu/gputest"
 	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
+	"bitgpu/nn/quants"
 	"bitgpu/wgsl"
 )
 
@@ -104,6 +105,7 @@ func split(t *testing.T, limit int) map[string][]float32 {
 		read("zeroed", m)
 	}
 
+	splitQuants(t, o, normal, read)
 	master, q := normal(2*H, D), o.NewTernary(2*H, D, 2, true)
 	run(t, o, &op.Quantize[*Tensor]{Q: q, W: master})
 	packed, err := o.ReadTernary(q)
@@ -138,6 +140,33 @@ func split(t *testing.T, limit int) map[string][]float32 {
 		read(name, x)
 	}
 	return all
+}
+
+// splitQuants is a table of whole numbers, of which each part has its scales.
+func splitQuants(t *testing.T, o *Ops, normal func(shape ...int) *Tensor, read func(name string, x *Tensor)) {
+	const n, V, D = 1, 21, 256
+	m := quants.New(quants.Q6_K, V, D)
+	for i := range m.Codes {
+		m.Codes[i] = byte(i * i)
+	}
+	for i := range m.Scales {
+		if m.Scales[i] = uint32(i * 0x01030507); i%5 == 0 {
+			m.Scales[i] = uint32(0x2800 + i)
+		}
+	}
+	w := o.Load(op.HostTensor{Format: op.Q6_K, Shape: []int{V, D}, Quants: m})
+	if o.limit < 1<<20 && len(w.parts) < 2 {
+		t.Errorf("%v: %d part, want several", w.format, len(w.parts))
+	}
+	tokens, h, x, dx, logits := o.New(op.U32, n), normal(n, D), normal(n, D), normal(n, D), normal(n, V)
+	o.WriteTokens(tokens, 0, []uint32{V - 1})
+	run(t, o,
+		&op.Embed[*Tensor]{H: h, Table: w, Tokens: tokens}, &op.RMSNorm[*Tensor]{X: x, H: h, Gain: normal(D)},
+		&op.Head[*Tensor]{Logits: logits, X: x, W: w}, &op.HeadBackward[*Tensor]{DX: dx, DLogits: logits, X: x, W: w},
+	)
+	for name, x := range map[string]*Tensor{"embed Q6_K": h, "logits Q6_K": logits, "dx Q6_K": dx} {
+		read(name, x)
+	}
 }
 
 // splitDecoder runs what public models have of matrices with scales of groups and of caches, and gives the results.

@@ -5,6 +5,7 @@ import (
 
 	"bitgpu/gpu"
 	"bitgpu/nn/op"
+	"bitgpu/nn/quants"
 	"bitgpu/nn/ternary"
 )
 
@@ -27,6 +28,9 @@ func (o *Ops) Load(h op.HostTensor) *Tensor {
 		t.blocks, t.group = len(h.Scales), h.Group
 		o.loadRows(t, h.Codes, ternary.RowBytes(each), zeroCodes)
 		o.loadGroups(t, h.GroupScales)
+	case op.Q8_0, op.Q4_0, op.Q4_K, op.Q6_K:
+		o.loadRows(t, h.Quants.Codes, t.rowBytes(), 0)
+		o.loadQuants(t, h.Quants)
 	default:
 		panic(fmt.Sprintf("webgpu: Load of a %v tensor", h.Format))
 	}
@@ -59,6 +63,19 @@ func (o *Ops) loadGroups(t *Tensor, scales []uint16) {
 		}
 		p.scales = o.dev.NewBuffer("scales", 4*words*p.rows)
 		o.write(p.scales, 0, gpu.Bytes(rows))
+	}
+}
+
+// loadQuants gives the parts of a tensor of whole numbers their scales.
+func (o *Ops) loadQuants(t *Tensor, q *quants.Matrix) {
+	if q.Kind == quants.Q8_0 || q.Kind == quants.Q4_0 {
+		t.group = groupUnit
+	}
+	words := q.Kind.RowWords(q.Cols)
+	for i := range t.parts {
+		p := &t.parts[i]
+		p.scales = o.dev.NewBuffer("scales", 4*words*p.rows)
+		o.write(p.scales, 0, gpu.Bytes(q.Scales[p.first*words:(p.first+p.rows)*words]))
 	}
 }
 

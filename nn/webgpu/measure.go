@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bitgpu/nn/op"
+	"bitgpu/nn/quants"
 	"bitgpu/nn/ternary"
 	"bitgpu/wgsl"
 )
@@ -122,7 +123,10 @@ func (t *race) fastest(candidates []choice, right func(op.Prepared) bool) (best 
 
 // newTrial makes the tensors of a product of the class, with fewer rows of weights where they are too many.
 func (o *Ops) newTrial(c class) *trial {
-	K := int(c.stride) * map[op.Format]int{op.F32: 4, op.F16: 8, op.BF16: 8, op.I8: 16, op.Ternary: 64}[c.format]
+	K := int(c.stride) * 4 * int(blockQuads[c.format])
+	if c.format == op.Q6_K {
+		K = K / 3 * 2 // of three blocks one has upper bits
+	}
 	if c.group > 0 {
 		K = K / c.group * c.group
 	}
@@ -176,6 +180,10 @@ func (t *trial) keep(x *Tensor) *Tensor {
 // trialWeights is a matrix (R, K) of the rows of base again and again, in any format.
 func trialWeights(c class, base []float32, R, K int) op.HostTensor {
 	h := op.HostTensor{Format: c.format, Shape: []int{R, K}}
+	if k, ok := c.format.Quants(); ok {
+		h.Quants = trialQuants(k, base, R, K)
+		return h
+	}
 	switch c.format {
 	case op.F32:
 		h.F32 = repeat(base, R, K)
@@ -216,6 +224,34 @@ func trialWeights(c class, base []float32, R, K int) op.HostTensor {
 		}
 	}
 	return h
+}
+
+// trialQuants is a matrix (R, K) of the rows of base again and again, of which groups of float16 scales have others in turn.
+func trialQuants(k quants.Kind, base []float32, R, K int) *quants.Matrix {
+	const one = 0x3C00
+	m, numbers, factors := quants.New(k, R, K), make([]byte, K), [16]byte{}
+	for i := range factors {
+		factors[i] = 1
+	}
+	for r := range R {
+		for i, w := range base[r%trialPeriod*K:][:K] {
+			numbers[i] = byte(int(w) + k.Centre())
+		}
+		if k == quants.Q4_K { // has minima
+			for i := range numbers {
+				numbers[i]++
+			}
+		}
+		m.Pack(r, numbers)
+		for block := range K / k.Span() {
+			d := uint16(one)
+			if k.Span() == groupUnit {
+				d -= uint16(block%trialGroups) << 10
+			}
+			m.SetScale(m.Words(r), block, d, one, &factors, &factors)
+		}
+	}
+	return m
 }
 
 // trialGroups is how many different scales the groups of a trial's row have in turn.

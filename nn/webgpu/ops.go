@@ -113,7 +113,7 @@ func (o *Ops) Flush() error { return o.dev.Flush() }
 type variant struct {
 	kernel       *wgsl.Kernel
 	format       op.Format // of the weights
-	group        int       // of ternary weights: how many inputs share a scale, 0 where blocks of rows have γ
+	group        int       // how many inputs share a float16 scale, 0 where they do not
 	norm         bool      // RMSNorm comes first
 	int8         bool      // the input has been rounded
 	add, inPlace bool      // something is added in the end, or the product to what is there
@@ -131,7 +131,13 @@ type variant struct {
 	half         bool      // the cache of attention is of float16
 	head         uint32    // room for one of attention, in quads
 	slots        bool      // the sequences have slots of a list
+	split        bool      // keys are taken in parts
 	packed       bool      // they hold several documents
+}
+
+// blockQuads is how many activations, in fours, meet a block of weights.
+var blockQuads = map[op.Format]uint32{
+	op.F32: 1, op.F16: 2, op.BF16: 2, op.I8: 4, op.Ternary: 16, op.Q8_0: 4, op.Q4_0: 8, op.Q4_K: 8, op.Q6_K: 8,
 }
 
 // consts are the variant's constants, those that the kernel has.
@@ -139,13 +145,13 @@ func (v variant) consts(workgroup uint32) wgsl.Consts {
 	if v.workgroup > 0 {
 		workgroup = v.workgroup
 	}
-	quads := map[op.Format]uint32{op.F32: 1, op.F16: 2, op.BF16: 2, op.I8: 4, op.Ternary: 16}[v.format]
+	quads := blockQuads[v.format]
 	all := wgsl.Consts{
 		"WORKGROUP": workgroup, "LANES": max(v.lanes, 1), "TEAM_QUADS": max(v.quads, 1), "KEY": max(v.key, 1),
 		"FORMAT": uint32(v.format), "BLOCK_QUADS": quads, "TILE_BLOCKS": 256 / quads,
 		"NORM": flag(v.norm), "INT8": flag(v.int8), "ADD": flag(v.add), "EMBED": flag(v.embed), "STARTS": flag(v.keep), "ERRORS": flag(v.error),
 		"INPUT_QUADS": max(v.input, 1), "DELTA": flag(v.delta), "GROUP": uint32(v.group / groupUnit), "IN_PLACE": flag(v.inPlace),
-		"BLOCK": max(v.block, 1), "ROOM": max(v.block, workgroup), "SOURCE": v.source, "SQUARED": flag(v.squared), "HALF": flag(v.half), "SLOTS": flag(v.slots), "PACKED": flag(v.packed), "QUERIES": max(v.queries, 4), "QUADS": max(v.head, 1), "QUERY_QUADS": max(v.queries, 4) * max(v.head, 1),
+		"BLOCK": max(v.block, 1), "ROOM": max(v.block, workgroup), "SOURCE": v.source, "SQUARED": flag(v.squared), "HALF": flag(v.half), "SLOTS": flag(v.slots), "SPLIT": flag(v.split), "PACKED": flag(v.packed), "QUERIES": max(v.queries, 4), "QUADS": max(v.head, 1), "QUERY_QUADS": max(v.queries, 4) * max(v.head, 1),
 	}
 	if v.inPlace {
 		all["ADD"] = 2

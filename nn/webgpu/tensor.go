@@ -21,7 +21,7 @@ type Tensor struct {
 	parts   []part
 	scales  *gpu.Buffer // I8: one a row; Ternary: γ, one a block of rows
 	blocks  int         // Ternary: how many γ
-	group   int         // Ternary, where not 0: how many inputs of a row share a scale, which the parts have
+	group   int         // Ternary, Q8_0, Q4_0, where not 0: how many inputs of a row share a scale, which the parts have
 	absmean bool        // a ternary product is multiplied by γ
 	loaded  bool        // Load made it; of a ternary tensor that means that it never changes
 }
@@ -29,7 +29,7 @@ type Tensor struct {
 // part holds some rows of a tensor: all of them where they fit into one binding.
 type part struct {
 	buffer      *gpu.Buffer
-	scales      *gpu.Buffer // of groups: rows of pairs of float16, or nil
+	scales      *gpu.Buffer // of groups: rows of pairs of float16, or of what package quants says; or nil
 	first, rows int
 }
 
@@ -71,6 +71,9 @@ func (t *Tensor) rowBytes() int {
 		return ceil(each, blockBytes) * blockBytes
 	case op.Ternary:
 		return ceil(each, 4*blockBytes) * blockBytes
+	}
+	if k, ok := t.format.Quants(); ok {
+		return k.RowBytes(each)
 	}
 	return 4 * each
 }

@@ -56,7 +56,7 @@ func axes() []axis {
 		over(func(v *variant, c choice) { v.lanes, v.quads, v.workgroup = c.Lanes, c.Quads, c.Workgroup }, teams(), "LANES"),
 		over(sizes, blocksThreads, "INPUT_QUADS"),
 		over(sizes, []uint32{32, 64, 128, 256}, "WORKGROUP"),
-		over(func(v *variant, f op.Format) { v.format = f }, []op.Format{op.F32, op.F16, op.BF16, op.I8, op.Ternary}, "FORMAT"),
+		over(func(v *variant, f op.Format) { v.format = f }, []op.Format{op.F32, op.F16, op.BF16, op.I8, op.Ternary, op.Q8_0, op.Q4_0, op.Q4_K, op.Q6_K}, "FORMAT"),
 		over(func(v *variant, n int) { v.group = n }, []int{0, groupUnit, 3 * groupUnit, 128}, "GROUP"),
 		flags(func(v *variant, b bool) { v.norm = b }, "NORM"),
 		flags(func(v *variant, b bool) { v.int8 = b }, "INT8"),
@@ -68,6 +68,7 @@ func axes() []axis {
 		flags(func(v *variant, b bool) { v.delta = b }, "DELTA"),
 		flags(func(v *variant, b bool) { v.squared = b }, "SQUARED"),
 		flags(func(v *variant, b bool) { v.half = b }, "HALF"),
+		flags(func(v *variant, b bool) { v.split = b }, "SPLIT"),
 		over(func(v *variant, n uint32) { v.key = n }, []uint32{1, 36, maxStepKey}, "KEY"),
 		over(func(v *variant, n uint32) { v.input = n }, []uint32{16, 512}, "INPUT_QUADS"),
 		over(func(v *variant, n uint32) { v.block = n }, powers(wgsl.HadamardMaxBlock), "BLOCK"),
@@ -81,8 +82,9 @@ func axes() []axis {
 func possible(v variant) bool {
 	byRow := strings.HasSuffix(v.kernel.Name, "_vector")
 	product := strings.HasPrefix(v.kernel.Name, "linear") || strings.HasPrefix(v.kernel.Name, "swiglu")
+	halves := v.format == op.Q8_0 || v.format == op.Q4_0
 	switch {
-	case v.group > 0 && v.format != op.Ternary, product && v.format == op.I8:
+	case halves && v.group != groupUnit, v.group > 0 && !halves && v.format != op.Ternary, product && v.format == op.I8:
 		return false
 	case !byRow && max(v.lanes, v.quads) > 1: // tiles have no teams
 		return false

@@ -52,7 +52,7 @@ func (c choice) fit(stride uint32) choice {
 type class struct {
 	kernel *wgsl.Kernel // row by row
 	format op.Format    // of the weights
-	group  int          // of ternary weights
+	group  int          // inputs that share a float16 scale
 	norm   bool
 	n      int // rows of activations, up to the next power of two
 	quads  int // of rows of weights

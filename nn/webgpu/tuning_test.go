@@ -13,6 +13,7 @@ import (
 	"bitgpu/gpu/gputest"
 	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
+	"bitgpu/nn/quants"
 	"bitgpu/wgsl"
 )
 
@@ -31,7 +32,7 @@ func TestChoices(t *testing.T) {
 			}{
 				{wgsl.LinearVector, wgsl.LinearMatrix, []op.Format{op.Ternary, op.BF16}},
 				{wgsl.SwiGLUVector, wgsl.SwiGLUMatrix, []op.Format{op.Ternary}},
-				{wgsl.HeadVector, wgsl.HeadMatrix, []op.Format{op.F32, op.F16, op.BF16, op.I8, op.Ternary}},
+				{wgsl.HeadVector, wgsl.HeadMatrix, []op.Format{op.F32, op.F16, op.BF16, op.I8, op.Ternary, op.Q8_0, op.Q4_0, op.Q4_K, op.Q6_K}},
 			} {
 				for _, format := range p.formats {
 					whole := func(v variant) bool {
@@ -62,9 +63,11 @@ func products(t *testing.T, o *Ops, n int) {
 		&op.Linear[*Tensor]{Y: y, Addend: y, X: h, W: w},
 		norm, &op.Linear[*Tensor]{Y: y, X: x, W: w}, &op.SwiGLU[*Tensor]{A: act, GateUp: y},
 	)
-	for _, format := range []op.Format{op.F32, op.F16, op.I8} {
+	for _, format := range []op.Format{op.F32, op.F16, op.I8, op.Q8_0, op.Q4_0} {
+		k, _ := format.Quants()
 		head := o.Load(op.HostTensor{
 			Format: format, Shape: []int{V, D}, F32: make([]float32, V*D), F16: make([]uint16, V*D), I8: make([]int8, V*D), Scales: make([]float32, V),
+			Quants: quants.New(max(k, 0), V, D),
 		})
 		tensors = append(tensors, head)
 		run(t, o, norm, &op.Head[*Tensor]{Logits: logits, X: x, W: head})
@@ -86,7 +89,7 @@ func TestTune(t *testing.T) {
 	o.tuned -= time.Hour // a software adapter is slow
 	products(t, o, 1)
 	products(t, o, 3)
-	const kinds = 6
+	const kinds = 8
 	if len(tuning.found) != 2*kinds || !tuning.Changed() {
 		t.Fatalf("got %v, want %d classes", tuning.found, 2*kinds)
 	}
@@ -173,6 +176,8 @@ func TestRight(t *testing.T) {
 		{wgsl.SwiGLUVector, op.Ternary, 0, true, 4, 30, 2}, {wgsl.HeadVector, op.F32, 0, true, 1, 50, 9},
 		{wgsl.LinearVector, op.Ternary, 32, false, 2, 20, 5}, {wgsl.SwiGLUVector, op.Ternary, 128, true, 3, 30, 4}, {wgsl.HeadVector, op.Ternary, 96, true, 1, 50, 3},
 		{wgsl.LinearVector, op.BF16, 0, true, 2, 20, 3}, {wgsl.HeadVector, op.F16, 0, true, 8, 50, 7}, {wgsl.HeadVector, op.I8, 0, true, 3, 50, 3},
+		{wgsl.HeadVector, op.Q8_0, 32, true, 1, 50, 6}, {wgsl.HeadVector, op.Q4_0, 32, true, 3, 50, 7}, {wgsl.HeadVector, op.Q4_K, 0, true, 1, 50, 16},
+		{wgsl.HeadVector, op.Q6_K, 0, true, 2, 50, 24},
 	} {
 		trial := o.newTrial(c)
 		p, err := o.Prepare(trial.program)

@@ -32,10 +32,7 @@ fn matrix_product(group: u32, groups: u32, row_tile: u32, local: vec3<u32>) {
             var w = vec4<f32>(0.0);
             if start + k < params.width {
                 let row = row_of(group * ACROSS + q / 16u, q / 4u % 4u);
-                w = weights4(row, start + k);
-                if GROUP > 0u {
-                    w *= group_scale(row, start + k);
-                }
+                w = scale4(row, start + k, weights4(row, start + k));
             }
             put_right(q / 4u, k, w);
         }

@@ -5,17 +5,12 @@
 
 // Four numbers from column k of the row of a token, which is row `row` of the bound part.
 fn table4(row: u32, token: u32, k: u32) -> vec4<f32> {
-    let v = weights4(row, k);
+    let v = scale4(row, k, weights4(row, k));
     if FORMAT == I8 {
         return v * bitcast<f32>(scales[token]);
     }
-    if FORMAT == TERNARY {
-        if GROUP > 0u {
-            return v * group_scale(row, k);
-        }
-        if params.absmean == 1u {
-            return v * bitcast<f32>(scales[token / params.block_rows]);
-        }
+    if FORMAT == TERNARY && GROUP == 0u && params.absmean == 1u {
+        return v * bitcast<f32>(scales[token / params.block_rows]);
     }
     return v;
 }

@@ -36,7 +36,7 @@ fn vector_product(group: u32, groups: u32, i: u32, thread: u32) {
     var row_share = vec2<f32>(0.0);  // of Σ h² and of Σ x
     for (var start = 0u; start < params.width; start += TILE_WIDTH) {
         let first = start / (4u * BLOCK_QUADS);
-        let blocks = min(TILE_BLOCKS, params.stride - first);
+        let blocks = min(TILE_BLOCKS, row_blocks() - first);
         for (var q = thread; q < blocks * BLOCK_QUADS; q += WORKGROUP) {
             let k = start + 4u * q;
             let h = source4(row, k);
@@ -56,6 +56,16 @@ fn vector_product(group: u32, groups: u32, i: u32, thread: u32) {
                 xs[q] = tile[q * TILE_BLOCKS + b];
             }
             let at = first + b;
+            if FORMAT >= Q8_0 {
+                let activations = xs_sum();
+                sum0 += number_products(quad, at, activations);
+                if TEAM_QUADS > 1u {
+                    sum1 += number_products(quad + 1u, at, activations);
+                    sum2 += number_products(quad + 2u, at, activations);
+                    sum3 += number_products(quad + 3u, at, activations);
+                }
+                continue;
+            }
             if GROUP > 0u {
                 let halves = half_sums();
                 sum0 += group_products(quad, at0 + at, at, halves);
@@ -163,6 +173,46 @@ fn group_products(quad: u32, at: vec4<u32>, block: u32, halves: vec2<f32>) -> ve
         return (low + high) * scales_low;
     }
     return low * scales_low + high * quad_scales(quad, 2u * block + 1u);
+}
+
+// Σ of the activations in xs, where number_products wants it.
+fn xs_sum() -> f32 {
+    var sum = vec4<f32>(0.0);
+    if FORMAT == Q4_K {
+        for (var q = 0u; q < BLOCK_QUADS; q++) {
+            sum += xs[q];
+        }
+    }
+    return dot(sum, vec4<f32>(1.0));
+}
+
+// Products of the activations in xs, whose sum is given, with a block of each of a quad's rows.
+fn number_products(quad: u32, block: u32, activations: f32) -> vec4<f32> {
+    return vec4<f32>(number_product(row_of(quad, 0u), block, activations), number_product(row_of(quad, 1u), block, activations),
+        number_product(row_of(quad, 2u), block, activations), number_product(row_of(quad, 3u), block, activations));
+}
+
+fn number_product(row: u32, block: u32, activations: f32) -> f32 {
+    let at = row * params.stride;
+    let w = weights[at + block];
+    if FORMAT == Q8_0 {
+        return group_scale(row, 16u * block) * (with_xs(0u, bytes4(w.x)) + with_xs(1u, bytes4(w.y)) + with_xs(2u, bytes4(w.z)) + with_xs(3u, bytes4(w.w)));
+    }
+    let upper = upper_bits(at, block);
+    let low = with_xs(0u, number4(w.x, upper.x)) + with_xs(1u, number4(w.y, upper.y)) +
+        with_xs(2u, number4(w.z, upper.x >> 2u)) + with_xs(3u, number4(w.w, upper.y >> 2u));
+    let high = with_xs(4u, number4(w.x >> 4u, upper.x >> 4u)) + with_xs(5u, number4(w.y >> 4u, upper.y >> 4u)) +
+        with_xs(6u, number4(w.z >> 4u, upper.x >> 6u)) + with_xs(7u, number4(w.w >> 4u, upper.y >> 6u));
+    let s = number_scale(row, 32u * block);
+    if FORMAT == Q6_K {
+        return s.x * low + number_scale(row, 32u * block + 16u).x * high;
+    }
+    return s.x * (low + high) - s.y * activations;
+}
+
+// The product with place `at` of xs, which need not be there in other formats.
+fn with_xs(at: u32, w: vec4<f32>) -> f32 {
+    return dot(xs[at], w);
 }
 
 // The scales of a quad's rows for the inputs from 32·half on.

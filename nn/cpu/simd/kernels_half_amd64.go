@@ -24,6 +24,11 @@ func widenAVX2(dst []float32, src []uint16)
 //go:noescape
 func narrowAVX2(dst []uint16, src []float32)
 
+// dequantizeAVX2 is kernels.dequantize.
+//
+//go:noescape
+func dequantizeAVX2(dst []float32, q []byte, scales []float32, minima []float32, centre float32)
+
 // dotHalfAVX512 is Σ x·y.
 //
 //go:noescape
@@ -43,3 +48,8 @@ func widenAVX512(dst []float32, src []uint16)
 //
 //go:noescape
 func narrowAVX512(dst []uint16, src []float32)
+
+// dequantizeAVX512 is kernels.dequantize.
+//
+//go:noescape
+func dequantizeAVX512(dst []float32, q []byte, scales []float32, minima []float32, centre float32)

@@ -265,6 +265,42 @@ done17:
 	VZEROUPPER
 	RET
 
+// func dequantizeAVX2(dst []float32, q []byte, scales []float32, minima []float32, centre float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·dequantizeAVX2(SB), NOSPLIT, $0-100
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         q_base+24(FP), CX
+	MOVQ         scales_base+48(FP), DX
+	MOVQ         minima_base+72(FP), BX
+	MOVQ         scales_len+56(FP), SI
+	VBROADCASTSS centre+96(FP), Y0
+	TESTQ        SI, SI
+	JZ           done20
+
+groups19:
+	VBROADCASTSS (DX), Y1
+	VBROADCASTSS (BX), Y2
+	VPMOVSXBD    (CX), Y3
+	VCVTDQ2PS    Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VFMSUB213PS  Y2, Y1, Y3
+	VMOVUPS      Y3, (AX)
+	VPMOVSXBD    8(CX), Y3
+	VCVTDQ2PS    Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VFMSUB213PS  Y2, Y1, Y3
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         $0x10, CX
+	ADDQ         $0x40, AX
+	DECQ         SI
+	JNZ          groups19
+
+done20:
+	VZEROUPPER
+	RET
+
 // func dotHalfAVX512(x []float32, y []uint16) float32
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·dotHalfAVX512(SB), NOSPLIT, $0-52
@@ -436,5 +472,36 @@ rest13:
 	VMOVDQU16 Y0, K1, (AX)(BX*2)
 
 done14:
+	VZEROUPPER
+	RET
+
+// func dequantizeAVX512(dst []float32, q []byte, scales []float32, minima []float32, centre float32)
+// Requires: AVX, AVX512F
+TEXT ·dequantizeAVX512(SB), NOSPLIT, $0-100
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         q_base+24(FP), CX
+	MOVQ         scales_base+48(FP), DX
+	MOVQ         minima_base+72(FP), BX
+	MOVQ         scales_len+56(FP), SI
+	VBROADCASTSS centre+96(FP), Z0
+	TESTQ        SI, SI
+	JZ           done16
+
+groups15:
+	VBROADCASTSS (DX), Z1
+	VBROADCASTSS (BX), Z2
+	VPMOVSXBD    (CX), Z3
+	VCVTDQ2PS    Z3, Z3
+	VSUBPS       Z0, Z3, Z3
+	VFMSUB213PS  Z2, Z1, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         $0x10, CX
+	ADDQ         $0x40, AX
+	DECQ         SI
+	JNZ          groups15
+
+done16:
 	VZEROUPPER
 	RET

@@ -21,3 +21,8 @@ func widenNEON(dst []float32, src []uint16)
 //
 //go:noescape
 func narrowNEON(dst []uint16, src []float32)
+
+// dequantizeNEON is kernels.dequantize.
+//
+//go:noescape
+func dequantizeNEON(dst []float32, q []byte, scales, minima []float32, centre float32)

@@ -255,3 +255,54 @@ loop5:
 done6:
 	ADD $1, R2, R2
 	RET
+
+// func dequantizeNEON(dst []float32, q []byte, scales, minima []float32, centre float32)
+TEXT ·dequantizeNEON(SB), NOSPLIT, $0-100
+	MOVD dst_base+0(FP), R0
+	MOVD q_base+24(FP), R1
+	MOVD scales_base+48(FP), R2
+	MOVD minima_base+72(FP), R3
+	MOVD scales_len+56(FP), R4
+	FMOVS centre+96(FP), F0
+	WORD $0x4e040400 // dup v0.4s, v0.s[0]
+	SUBS $1, R4, R4
+	BLT done2
+
+loop1:
+	FMOVS.P 4(R2), F1
+	FMOVS.P 4(R3), F2
+	WORD $0x4e040442 // dup v2.4s, v2.s[0]
+	WORD $0x6ea0f842 // fneg v2.4s, v2.4s
+	FMOVQ.P 16(R1), F6
+	WORD $0x0f08a4c4 // sxtl v4.8h, v6.8b
+	WORD $0x4f08a4c6 // sxtl2 v6.8h, v6.16b
+	WORD $0x0f10a483 // sxtl v3.4s, v4.4h
+	WORD $0x4f10a484 // sxtl2 v4.4s, v4.8h
+	WORD $0x0f10a4c5 // sxtl v5.4s, v6.4h
+	WORD $0x4f10a4c6 // sxtl2 v6.4s, v6.8h
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4ea0d463 // fsub v3.4s, v3.4s, v0.4s
+	WORD $0x4ea21c47 // mov v7.16b, v2.16b
+	WORD $0x4f811067 // fmla v7.4s, v3.4s, v1.s[0]
+	FMOVQ.P F7, 16(R0)
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x4ea21c47 // mov v7.16b, v2.16b
+	WORD $0x4f811087 // fmla v7.4s, v4.4s, v1.s[0]
+	FMOVQ.P F7, 16(R0)
+	WORD $0x4ea0d4a5 // fsub v5.4s, v5.4s, v0.4s
+	WORD $0x4ea21c47 // mov v7.16b, v2.16b
+	WORD $0x4f8110a7 // fmla v7.4s, v5.4s, v1.s[0]
+	FMOVQ.P F7, 16(R0)
+	WORD $0x4ea0d4c6 // fsub v6.4s, v6.4s, v0.4s
+	WORD $0x4ea21c47 // mov v7.16b, v2.16b
+	WORD $0x4f8110c7 // fmla v7.4s, v6.4s, v1.s[0]
+	FMOVQ.P F7, 16(R0)
+	SUBS $1, R4, R4
+	BGE loop1
+
+done2:
+	ADD $1, R4, R4
+	RET

@@ -58,6 +58,7 @@ func avx2Kernels() kernels {
 		axpyHalf:        axpyHalfAVX2,
 		widen:           widenAVX2,
 		narrow:          narrowAVX2,
+		dequantize:      dequantizeAVX2,
 		gemm: gemmKernels{
 			width:     16,
 			heights:   []int{6, 4, 2, 1},
@@ -116,6 +117,7 @@ func avx512Kernels() kernels {
 		axpyHalf:        axpyHalfAVX512,
 		widen:           widenAVX512,
 		narrow:          narrowAVX512,
+		dequantize:      dequantizeAVX512,
 		gemm: gemmKernels{
 			width:     32,
 			heights:   []int{14, 8, 4, 2, 1},

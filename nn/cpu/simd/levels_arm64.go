@@ -46,6 +46,7 @@ func neonKernels() kernels {
 		axpyHalf:        axpyHalfNEON,
 		widen:           widenNEON,
 		narrow:          narrowNEON,
+		dequantize:      dequantizeNEON,
 		gemm: gemmKernels{
 			width:     16,
 			heights:   []int{6, 4, 2, 1},

@@ -29,6 +29,7 @@ var portable = kernels{
 	axpyHalf:        axpyHalfScalar,
 	widen:           widenScalar,
 	narrow:          narrowScalar,
+	dequantize:      dequantizeScalar,
 	gemm: gemmKernels{
 		width:     4,
 		heights:   []int{4, 1},

@@ -193,9 +193,10 @@ func (m *Model) bittTensors() (all []safetensors.Tensor) {
 func bittTensor(name string, p nn.Param, h op.HostTensor, shape []int, first int) []safetensors.Tensor {
 	rows, cols := shape[0], op.Count(shape)/shape[0]
 	from, to := first*cols, (first+rows)*cols
+	if _, ok := h.Format.Quants(); ok || h.Format == op.F32 {
+		return []safetensors.Tensor{safetensors.FromFloat32s(name, shape, h.Float32s()[from:to])}
+	}
 	switch h.Format {
-	case op.F32:
-		return []safetensors.Tensor{safetensors.FromFloat32s(name, shape, h.F32[from:to])}
 	case op.F16:
 		return []safetensors.Tensor{safetensors.FromHalves(name, safetensors.F16, shape, h.F16[from:to])}
 	case op.BF16:

@@ -316,8 +316,11 @@ func (g *ggufFile) part(name string, table bool) (*part, error) {
 	return x, g.arrange(x, rest)
 }
 
-// readFloats reads weights that are not ternary; those of half precision stay so.
+// readFloats reads weights that are not ternary; those of half precision and whole numbers with scales stay so.
 func (x *part) readFloats(m *ggml.Matrix, t gguf.Tensor) error {
+	if k, ok := kinds[t.Layout]; ok {
+		return x.readQuants(m, k)
+	}
 	switch t.Layout {
 	case ggml.F16.Layout():
 		return x.readHalves(t.Data, op.F16)

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 
@@ -131,9 +130,10 @@ func (x *piece) arrange(d *arch.Decoder, rest string) {
 
 // layout is the type of a tensor: that of floats as they are, of ternary weights what holds their scales.
 func (x *piece) layout(int8 bool, o ExportOptions) (ggml.Layout, error) {
-	switch x.h.Format {
-	case op.F32:
+	if _, ok := x.h.Format.Quants(); ok || x.h.Format == op.F32 {
 		return ggml.LayoutF32, nil
+	}
+	switch x.h.Format {
 	case op.F16:
 		return ggml.LayoutF16, nil
 	case op.BF16:
@@ -190,19 +190,5 @@ func (x *piece) write(w io.Writer, l ggml.Layout) error {
 		_, err = w.Write(data)
 		return err
 	}
-	var row []byte
-	for _, r := range x.order {
-		row = row[:0]
-		for c := r * x.cols; c < (r+1)*x.cols; c++ {
-			if x.h.Format == op.F32 {
-				row = binary.LittleEndian.AppendUint32(row, math.Float32bits(x.h.F32[c]))
-			} else {
-				row = binary.LittleEndian.AppendUint16(row, x.h.F16[c])
-			}
-		}
-		if _, err := w.Write(row); err != nil {
-			return err
-		}
-	}
-	return nil
+	return x.writeAs(w, func(v float32) float32 { return v })
 }

@@ -215,7 +215,10 @@ func (w *hfWriter) add(x *piece, rest string) error {
 		}
 		t.Write = func(out io.Writer) error { return x.writeFloats(out, w.floats) }
 	default:
-		t.DType = map[op.Format]safetensors.DType{op.F32: safetensors.F32, op.F16: safetensors.F16, op.BF16: safetensors.BF16}[x.h.Format]
+		t.DType = safetensors.F32
+		if half, ok := map[op.Format]safetensors.DType{op.F16: safetensors.F16, op.BF16: safetensors.BF16}[x.h.Format]; ok {
+			t.DType = half
+		}
 		change := func(v float32) float32 { return v }
 		switch {
 		case rest == "linear_attn.conv1d.weight":
@@ -312,16 +315,20 @@ func (x *piece) writeFloats(out io.Writer, dtype safetensors.DType) error {
 	return nil
 }
 
-// writeAs writes floats, of 32 bits after a change.
+// writeAs writes floats, of 16 bits as they are, others with 32 bits after a change.
 func (x *piece) writeAs(out io.Writer, change func(float32) float32) error {
 	var data []byte
+	row := make([]float32, x.cols)
 	for _, r := range x.order {
 		data = data[:0]
-		for c := r * x.cols; c < (r+1)*x.cols; c++ {
-			if x.h.Format == op.F32 {
-				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(change(x.h.F32[c])))
-			} else {
-				data = binary.LittleEndian.AppendUint16(data, x.h.F16[c])
+		if x.h.F16 != nil {
+			for _, bits := range x.h.F16[r*x.cols : (r+1)*x.cols] {
+				data = binary.LittleEndian.AppendUint16(data, bits)
+			}
+		} else {
+			x.h.Floats(row, r)
+			for _, v := range row {
+				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(change(v)))
 			}
 		}
 		if _, err := out.Write(data); err != nil {

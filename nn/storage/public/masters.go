@@ -98,9 +98,7 @@ func common(a, b int) int {
 func float(h op.HostTensor, group int) (op.HostTensor, error) {
 	f := op.HostTensor{Format: op.F32, Shape: h.Shape}
 	if h.Format != op.Ternary {
-		x := part{format: h.Format, halves: h.F16}
-		x.widen()
-		f.F32 = x.floats
+		f.F32 = h.Float32s()
 		return f, nil
 	}
 	rows, cols := h.Shape[0], h.Shape[1]

@@ -23,9 +23,7 @@ import (
 func valuesOf(m *Model) (all [][]float32) {
 	nn.Walk(nn.OfDecoder(m.Decoder), m.Weights, func(p nn.Param, h *op.HostTensor) {
 		if h.Format != op.Ternary {
-			x := part{format: h.Format, floats: h.F32, halves: h.F16}
-			x.widen()
-			all = append(all, x.floats)
+			all = append(all, h.Float32s())
 			return
 		}
 		rows, cols := h.Shape[0], h.Shape[1]

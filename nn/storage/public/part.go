@@ -3,25 +3,26 @@ package public
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 
+	"bitgpu/io/ggml"
+	"bitgpu/io/regular"
 	"bitgpu/nn"
 	"bitgpu/nn/arch"
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
-
-	"github.com/x448/float16"
+	"bitgpu/nn/quants"
 )
 
-// part is what one name of a parameter stands for in a file: a ternary matrix, or floats.
+// part is what one name of a parameter stands for in a file: a ternary matrix, floats, or whole numbers with scales.
 type part struct {
 	name       string // in the file, with its path, for messages
 	rows, cols int
 	ternary    *rowsOf   // or
-	format     op.Format // F32, F16 or BF16
+	format     op.Format // F32, F16, BF16, or that of quants
 	floats     []float32
 	halves     []uint16
+	quants     *quants.Matrix
 }
 
 // param makes a parameter of its parts, whose rows follow each other.
@@ -56,15 +57,22 @@ func param(src source, d *arch.Decoder, p nn.Param) (h op.HostTensor, err error)
 	if first.ternary != nil {
 		return h, ternaryTensor(&h, parts)
 	}
+	if slices.ContainsFunc(parts, func(x *part) bool { return x.format != first.format }) {
+		for _, x := range parts {
+			if x.quants != nil { // files have them in several types in one product
+				x.widen()
+			}
+		}
+	}
 	for _, x := range parts {
 		if x.ternary != nil || x.format != first.format {
 			return h, fmt.Errorf("%s: got other weights than in %s, want all ternary or of one type of floats", x.name, first.name)
 		}
 		h.Format = x.format
 		if len(parts) == 1 {
-			h.F32, h.F16 = x.floats, x.halves
+			h.F32, h.F16, h.Quants = x.floats, x.halves, x.quants
 		} else {
-			h.F32, h.F16 = append(h.F32, x.floats...), append(h.F16, x.halves...)
+			h.F32, h.F16, h.Quants = append(h.F32, x.floats...), append(h.F16, x.halves...), h.Quants.Append(x.quants)
 		}
 	}
 	return h, nil
@@ -88,20 +96,13 @@ func rowsNamed(d *arch.Decoder, p nn.Param, name string) int {
 	return p.Shape[0] / len(p.Names) // of the MLP
 }
 
-// widen makes 16-bit floats 32-bit ones.
+// widen makes all that are not ternary 32-bit floats.
 func (x *part) widen() {
-	if x.halves == nil {
+	if x.halves == nil && x.quants == nil {
 		return
 	}
-	x.floats = make([]float32, len(x.halves))
-	for i, h := range x.halves {
-		if x.format == op.BF16 {
-			x.floats[i] = math.Float32frombits(uint32(h) << 16)
-		} else {
-			x.floats[i] = float16.Frombits(h).Float32()
-		}
-	}
-	x.format, x.halves = op.F32, nil
+	h := op.HostTensor{Format: x.format, Shape: []int{x.rows, x.cols}, F16: x.halves, Quants: x.quants}
+	x.floats, x.format, x.halves, x.quants = h.Float32s(), op.F32, nil, nil
 }
 
 // finite refuses floats that are not.
@@ -151,12 +152,39 @@ func (x *part) readHalves(data []byte, format op.Format) error {
 	})
 }
 
+// kinds are those of layouts that package quants keeps.
+var kinds = map[ggml.Layout]quants.Kind{
+	ggml.LayoutQ8_0: quants.Q8_0, ggml.LayoutQ4_0: quants.Q4_0, ggml.LayoutQ4_K: quants.Q4_K, ggml.LayoutQ6_K: quants.Q6_K,
+}
+
+// readQuants takes whole numbers with scales as they are.
+func (x *part) readQuants(m *ggml.Matrix, k quants.Kind) error {
+	q := quants.New(k, m.Rows, m.Cols)
+	x.format, x.quants = op.FormatOf(k), q
+	each := len(m.Data) / m.Rows
+	return inPieces(m.Rows, each, func(from, to int) error {
+		numbers := make([]byte, m.Cols)
+		for r := from; r < to; r++ {
+			words := q.Words(r)
+			err := m.Numbers(numbers, r, func(block int, s ggml.Steps) {
+				q.SetScale(words, block, s.D, s.DMin, &s.Factors, &s.Minima)
+			})
+			if err != nil {
+				return err
+			}
+			q.Pack(r, numbers)
+		}
+		regular.Drop(m.Data[from*each : to*each]) // so that file and copy do not lie in memory together
+		return nil
+	})
+}
+
 // pick takes the rows of a part in an order, which may leave some out.
 func (x *part) pick(order []int) {
 	if t := x.ternary; t != nil {
 		t.pick(order)
 	}
-	x.floats, x.halves = pickRows(x.floats, order, x.cols), pickRows(x.halves, order, x.cols)
+	x.floats, x.halves, x.quants = pickRows(x.floats, order, x.cols), pickRows(x.halves, order, x.cols), x.quants.Pick(order)
 	x.rows = len(order)
 }
 

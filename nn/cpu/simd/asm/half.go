@@ -11,6 +11,7 @@ func halfKernels(g *gen) {
 	axpyHalf(g)
 	widen(g)
 	narrow(g)
+	dequantize(g)
 }
 
 // dotHalf is the sum of vectorKernels' dot with y in float16.
@@ -77,6 +78,36 @@ func narrow(g *gen) {
 		g.load(indexed(src, index, 4, 0), v, t)
 		g.storeHalf(v, indexed(dst, index, 2, 0), t, n)
 	})
+	g.end()
+}
+
+// dequantize takes 16 numbers, which have one scale and one minimum, at a time.
+func dequantize(g *gen) {
+	g.function("dequantize", "(dst []float32, q []byte, scales, minima []float32, centre float32)", "is kernels.dequantize.")
+	dst, q, scales, minima := g.ptr("dst"), g.ptr("q"), g.ptr("scales"), g.ptr("minima")
+	n, centre := g.length("scales"), g.broadcast("centre")
+	loop, done := g.label("groups"), g.label("done")
+	g.TESTQ(n, n)
+	g.JZ(operand.LabelRef(done))
+	g.Label(loop)
+	scale, minimum := g.vec(), g.vec()
+	g.VBROADCASTSS(mem(scales, 0), scale)
+	g.VBROADCASTSS(mem(minima, 0), minimum)
+	for at := 0; at < block; at += g.lanes() {
+		v := g.vec()
+		g.VPMOVSXBD(mem(q, at), v)
+		g.VCVTDQ2PS(v, v)
+		g.VSUBPS(centre, v, v)
+		g.VFMSUB213PS(minimum, scale, v)
+		g.VMOVUPS(v, mem(dst, 4*at))
+	}
+	g.ADDQ(operand.U8(4), scales)
+	g.ADDQ(operand.U8(4), minima)
+	g.ADDQ(operand.U8(block), q)
+	g.ADDQ(operand.U8(4*block), dst)
+	g.DECQ(n)
+	g.JNZ(operand.LabelRef(loop))
+	g.Label(done)
 	g.end()
 }
 

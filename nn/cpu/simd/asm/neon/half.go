@@ -6,6 +6,7 @@ func halfKernels(g *gen) {
 	axpyHalf(g)
 	widen(g)
 	narrow(g)
+	dequantize(g)
 }
 
 func dotHalf(g *gen) {
@@ -58,6 +59,27 @@ func narrow(g *gen) {
 		bits := g.reg()
 		g.op("FMOVS", v.f(), bits)
 		g.op("MOVH.P", bits, mem(dst, 2))
+	})
+	g.end()
+}
+
+// dequantize takes 16 numbers, which have one scale and one minimum, at a time.
+func dequantize(g *gen) {
+	g.function("dequantize", "(dst []float32, q []byte, scales, minima []float32, centre float32)", "is kernels.dequantize.")
+	dst, q, scales, minima := g.ptr("dst"), g.ptr("q"), g.ptr("scales"), g.ptr("minima")
+	n, centre, scale, minimum, numbers, out := g.length("scales"), g.broadcast("centre"), g.vec(), g.vec(), g.vecs(block/lanes), g.vec()
+	g.times(n, 1, func() {
+		g.op("FMOVS.P", mem(scales, 4), scale.f())
+		g.op("FMOVS.P", mem(minima, 4), minimum.f())
+		g.dup(minimum, minimum, 0)
+		g.fneg(minimum, minimum)
+		decodeInt8(g, q, numbers)
+		for _, v := range numbers {
+			g.fsub(v, v, centre)
+			g.move(out, minimum)
+			g.fmlaLane(out, v, scale, 0)
+			g.op("FMOVQ.P", out.f(), mem(dst, 16))
+		}
 	})
 	g.end()
 }
