@@ -18,7 +18,7 @@ func TestCallsGoOn(t *testing.T) {
 	m := open(t, "d32-none")
 	memory := filepath.Join(t.TempDir(), "memory")
 	cut := 0
-	for _, prompt := range []string{"hi", "one", "日本", "zebra", "", "Q"} {
+	for _, prompt := range []string{"hi", "one", "日本", "zebra", "\x01", "Q"} {
 		const tokens = 40
 		write := func(s *Session, prompt string, n int) string {
 			t.Helper()

@@ -135,10 +135,8 @@ func trainOn(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
 		}
 	}
 	dir := c.String("output-dir")
-	unlock := func() {}
 	if r.Leads() {
-		var err error
-		unlock, err = lockDir(dir)
+		unlock, err := lockDir(dir)
 		if err == nil {
 			defer unlock()
 			err = train.CheckWritable(dir)

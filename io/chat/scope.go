@@ -188,7 +188,6 @@ type slotLoad struct {
 // compiler resolves the names, filters and tests of a template.
 type compiler struct {
 	frame *compileFrame
-	depth int
 	line  int
 }
 

@@ -93,8 +93,7 @@ func (p *AnswerParser) typed(tool, parameter, text string) value {
 		return text
 	}
 	kinds := map[string]bool{}
-	var collect func(v value)
-	collect = func(v value) {
+	collect := func(v value) {
 		switch v := v.(type) {
 		case string:
 			kinds[v] = true

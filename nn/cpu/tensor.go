@@ -138,7 +138,8 @@ func (m *memory[F]) NewSet(n int, format op.Format, shape ...int) []*Tensor[F] {
 func (m *memory[F]) NewGrowing(n int, format op.Format, shape ...int) []*Tensor[F] {
 	set := make([]*Tensor[F], n)
 	for i := range set {
-		t, release := &Tensor[F]{Format: format, Shape: shape}, func() {}
+		t := &Tensor[F]{Format: format, Shape: shape}
+		var release func()
 		switch format {
 		case op.F32:
 			t.Data, release = hugepages.Reserve[F](op.Count(shape))
