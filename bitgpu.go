@@ -198,12 +198,12 @@ func (m *Model) fitContext(l *storage.Loaded, asked, sessions int, free int64) e
 	tokens := m.config.FitContext(share, sessions)
 	switch {
 	case tokens == 0 || asked > 0 && tokens < m.config.Capacity():
-		need, each := m.config.Footprint(1, 1), ""
+		need, each, fewer := m.config.Footprint(1, 1), "", ""
 		if sessions > 1 {
-			each = fmt.Sprintf(" for each of %d texts at once", sessions)
+			each, fewer = fmt.Sprintf(" for each of %d texts at once", sessions), " or fewer texts"
 		}
-		return fmt.Errorf("%s: a context of %d tokens%s takes %d MB of memory beside the weights, and %d MB are free", m.name, m.config.Capacity(), each,
-			(need.Workspace+int64(sessions)*need.Session)>>20, free>>20)
+		return fmt.Errorf("%s: a context of %d tokens%s takes %d MB of memory beside the weights, and %d MB are free; want a shorter one%s", m.name, m.config.Capacity(), each,
+			(need.Workspace+int64(sessions)*need.Session)>>20, free>>20, fewer)
 	case tokens < m.config.Capacity():
 		l.Config.Decoder.Context = tokens // m.config has the same
 	}

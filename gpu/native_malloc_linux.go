@@ -6,7 +6,7 @@ package gpu
 // #include <stdlib.h>
 //
 // // A driver's threads, which are new ones with each device, spread over up to eight heaps a core, and the scraps that they leave
-// // in each add up: a hundred models on Mesa's software adapter left 25 to 60 MB, and leave 4 in two heaps. It is said when
+// // in each add up: a hundred models on Mesa's software adapter left 25 to 60 MB, and leave 10 in two heaps. It is said when
 // // the program is loaded, as Go's own threads take heaps as soon as they start.
 // __attribute__((constructor)) static void few_arenas(void) {
 // #ifdef __GLIBC__

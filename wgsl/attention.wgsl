@@ -4,9 +4,9 @@
 // slots; it is of float16 with HALF = 1. With SPLIT = 1 a workgroup takes a part of the keys alone, and attention_join.wgsl makes one
 // of what the parts give (arXiv 2311.01282).
 
+#import shared/attended.wgsl
 #import shared/documents.wgsl
 #import shared/grid.wgsl
-#import shared/silu.wgsl
 #import shared/slots.wgsl
 
 struct Params {
@@ -271,14 +271,5 @@ fn finish(sums: vec4<f32>, m: u32, first: u32, part: u32, sequence: u32, kv: u32
         }
         return;
     }
-    v /= sum;
-    let place = head * params.head + 4u * thread;
-    let gates = (row + 1u) * params.wide - params.heads * params.head + place;
-    for (var e = 0u; e < 4u; e++) {
-        var y = v[e];
-        if params.gate == 1u {
-            y *= sigmoid(qkv[gates + e]);
-        }
-        o[row * params.heads * params.head + place + e] = y;
-    }
+    write_attended(row, head * params.head + 4u * thread, v / sum);
 }

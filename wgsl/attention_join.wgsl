@@ -1,7 +1,7 @@
 // What attention.wgsl gives for parts of the keys, as of all keys at once: a thread four channels of a head of a row.
 
+#import shared/attended.wgsl
 #import shared/grid.wgsl
-#import shared/silu.wgsl
 
 struct Params {
     n: u32,
@@ -46,14 +46,5 @@ fn attention_join(
         v += factor * vec4<f32>(given[k], given[k + 1u], given[k + 2u], given[k + 3u]);
     }
     v /= sum;
-    let row = head / params.heads;
-    let place = head % params.heads * params.head + channel;
-    let gates = (row + 1u) * params.wide - params.heads * params.head + place;
-    for (var e = 0u; e < 4u; e++) {
-        var y = v[e];
-        if params.gate == 1u {
-            y *= sigmoid(qkv[gates + e]);
-        }
-        o[row * params.heads * params.head + place + e] = y;
-    }
+    write_attended(head / params.heads, head % params.heads * params.head + channel, v);
 }
