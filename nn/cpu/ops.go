@@ -43,7 +43,7 @@ func New() *Ops {
 // Load implements op.Memory. Ternary matrices are interleaved where the processor has an order that it likes better.
 func (o *Ops) Load(h op.HostTensor) *Tensor[float32] {
 	if h.Format == op.Ternary {
-		if m := simd.Interleave(h.Codes, h.GroupScales, h.Group, h.Shape[0], h.Shape[1], h.Spare); m != nil {
+		if m := simd.Interleave(h.Codes, h.GroupScales, h.Group, h.Shape[0], h.Shape[1], h.Spare, h.Int8); m != nil {
 			t := &Tensor[float32]{Format: h.Format, Shape: h.Shape, Group: h.Group, Scales: convert[float32](h.Scales), Absmean: h.Absmean, interleaved: m}
 			o.inUse += t.bytes()
 			return t

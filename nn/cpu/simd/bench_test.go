@@ -129,8 +129,8 @@ func benchPublic(b *testing.B, rows, cols, n int) {
 		{name: "int8group128", run: func() { TernaryGroupMatMulI8(y, m.codes, m.scales, 128, q, scales, rows, cols, n) }},
 		{name: "int8group32", run: func() { TernaryGroupMatMulI8(y, m32.codes, m32.scales, 32, q, scales, rows, cols, n) }},
 	}
-	if l := Interleave(m.codes, m.scales, 128, rows, cols, false); l != nil {
-		l32 := Interleave(m32.codes, m32.scales, 32, rows, cols, false)
+	if l := Interleave(m.codes, m.scales, 128, rows, cols, false, false); l != nil {
+		l32 := Interleave(m32.codes, m32.scales, 32, rows, cols, false, false)
 		products = append(products,
 			timed{name: "interleaved128", run: func() { l.MatMul(y, x, n) }},
 			timed{name: "interleaved32", run: func() { l32.MatMul(y, x, n) }},

@@ -76,7 +76,7 @@ func TestNothingIsReadBeyondTheEnd(t *testing.T) {
 				TernaryGroupMatMul(y, m.codes, m.scales, group, x, m.rows, m.cols, n)
 				GemmTernaryGroup(n, m.rows, m.cols, x, m.cols, m.codes, m.scales, group, 0, y, m.rows)
 				wide := randomGrouped(lookupRows, m.cols, group)
-				if i := Interleave(atEdge(t, wide.codes), atEdge(t, wide.scales), group, wide.rows, wide.cols, false); i != nil {
+				if i := Interleave(atEdge(t, wide.codes), atEdge(t, wide.scales), group, wide.rows, wide.cols, false, false); i != nil {
 					i.codes, i.scales = atEdge(t, i.codes), atEdge(t, i.scales)
 					i.MatMul(atEdge(t, make([]float32, n*wide.rows)), x, n)
 				}

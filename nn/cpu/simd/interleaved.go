@@ -20,7 +20,8 @@ type Interleaved struct {
 
 // Interleave copies a matrix, or keeps its codes where they are if they are spare. Without groups there are no scales. It
 // returns nil where the processor has nothing better than TernaryMatMul and its relatives, and where there is no whole block.
-func Interleave(codes []byte, scales []uint16, group, rows, cols int, spare bool) *Interleaved {
+// With int8 the matrix is for MatMulI8, which has no lookups: where those would be chosen it returns nil too.
+func Interleave(codes []byte, scales []uint16, group, rows, cols int, spare, int8 bool) *Interleaved {
 	checkTernary("Interleave", rows*cols, len(codes), rows, cols)
 	if group != 0 || len(scales) > 0 {
 		checkGroups("Interleave", len(scales), group, rows, cols)
@@ -32,7 +33,7 @@ func Interleave(codes []byte, scales []uint16, group, rows, cols int, spare bool
 		return nil
 	case k.dots != nil && rows >= dotRows && cols%dotColumns == 0:
 		m.dots = true
-	case k.lookup == nil || rows < lookupRows || group == 0:
+	case k.lookup == nil || rows < lookupRows || group == 0 || int8:
 		return nil
 	}
 	whole := m.wholeRows()

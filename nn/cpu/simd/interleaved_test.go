@@ -20,7 +20,7 @@ func eachInterleaving(t *testing.T, test func(t *testing.T, interleave func(m *g
 		t.Run(k.level.String(), func(t *testing.T) {
 			test(t, func(m *grouped) *Interleaved {
 				setLevel(t, k.level)
-				return Interleave(m.codes, m.scales, m.group, m.rows, m.cols, false)
+				return Interleave(m.codes, m.scales, m.group, m.rows, m.cols, false, false)
 			})
 		})
 	}
@@ -54,7 +54,7 @@ func TestInterleavedIsTheMatrix(t *testing.T) {
 			if !slices.Equal(codes, m.codes) || !slices.Equal(scales, m.scales) {
 				t.Fatalf("%d×%d, groups of %d: other codes or scales came back", m.rows, m.cols, m.group)
 			}
-			own := Interleave(slices.Clone(m.codes), m.scales, m.group, m.rows, m.cols, true) // where they are
+			own := Interleave(slices.Clone(m.codes), m.scales, m.group, m.rows, m.cols, true, false) // where they are
 			if !slices.Equal(own.codes, i.codes) || !slices.Equal(own.scales, i.scales) {
 				t.Fatalf("%d×%d, groups of %d: another matrix where the codes are spare", m.rows, m.cols, m.group)
 			}
@@ -256,13 +256,25 @@ func TestInterleavedMatMulDoesNotAllocate(t *testing.T) {
 func TestInterleavedRefusesWrongLengths(t *testing.T) {
 	eachInterleaving(t, func(t *testing.T, interleave func(m *grouped) *Interleaved) {
 		m, x, y := randomGrouped(32, 192, 64), make([]float32, 192), make([]float32, 32)
-		panics(t, "group 48", func() { Interleave(m.codes, m.scales, 48, 32, 192, false) })
-		panics(t, "codes", func() { Interleave(m.codes[1:], m.scales, 64, 32, 192, false) })
+		panics(t, "group 48", func() { Interleave(m.codes, m.scales, 48, 32, 192, false, false) })
+		panics(t, "codes", func() { Interleave(m.codes[1:], m.scales, 64, 32, 192, false, false) })
 		if odd := randomGrouped(15, 192, 64); interleave(&odd) != nil {
 			t.Error("15 rows were interleaved")
 		}
 		i := interleave(&m)
 		panics(t, "x", func() { i.MatMul(y, x[1:], 1) })
 		panics(t, "y", func() { i.MatMul(y[1:], x, 1) })
+	})
+}
+
+// TestInterleavedForInt8: products that look up have no form for int8, and putting the rows together again for each of them
+// takes several times as long as they do.
+func TestInterleavedForInt8(t *testing.T) {
+	eachInterleaving(t, func(t *testing.T, interleave func(m *grouped) *Interleaved) {
+		m := randomGrouped(64, 256, 128)
+		floats := interleave(&m)
+		if got := Interleave(m.codes, m.scales, m.group, m.rows, m.cols, false, true); (got != nil) != floats.dots {
+			t.Errorf("got an order for int8: %v, want %v", got != nil, floats.dots)
+		}
 	})
 }
