@@ -35,6 +35,7 @@ import (
 	"sync"
 
 	"bitgpu/io/chat"
+	"bitgpu/io/regular"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu/freemem"
@@ -150,14 +151,25 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 	return LoadBytes(name, data, opts...)
 }
 
-func newModel(l *storage.Loaded, o options) (*Model, error) {
-	if err := o.numbers.Apply(l); err != nil {
+func newModel(l *storage.Loaded, o options) (m *Model, err error) {
+	// What lies in the file is read for the last time here.
+	err = regular.Guard(func() (err error) {
+		m, err = makeModel(l, o)
+		return err
+	})
+	if err != nil {
 		l.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func makeModel(l *storage.Loaded, o options) (*Model, error) {
+	if err := o.numbers.Apply(l); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOption, err)
 	}
 	adapter, err := openLoRA(l.Config, o.lora)
 	if err != nil {
-		l.Close()
 		return nil, err
 	}
 	l.Config.Adapter = adapter
@@ -166,7 +178,6 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 	if l.Public != nil {
 		m.chatError = l.Public.TemplateError
 		if err := m.fitContext(l, o.context, max(o.sessions, 1), freemem.Free()); err != nil {
-			l.Close()
 			return nil, err
 		}
 	}
@@ -178,7 +189,6 @@ func newModel(l *storage.Loaded, o options) (*Model, error) {
 		l.Public.TokenizerJSON = nil
 	}
 	if err != nil {
-		l.Close()
 		return nil, err
 	}
 	return m, nil

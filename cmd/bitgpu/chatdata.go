@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"bitgpu"
+	"bitgpu/internal/units"
 	"bitgpu/io/chat"
 	"bitgpu/io/corpus"
 	"bitgpu/io/dataset"
@@ -104,5 +105,5 @@ func describeRows(rows *corpus.Rows, time int, packed bool) string {
 	if !packed && padding > muchPadding {
 		hint = "; --pack puts several conversations into a row"
 	}
-	return fmt.Sprintf("%d rows of %d tokens, %.1f %% of them padding%s", rows.Rows(), time, 100*padding, hint)
+	return fmt.Sprintf("%s of %d tokens, %.1f %% of them padding%s", units.Count(rows.Rows(), "row"), time, 100*padding, hint)
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"bitgpu/internal/units"
 	"bitgpu/io/corpus"
 	"bitgpu/io/dataset"
 	"bitgpu/io/modeldir"
@@ -99,9 +100,9 @@ func spareModel(dir string, tokenizer []byte) error {
 
 func describePart(p corpus.Part) string {
 	if p.MaskCRC32C != "" {
-		return fmt.Sprintf("%d tokens of %d conversations, %d of them answers", p.Tokens, p.Documents, p.Answers)
+		return fmt.Sprintf("%s of %s, %d of them answers", units.Count(p.Tokens, "token"), units.Count(p.Documents, "conversation"), p.Answers)
 	}
-	return fmt.Sprintf("%d tokens of %d documents (%d bytes)", p.Tokens, p.Documents, p.Bytes)
+	return fmt.Sprintf("%s of %s (%s)", units.Count(p.Tokens, "token"), units.Count(p.Documents, "document"), units.Count(p.Bytes, "byte"))
 }
 
 // checkRatio refuses a share that is none, or leaves nothing to train on.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"time"
@@ -181,7 +182,14 @@ func evalAction(c *cli.Context) error {
 	if c.Bool("json") {
 		return json.NewEncoder(c.App.Writer).Encode(r)
 	}
-	fmt.Fprintf(c.App.Writer, "perplexity     %.4f (%.4f nats a token)\n", r.Perplexity, r.Loss)
+	perplexity := fmt.Sprintf("%.4f", r.Perplexity)
+	if r.Perplexity >= 1e15 {
+		perplexity = fmt.Sprintf("%.4g", r.Perplexity)
+	}
+	if r.Perplexity == math.MaxFloat64 {
+		perplexity = "above " + perplexity
+	}
+	fmt.Fprintf(c.App.Writer, "perplexity     %s (%.4f nats a token)\n", perplexity, r.Loss)
 	if r.BitsPerByte != nil {
 		fmt.Fprintf(c.App.Writer, "bits per byte  %.4f (%d tokens, %d bytes)\n", *r.BitsPerByte, r.Tokens, r.Bytes)
 	}

@@ -21,6 +21,7 @@ import (
 	"bitgpu"
 	"bitgpu/internal/jsonwords"
 	"bitgpu/internal/version"
+	"bitgpu/io/corpus"
 	"bitgpu/io/regular"
 	"bitgpu/nn/train/ranks"
 
@@ -100,6 +101,11 @@ func sentence(err error) string {
 	text = strings.TrimPrefix(formats.ReplaceAllString(text, "$2"), "modeldir: ")
 	if rest, ok := strings.CutPrefix(text, "lora: "); ok {
 		text = flagError("lora", errors.New(rest)).Error()
+	}
+	if short := (*corpus.ShortError)(nil); errors.As(err, &short) {
+		if text += "; give more text"; short.Fits() > 0 {
+			text += fmt.Sprintf(", or --context-len %d", short.Fits())
+		}
 	}
 	if errors.Is(err, bitgpu.ErrOption) {
 		text = optionName.ReplaceAllStringFunc(strings.Replace(text, bitgpu.ErrOption.Error()+": ", "", 1), func(name string) string { return optionNames[name] })

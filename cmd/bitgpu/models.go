@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"bitgpu/internal/units"
@@ -31,16 +33,27 @@ func modelsCommand() *cli.Command {
 				e.SetIndent("", "  ")
 				return e.Encode(describeModels())
 			}
-			w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "model\tparameters\tweights\tKV a token\tstate\tcontext\tlicence\trepository\tforms")
-			for _, m := range describeModels() {
+			// Three lines a model, as one is too wide for most windows. A line without tabs would end the columns: it goes around the table.
+			var table bytes.Buffer
+			w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "model\tparameters\tweights\tKV a token\tstate\tcontext")
+			models := describeModels()
+			for _, m := range models {
 				state := "—"
 				if m.State > 0 {
 					state = units.Bytes(m.State)
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.Name, million(m.Parameters), units.Bytes(m.Weights), units.Bytes(m.Cache), state, m.Context, m.Licence, m.Repository, m.Forms)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\n", m.Name, million(m.Parameters), units.Bytes(m.Weights), units.Bytes(m.Cache), state, m.Context)
 			}
-			return w.Flush()
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			rows := strings.SplitAfter(table.String(), "\n")
+			fmt.Fprint(c.App.Writer, rows[0])
+			for i, m := range models {
+				fmt.Fprintf(c.App.Writer, "%s    %s, %s\n    %s\n", rows[i+1], m.Repository, m.Licence, m.Forms)
+			}
+			return nil
 		},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // Sizes that are counted from shapes are those that the publishers name.
@@ -44,6 +45,11 @@ func TestModels(t *testing.T) {
 	}
 	if out := succeed(t, "", "models"); !strings.Contains(out, "prism-ml/Ternary-Bonsai-8B-gguf") || !strings.Contains(out, "8.19 billion") {
 		t.Errorf("models:\n%s", out)
+	}
+	for line := range strings.Lines(succeed(t, "", "models")) {
+		if n := utf8.RuneCountInString(line) - 1; n > 80 {
+			t.Errorf("got a line of %d characters, want 80 at most: %s", n, line)
+		}
 	}
 }
 

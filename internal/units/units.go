@@ -17,3 +17,11 @@ func Bytes(n int64) string {
 	}
 	return fmt.Sprintf("%.1f %s", x, units[i])
 }
+
+// Count writes a number of things, of which name is one: "1 row", "2 rows".
+func Count[N int | int64](n N, name string) string {
+	if n != 1 {
+		name += "s"
+	}
+	return fmt.Sprintf("%d %s", n, name)
+}

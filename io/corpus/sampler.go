@@ -43,6 +43,19 @@ type Sampler struct {
 	position    uint64
 }
 
+// ShortError says that tokens do not fill a window.
+type ShortError struct {
+	Name         string // of the file
+	Tokens, Time int
+}
+
+func (e *ShortError) Error() string {
+	return fmt.Sprintf("corpus: %s: got %d tokens, a context of %d needs at least %d", e.Name, e.Tokens, e.Time, uint64(e.Time)+1)
+}
+
+// Fits is the longest context that the tokens fill, 0 if none.
+func (e *ShortError) Fits() int { return max(e.Tokens-1, 0) }
+
 // NewSampler takes batches of batch windows with time tokens each.
 func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sampler, error) {
 	if batch <= 0 || time <= 0 {
@@ -58,7 +71,7 @@ func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sam
 	length := tokens.Len()
 	// A window is time inputs, and the targets reach one token further.
 	if length-1 < time {
-		return nil, fmt.Errorf("corpus: %s: got %d tokens, a context of %d needs at least %d", tokens.name, length, time, uint64(time)+1)
+		return nil, &ShortError{Name: tokens.name, Tokens: length, Time: time}
 	}
 	var windows int
 	switch order {

@@ -2,21 +2,36 @@ package regular
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"unsafe"
 )
 
-// mapped are the files that are mapped into memory, so that a fault in one can name it.
+// mapped are the files that are mapped into memory, so that a fault in one can name it. What was mapped last is kept, since a file
+// that is closed while a fault unwinds the stack is none any more when Guard sees it.
 var (
 	mutex  sync.Mutex
 	mapped = map[*byte]place{}
+	before []gone // the last ones, at most manyGone
 )
 
 type place struct {
 	path string
 	size int
+}
+
+type gone struct {
+	first uintptr
+	place
+}
+
+const manyGone = 16
+
+func (p place) has(first, address uintptr) bool {
+	return address >= first && address < first+uintptr(p.size)
 }
 
 // Mapped tells that data, which is not empty, is a map of a file; Unmapped that it is one no more.
@@ -30,7 +45,11 @@ func Mapped(path string, data []byte) {
 func Unmapped(data []byte) {
 	mutex.Lock()
 	defer mutex.Unlock()
-	delete(mapped, unsafe.SliceData(data))
+	first := unsafe.SliceData(data)
+	if p, ok := mapped[first]; ok {
+		before = append(before[max(0, len(before)-manyGone+1):], gone{uintptr(unsafe.Pointer(first)), p})
+	}
+	delete(mapped, first)
 }
 
 // Guard runs what reads mapped files. A file that another program cuts meanwhile is an error, where it would end the
@@ -61,8 +80,14 @@ func fileAt(address uintptr) string {
 	mutex.Lock()
 	defer mutex.Unlock()
 	for first, p := range mapped {
-		if from := uintptr(unsafe.Pointer(first)); address >= from && address < from+uintptr(p.size) {
+		if p.has(uintptr(unsafe.Pointer(first)), address) {
 			return p.path
+		}
+	}
+	for _, g := range slices.Backward(before) {
+		// A file that is as long as ever was not cut: then something was read after its end, which is a mistake of ours.
+		if info, err := os.Stat(g.path); g.has(g.first, address) && (err != nil || info.Size() < int64(g.size)) {
+			return g.path
 		}
 	}
 	return ""

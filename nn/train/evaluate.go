@@ -37,8 +37,8 @@ type Evaluation struct {
 // Loss is the mean, nats a token.
 func (e Evaluation) Loss() float64 { return e.Nats / float64(e.Tokens) }
 
-// Perplexity is e to the loss.
-func (e Evaluation) Perplexity() float64 { return math.Exp(e.Loss()) }
+// Perplexity is e to the loss, or the largest number where that is larger.
+func (e Evaluation) Perplexity() float64 { return min(math.Exp(e.Loss()), math.MaxFloat64) }
 
 // Accuracy is the share of tokens that had the largest logit.
 func (e Evaluation) Accuracy() float64 { return float64(e.Correct) / float64(e.Tokens) }

@@ -16,6 +16,15 @@ func (s slice) Len() int                                   { return len(s) }
 func (s slice) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, s[from:]), nil }
 
 // TestEvaluationMemory: what eval refuses by is what is really taken.
+// A loss that e cannot be raised to has a perplexity that JSON can write.
+func TestEvaluationPerplexity(t *testing.T) {
+	for _, c := range []struct{ nats, want float64 }{{math.Log(5), 5}, {709, math.Exp(709)}, {26368.7, math.MaxFloat64}} {
+		if got := (train.Evaluation{Tokens: 1, Nats: c.nats}).Perplexity(); !(math.Abs(got-c.want) <= 1e-12*c.want) {
+			t.Errorf("%v nats: got %v, want %v", c.nats, got, c.want)
+		}
+	}
+}
+
 func TestEvaluationBytes(t *testing.T) {
 	for _, name := range optest.ReferenceNames {
 		r := optest.LoadReference(t, name)

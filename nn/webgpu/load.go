@@ -81,14 +81,18 @@ func (o *Ops) loadQuants(t *Tensor, q *quants.Matrix) {
 
 // loadRows writes rows of rowBytes each, padded to the tensor's.
 func (o *Ops) loadRows(t *Tensor, data []byte, rowBytes int, padding byte) {
+	const piece = 4 << 20 // bytes copied at once: what lies in a file must be read by Go, which takes one that was cut for an error
 	padded := t.rowBytes()
+	var buf []byte
 	for _, p := range t.parts {
 		rows := data[p.first*rowBytes : (p.first+p.rows)*rowBytes]
 		if padded == rowBytes {
-			o.write(p.buffer, 0, rows)
+			for from := 0; from < len(rows); from += piece {
+				buf = append(buf[:0], rows[from:min(from+piece, len(rows))]...)
+				o.write(p.buffer, from, buf)
+			}
 			continue
 		}
-		const piece = 4 << 20 // bytes padded at once
 		each := max(piece/padded, 1)
 		for first := 0; first < p.rows; first += each {
 			n := min(each, p.rows-first)

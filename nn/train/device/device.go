@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"bitgpu/io/regular"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
 	"bitgpu/nn/cpu/freemem"
@@ -91,18 +92,18 @@ func (d *Device) Close() { d.close() }
 func on[T any](ops op.Backend[T], clock train.Clock) *Device {
 	d := &Device{Room: math.MaxInt64, Untune: func() {}, close: func() {}}
 	d.Learner = func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Trainer, error) {
-		return train.NewLearner(ops, c, s, w)
+		return read(func() (train.Trainer, error) { return train.NewLearner(ops, c, s, w) })
 	}
 	d.TimedLearner = func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Trainer, func() []train.Timing, error) {
 		timed := train.NewTimed(ops, clock)
-		l, err := train.NewLearner[T](timed, c, s, w)
+		l, err := read(func() (train.Trainer, error) { return train.NewLearner[T](timed, c, s, w) })
 		return l, timed.Timings, err
 	}
 	d.Evaluate = func(c nn.Config, made *nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error) {
 		return evaluate(ops, c, made, w, batch, time, tokens)
 	}
 	d.Reread = func(c nn.Config, w *nn.Weights[op.HostTensor], tokens train.Tokens, passages, length int) (train.Reread, error) {
-		m, err := nn.NewModel(ops, c, w)
+		m, err := model(ops, c, w)
 		if err != nil {
 			return train.Reread{}, err
 		}
@@ -121,8 +122,21 @@ func on[T any](ops op.Backend[T], clock train.Clock) *Device {
 	return d
 }
 
+// read is what make makes of weights that may lie in a file: one that is cut meanwhile is an error.
+func read[V any](make func() (V, error)) (v V, err error) {
+	err = regular.Guard(func() (err error) {
+		v, err = make()
+		return err
+	})
+	return v, err
+}
+
+func model[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor]) (*nn.Model[T], error) {
+	return read(func() (*nn.Model[T], error) { return nn.NewModel(ops, c, w) })
+}
+
 func evaluate[T any](ops op.Backend[T], c nn.Config, made *nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error) {
-	m, err := nn.NewModel(ops, c, w)
+	m, err := model(ops, c, w)
 	if err != nil {
 		return train.Evaluation{}, err
 	}
@@ -144,7 +158,7 @@ func evaluate[T any](ops op.Backend[T], c nn.Config, made *nn.Config, w *nn.Weig
 }
 
 func write[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], prompt []uint32, n int, p op.Sampling) (ids []uint32, err error) {
-	m, err := nn.NewModel(ops, c, w)
+	m, err := model(ops, c, w)
 	if err != nil {
 		return nil, err
 	}
