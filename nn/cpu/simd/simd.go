@@ -107,6 +107,7 @@ type kernels struct {
 	// Products of a few vectors with the rows of a matrix, by the format of its weights.
 	float   rowKernels[float32]
 	half    rowKernels[uint16]
+	bfloat  rowKernels[uint16]
 	int8    rowKernels[int8]
 	ternary rowKernels[byte]
 
