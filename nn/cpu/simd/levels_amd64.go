@@ -1,6 +1,10 @@
 package simd
 
-import "golang.org/x/sys/cpu"
+import (
+	"bitgpu/nn/quants"
+
+	"golang.org/x/sys/cpu"
+)
 
 // known are the levels above Portable of this kind of processor.
 var known = []Level{AVX2, AVX512}
@@ -57,6 +61,7 @@ func avx2Kernels() kernels {
 		dotHalf:         dotHalfAVX2,
 		axpyHalf:        axpyHalfAVX2,
 		widen:           widenAVX2,
+		quants:          quantsAVX2,
 		narrow:          narrowAVX2,
 		dequantize:      dequantizeAVX2,
 		gemm: gemmKernels{
@@ -117,6 +122,7 @@ func avx512Kernels() kernels {
 		dotHalf:         dotHalfAVX512,
 		axpyHalf:        axpyHalfAVX512,
 		widen:           widenAVX512,
+		quants:          quantsAVX2,
 		narrow:          narrowAVX512,
 		dequantize:      dequantizeAVX512,
 		gemm: gemmKernels{
@@ -148,4 +154,12 @@ func avx512Kernels() kernels {
 		ternaryQuantize: ternaryQuantizeAVX512,
 		fmaLoop:         fmaLoopAVX512,
 	}
+}
+
+// quantsAVX2 is kernels.quants.
+var quantsAVX2 = [4]quantsKernels{
+	quants.Q8_0: {quantsDot8x1AVX2, quantsDot8x4AVX2},
+	quants.Q4_0: {quantsDot4x1AVX2, quantsDot4x4AVX2},
+	quants.Q4_K: {quantsDot4x1AVX2, quantsDot4x4AVX2},
+	quants.Q6_K: {quantsDot6x1AVX2, quantsDot6x4AVX2},
 }
