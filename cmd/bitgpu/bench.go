@@ -79,11 +79,12 @@ func benchCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			families := familyFlags{callOf(c), list(c.String("family")), list(c.String("type"))}
 			if c.IsSet("write-gguf") {
-				return writeFamily(c)
+				return families.write(c.String("write-gguf"), c.Bool("quick"))
 			}
 			line := newStatusLine(c.App.ErrWriter)
-			options, err := benchOptions(c, line)
+			options, err := benchOptions(c, families, line)
 			if err != nil {
 				return err
 			}
@@ -112,7 +113,7 @@ func benchCommand() *cli.Command {
 				return err
 			}
 			defer done()
-			ctx, stop := interruptible(c)
+			ctx, stop := interruptible(c.Context)
 			defer stop()
 			ignoreLostReaders() // what was measured goes to its files all the same
 			report, err := bench.Run(ctx, options, backends...)
@@ -144,11 +145,11 @@ func keptReport(c *cli.Context) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	return path, refuseIdle(c, path+" is shown as it was measured", "quick", "full", "only", "dim", "layers", "vocab", "mixer", "batch", "family", "write-gguf", "type", "peer", "json")
+	return path, refuseIdle(callOf(c), path+" is shown as it was measured", "quick", "full", "only", "dim", "layers", "vocab", "mixer", "batch", "family", "write-gguf", "type", "peer", "json")
 }
 
 // benchOptions reads the flags. The rows under way are shown on line, if there is one.
-func benchOptions(c *cli.Context, line *statusLine) (bench.Options, error) {
+func benchOptions(c *cli.Context, families familyFlags, line *statusLine) (bench.Options, error) {
 	o := bench.Options{Command: benchLine(c), Peer: strings.Fields(c.String("peer"))}
 	switch {
 	case c.Bool("quick") && c.Bool("full"):
@@ -184,7 +185,7 @@ func benchOptions(c *cli.Context, line *statusLine) (bench.Options, error) {
 		}
 		o.Batches = append(o.Batches, batch)
 	}
-	if err := familyOptions(c, &o); err != nil {
+	if err := families.options(&o); err != nil {
 		return o, err
 	}
 	if line != nil {
@@ -219,10 +220,11 @@ func benchLine(c *cli.Context) string {
 // benchBackends opens what the flags choose, a GPU by open; done gives it back. Where BITGPU_REQUIRE_GPU is 1, a missing
 // adapter is an error.
 func benchBackends(c *cli.Context, open func(adapter string) (*tuned.GPU, error)) (backends []bench.Target, done func(), err error) {
-	backend, adapter, err := backendOf(c)
+	by, err := computingOf(c)
 	if err != nil {
 		return nil, nil, err
 	}
+	backend, adapter := by.backend, by.adapter
 	if backend != bitgpu.GPU {
 		backends = append(backends, bench.CPU())
 	}

@@ -8,13 +8,11 @@ import (
 	"bitgpu/bench"
 	"bitgpu/bench/family"
 	"bitgpu/internal/units"
-
-	"github.com/urfave/cli/v2"
 )
 
-// list are the parts of a flag between commas.
-func list(c *cli.Context, flag string) (all []string) {
-	for part := range strings.SplitSeq(c.String(flag), ",") {
+// list are the parts of a text between commas.
+func list(text string) (all []string) {
+	for part := range strings.SplitSeq(text, ",") {
 		if part = strings.TrimSpace(part); part != "" {
 			all = append(all, part)
 		}
@@ -22,67 +20,71 @@ func list(c *cli.Context, flag string) (all []string) {
 	return all
 }
 
-// familiesOf are those that --family names.
-func familiesOf(c *cli.Context) (all []family.Family, err error) {
-	for _, name := range list(c, "family") {
-		f, err := family.Find(name)
+// familyFlags are bench's flags of public families.
+type familyFlags struct {
+	*call
+	names, types []string
+}
+
+// find finds the families by their names.
+func (f familyFlags) find() (all []family.Family, err error) {
+	for _, name := range f.names {
+		found, err := family.Find(name)
 		if err != nil {
 			return nil, usagef("bench: --%v", err)
 		}
-		all = append(all, f)
+		all = append(all, found)
 	}
 	return all, nil
 }
 
-// familyOptions reads the flags of public families.
-func familyOptions(c *cli.Context, o *bench.Options) (err error) {
-	if o.Families, err = familiesOf(c); err != nil {
+// options sets what is to be measured of families.
+func (f familyFlags) options(o *bench.Options) (err error) {
+	if o.Families, err = f.find(); err != nil {
 		return err
 	}
-	o.Types = list(c, "type")
+	o.Types = f.types
 	switch {
 	case len(o.Families) > 0:
-		err = refuseIdle(c, "--family names shapes of its own", "dim", "layers", "vocab", "mixer")
-	case c.IsSet("type"):
+		err = refuseIdle(f.call, "--family names shapes of its own", "dim", "layers", "vocab", "mixer")
+	case f.given("type"):
 		err = usagef("bench: --type has nothing to act on without --family")
 	}
-	if err == nil && c.IsSet("type") && !c.IsSet("peer") {
+	if err == nil && f.given("type") && !f.given("peer") {
 		err = usagef("bench: --type has nothing to act on without --peer or --write-gguf: the engines compute on the weights as they are made")
 	}
 	return err
 }
 
-// writeFamily writes a family with random weights to a file.
-func writeFamily(c *cli.Context) error {
-	err := refuseIdle(c, "--write-gguf measures nothing",
+// write writes a family with random weights to a file.
+func (f familyFlags) write(path string, tiny bool) error {
+	err := refuseIdle(f.call, "--write-gguf measures nothing",
 		"full", "only", "dim", "layers", "vocab", "mixer", "batch", "peer", "json", "html", "from", "compare")
 	if err != nil {
 		return err
 	}
-	all, err := familiesOf(c)
+	all, err := f.find()
 	if err != nil {
 		return err
 	}
-	types := list(c, "type")
-	if len(all) != 1 || len(types) > 1 {
-		return usagef("bench: --write-gguf: got %d families and %d types, want one family and one type at most", len(all), len(types))
+	if len(all) != 1 || len(f.types) > 1 {
+		return usagef("bench: --write-gguf: got %d families and %d types, want one family and one type at most", len(all), len(f.types))
 	}
-	f := all[0]
-	if c.Bool("quick") {
-		f = f.Tiny()
+	model := all[0]
+	if tiny {
+		model = model.Tiny()
 	}
-	l, err := f.Layout(strings.Join(types, ""))
+	l, err := model.Layout(strings.Join(f.types, ""))
 	if err != nil {
 		return usagef("bench: --%v", err)
 	}
-	path := c.String("write-gguf")
-	if err := f.WriteGGUF(path, l); err != nil {
+	if err := model.WriteGGUF(path, l); err != nil {
 		return err
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.Writer, "%s: %s with random weights as %v, %s\n", path, f.Name, l, units.Bytes(info.Size()))
+	fmt.Fprintf(f.out, "%s: %s with random weights as %v, %s\n", path, model.Name, l, units.Bytes(info.Size()))
 	return nil
 }

@@ -10,8 +10,6 @@ import (
 	"bitgpu/nn/train"
 	"bitgpu/nn/train/device"
 	"bitgpu/nn/train/ranks"
-
-	"github.com/urfave/cli/v2"
 )
 
 const (
@@ -22,19 +20,19 @@ const (
 
 // benchmarkTraining measures steps on random tokens: first as they are, then operation by
 // operation. It reads no data and writes no file.
-func benchmarkTraining(c *cli.Context, r *ranks.Ranks) error {
-	if c.IsSet("load") || c.Bool("resume") {
+func (f *trainFlags) benchmarkTraining(r *ranks.Ranks) error {
+	if f.given("load") || f.resume {
 		return usagef("train: --benchmark draws its weights; --load and --resume have no part in it")
 	}
-	options, err := rankOptions(c, nil, r)
+	options, err := f.rankOptions(nil, r)
 	if err != nil {
 		return err
 	}
 	vocab := benchmarkVocab
-	if c.IsSet("vocab-size") {
-		vocab = c.Int("vocab-size")
+	if f.given("vocab-size") {
+		vocab = f.vocabulary.size
 	}
-	config, err := runConfig(c, nil, chooser{})
+	config, err := f.runConfig(nil, chooser{})
 	if err != nil {
 		return err
 	}
@@ -42,13 +40,13 @@ func benchmarkTraining(c *cli.Context, r *ranks.Ranks) error {
 		return err
 	}
 	config.Vocab = vocab
-	backend, err := openDevice(c)
+	backend, err := openDevice(f.computing)
 	if err != nil {
 		return err
 	}
 	defer backend.Close()
 	r.Share(backend)
-	backend.ShardOptimizer = c.Bool("shard-optimizer")
+	backend.ShardOptimizer = f.shardOptimizer
 	shape, err := backend.Plan(config, options)
 	if err != nil {
 		return withAdvice(err, trainingFlags)
@@ -57,11 +55,11 @@ func benchmarkTraining(c *cli.Context, r *ranks.Ranks) error {
 	if err != nil {
 		return err
 	}
-	announce(c.App.ErrWriter, engine, backend, nil, r)
+	announce(f.log, engine, backend, nil, r)
 	shape = engine.Shape()
 	tokens := device.NewRandomSteps(shape, vocab)
 	tokens.Group, tokens.Least, tokens.Time = r, fewestSteps, benchmarkTime
-	if c.IsSet("steps") {
+	if f.given("steps") {
 		tokens.Limit = options.Steps
 	}
 	took, _, err := tokens.Measure(engine)
@@ -70,7 +68,7 @@ func benchmarkTraining(c *cli.Context, r *ranks.Ranks) error {
 	if err != nil {
 		return err
 	}
-	w := c.App.Writer
+	w := f.out
 	fmt.Fprintf(w, "speed   %.0f tokens/s, %v a step of %d × %d × %d tokens\n", float64(shape.TokensPerStep())/took.Seconds(),
 		took.Round(time.Microsecond), shape.Accumulate, shape.Batch, shape.Time)
 	fmt.Fprintf(w, "memory  %s of tensors", units.Bytes(backend.Bytes(config, shape)))

@@ -89,7 +89,7 @@ func renderingOf(c *cli.Context) (o bitgpu.ChatOptions, err error) {
 	case think, not:
 		o.Think = &think
 	}
-	o.Template, err = givenTemplate(c)
+	o.Template, err = givenTemplate(c.String("template"))
 	return o, err
 }
 
@@ -112,13 +112,13 @@ func chatWith(c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options, atTerminal bo
 	var err error
 	if atTerminal {
 		// Ctrl-C stops an answer, not the conversation.
-		ctx, stop := endedBy(c, endings[1:]...)
+		ctx, stop := endedBy(c.Context, endings[1:]...)
 		defer stop()
-		lines := newLineReader(c, commandsOfChat())
+		lines := newLineReader(callOf(c), commandsOfChat())
 		defer lines.Close()
-		changed, err = converseInTurns(ctx, c, talk, o, lines)
+		changed, err = answeringOf(c).converseInTurns(ctx, talk, o, lines)
 	} else {
-		ctx, stop := interruptible(c)
+		ctx, stop := interruptible(c.Context)
 		defer stop()
 		changed, err = sayOnce(ctx, c, talk, o)
 	}
@@ -148,7 +148,7 @@ func sayOnce(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Op
 	if text == "" {
 		return false, fmt.Errorf("stdin: %w; say something with -p TEXT or on stdin", errNothingSaid)
 	}
-	r, err := sayTo(ctx, c, talk, text, o)
+	r, err := answeringOf(c).sayTo(ctx, talk, text, o)
 	if err == nil && r.Reason == bitgpu.EndContext {
 		fmt.Fprintf(c.App.ErrWriter, "bitgpu: %s\n", fullContext(talk, ""))
 	}
@@ -190,17 +190,27 @@ func promptOf(ctx context.Context, c *cli.Context) (string, error) {
 	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
 }
 
+// answering is how answers are shown.
+type answering struct {
+	*call
+	stats, showPrompt bool
+}
+
+func answeringOf(c *cli.Context) answering {
+	return answering{callOf(c), c.Bool("stats"), c.Bool("show-prompt")}
+}
+
 // sayTo says a text and streams the answer to stdout; an empty text has the last one answered again. The end of the context
 // ends it with errInterrupted.
-func sayTo(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, text string, o bitgpu.Options) (bitgpu.Reply, error) {
-	if text != "" && c.Bool("show-prompt") {
+func (a answering) sayTo(ctx context.Context, talk *bitgpu.Chat, text string, o bitgpu.Options) (bitgpu.Reply, error) {
+	if text != "" && a.showPrompt {
 		prompt, err := talk.Prompt(text)
 		if err != nil {
 			return bitgpu.Reply{}, err
 		}
-		fmt.Fprintf(c.App.ErrWriter, "%s[the end of the prompt]\n", prompt)
+		fmt.Fprintf(a.log, "%s[the end of the prompt]\n", prompt)
 	}
-	out := &answerWriter{w: c.App.Writer, dim: dims(c.App.Writer, os.Getenv)}
+	out := &answerWriter{w: a.out, dim: dims(a.out, os.Getenv)}
 	var r bitgpu.Reply
 	var err error
 	if text != "" {
@@ -208,7 +218,7 @@ func sayTo(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, text string, 
 	} else {
 		r, err = talk.Again(ctx, o, out.show)
 	}
-	if terminal(c.App.Writer) {
+	if terminal(a.out) {
 		out.endLine()
 	}
 	return r, answerError(ctx, err, out.err)

@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"bitgpu"
-
-	"github.com/urfave/cli/v2"
 )
 
 // quotes begin and end a message of several lines.
@@ -40,9 +38,9 @@ func commandsOfChat() []command {
 
 // converseInTurns reads messages and answers them until the person leaves, or the context ends. It says whether the conversation
 // has become another.
-func converseInTurns(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options, lines lineReader) (changed bool, err error) {
-	t := &conversation{c: c, s: talk.Session(), o: o, draws: !c.IsSet("seed"), chat: talk, commands: commandsOfChat(), lines: lines}
-	if !c.IsSet("max-tokens") {
+func (a answering) converseInTurns(ctx context.Context, talk *bitgpu.Chat, o bitgpu.Options, lines lineReader) (changed bool, err error) {
+	t := &conversation{answering: a, s: talk.Session(), o: o, draws: !a.given("seed"), chat: talk, commands: commandsOfChat(), lines: lines}
+	if !a.given("max-tokens") {
 		t.o.MaxTokens = 0
 	}
 	if n := len(talk.Messages()); n > 0 {
@@ -84,7 +82,7 @@ func (t *conversation) reply(ctx context.Context, text string) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
 	before := len(t.chat.Messages())
-	r, err := sayTo(ctx, t.c, t.chat, text, t.o)
+	r, err := t.sayTo(ctx, t.chat, text, t.o)
 	t.last, t.kept = r.Result, r.Kept
 	t.changed = t.changed || r.PromptTokens+r.Tokens > 0
 	if errors.Is(err, errInterrupted) {
@@ -100,8 +98,8 @@ func (t *conversation) reply(ctx context.Context, text string) error {
 	case r.Reason == bitgpu.EndContext:
 		t.say("[%s]", fullContext(t.chat, "/clear begins anew, /undo takes turns back, "))
 	}
-	if err == nil && t.c.Bool("stats") {
-		showChatStats(t.c.App.ErrWriter, t.chat, r, t.o.Seed)
+	if err == nil && t.answering.stats {
+		showChatStats(t.log, t.chat, r, t.o.Seed)
 	}
 	if t.draws {
 		t.o.Seed = rand.Uint64()

@@ -9,8 +9,6 @@ import (
 
 	"bitgpu"
 	"bitgpu/io/chat"
-
-	"github.com/urfave/cli/v2"
 )
 
 // turns is a template for the models of the test data, which have none.
@@ -38,15 +36,10 @@ func talkInTurns(t *testing.T, person *script, source string) (out, warn string,
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	app := &cli.App{
-		Writer: &stdout, ErrWriter: &stderr,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "stats"}, &cli.Uint64Flag{Name: "seed"}, &cli.BoolFlag{Name: "show-prompt"}, &cli.IntFlag{Name: "max-tokens"}},
-		Action: func(c *cli.Context) error {
-			_, err := converseInTurns(t.Context(), c, talk, bitgpu.Options{MaxTokens: 8, Temperature: 1, Seed: 1}, person)
-			return err
-		},
-	}
-	if err := app.Run([]string{"bitgpu", "--seed", "1", "--max-tokens", "8"}); err != nil {
+	given := func(string) bool { return true }
+	_, err = answering{call: &call{out: &stdout, log: &stderr, given: given}}.converseInTurns(
+		t.Context(), talk, bitgpu.Options{MaxTokens: 8, Temperature: 1, Seed: 1}, person)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return stdout.String(), stderr.String(), talk

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 
 	"bitgpu"
@@ -16,48 +15,45 @@ import (
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
 	"bitgpu/nn/train/device"
-
-	"github.com/urfave/cli/v2"
 )
 
-// givenTemplate is the template that --template names, nil without it.
-func givenTemplate(c *cli.Context) (*chat.Template, error) {
-	if !c.IsSet("template") {
+// givenTemplate is the template that --template names, nil for "".
+func givenTemplate(path string) (*chat.Template, error) {
+	if path == "" {
 		return nil, nil
 	}
-	source, err := readFlag(c, "template")
+	source, err := readFlag("template", path)
 	if err != nil {
 		return nil, err
 	}
 	t, err := chat.Parse(string(source))
 	if err != nil {
-		return nil, flagError("template", fmt.Errorf("%s: %w", c.String("template"), err))
+		return nil, flagError("template", fmt.Errorf("%s: %w", path, err))
 	}
 	return t, nil
 }
 
-// dataTemplate is the template of data --chat.
-func dataTemplate(c *cli.Context) (*chat.Template, error) {
-	t, err := givenTemplate(c)
+// dataTemplate is the template of data --chat: that of --template, or the one beside the tokenizer.
+func dataTemplate(path, tokenizer string) (*chat.Template, error) {
+	t, err := givenTemplate(path)
 	if t != nil || err != nil {
 		return t, err
 	}
-	dir := filepath.Dir(c.String("tokenizer"))
-	if t, err = chat.FromDir(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, usagef("data: --chat: got no chat template beside %s, want --template FILE", c.String("tokenizer"))
+	if t, err = chat.FromDir(filepath.Dir(tokenizer)); errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("data: --chat: got no chat template beside %s, want --template FILE", tokenizer)
 	}
 	return t, err
 }
 
 // chatTokens are the tokens of all conversations, and their marks.
-func chatTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) (ids []uint32, marks []byte, err error) {
+func (f *learnFlags) chatTokens(ctx context.Context, model *storage.Loaded) (ids []uint32, marks []byte, err error) {
 	if model.Tokenizer == nil {
 		return nil, nil, fmt.Errorf("%s: %w", model.Path, bitgpu.ErrNoTokenizer)
 	}
-	if err := refuseIdle(c, "--chat takes whole records", "field", "document"); err != nil {
+	if err := refuseIdle(f.call, "--chat takes whole records", "field", "document"); err != nil {
 		return nil, nil, err
 	}
-	template, err := givenTemplate(c)
+	template, err := givenTemplate(f.template)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -67,7 +63,7 @@ func chatTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) (ids
 	if template == nil {
 		return nil, nil, usagef("learn: --chat: the model has no chat template, want --template FILE")
 	}
-	docs, err := openDocuments(ctx, c, "text", c.StringSlice("text"))
+	docs, err := f.reading.documents(ctx, "text", f.texts)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,31 +77,6 @@ func chatTokens(ctx context.Context, c *cli.Context, model *storage.Loaded) (ids
 		}
 	}
 	return ids, marks, nil
-}
-
-// fitChats bounds rows by the longest conversation, or by all that they could hold, and reads all so often where nobody says how
-// many steps. It says how the rows are filled.
-func fitChats(o train.AdaptOptions, ids []uint32, marks []byte) (train.AdaptOptions, string, error) {
-	rows, err := corpus.NewRows(tokenSlice(ids), marks, o.Time)
-	if err != nil {
-		return o, "", err
-	}
-	if o.Pack {
-		o.Time = min(o.Time, rows.Inputs())
-	} else {
-		o.Time = min(o.Time, rows.Longest())
-	}
-	if rows, err = corpus.NewRows(tokenSlice(ids), marks, o.Time); err != nil {
-		return o, "", err
-	}
-	if o.Pack {
-		rows.Pack()
-	}
-	o = o.FitRows(rows.Rows())
-	if o.Steps == 0 && o.Minutes == 0 {
-		o.Steps = max(int(math.Ceil(learnPasses*float64(rows.Rows())/float64(o.Batch))), 1)
-	}
-	return o, describeRows(rows, o.Time, o.Pack), nil
 }
 
 // describeData says how the conversations of a training fill its rows; of text it says nothing.
@@ -128,8 +99,7 @@ const muchPadding = 0.25
 
 // describeRows says how conversations fill rows of so many tokens.
 func describeRows(rows *corpus.Rows, time int, packed bool) string {
-	all := rows.Rows() * time
-	padding := float64(all-rows.Inputs()) / float64(all)
+	padding := rows.Padding()
 	hint := ""
 	if !packed && padding > muchPadding {
 		hint = "; --pack puts several conversations into a row"

@@ -30,16 +30,24 @@ func chats(t testing.TB, n int) (data, template string) {
 	return writeText(t, filepath.Join(dir, "chats.jsonl"), lines.String()), writeText(t, filepath.Join(dir, "plain.jinja"), plainTemplate)
 }
 
-// From conversations to a model: only answers count, the directory says so, the training and the measurement take it.
-func TestChatData(t *testing.T) {
-	data, template := chats(t, 60)
+// chatTokenFiles is a directory of the tokens of conversations, with the vocabulary beside it.
+func chatTokenFiles(t testing.TB, data, template string) (tokens string) {
+	t.Helper()
 	dir := t.TempDir()
-	vocab, tokens, model := filepath.Join(dir, "tokenizer.json"), filepath.Join(dir, "tokens"), filepath.Join(dir, "model")
+	vocab, tokens := filepath.Join(dir, "tokenizer.json"), filepath.Join(dir, "tokens")
 	mustRun(t, "vocab", "--input", rhyme(t), "-o", vocab, "--vocab-size", "300")
 	out, _ := mustRun(t, "data", "--chat", "--input", data, "--template", template, "--tokenizer", vocab, "--val-ratio", "0.2", "--output-dir", tokens)
 	if !strings.Contains(out, "conversations, ") {
 		t.Error(out)
 	}
+	return tokens
+}
+
+// From conversations to a model: only answers count, the directory says so, the training and the measurement take it.
+func TestChatData(t *testing.T) {
+	data, template := chats(t, 60)
+	dir, tokens := t.TempDir(), chatTokenFiles(t, data, template)
+	vocab, model := filepath.Join(filepath.Dir(tokens), "tokenizer.json"), filepath.Join(dir, "model")
 	meta, err := corpus.ReadMeta(filepath.Join(tokens, corpus.MetaName))
 	if err != nil {
 		t.Fatal(err)

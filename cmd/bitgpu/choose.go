@@ -57,36 +57,36 @@ type chooser struct {
 }
 
 // newChooser reads --preset, and sees how large --data is. The mixer tied alone means the table that it was made with.
-func newChooser(c *cli.Context) (chooser, error) {
-	ch := chooser{given: c.IsSet}
-	switch preset := c.String("preset"); {
-	case preset == presetAuto:
-		ch.auto = c.IsSet("preset") || !c.IsSet("mixer") || c.String("mixer") != nn.MixerTied
-	case preset != presetSeed:
-		return ch, usagef("train: --preset: got %q, want %s or %s", preset, presetAuto, presetSeed)
+func (f *trainFlags) newChooser() (chooser, error) {
+	ch := chooser{given: f.given}
+	switch {
+	case f.preset == presetAuto:
+		ch.auto = f.given("preset") || !f.given("mixer") || f.config.Mixer != nn.MixerTied
+	case f.preset != presetSeed:
+		return ch, usagef("train: --preset: got %q, want %s or %s", f.preset, presetAuto, presetSeed)
 	}
-	if m := c.Float64("minutes"); c.IsSet("minutes") && !(m > 0 && m < 1e6) {
-		return ch, usagef("train: --minutes: got %v, want a time above 0", m)
+	if f.given("minutes") && !(f.minutes > 0 && f.minutes < 1e6) {
+		return ch, usagef("train: --minutes: got %v, want a time above 0", f.minutes)
 	}
-	if c.IsSet("minutes") && c.IsSet("steps") {
+	if f.given("minutes") && f.given("steps") {
 		return ch, usagef("train: got both --steps and --minutes, want one")
 	}
-	ch.bytes = dataset.EstimateBytes(c.String("data"))
+	ch.bytes = dataset.EstimateBytes(f.options.Data)
 	return ch, nil
 }
 
-// vocab is the size of a vocabulary that is made of the text.
-func (ch chooser) vocab(c *cli.Context) int {
-	if !ch.auto || c.IsSet("vocab-size") {
-		return c.Int("vocab-size")
+// vocab is the size of a vocabulary that is made of the text, of which the flag has one too.
+func (ch chooser) vocab(flag int) int {
+	if !ch.auto || ch.given("vocab-size") {
+		return flag
 	}
 	return train.ChooseVocab(ch.bytes)
 }
 
-// validation is the share of the text that measures.
-func (ch chooser) validation(c *cli.Context) float64 {
-	if !ch.auto || c.IsSet("val-ratio") {
-		return c.Float64("val-ratio")
+// validation is the share of the text that measures, of which the flag has one too.
+func (ch chooser) validation(flag float64) float64 {
+	if !ch.auto || ch.given("val-ratio") {
+		return flag
 	}
 	return train.ChooseValidation(ch.bytes)
 }
@@ -104,8 +104,8 @@ func (ch chooser) model(config *nn.Config, rung int) {
 
 // fit chooses what the flags leave open of a new training, and measures how long a step of it takes, 0 for unknown. Ranks that are
 // not alone measure nothing, for each would choose something else.
-func (ch chooser) fit(c *cli.Context, b *device.Device, config nn.Config, o train.Options, tokens int64, start *storage.Loaded, alone bool) (nn.Config, train.Options, time.Duration, error) {
-	minutes := time.Duration(c.Float64("minutes") * float64(time.Minute))
+func (f *trainFlags) fit(ch chooser, b *device.Device, config nn.Config, o train.Options, tokens int64, start *storage.Loaded, alone bool) (nn.Config, train.Options, time.Duration, error) {
+	minutes := time.Duration(f.minutes * float64(time.Minute))
 	if minutes > 0 && !alone {
 		return config, o, 0, usagef("train: --minutes: got several ranks, want --steps for them")
 	}
@@ -118,7 +118,7 @@ func (ch chooser) fit(c *cli.Context, b *device.Device, config nn.Config, o trai
 	}
 	recipe.Model = func(rung int) (nn.Config, error) {
 		chosen := nn.Config{InnerLR: config.InnerLR, WeightScale: config.WeightScale, Rule: config.Rule, Chunk: config.Chunk}
-		overlay(c, &chosen, ch.given)
+		f.overlay(&chosen, false)
 		ch.model(&chosen, rung)
 		chosen = chosen.WithDefaults()
 		chosen.Vocab = config.Vocab

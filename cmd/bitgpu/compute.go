@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 
@@ -46,13 +47,20 @@ func threadsFlag() cli.Flag {
 		}}
 }
 
-// backendOf reads the flags of computeFlags.
-func backendOf(c *cli.Context) (backend bitgpu.Backend, adapter string, err error) {
+// computing is what computeFlags choose, but for the threads.
+type computing struct {
+	backend bitgpu.Backend
+	adapter string
+}
+
+// computingOf reads the flags of computeFlags.
+func computingOf(c *cli.Context) (computing, error) {
 	name := c.String("backend")
-	if backend, adapter, err = bitgpu.ParseBackend(name); err != nil || name == "" {
-		return "", "", usagef("%s: --backend: got %q, want auto, gpu or cpu", c.Command.Name, name)
+	backend, adapter, err := bitgpu.ParseBackend(name)
+	if err != nil || name == "" {
+		return computing{}, usagef("%s: --backend: got %q, want auto, gpu or cpu", c.Command.Name, name)
 	}
-	return backend, cmp.Or(c.String("adapter"), adapter), nil
+	return computing{backend, cmp.Or(c.String("adapter"), adapter)}, nil
 }
 
 // restoreThreads takes back what --threads has set, for the next call in the same process.
@@ -128,7 +136,7 @@ func openFiles(path string) (*modeldir.Model, error) {
 
 // openModel loads the model onto what the flags choose, with more options, and says on stderr what that is.
 func openModel(c *cli.Context, more ...bitgpu.Option) (*bitgpu.Model, error) {
-	backend, adapter, err := backendOf(c)
+	by, err := computingOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +144,7 @@ func openModel(c *cli.Context, more ...bitgpu.Option) (*bitgpu.Model, error) {
 		return nil, err
 	}
 	options := append(loraOptions(c),
-		bitgpu.WithBackend(backend), bitgpu.WithAdapter(adapter), bitgpu.WithContext(c.Int("context")), bitgpu.WithMasters(c.String("masters")),
+		bitgpu.WithBackend(by.backend), bitgpu.WithAdapter(by.adapter), bitgpu.WithContext(c.Int("context")), bitgpu.WithMasters(c.String("masters")),
 		bitgpu.WithCache(c.String("kv")), bitgpu.WithActivations(c.String("activations")))
 	options = append(options, more...)
 	var m *bitgpu.Model
@@ -148,7 +156,7 @@ func openModel(c *cli.Context, more ...bitgpu.Option) (*bitgpu.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	announceDevice(c, m.Device(), m.DeviceNote())
+	announceDevice(c.App.ErrWriter, m.Device(), m.DeviceNote())
 	switch got := m.Context(); {
 	case got < m.TrainedContext() && !c.IsSet("context"):
 		fmt.Fprintf(c.App.ErrWriter, "bitgpu: room for %d of the model's %d tokens, as memory is free; --context N takes another number\n", got, m.TrainedContext())
@@ -158,9 +166,9 @@ func openModel(c *cli.Context, more ...bitgpu.Option) (*bitgpu.Model, error) {
 	return m, nil
 }
 
-// announceDevice says on stderr what computes, and why that where it may surprise.
-func announceDevice(c *cli.Context, device, note string) {
-	fmt.Fprintf(c.App.ErrWriter, "bitgpu: running on %s\n", withNote(device, note))
+// announceDevice says what computes, and why that where it may surprise.
+func announceDevice(log io.Writer, device, note string) {
+	fmt.Fprintf(log, "bitgpu: running on %s\n", withNote(device, note))
 }
 
 func withNote(device, note string) string {

@@ -37,24 +37,25 @@ func dataCommand() *cli.Command {
 			group("Compute", threadsFlag()),
 		),
 		Action: func(c *cli.Context) error {
-			ctx, stop := interruptible(c)
+			ctx, stop := interruptible(c.Context)
 			defer stop()
-			if err := checkRatio(c); err != nil {
+			called, text := callOf(c), readingOf(c)
+			from := dataset.Source{Mode: corpus.Mode(text.document), Ratio: c.Float64("val-ratio")}
+			if err := checkRatio("data", from.Ratio); err != nil {
 				return err
 			}
-			from := dataset.Source{Mode: corpus.Mode(c.String("document")), Ratio: c.Float64("val-ratio")}
 			var err error
-			if c.Bool("chat") {
-				if err := refuseIdle(c, "--chat takes whole records", "field", "document"); err != nil {
+			if text.chat {
+				if err := refuseIdle(called, "--chat takes whole records", "field", "document"); err != nil {
 					return err
 				}
-				if from.Template, err = dataTemplate(c); err != nil {
+				if from.Template, err = dataTemplate(c.String("template"), c.String("tokenizer")); err != nil {
 					return err
 				}
-			} else if err := refuseIdle(c, "it is for --chat", "template"); err != nil {
+			} else if err := refuseIdle(called, "it is for --chat", "template"); err != nil {
 				return err
 			}
-			if from.Docs, err = openDocuments(ctx, c, "input", c.StringSlice("input")); err != nil {
+			if from.Docs, err = text.documents(ctx, "input", c.StringSlice("input")); err != nil {
 				return err
 			}
 			if c.IsSet("val-input") {
@@ -62,15 +63,15 @@ func dataCommand() *cli.Command {
 					return usagef("data: --val-ratio: --val-input is the validation text, so no share of --input is")
 				}
 				from.Ratio = 0
-				if from.Val, err = openDocuments(ctx, c, "val-input", c.StringSlice("val-input")); err != nil {
+				if from.Val, err = text.documents(ctx, "val-input", c.StringSlice("val-input")); err != nil {
 					return err
 				}
 			}
-			file, err := readFlag(c, "tokenizer")
+			file, err := readFlag("tokenizer", c.String("tokenizer"))
 			if err != nil {
 				return err
 			}
-			if err := split(c, &from); err != nil {
+			if err := split(called, &from, false); err != nil {
 				return err
 			}
 			dir := c.String("output-dir")
@@ -90,7 +91,7 @@ func dataCommand() *cli.Command {
 // spareModel refuses a model's directory whose tokenizer would be exchanged for another: the weights would mean nothing then.
 func spareModel(dir string, tokenizer []byte) error {
 	own, err := regular.ReadFile(filepath.Join(dir, modeldir.TokenizerName))
-	if err != nil || !exists(filepath.Join(dir, modeldir.ConfigName)) || sameJSON(own, tokenizer) {
+	if err != nil || !exists(filepath.Join(dir, modeldir.ConfigName)) || dataset.SameTokenizer(own, tokenizer) {
 		return nil
 	}
 	return fmt.Errorf("--output-dir: %s: got the directory of a model, whose tokenizer is another, want one of its own for the tokens", dir)
@@ -104,25 +105,26 @@ func describePart(p corpus.Part) string {
 }
 
 // checkRatio refuses a share that is none, or leaves nothing to train on.
-func checkRatio(c *cli.Context) error {
-	if ratio := c.Float64("val-ratio"); !(ratio >= 0 && ratio < 1) {
-		return usagef("%s: --val-ratio: got %v, want 0 to below 1", c.Command.Name, ratio)
+func checkRatio(command string, ratio float64) error {
+	if !(ratio >= 0 && ratio < 1) {
+		return usagef("%s: --val-ratio: got %v, want 0 to below 1", command, ratio)
 	}
 	return nil
 }
 
-// split splits a source by its share for validation, and says what helps where that gives nothing.
-func split(c *cli.Context, from *dataset.Source) error {
+// split splits a source by its share for validation, and says what helps where that gives nothing. Without validation it is an
+// error where a share was asked for, or validates says that it is needed.
+func split(c *call, from *dataset.Source, validates bool) error {
 	err := from.Split()
 	var none *dataset.SplitError
 	switch {
 	case !errors.As(err, &none):
 		return err
 	case none.All:
-		return usagef("%s: --val-ratio: %w; a smaller one, or `bitgpu data --val-input`, does", c.Command.Name, err)
-	case c.IsSet("val-ratio") || c.Int("val-every") > 0:
-		return usagef("%s: --val-ratio: %w; a larger one, or `bitgpu data --val-input`, does", c.Command.Name, err)
+		return usagef("%s: --val-ratio: %w; a smaller one, or `bitgpu data --val-input`, does", c.command, err)
+	case c.given("val-ratio") || validates:
+		return usagef("%s: --val-ratio: %w; a larger one, or `bitgpu data --val-input`, does", c.command, err)
 	}
-	fmt.Fprintf(c.App.ErrWriter, "--val-ratio: %v: there will be no validation\n", err)
+	fmt.Fprintf(c.log, "--val-ratio: %v: there will be no validation\n", err)
 	return nil
 }

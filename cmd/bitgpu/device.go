@@ -7,34 +7,24 @@ import (
 	"bitgpu"
 	"bitgpu/internal/units"
 	"bitgpu/nn/train/device"
-
-	"github.com/urfave/cli/v2"
 )
 
-// openDevice opens what trains or measures, by the flags of computeFlags, as the other commands do.
-func openDevice(c *cli.Context) (*device.Device, error) {
-	backend, adapter, err := backendOf(c)
-	if err != nil {
-		return nil, err
-	}
-	if backend == bitgpu.CPU {
+// openDevice opens what trains or measures, as the other commands do.
+func openDevice(by computing) (*device.Device, error) {
+	if by.backend == bitgpu.CPU {
 		return device.CPU(), nil
 	}
-	return device.Open(backend == bitgpu.Auto, adapter)
+	return device.Open(by.backend == bitgpu.Auto, by.adapter)
 }
 
 // openAdapterDevice is openDevice for adapters, which the CPU trains where nobody asks for a GPU.
-func openAdapterDevice(c *cli.Context) (*device.Device, error) {
-	backend, adapter, err := backendOf(c)
-	if err != nil {
-		return nil, err
-	}
-	if backend == bitgpu.Auto && adapter == "" {
+func openAdapterDevice(by computing) (*device.Device, error) {
+	if by.backend == bitgpu.Auto && by.adapter == "" {
 		d := device.CPU()
 		d.Note = "an adapter is trained there unless --backend gpu asks for a GPU"
 		return d, nil
 	}
-	return openDevice(c)
+	return openDevice(by)
 }
 
 // withAdvice says which flags help where something takes too much memory.

@@ -15,6 +15,7 @@ import (
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
 	"bitgpu/nn/train/device"
+	"bitgpu/nn/train/prepare"
 
 	"github.com/urfave/cli/v2"
 )
@@ -59,36 +60,41 @@ type evalReport struct {
 }
 
 func evalAction(c *cli.Context) error {
+	called := callOf(c)
+	by, err := computingOf(c)
+	if err != nil {
+		return err
+	}
 	o := train.DefaultOptions()
 	o.Time, o.Batch = c.Int("context-len"), c.Int("batch-size")
 	if err := o.Validate(); err != nil {
 		return usagef("eval: --%w", err)
 	}
 	if data := c.String("data"); dataset.IsTokens(data) {
-		if err := refuseForTokens(c, data, corpusFlagNames...); err != nil {
+		if err := refuseForTokens(called, data, corpusFlagNames...); err != nil {
 			return err
 		}
 	}
 	if c.Bool("dynamic") {
-		if err := refuseIdle(c, "--dynamic reads one sequence after another", append([]string{"reread", "batch-size"}, rereadOnly...)...); err != nil {
+		if err := refuseIdle(called, "--dynamic reads one sequence after another", append([]string{"reread", "batch-size"}, rereadOnly...)...); err != nil {
 			return err
 		}
 		if lr := c.Float64("lr"); !(lr >= 0 && lr < 1e3) {
 			return usagef("eval: --lr: got %v, want a number from 0 to below 1000", lr)
 		}
 		o.Batch = 1
-	} else if err := refuseIdle(c, "it is for --dynamic", "lr"); err != nil {
+	} else if err := refuseIdle(called, "it is for --dynamic", "lr"); err != nil {
 		return err
 	}
 	if c.Bool("dynamic") || c.Bool("reread") {
-		if err := refuseIdle(c, "--dynamic and --reread measure the model as it was made", "kv", "activations"); err != nil {
+		if err := refuseIdle(called, "--dynamic and --reread measure the model as it was made", "kv", "activations"); err != nil {
 			return err
 		}
 	}
 	if c.Bool("reread") {
-		return rereadAction(c)
+		return rereadAction(c, by)
 	}
-	if err := refuseIdle(c, "it is for --reread", rereadOnly...); err != nil {
+	if err := refuseIdle(called, "it is for --reread", rereadOnly...); err != nil {
 		return err
 	}
 	numbers := storage.Numbers{Cache: c.String("kv"), Activations: c.String("activations")}
@@ -110,9 +116,9 @@ func evalAction(c *cli.Context) error {
 	if model.Public != nil {
 		o.Batch, o.Time = 1, model.Config.Capacity()
 	}
-	ctx, stop := interruptible(c)
+	ctx, stop := interruptible(c.Context)
 	defer stop()
-	tokens, bytes, err := openEvaluation(ctx, c, model)
+	tokens, bytes, err := openEvaluation(ctx, c.String("data"), readingOf(c), model)
 	if err != nil {
 		return err
 	}
@@ -124,7 +130,7 @@ func evalAction(c *cli.Context) error {
 	if c.Bool("dynamic") {
 		open = openAdapterDevice
 	}
-	backend, err := open(c)
+	backend, err := open(by)
 	if err != nil {
 		return err
 	}
@@ -149,11 +155,11 @@ func evalAction(c *cli.Context) error {
 		}
 		return withAdvice(err, "--batch-size or --context-len")
 	}
-	announceDevice(c, backend.Name, backend.Note)
+	announceDevice(c.App.ErrWriter, backend.Name, backend.Note)
 	start := time.Now()
 	var e train.Evaluation
 	if c.Bool("dynamic") {
-		e, err = evaluateDynamic(c, backend, model, o.Time, tokens)
+		e, err = evaluateDynamic(backend, model, o.Time, tokens, c.Float64("lr"))
 	} else {
 		e, err = backend.Evaluate(model.Config, made, nn.Spend(model.Weights), o.Batch, o.Time, measured)
 	}
@@ -191,7 +197,7 @@ func evalAction(c *cli.Context) error {
 const dynamicRate = 5e-3
 
 // evaluateDynamic measures a model that learns while it reads.
-func evaluateDynamic(c *cli.Context, b *device.Device, model *storage.Loaded, time int, tokens train.Tokens) (train.Evaluation, error) {
+func evaluateDynamic(b *device.Device, model *storage.Loaded, time int, tokens train.Tokens, rate float64) (train.Evaluation, error) {
 	config := model.Config
 	if config.Adapter == nil {
 		config.Adapter = train.NewAdapter(config, learnRank, 2*learnRank, func(string) bool { return true }, 1)
@@ -206,7 +212,7 @@ func evaluateDynamic(c *cli.Context, b *device.Device, model *storage.Loaded, ti
 		return train.Evaluation{}, err
 	}
 	defer engine.Release()
-	return train.EvaluateDynamic(engine, tokens, c.Float64("lr"), nil)
+	return train.EvaluateDynamic(engine, tokens, rate, nil)
 }
 
 // withNumbers makes the model compute as it is told, and gives its configuration before that, nil where nothing changed.
@@ -261,36 +267,28 @@ func evaluatedModel(c *cli.Context) (*storage.Loaded, error) {
 	return model, nil
 }
 
-// tokenSlice is tokens in memory.
-type tokenSlice []uint32
-
-func (s tokenSlice) Len() int { return len(s) }
-
-func (s tokenSlice) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, s[from:]), nil }
-
 // openEvaluation gives the tokens and how many bytes of text all but the first stand for, 0 when
 // that is not known.
-func openEvaluation(ctx context.Context, c *cli.Context, model *storage.Loaded) (train.Tokens, int64, error) {
-	path := c.String("data")
+func openEvaluation(ctx context.Context, path string, text textReading, model *storage.Loaded) (train.Tokens, int64, error) {
 	if !dataset.IsTokens(path) {
-		return readEvaluation(ctx, c, path, model)
+		return readEvaluation(ctx, path, text, model)
 	}
 	if !dataset.IsTokenFile(path) {
-		path = filepath.Join(path, corpus.ValName)
-		meta, name, file, err := readDataDir(filepath.Dir(path))
+		dir, err := dataset.Open(path)
 		if err == nil {
-			err = ofModel(name, file, model)
+			err = prepare.CheckTokenizer(dir.TokenizerPath(), dir.Tokenizer, model)
 		}
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, dataError(path, err)
 		}
-		if meta.Val.Tokens == 0 {
+		path = filepath.Join(path, corpus.ValName)
+		if dir.Meta.Val.Tokens == 0 {
 			return nil, 0, fmt.Errorf("--data: %s: no validation tokens; %s beside it can be measured instead", path, corpus.TrainName)
 		}
 	}
-	tokens, err := openTokens(path, model)
+	tokens, err := prepare.OpenTokens(path, model)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, dataError(path, err)
 	}
 	if err := tokens.Check(model.Config.Vocab); err != nil {
 		return nil, 0, flagError("data", err)
@@ -307,12 +305,12 @@ func openEvaluation(ctx context.Context, c *cli.Context, model *storage.Loaded) 
 
 // readEvaluation reads text as a training does. A token that ends a text stands before each
 // document, so that its first token is predicted too.
-func readEvaluation(ctx context.Context, c *cli.Context, path string, model *storage.Loaded) (train.Tokens, int64, error) {
+func readEvaluation(ctx context.Context, path string, text textReading, model *storage.Loaded) (train.Tokens, int64, error) {
 	tok := model.Tokenizer
 	if tok == nil {
 		return nil, 0, fmt.Errorf("%s: %w", model.Path, bitgpu.ErrNoTokenizer)
 	}
-	docs, err := openDocuments(ctx, c, "data", []string{path})
+	docs, err := text.documents(ctx, "data", []string{path})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -323,5 +321,5 @@ func readEvaluation(ctx context.Context, c *cli.Context, path string, model *sto
 	if len(tok.EndOfText()) == 0 {
 		bytes, err = dataset.TextBytes(tok, func(yield func([]uint32, error) bool) { yield(ids, nil) })
 	}
-	return tokenSlice(ids), bytes, err
+	return corpus.IDs(ids), bytes, err
 }

@@ -24,8 +24,8 @@ func rereadFlags() []cli.Flag {
 }
 
 // rereadAction measures what reading a passage leaves in the memory.
-func rereadAction(c *cli.Context) error {
-	if err := refuseIdle(c, "--reread reads one passage after another, each whole", "context-len", "batch-size"); err != nil {
+func rereadAction(c *cli.Context, by computing) error {
+	if err := refuseIdle(callOf(c), "--reread reads one passage after another, each whole", "context-len", "batch-size"); err != nil {
 		return err
 	}
 	passages := c.Int("passages")
@@ -58,9 +58,9 @@ func rereadAction(c *cli.Context) error {
 	if capacity := model.Config.Capacity(); capacity > 0 && capacity < 2*slices.Max(lengths) {
 		return usagef("eval: --lengths: got %d, want %d at most: a passage is read twice in a context of %d tokens", slices.Max(lengths), capacity/2, capacity)
 	}
-	ctx, stop := interruptible(c)
+	ctx, stop := interruptible(c.Context)
 	defer stop()
-	tokens, _, err := openEvaluation(ctx, c, model)
+	tokens, _, err := openEvaluation(ctx, c.String("data"), readingOf(c), model)
 	if err != nil {
 		return err
 	}
@@ -70,12 +70,12 @@ func rereadAction(c *cli.Context) error {
 			return fmt.Errorf("--data: %s: its %d tokens hold %d passages of %d tokens, want %d", c.String("data"), tokens.Len(), most, length, passages)
 		}
 	}
-	backend, err := openDevice(c)
+	backend, err := openDevice(by)
 	if err != nil {
 		return err
 	}
 	defer backend.Close()
-	announceDevice(c, backend.Name, backend.Note)
+	announceDevice(c.App.ErrWriter, backend.Name, backend.Note)
 	results := make([]train.Reread, len(lengths))
 	for i, length := range lengths {
 		if results[i], err = backend.Reread(model.Config, model.Weights, tokens, passages, length); err != nil {

@@ -17,7 +17,6 @@ import (
 	"bitgpu/internal/await"
 
 	"github.com/peterh/liner"
-	"github.com/urfave/cli/v2"
 )
 
 // command is what a line that begins with its name does in a conversation.
@@ -48,7 +47,7 @@ var otherNames = map[string]string{"/?": "/help", "/bye": "/quit", "/exit": "/qu
 
 // conversation is one person's talk with a session.
 type conversation struct {
-	c        *cli.Context
+	answering
 	s        *bitgpu.Session
 	o        bitgpu.Options
 	draws    bool // another seed for each answer
@@ -61,8 +60,8 @@ type conversation struct {
 }
 
 // converse reads lines and answers them until the person leaves, or the context ends. It says whether the memory has become another.
-func converse(ctx context.Context, c *cli.Context, s *bitgpu.Session, o bitgpu.Options, lines lineReader) (changed bool, err error) {
-	t := &conversation{c: c, s: s, o: o, draws: !c.IsSet("seed"), commands: commandsOfTalk(), lines: lines}
+func (a answering) converse(ctx context.Context, s *bitgpu.Session, o bitgpu.Options, lines lineReader) (changed bool, err error) {
+	t := &conversation{answering: a, s: s, o: o, draws: !a.given("seed"), commands: commandsOfTalk(), lines: lines}
 	t.say("Type text for the model to go on from; /help lists the commands, /quit leaves.")
 	err = t.loop(ctx)
 	return t.changed, err
@@ -173,7 +172,7 @@ func (t *conversation) take(ctx context.Context, line string) (leave bool, err e
 
 // say writes a line to the person.
 func (t *conversation) say(format string, a ...any) {
-	fmt.Fprintf(t.c.App.ErrWriter, format+"\n", a...)
+	fmt.Fprintf(t.log, format+"\n", a...)
 }
 
 func (t *conversation) reset(string) error {
@@ -246,10 +245,10 @@ func (t *conversation) setSeed(argument string) error {
 
 func (t *conversation) stats(string) error {
 	if t.chat != nil {
-		showChatStats(t.c.App.ErrWriter, t.chat, bitgpu.Reply{Result: t.last, Kept: t.kept}, t.o.Seed)
+		showChatStats(t.log, t.chat, bitgpu.Reply{Result: t.last, Kept: t.kept}, t.o.Seed)
 		return nil
 	}
-	showStats(t.c.App.ErrWriter, t.s, t.last, t.o.Seed)
+	showStats(t.log, t.s, t.last, t.o.Seed)
 	return nil
 }
 
@@ -290,7 +289,7 @@ func (t *conversation) answer(ctx context.Context, line string) error {
 	if line != "" && t.s.Position() > 0 {
 		line = "\n" + line
 	}
-	r, err := answer(ctx, t.c, t.s, line, t.o)
+	r, err := answer(ctx, t.out, t.s, line, t.o)
 	t.last = r
 	t.changed = t.changed || r.PromptTokens+r.Tokens > 0
 	if errors.Is(err, errInterrupted) {
@@ -299,8 +298,8 @@ func (t *conversation) answer(ctx context.Context, line string) error {
 	if err == nil && r.Reason == bitgpu.EndLength && r.Tokens > 0 {
 		t.say("[%d tokens are the limit: an empty line goes on, /n changes it]", r.Tokens)
 	}
-	if err == nil && t.c.Bool("stats") {
-		showStats(t.c.App.ErrWriter, t.s, r, t.o.Seed)
+	if err == nil && t.answering.stats {
+		showStats(t.log, t.s, r, t.o.Seed)
 	}
 	if t.draws {
 		t.o.Seed = rand.Uint64()

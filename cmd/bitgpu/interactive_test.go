@@ -13,7 +13,6 @@ import (
 	"bitgpu/io/memory"
 
 	"github.com/peterh/liner"
-	"github.com/urfave/cli/v2"
 )
 
 // script is a person who types lines; an empty error means a line.
@@ -52,19 +51,13 @@ func talk(t *testing.T, person *script, seed uint64) (out, warn string, position
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	app := &cli.App{
-		Writer: &stdout, ErrWriter: &stderr,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "stats"}, &cli.Uint64Flag{Name: "seed"}},
-		Action: func(c *cli.Context) error {
-			_, err := converse(t.Context(), c, s, bitgpu.Options{MaxTokens: 10, Temperature: 1, Seed: seed}, person)
-			position = s.Position()
-			return err
-		},
-	}
-	if err := app.Run([]string{"bitgpu", "--seed", "1"}); err != nil {
+	given := func(string) bool { return true }
+	_, err = answering{call: &call{out: &stdout, log: &stderr, given: given}}.converse(
+		t.Context(), s, bitgpu.Options{MaxTokens: 10, Temperature: 1, Seed: seed}, person)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return stdout.String(), stderr.String(), position
+	return stdout.String(), stderr.String(), s.Position()
 }
 
 func TestConversation(t *testing.T) {
@@ -176,9 +169,7 @@ func TestCompleteCommands(t *testing.T) {
 
 func TestPlainLines(t *testing.T) {
 	var prompts bytes.Buffer
-	app := cli.NewApp()
-	app.Reader, app.ErrWriter = strings.NewReader("one\r\ntwo"), &prompts
-	l := newLineReader(cli.NewContext(app, nil, nil), nil)
+	l := newLineReader(&call{in: strings.NewReader("one\r\ntwo"), out: io.Discard, log: &prompts}, nil)
 	defer l.Close()
 	for _, want := range []string{"one", "two"} {
 		if got, err := l.Prompt("> "); got != want || err != nil {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"syscall"
 	"time"
-
-	"github.com/urfave/cli/v2"
 )
 
 // endings are the signals that ask the program to end: Ctrl-C, what stops containers and services, and a closed terminal.
@@ -20,12 +18,14 @@ const hangupTime = time.Second
 
 // interruptible gives a context that the first of the endings ends, with errInterrupted as its cause. The second is the system's
 // again and ends the program at once.
-func interruptible(c *cli.Context) (ctx context.Context, stop func()) { return endedBy(c, endings...) }
+func interruptible(parent context.Context) (ctx context.Context, stop func()) {
+	return endedBy(parent, endings...)
+}
 
-func endedBy(c *cli.Context, signals ...os.Signal) (ctx context.Context, stop func()) {
+func endedBy(parent context.Context, signals ...os.Signal) (ctx context.Context, stop func()) {
 	// A user who starts the program with nohup wants it to outlive the terminal.
 	signals = slices.DeleteFunc(slices.Clone(signals), func(s os.Signal) bool { return s == hangup && ignored(s) })
-	ctx, cancel := context.WithCancelCause(c.Context)
+	ctx, cancel := context.WithCancelCause(parent)
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, signals...)
 	go func() {

@@ -15,13 +15,11 @@ import (
 	"bitgpu/nn/train"
 	"bitgpu/nn/train/device"
 	"bitgpu/nn/train/ranks"
-
-	"github.com/urfave/cli/v2"
 )
 
-// learn trains, and saves what was learned, also when it is stopped.
-func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
-	backend, engine, err := l.start(c, r)
+// train trains, and saves what was learned, also when it is stopped.
+func (l *adaptation) train(ctx context.Context, r *ranks.Ranks) error {
+	backend, engine, err := l.start(r)
 	if backend != nil {
 		defer backend.Close()
 	}
@@ -31,11 +29,11 @@ func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks.Ranks) 
 	if err := r.Agree(err); err != nil {
 		return err
 	}
-	w := c.App.ErrWriter
+	w := l.log
 	shape := engine.Shape()
 	fmt.Fprintf(w, "%d tokens; %d numbers to learn beside %d weights; %s; %s of memory\n", len(l.tokens), adapterCount(l.config), l.config.ParamCount(),
 		withNote(backend.Name, backend.Note), units.Bytes(backend.Bytes(l.config, shape)))
-	if l.filled != "" && l.resume == nil {
+	if l.filled != "" && l.restore == nil {
 		fmt.Fprintln(w, l.filled)
 	}
 	io.WriteString(w, r.Describe(shape))
@@ -49,7 +47,7 @@ func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks.Ranks) 
 	}
 	finished := a.Options.Steps > 0 && engine.Updates() >= a.Options.Steps
 	if r.Leads() {
-		if err := l.save(c, a, finished); err != nil {
+		if err := l.save(a, finished); err != nil {
 			return err
 		}
 	}
@@ -60,15 +58,15 @@ func (l *adaptation) learn(ctx context.Context, c *cli.Context, r *ranks.Ranks) 
 }
 
 // start makes an engine that trains the adapter as it begins, or as it was left.
-func (l *adaptation) start(c *cli.Context, r *ranks.Ranks) (*device.Device, train.AdapterTrainer, error) {
-	backend, err := openAdapterDevice(c)
+func (l *adaptation) start(r *ranks.Ranks) (*device.Device, train.AdapterTrainer, error) {
+	backend, err := openAdapterDevice(l.computing)
 	if err := r.Agree(err); err != nil {
 		return backend, nil, err
 	}
 	r.Share(backend)
 	shape := l.options.Shape()
 	shape.Group = r.Group
-	recompute := c.String("recompute")
+	recompute := l.recompute
 	shape.Recompute = recompute == train.RecomputeOn || recompute == train.RecomputeAuto && backend.Bytes(l.config, shape) > backend.Room
 	if need := backend.Bytes(l.config, shape); need > backend.Room {
 		return backend, nil, withAdvice(&device.MemoryError{What: "this training", Need: need, Free: backend.Room, Batch: true}, "--batch-size or --context")
@@ -90,15 +88,15 @@ func (l *adaptation) start(c *cli.Context, r *ranks.Ranks) (*device.Device, trai
 		return backend, nil, err
 	}
 	engine := made.(train.AdapterTrainer)
-	if l.resume != nil {
-		err = l.resume(engine)
+	if l.restore != nil {
+		err = l.restore(engine)
 	}
 	return backend, engine, err
 }
 
 // save writes the adapter and, where the training has not ended, what it goes on from.
-func (l *adaptation) save(c *cli.Context, a *train.Adaptation, finished bool) error {
-	w := c.App.ErrWriter
+func (l *adaptation) save(a *train.Adaptation, finished bool) error {
+	w := l.log
 	adapter, err := a.Trainer.Adapter()
 	if err != nil {
 		return err
@@ -116,11 +114,11 @@ func (l *adaptation) save(c *cli.Context, a *train.Adaptation, finished bool) er
 		if !finished || a.Save() != nil {
 			return err
 		}
-		return fmt.Errorf("%w; what was learned is in %s, and with room for the rest this line writes it: %s", err, l.out+stateSuffix, resumeLine(c))
+		return fmt.Errorf("%w; what was learned is in %s, and with room for the rest this line writes it: %s", err, l.out+stateSuffix, l.again)
 	}
 	fmt.Fprintf(w, "saved %s\n", l.out)
 	if !finished {
-		fmt.Fprintf(w, "stopped after %d steps\nto go on: %s\n", a.Trainer.Updates(), resumeLine(c))
+		fmt.Fprintf(w, "stopped after %d steps\nto go on: %s\n", a.Trainer.Updates(), l.again)
 		return nil
 	}
 	if err := os.Remove(l.out + stateSuffix); err != nil && !os.IsNotExist(err) {
@@ -180,4 +178,13 @@ func (p *learnProgress) close() {
 		p.line.draw(p.last)
 		fmt.Fprintln(p.out)
 	}
+}
+
+// goOnLearning says how to go on with a training that wrote to out, if it can.
+func goOnLearning(out string) string {
+	state := out + stateSuffix
+	if !exists(state) {
+		return ""
+	}
+	return fmt.Sprintf("to go on from %s: the same line with --resume, without other choices\n", state)
 }

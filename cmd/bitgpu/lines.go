@@ -13,7 +13,6 @@ import (
 	"bitgpu/io/regular"
 
 	"github.com/peterh/liner"
-	"github.com/urfave/cli/v2"
 )
 
 // lineReader asks a person for a line. The error is io.EOF at the end and liner.ErrPromptAborted after Ctrl-C.
@@ -57,11 +56,11 @@ func (l *terminalLines) release() error {
 }
 
 // newLineReader reads from the terminal; prompts go to stderr where stdout is no terminal.
-func newLineReader(c *cli.Context, commands []command) lineReader {
-	if !terminal(c.App.Reader) || !terminal(c.App.Writer) {
-		return &plainLines{bufio.NewReader(c.App.Reader), c.App.ErrWriter}
+func newLineReader(c *call, commands []command) lineReader {
+	if !terminal(c.in) || !terminal(c.out) {
+		return &plainLines{bufio.NewReader(c.in), c.log}
 	}
-	l := &terminalLines{warn: c.App.ErrWriter, plain: &plainLines{bufio.NewReader(c.App.Reader), c.App.ErrWriter}}
+	l := &terminalLines{warn: c.log, plain: &plainLines{bufio.NewReader(c.in), c.log}}
 	// Of an own opening of the terminal the library can be rid of in the middle of a line.
 	if own, err := os.OpenFile("/proc/self/fd/0", os.O_RDONLY, 0); err == nil {
 		stdin := os.Stdin

@@ -85,7 +85,7 @@ func logitsAction(c *cli.Context) error {
 		return fmt.Errorf("%s: %w", tokenSource(c), err)
 	}
 	if m.Context() > 0 {
-		if err := refuseIdle(c, "a model of a public family does not learn by a rule", "rule", "chunk"); err != nil {
+		if err := refuseIdle(callOf(c), "a model of a public family does not learn by a rule", "rule", "chunk"); err != nil {
 			return err
 		}
 	}

@@ -102,13 +102,13 @@ func sentence(err error) string {
 		text = flagError("lora", errors.New(rest)).Error()
 	}
 	if errors.Is(err, bitgpu.ErrOption) {
-		text = optionName.ReplaceAllStringFunc(strings.Replace(text, bitgpu.ErrOption.Error()+": ", "", 1), func(name string) string { return optionFlags[name] })
+		text = optionName.ReplaceAllStringFunc(strings.Replace(text, bitgpu.ErrOption.Error()+": ", "", 1), func(name string) string { return optionNames[name] })
 	}
 	return text
 }
 
-// optionFlags are the flags in whose place the library names an option of its own.
-var optionFlags = map[string]string{"temperature: ": "--temp: ", "cache: ": "--kv: ", "activations: ": "--activations: ", "cache or activations: ": "--kv or --activations: "}
+// optionNames are the flags in whose place the library names an option of its own.
+var optionNames = map[string]string{"temperature: ": "--temp: ", "cache: ": "--kv: ", "activations: ": "--activations: ", "cache or activations: ": "--kv or --activations: "}
 
 // optionName finds such an option in a message.
 var optionName = regexp.MustCompile(`\b(temperature|cache or activations|cache|activations): `)

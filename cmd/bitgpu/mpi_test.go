@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"bitgpu/nn/storage/public/publictest"
 )
 
 // mpiRun is the program on n ranks, more than there may be cores.
@@ -184,6 +186,37 @@ func TestMPILearn(t *testing.T) {
 	p = mpiRun(t, 1, append(line("other.safetensors", choices...), slices.Concat([]string{":", "-n", "1", self}, line("other.safetensors", append(choices, "--lr", "0.5")...))...)...)
 	if want := ": option lr: got 0.5, want 0.002 as rank 0 has"; p.Wait() == nil || strings.Count(p.text(), want) != 1 {
 		t.Errorf("%q wanted once: %s", want, p.text())
+	}
+}
+
+// TestMPIConversations: of conversations, too, one process and 2 and 4 ranks write the same model and the same adapter, where rows are
+// shared and where they are not.
+func TestMPIConversations(t *testing.T) {
+	text, template := chats(t, 60)
+	dir, public := t.TempDir(), publictest.File(t, "qwen3")
+	tokens := chatTokenFiles(t, text, template)
+	for name, pack := range map[string][]string{"own": nil, "packed": {"--pack"}} {
+		trained := func(out string, more ...string) []string {
+			return sharded(tokens, filepath.Join(dir, name+out), slices.Concat(pack, []string{"--context-len", "64"}, more)...)
+		}
+		learned := func(out string, more ...string) []string {
+			return slices.Concat([]string{"learn", "-m", public, "--chat", "--text", text, "--template", template, "--backend", "cpu",
+				"--context", "64", "--steps", "6", "-o", filepath.Join(dir, name+out+".safetensors")}, pack, more)
+		}
+		mustRun(t, trained("alone", "--shards", "8")...)
+		mustRun(t, learned("alone", "--shards", "8")...)
+		for _, n := range []int{2, 4} {
+			out := fmt.Sprint(n)
+			mpiRun(t, n, trained(out)...).finish(t)
+			sameFiles(t, filepath.Join(dir, name+"alone"), filepath.Join(dir, name+out))
+			if steps(t, filepath.Join(dir, name+"alone")) != steps(t, filepath.Join(dir, name+out)) {
+				t.Errorf("%s: %d ranks measure other losses", name, n)
+			}
+			mpiRun(t, n, learned(out)...).finish(t)
+			if !bytes.Equal(read(t, dir, name+out+".safetensors"), read(t, dir, name+"alone.safetensors")) {
+				t.Errorf("%s: %d ranks write another adapter", name, n)
+			}
+		}
 	}
 }
 

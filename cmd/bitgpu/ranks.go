@@ -8,32 +8,26 @@ import (
 	"bitgpu"
 	"bitgpu/gpu"
 	"bitgpu/nn/train/ranks"
-
-	"github.com/urfave/cli/v2"
 )
 
 // joinRanks joins the ranks of a launcher, if one started this process, gives each rank of a host the next of its hardware GPUs
-// where nobody chose, and lets rank 0 alone be heard. goOn says how to go on with the training when all ranks have to end.
-func joinRanks(c *cli.Context, goOn func() string) (*ranks.Ranks, error) {
-	r, err := ranks.Join(ranks.Options{Stderr: c.App.ErrWriter, Sentence: sentence, ExitCode: exitCode, GoOn: goOn, KeepThreads: c.IsSet("threads")})
+// where nobody chose, and silences all ranks but 0. goOn says how to go on with the training when all ranks have to end.
+func joinRanks(c *call, by *computing, goOn func() string) (*ranks.Ranks, error) {
+	r, err := ranks.Join(ranks.Options{Stderr: c.log, Sentence: sentence, ExitCode: exitCode, GoOn: goOn, KeepThreads: c.given("threads")})
 	if errors.Is(err, ranks.ErrCount) {
-		return nil, usagef("%s: %w", c.Command.Name, err)
+		return nil, usagef("%s: %w", c.command, err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if !r.Leads() {
-		c.App.Writer, c.App.ErrWriter = io.Discard, io.Discard
+		c.out, c.log = io.Discard, io.Discard
 	}
 	if n, here := r.Here(); n > 1 {
-		backend, adapter, err := backendOf(c)
-		if err == nil && adapter == "" && backend != bitgpu.CPU {
+		if by.adapter == "" && by.backend != bitgpu.CPU {
 			if number, found := nextGPU(here); found {
-				err = c.Set("adapter", strconv.Itoa(number))
+				by.adapter = strconv.Itoa(number)
 			}
-		}
-		if err != nil {
-			return nil, err
 		}
 	}
 	return r, r.Watch()

@@ -90,13 +90,13 @@ func runAction(c *cli.Context) error {
 		var err error
 		if talk {
 			// Ctrl-C stops an answer, not the conversation.
-			ctx, stop := endedBy(c, endings[1:]...)
+			ctx, stop := endedBy(c.Context, endings[1:]...)
 			defer stop()
-			lines := newLineReader(c, commandsOfTalk())
+			lines := newLineReader(callOf(c), commandsOfTalk())
 			defer lines.Close()
-			changed, err = converse(ctx, c, s, o, lines)
+			changed, err = answeringOf(c).converse(ctx, s, o, lines)
 		} else {
-			ctx, stop := interruptible(c)
+			ctx, stop := interruptible(c.Context)
 			defer stop()
 			err = answerOnce(ctx, c, s, o)
 			changed = s.Position() != before
@@ -175,7 +175,7 @@ func answerOnce(ctx context.Context, c *cli.Context, s *bitgpu.Session, o bitgpu
 	if prompt == "" && c.String("memory") == "" {
 		return fmt.Errorf("stdin: %w; give it with -p TEXT or on stdin", bitgpu.ErrEmptyPrompt)
 	}
-	r, err := answer(ctx, c, s, prompt, o)
+	r, err := answer(ctx, c.App.Writer, s, prompt, o)
 	if err == nil && r.Reason == bitgpu.EndOfText && r.Tokens < o.MaxTokens && !c.Bool("stats") {
 		fmt.Fprintf(c.App.ErrWriter, "bitgpu: the model ended the text after %d of %d tokens, as the documents end that it has learned from\n", r.Tokens, o.MaxTokens)
 	}
@@ -185,17 +185,17 @@ func answerOnce(ctx context.Context, c *cli.Context, s *bitgpu.Session, o bitgpu
 	return err
 }
 
-// answer streams what follows a prompt to stdout. The end of the context ends it with errInterrupted.
-func answer(ctx context.Context, c *cli.Context, s *bitgpu.Session, prompt string, o bitgpu.Options) (bitgpu.Result, error) {
+// answer streams what follows a prompt to w. The end of the context ends it with errInterrupted.
+func answer(ctx context.Context, w io.Writer, s *bitgpu.Session, prompt string, o bitgpu.Options) (bitgpu.Result, error) {
 	var failed error
 	newline := true
 	r, err := s.Stream(ctx, prompt, o, func(text string) bool {
-		_, failed = io.WriteString(c.App.Writer, text)
+		_, failed = io.WriteString(w, text)
 		newline = strings.HasSuffix(text, "\n")
 		return failed == nil
 	})
-	if terminal(c.App.Writer) && !newline {
-		fmt.Fprintln(c.App.Writer)
+	if terminal(w) && !newline {
+		fmt.Fprintln(w)
 	}
 	return r, answerError(ctx, err, failed)
 }

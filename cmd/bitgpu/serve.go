@@ -101,7 +101,7 @@ func serveAction(c *cli.Context) error {
 	}
 	defer listener.Close()
 	listener = serve.Listener(listener)
-	ctx, stop := interruptible(c)
+	ctx, stop := interruptible(c.Context)
 	defer stop()
 	ignoreLostReaders() // of the log
 
@@ -219,7 +219,7 @@ func checkTLS(c *cli.Context) error {
 	}
 	for _, flag := range []string{"tls-cert", "tls-key"} {
 		if c.IsSet(flag) {
-			if _, err := readFlag(c, flag); err != nil {
+			if _, err := readFlag(flag, c.String(flag)); err != nil {
 				return err
 			}
 		}
@@ -287,7 +287,7 @@ func chatTemplate(c *cli.Context) (*chat.Template, error) {
 	if !c.IsSet("chat-template") {
 		return nil, nil
 	}
-	data, err := readFlag(c, "chat-template")
+	data, err := readFlag("chat-template", c.String("chat-template"))
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/prepare"
 	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
@@ -30,12 +32,12 @@ func trainCommand() *cli.Command {
 			"bitgpu train --resume --output-dir model",
 			"bitgpu train --data book.txt --mixer delta --dim 128 --layers 2 --output-dir small",
 			"bitgpu train --load bitnet-b1.58-2B-4T-bf16 --data notes.txt --output-dir mine"),
-		Flags:  trainFlags(),
+		Flags:  flagsOfTrain(),
 		Action: trainAction,
 	}
 }
 
-func trainFlags() []cli.Flag {
+func flagsOfTrain() []cli.Flag {
 	d := train.DefaultOptions()
 	return saidByText(slices.Concat(
 		group("Data", append([]cli.Flag{
@@ -105,41 +107,111 @@ func modelShapeFlags() (flags []cli.Flag) {
 	return slices.DeleteFunc(flags, func(f cli.Flag) bool { return f.Names()[0] == "" }) // keys that the data decide
 }
 
+// trainFlags are the flags of train, read.
+type trainFlags struct {
+	*call
+	computing
+	options        train.Options // what all flags say, given or not
+	config         nn.Config     // likewise
+	reading        textReading
+	vocabulary     vocabulary
+	ratio          float64
+	tokenizer      string
+	load           string          // "" for new weights
+	loading        storage.Options // of load
+	dir            string
+	resume         bool
+	benchmark      bool
+	preset         string
+	minutes        float64
+	tensorboard    string // "" for none
+	shardOptimizer bool
+}
+
+func trainFlagsOf(c *cli.Context, called *call, by computing) (*trainFlags, error) {
+	f := &trainFlags{
+		call: called, computing: by, reading: readingOf(c), vocabulary: vocabularyOf(c), ratio: c.Float64("val-ratio"), tokenizer: c.String("tokenizer"),
+		load: c.String("load"), dir: c.String("output-dir"), resume: c.Bool("resume"), benchmark: c.Bool("benchmark"),
+		preset: c.String("preset"), minutes: c.Float64("minutes"), tensorboard: c.String("tensorboard"), shardOptimizer: c.Bool("shard-optimizer"),
+	}
+	for _, flag := range optionFlags {
+		take(c, flag.name, flag.field(&f.options))
+	}
+	for _, k := range nn.Keys {
+		if k.Flag != "" {
+			take(c, k.Flag, k.Value(&f.config))
+		}
+	}
+	var err error
+	if f.load != "" {
+		f.loading, err = publicOptions(c)
+		f.loading.Masters = true
+	}
+	return f, err
+}
+
+// take reads the value of a flag.
+func take(c *cli.Context, name string, to any) {
+	switch to := to.(type) {
+	case *int:
+		*to = c.Int(name)
+	case *uint64:
+		*to = c.Uint64(name)
+	case *float64:
+		*to = c.Float64(name)
+	case *string:
+		*to = c.String(name)
+	case *bool:
+		*to = c.Bool(name)
+	}
+}
+
 func trainAction(c *cli.Context) error {
-	ctx, stop := interruptible(c)
+	ctx, stop := interruptible(c.Context)
 	defer stop()
 	ignoreLostReaders()
-	r, err := joinRanks(c, func() string { return goOn(c.String("output-dir")) })
+	by, err := computingOf(c)
 	if err != nil {
 		return err
 	}
-	if c.Bool("benchmark") {
-		return r.End(benchmarkTraining(c, r))
+	called, dir := callOf(c), c.String("output-dir")
+	r, err := joinRanks(called, &by, func() string { return goOn(dir) })
+	if err != nil {
+		return err
 	}
-	return r.End(trainOn(ctx, c, r))
+	f, err := trainFlagsOf(c, called, by)
+	switch {
+	case err != nil:
+	case f.benchmark:
+		err = f.benchmarkTraining(r)
+	default:
+		err = f.train(ctx, r)
+	}
+	return r.End(err)
 }
 
-// trainOn is the training on one of the ranks.
-func trainOn(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
-	ch, err := newChooser(c)
+// train is the training on one of the ranks.
+func (f *trainFlags) train(ctx context.Context, r *ranks.Ranks) error {
+	ch, err := f.newChooser()
 	if err := r.Agree(err); err != nil {
 		return err
 	}
-	if !c.Bool("resume") { // what is wrong with the flags is said before a directory is made
-		_, err := rankOptions(c, nil, r)
-		if err == nil && !c.IsSet("load") {
-			_, err = runConfig(c, nil, ch)
+	if !f.resume { // what is wrong with the flags is said before a directory is made
+		_, err := f.rankOptions(nil, r)
+		if err == nil && f.load == "" {
+			_, err = f.runConfig(nil, ch)
 		}
 		if err := r.Agree(err); err != nil {
 			return err
 		}
 	}
-	dir := c.String("output-dir")
 	if r.Leads() {
-		unlock, err := lockDir(dir)
+		unlock, err := prepare.Lock(f.dir)
 		if err == nil {
 			defer unlock()
-			err = train.CheckWritable(dir)
+			err = train.CheckWritable(f.dir)
+		} else if !errors.Is(err, prepare.ErrLocked) {
+			err = flagError("output-dir", err)
 		}
 		if err := r.Agree(err); err != nil {
 			return err
@@ -147,9 +219,9 @@ func trainOn(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
 	} else if err := r.Agree(nil); err != nil {
 		return err
 	}
-	training, backend, err := prepareRun(ctx, c, dir, ch, r)
+	training, backend, err := f.prepareRun(ctx, ch, r)
 	if errors.Is(err, errInterrupted) {
-		fmt.Fprintln(c.App.ErrWriter, "stopped before the first step; there is nothing to save")
+		fmt.Fprintln(f.log, "stopped before the first step; there is nothing to save")
 	}
 	if err != nil {
 		return err
@@ -158,7 +230,7 @@ func trainOn(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
 	defer training.Trainer.Release()
 	done := training.Trainer.Updates()
 	if done >= training.Options.Steps {
-		fmt.Fprintf(c.App.ErrWriter, "nothing left to do: %d steps are done, --steps is %d; a larger --steps goes on\n", done, training.Options.Steps)
+		fmt.Fprintf(f.log, "nothing left to do: %d steps are done, --steps is %d; a larger --steps goes on\n", done, training.Options.Steps)
 	}
 	out, err := training.Do(ctx)
 	if r.Leads() {
@@ -168,16 +240,16 @@ func trainOn(ctx context.Context, c *cli.Context, r *ranks.Ranks) error {
 		return err
 	}
 	if out.Steps < training.Options.Steps && !out.Settled {
-		fmt.Fprintf(c.App.ErrWriter, "stopped after %d of %d steps\nto go on: bitgpu train --resume --output-dir %s\n", out.Steps, training.Options.Steps, shellWord(dir))
+		fmt.Fprintf(f.log, "stopped after %d of %d steps\nto go on: bitgpu train --resume --output-dir %s\n", out.Steps, training.Options.Steps, shellWord(f.dir))
 		if training.Tokenizer != nil {
-			fmt.Fprintf(c.App.ErrWriter, "to try the model as it is: bitgpu run -m %s\n", shellWord(out.Newest))
+			fmt.Fprintf(f.log, "to try the model as it is: bitgpu run -m %s\n", shellWord(out.Newest))
 		}
 		return errInterrupted // what comes after the training in a script must not begin
 	}
 	if !r.Leads() {
 		return nil
 	}
-	if err := finish(c, training, out); err != nil {
+	if err := finish(f.out, training, out); err != nil {
 		return ranks.Known(err) // the others have ended
 	}
 	return nil
@@ -194,7 +266,7 @@ func goOn(dir string) string {
 
 // finish writes what a complete run leaves beside its checkpoints: the best model where validation says which that is,
 // else the last.
-func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
+func finish(w io.Writer, run *train.Run, out train.Outcome) error {
 	weights, err := run.Trainer.Download(train.Masters)
 	if err != nil {
 		return err
@@ -222,13 +294,13 @@ func finish(c *cli.Context, run *train.Run, out train.Outcome) error {
 	if err := drawRuns(filepath.Join(dir, lossName), []string{dir}); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.Writer, "%s: model.safetensors, model.bitt and %s after %d steps\n", dir, lossName, out.Steps)
+	fmt.Fprintf(w, "%s: model.safetensors, model.bitt and %s after %d steps\n", dir, lossName, out.Steps)
 	if best != nil {
-		fmt.Fprintf(c.App.Writer, "best validation loss: %.4f nats a token, %s; the model is that of step %d\n", best.State.Loss, best.Path, best.State.Step)
+		fmt.Fprintf(w, "best validation loss: %.4f nats a token, %s; the model is that of step %d\n", best.State.Loss, best.Path, best.State.Step)
 	}
-	if err := verdict(c, run, out, best); err != nil {
+	if err := verdict(w, run, out, best); err != nil {
 		return err
 	}
-	forgiveReader(c.App.Writer) // the model is there
+	forgiveReader(w) // the model is there
 	return nil
 }

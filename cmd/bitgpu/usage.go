@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"regexp"
 	"runtime"
@@ -39,9 +40,22 @@ func (e flagged) Error() string {
 
 func (e flagged) Unwrap() error { return e.err }
 
+// call is how a subcommand was called: what its helpers need beside the values of its flags. The parser's own context goes no
+// deeper than the files that define subcommands and the flags that several of them share.
+type call struct {
+	command  string // its name
+	in       io.Reader
+	out, log io.Writer              // for results, and for everything else
+	given    func(flag string) bool // whether a flag is set
+}
+
+func callOf(c *cli.Context) *call {
+	return &call{command: c.Command.Name, in: c.App.Reader, out: c.App.Writer, log: c.App.ErrWriter, given: c.IsSet}
+}
+
 // readFlag reads the file that a flag names.
-func readFlag(c *cli.Context, flag string) ([]byte, error) {
-	data, err := regular.ReadFile(c.String(flag))
+func readFlag(flag, path string) ([]byte, error) {
+	data, err := regular.ReadFile(path)
 	if err != nil {
 		return nil, flagError(flag, err)
 	}
@@ -49,10 +63,10 @@ func readFlag(c *cli.Context, flag string) ([]byte, error) {
 }
 
 // refuseIdle refuses the first of the flags that is given, because it has nothing to act on.
-func refuseIdle(c *cli.Context, why string, flags ...string) error {
+func refuseIdle(c *call, why string, flags ...string) error {
 	for _, flag := range flags {
-		if c.IsSet(flag) {
-			return usagef("%s: %s has nothing to act on: %s", c.Command.Name, dashes(flag), why)
+		if c.given(flag) {
+			return usagef("%s: %s has nothing to act on: %s", c.command, dashes(flag), why)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 
@@ -10,12 +11,10 @@ import (
 	"bitgpu/io/modeldir"
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn/train"
-
-	"github.com/urfave/cli/v2"
 )
 
 // verdict ends a training with three lines: how good the model is, what to try next, how to run it.
-func verdict(c *cli.Context, run *train.Run, out train.Outcome, best *train.Checkpoint) error {
+func verdict(w io.Writer, run *train.Run, out train.Outcome, best *train.Checkpoint) error {
 	if run.Tokenizer == nil {
 		return nil // nothing can be written, and a token may be anything
 	}
@@ -23,7 +22,6 @@ func verdict(c *cli.Context, run *train.Run, out train.Outcome, best *train.Chec
 	if err != nil {
 		return err
 	}
-	w := c.App.Writer
 	if best != nil && run.Val.Marks() != nil {
 		fmt.Fprintf(w, "how good: %.3f nats a token of answers that it was not trained on\n", best.State.Loss)
 	} else if best != nil {

@@ -79,7 +79,7 @@ func viewAction(c *cli.Context) error {
 		return err
 	}
 	defer v.close()
-	announceDevice(c, v.gpu.String(), v.note)
+	announceDevice(c.App.ErrWriter, v.gpu.String(), v.note)
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
 	defer stop()
 	if c.IsSet("png") {

@@ -57,19 +57,20 @@ func vocabCommand() *cli.Command {
 			group("Compute", threadsFlag()),
 		),
 		Action: func(c *cli.Context) error {
-			ctx, stop := interruptible(c)
+			ctx, stop := interruptible(c.Context)
 			defer stop()
-			if err := checkVocabFlags(c); err != nil {
+			wanted := vocabularyOf(c)
+			if err := wanted.check("vocab"); err != nil {
 				return err
 			}
 			if err := atomicfile.Check(c.String("output")); err != nil {
 				return flagError("output", err)
 			}
-			docs, err := openDocuments(ctx, c, "input", c.StringSlice("input"))
+			docs, err := readingOf(c).documents(ctx, "input", c.StringSlice("input"))
 			if err != nil {
 				return err
 			}
-			file, size, err := dataset.Vocabulary(ctx, docs, c.Int("vocab-size"), c.Int("min-frequency"))
+			file, size, err := dataset.Vocabulary(ctx, docs, wanted.size, wanted.minFrequency)
 			if err != nil {
 				return err
 			}
@@ -82,29 +83,50 @@ func vocabCommand() *cli.Command {
 	}
 }
 
-// checkVocabFlags refuses what no vocabulary can be made with.
-func checkVocabFlags(c *cli.Context) error {
-	if n := c.Int("vocab-size"); n < tokenizer.LeastVocab {
-		return usagef("%s: --vocab-size: got %d, want %d or more, room for 256 bytes and 2 special tokens", c.Command.Name, n, tokenizer.LeastVocab)
+// vocabulary is what vocabFlags ask for.
+type vocabulary struct{ size, minFrequency int }
+
+func vocabularyOf(c *cli.Context) vocabulary {
+	return vocabulary{c.Int("vocab-size"), c.Int("min-frequency")}
+}
+
+// check refuses what no vocabulary can be made with, for a command.
+func (v vocabulary) check(command string) error {
+	if v.size < tokenizer.LeastVocab {
+		return usagef("%s: --vocab-size: got %d, want %d or more, room for 256 bytes and 2 special tokens", command, v.size, tokenizer.LeastVocab)
 	}
-	if n := c.Int("min-frequency"); n < 0 {
-		return usagef("%s: --min-frequency: got %d, want 0 or more", c.Command.Name, n)
+	if v.minFrequency < 0 {
+		return usagef("%s: --min-frequency: got %d, want 0 or more", command, v.minFrequency)
 	}
 	return nil
 }
 
-// openDocuments reads the inputs of a flag as corpusFlags say. No text at all is an error, and so is the end of the
-// context. What was not UTF-8 is said once a file.
-func openDocuments(ctx context.Context, c *cli.Context, flag string, inputs []string) (iter.Seq2[corpus.Document, error], error) {
-	mode, err := corpus.ParseMode(c.String("document"))
+// textReading is how text is read.
+type textReading struct {
+	document     string // what a document is
+	field        string
+	allowInvalid bool
+	chat         bool // each record is a conversation
+	log          io.Writer
+}
+
+// readingOf reads corpusFlags, and --chat where a command has it.
+func readingOf(c *cli.Context) textReading {
+	return textReading{c.String("document"), c.String("field"), c.Bool("allow-invalid-utf8"), c.Bool("chat"), c.App.ErrWriter}
+}
+
+// documents reads the inputs of a flag. An error is also that there is no text at all, or that the context has ended. Each file
+// that is not UTF-8 throughout is mentioned once.
+func (r textReading) documents(ctx context.Context, flag string, inputs []string) (iter.Seq2[corpus.Document, error], error) {
+	mode, err := corpus.ParseMode(r.document)
 	if err != nil {
-		return nil, usagef("--document: got %q, want line, block or file", c.String("document"))
+		return nil, usagef("--document: got %q, want line, block or file", r.document)
 	}
 	said := map[string]bool{}
-	o := corpus.Options{Mode: mode, Field: c.String("field"), AllowInvalid: c.Bool("allow-invalid-utf8"), Records: c.Bool("chat")}
+	o := corpus.Options{Mode: mode, Field: r.field, AllowInvalid: r.allowInvalid, Records: r.chat}
 	o.Invalid = func(path string, invalid, bytes int64) {
 		if !said[path] {
-			fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d bytes (%.2g %%) are not UTF-8 and are read as U+FFFD\n",
+			fmt.Fprintf(r.log, "%s: %d of %d bytes (%.2g %%) are not UTF-8 and are read as U+FFFD\n",
 				path, invalid, bytes, 100*float64(invalid)/float64(bytes))
 		}
 		said[path] = true

@@ -43,6 +43,15 @@ type source interface {
 	CopyTo(dst []uint32, from int) (int, error)
 }
 
+// IDs are tokens in memory, which can be read as those of a file.
+type IDs []uint32
+
+// Len is how many there are.
+func (s IDs) Len() int { return len(s) }
+
+// CopyTo copies the tokens from a place on into dst, and gives how many those are.
+func (s IDs) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, s[from:]), nil }
+
 // NewRows cuts marked tokens into rows of time inputs. Rows in which nothing counts are left out.
 func NewRows(tokens source, marks []byte, time int) (*Rows, error) {
 	if len(marks) != tokens.Len() || time < 1 {
@@ -116,6 +125,12 @@ func (r *Rows) Inputs() (n int) {
 		n += piece[1]
 	}
 	return n
+}
+
+// Padding is the share of the rows that no document fills.
+func (r *Rows) Padding() float64 {
+	all := r.Rows() * r.time
+	return float64(all-r.Inputs()) / float64(all)
 }
 
 // Len is the number of all tokens.

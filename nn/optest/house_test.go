@@ -38,6 +38,7 @@ var mayImport = []struct {
 	{"bitgpu/nn/train/ranks", []string{"bitgpu/nn", "bitgpu/nn/op", "bitgpu/nn/cpu/parallel", "bitgpu/nn/train", "bitgpu/nn/train/device", "bitgpu/nn/train/mpi"}},
 	{"bitgpu/nn/train/mpi", []string{"bitgpu/nn/train"}},
 	{"bitgpu/nn/train/device", []string{"bitgpu/nn", "bitgpu/nn/op", "bitgpu/nn/cpu/...", "bitgpu/nn/train", "bitgpu/nn/webgpu/...", "bitgpu/internal/units"}},
+	{"bitgpu/nn/train/prepare", []string{"bitgpu/nn", "bitgpu/nn/op", "bitgpu/nn/storage", "bitgpu/nn/train", "bitgpu/nn/train/device", "bitgpu/nn/train/ranks", "bitgpu/io/..."}},
 	{"bitgpu/nn/...", []string{"bitgpu/nn", "bitgpu/nn/op", "bitgpu/nn/layer", "bitgpu/nn/arch", "bitgpu/nn/ternary", "bitgpu/nn/quants", "bitgpu/nn/storage/...", "bitgpu/nn/cpu/...", "bitgpu/io/..."}},
 	{"bitgpu/serve/store", []string{"bitgpu/io/atomicfile"}},
 	{"bitgpu/serve", []string{"bitgpu", "bitgpu/serve/store", "bitgpu/io/..."}},

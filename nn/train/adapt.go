@@ -73,6 +73,32 @@ func (o AdaptOptions) FitRows(rows int) AdaptOptions {
 	return o.wholeShards()
 }
 
+// FitChats limits the rows to conversations with marks, as corpus.Rows wants them: no row is longer than the longest
+// conversation, or, where they share rows, than all of them together. Without a number of steps or a time, the steps are those that
+// read everything passes times. It gives the rows, too.
+func (o AdaptOptions) FitChats(ids []uint32, marks []byte, passes float64) (AdaptOptions, *corpus.Rows, error) {
+	rows, err := corpus.NewRows(corpus.IDs(ids), marks, o.Time)
+	if err != nil {
+		return o, nil, err
+	}
+	if o.Pack {
+		o.Time = min(o.Time, rows.Inputs())
+	} else {
+		o.Time = min(o.Time, rows.Longest())
+	}
+	if rows, err = corpus.NewRows(corpus.IDs(ids), marks, o.Time); err != nil {
+		return o, nil, err
+	}
+	if o.Pack {
+		rows.Pack()
+	}
+	o = o.FitRows(rows.Rows())
+	if o.Steps == 0 && o.Minutes == 0 {
+		o.Steps = max(int(math.Ceil(passes*float64(rows.Rows())/float64(o.Batch))), 1)
+	}
+	return o, rows, nil
+}
+
 // StepsOf is how many steps it takes to read a text of so many tokens a number of times.
 func (o AdaptOptions) StepsOf(tokens int, passes float64) int {
 	return max(int(math.Ceil(passes*float64(tokens-1)/float64(o.Batch*o.Time))), 1)
@@ -121,7 +147,7 @@ func (a *Adaptation) Do(ctx context.Context) error {
 	from := group.Rank() * own
 	if a.Marks != nil {
 		var err error
-		if a.lessons, err = corpus.NewRows(span(a.Tokens), a.Marks, o.Time); err != nil {
+		if a.lessons, err = corpus.NewRows(corpus.IDs(a.Tokens), a.Marks, o.Time); err != nil {
 			return err
 		}
 		if o.Pack {

@@ -17,7 +17,7 @@ import (
 
 // adaptTogether trains an adapter on n ranks, from its file where there is one, to the end or until after a step, and writes what
 // it would go on from.
-func adaptTogether(t *testing.T, path string, n, stopAfter int, chat bool) {
+func adaptTogether(t *testing.T, path string, n, stopAfter int, chat, pack bool) {
 	t.Helper()
 	c := nn.Config{Vocab: 40, Width: 32, Layers: 2, InnerLR: 0.5}.WithDefaults()
 	var tokens []uint32
@@ -36,7 +36,7 @@ func adaptTogether(t *testing.T, path string, n, stopAfter int, chat bool) {
 		}
 	}
 	err := together(n, func(g train.Group) error {
-		o := train.AdaptOptions{Batch: 16, Time: 12, Steps: 8, LR: 5e-3, Seed: 4, Shards: 8}
+		o := train.AdaptOptions{Batch: 16, Time: 12, Steps: 8, LR: 5e-3, Seed: 4, Shards: 8, Pack: pack}
 		config := c
 		config.Adapter = train.NewAdapter(c, 2, 4, func(string) bool { return true }, 1)
 		var resume func(train.AdapterTrainer) error
@@ -89,9 +89,12 @@ func adaptTogether(t *testing.T, path string, n, stopAfter int, chat bool) {
 }
 
 // TestAdaptersOfAnyNumberOfRanks: an adapter and its moments are the same, bit for bit, on 1, 2, 4 and 8 ranks, and where a training
-// goes on with another number of ranks; of text and of conversations.
+// goes on with another number of ranks; of text and of conversations, which may share rows.
 func TestAdaptersOfAnyNumberOfRanks(t *testing.T) {
-	for _, chat := range []bool{false, true} {
+	for _, data := range []struct {
+		name       string
+		chat, pack bool
+	}{{name: "text"}, {name: "chat", chat: true}, {name: "packed", chat: true, pack: true}} {
 		dir := t.TempDir()
 		file := func(name string) string { return filepath.Join(dir, name) }
 		content := func(name string) string {
@@ -101,19 +104,19 @@ func TestAdaptersOfAnyNumberOfRanks(t *testing.T) {
 			}
 			return string(data)
 		}
-		adaptTogether(t, file("alone"), 1, 0, chat)
+		adaptTogether(t, file("alone"), 1, 0, data.chat, data.pack)
 		for _, n := range []int{2, 4, 8} {
 			name := fmt.Sprint(n)
-			adaptTogether(t, file(name), n, 0, chat)
+			adaptTogether(t, file(name), n, 0, data.chat, data.pack)
 			if content(name) != content("alone") {
-				t.Errorf("chat %v: %d ranks make another adapter", chat, n)
+				t.Errorf("%s: %d ranks make another adapter", data.name, n)
 			}
 		}
 		for i, n := range []int{4, 1, 8} {
-			adaptTogether(t, file("resumed"), n, []int{2, 5, 0}[i], chat)
+			adaptTogether(t, file("resumed"), n, []int{2, 5, 0}[i], data.chat, data.pack)
 		}
 		if content("resumed") != content("alone") {
-			t.Errorf("chat %v: going on with other numbers of ranks makes another adapter", chat)
+			t.Errorf("%s: going on with other numbers of ranks makes another adapter", data.name)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"bitgpu/io/corpus"
+
 	"errors"
 	"fmt"
 
@@ -25,7 +27,7 @@ func EvaluateDynamic(e Trainer, tokens Tokens, rate float64, stop func() bool) (
 		if err != nil {
 			return total, fmt.Errorf("dynamic evaluation: %w", err)
 		}
-		got, err := e.Evaluate(span(row[:n]), nil)
+		got, err := e.Evaluate(corpus.IDs(row[:n]), nil)
 		var ran *nn.NotFiniteError
 		if errors.As(err, &ran) {
 			err = ran
@@ -44,10 +46,3 @@ func EvaluateDynamic(e Trainer, tokens Tokens, rate float64, stop func() bool) (
 	}
 	return total, nil
 }
-
-// span is tokens in memory.
-type span []uint32
-
-func (s span) Len() int { return len(s) }
-
-func (s span) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, s[from:]), nil }

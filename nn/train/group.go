@@ -66,6 +66,18 @@ func Any(g Group, yes bool) (bool, error) {
 	return yes, err
 }
 
+// addUp gives every rank the sum of a number over all ranks.
+func addUp(g Group, n int) (int, error) {
+	all := make([]byte, 8*g.Size())
+	binary.LittleEndian.PutUint64(all[8*g.Rank():], uint64(n))
+	err := gatherAll(g, all)
+	sum := 0
+	for ; len(all) > 0; all = all[8:] {
+		sum += int(binary.LittleEndian.Uint64(all))
+	}
+	return sum, err
+}
+
 // Broadcast gives every rank the bytes of rank 0.
 func Broadcast(g Group, data []byte) ([]byte, error) {
 	var length [8]byte

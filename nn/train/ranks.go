@@ -9,6 +9,14 @@ import (
 // leads says whether this is the rank that writes and reports.
 func (l *loop) leads() bool { return l.group.Rank() == 0 }
 
+// predicted is how many targets of a step all ranks have that are to be predicted, of which this one has own.
+func (l *loop) predicted(own int) (int, error) {
+	if l.Train.Marks() == nil { // all of text counts, as much on each
+		return own * l.group.Size(), nil
+	}
+	return addUp(l.group, own)
+}
+
 // measure gives every rank the validation loss that the first measures, nil where the context ended meanwhile.
 func (l *loop) measure(ctx context.Context, step int) (*float64, error) {
 	var bits []byte

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"bitgpu/io/corpus"
 	"bitgpu/nn/cpu"
 	"bitgpu/nn/train"
 )
@@ -21,10 +22,73 @@ func shardedOptions() train.Options {
 	return o
 }
 
-// runTogether runs a training, or goes on with one, on n ranks, to the end or until after a step.
-func runTogether(t *testing.T, dir string, o train.Options, n, stopAfter int, shardOptimizer bool) {
+// data opens the tokens of a training once more, for a rank of its own.
+type data func() (train, val *corpus.Tokens)
+
+// plainText is tokens all of which count.
+func plainText(t *testing.T) data {
 	t.Helper()
-	train1, val := writeTokens(t, 900, 16), writeTokens(t, 50, 16)
+	train, val := writeTokens(t, 900, 16), writeTokens(t, 50, 16)
+	return func() (*corpus.Tokens, *corpus.Tokens) { return openTokens(t, train), openTokens(t, val) }
+}
+
+// conversationData is documents of which only a part counts, of any length up to more than a row holds.
+func conversationData(t *testing.T) data {
+	t.Helper()
+	dir := t.TempDir()
+	w, err := corpus.CreateDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Discard()
+	meta := corpus.Meta{VocabSize: 16, Document: corpus.Block}
+	for _, part := range []struct {
+		documents int
+		to        *corpus.TokenWriter
+		marks     *[]byte
+		meta      *corpus.Part
+	}{{60, w.Train, &w.TrainMarks, &meta.Train}, {5, w.Val, &w.ValMarks, &meta.Val}} {
+		for d := range part.documents {
+			length := 3 + d*d%19
+			for i := range length {
+				mark := byte(0)
+				if i == 0 {
+					mark = corpus.Begins
+				}
+				if i == length-1 || (i+d)%3 == 0 {
+					mark |= corpus.Counts
+				}
+				if err := part.to.Append(uint32((i*i + d) % 16)); err != nil {
+					t.Fatal(err)
+				}
+				*part.marks = append(*part.marks, mark)
+			}
+		}
+		part.meta.Tokens = part.to.Len()
+	}
+	if err := w.Commit(meta, "tokenizer.json", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	if meta, err = corpus.ReadMeta(filepath.Join(dir, corpus.MetaName)); err != nil {
+		t.Fatal(err)
+	}
+	open := func(name string, p corpus.Part) *corpus.Tokens {
+		tokens, err := corpus.OpenPart(filepath.Join(dir, name), p)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		t.Cleanup(func() { tokens.Close() })
+		return tokens
+	}
+	return func() (*corpus.Tokens, *corpus.Tokens) {
+		return open(corpus.TrainName, meta.Train), open(corpus.ValName, meta.Val)
+	}
+}
+
+// runTogether runs a training, or goes on with one, on n ranks, to the end or until after a step.
+func runTogether(t *testing.T, dir string, from data, o train.Options, n, stopAfter int, shardOptimizer bool) {
+	t.Helper()
 	err := together(n, func(g train.Group) error {
 		ck, err := train.Newest(dir, func(error) {})
 		if err != nil {
@@ -62,8 +126,8 @@ func runTogether(t *testing.T, dir string, o train.Options, n, stopAfter int, sh
 				cancel()
 			}
 		}
-		out, err := (&train.Run{Trainer: e, Options: o, Dir: dir, Train: openTokens(t, train1), Val: openTokens(t, val),
-			Resumed: ck, Report: report}).Do(ctx)
+		tokens, val := from()
+		out, err := (&train.Run{Trainer: e, Options: o, Dir: dir, Train: tokens, Val: val, Resumed: ck, Report: report}).Do(ctx)
 		want := o.Steps
 		if stopAfter > 0 {
 			want = stopAfter
@@ -102,9 +166,26 @@ func checkpointFiles(t *testing.T, dir string) map[string]string {
 // TestCheckpointsOfAnyNumberOfRanks: every file of every checkpoint is the same, byte for byte, on 1, 2, 4 and 8 ranks, where the
 // optimizer is sharded, and where a training goes on with another number of ranks.
 func TestCheckpointsOfAnyNumberOfRanks(t *testing.T) {
-	o := shardedOptions()
+	sameOnRanks(t, plainText(t), shardedOptions(), 1, 2, 4, 8)
+}
+
+// TestConversationsOnAnyNumberOfRanks: so are those of conversations, in rows of their own and in rows that they share. The loss is that
+// of the tokens that count, which is another share of each rank's.
+func TestConversationsOnAnyNumberOfRanks(t *testing.T) {
+	for _, pack := range []bool{false, true} {
+		t.Run(fmt.Sprint("pack ", pack), func(t *testing.T) {
+			o := shardedOptions()
+			o.Pack = pack
+			sameOnRanks(t, conversationData(t), o, 1, 2, 4)
+		})
+	}
+}
+
+// sameOnRanks holds trainings on several numbers of ranks to that on one.
+func sameOnRanks(t *testing.T, from data, o train.Options, ranks ...int) {
+	t.Helper()
 	alone := t.TempDir()
-	runTogether(t, alone, o, 1, 0, false)
+	runTogether(t, alone, from, o, 1, 0, false)
 	want, wantLines := checkpointFiles(t, alone), metrics(t, alone)
 	if len(want) < 3*4 {
 		t.Fatalf("got %d files: %q", len(want), slices.Sorted(maps.Keys(want)))
@@ -124,11 +205,11 @@ func TestCheckpointsOfAnyNumberOfRanks(t *testing.T) {
 			t.Errorf("other metrics")
 		}
 	}
-	for _, n := range []int{1, 2, 4, 8} {
+	for _, n := range ranks {
 		for _, sharded := range []bool{false, true} {
 			t.Run(fmt.Sprint(n, sharded), func(t *testing.T) {
 				dir := t.TempDir()
-				runTogether(t, dir, o, n, 0, sharded)
+				runTogether(t, dir, from, o, n, 0, sharded)
 				same(dir)
 			})
 		}
@@ -137,7 +218,7 @@ func TestCheckpointsOfAnyNumberOfRanks(t *testing.T) {
 	t.Run("resumed", func(t *testing.T) {
 		dir := t.TempDir()
 		for i, n := range []int{4, 1, 2} {
-			runTogether(t, dir, o, n, []int{2, 4, 0}[i], i != 1)
+			runTogether(t, dir, from, o, n, []int{2, 4, 0}[i], i != 1)
 		}
 		same(dir)
 	})

@@ -57,7 +57,7 @@ type loop struct {
 	data            corpus.Fingerprint
 	metrics         *metricsFile
 	inputs, targets []uint32
-	counted         []int // targets of the steps without lines, of those that are to be predicted
+	counted         []int // this rank's targets of the steps without lines, of those that are to be predicted
 	lines           []Metric
 	since           time.Time // when the first step without a line began
 	tokens          int64     // predicted by the steps that have lines
@@ -119,9 +119,6 @@ func (r *Run) start(ctx context.Context) (*loop, error) {
 	}
 	if l.data, err = r.Train.Fingerprint(); err != nil {
 		return nil, err
-	}
-	if l.group.Size() > 1 && r.Train.Marks() != nil {
-		return nil, fmt.Errorf("%s: got conversations, whose answers alone count, want plain text for several ranks", o.Data)
 	}
 	if r.Resumed != nil {
 		if err := l.goOn(r.Resumed); err != nil {
@@ -268,7 +265,7 @@ func (l *loop) next() error {
 		return err
 	}
 	l.position += rows * uint64(l.group.Size())
-	l.counted = append(l.counted, Counted(l.targets)*l.group.Size()) // of several ranks none has marks
+	l.counted = append(l.counted, Counted(l.targets))
 	return nil
 }
 
@@ -308,7 +305,11 @@ func (l *loop) collect(schedule Schedule) error {
 	l.lines = l.lines[:0]
 	for i, r := range results {
 		l.tokens += int64(tokens)
-		if n := l.counted[i]; n != tokens { // the trainer has the mean over all tokens
+		n, failed := l.predicted(l.counted[i])
+		if failed != nil {
+			return failed
+		}
+		if n != tokens { // the trainer has the mean over all tokens
 			r.Loss *= float32(tokens) / float32(max(n, 1))
 		}
 		l.lines = append(l.lines, Metric{

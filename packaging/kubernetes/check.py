@@ -20,6 +20,15 @@ def check(resource, path):
     print(f"{os.path.relpath(path, HERE)}: {resource['kind']} {resource['metadata'].get('name', '')} is sound")
 
 
+def check_restricted(pod, path):
+    """A pod that a namespace takes which enforces the pod security standard "restricted"."""
+    assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault", path
+    for container in pod["containers"]:
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False and security["capabilities"] == {"drop": ["ALL"]}, (path, container["name"])
+    assert all(set(v) - {"name"} <= {"persistentVolumeClaim", "secret", "emptyDir"} for v in pod.get("volumes", [])), path
+
+
 def check_job(job, path):
     assert job["apiVersion"] == "kubeflow.org/v2beta1" and job["kind"] == "MPIJob", job["kind"]
     spec = job["spec"]
@@ -31,6 +40,8 @@ def check_job(job, path):
     for name, role in spec["mpiReplicaSpecs"].items():
         assert set(role) <= {"replicas", "template", "restartPolicy"}, set(role)
         check({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name.lower()}, "template": role["template"]}, path)
+        check_restricted(role["template"]["spec"], path)
+        assert role["restartPolicy"] == "OnFailure", f"{name}: got {role['restartPolicy']}, want what begins again"
     launcher = spec["mpiReplicaSpecs"]["Launcher"]["template"]["spec"]["containers"][0]
     ranks = int(launcher["command"][launcher["command"].index("-n") + 1])
     assert ranks == spec["mpiReplicaSpecs"]["Worker"]["replicas"] * spec["slotsPerWorker"], "want as many ranks as slots"
@@ -40,6 +51,7 @@ def check_store(resources, bucket, path):
     """The memories of a built overlay are in one place, a volume that all pods share or a bucket, and nothing is left of the other."""
     pods = next(r for r in resources if r["kind"] == "StatefulSet")["spec"]["template"]["spec"]
     serve = pods["containers"][0]
+    check_restricted(pods, path)
     env = {e["name"]: e for e in serve["env"]}["MEMORY_STORE"]
     claims = [r["metadata"]["name"] for r in resources if r["kind"] == "PersistentVolumeClaim"]
     mounted = [m["mountPath"] for m in serve["volumeMounts"]]
@@ -66,6 +78,8 @@ def main(built):
     rule = documents(os.path.join(HERE, "adapter.yaml"))[0]["rules"][0]
     scaled = [m["pods"]["metric"]["name"] for d in documents(os.path.join(HERE, "base", "scale.yaml"))
               if d["kind"] == "HorizontalPodAutoscaler" for m in d["spec"]["metrics"]]
+    stateful = documents(os.path.join(HERE, "base", "serve.yaml"))[0]
+    assert "replicas" not in stateful["spec"], "a number of pods beside the autoscaler's, which each apply would bring back"
     assert scaled == [rule["name"]["as"]], f"the autoscaler reads {scaled}, the adapter makes {rule['name']['as']}"
     # What a patch names must be there, or kustomize adds a thing that nobody wanted.
     known = {(d["kind"], d["metadata"]["name"]) for path in glob.glob(os.path.join(HERE, "base", "*.yaml"))

@@ -60,7 +60,8 @@ func Join(o Options) (*Ranks, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Ranks{Group: train.Alone{}, here: 1, o: o}
+	r := Alone()
+	r.o = o
 	if world == nil {
 		return r, nil
 	}
@@ -93,6 +94,9 @@ func Join(o Options) (*Ranks, error) {
 	}
 	return r, nil
 }
+
+// Alone is the only rank of a training in one process.
+func Alone() *Ranks { return &Ranks{Group: train.Alone{}, here: 1} }
 
 // Watch begins to notice the end of other ranks, which ends this one. It is called by all ranks at the same place.
 func (r *Ranks) Watch() error {
