@@ -166,9 +166,20 @@ fn quantize_gamma(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
     }
 }
 
-// Whether w·s, a product that WGSL rounds as it should, is above ½.
+// Whether w·s, rounded to the nearest float32, halves to even, is above ½: the product of their significands, 48 bits in halves of
+// 24, beyond ½ + 2⁻²⁵, which is rounded to ½. Neither is a denormal.
 fn above(w: u32, s: u32) -> bool {
-    return bitcast<f32>(w) * bitcast<f32>(s) > 0.5;
+    let a = (w & 0x7fffffu) | 0x800000u;
+    let b = (s & 0x7fffffu) | 0x800000u;
+    let place = 275i - i32(w >> 23u) - i32(s >> 23u);  // ½ + 2⁻²⁵ is (2²⁴ + 1)·2^place
+    if place < 22i || place > 23i {  // farther from ½ than a factor of two
+        return place < 22i;
+    }
+    let middle = (a >> 12u) * (b & 0xfffu) + (a & 0xfffu) * (b >> 12u);
+    let low = (a & 0xfffu) * (b & 0xfffu) + ((middle & 0xfffu) << 12u);
+    let high = (a >> 12u) * (b >> 12u) + (middle >> 12u) + (low >> 24u);
+    let least = 1u << u32(place);
+    return high > least || (high == least && (low & 0xffffffu) > least);
 }
 
 // 1/x rounded to the nearest float32, halves to even: a long division of the mantissas.

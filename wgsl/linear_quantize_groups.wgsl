@@ -1,8 +1,10 @@
 // Ternary weights from float32 ones with a scale for each group of inputs: a weight is no zero from half of the group's largest
 // magnitude on, and the scale is the mean magnitude of those, in float16. A thread two groups, whose scales are one word.
+//
+// As in linear_quantize.wgsl all of it is arithmetic of whole numbers, so that the scale is the same to the bit everywhere: sums
+// and quotients of floats may come out otherwise.
 
 #import shared/grid.wgsl
-#import shared/half.wgsl
 
 struct Params {
     width: u32,  // K
@@ -12,6 +14,10 @@ struct Params {
     w_row: u32,  // the first of them in w
     q_row: u32,  // and in codes and scales
 }
+
+const INFINITY = 0x7f800000u;
+const INFINITE_HALF = 0x7c00u;
+const NAN_HALF = 0x7e01u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> w: array<u32>;  // (…, width), the bits of floats
@@ -51,9 +57,16 @@ fn one(r: u32, number: u32) -> u32 {
     for (var i = 0u; i < params.group; i++) {
         largest = max(largest, w[first + i] & 0x7fffffffu);
     }
-    let least = max(select(largest / 2u, largest - 0x00800000u, largest >= 0x01000000u), 1u);
+    var least = max(select(largest / 2u + (largest & 1u), largest - 0x00800000u, largest >= 0x01000000u), 1u);
+    if largest >= INFINITY {  // half of it is infinite, too; of NaN all weights are 0
+        least = select(INFINITY, 0xffffffffu, largest > INFINITY);
+    }
+    // The magnitudes in units of the last place of the smaller of their exponents, of which there are two at most: 25 bits, whose
+    // upper and lower ones are summed by themselves.
+    let exponent = max(max(largest >> 23u, 1u) - 1u, 1u);
     let to = (params.q_row + r) * params.words + number * params.group / 16u;
-    var sum = 0.0;
+    var low = 0u;
+    var high = 0u;
     var n = 0u;
     for (var word = 0u; word < params.group / 16u; word++) {
         var packed = 0u;
@@ -61,7 +74,10 @@ fn one(r: u32, number: u32) -> u32 {
             let bits = w[first + 16u * word + i];
             var code = 1u;
             if (bits & 0x7fffffffu) >= least {
-                sum += bitcast<f32>(bits & 0x7fffffffu);
+                let own = (bits >> 23u) & 0xffu;
+                let units = ((bits & 0x7fffffu) | (min(own, 1u) << 23u)) << (max(own, 1u) - exponent);
+                low += units & 0xffffu;
+                high += units >> 16u;
                 n += 1u;
                 code = select(2u, 0u, (bits >> 31u) == 1u);
             }
@@ -69,8 +85,33 @@ fn one(r: u32, number: u32) -> u32 {
         }
         codes[to + word] = packed;
     }
-    if largest > 0x7f800000u {
-        return 0x7e00u;
+    if largest >= INFINITY {
+        return select(INFINITE_HALF, NAN_HALF, largest > INFINITY);
     }
-    return half_bits(sum / f32(max(n, 1u)));
+    return mean(high + (low >> 16u), low & 0xffffu, max(n, 1u), exponent);
+}
+
+// (high·2¹⁶ + low)/n · 2^(exponent − 150) as the nearest float16, halves to even: a long division, bit by bit.
+fn mean(high: u32, low: u32, n: u32, exponent: u32) -> u32 {
+    var quotient = high / n;  // in all 25 bits, as the numbers have
+    var rest = high % n;
+    for (var bit = 16u; bit > 0u; bit--) {
+        rest = (rest << 1u) | ((low >> (bit - 1u)) & 1u);
+        let one = rest >= n;
+        rest -= select(0u, n, one);
+        quotient = (quotient << 1u) | select(0u, 1u, one);
+    }
+    // The quotient's first 11 bits stay, or fewer, where the least step of float16, 2⁻²⁴, is larger.
+    let length = 32u - countLeadingZeros(quotient);
+    let drop = max(i32(length) - 11, 126 - i32(exponent));
+    if drop > 25 {
+        return 0u;
+    }
+    let kept = quotient >> u32(drop);
+    let middle = 1u << u32(drop - 1);
+    let below = quotient & (2u * middle - 1u);
+    let up = below > middle || (below == middle && (rest != 0u || (kept & 1u) == 1u));
+    // A carry out of the significand makes the next exponent, as it should; denormals have an exponent of 0.
+    let scale = u32(max(drop + i32(exponent) - 126, 0));
+    return min((scale << 10u) + kept + select(0u, 1u, up), INFINITE_HALF);
 }

@@ -189,6 +189,19 @@ func TestMPILearn(t *testing.T) {
 	}
 }
 
+// TestMPIChosen: what is chosen by the size of a text is chosen for the shards, too, and is the same on two ranks.
+func TestMPIChosen(t *testing.T) {
+	text, alone, dir := rhyme(t), filepath.Join(t.TempDir(), "alone"), filepath.Join(t.TempDir(), "run")
+	line := func(dir string, more ...string) []string {
+		return append([]string{"train", "--backend", "cpu", "--data", text, "--dim", "32", "--layers", "1", "--steps", "3", "--output-dir", dir}, more...)
+	}
+	mustRun(t, line(alone, "--shards", "8")...)
+	mpiRun(t, 2, line(dir)...).finish(t)
+	if !bytes.Equal(read(t, alone, "model.safetensors"), read(t, dir, "model.safetensors")) {
+		t.Error("other weights on two ranks")
+	}
+}
+
 // TestMPIConversations: of conversations, too, one process and 2 and 4 ranks write the same model and the same adapter, where rows are
 // shared and where they are not.
 func TestMPIConversations(t *testing.T) {

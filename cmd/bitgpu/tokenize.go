@@ -156,7 +156,7 @@ func decodeTokens(out *bufio.Writer, tok *tokenizer.Tokenizer, list string, spec
 
 // tokenizeLines turns lines of one JSON string into lines of one JSON array of ids.
 func tokenizeLines(out *bufio.Writer, tok *tokenizer.Tokenizer, in io.Reader, special bool) error {
-	r, most := bufio.NewReaderSize(in, 1<<16), mostText()
+	r, most, enc := bufio.NewReaderSize(in, 1<<16), mostText(), tok.NewEncoder()
 	for n := 1; ; n++ {
 		line, err := readTextLine(r, most)
 		if err != nil && err != io.EOF {
@@ -167,7 +167,8 @@ func tokenizeLines(out *bufio.Writer, tok *tokenizer.Tokenizer, in io.Reader, sp
 			if json.Unmarshal([]byte(line), &text) != nil || text == nil {
 				return fmt.Errorf("stdin: line %d: got %.40q, want a JSON string", n, strings.TrimSpace(line))
 			}
-			ids, err := tok.Encode(*text, special)
+			enc.Expect(len(*text))
+			ids, err := enc.Encode(*text, special)
 			if err != nil {
 				return fmt.Errorf("stdin: line %d: %w", n, err)
 			}

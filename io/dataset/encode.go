@@ -20,8 +20,10 @@ func Encode(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus
 	const together = 1 << 20 // bytes of text
 	var pending []corpus.Document
 	size := 0
+	enc := tok.NewEncoder()
 	flush := func() error {
-		all, err := encode(ctx, tok, pending)
+		enc.Expect(size)
+		all, err := encode(ctx, enc, pending)
 		if err != nil {
 			return err
 		}
@@ -48,7 +50,7 @@ func Encode(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus
 	return flush()
 }
 
-func encode(ctx context.Context, tok *tokenizer.Tokenizer, docs []corpus.Document) ([][]uint32, error) {
+func encode(ctx context.Context, enc *tokenizer.Encoder, docs []corpus.Document) ([][]uint32, error) {
 	return await.For(ctx, func() ([][]uint32, error) {
 		ids, errs := make([][]uint32, len(docs)), make([]error, len(docs))
 		const each = 64
@@ -57,7 +59,7 @@ func encode(ctx context.Context, tok *tokenizer.Tokenizer, docs []corpus.Documen
 		for from := 0; from < len(docs); from += each {
 			all.Go(func() {
 				for i := from; i < min(from+each, len(docs)) && ctx.Err() == nil && !failed.Load(); i++ {
-					if ids[i], errs[i] = tok.EncodeDocument(docs[i].Text); errs[i] != nil {
+					if ids[i], errs[i] = enc.EncodeDocument(docs[i].Text); errs[i] != nil {
 						failed.Store(true)
 						errs[i] = fmt.Errorf("%s: the document that begins with %.40q: %w", docs[i].Path, docs[i].Text, errs[i])
 					}

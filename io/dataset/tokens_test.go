@@ -25,7 +25,7 @@ func TestTokens(t *testing.T) {
 	var want []uint32
 	bytes := int64(0)
 	for _, text := range texts {
-		ids, err := tok.EncodeDocument(text)
+		ids, err := tok.NewEncoder().EncodeDocument(text)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 // Teacher encodes conversations for one model.
 type Teacher struct {
 	tok      *tokenizer.Tokenizer
+	enc      *tokenizer.Encoder
 	template *chat.Template
 	control  []string
 	bos, eos string
@@ -20,7 +21,7 @@ type Teacher struct {
 
 // NewTeacher makes a Teacher for a model's tokenizer and template.
 func NewTeacher(tok *tokenizer.Tokenizer, template *chat.Template) *Teacher {
-	t := &Teacher{tok: tok, template: template}
+	t := &Teacher{tok: tok, enc: tok.NewEncoder(), template: template}
 	for id := range uint32(tok.Size()) {
 		if text, ok := tok.Token(id); ok && tok.IsSpecial(id) {
 			t.control = append(t.control, text)
@@ -66,7 +67,8 @@ func (t *Teacher) Documents(line []byte) ([]Document, error) {
 // encode finds the tokens of a lesson. Those that the tokenizer puts before a text come first, and where the last answer ends
 // without a token that ends it, the end of the text follows, so that the model learns to end.
 func (t *Teacher) encode(l chat.Lesson) (d Document, err error) {
-	ids, err := t.tok.EncodeBroken(l.Text, l.Breaks)
+	t.enc.Expect(len(l.Text))
+	ids, err := t.enc.EncodeBroken(l.Text, l.Breaks)
 	if err != nil {
 		return d, err
 	}

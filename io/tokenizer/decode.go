@@ -46,7 +46,7 @@ func (t *Tokenizer) checkDecoders() error {
 	if !regex {
 		return nil
 	}
-	s := t.NewStream(false)
+	s := t.NewStream(false) // it counts the steps of all together
 	for id := range t.pieces {
 		s.Next(uint32(id))
 		s.Flush()
@@ -60,7 +60,8 @@ func (t *Tokenizer) checkDecoders() error {
 // textSink collects text.
 type textSink struct {
 	strings.Builder
-	err error // the first
+	err   error  // the first
+	steps *total // of the stream
 }
 
 func (t *textSink) chunk(s string) { t.WriteString(s) }

@@ -127,6 +127,8 @@ func (d *replaceRegex) end() {
 	token := d.take()
 	d.w.begin(len(token))
 	replaced, _ := d.apply(d.w, token)
+	d.out.steps.expect(len(token))
+	d.out.steps.count(d.w)
 	if d.w.err == nil {
 		token = replaced
 	} else if d.out.err == nil {

@@ -73,7 +73,7 @@ func TestUnknownWithoutToken(t *testing.T) {
 			if c.want == "" && !slices.Equal(ids, []uint32{0, 0}) {
 				t.Errorf("%s: Encode(%q) = %v, want [0 0]", c.model, c.text, ids)
 			}
-			_, err = tok.EncodeDocument(c.text)
+			_, err = tok.NewEncoder().EncodeDocument(c.text)
 			want := c.want + c.document
 			if got := errorText(err); !strings.Contains(got, want) || (got == "") != (want == "") {
 				t.Errorf("%s: EncodeDocument(%q) gave the error %v, want %q", c.model, c.text, err, want)

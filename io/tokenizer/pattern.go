@@ -119,6 +119,12 @@ func compile(expr string) (regex, error) {
 
 // find fails, and leaves the rest unmatched, when the worker's steps are used up.
 func (p regex) find(s string, dst []span, w *worker) []span {
+	before := w.machine.steps
+	defer func() {
+		if took := before - w.machine.steps; took > w.most {
+			w.costly, w.most = p.expr, took
+		}
+	}()
 	done, from := 0, 0
 	for first := true; ; first = false {
 		start, end, ok := w.machine.search(p.program, s, done, from)

@@ -8,18 +8,19 @@ type Stream struct {
 	skipSpecial bool
 	text        *textSink
 	first       sink
+	steps       *total
 	err         error
 }
 
 // NewStream begins a text. With skipSpecial, special tokens leave no trace in it.
 func (t *Tokenizer) NewStream(skipSpecial bool) *Stream {
-	s := &Stream{t: t, skipSpecial: skipSpecial}
+	s := &Stream{t: t, skipSpecial: skipSpecial, steps: &total{}}
 	s.begin()
 	return s
 }
 
 func (s *Stream) begin() {
-	s.text = &textSink{}
+	s.text = &textSink{steps: s.steps}
 	s.first = chain(s.t.decoders, s.text)
 }
 
@@ -47,7 +48,8 @@ func (s *Stream) take() string {
 // half a character waits in the first for the ids that follow.
 func (s *Stream) Clone() *Stream {
 	c := *s
-	c.text = &textSink{} // between two calls it is empty
+	c.steps = s.steps.clone()
+	c.text = &textSink{steps: c.steps} // between two calls it is empty
 	c.first = s.first.copy(c.text)
 	return &c
 }

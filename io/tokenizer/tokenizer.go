@@ -53,7 +53,7 @@ func (t *Tokenizer) text(id uint32) string {
 // characters are left out, as Hugging Face's library does; if a normalizer makes far more of the text than it was; and
 // if a pattern takes too many steps, which are counted: the same text gives the same ids or error every time.
 func (t *Tokenizer) Encode(text string, addSpecial bool) ([]uint32, error) {
-	ids, _, err := t.encode(text, nil)
+	ids, _, err := t.encode(text, nil, nil)
 	if err == nil && addSpecial {
 		ids = slices.Concat(t.prefix, ids, t.suffix)
 	}
@@ -64,24 +64,15 @@ func (t *Tokenizer) Encode(text string, addSpecial bool) ([]uint32, error) {
 // of the breaks, places in bytes in ascending order: what a text says there is text, as Hugging Face's library has it with
 // split_special_tokens. The text must be UTF-8 where there are breaks.
 func (t *Tokenizer) EncodeBroken(text string, breaks []int) ([]uint32, error) {
-	ids, _, err := t.encode(text, breaks)
+	ids, _, err := t.encode(text, breaks, nil)
 	return ids, err
 }
 
 // Prefix returns the ids that Encode puts before a text: that of its beginning, as a rule, or none.
 func (t *Tokenizer) Prefix() []uint32 { return slices.Clone(t.prefix) }
 
-// EncodeDocument is Encode without special tokens around it, for text to learn from or to measure: here every character
-// that would be left out is an error.
-func (t *Tokenizer) EncodeDocument(text string) ([]uint32, error) {
-	ids, dropped, err := t.encode(text, nil)
-	if err == nil && dropped != nil {
-		return nil, dropped
-	}
-	return ids, err
-}
-
-func (t *Tokenizer) encode(text string, breaks []int) (ids []uint32, dropped, err error) {
+// encode gives the ids, the first character that was left out, and the first error. The steps count among those of all, if not nil.
+func (t *Tokenizer) encode(text string, breaks []int, all *total) (ids []uint32, dropped, err error) {
 	text = validUTF8(text)
 	w := t.workers.Get().(*worker)
 	w.begin(len(text))
@@ -105,6 +96,9 @@ func (t *Tokenizer) encode(text string, breaks []int) (ids []uint32, dropped, er
 		}
 		between(start, end)
 	})
+	if all != nil {
+		all.count(w)
+	}
 	if w.err != nil {
 		ids, err = nil, t.failed(w.err)
 	}

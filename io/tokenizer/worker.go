@@ -23,7 +23,9 @@ type worker struct {
 	spans   []span
 	parts   [2][]part
 	machine machine
-	size    int   // bytes of the text
+	size    int    // bytes of the text
+	costly  string // the pattern that took the most steps of it, most
+	most    int
 	err     error // the first that came up; what is encoded after it does not count
 	dropped error // tells of the first character that was left out
 }
@@ -33,8 +35,12 @@ func newWorker() *worker { return &worker{words: map[string][]uint32{}} }
 // begin makes ready for a text of so many bytes.
 func (w *worker) begin(size int) {
 	w.size, w.err, w.dropped = size, nil, nil
+	w.costly, w.most = "", 0
 	w.machine.steps = stepsPerText + stepsPerByte*size
 }
+
+// taken is how many steps the text has taken.
+func (w *worker) taken() int { return stepsPerText + stepsPerByte*w.size - w.machine.steps }
 
 func (w *worker) fail(err error) {
 	if w.err == nil {

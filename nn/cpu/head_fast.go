@@ -11,7 +11,7 @@ func (o *Ops) head(args *op.Head[*Tensor[float32]]) {
 	D := head.Shape[1]
 	rows := x.Data[from*D : (from+m)*D]
 	switch _, grouped := head.Format.Quants(); {
-	case grouped || head.Format == op.Ternary || head.Format == op.BF16:
+	case grouped || head.Format == op.Ternary || head.Format == op.BF16 && m > fewRows:
 		o.view = Tensor[float32]{Shape: append(o.view.Shape[:0], m, D), Data: rows}
 		if head.Format == op.Ternary {
 			o.matmul(logits, nil, &o.view, head)
@@ -20,6 +20,8 @@ func (o *Ops) head(args *op.Head[*Tensor[float32]]) {
 		}
 	case head.Format == op.F16:
 		simd.MatMulF16(logits.Data, head.Half, rows, V, D, m)
+	case head.Format == op.BF16:
+		simd.MatMulBF16(logits.Data, head.Half, rows, V, D, m)
 	case head.Format == op.I8:
 		simd.MatMulI8(logits.Data, head.Int8, head.Scales, rows, V, D, m)
 	case m <= fewRows:

@@ -169,6 +169,12 @@ func (o *Ops) linear(args *op.Linear[*Tensor[float32]]) {
 // at a time; r may be nil or y.
 func (o *Ops) decoded(y, r, x, w *Tensor[float32]) {
 	n, K := rowsOf(x)
+	if w.quants != nil && n <= fewRows {
+		p := o.productRoom(y, r, n*w.Shape[0])
+		simd.QuantsMatMul(p, w.quants, x.Data, n)
+		addProduct(y, r, p)
+		return
+	}
 	if R := w.Shape[0]; n > fewRows {
 		beta := prefill(y, r)
 		o.eachPanel(w, func(panel []float32, first, rows int) {

@@ -61,6 +61,8 @@ func TestBatches(t *testing.T) {
 
 func TestQuantizing(t *testing.T) {
 	t.Run("masters/scalar", func(t *testing.T) { optest.QuantizingMasters(t, cpu.NewScalar[float32]()) })
+	t.Run("groups/scalar", func(t *testing.T) { optest.QuantizingGroups(t, cpu.NewScalar[float32]()) })
+	t.Run("groups", func(t *testing.T) { optest.QuantizingGroups(t, cpu.New()) })
 	t.Run("masters", func(t *testing.T) { optest.QuantizingMasters(t, cpu.New()) })
 	t.Run("scalar", func(t *testing.T) { optest.Quantizing(t, cpu.NewScalar[float32]()) })
 	defer parallel.SetWorkers(0)

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/x448/float16"
+
 	"bitgpu/nn/op"
 	"bitgpu/nn/ternary"
 )
@@ -77,6 +79,12 @@ func same(t *testing.T, who string, got, want op.HostTensor) {
 	for b := range want.Scales {
 		if math.Float32bits(got.Scales[b]) != math.Float32bits(want.Scales[b]) {
 			t.Errorf("%s: block %d: γ %x, want %x", who, b, got.Scales[b], want.Scales[b])
+		}
+	}
+	for g, bits := range want.GroupScales {
+		if got.GroupScales[g] != bits {
+			t.Errorf("%s: group %d: scale %v, want %v", who, g, float16.Frombits(got.GroupScales[g]), float16.Frombits(bits))
+			break
 		}
 	}
 	if !bytes.Equal(got.Codes, want.Codes) {

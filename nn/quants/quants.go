@@ -121,6 +121,15 @@ func (m *Matrix) codes(r int) []byte {
 	return m.Codes[r*n : (r+1)*n]
 }
 
+// Planes are the bytes of a row: of 6 bits those of the lower four and those of the upper two, of others the same ones twice.
+func (m *Matrix) Planes(r int) (low, high []byte) {
+	row := m.codes(r)
+	if m.Kind == Q6_K {
+		return row[:m.Cols/2], row[m.Cols/2:]
+	}
+	return row, row
+}
+
 // Words are the scales of a row.
 func (m *Matrix) Words(r int) []uint32 {
 	n := m.Kind.RowWords(m.Cols)

@@ -75,7 +75,8 @@ func HalfEven(gamma float32) (least, scale float32) {
 
 // QuantizeGroup writes the codes of one group of weights, which begin at column first of a packed row, and gives the group's
 // scale, rounded to float16: a weight is no zero from half of the largest magnitude on, and the scale is the mean magnitude of
-// those, which is the nearest for these codes (arXiv 1605.04711). Of weights that are −d, 0 and d these are the codes and d.
+// those, which is the nearest for these codes (arXiv 1605.04711). Of weights that are −d, 0 and d these are the codes and d. Of
+// float32 weights the sum is exact, and the scale the float16 nearest to the mean, as the quotient has bits enough in float64.
 func QuantizeGroup[F ~float32 | ~float64](row []byte, first int, w []F) (scale float16.Float16) {
 	largest := F(0)
 	for _, x := range w {
@@ -84,7 +85,7 @@ func QuantizeGroup[F ~float32 | ~float64](row []byte, first int, w []F) (scale f
 	sum, n := 0.0, 0
 	for i, x := range w {
 		q := 0
-		if magnitude := max(x, -x); magnitude > 0 && magnitude >= largest/2 {
+		if magnitude := max(x, -x); magnitude > 0 && float64(magnitude) >= float64(largest)/2 {
 			sum += float64(magnitude)
 			n++
 			if q = 1; x < 0 {
@@ -96,7 +97,20 @@ func QuantizeGroup[F ~float32 | ~float64](row []byte, first int, w []F) (scale f
 	if largest != largest { // NaN, which codes cannot show
 		return float16.NaN()
 	}
-	return float16.Fromfloat32(float32(sum / float64(max(n, 1))))
+	return half(sum / float64(max(n, 1)))
+}
+
+// half is the float16 nearest to x ≥ 0, halves to even. The float32 between them has an odd last bit where it is not x itself,
+// so that it never lies halfway where x does not.
+func half(x float64) float16.Float16 {
+	between := float32(x)
+	if float64(between) > x {
+		between = math.Nextafter32(between, 0)
+	}
+	if float64(between) < x {
+		between = math.Float32frombits(math.Float32bits(between) | 1)
+	}
+	return float16.Fromfloat32(between)
 }
 
 // Quantize packs the matrix w (rows, cols) into codes, rows·RowBytes(cols) long, by the given γ.

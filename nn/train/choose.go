@@ -68,7 +68,11 @@ func (o Options) Choose(c nn.Config, tokens int64, continued bool, given func(fl
 	// there are 16 and more, and thirteen times at most, as the demo.
 	read := float64(tokens) * min(max(4/math.Sqrt(perWeight), 1), 13)
 	choose(given, "context-len", &o.Time, min(max(floor2(float64(tokens)/16), 16), 256))
-	choose(given, "batch-size", &o.Batch, max(min(max(floor2(read/2000), 512), 32768)/(o.Time*o.Accumulate), 1))
+	rows := max(min(max(floor2(read/2000), 512), 32768)/(o.Time*o.Accumulate), 1)
+	if o.Shards > 0 { // a row and more for each
+		rows = max(rows/o.Shards, 1) * o.Shards
+	}
+	choose(given, "batch-size", &o.Batch, rows)
 	perStep := o.Shape().TokensPerStep()
 	choose(given, "steps", &o.Steps, max(int(math.Ceil(read/float64(perStep))), 200))
 	dropout, rate, decay := math.Round(100*min(max(0.1*math.Log10(10/perWeight), 0), 0.2))/100, ChooseRate(c.Width, perStep, continued), 0.1

@@ -12,10 +12,15 @@ func none(string) bool { return false }
 
 // chosen is a training of so many bytes of text, at three bytes a token.
 func chosen(bytes int64, given func(string) bool) (nn.Config, train.Options) {
+	return chosenBy(train.DefaultOptions(), bytes, given)
+}
+
+// chosenBy begins with some options.
+func chosenBy(o train.Options, bytes int64, given func(string) bool) (nn.Config, train.Options) {
 	c := nn.Config{Vocab: train.ChooseVocab(bytes)}
 	train.ChooseModel(&c, train.Rung(bytes), given)
 	c = c.WithDefaults()
-	return c, train.DefaultOptions().Choose(c, bytes/3, false, given)
+	return c, o.Choose(c, bytes/3, false, given)
 }
 
 // Whatever the size of a text, what is chosen for it is valid, and a larger text never has a smaller model or more dropout.
@@ -37,6 +42,22 @@ func TestChooseIsValid(t *testing.T) {
 			t.Errorf("%d bytes: got a share of %v for validation", bytes, share)
 		}
 		before, dropout = c, o.Dropout
+	}
+}
+
+// With shards each of them has as many rows as each other, and at least one, however short the text and however long a row is.
+func TestChooseForShards(t *testing.T) {
+	for _, bytes := range []int64{1, 3e3, 3e4, 1.06e6, 2e8} {
+		for _, shards := range []int{1, 4, 8, 64} {
+			for _, time := range []int{0, 100, 2000} {
+				o := train.DefaultOptions()
+				o.Shards, o.Time = shards, time
+				_, o = chosenBy(o, bytes, func(flag string) bool { return flag == "context-len" && time > 0 })
+				if err := o.Validate(); err != nil || o.Batch%shards != 0 {
+					t.Errorf("%d bytes in %d shards: %v in %+v", bytes, shards, err, o)
+				}
+			}
+		}
 	}
 }
 

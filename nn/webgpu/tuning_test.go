@@ -26,6 +26,9 @@ func TestChoices(t *testing.T) {
 			defer o.Close()
 			o.forced = &c
 			optest.RunOnly(t, o, "linear", "swiglu", "head")
+			if testing.Short() { // which leaves out most cases
+				return
+			}
 			for _, p := range []struct {
 				vector, matrix *wgsl.Kernel
 				formats        []op.Format

@@ -27,4 +27,6 @@ func TestTraining(t *testing.T) { optest.Training(t, webgpu.New(gputest.Device(t
 
 func TestQuantizing(t *testing.T) { optest.Quantizing(t, webgpu.New(gputest.Device(t))) }
 
+func TestQuantizingGroups(t *testing.T) { optest.QuantizingGroups(t, webgpu.New(gputest.Device(t))) }
+
 func TestQuantizingMasters(t *testing.T) { optest.QuantizingMasters(t, webgpu.New(gputest.Device(t))) }

@@ -33,7 +33,7 @@ func TestNothingIsReadBeyondTheEnd(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		for cols := 1; cols <= 70; cols++ {
 			m := randomMatrix(5, cols)
-			m.float, m.half, m.int8 = atEdge(t, m.float), atEdge(t, m.half), atEdge(t, m.int8)
+			m.float, m.half, m.bfloat, m.int8 = atEdge(t, m.float), atEdge(t, m.half), atEdge(t, m.bfloat), atEdge(t, m.int8)
 			m.codes, m.scale = atEdge(t, m.codes), atEdge(t, m.scale)
 			for _, op := range multiplications {
 				for _, n := range []int{1, 4, 5} {

@@ -12,6 +12,7 @@ import (
 var definition = struct {
 	float      rowKernels[float32]
 	half       rowKernels[uint16]
+	bfloat     rowKernels[uint16]
 	int8       rowKernels[int8]
 	ternary    rowKernels[byte]
 	group      groupKernels
@@ -20,6 +21,7 @@ var definition = struct {
 }{
 	float:      scalarRows(func(w []float32, i int) float32 { return w[i] }, func(cols int) int { return cols }),
 	half:       scalarRows(func(w []uint16, i int) float32 { return half(w[i]) }, func(cols int) int { return cols }),
+	bfloat:     scalarRows(func(w []uint16, i int) float32 { return bfloat(w[i]) }, func(cols int) int { return cols }),
 	int8:       scalarRows(func(w []int8, i int) float32 { return float32(w[i]) }, func(cols int) int { return cols }),
 	ternary:    scalarRows(ternaryWeight, ternaryStride),
 	group:      groupKernels{one: groupOneScalar, four: groupFour(groupOneScalar)},
@@ -99,6 +101,7 @@ func TestPortableAgainstDefinition(t *testing.T) {
 			what := fmt.Sprintf("%s of %d columns", name, cols)
 			comparePortable(t, what+", float", m.float, x, cols, portable.float, definition.float)
 			comparePortable(t, what+", half", m.half, x, cols, portable.half, definition.half)
+			comparePortable(t, what+", bfloat16", m.bfloat, x, cols, portable.bfloat, definition.bfloat)
 			comparePortable(t, what+", int8", m.int8, x, cols, portable.int8, definition.int8)
 			comparePortable(t, what+", ternary", m.codes, x, cols, portable.ternary, definition.ternary)
 		}

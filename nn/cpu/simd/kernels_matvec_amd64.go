@@ -24,6 +24,16 @@ func halfOneAVX2(y []float32, w []uint16, x []float32, cols int)
 //go:noescape
 func halfFourAVX2(y []float32, w []uint16, x []float32, rows int, cols int, step int)
 
+// bfloatOneAVX2 is rowKernels.one.
+//
+//go:noescape
+func bfloatOneAVX2(y []float32, w []uint16, x []float32, cols int)
+
+// bfloatFourAVX2 is rowKernels.four.
+//
+//go:noescape
+func bfloatFourAVX2(y []float32, w []uint16, x []float32, rows int, cols int, step int)
+
 // int8OneAVX2 is rowKernels.one.
 //
 //go:noescape
@@ -63,6 +73,16 @@ func halfOneAVX512(y []float32, w []uint16, x []float32, cols int)
 //
 //go:noescape
 func halfFourAVX512(y []float32, w []uint16, x []float32, rows int, cols int, step int)
+
+// bfloatOneAVX512 is rowKernels.one.
+//
+//go:noescape
+func bfloatOneAVX512(y []float32, w []uint16, x []float32, cols int)
+
+// bfloatFourAVX512 is rowKernels.four.
+//
+//go:noescape
+func bfloatFourAVX512(y []float32, w []uint16, x []float32, rows int, cols int, step int)
 
 // int8OneAVX512 is rowKernels.one.
 //

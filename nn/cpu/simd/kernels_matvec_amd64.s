@@ -829,14 +829,14 @@ few32:
 	VZEROUPPER
 	RET
 
-// func int8OneAVX2(y []float32, w []int8, x []float32, cols int)
+// func bfloatOneAVX2(y []float32, w []uint16, x []float32, cols int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·int8OneAVX2(SB), NOSPLIT, $64-80
+TEXT ·bfloatOneAVX2(SB), NOSPLIT, $64-80
 	MOVQ y_base+0(FP), AX
 	MOVQ y_len+8(FP), CX
 	MOVQ w_base+24(FP), DX
 	MOVQ cols+72(FP), BX
-	SHLQ $0x00, BX
+	SHLQ $0x01, BX
 	LEAQ (BX)(BX*2), SI
 
 rows37:
@@ -860,33 +860,34 @@ rows37:
 blocks39:
 	VMOVUPS     (R9), Y8
 	VMOVUPS     32(R9), Y9
-	VPMOVSXBD   (DI), Y10
-	VCVTDQ2PS   Y10, Y10
-	VPMOVSXBD   8(DI), Y11
-	VCVTDQ2PS   Y11, Y11
+	VPMOVZXWD   (DI), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(DI), Y11
+	VPSLLD      $0x10, Y11, Y11
 	VFMADD231PS Y8, Y10, Y0
 	VFMADD231PS Y9, Y11, Y1
-	VPMOVSXBD   (DI)(BX*1), Y10
-	VCVTDQ2PS   Y10, Y10
-	VPMOVSXBD   8(DI)(BX*1), Y11
-	VCVTDQ2PS   Y11, Y11
+	VPMOVZXWD   (DI)(BX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(DI)(BX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
 	VFMADD231PS Y8, Y10, Y2
 	VFMADD231PS Y9, Y11, Y3
-	VPMOVSXBD   (DI)(BX*2), Y10
-	VCVTDQ2PS   Y10, Y10
-	VPMOVSXBD   8(DI)(BX*2), Y11
-	VCVTDQ2PS   Y11, Y11
+	VPMOVZXWD   (DI)(BX*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(DI)(BX*2), Y11
+	VPSLLD      $0x10, Y11, Y11
 	VFMADD231PS Y8, Y10, Y4
 	VFMADD231PS Y9, Y11, Y5
-	VPMOVSXBD   (DI)(SI*1), Y10
-	VCVTDQ2PS   Y10, Y10
-	VPMOVSXBD   8(DI)(SI*1), Y11
-	VCVTDQ2PS   Y11, Y11
+	VPMOVZXWD   (DI)(SI*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(DI)(SI*1), Y11
+	VPSLLD      $0x10, Y11, Y11
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
 	PREFETCHT0  (R10)
-	ADDQ        $0x00000040, R10
-	ADDQ        $0x10, DI
+	PREFETCHT0  64(R10)
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x20, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
 	JGE         blocks39
@@ -917,7 +918,7 @@ rest40:
 	VMASKMOVPS (R9), Y8, Y8
 	VMASKMOVPS 32(R9), Y9, Y9
 	MOVQ       R8, R10
-	SHLQ       $0x00, R10
+	SHLQ       $0x01, R10
 	LEAQ       (DI), R9
 	LEAQ       (SP), R12
 	XORQ       R11, R11
@@ -925,6 +926,10 @@ rest40:
 	MOVL       R11, 4(SP)
 	MOVL       R11, 8(SP)
 	MOVL       R11, 12(SP)
+	MOVL       R11, 16(SP)
+	MOVL       R11, 20(SP)
+	MOVL       R11, 24(SP)
+	MOVL       R11, 28(SP)
 
 bytes42:
 	MOVB        (R9), R11
@@ -933,14 +938,14 @@ bytes42:
 	INCQ        R12
 	DECQ        R10
 	JNZ         bytes42
-	VPMOVSXBD   (SP), Y10
-	VCVTDQ2PS   Y10, Y10
-	VPMOVSXBD   8(SP), Y11
-	VCVTDQ2PS   Y11, Y11
+	VPMOVZXWD   (SP), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(SP), Y11
+	VPSLLD      $0x10, Y11, Y11
 	VFMADD231PS Y8, Y10, Y0
 	VFMADD231PS Y9, Y11, Y1
 	MOVQ        R8, R10
-	SHLQ        $0x00, R10
+	SHLQ        $0x01, R10
 	LEAQ        (DI)(BX*1), R9
 	LEAQ        (SP), R12
 	XORQ        R11, R11
@@ -948,6 +953,10 @@ bytes42:
 	MOVL        R11, 4(SP)
 	MOVL        R11, 8(SP)
 	MOVL        R11, 12(SP)
+	MOVL        R11, 16(SP)
+	MOVL        R11, 20(SP)
+	MOVL        R11, 24(SP)
+	MOVL        R11, 28(SP)
 
 bytes43:
 	MOVB        (R9), R11
@@ -956,14 +965,14 @@ bytes43:
 	INCQ        R12
 	DECQ        R10
 	JNZ         bytes43
-	VPMOVSXBD   (SP), Y10
-	VCVTDQ2PS   Y10, Y10
-	VPMOVSXBD   8(SP), Y11
-	VCVTDQ2PS   Y11, Y11
+	VPMOVZXWD   (SP), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(SP), Y11
+	VPSLLD      $0x10, Y11, Y11
 	VFMADD231PS Y8, Y10, Y2
 	VFMADD231PS Y9, Y11, Y3
 	MOVQ        R8, R10
-	SHLQ        $0x00, R10
+	SHLQ        $0x01, R10
 	LEAQ        (DI)(BX*2), R9
 	LEAQ        (SP), R12
 	XORQ        R11, R11
@@ -971,6 +980,10 @@ bytes43:
 	MOVL        R11, 4(SP)
 	MOVL        R11, 8(SP)
 	MOVL        R11, 12(SP)
+	MOVL        R11, 16(SP)
+	MOVL        R11, 20(SP)
+	MOVL        R11, 24(SP)
+	MOVL        R11, 28(SP)
 
 bytes44:
 	MOVB        (R9), R11
@@ -979,13 +992,13 @@ bytes44:
 	INCQ        R12
 	DECQ        R10
 	JNZ         bytes44
-	VPMOVSXBD   (SP), Y10
-	VCVTDQ2PS   Y10, Y10
-	VPMOVSXBD   8(SP), Y11
-	VCVTDQ2PS   Y11, Y11
+	VPMOVZXWD   (SP), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(SP), Y11
+	VPSLLD      $0x10, Y11, Y11
 	VFMADD231PS Y8, Y10, Y4
 	VFMADD231PS Y9, Y11, Y5
-	SHLQ        $0x00, R8
+	SHLQ        $0x01, R8
 	LEAQ        (DI)(SI*1), DI
 	LEAQ        (SP), R10
 	XORQ        R9, R9
@@ -993,6 +1006,10 @@ bytes44:
 	MOVL        R9, 4(SP)
 	MOVL        R9, 8(SP)
 	MOVL        R9, 12(SP)
+	MOVL        R9, 16(SP)
+	MOVL        R9, 20(SP)
+	MOVL        R9, 24(SP)
+	MOVL        R9, 28(SP)
 
 bytes45:
 	MOVB        (DI), R9
@@ -1001,10 +1018,10 @@ bytes45:
 	INCQ        R10
 	DECQ        R8
 	JNZ         bytes45
-	VPMOVSXBD   (SP), Y10
-	VCVTDQ2PS   Y10, Y10
-	VPMOVSXBD   8(SP), Y11
-	VCVTDQ2PS   Y11, Y11
+	VPMOVZXWD   (SP), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(SP), Y11
+	VPSLLD      $0x10, Y11, Y11
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
 
@@ -1052,15 +1069,15 @@ rows46:
 blocks48:
 	VMOVUPS     (R8), Y2
 	VMOVUPS     32(R8), Y3
-	VPMOVSXBD   (SI), Y4
-	VCVTDQ2PS   Y4, Y4
-	VPMOVSXBD   8(SI), Y5
-	VCVTDQ2PS   Y5, Y5
+	VPMOVZXWD   (SI), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   16(SI), Y5
+	VPSLLD      $0x10, Y5, Y5
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
 	PREFETCHT0  (R9)
-	ADDQ        $0x00000010, R9
-	ADDQ        $0x10, SI
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
 	JGE         blocks48
@@ -1090,7 +1107,7 @@ rest49:
 	VMOVUPS    (R9)(R10*4), Y3
 	VMASKMOVPS (R8), Y2, Y2
 	VMASKMOVPS 32(R8), Y3, Y3
-	SHLQ       $0x00, DI
+	SHLQ       $0x01, DI
 	LEAQ       (SI), SI
 	LEAQ       32(SP), R9
 	XORQ       R8, R8
@@ -1098,6 +1115,10 @@ rest49:
 	MOVL       R8, 36(SP)
 	MOVL       R8, 40(SP)
 	MOVL       R8, 44(SP)
+	MOVL       R8, 48(SP)
+	MOVL       R8, 52(SP)
+	MOVL       R8, 56(SP)
+	MOVL       R8, 60(SP)
 
 bytes51:
 	MOVB        (SI), R8
@@ -1106,10 +1127,10 @@ bytes51:
 	INCQ        R9
 	DECQ        DI
 	JNZ         bytes51
-	VPMOVSXBD   32(SP), Y4
-	VCVTDQ2PS   Y4, Y4
-	VPMOVSXBD   40(SP), Y5
-	VCVTDQ2PS   Y5, Y5
+	VPMOVZXWD   32(SP), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   48(SP), Y5
+	VPSLLD      $0x10, Y5, Y5
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
 
@@ -1136,13 +1157,13 @@ few47:
 	VZEROUPPER
 	RET
 
-// func int8FourAVX2(y []float32, w []int8, x []float32, rows int, cols int, step int)
+// func bfloatFourAVX2(y []float32, w []uint16, x []float32, rows int, cols int, step int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·int8FourAVX2(SB), NOSPLIT, $40-96
+TEXT ·bfloatFourAVX2(SB), NOSPLIT, $40-96
 	MOVQ y_base+0(FP), AX
 	MOVQ w_base+24(FP), CX
 	MOVQ cols+80(FP), DX
-	SHLQ $0x00, DX
+	SHLQ $0x01, DX
 	LEAQ (DX)(DX*2), BX
 	MOVQ rows+72(FP), BX
 	MOVQ BX, (SP)
@@ -1169,10 +1190,10 @@ rows52:
 	JL     rest55
 
 blocks54:
-	VPMOVSXBD   (BX), Y8
-	VCVTDQ2PS   Y8, Y8
-	VPMOVSXBD   8(BX), Y9
-	VCVTDQ2PS   Y9, Y9
+	VPMOVZXWD   (BX), Y8
+	VPSLLD      $0x10, Y8, Y8
+	VPMOVZXWD   16(BX), Y9
+	VPSLLD      $0x10, Y9, Y9
 	VFMADD231PS (DI), Y8, Y0
 	VFMADD231PS 32(DI), Y9, Y1
 	VFMADD231PS (DI)(R8*1), Y8, Y2
@@ -1182,8 +1203,8 @@ blocks54:
 	VFMADD231PS (DI)(R9*1), Y8, Y6
 	VFMADD231PS 32(DI)(R9*1), Y9, Y7
 	PREFETCHT0  (R10)
-	ADDQ        $0x00000010, R10
-	ADDQ        $0x10, BX
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x20, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
 	JGE         blocks54
@@ -1211,7 +1232,7 @@ rest55:
 	LEAQ    border<>+32(SB), R10
 	NEGQ    R11
 	VMOVUPS (R10)(R11*4), Y9
-	SHLQ    $0x00, SI
+	SHLQ    $0x01, SI
 	LEAQ    (BX), BX
 	LEAQ    8(SP), R11
 	XORQ    R10, R10
@@ -1219,6 +1240,10 @@ rest55:
 	MOVL    R10, 12(SP)
 	MOVL    R10, 16(SP)
 	MOVL    R10, 20(SP)
+	MOVL    R10, 24(SP)
+	MOVL    R10, 28(SP)
+	MOVL    R10, 32(SP)
+	MOVL    R10, 36(SP)
 
 bytes57:
 	MOVB        (BX), R10
@@ -1227,10 +1252,10 @@ bytes57:
 	INCQ        R11
 	DECQ        SI
 	JNZ         bytes57
-	VPMOVSXBD   8(SP), Y10
-	VCVTDQ2PS   Y10, Y10
-	VPMOVSXBD   16(SP), Y11
-	VCVTDQ2PS   Y11, Y11
+	VPMOVZXWD   8(SP), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   24(SP), Y11
+	VPSLLD      $0x10, Y11, Y11
 	VMASKMOVPS  (DI), Y8, Y12
 	VFMADD231PS Y12, Y10, Y0
 	VMASKMOVPS  32(DI), Y9, Y12
@@ -1292,6 +1317,469 @@ few53:
 	VZEROUPPER
 	RET
 
+// func int8OneAVX2(y []float32, w []int8, x []float32, cols int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·int8OneAVX2(SB), NOSPLIT, $64-80
+	MOVQ y_base+0(FP), AX
+	MOVQ y_len+8(FP), CX
+	MOVQ w_base+24(FP), DX
+	MOVQ cols+72(FP), BX
+	SHLQ $0x00, BX
+	LEAQ (BX)(BX*2), SI
+
+rows58:
+	CMPQ   CX, $0x04
+	JL     few59
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   DX, DI
+	MOVQ   cols+72(FP), R8
+	MOVQ   x_base+48(FP), R9
+	LEAQ   4096(DX), R10
+	SUBQ   $0x10, R8
+	JL     rest61
+
+blocks60:
+	VMOVUPS     (R9), Y8
+	VMOVUPS     32(R9), Y9
+	VPMOVSXBD   (DI), Y10
+	VCVTDQ2PS   Y10, Y10
+	VPMOVSXBD   8(DI), Y11
+	VCVTDQ2PS   Y11, Y11
+	VFMADD231PS Y8, Y10, Y0
+	VFMADD231PS Y9, Y11, Y1
+	VPMOVSXBD   (DI)(BX*1), Y10
+	VCVTDQ2PS   Y10, Y10
+	VPMOVSXBD   8(DI)(BX*1), Y11
+	VCVTDQ2PS   Y11, Y11
+	VFMADD231PS Y8, Y10, Y2
+	VFMADD231PS Y9, Y11, Y3
+	VPMOVSXBD   (DI)(BX*2), Y10
+	VCVTDQ2PS   Y10, Y10
+	VPMOVSXBD   8(DI)(BX*2), Y11
+	VCVTDQ2PS   Y11, Y11
+	VFMADD231PS Y8, Y10, Y4
+	VFMADD231PS Y9, Y11, Y5
+	VPMOVSXBD   (DI)(SI*1), Y10
+	VCVTDQ2PS   Y10, Y10
+	VPMOVSXBD   8(DI)(SI*1), Y11
+	VCVTDQ2PS   Y11, Y11
+	VFMADD231PS Y8, Y10, Y6
+	VFMADD231PS Y9, Y11, Y7
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x10, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         blocks60
+
+rest61:
+	ADDQ       $0x10, R8
+	JZ         done62
+	LEAQ       (R8), R11
+	XORQ       R10, R10
+	TESTQ      R11, R11
+	CMOVQLT    R10, R11
+	MOVQ       $0x00000008, R10
+	CMPQ       R11, R10
+	CMOVQGT    R10, R11
+	LEAQ       border<>+32(SB), R10
+	NEGQ       R11
+	VMOVUPS    (R10)(R11*4), Y8
+	LEAQ       -8(R8), R11
+	XORQ       R10, R10
+	TESTQ      R11, R11
+	CMOVQLT    R10, R11
+	MOVQ       $0x00000008, R10
+	CMPQ       R11, R10
+	CMOVQGT    R10, R11
+	LEAQ       border<>+32(SB), R10
+	NEGQ       R11
+	VMOVUPS    (R10)(R11*4), Y9
+	VMASKMOVPS (R9), Y8, Y8
+	VMASKMOVPS 32(R9), Y9, Y9
+	MOVQ       R8, R10
+	SHLQ       $0x00, R10
+	LEAQ       (DI), R9
+	LEAQ       (SP), R12
+	XORQ       R11, R11
+	MOVL       R11, (SP)
+	MOVL       R11, 4(SP)
+	MOVL       R11, 8(SP)
+	MOVL       R11, 12(SP)
+
+bytes63:
+	MOVB        (R9), R11
+	MOVB        R11, (R12)
+	INCQ        R9
+	INCQ        R12
+	DECQ        R10
+	JNZ         bytes63
+	VPMOVSXBD   (SP), Y10
+	VCVTDQ2PS   Y10, Y10
+	VPMOVSXBD   8(SP), Y11
+	VCVTDQ2PS   Y11, Y11
+	VFMADD231PS Y8, Y10, Y0
+	VFMADD231PS Y9, Y11, Y1
+	MOVQ        R8, R10
+	SHLQ        $0x00, R10
+	LEAQ        (DI)(BX*1), R9
+	LEAQ        (SP), R12
+	XORQ        R11, R11
+	MOVL        R11, (SP)
+	MOVL        R11, 4(SP)
+	MOVL        R11, 8(SP)
+	MOVL        R11, 12(SP)
+
+bytes64:
+	MOVB        (R9), R11
+	MOVB        R11, (R12)
+	INCQ        R9
+	INCQ        R12
+	DECQ        R10
+	JNZ         bytes64
+	VPMOVSXBD   (SP), Y10
+	VCVTDQ2PS   Y10, Y10
+	VPMOVSXBD   8(SP), Y11
+	VCVTDQ2PS   Y11, Y11
+	VFMADD231PS Y8, Y10, Y2
+	VFMADD231PS Y9, Y11, Y3
+	MOVQ        R8, R10
+	SHLQ        $0x00, R10
+	LEAQ        (DI)(BX*2), R9
+	LEAQ        (SP), R12
+	XORQ        R11, R11
+	MOVL        R11, (SP)
+	MOVL        R11, 4(SP)
+	MOVL        R11, 8(SP)
+	MOVL        R11, 12(SP)
+
+bytes65:
+	MOVB        (R9), R11
+	MOVB        R11, (R12)
+	INCQ        R9
+	INCQ        R12
+	DECQ        R10
+	JNZ         bytes65
+	VPMOVSXBD   (SP), Y10
+	VCVTDQ2PS   Y10, Y10
+	VPMOVSXBD   8(SP), Y11
+	VCVTDQ2PS   Y11, Y11
+	VFMADD231PS Y8, Y10, Y4
+	VFMADD231PS Y9, Y11, Y5
+	SHLQ        $0x00, R8
+	LEAQ        (DI)(SI*1), DI
+	LEAQ        (SP), R10
+	XORQ        R9, R9
+	MOVL        R9, (SP)
+	MOVL        R9, 4(SP)
+	MOVL        R9, 8(SP)
+	MOVL        R9, 12(SP)
+
+bytes66:
+	MOVB        (DI), R9
+	MOVB        R9, (R10)
+	INCQ        DI
+	INCQ        R10
+	DECQ        R8
+	JNZ         bytes66
+	VPMOVSXBD   (SP), Y10
+	VCVTDQ2PS   Y10, Y10
+	VPMOVSXBD   8(SP), Y11
+	VCVTDQ2PS   Y11, Y11
+	VFMADD231PS Y8, Y10, Y6
+	VFMADD231PS Y9, Y11, Y7
+
+done62:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPS       X1, X2, X2
+	VEXTRACTF128 $0x01, Y4, X1
+	VADDPS       X1, X4, X4
+	VEXTRACTF128 $0x01, Y6, X1
+	VADDPS       X1, X6, X6
+	VUNPCKLPS    X2, X0, X1
+	VUNPCKHPS    X2, X0, X0
+	VADDPS       X0, X1, X1
+	VUNPCKLPS    X6, X4, X0
+	VUNPCKHPS    X6, X4, X2
+	VADDPS       X2, X0, X0
+	VUNPCKLPD    X0, X1, X2
+	VUNPCKHPD    X0, X1, X0
+	VADDPS       X0, X2, X2
+	VMOVUPS      X2, (AX)
+	ADDQ         $0x10, AX
+	LEAQ         (DX)(BX*4), DX
+	SUBQ         $0x04, CX
+	JMP          rows58
+
+few59:
+rows67:
+	CMPQ   CX, $0x01
+	JL     few68
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   DX, SI
+	MOVQ   cols+72(FP), DI
+	MOVQ   x_base+48(FP), R8
+	LEAQ   4096(DX), R9
+	SUBQ   $0x10, DI
+	JL     rest70
+
+blocks69:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     32(R8), Y3
+	VPMOVSXBD   (SI), Y4
+	VCVTDQ2PS   Y4, Y4
+	VPMOVSXBD   8(SI), Y5
+	VCVTDQ2PS   Y5, Y5
+	VFMADD231PS Y2, Y4, Y0
+	VFMADD231PS Y3, Y5, Y1
+	PREFETCHT0  (R9)
+	ADDQ        $0x00000010, R9
+	ADDQ        $0x10, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks69
+
+rest70:
+	ADDQ       $0x10, DI
+	JZ         done71
+	LEAQ       (DI), R10
+	XORQ       R9, R9
+	TESTQ      R10, R10
+	CMOVQLT    R9, R10
+	MOVQ       $0x00000008, R9
+	CMPQ       R10, R9
+	CMOVQGT    R9, R10
+	LEAQ       border<>+32(SB), R9
+	NEGQ       R10
+	VMOVUPS    (R9)(R10*4), Y2
+	LEAQ       -8(DI), R10
+	XORQ       R9, R9
+	TESTQ      R10, R10
+	CMOVQLT    R9, R10
+	MOVQ       $0x00000008, R9
+	CMPQ       R10, R9
+	CMOVQGT    R9, R10
+	LEAQ       border<>+32(SB), R9
+	NEGQ       R10
+	VMOVUPS    (R9)(R10*4), Y3
+	VMASKMOVPS (R8), Y2, Y2
+	VMASKMOVPS 32(R8), Y3, Y3
+	SHLQ       $0x00, DI
+	LEAQ       (SI), SI
+	LEAQ       32(SP), R9
+	XORQ       R8, R8
+	MOVL       R8, 32(SP)
+	MOVL       R8, 36(SP)
+	MOVL       R8, 40(SP)
+	MOVL       R8, 44(SP)
+
+bytes72:
+	MOVB        (SI), R8
+	MOVB        R8, (R9)
+	INCQ        SI
+	INCQ        R9
+	DECQ        DI
+	JNZ         bytes72
+	VPMOVSXBD   32(SP), Y4
+	VCVTDQ2PS   Y4, Y4
+	VPMOVSXBD   40(SP), Y5
+	VCVTDQ2PS   Y5, Y5
+	VFMADD231PS Y2, Y4, Y0
+	VFMADD231PS Y3, Y5, Y1
+
+done71:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VUNPCKLPS    X0, X0, X1
+	VUNPCKHPS    X0, X0, X2
+	VADDPS       X2, X1, X1
+	VUNPCKLPS    X0, X0, X2
+	VUNPCKHPS    X0, X0, X0
+	VADDPS       X0, X2, X2
+	VUNPCKLPD    X2, X1, X0
+	VUNPCKHPD    X2, X1, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	ADDQ         $0x04, AX
+	LEAQ         (DX)(BX*1), DX
+	SUBQ         $0x01, CX
+	JMP          rows67
+
+few68:
+	VZEROUPPER
+	RET
+
+// func int8FourAVX2(y []float32, w []int8, x []float32, rows int, cols int, step int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·int8FourAVX2(SB), NOSPLIT, $40-96
+	MOVQ y_base+0(FP), AX
+	MOVQ w_base+24(FP), CX
+	MOVQ cols+80(FP), DX
+	SHLQ $0x00, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ rows+72(FP), BX
+	MOVQ BX, (SP)
+
+rows73:
+	CMPQ   (SP), $0x01
+	JL     few74
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   CX, BX
+	MOVQ   cols+80(FP), SI
+	MOVQ   x_base+48(FP), DI
+	MOVQ   cols+80(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   4096(CX), R10
+	SUBQ   $0x10, SI
+	JL     rest76
+
+blocks75:
+	VPMOVSXBD   (BX), Y8
+	VCVTDQ2PS   Y8, Y8
+	VPMOVSXBD   8(BX), Y9
+	VCVTDQ2PS   Y9, Y9
+	VFMADD231PS (DI), Y8, Y0
+	VFMADD231PS 32(DI), Y9, Y1
+	VFMADD231PS (DI)(R8*1), Y8, Y2
+	VFMADD231PS 32(DI)(R8*1), Y9, Y3
+	VFMADD231PS (DI)(R8*2), Y8, Y4
+	VFMADD231PS 32(DI)(R8*2), Y9, Y5
+	VFMADD231PS (DI)(R9*1), Y8, Y6
+	VFMADD231PS 32(DI)(R9*1), Y9, Y7
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000010, R10
+	ADDQ        $0x10, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         blocks75
+
+rest76:
+	ADDQ    $0x10, SI
+	JZ      done77
+	LEAQ    (SI), R11
+	XORQ    R10, R10
+	TESTQ   R11, R11
+	CMOVQLT R10, R11
+	MOVQ    $0x00000008, R10
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	LEAQ    border<>+32(SB), R10
+	NEGQ    R11
+	VMOVUPS (R10)(R11*4), Y8
+	LEAQ    -8(SI), R11
+	XORQ    R10, R10
+	TESTQ   R11, R11
+	CMOVQLT R10, R11
+	MOVQ    $0x00000008, R10
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	LEAQ    border<>+32(SB), R10
+	NEGQ    R11
+	VMOVUPS (R10)(R11*4), Y9
+	SHLQ    $0x00, SI
+	LEAQ    (BX), BX
+	LEAQ    8(SP), R11
+	XORQ    R10, R10
+	MOVL    R10, 8(SP)
+	MOVL    R10, 12(SP)
+	MOVL    R10, 16(SP)
+	MOVL    R10, 20(SP)
+
+bytes78:
+	MOVB        (BX), R10
+	MOVB        R10, (R11)
+	INCQ        BX
+	INCQ        R11
+	DECQ        SI
+	JNZ         bytes78
+	VPMOVSXBD   8(SP), Y10
+	VCVTDQ2PS   Y10, Y10
+	VPMOVSXBD   16(SP), Y11
+	VCVTDQ2PS   Y11, Y11
+	VMASKMOVPS  (DI), Y8, Y12
+	VFMADD231PS Y12, Y10, Y0
+	VMASKMOVPS  32(DI), Y9, Y12
+	VFMADD231PS Y12, Y11, Y1
+	VMASKMOVPS  (DI)(R8*1), Y8, Y12
+	VFMADD231PS Y12, Y10, Y2
+	VMASKMOVPS  32(DI)(R8*1), Y9, Y12
+	VFMADD231PS Y12, Y11, Y3
+	VMASKMOVPS  (DI)(R8*2), Y8, Y12
+	VFMADD231PS Y12, Y10, Y4
+	VMASKMOVPS  32(DI)(R8*2), Y9, Y12
+	VFMADD231PS Y12, Y11, Y5
+	VMASKMOVPS  (DI)(R9*1), Y8, Y8
+	VFMADD231PS Y8, Y10, Y6
+	VMASKMOVPS  32(DI)(R9*1), Y9, Y8
+	VFMADD231PS Y8, Y11, Y7
+
+done77:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPS       X1, X2, X2
+	VEXTRACTF128 $0x01, Y4, X1
+	VADDPS       X1, X4, X4
+	VEXTRACTF128 $0x01, Y6, X1
+	VADDPS       X1, X6, X6
+	VUNPCKLPS    X2, X0, X1
+	VUNPCKHPS    X2, X0, X0
+	VADDPS       X0, X1, X1
+	VUNPCKLPS    X6, X4, X0
+	VUNPCKHPS    X6, X4, X2
+	VADDPS       X2, X0, X0
+	VUNPCKLPD    X0, X1, X2
+	VUNPCKHPD    X0, X1, X0
+	VADDPS       X0, X2, X2
+	VPERMILPS    $0x01, X2, X0
+	VPERMILPS    $0x02, X2, X1
+	VPERMILPS    $0x03, X2, X3
+	MOVQ         step+88(FP), BX
+	MOVQ         AX, SI
+	VMOVSS       X2, (SI)
+	LEAQ         (SI)(BX*4), SI
+	VMOVSS       X0, (SI)
+	LEAQ         (SI)(BX*4), SI
+	VMOVSS       X1, (SI)
+	LEAQ         (SI)(BX*4), SI
+	VMOVSS       X3, (SI)
+	LEAQ         (SI)(BX*4), SI
+	ADDQ         $0x04, AX
+	LEAQ         (CX)(DX*1), CX
+	SUBQ         $0x01, (SP)
+	JMP          rows73
+
+few74:
+	VZEROUPPER
+	RET
+
 // func ternaryOneAVX2(y []float32, w []byte, x []float32, cols int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·ternaryOneAVX2(SB), NOSPLIT, $64-80
@@ -1306,9 +1794,9 @@ TEXT ·ternaryOneAVX2(SB), NOSPLIT, $64-80
 	SHRQ    $0x02, BX
 	LEAQ    (BX)(BX*2), SI
 
-rows58:
+rows79:
 	CMPQ   CX, $0x04
-	JL     few59
+	JL     few80
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -1322,9 +1810,9 @@ rows58:
 	MOVQ   x_base+48(FP), R9
 	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
-	JL     rest61
+	JL     rest82
 
-blocks60:
+blocks81:
 	VMOVUPS      (R9), Y11
 	VMOVUPS      32(R9), Y12
 	VPBROADCASTD (DI), Y14
@@ -1360,11 +1848,11 @@ blocks60:
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JGE          blocks60
+	JGE          blocks81
 
-rest61:
+rest82:
 	ADDQ       $0x10, R8
-	JZ         done62
+	JZ         done83
 	LEAQ       (R8), R11
 	XORQ       R10, R10
 	TESTQ      R11, R11
@@ -1394,13 +1882,13 @@ rest61:
 	XORQ       R11, R11
 	MOVL       R11, (SP)
 
-bytes63:
+bytes84:
 	MOVB         (R9), R11
 	MOVB         R11, (R12)
 	INCQ         R9
 	INCQ         R12
 	DECQ         R10
-	JNZ          bytes63
+	JNZ          bytes84
 	VPBROADCASTD (SP), Y14
 	VPSLLVD      Y0, Y14, Y13
 	VPSLLVD      Y1, Y14, Y14
@@ -1415,13 +1903,13 @@ bytes63:
 	XORQ         R11, R11
 	MOVL         R11, (SP)
 
-bytes64:
+bytes85:
 	MOVB         (R9), R11
 	MOVB         R11, (R12)
 	INCQ         R9
 	INCQ         R12
 	DECQ         R10
-	JNZ          bytes64
+	JNZ          bytes85
 	VPBROADCASTD (SP), Y14
 	VPSLLVD      Y0, Y14, Y13
 	VPSLLVD      Y1, Y14, Y14
@@ -1436,13 +1924,13 @@ bytes64:
 	XORQ         R11, R11
 	MOVL         R11, (SP)
 
-bytes65:
+bytes86:
 	MOVB         (R9), R11
 	MOVB         R11, (R12)
 	INCQ         R9
 	INCQ         R12
 	DECQ         R10
-	JNZ          bytes65
+	JNZ          bytes86
 	VPBROADCASTD (SP), Y14
 	VPSLLVD      Y0, Y14, Y13
 	VPSLLVD      Y1, Y14, Y14
@@ -1457,13 +1945,13 @@ bytes65:
 	XORQ         R9, R9
 	MOVL         R9, (SP)
 
-bytes66:
+bytes87:
 	MOVB         (DI), R9
 	MOVB         R9, (R10)
 	INCQ         DI
 	INCQ         R10
 	DECQ         R8
-	JNZ          bytes66
+	JNZ          bytes87
 	VPBROADCASTD (SP), Y14
 	VPSLLVD      Y0, Y14, Y13
 	VPSLLVD      Y1, Y14, Y14
@@ -1472,7 +1960,7 @@ bytes66:
 	VFMADD231PS  Y11, Y13, Y9
 	VFMADD231PS  Y12, Y14, Y10
 
-done62:
+done83:
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y6, Y5, Y5
 	VADDPS       Y8, Y7, Y7
@@ -1499,12 +1987,12 @@ done62:
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(BX*4), DX
 	SUBQ         $0x04, CX
-	JMP          rows58
+	JMP          rows79
 
-few59:
-rows67:
+few80:
+rows88:
 	CMPQ   CX, $0x01
-	JL     few68
+	JL     few89
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	MOVQ   DX, SI
@@ -1512,9 +2000,9 @@ rows67:
 	MOVQ   x_base+48(FP), R8
 	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
-	JL     rest70
+	JL     rest91
 
-blocks69:
+blocks90:
 	VMOVUPS      (R8), Y5
 	VMOVUPS      32(R8), Y6
 	VPBROADCASTD (SI), Y8
@@ -1529,11 +2017,11 @@ blocks69:
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JGE          blocks69
+	JGE          blocks90
 
-rest70:
+rest91:
 	ADDQ       $0x10, DI
-	JZ         done71
+	JZ         done92
 	LEAQ       (DI), R10
 	XORQ       R9, R9
 	TESTQ      R10, R10
@@ -1563,13 +2051,13 @@ rest70:
 	XORQ       R8, R8
 	MOVL       R8, 32(SP)
 
-bytes72:
+bytes93:
 	MOVB         (SI), R8
 	MOVB         R8, (R9)
 	INCQ         SI
 	INCQ         R9
 	DECQ         DI
-	JNZ          bytes72
+	JNZ          bytes93
 	VPBROADCASTD 32(SP), Y8
 	VPSLLVD      Y0, Y8, Y7
 	VPSLLVD      Y1, Y8, Y8
@@ -1578,7 +2066,7 @@ bytes72:
 	VFMADD231PS  Y5, Y7, Y3
 	VFMADD231PS  Y6, Y8, Y4
 
-done71:
+done92:
 	VADDPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VADDPS       X4, X3, X3
@@ -1596,9 +2084,9 @@ done71:
 	ADDQ         $0x04, AX
 	LEAQ         (DX)(BX*1), DX
 	SUBQ         $0x01, CX
-	JMP          rows67
+	JMP          rows88
 
-few68:
+few89:
 	VZEROUPPER
 	RET
 
@@ -1657,9 +2145,9 @@ TEXT ·ternaryFourAVX2(SB), NOSPLIT, $40-96
 	MOVQ    rows+72(FP), BX
 	MOVQ    BX, (SP)
 
-rows73:
+rows94:
 	CMPQ   (SP), $0x01
-	JL     few74
+	JL     few95
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -1676,9 +2164,9 @@ rows73:
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
-	JL     rest76
+	JL     rest97
 
-blocks75:
+blocks96:
 	VPBROADCASTD (BX), Y12
 	VPSLLVD      Y0, Y12, Y11
 	VPSLLVD      Y1, Y12, Y12
@@ -1697,11 +2185,11 @@ blocks75:
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JGE          blocks75
+	JGE          blocks96
 
-rest76:
+rest97:
 	ADDQ    $0x10, SI
-	JZ      done77
+	JZ      done98
 	LEAQ    (SI), R11
 	XORQ    R10, R10
 	TESTQ   R11, R11
@@ -1729,13 +2217,13 @@ rest76:
 	XORQ    R10, R10
 	MOVL    R10, 8(SP)
 
-bytes78:
+bytes99:
 	MOVB         (BX), R10
 	MOVB         R10, (R11)
 	INCQ         BX
 	INCQ         R11
 	DECQ         SI
-	JNZ          bytes78
+	JNZ          bytes99
 	VPBROADCASTD 8(SP), Y14
 	VPSLLVD      Y0, Y14, Y13
 	VPSLLVD      Y1, Y14, Y14
@@ -1758,7 +2246,7 @@ bytes78:
 	VMASKMOVPS   32(DI)(R9*1), Y12, Y11
 	VFMADD231PS  Y11, Y14, Y10
 
-done77:
+done98:
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y6, Y5, Y5
 	VADDPS       Y8, Y7, Y7
@@ -1797,9 +2285,9 @@ done77:
 	ADDQ         $0x04, AX
 	LEAQ         (CX)(DX*1), CX
 	SUBQ         $0x01, (SP)
-	JMP          rows73
+	JMP          rows94
 
-few74:
+few95:
 	VZEROUPPER
 	RET
 
@@ -2741,14 +3229,14 @@ few37:
 	VZEROUPPER
 	RET
 
-// func int8OneAVX512(y []float32, w []int8, x []float32, cols int)
+// func bfloatOneAVX512(y []float32, w []uint16, x []float32, cols int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·int8OneAVX512(SB), NOSPLIT, $0-80
+TEXT ·bfloatOneAVX512(SB), NOSPLIT, $0-80
 	MOVQ y_base+0(FP), AX
 	MOVQ y_len+8(FP), CX
 	MOVQ w_base+24(FP), DX
 	MOVQ cols+72(FP), BX
-	SHLQ $0x00, BX
+	SHLQ $0x01, BX
 	LEAQ (BX)(BX*2), SI
 
 rows41:
@@ -2767,21 +3255,22 @@ rows41:
 
 blocks43:
 	VMOVUPS     (R9), Z4
-	VPMOVSXBD   (DI), Z5
-	VCVTDQ2PS   Z5, Z5
+	VPMOVZXWD   (DI), Z5
+	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z0
-	VPMOVSXBD   (DI)(BX*1), Z5
-	VCVTDQ2PS   Z5, Z5
+	VPMOVZXWD   (DI)(BX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z1
-	VPMOVSXBD   (DI)(BX*2), Z5
-	VCVTDQ2PS   Z5, Z5
+	VPMOVZXWD   (DI)(BX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z2
-	VPMOVSXBD   (DI)(SI*1), Z5
-	VCVTDQ2PS   Z5, Z5
+	VPMOVZXWD   (DI)(SI*1), Z5
+	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z3
 	PREFETCHT0  (R10)
-	ADDQ        $0x00000040, R10
-	ADDQ        $0x10, DI
+	PREFETCHT0  64(R10)
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x20, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
 	JGE         blocks43
@@ -2793,21 +3282,21 @@ rest44:
 	BZHIQ       R8, R10, R10
 	KMOVQ       R10, K1
 	VMOVUPS.Z   (R9), K1, Z4
-	VMOVDQU8.Z  (DI), K1, X5
-	VPMOVSXBD   X5, Z5
-	VCVTDQ2PS   Z5, Z5
+	VMOVDQU16.Z (DI), K1, Y5
+	VPMOVZXWD   Y5, Z5
+	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z0
-	VMOVDQU8.Z  (DI)(BX*1), K1, X5
-	VPMOVSXBD   X5, Z5
-	VCVTDQ2PS   Z5, Z5
+	VMOVDQU16.Z (DI)(BX*1), K1, Y5
+	VPMOVZXWD   Y5, Z5
+	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z1
-	VMOVDQU8.Z  (DI)(BX*2), K1, X5
-	VPMOVSXBD   X5, Z5
-	VCVTDQ2PS   Z5, Z5
+	VMOVDQU16.Z (DI)(BX*2), K1, Y5
+	VPMOVZXWD   Y5, Z5
+	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z2
-	VMOVDQU8.Z  (DI)(SI*1), K1, X5
-	VPMOVSXBD   X5, Z5
-	VCVTDQ2PS   Z5, Z5
+	VMOVDQU16.Z (DI)(SI*1), K1, Y5
+	VPMOVZXWD   Y5, Z5
+	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z3
 
 done45:
@@ -2856,12 +3345,12 @@ rows46:
 
 blocks48:
 	VMOVUPS     (R8), Z1
-	VPMOVSXBD   (SI), Z2
-	VCVTDQ2PS   Z2, Z2
+	VPMOVZXWD   (SI), Z2
+	VPSLLD      $0x10, Z2, Z2
 	VFMADD231PS Z1, Z2, Z0
 	PREFETCHT0  (R9)
-	ADDQ        $0x00000010, R9
-	ADDQ        $0x10, SI
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
 	JGE         blocks48
@@ -2873,9 +3362,9 @@ rest49:
 	BZHIQ       DI, R9, R9
 	KMOVQ       R9, K1
 	VMOVUPS.Z   (R8), K1, Z1
-	VMOVDQU8.Z  (SI), K1, X2
-	VPMOVSXBD   X2, Z2
-	VCVTDQ2PS   Z2, Z2
+	VMOVDQU16.Z (SI), K1, Y2
+	VPMOVZXWD   Y2, Z2
+	VPSLLD      $0x10, Z2, Z2
 	VFMADD231PS Z1, Z2, Z0
 
 done50:
@@ -2902,13 +3391,13 @@ few47:
 	VZEROUPPER
 	RET
 
-// func int8FourAVX512(y []float32, w []int8, x []float32, rows int, cols int, step int)
+// func bfloatFourAVX512(y []float32, w []uint16, x []float32, rows int, cols int, step int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·int8FourAVX512(SB), NOSPLIT, $8-96
+TEXT ·bfloatFourAVX512(SB), NOSPLIT, $8-96
 	MOVQ y_base+0(FP), AX
 	MOVQ w_base+24(FP), CX
 	MOVQ cols+80(FP), DX
-	SHLQ $0x00, DX
+	SHLQ $0x01, DX
 	LEAQ (DX)(DX*2), BX
 	MOVQ rows+72(FP), SI
 	MOVQ SI, (SP)
@@ -2943,14 +3432,14 @@ rows51:
 	JL     rest54
 
 blocks53:
-	VPMOVSXBD   (SI), Z16
-	VCVTDQ2PS   Z16, Z16
-	VPMOVSXBD   (SI)(DX*1), Z17
-	VCVTDQ2PS   Z17, Z17
-	VPMOVSXBD   (SI)(DX*2), Z18
-	VCVTDQ2PS   Z18, Z18
-	VPMOVSXBD   (SI)(BX*1), Z19
-	VCVTDQ2PS   Z19, Z19
+	VPMOVZXWD   (SI), Z16
+	VPSLLD      $0x10, Z16, Z16
+	VPMOVZXWD   (SI)(DX*1), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VPMOVZXWD   (SI)(DX*2), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VPMOVZXWD   (SI)(BX*1), Z19
+	VPSLLD      $0x10, Z19, Z19
 	VMOVUPS     (R8), Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z1
@@ -2972,8 +3461,9 @@ blocks53:
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
 	PREFETCHT0  (R11)
-	ADDQ        $0x00000040, R11
-	ADDQ        $0x10, SI
+	PREFETCHT0  64(R11)
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
 	JGE         blocks53
@@ -2984,18 +3474,18 @@ rest54:
 	MOVQ        $-1, R11
 	BZHIQ       DI, R11, R11
 	KMOVQ       R11, K1
-	VMOVDQU8.Z  (SI), K1, X16
-	VPMOVSXBD   X16, Z16
-	VCVTDQ2PS   Z16, Z16
-	VMOVDQU8.Z  (SI)(DX*1), K1, X17
-	VPMOVSXBD   X17, Z17
-	VCVTDQ2PS   Z17, Z17
-	VMOVDQU8.Z  (SI)(DX*2), K1, X18
-	VPMOVSXBD   X18, Z18
-	VCVTDQ2PS   Z18, Z18
-	VMOVDQU8.Z  (SI)(BX*1), K1, X19
-	VPMOVSXBD   X19, Z19
-	VCVTDQ2PS   Z19, Z19
+	VMOVDQU16.Z (SI), K1, Y16
+	VPMOVZXWD   Y16, Z16
+	VPSLLD      $0x10, Z16, Z16
+	VMOVDQU16.Z (SI)(DX*1), K1, Y17
+	VPMOVZXWD   Y17, Z17
+	VPSLLD      $0x10, Z17, Z17
+	VMOVDQU16.Z (SI)(DX*2), K1, Y18
+	VPMOVZXWD   Y18, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVDQU16.Z (SI)(BX*1), K1, Y19
+	VPMOVZXWD   Y19, Z19
+	VPSLLD      $0x10, Z19, Z19
 	VMOVUPS.Z   (R8), K1, Z20
 	VFMADD231PS Z20, Z16, Z0
 	VFMADD231PS Z20, Z17, Z1
@@ -3152,15 +3642,15 @@ rows56:
 	JL     rest59
 
 blocks58:
-	VPMOVSXBD   (BX), Z4
-	VCVTDQ2PS   Z4, Z4
+	VPMOVZXWD   (BX), Z4
+	VPSLLD      $0x10, Z4, Z4
 	VFMADD231PS (DI), Z4, Z0
 	VFMADD231PS (DI)(R8*1), Z4, Z1
 	VFMADD231PS (DI)(R8*2), Z4, Z2
 	VFMADD231PS (DI)(R9*1), Z4, Z3
 	PREFETCHT0  (R10)
-	ADDQ        $0x00000010, R10
-	ADDQ        $0x10, BX
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x20, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
 	JGE         blocks58
@@ -3171,9 +3661,9 @@ rest59:
 	MOVQ        $-1, R10
 	BZHIQ       SI, R10, R10
 	KMOVQ       R10, K1
-	VMOVDQU8.Z  (BX), K1, X4
-	VPMOVSXBD   X4, Z4
-	VCVTDQ2PS   Z4, Z4
+	VMOVDQU16.Z (BX), K1, Y4
+	VPMOVZXWD   Y4, Z4
+	VPSLLD      $0x10, Z4, Z4
 	VMOVUPS.Z   (DI), K1, Z5
 	VFMADD231PS Z5, Z4, Z0
 	VMOVUPS.Z   (DI)(R8*1), K1, Z5
@@ -3231,6 +3721,496 @@ few57:
 	VZEROUPPER
 	RET
 
+// func int8OneAVX512(y []float32, w []int8, x []float32, cols int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·int8OneAVX512(SB), NOSPLIT, $0-80
+	MOVQ y_base+0(FP), AX
+	MOVQ y_len+8(FP), CX
+	MOVQ w_base+24(FP), DX
+	MOVQ cols+72(FP), BX
+	SHLQ $0x00, BX
+	LEAQ (BX)(BX*2), SI
+
+rows61:
+	CMPQ   CX, $0x04
+	JL     few62
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   DX, DI
+	MOVQ   cols+72(FP), R8
+	MOVQ   x_base+48(FP), R9
+	LEAQ   4096(DX), R10
+	SUBQ   $0x10, R8
+	JL     rest64
+
+blocks63:
+	VMOVUPS     (R9), Z4
+	VPMOVSXBD   (DI), Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z0
+	VPMOVSXBD   (DI)(BX*1), Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z1
+	VPMOVSXBD   (DI)(BX*2), Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z2
+	VPMOVSXBD   (DI)(SI*1), Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z3
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x10, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         blocks63
+
+rest64:
+	ADDQ        $0x10, R8
+	JZ          done65
+	MOVQ        $-1, R10
+	BZHIQ       R8, R10, R10
+	KMOVQ       R10, K1
+	VMOVUPS.Z   (R9), K1, Z4
+	VMOVDQU8.Z  (DI), K1, X5
+	VPMOVSXBD   X5, Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z0
+	VMOVDQU8.Z  (DI)(BX*1), K1, X5
+	VPMOVSXBD   X5, Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z1
+	VMOVDQU8.Z  (DI)(BX*2), K1, X5
+	VPMOVSXBD   X5, Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z2
+	VMOVDQU8.Z  (DI)(SI*1), K1, X5
+	VPMOVSXBD   X5, Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z3
+
+done65:
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPS        Y4, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X4
+	VADDPS        X4, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X4
+	VADDPS        X4, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X4
+	VADDPS        X4, X3, X3
+	VUNPCKLPS     X1, X0, X4
+	VUNPCKHPS     X1, X0, X0
+	VADDPS        X0, X4, X4
+	VUNPCKLPS     X3, X2, X0
+	VUNPCKHPS     X3, X2, X1
+	VADDPS        X1, X0, X0
+	VUNPCKLPD     X0, X4, X1
+	VUNPCKHPD     X0, X4, X0
+	VADDPS        X0, X1, X1
+	VMOVUPS       X1, (AX)
+	ADDQ          $0x10, AX
+	LEAQ          (DX)(BX*4), DX
+	SUBQ          $0x04, CX
+	JMP           rows61
+
+few62:
+rows66:
+	CMPQ   CX, $0x01
+	JL     few67
+	VXORPS Z0, Z0, Z0
+	MOVQ   DX, SI
+	MOVQ   cols+72(FP), DI
+	MOVQ   x_base+48(FP), R8
+	LEAQ   4096(DX), R9
+	SUBQ   $0x10, DI
+	JL     rest69
+
+blocks68:
+	VMOVUPS     (R8), Z1
+	VPMOVSXBD   (SI), Z2
+	VCVTDQ2PS   Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	PREFETCHT0  (R9)
+	ADDQ        $0x00000010, R9
+	ADDQ        $0x10, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks68
+
+rest69:
+	ADDQ        $0x10, DI
+	JZ          done70
+	MOVQ        $-1, R9
+	BZHIQ       DI, R9, R9
+	KMOVQ       R9, K1
+	VMOVUPS.Z   (R8), K1, Z1
+	VMOVDQU8.Z  (SI), K1, X2
+	VPMOVSXBD   X2, Z2
+	VCVTDQ2PS   Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+
+done70:
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VUNPCKLPS     X0, X0, X1
+	VUNPCKHPS     X0, X0, X2
+	VADDPS        X2, X1, X1
+	VUNPCKLPS     X0, X0, X2
+	VUNPCKHPS     X0, X0, X0
+	VADDPS        X0, X2, X2
+	VUNPCKLPD     X2, X1, X0
+	VUNPCKHPD     X2, X1, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, (AX)
+	ADDQ          $0x04, AX
+	LEAQ          (DX)(BX*1), DX
+	SUBQ          $0x01, CX
+	JMP           rows66
+
+few67:
+	VZEROUPPER
+	RET
+
+// func int8FourAVX512(y []float32, w []int8, x []float32, rows int, cols int, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·int8FourAVX512(SB), NOSPLIT, $8-96
+	MOVQ y_base+0(FP), AX
+	MOVQ w_base+24(FP), CX
+	MOVQ cols+80(FP), DX
+	SHLQ $0x00, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ rows+72(FP), SI
+	MOVQ SI, (SP)
+
+rows71:
+	CMPQ   (SP), $0x04
+	JL     few72
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   CX, SI
+	MOVQ   cols+80(FP), DI
+	MOVQ   x_base+48(FP), R8
+	MOVQ   cols+80(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (R9)(R9*2), R10
+	LEAQ   4096(CX), R11
+	SUBQ   $0x10, DI
+	JL     rest74
+
+blocks73:
+	VPMOVSXBD   (SI), Z16
+	VCVTDQ2PS   Z16, Z16
+	VPMOVSXBD   (SI)(DX*1), Z17
+	VCVTDQ2PS   Z17, Z17
+	VPMOVSXBD   (SI)(DX*2), Z18
+	VCVTDQ2PS   Z18, Z18
+	VPMOVSXBD   (SI)(BX*1), Z19
+	VCVTDQ2PS   Z19, Z19
+	VMOVUPS     (R8), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z1
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z20, Z19, Z3
+	VMOVUPS     (R8)(R9*1), Z20
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VFMADD231PS Z20, Z19, Z7
+	VMOVUPS     (R8)(R9*2), Z20
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z11
+	VMOVUPS     (R8)(R10*1), Z20
+	VFMADD231PS Z20, Z16, Z12
+	VFMADD231PS Z20, Z17, Z13
+	VFMADD231PS Z20, Z18, Z14
+	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT0  (R11)
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x10, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks73
+
+rest74:
+	ADDQ        $0x10, DI
+	JZ          done75
+	MOVQ        $-1, R11
+	BZHIQ       DI, R11, R11
+	KMOVQ       R11, K1
+	VMOVDQU8.Z  (SI), K1, X16
+	VPMOVSXBD   X16, Z16
+	VCVTDQ2PS   Z16, Z16
+	VMOVDQU8.Z  (SI)(DX*1), K1, X17
+	VPMOVSXBD   X17, Z17
+	VCVTDQ2PS   Z17, Z17
+	VMOVDQU8.Z  (SI)(DX*2), K1, X18
+	VPMOVSXBD   X18, Z18
+	VCVTDQ2PS   Z18, Z18
+	VMOVDQU8.Z  (SI)(BX*1), K1, X19
+	VPMOVSXBD   X19, Z19
+	VCVTDQ2PS   Z19, Z19
+	VMOVUPS.Z   (R8), K1, Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z1
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z20, Z19, Z3
+	VMOVUPS.Z   (R8)(R9*1), K1, Z20
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VFMADD231PS Z20, Z19, Z7
+	VMOVUPS.Z   (R8)(R9*2), K1, Z20
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z11
+	VMOVUPS.Z   (R8)(R10*1), K1, Z20
+	VFMADD231PS Z20, Z16, Z12
+	VFMADD231PS Z20, Z17, Z13
+	VFMADD231PS Z20, Z18, Z14
+	VFMADD231PS Z20, Z19, Z15
+
+done75:
+	VEXTRACTF64X4 $0x01, Z0, Y16
+	VADDPS        Y16, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X16
+	VADDPS        X16, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y16
+	VADDPS        Y16, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X16
+	VADDPS        X16, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y16
+	VADDPS        Y16, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X16
+	VADDPS        X16, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y16
+	VADDPS        Y16, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X16
+	VADDPS        X16, X3, X3
+	VUNPCKLPS     X1, X0, X16
+	VUNPCKHPS     X1, X0, X0
+	VADDPS        X0, X16, X16
+	VUNPCKLPS     X3, X2, X0
+	VUNPCKHPS     X3, X2, X1
+	VADDPS        X1, X0, X0
+	VUNPCKLPD     X0, X16, X1
+	VUNPCKHPD     X0, X16, X0
+	VADDPS        X0, X1, X1
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPS        Y0, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X0
+	VADDPS        X0, X4, X4
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPS        Y0, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X0
+	VADDPS        X0, X5, X5
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VADDPS        Y0, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X0
+	VADDPS        X0, X6, X6
+	VEXTRACTF64X4 $0x01, Z7, Y0
+	VADDPS        Y0, Y7, Y7
+	VEXTRACTF32X4 $0x01, Y7, X0
+	VADDPS        X0, X7, X7
+	VUNPCKLPS     X5, X4, X0
+	VUNPCKHPS     X5, X4, X2
+	VADDPS        X2, X0, X0
+	VUNPCKLPS     X7, X6, X2
+	VUNPCKHPS     X7, X6, X3
+	VADDPS        X3, X2, X2
+	VUNPCKLPD     X2, X0, X3
+	VUNPCKHPD     X2, X0, X0
+	VADDPS        X0, X3, X3
+	VEXTRACTF64X4 $0x01, Z8, Y0
+	VADDPS        Y0, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X0
+	VADDPS        X0, X8, X8
+	VEXTRACTF64X4 $0x01, Z9, Y0
+	VADDPS        Y0, Y9, Y9
+	VEXTRACTF32X4 $0x01, Y9, X0
+	VADDPS        X0, X9, X9
+	VEXTRACTF64X4 $0x01, Z10, Y0
+	VADDPS        Y0, Y10, Y10
+	VEXTRACTF32X4 $0x01, Y10, X0
+	VADDPS        X0, X10, X10
+	VEXTRACTF64X4 $0x01, Z11, Y0
+	VADDPS        Y0, Y11, Y11
+	VEXTRACTF32X4 $0x01, Y11, X0
+	VADDPS        X0, X11, X11
+	VUNPCKLPS     X9, X8, X0
+	VUNPCKHPS     X9, X8, X2
+	VADDPS        X2, X0, X0
+	VUNPCKLPS     X11, X10, X2
+	VUNPCKHPS     X11, X10, X4
+	VADDPS        X4, X2, X2
+	VUNPCKLPD     X2, X0, X4
+	VUNPCKHPD     X2, X0, X0
+	VADDPS        X0, X4, X4
+	VEXTRACTF64X4 $0x01, Z12, Y0
+	VADDPS        Y0, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X0
+	VADDPS        X0, X12, X12
+	VEXTRACTF64X4 $0x01, Z13, Y0
+	VADDPS        Y0, Y13, Y13
+	VEXTRACTF32X4 $0x01, Y13, X0
+	VADDPS        X0, X13, X13
+	VEXTRACTF64X4 $0x01, Z14, Y0
+	VADDPS        Y0, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X0
+	VADDPS        X0, X14, X14
+	VEXTRACTF64X4 $0x01, Z15, Y0
+	VADDPS        Y0, Y15, Y15
+	VEXTRACTF32X4 $0x01, Y15, X0
+	VADDPS        X0, X15, X15
+	VUNPCKLPS     X13, X12, X0
+	VUNPCKHPS     X13, X12, X2
+	VADDPS        X2, X0, X0
+	VUNPCKLPS     X15, X14, X2
+	VUNPCKHPS     X15, X14, X5
+	VADDPS        X5, X2, X2
+	VUNPCKLPD     X2, X0, X5
+	VUNPCKHPD     X2, X0, X0
+	VADDPS        X0, X5, X5
+	MOVQ          step+88(FP), SI
+	MOVQ          AX, DI
+	VMOVUPS       X1, (DI)
+	LEAQ          (DI)(SI*4), DI
+	VMOVUPS       X3, (DI)
+	LEAQ          (DI)(SI*4), DI
+	VMOVUPS       X4, (DI)
+	LEAQ          (DI)(SI*4), DI
+	VMOVUPS       X5, (DI)
+	LEAQ          (DI)(SI*4), DI
+	ADDQ          $0x10, AX
+	LEAQ          (CX)(DX*4), CX
+	SUBQ          $0x04, (SP)
+	JMP           rows71
+
+few72:
+rows76:
+	CMPQ   (SP), $0x01
+	JL     few77
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   CX, BX
+	MOVQ   cols+80(FP), SI
+	MOVQ   x_base+48(FP), DI
+	MOVQ   cols+80(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   4096(CX), R10
+	SUBQ   $0x10, SI
+	JL     rest79
+
+blocks78:
+	VPMOVSXBD   (BX), Z4
+	VCVTDQ2PS   Z4, Z4
+	VFMADD231PS (DI), Z4, Z0
+	VFMADD231PS (DI)(R8*1), Z4, Z1
+	VFMADD231PS (DI)(R8*2), Z4, Z2
+	VFMADD231PS (DI)(R9*1), Z4, Z3
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000010, R10
+	ADDQ        $0x10, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         blocks78
+
+rest79:
+	ADDQ        $0x10, SI
+	JZ          done80
+	MOVQ        $-1, R10
+	BZHIQ       SI, R10, R10
+	KMOVQ       R10, K1
+	VMOVDQU8.Z  (BX), K1, X4
+	VPMOVSXBD   X4, Z4
+	VCVTDQ2PS   Z4, Z4
+	VMOVUPS.Z   (DI), K1, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS.Z   (DI)(R8*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS.Z   (DI)(R8*2), K1, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VMOVUPS.Z   (DI)(R9*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z3
+
+done80:
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPS        Y4, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X4
+	VADDPS        X4, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X4
+	VADDPS        X4, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X4
+	VADDPS        X4, X3, X3
+	VUNPCKLPS     X1, X0, X4
+	VUNPCKHPS     X1, X0, X0
+	VADDPS        X0, X4, X4
+	VUNPCKLPS     X3, X2, X0
+	VUNPCKHPS     X3, X2, X1
+	VADDPS        X1, X0, X0
+	VUNPCKLPD     X0, X4, X1
+	VUNPCKHPD     X0, X4, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0x01, X1, X0
+	VPERMILPS     $0x02, X1, X2
+	VPERMILPS     $0x03, X1, X3
+	MOVQ          step+88(FP), BX
+	MOVQ          AX, SI
+	VMOVSS        X1, (SI)
+	LEAQ          (SI)(BX*4), SI
+	VMOVSS        X0, (SI)
+	LEAQ          (SI)(BX*4), SI
+	VMOVSS        X2, (SI)
+	LEAQ          (SI)(BX*4), SI
+	VMOVSS        X3, (SI)
+	LEAQ          (SI)(BX*4), SI
+	ADDQ          $0x04, AX
+	LEAQ          (CX)(DX*1), CX
+	SUBQ          $0x01, (SP)
+	JMP           rows76
+
+few77:
+	VZEROUPPER
+	RET
+
 // func ternaryOneAVX512(y []float32, w []byte, x []float32, cols int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·ternaryOneAVX512(SB), NOSPLIT, $0-80
@@ -3244,9 +4224,9 @@ TEXT ·ternaryOneAVX512(SB), NOSPLIT, $0-80
 	SHRQ    $0x02, BX
 	LEAQ    (BX)(BX*2), SI
 
-rows61:
+rows81:
 	CMPQ   CX, $0x04
-	JL     few62
+	JL     few82
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
@@ -3256,9 +4236,9 @@ rows61:
 	MOVQ   x_base+48(FP), R9
 	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
-	JL     rest64
+	JL     rest84
 
-blocks63:
+blocks83:
 	VMOVUPS      (R9), Z6
 	VPBROADCASTD (DI), Z7
 	VPSLLVD      Z0, Z7, Z7
@@ -3281,11 +4261,11 @@ blocks63:
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JGE          blocks63
+	JGE          blocks83
 
-rest64:
+rest84:
 	ADDQ         $0x10, R8
-	JZ           done65
+	JZ           done85
 	MOVQ         $-1, R10
 	BZHIQ        R8, R10, R10
 	KMOVQ        R10, K1
@@ -3316,7 +4296,7 @@ rest64:
 	VPANDND      Z1, Z7, Z7
 	VFMADD231PS  Z6, Z7, Z5
 
-done65:
+done85:
 	VEXTRACTF64X4 $0x01, Z2, Y6
 	VADDPS        Y6, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X6
@@ -3347,21 +4327,21 @@ done65:
 	ADDQ          $0x10, AX
 	LEAQ          (DX)(BX*4), DX
 	SUBQ          $0x04, CX
-	JMP           rows61
+	JMP           rows81
 
-few62:
-rows66:
+few82:
+rows86:
 	CMPQ   CX, $0x01
-	JL     few67
+	JL     few87
 	VXORPS Z2, Z2, Z2
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
 	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
-	JL     rest69
+	JL     rest89
 
-blocks68:
+blocks88:
 	VMOVUPS      (R8), Z3
 	VPBROADCASTD (SI), Z4
 	VPSLLVD      Z0, Z4, Z4
@@ -3372,11 +4352,11 @@ blocks68:
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JGE          blocks68
+	JGE          blocks88
 
-rest69:
+rest89:
 	ADDQ         $0x10, DI
-	JZ           done70
+	JZ           done90
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVQ        R9, K1
@@ -3392,7 +4372,7 @@ rest69:
 	VPANDND      Z1, Z4, Z4
 	VFMADD231PS  Z3, Z4, Z2
 
-done70:
+done90:
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VADDPS        Y3, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X3
@@ -3411,9 +4391,9 @@ done70:
 	ADDQ          $0x04, AX
 	LEAQ          (DX)(BX*1), DX
 	SUBQ          $0x01, CX
-	JMP           rows66
+	JMP           rows86
 
-few67:
+few87:
 	VZEROUPPER
 	RET
 
@@ -3485,9 +4465,9 @@ TEXT ·ternaryFourAVX512(SB), NOSPLIT, $8-96
 	MOVQ    rows+72(FP), SI
 	MOVQ    SI, (SP)
 
-rows71:
+rows91:
 	CMPQ   (SP), $0x04
-	JL     few72
+	JL     few92
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
@@ -3512,9 +4492,9 @@ rows71:
 	LEAQ   (R9)(R9*2), R10
 	LEAQ   4096(CX), R11
 	SUBQ   $0x10, DI
-	JL     rest74
+	JL     rest94
 
-blocks73:
+blocks93:
 	VPBROADCASTD (SI), Z18
 	VPSLLVD      Z0, Z18, Z18
 	VPANDND      Z1, Z18, Z18
@@ -3552,11 +4532,11 @@ blocks73:
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JGE          blocks73
+	JGE          blocks93
 
-rest74:
+rest94:
 	ADDQ         $0x10, DI
-	JZ           done75
+	JZ           done95
 	MOVQ         $-1, R11
 	BZHIQ        DI, R11, R11
 	KMOVQ        R11, K1
@@ -3602,7 +4582,7 @@ rest74:
 	VFMADD231PS  Z22, Z20, Z16
 	VFMADD231PS  Z22, Z21, Z17
 
-done75:
+done95:
 	VEXTRACTF64X4 $0x01, Z2, Y18
 	VADDPS        Y18, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X18
@@ -3720,12 +4700,12 @@ done75:
 	ADDQ          $0x10, AX
 	LEAQ          (CX)(DX*4), CX
 	SUBQ          $0x04, (SP)
-	JMP           rows71
+	JMP           rows91
 
-few72:
-rows76:
+few92:
+rows96:
 	CMPQ   (SP), $0x01
-	JL     few77
+	JL     few97
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
@@ -3738,9 +4718,9 @@ rows76:
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
-	JL     rest79
+	JL     rest99
 
-blocks78:
+blocks98:
 	VPBROADCASTD (BX), Z6
 	VPSLLVD      Z0, Z6, Z6
 	VPANDND      Z1, Z6, Z6
@@ -3753,11 +4733,11 @@ blocks78:
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JGE          blocks78
+	JGE          blocks98
 
-rest79:
+rest99:
 	ADDQ         $0x10, SI
-	JZ           done80
+	JZ           done100
 	MOVQ         $-1, R10
 	BZHIQ        SI, R10, R10
 	KMOVQ        R10, K1
@@ -3779,7 +4759,7 @@ rest79:
 	VMOVUPS.Z    (DI)(R9*1), K1, Z7
 	VFMADD231PS  Z7, Z6, Z5
 
-done80:
+done100:
 	VEXTRACTF64X4 $0x01, Z2, Y6
 	VADDPS        Y6, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X6
@@ -3822,8 +4802,8 @@ done80:
 	ADDQ          $0x04, AX
 	LEAQ          (CX)(DX*1), CX
 	SUBQ          $0x01, (SP)
-	JMP           rows76
+	JMP           rows96
 
-few77:
+few97:
 	VZEROUPPER
 	RET

@@ -22,6 +22,16 @@ func halfOneNEON(y []float32, w []uint16, x []float32, cols int)
 //go:noescape
 func halfFourNEON(y []float32, w []uint16, x []float32, rows, cols, step int)
 
+// bfloatOneNEON is rowKernels.one.
+//
+//go:noescape
+func bfloatOneNEON(y []float32, w []uint16, x []float32, cols int)
+
+// bfloatFourNEON is rowKernels.four.
+//
+//go:noescape
+func bfloatFourNEON(y []float32, w []uint16, x []float32, rows, cols, step int)
+
 // int8OneNEON is rowKernels.one.
 //
 //go:noescape

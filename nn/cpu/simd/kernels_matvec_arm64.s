@@ -628,6 +628,334 @@ done2:
 	ADD $1, R1, R1
 	RET
 
+// func bfloatOneNEON(y []float32, w []uint16, x []float32, cols int)
+TEXT ·bfloatOneNEON(SB), NOSPLIT, $0-80
+	MOVD y_base+0(FP), R0
+	MOVD y_len+8(FP), R1
+	MOVD w_base+24(FP), R2
+	MOVD cols+72(FP), R3
+	LSL $1, R3, R3
+	SUBS $4, R1, R1
+	BLT done2
+
+loop1:
+	MOVD R2, R4
+	ADD R3, R2, R2
+	MOVD R2, R5
+	ADD R3, R2, R2
+	MOVD R2, R6
+	ADD R3, R2, R2
+	MOVD R2, R7
+	ADD R3, R2, R2
+	MOVD cols+72(FP), R8
+	MOVD x_base+48(FP), R9
+	WORD $0x6e201c00 // eor v0.16b, v0.16b, v0.16b
+	WORD $0x6e211c21 // eor v1.16b, v1.16b, v1.16b
+	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
+	WORD $0x6e231c63 // eor v3.16b, v3.16b, v3.16b
+	WORD $0x6e241c84 // eor v4.16b, v4.16b, v4.16b
+	WORD $0x6e251ca5 // eor v5.16b, v5.16b, v5.16b
+	WORD $0x6e261cc6 // eor v6.16b, v6.16b, v6.16b
+	WORD $0x6e271ce7 // eor v7.16b, v7.16b, v7.16b
+	WORD $0x6e281d08 // eor v8.16b, v8.16b, v8.16b
+	WORD $0x6e291d29 // eor v9.16b, v9.16b, v9.16b
+	WORD $0x6e2a1d4a // eor v10.16b, v10.16b, v10.16b
+	WORD $0x6e2b1d6b // eor v11.16b, v11.16b, v11.16b
+	WORD $0x6e2c1d8c // eor v12.16b, v12.16b, v12.16b
+	WORD $0x6e2d1dad // eor v13.16b, v13.16b, v13.16b
+	WORD $0x6e2e1dce // eor v14.16b, v14.16b, v14.16b
+	WORD $0x6e2f1def // eor v15.16b, v15.16b, v15.16b
+	SUBS $16, R8, R8
+	BLT done4
+
+loop3:
+	FLDPQ.P 32(R9), (F16, F17)
+	FLDPQ.P 32(R9), (F18, F19)
+	FLDPQ.P 32(R4), (F20, F22)
+	WORD $0x6e613a95 // shll2 v21.4s, v20.8h
+	WORD $0x2e613a94 // shll v20.4s, v20.4h
+	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h
+	WORD $0x2e613ad6 // shll v22.4s, v22.4h
+	WORD $0x4e34ce00 // fmla v0.4s, v16.4s, v20.4s
+	WORD $0x4e35ce21 // fmla v1.4s, v17.4s, v21.4s
+	WORD $0x4e36ce42 // fmla v2.4s, v18.4s, v22.4s
+	WORD $0x4e37ce63 // fmla v3.4s, v19.4s, v23.4s
+	FLDPQ.P 32(R5), (F20, F22)
+	WORD $0x6e613a95 // shll2 v21.4s, v20.8h
+	WORD $0x2e613a94 // shll v20.4s, v20.4h
+	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h
+	WORD $0x2e613ad6 // shll v22.4s, v22.4h
+	WORD $0x4e34ce04 // fmla v4.4s, v16.4s, v20.4s
+	WORD $0x4e35ce25 // fmla v5.4s, v17.4s, v21.4s
+	WORD $0x4e36ce46 // fmla v6.4s, v18.4s, v22.4s
+	WORD $0x4e37ce67 // fmla v7.4s, v19.4s, v23.4s
+	FLDPQ.P 32(R6), (F20, F22)
+	WORD $0x6e613a95 // shll2 v21.4s, v20.8h
+	WORD $0x2e613a94 // shll v20.4s, v20.4h
+	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h
+	WORD $0x2e613ad6 // shll v22.4s, v22.4h
+	WORD $0x4e34ce08 // fmla v8.4s, v16.4s, v20.4s
+	WORD $0x4e35ce29 // fmla v9.4s, v17.4s, v21.4s
+	WORD $0x4e36ce4a // fmla v10.4s, v18.4s, v22.4s
+	WORD $0x4e37ce6b // fmla v11.4s, v19.4s, v23.4s
+	FLDPQ.P 32(R7), (F20, F22)
+	WORD $0x6e613a95 // shll2 v21.4s, v20.8h
+	WORD $0x2e613a94 // shll v20.4s, v20.4h
+	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h
+	WORD $0x2e613ad6 // shll v22.4s, v22.4h
+	WORD $0x4e34ce0c // fmla v12.4s, v16.4s, v20.4s
+	WORD $0x4e35ce2d // fmla v13.4s, v17.4s, v21.4s
+	WORD $0x4e36ce4e // fmla v14.4s, v18.4s, v22.4s
+	WORD $0x4e37ce6f // fmla v15.4s, v19.4s, v23.4s
+	SUBS $16, R8, R8
+	BGE loop3
+
+done4:
+	ADD $16, R8, R8
+	MOVD $0, R10
+	SUBS $1, R8, R8
+	BLT done6
+
+loop5:
+	FMOVS.P 4(R9), F16
+	MOVHU.P 2(R4), R11
+	LSL $16, R11, R11
+	FMOVS R11, F17
+	WORD $0x4e31ce00 // fmla v0.4s, v16.4s, v17.4s
+	MOVHU.P 2(R5), R11
+	LSL $16, R11, R11
+	FMOVS R11, F17
+	WORD $0x4e31ce04 // fmla v4.4s, v16.4s, v17.4s
+	MOVHU.P 2(R6), R11
+	LSL $16, R11, R11
+	FMOVS R11, F17
+	WORD $0x4e31ce08 // fmla v8.4s, v16.4s, v17.4s
+	MOVHU.P 2(R7), R11
+	LSL $16, R11, R11
+	FMOVS R11, F17
+	WORD $0x4e31ce0c // fmla v12.4s, v16.4s, v17.4s
+	ADD $1, R10, R10
+	SUBS $1, R8, R8
+	BGE loop5
+
+done6:
+	ADD $1, R8, R8
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD $0x6e24d400 // faddp v0.4s, v0.4s, v4.4s
+	WORD $0x6e2cd508 // faddp v8.4s, v8.4s, v12.4s
+	WORD $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	FMOVQ.P F0, 16(R0)
+	SUBS $4, R1, R1
+	BGE loop1
+
+done2:
+	ADD $4, R1, R1
+	SUBS $1, R1, R1
+	BLT done8
+
+loop7:
+	MOVD R2, R4
+	ADD R3, R2, R2
+	MOVD cols+72(FP), R5
+	MOVD x_base+48(FP), R6
+	WORD $0x6e201c00 // eor v0.16b, v0.16b, v0.16b
+	WORD $0x6e211c21 // eor v1.16b, v1.16b, v1.16b
+	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
+	WORD $0x6e231c63 // eor v3.16b, v3.16b, v3.16b
+	SUBS $16, R5, R5
+	BLT done10
+
+loop9:
+	FLDPQ.P 32(R6), (F4, F5)
+	FLDPQ.P 32(R6), (F6, F7)
+	FLDPQ.P 32(R4), (F8, F10)
+	WORD $0x6e613909 // shll2 v9.4s, v8.8h
+	WORD $0x2e613908 // shll v8.4s, v8.4h
+	WORD $0x6e61394b // shll2 v11.4s, v10.8h
+	WORD $0x2e61394a // shll v10.4s, v10.4h
+	WORD $0x4e28cc80 // fmla v0.4s, v4.4s, v8.4s
+	WORD $0x4e29cca1 // fmla v1.4s, v5.4s, v9.4s
+	WORD $0x4e2accc2 // fmla v2.4s, v6.4s, v10.4s
+	WORD $0x4e2bcce3 // fmla v3.4s, v7.4s, v11.4s
+	SUBS $16, R5, R5
+	BGE loop9
+
+done10:
+	ADD $16, R5, R5
+	MOVD $0, R7
+	SUBS $1, R5, R5
+	BLT done12
+
+loop11:
+	FMOVS.P 4(R6), F4
+	MOVHU.P 2(R4), R8
+	LSL $16, R8, R8
+	FMOVS R8, F5
+	WORD $0x4e25cc80 // fmla v0.4s, v4.4s, v5.4s
+	ADD $1, R7, R7
+	SUBS $1, R5, R5
+	BGE loop11
+
+done12:
+	ADD $1, R5, R5
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS.P F0, 4(R0)
+	SUBS $1, R1, R1
+	BGE loop7
+
+done8:
+	ADD $1, R1, R1
+	RET
+
+// func bfloatFourNEON(y []float32, w []uint16, x []float32, rows, cols, step int)
+TEXT ·bfloatFourNEON(SB), NOSPLIT, $0-96
+	MOVD y_base+0(FP), R0
+	MOVD rows+72(FP), R1
+	MOVD step+88(FP), R2
+	LSL $2, R2, R2
+	MOVD w_base+24(FP), R3
+	MOVD cols+80(FP), R4
+	LSL $1, R4, R4
+	SUBS $1, R1, R1
+	BLT done2
+
+loop1:
+	MOVD cols+80(FP), R5
+	MOVD cols+80(FP), R6
+	LSL $2, R6, R6
+	MOVD x_base+48(FP), R7
+	MOVD R7, R8
+	ADD R6, R7, R7
+	MOVD R7, R9
+	ADD R6, R7, R7
+	MOVD R7, R10
+	ADD R6, R7, R7
+	MOVD R7, R11
+	ADD R6, R7, R7
+	MOVD R3, R12
+	ADD R4, R3, R3
+	WORD $0x6e201c00 // eor v0.16b, v0.16b, v0.16b
+	WORD $0x6e211c21 // eor v1.16b, v1.16b, v1.16b
+	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
+	WORD $0x6e231c63 // eor v3.16b, v3.16b, v3.16b
+	WORD $0x6e241c84 // eor v4.16b, v4.16b, v4.16b
+	WORD $0x6e251ca5 // eor v5.16b, v5.16b, v5.16b
+	WORD $0x6e261cc6 // eor v6.16b, v6.16b, v6.16b
+	WORD $0x6e271ce7 // eor v7.16b, v7.16b, v7.16b
+	WORD $0x6e281d08 // eor v8.16b, v8.16b, v8.16b
+	WORD $0x6e291d29 // eor v9.16b, v9.16b, v9.16b
+	WORD $0x6e2a1d4a // eor v10.16b, v10.16b, v10.16b
+	WORD $0x6e2b1d6b // eor v11.16b, v11.16b, v11.16b
+	WORD $0x6e2c1d8c // eor v12.16b, v12.16b, v12.16b
+	WORD $0x6e2d1dad // eor v13.16b, v13.16b, v13.16b
+	WORD $0x6e2e1dce // eor v14.16b, v14.16b, v14.16b
+	WORD $0x6e2f1def // eor v15.16b, v15.16b, v15.16b
+	SUBS $16, R5, R5
+	BLT done4
+
+loop3:
+	FLDPQ.P 32(R12), (F20, F22)
+	WORD $0x6e613a95 // shll2 v21.4s, v20.8h
+	WORD $0x2e613a94 // shll v20.4s, v20.4h
+	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h
+	WORD $0x2e613ad6 // shll v22.4s, v22.4h
+	FLDPQ.P 32(R8), (F16, F17)
+	FLDPQ.P 32(R8), (F18, F19)
+	WORD $0x4e34ce00 // fmla v0.4s, v16.4s, v20.4s
+	WORD $0x4e35ce21 // fmla v1.4s, v17.4s, v21.4s
+	WORD $0x4e36ce42 // fmla v2.4s, v18.4s, v22.4s
+	WORD $0x4e37ce63 // fmla v3.4s, v19.4s, v23.4s
+	FLDPQ.P 32(R9), (F16, F17)
+	FLDPQ.P 32(R9), (F18, F19)
+	WORD $0x4e34ce04 // fmla v4.4s, v16.4s, v20.4s
+	WORD $0x4e35ce25 // fmla v5.4s, v17.4s, v21.4s
+	WORD $0x4e36ce46 // fmla v6.4s, v18.4s, v22.4s
+	WORD $0x4e37ce67 // fmla v7.4s, v19.4s, v23.4s
+	FLDPQ.P 32(R10), (F16, F17)
+	FLDPQ.P 32(R10), (F18, F19)
+	WORD $0x4e34ce08 // fmla v8.4s, v16.4s, v20.4s
+	WORD $0x4e35ce29 // fmla v9.4s, v17.4s, v21.4s
+	WORD $0x4e36ce4a // fmla v10.4s, v18.4s, v22.4s
+	WORD $0x4e37ce6b // fmla v11.4s, v19.4s, v23.4s
+	FLDPQ.P 32(R11), (F16, F17)
+	FLDPQ.P 32(R11), (F18, F19)
+	WORD $0x4e34ce0c // fmla v12.4s, v16.4s, v20.4s
+	WORD $0x4e35ce2d // fmla v13.4s, v17.4s, v21.4s
+	WORD $0x4e36ce4e // fmla v14.4s, v18.4s, v22.4s
+	WORD $0x4e37ce6f // fmla v15.4s, v19.4s, v23.4s
+	SUBS $16, R5, R5
+	BGE loop3
+
+done4:
+	ADD $16, R5, R5
+	MOVD $0, R13
+	SUBS $1, R5, R5
+	BLT done6
+
+loop5:
+	MOVHU.P 2(R12), R14
+	LSL $16, R14, R14
+	FMOVS R14, F17
+	FMOVS.P 4(R8), F16
+	WORD $0x4e31ce00 // fmla v0.4s, v16.4s, v17.4s
+	FMOVS.P 4(R9), F16
+	WORD $0x4e31ce04 // fmla v4.4s, v16.4s, v17.4s
+	FMOVS.P 4(R10), F16
+	WORD $0x4e31ce08 // fmla v8.4s, v16.4s, v17.4s
+	FMOVS.P 4(R11), F16
+	WORD $0x4e31ce0c // fmla v12.4s, v16.4s, v17.4s
+	ADD $1, R13, R13
+	SUBS $1, R5, R5
+	BGE loop5
+
+done6:
+	ADD $1, R5, R5
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	WORD $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD $0x6e24d400 // faddp v0.4s, v0.4s, v4.4s
+	WORD $0x6e2cd508 // faddp v8.4s, v8.4s, v12.4s
+	WORD $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	MOVD R0, R13
+	VST1 V0.S[0], (R13)
+	ADD R2, R13, R13
+	VST1 V0.S[1], (R13)
+	ADD R2, R13, R13
+	VST1 V0.S[2], (R13)
+	ADD R2, R13, R13
+	VST1 V0.S[3], (R13)
+	ADD $4, R0, R0
+	SUBS $1, R1, R1
+	BGE loop1
+
+done2:
+	ADD $1, R1, R1
+	RET
+
 // func int8OneNEON(y []float32, w []int8, x []float32, cols int)
 TEXT ·int8OneNEON(SB), NOSPLIT, $0-80
 	MOVD y_base+0(FP), R0

@@ -1,6 +1,10 @@
 package simd
 
-import "golang.org/x/sys/cpu"
+import (
+	"bitgpu/nn/quants"
+
+	"golang.org/x/sys/cpu"
+)
 
 // known are the levels above Portable of this kind of processor.
 var known = []Level{AVX2, AVX512}
@@ -57,6 +61,7 @@ func avx2Kernels() kernels {
 		dotHalf:         dotHalfAVX2,
 		axpyHalf:        axpyHalfAVX2,
 		widen:           widenAVX2,
+		quants:          quantsAVX2,
 		narrow:          narrowAVX2,
 		dequantize:      dequantizeAVX2,
 		gemm: gemmKernels{
@@ -73,6 +78,7 @@ func avx2Kernels() kernels {
 		substitute:      substituteAVX2,
 		float:           rowKernels[float32]{floatOneAVX2, floatFourAVX2},
 		half:            rowKernels[uint16]{halfOneAVX2, halfFourAVX2},
+		bfloat:          rowKernels[uint16]{bfloatOneAVX2, bfloatFourAVX2},
 		int8:            rowKernels[int8]{int8OneAVX2, int8FourAVX2},
 		ternary:         rowKernels[byte]{ternaryOneAVX2, ternaryFourAVX2},
 		floatCache:      cacheKernels[float32]{floatScoresAVX2, floatWeightedAVX2},
@@ -116,6 +122,7 @@ func avx512Kernels() kernels {
 		dotHalf:         dotHalfAVX512,
 		axpyHalf:        axpyHalfAVX512,
 		widen:           widenAVX512,
+		quants:          quantsAVX2,
 		narrow:          narrowAVX512,
 		dequantize:      dequantizeAVX512,
 		gemm: gemmKernels{
@@ -132,6 +139,7 @@ func avx512Kernels() kernels {
 		substitute:      substituteAVX512,
 		float:           rowKernels[float32]{floatOneAVX512, floatFourAVX512},
 		half:            rowKernels[uint16]{halfOneAVX512, halfFourAVX512},
+		bfloat:          rowKernels[uint16]{bfloatOneAVX512, bfloatFourAVX512},
 		int8:            rowKernels[int8]{int8OneAVX512, int8FourAVX512},
 		ternary:         rowKernels[byte]{ternaryOneAVX512, ternaryFourAVX512},
 		floatCache:      cacheKernels[float32]{floatScoresAVX512, floatWeightedAVX512},
@@ -146,4 +154,12 @@ func avx512Kernels() kernels {
 		ternaryQuantize: ternaryQuantizeAVX512,
 		fmaLoop:         fmaLoopAVX512,
 	}
+}
+
+// quantsAVX2 is kernels.quants.
+var quantsAVX2 = [4]quantsKernels{
+	quants.Q8_0: {quantsDot8x1AVX2, quantsDot8x4AVX2},
+	quants.Q4_0: {quantsDot4x1AVX2, quantsDot4x4AVX2},
+	quants.Q4_K: {quantsDot4x1AVX2, quantsDot4x4AVX2},
+	quants.Q6_K: {quantsDot6x1AVX2, quantsDot6x4AVX2},
 }

@@ -61,6 +61,7 @@ func neonKernels() kernels {
 		substitute:      substituteNEON,
 		float:           rowKernels[float32]{floatOneNEON, floatFourNEON},
 		half:            rowKernels[uint16]{halfOneNEON, halfFourNEON},
+		bfloat:          rowKernels[uint16]{bfloatOneNEON, bfloatFourNEON},
 		int8:            rowKernels[int8]{int8OneNEON, int8FourNEON},
 		ternary:         rowKernels[byte]{ternaryOneNEON, ternaryFourNEON},
 		floatCache:      cacheKernels[float32]{floatScoresNEON, floatWeightedNEON},

@@ -52,6 +52,13 @@ func MatMulF16(y []float32, w []uint16, x []float32, rows, cols, n int) {
 	run(&halfJobs, k, &k.half, y, w, nil, x, rows, cols, cols, n)
 }
 
+// MatMulBF16 is MatMul for W in bfloat16.
+func MatMulBF16(y []float32, w []uint16, x []float32, rows, cols, n int) {
+	checkMatMul("MatMulBF16", len(y), len(w), len(x), rows, cols, cols, n)
+	k := active.Load()
+	run(&halfJobs, k, &k.bfloat, y, w, nil, x, rows, cols, cols, n)
+}
+
 // MatMulI8 is MatMul for W in int8 with a scale for each row.
 func MatMulI8(y []float32, w []int8, scale, x []float32, rows, cols, n int) {
 	checkMatMul("MatMulI8", len(y), len(w), len(x), rows, cols, cols, n)

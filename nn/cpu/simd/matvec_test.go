@@ -14,6 +14,7 @@ type matrix struct {
 	rows, cols int
 	float      []float32 // for MatMul and the others' meaning by decode
 	half       []uint16
+	bfloat     []uint16
 	int8       []int8
 	scale      []float32
 	codes      []byte
@@ -24,6 +25,7 @@ func randomMatrix(rows, cols int) matrix {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, v := range m.float {
 		m.half = append(m.half, float16.Fromfloat32(v).Bits())
+		m.bfloat = append(m.bfloat, uint16(math.Float32bits(v)>>16))
 		m.int8 = append(m.int8, int8(r.IntN(256)-128))
 	}
 	m.codes = make([]byte, rows*ternaryStride(cols))
@@ -45,6 +47,10 @@ var multiplications = []multiplication{
 		func(m *matrix, y, x []float32, n int) { MatMul(y, m.float, x, m.rows, m.cols, n) }},
 	{"MatMulF16", func(m *matrix, r, c int) float64 { return float64(float16.Frombits(m.half[r*m.cols+c]).Float32()) },
 		func(m *matrix, y, x []float32, n int) { MatMulF16(y, m.half, x, m.rows, m.cols, n) }},
+	{"MatMulBF16", func(m *matrix, r, c int) float64 {
+		return float64(math.Float32frombits(uint32(m.bfloat[r*m.cols+c]) << 16))
+	},
+		func(m *matrix, y, x []float32, n int) { MatMulBF16(y, m.bfloat, x, m.rows, m.cols, n) }},
 	{"MatMulI8", func(m *matrix, r, c int) float64 { return float64(m.int8[r*m.cols+c]) * float64(m.scale[r]) },
 		func(m *matrix, y, x []float32, n int) { MatMulI8(y, m.int8, m.scale, x, m.rows, m.cols, n) }},
 	{"TernaryMatMul", func(m *matrix, r, c int) float64 {
@@ -158,7 +164,7 @@ func TestTernaryDecode(t *testing.T) {
 				m := randomMatrix(rows, cols)
 				want := make([]float32, rows*cols)
 				for i := range want {
-					want[i] = float32(multiplications[3].weight(&m, i/cols, i%cols))
+					want[i] = ternaryWeight(m.codes[i/cols*ternaryStride(cols):], i%cols)
 				}
 				got := newGuarded(make([]float32, rows*cols))
 				TernaryDecode(got.inside, m.codes, rows, cols)

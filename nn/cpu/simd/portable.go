@@ -42,6 +42,7 @@ var portable = kernels{
 	substitute:      substituteScalar,
 	float:           fourOnes(floatOne),
 	half:            fourOnes(halfOne),
+	bfloat:          fourOnes(bfloatOne),
 	int8:            fourOnes(int8One),
 	ternary:         fourOnes(ternaryOneTable),
 	group:           groupKernels{groupOneTable, groupFour(groupOneTable)},
@@ -173,6 +174,23 @@ func floatOne(y, w, x []float32, cols int) {
 func halfOne(y []float32, w []uint16, x []float32, cols int) {
 	for r := range y {
 		y[r] = dotHalfScalar(x, w[r*cols:(r+1)*cols])
+	}
+}
+
+func bfloatOne(y []float32, w []uint16, x []float32, cols int) {
+	for r := range y {
+		row, x := w[r*cols:(r+1)*cols], x
+		var s0, s1, s2, s3 float32
+		for ; len(x) >= 4 && len(row) >= 4; x, row = x[4:], row[4:] {
+			s0 += x[0] * bfloat(row[0])
+			s1 += x[1] * bfloat(row[1])
+			s2 += x[2] * bfloat(row[2])
+			s3 += x[3] * bfloat(row[3])
+		}
+		for i, v := range x {
+			s0 += v * bfloat(row[i])
+		}
+		y[r] = s0 + s1 + (s2 + s3)
 	}
 }
 

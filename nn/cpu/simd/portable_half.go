@@ -17,6 +17,9 @@ func half(bits uint16) float32 {
 	return math.Float32frombits(uint32(bits&0x8000)<<16|magnitude) * 0x1p112
 }
 
+// bfloat is a bfloat16's value: it is the upper half of a float32.
+func bfloat(bits uint16) float32 { return math.Float32frombits(uint32(bits) << 16) }
+
 // halves are the values of all float16s: of what is read element by element, a look-up takes a third of the time.
 var halves = sync.OnceValue(func() *[1 << 16]float32 {
 	t := new([1 << 16]float32)

@@ -2,6 +2,7 @@ package simd
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -53,10 +54,64 @@ func TestQuantsRow(t *testing.T) {
 	panics(t, "QuantsRow", func() { QuantsRow(make([]float32, 31), randomQuants(quants.Q8_0, 1, 32), 0) })
 }
 
+func TestQuantsMatMul(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for _, k := range quantsKinds {
+			for _, cols := range []int{k.Span(), 5 * k.Span(), 1024 + k.Span()} {
+				m := randomQuants(k, 7, cols)
+				row, taken := make([]float64, cols), 0.0
+				if k == quants.Q4_K {
+					taken = 1 << 13 // of each number 8 scales, which the minimum gives back
+				}
+				for _, n := range []int{0, 1, 2, 5} {
+					x, y := random(n*cols, 5), newGuarded(random(n*m.Rows, 6))
+					QuantsMatMul(y.inside, m, x, n)
+					what := fmt.Sprintf("%v of 7×%d with %d vectors", k, cols, n)
+					y.check(t, what)
+					for r := range m.Rows {
+						quants.Row(row, m, r)
+						for v := range n {
+							want, size := 0.0, 0.0
+							for c, w := range row {
+								want += w * float64(x[v*cols+c])
+								size += (math.Abs(w) + taken) * math.Abs(float64(x[v*cols+c]))
+							}
+							if got := float64(y.inside[v*m.Rows+r]); !(math.Abs(got-want) <= roundings(size, cols)) {
+								t.Fatalf("%s: y[%d,%d] is %v, want %v", what, v, r, got, want)
+							}
+							alone := make([]float32, m.Rows)
+							QuantsMatMul(alone, m, x[v*cols:(v+1)*cols], 1)
+							near(t, what+", alone", alone, y.inside[v*m.Rows:(v+1)*m.Rows], 0, 0)
+						}
+					}
+				}
+			}
+		}
+	})
+	panics(t, "QuantsMatMul", func() { QuantsMatMul(make([]float32, 1), randomQuants(quants.Q8_0, 1, 32), make([]float32, 31), 1) })
+}
+
+// TestQuantsMatMulOfWhatIsNotFinite: an infinity or NaN in x is one in y.
+func TestQuantsMatMulOfWhatIsNotFinite(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for _, k := range quantsKinds {
+			for _, bad := range []float64{math.Inf(1), math.NaN()} {
+				m, x, y := randomQuants(k, 1, k.Span()), make([]float32, k.Span()), make([]float32, 1)
+				x[17] = float32(bad)
+				QuantsMatMul(y, m, x, 1)
+				if d := float64(y[0]); !math.IsNaN(d - d) {
+					t.Errorf("%v: got %v of %v, want what is not finite", k, d, bad)
+				}
+			}
+		}
+	})
+}
+
 func TestQuantsRowDoesNotAllocate(t *testing.T) {
 	m, row := randomQuants(quants.Q6_K, 2, 2560), make([]float32, 2560)
 	eachLevel(t, func(t *testing.T) {
 		noAllocations(t, "a row", func() { QuantsRow(row, m, 1) })
+		noAllocations(t, "a product", func() { QuantsMatMul(row[:2], m, row[:2560], 1) })
 	})
 }
 
@@ -77,6 +132,33 @@ func BenchmarkQuantsRow(b *testing.B) {
 				for i := 0; b.Loop(); i++ {
 					QuantsRow(row, m, i%rows)
 					sum += Dot(row, x)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkQuantsMatMul counts the bytes of the matrix, which no cache holds, and has what floats of each row and their product
+// with a vector take as "row".
+func BenchmarkQuantsMatMul(b *testing.B) {
+	const rows, cols = 16384, 2560
+	row, x, y := make([]float32, cols), random(8*cols, 1), make([]float32, 8*rows)
+	for _, k := range quantsKinds {
+		m := randomQuants(k, rows, cols)
+		b.Run(fmt.Sprintf("%v/row", k), func(b *testing.B) {
+			b.SetBytes(int64(m.Bytes()))
+			for b.Loop() {
+				for r := range rows {
+					QuantsRow(row, m, r)
+					y[r] = Dot(row, x[:cols])
+				}
+			}
+		})
+		for _, n := range []int{1, 8} {
+			b.Run(fmt.Sprintf("%v/%d", k, n), func(b *testing.B) {
+				b.SetBytes(int64(m.Bytes()))
+				for b.Loop() {
+					QuantsMatMul(y[:n*rows], m, x[:n*cols], n)
 				}
 			})
 		}

@@ -96,6 +96,7 @@ type kernels struct {
 	axpyHalf func(alpha float32, x []uint16, y []float32)
 	widen    func(dst []float32, src []uint16)
 	narrow   func(dst []uint16, src []float32)
+	quants   [4]quantsKernels // by quants.Kind
 	// dequantize sets dst = scale·(q − centre) − minimum, with q in int8, and a scale and a minimum for 16 of them: len(scales) times 16.
 	dequantize func(dst []float32, q []byte, scales, minima []float32, centre float32)
 
@@ -107,6 +108,7 @@ type kernels struct {
 	// Products of a few vectors with the rows of a matrix, by the format of its weights.
 	float   rowKernels[float32]
 	half    rowKernels[uint16]
+	bfloat  rowKernels[uint16]
 	int8    rowKernels[int8]
 	ternary rowKernels[byte]
 

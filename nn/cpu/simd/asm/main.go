@@ -32,6 +32,7 @@ var sources = []struct {
 	{"kernels_lookup", lookupKernels},
 	{"kernels_dots", dotKernels},
 	{"kernels_half", halfKernels},
+	{"kernels_quants", quantsKernels},
 	{"kernels_cache", cacheKernels},
 	{"kernels_measure", measureKernels},
 }

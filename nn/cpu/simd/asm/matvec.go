@@ -37,6 +37,7 @@ func matvecKernels(g *gen) {
 	formats := []format{
 		{"float", "float32", 32, decodeFloat, false},
 		{"half", "uint16", 16, decodeHalf, false},
+		{"bfloat", "uint16", 16, decodeBfloat, false},
 		{"int8", "int8", 8, decodeInt8, false},
 		{"ternary", "byte", 2, decodeTernaryTwice, true},
 	}
@@ -339,6 +340,23 @@ func decodeHalf(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
 	}
 	for p := range dst {
 		g.VCVTPH2PS(src.Offset(p*g.bytes()/2), dst[p])
+	}
+}
+
+func decodeBfloat(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
+	if t != nil && g.wide {
+		raw := g.YMM()
+		g.VMOVDQU16_Z(src, t.raw, raw)
+		g.VPMOVZXWD(raw, dst[0])
+		g.VPSLLD(operand.U8(16), dst[0], dst[0])
+		return
+	}
+	if t != nil {
+		src = format{bits: 16}.staged(g, src, t)
+	}
+	for p := range dst {
+		g.VPMOVZXWD(src.Offset(p*g.bytes()/2), dst[p])
+		g.VPSLLD(operand.U8(16), dst[p], dst[p])
 	}
 }
 

@@ -22,12 +22,13 @@ type format struct {
 var (
 	floatFormat   = format{"float", "float32", 32, decodeFloat, singleFloat, false}
 	halfFormat    = format{"half", "uint16", 16, decodeHalf, singleHalf, false}
+	bfloatFormat  = format{"bfloat", "uint16", 16, decodeBfloat, singleBfloat, false}
 	int8Format    = format{"int8", "int8", 8, decodeInt8, singleInt8, false}
 	ternaryFormat = format{"ternary", "byte", 2, decodeTernaryTwice, singleTernaryTwice, true}
 )
 
 func matvecKernels(g *gen) {
-	for _, f := range []format{floatFormat, halfFormat, int8Format, ternaryFormat} {
+	for _, f := range []format{floatFormat, halfFormat, bfloatFormat, int8Format, ternaryFormat} {
 		f.one(g)
 		f.four(g)
 	}
@@ -215,6 +216,23 @@ func singleHalf(g *gen, src, _ reg, dst vec) {
 		g.op("MOVHU.P", mem(src, 2), bits)
 		g.op("FMOVS", bits, dst.f())
 		g.widen(dst, dst)
+	})
+}
+
+func decodeBfloat(g *gen, src reg, dst []vec) {
+	g.loadPair2(src, dst[0], dst[2])
+	for i := 0; i < len(dst); i += 2 {
+		g.shll2(dst[i+1], dst[i])
+		g.shll(dst[i], dst[i])
+	}
+}
+
+func singleBfloat(g *gen, src, _ reg, dst vec) {
+	g.scope(func() {
+		bits := g.reg()
+		g.op("MOVHU.P", mem(src, 2), bits)
+		g.op("LSL", imm(16), bits, bits)
+		g.op("FMOVS", bits, dst.f())
 	})
 }
 

@@ -80,6 +80,8 @@ func (g *gen) widen2(d, n vec)   { g.one(0x4e217800, "fcvtl2", "4s", "8h", d, n)
 func (g *gen) narrow(d, n vec)   { g.one(0x0e216800, "fcvtn", "4h", "4s", d, n) }
 func (g *gen) doubles(d, n vec)  { g.one(0x0e617800, "fcvtl", "2d", "2s", d, n) }
 func (g *gen) doubles2(d, n vec) { g.one(0x4e617800, "fcvtl2", "2d", "4s", d, n) }
+func (g *gen) shll(d, n vec)     { g.one(0x2e613800, "shll", "4s", "4h", d, n) } // by all 16 bits
+func (g *gen) shll2(d, n vec)    { g.one(0x6e613800, "shll2", "4s", "8h", d, n) }
 func (g *gen) xtnH(d, n vec)     { g.one(0x0e612800, "xtn", "4h", "4s", d, n) }
 func (g *gen) xtnB(d, n vec)     { g.one(0x0e212800, "xtn", "8b", "8h", d, n) }
 func (g *gen) sqxtnH(d, n vec)   { g.one(0x0e614800, "sqxtn", "4h", "4s", d, n) }
