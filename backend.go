@@ -50,7 +50,7 @@ func WithAdapter(adapter string) Option { return func(o *options) { o.adapter = 
 func WithConfig(c Config) Option { return func(o *options) { o.config = &c } }
 
 // WithContext bounds how many tokens a session of a public family has room for, and so the memory of its keys and values. 0 is
-// what the model was made for, or less where that takes more than half of the memory that is free: see [Model.Context].
+// what the model was made for, or less if that would take more than half of the free memory: see [Model.Context].
 func WithContext(tokens int) Option { return func(o *options) { o.context = max(tokens, 0) } }
 
 // WithSessions says how many sessions are to have room at once: the context of a public family is chosen, or refused, so that all of

@@ -9,7 +9,7 @@ import (
 )
 
 // Batch writes several texts of one model side by side: each Step reads the weights once and has one token of every text. A text
-// is the same byte for byte as the one that a [Session] writes alone with the same prompt and options, whoever else is in the
+// is the same byte for byte as the one that a [Session] writes alone with the same prompt and options, whatever other texts are in the
 // batch, and whatever came and went. It is for one goroutine; sessions of the model, and other batches, may be used meanwhile.
 type Batch struct {
 	model     *Model
@@ -177,7 +177,7 @@ func (b *Batch) readPrompt() error {
 	}
 	s := b.sequences[i]
 	n := min(pieceTokens, len(s.prompt))
-	if err := s.session.run.Read(s.prompt[:n]); err != nil {
+	if err := s.session.run.Forward(s.prompt[:n]); err != nil {
 		return s.fail(err)
 	}
 	s.session.ready, s.session.text, s.prompt = true, nil, s.prompt[n:]

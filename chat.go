@@ -22,7 +22,7 @@ var (
 
 // ChatOptions say what a chat is rendered with.
 type ChatOptions struct {
-	System   string         // what the model is told before the first turn, "" for nothing
+	System   string         // the system message, before the first turn; "" for none
 	Think    *bool          // whether the model thinks before it answers; nil: its template decides
 	Template *chat.Template // in place of the model's own, or nil
 }
@@ -118,7 +118,7 @@ func (c *Chat) Messages() []ChatMessage { return slices.Clone(c.messages) }
 // Options are what the chat is rendered with.
 func (c *Chat) Options() ChatOptions { return c.o }
 
-// SetSystem changes what the model is told before the first turn.
+// SetSystem changes the system message, which comes before the first turn; "" removes it.
 func (c *Chat) SetSystem(text string) { c.o.System = text }
 
 // SetThink changes whether the model thinks before it answers; nil: its template decides.
@@ -127,7 +127,7 @@ func (c *Chat) SetThink(think *bool) { c.o.Think = think }
 // Thinks says whether the template knows of thinking.
 func (c *Chat) Thinks() bool { return c.template.Features().Thinking }
 
-// Clear takes all turns back. What the model is told before them stays.
+// Clear takes all turns back. The system message stays.
 func (c *Chat) Clear() { c.messages = nil }
 
 // Undo removes the last turn: the user's message and the answer. If there is none, the error is [ErrNoTurn].
@@ -151,7 +151,7 @@ func (c *Chat) lastTurn() int {
 }
 
 // Send says text to the model and calls stream, which may be nil, with each part of the answer as soon as it is certain; when
-// stream says no, the answer ends. Options with MaxTokens 0 let it be as long as there is room for.
+// stream says no, the answer ends. With MaxTokens 0 it may be as long as there is room for.
 //
 // The turn becomes a part of the conversation, with what was written of it, unless there is an error; of the context's, only
 // where nothing was written. [ErrContext] is a conversation for which the session has no room.

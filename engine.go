@@ -26,8 +26,8 @@ type room interface {
 
 // runner is an [nn.Session] of one sequence whose tensor type is hidden.
 type runner interface {
-	Read(tokens []uint32) error
-	ReadAll(tokens []uint32, visit func(from int, logits []float32) error) error
+	Forward(tokens []uint32) error
+	ForwardAll(tokens []uint32, visit func(from int, logits []float32) error) error
 	Continue(limit int, accept func(ids []uint32) bool) error
 	Start(p op.Sampling) error
 	Draw() ([]uint32, error)
@@ -102,7 +102,7 @@ func (e *typedEngine[T]) readDrawn(runs []runner) error {
 	for i, r := range runs {
 		sessions[i] = r.(typedRunner[T]).Session
 	}
-	return e.model.ReadDrawn(sessions)
+	return e.model.ForwardDrawn(sessions)
 }
 
 func (e *typedEngine[T]) peakBytes() int64 {

@@ -168,7 +168,7 @@ func (s *Session) complete(ctx context.Context, start time.Time, o Options, p op
 	return err
 }
 
-// write has tokens sampled and hands on each with its text, and at last the text that was held back.
+// write has tokens sampled and passes on each with its text, and finally the text that was held back.
 func (s *Session) write(ctx context.Context, o Options, generate func(accept func([]uint32) bool) error, token func(id uint32, text string, last bool) bool, r *Result) error {
 	r.Reason = EndLength
 	var failed error

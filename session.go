@@ -28,7 +28,7 @@ type Session struct {
 	ready  bool            // something has been predicted
 	logits []float32       // (V) room for a prediction
 	text   *decoder        // what is written, nil where nothing is left over of it
-	wrote  func(id uint32) // is told each token that was written into the memory, or nil
+	wrote  func(id uint32) // is called with each token that was written into the memory; may be nil
 	broken error           // the ErrNotFinite that only another memory clears
 }
 
@@ -168,7 +168,7 @@ func (s *Session) ForwardAll(tokens []uint32, visit func(from int, logits []floa
 		if len(tokens) > 0 {
 			s.ready, s.text = true, nil
 		}
-		return s.run.ReadAll(tokens, visit)
+		return s.run.ForwardAll(tokens, visit)
 	})
 }
 
@@ -211,7 +211,7 @@ func (s *Session) locate(tokens []uint32, err error) error {
 		return err
 	}
 	defer again.Close()
-	if at := again.ReadAll(tokens, func(int, []float32) error { return nil }); errors.Is(at, ErrNotFinite) {
+	if at := again.ForwardAll(tokens, func(int, []float32) error { return nil }); errors.Is(at, ErrNotFinite) {
 		return at
 	}
 	return err
@@ -227,7 +227,7 @@ func (s *Session) readPieces(ctx context.Context, tokens []uint32) error {
 			return err
 		}
 		n := min(piece, len(tokens))
-		if err := s.run.Read(tokens[:n]); err != nil {
+		if err := s.run.Forward(tokens[:n]); err != nil {
 			return err
 		}
 		s.ready, s.text = true, nil

@@ -10,7 +10,7 @@ import (
 // decoder turns the tokens of one text into pieces of it, in whole characters, call after call.
 type decoder struct {
 	stream *tokenizer.Stream
-	hidden func(id uint32) bool // tokens that are no part of the text and that the stream would show, or nil
+	hidden func(id uint32) bool // tokens that do not belong to the text but that the stream would show, or nil
 	shown  string               // went out at the end of a call, though the stream holds it back
 }
 

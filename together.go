@@ -13,7 +13,7 @@ import (
 type gathering struct {
 	arrived sync.Cond    // with the model's lock: somebody waits, went to the caller, or ended
 	writing int          // streams that write
-	away    atomic.Int64 // of them, those whose text is with the caller, for nobody knows how long
+	away    atomic.Int64 // of them, those whose callers are looking at a text, for an unknown time
 	waiting []*turn
 	passes  int64 // over the weights, for drawn tokens
 	read    int64 // drawn tokens that these have read

@@ -210,7 +210,7 @@ func (r *familyRun[T]) begin(row familyRow) FamilySpeed {
 // prompt reads the same tokens into an empty memory.
 func (r *familyRun[T]) prompt(s *nn.Session[T], row familyRow) (prepare, step func() error) {
 	ids := randomTokens(r.r, r.m.Decoder.Vocab, row.batch*row.time)
-	return func() error { s.Reset(); return nil }, func() error { return s.Read(ids) }
+	return func() error { s.Reset(); return nil }, func() error { return s.Forward(ids) }
 }
 
 // text writes tokens, from the row's position on as long as there is room, and then from there again.
@@ -225,7 +225,7 @@ func (r *familyRun[T]) text(s *nn.Session[T], row familyRow) (prepare, step func
 			return r.fill(s, row.position)
 		}
 		s.Reset()
-		return s.Read(randomTokens(r.r, r.m.Decoder.Vocab, row.batch*row.position))
+		return s.Forward(randomTokens(r.r, r.m.Decoder.Vocab, row.batch*row.position))
 	}
 	step = func() error {
 		written := 0

@@ -119,7 +119,7 @@ func (r *modelRun[T]) probe(model *nn.Model[T]) error {
 			tokens := randomTokens(r.r, r.m.config.Vocab, p.length)
 			for range 2 { // the first compiles shaders
 				var failed error
-				took, err := r.wall(func() { failed = s.Read(tokens) })
+				took, err := r.wall(func() { failed = s.Forward(tokens) })
 				if err := errors.Join(failed, err); err != nil {
 					return err
 				}
@@ -138,7 +138,7 @@ func (r *modelRun[T]) prompt(model *nn.Model[T], before int64, batch int) error 
 		if r.leaveOut(row, r.together*float64(len(tokens))) {
 			return nil
 		}
-		if err := r.measure(&row, len(tokens), func() error { return s.Read(tokens) }); err != nil {
+		if err := r.measure(&row, len(tokens), func() error { return s.Forward(tokens) }); err != nil {
 			return err
 		}
 		r.s.report.Models = append(r.s.report.Models, row)
@@ -159,7 +159,7 @@ func (r *modelRun[T]) streams(model *nn.Model[T], before int64, n int) error {
 			return err
 		}
 		defer sessions[i].Close()
-		if err := sessions[i].Read(randomTokens(r.r, r.m.config.Vocab, 1)); err != nil {
+		if err := sessions[i].Forward(randomTokens(r.r, r.m.config.Vocab, 1)); err != nil {
 			return err
 		}
 		rules := usualSampling
@@ -180,7 +180,7 @@ func (r *modelRun[T]) streams(model *nn.Model[T], before int64, n int) error {
 					return err
 				}
 			}
-			if err := model.ReadDrawn(sessions); err != nil {
+			if err := model.ForwardDrawn(sessions); err != nil {
 				return err
 			}
 		}
@@ -213,7 +213,7 @@ func (r *modelRun[T]) text(model *nn.Model[T], before int64, format op.Format, b
 		if r.leaveOut(row, float64(length)*(r.alone+float64(batch-1)*r.together)) {
 			return nil
 		}
-		if err := s.Read(randomTokens(r.r, r.m.config.Vocab, batch)); err != nil {
+		if err := s.Forward(randomTokens(r.r, r.m.config.Vocab, batch)); err != nil {
 			return err
 		}
 		write := func() error { return s.Generate(length, usualSampling, func([]uint32) bool { return true }) }

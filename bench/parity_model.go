@@ -170,7 +170,7 @@ func (e *Engine[T]) compareModel(row *Parity, r *rand.Rand, c nn.Config, in inpu
 }
 
 // nearRMS allows an error that is a share of the number or of its tensor's size; next to nothing
-// where that is 0.
+// if that is 0.
 func nearRMS(share float64) func(want, rms float64) float64 {
 	return func(want, rms float64) float64 { return share*max(math.Abs(want), rms) + 1e-9 }
 }
@@ -198,7 +198,7 @@ func readModel[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTenso
 	first := tokens[:len(tokens)/batch]
 	third := len(first) / 3
 	for _, part := range [][]uint32{first[:third], first[third : third+1], first[third+1:]} {
-		err := one.ReadAll(part, func(_ int, logits []float32) error {
+		err := one.ForwardAll(part, func(_ int, logits []float32) error {
 			got.logits = append(got.logits, logits...)
 			return nil
 		})
@@ -214,7 +214,7 @@ func readModel[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTenso
 		return got, err
 	}
 	defer all.Close()
-	if err := all.Read(tokens); err != nil {
+	if err := all.Forward(tokens); err != nil {
 		return got, err
 	}
 	got.last = make([]float32, batch*c.Vocab)

@@ -66,7 +66,7 @@ func (e *Engine[T]) compareText(row *Parity, r *rand.Rand, c nn.Config, p op.Sam
 
 	var got []uint32
 	err := withSession(e.Ops, c, weights, func(s *nn.Session[T]) error {
-		if err := s.Read(prompt); err != nil {
+		if err := s.Forward(prompt); err != nil {
 			return err
 		}
 		return s.Generate(length, p, func(ids []uint32) bool {
@@ -78,7 +78,7 @@ func (e *Engine[T]) compareText(row *Parity, r *rand.Rand, c nn.Config, p op.Sam
 		return err
 	}
 	return withSession(cpu.NewScalar[float64](), c, weights, func(s *nn.Session[*cpu.Tensor[float64]]) error {
-		if err := s.Read(prompt); err != nil {
+		if err := s.Forward(prompt); err != nil {
 			return err
 		}
 		logits := make([]float32, c.Vocab)
@@ -94,7 +94,7 @@ func (e *Engine[T]) compareText(row *Parity, r *rand.Rand, c nn.Config, p op.Sam
 			} else if row.OfBound = max(row.OfBound, min(distance/drawBound, notFiniteError)); distance > drawBound {
 				row.fail("%s: token %d of the text: got %d, want %d, %.2g away from an edge", what, i, id, want, distance)
 			}
-			if err := s.Read([]uint32{id}); err != nil {
+			if err := s.Forward([]uint32{id}); err != nil {
 				return err
 			}
 		}

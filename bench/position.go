@@ -62,7 +62,7 @@ func (e *Engine[T]) read(s *suite, key string, m testModel, positions []int64) e
 				return nil
 			}
 			n := min(4096, position-session.Position())
-			if err := session.Read(randomTokens(r, m.config.Vocab, int(n))); err != nil {
+			if err := session.Forward(randomTokens(r, m.config.Vocab, int(n))); err != nil {
 				return err
 			}
 		}

@@ -162,7 +162,7 @@ var found = sync.OnceValues(func() (list []AdapterInfo, err error) {
 	return list, nil
 })
 
-// Adapters lists the adapters of this machine, best first; none is no error.
+// Adapters lists the adapters of this machine, best first. It is not an error if there is none.
 func Adapters() []AdapterInfo {
 	list, _ := found()
 	return slices.Clone(list)

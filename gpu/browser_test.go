@@ -26,7 +26,7 @@ func openSoftware(t *testing.T) *Device {
 func TestLostDevice(t *testing.T) {
 	d := openSoftware(t)
 	b := d.NewBuffer("b", 64)
-	r := d.ReadLater(b, 0, 64)
+	r := d.DownloadLater(b, 0, 64)
 	d.Submit()
 	d.driver.(*browserDevice).device.Call("destroy")
 	for _, err := range []error{r.Wait(make([]byte, 64)), d.Flush(), d.Flush()} {
@@ -40,7 +40,7 @@ func TestLostDevice(t *testing.T) {
 	next := openSoftware(t)
 	b = next.NewBuffer("b", 64)
 	next.Write(b, 0, Bytes([]uint32{7}))
-	if got, err := next.Read(b, 0, 4); err != nil || got[0] != 7 {
+	if got, err := next.Download(b, 0, 4); err != nil || got[0] != 7 {
 		t.Errorf("the next device reads %v, %v", got, err)
 	}
 }
@@ -99,7 +99,7 @@ func TestOneCallASubmit(t *testing.T) {
 	}
 	for first := range 2 { // at first a buffer is made for it
 		before := far.crossed
-		if err := d.ReadLater(a, 0, 64).Wait(make([]byte, 64)); err != nil || far.crossed > before+4-first {
+		if err := d.DownloadLater(a, 0, 64).Wait(make([]byte, 64)); err != nil || far.crossed > before+4-first {
 			t.Errorf("got %d calls for a readback (%v), want a submit, a wait and a copy", far.crossed-before, err)
 		}
 	}

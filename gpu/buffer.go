@@ -14,7 +14,7 @@ type Buffer struct {
 	size   int
 	groups int // cached bind groups that name it
 
-	whole *Buffer // of a part: the buffer that it lies in
+	whole *Buffer // of a part: the buffer that it is in
 	base  int     // of a part: its first byte there
 	parts int     // of a whole: those not released
 }
@@ -68,7 +68,7 @@ func (d *Device) newBuffer(label string, bytes int, u usage) *Buffer {
 	return b
 }
 
-// NewParts makes n buffers of a size that lie in one, so that a kernel can also see them all, as Whole. It fails like
+// NewParts makes n buffers of a size as parts of one, so that a kernel can also see them all, as Whole. It fails like
 // NewBuffer.
 func (d *Device) NewParts(label string, n, bytes int) []*Buffer {
 	stride := (bytes + partAlignment - 1) / partAlignment * partAlignment

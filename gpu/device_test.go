@@ -39,7 +39,7 @@ func TestOrder(t *testing.T) {
 	for i := range 5 {
 		d.Write(a, 0, gpu.Bytes([]uint32{uint32(i), 0, 0, 0}))
 		copyKernel(d, b, a)
-		later = append(later, d.ReadLater(b, 0, 4))
+		later = append(later, d.DownloadLater(b, 0, 4))
 	}
 	d.Clear(b, 0, 16)
 	// Waiting for the last first, and for one in the middle never, must not matter.
@@ -50,7 +50,7 @@ func TestOrder(t *testing.T) {
 			t.Errorf("readback %d: %d, %v", i, got[0], err)
 		}
 	}
-	if got, err := d.Read(b, 0, 16); err != nil || string(got) != string(make([]byte, 16)) {
+	if got, err := d.Download(b, 0, 16); err != nil || string(got) != string(make([]byte, 16)) {
 		t.Errorf("got %v, %v after Clear, want zeros", got, err)
 	}
 }
@@ -67,7 +67,7 @@ func TestReadbackDoesNotWaitForLaterWork(t *testing.T) {
 	// A readback that waits for later work never comes in half the time of it; one that does not may, on a busy machine.
 	var early, all time.Duration
 	for range 20 {
-		r := d.ReadLater(a, 5, 2) // unaligned: bytes 1 and 2 of the value
+		r := d.DownloadLater(a, 5, 2) // unaligned: bytes 1 and 2 of the value
 		d.Submit()
 		d.Record(long)
 		d.Submit()
@@ -96,7 +96,7 @@ func TestLargeTransfer(t *testing.T) {
 	b := d.NewBuffer("large", 4*len(want)+8)
 	defer b.Release()
 	d.Write(b, 4, gpu.Bytes(want))
-	got, err := d.Read(b, 4, 4*len(want))
+	got, err := d.Download(b, 4, 4*len(want))
 	if err != nil || string(got) != string(gpu.Bytes(want)) {
 		t.Errorf("what was read differs from what was written (%v)", err)
 	}
@@ -112,11 +112,11 @@ func TestPreparedCommands(t *testing.T) {
 	none := d.Prepare(p, gpu.Params(&wgsl.CopyParams{N: 1}), bindings, 1, 0, 1)
 	d.Write(a, 0, gpu.Bytes([]uint32{9}))
 	d.Record(none)
-	if got, err := d.Read(b, 0, 1); err != nil || got[0] != 0 {
+	if got, err := d.Download(b, 0, 1); err != nil || got[0] != 0 {
 		t.Errorf("a grid without workgroups did something: %v, %v", got, err)
 	}
 	d.Record(c)
-	if got, err := d.Read(b, 0, 1); err != nil || got[0] != 9 {
+	if got, err := d.Download(b, 0, 1); err != nil || got[0] != 9 {
 		t.Errorf("got %v, %v, want 9", got, err)
 	}
 	if n := testing.AllocsPerRun(100, func() { d.Record(c) }); n > 0 {
@@ -151,7 +151,7 @@ func TestChangingParameters(t *testing.T) {
 		d.Dispatch(p, gpu.Params(&wgsl.FMAParams{Iterations: 1, Shift: float32(i)}), []gpu.Binding{sums.All()}, 1, 1, 1)
 		if i%4999 == 0 {
 			got := make([]float32, 1)
-			if err := d.ReadLater(sums, 0, 4).Wait(gpu.Bytes(got)); err != nil || got[0] != float32(i)*wgsl.FMAPerIteration {
+			if err := d.DownloadLater(sums, 0, 4).Wait(gpu.Bytes(got)); err != nil || got[0] != float32(i)*wgsl.FMAPerIteration {
 				t.Fatalf("round %d: %g, %v", i, got[0], err)
 			}
 		}
@@ -208,9 +208,9 @@ func TestOpenAndCloseLeakNothing(t *testing.T) {
 		for range 100 {
 			copyKernel(d, a, b)
 		}
-		d.ReadLater(a, 0, 4)
+		d.DownloadLater(a, 0, 4)
 		d.Submit()
-		d.ReadLater(b, 0, 4)
+		d.DownloadLater(b, 0, 4)
 		if submits := d.Stats().Submits; submits < 100/3 {
 			t.Errorf("100 dispatches, 3 in a submit at most, %d submits", submits)
 		}
@@ -275,7 +275,7 @@ func BenchmarkReadback(b *testing.B) {
 	defer x.Release()
 	got := make([]byte, 4)
 	for b.Loop() {
-		if err := d.ReadLater(x, 0, 4).Wait(got); err != nil {
+		if err := d.DownloadLater(x, 0, 4).Wait(got); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -292,7 +292,7 @@ func TestParts(t *testing.T) {
 	number := func(b *gpu.Buffer, offset int) uint32 {
 		t.Helper()
 		got := make([]uint32, 1)
-		data, err := d.Read(b, offset, 4)
+		data, err := d.Download(b, offset, 4)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,7 @@
 //
 // # Use
 //
-// A Device records. Dispatch, Copy, Clear and ReadLater append to a command buffer, Submit sends it, Flush sends it
+// A Device records. Dispatch, Copy, Clear and DownloadLater append to a command buffer, Submit sends it, Flush sends it
 // and waits. Everything happens in the order of the calls, Write included. No recording call returns an error: the
 // device keeps the first one, ignores what follows, and Flush returns it and forgets it. Err looks at it without
 // forgetting.
@@ -36,7 +36,7 @@
 // Why is there C in this package? The binding sets no handler for errors outside its own error scopes (out of memory
 // is one), and wgpu-native's default is to abort the process; and it hands C the address of a Go variable to call
 // back with when a map completes, which the garbage collector may have freed by then. Both go past the binding, with
-// callbacks in C that only store what they are told.
+// callbacks in C that only store their arguments.
 //
 // Why does every device have an instance of the drivers to itself? wgpu-native 0.17 gives the memory and the threads of a
 // released device back when all devices of its instance are polled, which it offers no call for, or when the instance

@@ -8,7 +8,7 @@ import "bitgpu/wgsl"
 //
 // A driver's objects are numbers, 0 being none, so that one beyond a costly border, as a browser's is, can note calls
 // down as numbers and make them all in Send. It need not check what policy has checked, and is called by one goroutine
-// at a time. An error is one line; it wraps ErrOutOfMemory where that is the reason.
+// at a time. An error is one line; it wraps ErrOutOfMemory if that is the reason.
 
 type (
 	bufferID   uint32
@@ -127,7 +127,7 @@ type driverSurface interface {
 	Draw(p pipelineID, g groupID) error
 	// Present ends the picture, and shows it or not.
 	Present(show bool)
-	// Drop lets go of the pictures of the last Resize; the device has nothing left to do.
+	// Drop releases the textures of the last Resize; the device has nothing left to do.
 	Drop()
 	Release()
 }

@@ -31,7 +31,7 @@ func TestCopyKernel(t *testing.T) {
 		src, dst := d.NewBuffer("src", 4*n), d.NewBuffer("dst", 4*n)
 		d.Write(src, 0, gpu.Bytes(want))
 		copyKernel(d, dst, src)
-		got, err := d.Read(dst, 0, 4*n)
+		got, err := d.Download(dst, 0, 4*n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestFMAKernel(t *testing.T) {
 	p := d.Pipeline(wgsl.FMA, wgsl.Consts{"WORKGROUP": n})
 	d.Dispatch(p, gpu.Params(&wgsl.FMAParams{Iterations: 3, Scale: 2, Shift: 1}), []gpu.Binding{sums.All()}, 1, 1, 1)
 	got := make([]float32, n)
-	if err := d.ReadLater(sums, 0, 4*n).Wait(gpu.Bytes(got)); err != nil {
+	if err := d.DownloadLater(sums, 0, 4*n).Wait(gpu.Bytes(got)); err != nil {
 		t.Fatal(err)
 	}
 	for lane, g := range got {
@@ -91,7 +91,7 @@ func TestErrors(t *testing.T) {
 		"empty buffer": {func() { d.NewBuffer("none", 0) }, []string{"none", "got 0"}},
 		"write":        {func() { d.Write(small, 60, make([]byte, 8)) }, []string{"small", "60 to 68", "64"}},
 		"unaligned":    {func() { d.Write(small, 2, make([]byte, 4)) }, []string{"small", "multiples of 4"}},
-		"read":         {func() { d.ReadLater(small, 0, 68).Discard() }, []string{"small", "64"}},
+		"read":         {func() { d.DownloadLater(small, 0, 68).Discard() }, []string{"small", "64"}},
 		"self copy":    {func() { d.Copy(small, 0, small, 32, 32) }, []string{"small"}},
 		"clear":        {func() { d.Clear(small, 64, 4) }, []string{"small", "64"}},
 		"grid": {func() {
@@ -127,7 +127,7 @@ func TestErrors(t *testing.T) {
 		t.Logf("%s: %v", name, err)
 	}
 	d.Write(small, 0, gpu.Bytes([]uint32{7}))
-	if got, err := d.Read(small, 0, 4); err != nil || got[0] != 7 {
+	if got, err := d.Download(small, 0, 4); err != nil || got[0] != 7 {
 		t.Errorf("after all these errors the device reads %v, %v", got, err)
 	}
 }
@@ -151,7 +151,7 @@ func TestRepeatedDispatchCreatesNothing(t *testing.T) {
 		copyKernel(d, b, a)
 		copyKernel(d, a, b)
 		d.Copy(a, 0, b, 0, 16)
-		if _, err := d.Read(a, 0, 4); err != nil {
+		if _, err := d.Download(a, 0, 4); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,7 +20,7 @@ func TestOpeningAndClosingLeavesNothing(t *testing.T) {
 		a, b := d.NewBuffer("a", 4<<20), d.NewBuffer("b", 4<<20)
 		d.Write(a, 0, make([]byte, a.Size()))
 		copyKernel(d, b, a)
-		if _, err := d.Read(b, 0, 1<<20); err != nil {
+		if _, err := d.Download(b, 0, 1<<20); err != nil {
 			t.Fatal(err)
 		}
 	}

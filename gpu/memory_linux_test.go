@@ -60,7 +60,7 @@ func TestOutOfMemory(t *testing.T) {
 	}
 	b := d.NewBuffer("small", 16)
 	d.Write(b, 0, []byte{5, 0, 0, 0})
-	if got, err := d.Read(b, 0, 1); err != nil || got[0] != 5 {
+	if got, err := d.Download(b, 0, 1); err != nil || got[0] != 5 {
 		t.Errorf("after running out of memory the device reads %v, %v", got, err)
 	}
 }

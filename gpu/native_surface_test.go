@@ -81,7 +81,7 @@ func drawn(t *testing.T, s *Surface, picture *Buffer, params wgsl.PresentParams)
 		d.check(to.encoder.CopyTextureToBuffer(texture.AsImageCopy(), into, &size), "copying a texture")
 	}
 	pixels := make([]uint32, 64*params.Down)
-	if err := d.ReadLater(out, 0, 4*len(pixels)).Wait(Bytes(pixels)); err != nil {
+	if err := d.DownloadLater(out, 0, 4*len(pixels)).Wait(Bytes(pixels)); err != nil {
 		t.Fatal(err)
 	}
 	return pixels

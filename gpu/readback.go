@@ -23,9 +23,9 @@ type Readback struct {
 	mapped  eventID
 }
 
-// ReadLater records a copy of size bytes of b from offset. What is recorded after it does not change what it reads,
+// DownloadLater records a copy of size bytes of b from offset. What is recorded after it does not change what it reads,
 // and waiting for it does not wait for what is submitted after it.
-func (d *Device) ReadLater(b *Buffer, offset, size int) *Readback {
+func (d *Device) DownloadLater(b *Buffer, offset, size int) *Readback {
 	r := &Readback{d: d, size: size}
 	if size <= 0 || offset < 0 {
 		d.fail("reading buffer %s: got offset %d and size %d, want at least 0 and at least 1", b.label, offset, size)
@@ -120,8 +120,8 @@ func (r *Readback) Discard() {
 	r.staging = nil
 }
 
-// Read waits for size bytes of b from offset, after everything recorded so far.
-func (d *Device) Read(b *Buffer, offset, size int) ([]byte, error) {
+// Download waits for size bytes of b from offset, after everything recorded so far.
+func (d *Device) Download(b *Buffer, offset, size int) ([]byte, error) {
 	if size < 0 || size > b.size {
 		d.fail("reading buffer %s: want %d bytes, it has %d", b.label, size, b.size)
 	}
@@ -131,7 +131,7 @@ func (d *Device) Read(b *Buffer, offset, size int) ([]byte, error) {
 	dst := make([]byte, size)
 	for at := 0; at < size; at += readPiece {
 		piece := dst[at:min(at+readPiece, size)]
-		if err := d.ReadLater(b, offset+at, len(piece)).Wait(piece); err != nil {
+		if err := d.DownloadLater(b, offset+at, len(piece)).Wait(piece); err != nil {
 			return nil, err
 		}
 	}

@@ -127,7 +127,7 @@ func (s *Surface) unbind() {
 	}
 }
 
-// drop lets go of the window's pictures.
+// drop releases the window's textures.
 func (s *Surface) drop() {
 	if s.across > 0 {
 		s.d.Submit()

@@ -108,7 +108,7 @@ func (d *Device) ticks(query int) (uint64, error) {
 	if d.openCopies() {
 		d.check(d.driver.ResolveTimestamp(query, d.timer.result.handle), "resolving a timestamp")
 	}
-	raw, err := d.Read(d.timer.result, 0, 8)
+	raw, err := d.Download(d.timer.result, 0, 8)
 	if err != nil {
 		return 0, d.Flush()
 	}

@@ -7,7 +7,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Batch is room for many sequences of one model, a slot each in one set of tensors, so that [Model.ReadDrawn] reads the weights
+// Batch is room for many sequences of one model, a slot each in one set of tensors, so that [Model.ForwardDrawn] reads the weights
 // once for all of them. A slot is used through a [Session], which NewSession begins and which gives the slot back when it is
 // closed; where no slot is free, the batch grows. What a sequence reads and writes does not depend on the others. A batch is for
 // one goroutine, as the model is.
@@ -77,7 +77,7 @@ func (h *Batch[T]) NewSession() (*Session[T], error) {
 // larger is how many slots there are to be where one more is wanted.
 func (h *Batch[T]) larger() int {
 	m := new(op.Meter)
-	makeSlots(op.Memory[struct{}](m), h.model.Config, 1)
+	makeSlots(op.Tensors[struct{}](m), h.model.Config, 1)
 	if float64(2*h.size)*m.Bytes <= bigSlots {
 		return max(2*h.size, 1)
 	}
@@ -87,7 +87,7 @@ func (h *Batch[T]) larger() int {
 // begin makes a session of some slots.
 func (h *Batch[T]) begin(slot, batch int) (*Session[T], error) {
 	m := h.model
-	s := newSession(m.Config, op.Memory[T](m.Backend), batch, h.scan)
+	s := newSession(m.Config, op.Tensors[T](m.Backend), batch, h.scan)
 	m.begun++
 	s.model, s.home, s.slot, s.id = m, h, slot, m.begun
 	for i := range batch {
@@ -134,14 +134,14 @@ func (h *Batch[T]) Close() {
 	h.list.release(h.model.Backend)
 }
 
-// resize makes room for n sequences in the place of what there was, and takes along what is in use. After an error all is as
+// resize changes the room to n sequences and keeps those in use. After an error everything is as
 // it was.
 func (h *Batch[T]) resize(n int) error {
 	b, c := h.model.Backend, h.model.Config
 	var next slots[T]
 	var list slotList[T]
 	if n > 0 {
-		next = makeSlots(op.Memory[T](b), c, n)
+		next = makeSlots(op.Tensors[T](b), c, n)
 	}
 	if n > 1 && !h.fixed {
 		list = makeSlotList(b, c, min(n, b.Alike()))
@@ -166,7 +166,7 @@ func (h *Batch[T]) resize(n int) error {
 }
 
 // makeSlots makes the tensors of n sequences before anything was read.
-func makeSlots[T any](m op.Memory[T], c Config, n int) slots[T] {
+func makeSlots[T any](m op.Tensors[T], c Config, n int) slots[T] {
 	s := slots[T]{size: n, state: NewState(m, c, n), logits: m.New(op.F32, n, c.Vocab)}
 	s.recent, s.rules = m.New(op.U32, n, op.RecentSize), m.New(op.U32, n, op.RulesSize)
 	if c.Decoder != nil {
@@ -176,7 +176,7 @@ func makeSlots[T any](m op.Memory[T], c Config, n int) slots[T] {
 }
 
 // copyFrom takes the first n slots of others, of caches as much as has been read.
-func (s *slots[T]) copyFrom(m op.Memory[T], c Config, from *slots[T], n int, users []*Session[T]) {
+func (s *slots[T]) copyFrom(m op.Tensors[T], c Config, from *slots[T], n int, users []*Session[T]) {
 	s.state.copyFrom(m, 0, from.state, 0, n)
 	for i, user := range users[:n] {
 		if user != nil {
@@ -191,7 +191,7 @@ func (s *slots[T]) copyFrom(m op.Memory[T], c Config, from *slots[T], n int, use
 	}
 }
 
-func (s *slots[T]) release(m op.Memory[T], c Config) {
+func (s *slots[T]) release(m op.Tensors[T], c Config) {
 	if s.size == 0 {
 		return
 	}
@@ -203,22 +203,22 @@ func (s *slots[T]) release(m op.Memory[T], c Config) {
 	*s = slots[T]{}
 }
 
-func makeSlotList[T any](m op.Memory[T], c Config, n int) slotList[T] {
+func makeSlotList[T any](m op.Tensors[T], c Config, n int) slotList[T] {
 	return slotList[T]{
 		size: n, slots: m.New(op.U32, n), host: make([]uint32, n), logits: m.New(op.F32, n, c.Vocab),
 		recent: m.New(op.U32, n, op.RecentSize), rules: m.New(op.U32, n, op.RulesSize), next: m.New(op.U32, n), out: m.New(op.U32, n, 1),
 	}
 }
 
-func (l *slotList[T]) release(m op.Memory[T]) {
+func (l *slotList[T]) release(m op.Tensors[T]) {
 	if l.size > 0 {
 		m.Release(l.slots, l.logits, l.recent, l.rules, l.next, l.out)
 		*l = slotList[T]{}
 	}
 }
 
-// use writes the slots of the sequences of the next pass, unless they lie there.
-func (l *slotList[T]) use(m op.Memory[T], sessions ...*Session[T]) {
+// use writes the slots of the sequences of the next pass, unless the tensor has them already.
+func (l *slotList[T]) use(m op.Tensors[T], sessions ...*Session[T]) {
 	if l.size == 0 {
 		return
 	}

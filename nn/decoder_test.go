@@ -133,7 +133,7 @@ func randomTokens(n int, d *arch.Decoder, seed uint64) []uint32 {
 func readLogits[T any](t *testing.T, s *nn.Session[T], ids []uint32, piece int) (all []float32) {
 	t.Helper()
 	for part := range slices.Chunk(ids, piece) {
-		if err := s.ReadAll(part, func(_ int, logits []float32) error {
+		if err := s.ForwardAll(part, func(_ int, logits []float32) error {
 			all = append(all, logits...)
 			return nil
 		}); err != nil {
@@ -184,7 +184,7 @@ func TestDecoderBatchAndFork(t *testing.T) {
 		const batch, n = 3, 12
 		ids := randomTokens(batch*n, d, 2)
 		together := startDecoder(t, cpu.New(), d, w, batch)
-		if err := together.Read(ids); err != nil {
+		if err := together.Forward(ids); err != nil {
 			t.Fatal(err)
 		}
 		fork, err := together.Fork()
@@ -207,7 +207,7 @@ func TestDecoderBatchAndFork(t *testing.T) {
 		}
 		for b := range batch {
 			alone := startDecoder(t, cpu.New(), d, w, 1)
-			if err := alone.Read(ids[b*n : (b+1)*n]); err != nil {
+			if err := alone.Forward(ids[b*n : (b+1)*n]); err != nil {
 				t.Fatal(err)
 			}
 			for i, id := range write(alone) {
@@ -253,21 +253,21 @@ func TestDecoderStates(t *testing.T) {
 func TestDecoderContext(t *testing.T) {
 	d := decoders()["qwen3"]
 	s := startDecoder(t, cpu.New(), d, randomDecoder(d, 5), 1)
-	if err := s.Read(randomTokens(d.Context+1, d, 1)); !errors.Is(err, nn.ErrContext) || s.Position() != 0 {
+	if err := s.Forward(randomTokens(d.Context+1, d, 1)); !errors.Is(err, nn.ErrContext) || s.Position() != 0 {
 		t.Fatalf("got %v at %d, want %v at 0", err, s.Position(), nn.ErrContext)
 	}
-	if err := s.Read(randomTokens(d.Context-5, d, 1)); err != nil {
+	if err := s.Forward(randomTokens(d.Context-5, d, 1)); err != nil {
 		t.Fatal(err)
 	}
 	wrote := 0
 	if err := s.Generate(100, op.Sampling{}, func([]uint32) bool { wrote++; return true }); err != nil || wrote != 5 || s.Left() != 0 {
 		t.Errorf("wrote %d tokens (%v), %d left, want 5 and 0", wrote, err, s.Left())
 	}
-	if err := s.Read([]uint32{1}); !errors.Is(err, nn.ErrContext) {
+	if err := s.Forward([]uint32{1}); !errors.Is(err, nn.ErrContext) {
 		t.Errorf("got %v, want %v", err, nn.ErrContext)
 	}
 	s.Reset()
-	if err := s.Read(randomTokens(d.Context, d, 1)); err != nil {
+	if err := s.Forward(randomTokens(d.Context, d, 1)); err != nil {
 		t.Error(err)
 	}
 }
@@ -290,7 +290,7 @@ func TestAnglesFarOut(t *testing.T) {
 func TestDecoderDoesNotAllocate(t *testing.T) {
 	eachDecoder(t, func(t *testing.T, d *arch.Decoder, w *nn.Weights[op.HostTensor]) {
 		s := startDecoder(t, cpu.New(), d, w, 1)
-		if err := s.Read(randomTokens(4, d, 1)); err != nil {
+		if err := s.Forward(randomTokens(4, d, 1)); err != nil {
 			t.Fatal(err)
 		}
 		write := func(n int) {

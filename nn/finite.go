@@ -31,7 +31,7 @@ func (s *Session[T]) findNotFinite() error {
 	first := n // row of the pass
 	if n > 0 {
 		stream := make([]float32, s.batch*n*c.Width)
-		if err := s.model.Backend.Read(s.model.work.stream, 0, stream); err != nil {
+		if err := s.model.Backend.Download(s.model.work.stream, 0, stream); err != nil {
 			return err
 		}
 		for b := range s.batch {

@@ -19,7 +19,7 @@ type Footprint struct {
 }
 
 // Footprint counts what a model of this configuration takes with sessions of a batch, on a device that samples so many tokens
-// ahead (the Lookahead of [op.Memory]), which takes snapshots to undo them. The weights are, for N layers of width D,
+// ahead (the Lookahead of [op.Tensors]), which takes snapshots to undo them. The weights are, for N layers of width D,
 //
 //	Σ over BitLinear (rows·ceil(cols/4) + 4 a block) + 4·(2·V·D + gains)
 //
@@ -48,11 +48,11 @@ func (c Config) Footprint(batch, lookahead int) Footprint {
 	if lookahead > 1 && c.Decoder == nil && max(c.Width, c.MemoryWidth) <= op.WalkWidth {
 		f.Copies = c.copies()
 	}
-	rows := newSession(c, op.Memory[struct{}](m), batch, c.DefaultScan()).rows
+	rows := newSession(c, op.Tensors[struct{}](m), batch, c.DefaultScan()).rows
 	f.Workspace = taken(func() { new(workspace[struct{}]).grow(m, c, rows*batch) })
 	f.Session = taken(func() {
-		makeSlots(op.Memory[struct{}](m), c, batch)
-		s := newSession(c, op.Memory[struct{}](m), batch, c.DefaultScan())
+		makeSlots(op.Tensors[struct{}](m), c, batch)
+		s := newSession(c, op.Tensors[struct{}](m), batch, c.DefaultScan())
 		if lookahead > 1 {
 			s.makeSnapshots(m, c)
 		}

@@ -14,7 +14,7 @@ type snapshot[T any] struct {
 }
 
 // makeSnapshots makes room for one before each batch of tokens in flight, unless there is.
-func (s *Session[T]) makeSnapshots(m op.Memory[T], c Config) {
+func (s *Session[T]) makeSnapshots(m op.Tensors[T], c Config) {
 	for i := range s.saved {
 		if s.saved[i].state == nil {
 			s.saved[i] = snapshot[T]{newState(m, c, s.batch, false), m.New(op.F32, s.batch, c.Vocab)}
@@ -81,7 +81,7 @@ func (s *Session[T]) writeRecent() {
 	s.dirty, s.ahead = false, false
 }
 
-// Draw draws the next token of each sequence (B) by the rules of Start. It is not in the memory before [Model.ReadDrawn] has
+// Draw draws the next token of each sequence (B) by the rules of Start. It is not in the memory before [Model.ForwardDrawn] has
 // read it, and may be left. The slice is overwritten by the next call.
 func (s *Session[T]) Draw() ([]uint32, error) {
 	if s.ahead {
@@ -114,8 +114,8 @@ func (s *Session[T]) draw() error {
 		return err
 	}
 	k := len(s.ids) / s.batch
-	b.StartReadTokens(s.out, 0)
-	if err := b.FinishReadTokens(s.out, 0, s.ids); err != nil {
+	b.StartDownload(s.out, 0)
+	if err := b.FinishDownload(s.out, 0, s.ids); err != nil {
 		return err
 	}
 	for i := range s.row {
@@ -159,7 +159,7 @@ func (s *Session[T]) generateAhead(limit int, accept func(ids []uint32) bool) er
 			}
 			started++
 		}
-		b.StartReadTokens(s.out, slot)
+		b.StartDownload(s.out, slot)
 		return nil
 	}
 	if err := start(0); err != nil {
@@ -172,7 +172,7 @@ func (s *Session[T]) generateAhead(limit int, accept func(ids []uint32) bool) er
 				return err
 			}
 		}
-		if err := b.FinishReadTokens(s.out, slot, s.ids); err != nil {
+		if err := b.FinishDownload(s.out, slot, s.ids); err != nil {
 			return err
 		}
 		for j := range n {
@@ -181,7 +181,7 @@ func (s *Session[T]) generateAhead(limit int, accept func(ids []uint32) bool) er
 			}
 			if more, why := s.offer(accept); !more {
 				if ahead {
-					if err := b.FinishReadTokens(s.out, 1-slot, make([]uint32, s.batch*k)); err != nil {
+					if err := b.FinishDownload(s.out, 1-slot, make([]uint32, s.batch*k)); err != nil {
 						return err
 					}
 				}

@@ -48,7 +48,7 @@ func (m *Mark[T]) States() (states []StateTensor, err error) {
 			continue
 		}
 		t := StateTensor{strconv.Itoa(i), p.shape, make([]float32, op.Count(p.shape))}
-		if err := m.of.model.Backend.Read(p.tensor, 0, t.Values); err != nil {
+		if err := m.of.model.Backend.Download(p.tensor, 0, t.Values); err != nil {
 			return nil, err
 		}
 		states = append(states, t)

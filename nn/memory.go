@@ -17,7 +17,7 @@ type LayerMemory struct {
 
 // MemoryShapes are the shapes of a block's matrix and of its tail, nil where there is none.
 func (c Config) MemoryShapes() (matrix, tail []int) {
-	shapes := NewState(op.Memory[struct{}](new(op.Meter)), c, 1).shapes(0)
+	shapes := NewState(op.Tensors[struct{}](new(op.Meter)), c, 1).shapes(0)
 	if len(shapes) > 1 {
 		tail = shapes[1]
 	}
@@ -51,12 +51,12 @@ func (s *Session[T]) Memory() ([]LayerMemory, error) {
 		m := &layers[i]
 		shapes, tensors := s.home.state.shapes(i), s.home.state.of(i)
 		m.Shape, m.W = shapes[0], make([]float32, op.Count(shapes[0]))
-		if err := s.model.Backend.Read(tensors[0], s.slot*len(m.W), m.W); err != nil {
+		if err := s.model.Backend.Download(tensors[0], s.slot*len(m.W), m.W); err != nil {
 			return nil, err
 		}
 		if len(tensors) > 1 {
 			m.TailShape, m.Tail = shapes[1], make([]float32, op.Count(shapes[1]))
-			if err := s.model.Backend.Read(tensors[1], s.slot*len(m.Tail), m.Tail); err != nil {
+			if err := s.model.Backend.Download(tensors[1], s.slot*len(m.Tail), m.Tail); err != nil {
 				return nil, err
 			}
 		}
@@ -108,7 +108,7 @@ type Kept struct {
 
 // Kept lists what sessions of a model keep, in the order of the data flow.
 func (c Config) Kept() (list []Kept) {
-	for _, p := range NewState(op.Memory[struct{}](new(op.Meter)), c, 1).parts {
+	for _, p := range NewState(op.Tensors[struct{}](new(op.Meter)), c, 1).parts {
 		list = append(list, Kept{p.block, p.name, p.shape, p.grows})
 	}
 	return list
@@ -148,7 +148,7 @@ func (s *Session[T]) States() ([]StateTensor, error) {
 	for _, p := range s.home.state.parts {
 		t := s.described(p, s.read)
 		t.Values = make([]float32, op.Count(t.Shape))
-		if err := s.model.Backend.Read(p.tensor, s.slot*op.Count(p.shape), t.Values); err != nil {
+		if err := s.model.Backend.Download(p.tensor, s.slot*op.Count(p.shape), t.Values); err != nil {
 			return nil, err
 		}
 		all = append(all, t)

@@ -8,7 +8,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// DefaultChunk is how many tokens the exact scan takes together where nobody says otherwise. It
+// DefaultChunk is how many tokens the exact scan takes together by default. It
 // changes the speed, never the result.
 const DefaultChunk = 16
 
@@ -50,7 +50,7 @@ func NewModel[T any](b op.Backend[T], c Config, host *Weights[op.HostTensor]) (*
 }
 
 // Load loads host weights as NewModel does.
-func Load[T any](b op.Memory[T], c Config, host *Weights[op.HostTensor]) *Weights[T] {
+func Load[T any](b op.Tensors[T], c Config, host *Weights[op.HostTensor]) *Weights[T] {
 	quantizers := c.Quantizers()
 	return MapWeights(c, host, func(p Param, t op.HostTensor) T {
 		if q, ok := quantizers[p.Names[0]]; ok && t.Format == op.F32 {

@@ -8,7 +8,7 @@ import (
 	"bitgpu/nn/ternary"
 )
 
-// Packing says how the weights of a public family lie in memory, as their files have them.
+// Packing is the memory layout of a public family's weights, which is that of their files.
 type Packing struct {
 	Group  int       // inputs of a row that share a float16 scale; 0: one float32 scale a matrix
 	Tables op.Format // of embedding and head: Ternary, F16, BF16 or F32

@@ -52,7 +52,7 @@ func (c Config) Quantizers() map[string]Quantizer {
 }
 
 // NewTernary makes room for a parameter's ternary weights, and the operation that fills it from its masters.
-func NewTernary[T any](m op.Memory[T], q Quantizer, p Param, master T) (T, *op.Quantize[T]) {
+func NewTernary[T any](m op.Tensors[T], q Quantizer, p Param, master T) (T, *op.Quantize[T]) {
 	rows, cols := p.Shape[0], p.Shape[1]
 	o := &op.Quantize[T]{W: master, Blocks: q.Blocks, HalfEven: q.Blocks != nil}
 	switch {

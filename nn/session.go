@@ -56,7 +56,7 @@ func (m *Model[T]) NewSession(batch int, scan op.Scan) (*Session[T], error) {
 }
 
 // newSession makes what a session has of its own beside its slots.
-func newSession[T any](c Config, m op.Memory[T], batch int, scan op.Scan) *Session[T] {
+func newSession[T any](c Config, m op.Tensors[T], batch int, scan op.Scan) *Session[T] {
 	s := &Session[T]{batch: batch, scan: scan}
 	s.rows = max(prefillRows/batch, 1)
 	if scan.Minibatch { // a pass must end where a chunk ends
@@ -108,7 +108,7 @@ func (s *Session[T]) place(position int64) {
 	s.model.Backend.WriteTokens(s.home.position, s.slot, positions)
 }
 
-// ErrContext is returned where a session of a model with attention has no room for what it is to read.
+// ErrContext is returned if a session of a model with attention has no room for the tokens.
 var ErrContext = errors.New("the context is full")
 
 // Left is how many tokens there is room for, math.MaxInt64 where there is no limit.
@@ -134,8 +134,8 @@ func (s *Session[T]) Observe(f func(block int, m layer.Memory[T])) { s.observe =
 // Position is how many tokens each sequence has read since its memory was empty.
 func (s *Session[T]) Position() int64 { return s.read }
 
-// Read reads tokens (B, T) into the memory and predicts what follows. The error is [ErrContext], or one of the backend.
-func (s *Session[T]) Read(tokens []uint32) error {
+// Forward reads tokens (B, T) into the memory and predicts what follows. The error is [ErrContext], or one of the backend.
+func (s *Session[T]) Forward(tokens []uint32) error {
 	time := len(tokens) / s.batch
 	if time == 0 {
 		return nil
@@ -175,12 +175,12 @@ func (s *Session[T]) reading(n int) passKey {
 	return passKey{rows: n * s.batch, blocks: true, observed: s.observe != nil}
 }
 
-// ReadAll is Read, and shows the logits (m, V) that follow token from, from+1, … of the only
+// ForwardAll is Forward, and shows the logits (m, V) that follow token from, from+1, … of the only
 // sequence, a few rows at a time. visit must not keep the slice. Its error, and a [NotFiniteError] in
 // place of a call of it, end the reading after at most a pass more.
-func (s *Session[T]) ReadAll(tokens []uint32, visit func(from int, logits []float32) error) error {
+func (s *Session[T]) ForwardAll(tokens []uint32, visit func(from int, logits []float32) error) error {
 	if s.batch != 1 {
-		panic("nn: ReadAll is for a batch of one")
+		panic("nn: ForwardAll is for a batch of one")
 	}
 	if err := s.room(len(tokens)); err != nil {
 		return err
@@ -203,7 +203,7 @@ func (s *Session[T]) ReadAll(tokens []uint32, visit func(from int, logits []floa
 			rows := host[:m*V]
 			err := s.run(passKey{rows: n, from: r, m: m, all: true})
 			if err == nil {
-				err = b.Read(s.all, 0, rows)
+				err = b.Download(s.all, 0, rows)
 			}
 			if i := op.FirstNotFinite(rows); err == nil && i >= 0 {
 				err = Spoilt(s.scan, s.read+int64(from), r+i/V, n)
@@ -258,7 +258,7 @@ func (s *Session[T]) remember(tokens []uint32, time int) {
 // finite, the error is a [NotFiniteError]: directly behind a Read it looks for the token with which that
 // began among those of the last pass, whose rows are still there.
 func (s *Session[T]) Logits(dst []float32) error {
-	if err := s.model.Backend.Read(s.home.logits, s.slot*s.model.Config.Vocab, dst); err != nil {
+	if err := s.model.Backend.Download(s.home.logits, s.slot*s.model.Config.Vocab, dst); err != nil {
 		return err
 	}
 	if op.FirstNotFinite(dst) >= 0 {

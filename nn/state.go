@@ -35,12 +35,12 @@ type stateSet[T any] struct {
 }
 
 // NewState makes the state of B sequences before anything was read: zeros.
-func NewState[T any](m op.Memory[T], c Config, batch int) *State[T] {
+func NewState[T any](m op.Tensors[T], c Config, batch int) *State[T] {
 	return newState(m, c, batch, true)
 }
 
 // newState makes a state. Unless growing is set, the parts that grow by the token get no tensors.
-func newState[T any](m op.Memory[T], c Config, batch int, growing bool) *State[T] {
+func newState[T any](m op.Tensors[T], c Config, batch int, growing bool) *State[T] {
 	s := &State[T]{batch: batch}
 	NewNet[struct{}](c, c.DefaultScan()).Bind(Binding[struct{}]{State: func(at Place, d layer.State) struct{} {
 		if d.Grows {
@@ -86,7 +86,7 @@ func (s *State[T]) bind() func(Place, layer.State) T {
 }
 
 // zero forgets everything of n sequences from one on.
-func (s *State[T]) zero(m op.Memory[T], at, n int) {
+func (s *State[T]) zero(m op.Tensors[T], at, n int) {
 	for _, p := range s.parts {
 		switch each := op.Count(p.shape); {
 		case p.grows: // nothing behind the position is read
@@ -100,7 +100,7 @@ func (s *State[T]) zero(m op.Memory[T], at, n int) {
 
 // copyFrom makes n sequences of s, from at on, equal to those of another state of the same model, but for what grows: that is
 // right still where only tokens behind the position have come since.
-func (s *State[T]) copyFrom(m op.Memory[T], at int, from *State[T], fromAt, n int) {
+func (s *State[T]) copyFrom(m op.Tensors[T], at int, from *State[T], fromAt, n int) {
 	for i, set := range s.sets {
 		switch {
 		case set.grows:
@@ -116,7 +116,7 @@ func (s *State[T]) copyFrom(m op.Memory[T], at int, from *State[T], fromAt, n in
 }
 
 // copyGrown copies the rows of the first tokens of n sequences, of what grows.
-func (s *State[T]) copyGrown(m op.Memory[T], at int, from *State[T], fromAt, n, tokens int) {
+func (s *State[T]) copyGrown(m op.Tensors[T], at int, from *State[T], fromAt, n, tokens int) {
 	for i, p := range s.parts {
 		if !p.grows || tokens == 0 {
 			continue
@@ -129,7 +129,7 @@ func (s *State[T]) copyGrown(m op.Memory[T], at int, from *State[T], fromAt, n, 
 }
 
 // Release gives the memory back.
-func (s *State[T]) Release(m op.Memory[T]) {
+func (s *State[T]) Release(m op.Tensors[T]) {
 	for _, set := range s.sets {
 		m.Release(set.tensors...)
 	}

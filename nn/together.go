@@ -2,13 +2,13 @@ package nn
 
 import "slices"
 
-// ReadDrawn has the tokens that sessions of one sequence have drawn read into their memories, and predicts what follows. The
+// ForwardDrawn has the tokens that sessions of one sequence have drawn read into their memories, and predicts what follows. The
 // weights are read once for all that are in one [Batch], and for those the next tokens are drawn on the way: [Session.Draw]
 // gives them. Each session gets to the bit what it gets alone. What came before an error stays read.
-func (m *Model[T]) ReadDrawn(sessions []*Session[T]) error {
+func (m *Model[T]) ForwardDrawn(sessions []*Session[T]) error {
 	for _, s := range sessions {
 		if s.batch != 1 || s.model != m {
-			panic("nn: ReadDrawn is for sessions of one sequence and of this model")
+			panic("nn: ForwardDrawn is for sessions of one sequence and of this model")
 		}
 		if err := s.room(1); err != nil {
 			return err
@@ -25,14 +25,14 @@ func (m *Model[T]) ReadDrawn(sessions []*Session[T]) error {
 				continue
 			}
 			if turn = append(turn, s); len(turn) == most {
-				if err := first.home.readDrawn(turn); err != nil {
+				if err := first.home.forwardDrawn(turn); err != nil {
 					return err
 				}
 				turn = turn[:0]
 			}
 		}
 		if m.turn = turn; len(turn) > 0 {
-			if err := first.home.readDrawn(turn); err != nil {
+			if err := first.home.forwardDrawn(turn); err != nil {
 				return err
 			}
 		}
@@ -41,8 +41,8 @@ func (m *Model[T]) ReadDrawn(sessions []*Session[T]) error {
 	return nil
 }
 
-// readDrawn is ReadDrawn for sessions of the batch.
-func (h *Batch[T]) readDrawn(sessions []*Session[T]) error {
+// forwardDrawn is ForwardDrawn for sessions of the batch.
+func (h *Batch[T]) forwardDrawn(sessions []*Session[T]) error {
 	if h.list.size == 0 { // there is one
 		s := sessions[0]
 		if err := s.run(s.step()); err != nil {
@@ -67,8 +67,8 @@ func (h *Batch[T]) readDrawn(sessions []*Session[T]) error {
 		return err
 	}
 	p.programs[0].Run()
-	b.StartReadTokens(p.out, 0)
-	if err := b.FinishReadTokens(p.out, 0, ids); err != nil {
+	b.StartDownload(p.out, 0)
+	if err := b.FinishDownload(p.out, 0, ids); err != nil {
 		return err
 	}
 	for i, s := range sessions {

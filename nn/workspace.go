@@ -21,7 +21,7 @@ type workspace[T any] struct {
 }
 
 // grow makes room for n rows where there is less.
-func (w *workspace[T]) grow(m op.Memory[T], c Config, n int) {
+func (w *workspace[T]) grow(m op.Tensors[T], c Config, n int) {
 	if n <= w.rows {
 		return
 	}
@@ -43,7 +43,7 @@ func (w *workspace[T]) grow(m op.Memory[T], c Config, n int) {
 	}})
 }
 
-func (w *workspace[T]) release(m op.Memory[T]) {
+func (w *workspace[T]) release(m op.Tensors[T]) {
 	if w.rows == 0 {
 		return
 	}
@@ -56,7 +56,7 @@ func (w *workspace[T]) release(m op.Memory[T]) {
 }
 
 // fill writes what stays the same from pass to pass, where grow has made room for it anew.
-func (w *workspace[T]) fill(m op.Memory[T], c Config) {
+func (w *workspace[T]) fill(m op.Tensors[T], c Config) {
 	const rows = 1 << 10 // at a time
 	if d := c.Decoder; d != nil && !w.turned {
 		for from := 0; from < d.Context; from += rows {
@@ -68,7 +68,7 @@ func (w *workspace[T]) fill(m op.Memory[T], c Config) {
 
 // views are the first rows of a workspace.
 type views[T any] struct {
-	m   op.Memory[T]
+	m   op.Tensors[T]
 	w   *workspace[T]
 	n   int
 	by  map[string]T
@@ -76,7 +76,7 @@ type views[T any] struct {
 }
 
 // rowsOf gives views of the first n rows.
-func (w *workspace[T]) rowsOf(m op.Memory[T], n int) *views[T] {
+func (w *workspace[T]) rowsOf(m op.Tensors[T], n int) *views[T] {
 	return &views[T]{m: m, w: w, n: n, by: map[string]T{}}
 }
 

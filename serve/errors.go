@@ -12,7 +12,7 @@ import (
 	"bitgpu/io/chat"
 )
 
-// apiError is what a client is told, in the shape of OpenAI's errors.
+// apiError is an error for the client, in the shape of OpenAI's.
 type apiError struct {
 	status  int
 	code    string // for programs
@@ -74,7 +74,7 @@ func unavailable(code, message string) *apiError {
 // errTimeout is the cause of a context that Options.Timeout has ended.
 var errTimeout = errors.New("the time of the request is over")
 
-// asAPIError finds what a client is told of an error; what is not its fault is an internal one, whose text may name files
+// asAPIError turns an error into one for the client. What is not the client's fault becomes an internal error, as the text may name files
 // and stays in the log.
 func asAPIError(ctx context.Context, err error) *apiError {
 	var e *apiError

@@ -111,7 +111,7 @@ func (s *Server) hold(o *bitgpu.TokenOptions, form *jsonform.Form, thought jsonf
 	return nil
 }
 
-// formError is what a client is told of a form that cannot be written; nil where an error is another.
+// formError is the client's error for a form that cannot be written, nil for any other error.
 func formError(err error) *apiError {
 	if !errors.Is(err, jsonform.ErrForm) {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// gate lets a bounded number of requests work, and a bounded number wait. The next place is for the key that has the fewest of
+// gate limits how many requests work and how many wait. The next place is for the key that has the fewest of
 // them, and among equals turns go round, so that one with many requests does not keep the others waiting; of one key the
 // first comes first.
 type gate struct {

@@ -51,14 +51,14 @@ func openMemories(model *bitgpu.Model, o Options) (memories, error) {
 	return openLocal(model, o)
 }
 
-// writing is the next state of a memory on its way: commit puts it in the place of the old one, abandon forgets it.
+// writing is the next state of a memory on its way: commit replaces the old one with it, abandon drops it.
 type writing struct {
 	session *bitgpu.Session
 	save    func(*bitgpu.Session) error // ends it if there is no error
 	release func()
 }
 
-// replace puts another session in the place of the copy.
+// replace replaces the copy with another session.
 func (w *writing) replace(session *bitgpu.Session) {
 	w.session.Close()
 	w.session = session

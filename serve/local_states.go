@@ -126,7 +126,7 @@ func (s *localMemories) writing(m *entry, session *bitgpu.Session) *writing {
 	return &writing{session, func(session *bitgpu.Session) error { return s.commit(m, session) }, func() { s.release(m) }}
 }
 
-// commit puts the next state in the place of a memory's.
+// commit replaces the state of a memory with the next one.
 func (s *localMemories) commit(m *entry, session *bitgpu.Session) error {
 	most := s.size(session.Position())
 	if err := s.room(most); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics are what Prometheus is told.
+// metrics are those for Prometheus.
 type metrics struct {
 	registry                        *prometheus.Registry
 	requests                        *prometheus.CounterVec

@@ -43,7 +43,7 @@ type Options struct {
 	MemoryLease time.Duration // after which another server may write what one was writing that seems dead; 0 is 15 s
 
 	// Local makes the files of the page at /local/, which runs models in the browser; nil: there is none. It is called once, when the
-	// page is asked for, and its error is told.
+	// page is asked for, and an error is sent to the client.
 	Local func() (map[string][]byte, error)
 
 	Log *slog.Logger // nil logs nothing

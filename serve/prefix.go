@@ -73,7 +73,7 @@ func (p *prefixes) take(owner string, ids []uint32) (session *bitgpu.Session, n 
 	return nil, 0, nil
 }
 
-// offer shows a session that has read the first n tokens of a prompt; a copy is kept where that is worth it.
+// offer shows a session that has read the first n tokens of a prompt; it is copied if it is worth keeping.
 func (p *prefixes) offer(owner string, ids []uint32, n int, session *bitgpu.Session) error {
 	if p.size(int64(n)) > p.most || !slices.Contains(places(len(ids)), n) {
 		return nil

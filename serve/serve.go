@@ -41,7 +41,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	running int           // requests under way
-	ended   chan struct{} // closed when draining and none is
+	ended   chan struct{} // closed when draining and no request is running
 	drained bool
 }
 
@@ -226,7 +226,7 @@ const (
 	ollama               // requests with a key, with errors as ollama has them
 )
 
-// handle makes an [http.Handler] of a function whose error is told to the client.
+// handle makes an [http.Handler] of a function whose error is sent to the client.
 func (s *Server) handle(route string, who access, f func(c *call) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()

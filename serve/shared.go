@@ -45,7 +45,7 @@ type sharedMemories struct {
 
 const (
 	storePatience = time.Minute      // for an answer of the store
-	statePatience = 10 * time.Minute // likewise, where a state moves
+	statePatience = 10 * time.Minute // the same where a state moves
 	countEvery    = 10 * time.Second // other servers write as well
 	collectEvery  = time.Hour
 	collectOld    = time.Hour
@@ -117,7 +117,7 @@ func (s *sharedMemories) tend(ctx context.Context) {
 	}
 }
 
-// told is an error of the store as a client is told it.
+// told is an error of the store in the form that clients get.
 func (s *sharedMemories) told(id string, err error) error {
 	var known *apiError
 	switch {

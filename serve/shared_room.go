@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// totals are counted anew where that is long ago.
+// totals are counted again if the last count is old.
 func (s *sharedMemories) totals() (memories int, bytes int64) {
 	ctx, cancel := within(countEvery)
 	defer cancel()

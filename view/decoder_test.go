@@ -103,7 +103,7 @@ func TestLossesOfPublicFamilies(t *testing.T) {
 		readTokens(t, v, 1)
 	}
 	got := make([]float32, len(want))
-	if err := v.canvas.dev.ReadLater(v.canvas.losses, 0, 4*len(got)).Wait(gpu.Bytes(got)); err != nil {
+	if err := v.canvas.dev.DownloadLater(v.canvas.losses, 0, 4*len(got)).Wait(gpu.Bytes(got)); err != nil {
 		t.Fatal(err)
 	}
 	for i, w := range want {

@@ -39,7 +39,7 @@ func innerLosses(t *testing.T, name string, tokens []uint32) [][]float64 {
 		switch l := m.(type) {
 		case *layer.Delta[*cpu.Tensor[float32]]:
 			mixed := make([]float32, 3*d)
-			ops.Read(l.KQV, 0, mixed)
+			ops.Download(l.KQV, 0, mixed)
 			for i := range d {
 				e := float64(mixed[2*d+i])
 				for j := range width {
@@ -49,8 +49,8 @@ func innerLosses(t *testing.T, name string, tokens []uint32) [][]float64 {
 			}
 		case *layer.Tied[*cpu.Tensor[float32]]:
 			f, z := make([]float32, d), make([]float32, d)
-			ops.Read(l.Keys, 0, f)
-			ops.Read(l.Out, 0, z)
+			ops.Download(l.Keys, 0, f)
+			ops.Download(l.Out, 0, z)
 			size := 0.0
 			for _, v := range f {
 				size += float64(v) * float64(v)
@@ -62,10 +62,10 @@ func innerLosses(t *testing.T, name string, tokens []uint32) [][]float64 {
 		}
 		losses[block] = append(losses[block], loss)
 		state, _ := m.Memory()
-		ops.Read(state, 0, before[block])
+		ops.Download(state, 0, before[block])
 	})
 	for _, id := range tokens {
-		if err := s.Read([]uint32{id}); err != nil {
+		if err := s.Forward([]uint32{id}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,7 +79,7 @@ func TestInnerLosses(t *testing.T) {
 		readTokens(t, v, v.Tokens())
 		want := innerLosses(t, name, v.tokens)
 		got, history := make([]float32, v.model.Config.Layers*longestAxis), longestAxis
-		if err := v.canvas.dev.ReadLater(v.canvas.losses, 0, 4*len(got)).Wait(gpu.Bytes(got)); err != nil {
+		if err := v.canvas.dev.DownloadLater(v.canvas.losses, 0, 4*len(got)).Wait(gpu.Bytes(got)); err != nil {
 			t.Fatal(err)
 		}
 		for layer := range want {
@@ -128,7 +128,7 @@ func TestBothReadings(t *testing.T) {
 				}
 			}
 		}
-		if more, err := v.Read(); more || err != nil {
+		if more, err := v.Advance(); more || err != nil {
 			t.Errorf("%s: got %v, %v, want an end after two readings", name, more, err)
 		}
 	}

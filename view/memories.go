@@ -5,7 +5,7 @@ import "bitgpu/nn"
 // matrices are what a picture shows of a layer: a matrix for each head of what it remembers.
 type matrices struct {
 	title         string // what they are, as in "memory W of layer 3"
-	tensor        string // that they lie in, by its name in nn.StateTensor
+	tensor        string // that has them, by its name in nn.StateTensor
 	heads         int
 	rows, columns int
 	step          int  // elements from a head's matrix to the next one's

@@ -81,9 +81,9 @@ func (v *View) Close() {
 	v.canvas.release()
 }
 
-// Read reads the next token, and says whether there was one. A prediction that is not finite is an nn.ErrNotFinite; the
+// Advance reads the next token, and says whether there was one. A prediction that is not finite is an nn.ErrNotFinite; the
 // picture can still be drawn.
-func (v *View) Read() (bool, error) {
+func (v *View) Advance() (bool, error) {
 	if v.read == v.Tokens() {
 		return false, nil
 	}
@@ -91,7 +91,7 @@ func (v *View) Read() (bool, error) {
 	if v.model.Config.Decoder != nil {
 		v.canvas.lose(v.read, v.cost(v.tokens[at]))
 	}
-	if err := v.session.Read(v.tokens[at : at+1]); err != nil {
+	if err := v.session.Forward(v.tokens[at : at+1]); err != nil {
 		return false, err
 	}
 	v.read++
@@ -144,7 +144,7 @@ func (v *View) Draw(s Status) *gpu.Buffer {
 
 // PNG is the picture drawn last as a file.
 func (v *View) PNG() ([]byte, error) {
-	pixels, err := v.canvas.dev.Read(v.canvas.picture, 0, 4*Width*Height)
+	pixels, err := v.canvas.dev.Download(v.canvas.picture, 0, 4*Width*Height)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func openView(t *testing.T, name, text string, reread bool) *View {
 func readTokens(t *testing.T, v *View, n int) {
 	t.Helper()
 	for range n {
-		if more, err := v.Read(); !more || err != nil {
+		if more, err := v.Advance(); !more || err != nil {
 			t.Fatal(more, err)
 		}
 	}
@@ -367,7 +367,7 @@ func TestNotFinite(t *testing.T) {
 	}
 	t.Cleanup(v.Close)
 	for more := true; more && err == nil; {
-		more, err = v.Read()
+		more, err = v.Advance()
 	}
 	if want := fmt.Sprintf("not finite after token %d", v.Position()); !errors.Is(err, nn.ErrNotFinite) || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)

@@ -37,7 +37,7 @@ func logits(t *testing.T, c nn.Config, w *nn.Weights[op.HostTensor]) []float32 {
 	defer s.Close()
 	all := make([]float32, 2*c.Vocab)
 	for i, ids := range [][]uint32{{1, 77, 500, 3, 3, 255, 9}, {42}} {
-		if err := s.Read(ids); err != nil {
+		if err := s.Forward(ids); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Logits(all[i*c.Vocab : (i+1)*c.Vocab]); err != nil {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+	"sync"
 
 	"bitgpu/nn"
 	"bitgpu/nn/layer"
@@ -14,8 +15,8 @@ import (
 )
 
 // pool are packed ternary weights that all matrices are cut from: to draw each weight anew would take minutes. Its length
-// is odd, so that pieces of it fall on rows differently.
-var pool = func() []byte {
+// is odd, so that pieces of it fall on rows differently. They are drawn when they are wanted: every start of the program would wait.
+var pool = sync.OnceValue(func() []byte {
 	r := rand.New(rand.NewPCG(1, 2))
 	p := make([]byte, 1<<20+13)
 	for i := range p {
@@ -24,7 +25,7 @@ var pool = func() []byte {
 		}
 	}
 	return p
-}()
+})
 
 // Tensor makes the weights of parameter i of [nn.Params], the same every time.
 func (f Family) Tensor(i int, p nn.Param) op.HostTensor {
@@ -42,6 +43,7 @@ func (f Family) Tensor(i int, p nn.Param) op.HostTensor {
 	default:
 		t.Format = op.Ternary
 		t.Codes = make([]byte, p.Shape[0]*ternary.RowBytes(p.Shape[1]))
+		pool := pool()
 		for at := 0; at < len(t.Codes); {
 			at += copy(t.Codes[at:], pool[r.IntN(len(pool)/2):])
 		}

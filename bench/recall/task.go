@@ -102,7 +102,7 @@ func (t task) score(path string, seed uint64) (float64, error) {
 	for range t.tests {
 		t.fill(row, random)
 		session.Reset()
-		err := session.ReadAll(row[:4*t.pairs], func(from int, logits []float32) error {
+		err := session.ForwardAll(row[:4*t.pairs], func(from int, logits []float32) error {
 			V := loaded.Config.Vocab
 			for i := range len(logits) / V {
 				if place := from + i + 1; t.isAnswer(place) && largest(logits[i*V:(i+1)*V]) == row[place] {

@@ -26,7 +26,7 @@ func newEventLoop() *eventLoop {
 	return l
 }
 
-// between is how long messages may wait. A timer would be held to 4 ms at least; a message of one's own is not.
+// between is how long messages may wait. Browsers make a timer wait for at least 4 ms; a message to oneself they do not delay.
 const between = 20 * time.Millisecond
 
 // visit takes the messages that have come, now and then.

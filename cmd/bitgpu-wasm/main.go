@@ -31,7 +31,7 @@ type worker struct {
 }
 
 // call is bitgpuCall(id, method, options, answer): options are JSON, and answer(kind, JSON) is called with "part" for parts of a
-// result, and at last with "done" or "error". It returns at once.
+// result, and finally with "done" or "error". It returns at once.
 func (w *worker) call(_ js.Value, args []js.Value) any {
 	id, method, options, answer := args[0].Int(), args[1].String(), args[2].String(), args[3]
 	if method == "stop" {

@@ -245,7 +245,7 @@ func benchBackends(c *cli.Context, open func(adapter string) (*tuned.GPU, error)
 	return append(backends, engine), g.Close, nil
 }
 
-// gpuVariants are the ways of computing products and blocks that the adapter can run, one by one, and at last the
+// gpuVariants are the ways of computing products and blocks that the adapter can run, one by one, and finally the
 // choice among them.
 func gpuVariants(ops *webgpu.Ops) []bench.Variant {
 	var variants []bench.Variant

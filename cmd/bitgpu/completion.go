@@ -154,7 +154,7 @@ func complete(commands []*cli.Command, words []string) []string {
 // filePlaceholders are the words for values that are names of files.
 var filePlaceholders = []string{"FILE", "DIR", "MODEL", "DATA", "OUT", "GLOB", "RUN…"}
 
-// values are what a placeholder allows in the place of a word.
+// values are the words that a placeholder stands for.
 func values(placeholder, word string) []string {
 	var known []string
 	for _, alternative := range strings.Split(placeholder, "|") {

@@ -104,7 +104,7 @@ func describePart(p corpus.Part) string {
 	return fmt.Sprintf("%d tokens of %d documents (%d bytes)", p.Tokens, p.Documents, p.Bytes)
 }
 
-// checkRatio refuses a share that is none, or leaves nothing to train on.
+// checkRatio refuses a number that is no share, or leaves nothing to train on.
 func checkRatio(command string, ratio float64) error {
 	if !(ratio >= 0 && ratio < 1) {
 		return usagef("%s: --val-ratio: got %v, want 0 to below 1", command, ratio)

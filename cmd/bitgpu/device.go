@@ -17,7 +17,7 @@ func openDevice(by computing) (*device.Device, error) {
 	return device.Open(by.backend == bitgpu.Auto, by.adapter)
 }
 
-// openAdapterDevice is openDevice for adapters, which the CPU trains where nobody asks for a GPU.
+// openAdapterDevice is openDevice for adapters, which the CPU trains unless a GPU was asked for.
 func openAdapterDevice(by computing) (*device.Device, error) {
 	if by.backend == bitgpu.Auto && by.adapter == "" {
 		d := device.CPU()
@@ -29,7 +29,7 @@ func openAdapterDevice(by computing) (*device.Device, error) {
 
 // withAdvice says which flags help where something takes too much memory.
 func withAdvice(err error, flags string) error {
-	var m *device.MemoryError
+	var m *device.RoomError
 	if !errors.As(err, &m) {
 		return err
 	}

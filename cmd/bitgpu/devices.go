@@ -78,10 +78,10 @@ func writeAdapters(w io.Writer, adapters []gpu.AdapterInfo) {
 	}
 }
 
-// trainingShape is the one that the trainer takes where nobody says otherwise.
+// trainingShape is the trainer's by default.
 var trainingShape = train.Shape{Batch: 16, Time: 128, Accumulate: 1}
 
-// writeSizes shows what three models need and where that fits.
+// writeSizes shows what three models need and which devices have room for them.
 func writeSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "\nmodel, V 16,384\tparameters\tto run\tto train, %d × %d\t--recompute\tCPU: run\ttrain", trainingShape.Batch, trainingShape.Time)
@@ -108,7 +108,7 @@ func writeSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 	return w.Flush()
 }
 
-// writePublicSizes shows what public models need with a short and a long context, and where that fits.
+// writePublicSizes shows what public models need with a short and a long context, and which devices have room for them.
 func writePublicSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "\npublic model\tweights\tstates\tcontext\tKV f16\tto run\tKV f32\tto run\tCPU")
@@ -136,10 +136,10 @@ func writePublicSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) erro
 	return w.Flush()
 }
 
-// learningShape is the one that learn takes where nobody says otherwise.
+// learningShape is that of learn by default.
 var learningShape = train.AdaptOptions{Batch: learnBatch, Time: learnContext}.Shape()
 
-// writeLearning shows what an adapter's training takes beside public models, and where that fits.
+// writeLearning shows what an adapter's training takes beside public models, and which devices have room for it.
 func writeLearning(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "\npublic model\tto learn, rank %d, %d tokens\t--recompute on\tCPU", learnRank, learnContext)

@@ -205,7 +205,7 @@ func evaluateDynamic(b *device.Device, model *storage.Loaded, time int, tokens t
 	shape := train.Shape{Batch: 1, Time: time, Accumulate: 1, Clip: 1}
 	shape.Recompute = train.DeviceBytes(config, shape) > b.Room
 	if need := train.DeviceBytes(config, shape); need > b.Room {
-		return train.Evaluation{}, withAdvice(&device.MemoryError{What: "learning while reading", Need: need, Free: b.Room, Batch: true}, "--context-len")
+		return train.Evaluation{}, withAdvice(&device.RoomError{What: "learning while reading", Need: need, Free: b.Room, Batch: true}, "--context-len")
 	}
 	engine, err := b.Learner(config, shape, model.Weights)
 	if err != nil {
@@ -215,7 +215,7 @@ func evaluateDynamic(b *device.Device, model *storage.Loaded, time int, tokens t
 	return train.EvaluateDynamic(engine, tokens, rate, nil)
 }
 
-// withNumbers makes the model compute as it is told, and gives its configuration before that, nil where nothing changed.
+// withNumbers makes the model compute with the given types, and returns its configuration before that, nil if nothing changed.
 func withNumbers(model *storage.Loaded, n storage.Numbers) (made *nn.Config, err error) {
 	before := model.Config
 	if before.Decoder != nil {
@@ -232,7 +232,7 @@ func withNumbers(model *storage.Loaded, n storage.Numbers) (made *nn.Config, err
 	return &before, nil
 }
 
-// publicWindow is how many tokens of context a model of a public family is measured with where nobody says otherwise.
+// publicWindow is the default number of tokens of context that a model of a public family is measured with.
 const publicWindow = 2048
 
 // evaluatedModel loads the model; one of a public family has a context of as many tokens as a sequence.

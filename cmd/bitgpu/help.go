@@ -169,7 +169,7 @@ func (h *helpText) flags(flags []cli.Flag) {
 	}
 }
 
-// item writes a name and, from a column on, what it means: below the name where that is too long, and little indented
+// item writes a name and, from a column on, what it means: below the name if the name is too long, and slightly indented
 // where the lines are short.
 func (h *helpText) item(name, meaning string, column int) {
 	if h.width < 60 {

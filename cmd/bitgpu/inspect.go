@@ -100,7 +100,7 @@ type tokensInfo struct {
 	Bits    int      `json:"bits"` // of an id
 	Largest uint32   `json:"largest"`
 	First   []uint32 `json:"first"`          // the first ids
-	Text    string   `json:"text,omitempty"` // what they say, where a tokenizer lies beside the file
+	Text    string   `json:"text,omitempty"` // their text, if there is a tokenizer beside the file
 }
 
 type tensorInfo struct {
@@ -215,8 +215,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// loneTensors says whether path is a safetensors file that is no model: for want of a config.json beside it, or
-// because it is a memory, which may well lie in the directory of its model.
+// loneTensors says whether path is a safetensors file that is no model: because there is no config.json beside it, or
+// because it is a memory, which may well be in the directory of its model.
 func loneTensors(path string) bool {
 	m, err := modeldir.Open(path)
 	if err == nil {

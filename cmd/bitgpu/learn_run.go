@@ -69,7 +69,7 @@ func (l *adaptation) start(r *ranks.Ranks) (*device.Device, train.AdapterTrainer
 	recompute := l.recompute
 	shape.Recompute = recompute == train.RecomputeOn || recompute == train.RecomputeAuto && backend.Bytes(l.config, shape) > backend.Room
 	if need := backend.Bytes(l.config, shape); need > backend.Room {
-		return backend, nil, withAdvice(&device.MemoryError{What: "this training", Need: need, Free: backend.Room, Batch: true}, "--batch-size or --context")
+		return backend, nil, withAdvice(&device.RoomError{What: "this training", Need: need, Free: backend.Room, Batch: true}, "--batch-size or --context")
 	}
 	if r.Size() > 1 {
 		facts, err := l.facts(backend.Kind)

@@ -61,7 +61,7 @@ func newLineReader(c *call, commands []command) lineReader {
 		return &plainLines{bufio.NewReader(c.in), c.log}
 	}
 	l := &terminalLines{warn: c.log, plain: &plainLines{bufio.NewReader(c.in), c.log}}
-	// Of an own opening of the terminal the library can be rid of in the middle of a line.
+	// The library can let go of the terminal in the middle of a line if it has opened it by itself.
 	if own, err := os.OpenFile("/proc/self/fd/0", os.O_RDONLY, 0); err == nil {
 		stdin := os.Stdin
 		os.Stdin, l.own = own, own

@@ -107,7 +107,7 @@ func sentence(err error) string {
 	return text
 }
 
-// optionNames are the flags in whose place the library names an option of its own.
+// optionNames are the flags for the options that the library names in its errors.
 var optionNames = map[string]string{"temperature: ": "--temp: ", "cache: ": "--kv: ", "activations: ": "--activations: ", "cache or activations: ": "--kv or --activations: "}
 
 // optionName finds such an option in a message.

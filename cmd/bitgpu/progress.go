@@ -145,7 +145,7 @@ func bar(done, total int) string {
 // Saved tells of a checkpoint.
 func (p *progress) Saved(path string, _ train.State) { p.note("saved %s", path) }
 
-// Warned tells of what was found wrong and made good.
+// Warned shows a problem that was found and repaired.
 func (p *progress) Warned(err error) { p.note("warning: %v", err) }
 
 // note writes a line, above the status line if there is one.

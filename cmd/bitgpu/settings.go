@@ -121,7 +121,7 @@ func (f *trainFlags) rankOptions(resumed *train.Checkpoint, r *ranks.Ranks) (tra
 	return o, nil
 }
 
-// flagNames puts flags in the place of a configuration's keys, where a flag is the cause.
+// flagNames replaces the names of a configuration's keys by those of the flags that set them.
 var flagNames = func() *strings.Replacer {
 	pairs := []string{"vocab_size", "--vocab-size"}
 	for _, k := range nn.Keys {

@@ -26,7 +26,7 @@ type flagged struct {
 	err  error
 }
 
-// flagError says which flag an error comes from. The flag stands in the place of the package that
+// flagError says which flag an error comes from. The flag replaces the name of the package that
 // refused its file, and of the system's name for what failed.
 func flagError(flag string, err error) error { return flagged{flag, err} }
 

@@ -185,7 +185,7 @@ func (v *viewer) saveFrames(ctx context.Context, dir string, every int) error {
 		}
 		start := time.Now()
 		for range min(every, v.Tokens()-v.Position()) {
-			if _, err := v.Read(); err != nil {
+			if _, err := v.Advance(); err != nil {
 				return err
 			}
 		}

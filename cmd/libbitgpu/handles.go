@@ -29,7 +29,7 @@ func (t *handles) add(value any) int64 {
 	return t.last
 }
 
-// forget takes away the numbers of values that ended with another.
+// forget removes the numbers of values that ended together with another.
 func (t *handles) forget(ended func(value any) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

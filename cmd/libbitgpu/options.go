@@ -71,7 +71,7 @@ func parseOptions(data string) ([]bitgpu.Option, error) {
 	return opts, nil
 }
 
-// errNoTemplate is told of a model that has none.
+// errNoTemplate is the error of a model that has none.
 var errNoTemplate = errors.New("the model has no chat template")
 
 // render writes the conversation of a JSON object.

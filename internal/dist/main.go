@@ -138,7 +138,7 @@ func (r *release) enterSource() (err error) {
 		if r.web, err = filepath.Abs(r.web); err != nil {
 			return err
 		}
-		names, _ := filepath.Glob("web/built/[a-z]*") // a pattern that is none is the only error
+		names, _ := filepath.Glob("web/built/[a-z]*") // a malformed pattern would be the only error
 		for _, name := range names {
 			if engine[name], err = os.ReadFile(name); err != nil {
 				return err

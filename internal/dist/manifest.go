@@ -138,7 +138,7 @@ func (r *release) winget() error {
 }
 
 // manifest fills in a template of packaging/release, which asks for {{.Archive "linux" "arm64" false}}, and for an
-// archive's {{.URL}} and {{.Sum}} likewise.
+// archive's {{.URL}} and {{.Sum}} in the same way.
 func (r *release) manifest(name, from string) error {
 	t, err := template.ParseFiles(filepath.Join("packaging", "release", from))
 	if err != nil {

@@ -39,7 +39,7 @@ type File struct {
 	done bool
 }
 
-// Fault is for tests: it is told each change of the file system before it is made, and its error comes in the place of
+// Fault is for tests: it is called before each change of the file system, and its error replaces
 // the change.
 var Fault func(change string) error
 
@@ -54,7 +54,7 @@ func change(what string, make func() error) error {
 }
 
 // Create begins a new content for path. A file that is there keeps its permissions; a new one gets 0644 less
-// the umask. The temporary file lies in the same directory, its name starting with a dot.
+// the umask. The temporary file is in the same directory, and its name begins with a dot.
 func Create(path string) (*File, error) { return create(path, path) }
 
 // create is Create of a file with another name in messages.

@@ -82,7 +82,7 @@ func (s *Set) Write(name string, write func(io.Writer) error) error {
 	return f.fill(write)
 }
 
-// Commit puts all files that were written in the places of the old ones, and takes away those named. It returns when
+// Commit replaces the old files with all that were written, and removes those named. It returns when
 // that is on the disk. After an error the directory has its old files, or has the new ones when it is next opened.
 func (s *Set) Commit(remove ...string) error {
 	if err := s.prepare(remove); err != nil {

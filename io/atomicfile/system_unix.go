@@ -19,7 +19,7 @@ func lock(f *os.File, wait bool) bool {
 	return syscall.Flock(int(f.Fd()), how) == nil
 }
 
-// lockDir keeps other writers of sets out of a directory, until the lock is closed. Nil is a lock that could not be had
+// lockDir keeps other writers of sets out of a directory, until the lock is closed. Nil is a lock that could not be taken
 // because the system has none; busy says that somebody holds it.
 func lockDir(dir string) (held *os.File, busy bool) {
 	d, err := os.Open(dir)

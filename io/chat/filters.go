@@ -10,7 +10,7 @@ type filter struct {
 	params []string
 	least  int
 	fn     func(r *run, v value, p []value) value  // missing parameters are nil
-	any    func(r *run, v value, a callArgs) value // in place of fn: takes what comes
+	any    func(r *run, v value, a callArgs) value // in place of fn: takes any arguments
 }
 
 func (f *filter) apply(r *run, name string, v value, a callArgs) value {

@@ -5,7 +5,7 @@ import "unicode/utf8"
 // iterator gives one value after the other, and false when there are no more.
 type iterator func() (value, bool)
 
-// generator is what map, select, items and their like give: it runs as it is read, and can be read once.
+// generator is what map, select, items and the like return: it runs while it is read, and can be read once.
 type generator struct{ next iterator }
 
 // iterate is Python's iter; message is what is raised for a value that cannot be iterated, with its type.

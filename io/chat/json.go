@@ -17,7 +17,7 @@ import (
 // The zero Value is null.
 type Value struct{ v value }
 
-// DecodeJSON reads one JSON value. Of members with the same name the last one counts, in the place of the first.
+// DecodeJSON reads one JSON value. Of members with the same name the last one counts, at the place of the first.
 func DecodeJSON(data []byte) (Value, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()

@@ -103,7 +103,7 @@ type Lesson struct {
 
 // Lessons renders a conversation of [ParseRecord] with the places of its answers: each from where the prompt for it ends, so
 // that learning begins where writing will. Most templates make one lesson of it. Where an earlier answer does not stand in the
-// whole as the model wrote it, because the template leaves its thoughts out, that answer is a lesson of its own. tokens are the
+// in full as the model wrote it, because the template leaves its thoughts out, that answer is a separate lesson. tokens are the
 // model's control tokens, which no message may form.
 func (t *Template) Lessons(c Conversation, tokens []string) ([]Lesson, error) {
 	g := newGuard(tokens)

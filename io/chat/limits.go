@@ -2,7 +2,7 @@ package chat
 
 import "fmt"
 
-// What a template may use. A template comes with a model and its variables come from whoever talks to the model, so
+// What a template may use. A template comes with a model and its variables come from anyone who talks to the model, so
 // neither may take the process down: each limit ends the render with an error that names the line.
 const (
 	maxSource  = 256 << 10 // bytes of a template

@@ -1,6 +1,6 @@
 package chat
 
-// loopContext is the variable loop. It reads ahead of the loop only where it is asked for what comes.
+// loopContext is the variable loop. It reads ahead only if the template asks for a later item.
 type loopContext struct {
 	r           *run
 	next        iterator

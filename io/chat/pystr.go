@@ -191,7 +191,7 @@ func isCased(r rune) bool {
 // title is str.title: a character without case before it begins a word.
 func title(s string) string {
 	var b strings.Builder
-	start := -1 // of the rest of a word, which is lowered as a whole
+	start := -1 // of the rest of a word, which is lowercased as a whole
 	flush := func(end int) {
 		if start >= 0 {
 			b.WriteString(lower(s[start:end]))

@@ -9,7 +9,7 @@ import "fmt"
 type load byte
 
 const (
-	loadParam     load = iota // from whoever enters
+	loadParam     load = iota // from the caller
 	loadResolve               // from the conversation's variables
 	loadAlias                 // from the same name of a scope around
 	loadUndefined             // nothing yet

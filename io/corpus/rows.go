@@ -86,7 +86,7 @@ const openRows = 64
 
 // Pack puts several documents into a row: each, in their order, into the first of the rows that wait in which there is room, and
 // where there is none, into a new one. The inputs that begin a document, and the first behind the last, have the bit NewDocument:
-// whoever reads them must begin each with an empty memory, at position 0.
+// each must be read from an empty memory, at position 0.
 func (r *Rows) Pack() {
 	r.packed = nil
 	var open, room []int // rows that wait, in their order, and what there is in each
@@ -136,7 +136,7 @@ func (r *Rows) Padding() float64 {
 // Len is the number of all tokens.
 func (r *Rows) Len() int { return r.from.Len() }
 
-// CopyTo gives tokens as they lie in the file.
+// CopyTo copies tokens in the order of the file.
 func (r *Rows) CopyTo(dst []uint32, from int) (int, error) { return r.from.CopyTo(dst, from) }
 
 // Row fills inputs and targets, time each, of row i.

@@ -133,7 +133,7 @@ func (t *Tokens) Check(vocabSize int) error {
 	return nil
 }
 
-// Fingerprint tells one sequence of ids from another, whatever file it lies in and however wide its ids are there.
+// Fingerprint tells one sequence of ids from another, whatever file it is in and whatever the width of an id there.
 type Fingerprint struct {
 	Tokens int64  `json:"tokens"`
 	CRC32C string `json:"crc32c"` // of the ids as uint32, little-endian

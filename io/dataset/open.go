@@ -74,7 +74,7 @@ func (d *Dir) Val() (*corpus.Tokens, error) {
 	return nil, nil
 }
 
-// OpenTokens opens a token file. One that lies in a data directory must match its description; dir is that directory, nil for a
+// OpenTokens opens a token file. One in a data directory must match the description there; dir is that directory, nil for a
 // file by itself.
 func OpenTokens(path string) (tokens *corpus.Tokens, dir *Dir, err error) {
 	base, folder := filepath.Base(path), filepath.Dir(path)

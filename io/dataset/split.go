@@ -12,7 +12,7 @@ import (
 type SplitError struct {
 	Ratio     float64
 	Documents int
-	All       bool // all of them are taken, so that none is left for training
+	All       bool // all of them go to validation, so that none is left for training
 }
 
 func (e *SplitError) Error() string {

@@ -67,7 +67,7 @@ func whole(f format, s stepped) format {
 	return f
 }
 
-// run is bytes that hold several weights each, of which neighbours lie in neighbouring bytes.
+// run is bytes that hold several weights each, of which neighbours are in neighbouring bytes.
 type run struct{ at, bytes, weights int }
 
 // strided places the weights of runs; the n-th weights of a run's bytes lie at shifts[n], or at digit n.
@@ -101,7 +101,7 @@ func (l Layout) format() *format { return &layouts[l] }
 // Known says whether l is one of the layouts.
 func (l Layout) Known() bool { return 0 < l && int(l) < len(layouts) }
 
-// String is the layout's name, that of its type where that has only one.
+// String is the layout's name, which is that of its type if the type has only one.
 func (l Layout) String() string {
 	if !l.Known() {
 		return fmt.Sprintf("layout %d", uint8(l))

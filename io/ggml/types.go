@@ -1,4 +1,4 @@
-// Package ggml knows how the tensors in GGUF files lie in bytes: every type's name and block, and of the types that
+// Package ggml knows the byte layout of tensors in GGUF files: every type's name and block, and of the types that
 // ternary models come in, and that their tables and heads come in, how to read and write the weights.
 //
 // It is not for files, which package gguf reads, and not for arithmetic on blocks. Other types have a name and a size, so

@@ -91,7 +91,7 @@ func parse(name string, data []byte) (*File, error) {
 	return f, f.place(data, body)
 }
 
-// parseHeader reads what comes before the data, which begin at body, perhaps after the end of the file.
+// parseHeader reads everything before the data, which begin at body; that may be past the end of the file.
 func parseHeader(name string, data []byte) (f *File, body int, err error) {
 	if !Recognize(data) {
 		return nil, 0, fmt.Errorf("begins with %q, want %q", data[:min(len(data), len(magic))], magic)

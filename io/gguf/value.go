@@ -55,7 +55,7 @@ func (t ValueType) size() int {
 	return 0
 }
 
-// Value is one value of the metadata, where it lies in the file.
+// Value is one value of the metadata, by its place in the file.
 type Value struct {
 	Type ValueType
 	Elem ValueType // of an array

@@ -22,7 +22,7 @@ type Key struct {
 	Value any
 }
 
-// Source is a tensor to be written. Write is called once, when its turn comes, so that a model need not lie in memory;
+// Source is a tensor to be written. Write is called once, when its turn comes, so that a model need not be in memory as a whole;
 // it must write as many bytes as type and shape take.
 type Source struct {
 	Name  string

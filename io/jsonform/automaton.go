@@ -71,7 +71,7 @@ func newAutomaton() *automaton {
 	return &automaton{stacks: map[stackKey]*stack{}, states: map[string]*state{}}
 }
 
-// push is the stack of a matcher and what comes after.
+// push puts a matcher on a stack.
 func (a *automaton) push(m matcher, then *stack) *stack {
 	k := stackKey{m, then}
 	s := a.stacks[k]

@@ -95,7 +95,7 @@ type position struct {
 
 // sortCharacters finds which characters no instruction tells apart.
 func (b *patternMaker) sortCharacters() {
-	// What is below a space is only written where it has a letter of its own. Surrogates are no characters.
+	// Characters below a space are written only if they have a letter of their own. Surrogates are not characters.
 	starts := []rune{0, '\b', '\t', '\n', '\v', '\f', '\r', '\r' + 1, ' ', '0', '9' + 1, 'A', 'Z' + 1, '_', '_' + 1, 'a', 'z' + 1, 0xd800, 0xe000}
 	kinds := map[string][]int{} // instructions that take the same characters
 	for i, inst := range b.prog.Inst {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Drop lets go of the memory that the pages of a mapped file have taken, of those that lie in data as a whole; they are read
+// Drop releases the memory of those pages of a mapped file that are entirely within data; they are read
 // again when they are touched. Of memory that is no map of a file it leaves everything as it is.
 func Drop(data []byte) {
 	if len(data) == 0 || !isMapped(data) {
@@ -25,7 +25,7 @@ func Drop(data []byte) {
 	}
 }
 
-// isMapped says whether data lies in a map of a file.
+// isMapped says whether data is within a mapped file.
 func isMapped(data []byte) bool {
 	mutex.Lock()
 	defer mutex.Unlock()

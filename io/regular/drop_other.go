@@ -2,5 +2,5 @@
 
 package regular
 
-// Drop lets go of the memory that the pages of a mapped file have taken, where the system is Linux.
+// Drop releases the memory of pages of a mapped file, on Linux only.
 func Drop([]byte) {}

@@ -26,7 +26,7 @@ func Mapped(path string, data []byte) {
 	mapped[unsafe.SliceData(data)] = place{path, len(data)}
 }
 
-// Unmapped is told before the map ends.
+// Unmapped must be called before the mapping ends.
 func Unmapped(data []byte) {
 	mutex.Lock()
 	defer mutex.Unlock()

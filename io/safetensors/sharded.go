@@ -25,7 +25,7 @@ type Sharded struct {
 	byName map[string]int // which file
 }
 
-// OpenIndex opens an index and the files it names, which lie in its directory. It demands that each tensor is in the
+// OpenIndex opens an index and the files it names, in its directory. Each tensor must be in the
 // file that the index says and in no other, and that the files have no tensors besides.
 func OpenIndex(path string) (*Sharded, error) {
 	index, err := mapfile.Open(path)
@@ -146,7 +146,7 @@ func (s *Sharded) Size() int64 {
 	return size
 }
 
-// Close ends the files; the data of their tensors are gone.
+// Close closes the files; the data of their tensors are invalid from then on.
 func (s *Sharded) Close() error {
 	var all []error
 	for _, f := range s.files {

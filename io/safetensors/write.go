@@ -15,7 +15,7 @@ import (
 	"bitgpu/io/internal/clip"
 )
 
-// Source is a tensor to be written. Write is called once, when its turn comes, so that a model need not lie in memory; it
+// Source is a tensor to be written. Write is called once, when its turn comes, so that a model need not be in memory as a whole; it
 // must write as many bytes as type and shape take.
 type Source struct {
 	Name  string

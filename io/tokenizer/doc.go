@@ -30,7 +30,7 @@
 //
 // Why does decoding work token by token only? A decoder passes on what nothing that follows can change, so that Decode
 // and Stream are one code and always agree. The price is paid in one place: neighbouring byte tokens such as <0xE4>
-// are UTF-8 together or not at all, in Hugging Face's library too, so they wait for the first token that is none.
+// are UTF-8 together or not at all, in Hugging Face's library too, so they wait for the first token that is not one of them.
 //
 // Which Unicode? That of the Go release (15.0 in Go 1.26). Characters younger than it count as unassigned, while
 // Hugging Face's library knows those of Unicode 16; its Punctuation pre-tokenizer still counts by Unicode 8.

@@ -18,7 +18,7 @@ const (
 	ggufNormal  = 1
 	ggufUnknown = 2 // stands for characters without a piece
 	ggufControl = 3 // steers the model, and is found in the text before the model sees it
-	ggufUser    = 4 // is found in the text likewise, and is part of it
+	ggufUser    = 4 // is also found in the text, and is part of it
 	ggufUnused  = 5 // fills the vocabulary up
 )
 

@@ -121,7 +121,7 @@ func ggufKeys(data []byte, rows int, special map[string]uint32) ([]gguf.Key, err
 	return keys, t.compare(keys)
 }
 
-// tokens lists all tokens by id, with their types; what has none fills the vocabulary up.
+// tokens lists all tokens by id, with their types; ids without a token pad the vocabulary.
 func (t *given) tokens(rows int) (tokens []string, types []int32, err error) {
 	tokens, types = make([]string, rows), slices.Repeat([]int32{ggufUnused}, rows)
 	for i := range tokens {

@@ -18,7 +18,7 @@ type TrainOptions struct {
 	MinFrequency int
 	// SpecialTokens get the first ids; nil means <|endoftext|> and <|padding|>.
 	SpecialTokens []string
-	// Progress, if given, is told how many of the wanted merges are made.
+	// Progress, if given, is called with the number of merges made, of those wanted.
 	Progress func(merges, total int)
 	// Stop, if given, is asked before each merge; an error of it ends the training.
 	Stop func() error

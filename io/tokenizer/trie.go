@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A trie finds which of a set of strings a text begins with. Nodes lie in breadth-first order, so that the children of
+// A trie finds which of a set of strings a text begins with. Nodes are in breadth-first order, so that the children of
 // a node are neighbours: nine bytes a node.
 type trie struct {
 	labels   []byte   // of the edge that leads to the node

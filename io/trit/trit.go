@@ -104,7 +104,7 @@ func (m *Matrix) check() error {
 	return m.checkCodes()
 }
 
-// Merge puts cols neighbouring inputs under one scale where that changes no weight: where the groups that are merged
+// Merge gives cols neighbouring inputs one scale if that changes no weight: if the groups that are merged
 // have equal scales, or weights of zero only. Files with groups of 64 often hold each scale of a group of 128 twice.
 // It leaves m as it was, and says false, where two scales that count differ.
 func (m *Matrix) Merge(cols int) bool {

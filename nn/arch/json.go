@@ -2,7 +2,7 @@ package arch
 
 import "encoding/json"
 
-// MarshalJSON describes the model in words of our own config.json where that has them, and of Hugging Face's else. It is for
+// MarshalJSON describes the model with the keys of our own config.json where it has them, else with Hugging Face's. It is for
 // display: no file has it.
 func (d *Decoder) MarshalJSON() ([]byte, error) {
 	type yarn struct {

@@ -89,7 +89,7 @@ func gates[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, row, head int) 
 	return F(math.Exp(g)), sigmoid(a.B.Data[row*p.heads+head])
 }
 
-// keepStart stores the state of a head before token t, where that begins a chunk and somebody wants it.
+// keepStart stores the state of a head before token t if t begins a chunk and the starts are wanted.
 func keepStart[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequence, head, t int, S []F) {
 	if a.Starts != nil && t%a.Chunk == 0 {
 		copy(a.Starts.Data[((sequence*a.Starts.Shape[1]+t/a.Chunk)*p.heads+head)*len(S):], S)

@@ -23,7 +23,7 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.Close)
-		if err := s.Read(r.Tokens[0][:12]); err != nil {
+		if err := s.Forward(r.Tokens[0][:12]); err != nil {
 			t.Fatal(err)
 		}
 		for about, p := range map[string]op.Sampling{
@@ -63,7 +63,7 @@ func TestStepsAllocateNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(s.Close)
-			if err := s.Read(r.Tokens[0][:3+i]); err != nil {
+			if err := s.Forward(r.Tokens[0][:3+i]); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Start(op.Sampling{Temperature: 1, TopP: 0.9, Seed: uint64(i)}); err != nil {
@@ -78,7 +78,7 @@ func TestStepsAllocateNothing(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if err := m.ReadDrawn(mix); err != nil {
+				if err := m.ForwardDrawn(mix); err != nil {
 					t.Fatal(err)
 				}
 			}

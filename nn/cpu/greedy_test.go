@@ -49,7 +49,7 @@ func define[T any](t *testing.T, x *text, ops op.Backend[T], c nn.Config, w *nn.
 	s := session(t, ops, c, w)
 	recent, logits, scratch := make([]uint32, op.RecentSize), make([]float32, c.Vocab), make([]float32, c.Vocab)
 	read := func(ids ...uint32) {
-		if err := s.Read(ids); err != nil {
+		if err := s.Forward(ids); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,7 +78,7 @@ func define[T any](t *testing.T, x *text, ops op.Backend[T], c nn.Config, w *nn.
 func (x *text) written(t *testing.T, c nn.Config, w *nn.Weights[op.HostTensor]) (tokens []uint32) {
 	t.Helper()
 	s := session(t, cpu.New(), c, w)
-	if err := s.Read(x.Prompt); err != nil {
+	if err := s.Forward(x.Prompt); err != nil {
 		t.Fatal(err)
 	}
 	err := s.Generate(x.limit, x.sampling(), func(ids []uint32) bool {

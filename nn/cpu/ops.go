@@ -40,7 +40,7 @@ func New() *Ops {
 	return o
 }
 
-// Load implements op.Memory. Ternary matrices are interleaved where the processor has an order that it likes better.
+// Load implements op.Tensors. Ternary matrices are interleaved where the processor has an order that it likes better.
 func (o *Ops) Load(h op.HostTensor) *Tensor[float32] {
 	if h.Format == op.Ternary {
 		if m := simd.Interleave(h.Codes, h.GroupScales, h.Group, h.Shape[0], h.Shape[1], h.Spare, h.Int8); m != nil {

@@ -6,7 +6,7 @@ import (
 
 // Scalar is the reference: every operation as plain loops over slices.
 type Scalar[F Float] struct {
-	memory[F]
+	arena[F]
 	scratch []float32
 }
 
@@ -18,11 +18,11 @@ var (
 // NewScalar makes the reference.
 func NewScalar[F Float]() *Scalar[F] { return &Scalar[F]{} }
 
-func (s *Scalar[F]) StartReadTokens(t *Tensor[F], slot int) {
+func (s *Scalar[F]) StartDownload(t *Tensor[F], slot int) {
 	t.pending[slot] = append(t.pending[slot][:0], t.Tokens...)
 }
 
-func (s *Scalar[F]) FinishReadTokens(t *Tensor[F], slot int, dst []uint32) error {
+func (s *Scalar[F]) FinishDownload(t *Tensor[F], slot int, dst []uint32) error {
 	copy(dst, t.pending[slot])
 	return nil
 }

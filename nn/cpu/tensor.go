@@ -104,13 +104,13 @@ func (t *Tensor[F]) data() []F {
 	return t.Data
 }
 
-// memory is the part of op.Memory that keeps tensors.
-type memory[F Float] struct {
+// arena is the part of op.Tensors that makes and keeps tensors.
+type arena[F Float] struct {
 	inUse    int                   // bytes of the tensors made and not released
-	reserved map[*Tensor[F]]func() // what gives back tensors that lie outside of Go's heap
+	reserved map[*Tensor[F]]func() // what frees tensors outside of Go's heap
 }
 
-func (m *memory[F]) New(format op.Format, shape ...int) *Tensor[F] {
+func (m *arena[F]) New(format op.Format, shape ...int) *Tensor[F] {
 	t := &Tensor[F]{Format: format, Shape: shape}
 	n := op.Count(shape)
 	switch format {
@@ -127,7 +127,7 @@ func (m *memory[F]) New(format op.Format, shape ...int) *Tensor[F] {
 	return t
 }
 
-func (m *memory[F]) NewSet(n int, format op.Format, shape ...int) []*Tensor[F] {
+func (m *arena[F]) NewSet(n int, format op.Format, shape ...int) []*Tensor[F] {
 	set := make([]*Tensor[F], n)
 	for i := range set {
 		set[i] = m.New(format, shape...)
@@ -135,7 +135,7 @@ func (m *memory[F]) NewSet(n int, format op.Format, shape ...int) []*Tensor[F] {
 	return set
 }
 
-func (m *memory[F]) NewGrowing(n int, format op.Format, shape ...int) []*Tensor[F] {
+func (m *arena[F]) NewGrowing(n int, format op.Format, shape ...int) []*Tensor[F] {
 	set := make([]*Tensor[F], n)
 	for i := range set {
 		t := &Tensor[F]{Format: format, Shape: shape}
@@ -158,7 +158,7 @@ func (m *memory[F]) NewGrowing(n int, format op.Format, shape ...int) []*Tensor[
 	return set
 }
 
-func (m *memory[F]) NewTernary(rows, cols, blocks int, absmean bool) *Tensor[F] {
+func (m *arena[F]) NewTernary(rows, cols, blocks int, absmean bool) *Tensor[F] {
 	t := &Tensor[F]{
 		Format: op.Ternary, Shape: []int{rows, cols}, Absmean: absmean,
 		Codes: make([]byte, rows*ternary.RowBytes(cols)), Scales: make([]F, blocks),
@@ -167,7 +167,7 @@ func (m *memory[F]) NewTernary(rows, cols, blocks int, absmean bool) *Tensor[F] 
 	return t
 }
 
-func (m *memory[F]) NewGroups(rows, cols, group int) *Tensor[F] {
+func (m *arena[F]) NewGroups(rows, cols, group int) *Tensor[F] {
 	t := &Tensor[F]{
 		Format: op.Ternary, Shape: []int{rows, cols}, Group: group,
 		Codes: make([]byte, rows*ternary.RowBytes(cols)), GroupScales: make([]uint16, rows*cols/group),
@@ -176,7 +176,7 @@ func (m *memory[F]) NewGroups(rows, cols, group int) *Tensor[F] {
 	return t
 }
 
-func (m *memory[F]) Load(h op.HostTensor) *Tensor[F] {
+func (m *arena[F]) Load(h op.HostTensor) *Tensor[F] {
 	t := &Tensor[F]{
 		Format: h.Format, Shape: h.Shape, Half: h.F16, Int8: h.I8, Codes: h.Codes,
 		Data: convert[F](h.F32), Scales: convert[F](h.Scales), Absmean: h.Absmean, Group: h.Group, GroupScales: h.GroupScales,
@@ -205,9 +205,9 @@ func (t *Tensor[F]) bytes() int {
 }
 
 // BytesInUse is the memory of all tensors.
-func (m *memory[F]) BytesInUse() int { return m.inUse }
+func (m *arena[F]) BytesInUse() int { return m.inUse }
 
-func (m *memory[F]) Release(ts ...*Tensor[F]) {
+func (m *arena[F]) Release(ts ...*Tensor[F]) {
 	for _, t := range ts {
 		m.inUse -= t.bytes()
 		if release := m.reserved[t]; release != nil {
@@ -219,14 +219,14 @@ func (m *memory[F]) Release(ts ...*Tensor[F]) {
 }
 
 // Shape is t's shape, nil of nil. It must not be changed.
-func (m *memory[F]) Shape(t *Tensor[F]) []int {
+func (m *arena[F]) Shape(t *Tensor[F]) []int {
 	if t == nil {
 		return nil
 	}
 	return t.Shape
 }
 
-func (m *memory[F]) Rows(t *Tensor[F], n int) *Tensor[F] {
+func (m *arena[F]) Rows(t *Tensor[F], n int) *Tensor[F] {
 	v := *t
 	v.Shape = append([]int{n}, t.Shape[1:]...)
 	end := n * op.Count(t.Shape[1:])
@@ -241,7 +241,7 @@ func (m *memory[F]) Rows(t *Tensor[F], n int) *Tensor[F] {
 	return &v
 }
 
-func (m *memory[F]) Write(t *Tensor[F], offset int, values []float32) {
+func (m *arena[F]) Write(t *Tensor[F], offset int, values []float32) {
 	if t.Format == op.F16 {
 		simd.Float16s(t.Half[offset:offset+len(values)], values)
 		return
@@ -251,9 +251,9 @@ func (m *memory[F]) Write(t *Tensor[F], offset int, values []float32) {
 	}
 }
 
-func (m *memory[F]) WriteTokens(t *Tensor[F], offset int, ids []uint32) { copy(t.Tokens[offset:], ids) }
+func (m *arena[F]) WriteTokens(t *Tensor[F], offset int, ids []uint32) { copy(t.Tokens[offset:], ids) }
 
-func (m *memory[F]) Read(t *Tensor[F], offset int, dst []float32) error {
+func (m *arena[F]) Download(t *Tensor[F], offset int, dst []float32) error {
 	if t.Format == op.F16 {
 		simd.Float32s(dst, t.Half[offset:offset+len(dst)])
 		return nil
@@ -265,17 +265,17 @@ func (m *memory[F]) Read(t *Tensor[F], offset int, dst []float32) error {
 }
 
 // Floats are the elements of an F32 tensor themselves, nil where they are float64.
-func (m *memory[F]) Floats(t *Tensor[F]) []float32 {
+func (m *arena[F]) Floats(t *Tensor[F]) []float32 {
 	floats, _ := any(t.Data).([]float32)
 	return floats
 }
 
-func (m *memory[F]) ReadTokens(t *Tensor[F], offset int, dst []uint32) error {
+func (m *arena[F]) DownloadTokens(t *Tensor[F], offset int, dst []uint32) error {
 	copy(dst, t.Tokens[offset:])
 	return nil
 }
 
-func (m *memory[F]) ReadTernary(t *Tensor[F]) (op.HostTensor, error) {
+func (m *arena[F]) DownloadTernary(t *Tensor[F]) (op.HostTensor, error) {
 	h := op.HostTensor{Format: op.Ternary, Shape: t.Shape, Codes: t.Codes, Absmean: t.Absmean, Group: t.Group, GroupScales: t.GroupScales}
 	if t.interleaved != nil {
 		rows, cols := t.Shape[0], t.Shape[1]
@@ -291,7 +291,7 @@ func (m *memory[F]) ReadTernary(t *Tensor[F]) (op.HostTensor, error) {
 	return h, nil
 }
 
-func (m *memory[F]) Copy(dst *Tensor[F], dstOffset int, src *Tensor[F], srcOffset, n int) {
+func (m *arena[F]) Copy(dst *Tensor[F], dstOffset int, src *Tensor[F], srcOffset, n int) {
 	switch src.Format {
 	case op.U32:
 		copy(dst.Tokens[dstOffset:dstOffset+n], src.Tokens[srcOffset:])
@@ -303,19 +303,19 @@ func (m *memory[F]) Copy(dst *Tensor[F], dstOffset int, src *Tensor[F], srcOffse
 	copy(dst.Data[dstOffset:dstOffset+n], src.Data[srcOffset:])
 }
 
-func (m *memory[F]) CopySet(dst, src []*Tensor[F], n int) {
+func (m *arena[F]) CopySet(dst, src []*Tensor[F], n int) {
 	for i := range dst {
 		m.Copy(dst[i], 0, src[i], 0, n)
 	}
 }
 
-func (m *memory[F]) Zero(t *Tensor[F]) {
+func (m *arena[F]) Zero(t *Tensor[F]) {
 	clear(t.Data)
 	clear(t.Half)
 	clear(t.Tokens)
 }
 
-func (m *memory[F]) ZeroPart(t *Tensor[F], offset, n int) {
+func (m *arena[F]) ZeroPart(t *Tensor[F], offset, n int) {
 	switch t.Format {
 	case op.U32:
 		clear(t.Tokens[offset : offset+n])
@@ -326,6 +326,6 @@ func (m *memory[F]) ZeroPart(t *Tensor[F], offset, n int) {
 	}
 }
 
-func (m *memory[F]) Submit()        {}
-func (m *memory[F]) Flush() error   { return nil }
-func (m *memory[F]) Lookahead() int { return 1 }
+func (m *arena[F]) Submit()        {}
+func (m *arena[F]) Flush() error   { return nil }
+func (m *arena[F]) Lookahead() int { return 1 }

@@ -13,7 +13,7 @@ type GatedDelta[T any] struct {
 	InSigns, OutSigns                                       T // (D), (Vv)
 
 	X, Projected, BRows, ARows, Mixed, Out T // (n, D), (n, 2Kk+2Vv), (n, V), (n, V), (n, 2Kk+Vv), (n, Vv)
-	Plain, Starts                          T // (n, D) the input of B and A, X but where that is rotated; (B, chunks, V, v, k)
+	Plain, Starts                          T // (n, D) the input of B and A, which is X unless X is rotated; (B, chunks, V, v, k)
 
 	ProjectAdapter, BAdapter, AAdapter, OutputAdapter Adapter[T]
 

@@ -1,14 +1,14 @@
 package op
 
 // Backend keeps tensors and runs programs on one device. What is asked of it runs in the order of the calls, but may run
-// later; the first error is kept and comes back from Flush and the Read methods. A Backend is for one goroutine at a
+// later; the first error is kept and comes back from Flush and the Download methods. A Backend is for one goroutine at a
 // time.
 type Backend[T any] interface {
-	Memory[T]
+	Tensors[T]
 	// Name names the backend in errors.
 	Name() string
 	// Prepare checks the shapes of a program, resolves all that can be resolved in advance and fuses what the backend can
-	// fuse. scratch are tensors of which nobody reads what the program leaves in them: what is fused need not write them.
+	// fuse. scratch are tensors that are not read after the program: fused operations need not write them.
 	// An operation that the backend lacks is an error that names the operation and the backend. A shape that does not fit
 	// panics (CheckShapes).
 	Prepare(p Program[T], scratch ...T) (Prepared, error)
@@ -20,7 +20,7 @@ type Backend[T any] interface {
 	Has(o Op[T]) bool
 }
 
-// WalkWidth is up to which width of a model or of its memory a backend may take a token through all blocks at once, from a copy
+// WalkWidth is the largest width of a model, or of its memory, for which a backend may take a token through all blocks at once, from a copy
 // of their weights.
 const WalkWidth = 512
 
@@ -28,19 +28,19 @@ const WalkWidth = 512
 // once one of its tensors has been released.
 type Prepared interface {
 	Run()
-	// Release gives back what Prepare made. Nothing else may be called after it.
+	// Release frees what Prepare made. Nothing else may be called after it.
 	Release()
 }
 
-// Memory keeps the tensors of a backend.
-type Memory[T any] interface {
+// Tensors makes and keeps the tensors of a backend.
+type Tensors[T any] interface {
 	// New makes a tensor of zeros, F32, F16 or U32. Those of F16 are written by operations, Write, Copy and Load alone.
 	New(format Format, shape ...int) T
 	// NewSet makes n tensors like New, side by side where a kernel can then see them all. Copy does
 	// not copy from one to another of a set.
 	NewSet(n int, format Format, shape ...int) []T
 	// NewGrowing is NewSet for F32 and F16 tensors that are written from the front and of which mostly a beginning is used, such
-	// as caches: a backend that can takes memory as it is written.
+	// as caches: a backend may take memory only as it is written.
 	NewGrowing(n int, format Format, shape ...int) []T
 	// NewTernary makes room for a ternary matrix (rows, cols) of stacked blocks with a γ each;
 	// absmean says that its products are multiplied by γ.
@@ -50,7 +50,7 @@ type Memory[T any] interface {
 	NewGroups(rows, cols, group int) T
 	// Load copies a host tensor to the device, packed as it is.
 	Load(t HostTensor) T
-	// Release gives back the memory of tensors that New, Load and nothing else made.
+	// Release frees the memory of tensors that New or Load made, and of no others.
 	Release(ts ...T)
 	// Shape is a tensor's shape, nil of the zero T. It must not be changed.
 	Shape(t T) []int
@@ -60,17 +60,17 @@ type Memory[T any] interface {
 	Write(t T, offset int, values []float32)
 	// WriteTokens replaces elements of a U32 tensor, in order with what was run before.
 	WriteTokens(t T, offset int, ids []uint32)
-	// Read waits for what was run and reads elements of an F32 or F16 tensor.
-	Read(t T, offset int, dst []float32) error
-	// ReadTokens waits for what was run and reads elements of a U32 tensor.
-	ReadTokens(t T, offset int, dst []uint32) error
-	// ReadTernary waits for what was run and reads a ternary tensor back, packed.
-	ReadTernary(t T) (HostTensor, error)
-	// StartReadTokens begins to read the elements of a U32 tensor as they are after what was run so far, and submits.
+	// Download waits for what was run and copies elements of an F32 or F16 tensor.
+	Download(t T, offset int, dst []float32) error
+	// DownloadTokens waits for what was run and copies elements of a U32 tensor.
+	DownloadTokens(t T, offset int, dst []uint32) error
+	// DownloadTernary waits for what was run and copies a ternary tensor, packed.
+	DownloadTernary(t T) (HostTensor, error)
+	// StartDownload begins to copy the elements of a U32 tensor as they are after what was run so far, and submits.
 	// which (0, 1) tells two reads of one tensor apart: sessions that take turns each read a tensor of their own.
-	// FinishReadTokens waits for what was started.
-	StartReadTokens(t T, which int)
-	FinishReadTokens(t T, which int, dst []uint32) error
+	// FinishDownload waits for what was started.
+	StartDownload(t T, which int)
+	FinishDownload(t T, which int, dst []uint32) error
 	// Lookahead is how many tokens are worth sampling before they are read back: 1 where a read
 	// costs nothing.
 	Lookahead() int

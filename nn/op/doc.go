@@ -2,13 +2,13 @@
 // and what a [Backend] must offer. It computes nothing that a backend should, and knows no model: package layer makes
 // programs, packages cpu and webgpu prepare and run them.
 //
-// A program is prepared once, for given tensors, and run often. What changes from run to run lies in tensors (tokens, the
+// A program is prepared once, for given tensors, and run often. What changes from run to run is in tensors (tokens, the
 // numbers of AdamW, the rules of sampling), never in an operation's fields.
 //
 // Shapes are written as in package nn: row-major, last axis fastest, n rows of B sequences. d and a name is that name's
 // gradient.
 //
-// What is remembered of several sequences lies in slots, S places along the first axis of a tensor of states. An operation
+// The states of several sequences are kept in slots, S places along the first axis of a tensor of states. An operation
 // with Slots, U32 (B), takes B sequences of n/B rows each, sequence b with the states of slot Slots[b], no two of one slot;
 // without Slots it takes all, sequence b with slot b. So one program serves any mix of sequences: the list is a tensor.
 //

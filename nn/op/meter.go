@@ -3,7 +3,7 @@ package op
 // Meter is a Memory without tensors that counts the bytes of those asked for, as a device of float32 would hold them.
 // What reads or writes a tensor is not there.
 type Meter struct {
-	Memory[struct{}]
+	Tensors[struct{}]
 	Bytes float64 // of all that was made; a float, so that no shape overflows it
 	Ahead int     // the device's Lookahead; 0 means 1
 }

@@ -7,7 +7,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// halfCache lets what is kept in float16 be rounded the other way.
+// halfCache allows the other rounding of what is kept in float16.
 var halfCache = Tolerance{2e-4, 1e-3, "one step of float16"}
 
 // cache makes keys or values (B, L, G·c), with one number in all that lies behind the position.

@@ -54,7 +54,7 @@ func mixed[T any](t *testing.T, ops op.Backend[T], c nn.Config, weights *nn.Weig
 	}
 	// goOn has a member read, if there is something, and begin to write by other rules.
 	goOn := func(s *member[T], ids []uint32) {
-		check(t, s.Read(ids))
+		check(t, s.Forward(ids))
 		rules := op.Sampling{Temperature: float32(rng.IntN(2)), TopK: rng.IntN(20), Seed: rng.Uint64(), RepeatPenalty: 1.2}
 		check(t, s.Start(rules))
 		s.history = append(s.history, chapter{ids, rules, 0})
@@ -66,7 +66,7 @@ func mixed[T any](t *testing.T, ops op.Backend[T], c nn.Config, weights *nn.Weig
 		defer alone.Close()
 		var want []uint32
 		for _, h := range s.history {
-			check(t, alone.Read(h.read))
+			check(t, alone.Forward(h.read))
 			check(t, alone.Generate(h.n, h.rules, func(ids []uint32) bool {
 				want = append(want, ids[0])
 				return true
@@ -114,7 +114,7 @@ func mixed[T any](t *testing.T, ops op.Backend[T], c nn.Config, weights *nn.Weig
 			s.history[len(s.history)-1].n++
 			turn = append(turn, s.Session)
 		}
-		check(t, m.ReadDrawn(turn))
+		check(t, m.ForwardDrawn(turn))
 		live = slices.DeleteFunc(live, func(s *member[T]) bool {
 			if len(s.text) < 12 && rng.IntN(20) > 0 {
 				return false

@@ -285,13 +285,13 @@ func (b *Bench[T]) read(name string) ([]float32, error) {
 	switch t.format {
 	case op.F32, op.F16:
 		values := make([]float32, n)
-		return values, b.Ops.Read(t.x, 0, values)
+		return values, b.Ops.Download(t.x, 0, values)
 	case op.U32:
 		ids := make([]uint32, n)
-		err := b.Ops.ReadTokens(t.x, 0, ids)
+		err := b.Ops.DownloadTokens(t.x, 0, ids)
 		return fromIDs(ids), err
 	case op.Ternary:
-		h, err := b.Ops.ReadTernary(t.x)
+		h, err := b.Ops.DownloadTernary(t.x)
 		if err != nil {
 			return nil, err
 		}

@@ -145,17 +145,17 @@ func Decoders[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
 			defer model.Release()
 			reference, err := nn.NewModel(cpu.NewScalar[float64](), c, weights)
 			check(t, err)
-			s := subject[T]{t, model, reference, tolerance}
+			s := fixture[T]{t, model, reference, tolerance}
 			if d.Int8 || d.HalfCache {
 				s.tolerance = max(tolerance, aStep)
 			}
 			t.Run("logits", func(t *testing.T) { s.on(t).logits() })
 			for _, property := range []struct {
 				name  string
-				holds func(s subject[T])
+				holds func(s fixture[T])
 			}{
-				{"steps=prefill", subject[T].steps}, {"fork", subject[T].fork}, {"reset", subject[T].reset}, {"refuse", subject[T].refuse},
-				{"batch=singles", subject[T].batch}, {"turns", subject[T].turns},
+				{"steps=prefill", fixture[T].steps}, {"fork", fixture[T].fork}, {"reset", fixture[T].reset}, {"refuse", fixture[T].refuse},
+				{"batch=singles", fixture[T].batch}, {"turns", fixture[T].turns},
 			} {
 				if !d.whole {
 					break
@@ -166,13 +166,13 @@ func Decoders[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
 	}
 }
 
-func (s subject[T]) on(t *testing.T) subject[T] {
+func (s fixture[T]) on(t *testing.T) fixture[T] {
 	s.t = t
 	return s
 }
 
 // logits: those behind every token, and the text that follows, are the reference's.
-func (s subject[T]) logits() {
+func (s fixture[T]) logits() {
 	tokens := s.text(75, 30)
 	all := func(pieces int, read func(tokens []uint32, visit func(int, []float32) error) error) (logits []float32) {
 		for part := range slices.Chunk(tokens, pieces) {
@@ -184,11 +184,11 @@ func (s subject[T]) logits() {
 		return logits
 	}
 	right := session(s.t, s.reference, 1)
-	want := all(len(tokens), right.ReadAll)
+	want := all(len(tokens), right.ForwardAll)
 	text := generate(s.t, right, 20, -1, op.Sampling{})
 	for _, pieces := range []int{len(tokens), 1, 9} {
 		got := session(s.t, s.model, 1)
-		closeTo(s.t, "logits", all(pieces, got.ReadAll), want, s.tolerance)
+		closeTo(s.t, "logits", all(pieces, got.ForwardAll), want, s.tolerance)
 		if found := generate(s.t, got, 20, -1, op.Sampling{}); s.tolerance < aStep && !slices.EqualFunc(found, text, slices.Equal) {
 			s.t.Errorf("in pieces of %d: got %v, want %v", pieces, found, text)
 		}

@@ -11,7 +11,7 @@ import (
 
 // finite: no token is drawn from numbers that are not, the error names the token that brought them, and
 // the memory holds what was accepted before.
-func (s subject[T]) finite() {
+func (s fixture[T]) finite() {
 	c, tokens := s.model.Config, s.text(300, 20)
 	weights, logits := RandomWeights(c, 21), make([]float32, c.Vocab)
 	good, err := nn.NewModel(s.model.Backend, c, weights)
@@ -77,13 +77,13 @@ func (s subject[T]) finite() {
 		at.Reset()
 		check(s.t, at.Logits(logits))
 		if n := min(place+3, 256); place < n {
-			check(s.t, at.Read(poisoned[:n]))
+			check(s.t, at.Forward(poisoned[:n]))
 			expect("read less", at.Logits(logits), from, from+chunk-1)
 			expect("after reading", at.Generate(3, op.Sampling{}, nil), 1, int64(n))
 		}
 		at.Reset()
 		rows := 0
-		err := at.ReadAll(poisoned, func(first int, logits []float32) error {
+		err := at.ForwardAll(poisoned, func(first int, logits []float32) error {
 			rows = first + len(logits)/c.Vocab
 			return nil
 		})

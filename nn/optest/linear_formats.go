@@ -240,7 +240,7 @@ func int8Beyond[T any]() Case[T] {
 				Forward: b.program(&op.Linear[T]{Y: y, X: x, W: w, Int8: true}),
 				Check: func(Values) error {
 					v := make([]float32, 8)
-					if err := b.Ops.Read(y, 0, v); err != nil {
+					if err := b.Ops.Download(y, 0, v); err != nil {
 						return err
 					}
 					if op.FirstNotFinite(v[:4]) < 0 || op.FirstNotFinite(v[4:]) < 0 {

@@ -56,7 +56,7 @@ func QuantizingMasters[T any](t *testing.T, ops op.Backend[T]) {
 		check(t, err)
 		defer p.Release()
 		p.Run()
-		got, err := ops.ReadTernary(q)
+		got, err := ops.DownloadTernary(q)
 		check(t, err)
 		return got
 	}

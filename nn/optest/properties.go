@@ -49,8 +49,8 @@ func RandomWeights(c nn.Config, seed uint64) *nn.Weights[op.HostTensor] {
 	return w
 }
 
-// subject is a small model on a backend, and the same in float64 on the reference.
-type subject[T any] struct {
+// fixture is a small model on a backend, and the same in float64 on the reference.
+type fixture[T any] struct {
 	t         *testing.T
 	model     *nn.Model[T]
 	reference *nn.Model[*cpu.Tensor[float64]]
@@ -78,21 +78,21 @@ func Properties[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
 			}
 			for _, property := range []struct {
 				name  string
-				holds func(s subject[T])
+				holds func(s fixture[T])
 			}{
-				{"chunked=sequential", subject[T].chunks}, {"steps=prefill", subject[T].steps}, {"split=whole", subject[T].splits},
-				{"fork", subject[T].fork}, {"memory", subject[T].memory}, {"reset", subject[T].reset},
-				{"refuse", subject[T].refuse}, {"seeds", subject[T].seeds}, {"batch=singles", subject[T].batch},
-				{"turns", subject[T].turns}, {"loss", subject[T].loss}, {"finite", subject[T].finite},
+				{"chunked=sequential", fixture[T].chunks}, {"steps=prefill", fixture[T].steps}, {"split=whole", fixture[T].splits},
+				{"fork", fixture[T].fork}, {"memory", fixture[T].memory}, {"reset", fixture[T].reset},
+				{"refuse", fixture[T].refuse}, {"seeds", fixture[T].seeds}, {"batch=singles", fixture[T].batch},
+				{"turns", fixture[T].turns}, {"loss", fixture[T].loss}, {"finite", fixture[T].finite},
 			} {
-				t.Run(property.name, func(t *testing.T) { property.holds(subject[T]{t, model, reference, tolerance}) })
+				t.Run(property.name, func(t *testing.T) { property.holds(fixture[T]{t, model, reference, tolerance}) })
 			}
 		})
 	}
 }
 
 // text is n random tokens.
-func (s subject[T]) text(n int, seed uint64) []uint32 {
+func (s fixture[T]) text(n int, seed uint64) []uint32 {
 	r, ids := rand.New(rand.NewPCG(seed, 1)), make([]uint32, n)
 	for i := range ids {
 		ids[i] = uint32(r.IntN(s.model.Config.Vocab))
@@ -108,7 +108,7 @@ func session[T any](t *testing.T, m *nn.Model[T], batch int, tokens ...uint32) *
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	check(t, s.Read(tokens))
+	check(t, s.Forward(tokens))
 	return s
 }
 
@@ -119,7 +119,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// seen is all that one can see of a session of one sequence: prediction, memories, tails. What lies in caches behind the
+// seen is everything visible of a session of one sequence: prediction, memories, tails. What caches hold behind the
 // position means nothing: of a model with caches it is the prediction alone.
 func seen[T any](t *testing.T, s *nn.Session[T], vocab int) []float32 {
 	t.Helper()
@@ -137,7 +137,7 @@ func seen[T any](t *testing.T, s *nn.Session[T], vocab int) []float32 {
 }
 
 // same compares two sessions.
-func (s subject[T]) same(what string, got, want *nn.Session[T]) {
+func (s fixture[T]) same(what string, got, want *nn.Session[T]) {
 	s.t.Helper()
 	V := s.model.Config.Vocab
 	closeTo(s.t, what, seen(s.t, got, V), seen(s.t, want, V), s.tolerance)
@@ -148,7 +148,7 @@ func (s subject[T]) same(what string, got, want *nn.Session[T]) {
 
 // chunks: the chunk changes nothing, on random tokens and on one token 300 times; both are held
 // against the reference token by token in float64.
-func (s subject[T]) chunks() {
+func (s fixture[T]) chunks() {
 	for name, tokens := range map[string][]uint32{"random": s.text(70, 0), "repeated": make([]uint32, 300)} {
 		one := s.model.Config.DefaultScan()
 		one.Chunk = 1
@@ -167,18 +167,18 @@ func (s subject[T]) chunks() {
 }
 
 // steps: reading at once is reading token by token, across the convolutions too.
-func (s subject[T]) steps() {
+func (s fixture[T]) steps() {
 	tokens := s.text(19, 2)
 	whole, single := session(s.t, s.model, 1, tokens...), session(s.t, s.model, 1)
 	for _, id := range tokens {
-		check(s.t, single.Read([]uint32{id}))
+		check(s.t, single.Forward([]uint32{id}))
 	}
 	s.same("steps", single, whole)
 	s.goesOn("steps", single, whole)
 }
 
 // splits: a text read in any pieces is the text read at once. One is longer than a pass.
-func (s subject[T]) splits() {
+func (s fixture[T]) splits() {
 	tokens := s.text(260, 3)
 	whole := session(s.t, s.model, 1, tokens...)
 	r := rand.New(rand.NewPCG(4, 4))
@@ -186,31 +186,31 @@ func (s subject[T]) splits() {
 		pieces := session(s.t, s.model, 1)
 		for rest := tokens; len(rest) > 0; {
 			n := min(1+r.IntN(100), len(rest))
-			check(s.t, pieces.Read(rest[:n]))
+			check(s.t, pieces.Forward(rest[:n]))
 			rest = rest[n:]
 		}
 		s.same("pieces", pieces, whole)
 	}
 	var last []float32
 	all := session(s.t, s.model, 1)
-	check(s.t, all.ReadAll(tokens, func(_ int, logits []float32) error {
+	check(s.t, all.ForwardAll(tokens, func(_ int, logits []float32) error {
 		last = append(last[:0], logits[len(logits)-s.model.Config.Vocab:]...)
 		return nil
 	}))
-	s.same("ReadAll", all, whole)
-	closeTo(s.t, "last of ReadAll", last, seen(s.t, whole, s.model.Config.Vocab)[:len(last)], s.tolerance)
+	s.same("ForwardAll", all, whole)
+	closeTo(s.t, "last of ForwardAll", last, seen(s.t, whole, s.model.Config.Vocab)[:len(last)], s.tolerance)
 }
 
 // fork: what a fork reads is nothing to the session that it came from, nor the other way.
-func (s subject[T]) fork() {
+func (s fixture[T]) fork() {
 	begin, one, other := s.text(9, 5), s.text(7, 6), s.text(8, 7)
 	origin := session(s.t, s.model, 1, begin...)
 	fork, err := origin.Fork()
 	check(s.t, err)
 	defer fork.Close()
 	s.same("at the fork", fork, origin)
-	check(s.t, fork.Read(other))
-	check(s.t, origin.Read(one))
+	check(s.t, fork.Forward(other))
+	check(s.t, origin.Forward(one))
 	for _, way := range []struct {
 		name string
 		took *nn.Session[T]
@@ -222,34 +222,34 @@ func (s subject[T]) fork() {
 	}
 }
 
-// memory: saved, loaded and gone on is gone on.
-func (s subject[T]) memory() {
+// memory: going on after save and load is the same as going on.
+func (s fixture[T]) memory() {
 	begin, rest := s.text(21, 8), s.text(5, 9)
 	on := session(s.t, s.model, 1, begin...)
 	saved, err := on.Memory()
 	check(s.t, err)
 	loaded := session(s.t, s.model, 1, s.text(3, 10)...)
 	check(s.t, loaded.SetMemory(saved, on.Position()))
-	check(s.t, on.Read(rest))
-	check(s.t, loaded.Read(rest))
+	check(s.t, on.Forward(rest))
+	check(s.t, loaded.Forward(rest))
 	s.same("loaded", loaded, on)
 }
 
 // reset: nothing stays of what was read.
-func (s subject[T]) reset() {
+func (s fixture[T]) reset() {
 	used := session(s.t, s.model, 1, s.text(30, 11)...)
 	check(s.t, used.Generate(3, op.Sampling{Temperature: 1}, func([]uint32) bool { return true }))
 	used.Reset()
 	s.same("empty", used, session(s.t, s.model, 1))
 	tokens := s.text(6, 12)
-	check(s.t, used.Read(tokens))
+	check(s.t, used.Forward(tokens))
 	plain := session(s.t, s.model, 1, tokens...)
 	s.same("read again", used, plain)
 	s.goesOn("read again", used, plain)
 }
 
 // loss: a batch cut into its sequences has the same mean loss and the same mean gradients.
-func (s subject[T]) loss() {
+func (s fixture[T]) loss() {
 	const B, time = 3, 12
 	c, ops := s.model.Config, s.model.Backend
 	weights := RandomWeights(c, 16)
@@ -262,7 +262,7 @@ func (s subject[T]) loss() {
 		tape.gradients()
 		take := func(x T, n int) {
 			host := make([]float32, n)
-			check(s.t, ops.Read(x, 0, host))
+			check(s.t, ops.Download(x, 0, host))
 			all = append(all, host...)
 		}
 		take(tape.loss, 1)

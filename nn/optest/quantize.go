@@ -29,7 +29,7 @@ func Quantizing[T any](t *testing.T, ops op.Backend[T]) {
 			check(t, err)
 			defer p.Release()
 			p.Run()
-			got, err := ops.ReadTernary(q)
+			got, err := ops.DownloadTernary(q)
 			check(t, err)
 			same(t, "the backend", got, c.want)
 			same(t, "PackTernary", op.PackTernary(c.w, len(c.want.Scales), true), c.want)
@@ -37,7 +37,7 @@ func Quantizing[T any](t *testing.T, ops op.Backend[T]) {
 	}
 }
 
-// quantized are weights and what has to come of them.
+// quantized are weights and what quantising must give.
 type quantized struct {
 	name    string
 	w, want op.HostTensor

@@ -28,7 +28,7 @@ func QuantizingGroups[T any](t *testing.T, ops op.Backend[T]) {
 			check(t, err)
 			defer p.Release()
 			p.Run()
-			got, err := ops.ReadTernary(q)
+			got, err := ops.DownloadTernary(q)
 			check(t, err)
 			same(t, "the backend", got, c.want)
 			same(t, "PackGroups", op.PackGroups(c.w, c.want.Group), c.want)

@@ -174,7 +174,7 @@ func read[T any](t *testing.T, m *nn.Model[T], scan op.Scan, tokens []uint32, pi
 	var logits []float32
 	for rest := tokens[:len(tokens)-1]; len(rest) > 0; {
 		n := min(piece, len(rest))
-		err := s.ReadAll(rest[:n], func(_ int, l []float32) error {
+		err := s.ForwardAll(rest[:n], func(_ int, l []float32) error {
 			logits = append(logits, l...)
 			return nil
 		})

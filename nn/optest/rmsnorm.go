@@ -198,7 +198,7 @@ func beyond[T any](n int) Case[T] {
 					}
 					for name, t := range map[string]T{"y": y, "logits": logits} {
 						v := make([]float32, n*R)
-						if err := b.Ops.Read(t, 0, v); err != nil {
+						if err := b.Ops.Download(t, 0, v); err != nil {
 							return err
 						}
 						for row := range n {

@@ -63,7 +63,7 @@ func squaredReLUCases[T any]() []Case[T] {
 					Forward: b.program(&op.SquaredReLU[T]{A: a, GateUp: gu}),
 					Check: func(Values) error {
 						v := make([]float32, 2)
-						if err := b.Ops.Read(a, 0, v); err != nil {
+						if err := b.Ops.Download(a, 0, v); err != nil {
 							return err
 						}
 						if v[0] == v[0] || v[1] != 1 {

@@ -30,7 +30,7 @@ func tensors[T any](t *testing.T, ops op.Backend[T]) {
 func wantFloats[T any](t *testing.T, ops op.Backend[T], x T, offset int, want ...float32) {
 	t.Helper()
 	got := make([]float32, len(want))
-	check(t, ops.Read(x, offset, got))
+	check(t, ops.Download(x, offset, got))
 	if !slices.Equal(got, want) {
 		t.Errorf("from element %d: got %v, want %v", offset, got, want)
 	}
@@ -39,7 +39,7 @@ func wantFloats[T any](t *testing.T, ops op.Backend[T], x T, offset int, want ..
 func wantTokens[T any](t *testing.T, ops op.Backend[T], x T, offset int, want ...uint32) {
 	t.Helper()
 	got := make([]uint32, len(want))
-	check(t, ops.ReadTokens(x, offset, got))
+	check(t, ops.DownloadTokens(x, offset, got))
 	if !slices.Equal(got, want) {
 		t.Errorf("from element %d: got %v, want %v", offset, got, want)
 	}
@@ -147,12 +147,12 @@ func slots[T any](t *testing.T, ops *scope[T]) {
 	one, other := ops.New(op.U32, 3), ops.New(op.U32, 2)
 	begin := func(x T, slot int, values ...uint32) {
 		ops.WriteTokens(x, 0, values)
-		ops.StartReadTokens(x, slot)
+		ops.StartDownload(x, slot)
 	}
 	finish := func(x T, slot int, want ...uint32) {
 		t.Helper()
 		got := make([]uint32, len(want))
-		check(t, ops.FinishReadTokens(x, slot, got))
+		check(t, ops.FinishDownload(x, slot, got))
 		if !slices.Equal(got, want) {
 			t.Errorf("slot %d: got %v, want %v", slot, got, want)
 		}
@@ -194,7 +194,7 @@ func ternaryIsKept[T any](t *testing.T, ops *scope[T]) {
 		for i := range host.GroupScales {
 			host.GroupScales[i] = uint16(0x3000 + i)
 		}
-		got, err := ops.ReadTernary(ops.Load(host))
+		got, err := ops.DownloadTernary(ops.Load(host))
 		check(t, err)
 		if !slices.Equal(got.Codes, host.Codes) || !slices.Equal(got.GroupScales, host.GroupScales) || got.Group != group {
 			t.Errorf("groups of %d: loaded %v, read %v", group, host, got)
@@ -206,7 +206,7 @@ func ternaryIsKept[T any](t *testing.T, ops *scope[T]) {
 			w[i] = float32((i*i+i/7)%3-1) * float32(1+i*2/len(w))
 		}
 		host := op.PackTernary(op.HostTensor{Shape: []int{6, cols}, F32: w}, 2, true)
-		got, err := ops.ReadTernary(ops.Load(host))
+		got, err := ops.DownloadTernary(ops.Load(host))
 		check(t, err)
 		if !slices.Equal(got.Codes, host.Codes) || !slices.Equal(got.Scales, host.Scales) || !slices.Equal(got.Shape, host.Shape) ||
 			got.Format != op.Ternary || got.Absmean != host.Absmean {

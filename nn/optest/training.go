@@ -146,7 +146,7 @@ func Training[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
 				for step := range 3 {
 					tape.gradients()
 					loss := make([]float32, 1)
-					if err := ops.Read(tape.loss, 0, loss); err != nil {
+					if err := ops.Download(tape.loss, 0, loss); err != nil {
 						t.Fatal(err)
 					}
 					losses = append(losses, loss[0])
@@ -167,7 +167,7 @@ func compareWeights[T any](t *testing.T, ops op.Backend[T], r *Reference, w *nn.
 	t.Helper()
 	nn.Walk(r.Config, w, func(p nn.Param, x *T) {
 		got := make([]float32, op.Count(p.Shape))
-		if err := ops.Read(*x, 0, got); err != nil {
+		if err := ops.Download(*x, 0, got); err != nil {
 			t.Fatal(err)
 		}
 		closeTo(t, prefix+p.Names[0], got, r.ExpectParam(t, prefix, p), tolerance)

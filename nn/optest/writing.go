@@ -13,7 +13,7 @@ import (
 
 // goesOn compares what two sessions write from here: the repeat penalty shows which tokens they
 // remember.
-func (s subject[T]) goesOn(what string, got, want *nn.Session[T]) {
+func (s fixture[T]) goesOn(what string, got, want *nn.Session[T]) {
 	s.t.Helper()
 	p := op.Sampling{RepeatPenalty: 3}
 	found, wanted := generate(s.t, got, 6, -1, p), generate(s.t, want, 6, -1, p)
@@ -34,7 +34,7 @@ func generate[T any](t *testing.T, s *nn.Session[T], limit, refuse int, p op.Sam
 
 // refuse: after a token is refused, the memory holds what was accepted and nothing else, and so
 // does what the repeat penalty looks at.
-func (s subject[T]) refuse() {
+func (s fixture[T]) refuse() {
 	prompt := s.text(5, 13)
 	greedy := op.Sampling{RepeatPenalty: 1.2}
 	const limit = 10
@@ -57,7 +57,7 @@ func (s subject[T]) refuse() {
 				s.t.Errorf("refused at %d: token %d is %v, without refusing %v", at, i, step, full[i])
 			}
 			if i < accepted {
-				check(s.t, plain.Read(step))
+				check(s.t, plain.Forward(step))
 			}
 		}
 		what := fmt.Sprintf("refused at %d", at)
@@ -67,7 +67,7 @@ func (s subject[T]) refuse() {
 }
 
 // seeds: a seed is a text, and another seed is another.
-func (s subject[T]) seeds() {
+func (s fixture[T]) seeds() {
 	prompt := s.text(4, 14)
 	texts := map[uint64]string{}
 	for _, seed := range []uint64{1, 2, 1, 1 << 40, 2} {
@@ -84,7 +84,7 @@ func (s subject[T]) seeds() {
 }
 
 // batch: three sequences at once are three sequences, in texts longer than a pass.
-func (s subject[T]) batch() {
+func (s fixture[T]) batch() {
 	const B, time = 3, 90
 	V := s.model.Config.Vocab
 	tokens := s.text(B*time, 15)
@@ -111,7 +111,7 @@ func (s subject[T]) batch() {
 
 // turns: sessions of one model do not see each other, also where one reads and writes while
 // another waits for its next token, and where it needs more room.
-func (s subject[T]) turns() {
+func (s fixture[T]) turns() {
 	prompt, longer := s.text(3, 20), s.text(40, 21)
 	greedy := op.Sampling{RepeatPenalty: 1.2}
 	one, other := session(s.t, s.model, 1, prompt...), session(s.t, s.model, 1)
@@ -120,7 +120,7 @@ func (s subject[T]) turns() {
 		written = append(written, ids[0])
 		switch len(written) {
 		case 2:
-			check(s.t, other.Read(longer))
+			check(s.t, other.Forward(longer))
 		case 5, 6:
 			check(s.t, other.Generate(3, greedy, func(ids []uint32) bool {
 				inner = append(inner, ids[0])

@@ -1,5 +1,5 @@
 // Package quants knows matrices of whole numbers of 4, 6 or 8 bits with scales for a few neighbours each, as GGUF files keep
-// embeddings and heads: how they lie in memory, and which weights they stand for. It knows no files, and multiplies nothing
+// embeddings and heads: their layout in memory, and which weights they stand for. It knows no files, and multiplies nothing
 // but a number by its scale.
 //
 // A weight is scale · (number − centre) − minimum. The numbers of a row lie by themselves, without the scales, in units of
@@ -18,7 +18,7 @@
 //
 // Why not a file's blocks as they are? They hold 18, 34 or 210 bytes, which no shader can read at their places.
 //
-// Why not one float32 a group? With these a table of Q4_K takes a third more than its file, and a head is as fast as it is small.
+// Why not one float32 a group? A table of Q4_K would take a third more than its file, and a smaller head is a faster one.
 package quants
 
 import (

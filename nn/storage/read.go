@@ -286,7 +286,7 @@ func halves(data []byte) []uint16 {
 	return out
 }
 
-// floats gives the elements of a float tensor, in place where that can be, and refuses what is not finite.
+// floats returns the elements of a float tensor, without a copy where possible, and refuses numbers that are not finite.
 func floats(t safetensors.Tensor) ([]float32, error) {
 	v, ok := t.FloatView()
 	if !ok {

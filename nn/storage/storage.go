@@ -46,15 +46,15 @@ type Options struct {
 	Rounding *hf.Rounding
 }
 
-// Loaded is a model in host memory. Its weights may lie in the mapped file: they are gone with Close.
+// Loaded is a model in host memory. Its weights may be views of the mapped file, which are invalid after Close.
 type Loaded struct {
 	Config        nn.Config
 	Weights       *nn.Weights[op.HostTensor]
 	Tokenizer     *tokenizer.Tokenizer // nil when the model has none
-	TokenizerJSON json.RawMessage      // nil likewise
+	TokenizerJSON json.RawMessage      // nil if there is none
 	Files         *modeldir.Model
 	Ignored       []string      // tensors of the file that are no part of the model
-	Public        *public.Model // of a public family; Files is nil then, and nothing lies in the file
+	Public        *public.Model // of a public family; Files is nil then, and no weight is a view of the file
 	Path          string
 	Ends          []uint32       // the ids that end a text
 	Template      *chat.Template // of conversations, nil when there is none
@@ -120,7 +120,7 @@ func ofPublic(m *public.Model) *Loaded {
 	}
 }
 
-// Close ends the model; weights that lie in its file are gone.
+// Close ends the model; weights that are views of its file are invalid from then on.
 func (l *Loaded) Close() error {
 	if l.Files == nil {
 		return nil

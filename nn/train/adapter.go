@@ -136,21 +136,21 @@ func (l *Learner[T]) Adapter() (*nn.Adapter, error) {
 // places are what sequences of a model with attention share: all begin at position 0.
 type places[T any] struct{ position, angles T }
 
-func newPlaces[T any](m op.Memory[T], c nn.Config, batch, time int, own func(T) T) (p places[T]) {
+func newPlaces[T any](m op.Tensors[T], c nn.Config, batch, time int, own func(T) T) (p places[T]) {
 	if d := c.Decoder; d != nil {
 		p = places[T]{own(m.New(op.U32, batch)), own(m.New(op.F32, time, d.Rope.Width))}
 	}
 	return p
 }
 
-func (p places[T]) fill(m op.Memory[T], c nn.Config, time int) {
+func (p places[T]) fill(m op.Tensors[T], c nn.Config, time int) {
 	if d := c.Decoder; d != nil {
 		m.Write(p.angles, 0, d.Rope.Angles(0, time))
 	}
 }
 
 // of gives those of so many sequences as Binding.Shared wants them.
-func (p places[T]) of(m op.Memory[T], sequences int) func(layer.Shared) T {
+func (p places[T]) of(m op.Tensors[T], sequences int) func(layer.Shared) T {
 	return func(which layer.Shared) (none T) {
 		switch which {
 		case layer.Position:

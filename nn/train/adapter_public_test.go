@@ -123,7 +123,7 @@ func nudged[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights[op.
 			t.Fatal(err)
 		}
 		var got []float32
-		err = s.ReadAll(tokens, func(_ int, logits []float32) error {
+		err = s.ForwardAll(tokens, func(_ int, logits []float32) error {
 			got = append(got, logits...)
 			return nil
 		})

@@ -49,7 +49,7 @@ type State struct {
 	Step          int                `json:"step"`                     // updates done
 	Position      uint64             `json:"position"`                 // windows taken from the data
 	Tokens        int64              `json:"tokens"`                   // predicted so far; missing in older checkpoints
-	Data          corpus.Fingerprint `json:"training_tokens"`          // what the windows are taken from; missing likewise
+	Data          corpus.Fingerprint `json:"training_tokens"`          // what the windows are taken from; also missing in older checkpoints
 	Loss          float64            `json:"loss"`                     // of the validation, or the mean in training since the last checkpoint
 	Validated     bool               `json:"validated"`                // which of the two
 	Stopped       bool               `json:"stopped,omitempty"`        // saved because the run was stopped, between two that are due
@@ -307,7 +307,7 @@ func (s State) better(than State) bool {
 	return s.Loss < than.Loss
 }
 
-// remove hides a checkpoint before it takes it apart, so that none is ever half there.
+// remove hides a checkpoint before it deletes the files, so that a half-deleted one is never taken for whole.
 func remove(path string) error {
 	gone := filepath.Join(filepath.Dir(path), hidden+"removed-"+filepath.Base(path))
 	if err := atomicfile.RemoveAll(gone); err != nil {

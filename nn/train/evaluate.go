@@ -54,7 +54,7 @@ type greedy[T any] struct {
 	rules  T // (m, RulesSize) zeros: greedy
 }
 
-func newGreedy[T any](ops op.Memory[T], m int, own func(T) T) greedy[T] {
+func newGreedy[T any](ops op.Tensors[T], m int, own func(T) T) greedy[T] {
 	new := func(shape ...int) T { return own(ops.New(op.U32, shape...)) }
 	return greedy[T]{new(m), new(m, 1), new(m, op.RecentSize), new(m, op.RulesSize)}
 }
@@ -93,7 +93,7 @@ type evaluation struct {
 
 // NewEvaluator makes room on the model's backend to measure it.
 func NewEvaluator[T any](m *nn.Model[T], batch, time int) (*Evaluator[T], error) {
-	e := newEvaluator(op.Memory[T](m.Backend), m.Config, batch, time)
+	e := newEvaluator(op.Tensors[T](m.Backend), m.Config, batch, time)
 	e.ops, e.weights, e.low = m.Backend, m.Weights, m.Low
 	e.places.fill(m.Backend, m.Config, time)
 	err := m.Backend.Flush()
@@ -108,7 +108,7 @@ func NewEvaluator[T any](m *nn.Model[T], batch, time int) (*Evaluator[T], error)
 }
 
 // newEvaluator makes all tensors of an evaluation.
-func newEvaluator[T any](m op.Memory[T], c nn.Config, batch, time int) *Evaluator[T] {
+func newEvaluator[T any](m op.Tensors[T], c nn.Config, batch, time int) *Evaluator[T] {
 	n := batch * time
 	e := &Evaluator[T]{config: c, batch: batch, time: time}
 	own := func(t T) T {
@@ -203,7 +203,7 @@ func (e *Evaluator[T]) prepare(batch, n int) (*evaluation, error) {
 		return nil, err
 	}
 	g := e.greedy
-	for _, h := range headChunks(op.Memory[T](b), e.logits, headRows(c, e.batch*e.time), n) {
+	for _, h := range headChunks(op.Tensors[T](b), e.logits, headRows(c, e.batch*e.time), n) {
 		var p op.Program[T]
 		net.Logits(&p, h.logits, normed, stream, h.from, h.rows)
 		p.Add(
@@ -323,7 +323,7 @@ func (e *Evaluator[T]) predict(inputs, targets []uint32, batch, at int) (nats fl
 	for i, head := range p.heads {
 		head.Run()
 		from, rows := p.chunks[i][0], p.chunks[i][1]
-		if err := b.ReadTokens(e.greedy.out, 0, best[from:from+rows]); err != nil {
+		if err := b.DownloadTokens(e.greedy.out, 0, best[from:from+rows]); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -338,13 +338,13 @@ func (e *Evaluator[T]) predict(inputs, targets []uint32, batch, at int) (nats fl
 		}
 	}
 	var loss [1]float32
-	if err := b.Read(e.loss, 0, loss[:]); err != nil {
+	if err := b.Download(e.loss, 0, loss[:]); err != nil {
 		return 0, 0, err
 	}
 	return float64(loss[0]) * float64(n), correct, nil
 }
 
-// Evaluate measures the weights as they are now, in the memory of the training's activations. Where the training's rows are
+// Evaluate measures the current weights, in the memory of the training's activations. Where the training's rows are
 // packed, Rows may be.
 func (l *Learner[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, error) {
 	l.requantise()

@@ -109,7 +109,7 @@ func spread(g Group, data []byte) error {
 	return nil
 }
 
-// errLost ends what waits for a rank that is no more.
+// errLost ends a wait for a rank that has died.
 var errLost = errors.New("train: a rank of the group was lost")
 
 // InProcess is a group whose ranks are goroutines of this process. end makes every Exchange an error, as the loss of a rank does.
@@ -126,7 +126,7 @@ func InProcess(n int) (ranks []Group, end func()) {
 
 type inProcess struct {
 	mail []chan []byte   // from rank i to rank j at i·n + j
-	done []chan struct{} // what lies there was copied
+	done []chan struct{} // closed when the value has been copied
 	lost chan struct{}
 }
 

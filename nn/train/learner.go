@@ -66,7 +66,7 @@ func (s Shape) scan(c nn.Config) op.Scan {
 type param[T any] struct {
 	nn.Param
 	master, use, grad, m, v T
-	quantize                *op.Quantize[T] // makes use, nil where that is the master
+	quantize                *op.Quantize[T] // makes use of the masters; nil where use is the master itself
 }
 
 // headChunk is a view of the logits' buffer for rows from… of the head.
@@ -78,7 +78,7 @@ type headChunk[T any] struct {
 // Learner holds a model in training on a backend: master weights, their quantised copies,
 // gradients, moments, and every layer's activations. It is for one goroutine.
 type Learner[T any] struct {
-	ops    op.Memory[T]
+	ops    op.Tensors[T]
 	config nn.Config
 	shape  Shape
 	scan   op.Scan
@@ -101,8 +101,8 @@ type Learner[T any] struct {
 	logRows int          // m
 
 	inputs, targets          T // (n) of a micro-batch
-	stepInputs, stepTargets  T // (Accumulate·n) of a step; the same two where that is one micro-batch
-	documents, stepDocuments T // (n, 2), (Accumulate·n, 2) of packed rows, likewise; else none
+	stepInputs, stepTargets  T // (Accumulate·n) of a step; those above where a step is one micro-batch
+	documents, stepDocuments T // (n, 2), (Accumulate·n, 2) of packed rows, in the same way; else none
 	hostInputs               []uint32
 	hostDocuments            []uint32
 	seed                     T // (1) of this step's dropout
@@ -113,13 +113,13 @@ type Learner[T any] struct {
 	greedy                   greedy[T]
 
 	quantise, gradient, update op.Prepared
-	sharded                    *sharded[T]   // in the place of gradient and update, nil without shards
+	sharded                    *sharded[T]   // replaces gradient and update; nil without shards
 	evaluator                  *Evaluator[T] // nil until it is asked for
 	backend                    op.Backend[T]
 
 	step      int  // updates done
 	quantised bool // use is what the masters say
-	owned     []T  // every tensor that Release gives back
+	owned     []T  // every tensor that Release frees
 	host      *nn.Weights[op.HostTensor]
 }
 
@@ -130,7 +130,7 @@ func NewLearner[T any](b op.Backend[T], c nn.Config, s Shape, weights *nn.Weight
 	if err := checkLearner(b, c, s); err != nil {
 		return nil, err
 	}
-	l := newLearner(op.Memory[T](b), c, s, weights)
+	l := newLearner(op.Tensors[T](b), c, s, weights)
 	l.backend = b
 	l.places.fill(b, c, s.Time)
 	err := b.Flush()
@@ -190,7 +190,7 @@ func checkMasters(d *arch.Decoder, s Shape) error {
 }
 
 // newLearner makes all tensors of a training. Without weights, masters are zeros.
-func newLearner[T any](m op.Memory[T], c nn.Config, s Shape, weights *nn.Weights[op.HostTensor]) *Learner[T] {
+func newLearner[T any](m op.Tensors[T], c nn.Config, s Shape, weights *nn.Weights[op.HostTensor]) *Learner[T] {
 	l := &Learner[T]{ops: m, config: c, shape: s, scan: s.scan(c)}
 	l.makeParams(weights)
 	l.seed = l.own(m.New(op.U32, 1))
@@ -327,7 +327,7 @@ func stateShape(s layer.State, batch, time int) []int {
 func headRows(c nn.Config, n int) int { return min(max(logitsRoom/(4*c.Vocab), 1), n) }
 
 // headChunks cuts n rows into views of logits (m, V).
-func headChunks[T any](ops op.Memory[T], logits T, m, n int) (chunks []headChunk[T]) {
+func headChunks[T any](ops op.Tensors[T], logits T, m, n int) (chunks []headChunk[T]) {
 	for from := 0; from < n; from += m {
 		rows := min(m, n-from)
 		chunks = append(chunks, headChunk[T]{from, rows, ops.Rows(logits, rows)})

@@ -16,7 +16,7 @@ func DeviceBytes(c nn.Config, s Shape) int64 {
 		return math.MaxInt64
 	}
 	m := new(op.Meter)
-	trained := newLearner(op.Memory[struct{}](m), c, s, nil).trained()
+	trained := newLearner(op.Tensors[struct{}](m), c, s, nil).trained()
 	if s.ShardOptimizer {
 		each := (trained + float64(s.group().Size()) - 1) / float64(s.group().Size())
 		m.Bytes += 4 * (2*each + 2*min(each, sliceNumbers)) // moments; weights and gradient of a slice
@@ -30,7 +30,7 @@ func SumsBytes(c nn.Config, s Shape, direct bool) int64 {
 	if s.Shards == 0 {
 		return 0
 	}
-	trained := newLearner(op.Memory[struct{}](new(op.Meter)), c, s, nil).trained()
+	trained := newLearner(op.Tensors[struct{}](new(op.Meter)), c, s, nil).trained()
 	sums := 0
 	for n := 1; n < s.Shards/s.group().Size(); n *= 2 {
 		sums++
@@ -63,7 +63,7 @@ func EvaluationBytes(c nn.Config, batch, time int) int64 {
 		return math.MaxInt64
 	}
 	m := new(op.Meter)
-	newEvaluator(op.Memory[struct{}](m), c, batch, time)
+	newEvaluator(op.Tensors[struct{}](m), c, batch, time)
 	return bytesOf(m.Bytes)
 }
 

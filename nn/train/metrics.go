@@ -31,7 +31,7 @@ func ReadMetrics(path string) ([]Metric, error) {
 	return readMetrics(path, func(err error) error { return err })
 }
 
-// readMetrics asks broken about each line that is no step's; where that gives nil the line is passed over.
+// readMetrics calls broken for each line that does not describe a step, and skips the line if the result is nil.
 func readMetrics(path string, broken func(error) error) ([]Metric, error) {
 	data, err := regular.ReadFile(path)
 	if err != nil {

@@ -46,7 +46,7 @@ func MeasureReread[T any](m *nn.Model[T], tokens Tokens, passages, length int) (
 			losses []*float64 // of the passage, once or more often in a row
 		}{{nil, []*float64{&r.First, &r.Again}}, {passage(i + 1), []*float64{&r.After}}} {
 			s.Reset()
-			if err := s.Read(readings.before); err != nil {
+			if err := s.Forward(readings.before); err != nil {
 				return r, err
 			}
 			for _, loss := range readings.losses {
@@ -63,7 +63,7 @@ func MeasureReread[T any](m *nn.Model[T], tokens Tokens, passages, length int) (
 
 // readNats reads tokens and gives Σ −log p(token) of all but the first.
 func readNats[T any](s *nn.Session[T], tokens []uint32, vocab int) (nats float64, err error) {
-	err = s.ReadAll(tokens, func(from int, logits []float32) error {
+	err = s.ForwardAll(tokens, func(from int, logits []float32) error {
 		for ; len(logits) > 0 && from+1 < len(tokens); from, logits = from+1, logits[vocab:] {
 			nats += surprise(logits[:vocab], tokens[from+1])
 		}

@@ -33,7 +33,7 @@ func TestReread(t *testing.T) {
 			defer s.Close()
 			logits := make([]float32, r.Config.Vocab)
 			for i, id := range text[:len(text)-1] {
-				if err := s.Read([]uint32{id}); err != nil {
+				if err := s.Forward([]uint32{id}); err != nil {
 					t.Fatal(err)
 				}
 				if i+1 < from {

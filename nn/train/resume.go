@@ -74,7 +74,7 @@ func (c *Checkpoint) restore(e Trainer, part Part) error {
 	return e.Restore(part, w)
 }
 
-// moments reads a part that may lie in its file, which done closes.
+// moments reads a part, which may be mapped from its file; done closes that.
 func (c *Checkpoint) moments(part Part, config nn.Config) (w *nn.Weights[op.HostTensor], done func() error, err error) {
 	file, err := safetensors.Open(filepath.Join(c.Path, momentNames[part]))
 	if err != nil {

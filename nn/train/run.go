@@ -13,13 +13,13 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Reporter is told how a run goes, on the goroutine of the run.
+// Reporter follows a run. Its methods are called on the goroutine of the run.
 type Reporter interface {
-	// Progress gives the lines of the steps since the last call.
+	// Progress gets the lines of the steps since the last call.
 	Progress(lines []Metric)
-	// Saved tells of a checkpoint.
+	// Saved gets a checkpoint that was written.
 	Saved(path string, s State)
-	// Warned tells of what was found wrong and made good.
+	// Warned gets a problem that was found and repaired.
 	Warned(err error)
 }
 

@@ -64,7 +64,7 @@ func (l *Learner[T]) updateSlices() error {
 		ops.Copy(s.w, 0, l.params[x.param].master, x.from, x.n)
 		ops.Write(s.g, 0, part)
 		x.update.Run()
-		if err := ops.Read(s.w, 0, part); err != nil {
+		if err := ops.Download(s.w, 0, part); err != nil {
 			return fmt.Errorf("reading %s back: %w", l.params[x.param].Names[0], err)
 		}
 	}
@@ -82,7 +82,7 @@ func (l *Learner[T]) updateSlices() error {
 // readMoments gathers a moment of all ranks into the learner's copy on the host.
 func (s *sharded[T]) readMoments(l *Learner[T], part Part) error {
 	for _, x := range s.slices {
-		if err := l.ops.Read(x.moment(part), 0, (*l.host)[x.param].F32[x.from:x.from+x.n]); err != nil {
+		if err := l.ops.Download(x.moment(part), 0, (*l.host)[x.param].F32[x.from:x.from+x.n]); err != nil {
 			return fmt.Errorf("reading a moment of %s back: %w", l.params[x.param].Names[0], err)
 		}
 	}

@@ -35,7 +35,7 @@ type bucket struct {
 	waiting []vector // sums of 1, 2, 4 … shards whose partner has not come
 }
 
-// hosted is a memory whose F32 tensors may lie in the host's.
+// hosted makes tensors whose F32 numbers may be kept in the host's memory.
 type hosted[T any] interface {
 	// Floats are the elements of an F32 tensor themselves, nil where there is no such view.
 	Floats(t T) []float32
@@ -203,7 +203,7 @@ func (l *Learner[T]) tryShards(rate float64, inputs, targets []uint32) error {
 		if err := l.shard(k); err != nil {
 			return err
 		}
-		if err := ops.Read(l.loss, 0, s.losses[first+k:first+k+1]); err != nil {
+		if err := ops.Download(l.loss, 0, s.losses[first+k:first+k+1]); err != nil {
 			return fmt.Errorf("reading the loss: %w", err)
 		}
 	}
@@ -267,7 +267,7 @@ func (l *Learner[T]) shard(k int) error {
 
 func (l *Learner[T]) readGradients(b *bucket) error {
 	for i, p := range b.params {
-		if err := l.ops.Read(l.params[p].grad, 0, b.top[i]); err != nil {
+		if err := l.ops.Download(l.params[p].grad, 0, b.top[i]); err != nil {
 			return fmt.Errorf("reading the gradient of %s: %w", l.params[p].Names[0], err)
 		}
 	}

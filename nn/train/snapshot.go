@@ -33,7 +33,7 @@ func (l *Learner[T]) Download(part Part) (*nn.Weights[op.HostTensor], error) {
 	}
 	var first error
 	for i, h := range *l.host {
-		if err := l.ops.Read(l.params[i].part(part), 0, h.F32); err != nil && first == nil {
+		if err := l.ops.Download(l.params[i].part(part), 0, h.F32); err != nil && first == nil {
 			first = fmt.Errorf("reading %s back: %w", l.params[i].Names[0], err)
 		}
 	}

@@ -273,7 +273,7 @@ type ring[T any] struct {
 	size    int
 }
 
-func newRing[T any](ops op.Memory[T], zeros func(...int) T) ring[T] {
+func newRing[T any](ops op.Tensors[T], zeros func(...int) T) ring[T] {
 	size := ringSize
 	if ops.Lookahead() == 1 { // reading costs nothing
 		size = 1
@@ -281,7 +281,7 @@ func newRing[T any](ops op.Memory[T], zeros func(...int) T) ring[T] {
 	return ring[T]{values: zeros(ringSize, 2), host: make([]float32, 2*ringSize), size: size}
 }
 
-func (r *ring[T]) push(ops op.Memory[T], step int, loss, sumSquares T) {
+func (r *ring[T]) push(ops op.Tensors[T], step int, loss, sumSquares T) {
 	if r.used >= ringSize {
 		panic("train: a step was taken while the results of the last ones were unread")
 	}
@@ -293,12 +293,12 @@ func (r *ring[T]) push(ops op.Memory[T], step int, loss, sumSquares T) {
 	r.used++
 }
 
-func (r *ring[T]) read(ops op.Memory[T]) ([]Result, error) {
+func (r *ring[T]) read(ops op.Tensors[T]) ([]Result, error) {
 	r.results = r.results[:0]
 	if r.used == 0 {
 		return r.results, nil
 	}
-	if err := ops.Read(r.values, 0, r.host[:2*r.used]); err != nil {
+	if err := ops.Download(r.values, 0, r.host[:2*r.used]); err != nil {
 		return nil, fmt.Errorf("reading the loss: %w", err)
 	}
 	for i := range r.used {

@@ -7,7 +7,7 @@ import (
 	"bitgpu/nn/cpu/parallel"
 )
 
-// vector is numbers that lie in pieces, as those of the parameters do.
+// vector is a list of numbers in pieces, such as those of all parameters.
 type vector [][]float32
 
 // size is how many numbers it has.

@@ -62,12 +62,12 @@ func (timed *Timed[T]) Flush() error {
 	return err
 }
 
-// Read gives the clock's error first.
-func (timed *Timed[T]) Read(t T, offset int, dst []float32) error {
+// Download gives the clock's error first.
+func (timed *Timed[T]) Download(t T, offset int, dst []float32) error {
 	if timed.err != nil {
 		return timed.Flush()
 	}
-	return timed.Backend.Read(t, offset, dst)
+	return timed.Backend.Download(t, offset, dst)
 }
 
 // measure adds what an operation takes.

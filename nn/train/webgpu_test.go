@@ -169,7 +169,7 @@ func lastLogits[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights
 	}
 	defer s.Close()
 	for _, piece := range [][]uint32{ids[:len(ids)-1], ids[len(ids)-1:]} { // many at once, then one
-		if err := s.Read(piece); err != nil {
+		if err := s.Forward(piece); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -70,7 +70,7 @@ func windowRows[T any](s *nn.Session[T], rows Rows, window, vocab int, total *Ev
 			n--
 		}
 		s.Reset()
-		err := s.ReadAll(inputs[:n], func(from int, logits []float32) error {
+		err := s.ForwardAll(inputs[:n], func(from int, logits []float32) error {
 			predict(total, logits, targets[from:], vocab)
 			return nil
 		})
@@ -89,7 +89,7 @@ func windowRows[T any](s *nn.Session[T], rows Rows, window, vocab int, total *Ev
 func evaluateWindow[T any](total *Evaluation, s, other *nn.Session[T], ids []uint32, vocab int) error {
 	s.Reset()
 	if other == nil {
-		return s.ReadAll(ids[:len(ids)-1], func(from int, logits []float32) error {
+		return s.ForwardAll(ids[:len(ids)-1], func(from int, logits []float32) error {
 			predict(total, logits, ids[from+1:], vocab)
 			return nil
 		})
@@ -99,12 +99,12 @@ func evaluateWindow[T any](total *Evaluation, s, other *nn.Session[T], ids []uin
 	room := make([]float32, piece*vocab)
 	for first := 0; first < len(ids)-1; first += piece {
 		read := ids[first:min(first+piece, len(ids)-1)]
-		err := other.ReadAll(read, func(from int, logits []float32) error {
+		err := other.ForwardAll(read, func(from int, logits []float32) error {
 			copy(room[from*vocab:], logits)
 			return nil
 		})
 		if err == nil {
-			err = s.ReadAll(read, func(from int, logits []float32) error {
+			err = s.ForwardAll(read, func(from int, logits []float32) error {
 				predict(total, logits, ids[first+from+1:], vocab)
 				total.Divergence += sumOfRows(logits, vocab, func(r int, row []float32) float64 {
 					return divergence(room[(from+r)*vocab:(from+r+1)*vocab], row)

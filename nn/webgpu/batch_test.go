@@ -44,7 +44,7 @@ func TestBatchSteadyState(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer s.Close()
-				if err := s.Read(r.Tokens[0][:3+i]); err != nil {
+				if err := s.Forward(r.Tokens[0][:3+i]); err != nil {
 					t.Fatal(err)
 				}
 				if err := s.Start(op.Sampling{Temperature: 1, Seed: uint64(i)}); err != nil {
@@ -58,7 +58,7 @@ func TestBatchSteadyState(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if err := m.ReadDrawn(sessions); err != nil {
+				if err := m.ForwardDrawn(sessions); err != nil {
 					t.Fatal(err)
 				}
 			}

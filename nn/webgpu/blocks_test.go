@@ -117,7 +117,7 @@ func TestWalkIsTuned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Read([]uint32{1}); err != nil {
+	if err := s.Forward([]uint32{1}); err != nil {
 		t.Fatal(err)
 	}
 	const name = "blocks delta D=32 d=8 h=1 N=2 n=1"

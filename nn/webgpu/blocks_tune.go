@@ -126,7 +126,7 @@ func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 		p.Run()
 		p.Run()
 		v := make([]float32, B*D)
-		if o.Read(h, 0, v) != nil {
+		if o.Download(h, 0, v) != nil {
 			return nil
 		}
 		return v

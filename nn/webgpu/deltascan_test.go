@@ -43,7 +43,7 @@ func decodeDelta(t *testing.T, storage int, workgroup uint32, B, D, h, c int) (m
 	all := map[string][]float32{}
 	for name, x := range written {
 		all[name] = make([]float32, op.Count(x.shape))
-		if err := o.Read(x, 0, all[name]); err != nil {
+		if err := o.Download(x, 0, all[name]); err != nil {
 			t.Fatal(err)
 		}
 	}

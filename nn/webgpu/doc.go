@@ -43,7 +43,7 @@
 // that neighbouring threads load neighbouring blocks: 1.6 MB at 256×8.
 //
 // Why is an input that is rounded to int8 a dispatch of its own? Every row of weights needs the largest number of a row of
-// inputs before its first product; the dispatch that looks for it also takes the norm in front, and what comes before that.
+// inputs before its first product; the dispatch that looks for it also computes the norm in front of it and what precedes that.
 // The product then adds whole numbers, exactly, in any order.
 //
 // Why does attention take queries of several heads together? Those that share a head of keys read it once. The softmax is

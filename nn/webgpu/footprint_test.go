@@ -52,7 +52,7 @@ func footprint(t *testing.T, adapter string, c nn.Config, walk string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Read(make([]uint32, 700)); err != nil {
+	if err := s.Forward(make([]uint32, 700)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Generate(40, op.Sampling{Temperature: 1, Seed: 1}, func([]uint32) bool { return true }); err != nil {

@@ -28,7 +28,7 @@ func write[T any](t *testing.T, ops op.Backend[T], r *optest.Reference, batch, l
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	if err := s.Read(r.Tokens[0][:12]); err != nil {
+	if err := s.Forward(r.Tokens[0][:12]); err != nil {
 		t.Fatal(err)
 	}
 	return more(t, s, limit, p), s
@@ -147,7 +147,7 @@ func TestWideVocabulary(t *testing.T) {
 			p.Encode(rule)
 			ops.WriteTokens(rules, 0, rule)
 			program.Run()
-			if err := ops.ReadTokens(next, 0, id); err != nil {
+			if err := ops.DownloadTokens(next, 0, id); err != nil {
 				t.Fatal(err)
 			}
 			if want := p.Draw(slices.Clone(values), mirror, make([]float32, 2*V)); id[0] != want {

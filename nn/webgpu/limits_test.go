@@ -50,7 +50,7 @@ func split(t *testing.T, limit int) map[string][]float32 {
 	all := map[string][]float32{}
 	read := func(name string, x *Tensor) {
 		v := make([]float32, op.Count(x.shape))
-		if err := o.Read(x, 0, v); err != nil {
+		if err := o.Download(x, 0, v); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		all[name] = v
@@ -108,7 +108,7 @@ func split(t *testing.T, limit int) map[string][]float32 {
 	splitQuants(t, o, normal, read)
 	master, q := normal(2*H, D), o.NewTernary(2*H, D, 2, true)
 	run(t, o, &op.Quantize[*Tensor]{Q: q, W: master})
-	packed, err := o.ReadTernary(q)
+	packed, err := o.DownloadTernary(q)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -319,7 +319,7 @@ func (t *trial) right(p op.Prepared) bool {
 	o.Zero(t.y)
 	t.start(p)
 	y := make([]float32, t.n*t.R)
-	if o.Flush() != nil || o.Read(t.y, 0, y) != nil {
+	if o.Flush() != nil || o.Download(t.y, 0, y) != nil {
 		return false
 	}
 	near := func(got float32, want, bound float64) bool { return math.Abs(float64(got)-want) <= bound }
@@ -333,7 +333,7 @@ func (t *trial) right(p op.Prepared) bool {
 	}
 	H := t.R / 2
 	act := make([]float32, t.n*H)
-	if o.Read(t.act, 0, act) != nil {
+	if o.Download(t.act, 0, act) != nil {
 		return false
 	}
 	for i := range act {

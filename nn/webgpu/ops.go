@@ -27,7 +27,7 @@ type Ops struct {
 	tuned        time.Duration    // spent on measuring since tuningFrom
 	tuningFrom   time.Time
 	forced       *choice // of products: the one that is being measured or tested, or nil
-	forcedBlocks *choice // likewise, of the blocks of a model
+	forcedBlocks *choice // the same for the blocks of a model
 
 	// dummyRead is bound to what a kernel could read but does not use, a slice of dummyWrite to what it could write: one slice for each
 	// binding, because WebGPU does not let two written bindings overlap.
@@ -82,7 +82,7 @@ func tileThreshold(dev *gpu.Device) int {
 // Device is what the operations run on.
 func (o *Ops) Device() *gpu.Device { return o.dev }
 
-// Close gives back what the operations hold beside tensors. The device stays open.
+// Close releases what the operations hold beside tensors. The device stays open.
 func (o *Ops) Close() {
 	for _, r := range o.reads {
 		r.Discard()

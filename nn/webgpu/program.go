@@ -38,7 +38,7 @@ func (p *program) Run() {
 	}
 }
 
-// Release gives back what the program holds.
+// Release releases what the program holds.
 func (p *program) Release() {
 	for _, s := range p.steps {
 		if s.command != nil {

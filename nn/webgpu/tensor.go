@@ -47,7 +47,7 @@ func (t *Tensor) scalesOf(p part) *gpu.Buffer {
 // Shape is the tensor's shape. It must not be changed.
 func (t *Tensor) Shape() []int { return t.shape }
 
-// Shape implements op.Memory.
+// Shape implements op.Tensors.
 func (o *Ops) Shape(t *Tensor) []int {
 	if t == nil {
 		return nil
@@ -242,7 +242,7 @@ func (o *Ops) WriteTokens(t *Tensor, offset int, ids []uint32) {
 	pieces(t, offset, len(ids), func(b *gpu.Buffer, from, at, size int) { o.write(b, from, data[at:at+size]) })
 }
 
-func (o *Ops) Read(t *Tensor, offset int, dst []float32) error {
+func (o *Ops) Download(t *Tensor, offset int, dst []float32) error {
 	if t.format != op.F16 {
 		return o.read(t, offset, len(dst), gpu.Bytes(dst))
 	}
@@ -254,7 +254,7 @@ func (o *Ops) Read(t *Tensor, offset int, dst []float32) error {
 	return err
 }
 
-func (o *Ops) ReadTokens(t *Tensor, offset int, dst []uint32) error {
+func (o *Ops) DownloadTokens(t *Tensor, offset int, dst []uint32) error {
 	return o.read(t, offset, len(dst), gpu.Bytes(dst))
 }
 
@@ -265,7 +265,7 @@ func (o *Ops) read(t *Tensor, offset, n int, dst []byte) error {
 	pieces(t, offset, n, func(b *gpu.Buffer, from, at, size int) {
 		for end := at + size; at < end; at, from = at+readPiece, from+readPiece {
 			piece := dst[at:min(at+readPiece, end)]
-			o.dev.ReadLater(b, from, len(piece)).Wait(piece)
+			o.dev.DownloadLater(b, from, len(piece)).Wait(piece)
 		}
 	})
 	return o.forget()
@@ -279,7 +279,7 @@ func (o *Ops) forget() error {
 	return o.dev.Flush()
 }
 
-func (o *Ops) ReadTernary(t *Tensor) (op.HostTensor, error) {
+func (o *Ops) DownloadTernary(t *Tensor) (op.HostTensor, error) {
 	rows, cols := t.shape[0], t.shape[1]
 	h := op.HostTensor{Format: op.Ternary, Shape: t.shape, Absmean: t.absmean, Scales: make([]float32, t.blocks)}
 	rowBytes, padded := ternary.RowBytes(cols), t.rowBytes()
@@ -289,7 +289,7 @@ func (o *Ops) ReadTernary(t *Tensor) (op.HostTensor, error) {
 			groups := cols / t.group
 			h.Group = t.group
 			pairs := make([]uint16, p.scales.Size()/2)
-			o.dev.ReadLater(p.scales, 0, p.scales.Size()).Wait(gpu.Bytes(pairs))
+			o.dev.DownloadLater(p.scales, 0, p.scales.Size()).Wait(gpu.Bytes(pairs))
 			for r := range p.rows {
 				h.GroupScales = append(h.GroupScales, pairs[r*2*ceil(groups, 2):][:groups]...)
 			}
@@ -297,7 +297,7 @@ func (o *Ops) ReadTernary(t *Tensor) (op.HostTensor, error) {
 		each := max(readPiece/padded, 1)
 		for first := 0; first < p.rows; first += each {
 			n := min(each, p.rows-first)
-			data, err := o.dev.Read(p.buffer, first*padded, n*padded)
+			data, err := o.dev.Download(p.buffer, first*padded, n*padded)
 			if err != nil {
 				return h, o.forget()
 			}
@@ -307,27 +307,27 @@ func (o *Ops) ReadTernary(t *Tensor) (op.HostTensor, error) {
 		}
 	}
 	if t.blocks > 0 {
-		o.dev.ReadLater(t.scales, 0, 4*t.blocks).Wait(gpu.Bytes(h.Scales))
+		o.dev.DownloadLater(t.scales, 0, 4*t.blocks).Wait(gpu.Bytes(h.Scales))
 	}
 	return h, o.forget()
 }
 
-// reading is a StartReadTokens that is not finished.
+// reading is a StartDownload that is not finished.
 type reading struct {
 	buffer *gpu.Buffer
 	slot   int
 }
 
-func (o *Ops) StartReadTokens(t *Tensor, slot int) {
+func (o *Ops) StartDownload(t *Tensor, slot int) {
 	key := reading{o.whole(t), slot}
 	if r := o.reads[key]; r != nil {
 		r.Discard()
 	}
-	o.reads[key] = o.dev.ReadLater(key.buffer, 0, 4*op.Count(t.shape))
+	o.reads[key] = o.dev.DownloadLater(key.buffer, 0, 4*op.Count(t.shape))
 	o.dev.Submit()
 }
 
-func (o *Ops) FinishReadTokens(t *Tensor, slot int, dst []uint32) error {
+func (o *Ops) FinishDownload(t *Tensor, slot int, dst []uint32) error {
 	key := reading{o.whole(t), slot}
 	if r := o.reads[key]; r != nil {
 		delete(o.reads, key)

@@ -6,7 +6,7 @@ import (
 	"bitgpu/wgsl"
 )
 
-// maxStepKey is the width up to which one token's key lies in workgroup memory, of which WebGPU promises 16 KiB.
+// maxStepKey is the width up to which one token's key is kept in workgroup memory, of which WebGPU promises 16 KiB.
 const maxStepKey = 3072
 
 // spanOf is how many tokens of a scan begin with one state. For the minibatch rule it is the chunk. The exact rule may choose:

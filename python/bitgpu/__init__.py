@@ -14,7 +14,8 @@ It is not for training, which the program ``bitgpu train`` does.
 
 from ._config import BitLlamaConfig
 from ._library import BusyError, ClosedError, Error, NoGPUError, NotFiniteError
-from ._model import BitLlama, Session, Stream, demo, load
+from ._model import BitLlama, demo, load
+from ._session import Session, Stream
 
 __version__ = "1.0.0"
 

@@ -33,7 +33,7 @@ func (s *Store) Total(ctx context.Context) (t Total, err error) {
 // Broken is an error of a head that List has passed over.
 type Broken func(error)
 
-// List is what is known of all memories. Heads that are no heads are told to broken.
+// List lists all memories. broken is called for heads that cannot be read.
 func (s *Store) List(ctx context.Context, broken Broken) ([]About, error) {
 	all, err := s.objects.List(ctx, s.prefix+"mem_")
 	if err != nil {

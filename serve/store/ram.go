@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// RAM are objects of one process, for tests. The zero value has none.
+// RAM keeps objects in the memory of one process, for tests. The zero value is empty.
 type RAM struct {
 	mu      sync.Mutex
 	failing func(call, name string) (after bool, err error)

@@ -1,5 +1,5 @@
 // Package store keeps memories where several servers share them: in a directory of a volume, or in a bucket of S3. Each memory has
-// one writer at a time, whoever else reads it, and none of it is lost when a server is killed.
+// one writer at a time and any number of readers, and nothing is lost when a server is killed.
 //
 // A memory is two objects below the name of its model. ID-RANDOM.memory is a state, and is never written again; the head, ID.json,
 // says which state is the memory's, whose it is, and who writes it. Every change of a memory is a change of its head that takes place
@@ -7,7 +7,7 @@
 //
 // # Why
 //
-// Why a lease and a fence? The lease, which its holder renews, says who may write, so that a second writer is told at once; when it
+// Why a lease and a fence? The lease, which its holder renews, says who may write, so that a second writer is refused at once; when it
 // has not been renewed for its time, by the clock of who keeps the objects, another may take it. Clocks, and processes that stop for a
 // while, can make that come too soon. It costs nobody a memory: who takes a lease changes the head, so the save of the former holder,
 // which wants it unchanged, is refused.
@@ -166,7 +166,7 @@ func (s *Store) probe(ctx context.Context) error {
 	return nil
 }
 
-// Close gives back what the objects hold.
+// Close releases what the objects hold.
 func (s *Store) Close() error { return s.objects.Close() }
 
 func (s *Store) headName(id string) string { return s.prefix + id + HeadSuffix }
@@ -203,7 +203,7 @@ func (s *Store) readAny(ctx context.Context, id string) (h head, info Info, err 
 	return h, info, nil
 }
 
-// swap puts a head in the place of one whose version is known.
+// swap replaces a head whose version is known.
 func (s *Store) swap(ctx context.Context, next *head, version string) (string, error) {
 	next.Mark = rand.Text()
 	data, err := json.Marshal(next)

@@ -31,7 +31,7 @@ type Run struct {
 	Metrics []train.Metric // by rising step
 }
 
-// Format is what the end of a file's name says, "" where that is no picture we can draw.
+// Format is the picture format that the end of a file's name stands for, "" if it cannot be drawn.
 func Format(path string) string {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".png":
@@ -60,7 +60,7 @@ var (
 	colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555"}
 )
 
-// Draw gives a picture of every run's training loss, faint as it is and over it a smoothed line, and dashed in the same
+// Draw draws every run's training loss, faint the values themselves and over them a smoothed line, and dashed in the same
 // colour its validation loss. Loss is nats a token.
 func Draw(runs []Run, format string) ([]byte, error) {
 	p := &picture{Painter: charts.NewPainter(charts.PainterOptions{OutputFormat: format, Width: width, Height: height})}

@@ -1,4 +1,4 @@
-// Package mapfile gives a file's bytes without reading them: a read-only memory map. Where the system has none it reads.
+// Package mapfile gives a file's bytes without reading them: a read-only memory map. Where the system has no memory maps, it reads the file.
 //
 // It is not for files that others change in place. bitgpu replaces files by rename, which leaves a map of the old one whole;
 // reading a map that another program may cut short happens under [regular.Guard].

@@ -18,12 +18,12 @@ import (
 // limit is what one of those who give memory has in all, and has left.
 type limit struct{ total, free int64 }
 
-// Free is how many bytes can still be taken without swapping or being killed, 0 where nobody says.
+// Free is how many bytes can still be allocated without swapping or being killed, 0 where the system does not say.
 func Free() int64 {
 	return least(func(l limit) int64 { return l.free })
 }
 
-// Total is how many bytes this process could take on this machine if it were alone, 0 where nobody says.
+// Total is how many bytes this process could allocate on this machine if it were alone, 0 where the system does not say.
 func Total() int64 {
 	return least(func(l limit) int64 { return l.total })
 }

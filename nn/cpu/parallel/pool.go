@@ -51,7 +51,7 @@ type pool struct {
 // worker is where one goroutine parks.
 type worker struct {
 	parked atomic.Bool
-	wake   chan struct{} // capacity 1: whoever clears parked may send without waiting
+	wake   chan struct{} // capacity 1: the goroutine that clears parked can send without waiting
 }
 
 func newPool(workers int) *pool {

@@ -14,7 +14,7 @@ type Weighted struct {
 	Weight float64
 }
 
-// Times is so much of an adapter, and an error where that is no number, or so much that float32 does not hold it.
+// Times is an adapter with a weight. A weight that is not finite, or too large for float32, is an error.
 func (a *Adapter) Times(weight float64) (Weighted, error) {
 	w := Weighted{a, weight}
 	if math.IsNaN(weight) || math.IsInf(weight, 0) {

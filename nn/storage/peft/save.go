@@ -18,7 +18,7 @@ import (
 func Lone(path string) bool { return strings.HasSuffix(path, ".safetensors") }
 
 // Save writes an adapter of a model: a lone file where the path ends in .safetensors, else a directory. base names the model
-// that it is for. What was there is replaced as a whole, or stays.
+// that it is for. An existing file is replaced as a whole or not at all.
 func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
 	for _, w := range a.Weights {
 		if op.FirstNotFinite(w.F32) >= 0 {

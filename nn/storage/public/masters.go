@@ -123,7 +123,7 @@ func float(h op.HostTensor, group int) (op.HostTensor, error) {
 	return f, nil
 }
 
-// Packed is the model as it is run, of one with masters: these have become ternary.
+// Packed is a model with masters in the form in which it is run: its masters are rounded to ternary.
 func (m *Model) Packed() *Model {
 	if m.Decoder.Masters == nil {
 		return m

@@ -82,7 +82,7 @@ func grouped(keyHeads, heads int) (order []int) {
 	return order
 }
 
-// blocksOf are the rows of blocks of a width, behind so many rows that stay.
+// blocksOf are the rows of blocks of a width, after a number of rows that keep their places.
 func blocksOf(order []int, width, before int) (rows []int) {
 	for r := range before {
 		rows = append(rows, r)

@@ -174,7 +174,7 @@ func (x *part) readQuants(m *ggml.Matrix, k quants.Kind) error {
 			}
 			q.Pack(r, numbers)
 		}
-		regular.Drop(m.Data[from*each : to*each]) // so that file and copy do not lie in memory together
+		regular.Drop(m.Data[from*each : to*each]) // so that file and copy are not in memory at the same time
 		return nil
 	})
 }

@@ -97,7 +97,7 @@ func Recognize(path string) bool {
 	return gguf.Recognize(head[:n]) || !bytes.HasPrefix(head, []byte("BITT")) && isWeights(path) && isHFDir(filepath.Dir(path))
 }
 
-// isWeights says whether a file's name is that of a model's weights, or of a part of them: others, such as memories, may lie beside.
+// isWeights says whether a file's name is that of a model's weights or of a part of them. Other files, such as memories, may be beside them.
 func isWeights(path string) bool {
 	return filepath.Ext(path) == ".safetensors" && strings.HasPrefix(filepath.Base(path), "model")
 }
@@ -301,7 +301,7 @@ func (m *Model) read(src source) error {
 	return nil
 }
 
-// decimal is the float64 that a float32 in a file was rounded from, where that has few digits: 1e-6 and not
+// decimal is the float64 with few digits that a float32 in a file was rounded from: 1e-6 and not
 // 9.9999999747524e-7.
 func decimal(x float64) float64 {
 	if float64(float32(x)) != x {

@@ -153,7 +153,7 @@ func run[T any](t *testing.T, b op.Backend[T], m *Model, tokens []float64, lengt
 		each = len(ids)
 	}
 	for from := 0; from < len(ids); from += each {
-		if err := s.ReadAll(ids[from:min(from+each, len(ids))], func(_ int, l []float32) error {
+		if err := s.ForwardAll(ids[from:min(from+each, len(ids))], func(_ int, l []float32) error {
 			logits = append(logits, l...)
 			return nil
 		}); err != nil {

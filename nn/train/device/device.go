@@ -84,7 +84,7 @@ func onGPU(g *tuned.GPU) *Device {
 	return d
 }
 
-// Close gives back what the device holds. What was made on it is released before.
+// Close releases what the device holds. Release first what was made on it.
 func (d *Device) Close() { d.close() }
 
 // on is a device of a backend, whose operations a clock times.
@@ -154,7 +154,7 @@ func write[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], 
 		return nil, err
 	}
 	defer s.Close()
-	if err := s.Read(prompt); err != nil {
+	if err := s.Forward(prompt); err != nil {
 		return nil, err
 	}
 	err = s.Generate(n, p, func(next []uint32) bool {

@@ -37,7 +37,7 @@ func TestPlan(t *testing.T) {
 	}{{most, false, true}, {most - 1, true, true}, {least, true, true}, {least - 1, true, false}} {
 		d.Room = c.room
 		s, err := d.Plan(small, o)
-		var m *MemoryError
+		var m *RoomError
 		if (err == nil) != c.fits || err != nil && (!errors.As(err, &m) || m.Need != least || m.Free != c.room || !m.Batch) || s.Recompute != c.recompute {
 			t.Errorf("%d bytes: got recompute %v and %v, want %v and fits %v", c.room, s.Recompute, err, c.recompute, c.fits)
 		}

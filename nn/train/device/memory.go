@@ -10,19 +10,19 @@ import (
 	"bitgpu/nn/train"
 )
 
-// MemoryError is returned for what takes more memory than there is.
-type MemoryError struct {
+// RoomError is returned for what takes more memory than there is.
+type RoomError struct {
 	What       string // "this training"
 	Need, Free int64  // bytes
 	Batch      bool   // smaller batches or shorter rows take less
-	Recomputed int64  // what it takes where blocks are computed again in backward, 0 where that is no way out
+	Recomputed int64  // what it takes if blocks are computed again in backward, 0 if that does not help
 }
 
-func (e *MemoryError) Error() string {
+func (e *RoomError) Error() string {
 	return fmt.Sprintf("%s takes %s of memory, and %s are free", e.What, units.Bytes(e.Need), units.Bytes(e.Free))
 }
 
-// Bytes is how much of the device's memory a training takes, on one rank. On the CPU its sums over shards lie there too.
+// Bytes is how much of the device's memory a training takes, on one rank. On the CPU the sums over shards are included.
 func (d *Device) Bytes(c nn.Config, s train.Shape) int64 {
 	if d.OnCPU {
 		return train.DeviceBytes(c, s) + train.SumsBytes(c, s, true)
@@ -31,24 +31,24 @@ func (d *Device) Bytes(c nn.Config, s train.Shape) int64 {
 }
 
 // Plan decides whether all activations are kept or blocks are computed again in backward: where the options say so, or where they
-// leave it open and the activations do not fit. What does not fit either way is a [MemoryError].
+// leave it open and the activations do not fit. What does not fit either way is a [RoomError].
 func (d *Device) Plan(c nn.Config, o train.Options) (train.Shape, error) {
 	s := o.Shape()
 	s.Group, s.ShardOptimizer = d.Group, d.ShardOptimizer
 	s.Recompute = o.Recompute == train.RecomputeOn || o.Recompute == train.RecomputeAuto && d.Bytes(c, s) > d.Room
 	// The first weights are drawn in the host's memory, wherever the training runs.
 	if host, free := 4*int64(c.ParamCount()), FreeMemory(); host > free {
-		return s, &MemoryError{What: "drawing the weights of this model", Need: host, Free: free}
+		return s, &RoomError{What: "drawing the weights of this model", Need: host, Free: free}
 	}
 	if need := d.Bytes(c, s); need > d.Room {
 		again := s
 		again.Recompute = true
-		return s, &MemoryError{What: "this training", Need: need, Free: d.Room, Batch: true, Recomputed: fitting(d.Bytes(c, again), d.Room)}
+		return s, &RoomError{What: "this training", Need: need, Free: d.Room, Batch: true, Recomputed: fitting(d.Bytes(c, again), d.Room)}
 	}
 	return s, nil
 }
 
-// fitting is need, or 0 where that is more than there is.
+// fitting is need, or 0 if that is more than there is.
 func fitting(need, room int64) int64 {
 	if need > room {
 		return 0
@@ -66,7 +66,7 @@ func (d *Device) NewTrainer(c nn.Config, o train.Options, s train.Shape, w *nn.W
 	return t, err
 }
 
-// CheckEvaluation refuses, with a [MemoryError], an evaluation that does not fit.
+// CheckEvaluation refuses, with a [RoomError], an evaluation that does not fit.
 func (d *Device) CheckEvaluation(c nn.Config, batch, time int) error {
 	f := c.Footprint(1, 1)
 	need := f.Workspace + f.Session // of a public family, whose weights are there already
@@ -74,7 +74,7 @@ func (d *Device) CheckEvaluation(c nn.Config, batch, time int) error {
 		need = f.Weights + min(train.EvaluationBytes(c, batch, time), math.MaxInt64/2)
 	}
 	if need > d.Room {
-		return &MemoryError{What: "this evaluation", Need: need, Free: d.Room, Batch: true}
+		return &RoomError{What: "this evaluation", Need: need, Free: d.Room, Batch: true}
 	}
 	return nil
 }

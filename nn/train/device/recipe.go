@@ -9,7 +9,7 @@ import (
 	"bitgpu/nn/train"
 )
 
-// Recipe is what a new training is chosen by, where nobody says otherwise.
+// Recipe chooses what a new training's caller leaves open.
 type Recipe struct {
 	Auto   bool                              // the text chooses what Given leaves open
 	Bytes  int64                             // of text, about

@@ -37,7 +37,7 @@ func Launched() (n int, by string) {
 // ErrElsewhere ends a rank whose error another tells.
 var ErrElsewhere = errors.New("another rank has said why")
 
-// isFirst says whether this process is rank 0 by its launcher, or nobody says which it is.
+// isFirst says whether this process is rank 0 according to its launcher, or its rank is not known.
 func isFirst() bool {
 	for _, name := range []string{"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"} {
 		if rank := os.Getenv(name); rank != "" {

@@ -33,7 +33,7 @@ type Data struct {
 	Val       *corpus.Tokens  // nil if there is none
 	Tokenizer json.RawMessage // nil if there is none
 	Vocab     int             // number of tokens in the vocabulary
-	Bare      bool            // the vocabulary ends with the largest id, for want of a tokenizer
+	Bare      bool            // there is no tokenizer, and the vocabulary ends with the largest id
 }
 
 // Close closes the files.

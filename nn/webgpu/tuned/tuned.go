@@ -2,7 +2,7 @@
 // there, and remembers between programs which those are: in bitgpu/tuning.json of the user's cache folder.
 //
 // It is not for measuring, which is package webgpu's business, and promises nothing: where the file cannot be read,
-// understood or written, variants are measured again, and nobody is told.
+// understood or written, variants are measured again without a message.
 //
 // # Why
 //
