@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"bitgpu/io/memory"
 	"bitgpu/nn"
 	"bitgpu/nn/op"
 )
@@ -269,115 +268,6 @@ func (s *Session) Fork() (*Session, error) {
 		return nil, err
 	}
 	return f, nil
-}
-
-// Memory reads what the session has learned, a layer each: of the tied mixer W (d, d), of the delta mixer W (h, c, c) and the
-// last inputs of its convolutions (3, 3, d). A model of a public family has [Session.States] instead: the error is [ErrOption],
-// or [ErrBusy] or [ErrClosed].
-func (s *Session) Memory() (layers []nn.LayerMemory, err error) {
-	err = s.work(func() error {
-		if d := s.model.config.Decoder; d != nil {
-			return fmt.Errorf("%w: memory: got a model of the family %s, want one of our own: this one has states", ErrOption, d.Family)
-		}
-		layers, err = s.run.Memory()
-		return err
-	})
-	return layers, err
-}
-
-// SaveMemory writes what the session has learned, and what it predicts, to a file, which it replaces as a whole. Numbers that
-// are not finite are not saved: the error is [ErrNotFinite].
-func (s *Session) SaveMemory(path string) error {
-	file, err := s.memoryFile()
-	if err != nil {
-		return err
-	}
-	return memory.WriteFile(path, file)
-}
-
-// memoryFile is what SaveMemory writes.
-func (s *Session) memoryFile() (*memory.Memory, error) {
-	var file *memory.Memory
-	err := s.predict(func() (err error) {
-		file, err = s.remembered()
-		return err
-	})
-	return file, err
-}
-
-// remembered is memoryFile for who has the engine.
-func (s *Session) remembered() (*memory.Memory, error) {
-	file := &memory.Memory{Model: s.model.id}
-	if s.ready {
-		if err := s.run.Logits(s.logits); err != nil {
-			return nil, err
-		}
-		file.Logits, file.Recent = slices.Clone(s.logits), s.run.Recent()
-	}
-	file.Tokens = s.run.Position()
-	if s.model.config.Decoder != nil {
-		states, err := s.run.States()
-		for _, t := range states {
-			file.States = append(file.States, memory.State(t))
-		}
-		return file, err
-	}
-	layers, err := s.run.Memory()
-	for _, l := range layers {
-		file.Layers = append(file.Layers, memory.Layer{Shape: l.Shape, W: l.W, ConvShape: l.TailShape, Conv: l.Tail})
-	}
-	return file, err
-}
-
-// LoadMemory replaces what the session has learned by a file's, and goes on from there. A memory that names another model
-// is refused with [ErrOtherModel]; the first engine's files name none. After a file without a prediction, such as those,
-// the session has to read before it can write. After a file that is refused
-// the session is what it was.
-func (s *Session) LoadMemory(path string) error {
-	file, err := memory.Read(path)
-	if err != nil {
-		return err
-	}
-	return s.takeMemory(path, file)
-}
-
-// takeMemory does what LoadMemory does with a file.
-func (s *Session) takeMemory(path string, file *memory.Memory) error {
-	return s.work(func() error { return s.take(path, file) })
-}
-
-// take is takeMemory for who has the engine.
-func (s *Session) take(path string, file *memory.Memory) error {
-	if file.Model != "" && file.Model != s.model.id {
-		return fmt.Errorf("memory: %s: %w: got %s, want %s", path, ErrOtherModel, file.Model, s.model.id)
-	}
-	var layers []nn.LayerMemory
-	for _, l := range file.Layers {
-		layers = append(layers, nn.LayerMemory{Shape: l.Shape, W: l.W, TailShape: l.ConvShape, Tail: l.Conv})
-	}
-	if n := len(file.Logits); n > 0 && n != len(s.logits) {
-		return fmt.Errorf("memory: %s: got the logits of %d tokens, want those of the model's %d", path, n, len(s.logits))
-	}
-	if err := s.setMemory(layers, file); err != nil {
-		return fmt.Errorf("memory: %s: %w", path, err)
-	}
-	s.ready, s.text, s.broken = len(file.Logits) > 0, nil, nil
-	if s.ready {
-		return s.run.SetPrediction(file.Logits, file.Recent)
-	}
-	return nil
-}
-
-// setMemory replaces the memory by layers, or by the states of a public family.
-func (s *Session) setMemory(layers []nn.LayerMemory, file *memory.Memory) error {
-	if s.model.config.Decoder == nil {
-		return s.run.SetMemory(layers, file.Tokens)
-	}
-	var states []nn.StateTensor
-	for _, t := range file.States {
-		states = append(states, nn.StateTensor(t))
-	}
-	return s.run.SetStates(states, file.Tokens)
 }
 
 // States reads what a session of a public family has left behind: keys, values and the states of the gated delta rule. Of our
