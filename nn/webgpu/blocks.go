@@ -218,7 +218,7 @@ func side(list []block, of func(*block) *Tensor) (all *gpu.Buffer, stride int) {
 func (o *Ops) fits(b *blocks) bool {
 	weights, gains := b.packedSizes()
 	if b.width() > op.WalkWidth || b.memory() > op.WalkWidth || b.heads() > wgsl.BlocksMaxHeads ||
-		blockBytes*weights*len(b.list) > o.limit || 4*gains*len(b.list) > o.limit {
+		blockBytes*weights*len(b.list) > o.limit || 4*gains*len(b.list) > o.limit || !o.runsBlocks(b, blocksThreads[0]) {
 		return false
 	}
 	for i := range b.list {
@@ -230,6 +230,18 @@ func (o *Ops) fits(b *blocks) bool {
 		}
 	}
 	return true
+}
+
+// runsBlocks says whether a workgroup of so many threads that walks these blocks keeps to the device's limits. Nothing else would:
+// how large an array of its memory is comes from a constant, and drivers take what the specification forbids.
+func (o *Ops) runsBlocks(b *blocks, threads uint32) bool {
+	l := o.dev.Limits()
+	return threads <= l.MaxInvocationsPerWorkgroup && blocksMemory(b.inputQuads(), threads) <= l.MaxWorkgroupMemory
+}
+
+// blocksMemory is how many bytes of a workgroup's memory Blocks takes: inputs, shares and what shared/reduce.wgsl reduces, and β.
+func blocksMemory(inputQuads, threads uint32) uint32 {
+	return 16*max(inputQuads, 1) + (16+8)*threads + 4*wgsl.BlocksMaxHeads
 }
 
 // packedSizes are a block's weights, in pieces of 16 bytes, and gains, in numbers.

@@ -29,6 +29,11 @@ func TestBlocksTogether(t *testing.T) {
 			if !slices.ContainsFunc(slices.Collect(maps.Keys(o.pipelines)), func(v variant) bool { return v.kernel == wgsl.Blocks && v.workgroup == threads }) {
 				t.Errorf("no case is walked by %d threads", threads)
 			}
+			for v := range o.pipelines {
+				if got, want := blocksMemory(v.input, v.workgroup), o.dev.Limits().MaxWorkgroupMemory; v.kernel == wgsl.Blocks && got > want {
+					t.Errorf("%d threads with room for %d inputs take %d bytes of a workgroup's memory, want %d at most", v.workgroup, 4*v.input, got, want)
+				}
+			}
 		})
 	}
 }

@@ -17,6 +17,9 @@ func (o *Ops) threads(b *blocks) uint32 {
 	case !s.fits:
 		return 0
 	case o.forcedBlocks != nil:
+		if !o.runsBlocks(b, o.forcedBlocks.Workgroup) {
+			return 0
+		}
 		return o.forcedBlocks.Workgroup
 	case o.tuning == nil:
 		return o.usualThreads(b)
@@ -53,7 +56,7 @@ func (o *Ops) usualThreads(b *blocks) uint32 {
 func (o *Ops) blocksChoices(b *blocks) []choice {
 	list := []choice{{Workgroup: o.usualThreads(b)}}
 	for _, threads := range append([]uint32{0}, blocksThreads...) {
-		if c := (choice{Workgroup: threads}); threads <= o.dev.Limits().MaxInvocationsPerWorkgroup && !slices.Contains(list, c) {
+		if c := (choice{Workgroup: threads}); o.runsBlocks(b, threads) && !slices.Contains(list, c) {
 			list = append(list, c)
 		}
 	}
