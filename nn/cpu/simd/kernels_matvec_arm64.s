@@ -672,37 +672,37 @@ loop3:
 	FLDPQ.P 32(R9), (F16, F17)
 	FLDPQ.P 32(R9), (F18, F19)
 	FLDPQ.P 32(R4), (F20, F22)
-	WORD $0x6e613a95 // shll2 v21.4s, v20.8h
-	WORD $0x2e613a94 // shll v20.4s, v20.4h
-	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h
-	WORD $0x2e613ad6 // shll v22.4s, v22.4h
+	WORD $0x6e613a95 // shll2 v21.4s, v20.8h, #16
+	WORD $0x2e613a94 // shll v20.4s, v20.4h, #16
+	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h, #16
+	WORD $0x2e613ad6 // shll v22.4s, v22.4h, #16
 	WORD $0x4e34ce00 // fmla v0.4s, v16.4s, v20.4s
 	WORD $0x4e35ce21 // fmla v1.4s, v17.4s, v21.4s
 	WORD $0x4e36ce42 // fmla v2.4s, v18.4s, v22.4s
 	WORD $0x4e37ce63 // fmla v3.4s, v19.4s, v23.4s
 	FLDPQ.P 32(R5), (F20, F22)
-	WORD $0x6e613a95 // shll2 v21.4s, v20.8h
-	WORD $0x2e613a94 // shll v20.4s, v20.4h
-	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h
-	WORD $0x2e613ad6 // shll v22.4s, v22.4h
+	WORD $0x6e613a95 // shll2 v21.4s, v20.8h, #16
+	WORD $0x2e613a94 // shll v20.4s, v20.4h, #16
+	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h, #16
+	WORD $0x2e613ad6 // shll v22.4s, v22.4h, #16
 	WORD $0x4e34ce04 // fmla v4.4s, v16.4s, v20.4s
 	WORD $0x4e35ce25 // fmla v5.4s, v17.4s, v21.4s
 	WORD $0x4e36ce46 // fmla v6.4s, v18.4s, v22.4s
 	WORD $0x4e37ce67 // fmla v7.4s, v19.4s, v23.4s
 	FLDPQ.P 32(R6), (F20, F22)
-	WORD $0x6e613a95 // shll2 v21.4s, v20.8h
-	WORD $0x2e613a94 // shll v20.4s, v20.4h
-	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h
-	WORD $0x2e613ad6 // shll v22.4s, v22.4h
+	WORD $0x6e613a95 // shll2 v21.4s, v20.8h, #16
+	WORD $0x2e613a94 // shll v20.4s, v20.4h, #16
+	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h, #16
+	WORD $0x2e613ad6 // shll v22.4s, v22.4h, #16
 	WORD $0x4e34ce08 // fmla v8.4s, v16.4s, v20.4s
 	WORD $0x4e35ce29 // fmla v9.4s, v17.4s, v21.4s
 	WORD $0x4e36ce4a // fmla v10.4s, v18.4s, v22.4s
 	WORD $0x4e37ce6b // fmla v11.4s, v19.4s, v23.4s
 	FLDPQ.P 32(R7), (F20, F22)
-	WORD $0x6e613a95 // shll2 v21.4s, v20.8h
-	WORD $0x2e613a94 // shll v20.4s, v20.4h
-	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h
-	WORD $0x2e613ad6 // shll v22.4s, v22.4h
+	WORD $0x6e613a95 // shll2 v21.4s, v20.8h, #16
+	WORD $0x2e613a94 // shll v20.4s, v20.4h, #16
+	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h, #16
+	WORD $0x2e613ad6 // shll v22.4s, v22.4h, #16
 	WORD $0x4e34ce0c // fmla v12.4s, v16.4s, v20.4s
 	WORD $0x4e35ce2d // fmla v13.4s, v17.4s, v21.4s
 	WORD $0x4e36ce4e // fmla v14.4s, v18.4s, v22.4s
@@ -780,10 +780,10 @@ loop9:
 	FLDPQ.P 32(R6), (F4, F5)
 	FLDPQ.P 32(R6), (F6, F7)
 	FLDPQ.P 32(R4), (F8, F10)
-	WORD $0x6e613909 // shll2 v9.4s, v8.8h
-	WORD $0x2e613908 // shll v8.4s, v8.4h
-	WORD $0x6e61394b // shll2 v11.4s, v10.8h
-	WORD $0x2e61394a // shll v10.4s, v10.4h
+	WORD $0x6e613909 // shll2 v9.4s, v8.8h, #16
+	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
+	WORD $0x6e61394b // shll2 v11.4s, v10.8h, #16
+	WORD $0x2e61394a // shll v10.4s, v10.4h, #16
 	WORD $0x4e28cc80 // fmla v0.4s, v4.4s, v8.4s
 	WORD $0x4e29cca1 // fmla v1.4s, v5.4s, v9.4s
 	WORD $0x4e2accc2 // fmla v2.4s, v6.4s, v10.4s
@@ -870,10 +870,10 @@ loop1:
 
 loop3:
 	FLDPQ.P 32(R12), (F20, F22)
-	WORD $0x6e613a95 // shll2 v21.4s, v20.8h
-	WORD $0x2e613a94 // shll v20.4s, v20.4h
-	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h
-	WORD $0x2e613ad6 // shll v22.4s, v22.4h
+	WORD $0x6e613a95 // shll2 v21.4s, v20.8h, #16
+	WORD $0x2e613a94 // shll v20.4s, v20.4h, #16
+	WORD $0x6e613ad7 // shll2 v23.4s, v22.8h, #16
+	WORD $0x2e613ad6 // shll v22.4s, v22.4h, #16
 	FLDPQ.P 32(R8), (F16, F17)
 	FLDPQ.P 32(R8), (F18, F19)
 	WORD $0x4e34ce00 // fmla v0.4s, v16.4s, v20.4s

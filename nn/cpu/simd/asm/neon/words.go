@@ -80,8 +80,6 @@ func (g *gen) widen2(d, n vec)   { g.one(0x4e217800, "fcvtl2", "4s", "8h", d, n)
 func (g *gen) narrow(d, n vec)   { g.one(0x0e216800, "fcvtn", "4h", "4s", d, n) }
 func (g *gen) doubles(d, n vec)  { g.one(0x0e617800, "fcvtl", "2d", "2s", d, n) }
 func (g *gen) doubles2(d, n vec) { g.one(0x4e617800, "fcvtl2", "2d", "4s", d, n) }
-func (g *gen) shll(d, n vec)     { g.one(0x2e613800, "shll", "4s", "4h", d, n) } // by all 16 bits
-func (g *gen) shll2(d, n vec)    { g.one(0x6e613800, "shll2", "4s", "8h", d, n) }
 func (g *gen) xtnH(d, n vec)     { g.one(0x0e612800, "xtn", "4h", "4s", d, n) }
 func (g *gen) xtnB(d, n vec)     { g.one(0x0e212800, "xtn", "8b", "8h", d, n) }
 func (g *gen) sqxtnH(d, n vec)   { g.one(0x0e614800, "sqxtn", "4h", "4s", d, n) }
@@ -133,6 +131,10 @@ func (g *gen) sshllH(d, n vec)          { g.longer(0x0f00a400, "sshll", "4s", "4
 func (g *gen) sshll2H(d, n vec)         { g.longer(0x4f00a400, "sshll2", "4s", "8h", 16, d, n, 0) }
 func (g *gen) ushllH(d, n vec, by int)  { g.longer(0x2f00a400, "ushll", "4s", "4h", 16, d, n, by) }
 func (g *gen) ushll2H(d, n vec, by int) { g.longer(0x6f00a400, "ushll2", "4s", "8h", 16, d, n, by) }
+
+// shll puts the bits of the lower half of n's words into the upper half of twice as wide ones; shll2 of the upper words.
+func (g *gen) shll(d, n vec)  { g.word(fields(0x2e613800, d, n, 0), "shll v%d.4s, v%d.4h, #16", d, n) }
+func (g *gen) shll2(d, n vec) { g.word(fields(0x6e613800, d, n, 0), "shll2 v%d.4s, v%d.8h, #16", d, n) }
 
 func (g *gen) uaddwH(d, n, m vec) {
 	g.word(fields(0x2e601000, d, n, m), "uaddw v%d.4s, v%d.4s, v%d.4h", d, n, m)
