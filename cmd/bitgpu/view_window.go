@@ -128,7 +128,7 @@ func (w *window) readDue(passed time.Duration) error {
 		w.due += w.speed * passed.Seconds()
 	}
 	for ; w.due >= 1; w.due-- {
-		more, err := w.Read()
+		more, err := w.Advance()
 		if err != nil {
 			return err
 		}
