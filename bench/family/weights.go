@@ -41,7 +41,7 @@ func (f Family) Tensor(i int, p nn.Param) op.HostTensor {
 			t.F16[i] = uint16(r.Uint32())&0x83ff | 0x2000 // a sign and 10 bits, from 2⁻⁷ to 2⁻⁶
 		}
 	default:
-		t.Format = op.Ternary
+		t.Format, t.Int8 = op.Ternary, p.Kind == layer.Linear && f.Decoder.Int8
 		t.Codes = make([]byte, p.Shape[0]*ternary.RowBytes(p.Shape[1]))
 		pool := pool()
 		for at := 0; at < len(t.Codes); {

@@ -133,8 +133,13 @@ func benchPublic(b *testing.B, rows, cols, n int) {
 		l32 := Interleave(m32.codes, m32.scales, 32, rows, cols, false, false)
 		products = append(products,
 			timed{name: "interleaved128", run: func() { l.MatMul(y, x, n) }},
-			timed{name: "interleaved32", run: func() { l32.MatMul(y, x, n) }},
-			timed{name: "interleavedint8", run: func() { l.MatMulI8(y, q, scales, n) }})
+			timed{name: "interleaved32", run: func() { l32.MatMul(y, x, n) }})
+	}
+	if l := Interleave(m.codes, m.scales, 128, rows, cols, false, true); l != nil {
+		products = append(products, timed{name: "interleavedint8", run: func() { l.MatMulI8(y, q, scales, n) }})
+	}
+	if l := Interleave(m.codes, nil, 0, rows, cols, false, true); l != nil {
+		products = append(products, timed{name: "interleavedint8whole", run: func() { l.MatMulI8(y, q, scales, n) }})
 	}
 	if n > 4 {
 		products = append(products,

@@ -9,11 +9,11 @@ import (
 )
 
 // Products with an Interleaved matrix by an instruction that adds to 32 bits the products of four unsigned bytes with four
-// signed ones. The unsigned ones are codes, weights plus one, as they are in the matrix but for a shift and a mask; that the sum
+// signed ones, or, of AVX2, one that makes 16 bits of two of them. The unsigned ones are codes, weights plus one, as they are in the matrix but for a shift and a mask; that the sum
 // of a chunk is too large by the sum of its elements is known beforehand. The signed ones are elements as whole numbers of
 // 24 bits, as many as a float32 has: three bytes, the digits of base 256 from −128 to 127, whose products are added up by
 // themselves. The sums are exact, until a chunk's is multiplied with the scale of its group. Elements that are int8 already
-// have one byte and a third of the work.
+// have one byte and a third of the work; AVX2 does these alone, since with floats its lookups are as fast.
 //
 // On an Emerald Rapids both cores together did, with a matrix that their caches hold, 125 to 135 billion products of weights a second with one vector and 180 to 195
 // with four and more, where they do 174 billion multiply-adds of floats.
@@ -29,14 +29,22 @@ type dotKernels struct {
 	// those of the one before. It returns the sum of the whole numbers.
 	planes func(dst *int8, step int, x *float32, scale float32, lines int) (sum int32)
 	bytes  func(dst, q *int8, step, lines int) (sum int32) // does it for int8
-	three  dotProducts                                     // for planes of floats
+	three  dotProducts                                     // for planes of floats; none with AVX2
 	one    dotProducts                                     // for int8
 }
 
-// dotProducts are products of 16 rows with 1, 2, 4 and 8 vectors, and of 64 rows with one.
+// dotProducts are products of 16 rows with 1, 2, 4 and, where registers suffice, 8 vectors, and of 64 rows with one.
 type dotProducts struct {
 	vectors [4]dotProduct
 	rows    dotProduct
+}
+
+// tile is the number of vectors that a product takes at most.
+func (p *dotProducts) tile() int {
+	if p.vectors[3] == nil {
+		return dotTile / 2
+	}
+	return dotTile
 }
 
 // dotSum is what belongs to a chunk of a vector: the sum of its whole numbers, and what 1 of them stands for.
@@ -50,7 +58,7 @@ const (
 	dotBlocks  = 4  // that dotProducts.rows takes
 	dotColumns = 16 // of a line of codes
 	dotLine    = dotRows * dotColumns / 4
-	dotTile    = 8 // vectors that a product takes at most
+	dotTile    = 8 // vectors that any product takes at most
 
 	dotMost  = 127<<16 + 127<<8 + 127 // the largest whole number of three digits
 	dotCache = 24 << 10               // bytes of a tile's digits that stay in a core's first cache, about half of it
@@ -114,11 +122,12 @@ func (j *dotJob) run(k *kernels, m *Interleaved, y []float32, n int) {
 
 // tile is the first vector, and the number, of those that vector v is multiplied with.
 func (j *dotJob) tile(v int) (first, vectors int) {
-	first = j.n / dotTile * dotTile
+	most := j.products.tile()
+	first = j.n / most * most
 	if v < first {
-		return v / dotTile * dotTile, dotTile
+		return v / most * most, most
 	}
-	for vectors = dotTile / 2; ; vectors /= 2 {
+	for vectors = most / 2; ; vectors /= 2 {
 		if j.n&vectors == 0 {
 			continue
 		}
@@ -174,9 +183,9 @@ func (j *dotJob) Run(start, end int) {
 		clear(j.y[v*m.rows+start*dotRows : v*m.rows+end*dotRows])
 	}
 	slab := m.cols // columns whose codes are read again for each tile
-	if j.n > dotTile {
+	if most := j.products.tile(); j.n > most {
 		whole := max(m.group, j.part)
-		slab = max(dotCache/(dotTile*j.planes)/whole, 1) * whole
+		slab = max(dotCache/(most*j.planes)/whole, 1) * whole
 	}
 	for from := 0; from < m.cols; from += slab {
 		for v := 0; v < j.n; {

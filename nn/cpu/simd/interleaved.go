@@ -20,7 +20,7 @@ type Interleaved struct {
 
 // Interleave copies a matrix, or keeps its codes where they are if they are spare. Without groups there are no scales. It
 // returns nil where the processor has nothing better than TernaryMatMul and its relatives, and where there is no whole block.
-// With int8 the matrix is for MatMulI8, which has no lookups: where those would be chosen it returns nil too.
+// With int8 the matrix is for MatMulI8, which has no lookups: it gets the order of dotKernels where there are any, or returns nil.
 func Interleave(codes []byte, scales []uint16, group, rows, cols int, spare, int8 bool) *Interleaved {
 	checkTernary("Interleave", rows*cols, len(codes), rows, cols)
 	if group != 0 || len(scales) > 0 {
@@ -31,7 +31,7 @@ func Interleave(codes []byte, scales []uint16, group, rows, cols int, spare, int
 	switch {
 	case cols == 0:
 		return nil
-	case k.dots != nil && rows >= dotRows && cols%dotColumns == 0:
+	case k.dots != nil && (int8 || k.dots.three.rows != nil) && rows >= dotRows && cols%dotColumns == 0:
 		m.dots = true
 	case k.lookup == nil || rows < lookupRows || group == 0 || int8:
 		return nil
@@ -200,7 +200,7 @@ func (m *Interleaved) MatMul(y, x []float32, n int) {
 	}
 	k, done := active.Load(), 0
 	switch {
-	case m.dots && k.dots != nil:
+	case m.dots && k.dots != nil && k.dots.three.rows != nil:
 		j := dotJobs.get()
 		j.matMul(k, m, y, x, n)
 		dotJobs.put(j)

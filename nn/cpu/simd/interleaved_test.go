@@ -7,22 +7,30 @@ import (
 	"testing"
 )
 
-// eachInterleaving runs the test with the matrices of each level of the machine that has an order of its own for them. The
-// test is skipped where none has.
+// eachInterleaving runs the test with the matrices of each level of the machine that has an order of its own for them, for
+// products with floats or with int8. The test is skipped where none has.
 func eachInterleaving(t *testing.T, test func(t *testing.T, interleave func(m *grouped) *Interleaved)) {
 	t.Helper()
 	found := false
 	for _, k := range levels {
-		if k.lookup == nil && k.dots == nil {
-			continue
-		}
-		found = true
-		t.Run(k.level.String(), func(t *testing.T) {
-			test(t, func(m *grouped) *Interleaved {
-				setLevel(t, k.level)
-				return Interleave(m.codes, m.scales, m.group, m.rows, m.cols, false, false)
+		forFloats := k.lookup != nil || k.dots != nil && k.dots.three.rows != nil
+		forInt8 := k.dots != nil && k.dots.three.rows == nil // in an order that floats do not have
+		for _, int8 := range []bool{false, true} {
+			if !int8 && !forFloats || int8 && !forInt8 {
+				continue
+			}
+			found = true
+			name := k.level.String()
+			if int8 {
+				name += " for int8"
+			}
+			t.Run(name, func(t *testing.T) {
+				test(t, func(m *grouped) *Interleaved {
+					setLevel(t, k.level)
+					return Interleave(m.codes, m.scales, m.group, m.rows, m.cols, false, int8)
+				})
 			})
-		})
+		}
 	}
 	if !found {
 		t.Skipf("untested: no level of this machine interleaves, it has %v", Levels())
@@ -54,7 +62,7 @@ func TestInterleavedIsTheMatrix(t *testing.T) {
 			if !slices.Equal(codes, m.codes) || !slices.Equal(scales, m.scales) {
 				t.Fatalf("%d×%d, groups of %d: other codes or scales came back", m.rows, m.cols, m.group)
 			}
-			own := Interleave(slices.Clone(m.codes), m.scales, m.group, m.rows, m.cols, true, false) // where they are
+			own := Interleave(slices.Clone(m.codes), m.scales, m.group, m.rows, m.cols, true, i.dots) // where they are
 			if !slices.Equal(own.codes, i.codes) || !slices.Equal(own.scales, i.scales) {
 				t.Fatalf("%d×%d, groups of %d: another matrix where the codes are spare", m.rows, m.cols, m.group)
 			}
@@ -221,6 +229,42 @@ func TestInterleavedMatMulI8(t *testing.T) {
 	})
 }
 
+// TestInterleavedMatMulI8OfTheLargest: sums of whole numbers, in whatever width, do not run over.
+func TestInterleavedMatMulI8OfTheLargest(t *testing.T) {
+	eachInterleaving(t, func(t *testing.T, interleave func(m *grouped) *Interleaved) {
+		for _, group := range []int{0, 256, 2048} {
+			for code := range byte(3) {
+				m := randomGrouped(64, 4096, 256)
+				m.fill(code)
+				if m.group, m.scales = group, make([]uint16, 64*4096/max(group, 1)); group == 0 {
+					m.scales = nil
+				}
+				for i := range m.scales {
+					m.scales[i] = 0x3c00
+				}
+				const n = 7
+				q, scales, y := make([]int8, n*m.cols), make([]float32, n), make([]float32, n*m.rows)
+				for i := range q {
+					q[i] = []int8{-128, 127}[i/m.cols%2]
+				}
+				for v := range scales {
+					scales[v] = 1
+				}
+				i := interleave(&m)
+				if i == nil {
+					continue // lookups want groups
+				}
+				i.MatMulI8(y, q, scales, n)
+				for at, got := range y {
+					if want := float32(m.cols) * float32(q[at/m.rows*m.cols]) * (float32(code) - 1); got != want {
+						t.Fatalf("codes %d, groups of %d: y[%d] is %v, want %v", code, group, at, got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestInterleavedWithoutGroups: products with floats are those of a matrix whose scales are 1.
 func TestInterleavedWithoutGroups(t *testing.T) {
 	eachInterleaving(t, func(t *testing.T, interleave func(m *grouped) *Interleaved) {
@@ -264,17 +308,5 @@ func TestInterleavedRefusesWrongLengths(t *testing.T) {
 		i := interleave(&m)
 		panics(t, "x", func() { i.MatMul(y, x[1:], 1) })
 		panics(t, "y", func() { i.MatMul(y[1:], x, 1) })
-	})
-}
-
-// TestInterleavedForInt8: products that look up have no form for int8, and putting the rows together again for each of them
-// takes several times as long as they do.
-func TestInterleavedForInt8(t *testing.T) {
-	eachInterleaving(t, func(t *testing.T, interleave func(m *grouped) *Interleaved) {
-		m := randomGrouped(64, 256, 128)
-		floats := interleave(&m)
-		if got := Interleave(m.codes, m.scales, m.group, m.rows, m.cols, false, true); (got != nil) != floats.dots {
-			t.Errorf("got an order for int8: %v, want %v", got != nil, floats.dots)
-		}
 	})
 }

@@ -4,6 +4,31 @@
 
 package simd
 
+// dotBytesAVX2 is dotKernels.bytes.
+//
+//go:noescape
+func dotBytesAVX2(dst *int8, q *int8, step int, lines int) int32
+
+// dots1x1x1AVX2 is a dotProduct.
+//
+//go:noescape
+func dots1x1x1AVX2(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums *byte, scales *byte, scalesStep int, chunks int, lines int)
+
+// dots1x2x1AVX2 is a dotProduct.
+//
+//go:noescape
+func dots1x2x1AVX2(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums *byte, scales *byte, scalesStep int, chunks int, lines int)
+
+// dots1x4x1AVX2 is a dotProduct.
+//
+//go:noescape
+func dots1x4x1AVX2(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums *byte, scales *byte, scalesStep int, chunks int, lines int)
+
+// dots1x1x4AVX2 is a dotProduct.
+//
+//go:noescape
+func dots1x1x4AVX2(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums *byte, scales *byte, scalesStep int, chunks int, lines int)
+
 // dotPlanesAVX512 is dotKernels.planes.
 //
 //go:noescape

@@ -4,6 +4,860 @@
 
 #include "textflag.h"
 
+// func dotBytesAVX2(dst *int8, q *int8, step int, lines int) int32
+// Requires: AVX
+TEXT ·dotBytesAVX2(SB), NOSPLIT, $0-36
+	MOVQ    dst+0(FP), AX
+	MOVQ    step+16(FP), CX
+	MOVQ    lines+24(FP), DX
+	MOVQ    q+8(FP), BX
+	VMOVDQU dotOrderBytesAVX2<>+0(SB), X0
+	VMOVDQU dotOneBytesAVX2<>+0(SB), X1
+	VMOVDQU dotOneWordsAVX2<>+0(SB), X2
+	VPXOR   X3, X3, X3
+
+lines:
+	VMOVDQU    (BX), X4
+	VPMADDUBSW X4, X1, X5
+	VPMADDWD   X2, X5, X5
+	VPADDD     X5, X3, X3
+	VPSHUFB    X0, X4, X4
+	VMOVDQU    X4, (AX)
+	ADDQ       $0x10, BX
+	ADDQ       CX, AX
+	DECQ       DX
+	JNZ        lines
+	VPSHUFD    $0x4e, X3, X0
+	VPADDD     X0, X3, X3
+	VPSHUFD    $0xb1, X3, X0
+	VPADDD     X0, X3, X3
+	VMOVD      X3, AX
+	MOVL       AX, ret+32(FP)
+	VZEROUPPER
+	RET
+
+DATA dotOrderBytesAVX2<>+0(SB)/4, $0x0c080400
+DATA dotOrderBytesAVX2<>+4(SB)/4, $0x0d090501
+DATA dotOrderBytesAVX2<>+8(SB)/4, $0x0e0a0602
+DATA dotOrderBytesAVX2<>+12(SB)/4, $0x0f0b0703
+DATA dotOrderBytesAVX2<>+16(SB)/4, $0x0c080400
+DATA dotOrderBytesAVX2<>+20(SB)/4, $0x0d090501
+DATA dotOrderBytesAVX2<>+24(SB)/4, $0x0e0a0602
+DATA dotOrderBytesAVX2<>+28(SB)/4, $0x0f0b0703
+GLOBL dotOrderBytesAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA dotOneBytesAVX2<>+0(SB)/4, $0x01010101
+DATA dotOneBytesAVX2<>+4(SB)/4, $0x01010101
+DATA dotOneBytesAVX2<>+8(SB)/4, $0x01010101
+DATA dotOneBytesAVX2<>+12(SB)/4, $0x01010101
+DATA dotOneBytesAVX2<>+16(SB)/4, $0x01010101
+DATA dotOneBytesAVX2<>+20(SB)/4, $0x01010101
+DATA dotOneBytesAVX2<>+24(SB)/4, $0x01010101
+DATA dotOneBytesAVX2<>+28(SB)/4, $0x01010101
+GLOBL dotOneBytesAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA dotOneWordsAVX2<>+0(SB)/4, $0x00010001
+DATA dotOneWordsAVX2<>+4(SB)/4, $0x00010001
+DATA dotOneWordsAVX2<>+8(SB)/4, $0x00010001
+DATA dotOneWordsAVX2<>+12(SB)/4, $0x00010001
+DATA dotOneWordsAVX2<>+16(SB)/4, $0x00010001
+DATA dotOneWordsAVX2<>+20(SB)/4, $0x00010001
+DATA dotOneWordsAVX2<>+24(SB)/4, $0x00010001
+DATA dotOneWordsAVX2<>+28(SB)/4, $0x00010001
+GLOBL dotOneWordsAVX2<>(SB), RODATA|NOPTR, $32
+
+// func dots1x1x1AVX2(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums *byte, scales *byte, scalesStep int, chunks int, lines int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·dots1x1x1AVX2(SB), NOSPLIT, $64-80
+	MOVQ    y+0(FP), AX
+	MOVQ    codes+16(FP), CX
+	MOVQ    x+32(FP), DX
+	MOVQ    sums+40(FP), BX
+	MOVQ    scales+48(FP), SI
+	MOVQ    chunks+64(FP), DI
+	VMOVDQU dotCodeAVX2<>+0(SB), Y0
+
+chunks:
+	MOVQ    lines+72(FP), R8
+	VPXOR   Y1, Y1, Y1
+	VMOVDQU Y1, (SP)
+	VMOVDQU Y1, 32(SP)
+
+parts:
+	MOVQ    $0x00000008, R9
+	CMPQ    R8, R9
+	CMOVQLT R8, R9
+	SUBQ    R9, R8
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+
+lines:
+	PREFETCHT0   4096(CX)
+	VPBROADCASTD (DX), Y3
+	VPAND        (CX), Y0, Y4
+	VPMADDUBSW   Y3, Y4, Y4
+	VPADDW       Y4, Y1, Y1
+	VPAND        32(CX), Y0, Y4
+	VPMADDUBSW   Y3, Y4, Y3
+	VPADDW       Y3, Y2, Y2
+	VPBROADCASTD 4(DX), Y3
+	VMOVDQU      (CX), Y4
+	VPSRLW       $0x02, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPMADDUBSW   Y3, Y4, Y4
+	VPADDW       Y4, Y1, Y1
+	VMOVDQU      32(CX), Y4
+	VPSRLW       $0x02, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPMADDUBSW   Y3, Y4, Y3
+	VPADDW       Y3, Y2, Y2
+	VPBROADCASTD 8(DX), Y3
+	VMOVDQU      (CX), Y4
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPMADDUBSW   Y3, Y4, Y4
+	VPADDW       Y4, Y1, Y1
+	VMOVDQU      32(CX), Y4
+	VPSRLW       $0x04, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPMADDUBSW   Y3, Y4, Y3
+	VPADDW       Y3, Y2, Y2
+	VPBROADCASTD 12(DX), Y3
+	VMOVDQU      (CX), Y4
+	VPSRLW       $0x06, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPMADDUBSW   Y3, Y4, Y4
+	VPADDW       Y4, Y1, Y1
+	VMOVDQU      32(CX), Y4
+	VPSRLW       $0x06, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPMADDUBSW   Y3, Y4, Y3
+	VPADDW       Y3, Y2, Y2
+	ADDQ         $+64, CX
+	ADDQ         $+16, DX
+	DECQ         R9
+	JNZ          lines
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y1, Y1
+	VPADDD       (SP), Y1, Y1
+	VMOVDQU      Y1, (SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y2, Y2
+	VPADDD       32(SP), Y2, Y2
+	VMOVDQU      Y2, 32(SP)
+	TESTQ        R8, R8
+	JNZ          parts
+	VPBROADCASTD (BX), Y1
+	VBROADCASTSS 4(BX), Y2
+	VCVTPH2PS    (SI), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      (SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  (AX), Y4, Y3
+	VMOVUPS      Y3, (AX)
+	VCVTPH2PS    16(SI), Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVDQU      32(SP), Y2
+	VPSUBD       Y1, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  32(AX), Y3, Y2
+	VMOVUPS      Y2, 32(AX)
+	ADDQ         $0x20, SI
+	ADDQ         $0x08, BX
+	DECQ         DI
+	JNZ          chunks
+	VZEROUPPER
+	RET
+
+DATA dotCodeAVX2<>+0(SB)/4, $0x03030303
+DATA dotCodeAVX2<>+4(SB)/4, $0x03030303
+DATA dotCodeAVX2<>+8(SB)/4, $0x03030303
+DATA dotCodeAVX2<>+12(SB)/4, $0x03030303
+DATA dotCodeAVX2<>+16(SB)/4, $0x03030303
+DATA dotCodeAVX2<>+20(SB)/4, $0x03030303
+DATA dotCodeAVX2<>+24(SB)/4, $0x03030303
+DATA dotCodeAVX2<>+28(SB)/4, $0x03030303
+GLOBL dotCodeAVX2<>(SB), RODATA|NOPTR, $32
+
+// func dots1x2x1AVX2(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums *byte, scales *byte, scalesStep int, chunks int, lines int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·dots1x2x1AVX2(SB), NOSPLIT, $128-80
+	MOVQ    y+0(FP), AX
+	MOVQ    codes+16(FP), CX
+	MOVQ    x+32(FP), DX
+	MOVQ    sums+40(FP), BX
+	MOVQ    scales+48(FP), SI
+	MOVQ    chunks+64(FP), DI
+	MOVQ    yStep+8(FP), R8
+	VMOVDQU dotCodeAVX2<>+0(SB), Y0
+
+chunks:
+	MOVQ    lines+72(FP), R9
+	VPXOR   Y1, Y1, Y1
+	VMOVDQU Y1, (SP)
+	VMOVDQU Y1, 32(SP)
+	VMOVDQU Y1, 64(SP)
+	VMOVDQU Y1, 96(SP)
+
+parts:
+	MOVQ    $0x00000008, R10
+	CMPQ    R9, R10
+	CMOVQLT R9, R10
+	SUBQ    R10, R9
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+
+lines:
+	PREFETCHT0   4096(CX)
+	VPBROADCASTD (DX), Y5
+	VPBROADCASTD 16(DX), Y6
+	VPAND        (CX), Y0, Y7
+	VPMADDUBSW   Y5, Y7, Y8
+	VPADDW       Y8, Y1, Y1
+	VPMADDUBSW   Y6, Y7, Y7
+	VPADDW       Y7, Y2, Y2
+	VPAND        32(CX), Y0, Y7
+	VPMADDUBSW   Y5, Y7, Y5
+	VPADDW       Y5, Y3, Y3
+	VPMADDUBSW   Y6, Y7, Y5
+	VPADDW       Y5, Y4, Y4
+	VPBROADCASTD 4(DX), Y5
+	VPBROADCASTD 20(DX), Y6
+	VMOVDQU      (CX), Y7
+	VPSRLW       $0x02, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPMADDUBSW   Y5, Y7, Y8
+	VPADDW       Y8, Y1, Y1
+	VPMADDUBSW   Y6, Y7, Y7
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      32(CX), Y7
+	VPSRLW       $0x02, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPMADDUBSW   Y5, Y7, Y5
+	VPADDW       Y5, Y3, Y3
+	VPMADDUBSW   Y6, Y7, Y5
+	VPADDW       Y5, Y4, Y4
+	VPBROADCASTD 8(DX), Y5
+	VPBROADCASTD 24(DX), Y6
+	VMOVDQU      (CX), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPMADDUBSW   Y5, Y7, Y8
+	VPADDW       Y8, Y1, Y1
+	VPMADDUBSW   Y6, Y7, Y7
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      32(CX), Y7
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPMADDUBSW   Y5, Y7, Y5
+	VPADDW       Y5, Y3, Y3
+	VPMADDUBSW   Y6, Y7, Y5
+	VPADDW       Y5, Y4, Y4
+	VPBROADCASTD 12(DX), Y5
+	VPBROADCASTD 28(DX), Y6
+	VMOVDQU      (CX), Y7
+	VPSRLW       $0x06, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPMADDUBSW   Y5, Y7, Y8
+	VPADDW       Y8, Y1, Y1
+	VPMADDUBSW   Y6, Y7, Y7
+	VPADDW       Y7, Y2, Y2
+	VMOVDQU      32(CX), Y7
+	VPSRLW       $0x06, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPMADDUBSW   Y5, Y7, Y5
+	VPADDW       Y5, Y3, Y3
+	VPMADDUBSW   Y6, Y7, Y5
+	VPADDW       Y5, Y4, Y4
+	ADDQ         $+64, CX
+	ADDQ         $+32, DX
+	DECQ         R10
+	JNZ          lines
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y1, Y1
+	VPADDD       (SP), Y1, Y1
+	VMOVDQU      Y1, (SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y2, Y2
+	VPADDD       32(SP), Y2, Y2
+	VMOVDQU      Y2, 32(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y3, Y3
+	VPADDD       64(SP), Y3, Y3
+	VMOVDQU      Y3, 64(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y4, Y4
+	VPADDD       96(SP), Y4, Y4
+	VMOVDQU      Y4, 96(SP)
+	TESTQ        R9, R9
+	JNZ          parts
+	VPBROADCASTD (BX), Y1
+	VBROADCASTSS 4(BX), Y2
+	VCVTPH2PS    (SI), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      (SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  (AX), Y4, Y3
+	VMOVUPS      Y3, (AX)
+	VCVTPH2PS    16(SI), Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVDQU      64(SP), Y2
+	VPSUBD       Y1, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  32(AX), Y3, Y2
+	VMOVUPS      Y2, 32(AX)
+	VPBROADCASTD 8(BX), Y1
+	VBROADCASTSS 12(BX), Y2
+	VCVTPH2PS    (SI), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      32(SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  (AX)(R8*1), Y4, Y3
+	VMOVUPS      Y3, (AX)(R8*1)
+	VCVTPH2PS    16(SI), Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVDQU      96(SP), Y2
+	VPSUBD       Y1, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  32(AX)(R8*1), Y3, Y2
+	VMOVUPS      Y2, 32(AX)(R8*1)
+	ADDQ         $0x20, SI
+	ADDQ         $0x10, BX
+	DECQ         DI
+	JNZ          chunks
+	VZEROUPPER
+	RET
+
+// func dots1x4x1AVX2(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums *byte, scales *byte, scalesStep int, chunks int, lines int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·dots1x4x1AVX2(SB), NOSPLIT, $256-80
+	MOVQ    y+0(FP), AX
+	MOVQ    codes+16(FP), CX
+	MOVQ    x+32(FP), DX
+	MOVQ    sums+40(FP), BX
+	MOVQ    scales+48(FP), SI
+	MOVQ    chunks+64(FP), DI
+	MOVQ    yStep+8(FP), R8
+	LEAQ    (R8)(R8*2), R9
+	VMOVDQU dotCodeAVX2<>+0(SB), Y0
+
+chunks:
+	MOVQ    lines+72(FP), R10
+	VPXOR   Y1, Y1, Y1
+	VMOVDQU Y1, (SP)
+	VMOVDQU Y1, 32(SP)
+	VMOVDQU Y1, 64(SP)
+	VMOVDQU Y1, 96(SP)
+	VMOVDQU Y1, 128(SP)
+	VMOVDQU Y1, 160(SP)
+	VMOVDQU Y1, 192(SP)
+	VMOVDQU Y1, 224(SP)
+
+parts:
+	MOVQ    $0x00000008, R11
+	CMPQ    R10, R11
+	CMOVQLT R10, R11
+	SUBQ    R11, R10
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	VPXOR   Y8, Y8, Y8
+
+lines:
+	PREFETCHT0   4096(CX)
+	VPBROADCASTD (DX), Y9
+	VPBROADCASTD 16(DX), Y10
+	VPBROADCASTD 32(DX), Y11
+	VPBROADCASTD 48(DX), Y12
+	VPAND        (CX), Y0, Y13
+	VPMADDUBSW   Y9, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y10, Y13, Y14
+	VPADDW       Y14, Y2, Y2
+	VPMADDUBSW   Y11, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y12, Y13, Y13
+	VPADDW       Y13, Y4, Y4
+	VPAND        32(CX), Y0, Y13
+	VPMADDUBSW   Y9, Y13, Y9
+	VPADDW       Y9, Y5, Y5
+	VPMADDUBSW   Y10, Y13, Y9
+	VPADDW       Y9, Y6, Y6
+	VPMADDUBSW   Y11, Y13, Y9
+	VPADDW       Y9, Y7, Y7
+	VPMADDUBSW   Y12, Y13, Y9
+	VPADDW       Y9, Y8, Y8
+	VPBROADCASTD 4(DX), Y9
+	VPBROADCASTD 20(DX), Y10
+	VPBROADCASTD 36(DX), Y11
+	VPBROADCASTD 52(DX), Y12
+	VMOVDQU      (CX), Y13
+	VPSRLW       $0x02, Y13, Y13
+	VPAND        Y0, Y13, Y13
+	VPMADDUBSW   Y9, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y10, Y13, Y14
+	VPADDW       Y14, Y2, Y2
+	VPMADDUBSW   Y11, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y12, Y13, Y13
+	VPADDW       Y13, Y4, Y4
+	VMOVDQU      32(CX), Y13
+	VPSRLW       $0x02, Y13, Y13
+	VPAND        Y0, Y13, Y13
+	VPMADDUBSW   Y9, Y13, Y9
+	VPADDW       Y9, Y5, Y5
+	VPMADDUBSW   Y10, Y13, Y9
+	VPADDW       Y9, Y6, Y6
+	VPMADDUBSW   Y11, Y13, Y9
+	VPADDW       Y9, Y7, Y7
+	VPMADDUBSW   Y12, Y13, Y9
+	VPADDW       Y9, Y8, Y8
+	VPBROADCASTD 8(DX), Y9
+	VPBROADCASTD 24(DX), Y10
+	VPBROADCASTD 40(DX), Y11
+	VPBROADCASTD 56(DX), Y12
+	VMOVDQU      (CX), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        Y0, Y13, Y13
+	VPMADDUBSW   Y9, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y10, Y13, Y14
+	VPADDW       Y14, Y2, Y2
+	VPMADDUBSW   Y11, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y12, Y13, Y13
+	VPADDW       Y13, Y4, Y4
+	VMOVDQU      32(CX), Y13
+	VPSRLW       $0x04, Y13, Y13
+	VPAND        Y0, Y13, Y13
+	VPMADDUBSW   Y9, Y13, Y9
+	VPADDW       Y9, Y5, Y5
+	VPMADDUBSW   Y10, Y13, Y9
+	VPADDW       Y9, Y6, Y6
+	VPMADDUBSW   Y11, Y13, Y9
+	VPADDW       Y9, Y7, Y7
+	VPMADDUBSW   Y12, Y13, Y9
+	VPADDW       Y9, Y8, Y8
+	VPBROADCASTD 12(DX), Y9
+	VPBROADCASTD 28(DX), Y10
+	VPBROADCASTD 44(DX), Y11
+	VPBROADCASTD 60(DX), Y12
+	VMOVDQU      (CX), Y13
+	VPSRLW       $0x06, Y13, Y13
+	VPAND        Y0, Y13, Y13
+	VPMADDUBSW   Y9, Y13, Y14
+	VPADDW       Y14, Y1, Y1
+	VPMADDUBSW   Y10, Y13, Y14
+	VPADDW       Y14, Y2, Y2
+	VPMADDUBSW   Y11, Y13, Y14
+	VPADDW       Y14, Y3, Y3
+	VPMADDUBSW   Y12, Y13, Y13
+	VPADDW       Y13, Y4, Y4
+	VMOVDQU      32(CX), Y13
+	VPSRLW       $0x06, Y13, Y13
+	VPAND        Y0, Y13, Y13
+	VPMADDUBSW   Y9, Y13, Y9
+	VPADDW       Y9, Y5, Y5
+	VPMADDUBSW   Y10, Y13, Y9
+	VPADDW       Y9, Y6, Y6
+	VPMADDUBSW   Y11, Y13, Y9
+	VPADDW       Y9, Y7, Y7
+	VPMADDUBSW   Y12, Y13, Y9
+	VPADDW       Y9, Y8, Y8
+	ADDQ         $+64, CX
+	ADDQ         $+64, DX
+	DECQ         R11
+	JNZ          lines
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y1, Y1
+	VPADDD       (SP), Y1, Y1
+	VMOVDQU      Y1, (SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y2, Y2
+	VPADDD       32(SP), Y2, Y2
+	VMOVDQU      Y2, 32(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y3, Y3
+	VPADDD       64(SP), Y3, Y3
+	VMOVDQU      Y3, 64(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y4, Y4
+	VPADDD       96(SP), Y4, Y4
+	VMOVDQU      Y4, 96(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y5, Y5
+	VPADDD       128(SP), Y5, Y5
+	VMOVDQU      Y5, 128(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y6, Y6
+	VPADDD       160(SP), Y6, Y6
+	VMOVDQU      Y6, 160(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y7, Y7
+	VPADDD       192(SP), Y7, Y7
+	VMOVDQU      Y7, 192(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y8, Y8
+	VPADDD       224(SP), Y8, Y8
+	VMOVDQU      Y8, 224(SP)
+	TESTQ        R10, R10
+	JNZ          parts
+	VPBROADCASTD (BX), Y1
+	VBROADCASTSS 4(BX), Y2
+	VCVTPH2PS    (SI), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      (SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  (AX), Y4, Y3
+	VMOVUPS      Y3, (AX)
+	VCVTPH2PS    16(SI), Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVDQU      128(SP), Y2
+	VPSUBD       Y1, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  32(AX), Y3, Y2
+	VMOVUPS      Y2, 32(AX)
+	VPBROADCASTD 8(BX), Y1
+	VBROADCASTSS 12(BX), Y2
+	VCVTPH2PS    (SI), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      32(SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  (AX)(R8*1), Y4, Y3
+	VMOVUPS      Y3, (AX)(R8*1)
+	VCVTPH2PS    16(SI), Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVDQU      160(SP), Y2
+	VPSUBD       Y1, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  32(AX)(R8*1), Y3, Y2
+	VMOVUPS      Y2, 32(AX)(R8*1)
+	VPBROADCASTD 16(BX), Y1
+	VBROADCASTSS 20(BX), Y2
+	VCVTPH2PS    (SI), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      64(SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  (AX)(R8*2), Y4, Y3
+	VMOVUPS      Y3, (AX)(R8*2)
+	VCVTPH2PS    16(SI), Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVDQU      192(SP), Y2
+	VPSUBD       Y1, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  32(AX)(R8*2), Y3, Y2
+	VMOVUPS      Y2, 32(AX)(R8*2)
+	VPBROADCASTD 24(BX), Y1
+	VBROADCASTSS 28(BX), Y2
+	VCVTPH2PS    (SI), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      96(SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  (AX)(R9*1), Y4, Y3
+	VMOVUPS      Y3, (AX)(R9*1)
+	VCVTPH2PS    16(SI), Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVDQU      224(SP), Y2
+	VPSUBD       Y1, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  32(AX)(R9*1), Y3, Y2
+	VMOVUPS      Y2, 32(AX)(R9*1)
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, BX
+	DECQ         DI
+	JNZ          chunks
+	VZEROUPPER
+	RET
+
+// func dots1x1x4AVX2(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums *byte, scales *byte, scalesStep int, chunks int, lines int)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·dots1x1x4AVX2(SB), NOSPLIT, $256-80
+	MOVQ    y+0(FP), AX
+	MOVQ    codes+16(FP), CX
+	MOVQ    x+32(FP), DX
+	MOVQ    sums+40(FP), BX
+	MOVQ    scales+48(FP), SI
+	MOVQ    chunks+64(FP), DI
+	MOVQ    codesStep+24(FP), R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    scalesStep+56(FP), R10
+	LEAQ    (R10)(R10*2), R11
+	VMOVDQU dotCodeAVX2<>+0(SB), Y0
+
+chunks:
+	MOVQ    lines+72(FP), R12
+	VPXOR   Y1, Y1, Y1
+	VMOVDQU Y1, (SP)
+	VMOVDQU Y1, 32(SP)
+	VMOVDQU Y1, 64(SP)
+	VMOVDQU Y1, 96(SP)
+	VMOVDQU Y1, 128(SP)
+	VMOVDQU Y1, 160(SP)
+	VMOVDQU Y1, 192(SP)
+	VMOVDQU Y1, 224(SP)
+
+parts:
+	MOVQ    $0x00000008, R13
+	CMPQ    R12, R13
+	CMOVQLT R12, R13
+	SUBQ    R13, R12
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	VPXOR   Y8, Y8, Y8
+
+lines:
+	PREFETCHT0   4096(CX)
+	PREFETCHT0   4096(CX)(R8*1)
+	PREFETCHT0   4096(CX)(R8*2)
+	PREFETCHT0   4096(CX)(R9*1)
+	VPBROADCASTD (DX), Y9
+	VPAND        (CX), Y0, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y1, Y1
+	VPAND        32(CX), Y0, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y2, Y2
+	VPAND        (CX)(R8*1), Y0, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y3, Y3
+	VPAND        32(CX)(R8*1), Y0, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y4, Y4
+	VPAND        (CX)(R8*2), Y0, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y5, Y5
+	VPAND        32(CX)(R8*2), Y0, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y6, Y6
+	VPAND        (CX)(R9*1), Y0, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y7, Y7
+	VPAND        32(CX)(R9*1), Y0, Y10
+	VPMADDUBSW   Y9, Y10, Y9
+	VPADDW       Y9, Y8, Y8
+	VPBROADCASTD 4(DX), Y9
+	VMOVDQU      (CX), Y10
+	VPSRLW       $0x02, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y1, Y1
+	VMOVDQU      32(CX), Y10
+	VPSRLW       $0x02, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y2, Y2
+	VMOVDQU      (CX)(R8*1), Y10
+	VPSRLW       $0x02, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y3, Y3
+	VMOVDQU      32(CX)(R8*1), Y10
+	VPSRLW       $0x02, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y4, Y4
+	VMOVDQU      (CX)(R8*2), Y10
+	VPSRLW       $0x02, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y5, Y5
+	VMOVDQU      32(CX)(R8*2), Y10
+	VPSRLW       $0x02, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y6, Y6
+	VMOVDQU      (CX)(R9*1), Y10
+	VPSRLW       $0x02, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y7, Y7
+	VMOVDQU      32(CX)(R9*1), Y10
+	VPSRLW       $0x02, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y9
+	VPADDW       Y9, Y8, Y8
+	VPBROADCASTD 8(DX), Y9
+	VMOVDQU      (CX), Y10
+	VPSRLW       $0x04, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y1, Y1
+	VMOVDQU      32(CX), Y10
+	VPSRLW       $0x04, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y2, Y2
+	VMOVDQU      (CX)(R8*1), Y10
+	VPSRLW       $0x04, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y3, Y3
+	VMOVDQU      32(CX)(R8*1), Y10
+	VPSRLW       $0x04, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y4, Y4
+	VMOVDQU      (CX)(R8*2), Y10
+	VPSRLW       $0x04, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y5, Y5
+	VMOVDQU      32(CX)(R8*2), Y10
+	VPSRLW       $0x04, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y6, Y6
+	VMOVDQU      (CX)(R9*1), Y10
+	VPSRLW       $0x04, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y7, Y7
+	VMOVDQU      32(CX)(R9*1), Y10
+	VPSRLW       $0x04, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y9
+	VPADDW       Y9, Y8, Y8
+	VPBROADCASTD 12(DX), Y9
+	VMOVDQU      (CX), Y10
+	VPSRLW       $0x06, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y1, Y1
+	VMOVDQU      32(CX), Y10
+	VPSRLW       $0x06, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y2, Y2
+	VMOVDQU      (CX)(R8*1), Y10
+	VPSRLW       $0x06, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y3, Y3
+	VMOVDQU      32(CX)(R8*1), Y10
+	VPSRLW       $0x06, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y4, Y4
+	VMOVDQU      (CX)(R8*2), Y10
+	VPSRLW       $0x06, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y5, Y5
+	VMOVDQU      32(CX)(R8*2), Y10
+	VPSRLW       $0x06, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y6, Y6
+	VMOVDQU      (CX)(R9*1), Y10
+	VPSRLW       $0x06, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y10
+	VPADDW       Y10, Y7, Y7
+	VMOVDQU      32(CX)(R9*1), Y10
+	VPSRLW       $0x06, Y10, Y10
+	VPAND        Y0, Y10, Y10
+	VPMADDUBSW   Y9, Y10, Y9
+	VPADDW       Y9, Y8, Y8
+	ADDQ         $+64, CX
+	ADDQ         $+16, DX
+	DECQ         R13
+	JNZ          lines
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y1, Y1
+	VPADDD       (SP), Y1, Y1
+	VMOVDQU      Y1, (SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y2, Y2
+	VPADDD       32(SP), Y2, Y2
+	VMOVDQU      Y2, 32(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y3, Y3
+	VPADDD       64(SP), Y3, Y3
+	VMOVDQU      Y3, 64(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y4, Y4
+	VPADDD       96(SP), Y4, Y4
+	VMOVDQU      Y4, 96(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y5, Y5
+	VPADDD       128(SP), Y5, Y5
+	VMOVDQU      Y5, 128(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y6, Y6
+	VPADDD       160(SP), Y6, Y6
+	VMOVDQU      Y6, 160(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y7, Y7
+	VPADDD       192(SP), Y7, Y7
+	VMOVDQU      Y7, 192(SP)
+	VPMADDWD     dotOneWordsAVX2<>+0(SB), Y8, Y8
+	VPADDD       224(SP), Y8, Y8
+	VMOVDQU      Y8, 224(SP)
+	TESTQ        R12, R12
+	JNZ          parts
+	VPBROADCASTD (BX), Y1
+	VBROADCASTSS 4(BX), Y2
+	VCVTPH2PS    (SI), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      (SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  (AX), Y4, Y3
+	VMOVUPS      Y3, (AX)
+	VCVTPH2PS    16(SI), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      32(SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  32(AX), Y4, Y3
+	VMOVUPS      Y3, 32(AX)
+	VCVTPH2PS    (SI)(R10*1), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      64(SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  64(AX), Y4, Y3
+	VMOVUPS      Y3, 64(AX)
+	VCVTPH2PS    16(SI)(R10*1), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      96(SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  96(AX), Y4, Y3
+	VMOVUPS      Y3, 96(AX)
+	VCVTPH2PS    (SI)(R10*2), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      128(SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  128(AX), Y4, Y3
+	VMOVUPS      Y3, 128(AX)
+	VCVTPH2PS    16(SI)(R10*2), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      160(SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  160(AX), Y4, Y3
+	VMOVUPS      Y3, 160(AX)
+	VCVTPH2PS    (SI)(R11*1), Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVDQU      192(SP), Y3
+	VPSUBD       Y1, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VFMADD213PS  192(AX), Y4, Y3
+	VMOVUPS      Y3, 192(AX)
+	VCVTPH2PS    16(SI)(R11*1), Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVDQU      224(SP), Y2
+	VPSUBD       Y1, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VFMADD213PS  224(AX), Y3, Y2
+	VMOVUPS      Y2, 224(AX)
+	ADDQ         $0x20, SI
+	ADDQ         $0x08, BX
+	DECQ         DI
+	JNZ          chunks
+	VZEROUPPER
+	RET
+
 // func dotPlanesAVX512(dst *int8, step int, x *float32, scale float32, lines int) int32
 // Requires: AVX, AVX2, AVX512F
 TEXT ·dotPlanesAVX512(SB), NOSPLIT, $0-44

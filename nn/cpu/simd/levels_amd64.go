@@ -35,6 +35,12 @@ var vnni = dotKernels{
 	one:    dotProducts{[4]dotProduct{dots1x1x1AVX512, dots1x2x1AVX512, dots1x4x1AVX512, dots1x8x1AVX512}, dots1x1x4AVX512},
 }
 
+// bytePairs is what AVX2 has.
+var bytePairs = dotKernels{
+	bytes: dotBytesAVX2,
+	one:   dotProducts{[4]dotProduct{dots1x1x1AVX2, dots1x2x1AVX2, dots1x4x1AVX2}, dots1x1x4AVX2},
+}
+
 func avx2Kernels() kernels {
 	return kernels{
 		level:           AVX2,
@@ -85,6 +91,7 @@ func avx2Kernels() kernels {
 		halfCache:       cacheKernels[uint16]{halfScoresAVX2, halfWeightedAVX2},
 		group:           groupKernels{groupOneAVX2, groupFourAVX2},
 		lookup:          &lookupKernels{interleaveAVX2, splitNibblesAVX2, lookupTablesAVX2, lookupVectorAVX2, lookupProducts1AVX2, lookupProducts4AVX2},
+		dots:            &bytePairs,
 		codes:           codesKernels{codesOneAVX2, codesFourAVX2},
 		groupCodes:      codesKernels{groupCodesOneAVX2, groupCodesFourAVX2},
 		packInt8:        packInt8AVX2,
@@ -145,6 +152,7 @@ func avx512Kernels() kernels {
 		floatCache:      cacheKernels[float32]{floatScoresAVX512, floatWeightedAVX512},
 		halfCache:       cacheKernels[uint16]{halfScoresAVX512, halfWeightedAVX512},
 		group:           groupKernels{groupOneAVX512, groupFourAVX512},
+		dots:            &bytePairs,
 		codes:           codesKernels{codesOneAVX512, codesFourAVX512},
 		groupCodes:      codesKernels{groupCodesOneAVX512, groupCodesFourAVX512},
 		packInt8:        packInt8AVX512,

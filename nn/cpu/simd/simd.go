@@ -118,7 +118,7 @@ type kernels struct {
 
 	group  groupKernels
 	lookup *lookupKernels // of Interleaved; nil where dots or group is as fast
-	dots   *dotKernels    // of Interleaved; nil where the processor has no such instruction
+	dots   *dotKernels    // of Interleaved, of int8 alone or of floats too; nil where the processor has no such instruction
 
 	// Products with vectors in int8, without and with scales of groups.
 	codes, groupCodes codesKernels

@@ -9,16 +9,23 @@ import (
 )
 
 const (
-	dotRows   = 16 // of a line: one for each 32 bits of a register
+	dotRows   = 16 // of a line: one for each 32 bits of one register, or of two
 	dotLine   = 64 // bytes of codes of 16 rows and 16 columns
 	dotPlane  = 16 // bytes of a plane of 16 elements
 	sumBytes  = 8  // of a dotSum
 	halfBytes = 2 * dotRows
+	pairLines = 8 // whose products fit into 16 bits: 4 pairs of 2 bytes of at most 2·128 in each
 )
 
-// dotKernels emits products by VPDPBUSD, which adds to each 32 bits of a register the products of four bytes. It needs VNNI.
+// dotKernels emits products by VPDPBUSD, which adds to each 32 bits of a register the products of four bytes, and needs VNNI; or,
+// for int8 alone, by VPMADDUBSW, which makes of pairs of bytes 16 bits, and AVX2 has.
 func dotKernels(g *gen) {
 	if !g.wide {
+		dotPairBytes(g)
+		for _, vectors := range []int{1, 2, 4} {
+			dotPairs(g, vectors, 1)
+		}
+		dotPairs(g, 1, 4)
 		return
 	}
 	dotPlanes(g)
@@ -91,6 +98,13 @@ func dotLines(g *gen, read func(q reg.VecVirtual), write func(q reg.VecVirtual, 
 	all, other := lower.AsX(), g.XMM()
 	g.VEXTRACTI128(operand.U8(1), lower, other)
 	g.VPADDD(other, all, all)
+	g.returnSum(all)
+	g.end()
+}
+
+// returnSum returns the sum of four whole numbers.
+func (g *gen) returnSum(all reg.Register) {
+	other := g.XMM()
 	for _, swap := range []uint8{0b01_00_11_10, 0b10_11_00_01} {
 		g.VPSHUFD(operand.U8(swap), all, other)
 		g.VPADDD(other, all, all)
@@ -98,7 +112,6 @@ func dotLines(g *gen, read func(q reg.VecVirtual), write func(q reg.VecVirtual, 
 	total := g.GP32()
 	g.VMOVD(all, total)
 	g.Store(total, g.ReturnIndex(0))
-	g.end()
 }
 
 // steps are addresses that lie step bytes apart, fewer than nine.
@@ -120,10 +133,11 @@ func (g *gen) steps(base, step reg.GPVirtual, n int) []operand.Mem {
 	return at[:n]
 }
 
+const dotSignature = "(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums, scales *byte, scalesStep, chunks, lines int)"
+
 // dotProducts multiplies blocks of 16 rows with vectors, a line of 16 columns at a time.
 func dotProducts(g *gen, planes, vectors, blocks int) {
-	g.function(fmt.Sprintf("dots%dx%dx%d", planes, vectors, blocks),
-		"(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums, scales *byte, scalesStep, chunks, lines int)", "is a dotProduct.")
+	g.function(fmt.Sprintf("dots%dx%dx%d", planes, vectors, blocks), dotSignature, "is a dotProduct.")
 	y, codes, x, sums, scales, chunks, lines := g.arg("y"), g.arg("codes"), g.arg("x"), g.arg("sums"), g.arg("scales"), g.arg("chunks"), g.GP64()
 	ys, lineAt, scaleAt := []operand.Mem{mem(y, 0)}, []operand.Mem{mem(codes, 0)}, []operand.Mem{mem(scales, 0)}
 	if vectors > 1 {
@@ -196,6 +210,133 @@ func dotProducts(g *gen, planes, vectors, blocks int) {
 			g.VCVTDQ2PS(sum, sum)
 			g.VMULPS_BCST(mem(sums, v*sumBytes+4), scale, factor)
 			at := ys[v].Offset(b * 4 * dotRows)
+			g.VFMADD213PS(at, factor, sum)
+			g.VMOVUPS(sum, at)
+		}
+	}
+	g.ADDQ(operand.U8(halfBytes), scales)
+	g.ADDQ(operand.U8(vectors*sumBytes), sums)
+	g.DECQ(chunks)
+	g.JNZ(operand.LabelRef("chunks"))
+	g.end()
+}
+
+// dotPairBytes is dotBytes with AVX2.
+func dotPairBytes(g *gen) {
+	g.function("dotBytes", "(dst, q *int8, step, lines int) int32", "is dotKernels.bytes.")
+	dst, step, lines, from := g.arg("dst"), g.arg("step"), g.arg("lines"), g.arg("q")
+	order, ones, words, sum, q, pairs := g.XMM(), g.XMM(), g.XMM(), g.XMM(), g.XMM(), g.XMM()
+	g.VMOVDQU(g.words("dotOrderBytes", func(i int) uint32 { return 0x0c080400 + uint32(i%4)*0x01010101 }), order)
+	g.VMOVDQU(g.words("dotOneBytes", func(int) uint32 { return 0x01010101 }), ones)
+	g.VMOVDQU(g.words("dotOneWords", func(int) uint32 { return 0x00010001 }), words)
+	g.VPXOR(sum, sum, sum)
+	g.Label("lines")
+	g.VMOVDQU(mem(from, 0), q)
+	g.VPMADDUBSW(q, ones, pairs)
+	g.VPMADDWD(words, pairs, pairs)
+	g.VPADDD(pairs, sum, sum)
+	g.VPSHUFB(order, q, q)
+	g.VMOVDQU(q, mem(dst, 0))
+	g.ADDQ(operand.U8(dotPlane), from)
+	g.ADDQ(step, dst)
+	g.DECQ(lines)
+	g.JNZ(operand.LabelRef("lines"))
+	g.returnSum(sum)
+	g.end()
+}
+
+// dotPairs is dotProducts of one plane with AVX2: a block has two registers of 8 rows, and sums of 16 bits are added to those of
+// 32, in the frame, before they can run over.
+func dotPairs(g *gen, vectors, blocks int) {
+	g.function(fmt.Sprintf("dots1x%dx%d", vectors, blocks), dotSignature, "is a dotProduct.")
+	const parts = 2 // of a block, in registers
+	y, codes, x, sums, scales, chunks := g.arg("y"), g.arg("codes"), g.arg("x"), g.arg("sums"), g.arg("scales"), g.arg("chunks")
+	ys, lineAt, scaleAt := []operand.Mem{mem(y, 0)}, []operand.Mem{mem(codes, 0)}, []operand.Mem{mem(scales, 0)}
+	if vectors > 1 {
+		ys = g.steps(y, g.arg("yStep"), vectors)
+	}
+	if blocks > 1 {
+		lineAt, scaleAt = g.steps(codes, g.arg("codesStep"), blocks), g.steps(scales, g.arg("scalesStep"), blocks)
+	}
+	frame := g.AllocLocal(blocks * parts * vectors * g.bytes())
+	total := func(b, h, v int) operand.Mem { return frame.Offset(((b*parts+h)*vectors + v) * g.bytes()) }
+	left, count := g.GP64(), g.GP64()
+	mask := g.vec()
+	g.VMOVDQU(g.words("dotCode", func(int) uint32 { return 0x03030303 }), mask)
+
+	g.Label("chunks")
+	g.MOVQ(g.address("lines"), left)
+	none := g.vec()
+	g.VPXOR(none, none, none)
+	for i := range blocks * parts * vectors {
+		g.VMOVDQU(none, frame.Offset(i*g.bytes()))
+	}
+	g.Label("parts")
+	g.MOVQ(operand.U32(pairLines), count)
+	g.CMPQ(left, count)
+	g.CMOVQLT(left, count)
+	g.SUBQ(count, left)
+	all := make([][]reg.VecVirtual, blocks*parts) // sums of a register of rows and a vector
+	for r := range all {
+		all[r] = g.vecs(vectors)
+		for _, sum := range all[r] {
+			g.VPXOR(sum, sum, sum)
+		}
+	}
+	g.Label("lines")
+	for b := range blocks {
+		g.PREFETCHT0(lineAt[b].Offset(ahead))
+	}
+	for s := range 4 {
+		shared := g.vecs(vectors)
+		for v := range vectors {
+			g.VPBROADCASTD(mem(x, v*dotPlane+4*s), shared[v])
+		}
+		for r := range all {
+			code := g.vec()
+			at := lineAt[r/parts].Offset(r % parts * g.bytes())
+			if s == 0 {
+				g.VPAND(at, mask, code)
+			} else {
+				g.VMOVDQU(at, code)
+				g.VPSRLW(operand.U8(2*s), code, code)
+				g.VPAND(mask, code, code)
+			}
+			for v := range vectors {
+				pairs := g.vec()
+				g.VPMADDUBSW(shared[v], code, pairs)
+				g.VPADDW(pairs, all[r][v], all[r][v])
+			}
+		}
+	}
+	g.ADDQ(operand.I32(dotLine), codes)
+	g.ADDQ(operand.I32(vectors*dotPlane), x)
+	g.DECQ(count)
+	g.JNZ(operand.LabelRef("lines"))
+	words := g.words("dotOneWords", func(int) uint32 { return 0x00010001 })
+	for r := range all {
+		for v, sum := range all[r] {
+			at := total(r/parts, r%parts, v)
+			g.VPMADDWD(words, sum, sum)
+			g.VPADDD(at, sum, sum)
+			g.VMOVDQU(sum, at)
+		}
+	}
+	g.TESTQ(left, left)
+	g.JNZ(operand.LabelRef("parts"))
+
+	for v := range vectors {
+		tooMuch, unit := g.vec(), g.vec()
+		g.VPBROADCASTD(mem(sums, v*sumBytes), tooMuch)
+		g.VBROADCASTSS(mem(sums, v*sumBytes+4), unit)
+		for r := range all {
+			sum, factor := g.vec(), g.vec()
+			g.VCVTPH2PS(scaleAt[r/parts].Offset(r%parts*g.bytes()/2), factor)
+			g.VMULPS(unit, factor, factor)
+			g.VMOVDQU(total(r/parts, r%parts, v), sum)
+			g.VPSUBD(tooMuch, sum, sum)
+			g.VCVTDQ2PS(sum, sum)
+			at := ys[v].Offset(r * g.bytes())
 			g.VFMADD213PS(at, factor, sum)
 			g.VMOVUPS(sum, at)
 		}
