@@ -1,6 +1,7 @@
 package bitgpu
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -39,5 +40,21 @@ func TestContextFitsTheMemory(t *testing.T) {
 		case c.want > 0 && (err != nil || m.Context() != c.want || l.Config.Capacity() != c.want || m.TrainedContext() != publictest.Context):
 			t.Errorf("%+v: got %d of %d, %v", c, m.Context(), m.TrainedContext(), err)
 		}
+	}
+}
+
+// A text that does not fit is refused before its first pieces are read.
+func TestWhatDoesNotFitIsNotBegun(t *testing.T) {
+	m, err := Load(publictest.File(t, "qwen3"), WithBackend(CPU))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	s := begin(t, m)
+	if n, err := s.ReadTokens(t.Context(), make([]uint32, 2*PieceTokens)); n != 0 || !errors.Is(err, ErrContext) || s.Position() != 0 {
+		t.Errorf("got %d tokens read, %v, want none and %v", n, err, ErrContext)
+	}
+	if n, err := s.ReadTokens(t.Context(), make([]uint32, publictest.Context)); n != publictest.Context || err != nil {
+		t.Errorf("got %d tokens read, %v, want %d", n, err, publictest.Context)
 	}
 }

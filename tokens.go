@@ -28,7 +28,7 @@ type TokenOptions struct {
 }
 
 // ReadTokens reads tokens into the memory without answering, and returns how many it read: all of them unless there is an error
-// or the context ends; what was read by then stays in the memory. The errors are [ErrTokenRange], [ErrContext], [ErrNotFinite],
+// or the context ends; what was read by then stays in the memory, which is nothing where there is no room for all. The errors are [ErrTokenRange], [ErrContext], [ErrNotFinite],
 // [ErrBusy], [ErrClosed] and the context's.
 func (s *Session) ReadTokens(ctx context.Context, tokens []uint32) (read int, err error) {
 	err = s.predict(func() error {

@@ -6,11 +6,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"bitgpu"
+	"bitgpu/nn/storage/public/publictest"
 )
 
 // Every refusal has its status, OpenAI's shape and the name of what is refused.
@@ -339,5 +343,41 @@ func TestFullDisk(t *testing.T) {
 		if e.status != http.StatusServiceUnavailable || e.code != "disk_full" || strings.Contains(e.message, "x.memory") {
 			t.Errorf("got %d %s: %s", e.status, e.code, e.message)
 		}
+	}
+}
+
+// Whoever comes while the model is being loaded is told so, by a real connection.
+func TestLoadingIsSaid(t *testing.T) {
+	server := httptest.NewServer(Loading())
+	defer server.Close()
+	c := &client{t: t, http: server}
+	for _, path := range []string{"/health", "/v1/models"} {
+		a := c.get(path)
+		checkRefusal(t, path, a, 503, "loading", "")
+		if a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: 503 without Retry-After", path)
+		}
+	}
+}
+
+// A prompt that does not fit is refused before its beginning is read.
+func TestPromptBeyondTheContext(t *testing.T) {
+	model, err := bitgpu.Load(publictest.File(t, "qwen3"), bitgpu.WithBackend(bitgpu.CPU))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { model.Close() })
+	c := beginWith(t, model, Options{})
+	tokens := func(n int) string { return strings.TrimSuffix(strings.Repeat("5,", n), ",") }
+	id := c.newMemory("")
+	for _, n := range []int{65, 5000} {
+		checkRefusal(t, "a long prompt", c.post("/v1/completions", `{"prompt":[`+tokens(n)+`]}`), 400, "context_length_exceeded", "")
+		checkRefusal(t, "a long prompt of a memory", c.post("/v1/completions", `{"memory":"`+id+`","prompt":[`+tokens(n)+`]}`), 400, "context_length_exceeded", "")
+	}
+	if a := c.get("/metrics"); !strings.Contains(a.body, "bitgpu_prompt_tokens_total 0\n") {
+		t.Errorf("tokens of prompts were read: %s", a.body)
+	}
+	if a := c.post("/v1/completions", `{"max_tokens":1,"prompt":[`+tokens(64)+`]}`); a.status != 200 {
+		t.Errorf("a prompt that fits: got %d %s", a.status, a.body)
 	}
 }

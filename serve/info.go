@@ -18,7 +18,7 @@ func (s *Server) health(c *call) error {
 // Loading answers while a model is being loaded: with 503 everywhere.
 func Loading() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{w: &recorder{ResponseWriter: w}, r: r}
+		c := &call{w: &recorder{ResponseWriter: w, pace: pace{stall: defaultStall}}, r: r}
 		c.refuse(unavailable("loading", "the model is being loaded"))
 	})
 }

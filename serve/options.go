@@ -60,6 +60,7 @@ const (
 	mostTokens      = 1 << 24 // written by one request
 	defaultTokens   = 16      // of a completion, as OpenAI has it
 	defaultAnswer   = 2048    // tokens of an answer in a conversation
+	defaultStall    = 30 * time.Second
 )
 
 // withDefaults is o with what was left out, or what is wrong with it.
@@ -69,7 +70,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Parallel = cmp.Or(o.Parallel, 4)
 	o.Queue = max(cmp.Or(o.Queue, 512), 0)
 	o.Ping = cmp.Or(o.Ping, 15*time.Second)
-	o.Stall = cmp.Or(o.Stall, 30*time.Second)
+	o.Stall = cmp.Or(o.Stall, defaultStall)
 	o.BodyLimit = cmp.Or(o.BodyLimit, 8<<20)
 	o.MemoryLimit = cmp.Or(o.MemoryLimit, 10_000_000_000)
 	o.ResidentLimit = cmp.Or(o.ResidentLimit, 256<<20)
