@@ -380,4 +380,14 @@ func TestPromptBeyondTheContext(t *testing.T) {
 	if a := c.post("/v1/completions", `{"max_tokens":1,"prompt":[`+tokens(64)+`]}`); a.status != 200 {
 		t.Errorf("a prompt that fits: got %d %s", a.status, a.body)
 	}
+	// What the end of the context cuts short has not ended by itself.
+	for _, x := range [][3]string{
+		{"/v1/completions", `{"prompt":[` + tokens(64) + `]}`, `"finish_reason":"length"`},
+		{"/v1/responses", `{"input":"` + strings.Repeat("a", 10) + `","max_output_tokens":500,"temperature":0}`, `"reason":"max_output_tokens"`},
+	} {
+		path, body, want := x[0], x[1], x[2]
+		if a := c.post(path, body); a.status != 200 || !strings.Contains(a.body, want) {
+			t.Errorf("%s at the end of the context: got %d %s, want %s", path, a.status, a.body, want)
+		}
+	}
 }

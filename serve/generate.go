@@ -185,9 +185,9 @@ func (c *call) write(session *bitgpu.Session, o bitgpu.TokenOptions, top int, sh
 	return r.Reason, err
 }
 
-// finishReason is OpenAI's word for why a text ended.
+// finishReason is OpenAI's word for why a text ended. A text that a full context cut short has not come to its end either.
 func finishReason(r bitgpu.Reason) string {
-	if r == bitgpu.EndLength {
+	if r == bitgpu.EndLength || r == bitgpu.EndContext {
 		return "length"
 	}
 	return "stop"

@@ -104,7 +104,7 @@ func (m *measures) measure() error {
 	var sizes [2]int64
 	for i := range sizes {
 		if _, err := session.Forward(make([]uint32, few)); err != nil {
-			return err
+			return fmt.Errorf("reading %d tokens to try the model out: %w", len(sizes)*few, err)
 		}
 		if err := session.SaveMemory(path); err != nil {
 			return err

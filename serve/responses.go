@@ -298,7 +298,7 @@ func (w *responseWriter) deltas(deltas []chat.Delta) bool {
 
 func (w *responseWriter) end(reason bitgpu.Reason) {
 	status := "completed"
-	if reason == bitgpu.EndLength {
+	if finishReason(reason) == "length" {
 		status = "incomplete"
 	}
 	text := part(w.answer.Content)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"bitgpu/io/safetensors"
 )
 
 // runaway is a model whose memory leaves float32 behind after a few tokens.
@@ -99,6 +101,48 @@ func TestUnstableMemoryIsRefused(t *testing.T) {
 		r := bitgpuRun("", small("--data", tokenFile(t, "some.u32", 100), "--inner-lr", rate, "--steps", "1", "--output-dir", t.TempDir())...)
 		if strings.Contains(r.err, "--inner-lr: got "+rate+",") != refused {
 			t.Errorf("rate %s: %s", rate, r.err)
+		}
+	}
+}
+
+// A model that gives no numbers before anything was learned is not a matter of the learning rate: the weight is named.
+func TestWeightsThatGiveNoNumbers(t *testing.T) {
+	from, dir := filepath.Join(reference, "d32-none"), t.TempDir()
+	data := writeText(t, filepath.Join(t.TempDir(), "text.txt"), strings.Repeat("all the world is a stage ", 20))
+	for _, name := range []string{"config.json", "tokenizer.json"} {
+		if err := os.WriteFile(filepath.Join(dir, name), read(t, from, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := safetensors.Open(filepath.Join(from, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var tensors []safetensors.Tensor
+	for _, name := range f.Names() {
+		tensor, _ := f.Tensor(name)
+		v, err := tensor.Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "norm_f.weight" {
+			v[3] = 3e38
+		}
+		tensors = append(tensors, safetensors.FromFloat32s(name, tensor.Shape, v))
+	}
+	if err := safetensors.WriteFile(filepath.Join(dir, "model.safetensors"), tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	const says = "norm_f.weight: element 3 is 3e+38, want numbers up to 1e+16"
+	out := filepath.Join(t.TempDir(), "out")
+	for _, args := range [][]string{
+		{"learn", "-m", dir, "--text", data, "-o", out + ".safetensors", "--steps", "2"},
+		{"train", "--load", dir, "--data", data, "--output-dir", out, "--steps", "2", "--context-len", "8"},
+	} {
+		r := bitgpuRun("", append(args, "--backend", "cpu")...)
+		if r.code != exitError || !strings.Contains(r.err, dir+": "+says) || strings.Contains(r.err, "learning rate") {
+			t.Errorf("%s: got %d, %s", args[0], r.code, r.err)
 		}
 	}
 }

@@ -18,6 +18,6 @@ func TestPipesAreRefused(t *testing.T) {
 	for _, args := range [][]string{
 		{"inspect", pipe}, {"run", "-p", "x", "-m", pipe}, {"run", "-p", "x", "--memory", pipe}, {"eval", "--data", pipe}, {"train", "--data", pipe, "--output-dir", t.TempDir()},
 	} {
-		refuse(t, exitError, bitgpuRun("", args...), pipe+": is not a regular file")
+		refuse(t, exitError, bitgpuRun("", args...), pipe+": got a pipe, want a regular file")
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -40,6 +41,9 @@ func (l *adaptation) train(ctx context.Context, r *ranks.Ranks) error {
 	p := &learnProgress{out: w, line: newStatusLine(w)}
 	a := &train.Adaptation{Trainer: engine, Options: l.options, Tokens: l.tokens, Marks: l.marks, Progress: p.step, Saves: learnSaves}
 	a.Save = func() error { return a.SaveAdaptation(l.out + stateSuffix) }
+	a.Weights = func() error {
+		return train.CheckWeights(cmp.Or(l.model.Path, demo.Name), l.model.Config, l.model.Weights)
+	}
 	err = a.Do(ctx)
 	p.close()
 	if err != nil {

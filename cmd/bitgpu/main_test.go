@@ -190,7 +190,7 @@ func TestBadFilesAreNamed(t *testing.T) {
 	}
 	for _, c := range []struct{ args, want string }{
 		{"tokenize -p x --tokenizer none", "bitgpu: --tokenizer: none: no such file"},
-		{"tokenize -p x --tokenizer dir", "bitgpu: --tokenizer: dir: is a directory"},
+		{"tokenize -p x --tokenizer dir", "bitgpu: --tokenizer: dir: got a directory, want a file"},
 		{"tokenize -p x --tokenizer file", "bitgpu: tokenizer: file: "},
 		{"data --input file --output-dir out --tokenizer none", "bitgpu: --tokenizer: none: no such file"},
 		{"logits -o out --tokens-file none", "bitgpu: --tokens-file: none: no such file"},

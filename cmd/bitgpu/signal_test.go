@@ -146,8 +146,8 @@ func TestWritableAtOnce(t *testing.T) {
 	data, dir := tokenFile(t, "some.u32", 400), t.TempDir()
 	file := writeText(t, filepath.Join(dir, "checkpoints"), "")
 	fails(t, exitError, file+": the directory cannot be made: not a directory", small("--data", data, "--output-dir", dir)...)
-	fails(t, exitError, "--memory: "+dir+": is a directory", "run", "-m", model("d32-delta"), "-p", "the", "--memory", dir)
-	fails(t, exitError, "--output: "+dir+": is a directory", "vocab", "--input", rhyme(t), "-o", dir)
+	fails(t, exitError, "--memory: "+dir+": got a directory, want a file", "run", "-m", model("d32-delta"), "-p", "the", "--memory", dir)
+	fails(t, exitError, "--output: "+dir+": got a directory, want a file", "vocab", "--input", rhyme(t), "-o", dir)
 }
 
 // TestModelCut: a model whose file is cut while it writes goes on, since it does not depend on it.
@@ -207,7 +207,7 @@ func TestPipesRefused(t *testing.T) {
 		small("--data", text, "--output-dir", out), small("--data", tokens, "--output-dir", out), small("--data", real, "--tokenizer", any, "--output-dir", out),
 		small("--data", tokenFile(t, "some.u32", 400), "--load", any, "--output-dir", out), {"vocab", "--input", "/dev/zero", "-o", out},
 	} {
-		if r := bitgpuRun("", args...); r.code == 0 || !strings.Contains(r.err, "is not a regular file (") {
+		if r := bitgpuRun("", args...); r.code == 0 || !strings.Contains(r.err, ", want a regular file") {
 			t.Errorf("bitgpu %q: got exit code %d and %q", args, r.code, r.err)
 		}
 	}

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 
+	"bitgpu/io/atomicfile"
+	"bitgpu/io/tensorboard"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
@@ -19,6 +22,9 @@ import (
 
 // lossName is the picture of the losses that a run leaves.
 const lossName = "loss.png"
+
+// dataName is the data directory that text becomes, inside that of the training.
+const dataName = "data"
 
 func trainCommand() *cli.Command {
 	return &cli.Command{
@@ -191,7 +197,7 @@ func trainAction(c *cli.Context) error {
 }
 
 // train is the training on one of the ranks.
-func (f *trainFlags) train(ctx context.Context, r *ranks.Ranks) error {
+func (f *trainFlags) train(ctx context.Context, r *ranks.Ranks) (failed error) {
 	ch, err := f.newChooser()
 	if err := r.Agree(err); err != nil {
 		return err
@@ -209,6 +215,8 @@ func (f *trainFlags) train(ctx context.Context, r *ranks.Ranks) error {
 		unlock, err := prepare.Lock(f.dir)
 		if err == nil {
 			defer unlock()
+			clear := f.clearing()
+			defer func() { clear(failed) }()
 			err = train.CheckWritable(f.dir)
 		} else if !errors.Is(err, prepare.ErrLocked) {
 			err = flagError("output-dir", err)
@@ -253,6 +261,34 @@ func (f *trainFlags) train(ctx context.Context, r *ranks.Ranks) error {
 		return ranks.Known(err) // the others have ended
 	}
 	return nil
+}
+
+// clearing takes away what a training has newly made that ended with an error before there was a checkpoint. The losses stay if it is
+// they that say what went wrong.
+func (f *trainFlags) clearing() func(error) {
+	var fresh []string
+	logs := []string{filepath.Join(f.dir, train.MetricsName)}
+	if f.tensorboard != "" {
+		logs = append(logs, filepath.Join(f.tensorboard, tensorboard.FileName), f.tensorboard)
+	}
+	for _, path := range append(logs, filepath.Join(f.dir, dataName)) {
+		if !exists(path) {
+			fresh = append(fresh, path)
+		}
+	}
+	return func(err error) {
+		if found, failed := train.Checkpoints(f.dir); err == nil || failed != nil || len(found) > 0 {
+			return
+		}
+		for _, path := range fresh {
+			switch {
+			case filepath.Base(path) == dataName && !slices.Contains(logs, path):
+				atomicfile.RemoveAll(path)
+			case !train.Diverged(err):
+				os.Remove(path) // refuses a directory that holds something else
+			}
+		}
+	}
 }
 
 // goOn says how to go on with a training that wrote to dir, if it can.

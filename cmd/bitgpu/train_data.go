@@ -55,7 +55,7 @@ func dataError(path string, err error) error {
 // start is the model that the training begins with, or nil, and resumed the checkpoint, if that is one. Only rank 0 makes tokens of
 // text; the others find them.
 func (f *trainFlags) openData(ctx context.Context, path string, start *storage.Loaded, resumed *train.Checkpoint, ch chooser, leads bool) (*prepare.Data, error) {
-	s := prepare.Source{Path: path, Made: filepath.Join(f.dir, "data"), Model: start, Resumed: resumed}
+	s := prepare.Source{Path: path, Made: filepath.Join(f.dir, dataName), Model: start, Resumed: resumed}
 	isText := !dataset.IsTokens(path)
 	switch {
 	case !isText:

@@ -203,7 +203,15 @@ func (f *trainFlags) openStart(resumed *train.Checkpoint) (*storage.Loaded, erro
 	case resumed != nil:
 		return resumed.Weights()
 	case f.load != "":
-		return storage.Load(f.load, f.loading)
+		loaded, err := storage.Load(f.load, f.loading)
+		if err != nil {
+			return nil, err
+		}
+		if err := train.CheckWeights(f.load, loaded.Config, loaded.Weights); err != nil {
+			loaded.Close()
+			return nil, flagError("load", err)
+		}
+		return loaded, nil
 	}
 	return nil, refuseIdle(f.call, "it is for --load", "masters")
 }

@@ -15,6 +15,7 @@ import (
 	"bitgpu"
 	"bitgpu/demo"
 	"bitgpu/gpu"
+	"bitgpu/io/atomicfile"
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/webgpu"
@@ -175,9 +176,11 @@ func (v *viewer) close() {
 
 // saveFrames reads the whole text and saves a picture every so many tokens.
 func (v *viewer) saveFrames(ctx context.Context, dir string, every int) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	undo, err := atomicfile.MakeDir(dir)
+	if err != nil {
 		return flagError("png", err)
 	}
+	defer undo()            // of a directory that stayed empty
 	var spent time.Duration // reading
 	for v.Position() < v.Tokens() {
 		if ctx.Err() != nil {

@@ -68,9 +68,9 @@ func create(path, name string) (*File, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
-		return nil, fmt.Errorf("%s: is a directory, a file was to be written", name)
+		return nil, fmt.Errorf("%s: got a directory, want a file to write", name)
 	case err == nil && !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: is not a regular file (%s) and cannot be replaced", name, regular.Kind(info.Mode()))
+		return nil, fmt.Errorf("%s: got %s, want a regular file, which can be replaced", name, regular.Kind(info.Mode()))
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, describe(name, err)
 	}

@@ -132,12 +132,12 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	cases := map[string]string{
-		dir:                                "is a directory",
+		dir:                                "got a directory, want a file to write",
 		filepath.Join(dir, "missing", "f"): "no such file or directory",
 		filepath.Join(file, "f"):           "not a directory",
 	}
 	if runtime.GOOS == "linux" {
-		cases["/dev/full"] = "is not a regular file"
+		cases["/dev/full"] = "got a device, want a regular file"
 	}
 	if runtime.GOOS == "windows" {
 		t.Skip("the messages are those of Unix")

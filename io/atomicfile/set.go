@@ -116,7 +116,7 @@ func (s *Set) prepare(remove []string) error {
 		case err != nil:
 			return describe(target, err)
 		case !info.Mode().IsRegular():
-			return fmt.Errorf("%s: is not a regular file (%s) and cannot be replaced", target, regular.Kind(info.Mode()))
+			return fmt.Errorf("%s: got %s, want a regular file, which can be replaced", target, regular.Kind(info.Mode()))
 		default:
 			if err := os.Chmod(s.path(entry.Name()), info.Mode().Perm()); err != nil {
 				return describe(target, err)

@@ -187,7 +187,7 @@ func TestSetRefusals(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "c"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeSet(dir); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "c")+": is not a regular file") || files(t, dir) != oldFiles {
+	if err := writeSet(dir); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "c")+": got a directory, want a regular file") || files(t, dir) != oldFiles {
 		t.Errorf("got %v and %q", err, files(t, dir))
 	}
 	file := filepath.Join(dir, "a")

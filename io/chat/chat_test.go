@@ -198,7 +198,7 @@ func TestFromDir(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "chat_template.jinja"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := FromDir(dir); err == nil || !strings.Contains(err.Error(), "is a directory, a file was expected") {
+	if _, err := FromDir(dir); err == nil || !strings.Contains(err.Error(), "got a directory, want a file") {
 		t.Errorf("a directory: got %v", err)
 	}
 }

@@ -88,7 +88,7 @@ func Files(inputs []string) ([]string, error) {
 func expand(input string) ([]string, error) {
 	info, err := os.Stat(input)
 	if err == nil && info.IsDir() {
-		return nil, fmt.Errorf("is a directory, want a file or a glob such as '%s'", filepath.Join(input, "*.txt"))
+		return nil, fmt.Errorf("got a directory, want a file or a glob such as '%s'", filepath.Join(input, "*.txt"))
 	}
 	if err == nil {
 		return []string{input}, nil

@@ -190,7 +190,7 @@ func TestDocumentsRefusals(t *testing.T) {
 		texts  int
 	}{
 		{nil, "corpus: no input given", 0},
-		{[]string{dir}, "corpus: " + dir + ": is a directory, want a file or a glob such as '" + filepath.Join(dir, "*.txt") + "'", 0},
+		{[]string{dir}, "corpus: " + dir + ": got a directory, want a file or a glob such as '" + filepath.Join(dir, "*.txt") + "'", 0},
 		{[]string{filepath.Join(dir, "absent")}, "absent: no such file", 0},
 		{[]string{filepath.Join(dir, "*.txt")}, "corpus: " + filepath.Join(dir, "*.txt") + ": no file matches", 0},
 		{[]string{filepath.Join(dir, "[")}, "is not a pattern that files can match", 0},

@@ -122,7 +122,7 @@ func TestTruncated(t *testing.T) {
 func TestOpenRefusals(t *testing.T) {
 	dir := t.TempDir()
 	for path, want := range map[string]string{
-		dir: "gguf: " + dir + ": is a directory", filepath.Join(dir, "absent"): "no such file", os.DevNull: "is not a regular file",
+		dir: "gguf: " + dir + ": got a directory, want a file", filepath.Join(dir, "absent"): "no such file", os.DevNull: "got a device, want a regular file",
 	} {
 		_, err := Open(path)
 		wantError(t, err, want)

@@ -209,7 +209,7 @@ func TestFileRefusals(t *testing.T) {
 		wantError(t, err, path+": ", c.want)
 	}
 	_, err := Open(os.DevNull)
-	wantError(t, err, "is not a regular file")
+	wantError(t, err, ", want a regular file")
 	_, err = Open(filepath.Join(dir, "absent"))
 	wantError(t, err, "absent: no such file or directory, want a model directory, a .bitt, a .safetensors or a GGUF file")
 	lone := write(t, filepath.Join(dir, "lone", "model.safetensors"), encoded(t))
@@ -231,7 +231,7 @@ func TestDirRefusals(t *testing.T) {
 		{"config text", map[string]string{ConfigName: "{", TensorsName: encoded(t)}, "config.json: is not JSON: unexpected end of JSON input"},
 		{"config list", map[string]string{ConfigName: "[]", TensorsName: encoded(t)}, "config.json: not a JSON object"},
 		{"tokenizer text", map[string]string{ConfigName: "{}", TokenizerName: "", TensorsName: encoded(t)}, "tokenizer.json: is not JSON"},
-		{"config directory", map[string]string{ConfigName + "/x": "", TensorsName: encoded(t)}, "config.json: is a directory"},
+		{"config directory", map[string]string{ConfigName + "/x": "", TensorsName: encoded(t)}, "config.json: got a directory, want a file"},
 		{"weights text", map[string]string{ConfigName: "{}", TensorsName: "hello"}, "model.safetensors: got 5 bytes"},
 	}
 	for _, c := range cases {

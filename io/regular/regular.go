@@ -41,16 +41,18 @@ func Cause(err error) error {
 func check(path string, info fs.FileInfo) error {
 	switch {
 	case info.IsDir():
-		return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("is a directory, a file was expected")}
+		return &fs.PathError{Op: "open", Path: path, Err: errors.New("got a directory, want a file")}
 	case !info.Mode().IsRegular():
-		return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("is not a regular file (%s)", Kind(info.Mode()))}
+		return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("got %s, want a regular file", Kind(info.Mode()))}
 	}
 	return nil
 }
 
-// Kind says in words what a file is that is neither regular nor a directory.
+// Kind says in words what a file is that is not regular.
 func Kind(mode fs.FileMode) string {
 	switch {
+	case mode.IsDir():
+		return "a directory"
 	case mode&fs.ModeNamedPipe != 0:
 		return "a pipe"
 	case mode&fs.ModeSocket != 0:

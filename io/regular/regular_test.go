@@ -30,8 +30,8 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		pipe: "is not a regular file (a pipe)", link: "(a pipe)", socket: "(a socket)", os.DevNull: "(a device)", "/dev/zero": "(a device)",
-		dir: "is a directory", filepath.Join(dir, "none"): "no such file",
+		pipe: "got a pipe, want a regular file", link: "got a pipe", socket: "got a socket", os.DevNull: "got a device", "/dev/zero": "got a device",
+		dir: "got a directory, want a file", filepath.Join(dir, "none"): "no such file",
 	} {
 		for name, open := range map[string]func(string) error{
 			"Open":     func(p string) error { _, err := Open(p); return err },

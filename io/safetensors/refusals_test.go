@@ -82,7 +82,7 @@ func TestOpenRefusals(t *testing.T) {
 		t.Error("the cause is lost")
 	}
 	_, err = Open(dir)
-	wantError(t, err, "is a directory")
+	wantError(t, err, "got a directory, want a file")
 	empty := filepath.Join(dir, "empty")
 	if err := os.WriteFile(empty, nil, 0o644); err != nil {
 		t.Fatal(err)

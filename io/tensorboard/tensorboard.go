@@ -14,6 +14,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"bitgpu/io/atomicfile"
+	"bitgpu/io/regular"
+
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -29,20 +32,29 @@ type Scalar struct {
 // Writer appends to an event file.
 type Writer struct{ file *os.File }
 
-// Create begins the event file of a directory anew, which it makes if needed.
+// Create begins the event file of a directory anew, which it makes if needed. After an error nothing is there that was not before.
 func Create(dir string) (*Writer, error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, err
-	}
-	file, err := os.Create(filepath.Join(dir, FileName))
+	undo, err := atomicfile.MakeDir(dir)
 	if err != nil {
 		return nil, err
+	}
+	path := filepath.Join(dir, FileName)
+	_, err = os.Stat(path)
+	fresh := err != nil
+	file, err := os.Create(path)
+	if err != nil {
+		undo()
+		return nil, fmt.Errorf("%s: cannot be written: %w", path, regular.Cause(err))
 	}
 	w := &Writer{file}
 	version := protowire.AppendString(protowire.AppendTag(nil, 3, protowire.BytesType), "brain.Event:2")
 	if err := w.event(0, time.Now(), version); err != nil {
 		file.Close()
-		return nil, err
+		if fresh {
+			os.Remove(path)
+		}
+		undo()
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return w, nil
 }
@@ -90,7 +102,7 @@ func (w *Writer) event(step int64, at time.Time, what []byte) error {
 	sum := mask(e)
 	record = binary.LittleEndian.AppendUint32(append(record, e...), sum)
 	if _, err := w.file.Write(record); err != nil {
-		return fmt.Errorf("writing an event: %w", err)
+		return fmt.Errorf("cannot be written: %w", regular.Cause(err))
 	}
 	return nil
 }

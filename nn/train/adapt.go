@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -129,6 +130,8 @@ type Adaptation struct {
 	// Progress is told of every step: how many are done, of how many, 0 while nobody knows, the loss, nats a token, and how
 	// long the rest will take.
 	Progress func(done, steps int, loss float64, left time.Duration)
+	// Weights, optional, says what is wrong with the weights that the training began with, where its first step gives no number.
+	Weights func() error
 	// Save is called every so many steps, and Saves says how many; 0 never.
 	Save  func() error
 	Saves int
@@ -171,7 +174,7 @@ func (a *Adaptation) Do(ctx context.Context) error {
 		a.Trainer.Step(rate.rate(step), inputs[from:from+own], targets[from:from+own])
 		results, err := a.Trainer.Results()
 		if err != nil {
-			return err
+			return a.explain(err, first)
 		}
 		if step == first {
 			start = time.Now()
@@ -193,6 +196,24 @@ func (a *Adaptation) Do(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// explain gives an error of the first step, on which no learning rate has acted, its cause.
+func (a *Adaptation) explain(err error, first int) error {
+	var bad notFinite
+	if !errors.As(err, &bad) || bad.step != first {
+		return err
+	}
+	if a.Weights != nil {
+		if wrong := a.Weights(); wrong != nil {
+			bad.advice = wrong.Error()
+			return bad
+		}
+	}
+	if bad.advice == smallerRate {
+		bad.advice = givenWeights
+	}
+	return bad
 }
 
 // agreeOn gives every rank the number of rank 0.

@@ -88,16 +88,20 @@ func WriteCheckpoint(dir string, e Trainer, like Like, s State) (string, error) 
 	root := filepath.Join(dir, checkpointsDir)
 	name := checkpointName(s.Step)
 	temp, final := filepath.Join(root, hidden+name), filepath.Join(root, name)
+	undo := func() {}
 	fail := func(err error) (string, error) {
 		atomicfile.RemoveAll(temp) // what stays is hidden, and removed when the run goes on
+		undo()
 		return "", fmt.Errorf("checkpoint %s: %w", final, err)
 	}
 	if err := atomicfile.RemoveAll(temp); err != nil {
 		return fail(cannotWrite(err))
 	}
-	if _, err := atomicfile.MakeDir(temp); err != nil {
+	made, err := atomicfile.MakeDir(temp)
+	if err != nil {
 		return fail(err)
 	}
+	undo = made // of what stays empty
 	if err := writeParts(temp, e, like); err != nil {
 		return fail(err)
 	}

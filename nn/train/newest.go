@@ -3,13 +3,10 @@ package train
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"path/filepath"
 
 	"bitgpu/io/modeldir"
 	"bitgpu/io/regular"
-	"bitgpu/nn"
-	"bitgpu/nn/op"
 )
 
 // Newest finds the newest checkpoint that a training can go on from. warn is called for each newer one that is damaged or whose
@@ -108,47 +105,4 @@ func (c *Checkpoint) tryOut() error {
 		done()
 	}
 	return nil
-}
-
-// largestWeight is far above what a training that goes well reaches. A float32 still holds a sum of
-// a million squares of it; beyond, all that is computed from weights ends in infinities.
-const largestWeight = 1e16
-
-// sound refuses numbers that no training can go on from.
-func sound(c nn.Config, part Part, w *nn.Weights[op.HostTensor]) (err error) {
-	of := [...]string{Masters: "", FirstMoments: "first moment of ", SecondMoments: "second moment of "}[part]
-	most, want := float32(math.MaxFloat32), "finite numbers"
-	if part == Masters {
-		most, want = largestWeight, fmt.Sprintf("numbers up to %g", largestWeight)
-	}
-	nn.Walk(c, w, func(p nn.Param, h *op.HostTensor) {
-		for i, x := range h.F32 {
-			if !(x >= -most && x <= most) && err == nil {
-				err = fmt.Errorf("%s%s: element %d is %v, want %s", of, p.Names[0], i, x, want)
-			}
-		}
-	})
-	return err
-}
-
-// unsound is the end of a training whose weights are not sound.
-func unsound(c nn.Config, err error) error {
-	return fmt.Errorf("not written, the training has failed: %w; %s", err, advice(c))
-}
-
-// advice is what helps most often when numbers have run away.
-func advice(c nn.Config) string {
-	if c.Adapter != nil { // the rest of the model is as it is
-		if !c.Delta() && c.Decoder == nil && c.InnerLR >= 2 {
-			return fmt.Sprintf("the model's own memory runs away with inner_lr %g", c.InnerLR)
-		}
-		return "try a smaller learning rate"
-	}
-	if c.TrainingScan().Minibatch {
-		return "try --ttt-rule sequential"
-	}
-	if !c.Delta() && c.InnerLR >= 2 {
-		return "try an --inner-lr below 2"
-	}
-	return "try a smaller learning rate"
 }

@@ -321,9 +321,13 @@ func (l *loop) collect(schedule Schedule) error {
 	}
 	l.counted = l.counted[:copy(l.counted, l.counted[len(results):])]
 	var bad notFinite
-	if errors.As(err, &bad) && l.Resumed != nil && bad.step == l.Resumed.State.Step {
-		// No learning rate has acted yet.
-		bad.advice = fmt.Sprintf("the weights of %s give it: without that directory, --resume goes on from the one before", l.Resumed.Path)
+	if errors.As(err, &bad) { // no learning rate has acted on the first step
+		switch {
+		case l.Resumed != nil && bad.step == l.Resumed.State.Step:
+			bad.advice = fmt.Sprintf("the weights of %s give it: without that directory, --resume goes on from the one before", l.Resumed.Path)
+		case bad.step == 0 && bad.advice == smallerRate:
+			bad.advice = givenWeights
+		}
 		err = bad
 	}
 	return l.fail(err)

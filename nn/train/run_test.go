@@ -197,7 +197,7 @@ func TestLastGoodStays(t *testing.T) {
 			if err := os.Mkdir(filepath.Join(r.Dir, train.MetricsName), 0o755); err != nil {
 				t.Fatal(err)
 			}
-		}, "metrics.jsonl: is a directory"},
+		}, "metrics.jsonl: got a directory"},
 		"read-only directory": {func(t *testing.T, r *train.Run) {
 			if os.Geteuid() <= 0 {
 				t.Skip("no directory is read-only for the superuser, or on Windows")

@@ -70,9 +70,9 @@ func TestCut(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	dir := t.TempDir()
 	cases := map[string]string{
-		dir:                          "is a directory",
+		dir:                          "got a directory, want a file",
 		filepath.Join(dir, "absent"): "no such file",
-		os.DevNull:                   "is not a regular file",
+		os.DevNull:                   "got a device, want a regular file",
 	}
 	for path, want := range cases {
 		_, err := Open(path)
