@@ -45,7 +45,8 @@ type Step struct {
 	Err      error  // [ErrNotFinite], after which the sequence can only be closed
 }
 
-// NewBatch makes room for n texts. It grows where there are more, which copies what is in it.
+// NewBatch makes room for n texts. With more texts the batch grows, which copies what is in it. The error is [ErrOption],
+// [ErrNoTokenizer], [ErrClosed], or that there is not enough memory.
 func (m *Model) NewBatch(n int) (*Batch, error) {
 	if n < 0 || n > maxBatch {
 		return nil, fmt.Errorf("%w: batch: got room for %d texts, want 0 to %d", ErrOption, n, maxBatch)
@@ -95,11 +96,13 @@ func (b *Batch) Close() error {
 	return err
 }
 
-// Start begins a text with an empty memory: prompt is read by the next steps, and what follows it is written. An empty prompt is
-// [ErrEmptyPrompt].
+// Start begins a text with an empty memory: the next steps read prompt and write what follows it. The error is [ErrEmptyPrompt],
+// [ErrOption], [ErrClosed], or that there is not enough memory. A prompt that is longer than the context is found when it is read:
+// see [Sequence.Err].
 func (b *Batch) Start(prompt string, o Options) (*Sequence, error) { return b.begin(nil, prompt, o) }
 
-// StartFrom begins a text that goes on from a snapshot of the same model, else it is [ErrOtherModel]. The prompt may be empty.
+// StartFrom begins a text that goes on from a snapshot; the prompt may be empty. The error is [ErrOtherModel] for the snapshot of
+// another model, [ErrContext] for one that is longer than the context, or one of [Batch.Start].
 func (b *Batch) StartFrom(p *Snapshot, prompt string, o Options) (*Sequence, error) {
 	return b.begin(p, prompt, o)
 }
@@ -145,7 +148,8 @@ func (b *Batch) Sequences() []*Sequence { return slices.Clone(b.sequences) }
 // Step has the tokens of the step before read, and a piece of the prompt of the sequence that has waited longest, if there is one,
 // and draws one token for each sequence whose prompt has been read, unless it is stopped or its text has ended. So a long prompt holds the others up by a
 // piece of it at a time. An empty result without an error means that a prompt was read on, or, where Writing is 0, that there is
-// nothing left to do. The slice is used again by the next Step.
+// nothing left to do. The slice is used again by the next Step. The error is [ErrClosed] or the backend's; what ends one text alone
+// is its Step's Err.
 func (b *Batch) Step() ([]Step, error) {
 	b.steps = b.steps[:0]
 	err := b.work(func() error {

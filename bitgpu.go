@@ -51,9 +51,9 @@ var (
 	ErrNoTokenizer = errors.New("the model has no tokenizer: it takes token ids only")
 	// ErrTokenRange is returned for a token id that is not below the vocabulary's size.
 	ErrTokenRange = errors.New("token id out of range")
-	// ErrEmptyPrompt is returned where a session that has read nothing is to write.
+	// ErrEmptyPrompt is returned when a session that has read nothing is asked to write.
 	ErrEmptyPrompt = errors.New("the prompt is empty: there is nothing to go on from")
-	// ErrClosed is returned by a model or session after Close.
+	// ErrClosed is returned by a model, session, batch or sequence after Close.
 	ErrClosed = errors.New("the model or session is closed")
 	// ErrBusy is returned when a session is used while it is at work, as from within its own stream.
 	ErrBusy = errors.New("the session is in use: a session is for one goroutine")
@@ -65,7 +65,8 @@ var (
 	ErrNotFinite = nn.ErrNotFinite
 	// ErrConfig is returned by [Load] for a file that is not what [WithConfig] says; the text names the field.
 	ErrConfig = storage.ErrConfig
-	// ErrContext is returned where a model with attention is to read more tokens than its session has room for.
+	// ErrContext is returned when a session of a model with attention has no room for the tokens that it is given, as text or as a
+	// saved memory.
 	ErrContext = nn.ErrContext
 	// ErrOption is returned for an option that is out of its range; the text names it.
 	ErrOption = errors.New("invalid option")
@@ -105,7 +106,7 @@ type Model struct {
 
 // Load reads the model at path: a .bitt file, a model directory, a .safetensors file beside its config.json, or a model of a
 // public family, as a GGUF file or a directory as Hugging Face has them. Besides what is wrong with the file, the error is
-// [ErrOption], [ErrConfig], [ErrNoGPU] or gpu.ErrOutOfMemory.
+// [ErrOption], [ErrConfig], [ErrNoGPU], gpu.ErrOutOfMemory, or [storage.ErrPublic] where [WithConfig] describes a public model.
 func Load(path string, opts ...Option) (*Model, error) {
 	o := newOptions(opts)
 	files, err := o.storage()

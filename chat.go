@@ -67,8 +67,8 @@ type Chat struct {
 	broken bool // what the session has read is not known
 }
 
-// NewChat begins a conversation in a session, which it resets. The session is the chat's from then on. Without a template the
-// error is [ErrNoTemplate], of one that cannot be read [ErrTemplate].
+// NewChat begins a conversation in a session, which it resets. The session is the chat's from then on. The error is [ErrNoTemplate]
+// without a template, [ErrTemplate] for one that cannot be read, or [ErrNoTokenizer], [ErrBusy] or [ErrClosed].
 func NewChat(s *Session, o ChatOptions) (*Chat, error) {
 	m := s.model
 	c := &Chat{s: s, o: o, template: o.Template, own: o.Template != nil}
@@ -97,7 +97,7 @@ func (m *Model) templateError() error {
 	return fmt.Errorf("%w: %s: %w", ErrTemplate, m.name, m.chatError)
 }
 
-// Close ends the chat and its session.
+// Close ends the chat and its session. While the session is at work the error is [ErrBusy].
 func (c *Chat) Close() error {
 	err := c.s.work(func() error {
 		c.dropMarks(0)
@@ -153,13 +153,15 @@ func (c *Chat) lastTurn() int {
 // Send says text to the model and calls stream, which may be nil, with each part of the answer as soon as it is certain; when
 // stream says no, the answer ends. With MaxTokens 0 it may be as long as there is room for.
 //
-// The turn becomes a part of the conversation, with what was written of it, unless there is an error; of the context's, only
-// where nothing was written. [ErrContext] is a conversation for which the session has no room.
+// After an error the turn is no part of the conversation, with one exception: when ctx ends after a part of the answer was written,
+// the turn stays with that part. The error is that of ctx, [ErrContext] for a conversation that the session has no room for,
+// [ErrTemplate], [ErrOption], [ErrTokenRange], [ErrEmptyPrompt] where the template renders nothing, [ErrNotFinite], [ErrBusy] or
+// [ErrClosed].
 func (c *Chat) Send(ctx context.Context, text string, o Options, stream func(chat.Delta) bool) (Reply, error) {
 	return c.turn(ctx, append(slices.Clone(c.messages), ChatMessage{Role: "user", Content: strings.ToValidUTF8(text, "\ufffd")}), o, stream)
 }
 
-// Again answers the last message again. If there is none, the error is [ErrNoTurn].
+// Again answers the last message again. If there is none, the error is [ErrNoTurn]; others are those of [Chat.Send].
 func (c *Chat) Again(ctx context.Context, o Options, stream func(chat.Delta) bool) (Reply, error) {
 	at := c.lastTurn()
 	if at < 0 {
@@ -179,7 +181,8 @@ func (c *Chat) turn(ctx context.Context, messages []ChatMessage, o Options, stre
 	return r, err
 }
 
-// Prompt is what the model would read up to the answer if text were said now: what it has read already is a part of it.
+// Prompt is what the model would read up to the answer if text were said now, including what it has read already. The error is
+// [ErrTemplate] or [ErrTokenRange].
 func (c *Chat) Prompt(text string) (string, error) {
 	p, err := c.render(c.conversation(append(slices.Clone(c.messages), ChatMessage{Role: "user", Content: text})))
 	return p.text, err

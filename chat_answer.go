@@ -45,7 +45,8 @@ func (m *Model) answerText() *decoder {
 }
 
 // BeginAnswer makes what the session writes next, after a conversation that it has read, the text of an answer, in which the
-// tokens of thoughts and of calls are shown also where they are control tokens: [chat.AnswerParser] needs them.
+// tokens of thoughts and of calls are shown also where they are control tokens: [chat.AnswerParser] needs them. The error is
+// [ErrNoTokenizer], [ErrBusy] or [ErrClosed].
 func (s *Session) BeginAnswer() error {
 	if s.model.tok == nil {
 		return s.model.noTokenizer()
@@ -57,7 +58,7 @@ func (s *Session) BeginAnswer() error {
 }
 
 // TokenBytes gives, for each token, the bytes that it adds to an answer, possibly a part of a character; nil for control tokens
-// other than those of thoughts and calls.
+// other than those of thoughts and calls. The error is [ErrNoTokenizer].
 func (m *Model) TokenBytes() ([][]byte, error) {
 	if m.tok == nil {
 		return nil, m.noTokenizer()
@@ -66,7 +67,8 @@ func (m *Model) TokenBytes() ([][]byte, error) {
 }
 
 // Answer brings the session to any conversation, of which only what is new is read, and writes what follows it. It is for
-// callers that keep the messages themselves, such as a server, and leaves those of the chat as they are. See [Chat.Send].
+// callers that keep the messages themselves, such as a server, and leaves those of the chat as they are. See [Chat.Send], also for
+// the errors.
 func (c *Chat) Answer(ctx context.Context, conversation chat.Conversation, o Options, stream func(chat.Delta) bool) (r Reply, err error) {
 	p, err := o.sampling()
 	if err != nil {

@@ -20,7 +20,8 @@ type savedChat struct {
 	Mark     int           `json:"mark,omitempty"` // after so many tokens the file has the states of another place, too
 }
 
-// Save writes the conversation and what the session has read of it to a memory file, which it replaces as a whole.
+// Save writes the conversation and what the session has read of it to a memory file, which it replaces as a whole. Besides what is
+// wrong with the file, the error is [ErrNotFinite], [ErrBusy] or [ErrClosed].
 func (c *Chat) Save(path string) error {
 	if c.broken {
 		if err := c.reset(); err != nil {
@@ -51,8 +52,9 @@ func (c *Chat) Save(path string) error {
 	return memory.WriteFile(path, file)
 }
 
-// Load goes on from a conversation that Save has written, and reads nothing of it again. A file of another model is refused
-// with [ErrOtherModel]; after a file that is refused the chat is what it was.
+// Load goes on from a conversation that Save has written, and reads nothing of it again. Besides what is wrong with the file, the
+// error is [ErrOtherModel] for a file of another model, [ErrContext] for more tokens than the session has room for, [ErrTokenRange],
+// [ErrBusy] or [ErrClosed]. After a file that is refused the chat is what it was.
 func (c *Chat) Load(path string) error {
 	file, err := memory.Read(path)
 	if err != nil {

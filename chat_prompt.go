@@ -15,7 +15,7 @@ type ChatPrompt struct {
 }
 
 // RenderChat renders a conversation by a template, nil for the model's own. What a message says of control tokens stays text.
-// The errors are those of [NewChat] and [chat.Template.Render].
+// The error is [ErrNoTokenizer], [ErrNoTemplate], [ErrTemplate], or that of [chat.Template.Render].
 func (m *Model) RenderChat(t *chat.Template, c chat.Conversation) (ChatPrompt, error) {
 	if m.tok == nil {
 		return ChatPrompt{}, m.noTokenizer()
@@ -68,7 +68,7 @@ func (p ChatPrompt) After(n int) ChatPrompt {
 }
 
 // EncodeChat finds the tokens of a rendered conversation. It begins with those that the tokenizer puts before a text, also
-// where the template leaves them to it.
+// where the template leaves them to it. The error is [ErrNoTokenizer], or tells what the tokenizer cannot write.
 func (m *Model) EncodeChat(p ChatPrompt) ([]uint32, error) {
 	if m.tok == nil {
 		return nil, m.noTokenizer()

@@ -119,7 +119,8 @@ func (s *Session) Generate(ctx context.Context, prompt string, o Options) (strin
 // the next empty prompt. While text runs, other sessions of the model have their turn.
 //
 // A prediction that is not finite ends it with [ErrNotFinite], after the text before it. Other errors are [ErrOption],
-// [ErrNoTokenizer], [ErrContext] for a prompt that has no room, [ErrBusy] and [ErrClosed].
+// [ErrNoTokenizer], [ErrTokenRange] where the tokenizer has more tokens than the model, [ErrContext] for a prompt that has no room,
+// [ErrBusy] and [ErrClosed].
 func (s *Session) Stream(ctx context.Context, prompt string, o Options, text func(string) bool) (Result, error) {
 	var r Result
 	p, err := o.sampling()

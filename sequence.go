@@ -15,7 +15,8 @@ func (s *Sequence) writes() bool { return s.open() && len(s.prompt) == 0 && !s.p
 func (s *Sequence) reads() bool { return s.pending && !s.stopped && s.err == nil }
 
 // Write goes on from what was read and written: prompt, which may be empty, is read by the next steps, and what follows is
-// written by o. A text that has not ended ends where it is. A sequence that is stopped stays so.
+// written by o. A text that has not ended ends where it is. A sequence that is stopped stays so. The error is [ErrOption],
+// [ErrEmptyPrompt] for an empty prompt after nothing was read, [ErrClosed], or what [Sequence.Err] says.
 func (s *Sequence) Write(prompt string, o Options) error {
 	return s.batch.work(func() error {
 		if s.err != nil {
@@ -70,7 +71,8 @@ func (s *Sequence) Position() int64 {
 }
 
 // Fork makes a sequence that goes on from here by other options, or by the same; its text begins where this one is. It costs a
-// copy of what the sequence remembers.
+// copy of what the sequence remembers. The error is [ErrOption], [ErrClosed], what [Sequence.Err] says, or that there is not enough
+// memory.
 func (s *Sequence) Fork(o Options) (*Sequence, error) {
 	b := s.batch
 	var f *Sequence
@@ -111,7 +113,8 @@ func (s *Sequence) catchUp() error {
 	return s.batch.model.engine.readDrawn([]runner{s.session.run})
 }
 
-// Snapshot copies what the sequence has read and written, for others to go on from it.
+// Snapshot copies what the sequence has read and written, for others to go on from it. The error is [ErrNotFinite], [ErrClosed], or
+// what [Sequence.Err] says.
 func (s *Sequence) Snapshot() (p *Snapshot, err error) {
 	err = s.batch.work(func() error {
 		if s.err != nil {
@@ -226,5 +229,5 @@ func (s *Sequence) rest() (string, Reason) {
 	return rest + s.out.held, s.reason
 }
 
-// Err is why the sequence cannot go on: [ErrNotFinite], or that there was no room for its prompt; nil where it can.
+// Err is why the sequence cannot go on: [ErrNotFinite], [ErrContext] for a prompt that had no room, or [ErrClosed]; nil if it can.
 func (s *Sequence) Err() error { return s.err }

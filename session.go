@@ -171,8 +171,8 @@ func (s *Session) ForwardAll(tokens []uint32, visit func(from int, logits []floa
 	})
 }
 
-// Learn reads text into the memory without answering, and returns how many tokens it was. The context can end it early, with
-// what was read so far in the memory; the error is then the context's. Others are [ErrNoTokenizer], [ErrContext],
+// Learn reads text into the memory without answering, and returns how many tokens it read. When ctx ends, so does the reading; the
+// memory keeps what was read so far, and the error is that of ctx. Others are [ErrNoTokenizer], [ErrTokenRange], [ErrContext],
 // [ErrNotFinite], [ErrBusy] and [ErrClosed].
 func (s *Session) Learn(ctx context.Context, text string) (tokens int, err error) {
 	err = s.predict(func() error {
@@ -273,8 +273,8 @@ func (s *Session) Fork() (*Session, error) {
 	return f, nil
 }
 
-// States reads what a session of a public family has left behind: keys, values and the states of the gated delta rule. Of our
-// own models, see [Session.Memory].
+// States copies what a session of a public family keeps of the text: keys, values and the states of the gated delta rule. A model
+// of our own has [Session.Memory] instead: the error is [ErrOption], or [ErrBusy] or [ErrClosed].
 func (s *Session) States() (states []nn.StateTensor, err error) {
 	err = s.work(func() error {
 		if s.model.config.Decoder == nil {

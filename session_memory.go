@@ -23,7 +23,7 @@ func (s *Session) Memory() (layers []nn.LayerMemory, err error) {
 }
 
 // SaveMemory writes what the session has learned, and what it predicts, to a file, which it replaces as a whole. Numbers that
-// are not finite are not saved: the error is [ErrNotFinite].
+// are not finite are not saved: the error is [ErrNotFinite], or [ErrBusy], [ErrClosed], or what is wrong with the file.
 func (s *Session) SaveMemory(path string) error {
 	file, err := s.memoryFile()
 	if err != nil {
@@ -66,10 +66,10 @@ func (s *Session) remembered() (*memory.Memory, error) {
 	return file, err
 }
 
-// LoadMemory replaces what the session has learned by a file's, and goes on from there. A memory that names another model
-// is refused with [ErrOtherModel]; the first engine's files name none. After a file without a prediction, such as those,
-// the session has to read before it can write. After a file that is refused
-// the session is what it was.
+// LoadMemory replaces what the session has learned by what a file holds, and goes on from there. Files of the first engine name no
+// model and have no prediction: after such a file the session has to read before it can write. After a file that is refused the
+// session is what it was. Besides what is wrong with the file, the error is [ErrOtherModel] for a memory that names another model,
+// [ErrContext] for more tokens than the session has room for, [ErrBusy] or [ErrClosed].
 func (s *Session) LoadMemory(path string) error {
 	file, err := memory.Read(path)
 	if err != nil {

@@ -16,7 +16,8 @@ func (s *Session) Snapshot() (*Snapshot, error) {
 	return &Snapshot{file}, nil
 }
 
-// Restore makes the session one that has read what the snapshot has. A snapshot of another model is refused with [ErrOtherModel].
+// Restore makes the session one that has read what the snapshot has. The error is [ErrOtherModel] for a snapshot of another model,
+// [ErrContext] for more tokens than the session has room for, [ErrBusy] or [ErrClosed].
 func (s *Session) Restore(p *Snapshot) error { return s.takeMemory("snapshot", p.file) }
 
 // WriteFile writes the snapshot as [Session.SaveMemory] does, which refuses numbers that are not finite.

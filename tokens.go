@@ -27,9 +27,9 @@ type TokenOptions struct {
 	Adjust func(logits []float32, written []uint32) error
 }
 
-// ReadTokens reads tokens into the memory without answering, and returns how many it read: all of them unless there is an error
-// or the context ends; what was read by then stays in the memory, which is nothing where there is no room for all. The errors are [ErrTokenRange], [ErrContext], [ErrNotFinite],
-// [ErrBusy], [ErrClosed] and the context's.
+// ReadTokens reads tokens into the memory without answering, and returns how many it read: all of them unless there is an error.
+// When ctx ends, so does the reading, and the memory keeps what was read so far; where there is no room for all of them, none is
+// read. The error is that of ctx, [ErrTokenRange], [ErrContext], [ErrNotFinite], [ErrBusy] or [ErrClosed].
 func (s *Session) ReadTokens(ctx context.Context, tokens []uint32) (read int, err error) {
 	err = s.predict(func() error {
 		before := s.run.Position()

@@ -114,7 +114,7 @@ func (d *Device) BytesInUse() uint64 { return d.bytes }
 // PeakBytes is the most that BytesInUse has been.
 func (d *Device) PeakBytes() uint64 { return d.peak }
 
-// Err is the first error since the last Flush, without forgetting it.
+// Err is the first error since the last Flush, without forgetting it; it is [ErrOutOfMemory] if that is the reason.
 func (d *Device) Err() error { return d.err }
 
 // Fail keeps err as the device's error if it has none. It is for those who record through the device and find a

@@ -97,7 +97,7 @@ func (d *Device) wait() {
 }
 
 // Flush sends what is recorded, waits until the device has nothing left to do, and returns the first error since the
-// last Flush.
+// last Flush; it is [ErrOutOfMemory] if that is the reason.
 func (d *Device) Flush() error {
 	d.Submit()
 	if d.closed {

@@ -156,7 +156,8 @@ func (s *Session[T]) States() ([]StateTensor, error) {
 	return all, nil
 }
 
-// SetStates replaces what the only sequence of a public family has left behind after so many tokens, as SetMemory does.
+// SetStates replaces what the only sequence of a public family keeps, which has read position tokens. The error is [ErrContext] for
+// more tokens than there is room for, or names the state whose shape does not fit.
 func (s *Session[T]) SetStates(states []StateTensor, position int64) error {
 	if capacity := int64(s.model.Config.Capacity()); position > capacity {
 		return fmt.Errorf("%w: got a memory of %d tokens, want %d at most", ErrContext, position, capacity)

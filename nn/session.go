@@ -108,7 +108,7 @@ func (s *Session[T]) place(position int64) {
 	s.model.Backend.WriteTokens(s.home.position, s.slot, positions)
 }
 
-// ErrContext is returned if a session of a model with attention has no room for the tokens.
+// ErrContext is returned when a session of a model with attention has no room for the tokens.
 var ErrContext = errors.New("the context is full")
 
 // Left is how many tokens there is room for, math.MaxInt64 where there is no limit.
@@ -176,8 +176,9 @@ func (s *Session[T]) reading(n int) passKey {
 }
 
 // ForwardAll is Forward, and shows the logits (m, V) that follow token from, from+1, … of the only
-// sequence, a few rows at a time. visit must not keep the slice. Its error, and a [NotFiniteError] in
-// place of a call of it, end the reading after at most a pass more.
+// sequence, a few rows at a time. visit must not keep the slice. The error is [ErrContext] before anything is
+// read, that of visit, or a [NotFiniteError] for rows that visit then does not see; either of the last two ends
+// the reading, at most a pass later.
 func (s *Session[T]) ForwardAll(tokens []uint32, visit func(from int, logits []float32) error) error {
 	if s.batch != 1 {
 		panic("nn: ForwardAll is for a batch of one")

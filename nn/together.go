@@ -4,7 +4,8 @@ import "slices"
 
 // ForwardDrawn has the tokens that sessions of one sequence have drawn read into their memories, and predicts what follows. The
 // weights are read once for all that are in one [Batch], and for those the next tokens are drawn on the way: [Session.Draw]
-// gives them. Each session gets to the bit what it gets alone. What came before an error stays read.
+// gives them. Each session gets to the bit what it gets alone. What came before an error stays read. The error is [ErrContext], or one
+// of the backend.
 func (m *Model[T]) ForwardDrawn(sessions []*Session[T]) error {
 	for _, s := range sessions {
 		if s.batch != 1 || s.model != m {

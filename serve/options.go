@@ -12,7 +12,7 @@ import (
 	"bitgpu/serve/store"
 )
 
-// ErrOption is an option that is out of its range; the text names it.
+// ErrOption is returned for an option that is out of its range; the text names it.
 var ErrOption = errors.New("serve: invalid option")
 
 // Options say how a model is served. The zero value is one that asks for no key and keeps memories until [Server.Close].

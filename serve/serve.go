@@ -45,7 +45,8 @@ type Server struct {
 	drained bool
 }
 
-// New serves a model, which stays the caller's and must not be closed before the server.
+// New serves a model, which stays the caller's and must not be closed before the server. The error is [ErrOption], one of the model,
+// or that memories cannot be kept at the place that the options name.
 func New(model *bitgpu.Model, o Options) (*Server, error) {
 	o, err := o.withDefaults()
 	if err != nil {

@@ -37,7 +37,7 @@ type View struct {
 
 // New begins to read a text, of which nothing is read yet; name is what the picture calls the model. With reread the text
 // is read twice in a row, and the curves compare the readings. ops are the model's and both stay the caller's. The error is
-// [ErrEmptyText] for a text without tokens.
+// [ErrEmptyText] for a text without tokens, and [nn.ErrContext] for one that is longer than the model's context.
 func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer, name, text string, reread bool) (*View, error) {
 	tokens, err := tok.Encode(text, true)
 	if err != nil {

@@ -48,7 +48,7 @@ const (
 )
 
 // Files are the page's files by their names, with demo, a .bitt file, as the model that it begins with, and the licences of all
-// that is in the page, a text packed by gzip.
+// that is in the page, a text packed by gzip. The error is [ErrNotBuilt] in a program without the engine.
 func Files(demo, licenses []byte) (map[string][]byte, error) {
 	all, err := files(demo, built)
 	if err != nil {
@@ -120,7 +120,7 @@ func addVersion(all map[string][]byte) error {
 }
 
 // Write writes the page into a folder, which it makes if needed, and returns how many bytes it has. Other files there stay.
-// See [Files].
+// See [Files], also for the errors.
 func Write(dir string, demo, licenses []byte) (size int64, err error) {
 	all, err := Files(demo, licenses)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"regexp"
 	"runtime"
@@ -88,14 +87,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // formats are the packages that a message from a file passes through, outermost first.
 var formats = regexp.MustCompile(`^(modeldir: |bitt: |memory: )+(bitt: |safetensors: )`)
 
-// sentence is an error in one line, which begins with the innermost of the formats that it passed through. It has neither the system's
-// names of what failed nor Go's types.
+// sentence is an error in one line, which begins with the innermost of the formats that it passed through. It names neither system
+// calls nor Go's types.
 func sentence(err error) string {
-	text := err.Error()
-	var path *fs.PathError
-	if errors.As(err, &path) && path.Path != "" {
-		text = strings.ReplaceAll(text, path.Error(), path.Path+": "+path.Err.Error())
-	}
+	text := withoutOperation(err)
 	text = strings.ReplaceAll(strings.TrimSpace(jsonwords.Plain(text)), "\n", "; ")
 	text = strings.NewReplacer(".; ", "; ", ".: ", ": ").Replace(text) // errors of Windows end with a full stop
 	text = strings.TrimPrefix(formats.ReplaceAllString(text, "$2"), "modeldir: ")

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"syscall"
 
 	"golang.org/x/term"
+
+	"bitgpu/io/regular"
 )
 
 // checkedWriter remembers the write that failed, for the many prints whose error nobody looks at: a result that did not
@@ -35,12 +36,7 @@ func (w *checkedWriter) check(err error) error {
 	if errors.Is(w.err, syscall.EPIPE) {
 		return errReaderGone
 	}
-	failed := w.err
-	var path *fs.PathError
-	if errors.As(failed, &path) {
-		failed = path.Err
-	}
-	return fmt.Errorf("stdout: %w", failed)
+	return fmt.Errorf("stdout: %w", regular.Cause(w.err))
 }
 
 // forgiveReader forgets that stdout was closed: where the result of the work is a file, the words about it do not matter.

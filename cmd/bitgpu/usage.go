@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -26,16 +27,23 @@ type flagged struct {
 	err  error
 }
 
-// flagError says which flag an error comes from. The flag replaces the name of the package that
-// refused its file, and of the system's name for what failed.
+// flagError says which flag an error comes from. The flag stands in place of the package that refused its file and of the
+// system call that failed.
 func flagError(flag string, err error) error { return flagged{flag, err} }
 
 func (e flagged) Error() string {
-	text := strings.TrimPrefix(strings.TrimPrefix(e.err.Error(), "corpus: "), "safetensors: ")
-	if path, ok := e.err.(*fs.PathError); ok {
-		text = fmt.Sprintf("%s: %v", path.Path, path.Err)
-	}
+	text := strings.TrimPrefix(strings.TrimPrefix(withoutOperation(e.err), "corpus: "), "safetensors: ")
 	return fmt.Sprintf("%s: %s", dashes(e.flag), text)
+}
+
+// withoutOperation is the text of err without the system call that a path error in it names: "FILE: no such file or directory" for
+// "open FILE: no such file or directory". [regular.Cause] drops the path as well, for messages that name the file themselves.
+func withoutOperation(err error) string {
+	text := err.Error()
+	if path := (*fs.PathError)(nil); errors.As(err, &path) && path.Path != "" {
+		text = strings.ReplaceAll(text, path.Error(), path.Path+": "+path.Err.Error())
+	}
+	return text
 }
 
 func (e flagged) Unwrap() error { return e.err }

@@ -11,7 +11,7 @@ import (
 	"bitgpu/io/tokenizer"
 )
 
-// ErrRoom is text whose tokens take more memory than they may.
+// ErrRoom is returned for text whose tokens take more memory than they may.
 var ErrRoom = errors.New("the tokens of the text take more memory than is free")
 
 // tokenBytes is what a token takes while a list of tokens is put together: its place in a piece, and that in the whole.
@@ -61,7 +61,8 @@ func Tokens(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus
 	return list.all(), bytes, nil
 }
 
-// ChatTokens is Tokens of conversations, as a teacher renders them, with the marks of the tokens.
+// ChatTokens is Tokens of conversations, as a teacher renders them, with the marks of the tokens. The error is [ErrRoom] as soon as
+// they take more than room bytes, 10 a token.
 func ChatTokens(t *lesson.Teacher, docs iter.Seq2[corpus.Document, error], room int64) (ids []uint32, marks []byte, err error) {
 	var list pieces[uint32]
 	var marked pieces[byte]

@@ -63,7 +63,7 @@ type Value struct {
 	data []byte
 }
 
-// ErrMissing is in errors about keys that a file does not have, for callers with a default.
+// ErrMissing is wrapped by errors about keys that a file does not have, for callers with a default.
 var ErrMissing = errors.New("is missing")
 
 // Value is that of a key.
@@ -98,13 +98,12 @@ func get[T any](f *File, key, want string, read func(Value) (T, bool)) (T, error
 	return x, nil
 }
 
-// Text is the string of a key. Like those of all getters its error names the file, the key and what was found; it is
-// [ErrMissing] where there is no such key.
+// Text is the string of a key. The error names the file, the key and what was found; it is [ErrMissing] where there is no such key.
 func (f *File) Text(key string) (string, error) {
 	return get(f, key, "a string", func(v Value) (string, bool) { return string(v.data), v.Type == String })
 }
 
-// Int is the integer of a key, of any of the integer types.
+// Int is the integer of a key, of any of the integer types. The error is as [File.Text]'s.
 func (f *File) Int(key string) (int, error) {
 	return get(f, key, "an integer that an int holds", func(v Value) (int, bool) {
 		i, fits, _ := v.integer()
@@ -112,7 +111,7 @@ func (f *File) Int(key string) (int, error) {
 	})
 }
 
-// Float is the float of a key, of 32 or 64 bits.
+// Float is the float of a key, of 32 or 64 bits. The error is as [File.Text]'s.
 func (f *File) Float(key string) (float64, error) {
 	return get(f, key, "a float", func(v Value) (float64, bool) {
 		x, ok := v.float()
@@ -120,12 +119,12 @@ func (f *File) Float(key string) (float64, error) {
 	})
 }
 
-// Bool is the truth value of a key.
+// Bool is the truth value of a key. The error is as [File.Text]'s.
 func (f *File) Bool(key string) (bool, error) {
 	return get(f, key, "a bool", func(v Value) (bool, bool) { return len(v.data) > 0 && v.data[0] != 0, v.Type == Bool })
 }
 
-// Texts are the strings of a key's array.
+// Texts are the strings of a key's array. The error is as [File.Text]'s.
 func (f *File) Texts(key string) ([]string, error) {
 	return get(f, key, "an array of strings", func(v Value) ([]string, bool) {
 		if v.Type != Array || v.Elem != String {
@@ -137,17 +136,17 @@ func (f *File) Texts(key string) ([]string, error) {
 	})
 }
 
-// Ints are the integers of a key's array.
+// Ints are the integers of a key's array. The error is as [File.Text]'s.
 func (f *File) Ints(key string) ([]int, error) {
 	return list(f, key, "an array of integers that an int holds", func(v Value) (int, bool) { i, fits, _ := v.integer(); return i, fits })
 }
 
-// Floats are the floats of a key's array.
+// Floats are the floats of a key's array. The error is as [File.Text]'s.
 func (f *File) Floats(key string) ([]float64, error) {
 	return list(f, key, "an array of floats", Value.float)
 }
 
-// Bools are the truth values of a key's array.
+// Bools are the truth values of a key's array. The error is as [File.Text]'s.
 func (f *File) Bools(key string) ([]bool, error) {
 	return list(f, key, "an array of bools", func(v Value) (bool, bool) { return v.data[0] != 0, v.Type == Bool })
 }

@@ -12,7 +12,7 @@ import (
 //	{"name": "weather", "arguments": {"place": "Bern"}}
 //	</tool_call>
 //
-// parameters is a JSON schema of objects, nil for a tool that takes none.
+// parameters is a JSON schema of objects, nil for a tool that takes none. An error is an [ErrSchema].
 func JSONCall(tool string, parameters []byte) (*Form, error) {
 	n, _, err := arguments(parameters)
 	if err != nil {
@@ -38,7 +38,8 @@ const (
 //	</function>
 //	</tool_call>
 //
-// parameters is that of [JSONCall], and says the type of each of its properties, by which a reader knows what a line is.
+// parameters is that of [JSONCall], and says the type of each of its properties, by which a reader knows what a line is. An error is
+// an [ErrSchema].
 func FunctionCall(tool string, parameters []byte) (*Form, error) {
 	n, schema, err := arguments(parameters)
 	if err != nil {

@@ -72,7 +72,8 @@ func splitBy(pattern string) json.RawMessage {
 // refused, for a wrong split gives wrong ids in silence; without a name, as in Microsoft's files, Llama 3's vocabulary is
 // known by its tokens.
 //
-// The ends are the ids that end a text or an answer: those the file names (eos, eot, eom), then [Tokenizer.EndOfText]'s.
+// The ends are the ids that end a text or an answer: those the file names (eos, eot, eom), then [Tokenizer.EndOfText]'s. For
+// a file without a key that is needed, such as one with no tokenizer, the error is [gguf.ErrMissing].
 func FromGGUF(f *gguf.File) (t *Tokenizer, ends []uint32, err error) {
 	data, named, err := ConvertGGUF(f)
 	if err != nil {
@@ -94,7 +95,7 @@ func (t *Tokenizer) Ends(named []uint32) (ends []uint32) {
 	return ends
 }
 
-// ConvertGGUF makes the tokenizer.json that [FromGGUF] parses, and the ends that the file names.
+// ConvertGGUF makes the tokenizer.json that [FromGGUF] parses, and the ends that the file names. The errors are those of FromGGUF.
 func ConvertGGUF(f *gguf.File) (data []byte, ends []uint32, err error) {
 	g := ggufFile{File: f}
 	if data, err = g.convert(); err != nil {

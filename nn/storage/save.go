@@ -63,7 +63,7 @@ func CheckTarget(path string) (modeldir.Form, error) {
 // file has, but that quantise to the same ternary matrix and the same γ.
 //
 // A model of a public family goes to a .bitt file, a .gguf file or a directory as Hugging Face has them, see
-// [public.Model.Export].
+// [public.Model.Export]. With Pack or another Head than HeadAsIs the error is [ErrPublic]: its weights are packed already.
 func (l *Loaded) Export(path string, o Layout) error {
 	if l.Public != nil {
 		if o.Pack || o.Head != HeadAsIs {

@@ -65,7 +65,8 @@ var ErrPublic = errors.New("is a model of a public family")
 
 // Load reads the model at path: a directory, a .bitt file, a safetensors file beside its config.json, or a model of a public
 // family in the forms of package public, of which a .bitt file is one. An error names the file; it is [ErrConfig] where the
-// options' config contradicts it, and [ErrPublic] where they ask of a public model what only our own can do.
+// options' config contradicts it, [ErrPublic] where they ask of a public model what only our own can do, and
+// [public.ErrNoMasters] where they ask for masters that the files do not have.
 func Load(path string, o Options) (*Loaded, error) {
 	if public.Recognize(path) {
 		return loadPublic(path, o)

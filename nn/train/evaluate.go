@@ -345,7 +345,7 @@ func (e *Evaluator[T]) predict(inputs, targets []uint32, batch, at int) (nats fl
 }
 
 // Evaluate measures the current weights, in the memory of the training's activations. Where the training's rows are
-// packed, Rows may be.
+// packed, Rows may be. The errors are those of [Evaluator.Evaluate].
 func (l *Learner[T]) Evaluate(tokens Tokens, stop func() bool) (Evaluation, error) {
 	l.requantise()
 	if l.evaluator == nil {

@@ -18,7 +18,8 @@ type Reread struct {
 }
 
 // MeasureReread reads passages that lie evenly in the tokens and do not overlap; another passage is always the next one.
-// Two passages are needed, of two tokens or more.
+// Two passages are needed, of two tokens or more. The error is [nn.ErrContext] for passages longer than the model's context, or
+// [nn.ErrNotFinite].
 func MeasureReread[T any](m *nn.Model[T], tokens Tokens, passages, length int) (Reread, error) {
 	r := Reread{Length: length, Passages: passages}
 	if passages < 2 || length < 2 {

@@ -14,7 +14,7 @@ import (
 	"bitgpu/nn/storage"
 )
 
-// Weights reads the checkpoint's model. Close gives its memory back.
+// Weights reads the checkpoint's model. Close gives its memory back. The errors are those of [storage.Load].
 func (c *Checkpoint) Weights() (*storage.Loaded, error) {
 	return storage.Load(c.Path, storage.Options{Masters: true})
 }

@@ -71,7 +71,7 @@ type loop struct {
 }
 
 // Do trains to the end, or until ctx ends: then the step under way is finished and saved. After an
-// error the checkpoints are those that were whole before it.
+// error the checkpoints are those that were whole before it. The error is [ErrTokens] where Resumed has read other tokens.
 func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	l, err := r.start(ctx)
 	if err != nil {

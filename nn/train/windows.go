@@ -14,7 +14,8 @@ const windowPiece = 8 << 20
 
 // EvaluateWindows is Evaluator.Evaluate for models of any family, by a session: windows of so many tokens one after the other, each
 // from an empty memory. Every token but the first is predicted. of, optional, is another model with the same tokens: then the
-// evaluation has the divergence from what it predicts. stop, optional, is asked between windows.
+// evaluation has the divergence from what it predicts. stop, optional, is asked between windows. The error is [nn.ErrNotFinite], with
+// the token, or [nn.ErrContext] for a window that is longer than the model's context.
 func EvaluateWindows[T any](m, of *nn.Model[T], tokens Tokens, window int, stop func() bool) (Evaluation, error) {
 	var total Evaluation
 	if tokens.Len() < 2 || window < 1 {

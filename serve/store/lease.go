@@ -101,8 +101,8 @@ func (l *Lease) change(ctx context.Context, how func(*head)) error {
 	}
 }
 
-// Save makes a state the memory's, and ends the lease; the name of its file is made up here. Without an error the memory has it,
-// and that is durable. With [ErrLost] it does not have it. With another one nobody knows, as where the objects do not answer.
+// Save makes a state the memory's, under a new file name, and ends the lease. Without an error the memory has the state, and that
+// is durable. With [ErrLost] it does not have it. With any other error it may or may not have it, as where the objects do not answer.
 func (l *Lease) Save(ctx context.Context, next About, state io.ReadSeeker) (About, error) {
 	s, old := l.store, l.About()
 	next.File = NewFile(next.ID)

@@ -38,7 +38,7 @@ type Info struct {
 // Absent is the version of what is not there.
 const Absent = ""
 
-// ErrChanged is the error of a write whose object is not what it was any more.
+// ErrChanged is returned for a write to an object that is no longer the version that the writer knew.
 var ErrChanged = errors.New("somebody else has written it")
 
 // sizeOf is how many bytes a body has; it is at its beginning then.

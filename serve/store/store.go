@@ -71,7 +71,7 @@ func stateOf(name string) (id string, ok bool) {
 	return id, found && IsID(id) && strings.HasSuffix(rest, StateSuffix)
 }
 
-// ParseAbout reads what a server has written of a memory.
+// ParseAbout reads what a server has written about the memory id. The error is [ErrBroken].
 func ParseAbout(id string, data []byte) (About, error) {
 	var a About
 	err := json.Unmarshal(data, &a)
@@ -125,11 +125,11 @@ type known struct {
 const mostKnown = 1 << 16
 
 var (
-	// ErrBroken says that an object is not what it has to be.
+	// ErrBroken is returned for an object that no server can have written as it is.
 	ErrBroken = errors.New("is not what a server has written; move it away")
-	// ErrHeld says that somebody else is writing a memory.
+	// ErrHeld is returned for a memory that somebody else is writing.
 	ErrHeld = errors.New("another server is writing the memory")
-	// ErrLost says that somebody else has taken the lease of a writer that seemed dead. The writer has changed nothing.
+	// ErrLost is returned to a writer whose lease ran out and was taken by another. The writer has changed nothing.
 	ErrLost = errors.New("another server has taken the memory over")
 )
 
@@ -233,7 +233,7 @@ func (s *Store) free(ctx context.Context, h head, info Info) (bool, error) {
 	return err == nil && now.Sub(info.Modified) > time.Duration(h.Writer.Milliseconds)*time.Millisecond, err
 }
 
-// About is what is known of a memory now, or [fs.ErrNotExist].
+// About is what is known of a memory now. The error is [fs.ErrNotExist], [ErrBroken] or the objects'.
 func (s *Store) About(ctx context.Context, id string) (About, error) {
 	h, _, err := s.read(ctx, id)
 	if err == nil && h.File == "" {
@@ -275,13 +275,14 @@ func (s *Store) claim(ctx context.Context, id string, change func(h head, versio
 	return ErrHeld
 }
 
-// Create begins a memory, which others see when it has been saved.
+// Create begins a memory, which others see when it has been saved. The error is [ErrChanged] where there is one of that ID, or the
+// objects'.
 func (s *Store) Create(ctx context.Context, a About) (*Lease, error) {
 	a.File, a.Bytes, a.Sum = "", 0, ""
 	return s.take(ctx, head{About: a}, Absent)
 }
 
-// Write begins to write a memory; it says [ErrHeld] where somebody else does.
+// Write begins to write a memory. The error is [ErrHeld] where somebody else does, [fs.ErrNotExist], [ErrBroken] or the objects'.
 func (s *Store) Write(ctx context.Context, id string) (l *Lease, err error) {
 	err = s.claim(ctx, id, func(h head, version string) (err error) {
 		if h.File == "" {
@@ -293,7 +294,7 @@ func (s *Store) Write(ctx context.Context, id string) (l *Lease, err error) {
 	return l, err
 }
 
-// Delete takes a memory away; it says [ErrHeld] where somebody writes it.
+// Delete takes a memory away. The error is [ErrHeld] where somebody writes it, [fs.ErrNotExist], [ErrBroken] or the objects'.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	return s.claim(ctx, id, func(h head, version string) error { return s.remove(ctx, h, version) })
 }

@@ -310,3 +310,16 @@ func TestInterleavedRefusesWrongLengths(t *testing.T) {
 		panics(t, "y", func() { i.MatMul(y[1:], x, 1) })
 	})
 }
+
+// TestInterleavedForInt8: products that look up have no form for int8, and putting the rows together again for each of them
+// takes several times as long as they do.
+func TestInterleavedForInt8(t *testing.T) {
+	for _, k := range levels {
+		setLevel(t, k.level)
+		m := randomGrouped(64, 256, 128)
+		got := Interleave(m.codes, m.scales, m.group, m.rows, m.cols, false, true)
+		if (got != nil) != (k.dots != nil) || got != nil && !got.dots {
+			t.Errorf("%v: got %+v, want an order for int8 only where there are products of bytes", k.level, got)
+		}
+	}
+}

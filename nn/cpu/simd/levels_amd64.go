@@ -35,7 +35,7 @@ var vnni = dotKernels{
 	one:    dotProducts{[4]dotProduct{dots1x1x1AVX512, dots1x2x1AVX512, dots1x4x1AVX512, dots1x8x1AVX512}, dots1x1x4AVX512},
 }
 
-// bytePairs is what AVX2 has.
+// bytePairs is what AVX2 has. AVX-512 without VNNI keeps its products along the rows, whose registers are twice as wide.
 var bytePairs = dotKernels{
 	bytes: dotBytesAVX2,
 	one:   dotProducts{[4]dotProduct{dots1x1x1AVX2, dots1x2x1AVX2, dots1x4x1AVX2}, dots1x1x4AVX2},
@@ -152,7 +152,6 @@ func avx512Kernels() kernels {
 		floatCache:      cacheKernels[float32]{floatScoresAVX512, floatWeightedAVX512},
 		halfCache:       cacheKernels[uint16]{halfScoresAVX512, halfWeightedAVX512},
 		group:           groupKernels{groupOneAVX512, groupFourAVX512},
-		dots:            &bytePairs,
 		codes:           codesKernels{codesOneAVX512, codesFourAVX512},
 		groupCodes:      codesKernels{groupCodesOneAVX512, groupCodesFourAVX512},
 		packInt8:        packInt8AVX512,

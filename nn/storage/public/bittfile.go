@@ -27,7 +27,8 @@ type bittFile struct {
 	cols map[string]int // of ternary tensors, whose shape counts bytes
 }
 
-// FromBitt reads a model whose config [IsBitt] knows. The files may be closed behind it.
+// FromBitt reads a model whose config [IsBitt] knows. The files may be closed afterwards. The error is [ErrNoMasters] where
+// Options.Floats asks for masters that the file does not have.
 func FromBitt(files *modeldir.Model, o Options) (*Model, error) {
 	m := &Model{Path: files.Path, Form: ".bitt"}
 	if err := decodeBitt(files.Config, m); err != nil {

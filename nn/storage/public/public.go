@@ -114,7 +114,8 @@ func isHFDir(dir string) bool {
 	return err == nil && IsHF(data)
 }
 
-// Open reads the model at path.
+// Open reads the model at path. The error is [ErrNoMasters] where Options.Floats asks for masters that the files do not have, and
+// [gguf.ErrMissing] for a GGUF file without a key that every model needs.
 func Open(path string, o Options) (*Model, error) {
 	m, src, err := describe(path, o)
 	if err != nil {

@@ -57,7 +57,7 @@ func CPU() *Device {
 }
 
 // Open opens a GPU, by an adapter's number or a part of its name, or the best one for "". With auto it is the CPU where the
-// machine has no hardware GPU that can be used, and Note says why. The errors are those of package gpu.
+// machine has no hardware GPU that can be used, and Note says why. The errors are those of gpu.Open.
 func Open(auto bool, adapter string) (*Device, error) {
 	g, note, err := tuned.Choose(auto, adapter)
 	if err != nil {

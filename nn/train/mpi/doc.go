@@ -34,7 +34,7 @@ func Launched() (n int, by string) {
 	return 0, ""
 }
 
-// ErrElsewhere ends a rank whose error another tells.
+// ErrElsewhere is the error of a rank where another rank reports the cause.
 var ErrElsewhere = errors.New("another rank has said why")
 
 // isFirst says whether this process is rank 0 according to its launcher, or its rank is not known.

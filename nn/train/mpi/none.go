@@ -7,7 +7,8 @@ import "bitgpu/nn/train"
 // World is all ranks of a launcher.
 type World struct{ train.Alone }
 
-// Start joins the ranks of a launcher: nil where none started this process. Here it refuses to be one of several.
+// Start joins the ranks of a launcher: nil where none started this process. This build refuses to be one of several: the error says
+// so on rank 0, and is [ErrElsewhere] on the others.
 func Start() (*World, error) {
 	if n, by := Launched(); n > 1 {
 		return nil, errBuild(n, by)

@@ -219,7 +219,8 @@ func OpenTokens(path string, model *storage.Loaded) (*corpus.Tokens, error) {
 	return tokens, nil
 }
 
-// SetVocab gives a configuration the vocabulary of the data. Of a model of a public family the data may use fewer tokens.
+// SetVocab gives a configuration the vocabulary of the data. With a model of a public family the data may use fewer tokens than it
+// has. The error is [ErrModelTokenizer] for data of another vocabulary than the model's, or that of [nn.Config.Validate].
 func SetVocab(config *nn.Config, model *storage.Loaded, d *Data) error {
 	if config.Decoder != nil && d.Vocab <= config.Vocab {
 		return nil // there may be rows that no token has

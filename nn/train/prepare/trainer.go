@@ -25,7 +25,7 @@ type Beginning struct {
 
 // Trainer makes a trainer on a device, in the state in which the checkpoint left it if there is one. All ranks call it together,
 // with the same beginning; r may be nil where there is one process. Errors: what a rank has that others have not, too little
-// memory, and a checkpoint that cannot be read.
+// memory, and a checkpoint that cannot be read; on ranks other than 0 they are [ranks.ErrElsewhere].
 func (b Beginning) Trainer(d *device.Device, r *ranks.Ranks) (train.Trainer, error) {
 	if r == nil {
 		r = ranks.Alone()

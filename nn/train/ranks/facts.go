@@ -32,7 +32,7 @@ func (f Facts) Add(word string, value any) error {
 	return err
 }
 
-// Same refuses ranks that are about to train something else than rank 0.
+// Same refuses ranks that are about to train something else than rank 0. The error is as [Ranks.Agree] gives it.
 func (r *Ranks) Same(found Facts) error {
 	mine, err := json.Marshal(found)
 	if err != nil {

@@ -19,9 +19,9 @@ import (
 )
 
 var (
-	// ErrElsewhere ends a rank whose error another rank has told.
+	// ErrElsewhere is the error of a rank where another rank reports the cause.
 	ErrElsewhere = mpi.ErrElsewhere
-	// ErrCount is a number of ranks that no training can have.
+	// ErrCount is returned for a number of ranks that no training can have.
 	ErrCount = errors.New("want 1, 2, 4 …, a power of two")
 )
 
@@ -166,7 +166,8 @@ func (r *Ranks) Agree(err error) error {
 	return nil
 }
 
-// InTurn runs a function on rank 0, which may write files that the others then read, and after that on the others.
+// InTurn runs a function on rank 0, which may write files that the others then read, and after that on the others. An error of any
+// rank is that of all, as [Ranks.Agree] gives it.
 func (r *Ranks) InTurn(do func() error) error {
 	var err error
 	if r.Leads() {
@@ -181,7 +182,8 @@ func (r *Ranks) InTurn(do func() error) error {
 	return r.Agree(err)
 }
 
-// End leaves the group with the outcome of the program, or ends all of it where the others do not know.
+// End leaves the group with err, the outcome of the program, or ends all ranks where the others do not know of it. It returns err,
+// or [ErrElsewhere] where rank 0 reports the same.
 func (r *Ranks) End(err error) error {
 	if r.world == nil {
 		return err

@@ -16,7 +16,7 @@ type GPU struct {
 }
 
 // OpenAdapter opens an adapter that is named as in [gpu.Options]; "" is the best one, a software adapter where there is
-// no other. It is the one way in which the program opens a GPU.
+// no other. It is the one way in which the program opens a GPU. The errors are those of [gpu.Open].
 func OpenAdapter(adapter string) (*GPU, error) {
 	device, err := gpu.Open(gpu.Options{Adapter: adapter, AllowSoftware: true})
 	if err != nil {
@@ -43,8 +43,8 @@ func (g *GPU) String() string {
 	return fmt.Sprintf("%s (adapter %d, %s, %s)", info.Name, info.Index, kind, info.Backend)
 }
 
-// Choose opens a GPU, or none where auto is set and there is no adapter by name and no hardware that can be used: nil.
-// note says, where the user may have expected otherwise, why it came so.
+// Choose opens a GPU as [OpenAdapter] does, with its errors. With auto and no adapter named, g is nil where no hardware GPU can be
+// used. note says why, or that the GPU is a software driver; it is "" where the choice needs no explanation.
 func Choose(auto bool, adapter string) (g *GPU, note string, err error) {
 	auto = auto && adapter == ""
 	if auto && gpu.Supported() != nil {
