@@ -63,6 +63,9 @@ func (c *Chat) Load(path string) error {
 	if file.Chat == nil {
 		return fmt.Errorf("memory: %s: got a memory without a conversation, want one that a chat has saved", path)
 	}
+	if err := c.s.checkModel(path, file); err != nil {
+		return err
+	}
 	var saved savedChat
 	if err := json.Unmarshal(file.Chat, &saved); err != nil {
 		return fmt.Errorf("memory: %s: the conversation: %w", path, err)
@@ -81,30 +84,45 @@ func (c *Chat) Load(path string) error {
 	if saved.Mark < 0 || saved.Mark > len(saved.Tokens) {
 		return fmt.Errorf("memory: %s: got a mark behind %d tokens, want 0 to %d", path, saved.Mark, len(saved.Tokens))
 	}
-	if err := c.s.takeMemory(path, file); err != nil {
+	var marks []chatMark
+	if err := c.s.work(func() error {
+		marks, err = c.markOf(saved.Mark, saved.Tokens, file.Mark)
 		return err
+	}); err != nil {
+		return fmt.Errorf("memory: %s: %w", path, err)
 	}
 	err = c.s.work(func() error {
+		err := c.s.take(path, file)
+		if err != nil {
+			for _, m := range marks {
+				m.mark.Release()
+			}
+			return err
+		}
 		c.dropMarks(0)
-		return c.takeMark(saved.Mark, saved.Tokens, file.Mark)
+		c.marks = marks
+		return nil
 	})
+	if err != nil {
+		return err
+	}
 	c.o.System, c.o.Think, c.messages = saved.System, saved.Think, saved.Messages
 	c.held, c.broken = rendered{saved.Text, saved.Breaks, saved.Tokens}, false
-	return err
+	return nil
 }
 
-// takeMark makes the mark that a file has.
-func (c *Chat) takeMark(position int, ids []uint32, tensors []memory.State) error {
+// markOf makes the mark that a file has, if any.
+func (c *Chat) markOf(position int, ids []uint32, tensors []memory.State) ([]chatMark, error) {
 	if position == 0 || c.s.run.Cuts() {
-		return nil
+		return nil, nil
 	}
 	var states []nn.StateTensor
 	for _, t := range tensors {
 		states = append(states, nn.StateTensor(t))
 	}
 	m, err := c.s.run.markOf(states, int64(position), ids[max(0, position-op.RecentWindow):position])
-	if err == nil {
-		c.marks = []chatMark{{position, m}}
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return []chatMark{{position, m}}, nil
 }

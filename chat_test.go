@@ -7,10 +7,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"bitgpu/io/chat"
+	"bitgpu/io/memory"
 )
 
 // Templates with the structure of those that models ship: turns closed by a token, turns of text alone, and one that leaves out
@@ -230,6 +232,23 @@ func TestChatFileMarks(t *testing.T) {
 		r, err := second.Send(t.Context(), "five", Options{MaxTokens: 3, Temperature: 1}, nil)
 		if err != nil || r.Kept < 10 {
 			t.Errorf("%s: got %+v (%v), want more kept", path, r, err)
+		}
+		damaged, err := memory.Read(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(damaged.Mark) > 0 {
+			damaged.Mark = nil
+			if err := memory.WriteFile(file, damaged); err != nil {
+				t.Fatal(err)
+			}
+			before := second.Messages()
+			if err := second.Load(file); err == nil || !strings.Contains(err.Error(), file+": mark: ") {
+				t.Errorf("%s: without the mark: got %v, want it named", path, err)
+			}
+			if !reflect.DeepEqual(second.Messages(), before) {
+				t.Errorf("%s: a file that was refused changed the conversation", path)
+			}
 		}
 		checkHeld(t, second, path)
 	}

@@ -85,8 +85,8 @@ func (s *Session) takeMemory(path string, file *memory.Memory) error {
 
 // take is takeMemory for who has the engine.
 func (s *Session) take(path string, file *memory.Memory) error {
-	if file.Model != "" && file.Model != s.model.id {
-		return fmt.Errorf("memory: %s: %w: got %s, want %s", path, ErrOtherModel, file.Model, s.model.id)
+	if err := s.checkModel(path, file); err != nil {
+		return err
 	}
 	var layers []nn.LayerMemory
 	for _, l := range file.Layers {
@@ -101,6 +101,14 @@ func (s *Session) take(path string, file *memory.Memory) error {
 	s.ready, s.text, s.broken = len(file.Logits) > 0, nil, nil
 	if s.ready {
 		return s.run.SetPrediction(file.Logits, file.Recent)
+	}
+	return nil
+}
+
+// checkModel refuses the memory of another model.
+func (s *Session) checkModel(path string, file *memory.Memory) error {
+	if file.Model != "" && file.Model != s.model.id {
+		return fmt.Errorf("memory: %s: %w: got %s, want %s", path, ErrOtherModel, file.Model, s.model.id)
 	}
 	return nil
 }

@@ -127,7 +127,7 @@ func (t *Template) RenderVariables(variables Value, now time.Time) (string, erro
 func addVariables(vars map[string]value, v Value) error {
 	d, ok := v.v.(*dict)
 	if !ok {
-		return fmt.Errorf("chat: the variables are a %s, want an object", typeName(v.value()))
+		return fmt.Errorf("chat: the variables: got %s, want an object", jsonName(v.value()))
 	}
 	for i, k := range d.keys {
 		name, _ := k.(string)

@@ -164,7 +164,7 @@ func tokenText(config *dict, name string) (string, error) {
 	case string:
 		return v, nil
 	}
-	return "", fmt.Errorf("tokenizer_config.json: %s is a %s, want a string or an object with \"content\"", name, typeName(v))
+	return "", fmt.Errorf("tokenizer_config.json: %s: got %s, want a string or an object with \"content\"", name, jsonName(v))
 }
 
 func templateList(given value, named map[string]string) error {
@@ -191,7 +191,7 @@ func templateList(given value, named map[string]string) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("tokenizer_config.json: chat_template is a %s, want a string or a list", typeName(given))
+	return fmt.Errorf("tokenizer_config.json: chat_template: got %s, want a string or an array", jsonName(given))
 }
 
 // FromGGUF loads the chat template from a GGUF file's metadata, of which only the strings "tokenizer.chat_template" and

@@ -17,7 +17,7 @@ func ParseRecord(line []byte) (Conversation, error) {
 	}
 	record, ok := v.value().(*dict)
 	if !ok {
-		return c, fmt.Errorf("got %s, want a JSON object", typeName(v.value()))
+		return c, fmt.Errorf("got %s, want a JSON object", jsonName(v.value()))
 	}
 	if tools, ok := record.get("tools"); ok {
 		c.Tools = Value{tools}
@@ -32,26 +32,37 @@ func ParseRecord(line []byte) (Conversation, error) {
 	}
 	l, ok := turns.(*list)
 	if !ok {
-		return c, fmt.Errorf(`got %s, want an array of "conversations"`, typeName(turns))
+		return c, fmt.Errorf(`got %s, want an array of "conversations"`, jsonName(turns))
 	}
 	var all []Value
-	if system, ok := record.get("system"); ok {
-		if s, ok := text(system); ok && s != "" {
+	if system, ok := record.get("system"); ok && system != value(none) {
+		s, ok := text(system)
+		if !ok {
+			return c, fmt.Errorf(`got "system" as %s, want a text`, jsonName(system))
+		}
+		if s != "" {
 			all = append(all, Message("system", s))
 		}
 	}
 	for i, item := range l.items {
 		turn, _ := item.(*dict)
 		if turn == nil {
-			return c, fmt.Errorf("turn %d: got %s, want an object", i+1, typeName(item))
+			return c, fmt.Errorf("turn %d: got %s, want an object", i+1, jsonName(item))
 		}
 		from, _ := turn.get("from")
 		said, _ := turn.get("value")
 		who, _ := text(from)
 		what, ok := text(said)
 		role := map[string]string{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system", "tool": "tool", "observation": "tool"}[who]
-		if role == "" || !ok {
-			return c, fmt.Errorf(`turn %d: got "from" %q, want human, gpt, system or tool, with a text in "value"`, i+1, who)
+		if role == "" {
+			got := fmt.Sprintf("%q", who)
+			if who == "" {
+				got = jsonName(from)
+			}
+			return c, fmt.Errorf(`turn %d: got "from" %s, want human, gpt, system or tool`, i+1, got)
+		}
+		if !ok {
+			return c, fmt.Errorf(`turn %d: got "value" %s, want a text`, i+1, jsonName(said))
 		}
 		all = append(all, Message(role, what))
 	}
@@ -63,20 +74,32 @@ func ParseRecord(line []byte) (Conversation, error) {
 func checkMessages(v value) error {
 	l, ok := v.(*list)
 	if !ok {
-		return fmt.Errorf("got %s, want an array of messages", typeName(v))
+		return fmt.Errorf("got %s, want an array of messages", jsonName(v))
 	}
 	answers := 0
 	for i, item := range l.items {
 		message, _ := item.(*dict)
 		if message == nil {
-			return fmt.Errorf("message %d: got %s, want an object", i+1, typeName(item))
+			return fmt.Errorf("message %d: got %s, want an object", i+1, jsonName(item))
 		}
-		if _, ok := message.get("role"); !ok {
+		role, ok := message.get("role")
+		if !ok {
 			return fmt.Errorf("message %d: got no role, want system, user, assistant or tool", i+1)
 		}
+		if _, ok := text(role); !ok {
+			return fmt.Errorf("message %d: got %s as role, want system, user, assistant or tool", i+1, jsonName(role))
+		}
 		content, _ := message.get("content")
-		if _, calls := message.get("tool_calls"); (content == nil || content == value(none)) && !calls { // a template would write "None"
-			return fmt.Errorf("message %d: got no content, want a text, or calls of tools", i+1)
+		calls, _ := message.get("tool_calls")
+		_, parts := content.(*list)
+		_, said := text(content)
+		switch {
+		case content == nil || content == value(none):
+			if calls == nil || calls == value(none) { // a template would write "None"
+				return fmt.Errorf("message %d: got no content, want a text, or calls of tools", i+1)
+			}
+		case !parts && !said: // of which a template would write what Python prints
+			return fmt.Errorf("message %d: got %s as content, want a text or an array of parts", i+1, jsonName(content))
 		}
 		if isAnswer(item) {
 			answers++

@@ -84,18 +84,24 @@ func TestLessonsOfThoughts(t *testing.T) {
 
 func TestRecordRefusals(t *testing.T) {
 	for line, want := range map[string]string{
-		`[1]`:                            "got list, want a JSON object",
+		`[1]`:                            "got an array, want a JSON object",
 		`{"text":"x"}`:                   `got neither "messages" nor "conversations"`,
-		`{"messages":"x"}`:               "got str, want an array of messages",
-		`{"messages":[1]}`:               "message 1: got int, want an object",
+		`{"messages":"x"}`:               "got a string, want an array of messages",
+		`{"messages":[1]}`:               "message 1: got a number, want an object",
 		`{"messages":[{"content":"x"}]}`: "message 1: got no role",
 		`{"messages":[{"role":"user","content":null},{"role":"assistant","content":"x"}]}`: "message 1: got no content",
 		`{"messages":[{"role":"user","content":"x"},{"role":"assistant"}]}`:                "message 2: got no content",
 		`{"messages":[{"role":"user","content":"x"}]}`:                                     "got no message of the assistant",
 		`{"conversations":[{"from":"bard","value":"x"}]}`:                                  `turn 1: got "from" "bard"`,
 		`{"conversations":[{"from":"gpt"}]}`:                                               "turn 1: ",
-		`{"conversations":[3]}`:                                                            "turn 1: got int, want an object",
-		`{"conversations":{}}`:                                                             `got dict, want an array of "conversations"`,
+		`{"conversations":[{"from":true,"value":"x"}]}`:                                    `turn 1: got "from" true, want human`,
+		`{"conversations":[{"from":"gpt","value":7}]}`:                                     `turn 1: got "value" a number, want a text`,
+		`{"system":5,"conversations":[{"from":"gpt","value":"x"}]}`:                        `got "system" as a number, want a text`,
+		`{"messages":[{"role":5,"content":"x"},{"role":"assistant","content":"x"}]}`:       "message 1: got a number as role",
+		`{"messages":[{"role":"assistant","content":false}]}`:                              "message 1: got false as content, want a text or an array of parts",
+		`{"messages":[{"role":"assistant","content":null,"tool_calls":null}]}`:             "message 1: got no content",
+		`{"conversations":[3]}`:                                                            "turn 1: got a number, want an object",
+		`{"conversations":{}}`:                                                             `got an object, want an array of "conversations"`,
 		`{`:                                                                                "",
 	} {
 		if _, err := ParseRecord([]byte(line)); err == nil || !strings.Contains(err.Error(), want) {

@@ -1,6 +1,9 @@
 package chat
 
-import "math/big"
+import (
+	"fmt"
+	"math/big"
+)
 
 // value is a value as Python has it: noneType, bool, int64, *big.Int (only what int64 does not hold), float64, string,
 // markup, *list, *tuple, *dict, *view, pyRange, *generator, *undefined, *namespace, *macro, *function, *loopContext,
@@ -58,6 +61,27 @@ type callArgs struct {
 type named struct {
 	name string
 	val  value
+}
+
+// jsonName says in JSON's words what a value is, for messages about files; those about templates have Python's.
+func jsonName(v value) string {
+	switch v := v.(type) {
+	case nil:
+		return "nothing"
+	case noneType:
+		return "null"
+	case bool:
+		return fmt.Sprint(v)
+	case int64, *big.Int, float64:
+		return "a number"
+	case string:
+		return "a string"
+	case *list:
+		return "an array"
+	case *dict:
+		return "an object"
+	}
+	return typeName(v)
 }
 
 // typeName is Python's name of a value's type.
