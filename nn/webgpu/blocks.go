@@ -15,7 +15,7 @@ var blocksThreads = []uint32{64, 256, 1024}
 type packedLayers struct {
 	fits           bool           // the kernel can walk these layers
 	weights, gains *gpu.Buffer    // nil until they are needed
-	weightStride   int            // blocks of 16 bytes of a layer
+	weightStride   int            // of a layer, in loadBytes
 	gainStride     int            // numbers of a layer
 	chosen         map[int]choice // by the number of sequences; no Workgroup: block by block
 }
@@ -189,9 +189,9 @@ func (o *Ops) dispatchBlocks(b *blocks, threads uint32, memories *gpu.Buffer, st
 		s.weights, s.gains, o.whole(b.h), memories, tails, o.scratch("blocks", B*(7*d+H)), o.whole(b.slots))
 }
 
-// inputQuads is the room for the widest input of a product, in quads, of which a block of weights meets 16.
+// inputQuads is the room for the widest input of a product, in quads, 16 of which meet one load of weights.
 func (b *blocks) inputQuads() uint32 {
-	return uint32(16 * ceil(max(b.hidden(), b.memory()), 4*blockBytes))
+	return uint32(16 * ceil(max(b.hidden(), b.memory()), 4*loadBytes))
 }
 
 // side is the buffer in which a tensor of every block lies, nil if they do not lie side by side, and the numbers from
@@ -218,7 +218,7 @@ func side(list []block, of func(*block) *Tensor) (all *gpu.Buffer, stride int) {
 func (o *Ops) fits(b *blocks) bool {
 	weights, gains := b.packedSizes()
 	if b.width() > op.WalkWidth || b.memory() > op.WalkWidth || b.heads() > wgsl.BlocksMaxHeads ||
-		blockBytes*weights*len(b.list) > o.limit || 4*gains*len(b.list) > o.limit || !o.runsBlocks(b, blocksThreads[0]) {
+		loadBytes*weights*len(b.list) > o.limit || 4*gains*len(b.list) > o.limit || !o.runsBlocks(b, blocksThreads[0]) {
 		return false
 	}
 	for i := range b.list {
@@ -247,7 +247,7 @@ func blocksMemory(inputQuads, threads uint32) uint32 {
 // packedSizes are a block's weights, in pieces of 16 bytes, and gains, in numbers.
 func (b *blocks) packedSizes() (weights, gains int) {
 	D, d, H := b.width(), b.memory(), b.hidden()
-	stride := func(columns int) int { return ceil(columns, 4*blockBytes) }
+	stride := func(columns int) int { return ceil(columns, 4*loadBytes) }
 	weights = 4*ceil(b.list[0].mixer.shape[0], 4)*stride(D) + D*stride(d) + 2*H*stride(D) + D*stride(H)
 	gains = wgsl.BlocksGammas + 2*D
 	if b.delta {
@@ -276,7 +276,7 @@ func (o *Ops) fill(s *packedLayers, b *blocks) {
 	outer := o.recording
 	o.recording = nil // now, not in the program
 	defer func() { o.recording = outer }()
-	s.weights = o.dev.NewBuffer("weights of all blocks", blockBytes*s.weightStride*len(b.list))
+	s.weights = o.dev.NewBuffer("weights of all blocks", loadBytes*s.weightStride*len(b.list))
 	s.gains = o.dev.NewBuffer("gains of all blocks", 4*s.gainStride*len(b.list))
 	for i := range b.list {
 		o.pack(s, i, &b.list[i])
