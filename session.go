@@ -195,7 +195,7 @@ func (s *Session) read(ctx context.Context, tokens []uint32) error {
 		return err
 	}
 	if at, left := s.run.Position(), s.run.Left(); int64(len(tokens)) > left { // before hours are spent on the first ones
-		return fmt.Errorf("%w: got %d tokens behind %d, want %d at most in all", ErrContext, len(tokens), at, at+left)
+		return nn.NoRoom(len(tokens), at, left)
 	}
 	empty := s.run.Position() == 0
 	err := s.readPieces(ctx, tokens)

@@ -109,7 +109,7 @@ func (s *Session[T]) place(position int64) {
 }
 
 // ErrContext is returned when a session of a model with attention has no room for the tokens.
-var ErrContext = errors.New("the context is full")
+var ErrContext = errors.New("the context is too short")
 
 // Left is how many tokens there is room for, math.MaxInt64 where there is no limit.
 func (s *Session[T]) Left() int64 {
@@ -119,10 +119,18 @@ func (s *Session[T]) Left() int64 {
 	return math.MaxInt64
 }
 
+// NoRoom is an [ErrContext]: tokens are to be read behind others, and there is room for left of them.
+func NoRoom(tokens int, behind, left int64) error {
+	if behind == 0 {
+		return fmt.Errorf("%w: got %d tokens, want %d at most", ErrContext, tokens, left)
+	}
+	return fmt.Errorf("%w: got %d tokens behind %d, want %d at most in all", ErrContext, tokens, behind, behind+left)
+}
+
 // room refuses to read more tokens than there is room for.
 func (s *Session[T]) room(tokens int) error {
 	if left := s.Left(); int64(tokens) > left {
-		return fmt.Errorf("%w: got %d tokens behind %d, want %d at most in all", ErrContext, tokens, s.read, s.read+left)
+		return NoRoom(tokens, s.read, left)
 	}
 	return nil
 }

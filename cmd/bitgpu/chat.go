@@ -155,10 +155,15 @@ func sayOnce(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Op
 	if c.Bool("stats") && (err == nil || errors.Is(err, errInterrupted)) {
 		showChatStats(c.App.ErrWriter, talk, r, o.Seed)
 	}
+	return r.PromptTokens+r.Tokens > 0, withMoreContext(err, talk.Session().Model())
+}
+
+// withMoreContext adds to an error of the context's length what helps.
+func withMoreContext(err error, m *bitgpu.Model) error {
 	if errors.Is(err, bitgpu.ErrContext) {
-		err = fmt.Errorf("%w; %s", err, moreContext(talk.Session().Model()))
+		return fmt.Errorf("%w; %s", err, moreContext(m))
 	}
-	return r.PromptTokens+r.Tokens > 0, err
+	return err
 }
 
 // moreContext says how more tokens have room.

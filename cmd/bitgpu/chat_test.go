@@ -131,7 +131,7 @@ func TestChatPublic(t *testing.T) {
 		if r.code != 0 || !strings.Contains(r.err, "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n[the end of the prompt]\n") {
 			t.Errorf("%s: %+v", name, r)
 		}
-		refuse(t, exitError, bitgpuRun("", "chat", "-m", path, "-p", strings.Repeat("x ", 100), "--context", "64"), "the context is full: got a conversation of ", "want fewer than 64; --context N")
+		refuse(t, exitError, bitgpuRun("", "chat", "-m", path, "-p", strings.Repeat("x ", 100), "--context", "64"), "the context is too short: got a conversation of ", "want fewer than 64; --context N")
 	}
 	dir := t.TempDir()
 	for _, file := range []string{"config.json", "tokenizer.json", "model.safetensors"} {

@@ -52,7 +52,7 @@ func TestCommandsOnPublicModels(t *testing.T) {
 			args []string
 			want string
 		}{
-			{1, []string{"run", "-m", m, "--backend", "cpu", "--context", "4", "-p", "hello"}, "the context is full: got 5 tokens behind 0, want 4 at most"},
+			{1, []string{"run", "-m", m, "--backend", "cpu", "--context", "4", "-p", "hello"}, "the context is too short: got 5 tokens, want 4 at most; --context N makes room for more, up to "},
 			{2, []string{"run", "-m", m, "--context", "0", "-p", "x"}, "--context: got 0, want 1 or more"},
 			{2, []string{"run", "-m", m, "--masters", "up", "-p", "x"}, `--masters: got "up", want half-up or half-even`},
 			{1, []string{"run", "-m", m, "--masters", "half-up", "-p", "x"}, "masters: got a rounding, want none: its matrices are ternary as they are"},

@@ -98,7 +98,7 @@ func runAction(c *cli.Context) error {
 		} else {
 			ctx, stop := interruptible(c.Context)
 			defer stop()
-			err = answerOnce(ctx, c, s, o)
+			err = withMoreContext(answerOnce(ctx, c, s, o), s.Model())
 			changed = s.Position() != before
 		}
 		return saved(kept, err, changed, s.SaveMemory)

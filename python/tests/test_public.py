@@ -38,7 +38,7 @@ class Public(TestCase):
         model.generate("hello", 100, 0)
         self.assertLessEqual(model.position, 12)
         model.reset()
-        with self.assertRaisesRegex(ValueError, "the context is full: got 20 tokens behind 0, want 12 at most"):
+        with self.assertRaisesRegex(ValueError, "the context is too short: got 20 tokens, want 12 at most"):
             model.forward([1] * 20)
         with self.assertRaisesRegex(ValueError, "context: 1 to"):
             self.open("a_qwen3", context=0)
