@@ -198,12 +198,12 @@ func (f *phase[T]) scans(training bool) {
 		b.ops.Write(beta, 0, halves(n*h))
 		conv, gain := b.normal(3, d, op.ConvTaps), b.normal(c)
 		state, tail := b.room(B, h, c, c), b.room(B, 3, op.ConvTail, d)
-		mixed, read := b.room(n, 3*d), b.room(n, d)
+		kqv, read := b.room(n, 3*d), b.room(n, d)
 		var starts T
 		if training {
 			starts = b.room(B, op.Chunks(n, B, f.scan.Chunk), h, c, c)
 		}
-		return b.run(&op.DeltaScan[T]{O: o, U: u, Beta: beta, Conv: conv, Gain: gain, State: state, Tail: tail, KQV: mixed, Answers: read, Starts: starts, Chunk: f.scan.Chunk})
+		return b.run(&op.DeltaScan[T]{O: o, U: u, Beta: beta, Conv: conv, Gain: gain, State: state, Tail: tail, KQV: kqv, Answers: read, Starts: starts, Chunk: f.scan.Chunk})
 	})
 }
 

@@ -70,11 +70,11 @@ func (f *phase[T]) scansBackward() {
 		b.ops.Write(beta, 0, halves(n*h))
 		conv, gain := b.normal(3, d, op.ConvTaps), b.normal(c)
 		state, tail := b.room(B, h, c, c), b.room(B, 3, op.ConvTail, d)
-		mixed, read := b.room(n, 3*d), b.room(n, d)
+		kqv, read := b.room(n, 3*d), b.room(n, d)
 		starts := b.room(B, op.Chunks(n, B, f.scan.Chunk), h, c, c)
-		b.run(&op.DeltaScan[T]{O: o, U: u, Beta: beta, Conv: conv, Gain: gain, State: state, Tail: tail, KQV: mixed, Answers: read, Starts: starts, Chunk: f.scan.Chunk})()
+		b.run(&op.DeltaScan[T]{O: o, U: u, Beta: beta, Conv: conv, Gain: gain, State: state, Tail: tail, KQV: kqv, Answers: read, Starts: starts, Chunk: f.scan.Chunk})()
 		du, db, dconv, dgain, do := b.room(n, 3*d), b.room(n, h), b.room(3, d, op.ConvTaps), b.room(c), b.normal(n, d)
-		return b.run(&op.DeltaScanBackward[T]{DU: du, DBeta: db, DConv: dconv, DGain: dgain, DO: do, U: u, Beta: beta, Conv: conv, Gain: gain, KQV: mixed, Answers: read, Starts: starts, Chunk: f.scan.Chunk})
+		return b.run(&op.DeltaScanBackward[T]{DU: du, DBeta: db, DConv: dconv, DGain: dgain, DO: do, U: u, Beta: beta, Conv: conv, Gain: gain, KQV: kqv, Answers: read, Starts: starts, Chunk: f.scan.Chunk})
 	})
 }
 

@@ -9,10 +9,10 @@ import (
 
 // Quantizer says how the float masters of a parameter become ternary.
 type Quantizer struct {
-	Parts   int   // of one size, each with a γ of its own; or
-	Blocks  []int // rows of parts of any size; or
-	Group   int   // inputs of a row that share a scale
-	Absmean bool  // a product is multiplied by γ
+	Parts     int   // of one size, each with a γ of its own; or
+	RowBlocks []int // rows of parts of any size; or
+	Group     int   // inputs of a row that share a scale
+	Absmean   bool  // a product is multiplied by γ
 }
 
 // Quantizers are those of the parameters that are ternary when they are run, by the first of their names.
@@ -39,7 +39,7 @@ func (c Config) Quantizers() map[string]Quantizer {
 		q := all[name]
 		q.Group, q.Absmean = masters.Group, masters.Group == 0
 		if masters.Group == 0 {
-			q.Blocks = append(q.Blocks, m.Rows)
+			q.RowBlocks = append(q.RowBlocks, m.Rows)
 		}
 		all[name] = q
 	}
@@ -54,11 +54,11 @@ func (c Config) Quantizers() map[string]Quantizer {
 // NewTernary makes room for a parameter's ternary weights, and the operation that fills it from its masters.
 func NewTernary[T any](m op.Tensors[T], q Quantizer, p Param, master T) (T, *op.Quantize[T]) {
 	rows, cols := p.Shape[0], p.Shape[1]
-	o := &op.Quantize[T]{W: master, Blocks: q.Blocks, HalfEven: q.Blocks != nil}
+	o := &op.Quantize[T]{W: master, RowBlocks: q.RowBlocks, HalfEven: q.RowBlocks != nil}
 	switch {
 	case q.Group > 0:
 		o.Q = m.NewGroups(rows, cols, q.Group)
-	case q.Blocks != nil:
+	case q.RowBlocks != nil:
 		o.Q = m.NewTernary(rows, cols, rows, true)
 	default:
 		o.Q = m.NewTernary(rows, cols, q.Parts, q.Absmean)
@@ -71,8 +71,8 @@ func (q Quantizer) Pack(h op.HostTensor) op.HostTensor {
 	switch {
 	case q.Group > 0:
 		return op.PackGroups(h, q.Group)
-	case q.Blocks != nil:
-		return op.PackBlocks(h, q.Blocks)
+	case q.RowBlocks != nil:
+		return op.PackRowBlocks(h, q.RowBlocks)
 	}
 	return op.PackTernary(h, q.Parts, q.Absmean)
 }

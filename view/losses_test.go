@@ -38,12 +38,12 @@ func innerLosses(t *testing.T, name string, tokens []uint32) [][]float64 {
 		loss := 0.0
 		switch l := m.(type) {
 		case *layer.Delta[*cpu.Tensor[float32]]:
-			mixed := make([]float32, 3*d)
-			ops.Download(l.KQV, 0, mixed)
+			kqv := make([]float32, 3*d)
+			ops.Download(l.KQV, 0, kqv)
 			for i := range d {
-				e := float64(mixed[2*d+i])
+				e := float64(kqv[2*d+i])
 				for j := range width {
-					e -= float64(before[block][i*width+j]) * float64(mixed[i/width*width+j])
+					e -= float64(before[block][i*width+j]) * float64(kqv[i/width*width+j])
 				}
 				loss += e * e
 			}

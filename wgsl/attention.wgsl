@@ -10,21 +10,21 @@
 #import shared/slots.wgsl
 
 struct Params {
-    first: u32,     // slot of this part of the cache
-    count: u32,     // slots of it
-    time: u32,      // T, rows of a sequence
-    wide: u32,      // of a row of qkv
-    heads: u32,     // H
-    kv_heads: u32,  // G
-    head: u32,      // c, a multiple of 4, up to 4·QUADS
-    length: u32,    // L
-    gate: u32,      // 1: the last H·c of a row of qkv are gates
-    parts: u32,     // of the keys, 1 without SPLIT
-    scale: f32,     // 1/√c
+    first: u32,       // slot of this part of the cache
+    count: u32,       // slots of it
+    time: u32,        // T, rows of a sequence
+    qkv_stride: u32,  // of a row of qkv
+    heads: u32,       // H
+    kv_heads: u32,    // G
+    head: u32,        // c, a multiple of 4, up to 4·QUADS
+    length: u32,      // L
+    gate: u32,        // 1: the last H·c of a row of qkv are gates
+    parts: u32,       // of the keys, 1 without SPLIT
+    scale: f32,       // 1/√c
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<f32>;  // (…, wide)
+@group(0) @binding(1) var<storage, read> qkv: array<f32>;  // (…, qkv_stride)
 @group(0) @binding(2) var<storage, read> keys: array<vec2<u32>>;  // (count, L, G·c)
 @group(0) @binding(3) var<storage, read> values: array<vec2<u32>>;  // (count, L, G·c)
 @group(0) @binding(4) var<storage, read> position: array<u32>;  // (S)
@@ -73,7 +73,7 @@ fn attention(
         let k = 4u * (e % QUADS);
         var v = vec4<f32>(0.0);
         if k < params.head {
-            let at = row_of(sequence, query, each) * params.wide + (kv * each + query % each) * params.head + k;
+            let at = row_of(sequence, query, each) * params.qkv_stride + (kv * each + query % each) * params.head + k;
             v = params.scale * vec4<f32>(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]);
         }
         queries[e] = v;

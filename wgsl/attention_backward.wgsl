@@ -7,20 +7,20 @@
 #import shared/grid.wgsl
 
 struct Params {
-    time: u32,      // T, rows of a sequence
-    wide: u32,      // of a row of qkv, in quads
-    heads: u32,     // H
-    kv_heads: u32,  // G
-    quads: u32,     // of a head, c/4
-    gate: u32,      // 1: the last H·c of a row of qkv are gates
-    scale: f32,     // 1/√c
+    time: u32,        // T, rows of a sequence
+    qkv_stride: u32,  // of a row of qkv, in quads
+    heads: u32,       // H
+    kv_heads: u32,    // G
+    quads: u32,       // of a head, c/4
+    gate: u32,        // 1: the last H·c of a row of qkv are gates
+    scale: f32,       // 1/√c
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>;  // (n, wide) as RoPE leaves it
+@group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>;  // (n, qkv_stride) as RoPE leaves it
 @group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;  // (n, H·c)
 @group(0) @binding(3) var<storage, read_write> stats: array<vec4<f32>>;  // (n, H) of rows of scores: largest, 1/Σ exp, ΣP ∘ dP
-@group(0) @binding(4) var<storage, read_write> dqkv: array<vec4<f32>>;  // (n, wide)
+@group(0) @binding(4) var<storage, read_write> dqkv: array<vec4<f32>>;  // (n, qkv_stride)
 @group(0) @binding(5) var<storage, read> documents: array<u32>;  // (n, 2), with PACKED = 1
 
 fn documents_at(at: u32) -> u32 {
@@ -60,11 +60,11 @@ fn number(at: Place, query: u32) -> u32 {
 
 // Where in a row's quads a query, and its gate, begin.
 fn query_at(at: Place, query: u32) -> u32 {
-    return (at.row + query / at.each) * params.wide + (at.kv * at.each + query % at.each) * params.quads;
+    return (at.row + query / at.each) * params.qkv_stride + (at.kv * at.each + query % at.each) * params.quads;
 }
 
 fn gate_at(at: Place, query: u32) -> u32 {
-    return query_at(at, query) + params.wide - params.heads * params.quads;
+    return query_at(at, query) + params.qkv_stride - params.heads * params.quads;
 }
 
 fn query4(at: Place, query: u32, quad: u32) -> vec4<f32> {
@@ -79,7 +79,7 @@ fn key4(at: Place, which: u32, t: u32, quad: u32) -> vec4<f32> {
     if t >= params.time || quad >= params.quads {
         return vec4<f32>(0.0);
     }
-    return qkv[(at.row + t) * params.wide + (params.heads + which * params.kv_heads + at.kv) * params.quads + quad];
+    return qkv[(at.row + t) * params.qkv_stride + (params.heads + which * params.kv_heads + at.kv) * params.quads + quad];
 }
 
 fn sigmoid4(x: vec4<f32>) -> vec4<f32> {
@@ -352,7 +352,7 @@ fn collect(at: Place, which: u32, key: u32, quad: u32, add: bool, part: mat4x4<f
     for (var a = 0u; a < 4u; a++) {
         let t = key + thread / 8u + 8u * a;
         if t < params.time && quad < params.quads {
-            let to = (at.row + t) * params.wide + (params.heads + which * params.kv_heads + at.kv) * params.quads + quad;
+            let to = (at.row + t) * params.qkv_stride + (params.heads + which * params.kv_heads + at.kv) * params.quads + quad;
             var v = sum[a];
             if add {
                 v += dqkv[to];

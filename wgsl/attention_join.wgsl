@@ -5,15 +5,15 @@
 
 struct Params {
     n: u32,
-    wide: u32,   // of a row of qkv
-    heads: u32,  // H
-    head: u32,   // c, a multiple of 4
+    qkv_stride: u32,  // of a row of qkv
+    heads: u32,       // H
+    head: u32,        // c, a multiple of 4
     parts: u32,
-    gate: u32,   // 1: the last H·c of a row of qkv are gates
+    gate: u32,        // 1: the last H·c of a row of qkv are gates
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<f32>;  // (n, wide)
+@group(0) @binding(1) var<storage, read> qkv: array<f32>;  // (n, qkv_stride)
 @group(0) @binding(2) var<storage, read> given: array<f32>;  // (n, H, parts, c + 2), as attention.wgsl says
 @group(0) @binding(3) var<storage, read_write> o: array<f32>;  // (n, H·c)
 

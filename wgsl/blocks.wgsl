@@ -23,7 +23,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;  // a layer: mix, up, gate and up, down, as blocks_pack makes them
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;  // a layer: mixer, up, gate and up, down, as blocks_pack makes them
 @group(0) @binding(2) var<storage, read> gains: array<f32>;  // a layer: GAMMAS γ, norm1, norm2, and delta: conv, step, bias, norm
 @group(0) @binding(3) var<storage, read_write> stream: array<f32>;  // (B, D)
 @group(0) @binding(4) var<storage, read_write> state: array<f32>;  // a layer: (S, h, c, c)
@@ -38,13 +38,13 @@ const MAX_HEADS = 64u;
 
 // Places of γ in a layer's gains.
 const GAMMAS = 7u;
-const GAMMA_MIX = 0u;   // three
+const GAMMA_MIXER = 0u;   // three
 const GAMMA_OUT = 3u;   // of the mixer's output
 const GAMMA_GATE = 4u;  // and the MLP's up
 const GAMMA_DOWN = 6u;
 
 // What becomes of a product.
-const TO_MIX = 0u;
+const TO_MIXER = 0u;
 const TO_STREAM = 1u;
 const TO_ACT = 2u;
 
@@ -55,10 +55,10 @@ var<workgroup> betas: array<f32, MAX_HEADS>;
 // Where this sequence's numbers and this layer's begin.
 var<private> row: u32;
 var<private> stream_at: u32;
-var<private> mix_at: u32;     // in work: (3, d) projections
-var<private> mixed_at: u32;   // (3, d) what the rule sees
-var<private> answer_at: u32;  // (d)
-var<private> act_at: u32;     // (H)
+var<private> projected_at: u32;  // in work: (3, d) projections
+var<private> kqv_at: u32;        // (3, d) what the rule sees
+var<private> answer_at: u32;     // (d)
+var<private> act_at: u32;        // (H)
 var<private> gains_at: u32;
 var<private> state_at: u32;
 var<private> tail_at: u32;
@@ -69,11 +69,11 @@ fn blocks(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let d = params.memory;
     row = group.x;
     stream_at = row * D;
-    mix_at = row * (7u * d + params.hidden);
-    mixed_at = mix_at + 3u * d;
-    answer_at = mixed_at + 3u * d;
+    projected_at = row * (7u * d + params.hidden);
+    kqv_at = projected_at + 3u * d;
+    answer_at = kqv_at + 3u * d;
     act_at = answer_at + d;
-    let mix_quads = ((1u + 2u * DELTA) * d + 3u) / 4u;
+    let mixer_quads = ((1u + 2u * DELTA) * d + 3u) / 4u;
     for (var layer = 0u; layer < params.layers; layer++) {
         var at = layer * params.weights;
         gains_at = layer * params.gains;
@@ -83,11 +83,11 @@ fn blocks(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
 
         var sums = put_stream(norm1, thread);
         var root = inverse_rms(sums.x, D, NORM_EPS);
-        product(TO_MIX, GAMMA_MIX, at, mix_quads, stride(D), sums.y, root, thread);
-        at += 4u * mix_quads * stride(D);
+        product(TO_MIXER, GAMMA_MIXER, at, mixer_quads, stride(D), sums.y, root, thread);
+        at += 4u * mixer_quads * stride(D);
         if DELTA == 1u {
             steps(norm1, root, thread);
-            mix(thread);
+            short_conv(thread);
         } else {
             unit_key(thread);
         }
@@ -209,11 +209,11 @@ fn gamma(place: u32) -> f32 {
 // Puts a quad of a product, whose γ stands at `place`, where it belongs.
 fn store(to: u32, place: u32, quad: u32, v: vec4<f32>) {
     let d = params.memory;
-    if to == TO_MIX {
+    if to == TO_MIXER {
         for (var e = 0u; e < 4u; e++) {
             let r = 4u * quad + e;
             if r < (1u + 2u * DELTA) * d {
-                work[mix_at + r] = v[e] * gamma(place + r / d);
+                work[projected_at + r] = v[e] * gamma(place + r / d);
             }
         }
     } else if to == TO_ACT {
@@ -253,7 +253,7 @@ fn steps(norm1: u32, root: f32, thread: u32) {
 
 // Convolution and SiLU of every part of every head, and unit length of keys and queries, a team each; then the inputs
 // that the next token's convolutions need.
-fn mix(thread: u32) {
+fn short_conv(thread: u32) {
     let d = params.memory;
     let c = head_width();
     let conv = gains_at + GAMMAS + 2u * params.width;
@@ -264,19 +264,19 @@ fn mix(thread: u32) {
         var squares = 0.0;
         if item < 3u * params.heads {
             for (var j = first + lane; j < first + c; j += LANES) {
-                var v = gains[conv + j * TAPS + KEPT] * work[mix_at + j];
+                var v = gains[conv + j * TAPS + KEPT] * work[projected_at + j];
                 for (var i = 0u; i < KEPT; i++) {
                     v += gains[conv + j * TAPS + i] * tail[tail_at + (j / d * KEPT + i) * d + j % d];
                 }
                 v = silu(v);
-                work[mixed_at + j] = v;
+                work[kqv_at + j] = v;
                 squares += v * v;
             }
         }
         let size = sqrt(team_sum(vec4<f32>(squares), thread).x) + 1e-6;
         if item < 2u * params.heads {
             for (var j = first + lane; j < first + c; j += LANES) {
-                work[mixed_at + j] /= size;
+                work[kqv_at + j] /= size;
             }
         }
     }
@@ -286,7 +286,7 @@ fn mix(thread: u32) {
         let at = tail_at + j / d * KEPT * d + j % d;
         tail[at] = tail[at + d];
         tail[at + d] = tail[at + 2u * d];
-        tail[at + 2u * d] = work[mix_at + j];
+        tail[at + 2u * d] = work[projected_at + j];
     }
 }
 
@@ -294,12 +294,12 @@ fn mix(thread: u32) {
 fn unit_key(thread: u32) {
     var squares = 0.0;
     for (var j = thread; j < params.memory; j += WORKGROUP) {
-        let v = work[mix_at + j];
+        let v = work[projected_at + j];
         squares += v * v;
     }
     let size = sqrt(workgroup_sum(squares, thread)) + 1e-6;
     for (var j = thread; j < params.memory; j += WORKGROUP) {
-        work[mixed_at + j] = work[mix_at + j] / size;
+        work[kqv_at + j] = work[projected_at + j] / size;
     }
     storageBarrier();
     workgroupBarrier();
@@ -316,7 +316,7 @@ fn remember(thread: u32) {
         let head = min(item / quads, params.heads - 1u);
         let first = item % quads * 4u;
         let rows = select(0u, min(4u, c - first), item < params.heads * quads);
-        let key = mixed_at + head * c;
+        let key = kqv_at + head * c;
         let query = key + d;
         let value = query + d;
         let W = state_at + (head * c + first) * c;

@@ -2,8 +2,8 @@ package wgsl
 
 // RoPEParams are the parameters of RoPE.
 type RoPEParams struct {
-	N, Time, Wide, Heads, KVHeads, Head, Turned, Length, Normed, First, Count uint32
-	Eps                                                                       float32
+	N, Time, QKVStride, Heads, KVHeads, Head, Turned, Length, Normed, First, Count uint32
+	Eps                                                                            float32
 }
 
 // Values of RoPEParams.Normed, which may be added.
@@ -34,8 +34,8 @@ var Advance = &Kernel{
 
 // AttentionParams are the parameters of Attention.
 type AttentionParams struct {
-	First, Count, Time, Wide, Heads, KVHeads, Head, Length, Gate, Parts uint32
-	Scale                                                               float32
+	First, Count, Time, QKVStride, Heads, KVHeads, Head, Length, Gate, Parts uint32
+	Scale                                                                    float32
 }
 
 // AttentionMaxHead is the widest head that Attention can take.
@@ -53,7 +53,7 @@ var Attention = &Kernel{
 
 // AttentionJoinParams are the parameters of AttentionJoin.
 type AttentionJoinParams struct {
-	N, Wide, Heads, Head, Parts, Gate uint32
+	N, QKVStride, Heads, Head, Parts, Gate uint32
 }
 
 // AttentionJoin makes one of what Attention gives for parts of the keys.
@@ -62,16 +62,16 @@ var AttentionJoin = &Kernel{
 	Bindings: []Binding{{"params", Uniform}, {"qkv", Read}, {"given", Read}, {"o", ReadWrite}}, Consts: Consts{"WORKGROUP": 64},
 }
 
-// GatedMixParams are the parameters of GatedMix.
-type GatedMixParams struct {
+// GatedConvParams are the parameters of GatedConv.
+type GatedConvParams struct {
 	N, Time, KeyHeads, Key, Value, Channels, Inputs, Taps uint32
 	Scale                                                 float32
 }
 
-// GatedMix makes the queries, keys and values of the gated delta rule.
-var GatedMix = &Kernel{
-	Name: "gated_mix", File: "gateddelta.wgsl", Params: GatedMixParams{},
-	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"mixed", ReadWrite}, {"slots", Read}},
+// GatedConv makes the queries, keys and values of the gated delta rule.
+var GatedConv = &Kernel{
+	Name: "gated_conv", File: "gateddelta.wgsl", Params: GatedConvParams{},
+	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"qkv", ReadWrite}, {"slots", Read}},
 	Consts:   Consts{"WORKGROUP": 64, "SLOTS": 0, "PACKED": 0},
 }
 
@@ -90,7 +90,7 @@ const (
 var GatedRule = &Kernel{
 	Name: "gated_rule", File: "gateddelta_rule.wgsl", Params: GatedRuleParams{},
 	Bindings: []Binding{
-		{"params", Uniform}, {"mixed", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"state", ReadWrite}, {"o", ReadWrite}, {"slots", Read},
+		{"params", Uniform}, {"qkv", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"state", ReadWrite}, {"o", ReadWrite}, {"slots", Read},
 	},
 	Consts: Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0, "SLOTS": 0, "PACKED": 0},
 }

@@ -9,8 +9,8 @@ var RoPERaw = &Kernel{
 
 // RoPEBackwardParams are the parameters of RoPEBackward.
 type RoPEBackwardParams struct {
-	N, Time, Wide, Heads, KVHeads, Head, Turned, Normed uint32
-	Eps                                                 float32
+	N, Time, QKVStride, Heads, KVHeads, Head, Turned, Normed uint32
+	Eps                                                      float32
 }
 
 // RoPEBackward turns gradients back, and takes them through the norms of heads.
@@ -25,8 +25,8 @@ var RoPEBackward = &Kernel{
 
 // AttentionBackwardParams are the parameters of the backward of attention.
 type AttentionBackwardParams struct {
-	Time, Wide, Heads, KVHeads, Quads, Gate uint32
-	Scale                                   float32
+	Time, QKVStride, Heads, KVHeads, Quads, Gate uint32
+	Scale                                        float32
 }
 
 // AttentionBlock is how many queries, or keys, a workgroup of the backward of attention takes.
@@ -51,7 +51,7 @@ var (
 var GatedRuleKept = &Kernel{
 	Name: "gated_rule_kept", File: "gateddelta_rule_kept.wgsl", Params: GatedRuleParams{},
 	Bindings: []Binding{
-		{"params", Uniform}, {"mixed", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"state", ReadWrite}, {"o", ReadWrite},
+		{"params", Uniform}, {"qkv", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"state", ReadWrite}, {"o", ReadWrite},
 		{"starts", ReadWrite},
 	},
 	Consts: Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0, "PACKED": 0},
@@ -89,7 +89,7 @@ type GatedProductsParams struct {
 var GatedProducts = &Kernel{
 	Name: "gated_products", File: "gateddelta_products.wgsl", Params: GatedProductsParams{},
 	Bindings: []Binding{
-		{"params", Uniform}, {"mixed", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"products", ReadWrite}, {"gates", ReadWrite},
+		{"params", Uniform}, {"qkv", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"products", ReadWrite}, {"gates", ReadWrite},
 		{"documents", Read},
 	},
 	Consts: Consts{"TILE": TileTokens, "PACKED": 0},
@@ -108,8 +108,8 @@ func gatedBackward(name string) *Kernel {
 	return &Kernel{
 		Name: name, File: "gateddelta_backward.wgsl", Params: GatedRuleParams{},
 		Bindings: []Binding{
-			{"params", Uniform}, {"mixed", Read}, {"products", Read}, {"gates", Read}, {"states", Read},
-			{"dstates", ReadWrite}, {"work", ReadWrite}, {"dmixed", ReadWrite}, {"dgates", ReadWrite},
+			{"params", Uniform}, {"qkv", Read}, {"products", Read}, {"gates", Read}, {"states", Read},
+			{"dstates", ReadWrite}, {"work", ReadWrite}, {"dqkv", ReadWrite}, {"dgates", ReadWrite},
 		},
 		Consts: Consts{"TILE": TileTokens, "PACKED": 0},
 	}
@@ -133,16 +133,16 @@ var GatedSlopes = &Kernel{
 	Consts: Consts{"WORKGROUP": 64},
 }
 
-func gatedMixBackward(name string) *Kernel {
+func gatedConvBackward(name string) *Kernel {
 	return &Kernel{
-		Name: name, File: "gateddelta_mix_backward.wgsl", Params: GatedMixParams{},
-		Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"dmixed", ReadWrite}, {"du", ReadWrite}, {"documents", Read}},
+		Name: name, File: "gateddelta_conv_backward.wgsl", Params: GatedConvParams{},
+		Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"dqkv", ReadWrite}, {"du", ReadWrite}, {"documents", Read}},
 		Consts:   Consts{"WORKGROUP": 64, "PACKED": 0},
 	}
 }
 
-// GatedUnmix and GatedConvInputs, in this order, are the backward of GatedMix.
+// GatedConvActivation and GatedConvInputs, in this order, are the backward of GatedConv.
 var (
-	GatedUnmix      = gatedMixBackward("gated_unmix")
-	GatedConvInputs = gatedMixBackward("gated_conv_inputs")
+	GatedConvActivation = gatedConvBackward("gated_conv_activation")
+	GatedConvInputs     = gatedConvBackward("gated_conv_inputs")
 )

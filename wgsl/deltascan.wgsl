@@ -23,7 +23,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> beta: array<f32>;  // (n, h)
-@group(0) @binding(2) var<storage, read> mixed: array<f32>;  // (n, 3, d) key, query, value
+@group(0) @binding(2) var<storage, read> kqv: array<f32>;  // (n, 3, d) key, query, value
 @group(0) @binding(3) var<storage, read_write> products: array<f32>;  // (n, h, 2, TILE) row t: G, then M
 @group(0) @binding(4) var<storage, read_write> state: array<f32>;  // (S, h, c, c)
 @group(0) @binding(5) var<storage, read_write> starts: array<f32>;  // (…, h, c, c) the state before every keep tokens
@@ -46,7 +46,7 @@ var<workgroup> error_tile: array<vec4<f32>, 64>;   // (SLAB, TILE/4): four token
 
 // Element j of a head's key (which = 0), query (1) or value (2).
 fn seen(row: u32, which: u32, head: u32, j: u32) -> f32 {
-    return mixed[(3u * row + which) * params.width + head * params.head + j];
+    return kqv[(3u * row + which) * params.width + head * params.head + j];
 }
 
 // The mark of token t of the tile that begins at a row (shared/marks.wgsl), which has the place of a key's product with itself.

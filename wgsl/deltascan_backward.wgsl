@@ -26,12 +26,12 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> beta: array<f32>;  // (n, h)
-@group(0) @binding(2) var<storage, read> mixed: array<f32>;  // (n, 3, d) key, query, value
+@group(0) @binding(2) var<storage, read> kqv: array<f32>;  // (n, 3, d) key, query, value
 @group(0) @binding(3) var<storage, read> products: array<f32>;  // (n, h, 2, TILE) row t: G, then M
 @group(0) @binding(4) var<storage, read> states: array<f32>;  // (spans, h, c, c) W before each span
 @group(0) @binding(5) var<storage, read_write> dstates: array<f32>;  // (spans, h, c, c) dW after each, the last zero
 @group(0) @binding(6) var<storage, read_write> work: array<f32>;  // (4, n, d) dZ, E, dR, dF
-@group(0) @binding(7) var<storage, read_write> dmixed: array<f32>;  // (n, 3, d)
+@group(0) @binding(7) var<storage, read_write> dkqv: array<f32>;  // (n, 3, d)
 @group(0) @binding(8) var<storage, read_write> dbeta: array<f32>;  // (n, h)
 
 const DZ = 0u;
@@ -47,7 +47,7 @@ fn memory(at: u32) -> f32 {
 
 // Element j of a head's key (which = 0), query (1) or value (2).
 fn seen(row: u32, which: u32, head: u32, j: u32) -> f32 {
-    return mixed[(3u * row + which) * params.width + head * params.head + j];
+    return kqv[(3u * row + which) * params.width + head * params.head + j];
 }
 
 fn key(row: u32, head: u32, j: u32) -> f32 {
@@ -247,9 +247,9 @@ fn delta_inputs(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
                 known[s * TILE + t] * beta[(row + t) * params.heads + head]) * other;
         }
         let at = 3u * (row + t) * params.width + head * c + j;
-        dmixed[at] = k;
-        dmixed[at + params.width] = q;
-        dmixed[at + 2u * params.width] = work[place(DR, row + t, head, j)];
+        dkqv[at] = k;
+        dkqv[at + params.width] = q;
+        dkqv[at + 2u * params.width] = work[place(DR, row + t, head, j)];
     }
 }
 

@@ -2,7 +2,7 @@
 // β = σ(x·wᵀ + bias), the convolution, SiLU, unit length for key and query, the rule, and the norm of the answer.
 
 #import shared/grid.wgsl
-#import shared/deltamix.wgsl
+#import shared/deltaconv.wgsl
 #import shared/deltaoutput.wgsl
 #import shared/deltarule.wgsl
 #import shared/reduce.wgsl
@@ -28,7 +28,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> conv: array<f32>;  // (3, d, 4)
 @group(0) @binding(6) var<storage, read> gain: array<f32>;  // (c)
 @group(0) @binding(7) var<storage, read_write> beta: array<f32>;  // (n, h)
-@group(0) @binding(8) var<storage, read_write> mixed: array<f32>;  // (n, 3, d) key, query, value
+@group(0) @binding(8) var<storage, read_write> kqv: array<f32>;  // (n, 3, d) key, query, value
 @group(0) @binding(9) var<storage, read_write> state: array<f32>;  // (S, h, c, c)
 @group(0) @binding(10) var<storage, read_write> tail: array<f32>;  // (S, 3, 3, d)
 @group(0) @binding(11) var<storage, read_write> answers: array<f32>;  // (n, d)
@@ -55,7 +55,7 @@ fn delta_decode(
     if thread == 0u {
         beta[row * params.heads + head] = step;
     }
-    mix_token(row, head, thread);
+    conv_token(row, head, thread);
     delta_rule(row, head, step, thread);
     storageBarrier();
     write_output(row, head, thread);

@@ -1,4 +1,4 @@
-// The delta rule for one token and the norm of the answer, behind deltascan_mix.wgsl: for devices that bind fewer buffers than
+// The delta rule for one token and the norm of the answer, behind deltascan_conv.wgsl: for devices that bind fewer buffers than
 // deltascan_token.wgsl does.
 
 #import shared/deltanorm.wgsl
@@ -16,7 +16,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> beta: array<f32>;  // (n, h)
-@group(0) @binding(2) var<storage, read> mixed: array<f32>;  // (n, 3, d) key, query, value
+@group(0) @binding(2) var<storage, read> kqv: array<f32>;  // (n, 3, d) key, query, value
 @group(0) @binding(3) var<storage, read> gain: array<f32>;  // (c)
 @group(0) @binding(4) var<storage, read_write> state: array<f32>;  // (S, h, c, c)
 @group(0) @binding(5) var<storage, read_write> answers: array<f32>;  // (n, d)

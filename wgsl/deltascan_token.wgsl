@@ -2,7 +2,7 @@
 // devices that bind fewer buffers.
 
 #import shared/grid.wgsl
-#import shared/deltamix.wgsl
+#import shared/deltaconv.wgsl
 #import shared/deltaoutput.wgsl
 #import shared/deltarule.wgsl
 #import shared/slots.wgsl
@@ -22,7 +22,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> beta: array<f32>;  // (n, h)
 @group(0) @binding(3) var<storage, read> conv: array<f32>;  // (3, d, 4)
 @group(0) @binding(4) var<storage, read> gain: array<f32>;  // (c)
-@group(0) @binding(5) var<storage, read_write> mixed: array<f32>;  // (n, 3, d) key, query, value
+@group(0) @binding(5) var<storage, read_write> kqv: array<f32>;  // (n, 3, d) key, query, value
 @group(0) @binding(6) var<storage, read_write> state: array<f32>;  // (S, h, c, c)
 @group(0) @binding(7) var<storage, read_write> tail: array<f32>;  // (S, 3, 3, d)
 @group(0) @binding(8) var<storage, read_write> answers: array<f32>;  // (n, d)
@@ -40,7 +40,7 @@ fn delta_token(
     if row >= params.n {
         return;
     }
-    mix_token(row, group.z, thread);
+    conv_token(row, group.z, thread);
     delta_rule(row, group.z, beta[row * params.heads + group.z], thread);
     storageBarrier();
     write_output(row, group.z, thread);

@@ -23,7 +23,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> u: array<f32>;  // (n, inputs)
 @group(0) @binding(2) var<storage, read> conv: array<f32>;  // (channels, taps)
 @group(0) @binding(3) var<storage, read> tail: array<f32>;  // (S, taps−1, channels)
-@group(0) @binding(4) var<storage, read_write> mixed: array<f32>;  // (n, channels)
+@group(0) @binding(4) var<storage, read_write> qkv: array<f32>;  // (n, channels)
 @group(0) @binding(5) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl; with PACKED = 1 documents, (n, 2)
 
 fn documents_at(at: u32) -> u32 {
@@ -49,7 +49,7 @@ fn convolve(row: u32, channel: u32) -> f32 {
 
 // Workgroup (row in x and y, head group.z: queries, keys, values).
 @compute @workgroup_size(WORKGROUP)
-fn gated_mix(
+fn gated_conv(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
@@ -70,7 +70,7 @@ fn gated_mix(
     for (var j = thread; j < width; j += WORKGROUP) {
         let v = silu(convolve(row, first + j));
         squares += v * v;
-        mixed[at + j] = v;
+        qkv[at + j] = v;
     }
     if unit {
         var scale = inverseSqrt(workgroup_sum(squares, thread) + 1e-6);
@@ -78,7 +78,7 @@ fn gated_mix(
             scale *= params.scale;
         }
         for (var j = thread; j < width; j += WORKGROUP) {
-            mixed[at + j] *= scale;
+            qkv[at + j] *= scale;
         }
     }
 }

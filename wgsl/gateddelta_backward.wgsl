@@ -23,7 +23,7 @@ struct Params {
     key_heads: u32,  // K
     key: u32,        // k
     value: u32,      // v
-    channels: u32,   // of a row of mixed
+    channels: u32,   // of a row of qkv
     time: u32,       // T of a batch row
     length: u32,     // T
     span: u32,       // tokens of a tile
@@ -32,13 +32,13 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> mixed: array<f32>;  // (n, channels) queries, keys, values
+@group(0) @binding(1) var<storage, read> qkv: array<f32>;  // (n, channels) queries, keys, values
 @group(0) @binding(2) var<storage, read> products: array<f32>;  // (n, K, 2, TILE) row t: k·k, then q·k
 @group(0) @binding(3) var<storage, read> gates: array<vec4<f32>>;  // (n, V) β, Σ of the token, Σ of the tile's last, mark
 @group(0) @binding(4) var<storage, read> states: array<f32>;  // (tiles, V, v, k) W before each tile
 @group(0) @binding(5) var<storage, read_write> dstates: array<f32>;  // (tiles, V, v, k) dW after each, the last zero
 @group(0) @binding(6) var<storage, read_write> work: array<f32>;  // (4, n, V·v) dZ, E, dR, dF
-@group(0) @binding(7) var<storage, read_write> dmixed: array<f32>;  // (n, channels)
+@group(0) @binding(7) var<storage, read_write> dqkv: array<f32>;  // (n, channels)
 @group(0) @binding(8) var<storage, read_write> dgates: array<vec2<f32>>;  // (n, V) of β and g
 
 const DZ = 0u;
@@ -58,11 +58,11 @@ fn query_at(row: u32, head: u32) -> u32 {
 }
 
 fn query(row: u32, head: u32, j: u32) -> f32 {
-    return mixed[query_at(row, head) + j];
+    return qkv[query_at(row, head) + j];
 }
 
 fn key(row: u32, head: u32, j: u32) -> f32 {
-    return mixed[query_at(row, head) + params.key_heads * params.key + j];
+    return qkv[query_at(row, head) + params.key_heads * params.key + j];
 }
 
 fn gate(row: u32, head: u32) -> vec4<f32> {
@@ -253,7 +253,7 @@ fn inputs(row: u32, count: u32, head: u32, state: u32, add: bool, thread: u32) {
     for (var at = thread; at < count * params.value; at += 64u) {
         let t = at / params.value;
         let to = (row + t) * params.channels + 2u * params.key_heads * params.key + head * params.value + at % params.value;
-        dmixed[to] = work[place(DR, row + t, head, at % params.value)];
+        dqkv[to] = work[place(DR, row + t, head, at % params.value)];
     }
 }
 
@@ -322,11 +322,11 @@ fn columns(row: u32, count: u32, head: u32, state: u32, j: u32, add: bool, pull:
         let to = query_at(row + t, head) + j;
         let key_to = to + params.key_heads * width;
         if add {
-            q += dmixed[to];
-            k += dmixed[key_to];
+            q += dqkv[to];
+            k += dqkv[key_to];
         }
-        dmixed[to] = q;
-        dmixed[key_to] = k;
+        dqkv[to] = q;
+        dqkv[key_to] = k;
     }
     *last += ends;
 }

@@ -11,7 +11,7 @@ struct Params {
     heads: u32,      // V
     key_heads: u32,  // K
     key: u32,        // k
-    channels: u32,   // of a row of mixed
+    channels: u32,   // of a row of qkv
     time: u32,       // T of a batch row
     length: u32,     // T
     span: u32,       // tokens of a tile
@@ -19,7 +19,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> mixed: array<f32>;  // (n, channels) queries, keys, values
+@group(0) @binding(1) var<storage, read> qkv: array<f32>;  // (n, channels) queries, keys, values
 @group(0) @binding(2) var<storage, read> b: array<f32>;  // (n, V)
 @group(0) @binding(3) var<storage, read> a: array<f32>;  // (n, V)
 @group(0) @binding(4) var<storage, read> decay: array<f32>;  // (V)
@@ -50,7 +50,7 @@ fn gated_products(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
         let other = k + s * params.channels - t * params.channels;
         var sum = vec2<f32>(0.0);
         for (var j = 0u; j < params.key; j++) {
-            sum += vec2<f32>(mixed[k + j], mixed[q + j]) * mixed[other + j];
+            sum += vec2<f32>(qkv[k + j], qkv[q + j]) * qkv[other + j];
         }
         if before_of(row + t, TILE) < t - s {
             sum = vec2<f32>(0.0);

@@ -8,7 +8,7 @@ struct Params {
     key_heads: u32,  // K
     key: u32,        // k, a multiple of 4, up to 256
     value: u32,      // v
-    channels: u32,   // of a row of mixed
+    channels: u32,   // of a row of qkv
     time: u32,       // T of a batch row
     length: u32,     // tokens of a sequence
     span: u32,       // length
@@ -17,7 +17,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> mixed: array<f32>;  // (n, channels) queries, keys, values
+@group(0) @binding(1) var<storage, read> qkv: array<f32>;  // (n, channels) queries, keys, values
 @group(0) @binding(2) var<storage, read> b: array<f32>;  // (n, V)
 @group(0) @binding(3) var<storage, read> a: array<f32>;  // (n, V)
 @group(0) @binding(4) var<storage, read> decay: array<f32>;  // (V)

@@ -180,27 +180,27 @@ var (
 // ScanSlab is how many rows of a memory one workgroup of a scan takes.
 const ScanSlab = 16
 
-// StepParams are the parameters of Step.
-type StepParams struct {
+// StepSizeParams are the parameters of StepSize.
+type StepSizeParams struct {
 	Count, Heads, Width uint32
 }
 
-// Step makes the delta mixer's learned steps.
-var Step = &Kernel{
-	Name: "step_forward", File: "step.wgsl", Params: StepParams{},
+// StepSize makes the step sizes β of the delta mixer.
+var StepSize = &Kernel{
+	Name: "step_forward", File: "step.wgsl", Params: StepSizeParams{},
 	Bindings: []Binding{{"params", Uniform}, {"x", Read}, {"w", Read}, {"bias", Read}, {"beta", ReadWrite}},
 	Consts:   Consts{"WORKGROUP": 64},
 }
 
-// DeltaMixParams are the parameters of DeltaMix.
-type DeltaMixParams struct {
+// DeltaConvParams are the parameters of DeltaConv.
+type DeltaConvParams struct {
 	Width, Head, Time, Tail, Keep, N uint32
 }
 
-// DeltaMix makes keys, queries and values.
-var DeltaMix = &Kernel{
-	Name: "delta_mix", File: "deltascan_mix.wgsl", Params: DeltaMixParams{},
-	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", ReadWrite}, {"mixed", ReadWrite}, {"slots", Read}},
+// DeltaConv makes keys, queries and values.
+var DeltaConv = &Kernel{
+	Name: "delta_conv", File: "deltascan_conv.wgsl", Params: DeltaConvParams{},
+	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", ReadWrite}, {"kqv", ReadWrite}, {"slots", Read}},
 	Consts:   Consts{"WORKGROUP": 64, "SLOTS": 0, "PACKED": 0},
 }
 
@@ -211,7 +211,7 @@ type DeltaScanParams struct {
 
 var (
 	deltaScanBindings = []Binding{
-		{"params", Uniform}, {"beta", Read}, {"mixed", Read}, {"products", ReadWrite}, {"state", ReadWrite},
+		{"params", Uniform}, {"beta", Read}, {"kqv", Read}, {"products", ReadWrite}, {"state", ReadWrite},
 		{"starts", ReadWrite}, {"answers", ReadWrite}, {"errors", ReadWrite}, {"slots", Read},
 	}
 	deltaScanConsts = Consts{"TILE": TileTokens, "STARTS": 0, "ERRORS": 0, "SLOTS": 0, "PACKED": 0}
@@ -248,11 +248,11 @@ type DeltaStepParams struct {
 	Eps                   float32
 }
 
-// DeltaStep is the scan of one token, behind a DeltaMix that keeps its input.
+// DeltaStep is the scan of one token, behind a DeltaConv that keeps its input.
 var DeltaStep = &Kernel{
 	Name: "delta_step", File: "deltascan_step.wgsl", Params: DeltaStepParams{},
 	Bindings: []Binding{
-		{"params", Uniform}, {"beta", Read}, {"mixed", Read}, {"gain", Read}, {"state", ReadWrite}, {"answers", ReadWrite},
+		{"params", Uniform}, {"beta", Read}, {"kqv", Read}, {"gain", Read}, {"state", ReadWrite}, {"answers", ReadWrite},
 		{"normed", ReadWrite}, {"slots", Read},
 	},
 	Consts: Consts{"WORKGROUP": 64, "SLOTS": 0},
@@ -264,12 +264,12 @@ type DeltaTokenParams struct {
 	Eps                               float32
 }
 
-// DeltaToken is DeltaMix and DeltaStep together.
+// DeltaToken is DeltaConv and DeltaStep together.
 var DeltaToken = &Kernel{
 	Name: "delta_token", File: "deltascan_token.wgsl", Params: DeltaTokenParams{}, Wide: true,
 	Bindings: []Binding{
 		{"params", Uniform}, {"u", Read}, {"beta", Read}, {"conv", Read}, {"gain", Read},
-		{"mixed", ReadWrite}, {"state", ReadWrite}, {"tail", ReadWrite}, {"answers", ReadWrite}, {"normed", ReadWrite},
+		{"kqv", ReadWrite}, {"state", ReadWrite}, {"tail", ReadWrite}, {"answers", ReadWrite}, {"normed", ReadWrite},
 		{"slots", Read},
 	},
 	Consts: Consts{"WORKGROUP": 64, "SLOTS": 0},
@@ -286,7 +286,7 @@ var DeltaDecode = &Kernel{
 	Name: "delta_decode", File: "deltascan_decode.wgsl", Params: DeltaDecodeParams{}, Wide: true,
 	Bindings: []Binding{
 		{"params", Uniform}, {"x", Read}, {"w", Read}, {"bias", Read}, {"u", Read}, {"conv", Read}, {"gain", Read},
-		{"beta", ReadWrite}, {"mixed", ReadWrite}, {"state", ReadWrite}, {"tail", ReadWrite}, {"answers", ReadWrite},
+		{"beta", ReadWrite}, {"kqv", ReadWrite}, {"state", ReadWrite}, {"tail", ReadWrite}, {"answers", ReadWrite},
 		{"normed", ReadWrite}, {"slots", Read},
 	},
 	Consts: Consts{"WORKGROUP": 64, "SLOTS": 0},

@@ -5,14 +5,14 @@ func All() []*Kernel {
 	return []*Kernel{
 		Copy, FMA,
 		Gather, Scatter, Embed, RMSNorm, LinearVector, LinearMatrix, LinearRound, SwiGLUVector, SwiGLUMatrix, SwiGLUActivate, HeadVector, HeadMatrix, Sample,
-		TiedKeys, TiedScan, TiedStep, Step, DeltaMix, DeltaProducts, DeltaScan, DeltaOutput, DeltaStep, DeltaToken, DeltaDecode,
+		TiedKeys, TiedScan, TiedStep, StepSize, DeltaConv, DeltaProducts, DeltaScan, DeltaOutput, DeltaStep, DeltaToken, DeltaDecode,
 		Blocks, BlocksPack,
-		RoPE, Advance, Attention, AttentionJoin, GatedMix, GatedRule, GatedOutput, Hadamard, SquaredReLU,
+		RoPE, Advance, Attention, AttentionJoin, GatedConv, GatedRule, GatedOutput, Hadamard, SquaredReLU,
 		LowRankIn, LowRankOut, LowRankDLow, LowRankDB, LowRankDA, LowRankDX, LowRankMerge,
 		RoPERaw, RoPEBackward, AttentionRows, AttentionQueries, AttentionKeys, SquaredReLUBackward,
-		GatedRuleKept, GatedBorders, GatedOutputBackward, GatedProducts, GatedReverse, GatedInputs, GatedSlopes, GatedUnmix, GatedConvInputs,
+		GatedRuleKept, GatedBorders, GatedOutputBackward, GatedProducts, GatedReverse, GatedInputs, GatedSlopes, GatedConvActivation, GatedConvInputs,
 		EmbedBackward, RMSNormBackward, RMSNormGain, LinearDX, LinearDW, QuantizeRows, QuantizeGamma, QuantizeCodes, QuantizeGroups,
-		Dropout, SwiGLUBackward, TiedReverse, TiedInputs, UnitBackward, StepDX, StepDW, DeltaReverse, DeltaInputs, DeltaUnmix,
+		Dropout, SwiGLUBackward, TiedReverse, TiedInputs, UnitBackward, StepSizeDX, StepSizeDW, DeltaReverse, DeltaInputs, DeltaConvActivation,
 		DeltaConvInputs, DeltaConvTaps, HeadDX, HeadDW, CrossEntropy, CrossEntropyTotal, AdamW, SquareSums, SquareTotal,
 		InnerLoss, RangeOfMemory, RangeOfLosses, DrawRectangles, DrawGlyphs, HeatMap, HeatScale, DrawCurves, Present,
 	}

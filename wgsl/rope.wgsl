@@ -9,22 +9,22 @@
 #import shared/slots.wgsl
 
 struct Params {
-    n: u32,         // rows
-    time: u32,      // T, rows of a sequence
-    wide: u32,      // of a row of qkv
-    heads: u32,     // H
-    kv_heads: u32,  // G
-    head: u32,      // c
-    turned: u32,    // R
-    length: u32,    // L
-    normed: u32,    // 1: queries and keys are normalised
-    first: u32,     // slot of this part of the cache
-    count: u32,     // slots of it
+    n: u32,           // rows
+    time: u32,        // T, rows of a sequence
+    qkv_stride: u32,  // of a row of qkv
+    heads: u32,       // H
+    kv_heads: u32,    // G
+    head: u32,        // c
+    turned: u32,      // R
+    length: u32,      // L
+    normed: u32,      // 1: queries and keys are normalised
+    first: u32,       // slot of this part of the cache
+    count: u32,       // slots of it
     eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> qkv: array<f32>;  // (…, wide)
+@group(0) @binding(1) var<storage, read_write> qkv: array<f32>;  // (…, qkv_stride)
 @group(0) @binding(2) var<storage, read> query_gain: array<f32>;  // (c)
 @group(0) @binding(3) var<storage, read> key_gain: array<f32>;  // (c)
 @group(0) @binding(4) var<storage, read> angles: array<f32>;  // (L, R) cosines, then sines
@@ -60,7 +60,7 @@ fn rope(
     let is_key = group.z >= params.heads && group.z < params.heads + params.kv_heads;
     let at = position[slot] + i % params.time;
     let turn = position[slot] + before_of(i, i % params.time);
-    let row = i * params.wide + group.z * c;
+    let row = i * params.qkv_stride + group.z * c;
     // The row of the cache that belongs to it, at this head's place.
     let cached = ((slot - params.first) * params.length + at) * params.kv_heads * c;
     if group.z >= params.heads + params.kv_heads {

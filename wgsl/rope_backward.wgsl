@@ -8,18 +8,18 @@
 
 struct Params {
     n: u32,
-    time: u32,      // T, rows of a sequence
-    wide: u32,      // of a row of dqkv
-    heads: u32,     // H
-    kv_heads: u32,  // G
-    head: u32,      // c
-    turned: u32,    // R
-    normed: u32,    // as in rope.wgsl
+    time: u32,        // T, rows of a sequence
+    qkv_stride: u32,  // of a row of dqkv
+    heads: u32,       // H
+    kv_heads: u32,    // G
+    head: u32,        // c
+    turned: u32,      // R
+    normed: u32,      // as in rope.wgsl
     eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> dqkv: array<f32>;  // (n, wide)
+@group(0) @binding(1) var<storage, read_write> dqkv: array<f32>;  // (n, qkv_stride)
 @group(0) @binding(2) var<storage, read> raw: array<f32>;  // (n, (H+G)·c) queries and keys before norms and turns
 @group(0) @binding(3) var<storage, read> query_gain: array<f32>;  // (c)
 @group(0) @binding(4) var<storage, read> key_gain: array<f32>;  // (c)
@@ -48,7 +48,7 @@ fn rope_backward(
     let c = params.head;
     let is_key = group.z >= params.heads;
     let turn = (position[0] + before_of(i, i % params.time)) * params.turned;
-    let row = i * params.wide + group.z * c;
+    let row = i * params.qkv_stride + group.z * c;
     let before = (i * (params.heads + params.kv_heads) + group.z) * c;
     let half = params.turned / 2u;
     let norms = (is_key && (params.normed & NORM_KEYS) != 0u) || (!is_key && (params.normed & NORM_QUERIES) != 0u);

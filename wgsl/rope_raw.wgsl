@@ -3,12 +3,12 @@
 #import shared/grid.wgsl
 
 struct Params {
-    n: u32,         // rows
+    n: u32,           // rows
     time: u32,
-    wide: u32,      // of a row of qkv
-    heads: u32,     // H
-    kv_heads: u32,  // G
-    head: u32,      // c
+    qkv_stride: u32,  // of a row of qkv
+    heads: u32,       // H
+    kv_heads: u32,    // G
+    head: u32,        // c
     turned: u32,
     length: u32,
     normed: u32,
@@ -18,7 +18,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<f32>;  // (n, wide)
+@group(0) @binding(1) var<storage, read> qkv: array<f32>;  // (n, qkv_stride)
 @group(0) @binding(2) var<storage, read_write> raw: array<f32>;  // (n, (H+G)·c)
 
 // Workgroup (row in x and y, head group.z: queries, keys).
@@ -32,7 +32,7 @@ fn rope_raw(
     if i >= params.n {
         return;
     }
-    let row = i * params.wide + group.z * params.head;
+    let row = i * params.qkv_stride + group.z * params.head;
     let to = (i * (params.heads + params.kv_heads) + group.z) * params.head;
     for (var k = thread; k < params.head; k += WORKGROUP) {
         raw[to + k] = qkv[row + k];

@@ -156,23 +156,23 @@ var (
 // ScanColumns is how many columns of a memory one workgroup of TiedInputs or DeltaInputs takes.
 const ScanColumns = 64
 
-// StepBackwardParams are the parameters of StepDX and StepDW.
-type StepBackwardParams struct {
+// StepSizeBackwardParams are the parameters of StepSizeDX and StepSizeDW.
+type StepSizeBackwardParams struct {
 	N, Heads, Width uint32
 }
 
-var stepBackwardBindings = []Binding{
+var stepSizeBackwardBindings = []Binding{
 	{"params", Uniform}, {"dbeta", Read}, {"beta", Read}, {"x", Read}, {"w", Read},
 	{"dx", ReadWrite}, {"dw", ReadWrite}, {"dbias", ReadWrite},
 }
 
-// StepDX and StepDW are the backward of the learned steps.
+// StepSizeDX and StepSizeDW are the backward of StepSize.
 var (
-	StepDX = &Kernel{
-		Name: "step_dx", File: "step_backward.wgsl", Params: StepBackwardParams{}, Bindings: stepBackwardBindings, Consts: Consts{"WORKGROUP": 64},
+	StepSizeDX = &Kernel{
+		Name: "step_dx", File: "step_backward.wgsl", Params: StepSizeBackwardParams{}, Bindings: stepSizeBackwardBindings, Consts: Consts{"WORKGROUP": 64},
 	}
-	StepDW = &Kernel{
-		Name: "step_dw", File: "step_backward.wgsl", Params: StepBackwardParams{}, Bindings: stepBackwardBindings, Consts: Consts{"WORKGROUP": 64},
+	StepSizeDW = &Kernel{
+		Name: "step_dw", File: "step_backward.wgsl", Params: StepSizeBackwardParams{}, Bindings: stepSizeBackwardBindings, Consts: Consts{"WORKGROUP": 64},
 	}
 )
 
@@ -191,8 +191,8 @@ const (
 )
 
 var deltaBackwardBindings = []Binding{
-	{"params", Uniform}, {"beta", Read}, {"mixed", Read}, {"products", Read}, {"states", Read},
-	{"dstates", ReadWrite}, {"work", ReadWrite}, {"dmixed", ReadWrite}, {"dbeta", ReadWrite},
+	{"params", Uniform}, {"beta", Read}, {"kqv", Read}, {"products", Read}, {"states", Read},
+	{"dstates", ReadWrite}, {"work", ReadWrite}, {"dkqv", ReadWrite}, {"dbeta", ReadWrite},
 }
 
 // DeltaReverse and DeltaInputs, in this order, are the backward of the delta rule.
@@ -207,28 +207,28 @@ var (
 	}
 )
 
-// DeltaUnmixParams are the parameters of DeltaUnmix, DeltaConvInputs and DeltaConvTaps.
-type DeltaUnmixParams struct {
+// DeltaConvBackwardParams are the parameters of DeltaConvActivation, DeltaConvInputs and DeltaConvTaps.
+type DeltaConvBackwardParams struct {
 	Width, Head, Time, Tail, N uint32
 }
 
-var deltaUnmixBindings = []Binding{
-	{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"dmixed", ReadWrite}, {"du", ReadWrite}, {"dconv", ReadWrite},
+var deltaConvBackwardBindings = []Binding{
+	{"params", Uniform}, {"u", Read}, {"conv", Read}, {"tail", Read}, {"dkqv", ReadWrite}, {"du", ReadWrite}, {"dconv", ReadWrite},
 	{"documents", Read},
 }
 
-// DeltaUnmix, DeltaConvInputs and DeltaConvTaps, in this order, are the backward of DeltaMix.
+// DeltaConvActivation, DeltaConvInputs and DeltaConvTaps, in this order, are the backward of DeltaConv.
 var (
-	DeltaUnmix = &Kernel{
-		Name: "delta_unmix", File: "deltascan_mix_backward.wgsl", Params: DeltaUnmixParams{}, Bindings: deltaUnmixBindings,
+	DeltaConvActivation = &Kernel{
+		Name: "delta_conv_activation", File: "deltascan_conv_backward.wgsl", Params: DeltaConvBackwardParams{}, Bindings: deltaConvBackwardBindings,
 		Consts: Consts{"WORKGROUP": 64, "PACKED": 0},
 	}
 	DeltaConvInputs = &Kernel{
-		Name: "delta_conv_inputs", File: "deltascan_mix_backward.wgsl", Params: DeltaUnmixParams{}, Bindings: deltaUnmixBindings,
+		Name: "delta_conv_inputs", File: "deltascan_conv_backward.wgsl", Params: DeltaConvBackwardParams{}, Bindings: deltaConvBackwardBindings,
 		Consts: Consts{"WORKGROUP": 64, "PACKED": 0},
 	}
 	DeltaConvTaps = &Kernel{
-		Name: "delta_conv_taps", File: "deltascan_mix_backward.wgsl", Params: DeltaUnmixParams{}, Bindings: deltaUnmixBindings,
+		Name: "delta_conv_taps", File: "deltascan_conv_backward.wgsl", Params: DeltaConvBackwardParams{}, Bindings: deltaConvBackwardBindings,
 		Consts: Consts{"WORKGROUP": 64, "PACKED": 0},
 	}
 )

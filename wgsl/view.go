@@ -9,7 +9,7 @@ type LossParams struct {
 var InnerLoss = &Kernel{
 	Name: "inner_loss", File: "view/loss.wgsl", Params: LossParams{},
 	Bindings: []Binding{
-		{"params", Uniform}, {"mixed", Read}, {"before", Read}, {"losses", ReadWrite}, {"counts", ReadWrite},
+		{"params", Uniform}, {"kqv", Read}, {"before", Read}, {"losses", ReadWrite}, {"counts", ReadWrite},
 	},
 	Consts: Consts{"WORKGROUP": 64, "TIED": 0},
 }

@@ -10,16 +10,16 @@ import (
 type attentionShape struct {
 	B, L, time        int
 	heads, kvHeads, c int
-	wide              int // of a row of QKV
+	qkvStride         int // of a row of QKV
 	documents         documents
 }
 
 func shapeOfAttention[F Float](a *op.Attention[*Tensor[F]]) attentionShape {
-	n, wide := rowsOf(a.QKV)
+	n, stride := rowsOf(a.QKV)
 	B := sequencesOf(a.Keys, a.Slots)
 	return attentionShape{
 		B: B, L: a.Keys.Shape[1], time: n / B,
-		heads: a.Heads, kvHeads: a.KVHeads, c: a.Keys.Shape[2] / a.KVHeads, wide: wide, documents: documentsOf(a.Documents),
+		heads: a.Heads, kvHeads: a.KVHeads, c: a.Keys.Shape[2] / a.KVHeads, qkvStride: stride, documents: documentsOf(a.Documents),
 	}
 }
 
@@ -46,7 +46,7 @@ func (s *Scalar[F]) attention(a *op.Attention[*Tensor[F]]) {
 		first := p.first(i, i%p.time)
 		for h := range p.heads {
 			kv := h * p.kvHeads / p.heads
-			q, out := a.QKV.Data[i*p.wide+h*p.c:][:p.c], a.O.Data[(i*p.heads+h)*p.c:][:p.c]
+			q, out := a.QKV.Data[i*p.qkvStride+h*p.c:][:p.c], a.O.Data[(i*p.heads+h)*p.c:][:p.c]
 			largest := F(math.Inf(-1))
 			for t := first; t < seen; t++ {
 				scores[t] = dot(q, cached(a.Keys, p.place(slot, kv, t), p.c, room)) / F(math.Sqrt(float64(p.c)))
@@ -62,7 +62,7 @@ func (s *Scalar[F]) attention(a *op.Attention[*Tensor[F]]) {
 			for j := range out {
 				out[j] /= sum
 				if a.Gate {
-					out[j] *= sigmoid(a.QKV.Data[(i+1)*p.wide-p.heads*p.c+h*p.c+j])
+					out[j] *= sigmoid(a.QKV.Data[(i+1)*p.qkvStride-p.heads*p.c+h*p.c+j])
 				}
 			}
 		}
@@ -71,17 +71,17 @@ func (s *Scalar[F]) attention(a *op.Attention[*Tensor[F]]) {
 
 // backwardShape are the sizes of the backward, whose sequences begin at position 0.
 func backwardShape[F Float](a *op.AttentionBackward[*Tensor[F]]) attentionShape {
-	n, wide := rowsOf(a.QKV)
+	n, stride := rowsOf(a.QKV)
 	B := a.Keys.Shape[0]
-	return attentionShape{B: B, time: n / B, heads: a.Heads, kvHeads: a.KVHeads, c: a.Keys.Shape[2] / a.KVHeads, wide: wide, documents: documentsOf(a.Documents)}
+	return attentionShape{B: B, time: n / B, heads: a.Heads, kvHeads: a.KVHeads, c: a.Keys.Shape[2] / a.KVHeads, qkvStride: stride, documents: documentsOf(a.Documents)}
 }
 
 // keyAt and valueAt are where key and value of a key head begin in a row of QKV.
-func (s *attentionShape) keyAt(row, kv int) int   { return row*s.wide + (s.heads+kv)*s.c }
+func (s *attentionShape) keyAt(row, kv int) int   { return row*s.qkvStride + (s.heads+kv)*s.c }
 func (s *attentionShape) valueAt(row, kv int) int { return s.keyAt(row, s.kvHeads+kv) }
 
 // gateAt is where the gate of a head begins in a row of QKV.
-func (s *attentionShape) gateAt(row, h int) int { return (row+1)*s.wide - (s.heads-h)*s.c }
+func (s *attentionShape) gateAt(row, h int) int { return (row+1)*s.qkvStride - (s.heads-h)*s.c }
 
 func (s *Scalar[F]) attentionBackward(a *op.AttentionBackward[*Tensor[F]]) {
 	p := backwardShape(a)
@@ -95,7 +95,7 @@ func (s *Scalar[F]) attentionBackward(a *op.AttentionBackward[*Tensor[F]]) {
 		}
 		for h := range p.heads {
 			kv := h * p.kvHeads / p.heads
-			q, dq := a.QKV.Data[i*p.wide+h*p.c:][:p.c], a.DQKV.Data[i*p.wide+h*p.c:][:p.c]
+			q, dq := a.QKV.Data[i*p.qkvStride+h*p.c:][:p.c], a.DQKV.Data[i*p.qkvStride+h*p.c:][:p.c]
 			largest := F(math.Inf(-1))
 			for t := range seen {
 				probs[t] = scale * dot(q, a.QKV.Data[p.keyAt(first+t, kv):][:p.c])

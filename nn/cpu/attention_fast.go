@@ -57,7 +57,7 @@ func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv, kvHeads
 	const step = 1 << 12 // the room grows by, and not with each token
 	scores := room(&scratch.row, (heads*seen+step-1)/step*step)[:heads*seen]
 	first := kv * group
-	queries, out := a.QKV.Data[i*p.wide+first*p.c:][:heads*p.c], a.O.Data[(i*p.heads+first)*p.c:][:heads*p.c]
+	queries, out := a.QKV.Data[i*p.qkvStride+first*p.c:][:heads*p.c], a.O.Data[(i*p.heads+first)*p.c:][:heads*p.c]
 	stride := p.kvHeads * p.c
 	half := a.Keys.Format == op.F16
 	rows := rowsAtOnce(a.Keys, kvHeads*p.c)
@@ -122,7 +122,7 @@ func (o *Ops) attentionOfMany(a *op.Attention[*Tensor[float32]], p *attentionSha
 				scores := room(&o.product, n*seen)
 				for h := kv * group; h < (kv+1)*group; h++ {
 					row := sequence*p.time + from
-					simd.Gemm(n, seen, p.c, scale, a.QKV.Data[row*p.wide+h*p.c:], p.wide, false, keys[begin*stride:], stride, true, 0, scores, seen)
+					simd.Gemm(n, seen, p.c, scale, a.QKV.Data[row*p.qkvStride+h*p.c:], p.qkvStride, false, keys[begin*stride:], stride, true, 0, scores, seen)
 					o.job.from = seen - n
 					o.view = Tensor[float32]{Data: scores, Shape: append(o.view.Shape[:0], n, seen)}
 					o.rows(n, 4, causalSoftmax, &o.view)
@@ -170,13 +170,13 @@ func (o *Ops) gate(a *op.Attention[*Tensor[float32]]) {
 	o.job.op = a
 	o.rows(a.O.Shape[0], 4, func(j *job, start, end int) {
 		a := j.op.(*op.Attention[*Tensor[float32]])
-		wide, inner := a.QKV.Shape[1], a.O.Shape[1]
+		stride, inner := a.QKV.Shape[1], a.O.Shape[1]
 		scratch := <-j.ops.slots
 		defer func() { j.ops.slots <- scratch }()
 		gates := room(&scratch.conv, inner)
 		for i := start; i < end; i++ {
 			out := a.O.Data[i*inner : (i+1)*inner]
-			simd.Sigmoid(gates, a.QKV.Data[(i+1)*wide-inner:(i+1)*wide])
+			simd.Sigmoid(gates, a.QKV.Data[(i+1)*stride-inner:(i+1)*stride])
 			simd.Mul(out, out, gates)
 		}
 	})

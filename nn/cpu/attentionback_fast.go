@@ -18,10 +18,10 @@ func (o *Ops) attentionBackward(a *op.AttentionBackward[*Tensor[float32]]) {
 		o.job.op = a
 		o.rows(a.DO.Shape[0], 4, func(j *job, start, end int) {
 			a := j.op.(*op.AttentionBackward[*Tensor[float32]])
-			wide, inner := a.QKV.Shape[1], a.DO.Shape[1]
+			stride, inner := a.QKV.Shape[1], a.DO.Shape[1]
 			for i := start; i < end; i++ {
 				d := j.ops.gated[i*inner : (i+1)*inner]
-				simd.Sigmoid(d, a.QKV.Data[(i+1)*wide-inner:(i+1)*wide])
+				simd.Sigmoid(d, a.QKV.Data[(i+1)*stride-inner:(i+1)*stride])
 				simd.Mul(d, d, a.DO.Data[i*inner:(i+1)*inner])
 			}
 		})
@@ -39,20 +39,20 @@ func (o *Ops) attentionBackward(a *op.AttentionBackward[*Tensor[float32]]) {
 				keys, values, dkeys, dvalues := a.QKV.Data[keyAt:], a.QKV.Data[valueAt:], a.DQKV.Data[keyAt:], a.DQKV.Data[valueAt:]
 				probs, dprobs := room(&o.product, n*seen), room(&o.partial, n*seen)
 				for h := kv * group; h < (kv+1)*group; h++ {
-					q, dq, up := a.QKV.Data[row*p.wide+h*p.c:], a.DQKV.Data[row*p.wide+h*p.c:], do[row*inner+h*p.c:]
-					simd.Gemm(n, seen, p.c, scale, q, p.wide, false, keys, p.wide, true, 0, probs, seen)
+					q, dq, up := a.QKV.Data[row*p.qkvStride+h*p.c:], a.DQKV.Data[row*p.qkvStride+h*p.c:], do[row*inner+h*p.c:]
+					simd.Gemm(n, seen, p.c, scale, q, p.qkvStride, false, keys, p.qkvStride, true, 0, probs, seen)
 					o.job.from = seen - n
 					o.view = Tensor[float32]{Data: probs, Shape: append(o.view.Shape[:0], n, seen)}
 					o.rows(n, 4, causalSoftmax, &o.view)
-					simd.Gemm(n, seen, p.c, 1, up, inner, false, values, p.wide, true, 0, dprobs, seen)
-					simd.Gemm(seen, p.c, n, 1, probs, seen, true, up, inner, false, 1, dvalues, p.wide)
+					simd.Gemm(n, seen, p.c, 1, up, inner, false, values, p.qkvStride, true, 0, dprobs, seen)
+					simd.Gemm(seen, p.c, n, 1, probs, seen, true, up, inner, false, 1, dvalues, p.qkvStride)
 					if a.Gate {
 						o.gateBackward(a, &p, probs, values, row, h, n, seen)
 					}
 					o.job.scale = scale
 					o.rows(n, 4, softmaxBackward, &o.view)
-					simd.Gemm(n, p.c, seen, 1, dprobs, seen, false, keys, p.wide, false, 0, dq, p.wide)
-					simd.Gemm(seen, p.c, n, 1, dprobs, seen, true, q, p.wide, false, 1, dkeys, p.wide)
+					simd.Gemm(n, p.c, seen, 1, dprobs, seen, false, keys, p.qkvStride, false, 0, dq, p.qkvStride)
+					simd.Gemm(seen, p.c, n, 1, dprobs, seen, true, q, p.qkvStride, false, 1, dkeys, p.qkvStride)
 				}
 				from += n
 			}
@@ -75,7 +75,7 @@ func softmaxBackward(j *job, start, end int) {
 // gateBackward writes the gradient of the gates of a head, dY ∘ O ∘ σ·(1 − σ), for n rows whose softmax is in probs.
 func (o *Ops) gateBackward(a *op.AttentionBackward[*Tensor[float32]], p *attentionShape, probs, values []float32, row, h, n, seen int) {
 	heard := room(&o.heard, n*p.c)
-	simd.Gemm(n, p.c, seen, 1, probs, seen, false, values, p.wide, false, 0, heard, p.c)
+	simd.Gemm(n, p.c, seen, 1, probs, seen, false, values, p.qkvStride, false, 0, heard, p.c)
 	for i := range n {
 		gate, dgate := a.QKV.Data[p.gateAt(row+i, h):][:p.c], a.DQKV.Data[p.gateAt(row+i, h):][:p.c]
 		gated := o.gated[((row+i)*p.heads+h)*p.c:][:p.c] // dY ∘ σ

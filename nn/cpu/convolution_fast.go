@@ -37,23 +37,23 @@ func convRow(dst []float32, s deltaShape, u, tail, taps []float32, b, t int) {
 	}
 }
 
-// mix writes keys, queries and values of all tokens as the rule sees them.
-func (o *Ops) mix(u, conv, tail, mixed, slots *Tensor[float32]) {
+// shortConv writes keys, queries and values of all tokens as the rule sees them.
+func (o *Ops) shortConv(u, conv, tail, kqv, slots *Tensor[float32]) {
 	o.transposeTaps(conv)
 	o.rows(o.job.p.B*o.job.p.time, 8, func(j *job, start, end int) {
 		s, p := <-j.ops.slots, j.p
 		defer func() { j.ops.slots <- s }()
 		before := room(&s.conv, 3*p.d)
 		for row := start; row < end; row++ {
-			kqv := j.t[2].Data[row*3*p.d : (row+1)*3*p.d]
+			kqvRow := j.t[2].Data[row*3*p.d : (row+1)*3*p.d]
 			own := tailIn(p, j.t[1].Data, slotOf(j.t[3], row/p.time))
 			convRow(before, p, j.t[0].Data, own, j.ops.convT, row/p.time, row%p.time)
-			simd.Silu(kqv, before)
+			simd.Silu(kqvRow, before)
 			for at := 0; at < 2*p.d; at += p.c {
-				unitFast(kqv[at:at+p.c], kqv[at:at+p.c])
+				unitFast(kqvRow[at:at+p.c], kqvRow[at:at+p.c])
 			}
 		}
-	}, u, tail, mixed, slots)
+	}, u, tail, kqv, slots)
 }
 
 // keepTail moves the last inputs of sequence b's convolutions into its tail.
@@ -69,8 +69,8 @@ func (o *Ops) keepTail(s deltaShape, u, tail []float32, b int) {
 	}
 }
 
-// mixBackward carries the gradient of mixed, in product, which it changes, on to u and the taps.
-func (o *Ops) mixBackward(du, dconv, u, conv *Tensor[float32]) {
+// shortConvBackward carries the gradient of kqv, in product, which it changes, on to u and the taps.
+func (o *Ops) shortConvBackward(du, dconv, u, conv *Tensor[float32]) {
 	p := o.job.p
 	channels := 3 * p.d
 	size := op.ConvTaps * channels
@@ -82,7 +82,7 @@ func (o *Ops) mixBackward(du, dconv, u, conv *Tensor[float32]) {
 		defer func() { j.ops.slots <- s }()
 		for seq := start; seq < end; seq++ {
 			size := op.ConvTaps * 3 * j.p.d
-			s.mixBackward(j.t[0].Data, j.ops.partial[seq*size:(seq+1)*size], j.ops.product, j.p, j.t[1].Data, j.ops.convT, seq)
+			s.shortConvBackward(j.t[0].Data, j.ops.partial[seq*size:(seq+1)*size], j.ops.product, j.p, j.t[1].Data, j.ops.convT, seq)
 		}
 	}, du, u)
 	if dconv == nil {
@@ -98,13 +98,13 @@ func (o *Ops) mixBackward(du, dconv, u, conv *Tensor[float32]) {
 	}
 }
 
-// mixBackward carries sequence b's dmixed, which it changes, through unit length, SiLU and
+// shortConvBackward carries sequence b's dkqv, which it changes, through unit length, SiLU and
 // convolution: it adds into du and into dtaps (4, 3d). The sequence began with a zero tail.
-func (s *scanScratch) mixBackward(du, dtaps, dmixed []float32, p deltaShape, u, taps []float32, b int) {
+func (s *scanScratch) shortConvBackward(du, dtaps, dkqv []float32, p deltaShape, u, taps []float32, b int) {
 	channels := 3 * p.d
 	before, after := room(&s.conv, channels), room(&s.dconv, channels)
 	for t := range p.time {
-		dy := dmixed[(b*p.time+t)*channels:][:channels]
+		dy := dkqv[(b*p.time+t)*channels:][:channels]
 		convRow(before, p, u, nil, taps, b, t)
 		simd.Silu(after, before)
 		for at := 0; at < 2*p.d; at += p.c {

@@ -39,7 +39,7 @@ func newScans(B, T, h, c int, scan op.Scan) *scans {
 	}
 	n, d, chunks := B*T, h*c, (T+scan.Chunk-1)/scan.Chunk
 	u, b, conv, gain, do := given(n, 3*d), given(n, h), given(3, d, op.ConvTaps), given(c), given(n, d)
-	o, mixed, read, starts := room(n, d), room(n, 3*d), room(n, d), room(B, chunks, h, c, c)
+	o, kqv, read, starts := room(n, d), room(n, 3*d), room(n, d), room(B, chunks, h, c, c)
 	state, tail := changed(B, h, c, c), changed(B, 3, op.ConvTail, d)
 	du, db, dconv, dgain := room(n, 3*d), room(n, h), changed(3, d, op.ConvTaps), changed(c)
 
@@ -48,10 +48,10 @@ func newScans(B, T, h, c int, scan op.Scan) *scans {
 	type tensor = *cpu.Tensor[float32]
 	program, err := s.ops.Prepare(op.Program[tensor]{
 		&op.DeltaScan[tensor]{
-			O: o, U: u, Beta: b, Conv: conv, Gain: gain, State: state, Tail: tail, KQV: mixed, Answers: read, Starts: starts, Chunk: scan.Chunk,
+			O: o, U: u, Beta: b, Conv: conv, Gain: gain, State: state, Tail: tail, KQV: kqv, Answers: read, Starts: starts, Chunk: scan.Chunk,
 		},
 		&op.DeltaScanBackward[tensor]{
-			DU: du, DBeta: db, DConv: dconv, DGain: dgain, DO: do, U: u, Beta: b, Conv: conv, Gain: gain, KQV: mixed, Answers: read,
+			DU: du, DBeta: db, DConv: dconv, DGain: dgain, DO: do, U: u, Beta: b, Conv: conv, Gain: gain, KQV: kqv, Answers: read,
 			Starts: starts, Chunk: scan.Chunk,
 		},
 		&op.TiedScan[tensor]{Z: z, F: f, State: tied, Starts: tiedStarts, Scan: scan},

@@ -46,18 +46,18 @@ func convolve[F Float](s deltaShape, u, tail, conv []F, b, t, j int) F {
 	return sum
 }
 
-// mix writes keys, queries and values (3d) of token t as the rule sees them.
-func mix[F Float](mixed []F, s deltaShape, u, tail, conv []F, b, t int) {
-	for j := range mixed {
-		mixed[j] = silu(convolve(s, u, tail, conv, b, t, j))
+// shortConv writes keys, queries and values (3d) of token t as the rule sees them.
+func shortConv[F Float](kqv []F, s deltaShape, u, tail, conv []F, b, t int) {
+	for j := range kqv {
+		kqv[j] = silu(convolve(s, u, tail, conv, b, t, j))
 	}
 	for at := 0; at < 2*s.d; at += s.c { // every head's key, then every head's query
-		unit(mixed[at:at+s.c], mixed[at:at+s.c])
+		unit(kqv[at:at+s.c], kqv[at:at+s.c])
 	}
 }
 
 func (s *Scalar[F]) deltaScan(args *op.DeltaScan[*Tensor[F]]) {
-	o, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State, args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
+	o, u, b, conv, gain, state, tail, kqv, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State, args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
 	p := scanShape(args.O, args.Gain, args.State, args.Slots, args.Documents)
 	pred, e := make([]F, p.c), make([]F, p.c)
 	for seq := range p.B {
@@ -65,8 +65,8 @@ func (s *Scalar[F]) deltaScan(args *op.DeltaScan[*Tensor[F]]) {
 		tail := tailIn(p, tail.Data, slot)
 		for t := range p.time {
 			row := seq*p.time + t
-			kqv := mixed.Data[row*3*p.d : (row+1)*3*p.d]
-			mix(kqv, p, u.Data, tail, conv.Data, seq, t)
+			kqvRow := kqv.Data[row*3*p.d : (row+1)*3*p.d]
+			shortConv(kqvRow, p, u.Data, tail, conv.Data, seq, t)
 			for head := range p.h {
 				W := state.Data[(slot*p.h+head)*p.c*p.c:][:p.c*p.c]
 				if starts != nil && t%chunk == 0 {
@@ -75,7 +75,7 @@ func (s *Scalar[F]) deltaScan(args *op.DeltaScan[*Tensor[F]]) {
 				if p.documents.begin(row) {
 					clear(W)
 				}
-				k, q, v := kqv[head*p.c:][:p.c], kqv[p.d+head*p.c:][:p.c], kqv[2*p.d+head*p.c:][:p.c]
+				k, q, v := kqvRow[head*p.c:][:p.c], kqvRow[p.d+head*p.c:][:p.c], kqvRow[2*p.d+head*p.c:][:p.c]
 				matVec(pred, W, k)
 				for i := range e {
 					e[i] = v[i] - pred[i]
@@ -104,12 +104,12 @@ func keepTail[F Float](s deltaShape, u, tail []F, b int) {
 // DeltaScanBackward runs the recurrence backward token by token, each chunk after running it
 // forward again from its start.
 func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
-	du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO, args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
+	du, db, dconv, dgain, do, u, b, conv, gain, kqv, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO, args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
 	p := scanShape(args.DO, args.Gain, args.Starts, nil, args.Documents)
 	cc := p.c * p.c
 	states, errs := make([]F, (chunk+1)*cc), make([]F, chunk*p.c)
 	dread, de := make([]F, p.c), make([]F, p.c)
-	dmixed, none := make([]F, len(mixed.Data)), make([]F, cc)
+	dkqv, none := make([]F, len(kqv.Data)), make([]F, cc)
 	for seq := range p.B {
 		for head := range p.h {
 			dW := make([]F, cc)
@@ -128,7 +128,7 @@ func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
 				beta := func(i int) *F { return &b.Data[(seq*p.time+first+i)*p.h+head] }
 				for i := range m {
 					before, after := state(i), states[(i+1)*cc:(i+2)*cc]
-					e, k, v := errs[i*p.c:(i+1)*p.c], part(mixed.Data, i, 0), part(mixed.Data, i, 2)
+					e, k, v := errs[i*p.c:(i+1)*p.c], part(kqv.Data, i, 0), part(kqv.Data, i, 2)
 					matVec(e, before, k)
 					for j := range e {
 						e[j] = v[j] - e[j]
@@ -138,8 +138,8 @@ func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
 				}
 				for i := m - 1; i >= 0; i-- {
 					before, after := state(i), states[(i+1)*cc:(i+2)*cc]
-					e, k, q := errs[i*p.c:(i+1)*p.c], part(mixed.Data, i, 0), part(mixed.Data, i, 1)
-					dk, dq, dv := part(dmixed, i, 0), part(dmixed, i, 1), part(dmixed, i, 2)
+					e, k, q := errs[i*p.c:(i+1)*p.c], part(kqv.Data, i, 0), part(kqv.Data, i, 1)
+					dk, dq, dv := part(dkqv, i, 0), part(dkqv, i, 1), part(dkqv, i, 2)
 					at := (seq*p.time+first+i)*p.d + head*p.c
 					clear(dread)
 					rmsNormBackward(dread, dgain.data(), do.Data[at:at+p.c], read.Data[at:at+p.c], gain.Data, op.Epsilon(args.Eps))
@@ -163,19 +163,19 @@ func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
 			}
 		}
 	}
-	mixBackward(du.Data, dconv.data(), dmixed, p, u.Data, conv.Data)
+	shortConvBackward(du.Data, dconv.data(), dkqv, p, u.Data, conv.Data)
 }
 
-// mixBackward writes du and adds into dconv, which may be nil, from the gradient of the keys, queries and values.
+// shortConvBackward writes du and adds into dconv, which may be nil, from the gradient of the keys, queries and values.
 // The sequences began with a zero tail.
-func mixBackward[F Float](du, dconv, dmixed []F, s deltaShape, u, conv []F) {
+func shortConvBackward[F Float](du, dconv, dkqv []F, s deltaShape, u, conv []F) {
 	clear(du)
 	before := make([]F, 3*s.d) // SiLU's input, then its output
 	after := make([]F, 3*s.d)
 	for b := range s.B {
 		for t := range s.time {
 			row := (b*s.time + t) * 3 * s.d
-			dy := dmixed[row : row+3*s.d]
+			dy := dkqv[row : row+3*s.d]
 			for j := range before {
 				before[j] = convolve(s, u, nil, conv, b, t, j)
 				after[j] = silu(before[j])

@@ -6,29 +6,29 @@ import (
 )
 
 func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor[float32]]) {
-	out, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State, args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
+	out, u, b, conv, gain, state, tail, kqv, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State, args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
 	p := scanShape(args.O, args.Gain, args.State, args.Slots, args.Documents)
 	o.job.p, o.job.scan.Chunk, o.job.eps = p, chunk, op.Epsilon(args.Eps)
-	o.mix(u, conv, tail, mixed, args.Slots)
+	o.shortConv(u, conv, tail, kqv, args.Slots)
 	o.rows(p.B*p.h, 1, func(j *job, start, end int) {
 		s := <-j.ops.slots
 		defer func() { j.ops.slots <- s }()
 		for i := start; i < end; i++ {
 			s.deltaForward(j.t[0], j.t[1], j.t[2], j.t[3], j.t[4], j.t[5], j.t[6], j.t[7], j.p, i, j.scan.Chunk, float32(j.eps))
 		}
-	}, out, b, gain, state, mixed, read, starts, args.Slots)
+	}, out, b, gain, state, kqv, read, starts, args.Slots)
 	for seq := range p.B {
 		o.keepTail(p, u.Data, tailIn(p, tail.Data, slotOf(args.Slots, seq)), seq)
 	}
 }
 
-// deltaPart is the place of one of keys, queries and values (0, 1, 2) of a head in a row of mixed.
+// deltaPart is the place of one of keys, queries and values (0, 1, 2) of a head in a row of kqv.
 func deltaPart(data []float32, p deltaShape, row, which, head int) []float32 {
 	return data[(row*3+which)*p.d+head*p.c:][:p.c]
 }
 
 // deltaForward scans one head of one sequence; i counts heads, sequence by sequence.
-func (s *scanScratch) deltaForward(o, b, gain, state, mixed, read, starts, slots *Tensor[float32], p deltaShape, i, chunk int, eps float32) {
+func (s *scanScratch) deltaForward(o, b, gain, state, kqv, read, starts, slots *Tensor[float32], p deltaShape, i, chunk int, eps float32) {
 	seq, head, c := i/p.h, i%p.h, p.c
 	W := state.Data[(slotOf(slots, seq)*p.h+head)*c*c:][:c*c]
 	for t := 0; t < p.time; {
@@ -42,9 +42,9 @@ func (s *scanScratch) deltaForward(o, b, gain, state, mixed, read, starts, slots
 		m := min(piece(t, p.time, chunk), p.documents.behind(row, t, p.time)+1)
 		var answers []float32
 		if m == 1 {
-			answers = s.deltaStep(W, b.Data[row*p.h+head], mixed.Data, p, row, head)
+			answers = s.deltaStep(W, b.Data[row*p.h+head], kqv.Data, p, row, head)
 		} else {
-			answers = s.deltaChunk(W, b.Data, mixed.Data, p, row, m, head)
+			answers = s.deltaChunk(W, b.Data, kqv.Data, p, row, m, head)
 		}
 		for i := range m {
 			at := (row+i)*p.d + head*c
@@ -56,9 +56,9 @@ func (s *scanScratch) deltaForward(o, b, gain, state, mixed, read, starts, slots
 }
 
 // deltaStep is a single token, for which products of matrices do not pay. It returns the answer.
-func (s *scanScratch) deltaStep(W []float32, beta float32, mixed []float32, p deltaShape, row, head int) []float32 {
+func (s *scanScratch) deltaStep(W []float32, beta float32, kqv []float32, p deltaShape, row, head int) []float32 {
 	e, answer := room(&s.e, p.c), room(&s.y, p.c)
-	k, q, v := deltaPart(mixed, p, row, 0, head), deltaPart(mixed, p, row, 1, head), deltaPart(mixed, p, row, 2, head)
+	k, q, v := deltaPart(kqv, p, row, 0, head), deltaPart(kqv, p, row, 1, head), deltaPart(kqv, p, row, 2, head)
 	simd.MatVec(answer, W, k, p.c, p.c)
 	copy(e, v)
 	simd.Axpy(-1, answer, e)
@@ -68,9 +68,9 @@ func (s *scanScratch) deltaStep(W []float32, beta float32, mixed []float32, p de
 }
 
 // deltaChunk takes m tokens together and returns their answers Z = Q·W₀ᵀ + lower(Q·Kᵀ)·(b ∘ E).
-func (s *scanScratch) deltaChunk(W, b, mixed []float32, p deltaShape, row, m, head int) []float32 {
+func (s *scanScratch) deltaChunk(W, b, kqv []float32, p deltaShape, row, m, head int) []float32 {
 	c := p.c
-	s.deltaErrors(W, b, mixed, p, row, m, head, 2*m)
+	s.deltaErrors(W, b, kqv, p, row, m, head, 2*m)
 	answers, queried := s.y[m*c:2*m*c], s.queried(m)
 	simd.Gemm(m, c, m, 1, queried, m, false, s.u, c, false, 1, answers, c)
 	simd.Gemm(c, c, m, 1, s.u, c, true, s.x, c, false, 1, W, c)
@@ -80,14 +80,14 @@ func (s *scanScratch) deltaChunk(W, b, mixed []float32, p deltaShape, row, m, he
 // deltaErrors sets x to the keys of m tokens over their queries, products to x·Kᵀ, y to its first
 // rows' x·Wᵀ, e to what each value differs from what the memory before the token answers, and
 // u = b ∘ E: E = (I + lower)⁻¹·(V − K·Wᵀ), lower the part of K·Kᵀ·diag(b) below the diagonal.
-func (s *scanScratch) deltaErrors(W, b, mixed []float32, p deltaShape, row, m, head, rows int) {
+func (s *scanScratch) deltaErrors(W, b, kqv []float32, p deltaShape, row, m, head, rows int) {
 	c := p.c
 	x, e, u, y := room(&s.x, 2*m*c), room(&s.e, m*c), room(&s.u, m*c), room(&s.y, rows*c)
 	beta, products, lower := room(&s.beta, m), room(&s.products, 2*m*m), room(&s.lower, m*m)
 	for i := range m {
-		copy(x[i*c:], deltaPart(mixed, p, row+i, 0, head))
-		copy(x[(m+i)*c:], deltaPart(mixed, p, row+i, 1, head))
-		copy(e[i*c:], deltaPart(mixed, p, row+i, 2, head))
+		copy(x[i*c:], deltaPart(kqv, p, row+i, 0, head))
+		copy(x[(m+i)*c:], deltaPart(kqv, p, row+i, 1, head))
+		copy(e[i*c:], deltaPart(kqv, p, row+i, 2, head))
 		beta[i] = b[(row+i)*p.h+head]
 	}
 	simd.Gemm(2*m, m, c, 1, x, c, false, x[:m*c], c, true, 0, products, m)
@@ -113,10 +113,10 @@ func (s *scanScratch) queried(m int) []float32 {
 }
 
 func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
-	du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO, args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
+	du, db, dconv, dgain, do, u, b, conv, gain, kqv, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO, args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
 	p := scanShape(args.DO, args.Gain, args.Starts, nil, args.Documents)
 	o.job.p, o.job.scan.Chunk, o.job.eps = p, chunk, op.Epsilon(args.Eps)
-	room(&o.product, len(mixed.Data)) // the gradient of mixed
+	room(&o.product, len(kqv.Data)) // the gradient of kqv
 	zeroRoom(&o.partial, p.B*p.h*p.c)
 	o.rows(p.B*p.h, 1, func(j *job, start, end int) {
 		s := <-j.ops.slots
@@ -125,14 +125,14 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
 			s.deltaBackward(j.ops.product, j.ops.partial[i*j.p.c:(i+1)*j.p.c], j.t[0], j.t[1], j.t[2], j.t[3], j.t[4],
 				j.t[5], j.t[6], j.p, i, j.scan.Chunk, float32(j.eps))
 		}
-	}, db, do, b, gain, mixed, read, starts)
+	}, db, do, b, gain, kqv, read, starts)
 	if dgain != nil {
 		o.addPartials(dgain.Data, p.B*p.h)
 	}
-	o.mixBackward(du, dconv, u, conv)
+	o.shortConvBackward(du, dconv, u, conv)
 }
 
-// deltaBackward writes the gradient of one head's keys, queries and values into dmixed and of its
+// deltaBackward writes the gradient of one head's keys, queries and values into dkqv and of its
 // steps into db, and adds that of the gain. It takes the chunks backward, cut where documents begin. With X the keys over the
 // queries, U = b ∘ E and lower parts with the diagonal only for queries, the gradients are
 //
@@ -143,7 +143,7 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
 //	dX  = D·W₀ + (P·K, and Pᵀ·X to the keys) + (U·dW to the keys)
 //	dW₀ = dW + Dᵀ·X
 //	db  = rows of dU ∘ E summed up, and columns of D·Eᵀ ∘ K·Kᵀ below the diagonal
-func (s *scanScratch) deltaBackward(dmixed, dgain []float32, db, do, b, gain, mixed, read, starts *Tensor[float32], p deltaShape, i, chunk int, eps float32) {
+func (s *scanScratch) deltaBackward(dkqv, dgain []float32, db, do, b, gain, kqv, read, starts *Tensor[float32], p deltaShape, i, chunk int, eps float32) {
 	seq, head, c := i/p.h, i%p.h, p.c
 	dW := zeroRoom(&s.dW, c*c)
 	for end := p.time; end > 0; {
@@ -153,7 +153,7 @@ func (s *scanScratch) deltaBackward(dmixed, dgain []float32, db, do, b, gain, mi
 		if p.documents.begin(row) {
 			W = zeroRoom(&s.none, c*c)
 		}
-		s.deltaErrors(W, b.Data, mixed.Data, p, row, m, head, m)
+		s.deltaErrors(W, b.Data, kqv.Data, p, row, m, head, m)
 		x, e, u, beta := s.x, s.e[:m*c], s.u, s.beta[:m]
 		D, dX, dU, dbeta := room(&s.d, 2*m*c), room(&s.dx, 2*m*c), room(&s.du, m*c), room(&s.dbeta, m)
 
@@ -179,9 +179,9 @@ func (s *scanScratch) deltaBackward(dmixed, dgain []float32, db, do, b, gain, mi
 		simd.Gemm(m, c, c, 1, u, c, false, dW, c, false, 1, dX, c)
 		simd.Gemm(c, c, 2*m, 1, D, c, true, x, c, false, 1, dW, c)
 		for i := range m {
-			copy(deltaPart(dmixed, p, row+i, 0, head), dX[i*c:])
-			copy(deltaPart(dmixed, p, row+i, 1, head), dX[(m+i)*c:])
-			dv := deltaPart(dmixed, p, row+i, 2, head)
+			copy(deltaPart(dkqv, p, row+i, 0, head), dX[i*c:])
+			copy(deltaPart(dkqv, p, row+i, 1, head), dX[(m+i)*c:])
+			dv := deltaPart(dkqv, p, row+i, 2, head)
 			copy(dv, D[i*c:])
 			simd.Scale(-1, dv)
 			db.Data[(row+i)*p.h+head] = dbeta[i]

@@ -23,25 +23,26 @@ func shapeOfGated[F Float](a *op.GatedDelta[*Tensor[F]]) gatedShape {
 	return p
 }
 
-// mix writes channels from to before to of row i, of a sequence in slot, of what the convolution gives.
-func (p *gatedShape) mix(from, to, i, slot int, mix func(channel, tap int, at int, tail bool)) {
+// eachTap calls visit for each product in the convolution's channels from to before to at row i, whose sequence is in slot: its input is
+// element at of the tail if tail is set, else of U.
+func (p *gatedShape) eachTap(from, to, i, slot int, visit func(channel, tap, at int, tail bool)) {
 	t := i % p.time
 	for ch := from; ch < to; ch++ {
 		for tap := range p.taps {
 			if back := p.taps - 1 - tap; back <= p.documents.before(i, t) {
-				mix(ch, tap, (i-back)*p.inputs+ch, false)
+				visit(ch, tap, (i-back)*p.inputs+ch, false)
 			} else if p.documents == nil {
-				mix(ch, tap, (slot*(p.taps-1)+p.taps-1+t-back)*p.channels+ch, true)
+				visit(ch, tap, (slot*(p.taps-1)+p.taps-1+t-back)*p.channels+ch, true)
 			}
 		}
 	}
 }
 
-// gatedMix fills row i of Mixed: convolution, SiLU, unit queries and keys.
-func gatedMix[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, i int) {
-	row := a.Mixed.Data[i*p.channels : (i+1)*p.channels]
+// gatedShortConv fills row i of QKV: convolution, SiLU, unit queries and keys.
+func gatedShortConv[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, i int) {
+	row := a.QKV.Data[i*p.channels : (i+1)*p.channels]
 	clear(row)
-	p.mix(0, p.channels, i, slotOf(a.Slots, i/p.time), func(ch, tap, at int, tail bool) {
+	p.eachTap(0, p.channels, i, slotOf(a.Slots, i/p.time), func(ch, tap, at int, tail bool) {
 		from := a.U
 		if tail {
 			from = a.Tail
@@ -106,8 +107,8 @@ func gatedHead[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequence, h
 		if p.documents.begin(row) {
 			clear(S)
 		}
-		mixed := a.Mixed.Data[row*p.channels : (row+1)*p.channels]
-		q, k, v := mixed[k0:][:p.key], mixed[p.keyHeads*p.key+k0:][:p.key], mixed[2*p.keyHeads*p.key+head*p.value:][:p.value]
+		qkv := a.QKV.Data[row*p.channels : (row+1)*p.channels]
+		q, k, v := qkv[k0:][:p.key], qkv[p.keyHeads*p.key+k0:][:p.key], qkv[2*p.keyHeads*p.key+head*p.value:][:p.value]
 		decay, beta := gates(a, p, row, head)
 		for j := range S {
 			S[j] *= decay
@@ -130,7 +131,7 @@ func gatedHead[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequence, h
 func (s *Scalar[F]) gatedDelta(a *op.GatedDelta[*Tensor[F]]) {
 	p := shapeOfGated(a)
 	for i := range p.B * p.time {
-		gatedMix(a, &p, i)
+		gatedShortConv(a, &p, i)
 	}
 	e := make([]F, p.value)
 	for sequence := range p.B {

@@ -14,7 +14,7 @@ func (o *Ops) gatedDelta(a *op.GatedDelta[*Tensor[float32]]) {
 	o.rows(p.B*p.time, 1, func(j *job, start, end int) {
 		a := j.op.(*op.GatedDelta[*Tensor[float32]])
 		for i := start; i < end; i++ {
-			gatedMixFast(a, &j.gated, i)
+			gatedShortConvFast(a, &j.gated, i)
 		}
 	})
 	o.rows(p.B*p.heads, 1, func(j *job, start, end int) {
@@ -30,8 +30,8 @@ func (o *Ops) gatedDelta(a *op.GatedDelta[*Tensor[float32]]) {
 	}
 }
 
-func gatedMixFast(a *op.GatedDelta[*Tensor[float32]], p *gatedShape, i int) {
-	row := a.Mixed.Data[i*p.channels : (i+1)*p.channels]
+func gatedShortConvFast(a *op.GatedDelta[*Tensor[float32]], p *gatedShape, i int) {
+	row := a.QKV.Data[i*p.channels : (i+1)*p.channels]
 	sequence, t, last := i/p.time, i%p.time, p.taps-1
 	slot, before := slotOf(a.Slots, sequence), p.documents.before(i, t)
 	inputs, first := make([][]float32, 0, 8), 0
@@ -74,8 +74,8 @@ func gatedHeadFast(a *op.GatedDelta[*Tensor[float32]], p *gatedShape, sequence, 
 		if p.documents.begin(row) {
 			clear(S)
 		}
-		mixed := a.Mixed.Data[row*p.channels : (row+1)*p.channels]
-		q, k, v := mixed[k0:][:p.key], mixed[p.keyHeads*p.key+k0:][:p.key], mixed[2*p.keyHeads*p.key+head*p.value:][:p.value]
+		qkv := a.QKV.Data[row*p.channels : (row+1)*p.channels]
+		q, k, v := qkv[k0:][:p.key], qkv[p.keyHeads*p.key+k0:][:p.key], qkv[2*p.keyHeads*p.key+head*p.value:][:p.value]
 		decay, beta := gates(a, p, row, head)
 		out := a.O.Data[(row*p.heads+head)*p.value:][:p.value]
 		for j := range out { // one row of the state at a time, while it is in the cache

@@ -32,7 +32,7 @@ func gateSlopes[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, ro
 func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 	f, p := forwardOf(a)
 	size := p.value * p.key
-	dmixed := make([]F, len(a.Mixed.Data))
+	dqkv := make([]F, len(a.QKV.Data))
 	states, P, none := make([]F, (a.Chunk+1)*size), make([]F, size), make([]F, size)
 	errs, e, o, do, normed := make([]F, a.Chunk*p.value), make([]F, p.value), make([]F, p.value), make([]F, p.value), make([]F, p.value)
 	for sequence := range p.B {
@@ -56,16 +56,16 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 						S[j] = decay * x
 					}
 					e := errs[i*p.value : (i+1)*p.value]
-					matVec(e, S, a.Mixed.Data[k:k+p.key])
+					matVec(e, S, a.QKV.Data[k:k+p.key])
 					for j := range e {
-						e[j] = a.Mixed.Data[v+j] - e[j]
+						e[j] = a.QKV.Data[v+j] - e[j]
 					}
-					addOuter(S, beta, e, a.Mixed.Data[k:k+p.key])
+					addOuter(S, beta, e, a.QKV.Data[k:k+p.key])
 				}
 				for i := m - 1; i >= 0; i-- {
 					row := sequence*p.time + first + i
 					qAt, kAt, vAt := p.parts(row, head)
-					q, k := a.Mixed.Data[qAt:qAt+p.key], a.Mixed.Data[kAt:kAt+p.key]
+					q, k := a.QKV.Data[qAt:qAt+p.key], a.QKV.Data[kAt:kAt+p.key]
 					before, S := state(i), states[(i+1)*size:(i+2)*size]
 					matVec(o, S, q)
 					rmsNorm(normed, o, a.Gain.Data, a.Eps)
@@ -79,16 +79,16 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 					rmsNormBackward(do, nil, normed, o, a.Gain.Data, a.Eps)
 
 					decay, beta := gates(f, &p, row, head)
-					matVecTransposed(dmixed[qAt:qAt+p.key], S, do)
+					matVecTransposed(dqkv[qAt:qAt+p.key], S, do)
 					addOuter(dS, 1, do, q)
 					matVec(e, dS, k)
 					err := errs[i*p.value : (i+1)*p.value]
 					dbeta := dot(e, err)
-					dk := dmixed[kAt : kAt+p.key]
+					dk := dqkv[kAt : kAt+p.key]
 					for j := range err {
 						axpy(dk, beta*err[j], dS[j*p.key:(j+1)*p.key])
 						e[j] *= beta
-						dmixed[vAt+j] = e[j]
+						dqkv[vAt+j] = e[j]
 						axpy(dk, -e[j]*decay, before[j*p.key:(j+1)*p.key])
 					}
 					addOuter(dS, -1, e, k)
@@ -107,18 +107,18 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 		}
 	}
 	for i := range p.B * p.time {
-		unmix(a, &p, i, dmixed)
+		gatedConvActivationBackward(a, &p, i, dqkv)
 	}
 	for i := range p.B * p.time {
-		convolveBack(a, &p, i, dmixed)
+		convolveBack(a, &p, i, dqkv)
 	}
 }
 
-// unmix turns row i of the gradient of Mixed to that of what the convolution gives: back through unit length and SiLU. What
+// gatedConvActivationBackward turns row i of the gradient of QKV to that of what the convolution gives: back through unit length and SiLU. What
 // the convolution gave is made again.
-func unmix[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, i int, dmixed []F) {
+func gatedConvActivationBackward[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, i int, dqkv []F) {
 	t := i % p.time
-	d := dmixed[i*p.channels : (i+1)*p.channels]
+	d := dqkv[i*p.channels : (i+1)*p.channels]
 	before := func(ch int) (sum F) {
 		for tap := range p.taps {
 			if back := p.taps - 1 - tap; back <= p.documents.before(i, t) {
@@ -128,7 +128,7 @@ func unmix[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, i int, 
 		return sum
 	}
 	for h := range 2 * p.keyHeads {
-		dy, y := d[h*p.key:(h+1)*p.key], a.Mixed.Data[i*p.channels+h*p.key:][:p.key]
+		dy, y := d[h*p.key:(h+1)*p.key], a.QKV.Data[i*p.channels+h*p.key:][:p.key]
 		scale := F(1) // of the unit vector
 		if h < p.keyHeads {
 			scale = F(1 / math.Sqrt(float64(p.key)))

@@ -9,7 +9,7 @@ import (
 func (o *Ops) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[float32]]) {
 	f, p := forwardOf(a)
 	o.job.op, o.job.gated, o.job.forward = a, p, f
-	zeroRoom(&o.product, len(a.Mixed.Data)) // the gradient of mixed
+	zeroRoom(&o.product, len(a.QKV.Data)) // the gradient of qkv
 	o.rows(p.B*p.keyHeads, 1, func(j *job, start, end int) {
 		a, p := j.op.(*op.GatedDeltaBackward[*Tensor[float32]]), &j.gated
 		scratch := <-j.ops.slots
@@ -23,7 +23,7 @@ func (o *Ops) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[float32]]) {
 	})
 	o.rows(p.B*p.time, 1, func(j *job, start, end int) {
 		for i := start; i < end; i++ {
-			unmix(j.op.(*op.GatedDeltaBackward[*Tensor[float32]]), &j.gated, i, j.ops.product)
+			gatedConvActivationBackward(j.op.(*op.GatedDeltaBackward[*Tensor[float32]]), &j.gated, i, j.ops.product)
 		}
 	})
 	o.rows(p.B*p.time, 4, func(j *job, start, end int) {
@@ -35,7 +35,7 @@ func (o *Ops) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[float32]]) {
 
 // gatedHeadBackward is one head of one sequence. A row of the state, of its gradient and of P is taken at a time.
 func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDelta[*Tensor[float32]], p *gatedShape, sequence, head int,
-	dmixed []float32, s *scanScratch) {
+	dqkv []float32, s *scanScratch) {
 	size, key, value := p.value*p.key, p.key, p.value
 	states, dS, errs := room(&s.x, (a.Chunk+1)*size), zeroRoom(&s.dW, size), room(&s.e, a.Chunk*value)
 	out, normed, do := room(&s.y, value), room(&s.u, value), room(&s.du, value)
@@ -45,7 +45,7 @@ func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDe
 		for i := range m {
 			row := sequence*p.time + first + i
 			_, kAt, vAt := p.parts(row, head)
-			k := a.Mixed.Data[kAt : kAt+key]
+			k := a.QKV.Data[kAt : kAt+key]
 			decay, beta := gates(f, p, row, head)
 			if p.documents.begin(row) {
 				clear(states[(i+1)*size : (i+2)*size])
@@ -55,7 +55,7 @@ func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDe
 			for j := range value {
 				S := states[(i+1)*size+j*key:][:key]
 				simd.Scale(decay, S)
-				e := a.Mixed.Data[vAt+j] - simd.Dot(S, k)
+				e := a.QKV.Data[vAt+j] - simd.Dot(S, k)
 				errs[i*value+j] = e
 				simd.Axpy(beta*e, k, S)
 			}
@@ -63,7 +63,7 @@ func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDe
 		for i := m - 1; i >= 0; i-- {
 			row := sequence*p.time + first + i
 			qAt, kAt, vAt := p.parts(row, head)
-			q, k := a.Mixed.Data[qAt:qAt+key], a.Mixed.Data[kAt:kAt+key]
+			q, k := a.QKV.Data[qAt:qAt+key], a.QKV.Data[kAt:kAt+key]
 			before, S := states[i*size:(i+1)*size], states[(i+1)*size:(i+2)*size]
 			begins := p.documents.begin(row)
 			if begins {
@@ -82,7 +82,7 @@ func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDe
 			rmsNormBackward(do, nil, normed, out, a.Gain.Data, a.Eps)
 
 			decay, beta := gates(f, p, row, head)
-			dq, dk := dmixed[qAt:qAt+key], dmixed[kAt:kAt+key]
+			dq, dk := dqkv[qAt:qAt+key], dqkv[kAt:kAt+key]
 			var dbeta, dg float32
 			for j, d := range do {
 				dRow, old, e := dS[j*key:(j+1)*key], before[j*key:(j+1)*key], errs[i*value+j]
@@ -91,7 +91,7 @@ func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDe
 				along := simd.Dot(dRow, k)
 				dbeta += along * e
 				dv := beta * along
-				dmixed[vAt+j] = dv
+				dqkv[vAt+j] = dv
 				simd.Axpy(beta*e, dRow, dk)
 				simd.Axpy(-dv*decay, old, dk)
 				simd.Axpy(-dv, k, dRow)

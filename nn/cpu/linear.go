@@ -95,15 +95,15 @@ func (s *Scalar[F]) quantize(args *op.Quantize[*Tensor[F]]) {
 			gamma, scale = F(2*least), F(one)
 		}
 		ternary.Quantize(q.codes(first, rows), block, rows, cols, gamma)
-		setScales(q, args.Blocks != nil, b, first, rows, scale)
+		setScales(q, args.RowBlocks != nil, b, first, rows, scale)
 		first += rows
 	}
 }
 
 // blocksToQuantize are the numbers of rows of the blocks with a γ each.
 func blocksToQuantize[F Float](args *op.Quantize[*Tensor[F]]) []int {
-	if args.Blocks != nil {
-		return args.Blocks
+	if args.RowBlocks != nil {
+		return args.RowBlocks
 	}
 	equal := make([]int, len(args.Q.Scales))
 	for b := range equal {

@@ -310,7 +310,7 @@ func (o *Ops) quantize(args *op.Quantize[*Tensor[float32]]) {
 			gamma *= 2
 		}
 		simd.TernaryQuantize(q.codes(first, rows), block, rows, cols, gamma)
-		setScales(q, args.Blocks != nil, b, first, rows, scale)
+		setScales(q, args.RowBlocks != nil, b, first, rows, scale)
 		first += rows
 	}
 }

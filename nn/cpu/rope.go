@@ -8,12 +8,12 @@ import (
 
 // ropeRow makes row i of the queries, keys and values ready, and stores its keys and values.
 func ropeRow[F Float](a *op.RoPE[*Tensor[F]], i int) {
-	n, wide := rowsOf(a.QKV)
+	n, stride := rowsOf(a.QKV)
 	L, c, time := a.Keys.Shape[1], a.Keys.Shape[2]/a.KVHeads, n/sequencesOf(a.Keys, a.Slots)
 	slot := slotOf(a.Slots, i/time)
 	before := int(a.Position.Tokens[slot])
 	at, turn := before+i%time, before+documentsOf(a.Documents).before(i, i%time)
-	row := a.QKV.Data[i*wide : (i+1)*wide]
+	row := a.QKV.Data[i*stride : (i+1)*stride]
 	R := a.Angles.Shape[1]
 	angles := a.Angles.Data[turn*R : (turn+1)*R]
 	if a.Raw != nil {
@@ -75,13 +75,13 @@ func (s *Scalar[F]) rope(a *op.RoPE[*Tensor[F]]) {
 
 // ropeBackwardRow turns the gradient of row i back. d is room for a head.
 func ropeBackwardRow[F Float](a *op.RoPEBackward[*Tensor[F]], i int, d []F) {
-	n, wide := rowsOf(a.DQKV)
+	n, stride := rowsOf(a.DQKV)
 	c, time := a.Keys.Shape[2]/a.KVHeads, n/a.Keys.Shape[0]
 	at, R := int(a.Position.Tokens[i/time])+documentsOf(a.Documents).before(i, i%time), a.Angles.Shape[1]
 	angles := a.Angles.Data[at*R : (at+1)*R]
 	all := a.Heads + a.KVHeads
 	for h := range all {
-		head, gain := a.DQKV.Data[i*wide+h*c:][:c], a.QGain
+		head, gain := a.DQKV.Data[i*stride+h*c:][:c], a.QGain
 		if h >= a.Heads {
 			gain = a.KGain
 		}

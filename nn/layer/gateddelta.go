@@ -12,8 +12,8 @@ type GatedDelta[T any] struct {
 	Norm, Project, B, A, Conv, Decay, Bias, OutNorm, Output T // (D), (2Kk+2Vv, D), (V, D), (V, D), (2Kk+Vv, taps), (V), (V), (v), (D, Vv)
 	InSigns, OutSigns                                       T // (D), (Vv)
 
-	X, Projected, BRows, ARows, Mixed, Out T // (n, D), (n, 2Kk+2Vv), (n, V), (n, V), (n, 2Kk+Vv), (n, Vv)
-	Plain, Starts                          T // (n, D) the input of B and A, which is X unless X is rotated; (B, chunks, V, v, k)
+	X, Projected, BRows, ARows, QKV, Out T // (n, D), (n, 2Kk+2Vv), (n, V), (n, V), (n, 2Kk+Vv), (n, Vv)
+	Plain, Starts                        T // (n, D) the input of B and A, which is X unless X is rotated; (B, chunks, V, v, k)
 
 	ProjectAdapter, BAdapter, AAdapter, OutputAdapter Adapter[T]
 
@@ -48,7 +48,7 @@ func (l *GatedDelta[T]) Declare(d Declarer[T]) {
 	d.Rows(&l.Projected, Rows{Name: "projected", Shape: []int{channels + inner}, Gradient: true})
 	d.Rows(&l.BRows, Rows{Name: "b", Shape: []int{l.Heads}, Gradient: true})
 	d.Rows(&l.ARows, Rows{Name: "a", Shape: []int{l.Heads}, Gradient: true})
-	d.Rows(&l.Mixed, Rows{Name: "mixed", Shape: []int{channels}})
+	d.Rows(&l.QKV, Rows{Name: "qkv", Shape: []int{channels}})
 	d.Rows(&l.Out, Rows{Name: "out", Shape: []int{inner}, Gradient: true})
 	d.Rows(&l.Starts, Rows{Name: "starts", Shape: []int{l.Heads, l.ValueWidth, l.KeyWidth}, Chunks: true})
 	d.State(&l.State, State{Name: "state", Shape: []int{l.Heads, l.ValueWidth, l.KeyWidth}})
@@ -73,7 +73,7 @@ func (l *GatedDelta[T]) Forward(p *op.Program[T], s Stream[T]) {
 	l.ProjectAdapter.forward(p, l.Projected, l.X)
 	p.Add(&op.GatedDelta[T]{
 		O: l.Out, U: l.Projected, B: l.BRows, A: l.ARows, Conv: l.Conv, Decay: l.Decay, Bias: l.Bias, Gain: l.OutNorm,
-		State: l.State, Tail: l.Tail, Mixed: l.Mixed, Starts: l.Starts, Slots: l.Slots, Documents: l.Documents, KeyHeads: l.KeyHeads, Chunk: l.Chunk, Eps: l.Eps,
+		State: l.State, Tail: l.Tail, QKV: l.QKV, Starts: l.Starts, Slots: l.Slots, Documents: l.Documents, KeyHeads: l.KeyHeads, Chunk: l.Chunk, Eps: l.Eps,
 	})
 	rotate(p, l.Out, l.OutSigns, l.Rotation)
 	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Out, W: l.Output})
@@ -90,7 +90,7 @@ func (l *GatedDelta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	p.Add(
 		&op.GatedDeltaBackward[T]{
 			DU: g.Projected, DB: g.BRows, DA: g.ARows, DO: g.Out, U: l.Projected, B: l.BRows, A: l.ARows, Conv: l.Conv, Decay: l.Decay,
-			Bias: l.Bias, Gain: l.OutNorm, Mixed: l.Mixed, Starts: l.Starts, Documents: l.Documents, KeyHeads: l.KeyHeads, Chunk: l.Chunk, Eps: l.Eps,
+			Bias: l.Bias, Gain: l.OutNorm, QKV: l.QKV, Starts: l.Starts, Documents: l.Documents, KeyHeads: l.KeyHeads, Chunk: l.Chunk, Eps: l.Eps,
 		},
 		&op.LinearBackward[T]{DX: g.X, DW: g.Project, DY: g.Projected, X: l.X, W: l.Project},
 	)

@@ -16,14 +16,14 @@ func (o *Attention[T]) Name() string { return "Attention" }
 
 // Args implements Op.
 func (o *Attention[T]) Args(v Visitor[T]) {
-	n, wide := rows(v, o.QKV)
+	n, stride := rows(v, o.QKV)
 	S, L, c := axis(v, o.Keys, 0), axis(v, o.Keys, 1), axis(v, o.Keys, 2)/max(o.KVHeads, 1)
 	B := sequences(v, o.Keys, o.Slots)
 	least := o.Heads + 2*o.KVHeads
 	if o.Gate {
 		least += o.Heads
 	}
-	v.Arg("queries, keys and values", Reads, &o.QKV, whole(n, B), max(wide, least*c))
+	v.Arg("queries, keys and values", Reads, &o.QKV, whole(n, B), max(stride, least*c))
 	v.Arg("keys", Reads, &o.Keys, S, L, o.KVHeads*c)
 	v.Arg("values", Reads, &o.Values, S, L, o.KVHeads*c)
 	v.Arg("position", Reads, &o.Position, S)
@@ -32,8 +32,8 @@ func (o *Attention[T]) Args(v Visitor[T]) {
 	v.Arg("o", Writes, &o.O, n, o.Heads*c)
 }
 
-// AttentionBackward, of an Attention over sequences that began with an empty cache: writes DQKV (n, wide) from DO (n, H·c).
-// QKV (n, wide) are the rows as RoPE left them, with keys and values in them. Of Keys (B, L, G·c) it takes how many
+// AttentionBackward, of an Attention over sequences that began with an empty cache: writes DQKV (n, stride) from DO (n, H·c).
+// QKV (n, stride) are the rows as RoPE left them, with keys and values in them. Of Keys (B, L, G·c) it takes how many
 // sequences there are. With P = softmax(Q·Kᵀ/√c), and Q, K, V of a head,
 //
 //	dV = Pᵀ·dO    dS = P ∘ (dP − rows of P ∘ dP summed up)/√c,  dP = dO·Vᵀ    dQ = dS·K    dK = dSᵀ·Q
@@ -53,13 +53,13 @@ func (o *AttentionBackward[T]) Name() string { return "AttentionBackward" }
 func (o *AttentionBackward[T]) Args(v Visitor[T]) {
 	n, _ := rows(v, o.QKV)
 	B, L, c := axis(v, o.Keys, 0), axis(v, o.Keys, 1), axis(v, o.Keys, 2)/max(o.KVHeads, 1)
-	wide := (o.Heads + 2*o.KVHeads) * c
+	stride := (o.Heads + 2*o.KVHeads) * c
 	if o.Gate {
-		wide += o.Heads * c
+		stride += o.Heads * c
 	}
 	v.Arg("do", Reads, &o.DO, n, o.Heads*c)
-	v.Arg("queries, keys and values", Reads, &o.QKV, whole(n, B), wide)
+	v.Arg("queries, keys and values", Reads, &o.QKV, whole(n, B), stride)
 	v.Arg("keys", Reads, &o.Keys, B, L, o.KVHeads*c)
 	documentsArg(v, &o.Documents, n)
-	v.Arg("dqueries, dkeys and dvalues", Writes, &o.DQKV, n, wide)
+	v.Arg("dqueries, dkeys and dvalues", Writes, &o.DQKV, n, stride)
 }

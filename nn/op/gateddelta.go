@@ -9,10 +9,10 @@ package op
 //	S ← e^g·S;  S ← S + β(v − S·k)kᵀ;  o = S·q;  O = RMSNorm(o)·Gain·silu(z)
 //
 // Decay (V) is −exp(A_log). It moves State (S, V, v, k) and Tail (S, taps−1, 2·K·k + V·v), the last inputs of the
-// convolution, oldest first, on, those of Slots as in the package comment, as Documents is. Mixed (n, 2·K·k + V·v) is room for what the convolution gives; Starts
+// convolution, oldest first, on, those of Slots as in the package comment, as Documents is. QKV (n, 2·K·k + V·v) is room for what the convolution gives; Starts
 // (B, ceil(T/Chunk), V, v, k), optional, receives the state before each chunk of tokens, which changes nothing else.
 type GatedDelta[T any] struct {
-	O, U, B, A, Conv, Decay, Bias, Gain, State, Tail, Mixed, Starts, Slots, Documents T
+	O, U, B, A, Conv, Decay, Bias, Gain, State, Tail, QKV, Starts, Slots, Documents T
 
 	KeyHeads, Chunk int // K
 	Eps             float64
@@ -24,23 +24,23 @@ func (o *GatedDelta[T]) Name() string { return "GatedDelta" }
 // Args implements Op.
 func (o *GatedDelta[T]) Args(v Visitor[T]) {
 	n, inner := rows(v, o.O)
-	S, V, wide, k := axis(v, o.State, 0), axis(v, o.State, 1), axis(v, o.State, 2), axis(v, o.State, 3)
+	S, V, valueWidth, k := axis(v, o.State, 0), axis(v, o.State, 1), axis(v, o.State, 2), axis(v, o.State, 3)
 	B := sequences(v, o.State, o.Slots)
-	channels := 2*o.KeyHeads*k + V*wide
+	channels := 2*o.KeyHeads*k + V*valueWidth
 	taps := axis(v, o.Conv, 1)
 	slotsArg(v, &o.Slots)
 	documentsArg(v, &o.Documents, n)
-	v.Arg("projections", Reads, &o.U, whole(n, B), channels+V*wide)
+	v.Arg("projections", Reads, &o.U, whole(n, B), channels+V*valueWidth)
 	v.Arg("b", Reads, &o.B, n, V)
 	v.Arg("a", Reads, &o.A, n, V)
 	v.Arg("convolution", Reads, &o.Conv, channels, taps)
 	v.Arg("decay", Reads, &o.Decay, V)
 	v.Arg("bias", Reads, &o.Bias, V)
-	v.Arg("gain", Reads, &o.Gain, wide)
-	v.Arg("state", Updates, &o.State, S, V, wide, k)
+	v.Arg("gain", Reads, &o.Gain, valueWidth)
+	v.Arg("state", Updates, &o.State, S, V, valueWidth, k)
 	v.Arg("tail", Updates, &o.Tail, S, taps-1, channels)
-	v.Arg("mixed", Writes, &o.Mixed, n, channels)
-	v.Arg("starts", Writes|Optional, &o.Starts, B, Chunks(n, B, o.Chunk)*V*wide*k)
+	v.Arg("qkv", Writes, &o.QKV, n, channels)
+	v.Arg("starts", Writes|Optional, &o.Starts, B, Chunks(n, B, o.Chunk)*V*valueWidth*k)
 	v.Arg("o", Writes, &o.O, n, inner)
 }
 
@@ -50,7 +50,7 @@ func (o *GatedDelta[T]) Args(v Visitor[T]) {
 //
 //	dq = Sᵀ·do    dβ = eᵀ·dS·k    dv = β·dS·k    dk = β·dSᵀ·e − Pᵀ·dv    dP = dS − dv·kᵀ    dg = ⟨dP, P⟩    dS ← e^g·dP
 type GatedDeltaBackward[T any] struct {
-	DU, DB, DA, DO, U, B, A, Conv, Decay, Bias, Gain, Mixed, Starts, Documents T
+	DU, DB, DA, DO, U, B, A, Conv, Decay, Bias, Gain, QKV, Starts, Documents T
 
 	KeyHeads, Chunk int // K
 	Eps             float64
@@ -62,20 +62,20 @@ func (o *GatedDeltaBackward[T]) Name() string { return "GatedDeltaBackward" }
 // Args implements Op.
 func (o *GatedDeltaBackward[T]) Args(v Visitor[T]) {
 	n, inner := rows(v, o.DO)
-	B, V, wide, k := axis(v, o.Starts, 0), axis(v, o.Starts, 2), axis(v, o.Starts, 3), axis(v, o.Starts, 4)
-	channels := 2*o.KeyHeads*k + V*wide
+	B, V, valueWidth, k := axis(v, o.Starts, 0), axis(v, o.Starts, 2), axis(v, o.Starts, 3), axis(v, o.Starts, 4)
+	channels := 2*o.KeyHeads*k + V*valueWidth
 	documentsArg(v, &o.Documents, n)
 	v.Arg("do", Reads, &o.DO, n, inner)
-	v.Arg("projections", Reads, &o.U, whole(n, B), channels+V*wide)
+	v.Arg("projections", Reads, &o.U, whole(n, B), channels+V*valueWidth)
 	v.Arg("b", Reads, &o.B, n, V)
 	v.Arg("a", Reads, &o.A, n, V)
 	v.Arg("convolution", Reads, &o.Conv, channels, axis(v, o.Conv, 1))
 	v.Arg("decay", Reads, &o.Decay, V)
 	v.Arg("bias", Reads, &o.Bias, V)
-	v.Arg("gain", Reads, &o.Gain, wide)
-	v.Arg("mixed", Reads, &o.Mixed, n, channels)
-	v.Arg("starts", Reads, &o.Starts, B, Chunks(n, B, o.Chunk)*V*wide*k)
-	v.Arg("du", Writes, &o.DU, n, channels+V*wide)
+	v.Arg("gain", Reads, &o.Gain, valueWidth)
+	v.Arg("qkv", Reads, &o.QKV, n, channels)
+	v.Arg("starts", Reads, &o.Starts, B, Chunks(n, B, o.Chunk)*V*valueWidth*k)
+	v.Arg("du", Writes, &o.DU, n, channels+V*valueWidth)
 	v.Arg("db", Writes, &o.DB, n, V)
 	v.Arg("da", Writes, &o.DA, n, V)
 }

@@ -45,12 +45,12 @@ func (o *LinearBackward[T]) Args(v Visitor[T]) {
 }
 
 // Quantize packs W (R, K) into the ternary Q (R, K). Where Q has scales of groups, each group is rounded by itself, as
-// ternary.QuantizeGroup does. Else each block of rows has its own γ; where there are Blocks, which need not have as many rows
+// ternary.QuantizeGroup does. Else each block of rows has its own γ; where there are RowBlocks, which need not have as many rows
 // each, Q has a γ a row, and the rows of a block have the same. HalfEven rounds as ternary.HalfEven says.
 type Quantize[T any] struct {
-	Q, W     T
-	Blocks   []int // rows of each, R in all; nil: of the same size, one for each γ of Q
-	HalfEven bool
+	Q, W      T
+	RowBlocks []int // rows of each, R in all; nil: of the same size, one for each γ of Q
+	HalfEven  bool
 }
 
 // Name implements Op.

@@ -19,9 +19,9 @@ func PackTernary(t HostTensor, blocks int, absmean bool) HostTensor {
 	return q
 }
 
-// PackBlocks quantises a float32 matrix (rows, cols) whose blocks have so many rows each, as Quantize does with Blocks and
+// PackRowBlocks quantises a float32 matrix (rows, cols) whose blocks have so many rows each, as Quantize does with RowBlocks and
 // HalfEven.
-func PackBlocks(t HostTensor, blocks []int) HostTensor {
+func PackRowBlocks(t HostTensor, blocks []int) HostTensor {
 	rows, cols := t.Shape[0], t.Shape[1]
 	q := HostTensor{Format: Ternary, Shape: t.Shape, Absmean: true, Codes: make([]byte, rows*ternary.RowBytes(cols)), Scales: make([]float32, 0, rows)}
 	stride, first := ternary.RowBytes(cols), 0

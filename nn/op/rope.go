@@ -19,12 +19,12 @@ func (o *RoPE[T]) Name() string { return "RoPE" }
 
 // Args implements Op.
 func (o *RoPE[T]) Args(v Visitor[T]) {
-	n, wide := rows(v, o.QKV)
+	n, stride := rows(v, o.QKV)
 	S, L, c := axis(v, o.Keys, 0), axis(v, o.Keys, 1), axis(v, o.Keys, 2)/max(o.KVHeads, 1)
 	B := sequences(v, o.Keys, o.Slots)
 	slotsArg(v, &o.Slots)
 	documentsArg(v, &o.Documents, n)
-	v.Arg("queries, keys and values", Updates, &o.QKV, whole(n, B), max(wide, (o.Heads+2*o.KVHeads)*c))
+	v.Arg("queries, keys and values", Updates, &o.QKV, whole(n, B), max(stride, (o.Heads+2*o.KVHeads)*c))
 	v.Arg("query gain", Reads|Optional, &o.QGain, c)
 	v.Arg("key gain", Reads|Optional, &o.KGain, c)
 	v.Arg("angles", Reads, &o.Angles, L, min(axis(v, o.Angles, 1), c))
@@ -49,7 +49,7 @@ func (o *Advance[T]) Args(v Visitor[T]) {
 	slotsArg(v, &o.Slots)
 }
 
-// RoPEBackward, of a RoPE: turns the gradient of queries and keys in DQKV (n, wide) to that of what RoPE was given, back by
+// RoPEBackward, of a RoPE: turns the gradient of queries and keys in DQKV (n, stride) to that of what RoPE was given, back by
 // the angles, and through the norms where there are gains, which are constants. Raw (n, (H+G)·c) are the queries and keys
 // before. Of Keys (B, L, G·c) it takes how many sequences there are.
 type RoPEBackward[T any] struct {
@@ -64,7 +64,7 @@ func (o *RoPEBackward[T]) Name() string { return "RoPEBackward" }
 
 // Args implements Op.
 func (o *RoPEBackward[T]) Args(v Visitor[T]) {
-	n, wide := rows(v, o.DQKV)
+	n, stride := rows(v, o.DQKV)
 	B, L, c := axis(v, o.Keys, 0), axis(v, o.Keys, 1), axis(v, o.Keys, 2)/max(o.KVHeads, 1)
 	v.Arg("query gain", Reads|Optional, &o.QGain, c)
 	v.Arg("key gain", Reads|Optional, &o.KGain, c)
@@ -77,5 +77,5 @@ func (o *RoPEBackward[T]) Args(v Visitor[T]) {
 	v.Arg("position", Reads, &o.Position, B)
 	documentsArg(v, &o.Documents, n)
 	v.Arg("keys", Reads, &o.Keys, B, L, o.KVHeads*c)
-	v.Arg("dqueries, dkeys and dvalues", Updates, &o.DQKV, whole(n, B), max(wide, (o.Heads+2*o.KVHeads)*c))
+	v.Arg("dqueries, dkeys and dvalues", Updates, &o.DQKV, whole(n, B), max(stride, (o.Heads+2*o.KVHeads)*c))
 }

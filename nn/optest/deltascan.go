@@ -28,11 +28,11 @@ func (s delta) String() string {
 
 // deltaTensors are what a delta scan reads and writes.
 type deltaTensors[T any] struct {
-	o, u, b, conv, gain, state, tail, mixed, read, starts T
-	program                                               op.Program[T]
-	eps                                                   float64
-	forward                                               func()
-	outputs                                               []string
+	o, u, b, conv, gain, state, tail, kqv, read, starts T
+	program                                             op.Program[T]
+	eps                                                 float64
+	forward                                             func()
+	outputs                                             []string
 }
 
 // deltaForward makes the tensors of a scan of projections u and steps beta, and the scan itself.
@@ -42,8 +42,8 @@ func deltaForward[T any](b *Bench[T], s delta, u, beta T) deltaTensors[T] {
 		u: u, b: beta,
 		conv: b.Normal("conv", 0.5, 3, d, op.ConvTaps), gain: b.Near("gain", 1, 0.3, s.c),
 		o: b.Stale("o", n, d), state: b.Stale("state", s.B, s.h, s.c, s.c), tail: b.Stale("tail", s.B, 3, op.ConvTail, d),
-		mixed: b.Stale("mixed", n, 3*d), read: b.Stale("read", n, d),
-		outputs: []string{"o", "state", "tail", "mixed", "read"},
+		kqv: b.Stale("kqv", n, 3*d), read: b.Stale("read", n, d),
+		outputs: []string{"o", "state", "tail", "kqv", "read"},
 	}
 	before, inputs := b.Normal("before", 0.3, s.B, s.h, s.c, s.c), b.Normal("inputs", 1, s.B, 3, op.ConvTail, d)
 	if s.starts {
@@ -64,7 +64,7 @@ func deltaForward[T any](b *Bench[T], s delta, u, beta T) deltaTensors[T] {
 
 func (t *deltaTensors[T]) scan(chunk int) op.Op[T] {
 	return &op.DeltaScan[T]{
-		O: t.o, U: t.u, Beta: t.b, Conv: t.conv, Gain: t.gain, State: t.state, Tail: t.tail, KQV: t.mixed, Answers: t.read,
+		O: t.o, U: t.u, Beta: t.b, Conv: t.conv, Gain: t.gain, State: t.state, Tail: t.tail, KQV: t.kqv, Answers: t.read,
 		Starts: t.starts, Chunk: chunk, Eps: t.eps,
 	}
 }
@@ -100,7 +100,7 @@ func deltaBackward[T any](s delta) Case[T] {
 				Forward: t.forward, Outputs: t.outputs,
 				Upstream: []string{"o"},
 				Backward: b.program(
-					&op.DeltaScanBackward[T]{DU: du, DBeta: db, DConv: dconv, DGain: dgain, DO: do, U: t.u, Beta: t.b, Conv: t.conv, Gain: t.gain, KQV: t.mixed, Answers: t.read, Starts: t.starts, Chunk: s.C, Eps: s.eps()},
+					&op.DeltaScanBackward[T]{DU: du, DBeta: db, DConv: dconv, DGain: dgain, DO: do, U: t.u, Beta: t.b, Conv: t.conv, Gain: t.gain, KQV: t.kqv, Answers: t.read, Starts: t.starts, Chunk: s.C, Eps: s.eps()},
 				),
 				Writes: []string{"u", "b"},
 				Adds:   []string{"conv", "gain"},
@@ -137,7 +137,7 @@ func deltascanCases[T any]() []Case[T] {
 		deltaBackward[T](delta{B: 1, T: 33, h: 3, c: 12, C: 16}),
 		deltaBackward[T](delta{B: 1, T: 20, h: 1, c: 64, C: 16}),
 		only(extreme("large", big), scanned, "o"),
-		only(extreme("large/memory", big), Tolerance{0.5, 5e-5, "sums of values around 10,000"}, "state", "tail", "mixed", "read", "starts"),
+		only(extreme("large/memory", big), Tolerance{0.5, 5e-5, "sums of values around 10,000"}, "state", "tail", "kqv", "read", "starts"),
 		extreme("tiny", func(b *Bench[T], n, d int) (T, T) { return b.Normal("u", 1e-2, n, 3*d), b.Between("b", 0, 1, n, 2) }),
 		extreme("zeros", func(b *Bench[T], n, d int) (T, T) { return b.All("u", 0, n, 3*d), b.Between("b", 0, 1, n, 2) }),
 		extreme("whole-steps", func(b *Bench[T], n, d int) (T, T) { return b.Normal("u", 1, n, 3*d), b.All("b", 1, n, 2) }),
@@ -215,11 +215,11 @@ func deltaSplit[T any]() Case[T] {
 			rest, whole := t, t
 			part := func(name string, width, n int) T { return b.Stale(name, n, width) }
 			rest.u, rest.b = part("rest.u", 3*d, s.T-first), part("rest.b", s.h, s.T-first)
-			rest.o, rest.read, rest.mixed = part("rest.o", d, s.T-first), part("rest.read", d, s.T-first), part("rest.mixed", 3*d, s.T-first)
+			rest.o, rest.read, rest.kqv = part("rest.o", d, s.T-first), part("rest.read", d, s.T-first), part("rest.kqv", 3*d, s.T-first)
 			rest.state, rest.tail = b.All("pieces.state", 0, 1, s.h, s.c, s.c), b.All("pieces.tail", 0, 1, 3, op.ConvTail, d)
 			head := rest
 			head.u, head.b = b.Ops.Rows(t.u, first), b.Ops.Rows(t.b, first)
-			head.o, head.read, head.mixed = b.Ops.Rows(t.o, first), b.Ops.Rows(t.read, first), b.Ops.Rows(t.mixed, first)
+			head.o, head.read, head.kqv = b.Ops.Rows(t.o, first), b.Ops.Rows(t.read, first), b.Ops.Rows(t.kqv, first)
 			return Trial[T]{
 				Forward: b.program(append(op.Program[T]{
 					&op.Zero[T]{X: rest.state},
@@ -263,7 +263,7 @@ func deltaConvolution[T any]() Case[T] {
 			t := deltaTensors[T]{
 				u: b.Floats("u", u, n, 3), b: b.All("b", 0.5, n, 1), conv: b.Floats("conv", conv, 3, d, op.ConvTaps),
 				gain: b.All("gain", 1, 1), o: b.Stale("o", n, d), state: b.All("state", 0, 1, 1, 1, 1),
-				tail: b.Floats("tail", tail, 1, 3, op.ConvTail, d), mixed: b.Stale("mixed", n, 3), read: b.Stale("read", n, d),
+				tail: b.Floats("tail", tail, 1, 3, op.ConvTail, d), kqv: b.Stale("kqv", n, 3), read: b.Stale("read", n, d),
 			}
 			v1, v2, v3 := float32(21+4), float32(14+3+40), float32(7+2+30+400)
 			r1 := 0.5 * v1 // key and query are 1, so the memory is a running mean of the values
@@ -271,9 +271,9 @@ func deltaConvolution[T any]() Case[T] {
 			r3 := r2 + 0.5*(v3-r2)
 			return Trial[T]{
 				Forward: b.program(t.scan(s.C)),
-				Outputs: []string{"mixed", "read", "state", "tail", "o"},
+				Outputs: []string{"kqv", "read", "state", "tail", "o"},
 				Want: map[string][]float32{
-					"mixed": {1, 1, v1, 1, 1, v2, 1, 1, v3}, "read": {r1, r2, r3}, "state": {r3},
+					"kqv": {1, 1, v1, 1, 1, v2, 1, 1, v3}, "read": {r1, r2, r3}, "state": {r3},
 					"tail": {1, 10, 100, 1, 10, 100, 1, 10, 100}, "o": {1, 1, 1},
 				},
 			}

@@ -210,14 +210,14 @@ func (p *packed[T]) gated(chunk int) Trial[T] {
 		}
 		uRows, bRows, aRows, up := rows("u", u, channels+inner), rows("b", bs, heads), rows("a", as, heads), rows("do", do, inner)
 		state, tail, starts := b.Stale(name("state"), B, heads, v, k), b.Stale(name("tail"), B, taps-1, channels), b.Stale(name("starts"), B, op.Chunks(n, B, chunk), heads, v, k)
-		mixed := p.made(&p.outputs, "mixed", suffix, n, channels)
+		qkv := p.made(&p.outputs, "qkv", suffix, n, channels)
 		p.forward.Add(&op.Zero[T]{X: state}, &op.Zero[T]{X: tail}, &op.GatedDelta[T]{
 			O: p.made(&p.outputs, "o", suffix, n, inner), U: uRows, B: bRows, A: aRows, Conv: conv, Decay: decay, Bias: bias, Gain: gain, State: state, Tail: tail,
-			Mixed: mixed, Starts: starts, Documents: documents, KeyHeads: keyHeads, Chunk: chunk, Eps: 1e-3,
+			QKV: qkv, Starts: starts, Documents: documents, KeyHeads: keyHeads, Chunk: chunk, Eps: 1e-3,
 		})
 		p.backward.Add(&op.GatedDeltaBackward[T]{
 			DU: p.made(&p.also, "du", suffix, n, channels+inner), DB: p.made(&p.also, "db", suffix, n, heads), DA: p.made(&p.also, "da", suffix, n, heads),
-			DO: up, U: uRows, B: bRows, A: aRows, Conv: conv, Decay: decay, Bias: bias, Gain: gain, Mixed: mixed, Starts: starts, Documents: documents,
+			DO: up, U: uRows, B: bRows, A: aRows, Conv: conv, Decay: decay, Bias: bias, Gain: gain, QKV: qkv, Starts: starts, Documents: documents,
 			KeyHeads: keyHeads, Chunk: chunk, Eps: 1e-3,
 		})
 	})

@@ -225,17 +225,17 @@ func gatedCase[T any](s gatedSizes) Case[T] {
 			n, channels, inner := B*time, 2*keyHeads*k+heads*v, heads*v
 			u, bs, as := b.Normal("u", 1, n, channels+inner), b.Normal("b", 1, n, heads), b.Normal("a", 1, n, heads)
 			conv, decay, bias, gain := b.Normal("conv", 0.6, channels, taps), b.Between("decay", -2, -0.1, heads), b.Normal("bias", 1, heads), b.Near("gain", 1, 0.3, v)
-			state, tail, mixed := b.Stale("state", B, heads, v, k), b.Stale("tail", B, taps-1, channels), b.Stale("mixed", n, channels)
+			state, tail, qkv := b.Stale("state", B, heads, v, k), b.Stale("tail", B, taps-1, channels), b.Stale("qkv", n, channels)
 			starts, o, do := b.Stale("starts", B, op.Chunks(n, B, chunk), heads, v, k), b.Stale("o", n, inner), b.Normal("do", 1, n, inner)
 			du, db, da := b.Stale("du", n, channels+inner), b.Stale("db", n, heads), b.Stale("da", n, heads)
 			return Trial[T]{
 				Forward: b.program(&op.Zero[T]{X: state}, &op.Zero[T]{X: tail}, &op.GatedDelta[T]{
-					O: o, U: u, B: bs, A: as, Conv: conv, Decay: decay, Bias: bias, Gain: gain, State: state, Tail: tail, Mixed: mixed, Starts: starts,
+					O: o, U: u, B: bs, A: as, Conv: conv, Decay: decay, Bias: bias, Gain: gain, State: state, Tail: tail, QKV: qkv, Starts: starts,
 					KeyHeads: keyHeads, Chunk: chunk, Eps: 1e-3,
 				}),
-				Outputs: []string{"o", "mixed", "starts"}, Upstream: []string{"o"},
+				Outputs: []string{"o", "qkv", "starts"}, Upstream: []string{"o"},
 				Backward: b.program(&op.GatedDeltaBackward[T]{
-					DU: du, DB: db, DA: da, DO: do, U: u, B: bs, A: as, Conv: conv, Decay: decay, Bias: bias, Gain: gain, Mixed: mixed, Starts: starts,
+					DU: du, DB: db, DA: da, DO: do, U: u, B: bs, A: as, Conv: conv, Decay: decay, Bias: bias, Gain: gain, QKV: qkv, Starts: starts,
 					KeyHeads: keyHeads, Chunk: chunk, Eps: 1e-3,
 				}),
 				Writes: []string{"u", "b", "a"},

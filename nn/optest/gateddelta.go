@@ -16,9 +16,9 @@ func gatedDeltaCases[T any]() []Case[T] {
 				o := &op.GatedDelta[T]{
 					O: b.Stale("o", n, V*v), U: b.Normal("u", 1, n, channels+V*v), B: b.Normal("b", 2, n, V), A: b.Normal("a", 2, n, V),
 					Conv: b.Normal("conv", 0.5, channels, taps), Decay: b.Between("decay", -3, -0.01, V), Bias: b.Normal("bias", 1, V),
-					Gain: b.Near("gain", 1, 0.2, v), State: state, Tail: tail, Mixed: b.Stale("mixed", n, channels), KeyHeads: K, Eps: 1e-6,
+					Gain: b.Near("gain", 1, 0.2, v), State: state, Tail: tail, QKV: b.Stale("qkv", n, channels), KeyHeads: K, Eps: 1e-6,
 				}
-				return Trial[T]{Forward: b.program(o), Outputs: []string{"o", "state", "tail", "mixed"}}
+				return Trial[T]{Forward: b.program(o), Outputs: []string{"o", "state", "tail", "qkv"}}
 			},
 		}
 	}
@@ -40,7 +40,7 @@ func gatedDeltaCases[T any]() []Case[T] {
 					Forward: b.program(&op.GatedDelta[T]{
 						O: b.Stale("o", 1, v), U: u, B: b.All("b", 50, 1, 1), A: b.All("a", 0, 1, 1), Conv: b.Floats("conv", conv, 2*k+v, 2),
 						Decay: b.All("decay", 0, 1), Bias: b.All("bias", 0, 1), Gain: b.All("gain", 1, v), State: b.Normal("state", 1, 1, 1, v, k),
-						Tail: b.Normal("tail", 1, 1, 1, 2*k+v), Mixed: b.Stale("mixed", 1, 2*k+v), KeyHeads: 1, Eps: 1e-6,
+						Tail: b.Normal("tail", 1, 1, 1, 2*k+v), QKV: b.Stale("qkv", 1, 2*k+v), KeyHeads: 1, Eps: 1e-6,
 					}),
 					Outputs: []string{"o", "state", "tail"},
 					Check: func(got Values) error {
@@ -63,9 +63,9 @@ func gatedDeltaCases[T any]() []Case[T] {
 					Forward: b.program(&op.GatedDelta[T]{
 						O: b.Stale("o", n, v), U: b.All("u", 0, n, 2*k+2*v), B: b.All("b", 50, n, 1), A: b.All("a", 1, n, 1), Conv: b.Normal("conv", 1, 2*k+v, 4),
 						Decay: b.All("decay", -1, 1), Bias: b.All("bias", 0, 1), Gain: b.All("gain", 1, v), State: b.Normal("state", 1, 1, 1, v, k),
-						Tail: b.All("tail", 0, 1, 3, 2*k+v), Mixed: b.Stale("mixed", n, 2*k+v), KeyHeads: 1, Eps: 1e-6,
+						Tail: b.All("tail", 0, 1, 3, 2*k+v), QKV: b.Stale("qkv", n, 2*k+v), KeyHeads: 1, Eps: 1e-6,
 					}),
-					Outputs: []string{"o", "state", "tail", "mixed"},
+					Outputs: []string{"o", "state", "tail", "qkv"},
 					Check: func(got Values) error {
 						return exact.compare("o", got("o"), make([]float32, n*v))
 					},
@@ -78,7 +78,7 @@ func gatedDeltaCases[T any]() []Case[T] {
 				return Trial[T]{Forward: b.program(&op.GatedDelta[T]{
 					O: b.Stale("o", 1, 4), U: b.Normal("u", 1, 1, 16), B: b.All("b", 1, 1, 1), A: b.All("a", 0, 1, 1), Conv: b.Normal("conv", 1, 12, 4),
 					Decay: b.All("decay", 0, 1), Bias: b.All("bias", 0, 1), Gain: b.All("gain", 1, 4), State: b.Normal("state", 1, 1, 1, 4, 4),
-					Tail: b.Normal("tail", 1, 1, 2, 12), Mixed: b.Stale("mixed", 1, 12), KeyHeads: 1,
+					Tail: b.Normal("tail", 1, 1, 2, 12), QKV: b.Stale("qkv", 1, 12), KeyHeads: 1,
 				})}
 			},
 		},

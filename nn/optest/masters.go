@@ -44,7 +44,7 @@ func mastersCases[T any]() []Case[T] {
 	}
 }
 
-// QuantizingMasters holds a backend of float32 to what PackBlocks and PackGroups make of masters: with blocks of any size
+// QuantizingMasters holds a backend of float32 to what PackRowBlocks and PackGroups make of masters: with blocks of any size
 // and with groups to the bit; and weights that were ternary to what they were.
 func QuantizingMasters[T any](t *testing.T, ops op.Backend[T]) {
 	r := rand.New(rand.NewPCG(3, 4))
@@ -75,12 +75,12 @@ func QuantizingMasters[T any](t *testing.T, ops op.Backend[T]) {
 		for _, cols := range []int{36, 300} {
 			w := matrix(rows, cols)
 			for i := 0; i < len(w.F32); i += 3 { // near the threshold of the first block
-				want := op.PackBlocks(w, blocks)
+				want := op.PackRowBlocks(w, blocks)
 				w.F32[i] = want.Scales[0] / 2 * float32(1+float64(r.IntN(5)-2)*0x1p-24)
 				i += len(w.F32) / 20
 			}
-			want := op.PackBlocks(w, blocks)
-			same(t, fmt.Sprintf("blocks %v of %d", blocks, cols), run(w, ops.NewTernary(rows, cols, rows, true), &op.Quantize[T]{Blocks: blocks, HalfEven: true}), want)
+			want := op.PackRowBlocks(w, blocks)
+			same(t, fmt.Sprintf("blocks %v of %d", blocks, cols), run(w, ops.NewTernary(rows, cols, rows, true), &op.Quantize[T]{RowBlocks: blocks, HalfEven: true}), want)
 		}
 	}
 	for _, group := range []int{32, 64, 128} {

@@ -72,9 +72,9 @@ func gatedInSlots[T any](time int) Case[T] {
 					O: b.Stale("o", n, V*v), U: b.Normal("u", 1, n, channels+V*v), B: b.Normal("b", 2, n, V), A: b.Normal("a", 2, n, V),
 					Conv: b.Normal("conv", 0.5, channels, taps), Decay: b.Between("decay", -3, -0.01, V), Bias: b.Normal("bias", 1, V),
 					Gain: b.Near("gain", 1, 0.2, v), State: b.Normal("state", 0.3, allSlots, V, v, k), Tail: b.Normal("tail", 1, allSlots, taps-1, channels),
-					Mixed: b.Stale("mixed", n, channels), Slots: b.IDs("slots", inSlots, len(inSlots)), KeyHeads: K, Eps: 1e-6,
+					QKV: b.Stale("qkv", n, channels), Slots: b.IDs("slots", inSlots, len(inSlots)), KeyHeads: K, Eps: 1e-6,
 				}),
-				Outputs: []string{"o", "state", "tail", "mixed"},
+				Outputs: []string{"o", "state", "tail", "qkv"},
 			}
 		},
 	}

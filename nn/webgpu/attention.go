@@ -18,7 +18,7 @@ const (
 )
 
 func (o *Ops) attention(args *op.Attention[*Tensor]) {
-	n, wide := rowsOf(args.QKV)
+	n, stride := rowsOf(args.QKV)
 	B, L, c := sequencesOf(args.Keys, args.Slots), args.Keys.shape[1], args.Keys.shape[2]/args.KVHeads
 	if !o.attends(args.Heads, args.KVHeads, c) {
 		return
@@ -26,7 +26,7 @@ func (o *Ops) attention(args *op.Attention[*Tensor]) {
 	time := n / B
 	queries := time * args.Heads / args.KVHeads // that share a head of keys
 	params := wgsl.AttentionParams{
-		Time: uint32(time), Wide: uint32(wide), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads), Head: uint32(c), Length: uint32(L),
+		Time: uint32(time), QKVStride: uint32(stride), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads), Head: uint32(c), Length: uint32(L),
 		Gate: flag(args.Gate), Scale: float32(1 / math.Sqrt(float64(c))),
 	}
 	v := variant{kernel: wgsl.Attention, queries: 8, half: args.Keys.format == op.F16, head: 1 << bits.Len(uint(c/4-1)), slots: args.Slots != nil, packed: args.Documents != nil}
@@ -49,7 +49,7 @@ func (o *Ops) attention(args *op.Attention[*Tensor]) {
 	}
 	if v.split {
 		join := wgsl.AttentionJoinParams{
-			N: uint32(n), Wide: uint32(wide), Heads: uint32(args.Heads), Head: uint32(c), Parts: uint32(parts), Gate: flag(args.Gate),
+			N: uint32(n), QKVStride: uint32(stride), Heads: uint32(args.Heads), Head: uint32(c), Parts: uint32(parts), Gate: flag(args.Gate),
 		}
 		o.each(variant{kernel: wgsl.AttentionJoin}, gpu.Params(&join), n*args.Heads*c/4, o.whole(args.QKV), out, o.whole(args.O))
 	}
@@ -68,14 +68,14 @@ func (o *Ops) attends(heads, kvHeads, c int) bool {
 // attentionBackward makes what is known of each row of scores, and from that the scores again, a block at a time, once for the
 // queries and once for keys and values.
 func (o *Ops) attentionBackward(args *op.AttentionBackward[*Tensor]) {
-	n, wide := rowsOf(args.QKV)
+	n, stride := rowsOf(args.QKV)
 	B, c := args.Keys.shape[0], args.Keys.shape[2]/args.KVHeads
 	if !o.attends(args.Heads, args.KVHeads, c) {
 		return
 	}
 	time := n / B
 	params := wgsl.AttentionBackwardParams{
-		Time: uint32(time), Wide: uint32(wide / 4), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads), Quads: uint32(c / 4),
+		Time: uint32(time), QKVStride: uint32(stride / 4), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads), Quads: uint32(c / 4),
 		Gate: flag(args.Gate), Scale: float32(1 / math.Sqrt(float64(c))),
 	}
 	queries := ceil(time*args.Heads/args.KVHeads, wgsl.AttentionBlock)

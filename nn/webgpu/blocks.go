@@ -15,7 +15,7 @@ var blocksThreads = []uint32{64, 256, 1024}
 type packedLayers struct {
 	fits           bool           // the kernel can walk these layers
 	weights, gains *gpu.Buffer    // nil until they are needed
-	weightStride   int            // blocks of 16 bytes of a layer
+	weightStride   int            // of a layer, in loadBytes
 	gainStride     int            // numbers of a layer
 	chosen         map[int]choice // by the number of sequences; no Workgroup: block by block
 }
@@ -34,9 +34,9 @@ type blocks struct {
 
 // block is what one block reads and changes. Tensors of the delta mixer are nil for the tied one.
 type block struct {
-	norm1, mix, conv, step, stepBias, outNorm, up *Tensor
-	norm2, gateUp, down                           *Tensor
-	state, tail                                   *Tensor
+	norm1, mixer, conv, step, stepBias, outNorm, up *Tensor
+	norm2, gateUp, down                             *Tensor
+	state, tail                                     *Tensor
 }
 
 // Sizes, in the words of package nn.
@@ -76,17 +76,17 @@ func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool
 		return nil, false
 	}
 	h, n := norm.H, norm.H.shape[0]
-	mix, ok := take[*op.Linear[*Tensor]](&p)
-	if !ok || mix.X != norm.X || mix.Addend != nil || !plainTernary(mix) {
+	mixer, ok := take[*op.Linear[*Tensor]](&p)
+	if !ok || mixer.X != norm.X || mixer.Addend != nil || !plainTernary(mixer) {
 		return nil, false
 	}
-	x.norm1, x.mix = norm.Gain, mix.W
+	x.norm1, x.mixer = norm.Gain, mixer.W
 	var out *Tensor
 	delta, rate := false, float32(0)
 	var slots *Tensor
 	if step, ok := take[*op.StepSize[*Tensor]](&p); ok {
 		scan, ok := take[*op.DeltaScan[*Tensor]](&p)
-		if !ok || step.X != norm.X || scan.U != mix.Y || scan.Beta != step.Beta || scan.Starts != nil || op.Epsilon(scan.Eps) != op.NormEps {
+		if !ok || step.X != norm.X || scan.U != mixer.Y || scan.Beta != step.Beta || scan.Starts != nil || op.Epsilon(scan.Eps) != op.NormEps {
 			return nil, false
 		}
 		x.step, x.stepBias, x.conv, x.outNorm, x.state, x.tail = step.W, step.Bias, scan.Conv, scan.Gain, scan.State, scan.Tail
@@ -94,7 +94,7 @@ func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool
 		b.rows = append(b.rows, step.Beta, scan.KQV, scan.Answers)
 	} else {
 		scan, ok := take[*op.TiedScan[*Tensor]](&p)
-		if !ok || scan.F != mix.Y || scan.Starts != nil {
+		if !ok || scan.F != mixer.Y || scan.Starts != nil {
 			return nil, false
 		}
 		x.state, out, rate, slots = scan.State, scan.Z, scan.Rate, scan.Slots
@@ -119,7 +119,7 @@ func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool
 	if !ok || down.X != act.A || down.Addend != h || down.Y != h || !plainTernary(down) {
 		return nil, false
 	}
-	b.rows = append(b.rows, norm.X, mix.Y, out, norm2.X, gateUp.Y, act.A)
+	b.rows = append(b.rows, norm.X, mixer.Y, out, norm2.X, gateUp.Y, act.A)
 	x.up, x.norm2, x.gateUp, x.down = up.W, norm2.Gain, gateUp.W, down.W
 	if sequencesOf(x.state, slots) != n || len(b.list) > 0 && (slots != b.slots || delta != b.delta || rate != b.rate || !x.like(&b.list[0])) {
 		return nil, false
@@ -136,7 +136,7 @@ func plainTernary(l *op.Linear[*Tensor]) bool {
 
 // like says whether two blocks have the same sizes.
 func (x *block) like(y *block) bool {
-	return slices.Equal(x.mix.shape, y.mix.shape) && slices.Equal(x.up.shape, y.up.shape) && slices.Equal(x.gateUp.shape, y.gateUp.shape) &&
+	return slices.Equal(x.mixer.shape, y.mixer.shape) && slices.Equal(x.up.shape, y.up.shape) && slices.Equal(x.gateUp.shape, y.gateUp.shape) &&
 		slices.Equal(x.down.shape, y.down.shape) && (x.step == nil || slices.Equal(x.step.shape, y.step.shape))
 }
 
@@ -182,16 +182,16 @@ func (o *Ops) dispatchBlocks(b *blocks, threads uint32, memories *gpu.Buffer, st
 	params := wgsl.BlocksParams{
 		Layers: uint32(len(b.list)), Width: uint32(D), Hidden: uint32(H), Memory: uint32(d), Heads: uint32(b.heads()),
 		Weights: uint32(s.weightStride), Gains: uint32(s.gainStride), States: uint32(states), Tails: uint32(tailStride),
-		Absmean: flag(b.list[0].mix.absmean), Rate: b.rate,
+		Absmean: flag(b.list[0].mixer.absmean), Rate: b.rate,
 	}
 	v := variant{kernel: wgsl.Blocks, workgroup: threads, input: b.inputQuads(), delta: b.delta, slots: b.slots != nil}
 	o.dispatch(v, gpu.Params(&params), B, 1,
 		s.weights, s.gains, o.whole(b.h), memories, tails, o.scratch("blocks", B*(7*d+H)), o.whole(b.slots))
 }
 
-// inputQuads is the room for the widest input of a product, in quads, of which a block of weights meets 16.
+// inputQuads is the room for the widest input of a product, in quads, 16 of which meet one load of weights.
 func (b *blocks) inputQuads() uint32 {
-	return uint32(16 * ceil(max(b.hidden(), b.memory()), 4*blockBytes))
+	return uint32(16 * ceil(max(b.hidden(), b.memory()), 4*loadBytes))
 }
 
 // side is the buffer in which a tensor of every block lies, nil if they do not lie side by side, and the numbers from
@@ -218,13 +218,13 @@ func side(list []block, of func(*block) *Tensor) (all *gpu.Buffer, stride int) {
 func (o *Ops) fits(b *blocks) bool {
 	weights, gains := b.packedSizes()
 	if b.width() > op.WalkWidth || b.memory() > op.WalkWidth || b.heads() > wgsl.BlocksMaxHeads ||
-		blockBytes*weights*len(b.list) > o.limit || 4*gains*len(b.list) > o.limit || !o.runsBlocks(b, blocksThreads[0]) {
+		loadBytes*weights*len(b.list) > o.limit || 4*gains*len(b.list) > o.limit || !o.runsBlocks(b, blocksThreads[0]) {
 		return false
 	}
 	for i := range b.list {
 		x := &b.list[i]
-		for _, w := range []*Tensor{x.mix, x.up, x.gateUp, x.down} {
-			if !w.loaded || len(w.parts) != 1 || w.absmean != b.list[0].mix.absmean {
+		for _, w := range []*Tensor{x.mixer, x.up, x.gateUp, x.down} {
+			if !w.loaded || len(w.parts) != 1 || w.absmean != b.list[0].mixer.absmean {
 				return false
 			}
 		}
@@ -247,8 +247,8 @@ func blocksMemory(inputQuads, threads uint32) uint32 {
 // packedSizes are a block's weights, in pieces of 16 bytes, and gains, in numbers.
 func (b *blocks) packedSizes() (weights, gains int) {
 	D, d, H := b.width(), b.memory(), b.hidden()
-	stride := func(columns int) int { return ceil(columns, 4*blockBytes) }
-	weights = 4*ceil(b.list[0].mix.shape[0], 4)*stride(D) + D*stride(d) + 2*H*stride(D) + D*stride(H)
+	stride := func(columns int) int { return ceil(columns, 4*loadBytes) }
+	weights = 4*ceil(b.list[0].mixer.shape[0], 4)*stride(D) + D*stride(d) + 2*H*stride(D) + D*stride(H)
 	gains = wgsl.BlocksGammas + 2*D
 	if b.delta {
 		gains += 3*d*op.ConvTaps + b.heads()*D + b.heads() + d/b.heads()
@@ -258,7 +258,7 @@ func (b *blocks) packedSizes() (weights, gains int) {
 
 // packedOf is what is known of these layers.
 func (o *Ops) packedOf(b *blocks) *packedLayers {
-	first := b.list[0].mix
+	first := b.list[0].mixer
 	s := o.packed[first]
 	if s == nil {
 		s = &packedLayers{fits: o.fits(b), chosen: map[int]choice{}}
@@ -276,7 +276,7 @@ func (o *Ops) fill(s *packedLayers, b *blocks) {
 	outer := o.recording
 	o.recording = nil // now, not in the program
 	defer func() { o.recording = outer }()
-	s.weights = o.dev.NewBuffer("weights of all blocks", blockBytes*s.weightStride*len(b.list))
+	s.weights = o.dev.NewBuffer("weights of all blocks", loadBytes*s.weightStride*len(b.list))
 	s.gains = o.dev.NewBuffer("gains of all blocks", 4*s.gainStride*len(b.list))
 	for i := range b.list {
 		o.pack(s, i, &b.list[i])
@@ -286,7 +286,7 @@ func (o *Ops) fill(s *packedLayers, b *blocks) {
 // pack records the copies of one layer's weights and gains, in the order in which the kernel takes them.
 func (o *Ops) pack(s *packedLayers, layer int, x *block) {
 	at := layer * s.weightStride
-	for _, w := range []*Tensor{x.mix, x.up, x.gateUp, x.down} {
+	for _, w := range []*Tensor{x.mixer, x.up, x.gateUp, x.down} {
 		rows := w.shape[0]
 		params := wgsl.BlocksPackParams{Rows: uint32(rows), Stride: w.stride(), First: uint32(at), Halves: flag(w == x.gateUp)}
 		n := 4 * ceil(rows, 4) * int(w.stride())
@@ -294,7 +294,7 @@ func (o *Ops) pack(s *packedLayers, layer int, x *block) {
 		at += n
 	}
 	gain := layer * s.gainStride
-	for place, w := range map[int]*Tensor{0: x.mix, 3: x.up, 4: x.gateUp, 6: x.down} {
+	for place, w := range map[int]*Tensor{0: x.mixer, 3: x.up, 4: x.gateUp, 6: x.down} {
 		o.dev.Copy(s.gains, 4*(gain+place), w.scales, 0, 4*w.blocks)
 	}
 	gain += wgsl.BlocksGammas

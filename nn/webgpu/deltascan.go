@@ -25,7 +25,7 @@ func (s deltaShape) params(length, span, keep int) wgsl.DeltaScanParams {
 }
 
 func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor]) {
-	out, u, b, conv, gain, state, tail, mixed, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State,
+	out, u, b, conv, gain, state, tail, kqv, read, starts, chunk := args.O, args.U, args.Beta, args.Conv, args.Gain, args.State,
 		args.Tail, args.KQV, args.Answers, args.Starts, args.Chunk
 	eps := float32(op.Epsilon(args.Eps))
 	s, slots, listed, packed := shapeOfDelta(out, gain, state, args.Slots), o.listed(args.Slots, args.Documents), args.Slots != nil, args.Documents != nil
@@ -33,20 +33,20 @@ func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor]) {
 	if alone && o.binds(wgsl.DeltaToken) {
 		params := wgsl.DeltaTokenParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: 1, Tail: 1, N: uint32(s.n), Eps: eps}
 		o.dispatch(variant{kernel: wgsl.DeltaToken, slots: listed}, gpu.Params(&params), s.n, s.h,
-			o.whole(u), o.whole(b), o.whole(conv), o.whole(gain), o.whole(mixed), o.whole(state), o.whole(tail), o.whole(read), o.whole(out), slots)
+			o.whole(u), o.whole(b), o.whole(conv), o.whole(gain), o.whole(kqv), o.whole(state), o.whole(tail), o.whole(read), o.whole(out), slots)
 		return
 	}
-	mix := wgsl.DeltaMixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), Tail: flag(!packed), Keep: flag(alone), N: uint32(s.n)}
-	o.dispatch(variant{kernel: wgsl.DeltaMix, slots: listed, packed: packed}, gpu.Params(&mix), s.n, 3*s.h,
-		o.whole(u), o.whole(conv), o.whole(tail), o.whole(mixed), slots)
+	convParams := wgsl.DeltaConvParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), Tail: flag(!packed), Keep: flag(alone), N: uint32(s.n)}
+	o.dispatch(variant{kernel: wgsl.DeltaConv, slots: listed, packed: packed}, gpu.Params(&convParams), s.n, 3*s.h,
+		o.whole(u), o.whole(conv), o.whole(tail), o.whole(kqv), slots)
 	if alone {
 		params := wgsl.DeltaStepParams{Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), N: uint32(s.n), Eps: eps}
 		o.dispatch(variant{kernel: wgsl.DeltaStep, slots: listed}, gpu.Params(&params), s.n, s.h,
-			o.whole(b), o.whole(mixed), o.whole(gain), o.whole(state), o.whole(read), o.whole(out), slots)
+			o.whole(b), o.whole(kqv), o.whole(gain), o.whole(state), o.whole(read), o.whole(out), slots)
 		return
 	}
 	span := spanOf(op.Scan{Chunk: chunk}, starts != nil)
-	o.scanDelta(variant{slots: listed, packed: packed}, s, s.params(s.T, span, chunk), s.B, o.whole(b), o.whole(mixed), o.whole(state), o.whole(starts), o.whole(read), nil, slots)
+	o.scanDelta(variant{slots: listed, packed: packed}, s, s.params(s.T, span, chunk), s.B, o.whole(b), o.whole(kqv), o.whole(state), o.whole(starts), o.whole(read), nil, slots)
 	output := wgsl.DeltaOutputParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), N: uint32(s.n), Eps: eps}
 	o.dispatch(variant{kernel: wgsl.DeltaOutput, slots: listed}, gpu.Params(&output), s.n, s.h,
 		o.whole(u), o.whole(gain), o.whole(tail), o.whole(read), o.whole(out), o.whole(args.Slots))
@@ -66,9 +66,9 @@ func (o *Ops) stepAndScan(step *op.StepSize[*Tensor], scan *op.DeltaScan[*Tensor
 
 // scanDelta records the rule for `sequences` sequences; errors, optional, receives E, and v says whether slots is a list of slots or
 // documents. The keys' products stay in scratch memory.
-func (o *Ops) scanDelta(v variant, s deltaShape, p wgsl.DeltaScanParams, sequences int, b, mixed, state, starts, read, errors, slots *gpu.Buffer) {
+func (o *Ops) scanDelta(v variant, s deltaShape, p wgsl.DeltaScanParams, sequences int, b, kqv, state, starts, read, errors, slots *gpu.Buffer) {
 	products := o.scratch("products", s.n*s.h*2*wgsl.TileTokens)
-	buffers := []*gpu.Buffer{b, mixed, products, state, starts, read, errors, slots}
+	buffers := []*gpu.Buffer{b, kqv, products, state, starts, read, errors, slots}
 	o.dispatchGrid(variant{kernel: wgsl.DeltaProducts, packed: v.packed}, gpu.Params(&p), uint32(tiles(int(p.Length), int(p.Span))), uint32(sequences*s.h), 1, buffers...)
 	v.kernel, v.keep, v.error = wgsl.DeltaScan, starts != nil, errors != nil
 	o.dispatchGrid(v, gpu.Params(&p),
@@ -78,7 +78,7 @@ func (o *Ops) scanDelta(v variant, s deltaShape, p wgsl.DeltaScanParams, sequenc
 // deltaScanBackward runs every chunk forward again from its start, all at once, then the gradient of the state from
 // the last span to the first, and those of the keys, queries, values and steps, all at once.
 func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor]) {
-	du, db, dconv, dgain, do, u, b, conv, gain, mixed, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO,
+	du, db, dconv, dgain, do, u, b, conv, gain, kqv, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO,
 		args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk
 	s := shapeOfDelta(do, gain, starts, nil)
 	chunks := ceil(s.T, chunk)
@@ -93,28 +93,28 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor]) {
 	again, states := o.restart(starts, op.Count(starts.shape), spans*cc, span < chunk)
 	errors := o.scratch("errors", rows)
 	documents, packed := o.whole(args.Documents), args.Documents != nil
-	o.scanDelta(variant{packed: packed}, s, s.params(chunk, span, span), s.B*chunks, o.whole(b), o.whole(mixed), again, states, o.scratch("predictions", rows), errors, documents)
+	o.scanDelta(variant{packed: packed}, s, s.params(chunk, span, span), s.B*chunks, o.whole(b), o.whole(kqv), again, states, o.scratch("predictions", rows), errors, documents)
 	o.copy(work, 4*rows*wgsl.DeltaWorkE, errors, 4*rows)
 	if states == nil {
 		states = o.whole(starts)
 	}
-	dstates, dmixed := o.scratch("gradients of states", spans*cc), o.scratch("gradients of keys, queries, values", 3*rows)
+	dstates, dkqv := o.scratch("gradients of states", spans*cc), o.scratch("gradients of keys, queries, values", 3*rows)
 	o.clear(dstates, 4*spans*cc)
 	params := wgsl.DeltaBackwardParams{
 		Width: uint32(s.d), Head: uint32(s.c), Heads: uint32(s.h), Time: uint32(s.T), Length: uint32(s.T), Span: uint32(span), Keep: uint32(span),
 		Section: uint32(rows),
 	}
-	buffers := []*gpu.Buffer{o.whole(b), o.whole(mixed), o.scratch("products", s.n*s.h*2*wgsl.TileTokens), states, dstates, work, dmixed, o.whole(db)}
+	buffers := []*gpu.Buffer{o.whole(b), o.whole(kqv), o.scratch("products", s.n*s.h*2*wgsl.TileTokens), states, dstates, work, dkqv, o.whole(db)}
 	heads := uint32(s.B * s.h)
 	o.dispatchGrid(variant{kernel: wgsl.DeltaReverse, packed: packed}, gpu.Params(&params), uint32(ceil(s.c, wgsl.ScanSlab)), heads, 1, buffers...)
 	o.dispatchGrid(variant{kernel: wgsl.DeltaInputs, packed: packed}, gpu.Params(&params), uint32(tiles(s.T, span)), heads, uint32(ceil(s.c, wgsl.ScanColumns)), buffers...)
 
-	unmix := wgsl.DeltaUnmixParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), N: uint32(s.n)}
-	buffers = []*gpu.Buffer{o.whole(u), o.whole(conv), nil, dmixed, o.whole(du), o.whole(dconv), documents}
-	o.dispatch(variant{kernel: wgsl.DeltaUnmix, packed: packed}, gpu.Params(&unmix), s.n, 3*s.h, buffers...)
-	o.each(variant{kernel: wgsl.DeltaConvInputs, packed: packed}, gpu.Params(&unmix), 3*rows, buffers...)
+	convParams := wgsl.DeltaConvBackwardParams{Width: uint32(s.d), Head: uint32(s.c), Time: uint32(s.T), N: uint32(s.n)}
+	buffers = []*gpu.Buffer{o.whole(u), o.whole(conv), nil, dkqv, o.whole(du), o.whole(dconv), documents}
+	o.dispatch(variant{kernel: wgsl.DeltaConvActivation, packed: packed}, gpu.Params(&convParams), s.n, 3*s.h, buffers...)
+	o.each(variant{kernel: wgsl.DeltaConvInputs, packed: packed}, gpu.Params(&convParams), 3*rows, buffers...)
 	if dconv == nil {
 		return
 	}
-	o.dispatch(variant{kernel: wgsl.DeltaConvTaps, packed: packed}, gpu.Params(&unmix), ceil(3*s.d, wgsl.ColumnsTogether), 1, buffers...)
+	o.dispatch(variant{kernel: wgsl.DeltaConvTaps, packed: packed}, gpu.Params(&convParams), ceil(3*s.d, wgsl.ColumnsTogether), 1, buffers...)
 }

@@ -26,7 +26,7 @@ func decodeDelta(t *testing.T, storage int, workgroup uint32, B, D, h, c int) (m
 	w, bias, conv, gain := normal(h, D), normal(h), normal(3, d, op.ConvTaps), normal(c)
 	written := map[string]*Tensor{
 		"β": o.New(op.F32, B, h), "out": o.New(op.F32, B, d), "state": normal(B, h, c, c), "tail": normal(B, 3, op.ConvTail, d),
-		"mixed": o.New(op.F32, B, 3*d), "read": o.New(op.F32, B, d),
+		"kqv": o.New(op.F32, B, 3*d), "read": o.New(op.F32, B, d),
 	}
 	const tokens = 6
 	before := o.dev.Stats().Dispatches
@@ -36,7 +36,7 @@ func decodeDelta(t *testing.T, storage int, workgroup uint32, B, D, h, c int) (m
 			&op.StepSize[*Tensor]{Beta: written["β"], X: x, W: w, Bias: bias},
 			&op.DeltaScan[*Tensor]{
 				O: written["out"], U: u, Beta: written["β"], Conv: conv, Gain: gain, State: written["state"], Tail: written["tail"],
-				KQV: written["mixed"], Answers: written["read"], Chunk: 16,
+				KQV: written["kqv"], Answers: written["read"], Chunk: 16,
 			},
 		)
 	}

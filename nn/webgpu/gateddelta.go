@@ -27,8 +27,8 @@ func (o *Ops) shapeOfGated(u, conv, states, slots *Tensor, keyHeads int) (gatedS
 	return s, true
 }
 
-func (s gatedShape) mix() wgsl.GatedMixParams {
-	return wgsl.GatedMixParams{
+func (s gatedShape) conv() wgsl.GatedConvParams {
+	return wgsl.GatedConvParams{
 		N: uint32(s.n), Time: uint32(s.time), KeyHeads: uint32(s.K), Key: uint32(s.k), Value: uint32(s.v), Channels: uint32(s.channels),
 		Inputs: uint32(s.inputs), Taps: uint32(s.taps), Scale: float32(1 / math.Sqrt(float64(s.k))),
 	}
@@ -42,15 +42,15 @@ func (s gatedShape) rule(length, keep int) wgsl.GatedRuleParams {
 	}
 }
 
-// gatedDelta mixes the inputs of all rows, takes the states through them, and ends with norm and gate.
+// gatedDelta makes the queries, keys and values of all rows, takes the states through them, and ends with norm and gate.
 func (o *Ops) gatedDelta(args *op.GatedDelta[*Tensor]) {
 	s, ok := o.shapeOfGated(args.U, args.Conv, args.State, args.Slots, args.KeyHeads)
 	if !ok {
 		return
 	}
 	slots, listed, packed := o.whole(args.Slots), args.Slots != nil, args.Documents != nil
-	mix := s.mix()
-	o.dispatch(variant{kernel: wgsl.GatedMix, slots: listed, packed: packed}, gpu.Params(&mix), s.n, 2*s.K+s.V, o.whole(args.U), o.whole(args.Conv), o.whole(args.Tail), o.whole(args.Mixed),
+	conv := s.conv()
+	o.dispatch(variant{kernel: wgsl.GatedConv, slots: listed, packed: packed}, gpu.Params(&conv), s.n, 2*s.K+s.V, o.whole(args.U), o.whole(args.Conv), o.whole(args.Tail), o.whole(args.QKV),
 		o.listed(args.Slots, args.Documents))
 	rule := s.rule(s.time, max(args.Chunk, 1))
 	if listed && args.Starts != nil {
@@ -63,7 +63,7 @@ func (o *Ops) gatedDelta(args *op.GatedDelta[*Tensor]) {
 	}
 	a := o.bordered(args.A, args.Documents)
 	o.dispatchGrid(v, gpu.Params(&rule), uint32(ceil(s.v, wgsl.GatedRuleRows)), uint32(s.V), uint32(s.B),
-		o.whole(args.Mixed), o.whole(args.B), a, o.whole(args.Decay), o.whole(args.Bias), o.whole(args.State), o.whole(args.O), last)
+		o.whole(args.QKV), o.whole(args.B), a, o.whole(args.Decay), o.whole(args.Bias), o.whole(args.State), o.whole(args.O), last)
 	output := wgsl.GatedOutputParams{
 		N: uint32(s.n), Time: uint32(s.time), Heads: uint32(s.V), Value: uint32(s.v), Channels: uint32(s.channels), Inputs: uint32(s.inputs),
 		Taps: uint32(s.taps), Eps: float32(args.Eps),
@@ -83,14 +83,14 @@ func (o *Ops) gatedDeltaBackward(args *op.GatedDeltaBackward[*Tensor]) {
 	tiles := s.B * ceil(s.time, span)
 	again, states := o.restart(args.Starts, op.Count(args.Starts.shape), tiles*size, span < args.Chunk)
 	work := o.scratch("work", wgsl.GatedWorkSections*rows)
-	mixed := o.whole(args.Mixed)
+	qkv := o.whole(args.QKV)
 	gates := []*gpu.Buffer{o.whole(args.B), o.whole(args.A), o.whole(args.Decay), o.whole(args.Bias)}
 
 	documents, packed := o.whole(args.Documents), args.Documents != nil
 	rule, marked := s.rule(args.Chunk, span), o.bordered(args.A, args.Documents)
 	o.dispatchGrid(variant{kernel: wgsl.GatedRuleKept, keep: states != nil, error: true, packed: packed}, gpu.Params(&rule),
 		uint32(ceil(s.v, wgsl.GatedRuleRows)), uint32(s.V), uint32(s.B*args.Starts.shape[1]),
-		mixed, gates[0], marked, gates[2], gates[3], again, work, states)
+		qkv, gates[0], marked, gates[2], gates[3], again, work, states)
 	if states == nil {
 		states = o.whole(args.Starts)
 	}
@@ -105,19 +105,19 @@ func (o *Ops) gatedDeltaBackward(args *op.GatedDeltaBackward[*Tensor]) {
 		Time: uint32(s.time), Length: uint32(s.time), Span: uint32(span), Keep: uint32(span),
 	}
 	o.dispatchGrid(variant{kernel: wgsl.GatedProducts, packed: packed}, gpu.Params(&pairs), uint32(ceil(s.time, span)), uint32(s.B*s.K), 1,
-		mixed, gates[0], gates[1], gates[2], gates[3], products, known, documents)
+		qkv, gates[0], gates[1], gates[2], gates[3], products, known, documents)
 
-	dstates, dmixed, dgates := o.scratch("gradients of states", tiles*size), o.scratch("gradients of keys, queries, values", s.n*s.channels), o.scratch("gradients of gates", 2*s.n*s.V)
+	dstates, dqkv, dgates := o.scratch("gradients of states", tiles*size), o.scratch("gradients of keys, queries, values", s.n*s.channels), o.scratch("gradients of gates", 2*s.n*s.V)
 	o.clear(dstates, 4*tiles*size)
 	back := s.rule(s.time, span)
-	buffers := []*gpu.Buffer{mixed, products, known, states, dstates, work, dmixed, dgates}
+	buffers := []*gpu.Buffer{qkv, products, known, states, dstates, work, dqkv, dgates}
 	o.dispatchGrid(variant{kernel: wgsl.GatedReverse, packed: packed}, gpu.Params(&back), uint32(ceil(s.v, wgsl.ScanSlab)), uint32(s.B*s.V), 1, buffers...)
 	o.dispatchGrid(variant{kernel: wgsl.GatedInputs, packed: packed}, gpu.Params(&back), uint32(ceil(s.time, span)), uint32(s.B*s.K), 1, buffers...)
 	slopes := wgsl.GatedSlopesParams{N: uint32(s.n), Heads: uint32(s.V)}
 	o.each(variant{kernel: wgsl.GatedSlopes}, gpu.Params(&slopes), s.n*s.V, dgates, gates[0], gates[1], gates[2], gates[3], o.whole(args.DB), o.whole(args.DA))
 
-	unmix := s.mix()
-	buffers = []*gpu.Buffer{o.whole(args.U), o.whole(args.Conv), dmixed, o.whole(args.DU), documents}
-	o.dispatch(variant{kernel: wgsl.GatedUnmix, packed: packed}, gpu.Params(&unmix), s.n, 2*s.K+s.V, buffers...)
-	o.each(variant{kernel: wgsl.GatedConvInputs, packed: packed}, gpu.Params(&unmix), s.n*s.channels, buffers...)
+	conv := s.conv()
+	buffers = []*gpu.Buffer{o.whole(args.U), o.whole(args.Conv), dqkv, o.whole(args.DU), documents}
+	o.dispatch(variant{kernel: wgsl.GatedConvActivation, packed: packed}, gpu.Params(&conv), s.n, 2*s.K+s.V, buffers...)
+	o.each(variant{kernel: wgsl.GatedConvInputs, packed: packed}, gpu.Params(&conv), s.n*s.channels, buffers...)
 }

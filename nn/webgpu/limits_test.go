@@ -239,7 +239,7 @@ func TestSlotsOrStarts(t *testing.T) {
 	f := func(shape ...int) *Tensor { return o.New(op.F32, shape...) }
 	rule := &op.GatedDelta[*Tensor]{
 		O: f(T, V*v), U: f(T, channels+V*v), B: f(T, V), A: f(T, V), Conv: f(channels, taps), Decay: f(V), Bias: f(V), Gain: f(v),
-		State: f(2, V, v, k), Tail: f(2, taps-1, channels), Mixed: f(T, channels), Starts: f(1, T/chunk, V, v, k), Slots: o.New(op.U32, 1),
+		State: f(2, V, v, k), Tail: f(2, taps-1, channels), QKV: f(T, channels), Starts: f(1, T/chunk, V, v, k), Slots: o.New(op.U32, 1),
 		KeyHeads: K, Chunk: chunk,
 	}
 	want := "webgpu: the gated delta rule: got both slots and starts, want one of them"

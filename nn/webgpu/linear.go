@@ -12,7 +12,7 @@ import (
 // tileRows is how many rows and columns a tile has.
 const tileRows = 64
 
-// product records a kernel that multiplies n rows by `quads` groups of four rows of weights of `stride` blocks.
+// product records a kernel that multiplies n rows by `quads` groups of four rows of weights of `stride` loads.
 func (o *Ops) product(vector, matrix *wgsl.Kernel, v variant, params []byte, n, quads int, stride uint32, buffers ...*gpu.Buffer) {
 	c := o.choose(vector, v, n, quads, stride)
 	if c.Tiles {
@@ -123,13 +123,13 @@ func (o *Ops) quantize(args *op.Quantize[*Tensor]) {
 		o.quantizeGroups(args)
 		return
 	}
-	if args.Blocks == nil {
+	if args.RowBlocks == nil {
 		o.quantizeBlocks(args, o.quantizeSums(q.blocks), wgsl.QuantizeParams{BlockRows: q.blockRows(), Scales: 1}, 0, q.shape[0], q.blocks)
 		return
 	}
-	sums := o.quantizeSums(len(args.Blocks))
+	sums := o.quantizeSums(len(args.RowBlocks))
 	first := 0
-	for b, rows := range args.Blocks {
+	for b, rows := range args.RowBlocks {
 		o.quantizeBlocks(args, sums, wgsl.QuantizeParams{BlockRows: uint32(rows), Block: uint32(b), Scale: uint32(first), Scales: uint32(rows)}, first, rows, 1)
 		first += rows
 	}
@@ -145,7 +145,7 @@ func (o *Ops) quantizeSums(blocks int) *gpu.Buffer {
 // quantizeBlocks packs so many rows from the first on, of blocks of one size.
 func (o *Ops) quantizeBlocks(args *op.Quantize[*Tensor], sums *gpu.Buffer, params wgsl.QuantizeParams, first, rows, blocks int) {
 	q, w := args.Q, args.W
-	params.Width, params.Words, params.HalfEven = uint32(q.shape[1]), q.stride()*blockBytes/4, flag(args.HalfEven)
+	params.Width, params.Words, params.HalfEven = uint32(q.shape[1]), q.stride()*loadBytes/4, flag(args.HalfEven)
 	if each := int(params.BlockRows) * q.shape[1]; each > math.MaxInt32 {
 		o.dev.Fail(fmt.Errorf("webgpu: Quantize: got %d weights with one γ, want at most %d", each, math.MaxInt32))
 	}
@@ -170,7 +170,7 @@ func (o *Ops) quantizeBlocks(args *op.Quantize[*Tensor], sums *gpu.Buffer, param
 
 func (o *Ops) quantizeGroups(args *op.Quantize[*Tensor]) {
 	q := args.Q
-	params := wgsl.QuantizeGroupsParams{Width: uint32(q.shape[1]), Words: q.stride() * blockBytes / 4, Group: uint32(q.group)}
+	params := wgsl.QuantizeGroupsParams{Width: uint32(q.shape[1]), Words: q.stride() * loadBytes / 4, Group: uint32(q.group)}
 	eachOverlap(args.W, q, func(from, to part, at, n int) {
 		params.Rows, params.WRow, params.QRow = uint32(n), uint32(at-from.first), uint32(at-to.first)
 		o.each(variant{kernel: wgsl.QuantizeGroups}, gpu.Params(&params), n*ceil(q.shape[1]/q.group, 2), from.buffer, to.scales, to.buffer)

@@ -123,7 +123,7 @@ func (t *race) fastest(candidates []choice, right func(op.Prepared) bool) (best 
 
 // newTrial makes the tensors of a product of the class, with fewer rows of weights where they are too many.
 func (o *Ops) newTrial(c class) *trial {
-	K := int(c.stride) * 4 * int(blockQuads[c.format])
+	K := int(c.stride) * 4 * int(loadQuads[c.format])
 	if c.format == op.Q6_K {
 		K = K / 3 * 2 // of three blocks one has upper bits
 	}
@@ -131,7 +131,7 @@ func (o *Ops) newTrial(c class) *trial {
 		K = K / c.group * c.group
 	}
 	most := min(trialBytes, o.limit)
-	R := 4 * max(min(c.quads, most/(4*blockBytes*int(c.stride)), most/(16*c.n)), 1)
+	R := 4 * max(min(c.quads, most/(4*loadBytes*int(c.stride)), most/(16*c.n)), 1)
 	t := &trial{race: race{o: o, now: time.Now}, n: c.n, R: R}
 	r := rand.New(rand.NewPCG(trialPeriod, uint64(K)))
 	load := func(spread, middle float64, shape ...int) (*Tensor, []float32) {

@@ -135,8 +135,8 @@ type variant struct {
 	packed       bool      // they hold several documents
 }
 
-// blockQuads is how many activations, in fours, meet a block of weights.
-var blockQuads = map[op.Format]uint32{
+// loadQuads is how many activations, in fours, meet the loadBytes of weights that a kernel loads at once.
+var loadQuads = map[op.Format]uint32{
 	op.F32: 1, op.F16: 2, op.BF16: 2, op.I8: 4, op.Ternary: 16, op.Q8_0: 4, op.Q4_0: 8, op.Q4_K: 8, op.Q6_K: 8,
 }
 
@@ -145,7 +145,7 @@ func (v variant) consts(workgroup uint32) wgsl.Consts {
 	if v.workgroup > 0 {
 		workgroup = v.workgroup
 	}
-	quads := blockQuads[v.format]
+	quads := loadQuads[v.format]
 	all := wgsl.Consts{
 		"WORKGROUP": workgroup, "LANES": max(v.lanes, 1), "TEAM_QUADS": max(v.quads, 1), "KEY": max(v.key, 1),
 		"FORMAT": uint32(v.format), "BLOCK_QUADS": quads, "TILE_BLOCKS": 256 / quads,

@@ -9,10 +9,10 @@ import (
 )
 
 func (o *Ops) rope(args *op.RoPE[*Tensor]) {
-	n, wide := rowsOf(args.QKV)
+	n, stride := rowsOf(args.QKV)
 	L, time := args.Keys.shape[1], n/sequencesOf(args.Keys, args.Slots)
 	params := wgsl.RoPEParams{
-		N: uint32(n), Time: uint32(time), Wide: uint32(wide), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads),
+		N: uint32(n), Time: uint32(time), QKVStride: uint32(stride), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads),
 		Head: uint32(args.Keys.shape[2] / args.KVHeads), Turned: uint32(args.Angles.shape[1]), Length: uint32(L), Eps: float32(args.Eps),
 	}
 	params.Normed = normed(args.QGain, args.KGain)
@@ -42,9 +42,9 @@ func normed(query, key *Tensor) (which uint32) {
 }
 
 func (o *Ops) ropeBackward(args *op.RoPEBackward[*Tensor]) {
-	n, wide := rowsOf(args.DQKV)
+	n, stride := rowsOf(args.DQKV)
 	params := wgsl.RoPEBackwardParams{
-		N: uint32(n), Time: uint32(n / args.Keys.shape[0]), Wide: uint32(wide), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads),
+		N: uint32(n), Time: uint32(n / args.Keys.shape[0]), QKVStride: uint32(stride), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads),
 		Head: uint32(args.Keys.shape[2] / args.KVHeads), Turned: uint32(args.Angles.shape[1]), Normed: normed(args.QGain, args.KGain), Eps: float32(args.Eps),
 	}
 	o.dispatch(variant{kernel: wgsl.RoPEBackward, packed: args.Documents != nil}, gpu.Params(&params), n, args.Heads+args.KVHeads,

@@ -10,9 +10,9 @@ import (
 	"github.com/x448/float16"
 )
 
-// blockBytes is what a kernel loads of a row of weights at once, in bytes. Rows of F16, I8 and ternary matrices are padded
+// loadBytes is what a kernel loads of a row of weights at once, in bytes. Rows of F16, I8 and ternary matrices are padded
 // to a multiple of it.
-const blockBytes = 16
+const loadBytes = 16
 
 // Tensor is a tensor in device memory.
 type Tensor struct {
@@ -66,11 +66,11 @@ func (t *Tensor) rowBytes() int {
 		if !t.loaded { // a cache
 			return 2 * each
 		}
-		return ceil(2*each, blockBytes) * blockBytes
+		return ceil(2*each, loadBytes) * loadBytes
 	case op.I8:
-		return ceil(each, blockBytes) * blockBytes
+		return ceil(each, loadBytes) * loadBytes
 	case op.Ternary:
-		return ceil(each, 4*blockBytes) * blockBytes
+		return ceil(each, 4*loadBytes) * loadBytes
 	}
 	if k, ok := t.format.Quants(); ok {
 		return k.RowBytes(each)
@@ -78,8 +78,8 @@ func (t *Tensor) rowBytes() int {
 	return 4 * each
 }
 
-// stride is the number of blocks of a row of weights.
-func (t *Tensor) stride() uint32 { return uint32(t.rowBytes() / blockBytes) }
+// stride is the number of loads, of loadBytes each, of a row of weights.
+func (t *Tensor) stride() uint32 { return uint32(t.rowBytes() / loadBytes) }
 
 // blockRows is how many rows of a ternary matrix share a γ.
 func (t *Tensor) blockRows() uint32 { return uint32(t.shape[0] / max(t.blocks, 1)) }

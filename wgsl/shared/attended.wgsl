@@ -1,10 +1,10 @@
 // What attention gives for four channels of a head: times σ of their gates, where the last H·c of a row of qkv are gates. Its
-// importers have qkv, o and params with wide, heads, head and gate.
+// importers have qkv, o and params with qkv_stride, heads, head and gate.
 
 #import shared/silu.wgsl
 
 fn write_attended(row: u32, place: u32, v: vec4<f32>) {
-    let gates = (row + 1u) * params.wide - params.heads * params.head + place;
+    let gates = (row + 1u) * params.qkv_stride - params.heads * params.head + place;
     for (var e = 0u; e < 4u; e++) {
         var y = v[e];
         if params.gate == 1u {

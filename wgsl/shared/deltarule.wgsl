@@ -1,4 +1,4 @@
-// The delta rule for one token. The importing file binds mixed, (n, 3, d), state, (S, h, c, c), and answers, (n, d), has
+// The delta rule for one token. The importing file binds kqv, (n, 3, d), state, (S, h, c, c), and answers, (n, d), has
 // slot_of, and its params have width (d), head (c) and heads (h).
 
 const LANES = 16u;  // threads that share four rows of W
@@ -21,17 +21,17 @@ fn delta_rule(row: u32, head: u32, step: f32, thread: u32) {
         var sum = vec4<f32>(0.0);
         for (var i = 0u; i < rows; i++) {
             for (var j = lane; j < c; j += LANES) {
-                sum[i] += state[W + i * c + j] * mixed[key + j];
+                sum[i] += state[W + i * c + j] * kqv[key + j];
             }
         }
         let known = team_sum(sum, thread, team);
         sum = vec4<f32>(0.0);
         for (var i = 0u; i < rows; i++) {
-            let change = step * (mixed[value + first + i] - known[i]);
+            let change = step * (kqv[value + first + i] - known[i]);
             for (var j = lane; j < c; j += LANES) {
-                let w = state[W + i * c + j] + change * mixed[key + j];
+                let w = state[W + i * c + j] + change * kqv[key + j];
                 state[W + i * c + j] = w;
-                sum[i] += w * mixed[query + j];
+                sum[i] += w * kqv[query + j];
             }
         }
         let asked = team_sum(sum, thread, team);

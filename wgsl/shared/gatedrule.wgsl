@@ -17,7 +17,7 @@ fn quad(at: u32, q: u32) -> vec4<f32> {
     if 4u * q >= params.key {
         return vec4<f32>(0.0);
     }
-    return vec4<f32>(mixed[at + 4u * q], mixed[at + 4u * q + 1u], mixed[at + 4u * q + 2u], mixed[at + 4u * q + 3u]);
+    return vec4<f32>(qkv[at + 4u * q], qkv[at + 4u * q + 1u], qkv[at + 4u * q + 2u], qkv[at + 4u * q + 3u]);
 }
 
 fn state_quad(at: u32, q: u32) -> vec4<f32> {
@@ -78,7 +78,7 @@ fn gated_rows(seq: Sequence, state_of: u32, group: vec3<u32>, thread: u32) {
         if PACKED == 1u && a[i * params.heads + head] > 1.0e38 {
             gate = 0.0;
         }
-        let value = mixed[i * params.channels + 2u * params.key_heads * params.key + head * params.value + min(row, params.value - 1u)];
+        let value = qkv[i * params.channels + 2u * params.key_heads * params.key + head * params.value + min(row, params.value - 1u)];
         // S·q after the change is e^g·(S·q) + β·e·(k·q).
         let error = value - gate * sums.x;
         let step = sigmoid(b[i * params.heads + head]) * error;

@@ -11,7 +11,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> mixed: array<f32>;  // TIED: (d) keys before the norm; else (3, d) key, query, value
+@group(0) @binding(1) var<storage, read> kqv: array<f32>;  // TIED: (d) keys before the norm; else (3, d) key, query, value
 @group(0) @binding(2) var<storage, read> before: array<f32>;  // (h, c, c)
 @group(0) @binding(3) var<storage, read_write> losses: array<f32>;  // (N, history) token t at t % history
 @group(0) @binding(4) var<storage, read_write> counts: array<u32>;  // (N) tokens read
@@ -25,7 +25,7 @@ fn inner_loss(@builtin(local_invocation_index) thread: u32) {
     if TIED == 1u {
         var squares = 0.0;
         for (var j = thread; j < d; j += WORKGROUP) {
-            squares += mixed[j] * mixed[j];
+            squares += kqv[j] * kqv[j];
         }
         scale = 1.0 / (sqrt(workgroup_sum(squares, thread)) + 1e-6);
         value = 0u;
@@ -35,9 +35,9 @@ fn inner_loss(@builtin(local_invocation_index) thread: u32) {
         let first = i / c * c;  // of the head
         var answer = 0.0;
         for (var j = 0u; j < c; j++) {
-            answer += before[i * c + j] * mixed[first + j];
+            answer += before[i * c + j] * kqv[first + j];
         }
-        let error = scale * (mixed[value + i] - answer);
+        let error = scale * (kqv[value + i] - answer);
         sum += error * error;
     }
     let loss = workgroup_sum(sum, thread);

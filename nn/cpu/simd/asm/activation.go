@@ -90,7 +90,7 @@ func (g *gen) exp(x reg.VecVirtual) {
 	g.VMULPS(n, p, p)
 
 	const notLess = 5 // not less than, or not comparable
-	if g.wide {
+	if g.avx512 {
 		k := g.K()
 		g.VCMPPS(operand.U8(notLess), g.float("expLowest", expLowest), x, k)
 		g.VMOVAPS_Z(p, k, x)
@@ -165,7 +165,7 @@ func expFrom(g *gen) {
 		g.load(indexed(x, index, 4, 0), v, t)
 		const atLeast = 13 // false for NaN
 		stays := &tail{}
-		if g.wide {
+		if g.avx512 {
 			k := g.K()
 			g.VCMPPS(operand.U8(atLeast), limit, v, k)
 			stays.mask = k
@@ -191,7 +191,7 @@ func expFrom(g *gen) {
 
 // keep sets the lanes outside the tail to 0.
 func (g *gen) keep(v reg.VecVirtual, t *tail) {
-	if g.wide {
+	if g.avx512 {
 		g.VMOVAPS_Z(v, t.mask, v)
 	} else {
 		g.VANDPS(t.mask, v, v)

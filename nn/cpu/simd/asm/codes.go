@@ -86,7 +86,7 @@ func codesFour(g *gen, grouped bool) {
 		"(y []float32, codes []byte, stride int, scales []float32, q []int8, units, per, chunks int, divisors []float32, rows, step int)",
 		"is codesKernels.four.")
 	heights := []int{1}
-	if g.wide {
+	if g.avx512 {
 		heights = []int{2, 1}
 	}
 	p := newCodesProduct(g, heights[0], 4, grouped)
@@ -123,7 +123,7 @@ func newCodesProduct(g *gen, height, vectors int, grouped bool) codesProduct {
 	g.VMOVUPS(g.words("codeShifts", func(lane int) uint32 { return []uint32{0, 0, 2, 0, 4, 0, 6, 0}[lane%8] }), p.shifts)
 	g.VMOVUPS(g.words("codeBytes", func(int) uint32 { return 0x03030303 }), p.codeOf)
 	g.VMOVUPS(g.words("oneWords", func(int) uint32 { return 0x00010001 }), p.one)
-	if g.wide {
+	if g.avx512 {
 		bits := g.GP64()
 		g.MOVQ(operand.U32(0xf0), bits)
 		p.upper = g.K()
@@ -245,7 +245,7 @@ func (p codesProduct) products(g *gen, rows int) [][]reg.VecVirtual {
 // quarters of 32 bytes, where their first, second, third and fourth codes are left.
 func (p codesProduct) multiply(g *gen, at, q strided, sums [][]reg.VecVirtual, units int) {
 	each := units // registers
-	if g.wide {
+	if g.avx512 {
 		each = 1
 	}
 	rows := len(sums[0])
@@ -253,7 +253,7 @@ func (p codesProduct) multiply(g *gen, at, q strided, sums [][]reg.VecVirtual, u
 		values := make([]reg.VecVirtual, len(sums)) // nil: read by the product itself
 		for v := range values {
 			switch {
-			case g.wide && units == 1:
+			case g.avx512 && units == 1:
 				values[v] = g.vec()
 				p.loadUnit(g, q.from(i*unit).at(v), values[v])
 			case rows > 1:
@@ -264,7 +264,7 @@ func (p codesProduct) multiply(g *gen, at, q strided, sums [][]reg.VecVirtual, u
 		for r := range rows {
 			codes := g.vec()
 			g.VPBROADCASTQ(at.from(i*unit/4).at(r), codes)
-			if g.wide && units == 2 {
+			if g.avx512 && units == 2 {
 				g.VPBROADCASTQ(at.from(unit/4).at(r), p.upper, codes)
 			}
 			g.VPSRLVQ(p.shifts, codes, codes)
@@ -284,7 +284,7 @@ func (p codesProduct) multiply(g *gen, at, q strided, sums [][]reg.VecVirtual, u
 
 // loadUnit reads 32 bytes; what is above them in a register becomes 0.
 func (p codesProduct) loadUnit(g *gen, src operand.Mem, dst reg.VecVirtual) {
-	if g.wide {
+	if g.avx512 {
 		g.VMOVDQU32_Z(src, p.lower, dst)
 	} else {
 		g.VMOVDQU(src, dst)
@@ -313,7 +313,7 @@ func quantizeInt8(g *gen) {
 		"sets q to x·scale, rounded to the nearest, halves to even, and clamped; their number is a multiple of 32.")
 	q, x, n, scale := g.ptr("q"), g.ptr("x"), g.length("q"), g.broadcast("scale")
 	quads := g.YMM()
-	if !g.wide {
+	if !g.avx512 {
 		g.VMOVDQU(g.pairedQuarters(), quads)
 	}
 	g.Label("units")
@@ -321,11 +321,11 @@ func quantizeInt8(g *gen) {
 	for i, v := range values {
 		g.VMULPS(mem(x, i*g.bytes()), scale, v)
 		g.VCVTPS2DQ(v, v)
-		if g.wide {
+		if g.avx512 {
 			g.VPMOVSDB(v, mem(q, i*g.lanes()))
 		}
 	}
-	if !g.wide {
+	if !g.avx512 {
 		g.VPACKSSDW(values[1], values[0], values[0])
 		g.VPACKSSDW(values[3], values[2], values[2])
 		g.VPACKSSWB(values[2], values[0], values[0])

@@ -20,7 +20,7 @@ const (
 // dotKernels emits products by VPDPBUSD, which adds to each 32 bits of a register the products of four bytes, and needs VNNI; or,
 // for int8 alone, by VPMADDUBSW, which makes of pairs of bytes 16 bits, and AVX2 has.
 func dotKernels(g *gen) {
-	if !g.wide {
+	if !g.avx512 {
 		dotPairBytes(g)
 		for _, vectors := range []int{1, 2, 4} {
 			dotPairs(g, vectors, 1)

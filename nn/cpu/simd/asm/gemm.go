@@ -12,7 +12,7 @@ import (
 // and those of one element of A.
 func gemmKernels(g *gen) {
 	heights := []int{6, 4, 2, 1}
-	if g.wide {
+	if g.avx512 {
 		heights = []int{14, 8, 4, 2, 1}
 	}
 	for _, h := range heights {
@@ -41,7 +41,7 @@ func tile(g *gen, height int) {
 	// With 16 registers there is no room for masks before the sums are done; all
 	// columns of B are read then.
 	masks := []*tail{nil, nil}
-	if g.wide {
+	if g.avx512 {
 		masks = registerTails(g, g.arg("cols"))
 	}
 
@@ -98,7 +98,7 @@ func storeTile(g *gen, sums [][]reg.VecVirtual, masks []*tail) {
 	g.MOVL(g.address("beta"), beta)
 	g.ADDL(beta, beta) // drops the sign: −0 is 0 too
 	g.VBROADCASTSS(g.address("beta"), factor)
-	if g.wide {
+	if g.avx512 {
 		storeRows(g, sums, masks, c, cRow, beta, factor)
 		return
 	}

@@ -13,7 +13,7 @@ import (
 // gen emits kernels for one register width.
 type gen struct {
 	*build.Context
-	wide      bool // AVX-512
+	avx512    bool
 	constants map[string]operand.Mem
 	labels    int
 	ternary   ternaryConstants
@@ -21,7 +21,7 @@ type gen struct {
 
 // lanes is the number of float32 in a register.
 func (g *gen) lanes() int {
-	if g.wide {
+	if g.avx512 {
 		return 16
 	}
 	return 8
@@ -32,7 +32,7 @@ func (g *gen) bytes() int { return 4 * g.lanes() }
 
 // suffix tells the names of the two widths apart.
 func (g *gen) suffix() string {
-	if g.wide {
+	if g.avx512 {
 		return "AVX512"
 	}
 	return "AVX2"
@@ -40,7 +40,7 @@ func (g *gen) suffix() string {
 
 // vec is a new full-width register.
 func (g *gen) vec() reg.VecVirtual {
-	if g.wide {
+	if g.avx512 {
 		return g.ZMM()
 	}
 	return g.YMM()
@@ -140,7 +140,7 @@ type tail struct{ mask reg.Register }
 
 // tailOf makes the mask of the first n lanes, 0 ≤ n ≤ lanes.
 func (g *gen) tailOf(n reg.GPVirtual) *tail {
-	if g.wide {
+	if g.avx512 {
 		return &tail{g.firstBits(n)}
 	}
 	// A window on as many ones as zeros, n lanes before the border.
@@ -192,7 +192,7 @@ func (g *gen) load(src operand.Mem, dst reg.VecVirtual, t *tail) {
 	switch {
 	case t == nil:
 		g.VMOVUPS(src, dst)
-	case g.wide:
+	case g.avx512:
 		g.VMOVUPS_Z(src, t.mask, dst)
 	default:
 		g.VMASKMOVPS(src, t.mask, dst)
@@ -204,7 +204,7 @@ func (g *gen) store(src reg.VecVirtual, dst operand.Mem, t *tail) {
 	switch {
 	case t == nil:
 		g.VMOVUPS(src, dst)
-	case g.wide:
+	case g.avx512:
 		g.VMOVUPS(src, t.mask, dst)
 	default:
 		g.VMASKMOVPS(src, t.mask, dst)
@@ -232,7 +232,7 @@ func (g *gen) vectors(n, index reg.GPVirtual, body func(t *tail)) {
 // halves are the two halves of a full-width register: the lower one in place, the
 // upper one copied.
 func (g *gen) halves(v reg.VecVirtual) (lower, upper reg.VecVirtual) {
-	if g.wide {
+	if g.avx512 {
 		upper = g.YMM()
 		g.VEXTRACTF64X4(operand.U8(1), v, upper)
 		return v.AsY().(reg.VecVirtual), upper

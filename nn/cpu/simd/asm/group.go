@@ -35,7 +35,7 @@ func groupOne(g *gen) {
 func groupFour(g *gen) {
 	g.function("groupFour", "(y []float32, codes []byte, scales, x []float32, rows, groups, group, step int)", "is groupKernels.four.")
 	heights := []int{1}
-	if g.wide {
+	if g.avx512 {
 		heights = []int{2, 1}
 	}
 	p := newGroupProduct(g, heights[0], 4)
@@ -194,7 +194,7 @@ func (p groupProduct) products(g *gen, rows int) [][]reg.VecVirtual {
 // registers is the number of those that are left for totals.
 func (p groupProduct) registers(g *gen) int {
 	switch {
-	case g.wide:
+	case g.avx512:
 		return 8
 	case p.vectors == 1: // whose values have two
 		return 1

@@ -117,7 +117,7 @@ func (g *gen) loadHalf(src operand.Mem, dst reg.VecVirtual, t *tail, n reg.GPVir
 	switch {
 	case t == nil:
 		g.VCVTPH2PS(src, dst)
-	case g.wide:
+	case g.avx512:
 		raw := g.YMM()
 		g.VMOVDQU16_Z(src, t.mask, raw)
 		g.VCVTPH2PS(raw, dst)
@@ -133,7 +133,7 @@ func (g *gen) storeHalf(src reg.VecVirtual, dst operand.Mem, t *tail, n reg.GPVi
 	switch {
 	case t == nil:
 		g.VCVTPS2PH(operand.U8(nearest), src, dst)
-	case g.wide:
+	case g.avx512:
 		raw := g.YMM()
 		g.VCVTPS2PH(operand.U8(nearest), src, raw)
 		g.VMOVDQU16(raw, t.mask, dst)

@@ -10,7 +10,7 @@ import (
 // lookupKernels emits products that look sums of two weights up. They are whole numbers in four planes of 6 bits, so
 // that four of a plane's have room in a byte. They are for AVX2: the floats of AVX-512 are as fast, and its whole numbers faster.
 func lookupKernels(g *gen) {
-	if g.wide {
+	if g.avx512 {
 		return
 	}
 	interleave(g)

@@ -56,8 +56,8 @@ func generate() (map[string][]byte, error) {
 		ctx := build.NewContext()
 		ctx.ConstraintExpr("amd64")
 		constants := make(map[string]operand.Mem)
-		for _, wide := range []bool{false, true} {
-			s.emit(&gen{Context: ctx, wide: wide, constants: constants})
+		for _, avx512 := range []bool{false, true} {
+			s.emit(&gen{Context: ctx, avx512: avx512, constants: constants})
 		}
 		file, err := ctx.Result()
 		if err != nil {

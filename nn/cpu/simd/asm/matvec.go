@@ -78,7 +78,7 @@ func (f format) four(g *gen) {
 	y := g.ptr("y")
 	w := f.rows(g)
 	heights := []int{1}
-	if g.wide {
+	if g.avx512 {
 		heights = []int{4, 1}
 	}
 	rows := g.AllocLocal(8) // what is left
@@ -273,7 +273,7 @@ func (t *blockTail) part(p int) *tail {
 // tailOf makes the masks for n weights.
 func (f format) tailOf(g *gen, n reg.GPVirtual) *blockTail {
 	t := &blockTail{n: n}
-	if g.wide {
+	if g.avx512 {
 		t.lanes = []*tail{g.tailOf(n)}
 		t.raw = t.lanes[0].mask
 		if f.bits < 8 {
@@ -329,7 +329,7 @@ func decodeFloat(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
 }
 
 func decodeHalf(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
-	if t != nil && g.wide {
+	if t != nil && g.avx512 {
 		raw := g.YMM()
 		g.VMOVDQU16_Z(src, t.raw, raw)
 		g.VCVTPH2PS(raw, dst[0])
@@ -344,7 +344,7 @@ func decodeHalf(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
 }
 
 func decodeBfloat(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
-	if t != nil && g.wide {
+	if t != nil && g.avx512 {
 		raw := g.YMM()
 		g.VMOVDQU16_Z(src, t.raw, raw)
 		g.VPMOVZXWD(raw, dst[0])
@@ -361,7 +361,7 @@ func decodeBfloat(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
 }
 
 func decodeInt8(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockTail) {
-	if t != nil && g.wide {
+	if t != nil && g.avx512 {
 		raw := g.XMM()
 		g.VMOVDQU8_Z(src, t.raw, raw)
 		g.VPMOVSXBD(raw, dst[0])

@@ -37,7 +37,7 @@ func gather(g *gen) {
 // storeFirst writes the first rows lanes. AVX2's masked store takes dozens of
 // cycles on some processors, so the common counts have stores of their own.
 func storeFirst(g *gen, v reg.VecVirtual, dst reg.Register, rows reg.GPVirtual, mask *tail) {
-	if g.wide {
+	if g.avx512 {
 		g.store(v, mem(dst, 0), mask)
 		return
 	}
@@ -143,7 +143,7 @@ func transposed(g *gen, lines []reg.VecVirtual) []reg.VecVirtual {
 	}
 	columns := make([]reg.VecVirtual, n)
 	for j := range 4 {
-		if !g.wide {
+		if !g.avx512 {
 			columns[j], columns[j+4] = g.vec(), quads[j+4]
 			g.VPERM2F128(operand.U8(0x20), quads[j+4], quads[j], columns[j])
 			g.VPERM2F128(operand.U8(0x31), quads[j+4], quads[j], columns[j+4])

@@ -10,7 +10,7 @@ import (
 // quantsKernels emits products of a row of package quants' numbers with a vector of floats. They are for AVX2: at 512 bits a
 // processor would wait for the same memory.
 func quantsKernels(g *gen) {
-	if g.wide {
+	if g.avx512 {
 		return
 	}
 	for _, bits := range []int{8, 4, 6} {

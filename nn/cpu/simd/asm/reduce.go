@@ -86,14 +86,14 @@ func (g *gen) across(v []reg.VecVirtual, add func(a, b, dst reg.VecVirtual)) reg
 	quarters := make([]reg.VecVirtual, 4)
 	for i := range v {
 		x := v[i]
-		if g.wide {
+		if g.avx512 {
 			lower, upper := g.halves(x)
 			add(upper, lower, lower)
 			x = lower
 		}
 		upper := g.XMM()
 		lower := x.AsX().(reg.VecVirtual)
-		if g.wide {
+		if g.avx512 {
 			g.VEXTRACTF32X4(operand.U8(1), x.AsY(), upper)
 		} else {
 			g.VEXTRACTF128(operand.U8(1), x.AsY(), upper)
@@ -132,13 +132,13 @@ func (g *gen) addDoubles(v reg.VecVirtual, sums []reg.VecVirtual) {
 
 // horizontalDouble adds up the float64 lanes of v.
 func (g *gen) horizontalDouble(v reg.VecVirtual) reg.VecVirtual {
-	if g.wide {
+	if g.avx512 {
 		lower, upper := g.halves(v)
 		g.VADDPD(upper, lower, lower)
 		v = lower
 	}
 	upper, lower := g.XMM(), v.AsX().(reg.VecVirtual)
-	if g.wide {
+	if g.avx512 {
 		g.VEXTRACTF64X2(operand.U8(1), v.AsY(), upper)
 	} else {
 		g.VEXTRACTF128(operand.U8(1), v.AsY(), upper)
@@ -163,7 +163,7 @@ func maximum(g *gen) {
 		switch {
 		case t == nil:
 			g.VMOVUPS(at, v)
-		case g.wide:
+		case g.avx512:
 			g.VMOVAPS(first, v)
 			g.VMOVUPS(at, t.mask, v)
 		default:
@@ -178,13 +178,13 @@ func maximum(g *gen) {
 
 // largest is the largest lane of v.
 func (g *gen) largest(v reg.VecVirtual) reg.VecVirtual {
-	if g.wide {
+	if g.avx512 {
 		lower, upper := g.halves(v)
 		g.VMAXPS(upper, lower, lower)
 		v = lower
 	}
 	other, top := g.XMM(), v.AsX().(reg.VecVirtual)
-	if g.wide {
+	if g.avx512 {
 		g.VEXTRACTF32X4(operand.U8(1), v.AsY(), other)
 	} else {
 		g.VEXTRACTF128(operand.U8(1), v.AsY(), other)

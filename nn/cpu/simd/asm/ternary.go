@@ -99,7 +99,7 @@ func ternaryQuantize(g *gen) {
 // compare puts the comparisons of v's lanes with a constant below the bits that
 // are in dst, or into an empty dst.
 func (g *gen) compare(predicate uint8, constant operand.Mem, v reg.VecVirtual, dst reg.GPVirtual, empty bool) {
-	if g.wide {
+	if g.avx512 {
 		k := g.K()
 		g.VCMPPS(operand.U8(predicate), constant, v, k)
 		g.KMOVW(k, dst)
@@ -127,7 +127,7 @@ func decodeTernaryTwice(g *gen, src operand.Mem, dst []reg.VecVirtual, t *blockT
 		g.VPSLLVD(g.ternary.shifts[p], codes, dst[p])
 	}
 	for p := range dst {
-		if g.wide {
+		if g.avx512 {
 			g.VPANDND(g.ternary.code, dst[p], dst[p])
 		} else {
 			g.VPANDN(g.ternary.code, dst[p], dst[p])
@@ -150,7 +150,7 @@ func broadcastCodes(g *gen, src operand.Mem, codes reg.VecVirtual, t *blockTail)
 	switch {
 	case t == nil:
 		g.VPBROADCASTD(src, codes)
-	case g.wide:
+	case g.avx512:
 		raw := g.XMM()
 		g.VMOVDQU8_Z(src, t.raw, raw)
 		g.VPBROADCASTD(raw, codes)

@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> u: array<f32>;  // (n, 3, d) key, query, value
 @group(0) @binding(2) var<storage, read> conv: array<f32>;  // (3, d, 4)
 @group(0) @binding(3) var<storage, read_write> tail: array<f32>;  // (S, 3, 3, d)
-@group(0) @binding(4) var<storage, read_write> mixed: array<f32>;  // (n, 3, d)
+@group(0) @binding(4) var<storage, read_write> kqv: array<f32>;  // (n, 3, d)
 @group(0) @binding(5) var<storage, read> slots: array<u32>;  // (B), see shared/slots.wgsl; with PACKED = 1 documents, (n, 2)
 
 fn documents_at(at: u32) -> u32 {
@@ -38,7 +38,7 @@ fn keep(row: u32, j: u32) {
 
 // Workgroup (token of all in x and y, head of the 3·h group.z).
 @compute @workgroup_size(WORKGROUP)
-fn delta_mix(
+fn delta_conv(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
@@ -52,7 +52,7 @@ fn delta_mix(
     for (var j = first + thread; j < first + params.head; j += WORKGROUP) {
         let v = silu(convolve(row / params.time, row % params.time, j));
         squares += v * v;
-        mixed[row * 3u * params.width + j] = v;
+        kqv[row * 3u * params.width + j] = v;
         if params.keep == 1u {
             keep(row, j);
         }
@@ -62,6 +62,6 @@ fn delta_mix(
     }
     let size = sqrt(workgroup_sum(squares, thread)) + 1e-6;
     for (var j = first + thread; j < first + params.head; j += WORKGROUP) {
-        mixed[row * 3u * params.width + j] /= size;
+        kqv[row * 3u * params.width + j] /= size;
     }
 }

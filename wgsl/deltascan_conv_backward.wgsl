@@ -1,4 +1,4 @@
-// Backward of what deltascan_mix.wgsl does, for sequences that began with a zero tail: delta_unmix turns the gradient of
+// Backward of what deltascan_conv.wgsl does, for sequences that began with a zero tail: delta_conv_activation turns the gradient of
 // keys, queries and values into that of the convolution's output, in place; the others go on from there.
 
 #import shared/conv.wgsl
@@ -20,7 +20,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> u: array<f32>;  // (n, 3, d) key, query, value
 @group(0) @binding(2) var<storage, read> conv: array<f32>;  // (3, d, 4)
 @group(0) @binding(3) var<storage, read> tail: array<f32>;  // unused
-@group(0) @binding(4) var<storage, read_write> dmixed: array<f32>;  // (n, 3, d)
+@group(0) @binding(4) var<storage, read_write> dkqv: array<f32>;  // (n, 3, d)
 @group(0) @binding(5) var<storage, read_write> du: array<f32>;  // (n, 3, d)
 @group(0) @binding(6) var<storage, read_write> dconv: array<f32>;  // (3, d, 4)
 @group(0) @binding(7) var<storage, read> documents: array<u32>;  // (n, 2), with PACKED = 1
@@ -36,7 +36,7 @@ fn slot_of(sequence: u32) -> u32 {
 
 // Workgroup (token of all in x and y, head of the 3·h group.z).
 @compute @workgroup_size(WORKGROUP)
-fn delta_unmix(
+fn delta_conv_activation(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
@@ -52,7 +52,7 @@ fn delta_unmix(
     var sums = vec2<f32>(0.0);
     for (var j = first + thread; j < first + params.head; j += WORKGROUP) {
         let f = silu(convolve(b, t, j));
-        sums += vec2<f32>(f, dmixed[row + j]) * f;
+        sums += vec2<f32>(f, dkqv[row + j]) * f;
     }
     var pull = unit_pull(sums, thread);
     if 3u * group.z >= 2u * groups.z {
@@ -60,7 +60,7 @@ fn delta_unmix(
     }
     for (var j = first + thread; j < first + params.head; j += WORKGROUP) {
         let before = convolve(b, t, j);
-        dmixed[row + j] = (dmixed[row + j] * pull.x - silu(before) * pull.y) * silu_slope(before);
+        dkqv[row + j] = (dkqv[row + j] * pull.x - silu(before) * pull.y) * silu_slope(before);
     }
 }
 
@@ -79,7 +79,7 @@ fn delta_conv_inputs(
     let t = at / channels % params.time;
     var sum = 0.0;
     for (var ahead = 0u; ahead < min(TAPS, behind_of(at / channels, t, params.time) + 1u); ahead++) {
-        sum += dmixed[at + ahead * channels] * conv[at % channels * TAPS + TAPS - 1u - ahead];
+        sum += dkqv[at + ahead * channels] * conv[at % channels * TAPS + TAPS - 1u - ahead];
     }
     du[at] = sum;
 }
@@ -92,7 +92,7 @@ fn delta_conv_taps(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoc
         for (var i = local.y; i < params.n; i += 16u) {
             let b = i / params.time;
             let t = i % params.time;
-            sum += dmixed[i * 3u * params.width + j] * vec4<f32>(
+            sum += dkqv[i * 3u * params.width + j] * vec4<f32>(
                 conv_input(b, t, 3u, j), conv_input(b, t, 2u, j), conv_input(b, t, 1u, j), conv_input(b, t, 0u, j));
         }
     }

@@ -1,4 +1,4 @@
-// Backward of what gateddelta.wgsl does, for sequences that began with a zero tail: gated_unmix turns the gradient of queries,
+// Backward of what gateddelta.wgsl does, for sequences that began with a zero tail: gated_conv_activation turns the gradient of queries,
 // keys and values into that of the convolution's output, in place; gated_conv_inputs goes on to the convolution's input.
 
 #import shared/documents.wgsl
@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> u: array<f32>;  // (n, inputs)
 @group(0) @binding(2) var<storage, read> conv: array<f32>;  // (channels, taps)
-@group(0) @binding(3) var<storage, read_write> dmixed: array<f32>;  // (n, channels)
+@group(0) @binding(3) var<storage, read_write> dqkv: array<f32>;  // (n, channels)
 @group(0) @binding(4) var<storage, read_write> du: array<f32>;  // (n, inputs), of which the channels' part is written
 @group(0) @binding(5) var<storage, read> documents: array<u32>;  // (n, 2), with PACKED = 1
 
@@ -41,7 +41,7 @@ fn convolve(row: u32, channel: u32) -> f32 {
 
 // Workgroup (row in x and y, head group.z: queries, keys, values).
 @compute @workgroup_size(WORKGROUP)
-fn gated_unmix(
+fn gated_conv_activation(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
@@ -64,7 +64,7 @@ fn gated_unmix(
         var shares = vec2<f32>(0.0);
         for (var j = thread; j < width; j += WORKGROUP) {
             let x = silu(convolve(row, first + j));
-            shares += vec2<f32>(x, dmixed[at + j]) * x;
+            shares += vec2<f32>(x, dqkv[at + j]) * x;
         }
         let sums = workgroup_sums(shares, thread);
         scale = inverseSqrt(sums.x + 1e-6);
@@ -75,7 +75,7 @@ fn gated_unmix(
     }
     for (var j = thread; j < width; j += WORKGROUP) {
         let before = convolve(row, first + j);
-        dmixed[at + j] = scale * (dmixed[at + j] - silu(before) * pull) * silu_slope(before);
+        dqkv[at + j] = scale * (dqkv[at + j] - silu(before) * pull) * silu_slope(before);
     }
 }
 
@@ -94,7 +94,7 @@ fn gated_conv_inputs(
     let channel = at % params.channels;
     var sum = 0.0;
     for (var ahead = 0u; ahead < min(params.taps, behind_of(row, row % params.time, params.time) + 1u); ahead++) {
-        sum += dmixed[at + ahead * params.channels] * conv[channel * params.taps + params.taps - 1u - ahead];
+        sum += dqkv[at + ahead * params.channels] * conv[channel * params.taps + params.taps - 1u - ahead];
     }
     du[row * params.inputs + channel] = sum;
 }
