@@ -145,11 +145,11 @@ func (b *Batch) sequence(r runner) *Sequence {
 // Sequences are the open ones, in the order in which they began.
 func (b *Batch) Sequences() []*Sequence { return slices.Clone(b.sequences) }
 
-// Step has the tokens of the step before read, and a piece of the prompt of the sequence that has waited longest, if there is one,
-// and draws one token for each sequence whose prompt has been read, unless it is stopped or its text has ended. So a long prompt holds the others up by a
-// piece of it at a time. An empty result without an error means that a prompt was read on, or, where Writing is 0, that there is
-// nothing left to do. The slice is used again by the next Step. The error is [ErrClosed] or the backend's; what ends one text alone
-// is its Step's Err.
+// Step reads the tokens that the previous step drew, then one piece of the oldest prompt that is not read to its end, and then draws
+// one token for each sequence whose prompt has been read, unless it is stopped or its text has ended. So a long prompt delays the
+// others by only a piece at a time. An empty result without an error means that a piece of a prompt was read, or, where Writing is
+// 0, that there is nothing left to do. The slice is used again by the next Step. The error is [ErrClosed] or the backend's; an error
+// that ends one text alone is in the Err of its Step, or of its sequence.
 func (b *Batch) Step() ([]Step, error) {
 	b.steps = b.steps[:0]
 	err := b.work(func() error {

@@ -105,7 +105,7 @@ type Model struct {
 }
 
 // Load reads the model at path: a .bitt file, a model directory, a .safetensors file beside its config.json, or a model of a
-// public family, as a GGUF file or a directory as Hugging Face has them. Besides what is wrong with the file, the error is
+// public family, as a GGUF file or a directory in Hugging Face's layout. Besides what is wrong with the file, the error is
 // [ErrOption], [ErrConfig], [ErrNoGPU], gpu.ErrOutOfMemory, or [storage.ErrPublic] where [WithConfig] describes a public model.
 func Load(path string, opts ...Option) (*Model, error) {
 	o := newOptions(opts)

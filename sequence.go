@@ -14,8 +14,9 @@ func (s *Sequence) writes() bool { return s.open() && len(s.prompt) == 0 && !s.p
 // reads says whether the newest token is to be read.
 func (s *Sequence) reads() bool { return s.pending && !s.stopped && s.err == nil }
 
-// Write goes on from what was read and written: prompt, which may be empty, is read by the next steps, and what follows is
-// written by o. A text that has not ended ends where it is. A sequence that is stopped stays so. The error is [ErrOption],
+// Write begins the next text of the sequence, after all that it has read and written: the next steps read prompt, which may be
+// empty, and write what follows it by the options o. A text that has not ended is cut off there. A sequence that is stopped stays
+// stopped. The error is [ErrOption],
 // [ErrEmptyPrompt] for an empty prompt after nothing was read, [ErrClosed], or what [Sequence.Err] says.
 func (s *Sequence) Write(prompt string, o Options) error {
 	return s.batch.work(func() error {
@@ -53,7 +54,7 @@ func (s *Sequence) write(prompt string, o Options) error {
 // Stop has Step leave the sequence out, until Resume.
 func (s *Sequence) Stop() { s.stopped = true }
 
-// Resume undoes Stop: the text goes on as if nothing had been.
+// Resume undoes Stop: the text goes on as if it had never been stopped.
 func (s *Sequence) Resume() { s.stopped = false }
 
 // Ended says why the text ended, "" where it has not.
@@ -70,8 +71,8 @@ func (s *Sequence) Position() int64 {
 	return s.session.run.Position()
 }
 
-// Fork makes a sequence that goes on from here by other options, or by the same; its text begins where this one is. It costs a
-// copy of what the sequence remembers. The error is [ErrOption], [ErrClosed], what [Sequence.Err] says, or that there is not enough
+// Fork makes a new sequence with a copy of this one's memory, and with the options o. Its text begins where this one's is now.
+// The error is [ErrOption], [ErrClosed], what [Sequence.Err] says, or that there is not enough
 // memory.
 func (s *Sequence) Fork(o Options) (*Sequence, error) {
 	b := s.batch

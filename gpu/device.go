@@ -127,8 +127,8 @@ func (d *Device) Fail(err error) {
 
 func (d *Device) fail(format string, args ...any) { d.Fail(fmt.Errorf("gpu: "+format, args...)) }
 
-// check keeps an error of the driver, which may have come late; doing says what was being done, in pieces, so that where
-// all is well nothing is put together.
+// check keeps an error of the driver, which may have come late. doing says what was being done; it comes in pieces, which are joined
+// only if there is an error.
 func (d *Device) check(err error, doing ...string) bool {
 	if late := d.driver.Late(); err == nil {
 		err = late

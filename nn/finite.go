@@ -53,7 +53,7 @@ func (s *Session[T]) findNotFinite() error {
 // Spoilt is the error for the first row that is not finite among the n rows of a pass, which began after token number before.
 func Spoilt(s op.Scan, before int64, row, n int) *NotFiniteError {
 	e := &NotFiniteError{From: before + int64(row) + 1, To: before + int64(row) + 1}
-	if row%s.Chunk == 0 { // of what is computed together each row may spoil all
+	if row%s.Chunk == 0 { // any row of the chunk may have made all of its rows NaN
 		e.To = before + int64(min(row+s.Chunk, n))
 	}
 	return e

@@ -142,7 +142,7 @@ func (s *Session[T]) described(p statePart[T], tokens int64) StateTensor {
 	return t
 }
 
-// States reads back what the only sequence of a public family has left behind.
+// States copies what the only sequence of a public family keeps: keys, values, and the states of the gated delta rule.
 func (s *Session[T]) States() ([]StateTensor, error) {
 	var all []StateTensor
 	for _, p := range s.home.state.parts {

@@ -21,7 +21,7 @@ type Net[T any] struct {
 	position, slots T // (S) where layers attend, (B) or none
 }
 
-// NewNet makes the layers that a configuration asks for, without tensors. It is the one place that knows which.
+// NewNet makes the layers of a configuration, without tensors: our own, or those that arch.Layers chooses for a public family.
 func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 	n := &Net[T]{config: c, Blocks: make([][]layer.Layer[T], c.Layers)}
 	for i := range n.Blocks {

@@ -66,7 +66,7 @@ func NewTernary[T any](m op.Tensors[T], q Quantizer, p Param, master T) (T, *op.
 	return o.Q, o
 }
 
-// Pack makes ternary weights of masters in host memory, as the operation of NewTernary does.
+// Pack quantises masters in host memory to ternary weights, with the same result as the operation of NewTernary.
 func (q Quantizer) Pack(h op.HostTensor) op.HostTensor {
 	switch {
 	case q.Group > 0:

@@ -90,13 +90,13 @@ func (s *Session[T]) Close() {
 	}
 }
 
-// moveTo says how many tokens have been read.
+// moveTo sets how many tokens count as read, here and on the device.
 func (s *Session[T]) moveTo(position int64) {
 	s.read, s.ahead, s.dirty = position, false, true
 	s.place(position)
 }
 
-// place says to the device alone how many tokens have been read.
+// place sets how many tokens count as read on the device alone.
 func (s *Session[T]) place(position int64) {
 	if s.model.Config.Decoder == nil {
 		return
@@ -263,9 +263,9 @@ func (s *Session[T]) remember(tokens []uint32, time int) {
 	}
 }
 
-// Logits waits for what was read and gives the prediction (B, V) for the next token. Where that is not
-// finite, the error is a [NotFiniteError]: directly behind a Read it looks for the token with which that
-// began among those of the last pass, whose rows are still there.
+// Logits waits until the tokens given to Forward are read, and copies the prediction (B, V) of the next token
+// to dst. Where a logit is not finite, the error is a [NotFiniteError]. Right after a Forward it looks among
+// the rows of the last pass, which are still there, for the token at which that began.
 func (s *Session[T]) Logits(dst []float32) error {
 	if err := s.model.Backend.Download(s.home.logits, s.slot*s.model.Config.Vocab, dst); err != nil {
 		return err

@@ -5,7 +5,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// workspace is the room that passes of up to so many rows compute in. Nothing in it outlives the pass that filled it, so
+// workspace holds the tensors that passes of up to rows rows compute in. Nothing in it outlives the pass that filled it, so
 // that all sessions of a model share one, and all layers.
 type workspace[T any] struct {
 	rows       int

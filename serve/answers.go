@@ -28,7 +28,7 @@ type kept struct {
 	state     *bitgpu.Snapshot
 }
 
-// bytes is about as much as it takes.
+// bytes is about how much RAM the answer takes.
 func (k *kept) bytes() int64 { return k.state.Bytes() + 4*int64(len(k.read)) }
 
 func newAnswers(model *bitgpu.Model, most int64) *answers {

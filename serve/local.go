@@ -56,7 +56,7 @@ func openLocal(model *bitgpu.Model, o Options) (*localMemories, error) {
 		}
 		s.temporary = dir
 	}
-	s.dir = filepath.Join(dir, model.ID()) // another model's memories mean nothing to this one
+	s.dir = filepath.Join(dir, model.ID()) // a memory fits only the model that learned it
 	if err := s.begin(o); err != nil {
 		s.close()
 		return nil, err
@@ -147,14 +147,14 @@ func (s *localMemories) close() error {
 	return nil
 }
 
-// forget gives the RAM of a memory back.
+// forget frees the RAM of a memory; its files stay.
 func (m *entry) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.state = nil
 }
 
-// of finds an owner's memory. s.mu is held.
+// of finds an owner's memory. The caller holds s.mu.
 func (s *localMemories) of(owner, id string) (*entry, error) {
 	m := s.items[id]
 	if m == nil || m.Owner != owner {
@@ -225,7 +225,7 @@ func (s *localMemories) room(bytes int64) error {
 	}
 }
 
-// remove takes a memory and its files away. s.mu is held.
+// remove removes a memory and its files. The caller holds s.mu.
 func (s *localMemories) remove(m *entry) error {
 	m.gone = true
 	delete(s.items, m.ID)

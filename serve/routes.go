@@ -49,7 +49,7 @@ func (s *Server) table() []route {
 	}
 }
 
-// routes makes the handler of all paths: what is not there, and what a path does not do, is an error in OpenAI's shape too.
+// routes makes the handler of all paths. An unknown path, or a method that a path does not have, is an error in OpenAI's form too.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	methods := map[string][]string{}

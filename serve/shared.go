@@ -101,7 +101,7 @@ func (s *sharedMemories) close() (err error) {
 	return err
 }
 
-// tend removes now and then what killed servers have left.
+// tend removes, at intervals, what killed servers have left behind.
 func (s *sharedMemories) tend(ctx context.Context) {
 	tick := time.NewTicker(collectEvery)
 	defer tick.Stop()
@@ -135,7 +135,7 @@ func (s *sharedMemories) told(id string, err error) error {
 	return unavailable("memory_store", "the memory store does not answer; the server's log says why")
 }
 
-// broken logs what is no memory of a server.
+// broken logs an object of the store that no server can have written.
 func (s *sharedMemories) broken(err error) { s.log.Error("memory store", "error", err.Error()) }
 
 // within is a context of what has to end whether the client waits or not.

@@ -100,7 +100,7 @@ func (t HostTensor) Floats(dst []float32, r int) {
 	}
 }
 
-// Float32s are all numbers of such a tensor: its own memory, where they are float32 already.
+// Float32s are all numbers of a tensor of the formats that Floats reads. Those of an F32 tensor share its memory.
 func (t HostTensor) Float32s() []float32 {
 	if t.Format == F32 {
 		return t.F32
