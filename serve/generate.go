@@ -2,10 +2,10 @@ package serve
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"bitgpu"
-	"bitgpu/nn"
 )
 
 // usage counts the tokens of a request.
@@ -93,7 +93,7 @@ func (c *call) encode(t *text, prompt string) ([]uint32, error) {
 // read reads a prompt into a text. What other prompts began with is taken from them where the text begins with nothing.
 func (c *call) read(t *text, ids []uint32) error {
 	if at, left := t.session.Position(), t.session.Left(); int64(len(ids)) > left {
-		return nn.NoRoom(len(ids), at, left)
+		return fmt.Errorf("%w: got %d tokens behind %d, want %d at most in all", bitgpu.ErrContext, len(ids), at, at+left)
 	}
 	c.usage.prompt += len(ids)
 	done := 0
