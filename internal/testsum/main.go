@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"bitgpu/nn/cpu/simd"
@@ -46,6 +47,9 @@ func run(args []string, out io.Writer) (int, error) {
 	account := s.account(lacking())
 	fmt.Fprint(out, account)
 	if path := os.Getenv("TESTSUM"); path != "" {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return 1, err
+		}
 		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 		if err != nil {
 			return 1, err
