@@ -105,12 +105,13 @@ clean-account:
 # The tests of requests beside each other: 64 at a time, of which some go away, over places that are used again.
 SERVER_RACE = 'Concurrent|Places|Turns|Queue|Prefixes|WhoGoes'
 
-# BITGPU_REQUIRE_GPU makes a missing adapter a failure instead of a skipped test.
+# BITGPU_REQUIRE_GPU makes a missing adapter a failure instead of a skipped test. The package that takes longest comes first, so that no
+# processor waits for it at the end.
 test-go: packages-gpu ## formatting, vet and the tests of all packages
 	@mkdir -p bin
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
 	$(GO) vet ./...
-	BITGPU_REQUIRE_GPU=1 $(GO) run ./internal/testsum -timeout 60m ./...
+	BITGPU_REQUIRE_GPU=1 $(GO) run ./internal/testsum -timeout 60m ./nn/webgpu ./...
 	BITGPU_REQUIRE_GPU=1 $(GO) test -race -run Session .
 	$(GO) test -race ./serve -run $(SERVER_RACE)
 
