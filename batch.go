@@ -180,6 +180,9 @@ func (b *Batch) readPrompt() error {
 		return nil
 	}
 	s := b.sequences[i]
+	if err := s.session.room(len(s.prompt)); err != nil {
+		return s.fail(err)
+	}
 	n := min(pieceTokens, len(s.prompt))
 	if err := s.session.run.Forward(s.prompt[:n]); err != nil {
 		return s.fail(err)

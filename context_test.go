@@ -57,4 +57,21 @@ func TestWhatDoesNotFitIsNotBegun(t *testing.T) {
 	if n, err := s.ReadTokens(t.Context(), make([]uint32, publictest.Context)); n != publictest.Context || err != nil {
 		t.Errorf("got %d tokens read, %v, want %d", n, err, publictest.Context)
 	}
+	b, err := m.NewBatch(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	long, err := b.Start(strings.Repeat("a ", 2*PieceTokens), Options{MaxTokens: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := b.Step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := long.session.run.Position(); got != 0 || !errors.Is(long.Err(), ErrContext) {
+		t.Errorf("in a batch: got %d tokens read, %v, want none and %v", got, long.Err(), ErrContext)
+	}
 }

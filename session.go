@@ -194,8 +194,8 @@ func (s *Session) read(ctx context.Context, tokens []uint32) error {
 	if err := s.model.checkTokens(tokens); err != nil {
 		return err
 	}
-	if at, left := s.run.Position(), s.run.Left(); int64(len(tokens)) > left { // before hours are spent on the first ones
-		return nn.NoRoom(len(tokens), at, left)
+	if err := s.room(len(tokens)); err != nil { // before hours are spent on the first ones
+		return err
 	}
 	empty := s.run.Position() == 0
 	err := s.readPieces(ctx, tokens)
@@ -291,4 +291,18 @@ func (s *Session) Left() int64 {
 	s.model.mu.Lock()
 	defer s.model.mu.Unlock()
 	return s.run.Left()
+}
+
+// CheckRoom is for callers that read a text by pieces: the error is [ErrContext] where the session has no room for so many tokens.
+func (s *Session) CheckRoom(tokens int) error {
+	s.model.mu.Lock()
+	defer s.model.mu.Unlock()
+	return s.room(tokens)
+}
+
+func (s *Session) room(tokens int) error {
+	if left := s.run.Left(); int64(tokens) > left {
+		return nn.NoRoom(tokens, s.run.Position(), left)
+	}
+	return nil
 }

@@ -351,6 +351,9 @@ func (c *call) tokenText(id uint32) string {
 // readShowing is read with the probability of every token of the prompt, the first of which has none (1 stands for it)
 // where nothing was read before.
 func (c *call) readShowing(t *text, ids []uint32, top int) ([]tokenLogProb, error) {
+	if err := t.session.CheckRoom(len(ids)); err != nil {
+		return nil, err
+	}
 	c.usage.prompt += len(ids)
 	var found []tokenLogProb
 	var before []float32

@@ -372,6 +372,7 @@ func TestPromptBeyondTheContext(t *testing.T) {
 	id := c.newMemory("")
 	for _, n := range []int{65, 5000} {
 		checkRefusal(t, "a long prompt", c.post("/v1/completions", `{"prompt":[`+tokens(n)+`]}`), 400, "context_length_exceeded", "")
+		checkRefusal(t, "a long prompt with its probabilities", c.post("/v1/completions", `{"echo":true,"logprobs":1,"prompt":[`+tokens(n)+`]}`), 400, "context_length_exceeded", "")
 		checkRefusal(t, "a long prompt of a memory", c.post("/v1/completions", `{"memory":"`+id+`","prompt":[`+tokens(n)+`]}`), 400, "context_length_exceeded", "")
 	}
 	if a := c.get("/metrics"); !strings.Contains(a.body, "bitgpu_prompt_tokens_total 0\n") {

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"bitgpu"
@@ -92,8 +91,8 @@ func (c *call) encode(t *text, prompt string) ([]uint32, error) {
 
 // read reads a prompt into a text. What other prompts began with is taken from them where the text begins with nothing.
 func (c *call) read(t *text, ids []uint32) error {
-	if at, left := t.session.Position(), t.session.Left(); int64(len(ids)) > left {
-		return fmt.Errorf("%w: got %d tokens behind %d, want %d at most in all", bitgpu.ErrContext, len(ids), at, at+left)
+	if err := t.session.CheckRoom(len(ids)); err != nil {
+		return err
 	}
 	c.usage.prompt += len(ids)
 	done := 0

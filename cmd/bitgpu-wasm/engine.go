@@ -223,6 +223,9 @@ func (e *engine) read(ctx context.Context, s *bitgpu.Session, text string, part 
 	if err != nil {
 		return 0, err
 	}
+	if err := s.CheckRoom(len(ids)); err != nil {
+		return 0, err
+	}
 	for at := 0; at < len(ids); at += bitgpu.PieceTokens {
 		end := min(at+bitgpu.PieceTokens, len(ids))
 		if _, err := s.ReadTokens(ctx, ids[at:end]); err != nil {

@@ -133,24 +133,53 @@ func (g *gen) steps(base, step reg.GPVirtual, n int) []operand.Mem {
 	return at[:n]
 }
 
-const dotSignature = "(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums, scales *byte, scalesStep, chunks, lines int)"
+// dotOperands address what a dotProduct is given.
+type dotOperands struct {
+	planes, vectors                     int
+	codes, x, sums, firstScales, chunks reg.GPVirtual
+	left                                reg.GPVirtual // to count the lines of a chunk with
+	ys                                  []operand.Mem // of the vectors
+	lines, scales                       []operand.Mem // of the blocks
+}
+
+// newDotOperands begins a dotProduct.
+func newDotOperands(g *gen, planes, vectors, blocks int) *dotOperands {
+	g.function(fmt.Sprintf("dots%dx%dx%d", planes, vectors, blocks),
+		"(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums, scales *byte, scalesStep, chunks, lines int)", "is a dotProduct.")
+	y := g.arg("y")
+	o := &dotOperands{planes: planes, vectors: vectors, codes: g.arg("codes"), x: g.arg("x"), sums: g.arg("sums"), firstScales: g.arg("scales"), chunks: g.arg("chunks"), left: g.GP64()}
+	o.ys, o.lines, o.scales = []operand.Mem{mem(y, 0)}, []operand.Mem{mem(o.codes, 0)}, []operand.Mem{mem(o.firstScales, 0)}
+	if vectors > 1 {
+		o.ys = g.steps(y, g.arg("yStep"), vectors)
+	}
+	if blocks > 1 {
+		o.lines, o.scales = g.steps(o.codes, g.arg("codesStep"), blocks), g.steps(o.firstScales, g.arg("scalesStep"), blocks)
+	}
+	return o
+}
+
+func (o *dotOperands) nextLine(g *gen) {
+	g.ADDQ(operand.I32(dotLine), o.codes)
+	g.ADDQ(operand.I32(o.vectors*o.planes*dotPlane), o.x)
+}
+
+// nextChunk ends the loop over chunks, and the dotProduct.
+func (o *dotOperands) nextChunk(g *gen) {
+	g.ADDQ(operand.U8(halfBytes), o.firstScales)
+	g.ADDQ(operand.U8(o.vectors*sumBytes), o.sums)
+	g.DECQ(o.chunks)
+	g.JNZ(operand.LabelRef("chunks"))
+	g.end()
+}
 
 // dotProducts multiplies blocks of 16 rows with vectors, a line of 16 columns at a time.
 func dotProducts(g *gen, planes, vectors, blocks int) {
-	g.function(fmt.Sprintf("dots%dx%dx%d", planes, vectors, blocks), dotSignature, "is a dotProduct.")
-	y, codes, x, sums, scales, chunks, lines := g.arg("y"), g.arg("codes"), g.arg("x"), g.arg("sums"), g.arg("scales"), g.arg("chunks"), g.GP64()
-	ys, lineAt, scaleAt := []operand.Mem{mem(y, 0)}, []operand.Mem{mem(codes, 0)}, []operand.Mem{mem(scales, 0)}
-	if vectors > 1 {
-		ys = g.steps(y, g.arg("yStep"), vectors)
-	}
-	if blocks > 1 {
-		lineAt, scaleAt = g.steps(codes, g.arg("codesStep"), blocks), g.steps(scales, g.arg("scalesStep"), blocks)
-	}
+	o := newDotOperands(g, planes, vectors, blocks)
 	mask := g.vec()
 	g.VMOVDQU32(g.words("dotCode", func(int) uint32 { return 0x03030303 }), mask)
 
 	g.Label("chunks")
-	g.MOVQ(g.address("lines"), lines)
+	g.MOVQ(g.address("lines"), o.left)
 	all := make([][][]reg.VecVirtual, blocks) // sums of a block, a vector and a plane
 	for b := range all {
 		all[b] = make([][]reg.VecVirtual, vectors)
@@ -164,8 +193,8 @@ func dotProducts(g *gen, planes, vectors, blocks int) {
 	g.Label("lines")
 	line := g.vecs(blocks)
 	for b := range line {
-		g.VMOVDQU32(lineAt[b], line[b])
-		g.PREFETCHT0(lineAt[b].Offset(ahead))
+		g.VMOVDQU32(o.lines[b], line[b])
+		g.PREFETCHT0(o.lines[b].Offset(ahead))
 	}
 	for s := range 4 {
 		code := g.vecs(blocks)
@@ -179,7 +208,7 @@ func dotProducts(g *gen, planes, vectors, blocks int) {
 		}
 		for v := range vectors {
 			for p := range planes {
-				four := mem(x, (v*planes+p)*dotPlane+4*s)
+				four := mem(o.x, (v*planes+p)*dotPlane+4*s)
 				if blocks == 1 {
 					g.vpdpbusd(four, code[0], all[0][v][p])
 					continue
@@ -192,33 +221,28 @@ func dotProducts(g *gen, planes, vectors, blocks int) {
 			}
 		}
 	}
-	g.ADDQ(operand.I32(dotLine), codes)
-	g.ADDQ(operand.I32(vectors*planes*dotPlane), x)
-	g.DECQ(lines)
+	o.nextLine(g)
+	g.DECQ(o.left)
 	g.JNZ(operand.LabelRef("lines"))
 
 	for b := range blocks {
 		scale, factor := g.vec(), g.vec()
-		g.VCVTPH2PS(scaleAt[b], scale)
+		g.VCVTPH2PS(o.scales[b], scale)
 		for v := range vectors {
 			sum := all[b][v][planes-1]
 			for p := planes - 2; p >= 0; p-- {
 				g.VPSLLD(operand.U8(8), sum, sum)
 				g.VPADDD(all[b][v][p], sum, sum)
 			}
-			g.VPSUBD_BCST(mem(sums, v*sumBytes), sum, sum)
+			g.VPSUBD_BCST(mem(o.sums, v*sumBytes), sum, sum)
 			g.VCVTDQ2PS(sum, sum)
-			g.VMULPS_BCST(mem(sums, v*sumBytes+4), scale, factor)
-			at := ys[v].Offset(b * 4 * dotRows)
+			g.VMULPS_BCST(mem(o.sums, v*sumBytes+4), scale, factor)
+			at := o.ys[v].Offset(b * 4 * dotRows)
 			g.VFMADD213PS(at, factor, sum)
 			g.VMOVUPS(sum, at)
 		}
 	}
-	g.ADDQ(operand.U8(halfBytes), scales)
-	g.ADDQ(operand.U8(vectors*sumBytes), sums)
-	g.DECQ(chunks)
-	g.JNZ(operand.LabelRef("chunks"))
-	g.end()
+	o.nextChunk(g)
 }
 
 // dotPairBytes is dotBytes with AVX2.
@@ -248,24 +272,16 @@ func dotPairBytes(g *gen) {
 // dotPairs is dotProducts of one plane with AVX2: a block has two registers of 8 rows, and sums of 16 bits are added to those of
 // 32, in the frame, before they can run over.
 func dotPairs(g *gen, vectors, blocks int) {
-	g.function(fmt.Sprintf("dots1x%dx%d", vectors, blocks), dotSignature, "is a dotProduct.")
 	const parts = 2 // of a block, in registers
-	y, codes, x, sums, scales, chunks := g.arg("y"), g.arg("codes"), g.arg("x"), g.arg("sums"), g.arg("scales"), g.arg("chunks")
-	ys, lineAt, scaleAt := []operand.Mem{mem(y, 0)}, []operand.Mem{mem(codes, 0)}, []operand.Mem{mem(scales, 0)}
-	if vectors > 1 {
-		ys = g.steps(y, g.arg("yStep"), vectors)
-	}
-	if blocks > 1 {
-		lineAt, scaleAt = g.steps(codes, g.arg("codesStep"), blocks), g.steps(scales, g.arg("scalesStep"), blocks)
-	}
+	o := newDotOperands(g, 1, vectors, blocks)
 	frame := g.AllocLocal(blocks * parts * vectors * g.bytes())
 	total := func(b, h, v int) operand.Mem { return frame.Offset(((b*parts+h)*vectors + v) * g.bytes()) }
-	left, count := g.GP64(), g.GP64()
+	count := g.GP64()
 	mask := g.vec()
 	g.VMOVDQU(g.words("dotCode", func(int) uint32 { return 0x03030303 }), mask)
 
 	g.Label("chunks")
-	g.MOVQ(g.address("lines"), left)
+	g.MOVQ(g.address("lines"), o.left)
 	none := g.vec()
 	g.VPXOR(none, none, none)
 	for i := range blocks * parts * vectors {
@@ -273,9 +289,9 @@ func dotPairs(g *gen, vectors, blocks int) {
 	}
 	g.Label("parts")
 	g.MOVQ(operand.U32(pairLines), count)
-	g.CMPQ(left, count)
-	g.CMOVQLT(left, count)
-	g.SUBQ(count, left)
+	g.CMPQ(o.left, count)
+	g.CMOVQLT(o.left, count)
+	g.SUBQ(count, o.left)
 	all := make([][]reg.VecVirtual, blocks*parts) // sums of a register of rows and a vector
 	for r := range all {
 		all[r] = g.vecs(vectors)
@@ -285,16 +301,16 @@ func dotPairs(g *gen, vectors, blocks int) {
 	}
 	g.Label("lines")
 	for b := range blocks {
-		g.PREFETCHT0(lineAt[b].Offset(ahead))
+		g.PREFETCHT0(o.lines[b].Offset(ahead))
 	}
 	for s := range 4 {
 		shared := g.vecs(vectors)
 		for v := range vectors {
-			g.VPBROADCASTD(mem(x, v*dotPlane+4*s), shared[v])
+			g.VPBROADCASTD(mem(o.x, v*dotPlane+4*s), shared[v])
 		}
 		for r := range all {
 			code := g.vec()
-			at := lineAt[r/parts].Offset(r % parts * g.bytes())
+			at := o.lines[r/parts].Offset(r % parts * g.bytes())
 			if s == 0 {
 				g.VPAND(at, mask, code)
 			} else {
@@ -309,8 +325,7 @@ func dotPairs(g *gen, vectors, blocks int) {
 			}
 		}
 	}
-	g.ADDQ(operand.I32(dotLine), codes)
-	g.ADDQ(operand.I32(vectors*dotPlane), x)
+	o.nextLine(g)
 	g.DECQ(count)
 	g.JNZ(operand.LabelRef("lines"))
 	words := g.words("dotOneWords", func(int) uint32 { return 0x00010001 })
@@ -322,28 +337,24 @@ func dotPairs(g *gen, vectors, blocks int) {
 			g.VMOVDQU(sum, at)
 		}
 	}
-	g.TESTQ(left, left)
+	g.TESTQ(o.left, o.left)
 	g.JNZ(operand.LabelRef("parts"))
 
 	for v := range vectors {
 		tooMuch, unit := g.vec(), g.vec()
-		g.VPBROADCASTD(mem(sums, v*sumBytes), tooMuch)
-		g.VBROADCASTSS(mem(sums, v*sumBytes+4), unit)
+		g.VPBROADCASTD(mem(o.sums, v*sumBytes), tooMuch)
+		g.VBROADCASTSS(mem(o.sums, v*sumBytes+4), unit)
 		for r := range all {
 			sum, factor := g.vec(), g.vec()
-			g.VCVTPH2PS(scaleAt[r/parts].Offset(r%parts*g.bytes()/2), factor)
+			g.VCVTPH2PS(o.scales[r/parts].Offset(r%parts*g.bytes()/2), factor)
 			g.VMULPS(unit, factor, factor)
 			g.VMOVDQU(total(r/parts, r%parts, v), sum)
 			g.VPSUBD(tooMuch, sum, sum)
 			g.VCVTDQ2PS(sum, sum)
-			at := ys[v].Offset(r * g.bytes())
+			at := o.ys[v].Offset(r * g.bytes())
 			g.VFMADD213PS(at, factor, sum)
 			g.VMOVUPS(sum, at)
 		}
 	}
-	g.ADDQ(operand.U8(halfBytes), scales)
-	g.ADDQ(operand.U8(vectors*sumBytes), sums)
-	g.DECQ(chunks)
-	g.JNZ(operand.LabelRef("chunks"))
-	g.end()
+	o.nextChunk(g)
 }
