@@ -136,7 +136,7 @@ func TestFailedWriteKeepsTheOldFile(t *testing.T) {
 	short.Layers[0].W = short.Layers[0].W[:3]
 	for want, m := range map[string]*Memory{
 		"layer_1: value 7 is +Inf, want a finite number":        diverged,
-		"layer_0: shape (2, 2) of F32 wants 16 bytes, 12 given": short,
+		"layer_0: got 12 bytes, want 16 for shape (2, 2) of F32": short,
 		"-1 tokens and 2 layers are no memory":                  backwards,
 		"0 tokens and 0 layers are no memory":                   {},
 	} {
