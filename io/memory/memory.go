@@ -7,13 +7,16 @@
 // one with the gated delta rule, instead. With a conversation there may be mark.{i}, the states at the last border of its
 // turns. What was predicted last is in the metadata, where readers that know nothing of it pass over it: logits, the logits of
 // the next token, float32, little-endian, in base64; recent, the last tokens, separated by commas, the latest last; and chat,
-// the conversation that was read, as JSON in a form that only its writer knows. It is not for weights, and it does not know the
-// model: whether shapes and identity fit is for the caller to see.
+// the conversation that was read, as JSON in a form that only its writer knows. The entry [safetensors.SumKey] is a checksum of all
+// of it; a file without one, as of an earlier version or another program, is read as it is. The package is not for weights, and it
+// does not know the model: whether shapes and identity fit is for the caller to see.
 //
 // # Why
 //
 // Why are the values copied out of the file? A state changes with every token, and the file it came from is usually
 // replaced at the end of the run.
+//
+// Why a checksum, where disks have their own? A flipped bit of a state is a state, and its text reads like any other.
 //
 // Why is NaN refused? One such value spreads over the whole state with the next token, and no later one heals it.
 package memory
@@ -29,6 +32,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 )
 
@@ -134,7 +138,7 @@ func WriteFile(path string, m *Memory) error {
 	if m.Chat != nil {
 		metadata["chat"] = string(m.Chat)
 	}
-	if err := safetensors.WriteFile(path, tensors, metadata); err != nil {
+	if err := safetensors.WriteFile(path, tensors, safetensors.Summed(tensors, metadata)); err != nil {
 		return fmt.Errorf("memory: %w", err)
 	}
 	return nil
@@ -142,8 +146,11 @@ func WriteFile(path string, m *Memory) error {
 
 func layerName(i int) string { return layerPrefix + strconv.Itoa(i) }
 
-func fromFile(name string, f *safetensors.File) (*Memory, error) {
-	m, err := fromTensors(f)
+func fromFile(name string, f *safetensors.File) (m *Memory, err error) {
+	err = regular.Guard(func() (err error) {
+		m, err = fromTensors(f)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("memory: %s: %w", name, err)
 	}
@@ -151,6 +158,9 @@ func fromFile(name string, f *safetensors.File) (*Memory, error) {
 }
 
 func fromTensors(f *safetensors.File) (*Memory, error) {
+	if err := f.CheckSum(); err != nil {
+		return nil, err
+	}
 	m := &Memory{}
 	if err := m.readMetadata(f.Metadata()); err != nil {
 		return nil, err
