@@ -184,7 +184,7 @@ func (f *File) Commit() error {
 	}
 	f.done = true
 	f.temp.Close() // synced already, so there is nothing left to fail
-	return SyncDir(filepath.Dir(f.path))
+	return describe(f.name, change("sync directory", func() error { return syncDir(filepath.Dir(f.path)) }))
 }
 
 // SyncDir makes what was renamed inside a directory last through a power cut, where the system can.
