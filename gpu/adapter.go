@@ -12,15 +12,15 @@ import (
 )
 
 var (
-	// ErrNoAdapter is returned when the machine offers no adapter that may be used; its text says what to install.
+	// ErrNoAdapter is returned when the machine has no usable adapter. Its text says what to install.
 	ErrNoAdapter = errors.New("gpu: no usable GPU adapter: " + howToInstall(runtime.GOOS))
 	// ErrNoSuchAdapter is returned when none of the adapters found is the one asked for.
 	ErrNoSuchAdapter = errors.New("gpu: no such adapter")
-	// ErrNoDriver is returned by a program that was built without a way to any GPU. It is an ErrNoAdapter too.
+	// ErrNoDriver is returned by a program built without support for any GPU. It wraps ErrNoAdapter.
 	ErrNoDriver error = noDriver{}
 )
 
-// howToInstall says what makes a GPU usable on a system.
+// howToInstall says what to install on a system to make a GPU usable.
 func howToInstall(system string) string {
 	const driver = "install the graphics driver of your GPU"
 	switch system {
@@ -46,44 +46,45 @@ func (noDriver) Error() string {
 
 func (noDriver) Unwrap() error { return ErrNoAdapter }
 
-// Type says what kind of processor stands behind an adapter.
+// Type is the kind of processor behind an adapter.
 type Type string
 
 // The types of adapter, best first.
 const (
 	Discrete   Type = "discrete"
 	Integrated Type = "integrated"
-	Unknown    Type = "unknown" // virtual GPUs among others
+	Unknown    Type = "unknown" // virtual GPUs, among others
 	CPU        Type = "cpu"     // a software driver
 )
 
 var typeOrder = []Type{Discrete, Integrated, Unknown, CPU}
 
-// Limits are what an adapter allows, in bytes and counts.
+// Limits are an adapter's limits, in bytes and counts.
 type Limits struct {
-	MaxBufferSize                   uint64 // bytes of one buffer
-	MaxStorageBufferBindingSize     uint64 // bytes of a buffer that one kernel binding sees
-	MaxStorageBuffersPerShaderStage uint32 // bindings of one kernel, parameters not counted
+	MaxBufferSize                   uint64 // bytes of a buffer
+	MaxStorageBufferBindingSize     uint64 // bytes of a buffer that one binding of a kernel can cover
+	MaxStorageBuffersPerShaderStage uint32 // bindings of one kernel, not counting parameters
 	MaxWorkgroupMemory              uint32 // bytes of var<workgroup>
 	MaxInvocationsPerWorkgroup      uint32
 	MaxWorkgroupsPerDimension       uint32
-	StorageOffsetAlignment          uint32 // a binding's offset is a multiple of it
+	StorageOffsetAlignment          uint32 // offsets of bindings must be multiples of this
 	UniformOffsetAlignment          uint32
 }
 
-// AdapterInfo describes one adapter. Index is what Options.Adapter takes; the list is ordered best first.
+// AdapterInfo describes an adapter. Options.Adapter accepts its Index, the position in a list that has the best adapter
+// first.
 type AdapterInfo struct {
 	Index      int
 	Name       string
 	Vendor     string
 	Type       Type
-	Backend    string // Vulkan, Metal or D3D12; WebGPU in a browser, which does not tell
+	Backend    string // Vulkan, Metal or D3D12; WebGPU in a browser, which does not say
 	Driver     string
 	Limits     Limits
-	Timestamps bool // GPU timestamp queries are offered
+	Timestamps bool // supports timestamp queries
 }
 
-// Hardware says whether the adapter is a GPU and not a software driver.
+// Hardware reports whether the adapter is a GPU, as opposed to a software driver.
 func (a AdapterInfo) Hardware() bool { return a.Type != CPU }
 
 func (a AdapterInfo) String() string {
@@ -91,11 +92,11 @@ func (a AdapterInfo) String() string {
 }
 
 type adapter struct {
-	place int // among the driver's
+	place int // position in the driver's list
 	info  AdapterInfo
 }
 
-// host is an instance of the driver and the adapters that it found, best first.
+// host is an instance of the driver with the adapters that it found, best first.
 type host struct {
 	driver
 	adapters []adapter
@@ -113,7 +114,7 @@ func newHost() (*host, error) {
 	slices.SortStableFunc(h.adapters, func(a, b adapter) int {
 		return cmp.Or(
 			cmp.Compare(slices.Index(typeOrder, a.info.Type), slices.Index(typeOrder, b.info.Type)),
-			cmp.Compare(b.info.Backend, a.info.Backend), // the same GPU by Vulkan before by D3D12
+			cmp.Compare(b.info.Backend, a.info.Backend), // the same GPU: Vulkan before D3D12
 		)
 	})
 	for i := range h.adapters {
@@ -122,8 +123,8 @@ func newHost() (*host, error) {
 	return h, nil
 }
 
-// spare is a host that looked for adapters and waits for the device that will be opened: starting the drivers takes a
-// tenth of a second.
+// spare is a host that has looked for adapters and is kept for the device that will be opened, because starting the drivers
+// takes a tenth of a second.
 var spare struct {
 	sync.Mutex
 	*host
@@ -149,7 +150,7 @@ func giveHost(h *host) {
 	}
 }
 
-// found are the adapters of this machine; they are looked for once.
+// found lists the adapters of this machine. The search runs once.
 var found = sync.OnceValues(func() (list []AdapterInfo, err error) {
 	h, err := takeHost()
 	if err != nil {
@@ -162,31 +163,31 @@ var found = sync.OnceValues(func() (list []AdapterInfo, err error) {
 	return list, nil
 })
 
-// Adapters lists the adapters of this machine, best first. It is not an error if there is none.
+// Adapters lists the adapters of this machine, best first. Finding none is not an error.
 func Adapters() []AdapterInfo {
 	list, _ := found()
 	return slices.Clone(list)
 }
 
-// api is set by the driver that is built in.
+// api is set by the driver in this build.
 var api string
 
-// API names the graphics interfaces that this build reaches GPUs through; "" where it has no GPU support.
+// API names the graphics interfaces through which this build reaches GPUs; "" means no GPU support.
 func API() string { return api }
 
-// Supported is ErrNoDriver in a program that was built without a way to any GPU, else nil.
+// Supported returns ErrNoDriver in a program built without support for any GPU, otherwise nil.
 func Supported() error {
 	_, err := found()
 	return err
 }
 
-// HasHardware says whether the machine has a GPU that is not a software driver.
+// HasHardware reports whether the machine has a GPU that is not a software driver.
 func HasHardware() bool {
 	list, _ := found()
 	return len(list) > 0 && list[0].Hardware()
 }
 
-// selectAdapter finds the adapter that Options ask for in a list ordered best first.
+// selectAdapter finds the adapter that the options ask for in a list with the best first.
 func selectAdapter(list []adapter, o Options) (adapter, error) {
 	if len(list) == 0 {
 		return adapter{}, ErrNoAdapter

@@ -11,7 +11,7 @@ import (
 	"bitgpu/wgsl"
 )
 
-// The calls of browser.js, by their places in its table.
+// The calls of browser.js, by their index in its table.
 const (
 	callNewBuffer = iota
 	callReleaseBuffer
@@ -44,18 +44,18 @@ const (
 	callRelease
 )
 
-// browserDevice is a device of a browser. Its calls are noted as numbers and made together when something is sent, or
-// waited for, or has to be seen at once.
+// browserDevice is a device of a browser. It records calls as numbers and executes them together when something is submitted
+// or waited for, or when a result is needed at once.
 type browserDevice struct {
 	device   js.Value
-	far      js.Value // takes a list of calls
+	far      js.Value // executes a list of calls
 	noted    []float64
-	crossed  int // lists that were made
+	crossed  int // number of lists executed
 	reports  []js.Func
-	answers  chan error // to what is waited for
+	answers  chan error // results of what is waited for
 	late     error
 	lost     error
-	statuses []float64 // of events, by their numbers less one
+	statuses []float64 // of events, indexed by number − 1
 
 	buffers   table[bufferID, struct{}]
 	pipelines table[pipelineID, struct{}]
@@ -91,13 +91,13 @@ func newBrowserDevice(device, far js.Value) *browserDevice {
 	return d
 }
 
-// call notes a call.
+// call records a call.
 func (d *browserDevice) call(name float64, args ...float64) {
 	d.noted = append(append(d.noted, name, float64(len(args))), args...)
 }
 
-// flush makes all calls that are noted. What they name of the program's memory has stayed where it was: it is not on a
-// stack, since it came through an interface.
+// flush executes the recorded calls. They refer to Go memory by address, which is safe because none of it is on a stack: it
+// came through an interface.
 func (d *browserDevice) flush() {
 	if len(d.noted) > 0 {
 		js.CopyBytesToJS(d.far, unsafe.Slice((*byte)(unsafe.Pointer(&d.noted[0])), 8*len(d.noted)))
@@ -106,7 +106,7 @@ func (d *browserDevice) flush() {
 	}
 }
 
-// ask makes the calls and waits for the answer to the last.
+// ask executes the recorded calls and waits for the result of the last.
 func (d *browserDevice) ask() error {
 	d.flush()
 	return <-d.answers
@@ -123,7 +123,8 @@ func (d *browserDevice) Late() error {
 	return err
 }
 
-// The standard's bits: 1 to map and read, 4 to copy from, 8 to copy to, 64 uniform, 128 storage, 512 for queries.
+// Usage bits of the WebGPU standard: 1 map for reading, 4 copy source, 8 copy destination, 64 uniform, 128 storage, 512 query
+// results.
 var browserUsages = [...]float64{forStorage: 128 + 4 + 8, forUniform: 64 + 8, forReadback: 1 + 8, forQueries: 512 + 4}
 
 func (d *browserDevice) NewBuffer(label string, size int, u usage) (bufferID, error) {
@@ -171,7 +172,7 @@ func (d *browserDevice) ReleasePipeline(p pipelineID) {
 	d.call(callReleasePipeline, float64(p))
 }
 
-// NewGroup is made later, and so is its error.
+// NewGroup only records the call, so an error comes later.
 func (d *browserDevice) NewGroup(_ string, p pipelineID, entries []entry) (groupID, error) {
 	id := d.groups.add(struct{}{})
 	d.noted = append(d.noted, callNewGroup, float64(2+3*len(entries)), float64(id), float64(p))

@@ -9,7 +9,7 @@ import (
 	"syscall/js"
 )
 
-// noWebGPU is what a browser without WebGPU says. It is an ErrNoAdapter.
+// noWebGPU is the error of a browser without WebGPU. It wraps ErrNoAdapter.
 type noWebGPU struct{}
 
 func (noWebGPU) Error() string {
@@ -22,8 +22,8 @@ func (noWebGPU) Unwrap() error { return ErrNoAdapter }
 // browser is the WebGPU of a browser, or of another program with navigator.gpu.
 type browser struct{ adapters []js.Value }
 
-// newDriver waits for promises, as all here does that says so: not for the goroutine of a js.Func, which would stand in
-// their way.
+// newDriver waits for promises. Like every function in these files that says so, it must not be called from the goroutine of
+// a js.FuncOf callback: promises cannot resolve until the callback returns, so waiting there would never end.
 func newDriver() (driver, error) {
 	gpu := js.Undefined()
 	if navigator := js.Global().Get("navigator"); navigator.Truthy() {
@@ -38,7 +38,7 @@ func newDriver() (driver, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: asking for an adapter: %v", noWebGPU{}, err)
 		}
-		// A browser whose only adapter is the software one gives it both times.
+		// A browser whose only adapter is a software one returns it for both requests.
 		if a.Truthy() && (len(b.adapters) == 0 || !software(b.adapters[0])) {
 			b.adapters = append(b.adapters, a)
 		}
@@ -68,7 +68,7 @@ func resolve(promise js.Value) (js.Value, error) {
 	return r.value, r.err
 }
 
-// known is a text of an adapter's info, which a browser may withhold.
+// known returns a text from an adapter's info, or "" if the browser withholds it.
 func known(a js.Value, name string) string {
 	if v := a.Get("info"); v.Truthy() && v.Get(name).Type() == js.TypeString {
 		return v.Get(name).String()
@@ -114,7 +114,7 @@ func (b *browser) Adapters() []AdapterInfo {
 	return list
 }
 
-// limits are those that a device is asked for, as much as its adapter has.
+// limits are requested for a device at their maximum.
 var limits = []string{
 	"maxBufferSize", "maxStorageBufferBindingSize", "maxStorageBuffersPerShaderStage", "maxComputeWorkgroupStorageSize",
 	"maxComputeInvocationsPerWorkgroup", "maxComputeWorkgroupSizeX", "maxComputeWorkgroupSizeY", "maxComputeWorkgroupSizeZ",
@@ -145,7 +145,7 @@ func (b *browser) Open(adapter int) (driverDevice, error) {
 	return newBrowserDevice(device, far), nil
 }
 
-// farSide is the function that BrowserScript makes.
+// farSide returns the function that BrowserScript defines.
 func farSide() (far js.Value, err error) {
 	const name = "bitgpuDriver"
 	if far = js.Global().Get(name); far.Truthy() {
@@ -160,5 +160,5 @@ func farSide() (far js.Value, err error) {
 	return js.Global().Get(name), nil
 }
 
-// Release has nothing to do: adapters are the browser's to forget.
+// Release has nothing to do: adapters belong to the browser.
 func (b *browser) Release() {}

@@ -2,9 +2,9 @@ package gpu
 
 import _ "embed"
 
-// BrowserScript is the part of the driver for browsers that is JavaScript. A page whose content security policy has no
-// 'unsafe-eval' loads it as a script of its own (importScripts in a worker) before the program starts; elsewhere the program
-// does that by itself.
+// BrowserScript is the JavaScript part of the driver for browsers. A page whose content security policy lacks 'unsafe-eval'
+// must load it as a script of its own (importScripts in a worker) before the program starts; elsewhere the program evaluates
+// it itself.
 //
 //go:embed browser.js
 var BrowserScript string

@@ -9,24 +9,24 @@ import (
 type Buffer struct {
 	d      *Device
 	id     uint64   // unique among the device's
-	handle bufferID // 0 once released, or if it could not be made
+	handle bufferID // 0 once released, or if it could not be created
 	label  string
 	size   int
-	groups int // cached bind groups that name it
+	groups int // cached bind groups that contain it
 
-	whole *Buffer // of a part: the buffer that it is in
-	base  int     // of a part: its first byte there
-	parts int     // of a whole: those not released
+	whole *Buffer // for a part: the buffer that contains it
+	base  int     // for a part: its offset there in bytes
+	parts int     // for a whole: parts not yet released
 }
 
 const (
-	// Writes go in pieces, and no more than so many bytes are left to the next submit: a driver may hold them until then.
+	// Writes are cut into pieces, and at most this many bytes wait for the next submit: a driver may hold a copy until then.
 	writePiece = 16 << 20
 	maxUnsent  = 64 << 20
 )
 
-// NewBuffer makes a buffer that kernels and copies can use; its size is rounded up to a multiple of 4. If that fails
-// the device has the error, and the buffer returned is not nil but good for nothing.
+// NewBuffer makes a buffer for kernels and copies; its size is rounded up to a multiple of 4. On failure the device keeps the
+// error, and the buffer returned is not nil but must not be used.
 func (d *Device) NewBuffer(label string, bytes int) *Buffer {
 	return d.newBuffer(label, bytes, forStorage)
 }
@@ -49,7 +49,7 @@ func (d *Device) newBuffer(label string, bytes int, u usage) *Buffer {
 	}
 	h, err := d.driver.NewBuffer(label, b.size, u)
 	if errors.Is(err, ErrOutOfMemory) {
-		// Released buffers give their memory back only when the device has been waited for.
+		// The memory of released buffers only becomes free once the device has been waited for.
 		d.Submit()
 		d.wait()
 		h, err = d.driver.NewBuffer(label, b.size, u)
@@ -68,8 +68,8 @@ func (d *Device) newBuffer(label string, bytes int, u usage) *Buffer {
 	return b
 }
 
-// NewParts makes n buffers of a size as parts of one, so that a kernel can also see them all, as Whole. It fails like
-// NewBuffer.
+// NewParts makes n buffers of equal size as parts of one, so that a kernel can also bind all of them at once, through Whole.
+// It fails like NewBuffer.
 func (d *Device) NewParts(label string, n, bytes int) []*Buffer {
 	stride := (bytes + partAlignment - 1) / partAlignment * partAlignment
 	whole := d.NewBuffer(label, (n-1)*stride+bytes)
@@ -84,28 +84,28 @@ func (d *Device) NewParts(label string, n, bytes int) []*Buffer {
 	return parts
 }
 
-// partAlignment is the largest alignment of a binding's offset that WebGPU allows a device to ask for.
+// partAlignment is the largest alignment of a binding's offset that WebGPU lets a device require.
 const partAlignment = 256
 
-// Whole is the buffer that b is a part of, and b's first byte there; nil if it is none.
+// Whole returns the buffer that b is a part of, and the offset of b in it; nil if b is not a part.
 func (b *Buffer) Whole() (whole *Buffer, offset int) { return b.whole, b.base }
 
-// Label is the name the buffer was made with.
+// Label is the name that the buffer was made with.
 func (b *Buffer) Label() string { return b.label }
 
 // Size is in bytes, a multiple of 4.
 func (b *Buffer) Size() int { return b.size }
 
-// All is a binding of the whole buffer.
+// All binds the whole buffer.
 func (b *Buffer) All() Binding { return Binding{Buffer: b, Size: b.size} }
 
-// Range is a binding of size bytes from offset, which must be a multiple of the storage offset alignment.
+// Range binds size bytes from offset, which must be a multiple of the storage offset alignment.
 func (b *Buffer) Range(offset, size int) Binding {
 	return Binding{Buffer: b, Offset: offset, Size: size}
 }
 
-// Release gives the memory back once the device is done with it, and drops the bind groups that name the buffer.
-// Releasing twice does nothing.
+// Release frees the memory once the device is done with it, and drops the bind groups that contain the buffer. Releasing
+// twice does nothing.
 func (b *Buffer) Release() {
 	d := b.d
 	if b.handle == 0 || d.closed {
@@ -130,7 +130,7 @@ func (b *Buffer) Release() {
 	d.bytes -= uint64(b.size)
 }
 
-// Write puts data at offset, both multiples of 4 bytes, after everything recorded so far.
+// Write copies data to offset, after everything recorded so far. Both are multiples of 4 bytes.
 func (d *Device) Write(b *Buffer, offset int, data []byte) {
 	if !d.usable(b, "write", offset, len(data)) || len(data) == 0 {
 		return
@@ -154,7 +154,7 @@ func (d *Device) write(b *Buffer, offset int, data []byte) {
 	}
 }
 
-// usable says whether b can be read or written from offset for size bytes, and keeps an error if not.
+// usable reports whether size bytes of b from offset can be read or written. If not, the device keeps an error.
 func (d *Device) usable(b *Buffer, what string, offset, size int) bool {
 	switch {
 	case d.err != nil:
@@ -169,17 +169,17 @@ func (d *Device) usable(b *Buffer, what string, offset, size int) bool {
 	return d.err == nil
 }
 
-// Scalar is what device memory is made of.
+// Scalar is an element type of device memory.
 type Scalar interface {
 	~uint8 | ~int8 | ~uint16 | ~int16 | ~uint32 | ~int32 | ~float32
 }
 
-// Bytes are the bytes of s, sharing its memory. Every platform this builds for is little-endian, as WGSL is.
+// Bytes returns the bytes of s, sharing its memory. All supported platforms are little-endian, as WGSL is.
 func Bytes[T Scalar](s []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(*new(T))))
 }
 
-// Params are the bytes of a parameter struct (of u32, i32 and f32 fields only), sharing its memory.
+// Params returns the bytes of a parameter struct, sharing its memory. The struct has only u32, i32 and f32 fields.
 func Params[P any](p *P) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(p)), unsafe.Sizeof(*p))
 }

@@ -8,35 +8,35 @@ import (
 	"bitgpu/wgsl"
 )
 
-// ErrOutOfMemory is wrapped by errors of a device that has no room left.
+// ErrOutOfMemory is wrapped by errors of a device whose memory is full.
 var ErrOutOfMemory = errors.New("gpu: out of device memory")
 
 // Options choose a device.
 type Options struct {
-	// Adapter is an index ("0"), a part of the name in any case, or "software"; "" takes the best hardware GPU.
+	// Adapter is an index ("0"), part of a name in upper or lower case, or "software"; "" means the best hardware GPU.
 	Adapter string
-	// AllowSoftware lets "" take a software adapter where there is no hardware.
+	// AllowSoftware lets "" choose a software adapter if there is no hardware.
 	AllowSoftware bool
-	// MaxDispatches in one submit, so that no command buffer runs into the operating system's watchdog; 0 means 2048.
+	// MaxDispatches is the largest number of dispatches in a submit, so that no command buffer triggers the operating system's
+	// watchdog; 0 means 2048.
 	MaxDispatches int
 }
 
-// Stats count what a device has done since it was opened. All but the last two stand still while the same dispatches
-// are repeated.
+// Stats counts what a device has done since it was opened. Repeating the same dispatches changes only the last two.
 type Stats struct {
 	Pipelines   int // compiled
 	BindGroups  int // created
-	Buffers     int // created, those for parameters and readback included
+	Buffers     int // created, including those for parameters and readback
 	ParamWrites int // parameter blocks written
 	Evictions   int // bind groups dropped because there were too many
 	Dispatches  int
 	Submits     int
 }
 
-// Device is an opened adapter. See the package comment for how it records and reports errors.
+// Device is an opened adapter. The package comment explains how it records commands and reports errors.
 type Device struct {
 	info   AdapterInfo
-	host   *host // its own, see the package comment
+	host   *host // not shared, see the package comment
 	driver driverDevice
 	err    error
 	closed bool
@@ -47,26 +47,26 @@ type Device struct {
 	passPipeline  *Pipeline
 	recorded      int // dispatches in the recording
 	maxDispatches int
-	inFlight      []eventID // the ends of the last submits, oldest first
+	inFlight      []eventID // the ends of recent submits, oldest first
 
 	pipelines map[pipelineKey]*Pipeline
 	groups    map[string]*group
 	groupKey  []byte // scratch
-	sweep     uint64 // groups used since the last sweep have it as their mark
+	sweep     uint64 // groups used since the last eviction have this mark
 	params    paramStore
 
 	buffers      map[*Buffer]struct{}
 	nextBuffer   uint64
 	bytes, peak  uint64
-	unsent       int       // bytes written since the last submit, which a driver may hold a second time until then
-	staging      []*Buffer // free ones
+	unsent       int       // bytes written since the last submit, which a driver may hold a copy of
+	staging      []*Buffer // unused ones
 	readbacks    map[*Readback]struct{}
 	newReadbacks []*Readback // recorded but not submitted
 	stats        Stats
 }
 
 // Open opens an adapter with all of its limits. The error is ErrNoDriver, ErrNoAdapter or ErrNoSuchAdapter, or says why the
-// driver refused.
+// driver failed.
 func Open(o Options) (*Device, error) {
 	h, err := takeHost()
 	if err != nil {
@@ -79,7 +79,7 @@ func Open(o Options) (*Device, error) {
 	}
 	device, err := h.Open(a.place)
 	if err != nil {
-		h.Release() // a browser's adapter is used up
+		h.Release() // a browser's adapter can be used only once
 		return nil, fmt.Errorf("gpu: adapter %s: the driver refuses to open it: %w", a.info, err)
 	}
 	d := &Device{
@@ -102,22 +102,22 @@ func Open(o Options) (*Device, error) {
 // Info describes the adapter.
 func (d *Device) Info() AdapterInfo { return d.info }
 
-// Limits are the adapter's.
+// Limits returns the adapter's limits.
 func (d *Device) Limits() Limits { return d.info.Limits }
 
-// Stats are the counts so far.
+// Stats returns the counts so far.
 func (d *Device) Stats() Stats { return d.stats }
 
-// BytesInUse is the size of all buffers alive, those for parameters and readback included.
+// BytesInUse returns the size of all buffers alive, including those for parameters and readback.
 func (d *Device) BytesInUse() uint64 { return d.bytes }
 
-// PeakBytes is the most that BytesInUse has been.
+// PeakBytes returns the maximum of BytesInUse so far.
 func (d *Device) PeakBytes() uint64 { return d.peak }
 
-// Err is the first error since the last Flush, without forgetting it; it is [ErrOutOfMemory] if that is the reason.
+// Err returns the first error since the last Flush without clearing it; it wraps [ErrOutOfMemory] if that is the reason.
 func (d *Device) Err() error { return d.err }
 
-// Fail keeps err as the device's error if it has none. It is for those who record through the device and find a
+// Fail makes err the device's error unless it already has one. It is for callers that record through the device and detect a
 // mistake of their own.
 func (d *Device) Fail(err error) {
 	if d.err == nil {
@@ -127,7 +127,7 @@ func (d *Device) Fail(err error) {
 
 func (d *Device) fail(format string, args ...any) { d.Fail(fmt.Errorf("gpu: "+format, args...)) }
 
-// check keeps an error of the driver, which may have come late. doing says what was being done; it comes in pieces, which are joined
+// check keeps an error of the driver, which may have come late. doing says what was being done, in pieces that are joined
 // only if there is an error.
 func (d *Device) check(err error, doing ...string) bool {
 	if late := d.driver.Late(); err == nil {

@@ -7,11 +7,11 @@ import (
 	"bitgpu/wgsl"
 )
 
-// maxGroups is how many bind groups are kept before those not used of late are dropped: more than any model's decode
-// loop needs, few enough that parameters which change every step cost no lasting memory.
+// maxGroups is how many bind groups are kept before those unused for long are dropped: more than the decode loop of any model
+// needs, but few enough to bound the memory of parameters that change in every step.
 const maxGroups = 16384
 
-// Binding is the part of a buffer that a kernel sees.
+// Binding is the part of a buffer that a kernel accesses.
 type Binding struct {
 	Buffer       *Buffer
 	Offset, Size int // bytes
@@ -24,7 +24,7 @@ type group struct {
 	params  *paramBlock
 	key     string
 	pins    int    // commands that hold it
-	mark    uint64 // the sweep it was last used in
+	mark    uint64 // the eviction period that it was last used in
 }
 
 func (g *group) uses(b *Buffer) bool {
@@ -36,15 +36,15 @@ func (g *group) uses(b *Buffer) bool {
 	return false
 }
 
-// Command is a dispatch resolved in advance. It is invalid once one of its buffers is released.
+// Command is a dispatch resolved in advance. It becomes invalid when one of its buffers is released.
 type Command struct {
 	pipeline *Pipeline
 	group    *group
 	x, y, z  uint32
 }
 
-// Prepare resolves a dispatch of x·y·z workgroups: parameters as Params gives them (nil for a kernel without), and a
-// binding for each of the kernel's others in the table's order. If that fails the device has the error.
+// Prepare resolves a dispatch of x·y·z workgroups. params are bytes from Params, nil for a kernel without parameters;
+// bindings has the kernel's other bindings in the order of the table. On failure the device keeps the error.
 func (d *Device) Prepare(p *Pipeline, params []byte, bindings []Binding, x, y, z uint32) *Command {
 	g := d.group(p, params, bindings)
 	if g == nil {
@@ -104,7 +104,7 @@ func (d *Device) record(p *Pipeline, g *group, x, y, z uint32) {
 	}
 }
 
-// group is the bind group for these arguments, from the cache where it has been seen before.
+// group returns the bind group for these arguments, from the cache if it has been used before.
 func (d *Device) group(p *Pipeline, params []byte, bindings []Binding) *group {
 	if d.err != nil {
 		return nil
@@ -171,7 +171,7 @@ func (d *Device) newGroup(p *Pipeline, key string, params []byte, bindings []Bin
 	return g
 }
 
-// bindable says whether b can stand for the kernel's binding, and keeps an error if not.
+// bindable reports whether b fits the kernel's binding. If not, the device keeps an error.
 func (d *Device) bindable(k *wgsl.Kernel, want wgsl.Binding, b Binding) bool {
 	limits := d.info.Limits
 	switch {
@@ -191,8 +191,8 @@ func (d *Device) bindable(k *wgsl.Kernel, want wgsl.Binding, b Binding) bool {
 	return false
 }
 
-// compatible says whether two bindings can stand in one dispatch, and keeps an error if not. WebGPU tracks the uses of
-// whole buffers, and allows none both to read and to write; and no byte may be seen by two bindings that write.
+// compatible reports whether two bindings can be in one dispatch. If not, the device keeps an error. WebGPU tracks the use of
+// whole buffers and does not allow reading and writing the same one; nor may two written bindings overlap.
 func (d *Device) compatible(k *wgsl.Kernel, wantA, wantB wgsl.Binding, a, b Binding) bool {
 	if a.Buffer.handle != b.Buffer.handle {
 		return true
@@ -211,7 +211,7 @@ func (d *Device) compatible(k *wgsl.Kernel, wantA, wantB wgsl.Binding, a, b Bind
 	return false
 }
 
-// evict drops the groups not used since the last eviction, and if that frees too little, all that no command holds.
+// evict drops the groups not used since the last eviction or, if that frees too little, all that no command holds.
 func (d *Device) evict() {
 	d.Submit()
 	before := len(d.groups)
@@ -223,7 +223,7 @@ func (d *Device) evict() {
 	d.sweep++
 }
 
-// dropGroups releases bind groups; nothing recorded but not submitted may use them.
+// dropGroups releases bind groups. No recorded command that has not been submitted may use them.
 func (d *Device) dropGroups(drop func(*group) bool) {
 	for key, g := range d.groups {
 		if drop(g) {
@@ -245,8 +245,8 @@ func (d *Device) unlink(g *group) {
 	g.buffers, g.params = nil, nil
 }
 
-// Grid folds n workgroups into x and y, each within WebGPU's limit of 65,535. x·y may exceed n by less than y; the
-// kernel counts with flat_group of shared/grid.wgsl and guards by its element count.
+// Grid folds n workgroups into x and y, each within WebGPU's limit of 65,535. x·y may exceed n by less than y, so the kernel
+// counts with flat_group of shared/grid.wgsl and compares with its number of elements.
 func Grid(n int) (x, y uint32) {
 	const most = 65535
 	if n <= 0 {

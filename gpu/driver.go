@@ -2,22 +2,22 @@ package gpu
 
 import "bitgpu/wgsl"
 
-// This file is all that the package asks of a way to GPUs, its driver. The files native_*.go have the one for systems,
-// browser*.* the one for browsers, none.go stands in where a build has none, and all other files are policy that knows
-// none of them.
+// This file defines a driver: everything that the package needs from a way to reach GPUs. native_*.go implement it for
+// operating systems, browser*.* for browsers, and none.go replaces it in builds without any. All other files are policy and
+// do not know which driver they use.
 //
-// A driver's objects are numbers, 0 being none, so that one beyond a costly border, as a browser's is, can note calls
-// down as numbers and make them all in Send. It need not check what policy has checked, and is called by one goroutine
-// at a time. An error is one line; it wraps ErrOutOfMemory if that is the reason.
+// A driver's objects are numbers, with 0 for none. A driver for which calls are expensive, such as a browser's, can thus
+// record calls as numbers and execute them all in Send. It need not check what policy has checked, and is called from one
+// goroutine at a time. An error is one line; it wraps ErrOutOfMemory if that is the reason.
 
 type (
 	bufferID   uint32
 	pipelineID uint32
 	groupID    uint32 // of a bind group
-	eventID    uint32 // of something that ends while the driver is polled
+	eventID    uint32 // something that ends while the driver is polled
 )
 
-// usage is what a buffer is for, beside being copied and written to.
+// usage is what a buffer is for, besides being copied and written to.
 type usage uint8
 
 const (
@@ -27,27 +27,27 @@ const (
 	forQueries               // ResolveTimestamp, copies
 )
 
-// entry is a part of a buffer that a bind group names, in bytes.
+// entry is a part of a buffer in a bind group, in bytes.
 type entry struct {
 	buffer       bufferID
 	offset, size int
 }
 
-// status is how far an event is.
+// status is the state of an event.
 type status int
 
 const (
 	pending   status = -1
-	succeeded status = 0 // anything else but pending is a failure, by the driver's number
+	succeeded status = 0 // all values but this and pending are failures, with the driver's number
 )
 
-// driver is the way to the adapters of this machine. It opens one device.
+// driver is the way to the adapters of this machine. It opens a single device.
 type driver interface {
-	// Adapters lists them in any order; their Index is the caller's business.
+	// Adapters lists the adapters in any order; the caller sets Index.
 	Adapters() []AdapterInfo
-	// Open opens one, by its place in Adapters, with all of its limits.
+	// Open opens an adapter with all of its limits, by its position in Adapters.
 	Open(adapter int) (driverDevice, error)
-	// Release comes last, after the device's.
+	// Release is called last, after that of the device.
 	Release()
 }
 
@@ -55,8 +55,8 @@ type driver interface {
 type driverDevice interface {
 	// NewBuffer makes a buffer of zeros.
 	NewBuffer(label string, size int, u usage) (bufferID, error)
-	// NewPipeline compiles a kernel's text; access has one word for each binding. Errors about the text have its places
-	// as wgsl:line:column.
+	// NewPipeline compiles a kernel's text; access has one entry per binding. Errors in the text give positions as
+	// wgsl:line:column.
 	NewPipeline(label, text, entryPoint string, access []wgsl.Access) (pipelineID, error)
 	// NewGroup binds one entry to each binding of the pipeline.
 	NewGroup(label string, p pipelineID, entries []entry) (groupID, error)
@@ -64,12 +64,12 @@ type driverDevice interface {
 	ReleasePipeline(pipelineID)
 	ReleaseGroup(groupID)
 
-	// Write happens before all that is sent later. The driver may hold a copy of data until the next Send.
+	// Write takes effect before everything sent later. The driver may hold a copy of data until the next Send.
 	Write(b bufferID, offset int, data []byte) error
 
-	// Begin begins a recording, outside of a pass. There is one at a time.
+	// Begin begins a recording, outside of a pass. There is one recording at a time.
 	Begin() error
-	// BeginPass and EndPass enclose dispatches; copies, clears and timestamps stand outside.
+	// BeginPass and EndPass enclose dispatches; copies, clears and timestamps are recorded outside of passes.
 	BeginPass()
 	EndPass() error
 	SetPipeline(pipelineID)
@@ -77,36 +77,36 @@ type driverDevice interface {
 	Dispatch(x, y, z uint32)
 	Copy(dst bufferID, dstOffset int, src bufferID, srcOffset, size int) error
 	Clear(b bufferID, offset, size int) error
-	// Finish ends the recording. What it made, unless it failed, waits for Send or Drop.
+	// Finish ends the recording. Unless it failed, the result waits for Send or Drop.
 	Finish() error
-	// Send gives the device what is finished, if anything, and what is written.
+	// Send gives the device what was finished, if anything, and what was written.
 	Send()
 	Drop()
 
-	// Done is the event of the end of all that was sent so far.
+	// Done returns an event that ends when all that was sent so far has ended.
 	Done() eventID
 	// Map makes the first size bytes of a readback buffer readable once all that was sent so far has ended.
 	Map(b bufferID, size int) eventID
-	// Mapped are those bytes, valid until Unmap, which also ends a mapping that is pending.
+	// Mapped returns those bytes, which are valid until Unmap. Unmap also cancels a pending mapping.
 	Mapped(b bufferID, size int) []byte
 	Unmap(bufferID) error
-	// Poll lets events end that have. It does not wait for any.
+	// Poll lets finished events end. It does not wait.
 	Poll()
-	// Wait waits for one.
+	// Wait waits for an event.
 	Wait(eventID)
 	Status(eventID) status
-	// Forget ends the use of an event that is not pending.
+	// Forget releases an event that is not pending.
 	Forget(eventID)
 
-	// NewTimestamps makes the device's two queries, where its adapter has them; timestamps are recorded like copies.
+	// NewTimestamps makes the device's two queries if its adapter has any; timestamps are recorded like copies.
 	NewTimestamps() error
 	Timestamp(query int) error
 	// ResolveTimestamp writes a query's ticks to the first 8 bytes of a buffer.
 	ResolveTimestamp(query int, to bufferID) error
 
-	// Late is the first error since the last call that no other call returned.
+	// Late returns the first error since the last call that no call has returned.
 	Late() error
-	// Release waits for nothing. Buffers, pipelines and groups are released before.
+	// Release waits for nothing. Buffers, pipelines and groups are released before it.
 	Release()
 }
 
@@ -115,19 +115,19 @@ type windowed interface {
 	NewSurface(Window) (driverSurface, error)
 }
 
-// driverSurface shows pictures in a window, each from Acquire to Present.
+// driverSurface shows pictures in a window, each between Acquire and Present.
 type driverSurface interface {
 	// NewPipeline compiles a kernel that draws to the surface's pictures from a uniform and a read binding.
 	NewPipeline(label, text, vertex, entryPoint string) (pipelineID, error)
-	// Resize makes pictures of so many pixels, in place of others.
+	// Resize replaces the surface's pictures by ones of across × down pixels.
 	Resize(across, down int) error
-	// Acquire takes the next picture, or none where the window has changed since Resize.
+	// Acquire takes the next picture. It returns false if the window has changed since Resize.
 	Acquire() bool
-	// Draw records the picture: a triangle that covers it.
+	// Draw records drawing the picture: a triangle that covers it.
 	Draw(p pipelineID, g groupID) error
-	// Present ends the picture, and shows it or not.
+	// Present ends the picture, and shows it if asked.
 	Present(show bool)
-	// Drop releases the textures of the last Resize; the device has nothing left to do.
+	// Drop releases the textures of the last Resize. The device must be idle.
 	Drop()
 	Release()
 }

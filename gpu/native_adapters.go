@@ -16,7 +16,7 @@ import (
 type native struct {
 	instance *wgpu.Instance
 	adapters []*wgpu.Adapter
-	sink     errorSink // of the device, once it is opened
+	sink     errorSink // of the device, once it is open
 }
 
 func init() {
@@ -60,7 +60,7 @@ var quiet = sync.OnceFunc(func() {
 	quietDeviceSelection()
 })
 
-// quietDeviceSelection turns off Mesa's device selection layer where it would look for a desktop, fail and say so on
+// quietDeviceSelection turns off Mesa's device selection layer where it would look for a desktop, fail and print that to
 // stderr. The layer only reorders GPUs, which this package does itself.
 func quietDeviceSelection() {
 	for _, name := range []string{"NODEVICE_SELECT", "XDG_RUNTIME_DIR", "MESA_VK_DEVICE_SELECT"} {
@@ -71,7 +71,7 @@ func quietDeviceSelection() {
 	os.Setenv("NODEVICE_SELECT", "1")
 }
 
-// vendors are PCI identifiers, and Khronos' for those without one.
+// vendors are PCI identifiers, and those of Khronos for vendors without one.
 var vendors = map[uint32]string{
 	0x1002: "AMD", 0x1010: "Imagination", 0x106B: "Apple", 0x10DE: "NVIDIA", 0x13B5: "ARM", 0x1414: "Microsoft",
 	0x14E4: "Broadcom", 0x5143: "Qualcomm", 0x8086: "Intel", 0x10005: "Mesa",

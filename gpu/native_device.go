@@ -28,7 +28,7 @@ type nativeDevice struct {
 
 	encoder  *wgpu.CommandEncoder
 	pass     *wgpu.ComputePassEncoder
-	commands *wgpu.CommandBuffer // finished, not sent; or nil
+	commands *wgpu.CommandBuffer // finished but not sent; or nil
 }
 
 // nativePipeline is a pipeline of either kind.
@@ -38,12 +38,13 @@ type nativePipeline struct {
 	render  *wgpu.RenderPipeline
 }
 
-// outOfMemory is how wgpu-native 0.17 and 22 word it. Its kind of error does not tell: for most calls it is "validation".
+// outOfMemory matches the messages of wgpu-native 0.17 and 22. The kind of error is no help: for most calls it is
+// "validation".
 var outOfMemory = regexp.MustCompile(`Not enough memory left|^Out of Memory`)
 
 var (
 	space = regexp.MustCompile(`\s+`)
-	// preface is what a report of 22 begins with, and an error of the binding.
+	// preface matches what comes before the message in the reports of version 22 and in the binding's errors.
 	preface = regexp.MustCompile("^(wgpu\\S+: )?(In wgpu\\w+ (note: label = `[^`]*` )?)?")
 )
 

@@ -32,17 +32,17 @@ import (
 	"bitgpu/gpu/internal/wgpu"
 )
 
-// handle is the wgpu-native handle inside one of the binding's structs, which keeps it in an unexported field.
+// handle returns the wgpu-native handle in one of the binding's structs, which keep it in an unexported field.
 func handle(object any) unsafe.Pointer {
 	return reflect.ValueOf(object).Elem().FieldByName("ref").UnsafePointer()
 }
 
-// errorSink receives what wgpu-native would otherwise abort the process for.
+// errorSink receives the errors for which wgpu-native would otherwise abort the process.
 type errorSink struct{ first **C.char }
 
 func newErrorSink() errorSink { return errorSink{(**C.char)(C.calloc(1, C.sizeof_size_t))} }
 
-// take is the first error since the last take, or "".
+// take returns the first error since the last take, or "".
 func (s errorSink) take() string {
 	if *s.first == nil {
 		return ""
@@ -53,13 +53,13 @@ func (s errorSink) take() string {
 	return message
 }
 
-// free must come after the last use of the device.
+// free must be called after the last use of the device.
 func (s errorSink) free() {
 	C.free(unsafe.Pointer(*s.first))
 	C.free(unsafe.Pointer(s.first))
 }
 
-// ending is that of something asynchronous. Its status is written while the device is polled.
+// ending is the end of an asynchronous call. Its status is written while the device is polled.
 type ending struct{ status *C.int }
 
 func newEnding() ending {
@@ -75,15 +75,15 @@ func mapRead(buffer *wgpu.Buffer, size int) ending {
 	return e
 }
 
-// workDone ends when all that was submitted so far has.
+// workDone ends when everything submitted so far has ended.
 func workDone(queue *wgpu.Queue) ending {
 	e := newEnding()
 	C.bitgpu_work_done(handle(queue), e.status)
 	return e
 }
 
-// now is how far it is. wgpu-native has 0 for success of maps and of work alike.
+// now returns the current status. wgpu-native uses 0 for the success of both maps and work.
 func (e ending) now() status { return status(*e.status) }
 
-// free must come after the end.
+// free must be called after the end.
 func (e ending) free() { C.free(unsafe.Pointer(e.status)) }

@@ -21,5 +21,5 @@ package gpu
 // }
 import "C"
 
-// trim gives the system back what a driver has freed, which the C library keeps until somebody asks for it.
+// trim returns memory to the system that a driver has freed. The C library would keep it.
 func trim() { C.trim() }

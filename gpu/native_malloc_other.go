@@ -2,5 +2,5 @@
 
 package gpu
 
-// trim is for Linux, whose C library keeps what drivers have freed.
+// trim is only needed on Linux, where the C library keeps what drivers have freed.
 func trim() {}

@@ -84,8 +84,8 @@ func (d *nativeDevice) Unmap(b bufferID) error { return failed(d.buffers.at(b).U
 
 func (d *nativeDevice) Poll() { d.device.Poll(false, nil) }
 
-// Wait asks again and again, with pauses: wgpu-native 0.17 can block instead, but when that has taken five seconds it
-// takes the work for done and frees what the device still uses.
+// Wait polls again and again, with pauses. wgpu-native 0.17 can block instead, but after five seconds it considers the work
+// done and frees what the device still uses.
 func (d *nativeDevice) Wait(e eventID) {
 	for pause := firstPause; ; pause = min(2*pause, mostPause) {
 		if d.Poll(); d.Status(e) != pending {

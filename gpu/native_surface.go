@@ -18,7 +18,7 @@ type nativeSurface struct {
 	surface *wgpu.Surface
 	format  wgpu.TextureFormat
 	chain   chain
-	view    *wgpu.TextureView // the picture from Acquire to Present, else nil
+	view    *wgpu.TextureView // between Acquire and Present, else nil
 }
 
 func (d *nativeDevice) NewSurface(w Window) (driverSurface, error) {
@@ -32,7 +32,7 @@ func (d *nativeDevice) NewSurface(w Window) (driverSurface, error) {
 		return nil, errors.New("got no window")
 	}
 	s := &nativeSurface{nativeDevice: d, surface: d.instance.CreateSurface(&descriptor)}
-	// The bytes of a picture are shown as they are, so a format that would convert them is not wanted.
+	// Pictures are shown byte for byte, so formats that convert them are left out.
 	formats := s.surface.GetCapabilities(d.adapter).Formats
 	plain := slices.IndexFunc(formats, func(f wgpu.TextureFormat) bool {
 		return f == wgpu.TextureFormat_BGRA8Unorm || f == wgpu.TextureFormat_RGBA8Unorm
@@ -105,7 +105,7 @@ func (s *nativeSurface) Drop() {
 
 func (s *nativeSurface) Release() {
 	s.Drop()
-	if s.surface != nil { // else the pictures are a test's
+	if s.surface != nil { // otherwise the pictures belong to a test
 		s.surface.Release()
 	}
 }

@@ -31,7 +31,7 @@ func newInstance() *wgpu.Instance {
 	})
 }
 
-// openDevice opens an adapter with all of its limits. What goes wrong later without an error of a call goes to the sink.
+// openDevice opens an adapter with all of its limits. Later errors that no call returns go to the sink.
 func openDevice(a *wgpu.Adapter) (*wgpu.Device, errorSink, error) {
 	desc := &wgpu.DeviceDescriptor{Label: "bitgpu", RequiredLimits: &wgpu.RequiredLimits{Limits: a.GetLimits().Limits}}
 	if a.HasFeature(wgpu.FeatureName_TimestampQuery) {
@@ -50,7 +50,7 @@ func (d *nativeDevice) Timestamp(query int) error {
 	return failed(d.encoder.WriteTimestamp(d.queries, uint32(query)))
 }
 
-// chain makes the pictures of a surface.
+// chain holds the pictures of a surface.
 type chain struct{ *wgpu.SwapChain }
 
 func (s *nativeSurface) newChain(across, down int) (chain, error) {
@@ -61,17 +61,17 @@ func (s *nativeSurface) newChain(across, down int) (chain, error) {
 	return chain{c}, err
 }
 
-// next is the next picture.
+// next returns the next picture.
 func (c chain) next() (*wgpu.TextureView, error) { return c.GetCurrentTextureView() }
 
-// present shows it, or not.
+// present ends the picture, and shows it if asked.
 func (c chain) present(show bool) {
 	if show {
 		c.SwapChain.Present()
 	}
 }
 
-// release ends the use of the pictures, if there are any.
+// release frees the pictures, if there are any.
 func (c chain) release() {
 	if c.SwapChain != nil {
 		c.Release()

@@ -111,11 +111,11 @@ import (
 
 func newInstance() *wgpu.Instance {
 	i := &wgpu.Instance{}
-	*(*unsafe.Pointer)(unsafe.Pointer(i)) = C.bitgpu_instance(C.uint32_t(wgpu.InstanceBackend_Vulkan | wgpu.InstanceBackend_Metal | wgpu.InstanceBackend_DX12)) // its only field
+	*(*unsafe.Pointer)(unsafe.Pointer(i)) = C.bitgpu_instance(C.uint32_t(wgpu.InstanceBackend_Vulkan | wgpu.InstanceBackend_Metal | wgpu.InstanceBackend_DX12)) // the struct has only this field
 	return i
 }
 
-// openDevice opens an adapter with all of its limits. What goes wrong later without an error of a call goes to the sink.
+// openDevice opens an adapter with all of its limits. Later errors that no call returns go to the sink.
 func openDevice(a *wgpu.Adapter) (*wgpu.Device, errorSink, error) {
 	sink := newErrorSink()
 	var features []C.uint32_t
@@ -129,7 +129,7 @@ func openDevice(a *wgpu.Adapter) (*wgpu.Device, errorSink, error) {
 		return nil, errorSink{}, oneLine(C.GoString(answer.message))
 	}
 	device := &wgpu.Device{}
-	*(*unsafe.Pointer)(unsafe.Pointer(device)) = answer.device // its only field
+	*(*unsafe.Pointer)(unsafe.Pointer(device)) = answer.device // the struct has only this field
 	return device, sink, nil
 }
 
@@ -138,7 +138,7 @@ func (d *nativeDevice) Timestamp(query int) error {
 	return d.Late()
 }
 
-// chain makes the pictures of a surface.
+// chain holds the pictures of a surface.
 type chain struct {
 	surface *wgpu.Surface // nil before the first Resize
 	texture unsafe.Pointer
@@ -152,7 +152,7 @@ func (s *nativeSurface) newChain(across, down int) (chain, error) {
 	return chain{surface: s.surface}, nil
 }
 
-// next is the next picture.
+// next returns the next picture.
 func (c *chain) next() (*wgpu.TextureView, error) {
 	texture, err := c.surface.GetCurrentTexture()
 	if err != nil || handle(texture) == nil {
@@ -162,14 +162,14 @@ func (c *chain) next() (*wgpu.TextureView, error) {
 	return texture.CreateView(nil)
 }
 
-// present shows it, or not.
+// present ends the picture, and shows it if asked.
 func (c *chain) present(show bool) {
 	if show {
 		c.surface.Present()
 	}
-	C.wgpuTextureRelease(c.texture) // the binding's would release the device too
+	C.wgpuTextureRelease(c.texture) // the binding's function would release the device too
 	c.texture = nil
 }
 
-// release has nothing to do: the pictures are the surface's.
+// release has nothing to do: the pictures belong to the surface.
 func (c *chain) release() {}

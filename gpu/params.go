@@ -3,8 +3,8 @@ package gpu
 import "fmt"
 
 const (
-	paramSize  = 256      // largest parameter block, and the largest offset alignment WebGPU allows a device to ask
-	paramArena = 64 << 10 // bytes of one uniform buffer
+	paramSize  = 256      // largest parameter block, and the largest offset alignment that WebGPU lets a device require
+	paramArena = 64 << 10 // bytes per uniform buffer
 )
 
 // paramStore keeps parameter blocks by content in slots of uniform buffers.
@@ -23,9 +23,9 @@ type paramBlock struct {
 
 func (s *paramStore) init(d *Device) { s.d, s.blocks = d, map[string]*paramBlock{} }
 
-// get is the block with this content, written now unless there is one, or nil if the device has an error. The caller
-// counts itself into groups.
-// No recorded dispatch can use a slot that is written here: a free one was submitted before it became free.
+// get returns the block with this content, writing it first if necessary, or nil if the device has an error. The caller adds
+// itself to groups. No recorded dispatch can use a slot that is written here: a slot becomes free only after its dispatches
+// were submitted.
 func (s *paramStore) get(content []byte) *paramBlock {
 	if p := s.blocks[string(content)]; p != nil {
 		return p
@@ -55,7 +55,7 @@ func (s *paramStore) get(content []byte) *paramBlock {
 	return p
 }
 
-// drop counts one bind group out.
+// drop removes one bind group from the count.
 func (s *paramStore) drop(p *paramBlock) {
 	if p.groups--; p.groups == 0 {
 		delete(s.blocks, p.content)
@@ -63,5 +63,5 @@ func (s *paramStore) drop(p *paramBlock) {
 	}
 }
 
-// uniformSize is what a block of n bytes takes: D3D12 and Metal count uniforms in 16 bytes.
+// uniformSize is the size of a block of n bytes: D3D12 and Metal count uniforms in units of 16 bytes.
 func uniformSize(n int) int { return (n + 15) &^ 15 }

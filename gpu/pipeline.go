@@ -22,11 +22,11 @@ type Pipeline struct {
 	compute    pipelineID // 0 if it could not be compiled
 }
 
-// Kernel is what the pipeline was compiled from.
+// Kernel returns what the pipeline was compiled from.
 func (p *Pipeline) Kernel() *wgsl.Kernel { return p.kernel }
 
-// Pipeline compiles a kernel with constants in place of its defaults, or finds it compiled. If that fails the device
-// has the error, which names the file and line, and the pipeline returned is not nil but good for nothing.
+// Pipeline compiles a kernel with constants that replace its defaults, or returns the pipeline compiled before. On failure
+// the device keeps the error, which names file and line, and the pipeline returned is not nil but must not be used.
 func (d *Device) Pipeline(k *wgsl.Kernel, consts wgsl.Consts) *Pipeline {
 	key := pipelineKey{k, constsKey(consts)}
 	if p := d.pipelines[key]; p != nil {
@@ -81,7 +81,7 @@ func (p *Pipeline) compile(consts wgsl.Consts) error {
 
 var sourceLine = regexp.MustCompile(`wgsl:(\d+):(\d+)`)
 
-// compileError names the kernel and turns the compiler's line numbers into those of the files.
+// compileError names the kernel and converts the compiler's line numbers to those of the files.
 func (p *Pipeline) compileError(err error) error {
 	message := sourceLine.ReplaceAllStringFunc(err.Error(), func(at string) string {
 		m := sourceLine.FindStringSubmatch(at)

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// readPiece bounds the memory that Read takes beside the result.
+	// readPiece bounds the memory that Download takes besides the result.
 	readPiece = 16 << 20
 	// maxStaging free buffers are kept for later readbacks.
 	maxStaging = 8
@@ -16,15 +16,15 @@ const (
 // Readback is a copy of device memory on its way to the host. End it with Wait or Discard.
 type Readback struct {
 	d       *Device
-	staging *Buffer // nil when ended
-	skip    int     // bytes before the first wanted one
+	staging *Buffer // nil once ended
+	skip    int     // bytes before the first one wanted
 	size    int
 	sent    bool
 	mapped  eventID
 }
 
-// DownloadLater records a copy of size bytes of b from offset. What is recorded after it does not change what it reads,
-// and waiting for it does not wait for what is submitted after it.
+// DownloadLater records a copy of size bytes of b from offset. Later commands do not change the result, and waiting for it
+// does not wait for what is submitted later.
 func (d *Device) DownloadLater(b *Buffer, offset, size int) *Readback {
 	r := &Readback{d: d, size: size}
 	if size <= 0 || offset < 0 {
@@ -51,7 +51,7 @@ func (d *Device) DownloadLater(b *Buffer, offset, size int) *Readback {
 	return r
 }
 
-// submitted starts mapping, which completes when the submit does.
+// submitted starts mapping, which completes with the submit.
 func (r *Readback) submitted() {
 	if r.staging == nil {
 		return
@@ -60,7 +60,7 @@ func (r *Readback) submitted() {
 	r.mapped = r.d.driver.Map(r.staging.handle, r.staging.size)
 }
 
-// Ready says, without waiting, whether Wait would return at once.
+// Ready reports, without waiting, whether Wait would return at once.
 func (r *Readback) Ready() bool {
 	if !r.sent || r.staging == nil {
 		return r.staging == nil
@@ -71,8 +71,8 @@ func (r *Readback) Ready() bool {
 	return !r.d.pending(r.mapped)
 }
 
-// Wait fills dst, which has the size asked for, when the copy has arrived, and ends the readback. It submits what is
-// recorded if that includes the copy. An error of the device since its last Flush is returned but not forgotten.
+// Wait waits for the copy, fills dst, which must have the size asked for, and ends the readback. If the copy is still in the
+// recording, Wait submits it. An error of the device since its last Flush is returned but not cleared.
 func (r *Readback) Wait(dst []byte) error {
 	d := r.d
 	if len(dst) != r.size {
@@ -98,7 +98,7 @@ func (r *Readback) Wait(dst []byte) error {
 	return d.err
 }
 
-// Discard ends the readback without waiting. Ending twice does nothing.
+// Discard ends the readback without waiting. Ending it twice does nothing.
 func (r *Readback) Discard() {
 	d := r.d
 	if r.staging == nil {
@@ -109,7 +109,7 @@ func (r *Readback) Discard() {
 		d.check(d.driver.Unmap(r.staging.handle), "unmapping a readback")
 		d.driver.Forget(r.mapped)
 	} else {
-		// The copy is still in the recording, which holds the staging buffer until it is submitted.
+		// The copy is still in the recording, which needs the staging buffer until it is submitted.
 		d.Submit()
 		if r.sent {
 			r.Discard()
@@ -120,7 +120,7 @@ func (r *Readback) Discard() {
 	r.staging = nil
 }
 
-// Download waits for size bytes of b from offset, after everything recorded so far.
+// Download returns size bytes of b from offset, after waiting for everything recorded so far.
 func (d *Device) Download(b *Buffer, offset, size int) ([]byte, error) {
 	if size < 0 || size > b.size {
 		d.fail("reading buffer %s: want %d bytes, it has %d", b.label, size, b.size)
@@ -138,7 +138,7 @@ func (d *Device) Download(b *Buffer, offset, size int) ([]byte, error) {
 	return dst, nil
 }
 
-// takeStaging is a free staging buffer of at least size bytes; their sizes are powers of two, so that they are reused.
+// takeStaging returns a free staging buffer of at least size bytes. Sizes are powers of two, so that buffers can be reused.
 func (d *Device) takeStaging(size int) *Buffer {
 	want := max(256, 1<<bits.Len(uint(size-1)))
 	for i, b := range d.staging {

@@ -1,10 +1,10 @@
 package gpu
 
-// maxInFlight bounds the submits that wait for the device, and with them the memory their commands take when
-// recording is faster than running.
+// maxInFlight limits the submits that wait for the device, and with them the memory of their commands when recording is
+// faster than running.
 const maxInFlight = 16
 
-// openCopies makes the recording ready for commands that stand outside of a pass.
+// openCopies makes the recording ready for commands that must be outside of a pass.
 func (d *Device) openCopies() bool {
 	if d.err == nil && !d.recording {
 		d.recording = d.check(d.driver.Begin(), "making a command encoder")
@@ -83,7 +83,7 @@ func (d *Device) Submit() {
 	}
 }
 
-// pending says whether an event is still to come.
+// pending reports whether an event has not ended yet.
 func (d *Device) pending(e eventID) bool { return d.driver.Status(e) == pending }
 
 // wait blocks until the queue is empty.
@@ -96,8 +96,8 @@ func (d *Device) wait() {
 	d.inFlight = d.inFlight[:0]
 }
 
-// Flush sends what is recorded, waits until the device has nothing left to do, and returns the first error since the
-// last Flush; it is [ErrOutOfMemory] if that is the reason.
+// Flush sends what is recorded, waits until the device is idle, and returns and clears the first error since the last Flush;
+// it wraps [ErrOutOfMemory] if that is the reason.
 func (d *Device) Flush() error {
 	d.Submit()
 	if d.closed {

@@ -6,7 +6,7 @@ import (
 	"bitgpu/wgsl"
 )
 
-// Window is a window of the system: one of its groups of fields is set.
+// Window is a window of the system, with one of the groups of fields set.
 type Window struct {
 	XDisplay unsafe.Pointer // X11: Display *
 	XWindow  uint32
@@ -14,27 +14,27 @@ type Window struct {
 	Instance, HWND unsafe.Pointer // Windows
 }
 
-// maxMissed pictures in a row may find the window changed or hidden; more than that is an error.
+// maxMissed pictures in a row may find the window changed or hidden; more are an error.
 const maxMissed = 100
 
-// Surface shows pictures in a window. It belongs to a device, and its errors are the device's.
+// Surface shows pictures in a window. It belongs to a device, which keeps its errors.
 type Surface struct {
 	d            *Device
-	driver       driverSurface // nil where there is none
-	across, down int           // pixels of the window's pictures, 0 where there are none
-	missed       int           // pictures in a row that the window did not take
+	driver       driverSurface // nil without a driver
+	across, down int           // pixels of the window's pictures, 0 if there are none
+	missed       int           // pictures in a row that the window did not accept
 
 	pipeline pipelineID // of the kernel Present, 0 if it could not be compiled
 	params   *Buffer
 
-	// What was drawn last, and how it is bound.
+	// The last picture drawn, and its bindings.
 	picture *Buffer
 	shown   wgsl.PresentParams
 	bind    groupID
 }
 
-// NewSurface makes the surface of a window. If that fails, as where the adapter has no way to the window's screen, the
-// device has the error.
+// NewSurface makes the surface of a window. On failure, for example if the adapter cannot present to the window's screen, the
+// device keeps the error.
 func (d *Device) NewSurface(w Window) *Surface {
 	if d.err != nil {
 		return &Surface{d: d}
@@ -63,8 +63,8 @@ func (d *Device) newSurface(driver driverSurface) *Surface {
 	return s
 }
 
-// Show shows a picture, rows of width × height pixels of 4 bytes (red, green, blue, alpha), in a window of across × down
-// pixels, as large as fits. It submits what is recorded, and waits where the screen is slower.
+// Show shows a picture, rows of width × height pixels of 4 bytes (red, green, blue, alpha), as large as fits in a window of
+// across × down pixels. It submits what is recorded, and waits if the screen is slower.
 func (s *Surface) Show(picture *Buffer, width, height, across, down int) {
 	d := s.d
 	if s.pipeline == 0 || across <= 0 || down <= 0 || !d.usable(picture, "showing", 0, 4*width*height) {
@@ -78,7 +78,7 @@ func (s *Surface) Show(picture *Buffer, width, height, across, down int) {
 		s.across, s.down = across, down
 	}
 	if !s.driver.Acquire() {
-		// The window has changed since; the next picture gets others.
+		// The window has changed; make new pictures for the next one.
 		s.drop()
 		if s.missed++; s.missed > maxMissed {
 			d.fail("surface: the window takes no pictures")
@@ -92,14 +92,14 @@ func (s *Surface) Show(picture *Buffer, width, height, across, down int) {
 	d.check(nil, "showing a picture")
 }
 
-// draw records drawing a picture to the one that the window gave.
+// draw records drawing a picture onto the one that the window provided.
 func (s *Surface) draw(picture *Buffer, params wgsl.PresentParams) {
 	if d := s.d; s.bindPicture(picture, params) && d.openCopies() {
 		d.check(s.driver.Draw(s.pipeline, s.bind), "drawing a picture")
 	}
 }
 
-// bindPicture makes the bind group, unless the last one was for the same.
+// bindPicture makes the bind group, unless the last one was for the same picture.
 func (s *Surface) bindPicture(picture *Buffer, params wgsl.PresentParams) bool {
 	d := s.d
 	if s.shown != params {
@@ -137,7 +137,7 @@ func (s *Surface) drop() {
 	}
 }
 
-// Release ends the surface; it must come before the end of its window and of its device. Releasing twice does nothing.
+// Release frees the surface. It must be called before the window and the device are closed. Releasing twice does nothing.
 func (s *Surface) Release() {
 	if s.driver == nil {
 		return

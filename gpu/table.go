@@ -1,6 +1,6 @@
 package gpu
 
-// table numbers objects of a driver from 1 on. The number of one that was removed is given again.
+// table numbers objects of a driver from 1 on, and reuses the numbers of removed ones.
 type table[ID ~uint32, T any] struct {
 	objects []T
 	free    []ID
@@ -19,7 +19,7 @@ func (t *table[ID, T]) add(object T) ID {
 
 func (t *table[ID, T]) at(id ID) T { return t.objects[id-1] }
 
-// remove is the object, which the table forgets.
+// remove removes an object from the table and returns it.
 func (t *table[ID, T]) remove(id ID) T {
 	object := t.objects[id-1]
 	t.objects[id-1] = *new(T)

@@ -7,12 +7,12 @@ import (
 
 // timer is a pair of timestamp queries.
 type timer struct {
-	result *Buffer // nil before there are queries
-	tick   float64 // nanoseconds a tick of the device's clock, 0 before calibration
+	result *Buffer // nil until there are queries
+	tick   float64 // nanoseconds per tick of the device's clock, 0 before calibration
 }
 
-// Time runs record and everything it records, and says how long the device took: by its own clock where the adapter
-// offers timestamps, else by the wall clock from submit to completion. It flushes before and after.
+// Time calls record, runs everything that it records, and returns how long the device took: by its own clock if the adapter
+// has timestamps, otherwise by the wall clock from submit to completion. It flushes before and after.
 func (d *Device) Time(record func()) (time.Duration, error) {
 	if err := d.Flush(); err != nil {
 		return 0, err
@@ -41,7 +41,7 @@ func (d *Device) Time(record func()) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	// A driver that offers timestamps and does not write them between passes leaves zeros.
+	// A driver that offers timestamps but does not write them between passes leaves zeros.
 	if second <= first {
 		return wall, nil
 	}
@@ -55,15 +55,14 @@ func (d *Device) wallTime(record func()) (time.Duration, error) {
 	return time.Since(start), err
 }
 
-// calibrate finds the length of a tick, which WebGPU knows and wgpu-native 0.17 does not tell, from two timestamps
-// that lie a known time apart.
+// calibrate measures the length of a tick, which wgpu-native 0.17 does not report, by two timestamps a known time apart.
 func (d *Device) calibrate() error {
 	t := &d.timer
 	if t.result == nil {
 		if !d.check(d.driver.NewTimestamps(), "making a query set") {
 			return d.Flush()
 		}
-		const alignment = 256 // of what queries are resolved to
+		const alignment = 256 // of the buffer that queries are resolved to
 		t.result = d.newBuffer("timestamps", alignment, forQueries)
 	}
 	const apart = 50 * time.Millisecond
@@ -90,7 +89,7 @@ func (d *Device) calibrate() error {
 	if second > first {
 		t.tick = float64(to.Sub(from)) / float64(second-first)
 	}
-	// Most devices count nanoseconds; take that where the measurement cannot tell the difference.
+	// Most devices count nanoseconds. Assume so where the measurement cannot tell the difference.
 	if t.tick > 0.97 && t.tick < 1.03 {
 		t.tick = 1
 	}
@@ -103,7 +102,7 @@ func (d *Device) timestamp(query int) {
 	}
 }
 
-// ticks reads one query back.
+// ticks downloads a query's result.
 func (d *Device) ticks(query int) (uint64, error) {
 	if d.openCopies() {
 		d.check(d.driver.ResolveTimestamp(query, d.timer.result.handle), "resolving a timestamp")

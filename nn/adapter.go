@@ -8,17 +8,17 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Adapter is what a model has beside its weights: low-rank additions y += Scale·B(A·x) to the products with those of its
-// matrices that it names (LoRA, arXiv 2106.09685). The matrices stay as they are, packed.
+// Adapter holds low-rank additions y += Scale·B(A·x) to the products of some of a model's matrices (LoRA, arXiv 2106.09685).
+// The matrices stay as they are, packed.
 type Adapter struct {
-	// Ranks has r by the full name of a matrix, "layers.0.mlp.up_proj.weight". Those of one parameter are of one rank, and
-	// names that are one matrix in files stand for it under the first.
+	// Ranks gives r by the full name of a matrix, "layers.0.mlp.up_proj.weight". All matrices of one parameter have the same
+	// rank. Names that are one matrix in files are listed under the first of them.
 	Ranks map[string]int
 	Scale float32 // α/r
-	// Inside says that what becomes ternary are the masters and the adapter together, so that the result is ternary again: it is
-	// trained so, and Merged into the masters before a model runs.
+	// Inside: masters and adapter are added before they become ternary, so that the result is ternary again. Training does this
+	// in every step; before a model runs, the adapter is Merged into the masters.
 	Inside bool
-	// Weights are A (g·r, K) and B (R, r) of each parameter that has an adapter, in the order of AdapterParams.
+	// Weights are A (g·r, K) and B (R, r) of each parameter with an adapter, in the order of AdapterParams.
 	Weights Weights[op.HostTensor]
 }
 
@@ -28,7 +28,7 @@ func (d *binder[T]) Adapter(a *layer.Adapter[T], of layer.Param, blocks ...op.Lo
 	if adapter == nil {
 		return
 	}
-	groups := map[int]int{} // those that are adapted, by what the layer calls them
+	groups := map[int]int{} // those with an adapter, by the layer's number of the group
 	names := map[int]string{}
 	for i, b := range blocks {
 		if _, ok := names[b.Group]; !ok {
@@ -61,7 +61,7 @@ func (d *binder[T]) Adapter(a *layer.Adapter[T], of layer.Param, blocks ...op.Lo
 	d.Rows(&a.Low, layer.Rows{Name: "low rank of " + short, Shape: []int{len(groups) * a.Rank}, Gradient: true})
 }
 
-// Merged are masters with the adapter added to them.
+// Merged returns masters with the adapter added to them.
 func (a *Adapter) Merged(c Config, masters *Weights[op.HostTensor]) *Weights[op.HostTensor] {
 	c.Adapter = a
 	at := map[string]int{}
@@ -91,10 +91,10 @@ func (a *Adapter) Merged(c Config, masters *Weights[op.HostTensor]) *Weights[op.
 	})
 }
 
-// LowRank is an A or a B of an adapter.
+// LowRank describes an A or a B of an adapter.
 type LowRank struct {
 	Param
-	Of     Param // the parameter that it is for
+	Of     Param // the parameter that it belongs to
 	B      bool
 	Blocks []op.LowRankBlock
 }
@@ -108,7 +108,7 @@ func AdapterParams(c Config) (all []LowRank) {
 	return all
 }
 
-// Matrices are the names of all matrices that an adapter may name, with their sizes as they are in files.
+// Matrices lists all matrices that an adapter may name, with their sizes in files.
 func Matrices(c Config) (all []Matrix) {
 	d := matrices{binder: binder[struct{}]{}}
 	for i, block := range NewNet[struct{}](c, c.DefaultScan()).Blocks {
@@ -120,13 +120,13 @@ func Matrices(c Config) (all []Matrix) {
 	return d.all
 }
 
-// Matrix is a matrix that may have an adapter.
+// Matrix describes a matrix that may have an adapter.
 type Matrix struct {
 	Name       string   // "layers.0.self_attn.q_proj.weight"
-	Names      []string // of the parts that it is to us, itself first
+	Names      []string // our parts of the matrix, Name first
 	Rows, Cols int
-	Each       []int // rows of the parts
-	Of         Param // the parameter that it is a part of
+	Each       []int // rows of each part
+	Of         Param // the parameter that contains it
 }
 
 // matrices is a Declarer that lists matrices.
@@ -148,7 +148,7 @@ func (d *matrices) Adapter(_ *layer.Adapter[struct{}], of layer.Param, blocks ..
 	}
 }
 
-// names are those of the block.
+// names puts the block's prefix before names.
 func (d *binder[T]) names(names []string) []string {
 	all := make([]string, len(names))
 	for i, name := range names {
@@ -159,11 +159,11 @@ func (d *binder[T]) names(names []string) []string {
 
 func (d *binder[T]) name(name string) string { return fmt.Sprintf("layers.%d.%s", d.at.Block, name) }
 
-// low gives tensors one after the other, as Binding.Low wants them.
+// low hands out the tensors one after the other, as Binding.Low needs it.
 func (w Weights[T]) low() func(Param, []op.LowRankBlock) T {
 	next := w.param()
 	return func(p Param, _ []op.LowRankBlock) T { return next(p) }
 }
 
-// Low gives the tensors of an adapter one after the other, as Binding.Low wants them.
+// Low hands out the tensors of an adapter one after the other, as Binding.Low needs it.
 func (w Weights[T]) Low() func(Param, []op.LowRankBlock) T { return w.low() }

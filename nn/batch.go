@@ -7,47 +7,47 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Batch is room for many sequences of one model, a slot each in one set of tensors, so that [Model.ForwardDrawn] reads the weights
-// once for all of them. A slot is used through a [Session], which NewSession begins and which gives the slot back when it is
-// closed; where no slot is free, the batch grows. What a sequence reads and writes does not depend on the others. A batch is for
-// one goroutine, as the model is.
+// Batch has room for many sequences of one model, each in a slot of shared tensors, so that [Model.ForwardDrawn] reads the
+// weights once for all of them. A [Session] uses a slot: NewSession takes one, growing the batch if none is free, and closing
+// the session returns it. What one sequence reads and writes does not depend on the others. A batch, like the model, is for
+// one goroutine.
 type Batch[T any] struct {
 	model    *Model[T]
 	scan     op.Scan
-	least    int           // slots that stay where nobody uses them
+	least    int           // slots that are kept when unused
 	fixed    bool          // one session has all slots
 	users    []*Session[T] // (S) by slot, nil where it is free
 	slots[T]               // (S, …)
-	list     slotList[T]   // of the sequences of a pass, where there are several slots
+	list     slotList[T]   // of the sequences in a pass, if there is more than one slot
 	known    map[passKey]*pass[T]
 
 	generation int // of the workspace that the passes were prepared for
 }
 
-// slots are the tensors of S sequences.
+// slots holds the tensors of S sequences.
 type slots[T any] struct {
 	size     int // S
 	state    *State[T]
 	logits   T // (S, V) after the last token
 	recent   T // (S, op.RecentSize)
 	rules    T // (S, op.RulesSize)
-	position T // (S) of a public family: tokens read, as the device knows it
+	position T // (S) for public families: tokens read, on the device
 }
 
-// slotList are the sequences of a pass, and room for a row of each.
+// slotList lists the sequences of a pass, with room for a row of each.
 type slotList[T any] struct {
-	size          int      // M, how many there may be; 0 where no pass needs a list
+	size          int      // M, the largest number of sequences; 0 if passes need no list
 	slots         T        // (M)
-	host          []uint32 // what slots holds
+	host          []uint32 // the contents of slots
 	logits        T        // (M, V)
 	recent, rules T        // (M, op.RecentSize), (M, op.RulesSize)
 	next, out     T        // (M), (M, 1) drawn
 }
 
-// bigSlots is how many bytes of slots may be made that nobody has asked for.
+// bigSlots limits, in bytes, the slots that are made in advance.
 const bigSlots = 64 << 20
 
-// NewBatch makes room for n sequences, which may be 0, from an empty memory. scan is as in [Model.NewSession].
+// NewBatch makes room for n sequences, which may be 0, with empty memories. scan is as in [Model.NewSession].
 func (m *Model[T]) NewBatch(n int, scan op.Scan) (*Batch[T], error) {
 	h := &Batch[T]{model: m, scan: scan, least: n, known: map[passKey]*pass[T]{}}
 	if err := h.resize(n); err != nil {
@@ -74,7 +74,7 @@ func (h *Batch[T]) NewSession() (*Session[T], error) {
 	return s, nil
 }
 
-// larger is how many slots there are to be where one more is wanted.
+// larger returns the number of slots to grow to when one more is needed.
 func (h *Batch[T]) larger() int {
 	m := new(op.Meter)
 	makeSlots(op.Tensors[struct{}](m), h.model.Config, 1)
@@ -84,7 +84,7 @@ func (h *Batch[T]) larger() int {
 	return h.size + 1
 }
 
-// begin makes a session of some slots.
+// begin makes a session that uses `batch` slots starting at slot.
 func (h *Batch[T]) begin(slot, batch int) (*Session[T], error) {
 	m := h.model
 	s := newSession(m.Config, op.Tensors[T](m.Backend), batch, h.scan)
@@ -99,14 +99,14 @@ func (h *Batch[T]) begin(slot, batch int) (*Session[T], error) {
 	if err := m.Backend.Flush(); err != nil {
 		s.Close()
 		if m.sessions == 0 {
-			m.work.release(m.Backend) // it may be what there was no room for
+			m.work.release(m.Backend) // the workspace may take the memory that was missing
 		}
 		return nil, fmt.Errorf("making a session: %w", err)
 	}
 	return s, nil
 }
 
-// leave gives the slots of a session back.
+// leave frees the slots of a session.
 func (h *Batch[T]) leave(s *Session[T]) {
 	for key, p := range h.known {
 		if key.of == s.id {
@@ -120,22 +120,21 @@ func (h *Batch[T]) leave(s *Session[T]) {
 	h.shrink()
 }
 
-// shrink gives memory back that nobody uses.
+// shrink releases memory of unused slots.
 func (h *Batch[T]) shrink() {
 	if h.size > h.least && !slices.ContainsFunc(h.users, func(s *Session[T]) bool { return s != nil }) {
-		h.resize(h.least) // nothing is copied; should making fewer slots fail, the device says so at the next call
+		h.resize(h.least) // copies nothing; if making fewer slots fails, the next call returns the device's error
 	}
 }
 
-// Close gives the batch's memory back. Its sessions have been closed before.
+// Close releases the batch's memory. Close its sessions first.
 func (h *Batch[T]) Close() {
 	h.dropPasses()
 	h.release(h.model.Backend, h.model.Config)
 	h.list.release(h.model.Backend)
 }
 
-// resize changes the room to n sequences and keeps those in use. After an error everything is as
-// it was.
+// resize changes the number of slots to n and keeps the sequences in use. After an error nothing has changed.
 func (h *Batch[T]) resize(n int) error {
 	b, c := h.model.Backend, h.model.Config
 	var next slots[T]
@@ -165,7 +164,7 @@ func (h *Batch[T]) resize(n int) error {
 	return nil
 }
 
-// makeSlots makes the tensors of n sequences before anything was read.
+// makeSlots makes the tensors of n sequences with empty memories.
 func makeSlots[T any](m op.Tensors[T], c Config, n int) slots[T] {
 	s := slots[T]{size: n, state: NewState(m, c, n), logits: m.New(op.F32, n, c.Vocab)}
 	s.recent, s.rules = m.New(op.U32, n, op.RecentSize), m.New(op.U32, n, op.RulesSize)
@@ -175,7 +174,7 @@ func makeSlots[T any](m op.Tensors[T], c Config, n int) slots[T] {
 	return s
 }
 
-// copyFrom takes the first n slots of others, of caches as much as has been read.
+// copyFrom copies the first n slots of another set, caches only as far as they have been read.
 func (s *slots[T]) copyFrom(m op.Tensors[T], c Config, from *slots[T], n int, users []*Session[T]) {
 	s.state.copyFrom(m, 0, from.state, 0, n)
 	for i, user := range users[:n] {
@@ -217,7 +216,7 @@ func (l *slotList[T]) release(m op.Tensors[T]) {
 	}
 }
 
-// use writes the slots of the sequences of the next pass, unless the tensor has them already.
+// use writes the slots of the next pass's sequences, unless the tensor already holds them.
 func (l *slotList[T]) use(m op.Tensors[T], sessions ...*Session[T]) {
 	if l.size == 0 {
 		return

@@ -11,32 +11,32 @@ import (
 
 // Values of the configuration's words.
 const (
-	ScaleNone    = "none"    // y = x·Qᵀ, what the first engine trains and runs
+	ScaleNone    = "none"    // y = x·Qᵀ, what the first models use
 	ScaleAbsmean = "absmean" // y = γ·x·Qᵀ, BitNet b1.58 (arXiv 2402.17764)
 
-	RuleSequential = "sequential" // one exact step a token
-	RuleMinibatch  = "minibatch"  // one summed step a chunk, as the first engine trains
+	RuleSequential = "sequential" // one exact step per token
+	RuleMinibatch  = "minibatch"  // one summed step per chunk, as the first models are trained
 
 	MixerTied  = "tied"  // key = value = query
-	MixerDelta = "delta" // keys, values and queries of their own
+	MixerDelta = "delta" // separate keys, values and queries
 
 	ActivationSiLU  = "silu"  // SwiGLU: silu(gate) ⊙ up
 	ActivationReLU2 = "relu2" // relu(gate)² ⊙ up (BitNet b1.58 2B4T)
 )
 
-// DefaultMinibatch is the chunk of the minibatch rule where a config names none.
+// DefaultMinibatch is the default chunk of the minibatch rule.
 const DefaultMinibatch = 32
 
-// Limits that no real model reaches; a larger number in a file is a broken file.
+// Limits that no real model reaches. A larger number in a file means that the file is broken.
 const (
 	maxWidth  = 1 << 17
 	maxLayers = 1 << 12
 	maxVocab  = 1 << 24
 
-	minEps = 1e-30 // beside the smallest mean square that a float32 has, nearly
+	minEps = 1e-30 // anything smaller comes close to what float32 cannot represent
 )
 
-// Config is what config.json says. The zero value of an optional field means its default.
+// Config is the content of config.json. The zero value of an optional field means its default.
 type Config struct {
 	Vocab   int     // V
 	Width   int     // D
@@ -50,25 +50,26 @@ type Config struct {
 	MemoryWidth int    // d
 	Heads       int    // h
 	MLPWidth    int    // H, the width inside the MLP
-	Activation  string // ActivationSiLU or ActivationReLU2: of the MLP's gate
+	Activation  string // ActivationSiLU or ActivationReLU2, the activation of the MLP's gate
 
 	NormEps float64 // ε of all norms
 
-	// Decoder describes a model of a public family; it is nil of our own. Vocab, Width, Layers, MLPWidth and NormEps are then its.
+	// Decoder describes a model of a public family; it is nil for our own. Vocab, Width, Layers, MLPWidth and NormEps are then
+	// copied from it.
 	Decoder *arch.Decoder
 
-	// Adapter is applied beside the weights, nil: none. It is no part of a model's files.
+	// Adapter is added to products with the weights, nil: none. It is not part of a model's files.
 	Adapter *Adapter
 
-	extra map[string]json.RawMessage // keys that we do not know, kept
+	extra map[string]json.RawMessage // unknown keys, kept for writing
 }
 
-// OfDecoder is the configuration of a model of a public family.
+// OfDecoder returns the configuration of a model of a public family.
 func OfDecoder(d *arch.Decoder) Config {
 	return Config{Vocab: d.Vocab, Width: d.Width, Layers: d.Layers, MLPWidth: d.MLP, NormEps: d.Eps, Decoder: d}
 }
 
-// Capacity is how many tokens a session has room for: of our own models any number, which is 0 here.
+// Capacity returns how many tokens a session has room for: 0, meaning any number, for our own models.
 func (c Config) Capacity() int {
 	if c.Decoder == nil {
 		return 0
@@ -76,13 +77,13 @@ func (c Config) Capacity() int {
 	return c.Decoder.Context
 }
 
-// HeadWidth is c, the width of one head of the memory.
+// HeadWidth returns c, the width of one head of the memory.
 func (c Config) HeadWidth() int { return c.MemoryWidth / c.Heads }
 
-// Delta says whether the mixer is the delta rule's.
+// Delta reports whether the mixer is the delta rule's.
 func (c Config) Delta() bool { return c.Mixer == MixerDelta }
 
-// MixWidth is the number of rows of the mixer's input projection: d, or 3d for key, query, value.
+// MixWidth returns the number of rows of the mixer's input projection: d, or 3d for key, query, value.
 func (c Config) MixWidth() int {
 	if c.Delta() {
 		return 3 * c.MemoryWidth
@@ -90,7 +91,7 @@ func (c Config) MixWidth() int {
 	return c.MemoryWidth
 }
 
-// WithDefaults fills what is missing.
+// WithDefaults returns the configuration with missing fields filled in.
 func (c Config) WithDefaults() Config {
 	if c.Decoder != nil {
 		return c
@@ -127,7 +128,7 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-// Validate says in one sentence what is wrong with a configuration that WithDefaults has filled.
+// Validate says in one sentence what is wrong with a configuration that WithDefaults has completed.
 func (c Config) Validate() error {
 	if c.Decoder != nil {
 		return c.Decoder.Validate()

@@ -30,14 +30,14 @@ func ParseConfig(name string, data []byte) (Config, error) {
 	return c, nil
 }
 
-// ParsePartialConfig reads those keys of config.json that are given, as the zero value of a field means its default. It
-// does not say whether they fit together.
+// ParsePartialConfig reads the keys of config.json that are present and leaves other fields zero, meaning their defaults. It
+// does not check whether the values fit together.
 func ParsePartialConfig(data []byte) (Config, error) {
 	c, _, err := parseKeys(data)
 	return c, err
 }
 
-// parseKeys reads the keys that are there; given has their names.
+// parseKeys reads the keys that are present and returns their names in given.
 func parseKeys(data []byte) (c Config, given map[string]bool, err error) {
 	raw, err := members(data)
 	if err != nil {
@@ -68,7 +68,7 @@ func parseKeys(data []byte) (c Config, given map[string]bool, err error) {
 	return c, given, nil
 }
 
-// parseValue reads a number above 0, a number or a word into a field. A word that is empty would count as missing.
+// parseValue reads a number above 0, a number or a word into a field. It refuses empty words, which would count as missing.
 func parseValue(r json.RawMessage, field any) error {
 	switch f := field.(type) {
 	case *int:
@@ -93,7 +93,7 @@ func parseValue(r json.RawMessage, field any) error {
 	return nil
 }
 
-// Field is what a field that [Key].Value gives holds.
+// Field returns the value of a field that [Key].Value points to.
 func Field(field any) any {
 	switch f := field.(type) {
 	case *int:
@@ -104,10 +104,10 @@ func Field(field any) any {
 	return *field.(*string)
 }
 
-// maxKeys is far beyond the keys of any config.json, and bounds what a broken one takes in memory.
+// maxKeys is far above the keys of any config.json. It limits the memory that a broken one takes.
 const maxKeys = 1 << 12
 
-// members are the members of a JSON object; of equal names the last.
+// members returns the members of a JSON object. Of members with equal names it keeps the last.
 func members(data []byte) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
@@ -136,8 +136,8 @@ func members(data []byte) (map[string]json.RawMessage, error) {
 	return all, nil
 }
 
-// MarshalJSON writes config.json: the keys that the first engine knows, then what differs from the
-// defaults, then the unknown keys that were read. Of a public family it is what arch.Decoder says.
+// MarshalJSON writes config.json: the keys that every model has, then those that differ from the defaults, then unknown keys
+// that were read. For a public family it returns the description of arch.Decoder.
 func (c Config) MarshalJSON() ([]byte, error) {
 	if c.Decoder != nil {
 		return c.Decoder.MarshalJSON()

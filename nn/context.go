@@ -2,11 +2,11 @@ package nn
 
 import "math"
 
-// leastContext is how many tokens a context is worth having for.
+// leastContext is the smallest context worth offering, in tokens.
 const leastContext = 16
 
-// TokenBytes is what each token of a context takes on a device of float32: its keys, its values and its angles. It is 0 of our own
-// models, whose memory does not grow.
+// TokenBytes returns the bytes per token of context on a float32 device: keys, values and angles. It is 0 for our own models,
+// whose memory does not grow.
 func (c Config) TokenBytes() int64 {
 	d := c.Decoder
 	if d == nil {
@@ -15,9 +15,9 @@ func (c Config) TokenBytes() int64 {
 	return d.CacheBytes(4) + 4*int64(d.Rope.Width)
 }
 
-// FitContext is the longest context, up to the configuration's own, with which so many sessions and their workspace take at most free
-// bytes, besides the weights; a multiple of 256 where it is shorter than that. It is 0 where not even the shortest fits, or there is
-// no limit.
+// FitContext returns the longest context, up to the configuration's own, with which `sessions` sessions and their workspace
+// take at most free bytes besides the weights. Contexts shorter than the configuration's are multiples of 256. The result is
+// 0 if not even the shortest fits, or if there is no limit.
 func (c Config) FitContext(free int64, sessions int) int {
 	d := c.Decoder
 	if d == nil {

@@ -1,7 +1,7 @@
-// Package nn is the model: its configuration, the net of layers that it asks for, weights, states and the session that
-// reads and writes text, each written once over a backend's tensor T. Package op has the operations and what a backend must
-// offer, package layer the layers. It is not a tensor library, it opens no files and it knows no device: packages cpu and
-// webgpu run programs, package storage fills the weights.
+// Package nn is the model: its configuration, the layers that the configuration calls for, weights, states, and the session
+// that reads and writes tokens, all written once over a backend's tensor type T. It is not a tensor library, opens no files
+// and knows no device: package op has the operations and the interface of a backend, package layer the layers, packages cpu
+// and webgpu run programs, and package storage fills the weights.
 //
 // # Shapes
 //
@@ -19,13 +19,13 @@
 //
 //	embedding → N × ( h += Up(TTT(RMSNorm₁ h));  h += Down(SwiGLU(RMSNorm₂ h)) ) → RMSNorm → head
 //
-// TTT (test-time training, arXiv 2407.04620) keeps a matrix W a head, and learns it while it
-// reads. There are two mixers. "tied" uses one projection k as key, value and query:
+// TTT (test-time training, arXiv 2407.04620) keeps a matrix W per head and learns it while reading. There are two mixers.
+// "tied" uses one projection k as key, value and query:
 //
 //	z_t = W k_t;   W ← W − η (z_t − k_t) k_tᵀ
 //
-// "delta" (the delta rule, arXiv 2406.06484) has keys, values and queries of their own, each
-// behind a short convolution, a learned step β and a normalised output:
+// "delta" (the delta rule, arXiv 2406.06484) has separate keys, values and queries, each behind a short convolution, a
+// learned step size β and a normalised output:
 //
 //	W ← W + β_t (v_t − W k_t) k_tᵀ;   o_t = RMSNorm(W q_t)
 //

@@ -7,12 +7,11 @@ import (
 	"bitgpu/nn/op"
 )
 
-// ErrNotFinite is what every [NotFiniteError] is.
+// ErrNotFinite is wrapped by every [NotFiniteError].
 var ErrNotFinite = errors.New("the model's numbers are not finite")
 
-// NotFiniteError is returned where a model predicts NaN or infinity: its memory has run away, or its
-// weights are too large for float32. It happened with one of the tokens From to To, 1 for the first
-// since the memory was empty.
+// NotFiniteError is returned when a model predicts NaN or infinity: its memory has diverged, or its weights are too large for
+// float32. It began at one of the tokens From to To, counted from 1 since the memory was empty.
 type NotFiniteError struct{ From, To int64 }
 
 func (e *NotFiniteError) Error() string {
@@ -22,10 +21,10 @@ func (e *NotFiniteError) Error() string {
 	return fmt.Sprintf("%v after token %d", ErrNotFinite, e.To)
 }
 
-// Unwrap is ErrNotFinite.
+// Unwrap returns ErrNotFinite.
 func (e *NotFiniteError) Unwrap() error { return ErrNotFinite }
 
-// findNotFinite is the error of a prediction that is not finite.
+// findNotFinite returns the error for a prediction that is not finite.
 func (s *Session[T]) findNotFinite() error {
 	c, n := s.model.Config, s.lastPass
 	first := n // row of the pass
@@ -50,16 +49,17 @@ func (s *Session[T]) findNotFinite() error {
 	return e
 }
 
-// Spoilt is the error for the first row that is not finite among the n rows of a pass, which began after token number before.
+// Spoilt returns the error for row `row`, the first that is not finite among the n rows of a pass that began after token
+// number before.
 func Spoilt(s op.Scan, before int64, row, n int) *NotFiniteError {
 	e := &NotFiniteError{From: before + int64(row) + 1, To: before + int64(row) + 1}
-	if row%s.Chunk == 0 { // any row of the chunk may have made all of its rows NaN
+	if row%s.Chunk == 0 { // any row of the chunk may have turned all its rows into NaN
 		e.To = before + int64(min(row+s.Chunk, n))
 	}
 	return e
 }
 
-// notFinite says that it happened behind the last token known to be good.
+// notFinite returns the error when all that is known is that the last token with a finite prediction came before.
 func (s *Session[T]) notFinite() *NotFiniteError {
 	return &NotFiniteError{From: min(s.finite+1, s.read), To: s.read}
 }

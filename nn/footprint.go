@@ -7,23 +7,23 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Footprint is the device memory that running a model takes, in bytes. No part of it depends on
-// how many tokens are read or written, but that of a public family on the context that there is room for.
+// Footprint is the device memory that running a model takes, in bytes. It does not depend on how many tokens are read or
+// written, but for a public family it depends on the context that sessions have room for.
 type Footprint struct {
-	Weights   int64 // ternary matrices at two bits, tables and gains in float32; of a public family see Config.Packing
-	Workspace int64 // of a pass over many tokens; all sessions share it, and the angles of the context's positions
-	Session   int64 // for each session that writes: its states, and the keys and values of its context
-	// Copies are the weights of all blocks once more, for a device that samples ahead and may take a token through all of them at
-	// once; whether it does, it measures.
+	Weights   int64 // ternary matrices at two bits, tables and gains in float32; for a public family see Config.Packing
+	Workspace int64 // for a pass over many tokens, and the angles of the context's positions; shared by all sessions
+	Session   int64 // per writing session: its states, and the keys and values of its context
+	// Copies is a second copy of all blocks' weights, for devices that sample ahead and can take a token through all blocks in
+	// one dispatch. Whether they do is measured when the model runs.
 	Copies int64
 }
 
-// Footprint counts what a model of this configuration takes with sessions of a batch, on a device that samples so many tokens
-// ahead (the Lookahead of [op.Tensors]), which takes snapshots to undo them. The weights are, for N layers of width D,
+// Footprint estimates the memory of a model and of sessions of `batch` sequences on a device that samples lookahead tokens
+// ahead (the Lookahead of [op.Tensors]) and keeps snapshots to undo them. For N layers of width D, the weights take
 //
-//	Σ over BitLinear (rows·ceil(cols/4) + 4 a block) + 4·(2·V·D + gains)
+//	Σ over BitLinear (rows·ceil(cols/4) + 4 per block) + 4·(2·V·D + gains)
 //
-// and the rest is what making a session asks for. Those of a public family are WeightBytes of its usual packing.
+// and the rest is what making a session allocates. For a public family the weights take WeightBytes of its usual packing.
 func (c Config) Footprint(batch, lookahead int) Footprint {
 	m := &op.Meter{Ahead: lookahead}
 	taken := func(make func()) int64 {
@@ -60,7 +60,7 @@ func (c Config) Footprint(batch, lookahead int) Footprint {
 	return f
 }
 
-// copies is the memory of the blocks' weights, in rows of whole pieces of 64 weights, and of their gains.
+// copies returns the memory of a copy of the blocks' weights, with rows padded to 64 weights, and of their gains.
 func (c Config) copies() (bytes int64) {
 	for _, p := range Params(c) {
 		switch {

@@ -7,13 +7,13 @@ import (
 	"bitgpu/nn/op"
 )
 
-// snapshot is what is restored when a token is refused.
+// snapshot is what a refused token is undone with.
 type snapshot[T any] struct {
 	state  *State[T]
 	logits T // (B, V)
 }
 
-// makeSnapshots makes room for one before each batch of tokens in flight, unless there is.
+// makeSnapshots makes room, if there is none yet, for a snapshot before each batch of tokens in flight.
 func (s *Session[T]) makeSnapshots(m op.Tensors[T], c Config) {
 	for i := range s.saved {
 		if s.saved[i].state == nil {
@@ -22,9 +22,9 @@ func (s *Session[T]) makeSnapshots(m op.Tensors[T], c Config) {
 	}
 }
 
-// Generate samples up to limit tokens, one a sequence each time, and reads each into the memory. accept sees them (B) in order;
-// when it says no, its tokens are not read into the memory and generation ends, so that the memory holds exactly what was
-// accepted. A [NotFiniteError] ends it as well, before any token is drawn from NaN or infinity.
+// Generate samples up to limit tokens per sequence and reads each into the memory. accept is called with one token per
+// sequence (B), in order. When it returns false, those tokens are not read and generation ends, so the memory holds exactly
+// the accepted tokens. A [NotFiniteError] also ends it, before a token is drawn from NaN or infinity.
 func (s *Session[T]) Generate(limit int, p op.Sampling, accept func(ids []uint32) bool) error {
 	if err := s.Start(p); err != nil {
 		return err
@@ -32,7 +32,7 @@ func (s *Session[T]) Generate(limit int, p op.Sampling, accept func(ids []uint32
 	return s.Continue(limit, accept)
 }
 
-// Continue goes on with Generate by the rules of the last Start; a token that was refused is the next again.
+// Continue continues Generate by the rules of the last Start. A token that was refused is offered again.
 func (s *Session[T]) Continue(limit int, accept func(ids []uint32) bool) error {
 	if s.dirty || s.ahead {
 		s.writeRecent()
@@ -58,7 +58,7 @@ func (s *Session[T]) Continue(limit int, accept func(ids []uint32) bool) error {
 	return b.Flush()
 }
 
-// Start sets the rules by which tokens are drawn from now on, and restarts their count.
+// Start sets the rules by which tokens are drawn from now on, and restarts the count of draws.
 func (s *Session[T]) Start(p op.Sampling) error {
 	if err := p.Validate(); err != nil {
 		return err
@@ -72,7 +72,7 @@ func (s *Session[T]) Start(p op.Sampling) error {
 	return nil
 }
 
-// writeRecent tells the device the last tokens and how many have been drawn. What it has drawn ahead is void.
+// writeRecent writes the recent tokens and the number of draws to the device. Tokens drawn ahead become invalid.
 func (s *Session[T]) writeRecent() {
 	for b := range s.batch {
 		s.mirror[b*op.RecentSize+op.RecentSampled] = uint32(s.drawn)
@@ -81,8 +81,8 @@ func (s *Session[T]) writeRecent() {
 	s.dirty, s.ahead = false, false
 }
 
-// Draw draws the next token of each sequence (B) by the rules of Start. It is not in the memory before [Model.ForwardDrawn] has
-// read it, and may be left. The slice is overwritten by the next call.
+// Draw draws the next token of each sequence (B) by the rules of Start. The token does not enter the memory until
+// [Model.ForwardDrawn] reads it, and may be dropped. The next call overwrites the slice.
 func (s *Session[T]) Draw() ([]uint32, error) {
 	if s.ahead {
 		s.row[0], s.ahead = s.drawnAhead, false
@@ -125,7 +125,7 @@ func (s *Session[T]) draw() error {
 	return nil
 }
 
-// offer shows row to accept, unless a prediction was not finite.
+// offer calls accept with row, unless a prediction was not finite.
 func (s *Session[T]) offer(accept func(ids []uint32) bool) (more bool, err error) {
 	if slices.Contains(s.row, op.NotFinite) {
 		return false, s.notFinite()
@@ -134,16 +134,15 @@ func (s *Session[T]) offer(accept func(ids []uint32) bool) (more bool, err error
 	return accept(s.row), nil
 }
 
-// step is the pass that reads the sampled tokens and predicts what follows.
+// step returns the pass that reads the sampled tokens and predicts what follows.
 func (s *Session[T]) step() passKey {
 	key := s.reading(1)
 	key.step, key.m = true, s.batch
 	return key
 }
 
-// generateAhead keeps two batches of K tokens in flight: while the host looks at one, the device
-// computes the next. Tokens that are refused, and those after them, are undone: the state before
-// their batch comes back and the accepted ones are read again.
+// generateAhead keeps two batches of K tokens in flight: while the host looks at one, the device computes the next. A refused
+// token and those after it are undone: the state before their batch is restored, and the accepted ones are read again.
 func (s *Session[T]) generateAhead(limit int, accept func(ids []uint32) bool) error {
 	b, c, k := s.model.Backend, s.model.Config, s.model.Backend.Lookahead()
 	s.makeSnapshots(b, c)
@@ -195,8 +194,8 @@ func (s *Session[T]) generateAhead(limit int, accept func(ids []uint32) bool) er
 	return b.Flush()
 }
 
-// undo returns to the state before the batch in flight, whose first token was number `first` since Start, and reads its first
-// n tokens again.
+// undo restores the state before the batch in flight, whose first token was number `first` since Start, and reads its first n
+// tokens again.
 func (s *Session[T]) undo(flight, first, n int) error {
 	backend, k := s.model.Backend, s.model.Backend.Lookahead()
 	saved := s.saved[flight]

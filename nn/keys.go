@@ -2,27 +2,27 @@ package nn
 
 import "bitgpu/nn/op"
 
-// Key is one key of config.json, stated once: the parser and the writer, the flags of training, and the configurations of
-// the C library and of Python all take it from here.
+// Key describes one key of config.json. The parser and the writer, the flags of training, and the configurations of the C
+// library and of Python all use this description.
 type Key struct {
 	Name    string   // as it is written
-	Aliases []string // names that are read as well
-	// Flag and Usage are those of `bitgpu train`; "" where no flag sets the key. Usage has the placeholder in backquotes.
+	Aliases []string // other names that are accepted
+	// Flag and Usage belong to `bitgpu train`; "" where no flag sets the key. Usage has the placeholder in backquotes.
 	Flag, Usage string
 	Required    bool // in every file
-	Positive    bool // of a float64: 0 means the default, and is refused in a file
-	// Value is the place in a configuration: an *int, a *float64 or a *string.
+	Positive    bool // for a float64: 0 means the default, and files must not contain it
+	// Value returns the field of a configuration: an *int, a *float64 or a *string.
 	Value func(c *Config) any
-	// written says whether a configuration with all defaults filled in writes the key; nil: always.
+	// written reports whether a complete configuration (WithDefaults) writes the key; nil: always.
 	written func(c Config) bool
 }
 
-// Written says whether the key is part of the config.json of c.
+// Written reports whether the config.json of c contains the key.
 func (k *Key) Written(c Config) bool { return k.written == nil || k.written(c) }
 
 func delta(c Config) bool { return c.Delta() }
 
-// Keys are all keys of config.json that mean something, in the order in which they are written.
+// Keys lists all keys of config.json that have a meaning, in the order in which they are written.
 var Keys = []Key{
 	{Name: "vocab_size", Required: true, Value: func(c *Config) any { return &c.Vocab }},
 	{

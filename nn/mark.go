@@ -8,8 +8,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Mark is a place of a text that a session can go back to: what the session remembered there. It keeps no keys and values,
-// since later ones do not change earlier ones, so a mark costs only as much as the rest of the state.
+// Mark is a place in the text that a session can return to: a copy of the session's memory there. It holds no keys and
+// values, because later ones do not change earlier ones, so a mark only costs as much as the rest of the state.
 type Mark[T any] struct {
 	of       *Session[T]
 	state    *State[T]
@@ -17,7 +17,7 @@ type Mark[T any] struct {
 	position int64
 }
 
-// Mark notes where the session is. Release it to give its memory back.
+// Mark marks the current place. Release it to free its memory.
 func (s *Session[T]) Mark() (*Mark[T], error) {
 	b := s.model.Backend
 	m := &Mark[T]{of: s, state: newState(b, s.model.Config, s.batch, false), mirror: slices.Clone(s.mirror), position: s.read}
@@ -29,8 +29,8 @@ func (s *Session[T]) Mark() (*Mark[T], error) {
 	return m, nil
 }
 
-// GoBack forgets what came after a mark of this session. Nothing is predicted until something is read. A mark is void once
-// the session has gone back behind it.
+// GoBack forgets everything after a mark of this session. There is no prediction until something is read. A mark becomes
+// invalid when the session goes back to a place before it.
 func (s *Session[T]) GoBack(m *Mark[T]) {
 	if m.of != s {
 		panic("nn: GoBack: the mark is of another session")
@@ -41,7 +41,7 @@ func (s *Session[T]) GoBack(m *Mark[T]) {
 	s.finite = m.position
 }
 
-// States reads back what the only sequence remembered at the mark, without keys and values. The names are numbers.
+// States returns what the session's only sequence remembered at the mark, without keys and values. Names are numbers.
 func (m *Mark[T]) States() (states []StateTensor, err error) {
 	for i, p := range m.state.parts {
 		if p.grows {
@@ -56,8 +56,8 @@ func (m *Mark[T]) States() (states []StateTensor, err error) {
 	return states, nil
 }
 
-// MarkOf makes a mark of the only sequence from what [Mark.States] gave, at a position among the tokens that the session has
-// read; recent are the last tokens before it.
+// MarkOf makes a mark of the only sequence from the result of [Mark.States], at a position among the tokens that the session
+// has read; recent are the last tokens before it.
 func (s *Session[T]) MarkOf(states []StateTensor, position int64, recent []uint32) (*Mark[T], error) {
 	m, err := s.Mark()
 	if err != nil {
@@ -82,10 +82,10 @@ func (s *Session[T]) MarkOf(states []StateTensor, position int64, recent []uint3
 	return m, s.model.Backend.Flush()
 }
 
-// Release gives the memory back.
+// Release frees the memory.
 func (m *Mark[T]) Release() { m.state.Release(m.of.model.Backend) }
 
-// Cuts says whether the session can forget the last of its tokens without a mark: all that it remembers are keys and values.
+// Cuts reports whether the session can forget its last tokens without a mark. It can if it only remembers keys and values.
 func (s *Session[T]) Cuts() bool {
 	for _, p := range s.home.state.parts {
 		if !p.grows {
@@ -95,8 +95,8 @@ func (s *Session[T]) Cuts() bool {
 	return true
 }
 
-// Cut forgets all but the first tokens of the only sequence, of which recent are the last. It is for sessions that Cuts.
-// Nothing is predicted until something is read.
+// Cut forgets all but the first `tokens` tokens of the only sequence, of which recent are the last. Cuts must be true. There
+// is no prediction until something is read.
 func (s *Session[T]) Cut(tokens int64, recent []uint32) {
 	if !s.Cuts() || tokens > s.read {
 		panic(fmt.Sprintf("nn: Cut: got %d tokens of %d", tokens, s.read))

@@ -7,15 +7,15 @@ import (
 	"bitgpu/nn/op"
 )
 
-// LayerMemory is one block's state of one sequence in host memory.
+// LayerMemory is one block's state for one sequence, in host memory.
 type LayerMemory struct {
 	Shape     []int     // (d, d) tied, (h, c, c) delta
 	W         []float32 // the learned matrix
 	TailShape []int     // (3, 3, d) delta, nil tied
-	Tail      []float32 // for key, query, value the last three inputs of the convolution, oldest first
+	Tail      []float32 // the last three inputs of the convolutions of key, query and value, oldest first
 }
 
-// MemoryShapes are the shapes of a block's matrix and of its tail, nil where there is none.
+// MemoryShapes returns the shapes of a block's matrix and of its tail, nil where it has none.
 func (c Config) MemoryShapes() (matrix, tail []int) {
 	shapes := NewState(op.Tensors[struct{}](new(op.Meter)), c, 1).shapes(0)
 	if len(shapes) > 1 {
@@ -24,7 +24,7 @@ func (c Config) MemoryShapes() (matrix, tail []int) {
 	return shapes[0], tail
 }
 
-// shapes are those of a block's state, of one sequence.
+// shapes returns the shapes of a block's state for one sequence.
 func (s *State[T]) shapes(block int) (all [][]int) {
 	for _, p := range s.parts {
 		if p.block == block {
@@ -34,7 +34,7 @@ func (s *State[T]) shapes(block int) (all [][]int) {
 	return all
 }
 
-// of are the tensors of a block's state.
+// of returns the tensors of a block's state.
 func (s *State[T]) of(block int) (all []T) {
 	for _, p := range s.parts {
 		if p.block == block {
@@ -44,7 +44,7 @@ func (s *State[T]) of(block int) (all []T) {
 	return all
 }
 
-// Memory reads back what the only sequence has learned, a block each.
+// Memory downloads what the only sequence has learned, one entry per block.
 func (s *Session[T]) Memory() ([]LayerMemory, error) {
 	layers := make([]LayerMemory, s.model.Config.Layers)
 	for i := range layers {
@@ -64,8 +64,8 @@ func (s *Session[T]) Memory() ([]LayerMemory, error) {
 	return layers, nil
 }
 
-// SetMemory replaces what the only sequence has learned; position is how many tokens it had read.
-// A tail that is missing counts as zeros. Nothing is predicted until something is read, or SetPrediction.
+// SetMemory replaces what the only sequence has learned; position is how many tokens it had read. A missing tail counts as
+// zeros. There is no prediction until something is read, or SetPrediction is called.
 func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 	b := s.model.Backend
 	if len(layers) != s.model.Config.Layers {
@@ -97,11 +97,11 @@ func (s *Session[T]) SetMemory(layers []LayerMemory, position int64) error {
 	return b.Flush()
 }
 
-// Kept describes a tensor that a block keeps of each sequence; where it grows, the first axis of Shape is the number of tokens that
-// there is room for.
+// Kept describes a tensor that a block keeps for each sequence. If it grows, the first axis of Shape is the number of tokens
+// that there is room for.
 type Kept struct {
 	Block int
-	Name  string // as StateTensor.Name has it, without the block
+	Name  string // as in StateTensor.Name, without the block
 	Shape []int  // of one sequence
 	Grows bool
 }
@@ -114,8 +114,8 @@ func (c Config) Kept() (list []Kept) {
 	return list
 }
 
-// Kept is the tensor (slots, shape…) of that name and block, which the session changes as it reads. The only session of a model has
-// the first slot, and the tensor for as long as no other is begun.
+// Kept returns the tensor (slots, shape…) of that name and block, which changes as the session reads. If it is the model's
+// only session it uses the first slot, and the tensor stays valid until another session begins.
 func (s *Session[T]) Kept(block int, name string) (tensor T, ok bool) {
 	for _, p := range s.home.state.parts {
 		if p.block == block && p.name == name {
@@ -125,15 +125,15 @@ func (s *Session[T]) Kept(block int, name string) (tensor T, ok bool) {
 	return tensor, false
 }
 
-// StateTensor is a part of what a model of a public family remembers of one sequence: key.N and value.N (tokens, G, c) of a
-// layer with attention, state.N (V, v, k) and conv.N (taps−1, channels) of one with the gated delta rule.
+// StateTensor is a part of the memory that a model of a public family has of one sequence: key.N and value.N (tokens, G, c)
+// for a layer with attention, state.N (V, v, k) and conv.N (taps−1, channels) for one with the gated delta rule.
 type StateTensor struct {
 	Name   string
 	Shape  []int
 	Values []float32
 }
 
-// described is the name and the shape of a part of the state after so many tokens.
+// described returns a part of the state after `tokens` tokens, with name and shape but without numbers.
 func (s *Session[T]) described(p statePart[T], tokens int64) StateTensor {
 	t := StateTensor{Name: fmt.Sprintf("%s.%d", p.name, p.block), Shape: p.shape}
 	if d := s.model.Config.Decoder; p.grows {
@@ -142,7 +142,7 @@ func (s *Session[T]) described(p statePart[T], tokens int64) StateTensor {
 	return t
 }
 
-// States copies what the only sequence of a public family keeps: keys, values, and the states of the gated delta rule.
+// States downloads the memory of a public family's only sequence: keys, values, and the states of the gated delta rule.
 func (s *Session[T]) States() ([]StateTensor, error) {
 	var all []StateTensor
 	for _, p := range s.home.state.parts {
@@ -156,8 +156,8 @@ func (s *Session[T]) States() ([]StateTensor, error) {
 	return all, nil
 }
 
-// SetStates replaces what the only sequence of a public family keeps, which has read position tokens. The error is [ErrContext] for
-// more tokens than there is room for, or names the state whose shape does not fit.
+// SetStates replaces the memory of a public family's only sequence, which has read position tokens. The error is [ErrContext]
+// if there is no room for that many tokens, or it names the state whose shape does not fit.
 func (s *Session[T]) SetStates(states []StateTensor, position int64) error {
 	if capacity := int64(s.model.Config.Capacity()); position > capacity {
 		return fmt.Errorf("%w: got a memory of %d tokens, want %d at most", ErrContext, position, capacity)
@@ -185,7 +185,7 @@ func (s *Session[T]) SetStates(states []StateTensor, position int64) error {
 	return s.model.Backend.Flush()
 }
 
-// Recent are the last tokens of the only sequence, the latest last: those that the repeat penalty sees.
+// Recent returns the last tokens of the only sequence, the latest last: those that the repeat penalty looks at.
 func (s *Session[T]) Recent() []uint32 {
 	n := s.mirror[op.RecentPushed]
 	ids := make([]uint32, min(n, op.RecentWindow))
@@ -195,7 +195,7 @@ func (s *Session[T]) Recent() []uint32 {
 	return ids
 }
 
-// SetPrediction completes SetMemory: logits (V) are those of the next token of the only sequence, recent its last ones.
+// SetPrediction completes SetMemory: logits (V) predict the next token of the only sequence, recent are its last tokens.
 func (s *Session[T]) SetPrediction(logits []float32, recent []uint32) error {
 	op.Check("SetPrediction: logits", []int{len(logits)}, s.model.Config.Vocab)
 	clear(s.mirror)
@@ -217,7 +217,7 @@ func (s *Session[T]) Reset() {
 	s.finite = 0
 }
 
-// Fork makes a session that goes on from here independently, in the same [Batch].
+// Fork makes a session with the same memory, in the same [Batch], that continues independently.
 func (s *Session[T]) Fork() (*Session[T], error) {
 	var f *Session[T]
 	var err error

@@ -8,8 +8,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// DefaultChunk is how many tokens the exact scan takes together by default. It
-// changes the speed, never the result.
+// DefaultChunk is how many tokens the exact scan takes at once by default. It affects the speed, never the result.
 const DefaultChunk = 16
 
 // Model is a configuration with its weights on a backend.
@@ -20,14 +19,14 @@ type Model[T any] struct {
 	Low     Weights[T] // of the configuration's adapter
 	work    workspace[T]
 
-	begun, sessions int      // sessions ever, and those not closed
-	ids             []uint32 // room for a token of each session of a pass
+	begun, sessions int      // sessions made so far, and those not yet closed
+	ids             []uint32 // scratch memory: a token for each session of a pass
 	turn            []*Session[T]
-	borrowed        bool // the weights are another model's
+	borrowed        bool // the weights belong to another model
 }
 
-// NewModel loads host weights onto a backend as they are: packed ternary stays packed; Linear
-// parameters in float32 are packed first (op.PackTernary).
+// NewModel loads host weights onto a backend in their format: packed ternary weights stay packed; Linear parameters in
+// float32 are packed first (op.PackTernary).
 func NewModel[T any](b op.Backend[T], c Config, host *Weights[op.HostTensor]) (*Model[T], error) {
 	m := &Model[T]{Config: c, Backend: b}
 	if c.Adapter != nil && !b.Has(&op.LowRank[T]{}) {
@@ -62,21 +61,21 @@ func Load[T any](b op.Tensors[T], c Config, host *Weights[op.HostTensor]) *Weigh
 	})
 }
 
-// As is a model with the same weights by another configuration, which differs in how activations or caches are rounded. It is
-// released before m is, and leaves the weights.
+// As returns a model with the same weights and another configuration, which may differ in how activations or caches are
+// rounded. It must be released before m and does not release the weights.
 func (m *Model[T]) As(c Config) *Model[T] {
 	return &Model[T]{Config: c, Backend: m.Backend, Weights: m.Weights, Low: m.Low, borrowed: true}
 }
 
-// Spend marks host weights of a public model as being loaded once and never read again.
+// Spend marks host weights of a public model as loaded only once and not read afterwards.
 func Spend(w *Weights[op.HostTensor]) *Weights[op.HostTensor] {
 	for i := range *w {
-		(*w)[i].Spare = (*w)[i].Group > 0 // such codes never are a file's own memory
+		(*w)[i].Spare = (*w)[i].Group > 0 // these codes are never part of a file
 	}
 	return w
 }
 
-// Release gives the model's memory back. Its sessions have been closed before.
+// Release frees the model's memory. Close its sessions first.
 func (m *Model[T]) Release() {
 	m.work.release(m.Backend)
 	if m.borrowed {
@@ -86,12 +85,12 @@ func (m *Model[T]) Release() {
 	m.Backend.Release(m.Low...)
 }
 
-// DefaultScan is the rule by which inference reads: the exact one.
+// DefaultScan returns the rule for inference: the exact one.
 func (c Config) DefaultScan() op.Scan {
 	return op.Scan{Chunk: DefaultChunk, Rate: float32(c.InnerLR)}
 }
 
-// TrainingScan is the rule that the configuration names.
+// TrainingScan returns the rule that the configuration names.
 func (c Config) TrainingScan() op.Scan {
 	s := c.DefaultScan()
 	if c.Rule == RuleMinibatch {

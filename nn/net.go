@@ -9,19 +9,20 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Net is a model's layers over one kind of tensor: parameters, gradients, or the tensors of one pass.
+// Net is a model's layers over one kind of tensor: parameters, gradients, or the tensors of a pass.
 type Net[T any] struct {
 	Embed  T                  // (V, D)
 	Blocks [][]layer.Layer[T] // in the order of the data flow
 	Norm   T                  // (D)
 	Head   T                  // (V, D)
-	Signs  T                  // (D) of the Hadamard transform that both tables are stored for, where they are
+	Signs  T                  // (D) for the Hadamard transform that both tables expect, if they do
 
 	config          Config
-	position, slots T // (S) where layers attend, (B) or none
+	position, slots T // (S) if layers attend, (B) or none
 }
 
-// NewNet makes the layers of a configuration, without tensors: our own, or those that arch.Layers chooses for a public family.
+// NewNet makes the layers of a configuration, without tensors: our own, or those that arch.Layers chooses for a public
+// family.
 func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 	n := &Net[T]{config: c, Blocks: make([][]layer.Layer[T], c.Layers)}
 	for i := range n.Blocks {
@@ -45,24 +46,24 @@ func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 	return n
 }
 
-// Place says where in the model something was declared.
+// Place is where in the model something was declared.
 type Place struct {
-	Block, Layer int    // of the block
+	Block, Layer int    // the block, and the layer within it
 	Kind         string // the layer's type
 }
 
-// Binding says what fills the tensors of a Net. A nil function leaves them as they are.
+// Binding fills the tensors of a Net. A nil function leaves its tensors unchanged.
 type Binding[T any] struct {
 	Param func(p layer.Param) T
 	Rows  func(at Place, r layer.Rows) T
 	State func(at Place, s layer.State) T
-	// Low gives A, then B, of each adapter that the configuration has.
+	// Low returns A, then B, of each adapter in the configuration.
 	Low func(p layer.Param, blocks []op.LowRankBlock) T
-	// Shared gives one tensor for all that ask for it.
+	// Shared returns the same tensor to all layers that ask for it.
 	Shared func(which layer.Shared) T
 }
 
-// Bind fills the tensors of a net, in the order of the data flow. It returns the net.
+// Bind fills the tensors of a net in the order of the data flow, and returns the net.
 func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
 	c := n.config
 	d := binder[T]{Binding: b, adapter: c.Adapter, int8: c.Decoder != nil && c.Decoder.Int8}
@@ -75,7 +76,7 @@ func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
 	}
 	for i, block := range n.Blocks {
 		for j, l := range block {
-			kind, _, _ := strings.Cut(fmt.Sprintf("%T", l), "[") // without T
+			kind, _, _ := strings.Cut(fmt.Sprintf("%T", l), "[") // without the type parameter
 			d.at = Place{i, j, kind}
 			l.Declare(&d)
 		}
@@ -98,7 +99,7 @@ type binder[T any] struct {
 	Binding[T]
 	at      Place
 	adapter *Adapter
-	int8    bool // inputs of linear layers are rounded
+	int8    bool // linear layers round their inputs
 }
 
 func (d *binder[T]) param(t *T, p layer.Param) {
@@ -107,7 +108,7 @@ func (d *binder[T]) param(t *T, p layer.Param) {
 	}
 }
 
-// Param implements layer.Declarer: names become those of the block.
+// Param implements layer.Declarer. It puts the block's prefix before the names.
 func (d *binder[T]) Param(t *T, p layer.Param) {
 	p.Names, p.Layer = d.names(p.Names), d.at.Block
 	d.param(t, p)
@@ -142,7 +143,7 @@ func (n *Net[T]) Lookup(p *op.Program[T], stream, tokens T) {
 	}
 }
 
-// rotation is the block of the Hadamard transform, 0 for none.
+// rotation returns the block size of the Hadamard transform, 0 for none.
 func (n *Net[T]) rotation() int {
 	if n.config.Decoder == nil {
 		return 0
@@ -150,22 +151,22 @@ func (n *Net[T]) rotation() int {
 	return n.config.Decoder.Rotation
 }
 
-// Advance appends that so many tokens a sequence have been read.
+// Advance appends the operation that counts `tokens` more tokens of each sequence as read.
 func (n *Net[T]) Advance(p *op.Program[T], tokens int) {
 	if n.config.Decoder != nil {
 		p.Add(&op.Advance[T]{Position: n.position, Slots: n.slots, N: tokens})
 	}
 }
 
-// Forward appends block i, with its layers' input and output in one stream (n, D).
+// Forward appends block i. Its layers read and write one stream (n, D).
 func (n *Net[T]) Forward(p *op.Program[T], i int, stream T) {
 	for _, l := range n.Blocks[i] {
 		l.Forward(p, layer.Stream[T]{In: stream, Out: stream})
 	}
 }
 
-// LogitsBackward appends what carries the gradient dx (n, D) of the normalised stream, which it changes, to that of the
-// stream (n, D), where it is added, and of the gain.
+// LogitsBackward appends the backward of the final norm: dx (n, D), the gradient of its output, is changed and added to the
+// gradients of the stream (n, D) and of the gain.
 func (n *Net[T]) LogitsBackward(p *op.Program[T], grad *Net[T], dstream, dx, stream T) {
 	if block := n.rotation(); block > 0 {
 		p.Add(&op.Hadamard[T]{Y: dx, X: dx, Signs: n.Signs, Block: block, Inverse: true})
@@ -173,7 +174,7 @@ func (n *Net[T]) LogitsBackward(p *op.Program[T], grad *Net[T], dstream, dx, str
 	p.Add(&op.RMSNormBackward[T]{DH: dstream, DGain: grad.Norm, DX: dx, H: stream, Gain: n.Norm, Eps: n.config.NormEps})
 }
 
-// Logits appends the head for m rows of the stream from row `from` on; normed is room for them.
+// Logits appends the head for m rows of the stream from row `from` on; normed is scratch memory for them.
 func (n *Net[T]) Logits(p *op.Program[T], logits, normed, stream T, from, m int) {
 	p.Add(&op.RMSNorm[T]{X: normed, H: stream, Gain: n.Norm, From: from, Count: m, Eps: n.config.NormEps})
 	if block := n.rotation(); block > 0 {

@@ -10,12 +10,12 @@ import (
 
 // Packing is the memory layout of a public family's weights, which is that of their files.
 type Packing struct {
-	Group  int       // inputs of a row that share a float16 scale; 0: one float32 scale a matrix
+	Group  int       // inputs of a row that share a float16 scale; 0: one float32 scale per matrix
 	Tables op.Format // of embedding and head: Ternary, F16, BF16 or F32
 }
 
-// Packing is the usual one of a public family: groups of 128 and ternary tables of Bonsai, else BitNet's one scale a matrix and
-// tables in bfloat16.
+// Packing returns the usual layout of a public family: Bonsai's groups of 128 and ternary tables, otherwise BitNet's one
+// scale per matrix and tables in bfloat16.
 func (c Config) Packing() Packing {
 	if strings.HasPrefix(c.Decoder.Family, "qwen3") {
 		return Packing{128, op.Ternary}
@@ -23,7 +23,7 @@ func (c Config) Packing() Packing {
 	return Packing{0, op.BF16}
 }
 
-// WeightBytes is what the weights of a public family take.
+// WeightBytes returns the size of a public family's weights.
 func (c Config) WeightBytes(p Packing) int64 {
 	total := int64(0)
 	for _, param := range Params(c) {
@@ -47,7 +47,7 @@ func (c Config) WeightBytes(p Packing) int64 {
 	return total
 }
 
-// HostBytes is what weights in host memory take, and so on a device that keeps them as they are.
+// HostBytes returns the size of weights in host memory, and so on a device that does not convert them.
 func HostBytes(w *Weights[op.HostTensor]) int64 {
 	total := int64(0)
 	for _, h := range *w {

@@ -7,27 +7,27 @@ import (
 	"bitgpu/nn/op"
 )
 
-// maxPasses is how many prepared passes a batch keeps for each of its slots.
+// maxPasses is how many prepared passes a batch keeps per slot.
 const maxPasses = 32
 
 // passKey says what a pass does: for one session, or for one token of each of several.
 type passKey struct {
-	of       int  // the session whose drawn tokens or whose logits of many rows it uses, or 0
-	each     int  // how many sessions read a token each and draw the next; 0: it is a pass of one session
-	rows     int  // of the stream
+	of       int  // the session whose drawn tokens, or whose logits of many rows, the pass uses, or 0
+	each     int  // how many sessions read a token each and draw the next; 0: a pass of one session
+	rows     int  // rows of the stream
 	draw     bool // sample the tokens first
-	step     bool // read the sampled tokens, not those of the workspace
+	step     bool // read the sampled tokens instead of those of the workspace
 	blocks   bool // look tokens up and run the blocks
 	observed bool // call the observer after each block
-	from, m  int  // rows from… have logits, m of them: in session.all if all, else in the slots
+	from, m  int  // m rows starting at from get logits: in session.all if all, otherwise in the slots
 	all      bool
 }
 
-// pass is a prepared pass: one program, or, when it is observed, one for each block and for what surrounds them.
+// pass is a prepared pass: one program or, for an observed session, one for each block and those around them.
 type pass[T any] struct {
 	programs []op.Prepared
-	memories []layer.Memory[T] // of the blocks, when it is observed
-	out      T                 // (each, 1) what was drawn
+	memories []layer.Memory[T] // of the blocks, for an observed session
+	out      T                 // (each, 1) tokens drawn
 }
 
 func (p *pass[T]) release() {
@@ -36,7 +36,7 @@ func (p *pass[T]) release() {
 	}
 }
 
-// run runs a pass of the session, which is prepared the first time.
+// run runs a pass of the session. It is prepared the first time.
 func (s *Session[T]) run(key passKey) error {
 	if key.draw || key.step || key.all {
 		key.of = s.id
@@ -55,9 +55,9 @@ func (s *Session[T]) run(key passKey) error {
 	return nil
 }
 
-// pass is what a key says, of a session where it is a pass of one.
+// pass returns the pass for a key; s is the session of a pass of one.
 func (h *Batch[T]) pass(key passKey, s *Session[T]) (*pass[T], error) {
-	if h.generation != h.model.work.generation { // the passes' tensors are gone
+	if h.generation != h.model.work.generation { // the workspace has replaced the tensors of these passes
 		h.dropPasses()
 		h.generation = h.model.work.generation
 	}
@@ -82,7 +82,7 @@ func (h *Batch[T]) dropPasses() {
 	clear(h.known)
 }
 
-// shared gives the tensors of that kind to a pass over the listed slots, or over all. A sequence is one document.
+// shared returns the tensors that a pass over the listed slots, or over all, shares. A sequence is always one document here.
 func (h *Batch[T]) shared(slots T) func(layer.Shared) T {
 	return func(which layer.Shared) (none T) {
 		switch which {
@@ -176,8 +176,8 @@ func (h *Batch[T]) prepare(key passKey, s *Session[T]) (*pass[T], error) {
 	return p, nil
 }
 
-// draw appends the drawing of a token of each of n sequences, from their logits in the slots or from those of the pass; what
-// it returns may come later in the program.
+// draw appends drawing a token for each of n sequences, from their logits in the slots or from those of the pass. The
+// operations in behind may follow later in the program.
 func (h *Batch[T]) draw(p *op.Program[T], slots T, listed bool, n int, next, out T, fetch bool) (behind op.Program[T]) {
 	if !listed {
 		p.Add(&op.Sample[T]{Next: next, Out: out, Recent: h.recent, Rules: h.rules, Logits: h.logits})

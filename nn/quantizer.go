@@ -9,13 +9,13 @@ import (
 
 // Quantizer says how the float masters of a parameter become ternary.
 type Quantizer struct {
-	Parts     int   // of one size, each with a γ of its own; or
-	RowBlocks []int // rows of parts of any size; or
+	Parts     int   // number of equal parts, each with its own γ; or
+	RowBlocks []int // rows of parts of any height; or
 	Group     int   // inputs of a row that share a scale
-	Absmean   bool  // a product is multiplied by γ
+	Absmean   bool  // products are multiplied by γ
 }
 
-// Quantizers are those of the parameters that are ternary when they are run, by the first of their names.
+// Quantizers returns the quantisers of the parameters that are ternary in a running model, by the first of their names.
 func (c Config) Quantizers() map[string]Quantizer {
 	all := map[string]Quantizer{}
 	if c.Decoder == nil {
@@ -51,7 +51,7 @@ func (c Config) Quantizers() map[string]Quantizer {
 	return all
 }
 
-// NewTernary makes room for a parameter's ternary weights, and the operation that fills it from its masters.
+// NewTernary makes room for a parameter's ternary weights, and returns the operation that fills it from the masters.
 func NewTernary[T any](m op.Tensors[T], q Quantizer, p Param, master T) (T, *op.Quantize[T]) {
 	rows, cols := p.Shape[0], p.Shape[1]
 	o := &op.Quantize[T]{W: master, RowBlocks: q.RowBlocks, HalfEven: q.RowBlocks != nil}
@@ -66,7 +66,7 @@ func NewTernary[T any](m op.Tensors[T], q Quantizer, p Param, master T) (T, *op.
 	return o.Q, o
 }
 
-// Pack quantises masters in host memory to ternary weights, with the same result as the operation of NewTernary.
+// Pack quantises masters in host memory. The result is that of the operation of NewTernary.
 func (q Quantizer) Pack(h op.HostTensor) op.HostTensor {
 	switch {
 	case q.Group > 0:
@@ -77,7 +77,7 @@ func (q Quantizer) Pack(h op.HostTensor) op.HostTensor {
 	return op.PackTernary(h, q.Parts, q.Absmean)
 }
 
-// Packed are the weights as they are run: masters are packed, all else stays as it is.
+// Packed returns the weights that a model runs with: masters are packed, all else stays unchanged.
 func (c Config) Packed(w *Weights[op.HostTensor]) *Weights[op.HostTensor] {
 	quantizers := c.Quantizers()
 	return MapWeights(c, w, func(p Param, h op.HostTensor) op.HostTensor {

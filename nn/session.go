@@ -9,44 +9,44 @@ import (
 	"bitgpu/nn/op"
 )
 
-// prefillRows is how many rows a session computes at once when it reads.
+// prefillRows is how many rows a session computes at once while reading.
 const prefillRows = 256
 
-// Session reads tokens into a memory of its own and writes tokens from it. Several sessions share
-// one model; a session is for one goroutine, and sessions of one backend take turns.
+// Session reads tokens into a memory of its own and writes tokens from it. Several sessions may share a model. A session is
+// for one goroutine, and so are all sessions of one backend together.
 type Session[T any] struct {
 	model     *Model[T]
-	home      *Batch[T] // where its sequences are
-	slot      int       // of the first of them there
-	id        int       // of all sessions of the model
+	home      *Batch[T] // contains the session's sequences
+	slot      int       // the first of them
+	id        int       // unique among the sessions of the model
 	batch     int
 	scan      op.Scan
-	rows      int            // of one pass, a sequence
-	all       T              // (m, V) logits of several rows, made when they are asked for
+	rows      int            // rows per sequence in one pass
+	all       T              // (m, V) logits of several rows, made on demand
 	allRow    int            // m
-	next      T              // (B) the sampled tokens, input of the next step
-	out       T              // (B, K) sampled tokens until they are read
-	mirror    []uint32       // (B, op.RecentSize) recent as the host knows it
+	next      T              // (B) sampled tokens, the input of the next step
+	out       T              // (B, K) sampled tokens that have not been downloaded
+	mirror    []uint32       // (B, op.RecentSize) the host's copy of recent
 	hostRules []uint32       // (B, RulesSize)
-	ids       []uint32       // (B, K) what was read of out
+	ids       []uint32       // (B, K) downloaded from out
 	row       []uint32       // (B) one step of ids
 	drawn     int            // tokens since Start that are in the memory or in row
-	dirty     bool           // the device's recent tokens are not those of mirror, or were counted otherwise
+	dirty     bool           // recent on the device differs from mirror
 	saved     [2]snapshot[T] // before each batch of tokens in flight
-	read      int64          // tokens read since the start, a sequence
-	finite    int64          // the last of them behind which the prediction is known to be finite
+	read      int64          // tokens read per sequence since the start
+	finite    int64          // the last of them after which the prediction is known to be finite
 
-	ahead      bool // a pass over several sessions has drawn the next token already:
+	ahead      bool // a pass over several sessions has already drawn the next token, drawnAhead
 	drawnAhead uint32
 
-	lastPass int // tokens a sequence of the last pass, 0 where its rows have gone
+	lastPass int // tokens per sequence in the last pass, 0 if its rows are gone
 
 	observe func(block int, m layer.Memory[T]) // or nil
 	closed  bool
 }
 
-// NewSession starts sequences from an empty memory; batch is their number. scan is the rule by which they read:
-// Config.DefaultScan except to compare with another.
+// NewSession begins `batch` sequences with empty memories. scan is the rule by which they read: Config.DefaultScan, or
+// another one to compare it with.
 func (m *Model[T]) NewSession(batch int, scan op.Scan) (*Session[T], error) {
 	h := &Batch[T]{model: m, scan: scan, fixed: true, known: map[passKey]*pass[T]{}}
 	if err := h.resize(batch); err != nil {
@@ -55,11 +55,11 @@ func (m *Model[T]) NewSession(batch int, scan op.Scan) (*Session[T], error) {
 	return h.begin(0, batch)
 }
 
-// newSession makes what a session has of its own beside its slots.
+// newSession makes what a session has besides its slots.
 func newSession[T any](c Config, m op.Tensors[T], batch int, scan op.Scan) *Session[T] {
 	s := &Session[T]{batch: batch, scan: scan}
 	s.rows = max(prefillRows/batch, 1)
-	if scan.Minibatch { // a pass must end where a chunk ends
+	if scan.Minibatch { // passes must end where chunks end
 		s.rows = max(s.rows/scan.Chunk, 1) * scan.Chunk
 	}
 	k := m.Lookahead()
@@ -69,7 +69,7 @@ func newSession[T any](c Config, m op.Tensors[T], batch int, scan op.Scan) *Sess
 	return s
 }
 
-// Close gives the session's memory back. Closing twice does nothing.
+// Close frees the session's memory. Closing twice does nothing.
 func (s *Session[T]) Close() {
 	if s.closed {
 		return
@@ -90,13 +90,13 @@ func (s *Session[T]) Close() {
 	}
 }
 
-// moveTo sets how many tokens count as read, here and on the device.
+// moveTo sets the number of tokens read, here and on the device.
 func (s *Session[T]) moveTo(position int64) {
 	s.read, s.ahead, s.dirty = position, false, true
 	s.place(position)
 }
 
-// place sets how many tokens count as read on the device alone.
+// place sets the number of tokens read on the device only.
 func (s *Session[T]) place(position int64) {
 	if s.model.Config.Decoder == nil {
 		return
@@ -111,7 +111,7 @@ func (s *Session[T]) place(position int64) {
 // ErrContext is returned when a session of a model with attention has no room for the tokens.
 var ErrContext = errors.New("the context is too short")
 
-// Left is how many tokens there is room for, math.MaxInt64 where there is no limit.
+// Left returns how many more tokens there is room for, math.MaxInt64 where there is no limit.
 func (s *Session[T]) Left() int64 {
 	if capacity := s.model.Config.Capacity(); capacity > 0 {
 		return int64(capacity) - s.read
@@ -119,7 +119,7 @@ func (s *Session[T]) Left() int64 {
 	return math.MaxInt64
 }
 
-// NoRoom is an [ErrContext]: tokens are to be read behind others, and there is room for left of them.
+// NoRoom returns an [ErrContext]: `tokens` tokens were to be read after `behind` others, and there is room for left.
 func NoRoom(tokens int, behind, left int64) error {
 	if behind == 0 {
 		return fmt.Errorf("%w: got %d tokens, want %d at most", ErrContext, tokens, left)
@@ -127,7 +127,7 @@ func NoRoom(tokens int, behind, left int64) error {
 	return fmt.Errorf("%w: got %d tokens behind %d, want %d at most in all", ErrContext, tokens, behind, behind+left)
 }
 
-// room refuses to read more tokens than there is room for.
+// room returns an error if there is no room for `tokens` more tokens.
 func (s *Session[T]) room(tokens int) error {
 	if left := s.Left(); int64(tokens) > left {
 		return NoRoom(tokens, s.read, left)
@@ -135,11 +135,11 @@ func (s *Session[T]) room(tokens int) error {
 	return nil
 }
 
-// Observe has f called whenever a block has been run, with the layer that remembers; the next block overwrites what it
-// computed in. f may run programs that read its tensors; nil ends it.
+// Observe makes every pass call f after each block, with the layer that remembers; the next block overwrites the layer's
+// rows. f may run programs that read its tensors. A nil f ends it.
 func (s *Session[T]) Observe(f func(block int, m layer.Memory[T])) { s.observe = f }
 
-// Position is how many tokens each sequence has read since its memory was empty.
+// Position returns how many tokens each sequence has read since its memory was empty.
 func (s *Session[T]) Position() int64 { return s.read }
 
 // Forward reads tokens (B, T) into the memory and predicts what follows. The error is [ErrContext], or one of the backend.
@@ -152,7 +152,7 @@ func (s *Session[T]) Forward(tokens []uint32) error {
 		return err
 	}
 	body := time
-	if s.batch > 1 { // the rows of the last tokens lie apart unless a pass holds nothing else
+	if s.batch > 1 { // the rows of the last tokens are neighbours only in a pass of their own
 		body = time - 1
 	}
 	err := s.pieces(tokens, time, 0, body, func(from, n int) error {
@@ -178,15 +178,14 @@ func (s *Session[T]) Forward(tokens []uint32) error {
 	return nil
 }
 
-// reading is a pass over n tokens a sequence.
+// reading returns the key of a pass over n tokens per sequence.
 func (s *Session[T]) reading(n int) passKey {
 	return passKey{rows: n * s.batch, blocks: true, observed: s.observe != nil}
 }
 
-// ForwardAll is Forward, and shows the logits (m, V) that follow token from, from+1, … of the only
-// sequence, a few rows at a time. visit must not keep the slice. The error is [ErrContext] before anything is
-// read, that of visit, or a [NotFiniteError] for rows that visit then does not see; either of the last two ends
-// the reading, at most a pass later.
+// ForwardAll is Forward for the only sequence, and passes the logits (m, V) that follow token from, from+1, … to visit, a few
+// rows at a time. visit must not keep the slice. The error is [ErrContext] before anything is read, the error of visit, or a
+// [NotFiniteError] for rows that visit does not get to see; the last two end the reading, at most one pass later.
 func (s *Session[T]) ForwardAll(tokens []uint32, visit func(from int, logits []float32) error) error {
 	if s.batch != 1 {
 		panic("nn: ForwardAll is for a batch of one")
@@ -221,7 +220,7 @@ func (s *Session[T]) ForwardAll(tokens []uint32, visit func(from int, logits []f
 				err = visit(from+r, rows)
 			}
 			if err != nil {
-				s.run(passKey{rows: n, from: n - 1, m: 1}) // the memory is there already; the first error is the one to tell
+				s.run(passKey{rows: n, from: n - 1, m: 1}) // the tokens are in the memory already, and the first error is the one to report
 				return err
 			}
 			if r+m == n {
@@ -238,7 +237,7 @@ func (s *Session[T]) ForwardAll(tokens []uint32, visit func(from int, logits []f
 	return err
 }
 
-// pieces writes tokens[:, from:to] of (B, time) into the workspace, a few columns at a time, and has each read.
+// pieces writes tokens[:, from:to] of (B, time) to the workspace, a few columns at a time, and calls read after each piece.
 func (s *Session[T]) pieces(tokens []uint32, time, from, to int, read func(from, n int) error) error {
 	for ; from < to; from += s.rows {
 		n := min(s.rows, to-from)
@@ -253,7 +252,7 @@ func (s *Session[T]) pieces(tokens []uint32, time, from, to int, read func(from,
 	return nil
 }
 
-// remember notes tokens (B, T) as read.
+// remember records tokens (B, T) as read.
 func (s *Session[T]) remember(tokens []uint32, time int) {
 	s.read += int64(time)
 	for b := range s.batch {
@@ -263,9 +262,9 @@ func (s *Session[T]) remember(tokens []uint32, time int) {
 	}
 }
 
-// Logits waits until the tokens given to Forward are read, and copies the prediction (B, V) of the next token
-// to dst. Where a logit is not finite, the error is a [NotFiniteError]. Right after a Forward it looks among
-// the rows of the last pass, which are still there, for the token at which that began.
+// Logits waits until the tokens given to Forward have been read, and copies the prediction (B, V) of the next token to dst.
+// If a logit is not finite, the error is a [NotFiniteError]. Right after a Forward it names the token at which that began, by
+// searching the rows of the last pass.
 func (s *Session[T]) Logits(dst []float32) error {
 	if err := s.model.Backend.Download(s.home.logits, s.slot*s.model.Config.Vocab, dst); err != nil {
 		return err

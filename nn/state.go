@@ -7,8 +7,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// State is what a model remembers of the sequences that it has read: its size does not depend on how much that was, but for
-// caches of keys and values, which have room for a number of tokens.
+// State is what a model remembers of the sequences that it has read. Its size does not depend on how long they are, except
+// that caches of keys and values have room for a fixed number of tokens.
 type State[T any] struct {
 	batch int
 	parts []statePart[T] // in the order of the data flow
@@ -19,27 +19,27 @@ type State[T any] struct {
 type statePart[T any] struct {
 	block  int
 	name   string
-	shape  []int // of one sequence; where it grows, with the number of tokens that there is room for first
+	shape  []int // of one sequence; if it grows, the first axis is the number of tokens that there is room for
 	grows  bool
 	tensor T // (B, shape…)
 }
 
-// stateSet are the tensors of one kind: they were made side by side.
+// stateSet holds the tensors of one kind, which were made by one NewSet.
 type stateSet[T any] struct {
 	kind, name string
 	shape      []int // (B, shape…)
 	grows      bool
 	format     op.Format
 	tensors    []T
-	parts      []int // places in parts
+	parts      []int // indices into parts
 }
 
-// NewState makes the state of B sequences before anything was read: zeros.
+// NewState makes the state of B sequences with empty memories: zeros.
 func NewState[T any](m op.Tensors[T], c Config, batch int) *State[T] {
 	return newState(m, c, batch, true)
 }
 
-// newState makes a state. Unless growing is set, the parts that grow by the token get no tensors.
+// newState makes a state. Unless growing is set, the parts that grow with the tokens get no tensors.
 func newState[T any](m op.Tensors[T], c Config, batch int, growing bool) *State[T] {
 	s := &State[T]{batch: batch}
 	NewNet[struct{}](c, c.DefaultScan()).Bind(Binding[struct{}]{State: func(at Place, d layer.State) struct{} {
@@ -76,7 +76,7 @@ func newState[T any](m op.Tensors[T], c Config, batch int, growing bool) *State[
 	return s
 }
 
-// bind gives the tensors one after the other, as Binding.State wants them.
+// bind hands out the tensors one after the other, as Binding.State needs it.
 func (s *State[T]) bind() func(Place, layer.State) T {
 	i := 0
 	return func(Place, layer.State) T {
@@ -85,11 +85,11 @@ func (s *State[T]) bind() func(Place, layer.State) T {
 	}
 }
 
-// zero forgets everything of n sequences from one on.
+// zero empties the memories of n sequences starting at `at`.
 func (s *State[T]) zero(m op.Tensors[T], at, n int) {
 	for _, p := range s.parts {
 		switch each := op.Count(p.shape); {
-		case p.grows: // nothing behind the position is read
+		case p.grows: // what was read before is never looked at
 		case n == s.batch:
 			m.Zero(p.tensor)
 		default:
@@ -98,8 +98,9 @@ func (s *State[T]) zero(m op.Tensors[T], at, n int) {
 	}
 }
 
-// copyFrom makes n sequences of s, from at on, equal to those of another state of the same model, but for what grows: that is
-// right still where only tokens behind the position have come since.
+// copyFrom copies the memories of n sequences from another state of the same model. It leaves out caches, which grow: if both
+// states belong to one session and only tokens after the copied position have been read since, the cache still holds the
+// right rows.
 func (s *State[T]) copyFrom(m op.Tensors[T], at int, from *State[T], fromAt, n int) {
 	for i, set := range s.sets {
 		switch {
@@ -115,7 +116,7 @@ func (s *State[T]) copyFrom(m op.Tensors[T], at int, from *State[T], fromAt, n i
 	}
 }
 
-// copyGrown copies the rows of the first tokens of n sequences, of what grows.
+// copyGrown copies the caches of n sequences, for their first `tokens` tokens.
 func (s *State[T]) copyGrown(m op.Tensors[T], at int, from *State[T], fromAt, n, tokens int) {
 	for i, p := range s.parts {
 		if !p.grows || tokens == 0 {
@@ -128,7 +129,7 @@ func (s *State[T]) copyGrown(m op.Tensors[T], at int, from *State[T], fromAt, n,
 	}
 }
 
-// Release gives the memory back.
+// Release frees the memory.
 func (s *State[T]) Release(m op.Tensors[T]) {
 	for _, set := range s.sets {
 		m.Release(set.tensors...)

@@ -2,10 +2,10 @@ package nn
 
 import "slices"
 
-// ForwardDrawn has the tokens that sessions of one sequence have drawn read into their memories, and predicts what follows. The
-// weights are read once for all that are in one [Batch], and for those the next tokens are drawn on the way: [Session.Draw]
-// gives them. Each session gets to the bit what it gets alone. What came before an error stays read. The error is [ErrContext], or one
-// of the backend.
+// ForwardDrawn reads the tokens that sessions of one sequence each have drawn into their memories, and predicts what follows.
+// For all sessions of one [Batch] it reads the weights once and draws the next tokens on the way, which [Session.Draw] then
+// returns. Each session gets bit for bit what it gets alone. Tokens read before an error stay read. The error is
+// [ErrContext], or one of the backend.
 func (m *Model[T]) ForwardDrawn(sessions []*Session[T]) error {
 	for _, s := range sessions {
 		if s.batch != 1 || s.model != m {
@@ -18,7 +18,7 @@ func (m *Model[T]) ForwardDrawn(sessions []*Session[T]) error {
 	most := m.Backend.Alike()
 	for i, first := range sessions {
 		if slices.ContainsFunc(sessions[:i], func(s *Session[T]) bool { return s.home == first.home }) {
-			continue // has been read with those
+			continue // was read together with those before
 		}
 		turn := m.turn[:0]
 		for _, s := range sessions[i:] {
@@ -42,9 +42,9 @@ func (m *Model[T]) ForwardDrawn(sessions []*Session[T]) error {
 	return nil
 }
 
-// forwardDrawn is ForwardDrawn for sessions of the batch.
+// forwardDrawn is ForwardDrawn for sessions of this batch.
 func (h *Batch[T]) forwardDrawn(sessions []*Session[T]) error {
-	if h.list.size == 0 { // there is one
+	if h.list.size == 0 { // it has a single slot
 		s := sessions[0]
 		if err := s.run(s.step()); err != nil {
 			return err

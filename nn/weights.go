@@ -10,11 +10,11 @@ import (
 // Param describes one parameter of the model.
 type Param = layer.Param
 
-// Weights are one tensor a parameter, in the order of Walk: a model's parameters, gradients, moments, packed copies.
+// Weights has one tensor per parameter, in the order of Walk: a model's parameters, gradients, moments, packed copies.
 type Weights[T any] []T
 
-// Walk visits every parameter that the configuration has, with its description, in the order of
-// the data flow. It makes the weights when they are missing.
+// Walk visits every parameter of the configuration, with its description, in the order of the data flow. Missing weights are
+// made.
 func Walk[T any](c Config, w *Weights[T], visit func(p Param, t *T)) {
 	params := Params(c)
 	if *w == nil {
@@ -25,7 +25,7 @@ func Walk[T any](c Config, w *Weights[T], visit func(p Param, t *T)) {
 	}
 }
 
-// Params describes every parameter that the configuration has, in the order of the data flow.
+// Params describes every parameter of the configuration, in the order of the data flow.
 func Params(c Config) []Param {
 	var all []Param
 	NewNet[struct{}](c, c.DefaultScan()).Bind(Binding[struct{}]{Param: func(p Param) struct{} {
@@ -35,13 +35,13 @@ func Params(c Config) []Param {
 	return all
 }
 
-// Embed and Head are the two tables (V, D), the first and the last parameter.
+// Embed returns the first parameter, the embedding (V, D).
 func (w Weights[T]) Embed() *T { return &w[0] }
 
-// Head is the last parameter.
+// Head returns the last parameter, the head (V, D).
 func (w Weights[T]) Head() *T { return &w[len(w)-1] }
 
-// param gives the weights one after the other, as Binding.Param wants them.
+// param hands out the weights one after the other, as Binding.Param needs it.
 func (w Weights[T]) param() func(Param) T {
 	i := 0
 	return func(Param) T {
@@ -57,7 +57,7 @@ func MapWeights[A, B any](c Config, a *Weights[A], f func(p Param, t A) B) *Weig
 	return &b
 }
 
-// ParamCount is the number of parameters of a configuration.
+// ParamCount returns the number of parameters of a configuration.
 func (c Config) ParamCount() int {
 	total := 0
 	for _, p := range Params(c) {
@@ -66,5 +66,5 @@ func (c Config) ParamCount() int {
 	return total
 }
 
-// headScale is the standard deviation of the head's first values: half of Kaiming's.
+// headScale is the standard deviation of the head's initial values: half of Kaiming's.
 func headScale(width int) float64 { return math.Sqrt(2/float64(width)) / 2 }

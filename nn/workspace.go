@@ -5,22 +5,22 @@ import (
 	"bitgpu/nn/op"
 )
 
-// workspace holds the tensors that passes of up to rows rows compute in. Nothing in it outlives the pass that filled it, so
-// that all sessions of a model share one, and all layers.
+// workspace holds the tensors that passes of up to `rows` rows compute in. Nothing in it is used after the pass that filled
+// it, so all sessions of a model, and all layers, share one.
 type workspace[T any] struct {
 	rows       int
-	generation int  // counts the times that its tensors were made anew
+	generation int  // counts how often its tensors were replaced
 	stream     T    // (n, D)
 	normed     T    // (n, D)
 	tokens     T    // (n)
-	angles     T    // (L, R) of a public family, see layer.Angles
+	angles     T    // (L, R) for a public family, see layer.Angles
 	attends    bool // angles has been made
 	turned     bool // and filled
 	shared     map[string]T
-	order      []T // what shared holds
+	order      []T // the tensors in shared
 }
 
-// grow makes room for n rows where there is less.
+// grow makes room for n rows if there is less.
 func (w *workspace[T]) grow(m op.Tensors[T], c Config, n int) {
 	if n <= w.rows {
 		return
@@ -55,9 +55,9 @@ func (w *workspace[T]) release(m op.Tensors[T]) {
 	w.rows, w.order, w.shared, w.turned = 0, nil, nil, false
 }
 
-// fill writes what stays the same from pass to pass, where grow has made room for it anew.
+// fill writes what is the same in every pass, after grow has made new tensors for it.
 func (w *workspace[T]) fill(m op.Tensors[T], c Config) {
-	const rows = 1 << 10 // at a time
+	const rows = 1 << 10 // rows written at once
 	if d := c.Decoder; d != nil && !w.turned {
 		for from := 0; from < d.Context; from += rows {
 			m.Write(w.angles, from*d.Rope.Width, d.Rope.Angles(from, min(rows, d.Context-from)))
@@ -66,7 +66,7 @@ func (w *workspace[T]) fill(m op.Tensors[T], c Config) {
 	}
 }
 
-// views are the first rows of a workspace.
+// views are the first rows of a workspace's tensors.
 type views[T any] struct {
 	m   op.Tensors[T]
 	w   *workspace[T]
@@ -75,12 +75,12 @@ type views[T any] struct {
 	all []T
 }
 
-// rowsOf gives views of the first n rows.
+// rowsOf returns views of the first n rows.
 func (w *workspace[T]) rowsOf(m op.Tensors[T], n int) *views[T] {
 	return &views[T]{m: m, w: w, n: n, by: map[string]T{}}
 }
 
-// of gives a view, as Binding.Rows wants it.
+// of returns a view, as Binding.Rows needs it.
 func (v *views[T]) of(_ Place, r layer.Rows) (none T) {
 	if r.Trained() {
 		return none

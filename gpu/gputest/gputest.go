@@ -14,9 +14,9 @@ var open = sync.OnceValues(func() (*gpu.Device, error) {
 	return gpu.Open(gpu.Options{Adapter: cmp.Or(os.Getenv("BITGPU_ADAPTER"), "software")})
 })
 
-// Device is one device for all tests of a binary, which therefore must not use it in parallel: the software adapter,
-// or the one that BITGPU_ADAPTER names. Where there is none the test is skipped, or fails if BITGPU_REQUIRE_GPU is 1.
-// An error that a test leaves behind in the device fails that test.
+// Device returns a device that all tests of a binary share, so tests that use it must not run in parallel: the software
+// adapter, or the one that BITGPU_ADAPTER names. Without one the test is skipped, or fails if BITGPU_REQUIRE_GPU is 1. A test
+// that leaves an error in the device fails.
 func Device(t testing.TB) *gpu.Device {
 	t.Helper()
 	d, err := open()

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Taken is what the process holds of the system: threads, open files, bytes of memory.
+// Taken returns what the process has taken from the system: threads, open files, bytes of memory.
 func Taken(t testing.TB) (threads, files, memory int) {
 	t.Helper()
 	debug.FreeOSMemory()

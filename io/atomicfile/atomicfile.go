@@ -1,16 +1,17 @@
-// Package atomicfile replaces files as a whole: a reader, a crash or a full disk sees the old content or the new one,
-// never a part of it. [Create] and [Write] do that for one file, [Set] for several files of a directory together.
+// Package atomicfile replaces files as a whole: readers see the old content or the new, never a part, and so does the disk
+// after a crash or when it is full. [Create] and [Write] do this for one file, [Set] for several files in a directory
+// together.
 //
-// It is not for appending.
+// It does not support appending.
 //
 // # Why
 //
-// Why sync the directory as well? A rename is an entry of the directory, and without its own sync a power cut
-// can bring the old entry back although the call returned.
+// Why sync the directory as well? A rename changes the directory, and without a sync of its own a power cut can bring the old
+// entry back after the call has returned.
 //
-// Why refuse devices? Renaming over /dev/stdout would put a plain file in its place.
+// Why refuse devices? Renaming over /dev/stdout would replace it by a plain file.
 //
-// Why are temporary files locked? So that those of a killed process can be told from those at work, and cleared.
+// Why are temporary files locked? So that those of killed processes can be told apart from those in use, and removed.
 //
 // Why follow links? A user who links model.bitt to another disk wants the file there replaced, not the link.
 package atomicfile
@@ -30,20 +31,20 @@ import (
 	"bitgpu/io/regular"
 )
 
-// File is a new content on its way to a path. Write it, then call Commit; Discard ends it without a trace and does
-// nothing after Commit, so that it can be deferred.
+// File is the new content for a path. Write it, then call Commit. Discard drops it; after Commit Discard does nothing, so it
+// can be deferred.
 type File struct {
-	path string // the file to be replaced, links followed
-	name string // of it in messages
+	path string // the file to replace, with links followed
+	name string // the name for messages
 	temp *os.File
 	done bool
 }
 
-// Fault is for tests: it is called before each change of the file system, and its error replaces
-// the change.
+// Fault is for tests. It is called before each change to the file system; if it returns an error, the change fails with that
+// error instead.
 var Fault func(change string) error
 
-// change makes one change of the file system.
+// change makes one change to the file system.
 func change(what string, make func() error) error {
 	if Fault != nil {
 		if err := Fault(what); err != nil {
@@ -53,11 +54,11 @@ func change(what string, make func() error) error {
 	return make()
 }
 
-// Create begins a new content for path. A file that is there keeps its permissions; a new one gets 0644 less
-// the umask. The temporary file is in the same directory, and its name begins with a dot.
+// Create begins new content for path. An existing file keeps its permissions; a new one gets 0644 less the umask. The
+// temporary file is in the same directory, and its name begins with a dot.
 func Create(path string) (*File, error) { return create(path, path) }
 
-// create is Create of a file with another name in messages.
+// create is Create with another name for messages.
 func create(path, name string) (*File, error) {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		if name == path {
@@ -93,7 +94,7 @@ func create(path, name string) (*File, error) {
 	return f, nil
 }
 
-// Check says whether path can be written, before the work whose result it is to hold.
+// Check returns the error that writing path would give, for callers that work long on what they write there.
 func Check(path string) error {
 	f, err := Create(path)
 	if err == nil {
@@ -102,7 +103,7 @@ func Check(path string) error {
 	return err
 }
 
-// mark stands between a file's name and the random end of its temporary file's.
+// mark separates a file's name from the random end of its temporary file's name.
 const mark = ".bitgpu-new-"
 
 // createTemp makes a file beside path and locks it.
@@ -121,7 +122,7 @@ func createTemp(path string, perm fs.FileMode) (*os.File, error) {
 			return nil, err
 		}
 		lock(f, true)
-		// Between its creation and its lock another process may have taken it for a leftover.
+		// Before the lock was taken, another process may have removed the file as stale.
 		if here, err := os.Stat(name); err == nil {
 			if mine, err := f.Stat(); err == nil && os.SameFile(here, mine) {
 				return f, nil
@@ -131,7 +132,7 @@ func createTemp(path string, perm fs.FileMode) (*os.File, error) {
 	}
 }
 
-// clearStale removes the temporary files for base, or for all files if it is "", that killed processes left in dir.
+// clearStale removes temporary files that killed processes left in dir: those for base or, if base is "", for any file.
 func clearStale(dir, base string) {
 	left, err := os.ReadDir(dir)
 	if err != nil {
@@ -153,11 +154,11 @@ func clearStale(dir, base string) {
 	}
 }
 
-// ClearStale removes what killed processes left unfinished in a directory.
+// ClearStale removes temporary files that killed processes left in a directory.
 func ClearStale(dir string) { clearStale(dir, "") }
 
-// Write writes to the temporary file. Its errors name no file: a chain of writers may stand above, and the
-// outermost says once which file it was.
+// Write writes to the temporary file. Its errors do not name the file: other writers may wrap this one, and the outermost
+// adds the name once.
 func (f *File) Write(data []byte) (n int, err error) {
 	err = change("write", func() error {
 		n, err = f.temp.Write(data)
@@ -166,11 +167,11 @@ func (f *File) Write(data []byte) (n int, err error) {
 	return n, cannotWrite(err)
 }
 
-// Commit puts the new content in the old one's place and returns when both are on the disk.
+// Commit puts the new content in place of the old, and returns when it is on the disk.
 func (f *File) Commit() error {
 	err := change("sync", f.temp.Sync)
 	if err == nil {
-		// Not closed before the rename: the lock keeps it from being cleared. Windows renames no open file.
+		// Keep the file open, since its lock protects it until the rename, except on Windows, which cannot rename open files.
 		if runtime.GOOS == "windows" {
 			err = f.temp.Close()
 		}
@@ -183,17 +184,17 @@ func (f *File) Commit() error {
 		return describe(f.name, err)
 	}
 	f.done = true
-	f.temp.Close() // synced already, so there is nothing left to fail
+	f.temp.Close() // already synced, so nothing is left to fail
 	return describe(f.name, change("sync directory", func() error { return syncDir(filepath.Dir(f.path)) }))
 }
 
-// SyncDir makes what was renamed inside a directory last through a power cut, where the system can.
+// SyncDir makes renames within a directory survive a power cut, if the system can.
 func SyncDir(dir string) error {
 	return describe(dir, change("sync directory", func() error { return syncDir(dir) }))
 }
 
-// Discard removes the temporary file and leaves the old content. It has no one to tell: what it fails to remove is
-// cleared by the next [Create].
+// Discard removes the temporary file and keeps the old content. It reports no error: what it cannot remove, the next [Create]
+// removes.
 func (f *File) Discard() {
 	if f.done {
 		return
@@ -203,7 +204,7 @@ func (f *File) Discard() {
 	os.Remove(f.temp.Name())
 }
 
-// Write replaces path with what write writes. When write fails, the old file stays; the error names path.
+// Write replaces path with what write writes. If write fails, the old file stays; the error names path.
 func Write(path string, write func(io.Writer) error) error {
 	f, err := Create(path)
 	if err != nil {
@@ -221,7 +222,7 @@ func (f *File) fill(write func(io.Writer) error) error {
 	return f.Commit()
 }
 
-// describe says that path cannot be written, and why.
+// describe returns an error that says that path cannot be written, and why.
 func describe(path string, err error) error {
 	if err == nil {
 		return nil

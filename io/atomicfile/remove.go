@@ -8,8 +8,8 @@ import (
 	"runtime"
 )
 
-// RemoveAll removes what is at path and below it, as os.RemoveAll does. That needs calls that not all file systems of Windows,
-// and not all versions of Wine, support; there it goes name by name.
+// RemoveAll removes path and everything below it, like os.RemoveAll. Some Windows file systems and versions of Wine lack
+// calls that this needs; there it removes one name after another.
 func RemoveAll(path string) error {
 	err := os.RemoveAll(path)
 	if err == nil || runtime.GOOS != "windows" {
@@ -18,7 +18,7 @@ func RemoveAll(path string) error {
 	return removeEach(path)
 }
 
-// removeEach removes a folder's names one by one, and no link's target.
+// removeEach removes a directory's entries one by one. It does not follow links.
 func removeEach(path string) error {
 	if info, err := os.Lstat(path); err == nil && info.IsDir() {
 		entries, err := os.ReadDir(path)

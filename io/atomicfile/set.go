@@ -12,30 +12,30 @@ import (
 	"bitgpu/io/regular"
 )
 
-// Set is new content for several files of a directory on its way into place, all of it or nothing. Create or Write each
-// file, then call Commit; Discard ends it without a trace and does nothing after Commit.
+// Set is new content for several files of a directory that takes effect together or not at all. Create or Write each file,
+// then call Commit. Discard drops the set; after Commit it does nothing.
 //
 // # How
 //
-// The files are written to a hidden directory inside. One rename of that directory makes them valid; after it they are moved to
-// their names. A process that is killed in between has recorded what is to be done, and [Recover], which every reader of such a
-// directory calls first, does the rest. So other files in the directory, those who stand in it and what is mounted on it are
-// left alone, as they would not be if the directory itself were exchanged.
+// Files are written to a hidden directory inside. A single rename of that directory makes them valid; then they are moved to
+// their names. If the process is killed in between, it has recorded what is left to do, and [Recover], which every reader of
+// such a directory calls first, does it. Exchanging the directory itself would be simpler, but would lose other files in it,
+// processes whose working directory it is, and mounts.
 type Set struct {
 	dir  string
-	lock *os.File // nil where there are none
+	lock *os.File // nil if the system has no locks
 	undo func()
 	done bool
 }
 
 const (
-	stageName  = ".bitgpu-new"    // of what is being written
-	commitName = ".bitgpu-commit" // of what is whole and on its way into place
-	goneSuffix = ".gone"          // ends the names that say which files are to go
+	stageName  = ".bitgpu-new"    // what is being written
+	commitName = ".bitgpu-commit" // complete, and being moved into place
+	goneSuffix = ".gone"          // marks names of files to remove
 )
 
-// CreateSet begins new content for a directory, which it makes if needed. Another process that does so at the same time
-// is refused.
+// CreateSet begins new content for a directory, which it makes if necessary. While another process is doing so it returns an
+// error.
 func CreateSet(dir string) (*Set, error) {
 	undo, err := MakeDir(dir)
 	if err != nil {
@@ -65,10 +65,10 @@ func (s *Set) begin() error {
 	return change("make directory", func() error { return os.Mkdir(stage, 0o755) })
 }
 
-// path is where the new content of a file is written.
+// path returns where the new content of a file is written.
 func (s *Set) path(name string) string { return filepath.Join(s.dir, stageName, name) }
 
-// Create begins the new content of a file, to be committed before the set is.
+// Create begins the new content of a file. Commit it before the set.
 func (s *Set) Create(name string) (*File, error) {
 	return create(s.path(name), filepath.Join(s.dir, name))
 }
@@ -82,8 +82,8 @@ func (s *Set) Write(name string, write func(io.Writer) error) error {
 	return f.fill(write)
 }
 
-// Commit replaces the old files with all that were written, and removes those named. It returns when
-// that is on the disk. After an error the directory has its old files, or has the new ones when it is next opened.
+// Commit replaces the old files by all that were written, and removes those named. It returns when that is on the disk. After
+// an error the directory has its old files, or will have the new ones when it is next opened.
 func (s *Set) Commit(remove ...string) error {
 	if err := s.prepare(remove); err != nil {
 		s.Discard()
@@ -102,7 +102,7 @@ func (s *Set) Commit(remove ...string) error {
 	return Recover(s.dir)
 }
 
-// prepare makes sure that nothing but the disk can fail after the commit.
+// prepare checks everything that could fail after the commit, apart from the disk.
 func (s *Set) prepare(remove []string) error {
 	entries, err := os.ReadDir(s.path(""))
 	if err != nil {
@@ -148,12 +148,12 @@ func (s *Set) close() {
 	}
 }
 
-// Recover finishes what a killed process has committed in a directory. Readers call it before they open its files.
+// Recover completes what a killed process has committed in a directory. Readers call it before they open files there.
 func Recover(dir string) error {
 	commit := filepath.Join(dir, commitName)
 	entries, err := os.ReadDir(commit)
 	if err != nil {
-		return nil // there is none, or no directory
+		return nil // there is nothing to recover, or no directory
 	}
 	for _, entry := range entries {
 		from := filepath.Join(commit, entry.Name())
@@ -166,7 +166,7 @@ func Recover(dir string) error {
 				return os.Remove(from)
 			}
 		}
-		// Another process may be recovering as well; what it has moved is in its place.
+		// Another process may be recovering too; what it has moved is in place.
 		if err := change("move", move); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return unfinished(dir, err)
 		}
@@ -185,8 +185,7 @@ func unfinished(dir string, err error) error {
 		dir, filepath.Join(dir, commitName), regular.Cause(err))
 }
 
-// MakeDir makes a directory with those above it, each on the disk before it returns. undo takes those of them away
-// again that are empty.
+// MakeDir makes a directory and its parents, each on the disk before it returns. undo removes those of them that are empty.
 func MakeDir(dir string) (undo func(), err error) {
 	var made []string
 	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
@@ -197,7 +196,7 @@ func MakeDir(dir string) (undo func(), err error) {
 	}
 	undo = func() {
 		for _, at := range made {
-			os.Remove(at) // refuses one that holds something
+			os.Remove(at) // fails if it is not empty
 		}
 	}
 	err = change("make directory", func() error { return os.MkdirAll(dir, 0o755) })

@@ -4,7 +4,7 @@ package atomicfile
 
 import "os"
 
-// lock does nothing: here the system removes no open file, which tells those at work from those of killed processes.
+// lock does nothing: this system cannot remove open files, so temporary files in use are safe without a lock.
 func lock(*os.File, bool) bool { return true }
 
 func lockDir(string) (held *os.File, busy bool) { return nil, false }

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// lock takes the file for this process, waiting if asked to, and says whether it is now. Where the file system knows no
-// locks nothing is.
+// lock locks the file for this process, waiting if asked to, and reports whether it holds the lock. On a file system without
+// locks the answer is false.
 func lock(f *os.File, wait bool) bool {
 	how := syscall.LOCK_EX
 	if !wait {
@@ -19,8 +19,8 @@ func lock(f *os.File, wait bool) bool {
 	return syscall.Flock(int(f.Fd()), how) == nil
 }
 
-// lockDir keeps other writers of sets out of a directory, until the lock is closed. Nil is a lock that could not be taken
-// because the system has none; busy says that somebody holds it.
+// lockDir keeps other writers of sets out of a directory until the lock is closed. held is nil if the system has no such
+// lock; busy reports that another process holds it.
 func lockDir(dir string) (held *os.File, busy bool) {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -37,7 +37,7 @@ func lockDir(dir string) (held *os.File, busy bool) {
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if errors.Is(err, fs.ErrPermission) {
-		// A directory may allow writing and not reading; the file is in its place all the same.
+		// A directory may be writable but not readable; the file is in place anyway.
 		return nil
 	}
 	if err != nil {

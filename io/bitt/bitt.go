@@ -1,15 +1,14 @@
 // Package bitt reads and writes .bitt, a whole model in one file: the four bytes BITT, eight bytes of header
 // length, a JSON header with the config and the tokenizer, and a safetensors file.
 //
-// It is not for the meaning of the three parts: config and tokenizer are JSON that others read, and the tensors
-// are package safetensors' business.
+// Config and tokenizer are JSON for others to interpret, and the tensors belong to package safetensors.
 //
 // # Why
 //
-// Why are there two variants to read? Files in the wild hold the tokenizer as an object or as a string with the
-// JSON inside, and their header ends anywhere, so that the tensors are unaligned. Both are read. One is written:
-// the object, in a header padded with spaces so that the body begins on a multiple of 64 bytes, which lets
-// [safetensors.Tensor.FloatView] give the weights without a copy. Readers of the first kind can read it too.
+// Why are there two variants to read? Existing files contain the tokenizer as an object, or as a string with the JSON inside,
+// and their header ends anywhere, so that tensors are unaligned. Both variants can be read. Only one is written: the object,
+// in a header padded with spaces so that the body begins at a multiple of 64 bytes, which lets [safetensors.Tensor.FloatView]
+// return weights without a copy. Older readers accept it too.
 package bitt
 
 import (
@@ -26,13 +25,13 @@ import (
 	"bitgpu/io/safetensors"
 )
 
-// Magic is how every .bitt file begins.
+// Magic begins every .bitt file.
 const Magic = "BITT"
 
 const (
-	// prefix is the bytes before the header: the magic and the length.
+	// prefix is the length of what precedes the header: the magic and the header's length.
 	prefix = len(Magic) + 8
-	// bodyAlign is where the body of a written file begins, the alignment of the tensors inside it.
+	// bodyAlign is the alignment of the body in files that we write, which is that of the tensors inside.
 	bodyAlign = 64
 )
 
@@ -59,8 +58,8 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// Parse takes data as a whole file, at any alignment; the tensors are views of it, config and tokenizer are
-// copies. The name is for messages.
+// Parse reads data as a whole file, at any alignment. The tensors are views of it; config and tokenizer are copies. name is
+// for messages.
 func Parse(name string, data []byte) (*File, error) {
 	if !bytes.HasPrefix(data, []byte(Magic)) {
 		return nil, fmt.Errorf("bitt: %s: begins with %q, want %q", name, data[:min(len(data), len(Magic))], Magic)
@@ -84,7 +83,7 @@ func Parse(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// Close ends the file; the data of its tensors are gone, config and tokenizer stay.
+// Close closes the file. The data of its tensors become invalid; config and tokenizer stay.
 func (f *File) Close() error {
 	if f.mapped == nil {
 		return nil
@@ -136,7 +135,7 @@ func parseHeader(header []byte) (*File, error) {
 	return f, nil
 }
 
-// unquoted takes the text of a JSON string with one copy less than a Go string would cost.
+// unquoted receives the text of a JSON string with one copy fewer than a Go string needs.
 type unquoted []byte
 
 func (u *unquoted) UnmarshalText(text []byte) error {
@@ -144,7 +143,7 @@ func (u *unquoted) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// checkObject says what keeps text from being one JSON object.
+// checkObject returns an error unless text is one JSON object.
 func checkObject(text []byte) error {
 	if err := jsonscan.Check(text); err != nil {
 		return err
@@ -167,7 +166,7 @@ func Write(w io.Writer, config, tokenizer json.RawMessage, tensors []safetensors
 	return nil
 }
 
-// WriteFile replaces the file at path as a whole: on an error the old file is still there.
+// WriteFile replaces the file at path as a whole; after an error the old file is still there.
 func WriteFile(path string, config, tokenizer json.RawMessage, tensors []safetensors.Tensor, metadata map[string]string) error {
 	header, err := encodeHeader(config, tokenizer)
 	if err != nil {
@@ -187,7 +186,7 @@ func write(w io.Writer, header []byte, tensors []safetensors.Tensor, metadata ma
 	return safetensors.Write(w, tensors, metadata)
 }
 
-// encodeHeader returns everything before the body, padding included.
+// encodeHeader returns everything before the body, including padding.
 func encodeHeader(config, tokenizer json.RawMessage) ([]byte, error) {
 	if err := checkObject(config); err != nil {
 		return nil, fmt.Errorf("config: not a JSON object: %w", err)

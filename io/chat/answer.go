@@ -2,31 +2,31 @@ package chat
 
 import "strings"
 
-// ToolCall is a call of a tool that a model wrote.
+// ToolCall is a tool call in a model's answer.
 type ToolCall struct {
 	Name      string
-	Arguments Value // an object, or what else the model wrote
+	Arguments Value // an object, or whatever the model wrote instead
 }
 
-// Answer is what a model wrote, taken apart.
+// Answer is a model's answer, split into its parts.
 type Answer struct {
-	Reasoning string // within <think>, without the line ends around
+	Reasoning string // inside <think>, without the newlines around it
 	Content   string
 	ToolCalls []ToolCall
 }
 
-// AnswerOptions say what an answer is to be read with.
+// AnswerOptions says how to read an answer.
 type AnswerOptions struct {
 	Thinking bool  // the prompt ended within a thought: see [OpensThought]
-	Tools    Value // the tools that were offered, by which parameters written as text get their types; or null
+	Tools    Value // the tools offered, whose schemas give types to parameters written as text; or null
 }
 
-// OpensThought says whether a prompt ends within a thought, so that the answer begins with the rest of that thought.
+// OpensThought reports whether a prompt ends inside a thought, so that the answer begins with the rest of that thought.
 func OpensThought(prompt string) bool {
 	return strings.HasSuffix(strings.TrimRightFunc(prompt, isSpace), thinkOpen)
 }
 
-// ParseAnswer takes a whole answer apart.
+// ParseAnswer splits a complete answer.
 func ParseAnswer(text string, o AnswerOptions) Answer {
 	var a Answer
 	p := NewAnswerParser(o)
@@ -40,31 +40,31 @@ func ParseAnswer(text string, o AnswerOptions) Answer {
 	return a
 }
 
-// Delta is a part of an answer: one of its fields is set.
+// Delta is a piece of an answer. One of its fields is set.
 type Delta struct {
 	Reasoning string
 	Content   string
 	Call      *ToolCall
 }
 
-// AnswerParser takes an answer apart while it is written. What it returns is final: a tag is never given out in part,
-// and text that could become one is held back until it is known.
+// AnswerParser splits an answer while it is being written. What it returns is final: tags are never returned in part, and
+// text that could become one is held back until that is decided.
 type AnswerParser struct {
 	options AnswerOptions
 	state   answerState
-	held    string          // read, but not given out
-	scanned int             // of held, within a call: what has no end of the call
-	begun   bool            // within a thought: something was given out
-	skip    func(rune) bool // what is left out before the next content, or nil
+	held    string          // read, but not yet returned
+	scanned int             // bytes of held, inside a call, that do not contain its end
+	begun   bool            // inside a thought: something has been returned
+	skip    func(rune) bool // characters to drop before the next content, or nil
 }
 
 type answerState byte
 
 const (
-	atStart   answerState = iota // before anything: a thought may begin
-	inThought                    // behind <think>
+	atStart   answerState = iota // nothing read yet: a thought may begin
+	inThought                    // after <think>
 	inContent
-	inCall // behind <tool_call> or <function=, which held begins with
+	inCall // after <tool_call> or <function=, which begins held
 )
 
 const (
@@ -87,13 +87,13 @@ func NewAnswerParser(o AnswerOptions) *AnswerParser {
 	return p
 }
 
-// Add reads a piece of the answer, which may end anywhere between two characters.
+// Add reads a piece of the answer, which may end between any two characters.
 func (p *AnswerParser) Add(piece string) []Delta {
 	p.held += piece
 	return p.step(false)
 }
 
-// End reads to the end of the answer. A call that is cut off is given out as content.
+// End finishes the answer. An incomplete call is returned as content.
 func (p *AnswerParser) End() []Delta { return p.step(true) }
 
 func (p *AnswerParser) step(end bool) (out []Delta) {
@@ -115,7 +115,7 @@ func (p *AnswerParser) step(end bool) (out []Delta) {
 	}
 }
 
-// start looks whether the answer begins with a thought.
+// start checks whether the answer begins with a thought.
 func (p *AnswerParser) start(end bool) {
 	text := strings.TrimLeftFunc(p.held, isSpace)
 	switch {
@@ -139,7 +139,7 @@ func (p *AnswerParser) thought(out []Delta, end bool) []Delta {
 			keep = partial(text, thinkClose)
 		}
 	}
-	// Line ends before </think> are no part of the thought, so they wait.
+	// Newlines before </think> are not part of the thought, so hold them back.
 	body := text[:len(text)-keep]
 	shown := strings.TrimRight(body, "\n")
 	if shown != "" {
@@ -157,7 +157,7 @@ func (p *AnswerParser) thought(out []Delta, end bool) []Delta {
 	return out
 }
 
-// content gives out text up to the next call.
+// content returns text up to the next call.
 func (p *AnswerParser) content(out []Delta, end bool) []Delta {
 	if p.skip != nil {
 		p.held = strings.TrimLeftFunc(p.held, p.skip)
@@ -176,7 +176,7 @@ func (p *AnswerParser) content(out []Delta, end bool) []Delta {
 	}
 	body := p.held[:at-keep]
 	shown := body
-	if found || !end { // white space before a call is no part of the content, so it waits
+	if found || !end { // white space before a call is not part of the content, so hold it back
 		shown = strings.TrimRightFunc(body, isSpace)
 	}
 	if shown != "" {
@@ -199,7 +199,7 @@ func (p *AnswerParser) callTags() []string {
 	return []string{callOpen, funcOpen}
 }
 
-// partial is the length of the longest end of s that is a beginning of tag.
+// partial returns the length of the longest suffix of s that is a prefix of tag.
 func partial(s, tag string) int {
 	for n := min(len(s), len(tag)-1); n > 0; n-- {
 		if strings.HasSuffix(s, tag[:n]) {
@@ -209,7 +209,7 @@ func partial(s, tag string) int {
 	return 0
 }
 
-// call waits for the end of a call and reads it. What is no call after all is content.
+// call waits for the end of a call and parses it. What turns out not to be a call is content.
 func (p *AnswerParser) call(out []Delta, end bool) []Delta {
 	wrapped := strings.HasPrefix(p.held, callOpen)
 	closing := funcClose
@@ -227,7 +227,7 @@ func (p *AnswerParser) call(out []Delta, end bool) []Delta {
 			body = p.held[len(callOpen):stop]
 		}
 		call, complete := p.readCall(body)
-		if call == nil && !complete { // the closing tag stands within a string of the call
+		if call == nil && !complete { // the closing tag is inside a string of the call
 			p.scanned = after
 			continue
 		}

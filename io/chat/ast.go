@@ -8,7 +8,7 @@ type expr interface {
 	eval(r *run, f *frame) value
 }
 
-// stmt is a statement; exec says whether a loop is to be left or gone on with.
+// stmt is a statement. exec says whether to leave or continue a loop.
 type stmt interface {
 	exec(r *run, f *frame) flow
 }
@@ -21,7 +21,7 @@ const (
 	flowContinue
 )
 
-// Where a name stands: read, written, or written as a parameter of a loop, macro or {% with %}.
+// How a name is used: read, written, or written as a parameter of a loop, macro or {% with %}.
 type use byte
 
 const (
@@ -30,7 +30,7 @@ const (
 	useParam
 )
 
-// nameExpr is a name. up and slot say where its value is, once the scopes are known: so many frames out, at this place.
+// nameExpr is a name. Once scopes are resolved, its value is `up` frames out, in slot `slot`.
 type nameExpr struct {
 	name     string
 	use      use
@@ -115,7 +115,7 @@ type kwarg struct {
 	val  expr
 }
 
-// argList is what stands in the parentheses of a call.
+// argList is the content of a call's parentheses.
 type argList struct {
 	args   []expr
 	kwargs []kwarg
@@ -129,13 +129,13 @@ type callExpr struct {
 	line int
 }
 
-// filterExpr applies a filter; of is nil where a block is filtered.
+// filterExpr applies a filter; of is nil if it filters a block.
 type filterExpr struct {
 	of   expr
 	name string
 	argList
 	line int
-	fn   *filter // nil: unknown, which is an error when it is reached
+	fn   *filter // nil: unknown, which is an error only when evaluated
 }
 
 type testExpr struct {
@@ -171,20 +171,20 @@ type forStmt struct {
 	line        int
 
 	bodyScope, otherScope, testScope *scope
-	testTarget                       expr // the target once more, with its places in testScope
+	testTarget                       expr // the target again, with its slots in testScope
 	loopSlot                         int
 }
 
-// macroDef is what a macro and a call block share.
+// macroDef is what macros and call blocks share.
 type macroDef struct {
 	name     string // "" for a call block
 	args     []*nameExpr
-	defaults []expr // of the last arguments
+	defaults []expr // of the last parameters
 	body     []stmt
 	line     int
 
 	scope                   *scope
-	caller, kwargs, varargs int // their slots, or -1 where the body does not use them
+	caller, kwargs, varargs int // their slots, or -1 if the body does not use them
 }
 
 type macroStmt struct {
@@ -225,7 +225,7 @@ type setBlockStmt struct {
 	scope  *scope
 }
 
-// generationStmt is {% generation %}, which transformers adds: what it holds the model wrote itself.
+// generationStmt is {% generation %}, an addition of transformers: its content is what the model wrote itself.
 type generationStmt struct {
 	macroDef
 }

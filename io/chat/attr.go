@@ -2,7 +2,7 @@ package chat
 
 import "strings"
 
-// attribute is Python's getattr of a value, or nil when it has none of that name.
+// attribute is Python's getattr, or nil if the value has no attribute of that name.
 func (r *run) attribute(v value, name string) value {
 	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") && len(name) > 4 {
 		return unsafe(v, name)
@@ -113,7 +113,7 @@ func set(names ...string) map[string]bool {
 	return m
 }
 
-// unsafe is what the sandbox gives for an attribute that it guards: it raises when it is used.
+// unsafe is what the sandbox returns for a guarded attribute: using it raises an error.
 func unsafe(v value, name string) value {
 	return &undefined{message: "access to attribute '" + name + "' of '" + typeName(v) + "' object is unsafe."}
 }
@@ -122,7 +122,7 @@ func noAttr(v value, name string) value {
 	return &undefined{message: "'" + objectName(v) + "' has no attribute '" + name + "'"}
 }
 
-// getattr is v.name: an attribute or, without one, an item.
+// getattr is v.name: an attribute or, if there is none, an item.
 func (r *run) getattr(v value, name string) value {
 	if u, ok := v.(*undefined); ok {
 		u.fail()
@@ -138,7 +138,7 @@ func (r *run) getattr(v value, name string) value {
 	return noAttr(v, name)
 }
 
-// getitem is v[key]: an item or, without one, an attribute.
+// getitem is v[key]: an item or, if there is none, an attribute.
 func (r *run) getitem(v, key value) value {
 	if u, ok := v.(*undefined); ok {
 		u.fail()
@@ -155,7 +155,7 @@ func (r *run) getitem(v, key value) value {
 	return &undefined{message: objectName(v) + " has no element " + r.repr(key)}
 }
 
-// item is Python's v[key], or nil when there is none.
+// item is Python's v[key], or nil if there is none.
 func (r *run) item(v, key value) value {
 	if d, ok := v.(*dict); ok {
 		if budget := maxItems; !hashable(key, &budget) {
@@ -288,7 +288,7 @@ var seqMethods = map[string]func(r *run, v value, items []value, a callArgs) val
 	},
 }
 
-// only is the one argument of a call.
+// only returns the single argument of a call.
 func (a callArgs) only(name string) value {
 	if len(a.kw) > 0 || len(a.pos) != 1 {
 		raise("%s takes exactly one argument (%d given)", name, len(a.pos)+len(a.kw))
@@ -298,7 +298,7 @@ func (a callArgs) only(name string) value {
 
 type strMethod func(r *run, s string, a callArgs) value
 
-// bound is a method of a string. What a marked string gives is marked too.
+// bound is a method of a string. If the string is marked as safe, so is the result.
 func bound(name string, v value, m strMethod) value {
 	s, _ := text(v)
 	_, marked := v.(markup)
@@ -330,7 +330,7 @@ func mark(v value) value {
 	return v
 }
 
-// escapeArgs escapes the strings that a marked string takes in.
+// escapeArgs escapes string arguments of methods of a marked string.
 func (r *run) escapeArgs(a callArgs, name string) callArgs {
 	out := callArgs{kw: append([]named(nil), a.kw...)}
 	for i, v := range a.pos {

@@ -32,7 +32,7 @@ func (r *run) args(a *argList, f *frame) callArgs {
 	return out
 }
 
-// invoke calls, with the caller of a call block if there is one.
+// invoke makes the call, passing the caller of a call block if there is one.
 func (e *callExpr) invoke(r *run, f *frame, caller *macro) value {
 	fn := r.eval(e.of, f)
 	a := r.args(&e.argList, f)
@@ -70,7 +70,7 @@ func (r *run) call(fn value, a callArgs) value {
 	return nil
 }
 
-// bind puts arguments in the order of the parameters; those that are not given are nil.
+// bind puts arguments into the order of the parameters; missing ones are nil.
 func (a callArgs) bind(name string, params ...string) []value {
 	if len(a.pos) > len(params) {
 		raise("%s takes at most %d arguments (%d given)", name, len(params), len(a.pos))

@@ -9,17 +9,17 @@ import (
 	"unicode/utf8"
 )
 
-// Template is a chat template that was loaded. It may be used by several goroutines at once.
+// Template is a loaded chat template. Several goroutines may use it at once.
 type Template struct {
 	text   string
 	body   []stmt
 	scope  *scope
-	tokens map[string]value // the special tokens by their names, bos_token and the like
+	tokens map[string]value // special tokens by name, bos_token and so on
 
 	withTools *Template // renders conversations with tools, if the model has one for them
 }
 
-// Parse loads a template. What it does not know, it names with the line.
+// Parse loads a template. For a construct that it does not know, the error names the construct and the line.
 func Parse(source string) (t *Template, err error) {
 	if len(source) > maxSource {
 		return nil, fmt.Errorf("chat: the template has %d bytes, and at most %d are read", len(source), maxSource)
@@ -45,7 +45,7 @@ func Parse(source string) (t *Template, err error) {
 	return &Template{text: source, body: body, scope: compile(body)}, nil
 }
 
-// Text is what the template was loaded from.
+// Text returns the template's source.
 func (t *Template) Text() string { return t.text }
 
 // Conversation is what a template renders.
@@ -53,25 +53,25 @@ type Conversation struct {
 	Messages            Value     // an array of objects with "role" and "content", as [Message] makes them
 	Tools               Value     // an array of tools, or null
 	Documents           Value     // an array of documents, or null
-	AddGenerationPrompt bool      // end with the beginning of an answer
+	AddGenerationPrompt bool      // end with the start of an answer
 	EnableThinking      *bool     // nil: the template decides
-	BOS, EOS            string    // "": those of the configuration that the template was loaded from
-	Extra               Value     // an object whose members are variables of the template, too; they win over the others
-	Now                 time.Time // what strftime_now says; zero: the time of the render
+	BOS, EOS            string    // "": those of the configuration that came with the template
+	Extra               Value     // an object whose members become variables of the template; they override the others
+	Now                 time.Time // the time for strftime_now; zero: now
 }
 
-// Span is a part of a render, from byte Start to before byte End.
+// Span is bytes Start to End of a rendering, End excluded.
 type Span struct{ Start, End int }
 
-// Render returns the conversation as the model reads it. An error is a *[RenderError], or says what is wrong with the
+// Render returns the conversation as the model reads it. The error is a *[RenderError], or says what is wrong with the
 // conversation.
 func (t *Template) Render(c Conversation) (string, error) {
 	text, _, err := t.render(c)
 	return text, err
 }
 
-// RenderSpans renders and says which parts stand in {% generation %}: what the model is to learn from. A template
-// without any marks nothing.
+// RenderSpans is Render, and also returns the parts inside {% generation %}, which the model is to learn from. Without such
+// blocks there are none.
 func (t *Template) RenderSpans(c Conversation) (string, []Span, error) {
 	text, r, err := t.render(c)
 	if err != nil {
@@ -91,7 +91,7 @@ func (t *Template) render(c Conversation) (string, *run, error) {
 	for name, token := range t.tokens {
 		vars[name] = token
 	}
-	// A token that is not there is an undefined name, as transformers has it.
+	// As in transformers, a missing token is an undefined name.
 	if c.BOS != "" {
 		vars["bos_token"] = c.BOS
 	}
@@ -113,8 +113,8 @@ func (t *Template) render(c Conversation) (string, *run, error) {
 	return t.execute(vars, c.Now)
 }
 
-// RenderVariables renders with the variables that are the members of an object, and no others: a conversation's
-// variables that are not among them are undefined names instead of null.
+// RenderVariables renders with exactly the members of an object as variables. Variables of a conversation that are not among
+// them are undefined instead of null.
 func (t *Template) RenderVariables(variables Value, now time.Time) (string, error) {
 	vars := map[string]value{}
 	if err := addVariables(vars, variables); err != nil {

@@ -171,7 +171,7 @@ func (r *run) contains(box, item value) bool {
 	return false
 }
 
-// same is Python's "is": the one object. Equal short strings and small numbers mostly are one.
+// same is Python's "is": identity. Equal short strings and small numbers usually are identical.
 func (r *run) same(a, b value) bool {
 	switch a.(type) {
 	case noneType, bool, *list, *tuple, *dict, *namespace, *macro, *undefined, *generator, *view, *loopContext, *cycler, *joiner, *function:

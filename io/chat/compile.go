@@ -1,6 +1,6 @@
 package chat
 
-// compile resolves everything in a parsed template; a mistake panics with a *loadError.
+// compile resolves everything in a parsed template. On an error it panics with a *loadError.
 func compile(body []stmt) *scope {
 	c := &compiler{line: 1}
 	c.measure(body)
@@ -9,7 +9,7 @@ func compile(body []stmt) *scope {
 	return c.within(syms, func() { c.stmts(body) })
 }
 
-// measure refuses trees that are too deep to walk over: chains of operators multiply with nesting.
+// measure refuses trees too deep for recursion: chains of operators multiply with nesting.
 func (c *compiler) measure(body []stmt) {
 	depth := 0
 	var visit func(n node)
@@ -31,7 +31,7 @@ func (c *compiler) stmts(list []stmt) {
 	}
 }
 
-// softly compiles what stands within an if.
+// softly compiles what is inside an if.
 func (c *compiler) softly(compile func()) {
 	was := c.frame.soft
 	c.frame.soft = true
@@ -148,7 +148,7 @@ func (c *compiler) forLoop(n *forStmt) {
 	}
 }
 
-// forbidLoop refuses a loop in which 'loop' is written.
+// forbidLoop refuses a loop that assigns to 'loop'.
 func (c *compiler) forbidLoop(n node) {
 	if name, ok := n.(*nameExpr); ok && name.use == useStore && name.name == "loop" {
 		c.line = name.line
@@ -170,7 +170,7 @@ func params(target expr, s *symbols) {
 	}
 }
 
-// cloneTarget copies a target, since its names stand elsewhere in the scope of a loop's test.
+// cloneTarget copies a target, because its names have other slots in the scope of a loop's test.
 func cloneTarget(e expr) expr {
 	switch e := e.(type) {
 	case *nameExpr:

@@ -14,24 +14,24 @@ import (
 	"bitgpu/io/regular"
 )
 
-// maxConfig limits tokenizer_config.json, which lists all added tokens.
+// maxConfig limits the size of tokenizer_config.json, which lists all added tokens.
 const maxConfig = 64 << 20
 
-// The variables that hold special tokens.
+// The variables for special tokens.
 var tokenNames = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
 
-// Source is what a model's files have of its template: texts that [Source.Template] loads.
+// Source holds the texts of a model's template and tokens, as read from its files. [Source.Template] loads them.
 type Source struct {
 	Templates map[string]string // by name, "default" and perhaps "tool_use"
 	Tokens    map[string]string // the texts of special tokens by their names, "bos_token" and the like
 }
 
-// Template loads the template. A source without any gives an error that is [fs.ErrNotExist].
+// Template loads the template. If there is none, the error wraps [fs.ErrNotExist].
 func (s Source) Template() (*Template, error) { return fromNamed(s.Templates, s.Tokens) }
 
-// FromDir loads the chat template of a model's directory: chat_template.jinja (with additional_chat_templates/*.jinja)
-// or, without it, "chat_template" of tokenizer_config.json; special tokens come from the latter. A directory without
-// any template gives an error that is [fs.ErrNotExist].
+// FromDir loads the chat template from a model's directory: from chat_template.jinja (with additional_chat_templates/*.jinja)
+// or, if that is missing, from "chat_template" in tokenizer_config.json. Special tokens come from the latter. Without any
+// template the error wraps [fs.ErrNotExist].
 func FromDir(dir string) (*Template, error) {
 	s, err := SourceFromDir(dir)
 	if err != nil {
@@ -44,7 +44,7 @@ func FromDir(dir string) (*Template, error) {
 	return t, nil
 }
 
-// SourceFromDir reads what [FromDir] loads. A directory without a template gives an empty one.
+// SourceFromDir reads what [FromDir] loads. For a directory without a template the result is empty.
 func SourceFromDir(dir string) (Source, error) {
 	config, err := readFile(filepath.Join(dir, "tokenizer_config.json"), maxConfig)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -85,9 +85,9 @@ func readFile(path string, limit int64) ([]byte, error) {
 	return regular.ReadFile(path)
 }
 
-// FromConfig loads the chat template from the bytes of tokenizer_config.json and chat_template.jinja, either of which
-// may be nil. Where both have one, that of chat_template.jinja counts. "chat_template" is a string, or a list of
-// objects with "name" and "template"; of a list, "tool_use" renders conversations with tools, and "default" all others.
+// FromConfig loads the chat template from the contents of tokenizer_config.json and chat_template.jinja, either of which may
+// be nil. If both have a template, that of chat_template.jinja is used. "chat_template" is a string, or a list of objects
+// with "name" and "template", of which "tool_use" renders conversations with tools and "default" all others.
 func FromConfig(tokenizerConfig, jinja []byte) (*Template, error) {
 	s, err := fromConfig(tokenizerConfig, jinja, map[string]string{})
 	if err != nil {
@@ -124,9 +124,9 @@ func fromConfig(tokenizerConfig, jinja []byte, named map[string]string) (Source,
 	return Source{named, tokens}, nil
 }
 
-// configMembers reads the members that count here; the added tokens, which can be many, are passed over.
+// configMembers reads the relevant members and skips the added tokens, which can be many.
 func configMembers(data []byte) (*dict, error) {
-	// Some editors begin a file with a byte order mark, which JSON does not have.
+	// Some editors put a byte order mark at the start, which JSON does not allow.
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if err := jsonscan.Check(data); err != nil {
 		return nil, fmt.Errorf("is not JSON: %w", err)
@@ -152,7 +152,7 @@ func configMembers(data []byte) (*dict, error) {
 	return config, nil
 }
 
-// tokenText is a special token of a configuration: a string, an object with "content", or null.
+// tokenText returns a special token of a configuration: a string, an object with "content", or null.
 func tokenText(config *dict, name string) (string, error) {
 	v, _ := config.get(name)
 	if token, ok := v.(*dict); ok {
@@ -194,13 +194,13 @@ func templateList(given value, named map[string]string) error {
 	return fmt.Errorf("tokenizer_config.json: chat_template: got %s, want a string or an array", jsonName(given))
 }
 
-// FromGGUF loads the chat template from a GGUF file's metadata, of which only the strings "tokenizer.chat_template" and
-// "tokenizer.chat_template." with a name behind it count. bos and eos are the texts of the file's special tokens, or "".
+// FromGGUF loads the chat template from a GGUF file's metadata: the strings "tokenizer.chat_template" and
+// "tokenizer.chat_template.NAME". bos and eos are the texts of the file's special tokens, or "".
 func FromGGUF(metadata map[string]string, bos, eos string) (*Template, error) {
 	return SourceFromGGUF(metadata, bos, eos).Template()
 }
 
-// SourceFromGGUF picks what [FromGGUF] loads.
+// SourceFromGGUF picks out what [FromGGUF] loads.
 func SourceFromGGUF(metadata map[string]string, bos, eos string) Source {
 	const key = "tokenizer.chat_template"
 	named := map[string]string{}

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// dict keeps its entries in the order in which they came, as Python does.
+// dict keeps its entries in order of insertion, as Python does.
 type dict struct {
 	keys, vals []value
-	index      map[any]int // made when there are many entries
+	index      map[any]int // made once there are many entries
 }
 
 func (d *dict) len() int { return len(d.keys) }
@@ -69,7 +69,7 @@ type (
 	undefinedKey struct{}
 )
 
-// hash is a key that is equal for equal values; what Python cannot hash raises.
+// hash returns a key that is equal for equal values. It raises for values that Python cannot hash.
 func hash(v value) any {
 	switch v := v.(type) {
 	case string, int64, noneType, pyRange:

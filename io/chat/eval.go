@@ -287,7 +287,7 @@ func (r *run) slice(v, start, stop, step value, line int) value {
 			raise("slice step cannot be zero")
 		}
 	}
-	low, high := 0, n // where start and stop may lie
+	low, high := 0, n // bounds of start and stop
 	if by < 0 {
 		low, high = -1, n-1
 	}

@@ -2,29 +2,30 @@ package chat
 
 import "strings"
 
-// Features say what a template makes of a conversation.
+// Features says what a template does with a conversation.
 type Features struct {
-	System    bool // a system message is rendered
-	Tools     bool // the tools are rendered
-	ToolCalls bool // the tool calls of an assistant's message are rendered
-	Thinking  bool // EnableThinking changes the render, or an answer begins within a thought
+	System    bool // it renders system messages
+	Tools     bool // it renders tools
+	ToolCalls bool // it renders the tool calls of assistant messages
+	Thinking  bool // EnableThinking changes the result, or answers begin inside a thought
 	Calls     CallForm
 }
 
-// CallForm is how a template writes the calls of an assistant's message, and its model therefore does.
+// CallForm is the form in which a template writes tool calls of assistant messages, and in which its model therefore writes
+// them too.
 type CallForm byte
 
 const (
-	OtherCalls    CallForm = iota // in a form that [AnswerParser] does not read, or not at all
-	JSONCalls                     // an object with name and arguments within <tool_call>
-	FunctionCalls                 // <function=NAME> and its parameters, each in lines of its own, within <tool_call>
+	OtherCalls    CallForm = iota // none, or a form that [AnswerParser] does not read
+	JSONCalls                     // an object with name and arguments inside <tool_call>
+	FunctionCalls                 // <function=NAME> and its parameters, each on its own lines, inside <tool_call>
 )
 
 // Features finds out by rendering short conversations.
 func (t *Template) Features() Features {
 	const probe = "qzprobe"
 	render := func(c Conversation) string {
-		c.BOS, c.EOS = "<s>", "</s>" // templates that add them fail without
+		c.BOS, c.EOS = "<s>", "</s>" // templates that prepend them fail without
 		text, err := t.Render(c)
 		if err != nil {
 			return ""
@@ -66,9 +67,9 @@ func (t *Template) Features() Features {
 	}
 }
 
-// Continue renders a conversation that went on and returns what is new: what follows the text that the model has read
-// so far, its own answer included. It is not ok where the render does not begin with that text, as where a template
-// leaves out the thoughts of earlier answers; then the whole render is to be read anew.
+// Continue renders a conversation that has grown since the model read the text `read`, its own answer included, and returns
+// what follows that text. ok is false if the rendering does not begin with it, for example because the template drops the
+// thoughts of earlier answers; then the model must read the whole rendering again.
 func (t *Template) Continue(read string, c Conversation) (suffix string, ok bool, err error) {
 	text, err := t.Render(c)
 	if err != nil {

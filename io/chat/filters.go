@@ -5,12 +5,12 @@ import (
 	"unicode"
 )
 
-// filter is a filter or a test: params names its parameters behind the value, of which the first least must be given.
+// filter is a filter or a test. params names its parameters after the value; the first `least` of them are required.
 type filter struct {
 	params []string
 	least  int
 	fn     func(r *run, v value, p []value) value  // missing parameters are nil
-	any    func(r *run, v value, a callArgs) value // in place of fn: takes any arguments
+	any    func(r *run, v value, a callArgs) value // used instead of fn: takes any arguments
 }
 
 func (f *filter) apply(r *run, name string, v value, a callArgs) value {
@@ -29,10 +29,10 @@ func (f *filter) apply(r *run, name string, v value, a callArgs) value {
 	return f.fn(r, v, p)
 }
 
-// filters are Jinja's, and tojson as transformers has it.
+// filters are Jinja's, with transformers' tojson.
 var filters map[string]*filter
 
-// unsupportedFilters exist in Jinja, but not here: they make HTML, wrap paragraphs or are random.
+// unsupportedFilters exist in Jinja but not here: they produce HTML, wrap paragraphs or are random.
 var unsupportedFilters = set("random", "striptags", "urlize", "wordwrap", "xmlattr")
 
 func init() {

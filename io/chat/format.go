@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// formatSpec is how one value is to be written, by "%" or by a format specification of braces.
+// formatSpec says how to write one value, by "%" or by a format specification in braces.
 type formatSpec struct {
 	fill      string
 	align     byte // '<', '>', '^', '=' or 0
@@ -122,7 +122,7 @@ func (r *run) formatPercent(marked value, s string, v value) value {
 	if used < len(args.items) && !byName && mapping == nil {
 		switch v.(type) {
 		case *list, pyRange, *undefined:
-			if used == 0 { // Python takes these for mappings, of which nothing need be used
+			if used == 0 { // Python treats these as mappings, which need not be used
 				return like(marked, b.String())
 			}
 		}
@@ -195,7 +195,7 @@ func asciiOnly(s string) string {
 	return b.String()
 }
 
-// truncate is a float without its fraction, as a whole number.
+// truncate cuts the fraction off a float.
 func truncate(f float64) value {
 	if math.IsNaN(f) {
 		raise("cannot convert float NaN to integer")
@@ -215,7 +215,7 @@ func (r *run) shorten(spec formatSpec, s string) string {
 	return s
 }
 
-// place fills a sign and a text up to the width; align is where the text goes if the spec does not say.
+// place pads a sign and a text to the width; align applies unless the spec has an alignment.
 func (r *run) place(spec formatSpec, sign, s string, align byte) string {
 	if spec.align != 0 {
 		align = spec.align

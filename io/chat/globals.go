@@ -2,7 +2,7 @@ package chat
 
 import "time"
 
-// globals are the functions that every template has.
+// globals are the functions that every template can call.
 var globals map[string]value
 
 func init() {
@@ -116,7 +116,7 @@ func strftimeNow(r *run, a callArgs) value {
 	return strftime(format, r.now)
 }
 
-// strftimeLayouts are Go's layouts for the directives of C's strftime, in the C locale.
+// strftimeLayouts maps the directives of C's strftime, in the C locale, to Go's layouts.
 var strftimeLayouts = map[byte]string{
 	'a': "Mon", 'A': "Monday", 'b': "Jan", 'B': "January", 'h': "Jan", 'd': "02", 'e': "_2", 'm': "01", 'y': "06", 'Y': "2006",
 	'H': "15", 'I': "03", 'p': "PM", 'M': "04", 'S': "05", 'f': "000000", 'j': "002", 'Z': "", 'z': "", 'D': "01/02/06",

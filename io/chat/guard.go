@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// RenderGuarded renders and finds where the conversation itself, in any of its strings, says what one of tokens is: the
-// control tokens of a model, of which a user could otherwise type the end of a turn and the beginning of another. It returns
-// the place in the render behind the first character of each, in ascending order, over which no token may reach.
+// RenderGuarded renders a conversation and finds control tokens of the model in its strings, with which a user could fake the
+// end of a turn and the start of another. breaks gives, in ascending order, the place after the first character of each in
+// the rendering; encoding must split there, so that the text does not become the token.
 func (t *Template) RenderGuarded(c Conversation, tokens []string) (text string, breaks []int, err error) {
 	g := newGuard(tokens)
 	values := []*Value{&c.Messages, &c.Tools, &c.Documents, &c.Extra}
@@ -35,13 +35,13 @@ func (t *Template) RenderGuarded(c Conversation, tokens []string) (text string, 
 	return plain.String(), breaks, nil
 }
 
-// Private characters of which one that a conversation does not use marks a place in it.
+// Private-use characters. One that the conversation does not use marks such places.
 const firstMark, lastMark = '\ue000', '\uf8ff'
 
 type guard struct {
 	tokens map[byte][]string // by their first byte
 	found  bool
-	used   map[rune]bool // of the private characters
+	used   map[rune]bool // of the private-use characters
 	mark   rune
 }
 
@@ -55,13 +55,13 @@ func newGuard(tokens []string) *guard {
 	return g
 }
 
-// choose finds a character to mark with; of 6400 one is free, or the text is none that a person wrote.
+// choose picks a character to mark with. One of the 6400 is free in any text that a person wrote.
 func (g *guard) choose() {
 	for g.mark = firstMark; g.used[g.mark] && g.mark < lastMark; g.mark++ {
 	}
 }
 
-// at says whether a token begins at byte i.
+// at reports whether a token begins at byte i.
 func (g *guard) at(s string, i int) bool {
 	for _, token := range g.tokens[s[i]] {
 		if strings.HasPrefix(s[i:], token) {
@@ -71,7 +71,7 @@ func (g *guard) at(s string, i int) bool {
 	return false
 }
 
-// look finds out whether there is anything to mark, and which private characters are used.
+// look finds out whether there is anything to mark, and which private-use characters occur.
 func (g *guard) look(v value) {
 	eachString(v, func(s string) string {
 		for i, r := range s {
@@ -84,7 +84,7 @@ func (g *guard) look(v value) {
 	})
 }
 
-// marked is v with a mark behind the first character of each token in its strings.
+// marked returns v with a mark after the first character of each token in its strings.
 func (g *guard) marked(v value) value {
 	return eachString(v, func(s string) string {
 		var b strings.Builder
@@ -99,7 +99,7 @@ func (g *guard) marked(v value) value {
 	})
 }
 
-// eachString is a copy of v with all strings put through f.
+// eachString returns a copy of v with f applied to all strings.
 func eachString(v value, f func(string) string) value {
 	switch v := v.(type) {
 	case string:

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// tests are what may follow "is".
+// tests are what can follow "is".
 var tests map[string]*filter
 
 func init() {

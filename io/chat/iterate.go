@@ -2,13 +2,13 @@ package chat
 
 import "unicode/utf8"
 
-// iterator gives one value after the other, and false when there are no more.
+// iterator returns one value after another, and false at the end.
 type iterator func() (value, bool)
 
-// generator is what map, select, items and the like return: it runs while it is read, and can be read once.
+// generator is the result of map, select, items and the like: it runs while it is read, and can be read only once.
 type generator struct{ next iterator }
 
-// iterate is Python's iter; message is what is raised for a value that cannot be iterated, with its type.
+// iterate is Python's iter. message, with the value's type, is raised for values that cannot be iterated.
 func (r *run) iterate(v value, message string) iterator {
 	switch v := v.(type) {
 	case *list:
@@ -54,7 +54,7 @@ const notIterable = "'%s' object is not iterable"
 
 func (r *run) iter(v value) iterator { return r.iterate(v, notIterable) }
 
-// counted charges for each value.
+// counted charges the limits for each value.
 func (r *run) counted(next iterator) iterator {
 	return func() (value, bool) {
 		r.charge(64)
@@ -118,7 +118,7 @@ func lazily(setup func() iterator) *generator {
 	}}
 }
 
-// canIterate says whether iterate would work.
+// canIterate reports whether iterate would succeed.
 func canIterate(v value) bool {
 	switch v.(type) {
 	case *list, *tuple, string, markup, *dict, *view, pyRange, *generator, *undefined, *loopContext:

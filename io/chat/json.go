@@ -13,11 +13,11 @@ import (
 	"strings"
 )
 
-// Value is a JSON value whose objects keep the order of their members and whose numbers keep their kind: 1.0 is not 1.
-// The zero Value is null.
+// Value is a JSON value. Objects keep the order of their members, and numbers their kind: 1.0 is not 1. The zero Value is
+// null.
 type Value struct{ v value }
 
-// DecodeJSON reads one JSON value. Of members with the same name the last one counts, at the place of the first.
+// DecodeJSON reads one JSON value. Of members with equal names it keeps the last value, in the first one's place.
 func DecodeJSON(data []byte) (Value, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
@@ -84,7 +84,7 @@ func decode(d *json.Decoder, depth int) (value, error) {
 
 func decodeNumber(s string) (value, error) {
 	if strings.ContainsAny(s, ".eE") {
-		f, _ := strconv.ParseFloat(s, 64) // too large ones are infinite, as in Python
+		f, _ := strconv.ParseFloat(s, 64) // too large ones become infinite, as in Python
 		return f, nil
 	}
 	if len(s) > maxDigits {
@@ -112,7 +112,7 @@ func List(items ...Value) Value {
 	return Value{l}
 }
 
-// Object returns an object of the members given: a name and a value each.
+// Object returns an object with the given members.
 func Object(members ...Member) Value {
 	d := &dict{}
 	for _, m := range members {
@@ -121,7 +121,7 @@ func Object(members ...Member) Value {
 	return Value{d}
 }
 
-// Member is one member of an object.
+// Member is a member of an object.
 type Member struct {
 	Name  string
 	Value Value
@@ -139,27 +139,27 @@ func (v Value) value() value {
 	return v.v
 }
 
-// IsNull says whether v is null, as the zero Value is.
+// IsNull reports whether v is null, as the zero Value is.
 func (v Value) IsNull() bool { return v.value() == none }
 
-// MarshalJSON writes v as JSON, members in their order.
+// MarshalJSON writes v as JSON, with members in order.
 func (v Value) MarshalJSON() (data []byte, err error) {
 	defer recoverRaised(func(x raised) { err = errors.New("chat: " + x.message) })
 	return []byte((&run{}).toJSON(v.value(), jsonStyle{item: ",", key: ":"})), nil
 }
 
-// UnmarshalJSON reads v as [DecodeJSON] does.
+// UnmarshalJSON reads v like [DecodeJSON].
 func (v *Value) UnmarshalJSON(data []byte) (err error) {
 	*v, err = DecodeJSON(data)
 	return err
 }
 
-// jsonStyle is how Python's json.dumps is asked to write.
+// jsonStyle holds the options of Python's json.dumps.
 type jsonStyle struct {
 	asciiOnly, sortKeys bool
-	lines               bool   // each element on a line of its own
+	lines               bool   // each element on its own line
 	indent              string // of one level
-	item, key           string // what stands between elements, and behind a name
+	item, key           string // separators between elements, and after a name
 }
 
 // toJSON writes v as Python's json.dumps does.
@@ -276,7 +276,7 @@ func jsonKey(k value) string {
 
 const hexDigits = "0123456789abcdef"
 
-// quoteJSON is a JSON string with the escapes that Python chooses.
+// quoteJSON returns a JSON string with Python's escapes.
 func quoteJSON(s string, asciiOnly bool) string {
 	var b strings.Builder
 	b.Grow(len(s) + 2)

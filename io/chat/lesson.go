@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// ParseRecord reads a conversation from a line of chat data, in one of two shapes: OpenAI's, {"messages": [{"role", "content"}, …],
-// "tools": […]}, and ShareGPT's, {"conversations": [{"from", "value"}, …], "system": …}, whose human and gpt become user and
-// assistant.
+// ParseRecord reads a conversation from a line of chat data in one of two forms: OpenAI's, {"messages": [{"role", "content"},
+// …], "tools": […]}, and ShareGPT's, {"conversations": [{"from", "value"}, …], "system": …}, whose human and gpt become user
+// and assistant.
 func ParseRecord(line []byte) (Conversation, error) {
 	var c Conversation
 	v, err := DecodeJSON(line)
@@ -70,7 +70,7 @@ func ParseRecord(line []byte) (Conversation, error) {
 	return c, checkMessages(c.Messages.value())
 }
 
-// checkMessages refuses what is no conversation with an answer.
+// checkMessages refuses messages that are not a conversation with an answer.
 func checkMessages(v value) error {
 	l, ok := v.(*list)
 	if !ok {
@@ -98,7 +98,7 @@ func checkMessages(v value) error {
 			if calls == nil || calls == value(none) { // a template would write "None"
 				return fmt.Errorf("message %d: got no content, want a text, or calls of tools", i+1)
 			}
-		case !parts && !said: // of which a template would write what Python prints
+		case !parts && !said: // a template would write Python's representation of it
 			return fmt.Errorf("message %d: got %s as content, want a text or an array of parts", i+1, jsonName(content))
 		}
 		if isAnswer(item) {
@@ -117,17 +117,17 @@ func isAnswer(message value) bool {
 	return s == "assistant"
 }
 
-// Lesson is a rendered conversation and the parts of it that a model is to learn to write.
+// Lesson is a rendered conversation with the parts that a model is to learn to write.
 type Lesson struct {
 	Text    string
 	Breaks  []int // see [Template.RenderGuarded]
 	Answers []Span
 }
 
-// Lessons renders a conversation of [ParseRecord] with the places of its answers: each from where the prompt for it ends, so
-// that learning begins where writing will. Most templates make one lesson of it. Where an earlier answer does not stand in the
-// in full as the model wrote it, because the template leaves its thoughts out, that answer is a separate lesson. tokens are the
-// model's control tokens, which no message may form.
+// Lessons renders a conversation of [ParseRecord] and finds its answers: each begins where the prompt for it ends, so that
+// the model learns from the point at which it will write. For most templates this is one lesson. If the template drops parts
+// of earlier answers, such as thoughts, each such answer becomes a lesson of its own. tokens are the model's control tokens,
+// which no message may produce.
 func (t *Template) Lessons(c Conversation, tokens []string) ([]Lesson, error) {
 	g := newGuard(tokens)
 	values := []*Value{&c.Messages, &c.Tools, &c.Documents, &c.Extra}
@@ -186,7 +186,7 @@ func (t *Template) Lessons(c Conversation, tokens []string) ([]Lesson, error) {
 	return append(others, lesson(whole, spans...)), nil
 }
 
-// common is how many bytes two texts have in common at their beginning.
+// common returns the length of the common prefix of two texts in bytes.
 func common(a, b string) int {
 	n := 0
 	for n < min(len(a), len(b)) && a[n] == b[n] {
@@ -195,7 +195,7 @@ func common(a, b string) int {
 	return n
 }
 
-// unmarked takes the marks out of a text and moves places in it.
+// unmarked removes the marks from a text and adjusts places in it.
 func (g *guard) unmarked(marked string, places []Span) (plain string, breaks []int, moved []Span) {
 	moved = append(moved, places...)
 	if !g.found {

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// kind is the kind of a token; an operator's kind is the operator.
+// kind is the kind of a token; for an operator it is the operator itself.
 type kind string
 
 const (
@@ -38,7 +38,7 @@ func (t token) String() string {
 
 func (t token) name(s string) bool { return t.kind == tokName && t.text == s }
 
-// loadError is a mistake in a template, found as it is loaded.
+// loadError is an error in a template, found when it is loaded.
 type loadError struct {
 	line    int
 	message string
@@ -48,7 +48,7 @@ func (e *loadError) Error() string {
 	return fmt.Sprintf("chat: template line %d: %s", e.line, e.message)
 }
 
-// lexer follows Jinja's: regular expressions tried in turn, with trim_blocks and lstrip_blocks.
+// lexer works like Jinja's: it tries regular expressions in turn, with trim_blocks and lstrip_blocks.
 type lexer struct {
 	src          string
 	pos, line    int
@@ -62,7 +62,7 @@ func (l *lexer) fail(format string, args ...any) {
 
 func (l *lexer) add(k kind, text string) { l.tokens = append(l.tokens, token{k, text, l.line}) }
 
-// take moves over n bytes, counts their lines, and notes whether they end one.
+// take advances by n bytes, counting lines, and notes whether it stops at the start of one.
 func (l *lexer) take(n int) string {
 	s := l.src[l.pos : l.pos+n]
 	l.pos += n
@@ -73,7 +73,7 @@ func (l *lexer) take(n int) string {
 	return s
 }
 
-// normalizeNewlines makes every line end "\n".
+// normalizeNewlines converts all line ends to "\n".
 func normalizeNewlines(s string) string {
 	if !strings.Contains(s, "\r") {
 		return s
@@ -81,7 +81,7 @@ func normalizeNewlines(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }
 
-// lex splits a template; a mistake panics with a *loadError.
+// lex splits a template into tokens. On an error it panics with a *loadError.
 func lex(source string) []token {
 	src := strings.TrimSuffix(normalizeNewlines(source), "\n")
 	l := &lexer{src: src, line: 1, lineStarting: true}
@@ -92,7 +92,7 @@ func lex(source string) []token {
 	return l.tokens
 }
 
-// text reads what stands before the next tag, and that tag.
+// text reads the text before the next tag, and that tag.
 func (l *lexer) text() {
 	at := -1
 	for i := l.pos; i+1 < len(l.src); i++ {
@@ -139,7 +139,7 @@ func (l *lexer) text() {
 	}
 }
 
-// stripBefore is the text that stays before a tag with the given sign.
+// stripBefore returns what remains of the text before a tag with the given sign.
 func (l *lexer) stripBefore(text string, sign byte, variable bool) string {
 	if sign == '-' {
 		return strings.TrimRightFunc(text, isSpace)
@@ -154,7 +154,7 @@ func (l *lexer) stripBefore(text string, sign byte, variable bool) string {
 	return text
 }
 
-// matchRaw is the length of {% raw %} at the start of s, or 0.
+// matchRaw returns the length of {% raw %} at the start of s, or 0.
 func matchRaw(s string) int {
 	if !strings.HasPrefix(s, "{%") {
 		return 0
@@ -188,7 +188,8 @@ func skipSpace(s string, i int) int {
 	return i
 }
 
-// closing is the length of a closing tag ("%}" or "#}", with its sign) at i, with what it takes of the text behind.
+// closing returns the length of a closing tag ("%}" or "#}", with its sign) at i, including the following text that it
+// strips.
 func (l *lexer) closing(i int, end string, trim bool) int {
 	s := l.src
 	switch {
@@ -341,7 +342,7 @@ func (l *lexer) quoted(rest string) bool {
 	return false
 }
 
-// digits is the length of (\d+_)*\d+ at i, or 0.
+// digits returns the length of (\d+_)*\d+ at i, or 0.
 func digits(s string, i int, ok func(byte) bool) int {
 	j := i
 	for j < len(s) && (ok(s[j]) || s[j] == '_' && j > i && s[j-1] != '_' && j+1 < len(s) && ok(s[j+1])) {

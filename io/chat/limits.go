@@ -2,34 +2,34 @@ package chat
 
 import "fmt"
 
-// What a template may use. A template comes with a model and its variables come from anyone who talks to the model, so
-// neither may take the process down: each limit ends the render with an error that names the line.
+// Limits for templates. A template comes with a model, and its variables come from anyone who talks to the model, so neither
+// may bring the process down: exceeding a limit ends the rendering with an error that names the line.
 const (
 	maxSource  = 256 << 10 // bytes of a template
-	maxNesting = 200       // expressions within expressions and blocks within blocks, as the text stands
-	maxDepth   = 1500      // evaluations under way at once: a macro that calls itself ends here
-	maxSteps   = 8 << 20   // evaluations, passes of loops and, by 64, bytes and elements touched
+	maxNesting = 200       // nested expressions and blocks in the source
+	maxDepth   = 1500      // evaluations in progress: a macro that calls itself ends here
+	maxSteps   = 8 << 20   // evaluations, loop iterations and, divided by 64, bytes and elements processed
 	maxRange   = 100_000   // elements of range(), as in Jinja's sandbox
-	maxString  = 16 << 20  // bytes of one string, and of the render
-	maxTotal   = 256 << 20 // bytes of all strings and lists that a render makes
+	maxString  = 16 << 20  // bytes of one string, and of the rendering
+	maxTotal   = 256 << 20 // bytes of all strings and lists made by a rendering
 	maxItems   = 1 << 20   // elements of one list
-	maxNames   = 1 << 20   // names that the branches of all ifs see, together
+	maxNames   = 1 << 20   // names visible in the branches of all ifs together
 	maxBits    = 1 << 16   // of a whole number
-	maxDigits  = 4300      // of a whole number that is written or read, as in Python
+	maxDigits  = 4300      // of a whole number that is printed or parsed, as in Python
 	maxJSON    = 500       // levels of JSON
 )
 
-// raised is what panics inside a render, and becomes a [RenderError] at its edge.
+// raised is the value of panics inside a rendering. At the edge it becomes a [RenderError].
 type raised struct {
 	message string
-	byUs    bool // raise_exception: the template's own words
+	byUs    bool // by raise_exception, with the template's own message
 }
 
 func raise(format string, args ...any) {
 	panic(raised{message: fmt.Sprintf(format, args...)})
 }
 
-// charge counts n bytes or elements that an operation touches.
+// charge counts n bytes or elements processed by an operation.
 func (r *run) charge(n int) {
 	r.steps += n/64 + 1
 	if r.steps > maxSteps {
@@ -37,7 +37,7 @@ func (r *run) charge(n int) {
 	}
 }
 
-// made counts a string or a list of n bytes that an operation is about to make.
+// made counts a string or list of n bytes before an operation makes it.
 func (r *run) made(n int) {
 	if n < 0 || n > maxString {
 		raise("a string or list would take more than %d bytes", maxString)
@@ -48,7 +48,7 @@ func (r *run) made(n int) {
 	r.charge(n)
 }
 
-// elements counts a list of n elements that an operation is about to make.
+// elements counts a list of n elements before an operation makes it.
 func (r *run) elements(n int) {
 	if n < 0 || n > maxItems {
 		raise("a list would have more than %d elements", maxItems)

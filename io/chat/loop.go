@@ -1,12 +1,12 @@
 package chat
 
-// loopContext is the variable loop. It reads ahead only if the template asks for a later item.
+// loopContext is the variable loop. It reads ahead only if the template asks for later items.
 type loopContext struct {
 	r           *run
 	next        iterator
 	index       int // from 0; -1 before the first pass
 	depth       int // of recursion, from 0
-	size        int // -1: not known
+	size        int // -1: unknown
 	ahead       value
 	before, now value
 	changedArgs *tuple
@@ -23,7 +23,7 @@ func (r *run) newLoop(items value, it iterator, depth int) *loopContext {
 	return l
 }
 
-// step goes on to the next value.
+// step advances to the next value.
 func (l *loopContext) step() (value, bool) {
 	v := l.peek()
 	l.ahead = nil
@@ -35,7 +35,7 @@ func (l *loopContext) step() (value, bool) {
 	return v, true
 }
 
-// peek is the next value, or nil when there is none.
+// peek returns the next value without advancing, or nil at the end.
 func (l *loopContext) peek() value {
 	if l.ahead == nil {
 		if v, ok := l.next(); ok {
@@ -115,7 +115,7 @@ func (s *forStmt) exec(r *run, f *frame) flow {
 	if !s.recursive {
 		return s.loop(r, f, items, 0, nil)
 	}
-	// A recursive loop is a function of its own: what it prints is captured, each time.
+	// A recursive loop is a function: what each call prints is captured.
 	var recurse func(v value, depth int) string
 	recurse = func(v value, depth int) string {
 		text, _ := r.capture(func() flow { return s.loop(r, f, v, depth, recurse) })
@@ -146,7 +146,7 @@ func (s *forStmt) loop(r *run, f *frame, items value, depth int, recurse func(va
 			break
 		}
 		if flow == flowOn {
-			empty = false // a pass that "continue" ends does not count: Jinja's else looks for one that went through
+			empty = false // an iteration ended by "continue" does not count: Jinja's else asks for one that ran to its end
 		}
 	}
 	if empty && s.otherScope != nil {
@@ -155,7 +155,7 @@ func (s *forStmt) loop(r *run, f *frame, items value, depth int, recurse func(va
 	return flowOn
 }
 
-// filtered are the values for which the test of "for … if" holds, tested as they are read.
+// filtered returns the values that pass the test of "for … if", which runs as they are read.
 func (s *forStmt) filtered(r *run, f *frame, it iterator) iterator {
 	var test *frame
 	return func() (value, bool) {
@@ -224,7 +224,7 @@ func (d *macroDef) argument(name string) int {
 	return -1
 }
 
-// specials gives caller, kwargs and varargs their values, and refuses arguments that none of them takes.
+// specials sets caller, kwargs and varargs, and refuses arguments that none of them accepts.
 func (m *macro) specials(r *run, f *frame, kw []named, a callArgs) {
 	d := m.def
 	if d.caller >= 0 {

@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// attributePath splits "a.b.0" into the keys that are looked up one after the other.
+// attributePath splits "a.b.0" into keys to look up one after another.
 func attributePath(attribute value) []value {
 	s, ok := text(attribute)
 	if !ok {
@@ -28,7 +28,7 @@ func attributePath(attribute value) []value {
 	return path
 }
 
-// getter returns what a filter looks at instead of an element: the attribute, with a default if that is given.
+// getter returns a function that gets the attribute of an element, or a default if one is given.
 func (r *run) getter(attribute value, post func(value) value) func(value) value {
 	return r.getterOr(attribute, nil, post)
 }
@@ -49,7 +49,7 @@ func (r *run) getterOr(attribute, missing value, post func(value) value) func(va
 	}
 }
 
-// getters is getter for several attributes with commas between; it gives them as a list.
+// getters is getter for several attributes separated by commas; the result is a list.
 func (r *run) getters(attribute value, post func(value) value) func(value) value {
 	var each []func(value) value
 	if s, ok := text(attribute); ok {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// num is a Python number: a whole one in i or, if b is set, in b; else a float.
+// num is a Python number: an integer in i or, if set, in b; otherwise a float.
 type num struct {
 	isFloat bool
 	i       int64
@@ -41,7 +41,7 @@ func (n num) big() *big.Int {
 	return big.NewInt(n.i)
 }
 
-// float is n as a float; a whole number that is too large raises.
+// float returns n as a float. It raises if the integer is too large.
 func (n num) float() float64 {
 	switch {
 	case n.isFloat:
@@ -56,7 +56,7 @@ func (n num) float() float64 {
 	return f
 }
 
-// whole is n as an int64, if it is a whole number within that.
+// whole returns n as an int64 if it is an integer in that range.
 func (n num) whole() (int64, bool) {
 	if n.b != nil {
 		return 0, false
@@ -70,7 +70,7 @@ func (n num) whole() (int64, bool) {
 	return n.i, true
 }
 
-// shrink makes the smallest kind of whole number.
+// shrink returns the smallest representation of an integer.
 func shrink(b *big.Int) value {
 	if b.IsInt64() {
 		return b.Int64()
@@ -100,7 +100,7 @@ func compareNumbers(a, b num) int {
 	return a.exact().Cmp(b.exact())
 }
 
-// exact is n without rounding.
+// exact returns n without rounding.
 func (n num) exact() *big.Float {
 	if n.isFloat {
 		return big.NewFloat(n.f)
@@ -108,7 +108,7 @@ func (n num) exact() *big.Float {
 	return new(big.Float).SetInt(n.big())
 }
 
-// arith is a binary operator of two numbers.
+// arith is a binary operator on two numbers.
 func (r *run) arith(op string, a, b num) value {
 	if op == "/" {
 		return divide(a, b)
@@ -136,7 +136,7 @@ func (r *run) arith(op string, a, b num) value {
 			raise("integer division or modulo by zero")
 		}
 		m := new(big.Int)
-		z.DivMod(x, y, m) // Euclid's: the rest is never negative
+		z.DivMod(x, y, m) // Euclidean division: the remainder is never negative
 		if m.Sign() != 0 && y.Sign() < 0 {
 			z.Sub(z, big.NewInt(1))
 			m.Add(m, y)
@@ -266,7 +266,7 @@ func (r *run) power(x, y *big.Int) value {
 	return shrink(new(big.Int).Exp(x, y, nil))
 }
 
-// negate is -v; bools are whole numbers.
+// negate is -v; bools count as integers.
 func negate(v value) value {
 	n, ok := number(v)
 	if !ok {
@@ -278,7 +278,7 @@ func negate(v value) value {
 	return shrink(new(big.Int).Neg(n.big()))
 }
 
-// toIndex is v as a whole number that places something; too large ones become the largest.
+// toIndex returns v as an index; values out of range become the nearest in range.
 func toIndex(v value, what string) int {
 	n, ok := number(v)
 	if !ok || n.isFloat {
@@ -320,7 +320,7 @@ func floatText(f float64) string {
 	return s
 }
 
-// intText is a whole number in decimal.
+// intText is an integer in decimal.
 func intText(v value) string {
 	switch v := v.(type) {
 	case int64:

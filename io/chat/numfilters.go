@@ -18,7 +18,7 @@ func absolute(r *run, v value, p []value) value {
 	return shrink(new(big.Int).Abs(n.big()))
 }
 
-// toFloat is Python's float(v), if it has one.
+// toFloat is Python's float(v), if v converts.
 func (r *run) toFloat(v value) (float64, bool) {
 	if u, ok := v.(*undefined); ok {
 		u.fail()
@@ -45,7 +45,7 @@ func parseFloat(s string) (float64, bool) {
 	return f, true
 }
 
-// underscoresFit says whether every "_" stands between two digits.
+// underscoresFit reports whether every "_" is between two digits.
 func underscoresFit(s string) bool {
 	digit := func(i int) bool {
 		return i >= 0 && i < len(s) && (decimal(s[i]) || strings.IndexByte("abcdefABCDEF", s[i]) >= 0)
@@ -161,7 +161,7 @@ func roundFloat(f float64, precision int) value {
 		return x
 	}
 	n, _ := big.NewFloat(f).Int(nil)
-	if f != math.Trunc(f) { // a fraction only matters at a tie, which it breaks upwards
+	if f != math.Trunc(f) { // a fraction only matters for ties, which it rounds up
 		n.Mul(n, big.NewInt(10))
 		if f > 0 {
 			n.Add(n, big.NewInt(1))

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// parser makes the tree of a template; a mistake panics with a *loadError.
+// parser builds the tree of a template. On an error it panics with a *loadError.
 type parser struct {
 	tokens []token
 	pos    int
-	depth  int // expressions and blocks that are open
-	loops  int // loops around, within the same macro
+	depth  int // open expressions and blocks
+	loops  int // enclosing loops within the same macro
 }
 
 func (p *parser) cur() token { return p.tokens[p.pos] }
@@ -68,8 +68,8 @@ func (p *parser) deeper() {
 	}
 }
 
-// body reads statements up to one of the end tags, and returns the tag that ended it; what follows the tag's name is
-// still to be read.
+// body parses statements up to one of the end tags, and returns the tag that ended it. What follows the tag's name has not
+// been read.
 func (p *parser) body(tag string, line int, ends ...string) ([]stmt, string) {
 	p.skip(":")
 	p.expect(tokTagEnd)
@@ -218,7 +218,7 @@ func (p *parser) set(line int) stmt {
 	return s
 }
 
-// function reads the body of a macro or call block, where a loop around is out of reach.
+// function parses the body of a macro or call block, which cannot reach enclosing loops.
 func (p *parser) function(tag string, line int, end string) []stmt {
 	loops := p.loops
 	p.loops = 0
@@ -291,7 +291,7 @@ func (p *parser) with(line int) stmt {
 	return w
 }
 
-// target reads what is assigned to: a name, a tuple of names and, where namespaces are allowed, ns.attr.
+// target parses an assignment target: a name, a tuple of names or, where namespaces are allowed, ns.attr.
 func (p *parser) target(end func(token) bool, namespaces bool) expr {
 	line := p.cur().line
 	t := p.tupleOf(func() expr { return p.primary(namespaces) }, end, false)

@@ -110,7 +110,7 @@ func (p *parser) dottedName() (string, int) {
 	return name, t.line
 }
 
-// filters reads | name(args) | …; inline is for the first of {% filter name %}, which has no bar.
+// filters parses | name(args) | …; inline means the first of {% filter name %}, which has no bar.
 func (p *parser) filters(e expr, inline bool) expr {
 	for n := 0; p.is("|") || inline; n++ {
 		p.chain(n)

@@ -10,7 +10,7 @@ func (p *parser) tuple(cond bool, end func(token) bool, parentheses bool) expr {
 	return p.tupleOf(func() expr { return p.expression(cond) }, end, parentheses)
 }
 
-// tupleOf reads expressions with commas between them: a tuple where there is a comma, else the one expression.
+// tupleOf parses expressions separated by commas: a tuple if there is a comma, otherwise the single expression.
 func (p *parser) tupleOf(parse func() expr, end func(token) bool, parentheses bool) expr {
 	line := p.cur().line
 	var items []expr
@@ -59,7 +59,7 @@ func (p *parser) expression(cond bool) expr {
 	return e
 }
 
-// chain limits operators of one level in a row, whose tree is as deep as they are many.
+// chain limits consecutive operators of one precedence, because the tree gets as deep as there are operators.
 func (p *parser) chain(n int) {
 	if n >= maxNesting {
 		p.fail("more than %d operators in a row", maxNesting)
@@ -120,7 +120,7 @@ func (p *parser) compare() expr {
 	}
 }
 
-// binary reads operators of one level, which bind from the left.
+// binary parses left-associative operators of one precedence.
 func (p *parser) binary(operand func() expr, ops ...kind) expr {
 	line := p.cur().line
 	left := operand()
@@ -204,7 +204,7 @@ func (p *parser) primary(namespaces bool) expr {
 			p.failAt(t.line, "a number has more than %d digits", maxDigits)
 		}
 		n, ok := new(big.Int).SetString(t.text, 0)
-		if strings.Trim(t.text, "0") == "" { // "00" is 0, not a number of base 8
+		if strings.Trim(t.text, "0") == "" { // "00" is 0, not a number with a base prefix
 			n, ok = new(big.Int), true
 		}
 		if !ok {

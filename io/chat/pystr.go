@@ -9,9 +9,9 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Strings as Python has them: counted and cut by characters, with Python's white space, lines and cases.
+// Python's strings: counted and sliced by characters, with Python's white space, lines and cases.
 
-// isSpace is str.isspace of one character, which is also \s of a regular expression.
+// isSpace is str.isspace for one character, and \s of a regular expression.
 func isSpace(r rune) bool {
 	return 0x1c <= r && r <= 0x1f || unicode.IsSpace(r)
 }
@@ -27,7 +27,7 @@ func ascii(s string) bool {
 	return true
 }
 
-// byteAt is where character i of s begins; i is at most the number of characters.
+// byteAt returns the byte offset of character i of s; i is at most the number of characters.
 func byteAt(s string, i int) int {
 	if i <= 0 {
 		return 0
@@ -53,7 +53,7 @@ func cut(s string, start, stop int) string {
 	return s[from : from+byteAt(s[from:], stop-start)]
 }
 
-// stripSet is what strip takes off: white space, or the characters of a string.
+// stripSet is what strip removes: white space, or the characters of a string.
 func stripSet(chars value) func(rune) bool {
 	if _, ok := chars.(noneType); ok || chars == nil {
 		return isSpace
@@ -65,7 +65,7 @@ func stripSet(chars value) func(rune) bool {
 	return func(r rune) bool { return strings.ContainsRune(set, r) }
 }
 
-// isLineEnd is what splitlines splits at, besides "\r\n".
+// isLineEnd reports whether splitlines splits at a character, apart from "\r\n".
 func isLineEnd(r rune) bool {
 	return '\n' <= r && r <= '\r' || 0x1c <= r && r <= 0x1e || r == 0x85 || r == 0x2028 || r == 0x2029
 }
@@ -91,7 +91,7 @@ func splitLines(s string, keep bool) []string {
 	return lines
 }
 
-// splitSpace is str.split() without a separator: at runs of white space, limit times at most if it is not negative.
+// splitSpace is str.split() without a separator: at runs of white space, at most limit times unless limit is negative.
 func splitSpace(s string, limit int) []string {
 	var parts []string
 	for {
@@ -168,7 +168,7 @@ func lower(s string) string {
 	return cases.Lower(language.Und, cases.HandleFinalSigma(true)).String(s)
 }
 
-// titleRune is the title case of one character, which can be several.
+// titleRune returns the title case of one character, which may be several characters.
 func titleRune(r rune) string {
 	if r < utf8.RuneSelf {
 		return string(unicode.ToUpper(r))
@@ -188,10 +188,10 @@ func isCased(r rune) bool {
 	return unicode.IsUpper(r) || unicode.IsLower(r) || unicode.IsTitle(r)
 }
 
-// title is str.title: a character without case before it begins a word.
+// title is str.title: a word begins after a character without case.
 func title(s string) string {
 	var b strings.Builder
-	start := -1 // of the rest of a word, which is lowercased as a whole
+	start := -1 // of the rest of a word, which is lowercased at once
 	flush := func(end int) {
 		if start >= 0 {
 			b.WriteString(lower(s[start:end]))
@@ -230,7 +230,7 @@ func swapCase(s string) string {
 	return b.String()
 }
 
-// every says whether s has characters and all are ok.
+// every reports whether s has characters and ok holds for all of them.
 func every(s string, ok func(rune) bool) bool {
 	for _, r := range s {
 		if !ok(r) {
@@ -240,7 +240,7 @@ func every(s string, ok func(rune) bool) bool {
 	return s != ""
 }
 
-// isCase is str.isupper or str.islower: something is cased, and nothing is of a case in other.
+// isCase is str.isupper or str.islower: something is cased, and nothing is in one of the other cases.
 func isCase(s string, want func(rune) bool, other ...func(rune) bool) bool {
 	found := false
 	for _, r := range s {
@@ -279,5 +279,5 @@ func isTitle(s string) bool {
 
 func isAlphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }
 
-// isPrintable is what Python's repr leaves as it is.
+// isPrintable reports whether Python's repr leaves a character as it is.
 func isPrintable(r rune) bool { return r == ' ' || unicode.IsPrint(r) }

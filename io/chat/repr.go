@@ -26,7 +26,7 @@ func (r *run) repr(v value) string {
 	return b.String()
 }
 
-// write adds to a string that grows, within the limits.
+// write appends to a growing string, within the limits.
 func (r *run) write(b *strings.Builder, s string) {
 	if b.Len()+len(s) > maxString {
 		raise("a string would take more than %d bytes", maxString)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// run is one render under way.
+// run is a rendering in progress.
 type run struct {
 	vars   map[string]value
 	now    time.Time
@@ -16,12 +16,12 @@ type run struct {
 	steps  int
 	total  int
 	depth  int
-	within int // captures that are open: macros, set and filter blocks
+	within int // open captures: macros, set and filter blocks
 	spans  []Span
-	lost   bool // a {% generation %} stood in a capture, so its place is not known
+	lost   bool // a {% generation %} was inside a capture, so its position is unknown
 }
 
-// frame holds the names of one scope that was entered.
+// frame holds the names of a scope that has been entered.
 type frame struct {
 	outer *frame
 	vals  []value
@@ -41,7 +41,7 @@ func (r *run) begin(s *scope, outer *frame) *frame {
 	return f
 }
 
-// load gives the names of a scope their first values.
+// load gives the names of a scope their initial values.
 func (r *run) load(s *scope, f *frame) {
 	for _, l := range s.loads {
 		switch l.load {
@@ -58,10 +58,10 @@ func (r *run) load(s *scope, f *frame) {
 	}
 }
 
-// RenderError is a render that ended with an error.
+// RenderError is the error that ended a rendering.
 type RenderError struct {
-	Line    int    // of the template
-	Message string // what went wrong, in Jinja's words where it has some
+	Line    int    // in the template
+	Message string // in Jinja's words if it has a message for this
 	Raised  bool   // the template itself refused the conversation, by raise_exception
 }
 
@@ -69,8 +69,8 @@ func (e *RenderError) Error() string {
 	return fmt.Sprintf("chat: template line %d: %s", e.Line, e.Message)
 }
 
-// recoverRaised, deferred, hands what was raised to f. A fault of this package is reported like one, too: whatever a
-// template or a conversation holds, it may not end the process.
+// recoverRaised, deferred, passes what was raised to f. Bugs of this package are reported in the same way: no template or
+// conversation may bring the process down.
 func recoverRaised(f func(raised)) {
 	switch x := recover().(type) {
 	case nil:
@@ -110,7 +110,7 @@ func (r *run) exec(body []stmt, f *frame) flow {
 	return flowOn
 }
 
-// print writes to the render, or to what captures it.
+// print writes to the rendering, or to the capture in progress.
 func (r *run) print(s string) { r.write(r.out, s) }
 
 // capture runs f and returns what it prints.
@@ -125,7 +125,7 @@ func (r *run) capture(f func() flow) (string, flow) {
 	return s, flow
 }
 
-// The statements.
+// Statements.
 
 func (s *outputStmt) exec(r *run, f *frame) flow {
 	for _, e := range s.parts {
@@ -160,7 +160,7 @@ func (s *setStmt) exec(r *run, f *frame) flow {
 	return flowOn
 }
 
-// checkNamespaces refuses ns.attr targets where ns is no namespace, before anything is evaluated.
+// checkNamespaces refuses ns.attr targets whose ns is not a namespace, before anything is evaluated.
 func (r *run) checkNamespaces(target expr, f *frame) {
 	switch t := target.(type) {
 	case *nsRef:

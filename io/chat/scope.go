@@ -2,25 +2,25 @@ package chat
 
 import "fmt"
 
-// Names are resolved as Jinja's compiler does it, before anything runs: which scope a name belongs to depends on
-// where the template reads and writes it, not on what happened so far.
+// Names are resolved as Jinja's compiler does it, before anything runs: the scope that a name belongs to depends on where the
+// template reads and writes it, not on what has been executed.
 
-// load says how a name of a scope gets its first value when the scope is entered.
+// load says how a name gets its initial value when its scope is entered.
 type load byte
 
 const (
 	loadParam     load = iota // from the caller
 	loadResolve               // from the conversation's variables
-	loadAlias                 // from the same name of a scope around
-	loadUndefined             // nothing yet
+	loadAlias                 // from the same name in an enclosing scope
+	loadUndefined             // no value yet
 )
 
 type binding struct {
 	load  load
-	alias int // the level of the scope around
+	alias int // the level of that enclosing scope
 }
 
-// symbols are the names of one scope; the branches of an if work on copies.
+// symbols are the names of a scope; the branches of an if work on copies.
 type symbols struct {
 	parent *symbols
 	level  int
@@ -54,7 +54,7 @@ func (s *symbols) copy() *symbols {
 	return c
 }
 
-// find is the level of the innermost scope that knows the name, or -1.
+// find returns the level of the innermost scope that knows the name, or -1.
 func (s *symbols) find(name string) int {
 	for ; s != nil; s = s.parent {
 		if _, ok := s.names[name]; ok {
@@ -87,8 +87,7 @@ func (s *symbols) param(name string) {
 	s.names[name] = binding{load: loadParam}
 }
 
-// branches takes over what the branches of an if found: a name that only some of them write is, before that, what it
-// was outside.
+// branches merges what the branches of an if found. A name that only some of them write starts with its value from outside.
 func (s *symbols) branches(list ...*symbols) {
 	stored := map[string]bool{}
 	for _, b := range list {
@@ -115,7 +114,7 @@ func (s *symbols) branches(list ...*symbols) {
 	}
 }
 
-// visit notes the names of a node in its scope; it stops where a scope of its own begins.
+// visit notes the names of a node in its scope. It does not enter nodes with a scope of their own.
 func (s *symbols) visit(n node) {
 	switch n := n.(type) {
 	case *nameExpr:
@@ -130,7 +129,7 @@ func (s *symbols) visit(n node) {
 	case *nsRef:
 		s.read(n.name)
 	case *ifStmt:
-		// An elif is visited as an if of its own, as Jinja's tree has it.
+		// An elif is visited as a nested if, as in Jinja's tree.
 		s.visit(n.tests[0])
 		body, elifs, other := s.copy(), s.copy(), s.copy()
 		for _, c := range n.bodies[0] {
@@ -172,7 +171,7 @@ func (s *symbols) visitAll(list []stmt) {
 	}
 }
 
-// scope is what entering a scope takes while the template runs.
+// scope is what is needed to enter a scope at run time.
 type scope struct {
 	size  int
 	loads []slotLoad
@@ -182,7 +181,7 @@ type slotLoad struct {
 	load     load
 	slot     int
 	name     string
-	up, from int // of an alias: so many frames out, that slot
+	up, from int // for an alias: that many frames out, that slot
 }
 
 // compiler resolves the names, filters and tests of a template.
@@ -195,7 +194,7 @@ type compileFrame struct {
 	parent *compileFrame
 	syms   *symbols
 	slots  map[string]int
-	soft   bool // within an if, where an unknown filter is an error only when it is reached
+	soft   bool // inside an if, where an unknown filter is an error only when evaluated
 }
 
 func (c *compiler) fail(format string, args ...any) {
@@ -211,7 +210,7 @@ func (f *compileFrame) slot(name string) int {
 	return i
 }
 
-// within compiles the parts of a scope, given its names, and returns how to enter it.
+// within compiles the parts of a scope with the given names, and returns how to enter it.
 func (c *compiler) within(syms *symbols, compile func()) *scope {
 	outer := c.frame
 	c.frame = &compileFrame{parent: outer, syms: syms, slots: map[string]int{}}
@@ -252,7 +251,7 @@ func (c *compiler) lookup(name string) (up, slot int) {
 
 func (c *compiler) inner() *symbols { return newSymbols(c.frame.syms) }
 
-// uses says which of the names a list of nodes reads before it writes them, whatever scopes are within.
+// uses reports which of the names the statements read before they write them, in whatever nested scopes.
 func uses(list []stmt, names ...string) map[string]bool {
 	open, found := map[string]bool{}, map[string]bool{}
 	for _, n := range names {

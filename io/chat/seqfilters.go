@@ -4,7 +4,7 @@ import "sort"
 
 type definer func(names string, params string, least int, fn func(r *run, v value, p []value) value)
 
-// defSequenceFilters defines the filters that look at the elements of a value.
+// defSequenceFilters defines the filters that work on the elements of a value.
 func defSequenceFilters(def definer) {
 	def("items", "", 0, func(r *run, v value, p []value) value {
 		return lazily(func() iterator {
@@ -77,7 +77,7 @@ func defSequenceFilters(def definer) {
 	})
 }
 
-// reversible are the elements of what Python can go through backwards.
+// reversible returns the elements of a value that Python can iterate backwards.
 func (r *run) reversible(v value) []value {
 	switch v.(type) {
 	case *generator, *loopContext:
@@ -89,7 +89,7 @@ func (r *run) reversible(v value) []value {
 	return r.collect(v)
 }
 
-// postprocess is how sort and its like compare strings: without case unless asked.
+// postprocess is how sort and similar filters compare strings: ignoring case unless asked otherwise.
 func postprocess(caseSensitive value) func(value) value {
 	if caseSensitive != nil && truth(caseSensitive) {
 		return nil
@@ -212,7 +212,7 @@ func batch(r *run, v value, p []value) value {
 				if x, more = it(); !more {
 					break
 				}
-				// Python looks whether a line is full before it takes the next element.
+				// Python checks whether a line is full before it takes the next element.
 				if len(l.items) == size {
 					held = x
 					return l, true

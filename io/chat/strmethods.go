@@ -103,7 +103,7 @@ func test(f func(string) bool) strMethod {
 	}
 }
 
-// positional refuses arguments by name, as methods written in C do.
+// positional refuses keyword arguments, as methods implemented in C do.
 func (a callArgs) positional(name string, least, most int) {
 	if len(a.kw) > 0 {
 		raise("str.%s() takes no keyword arguments", name)
@@ -150,7 +150,7 @@ func stripper(left, right bool) strMethod {
 	}
 }
 
-// strings makes a list of the parts of a string.
+// strings makes a list of strings.
 func (r *run) strings(parts []string) value {
 	r.elements(2 * len(parts))
 	l := &list{items: make([]value, len(parts))}
@@ -277,7 +277,7 @@ func zfill(r *run, s string, a callArgs) value {
 	return sign + r.justify(s, width-len(sign), "0", 1)
 }
 
-// window reads the arguments (sub, start, end) of find and its like; not ok when the window lies outside of s.
+// window reads the arguments (sub, start, end) of find and similar methods. ok is false if the window is outside of s.
 func window(name, s string, a callArgs) (sub string, start, stop int, ok bool) {
 	a.positional(name, 1, 3)
 	sub, isText := text(a.pos[0])
@@ -323,7 +323,7 @@ func finder(right, must bool) strMethod {
 	}
 }
 
-// affix is startswith or endswith, with one string or a tuple of them.
+// affix is startswith or endswith, with a string or a tuple of strings.
 func affix(has func(s, affix string) bool) strMethod {
 	return func(r *run, s string, a callArgs) value {
 		a.positional("startswith", 1, 3)

@@ -2,7 +2,7 @@ package chat
 
 import "strings"
 
-// softStr makes a string of a value, and leaves a marked one marked.
+// softStr converts a value to a string and keeps the mark of a marked one.
 func (r *run) softStr(v value) value {
 	if _, ok := text(v); ok {
 		return v
@@ -23,7 +23,7 @@ func (r *run) escaped(v value) value {
 	return markup(escapeHTML(s))
 }
 
-// titleWords is the filter title, whose words begin behind other characters than those of str.title.
+// titleWords is the filter title, in which words begin after other characters than in str.title.
 func titleWords(s string) string {
 	var b strings.Builder
 	start := 0
@@ -113,7 +113,7 @@ func truncateText(r *run, v value, p []value) value {
 	return like(v, head+end)
 }
 
-// quoteURL percent-encodes what a URL may not hold; in a query the "/" too, and a space is "+".
+// quoteURL percent-encodes what a URL may not contain; in a query also "/", and a space becomes "+".
 func (r *run) quoteURL(v value, query bool) string {
 	s := r.str(v)
 	r.made(3 * len(s))

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// readCall reads what stands within <tool_call>; complete says whether more text could not make it a call.
+// readCall parses the content of <tool_call>. complete reports that more text could not make it a call.
 func (p *AnswerParser) readCall(body string) (call *ToolCall, complete bool) {
 	body = strings.TrimFunc(body, isSpace)
 	if strings.HasPrefix(body, funcOpen) {
@@ -33,7 +33,7 @@ func (p *AnswerParser) readCall(body string) (call *ToolCall, complete bool) {
 	return &ToolCall{Name: s, Arguments: Value{arguments}}, true
 }
 
-// unfinishedJSON says whether text is the beginning of a JSON object that goes on.
+// unfinishedJSON reports whether text is the beginning of an unfinished JSON object.
 func unfinishedJSON(text string) bool {
 	d := json.NewDecoder(strings.NewReader(text))
 	for depth := 0; ; {
@@ -85,8 +85,8 @@ func (p *AnswerParser) readFunction(body string) (call *ToolCall, complete bool)
 	}
 }
 
-// typed gives a parameter that was written as text the type that its tool wants: text stays text unless the tool's
-// schema says otherwise.
+// typed converts a parameter written as text to the type in its tool's schema. It stays text unless the schema says
+// otherwise.
 func (p *AnswerParser) typed(tool, parameter, text string) value {
 	schema := p.schema(tool, parameter)
 	if schema == nil {
@@ -132,7 +132,7 @@ func (p *AnswerParser) typed(tool, parameter, text string) value {
 	return text
 }
 
-// schema is what the tools say about a parameter, or nil.
+// schema returns what the tools say about a parameter, or nil.
 func (p *AnswerParser) schema(tool, parameter string) *dict {
 	tools, _ := p.options.Tools.v.(*list)
 	if tools == nil {
@@ -154,7 +154,7 @@ func (p *AnswerParser) schema(tool, parameter string) *dict {
 	return nil
 }
 
-// child is the object that is a member of d, or nil.
+// child returns a member of d that is an object, or nil.
 func (d *dict) child(name string) *dict {
 	if d == nil {
 		return nil

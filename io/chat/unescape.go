@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// unescape reads the inside of a string literal as Python's unicode_escape codec does.
+// unescape decodes the inside of a string literal like Python's unicode_escape codec.
 func unescape(s string) (string, error) {
 	if !strings.Contains(s, `\`) {
 		return s, nil
@@ -52,7 +52,7 @@ func unescape(s string) (string, error) {
 		case c == 'N':
 			return "", errors.New("characters by name are not supported")
 		case c >= utf8.RuneSelf:
-			// Python writes the character as an escape first, and the backslash before it then escapes that.
+			// Python first writes the character as an escape, and the backslash before it then escapes that.
 			r, size := utf8.DecodeRuneInString(s[i-1:])
 			b.WriteString(`\` + backslashed(r)[1:])
 			i += size - 1

@@ -5,21 +5,21 @@ import (
 	"math/big"
 )
 
-// value is a value as Python has it: noneType, bool, int64, *big.Int (only what int64 does not hold), float64, string,
-// markup, *list, *tuple, *dict, *view, pyRange, *generator, *undefined, *namespace, *macro, *function, *loopContext,
-// *cycler or *joiner. A nil value is no value at all: a name that nothing was assigned to.
+// value is a Python value: noneType, bool, int64, *big.Int (only beyond int64), float64, string, markup, *list, *tuple,
+// *dict, *view, pyRange, *generator, *undefined, *namespace, *macro, *function, *loopContext, *cycler or *joiner. nil means
+// no value: a name to which nothing was assigned.
 type value = any
 
 type noneType struct{}
 
 var none = noneType{}
 
-// markup is a string that escape or safe has marked; what is joined to it is escaped.
+// markup is a string marked by escape or safe; strings joined to it are escaped.
 type markup string
 
 type list struct{ items []value }
 
-// tuple may have names for its items, which groupby gives.
+// tuple may have names for its items, as groupby returns them.
 type tuple struct {
 	items []value
 	names []string
@@ -36,7 +36,7 @@ type view struct {
 	kind string
 }
 
-// undefined is what a missing name or attribute gives: it prints as nothing, and most other uses raise its message.
+// undefined is the result of a missing name or attribute: it prints as nothing, and most other uses raise its message.
 type undefined struct {
 	message string
 }
@@ -45,7 +45,7 @@ func (u *undefined) fail() { raise("%s", u.message) }
 
 type namespace struct{ attrs *dict }
 
-// function is a callable of ours: a global function or a method bound to its value.
+// function is a callable implemented here: a global function, or a method bound to its value.
 type function struct {
 	name   string
 	method bool
@@ -63,7 +63,7 @@ type named struct {
 	val  value
 }
 
-// jsonName says in JSON's words what a value is, for messages about files; those about templates have Python's.
+// jsonName returns JSON's name for the type of a value, for messages about files; those about templates use Python's.
 func jsonName(v value) string {
 	switch v := v.(type) {
 	case nil:
@@ -130,7 +130,7 @@ func typeName(v value) string {
 	return "function"
 }
 
-// objectName is how Jinja speaks of a value in "… has no attribute …".
+// objectName is how Jinja refers to a value in "… has no attribute …".
 func objectName(v value) string {
 	switch v.(type) {
 	case noneType:
@@ -141,7 +141,7 @@ func objectName(v value) string {
 	return typeName(v) + " object"
 }
 
-// text is the string within v, marked or not.
+// text returns the string in v, marked or not.
 func text(v value) (string, bool) {
 	switch v := v.(type) {
 	case string:
@@ -152,7 +152,7 @@ func text(v value) (string, bool) {
 	return "", false
 }
 
-// like makes s what v is: marked if v is.
+// like returns s, marked if v is.
 func like(v value, s string) value {
 	if _, ok := v.(markup); ok {
 		return markup(s)

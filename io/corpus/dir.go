@@ -10,17 +10,17 @@ import (
 	"bitgpu/io/atomicfile"
 )
 
-// DirWriter writes a data directory, whose files are replaced all together or not at all. Append to Train and Val, then
-// call Commit; Discard can be deferred.
+// DirWriter writes a data directory, whose files are replaced together or not at all. Append to Train and Val, then call
+// Commit; Discard can be deferred.
 type DirWriter struct {
 	Train, Val *TokenWriter
-	// TrainMarks and ValMarks, of conversations only, are the marks of all tokens; nil: there are none.
+	// TrainMarks and ValMarks are the marks of all tokens of conversations; nil for other text.
 	TrainMarks, ValMarks []byte
 	dir                  string
 	set                  *atomicfile.Set
 }
 
-// CreateDir begins a data directory, which it makes if needed.
+// CreateDir begins a data directory, which it creates if necessary.
 func CreateDir(dir string) (*DirWriter, error) {
 	set, err := atomicfile.CreateSet(dir)
 	if err != nil {
@@ -37,7 +37,7 @@ func CreateDir(dir string) (*DirWriter, error) {
 	return w, nil
 }
 
-// Commit puts the token files, the tokenizer's under its name, and the description with the files' marks in their places.
+// Commit puts the token files, their marks, the tokenizer under its name, and the description in place.
 func (w *DirWriter) Commit(m Meta, tokenizerName string, tokenizer []byte) error {
 	m.Train.CRC32C, m.Val.CRC32C = w.Train.Fingerprint().CRC32C, w.Val.Fingerprint().CRC32C
 	var gone []string

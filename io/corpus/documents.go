@@ -17,27 +17,27 @@ import (
 	"bitgpu/io/regular"
 )
 
-// Document is a piece of text that a model sees as a whole.
+// Document is a piece of text that a model sees as a unit.
 type Document struct {
 	Text string // valid UTF-8, never blank
 	Path string // the file it comes from
 }
 
-// Options say how files are read.
+// Options says how to read files.
 type Options struct {
 	Mode  Mode
-	Field string // of a record, that is its text
-	// Records gives each record whole, as its line of JSON.
+	Field string // the field of a record that contains its text
+	// Records returns every record whole, as its line of JSON.
 	Records bool
-	// AllowInvalid takes files of which more than one byte in a hundred is not UTF-8.
+	// AllowInvalid accepts files of which more than one byte in a hundred is not UTF-8.
 	AllowInvalid bool
-	// Invalid, if given, is called at the end of each file that has bytes that are not UTF-8, with their number.
+	// Invalid, if given, is called at the end of each file that contains bytes that are not UTF-8, with their number.
 	Invalid func(path string, invalid, bytes int64)
 }
 
-// Documents reads all documents of the inputs, which are what [Files] takes. Files are text, or records of JSON when their name
-// ends in .jsonl; both may be compressed with gzip. A run of bytes that are not UTF-8 becomes one U+FFFD, a byte order mark is
-// dropped, and blank text is skipped. A file that is not text, going by its first bytes or by how many bytes are zero or not
+// Documents reads all documents of the inputs, which are as for [Files]. Files are text, or JSON records if their name ends
+// in .jsonl; both may be compressed with gzip. A run of bytes that are not UTF-8 becomes one U+FFFD, a byte order mark is
+// dropped, and blank text is skipped. A file that is not text, judged by its first bytes or by how many bytes are zero or not
 // UTF-8 ([ErrNotUTF8]), is an error. An error is the last thing yielded.
 func Documents(inputs []string, o Options) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
@@ -63,8 +63,8 @@ func Documents(inputs []string, o Options) iter.Seq2[Document, error] {
 	}
 }
 
-// Files expands inputs, each a file or a glob, into a list of files in which each is once. A glob's files come sorted.
-// An input that stands for no file is an error.
+// Files expands inputs, each a file or a glob, into a list without repetitions. The files of a glob are sorted. An input that
+// matches no file is an error.
 func Files(inputs []string) ([]string, error) {
 	if len(inputs) == 0 {
 		return nil, errors.New("corpus: no input given, want a file or a glob such as 'texts/*.txt'")
@@ -84,7 +84,7 @@ func Files(inputs []string) ([]string, error) {
 	return files, nil
 }
 
-// expand takes the input as a file's name first, since names may hold the letters of a glob.
+// expand first tries the input as a file name, since names may contain the characters of a glob.
 func expand(input string) ([]string, error) {
 	info, err := os.Stat(input)
 	if err == nil && info.IsDir() {
@@ -110,7 +110,7 @@ func expand(input string) ([]string, error) {
 	return matches, nil
 }
 
-// readFile calls emit for each document, until emit is false.
+// readFile calls emit for each document until emit returns false.
 func readFile(path string, o Options, emit func(string) bool) error {
 	file, err := regular.Open(path)
 	if err != nil {
@@ -167,17 +167,17 @@ func readStream(stream io.Reader, path string, o Options, limit int, emit func(s
 	return err
 }
 
-// reader cuts one stream into documents.
+// reader cuts a stream into documents.
 type reader struct {
 	in    *bufio.Reader
 	limit int
 	emit  func(string) bool
-	lines int // read so far
+	lines int // lines read so far
 	tally
 	judged, allowInvalid, stopped bool
 }
 
-// count counts text, and says soon what is wrong with a long file.
+// count counts text. For a long file it reports early that this is not text.
 func (r *reader) count(text []byte) error {
 	r.add(text)
 	if r.judged || r.bytes < soon {
@@ -187,8 +187,8 @@ func (r *reader) count(text []byte) error {
 	return r.check(r.allowInvalid)
 }
 
-// line reads the next line into buf, which it overwrites, with its newline. At the end of the stream it returns
-// io.EOF with what was left.
+// line reads the next line, including its newline, into buf, which it overwrites. At the end of the stream it returns io.EOF
+// with the rest.
 func (r *reader) line(buf []byte) ([]byte, error) {
 	r.lines++
 	buf = buf[:0]
@@ -211,8 +211,8 @@ func (r *reader) tooLong() error {
 	return fmt.Errorf("line %d: a document longer than %d bytes", r.lines, r.limit)
 }
 
-// text cuts where a line begins a document: in line mode at each line that is not blank, in block mode at such a line after a
-// blank one. Blank lines before the first document belong to it.
+// text starts a new document in line mode at every line that is not blank, in block mode at such a line after a blank one.
+// Blank lines before the first document belong to it.
 func (r *reader) text(mode Mode) error {
 	var doc, line []byte
 	var full, afterBlank bool // doc has text; doc ends with a blank line that follows text
@@ -259,7 +259,7 @@ func (r *reader) whole() error {
 	return nil
 }
 
-// records takes the text of each line's JSON object.
+// records returns the text of each line's JSON object.
 func (r *reader) records(field string, whole bool) error {
 	var line []byte
 	for {
@@ -310,7 +310,7 @@ func recordText(line []byte, field string, whole bool) (string, error) {
 	return "", fmt.Errorf("no field %q in this object", field)
 }
 
-// document emits doc unless it is blank, and says whether to go on.
+// document emits doc unless it is blank, and reports whether to continue.
 func (r *reader) document(doc string) bool {
 	if strings.TrimSpace(doc) == "" {
 		return true
@@ -318,7 +318,7 @@ func (r *reader) document(doc string) bool {
 	return r.emit(strings.ToValidUTF8(doc, "\ufffd"))
 }
 
-// invalidBytes is how many bytes of text are not UTF-8.
+// invalidBytes counts the bytes of text that are not UTF-8.
 func invalidBytes(text []byte) int {
 	if utf8.Valid(text) {
 		return 0
@@ -334,10 +334,10 @@ func invalidBytes(text []byte) int {
 	return n
 }
 
-// cause is [regular.Cause], and what the unpacker means.
+// cause is [regular.Cause], with errors of the decompressor explained.
 func cause(err error) error {
 	err = regular.Cause(err)
-	// Only the unpacker says this here.
+	// Here only the decompressor returns this error.
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the compressed data are cut short")
 	}

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// unpacker reads what gzip has packed, in one part or several. Zeros after the last part, with which tapes and some programs
-// pad a file, are ignored, as gzip itself does.
+// unpacker decompresses gzip data in one or more parts. Like gzip itself, it ignores zeros after the last part, with which
+// tapes and some programs pad files.
 type unpacker struct {
 	in *bufio.Reader
 	z  *gzip.Reader
@@ -25,7 +25,7 @@ func newUnpacker(in *bufio.Reader) (*unpacker, error) {
 func (u *unpacker) Read(p []byte) (int, error) {
 	n, err := u.z.Read(p)
 	if n > 0 && err == io.EOF {
-		return n, nil // the last bytes of a part may come with its end
+		return n, nil // the last bytes of a part may arrive with its EOF
 	}
 	if err != io.EOF {
 		return n, err

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// headSize is how much of a file tells what it is.
+// headSize is how many bytes at the start of a file are examined.
 const headSize = 512
 
 const (
@@ -16,11 +16,11 @@ const (
 	writeText = ", want its texts as .txt or .jsonl"
 )
 
-// notText are the beginnings of files that are not text, and what to say about them. Where a text may begin with the same
-// letters, a byte that no text has must follow within the next few.
+// notText lists the beginnings of files that are not text, and what to say about each. If text may begin with the same
+// letters, one of the next few bytes must be one that text does not contain.
 var notText = []struct {
 	magic, say string
-	binary     bool // only with a control character among the next bytes
+	binary     bool // only if a control character follows soon
 }{
 	{"\x28\xb5\x2f\xfd", "is compressed with zstd" + unpack, false},
 	{"\xfd7zXZ\x00", "is compressed with xz" + unpack, false},
@@ -68,10 +68,11 @@ var notText = []struct {
 	{"\x00\x00\xfe\xff", "is UTF-32, want UTF-8, as from iconv -f UTF-32 -t UTF-8", false},
 }
 
-// oneValue is the beginning of a JSON value that takes a whole file: a list of objects, or an object of several lines.
+// oneValue matches the beginning of a JSON value that spans the whole file: a list of objects, or an object over several
+// lines.
 var oneValue = regexp.MustCompile(`^\s*(\[\s*\{\s*"|\{[ \t\r]*\n\s*"(\\.|[^"\\\n])*"\s*:)`)
 
-// checkKind refuses a file that is not text, and says what it is; head is its beginning, name its name without .gz.
+// checkKind returns an error that says what a file is if it is not text. head is its beginning, name its name without .gz.
 func checkKind(name string, head []byte) error {
 	for _, k := range notText {
 		if rest, ok := bytes.CutPrefix(head, []byte(k.magic)); ok && (!k.binary || hasControl(rest[:min(len(rest), 8)])) {
@@ -93,18 +94,18 @@ func checkKind(name string, head []byte) error {
 	return nil
 }
 
-// hasControl tells whether there is a byte that no text has.
+// hasControl reports whether there is a byte that text does not contain.
 func hasControl(b []byte) bool {
 	return bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' && r != '\f' && r != '\x1b' })
 }
 
-// ErrNotUTF8 means that more of a file is not UTF-8 than slips account for.
+// ErrNotUTF8 means that more of a file is not UTF-8 than mistakes would explain.
 var ErrNotUTF8 = errors.New("want text in UTF-8, as from iconv -f LATIN1 -t UTF-8 if it is Latin-1")
 
 const (
 	maxInvalid = 0.01    // share of bytes
-	maxZeros   = 0.2     // UTF-16 has 0.3 and more where most letters are Latin
-	soon       = 1 << 24 // bytes after which a file is judged before its end
+	maxZeros   = 0.2     // UTF-16 has 0.3 or more if most letters are Latin
+	soon       = 1 << 24 // bytes after which a file is first judged
 )
 
 // tally counts the bytes of a file.
@@ -116,7 +117,7 @@ func (t *tally) add(text []byte) {
 	t.zeros += int64(bytes.Count(text, []byte{0}))
 }
 
-// check says what is wrong with what was counted.
+// check returns an error if the counts are not those of text.
 func (t tally) check(allowInvalid bool) error {
 	share := func(n int64) float64 { return float64(n) / float64(max(1, t.bytes)) }
 	switch {

@@ -19,8 +19,8 @@ const (
 	MetaName  = "meta.json"
 )
 
-// metaVersion is the format that this package writes, and chatVersion that of conversations, whose marks a reader of the first
-// would not see.
+// metaVersion is the format that this package writes. chatVersion is that of conversations: readers of the first version
+// would not see their marks.
 const (
 	metaVersion = 1
 	chatVersion = 2
@@ -45,19 +45,19 @@ type Meta struct {
 	Val           Part    `json:"val"`
 }
 
-// Part counts one token file.
+// Part counts what is in one token file.
 type Part struct {
 	Documents int64 `json:"documents"`
-	Tokens    int64 `json:"tokens"` // with the end-of-text ids
-	Bytes     int64 `json:"bytes"`  // of text, the measure for bits per byte
-	// CRC32C is that of the ids as uint32, little-endian; "" in directories of earlier versions.
+	Tokens    int64 `json:"tokens"` // including the end-of-text ids
+	Bytes     int64 `json:"bytes"`  // of text, for bits per byte
+	// CRC32C is the checksum of the ids as little-endian uint32; "" in directories of earlier versions.
 	CRC32C string `json:"crc32c,omitempty"`
-	// MaskCRC32C is that of the marks of conversations, a byte a token; "" where all tokens count.
+	// MaskCRC32C is the checksum of the marks of conversations, one byte per token; "" if all tokens count.
 	MaskCRC32C string `json:"mask_crc32c,omitempty"`
-	Answers    int64  `json:"answers,omitempty"` // tokens that count, of conversations
+	Answers    int64  `json:"answers,omitempty"` // tokens of conversations that count
 }
 
-// OpenPart opens the token file of a part and refuses one that is not what the description says.
+// OpenPart opens the token file of a part, and refuses one that differs from the description.
 func OpenPart(path string, part Part) (*Tokens, error) {
 	t, err := OpenTokens(path)
 	if err != nil {
@@ -88,7 +88,7 @@ func (t *Tokens) matches(part Part) error {
 	return err
 }
 
-// TokenizerHash is what [Meta] says about a tokenizer: the SHA-256 of its file, in hexadecimal.
+// TokenizerHash returns the identity of a tokenizer in [Meta]: the SHA-256 of its file, in hexadecimal.
 func TokenizerHash(file []byte) string {
 	sum := sha256.Sum256(file)
 	return hex.EncodeToString(sum[:])
@@ -118,7 +118,7 @@ func (m Meta) encode() (func(io.Writer) error, error) {
 	}, err
 }
 
-// ReadMeta reads what [WriteMeta] wrote, and first finishes what a killed writer of its directory had committed.
+// ReadMeta reads what [WriteMeta] wrote. It first completes what a killed writer of the directory had committed.
 func ReadMeta(path string) (Meta, error) {
 	if err := atomicfile.Recover(filepath.Dir(path)); err != nil {
 		return Meta{}, fmt.Errorf("corpus: %w", err)

@@ -6,14 +6,14 @@ import (
 	"math/rand/v2"
 )
 
-// LeastReread is the shortest context whose rows can be composed of passages.
+// LeastReread is the shortest context for which rows can be composed of passages.
 const LeastReread = 32
 
-// Reread makes a share of the rows, 0 to 1, such as say things again: one composed of passages takes the place of the window
-// whose turn it is. What is predicted better the second time can only have been remembered, so the memory learns to remember,
-// which ordinary text hardly asks of it.
+// Reread makes a share of the rows, 0 to 1, repeat themselves: a row composed of passages replaces the window at that
+// position. What is predicted better the second time can only have been remembered, so this trains the memory to remember,
+// which ordinary text rarely requires.
 //
-// Where they stand, and what is in them, follows from (seed, position) alone, as with windows.
+// Which rows are composed, and of what, depends only on (seed, position), as for windows.
 func (s *Sampler) Reread(share float64) error {
 	if !(share >= 0 && share <= 1) {
 		return fmt.Errorf("corpus: share of rows that are read again: got %v, want 0 to 1", share)
@@ -28,16 +28,16 @@ func (s *Sampler) Reread(share float64) error {
 	return nil
 }
 
-// rereads says whether the row at a position is composed. Multiples of the golden ratio, modulo 1, lie evenly
-// in every stretch of positions and repeat in none, so that no window is left out in every epoch.
+// rereads reports whether the row at a position is composed. Multiples of the golden ratio, modulo 1, are evenly distributed
+// over every range of positions without repeating, so that no window is replaced in every epoch.
 func (s *Sampler) rereads(position uint64) bool {
-	const golden = 0x9e3779b97f4a7c15 // (√5 − 1)/2 of 2⁶⁴
+	const golden = 0x9e3779b97f4a7c15 // (√5 − 1)/2 times 2⁶⁴
 	return float64((position*golden+splitMix64(s.seed))>>11)*0x1p-53 < s.reread
 }
 
-// compose fills a row and the token after it with pieces, each of passages from anywhere in the tokens: of 20 pieces
-// 12 are a passage twice, 5 a passage, a shorter one, and the first again, and 3 single tokens from anywhere, twice, which
-// nothing but a memory can predict. A passage is a sixteenth to a half of a row long. What is left at the end is text.
+// compose fills a row, and the token after it, with pieces. Of 20 pieces, 12 are a passage twice, 5 are a passage, a shorter
+// one, and the first again, and 3 are single random tokens, twice, which only a memory can predict. A passage is a sixteenth
+// to half of a row long. The rest of the row is text.
 func (s *Sampler) compose(row []uint32, position uint64) error {
 	random := rand.New(rand.NewPCG(s.seed, position))
 	length := func(most int) int { return s.time/16 + random.IntN(most-s.time/16+1) }
@@ -65,13 +65,13 @@ func (s *Sampler) compose(row []uint32, position uint64) error {
 	return s.passage(row, random)
 }
 
-// passage fills dst with text from anywhere.
+// passage fills dst with text from a random place.
 func (s *Sampler) passage(dst []uint32, random *rand.Rand) error {
 	_, err := s.tokens.CopyTo(dst, random.IntN(s.tokens.Len()-len(dst)+1))
 	return err
 }
 
-// scattered fills dst with tokens of which each is from anywhere: as frequent as in the text, in no order.
+// scattered fills dst with tokens from random places, as frequent as in the text.
 func (s *Sampler) scattered(dst []uint32, random *rand.Rand) error {
 	for i := range dst {
 		if err := s.passage(dst[i:i+1], random); err != nil {

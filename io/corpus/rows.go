@@ -12,44 +12,44 @@ import (
 	"bitgpu/io/regular"
 )
 
-// Bits of the mark that a token of a conversation has beside it, in files of the token file's name with .mask for .u32, a byte a
-// token.
+// Bits of the mark that every token of a conversation has. Marks are stored one byte per token, in a file named like the
+// token file with .mask instead of .u32.
 const (
-	Counts byte = 1 << iota // it is to be predicted
-	Begins                  // it is the first of its document
+	Counts byte = 1 << iota // the token is to be predicted
+	Begins                  // the token is the first of its document
 )
 
-// NoTarget stands for a target that counts nothing, and NewDocument is the bit of an input that begins a document of a packed
-// row, both as package op has them.
+// NoTarget marks a target that does not count, and NewDocument is the bit of an input that begins a document in a packed row;
+// both are as in package op.
 const (
 	NoTarget    uint32 = math.MaxUint32
 	NewDocument uint32 = 1 << 31
 )
 
-// Rows are documents of marked tokens as rows of one width: each begins with an empty memory and holds tokens of only one
-// document, so that nothing leaks from one document into another. What a document leaves of its row does not count; a longer
-// document continues in the next row, which begins with an empty memory again.
+// Rows presents documents of marked tokens as rows of one width. Each row begins with an empty memory and, unless packed,
+// holds tokens of a single document, so that nothing leaks from one document into another. The rest of its row does not
+// count; a document that is too long continues in the next row, which begins with an empty memory again.
 type Rows struct {
 	from   source
 	marks  []byte
 	time   int
 	pieces [][2]int // first token and number of inputs
-	packed [][]int  // the pieces of each row, where they are packed
+	packed [][]int  // the pieces of each row, if packed
 }
 
-// source is tokens that can be read anywhere.
+// source gives random access to tokens.
 type source interface {
 	Len() int
 	CopyTo(dst []uint32, from int) (int, error)
 }
 
-// IDs are tokens in memory, which can be read as those of a file.
+// IDs is a source of tokens in memory.
 type IDs []uint32
 
-// Len is how many there are.
+// Len returns the number of tokens.
 func (s IDs) Len() int { return len(s) }
 
-// CopyTo copies the tokens from a place on into dst, and gives how many those are.
+// CopyTo copies tokens from a position on into dst, and returns how many.
 func (s IDs) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, s[from:]), nil }
 
 // NewRows cuts marked tokens into rows of time inputs. Rows in which nothing counts are left out.
@@ -80,16 +80,16 @@ func NewRows(tokens source, marks []byte, time int) (*Rows, error) {
 	return r, nil
 }
 
-// openRows is how many rows that are not full wait for another document while they are packed: enough that few stay unfilled, and
-// so few that documents lie about where they lay in the file.
+// openRows is how many unfilled rows wait for another document during packing: enough that few remain unfilled, and few
+// enough that documents stay near their place in the file.
 const openRows = 64
 
-// Pack puts several documents into a row: each, in their order, into the first of the rows that wait in which there is room, and
-// where there is none, into a new one. The inputs that begin a document, and the first behind the last, have the bit NewDocument:
-// each must be read from an empty memory, at position 0.
+// Pack puts several documents into a row. Each document, in order, goes into the first waiting row that has room, or else
+// into a new row. Inputs that begin a document, and the first after the last document, have the bit NewDocument: they must be
+// read with an empty memory at position 0.
 func (r *Rows) Pack() {
 	r.packed = nil
-	var open, room []int // rows that wait, in their order, and what there is in each
+	var open, room []int // rows that wait, in order, and the room in each
 	for i, piece := range r.pieces {
 		n := piece[1]
 		if n == r.time {
@@ -111,7 +111,7 @@ func (r *Rows) Pack() {
 	}
 }
 
-// Rows is the number of rows.
+// Rows returns the number of rows.
 func (r *Rows) Rows() int {
 	if r.packed != nil {
 		return len(r.packed)
@@ -119,7 +119,7 @@ func (r *Rows) Rows() int {
 	return len(r.pieces)
 }
 
-// Inputs is how many inputs of all rows are documents'. The others fill rows up.
+// Inputs counts the inputs of all rows that belong to documents; the others are padding.
 func (r *Rows) Inputs() (n int) {
 	for _, piece := range r.pieces {
 		n += piece[1]
@@ -127,13 +127,13 @@ func (r *Rows) Inputs() (n int) {
 	return n
 }
 
-// Padding is the share of the rows that no document fills.
+// Padding returns the share of the rows that is padding.
 func (r *Rows) Padding() float64 {
 	all := r.Rows() * r.time
 	return float64(all-r.Inputs()) / float64(all)
 }
 
-// Len is the number of all tokens.
+// Len returns the number of all tokens.
 func (r *Rows) Len() int { return r.from.Len() }
 
 // CopyTo copies tokens in the order of the file.
@@ -161,7 +161,7 @@ func (r *Rows) Row(i int, inputs, targets []uint32) error {
 	return nil
 }
 
-// piece fills inputs and targets with a piece, and what is left of them with what does not count.
+// piece fills inputs and targets with a piece, and the rest with padding that does not count.
 func (r *Rows) piece(i int, inputs, targets []uint32) error {
 	at, n := r.pieces[i][0], r.pieces[i][1]
 	if _, err := r.from.CopyTo(inputs[:n], at); err != nil {
@@ -179,7 +179,7 @@ func (r *Rows) piece(i int, inputs, targets []uint32) error {
 	return nil
 }
 
-// Longest is how many inputs the longest document has.
+// Longest returns how many inputs the longest document has.
 func (r *Rows) Longest() (longest int) {
 	run := 0
 	for _, m := range r.marks {
@@ -192,12 +192,12 @@ func (r *Rows) Longest() (longest int) {
 	return longest
 }
 
-// maskName is the file of the marks of a token file.
+// maskName returns the name of the file with a token file's marks.
 func maskName(tokens string) string {
 	return strings.TrimSuffix(tokens, filepath.Ext(tokens)) + ".mask"
 }
 
-// readMarks reads the marks of a part and refuses others than its description has.
+// readMarks reads the marks of a part, and refuses those that differ from its description.
 func (t *Tokens) readMarks(path string, part Part) error {
 	name := maskName(path)
 	marks, err := regular.ReadFile(name)
@@ -214,5 +214,5 @@ func (t *Tokens) readMarks(path string, part Part) error {
 	return nil
 }
 
-// Marks are those of a part of chat data, nil of other tokens.
+// Marks returns the marks of a part of chat data, nil for other tokens.
 func (t *Tokens) Marks() []byte { return t.marks }

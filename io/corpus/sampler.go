@@ -5,19 +5,19 @@ import (
 	"math/bits"
 )
 
-// Order is the order in which a training run takes windows from a token file.
+// Order is the order in which training takes windows from a token file.
 type Order int
 
 // The orders.
 const (
-	// Shuffle takes every window of an epoch once, in an order that the seed gives. The windows do not overlap; where
-	// the first one begins changes from epoch to epoch, so that the cuts between windows fall elsewhere each time.
+	// Shuffle takes every window of an epoch once, in an order determined by the seed. Windows do not overlap. The start of the
+	// first one changes from epoch to epoch, so that the cuts between windows fall elsewhere each time.
 	Shuffle Order = iota
-	// Sequential takes windows as they follow each other, and begins anew when fewer than time+2 tokens are left.
+	// Sequential takes one window after another, and starts again when fewer than time+2 tokens are left.
 	Sequential
 )
 
-// ParseOrder is the order of that name, shuffle or sequential.
+// ParseOrder returns the order with a name, shuffle or sequential.
 func ParseOrder(name string) (Order, error) {
 	switch name {
 	case "shuffle":
@@ -30,20 +30,20 @@ func ParseOrder(name string) (Order, error) {
 
 func (o Order) String() string { return [...]string{"shuffle", "sequential"}[o] }
 
-// Sampler gives the batches of a training run. Its whole state is its position.
+// Sampler produces the batches of training. Its position is its whole state.
 type Sampler struct {
 	tokens      *Tokens
 	batch, time int
 	order       Order
 	seed        uint64
-	reread      float64 // share of the rows that are composed
+	reread      float64 // share of rows that are composed
 	row         []uint32
-	rows        *Rows  // of conversations, nil of other tokens
-	windows     uint64 // of an epoch
+	rows        *Rows  // of conversations, nil for other tokens
+	windows     uint64 // per epoch
 	position    uint64
 }
 
-// ShortError says that tokens do not fill a window.
+// ShortError is the error of tokens that do not fill a window.
 type ShortError struct {
 	Name         string // of the file
 	Tokens, Time int
@@ -53,10 +53,11 @@ func (e *ShortError) Error() string {
 	return fmt.Sprintf("corpus: %s: got %d tokens, a context of %d needs at least %d", e.Name, e.Tokens, e.Time, uint64(e.Time)+1)
 }
 
-// Fits is the longest context that the tokens fill, 0 if none.
+// Fits returns the longest context that the tokens fill, 0 if none.
 func (e *ShortError) Fits() int { return max(e.Tokens-1, 0) }
 
-// NewSampler takes batches of batch windows with time tokens each.
+// NewSampler makes a sampler of batches with `batch` windows of time tokens each. The error is a *[ShortError] if there is no
+// window.
 func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sampler, error) {
 	if batch <= 0 || time <= 0 {
 		return nil, fmt.Errorf("corpus: got a batch of %d and a context of %d, want both above 0", batch, time)
@@ -78,7 +79,7 @@ func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sam
 	case Sequential:
 		windows = (length - 2) / time
 	case Shuffle:
-		// One window less than would fit, so that each of the time beginnings leaves room for all of them.
+		// One window fewer than fit, so that whatever the start of the first window, all fit.
 		windows = (length - time) / time
 	default:
 		return nil, fmt.Errorf("corpus: unknown order %d", int(order))
@@ -87,7 +88,7 @@ func NewSampler(tokens *Tokens, batch, time int, order Order, seed uint64) (*Sam
 		row: make([]uint32, time+1)}, nil
 }
 
-// Pack puts several conversations into a row, as Rows.Pack does. It comes before the first batch.
+// Pack puts several conversations into a row, like Rows.Pack. Call it before the first batch.
 func (s *Sampler) Pack() error {
 	if s.rows == nil {
 		return fmt.Errorf("corpus: %s: got text, want conversations to pack into rows; the rows of text are full", s.tokens.name)
@@ -97,8 +98,8 @@ func (s *Sampler) Pack() error {
 	return nil
 }
 
-// Next fills the next batch, row by row: inputs are the tokens of a window, targets the tokens that follow each of
-// them. Both are (batch, time); another length panics. The error is that of reading the tokens.
+// Next fills the next batch, row by row: inputs are the tokens of a window, targets the tokens that follow them. Both are
+// (batch, time); another length panics. An error comes from reading the tokens.
 func (s *Sampler) Next(inputs, targets []uint32) error {
 	if size := s.batch * s.time; len(inputs) != size || len(targets) != size {
 		panic(fmt.Sprintf("corpus: a batch of (%d, %d) into %d inputs and %d targets", s.batch, s.time, len(inputs), len(targets)))
@@ -127,16 +128,16 @@ func (s *Sampler) Next(inputs, targets []uint32) error {
 	return nil
 }
 
-// Windows is how many windows, rows of a batch, make an epoch.
+// Windows returns how many windows, which are rows of batches, make an epoch.
 func (s *Sampler) Windows() uint64 { return s.windows }
 
-// Position is the number of windows taken so far, over all epochs.
+// Position returns the number of windows taken so far, over all epochs.
 func (s *Sampler) Position() uint64 { return s.position }
 
-// Seek goes to a position. A sampler of the same tokens, time, order and seed gives from there what this one would.
+// Seek moves to a position. Two samplers with equal tokens, time, order and seed continue equally from equal positions.
 func (s *Sampler) Seek(position uint64) { s.position = position }
 
-// index is the row of conversations at a position.
+// index returns the row of conversations at a position.
 func (s *Sampler) index(position uint64) int {
 	epoch, index := position/s.windows, position%s.windows
 	if s.order == Sequential {
@@ -145,21 +146,21 @@ func (s *Sampler) index(position uint64) int {
 	return int(permute(index, s.windows, splitMix64(s.seed^splitMix64(epoch))))
 }
 
-// start is where the window at a position begins in the tokens.
+// start returns where the window at a position begins in the tokens.
 func (s *Sampler) start(position uint64) int {
 	epoch, index := position/s.windows, position%s.windows
 	if s.order == Sequential {
 		return int(index) * s.time
 	}
 	key := splitMix64(s.seed ^ splitMix64(epoch))
-	// The last window's target must still be there, which in a short file leaves less than time beginnings.
+	// The last window needs one more token as a target, which in a short file leaves fewer than time possible starts.
 	beginnings := min(s.time, s.tokens.Len()-int(s.windows)*s.time)
 	phase := int(splitMix64(key) % uint64(beginnings))
 	return phase + int(permute(index, s.windows, key))*s.time
 }
 
-// permute maps 0 … n−1 one to one onto itself, by a key: a Feistel network over the next power of four, applied until
-// the value lies below n again, which takes four times on average at most (Black and Rogaway, 2002, cycle walking).
+// permute is a permutation of 0 … n−1 chosen by a key: a Feistel network over the next power of four, applied until the value
+// is below n, at most four times on average (Black and Rogaway, 2002, cycle walking).
 func permute(i, n, key uint64) uint64 {
 	half := (bits.Len64(n-1) + 1) / 2
 	mask := uint64(1)<<half - 1

@@ -16,21 +16,21 @@ import (
 	"bitgpu/io/regular"
 )
 
-// Tokens is an open token file: raw little-endian ids, uint32 in .u32 files and uint16 in .u16 files, documents
-// separated by the end-of-text id. Close ends it.
+// Tokens is an open token file: raw little-endian ids, uint32 in .u32 files and uint16 in .u16 files, with documents
+// separated by the end-of-text id. Close closes it.
 //
-// Ids are read when they are asked for and not mapped: a file that another program cuts short is then an error, where a
-// map would end the process.
+// Ids are read on demand and not mapped: if another program truncates the file, that is an error, where a map would crash the
+// process.
 type Tokens struct {
 	name  string
 	data  io.ReaderAt
 	file  io.Closer // nil after parseTokens
 	size  int64     // bytes
-	width int       // bytes of an id
-	marks []byte    // of conversations, one a token; nil of others
+	width int       // bytes per id
+	marks []byte    // of conversations, one per token; otherwise nil
 }
 
-// OpenTokens opens the token file at path, whose name says the width of its ids.
+// OpenTokens opens the token file at path, whose extension gives the width of ids.
 func OpenTokens(path string) (*Tokens, error) {
 	file, err := regular.Open(path)
 	if err != nil {
@@ -74,11 +74,11 @@ func idWidth(path string) (int, error) {
 	return 0, errors.New("a token file's name ends in .u32 or .u16, which says the width of its ids")
 }
 
-// Len is the number of tokens, at least one.
+// Len returns the number of tokens, at least one.
 func (t *Tokens) Len() int { return int(t.size / int64(t.width)) }
 
-// CopyTo fills dst with the ids from position from on, and returns how many there were. Fewer than [Tokens.Len] says is
-// an error: the file has been cut meanwhile.
+// CopyTo fills dst with ids starting at position from, and returns how many there were. Fewer than [Tokens.Len] promises are
+// an error: the file has been truncated since.
 func (t *Tokens) CopyTo(dst []uint32, from int) (int, error) {
 	n := max(0, min(len(dst), t.Len()-from))
 	bytes := make([]byte, min(n*t.width, 1<<16))
@@ -103,7 +103,7 @@ func (t *Tokens) CopyTo(dst []uint32, from int) (int, error) {
 	return n, nil
 }
 
-// All gives the ids piece by piece, each with the position of its first. An error is the last thing yielded.
+// All yields the ids piece by piece, each with the position of its first. An error is the last thing yielded.
 func (t *Tokens) All() iter.Seq2[[]uint32, error] {
 	return func(yield func([]uint32, error) bool) {
 		ids := make([]uint32, 1<<14)
@@ -116,7 +116,7 @@ func (t *Tokens) All() iter.Seq2[[]uint32, error] {
 	}
 }
 
-// Check reads all ids and refuses the first that a vocabulary of that size does not have.
+// Check reads all ids and refuses the first that is outside of a vocabulary of that size.
 func (t *Tokens) Check(vocabSize int) error {
 	at := 0
 	for ids, err := range t.All() {
@@ -133,15 +133,15 @@ func (t *Tokens) Check(vocabSize int) error {
 	return nil
 }
 
-// Fingerprint tells one sequence of ids from another, whatever file it is in and whatever the width of an id there.
+// Fingerprint identifies a sequence of ids, whatever file holds it and however wide its ids are.
 type Fingerprint struct {
 	Tokens int64  `json:"tokens"`
-	CRC32C string `json:"crc32c"` // of the ids as uint32, little-endian
+	CRC32C string `json:"crc32c"` // of the ids as little-endian uint32
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// addIDs goes on with a checksum of ids.
+// addIDs continues a checksum with ids.
 func addIDs(sum uint32, ids []uint32, scratch []byte) (uint32, []byte) {
 	scratch = scratch[:0]
 	for _, id := range ids {
@@ -162,7 +162,7 @@ func (t *Tokens) Fingerprint() (Fingerprint, error) {
 		}
 		sum, scratch = addIDs(sum, ids, scratch)
 	}
-	if t.marks != nil { // other answers are another training
+	if t.marks != nil { // with other answers it is another training
 		sum = crc32.Update(sum, castagnoli, t.marks)
 	}
 	return Fingerprint{Tokens: int64(t.Len()), CRC32C: formatSum(sum)}, nil
@@ -172,10 +172,10 @@ func (f Fingerprint) String() string {
 	return fmt.Sprintf("%d tokens with CRC-32C %s", f.Tokens, f.CRC32C)
 }
 
-// Close ends the file.
+// Close closes the file.
 func (t *Tokens) Close() error { return t.file.Close() }
 
-// TokenWriter writes a token file as a stream. The file is there, whole, after Commit; until then an old one stays.
+// TokenWriter writes a token file as a stream. The file is in place after Commit; until then an old one stays.
 type TokenWriter struct {
 	path    string
 	file    *atomicfile.File
@@ -186,7 +186,7 @@ type TokenWriter struct {
 	scratch []byte
 }
 
-// CreateTokens begins a token file at path, whose name says the width of its ids. Discard can be deferred.
+// CreateTokens begins a token file at path, whose extension gives the width of ids. Discard can be deferred.
 func CreateTokens(path string) (*TokenWriter, error) {
 	width, err := idWidth(path)
 	if err != nil {
@@ -203,7 +203,7 @@ func newTokenWriter(path string, width int, file *atomicfile.File, err error) (*
 	return &TokenWriter{path: path, file: file, w: bufio.NewWriterSize(file, 1<<18), width: width}, nil
 }
 
-// Append adds ids.
+// Append appends ids.
 func (w *TokenWriter) Append(ids ...uint32) error {
 	w.scratch = w.scratch[:0]
 	for _, id := range ids {
@@ -224,13 +224,13 @@ func (w *TokenWriter) Append(ids ...uint32) error {
 	return nil
 }
 
-// Fingerprint is that of the ids so far.
+// Fingerprint returns that of the ids so far.
 func (w *TokenWriter) Fingerprint() Fingerprint { return Fingerprint{w.n, formatSum(w.sum)} }
 
-// Len is the number of ids so far.
+// Len returns the number of ids so far.
 func (w *TokenWriter) Len() int64 { return w.n }
 
-// Commit puts the file in its place.
+// Commit puts the file in place.
 func (w *TokenWriter) Commit() error {
 	if err := w.w.Flush(); err != nil {
 		return fmt.Errorf("corpus: %s: %w", w.path, err)
@@ -241,5 +241,5 @@ func (w *TokenWriter) Commit() error {
 	return nil
 }
 
-// Discard ends the writing without a trace; after Commit it does nothing.
+// Discard drops the file; after Commit it does nothing.
 func (w *TokenWriter) Discard() { w.file.Discard() }

@@ -1,13 +1,13 @@
-// Package dataset turns text into what a training reads: a vocabulary, and a data directory of tokens, a part of them for
+// Package dataset turns text into what training reads: a vocabulary, and a data directory of tokens with a part for
 // validation. It also measures text: how many bytes tokens stand for, and how large a text is before it is read.
 //
-// It is not for finding documents in files, nor for the token files themselves, which are package corpus's, and not for the
-// tokenizer's algorithm, which is package tokenizer's.
+// Finding documents in files, and the token files themselves, belong to package corpus; the tokenizer's algorithm belongs to
+// package tokenizer.
 //
 // # Why
 //
-// Why does an end of the context leave everything as it was? Users stop what takes minutes, and a data directory made of half a
-// text looks like one of the whole text.
+// Why does cancelling the context leave everything as it was? Users interrupt what takes minutes, and a data directory made
+// from half a text looks like one made from all of it.
 package dataset
 
 import (
@@ -25,19 +25,20 @@ import (
 	"bitgpu/io/tokenizer"
 )
 
-// Source is the text of a data directory.
+// Source is the text for a data directory.
 type Source struct {
 	Docs     iter.Seq2[corpus.Document, error]
-	Val      iter.Seq2[corpus.Document, error] // wholly for validation; nil if there is none
-	Mode     corpus.Mode                       // what a document is, noted in the directory
-	Template *chat.Template                    // documents are conversations, which it renders; nil for text
-	Ratio    float64                           // share of Docs for validation, from 0 to below 1
+	Val      iter.Seq2[corpus.Document, error] // all for validation; nil if there is none
+	Mode     corpus.Mode                       // what a document is, recorded in the directory
+	Template *chat.Template                    // renders documents that are conversations; nil for text
+	Ratio    float64                           // share of Docs for validation, at least 0 and below 1
 
-	inVal func(text string) bool // asked of Docs in their order; nil for the share that their hashes give
+	inVal func(text string) bool // called for Docs in order; nil: by the documents' hashes
 }
 
-// Vocabulary makes a tokenizer.json of at most size tokens, each of a pair that occurs minFrequency times, and says how many it
-// has: fewer where the text has not so many pairs. If the context ends, the error is its cause.
+// Vocabulary makes a tokenizer.json with at most size tokens, each merged from a pair that occurs at least minFrequency
+// times. tokens is how many it has: fewer if the text does not have enough pairs. If the context is cancelled, the error is
+// its cause.
 func Vocabulary(ctx context.Context, docs iter.Seq2[corpus.Document, error], size, minFrequency int) (file []byte, tokens int, err error) {
 	texts := func(yield func(string, error) bool) {
 		for doc, err := range docs {
@@ -61,8 +62,8 @@ func Vocabulary(ctx context.Context, docs iter.Seq2[corpus.Document, error], siz
 	return file, tok.Size(), nil
 }
 
-// Write writes a data directory as a whole: token files for training and validation, the tokenizer, whose file is given with
-// its name for errors, and a description. If it fails, what was there stays; if the context ends, the error is its cause.
+// Write writes a data directory as a whole: token files for training and validation, the tokenizer from file (name is for
+// errors), and a description. If it fails, the old directory stays; if the context is cancelled, the error is its cause.
 func Write(ctx context.Context, dir, name string, file []byte, from Source) (corpus.Meta, error) {
 	var meta corpus.Meta
 	tok, err := tokenizer.Parse(name, file)
@@ -114,7 +115,7 @@ type partWriter struct {
 	trainMarks, valMarks *[]byte
 }
 
-// write encodes documents and appends each to the part that it belongs to.
+// write encodes documents and appends each to its part.
 func (w *partWriter) write(ctx context.Context, docs iter.Seq2[corpus.Document, error], inVal func(text string) bool) error {
 	if w.teacher != nil {
 		return EncodeChats(w.teacher, docs, func(text string, d lesson.Document) error {

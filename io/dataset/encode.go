@@ -14,8 +14,8 @@ import (
 	"bitgpu/io/tokenizer"
 )
 
-// Encode encodes documents on all cores, a megabyte of text at once, and hands them on in their order. If the context ends, the
-// error is its cause.
+// Encode encodes documents on all cores, about a megabyte of text at a time, and passes them to use in order. If the context
+// is cancelled, the error is its cause.
 func Encode(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus.Document, error], use func(text string, ids []uint32) error) error {
 	const together = 1 << 20 // bytes of text
 	var pending []corpus.Document
@@ -55,7 +55,7 @@ func encode(ctx context.Context, enc *tokenizer.Encoder, docs []corpus.Document)
 		ids, errs := make([][]uint32, len(docs)), make([]error, len(docs))
 		const each = 64
 		var all sync.WaitGroup
-		var failed atomic.Bool // what makes one text fail may take as many steps in each of the others
+		var failed atomic.Bool // whatever made one text fail may take as long in the others, so stop
 		for from := 0; from < len(docs); from += each {
 			all.Go(func() {
 				for i := from; i < min(from+each, len(docs)) && ctx.Err() == nil && !failed.Load(); i++ {
@@ -74,7 +74,7 @@ func encode(ctx context.Context, enc *tokenizer.Encoder, docs []corpus.Document)
 	})
 }
 
-// EncodeChats encodes conversations, one a document, and hands on each with its record.
+// EncodeChats encodes conversations, one per document, and passes each on with its record.
 func EncodeChats(t *lesson.Teacher, docs iter.Seq2[corpus.Document, error], use func(record string, d lesson.Document) error) error {
 	n := 0
 	for doc, err := range docs {

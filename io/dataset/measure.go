@@ -10,20 +10,20 @@ import (
 	"bitgpu/io/tokenizer"
 )
 
-// IsTokenFile tells token files by the ends of their names, which say the width of an id.
+// IsTokenFile recognises token files by their extensions, which give the width of an id.
 func IsTokenFile(path string) bool {
 	ext := strings.ToLower(filepath.Ext(path))
 	return ext == ".u16" || ext == ".u32"
 }
 
-// IsTokens says whether path names tokens, a data directory or a token file, and not text.
+// IsTokens reports whether path is a data directory or a token file, as opposed to text.
 func IsTokens(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir() || IsTokenFile(path)
 }
 
-// EstimateBytes is about how many bytes of text path has, before it is read: of tokens three for each, of packed text three times
-// its size. What cannot be read counts 0.
+// EstimateBytes estimates how many bytes of text path has without reading it: three for each token, and three times the size
+// of a compressed file. What cannot be read counts as 0.
 func EstimateBytes(path string) (total int64) {
 	if IsTokens(path) && !IsTokenFile(path) {
 		meta, err := corpus.ReadMeta(filepath.Join(path, corpus.MetaName))
@@ -55,8 +55,8 @@ func EstimateBytes(path string) (total int64) {
 	return total
 }
 
-// TextBytes is how many bytes of text the tokens behind the first stand for, without special tokens: what the loss of predicting
-// them is spread over as bits a byte.
+// TextBytes returns how many bytes of text the tokens after the first stand for, not counting special tokens. The loss of
+// predicting them is divided by this to give bits per byte.
 func TextBytes(tok *tokenizer.Tokenizer, pieces iter.Seq2[[]uint32, error]) (int64, error) {
 	stream := tok.NewStream(true)
 	total, first, begun := 0, 0, false
@@ -75,7 +75,7 @@ func TextBytes(tok *tokenizer.Tokenizer, pieces iter.Seq2[[]uint32, error]) (int
 	return int64(total - first), nil
 }
 
-// Text is the text of tokens, without special tokens.
+// Text returns the text of tokens, without special tokens.
 func Text(tok *tokenizer.Tokenizer, pieces iter.Seq2[[]uint32, error]) ([]byte, error) {
 	var text []byte
 	stream := tok.NewStream(true)

@@ -15,15 +15,15 @@ import (
 	"bitgpu/io/regular"
 )
 
-// Dir is a data directory, as [Write] leaves it.
+// Dir is a data directory as [Write] makes it.
 type Dir struct {
 	Path      string
 	Meta      corpus.Meta
 	Tokenizer []byte // the file tokenizer.json
 }
 
-// Open reads the description and the tokenizer of a data directory, and checks that they belong together. The error is
-// [fs.ErrNotExist] where the directory has no description.
+// Open reads the description and the tokenizer of a data directory, and checks that they belong together. The error wraps
+// [fs.ErrNotExist] if the directory has no description.
 func Open(dir string) (*Dir, error) {
 	meta, err := corpus.ReadMeta(filepath.Join(dir, corpus.MetaName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -42,7 +42,7 @@ func Open(dir string) (*Dir, error) {
 	return d, nil
 }
 
-// noMeta is the path of a directory that is no data directory.
+// noMeta is the error of a directory, given by its path, that is not a data directory.
 type noMeta string
 
 func (dir noMeta) Error() string {
@@ -51,10 +51,10 @@ func (dir noMeta) Error() string {
 
 func (noMeta) Is(target error) bool { return target == fs.ErrNotExist }
 
-// TokenizerPath is where the tokenizer lies.
+// TokenizerPath returns the path of the tokenizer.
 func (d *Dir) TokenizerPath() string { return filepath.Join(d.Path, modeldir.TokenizerName) }
 
-// Train opens the tokens for training, of which there is at least one.
+// Train opens the tokens for training. There is at least one.
 func (d *Dir) Train() (*corpus.Tokens, error) {
 	if d.Meta.Train.Tokens == 0 {
 		return nil, fmt.Errorf("%s: no training tokens", d.Path)
@@ -62,7 +62,7 @@ func (d *Dir) Train() (*corpus.Tokens, error) {
 	return corpus.OpenPart(filepath.Join(d.Path, corpus.TrainName), d.Meta.Train)
 }
 
-// Val opens the tokens for validation; nil means that there are none.
+// Val opens the tokens for validation; nil if there are none.
 func (d *Dir) Val() (*corpus.Tokens, error) {
 	path := filepath.Join(d.Path, corpus.ValName)
 	if d.Meta.Val.Tokens > 0 {
@@ -74,8 +74,8 @@ func (d *Dir) Val() (*corpus.Tokens, error) {
 	return nil, nil
 }
 
-// OpenTokens opens a token file. One in a data directory must match the description there; dir is that directory, nil for a
-// file by itself.
+// OpenTokens opens a token file. One in a data directory must match the description there; dir is that directory, or nil for
+// a file outside of one.
 func OpenTokens(path string) (tokens *corpus.Tokens, dir *Dir, err error) {
 	base, folder := filepath.Base(path), filepath.Dir(path)
 	described := base == corpus.TrainName || base == corpus.ValName
@@ -101,7 +101,7 @@ func OpenTokens(path string) (tokens *corpus.Tokens, dir *Dir, err error) {
 	return tokens, dir, err
 }
 
-// SameTokenizer compares what two tokenizer.json files say, however they are formatted.
+// SameTokenizer compares the content of two tokenizer.json files regardless of their formatting.
 func SameTokenizer(a, b []byte) bool {
 	var x, y any
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)

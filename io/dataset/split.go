@@ -12,7 +12,7 @@ import (
 type SplitError struct {
 	Ratio     float64
 	Documents int
-	All       bool // all of them go to validation, so that none is left for training
+	All       bool // all go to validation, so that none is left for training
 }
 
 func (e *SplitError) Error() string {
@@ -22,9 +22,10 @@ func (e *SplitError) Error() string {
 	return fmt.Sprintf("a share of %v gives none of %d documents for validation", e.Ratio, e.Documents)
 }
 
-// Split makes sure, before any work, that both parts get something: if no document's hash falls into the share for validation, or
-// every one's does, the end of the text is taken for it, provided the text is one file and no conversations. Otherwise the error
-// is a [SplitError]; unless its All is set the source can be written all the same, with nothing for validation.
+// Split makes sure, before any work, that both parts get something. If no document's hash falls into the share for
+// validation, or all do, the end of the text is taken for validation instead, provided that the text is a single file and not
+// conversations. Otherwise the error is a *[SplitError]; unless its All is set, the source can still be written, with nothing
+// for validation.
 func (s *Source) Split() error {
 	if s.Ratio == 0 {
 		return nil
@@ -54,7 +55,7 @@ func (s *Source) Split() error {
 	return &SplitError{s.Ratio, documents, validation > 0}
 }
 
-// tail takes what follows the first bytes of the text for validation, from the next line on if there is one.
+// tail takes what follows the first `bytes` bytes of the text for validation, from the next line on if there is one.
 func (s *Source) tail(bytes int) {
 	docs, cut, seen := s.Docs, bytes, 0
 	s.Docs = func(yield func(corpus.Document, error) bool) {
@@ -81,7 +82,8 @@ func (s *Source) tail(bytes int) {
 	}
 }
 
-// cutText cuts behind the line that holds a place, or before it, or at the character. The second part is never empty.
+// cutText cuts a text after the line that contains a byte, or before that line, or before the character. The second part is
+// never empty.
 func cutText(text string, at int) (string, string) {
 	if i := strings.IndexByte(text[at:], '\n'); i >= 0 && at+i+1 < len(text) {
 		at += i + 1

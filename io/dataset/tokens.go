@@ -11,13 +11,13 @@ import (
 	"bitgpu/io/tokenizer"
 )
 
-// ErrRoom is returned for text whose tokens take more memory than they may.
+// ErrRoom is returned for text whose tokens need more memory than is free.
 var ErrRoom = errors.New("the tokens of the text take more memory than is free")
 
-// tokenBytes is what a token takes while a list of tokens is put together: its place in a piece, and that in the whole.
+// tokenBytes is the memory per token while a list is assembled: once in a piece and once in the whole.
 const tokenBytes = 8
 
-// pieces collects a list of values, which does not move while it grows: an append would take several times the memory.
+// pieces collects a list in pieces that are not moved as it grows; append would need several times the memory.
 type pieces[V uint32 | byte] struct {
 	full [][]V
 	last []V
@@ -39,8 +39,8 @@ func (p *pieces[V]) add(values ...V) {
 
 func (p *pieces[V]) all() []V { return slices.Concat(append(p.full, p.last)...) }
 
-// Tokens gives all tokens of documents in memory, one that ends a text before each document where the tokenizer has such, and how
-// many bytes the documents have. The error is [ErrRoom] as soon as they take more than room bytes, 8 a token.
+// Tokens returns all tokens of documents in memory, with an end-of-text token before each document if the tokenizer has one,
+// and the size of the documents in bytes. The error is [ErrRoom] as soon as they need more than room bytes, at 8 per token.
 func Tokens(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus.Document, error], room int64) (ids []uint32, bytes int64, err error) {
 	ends := tok.EndOfText()
 	ends = ends[:min(len(ends), 1)]
@@ -61,8 +61,8 @@ func Tokens(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus
 	return list.all(), bytes, nil
 }
 
-// ChatTokens is Tokens of conversations, as a teacher renders them, with the marks of the tokens. The error is [ErrRoom] as soon as
-// they take more than room bytes, 10 a token.
+// ChatTokens is Tokens for conversations as a teacher renders them, and also returns the marks of the tokens. The error is
+// [ErrRoom] as soon as they need more than room bytes, at 10 per token.
 func ChatTokens(t *lesson.Teacher, docs iter.Seq2[corpus.Document, error], room int64) (ids []uint32, marks []byte, err error) {
 	var list pieces[uint32]
 	var marked pieces[byte]

@@ -7,7 +7,7 @@ import (
 	"github.com/x448/float16"
 )
 
-// half is the float16 at the beginning of b.
+// half decodes the float16 at the start of b.
 func half(b []byte) float32 { return float16.Frombits(binary.LittleEndian.Uint16(b)).Float32() }
 
 func f32(dst []float32, b []byte) { dst[0] = math.Float32frombits(binary.LittleEndian.Uint32(b)) }
@@ -18,21 +18,21 @@ func bf16(dst []float32, b []byte) {
 	dst[0] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16)
 }
 
-// stepped is how blocks hold whole numbers with scales: a weight is d·factor·(number − centre) − dmin·minimum.
+// stepped describes blocks of whole numbers with scales: a weight is d·factor·(number − centre) − dmin·minimum.
 type stepped struct {
 	centre int
-	group  int  // weights that have a factor
+	group  int  // weights that share a factor
 	signed bool // numbers and factors are int8
-	// numbers writes a block's, one a byte.
+	// numbers writes the numbers of a block, one per byte.
 	numbers func(dst, b []byte)
-	// steps gives what numbers are multiplied by; without factors d alone, and then group is the block.
+	// steps returns the scales of a block. Without factors there is only d, and group is the size of the block.
 	steps func(b []byte) Steps
 }
 
-// Steps are what the numbers of a block are multiplied by: float16 bits, and whole factors of them for groups of neighbours.
+// Steps are the scales of a block: float16 bits, and integer factors of them for groups of neighbouring numbers.
 type Steps struct {
 	D, DMin         uint16
-	Factors, Minima [16]byte // of Q6_K int8, of Q4_K the first 8; of others none
+	Factors, Minima [16]byte // Q6_K: int8; Q4_K: the first 8; others: unused
 }
 
 func (s *stepped) floats(dst []float32, b []byte) {
@@ -46,12 +46,12 @@ func (s *stepped) floats(dst []float32, b []byte) {
 		if s.signed {
 			q, factor = int(int8(q)), int(int8(factor))
 		}
-		// The conversion keeps the product from being fused with the difference, so that every machine gives the same.
+		// The conversion prevents fusing the product with the subtraction, so that every machine gets the same result.
 		dst[i] = float32(d*float32(factor)*float32(q-s.centre)) - dmin*float32(steps.Minima[g])
 	}
 }
 
-// alone are the steps of a block with d at its beginning.
+// alone returns the steps of a block that begins with d.
 func alone(b []byte) Steps {
 	s := Steps{D: binary.LittleEndian.Uint16(b)}
 	s.Factors[0] = 1
@@ -63,7 +63,7 @@ func q8_0(dst, b []byte) { copy(dst, b[2:34]) }
 // q4_0: the low nibbles are the first half.
 func q4_0(dst, b []byte) { nibbles(dst, b[2:18]) }
 
-// nibbles writes the lower ones of all bytes, and then the upper ones.
+// nibbles writes the lower nibbles of all bytes, then the upper ones.
 func nibbles(dst, b []byte) {
 	low, high := dst[:len(b)], dst[len(b):2*len(b)]
 	for i, q := range b {
@@ -71,7 +71,7 @@ func nibbles(dst, b []byte) {
 	}
 }
 
-// q4_k: 128 bytes of nibbles, of which 32 hold 32 weights in the low ones and the next 32 in the high ones.
+// q4_k: 128 bytes of nibbles. Each 32 bytes hold 32 weights in the low nibbles and the next 32 in the high ones.
 func q4_k(dst, b []byte) {
 	for at := 0; at < 128; at += 32 {
 		nibbles(dst[2*at:], b[16+at:48+at])
@@ -90,8 +90,8 @@ func q4_kSteps(b []byte) Steps {
 	return s
 }
 
-// q6_k: 128 bytes with the lower 4 bits, 64 with the upper 2. In each half of 128 weights, weight 32k+i has its upper bits at 2k
-// of byte i, and its lower ones in byte 32(k mod 2)+i, those of k ≥ 2 in the high nibble.
+// q6_k: 128 bytes with the lower 4 bits, 64 with the upper 2. In each half of 128 weights, the upper bits of weight 32k+i are
+// at bit 2k of byte i, and the lower ones in byte 32(k mod 2)+i, in the high nibble for k ≥ 2.
 func q6_k(dst, b []byte) {
 	for h := range 2 {
 		low, high := b[64*h:64*h+64], b[128+32*h:128+32*h+32]

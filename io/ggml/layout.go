@@ -2,46 +2,46 @@ package ggml
 
 import "fmt"
 
-// Layout is how the bytes of a tensor are to be read. Zero is none.
+// Layout says how to read the bytes of a tensor. Zero is none.
 //
-// Of I2_S it is the form of bitnet.cpp's converter and of all published files, 128 codes in 32 bytes. Since November 2025
-// the program writes another on ARM processors, of 64 codes in 16 bytes, which nothing in a file tells apart.
+// I2_S is in the form of bitnet.cpp's converter and of all published files, with 128 codes in 32 bytes. Since November 2025
+// the program writes another form on ARM processors, with 64 codes in 16 bytes, and nothing in a file tells the two apart.
 type Layout uint8
 
-// The layouts. Blocks lie along a row; those of I2_S run on from row to row.
+// The layouts. Blocks do not cross rows, except those of I2_S.
 const (
 	LayoutF32       Layout = iota + 1
 	LayoutF16              // IEEE 754 half precision
 	LayoutBF16             // the upper half of a float32
 	LayoutQ8_0             // 32 int8 with a float16 scale
-	LayoutQ4_0             // 32 nibbles, less 8, with a float16 scale
+	LayoutQ4_0             // 32 nibbles, minus 8, with a float16 scale
 	LayoutQ4_K             // 256 nibbles with a scale and a minimum per 32
 	LayoutQ6_K             // 256 weights of 6 bits with a scale per 16
-	LayoutTQ1_0            // 256 trits, five a byte, with a float16 scale
+	LayoutTQ1_0            // 256 trits, five per byte, with a float16 scale
 	LayoutTQ2_0            // 256 codes of 2 bits with a float16 scale
-	LayoutI2_S             // codes of 2 bits with one float32 scale a tensor, by bitnet.cpp
+	LayoutI2_S             // codes of 2 bits with one float32 scale per tensor, by bitnet.cpp
 	LayoutQ2_0             // 64 codes of 2 bits after a float16 scale
 	LayoutPQ2_0            // 128 codes of 2 bits after a float16 scale; also type 42 in Prism's files before July 2026
-	LayoutPTQ1_0           // 128 trits, five a byte, with a float16 scale
-	LayoutTQ2_0G128        // 128 codes of 2 bits before a float16 scale; type 42 in files of oxibonsai
+	LayoutPTQ1_0           // 128 trits, five per byte, with a float16 scale
+	LayoutTQ2_0G128        // 128 codes of 2 bits before a float16 scale; type 42 in oxibonsai's files
 )
 
-// format describes a layout: its blocks, and where in a ternary one a weight and the scale lie.
+// format describes a layout: its blocks and, for a ternary one, where weights and scale are.
 type format struct {
 	kind
 	typ     Type // in files
-	odd     bool // a reader cannot tell it by typ alone
+	odd     bool // typ alone does not identify it
 	places  []place
-	ordered bool // the weights lie as package trit packs them
-	trits   bool // five codes a byte, else four
+	ordered bool // weights are in the order of package trit
+	trits   bool // five codes per byte instead of four
 	runs    []run
-	shifts  []uint8 // of the n-th weights of a run, where they are not trits
-	scaleAt int     // of the float16
+	shifts  []uint8 // of the n-th weights of a run, unless they are trits
+	scaleAt int     // offset of the float16
 	floats  func(dst []float32, block []byte)
-	stepped *stepped // whole numbers with scales, which floats are made of
+	stepped *stepped // of whole numbers, from which floats are computed
 }
 
-// place is where a code lies: which byte, and there the lowest bit of two or the digit from the most significant on.
+// place is where a code is: the byte, and in it the lower of two bits, or the digit counted from the most significant.
 type place struct{ at, digit uint8 }
 
 var layouts = [...]format{
@@ -61,16 +61,16 @@ var layouts = [...]format{
 	LayoutTQ2_0G128: {kind: kind{"TQ2_0_G128", 128, 34}, typ: Q2_0, odd: true, scaleAt: 32, ordered: true, places: inOrder(0, 128)},
 }
 
-// whole makes a format of whole numbers.
+// whole returns a format of whole numbers.
 func whole(f format, s stepped) format {
 	f.stepped, f.floats = &s, s.floats
 	return f
 }
 
-// run is bytes that hold several weights each, of which neighbours are in neighbouring bytes.
+// run is a range of bytes with several weights in each. Neighbouring weights are in neighbouring bytes.
 type run struct{ at, bytes, weights int }
 
-// strided places the weights of runs; the n-th weights of a run's bytes lie at shifts[n], or at digit n.
+// strided places the weights of runs; the n-th weights of a run's bytes are at shifts[n], or are digit n.
 func strided(f format, runs ...run) format {
 	f.runs = runs
 	for _, r := range runs {
@@ -87,7 +87,7 @@ func strided(f format, runs ...run) format {
 	return f
 }
 
-// inOrder places weights by two bits from the lowest on, from byte at on.
+// inOrder places weights in order, two bits each from the lowest up, starting at byte at.
 func inOrder(at, weights int) []place {
 	var all []place
 	for i := range weights {
@@ -98,10 +98,10 @@ func inOrder(at, weights int) []place {
 
 func (l Layout) format() *format { return &layouts[l] }
 
-// Known says whether l is one of the layouts.
+// Known reports whether l is one of the layouts.
 func (l Layout) Known() bool { return 0 < l && int(l) < len(layouts) }
 
-// String is the layout's name, which is that of its type if the type has only one.
+// String returns the layout's name, which is that of its type if the type has only one layout.
 func (l Layout) String() string {
 	if !l.Known() {
 		return fmt.Sprintf("layout %d", uint8(l))
@@ -109,19 +109,19 @@ func (l Layout) String() string {
 	return l.format().name
 }
 
-// Type is the number that files give the layout.
+// Type returns the number that files use for the layout.
 func (l Layout) Type() Type { return l.format().typ }
 
-// Ternary says whether the weights are codes −1, 0, +1 with scales.
+// Ternary reports whether weights are codes −1, 0, +1 with scales.
 func (l Layout) Ternary() bool { return l.Known() && l.format().places != nil }
 
-// Stepped says whether the weights are whole numbers with scales, which [Matrix.Numbers] and [Matrix.Steps] give.
+// Stepped reports whether weights are whole numbers with scales, which [Matrix.Numbers] and [Matrix.Steps] return.
 func (l Layout) Stepped() bool { return l.Known() && l.format().stepped != nil }
 
-// Block is how many weights share a scale and the bytes they take; of I2_S the scale is the whole tensor's.
+// Block returns how many weights share a scale, and their size in bytes; for I2_S the scale is the whole tensor's.
 func (l Layout) Block() (weights, bytes int) { return l.format().weights, l.format().bytes }
 
-// Bytes is the size of rows of cols weights, as [Type.Bytes].
+// Bytes returns the size of rows of cols weights, as [Type.Bytes] does.
 func (l Layout) Bytes(rows, cols int) (int, error) {
 	if !l.Known() {
 		return 0, fmt.Errorf("%v is not known", l)
@@ -141,7 +141,7 @@ var digits = func() (all [256][5]uint8) {
 	return all
 }()
 
-// unpack writes the codes of a block, one a byte.
+// unpack writes the codes of a block, one per byte.
 func (f *format) unpack(codes, block []byte) {
 	if f.trits {
 		for i, p := range f.places {
@@ -154,11 +154,11 @@ func (f *format) unpack(codes, block []byte) {
 	}
 }
 
-// powers of 3 by digit.
+// powers has the powers of 3 by digit.
 var powers = [5]uint16{81, 27, 9, 3, 1}
 
-// pack writes a block's codes, each below 3, into block, whose other bytes it leaves. A byte of trits is
-// ceil(v·256/243) for the number v of its five digits.
+// pack writes a block's codes, each below 3, into block without changing its other bytes. A byte of trits is ceil(v·256/243),
+// where v is the number that its five digits form.
 func (f *format) pack(block, codes []byte) {
 	var sums [256]uint16
 	for i, p := range f.places {

@@ -11,16 +11,16 @@ import (
 	"github.com/x448/float16"
 )
 
-// Matrix is a tensor's bytes as rows of weights: Rows outputs of Cols inputs. A vector is one row.
+// Matrix is the content of a tensor as rows of weights: Rows outputs of Cols inputs. A vector is one row.
 type Matrix struct {
 	Name       string // for messages
-	Type       Type   // of the file, for messages where Layout is zero
+	Type       Type   // for messages if Layout is zero
 	Layout     Layout
 	Rows, Cols int
 	Data       []byte
 }
 
-// check says why the weights cannot be read.
+// check returns the reason why the weights cannot be read.
 func (m *Matrix) check() error {
 	if m.Type == Q1_0 && m.Layout == 0 {
 		return errors.New("type Q1_0 is binary, weights of −1 and +1 alone, and no ternary one: not supported")
@@ -35,7 +35,7 @@ func (m *Matrix) check() error {
 	return err
 }
 
-// group is how many inputs of a row share a scale: all of I2_S.
+// group returns how many inputs of a row share a scale: all of them for I2_S.
 func (m *Matrix) group() int {
 	if m.Layout == LayoutI2_S {
 		return m.Cols
@@ -43,7 +43,7 @@ func (m *Matrix) group() int {
 	return m.Layout.format().weights
 }
 
-// scale is that of block i of the matrix, counted through all rows.
+// scale returns that of block i, counted over all rows.
 func (m *Matrix) scale(i int) float32 {
 	f := m.Layout.format()
 	if m.Layout == LayoutI2_S {
@@ -52,11 +52,11 @@ func (m *Matrix) scale(i int) float32 {
 	return half(m.Data[i*f.bytes+f.scaleAt:])
 }
 
-// Ternary reads the codes and scales as they are, without a rounding: one scale a block, one of all of I2_S.
+// Ternary returns codes and scales unrounded: one scale per block, or one in total for I2_S.
 func (m *Matrix) Ternary() (*trit.Matrix, error) { return m.TernaryRows(0, m.Rows) }
 
-// TernaryRows is Ternary of the rows from first to before last, for reading a matrix in parts. They are a matrix of their own;
-// errors count its rows from 0, but name the part.
+// TernaryRows is Ternary for rows first to last, last excluded, to read a matrix in parts. Errors count rows from 0 and name
+// the part.
 func (m *Matrix) TernaryRows(first, last int) (*trit.Matrix, error) {
 	out, err := m.ternary(first, last)
 	if err != nil {
@@ -83,7 +83,7 @@ func (m *Matrix) ternary(first, last int) (*trit.Matrix, error) {
 	if out.Rows < m.Rows {
 		out.Name = fmt.Sprintf("%s from row %d on", m.Name, first)
 	}
-	begin := first * m.Cols / f.weights // the first block, but of I2_S
+	begin := first * m.Cols / f.weights // the first block, except for I2_S
 	if m.Layout == LayoutI2_S {
 		out.RowBlock, out.Scales = out.Rows, []float32{m.scale(0)}
 	} else {
@@ -98,7 +98,7 @@ func (m *Matrix) ternary(first, last int) (*trit.Matrix, error) {
 	return out, nil
 }
 
-// codes are those of row r, one a byte, in space for the row and two blocks.
+// codes returns the codes of row r, one per byte, in space for the row and two blocks.
 func (m *Matrix) codes(space []byte, r int) []byte {
 	f := m.Layout.format()
 	first, last := r*m.Cols/f.weights, ((r+1)*m.Cols-1)/f.weights
@@ -109,8 +109,8 @@ func (m *Matrix) codes(space []byte, r int) []byte {
 	return space[begin : begin+m.Cols]
 }
 
-// Floats writes the Cols weights of row r into dst. Weights that are not finite are refused, and so is code 3, but for
-// that of Q2_0, which is +2 there.
+// Floats writes the Cols weights of row r into dst. It refuses weights that are not finite, and code 3 except in Q2_0, where
+// it means +2.
 func (m *Matrix) Floats(dst []float32, r int) error {
 	if err := m.floats(dst, r); err != nil {
 		return fmt.Errorf("ggml: %s: %w", m.Name, err)
@@ -127,7 +127,7 @@ func (m *Matrix) floats(dst []float32, r int) error {
 	}
 	dst = dst[:m.Cols]
 	f := m.Layout.format()
-	blocks := m.Cols / f.weights // but for I2_S
+	blocks := m.Cols / f.weights // except for I2_S
 	if m.Layout.Ternary() {
 		for c, q := range m.codes(make([]byte, m.Cols+2*f.weights), r) {
 			if q == 3 && m.Layout != LayoutQ2_0 {
@@ -148,8 +148,8 @@ func (m *Matrix) floats(dst []float32, r int) error {
 	return nil
 }
 
-// Encode writes a matrix in a ternary layout without changing a weight. It refuses scales that the layout has no place
-// for: other ones within a block, and those that are no float16 but in I2_S.
+// Encode writes a matrix in a ternary layout without changing a weight. It refuses scales that the layout cannot hold:
+// unequal ones within a block, and, except in I2_S, those that are not float16.
 func Encode(l Layout, m *trit.Matrix) ([]byte, error) {
 	data, err := encode(l, m)
 	if err != nil {

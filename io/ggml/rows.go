@@ -7,8 +7,8 @@ import (
 	"github.com/x448/float16"
 )
 
-// Packable refuses a matrix whose rows [Matrix.PackedRow] cannot give: one that is not ternary, or has other bytes than its
-// layout takes.
+// Packable returns an error for a matrix that [Matrix.PackedRow] cannot read: one that is not ternary, or whose size does not
+// match its layout.
 func (m *Matrix) Packable() error {
 	err := m.check()
 	if err == nil && !m.Layout.Ternary() {
@@ -20,11 +20,11 @@ func (m *Matrix) Packable() error {
 	return nil
 }
 
-// PackedRow writes the codes of row r into the trit.RowBytes(Cols) bytes of dst, as package trit packs them. They are not
-// checked: code 3 stays. The matrix must be [Matrix.Packable].
+// PackedRow writes the codes of row r into the trit.RowBytes(Cols) bytes of dst, packed as in package trit. Codes are not
+// checked: code 3 remains. The matrix must be [Matrix.Packable].
 func (m *Matrix) PackedRow(dst []byte, r int) {
 	f := m.Layout.format()
-	if m.Cols%f.weights != 0 { // of I2_S, whose blocks run on
+	if m.Cols%f.weights != 0 { // I2_S, whose blocks cross rows
 		m.pack(dst, m.codes(make([]byte, m.Cols+2*f.weights), r))
 		return
 	}
@@ -42,7 +42,7 @@ func (m *Matrix) PackedRow(dst []byte, r int) {
 	}
 }
 
-// HalfScales writes the scales of row r, one a block, as the float16 bits that they are. I2_S has none.
+// HalfScales writes the scales of row r, one per block, as their float16 bits. I2_S has none.
 func (m *Matrix) HalfScales(dst []uint16, r int) {
 	f := m.Layout.format()
 	n := m.Cols / f.weights
@@ -52,8 +52,8 @@ func (m *Matrix) HalfScales(dst []uint16, r int) {
 	}
 }
 
-// Numbers writes the whole numbers of row r, one a byte, and calls steps with what those of each block are multiplied by. The
-// layout must be [Layout.Stepped]. Scales that are not finite are refused.
+// Numbers writes the whole numbers of row r, one per byte, and calls steps with the scales of each block. The layout must be
+// [Layout.Stepped]. Scales that are not finite are refused.
 func (m *Matrix) Numbers(dst []byte, r int, steps func(block int, s Steps)) error {
 	if err := m.check(); err != nil {
 		return fmt.Errorf("ggml: %s: %w", m.Name, err)
@@ -75,7 +75,7 @@ func (m *Matrix) Numbers(dst []byte, r int, steps func(block int, s Steps)) erro
 	return nil
 }
 
-// pack writes codes, one a byte, four a byte; what fills the last byte up is a zero weight.
+// pack converts codes from one per byte to four per byte, and fills the last byte up with zero weights.
 func (m *Matrix) pack(dst, codes []byte) {
 	for ; len(codes) >= 4; dst, codes = dst[1:], codes[4:] {
 		dst[0] = codes[0] | codes[1]<<2 | codes[2]<<4 | codes[3]<<6
@@ -88,7 +88,7 @@ func (m *Matrix) pack(dst, codes []byte) {
 	}
 }
 
-// packed writes the codes of a strided block four a byte.
+// packed writes the codes of a strided block, four per byte.
 func (f *format) packed(dst, block []byte) {
 	for _, run := range f.runs {
 		src := block[run.at : run.at+run.bytes]
@@ -119,18 +119,18 @@ func (f *format) packed(dst, block []byte) {
 	}
 }
 
-// lowTwo are the lowest two bits of eight bytes.
+// lowTwo selects the lowest two bits of eight bytes.
 const lowTwo = 0x0303030303030303
 
-// gather moves the codes in the lowest bits of eight bytes together, to two bytes.
+// gather moves the codes in the lowest bits of eight bytes together into two bytes.
 func gather(x uint64) uint64 {
 	x |= x >> 6
 	x |= x >> 12
 	return x&0xff | x>>24&0xff00
 }
 
-// packDigits writes the five digits of each of src's bytes, whose number is a multiple of 8: first the first ones. The next digit
-// of a byte b is b·3 >> 8, and b·3 mod 256 has those behind it.
+// packDigits writes the five digits of each byte of src, first all first digits, and so on; len(src) is a multiple of 8. The
+// next digit of a byte b is b·3 >> 8, and the digits after it are those of b·3 mod 256.
 func packDigits(out, src []byte) {
 	const lanes = 0x00ff00ff00ff00ff
 	each := len(src) / 4
@@ -146,7 +146,7 @@ func packDigits(out, src []byte) {
 	}
 }
 
-// digitsAt are the n-th base-3 digits of bytes.
+// digitsAt has the n-th base-3 digits of all bytes.
 var digitsAt = func() (all [5][256]uint8) {
 	for b := range 256 {
 		for n := range all {

@@ -1,17 +1,17 @@
-// Package ggml knows the byte layout of tensors in GGUF files: every type's name and block, and of the types that
-// ternary models come in, and that their tables and heads come in, how to read and write the weights.
+// Package ggml knows the byte layouts of tensors in GGUF files: the name and the block of every type, and, for the types that
+// are used by ternary models and their tables and heads, how to read and write the weights.
 //
-// It is not for files, which package gguf reads, and not for arithmetic on blocks. Other types have a name and a size, so
-// that a file can be listed, and are refused by that name when their weights are asked for.
+// Package gguf reads the files, and there is no arithmetic on blocks here. Other types have a name and a size, so that a file
+// can be listed, and are refused by name when their weights are asked for.
 //
 // # Why
 //
-// Why a [Layout] beside a [Type]? The number in a file is not enough: 42 has been the number of three layouts, and files
-// of all three are about. Package gguf finds out which one a file means.
+// Why a [Layout] besides a [Type]? The number in a file is not enough: 42 has been the number of three layouts, and files of
+// all three are in circulation. Package gguf finds out which one a file means.
 //
-// Why is code 3 refused, which would be +2? No ternary model has it, so it is the mark of a file that is something else
-// or broken, and masking it would run a model with wrong weights. Of the one type that defines it, Q2_0, [Matrix.Floats]
-// gives the +2.
+// Why is code 3, which would be +2, refused? No ternary model contains it, so it is the sign of a file that is something else
+// or broken, and masking it would run a model with wrong weights. For the one type that defines it, Q2_0, [Matrix.Floats]
+// returns +2.
 package ggml
 
 import (
@@ -22,7 +22,7 @@ import (
 // Type is the number that GGUF files give a tensor's type.
 type Type uint32
 
-// The types whose weights this package reads, and one that it names when it refuses it.
+// The types whose weights this package reads, and one that is only named to be refused.
 const (
 	F32    Type = 0
 	F16    Type = 1
@@ -40,14 +40,15 @@ const (
 	PTQ1_0 Type = 143
 )
 
-// kind is what there is to know of a type: its blocks of so many weights in so many bytes.
+// kind is a type's name, and the number of weights and bytes in a block.
 type kind struct {
 	name           string
 	weights, bytes int
 }
 
-// kinds are the types of ggml.h, bitnet.cpp (36) and Prism's fork (142, 143). Of the numbers that two programs use
-// differently, 36 is I2_S here, for the IQ4_NL form that had it was taken back; 38 and 39 are bitnet.cpp's TL1 and TL2 too.
+// kinds are the types of ggml.h, bitnet.cpp (36) and Prism's fork (142, 143). Some numbers are used differently by two
+// programs: 36 is I2_S here, since its former use for an IQ4_NL form was withdrawn; 38 and 39 are also bitnet.cpp's TL1 and
+// TL2.
 var kinds = map[Type]kind{
 	F32: {"F32", 1, 4}, F16: {"F16", 1, 2}, Q4_0: {"Q4_0", 32, 18}, 3: {"Q4_1", 32, 20}, 4: {"Q4_2", 16, 10}, 5: {"Q4_3", 16, 12},
 	6: {"Q5_0", 32, 22}, 7: {"Q5_1", 32, 24}, Q8_0: {"Q8_0", 32, 34}, 9: {"Q8_1", 32, 36}, 10: {"Q2_K", 256, 84},
@@ -60,10 +61,10 @@ var kinds = map[Type]kind{
 	Q1_0: {"Q1_0", 128, 18}, Q2_0: {"Q2_0", 64, 18}, PQ2_0: {"PQ2_0", 128, 34}, PTQ1_0: {"PTQ1_0", 128, 28},
 }
 
-// Known says whether the type has a name and a size here.
+// Known reports whether the type has a name and a size here.
 func (t Type) Known() bool { _, ok := kinds[t]; return ok }
 
-// String is the type's name, or its number where it has none.
+// String returns the type's name, or its number if it has none.
 func (t Type) String() string {
 	if k, ok := kinds[t]; ok {
 		return k.name
@@ -71,8 +72,8 @@ func (t Type) String() string {
 	return fmt.Sprintf("type %d", uint32(t))
 }
 
-// Layout says how a tensor of this type is read where the number says it all, as for every type but Q2_0 of old files.
-// It is zero for types that are only listed.
+// Layout returns how a tensor of this type is read if the number alone determines that, which it does except for Q2_0 in old
+// files. It is zero for types that can only be listed.
 func (t Type) Layout() Layout {
 	for l, k := range layouts {
 		if l > 0 && k.typ == t && !k.odd {
@@ -82,8 +83,8 @@ func (t Type) Layout() Layout {
 	return 0
 }
 
-// Bytes is the size of a tensor of rows of cols weights, cols at least 1. Rows that are no whole number of blocks and
-// sizes that an int does not hold are refused.
+// Bytes returns the size of a tensor with `rows` rows of cols weights, cols at least 1. It refuses rows that are not whole
+// blocks, and sizes that do not fit into an int.
 func (t Type) Bytes(rows, cols int) (int, error) {
 	k, ok := kinds[t]
 	if !ok {
@@ -92,17 +93,17 @@ func (t Type) Bytes(rows, cols int) (int, error) {
 	return k.size(rows, cols, t == I2_S)
 }
 
-// i2sTail is what follows the codes of an I2_S tensor: its scale, a float32, and 28 bytes of nothing.
+// i2sTail is the number of bytes after the codes of an I2_S tensor: its scale, a float32, and 28 unused bytes.
 const i2sTail = 32
 
 func (k kind) size(rows, cols int, i2s bool) (int, error) {
-	const limit = 1 << 56 // far beyond any file, and far from overflow
+	const limit = 1 << 56 // far above any file and far below overflow
 	if rows < 1 || cols < 1 || int64(rows) > limit/int64(cols) {
 		return 0, fmt.Errorf("%d × %d weights, want from 1 to 2⁵⁶", rows, cols)
 	}
 	n, bytes := int64(rows)*int64(cols), int64(0)
 	switch {
-	case i2s && n%int64(k.weights) != 0: // its blocks run on from row to row
+	case i2s && n%int64(k.weights) != 0: // its blocks cross rows
 		return 0, fmt.Errorf("%d × %d weights, want a multiple of %d for type %s", rows, cols, k.weights, k.name)
 	case i2s:
 		bytes = n/int64(k.weights)*int64(k.bytes) + i2sTail

@@ -1,18 +1,18 @@
 // Package gguf reads and writes GGUF, the one-file format of ggml and llama.cpp: typed metadata, a list of tensors, and
 // their bytes.
 //
-// It is not for what the keys and tensors mean, and it reads no weights: package ggml does, from [Tensor.Matrix].
-// Big-endian files, version 1 and arrays within arrays are refused by name. A model that is cut into several files is
-// several files here.
+// The meaning of keys and tensors is not its business, and neither are weights: package ggml reads them, from
+// [Tensor.Matrix]. Big-endian files, version 1 and arrays within arrays are refused by name. A model split into several files
+// is several files here.
 //
 // # Why
 //
 // Why a memory map? As for safetensors: a model starts without reading what it does not use. Keys and values are checked when
-// the file is opened and made into Go values when they are asked for, so that what a file announces costs no memory. Tensor
-// data live until [File.Close]; what the getters return is the caller's.
+// the file is opened but converted to Go values on demand, so that a file cannot take memory by announcing much. Tensor data
+// are valid until [File.Close]; what the getters return belongs to the caller.
 //
-// Why is a file refused over a gap between two tensors? llama.cpp refuses it too, so no file in use has one, and the
-// bytes a tensor takes tell apart layouts that share a type's number: see [Tensor.Layout].
+// Why is a file refused for a gap between two tensors? llama.cpp refuses it too, so no file in use has one, and the size of a
+// tensor tells layouts apart that share a type's number: see [Tensor.Layout].
 package gguf
 
 import (
@@ -27,9 +27,9 @@ const (
 	defaultAlignment = 32
 	alignmentKey     = "general.alignment"
 
-	// maxEntries bounds what short keys or tensors can cost in Go values.
+	// maxEntries limits what many short keys or tensors can take in Go values.
 	maxEntries = 1 << 16
-	maxName    = 1<<16 - 1 // bytes, by the format's specification for keys
+	maxName    = 1<<16 - 1 // bytes, the limit for keys in the format's specification
 	maxRank    = 4         // of ggml's tensors
 )
 
@@ -41,7 +41,7 @@ type File struct {
 	size      int64
 	keys      []string // in the file's order
 	values    map[string]Value
-	tensors   []Tensor // by place in the file
+	tensors   []Tensor // in the order of their data
 	byName    map[string]int
 	mapped    *mapfile.File // nil after Parse
 }
@@ -49,23 +49,23 @@ type File struct {
 // Tensor is a named array of weights.
 type Tensor struct {
 	Name string
-	Type ggml.Type // as the file has it
-	// Layout is how the bytes are to be read; zero for types that can only be listed. Type Q2_0 (42) has had three
-	// layouts, of which the bytes up to the next tensor tell: blocks of 64 weights in llama.cpp, of 128 in files of
-	// PrismML until July 2026 and in those of oxibonsai, which say so in their metadata.
+	Type ggml.Type // as in the file
+	// Layout says how to read the bytes; it is zero for types that can only be listed. Type Q2_0 (42) has had three layouts,
+	// which are told apart by the size of the tensor: blocks of 64 weights in llama.cpp, of 128 in PrismML's files until July
+	// 2026 and in those of oxibonsai, which are recognised by their metadata.
 	Layout ggml.Layout
-	Shape  []int  // the outermost axis first, so that a matrix is (outputs, inputs); empty for one number
+	Shape  []int  // the outermost axis first, so a matrix is (outputs, inputs); empty for a single number
 	Offset int64  // of the data in the file
-	Data   []byte // the file's own bytes: not to be written to, and gone with [File.Close]
+	Data   []byte // part of the mapped file: read-only, and invalid after [File.Close]
 }
 
-// Matrix is the tensor as rows of weights along its last axis.
+// Matrix returns the tensor as rows of weights along its last axis.
 func (t Tensor) Matrix() *ggml.Matrix {
 	rows, cols := rowsAndCols(t.Shape)
 	return &ggml.Matrix{Name: t.Name, Type: t.Type, Layout: t.Layout, Rows: rows, Cols: cols, Data: t.Data}
 }
 
-// rowsAndCols takes all axes but the last for rows.
+// rowsAndCols treats all axes but the last as rows.
 func rowsAndCols(shape []int) (rows, cols int) {
 	rows, cols = 1, 1
 	for i, n := range shape {
@@ -78,7 +78,7 @@ func rowsAndCols(shape []int) (rows, cols int) {
 	return rows, cols
 }
 
-// Open maps the file at path and checks all of it but the weights.
+// Open maps the file at path and checks all of it except the weights.
 func Open(path string) (*File, error) {
 	mapped, err := mapfile.Open(path)
 	if err != nil {
@@ -93,7 +93,7 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// Parse takes data as a whole file; the tensors are views of it. The name is for messages.
+// Parse reads data as a whole file. The tensors are views of it. name is for messages.
 func Parse(name string, data []byte) (*File, error) {
 	f, err := parse(name, data)
 	if err != nil {
@@ -102,7 +102,7 @@ func Parse(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// Close ends the file; the data of its tensors and its values are gone. After [Parse] it has nothing to do.
+// Close closes the file, and the data of its tensors and its values become invalid. After [Parse] it does nothing.
 func (f *File) Close() error {
 	if f.mapped == nil {
 		return nil
@@ -110,22 +110,22 @@ func (f *File) Close() error {
 	return f.mapped.Close()
 }
 
-// Name is the file's path, or the name given to [Parse].
+// Name returns the file's path, or the name given to [Parse].
 func (f *File) Name() string { return f.name }
 
-// Version is that of the format, 2 or 3.
+// Version returns the version of the format, 2 or 3.
 func (f *File) Version() int { return int(f.version) }
 
-// Alignment is the number that the places of tensors are multiples of, in bytes.
+// Alignment returns the alignment of the tensors' data in bytes.
 func (f *File) Alignment() int { return f.alignment }
 
-// Size is the length of the whole file in bytes.
+// Size returns the size of the file in bytes.
 func (f *File) Size() int64 { return f.size }
 
-// Keys lists the metadata in the file's order. They are not to be written to.
+// Keys lists the metadata in the order of the file. The slice must not be modified.
 func (f *File) Keys() []string { return f.keys }
 
-// Tensors lists the tensors by their place in the file. They are not to be written to.
+// Tensors lists the tensors in the order of their data. The slice must not be modified.
 func (f *File) Tensors() []Tensor { return f.tensors }
 
 // Tensor finds a tensor by name.
@@ -137,7 +137,7 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return f.tensors[i], true
 }
 
-// Recognize says whether data begins as a GGUF file does.
+// Recognize reports whether data begins like a GGUF file.
 func Recognize(data []byte) bool {
 	return len(data) >= len(magic) && string(data[:len(magic)]) == magic
 }

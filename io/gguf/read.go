@@ -72,7 +72,7 @@ func (c *cursor) name() (string, error) {
 	return string(text), nil
 }
 
-// count reads how many things of at least size bytes follow.
+// count converts n, the number of things that follow, and checks that so many of at least size bytes fit into the file.
 func (c *cursor) count(n uint64, size int, things string) (int, error) {
 	if n > maxEntries {
 		return 0, fmt.Errorf("%d %s announced, want at most %d", n, things, maxEntries)
@@ -91,7 +91,7 @@ func parse(name string, data []byte) (*File, error) {
 	return f, f.place(data, body)
 }
 
-// parseHeader reads everything before the data, which begin at body; that may be past the end of the file.
+// parseHeader reads everything before the data. body is where the data begin, possibly past the end of the file.
 func parseHeader(name string, data []byte) (f *File, body int, err error) {
 	if !Recognize(data) {
 		return nil, 0, fmt.Errorf("begins with %q, want %q", data[:min(len(data), len(magic))], magic)
@@ -154,7 +154,7 @@ func (f *File) readKeys(c *cursor, n uint64) error {
 	return nil
 }
 
-// value reads a value of type t where it lies.
+// value reads a value of type t without copying it.
 func (c *cursor) value(t ValueType) (v Value, err error) {
 	switch {
 	case t == String:
@@ -290,10 +290,10 @@ func (f *File) readTensor(c *cursor) (t Tensor, err error) {
 	return t, nil
 }
 
-// pad is the next multiple of alignment, a power of two.
+// pad rounds n up to a multiple of alignment, a power of two.
 func pad(n, alignment int) int { return (n + alignment - 1) &^ (alignment - 1) }
 
-// place gives each tensor its bytes, and demands that they lie side by side but for the padding.
+// place gives each tensor its data, and requires that there are no gaps other than padding.
 func (f *File) place(data []byte, start int) error {
 	if len(f.tensors) == 0 {
 		return nil
@@ -335,7 +335,7 @@ func (f *File) place(data []byte, start int) error {
 	return nil
 }
 
-// bytes is the size of the tensor by its layout, or by its type where it can only be listed.
+// bytes returns the size of the tensor by its layout, or by its type if it can only be listed.
 func (t *Tensor) bytes() (int, error) {
 	rows, cols := rowsAndCols(t.Shape)
 	if t.Layout != 0 {
@@ -344,14 +344,14 @@ func (t *Tensor) bytes() (int, error) {
 	return t.Type.Bytes(rows, cols)
 }
 
-// resolve finds out which layout the number 42 means in this file, whose tensors are in the order of their places.
+// resolve finds out which layout the number 42 means in this file, whose tensors are in the order of their data.
 func (f *File) resolve(size int) error {
 	legacy := ggml.LayoutPQ2_0
 	if text, err := f.Text("general.quantization_version"); err == nil && text == "TQ2_0_G128" {
 		legacy = ggml.LayoutTQ2_0G128
 	}
 	for _, layout := range []ggml.Layout{ggml.LayoutQ2_0, legacy} {
-		misfit := -1 // a tensor whose bytes up to the next one are not those of the layout
+		misfit := -1 // a tensor whose size does not match the layout
 		for i := range f.tensors {
 			t := &f.tensors[i]
 			if t.Type != ggml.Q2_0 {

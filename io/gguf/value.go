@@ -32,7 +32,7 @@ const (
 
 var typeNames = [...]string{"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "bool", "string", "array", "uint64", "int64", "float64"}
 
-// String is the type's name as Go has it.
+// String returns the name that Go has for the type.
 func (t ValueType) String() string {
 	if int(t) < len(typeNames) {
 		return typeNames[t]
@@ -40,7 +40,7 @@ func (t ValueType) String() string {
 	return fmt.Sprintf("type %d", uint32(t))
 }
 
-// size is the bytes of one value, 0 for strings, arrays and unknown types.
+// size returns the bytes per value, 0 for strings, arrays and unknown types.
 func (t ValueType) size() int {
 	switch t {
 	case Uint8, Int8, Bool:
@@ -55,24 +55,24 @@ func (t ValueType) size() int {
 	return 0
 }
 
-// Value is one value of the metadata, by its place in the file.
+// Value refers to a value of the metadata in the file.
 type Value struct {
 	Type ValueType
-	Elem ValueType // of an array
-	Len  int       // elements of an array, else 1
+	Elem ValueType // for an array
+	Len  int       // number of elements of an array, otherwise 1
 	data []byte
 }
 
-// ErrMissing is wrapped by errors about keys that a file does not have, for callers with a default.
+// ErrMissing is wrapped by errors about keys that a file does not have, for callers that have a default.
 var ErrMissing = errors.New("is missing")
 
-// Value is that of a key.
+// Value returns the value of a key.
 func (f *File) Value(key string) (Value, bool) {
 	v, ok := f.values[key]
 	return v, ok
 }
 
-// describe is what an error calls the value.
+// describe returns how errors describe the value.
 func (v Value) describe() string {
 	if v.Type == Array {
 		return fmt.Sprintf("an array of %d %v", v.Len, v.Elem)
@@ -80,7 +80,7 @@ func (v Value) describe() string {
 	return v.Type.String()
 }
 
-// get reads the value of key by read, which says no where the type is another.
+// get reads the value of key with read, which returns false if the type does not fit.
 func get[T any](f *File, key, want string, read func(Value) (T, bool)) (T, error) {
 	v, ok := f.values[key]
 	if !ok {
@@ -98,12 +98,13 @@ func get[T any](f *File, key, want string, read func(Value) (T, bool)) (T, error
 	return x, nil
 }
 
-// Text is the string of a key. The error names the file, the key and what was found; it is [ErrMissing] where there is no such key.
+// Text returns the string of a key. The error names the file, the key and what was found; it wraps [ErrMissing] if there is
+// no such key.
 func (f *File) Text(key string) (string, error) {
 	return get(f, key, "a string", func(v Value) (string, bool) { return string(v.data), v.Type == String })
 }
 
-// Int is the integer of a key, of any of the integer types. The error is as [File.Text]'s.
+// Int returns the integer of a key, of any integer type. Errors are as for [File.Text].
 func (f *File) Int(key string) (int, error) {
 	return get(f, key, "an integer that an int holds", func(v Value) (int, bool) {
 		i, fits, _ := v.integer()
@@ -111,7 +112,7 @@ func (f *File) Int(key string) (int, error) {
 	})
 }
 
-// Float is the float of a key, of 32 or 64 bits. The error is as [File.Text]'s.
+// Float returns the float of a key, of 32 or 64 bits. Errors are as for [File.Text].
 func (f *File) Float(key string) (float64, error) {
 	return get(f, key, "a float", func(v Value) (float64, bool) {
 		x, ok := v.float()
@@ -119,12 +120,12 @@ func (f *File) Float(key string) (float64, error) {
 	})
 }
 
-// Bool is the truth value of a key. The error is as [File.Text]'s.
+// Bool returns the boolean of a key. Errors are as for [File.Text].
 func (f *File) Bool(key string) (bool, error) {
 	return get(f, key, "a bool", func(v Value) (bool, bool) { return len(v.data) > 0 && v.data[0] != 0, v.Type == Bool })
 }
 
-// Texts are the strings of a key's array. The error is as [File.Text]'s.
+// Texts returns the strings in a key's array. Errors are as for [File.Text].
 func (f *File) Texts(key string) ([]string, error) {
 	return get(f, key, "an array of strings", func(v Value) ([]string, bool) {
 		if v.Type != Array || v.Elem != String {
@@ -136,17 +137,17 @@ func (f *File) Texts(key string) ([]string, error) {
 	})
 }
 
-// Ints are the integers of a key's array. The error is as [File.Text]'s.
+// Ints returns the integers in a key's array. Errors are as for [File.Text].
 func (f *File) Ints(key string) ([]int, error) {
 	return list(f, key, "an array of integers that an int holds", func(v Value) (int, bool) { i, fits, _ := v.integer(); return i, fits })
 }
 
-// Floats are the floats of a key's array. The error is as [File.Text]'s.
+// Floats returns the floats in a key's array. Errors are as for [File.Text].
 func (f *File) Floats(key string) ([]float64, error) {
 	return list(f, key, "an array of floats", Value.float)
 }
 
-// Bools are the truth values of a key's array. The error is as [File.Text]'s.
+// Bools returns the booleans in a key's array. Errors are as for [File.Text].
 func (f *File) Bools(key string) ([]bool, error) {
 	return list(f, key, "an array of bools", func(v Value) (bool, bool) { return v.data[0] != 0, v.Type == Bool })
 }
@@ -167,24 +168,24 @@ func list[T any](f *File, key, want string, read func(Value) (T, bool)) ([]T, er
 	})
 }
 
-// at is element i of an array of values of one size.
+// at returns element i of an array whose elements have a fixed size.
 func (v Value) at(i int) Value {
 	size := v.Elem.size()
 	return Value{Type: v.Elem, Len: 1, data: v.data[i*size : (i+1)*size]}
 }
 
-// strings calls with for the elements of an array of strings, until it says no.
+// strings calls with for the elements of an array of strings until it returns false.
 func (v Value) strings(with func(i int, text []byte) bool) {
 	c := &cursor{data: v.data}
 	for i := range v.Len {
 		text, err := c.bytes()
 		if err != nil || !with(i, text) {
-			return // the error was found when the file was read
+			return // cannot happen: the file was checked when it was opened
 		}
 	}
 }
 
-// integer is the value of a single integer; whole says that it is one, fits that an int holds it.
+// integer returns the value of a single integer; whole reports that it is one, fits that it fits into an int.
 func (v Value) integer() (i int, fits, whole bool) {
 	b := v.data
 	switch v.Type {
@@ -221,8 +222,8 @@ func (v Value) float() (float64, bool) {
 	return 0, false
 }
 
-// Format writes the value for a listing on one line: of an array its length and at most elements of its elements, of a
-// string at most bytes bytes, quoted.
+// Format returns the value on one line, for listings: of an array the length and at most `elements` elements, of a string at
+// most `bytes` bytes, quoted.
 func (v Value) Format(elements, bytes int) string {
 	if v.Type != Array {
 		return v.format(bytes)
@@ -261,7 +262,7 @@ func (v Value) format(bytes int) string {
 	case String:
 		if len(v.data) > bytes {
 			for cut := 1; cut < utf8.UTFMax && bytes > 0 && !utf8.RuneStart(v.data[bytes]); cut++ {
-				bytes-- // not within a character
+				bytes-- // do not cut a character
 			}
 			return strconv.Quote(string(v.data[:bytes])) + fmt.Sprintf("… (%d bytes)", len(v.data))
 		}

@@ -15,15 +15,15 @@ import (
 	"bitgpu/io/internal/clip"
 )
 
-// Key is an entry of the metadata to be written. Value is a string, a bool, a number of 8 to 64 bits or a slice of these;
-// an int, whose size the format does not know, is refused.
+// Key is an entry of the metadata to write. Value is a string, a bool, a number of 8 to 64 bits or a slice of these. An int
+// is refused, because its size is not defined.
 type Key struct {
 	Name  string
 	Value any
 }
 
-// Source is a tensor to be written. Write is called once, when its turn comes, so that a model need not be in memory as a whole;
-// it must write as many bytes as type and shape take.
+// Source is a tensor to write. Write is called once, when the tensor's turn comes, so that a model need not be in memory as a
+// whole; it must write exactly as many bytes as type and shape take.
 type Source struct {
 	Name  string
 	Type  ggml.Type
@@ -31,12 +31,12 @@ type Source struct {
 	Write func(io.Writer) error
 }
 
-// Bytes writes data that are there.
+// Bytes returns a function that writes data.
 func Bytes(data []byte) func(io.Writer) error {
 	return func(w io.Writer) error { _, err := w.Write(data); return err }
 }
 
-// Write writes a file of version 3 with keys and tensors in the order given. The same ones give the same bytes.
+// Write writes a file of version 3 with keys and tensors in the given order. Equal arguments give equal bytes.
 func Write(w io.Writer, keys []Key, tensors []Source) error {
 	h, err := encodeHeader(keys, tensors)
 	if err == nil {
@@ -48,7 +48,7 @@ func Write(w io.Writer, keys []Key, tensors []Source) error {
 	return nil
 }
 
-// WriteFile replaces the file at path as a whole: on an error the old file is still there.
+// WriteFile replaces the file at path as a whole; after an error the old file is still there.
 func WriteFile(path string, keys []Key, tensors []Source) error {
 	h, err := encodeHeader(keys, tensors)
 	if err != nil {
@@ -60,7 +60,7 @@ func WriteFile(path string, keys []Key, tensors []Source) error {
 	return nil
 }
 
-// header is the beginning of a file, padded, and what follows.
+// header is the beginning of a file, padded, and the data that follow.
 type header struct {
 	text      []byte
 	tensors   []Source
@@ -87,7 +87,7 @@ func (h *header) write(w io.Writer) error {
 	return nil
 }
 
-// counter lets no more than left bytes through.
+// counter passes on no more than left bytes.
 type counter struct {
 	w    io.Writer
 	left int
@@ -138,7 +138,7 @@ func encodeHeader(keys []Key, tensors []Source) (*header, error) {
 		h.sizes = append(h.sizes, size)
 		offset += pad(size, h.alignment)
 	}
-	// The reader knows what a header must be.
+	// Let the reader check the header.
 	if _, _, err := parseHeader("", b); err != nil {
 		return nil, err
 	}
@@ -150,13 +150,13 @@ func appendText(b []byte, text string) []byte {
 	return append(binary.LittleEndian.AppendUint64(b, uint64(len(text))), text...)
 }
 
-// typeOf is the format's type for Go's.
+// typeOf maps Go's types to the format's.
 var typeOf = map[reflect.Kind]ValueType{
 	reflect.Uint8: Uint8, reflect.Int8: Int8, reflect.Uint16: Uint16, reflect.Int16: Int16, reflect.Uint32: Uint32, reflect.Int32: Int32,
 	reflect.Uint64: Uint64, reflect.Int64: Int64, reflect.Float32: Float32, reflect.Float64: Float64, reflect.Bool: Bool, reflect.String: String,
 }
 
-// appendValue appends the type and the value.
+// appendValue appends type and value.
 func appendValue(b []byte, value any) ([]byte, error) {
 	t := reflect.TypeOf(value)
 	if t == nil {

@@ -8,17 +8,17 @@ import (
 	"bitgpu/io/trit"
 )
 
-// Rounding is what becomes of a weight just between two codes.
+// Rounding says how a weight exactly between two codes is rounded.
 type Rounding int
 
 const (
-	// HalfEven is that of PyTorch and so of transformers: ±0.5 is 0.
+	// HalfEven is the rounding of PyTorch and so of transformers: ±0.5 becomes 0.
 	HalfEven Rounding = iota
-	// HalfUp is that of onebitllms, with which Falcon-E was trained: 0.5 is 1, −0.5 is 0.
+	// HalfUp is the rounding of onebitllms, with which Falcon-E was trained: 0.5 becomes 1, −0.5 becomes 0.
 	HalfUp
 )
 
-// ParseRounding reads what a user calls a rounding: half-even or half-up.
+// ParseRounding returns the rounding with a name: half-even or half-up.
 func ParseRounding(name string) (Rounding, error) {
 	switch name {
 	case "half-even":
@@ -29,12 +29,12 @@ func ParseRounding(name string) (Rounding, error) {
 	return 0, fmt.Errorf("got %q, want half-up or half-even", name)
 }
 
-// minMean keeps a matrix of zeros from dividing by zero, as in transformers' integrations/bitnet.py.
+// minMean prevents a division by zero for a matrix of zeros, as in transformers' integrations/bitnet.py.
 const minMean = 1e-5
 
-// Quantize rounds a master (out, in) as the BitNet papers and transformers do, in float32: with s = 1/max(mean|W|, 1e-5)
-// the codes are clamp(round(W·s), −1, 1) and the scale is 1/s. The mean is summed in float64, for PyTorch's own depends on
-// how many threads it has.
+// Quantize rounds a master (out, in) as the BitNet papers and transformers do, in float32: with s = 1/max(mean|W|, 1e-5) the
+// codes are clamp(round(W·s), −1, 1) and the scale is 1/s. The mean is summed in float64, because PyTorch's result depends on
+// its number of threads.
 func Quantize(t safetensors.Tensor, rounding Rounding) (*trit.Matrix, error) {
 	sum := 0.0
 	err := eachRow(t, func(_ int, w []float32) {
@@ -60,7 +60,7 @@ func Quantize(t safetensors.Tensor, rounding Rounding) (*trit.Matrix, error) {
 	return m, m.Check()
 }
 
-// round is the code of v; HalfUp is floor(v + 0.5) in float32, where the sum is rounded too.
+// round returns the code of v; HalfUp is floor(v + 0.5) in float32, where the sum is rounded too.
 func (r Rounding) round(v float32) int {
 	low, high := v < -0.5, v > 0.5
 	if r == HalfUp {
@@ -76,7 +76,7 @@ func (r Rounding) round(v float32) int {
 	return 0
 }
 
-// eachRow calls with with the finite weights of each row of a matrix of floats. Only one row is in memory.
+// eachRow calls with for each row of a matrix of floats, which must be finite. Only one row is in memory at a time.
 func eachRow(t safetensors.Tensor, with func(r int, w []float32)) error {
 	if len(t.Shape) != 2 || t.Len() == 0 {
 		return fmt.Errorf("shape %s, want a matrix", safetensors.FormatShape(t.Shape))
@@ -105,15 +105,15 @@ func eachRow(t safetensors.Tensor, with func(r int, w []float32)) error {
 // groupSize is how many inputs of a row share a scale in Bonsai's models.
 const groupSize = 128
 
-// minShared is how many weights must share a scale: of a few numbers, any can be taken for scales of their own.
+// minShared is how many weights at least must share a scale: a few numbers could always be explained by scales of their own.
 const minShared = 32
 
-// Unpacked finds the codes and scales of floats that are ternary already: of a matrix (out, in) whose weights are
-// {−a, 0, a} with one a for all of it, for each of several equal blocks of rows or of columns (TriLM has one a shard), or
-// for each 128 inputs of a row (Bonsai). It takes the fewest scales that give every weight to the bit, and else says which
-// weight of the smallest groups is how far off.
+// Unpacked finds the codes and scales of floats that are already ternary: a matrix (out, in) whose weights are {−a, 0, a}
+// with one a for all of it, for each of several equal blocks of rows or columns (TriLM has one per shard), or for each 128
+// inputs of a row (Bonsai). It takes the fewest scales that give every weight bit for bit. If there are none, the error says
+// which weight is how far off for the smallest groups.
 func Unpacked(t safetensors.Tensor) (*trit.Matrix, error) {
-	if len(t.Shape) != 2 || t.Len() == 0 { // before memory is taken for its rows
+	if len(t.Shape) != 2 || t.Len() == 0 { // checked before memory is allocated for rows
 		return nil, fmt.Errorf("shape %s, want a matrix", safetensors.FormatShape(t.Shape))
 	}
 	rows, cols := t.Shape[0], t.Shape[1]
@@ -133,7 +133,7 @@ func Unpacked(t safetensors.Tensor) (*trit.Matrix, error) {
 		return nil, err
 	}
 	rowsFit, colsFit, groupsFit := true, true, true
-	off := -1.0 // how far a weight is at most from its group's two magnitudes, in parts of the larger
+	off := -1.0 // the largest distance of a weight from its group's two magnitudes, relative to the larger one
 	var worst error
 	err = eachRow(t, func(r int, w []float32) {
 		for c, x := range w {
@@ -200,7 +200,8 @@ func Unpacked(t safetensors.Tensor) (*trit.Matrix, error) {
 
 func abs(x float32) float32 { return float32(math.Abs(float64(x))) }
 
-// blocks finds the longest blocks, all of one length, within which the magnitudes that are not zero are equal, and those.
+// blocks finds the longest equal blocks within which all magnitudes that are not zero are equal, and returns those
+// magnitudes.
 func blocks(magnitudes []float32) (length int, scales []float32) {
 	n := len(magnitudes)
 	for length = n; length > 1; length-- {
@@ -214,7 +215,7 @@ func blocks(magnitudes []float32) (length int, scales []float32) {
 	return 1, magnitudes
 }
 
-// uniform is the one magnitude of each block of a length, or nil where a block has two.
+// uniform returns the single magnitude of each block of a length, or nil if a block has two.
 func uniform(magnitudes []float32, length int) []float32 {
 	scales := make([]float32, len(magnitudes)/length)
 	for i, a := range magnitudes {

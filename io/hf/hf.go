@@ -1,18 +1,19 @@
-// Package hf reads ternary matrices out of checkpoints as Hugging Face's model hub has them: a directory with config.json
+// Package hf reads ternary matrices from checkpoints in the form of Hugging Face's model hub: a directory with config.json
 // and safetensors, in one file or in several with an index.
 //
-// The forms are BitNet's packed bytes with a scale that multiplies or divides, its bfloat16 masters, floats that hold
-// ternary values (TriLM, Bonsai's unpacked files) and MLX's two bits. All become a [trit.Matrix].
+// It reads BitNet's packed bytes with a scale that multiplies or divides, BitNet's bfloat16 masters, floats with ternary
+// values (TriLM, Bonsai's unpacked files) and MLX's two bits. All become a [trit.Matrix].
 //
-// It is not for architectures: which tensors a model has and what it does with them is for the engine to know.
+// Architectures are not its business: the engine knows which tensors a model has and what it does with them.
 //
 // # Why
 //
-// Why is a master quantized only where the config says so or the caller asks? Nothing in the numbers tells a float model
-// from the masters of a ternary one; that each group of weights has one magnitude is plain to see in the others.
+// Why is a master quantised only if the config says so or the caller asks? Nothing in its numbers distinguishes the masters
+// of a ternary model from a float model, whereas for the other forms the single magnitude within each group of weights is
+// plain to see.
 //
-// Why are scales found, not computed, where floats hold ternary values? The mean of their magnitudes, from which BitNet
-// takes its scale, is too small by the share of zeros.
+// Why are scales found rather than computed if floats have ternary values? The mean magnitude, which is BitNet's scale, is
+// too small by the share of zeros.
 package hf
 
 import (
@@ -49,13 +50,13 @@ type tensors interface {
 	Close() error
 }
 
-// quantization is what config.json says of how weights are kept.
+// quantization is what config.json says about the form of the weights.
 type quantization struct {
 	Method  string   `json:"quant_method"`
 	Class   string   `json:"linear_class"`
 	Mode    string   `json:"quantization_mode"`
 	Floats  []string `json:"modules_to_not_convert"`
-	Bits    *int     // MLX has no method, but these
+	Bits    *int     // given by MLX, which names no method
 	Group   *int     `json:"group_size"`
 	MLXMode string   `json:"mode"`
 }
@@ -125,15 +126,15 @@ func readQuantization(config json.RawMessage) (quantization, error) {
 	return q, nil
 }
 
-// Online says whether the config has masters quantized on each pass.
+// Online reports whether the config says that masters are quantised in each pass.
 func (c *Checkpoint) Online() bool {
 	q := c.quantization
 	return q.Method == "bitnet" && q.Class == "autobitlinear" && q.Mode == "online"
 }
 
-// Ternary reads the matrix of a linear layer, NAME.weight, in the form that the config and its type say: packed BitNet,
-// BitNet's masters where the config quantizes them on each pass ([HalfEven]), MLX, or floats that hold ternary values.
-// An error names the file, the tensor and, where weights are not ternary, the row.
+// Ternary reads the matrix of a linear layer, NAME.weight, in the form that the config and its type imply: packed BitNet,
+// BitNet's masters if the config quantises them in each pass ([HalfEven]), MLX, or floats with ternary values. Errors name
+// the file, the tensor and, for weights that are not ternary, the row.
 func (c *Checkpoint) Ternary(name string) (*trit.Matrix, error) {
 	m, err := c.ternary(name)
 	if err != nil {
@@ -173,7 +174,7 @@ func (c *Checkpoint) ternary(name string) (*trit.Matrix, error) {
 	return Unpacked(t)
 }
 
-// keeps says whether the model leaves a module in floats, as it does embeddings and head.
+// keeps reports whether the model leaves a module in floats, as it does embeddings and head.
 func (q quantization) keeps(module string) bool {
 	for _, kept := range append([]string{"embed_tokens", "lm_head"}, q.Floats...) {
 		if strings.Contains("."+module+".", "."+kept+".") {
@@ -183,8 +184,8 @@ func (q quantization) keeps(module string) bool {
 	return false
 }
 
-// Quantize makes a ternary matrix of a master in floats, for checkpoints whose config does not say that they hold
-// masters, such as Falcon-E's "prequantized" ones ([HalfUp]).
+// Quantize makes a ternary matrix from a float master, for checkpoints whose config does not say that they contain masters,
+// such as Falcon-E's "prequantized" ones ([HalfUp]).
 func (c *Checkpoint) Quantize(name string, rounding Rounding) (*trit.Matrix, error) {
 	t, err := c.matrix(name)
 	var m *trit.Matrix
@@ -197,7 +198,7 @@ func (c *Checkpoint) Quantize(name string, rounding Rounding) (*trit.Matrix, err
 	return m, nil
 }
 
-// matrix is a tensor with two axes.
+// matrix returns a tensor that has two axes.
 func (c *Checkpoint) matrix(name string) (safetensors.Tensor, error) {
 	t, ok := c.Tensor(name)
 	switch {

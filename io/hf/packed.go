@@ -9,9 +9,9 @@ import (
 	"bitgpu/io/trit"
 )
 
-// Packed reads BitNet's packed weights: U8 (out/4, in), of which byte (r, c) holds the rows r, r + out/4, r + out/2 and
-// r + 3·out/4 from the lowest two bits on, code = weight + 1. The scale is one number, mean|W|, or its inverse where it
-// divides, as it does in layers of the class "bitlinear".
+// Packed reads BitNet's packed weights: U8 (out/4, in), where byte (r, c) holds the codes, weight + 1, of rows r, r + out/4,
+// r + out/2 and r + 3·out/4 from the lowest two bits up. The scale is a single number: mean|W| or, if it divides, the
+// inverse, as in layers of the class "bitlinear".
 func Packed(t, scale safetensors.Tensor, divides bool) (*trit.Matrix, error) {
 	if t.DType != safetensors.U8 || len(t.Shape) != 2 || len(t.Data) == 0 {
 		return nil, fmt.Errorf("type %s and shape %s, want U8 (out/4, in)", t.DType, safetensors.FormatShape(t.Shape))
@@ -42,7 +42,7 @@ func Packed(t, scale safetensors.Tensor, divides bool) (*trit.Matrix, error) {
 	return m, m.Check()
 }
 
-// perMatrix makes a matrix of zeros with one scale.
+// perMatrix returns a matrix of zeros with one scale.
 func perMatrix(name string, rows, cols int, scale float32) *trit.Matrix {
 	return &trit.Matrix{Name: name, Rows: rows, Cols: cols, Codes: trit.Zeros(rows, cols), RowBlock: rows, ColBlock: cols, Scales: []float32{scale}}
 }
@@ -50,8 +50,8 @@ func perMatrix(name string, rows, cols int, scale float32) *trit.Matrix {
 // clip shortens numbers for a message.
 func clip(s []float32) []float32 { return s[:min(len(s), 4)] }
 
-// MLX reads weights that MLX packed with two bits: U32 (out, in/16), sixteen codes from the lowest bits on, with scales
-// and biases (out, in/group). A weight is scale·code + bias, and ternary where the bias is −scale.
+// MLX reads weights that MLX packed with two bits: U32 (out, in/16), sixteen codes from the lowest bits up, with scales and
+// biases (out, in/group). A weight is scale·code + bias, which is ternary if the bias is −scale.
 func MLX(t, scales, biases safetensors.Tensor, group int) (*trit.Matrix, error) {
 	if t.DType != safetensors.U32 || len(t.Shape) != 2 || len(t.Data) == 0 {
 		return nil, fmt.Errorf("type %s and shape %s, want U32 (out, in/16)", t.DType, safetensors.FormatShape(t.Shape))
@@ -78,6 +78,6 @@ func MLX(t, scales, biases safetensors.Tensor, group int) (*trit.Matrix, error) 
 			return nil, fmt.Errorf("row %d, group %d has the scale %v and the bias %v, want the bias −scale of ternary weights", i/scales.Shape[1], i%scales.Shape[1], m.Scales[i], b)
 		}
 	}
-	m.Codes = slices.Clone(t.Data) // little-endian words have their first code in the lowest bits of their first byte
+	m.Codes = slices.Clone(t.Data) // the first code of a little-endian word is in the lowest bits of its first byte
 	return m, m.Check()
 }

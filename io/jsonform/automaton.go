@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// Thought says whether the text may begin with a thought in <think> and </think>, in which everything goes.
+// Thought says whether the text may begin with a thought, <think> … </think>, which may contain anything.
 type Thought byte
 
 const (
 	NoThought  Thought = iota
-	MayThink           // a thought, or the value
-	IsThinking         // the text begins within a thought
+	MayThink           // a thought may come before the value
+	IsThinking         // the text begins inside a thought
 )
 
-// Form is what texts are held to. It does not change.
+// Form is what texts must conform to. It is immutable.
 type Form struct {
 	root    *node
 	thought Thought
@@ -25,7 +25,8 @@ type Form struct {
 // Object is the form of all JSON objects.
 func Object() *Form { return &Form{root: anyObject} }
 
-// Schema is the form of the values that fit a JSON schema of draft 2020-12 or an earlier one. An error is an [ErrSchema].
+// Schema returns the form of the values that a JSON schema, of draft 2020-12 or an earlier one, allows. An error is an
+// [ErrSchema].
 func Schema(schema []byte) (*Form, error) {
 	n, _, err := compile(schema)
 	if err != nil {
@@ -34,24 +35,24 @@ func Schema(schema []byte) (*Form, error) {
 	return &Form{root: n}, nil
 }
 
-// After is the form with a thought before the text, or not.
+// After returns the form with or without a thought before the text.
 func (f *Form) After(t Thought) *Form { return &Form{f.root, t} }
 
-// ErrForm is returned for a schema that can be read in too many ways at once, or that the vocabulary cannot write.
+// ErrForm is returned for a schema that allows too many readings at once, or that the vocabulary cannot write.
 var ErrForm = errors.New("the form cannot be written")
 
-// The sizes of an automaton's tables.
+// Limits of an automaton's tables.
 const (
 	mostStates   = 2048
 	mostStacks   = 1 << 16
-	mostTogether = 1024 // stacks of one state
+	mostTogether = 1024 // stacks per state
 )
 
-// automaton has the states that a text can be in.
+// automaton holds the states that a text can be in.
 type automaton struct {
 	stacks map[stackKey]*stack
 	states map[string]*state
-	out    []*stack // of the step under way
+	out    []*stack // of the step in progress
 }
 
 type stackKey struct {
@@ -59,12 +60,12 @@ type stackKey struct {
 	then *stack
 }
 
-// state is a set of stacks, one of which the text has to go on with.
+// state is a set of stacks, one of which the rest of the text must satisfy.
 type state struct {
-	stacks []*stack // without repetition, by their ids; nil among them is the end
+	stacks []*stack // without duplicates, ordered by id; nil stands for the end
 	next   [256]*state
-	tried  [4]uint64 // the bytes of which next is known
-	mask   []uint64  // of the tokens that may follow, nil where it has not been found
+	tried  [4]uint64 // the bytes for which next is known
+	mask   []uint64  // of the tokens that may follow; nil until it is needed
 }
 
 func newAutomaton() *automaton {
@@ -84,7 +85,7 @@ func (a *automaton) push(m matcher, then *stack) *stack {
 
 func (a *automaton) emit(s *stack) { a.out = append(a.out, s) }
 
-// step takes a byte; nil is a state from which nothing goes on.
+// step returns the state after a byte; nil if no text continues so.
 func (a *automaton) step(from *state, b byte) (*state, error) {
 	if from.tried[b/64]&(1<<(b%64)) != 0 {
 		return from.next[b], nil
@@ -115,7 +116,7 @@ func idOf(s *stack) uint32 {
 	return s.id
 }
 
-// state is the one of a set of stacks.
+// state returns the state for a set of stacks.
 func (a *automaton) state(stacks []*stack) (*state, error) {
 	if len(stacks) == 0 {
 		return nil, nil
@@ -132,7 +133,7 @@ func (a *automaton) state(stacks []*stack) (*state, error) {
 	}
 	s := a.states[string(name)]
 	if s == nil {
-		if len(a.states) >= 8*mostStates { // it begins anew before a mask, never within one
+		if len(a.states) >= 8*mostStates { // the automaton is only renewed before a mask, never within one
 			return nil, fmt.Errorf("%w: the schema has more than %d states within a token", ErrForm, 7*mostStates)
 		}
 		s = &state{stacks: stacks}
@@ -141,7 +142,7 @@ func (a *automaton) state(stacks []*stack) (*state, error) {
 	return s, nil
 }
 
-// ends says whether the text may end here.
+// ends reports whether the text may end here.
 func (s *state) ends() bool {
 	return slices.ContainsFunc(s.stacks, func(at *stack) bool {
 		for at != nil && at.optional() {
@@ -151,10 +152,10 @@ func (s *state) ends() bool {
 	})
 }
 
-// start is the state before a text.
+// start returns the state before a text.
 func (a *automaton) start(f *Form) (*state, error) {
 	root := a.push(value{n: f.root}, nil)
-	direct := a.push(space{}, root) // some tokenizers' first token begins with a space
+	direct := a.push(space{}, root) // the first token of some tokenizers begins with a space
 	thought := a.push(thinking{}, root)
 	switch f.thought {
 	case IsThinking:
@@ -165,7 +166,7 @@ func (a *automaton) start(f *Form) (*state, error) {
 	return a.state([]*stack{direct})
 }
 
-// renew is an automaton with nothing but a state, for one whose tables are full.
+// renew returns a new automaton that contains only one state, for one whose tables are full.
 func (a *automaton) renew(s *state) (*automaton, *state, error) {
 	fresh := newAutomaton()
 	moved := map[*stack]*stack{nil: nil}
@@ -188,7 +189,7 @@ func (a *automaton) renew(s *state) (*automaton, *state, error) {
 
 const thoughtEnd = "</think>"
 
-// thinking is the rest of a thought, of whose end so many bytes have come, and the white space behind it.
+// thinking is the rest of a thought: `end` bytes of its closing tag have been read, and then white space.
 type thinking struct{ end, lines int }
 
 func (m thinking) optional() bool { return m.end == len(thoughtEnd) }

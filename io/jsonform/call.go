@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// JSONCall is the form of one call of a tool with a name and arguments as JSON:
+// JSONCall is the form of a tool call with name and arguments as JSON:
 //
 //	<tool_call>
 //	{"name": "weather", "arguments": {"place": "Bern"}}
 //	</tool_call>
 //
-// parameters is a JSON schema of objects, nil for a tool that takes none. An error is an [ErrSchema].
+// parameters is the JSON schema of the arguments object, nil for a tool without parameters. An error is an [ErrSchema].
 func JSONCall(tool string, parameters []byte) (*Form, error) {
 	n, _, err := arguments(parameters)
 	if err != nil {
@@ -28,7 +28,8 @@ const (
 	lineEnd        = "\n" + closeParameter + "\n"
 )
 
-// FunctionCall is the form of one call of a tool with arguments by their lines, texts as they are and others as JSON:
+// FunctionCall is the form of a tool call with arguments on lines of their own, strings as plain text and other values as
+// JSON:
 //
 //	<tool_call>
 //	<function=weather>
@@ -38,7 +39,7 @@ const (
 //	</function>
 //	</tool_call>
 //
-// parameters is that of [JSONCall], and says the type of each of its properties, by which a reader knows what a line is. An error is
+// parameters is as for [JSONCall], and must say the type of each property, which tells a reader how to parse it. An error is
 // an [ErrSchema].
 func FunctionCall(tool string, parameters []byte) (*Form, error) {
 	n, schema, err := arguments(parameters)
@@ -68,7 +69,7 @@ func FunctionCall(tool string, parameters []byte) (*Form, error) {
 	return &Form{root: &node{kind: sequence, choices: []*node{before, found}}}, nil
 }
 
-// OneOf is the form of texts that one of several takes.
+// OneOf is the form of texts that any of several forms allows.
 func OneOf(forms ...*Form) *Form {
 	root := &node{kind: choice}
 	for _, f := range forms {
@@ -77,7 +78,7 @@ func OneOf(forms ...*Form) *Form {
 	return &Form{root: root}
 }
 
-// arguments is the node of the objects that parameters has, and the schema as it was read.
+// arguments returns the node for the objects that parameters allows, and the schema as parsed.
 func arguments(parameters []byte) (*node, any, error) {
 	if parameters == nil {
 		return &node{kind: members, depth: 1}, nil, nil
@@ -98,12 +99,12 @@ func arguments(parameters []byte) (*node, any, error) {
 	return n, schema, nil
 }
 
-// isWord says whether a name stands in a tag.
+// isWord reports whether a name can be part of a tag.
 func isWord(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == '<' || r == '>' || r == 0x7f })
 }
 
-// textLines are the texts that a value may be, each with the end of its line.
+// textLines returns the strings that a value may be, each with the end of its line.
 func textLines(n *node, at string) (ways []*node, err error) {
 	switch n.kind {
 	case choice:
@@ -138,7 +139,7 @@ func textLines(n *node, at string) (ways []*node, err error) {
 	return ways, nil
 }
 
-// saysType says whether a property's type stands in its own schema.
+// saysType reports whether a property's own schema says its type.
 func saysType(schema any, name string) bool {
 	o, _ := schema.(*object)
 	for _, word := range []string{"properties", name} {
@@ -150,7 +151,7 @@ func saysType(schema any, name string) bool {
 	return o != nil && slices.ContainsFunc([]string{"type", "anyOf", "oneOf"}, func(word string) bool { return o.values[word] != nil })
 }
 
-// lines is what may come in a call behind so many of its parameters.
+// lines is what may follow in a call after the parameters written so far.
 type lines struct {
 	of *node
 	i  int
@@ -174,11 +175,11 @@ func (m lines) step(a *automaton, b byte, then *stack) {
 	literal{text: "</function>\n</tool_call>"}.step(a, b, then)
 }
 
-// lineChars is the rest of a text that ends with a line and "</parameter>", which is not in it.
+// lineChars is the rest of a text that ends with a newline and "</parameter>", which the text itself must not contain.
 type lineChars struct {
 	n     *node
 	count int
-	close int // bytes of closeParameter that the text ends with
+	close int // bytes of closeParameter at the end of the text so far
 	char  char
 }
 

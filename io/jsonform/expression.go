@@ -7,17 +7,18 @@ import (
 	"unicode"
 )
 
-// The sizes of regular expressions. Work is counted over all of a schema.
+// Limits of regular expressions. Work is counted over the whole schema.
 const (
 	mostExpression   = 1000    // bytes
-	mostInstructions = 2000    // of one as a program
+	mostInstructions = 2000    // of one compiled expression
 	mostPlaces       = 1 << 13 // states of its automaton
 	mostMoves        = 1 << 20 // states by classes of characters
-	mostWork         = 1 << 25 // instructions looked at to make them
+	mostWork         = 1 << 25 // instructions visited while building it
 )
 
-// pattern makes the automaton of the texts of so many characters, most below 0 for any, in which a regular expression is found
-// somewhere, as JSON schemas have it. It is one of RE2's, in which a point is no line end of any kind, as in ECMAScript.
+// pattern builds the automaton of the texts of least to most characters (most below 0: no limit) that contain a match of a
+// regular expression, which is what JSON schemas mean. The syntax is RE2's, with a dot that matches no line end of any kind,
+// as in ECMAScript.
 func (c *compiler) pattern(expression string, least, most int, at string) (*pattern, error) {
 	if len(expression) > mostExpression {
 		return nil, refuse(at, "got %d bytes, want at most %d", len(expression), mostExpression)
@@ -46,7 +47,7 @@ func (c *compiler) pattern(expression string, least, most int, at string) (*patt
 	return &made, nil
 }
 
-// instructions bounds how many a program has, before it is made.
+// instructions limits the size of a program before it is compiled.
 func instructions(re *syntax.Regexp) int {
 	n := 2
 	if re.Op == syntax.OpLiteral {
@@ -70,34 +71,34 @@ func narrowPoints(re *syntax.Regexp) {
 	}
 }
 
-// patternMaker makes a pattern of a program, by sets of its instructions.
+// patternMaker builds a pattern from a compiled expression, by sets of its instructions.
 type patternMaker struct {
 	pattern
 	prog        *syntax.Prog
 	least, most int
 	work        *int
 
-	matches [][]bool // by instruction, nil where it takes no character, and class
+	matches [][]bool // by instruction (nil if it consumes no character) and class
 	shown   []rune   // one character of each class
 	places  []position
 	states  map[string]int32
-	seen    []int // the step in which an instruction was met
+	seen    []int // the step in which an instruction was last visited
 	steps   int
 }
 
-// position is a state while the automaton is made.
+// position is a state while the automaton is built.
 type position struct {
-	before rune     // the kind of the character before: -1 at the beginning of the text
-	at     []uint32 // instructions, sorted; none once the expression was found
+	before rune     // kind of the previous character; -1 at the beginning of the text
+	at     []uint32 // instructions, sorted; none once a match has been found
 	found  bool
 	count  int
 }
 
-// sortCharacters finds which characters no instruction tells apart.
+// sortCharacters groups the characters that no instruction distinguishes.
 func (b *patternMaker) sortCharacters() {
-	// Characters below a space are written only if they have a letter of their own. Surrogates are not characters.
+	// Characters below a space are only written if JSON has a short escape for them. Surrogates are not characters.
 	starts := []rune{0, '\b', '\t', '\n', '\v', '\f', '\r', '\r' + 1, ' ', '0', '9' + 1, 'A', 'Z' + 1, '_', '_' + 1, 'a', 'z' + 1, 0xd800, 0xe000}
-	kinds := map[string][]int{} // instructions that take the same characters
+	kinds := map[string][]int{} // instructions that match the same characters
 	for i, inst := range b.prog.Inst {
 		var name []byte
 		switch inst.Op {
@@ -155,7 +156,7 @@ func (b *patternMaker) sortCharacters() {
 	b.classes = len(b.shown)
 }
 
-// kindOf is a character that stands for those that ^, $, \b and \B take alike.
+// kindOf returns a representative of the characters that ^, $, \b and \B treat alike.
 func (b *patternMaker) kindOf(r rune) rune {
 	switch {
 	case r == '\n':
@@ -166,7 +167,7 @@ func (b *patternMaker) kindOf(r rune) rune {
 	return ' '
 }
 
-// follow finds the instructions that take the next character, and whether the expression was found before it.
+// follow returns the instructions that consume the next character, and whether a match was found before it.
 func (b *patternMaker) follow(from []uint32, flags syntax.EmptyOp) (takes []uint32, found bool) {
 	b.steps++
 	todo := slices.Clone(from)
@@ -197,7 +198,7 @@ func (b *patternMaker) follow(from []uint32, flags syntax.EmptyOp) (takes []uint
 	return takes, found
 }
 
-// walk finds all states, unless there are too many.
+// walk finds all states. It returns false if there are too many.
 func (b *patternMaker) walk() bool {
 	b.state(position{before: -1, at: []uint32{uint32(b.prog.Start)}})
 	for i := 0; i < len(b.places); i++ {
@@ -217,7 +218,7 @@ func (b *patternMaker) walk() bool {
 	return true
 }
 
-// to is the state behind a character.
+// to returns the state after a character.
 func (b *patternMaker) to(p position, class int, r rune) int32 {
 	*b.work++
 	if b.most >= 0 && p.count >= b.most {
@@ -245,7 +246,7 @@ func (b *patternMaker) to(p position, class int, r rune) int32 {
 	return b.state(q)
 }
 
-// state is the number of a state.
+// state returns the number of a state.
 func (b *patternMaker) state(p position) int32 {
 	name := binary.LittleEndian.AppendUint32(nil, uint32(p.count))
 	name = binary.LittleEndian.AppendUint32(name, uint32(p.before))
@@ -265,7 +266,7 @@ func (b *patternMaker) state(p position) int32 {
 	return n
 }
 
-// prune takes away what leads to no end, and says whether anything is left.
+// prune removes states that cannot reach an end, and reports whether any are left.
 func (b *patternMaker) prune() bool {
 	before := make([][]int32, len(b.final))
 	for i, to := range b.next {

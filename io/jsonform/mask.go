@@ -6,17 +6,17 @@ import (
 	"slices"
 )
 
-// Vocabulary are the tokens of a model by their bytes, in an order in which those that begin alike stand together. It does not
-// change, and is for many writers.
+// Vocabulary holds the tokens of a model by their bytes, sorted so that tokens with a common prefix are neighbours. It is
+// immutable, and can be shared by many writers.
 type Vocabulary struct {
 	size   int
-	bytes  [][]byte // by id, nil of a token that no form has
-	ids    []uint32 // by their bytes
-	common []int    // how many bytes one has in common with the one before
+	bytes  [][]byte // by id, nil for a token that no form may contain
+	ids    []uint32 // sorted by their bytes
+	common []int    // length of the common prefix with the token before
 	ends   []uint32
 }
 
-// NewVocabulary takes the bytes of each token, nil for one that is no text, and the tokens that end a text.
+// NewVocabulary takes the bytes of each token, nil for tokens that are not text, and the tokens that end a text.
 func NewVocabulary(tokens [][]byte, ends []uint32) *Vocabulary {
 	v := &Vocabulary{size: len(tokens), bytes: tokens, ends: ends}
 	for id, b := range tokens {
@@ -37,7 +37,7 @@ func NewVocabulary(tokens [][]byte, ends []uint32) *Vocabulary {
 	return v
 }
 
-// Writer holds one text to a form. It is for one goroutine.
+// Writer keeps one text within a form. It is for one goroutine.
 type Writer struct {
 	v     *Vocabulary
 	a     *automaton
@@ -47,7 +47,7 @@ type Writer struct {
 	err   error
 }
 
-// mostMasks bounds those that are kept: each has a bit a token.
+// mostMasks limits how many masks are kept: each takes one bit per token.
 const mostMasks = 256
 
 // Begin begins a text.
@@ -57,8 +57,9 @@ func (f *Form) Begin(v *Vocabulary) *Writer {
 	return w
 }
 
-// Mask has a bit for each token that may come next: token i is bit i%64 of word i/64. It must not be changed, and holds until
-// the next call. Those that end a text are among them where it may end. The error is [ErrForm] if there are none.
+// Mask returns one bit for each token, set if the token may come next: token i is bit i%64 of word i/64. It must not be
+// modified, and is valid until the next call. Tokens that end a text are set if it may end here. The error is [ErrForm] if
+// there are no such tokens.
 func (w *Writer) Mask() ([]uint64, error) {
 	if w.err != nil {
 		return nil, w.err
@@ -93,10 +94,10 @@ func (w *Writer) Mask() ([]uint64, error) {
 	return mask, nil
 }
 
-// fill finds the tokens that may follow: each byte that several begin with is looked at once.
+// fill finds the tokens that may follow. Bytes that neighbouring tokens share are tried once.
 func (w *Writer) fill(mask []uint64) (some bool, err error) {
-	w.path = append(w.path[:0], w.at) // the states behind the bytes of the token before that have been taken
-	dead := false                     // the byte behind them was refused
+	w.path = append(w.path[:0], w.at) // states after each accepted byte of the token before
+	dead := false                     // the byte after those was refused
 	for i, id := range w.v.ids {
 		token, common := w.v.bytes[id], w.v.common[i]
 		if dead && common >= len(w.path) {
@@ -121,7 +122,7 @@ func (w *Writer) fill(mask []uint64) (some bool, err error) {
 	return some, nil
 }
 
-// Add takes a token that was drawn. For one that Mask does not have the error is [ErrForm].
+// Add appends a token that was drawn. The error is [ErrForm] for a token that is not in Mask.
 func (w *Writer) Add(id uint32) error {
 	if w.err != nil {
 		return w.err
@@ -146,5 +147,5 @@ func (w *Writer) Add(id uint32) error {
 	return w.err
 }
 
-// Ends says whether the text may end here.
+// Ends reports whether the text may end here.
 func (w *Writer) Ends() bool { return w.err == nil && w.at.ends() }

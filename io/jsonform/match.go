@@ -2,22 +2,22 @@ package jsonform
 
 import "strings"
 
-// matcher is one expectation on the stack. It is a small value that does not change and can be compared.
+// matcher is one expectation on the stack: a small, immutable, comparable value.
 type matcher interface {
-	// step shows each stack that may follow behind b; then is what is expected behind the matcher.
+	// step emits each stack that is possible after b; then is what is expected after the matcher.
 	step(a *automaton, b byte, then *stack)
-	// optional says whether it may end without another byte.
+	// optional reports whether the matcher may end without another byte.
 	optional() bool
 }
 
-// stack is what is expected: a matcher, and then the rest. Equal stacks are one.
+// stack is what is expected: a matcher, then the rest. Equal stacks are identical.
 type stack struct {
 	matcher
 	then *stack // nil at the end of the text
 	id   uint32
 }
 
-// space is white space between two parts of a value: nothing, a space, or a line end with as much as a pretty print has.
+// space is white space between two parts of a value: nothing, a space, or a newline with the indentation of a pretty print.
 type space struct{ depth, after int }
 
 func (m space) optional() bool { return true }
@@ -32,7 +32,7 @@ func (m space) step(a *automaton, b byte, then *stack) {
 	}
 }
 
-// literal is a text, of which so many bytes have come.
+// literal is a fixed text, of which some bytes have been read.
 type literal struct {
 	text string
 	at   int
@@ -50,7 +50,7 @@ func (m literal) step(a *automaton, b byte, then *stack) {
 	a.emit(a.push(m, then))
 }
 
-// value is any value of a node, within so many others.
+// value is any value of a node, nested in `depth` others.
 type value struct {
 	n     *node
 	depth int
@@ -97,8 +97,8 @@ func (m value) step(a *automaton, b byte, then *stack) {
 	}
 }
 
-// items is what may come behind white space in an array that has n items: its end, or the next one, before which stands a comma
-// unless it opens.
+// items is what may follow white space in an array with n items: its end, or the next item, which needs a comma before it
+// unless it is the first.
 type items struct {
 	of       *node
 	n, depth int
@@ -136,15 +136,15 @@ func (m item) step(a *automaton, b byte, then *stack) {
 		next = m.of.first[m.n]
 	}
 	m.n++
-	if m.of.most < 0 { // more than that is all the same
+	if m.of.most < 0 { // above that the number makes no difference
 		m.n = min(m.n, max(m.of.least, len(m.of.first)))
 	}
 	m.opens = false
 	value{next, m.depth}.step(a, b, a.push(space{depth: m.depth}, a.push(m.items, then)))
 }
 
-// key is what may come behind white space in an object, of which the members before i are written or left out: the next
-// member's name, or, where it opens the object, its end.
+// key is what may follow white space in an object whose members before i have been written or left out: the name of the next
+// member or, at the start of the object, its end.
 type key struct {
 	of       *node
 	i, depth int
@@ -176,10 +176,10 @@ func (m key) step(a *automaton, b byte, then *stack) {
 	}
 }
 
-// others says whether members may come that have no name in the schema.
+// others reports whether members may follow whose names are not in the schema.
 func (m key) others() bool { return m.of.rest != nil && m.depth+m.of.rest.depth <= deepest }
 
-// comma is what may come behind a member and white space.
+// comma is what may follow a member and white space.
 type comma struct {
 	of       *node
 	i, depth int
@@ -196,7 +196,7 @@ func (m comma) step(a *automaton, b byte, then *stack) {
 	}
 }
 
-// reaches says whether a member may come that has a name in the schema.
+// reaches reports whether a member may follow whose name is in the schema.
 func (m key) reaches() bool {
 	for _, one := range m.of.members[m.i:] {
 		if m.depth+one.value.depth <= deepest {
@@ -209,11 +209,11 @@ func (m key) reaches() bool {
 	return false
 }
 
-// name is the rest of a member's name that is none of the schema's: without escapes, by which it could be one after all.
+// name is the rest of a member's name that is not one of the schema's. It has no escapes, which could spell one of those.
 type name struct {
 	n     *node
-	begun string // where it is the beginning of one of them
-	other bool   // it is none of them
+	begun string // the name so far, while it is a prefix of one of them
+	other bool   // it is certainly none of them
 	char  char
 }
 
@@ -239,7 +239,7 @@ func (m name) step(a *automaton, b byte, then *stack) {
 	a.emit(a.push(m, then))
 }
 
-// begins says whether a member's name begins with s.
+// begins reports whether a member's name begins with s.
 func (n *node) begins(s string) bool {
 	for _, m := range n.members {
 		if strings.HasPrefix(m.name, s) {

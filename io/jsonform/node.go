@@ -2,60 +2,60 @@ package jsonform
 
 import "math"
 
-// kind is what a node of a schema is.
+// kind is the kind of a schema node.
 type kind byte
 
 const (
-	choice kind = iota // one of others
+	choice kind = iota // one of several nodes
 	literals
 	text
 	number
 	array
 	members
 
-	sequence       // of choices, one after the other
+	sequence       // of nodes, one after another
 	parameterLines // of a call, by members
-	textLine       // one of them that is a text
+	textLine       // one of these lines that contains plain text
 )
 
-// node is a schema as the automaton runs it.
+// node is a schema in the form that the automaton uses.
 type node struct {
 	kind    kind
 	choices []*node
 	texts   []string // of literals, as JSON
 
-	least, most int      // characters or items; most below 0: no bound
-	pattern     *pattern // of a text, which has least and most in it, or nil
+	least, most int      // characters or items; most below 0: no limit
+	pattern     *pattern // for a string, and already includes least and most; or nil
 
-	whole   bool  // a number without a fraction
-	bounded bool  // low and high hold, in units of 10⁻ᶠʳᵃᶜᵗⁱᵒⁿ
-	low     int64 // numbers of at most digits digits
+	whole   bool  // an integer
+	bounded bool  // low and high apply, in units of 10⁻ᶠʳᵃᶜᵗⁱᵒⁿ
+	low     int64 // of at most `digits` digits
 	high    int64
 
-	first []*node // of an array's items
-	rest  *node   // the others, or an object's members that have no name here; nil: none
+	first []*node // items of an array
+	rest  *node   // further items, or members of an object without a name here; nil: none
 
 	members []member
 	names   map[string]bool
 
-	depth int // of the shallowest value
+	depth int // of the least deeply nested value
 }
 
 type member struct {
 	name     string
-	text     string // as JSON, with the quote behind it and a colon
+	text     string // as JSON, with the closing quote and a colon
 	value    *node
 	required bool
 }
 
 const (
-	digits   = 18 // of a number's whole part, which an int64 has room for
-	fraction = 6  // digits behind the point of a number that is bounded
-	deepest  = 64 // values within values
+	digits   = 18 // of a number's integer part, which fit into an int64
+	fraction = 6  // digits after the decimal point of a bounded number
+	deepest  = 64 // nesting of values
 	endless  = math.MaxInt32
 )
 
-// closes says whether an object may end where members from i on are missing.
+// closes reports whether an object may end without its members from i on.
 func (n *node) closes(i int) bool {
 	for _, m := range n.members[i:] {
 		if m.required {
@@ -75,7 +75,7 @@ var (
 
 func init() { anyObject.rest, anyArray.rest = anyValue, anyValue }
 
-// measure finds the depth of the shallowest value of each node, endless where there is none.
+// measure finds the smallest depth of each node's values, infinite if there are none.
 func measure(nodes []*node) {
 	for _, n := range nodes {
 		n.depth = endless
@@ -123,7 +123,7 @@ func (n *node) shallowest() int {
 	return within + 1
 }
 
-// types are the JSON types of a node's values.
+// types returns the JSON types of a node's values.
 func (n *node) types() (found types) {
 	switch n.kind {
 	case choice:
@@ -146,7 +146,7 @@ func (n *node) types() (found types) {
 	return found
 }
 
-// types are a set of JSON types.
+// types is a set of JSON types.
 type types byte
 
 const (
@@ -158,7 +158,7 @@ const (
 	isNull
 )
 
-// typeOf is the type of a value by its JSON.
+// typeOf returns the type of a value from its JSON.
 func typeOf(text string) types {
 	switch text[0] {
 	case '"':
@@ -175,8 +175,8 @@ func typeOf(text string) types {
 	return isNumber
 }
 
-// apart says whether no value is one of both, as far as that is plain: other types, other literals, or a required member that has
-// other literals.
+// apart reports whether it is obvious that no value belongs to both nodes: they have different types, different literals, or
+// a required member with different literals.
 func apart(a, b *node) bool {
 	if a.types()&b.types() == 0 {
 		return true

@@ -2,22 +2,22 @@ package jsonform
 
 import "slices"
 
-// pattern is the automaton of a regular expression over characters. It goes only where a text can be finished that JSON writes with
-// no escapes but the short ones.
+// pattern is the automaton of a regular expression over characters. It only accepts texts that can be completed, and written
+// in JSON without escapes other than the short ones.
 type pattern struct {
-	starts  []rune // where each range of characters begins that are alike
-	class   []int  // of each range, -1 of what is not written
+	starts  []rune // first characters of ranges of characters that are treated alike
+	class   []int  // of each range, -1 if it cannot be written
 	classes int
-	next    []int32 // by state and class, -1 for no way
+	next    []int32 // by state and class, -1 for none
 	final   []bool
 }
 
-// step is the state behind a character, or -1.
+// step returns the state after a character, or -1.
 func (p *pattern) step(state int32, r rune) int32 {
 	return p.behind(state, p.at(r))
 }
 
-// at is the range that a character is in.
+// at returns the range that contains a character.
 func (p *pattern) at(r rune) int {
 	i, found := slices.BinarySearch(p.starts, r)
 	if !found {
@@ -33,7 +33,7 @@ func (p *pattern) behind(state int32, at int) int32 {
 	return p.next[int(state)*p.classes+p.class[at]]
 }
 
-// between says whether a character from low to high goes on.
+// between reports whether some character from low to high can follow.
 func (p *pattern) between(state int32, low, high rune) bool {
 	for i := p.at(low); i < len(p.starts) && p.starts[i] <= high; i++ {
 		if p.behind(state, i) >= 0 {
@@ -43,15 +43,15 @@ func (p *pattern) between(state int32, low, high rune) bool {
 	return false
 }
 
-// shortEscapes are the characters that JSON has a letter for, and those that it needs one for.
+// shortEscapes are JSON's escapes of a single letter.
 var shortEscapes = map[byte]rune{'"': '"', '\\': '\\', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// patterned is the rest of a string that a pattern holds.
+// patterned is the rest of a string that must match a pattern.
 type patterned struct {
 	p       *pattern
 	state   int32
 	char    char
-	value   rune // of the bytes of a character so far
+	value   rune // of a character, from its bytes so far
 	escaped bool
 }
 

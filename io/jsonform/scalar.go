@@ -1,11 +1,11 @@
 package jsonform
 
-// char is where a text is within a character in UTF-8: so many bytes are missing, the next of which lies from low to high.
+// char is a position within a UTF-8 character: `missing` bytes remain, and the next must be between low and high.
 type char struct{ missing, low, high byte }
 
 func (c char) whole() bool { return c.missing == 0 }
 
-// next is the place behind another byte.
+// next returns the position after another byte.
 func (c char) next(b byte) (char, bool) {
 	if c.missing > 0 {
 		return char{c.missing - 1, 0x80, 0xbf}, b >= c.low && b <= c.high
@@ -22,7 +22,7 @@ func (c char) next(b byte) (char, bool) {
 		c.missing = 2
 		if b == 0xe0 {
 			c.low = 0xa0
-		} else if b == 0xed { // surrogates
+		} else if b == 0xed { // excludes surrogates
 			c.high = 0x9f
 		}
 	default:
@@ -36,7 +36,7 @@ func (c char) next(b byte) (char, bool) {
 	return c, true
 }
 
-// chars is the rest of a string that has so many characters.
+// chars is the rest of a string with a limited number of characters.
 type chars struct {
 	n      *node
 	count  int
@@ -44,7 +44,7 @@ type chars struct {
 	escape escape
 }
 
-// escape is where a string is within an escape.
+// escape is a position within an escape.
 type escape byte
 
 const (
@@ -52,7 +52,7 @@ const (
 	backslash
 	hex1 // \u
 	hex2
-	hex2low // behind a D, which begins a surrogate unless it is below 8
+	hex2low // after a D, which begins a surrogate unless a digit below 8 follows
 	hex3
 	hex4
 )
@@ -92,7 +92,7 @@ func (m chars) step(a *automaton, b byte, then *stack) {
 	a.emit(a.push(m, then))
 }
 
-// more counts a character, no further than it matters.
+// more counts a character, up to the point where the count matters.
 func (m *chars) more() {
 	if m.count++; m.n.most < 0 {
 		m.count = min(m.count, m.n.least)
@@ -133,11 +133,11 @@ type numeral struct {
 	n             *node
 	at            place
 	negative      bool
-	digits, point int8  // digits so far of the whole part or of the exponent, and behind the point
-	units         int64 // of a bounded number, without its sign and the point
+	digits, point int8  // digits so far: of the integer part or the exponent, and after the decimal point
+	units         int64 // value of a bounded number, without sign and decimal point
 }
 
-// place is where a numeral is.
+// place is a position within a number.
 type place byte
 
 const (
@@ -168,7 +168,7 @@ var tens = func() (t [digits + 1]int64) {
 	return t
 }()
 
-// scale is how many digits of a bounded number stand behind its point.
+// scale is the number of digits after the decimal point of a bounded number.
 func (m numeral) scale() int {
 	if m.n.whole {
 		return 0
@@ -176,8 +176,8 @@ func (m numeral) scale() int {
 	return fraction
 }
 
-// reaches says whether the number lies within its bounds, with so many more digits of its whole part. Where more says so,
-// also any that it can become.
+// reaches reports whether the number is within its bounds if `more` more digits of its integer part follow, or can still
+// become so.
 func (m numeral) reaches(more int) bool {
 	missing := m.scale() - int(m.point) + more
 	if int(m.digits)+int(m.point)+missing > digits {
@@ -194,12 +194,12 @@ func (m numeral) within(low, high int64) bool {
 	return low <= m.n.high && high >= m.n.low
 }
 
-// possible says whether a bounded number can still become one within its bounds.
+// possible reports whether a bounded number can still become one within its bounds.
 func (m numeral) possible() bool {
 	if !m.n.bounded {
 		return true
 	}
-	most := 0 // digits of the whole part that may come
+	most := 0 // digits of the integer part that may still follow
 	if m.at == inWhole {
 		most = digits - int(m.digits) - m.scale()
 	}
@@ -261,7 +261,7 @@ func (m numeral) step(a *automaton, b byte, then *stack) {
 	a.emit(a.push(m, then))
 }
 
-// room is how many digits a bounded number needs behind its point.
+// room is the number of digits that a bounded number needs after its decimal point.
 func (m numeral) room() int {
 	if m.n.bounded {
 		return m.scale()
@@ -269,7 +269,7 @@ func (m numeral) room() int {
 	return 0
 }
 
-// places is how many digits may stand behind the point.
+// places is the number of digits allowed after the decimal point.
 func (m numeral) places() int {
 	if m.n.bounded {
 		return fraction

@@ -9,31 +9,31 @@ import (
 	"strings"
 )
 
-// ErrSchema is returned for a schema that is not valid, that no value fits, or that uses what is not supported here; the text
+// ErrSchema is returned for a schema that is invalid, that no value satisfies, or that uses something unsupported. The text
 // says where.
 var ErrSchema = errors.New("the schema cannot be held to")
 
-// The sizes of a schema.
+// Limits of a schema.
 const (
 	mostNodes = 5000
 	mostTexts = 5000 // members and literals
 	mostBytes = 1 << 20
 )
 
-// compiler makes nodes of a schema.
+// compiler turns a schema into nodes.
 type compiler struct {
 	root  any
 	nodes []*node
-	known map[*object]*node // where a reference leads
+	known map[*object]*node // targets of references
 	texts int
-	work  int // on regular expressions
+	work  int // spent on regular expressions
 }
 
 func refuse(at, format string, a ...any) error {
 	return fmt.Errorf("%w: %s: %s", ErrSchema, at, fmt.Sprintf(format, a...))
 }
 
-// compile makes the node of a whole schema, which comes with it as it was read.
+// compile returns the node of a whole schema, and the schema as parsed.
 func compile(data []byte) (n *node, root any, err error) {
 	if len(data) > mostBytes {
 		return nil, nil, refuse("#", "got %d bytes, want at most %d", len(data), mostBytes)
@@ -58,7 +58,7 @@ func compile(data []byte) (n *node, root any, err error) {
 	return n, root, nil
 }
 
-// loops refuses choices that lead back to themselves before anything is written.
+// loops refuses choices that refer to themselves before any text is written.
 func (c *compiler) loops() error {
 	const entered, left = 1, 2
 	seen := map[*node]int{}
@@ -87,10 +87,10 @@ func (c *compiler) loops() error {
 	return nil
 }
 
-// notes are keywords that ask for nothing.
+// notes are keywords without an effect.
 var notes = strings.Fields("title description default example examples $schema $id $comment $defs definitions $anchor deprecated readOnly writeOnly format discriminator strict name")
 
-// keywords are those that a type of values is held to.
+// keywords are those that apply to each type of values.
 var keywords = map[string][]string{
 	"object": strings.Fields("properties required additionalProperties"),
 	"array":  strings.Fields("items prefixItems minItems maxItems uniqueItems"),
@@ -131,7 +131,7 @@ func (c *compiler) schema(v any, at string) (*node, error) {
 	return n, nil
 }
 
-// object makes the alternatives of a schema.
+// object returns the alternatives of a schema.
 func (c *compiler) object(o *object, at string) ([]*node, error) {
 	only := func(keyword string, others ...string) error {
 		for _, name := range o.names {
@@ -196,7 +196,7 @@ func (c *compiler) object(o *object, at string) ([]*node, error) {
 	return c.typed(o, at)
 }
 
-// apart is apart of what the choices of two nodes are, each of which may be one that is still being made.
+// apart is the function apart for nodes that may be choices, including choices still being built.
 func (c *compiler) apart(a, b *node) bool {
 	for a.kind == choice && len(a.choices) == 1 {
 		a = a.choices[0]
@@ -208,7 +208,7 @@ func (c *compiler) apart(a, b *node) bool {
 		a.kind != choice && b.kind != choice && a.types()&b.types() == 0
 }
 
-// flat is a node whose members are no choices of one.
+// flat returns a node whose choices contain no choices.
 func flat(n *node) *node {
 	if n.kind != members {
 		return n
@@ -224,7 +224,7 @@ func flat(n *node) *node {
 	return &f
 }
 
-// reference finds what "#/…" names.
+// reference resolves "#/…".
 func (c *compiler) reference(v any, at string) (*node, error) {
 	ref, _ := v.(string)
 	path, ok := strings.CutPrefix(ref, "#")
@@ -285,7 +285,7 @@ func (c *compiler) literals(v, kind any, at string) (*node, error) {
 	return c.add(n)
 }
 
-// hasType says whether a value is of a type of JSON schemas.
+// hasType reports whether a value has a JSON schema type.
 func hasType(v any, name string) bool {
 	if number, ok := v.(json.Number); ok && name == "integer" {
 		r, ok := exact(number)
@@ -295,7 +295,7 @@ func hasType(v any, name string) bool {
 	return map[string]types{"object": isObject, "array": isArray, "string": isText, "number": isNumber, "boolean": isBool, "null": isNull}[name] == t
 }
 
-// exact is a number as it stands, where its exponent is not absurd.
+// exact returns the exact value of a number, unless its exponent is absurd.
 func exact(number json.Number) (*big.Rat, bool) {
 	if i := strings.IndexAny(string(number), "eE"); i >= 0 && len(number)-i > 4 || len(number) > 400 {
 		return nil, false

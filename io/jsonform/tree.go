@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// object is a JSON object in the order in which it was written.
+// object is a JSON object with its members in their original order.
 type object struct {
 	names  []string
 	values map[string]any
@@ -15,7 +15,7 @@ type object struct {
 
 const deepestSchema = 100
 
-// parse reads JSON into bool, string, [json.Number], nil, []any and *object.
+// parse parses JSON into bool, string, [json.Number], nil, []any and *object.
 func parse(data []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
@@ -72,7 +72,7 @@ func parseValue(d *json.Decoder, depth int) (any, error) {
 	return t, nil
 }
 
-// write writes a value as it was read, without white space.
+// write returns a parsed value as JSON without white space.
 func write(v any) string {
 	var b bytes.Buffer
 	switch v := v.(type) {

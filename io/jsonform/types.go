@@ -28,7 +28,7 @@ func typeNames(v any, at string) (names []string, err error) {
 	return names, nil
 }
 
-// typed makes the alternatives of a schema that says what types its values have. Where it does not say so, its keywords do.
+// typed returns the alternatives of a schema by the types that it allows. If it does not say, its keywords imply them.
 func (c *compiler) typed(o *object, at string) ([]*node, error) {
 	names, err := typeNames(o.values["type"], at+"/type")
 	if err != nil {
@@ -102,7 +102,7 @@ func (c *compiler) text(o *object, at string) (*node, error) {
 	return n, err
 }
 
-// bounds are two whole numbers of a schema, most -1 where there is none.
+// bounds reads two integers from a schema; most is -1 if it is missing.
 func bounds(o *object, low, high, at string) (least, most int, err error) {
 	get := func(name string, otherwise int) (int, error) {
 		v, ok := o.values[name]
@@ -185,7 +185,7 @@ func (c *compiler) members(o *object, at string) (*node, error) {
 	add := func(name string, v *node) {
 		n.names[name] = true
 		n.members = append(n.members, member{name, write(name) + ":", v, required[name]})
-		for i, m := range n.members { // the quote has come already
+		for i, m := range n.members { // the opening quote has been read already
 			n.members[i].text = strings.TrimPrefix(m.text, `"`)
 		}
 	}
@@ -196,7 +196,7 @@ func (c *compiler) members(o *object, at string) (*node, error) {
 		}
 		for _, name := range properties.names {
 			if properties.values[name] == false && !required[name] {
-				n.names[name] = true // it may not come
+				n.names[name] = true // this member is forbidden
 				continue
 			}
 			one, err := c.schema(properties.values[name], at+"/properties/"+name)
@@ -231,7 +231,7 @@ func mapKeys(m map[string]bool) func(yield func(string) bool) {
 	}
 }
 
-// numbers makes a number, whose bounds are counted in the last digit that it may have.
+// numbers returns a node for numbers, with bounds in units of the last digit that a number may have.
 func numbers(o *object, whole bool, at string) (*node, error) {
 	n := &node{kind: number, whole: whole, low: 1 - tens[digits], high: tens[digits] - 1}
 	scale := big.NewRat(tens[fraction], 1)

@@ -1,5 +1,5 @@
-// Package lesson turns conversations into tokens to learn from, with a mark on those that count. It renders by a chat template
-// and encodes by a tokenizer; it is not for holding a conversation, which io/chat and a session do.
+// Package lesson turns conversations into tokens to learn from, each marked as counting or not. It renders them with a chat
+// template and encodes them with a tokenizer. Holding a conversation is the business of io/chat and a session.
 package lesson
 
 import (
@@ -36,13 +36,13 @@ func NewTeacher(tok *tokenizer.Tokenizer, template *chat.Template) *Teacher {
 	return t
 }
 
-// Document is a conversation as tokens, each with its mark.
+// Document is a conversation as tokens with a mark for each.
 type Document struct {
 	IDs   []uint32
 	Marks []byte // of corpus.Counts and corpus.Begins
 }
 
-// Documents encodes a line of chat data, as chat.ParseRecord reads it.
+// Documents encodes a line of chat data, in the form that chat.ParseRecord reads.
 func (t *Teacher) Documents(line []byte) ([]Document, error) {
 	c, err := chat.ParseRecord(line)
 	if err != nil {
@@ -64,8 +64,8 @@ func (t *Teacher) Documents(line []byte) ([]Document, error) {
 	return all, nil
 }
 
-// encode finds the tokens of a lesson. Those that the tokenizer puts before a text come first, and where the last answer ends
-// without a token that ends it, the end of the text follows, so that the model learns to end.
+// encode returns the tokens of a lesson. They start with those that the tokenizer puts before a text. If the last answer does
+// not end with an ending token, the end-of-text token is appended, so that the model learns to stop.
 func (t *Teacher) encode(l chat.Lesson) (d Document, err error) {
 	t.enc.Expect(len(l.Text))
 	ids, err := t.enc.EncodeBroken(l.Text, l.Breaks)
@@ -79,7 +79,7 @@ func (t *Teacher) encode(l chat.Lesson) (d Document, err error) {
 		at += len(stream.Next(id))
 		mark := byte(0)
 		for _, a := range l.Answers {
-			// Of a character in several tokens, all but the last have no length.
+			// If several tokens make up a character, all but the last have length zero.
 			if start < a.End && (at > a.Start || at == start && start >= a.Start) {
 				mark, counted = corpus.Counts, true
 			}
@@ -102,7 +102,7 @@ func (t *Teacher) encode(l chat.Lesson) (d Document, err error) {
 	return d, nil
 }
 
-// ended says whether a special token is the last but for white space.
+// ended reports whether the last token, ignoring white space, is a special one.
 func (t *Teacher) ended(ids []uint32) bool {
 	for i := len(ids) - 1; i >= max(0, len(ids)-3); i-- {
 		if t.tok.IsSpecial(ids[i]) {

@@ -1,24 +1,24 @@
-// Package memory reads and writes memory files: what a model's test-time-training layers have learnt from one
-// sequence, so that a later run goes on where this one stopped.
+// Package memory reads and writes memory files: what a model's test-time-training layers have learned from one sequence, so
+// that a later run can continue where this one stopped.
 //
-// A memory file is a safetensors file with one tensor layer_{i} a layer, (d, d) or with heads (h, c, c), and for the delta
-// mixer layer_{i}.conv, (3, 3, d), the last inputs of its three convolutions: key, query, value; oldest first. Models of the
-// public families have key.{i} and value.{i}, (tokens, heads, width), of a layer with attention, and state.{i} and conv.{i} of
-// one with the gated delta rule, instead. With a conversation there may be mark.{i}, the states at the last border of its
-// turns. What was predicted last is in the metadata, where readers that know nothing of it pass over it: logits, the logits of
-// the next token, float32, little-endian, in base64; recent, the last tokens, separated by commas, the latest last; and chat,
-// the conversation that was read, as JSON in a form that only its writer knows. The entry [safetensors.SumKey] is a checksum of all
-// of it; a file without one, as of an earlier version or another program, is read as it is. The package is not for weights, and it
-// does not know the model: whether shapes and identity fit is for the caller to see.
+// A memory file is a safetensors file with a tensor layer_{i} per layer, (d, d) or with heads (h, c, c). The delta mixer adds
+// layer_{i}.conv, (3, 3, d): the last inputs of the convolutions of key, query and value, oldest first. Models of public
+// families have key.{i} and value.{i}, (tokens, heads, width), for layers with attention, and state.{i} and conv.{i} for
+// layers with the gated delta rule, instead. With a conversation there may be mark.{i}, the states at the last boundary
+// between turns. The last prediction is in the metadata, where readers that do not know it ignore it: logits, the logits of
+// the next token as little-endian float32 in base64; recent, the last tokens, separated by commas, the latest last; and chat,
+// the conversation as JSON in a form that only its writer knows. The entry [safetensors.SumKey] is a checksum of all of it; a
+// file without one, from an earlier version or another program, is read without a check. The package does not know the model:
+// the caller checks that shapes and identity fit.
 //
 // # Why
 //
-// Why are the values copied out of the file? A state changes with every token, and the file it came from is usually
-// replaced at the end of the run.
+// Why are the values copied out of the file? A state changes with every token, and the file it came from is usually replaced
+// at the end of the run.
 //
-// Why a checksum, where disks have their own? A flipped bit of a state is a state, and its text reads like any other.
+// Why a checksum? A state with a flipped bit is still a valid state, so nothing else would show the damage.
 //
-// Why is NaN refused? One such value spreads over the whole state with the next token, and no later one heals it.
+// Why is NaN refused? One such value spreads over the whole state with the next token, and nothing repairs it later.
 package memory
 
 import (
@@ -36,7 +36,7 @@ import (
 	"bitgpu/io/safetensors"
 )
 
-// Format is the metadata entry "format" of the files written here.
+// Format is the metadata entry "format" of files written by this package.
 const Format = "bitgpu-memory-1"
 
 const (
@@ -49,13 +49,13 @@ const (
 // Memory is the state of all layers after a sequence.
 type Memory struct {
 	Layers []Layer
-	States []State   // of a public family, in place of Layers
-	Model  string    // which model it belongs to; "" when the file does not say
-	Tokens int64     // how many tokens it has seen; 0 when the file does not say
-	Logits []float32 // (V) of the next token; empty when the file does not say
+	States []State   // of a public family, instead of Layers
+	Model  string    // identity of the model; "" if the file does not say
+	Tokens int64     // how many tokens have been read; 0 if the file does not say
+	Logits []float32 // (V) of the next token; empty if the file does not say
 	Recent []uint32  // the last tokens, the latest last
-	Mark   []State   // at the last border of turns, which Chat has the place of; nil where there is none
-	Chat   []byte    // the conversation that was read, JSON; nil where it was none
+	Mark   []State   // states at the last boundary of turns, whose position is in Chat; nil if there is none
+	Chat   []byte    // the conversation, as JSON; nil if there was none
 }
 
 // Layer is the state of one layer, row-major.
@@ -66,7 +66,7 @@ type Layer struct {
 	Conv      []float32 // ConvShape
 }
 
-// State is a tensor that a layer of a public family remembers.
+// State is a tensor that a layer of a public family keeps.
 type State struct {
 	Name   string // key.N, value.N, state.N or conv.N
 	Shape  []int
@@ -89,7 +89,7 @@ func Read(path string) (*Memory, error) {
 	return fromFile(path, f)
 }
 
-// Parse takes data as a whole file and keeps none of it. The name is for messages.
+// Parse reads data as a whole file and keeps no reference to it. name is for messages.
 func Parse(name string, data []byte) (*Memory, error) {
 	f, err := safetensors.Parse(name, data)
 	if err != nil {
@@ -226,7 +226,7 @@ func readStates(f *safetensors.File, names []string) (states []State, err error)
 }
 
 func (m *Memory) readMetadata(metadata map[string]string) error {
-	// Files of other programs may have a format entry of their own; a later version of this one is not for us.
+	// Other programs may have a format entry of their own, but a later version of ours cannot be read.
 	if format := metadata["format"]; strings.HasPrefix(format, "bitgpu-") && format != Format {
 		return fmt.Errorf("got format %q, want %q", format, Format)
 	}
@@ -238,7 +238,7 @@ func (m *Memory) readMetadata(metadata map[string]string) error {
 		}
 		m.Tokens = tokens
 	}
-	if metadata["format"] != Format { // what follows is this project's own
+	if metadata["format"] != Format { // the following entries are our own
 		return nil
 	}
 	if text := metadata["logits"]; text != "" {

@@ -1,16 +1,16 @@
-// Package modeldir opens a model wherever it lies: a directory with config.json, model.safetensors and, if there is
-// one, tokenizer.json; a .bitt file; or a lone safetensors file beside its config.json. Which of them a path is, its
-// content says, not its name.
+// Package modeldir opens a model in any form: a directory with config.json, model.safetensors and perhaps tokenizer.json; a
+// .bitt file; or a single safetensors file beside its config.json. The content decides which of these a path is, not its
+// name.
 //
-// It is not for the meaning of what it finds: it promises that config and tokenizer are JSON objects and that the
-// tensors' header is sound. Whether they make a model is the model's own question.
+// It does not interpret what it finds: it guarantees that config and tokenizer are JSON objects, and that the header of the
+// tensors is sound. Whether they make a model is decided elsewhere.
 //
 // # Why
 //
-// Why does opening a directory write to it? It does so only where a writer was killed after it had said which files are
-// to take the places of the old ones, all together; see [atomicfile.Recover].
+// Why does opening a directory write to it? It only does so if a writer was killed after it had committed to replacing
+// several files together; see [atomicfile.Recover].
 //
-// Why name foreign formats? A user with a GGUF or a PyTorch file has to convert it, and should not have to guess that from
+// Why name foreign formats? A user with a GGUF or PyTorch file has to convert it, and should not have to guess that from
 // "wrong magic".
 package modeldir
 
@@ -39,7 +39,7 @@ const (
 	TensorsName   = "model.safetensors"
 )
 
-// Form is how a model lies on the disk.
+// Form is how a model is stored.
 type Form int
 
 // The accepted forms.
@@ -53,25 +53,25 @@ func (f Form) String() string {
 	return [...]string{"directory", ".bitt file", "safetensors file"}[f]
 }
 
-// Model is an open model. The three paths name the parts in messages; in a .bitt file they all begin with its path.
+// Model is an open model. The three paths name the parts in messages; for a .bitt file they all begin with its path.
 type Model struct {
 	Path          string
 	Form          Form
 	Config        json.RawMessage // an object
-	Tokenizer     json.RawMessage // an object, or nil when there is none
+	Tokenizer     json.RawMessage // an object, or nil if there is none
 	ConfigPath    string
-	Described     bool   // the caller gave the config
-	TokenizerPath string // where the tokenizer is, or was looked for
+	Described     bool   // the caller provided the config
+	TokenizerPath string // where the tokenizer is, or would be
 	TensorsPath   string
 	Tensors       *safetensors.File // valid until Close
 	bitt          *bitt.File        // nil in the other forms
 }
 
-// Open opens the model at path and says in an error what was looked for and what was found.
+// Open opens the model at path. An error says what was looked for and what was found.
 func Open(path string) (*Model, error) { return OpenDescribed(path, nil) }
 
-// OpenDescribed is Open for a caller who has a config: it takes the place of the config.json that a safetensors file
-// lacks. A nil one does not.
+// OpenDescribed is Open for a caller who has a config, which replaces the missing config.json of a safetensors file. A nil
+// config does not.
 func OpenDescribed(path string, config json.RawMessage) (*Model, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -104,7 +104,7 @@ func OpenDescribed(path string, config json.RawMessage) (*Model, error) {
 	return fromBitt(path, f), nil
 }
 
-// Parse takes the bytes of a .bitt file. The name is for messages.
+// Parse reads the bytes of a .bitt file. name is for messages.
 func Parse(name string, data []byte) (*Model, error) {
 	f, err := bitt.Parse(name, data)
 	if err != nil {
@@ -113,7 +113,7 @@ func Parse(name string, data []byte) (*Model, error) {
 	return fromBitt(name, f), nil
 }
 
-// Close ends the model; the data of its tensors are gone, config and tokenizer stay.
+// Close closes the model. The data of its tensors become invalid; config and tokenizer stay.
 func (m *Model) Close() error {
 	if m.bitt != nil {
 		return m.bitt.Close()
@@ -130,7 +130,7 @@ func fromBitt(path string, f *bitt.File) *Model {
 	}
 }
 
-// openParts opens a safetensors file and the two JSON files in dir, of which config may replace a missing one.
+// openParts opens a safetensors file and the two JSON files in dir; config may replace a missing one.
 func openParts(path string, form Form, dir, tensors string, config json.RawMessage) (*Model, error) {
 	m := &Model{
 		Path: path, Form: form,
@@ -159,13 +159,13 @@ func openParts(path string, form Form, dir, tensors string, config json.RawMessa
 	return m, nil
 }
 
-// readObject reads a file that holds one JSON object.
+// readObject reads a file that contains one JSON object.
 func readObject(path string) (json.RawMessage, error) {
 	data, err := regular.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, regular.Cause(err))
 	}
-	// Some editors begin a file with a byte order mark, which JSON does not have.
+	// Some editors put a byte order mark at the start, which JSON does not allow.
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if err := checkObject(path, data); err != nil {
 		return nil, err
@@ -183,7 +183,7 @@ func checkObject(path string, data []byte) error {
 	return nil
 }
 
-// checkDir refuses a directory that lacks a part, with what it has instead.
+// checkDir refuses a directory without one of the parts, and says what it has instead.
 func checkDir(path string) error {
 	entries, err := os.ReadDir(path)
 	if err != nil {
@@ -209,7 +209,7 @@ func checkDir(path string) error {
 	return nil
 }
 
-// list names the first few of names.
+// list joins the first few names.
 func list(names []string) string {
 	const few = 6
 	if len(names) > few {
@@ -218,7 +218,7 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// foreign are beginnings of files that people take for a model, and what to say to them.
+// foreign lists beginnings of files that people mistake for a model, and what to tell them.
 var foreign = []struct{ magic, say string }{
 	{"GGUF", "is a GGUF file of llama.cpp"},
 	{"ggml", "is a GGML file of llama.cpp"},
@@ -249,10 +249,10 @@ func recognize(path string) (Form, error) {
 	if bytes.HasPrefix(head, []byte(bitt.Magic)) {
 		return Bitt, nil
 	}
-	// A safetensors file begins with eight bytes of length, a zero among them if it is sound, and then its header.
+	// A sound safetensors file begins with the eight bytes of a length, of which at least one is zero, and then its header.
 	tensors := len(head) > 8 && head[8] == '{' && (head[0] != '{' || bytes.IndexByte(head[:8], 0) >= 0)
 	for _, f := range foreign {
-		// Two bytes may as well be the length of a safetensors header.
+		// Two bytes could also be part of the length of a safetensors header.
 		if bytes.HasPrefix(head, []byte(f.magic)) && !(tensors && len(f.magic) == 2) {
 			return 0, fmt.Errorf("%s, want %s", f.say, own)
 		}
@@ -280,8 +280,8 @@ func readHead(path string) ([]byte, error) {
 	return head[:n], nil
 }
 
-// WriteDir writes a model directory and makes it if needed. Its files are replaced all together or not at all, and
-// others in the directory stay; a nil tokenizer leaves none behind.
+// WriteDir writes a model directory, creating it if necessary. Its files are replaced together or not at all, and other files
+// stay. With a nil tokenizer, an old tokenizer file is removed.
 func WriteDir(dir string, config, tokenizer json.RawMessage, tensors []safetensors.Tensor, metadata map[string]string) error {
 	if err := writeDir(dir, config, tokenizer, tensors, metadata); err != nil {
 		return fmt.Errorf("modeldir: %w", err)

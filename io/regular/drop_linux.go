@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Drop releases the memory of those pages of a mapped file that are entirely within data; they are read
-// again when they are touched. Of memory that is no map of a file it leaves everything as it is.
+// Drop releases the memory of those pages of a mapped file that are entirely within data; they are read again when used. It
+// ignores memory that is not a map of a file.
 func Drop(data []byte) {
 	if len(data) == 0 || !isMapped(data) {
 		return
@@ -21,11 +21,11 @@ func Drop(data []byte) {
 	}
 	data = data[skip:]
 	if data = data[:uintptr(len(data))/page*page]; len(data) > 0 {
-		_ = unix.Madvise(data, unix.MADV_DONTNEED) // the memory stays taken if not
+		_ = unix.Madvise(data, unix.MADV_DONTNEED) // on failure the memory stays in use
 	}
 }
 
-// isMapped says whether data is within a mapped file.
+// isMapped reports whether data is within a mapped file.
 func isMapped(data []byte) bool {
 	mutex.Lock()
 	defer mutex.Unlock()

@@ -2,5 +2,5 @@
 
 package regular
 
-// Drop releases the memory of pages of a mapped file, on Linux only.
+// Drop releases the memory of pages of a mapped file, but only on Linux.
 func Drop([]byte) {}

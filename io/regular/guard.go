@@ -10,12 +10,12 @@ import (
 	"unsafe"
 )
 
-// mapped are the files that are mapped into memory, so that a fault in one can name it. What was mapped last is kept, since a file
-// that is closed while a fault unwinds the stack is none any more when Guard sees it.
+// The files mapped into memory, so that a fault in one can name it. The last ones to be unmapped are kept as well: a file
+// that is closed while a fault unwinds the stack is no longer mapped when Guard looks for it.
 var (
 	mutex  sync.Mutex
 	mapped = map[*byte]place{}
-	before []gone // the last ones, at most manyGone
+	before []gone // the last ones unmapped, at most manyGone
 )
 
 type place struct {
@@ -34,14 +34,14 @@ func (p place) has(first, address uintptr) bool {
 	return address >= first && address < first+uintptr(p.size)
 }
 
-// Mapped tells that data, which is not empty, is a map of a file; Unmapped that it is one no more.
+// Mapped registers data, which is not empty, as a map of a file until Unmapped is called.
 func Mapped(path string, data []byte) {
 	mutex.Lock()
 	defer mutex.Unlock()
 	mapped[unsafe.SliceData(data)] = place{path, len(data)}
 }
 
-// Unmapped must be called before the mapping ends.
+// Unmapped must be called before the file is unmapped.
 func Unmapped(data []byte) {
 	mutex.Lock()
 	defer mutex.Unlock()
@@ -52,8 +52,8 @@ func Unmapped(data []byte) {
 	delete(mapped, first)
 }
 
-// Guard runs what reads mapped files. A file that another program cuts meanwhile is an error, where it would end the
-// process; that holds for what read does on its own goroutine.
+// Guard calls read, which reads mapped files. If another program truncates such a file meanwhile, Guard returns an error,
+// where otherwise the process would crash. This only works for what read does on its own goroutine.
 func Guard(read func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -85,7 +85,7 @@ func fileAt(address uintptr) string {
 		}
 	}
 	for _, g := range slices.Backward(before) {
-		// A file that is as long as ever was not cut: then something was read after its end, which is a mistake of ours.
+		// A file of unchanged length was not truncated: then the fault is a bug of ours, such as reading past the end.
 		if info, err := os.Stat(g.path); g.has(g.first, address) && (err != nil || info.Size() < int64(g.size)) {
 			return g.path
 		}

@@ -1,7 +1,7 @@
-// Package regular opens the files that the program reads. It takes regular files alone: a pipe without a writer would
-// hold the program for ever, and a device such as /dev/zero has no end.
+// Package regular opens the files that the program reads. It accepts only regular files: a pipe without a writer would block
+// the program for ever, and a device such as /dev/zero has no end.
 //
-// It is not for streams: a command that documents that it reads one reads stdin.
+// It is not for streams: commands that read one say so and read stdin.
 package regular
 
 import (
@@ -12,7 +12,7 @@ import (
 	"os"
 )
 
-// Check refuses what is not a regular file. Its error, as those of the other functions, is a *[fs.PathError].
+// Check refuses anything but a regular file. Its error, like those of the other functions, is a *[fs.PathError].
 func Check(path string) (fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -21,11 +21,11 @@ func Check(path string) (fs.FileInfo, error) {
 	return info, check(path, info)
 }
 
-// Cause is an error of the operating system without the operation and the path that it names, for messages that name the file
-// themselves, or that are about another than a temporary file. Other errors are given back as they are.
+// Cause strips the operation and path from an error of the operating system, for messages that name the file themselves, or
+// that should not name a temporary file. Other errors are returned unchanged.
 func Cause(err error) error {
 	if err == nil {
-		return nil // without a look, which would take memory
+		return nil // without allocating
 	}
 	var path *fs.PathError
 	var link *os.LinkError
@@ -48,7 +48,7 @@ func check(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// Kind says in words what a file is that is not regular.
+// Kind describes in words a file that is not regular.
 func Kind(mode fs.FileMode) string {
 	switch {
 	case mode.IsDir():
@@ -65,7 +65,7 @@ func Kind(mode fs.FileMode) string {
 
 // Open opens a regular file for reading.
 func Open(path string) (*os.File, error) {
-	if _, err := Check(path); err != nil { // before the open, which waits for a pipe's writer
+	if _, err := Check(path); err != nil { // before opening, which would wait for the writer of a pipe
 		return nil, err
 	}
 	f, err := os.Open(path)
@@ -83,10 +83,10 @@ func Open(path string) (*os.File, error) {
 	return f, nil
 }
 
-// maxFile is more than any file has that is read whole: configurations, tokenizers, lists of numbers.
+// maxFile is more than any file that is read as a whole: configurations, tokenizers, lists of numbers.
 const maxFile = 1 << 30
 
-// ReadFile reads the whole of a regular file, of at most 1 GiB.
+// ReadFile reads a whole regular file of at most 1 GiB.
 func ReadFile(path string) ([]byte, error) {
 	f, err := Open(path)
 	if err != nil {

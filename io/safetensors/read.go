@@ -18,7 +18,7 @@ import (
 // File is an open safetensors file.
 type File struct {
 	size     int64
-	tensors  []Tensor // by place in the file
+	tensors  []Tensor // in the order of their data
 	byName   map[string]int
 	metadata map[string]string
 	mapped   *mapfile.File // nil after Parse
@@ -39,7 +39,7 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// Parse takes data as a whole file, at any alignment; the tensors are views of it. The name is for messages.
+// Parse reads data as a whole file, at any alignment. The tensors are views of it. name is for messages.
 func Parse(name string, data []byte) (*File, error) {
 	f, err := parse(data)
 	if err != nil {
@@ -48,7 +48,7 @@ func Parse(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// Close ends the file; the data of its tensors are gone. After [Parse] it has nothing to do.
+// Close closes the file, and the data of its tensors become invalid. After [Parse] it does nothing.
 func (f *File) Close() error {
 	if f.mapped == nil {
 		return nil
@@ -56,7 +56,7 @@ func (f *File) Close() error {
 	return f.mapped.Close()
 }
 
-// Names lists the tensors by their place in the file.
+// Names lists the tensors in the order of their data.
 func (f *File) Names() []string {
 	names := make([]string, len(f.tensors))
 	for i, t := range f.tensors {
@@ -74,13 +74,13 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return f.tensors[i], true
 }
 
-// Metadata is a copy of the file's free text entries; empty, never nil.
+// Metadata returns a copy of the file's free-text entries; it is never nil.
 func (f *File) Metadata() map[string]string { return maps.Clone(f.metadata) }
 
-// Size is the length of the whole file in bytes.
+// Size returns the size of the file in bytes.
 func (f *File) Size() int64 { return f.size }
 
-// entry is a tensor with its place in the data, before the places are checked.
+// entry is a tensor with its offsets, before these are checked.
 type entry struct {
 	tensor     Tensor
 	begin, end int
@@ -149,7 +149,7 @@ func readName(text []byte) (string, error) {
 }
 
 func (f *File) readMetadata(value []byte) error {
-	if string(value) == "null" { // none, as the format's first implementation reads it
+	if string(value) == "null" { // no metadata, as in the format's first implementation
 		return nil
 	}
 	if !jsonscan.IsObject(value) {
@@ -181,7 +181,7 @@ func readEntry(name string, value []byte) (entry, error) {
 	}
 	fields := map[string][]byte{}
 	for member := range jsonscan.Members(value) {
-		// Other keys are let pass, as the format's first implementation does.
+		// Other keys are ignored, as in the format's first implementation.
 		switch key := string(member.Name[1 : len(member.Name)-1]); key {
 		case "dtype", "shape", "data_offsets":
 			if fields[key] != nil {
@@ -224,7 +224,7 @@ func readEntry(name string, value []byte) (entry, error) {
 }
 
 func readType(value []byte) (DType, error) {
-	// The longest name of a type anywhere is far shorter; more is not worth decoding.
+	// The longest name of any type is far shorter, so longer strings need not be decoded.
 	if !jsonscan.IsString(value) || len(value) > 32 {
 		return "", errors.New("dtype: not the name of a type")
 	}
@@ -261,7 +261,7 @@ func readNumbers(value []byte, limit int) ([]int, error) {
 	return numbers, nil
 }
 
-// place gives each tensor its part of body, and demands that the tensors fill body without gap or overlap.
+// place gives each tensor its part of body, and requires that the tensors fill body without gaps or overlaps.
 func (f *File) place(entries []entry, body []byte) error {
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end), cmp.Compare(a.tensor.Name, b.tensor.Name))

@@ -1,20 +1,20 @@
-// Package safetensors reads and writes the public tensor format of the same name: eight bytes of header length,
-// a JSON header, and the tensors' bytes, little-endian, side by side.
+// Package safetensors reads and writes the public tensor format of that name: eight bytes of header length, a JSON header,
+// and the tensors' bytes, little-endian, one after another.
 //
-// It is not for what the tensors mean: it knows no model, and hands out bytes with a type and a shape. It opens files
-// of all types that the format knows, so that they can be listed, and converts those that bitgpu uses.
+// It knows no models, and just returns bytes with a type and a shape. It opens files with all types that the format defines,
+// so that they can be listed, and converts those that bitgpu uses.
 //
 // # Why
 //
-// Why a memory map? A model starts without reading what it does not use, and a file's memory is the system's
-// page cache, shared by all processes. Tensor data therefore live only until [File.Close].
+// Why a memory map? A model starts without reading what it does not use, and a file's memory is the system's page cache,
+// shared by all processes. Tensor data are therefore only valid until [File.Close].
 //
-// Why are F16 and BF16 converted, and F32 not always? [Tensor.FloatView] gives the file's own bytes where the
-// machine is little-endian and the data are aligned, as they are in every file written here. A file from elsewhere
-// may be unaligned: [Tensor.Float32s] always works and always copies.
+// Why are F16 and BF16 converted, and F32 not always? [Tensor.FloatView] returns the file's own bytes if the machine is
+// little-endian and the data are aligned, as they are in every file written here. Other files may be unaligned:
+// [Tensor.Float32s] always works and always copies.
 //
-// Why is a file refused over a gap between two tensors, which harms nobody? The format forbids it, so that a file
-// has one meaning and carries nothing unseen; and a gap is the trace of a broken writer.
+// Why is a file refused for a harmless gap between two tensors? The format forbids gaps, so that a file has one meaning and
+// carries nothing hidden; and a gap is a sign of a broken writer.
 package safetensors
 
 import (
@@ -24,7 +24,7 @@ import (
 	"strconv"
 )
 
-// DType is the type of a tensor's elements, by the format's name for it.
+// DType is the type of a tensor's elements, as the format names it.
 type DType string
 
 // The types that bitgpu's files use.
@@ -38,13 +38,13 @@ const (
 	I64  DType = "I64"
 )
 
-// bits of one element, of all types that the format knows.
+// bits per element of all types that the format defines.
 var bits = map[DType]int{
 	"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, U8: 8, I8: 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
 	"U16": 16, "I16": 16, F16: 16, BF16: 16, "U32": 32, I32: 32, F32: 32, "U64": 64, I64: 64, "F64": 64, "C64": 64,
 }
 
-// Size is the bytes of one element, 0 for an unknown type and for those of less than a byte.
+// Size returns the bytes per element, 0 for unknown types and for those smaller than a byte.
 func (d DType) Size() int {
 	if bits[d]%8 != 0 {
 		return 0
@@ -59,16 +59,16 @@ func unknownType(name string) error {
 const (
 	// maxHeader is the limit of the format's first implementation.
 	maxHeader = 100_000_000
-	// maxEntries bounds what a header of empty tensors or metadata can cost in Go values.
+	// maxEntries limits what a header with many empty tensors or entries can take in Go values.
 	maxEntries = 1 << 16
 	maxName    = 4096
 	maxRank    = 16
-	// dataAlign is where the data begin in files written here: a cache line, and enough for any vector load.
+	// dataAlign aligns the data of files written here: a cache line, enough for any vector load.
 	dataAlign    = 64
 	metadataName = "__metadata__"
 )
 
-// byteSize is the bytes of a tensor, or an error when that is more than an int holds.
+// byteSize returns the size of a tensor, or an error if it does not fit into an int.
 func byteSize(dtype DType, shape []int) (int, error) {
 	if len(shape) > 0 && slices.Min(shape) < 0 {
 		return 0, fmt.Errorf("shape %s has a negative length", FormatShape(shape))
@@ -92,7 +92,7 @@ func byteSize(dtype DType, shape []int) (int, error) {
 	return size / each, nil
 }
 
-// FormatShape writes a shape as (rows, columns), the way error messages and listings show it.
+// FormatShape returns a shape as (rows, columns), for error messages and listings.
 func FormatShape(shape []int) string {
 	text := []byte{'('}
 	for i, n := range shape {

@@ -15,18 +15,18 @@ import (
 // U32 is the type of MLX's packed weights.
 const U32 DType = "U32"
 
-// IndexName is the file beside a model's parts that says which tensor is in which.
+// IndexName is the file beside a model's parts that says which part contains which tensor.
 const IndexName = "model.safetensors.index.json"
 
-// Sharded is the tensors of a model that is cut into several files.
+// Sharded holds the tensors of a model that is split into several files.
 type Sharded struct {
-	files  []*File // by their names
+	files  []*File // sorted by name
 	names  []string
-	byName map[string]int // which file
+	byName map[string]int // index into files
 }
 
-// OpenIndex opens an index and the files it names, in its directory. Each tensor must be in the
-// file that the index says and in no other, and that the files have no tensors besides.
+// OpenIndex opens an index and the files that it names, in the same directory. The files must contain exactly the tensors
+// that the index assigns to them.
 func OpenIndex(path string) (*Sharded, error) {
 	index, err := mapfile.Open(path)
 	if err != nil {
@@ -41,17 +41,17 @@ func OpenIndex(path string) (*Sharded, error) {
 	if err := s.open(filepath.Dir(path), where); err != nil {
 		s.Close()
 		if !errors.As(err, new(misplaced)) {
-			return nil, err // names its file
+			return nil, err // already names the file
 		}
 		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
 	}
 	return s, nil
 }
 
-// misplaced is an error about what is in which file.
+// misplaced is an error about which file contains what.
 type misplaced struct{ error }
 
-// readIndex reads which file each tensor is in.
+// readIndex reads which file contains each tensor.
 func readIndex(data []byte) (map[string]string, error) {
 	if len(data) > maxHeader {
 		return nil, fmt.Errorf("%d bytes, at most %d are allowed", len(data), maxHeader)
@@ -137,7 +137,7 @@ func (s *Sharded) Tensor(name string) (Tensor, bool) {
 	return s.files[i].Tensor(name)
 }
 
-// Size is the length of all files together in bytes, without the index.
+// Size returns the size of all files together in bytes, without the index.
 func (s *Sharded) Size() int64 {
 	size := int64(0)
 	for _, f := range s.files {
@@ -146,7 +146,7 @@ func (s *Sharded) Size() int64 {
 	return size
 }
 
-// Close closes the files; the data of their tensors are invalid from then on.
+// Close closes the files, and the data of their tensors become invalid.
 func (s *Sharded) Close() error {
 	var all []error
 	for _, f := range s.files {

@@ -11,8 +11,8 @@ import (
 	"github.com/x448/float16"
 )
 
-// Tensor is a named array. Data are its elements, little-endian, row-major, last axis fastest; for a tensor of a
-// [File] they are the file's own bytes: not to be written to, and gone with [File.Close].
+// Tensor is a named array. Data are its elements, little-endian, row-major, last axis fastest. In a tensor of a [File] they
+// are part of the mapped file: read-only, and invalid after [File.Close].
 type Tensor struct {
 	Name  string
 	DType DType
@@ -20,10 +20,10 @@ type Tensor struct {
 	Data  []byte
 }
 
-// littleEndian says whether this machine keeps numbers as the format does.
+// littleEndian reports whether this machine has the byte order of the format.
 var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
-// Len is the number of elements.
+// Len returns the number of elements.
 func (t Tensor) Len() int {
 	if size := t.DType.Size(); size > 0 {
 		return len(t.Data) / size
@@ -34,7 +34,7 @@ func (t Tensor) Len() int {
 	return 8 * len(t.Data) / bits[t.DType]
 }
 
-// Float32s converts an F32, F16 or BF16 tensor into a new slice.
+// Float32s converts an F32, F16 or BF16 tensor to a new slice.
 func (t Tensor) Float32s() ([]float32, error) {
 	switch t.DType {
 	case F32:
@@ -63,8 +63,8 @@ func (t Tensor) Float32s() ([]float32, error) {
 	return nil, t.wantType("F32, F16 or BF16")
 }
 
-// FloatView gives an F32 tensor's elements without a copy, valid as long as Data. It is false when the type is
-// another, the data are not aligned to four bytes, or the machine is big-endian.
+// FloatView returns an F32 tensor's elements without a copy, valid as long as Data. ok is false for other types, if the data
+// are not aligned to four bytes, or on a big-endian machine.
 func (t Tensor) FloatView() ([]float32, bool) {
 	if t.DType != F32 || !littleEndian {
 		return nil, false
@@ -72,7 +72,7 @@ func (t Tensor) FloatView() ([]float32, bool) {
 	return view[float32](t.Data)
 }
 
-// Int32s converts an I32 or I64 tensor into a new slice. An I64 that an int32 cannot hold is an error.
+// Int32s converts an I32 or I64 tensor to a new slice. An I64 that does not fit into an int32 is an error.
 func (t Tensor) Int32s() ([]int32, error) {
 	switch t.DType {
 	case I32:
@@ -95,7 +95,7 @@ func (t Tensor) Int32s() ([]int32, error) {
 	return nil, t.wantType("I32 or I64")
 }
 
-// Int8s gives an I8 tensor's elements without a copy, valid as long as Data.
+// Int8s returns an I8 tensor's elements without a copy, valid as long as Data.
 func (t Tensor) Int8s() ([]int8, error) {
 	if t.DType != I8 {
 		return nil, t.wantType("I8")
@@ -114,8 +114,8 @@ func FromFloat32s(name string, shape []int, v []float32) Tensor {
 	})}
 }
 
-// FromFloat16s makes an F16 tensor, each value rounded to the nearest one that 16 bits hold, halves to even.
-// A finite value beyond ±65,504 is an error, since it would become infinite.
+// FromFloat16s makes an F16 tensor. Values are rounded to the nearest float16, ties to even. A finite value beyond ±65,504 is
+// an error, because it would become infinite.
 func FromFloat16s(name string, shape []int, v []float32) (Tensor, error) {
 	data := make([]byte, 2*len(v))
 	for i, x := range v {
@@ -158,12 +158,12 @@ func FromHalves(name string, dtype DType, shape []int, bits []uint16) Tensor {
 	return Tensor{Name: name, DType: dtype, Shape: shape, Data: littleEndianBytes(bits, binary.LittleEndian.PutUint16)}
 }
 
-// number is what a view may be taken of: a fixed size, and every bit pattern a value.
+// number is a type that bytes can be viewed as: of fixed size, with a value for every bit pattern.
 type number interface {
 	float32 | int32 | int64 | uint16
 }
 
-// view takes data as numbers where they lie; false when they are not aligned.
+// view returns data as numbers without a copy; ok is false if they are not aligned.
 func view[T number](data []byte) ([]T, bool) {
 	size := int(unsafe.Sizeof(*new(T)))
 	at := unsafe.Pointer(unsafe.SliceData(data))

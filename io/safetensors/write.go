@@ -15,8 +15,8 @@ import (
 	"bitgpu/io/internal/clip"
 )
 
-// Source is a tensor to be written. Write is called once, when its turn comes, so that a model need not be in memory as a whole; it
-// must write as many bytes as type and shape take.
+// Source is a tensor to write. Write is called once, when the tensor's turn comes, so that a model need not be in memory as a
+// whole; it must write exactly as many bytes as type and shape take.
 type Source struct {
 	Name  string
 	DType DType
@@ -24,16 +24,16 @@ type Source struct {
 	Write func(io.Writer) error
 
 	size  int
-	given bool // size is what there is, and not what there is to be
+	given bool // the data exist already, and size is their length
 }
 
-// Write writes a file. The same tensors and metadata give the same bytes. Tensors of wider types come first,
-// otherwise in the order given, so that each is aligned to its type; the data begin on a multiple of 64 bytes.
+// Write writes a file. Equal tensors and metadata give equal bytes. Tensors of wider types come first, otherwise they keep
+// their order, so that each is aligned to its type; the data begin at a multiple of 64 bytes.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	return WriteSources(w, sources(tensors), metadata)
 }
 
-// WriteSources is Write for tensors that are made while they are written.
+// WriteSources is Write for tensors that are produced as they are written.
 func WriteSources(w io.Writer, tensors []Source, metadata map[string]string) error {
 	header, ordered, err := encodeHeader(tensors, metadata)
 	if err == nil {
@@ -45,7 +45,7 @@ func WriteSources(w io.Writer, tensors []Source, metadata map[string]string) err
 	return nil
 }
 
-// WriteFile replaces the file at path as a whole: on an error the old file is still there.
+// WriteFile replaces the file at path as a whole; after an error the old file is still there.
 func WriteFile(path string, tensors []Tensor, metadata map[string]string) error {
 	header, ordered, err := encodeHeader(sources(tensors), metadata)
 	if err != nil {
@@ -58,7 +58,7 @@ func WriteFile(path string, tensors []Tensor, metadata map[string]string) error 
 	return nil
 }
 
-// sources write tensors that are there.
+// sources returns sources that write existing tensors.
 func sources(tensors []Tensor) []Source {
 	all := make([]Source, len(tensors))
 	for i, t := range tensors {
@@ -83,7 +83,7 @@ func write(w io.Writer, header []byte, ordered []Source) error {
 	return nil
 }
 
-// counter lets no more than left bytes through.
+// counter passes on no more than left bytes.
 type counter struct {
 	w    io.Writer
 	left int
@@ -151,7 +151,7 @@ func encodeHeader(tensors []Source, metadata map[string]string) ([]byte, []Sourc
 	return header.Bytes(), ordered, nil
 }
 
-// check refuses a tensor that no reader would take, and notes its name in seen.
+// check refuses a tensor that no reader would accept, and records its name in seen.
 func (t *Source) check(seen map[string]bool) error {
 	if seen[t.Name] {
 		return errors.New("this name is taken")

@@ -1,7 +1,7 @@
-// Package tensorboard writes TensorBoard's event files: scalars and texts by step. It is not for reading them, and knows
-// nothing of histograms or pictures.
+// Package tensorboard writes TensorBoard's event files: scalars and texts by step. It does not read them, and does not
+// support histograms or pictures.
 //
-// A file is TFRecords, each a length, its checksum, an Event message and its checksum; the messages are those of
+// A file consists of TFRecords, each a length, its checksum, an Event message and its checksum. The messages are those of
 // tensorflow/core/util/event.proto and framework/summary.proto.
 package tensorboard
 
@@ -20,10 +20,10 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// FileName is that of the one file, which TensorBoard finds by "tfevents".
+// FileName is the name of the event file. TensorBoard recognises it by "tfevents".
 const FileName = "events.out.tfevents.0.bitgpu"
 
-// Scalar is a number with its name, whose slashes make groups.
+// Scalar is a named number. Slashes in the name make groups.
 type Scalar struct {
 	Tag   string
 	Value float32
@@ -32,7 +32,7 @@ type Scalar struct {
 // Writer appends to an event file.
 type Writer struct{ file *os.File }
 
-// Create begins the event file of a directory anew, which it makes if needed. After an error nothing is there that was not before.
+// Create starts a new event file in a directory, which it creates if necessary. On an error it leaves nothing behind.
 func Create(dir string) (*Writer, error) {
 	undo, err := atomicfile.MakeDir(dir)
 	if err != nil {
@@ -59,10 +59,10 @@ func Create(dir string) (*Writer, error) {
 	return w, nil
 }
 
-// Close ends the file.
+// Close closes the file.
 func (w *Writer) Close() error { return w.file.Close() }
 
-// Scalars writes numbers of a step.
+// Scalars writes numbers for a step.
 func (w *Writer) Scalars(step int64, at time.Time, all ...Scalar) error {
 	var summary []byte
 	for _, s := range all {
@@ -73,7 +73,7 @@ func (w *Writer) Scalars(step int64, at time.Time, all ...Scalar) error {
 	return w.event(step, at, message(nil, 5, summary))
 }
 
-// Text writes a text of a step, as TensorBoard's plugin for texts wants it.
+// Text writes a text for a step in the form of TensorBoard's text plugin.
 func (w *Writer) Text(step int64, at time.Time, tag, text string) error {
 	plugin := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), "text")
 	const dtString = 7
@@ -87,7 +87,7 @@ func (w *Writer) Text(step int64, at time.Time, tag, text string) error {
 	return w.event(step, at, message(nil, 5, message(nil, 1, value)))
 }
 
-// message appends a field that is a message.
+// message appends a field that contains a message.
 func message(to []byte, field protowire.Number, m []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(to, field, protowire.BytesType), m)
 }
@@ -109,7 +109,7 @@ func (w *Writer) event(step int64, at time.Time, what []byte) error {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// mask is the checksum of a TFRecord.
+// mask is the masked checksum of a TFRecord.
 func mask(data []byte) uint32 {
 	sum := crc32.Checksum(data, castagnoli)
 	return (sum>>15 | sum<<17) + 0xa282ead8

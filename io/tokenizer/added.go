@@ -11,18 +11,18 @@ import (
 	"bitgpu/io/internal/jsonscan"
 )
 
-// addedToken is a token that is found in the text before the model sees it.
+// addedToken is a token that is matched in the text before the model sees it.
 type addedToken struct {
 	ID         uint32
 	Content    string
-	SingleWord bool `json:"single_word"` // only where no word character touches it
-	LStrip     bool `json:"lstrip"`      // takes the white space before it
-	RStrip     bool `json:"rstrip"`      // takes the white space after it
-	Normalized bool // is looked for in the normalized text, and is normalized itself
-	Special    bool // is left out of decoded text on demand
+	SingleWord bool `json:"single_word"` // not next to a word character
+	LStrip     bool `json:"lstrip"`      // includes the white space before it
+	RStrip     bool `json:"rstrip"`      // includes the white space after it
+	Normalized bool // is matched in the normalized text, and is itself normalized
+	Special    bool // can be left out of decoded text
 }
 
-// parseAdded reads the list of added tokens. Each has all of its members, as Hugging Face's library wants it.
+// parseAdded reads the list of added tokens. As in Hugging Face's library, no member may be missing.
 func parseAdded(raw json.RawMessage) ([]addedToken, error) {
 	if raw != nil && !jsonscan.IsArray(raw) {
 		return nil, fmt.Errorf(": got %.20q, want a list", raw)
@@ -48,28 +48,28 @@ func parseAdded(raw json.RawMessage) ([]addedToken, error) {
 	return all, nil
 }
 
-// An addedSet finds added tokens: where several match, the leftmost, of these the longest.
+// An addedSet finds added tokens: of several matches the leftmost, and of these the longest.
 type addedSet struct {
 	tokens []addedToken
-	trie   *trie // of what is looked for; values are indices into tokens
+	trie   *trie // of the texts to match; values are indices into tokens
 }
 
-// newAddedSet looks for texts[i] to find tokens[i]; of tokens with the same text it finds the first.
+// newAddedSet matches texts[i] for tokens[i]. Of tokens with equal texts it finds the first.
 func newAddedSet(tokens []addedToken, texts []string) *addedSet {
 	if len(tokens) == 0 {
 		return nil
 	}
 	values := make([]int32, len(tokens))
 	for i := range values {
-		values[i] = int32(len(tokens) - 1 - i) // for the last of equal keys counts
+		values[i] = int32(len(tokens) - 1 - i) // the trie keeps the last of equal keys
 	}
 	reversed := slices.Clone(texts)
 	slices.Reverse(reversed)
 	return &addedSet{tokens, newTrie(reversed, values)}
 }
 
-// split calls token and between in the order of the text: with each token found, and with what lies between two, which
-// is not empty. What reaches over a break is no token.
+// split calls token and between in the order of the text: token for each token found, between for each text between two,
+// unless it is empty. A match that extends over a break is not a token.
 func (a *addedSet) split(text string, breaks []int, token func(id uint32), between func(start, end int)) {
 	if text == "" {
 		return
@@ -78,8 +78,8 @@ func (a *addedSet) split(text string, breaks []int, token func(id uint32), betwe
 		between(0, len(text))
 		return
 	}
-	done := 0                           // the text before is given away
-	var spaces struct{ start, end int } // white space that was measured, lest a long run be measured again and again
+	done := 0                           // the text up to here has been passed on
+	var spaces struct{ start, end int } // the last run of white space, remembered so that a long run is not measured repeatedly
 	for pos := 0; pos < len(text); {
 		if !a.trie.starts[text[pos]] {
 			pos++
@@ -107,7 +107,7 @@ func (a *addedSet) split(text string, breaks []int, token func(id uint32), betwe
 			end = spaces.end
 		}
 		if start >= end {
-			continue // white space that the token before has taken
+			continue // the token before includes this white space
 		}
 		if done < start {
 			between(done, start)
@@ -120,7 +120,7 @@ func (a *addedSet) split(text string, breaks []int, token func(id uint32), betwe
 	}
 }
 
-// broken says whether one of the breaks, in ascending order, is between start and end.
+// broken reports whether one of the breaks, in ascending order, is strictly between start and end.
 func broken(breaks []int, start, end int) bool {
 	i, _ := slices.BinarySearch(breaks, start+1)
 	return i < len(breaks) && breaks[i] < end
@@ -136,7 +136,7 @@ func endsWithWord(s string) bool {
 	return n > 0 && isWord(r)
 }
 
-// isWord is \w of Unicode's regular expressions (UTS #18, annex C).
+// isWord is \w of Unicode regular expressions (UTS #18, annex C).
 func isWord(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r == '_' || '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z'

@@ -6,18 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// bpe is byte pair encoding (Sennrich et al., arXiv 1508.07909): a word's characters are joined pair by pair, always
-// the pair that was learned first, the leftmost of equals.
+// bpe is byte pair encoding (Sennrich et al., arXiv 1508.07909): a word's characters are joined pair by pair, always the pair
+// that was learned first and, among equal ones, the leftmost.
 type bpe struct {
 	*vocab
 	merges  table // pair of ids → rank<<32 | id of the joined piece
-	joints  table // last character of a merge's left piece, first of its right one; empty if words may not be cut
-	chars   table // character → id, where no prefix or suffix is in the way
+	joints  table // last character of a merge's left piece, first of its right one; empty if words must not be cut
+	chars   table // character → id, unless a prefix or suffix interferes
 	ascii   [utf8.RuneSelf]int32
-	longest int // bytes of the longest piece
+	longest int // in bytes
 
 	prefix, suffix string  // of characters that do not begin a word, and of those that end one
-	unknown        int32   // noID if there is no unknown token
+	unknown        int32   // noID without an unknown token
 	unknownToken   *string // if nil, characters without a piece are dropped
 	fuseUnknown    bool
 	byteFallback   bool
@@ -32,7 +32,7 @@ type symbol struct {
 
 const (
 	none = -1
-	dead = math.MaxUint32 // id of a symbol that was joined to its left neighbour
+	dead = math.MaxUint32 // id of a symbol that has been joined to its left neighbour
 )
 
 // bpeOptions are the members of a BPE model besides its vocabulary.
@@ -111,7 +111,7 @@ func (m *bpe) addMerge(rank int, left, right string) error {
 	return nil
 }
 
-// findChars fills the tables of pieces that are a single character.
+// findChars fills the tables of pieces that are single characters.
 func (m *bpe) findChars() {
 	for i := range m.ascii {
 		m.ascii[i] = noID
@@ -135,9 +135,9 @@ func (m *bpe) findChars() {
 	}
 }
 
-// findJoints notes which characters a merge can bring together. Between two others no merge ever reaches, so that a
-// long text may be cut there into words of their own: SentencePiece's vocabularies, which come without a
-// pre-tokenizer, have no merge from a letter to ▁.
+// findJoints records which characters a merge can bring together. Merges never reach across any other pair, so a long text
+// may be cut there into words: SentencePiece's vocabularies, which come without a pre-tokenizer, have no merge from a letter
+// to ▁.
 func (m *bpe) findJoints(merges []merge) {
 	joints := map[uint64]bool{}
 	for _, pieces := range merges {
@@ -151,7 +151,7 @@ func (m *bpe) findJoints(merges []merge) {
 	}
 }
 
-// char is the id of the piece that is just this character, or noID.
+// char returns the id of the piece that is just this character, or noID.
 func (m *bpe) char(r rune) int32 {
 	if r < utf8.RuneSelf {
 		return m.ascii[r]
@@ -173,7 +173,7 @@ func (m *bpe) encode(dst []uint32, word string, w *worker) []uint32 {
 	}
 	start, left, known := 0, rune(0), false
 	for i, r := range word {
-		// Characters without a piece stay with their neighbours, for unknown ones are fused.
+		// Do not cut between characters without a piece, because neighbouring unknown tokens are fused.
 		leftKnown := known
 		known = m.char(r) != noID
 		if leftKnown && known {
@@ -187,8 +187,8 @@ func (m *bpe) encode(dst []uint32, word string, w *worker) []uint32 {
 	return w.remember(dst, word[start:], m.join)
 }
 
-// join appends the ids that are left when no more merge applies. A heap of ranks and a linked list make it
-// O(n log n) for n characters.
+// join appends the ids that remain when no more merge applies. A heap of ranks and a linked list make it O(n log n) for n
+// characters.
 func (m *bpe) join(dst []uint32, word string, w *worker) []uint32 {
 	if !w.bounded(word, maxJoined) {
 		return dst
@@ -217,7 +217,7 @@ func (m *bpe) join(dst []uint32, word string, w *worker) []uint32 {
 		right := &symbols[left.next]
 		merge, ok := m.merges.get(pair(left.id, right.id))
 		if !ok || uint32(merge>>32) != rank {
-			continue // one of the two was joined to something else meanwhile
+			continue // one of the two has been joined to something else
 		}
 		left.id, left.next, right.id = uint32(merge), right.next, dead
 		if left.next != none {
@@ -234,7 +234,7 @@ func (m *bpe) join(dst []uint32, word string, w *worker) []uint32 {
 	return dst
 }
 
-// push notes the merge of the symbol at pos and the one after it, if there is one.
+// push records the possible merge of the symbol at pos with the next one, if there is one.
 func (m *bpe) push(w *worker, pos int32) {
 	left := &w.symbols[pos]
 	if merge, ok := m.merges.get(pair(left.id, w.symbols[left.next].id)); ok {
@@ -244,7 +244,7 @@ func (m *bpe) push(w *worker, pos int32) {
 
 // split appends the ids of the characters of word.
 func (m *bpe) split(dst []uint32, word string, w *worker) []uint32 {
-	unknown := false // an unknown token waits, for the next one may be fused with it
+	unknown := false // an unknown token is pending, since it may be fused with the next one
 	flush := func() {
 		if unknown {
 			dst, unknown = append(dst, uint32(m.unknown)), false
@@ -271,7 +271,7 @@ func (m *bpe) split(dst []uint32, word string, w *worker) []uint32 {
 			continue
 		}
 		if m.byteFallback {
-			// As in Hugging Face's library, an unknown token that waits comes after the bytes.
+			// As in Hugging Face's library, a pending unknown token comes after the bytes.
 			var ok bool
 			if dst, ok = m.appendBytes(dst, piece); ok {
 				continue
@@ -301,7 +301,7 @@ func (m *bpe) lookup(piece string) int32 {
 	return noID
 }
 
-// rankHeap gives the lowest rank first, of equals the leftmost position.
+// rankHeap returns the lowest rank first and, among equal ones, the leftmost position.
 type rankHeap []uint64
 
 func (h *rankHeap) push(rank uint32, pos int32) {

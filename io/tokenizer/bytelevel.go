@@ -1,7 +1,7 @@
 package tokenizer
 
-// GPT-2 writes each byte as a printable character, so that pieces are text: printable characters of Latin-1 as they
-// are, the other bytes as U+0100, U+0101 and so on, in order.
+// GPT-2 writes each byte as a printable character, so that pieces are text: printable characters of Latin-1 as themselves,
+// the other bytes as U+0100, U+0101 and so on, in order.
 var (
 	byteChars [256]string
 	charBytes = map[rune]byte{}

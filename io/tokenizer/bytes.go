@@ -4,9 +4,9 @@ import (
 	"strings"
 )
 
-// Bytes are what each id adds to a text within which it stands: also parts of a character, which a text has as bytes and Decode only
-// as U+FFFD. It is nil of what adds nothing, of special tokens but for those that keep says yes to, and of what is not
-// the same everywhere.
+// Bytes returns the bytes that each id adds within a text. Unlike Decode, it returns parts of characters as they are and not
+// as U+FFFD. Ids that add nothing, or whose text depends on their surroundings, have nil, as have special tokens unless keep
+// returns true.
 func (t *Tokenizer) Bytes(keep func(piece string) bool) [][]byte {
 	all := make([][]byte, t.Size())
 	letter, ok := t.letter()
@@ -31,13 +31,13 @@ func (t *Tokenizer) Bytes(keep func(piece string) bool) [][]byte {
 	return all
 }
 
-// letter is a token that is the letter a wherever it stands.
+// letter returns a token that is the letter a in any place.
 func (t *Tokenizer) letter() (uint32, bool) {
 	id, ok := t.ID("a")
 	return id, ok && t.Decode([]uint32{id, id, id}, false) == "aaa"
 }
 
-// partOf are the bytes of a token that is no whole character, nil where it is none.
+// partOf returns the bytes of a token that is only part of a character, otherwise nil.
 func partOf(piece string) []byte {
 	if b, ok := byteOf(piece); ok {
 		return []byte{b}

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxDepth bounds how deep sequences may lie within sequences.
+// maxDepth limits the nesting of sequences.
 const maxDepth = 16
 
-// maxComponents is far beyond the length of any sequence in use, and keeps short what each text goes through.
+// maxComponents is far above the length of any sequence in use, and limits the work for each text.
 const maxComponents = 256
 
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
@@ -22,7 +22,7 @@ func unsupported(kind, want string) error {
 	return fmt.Errorf("type %q is not supported, want one of %s", kind, want)
 }
 
-// kindOf is the "type" of a component.
+// kindOf returns the "type" of a component.
 func kindOf(raw json.RawMessage) (string, error) {
 	var c struct{ Type string }
 	if err := unmarshal(raw, &c, "type"); err != nil {
@@ -31,7 +31,7 @@ func kindOf(raw json.RawMessage) (string, error) {
 	return c.Type, nil
 }
 
-// unmarshal reads a component that must have the members required.
+// unmarshal reads a component and requires some members.
 func unmarshal(raw json.RawMessage, into any, required ...string) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil {
@@ -45,7 +45,7 @@ func unmarshal(raw json.RawMessage, into any, required ...string) error {
 	return json.Unmarshal(raw, into)
 }
 
-// parseSequence reads the components listed in member and puts what they give into one list.
+// parseSequence parses the components listed in member and concatenates the results.
 func parseSequence[T any](raw json.RawMessage, member string, depth int, parse func(json.RawMessage, int) ([]T, error)) ([]T, error) {
 	if depth == maxDepth {
 		return nil, fmt.Errorf("sequences lie more than %d deep", maxDepth)
@@ -123,7 +123,7 @@ func (f patternFile) build() (pattern, error) {
 	case f.String != nil && *f.String != "":
 		return literal(*f.String), nil
 	case f.String != nil:
-		return newRegex("") // matches before every character, as Hugging Face's library has it
+		return newRegex("") // matches before every character, as in Hugging Face's library
 	case f.Regex != nil:
 		return newRegex(*f.Regex)
 	}

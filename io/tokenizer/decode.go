@@ -7,25 +7,25 @@ import (
 	"unicode/utf8"
 )
 
-// A sink takes tokens on their way to text. A token comes in one or more chunks, each of whole characters, and then
-// end; after the last token comes close. A decoder is a sink that hands what it makes of the tokens to the next one, as
-// soon as nothing that follows can change it: so the same code decodes a whole text and a stream.
+// A sink receives tokens on their way to becoming text. A token arrives in one or more chunks of whole characters, followed
+// by end; close comes after the last token. A decoder is a sink that passes its result on to the next sink as soon as nothing
+// later can change it, so that the same code decodes whole texts and streams.
 type sink interface {
 	chunk(s string)
 	end()
 	close()
-	// copy is the sink as it is, before copies of those that follow it; the last is out.
+	// copy returns a copy of the sink in its current state, before copies of the sinks after it; the last is out.
 	copy(out *textSink) sink
 }
 
-// A decoder puts a sink before next. out is the last one, which hears of errors.
+// A decoder puts a sink before next. Errors are reported to out.
 type decoder struct {
 	make   func(next sink, out *textSink) sink
-	growth int  // how many bytes it may make of one; 0 counts as 1
-	regex  bool // it can fail
+	growth int  // how many bytes it may make of one; 0 means 1
+	regex  bool // it may fail
 }
 
-// chain is the decoders one after the other, before out.
+// chain connects the decoders in order, ending with out.
 func chain(decoders []decoder, out *textSink) sink {
 	var last sink = out
 	for i := len(decoders) - 1; i >= 0; i-- {
@@ -34,7 +34,7 @@ func chain(decoders []decoder, out *textSink) sink {
 	return last
 }
 
-// checkDecoders refuses decoders that multiply the text, and patterns that are too slow for a token of the vocabulary.
+// checkDecoders refuses decoders that multiply the text, and patterns that are too slow for tokens of the vocabulary.
 func (t *Tokenizer) checkDecoders() error {
 	growth, regex := 1, false
 	for _, d := range t.decoders {
@@ -46,7 +46,7 @@ func (t *Tokenizer) checkDecoders() error {
 	if !regex {
 		return nil
 	}
-	s := t.NewStream(false) // it counts the steps of all together
+	s := t.NewStream(false) // counts the steps for all tokens together
 	for id := range t.pieces {
 		s.Next(uint32(id))
 		s.Flush()
@@ -70,14 +70,14 @@ func (t *textSink) close()         {}
 
 func (t *textSink) copy(out *textSink) sink { return out }
 
-// take is the text since the last call.
+// take returns the text since the last call.
 func (t *textSink) take() string {
 	s := t.String()
 	t.Reset()
 	return s
 }
 
-// whole collects a token's chunks for sinks that must see it whole.
+// whole collects a token's chunks for sinks that need the whole token.
 type whole struct {
 	next  sink
 	token []byte
@@ -96,16 +96,16 @@ func (w *whole) copy(out *textSink) whole {
 	return whole{next: w.next.copy(out), token: slices.Clone(w.token)}
 }
 
-// send hands on a whole token.
+// send passes a whole token on.
 func send(next sink, token string) {
 	next.chunk(token)
 	next.end()
 }
 
-// spaced puts a space between two tokens: what a tokenizer without a decoder does.
+// spaced puts a space between tokens, which is what a tokenizer without a decoder does.
 type spaced struct {
 	next  sink
-	later bool // not the first token
+	later bool // past the first token
 	open  bool
 }
 
@@ -130,7 +130,7 @@ func (d *spaced) copy(out *textSink) sink {
 	return &c
 }
 
-// fuse makes one token of all.
+// fuse joins all tokens into one.
 type fuse struct{ next sink }
 
 func (d *fuse) chunk(s string) { d.next.chunk(s) }
@@ -143,10 +143,10 @@ func (d *fuse) close() {
 
 func (d *fuse) copy(out *textSink) sink { return &fuse{d.next.copy(out)} }
 
-// fromBytes undoes byteLevel and makes one token of all. Tokens with other characters stand for their own bytes.
+// fromBytes reverses byteLevel and joins all tokens into one. Tokens with other characters stand for their own bytes.
 type fromBytes struct {
 	whole
-	pending []byte // the beginning of a character
+	pending []byte // an incomplete character
 }
 
 func (d *fromBytes) end() {
@@ -163,7 +163,7 @@ func (d *fromBytes) end() {
 	d.flush(false)
 }
 
-// flush hands on the characters that are complete, at the end of the text all that is left.
+// flush passes complete characters on or, at the end of the text, everything.
 func (d *fromBytes) flush(all bool) {
 	complete := len(d.pending)
 	if !all {
@@ -192,8 +192,8 @@ func (d *fromBytes) copy(out *textSink) sink {
 	return &fromBytes{whole: d.whole.copy(out), pending: slices.Clone(d.pending)}
 }
 
-// byteFallback turns tokens such as <0x0A> into their bytes. Neighbouring ones are one token if together they are
-// UTF-8, else each is a U+FFFD: so they wait for the first token that is none of them.
+// byteFallback turns tokens such as <0x0A> into their bytes. Neighbours become text together if they form valid UTF-8,
+// otherwise each becomes U+FFFD. They are therefore held back until another kind of token follows.
 type byteFallback struct {
 	whole
 	bytes []byte

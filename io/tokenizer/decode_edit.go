@@ -6,15 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// stripToken takes up to start characters off the beginning of each token and up to stop off its end, where they are
-// equal to content.
+// stripToken removes up to start characters from the beginning of each token and up to stop from its end, if they equal
+// content.
 type stripToken struct {
 	next        sink
 	content     rune
 	start, stop int
-	taken       int  // off the beginning of this token
+	taken       int  // removed from the beginning of this token
 	inside      bool // past the beginning
-	held        int  // characters equal to content that may be the token's end
+	held        int  // characters equal to content that may be at the token's end
 }
 
 func (d *stripToken) chunk(s string) {
@@ -75,7 +75,7 @@ func (d *stripToken) copy(out *textSink) sink {
 	return &c
 }
 
-// replaceString replaces within each token. What may be the beginning of a match waits.
+// replaceString replaces within each token. It holds back what may be the beginning of a match.
 type replaceString struct {
 	next     sink
 	old, new string
@@ -115,7 +115,7 @@ func (d *replaceString) copy(out *textSink) sink {
 	return &c
 }
 
-// replaceRegex replaces within each token, which it must see whole.
+// replaceRegex replaces within each token, which it needs as a whole.
 type replaceRegex struct {
 	whole
 	replace
@@ -142,7 +142,8 @@ func (d *replaceRegex) copy(out *textSink) sink {
 	return &replaceRegex{whole: d.whole.copy(out), replace: d.replace, out: out, w: newWorker()}
 }
 
-// fromMetaspace undoes metaspace: the replacement becomes a space, in the first token nothing if one was prepended.
+// fromMetaspace reverses metaspace: the replacement character becomes a space, except that a prepended one is dropped from
+// the first token.
 type fromMetaspace struct {
 	next        sink
 	replacement string
@@ -170,11 +171,11 @@ func (d *fromMetaspace) copy(out *textSink) sink {
 	return &c
 }
 
-// wordEnds turns the suffix that marks the end of a word into a space, after the last word into nothing.
+// wordEnds turns the suffix that marks the end of a word into a space, or into nothing after the last word.
 type wordEnds struct {
 	whole
 	suffix  string
-	waiting []string // the token before, if any
+	waiting []string // the previous token, if any
 }
 
 func (d *wordEnds) end() {

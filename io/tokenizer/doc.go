@@ -3,9 +3,8 @@
 // Unigram models, with their normalizers, pre-tokenizers, post-processors, decoders and added tokens. It also trains
 // byte-level BPE vocabularies and writes them in the same format.
 //
-// It is not for WordPiece and word-level models, for pairs of texts, truncation, padding or the places in the text that ids
-// come from. What it does not support it refuses by name when the file is read, so that a tokenizer that loads is one whose ids
-// can be trusted.
+// WordPiece and word-level models, pairs of texts, truncation, padding and offsets are not supported. What is not supported
+// is refused by name when the file is read, so that the ids of a tokenizer that loads can be trusted.
 //
 // # Why
 //
@@ -15,23 +14,23 @@
 // nondeterministically and cannot save what it trained. Here dlclark/regexp2 reads the regular expressions and
 // golang.org/x/text makes the normalization forms; the rest is a few short algorithms.
 //
-// Why scanners written by hand? Matching by backtracking reads a few MB/s. The patterns of GPT-2, Llama 3 and Qwen 2
-// are recognised by their exact text and matched ten times as fast; a test holds the scanners against the patterns.
+// Why handwritten scanners? Matching by backtracking processes a few MB/s. The patterns of GPT-2, Llama 3 and Qwen 2 are
+// recognised by their exact text and matched ten times as fast; a test compares the scanners with the patterns.
 //
-// Why a matcher of our own for the other patterns? They look ahead, so Go's regexp cannot take them, and backtracking
-// may have no end, so it needs a limit. The one of dlclark/regexp2 is a clock: a program that was stopped for a while,
-// or a busy machine, would give other tokens. So its parser reads the pattern, translated from Oniguruma's syntax, and a
-// machine that counts its steps matches; a test holds it against regexp2. A pattern that takes too many is an error.
+// Why a matcher of our own for other patterns? They look ahead, so Go's regexp cannot handle them, and backtracking may take
+// forever, so it needs a limit. The limit of dlclark/regexp2 is a clock: on a busy machine, or after a program was stopped
+// for a while, the same text would give other tokens. So its parser reads the pattern, translated from Oniguruma's syntax,
+// and a machine that counts its steps does the matching; a test compares it with regexp2. A pattern that takes too many steps
+// is an error.
 //
-// Why may a long text be cut before it is merged? SentencePiece's models come without a pre-tokenizer: to them a whole
-// text is one word. Where no merge joins a piece that ends in the one character to a piece that begins with the other,
-// no order of merges can reach across, so the halves are words of their own, and the memory for short words serves
-// these models too.
+// Why may a long text be cut before it is merged? SentencePiece's models have no pre-tokenizer: to them a whole text is one
+// word. If no merge joins a piece that ends in one character with a piece that begins with the next, no order of merges can
+// reach across, so the two sides can be separate words, and the cache for short words works for these models too.
 //
-// Why does decoding work token by token only? A decoder passes on what nothing that follows can change, so that Decode
-// and Stream are one code and always agree. The price is paid in one place: neighbouring byte tokens such as <0xE4>
-// are UTF-8 together or not at all, in Hugging Face's library too, so they wait for the first token that is not one of them.
+// Why does decoding work token by token? A decoder passes on whatever later tokens cannot change, so that Decode and Stream
+// share their code and always agree. Only neighbouring byte tokens such as <0xE4> need more: together they are UTF-8 or not,
+// in Hugging Face's library too, so they are held back until another kind of token follows.
 //
-// Which Unicode? That of the Go release (15.0 in Go 1.26). Characters younger than it count as unassigned, while
-// Hugging Face's library knows those of Unicode 16; its Punctuation pre-tokenizer still counts by Unicode 8.
+// Which Unicode? That of the Go release (15.0 in Go 1.26). Newer characters count as unassigned, while Hugging Face's library
+// knows those of Unicode 16; its Punctuation pre-tokenizer still uses Unicode 8.
 package tokenizer

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// An Encoder encodes many texts, of which the patterns may take as many steps together as of one text that is as long as all:
-// a pattern that is just quick enough for each of a million lines would else take hours. It is safe for concurrent use.
+// An Encoder encodes many texts with one budget of steps for patterns, as if they were a single text: a pattern that is just
+// fast enough for one line would take hours for a million of them. It is safe for concurrent use.
 type Encoder struct {
 	t *Tokenizer
 	total
@@ -16,11 +16,11 @@ type Encoder struct {
 // NewEncoder begins a series of texts.
 func (t *Tokenizer) NewEncoder() *Encoder { return &Encoder{t: t} }
 
-// Expect says that texts of so many bytes follow. Where several goroutines encode at the same time, whether there is an error
-// does not depend on their order if all of their texts are announced before.
+// Expect announces texts of `bytes` bytes. If several goroutines encode at once, whether there is an error does not depend on
+// their order, provided that all texts are announced first.
 func (e *Encoder) Expect(bytes int) { e.expect(bytes) }
 
-// Encode is [Tokenizer.Encode] of a text that was announced.
+// Encode is [Tokenizer.Encode] for a text that was announced.
 func (e *Encoder) Encode(text string, addSpecial bool) ([]uint32, error) {
 	ids, _, err := e.t.encode(text, nil, &e.total)
 	if err == nil && addSpecial {
@@ -29,14 +29,14 @@ func (e *Encoder) Encode(text string, addSpecial bool) ([]uint32, error) {
 	return ids, err
 }
 
-// EncodeBroken is [Tokenizer.EncodeBroken] of a text that was announced.
+// EncodeBroken is [Tokenizer.EncodeBroken] for a text that was announced.
 func (e *Encoder) EncodeBroken(text string, breaks []int) ([]uint32, error) {
 	ids, _, err := e.t.encode(text, breaks, &e.total)
 	return ids, err
 }
 
-// EncodeDocument is Encode without special tokens around it, for text to learn from or to measure: here every character
-// that would be left out is an error.
+// EncodeDocument is Encode without special tokens around the text, for text to learn from or to measure. A character that
+// would be left out is an error.
 func (e *Encoder) EncodeDocument(text string) ([]uint32, error) {
 	ids, dropped, err := e.t.encode(text, nil, &e.total)
 	if err == nil && dropped != nil {
@@ -50,7 +50,7 @@ type total struct{ bytes, taken atomic.Int64 }
 
 func (t *total) expect(bytes int) { t.bytes.Add(int64(bytes)) }
 
-// count adds what the worker took of its text, and fails where that is too much of all.
+// count adds the steps that a worker took for its text, and fails if the sum is too large.
 func (t *total) count(w *worker) {
 	if bytes := t.bytes.Load(); t.taken.Add(int64(w.taken())) > stepsPerText+stepsPerByte*bytes && w.costly != "" {
 		w.fail(fmt.Errorf("regex %.200q goes back and forth too often: it takes more than %d steps and %d for each of the %d bytes of all texts so far",

@@ -8,10 +8,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// normalForm is s in one of Unicode's normalization forms.
+// normalForm returns s in one of Unicode's normalization forms.
 //
 // The norm package follows the stream-safe text process (UAX #15, §13): after thirty marks on one letter it inserts a
-// combining grapheme joiner, which no normalization form does. Such text is normalized here, character by character.
+// combining grapheme joiner, which is not part of any normalization form. Such text is normalized here, character by
+// character.
 func normalForm(f norm.Form, s string) string {
 	const joiner = "\u034F"
 	n := f.String(s)

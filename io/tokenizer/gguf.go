@@ -13,20 +13,20 @@ import (
 	"bitgpu/io/gguf"
 )
 
-// The types that GGUF files give tokens; 1, normal, and 6, the bytes to fall back on, are the rest.
+// Types of tokens in GGUF files. The others are 1, normal, and 6, fallback bytes.
 const (
 	ggufNormal  = 1
 	ggufUnknown = 2 // stands for characters without a piece
-	ggufControl = 3 // steers the model, and is found in the text before the model sees it
-	ggufUser    = 4 // is also found in the text, and is part of it
-	ggufUnused  = 5 // fills the vocabulary up
+	ggufControl = 3 // controls the model, and is matched in the text before the model sees it
+	ggufUser    = 4 // is also matched in the text, and is part of it
+	ggufUnused  = 5 // pads the vocabulary
 )
 
-// A split is what the name of a pre-tokenizer in a GGUF file means: the components of the model's tokenizer.json.
+// A split is the meaning of a pre-tokenizer's name in a GGUF file: the components that the model's tokenizer.json has.
 type split struct {
 	normalizer, preTokenizer json.RawMessage
 	ignoreMerges             bool
-	bos                      bool // whether the first token is added where the file does not say
+	bos                      bool // whether the first token is added if the file does not say
 }
 
 const (
@@ -34,12 +34,12 @@ const (
 	byteLevelGPT2 = `{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}`
 	nfc           = `{"type":"NFC"}`
 
-	// Qwen 3.5's is Qwen 2's with marks among the letters.
+	// Qwen 3.5's pattern is Qwen 2's with marks counted as letters.
 	qwen35Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
-// splits by the names of tokenizer.ggml.pre. Falcon 3's is that of its tokenizer.json; llama.cpp reads the same name as
-// Llama 3's pattern, which cuts numbers and punctuation elsewhere.
+// splits maps the names of tokenizer.ggml.pre. Falcon 3's is the one of its tokenizer.json; llama.cpp takes the same name for
+// Llama 3's pattern, which cuts numbers and punctuation differently.
 var splits = func() map[string]split {
 	llama3 := split{preTokenizer: splitBy(llama3Pattern), ignoreMerges: true, bos: true}
 	neox := split{normalizer: json.RawMessage(nfc), preTokenizer: json.RawMessage(byteLevelGPT2)}
@@ -58,22 +58,23 @@ func inSequence(parts ...string) json.RawMessage {
 	return json.RawMessage(`{"type":"Sequence","pretokenizers":[` + strings.Join(parts, ",") + `]}`)
 }
 
-// splitBy cuts at a pattern and then writes bytes as characters.
+// splitBy cuts at matches of a pattern, then writes bytes as characters.
 func splitBy(pattern string) json.RawMessage {
 	quoted, err := marshal(pattern)
 	if err != nil {
-		panic(err) // a string of this file
+		panic(err) // the pattern is a constant of this file
 	}
 	return inSequence(`{"type":"Split","pattern":{"Regex":`+string(quoted)+`},"behavior":"Isolated","invert":false}`, byteLevelOnly)
 }
 
-// FromGGUF makes the tokenizer that a GGUF file carries: byte-level BPE, with the split that tokenizer.ggml.pre names, or
-// SentencePiece's BPE by scores. It gives the ids that the model's tokenizer.json gives. A name that is not known here is
-// refused, for a wrong split gives wrong ids in silence; without a name, as in Microsoft's files, Llama 3's vocabulary is
-// known by its tokens.
+// FromGGUF makes a tokenizer from a GGUF file: byte-level BPE with the split that tokenizer.ggml.pre names, or
+// SentencePiece's BPE by scores. It gives the ids that the model's tokenizer.json gives. An unknown name is refused, because
+// a wrong split silently gives wrong ids. If there is no name, as in Microsoft's files, Llama 3's vocabulary is recognised by
+// its tokens.
 //
-// The ends are the ids that end a text or an answer: those the file names (eos, eot, eom), then [Tokenizer.EndOfText]'s. For
-// a file without a key that is needed, such as one with no tokenizer, the error is [gguf.ErrMissing].
+// ends are the ids that end a text or an answer: those that the file names (eos, eot, eom), then those of
+// [Tokenizer.EndOfText]. If a required key is missing, for example because the file has no tokenizer, the error is
+// [gguf.ErrMissing].
 func FromGGUF(f *gguf.File) (t *Tokenizer, ends []uint32, err error) {
 	data, named, err := ConvertGGUF(f)
 	if err != nil {
@@ -85,7 +86,7 @@ func FromGGUF(f *gguf.File) (t *Tokenizer, ends []uint32, err error) {
 	return t, t.Ends(named), nil
 }
 
-// Ends are ids that end a text, without repetition: the named ones, then [Tokenizer.EndOfText]'s.
+// Ends returns the ids that end a text, without duplicates: the named ones, then those of [Tokenizer.EndOfText].
 func (t *Tokenizer) Ends(named []uint32) (ends []uint32) {
 	for _, id := range slices.Concat(named, t.EndOfText()) {
 		if !slices.Contains(ends, id) {
@@ -95,7 +96,8 @@ func (t *Tokenizer) Ends(named []uint32) (ends []uint32) {
 	return ends
 }
 
-// ConvertGGUF makes the tokenizer.json that [FromGGUF] parses, and the ends that the file names. The errors are those of FromGGUF.
+// ConvertGGUF returns the tokenizer.json that [FromGGUF] parses, and the ending tokens that the file names. Errors are as for
+// FromGGUF.
 func ConvertGGUF(f *gguf.File) (data []byte, ends []uint32, err error) {
 	g := ggufFile{File: f}
 	if data, err = g.convert(); err != nil {
@@ -104,7 +106,7 @@ func ConvertGGUF(f *gguf.File) (data []byte, ends []uint32, err error) {
 	return data, g.ends, nil
 }
 
-// ggufFile is a GGUF file on its way to a tokenizer.json.
+// ggufFile is a GGUF file being converted to a tokenizer.json.
 type ggufFile struct {
 	*gguf.File
 	tokens []string
@@ -112,7 +114,7 @@ type ggufFile struct {
 	ends   []uint32
 }
 
-// converted is the tokenizer.json that is made, with every member that such files have.
+// converted is the resulting tokenizer.json, with all members that such files have.
 type converted struct {
 	Version       string           `json:"version"`
 	Truncation    *struct{}        `json:"truncation"`
@@ -148,7 +150,7 @@ type convertedModel struct {
 	Merges       [][2]string       `json:"merges"`
 }
 
-// errorf names the file.
+// errorf returns an error that names the file.
 func (g *ggufFile) errorf(format string, args ...any) error {
 	return fmt.Errorf("%s: "+format, append([]any{g.Name()}, args...)...)
 }
@@ -185,7 +187,7 @@ func (g *ggufFile) convert() ([]byte, error) {
 	return marshal(c)
 }
 
-// readTokens fills the vocabulary and the added tokens. Tokens that fill it up are left out: no text becomes one of them.
+// readTokens fills in the vocabulary and the added tokens. Padding tokens are left out: no text contains them.
 func (g *ggufFile) readTokens(c *converted) (err error) {
 	if g.tokens, err = g.Texts("tokenizer.ggml.tokens"); err != nil {
 		return err
@@ -220,7 +222,7 @@ func (g *ggufFile) readTokens(c *converted) (err error) {
 	return nil
 }
 
-// byteLevel fills in what belongs to byte-level BPE, and says whether the first token is added by default.
+// byteLevel fills in the parts of byte-level BPE, and reports whether the first token is added by default.
 func (g *ggufFile) byteLevel(c *converted) (bos bool, err error) {
 	name, err := g.Text("tokenizer.ggml.pre")
 	if errors.Is(err, gguf.ErrMissing) {
@@ -251,11 +253,12 @@ func (g *ggufFile) byteLevel(c *converted) (bos bool, err error) {
 	return s.bos, nil
 }
 
-// longestPiece is far beyond any piece of a SentencePiece model, and keeps the search for merges short.
+// longestPiece is far above any piece of a SentencePiece model, and limits the search for merges.
 const longestPiece = 512
 
-// sentencePiece fills in what belongs to SentencePiece's BPE. It joins whatever two pieces make the piece of the highest
-// score; Hugging Face's library wants a list of such pairs, which is made here in the order of its converter when Llama's was made.
+// sentencePiece fills in the parts of SentencePiece's BPE, which joins any two pieces that make the piece with the highest
+// score. Hugging Face's library needs a list of such pairs. It is made here in the order of its converter at the time of
+// Llama's conversion.
 func (g *ggufFile) sentencePiece(c *converted) error {
 	scores, err := g.Floats("tokenizer.ggml.scores")
 	if err != nil {
@@ -338,8 +341,8 @@ func (g *ggufFile) special(name string, with func(id uint32)) (found bool, err e
 	return true, nil
 }
 
-// template is the post-processor that puts the first and the last token around a text, as the file says; null if there
-// are none.
+// template returns the post-processor that adds the first and the last token to a text, as the file says; null if there are
+// none.
 func (g *ggufFile) template(bos bool) (json.RawMessage, error) {
 	type part map[string]map[string]any
 	around := map[string][]part{}

@@ -13,10 +13,10 @@ import (
 	"bitgpu/io/gguf"
 )
 
-// splitNames are those that [GGUFKeys] writes, of several for one split the one that llama.cpp knows.
+// splitNames are the names that [GGUFKeys] writes: of several names for a split, the one that llama.cpp knows.
 var splitNames = []string{"gpt-2", "olmo", "llama-bpe", "qwen2", "qwen35", "falcon3"}
 
-// given is what counts of a tokenizer.json here.
+// given are the parts of a tokenizer.json that matter here.
 type given struct {
 	AddedTokens   []convertedToken `json:"added_tokens"`
 	Normalizer    json.RawMessage  `json:"normalizer"`
@@ -36,7 +36,7 @@ type given struct {
 	} `json:"model"`
 }
 
-// mergePair is a merge, in one string or in two.
+// mergePair is a merge, given as one string or two.
 type mergePair [2]string
 
 // UnmarshalJSON reads both forms.
@@ -54,9 +54,9 @@ func (p *mergePair) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// GGUFKeys are the keys below tokenizer.ggml that say what a tokenizer.json says, for an embedding of so many rows. special
-// are ids by their names in such keys, "eos", "eot" and the like; "bos" is found where the tokenizer adds it. What the keys
-// cannot say is refused: what was made is read again with [ConvertGGUF] and compared.
+// GGUFKeys returns the keys below tokenizer.ggml for a tokenizer.json and an embedding with `rows` rows. special are ids by
+// their names in such keys, "eos", "eot" and the like; "bos" is what the tokenizer adds. A tokenizer that the keys cannot
+// describe is refused: the result is converted back with [ConvertGGUF] and compared.
 func GGUFKeys(data []byte, rows int, special map[string]uint32) ([]gguf.Key, error) {
 	keys, err := ggufKeys(data, rows, special)
 	if err != nil {
@@ -121,7 +121,7 @@ func ggufKeys(data []byte, rows int, special map[string]uint32) ([]gguf.Key, err
 	return keys, t.compare(keys)
 }
 
-// tokens lists all tokens by id, with their types; ids without a token pad the vocabulary.
+// tokens lists all tokens by id, with their types. Ids without a token pad the vocabulary.
 func (t *given) tokens(rows int) (tokens []string, types []int32, err error) {
 	tokens, types = make([]string, rows), slices.Repeat([]int32{ggufUnused}, rows)
 	for i := range tokens {
@@ -158,7 +158,7 @@ func (t *given) tokens(rows int) (tokens []string, types []int32, err error) {
 	return tokens, types, err
 }
 
-// scores are such that the pieces are in the order in which the merges make them.
+// scores returns scores that order the pieces as the merges make them.
 func (t *given) scores(tokens []string) []float32 {
 	rank := map[string]int{}
 	for _, p := range t.Model.Merges {
@@ -177,7 +177,7 @@ func (t *given) scores(tokens []string) []float32 {
 	return scores
 }
 
-// split is the name of the split.
+// split returns the name of the split.
 func (t *given) split() (string, error) {
 	for _, name := range splitNames {
 		if s := splits[name]; s.ignoreMerges == t.Model.IgnoreMerges && sameJSON(s.normalizer, t.Normalizer) && sameJSON(s.preTokenizer, t.PreTokenizer) {
@@ -190,7 +190,7 @@ func (t *given) split() (string, error) {
 // theText stands for the text among the ids around it.
 const theText = -1
 
-// around are the ids that the tokenizer puts before and behind a text.
+// around returns the ids that the tokenizer puts before and after a text.
 func (t *given) around() (ids []int64) {
 	var p struct {
 		Type       string
@@ -223,7 +223,7 @@ func (t *given) around() (ids []int64) {
 	return ids
 }
 
-// surround are the first and the last of the ids around a text, nil for none.
+// surround returns the first and the last of the ids around a text, nil for none.
 func (t *given) surround() (first, last *uint32) {
 	ids := t.around()
 	at := slices.Index(ids, theText)
@@ -238,7 +238,7 @@ func (t *given) surround() (first, last *uint32) {
 	return first, last
 }
 
-// compare says whether the keys make the same tokenizer again.
+// compare returns an error unless the keys give the same tokenizer again.
 func (t *given) compare(keys []gguf.Key) error {
 	var file bytes.Buffer
 	if err := gguf.Write(&file, keys, nil); err != nil {
@@ -289,7 +289,7 @@ func (t *given) compare(keys []gguf.Key) error {
 	return nil
 }
 
-// sameJSON compares components but for what changes no id.
+// sameJSON compares components, ignoring differences that do not affect ids.
 func sameJSON(a, b json.RawMessage) bool { return reflect.DeepEqual(canonical(a), canonical(b)) }
 
 func canonical(raw json.RawMessage) any {

@@ -5,24 +5,24 @@ import (
 	"unicode/utf8"
 )
 
-// A machine matches a program by trying one way after the other, in the order that .NET, Oniguruma and regexp2 share.
-// Every instruction and every character it looks at is a step; when they are used up nothing matches any more.
+// A machine matches a program by trying one alternative after another, in the order that .NET, Oniguruma and regexp2 share.
+// Every instruction and every character that it looks at is a step. Once the steps are used up, nothing matches.
 type machine struct {
 	*program
 	text      string
 	start     int // where the search for this match began
-	next      int // before it no match begins
-	steps     int // left; below 0 they are used up
-	room      int // how long the stack may be
+	next      int // no match begins before this
+	steps     int // left; negative once used up
+	room      int // limit for the stack
 	registers []int
 	stack     []choice
 }
 
-// choice is what to do when a way fails.
+// choice says what to do when an alternative fails.
 type choice struct {
-	at       int // instruction to go on at, or the register to give its old value to
+	at       int // instruction to continue at, or register to restore
 	kind     choiceKind
-	pos, end int // the place in the text, or the register's old value; how far a repetition may be given back or taken
+	pos, end int // position in the text, or the register's old value; and how far a repetition may shrink or grow
 }
 
 type choiceKind uint8
@@ -33,17 +33,17 @@ const (
 	restore
 )
 
-// Steps enough for every pattern that reads each character some times, and for runs of some thousand characters that it
-// reads to their end again and again; too few for one that goes back without end.
+// Enough steps for every pattern that reads each character a few times, and for runs of some thousand characters that it
+// reads to the end again and again, but too few for unlimited backtracking.
 const (
 	stepsPerText = 1 << 18
 	stepsPerByte = 2000
-	// Choices that may be open; patterns in use leave one or two to a character at most.
+	// Open choices; patterns in use leave at most one or two per character.
 	roomPerText = 1 << 10
 	roomPerByte = 4
 )
 
-// search finds the first match that begins at from or later. The machine's steps must be checked after it.
+// search finds the first match that begins at from or later. Check the machine's steps afterwards.
 func (m *machine) search(p *program, text string, start, from int) (begin, end int, ok bool) {
 	m.program, m.text, m.start = p, text, start
 	m.room = roomPerText + roomPerByte*len(text)
@@ -65,7 +65,7 @@ func (m *machine) search(p *program, text string, start, from int) (begin, end i
 	return 0, 0, false
 }
 
-// run matches the code at pc up to its opDone with what stands at pos.
+// run matches the code at pc, up to its opDone, at pos.
 func (m *machine) run(pc, pos int) (end int, ok bool) {
 	base := len(m.stack)
 	for {
@@ -157,7 +157,7 @@ func (m *machine) step(pos int, backwards bool) (r rune, next int, ok bool) {
 	return r, pos + n, true
 }
 
-// repeat takes min to max characters; pc is where the instruction is.
+// repeat takes min to max characters; pc is the instruction's position.
 func (m *machine) repeat(i *instruction, pc, pos int) (end int, ok bool) {
 	most := i.max
 	if i.opcode == opLazy {
@@ -185,7 +185,7 @@ func (m *machine) repeat(i *instruction, pc, pos int) (end int, ok bool) {
 	return pos, true
 }
 
-// back undoes what was done since the last choice above base, and says where the other way goes on.
+// back undoes everything since the last choice above base, and returns where the other alternative continues.
 func (m *machine) back(base int) (pc, pos int, ok bool) {
 	for len(m.stack) > base {
 		m.steps--
@@ -231,7 +231,7 @@ func (m *machine) set(register, value int) {
 	m.registers[register] = value
 }
 
-// settle drops the ways that are left above base, and with undo what was done there.
+// settle drops the remaining alternatives above base and, with undo, undoes what was done there.
 func (m *machine) settle(base int, undo bool) {
 	done := m.stack[base:]
 	m.stack = m.stack[:base]
@@ -250,7 +250,7 @@ func (m *machine) settle(base int, undo bool) {
 	}
 }
 
-// again takes the text of a group once more.
+// again matches the text of a group once more.
 func (m *machine) again(i *instruction, pos int) (end int, ok bool) {
 	from, to := m.registers[i.x], m.registers[i.x+1]
 	if from < 0 {

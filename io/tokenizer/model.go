@@ -11,8 +11,8 @@ import (
 	"bitgpu/io/internal/jsonscan"
 )
 
-// parseModel reads the member "model". Its vocabulary and merges, which are nearly all of a file, are read where they
-// lie: encoding/json would take ten times their memory.
+// parseModel reads the member "model". Its vocabulary and merges, which are most of a file, are read without decoding them
+// first: encoding/json would take ten times their memory.
 func parseModel(raw json.RawMessage) (model, error) {
 	if !jsonscan.IsObject(raw) {
 		return nil, fmt.Errorf("got %.20q, want an object", raw)
@@ -102,7 +102,7 @@ func parseUnigram(vocab, unknown, fallback json.RawMessage) (model, error) {
 	return newUnigram(pieces, id, bytes)
 }
 
-// count is how many values seq has.
+// count returns how many values seq has.
 func count[T any](seq func(func(T) bool)) int {
 	n := 0
 	for range seq {
@@ -111,7 +111,7 @@ func count[T any](seq func(func(T) bool)) int {
 	return n
 }
 
-// parseVocab reads a map from piece to id; of equal pieces the last counts.
+// parseVocab reads a map from piece to id; of equal pieces the last is used.
 func parseVocab(raw json.RawMessage) (map[string]uint32, error) {
 	ids := make(map[string]uint32, count(jsonscan.Members(raw)))
 	for member := range jsonscan.Members(raw) {
@@ -131,7 +131,7 @@ func parseVocab(raw json.RawMessage) (map[string]uint32, error) {
 // merge is two pieces to join.
 type merge [2]string
 
-// parseMerges reads merges: "left right" or ["left", "right"], and the version line of a merges.txt, which is none.
+// parseMerges reads merges, "left right" or ["left", "right"], and skips the version line of a merges.txt.
 func parseMerges(raw json.RawMessage) ([]merge, error) {
 	all := make([]merge, 0, count(jsonscan.Elements(raw)))
 	for element := range jsonscan.Elements(raw) {

@@ -10,7 +10,7 @@ import (
 
 // A normalizer rewrites the text before it is cut into words.
 type normalizer interface {
-	// normalize fails where it makes far more of the text than it was.
+	// normalize fails if the result is much longer than the text.
 	normalize(w *worker, p part) part
 }
 
@@ -24,7 +24,7 @@ func (f unicodeForm) normalize(_ *worker, p part) part {
 
 type lowercase struct{}
 
-// normalize maps each character on its own, as Unicode's full mapping without context has it: only İ becomes two.
+// normalize maps each character separately, by Unicode's full mapping without context: only İ becomes two characters.
 func (lowercase) normalize(_ *worker, p part) part {
 	p.text = strings.ToLower(strings.ReplaceAll(p.text, "İ", "i\u0307"))
 	return p
@@ -39,7 +39,7 @@ func (n prepend) normalize(_ *worker, p part) part {
 	return p
 }
 
-// replace puts content in place of every match. As a decoder it does so within each token.
+// replace puts content in place of every match. As a decoder it works within each token.
 type replace struct {
 	pattern pattern
 	content string
@@ -47,13 +47,13 @@ type replace struct {
 
 func (n replace) normalize(w *worker, p part) part {
 	text, head := n.apply(w, p.text)
-	// What stands for several characters is taken to begin at the last of them.
+	// If something replaces several characters, it counts as starting at the last of them.
 	characters := utf8.RuneCountInString(p.text[:max(head, 0)])
 	atStart := head <= 0 || characters == 1 && n.content != ""
 	return part{text, p.first && atStart}
 }
 
-// apply replaces in s; head is the length of the match that s begins with, -1 if there is none.
+// apply replaces in s; head is the length of the match at the start of s, -1 if there is none.
 func (n replace) apply(w *worker, s string) (result string, head int) {
 	head = -1
 	if old, ok := n.pattern.(literal); ok {
@@ -109,7 +109,7 @@ func (n strip) normalize(_ *worker, p part) part {
 	return p
 }
 
-// normalizers run one after the other.
+// normalizers run one after another.
 type normalizers []normalizer
 
 func (ns normalizers) normalize(w *worker, p part) part {

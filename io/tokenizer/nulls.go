@@ -9,7 +9,7 @@ import (
 	"bitgpu/io/internal/jsonscan"
 )
 
-// membersOf are the members of an object that have one of the names; of equal names the last.
+// membersOf returns the members of an object with one of the names; of equal names the last.
 func membersOf(object []byte, names ...string) map[string]json.RawMessage {
 	found := map[string]json.RawMessage{}
 	for m := range jsonscan.Members(object) {
@@ -20,8 +20,8 @@ func membersOf(object []byte, names ...string) map[string]json.RawMessage {
 	return found
 }
 
-// neverNull are the members that Hugging Face's library 0.23.3 refuses as null wherever they stand. Others may be null,
-// or are checked where they are read.
+// neverNull are the members that Hugging Face's library 0.23.3 never accepts as null. Others may be null, or are checked
+// where they are read.
 var neverNull = []string{
 	"version", "added_tokens", "model", "type", "vocab", "merges", "id", "content", "single_word", "lstrip", "rstrip", "normalized",
 	"special", "trim_offsets", "use_regex", "behavior", "pattern", "String", "Regex", "invert", "replacement", "prepend_scheme",
@@ -29,11 +29,11 @@ var neverNull = []string{
 	"suffix", "single", "pair", "special_tokens", "Sequence", "SpecialToken", "type_id", "ids", "tokens", "cls", "sep",
 }
 
-// refuseNull refuses null in lists and in members that it says nothing about: read as a zero value it would pass for one.
-// data has passed jsonscan.Check.
+// refuseNull refuses null in lists and in these members, where it would be read as a zero value. data has passed
+// jsonscan.Check.
 func refuseNull(data []byte) error {
 	name := []byte{} // the last string
-	last := byte(0)  // the last character before a value that is no space
+	last := byte(0)  // the last character before a value, ignoring spaces
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; c {
 		case ' ', '\t', '\r', '\n':
@@ -55,7 +55,7 @@ func refuseNull(data []byte) error {
 			i += len("ull")
 			last = c
 		case 't', 'f':
-			i += len("rue") // or within "alse", whose last letter begins nothing
+			i += len("rue") // or inside "alse", whose last letter begins nothing
 			last = c
 		default:
 			last = c

@@ -8,11 +8,11 @@ import (
 	"bitgpu/io/internal/jsonscan"
 )
 
-// Parse reads a tokenizer.json; errors begin with name. What this package cannot do exactly as Hugging Face's library
-// does is refused by its name.
+// Parse reads a tokenizer.json. Errors begin with name. What this package cannot do exactly as Hugging Face's library does is
+// refused by name.
 //
-// As there, the ids of added tokens are those their texts have in the model's vocabulary, and of new ones those that
-// follow it: the ids in added_tokens do not count.
+// As in that library, added tokens have the ids that their texts have in the model's vocabulary, and new ones the ids that
+// follow it; the ids in added_tokens are ignored.
 func Parse(name string, data []byte) (*Tokenizer, error) {
 	t, err := parse(data)
 	if err != nil {
@@ -84,7 +84,7 @@ func parse(data []byte) (*Tokenizer, error) {
 	return t, nil
 }
 
-// add gives the added tokens their ids and makes the tables that need them.
+// add gives the added tokens their ids and makes the tables that depend on them.
 func (t *Tokenizer) add(added []addedToken) error {
 	w := newWorker()
 	v := t.model.vocabulary()
@@ -101,7 +101,7 @@ func (t *Tokenizer) add(added []addedToken) error {
 	t.ids, t.texts = map[string]uint32{}, map[uint32]string{}
 	tokens := map[uint32]addedToken{}
 	var order []uint32
-	skip := map[string]bool{} // by text, for so does Hugging Face's library
+	skip := map[string]bool{} // by text, as in Hugging Face's library
 	next := uint32(v.count)
 	for _, a := range added {
 		if a.Content == "" {

@@ -6,13 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// A span is a part of a text, from byte start to before byte end.
+// A span is a part of a text, from byte start to byte end, end excluded.
 type span struct {
 	start, end int
-	match      bool // whether the pattern matched it, or it lies between two matches
+	match      bool // whether the pattern matched it, as opposed to text between matches
 }
 
-// A pattern cuts a text into what it matches and what lies between.
+// A pattern cuts a text into matches and what is between them.
 type pattern interface {
 	// find appends the spans of s, which is not empty, in order; together they cover it.
 	find(s string, dst []span, w *worker) []span
@@ -64,7 +64,7 @@ func (words) find(s string, dst []span, _ *worker) []span {
 	return append(dst, span{start, len(s), was != classSpace})
 }
 
-// inverted takes matches for what lies between and the other way round.
+// inverted swaps matches and what is between them.
 type inverted struct{ pattern }
 
 func (p inverted) find(s string, dst []span, w *worker) []span {
@@ -84,7 +84,7 @@ func between(dst []span, start, end int) []span {
 	return dst
 }
 
-// maxRegex is far beyond any pattern in use, and keeps the parser's recursion shallow.
+// maxRegex is far above any pattern in use, and limits the parser's recursion.
 const maxRegex = 1 << 16
 
 // regex is a regular expression.
@@ -93,8 +93,7 @@ type regex struct {
 	*program
 }
 
-// newRegex reads expr. The patterns of well-known models have scanners of their own, for they are on the way of every
-// text.
+// newRegex reads expr. The patterns of well-known models have their own scanners, because every text passes through them.
 func newRegex(expr string) (pattern, error) {
 	if s, ok := scanners[expr]; ok {
 		return s, nil
@@ -117,7 +116,7 @@ func compile(expr string) (regex, error) {
 	return regex{}, fmt.Errorf("regex %.200q: %w", expr, err)
 }
 
-// find fails, and leaves the rest unmatched, when the worker's steps are used up.
+// find stops, and leaves the rest unmatched, when the worker's steps are used up.
 func (p regex) find(s string, dst []span, w *worker) []span {
 	before := w.machine.steps
 	defer func() {
@@ -136,7 +135,7 @@ func (p regex) find(s string, dst []span, w *worker) []span {
 		if !ok {
 			return between(dst, done, len(s))
 		}
-		// An empty match right after another one does not count.
+		// An empty match right after another match does not count.
 		if start < end || first || start > done {
 			dst = between(dst, done, start)
 			dst = append(dst, span{start, end, true})

@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// template is the special tokens a post-processor puts before and after the ids of a text.
+// template holds the special tokens that a post-processor puts before and after the ids of a text.
 type template struct{ prefix, suffix []uint32 }
 
-// surround takes over what the post-processors put around a text.
+// surround adopts what the post-processors put around a text.
 func (t *Tokenizer) surround(templates []template) error {
 	if len(templates) > 1 {
 		return fmt.Errorf("%d processors that add tokens are not supported, want one at most", len(templates))
@@ -39,7 +39,7 @@ func parsePostProcessor(raw json.RawMessage, depth int) ([]template, error) {
 	case "Sequence":
 		return parseSequence(raw, "processors", depth, parsePostProcessor)
 	case "ByteLevel":
-		// It only moves the places in the text that ids come from.
+		// It only changes offsets, which are not supported.
 		return nil, unmarshal(raw, &struct{}{}, "add_prefix_space", "trim_offsets")
 	case "TemplateProcessing":
 		t, err = parseTemplate(raw)

@@ -8,10 +8,10 @@ import (
 // A part is a piece of the text on its way to the model.
 type part struct {
 	text  string
-	first bool // whether it begins where the whole text begins
+	first bool // whether it is at the start of the whole text
 }
 
-// cut is the part from start to end.
+// cut returns the part from start to end.
 func (p part) cut(start, end int) part { return part{p.text[start:end], p.first && start == 0} }
 
 // append appends the part from start to end, unless it is empty.
@@ -22,13 +22,13 @@ func (p part) append(dst []part, start, end int) []part {
 	return append(dst, p.cut(start, end))
 }
 
-// A preTokenizer cuts a part, which is not empty, into parts that the model sees one by one. It appends them to dst,
-// none of them empty.
+// A preTokenizer cuts a part, which is not empty, into parts that the model sees separately. It appends them to dst, none of
+// them empty.
 type preTokenizer interface {
 	split(w *worker, p part, dst []part) []part
 }
 
-// preTokenize runs the pre-tokenizers one after the other. The result is valid until the next call.
+// preTokenize runs the pre-tokenizers one after another. The result is valid until the next call.
 func preTokenize(all []preTokenizer, w *worker, p part) []part {
 	in, out := append(w.parts[0][:0], p), w.parts[1]
 	for _, pre := range all {
@@ -50,7 +50,7 @@ func preTokenize(all []preTokenizer, w *worker, p part) []part {
 	return in
 }
 
-// behavior tells what becomes of the matches of a pattern.
+// behavior says what happens to the matches of a pattern.
 type behavior string
 
 const (
@@ -58,7 +58,7 @@ const (
 	isolated           behavior = "Isolated"
 	mergedWithPrevious behavior = "MergedWithPrevious"
 	mergedWithNext     behavior = "MergedWithNext"
-	contiguous         behavior = "Contiguous" // neighbouring matches are one
+	contiguous         behavior = "Contiguous" // neighbouring matches are joined
 )
 
 // splitter cuts at the matches of a pattern.
@@ -75,13 +75,13 @@ func (sp splitter) split(w *worker, p part, dst []part) []part {
 	return dst
 }
 
-// apply joins and removes spans, in place.
+// apply joins and removes spans in place.
 func (b behavior) apply(spans []span) []span {
 	if b == isolated {
 		return spans
 	}
 	out := spans[:0]
-	matched := false // the span before
+	matched := false // whether the previous span matched
 	for i, s := range spans {
 		joined := false
 		switch b {
@@ -94,7 +94,7 @@ func (b behavior) apply(spans []span) []span {
 		case mergedWithPrevious:
 			joined = s.match && !matched
 		case mergedWithNext:
-			// Of neighbouring matches only the last one goes with what follows.
+			// Of neighbouring matches only the last is joined with what follows.
 			joined = !s.match && matched
 		}
 		matched = s.match
@@ -107,10 +107,10 @@ func (b behavior) apply(spans []span) []span {
 	return out
 }
 
-// byteLevel writes every byte as a character of its own, as GPT-2 does.
+// byteLevel writes every byte as a character, as GPT-2 does.
 type byteLevel struct {
 	addPrefixSpace bool
-	useRegex       bool // cut by gpt2Pattern first
+	useRegex       bool // first cut by gpt2Pattern
 }
 
 func (b byteLevel) split(w *worker, p part, dst []part) []part {
@@ -123,7 +123,7 @@ func (b byteLevel) split(w *worker, p part, dst []part) []part {
 	} else {
 		w.spans = append(w.spans, span{end: len(p.text)})
 	}
-	// All words go into one string, for a string a word would cost more than the rest.
+	// All words share one string, because a string for each would cost more than everything else.
 	var mapped strings.Builder
 	mapped.Grow(len(p.text) + len(p.text)/4)
 	for i := range w.spans {
@@ -152,7 +152,7 @@ type prependScheme string
 
 const (
 	prependAlways prependScheme = "always"
-	prependFirst  prependScheme = "first" // only where the text begins
+	prependFirst  prependScheme = "first" // only at the start of the text
 	prependNever  prependScheme = "never"
 )
 
@@ -169,12 +169,12 @@ func (m metaspace) split(w *worker, p part, dst []part) []part {
 	return splitter{literal(m.replacement), mergedWithNext}.split(w, p, dst)
 }
 
-// isPunctuation counts ASCII's symbols too.
+// isPunctuation includes ASCII's symbols.
 func isPunctuation(r rune) bool {
 	return unicode.IsPunct(r) || r < unicode.MaxASCII && unicode.IsSymbol(r)
 }
 
-// wordClass tells apart what the Whitespace pre-tokenizer does.
+// wordClass returns the classes that the Whitespace pre-tokenizer distinguishes.
 func wordClass(r rune) class {
 	switch {
 	case isWord(r):

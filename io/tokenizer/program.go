@@ -19,33 +19,33 @@ type program struct {
 type opcode uint8
 
 const (
-	opDone    opcode = iota // what the machine was told to match is matched
+	opDone    opcode = iota // success
 	opFail                  // never matches
 	opSet                   // one character
-	opGreedy                // min to max characters, as many as possible first
-	opLazy                  // the same, as few as possible first
-	opAtomic                // the same, as many as possible and no other number
+	opGreedy                // min to max characters, preferring many
+	opLazy                  // the same, preferring few
+	opAtomic                // the same, as many as possible without alternatives
 	opJump                  // to x
 	opSplit                 // to x, and to y if that fails
-	opMark                  // keep the place in register x
-	opMoved                 // to x if nothing was matched since register y was marked
-	opCapture               // the group of registers x, x+1 lies between the mark in y and here
-	opRef                   // the text between registers x and x+1 once more
-	opSub                   // the code that follows up to opDone, of which only the first way to match counts; then to x
-	opAhead                 // the code that follows up to opDone matches here, and takes nothing
+	opMark                  // store the position in register x
+	opMoved                 // to x if the position has not moved since register y was stored
+	opCapture               // the group of registers x, x+1 is the text from the position in y to here
+	opRef                   // the text of the group of registers x, x+1 again
+	opSub                   // the code that follows up to opDone, keeping only its first way to match; then to x
+	opAhead                 // the code that follows up to opDone matches here, without moving
 	opNot                   // it does not match here
 	opLineStart
 	opLineEnd
 	opTextStart
 	opTextEnd
-	opLastLineEnd  // the end of the text or a line feed there
+	opLastLineEnd  // at the end of the text or before a final line feed
 	opSearchStart  // where the search for this match began
-	opSearchedThus // before here no other match can begin
+	opSearchedThus // no other match can begin before this position
 )
 
 type instruction struct {
 	opcode
-	backwards, fold bool // within a lookbehind; whatever the case
+	backwards, fold bool // within a lookbehind; ignoring case
 	chars
 	x, y     int
 	min, max int
@@ -54,9 +54,9 @@ type instruction struct {
 // chars is a set of characters.
 type chars struct {
 	ascii [2]uint64
-	set   *syntax.CharSet // if nil, one
+	set   *syntax.CharSet // nil: a single character
 	one   rune
-	not   bool // all but one
+	not   bool // all characters but one
 }
 
 func (c *chars) has(r rune) bool {
@@ -73,12 +73,12 @@ func (c *chars) slow(r rune) bool {
 	return (r == c.one) != c.not
 }
 
-// maxCode bounds the memory of a program, in which counted repetitions are written out.
+// maxCode limits the size of a program, in which counted repetitions are expanded.
 const maxCode = 1 << 15
 
 // newProgram compiles an expression in regexp2's syntax, which is .NET's.
 func newProgram(expr string) (*program, error) {
-	// Multiline: in Ruby's syntax ^ and $ are always those of a line.
+	// Multiline: in Ruby's syntax ^ and $ always match at lines.
 	tree, err := syntax.Parse(expr, syntax.ParseOptions{RegexOptions: syntax.Multiline})
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func newProgram(expr string) (*program, error) {
 	return p, p.err
 }
 
-// findGroups gives registers to the groups that are referred to; others need none.
+// findGroups assigns registers to the groups that are referred to; others need none.
 func (p *program) findGroups(n *syntax.RegexNode) {
 	if _, ok := p.group[n.M]; n.T == syntax.NtRef && !ok {
 		p.group[n.M] = p.register()
@@ -106,7 +106,7 @@ func (p *program) register() int {
 	return p.registers - 1
 }
 
-// emit appends an instruction and returns where it is.
+// emit appends an instruction and returns its position.
 func (p *program) emit(i instruction) int {
 	if len(p.code) >= maxCode {
 		p.err = fmt.Errorf("it is too large: more than %d steps when its repetitions are written out", maxCode)
@@ -206,10 +206,10 @@ func (p *program) alternate(choices []*syntax.RegexNode) {
 	}
 }
 
-// loop writes the repetitions out: those that must be one after the other, then a loop, or one after the other those
-// that may be, each with a way out. A repetition that matches nothing is the last one.
+// loop expands repetitions: the required ones one after another, then either a loop, or one after another the optional ones,
+// each with an exit. A repetition that matches nothing is the last one.
 func (p *program) loop(n *syntax.RegexNode) {
-	var outs []int // instructions whose way out is the end
+	var outs []int // instructions that exit to the end
 	way := func(i instruction) { outs = append(outs, p.emit(i)) }
 	body := func() {
 		if n.Children[0].ComputeMinLength() > 0 {
@@ -221,7 +221,7 @@ func (p *program) loop(n *syntax.RegexNode) {
 		p.children(n)
 		way(instruction{opcode: opMoved, y: r})
 	}
-	// again goes to the instruction at, first or, in a lazy loop, last.
+	// again jumps to the instruction at, first or, in a lazy loop, as the last resort.
 	again := func(at int) { way(instruction{opcode: opSplit, x: at, y: at}) }
 	for range n.M - 1 {
 		if p.children(n); p.err != nil {

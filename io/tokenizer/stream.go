@@ -12,7 +12,7 @@ type Stream struct {
 	err         error
 }
 
-// NewStream begins a text. With skipSpecial, special tokens leave no trace in it.
+// NewStream begins a text. With skipSpecial, special tokens are left out.
 func (t *Tokenizer) NewStream(skipSpecial bool) *Stream {
 	s := &Stream{t: t, skipSpecial: skipSpecial, steps: &total{}}
 	s.begin()
@@ -24,8 +24,8 @@ func (s *Stream) begin() {
 	s.first = chain(s.t.decoders, s.text)
 }
 
-// Next is the text that id makes certain: whole characters, or nothing while more ids may still change it. With what
-// Flush returns, all that Next returned is what Decode makes of the same ids. Unknown ids are ignored.
+// Next returns the text that id makes certain: whole characters, or nothing while later ids may still change it. All results
+// of Next and the result of Flush, joined, are the Decode of the ids. Unknown ids are ignored.
 func (s *Stream) Next(id uint32) string {
 	s.push(id)
 	return s.take()
@@ -44,17 +44,17 @@ func (s *Stream) take() string {
 	return s.text.take()
 }
 
-// Clone is a stream that goes on from here by itself: what its Flush returns can be shown where a text pauses, while
-// half a character waits in the first for the ids that follow.
+// Clone returns an independent stream in the same state. Its Flush returns what can be shown where a text pauses, while an
+// incomplete character in the original waits for more ids.
 func (s *Stream) Clone() *Stream {
 	c := *s
 	c.steps = s.steps.clone()
-	c.text = &textSink{steps: c.steps} // between two calls it is empty
+	c.text = &textSink{steps: c.steps} // it is empty between two calls
 	c.first = s.first.copy(c.text)
 	return &c
 }
 
-// Flush ends the text and returns what was left of it, incomplete characters as U+FFFD. The next id begins another text.
+// Flush ends the text and returns the rest of it, with incomplete characters as U+FFFD. The next id begins another text.
 func (s *Stream) Flush() string {
 	s.first.close()
 	rest := s.take()
@@ -62,7 +62,7 @@ func (s *Stream) Flush() string {
 	return rest
 }
 
-// Err is the first error, if there was one: a decoder's pattern that takes too many steps for a text leaves it as it is.
+// Err returns the first error: a decoder's pattern took too many steps for a text, which was then left unchanged.
 func (s *Stream) Err() error {
 	if s.err == nil {
 		return nil

@@ -2,8 +2,8 @@ package tokenizer
 
 import "math/bits"
 
-// A table maps uint64 keys below 2⁶⁴−1 to uint64 values by open addressing: for pairs of ids it is several times
-// faster than a Go map and takes half the memory. It is filled once and then only read.
+// A table maps uint64 keys below 2⁶⁴−1 to uint64 values by open addressing: for pairs of ids it is several times faster than
+// a Go map and takes half the memory. It is filled once and then only read.
 type table struct {
 	slots []slot
 	shift uint
@@ -29,7 +29,7 @@ func (t *table) find(key uint64) *slot {
 	}
 }
 
-// set must not be called for more keys than newTable was told of.
+// set must not be called for more keys than newTable made room for.
 func (t *table) set(key, value uint64) { *t.find(key) = slot{key + 1, value} }
 
 func (t *table) get(key uint64) (value uint64, ok bool) {
@@ -37,5 +37,5 @@ func (t *table) get(key uint64) (value uint64, ok bool) {
 	return s.value, s.key != 0
 }
 
-// pair is the key of two ids or of two characters.
+// pair returns the key of two ids or two characters.
 func pair(left, right uint32) uint64 { return uint64(left)<<32 | uint64(right) }

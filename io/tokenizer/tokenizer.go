@@ -6,16 +6,16 @@ import (
 	"sync"
 )
 
-// A Tokenizer turns text into ids and back. It does not change, and is safe for concurrent use.
+// A Tokenizer turns text into ids and back. It is immutable and safe for concurrent use.
 type Tokenizer struct {
 	name   string // for messages
 	model  model
 	pieces []string          // by id, as in the file
 	marks  []mark            // by id
-	texts  map[uint32]string // what decoders make text of, where it is not the piece
+	texts  map[uint32]string // the text that decoders start from, if it is not the piece
 	ids    map[string]uint32 // of added tokens
 
-	raw, normalized *addedSet // added tokens to find before and after normalization
+	raw, normalized *addedSet // added tokens to match before and after normalization
 	normalizers     normalizers
 	preTokenizers   []preTokenizer
 	prefix, suffix  []uint32 // special tokens put around a text
@@ -24,20 +24,20 @@ type Tokenizer struct {
 	workers sync.Pool // of *worker
 }
 
-// mark is what is to know about an id.
+// mark is a set of properties of an id.
 type mark uint8
 
 const (
-	known   mark = 1 << iota // else the file leaves a hole here
-	special                  // steers the model and is no part of the text
-	skipped                  // left out of decoded text on demand
+	known   mark = 1 << iota // unset for holes in the file's ids
+	special                  // controls the model and is not part of the text
+	skipped                  // can be left out of decoded text
 )
 
 func (t *Tokenizer) has(id uint32, m mark) bool {
 	return uint64(id) < uint64(len(t.marks)) && t.marks[id]&m != 0
 }
 
-// text is what the decoders make text of for an id that is known.
+// text returns what decoders start from for a known id.
 func (t *Tokenizer) text(id uint32) string {
 	if text, ok := t.texts[id]; ok {
 		return text
@@ -45,13 +45,13 @@ func (t *Tokenizer) text(id uint32) string {
 	return t.pieces[id]
 }
 
-// Encode returns the ids of text; with addSpecial, the tokens that the tokenizer's post-processor puts around a text are
-// among them. Added tokens that are written out in the text, special or not, are recognised either way. What is not
-// UTF-8 counts as U+FFFD, one for each maximal ill-formed part.
+// Encode returns the ids of text. With addSpecial they include the tokens that the tokenizer's post-processor puts around a
+// text. Added tokens that are spelled out in the text, special or not, are recognised in either case. Invalid UTF-8 becomes
+// U+FFFD, one for each maximal ill-formed part.
 //
-// It is an error if the vocabulary has no way to write a character, though of a BPE model without unk_token such
-// characters are left out, as Hugging Face's library does; if a normalizer makes far more of the text than it was; and
-// if a pattern takes too many steps, which are counted: the same text gives the same ids or error every time.
+// It is an error if the vocabulary cannot express a character, except that a BPE model without unk_token leaves such
+// characters out, as Hugging Face's library does; if a normalizer makes the text much longer; or if a pattern takes too many
+// steps. Steps are counted, so the same text gives the same ids or error every time.
 func (t *Tokenizer) Encode(text string, addSpecial bool) ([]uint32, error) {
 	ids, _, err := t.encode(text, nil, nil)
 	if err == nil && addSpecial {
@@ -60,18 +60,19 @@ func (t *Tokenizer) Encode(text string, addSpecial bool) ([]uint32, error) {
 	return ids, err
 }
 
-// EncodeBroken is Encode without special tokens around the text, in which no added token is recognised that reaches over one
-// of the breaks, places in bytes in ascending order: what a text says there is text, as Hugging Face's library has it with
-// split_special_tokens. The text must be UTF-8 where there are breaks.
+// EncodeBroken is Encode without special tokens around the text, and does not recognise an added token that extends over one
+// of the breaks, which are byte positions in ascending order. It thus treats such text as plain text, like
+// split_special_tokens in Hugging Face's library. With breaks, the text must be UTF-8.
 func (t *Tokenizer) EncodeBroken(text string, breaks []int) ([]uint32, error) {
 	ids, _, err := t.encode(text, breaks, nil)
 	return ids, err
 }
 
-// Prefix returns the ids that Encode puts before a text: that of its beginning, as a rule, or none.
+// Prefix returns the ids that Encode puts before a text: usually that of the beginning of a text, or none.
 func (t *Tokenizer) Prefix() []uint32 { return slices.Clone(t.prefix) }
 
-// encode gives the ids, the first character that was left out, and the first error. The steps count among those of all, if not nil.
+// encode returns the ids, an error for the first character left out, and the first other error. It adds its steps to all, if
+// not nil.
 func (t *Tokenizer) encode(text string, breaks []int, all *total) (ids []uint32, dropped, err error) {
 	text = validUTF8(text)
 	w := t.workers.Get().(*worker)
@@ -88,7 +89,7 @@ func (t *Tokenizer) encode(text string, breaks []int, all *total) (ids []uint32,
 		})
 	}
 	t.raw.split(text, breaks, token, func(start, end int) {
-		for _, b := range breaks { // places in the normalized text are not known
+		for _, b := range breaks { // positions in the normalized text are unknown
 			if t.normalized != nil && start < b && b < end {
 				between(start, b)
 				start = b
@@ -112,7 +113,7 @@ func (t *Tokenizer) encode(text string, breaks []int, all *total) (ids []uint32,
 
 func (t *Tokenizer) failed(err error) error { return fmt.Errorf("tokenizer: %s: %w", t.name, err) }
 
-// Decode returns the text of ids; with skipSpecial, special tokens are left out. Ids that stand for nothing are ignored.
+// Decode returns the text of ids. With skipSpecial, special tokens are left out. Unknown ids are ignored.
 func (t *Tokenizer) Decode(ids []uint32, skipSpecial bool) string {
 	s := t.NewStream(skipSpecial)
 	for _, id := range ids {
@@ -121,10 +122,10 @@ func (t *Tokenizer) Decode(ids []uint32, skipSpecial bool) string {
 	return s.Flush()
 }
 
-// Size is the number of ids, from 0 to the highest; added tokens count, and so do holes.
+// Size returns the highest id plus one; this counts added tokens and holes.
 func (t *Tokenizer) Size() int { return len(t.pieces) }
 
-// Token is the piece that id stands for, as it is written in the file.
+// Token returns the piece of an id, as written in the file.
 func (t *Tokenizer) Token(id uint32) (piece string, ok bool) {
 	if !t.has(id, known) {
 		return "", false
@@ -132,7 +133,7 @@ func (t *Tokenizer) Token(id uint32) (piece string, ok bool) {
 	return t.pieces[id], true
 }
 
-// ID is the id of a piece, as it is written in the file.
+// ID returns the id of a piece, as written in the file.
 func (t *Tokenizer) ID(piece string) (uint32, bool) {
 	if id, ok := t.ids[piece]; ok {
 		return id, true
@@ -141,7 +142,7 @@ func (t *Tokenizer) ID(piece string) (uint32, bool) {
 	return id, ok
 }
 
-// IsSpecial tells whether id is a special token: one that steers the model and is no part of the text.
+// IsSpecial reports whether id is a special token, which controls the model and is not part of the text.
 func (t *Tokenizer) IsSpecial(id uint32) bool {
 	return t.has(id, special)
 }
@@ -152,8 +153,8 @@ var endings = []string{
 	"<|eot|>", "<|return|>", "<｜end▁of▁sentence｜>", "[EOS]",
 }
 
-// EndOfText returns the ids that end a text, such as that of <|endoftext|>: of well-known names those that are special
-// tokens here.
+// EndOfText returns the ids that end a text, such as that of <|endoftext|>: those well-known names that are special tokens
+// here.
 func (t *Tokenizer) EndOfText() []uint32 {
 	var ids []uint32
 	for _, name := range endings {

@@ -11,16 +11,16 @@ import (
 
 // TrainOptions says what vocabulary to make.
 type TrainOptions struct {
-	// VocabSize is the number of ids wanted: special tokens, 256 bytes, and merges. Text that has no more pairs to
-	// merge gives fewer.
+	// VocabSize is the wanted number of ids: special tokens, 256 bytes, and merges. The result is smaller if the text runs out
+	// of pairs to merge.
 	VocabSize int
-	// MinFrequency is how often a pair must come in the text to be merged; 0 counts as 1.
+	// MinFrequency is how often a pair must occur in the text to be merged; 0 counts as 1.
 	MinFrequency int
 	// SpecialTokens get the first ids; nil means <|endoftext|> and <|padding|>.
 	SpecialTokens []string
-	// Progress, if given, is called with the number of merges made, of those wanted.
+	// Progress, if given, is called with the number of merges made, and the number wanted.
 	Progress func(merges, total int)
-	// Stop, if given, is asked before each merge; an error of it ends the training.
+	// Stop, if given, is called before each merge; if it returns an error, training ends with it.
 	Stop func() error
 }
 
@@ -28,9 +28,9 @@ type TrainOptions struct {
 const LeastVocab = 2 + 256
 
 // Train learns a byte-level BPE vocabulary from texts, the way Hugging Face's BpeTrainer does, and returns it as a
-// tokenizer.json: GPT-2's words, special tokens first, then the 256 bytes, then the merges, the most frequent pair first,
-// of equals the one with the smaller ids. The same texts in any order give the same file. Special tokens within the
-// texts are not learned from. An error among the texts ends the training.
+// tokenizer.json. Words are GPT-2's. Special tokens come first, then the 256 bytes, then the merges: the most frequent pair
+// first, of equally frequent ones that with the smaller ids. The same texts in any order give the same file. Special tokens
+// within the texts are skipped. An error among the texts ends the training.
 func Train(texts iter.Seq2[string, error], opt TrainOptions) ([]byte, error) {
 	specials := opt.SpecialTokens
 	if specials == nil {
@@ -74,7 +74,7 @@ func Train(texts iter.Seq2[string, error], opt TrainOptions) ([]byte, error) {
 // idPair is two neighbouring symbols.
 type idPair struct{ left, right uint32 }
 
-// trainVocab is the vocabulary as it grows.
+// trainVocab is the growing vocabulary.
 type trainVocab struct {
 	pieces []string
 	ids    map[string]uint32
@@ -104,7 +104,7 @@ func (v *trainVocab) add(piece string) uint32 {
 	return id
 }
 
-// merge notes a merge and returns the id of the joined piece, which may be one that other pairs give too.
+// merge records a merge and returns the id of the joined piece, which other pairs may also form.
 func (v *trainVocab) merge(p idPair) uint32 {
 	v.merges = append(v.merges, p)
 	piece := v.pieces[p.left] + v.pieces[p.right]
@@ -149,8 +149,8 @@ func countWords(texts iter.Seq2[string, error], specials []string) (map[string]*
 	return words, nil
 }
 
-// trainCorpus is every different word once, as a linked list of symbols, with an index of where each pair stands: so
-// a merge touches only the places it changes.
+// trainCorpus has every distinct word once, as a linked list of symbols, with an index of the positions of each pair, so that
+// a merge only touches the places that it changes.
 type trainCorpus struct {
 	symbols []trainSymbol
 	counts  []int // of each word
@@ -164,7 +164,7 @@ type trainSymbol struct {
 	word       int32 // index into counts
 }
 
-// pairUse is how often a pair comes in the text, and the positions of its left symbol, or what once were such.
+// pairUse is how often a pair occurs in the text, and the positions of its left symbol, some of which may be outdated.
 type pairUse struct {
 	count     int
 	positions []int32
@@ -184,7 +184,7 @@ func newTrainCorpus(words map[string]*int, v *trainVocab) (*trainCorpus, error) 
 	c := &trainCorpus{pairs: map[idPair]*pairUse{}}
 	order := make([]string, 0, len(words))
 	size := 0
-	places := map[idPair]int{} // how many there are of each pair, for lists of just that length
+	places := map[idPair]int{} // number of places of each pair, to allocate lists of exactly that length
 	for w := range words {
 		order = append(order, w)
 		size += len(w)
@@ -243,7 +243,7 @@ func (c *trainCorpus) change(pos int32, sign int) idPair {
 	return p
 }
 
-// best takes the most frequent pair out of the queue, unless it comes less often than minimum.
+// best removes the most frequent pair from the queue, unless it is rarer than minimum.
 func (c *trainCorpus) best(minimum int) (idPair, bool) {
 	for len(c.queue) > 0 {
 		top := c.queue[0]
@@ -254,7 +254,7 @@ func (c *trainCorpus) best(minimum int) (idPair, bool) {
 		if now == top.count && now >= minimum {
 			return top.idPair, true
 		}
-		if now < minimum || now > top.count { // too rare, or queued anew when it grew
+		if now < minimum || now > top.count { // too rare, or queued again when its count grew
 			last := len(c.queue) - 1
 			c.queue[0] = c.queue[last]
 			c.queue = c.queue[:last]
@@ -266,10 +266,10 @@ func (c *trainCorpus) best(minimum int) (idPair, bool) {
 	return idPair{}, false
 }
 
-// merge joins the pair into id wherever it stands.
+// merge joins the pair into id everywhere.
 func (c *trainCorpus) merge(p idPair, id uint32) {
 	positions := c.pairs[p].positions
-	slices.Sort(positions) // of overlapping places the leftmost counts
+	slices.Sort(positions) // of overlapping places the leftmost is joined
 	grown := map[idPair]bool{}
 	for _, pos := range positions {
 		left := &c.symbols[pos]

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// What Oniguruma means by \w within a class: alphabetic characters, marks, decimal digits and connectors.
+	// Oniguruma's \w within a class: alphabetic characters, marks, decimal digits and connectors.
 	wordSet = `\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24B6-\u24E9\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}`
-	// Outside of one it counts six signs of Latin-1 too.
+	// Outside of a class it also includes six signs of Latin-1.
 	loneWordSet = wordSet + `\u00B2\u00B3\u00B9\u00BC-\u00BE`
 	hexSet      = `0-9A-Fa-f`
 )
 
-// outsideClass is what an escape becomes outside a class; \w and \h also stand within one.
+// outsideClass translates escapes outside of a class; \w and \h may also be within one.
 var outsideClass = map[byte]string{
 	'w': "[" + loneWordSet + "]",
 	'W': "[^" + loneWordSet + "]",
@@ -33,8 +33,8 @@ var (
 	group    = regexp.MustCompile(`^\(\?(<?[=!]|[:>#<'])`)
 )
 
-// translate rewrites an expression from Oniguruma's Ruby syntax to that of regexp2, which is .NET's. What the two read
-// alike stays as it is; what would silently mean something else is refused by its name.
+// translate converts an expression from Oniguruma's Ruby syntax to regexp2's, which is .NET's. What both understand alike
+// stays unchanged; what would silently mean something else is refused by name.
 func translate(expr string) (string, error) {
 	t := translator{rest: expr}
 	for t.rest != "" {
@@ -50,13 +50,13 @@ type translator struct {
 	out  strings.Builder
 }
 
-// copy takes n bytes over as they are.
+// copy copies n bytes unchanged.
 func (t *translator) copy(n int) {
 	t.out.WriteString(t.rest[:n])
 	t.rest = t.rest[n:]
 }
 
-// replace writes s in place of the next n bytes.
+// replace writes s instead of the next n bytes.
 func (t *translator) replace(n int, s string) {
 	t.out.WriteString(s)
 	t.rest = t.rest[n:]
@@ -82,7 +82,7 @@ func (t *translator) class() error {
 	if strings.HasPrefix(t.rest, "^") {
 		t.copy(1)
 	}
-	if strings.HasPrefix(t.rest, "]") { // comes first, so it is a character
+	if strings.HasPrefix(t.rest, "]") { // it comes first, so it is a plain character
 		t.replace(1, `\]`)
 	}
 	for t.rest != "" {
@@ -144,7 +144,7 @@ func (t *translator) escape(inClass bool) error {
 	return nil
 }
 
-// open handles a parenthesis. Ruby's m, "the dot matches a line feed", is s elsewhere; its ^ and $ know no flag.
+// open handles a parenthesis. Ruby's flag m, "the dot matches a line feed", is s elsewhere; its ^ and $ have no flag.
 func (t *translator) open() error {
 	if !strings.HasPrefix(t.rest, "(?") {
 		t.copy(1)
@@ -165,7 +165,7 @@ func (t *translator) open() error {
 	return nil
 }
 
-// repeat handles a brace, where Ruby's {n}? is an optional {n} and its {n,m}+ is not possessive.
+// repeat handles a brace: Ruby's {n}? is an optional {n}, and its {n,m}+ is not possessive.
 func (t *translator) repeat() error {
 	m := interval.FindStringSubmatch(t.rest)
 	if m == nil || m[1] == "" && len(m[2]) < 2 {

@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// A trie finds which of a set of strings a text begins with. Nodes are in breadth-first order, so that the children of
-// a node are neighbours: nine bytes a node.
+// A trie finds which of a set of strings a text begins with. Nodes are in breadth-first order, so that the children of a node
+// are neighbours; a node takes nine bytes.
 type trie struct {
-	labels   []byte   // of the edge that leads to the node
-	children []uint32 // index of the node's first child; those of node n end where those of n+1 begin
-	values   []int32  // -1 where no string ends
+	labels   []byte   // of the edge to the node
+	children []uint32 // index of the node's first child; the children of node n end where those of n+1 begin
+	values   []int32  // -1 if no string ends here
 	starts   [256]bool
 }
 
-// noValue marks a node at which no string ends.
+// noValue marks a node where no string ends.
 const noValue = -1
 
-// newTrie holds the strings with their values, which are not negative. Of equal strings the last counts, and the empty
-// string is left out.
+// newTrie holds strings with their values, which are not negative. Of equal strings the last is used; the empty string is
+// left out.
 func newTrie(keys []string, values []int32) *trie {
 	order := make([]int, 0, len(keys))
 	for i, k := range keys {
@@ -59,7 +59,7 @@ func newTrie(keys []string, values []int32) *trie {
 	return t
 }
 
-// child is the node below node along label; 0, the root, if there is none.
+// child returns the node below node along label; 0, the root, if there is none.
 func (t *trie) child(node uint32, label byte) uint32 {
 	low, high := t.children[node], t.children[node+1]
 	if i, ok := slices.BinarySearch(t.labels[low:high], label); ok {
@@ -68,7 +68,7 @@ func (t *trie) child(node uint32, label byte) uint32 {
 	return 0
 }
 
-// longest is the longest string of the trie that s begins with; length 0 if there is none.
+// longest returns the longest string of the trie that s begins with; its length is 0 if there is none.
 func (t *trie) longest(s string) (length int, value int32) {
 	node := uint32(0)
 	for i := 0; i < len(s); i++ {

@@ -9,17 +9,17 @@ import (
 	"bitgpu/io/internal/jsonscan"
 )
 
-// unigram takes the most probable way to cut a word into pieces (Kudo, arXiv 1804.10959), by Viterbi's algorithm.
+// unigram finds the most probable way to cut a word into pieces (Kudo, arXiv 1804.10959), by Viterbi's algorithm.
 type unigram struct {
 	*vocab
-	scores       []float64 // natural logarithms of probabilities, by id
+	scores       []float64 // log probabilities by id
 	trie         *trie
-	unknown      int32 // noID if there is no unknown token
+	unknown      int32 // noID without an unknown token
 	unknownScore float64
 	byteFallback bool
 }
 
-// unknownPenalty is how much worse than the worst piece a character without a piece is, as in SentencePiece.
+// unknownPenalty is how much worse a character without a piece is than the worst piece, as in SentencePiece.
 const unknownPenalty = 10
 
 // scored is a piece with its score.
@@ -84,7 +84,7 @@ func (m *unigram) encode(dst []uint32, word string, w *worker) []uint32 {
 	return w.remember(dst, word, m.cut)
 }
 
-// bestPath is the best way found to a byte of the word.
+// bestPath is the best way found so far to reach a byte of the word.
 type bestPath struct {
 	score float64
 	start int32 // of the last piece, none if nothing ends here
@@ -112,7 +112,7 @@ func (m *unigram) cut(dst []uint32, word string, w *worker) []uint32 {
 	for start, r := range word {
 		here := best[start].score
 		width := utf8.RuneLen(r)
-		single := false // whether the character alone is a piece
+		single := false // whether there is a piece for this character alone
 		node := uint32(0)
 		for end := start; end < len(word); {
 			if node = m.trie.child(node, word[end]); node == 0 {
@@ -124,14 +124,14 @@ func (m *unigram) cut(dst []uint32, word string, w *worker) []uint32 {
 				single = single || end-start == width
 			}
 		}
-		// Hugging Face's library fails here too, whether or not this is on the way that turns out to be the best.
+		// Hugging Face's library also fails here, whether or not the best path comes through this place.
 		if !single && better(start+width, start, m.unknown, here+m.unknownScore) && m.unknown == noID {
 			w.fail(noToken(r, "unk_id is not set"))
 			return dst
 		}
 	}
 
-	// The path is followed backwards: each piece's start is noted at the end of the one before it.
+	// Follow the path backwards, recording each piece's start at the end of the piece before.
 	next := int32(len(word))
 	for end := next; end > 0; {
 		start := best[end].start
@@ -142,7 +142,7 @@ func (m *unigram) cut(dst []uint32, word string, w *worker) []uint32 {
 		id := best[end].id
 		if id == m.unknown {
 			for int(end) < len(word) && best[best[end].start].id == m.unknown {
-				end = best[end].start // unknown neighbours are one
+				end = best[end].start // neighbouring unknown characters are joined
 			}
 		}
 		dst = m.appendPiece(dst, word[start:end], id)
@@ -153,7 +153,7 @@ func (m *unigram) cut(dst []uint32, word string, w *worker) []uint32 {
 	}
 }
 
-// appendPiece appends the id of a piece on the best path. What has no piece becomes its bytes, else the unknown token.
+// appendPiece appends the id of a piece on the best path. What has no piece becomes its bytes, or else the unknown token.
 func (m *unigram) appendPiece(dst []uint32, piece string, id int32) []uint32 {
 	if id != m.unknown {
 		return append(dst, uint32(id))

@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// replacement stands for what is no UTF-8.
+// replacement stands for invalid UTF-8.
 const replacement = "\uFFFD"
 
-// validUTF8 is s with U+FFFD for every maximal ill-formed part (Unicode 16, §3.9, table 3-8): the rule of Rust's and
-// Python's lossy decoding, through which text reaches Hugging Face's library.
+// validUTF8 returns s with U+FFFD for every maximal ill-formed part (Unicode 16, §3.9, table 3-8), as lossy decoding in Rust
+// and Python does, through which text reaches Hugging Face's library.
 func validUTF8(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -28,10 +28,10 @@ func validUTF8(s string) string {
 	return b.String()
 }
 
-// sequence is the length of the first character of s, or, where whole is false, of its first maximal ill-formed part.
+// sequence returns the length of the first character of s or, if whole is false, of its first maximal ill-formed part.
 func sequence[S string | []byte](s S) (n int, whole bool) {
 	c := s[0]
-	low, high := byte(0x80), byte(0xBF) // what the second byte may be
+	low, high := byte(0x80), byte(0xBF) // range of the second byte
 	var want int
 	switch {
 	case c < 0x80:
@@ -66,7 +66,7 @@ func sequence[S string | []byte](s S) (n int, whole bool) {
 	return want, true
 }
 
-// cutShort tells whether s is the beginning of a character that further bytes could complete.
+// cutShort reports whether s is the beginning of a character that more bytes could complete.
 func cutShort(s []byte) bool {
 	if len(s) == 0 || len(s) >= utf8.UTFMax {
 		return false

@@ -9,16 +9,16 @@ import (
 type model interface {
 	// encode appends the ids of word, which is not empty and valid UTF-8, to dst.
 	encode(dst []uint32, word string, w *worker) []uint32
-	// vocabulary is what the model's ids stand for.
+	// vocabulary returns what the model's ids stand for.
 	vocabulary() *vocab
 }
 
 // vocab is a model's vocabulary.
 type vocab struct {
-	pieces []string          // by id; "" where the file leaves a hole
+	pieces []string          // by id; "" for holes in the file's ids
 	count  int               // of the pieces in the file
 	ids    map[string]uint32 // of equal pieces the last
-	bytes  [256]int32        // id of "<0x00>" to "<0xFF>", noID where missing
+	bytes  [256]int32        // ids of "<0x00>" to "<0xFF>", noID if missing
 }
 
 const noID = -1
@@ -46,7 +46,7 @@ func newVocab(ids map[string]uint32) (*vocab, error) {
 	return v, nil
 }
 
-// checkID refuses ids so far beyond the number of pieces that tables indexed by id would outgrow the file.
+// checkID refuses ids so far above the number of pieces that tables indexed by id would outgrow the file.
 func checkID(piece string, id uint32, pieces int) error {
 	if limit := 4*pieces + 1<<16; int64(id) >= int64(limit) {
 		return fmt.Errorf("vocab: %q has id %d, want an id below %d in a vocabulary of %d pieces", piece, id, limit, pieces)
@@ -63,13 +63,13 @@ func (v *vocab) findBytes() {
 	}
 }
 
-// byteToken is the piece that stands for a byte where no other does.
+// byteToken returns the piece that stands for a byte if no other piece contains it.
 func byteToken(b byte) string {
 	const hex = "0123456789ABCDEF"
 	return "<0x" + string(hex[b>>4]) + string(hex[b&15]) + ">"
 }
 
-// byteOf is the byte a piece such as "<0x0A>" stands for.
+// byteOf returns the byte that a piece such as "<0x0A>" stands for.
 func byteOf(piece string) (byte, bool) {
 	if len(piece) != 6 || piece[:3] != "<0x" || piece[5] != '>' {
 		return 0, false
@@ -78,7 +78,7 @@ func byteOf(piece string) (byte, bool) {
 	return byte(b), err == nil
 }
 
-// appendBytes appends the byte tokens of s; ok is false, and dst as it was, if one of them is missing.
+// appendBytes appends the byte tokens of s. If one of them is missing, ok is false and dst unchanged.
 func (v *vocab) appendBytes(dst []uint32, s string) (_ []uint32, ok bool) {
 	before := len(dst)
 	for i := 0; i < len(s); i++ {

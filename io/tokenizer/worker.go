@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	cachedLength  = 48      // words up to this many bytes are remembered: nearly all words of any text
+	cachedLength  = 48      // in bytes; words up to this length, nearly all words of any text, are cached
 	cachedWords   = 1 << 15 // a few megabytes at most
-	keptCapacity  = 1 << 14 // larger buffers are given back after a text
-	cutFromLength = 24      // shorter words are not worth the search for cuts
+	keptCapacity  = 1 << 14 // larger buffers are freed after a text
+	cutFromLength = 24      // looking for cuts in shorter words does not pay
 )
 
-// A worker holds what one Encode needs besides the tokenizer; a pool of them makes the tokenizer safe for concurrent
-// use without a lock. Short words come again and again, so it remembers their ids.
+// A worker holds what an Encode needs besides the tokenizer; a pool of them makes the tokenizer safe for concurrent use
+// without a lock. It caches the ids of short words, which recur.
 type worker struct {
 	words   map[string][]uint32
 	symbols []symbol
@@ -24,22 +24,22 @@ type worker struct {
 	parts   [2][]part
 	machine machine
 	size    int    // bytes of the text
-	costly  string // the pattern that took the most steps of it, most
+	costly  string // the pattern that took the most steps for it, most
 	most    int
-	err     error // the first that came up; what is encoded after it does not count
-	dropped error // tells of the first character that was left out
+	err     error // the first one; what is encoded later does not count
+	dropped error // names the first character that was left out
 }
 
 func newWorker() *worker { return &worker{words: map[string][]uint32{}} }
 
-// begin makes ready for a text of so many bytes.
+// begin prepares for a text of size bytes.
 func (w *worker) begin(size int) {
 	w.size, w.err, w.dropped = size, nil, nil
 	w.costly, w.most = "", 0
 	w.machine.steps = stepsPerText + stepsPerByte*size
 }
 
-// taken is how many steps the text has taken.
+// taken returns how many steps the text has taken.
 func (w *worker) taken() int { return stepsPerText + stepsPerByte*w.size - w.machine.steps }
 
 func (w *worker) fail(err error) {
@@ -48,13 +48,13 @@ func (w *worker) fail(err error) {
 	}
 }
 
-// How many bytes a word may have: joining it takes a hundred times its memory, cutting it twenty times.
+// Limits for the bytes of a word: joining it takes a hundred times its memory, cutting it twenty times.
 const (
 	maxJoined = 1 << 23
 	maxCut    = 1 << 26
 )
 
-// bounded fails for a word that is longer than most.
+// bounded fails for a word longer than most.
 func (w *worker) bounded(word string, most int) bool {
 	if len(word) > most {
 		w.fail(tooLong(word, most))
@@ -78,14 +78,14 @@ func noToken(r rune, why string) error {
 	return fmt.Errorf("the vocabulary has no token for the character %q (%U), and %s", r, r, why)
 }
 
-// How long a text may become on its way to the model. Unicode's forms make 11 bytes of one at most, and a space written
-// as a visible character takes 3.
+// Limits for how long a text may become on its way to the model. Unicode's forms turn a byte into 11 at most, and a space
+// written as a visible character takes 3.
 const (
 	growthPerText = 1 << 10
 	growthPerByte = 64
 )
 
-// fits tells whether so many bytes may be made of a text of before bytes, and fails if not.
+// fits reports whether a text of before bytes may become one of after bytes, and records an error if not.
 func (w *worker) fits(step any, before, after int) bool {
 	if limit := growthPerText + growthPerByte*before; after > limit {
 		w.fail(fmt.Errorf("%s makes %d bytes of %d, want at most %d", stepName(step), after, before, limit))
@@ -94,13 +94,13 @@ func (w *worker) fits(step any, before, after int) bool {
 	return true
 }
 
-// stepName is the name of a normalizer or pre-tokenizer, which is that of its type.
+// stepName returns the name of a normalizer or pre-tokenizer, which is that of its type.
 func stepName(step any) string {
 	name := strings.TrimPrefix(fmt.Sprintf("%T", step), "tokenizer.")
 	return strings.ToUpper(name[:1]) + name[1:]
 }
 
-// remember appends the ids of word, from memory where possible, else as encode gives them.
+// remember appends the ids of word, from the cache if possible, otherwise those from encode.
 func (w *worker) remember(dst []uint32, word string, encode func([]uint32, string, *worker) []uint32) []uint32 {
 	if len(word) > cachedLength {
 		return encode(dst, word, w)
@@ -116,12 +116,12 @@ func (w *worker) remember(dst []uint32, word string, encode func([]uint32, strin
 	if len(w.words) >= cachedWords {
 		clear(w.words)
 	}
-	// Clones, so that neither the text nor the result stays in memory.
+	// Clone both, so that neither the text nor the result is kept in memory.
 	w.words[strings.Clone(word)] = append([]uint32(nil), dst[before:]...)
 	return dst
 }
 
-// tidy lets go of the text just encoded.
+// tidy releases the text just encoded.
 func (w *worker) tidy() {
 	w.symbols = reusable(w.symbols)
 	w.heap = reusable(w.heap)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// file is the tokenizer.json of a byte-level BPE model whose first ids are special tokens.
+// file returns the tokenizer.json of a byte-level BPE model whose first ids are special tokens.
 func (v *trainVocab) file(specials int) ([]byte, error) {
 	type addedFile struct {
 		ID         int    `json:"id"`
@@ -85,7 +85,7 @@ func (v orderedVocab) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// marshal is json.Marshal that leaves < and > as they are, for people read these files.
+// marshal is json.Marshal without escaping < and >, because people read these files.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -5,16 +5,16 @@ import (
 	"fmt"
 )
 
-// The codes of four neighbours of a row are one byte, the first in the lowest bits, code = weight + 1. What fills a row's
-// last byte up is code 1, a zero weight; code 3 never occurs. Package bitgpu/nn/ternary reads the same bytes.
+// The codes of four neighbours in a row share a byte, the first in the lowest bits, with code = weight + 1. The last byte of
+// a row is filled up with code 1, a zero weight; code 3 never occurs. Package nn/ternary reads the same bytes.
 
 // padding is four codes of weight zero.
 const padding = 0b01010101
 
-// RowBytes is the length of one packed row.
+// RowBytes returns the length of a packed row.
 func RowBytes(cols int) int { return (cols + 3) / 4 }
 
-// At is weight c of a packed row.
+// At returns weight c of a packed row.
 func At(row []byte, c int) int { return int(row[c/4]>>(2*(c%4))&3) - 1 }
 
 // Set puts q, one of −1, 0, +1, at column c of a packed row.
@@ -23,7 +23,7 @@ func Set(row []byte, c, q int) {
 	row[c/4] = row[c/4]&^(3<<shift) | byte(q+1)<<shift
 }
 
-// Zeros are the packed codes of a matrix of zero weights.
+// Zeros returns the packed codes of a matrix of zero weights.
 func Zeros(rows, cols int) []byte {
 	codes := make([]byte, rows*RowBytes(cols))
 	for i := range codes {
@@ -32,8 +32,8 @@ func Zeros(rows, cols int) []byte {
 	return codes
 }
 
-// CheckCodes refuses code 3, and padding that is not zero weights, in packed rows of cols weights; first is the number of
-// the first one, for messages.
+// CheckCodes refuses code 3, and padding that is not zero weights, in packed rows of cols weights; first is the number of the
+// first row, for messages.
 func CheckCodes(codes []byte, cols, first int) error {
 	if cols%4 == 0 && !hasCode3(codes) {
 		return nil
@@ -47,7 +47,7 @@ func CheckCodes(codes []byte, cols, first int) error {
 	return nil
 }
 
-// hasCode3 looks at eight bytes at a time.
+// hasCode3 tests eight bytes at a time.
 func hasCode3(codes []byte) bool {
 	const low = 0x5555555555555555
 	var found uint64
@@ -80,7 +80,7 @@ func checkRow(row []byte, cols, r int) error {
 	return nil
 }
 
-// checkCodes refuses lengths that do not fit, and what CheckCodes does.
+// checkCodes refuses lengths that do not fit, and whatever CheckCodes refuses.
 func (m *Matrix) checkCodes() error {
 	if want := m.Rows * RowBytes(m.Cols); len(m.Codes) != want {
 		return fmt.Errorf("%d bytes of codes, want %d for %d × %d weights", len(m.Codes), want, m.Rows, m.Cols)

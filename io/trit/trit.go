@@ -1,14 +1,14 @@
-// Package trit holds a ternary matrix as public models mean it: codes −1, 0, +1 and scales, of which there may be one a
-// matrix (BitNet), one a block of rows or of columns (TriLM's shards) or one a few inputs of a row (Bonsai). It is what
-// readers of such models hand to an engine, whatever file the weights came from.
+// Package trit holds a ternary matrix as public models define it: codes −1, 0, +1 and scales, of which there may be one per
+// matrix (BitNet), one per block of rows or columns (TriLM's shards) or one per few inputs of a row (Bonsai). Readers of such
+// models pass it to an engine, whatever file the weights came from.
 //
-// It is not for files, which ggml, gguf and hf read, and it multiplies nothing.
+// Files are read by ggml, gguf and hf, and nothing is multiplied here.
 //
 // # Why
 //
-// Why two block lengths and no list of kinds? "Weights (r, c) with the same r/RowBlock and c/ColBlock share a scale" is
-// one rule for all of them: an engine that can do blocks can do every kind, and [Matrix.Granularity] names the four for
-// those that cannot.
+// Why two block sizes and no list of kinds? "Weights (r, c) with the same r/RowBlock and c/ColBlock share a scale" is one
+// rule for all of them: an engine that supports blocks supports every kind, and [Matrix.Granularity] names the kinds for
+// engines that do not.
 package trit
 
 import (
@@ -16,35 +16,36 @@ import (
 	"math"
 )
 
-// Matrix is (Rows, Cols) weights, Rows outputs of Cols inputs: weight (r, c) is its code times its scale.
+// Matrix has (Rows, Cols) weights, for Rows outputs and Cols inputs. Weight (r, c) is its code times its scale.
 type Matrix struct {
 	Name       string // of the tensor, for messages
 	Rows, Cols int
-	// Codes are the weights without their scales, packed row by row: Rows times ceil(Cols/4) bytes, see [At].
+	// Codes are the weights without scales, packed row by row: Rows times ceil(Cols/4) bytes, see [At].
 	Codes []byte
 	// Weights (r, c) with the same r/RowBlock and c/ColBlock share a scale. RowBlock divides Rows, ColBlock divides Cols.
 	RowBlock, ColBlock int
-	// Scales are (Rows/RowBlock, Cols/ColBlock), row by row.
+	// Scales has the shape (Rows/RowBlock, Cols/ColBlock), row by row.
 	Scales []float32
 }
 
-// Granularity says what shares a scale.
+// Granularity says which weights share a scale.
 type Granularity int
 
 // The granularities, from coarse to fine.
 const (
 	PerMatrix   Granularity = iota // one scale
-	PerRows                        // one a block of rows
-	PerColumns                     // one a block of columns
-	PerGroup                       // one a group of inputs of one row
-	PerSubBlock                    // blocks that are cut in both directions and are taller than one row
+	PerRows                        // one per block of rows
+	PerColumns                     // one per block of columns
+	PerGroup                       // one per group of inputs of one row
+	PerSubBlock                    // blocks that are limited in both directions and are taller than one row
 )
 
 func (g Granularity) String() string {
 	return [...]string{"one scale", "a scale a block of rows", "a scale a block of columns", "a scale a group of inputs", "a scale a block"}[g]
 }
 
-// Granularity says what shares a scale. A matrix of one row or one group a row has the coarsest name that is true.
+// Granularity says which weights share a scale. A matrix with one row, or one group per row, gets the coarsest name that
+// applies.
 func (m *Matrix) Granularity() Granularity {
 	switch {
 	case m.RowBlock == m.Rows && m.ColBlock == m.Cols:
@@ -59,12 +60,12 @@ func (m *Matrix) Granularity() Granularity {
 	return PerSubBlock
 }
 
-// Scale is the scale of weight (r, c).
+// Scale returns the scale of weight (r, c).
 func (m *Matrix) Scale(r, c int) float32 {
 	return m.Scales[r/m.RowBlock*(m.Cols/m.ColBlock)+c/m.ColBlock]
 }
 
-// Row is the packed codes of row r.
+// Row returns the packed codes of row r.
 func (m *Matrix) Row(r int) []byte {
 	stride := RowBytes(m.Cols)
 	return m.Codes[r*stride : (r+1)*stride]
@@ -104,9 +105,9 @@ func (m *Matrix) check() error {
 	return m.checkCodes()
 }
 
-// Merge gives cols neighbouring inputs one scale if that changes no weight: if the groups that are merged
-// have equal scales, or weights of zero only. Files with groups of 64 often hold each scale of a group of 128 twice.
-// It leaves m as it was, and says false, where two scales that count differ.
+// Merge gives cols neighbouring inputs one scale if that changes no weight: if merged groups have equal scales, or only zero
+// weights. Files with groups of 64 often store each scale of a group of 128 twice. If two scales in use differ, it leaves m
+// unchanged and returns false.
 func (m *Matrix) Merge(cols int) bool {
 	if cols%m.ColBlock != 0 || m.Cols%cols != 0 {
 		return false
@@ -115,7 +116,7 @@ func (m *Matrix) Merge(cols int) bool {
 	groups := m.Cols / cols
 	merged := make([]float32, m.Rows/m.RowBlock*groups)
 	for i := range merged {
-		found := false // a group of it has weights other than zero
+		found := false // a group has weights other than zero
 		for j, s := range m.Scales[i*factor : (i+1)*factor] {
 			if !found && j == 0 {
 				merged[i] = s
@@ -133,7 +134,7 @@ func (m *Matrix) Merge(cols int) bool {
 	return true
 }
 
-// zeros says whether the block that begins at (row, col) has weights of zero only.
+// zeros reports whether the block that begins at (row, col) has only zero weights.
 func (m *Matrix) zeros(row, col int) bool {
 	for r := row; r < row+m.RowBlock; r++ {
 		for c := col; c < col+m.ColBlock; c++ {

@@ -1,11 +1,11 @@
-// Package arch describes the public families of ternary models, decoder-only transformers and hybrids, by what their layers
-// are made of, and makes those layers. It is not for our own models, whose configuration package nn has, nor for files: the
-// keys and names that a family has on Hugging Face and in GGUF are known to package storage/public.
+// Package arch describes the public families of ternary models, decoder-only transformers and hybrids, by the parts that
+// their layers have, and makes those layers. Our own models are configured in package nn. The keys and tensor names that a
+// family uses on Hugging Face and in GGUF belong to package storage/public.
 //
 // # Why
 //
-// Why one description for all families? They differ in a handful of switches. A family that fits them needs no code but the
-// lines that read its keys; one that does not gets a layer of its own in package layer, and a case in [Layers].
+// Why one description for all families? They differ in a handful of switches. A family that fits them needs only the code
+// that reads its keys; one that does not gets a layer of its own in package layer, and a case in [Layers].
 package arch
 
 import (
@@ -17,56 +17,56 @@ import (
 
 // Decoder describes a model of a public family.
 type Decoder struct {
-	Family                    string // as its files name it: "qwen3", "bitnet", "llama" …
+	Family                    string // the family's name in its files: "qwen3", "bitnet", "llama" …
 	Vocab, Width, Layers, MLP int    // V, D, N, H
 	Heads, KVHeads, HeadWidth int    // of attention
-	Context                   int    // how many tokens it was made for, or a session is to have room for
+	Context                   int    // how many tokens the model was trained for, or how many a session has room for
 	HalfCache                 bool   // keys and values are kept in float16
 	Eps                       float64
 	Tied                      bool // the head is the embedding
-	Squared                   bool // the MLP has relu² and not SiLU
-	SubNorms                  bool // before the outputs of attention and MLP
-	HeadNorms                 bool // of queries and keys
-	Gated                     bool // attention's output
+	Squared                   bool // the MLP's activation is relu² instead of SiLU
+	SubNorms                  bool // a norm before the output product of attention and of the MLP
+	HeadNorms                 bool // norms of queries and keys
+	Gated                     bool // attention's output is multiplied by a gate
 	Int8                      bool // the inputs of linear layers are rounded to int8
 	Rope                      Rope
-	Recurrent                 *Recurrent // of a hybrid
-	Rotation                  int        // block of the Hadamard transform that the matrices are stored for, 0: none
-	Masters                   *Masters   // of a model whose matrices are floats that become ternary in each pass, else nil
+	Recurrent                 *Recurrent // of a hybrid, else nil
+	Rotation                  int        // block size of the Hadamard transform that the matrices expect of their inputs, 0: none
+	Masters                   *Masters   // of a model that keeps float matrices and rounds them to ternary in each pass, else nil
 }
 
-// Masters say how float masters become ternary: each matrix by its mean magnitude, halves to zero, as BitNet's trainers do, or
-// by groups of inputs (ternary.QuantizeGroup).
+// Masters says how float masters become ternary: each matrix by its mean magnitude with ties rounded to zero, as BitNet's
+// trainers do, or by groups of inputs (ternary.QuantizeGroup).
 type Masters struct {
-	Group  int  `json:"group"`            // inputs of a row that share a scale, 0: by matrices
+	Group  int  `json:"group"`            // how many inputs of a row share a scale, 0: one scale per matrix
 	Tables bool `json:"tables,omitempty"` // embedding and head are ternary too
-	Gates  bool `json:"gates,omitempty"`  // and the projections of the gates of the delta rule
+	Gates  bool `json:"gates,omitempty"`  // and so are the projections for the gates of the delta rule
 }
 
-// Recurrent are the layers of a hybrid that have the gated delta rule in place of attention.
+// Recurrent describes the layers of a hybrid that use the gated delta rule instead of attention.
 type Recurrent struct {
 	KeyHeads, Heads, KeyWidth, ValueWidth, Taps int
-	Attends                                     []bool // which layers have attention all the same
+	Attends                                     []bool // which layers keep attention
 }
 
-// Rope says how positions turn queries and keys.
+// Rope says how positions rotate queries and keys.
 type Rope struct {
-	Width   int       // how many elements of a head are turned
+	Width   int       // how many elements of a head are rotated
 	Theta   float64   // base of the frequencies
-	Factors []float64 // what the frequencies are divided by, Width/2 of them, or nil (Llama 3.1)
-	Linear  float64   // what positions are divided by, 0: nothing
+	Factors []float64 // divisors of the frequencies, Width/2 of them, or nil (Llama 3.1)
+	Linear  float64   // divisor of the positions, 0: none
 	YaRN    *YaRN
 }
 
-// YaRN stretches positions (arXiv 2309.00071).
+// YaRN stretches positions beyond the context that a model was trained for (arXiv 2309.00071).
 type YaRN struct {
 	Factor             float64
-	Original           int // context before
+	Original           int // context before stretching
 	BetaFast, BetaSlow float64
-	Scale              float64 // of cosines and sines, 0: 0.1·ln(Factor) + 1
+	Scale              float64 // factor of the cosines and sines, 0: 0.1·ln(Factor) + 1
 }
 
-// Frequencies are the angles of position 1, Width/2 of them, and what their cosines and sines are multiplied by.
+// Frequencies returns the rotation angles of position 1, Width/2 of them, and the factor of their cosines and sines.
 func (r Rope) Frequencies() (f []float64, scale float64) {
 	n := r.Width
 	f, scale = make([]float64, n/2), 1.0
@@ -95,7 +95,7 @@ func (r Rope) Frequencies() (f []float64, scale float64) {
 	return f, scale
 }
 
-// Angles are those of op.RoPE for the positions from first on, n of them: (n, Width).
+// Angles returns the table (n, Width) that op.RoPE reads, for n positions starting at first.
 func (r Rope) Angles(first, n int) []float32 {
 	f, scale := r.Frequencies()
 	all := make([]float32, n*r.Width)
@@ -109,10 +109,10 @@ func (r Rope) Angles(first, n int) []float32 {
 	return all
 }
 
-// Attends says whether layer i has attention.
+// Attends reports whether layer i has attention.
 func (d *Decoder) Attends(i int) bool { return d.Recurrent == nil || d.Recurrent.Attends[i] }
 
-// Layers makes those of block i.
+// Layers makes the layers of block i.
 func Layers[T any](d *Decoder, i int) []layer.Layer[T] {
 	mlp := &layer.SwiGLU[T]{
 		Width: d.Width, Hidden: d.MLP, Eps: d.Eps, Squared: d.Squared, SubNormed: d.SubNorms, Int8: d.Int8, Rotation: d.Rotation,
@@ -138,7 +138,7 @@ const (
 	maxContext = 1 << 24
 )
 
-// Validate says in one sentence what is wrong.
+// Validate returns nil, or an error that says in one sentence what is wrong.
 func (d *Decoder) Validate() error {
 	for _, n := range []struct {
 		name        string

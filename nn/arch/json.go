@@ -2,8 +2,8 @@ package arch
 
 import "encoding/json"
 
-// MarshalJSON describes the model with the keys of our own config.json where it has them, else with Hugging Face's. It is for
-// display: no file has it.
+// MarshalJSON describes the model with the keys of our own config.json where there is one, otherwise with Hugging Face's. The
+// result is for display; no file contains it.
 func (d *Decoder) MarshalJSON() ([]byte, error) {
 	type yarn struct {
 		Factor   float64 `json:"factor"`
@@ -64,7 +64,7 @@ func (d *Decoder) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// Activation is the MLP's, as config.json names it.
+// Activation returns the name that config.json has for the MLP's activation.
 func (d *Decoder) Activation() string {
 	if d.Squared {
 		return "relu2"
@@ -72,7 +72,7 @@ func (d *Decoder) Activation() string {
 	return "silu"
 }
 
-// CacheBytes is what the keys and the values of one token take in numbers of so many bytes.
+// CacheBytes returns the bytes that the keys and values of one token take when a number takes `number` bytes.
 func (d *Decoder) CacheBytes(number int) int64 {
 	layers := 0
 	for i := range d.Layers {
@@ -83,8 +83,8 @@ func (d *Decoder) CacheBytes(number int) int64 {
 	return 2 * int64(layers) * int64(d.KVHeads) * int64(d.HeadWidth) * int64(number)
 }
 
-// StateBytes is what the layers with the gated delta rule remember of a sequence however long it is, in float32: the matrices of
-// their heads, and the last inputs of their convolutions.
+// StateBytes returns the bytes that the gated delta rule keeps of one sequence in float32, whatever its length: the matrices
+// of the heads and the last inputs of the convolutions.
 func (d *Decoder) StateBytes() int64 {
 	r := d.Recurrent
 	if r == nil {

@@ -2,12 +2,13 @@ package layer
 
 import "bitgpu/nn/op"
 
-// Adapter is what a layer's product has beside its matrix, see op.LowRank. The zero value adds nothing, and costs nothing.
+// Adapter is the low-rank addition to a layer's product, see op.LowRank. The zero value adds nothing and costs nothing.
 type Adapter[T any] struct {
-	Rank   int // r, 0: there is none
+	Rank   int // r, 0: no adapter
 	Blocks []op.LowRankBlock
 	Scale  float32
-	// Inside says that it is inside the quantiser of the matrix, whose product then has it already; Int8 that this rounds its input.
+	// Inside: the adapter is added to the masters before they are quantised, so the product already contains it. Int8: the
+	// adapter's input is rounded to int8.
 	Inside, Int8 bool
 
 	A, B T // (g·r, K), (R, r)
@@ -26,7 +27,7 @@ func (a *Adapter[T]) forward(p *op.Program[T], y, x T) {
 	p.Add(&op.LowRank[T]{Y: y, X: x, A: a.A, B: a.B, Low: a.Low, Blocks: a.Blocks, Scale: a.Scale, Int8: a.Int8})
 }
 
-// backward appends what adds to dx and to the gradients of A and B, which g has.
+// backward appends what adds to dx, and to the gradients of A and B in g.
 func (a *Adapter[T]) backward(p *op.Program[T], g *Adapter[T], dx, dy, x T) {
 	if a.Rank == 0 {
 		return
@@ -40,7 +41,7 @@ func (a *Adapter[T]) backward(p *op.Program[T], g *Adapter[T], dx, dy, x T) {
 	})
 }
 
-// evenly are the blocks of a parameter whose names have groups and as many rows each.
+// evenly returns the blocks of a parameter whose names have equally many rows and a group each.
 func evenly(p Param) []op.LowRankBlock {
 	blocks := make([]op.LowRankBlock, len(p.Names))
 	for i := range blocks {

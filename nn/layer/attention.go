@@ -2,21 +2,21 @@ package layer
 
 import "bitgpu/nn/op"
 
-// Attention is softmax attention with a cache of keys and values: grouped heads, rotary positions, and, where a family has
-// them, norms of queries and keys, a gate or a norm of what the heads give.
+// Attention is softmax attention with a cache of keys and values: grouped heads, rotary positions and, in families that have
+// them, norms of queries and keys, and a gate or a norm on the heads' output.
 type Attention[T any] struct {
 	Width, Heads, KVHeads, HeadWidth int // D, H, G, c
 	Eps                              float64
 	HeadNorms, Gated, SubNormed      bool
 	Int8                             bool // inputs of the products are rounded, see op.Linear
 	Half                             bool // keys and values are kept in float16
-	Rotation                         int  // block of the Hadamard transform that the matrices are stored for, 0: none
+	Rotation                         int  // block size of the Hadamard transform that the matrices expect of their inputs, 0: none
 
 	Norm, QKV, QNorm, KNorm, SubNorm, Output T // (D), (H·c+2·G·c [+H·c gates], D), (c), (c), (H·c), (D, H·c)
 	InSigns, OutSigns                        T // (D), (H·c)
 
 	X, Projected, Heard T // (n, D), (n, as QKV), (n, H·c)
-	RawHeard, Raw       T // (n, H·c) before the norm, (n, (H+G)·c) before norms and turns, for Backward only
+	RawHeard, Raw       T // (n, H·c) before the norm, (n, (H+G)·c) before norms and rotation; for Backward only
 
 	QKVAdapter, OutputAdapter Adapter[T]
 
@@ -28,7 +28,7 @@ func (l *Attention[T]) Declare(d Declarer[T]) {
 	D, inner, kv := l.Width, l.Heads*l.HeadWidth, l.KVHeads*l.HeadWidth
 	names, wide := []string{"self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"}, inner+2*kv
 	blocks := []op.LowRankBlock{{Rows: inner, Group: 0}, {Rows: kv, Group: 1}, {Rows: kv, Group: 2}}
-	if l.Gated { // files have the gates in the matrix of the queries
+	if l.Gated { // files store the gates in the matrix of the queries
 		names, wide, blocks = append(names, "self_attn.gate_proj.weight"), wide+inner, append(blocks, blocks[0])
 	}
 	d.Param(&l.Norm, gain("norm1.weight", D))
@@ -92,7 +92,8 @@ func (l *Attention[T]) Forward(p *op.Program[T], s Stream[T]) {
 	l.OutputAdapter.forward(p, s.Out, l.Heard)
 }
 
-// Backward implements Layer. The sequences began with an empty cache; the norms of heads are constants.
+// Backward implements Layer. Every sequence must have begun with an empty cache. The gains of the heads' norms get no
+// gradient.
 func (l *Attention[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*Attention[T])
 	p.Add(&op.LinearBackward[T]{DX: g.Heard, DW: g.Output, DY: s.DH, X: l.Heard, W: l.Output, Int8: l.Int8})
@@ -118,14 +119,14 @@ func (l *Attention[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	p.Add(&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
 }
 
-// rotateBack is the backward of rotate, for the gradient dx.
+// rotateBack is the backward of rotate, in place on the gradient dx.
 func rotateBack[T any](p *op.Program[T], dx, signs T, block int) {
 	if block > 0 {
 		p.Add(&op.Hadamard[T]{Y: dx, X: dx, Signs: signs, Block: block, Inverse: true})
 	}
 }
 
-// rotate turns x in place to the basis that the matrix behind it is stored for; with a block of 0 it does nothing.
+// rotate applies the Hadamard transform that the next matrix expects to x, in place; a block of 0 means no transform.
 func rotate[T any](p *op.Program[T], x, signs T, block int) {
 	if block > 0 {
 		p.Add(&op.Hadamard[T]{Y: x, X: x, Signs: signs, Block: block})

@@ -2,7 +2,7 @@ package layer
 
 import "bitgpu/nn/op"
 
-// Delta is a memory with keys, values and queries of its own, each behind a short convolution, learned step sizes and a
+// Delta is a memory with separate keys, values and queries, each behind a short convolution, with learned step sizes and a
 // normalised output: W ← W + β(v − Wk)kᵀ, the delta rule (arXiv 2406.06484).
 type Delta[T any] struct {
 	Width, Inner, Heads int     // D, d, h
@@ -12,13 +12,13 @@ type Delta[T any] struct {
 	Norm, Project, Conv, StepSize, StepBias, OutNorm, Up T // (D), (3d, D), (3, d, 4), (h, D), (h), (c), (D, d)
 
 	X, Projected, Beta T // (n, D), (n, 3d) before the convolutions, (n, h)
-	KQV, Answers       T // (n, 3d) as the rule sees them, (n, d) what the memory answers before the norm
+	KQV, Answers       T // (n, 3d) as the rule gets them, (n, d) the memory's answers before the norm
 	Out, Starts        T // (n, d), (B, chunks, h, c, c)
 
 	ProjectAdapter, UpAdapter Adapter[T]
 
 	Slots, Documents T // (B) or none, (n, 2) or none
-	State, Tail      T // (S, h, c, c), (S, 3, 3, d) for key, query, value the last inputs of the convolution, oldest first
+	State, Tail      T // (S, h, c, c), (S, 3, 3, d): the last inputs of the convolutions of key, query and value, oldest first
 }
 
 // head is c, the width of one head.
@@ -52,19 +52,19 @@ func (l *Delta[T]) Declare(d Declarer[T]) {
 	d.Shared(&l.Documents, Documents)
 }
 
-// passed is the initial weight of the one tap that each convolution passes on.
+// passed is the initial weight of the one tap that each convolution lets through.
 const passed = 1.5
 
-// keyIsQuery fills projections of which the query begins as the key.
+// keyIsQuery initialises the projections so that query and key start equal.
 func keyIsQuery(values []float32, normal func() float64, width int) {
 	Kaiming(width)(values, normal)
 	third := len(values) / 3 // key, query, value
 	copy(values[third:2*third], values[:third])
 }
 
-// tokenBefore fills convolutions of which that of the key passes the token before on, those of query and value the newest.
-// With the query that begins as the key, a memory keeps "after this came that" from the start, and asks for it with "this";
-// projections of their own, all of the newest token, do not find back to it.
+// tokenBefore initialises the convolutions so that the key's passes the previous token, and those of query and value the
+// newest one. As query and key start equal, the memory stores "after this came that" from the start, and is asked for it with
+// "this". Without this start, with all three looking at the newest token, training does not discover it.
 func tokenBefore(values []float32, normal func() float64) {
 	Normal(0.02)(values, normal)
 	for i := 0; i < len(values); i += op.ConvTaps {

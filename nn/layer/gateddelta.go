@@ -2,18 +2,18 @@ package layer
 
 import "bitgpu/nn/op"
 
-// GatedDelta is the gated delta rule of Qwen3.5 (arXiv 2412.06464): a memory with a decay, in place of attention.
+// GatedDelta is the gated delta rule of Qwen3.5 (arXiv 2412.06464): a memory that decays, used instead of attention.
 type GatedDelta[T any] struct {
 	Width, KeyHeads, Heads, KeyWidth, ValueWidth, Taps int // D, K, V, k, v
 	Eps                                                float64
 	Rotation                                           int // as in Attention
-	Chunk                                              int // tokens between the states that are kept for Backward
+	Chunk                                              int // tokens between the states kept for Backward
 
 	Norm, Project, B, A, Conv, Decay, Bias, OutNorm, Output T // (D), (2Kk+2Vv, D), (V, D), (V, D), (2Kk+Vv, taps), (V), (V), (v), (D, Vv)
 	InSigns, OutSigns                                       T // (D), (Vv)
 
 	X, Projected, BRows, ARows, QKV, Out T // (n, D), (n, 2Kk+2Vv), (n, V), (n, V), (n, 2Kk+Vv), (n, Vv)
-	Plain, Starts                        T // (n, D) the input of B and A, which is X unless X is rotated; (B, chunks, V, v, k)
+	Plain, Starts                        T // (n, D) the input of B and A, equal to X unless X is rotated; (B, chunks, V, v, k)
 
 	ProjectAdapter, BAdapter, AAdapter, OutputAdapter Adapter[T]
 
@@ -57,7 +57,7 @@ func (l *GatedDelta[T]) Declare(d Declarer[T]) {
 	d.Shared(&l.Documents, Documents)
 }
 
-// Forward implements Layer. B and A are stored for the input as it is.
+// Forward implements Layer. The matrices of B and A take the input before rotation.
 func (l *GatedDelta[T]) Forward(p *op.Program[T], s Stream[T]) {
 	p.Add(
 		&op.RMSNorm[T]{X: l.Plain, H: s.In, Gain: l.Norm, Eps: l.Eps},
@@ -80,8 +80,8 @@ func (l *GatedDelta[T]) Forward(p *op.Program[T], s Stream[T]) {
 	l.OutputAdapter.forward(p, s.Out, l.Out)
 }
 
-// Backward implements Layer. The convolution, the decay and the norm of the heads are constants. Each product gives the
-// gradient of the normalised input by itself, and the norm's backward, which adds, is taken for each.
+// Backward implements Layer. The convolution, the decay and the norm of the heads get no gradient. The products overwrite the
+// gradient of the normalised input, so the norm's backward, which adds, runs once after each of them.
 func (l *GatedDelta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*GatedDelta[T])
 	p.Add(&op.LinearBackward[T]{DX: g.Out, DW: g.Output, DY: s.DH, X: l.Out, W: l.Output})

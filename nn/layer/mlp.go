@@ -2,12 +2,12 @@ package layer
 
 import "bitgpu/nn/op"
 
-// SwiGLU is a gated MLP: Down(silu(gate) ⊙ up), or what a family has in its place. The zero values of all but the widths
-// are those of our own models.
+// SwiGLU is a gated MLP, Down(silu(gate) ⊙ up), with the variants that public families use. The zero values of all fields but
+// the widths are right for our own models.
 type SwiGLU[T any] struct {
 	Width, Hidden int     // D, H
 	Eps           float64 // of the norms, 0: op.NormEps
-	Squared       bool    // relu(gate)² in place of silu(gate)
+	Squared       bool    // relu(gate)² instead of silu(gate)
 	SubNormed     bool    // a norm before Down
 	Int8          bool    // as in Attention
 	Rotation      int     // as in Attention

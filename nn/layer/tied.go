@@ -2,8 +2,8 @@ package layer
 
 import "bitgpu/nn/op"
 
-// Tied is the first engine's mixer: a memory whose key, value and query are one projection,
-// W ← W − η(Wk − k)kᵀ (arXiv 2407.04620).
+// Tied is a memory in which one projection serves as key, value and query, W ← W − η(Wk − k)kᵀ (arXiv 2407.04620): the mixer
+// of the first models.
 type Tied[T any] struct {
 	Width, Inner int // D, d
 	Scan         op.Scan
@@ -69,14 +69,14 @@ func gain(name string, width int) Param {
 	return Param{Names: []string{name}, Shape: []int{width}, Kind: Gain, Init: Constant(1)}
 }
 
-// fixed declares numbers that no training changes.
+// fixed declares numbers that training does not change.
 func fixed(name string, width int) Param {
 	p := gain(name, width)
 	p.Fixed = true
 	return p
 }
 
-// linear declares a ternary matrix, Kaiming normal at first (arXiv 1502.01852).
+// linear declares a ternary matrix with Kaiming initialisation (arXiv 1502.01852).
 func linear(shape []int, names ...string) Param {
 	return Param{Names: names, Shape: shape, Kind: Linear, Init: Kaiming(shape[1])}
 }

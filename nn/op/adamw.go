@@ -1,7 +1,7 @@
 package op
 
-// Places of the numbers in the Hyper tensor that AdamW reads, so that a prepared step can be run again with other
-// numbers.
+// Indices into the Hyper tensor of AdamW. The numbers are in a tensor so that a prepared step can run again with other
+// values.
 const (
 	HyperLR       = iota // learning rate
 	HyperBeta1           // β₁
@@ -10,7 +10,7 @@ const (
 	HyperDecay           // decoupled weight decay
 	HyperCorrect1        // 1 − β₁^(step+1)
 	HyperCorrect2        // 1 − β₂^(step+1)
-	HyperClip            // largest norm of the gradient, 0 = any
+	HyperClip            // largest norm of the gradient, 0: no limit
 	HyperCount
 )
 
@@ -26,8 +26,8 @@ func (o *SumSquares[T]) Args(v Visitor[T]) {
 	v.Arg("sum", Updates, &o.Sum, 1)
 }
 
-// AdamW updates W with gradient G and moments M, V, all of one shape. G is scaled down first where the norm √SumSquares
-// exceeds the clip. Hyper (HyperCount) holds the numbers.
+// AdamW updates W with gradient G and moments M, V, all of one shape (arXiv 1711.05101). G is scaled down first where the
+// norm √SumSquares exceeds the clip. Hyper (HyperCount) holds the numbers.
 type AdamW[T any] struct{ W, M, V, G, SumSquares, Hyper T }
 
 // Name implements Op.

@@ -1,9 +1,9 @@
 package op
 
-// Attention writes O (n, H·c): each of the H heads of row t of a sequence, which is at Position (S) of its slot + t, attends to the
-// keys and values (S, L, G·c) of its sequence up to and with its own, softmax(q·k/√c)·v; Slots and Documents as in the package comment. Query head h reads key head ⌊h·G/H⌋
-// (arXiv 2305.13245). The queries are the first H·c elements of a row of QKV as RoPE leaves it; with Gate its last H·c are
-// gates, and O is multiplied by their σ.
+// Attention writes O (n, H·c) = softmax(q·k/√c)·v. Row t of a sequence is at position Position (S) + t of its slot, and each
+// of its H heads attends to the keys and values (S, L, G·c) of the sequence up to and including its own. Query head h reads
+// key head ⌊h·G/H⌋ (arXiv 2305.13245). The queries are the first H·c elements of a row of QKV as RoPE leaves it; with Gate
+// the last H·c are gates, and O is multiplied by their σ. Slots and Documents are described in the package comment.
 type Attention[T any] struct {
 	O, QKV, Keys, Values, Position, Slots, Documents T
 
@@ -32,13 +32,13 @@ func (o *Attention[T]) Args(v Visitor[T]) {
 	v.Arg("o", Writes, &o.O, n, o.Heads*c)
 }
 
-// AttentionBackward, of an Attention over sequences that began with an empty cache: writes DQKV (n, stride) from DO (n, H·c).
-// QKV (n, stride) are the rows as RoPE left them, with keys and values in them. Of Keys (B, L, G·c) it takes how many
-// sequences there are. With P = softmax(Q·Kᵀ/√c), and Q, K, V of a head,
+// AttentionBackward is the backward of Attention over sequences that began with an empty cache. It writes DQKV (n, stride)
+// from DO (n, H·c). QKV (n, stride) holds the rows as RoPE left them, keys and values included; of Keys (B, L, G·c) only the
+// number of sequences B is used. With P = softmax(Q·Kᵀ/√c), and Q, K, V of a head,
 //
 //	dV = Pᵀ·dO    dS = P ∘ (dP − rows of P ∘ dP summed up)/√c,  dP = dO·Vᵀ    dQ = dS·K    dK = dSᵀ·Q
 //
-// where heads that read one key head are added up, and a gate t gives dO = dY ∘ σ(t) and dt = dY ∘ O ∘ σ(t)·(1 − σ(t)).
+// where query heads that share a key head are summed, and a gate t gives dO = dY ∘ σ(t) and dt = dY ∘ O ∘ σ(t)·(1 − σ(t)).
 type AttentionBackward[T any] struct {
 	DQKV, DO, QKV, Keys, Documents T
 

@@ -1,88 +1,84 @@
 package op
 
-// Backend keeps tensors and runs programs on one device. What is asked of it runs in the order of the calls, but may run
-// later; the first error is kept and comes back from Flush and the Download methods. A Backend is for one goroutine at a
-// time.
+// Backend keeps tensors and runs programs on one device. Calls take effect in order, but may run later; the first error is
+// kept, and Flush and the Download methods return it. A Backend is for one goroutine at a time.
 type Backend[T any] interface {
 	Tensors[T]
 	// Name names the backend in errors.
 	Name() string
-	// Prepare checks the shapes of a program, resolves all that can be resolved in advance and fuses what the backend can
-	// fuse. scratch are tensors that are not read after the program: fused operations need not write them.
-	// An operation that the backend lacks is an error that names the operation and the backend. A shape that does not fit
-	// panics (CheckShapes).
+	// Prepare checks the shapes of a program, resolves whatever it can in advance and fuses operations where the backend knows
+	// how. Tensors in scratch are not read after the program, so fused operations need not write them. An operation that the
+	// backend lacks is an error that names both. A shape that does not fit panics (CheckShapes).
 	Prepare(p Program[T], scratch ...T) (Prepared, error)
-	// PrepareAlike is Prepare for a program in which each sequence has one row, as many sequences as Alike at most: each
-	// gets to the bit what it gets in the same program with its row alone.
+	// PrepareAlike is Prepare for a program with one row per sequence, for at most Alike sequences. Each row gets bit for bit
+	// the result that it would get alone.
 	PrepareAlike(p Program[T], scratch ...T) (Prepared, error)
 	Alike() int
-	// Has says whether the backend has an operation, whatever its tensors: the zero value of a type will do.
+	// Has reports whether the backend has an operation, whatever its tensors: the zero value of its type will do.
 	Has(o Op[T]) bool
 }
 
-// WalkWidth is the largest width of a model, or of its memory, for which a backend may take a token through all blocks at once, from a copy
-// of their weights.
+// WalkWidth is the largest width of a model, or of its memory, for which a backend may take a token through all blocks in one
+// dispatch, which reads a copy of their weights.
 const WalkWidth = 512
 
-// Prepared is a program that can be run again and again. Running it checks, allocates and creates nothing. It is invalid
-// once one of its tensors has been released.
+// Prepared is a program that can be run again and again. Running it checks, allocates and creates nothing. It must not be
+// used after one of its tensors has been released.
 type Prepared interface {
 	Run()
-	// Release frees what Prepare made. Nothing else may be called after it.
+	// Release frees what Prepare made. Call nothing else afterwards.
 	Release()
 }
 
 // Tensors makes and keeps the tensors of a backend.
 type Tensors[T any] interface {
-	// New makes a tensor of zeros, F32, F16 or U32. Those of F16 are written by operations, Write, Copy and Load alone.
+	// New makes a tensor of zeros: F32, F16 or U32. F16 tensors can only be written by operations, Write, Copy and Load.
 	New(format Format, shape ...int) T
-	// NewSet makes n tensors like New, side by side where a kernel can then see them all. Copy does
-	// not copy from one to another of a set.
+	// NewSet makes n tensors like New, placed so that a kernel can see all of them at once where the backend supports that. Copy
+	// cannot copy between tensors of one set.
 	NewSet(n int, format Format, shape ...int) []T
-	// NewGrowing is NewSet for F32 and F16 tensors that are written from the front and of which mostly a beginning is used, such
-	// as caches: a backend may take memory only as it is written.
+	// NewGrowing is NewSet for F32 and F16 tensors that are filled from the front and rarely to the end, such as caches. A
+	// backend may take their memory as it is written.
 	NewGrowing(n int, format Format, shape ...int) []T
-	// NewTernary makes room for a ternary matrix (rows, cols) of stacked blocks with a γ each;
-	// absmean says that its products are multiplied by γ.
+	// NewTernary makes room for a ternary matrix (rows, cols) of `blocks` stacked blocks with one γ each. absmean: products are
+	// multiplied by γ.
 	NewTernary(rows, cols, blocks int, absmean bool) T
-	// NewGroups makes room for a ternary matrix (rows, cols) with a scale each so many inputs of a row, a multiple of 32 that
-	// divides cols.
+	// NewGroups makes room for a ternary matrix (rows, cols) with one scale per `group` inputs of a row; group is a multiple of
+	// 32 and divides cols.
 	NewGroups(rows, cols, group int) T
-	// Load copies a host tensor to the device, packed as it is.
+	// Load copies a host tensor to the device in the format that it has.
 	Load(t HostTensor) T
-	// Release frees the memory of tensors that New or Load made, and of no others.
+	// Release frees tensors that New or Load made. It must not be called with others, such as views.
 	Release(ts ...T)
-	// Shape is a tensor's shape, nil of the zero T. It must not be changed.
+	// Shape returns a tensor's shape, which must not be changed; nil for the zero T.
 	Shape(t T) []int
-	// Rows is a view of the first n rows (along the first axis) of t. It owns nothing.
+	// Rows returns a view of the first n rows (along the first axis) of t. A view owns no memory.
 	Rows(t T, n int) T
-	// Write replaces elements of an F32 or F16 tensor, in order with what was run before.
+	// Write replaces elements of an F32 or F16 tensor, after the programs run so far.
 	Write(t T, offset int, values []float32)
-	// WriteTokens replaces elements of a U32 tensor, in order with what was run before.
+	// WriteTokens replaces elements of a U32 tensor, after the programs run so far.
 	WriteTokens(t T, offset int, ids []uint32)
-	// Download waits for what was run and copies elements of an F32 or F16 tensor.
+	// Download waits for the programs run so far and copies elements of an F32 or F16 tensor.
 	Download(t T, offset int, dst []float32) error
-	// DownloadTokens waits for what was run and copies elements of a U32 tensor.
+	// DownloadTokens is Download for a U32 tensor.
 	DownloadTokens(t T, offset int, dst []uint32) error
-	// DownloadTernary waits for what was run and copies a ternary tensor, packed.
+	// DownloadTernary is Download for a whole ternary tensor, which stays packed.
 	DownloadTernary(t T) (HostTensor, error)
-	// StartDownload begins to copy the elements of a U32 tensor as they are after what was run so far, and submits.
-	// which (0, 1) tells two reads of one tensor apart: sessions that take turns each read a tensor of their own.
-	// FinishDownload waits for what was started.
+	// StartDownload starts copying the elements of a U32 tensor as the programs run so far leave them, and submits. Two
+	// downloads of one tensor may be under way at once; which (0, 1) tells them apart. FinishDownload waits for one.
 	StartDownload(t T, which int)
 	FinishDownload(t T, which int, dst []uint32) error
-	// Lookahead is how many tokens are worth sampling before they are read back: 1 where a read
-	// costs nothing.
+	// Lookahead returns how many tokens are worth sampling before they are read back: 1 where reading back is free.
 	Lookahead() int
-	// Copy copies n elements of one F32, F16 or U32 tensor to another of the same format, or to other places of the same.
+	// Copy copies n elements between F32, F16 or U32 tensors of the same format, or within one.
 	Copy(dst T, dstOffset int, src T, srcOffset, n int)
-	// CopySet copies the n elements of each tensor of a set into those of another.
+	// CopySet copies the first n elements of each tensor of one set to those of another.
 	CopySet(dst, src []T, n int)
-	// Zero fills a tensor with zeros, ZeroPart n of its elements from offset on.
+	// Zero fills a tensor with zeros, ZeroPart n of its elements starting at offset.
 	Zero(t T)
 	ZeroPart(t T, offset, n int)
-	// Submit starts what was run without waiting for it.
+	// Submit starts the programs recorded so far without waiting for them.
 	Submit()
-	// Flush waits for what was run, and returns the first error since the last Flush.
+	// Flush waits for the programs run so far, and returns the first error since the last Flush.
 	Flush() error
 }

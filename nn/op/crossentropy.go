@@ -2,8 +2,8 @@ package op
 
 import "math"
 
-// CrossEntropy adds Scale·Σ −log softmax(Logits)[target] to Loss (1) over the m rows of Logits (m, V), whose targets
-// begin at element From of Targets (n); Logits become their gradient. A row whose target is NoTarget counts nothing, and its
+// CrossEntropy adds Scale·Σ −log softmax(Logits)[target] over the m rows of Logits (m, V) to Loss (1), and replaces the
+// logits by their gradient. The targets begin at element From of Targets (n). A row whose target is NoTarget is skipped; its
 // gradient is 0.
 type CrossEntropy[T any] struct {
 	Loss, Logits, Targets T
@@ -11,7 +11,7 @@ type CrossEntropy[T any] struct {
 	Scale                 float32
 }
 
-// NoTarget stands for the target of a row that is read and not to be predicted.
+// NoTarget marks a row that is read but has nothing to predict.
 const NoTarget uint32 = math.MaxUint32
 
 // Name implements Op.

@@ -1,16 +1,17 @@
 package op
 
-// ConvTaps is the length of the delta mixer's convolutions, ConvTail how many inputs they remember.
+// ConvTaps is the length of the delta mixer's convolutions, ConvTail the number of past inputs that they need.
 const (
 	ConvTaps = 4
 	ConvTail = ConvTaps - 1
 )
 
-// DeltaScan is the delta mixer from its projections U (n, 3d), key, query, value, and step sizes Beta (n, h) to the
-// normalised output O (n, d): convolution Conv (3, d, 4), SiLU, unit keys and queries, the delta rule a head, RMSNorm
-// over c with Gain (c) and Eps. It moves State (S, h, c, c) and Tail (S, 3, 3, d), the last three inputs of the convolutions,
-// on, those of Slots as in the package comment, as Documents is. KQV (n, 3d) receives keys, queries and values as the rule sees them, Answers (n, d) what the memory answers before
-// the norm; Starts (B, ceil(T/C), h, c, c), optional, the state before each chunk.
+// DeltaScan is the delta mixer from its projections U (n, 3d), which hold key, query and value, and step sizes Beta (n, h),
+// to the normalised output O (n, d): convolution Conv (3, d, 4), SiLU, unit keys and queries, the delta rule for each head,
+// RMSNorm over c with Gain (c) and Eps. It updates State (S, h, c, c) and Tail (S, 3, 3, d), the last three inputs of the
+// convolutions. KQV (n, 3d) receives keys, queries and values as the rule gets them, Answers (n, d) the memory's answers
+// before the norm, and Starts (B, ceil(T/C), h, c, c), optional, the state before each chunk. Slots and Documents are
+// described in the package comment.
 type DeltaScan[T any] struct {
 	O, U, Beta, Conv, Gain, State, Tail, KQV, Answers, Starts, Slots, Documents T
 	Chunk                                                                       int
@@ -39,7 +40,7 @@ func (o *DeltaScan[T]) Args(v Visitor[T]) {
 	v.Arg("output", Writes, &o.O, n, h*c)
 }
 
-// heads is how many heads of width c a memory of width d has.
+// heads returns the number of heads of width c in a memory of width d.
 func heads(d, c int) int {
 	if c == 0 {
 		return 0
@@ -47,8 +48,8 @@ func heads(d, c int) int {
 	return d / c
 }
 
-// DeltaScanBackward, of a scan that began with a zero tail, writes DU (n, 3d) and DBeta (n, h) and adds into DConv
-// (3, d, 4) and DGain (c), both optional, from DO (n, d).
+// DeltaScanBackward is the backward of a scan that began with a zero tail. From DO (n, d) it writes DU (n, 3d) and DBeta (n,
+// h) and adds to DConv (3, d, 4) and DGain (c), both optional.
 type DeltaScanBackward[T any] struct {
 	DU, DBeta, DConv, DGain, DO, U, Beta, Conv, Gain, KQV, Answers, Starts, Documents T
 	Chunk                                                                             int

@@ -1,11 +1,11 @@
 package op
 
-// NewDocument is the bit of a token that is the first of its document, in rows that hold several.
+// NewDocument is set on a token that begins a document, in rows that hold several.
 const NewDocument uint32 = 1 << 31
 
-// SplitDocuments reads rows of so many tokens, of which those that begin a document have the bit NewDocument; the first of a row
-// begins one anyway. It writes the tokens without the bit into ids (n), which may be tokens, and what Documents holds into
-// documents (n, 2).
+// SplitDocuments takes rows of `time` tokens in which NewDocument marks the first token of each document; a row's first token
+// begins one in any case. It writes the tokens without the mark to ids (n), which may be tokens itself, and the Documents
+// tensor of the package comment to documents (n, 2).
 func SplitDocuments(ids, documents, tokens []uint32, time int) {
 	first := 0
 	end := func(last int) { // of the document before last

@@ -1,8 +1,8 @@
 package op
 
-// Dropout sets each number of X to 0 with probability Rate and divides the others by 1 − Rate. Number i goes where
-// Uniform(Site·2³² + seed, i) < Rate, with seed the one number of the U32 tensor Seed, so that the same operation is its
-// own backward on the gradient. Rate is below 1.
+// Dropout sets each number of X to 0 with probability Rate, which is below 1, and divides the others by 1 − Rate. Number i is
+// dropped if Uniform(Site·2³² + seed, i) < Rate, where seed is the one number of the U32 tensor Seed. The same operation on
+// the gradient is therefore its own backward.
 type Dropout[T any] struct {
 	X, Seed T
 	Site    uint32

@@ -1,6 +1,6 @@
 package op
 
-// Embed writes H (n, D) = the rows of Table (V, D) at Tokens (n).
+// Embed copies the rows of Table (V, D) at Tokens (n) to H (n, D).
 type Embed[T any] struct{ H, Table, Tokens T }
 
 // Name implements Op.
@@ -14,7 +14,7 @@ func (o *Embed[T]) Args(v Visitor[T]) {
 	v.Arg("h", Writes, &o.H, n, D)
 }
 
-// EmbedBackward adds the rows of DH (n, D) into DTable (V, D) at Tokens (n).
+// EmbedBackward adds the rows of DH (n, D) to the rows of DTable (V, D) at Tokens (n).
 type EmbedBackward[T any] struct{ DTable, DH, Tokens T }
 
 // Name implements Op.

@@ -1,16 +1,18 @@
 package op
 
-// GatedDelta is the gated delta rule (arXiv 2412.06464) as Qwen3.5 has it, from projections to the normalised, gated output
-// O (n, V·v) of V value heads of width v. A row of U (n, 2·K·k + 2·V·v) holds queries and keys of K heads of width k, values
-// and output gates z; B and A (n, V) are before their functions. Queries, keys and values go through a causal convolution
-// Conv (2·K·k + V·v, taps) and SiLU; query and key become unit vectors, x/√(Σx² + 1e-6), and the query is divided by √k.
+// GatedDelta is the gated delta rule (arXiv 2412.06464) as Qwen3.5 has it, from the projections to the normalised, gated
+// output O (n, V·v) of V value heads of width v. A row of U (n, 2·K·k + 2·V·v) holds queries and keys of K heads of width k,
+// values and output gates z; B and A (n, V) are the inputs of σ and softplus below. Queries, keys and values pass through a
+// causal convolution Conv (2·K·k + V·v, taps) and SiLU; query and key become unit vectors, x/√(Σx² + 1e-6), and the query is
+// divided by √k.
 // Then, for value head h, which uses key head ⌊h·K/V⌋, with β = σ(b) and g = Decay·softplus(a + Bias),
 //
 //	S ← e^g·S;  S ← S + β(v − S·k)kᵀ;  o = S·q;  O = RMSNorm(o)·Gain·silu(z)
 //
-// Decay (V) is −exp(A_log). It moves State (S, V, v, k) and Tail (S, taps−1, 2·K·k + V·v), the last inputs of the
-// convolution, oldest first, on, those of Slots as in the package comment, as Documents is. QKV (n, 2·K·k + V·v) is room for what the convolution gives; Starts
-// (B, ceil(T/Chunk), V, v, k), optional, receives the state before each chunk of tokens, which changes nothing else.
+// Decay (V) is −exp(A_log). It updates State (S, V, v, k) and Tail (S, taps−1, 2·K·k + V·v), the last inputs of the
+// convolution, oldest first. QKV (n, 2·K·k + V·v) is room for the convolution's output; Starts (B, ceil(T/Chunk), V, v, k),
+// optional, receives the state before each chunk, and Chunk changes nothing else. Slots and Documents are described in the
+// package comment.
 type GatedDelta[T any] struct {
 	O, U, B, A, Conv, Decay, Bias, Gain, State, Tail, QKV, Starts, Slots, Documents T
 
@@ -44,9 +46,9 @@ func (o *GatedDelta[T]) Args(v Visitor[T]) {
 	v.Arg("o", Writes, &o.O, n, inner)
 }
 
-// GatedDeltaBackward, of a GatedDelta that began with a zero state and tail: writes DU (n, 2·K·k + 2·V·v), DB and DA (n, V)
-// from DO (n, V·v). The convolution, the decay and the norm are constants. With P = e^g·S before a token, e = v − P·k and dS
-// the gradient of the state behind it, which begins with do·qᵀ added,
+// GatedDeltaBackward is the backward of a GatedDelta that began with a zero state and tail. It writes DU (n, 2·K·k + 2·V·v),
+// DB and DA (n, V) from DO (n, V·v). The convolution, the decay and the norm get no gradient. With P = e^g·S before a token,
+// e = v − P·k, and dS the gradient of the state after it, to which do·qᵀ has been added,
 //
 //	dq = Sᵀ·do    dβ = eᵀ·dS·k    dv = β·dS·k    dk = β·dSᵀ·e − Pᵀ·dv    dP = dS − dv·kᵀ    dg = ⟨dP, P⟩    dS ← e^g·dP
 type GatedDeltaBackward[T any] struct {

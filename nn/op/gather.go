@@ -1,6 +1,6 @@
 package op
 
-// sequences is how many sequences an operation takes that has states (S, …) in slots.
+// sequences returns how many sequences an operation with states (S, …) in slots takes.
 func sequences[T any](v Visitor[T], states, slots T) int {
 	if s := v.Shape(slots); len(s) > 0 {
 		return s[0]
@@ -27,7 +27,7 @@ func (o *Gather[T]) Args(v Visitor[T]) {
 	v.Arg("destination", Writes, &o.Dst, n, each)
 }
 
-// Scatter copies the rows of Src (n, …) to rows Slots (n), each another, of Dst (S, …), both F32 or both U32.
+// Scatter copies the rows of Src (n, …) to rows Slots (n) of Dst (S, …), both F32 or both U32. No slot may occur twice.
 type Scatter[T any] struct{ Dst, Src, Slots T }
 
 // Name implements Op.

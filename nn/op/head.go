@@ -1,6 +1,6 @@
 package op
 
-// Head writes Logits (m, V) = X·Wᵀ for the m rows of X (n, D) that begin at row From. W (V, D) may be of any format but U32.
+// Head writes Logits (m, V) = X·Wᵀ for m rows of X (n, D), starting at row From. W (V, D) may have any format but U32.
 type Head[T any] struct {
 	Logits, X, W T
 	From         int
@@ -18,7 +18,7 @@ func (o *Head[T]) Args(v Visitor[T]) {
 	v.Arg("logits", Writes, &o.Logits, m, V)
 }
 
-// HeadBackward, of Logits = X·Wᵀ: writes rows From… of DX (n, D) and adds into DW (V, D), which is optional.
+// HeadBackward is the backward of Logits = X·Wᵀ: it writes rows From… of DX (n, D) and adds to DW (V, D), which is optional.
 type HeadBackward[T any] struct {
 	DX, DW, DLogits, X, W T
 	From                  int

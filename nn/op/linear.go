@@ -1,10 +1,11 @@
 package op
 
-// Linear writes Y (n, R) = Addend + s·X·Wᵀ for X (n, K) and a ternary W (R, K), where s is γ for absmean and 1 for none, or a
-// scale each few inputs of a row. Addend (n, R) is optional and may be Y itself. W may also be F32, F16 or BF16, then s is 1.
+// Linear writes Y (n, R) = Addend + s·X·Wᵀ for X (n, K) and a ternary W (R, K). The scale s is γ for absmean and 1 for none,
+// or one scale per group of inputs of a row. Addend (n, R) is optional and may be Y itself. W may also be F32, F16 or BF16; s
+// is then 1.
 //
-// Int8 rounds each row x of X first, as BitNet's models were trained (arXiv 2402.17764): to round(x·t)/t for
-// t = 127/max(max|x|, 1e-5) in float32, where round is to the nearest whole number, halves to even.
+// Int8 first rounds each row x of X to round(x·t)/t with t = 127/max(max|x|, 1e-5) in float32, rounding to the nearest whole
+// number and ties to even, as BitNet's models were trained (arXiv 2402.17764).
 type Linear[T any] struct {
 	Y, Addend, X, W T
 	Int8            bool
@@ -23,8 +24,9 @@ func (o *Linear[T]) Args(v Visitor[T]) {
 	v.Arg("y", Writes, &o.Y, n, R)
 }
 
-// LinearBackward, of Y = s·X·Wᵀ: writes DX (n, K) and adds into DW (R, K), straight through the rounding of weights and
-// inputs: DX = s·DY·Q, and DW = (1/γ)·DYᵀX for scale none, DYᵀX for all others, where X is rounded with Int8. DW is optional.
+// LinearBackward is the backward of Y = s·X·Wᵀ, straight through the rounding of weights and inputs: it writes DX (n, K) =
+// s·DY·Q and adds to DW (R, K), which is optional, (1/γ)·DYᵀX for scale none and DYᵀX otherwise. With Int8, X is rounded here
+// too.
 type LinearBackward[T any] struct {
 	DX, DW, DY, X, W T
 	Int8             bool
@@ -45,11 +47,11 @@ func (o *LinearBackward[T]) Args(v Visitor[T]) {
 }
 
 // Quantize packs W (R, K) into the ternary Q (R, K). Where Q has scales of groups, each group is rounded by itself, as
-// ternary.QuantizeGroup does. Else each block of rows has its own γ; where there are RowBlocks, which need not have as many rows
-// each, Q has a γ a row, and the rows of a block have the same. HalfEven rounds as ternary.HalfEven says.
+// ternary.QuantizeGroup does. Otherwise each block of rows has its own γ. RowBlocks allows blocks of unequal height: Q then
+// has one γ per row, equal within a block. HalfEven rounds as ternary.HalfEven says.
 type Quantize[T any] struct {
 	Q, W      T
-	RowBlocks []int // rows of each, R in all; nil: of the same size, one for each γ of Q
+	RowBlocks []int // rows of each block, R in total; nil: equal blocks, one per γ of Q
 	HalfEven  bool
 }
 

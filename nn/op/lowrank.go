@@ -1,13 +1,13 @@
 package op
 
-// LowRankBlock are rows of a product, one behind the other, that have one adapter: group Group of A, −1 for none.
+// LowRankBlock describes consecutive rows of a product that have one adapter: group Group of A, −1 for none.
 type LowRankBlock struct{ Rows, Group int }
 
-// LowRank adds Scale·B(A·x) to the rows of Y (n, R), for the rows x of X (n, K): the low-rank adapter of a product
-// (arXiv 2106.09685), in floats whatever the product rounds. The R rows of a product may be those of several matrices, one
-// below the other. Each block of them has a group of r rows of A (g·r, K), which blocks may share, and its own rows of
-// B (R, r). Low (n, g·r) receives A·x. Y is optional: of an adapter inside the quantiser (LowRankMerge) only Low is wanted, of
-// what the product sees, which Int8 rounds as Linear does.
+// LowRank adds Scale·B(A·x) to the rows of Y (n, R) for the rows x of X (n, K): the low-rank adapter of a product (arXiv
+// 2106.09685), computed in floats however the product rounds. The R rows of a product may come from several stacked matrices.
+// Each block of them uses a group of r rows of A (g·r, K), which blocks may share, and its own rows of B (R, r). Low (n, g·r)
+// receives A·x. Y is optional: an adapter inside the quantiser (LowRankMerge) only needs Low. Int8 rounds x first, as Linear
+// does.
 type LowRank[T any] struct {
 	Y, X, A, B, Low T
 	Blocks          []LowRankBlock
@@ -30,7 +30,7 @@ func (o *LowRank[T]) Args(v Visitor[T]) {
 	v.Arg("y", Updates|Optional, &o.Y, n, R)
 }
 
-// lowRankSizes are the rows of all blocks, and how many groups they have.
+// lowRankSizes returns the rows of all blocks and the number of groups.
 func lowRankSizes(blocks []LowRankBlock) (R, groups int) {
 	for _, b := range blocks {
 		R, groups = R+b.Rows, max(groups, b.Group+1)
@@ -38,12 +38,12 @@ func lowRankSizes(blocks []LowRankBlock) (R, groups int) {
 	return R, groups
 }
 
-// LowRankBackward, of a LowRank: adds into DX (n, K), DA (g·r, K) and DB (R, r) from DY (n, R); DLow (n, g·r) receives the
-// gradient of Low.
+// LowRankBackward is the backward of LowRank: from DY (n, R) it adds to DX (n, K), DA (g·r, K) and DB (R, r). DLow (n, g·r)
+// receives the gradient of Low.
 //
 //	DLow = Scale·DY·B    DB += Scale·DYᵀ·Low    DA += DLowᵀ·X    DX += DLow·A
 //
-// DX is optional, as LowRank's Y is; Int8 as there.
+// DX is optional; Int8 is as in LowRank.
 type LowRankBackward[T any] struct {
 	DX, DA, DB, DLow, DY, X, A, B, Low T
 	Blocks                             []LowRankBlock

@@ -1,10 +1,10 @@
 package op
 
-// Meter is a Memory without tensors that counts the bytes of those asked for, as a device of float32 would hold them.
-// What reads or writes a tensor is not there.
+// Meter is a Tensors without tensors: it counts the bytes that would be allocated on a float32 device. It lacks the methods
+// that read or write tensors.
 type Meter struct {
 	Tensors[struct{}]
-	Bytes float64 // of all that was made; a float, so that no shape overflows it
+	Bytes float64 // allocated so far; a float so that no shape overflows it
 	Ahead int     // the device's Lookahead; 0 means 1
 }
 
@@ -16,7 +16,7 @@ func (m *Meter) add(bytes float64, shape ...int) struct{} {
 	return struct{}{}
 }
 
-// New implements Memory.
+// New implements Tensors.
 func (m *Meter) New(f Format, shape ...int) struct{} {
 	if f == F16 {
 		return m.add(2, shape...)
@@ -24,7 +24,7 @@ func (m *Meter) New(f Format, shape ...int) struct{} {
 	return m.add(4, shape...)
 }
 
-// NewSet implements Memory.
+// NewSet implements Tensors.
 func (m *Meter) NewSet(n int, f Format, shape ...int) []struct{} {
 	for range n {
 		m.New(f, shape...)
@@ -32,26 +32,26 @@ func (m *Meter) NewSet(n int, f Format, shape ...int) []struct{} {
 	return make([]struct{}, n)
 }
 
-// NewGrowing implements Memory: all that there is room for.
+// NewGrowing implements Tensors. It counts the whole capacity.
 func (m *Meter) NewGrowing(n int, f Format, shape ...int) []struct{} { return m.NewSet(n, f, shape...) }
 
-// NewTernary implements Memory.
+// NewTernary implements Tensors.
 func (m *Meter) NewTernary(rows, cols, blocks int, _ bool) struct{} {
 	m.add(4, blocks)
 	return m.add(1, rows, (cols+3)/4)
 }
 
-// NewGroups implements Memory.
+// NewGroups implements Tensors.
 func (m *Meter) NewGroups(rows, cols, group int) struct{} {
 	m.add(2, rows, cols/group)
 	return m.add(1, rows, (cols+3)/4)
 }
 
-// Rows implements Memory.
+// Rows implements Tensors.
 func (m *Meter) Rows(struct{}, int) struct{} { return struct{}{} }
 
-// Lookahead implements Memory.
+// Lookahead implements Tensors.
 func (m *Meter) Lookahead() int { return max(m.Ahead, 1) }
 
-// Flush implements Memory.
+// Flush implements Tensors.
 func (m *Meter) Flush() error { return nil }

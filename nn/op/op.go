@@ -2,21 +2,21 @@ package op
 
 import "fmt"
 
-// Op is an operation as a value: a pointer to a struct whose fields are its tensors and its numbers. The zero T in a
-// field that Args calls optional means that it is not wanted.
+// Op is an operation as a value: a pointer to a struct whose fields are its tensors and numbers. A field that Args calls
+// optional may be left at the zero T.
 type Op[T any] interface {
-	// Name is the operation's name, for errors and for lists of what a backend has.
+	// Name is the operation's name, for errors and for the list of what a backend has.
 	Name() string
-	// Args shows every tensor to the visitor, with what the operation does to it and the shape that it must have. It is
-	// the one place that states shapes.
+	// Args shows every tensor to the visitor, with the access that the operation makes and the shape that it requires. It is the
+	// only place that states shapes.
 	Args(v Visitor[T])
 }
 
 // Access is what an operation does with a tensor.
 type Access int
 
-// Reads, Writes and Updates are the kinds of access: Writes fills the whole tensor (or the rows that the operation
-// names) whatever was there before, Updates reads it first. Optional may be added to each.
+// The kinds of access: Writes fills the whole tensor (or the rows that the operation names) without reading it first, Updates
+// reads it before. Optional may be added to each.
 const (
 	Reads Access = iota
 	Writes
@@ -30,10 +30,10 @@ func (a Access) Kind() Access { return a &^ Optional }
 
 // Visitor is shown the tensors of an operation.
 type Visitor[T any] interface {
-	// Shape is the shape of a tensor, nil of the zero T.
+	// Shape returns the shape of a tensor, nil for the zero T.
 	Shape(t T) []int
-	// Arg is called once a tensor. shape is what it must have: as many rows along the first axis, and as many elements in
-	// each.
+	// Arg is called once per tensor. shape is the required shape: the length of the first axis and the number of elements per
+	// row must match.
 	Arg(name string, access Access, t *T, shape ...int)
 }
 
@@ -43,7 +43,7 @@ type Program[T any] []Op[T]
 // Add appends operations.
 func (p *Program[T]) Add(ops ...Op[T]) { *p = append(*p, ops...) }
 
-// rows is the length of a tensor's first axis and the number of elements of one row.
+// rows returns the length of a tensor's first axis and the number of elements of one row.
 func rows[T any](v Visitor[T], t T) (n, each int) {
 	s := v.Shape(t)
 	if len(s) == 0 {
@@ -52,7 +52,7 @@ func rows[T any](v Visitor[T], t T) (n, each int) {
 	return s[0], Count(s[1:])
 }
 
-// axis is the length of one axis of a tensor, 0 where it has no such axis.
+// axis returns the length of one axis of a tensor, 0 where it has no such axis.
 func axis[T any](v Visitor[T], t T, i int) int {
 	if s := v.Shape(t); i < len(s) {
 		return s[i]
@@ -79,8 +79,8 @@ func (c *checker[T]) Arg(name string, access Access, t *T, want ...int) {
 	}
 }
 
-// CheckShapes panics, and prints both shapes, where a tensor does not fit its operation: a mistake in our own code, never
-// in a file. shape gives a tensor's shape, nil of none.
+// CheckShapes panics with both shapes where a tensor does not fit its operation, which is always a mistake in our own code,
+// never in a file. shape returns a tensor's shape, nil for none.
 func CheckShapes[T any](p Program[T], shape func(T) []int) {
 	for _, o := range p {
 		o.Args(&checker[T]{shape, o.Name()})

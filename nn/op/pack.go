@@ -2,7 +2,7 @@ package op
 
 import "bitgpu/nn/ternary"
 
-// PackTernary quantises a float32 matrix (rows, cols) of the given number of stacked blocks.
+// PackTernary quantises a float32 matrix (rows, cols) that consists of `blocks` stacked blocks.
 func PackTernary(t HostTensor, blocks int, absmean bool) HostTensor {
 	rows, cols := t.Shape[0], t.Shape[1]
 	q := HostTensor{
@@ -19,8 +19,8 @@ func PackTernary(t HostTensor, blocks int, absmean bool) HostTensor {
 	return q
 }
 
-// PackRowBlocks quantises a float32 matrix (rows, cols) whose blocks have so many rows each, as Quantize does with RowBlocks and
-// HalfEven.
+// PackRowBlocks quantises a float32 matrix (rows, cols) whose blocks have the given numbers of rows, as Quantize does with
+// RowBlocks and HalfEven.
 func PackRowBlocks(t HostTensor, blocks []int) HostTensor {
 	rows, cols := t.Shape[0], t.Shape[1]
 	q := HostTensor{Format: Ternary, Shape: t.Shape, Absmean: true, Codes: make([]byte, rows*ternary.RowBytes(cols)), Scales: make([]float32, 0, rows)}
@@ -37,7 +37,7 @@ func PackRowBlocks(t HostTensor, blocks []int) HostTensor {
 	return q
 }
 
-// PackGroups quantises a float32 matrix (rows, cols) with a scale each so many inputs.
+// PackGroups quantises a float32 matrix (rows, cols) with one scale per `group` inputs of a row.
 func PackGroups(t HostTensor, group int) HostTensor {
 	rows, cols := t.Shape[0], t.Shape[1]
 	q := HostTensor{Format: Ternary, Shape: t.Shape, Group: group, Codes: make([]byte, rows*ternary.RowBytes(cols)), GroupScales: make([]uint16, 0, rows*cols/group)}

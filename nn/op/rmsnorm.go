@@ -1,11 +1,11 @@
 package op
 
-// NormEps is the ε of a norm that names none.
+// NormEps is the default ε of a norm.
 const NormEps = 1e-5
 
-// RMSNorm writes X (n, D) = H / sqrt(mean(H²) + Eps) · Gain (D) for the rows of H (n, D) from From on, Count of them;
-// 0 means to the last. An Eps of 0 means NormEps. X may be H; Kept (n, D), optional, then receives H as it was, which
-// RMSNormBackward wants.
+// RMSNorm writes X (n, D) = H / sqrt(mean(H²) + Eps) · Gain (D) for Count rows of H (n, D), starting at row From; a Count of
+// 0 means all that follow. An Eps of 0 means NormEps. X may be H; Kept (n, D), optional, then receives the original H for
+// RMSNormBackward.
 type RMSNorm[T any] struct {
 	X, H, Gain  T
 	Kept        T
@@ -13,7 +13,7 @@ type RMSNorm[T any] struct {
 	Eps         float64
 }
 
-// Epsilon is an ε, or what 0 stands for.
+// Epsilon returns eps, or NormEps for 0.
 func Epsilon(eps float64) float64 {
 	if eps == 0 {
 		return NormEps
@@ -21,7 +21,7 @@ func Epsilon(eps float64) float64 {
 	return eps
 }
 
-// Epsilon is Eps, or what 0 stands for.
+// Epsilon returns Eps, or NormEps for 0.
 func (o *RMSNorm[T]) Epsilon() float64 { return Epsilon(o.Eps) }
 
 // Name implements Op.
@@ -36,7 +36,7 @@ func (o *RMSNorm[T]) Args(v Visitor[T]) {
 	v.Arg("x", Writes, &o.X, n, D)
 }
 
-// Span is the first row and how many there are, of n.
+// Span returns the first row and the number of rows, of n.
 func (o *RMSNorm[T]) Span(n int) (from, count int) {
 	if o.Count == 0 {
 		return o.From, n - o.From
@@ -44,13 +44,13 @@ func (o *RMSNorm[T]) Span(n int) (from, count int) {
 	return o.From, o.Count
 }
 
-// RMSNormBackward, of X = RMSNorm(H)·Gain: adds into DH (n, D) and DGain (D), which is optional, from DX (n, D).
+// RMSNormBackward is the backward of RMSNorm: from DX (n, D) it adds to DH (n, D) and to DGain (D), which is optional.
 type RMSNormBackward[T any] struct {
 	DH, DGain, DX, H, Gain T
 	Eps                    float64 // as in RMSNorm
 }
 
-// Epsilon is Eps, or what 0 stands for.
+// Epsilon returns Eps, or NormEps for 0.
 func (o *RMSNormBackward[T]) Epsilon() float64 { return Epsilon(o.Eps) }
 
 // Name implements Op.

@@ -1,12 +1,12 @@
 package op
 
-// RoPE makes the rows QKV (n, (H+2G)·c or more) of an attention layer ready: of each row the H queries and G keys of width c
-// are normalised by QGain and KGain (c), where those are given, as RMSNorm does, and their first R elements are turned by the
-// angles of the row's position: with the pair (x, y) = (i, i+R/2) of a head, x ← x·cos − y·sin and y ← y·cos + x·sin
-// (arXiv 2104.09864, halves as in GPT-NeoX). Angles (L, R) has the R/2 cosines of each position, then the sines, both times
-// what YaRN asks for (arXiv 2309.00071). Keys and the G values, which follow them and stay as they are, go to the rows of
-// Keys and Values (S, L, G·c) from Position (S) of the slot on, which are those of the n/B rows of each sequence; Slots and
-// Documents as in the package comment. Raw (n, (H+G)·c), optional, receives the queries and keys as they were, which RoPEBackward wants.
+// RoPE prepares the rows QKV (n, (H+2G)·c or more) of an attention layer. In each row the H queries and G keys of width c are
+// normalised as RMSNorm does by QGain and KGain (c), where given, and their first R elements are rotated by the angles of the
+// row's position: the pair (x, y) = (i, i+R/2) of a head becomes x·cos − y·sin and y·cos + x·sin (arXiv 2104.09864, halves as
+// in GPT-NeoX). Angles (L, R) holds the R/2 cosines of each position, then the sines, both multiplied by YaRN's factor (arXiv
+// 2309.00071). The keys, and the G values behind them, which are not rotated, are also stored in the n/B rows of Keys and
+// Values (S, L, G·c) that start at the slot's Position (S). Raw (n, (H+G)·c), optional, receives the original queries and
+// keys for RoPEBackward. Slots and Documents are described in the package comment.
 type RoPE[T any] struct {
 	QKV, QGain, KGain, Angles, Position, Keys, Values, Raw, Slots, Documents T
 
@@ -34,7 +34,7 @@ func (o *RoPE[T]) Args(v Visitor[T]) {
 	v.Arg("raw", Writes|Optional, &o.Raw, n, (o.Heads+o.KVHeads)*c)
 }
 
-// Advance adds N to Position (S), or to that of Slots as in the package comment: so many tokens a sequence have been read.
+// Advance adds N, the number of tokens that each sequence has read, to Position (S), or to the positions of Slots only.
 type Advance[T any] struct {
 	Position, Slots T
 	N               int
@@ -49,9 +49,9 @@ func (o *Advance[T]) Args(v Visitor[T]) {
 	slotsArg(v, &o.Slots)
 }
 
-// RoPEBackward, of a RoPE: turns the gradient of queries and keys in DQKV (n, stride) to that of what RoPE was given, back by
-// the angles, and through the norms where there are gains, which are constants. Raw (n, (H+G)·c) are the queries and keys
-// before. Of Keys (B, L, G·c) it takes how many sequences there are.
+// RoPEBackward is the backward of RoPE: it turns the gradient of queries and keys in DQKV (n, stride) into that of RoPE's
+// input, rotating back by the angles and going through the norms where there are gains, which get no gradient. Raw (n,
+// (H+G)·c) holds the original queries and keys. Of Keys (B, L, G·c) only the number of sequences B is used.
 type RoPEBackward[T any] struct {
 	DQKV, Raw, QGain, KGain, Angles, Position, Keys, Documents T
 

@@ -2,11 +2,11 @@ package op
 
 import "math"
 
-// RecentWindow is how many of the last tokens the repeat penalty looks at.
+// RecentWindow is how many recent tokens the repeat penalty looks at.
 const RecentWindow = 64
 
-// Places in the tensor of recent tokens, U32 (B, RecentSize): how many tokens were pushed, how
-// many were sampled, then a ring of the last RecentWindow ids.
+// Indices into a row of the tensor of recent tokens, U32 (B, RecentSize): how many tokens were pushed, how many were sampled,
+// then a ring of the last RecentWindow ids.
 const (
 	RecentPushed = iota
 	RecentSampled
@@ -14,13 +14,14 @@ const (
 	RecentSize = RecentRing + RecentWindow
 )
 
-// Places in the tensor of sampling rules, U32 (B, RulesSize): floats are there as their bits. Zeros mean the largest logit.
+// Indices into a row of the tensor of sampling rules, U32 (B, RulesSize). Floats are stored as their bits. All zeros means
+// greedy.
 const (
 	RuleTemperature = iota
 	RuleTopK
 	RuleTopP
 	RuleMinP
-	RuleMinLogit // log of min-p: how far below the largest logit a token may lie
+	RuleMinLogit // log of min-p: how far below the largest logit a token may be
 	RulePenalty
 	RuleSeedLow
 	RuleSeedHigh
@@ -58,10 +59,9 @@ func DecodeRules(row []uint32) Sampling {
 	}
 }
 
-// Sample draws one token a row of Logits (B, V) by the rules of the same row of Rules (B, RulesSize), counting from
-// Recent (B, RecentSize), which it moves on; it writes Next (B), the input of the next step, and element
-// (row, sampled mod K) of Out (B, K). Where a logit is not finite, Out gets NotFinite and Next 0. Logits are used as room and
-// hold in the end what they held before.
+// Sample draws one token per row of Logits (B, V) by the same row of Rules (B, RulesSize) and of Recent (B, RecentSize), to
+// which it appends the token. The token goes to Next (B), the input of the next step, and to element (row, sampled mod K) of
+// Out (B, K). Where a logit is not finite, Out gets NotFinite and Next 0. Logits are used as scratch memory and restored.
 type Sample[T any] struct{ Next, Out, Recent, Rules, Logits T }
 
 // Name implements Op.

@@ -36,9 +36,9 @@ func (s Sampling) Validate() error {
 	return nil
 }
 
-// Uniform is draw number n of the stream of a seed: a number in [0, 1) with 24 random bits. It is
-// pcg3d (Jarzynski and Olano, JCGT 9(3), 2020) of (n, seed), the same in every backend, so a seed
-// means the same text everywhere and a draw needs no state but its number.
+// Uniform is draw number n of the random stream of a seed: a number in [0, 1) with 24 random bits. It is pcg3d (Jarzynski and
+// Olano, JCGT 9(3), 2020) of (n, seed), computed the same by every backend, so a seed gives the same text everywhere and the
+// only state of a stream is n.
 func Uniform(seed uint64, n uint32) float32 {
 	x, y, z := n, uint32(seed), uint32(seed>>32)
 	x, y, z = x*1664525+1013904223, y*1664525+1013904223, z*1664525+1013904223
@@ -58,8 +58,8 @@ func Push(recent []uint32, id uint32) {
 	recent[RecentPushed]++
 }
 
-// Draw is the scalar twin of Sample for one row: it draws a token from logits (V), which the
-// penalty changes, and moves recent on. It is NotFinite where a logit is. scratch is at least V long.
+// Draw is the scalar twin of Sample for one row: it draws a token from logits (V), which the penalty changes, and appends it
+// to recent. It returns NotFinite if a logit is not finite. scratch has a length of at least V.
 func (s Sampling) Draw(logits []float32, recent []uint32, scratch []float32) uint32 {
 	id := NotFinite
 	if FirstNotFinite(logits) < 0 {
@@ -85,7 +85,7 @@ func (s Sampling) draw(logits []float32, recent []uint32, scratch []float32) uin
 	return s.pick(logits, limit, logits[best], Uniform(s.Seed, recent[RecentSampled]), scratch)
 }
 
-// Penalise applies the repeat penalty to a row of logits, which stay finite.
+// Penalise applies the repeat penalty to a row of logits; finite logits stay finite.
 func (s Sampling) Penalise(logits []float32, recent []uint32) {
 	if s.RepeatPenalty == 0 || s.RepeatPenalty == 1 {
 		return
@@ -105,7 +105,7 @@ func (s Sampling) Penalise(logits []float32, recent []uint32) {
 	}
 }
 
-// threshold is the smallest logit that top-k, top-p and min-p all keep.
+// threshold is the smallest logit that passes top-k, top-p and min-p.
 func (s Sampling) threshold(logits []float32, best float32, scratch []float32) float32 {
 	limit := float32(math.Inf(-1))
 	topK := s.TopK > 0 && s.TopK < len(logits)
@@ -127,8 +127,8 @@ func (s Sampling) threshold(logits []float32, best float32, scratch []float32) f
 	return limit
 }
 
-// nucleus is the smallest logit of the most probable tokens that together reach top-p of those
-// from limit up. Most often a few hundred decide it, so only as many are put in order.
+// nucleus is the smallest logit of the most probable tokens that together reach top-p, among those from limit up. A few
+// hundred are usually enough, so only a part is sorted at first.
 func (s Sampling) nucleus(logits []float32, best, limit float32, order []float32) float32 {
 	total := 0.0
 	for _, l := range logits {
@@ -152,8 +152,8 @@ func (s Sampling) nucleus(logits []float32, best, limit float32, order []float32
 	}
 }
 
-// TopFirst reorders v so that its k largest come first (quickselect in three parts, which equal
-// values and NaN cannot slow down).
+// TopFirst reorders v so that its k largest come first: quickselect with a three-way partition, so that equal values and NaN
+// do not slow it down.
 func TopFirst(v []float32, k int) {
 	for lo, hi := 0, len(v); hi-lo > 1; {
 		pivot := v[lo+(hi-lo)/2]
@@ -182,8 +182,8 @@ func TopFirst(v []float32, k int) {
 	}
 }
 
-// pick draws by the inverse of the cumulative distribution, in the order of the ids. weights is
-// room for a number a logit.
+// pick draws by the inverse of the cumulative distribution, in the order of the ids. weights is scratch memory, one number
+// per logit.
 func (s Sampling) pick(logits []float32, limit, best, u float32, weights []float32) uint32 {
 	total := 0.0
 	for i, l := range logits {

@@ -17,7 +17,8 @@ func (o *StepSize[T]) Args(v Visitor[T]) {
 	v.Arg("beta", Writes, &o.Beta, n, h)
 }
 
-// StepSizeBackward, from DBeta (n, h): adds into DX (n, D), and into DW (h, D) and DBias (h), which are optional.
+// StepSizeBackward is the backward of StepSize: from DBeta (n, h) it adds to DX (n, D), and to DW (h, D) and DBias (h), which
+// are optional.
 type StepSizeBackward[T any] struct{ DX, DW, DBias, DBeta, Beta, X, W T }
 
 // Name implements Op.

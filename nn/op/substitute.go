@@ -2,7 +2,7 @@ package op
 
 import "reflect"
 
-// Substitute makes a copy of a program in which every tensor is replaced by what replace gives for it.
+// Substitute returns a copy of a program in which replace has mapped every tensor.
 func Substitute[T any](p Program[T], replace func(T) T) Program[T] {
 	copied := make(Program[T], len(p))
 	for i, o := range p {

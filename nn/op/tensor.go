@@ -17,22 +17,22 @@ const (
 	F32     Format = iota // float32
 	F16                   // IEEE half precision
 	I8                    // int8 with one float32 scale a row
-	Ternary               // two bits a weight (package ternary), with one γ a block of rows
+	Ternary               // two bits a weight (package ternary), with one γ per block of rows
 	U32                   // token ids
 	BF16                  // bfloat16: the upper half of a float32
-	Q8_0                  // whole numbers with scales for a few neighbours each, as package quants has them
+	Q8_0                  // whole numbers whose neighbours share scales, as in package quants
 	Q4_0
 	Q4_K
 	Q6_K
 )
 
-// FormatOf is that of a matrix of package quants.
+// FormatOf returns the format of a matrix of package quants.
 func FormatOf(k quants.Kind) Format { return Q8_0 + Format(k) }
 
-// Quants is the kind of package quants, if the format is one of those.
+// Quants returns the kind of package quants, if the format is one of those.
 func (f Format) Quants() (k quants.Kind, ok bool) { return quants.Kind(f - Q8_0), f >= Q8_0 }
 
-// String is the format's name as files have it.
+// String returns the name that files use for the format.
 func (f Format) String() string {
 	return [...]string{"F32", "F16", "I8", "ternary", "U32", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q6_K"}[f]
 }
@@ -46,21 +46,20 @@ type HostTensor struct {
 	I8     []int8    // I8
 	Codes  []byte    // Ternary: (rows, ceil(cols/4))
 	Scales []float32 // I8: (rows). Ternary: γ, (blocks); each block has rows/blocks rows
-	// Absmean says that a ternary product is multiplied by γ.
+	// Absmean: products with the ternary tensor are multiplied by γ.
 	Absmean bool
-	// Group, where it is not 0, says that a ternary matrix has no γ but a scale each Group inputs of a row, whose float16 bits
-	// are GroupScales (rows, cols/Group).
+	// Group, where it is not 0, is how many inputs of a row share a scale. Such a ternary matrix has no γ; the scales' float16
+	// bits are in GroupScales (rows, cols/Group).
 	Group       int
 	GroupScales []uint16
 	Quants      *quants.Matrix // Q8_0, Q4_0, Q4_K, Q6_K
-	// Spare says that Codes are memory of their own, not a file's, which nobody reads once the tensor was loaded: a backend
-	// may lay them out anew where they are.
+	// Spare: Codes are not part of a file and are not used after loading, so a backend may rearrange them in place.
 	Spare bool
-	// Int8 says that products with the tensor will be those of Linear with Int8, so that a backend may choose a layout.
+	// Int8: the tensor will be used by Linear with Int8, so that a backend can choose the layout for that.
 	Int8 bool
 }
 
-// Count is the number of elements of a shape.
+// Count returns the number of elements of a shape.
 func Count(shape []int) int {
 	n := 1
 	for _, s := range shape {
@@ -69,12 +68,12 @@ func Count(shape []int) int {
 	return n
 }
 
-// Bytes is the memory that the tensor's numbers take.
+// Bytes returns the memory that the tensor's numbers take.
 func (t HostTensor) Bytes() int {
 	return 4*len(t.F32) + 2*len(t.F16) + len(t.I8) + len(t.Codes) + 4*len(t.Scales) + 2*len(t.GroupScales) + t.Quants.Bytes()
 }
 
-// Floats writes row r of a tensor of any format but Ternary and U32 into dst.
+// Floats writes row r of a tensor to dst. The formats Ternary and U32 are not supported.
 func (t HostTensor) Floats(dst []float32, r int) {
 	n := Count(t.Shape) / t.Shape[0]
 	from, to := r*n, (r+1)*n
@@ -100,7 +99,8 @@ func (t HostTensor) Floats(dst []float32, r int) {
 	}
 }
 
-// Float32s are all numbers of a tensor of the formats that Floats reads. Those of an F32 tensor share its memory.
+// Float32s returns all numbers of a tensor, in the formats that Floats supports. The result shares the memory of an F32
+// tensor.
 func (t HostTensor) Float32s() []float32 {
 	if t.Format == F32 {
 		return t.F32
@@ -113,7 +113,7 @@ func (t HostTensor) Float32s() []float32 {
 	return all
 }
 
-// Check panics unless a shape is as wanted: a mistake in our own code, never in a file.
+// Check panics unless got is want. It is for mistakes in our own code, never for those in a file.
 func Check(what string, got []int, want ...int) {
 	if !slices.Equal(got, want) {
 		// The copies keep the caller's shapes off the heap where all is well.

@@ -1,13 +1,13 @@
 package op
 
-// Scan says how the tied mixer's memory learns.
+// Scan says how the memory of the tied mixer learns.
 type Scan struct {
 	Chunk     int     // C: tokens taken together
-	Minibatch bool    // one summed step a chunk instead of the exact rule
+	Minibatch bool    // one summed step per chunk instead of the exact rule
 	Rate      float32 // η
 }
 
-// Chunks is how many chunks n rows of B sequences have, a sequence.
+// Chunks returns the number of chunks per sequence when B sequences share n rows.
 func Chunks(n, B, chunk int) int {
 	if B == 0 || chunk == 0 {
 		return 0
@@ -15,9 +15,9 @@ func Chunks(n, B, chunk int) int {
 	return (n/B + chunk - 1) / chunk
 }
 
-// TiedScan reads keys F (n, d), normalises them to unit length, writes the predictions Z (n, d) and moves State (S, d, d)
-// on; Slots and Documents as in the package comment, the latter with the exact rule only. Starts (B, ceil(T/C), d, d), optional,
-// receives the state before each chunk.
+// TiedScan reads keys F (n, d), normalises them to unit length, writes the predictions Z (n, d) and updates State (S, d, d).
+// Starts (B, ceil(T/C), d, d), optional, receives the state before each chunk. Slots and Documents are described in the
+// package comment; Documents needs the exact rule.
 type TiedScan[T any] struct {
 	Z, F, State, Starts, Slots, Documents T
 	Scan
@@ -38,7 +38,7 @@ func (o *TiedScan[T]) Args(v Visitor[T]) {
 	v.Arg("predictions", Writes, &o.Z, n, d)
 }
 
-// TiedScanBackward writes DF (n, d) from DZ (n, d). The state after the last token has no gradient.
+// TiedScanBackward is the backward of TiedScan: it writes DF (n, d) from DZ (n, d). The final state has no gradient.
 type TiedScanBackward[T any] struct {
 	DF, DZ, F, Starts, Documents T
 	Scan
@@ -58,8 +58,8 @@ func (o *TiedScanBackward[T]) Args(v Visitor[T]) {
 	v.Arg("df", Writes, &o.DF, n, d)
 }
 
-// exactDocuments shows the optional documents of n rows. The chunks of the minibatch rule would be other ones than those of a
-// document by itself.
+// exactDocuments shows the optional documents of n rows. The minibatch rule has none, because its chunks would not begin
+// where a document begins.
 func exactDocuments[T any](v Visitor[T], documents *T, n int, scan Scan) {
 	if scan.Minibatch {
 		v.Arg("documents, of which the minibatch rule takes none", Reads|Optional, documents, 0)
@@ -68,7 +68,7 @@ func exactDocuments[T any](v Visitor[T], documents *T, n int, scan Scan) {
 	documentsArg(v, documents, n)
 }
 
-// whole is n if B sequences can share n rows evenly, else the next smaller number that they can.
+// whole rounds n down to a multiple of B; B sequences share that many rows evenly.
 func whole(n, B int) int {
 	if B == 0 {
 		return n

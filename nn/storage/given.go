@@ -12,10 +12,10 @@ import (
 	"bitgpu/nn"
 )
 
-// ErrConfig is returned where the config that the caller gives contradicts the file; the text names the field.
+// ErrConfig is returned where the config that the caller gives contradicts the file. The text names the field.
 var ErrConfig = errors.New("the config given does not fit")
 
-// givenJSON is the config that a caller gives as config.json, nil when there is none.
+// givenJSON encodes the config that a caller gives as config.json. It returns nil for none.
 func givenJSON(given *nn.Config) (json.RawMessage, error) {
 	if given == nil {
 		return nil, nil
@@ -27,8 +27,8 @@ func givenJSON(given *nn.Config) (json.RawMessage, error) {
 	return c.MarshalJSON()
 }
 
-// agree compares the config that a caller gives for path with what was found, in which 0, "" and NaN mean unknown.
-// What the given config leaves out is not compared.
+// agree compares the config that a caller gives for path with the config found, in which 0, "" and NaN mean unknown. Fields
+// that the caller leaves out are not compared.
 func agree(path string, given, found nn.Config) error {
 	delta := found.Delta()
 	differ := func(field string, given, found any) error {
@@ -39,7 +39,7 @@ func agree(path string, given, found nn.Config) error {
 		switch {
 		case given == found || found == 0 || found == "" || found != found: // NaN
 		case !k.Required && (given == 0 || given == "" || k.Positive && given == 0.0):
-		case k.Name == "inner_lr" && delta: // which does not use it
+		case k.Name == "inner_lr" && delta: // the delta mixer does not use it
 		default:
 			if word, ok := given.(string); ok {
 				given, found = strconv.Quote(word), strconv.Quote(found.(string))
@@ -50,7 +50,7 @@ func agree(path string, given, found nn.Config) error {
 	return nil
 }
 
-// describe is what the shapes of a file's tensors tell of its config.
+// describe returns what the shapes of a file's tensors say about its config.
 func describe(file *safetensors.File) nn.Config {
 	size := func(name string, axis int) int {
 		if t, ok := file.Tensor(name); ok && axis < len(t.Shape) {

@@ -2,13 +2,14 @@ package storage
 
 import "fmt"
 
-// Numbers says how a model of a public family computes, in words that people type. The zero value is as it was made.
+// Numbers says how a model of a public family computes, in the words of the command line. The zero value leaves a model as it
+// is.
 type Numbers struct {
 	Cache       string // of keys and values: "f32" or "f16"
 	Activations string // inputs of linear layers: "float" or "int8"
 }
 
-// Check refuses other words.
+// Check returns an error for unknown words.
 func (n Numbers) Check() error {
 	if n.Cache != "" && n.Cache != "f32" && n.Cache != "f16" {
 		return fmt.Errorf("cache: got %q, want f32 or f16", n.Cache)
@@ -19,7 +20,7 @@ func (n Numbers) Check() error {
 	return nil
 }
 
-// Apply changes the configuration of a loaded model; our own models, which have no such choice, are refused.
+// Apply changes the configuration of a loaded model. Our own models offer no such choice and are refused.
 func (n Numbers) Apply(l *Loaded) error {
 	d := l.Config.Decoder
 	if d == nil {

@@ -13,7 +13,8 @@ import (
 // pieceBytes bounds the float copy of F16, BF16 or unaligned weights while they are quantised.
 const pieceBytes = 1 << 20
 
-// pieces visits a float tensor (rows, cols) as float32, a few rows at a time, or whole where it lies as float32.
+// pieces visits a float tensor (rows, cols) as float32: the whole tensor where memory already holds it so, otherwise a few
+// rows at a time.
 func pieces(t safetensors.Tensor, rows, cols int, visit func(row, n int, w []float32) error) error {
 	if v, ok := t.FloatView(); ok {
 		return visit(0, rows, v)
@@ -35,7 +36,7 @@ func pieces(t safetensors.Tensor, rows, cols int, visit func(row, n int, w []flo
 	return nil
 }
 
-// quantize packs a float tensor (rows, cols) into codes and returns its γ, the same as [ternary.Gamma] to the bit.
+// quantize packs a float tensor (rows, cols) into codes and returns its γ, bit for bit that of [ternary.Gamma].
 func quantize(codes []byte, t safetensors.Tensor, rows, cols int) (gamma float32, err error) {
 	var sum ternary.Sum
 	err = pieces(t, rows, cols, func(row, _ int, w []float32) error {
@@ -56,7 +57,7 @@ func quantize(codes []byte, t safetensors.Tensor, rows, cols int) (gamma float32
 	return gamma, err
 }
 
-// pack makes the packed tensor of a float one, and its scale.
+// pack returns the packed form of a float tensor, and its scale.
 func pack(t safetensors.Tensor) (codes, scale safetensors.Tensor, err error) {
 	rows, cols := t.Shape[0], t.Shape[1]
 	data := make([]byte, rows*ternary.RowBytes(cols))
@@ -69,10 +70,10 @@ func scaleTensor(name string, scales []float32) safetensors.Tensor {
 	return safetensors.FromFloat32s(name+scaleSuffix, []int{len(scales)}, scales)
 }
 
-// unpack makes float weights W of a packed block such that quantising them gives the same Q and, to the bit, the same
-// γ. γ·Q would not: its mean magnitude is γ times the share of weights that are not zero. So those k of n weights
-// become ±v with v = γ·n/k, rounded down, and what the rounding left of γ·n is spread over the weights that are zero,
-// each far below γ/2.
+// unpack makes float weights W from a packed block such that quantising them gives the same Q and, bit for bit, the same γ.
+// γ·Q would not do: its mean magnitude is γ times the share of weights that are not zero. So those k of n weights become ±v
+// with v = γ·n/k, rounded down, and what the rounding left of γ·n is spread over the weights that are zero, each far below
+// γ/2.
 func unpack(name string, h op.HostTensor) (safetensors.Tensor, error) {
 	rows, cols := h.Shape[0], h.Shape[1]
 	w := make([]float32, rows*cols)

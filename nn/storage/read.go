@@ -18,13 +18,13 @@ import (
 	"bitgpu/nn/ternary"
 )
 
-// scaleSuffix names the tensor with the scales of a packed or an int8 one.
+// scaleSuffix follows the name of a packed or int8 tensor in the name of its scales.
 const scaleSuffix = "_scale"
 
 // source finds a tensor by name.
 type source func(name string) (safetensors.Tensor, bool)
 
-// read fills the weights that the configuration asks for from the file's tensors.
+// read fills the weights that the configuration requires from the file's tensors.
 func read(files *modeldir.Model, c nn.Config, o Options) (*nn.Weights[op.HostTensor], []string, error) {
 	fail := func(err error) error {
 		return fmt.Errorf("%s: %s: %w", container(files.Form), files.TensorsPath, err)
@@ -45,7 +45,7 @@ func read(files *modeldir.Model, c nn.Config, o Options) (*nn.Weights[op.HostTen
 			}
 		}
 	})
-	// The headers are compared before anything is read: a wrong config is then said at once.
+	// All headers are compared before any weight is read, so that a wrong config is reported at once.
 	for _, j := range jobs {
 		if err := check(files.Tensors.Tensor, j.p); err != nil {
 			return nil, nil, fail(err)
@@ -84,7 +84,7 @@ func read(files *modeldir.Model, c nn.Config, o Options) (*nn.Weights[op.HostTen
 	return w, ignored, nil
 }
 
-// strangers lists the names that are no part of the model, and refuses those that look as if they were.
+// strangers lists tensors that are no part of the model, and refuses those whose names look as if they were.
 func strangers(names []string, known map[string]bool, c nn.Config) (ignored []string, err error) {
 	for _, name := range names {
 		switch {
@@ -100,7 +100,7 @@ func strangers(names []string, known map[string]bool, c nn.Config) (ignored []st
 	return ignored, nil
 }
 
-// check compares the headers of a parameter's tensors with what is wanted.
+// check compares the headers of a parameter's tensors with what is required.
 func check(from source, p nn.Param) error {
 	for _, name := range p.Names {
 		t, ok := from(name)
@@ -166,7 +166,7 @@ func readParam(from source, p nn.Param, c nn.Config, o Options) (op.HostTensor, 
 	switch {
 	case p.Kind == layer.Table:
 		h, err := readTable(from, p)
-		h.F16, h.I8 = slices.Clone(h.F16), slices.Clone(h.I8) // out of the mapped file, which a model at work must not depend on
+		h.F16, h.I8 = slices.Clone(h.F16), slices.Clone(h.I8) // copied out of the mapped file, which may change while the model runs
 		return h, err
 	case p.Kind == layer.Linear && !o.Masters:
 		return readTernary(from, p, c.WeightScale == nn.ScaleAbsmean)
@@ -230,7 +230,7 @@ func readTernary(from source, p nn.Param, absmean bool) (op.HostTensor, error) {
 	return h, nil
 }
 
-// readPacked takes a packed tensor (rows, ceil(cols/4)) with its γ where they lie, and checks every code.
+// readPacked takes a packed tensor (rows, ceil(cols/4)) and its γ without copying, and checks every code.
 func readPacked(from source, t safetensors.Tensor, cols int) (op.HostTensor, error) {
 	h := op.HostTensor{Format: op.Ternary, Shape: []int{t.Shape[0], cols}, Codes: t.Data}
 	s, _ := from(t.Name + scaleSuffix)
@@ -247,7 +247,7 @@ func readPacked(from source, t safetensors.Tensor, cols int) (op.HostTensor, err
 	return h, nil
 }
 
-// readTable reads an embedding or head; F32, F16 and I8 stay what they are, BF16 becomes F32.
+// readTable reads an embedding or head; F32, F16 and I8 keep their type, BF16 becomes F32.
 func readTable(from source, p nn.Param) (op.HostTensor, error) {
 	h := op.HostTensor{Format: op.F32, Shape: p.Shape}
 	t, _ := from(p.Names[0])
@@ -273,7 +273,7 @@ func readTable(from source, p nn.Param) (op.HostTensor, error) {
 	return h, err
 }
 
-// halves takes little-endian 16-bit numbers where they lie if the machine and their place allow it.
+// halves returns little-endian 16-bit numbers, without a copy if byte order and alignment allow.
 func halves(data []byte) []uint16 {
 	at := unsafe.Pointer(unsafe.SliceData(data))
 	if one := uint16(1); *(*byte)(unsafe.Pointer(&one)) == 1 && uintptr(at)%2 == 0 {

@@ -19,24 +19,24 @@ import (
 	"bitgpu/nn/ternary"
 )
 
-// Types of embedding and head in a file, as [Layout].Head names them.
+// Types of embedding and head in a file, as in [Layout].Head.
 const (
 	HeadAsIs = ""
 	HeadF32  = "f32"
 	HeadF16  = "f16"
-	HeadInt8 = "int8" // one scale a row
+	HeadInt8 = "int8" // with one scale per row
 )
 
-// Layout says how a model is written.
+// Layout says how to write a model.
 type Layout struct {
 	Pack bool   // ternary matrices in two bits a weight instead of floats
 	Head string // the type of both tables, embedding and head
-	// Type is, for a model of a public family, that of ternary matrices in a GGUF file; see public.ExportOptions. Such models
-	// have neither of the others.
+	// Type is the type of ternary matrices in a GGUF file of a model of a public family; see public.ExportOptions. The other
+	// fields do not apply to such models.
 	Type string
 }
 
-// Validate says what is wrong with the layout.
+// Validate returns nil, or an error that says in one sentence what is wrong.
 func (o Layout) Validate() error {
 	if !slices.Contains([]string{HeadAsIs, HeadF32, HeadF16, HeadInt8}, o.Head) {
 		return fmt.Errorf("head: got %q, want %s, %s or %s", o.Head, HeadF32, HeadF16, HeadInt8)
@@ -44,8 +44,8 @@ func (o Layout) Validate() error {
 	return public.ExportOptions{Type: o.Type}.Validate()
 }
 
-// CheckTarget says whether a model can be written to path: a directory, that is there or is named with a slash at its
-// end, or a file whose name ends in .bitt.
+// CheckTarget returns the form that a model written to path would have: a directory, if it exists or path ends in a slash, or
+// a file whose name ends in .bitt. Other paths are an error.
 func CheckTarget(path string) (modeldir.Form, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -59,11 +59,11 @@ func CheckTarget(path string) (modeldir.Form, error) {
 
 // Export writes a model that was read to another file. Tensors whose form does not change are copied byte by byte.
 //
-// A packed model written without Pack gets float weights that are not those it was once trained with, which no packed
-// file has, but that quantise to the same ternary matrix and the same γ.
+// A packed model that is written without Pack gets float weights. They are not the ones that it was trained with, which a
+// packed file does not contain, but they quantise to the same ternary matrix and the same γ.
 //
-// A model of a public family goes to a .bitt file, a .gguf file or a directory as Hugging Face has them, see
-// [public.Model.Export]. With Pack or another Head than HeadAsIs the error is [ErrPublic]: its weights are packed already.
+// A model of a public family is written to a .bitt file, a .gguf file or a directory in Hugging Face's form, see
+// [public.Model.Export]. Its weights are packed already: with Pack or a Head other than HeadAsIs the error is [ErrPublic].
 func (l *Loaded) Export(path string, o Layout) error {
 	if l.Public != nil {
 		if o.Pack || o.Head != HeadAsIs {
@@ -81,7 +81,7 @@ func (l *Loaded) Export(path string, o Layout) error {
 	return write(path, l.Config, config, l.TokenizerJSON, l.Files.Tensors.Tensor, l.Files.Tensors.Metadata(), o)
 }
 
-// Save writes weights from host memory. A nil tokenizer leaves it out.
+// Save writes weights from host memory. A nil tokenizer is left out.
 func Save(path string, c nn.Config, tokenizer json.RawMessage, w *nn.Weights[op.HostTensor], metadata map[string]string, o Layout) error {
 	config, err := json.Marshal(c)
 	if err != nil {
@@ -100,7 +100,7 @@ func Save(path string, c nn.Config, tokenizer json.RawMessage, w *nn.Weights[op.
 	return write(path, c, config, tokenizer, from, metadata, o)
 }
 
-// split makes the tensors of a file that hold a parameter as it is, sharing its memory.
+// split returns the tensors of a file that hold a parameter. They share its memory.
 func split(p nn.Param, h op.HostTensor) []safetensors.Tensor {
 	op.Check(p.Names[0], h.Shape, p.Shape...)
 	var out []safetensors.Tensor
@@ -152,7 +152,7 @@ func write(path string, c nn.Config, config, tokenizer json.RawMessage, from sou
 	return modeldir.WriteDir(path, config, tokenizer, tensors, metadata)
 }
 
-// convert gives the tensors of a model, which are known to be sound, in another layout.
+// convert converts the checked tensors of a model to another layout.
 func convert(c nn.Config, from source, o Layout) ([]safetensors.Tensor, error) {
 	var out []safetensors.Tensor
 	var first error
@@ -195,7 +195,7 @@ func convertLinear(from source, t safetensors.Tensor, cols int, packed bool) ([]
 	return []safetensors.Tensor{w}, err
 }
 
-// withScale is the tensor as it is, followed by its scale if it has one.
+// withScale returns the tensor unchanged, followed by its scale if it has one.
 func withScale(from source, t safetensors.Tensor) []safetensors.Tensor {
 	if s, ok := from(t.Name + scaleSuffix); ok {
 		return []safetensors.Tensor{t, s}
@@ -223,7 +223,7 @@ func convertTable(from source, t safetensors.Tensor, head string) ([]safetensors
 	return []safetensors.Tensor{safetensors.FromFloat32s(t.Name, t.Shape, v)}, nil
 }
 
-// tableFloats gives a table's elements as float32, whatever its type.
+// tableFloats returns a table's elements as float32, whatever its type.
 func tableFloats(from source, t safetensors.Tensor) ([]float32, error) {
 	if t.DType != safetensors.I8 {
 		return floats(t)
@@ -245,7 +245,7 @@ func tableFloats(from source, t safetensors.Tensor) ([]float32, error) {
 	return v, nil
 }
 
-// quantizeRows rounds each row of v (rows, cols) to −127…127 steps of its scale, max|v|/127.
+// quantizeRows rounds each row of v (rows, cols) to multiples −127…127 of its scale, max|v|/127.
 func quantizeRows(v []float32, rows, cols int) (codes []int8, scales []float32) {
 	codes, scales = make([]int8, len(v)), make([]float32, rows)
 	for r := range rows {

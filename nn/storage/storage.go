@@ -1,20 +1,20 @@
-// Package storage stands between files and the model: it reads any accepted form into weights in host memory, refuses
-// what does not fit together, and writes weights back, as floats or packed.
+// Package storage stands between files and models: it reads every accepted form into weights in host memory, refuses parts
+// that do not fit together, and writes weights, as floats or packed.
 //
-// It is not for the containers themselves, which packages modeldir, bitt and safetensors know, and not for the memory
-// that a model learns while it runs, which is package memory's.
+// The containers themselves belong to packages modeldir, bitt and safetensors, and the memory that a model learns while it
+// runs to package memory.
 //
 // # Why
 //
-// Why are float weights quantised while they are read? A model runs on two bits a weight. Packed straight from the mapped file,
-// block of rows by block of rows, they never exist as a second float copy, and a model of any size needs less memory than its
-// file. Training asks for the floats with [Options].Masters.
+// Why are float weights quantised while they are read? A model runs on two bits per weight. Packed straight from the mapped
+// file, one block of rows after another, the floats are never in memory as a whole, and a model of any size needs less memory
+// than its file. Training asks for the floats with [Options].Masters.
 //
-// Why is a tensor refused that the config does not name? A file with five layers under a config of four, or with the
-// delta mixer's tensors under a tied config, would run and write nonsense. Names outside the model's own, such as
-// caches of other programs, are let pass and listed in [Loaded].Ignored.
+// Why is a tensor refused that the config does not call for? A file with five layers under a config of four, or with the
+// delta mixer's tensors under a tied config, would run and write nonsense. Names that cannot be the model's, such as another
+// program's caches, are accepted and listed in [Loaded].Ignored.
 //
-// Why does an unpacked file hold odd numbers? See [Export].
+// Why do unpacked files contain odd numbers? See [Export].
 package storage
 
 import (
@@ -31,41 +31,40 @@ import (
 	"bitgpu/nn/storage/public"
 )
 
-// Options say what is wanted of the weights.
+// Options says what to read.
 type Options struct {
-	// Masters keeps the Linear parameters in float32, as training needs them; a packed file gives the floats that
-	// [Export] would write. Otherwise they come packed.
+	// Masters keeps the Linear parameters in float32 for training; a packed file gives the floats that [Export] would write.
+	// Without Masters they are packed.
 	Masters bool
-	// Config is what the caller knows of the model, nil for nothing. A file that it contradicts is refused with
-	// [ErrConfig], and it stands in for the config.json that a safetensors file lacks. Optional fields that are 0 or ""
-	// are left open.
+	// Config is what the caller knows of the model, nil for nothing. A file that contradicts it is refused with [ErrConfig], and
+	// it replaces the config.json that a safetensors file lacks. Optional fields may be left 0 or "".
 	Config *nn.Config
-	// Context bounds how many tokens a session of a public family has room for; 0 is what the model was made for.
+	// Context limits how many tokens a session of a public family has room for; 0 means what the model was trained for.
 	Context int
-	// Rounding says how the float masters of a public family are rounded, where its files do not say that they are such.
+	// Rounding says how to round the float masters of a public family whose files do not say that they are masters.
 	Rounding *hf.Rounding
 }
 
-// Loaded is a model in host memory. Its weights may be views of the mapped file, which are invalid after Close.
+// Loaded is a model in host memory. Its weights may be views of the mapped file, which become invalid with Close.
 type Loaded struct {
 	Config        nn.Config
 	Weights       *nn.Weights[op.HostTensor]
-	Tokenizer     *tokenizer.Tokenizer // nil when the model has none
+	Tokenizer     *tokenizer.Tokenizer // nil if the model has none
 	TokenizerJSON json.RawMessage      // nil if there is none
 	Files         *modeldir.Model
-	Ignored       []string      // tensors of the file that are no part of the model
-	Public        *public.Model // of a public family; Files is nil then, and no weight is a view of the file
+	Ignored       []string      // tensors of the file that the model does not use
+	Public        *public.Model // a model of a public family; then Files is nil and no weight is a view of the file
 	Path          string
 	Ends          []uint32       // the ids that end a text
 	Template      *chat.Template // of conversations, nil when there is none
 }
 
-// ErrPublic is returned for a model of a public family where the operation works with our own models only.
+// ErrPublic is returned for a model of a public family by operations that support only our own models.
 var ErrPublic = errors.New("is a model of a public family")
 
 // Load reads the model at path: a directory, a .bitt file, a safetensors file beside its config.json, or a model of a public
-// family in the forms of package public, of which a .bitt file is one. An error names the file; it is [ErrConfig] where the
-// options' config contradicts it, [ErrPublic] where they ask of a public model what only our own can do, and
+// family in any form that package public reads. Errors name the file. The error is [ErrConfig] where the options' config
+// contradicts the file, [ErrPublic] where the options ask a public model for what only our own offer, and
 // [public.ErrNoMasters] where they ask for masters that the files do not have.
 func Load(path string, o Options) (*Loaded, error) {
 	if public.Recognize(path) {
@@ -85,8 +84,7 @@ func Load(path string, o Options) (*Loaded, error) {
 	return load(files, o)
 }
 
-// Parse reads the bytes of a .bitt file, which must stay as they are until Close. The name is for messages. The errors are
-// those of [Load].
+// Parse reads the bytes of a .bitt file, which must not change until Close. name is for messages. Errors are those of [Load].
 func Parse(name string, data []byte, o Options) (*Loaded, error) {
 	files, err := modeldir.Parse(name, data)
 	if err != nil {
@@ -106,7 +104,7 @@ func loadPublic(path string, o Options) (*Loaded, error) {
 	return ofPublic(m), nil
 }
 
-// ownOnly refuses what can be done with our own models only.
+// ownOnly refuses options that only our own models support.
 func ownOnly(path string, o Options) error {
 	if o.Config != nil {
 		return fmt.Errorf("%s: %w, want one of our own, which a configuration can describe", path, ErrPublic)
@@ -121,7 +119,7 @@ func ofPublic(m *public.Model) *Loaded {
 	}
 }
 
-// Close ends the model; weights that are views of its file are invalid from then on.
+// Close releases the model's file. Weights that are views of it become invalid.
 func (l *Loaded) Close() error {
 	if l.Files == nil {
 		return nil
@@ -131,7 +129,7 @@ func (l *Loaded) Close() error {
 
 func load(files *modeldir.Model, o Options) (*Loaded, error) {
 	if public.IsBitt(files.Config) {
-		defer files.Close() // everything is a copy
+		defer files.Close() // everything has been copied
 		if err := ownOnly(files.Path, o); err != nil {
 			return nil, err
 		}
@@ -180,7 +178,7 @@ func (l *Loaded) fill(o Options) error {
 	return nil
 }
 
-// container is the format's name that begins a message about its tensors.
+// container returns the name of the format that begins messages about its tensors.
 func container(f modeldir.Form) string {
 	if f == modeldir.Bitt {
 		return "bitt"

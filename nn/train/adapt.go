@@ -13,26 +13,26 @@ import (
 	"bitgpu/nn"
 )
 
-// AdaptOptions are the numbers of the training of an adapter, as its state keeps them.
+// AdaptOptions are the numbers of an adapter's training, as its state stores them.
 type AdaptOptions struct {
 	Batch   int     `json:"batch_size"`
 	Time    int     `json:"context"`
-	Steps   int     `json:"steps"`             // in all; 0: as many as Minutes hold, once some have been timed
+	Steps   int     `json:"steps"`             // in total; 0: as many as Minutes allow, once some have been timed
 	Minutes float64 `json:"minutes,omitempty"` // see Steps
-	LR      float64 `json:"lr"`                // highest learning rate
+	LR      float64 `json:"lr"`                // peak learning rate
 	Seed    uint64  `json:"seed"`
 	Shards  int     `json:"shards,omitempty"` // see Shape; 0 = a step is computed as a whole, on one rank only
 	Pack    bool    `json:"pack,omitempty"`   // conversations share rows, see corpus.Rows.Pack
 }
 
-// adaptWarmup is how many steps the learning rate climbs for; whatever Steps is, they are the same, so that --minutes can time them.
+// adaptWarmup is the length of the warm-up in steps. It does not depend on Steps, so that the warm-up can be timed for
+// --minutes.
 const adaptWarmup = 10
 
-// timedSteps is how many of the warm-up steps are timed to learn how long a step takes. The first is slower, as it allocates
-// memory.
+// timedSteps is how many steps of the warm-up are timed. The first one is excluded, because it allocates memory.
 const timedSteps = 4
 
-// Validate says in one sentence what is wrong.
+// Validate returns nil, or an error that says in one sentence what is wrong.
 func (o AdaptOptions) Validate() error {
 	switch {
 	case o.Batch < 1 || o.Batch > largest:
@@ -47,13 +47,13 @@ func (o AdaptOptions) Validate() error {
 	return checkShards(o.Shards, o.Batch)
 }
 
-// Shape is what the learner needs to know.
+// Shape returns what the learner needs to know.
 func (o AdaptOptions) Shape() Shape {
 	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: 1, Clip: 1, Packed: o.Pack, Shards: o.Shards}
 }
 
-// Fit limits the rows to a text of so many tokens: no row is longer than the text, and no more rows are read at once than it
-// fills. Each shard has at least one row.
+// Fit limits the rows to a text of `tokens` tokens: no row is longer than the text, and no more rows are read at once than
+// the text fills. Every shard has at least one row.
 func (o AdaptOptions) Fit(tokens int) AdaptOptions {
 	o.Time = max(min(o.Time, (tokens-1)/max(o.Shards, 1)), 1)
 	o.Batch = min(o.Batch, max((tokens-1)/o.Time, 1))
@@ -68,15 +68,15 @@ func (o AdaptOptions) wholeShards() AdaptOptions {
 	return o
 }
 
-// FitRows limits the rows of a step to the number that there is.
+// FitRows limits the rows of a step to the given number of rows.
 func (o AdaptOptions) FitRows(rows int) AdaptOptions {
 	o.Batch = min(o.Batch, rows)
 	return o.wholeShards()
 }
 
-// FitChats limits the rows to conversations with marks, as corpus.Rows wants them: no row is longer than the longest
-// conversation, or, where they share rows, than all of them together. Without a number of steps or a time, the steps are those that
-// read everything passes times. It gives the rows, too.
+// FitChats limits the rows to conversations with marks, as for corpus.Rows: no row is longer than the longest conversation
+// or, if conversations share rows, than all of them together. Without a number of steps or a time, the steps are those that
+// read everything passes times. It also returns the rows.
 func (o AdaptOptions) FitChats(ids []uint32, marks []byte, passes float64) (AdaptOptions, *corpus.Rows, error) {
 	rows, err := corpus.NewRows(corpus.IDs(ids), marks, o.Time)
 	if err != nil {
@@ -100,12 +100,12 @@ func (o AdaptOptions) FitChats(ids []uint32, marks []byte, passes float64) (Adap
 	return o, rows, nil
 }
 
-// StepsOf is how many steps it takes to read a text of so many tokens a number of times.
+// StepsOf returns how many steps read a text of `tokens` tokens passes times.
 func (o AdaptOptions) StepsOf(tokens int, passes float64) int {
 	return max(int(math.Ceil(passes*float64(tokens-1)/float64(o.Batch*o.Time))), 1)
 }
 
-// rate is the learning rate of a step.
+// rate returns the learning rate of a step.
 func (o AdaptOptions) rate(step int) float64 {
 	return Schedule{Peak: o.LR, Min: o.LR / 20, Warmup: min(adaptWarmup, (o.Steps+1)/2), Steps: o.Steps}.Rate(step + 1)
 }
@@ -113,33 +113,34 @@ func (o AdaptOptions) rate(step int) float64 {
 // AdapterTrainer is a Trainer that trains an adapter.
 type AdapterTrainer interface {
 	Trainer
-	// Adapter is the adapter as it is now.
+	// Adapter returns the adapter in its current state.
 	Adapter() (*nn.Adapter, error)
 }
 
 var _ AdapterTrainer = (*Learner[int])(nil)
 
-// Adaptation is the training of an adapter on one text. Of the ranks of a group, which is that of the trainer's shape, each has one of
-// its own, and rank 0 alone saves.
+// Adaptation is the training of an adapter on one text. Each rank of a group, which is that of the trainer's shape, has its
+// own, and only rank 0 saves.
 type Adaptation struct {
 	Trainer AdapterTrainer
 	Options AdaptOptions
 	Tokens  []uint32
-	// Marks are those of conversations, as corpus.Rows wants them; nil of text, all of which counts.
+	// Marks are those of conversations, as for corpus.Rows; nil for text, all of which counts.
 	Marks []byte
-	// Progress is told of every step: how many are done, of how many, 0 while nobody knows, the loss, nats a token, and how
-	// long the rest will take.
+	// Progress is called after every step: how many are done, of how many (0 while this is unknown), the loss in nats per token,
+	// and how long the rest will take.
 	Progress func(done, steps int, loss float64, left time.Duration)
-	// Weights, optional, says what is wrong with the weights that the training began with, where its first step gives no number.
+	// Weights, optional, returns what is wrong with the initial weights. It is called if the first step does not give a finite
+	// loss.
 	Weights func() error
-	// Save is called every so many steps, and Saves says how many; 0 never.
+	// Save is called every Saves steps; 0 means never.
 	Save  func() error
 	Saves int
 
 	lessons *corpus.Rows
 }
 
-// Do trains to the end, or until ctx ends, after the step that is under way.
+// Do trains to the end, or, if ctx is cancelled, to the end of the current step.
 func (a *Adaptation) Do(ctx context.Context) error {
 	o := &a.Options
 	if err := o.Validate(); err != nil {
@@ -169,7 +170,7 @@ func (a *Adaptation) Do(ctx context.Context) error {
 		}
 		rate := *o
 		if rate.Steps == 0 {
-			rate.Steps = 1 << 30 // while the rate climbs, the end does not matter
+			rate.Steps = 1 << 30 // during the warm-up the rate does not depend on the number of steps
 		}
 		a.Trainer.Step(rate.rate(step), inputs[from:from+own], targets[from:from+own])
 		results, err := a.Trainer.Results()
@@ -198,7 +199,7 @@ func (a *Adaptation) Do(ctx context.Context) error {
 	return nil
 }
 
-// explain gives an error of the first step, on which no learning rate has acted, its cause.
+// explain adds the cause to an error of the first step, which cannot be due to the learning rate.
 func (a *Adaptation) explain(err error, first int) error {
 	var bad notFinite
 	if !errors.As(err, &bad) || bad.step != first {
@@ -225,12 +226,12 @@ func agreeOn(g Group, n int) (int, error) {
 	return int(binary.LittleEndian.Uint64(bits)), nil
 }
 
-// rows fills the rows of a step: windows of the text, each pass over it in an order of its own and from another first token.
-// They depend on the step, the seed and the text alone.
-// Of conversations each row is one, or a piece of a long one, or, packed, several.
+// rows fills in the rows of a step: windows of the text, where each pass over the text has its own order and its own first
+// token. They depend only on the step, the seed and the text. For conversations each row is one, a piece of a long one or, if
+// packed, several.
 func (a *Adaptation) rows(step int, inputs, targets []uint32) error {
 	o, T := a.Options, a.Options.Time
-	each := max((len(a.Tokens)-1)/T-1, 1) // windows of a pass: one less than there are, so that there is room to begin later
+	each := max((len(a.Tokens)-1)/T-1, 1) // windows per pass: one fewer than fit, so that there is room for another first token
 	if a.lessons != nil {
 		each = a.lessons.Rows()
 	}

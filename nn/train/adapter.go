@@ -8,8 +8,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// NewAdapter makes a low-rank adapter for those matrices of a model that choose says, of rank r and with α, and first
-// values from a seed: A as PEFT has it, B zeros, so that it changes nothing yet.
+// NewAdapter makes a low-rank adapter of rank r and with α for the matrices of a model that choose selects. Its initial
+// values come from a seed: A as in PEFT, B zeros, so that it changes nothing at first.
 func NewAdapter(c nn.Config, rank int, alpha float64, choose func(name string) bool, seed uint64) *nn.Adapter {
 	a := &nn.Adapter{Ranks: map[string]int{}, Scale: float32(alpha / float64(rank))}
 	for _, m := range nn.Matrices(c) {
@@ -27,7 +27,7 @@ func NewAdapter(c nn.Config, rank int, alpha float64, choose func(name string) b
 	return a
 }
 
-// makeAdapter makes what learns: A and B, over weights that are loaded as they are. Without weights, zeros.
+// makeAdapter makes the trained parameters, A and B, over weights that are loaded unchanged. Without weights they are zeros.
 func (l *Learner[T]) makeAdapter(weights *nn.Weights[op.HostTensor]) {
 	c, m := l.config, l.ops
 	switch {
@@ -70,8 +70,8 @@ func (l *Learner[T]) makeAdapter(weights *nn.Weights[op.HostTensor]) {
 	}
 }
 
-// loadMasters makes the masters of what is ternary, and room for that; all else stays as it is. It gives what quantises, by
-// the first of a parameter's names. Without weights, zeros.
+// loadMasters makes the masters of ternary parameters, and room for their ternary form; other parameters stay unchanged. It
+// returns the quantising operations by the first of a parameter's names. Without weights they are zeros.
 func (l *Learner[T]) loadMasters(weights *nn.Weights[op.HostTensor]) map[string]*op.Quantize[T] {
 	c, m := l.config, l.ops
 	quantizers, all := c.Quantizers(), map[string]*op.Quantize[T]{}
@@ -92,7 +92,8 @@ func (l *Learner[T]) loadMasters(weights *nn.Weights[op.HostTensor]) map[string]
 	return all
 }
 
-// mergeInside appends to what quantises that adapters are added to the masters first, in room that matrices of one shape share.
+// mergeInside makes the quantising operations add the adapters to the masters first, in memory that matrices of one shape
+// share.
 func (l *Learner[T]) mergeInside(all map[string]*op.Quantize[T]) {
 	at, params := map[string]int{}, nn.AdapterParams(l.config)
 	for i := 0; i < len(params); i += 2 {
@@ -118,7 +119,7 @@ func (l *Learner[T]) mergeInside(all map[string]*op.Quantize[T]) {
 	}
 }
 
-// Adapter is the adapter as it is now.
+// Adapter returns the adapter in its current state.
 func (l *Learner[T]) Adapter() (*nn.Adapter, error) {
 	w, err := l.Download(Masters)
 	if err != nil {
@@ -133,7 +134,7 @@ func (l *Learner[T]) Adapter() (*nn.Adapter, error) {
 	return &a, nil
 }
 
-// places are what sequences of a model with attention share: all begin at position 0.
+// places are the tensors that sequences of a model with attention share: all begin at position 0.
 type places[T any] struct{ position, angles T }
 
 func newPlaces[T any](m op.Tensors[T], c nn.Config, batch, time int, own func(T) T) (p places[T]) {
@@ -149,7 +150,7 @@ func (p places[T]) fill(m op.Tensors[T], c nn.Config, time int) {
 	}
 }
 
-// of gives those of so many sequences as Binding.Shared wants them.
+// of returns the tensors for `sequences` sequences, as Binding.Shared needs them.
 func (p places[T]) of(m op.Tensors[T], sequences int) func(layer.Shared) T {
 	return func(which layer.Shared) (none T) {
 		switch which {

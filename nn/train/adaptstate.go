@@ -12,7 +12,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// adaptState is what a training of an adapter goes on from, beside three tensors for each A and B.
+// adaptState is what the training of an adapter continues from, besides three tensors for each A and B.
 type adaptState struct {
 	Options AdaptOptions   `json:"options"`
 	Updates int            `json:"updates"`
@@ -22,7 +22,7 @@ type adaptState struct {
 	Inside  bool           `json:"inside,omitempty"` // see nn.Adapter
 }
 
-// AdaptationKey is where in the metadata of the file it stands.
+// AdaptationKey is the metadata key of the state.
 const AdaptationKey = "bitgpu.training"
 
 var adaptParts = []struct {
@@ -30,7 +30,7 @@ var adaptParts = []struct {
 	name string
 }{{Masters, "adapter"}, {FirstMoments, "m"}, {SecondMoments, "v"}}
 
-// SaveAdaptation writes all that the training goes on from.
+// SaveAdaptation writes everything that the training needs to continue.
 func (a *Adaptation) SaveAdaptation(path string) error {
 	c := a.Trainer.Config()
 	s := adaptState{Options: a.Options, Updates: a.Trainer.Updates(), Text: TokensSum(a.Tokens, a.Marks), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale, Inside: c.Adapter.Inside}
@@ -45,7 +45,7 @@ func (a *Adaptation) SaveAdaptation(path string) error {
 			return err
 		}
 		for i, h := range *w {
-			values := append([]float32(nil), h.F32...) // the next Download takes the same memory
+			values := append([]float32(nil), h.F32...) // the next Download reuses the memory
 			if at := op.FirstNotFinite(values); at >= 0 {
 				return fmt.Errorf("the adapter's numbers are no longer finite after step %d; a lower learning rate may help", a.Trainer.Updates())
 			}
@@ -55,8 +55,8 @@ func (a *Adaptation) SaveAdaptation(path string) error {
 	return safetensors.WriteFile(path, tensors, safetensors.Summed(tensors, map[string]string{AdaptationKey: string(data)}))
 }
 
-// OpenAdaptation reads how a training was under way: its adapter's form, its options, and what puts its numbers back into a
-// trainer. Another text or another model is refused.
+// OpenAdaptation reads the state of a training: the form of its adapter, its options, and a function that restores its
+// numbers in a trainer. A state for another text or model is refused.
 func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*nn.Adapter, AdaptOptions, func(AdapterTrainer) error, error) {
 	var none AdaptOptions
 	fail := func(err error) (*nn.Adapter, AdaptOptions, func(AdapterTrainer) error, error) {
@@ -115,7 +115,7 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 	}, nil
 }
 
-// TokensSum is the checksum of a text's tokens and marks.
+// TokensSum returns the checksum of a text's tokens and marks.
 func TokensSum(tokens []uint32, marks []byte) string {
 	h := sha256.New()
 	binary.Write(h, binary.LittleEndian, tokens)

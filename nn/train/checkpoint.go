@@ -25,7 +25,7 @@ import (
 	"bitgpu/nn/storage/public"
 )
 
-// The names inside a run's directory.
+// The names in a run's directory.
 const (
 	MetricsName    = "metrics.jsonl"
 	checkpointsDir = "checkpoints"
@@ -34,45 +34,45 @@ const (
 	hidden         = "." // begins the names of what is being written or removed
 )
 
-// momentParts are read and written in this order, by all ranks.
+// momentParts are in the order in which all ranks read and write them.
 var momentParts = []Part{FirstMoments, SecondMoments}
 
 // momentNames are the files of Adam's moments.
 var momentNames = map[Part]string{FirstMoments: "moment1.safetensors", SecondMoments: "moment2.safetensors"}
 
-// keptCheckpoints is how many of the newest stay, besides the best.
+// keptCheckpoints is how many of the newest are kept, in addition to the best.
 const keptCheckpoints = 3
 
-// State is what a checkpoint says about the run, beside its tensors.
+// State is what a checkpoint says about the run, besides its tensors.
 type State struct {
 	FormatVersion int                `json:"format_version"`
 	Step          int                `json:"step"`                     // updates done
 	Position      uint64             `json:"position"`                 // windows taken from the data
 	Tokens        int64              `json:"tokens"`                   // predicted so far; missing in older checkpoints
-	Data          corpus.Fingerprint `json:"training_tokens"`          // what the windows are taken from; also missing in older checkpoints
+	Data          corpus.Fingerprint `json:"training_tokens"`          // what windows are taken from; also missing in older checkpoints
 	Loss          float64            `json:"loss"`                     // of the validation, or the mean in training since the last checkpoint
-	Validated     bool               `json:"validated"`                // which of the two
-	Stopped       bool               `json:"stopped,omitempty"`        // saved because the run was stopped, between two that are due
+	Validated     bool               `json:"validated"`                // which of the two Loss is
+	Stopped       bool               `json:"stopped,omitempty"`        // saved because the run was stopped, between two regular checkpoints
 	ValidationDue bool               `json:"validation_due,omitempty"` // the run was stopped before the validation of this step
-	LossSum       float64            `json:"loss_sum,omitempty"`       // of the training since the last one that was due, where this one is Stopped
-	LossCount     int                `json:"loss_count,omitempty"`     // its steps
+	LossSum       float64            `json:"loss_sum,omitempty"`       // if Stopped: of the training since the last regular checkpoint
+	LossCount     int                `json:"loss_count,omitempty"`     // number of steps in LossSum
 	Options       Options            `json:"options"`                  // its seed is the whole random state: windows are drawn from (seed, position)
 	Checksums     map[string]string  `json:"crc32c"`                   // of the other files
 }
 
-// stateVersion is what is written. Version 1, without a checksum of the state itself, is still read.
+// stateVersion is the version that is written. Version 1, which has no checksum of the state itself, can still be read.
 const stateVersion = 2
 
-// Checkpoint is one that lies on the disk, whole.
+// Checkpoint is a complete checkpoint on disk.
 type Checkpoint struct {
 	Path  string
 	State State
 }
 
-// checkpointName is a name that sorts by step.
+// checkpointName returns a name that sorts by step.
 func checkpointName(step int) string { return fmt.Sprintf("%s%08d", stepPrefix, step) }
 
-// stepOf is the step in a checkpoint's path, -1 where there is none.
+// stepOf returns the step in a checkpoint's path, -1 if there is none.
 func stepOf(path string) int {
 	digits, found := strings.CutPrefix(filepath.Base(path), stepPrefix)
 	step, err := strconv.Atoi(digits)
@@ -82,15 +82,15 @@ func stepOf(path string) int {
 	return step
 }
 
-// WriteCheckpoint writes what a trainer needs to go on. Until it returns, the directory has no
-// such checkpoint; from then on it has all of it, on the disk.
+// WriteCheckpoint writes what a trainer needs to continue. The directory does not contain the checkpoint before it returns,
+// and then contains all of it, synced to disk.
 func WriteCheckpoint(dir string, e Trainer, like Like, s State) (string, error) {
 	root := filepath.Join(dir, checkpointsDir)
 	name := checkpointName(s.Step)
 	temp, final := filepath.Join(root, hidden+name), filepath.Join(root, name)
 	undo := func() {}
 	fail := func(err error) (string, error) {
-		atomicfile.RemoveAll(temp) // what stays is hidden, and removed when the run goes on
+		atomicfile.RemoveAll(temp) // what remains is hidden, and removed when the run continues
 		undo()
 		return "", fmt.Errorf("checkpoint %s: %w", final, err)
 	}
@@ -101,7 +101,7 @@ func WriteCheckpoint(dir string, e Trainer, like Like, s State) (string, error) 
 	if err != nil {
 		return fail(err)
 	}
-	undo = made // of what stays empty
+	undo = made // removes directories that stay empty
 	if err := writeParts(temp, e, like); err != nil {
 		return fail(err)
 	}
@@ -124,7 +124,7 @@ func WriteCheckpoint(dir string, e Trainer, like Like, s State) (string, error) 
 	if err := os.Rename(temp, final); err != nil {
 		return fail(cannotWrite(err))
 	}
-	// The directories above may be new, or have been made by a process that was killed before they were on the disk.
+	// The parent directories may be new, or made by a process that was killed before they were synced.
 	for _, at := range []string{root, dir, filepath.Dir(filepath.Clean(dir))} {
 		if err := atomicfile.SyncDir(at); err != nil {
 			return fail(err)
@@ -133,7 +133,7 @@ func WriteCheckpoint(dir string, e Trainer, like Like, s State) (string, error) 
 	return final, nil
 }
 
-// writeState writes a state as JSON whose last member is the checksum of everything before it.
+// writeState writes a state as JSON, with the checksum of everything before it as the last member.
 func writeState(checkpoint string, s State) error {
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
@@ -150,7 +150,7 @@ func writeState(checkpoint string, s State) error {
 // stateEnd ends a state's file.
 const stateEnd = ",\n  \"state_crc32c\": \"%08x\"\n}\n"
 
-// checkState holds a state's file against the checksum at its end. A version without one has nothing to be held against.
+// checkState verifies a state's file by the checksum at its end. Version 1 has none.
 func checkState(text []byte, version int) error {
 	end := len(fmt.Sprintf(stateEnd, 0))
 	at := max(len(text)-end, 0)
@@ -161,13 +161,13 @@ func checkState(text []byte, version int) error {
 	return fmt.Errorf("%s: its own checksum does not fit", stateName)
 }
 
-// Like is what a model in training has beside its weights, which go into every file of it.
+// Like is what a model in training has besides its weights; it is copied to every file that is written.
 type Like struct {
 	Tokenizer json.RawMessage // nil if there is none
-	Public    *public.Model   // what the training of a model of a public family began with, else nil
+	Public    *public.Model   // what the training of a public family's model started from, else nil
 }
 
-// Save writes a model to a directory that is there, or to a file. Of a public family, masters stay such in a directory.
+// Save writes a model to an existing directory or to a file. For a public family, a directory keeps the float masters.
 func (l Like) Save(path string, c nn.Config, w *nn.Weights[op.HostTensor], layout storage.Layout) error {
 	if l.Public == nil {
 		return storage.Save(path, c, l.Tokenizer, w, nil, layout)
@@ -209,7 +209,7 @@ func writeParts(dir string, e Trainer, like Like) error {
 	return nil
 }
 
-// Checkpoints lists a run's checkpoints, newest first, whole or not.
+// Checkpoints lists a run's checkpoints, newest first, including damaged ones.
 func Checkpoints(dir string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(dir, checkpointsDir))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -231,8 +231,8 @@ func Checkpoints(dir string) ([]string, error) {
 // damagedPrefix begins the name of a checkpoint that was set aside.
 const damagedPrefix = "damaged-"
 
-// setAside renames the damaged checkpoints after a step, so that they neither count nor get in the way when those steps are
-// saved again. A later checkpoint that is not damaged is an error: the training should have continued from it.
+// setAside renames the damaged checkpoints after a step, so that they do not count, or collide with new ones, when those
+// steps are saved again. A later checkpoint that is not damaged is an error: the training should have continued from it.
 func setAside(dir string, step int) error {
 	paths, err := Checkpoints(dir)
 	if err != nil {
@@ -256,9 +256,9 @@ func setAside(dir string, step int) error {
 	return nil
 }
 
-// Prune keeps the newest checkpoints and the best, and gives the best: the one with the least loss, of those that were
-// validated if there are any, and else of those that were due. It keeps the last that was set aside as damaged, and
-// clears what a killed run left.
+// Prune keeps the newest checkpoints and the best, and returns the best: the one with the smallest loss among validated ones
+// or, if there are none, among regular ones. It keeps the last one that was set aside as damaged, and removes what a killed
+// run left behind.
 func Prune(dir string) (best *Checkpoint, err error) {
 	root := filepath.Join(dir, checkpointsDir)
 	leftovers, err := filepath.Glob(filepath.Join(root, hidden+"*"))
@@ -305,13 +305,13 @@ func (s State) better(than State) bool {
 	switch {
 	case s.Validated != than.Validated:
 		return s.Validated
-	case s.Stopped != than.Stopped: // a run that nobody stops does not have it
+	case s.Stopped != than.Stopped: // an uninterrupted run does not have it
 		return than.Stopped
 	}
 	return s.Loss < than.Loss
 }
 
-// remove hides a checkpoint before it deletes the files, so that a half-deleted one is never taken for whole.
+// remove hides a checkpoint before it deletes the files, so that a partly deleted one is never taken for complete.
 func remove(path string) error {
 	gone := filepath.Join(filepath.Dir(path), hidden+"removed-"+filepath.Base(path))
 	if err := atomicfile.RemoveAll(gone); err != nil {
@@ -326,7 +326,7 @@ func remove(path string) error {
 	return atomicfile.RemoveAll(gone)
 }
 
-// castagnoli has an instruction of its own on most processors.
+// castagnoli has its own instruction on most processors.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func checksum(path string) (string, error) {

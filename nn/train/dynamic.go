@@ -9,9 +9,10 @@ import (
 	"bitgpu/nn"
 )
 
-// EvaluateDynamic predicts every token but the first, and learns while it reads (dynamic evaluation, arXiv 1709.07432): rows of
-// T tokens one after the other, each from an empty memory; what a row costs is measured before one step is taken on it at a
-// rate. What it learns is what the trainer trains, an adapter where the model has one. stop, optional, is asked between rows.
+// EvaluateDynamic predicts every token but the first, and learns while it reads (dynamic evaluation, arXiv 1709.07432): it
+// reads rows of T tokens in order, each with an empty memory, measures the loss of a row, and then takes one training step on
+// it with the given rate. It trains what the trainer trains, which is the adapter if the model has one. stop, optional, is
+// called between rows.
 func EvaluateDynamic(e Trainer, tokens Tokens, rate float64, stop func() bool) (Evaluation, error) {
 	var total Evaluation
 	s := e.Shape()

@@ -9,14 +9,14 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Tokens is a sequence of token ids that can be read anywhere, such as a corpus.Tokens.
+// Tokens is a sequence of token ids with random access, such as a corpus.Tokens.
 type Tokens interface {
 	Len() int
-	// CopyTo fills dst with the ids from a place on and returns how many there were.
+	// CopyTo fills dst with ids from position from on, and returns how many there were.
 	CopyTo(dst []uint32, from int) (int, error)
 }
 
-// Rows are tokens in rows that each begin with an empty memory, with op.NoTarget where nothing is to be predicted, such as
+// Rows are tokens in rows that each begin with an empty memory, with op.NoTarget where there is nothing to predict, such as
 // corpus.Rows of the evaluation's T.
 type Rows interface {
 	Tokens
@@ -25,33 +25,33 @@ type Rows interface {
 	Row(i int, inputs, targets []uint32) error
 }
 
-// Evaluation is what predicting a number of tokens gave.
+// Evaluation is the result of predicting tokens.
 type Evaluation struct {
 	Tokens  int64   // predicted
 	Nats    float64 // Σ −log p(token)
 	Correct int64   // tokens that had the largest logit
 
-	Divergence float64 // Σ KL(p′ ‖ p), nats, where what another model p′ predicts was asked for
+	Divergence float64 // Σ KL(p′ ‖ p) in nats, if the prediction p′ of another model was asked for
 }
 
-// Loss is the mean, nats a token.
+// Loss returns the mean in nats per token.
 func (e Evaluation) Loss() float64 { return e.Nats / float64(e.Tokens) }
 
-// Perplexity is e to the loss, or the largest number where that is larger.
+// Perplexity returns e to the loss, limited to the largest float64.
 func (e Evaluation) Perplexity() float64 { return min(math.Exp(e.Loss()), math.MaxFloat64) }
 
-// Accuracy is the share of tokens that had the largest logit.
+// Accuracy returns the share of tokens that had the largest logit.
 func (e Evaluation) Accuracy() float64 { return float64(e.Correct) / float64(e.Tokens) }
 
-// BitsPerByte spreads the loss over the bytes of the text that was predicted.
+// BitsPerByte distributes the loss over the bytes of the predicted text.
 func (e Evaluation) BitsPerByte(bytes int64) float64 { return e.Nats / math.Ln2 / float64(bytes) }
 
-// greedy is what picking the largest logit of m rows needs.
+// greedy is what is needed to pick the largest logit of m rows.
 type greedy[T any] struct {
 	next   T // (m)
 	out    T // (m, 1)
-	recent T // (m, RecentSize), not looked at
-	rules  T // (m, RulesSize) zeros: greedy
+	recent T // (m, RecentSize), unused
+	rules  T // (m, RulesSize) zeros, which mean greedy
 }
 
 func newGreedy[T any](ops op.Tensors[T], m int, own func(T) T) greedy[T] {
@@ -59,8 +59,7 @@ func newGreedy[T any](ops op.Tensors[T], m int, own func(T) T) greedy[T] {
 	return greedy[T]{new(m), new(m, 1), new(m, op.RecentSize), new(m, op.RulesSize)}
 }
 
-// Evaluator measures a model on tokens by the sequential rule: rows of T tokens, each from an
-// empty memory, B at a time.
+// Evaluator measures a model on tokens with the sequential rule, in rows of T tokens, each with an empty memory, B at a time.
 type Evaluator[T any] struct {
 	ops         op.Backend[T]
 	config      nn.Config
@@ -75,12 +74,12 @@ type Evaluator[T any] struct {
 	normed          T                             // (n, D)
 	logits          T                             // (m, V)
 	inputs, targets T                             // (n)
-	documents       T                             // (n, 2) where rows are packed, see Learner.Step
+	documents       T                             // (n, 2) for packed rows, see Learner.Step
 	packed          bool
 	loss            T // (1)
 	greedy          greedy[T]
 
-	prepared map[[2]int]*evaluation // by sequences and rows
+	prepared map[[2]int]*evaluation // by number of sequences and rows
 	owned    []T
 }
 
@@ -88,10 +87,10 @@ type Evaluator[T any] struct {
 type evaluation struct {
 	forward op.Prepared
 	heads   []op.Prepared
-	chunks  [][2]int // first row and rows of each head
+	chunks  [][2]int // first row and number of rows of each part of the head
 }
 
-// NewEvaluator makes room on the model's backend to measure it.
+// NewEvaluator allocates an evaluator on the model's backend.
 func NewEvaluator[T any](m *nn.Model[T], batch, time int) (*Evaluator[T], error) {
 	e := newEvaluator(op.Tensors[T](m.Backend), m.Config, batch, time)
 	e.ops, e.weights, e.low = m.Backend, m.Weights, m.Low
@@ -107,7 +106,7 @@ func NewEvaluator[T any](m *nn.Model[T], batch, time int) (*Evaluator[T], error)
 	return e, nil
 }
 
-// newEvaluator makes all tensors of an evaluation.
+// newEvaluator allocates all tensors of an evaluation.
 func newEvaluator[T any](m op.Tensors[T], c nn.Config, batch, time int) *Evaluator[T] {
 	n := batch * time
 	e := &Evaluator[T]{config: c, batch: batch, time: time}
@@ -141,7 +140,7 @@ func newEvaluator[T any](m op.Tensors[T], c nn.Config, batch, time int) *Evaluat
 	return e
 }
 
-// Release gives the device's memory back.
+// Release frees the device memory.
 func (e *Evaluator[T]) Release() {
 	for _, p := range e.prepared {
 		p.forward.Release()
@@ -152,7 +151,7 @@ func (e *Evaluator[T]) Release() {
 	e.ops.Release(e.owned...)
 }
 
-// prepare prepares a pass over n rows of a batch.
+// prepare prepares a pass over n rows of `batch` sequences.
 func (e *Evaluator[T]) prepare(batch, n int) (*evaluation, error) {
 	key := [2]int{batch, n}
 	if p := e.prepared[key]; p != nil {

@@ -8,13 +8,13 @@ import (
 	"math/bits"
 )
 
-// Group is the processes, called ranks, that train one model together, as one of them sees it. A group is for one
-// goroutine at a time, and every rank makes the same calls in the same order.
+// Group is the processes, called ranks, that train one model together, as seen by one of them. A group is for one goroutine
+// at a time, and every rank must make the same calls in the same order.
 type Group interface {
 	Rank() int // of this one, from 0
 	Size() int // a power of two
-	// Exchange sends to a rank and receives from it at the same time, without copying what is sent: both lengths are known
-	// to both sides, and may be 0. An error, that of a lost rank, ends the group.
+	// Exchange sends to a rank and receives from it at the same time, without copying what is sent. Both sides know both
+	// lengths, which may be 0. After an error, such as the loss of a rank, the group is unusable.
 	Exchange(rank int, send, receive []byte) error
 }
 
@@ -32,7 +32,7 @@ func (Alone) Exchange(int, []byte, []byte) error {
 	return errors.New("train: a group of one has nobody to exchange with")
 }
 
-// CheckGroup refuses a number of ranks that a step's shards cannot be dealt to.
+// CheckGroup refuses a number of ranks among which the shards of a step cannot be divided.
 func CheckGroup(ranks, shards int) error {
 	if ranks > 1 && (bits.OnesCount(uint(ranks)) != 1 || ranks > shards) {
 		return fmt.Errorf("got %d ranks, want 1, 2, 4 …, at most as many as --shards, %d", ranks, shards)
@@ -40,7 +40,7 @@ func CheckGroup(ranks, shards int) error {
 	return nil
 }
 
-// gatherAll gives every rank the equally long parts of all, in order of the ranks. all holds this rank's in its place.
+// gatherAll gives every rank the equally long parts of all, ordered by rank. all already contains this rank's part.
 func gatherAll(g Group, all []byte) error {
 	each, rank := len(all)/g.Size(), g.Rank()
 	for d := 1; d < g.Size(); d *= 2 {
@@ -53,7 +53,7 @@ func gatherAll(g Group, all []byte) error {
 	return nil
 }
 
-// Any tells every rank whether yes is true on at least one of them. It is a barrier, too.
+// Any tells every rank whether yes is true on at least one of them. It is also a barrier.
 func Any(g Group, yes bool) (bool, error) {
 	all := make([]byte, g.Size())
 	if yes {
@@ -91,7 +91,7 @@ func Broadcast(g Group, data []byte) ([]byte, error) {
 	return data, spread(g, data)
 }
 
-// spread is Broadcast of bytes whose number all know.
+// spread is Broadcast for bytes whose number all ranks know.
 func spread(g Group, data []byte) error {
 	rank := g.Rank()
 	for d := 1; d < g.Size(); d *= 2 {
@@ -109,10 +109,11 @@ func spread(g Group, data []byte) error {
 	return nil
 }
 
-// errLost ends a wait for a rank that has died.
+// errLost is returned to those who wait for a rank that has died.
 var errLost = errors.New("train: a rank of the group was lost")
 
-// InProcess is a group whose ranks are goroutines of this process. end makes every Exchange an error, as the loss of a rank does.
+// InProcess returns a group whose ranks are goroutines of this process. After end every Exchange fails, as if a rank were
+// lost.
 func InProcess(n int) (ranks []Group, end func()) {
 	all := &inProcess{mail: make([]chan []byte, n*n), done: make([]chan struct{}, n*n), lost: make(chan struct{})}
 	for i := range all.mail {
@@ -126,7 +127,7 @@ func InProcess(n int) (ranks []Group, end func()) {
 
 type inProcess struct {
 	mail []chan []byte   // from rank i to rank j at i·n + j
-	done []chan struct{} // closed when the value has been copied
+	done []chan struct{} // closed once the value has been copied
 	lost chan struct{}
 }
 
@@ -142,7 +143,7 @@ func (m member) Size() int { return m.size }
 func (m member) Exchange(rank int, send, receive []byte) error {
 	out, in := m.rank*m.size+rank, rank*m.size+m.rank
 	to, from, done := m.mail[out], m.mail[in], m.done[out]
-	for range 3 { // sent, received, and the other has copied
+	for range 3 { // for: sent, received, and copied by the other side
 		select {
 		case to <- send:
 			to = nil
@@ -161,10 +162,10 @@ func (m member) Exchange(rank int, send, receive []byte) error {
 	return nil
 }
 
-// textRoom is how much of a text crosses from rank to rank.
+// textRoom is how many bytes of a text are sent.
 const textRoom = 1 << 10
 
-// GatherText gives every rank the texts of all, each cut to 1,024 bytes.
+// GatherText gives every rank the texts of all ranks, each cut to 1,024 bytes.
 func GatherText(g Group, text string) ([]string, error) {
 	all := make([]byte, g.Size()*textRoom)
 	copy(all[g.Rank()*textRoom:(g.Rank()+1)*textRoom], text)

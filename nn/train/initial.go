@@ -7,8 +7,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// InitialWeights draws the weights a training begins with, float32, as each parameter declares. Every parameter has a
-// random stream of its own.
+// InitialWeights draws the initial weights of a training in float32, as each parameter declares. Every parameter has its own
+// random stream.
 func InitialWeights(c nn.Config, seed uint64) *nn.Weights[op.HostTensor] {
 	w := new(nn.Weights[op.HostTensor])
 	stream := uint64(0)
@@ -20,7 +20,7 @@ func InitialWeights(c nn.Config, seed uint64) *nn.Weights[op.HostTensor] {
 	return w
 }
 
-// FloatWeights gives weights that were read from a file as float32, whatever tables came as.
+// FloatWeights converts weights from a file to float32, whatever the type of the tables.
 func FloatWeights(c nn.Config, w *nn.Weights[op.HostTensor]) *nn.Weights[op.HostTensor] {
 	return nn.MapWeights(c, w, func(p nn.Param, h op.HostTensor) op.HostTensor {
 		if h.Format == op.Ternary {

@@ -10,39 +10,39 @@ import (
 	"bitgpu/nn/op"
 )
 
-// logitsRoom is how many bytes of logits the head computes at once: enough to fill a device, below
-// the smallest storage binding (128 MiB) of WebGPU.
+// logitsRoom is how many bytes of logits the head computes at once: enough to keep a device busy, but below WebGPU's smallest
+// storage binding (128 MiB).
 const logitsRoom = 64 << 20
 
-// Shape is what decides the memory and the arithmetic of a step, apart from the model.
+// Shape is what determines the memory and the arithmetic of a step, apart from the model.
 type Shape struct {
-	Batch       int     // sequences of a micro-batch of all shards
-	Time        int     // T, tokens of a sequence
-	Accumulate  int     // micro-batches of a step
-	Chunk       int     // tokens the exact scan takes together, 0 = nn.DefaultChunk
-	Recompute   bool    // keep only each block's input, and compute the block again in backward
+	Batch       int     // sequences per micro-batch, over all shards
+	Time        int     // T, tokens per sequence
+	Accumulate  int     // micro-batches per step
+	Chunk       int     // tokens that the exact scan takes at once, 0 = nn.DefaultChunk
+	Recompute   bool    // keep only each block's input, and recompute the block in backward
 	WeightDecay float64 // decoupled weight decay
-	Clip        float64 // largest norm of the gradient, 0 = any
-	Dropout     float64 // share of activations dropped, below 1
-	Seed        uint64  // of what is dropped
-	Packed      bool    // rows may hold several documents, of which nothing leaks from one into another, see Learner.Step
+	Clip        float64 // largest norm of the gradient, 0 = no limit
+	Dropout     float64 // share of activations that are dropped, below 1
+	Seed        uint64  // for dropout
+	Packed      bool    // rows may hold several documents that do not affect each other, see Learner.Step
 
-	Shards         int    // parts of a step whose gradients are computed one by one and added by a tree, 0 = no parts
-	Group          Group  // that deals the shards to its ranks, nil = Alone
-	Gradient       string // how the sums are formed and sent: GradientF32, or "", or GradientBF16
-	ShardOptimizer bool   // a rank keeps the moments of its own leaves only
+	Shards         int    // parts of a step whose gradients are computed one by one and added by a tree, 0 = undivided
+	Group          Group  // divides the shards among its ranks, nil = Alone
+	Gradient       string // format in which sums are formed and sent: GradientF32 (or "") or GradientBF16
+	ShardOptimizer bool   // each rank keeps only the moments of its own leaves
 }
 
-// TokensPerStep is how many tokens one step predicts.
+// TokensPerStep returns how many tokens a step predicts.
 func (s Shape) TokensPerStep() int { return s.Batch * s.Time * s.Accumulate }
 
-// OwnRows is how many sequences of a step this rank reads: those of its shards, one after the other.
+// OwnRows returns how many sequences of a step this rank reads: those of its shards, in order.
 func (s Shape) OwnRows() int { return s.Batch * s.Accumulate / s.group().Size() }
 
-// OwnTokens is how many tokens of a step this rank reads.
+// OwnTokens returns how many tokens of a step this rank reads.
 func (s Shape) OwnTokens() int { return s.OwnRows() * s.Time }
 
-// sequences is B, how many are computed at once.
+// sequences returns B, how many sequences are computed at once.
 func (s Shape) sequences() int { return s.Batch / max(s.Shards, 1) }
 
 func (s Shape) group() Group {
@@ -52,7 +52,7 @@ func (s Shape) group() Group {
 	return s.Group
 }
 
-// scan is the rule of the training forward pass.
+// scan returns the rule of the forward pass in training.
 func (s Shape) scan(c nn.Config) op.Scan {
 	scan := c.TrainingScan()
 	if s.Chunk > 0 && !scan.Minibatch {
@@ -61,22 +61,22 @@ func (s Shape) scan(c nn.Config) op.Scan {
 	return scan
 }
 
-// param is one parameter with all that training keeps of it. use is what forward reads: the
-// quantised copy of a BitLinear's master, else the master itself.
+// param is a parameter with everything that training keeps for it. use is what forward reads: the quantised copy of a
+// BitLinear's master, or else the master itself.
 type param[T any] struct {
 	nn.Param
 	master, use, grad, m, v T
-	quantize                *op.Quantize[T] // makes use of the masters; nil where use is the master itself
+	quantize                *op.Quantize[T] // computes use from the masters; nil if use is the master itself
 }
 
-// headChunk is a view of the logits' buffer for rows from… of the head.
+// headChunk is a view of the logits' buffer for rows of the head.
 type headChunk[T any] struct {
 	from, rows int
 	logits     T // (rows, V)
 }
 
-// Learner holds a model in training on a backend: master weights, their quantised copies,
-// gradients, moments, and every layer's activations. It is for one goroutine.
+// Learner holds a model in training on a backend: master weights, their quantised copies, gradients, moments, and every
+// layer's activations. It is for one goroutine.
 type Learner[T any] struct {
 	ops    op.Tensors[T]
 	config nn.Config
@@ -84,13 +84,13 @@ type Learner[T any] struct {
 	scan   op.Scan
 	params []param[T]
 	use    *nn.Weights[T]
-	grads  *nn.Weights[T] // none of the weights where an adapter is trained
+	grads  *nn.Weights[T] // nil if an adapter is trained
 	low    nn.Weights[T]  // the adapter
 	dlow   nn.Weights[T]
-	inside op.Program[T] // what makes the ternary weights of masters with an adapter inside
+	inside op.Program[T] // quantises masters that have an adapter inside
 	places places[T]
 
-	rows    map[string]T // activations, of each layer or, with Recompute, of each of a block's
+	rows    map[string]T // activations, by layer or, with Recompute, by layer of a block
 	states  map[string]T // of one block: every block starts from zeros
 	stream  [][]T        // (n, D) before each layer of each block, and after the last
 	dstream T            // (n, D) its gradient, carried from layer to layer
@@ -102,10 +102,10 @@ type Learner[T any] struct {
 
 	inputs, targets          T // (n) of a micro-batch
 	stepInputs, stepTargets  T // (Accumulate·n) of a step; those above where a step is one micro-batch
-	documents, stepDocuments T // (n, 2), (Accumulate·n, 2) of packed rows, in the same way; else none
+	documents, stepDocuments T // (n, 2), (Accumulate·n, 2) of packed rows, likewise; otherwise none
 	hostInputs               []uint32
 	hostDocuments            []uint32
-	seed                     T // (1) of this step's dropout
+	seed                     T // (1) for this step's dropout
 	hostSeed                 [1]uint32
 	loss, sumSquares, hypers T
 	hostHypers               [op.HyperCount]float32
@@ -114,18 +114,18 @@ type Learner[T any] struct {
 
 	quantise, gradient, update op.Prepared
 	sharded                    *sharded[T]   // replaces gradient and update; nil without shards
-	evaluator                  *Evaluator[T] // nil until it is asked for
+	evaluator                  *Evaluator[T] // nil until first used
 	backend                    op.Backend[T]
 
 	step      int  // updates done
-	quantised bool // use is what the masters say
-	owned     []T  // every tensor that Release frees
+	quantised bool // use is up to date with the masters
+	owned     []T  // tensors for Release to free
 	host      *nn.Weights[op.HostTensor]
 }
 
 // NewLearner loads float32 master weights onto a backend. If the configuration has an adapter, only the adapter learns, and
-// weights are those that inference runs on, which do not change. An error means that the device lacks memory or an operation;
-// nothing stays allocated.
+// weights are those that inference uses, which do not change. An error means that the device lacks memory or an operation;
+// nothing then stays allocated.
 func NewLearner[T any](b op.Backend[T], c nn.Config, s Shape, weights *nn.Weights[op.HostTensor]) (*Learner[T], error) {
 	if err := checkLearner(b, c, s); err != nil {
 		return nil, err
@@ -174,7 +174,7 @@ func checkLearner[T any](b op.Backend[T], c nn.Config, s Shape) error {
 	return nil
 }
 
-// checkMasters refuses a public model that has no masters, or is not to be trained as a whole.
+// checkMasters refuses a public model that has no masters, or that does not support training as a whole.
 func checkMasters(d *arch.Decoder, s Shape) error {
 	switch {
 	case d.Masters == nil:
@@ -207,7 +207,7 @@ func (l *Learner[T]) own(t T) T {
 	return t
 }
 
-// zeros makes a float tensor that the learner owns.
+// zeros makes a float tensor that belongs to the learner.
 func (l *Learner[T]) zeros(shape ...int) T { return l.own(l.ops.New(op.F32, shape...)) }
 
 func (l *Learner[T]) makeParams(weights *nn.Weights[op.HostTensor]) {
@@ -237,7 +237,7 @@ func (l *Learner[T]) makeParams(weights *nn.Weights[op.HostTensor]) {
 	}
 }
 
-// makeMoments makes what training keeps beside a master.
+// makeMoments makes what training keeps for a master.
 func (l *Learner[T]) makeMoments(x *param[T]) {
 	x.grad = l.zeros(x.Shape...)
 	if !l.shape.ShardOptimizer {
@@ -245,7 +245,7 @@ func (l *Learner[T]) makeMoments(x *param[T]) {
 	}
 }
 
-// rowsKey names a layer's activations: with Recompute all blocks share theirs.
+// rowsKey returns the key of a layer's activations, which with Recompute is the same in all blocks.
 func (l *Learner[T]) rowsKey(at nn.Place, r layer.Rows) string {
 	block := at.Block
 	if l.shape.Recompute {
@@ -280,7 +280,7 @@ func (l *Learner[T]) makeActivations() {
 			return
 		},
 	})
-	// The stream between the layers of a block is theirs alone with Recompute; that before each block is kept.
+	// With Recompute, blocks share the stream between their layers; the stream before each block is kept.
 	var inside []T
 	for i, block := range net.Blocks {
 		of := []T{l.zeros(n, c.Width)}
@@ -311,10 +311,10 @@ func (l *Learner[T]) makeActivations() {
 	l.greedy = newGreedy(m, l.logRows, l.own)
 }
 
-// stateKey names a state that all blocks share.
+// stateKey returns the key of a state, which is the same in all blocks.
 func stateKey(at nn.Place, s layer.State) string { return at.Kind + s.Name }
 
-// stateShape is that of B sequences of T tokens.
+// stateShape returns the shape for B sequences of T tokens.
 func stateShape(s layer.State, batch, time int) []int {
 	shape := []int{batch}
 	if s.Grows {
@@ -323,7 +323,7 @@ func stateShape(s layer.State, batch, time int) []int {
 	return append(shape, s.Shape...)
 }
 
-// headRows is how many of n rows the head computes at once.
+// headRows returns how many of n rows the head computes at once.
 func headRows(c nn.Config, n int) int { return min(max(logitsRoom/(4*c.Vocab), 1), n) }
 
 // headChunks cuts n rows into views of logits (m, V).
@@ -335,7 +335,7 @@ func headChunks[T any](ops op.Tensors[T], logits T, m, n int) (chunks []headChun
 	return chunks
 }
 
-// Release gives the device's memory back.
+// Release frees the device memory.
 func (l *Learner[T]) Release() {
 	for _, p := range append(l.sharded.programs(), l.quantise, l.gradient, l.update) {
 		if p != nil {
@@ -348,11 +348,11 @@ func (l *Learner[T]) Release() {
 	l.ops.Release(l.owned...)
 }
 
-// Config is the model's configuration.
+// Config returns the model's configuration.
 func (l *Learner[T]) Config() nn.Config { return l.config }
 
-// Shape is what the learner was made for.
+// Shape returns what the learner was made for.
 func (l *Learner[T]) Shape() Shape { return l.shape }
 
-// Updates is how many steps the weights have behind them.
+// Updates returns how many steps the weights have been through.
 func (l *Learner[T]) Updates() int { return l.step }

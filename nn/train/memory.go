@@ -7,10 +7,10 @@ import (
 	"bitgpu/nn/op"
 )
 
-// mostRows is how many rows an estimate counts: more fit nowhere, and their number might not fit an int.
+// mostRows limits the rows in an estimate: more fit nowhere, and their number might not fit into an int.
 const mostRows = 1 << 40
 
-// DeviceBytes is how many bytes of device memory a Learner takes, on one of its ranks.
+// DeviceBytes returns the device memory of a Learner on one of its ranks.
 func DeviceBytes(c nn.Config, s Shape) int64 {
 	if float64(s.Batch)*float64(s.Time)*float64(s.Accumulate) > mostRows {
 		return math.MaxInt64
@@ -19,13 +19,13 @@ func DeviceBytes(c nn.Config, s Shape) int64 {
 	trained := newLearner(op.Tensors[struct{}](m), c, s, nil).trained()
 	if s.ShardOptimizer {
 		each := (trained + float64(s.group().Size()) - 1) / float64(s.group().Size())
-		m.Bytes += 4 * (2*each + 2*min(each, sliceNumbers)) // moments; weights and gradient of a slice
+		m.Bytes += 4 * (2*each + 2*min(each, sliceNumbers)) // moments; and weights and gradient of a slice
 	}
 	return bytesOf(m.Bytes)
 }
 
-// SumsBytes is how many bytes of the host's memory the sums of a step by shards take on a rank. direct says that gradients lie
-// in the host's memory themselves.
+// SumsBytes returns the host memory that the sums over shards take on a rank. direct: gradients are themselves in host
+// memory.
 func SumsBytes(c nn.Config, s Shape, direct bool) int64 {
 	if s.Shards == 0 {
 		return 0
@@ -45,7 +45,7 @@ func SumsBytes(c nn.Config, s Shape, direct bool) int64 {
 	return bytesOf(bytes)
 }
 
-// trained is how many numbers learn.
+// trained returns how many numbers are trained.
 func (l *Learner[T]) trained() (n float64) {
 	for _, p := range l.params {
 		each := 1.0
@@ -57,7 +57,7 @@ func (l *Learner[T]) trained() (n float64) {
 	return n
 }
 
-// EvaluationBytes is how many bytes of device memory an Evaluator takes beside the model.
+// EvaluationBytes returns the device memory of an Evaluator, not counting the model.
 func EvaluationBytes(c nn.Config, batch, time int) int64 {
 	if float64(batch)*float64(time) > mostRows {
 		return math.MaxInt64
@@ -67,7 +67,7 @@ func EvaluationBytes(c nn.Config, batch, time int) int64 {
 	return bytesOf(m.Bytes)
 }
 
-// bytesOf is a number of bytes, the largest where an int64 does not hold it.
+// bytesOf converts a number of bytes, limited to the largest int64.
 func bytesOf(n float64) int64 {
 	if n >= math.MaxInt64 {
 		return math.MaxInt64

@@ -15,23 +15,23 @@ import (
 	"bitgpu/io/regular"
 )
 
-// Metric is one line of metrics.jsonl: what one step did.
+// Metric is one line of metrics.jsonl: the result of one step.
 type Metric struct {
 	Step            int      `json:"step"`      // from 0
-	Loss            float32  `json:"loss"`      // nats a token of the step's batch, before its update
+	Loss            float32  `json:"loss"`      // nats per token of the step's batch, before its update
 	LR              float64  `json:"lr"`        // learning rate of the update
 	GradNorm        float32  `json:"grad_norm"` // before clipping
-	Tokens          int64    `json:"tokens"`    // that the run has predicted, with this step's
+	Tokens          int64    `json:"tokens"`    // predicted by the run so far, including this step
 	TokensPerSecond float64  `json:"tokens_per_second"`
-	ValLoss         *float64 `json:"val_loss,omitempty"` // nats a token after the update, where measured
+	ValLoss         *float64 `json:"val_loss,omitempty"` // nats per token after the update, if measured
 }
 
-// ReadMetrics reads metrics.jsonl. An incomplete last line, which a killed run leaves, is ignored.
+// ReadMetrics reads metrics.jsonl. It ignores an incomplete last line, which a killed run leaves.
 func ReadMetrics(path string) ([]Metric, error) {
 	return readMetrics(path, func(err error) error { return err })
 }
 
-// readMetrics calls broken for each line that does not describe a step, and skips the line if the result is nil.
+// readMetrics calls broken for each line that does not describe a step, and skips the line if broken returns nil.
 func readMetrics(path string, broken func(error) error) ([]Metric, error) {
 	data, err := regular.ReadFile(path)
 	if err != nil {
@@ -56,7 +56,7 @@ func readMetrics(path string, broken func(error) error) ([]Metric, error) {
 	return all, nil
 }
 
-// parseMetric reads a line. Other JSON is no step that has the loss 0.
+// parseMetric parses a line. It refuses other JSON, which would otherwise look like a step with loss 0.
 func parseMetric(line []byte) (Metric, error) {
 	var m struct {
 		Metric
@@ -79,7 +79,7 @@ type metricsFile struct {
 	file *os.File
 	out  *bufio.Writer
 	best float64 // validation loss, +Inf before the first
-	// worse is how many validations there were since the best.
+	// worse counts the validations since the best one.
 	worse int
 }
 
@@ -94,9 +94,9 @@ func (f *metricsFile) see(m Metric) {
 	}
 }
 
-// openMetrics drops the lines of steps from step on, which will be done again, and appends. warn is called for a line that a
-// crash has spoiled, and the line is dropped: the checkpoints do not depend on it. val, if not nil, is the validation loss that
-// the line before step still lacks; that line is returned.
+// openMetrics drops the lines of steps from step on, which will be done again, and opens the file for appending. A line that
+// a crash has damaged is dropped after calling warn: checkpoints do not depend on it. val, if not nil, is the validation loss
+// that the line before step lacks; that line is returned.
 func openMetrics(path string, step int, val *float64, warn func(error)) (*metricsFile, []Metric, error) {
 	var late []Metric
 	all, err := readMetrics(path, func(err error) error {
@@ -139,7 +139,7 @@ func openMetrics(path string, step int, val *float64, warn func(error)) (*metric
 	return f, late, nil
 }
 
-// add writes a line, so that it is there even if the process is killed after.
+// add writes a line so that it survives if the process is killed afterwards.
 func (f *metricsFile) add(m Metric) error {
 	line, err := json.Marshal(m)
 	if err == nil {

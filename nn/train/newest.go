@@ -9,8 +9,8 @@ import (
 	"bitgpu/io/regular"
 )
 
-// Newest finds the newest checkpoint that a training can go on from. warn is called for each newer one that is damaged or whose
-// weights are unusable. Nil means that there is no checkpoint at all; if there are some but none can be used, that is an error.
+// Newest finds the newest checkpoint that a training can continue from. It calls warn for each newer one that is damaged or
+// has unusable weights. It returns nil if there are no checkpoints; if there are some but none is usable, that is an error.
 func Newest(dir string, warn func(error)) (*Checkpoint, error) {
 	paths, err := Checkpoints(dir)
 	if err != nil {
@@ -30,7 +30,7 @@ func Newest(dir string, warn func(error)) (*Checkpoint, error) {
 	return nil, nil
 }
 
-// usable opens a checkpoint that a training can go on from.
+// usable opens a checkpoint that a training can continue from.
 func usable(path string) (*Checkpoint, error) {
 	c, err := openCheckpoint(path)
 	if err != nil {
@@ -86,7 +86,7 @@ func readState(path string) (State, error) {
 	return s, s.Options.Validate()
 }
 
-// tryOut refuses a checkpoint that is whole but cannot be loaded.
+// tryOut refuses a checkpoint that is complete but cannot be loaded.
 func (c *Checkpoint) tryOut() error {
 	fail := func(err error) error { return fmt.Errorf("checkpoint %s cannot be used: %w", c.Path, err) }
 	loaded, err := c.Weights()

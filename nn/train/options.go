@@ -7,7 +7,7 @@ import (
 	"bitgpu/io/corpus"
 )
 
-// Options are the numbers of a run, as its checkpoints keep them.
+// Options are the numbers of a run, as its checkpoints store them.
 type Options struct {
 	Data         string  `json:"data"` // where the tokens come from, as the user named it
 	Batch        int     `json:"batch_size"`
@@ -17,37 +17,37 @@ type Options struct {
 	LR           float64 `json:"lr"`
 	MinLR        float64 `json:"min_lr"`
 	Warmup       int     `json:"warmup_steps"`
-	DecaySteps   int     `json:"decay_steps,omitempty"` // of the learning rate, 0 = all after the warm-up
+	DecaySteps   int     `json:"decay_steps,omitempty"` // length of the learning rate's decay, 0 = everything after the warm-up
 	WeightDecay  float64 `json:"weight_decay"`
 	Clip         float64 `json:"grad_clip"`
 	Dropout      float64 `json:"dropout,omitempty"`
 	Order        string  `json:"order"`
-	Reread       float64 `json:"reread,omitempty"` // share of the rows, as corpus.Sampler.Reread composes them
+	Reread       float64 `json:"reread,omitempty"` // share of the rows that corpus.Sampler.Reread composes
 	Pack         bool    `json:"pack,omitempty"`   // conversations share rows, see corpus.Rows.Pack
 	Seed         uint64  `json:"seed"`
 	SaveInterval int     `json:"save_interval"`
 	ValEvery     int     `json:"val_every"`
-	SampleEvery  int     `json:"sample_every,omitempty"` // steps between texts that the model writes, 0 = never
-	Patience     int     `json:"patience,omitempty"`     // the run ends after so many validations without a better one, 0 = never
+	SampleEvery  int     `json:"sample_every,omitempty"` // steps between texts written by the model, 0 = never
+	Patience     int     `json:"patience,omitempty"`     // the run ends after this many validations in a row without a new best, 0 = never
 	Recompute    string  `json:"recompute"`              // "auto", "on" or "off"
 	Shards       int     `json:"shards,omitempty"`       // see Shape; 0 = a step is computed as a whole, on one rank only
-	Gradient     string  `json:"gradient,omitempty"`     // GradientBF16, else GradientF32
+	Gradient     string  `json:"gradient,omitempty"`     // GradientF32 ("" means the same) or GradientBF16
 }
 
-// DefaultShards are those of a step on more than one rank.
+// DefaultShards is the number of shards of a step on more than one rank.
 const DefaultShards = 8
 
-// mostShards is how many ranks a training may ever have.
+// mostShards is the largest number of ranks that a training can have.
 const mostShards = 1 << 12
 
-// Words of Options.Recompute.
+// Values of Options.Recompute.
 const (
 	RecomputeAuto = "auto"
 	RecomputeOn   = "on"
 	RecomputeOff  = "off"
 )
 
-// DefaultOptions are those of the first engine; gradients are not clipped.
+// DefaultOptions are those that our first models were trained with. Gradients are not clipped.
 func DefaultOptions() Options {
 	return Options{
 		Batch: 16, Time: 128, Accumulate: 1, Steps: 1000, LR: 3e-4, MinLR: 1e-5, Warmup: 100, WeightDecay: 0.01,
@@ -55,10 +55,10 @@ func DefaultOptions() Options {
 	}
 }
 
-// largest keeps products of a few of the numbers below the range of an int.
+// largest keeps products of a few of the numbers within an int.
 const largest = 1 << 20
 
-// Validate says in one sentence what is wrong.
+// Validate returns nil, or an error that says in one sentence what is wrong.
 func (o Options) Validate() error {
 	for _, n := range []struct {
 		name  string
@@ -125,7 +125,7 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// checkShards refuses shards that a batch cannot be cut into.
+// checkShards refuses shards into which a batch cannot be divided.
 func checkShards(shards, batch int) error {
 	if shards < 0 || shards > mostShards || shards&(shards-1) != 0 {
 		return fmt.Errorf("shards: got %d, want a power of two up to %d", shards, mostShards)
@@ -136,12 +136,12 @@ func checkShards(shards, batch int) error {
 	return nil
 }
 
-// Schedule is the learning rate's.
+// Schedule returns that of the learning rate.
 func (o Options) Schedule() Schedule {
 	return Schedule{Peak: o.LR, Min: o.MinLR, Warmup: o.Warmup, Steps: o.Steps, DecaySteps: o.DecaySteps}
 }
 
-// Shape is what the learner needs to know. Whether to recompute, and which ranks train together, is decided elsewhere.
+// Shape returns what the learner needs to know. Whether to recompute, and the group of ranks, are decided elsewhere.
 func (o Options) Shape() Shape {
 	return Shape{Batch: o.Batch, Time: o.Time, Accumulate: o.Accumulate, WeightDecay: o.WeightDecay, Clip: o.Clip, Dropout: o.Dropout, Seed: o.Seed,
 		Packed: o.Pack, Shards: o.Shards, Gradient: o.Gradient}

@@ -6,18 +6,18 @@ import (
 	"math"
 )
 
-// leads says whether this is the rank that writes and reports.
+// leads reports whether this is the rank that writes and reports.
 func (l *loop) leads() bool { return l.group.Rank() == 0 }
 
-// predicted is how many targets of a step all ranks have that are to be predicted, of which this one has own.
+// predicted returns how many targets of a step count over all ranks; own is the number on this one.
 func (l *loop) predicted(own int) (int, error) {
-	if l.Train.Marks() == nil { // all of text counts, as much on each
+	if l.Train.Marks() == nil { // all text counts, equally much on each rank
 		return own * l.group.Size(), nil
 	}
 	return addUp(l.group, own)
 }
 
-// measure gives every rank the validation loss that the first measures, nil where the context ended meanwhile.
+// measure gives every rank the validation loss that rank 0 measures, nil if the context was cancelled meanwhile.
 func (l *loop) measure(ctx context.Context, step int) (*float64, error) {
 	var bits []byte
 	if l.leads() {
@@ -37,7 +37,7 @@ func (l *loop) measure(ctx context.Context, step int) (*float64, error) {
 	return &loss, nil
 }
 
-// helpSave gives the rank that writes what it lacks.
+// helpSave gives the writing rank what it lacks.
 func (l *loop) helpSave() error {
 	l.sum, l.count, l.saved = 0, 0, l.Trainer.Updates()
 	if !l.Trainer.Shape().ShardOptimizer {

@@ -7,19 +7,19 @@ import (
 	"bitgpu/nn"
 )
 
-// Reread is how well passages of one length were predicted when they were read for the first time, again, and for the first
-// time after something else: the mean loss, nats a token, of all tokens of a passage but its first.
+// Reread compares how well passages of one length were predicted when read for the first time, when read again, and for the
+// first time after something else, by the mean loss in nats per token over all tokens but the first.
 type Reread struct {
-	Length   int     `json:"length"` // tokens of a passage
+	Length   int     `json:"length"` // tokens per passage
 	Passages int     `json:"passages"`
-	First    float64 `json:"first"`         // from an empty memory
-	Again    float64 `json:"again"`         // right after the first reading: lower by what the memory has kept of the passage
-	After    float64 `json:"after_another"` // for the first time, after another passage: higher by what that one disturbs
+	First    float64 `json:"first"`         // with an empty memory
+	Again    float64 `json:"again"`         // right after the first reading: lower if the memory has kept something of the passage
+	After    float64 `json:"after_another"` // for the first time, after another passage: higher if that one disturbs
 }
 
-// MeasureReread reads passages that lie evenly in the tokens and do not overlap; another passage is always the next one.
-// Two passages are needed, of two tokens or more. The error is [nn.ErrContext] for passages longer than the model's context, or
-// [nn.ErrNotFinite].
+// MeasureReread reads passages that are evenly spaced in the tokens and do not overlap; "another" passage is always the next
+// one. At least two passages of two tokens are required. The error is [nn.ErrContext] for passages longer than the model's
+// context, or [nn.ErrNotFinite].
 func MeasureReread[T any](m *nn.Model[T], tokens Tokens, passages, length int) (Reread, error) {
 	r := Reread{Length: length, Passages: passages}
 	if passages < 2 || length < 2 {
@@ -44,7 +44,7 @@ func MeasureReread[T any](m *nn.Model[T], tokens Tokens, passages, length int) (
 	for i := range passages {
 		for _, readings := range []struct {
 			before []uint32
-			losses []*float64 // of the passage, once or more often in a row
+			losses []*float64 // of the passage, for one or more readings in a row
 		}{{nil, []*float64{&r.First, &r.Again}}, {passage(i + 1), []*float64{&r.After}}} {
 			s.Reset()
 			if err := s.Forward(readings.before); err != nil {
@@ -62,7 +62,7 @@ func MeasureReread[T any](m *nn.Model[T], tokens Tokens, passages, length int) (
 	return r, nil
 }
 
-// readNats reads tokens and gives Σ −log p(token) of all but the first.
+// readNats reads tokens and returns Σ −log p(token) for all but the first.
 func readNats[T any](s *nn.Session[T], tokens []uint32, vocab int) (nats float64, err error) {
 	err = s.ForwardAll(tokens, func(from int, logits []float32) error {
 		for ; len(logits) > 0 && from+1 < len(tokens); from, logits = from+1, logits[vocab:] {
@@ -76,10 +76,10 @@ func readNats[T any](s *nn.Session[T], tokens []uint32, vocab int) (nats float64
 	return nats, err
 }
 
-// surprise is −log of a token's probability.
+// surprise returns −log of a token's probability.
 func surprise(logits []float32, token uint32) float64 { return logSum(logits) - float64(logits[token]) }
 
-// logSum is log Σ eˡ.
+// logSum returns log Σ eˡ.
 func logSum(logits []float32) float64 {
 	largest, sum := math.Inf(-1), 0.0
 	for _, l := range logits {

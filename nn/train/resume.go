@@ -14,16 +14,16 @@ import (
 	"bitgpu/nn/storage"
 )
 
-// Weights reads the checkpoint's model. Close gives its memory back. The errors are those of [storage.Load].
+// Weights reads the checkpoint's model. Close releases it. Errors are those of [storage.Load].
 func (c *Checkpoint) Weights() (*storage.Loaded, error) {
 	return storage.Load(c.Path, storage.Options{Masters: true})
 }
 
-// ErrTokens means that a training would go on with other tokens than those it began with.
+// ErrTokens means that a training would continue with tokens other than those it began with.
 var ErrTokens = errors.New("a training goes on with the same tokens only")
 
-// CheckTokens is [ErrTokens] for other tokens than the checkpoint has read: its position means nothing in them. name is their
-// file, for the error.
+// CheckTokens returns [ErrTokens] for tokens other than those that the checkpoint has read, in which its position would mean
+// nothing. name is their file, for the error.
 func (c *Checkpoint) CheckTokens(name string, found corpus.Fingerprint) error {
 	if want := c.State.Data; want != (corpus.Fingerprint{}) && want != found {
 		return fmt.Errorf("train: %s: got %v, want %v, which %s has read; %w", name, found, want, c.Path, ErrTokens)
@@ -31,7 +31,7 @@ func (c *Checkpoint) CheckTokens(name string, found corpus.Fingerprint) error {
 	return nil
 }
 
-// CheckText refuses another text than the one whose tokens the checkpoint has read.
+// CheckText refuses a text other than the one whose tokens the checkpoint has read.
 func (c *Checkpoint) CheckText(path string) error {
 	if was := c.State.Options.Data; filepath.Clean(path) != filepath.Clean(was) {
 		return fmt.Errorf("got %s, want %s, which %s was trained on", path, was, c.Path)
@@ -39,8 +39,8 @@ func (c *Checkpoint) CheckText(path string) error {
 	return nil
 }
 
-// CheckOptions refuses options that would give the checkpoint's position in its data another meaning: other windows, or another
-// order of them.
+// CheckOptions refuses options that would change the meaning of the checkpoint's position in its data: other windows, or
+// another order.
 func (c *Checkpoint) CheckOptions(o Options) error {
 	was := c.State.Options
 	for _, f := range []struct {
@@ -54,7 +54,7 @@ func (c *Checkpoint) CheckOptions(o Options) error {
 	return nil
 }
 
-// RestoreMoments gives a trainer that was made from Weights the rest: moments and step.
+// RestoreMoments restores the rest in a trainer that was made from Weights: moments and step number.
 func (c *Checkpoint) RestoreMoments(e Trainer) error {
 	for _, part := range momentParts {
 		if err := c.restore(e, part); err != nil {

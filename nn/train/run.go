@@ -15,63 +15,63 @@ import (
 
 // Reporter follows a run. Its methods are called on the goroutine of the run.
 type Reporter interface {
-	// Progress gets the lines of the steps since the last call.
+	// Progress is given the metrics of the steps since the last call.
 	Progress(lines []Metric)
-	// Saved gets a checkpoint that was written.
+	// Saved is given a checkpoint that was written.
 	Saved(path string, s State)
-	// Warned gets a problem that was found and repaired.
+	// Warned is given a problem that was found and repaired.
 	Warned(err error)
 }
 
-// Run is a training run: a trainer, its data, and the directory that everything goes to. Only one process at a time may run in
-// a directory; the caller ensures that. Each rank of the trainer's group has a Run of its own, and rank 0 alone writes, measures
-// and reports.
+// Run is a training run: a trainer, its data, and the directory for all output. Only one process at a time may run in a
+// directory, which the caller ensures. Each rank of the trainer's group has its own Run; only rank 0 writes, measures and
+// reports.
 type Run struct {
 	Trainer Trainer
 	Options Options
 	Dir     string
-	Like    // what the checkpoints have beside weights
+	Like    // what checkpoints contain besides weights
 	Train   *corpus.Tokens
 	Val     *corpus.Tokens // nil if there is none
 	Resumed *Checkpoint    // what the trainer was restored from, nil for a new run
 	Report  Reporter
-	// Sample, optional, is called every Options.SampleEvery steps and after the last, while the trainer stands still.
+	// Sample, optional, is called every Options.SampleEvery steps and after the last one, while the trainer is idle.
 	Sample func(done int)
 }
 
-// Outcome is what a run came to.
+// Outcome is the result of a run.
 type Outcome struct {
-	Steps  int         // updates done, in all
+	Steps  int         // updates done, in total
 	Newest string      // path of the newest checkpoint, "" before the first
 	Best   *Checkpoint // nil before the first checkpoint
-	// Settled says that the run ended by Options.Patience.
+	// Settled: the run ended because of Options.Patience.
 	Settled bool
 }
 
-// loop is a run under way.
+// loop is a run in progress.
 type loop struct {
 	*Run
 	group           Group
-	sampler         *corpus.Sampler // of the rows of this rank
+	sampler         *corpus.Sampler // of this rank's rows
 	position        uint64          // windows taken by all ranks
 	data            corpus.Fingerprint
 	metrics         *metricsFile
 	inputs, targets []uint32
-	counted         []int // this rank's targets of the steps without lines, of those that are to be predicted
+	counted         []int // this rank's targets that count, for steps not yet reported
 	lines           []Metric
-	since           time.Time // when the first step without a line began
-	tokens          int64     // predicted by the steps that have lines
+	since           time.Time // when the first step not yet reported began
+	tokens          int64     // predicted by the reported steps
 	sum             float64   // of the losses since the last checkpoint
 	count           int
-	owed            bool   // a validation is still to be caught up with
+	owed            bool   // a validation must be caught up on
 	saved           int    // step of the newest checkpoint
 	newest          string // its path
 	best            *Checkpoint
 	settled         bool
 }
 
-// Do trains to the end, or until ctx ends: then the step under way is finished and saved. After an
-// error the checkpoints are those that were whole before it. The error is [ErrTokens] where Resumed has read other tokens.
+// Do trains to the end, or until ctx is cancelled: then the current step is finished and saved. After an error, earlier
+// checkpoints remain. The error is [ErrTokens] if Resumed has read other tokens.
 func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	l, err := r.start(ctx)
 	if err != nil {
@@ -146,7 +146,7 @@ func (r *Run) start(ctx context.Context) (*loop, error) {
 	if l.metrics, late, err = openMetrics(filepath.Join(r.Dir, MetricsName), r.Trainer.Updates(), val, r.Report.Warned); err != nil {
 		return nil, err
 	}
-	if val != nil { // after the line that has it, so that after a kill in between the same is done again
+	if val != nil { // written after its line, so that if the process is killed in between the same is done again
 		r.Report.Progress(late)
 		err = r.Resumed.validated(*val)
 	}
@@ -159,14 +159,14 @@ func (r *Run) start(ctx context.Context) (*loop, error) {
 	return l, err
 }
 
-// CheckWritable finds out whether checkpoints can be saved in a run's directory, before there is anything to lose.
+// CheckWritable checks whether checkpoints can be saved in a run's directory, before there is anything to lose.
 func CheckWritable(dir string) error {
 	root := filepath.Join(dir, checkpointsDir)
 	undo, err := atomicfile.MakeDir(root)
 	if err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	defer undo() // of a directory that stayed empty
+	defer undo() // removes a directory that stayed empty
 	probe, err := os.MkdirTemp(root, hidden+"probe-")
 	if err != nil {
 		return fmt.Errorf("train: %s: %w", root, cannotWrite(err))
@@ -174,7 +174,7 @@ func CheckWritable(dir string) error {
 	return os.Remove(probe)
 }
 
-// goOn takes up where a checkpoint ends.
+// goOn continues where a checkpoint ends.
 func (l *loop) goOn(c *Checkpoint) error {
 	if err := c.CheckTokens(l.Options.Data, l.data); err != nil {
 		return err
@@ -189,8 +189,8 @@ func (l *loop) goOn(c *Checkpoint) error {
 	return nil
 }
 
-// aheadTime bounds the steps, by the time they take, that are recorded before their losses are read: on a fast device waiting
-// for each step would cost time; on a slow one the user wants to see each step, and to be able to stop after it.
+// aheadTime limits the steps, by the time that they take, that are recorded before their losses are read: on a fast device
+// waiting for each step would cost time; on a slow one the user wants to see each step, and to be able to stop after it.
 const aheadTime = time.Second
 
 func (l *loop) steps(ctx context.Context) error {
@@ -221,7 +221,7 @@ func (l *loop) steps(ctx context.Context) error {
 		}
 		ahead = max(int(float64(pending)*float64(aheadTime)/float64(max(time.Since(l.since), 1))), 1)
 		var val *float64
-		if validate && !stopped { // Ctrl-C is not to be kept waiting: what is due is caught up with when the run goes on
+		if validate && !stopped { // Ctrl-C should not have to wait: the validation is caught up on when the run continues
 			if val, err = l.validate(ctx); err != nil {
 				return err
 			}
@@ -251,7 +251,7 @@ func (l *loop) steps(ctx context.Context) error {
 	return nil
 }
 
-// next takes the next windows. Their ids were looked at when the run began, and the file may have changed since.
+// next takes the next windows. Their ids were checked when the run began, but the file may have changed since.
 func (l *loop) next() error {
 	rows := uint64(l.Trainer.Shape().OwnRows())
 	l.sampler.Seek(l.position + rows*uint64(l.group.Rank()))
@@ -269,7 +269,7 @@ func (l *loop) next() error {
 	return nil
 }
 
-// largestID is that of tokens, whether they begin a document or not, without those that stand for no target.
+// largestID returns the largest id of tokens, ignoring marks of documents and missing targets.
 func largestID(ids []uint32) (largest uint32) {
 	for _, id := range ids {
 		if id != op.NoTarget {
@@ -282,7 +282,7 @@ func largestID(ids []uint32) (largest uint32) {
 // rescue ends the run with an error that does not affect the steps so far, and saves them.
 func (l *loop) rescue(schedule Schedule, err error) error {
 	var failed error
-	if l.Trainer.Updates() > l.saved && l.group.Size() == 1 { // of several, the others wait for this rank
+	if l.Trainer.Updates() > l.saved && l.group.Size() == 1 { // with several ranks, the others wait for this one
 		failed = l.collect(schedule)
 		if failed == nil {
 			failed = l.write()
@@ -297,7 +297,7 @@ func (l *loop) rescue(schedule Schedule, err error) error {
 	return err
 }
 
-// collect makes the lines of the steps that were taken since the last time.
+// collect makes the metrics of the steps since the last call.
 func (l *loop) collect(schedule Schedule) error {
 	results, err := l.Trainer.Results()
 	tokens := l.Options.Shape().TokensPerStep()
@@ -309,7 +309,7 @@ func (l *loop) collect(schedule Schedule) error {
 		if failed != nil {
 			return failed
 		}
-		if n != tokens { // the trainer has the mean over all tokens
+		if n != tokens { // the trainer returns the mean over all tokens
 			r.Loss *= float32(tokens) / float32(max(n, 1))
 		}
 		l.lines = append(l.lines, Metric{
@@ -321,7 +321,7 @@ func (l *loop) collect(schedule Schedule) error {
 	}
 	l.counted = l.counted[:copy(l.counted, l.counted[len(results):])]
 	var bad notFinite
-	if errors.As(err, &bad) { // no learning rate has acted on the first step
+	if errors.As(err, &bad) { // the first step does not depend on the learning rate
 		switch {
 		case l.Resumed != nil && bad.step == l.Resumed.State.Step:
 			bad.advice = fmt.Sprintf("the weights of %s give it: without that directory, --resume goes on from the one before", l.Resumed.Path)
@@ -333,7 +333,7 @@ func (l *loop) collect(schedule Schedule) error {
 	return l.fail(err)
 }
 
-// fail ends the run with an error, after writing the lines before it.
+// fail ends the run with an error, after writing the metrics so far.
 func (l *loop) fail(err error) error {
 	if err == nil {
 		return nil
@@ -359,7 +359,7 @@ func (l *loop) write() error {
 	return nil
 }
 
-// save writes a checkpoint, behind the metrics of its steps. How it came to be is given in s.
+// save writes a checkpoint, after the metrics of its steps. s says why it is written.
 func (l *loop) save(val *float64, s State) error {
 	if !l.leads() {
 		return l.helpSave()

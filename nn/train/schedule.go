@@ -6,23 +6,23 @@ import (
 	"bitgpu/nn/op"
 )
 
-// AdamW's numbers, as in docs/equations.md and the reference vectors.
+// Constants of AdamW, as in docs/equations.md and the reference vectors.
 const (
 	beta1   = 0.9
 	beta2   = 0.999
 	epsilon = 1e-8
 )
 
-// Schedule is the learning rate over a run: linear warm-up from 0, then half a cosine from Peak
-// down to Min (arXiv 1608.03983). With DecaySteps the rate stays at Peak before, so that a run can be made
-// longer, or ended early, from any checkpoint before its fall (warmup-stable-decay, arXiv 2404.06395).
+// Schedule is the learning rate over a run: linear warm-up from 0 to Peak, then half a cosine down to Min (arXiv 1608.03983).
+// With DecaySteps the rate stays at Peak until then, so that a run can be extended, or ended early, from any checkpoint
+// before the decay (warmup-stable-decay, arXiv 2404.06395).
 type Schedule struct {
 	Peak, Min     float64
 	Warmup, Steps int
-	DecaySteps    int // of the fall, 0 = all after the warm-up
+	DecaySteps    int // length of the decay, 0 = everything after the warm-up
 }
 
-// Rate is the learning rate of a step, counted from 0.
+// Rate returns the learning rate of a step, counted from 0.
 func (s Schedule) Rate(step int) float64 {
 	switch {
 	case step < s.Warmup:
@@ -41,7 +41,7 @@ func (s Schedule) Rate(step int) float64 {
 	return s.Min + (s.Peak-s.Min)*0.5*(1+math.Cos(math.Pi*progress))
 }
 
-// hyper fills what AdamW reads on the device for the update number step, counted from 0.
+// hyper fills in what AdamW reads on the device for update number step, counted from 0.
 func hyper(dst *[op.HyperCount]float32, step int, rate, decay, clip float64) {
 	dst[op.HyperLR] = float32(rate)
 	dst[op.HyperBeta1], dst[op.HyperBeta2], dst[op.HyperEps] = beta1, beta2, epsilon

@@ -14,7 +14,7 @@ type slice[T any] struct {
 	update         op.Prepared
 }
 
-// sliceNumbers are updated at once: below the smallest storage binding of WebGPU, and worth a dispatch.
+// sliceNumbers are updated at once: less than WebGPU's smallest storage binding, and enough for a dispatch.
 const sliceNumbers = 1 << 22
 
 // prepareSlices makes the optimizer state of this rank.
@@ -49,8 +49,8 @@ func (l *Learner[T]) prepareSlices() error {
 	return nil
 }
 
-// updateSlices updates the parameters that this rank keeps the state of, and gathers the others'. The new weights go where the
-// gradient was.
+// updateSlices updates the parameters whose state this rank keeps, and gathers the others. The new weights replace the
+// gradient.
 func (l *Learner[T]) updateSlices() error {
 	s, ops := l.sharded, l.ops
 	tops := make([][]float32, len(l.params))
@@ -79,7 +79,7 @@ func (l *Learner[T]) updateSlices() error {
 	return nil
 }
 
-// readMoments gathers a moment of all ranks into the learner's copy on the host.
+// readMoments gathers a moment of all ranks in the learner's copy on the host.
 func (s *sharded[T]) readMoments(l *Learner[T], part Part) error {
 	for _, x := range s.slices {
 		if err := l.ops.Download(x.moment(part), 0, (*l.host)[x.param].F32[x.from:x.from+x.n]); err != nil {

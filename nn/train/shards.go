@@ -6,42 +6,42 @@ import (
 	"bitgpu/nn/op"
 )
 
-// sharded is the step by shards: the gradient of each by itself, one program a layer on the way back, and the sums over all.
-// A bucket of gradients goes on its way through the ranks as soon as its layer is behind.
+// sharded is the step with shards: the gradient of each shard by itself, with one program per layer on the way back, and the
+// sums over all. A bucket of gradients is sent to other ranks as soon as the backward of its layer is done.
 type sharded[T any] struct {
 	sums       *summing
-	own        int // shards of this rank
+	own        int // number of shards of this rank
 	parts      []shardPart
 	buckets    []*bucket
-	update     op.Prepared // of all parameters, nil where the optimizer is sharded
-	slices     []slice[T]  // else this rank's parts of them
-	w, g       T           // a slice's weights and gradient, while it is updated
-	losses     []float32   // one a shard
+	update     op.Prepared // of all parameters, nil if the optimizer is sharded
+	slices     []slice[T]  // otherwise this rank's parts of them
+	w, g       T           // weights and gradient of a slice that is being updated
+	losses     []float32   // one per shard
 	normLeaves []float32
 	failed     error
 }
 
-// shardPart is a part of a shard's program, and the buckets that are done after it.
+// shardPart is a part of a shard's program, with the buckets that are complete after it.
 type shardPart struct {
 	program op.Prepared
 	done    []*bucket
 }
 
-// bucket is the parameters whose gradients are done at the same time.
+// bucket holds the parameters whose gradients are complete at the same time.
 type bucket struct {
 	params  []int
-	top     vector   // the newest gradient, and in the end the sum
-	view    bool     // top is the gradient's memory itself
-	waiting []vector // sums of 1, 2, 4 … shards whose partner has not come
+	top     vector   // the newest gradient, and finally the sum
+	view    bool     // top is the memory of the gradient itself
+	waiting []vector // sums of 1, 2, 4 … shards that wait for their partner
 }
 
-// hosted makes tensors whose F32 numbers may be kept in the host's memory.
+// hosted makes tensors whose F32 numbers may be in host memory.
 type hosted[T any] interface {
-	// Floats are the elements of an F32 tensor themselves, nil where there is no such view.
+	// Floats returns the elements of an F32 tensor without a copy, nil if that is not possible.
 	Floats(t T) []float32
 }
 
-// failure is the error of a step, which Results gives.
+// failure returns the error of a step for Results.
 func (s *sharded[T]) failure() error {
 	if s == nil {
 		return nil
@@ -62,7 +62,7 @@ func (s *sharded[T]) programs() (all []op.Prepared) {
 	return append(all, s.update)
 }
 
-// prepareShards is prepare for a step by shards.
+// prepareShards is prepare for a step with shards.
 func (l *Learner[T]) prepareShards() (err error) {
 	shape := l.shape
 	s := &sharded[T]{
@@ -124,7 +124,7 @@ func (l *Learner[T]) prepareShards() (err error) {
 	return nil
 }
 
-// doneAfter lists, a program each, the parameters whose gradients no later program touches.
+// doneAfter lists, per program, the parameters whose gradients no later program touches.
 func (l *Learner[T]) doneAfter(programs []op.Program[T]) [][]int {
 	touched := touches{}
 	for i, p := range programs {
@@ -140,7 +140,7 @@ func (l *Learner[T]) doneAfter(programs []op.Program[T]) [][]int {
 	return done
 }
 
-// touches are the programs that touch tensors last.
+// touches maps tensors to the last program that touches them.
 type touches map[any]int
 
 // visit calls a function for every tensor of an operation.
@@ -172,7 +172,7 @@ func (l *Learner[T]) newBucket(params []int) *bucket {
 	return b
 }
 
-// stepShards is Step by shards.
+// stepShards is Step with shards.
 func (l *Learner[T]) stepShards(rate float64, inputs, targets []uint32) {
 	s := l.sharded
 	if s.failed == nil {
@@ -196,7 +196,7 @@ func (l *Learner[T]) tryShards(rate float64, inputs, targets []uint32) error {
 	first := s.sums.Rank() * s.own
 	for k := range s.own {
 		l.writeRows(inputs[k*n:(k+1)*n], targets[k*n:(k+1)*n])
-		if shape.Dropout > 0 { // by the shard, whichever rank has it
+		if shape.Dropout > 0 { // by shard, whichever rank computes it
 			l.hostSeed[0] = uint32(shape.Seed)*0x9E3779B9 + uint32(l.step) + uint32(first+k)*0x85EBCA6B
 			ops.WriteTokens(l.seed, 0, l.hostSeed[:])
 		}
@@ -232,8 +232,8 @@ func (l *Learner[T]) tryShards(rate float64, inputs, targets []uint32) error {
 	return nil
 }
 
-// shard computes the gradient of shard k of this rank and adds it to the sums. With the last of them the sums go through the
-// ranks, bucket by bucket, while the layers before are on their way back.
+// shard computes the gradient of shard k of this rank and adds it to the sums. With the last shard, the sums are exchanged
+// between ranks, bucket by bucket, while the backward of earlier layers is still running.
 func (l *Learner[T]) shard(k int) error {
 	s := l.sharded
 	last := k == s.own-1
@@ -274,7 +274,7 @@ func (l *Learner[T]) readGradients(b *bucket) error {
 	return nil
 }
 
-// merge adds the gradient of shard k to the sums that wait for it, as a binary counter carries.
+// merge adds the gradient of shard k to the sums that wait for it, like the carry of a binary counter.
 func (b *bucket) merge(f format, k int, last bool) {
 	f.leaf(b.top)
 	level := 0
@@ -286,7 +286,7 @@ func (b *bucket) merge(f format, k int, last bool) {
 	}
 }
 
-// exchange makes the sums over all ranks, of this rank's leaves or, with all, of all.
+// exchange sums over all ranks: this rank's leaves or, with all, every leaf.
 func (s *sharded[T]) exchange(b *bucket, all bool) error {
 	if err := s.sums.scatter(b.top); err != nil {
 		return err

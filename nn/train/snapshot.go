@@ -7,7 +7,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Part names one of the sets of numbers, one a weight, that a training goes on from.
+// Part is one of the sets of numbers, one number per weight, that a training continues from.
 type Part int
 
 const (
@@ -19,8 +19,9 @@ const (
 
 func (x *param[T]) part(p Part) T { return [...]T{x.master, x.m, x.v, x.grad}[p] }
 
-// Download copies a part of what is trained, the weights or an adapter, to the host. The copy lasts until the next Download: there is one, so that a
-// checkpoint takes no more memory than the weights. Where ranks share the moments they all must call it, and gather them.
+// Download copies a part of what is trained, the weights or an adapter, to the host. The copy is valid until the next
+// Download, which reuses its memory, so that a checkpoint takes no more than the weights. If ranks share the moments, all
+// must call it, and it gathers them.
 func (l *Learner[T]) Download(part Part) (*nn.Weights[op.HostTensor], error) {
 	if l.host == nil {
 		l.host = new(nn.Weights[op.HostTensor])
@@ -40,7 +41,7 @@ func (l *Learner[T]) Download(part Part) (*nn.Weights[op.HostTensor], error) {
 	return l.host, first
 }
 
-// Restore replaces a part by what Download gave.
+// Restore replaces a part with a result of Download.
 func (l *Learner[T]) Restore(part Part, from *nn.Weights[op.HostTensor]) error {
 	for i, h := range *from {
 		op.Check(l.params[i].Names[0], h.Shape, l.params[i].Shape...)
@@ -55,9 +56,8 @@ func (l *Learner[T]) Restore(part Part, from *nn.Weights[op.HostTensor]) error {
 	return l.ops.Flush()
 }
 
-// SetUpdates says how many steps the restored weights have behind them.
+// SetUpdates sets how many steps the restored weights have been through.
 func (l *Learner[T]) SetUpdates(steps int) { l.step = steps }
 
-// Gradients copies the gradient of the last step, as it was before clipping, to the host; it
-// shares its memory with Download.
+// Gradients copies the gradient of the last step, before clipping, to the host, in the memory that Download uses.
 func (l *Learner[T]) Gradients() (*nn.Weights[op.HostTensor], error) { return l.Download(gradients) }

@@ -9,11 +9,11 @@ import (
 	"bitgpu/nn/op"
 )
 
-// largestWeight is far above what a training that goes well reaches. A float32 still holds a sum of
-// a million squares of it; beyond, all that is computed from weights ends in infinities.
+// largestWeight is far above what a healthy training reaches. A float32 can still hold the sum of a million squares of it;
+// with larger weights everything ends in infinities.
 const largestWeight = 1e16
 
-// sound refuses numbers that no training can go on from.
+// sound refuses numbers that no training can continue from.
 func sound(c nn.Config, part Part, w *nn.Weights[op.HostTensor]) (err error) {
 	of := [...]string{Masters: "", FirstMoments: "first moment of ", SecondMoments: "second moment of "}[part]
 	most, want := float32(math.MaxFloat32), "finite numbers"
@@ -30,8 +30,8 @@ func sound(c nn.Config, part Part, w *nn.Weights[op.HostTensor]) (err error) {
 	return err
 }
 
-// beyond finds the first number of a tensor that is none or too large, i = -1 where all are well. Of formats of few bits these are
-// the scales; a float16 is never too large.
+// beyond finds the first number of a tensor that is NaN, infinite or too large; i is -1 if there is none. For formats of few
+// bits it checks the scales; a float16 is never too large.
 func beyond(h *op.HostTensor, most float32) (what string, i int, x float32) {
 	fine := func(x float32) bool { return x >= -most && x <= most }
 	for i, x := range h.F32 {
@@ -54,7 +54,7 @@ func beyond(h *op.HostTensor, most float32) (what string, i int, x float32) {
 	return "", -1, 0
 }
 
-// CheckWeights refuses the weights of the model at path where all that is computed from them would end in infinities.
+// CheckWeights refuses the weights of the model at path if everything computed from them would end in infinities.
 func CheckWeights(path string, c nn.Config, w *nn.Weights[op.HostTensor]) error {
 	c.Adapter = nil
 	if err := sound(c, Masters, w); err != nil {
@@ -63,32 +63,32 @@ func CheckWeights(path string, c nn.Config, w *nn.Weights[op.HostTensor]) error 
 	return nil
 }
 
-// unsound is the end of a training whose weights are not sound.
+// unsound is the error that ends a training with unsound weights.
 func unsound(c nn.Config, err error) error {
 	return diverged{fmt.Errorf("not written, the training has failed: %w; %s", err, advice(c))}
 }
 
-// diverged is an error of numbers that have run away.
+// diverged is the error of numbers that have diverged.
 type diverged struct{ error }
 
 func (d diverged) Unwrap() error { return d.error }
 
-// Diverged says whether a training ended because its numbers ran away, which its losses show.
+// Diverged reports whether a training ended because its numbers diverged, which its losses show.
 func Diverged(err error) bool {
 	var bad notFinite
 	var away diverged
 	return errors.As(err, &bad) || errors.As(err, &away)
 }
 
-// smallerRate helps where steps have made numbers run away; before the first one the weights are the cause.
+// A smaller rate helps if steps have made numbers diverge; before the first step the weights are the cause.
 const (
 	smallerRate  = "try a smaller learning rate"
 	givenWeights = "nothing has been learned yet: it is the weights that the training begins with that give it"
 )
 
-// advice is what helps most often when numbers have run away.
+// advice returns what usually helps when numbers have diverged.
 func advice(c nn.Config) string {
-	if c.Adapter != nil { // the rest of the model is as it is
+	if c.Adapter != nil { // the rest of the model does not change
 		if !c.Delta() && c.Decoder == nil && c.InnerLR >= 2 {
 			return fmt.Sprintf("the model's own memory runs away with inner_lr %g", c.InnerLR)
 		}

@@ -15,13 +15,13 @@ import (
 // Result is what a step measured before its update.
 type Result struct {
 	Step     int     // from 0
-	Loss     float32 // nats a token, mean over the step's batch
+	Loss     float32 // nats per token, mean over the step's batch
 	GradNorm float32 // of the gradient, before clipping
 }
 
-// Step takes one step at a learning rate on inputs and, the tokens after them, targets, both
-// (OwnRows, T). Of packed rows the inputs that begin a document have the bit op.NewDocument; the first of a row begins one
-// anyway. It records and submits, and waits for nothing, but with shards, whose sums pass through the host.
+// Step takes one step at a learning rate. targets are the tokens after inputs; both are (OwnRows, T). In packed rows, inputs
+// that begin a document have the bit op.NewDocument; the first of a row begins one in any case. Step records and submits
+// without waiting, except with shards, whose sums pass through the host.
 func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 	ops, s := l.ops, l.shape
 	op.Check("inputs and targets of a step", []int{len(inputs), len(targets)}, s.OwnTokens(), s.OwnTokens())
@@ -29,7 +29,7 @@ func (l *Learner[T]) Step(rate float64, inputs, targets []uint32) {
 		l.stepShards(rate, inputs, targets)
 		return
 	}
-	// All writes come first: one behind a recorded operation would divide the submit.
+	// All writes come first: a write after a recorded operation would split the submit.
 	hyper(&l.hostHypers, l.step, rate, s.WeightDecay, s.Clip)
 	ops.Write(l.hypers, 0, l.hostHypers[:])
 	l.writeRows(inputs, targets)
@@ -60,7 +60,7 @@ func (l *Learner[T]) writeRows(inputs, targets []uint32) {
 	l.ops.WriteTokens(l.stepTargets, 0, targets)
 }
 
-// requantise makes the ternary copies of the master weights anew.
+// requantise updates the ternary copies of the master weights.
 func (l *Learner[T]) requantise() {
 	if !l.quantised {
 		l.quantise.Run()
@@ -103,7 +103,7 @@ func (l *Learner[T]) prepare() (err error) {
 	return err
 }
 
-// nets are the layers with their activations, and with the gradients of both.
+// nets returns the layers with their activations, and those with the gradients of both.
 func (l *Learner[T]) nets() (net, grad *nn.Net[T]) {
 	places := l.places.of(l.ops, l.shape.sequences())
 	net = nn.NewNet[T](l.config, l.scan).Bind(nn.Binding[T]{
@@ -126,7 +126,7 @@ func (l *Learner[T]) nets() (net, grad *nn.Net[T]) {
 	return net, grad
 }
 
-// inTurn gives tensors one after the other.
+// inTurn returns a function that hands out tensors one after another.
 func inTurn[T any](all []T) func(nn.Param) T {
 	i := 0
 	return func(nn.Param) T {
@@ -135,8 +135,8 @@ func inTurn[T any](all []T) func(nn.Param) T {
 	}
 }
 
-// microBatch appends what adds the loss and the gradients of micro-batch k. The head's rows go forward and back a chunk
-// at a time, so that the logits of all rows never exist together. went is called where a layer's way back is behind.
+// microBatch appends the operations that add the loss and the gradients of micro-batch k. The head's rows go forward and back
+// a chunk at a time, so that the logits of all rows never exist together. went is called after the backward of each layer.
 func (l *Learner[T]) microBatch(p *op.Program[T], k int, went func()) {
 	net, grad := l.nets()
 	n := l.shape.sequences() * l.shape.Time
@@ -147,7 +147,7 @@ func (l *Learner[T]) microBatch(p *op.Program[T], k int, went func()) {
 			p.Add(&op.Copy[T]{Dst: l.documents, Src: l.stepDocuments, SrcOffset: 2 * k * n, N: 2 * n})
 		}
 	}
-	// Every place where something is dropped has a site of its own: the embedding's, then each layer's.
+	// Every place with dropout has its own site: the embedding's, then each layer's.
 	sites := 1
 	for _, block := range net.Blocks {
 		sites += len(block)
@@ -193,7 +193,7 @@ func (l *Learner[T]) microBatch(p *op.Program[T], k int, went func()) {
 	net.LogitsBackward(p, grad, l.dstream, l.dx, last)
 	went()
 	for i := len(net.Blocks) - 1; i >= 0; i-- {
-		if l.shape.Recompute && i+1 < len(net.Blocks) { // the last block's activations are still there
+		if l.shape.Recompute && i+1 < len(net.Blocks) { // the last block's activations still exist
 			forward(i)
 		}
 		for j := len(net.Blocks[i]) - 1; j >= 0; j-- {
@@ -207,15 +207,13 @@ func (l *Learner[T]) microBatch(p *op.Program[T], k int, went func()) {
 	}
 }
 
-// Pending is how many steps have results that nobody read, and full says that the next step needs
-// them read.
+// Pending returns how many steps have unread results; full reports that they must be read before the next step.
 func (l *Learner[T]) Pending() (steps int, full bool) {
-	return l.ring.used, l.ring.used >= l.ring.size || l.sharded != nil // whose steps wait anyway
+	return l.ring.used, l.ring.used >= l.ring.size || l.sharded != nil // steps with shards wait anyway
 }
 
-// Results waits for the steps taken so far and gives what each measured, in order, since the last
-// call; the slice lasts until the next. A loss or a norm that is not finite is an error that names
-// the step, behind the results before it.
+// Results waits for the steps so far and returns what each has measured since the last call, in order. The slice is valid
+// until the next call. A loss or norm that is not finite is an error that names the step; the results before it are returned.
 func (l *Learner[T]) Results() ([]Result, error) {
 	results, err := l.ring.read(l.ops)
 	if failed := l.sharded.failure(); failed != nil {
@@ -238,7 +236,7 @@ func (l *Learner[T]) Results() ([]Result, error) {
 	return results, nil
 }
 
-// notFinite is the end of a training whose numbers have run away.
+// notFinite is the error that ends a training whose numbers have diverged.
 type notFinite struct {
 	what   string
 	step   int // from 0
@@ -249,13 +247,13 @@ func (e notFinite) Error() string {
 	return fmt.Sprintf("%s is not finite at step %d; %s", e.what, e.step, e.advice)
 }
 
-// Everywhere says whether an error of a training is the same on all ranks of its group: that of sums that all of them have.
+// Everywhere reports whether all ranks of the group get the same error, because it concerns sums that all of them have.
 func Everywhere(err error) bool {
 	var bad notFinite
 	return errors.As(err, &bad) && bad.what != validationLoss
 }
 
-// validationLoss is known to one rank only, which measures it.
+// validationLoss names a loss that only one rank knows, the one that measures it.
 const validationLoss = "validation loss"
 
 func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }
@@ -263,19 +261,19 @@ func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(floa
 // ringSize is how many steps may be recorded before the loss is read.
 const ringSize = 8
 
-// ring holds the losses and squared norms of the last steps on the device.
+// ring holds the losses and squared norms of recent steps on the device.
 type ring[T any] struct {
 	values  T // (size, 2)
 	host    []float32
 	results []Result
-	first   int // step of the first value
+	first   int // step of the oldest value
 	used    int
 	size    int
 }
 
 func newRing[T any](ops op.Tensors[T], zeros func(...int) T) ring[T] {
 	size := ringSize
-	if ops.Lookahead() == 1 { // reading costs nothing
+	if ops.Lookahead() == 1 { // reading is free
 		size = 1
 	}
 	return ring[T]{values: zeros(ringSize, 2), host: make([]float32, 2*ringSize), size: size}

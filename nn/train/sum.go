@@ -10,7 +10,7 @@ import (
 // vector is a list of numbers in pieces, such as those of all parameters.
 type vector [][]float32
 
-// size is how many numbers it has.
+// size returns the number of numbers.
 func (v vector) size() (n int) {
 	for _, piece := range v {
 		n += len(piece)
@@ -18,7 +18,7 @@ func (v vector) size() (n int) {
 	return n
 }
 
-// part is the numbers from … to.
+// part returns the numbers between two indices.
 func (v vector) part(from, to int) (part vector) {
 	for _, piece := range v {
 		if from < len(piece) && to > 0 {
@@ -29,7 +29,7 @@ func (v vector) part(from, to int) (part vector) {
 	return part
 }
 
-// like makes a vector of zeros in the same pieces.
+// like returns a vector of zeros in equal pieces.
 func (v vector) like() (w vector) {
 	for _, piece := range v {
 		w = append(w, make([]float32, len(piece)))
@@ -37,24 +37,24 @@ func (v vector) like() (w vector) {
 	return w
 }
 
-// copyFrom takes over the numbers of a vector of the same pieces.
+// copyFrom copies a vector with equal pieces.
 func (v vector) copyFrom(w vector) {
 	for i := range v {
 		copy(v[i], w[i])
 	}
 }
 
-// grain is how many numbers are worth a goroutine.
+// grain is how many numbers justify a goroutine.
 const grain = 1 << 14
 
-// Gradient formats, Options.Gradient.
+// Values of Options.Gradient.
 const (
 	GradientF32  = "f32"
 	GradientBF16 = "bf16"
 )
 
-// format is how gradients are summed and sent: every shard's, and every sum of two, rounded to it. What is rounded does not
-// depend on which sums cross from rank to rank.
+// format is how gradients are summed and sent: every shard's gradient, and every sum of two, is rounded to it. The rounding
+// does not depend on which sums are sent between ranks.
 type format struct{ bf16 bool }
 
 func (f format) width() int {
@@ -64,16 +64,16 @@ func (f format) width() int {
 	return 4
 }
 
-// round rounds to the nearest bfloat16, halves to the even one; what is not finite stays so.
+// round rounds to the nearest bfloat16, ties to even; what is not finite stays not finite.
 func round(x float32) float32 {
 	if !finite(x) {
-		return x // infinities are bfloat16 as they are, and what is no number has lost its meaning
+		return x // an infinity is a bfloat16 already, and the bits of a NaN do not matter
 	}
 	u := math.Float32bits(x)
 	return math.Float32frombits((u + 0x7fff + u>>16&1) & 0xffff0000)
 }
 
-// leaf rounds what a shard gives.
+// leaf rounds the gradient of a shard.
 func (f format) leaf(v vector) {
 	if !f.bf16 {
 		return
@@ -101,7 +101,7 @@ func (f format) add(v, w vector) {
 	}
 }
 
-// encode writes numbers, rounded before, as bytes.
+// encode writes numbers, which have been rounded, as bytes.
 func (f format) encode(dst []byte, v vector) {
 	for _, piece := range v {
 		if !f.bf16 {
@@ -116,7 +116,7 @@ func (f format) encode(dst []byte, v vector) {
 	}
 }
 
-// decode hands on what encode wrote, to set or to add.
+// decode reads what encode wrote, and sets or adds it.
 func (f format) decode(v vector, src []byte, add bool, room []float32) {
 	for _, piece := range v {
 		x := room[:len(piece)]
@@ -136,7 +136,7 @@ func (f format) decode(v vector, src []byte, add bool, room []float32) {
 	}
 }
 
-// bytesOfFloats views numbers as the bytes that they are; all ranks run on machines of one byte order.
+// bytesOfFloats views numbers as bytes; all ranks run on machines with the same byte order.
 func bytesOfFloats(x []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
 }
@@ -144,10 +144,10 @@ func bytesOfFloats(x []float32) []byte {
 // chunkNumbers are sent in one message.
 const chunkNumbers = 1 << 20
 
-// summing adds vectors of all ranks by the upper part of one binary tree over shards: rank 0's with 1's, that with the sum of 2
-// and 3, … Its lower part, the shards of a rank, is added by the rank that has them. A vector is cut into as many leaves as
-// there are shards, and each rank ends with the sums of its own (reduce-scatter by recursive halving: Thakur, Rabenseifner and
-// Gropp, 2005, with the distances from the smallest on, so that the order of the sums is the tree's).
+// summing adds vectors of all ranks by the upper part of a binary tree over shards: rank 0's with rank 1's, that with the sum
+// of 2 and 3, … The lower part, the shards of a rank, is added on that rank. A vector is cut into as many leaves as there are
+// shards, and each rank ends with the sums of its own leaves (reduce-scatter by recursive halving: Thakur, Rabenseifner and
+// Gropp, 2005, with the smallest distance first, so that the order of additions is the tree's).
 type summing struct {
 	Group
 	shards        int
@@ -156,7 +156,7 @@ type summing struct {
 	room          []float32
 }
 
-// owned are the leaves that a rank has after so many halvings.
+// owned returns the leaves that a rank has after some halvings.
 func (s *summing) owned(rank, halvings int) (from, to int) {
 	from, to = 0, s.shards
 	for i := range halvings {
@@ -169,7 +169,7 @@ func (s *summing) owned(rank, halvings int) (from, to int) {
 	return from, to
 }
 
-// levels is the number of halvings.
+// levels returns the number of halvings.
 func (s *summing) levels() (n int) {
 	for d := 1; d < s.Size(); d *= 2 {
 		n++
@@ -177,16 +177,16 @@ func (s *summing) levels() (n int) {
 	return n
 }
 
-// mine are the leaves whose sums this rank has in the end.
+// mine returns the leaves whose sums this rank ends up with.
 func (s *summing) mine() (from, to int) { return s.owned(s.Rank(), s.levels()) }
 
-// leaves is the part of a vector that leaves from … to have.
+// leaves returns the part of a vector between two leaves.
 func (s *summing) leaves(v vector, from, to int) vector {
 	n := v.size()
 	return v.part(n*from/s.shards, n*to/s.shards)
 }
 
-// scatter makes the sums of all ranks: afterwards a rank's own leaves hold them, and the others nothing of use.
+// scatter makes the sums over all ranks: afterwards a rank's own leaves hold them, and the others are undefined.
 func (s *summing) scatter(v vector) error {
 	for i := range s.levels() {
 		peer := s.Rank() ^ 1<<i
@@ -199,7 +199,7 @@ func (s *summing) scatter(v vector) error {
 	return nil
 }
 
-// gather gives every rank all leaves of which each has its own.
+// gather gives every rank all leaves, of which each has its own.
 func (s *summing) gather(v vector, f format) error {
 	for i := s.levels() - 1; i >= 0; i-- {
 		peer := s.Rank() ^ 1<<i
@@ -212,8 +212,8 @@ func (s *summing) gather(v vector, f format) error {
 	return nil
 }
 
-// Messages calls a function with the bytes of every message that rank 0 sends for the sum over ranks of so many numbers: what
-// scatter and gather do, which all ranks do at the same time, each receiving about as much.
+// Messages calls send with the size of every message that rank 0 sends to sum `numbers` numbers over ranks, as scatter and
+// gather do. All ranks send at the same time, and each receives about as much.
 func Messages(numbers, ranks, shards int, gradient string, send func(bytes int)) {
 	s := &summing{Group: sized{n: ranks}, shards: shards, format: format{gradient == GradientBF16}}
 	for i := range s.levels() {
@@ -230,7 +230,7 @@ func Messages(numbers, ranks, shards int, gradient string, send func(bytes int))
 	}
 }
 
-// sized is a group of which only the size is asked for.
+// sized is a group that only has a size.
 type sized struct {
 	Alone
 	n int
@@ -256,7 +256,7 @@ func (s *summing) exchange(peer int, send, receive vector, add bool, f format) e
 	return nil
 }
 
-// squares is Σ x² of each of this rank's leaves, added to those of the shards.
+// squares adds Σ x² of each of this rank's leaves to sums.
 func (s *summing) squares(v vector, sums []float32) {
 	from, to := s.mine()
 	parallel.For(to-from, 1, parallel.Func(func(a, b int) {
@@ -279,8 +279,8 @@ func (s *summing) squares(v vector, sums []float32) {
 	}))
 }
 
-// total is the sum of one number a shard by the tree, for all ranks. values has those of this rank's shards in their places,
-// or, after scatter, of its leaves.
+// total returns, on all ranks, the sum of one number per shard by the tree. values has this rank's, in their places: those of
+// its shards or, after scatter, of its leaves.
 func (s *summing) total(values []float32, scattered bool) (float32, error) {
 	var err error
 	if scattered {

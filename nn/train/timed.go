@@ -8,23 +8,23 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Clock runs what record records, and says how long that took once it is done.
+// Clock calls record and returns how long it takes to run what that records.
 type Clock func(record func()) (time.Duration, error)
 
-// WallClock is the clock of backends whose operations run when they are called.
+// WallClock is the clock for backends whose operations run when they are called.
 func WallClock(record func()) (time.Duration, error) {
 	start := time.Now()
 	record()
 	return time.Since(start), nil
 }
 
-// Timed is a backend whose operations are measured one by one. Where they only record, the clock
-// waits for each, so that a step takes longer than otherwise.
+// Timed is a backend that measures operations one by one. If operations are only recorded, the clock waits for each, so a
+// step takes longer than usual.
 type Timed[T any] struct {
 	op.Backend[T]
 	clock Clock
 	spent map[string]time.Duration
-	err   error // the first of the clock's
+	err   error // the clock's first error
 }
 
 // NewTimed measures the operations of a backend.

@@ -6,7 +6,7 @@ import (
 	"bitgpu/wgsl"
 )
 
-// squareGroups is how many workgroups at most add up squares before their sums are added up.
+// squareGroups is the largest number of workgroups that sum squares before their sums are added up.
 const squareGroups = 256
 
 func (o *Ops) sumSquares(args *op.SumSquares[*Tensor]) {

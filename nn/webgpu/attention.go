@@ -10,8 +10,9 @@ import (
 	"bitgpu/wgsl"
 )
 
-// A token's keys are taken in up to mostParts parts, by a workgroup each, where the cache has room for as many times partKeys: the
-// few heads of keys alone leave most of a GPU idle. Where it is read at its beginning, all but some parts end at once.
+// A single token's keys are split into up to mostParts parts, each for a workgroup of its own, if the cache has room for that
+// many times partKeys: with few key heads, one workgroup per head would leave most of a GPU idle. While the cache is nearly
+// empty, the parts without keys end at once.
 const (
 	mostParts = 16
 	partKeys  = 256
@@ -24,7 +25,7 @@ func (o *Ops) attention(args *op.Attention[*Tensor]) {
 		return
 	}
 	time := n / B
-	queries := time * args.Heads / args.KVHeads // that share a head of keys
+	queries := time * args.Heads / args.KVHeads // that share a key head
 	params := wgsl.AttentionParams{
 		Time: uint32(time), QKVStride: uint32(stride), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads), Head: uint32(c), Length: uint32(L),
 		Gate: flag(args.Gate), Scale: float32(1 / math.Sqrt(float64(c))),
@@ -35,7 +36,7 @@ func (o *Ops) attention(args *op.Attention[*Tensor]) {
 	}
 	parts := 1
 	if time == 1 {
-		parts = max(1, min(L/partKeys, mostParts)) // whatever B is, so that a row is the same alone
+		parts = max(1, min(L/partKeys, mostParts)) // independent of B, so that a row gets the same result alone
 	}
 	out := o.whole(args.O)
 	if v.split = parts > 1; v.split {
@@ -55,7 +56,7 @@ func (o *Ops) attention(args *op.Attention[*Tensor]) {
 	}
 }
 
-// attends refuses heads that the kernels are not made for.
+// attends refuses head sizes that the kernels do not support.
 func (o *Ops) attends(heads, kvHeads, c int) bool {
 	if c%4 == 0 && c <= wgsl.AttentionMaxHead && heads%kvHeads == 0 {
 		return true
@@ -65,8 +66,8 @@ func (o *Ops) attends(heads, kvHeads, c int) bool {
 	return false
 }
 
-// attentionBackward makes what is known of each row of scores, and from that the scores again, a block at a time, once for the
-// queries and once for keys and values.
+// attentionBackward first computes the softmax's maximum and sums for each row of scores. It then recomputes the scores from
+// them, block by block, once for the queries and once for keys and values.
 func (o *Ops) attentionBackward(args *op.AttentionBackward[*Tensor]) {
 	n, stride := rowsOf(args.QKV)
 	B, c := args.Keys.shape[0], args.Keys.shape[2]/args.KVHeads

@@ -8,31 +8,31 @@ import (
 	"bitgpu/wgsl"
 )
 
-// blocksThreads are the sizes of a workgroup that walks all layers.
+// blocksThreads are the possible workgroup sizes of the kernel that walks all layers.
 var blocksThreads = []uint32{64, 256, 1024}
 
-// packedLayers are what the blocks kernel reads of a model's layers, a copy of theirs.
+// packedLayers is the copy of a model's layers that the blocks kernel reads.
 type packedLayers struct {
 	fits           bool           // the kernel can walk these layers
-	weights, gains *gpu.Buffer    // nil until they are needed
-	weightStride   int            // of a layer, in loadBytes
-	gainStride     int            // numbers of a layer
-	chosen         map[int]choice // by the number of sequences; no Workgroup: block by block
+	weights, gains *gpu.Buffer    // nil until needed
+	weightStride   int            // per layer, in units of loadBytes
+	gainStride     int            // per layer, in numbers
+	chosen         map[int]choice // by the number of sequences; Workgroup 0: block by block
 }
 
-// blocks are the operations of a token through all blocks of a model, as one kernel walks them.
+// blocks are the operations that take one token through all blocks of a model, in the form that one kernel walks.
 type blocks struct {
 	h       *Tensor // (B, D) the residual stream
-	chosen  int     // number of sequences for which a way is chosen
-	slots   *Tensor // (B) of the sequences, or nil
+	chosen  int     // number of sequences to choose a way for
+	slots   *Tensor // (B), or nil for all
 	list    []block
 	delta   bool    // the mixer
 	rate    float32 // tied: η
 	program op.Program[*Tensor]
-	rows    []*Tensor // what the program writes and the kernel does not
+	rows    []*Tensor // tensors that the program writes and the kernel does not
 }
 
-// block is what one block reads and changes. Tensors of the delta mixer are nil for the tied one.
+// block holds the tensors of one block. Those of the delta mixer are nil for the tied one.
 type block struct {
 	norm1, mixer, conv, step, stepBias, outNorm, up *Tensor
 	norm2, gateUp, down                             *Tensor
@@ -50,7 +50,8 @@ func (b *blocks) heads() int {
 	return 1
 }
 
-// matchBlocks finds the blocks that a program begins with, of one kind and a token a sequence. nil: there are none.
+// matchBlocks finds the equally built blocks at the beginning of a program with one token per sequence. It returns nil for
+// none.
 func matchBlocks(p op.Program[*Tensor]) *blocks {
 	b := new(blocks)
 	all := p
@@ -68,7 +69,7 @@ func matchBlocks(p op.Program[*Tensor]) *blocks {
 	return b
 }
 
-// match takes one block off a program.
+// match removes one block from the front of a program.
 func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool) {
 	var x block
 	norm, ok := take[*op.RMSNorm[*Tensor]](&p)
@@ -129,18 +130,18 @@ func (b *blocks) match(p op.Program[*Tensor]) (rest op.Program[*Tensor], ok bool
 	return p, true
 }
 
-// plainTernary says whether a product is one with ternary weights and γ, of its input as it is.
+// plainTernary reports whether a product has ternary weights with γ and leaves its input unrounded.
 func plainTernary(l *op.Linear[*Tensor]) bool {
 	return l.W.format == op.Ternary && l.W.group == 0 && !l.Int8
 }
 
-// like says whether two blocks have the same sizes.
+// like reports whether two blocks have the same sizes.
 func (x *block) like(y *block) bool {
 	return slices.Equal(x.mixer.shape, y.mixer.shape) && slices.Equal(x.up.shape, y.up.shape) && slices.Equal(x.gateUp.shape, y.gateUp.shape) &&
 		slices.Equal(x.down.shape, y.down.shape) && (x.step == nil || slices.Equal(x.step.shape, y.step.shape))
 }
 
-// take takes a program's first operation if it is of a kind.
+// take removes a program's first operation if it is of type O.
 func take[O op.Op[*Tensor]](p *op.Program[*Tensor]) (x O, ok bool) {
 	if len(*p) > 0 {
 		if x, ok = (*p)[0].(O); ok {
@@ -150,14 +151,14 @@ func take[O op.Op[*Tensor]](p *op.Program[*Tensor]) (x O, ok bool) {
 	return x, ok
 }
 
-// fuseBlocks finds the blocks that a program begins with, and, where one kernel is to walk them, what adds that.
+// fuseBlocks finds the blocks that a program begins with. add, if not nil, records one kernel for all n operations.
 func (o *Ops) fuseBlocks(p op.Program[*Tensor], scratch []*Tensor) (n int, add func()) {
 	b := matchBlocks(p)
 	if b == nil {
 		return 0, nil
 	}
 	for _, t := range b.rows {
-		if !slices.Contains(scratch, t) { // somebody reads it
+		if !slices.Contains(scratch, t) { // it is read after the program
 			return len(b.program), nil
 		}
 	}
@@ -174,7 +175,7 @@ func (o *Ops) fuseBlocks(p op.Program[*Tensor], scratch []*Tensor) (n int, add f
 	return len(b.program), func() { o.dispatchBlocks(b, threads, memories, states, tails, tailStride) }
 }
 
-// dispatchBlocks adds the kernel that takes a token of each sequence through all blocks.
+// dispatchBlocks records the kernel that takes one token of each sequence through all blocks.
 func (o *Ops) dispatchBlocks(b *blocks, threads uint32, memories *gpu.Buffer, states int, tails *gpu.Buffer, tailStride int) {
 	B, d, D, H := b.h.shape[0], b.memory(), b.width(), b.hidden()
 	s := o.packedOf(b)
@@ -189,13 +190,13 @@ func (o *Ops) dispatchBlocks(b *blocks, threads uint32, memories *gpu.Buffer, st
 		s.weights, s.gains, o.whole(b.h), memories, tails, o.scratch("blocks", B*(7*d+H)), o.whole(b.slots))
 }
 
-// inputQuads is the room for the widest input of a product, in quads, 16 of which meet one load of weights.
+// inputQuads is the room for the widest input of a product, in quads. A load of weights meets 16 of them.
 func (b *blocks) inputQuads() uint32 {
 	return uint32(16 * ceil(max(b.hidden(), b.memory()), 4*loadBytes))
 }
 
-// side is the buffer in which a tensor of every block lies, nil if they do not lie side by side, and the numbers from
-// one to the next.
+// side returns the buffer that holds the same tensor of every block, and its distance from block to block in numbers; nil if
+// they do not lie side by side.
 func side(list []block, of func(*block) *Tensor) (all *gpu.Buffer, stride int) {
 	for i := range list {
 		t := of(&list[i])
@@ -214,7 +215,7 @@ func side(list []block, of func(*block) *Tensor) (all *gpu.Buffer, stride int) {
 	return all, stride
 }
 
-// fits says whether the kernel can walk these blocks: a workgroup's memory has to hold the widest activations.
+// fits reports whether the kernel can walk these blocks.
 func (o *Ops) fits(b *blocks) bool {
 	weights, gains := b.packedSizes()
 	if b.width() > op.WalkWidth || b.memory() > op.WalkWidth || b.heads() > wgsl.BlocksMaxHeads ||
@@ -232,19 +233,20 @@ func (o *Ops) fits(b *blocks) bool {
 	return true
 }
 
-// runsBlocks says whether a workgroup of so many threads that walks these blocks keeps to the device's limits. Nothing else would:
-// how large an array of its memory is comes from a constant, and drivers take what the specification forbids.
+// runsBlocks reports whether a workgroup with this many threads stays within the device's limits for these blocks. Nobody
+// else checks: the size of an array in workgroup memory is a constant in the shader, and drivers accept more than the
+// specification allows.
 func (o *Ops) runsBlocks(b *blocks, threads uint32) bool {
 	l := o.dev.Limits()
 	return threads <= l.MaxInvocationsPerWorkgroup && blocksMemory(b.inputQuads(), threads) <= l.MaxWorkgroupMemory
 }
 
-// blocksMemory is how many bytes of a workgroup's memory Blocks takes: inputs, shares and what shared/reduce.wgsl reduces, and β.
+// blocksMemory is the workgroup memory of the kernel in bytes: inputs, partial sums, what shared/reduce.wgsl uses, and β.
 func blocksMemory(inputQuads, threads uint32) uint32 {
 	return 16*max(inputQuads, 1) + (16+8)*threads + 4*wgsl.BlocksMaxHeads
 }
 
-// packedSizes are a block's weights, in pieces of 16 bytes, and gains, in numbers.
+// packedSizes returns the size of a block's weights, in units of 16 bytes, and of its gains, in numbers.
 func (b *blocks) packedSizes() (weights, gains int) {
 	D, d, H := b.width(), b.memory(), b.hidden()
 	stride := func(columns int) int { return ceil(columns, 4*loadBytes) }
@@ -256,7 +258,7 @@ func (b *blocks) packedSizes() (weights, gains int) {
 	return weights, gains
 }
 
-// packedOf is what is known of these layers.
+// packedOf returns the packed copy of these layers, or a new, empty one.
 func (o *Ops) packedOf(b *blocks) *packedLayers {
 	first := b.list[0].mixer
 	s := o.packed[first]
@@ -268,13 +270,13 @@ func (o *Ops) packedOf(b *blocks) *packedLayers {
 	return s
 }
 
-// fill makes the copy of the layers' weights, once.
+// fill copies the layers' weights, the first time that it is called.
 func (o *Ops) fill(s *packedLayers, b *blocks) {
 	if s.weights != nil {
 		return
 	}
 	outer := o.recording
-	o.recording = nil // now, not in the program
+	o.recording = nil // run the copies now, not as part of the program
 	defer func() { o.recording = outer }()
 	s.weights = o.dev.NewBuffer("weights of all blocks", loadBytes*s.weightStride*len(b.list))
 	s.gains = o.dev.NewBuffer("gains of all blocks", 4*s.gainStride*len(b.list))
@@ -283,7 +285,7 @@ func (o *Ops) fill(s *packedLayers, b *blocks) {
 	}
 }
 
-// pack records the copies of one layer's weights and gains, in the order in which the kernel takes them.
+// pack records the copies of one layer's weights and gains, in the order in which the kernel reads them.
 func (o *Ops) pack(s *packedLayers, layer int, x *block) {
 	at := layer * s.weightStride
 	for _, w := range []*Tensor{x.mixer, x.up, x.gateUp, x.down} {
@@ -307,7 +309,7 @@ func (o *Ops) pack(s *packedLayers, layer int, x *block) {
 	}
 }
 
-// dropPacked gives the copy of the layers back that begin with a tensor, if there is one.
+// dropPacked releases the packed layers that begin with this tensor, if there are any.
 func (o *Ops) dropPacked(first *Tensor) {
 	s := o.packed[first]
 	if s == nil {

@@ -10,7 +10,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// threads is how many threads take a sequence through all layers; 0: block by block.
+// threads returns how many threads take a sequence through all layers; 0: block by block.
 func (o *Ops) threads(b *blocks) uint32 {
 	s, B := o.packedOf(b), b.chosen
 	switch {
@@ -34,7 +34,7 @@ func (o *Ops) threads(b *blocks) uint32 {
 	return chosen.Workgroup
 }
 
-// chooseBlocks looks the fastest way up, or measures it; !ok if it cannot be measured now.
+// chooseBlocks looks up the fastest way, or measures it. ok is false if it cannot be measured now.
 func (o *Ops) chooseBlocks(b *blocks) (choice, bool) {
 	name, candidates := b.String(), o.blocksChoices(b)
 	if chosen, ok := o.tuning.found[name]; ok && slices.Contains(candidates, chosen) {
@@ -43,8 +43,8 @@ func (o *Ops) chooseBlocks(b *blocks) (choice, bool) {
 	return o.tune(name, func() (choice, bool) { return o.measureBlocks(b, candidates) })
 }
 
-// usualThreads is what is chosen without a measurement: the walk wins where dispatches cost more than the other cores
-// would give, on a software adapter up to a width of 64.
+// usualThreads is the choice without a measurement. The walk uses one core and saves dispatches; on a software adapter that
+// pays up to a width of 64.
 func (o *Ops) usualThreads(b *blocks) uint32 {
 	if !o.dev.Info().Hardware() && b.width() <= 64 && b.memory() <= 64 {
 		return 64
@@ -52,7 +52,7 @@ func (o *Ops) usualThreads(b *blocks) uint32 {
 	return 0
 }
 
-// blocksChoices are the ways of taking a token through all layers, the usual one first.
+// blocksChoices lists the ways to take a token through all layers, the usual one first.
 func (o *Ops) blocksChoices(b *blocks) []choice {
 	list := []choice{{Workgroup: o.usualThreads(b)}}
 	for _, threads := range append([]uint32{0}, blocksThreads...) {
@@ -63,7 +63,7 @@ func (o *Ops) blocksChoices(b *blocks) []choice {
 	return list
 }
 
-// String names what is chosen a number of threads for.
+// String names what a number of threads is chosen for.
 func (b *blocks) String() string {
 	mixer := "tied"
 	if b.delta {
@@ -72,12 +72,12 @@ func (b *blocks) String() string {
 	return fmt.Sprintf("blocks %s D=%d d=%d h=%d N=%d n=%d", mixer, b.width(), b.memory(), b.heads(), len(b.list), b.chosen)
 }
 
-// blocksTolerance is how far the results of two ways may lie apart, as a share of their root mean square: roundings of
-// one layer go through all later ones.
+// blocksTolerance is how far the results of two ways may differ, relative to their root mean square. Roundings of one layer
+// propagate through all later ones.
 const blocksTolerance = 1e-3
 
-// measureBlocks finds the fastest way of taking a token of each sequence through all blocks, on a stream and states of its own. The result
-// block by block is taken to be right: its products have been held against the host.
+// measureBlocks finds the fastest way to take a token of each sequence through all blocks, on a stream and states of its own.
+// The block-by-block result serves as the reference, because its products have been checked against the host.
 func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 	defer func() { o.forcedBlocks = nil }()
 	B, D := b.chosen, b.width()
@@ -111,7 +111,7 @@ func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 		}
 	}
 	defer o.Release(states...)
-	if o.Flush() != nil { // no room
+	if o.Flush() != nil { // not enough memory
 		return choice{}, false
 	}
 	program := append(op.Program[*Tensor]{&op.Copy[*Tensor]{Dst: h, Src: source, N: B * D}}, op.Substitute(b.program, func(t *Tensor) *Tensor {
@@ -121,7 +121,7 @@ func (o *Ops) measureBlocks(b *blocks, candidates []choice) (choice, bool) {
 		return t
 	})...)
 	x := race{o: o, now: time.Now, program: program, scratch: rows, use: func(c choice) { o.forcedBlocks = &c }}
-	// result is the stream after the second token: it depends on what was remembered of the first.
+	// result returns the stream after the second token, which depends on what the first left in the memory.
 	result := func(p op.Prepared) []float32 {
 		for _, t := range states {
 			o.Zero(t)

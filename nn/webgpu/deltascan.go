@@ -6,11 +6,11 @@ import (
 	"bitgpu/wgsl"
 )
 
-// deltaShape are the sizes of a delta scan, read off its tensors.
+// deltaShape holds the sizes of a delta scan.
 type deltaShape struct{ n, B, T, d, h, c int }
 
-// shapeOfDelta reads the sizes off rows of outputs, the gain of the norm, and something that sequences have each, in slots or
-// not.
+// shapeOfDelta reads the sizes from rows of outputs, the gain of the norm, and a tensor with one entry per sequence: the
+// states, or the slots.
 func shapeOfDelta(rows, gain, each, slots *Tensor) deltaShape {
 	n, d := rowsOf(rows)
 	B, c := sequencesOf(each, slots), gain.shape[0]
@@ -52,7 +52,7 @@ func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor]) {
 		o.whole(u), o.whole(gain), o.whole(tail), o.whole(read), o.whole(out), o.whole(args.Slots))
 }
 
-// stepAndScan is a StepSize and the DeltaScan of one token behind it in one dispatch.
+// stepAndScan records a StepSize and the DeltaScan of one token that follows it as one dispatch.
 func (o *Ops) stepAndScan(step *op.StepSize[*Tensor], scan *op.DeltaScan[*Tensor]) {
 	s := shapeOfDelta(scan.O, scan.Gain, scan.State, scan.Slots)
 	params := wgsl.DeltaDecodeParams{
@@ -64,8 +64,8 @@ func (o *Ops) stepAndScan(step *op.StepSize[*Tensor], scan *op.DeltaScan[*Tensor
 		o.whole(scan.KQV), o.whole(scan.State), o.whole(scan.Tail), o.whole(scan.Answers), o.whole(scan.O), o.whole(scan.Slots))
 }
 
-// scanDelta records the rule for `sequences` sequences; errors, optional, receives E, and v says whether slots is a list of slots or
-// documents. The keys' products stay in scratch memory.
+// scanDelta records the rule for `sequences` sequences. errors, optional, receives E; v says whether slots is a list of slots
+// or documents. The products of the keys stay in scratch memory.
 func (o *Ops) scanDelta(v variant, s deltaShape, p wgsl.DeltaScanParams, sequences int, b, kqv, state, starts, read, errors, slots *gpu.Buffer) {
 	products := o.scratch("products", s.n*s.h*2*wgsl.TileTokens)
 	buffers := []*gpu.Buffer{b, kqv, products, state, starts, read, errors, slots}
@@ -75,8 +75,8 @@ func (o *Ops) scanDelta(v variant, s deltaShape, p wgsl.DeltaScanParams, sequenc
 		uint32(ceil(s.c, wgsl.ScanSlab)), uint32(sequences*s.h), 1, buffers...)
 }
 
-// deltaScanBackward runs every chunk forward again from its start, all at once, then the gradient of the state from
-// the last span to the first, and those of the keys, queries, values and steps, all at once.
+// deltaScanBackward first reruns all chunks at once, each from the state at its start. The gradient of the state then goes
+// from the last span to the first, and the gradients of keys, queries, values and steps follow, again all at once.
 func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor]) {
 	du, db, dconv, dgain, do, u, b, conv, gain, kqv, read, starts, chunk := args.DU, args.DBeta, args.DConv, args.DGain, args.DO,
 		args.U, args.Beta, args.Conv, args.Gain, args.KQV, args.Answers, args.Starts, args.Chunk

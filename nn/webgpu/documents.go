@@ -8,8 +8,7 @@ import (
 	"bitgpu/wgsl"
 )
 
-// listed is what a kernel binds as slots: the list of them, or the documents of sequences that hold several, which never come
-// together.
+// listed returns what a kernel binds as slots: the list of slots, or the documents. An operation never has both.
 func (o *Ops) listed(slots, documents *Tensor) *gpu.Buffer {
 	if documents == nil {
 		return o.whole(slots)
@@ -20,7 +19,7 @@ func (o *Ops) listed(slots, documents *Tensor) *gpu.Buffer {
 	return o.whole(documents)
 }
 
-// bordered is what the decays of a gated delta rule are made of, with marks where documents begin.
+// bordered returns the decays' input of a gated delta rule, with marks where documents begin.
 func (o *Ops) bordered(a, documents *Tensor) *gpu.Buffer {
 	if documents == nil {
 		return o.whole(a)
@@ -32,5 +31,5 @@ func (o *Ops) bordered(a, documents *Tensor) *gpu.Buffer {
 	return marked
 }
 
-// fusesStep says whether a scan of one token may be taken together with the step size before it.
+// fusesStep reports whether the scan of one token may be fused with the step size before it.
 func fusesStep(s *op.DeltaScan[*Tensor]) bool { return s.Starts == nil && s.Documents == nil }

@@ -2,7 +2,7 @@ package webgpu
 
 import "fmt"
 
-// Variant is one way of computing some operations, among which Tune lets measurements choose.
+// Variant is one way to compute some operations. Tune chooses among such ways by measuring them.
 type Variant struct {
 	Name            string
 	Ops             []string // the operations' files
@@ -10,7 +10,7 @@ type Variant struct {
 	plain           bool
 }
 
-// Variants are all ways.
+// Variants lists all of them.
 func Variants() []Variant {
 	var all []Variant
 	for i := range choices {
@@ -34,8 +34,8 @@ func Variants() []Variant {
 	})
 }
 
-// Force makes operations that are prepared from now on use one variant, or, with nil, the usual choice again. Tests use it to
-// compare each variant with the reference. ok is false if the adapter cannot run it.
+// Force makes operations prepared from now on use one variant or, with nil, the usual choice again. Tests use it to compare
+// each variant with the reference. ok is false if the adapter cannot run the variant.
 func (o *Ops) Force(v *Variant) (ok bool) {
 	o.forced, o.forcedBlocks, o.plain = nil, nil, false
 	if v == nil {

@@ -5,7 +5,7 @@ import (
 	"bitgpu/wgsl"
 )
 
-// kernel is what adds an operation by itself to the program that is prepared, nil of one that is not there.
+// kernel returns what records a single operation, nil for one that the backend lacks.
 func (o *Ops) kernel(x op.Op[*Tensor]) func() {
 	switch a := x.(type) {
 	case *op.Copy[*Tensor]:
@@ -90,8 +90,8 @@ func (o *Ops) kernel(x op.Op[*Tensor]) func() {
 	return nil
 }
 
-// fuse finds operations at the beginning of a program that are computed together: how many, and what adds them. 0 means
-// that the first stands by itself.
+// fuse finds operations at the beginning of a program that are computed together. It returns how many, and what records them;
+// 0 means that the first is computed by itself.
 func (o *Ops) fuse(p op.Program[*Tensor]) (int, func()) {
 	switch a := p[0].(type) {
 	case *op.RMSNorm[*Tensor]:
@@ -121,13 +121,13 @@ func (o *Ops) fuse(p op.Program[*Tensor]) (int, func()) {
 	return 0, nil
 }
 
-// fuseNorm finds the product that an RMSNorm begins, and the activation that ends it.
+// fuseNorm looks for the product after an RMSNorm, and for an activation after that.
 func (o *Ops) fuseNorm(norm *op.RMSNorm[*Tensor], p op.Program[*Tensor]) (int, func()) {
 	if norm.Kept != nil {
 		return 0, nil
 	}
 	from, n := norm.Span(norm.H.shape[0])
-	inPlace := norm.X == norm.H // no product reads what it writes
+	inPlace := norm.X == norm.H // a product must not read what it writes
 	if l, ok := second[*op.Linear[*Tensor]](p); ok && l.X == norm.X && n == norm.H.shape[0] && (l.Int8 || l.Addend == nil && !inPlace) {
 		if len(p) > 2 && !l.Int8 && len(l.W.parts) == 1 {
 			if act, ok := p[2].(*op.SwiGLU[*Tensor]); ok && act.GateUp == l.Y {
@@ -145,7 +145,7 @@ func (o *Ops) fuseNorm(norm *op.RMSNorm[*Tensor], p op.Program[*Tensor]) (int, f
 	return 0, nil
 }
 
-// second is a program's second operation, if it is of a kind.
+// second returns a program's second operation, if it is of type O.
 func second[O op.Op[*Tensor]](p op.Program[*Tensor]) (x O, ok bool) {
 	if len(p) > 1 {
 		x, ok = p[1].(O)

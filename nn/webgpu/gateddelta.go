@@ -10,11 +10,11 @@ import (
 	"bitgpu/wgsl"
 )
 
-// gatedShape are the sizes of a gated delta rule.
+// gatedShape holds the sizes of a gated delta rule.
 type gatedShape struct{ n, B, time, K, V, k, v, channels, inputs, taps int }
 
-// shapeOfGated reads the sizes off projections U, the convolution and the last axes of states (…, V, v, k), in slots or not. It
-// refuses keys that the kernels are not made for.
+// shapeOfGated reads the sizes from projections U, the convolution and states (…, V, v, k). It refuses head sizes that the
+// kernels do not support.
 func (o *Ops) shapeOfGated(u, conv, states, slots *Tensor, keyHeads int) (gatedShape, bool) {
 	n, inputs := rowsOf(u)
 	B, last := sequencesOf(states, slots), states.shape[len(states.shape)-3:]
@@ -34,7 +34,7 @@ func (s gatedShape) conv() wgsl.GatedConvParams {
 	}
 }
 
-// rule are the parameters for sequences of `length` tokens, whose states are kept every `keep` tokens.
+// rule returns the parameters for sequences of `length` tokens that keep their state every `keep` tokens.
 func (s gatedShape) rule(length, keep int) wgsl.GatedRuleParams {
 	return wgsl.GatedRuleParams{
 		Heads: uint32(s.V), KeyHeads: uint32(s.K), Key: uint32(s.k), Value: uint32(s.v), Channels: uint32(s.channels),
@@ -42,7 +42,7 @@ func (s gatedShape) rule(length, keep int) wgsl.GatedRuleParams {
 	}
 }
 
-// gatedDelta makes the queries, keys and values of all rows, takes the states through them, and ends with norm and gate.
+// gatedDelta computes the queries, keys and values of all rows, runs the states through them, and ends with norm and gate.
 func (o *Ops) gatedDelta(args *op.GatedDelta[*Tensor]) {
 	s, ok := o.shapeOfGated(args.U, args.Conv, args.State, args.Slots, args.KeyHeads)
 	if !ok {
@@ -71,8 +71,8 @@ func (o *Ops) gatedDelta(args *op.GatedDelta[*Tensor]) {
 	o.dispatch(variant{kernel: wgsl.GatedOutput, slots: listed}, gpu.Params(&output), s.n, s.V, o.whole(args.U), o.whole(args.Gain), o.whole(args.Tail), o.whole(args.O), slots)
 }
 
-// gatedDeltaBackward runs every chunk forward again from its start, all at once, then the gradient of the state from the last
-// tile to the first, and what is before it, all at once.
+// gatedDeltaBackward first reruns all chunks at once, each from the state at its start. The gradient of the state then goes
+// from the last tile to the first, and the gradients of everything before the rule follow, again all at once.
 func (o *Ops) gatedDeltaBackward(args *op.GatedDeltaBackward[*Tensor]) {
 	s, ok := o.shapeOfGated(args.U, args.Conv, args.Starts, nil, args.KeyHeads)
 	if !ok {

@@ -6,7 +6,7 @@ import (
 	"bitgpu/wgsl"
 )
 
-// sequencesOf is how many sequences an operation takes whose states are in slots.
+// sequencesOf returns how many sequences an operation with states in slots takes.
 func sequencesOf(states, slots *Tensor) int {
 	if slots == nil {
 		return states.shape[0]
@@ -22,7 +22,7 @@ func (o *Ops) scatter(args *op.Scatter[*Tensor]) {
 	o.move(wgsl.Scatter, args.Src, args.Src, args.Dst, args.Slots)
 }
 
-// move copies as many rows as listed has.
+// move copies the rows of src to dst; listed has one row per copied row.
 func (o *Ops) move(kernel *wgsl.Kernel, listed, src, dst, slots *Tensor) {
 	n, each := rowsOf(listed)
 	params := wgsl.GatherParams{N: uint32(n), Width: uint32(each)}

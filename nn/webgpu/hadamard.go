@@ -11,12 +11,12 @@ import (
 
 func (o *Ops) hadamard(args *op.Hadamard[*Tensor]) { o.transform(args, o.whole(args.X), nil, 0, 0) }
 
-// normHadamard is a Hadamard, with the RMSNorm in front of it.
+// normHadamard records a Hadamard together with the RMSNorm before it.
 func (o *Ops) normHadamard(norm *op.RMSNorm[*Tensor], args *op.Hadamard[*Tensor]) {
 	o.transform(args, o.whole(norm.H), o.whole(norm.Gain), norm.Epsilon(), wgsl.HadamardOfNorm)
 }
 
-// transform is a Hadamard of what source makes of x.
+// transform records a Hadamard of what source computes from x.
 func (o *Ops) transform(args *op.Hadamard[*Tensor], x, gain *gpu.Buffer, eps float64, source uint32) {
 	n, D := rowsOf(args.Y)
 	if args.Block > wgsl.HadamardMaxBlock {
@@ -41,7 +41,8 @@ func (o *Ops) transform(args *op.Hadamard[*Tensor], x, gain *gpu.Buffer, eps flo
 	o.dispatch(v, gpu.Params(&params), n*D/args.Block/together, 1, x, o.whole(args.Signs), gain, o.whole(args.Y))
 }
 
-// fuseHadamard finds the Hadamard in place behind what makes its input, which then is written nowhere else.
+// fuseHadamard finds the in-place Hadamard of a tensor that was just made, which then need not be written before the
+// transform.
 func (o *Ops) fuseHadamard(made *Tensor, p op.Program[*Tensor]) (*op.Hadamard[*Tensor], bool) {
 	h, ok := second[*op.Hadamard[*Tensor]](p)
 	return h, ok && h.X == made && h.Y == made && !h.Inverse

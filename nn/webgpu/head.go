@@ -8,7 +8,7 @@ import (
 
 func (o *Ops) head(args *op.Head[*Tensor]) { o.logits(args, nil) }
 
-// logits is a Head, with the RMSNorm in front of it where there is one.
+// logits records a Head, together with the RMSNorm before it if there is one.
 func (o *Ops) logits(args *op.Head[*Tensor], norm *op.RMSNorm[*Tensor]) {
 	logits, h, head, from := args.Logits, args.X, args.W, args.From
 	var gain, x *Tensor

@@ -9,10 +9,10 @@ import (
 	"bitgpu/wgsl"
 )
 
-// tileRows is how many rows and columns a tile has.
+// tileRows is the number of rows and columns of a tile.
 const tileRows = 64
 
-// product records a kernel that multiplies n rows by `quads` groups of four rows of weights of `stride` loads.
+// product records the kernel that multiplies n rows by `quads` groups of four rows of weights, each `stride` loads long.
 func (o *Ops) product(vector, matrix *wgsl.Kernel, v variant, params []byte, n, quads int, stride uint32, buffers ...*gpu.Buffer) {
 	c := o.choose(vector, v, n, quads, stride)
 	if c.Tiles {
@@ -27,12 +27,12 @@ func (o *Ops) product(vector, matrix *wgsl.Kernel, v variant, params []byte, n, 
 
 func (o *Ops) linear(args *op.Linear[*Tensor]) { o.multiply(args, nil) }
 
-// multiply is a Linear, with the RMSNorm in front of it where there is one.
+// multiply records a Linear, together with the RMSNorm before it if there is one.
 func (o *Ops) multiply(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor]) {
 	o.multiplyRounded(args, norm, nil)
 }
 
-// multiplyRounded is multiply; with gateUp the norm is of a SquaredReLU of it, and the product of rounded inputs.
+// multiplyRounded is multiply. With gateUp, which only products with Int8 may have, the norm's input is the SquaredReLU of gateUp.
 func (o *Ops) multiplyRounded(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor], gateUp *gpu.Buffer) {
 	y, addend, w := args.Y, args.Addend, args.W
 	n, K := rowsOf(args.X)
@@ -67,8 +67,8 @@ func (o *Ops) multiplyRounded(args *op.Linear[*Tensor], norm *op.RMSNorm[*Tensor
 	}
 }
 
-// round gives the rows x (n, K) as a product with Int8 wants them, or, with a norm, what that makes of its input: whole
-// numbers, and behind them what each row is divided by. With gateUp the norm's input is the SquaredReLU of that.
+// round returns the rows x (n, K) as a product with Int8 reads them: whole numbers, followed by each row's divisor. norm, if
+// not nil, is applied first; with gateUp, its input is the SquaredReLU of gateUp.
 func (o *Ops) round(x *Tensor, norm *op.RMSNorm[*Tensor], gateUp *gpu.Buffer) *gpu.Buffer {
 	n, K := rowsOf(x)
 	rounded := o.scratch("rounded", n*K+n)
@@ -109,7 +109,7 @@ func (o *Ops) linearBackward(args *op.LinearBackward[*Tensor]) {
 	if args.Int8 {
 		source = o.round(x, nil, nil)
 	}
-	params.Absmean = flag(w.absmean || w.group > 0 || w.format != op.Ternary) // what is divided by is a γ that no product has
+	params.Absmean = flag(w.absmean || w.group > 0 || w.format != op.Ternary) // there is no γ to divide by
 	for _, p := range dw.parts {
 		params.Rows, params.First = uint32(p.rows), uint32(p.first)
 		o.dispatch(variant{kernel: wgsl.LinearDW, format: w.format, int8: args.Int8}, gpu.Params(&params), ceil(K, tileRows), ceil(p.rows, tileRows),
@@ -135,14 +135,14 @@ func (o *Ops) quantize(args *op.Quantize[*Tensor]) {
 	}
 }
 
-// quantizeSums is scratch memory for the sums of blocks, zeros.
+// quantizeSums returns zeroed scratch memory for the sums of blocks.
 func (o *Ops) quantizeSums(blocks int) *gpu.Buffer {
 	sums := o.scratch("sums of magnitudes", wgsl.QuantizeWords*blocks)
 	o.clear(sums, 4*wgsl.QuantizeWords*blocks)
 	return sums
 }
 
-// quantizeBlocks packs so many rows from the first on, of blocks of one size.
+// quantizeBlocks packs `rows` rows from `first` on, in blocks of one size.
 func (o *Ops) quantizeBlocks(args *op.Quantize[*Tensor], sums *gpu.Buffer, params wgsl.QuantizeParams, first, rows, blocks int) {
 	q, w := args.Q, args.W
 	params.Width, params.Words, params.HalfEven = uint32(q.shape[1]), q.stride()*loadBytes/4, flag(args.HalfEven)
@@ -177,13 +177,13 @@ func (o *Ops) quantizeGroups(args *op.Quantize[*Tensor]) {
 	})
 }
 
-// overlap is where two ranges of rows meet, and in how many rows.
+// overlap returns where two ranges of rows overlap, and by how many rows.
 func overlap(first, rows, other, others int) (from, n int) {
 	from = max(first, other)
 	return from, max(min(first+rows, other+others)-from, 0)
 }
 
-// eachOverlap calls do for the rows that a part of each of two tensors has, n of them from at on.
+// eachOverlap calls do for each range of rows that lies in one part of w and one part of q: n rows starting at row at.
 func eachOverlap(w, q *Tensor, do func(from, to part, at, n int)) {
 	for _, from := range w.parts {
 		for _, to := range q.parts {

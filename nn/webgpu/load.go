@@ -40,7 +40,7 @@ func (o *Ops) Load(h op.HostTensor) *Tensor {
 // zeroCodes are four ternary weights of 0.
 const zeroCodes = 0b01010101
 
-// loadGroups gives the parts of a ternary tensor the scales of their groups, two to a word, where it has any.
+// loadGroups writes the scales of groups, two per word, to the parts of a ternary tensor that has such scales.
 func (o *Ops) loadGroups(t *Tensor, scales []uint16) {
 	if t.group == 0 {
 		return
@@ -66,7 +66,7 @@ func (o *Ops) loadGroups(t *Tensor, scales []uint16) {
 	}
 }
 
-// loadQuants gives the parts of a tensor of whole numbers their scales.
+// loadQuants writes the scales of a tensor of whole numbers to its parts.
 func (o *Ops) loadQuants(t *Tensor, q *quants.Matrix) {
 	if q.Kind == quants.Q8_0 || q.Kind == quants.Q4_0 {
 		t.group = groupUnit
@@ -79,9 +79,9 @@ func (o *Ops) loadQuants(t *Tensor, q *quants.Matrix) {
 	}
 }
 
-// loadRows writes rows of rowBytes each, padded to the tensor's.
+// loadRows writes rows of rowBytes each, padded to the tensor's row length.
 func (o *Ops) loadRows(t *Tensor, data []byte, rowBytes int, padding byte) {
-	const piece = 4 << 20 // bytes copied at once: what lies in a file must be read by Go, which takes one that was cut for an error
+	const piece = 4 << 20 // bytes per copy; Go must read mapped files itself, because reading a truncated one is an error only there
 	padded := t.rowBytes()
 	var buf []byte
 	for _, p := range t.parts {

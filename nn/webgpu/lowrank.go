@@ -69,7 +69,7 @@ func (o *Ops) lowRankMerge(args *op.LowRankMerge[*Tensor]) {
 	}
 }
 
-// eachLowRankBlock calls do with the first row, the number of rows and the group of each block that has one.
+// eachLowRankBlock calls do with the first row, the number of rows and the group of each block that has a group.
 func eachLowRankBlock(blocks []op.LowRankBlock, do func(first, rows, group int)) {
 	first := 0
 	for _, b := range blocks {

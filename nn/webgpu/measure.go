@@ -14,25 +14,25 @@ import (
 )
 
 const (
-	trialBytes   = 32 << 20               // of the weights, and of the results, of a product that is measured
-	trialPeriod  = 61                     // different rows of its weights, a prime so that every place of a team meets all
-	trialRounds  = 5                      // of all candidates in turn, of which the fastest counts
-	trialRun     = time.Millisecond       // that one candidate runs for in a round, at most 32 dispatches
-	trialTime    = 100 * time.Millisecond // after which no round begins
-	clearlyBelow = 0.9                    // of the usual choice's time: only a variant below that replaces it, so that noise does not decide
+	trialBytes   = 32 << 20               // of weights, and of results, of a product that is measured
+	trialPeriod  = 61                     // different rows of its weights; a prime, so that every thread of a team meets all of them
+	trialRounds  = 5                      // over all candidates; the fastest round counts
+	trialRun     = time.Millisecond       // how long a candidate runs in a round, at most 32 dispatches
+	trialTime    = 100 * time.Millisecond // no round begins after this
+	clearlyBelow = 0.9                    // of the usual choice's time: a slower variant does not replace it, so that noise does not decide
 )
 
-// race finds the fastest way to run one program.
+// race looks for the fastest way to run one program.
 type race struct {
 	o       *Ops
 	program op.Program[*Tensor]
 	scratch []*Tensor
-	use     func(choice)      // makes what is prepared next use one way
-	run     func(op.Prepared) // nil: as it is
+	use     func(choice)      // prepare the next program this way
+	run     func(op.Prepared) // nil: just run it
 	now     func() time.Time
 }
 
-// prepare prepares the program for one way.
+// prepare prepares the program in one way.
 func (t *race) prepare(c choice) (op.Prepared, error) {
 	t.use(c)
 	return t.o.Prepare(t.program, t.scratch...)
@@ -50,31 +50,31 @@ func (t *race) start(p op.Prepared) {
 type trial struct {
 	race
 	n, R int
-	// y (n, R) is what the product writes, of SwiGLU gate and up; act (n, R/2) what that makes of it.
+	// y (n, R) receives the product, gate and up for SwiGLU; act (n, R/2) receives the SwiGLU.
 	y, act  *Tensor
 	tensors []*Tensor
 	want    [][]float64 // (n, trialPeriod)
-	bound   []float64   // (n) how far a result may lie from want
+	bound   []float64   // (n) largest error allowed in a row of results
 }
 
-// measure finds the fastest choice for a class among those that give the right results; !ok if there is none.
+// measure finds the fastest choice for a class among those with correct results. ok is false if there is none.
 func (o *Ops) measure(c class) (best choice, ok bool) {
 	t := o.newTrial(c)
 	defer o.Release(t.tensors...)
-	if o.Flush() != nil { // no room
+	if o.Flush() != nil { // not enough memory
 		return choice{}, false
 	}
 	return t.fastest(o.candidates(c))
 }
 
-// fastest is that of the candidates for the trial's product.
+// fastest returns the fastest of the candidates for the trial's product.
 func (t *trial) fastest(candidates []choice) (best choice, ok bool) {
 	defer func() { t.o.forced = nil }()
 	return t.race.fastest(candidates, t.right)
 }
 
-// fastest is the first of the candidates, which is the usual one, unless its results are wrong or another is clearly
-// faster. right says whether what one computes is right.
+// fastest returns the first candidate, which is the usual one, unless its results are wrong or another is clearly faster.
+// right checks the results of a prepared program.
 func (t *race) fastest(candidates []choice, right func(op.Prepared) bool) (best choice, ok bool) {
 	type entry struct {
 		choice
@@ -121,11 +121,11 @@ func (t *race) fastest(candidates []choice, right func(op.Prepared) bool) (best 
 	return least.choice, true
 }
 
-// newTrial makes the tensors of a product of the class, with fewer rows of weights where they are too many.
+// newTrial makes the tensors for a product of the class, with fewer rows of weights where there would be too many.
 func (o *Ops) newTrial(c class) *trial {
 	K := int(c.stride) * 4 * int(loadQuads[c.format])
 	if c.format == op.Q6_K {
-		K = K / 3 * 2 // of three blocks one has upper bits
+		K = K / 3 * 2 // one in three blocks has upper bits
 	}
 	if c.group > 0 {
 		K = K / c.group * c.group
@@ -143,7 +143,7 @@ func (o *Ops) newTrial(c class) *trial {
 	}
 	source, x := load(1, 0, c.n, K)
 	gain, g := load(0.1, 1, K)
-	base := make([]float32, trialPeriod*K) // in −1, 0, 1, which every format holds
+	base := make([]float32, trialPeriod*K) // in −1, 0, 1, which every format can hold
 	for i := range base {
 		base[i] = float32(r.IntN(3) - 1)
 	}
@@ -177,7 +177,7 @@ func (t *trial) keep(x *Tensor) *Tensor {
 	return x
 }
 
-// trialWeights is a matrix (R, K) of the rows of base again and again, in any format.
+// trialWeights returns a matrix (R, K) that repeats the rows of base, in any format.
 func trialWeights(c class, base []float32, R, K int) op.HostTensor {
 	h := op.HostTensor{Format: c.format, Shape: []int{R, K}}
 	if k, ok := c.format.Quants(); ok {
@@ -217,7 +217,7 @@ func trialWeights(c class, base []float32, R, K int) op.HostTensor {
 			h.Scales, h.Absmean = []float32{trialScale(op.Ternary, 0)}, true
 			break
 		}
-		const one = 0x3C00 // and another power of two for each of some groups
+		const one = 0x3C00 // float16 scales, a different power of two in each group of a cycle
 		h.GroupScales = make([]uint16, R*K/c.group)
 		for i := range h.GroupScales {
 			h.GroupScales[i] = one - uint16(i%(K/c.group)%trialGroups)<<10
@@ -226,7 +226,7 @@ func trialWeights(c class, base []float32, R, K int) op.HostTensor {
 	return h
 }
 
-// trialQuants is a matrix (R, K) of the rows of base again and again, of which groups of float16 scales have others in turn.
+// trialQuants returns a matrix (R, K) that repeats the rows of base; the float16 scales of its groups cycle.
 func trialQuants(k quants.Kind, base []float32, R, K int) *quants.Matrix {
 	const one = 0x3C00
 	m, numbers, factors := quants.New(k, R, K), make([]byte, K), [16]byte{}
@@ -237,7 +237,7 @@ func trialQuants(k quants.Kind, base []float32, R, K int) *quants.Matrix {
 		for i, w := range base[r%trialPeriod*K:][:K] {
 			numbers[i] = byte(int(w) + k.Centre())
 		}
-		if k == quants.Q4_K { // has minima
+		if k == quants.Q4_K { // it has minima
 			for i := range numbers {
 				numbers[i]++
 			}
@@ -254,10 +254,10 @@ func trialQuants(k quants.Kind, base []float32, R, K int) *quants.Matrix {
 	return m
 }
 
-// trialGroups is how many different scales the groups of a trial's row have in turn.
+// trialGroups is the length of the cycle of scales in a row.
 const trialGroups = 3
 
-// repeat is R rows of K, the trialPeriod rows of base in turn.
+// repeat returns R rows of length K that cycle through the trialPeriod rows of base.
 func repeat[E any](base []E, R, K int) []E {
 	all := make([]E, R*K)
 	for at := 0; at < len(all); at += len(base) {
@@ -266,7 +266,7 @@ func repeat[E any](base []E, R, K int) []E {
 	return all
 }
 
-// trialScale is what the product with row r of a trial's weights is multiplied by.
+// trialScale is the factor of the product with row r of a trial's weights.
 func trialScale(format op.Format, r int) float32 {
 	switch format {
 	case op.I8:
@@ -277,7 +277,7 @@ func trialScale(format op.Format, r int) float32 {
 	return 1
 }
 
-// expect computes, on the host and in float64, what a right product writes.
+// expect computes the correct results on the host in float64.
 func (t *trial) expect(c class, source, gain, base []float32, K int) {
 	for i := range t.n {
 		row, root := source[i*K:(i+1)*K], 1.0
@@ -309,11 +309,11 @@ func (t *trial) expect(c class, source, gain, base []float32, K int) {
 			}
 		}
 		t.want = append(t.want, want)
-		t.bound = append(t.bound, 1e-5*size) // sums of up to 2·size, each addition rounded by 6e-8 of them
+		t.bound = append(t.bound, 1e-5*size) // the sums reach 2·size, and each addition rounds by 6e-8 of them
 	}
 }
 
-// right runs the product once, as it is prepared, and says whether all of its results are right.
+// right runs the prepared product once and reports whether all results are correct.
 func (t *trial) right(p op.Prepared) bool {
 	o := t.o
 	o.Zero(t.y)
@@ -347,8 +347,8 @@ func (t *trial) right(p op.Prepared) bool {
 	return true
 }
 
-// time is how long one of several runs takes, from submit to completion. The device's own clock is left to callers who
-// time the program that is being prepared.
+// time returns how long one of several runs takes, from submit to completion, by the wall clock: a caller may be using the
+// device's clock to time the program that is being prepared.
 func (t *race) time(p op.Prepared, times int) (time.Duration, error) {
 	start := t.now()
 	for range times {

@@ -11,41 +11,41 @@ import (
 // Lookahead is how many tokens are sampled before the host looks at them.
 const Lookahead = 8
 
-// Overhead is the most that a session takes of the device beside its [nn.Footprint], in bytes: parameters of its programs, and
-// what is read back.
+// Overhead bounds the device memory that a session takes in addition to its [nn.Footprint], in bytes: parameters of its
+// programs, and readback buffers.
 const Overhead = 512 << 10
 
-// Ops are the operations on one device.
+// Ops computes operations on one device.
 type Ops struct {
 	dev       *gpu.Device
-	limit     int    // bytes that a kernel can see of one buffer
-	workgroup uint32 // threads of the kernels that leave it open
-	tileAbove int    // how many rows of activations a product usually takes row by row; more are taken by tiles
+	limit     int    // bytes of a buffer that one kernel can bind
+	workgroup uint32 // threads of the kernels that do not fix their number
+	tileAbove int    // up to this many rows of activations, products usually go row by row; above, by tiles
 
-	tuning       *Tuning          // what is known of the fastest variants; nil: all as usual
-	chosen       map[class]choice // what was looked up in it
-	tuned        time.Duration    // spent on measuring since tuningFrom
+	tuning       *Tuning          // the fastest variants so far; nil: the usual ones
+	chosen       map[class]choice // choices that were looked up
+	tuned        time.Duration    // time spent measuring since tuningFrom
 	tuningFrom   time.Time
-	forced       *choice // of products: the one that is being measured or tested, or nil
-	forcedBlocks *choice // the same for the blocks of a model
+	forced       *choice // the choice for products that is being measured or tested, or nil
+	forcedBlocks *choice // the same for the kernel of all blocks
 
-	// dummyRead is bound to what a kernel could read but does not use, a slice of dummyWrite to what it could write: one slice for each
-	// binding, because WebGPU does not let two written bindings overlap.
+	// dummyRead is bound where a kernel does not use a buffer that it could read, a slice of dummyWrite where it could write:
+	// one slice per binding, because WebGPU does not let written bindings overlap.
 	dummyRead, dummyWrite *gpu.Buffer
 	pipelines             map[variant]*gpu.Pipeline
 	scratches             map[string]*scratch
-	bound                 []gpu.Binding // room for dispatch
+	bound                 []gpu.Binding // reused by dispatch
 	reads                 map[reading]*gpu.Readback
-	storage               int      // buffers that a kernel may bind
+	storage               int      // how many buffers a kernel may bind
 	plain                 bool     // nothing is fused
 	alike                 bool     // rows are computed as if each were alone
-	recording             *program // what is prepared now, or nil
+	recording             *program // the program that is being prepared, or nil
 	packed                map[*Tensor]*packedLayers
 }
 
 var _ op.Backend[*Tensor] = (*Ops)(nil)
 
-// New makes the operations on a device, which they share with nobody while they are used.
+// New makes the operations of a device. Nothing else may use the device at the same time.
 func New(dev *gpu.Device) *Ops {
 	return &Ops{
 		dev: dev, limit: int(min(dev.Limits().MaxStorageBufferBindingSize, 1<<31-1)), workgroup: 64, tileAbove: tileThreshold(dev),
@@ -56,11 +56,11 @@ func New(dev *gpu.Device) *Ops {
 	}
 }
 
-// binds says whether the device binds as many buffers as a kernel wants.
+// binds reports whether the device can bind all buffers of a kernel.
 func (o *Ops) binds(k *wgsl.Kernel) bool { return len(k.Bindings)-1 <= o.storage }
 
-// dummySlice is the size of a slice of dummyWrite, and the largest alignment of a binding's offset that WebGPU allows a
-// device to ask for.
+// dummySlice is the size of a slice of dummyWrite: the largest alignment of a binding's offset that WebGPU lets a device
+// require.
 const dummySlice = 256
 
 func mostBindings() int {
@@ -71,7 +71,8 @@ func mostBindings() int {
 	return most
 }
 
-// tileThreshold is where tiles begin to win: late where loads cost more than arithmetic, as on a software adapter.
+// tileThreshold is the number of rows from which tiles win: late where loads cost more than arithmetic, as on a software
+// adapter.
 func tileThreshold(dev *gpu.Device) int {
 	if dev.Info().Hardware() {
 		return 16
@@ -79,10 +80,10 @@ func tileThreshold(dev *gpu.Device) int {
 	return 48
 }
 
-// Device is what the operations run on.
+// Device returns the device that the operations run on.
 func (o *Ops) Device() *gpu.Device { return o.dev }
 
-// Close releases what the operations hold beside tensors. The device stays open.
+// Close releases what the operations hold besides tensors. The device stays open.
 func (o *Ops) Close() {
 	for _, r := range o.reads {
 		r.Discard()
@@ -97,10 +98,10 @@ func (o *Ops) Close() {
 	o.dummyWrite.Release()
 }
 
-// BytesInUse is the device's memory that all buffers take.
+// BytesInUse returns the device memory of all buffers.
 func (o *Ops) BytesInUse() int { return int(o.dev.BytesInUse()) }
 
-// PeakBytes is the most that BytesInUse has been.
+// PeakBytes returns the maximum of BytesInUse so far.
 func (o *Ops) PeakBytes() int { return int(o.dev.PeakBytes()) }
 
 func (o *Ops) Lookahead() int { return Lookahead }
@@ -109,38 +110,38 @@ func (o *Ops) Submit() { o.dev.Submit() }
 
 func (o *Ops) Flush() error { return o.dev.Flush() }
 
-// variant is a kernel with the constants that a call chooses.
+// variant is a kernel with the constants that a call sets.
 type variant struct {
 	kernel       *wgsl.Kernel
 	format       op.Format // of the weights
 	group        int       // how many inputs share a float16 scale, 0 where they do not
-	norm         bool      // RMSNorm comes first
+	norm         bool      // applies an RMSNorm first
 	int8         bool      // the input has been rounded
-	add, inPlace bool      // something is added in the end, or the product to what is there
-	embed        bool      // the sampled token is looked up
-	keep, error  bool      // a scan keeps states, or errors
+	add, inPlace bool      // adds another tensor in the end, or adds to the output in place
+	embed        bool      // looks the sampled token up
+	keep, error  bool      // a scan that keeps states, or errors
 	lanes, quads uint32    // of a team in a product
 	key          uint32    // room for a key
 	workgroup    uint32    // threads, 0 = as the others
 	input        uint32    // room for a product's input, in quads
 	delta        bool      // the mixer
-	block        uint32    // of a Hadamard transform
-	source       uint32    // of its input
-	squared      bool      // SquaredReLU comes first
-	queries      uint32    // that a workgroup attends with
-	half         bool      // the cache of attention is of float16
-	head         uint32    // room for one of attention, in quads
-	slots        bool      // the sequences have slots of a list
-	split        bool      // keys are taken in parts
-	packed       bool      // they hold several documents
+	block        uint32    // block size of a Hadamard transform
+	source       uint32    // what it transforms
+	squared      bool      // applies SquaredReLU first
+	queries      uint32    // how many a workgroup attends with
+	half         bool      // attention's cache is in float16
+	head         uint32    // room for a head of attention, in quads
+	slots        bool      // sequences are listed in slots
+	split        bool      // keys are split into parts
+	packed       bool      // rows hold several documents
 }
 
-// loadQuads is how many activations, in fours, meet the loadBytes of weights that a kernel loads at once.
+// loadQuads is how many quads of activations meet the loadBytes of weights that a kernel loads at once.
 var loadQuads = map[op.Format]uint32{
 	op.F32: 1, op.F16: 2, op.BF16: 2, op.I8: 4, op.Ternary: 16, op.Q8_0: 4, op.Q4_0: 8, op.Q4_K: 8, op.Q6_K: 8,
 }
 
-// consts are the variant's constants, those that the kernel has.
+// consts returns those of the variant's constants that the kernel has.
 func (v variant) consts(workgroup uint32) wgsl.Consts {
 	if v.workgroup > 0 {
 		workgroup = v.workgroup

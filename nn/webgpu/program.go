@@ -9,14 +9,14 @@ import (
 	"bitgpu/wgsl"
 )
 
-// program is a prepared list of operations: what is to be recorded, in order.
+// program is a prepared list of operations: the dispatches to record, in order.
 type program struct {
 	o         *Ops
 	steps     []step
-	scratches []*scratch // what the steps use of scratch memory
+	scratches []*scratch // scratch memory that the steps use
 }
 
-// step is a dispatch, or a copy, or, without a source, a clearing.
+// step is a dispatch, a copy or, without a source, a clearing.
 type step struct {
 	command        *gpu.Command
 	dst, src       *gpu.Buffer
@@ -57,14 +57,14 @@ func (o *Ops) Name() string { return "WebGPU" }
 // Has implements op.Backend.
 func (o *Ops) Has(x op.Op[*Tensor]) bool { return o.kernel(x) != nil }
 
-// Prepare implements op.Backend. What is not known of the fastest variants is measured now.
+// Prepare implements op.Backend. Variants not measured before are measured now.
 func (o *Ops) Prepare(p op.Program[*Tensor], scratch ...*Tensor) (op.Prepared, error) {
 	op.CheckShapes(p, o.Shape)
 	var emit []func()
 	for unfused := 0; len(p) > 0; {
 		n, do := 0, (func())(nil)
 		if !o.plain {
-			if unfused <= 0 { // the blocks ahead are not known to be taken one by one
+			if unfused <= 0 { // not within blocks that were found and are not to be walked
 				n, do = o.fuseBlocks(p, scratch)
 			}
 			if do == nil {
@@ -96,14 +96,14 @@ func (o *Ops) Prepare(p op.Program[*Tensor], scratch ...*Tensor) (op.Prepared, e
 // Alike implements op.Backend.
 func (o *Ops) Alike() int { return 64 }
 
-// PrepareAlike implements op.Backend: each row is computed by the variant that is chosen for one.
+// PrepareAlike implements op.Backend: each row is computed by the variant chosen for a single row.
 func (o *Ops) PrepareAlike(p op.Program[*Tensor], scratch ...*Tensor) (op.Prepared, error) {
 	o.alike = true
 	defer func() { o.alike = false }()
 	return o.Prepare(p, scratch...)
 }
 
-// chosenFor is how many rows a variant is chosen for where there are n.
+// chosenFor returns the number of rows that the variant for n rows is chosen by.
 func (o *Ops) chosenFor(n int) int {
 	if o.alike {
 		return 1
@@ -111,8 +111,8 @@ func (o *Ops) chosenFor(n int) int {
 	return n
 }
 
-// dispatch adds a kernel over `groups` workgroups (folded into x and y) times z to the program that is prepared. nil
-// buffers are bound to what nobody reads.
+// dispatch adds a kernel over `groups` workgroups (folded into x and y) times z to the program that is being prepared. nil
+// buffers stand for bindings that the kernel does not use.
 func (o *Ops) dispatch(v variant, params []byte, groups, z int, buffers ...*gpu.Buffer) {
 	x, y := gpu.Grid(groups)
 	o.dispatchGrid(v, params, x, y, uint32(z), buffers...)
@@ -147,7 +147,7 @@ func (o *Ops) dispatchGrid(v variant, params []byte, x, y, z uint32, buffers ...
 	o.recording.steps = append(o.recording.steps, step{command: o.dev.Prepare(p, params, o.bound, x, y, z)})
 }
 
-// each adds an elementwise kernel with a thread for each of n elements.
+// each adds an elementwise kernel with one thread for each of n elements.
 func (o *Ops) each(v variant, params []byte, n int, buffers ...*gpu.Buffer) {
 	o.dispatch(v, params, ceil(n, int(o.workgroup)), 1, buffers...)
 }
@@ -162,21 +162,21 @@ func (o *Ops) copy(dst *gpu.Buffer, at int, src *gpu.Buffer, size int) {
 	o.recording.steps = append(o.recording.steps, step{dst: dst, at: at, src: src, size: size})
 }
 
-// scratch is memory that operations with the same name share. Nothing in it outlives an operation.
+// scratch is memory that operations share by name. Its contents do not outlive an operation.
 type scratch struct {
 	buffer   *gpu.Buffer
-	users    int  // programs
-	outgrown bool // a larger one has taken its place
+	users    int  // programs that use it
+	outgrown bool // replaced by a larger one
 }
 
-// drop ends a program's use.
+// drop ends one program's use.
 func (s *scratch) drop() {
 	if s.users--; s.outgrown && s.users == 0 {
 		s.buffer.Release()
 	}
 }
 
-// scratch is a buffer of at least n numbers of 4 bytes. The program that is prepared holds it.
+// scratch returns a buffer of at least n numbers of 4 bytes, held by the program that is being prepared.
 func (o *Ops) scratch(name string, n int) *gpu.Buffer {
 	s := o.scratches[name]
 	if s == nil || s.buffer.Size() < 4*n {
@@ -199,7 +199,7 @@ func (o *Ops) scratch(name string, n int) *gpu.Buffer {
 	return s.buffer
 }
 
-// copyTensors adds a Copy.
+// copyTensors records a Copy.
 func (o *Ops) copyTensors(args *op.Copy[*Tensor]) {
 	each := elementBytes(args.Src.format)
 	pieces(args.Src, args.SrcOffset, args.N, func(from *gpu.Buffer, at, done, size int) {
@@ -209,7 +209,7 @@ func (o *Ops) copyTensors(args *op.Copy[*Tensor]) {
 	})
 }
 
-// zero adds a Zero.
+// zero records a Zero.
 func (o *Ops) zero(args *op.Zero[*Tensor]) {
 	for _, p := range args.X.parts {
 		o.clear(p.buffer, p.rows*args.X.rowBytes())

@@ -26,7 +26,7 @@ func (o *Ops) rmsNormBackward(args *op.RMSNormBackward[*Tensor]) {
 	o.normBackward(n, D, args.Epsilon(), o.whole(dh), o.whole(dgain), o.whole(dx), o.whole(h), o.whole(gain))
 }
 
-// normBackward is RMSNormBackward for n rows of D.
+// normBackward records an RMSNormBackward of n rows of width D.
 func (o *Ops) normBackward(n, D int, eps float64, dh, dgain, dx, h, gain *gpu.Buffer) {
 	params := wgsl.RMSNormParams{N: uint32(n), Width: uint32(D), Eps: float32(eps)}
 	buffers := []*gpu.Buffer{dx, h, gain, o.scratch("roots", n), dh, dgain}

@@ -30,7 +30,7 @@ func (o *Ops) rope(args *op.RoPE[*Tensor]) {
 	}
 }
 
-// normed says which heads are normalised, as RoPEParams has it.
+// normed says which heads have a norm, in the encoding of RoPEParams.
 func normed(query, key *Tensor) (which uint32) {
 	if query != nil {
 		which |= wgsl.NormQueries

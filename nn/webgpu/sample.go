@@ -6,12 +6,12 @@ import (
 	"bitgpu/wgsl"
 )
 
-// wideVocab is from how many logits on more threads than usual look at a row.
+// wideVocab is the number of logits from which more threads share a row.
 const wideVocab = 8192
 
 func (o *Ops) sample(args *op.Sample[*Tensor]) { o.draw(args, nil) }
 
-// draw is a Sample, with the look-up of its tokens behind it where there is one.
+// draw records a Sample, together with the Embed of its tokens if one follows.
 func (o *Ops) draw(args *op.Sample[*Tensor], embed *op.Embed[*Tensor]) {
 	B, V := rowsOf(args.Logits)
 	params := wgsl.SampleParams{Vocab: uint32(V), Columns: uint32(args.Out.shape[1])}

@@ -13,7 +13,7 @@ func (o *Ops) swiGLU(args *op.SwiGLU[*Tensor]) {
 		nil, nil, nil, nil, nil, o.whole(args.GateUp), o.whole(args.A))
 }
 
-// normSwiGLU is an RMSNorm, the product behind it and the SwiGLU behind that in one dispatch.
+// normSwiGLU records an RMSNorm, the product after it and the SwiGLU after that as one dispatch.
 func (o *Ops) normSwiGLU(norm *op.RMSNorm[*Tensor], linear *op.Linear[*Tensor], act *op.SwiGLU[*Tensor]) {
 	n, D := rowsOf(norm.H)
 	w := linear.W

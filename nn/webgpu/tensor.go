@@ -10,8 +10,8 @@ import (
 	"github.com/x448/float16"
 )
 
-// loadBytes is what a kernel loads of a row of weights at once, in bytes. Rows of F16, I8 and ternary matrices are padded
-// to a multiple of it.
+// loadBytes is how many bytes of a row of weights a kernel loads at once. Rows of F16, I8 and ternary matrices are padded to
+// a multiple of it.
 const loadBytes = 16
 
 // Tensor is a tensor in device memory.
@@ -19,24 +19,24 @@ type Tensor struct {
 	format  op.Format
 	shape   []int
 	parts   []part
-	scales  *gpu.Buffer // I8: one a row; Ternary: γ, one a block of rows
-	blocks  int         // Ternary: how many γ
-	group   int         // Ternary, Q8_0, Q4_0, where not 0: how many inputs of a row share a scale, which the parts have
-	absmean bool        // a ternary product is multiplied by γ
-	loaded  bool        // Load made it; of a ternary tensor that means that it never changes
+	scales  *gpu.Buffer // I8: one per row; Ternary: γ, one per block of rows
+	blocks  int         // Ternary: number of γ
+	group   int         // Ternary, Q8_0, Q4_0: how many inputs of a row share a scale of the parts, 0 otherwise
+	absmean bool        // ternary products are multiplied by γ
+	loaded  bool        // made by Load; a loaded ternary tensor never changes
 }
 
-// part holds some rows of a tensor: all of them where they fit into one binding.
+// part holds some rows of a tensor, or all of them if they fit into one binding.
 type part struct {
 	buffer      *gpu.Buffer
-	scales      *gpu.Buffer // of groups: rows of pairs of float16, or of what package quants says; or nil
+	scales      *gpu.Buffer // of groups: per row pairs of float16, or what package quants defines; or nil
 	first, rows int
 }
 
-// groupUnit is how many inputs share a scale at least: half of a block.
+// groupUnit is the smallest number of inputs that share a scale.
 const groupUnit = 32
 
-// scalesOf are the scales that go with a part.
+// scalesOf returns the scales for a part.
 func (t *Tensor) scalesOf(p part) *gpu.Buffer {
 	if p.scales != nil {
 		return p.scales
@@ -44,7 +44,7 @@ func (t *Tensor) scalesOf(p part) *gpu.Buffer {
 	return t.scales
 }
 
-// Shape is the tensor's shape. It must not be changed.
+// Shape returns the tensor's shape, which must not be changed.
 func (t *Tensor) Shape() []int { return t.shape }
 
 // Shape implements op.Tensors.
@@ -55,10 +55,10 @@ func (o *Ops) Shape(t *Tensor) []int {
 	return t.shape
 }
 
-// rowsOf is a tensor's number of rows, the first axis, and the elements of one.
+// rowsOf returns the length of a tensor's first axis, and the number of elements per row.
 func rowsOf(t *Tensor) (rows, each int) { return t.shape[0], op.Count(t.shape[1:]) }
 
-// rowBytes is the length of one row in device memory.
+// rowBytes returns the length of a row in device memory.
 func (t *Tensor) rowBytes() int {
 	each := op.Count(t.shape[1:])
 	switch t.format {
@@ -78,13 +78,13 @@ func (t *Tensor) rowBytes() int {
 	return 4 * each
 }
 
-// stride is the number of loads, of loadBytes each, of a row of weights.
+// stride returns the length of a row of weights in loads of loadBytes.
 func (t *Tensor) stride() uint32 { return uint32(t.rowBytes() / loadBytes) }
 
-// blockRows is how many rows of a ternary matrix share a γ.
+// blockRows returns how many rows of a ternary matrix share a γ.
 func (t *Tensor) blockRows() uint32 { return uint32(t.shape[0] / max(t.blocks, 1)) }
 
-// whole is the buffer of a tensor that must not be cut into parts.
+// whole returns the buffer of a tensor that is not cut into parts; otherwise the device keeps an error.
 func (o *Ops) whole(t *Tensor) *gpu.Buffer {
 	if t == nil {
 		return nil
@@ -96,7 +96,7 @@ func (o *Ops) whole(t *Tensor) *gpu.Buffer {
 	return t.parts[0].buffer
 }
 
-// allocate gives a tensor its memory, cut by rows where a binding cannot hold it.
+// allocate makes a tensor's memory, cut by rows where one binding cannot hold all.
 func (o *Ops) allocate(t *Tensor) *Tensor {
 	rows, rowBytes := t.shape[0], t.rowBytes()
 	if rowBytes%4 != 0 {
@@ -126,7 +126,7 @@ func (o *Ops) New(format op.Format, shape ...int) *Tensor {
 func (o *Ops) NewSet(n int, format op.Format, shape ...int) []*Tensor {
 	set := make([]*Tensor, n)
 	bytes := op.Count(shape) * elementBytes(format)
-	if stride := ceil(bytes, 256) * 256; n*stride > o.limit { // more than a kernel could see
+	if stride := ceil(bytes, 256) * 256; n*stride > o.limit { // more than one kernel can bind
 		for i := range set {
 			set[i] = o.New(format, shape...)
 		}
@@ -138,7 +138,7 @@ func (o *Ops) NewSet(n int, format op.Format, shape ...int) []*Tensor {
 	return set
 }
 
-// NewGrowing is NewSet: WebGPU has no memory that comes as it is written.
+// NewGrowing is NewSet: WebGPU cannot allocate memory as it is written.
 func (o *Ops) NewGrowing(n int, format op.Format, shape ...int) []*Tensor {
 	return o.NewSet(n, format, shape...)
 }
@@ -196,7 +196,7 @@ func (o *Ops) Rows(t *Tensor, n int) *Tensor {
 	return &v
 }
 
-// elementBytes is the size of a number of a tensor that New makes.
+// elementBytes returns the size of an element of a tensor that New makes.
 func elementBytes(f op.Format) int {
 	if f == op.F16 {
 		return 2
@@ -204,7 +204,7 @@ func elementBytes(f op.Format) int {
 	return 4
 }
 
-// pieces visits, in order, the bytes of `n` elements from `offset` on, a buffer at a time; at is their place in the range.
+// pieces visits the bytes of `n` elements from `offset` on in order, buffer by buffer; at is the position within the range.
 func pieces(t *Tensor, offset, n int, visit func(b *gpu.Buffer, from, at, size int)) {
 	if offset < 0 || n < 0 || offset+n > op.Count(t.shape) {
 		panic(fmt.Sprintf("webgpu: elements %d to %d of a tensor of shape %v", offset, offset+n, t.shape))
@@ -258,7 +258,7 @@ func (o *Ops) DownloadTokens(t *Tensor, offset int, dst []uint32) error {
 	return o.read(t, offset, len(dst), gpu.Bytes(dst))
 }
 
-// readPiece bounds the staging memory of a read.
+// readPiece bounds the staging memory of a download.
 const readPiece = 16 << 20
 
 func (o *Ops) read(t *Tensor, offset, n int, dst []byte) error {
@@ -312,7 +312,7 @@ func (o *Ops) DownloadTernary(t *Tensor) (op.HostTensor, error) {
 	return h, o.forget()
 }
 
-// reading is a StartDownload that is not finished.
+// reading is a StartDownload that has not been finished.
 type reading struct {
 	buffer *gpu.Buffer
 	slot   int
@@ -349,7 +349,7 @@ func (o *Ops) Copy(dst *Tensor, dstOffset int, src *Tensor, srcOffset, n int) {
 	})
 }
 
-// copyWithin copies bytes of a buffer to other places of it, by way of another: WebGPU copies between different buffers only.
+// copyWithin copies bytes within a buffer by way of another, because WebGPU copies only between different buffers.
 func (o *Ops) copyWithin(b *gpu.Buffer, to, from, size int) {
 	between := o.scratch("copy", min(size, readPiece)/4)
 	for at := 0; at < size; at += readPiece {
@@ -372,7 +372,7 @@ func (o *Ops) CopySet(dst, src []*Tensor, n int) {
 	}
 }
 
-// wholeOf is the buffer in which the tensors of a set, of n elements each, lie with nothing else; nil if there is none.
+// wholeOf returns the buffer that holds exactly the tensors of a set, n elements each; nil if there is none.
 func wholeOf(set []*Tensor, n int) *gpu.Buffer {
 	if len(set[0].parts) != 1 || set[0].parts[0].buffer.Size() != n*elementBytes(set[0].format) {
 		return nil

@@ -6,11 +6,11 @@ import (
 	"bitgpu/wgsl"
 )
 
-// maxStepKey is the width up to which one token's key is kept in workgroup memory, of which WebGPU promises 16 KiB.
+// maxStepKey is the width up to which a token's key fits into workgroup memory, of which WebGPU guarantees 16 KiB.
 const maxStepKey = 3072
 
-// spanOf is how many tokens of a scan begin with one state. For the minibatch rule it is the chunk. The exact rule may choose:
-// as many as a tile holds, so that chunks end where spans end if the state before each chunk is kept.
+// spanOf returns how many tokens of a scan share one state. For the minibatch rule that is the chunk. The exact rule is free
+// to choose: as many as a tile holds, but so that chunks end where spans end if the state before each chunk is kept.
 func spanOf(s op.Scan, kept bool) int {
 	if s.Minibatch {
 		return s.Chunk
@@ -25,7 +25,7 @@ func spanOf(s op.Scan, kept bool) int {
 	return span
 }
 
-// tiles is how many tiles a sequence of `length` tokens has.
+// tiles returns how many tiles a sequence of `length` tokens has.
 func tiles(length, span int) int { return ceil(length, span) * ceil(span, wgsl.TileTokens) }
 
 func (o *Ops) tiedScan(args *op.TiedScan[*Tensor]) {
@@ -47,8 +47,8 @@ func (o *Ops) tiedScan(args *op.TiedScan[*Tensor]) {
 	o.scanTied(v, params, B, o.whole(f), o.whole(z), o.whole(state), o.whole(starts), o.listed(args.Slots, args.Documents))
 }
 
-// scanTied records the scan of `sequences` sequences; v says whether slots is a list of slots or documents. Keys and their products
-// stay in scratch memory.
+// scanTied records the scan of `sequences` sequences; v says whether slots is a list of slots or documents. Keys and their
+// products stay in scratch memory.
 func (o *Ops) scanTied(v variant, p wgsl.TiedScanParams, sequences int, f, z, state, starts, slots *gpu.Buffer) {
 	d := int(p.Width)
 	n := f.Size() / 4 / d
@@ -59,8 +59,8 @@ func (o *Ops) scanTied(v variant, p wgsl.TiedScanParams, sequences int, f, z, st
 	o.dispatchGrid(v, gpu.Params(&p), uint32(ceil(d, wgsl.ScanSlab)), uint32(sequences), 1, buffers...)
 }
 
-// tiedScanBackward runs every chunk forward again from its start, all at once, then the gradient of the state from
-// the last span to the first, and the keys' gradients, all at once.
+// tiedScanBackward first reruns all chunks at once, each from the state at its start. The gradient of the state then goes
+// from the last span to the first, and the gradients of the keys follow, again all at once.
 func (o *Ops) tiedScanBackward(args *op.TiedScanBackward[*Tensor]) {
 	df, dz, f, starts, s := args.DF, args.DZ, args.F, args.Starts, args.Scan
 	n, d := rowsOf(f)
@@ -90,8 +90,8 @@ func (o *Ops) tiedScanBackward(args *op.TiedScanBackward[*Tensor]) {
 	o.dispatch(variant{kernel: wgsl.UnitBackward}, gpu.Params(&unit), n, 1, o.whole(f), o.whole(df))
 }
 
-// restart copies the states at the starts of the chunks, for a scan to move on, and makes room for those between
-// them, `all` numbers, where chunks have several spans.
+// restart copies the states at the starts of the chunks, for a scan to update. Where chunks have several spans (between), it
+// also makes room for the states between those, `all` numbers.
 func (o *Ops) restart(starts *Tensor, count, all int, between bool) (again, states *gpu.Buffer) {
 	again = o.scratch("states", count)
 	if between {

@@ -11,55 +11,55 @@ import (
 	"bitgpu/wgsl"
 )
 
-// tunedRows is up to how many rows of activations a product's variant is measured. Beyond, tiles win everywhere.
+// tunedRows is the largest number of rows of activations for which variants are measured. Above that tiles win everywhere.
 const tunedRows = 64
 
-// Measuring takes at most tuningTime and a share of 1/tuningShare of the time since it was allowed; what has had no
-// turn by then is computed as usual and measured another time.
+// Measuring takes at most tuningTime, and at most 1/tuningShare of the time since Tune was called. Products whose turn has
+// not come by then are computed as usual and measured another time.
 const (
 	tuningTime  = 500 * time.Millisecond
 	tuningShare = 10
 )
 
-// What is usual where nothing was measured.
+// The usual choice.
 const (
 	maxLanes  = 16   // of a team
-	manyQuads = 8192 // from how many quads on a team takes several
+	manyQuads = 8192 // from this many quads on a team takes several
 )
 
-// choice is how a product is computed: by tiles, or row by row by teams of threads. Of the blocks of a model, only
-// Workgroup counts.
+// choice says how to compute a product: by tiles, or row by row with teams of threads. For the kernel of all blocks only
+// Workgroup applies.
 type choice struct {
 	Tiles     bool   `json:"tiles,omitempty"`
-	Lanes     uint32 `json:"lanes,omitempty"`     // threads of a team
-	Quads     uint32 `json:"quads,omitempty"`     // of rows of weights that a team takes, 1 or 4
+	Lanes     uint32 `json:"lanes,omitempty"`     // threads per team
+	Quads     uint32 `json:"quads,omitempty"`     // quads of rows of weights per team, 1 or 4
 	Workgroup uint32 `json:"workgroup,omitempty"` // threads
 }
 
-// choices are what a product can be tuned to; lanes are an upper bound.
+// choices are the ways that tuning can choose for a product; lanes are upper bounds.
 var choices = []choice{
 	{Lanes: 16, Quads: 1, Workgroup: 64}, {Lanes: 16, Quads: 4, Workgroup: 64}, {Lanes: 4, Quads: 4, Workgroup: 64},
 	{Lanes: 32, Quads: 1, Workgroup: 128}, {Lanes: 16, Quads: 1, Workgroup: 256}, {Tiles: true},
 }
 
-// fit lowers the lanes to the blocks that a row of weights has: more would be idle.
+// fit limits the lanes to the loads that a row of weights has; more would be idle.
 func (c choice) fit(stride uint32) choice {
 	c.Lanes = min(c.Lanes, 1<<(bits.Len32(stride)-1))
 	return c
 }
 
-// class are products for which one choice is taken.
+// class identifies products that share one choice.
 type class struct {
-	kernel *wgsl.Kernel // row by row
+	kernel *wgsl.Kernel // the row-by-row kernel
 	format op.Format    // of the weights
 	group  int          // inputs that share a float16 scale
 	norm   bool
-	n      int // rows of activations, up to the next power of two
-	quads  int // of rows of weights
+	n      int // rows of activations, rounded up to a power of two
+	quads  int // quads of rows of weights
 	stride uint32
 }
 
-// String names a class in what is remembered.
+// String names a class in the saved measurements.
 func (c class) String() string {
 	norm := ""
 	if c.norm {
@@ -71,8 +71,8 @@ func (c class) String() string {
 	return fmt.Sprintf("%s %v%s n=%d quads=%d blocks=%d", c.kernel.Name, c.format, norm, c.n, c.quads, c.stride)
 }
 
-// usual is what is chosen without a measurement: tiles begin to win late where loads cost more than arithmetic, as on
-// a software adapter, and there a team takes several quads, as it does where quads are enough for every thread.
+// usual is the choice without a measurement. Where loads cost more than arithmetic, as on a software adapter, tiles start to
+// win late and a team takes several quads. Teams elsewhere do so only if there are enough quads for every thread.
 func (o *Ops) usual(n, quads int, stride uint32) choice {
 	if n > o.tileAbove {
 		return choice{Tiles: true}
@@ -84,7 +84,7 @@ func (o *Ops) usual(n, quads int, stride uint32) choice {
 	return c.fit(stride)
 }
 
-// candidates are the choices for a class, the usual one first.
+// candidates lists the choices for a class, the usual one first.
 func (o *Ops) candidates(c class) []choice {
 	list := []choice{o.usual(c.n, c.quads, c.stride)}
 	for _, t := range choices {
@@ -97,7 +97,7 @@ func (o *Ops) candidates(c class) []choice {
 	return list
 }
 
-// choose says how to compute a product of n rows of activations.
+// choose decides how to compute a product of n rows of activations.
 func (o *Ops) choose(kernel *wgsl.Kernel, v variant, n, quads int, stride uint32) choice {
 	n = o.chosenFor(n)
 	switch {
@@ -111,7 +111,7 @@ func (o *Ops) choose(kernel *wgsl.Kernel, v variant, n, quads int, stride uint32
 		return chosen
 	}
 	chosen, ok := o.tuning.found[c.String()]
-	if !ok || !slices.Contains(o.candidates(c), chosen) { // what a file holds may be anything
+	if !ok || !slices.Contains(o.candidates(c), chosen) { // a file may contain anything
 		if chosen, ok = o.tune(c.String(), func() (choice, bool) { return o.measure(c) }); !ok {
 			return o.usual(n, quads, stride)
 		}
@@ -120,8 +120,7 @@ func (o *Ops) choose(kernel *wgsl.Kernel, v variant, n, quads int, stride uint32
 	return chosen
 }
 
-// tune measures something and remembers the choice by its name, if there is time for it and nothing has gone wrong
-// before.
+// tune runs a measurement and remembers the choice by its name, if there is time left and no earlier error.
 func (o *Ops) tune(name string, measure func() (choice, bool)) (choice, bool) {
 	if o.dev.Err() != nil || o.tuned > tuningTime+time.Since(o.tuningFrom)/tuningShare {
 		return choice{}, false
@@ -139,8 +138,8 @@ func (o *Ops) tune(name string, measure func() (choice, bool)) (choice, bool) {
 	return chosen, ok
 }
 
-// Tuning is which variant of each product was the fastest on one device: of an Ops at a time. The zero value knows
-// nothing. As JSON it outlives the program; it is valid for one TuningKey.
+// Tuning records the fastest variant of each product on one device. Only one Ops may use it at a time. The zero value is
+// empty. Saved as JSON it is valid for the same TuningKey.
 type Tuning struct {
 	found   map[string]choice // by the name of what was measured
 	changed bool
@@ -154,20 +153,20 @@ func (t *Tuning) remember(name string, chosen choice) {
 	t.changed = true
 }
 
-// Changed says whether something was measured that Tuning did not know when it was made or read.
+// Changed reports whether Tuning has measured something since it was made or read.
 func (t *Tuning) Changed() bool { return t.changed }
 
-// MarshalJSON writes an object with a member for each product measured.
+// MarshalJSON writes an object with a member for each measured product.
 func (t *Tuning) MarshalJSON() ([]byte, error) { return json.Marshal(t.found) }
 
-// UnmarshalJSON reads what MarshalJSON wrote. A choice that does not exist is measured again.
+// UnmarshalJSON reads what MarshalJSON wrote. Choices that no longer exist are measured again.
 func (t *Tuning) UnmarshalJSON(data []byte) error {
 	*t = Tuning{}
 	return json.Unmarshal(data, &t.found)
 }
 
-// Tune lets the operations choose the variants of products by measurement: from t what it knows, the rest at first
-// use, which t then knows too. Measuring flushes. Without Tune, or with nil, all is computed as usual.
+// Tune lets measurements choose the variants of products: those in t are used, others are measured at first use and added to
+// t. Measuring flushes. Without Tune, or with nil, everything is computed the usual way.
 func (o *Ops) Tune(t *Tuning) {
 	o.tuning, o.chosen = t, map[class]choice{}
 	o.tuned, o.tuningFrom = 0, time.Now()

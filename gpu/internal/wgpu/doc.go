@@ -1,3 +1,3 @@
-// Package wgpu has the names of one of two bindings to wgpu-native, of 0.17 or, with the build tag wgpu22, of 22. It is the
-// only package that imports them, so that what uses the one uses the other.
+// Package wgpu gives one name to each thing in two bindings of wgpu-native: of version 0.17 or, with the build tag wgpu22, of
+// version 22. It is the only package that imports them, so that its users work with either.
 package wgpu

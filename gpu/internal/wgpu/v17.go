@@ -97,7 +97,7 @@ var SetLogLevel = binding.SetLogLevel
 // CreateInstance makes an instance of wgpu-native.
 var CreateInstance = binding.CreateInstance
 
-// What only this binding has.
+// Types that only this binding has.
 type (
 	InstanceDescriptor  = binding.InstanceDescriptor
 	DeviceDescriptor    = binding.DeviceDescriptor
@@ -107,7 +107,7 @@ type (
 	SwapChainDescriptor = binding.SwapChainDescriptor
 )
 
-// Properties describe an adapter, and name the interface below it.
+// Properties describes an adapter and names the graphics interface below it.
 func Properties(a *Adapter) (p binding.AdapterProperties, backend string) {
 	p = a.GetProperties()
 	return p, p.BackendType.String()

@@ -94,7 +94,7 @@ const (
 // SetLogLevel sets how much wgpu-native writes to stderr.
 var SetLogLevel = binding.SetLogLevel
 
-// What only this binding has.
+// A type that only this binding has.
 type SurfaceConfiguration = binding.SurfaceConfiguration
 
 var backends = map[binding.BackendType]string{
@@ -102,8 +102,8 @@ var backends = map[binding.BackendType]string{
 	binding.BackendTypeOpenGL: "OpenGL", binding.BackendTypeOpenGLES: "OpenGLES",
 }
 
-// Properties describe an adapter, and name the interface below it. This wgpu-native gives names as descriptions, and does not
-// tell which driver it is; what is tuned for one binding is not for the other, so that its own name stands there.
+// Properties describes an adapter and names the graphics interface below it. This wgpu-native does not say which driver it
+// uses, so its own name is given instead: what was tuned with one binding does not apply to the other.
 func Properties(a *Adapter) (p binding.AdapterInfo, backend string) {
 	p = a.GetInfo()
 	p.Name, p.VendorName, p.DriverDescription = p.DriverDescription, "", "through wgpu-native 22"

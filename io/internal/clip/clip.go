@@ -1,4 +1,4 @@
-// Package clip shortens what a file says for messages about it.
+// Package clip shortens text from files for messages.
 package clip
 
 import "strconv"
@@ -6,7 +6,7 @@ import "strconv"
 // Max is how many bytes of a name are shown.
 const Max = 100
 
-// Name shortens a name from a file, and quotes it where it would not print as one line.
+// Name shortens a name from a file, and quotes it if it would not print on one line.
 func Name(name string) string {
 	if len(name) > Max {
 		name = name[:Max] + "…"

@@ -1,8 +1,8 @@
-// Package jsonscan walks over the members of JSON text where it lies, without a copy of it.
+// Package jsonscan iterates over the members of JSON text without copying it.
 //
-// It is for headers from unknown hands: encoding/json builds Go values that can take ten times the memory of
-// hostile text, and keeps the last of two equal names in silence. It is not a decoder: what a value means,
-// encoding/json and strconv say, once the caller knows how large the value is.
+// It is for headers from untrusted sources: encoding/json builds Go values that can take ten times the memory of malicious
+// text, and silently keeps the last of two equal names. It does not decode values: encoding/json and strconv do, once the
+// caller knows how large a value is.
 package jsonscan
 
 import (
@@ -19,8 +19,8 @@ type accept struct{}
 
 func (*accept) UnmarshalJSON([]byte) error { return nil }
 
-// Check returns an error that names the place of the first mistake in data, or nil when data is one JSON value.
-// Nesting deeper than 10,000 levels is a mistake.
+// Check returns an error with the position of the first mistake in data, or nil if data is a single JSON value. Nesting
+// deeper than 10,000 levels is a mistake.
 func Check(data []byte) error {
 	err := json.Unmarshal(data, &accept{})
 	var syntax *json.SyntaxError
@@ -30,13 +30,13 @@ func Check(data []byte) error {
 	return err
 }
 
-// IsObject says whether data, which has passed [Check], is an object.
+// IsObject reports whether data, which has passed [Check], is an object.
 func IsObject(data []byte) bool { return first(data) == '{' }
 
-// IsArray says whether data, which has passed [Check], is an array.
+// IsArray reports whether data, which has passed [Check], is an array.
 func IsArray(data []byte) bool { return first(data) == '[' }
 
-// IsString says whether data, which has passed [Check], is a string.
+// IsString reports whether data, which has passed [Check], is a string.
 func IsString(data []byte) bool { return first(data) == '"' }
 
 func first(data []byte) byte {
@@ -46,11 +46,11 @@ func first(data []byte) byte {
 	return 0
 }
 
-// Member is one entry of an object. Both fields are parts of the text; Name is still a JSON string with quotes.
+// Member is an entry of an object. Both fields are parts of the text; Name is a JSON string in quotes.
 type Member struct{ Name, Value []byte }
 
-// Members walks over an object in its order; equal names come as often as they stand there. The text must have
-// passed [Check]; of anything but an object there are no members.
+// Members iterates over an object in order, repeating equal names. The text must have passed [Check]; anything but an object
+// has no members.
 func Members(object []byte) iter.Seq[Member] {
 	return func(yield func(Member) bool) {
 		if !IsObject(object) {
@@ -69,7 +69,7 @@ func Members(object []byte) iter.Seq[Member] {
 	}
 }
 
-// Elements walks over an array. The text must have passed [Check]; anything but an array has no elements.
+// Elements iterates over an array. The text must have passed [Check]; anything but an array has no elements.
 func Elements(array []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		if !IsArray(array) {
@@ -99,7 +99,7 @@ func String(data []byte) (string, error) {
 	return s, err
 }
 
-// isPlain says whether a string is written as it is.
+// isPlain reports whether a string has no escapes.
 func isPlain(data []byte) bool {
 	if len(data) < 2 || data[len(data)-1] != '"' {
 		return false
@@ -119,7 +119,7 @@ func skipSpace(data []byte, i int) int {
 	return i
 }
 
-// skipComma goes from the end of a value to the next one, or to the closing bracket.
+// skipComma advances from the end of a value to the next one, or to the closing bracket.
 func skipComma(data []byte, i int) int {
 	i = skipSpace(data, i)
 	if data[i] == ',' {

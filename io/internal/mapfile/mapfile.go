@@ -1,7 +1,7 @@
-// Package mapfile gives a file's bytes without reading them: a read-only memory map. Where the system has no memory maps, it reads the file.
+// Package mapfile maps files into memory, read-only. On systems without memory maps it reads them.
 //
-// It is not for files that others change in place. bitgpu replaces files by rename, which leaves a map of the old one whole;
-// reading a map that another program may cut short happens under [regular.Guard].
+// It is not for files that others change in place. bitgpu replaces files by renaming, which leaves a map of the old file
+// intact; maps of files that another program may truncate are read under [regular.Guard].
 package mapfile
 
 import (
@@ -15,19 +15,19 @@ import (
 	"bitgpu/io/regular"
 )
 
-// File is a mapped file. Data is empty for an empty file, and must not be touched after Close.
+// File is a mapped file. Data is empty for an empty file, and must not be used after Close.
 type File struct {
 	Data   []byte
 	mapped mmap.MMap
 }
 
-// piece is how much is read at once where there are no maps: a browser makes a copy of each.
+// piece is how much is read at once where there are no maps: in a browser every read is copied once more.
 const piece = 4 << 20
 
-// maxRead leaves room for what is made of a file in the four gigabytes that WebAssembly has.
+// maxRead leaves room, in the four gigabytes of WebAssembly, for what is made from the file.
 const maxRead = 2 << 30
 
-// Open maps path. An error names path and what is wrong with it.
+// Open maps path. Errors name path and say what is wrong.
 func Open(path string) (*File, error) {
 	f, err := regular.Open(path)
 	if err != nil {
@@ -63,7 +63,7 @@ func Open(path string) (*File, error) {
 	return &File{Data: m, mapped: m}, nil
 }
 
-// Close gives the memory back. It may be called twice.
+// Close unmaps the file. Calling it twice does nothing.
 func (f *File) Close() error {
 	if f.mapped == nil {
 		f.Data = nil

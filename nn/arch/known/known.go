@@ -1,7 +1,7 @@
-// Package known lists ternary models that others have published and that bitgpu runs, with the shapes that their publishers name,
-// from which sizes are counted before anything is downloaded.
+// Package known lists ternary models that others have published and that bitgpu runs, with the shapes that their publishers
+// state, so that their size can be computed before anything is downloaded.
 //
-// It is not for reading models: a file's own description counts there, see package storage/public.
+// It is not used to read models: there the description in the file counts, see package storage/public.
 package known
 
 import (
@@ -15,15 +15,15 @@ import (
 type Model struct {
 	Name       string
 	Repository string // on Hugging Face
-	Forms      string // in which it is there
+	Forms      string // the file formats that it is published in
 	Licence    string
 	Family     string // as in arch.Decoder
-	Context    int    // tokens that it was made for
-	Listed     bool   // among the few that stand for all, as in "bitgpu devices"
+	Context    int    // how many tokens it was trained for
+	Listed     bool   // shown in the short list of "bitgpu devices"
 
 	layers, width, mlp, heads, kv, head, vocab int
 	tied                                       bool
-	keyHeads, valueHeads                       int // of a hybrid, of width 128
+	keyHeads, valueHeads                       int // of a hybrid; each head is 128 wide
 }
 
 const (
@@ -33,7 +33,7 @@ const (
 	packed = "safetensors, packed"
 )
 
-// Models are all of them, by publisher and size.
+// Models returns all known models, ordered by publisher and size.
 func Models() []Model { return slices.Clone(models) }
 
 var models = []Model{
@@ -55,8 +55,8 @@ var models = []Model{
 	{"TriLM 3.9B", "SpectraSuite/TriLM_3.9B_Unpacked", "safetensors", apache, "llama", 2048, false, 30, 3072, 9216, 24, 24, 128, 50688, false, 0, 0},
 }
 
-// Config is the model's configuration with room for so many tokens, except for what plays no part in sizes: the activation, rounding,
-// the rotary embedding's base.
+// Config returns the model's configuration with room for `context` tokens. It leaves out what does not affect sizes, such as
+// activation, rounding and the base of the rotary embedding.
 func (m Model) Config(context int) nn.Config {
 	d := &arch.Decoder{
 		Family: m.Family, Vocab: m.vocab, Width: m.width, Layers: m.layers, MLP: m.mlp, Heads: m.heads, KVHeads: m.kv, HeadWidth: m.head,

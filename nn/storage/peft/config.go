@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// settings are the keys of adapter_config.json that decide what an adapter computes.
+// settings are the keys of adapter_config.json that affect what an adapter computes.
 type settings struct {
 	Type         string             `json:"peft_type"`
 	Task         string             `json:"task_type,omitempty"`
@@ -68,10 +68,10 @@ func parseConfig(data []byte) (*settings, error) {
 	return &s, nil
 }
 
-// rank is that of a module.
+// rank is the rank of a module's adapter.
 func (s *settings) rank(module string) int { return pattern(s.RankPattern, module, s.R) }
 
-// scale is what B·A of a module is multiplied by.
+// scale is the factor of B·A for a module.
 func (s *settings) scale(module string, rank int) float64 {
 	alpha := pattern(s.AlphaPattern, module, *s.Alpha)
 	if s.Stabilised { // arXiv 2312.03732
@@ -80,7 +80,7 @@ func (s *settings) scale(module string, rank int) float64 {
 	return alpha / float64(rank)
 }
 
-// pattern looks a module up by the end of its name, the longest that fits.
+// pattern looks a module up by the end of its name. The longest pattern that fits wins.
 func pattern[V any](all map[string]V, module string, otherwise V) V {
 	longest := -1
 	for key, v := range all {

@@ -8,13 +8,13 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Weighted is an adapter, and how much of it is added.
+// Weighted is an adapter with the weight of its contribution.
 type Weighted struct {
 	*Adapter
 	Weight float64
 }
 
-// Times is an adapter with a weight. A weight that is not finite, or too large for float32, is an error.
+// Times gives an adapter a weight. A weight that is not finite, or too large for float32, is an error.
 func (a *Adapter) Times(weight float64) (Weighted, error) {
 	w := Weighted{a, weight}
 	if math.IsNaN(weight) || math.IsInf(weight, 0) {
@@ -31,8 +31,8 @@ func (a *Adapter) Times(weight float64) (Weighted, error) {
 	return w, nil
 }
 
-// Join makes one adapter of several: what they add is added up. One alone, of one scale and with weight 1, stays what it is,
-// so that a training can go on from it.
+// Join combines several adapters into one that adds the sum of their contributions. A single adapter with one scale and
+// weight 1 stays as it is, so that training can continue from it.
 func Join(c nn.Config, all ...Weighted) *nn.Adapter {
 	out := &nn.Adapter{Ranks: map[string]int{}, Scale: 1}
 	if len(all) == 1 {
@@ -61,7 +61,7 @@ func Join(c nn.Config, all ...Weighted) *nn.Adapter {
 	for _, p := range nn.AdapterParams(c) {
 		h := op.HostTensor{Format: op.F32, Shape: p.Shape, F32: make([]float32, op.Count(p.Shape))}
 		each(p, func(name string, row, group, part, rows int) {
-			first := 0 // of the rank
+			first := 0 // row of the joined rank
 			for _, m := range parts[name] {
 				if !p.B && part == 0 {
 					rank := p.Shape[0] / groups(p)
@@ -81,8 +81,8 @@ func Join(c nn.Config, all ...Weighted) *nn.Adapter {
 	return out
 }
 
-// each calls do for the blocks of a parameter that are adapted: the name of the matrix in files, the first row, the group,
-// which of the matrix' parts it is, all of one size, and its rows.
+// each calls do for every adapted block of a parameter, with the name of its matrix in files, the block's first row, its
+// group, which of the matrix's equally large parts it is, and its rows.
 func each(p nn.LowRank, do func(name string, row, group, part, rows int)) {
 	names, parts := map[int]string{}, map[int]int{}
 	row := 0
@@ -98,7 +98,7 @@ func each(p nn.LowRank, do func(name string, row, group, part, rows int)) {
 	}
 }
 
-// groups is how many matrices of a parameter are adapted.
+// groups counts the adapted matrices of a parameter.
 func groups(p nn.LowRank) (n int) {
 	for _, b := range p.Blocks {
 		n = max(n, b.Group+1)
@@ -106,7 +106,7 @@ func groups(p nn.LowRank) (n int) {
 	return n
 }
 
-// split is the way back from Join: the adapters of the matrices.
+// split is the inverse of Join: it returns the adapters of the single matrices.
 func split(c nn.Config, a *nn.Adapter) ([]matrix, error) {
 	c.Adapter = a
 	params := nn.AdapterParams(c)

@@ -1,13 +1,13 @@
-// Package peft reads and writes low-rank adapters in the form of PEFT (huggingface.co/docs/peft): adapter_model.safetensors
-// beside adapter_config.json in a directory, or a lone safetensors file whose metadata hold the configuration under the name
-// of its file. It makes of them, one or several with weights, what nn.Adapter describes.
+// Package peft reads and writes low-rank adapters in the form of PEFT (huggingface.co/docs/peft): a directory with
+// adapter_model.safetensors and adapter_config.json, or a single safetensors file whose metadata contains the configuration,
+// under the key adapter_config.json. It converts one adapter, or several with weights, to an nn.Adapter.
 //
-// An adapter is for matrices of layers. Files name them as the public families do, model.layers.N.self_attn.q_proj, with
-// whatever stands before "layers."; those of our own models have our names, layers.N.ttt.down.
+// An adapter belongs to matrices of layers. Files name them as the public families do, model.layers.N.self_attn.q_proj, with
+// any prefix before "layers."; matrices of our own models have our names, layers.N.ttt.down.
 //
 // # Why
 //
-// Why is there no merging? B·A added to ternary weights and packed again is mostly lost.
+// Why is there no merging? Added to ternary weights and packed again, B·A would mostly be lost to rounding.
 package peft
 
 import (
@@ -26,13 +26,13 @@ import (
 	"bitgpu/nn"
 )
 
-// The names of a directory's files. A lone file has the second as a key of its metadata.
+// The names of a directory's files. A single file has the second as a key of its metadata.
 const (
 	ModelName  = "adapter_model.safetensors"
 	ConfigName = "adapter_config.json"
 )
 
-// Adapter is what a file holds, as it fits a model.
+// Adapter is the content of a file, matched to a model.
 type Adapter struct {
 	Path     string
 	matrices []matrix // in the order of the model's
@@ -46,7 +46,7 @@ type matrix struct {
 	a, b  []float32 // (r, K), (R, r), rows in the order of the model's parts
 }
 
-// Load reads the adapter at path, a directory or a file, and refuses one that is not for this model's matrices.
+// Load reads the adapter at path, a directory or a file. It refuses an adapter that does not fit the model's matrices.
 func Load(path string, c nn.Config) (*Adapter, error) {
 	file, name, settings, err := open(path)
 	if err != nil {
@@ -64,15 +64,16 @@ func Load(path string, c nn.Config) (*Adapter, error) {
 	return a, nil
 }
 
-// About is what an adapter says of itself.
+// About is what an adapter's files say about it.
 type About struct {
-	Base     string  `json:"base"` // the model that it is for
+	Base     string  `json:"base"` // the model that it was trained for
 	Rank     int     `json:"rank"`
 	Alpha    float64 `json:"alpha"`
-	Matrices int     `json:"matrices"` // that are adapted
+	Matrices int     `json:"matrices"` // how many are adapted
 }
 
-// Describe reads that, and gives the tensors, which are to be closed. A path that is no adapter is an error.
+// Describe reads the description of an adapter, and opens its tensors, which the caller closes. A path without an adapter is
+// an error.
 func Describe(path string) (About, *safetensors.File, error) {
 	file, _, s, err := open(path)
 	if err != nil {
@@ -81,7 +82,7 @@ func Describe(path string) (About, *safetensors.File, error) {
 	return About{s.Base, s.R, *s.Alpha, len(file.Names()) / 2}, file, nil
 }
 
-// open opens the tensors of an adapter, in the file of that name, and reads its configuration.
+// open opens the tensors of an adapter and reads its configuration. name is the file with the tensors.
 func open(path string) (file *safetensors.File, name string, s *settings, err error) {
 	name = path
 	isDir := false
@@ -107,7 +108,7 @@ func open(path string) (file *safetensors.File, name string, s *settings, err er
 	return file, name, s, nil
 }
 
-// configOf reads the configuration of tensors, of a lone file the one inside it.
+// configOf reads the configuration: from adapter_config.json in a directory, from the metadata of a single file.
 func configOf(file *safetensors.File, name string, isDir bool) (*settings, error) {
 	text, inside := file.Metadata()[ConfigName]
 	data := []byte(text)
@@ -128,10 +129,10 @@ func configOf(file *safetensors.File, name string, isDir bool) (*settings, error
 	return s, nil
 }
 
-// tensorName is what PEFT calls an A or a B of a layer; the name of the adapter before "weight" is optional.
+// tensorName matches PEFT's name for an A or a B of a layer; the adapter's name before "weight" is optional.
 var tensorName = regexp.MustCompile(`^(?:.*\.)?(layers\.\d+\..+)\.lora_([AB])(?:\.[^.]+)?\.weight$`)
 
-// read finds A and B of the model's matrices.
+// read finds A and B for the matrices of the model.
 func read(file *safetensors.File, s *settings, c nn.Config) ([]matrix, error) {
 	found := map[string][2]safetensors.Tensor{}
 	for _, name := range file.Names() {
@@ -172,7 +173,7 @@ func read(file *safetensors.File, s *settings, c nn.Config) ([]matrix, error) {
 	return all, nil
 }
 
-// numbers are those of a tensor (rows, cols).
+// numbers returns the elements of a tensor (rows, cols).
 func numbers(t safetensors.Tensor, name string, rows, cols int) ([]float32, error) {
 	if len(t.Shape) != 2 || t.Shape[0] != rows || t.Shape[1] != cols {
 		return nil, fmt.Errorf("%.100s: got the shape %s, want (%d, %d), as the model has; the adapter is one of another", name, safetensors.FormatShape(t.Shape), rows, cols)
@@ -189,7 +190,7 @@ func numbers(t safetensors.Tensor, name string, rows, cols int) ([]float32, erro
 	return v, nil
 }
 
-// Modules lists what the matrices of a model's layers are called, each once.
+// Modules lists the names that a model's matrices have within their layers, each once.
 func Modules(c nn.Config) string {
 	var names []string
 	seen := map[string]bool{}
@@ -202,14 +203,14 @@ func Modules(c nn.Config) string {
 	return strings.Join(names, ", ")
 }
 
-// Module is what a matrix is called within its layer: "mlp.up_proj" of "layers.3.mlp.up_proj.weight".
+// Module returns the name of a matrix within its layer: "mlp.up_proj" for "layers.3.mlp.up_proj.weight".
 func Module(name string) string {
 	_, rest, _ := strings.Cut(strings.TrimPrefix(name, "layers."), ".")
 	return strings.TrimSuffix(rest, ".weight")
 }
 
-// reorder moves the rows of B to the order of the model's parts, or back to that of files: where attention has gates, those
-// lie behind the query of each head.
+// reorder moves the rows of B into the order of the model's parts, or back into the order of files, in which the gates of
+// attention follow the query of each head.
 func (x *matrix) reorder(c nn.Config, b []float32, back bool) []float32 {
 	if len(x.Each) != 2 || c.Decoder == nil || !c.Decoder.Gated {
 		return b

@@ -14,11 +14,11 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Lone says whether path stands for a lone file, and not for a directory.
+// Lone reports whether path names a single file, as opposed to a directory.
 func Lone(path string) bool { return strings.HasSuffix(path, ".safetensors") }
 
-// Save writes an adapter of a model: a lone file where the path ends in .safetensors, else a directory. base names the model
-// that it is for. An existing file is replaced as a whole or not at all.
+// Save writes an adapter of a model: a single file where the path ends in .safetensors, otherwise a directory. base names the
+// model that the adapter is for. Existing files are replaced as a whole or not at all.
 func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
 	for _, w := range a.Weights {
 		if op.FirstNotFinite(w.F32) >= 0 {

@@ -10,8 +10,8 @@ import (
 	"bitgpu/nn/arch"
 )
 
-// bittVersion is that of the description below, which a reader must know as a whole: a switch that is passed over would run to
-// nonsense.
+// bittVersion is the version of the description below. A reader must know all of it: a model run without one of its switches
+// would write nonsense.
 const bittVersion = 1
 
 // bittConfig is the config of a .bitt file with a model of a public family.
@@ -75,13 +75,13 @@ type bittRecurrent struct {
 	Attends    []bool `json:"attention"`
 }
 
-// IsBitt says whether the config of a .bitt file is that of a public family, and not of one of our own models.
+// IsBitt reports whether the config of a .bitt file describes a model of a public family, as opposed to one of our own.
 func IsBitt(config json.RawMessage) bool {
 	var c bittConfig
 	return json.Unmarshal(config, &c) == nil && c.Decoder != nil
 }
 
-// encodeBitt makes the config.
+// encodeBitt returns the config of a model.
 func encodeBitt(m *Model) (json.RawMessage, error) {
 	d := m.Decoder
 	b := bittDecoder{
@@ -98,7 +98,7 @@ func encodeBitt(m *Model) (json.RawMessage, error) {
 	return json.Marshal(bittConfig{Decoder: text, Ends: append([]uint32{}, m.Ends...), Chat: bittChat(m.Chat)})
 }
 
-// decodeBitt reads the config into a model, but for the tokenizer. Errors do not name the file.
+// decodeBitt reads the config, but not the tokenizer, into a model. Errors do not name the file.
 func decodeBitt(config json.RawMessage, m *Model) error {
 	var c bittConfig
 	if err := json.Unmarshal(config, &c); err != nil {

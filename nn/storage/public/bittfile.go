@@ -18,17 +18,17 @@ import (
 	"bitgpu/nn/op"
 )
 
-// scaleSuffix ends the name of the tensor with the scales of a ternary one.
+// scaleSuffix follows the name of a ternary tensor in the name of its scales.
 const scaleSuffix = "_scale"
 
-// bittFile is the tensors of a .bitt file as a source of parameters. They have the parameters' own names.
+// bittFile is a .bitt file as a source of parameters. Its tensors have the names of the parameters.
 type bittFile struct {
 	*modeldir.Model
 	cols map[string]int // of ternary tensors, whose shape counts bytes
 }
 
-// FromBitt reads a model whose config [IsBitt] knows. The files may be closed afterwards. The error is [ErrNoMasters] where
-// Options.Floats asks for masters that the file does not have.
+// FromBitt reads a model for whose config [IsBitt] is true. The files may be closed afterwards. The error is [ErrNoMasters]
+// where Options.Floats asks for masters that the file does not have.
 func FromBitt(files *modeldir.Model, o Options) (*Model, error) {
 	m := &Model{Path: files.Path, Form: ".bitt"}
 	if err := decodeBitt(files.Config, m); err != nil {
@@ -52,13 +52,13 @@ func FromBitt(files *modeldir.Model, o Options) (*Model, error) {
 	return m, m.fill(b, o)
 }
 
-// has and strangers are nil: check has looked for every tensor, and for others.
+// has and strangers never fail here: check has already looked for missing and unknown tensors.
 func (b bittFile) has(string) error                { return nil }
 func (b bittFile) strangers(map[string]bool) error { return nil }
 
 func (b bittFile) file(name string) string { return name }
 
-// check compares the names, types and shapes of all tensors with what the decoder wants, before any is read.
+// check compares the names, types and shapes of all tensors with those that the decoder needs, before any is read.
 func (b bittFile) check(d *arch.Decoder) error {
 	known := map[string]bool{}
 	for _, p := range nn.Params(nn.OfDecoder(d)) {
@@ -81,7 +81,7 @@ func (b bittFile) check(d *arch.Decoder) error {
 	return nil
 }
 
-// checkTensor checks the headers of a tensor and of its scales, and says whether it has some.
+// checkTensor checks the headers of a tensor and of its scales, and reports whether it has scales.
 func (b bittFile) checkTensor(name string, kind layer.Kind, shape []int) (scaled bool, err error) {
 	t, ok := b.Tensors.Tensor(name)
 	if !ok {
@@ -131,7 +131,7 @@ func (b bittFile) drop(name string) {
 
 func (b bittFile) close() error { return nil }
 
-// part reads a tensor whose header was checked.
+// part reads a tensor whose header has been checked.
 func (b bittFile) part(name string, _ bool) (*part, error) {
 	t, _ := b.Tensors.Tensor(name)
 	x := &part{name: b.TensorsPath + ": " + name, rows: t.Shape[0]}
@@ -167,7 +167,7 @@ func (b bittFile) part(name string, _ bool) (*part, error) {
 	return x, nil
 }
 
-// writeBitt writes a model as a .bitt file, every tensor as it is in memory.
+// writeBitt writes a model as a .bitt file, every tensor in the format that it has in memory.
 func (m *Model) writeBitt(path string) error {
 	config, err := encodeBitt(m)
 	if err != nil {
@@ -176,7 +176,7 @@ func (m *Model) writeBitt(path string) error {
 	return bitt.WriteFile(path, config, json.RawMessage(m.TokenizerJSON), m.bittTensors(), nil)
 }
 
-// bittTensors share the memory of the weights.
+// bittTensors returns the tensors of a file; they share the memory of the weights.
 func (m *Model) bittTensors() (all []safetensors.Tensor) {
 	nn.Walk(nn.OfDecoder(m.Decoder), m.Weights, func(p nn.Param, h *op.HostTensor) {
 		first := 0
@@ -190,7 +190,7 @@ func (m *Model) bittTensors() (all []safetensors.Tensor) {
 	return all
 }
 
-// bittTensor is what a name of a parameter stands for, the rows from the first on.
+// bittTensor returns the tensors for one name of a parameter: the rows of shape[0] from `first` on, and their scales.
 func bittTensor(name string, p nn.Param, h op.HostTensor, shape []int, first int) []safetensors.Tensor {
 	rows, cols := shape[0], op.Count(shape)/shape[0]
 	from, to := first*cols, (first+rows)*cols
@@ -212,7 +212,7 @@ func bittTensor(name string, p nn.Param, h op.HostTensor, shape []int, first int
 	block := h.Shape[0] / len(h.Scales)
 	scales := h.Scales[first/block : (first+rows+block-1)/block]
 	if rows*len(p.Names) != h.Shape[0] && !slices.ContainsFunc(scales, func(s float32) bool { return s != scales[0] }) {
-		scales = scales[:1] // of parts of several heights, which are read as a scale a row
+		scales = scales[:1] // the parameter's parts have unequal heights and so are read with one scale per row
 	}
 	return []safetensors.Tensor{codes, safetensors.FromFloat32s(name+scaleSuffix, []int{len(scales)}, scales)}
 }

@@ -17,16 +17,17 @@ import (
 	"github.com/x448/float16"
 )
 
-// ExportOptions say how to write a model.
+// ExportOptions says how to write a model.
 type ExportOptions struct {
-	// Type is the type of ternary matrices in a GGUF file: "pq2_0", "q2_0", "tq2_0" or "i2_s"; "" takes what holds their scales.
+	// Type is the type of ternary matrices in a GGUF file: "pq2_0", "q2_0", "tq2_0" or "i2_s"; "" chooses one that can hold the
+	// scales.
 	Type string
 }
 
-// ggufTypes are the layouts of ternary matrices that are written.
+// ggufTypes are the layouts of ternary matrices that can be written.
 var ggufTypes = map[string]ggml.Layout{"pq2_0": ggml.LayoutPQ2_0, "q2_0": ggml.LayoutQ2_0, "tq2_0": ggml.LayoutTQ2_0, "i2_s": ggml.LayoutI2_S}
 
-// Validate says what is wrong with the options.
+// Validate returns nil, or an error that says in one sentence what is wrong.
 func (o ExportOptions) Validate() error {
 	if _, ok := ggufTypes[o.Type]; !ok && o.Type != "" {
 		return fmt.Errorf("type: got %q, want pq2_0, q2_0, tq2_0 or i2_s", o.Type)
@@ -34,12 +35,12 @@ func (o ExportOptions) Validate() error {
 	return nil
 }
 
-// IsGGUF says whether a path is that of a GGUF file to be written.
+// IsGGUF reports whether a path names a GGUF file.
 func IsGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
 
-// Export writes the model to a file whose name ends in .bitt or .gguf, or to a directory as Hugging Face has them. The file, or
-// the directory's files all together, are replaced as a whole. What the form cannot say is refused. Masters stay such in a
-// directory, and become ternary in a file.
+// Export writes the model to a file whose name ends in .bitt or .gguf, or to a directory in Hugging Face's form. The file, or
+// all files of the directory together, are replaced as a whole. What the form cannot express is refused. Masters stay floats
+// in a directory and become ternary in a file.
 func (m *Model) Export(path string, o ExportOptions) error {
 	if err := o.Validate(); err != nil {
 		return err
@@ -65,7 +66,7 @@ func (m *Model) Export(path string, o ExportOptions) error {
 	return err
 }
 
-// piece is a matrix or vector of a file to be written: rows of a parameter, in the file's order.
+// piece is a matrix or vector to be written: rows of a parameter in the order of the file.
 type piece struct {
 	name       string // of the parameter
 	file       string // in the file
@@ -74,11 +75,12 @@ type piece struct {
 	order      []int // the parameter's rows
 	cols       int
 	vector     bool
-	blocks     []int // columns: block i of the file is block blocks[i], each so wide; nil as they are
+	blocks     []int // columns: block i of the file is block blocks[i] of the parameter, each `width` wide; nil: unchanged
 	blockWidth int
 }
 
-// pieces are those of all parameters, one a name, as they are in memory, but that gates lie with their head's queries.
+// pieces returns one piece per name of every parameter, in the order of memory, except that gates follow the queries of their
+// head.
 func (m *Model) pieces() (all []*piece) {
 	d := m.Decoder
 	var queries *piece
@@ -107,7 +109,7 @@ func (m *Model) pieces() (all []*piece) {
 	return all
 }
 
-// besides has the rows of two matrices by turns, so many of each.
+// besides interleaves the rows of two matrices, `width` rows of each in turn.
 func besides(a, b []int, width int) (both []int) {
 	for i := 0; i < len(a); i += width {
 		both = append(both, a[i:i+width]...)
@@ -116,7 +118,7 @@ func besides(a, b []int, width int) (both []int) {
 	return both
 }
 
-// move takes the rows in another order: row order[i] of the file is row i of now.
+// move reorders the rows: what is now row i becomes row order[i] of the file.
 func (x *piece) move(order []int) {
 	moved := make([]int, len(order))
 	for i, to := range order {
@@ -125,7 +127,7 @@ func (x *piece) move(order []int) {
 	x.order = moved
 }
 
-// moveColumns is the same for blocks of so many columns.
+// moveColumns does the same for blocks of `width` columns.
 func (x *piece) moveColumns(order []int, width int) {
 	x.blocks, x.blockWidth = make([]int, len(order)), width
 	for i, to := range order {
@@ -140,7 +142,7 @@ func (x *piece) shape() []int {
 	return []int{len(x.order), x.cols}
 }
 
-// group is how many inputs share a scale.
+// group returns how many inputs share a scale.
 func (x *piece) group() int {
 	if x.h.Group > 0 {
 		return x.h.Group
@@ -148,7 +150,7 @@ func (x *piece) group() int {
 	return x.cols
 }
 
-// scaleOf is that of the group of column c of a row of the parameter.
+// scaleOf returns the scale that applies to column c of row r of the parameter.
 func (x *piece) scaleOf(r, c int) float32 {
 	if g := x.h.Group; g > 0 {
 		return float16.Frombits(x.h.GroupScales[(r*x.cols+c)/g]).Float32()
@@ -156,7 +158,7 @@ func (x *piece) scaleOf(r, c int) float32 {
 	return x.h.Scales[r/(x.h.Shape[0]/len(x.h.Scales))]
 }
 
-// oneScale is that of all weights, if they have only one.
+// oneScale returns the scale of the whole matrix, if it has just one.
 func (x *piece) oneScale() (float32, bool) {
 	if x.h.Group > 0 {
 		return 0, false
@@ -165,7 +167,7 @@ func (x *piece) oneScale() (float32, bool) {
 	return one, !slices.ContainsFunc(x.order, func(r int) bool { return x.scaleOf(r, 0) != one })
 }
 
-// matrix is a ternary one in the file's order, a copy.
+// matrix returns a copy of a ternary matrix in the order of the file.
 func (x *piece) matrix() *trit.Matrix {
 	stride := trit.RowBytes(x.cols)
 	m := &trit.Matrix{Name: x.file, Rows: len(x.order), Cols: x.cols, RowBlock: 1, ColBlock: x.group()}
@@ -193,7 +195,7 @@ func (x *piece) matrix() *trit.Matrix {
 	return m
 }
 
-// checkColumns refuses blocks of columns that cut a group of inputs, or a byte.
+// checkColumns refuses an order of columns that would split a group of inputs, or a byte.
 func (x *piece) checkColumns() error {
 	if x.blocks != nil && (x.blockWidth%4 != 0 || x.h.Group > 0 && x.blockWidth%x.h.Group != 0) {
 		return fmt.Errorf("%s: got scales of %d inputs, want a divisor of a head's %d: its columns are moved", x.file, x.group(), x.blockWidth)
@@ -204,5 +206,5 @@ func (x *piece) checkColumns() error {
 	return nil
 }
 
-// errRotated is that of forms without a transform of inputs.
+// errRotated is the error of forms that cannot describe a Hadamard transform of the inputs.
 var errRotated = errors.New("the matrices are stored for inputs that a Hadamard transform turns, which this form cannot say: want .bitt or .gguf")

@@ -18,10 +18,10 @@ import (
 type ggufFile struct {
 	*gguf.File
 	d       *arch.Decoder
-	moved   bool // pairs of a head lie side by side
-	grouped bool // the columns of a rotated ssm_out are in Hugging Face's order already
+	moved   bool // the two elements of a rotated pair are neighbours
+	grouped bool // the columns of a rotated ssm_out are already in Hugging Face's order
 	signs   map[int][]float32
-	folded  map[string]bool // matrices that are stored for a rotated input
+	folded  map[string]bool // matrices that expect a transformed input
 }
 
 func openGGUF(path string, m *Model) (source, error) {
@@ -79,7 +79,7 @@ func (g *ggufFile) open(m *Model) (err error) {
 	return nil
 }
 
-// token is the text of a special token, "" where there is none.
+// token returns the text of a special token, "" where there is none.
 func (g *ggufFile) token(which string) string {
 	id, err := g.Int("tokenizer.ggml." + which + "_token_id")
 	if err != nil {
@@ -104,7 +104,7 @@ func (g *ggufFile) errorf(format string, args ...any) error {
 	return fmt.Errorf("%s: "+format, append([]any{g.Name()}, args...)...)
 }
 
-// find gives a tensor by the name of the parameter.
+// find returns a tensor by the name of its parameter.
 func (g *ggufFile) find(name string) (t gguf.Tensor, err error) {
 	n, rest := inLayer(name)
 	file, ok := ggufNames[rest]
@@ -127,7 +127,7 @@ func (g *ggufFile) find(name string) (t gguf.Tensor, err error) {
 }
 
 func (g *ggufFile) has(name string) error {
-	if strings.HasSuffix(name, ".signs") { // are keys, and no tensors
+	if strings.HasSuffix(name, ".signs") { // signs are metadata, not tensors
 		return nil
 	}
 	_, err := g.find(name)
@@ -139,7 +139,7 @@ func (g *ggufFile) file(name string) string {
 	return t.Name
 }
 
-// scaleOf is the name of the tensor with a factor for all of a matrix, as BitNet's files may have.
+// scaleOf returns the name of the tensor that holds a factor for the whole matrix, as some BitNet files have it.
 func scaleOf(matrix string) string { return strings.TrimSuffix(matrix, ".weight") + ".scale" }
 
 func (g *ggufFile) strangers(known map[string]bool) error {
@@ -223,7 +223,7 @@ func (g *ggufFile) part(name string, table bool) (*part, error) {
 	return x, g.arrange(x, rest)
 }
 
-// readFloats reads weights that are not ternary; those of half precision and whole numbers with scales stay so.
+// readFloats reads weights that are not ternary. Half precision, and whole numbers with scales, stay in their format.
 func (x *part) readFloats(m *ggml.Matrix, t gguf.Tensor) error {
 	if k, ok := kinds[t.Layout]; ok {
 		return x.readQuants(m, k)

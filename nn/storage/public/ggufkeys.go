@@ -11,19 +11,19 @@ import (
 	"bitgpu/nn/arch"
 )
 
-// ggufFamilies are the values of general.architecture that are known, with the family's name here.
+// ggufFamilies maps the known values of general.architecture to our names of the families.
 var ggufFamilies = map[string]string{
 	"llama": "llama", "bitnet": "bitnet", "bitnet-b1.58": "bitnet", "bitnet-25": "bitnet", "qwen3": "qwen3", "qwen35": "qwen3.5",
 }
 
-// keyReader reads the metadata of one architecture; the first error stays.
+// keyReader reads the metadata of one architecture. It keeps the first error.
 type keyReader struct {
 	f    *gguf.File
 	arch string
 	err  error
 }
 
-// optional reads a key below the architecture's name, or gives other where there is none.
+// optional reads a key below the architecture's name, or returns other where the key is missing.
 func optional[V any](r *keyReader, key string, read func(string) (V, error), other V) V {
 	v, err := read(r.arch + "." + key)
 	if errors.Is(err, gguf.ErrMissing) {
@@ -43,7 +43,7 @@ func (r *keyReader) int(key string) int {
 	return n
 }
 
-// parseGGUF reads the keys of a GGUF file, but for the vocabulary's size, which the embedding tells.
+// parseGGUF reads the keys of a GGUF file. The size of the vocabulary is not among them: it is that of the embedding.
 func parseGGUF(f *gguf.File) (*arch.Decoder, error) {
 	name, err := f.Text("general.architecture")
 	if err != nil {
@@ -73,7 +73,7 @@ func parseGGUF(f *gguf.File) (*arch.Decoder, error) {
 	if v := optional(r, "attention.value_length", f.Int, d.HeadWidth); v != d.HeadWidth {
 		return nil, fmt.Errorf("%s: %s.attention.value_length: got %d, want %d as key_length is", f.Name(), name, v, d.HeadWidth)
 	}
-	d.Layers -= optional(r, "nextn_predict_layers", f.Int, 0) // those at the end predict further tokens, and are left out
+	d.Layers -= optional(r, "nextn_predict_layers", f.Int, 0) // the last blocks predict further tokens, and are left out
 	_, head := f.Tensor("output.weight")
 	d.Tied = !head
 	d.Squared = name == "bitnet-b1.58" || name == "bitnet-25"
@@ -147,10 +147,10 @@ func (r *keyReader) recurrent(d *arch.Decoder) {
 	}
 }
 
-// hadamardPrefix begins the keys of matrices that are stored for an input that is turned.
+// hadamardPrefix begins the keys about matrices that expect a Hadamard transform of their input.
 const hadamardPrefix = "prism.hadamard."
 
-// hadamard reads the keys of a rotation, and refuses those that it does not know: to leave one out would run to nonsense.
+// hadamard reads the keys of the transform, and refuses unknown ones: a model run without them would write nonsense.
 func (r *keyReader) hadamard(d *arch.Decoder) {
 	f := r.f
 	found := false

@@ -6,7 +6,7 @@ import (
 	"bitgpu/io/gguf"
 )
 
-// readSigns reads the sign vectors of a rotation, and which matrices are stored for it.
+// readSigns reads the sign vectors of the Hadamard transform, and which matrices expect it.
 func (g *ggufFile) readSigns() error {
 	mode, err := g.Text(hadamardPrefix + "sign_mode")
 	if err != nil {
@@ -71,14 +71,14 @@ func optionalBool(f *gguf.File, key string) (bool, error) {
 	return f.Bool(key)
 }
 
-// signsOf are the signs of a width.
+// signsOf returns the signs for vectors of a width.
 func (g *ggufFile) signsOf(name string, width int) (*part, error) {
 	signs := g.signs[width]
 	if signs == nil {
 		if len(g.signs) > 0 {
 			return nil, g.errorf("%ssign_widths: got none of %d, which %s wants", hadamardPrefix, width, name)
 		}
-		signs = make([]float32, width) // the mode identity
+		signs = make([]float32, width) // the mode "identity" has no signs
 		for i := range signs {
 			signs[i] = 1
 		}
@@ -86,7 +86,7 @@ func (g *ggufFile) signsOf(name string, width int) (*part, error) {
 	return &part{name: g.Name() + ": " + name, rows: 1, cols: width, floats: signs}, nil
 }
 
-// signWidth is how wide the vectors of signs are, by the name of the parameter.
+// signWidth returns the length of a vector of signs by the name of its parameter.
 func (g *ggufFile) signWidth(rest string) int {
 	switch rest {
 	case "self_attn.o_proj.signs":

@@ -16,10 +16,10 @@ import (
 	"github.com/x448/float16"
 )
 
-// fileTypes are the numbers of general.file_type.
+// fileTypes are the values of general.file_type.
 var fileTypes = map[ggml.Layout]uint32{ggml.LayoutTQ2_0: 37, ggml.LayoutI2_S: 40, ggml.LayoutQ2_0: 28, ggml.LayoutPQ2_0: 141}
 
-// writeGGUF writes the model with llama.cpp's names and in its orders.
+// writeGGUF writes the model with llama.cpp's names and in its order of rows.
 func (m *Model) writeGGUF(path string, o ExportOptions) error {
 	pieces, signs, err := m.ggufPieces()
 	if err != nil {
@@ -68,7 +68,7 @@ func (m *Model) writeGGUF(path string, o ExportOptions) error {
 	return gguf.WriteFile(path, keys, tensors)
 }
 
-// ggufPieces are the tensors of the file, and the signs of a rotation by width.
+// ggufPieces returns the tensors of the file, and the signs of the Hadamard transform by width.
 func (m *Model) ggufPieces() (all []*piece, signs map[int][]float32, err error) {
 	d := m.Decoder
 	signs = map[int][]float32{}
@@ -101,7 +101,7 @@ func (m *Model) ggufPieces() (all []*piece, signs map[int][]float32, err error) 
 	return all, signs, nil
 }
 
-// arrange undoes what a reader does: it puts rows and columns in GGUF's order.
+// arrange is the inverse of the reader's: it puts rows and columns into GGUF's order.
 func (x *piece) arrange(d *arch.Decoder, rest string) {
 	switch {
 	case rest == "self_attn.q_proj.weight" && d.Family == "llama":
@@ -128,7 +128,7 @@ func (x *piece) arrange(d *arch.Decoder, rest string) {
 	}
 }
 
-// layout is the type of a tensor: that of floats as they are, of ternary weights what holds their scales.
+// layout returns the type of a tensor in the file: floats keep theirs, ternary weights get one that can hold their scales.
 func (x *piece) layout(int8 bool, o ExportOptions) (ggml.Layout, error) {
 	if _, ok := x.h.Format.Quants(); ok || x.h.Format == op.F32 {
 		return ggml.LayoutF32, nil
@@ -167,7 +167,7 @@ func (x *piece) layout(int8 bool, o ExportOptions) (ggml.Layout, error) {
 	return l, x.checkHalves(l)
 }
 
-// checkHalves refuses scales that no float16 holds.
+// checkHalves refuses scales that float16 cannot hold exactly.
 func (x *piece) checkHalves(l ggml.Layout) error {
 	if l == ggml.LayoutI2_S || x.h.Group > 0 {
 		return nil

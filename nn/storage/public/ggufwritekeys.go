@@ -13,7 +13,8 @@ import (
 	"bitgpu/nn/arch"
 )
 
-// ggufArchitecture is the value of general.architecture of a family, with what it implies.
+// ggufArchitecture returns the value of general.architecture for a family. It refuses models that this architecture cannot
+// describe.
 func ggufArchitecture(d *arch.Decoder) (string, error) {
 	name := map[string]string{"llama": "llama", "bitnet": "bitnet", "qwen3": "qwen3", "qwen3.5": "qwen35"}[d.Family]
 	if d.Family == "bitnet" && d.Squared {
@@ -30,7 +31,7 @@ func ggufArchitecture(d *arch.Decoder) (string, error) {
 	return name, nil
 }
 
-// ggufKeys are the metadata but for the rotation.
+// ggufKeys returns the metadata, except for that of the Hadamard transform.
 func (m *Model) ggufKeys() ([]gguf.Key, error) {
 	d := m.Decoder
 	name, err := ggufArchitecture(d)
@@ -94,7 +95,7 @@ func (m *Model) ggufKeys() ([]gguf.Key, error) {
 	return append(keys, text...), err
 }
 
-// interval is n where every n-th layer has attention and no other, 0 where it is otherwise.
+// interval returns n where exactly every n-th layer has attention, otherwise 0.
 func interval(attends []bool) int {
 	n := slices.Index(attends, true) + 1
 	for i, a := range attends {
@@ -105,7 +106,7 @@ func interval(attends []bool) int {
 	return n
 }
 
-// ggufText are the keys of tokenizer and template.
+// ggufText returns the keys of tokenizer and template.
 func (m *Model) ggufText() ([]gguf.Key, error) {
 	var keys []gguf.Key
 	if m.TokenizerJSON != nil {
@@ -131,8 +132,8 @@ func (m *Model) ggufText() ([]gguf.Key, error) {
 	return keys, nil
 }
 
-// specialIDs are the ids of special tokens by their names in GGUF's keys. Ends that the tokenizer does not know by their text
-// get one of three.
+// specialIDs returns the ids of special tokens by their names in GGUF. Ending tokens that the tokenizer does not recognise by
+// their text get one of three names.
 func (m *Model) specialIDs() (map[string]uint32, error) {
 	special := map[string]uint32{}
 	for role, name := range map[string]string{"bos": "bos_token", "eos": "eos_token", "padding": "pad_token", "unknown": "unk_token"} {
@@ -161,7 +162,7 @@ func (m *Model) specialIDs() (map[string]uint32, error) {
 	return special, nil
 }
 
-// hadamardKeys say which matrices are stored for a turned input, and how it is turned.
+// hadamardKeys returns the keys that say which matrices expect a Hadamard transform, and describe it.
 func (m *Model) hadamardKeys(folded []string, signs map[int][]float32) []gguf.Key {
 	var keys []gguf.Key
 	add := func(name string, value any) { keys = append(keys, gguf.Key{Name: hadamardPrefix + name, Value: value}) }

@@ -10,11 +10,11 @@ import (
 	"bitgpu/nn/arch"
 )
 
-// hfConfig are the keys of config.json that say what a model is; what is missing is nil or zero.
+// hfConfig holds the keys of config.json that describe a model; missing ones are nil or zero.
 type hfConfig struct {
 	Architectures []string        `json:"architectures"`
 	ModelType     string          `json:"model_type"`
-	Text          json.RawMessage `json:"text_config"` // of a model that sees, too
+	Text          json.RawMessage `json:"text_config"` // of a model that also takes images
 
 	Hidden       int      `json:"hidden_size"`
 	Intermediate int      `json:"intermediate_size"`
@@ -48,11 +48,11 @@ type hfConfig struct {
 		Method string `json:"quant_method"`
 		Norms  bool   `json:"use_rms_norm"`
 	} `json:"quantization_config"`
-	InputBits int           `json:"input_bits"`     // 1bitLLM's
-	Masters   *arch.Masters `json:"bitgpu_masters"` // by groups, of a training of our own
+	InputBits int           `json:"input_bits"`     // 1bitLLM's key
+	Masters   *arch.Masters `json:"bitgpu_masters"` // our own key, of masters trained by groups
 }
 
-// hfRope is rope_scaling or rope_parameters.
+// hfRope is the value of rope_scaling or rope_parameters.
 type hfRope struct {
 	Type       string   `json:"rope_type"`
 	OldType    string   `json:"type"`
@@ -67,12 +67,12 @@ type hfRope struct {
 	HighFactor float64  `json:"high_freq_factor"`
 }
 
-// hfFamilies are the architectures of config.json that are known.
+// hfFamilies are the known values of architectures in config.json.
 var hfFamilies = []string{
 	"LlamaForCausalLM", "BitNetForCausalLM", "BitnetForCausalLM", "Qwen3ForCausalLM", "Qwen3_5ForCausalLM", "Qwen3_5ForConditionalGeneration",
 }
 
-// IsHF says whether a config.json is that of a model as Hugging Face has them, and not of one of our own.
+// IsHF reports whether a config.json describes a model in Hugging Face's form, as opposed to one of our own.
 func IsHF(config []byte) bool {
 	var c struct {
 		Architectures []string        `json:"architectures"`
@@ -83,7 +83,7 @@ func IsHF(config []byte) bool {
 	return json.Unmarshal(config, &c) == nil && c.Own == nil && c.Rate == nil && (len(c.Architectures) > 0 || c.ModelType != "")
 }
 
-// parseHF reads config.json, but for the vocabulary's size, which the embedding tells. Errors do not name the file.
+// parseHF reads config.json. The size of the vocabulary is that of the embedding. Errors do not name the file.
 func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 	var c hfConfig
 	if err := json.Unmarshal(data, &c); err != nil {
@@ -94,7 +94,7 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 		return nil, nil, fmt.Errorf("architectures: got %q (model_type %q), want one of %s", c.Architectures, c.ModelType, strings.Join(hfFamilies, ", "))
 	}
 	family := c.Architectures[i]
-	if family == "BitNetForCausalLM" { // the defaults of its class in transformers
+	if family == "BitNetForCausalLM" { // the defaults of this class in transformers
 		eps, theta := 1e-5, 500_000.0
 		c = hfConfig{Activation: "relu2", Eps: &eps, Theta: &theta}
 		if err := json.Unmarshal(data, &c); err != nil {
@@ -104,7 +104,7 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 	if err := refuseEmpty(data); err != nil {
 		return nil, nil, err
 	}
-	if c.Text != nil { // its keys win
+	if c.Text != nil { // its keys take precedence
 		if err := json.Unmarshal(c.Text, &c); err != nil {
 			return nil, nil, fmt.Errorf("text_config: %w", err)
 		}
@@ -144,7 +144,7 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 		d.Family = "llama"
 	case "BitNetForCausalLM":
 		d.Family, d.SubNorms = "bitnet", true
-	case "BitnetForCausalLM": // 1bitLLM: masters, quantized in each pass
+	case "BitnetForCausalLM": // 1bitLLM: masters, quantised in each pass
 		d.Family, d.SubNorms, d.Int8 = "bitnet", true, true
 	case "Qwen3ForCausalLM":
 		d.Family, d.HeadNorms = "qwen3", true
@@ -160,7 +160,7 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 	return d, &c, nil
 }
 
-// refuseEmpty refuses keys that are there without a value where transformers does, which would be taken for missing ones.
+// refuseEmpty refuses keys with an empty value where transformers does; they would otherwise be taken for missing ones.
 func refuseEmpty(config []byte) error {
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(config, &keys); err != nil {
@@ -192,7 +192,7 @@ func (c *hfConfig) recurrent(d *arch.Decoder) error {
 	return nil
 }
 
-// rope reads the keys of the rotary embedding, as old and as new files have them.
+// rope reads the keys of the rotary embedding, in the old and the new form.
 func (c *hfConfig) rope(d *arch.Decoder) error {
 	r := hfRope{Type: "default"}
 	for _, given := range []*hfRope{c.RopeScaling, c.RopeParameters} {
@@ -252,7 +252,7 @@ func (c *hfConfig) rope(d *arch.Decoder) error {
 	return nil
 }
 
-// llama3Factors are what the frequencies are divided by in Llama 3.1: short waves by 1, long ones by the factor.
+// llama3Factors returns the divisors of the frequencies in Llama 3.1: 1 for short waves, the factor for long ones.
 func llama3Factors(rope arch.Rope, r hfRope) ([]float64, error) {
 	if !(r.Factor > 0 && r.LowFactor > 0 && r.HighFactor > r.LowFactor && r.Original > 0) {
 		return nil, fmt.Errorf("rope_scaling: got factors %v, %v, %v of %d tokens, want three above 0, the last above the second, and a number of tokens",
@@ -261,7 +261,7 @@ func llama3Factors(rope arch.Rope, r hfRope) ([]float64, error) {
 	frequencies, _ := rope.Frequencies()
 	factors := make([]float64, len(frequencies))
 	for i, f := range frequencies {
-		waves := float64(r.Original) * f / (2 * math.Pi) // in the old context
+		waves := float64(r.Original) * f / (2 * math.Pi) // waves in the old context
 		smooth := min(max((waves-r.LowFactor)/(r.HighFactor-r.LowFactor), 0), 1)
 		factors[i] = 1 / (smooth + (1-smooth)/r.Factor)
 	}

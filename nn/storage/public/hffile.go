@@ -20,16 +20,16 @@ import (
 	"bitgpu/nn/op"
 )
 
-// hfDir is a directory as Hugging Face has them, as a source of parameters.
+// hfDir is a directory in Hugging Face's form, as a source of parameters.
 type hfDir struct {
 	*hf.Checkpoint
 	dir     string
 	d       *arch.Decoder
-	packed  bool // BitNet's: embeddings and head are floats
+	packed  bool // BitNet's packed form, in which embeddings and head are floats
 	masters *hf.Rounding
-	wanted  bool        // floats: masters stay what they are
-	rounded atomic.Bool // there were masters
-	prefix  string      // of the names of tensors
+	wanted  bool        // floats are wanted: masters are not rounded
+	rounded atomic.Bool // some masters were rounded
+	prefix  string      // before the names of tensors
 }
 
 func openHF(dir string, m *Model, o Options) (source, error) {
@@ -52,7 +52,7 @@ func (h *hfDir) open(m *Model) error {
 	}
 	h.d, h.packed = d, config.Quantization.Method == "bitnet"
 	if slices.Contains(config.Architectures, "BitnetForCausalLM") && !h.packed && h.masters == nil {
-		even := hf.HalfEven // 1bitLLM's models are masters, which are quantized in each pass
+		even := hf.HalfEven // 1bitLLM's models are masters, quantised in each pass
 		h.masters = &even
 	}
 	if h.masters != nil {
@@ -83,7 +83,7 @@ func (h *hfDir) open(m *Model) error {
 	return h.text(m, config)
 }
 
-// text reads tokenizer, ends and template.
+// text reads the tokenizer, the ending tokens and the template.
 func (h *hfDir) text(m *Model, config *hfConfig) error {
 	path := filepath.Join(h.dir, "tokenizer.json")
 	data, err := regular.ReadFile(path)
@@ -130,7 +130,7 @@ func (h *hfDir) text(m *Model, config *hfConfig) error {
 	return nil
 }
 
-// tokenIDs are the ids that a value of JSON names: one, a list, or none. Negative ones, which some files have, mean none.
+// tokenIDs returns the ids in a JSON value: one id, a list, or none. Negative ids, which some files have, mean none.
 func tokenIDs(v any) (ids []uint32, err error) {
 	list, ok := v.([]any)
 	if !ok && v != nil {
@@ -157,7 +157,7 @@ func (h *hfDir) drop(name string) {
 	}
 }
 
-// tensor finds a tensor by the name of the parameter, and says what the file calls it.
+// tensor finds a tensor by the name of its parameter, and returns its name in the file.
 func (h *hfDir) tensor(name string) (file string, ok bool) {
 	n, rest := inLayer(name)
 	file = rest
@@ -202,7 +202,7 @@ func (h *hfDir) strangers(known map[string]bool) error {
 			continue
 		}
 		owner := name
-		for _, suffix := range []string{"_scale", ".scales", ".biases"} { // of packed matrices: BitNet's, MLX's
+		for _, suffix := range []string{"_scale", ".scales", ".biases"} { // beside packed matrices: BitNet's, MLX's
 			owner = strings.TrimSuffix(owner, suffix)
 		}
 		if !known[owner] && !known[owner+".weight"] && !strings.HasSuffix(name, ".rotary_emb.inv_freq") {
@@ -273,7 +273,7 @@ func (h *hfDir) part(name string, table bool) (*part, error) {
 	return x, h.arrange(x, rest)
 }
 
-// isMaster says whether a matrix of floats is to stay so, or to be rounded by groups.
+// isMaster reports whether a float matrix stays in floats, or is to be rounded by groups.
 func (h *hfDir) isMaster(t safetensors.Tensor, rest string, table bool) bool {
 	if t.DType != safetensors.F32 && t.DType != safetensors.F16 && t.DType != safetensors.BF16 {
 		return false
@@ -284,16 +284,16 @@ func (h *hfDir) isMaster(t safetensors.Tensor, rest string, table bool) bool {
 	return h.wanted && !table && (h.masters != nil || h.Online())
 }
 
-// mayBeFloat says which matrices of layers some models keep in floats.
+// mayBeFloat reports whether some models keep this matrix of a layer in floats.
 func mayBeFloat(rest string) bool {
 	return rest == "linear_attn.in_proj_a.weight" || rest == "linear_attn.in_proj_b.weight"
 }
 
-// readHF reads floats; those of half precision stay so.
+// readHF reads floats. Half precision stays half precision.
 func (x *part) readHF(t safetensors.Tensor) (err error) {
 	x.rows, x.cols = 1, t.Len()
 	if len(t.Shape) > 1 && t.Shape[0] > 0 {
-		x.rows, x.cols = t.Shape[0], t.Len()/t.Shape[0] // a convolution (channels, 1, taps) is a matrix, too
+		x.rows, x.cols = t.Shape[0], t.Len()/t.Shape[0] // a convolution (channels, 1, taps) is read as a matrix, too
 	}
 	switch t.DType {
 	case safetensors.F16:
@@ -314,7 +314,7 @@ func (x *part) readHF(t safetensors.Tensor) (err error) {
 	return x.finite()
 }
 
-// arrange gives rows and numbers the meaning that the layers want.
+// arrange converts rows and numbers to what the layers expect.
 func (h *hfDir) arrange(x *part, rest string) error {
 	d := h.d
 	switch rest {
@@ -327,7 +327,7 @@ func (h *hfDir) arrange(x *part, rest string) error {
 		}
 		x.pick(headHalves(d.Heads, d.HeadWidth, rest == "self_attn.gate_proj.weight"))
 	case "norm1.weight", "norm2.weight", "norm_f.weight", "self_attn.q_norm.weight", "self_attn.k_norm.weight":
-		if d.Family == "qwen3.5" { // which stores what is added to 1
+		if d.Family == "qwen3.5" { // it stores gains minus 1
 			x.widen()
 			for i := range x.floats {
 				x.floats[i]++

@@ -22,16 +22,16 @@ import (
 	"github.com/x448/float16"
 )
 
-// hfWriter makes the tensors of a directory as Hugging Face has them.
+// hfWriter makes the tensors of a directory in Hugging Face's form.
 type hfWriter struct {
 	m       *Model
-	floats  safetensors.DType // of unpacked ternary weights
-	scale   safetensors.DType // of packed ones' scales
-	divides bool              // by which a product is divided
+	floats  safetensors.DType // type of ternary weights that are not packed
+	scale   safetensors.DType // type of the scales of packed weights
+	divides bool              // the scale divides a product instead of multiplying it
 	tensors []safetensors.Source
 }
 
-// writeHF writes a directory. Files of an older model in it are taken away.
+// writeHF writes a directory. It removes the files of an older model there.
 func (m *Model) writeHF(dir string) error {
 	w := &hfWriter{m: m}
 	if err := w.collect(); err != nil {
@@ -54,7 +54,7 @@ func (m *Model) writeHF(dir string) error {
 	return w.write(dir, files)
 }
 
-// old are the names of files that a directory of another model may have.
+// old returns the names of files that another model may have left in the directory.
 func old(dir string) (names []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {
@@ -104,7 +104,7 @@ func (w *hfWriter) write(dir string, files map[string]any) error {
 	return set.Commit(slices.DeleteFunc(remove, func(name string) bool { return files[name] != nil })...)
 }
 
-// readable is JSON for people's eyes.
+// readable returns indented JSON for people to read.
 func readable(content any) ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
@@ -114,7 +114,7 @@ func readable(content any) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// collect decides on the form of scales and lists the tensors.
+// collect chooses how scales are stored and lists the tensors.
 func (w *hfWriter) collect() error {
 	d := w.m.Decoder
 	if d.Rotation > 0 {
@@ -144,15 +144,15 @@ func (w *hfWriter) collect() error {
 	return nil
 }
 
-// packed says whether a piece is one of BitNet's packed matrices.
+// packed reports whether a piece is written as one of BitNet's packed matrices.
 func (w *hfWriter) packed(x *piece) bool {
 	return w.m.Decoder.Int8 && x.h.Format == op.Ternary && x.kind != layer.Table
 }
 
-// chooseTypes takes the narrowest types that change no weight.
+// chooseTypes chooses the narrowest types that change no weight.
 func (w *hfWriter) chooseTypes(pieces []*piece) error {
 	w.floats, w.scale = safetensors.F16, safetensors.BF16
-	multiplies, divides := true, true // a scale in bfloat16 does, without a rounding
+	multiplies, divides := true, true // whether each works with a scale in bfloat16, without rounding
 	for _, x := range pieces {
 		switch {
 		case x.h.Format != op.Ternary:
@@ -182,13 +182,13 @@ func (w *hfWriter) chooseTypes(pieces []*piece) error {
 	return nil
 }
 
-// bf16Of is the nearest bfloat16, halves to even.
+// bf16Of rounds to the nearest bfloat16, ties to even.
 func bf16Of(x float32) float32 {
 	bits := math.Float32bits(x)
 	return math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
 }
 
-// add lists a piece's tensors.
+// add appends the tensors of a piece.
 func (w *hfWriter) add(x *piece, rest string) error {
 	t := safetensors.Source{Name: x.file, Shape: x.shape()}
 	switch {
@@ -226,7 +226,7 @@ func (w *hfWriter) add(x *piece, rest string) error {
 		case rest == "linear_attn.decay":
 			change = logarithm
 		case w.m.Decoder.Family == "qwen3.5" && x.kind == layer.Gain && strings.Contains(rest, "norm") && rest != "linear_attn.norm.weight":
-			change = func(v float32) float32 { return float32(float64(v) - 1) } // what is added to 1 is stored
+			change = func(v float32) float32 { return float32(float64(v) - 1) } // files store gains minus 1
 		}
 		t.Write = func(out io.Writer) error { return x.writeAs(out, change) }
 	}
@@ -234,7 +234,7 @@ func (w *hfWriter) add(x *piece, rest string) error {
 	return nil
 }
 
-// logarithm is the a of which −exp(a) is a decay, the one that gives it to the bit if there is one.
+// logarithm returns an a with −exp(a) = decay: the exact one, where float32 has it.
 func logarithm(decay float32) float32 {
 	best := float32(math.Log(-float64(decay)))
 	for _, way := range []float32{float32(math.Inf(-1)), float32(math.Inf(1))} {
@@ -249,7 +249,7 @@ func logarithm(decay float32) float32 {
 	return best
 }
 
-// findable refuses floats of which a reader could not find the scales again.
+// findable refuses float weights from which a reader could not recover the scales.
 func (x *piece) findable() error {
 	if x.h.Group == 0 || x.h.Group%128 == 0 {
 		return nil
@@ -269,7 +269,7 @@ func (x *piece) findable() error {
 	return nil
 }
 
-// writePacked writes BitNet's bytes: of four quarters of the rows one code each.
+// writePacked writes BitNet's bytes, each with one code from each quarter of the rows.
 func (x *piece) writePacked(out io.Writer, quarter int) error {
 	m := x.matrix()
 	line := make([]byte, x.cols)
@@ -297,7 +297,7 @@ func (x *piece) writeFloats(out io.Writer, dtype safetensors.DType) error {
 		data = data[:0]
 		for c := 0; c < m.Cols; c += m.ColBlock {
 			s := m.Scale(r, c)
-			wide := [4]uint32{math.Float32bits(-s), 0, math.Float32bits(s)} // by code
+			wide := [4]uint32{math.Float32bits(-s), 0, math.Float32bits(s)} // indexed by code
 			half := [4]uint16{float16.Fromfloat32(-s).Bits(), 0, float16.Fromfloat32(s).Bits()}
 			for i := c; i < c+m.ColBlock; i++ {
 				code := row[i/4] >> (2 * (i % 4)) & 3
@@ -315,7 +315,7 @@ func (x *piece) writeFloats(out io.Writer, dtype safetensors.DType) error {
 	return nil
 }
 
-// writeAs writes floats, of 16 bits as they are, others with 32 bits after a change.
+// writeAs writes floats: 16-bit ones unchanged, 32-bit ones after applying change.
 func (x *piece) writeAs(out io.Writer, change func(float32) float32) error {
 	var data []byte
 	row := make([]float32, x.cols)

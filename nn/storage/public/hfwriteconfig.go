@@ -10,13 +10,13 @@ import (
 	"bitgpu/nn/arch"
 )
 
-// hfArchitectures are those of config.json, with their model_type.
+// hfArchitectures maps families to their architecture and model_type in config.json.
 var hfArchitectures = map[string][2]string{
 	"llama": {"LlamaForCausalLM", "llama"}, "bitnet": {"BitNetForCausalLM", "bitnet"},
 	"qwen3": {"Qwen3ForCausalLM", "qwen3"}, "qwen3.5": {"Qwen3_5ForCausalLM", "qwen3_5_text"},
 }
 
-// config is config.json.
+// config returns the content of config.json.
 func (w *hfWriter) config() (map[string]any, error) {
 	d := w.m.Decoder
 	architecture, ok := hfArchitectures[d.Family]
@@ -97,7 +97,7 @@ func (w *hfWriter) config() (map[string]any, error) {
 	return c, nil
 }
 
-// share is the part of a head that is turned, such that a reader finds the number of elements again.
+// share returns the share of a head that is rotated, such that a reader computes the same number of elements from it.
 func share(width, head int) (float64, error) {
 	for _, p := range []float64{float64(width) / float64(head), math.Nextafter(float64(width)/float64(head), 2)} {
 		if int(float64(head)*p) == width {
@@ -107,7 +107,7 @@ func share(width, head int) (float64, error) {
 	return 0, fmt.Errorf("got a rotary embedding of %d of %d elements, which no factor says", width, head)
 }
 
-// hfRopeOf is rope_scaling, nil for none.
+// hfRopeOf returns the value of rope_scaling, nil for none.
 func hfRopeOf(r arch.Rope) (map[string]any, error) {
 	several := 0
 	for _, there := range []bool{r.Linear > 0, r.YaRN != nil, r.Factors != nil} {
@@ -133,7 +133,7 @@ func hfRopeOf(r arch.Rope) (map[string]any, error) {
 	return nil, nil
 }
 
-// llama3Of finds which of Llama 3.1's and 3.2's settings gives the factors.
+// llama3Of finds which of the settings of Llama 3.1 and 3.2 gives the factors.
 func llama3Of(r arch.Rope) (map[string]any, error) {
 	plain := r
 	plain.Factors = nil
@@ -151,7 +151,7 @@ func llama3Of(r arch.Rope) (map[string]any, error) {
 	return nil, errors.New("got factors of the rotary embedding that are none of Llama 3.1's, and config.json has no place for others")
 }
 
-// near compares factors that were rounded to float32.
+// near compares factors, of which one side was rounded to float32.
 func near(a, b []float64) bool {
 	for i := range a {
 		if math.Abs(a[i]-b[i]) > 1e-6*b[i] {
@@ -161,7 +161,7 @@ func near(a, b []float64) bool {
 	return true
 }
 
-// tokenizerConfig is tokenizer_config.json.
+// tokenizerConfig returns the content of tokenizer_config.json.
 func (m *Model) tokenizerConfig() map[string]any {
 	c := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": m.Decoder.Context, "clean_up_tokenization_spaces": false}
 	for name, token := range m.Chat.Tokens {

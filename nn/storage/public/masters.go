@@ -15,15 +15,15 @@ import (
 	"github.com/x448/float16"
 )
 
-// ErrNoMasters is returned where a training wants float masters that a model's files do not have.
+// ErrNoMasters is returned where training needs float masters that the files of a model do not have.
 var ErrNoMasters = errors.New("got packed weights, of which the float masters are not there: want the revision that has them, " +
 	"such as microsoft/bitnet-b1.58-2B-4T-bf16 or Falcon-E's \"prequantized\" with --masters half-up; bitgpu learn trains an adapter beside packed weights")
 
-// mostGroup is how many inputs share a scale at most in masters made of ternary weights: as many as in Bonsai's.
+// mostGroup is the largest number of inputs that share a scale in masters made from ternary weights, as in Bonsai's.
 const mostGroup = 128
 
-// toMasters makes all weights float32, as a training wants them. Where files have ternary weights with scales of rows or groups,
-// masters are these weights times their scales, which become the same again. Such as become other weights are refused.
+// toMasters converts all weights to float32 for training. Ternary weights with scales per row or group become weights times
+// scales, provided that quantising them gives the same weights back; otherwise the model is refused.
 func (m *Model) toMasters() error {
 	d := m.Decoder
 	if d.Masters == nil {
@@ -44,11 +44,11 @@ func (m *Model) toMasters() error {
 	return failed
 }
 
-// howQuantized finds out by what is there.
+// howQuantized finds out from the weights how they were quantised.
 func (m *Model) howQuantized() (*arch.Masters, error) {
 	d := m.Decoder
 	masters := &arch.Masters{}
-	var tables []bool // whether they are ternary
+	var tables []bool // whether embedding and head are ternary
 	packed := ""
 	group := mostGroup
 	nn.Walk(nn.OfDecoder(d), m.Weights, func(p nn.Param, h *op.HostTensor) {
@@ -73,7 +73,7 @@ func (m *Model) howQuantized() (*arch.Masters, error) {
 	case packed != "" && d.Int8:
 		return nil, ErrNoMasters
 	case packed == "":
-		return masters, nil // floats, to be rounded by matrices
+		return masters, nil // floats, to be rounded per matrix
 	case group < 32:
 		return nil, fmt.Errorf("got scales that no groups of 32 inputs have, want masters")
 	}
@@ -86,7 +86,7 @@ func (m *Model) howQuantized() (*arch.Masters, error) {
 	return masters, nil
 }
 
-// common is the largest common divisor.
+// common is the greatest common divisor.
 func common(a, b int) int {
 	for b != 0 {
 		a, b = b, a%b
@@ -94,7 +94,8 @@ func common(a, b int) int {
 	return a
 }
 
-// float gives weights in float32: ternary ones times their scales, which a group of them must become again.
+// float returns weights in float32. Ternary ones are multiplied by their scales, and must quantise to the same again by
+// `group`.
 func float(h op.HostTensor, group int) (op.HostTensor, error) {
 	f := op.HostTensor{Format: op.F32, Shape: h.Shape}
 	if h.Format != op.Ternary {
@@ -123,7 +124,7 @@ func float(h op.HostTensor, group int) (op.HostTensor, error) {
 	return f, nil
 }
 
-// Packed is a model with masters in the form in which it is run: its masters are rounded to ternary.
+// Packed returns a model with masters in the form that runs: masters rounded to ternary.
 func (m *Model) Packed() *Model {
 	if m.Decoder.Masters == nil {
 		return m
@@ -136,7 +137,7 @@ func (m *Model) Packed() *Model {
 	return &p
 }
 
-// byGroups is a part of masters, whose floats were read, as it is run.
+// byGroups quantises a part whose float masters have been read.
 func (x *part) byGroups(group int) {
 	h := op.PackGroups(op.HostTensor{Format: op.F32, Shape: []int{x.rows, x.cols}, F32: x.floats}, group)
 	stride, each := trit.RowBytes(x.cols), x.cols/group

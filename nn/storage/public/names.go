@@ -5,23 +5,23 @@ import (
 	"strings"
 )
 
-// Names of parameters are those that package layer declares, below "layers.N.". Files have others.
+// Parameters have the names that package layer declares, below "layers.N."; files have others.
 
-// hfNames are the names of Hugging Face for those that differ.
+// hfNames maps the names of parameters to Hugging Face's where they differ.
 var hfNames = map[string]string{
 	"norm1.weight": "input_layernorm.weight", "norm2.weight": "post_attention_layernorm.weight",
 	"self_attn.sub_norm.weight": "self_attn.attn_sub_norm.weight", "mlp.sub_norm.weight": "mlp.ffn_sub_norm.weight",
-	"self_attn.gate_proj.weight": "self_attn.q_proj.weight", // which holds both, see split
+	"self_attn.gate_proj.weight": "self_attn.q_proj.weight", // it holds both, see split
 	"linear_attn.decay":          "linear_attn.A_log",
 	"embed.weight":               "embed_tokens.weight", "norm_f.weight": "norm.weight",
 }
 
-// oldNames are those of 1bitLLM's models.
+// oldNames maps them to those of 1bitLLM's models.
 var oldNames = map[string]string{
 	"self_attn.attn_sub_norm.weight": "self_attn.inner_attn_ln.weight", "mlp.ffn_sub_norm.weight": "mlp.ffn_layernorm.weight",
 }
 
-// ggufNames are the names of GGUF, behind "blk.N." for those of layers.
+// ggufNames maps them to GGUF's, which follow "blk.N." in layers.
 var ggufNames = map[string]string{
 	"embed.weight": "token_embd.weight", "norm_f.weight": "output_norm.weight", "lm_head.weight": "output.weight",
 	"norm1.weight": "attn_norm.weight", "norm2.weight": "ffn_norm.weight",
@@ -36,7 +36,7 @@ var ggufNames = map[string]string{
 	"linear_attn.norm.weight": "ssm_norm.weight", "linear_attn.out_proj.weight": "ssm_out.weight",
 }
 
-// inLayer cuts "layers.N." off a name; layer is -1 where it does not begin so.
+// inLayer cuts "layers.N." off a name. layer is -1 where the name begins otherwise.
 func inLayer(name string) (layer int, rest string) {
 	if _, err := fmt.Sscanf(name, "layers.%d.", &layer); err != nil {
 		return -1, name
@@ -45,7 +45,7 @@ func inLayer(name string) (layer int, rest string) {
 	return layer, rest
 }
 
-// headHalves are the rows of queries, or of gates, of a matrix that has both for each head.
+// headHalves returns the rows of queries, or of gates, in a matrix that has both for each head in turn.
 func headHalves(heads, width int, gates bool) (order []int) {
 	from := 0
 	if gates {
@@ -59,8 +59,8 @@ func headHalves(heads, width int, gates bool) (order []int) {
 	return order
 }
 
-// apart are the rows of queries or keys with the halves of each head apart, of a matrix that has the two of a pair side by
-// side, as llama.cpp's files of the architecture llama do.
+// apart returns the order of rows of queries or keys that moves the halves of each head apart. llama.cpp's files of the
+// architecture llama interleave them.
 func apart(heads, width int) (order []int) {
 	for h := range heads {
 		for half := range 2 {
@@ -72,8 +72,8 @@ func apart(heads, width int) (order []int) {
 	return order
 }
 
-// grouped are value heads as Hugging Face has them, those of a key head side by side, out of GGUF's order, which goes through
-// the key heads first.
+// grouped returns the order of value heads that turns GGUF's, the first of every key head, then the second …, into Hugging
+// Face's, in which the value heads of a key head are neighbours.
 func grouped(keyHeads, heads int) (order []int) {
 	each := heads / keyHeads
 	for h := range heads {
@@ -82,7 +82,7 @@ func grouped(keyHeads, heads int) (order []int) {
 	return order
 }
 
-// blocksOf are the rows of blocks of a width, after a number of rows that keep their places.
+// blocksOf expands an order of blocks to rows. Blocks have `width` rows and begin after `before` rows that stay in place.
 func blocksOf(order []int, width, before int) (rows []int) {
 	for r := range before {
 		rows = append(rows, r)

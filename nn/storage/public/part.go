@@ -14,9 +14,9 @@ import (
 	"bitgpu/nn/quants"
 )
 
-// part is what one name of a parameter stands for in a file: a ternary matrix, floats, or whole numbers with scales.
+// part is what a file holds for one name of a parameter: a ternary matrix, floats, or whole numbers with scales.
 type part struct {
-	name       string // in the file, with its path, for messages
+	name       string // with the path, for messages
 	rows, cols int
 	ternary    *rowsOf   // or
 	format     op.Format // F32, F16, BF16, or that of quants
@@ -25,7 +25,7 @@ type part struct {
 	quants     *quants.Matrix
 }
 
-// param makes a parameter of its parts, whose rows follow each other.
+// param assembles a parameter from its parts, whose rows follow each other.
 func param(src source, d *arch.Decoder, p nn.Param) (h op.HostTensor, err error) {
 	var parts []*part
 	rows := 0
@@ -59,7 +59,7 @@ func param(src source, d *arch.Decoder, p nn.Param) (h op.HostTensor, err error)
 	}
 	if slices.ContainsFunc(parts, func(x *part) bool { return x.format != first.format }) {
 		for _, x := range parts {
-			if x.quants != nil { // files have them in several types in one product
+			if x.quants != nil { // files may use several types within one product
 				x.widen()
 			}
 		}
@@ -78,7 +78,7 @@ func param(src source, d *arch.Decoder, p nn.Param) (h op.HostTensor, err error)
 	return h, nil
 }
 
-// rowsNamed is how many rows of a matrix one of its names stands for.
+// rowsNamed returns how many rows one name of a parameter stands for.
 func rowsNamed(d *arch.Decoder, p nn.Param, name string) int {
 	if len(p.Names) == 1 {
 		return p.Shape[0]
@@ -96,7 +96,7 @@ func rowsNamed(d *arch.Decoder, p nn.Param, name string) int {
 	return p.Shape[0] / len(p.Names) // of the MLP
 }
 
-// widen makes all that are not ternary 32-bit floats.
+// widen converts everything that is not ternary to 32-bit floats.
 func (x *part) widen() {
 	if x.halves == nil && x.quants == nil {
 		return
@@ -105,7 +105,7 @@ func (x *part) widen() {
 	x.floats, x.format, x.halves, x.quants = h.Float32s(), op.F32, nil, nil
 }
 
-// finite refuses floats that are not.
+// finite refuses floats that are NaN or infinite.
 func (x *part) finite() error {
 	bad := op.FirstNotFinite(x.floats)
 	if bad < 0 {
@@ -117,18 +117,18 @@ func (x *part) finite() error {
 	return nil
 }
 
-// firstNotFinite is the index of the first of 16-bit floats that is not finite, -1 where there is none.
+// firstNotFinite returns the index of the first 16-bit float that is not finite, or -1.
 func firstNotFinite(halves []uint16, format op.Format) int {
 	mask := uint16(0x7c00)
 	if format == op.BF16 {
 		mask = 0x7f80
 	}
-	const each = 256 // looked at without a branch
+	const each = 256 // elements checked at a time, without a branch for each
 	for at := 0; at < len(halves); at += each {
 		piece := halves[at:min(at+each, len(halves))]
 		var found uint16
 		for _, h := range piece {
-			found |= h&mask + (0x8000 - mask) // the highest bit is 1 where all of the exponent's are
+			found |= h&mask + (0x8000 - mask) // sets the highest bit exactly if all bits of the exponent are set
 		}
 		if found&0x8000 != 0 {
 			return at + slices.IndexFunc(piece, func(h uint16) bool { return h&mask == mask })
@@ -152,12 +152,12 @@ func (x *part) readHalves(data []byte, format op.Format) error {
 	})
 }
 
-// kinds are those of layouts that package quants keeps.
+// kinds are the layouts that package quants can hold.
 var kinds = map[ggml.Layout]quants.Kind{
 	ggml.LayoutQ8_0: quants.Q8_0, ggml.LayoutQ4_0: quants.Q4_0, ggml.LayoutQ4_K: quants.Q4_K, ggml.LayoutQ6_K: quants.Q6_K,
 }
 
-// readQuants takes whole numbers with scales as they are.
+// readQuants takes whole numbers with scales unchanged.
 func (x *part) readQuants(m *ggml.Matrix, k quants.Kind) error {
 	q := quants.New(k, m.Rows, m.Cols)
 	x.format, x.quants = op.FormatOf(k), q
@@ -179,7 +179,7 @@ func (x *part) readQuants(m *ggml.Matrix, k quants.Kind) error {
 	})
 }
 
-// pick takes the rows of a part in an order, which may leave some out.
+// pick selects and reorders rows of a part.
 func (x *part) pick(order []int) {
 	if t := x.ternary; t != nil {
 		t.pick(order)

@@ -1,18 +1,18 @@
-// Package public reads models of the public ternary families, whatever form they come in, into weights in host memory: GGUF
-// files, directories as Hugging Face has them, and .bitt files; and writes them in these forms. It is not for containers and
-// types of weights, which packages gguf, ggml, hf and trit know, and not for what the layers compute, which package arch says.
+// Package public reads models of the public ternary families into weights in host memory, and writes them: GGUF files,
+// directories in Hugging Face's form, and .bitt files. Containers and types of weights belong to packages gguf, ggml, hf and
+// trit; what the layers compute, to package arch.
 //
 // # Why
 //
-// Why are rows moved while a model is read? Files have the queries' halves, or the heads of the gated delta rule, in the order
-// that suited the program that wrote them. Moving whole rows changes no weight, and the engines then know one order alone:
-// that of Hugging Face, with the halves of a head apart and the value heads of a key head side by side.
+// Why are rows moved while a model is read? Files keep the halves of the queries, or the heads of the gated delta rule, in
+// whatever order suited the program that wrote them. Moving whole rows changes no weight, and the engines then need to know
+// just one order: Hugging Face's, with the halves of a head apart and the value heads of a key head next to each other.
 //
-// Why are tensors not left where they lie? The codes and the scales of most types are mixed, and a file may be gone or written
-// over while it is in use. A tensor is copied once, and the pages of the file are let go of behind it.
+// Why are tensors copied and not mapped? Most types mix codes and scales, and a file may be deleted or overwritten while it
+// is in use. Each tensor is copied once, and the file's pages are released right afterwards.
 //
-// Why is a tokenizer that was written to GGUF read again before the file is? The keys of GGUF say less than a tokenizer.json,
-// and ids that differ in silence are worse than a refusal.
+// Why is a tokenizer read back before a GGUF file is written? GGUF's keys say less than a tokenizer.json, and token ids that
+// silently differ are worse than a refusal.
 package public
 
 import (
@@ -42,14 +42,14 @@ type Model struct {
 	Path      string
 	Form      string // "GGUF", "Hugging Face", ".bitt"
 	Decoder   *arch.Decoder
-	Trained   int // the context that the file names; that of Decoder is bounded by Options.Context
+	Trained   int // the context that the file names; Decoder.Context is limited by Options.Context
 	Weights   *nn.Weights[op.HostTensor]
 	Tokenizer *tokenizer.Tokenizer // nil when there is none
 	Ends      []uint32             // the ids that end a text
 	Template  *chat.Template       // of conversations, nil when there is none
-	// TemplateError is why the template that is there cannot be used.
+	// TemplateError says why the template cannot be used, if there is one that cannot.
 	TemplateError error
-	// Tensors are what the file has, for who lists them.
+	// Tensors lists the tensors of the file, for display.
 	Tensors []Tensor
 	// TokenizerJSON is the text of Tokenizer, as a tokenizer.json; nil when there is none.
 	TokenizerJSON json.RawMessage
@@ -57,25 +57,25 @@ type Model struct {
 	Chat chat.Source
 }
 
-// Tensor is one of a file's.
+// Tensor describes a tensor of a file.
 type Tensor struct {
 	Name, Type string
 	Shape      []int
 	Bytes      int64
 }
 
-// Options say how to read a model.
+// Options says how to read a model.
 type Options struct {
-	// Masters has matrices of floats quantized that are not ternary as they are, where config.json does not say so: those of
-	// Falcon-E's "prequantized" revisions, with hf.HalfUp. nil refuses them.
+	// Masters rounds float matrices that are not ternary to ternary ones, for files whose config.json does not ask for it:
+	// Falcon-E's "prequantized" revisions need hf.HalfUp. With nil such matrices are refused.
 	Masters *hf.Rounding
-	// Floats gives all weights in float32, as a training goes on from them, and says in the description how they become ternary.
+	// Floats returns all weights in float32 for further training. The description then says how they become ternary.
 	Floats bool
-	// Context bounds how many tokens a session has room for; 0 is what the model was made for.
+	// Context limits how many tokens a session has room for; 0 means what the model was trained for.
 	Context int
 }
 
-// Recognize says whether the path is a model of this package, and opens no more than it needs for that.
+// Recognize reports whether the path holds a model for this package. It opens no more files than it needs for that.
 func Recognize(path string) bool {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -97,13 +97,14 @@ func Recognize(path string) bool {
 	return gguf.Recognize(head[:n]) || !bytes.HasPrefix(head, []byte("BITT")) && isWeights(path) && isHFDir(filepath.Dir(path))
 }
 
-// isWeights says whether a file's name is that of a model's weights or of a part of them. Other files, such as memories, may be beside them.
+// isWeights reports whether a file's name is that of a model's weights or of a part of them. Other files, such as memories,
+// may lie beside them.
 func isWeights(path string) bool {
 	return filepath.Ext(path) == ".safetensors" && strings.HasPrefix(filepath.Base(path), "model")
 }
 
 func isHFDir(dir string) bool {
-	if atomicfile.Recover(dir) != nil { // of an export that was ended before it was done
+	if atomicfile.Recover(dir) != nil { // left by an export that was interrupted
 		return false
 	}
 	const most = 1 << 24
@@ -131,17 +132,17 @@ func Open(path string, o Options) (*Model, error) {
 	return m, m.rounded(src, o)
 }
 
-// settle makes of the weights that were read what is wanted.
+// settle converts the weights that were read to what the options ask for.
 func (m *Model) settle(o Options) error {
 	if o.Floats {
 		return m.toMasters()
 	}
-	m.Decoder.Masters = nil // such as were there have become ternary
+	m.Decoder.Masters = nil // those of the file have become ternary
 	return nil
 }
 
-// Describe is Open without the weights. It says all the same which tensors are missing, and reads those of the first layer, for
-// matrices of floats may turn out not to be ternary.
+// Describe is Open without the weights. It still reports missing tensors, and reads the weights of the first layer, because
+// only these show whether matrices of floats are ternary.
 func Describe(path string, o Options) (*Model, error) {
 	m, src, err := describe(path, o)
 	if err != nil {
@@ -163,7 +164,7 @@ func Describe(path string, o Options) (*Model, error) {
 	return m, m.rounded(src, o)
 }
 
-// rounded refuses a rounding that had nothing to round: the activations would be rounded for nothing.
+// rounded refuses Options.Masters where no matrix needed rounding: activations would be rounded for nothing.
 func (m *Model) rounded(src source, o Options) error {
 	if h, ok := src.(*hfDir); o.Masters == nil || ok && h.rounded.Load() {
 		return nil
@@ -199,7 +200,7 @@ func describe(path string, o Options) (*Model, source, error) {
 	return m, src, nil
 }
 
-// fill reads the weights of a model that is described.
+// fill reads the weights of a model that has been described.
 func (m *Model) fill(src source, o Options) error {
 	if err := m.check(src, o); err != nil {
 		return err
@@ -210,15 +211,14 @@ func (m *Model) fill(src source, o Options) error {
 	return m.settle(o)
 }
 
-// template loads the template, where there is one.
+// template loads the template, if there is one.
 func (m *Model) template() {
 	if len(m.Chat.Templates) > 0 {
 		m.Template, m.TemplateError = m.Chat.Template()
 	}
 }
 
-// check completes a model of which the keys and the vocabulary's size are known, and refuses what cannot be one, or lacks
-// tensors.
+// check completes a model whose keys and vocabulary size are known. It refuses impossible descriptions and missing tensors.
 func (m *Model) check(src source, o Options) error {
 	d := m.Decoder
 	if m.Tokenizer != nil && m.Tokenizer.Size() > d.Vocab {
@@ -243,24 +243,24 @@ func (m *Model) check(src source, o Options) error {
 	return src.strangers(known)
 }
 
-// source gives the parts of parameters out of a file.
+// source reads the parts of parameters from a file.
 type source interface {
 	// part reads what one name of a parameter stands for; errors name the file and the tensor.
 	part(name string, table bool) (*part, error)
-	// has is the error of a part that the file lacks.
+	// has returns an error if the file lacks a part.
 	has(name string) error
-	// file is what the file calls a part.
+	// file returns the file's name for a part.
 	file(name string) string
-	// strangers refuses tensors of the model's layers that are not known: they would mean something that is not computed.
+	// strangers refuses unknown tensors in the model's layers: they would stand for something that is not computed.
 	strangers(known map[string]bool) error
-	// rows is how many rows a matrix has, without reading it.
+	// rows returns how many rows a matrix has, without reading it.
 	rows(name string) (int, error)
-	// drop lets go of the memory that the file's bytes of a name have taken, which are not needed again.
+	// drop releases the memory of the file's bytes for a name, which are not needed again.
 	drop(name string)
 	close() error
 }
 
-// read fills the weights, several parameters at a time. Of several errors it gives the first in the order of the data flow.
+// read fills the weights, several parameters at a time. Of several errors it returns the first in the order of the data flow.
 func (m *Model) read(src source) error {
 	type job struct {
 		at int
@@ -302,8 +302,7 @@ func (m *Model) read(src source) error {
 	return nil
 }
 
-// decimal is the float64 with few digits that a float32 in a file was rounded from: 1e-6 and not
-// 9.9999999747524e-7.
+// decimal returns the float64 with the fewest digits that rounds to a float32 in a file: 1e-6 rather than 9.9999999747524e-7.
 func decimal(x float64) float64 {
 	if float64(float32(x)) != x {
 		return x

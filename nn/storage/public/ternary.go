@@ -13,22 +13,22 @@ import (
 	"github.com/x448/float16"
 )
 
-// rowsOf is a ternary matrix in a file, whose rows go where they belong in one copy.
+// rowsOf is a ternary matrix in a file. Its rows are copied once, to where they belong.
 type rowsOf struct {
 	codes func(dst []byte, r int) // writes the packed codes of row r of the file, unchecked
-	whole []byte                  // all of them, where they are a copy already
+	whole []byte                  // all codes, where they have already been copied
 	group int                     // how many inputs share a scale
-	alike int                     // how many rows share them, too
-	// Scales are (rows/alike, cols/group), or what halves writes of a row: float16 bits, where alike is 1.
+	alike int                     // how many rows share a scale
+	// Either scales (rows/alike, cols/group), or halves, which writes the float16 bits of a row where alike is 1.
 	scales []float32
 	halves func(dst []uint16, r int)
 
-	order  []int // which rows are meant, nil: all as they are
-	blocks []int // which columns, blocks of so many, nil likewise
+	order  []int // the rows to take, nil: all in order
+	blocks []int // the columns to take, in blocks of `width`, nil: all in order
 	width  int
 }
 
-// ofTrit takes a matrix that was checked.
+// ofTrit takes a matrix that has been checked.
 func ofTrit(m *trit.Matrix) *rowsOf {
 	return &rowsOf{
 		codes: func(dst []byte, r int) { copy(dst, m.Row(r)) }, whole: m.Codes, group: m.ColBlock, alike: m.RowBlock, scales: m.Scales,
@@ -51,7 +51,7 @@ func ofGGML(m *ggml.Matrix) (*rowsOf, error) {
 	return &rowsOf{codes: m.PackedRow, group: group, alike: 1, halves: m.HalfScales}, nil
 }
 
-// pick takes rows in an order, which may leave some out.
+// pick selects and reorders rows.
 func (t *rowsOf) pick(order []int) {
 	if t.order != nil {
 		for i, r := range order {
@@ -61,7 +61,7 @@ func (t *rowsOf) pick(order []int) {
 	t.order = order
 }
 
-// row is the row of the file that row i is.
+// row returns the file's row that row i stands for.
 func (t *rowsOf) row(i int) int {
 	if t.order != nil {
 		return t.order[i]
@@ -69,7 +69,7 @@ func (t *rowsOf) row(i int) int {
 	return i
 }
 
-// pickColumns moves blocks of so many columns of a ternary part: block i of the result is block order[i].
+// pickColumns reorders blocks of `width` columns of a ternary part: block i of the result is block order[i].
 func (x *part) pickColumns(order []int, width int) error {
 	t := x.ternary
 	switch {
@@ -82,7 +82,8 @@ func (x *part) pickColumns(order []int, width int) error {
 	return nil
 }
 
-// ternaryTensor fills a host tensor with ternary parts: with γ where rows have one scale each, else with scales of groups.
+// ternaryTensor fills a host tensor with ternary parts. Where all rows have one scale each it has γ, otherwise scales of
+// groups.
 func ternaryTensor(h *op.HostTensor, parts []*part) error {
 	h.Format, h.Absmean = op.Ternary, true
 	cols := h.Shape[1]
@@ -93,7 +94,7 @@ func ternaryTensor(h *op.HostTensor, parts []*part) error {
 		}
 		group = min(group, x.ternary.group)
 	}
-	const least = 32 // what the kernels take together
+	const least = 32 // the kernels take this many at once
 	if group != cols && group%least != 0 {
 		return fmt.Errorf("%s: got a scale each %d inputs, want a multiple of %d", parts[0].name, group, least)
 	}
@@ -124,12 +125,12 @@ func ternaryTensor(h *op.HostTensor, parts []*part) error {
 		first += x.rows
 	}
 	if group == 64 && cols%128 == 0 {
-		mergePairs(h) // files with groups of 64 hold each scale twice
+		mergePairs(h) // files with groups of 64 store each scale twice
 	}
 	return nil
 }
 
-// fill writes the codes, and the scales of groups, into the rows of a host tensor from the first on.
+// fill writes the codes, and the scales of groups, into the rows of a host tensor starting at first.
 func (x *part) fill(h *op.HostTensor, first int) error {
 	t, stride := x.ternary, trit.RowBytes(x.cols)
 	kept := len(h.Codes) > 0 && len(t.whole) == len(h.Codes) && &t.whole[0] == &h.Codes[0]
@@ -194,7 +195,7 @@ func (t *rowsOf) halfRow(dst []uint16, r int) error {
 	return nil
 }
 
-// rowScales are γ: one for each part where they are alike in that, else one a row.
+// rowScales returns the γ: one per part where its rows all have the same, otherwise one per row.
 func rowScales(parts []*part) (scales []float32, err error) {
 	whole := true
 	for _, x := range parts {
@@ -221,8 +222,8 @@ func rowScales(parts []*part) (scales []float32, err error) {
 	return scales, nil
 }
 
-// mergePairs puts two neighbouring groups of inputs under one scale each, where that changes no weight of the matrix: where
-// they have equal scales, or weights of zero only.
+// mergePairs puts two neighbouring groups of inputs under one scale where that changes no weight: where their scales are
+// equal, or one has only zeros.
 func mergePairs(h *op.HostTensor) {
 	bytes := h.Group / 4
 	zeros := func(group int) bool {
@@ -254,10 +255,10 @@ func mergePairs(h *op.HostTensor) {
 	}
 }
 
-// inPieces calls with for the numbers from 0 to before n, in pieces that run side by side where there is enough to do; each
-// number stands for so many bytes.
+// inPieces calls with for ranges that cover 0 to n, concurrently where there is enough to do; each number stands for `bytes`
+// bytes of work.
 func inPieces(n, bytes int, with func(from, to int) error) error {
-	const least = 1 << 18 // bytes, for which another goroutine pays
+	const least = 1 << 18 // that another goroutine pays off for
 	each := max(least/max(bytes, 1), 1)
 	if n <= each {
 		return with(0, n)

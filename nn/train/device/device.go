@@ -17,36 +17,36 @@ import (
 
 // Device is what trainings and measurements run on. It is for one goroutine at a time. Close it at the end.
 type Device struct {
-	Name  string // in words, for a user
-	Note  string // why that device, where it may surprise
-	Kind  string // what results depend on to the bit
+	Name  string // the device's name, for users
+	Note  string // why this device was chosen, if that may be surprising
+	Kind  string // what results depend on, down to the last bit
 	OnCPU bool
 	Room  int64 // bytes that a training should stay below
 
-	// Group and ShardOptimizer are those of the shapes that Plan makes; see [train.Shape].
+	// Group and ShardOptimizer are used in the shapes that Plan makes; see [train.Shape].
 	Group          train.Group
 	ShardOptimizer bool
 
-	// Learner makes what trains. An error means that there is not enough memory, or that an operation is missing.
+	// Learner makes a trainer. The error says that memory is insufficient or an operation is missing.
 	Learner func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Trainer, error)
-	// TimedLearner makes what trains with every operation timed, which costs speed; timings gives the times so far.
+	// TimedLearner makes a trainer that times every operation, which slows it down. timings returns the times so far.
 	TimedLearner func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (t train.Trainer, timings func() []train.Timing, err error)
-	// Evaluate predicts tokens, in rows of time tokens, batch rows at once. Of a model of a public family it also measures the
-	// divergence from the model with the configuration made, unless that is nil.
+	// Evaluate predicts tokens in rows of time tokens, batch rows at once. For a model of a public family it also measures the
+	// divergence from the model in the configuration made, unless that is nil.
 	Evaluate func(c nn.Config, made *nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error)
 	// Reread is [train.MeasureReread].
 	Reread func(c nn.Config, w *nn.Weights[op.HostTensor], tokens train.Tokens, passages, length int) (train.Reread, error)
 	// Write reads a prompt and draws n tokens after it.
 	Write func(c nn.Config, w *nn.Weights[op.HostTensor], prompt []uint32, n int, p op.Sampling) ([]uint32, error)
-	// PeakBytes are the most bytes of tensors on the device so far, 0 where nobody counts them.
+	// PeakBytes returns the largest total size of the tensors on the device so far, 0 if it is unknown.
 	PeakBytes func() int64
-	// Untune makes everything that is prepared from now on use the usual kernels, not those that a measurement chose.
+	// Untune makes everything prepared from now on use the usual kernels instead of those chosen by measurement.
 	Untune func()
 
 	close func()
 }
 
-// CPU is the CPU as a device.
+// CPU returns the CPU as a device.
 func CPU() *Device {
 	d := on(cpu.New(), train.WallClock)
 	d.OnCPU = true
@@ -56,8 +56,8 @@ func CPU() *Device {
 	return d
 }
 
-// Open opens a GPU, by an adapter's number or a part of its name, or the best one for "". With auto it is the CPU where the
-// machine has no hardware GPU that can be used, and Note says why. The errors are those of gpu.Open.
+// Open opens a GPU by an adapter's number or part of its name, or the best one for "". With auto it opens the CPU if the
+// machine has no usable hardware GPU, and Note says why. Errors are those of gpu.Open.
 func Open(auto bool, adapter string) (*Device, error) {
 	g, note, err := tuned.Choose(auto, adapter)
 	if err != nil {
@@ -85,10 +85,10 @@ func onGPU(g *tuned.GPU) *Device {
 	return d
 }
 
-// Close releases what the device holds. Release first what was made on it.
+// Close releases what the device holds. Release what was made on it first.
 func (d *Device) Close() { d.close() }
 
-// on is a device of a backend, whose operations a clock times.
+// on returns a device for a backend, with a clock for its operations.
 func on[T any](ops op.Backend[T], clock train.Clock) *Device {
 	d := &Device{Room: math.MaxInt64, Untune: func() {}, close: func() {}}
 	d.Learner = func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Trainer, error) {
@@ -122,7 +122,7 @@ func on[T any](ops op.Backend[T], clock train.Clock) *Device {
 	return d
 }
 
-// read is what make makes of weights that may lie in a file: one that is cut meanwhile is an error.
+// read calls make with weights that may be mapped from a file. If the file is truncated meanwhile, that is an error.
 func read[V any](make func() (V, error)) (v V, err error) {
 	err = regular.Guard(func() (err error) {
 		v, err = make()
@@ -178,8 +178,8 @@ func write[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], 
 	return ids, err
 }
 
-// FreeMemory is what a training on the CPU should stay below, in bytes: most of what this process may still take, any amount where
-// the system does not say.
+// FreeMemory returns what a training on the CPU should stay below, in bytes: most of what this process can still allocate, or
+// an arbitrarily large number if the system does not say.
 func FreeMemory() int64 {
 	if available := freemem.Free(); available > 0 {
 		return available / 10 * 8

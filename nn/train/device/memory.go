@@ -10,19 +10,19 @@ import (
 	"bitgpu/nn/train"
 )
 
-// RoomError is returned for what takes more memory than there is.
+// RoomError is returned for what needs more memory than there is.
 type RoomError struct {
 	What       string // "this training"
 	Need, Free int64  // bytes
-	Batch      bool   // smaller batches or shorter rows take less
-	Recomputed int64  // what it takes if blocks are computed again in backward, 0 if that does not help
+	Batch      bool   // smaller batches or shorter rows would need less
+	Recomputed int64  // what it needs if blocks are recomputed in backward, 0 if that does not help
 }
 
 func (e *RoomError) Error() string {
 	return fmt.Sprintf("%s takes %s of memory, and %s are free", e.What, units.Bytes(e.Need), units.Bytes(e.Free))
 }
 
-// Bytes is how much of the device's memory a training takes, on one rank. On the CPU the sums over shards are included.
+// Bytes returns the device memory of a training on one rank. On the CPU this includes the sums over shards.
 func (d *Device) Bytes(c nn.Config, s train.Shape) int64 {
 	if d.OnCPU {
 		return train.DeviceBytes(c, s) + train.SumsBytes(c, s, true)
@@ -30,13 +30,13 @@ func (d *Device) Bytes(c nn.Config, s train.Shape) int64 {
 	return train.DeviceBytes(c, s)
 }
 
-// Plan decides whether all activations are kept or blocks are computed again in backward: where the options say so, or where they
-// leave it open and the activations do not fit. What does not fit either way is a [RoomError].
+// Plan decides whether to keep all activations or to recompute blocks in backward: as the options say or, if they leave it
+// open, by whether the activations fit. What fits in neither way is a *[RoomError].
 func (d *Device) Plan(c nn.Config, o train.Options) (train.Shape, error) {
 	s := o.Shape()
 	s.Group, s.ShardOptimizer = d.Group, d.ShardOptimizer
 	s.Recompute = o.Recompute == train.RecomputeOn || o.Recompute == train.RecomputeAuto && d.Bytes(c, s) > d.Room
-	// The first weights are drawn in the host's memory, wherever the training runs.
+	// The initial weights are drawn in host memory, wherever the training runs.
 	if host, free := 4*int64(c.ParamCount()), FreeMemory(); host > free {
 		return s, &RoomError{What: "drawing the weights of this model", Need: host, Free: free}
 	}
@@ -48,7 +48,7 @@ func (d *Device) Plan(c nn.Config, o train.Options) (train.Shape, error) {
 	return s, nil
 }
 
-// fitting is need, or 0 if that is more than there is.
+// fitting returns need, or 0 if that is more than there is room for.
 func fitting(need, room int64) int64 {
 	if need > room {
 		return 0
@@ -56,7 +56,7 @@ func fitting(need, room int64) int64 {
 	return need
 }
 
-// NewTrainer makes what trains by a plan. Where the device turns out to have less memory than thought, it computes blocks again.
+// NewTrainer makes a trainer by a plan. If the device turns out to have less memory than expected, it recomputes blocks.
 func (d *Device) NewTrainer(c nn.Config, o train.Options, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Trainer, error) {
 	t, err := d.Learner(c, s, w)
 	if err != nil && o.Recompute == train.RecomputeAuto && !s.Recompute {
@@ -66,10 +66,10 @@ func (d *Device) NewTrainer(c nn.Config, o train.Options, s train.Shape, w *nn.W
 	return t, err
 }
 
-// CheckEvaluation refuses, with a [RoomError], an evaluation that does not fit.
+// CheckEvaluation returns a *[RoomError] for an evaluation that does not fit.
 func (d *Device) CheckEvaluation(c nn.Config, batch, time int) error {
 	f := c.Footprint(1, 1)
-	need := f.Workspace + f.Session // of a public family, whose weights are there already
+	need := f.Workspace + f.Session // for a public family, whose weights are already loaded
 	if c.Decoder == nil {
 		need = f.Weights + min(train.EvaluationBytes(c, batch, time), math.MaxInt64/2)
 	}

@@ -9,20 +9,20 @@ import (
 	"bitgpu/nn/train"
 )
 
-// Recipe chooses what a new training's caller leaves open.
+// Recipe chooses what the caller of a new training leaves open.
 type Recipe struct {
-	Auto   bool                              // the text chooses what Given leaves open
-	Bytes  int64                             // of text, about
+	Auto   bool                              // choose by the text what Given leaves open
+	Bytes  int64                             // size of the text, roughly
 	Tokens int64                             // for training
-	Start  *nn.Weights[op.HostTensor]        // what the training goes on with, nil for new weights
+	Start  *nn.Weights[op.HostTensor]        // weights to continue from, nil for new ones
 	Within time.Duration                     // how long it may take, 0 for any time
-	Given  func(name string) bool            // whether an option is set, by its flag's name
-	Model  func(rung int) (nn.Config, error) // the model of a rung of train.ChooseModel, with what is set; rung −1 for the text's
+	Given  func(name string) bool            // reports whether an option is set, by its flag's name
+	Model  func(rung int) (nn.Config, error) // returns the model of a rung of train.ChooseModel, with the fields that are set; rung −1 chooses by the text
 }
 
-// Fit chooses the model and the options of a training on a device, and measures how long a step takes: 0 for not measured, where
-// nothing asks for it. With a time it takes the largest model that the time is at least half enough for, and as many steps as it
-// holds.
+// Fit chooses the model and the options of a training on a device, and measures the time of a step if that is needed,
+// otherwise each is 0. With a time limit it takes the largest model that gets at least half of the steps it should have, and
+// as many steps as fit.
 func (r Recipe) Fit(d *Device, config nn.Config, plain train.Options) (c nn.Config, o train.Options, each time.Duration, err error) {
 	o = plain
 	choose := func(rung int) error {

@@ -9,12 +9,12 @@ import (
 	"bitgpu/nn/train"
 )
 
-// RandomSteps measures steps on random tokens, the same for every step.
+// RandomSteps measures steps on random tokens, the same ones in every step.
 type RandomSteps struct {
-	Limit  int           // steps to take after the first, 0 for as many as Least and Time say
-	Least  int           // steps at least
-	Time   time.Duration // after which no step begins, but for the least
-	Group  train.Group   // whose rank 0 decides for all; nil for one process
+	Limit  int           // largest number of steps after the first, 0 for what Least and Time give
+	Least  int           // smallest number of steps
+	Time   time.Duration // no step begins after this, except to reach Least
+	Group  train.Group   // rank 0 decides for all; nil for one process
 	inputs []uint32
 }
 
@@ -28,8 +28,8 @@ func NewRandomSteps(s train.Shape, vocab int) *RandomSteps {
 	return &RandomSteps{Group: train.Alone{}, inputs: ids}
 }
 
-// Measure is the mean time of a step after the first, which pays for memory, and the number of all steps taken. Their learning rate
-// is 0, and changes nothing: weights of noise would otherwise run away.
+// Measure returns the mean time of the steps after the first, which allocates memory, and the number of all steps taken. The
+// learning rate is 0, so that random weights do not diverge.
 func (r *RandomSteps) Measure(t train.Trainer) (mean time.Duration, taken int, err error) {
 	step := func() { t.Step(0, r.inputs[:len(r.inputs)-1], r.inputs[1:]) }
 	step()
@@ -56,8 +56,8 @@ func (r *RandomSteps) Measure(t train.Trainer) (mean time.Duration, taken int, e
 	return time.Since(start) / time.Duration(max(steps, 1)), steps + 1, err
 }
 
-// StepTime measures a few steps of a training that is given up then, with copies of some weights or, where they are nil, with new
-// ones; those of a public model nobody draws.
+// StepTime measures a few steps of a training, which is then dropped, on copies of weights or, if w is nil, on new ones;
+// there are no new weights for public models.
 func (d *Device) StepTime(c nn.Config, o train.Options, w *nn.Weights[op.HostTensor]) (time.Duration, error) {
 	shape, err := d.Plan(c, o)
 	if err != nil {
@@ -77,8 +77,8 @@ func (d *Device) StepTime(c nn.Config, o train.Options, w *nn.Weights[op.HostTen
 	return each, err
 }
 
-// MatrixWork is the floating-point operations of each operation's matrix products in one step, two for a multiply-add, by the
-// operations' names. Backward takes a product for the input and one for the weight.
+// MatrixWork returns the floating-point operations of matrix products in one step by the names of the operations, counting a
+// multiply-add as two. Backward takes one product for the input and one for the weight.
 func MatrixWork(c nn.Config, s train.Shape) map[string]float64 {
 	n := float64(s.TokensPerStep())
 	D, d, H, mix := float64(c.Width), float64(c.MemoryWidth), float64(c.MLPWidth), float64(c.MixWidth())

@@ -67,18 +67,18 @@ import (
 type World struct {
 	rank, size, local int
 	host              string
-	calls             chan func() // what the thread of MPI is to do
+	calls             chan func() // for the MPI thread
 }
 
 var _ train.Group = (*World)(nil)
 
-// Start joins the ranks of a launcher: nil where none started this process.
+// Start joins the ranks of a launcher. It returns nil if no launcher started this process.
 func Start() (*World, error) {
 	n, by := Launched()
 	if n == 0 {
 		return nil, nil
 	}
-	os.Setenv("OMPI_MCA_opal_signal", "") // Go's own handlers must stay
+	os.Setenv("OMPI_MCA_opal_signal", "") // keep Go's own signal handlers
 	w := &World{calls: make(chan func())}
 	go func() {
 		runtime.LockOSThread()
@@ -101,7 +101,7 @@ func Start() (*World, error) {
 	return w, err
 }
 
-// do runs a call on the thread of MPI.
+// do runs a call on the MPI thread.
 func (w *World) do(call func()) {
 	done := make(chan struct{})
 	w.calls <- func() { call(); close(done) }
@@ -114,13 +114,13 @@ func (w *World) Rank() int { return w.rank }
 // Size implements train.Group.
 func (w *World) Size() int { return w.size }
 
-// LocalRank is the number of this rank among those of its host.
+// LocalRank returns the number of this rank among those of its host.
 func (w *World) LocalRank() int { return w.local }
 
-// Host is the host's name.
+// Host returns the host's name.
 func (w *World) Host() string { return w.host }
 
-// most is the longest message, which MPI counts by an int.
+// most is the longest message, because MPI counts in int.
 const most = 1 << 30
 
 // Exchange implements train.Group.
@@ -140,12 +140,12 @@ func (w *World) Exchange(rank int, send, receive []byte) error {
 	return fmt.Errorf("mpi: rank %d, exchanging with rank %d: %s", w.rank, rank, C.GoString(&text[0]))
 }
 
-// Abort ends all ranks, and does not come back. It may be called while another goroutine exchanges.
+// Abort ends all ranks and does not return. It may be called while another goroutine exchanges.
 func (w *World) Abort(code int) {
 	C.end()
 	w.do(func() { C.quit(C.int(code)) })
 	os.Exit(code)
 }
 
-// Close leaves the others, once all have come to their end.
+// Close leaves the group once all ranks have finished.
 func (w *World) Close() { w.do(func() { C.finish() }) }

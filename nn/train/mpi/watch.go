@@ -14,8 +14,8 @@ import (
 	"bitgpu/nn/train"
 )
 
-// Watch notices the end of a rank within moments, however it came: each has a connection to rank 0 that the system closes with
-// the process.
+// Watch notices within moments that a rank has ended, however it ended: each rank has a connection to rank 0, which the
+// system closes with the process.
 type Watch struct {
 	lost   func(who, why string)
 	closed atomic.Bool
@@ -25,20 +25,21 @@ type Watch struct {
 	listener net.Listener // of rank 0
 }
 
-// The words on a connection, a line each.
+// Messages on a connection, one per line.
 const (
 	wordOK    = "ok"
 	wordBye   = "bye"
 	wordError = "error "
 )
 
-// keepAlive ends the connection to a host that has gone.
+// keepAlive closes the connection to a host that has disappeared.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
 
 const dialTime = 2 * time.Second
 
-// NewWatch is called by all ranks; name is this one's. lost hears, on rank 0, of every rank that has ended without saying so,
-// with the error that it told before, if it did; on the others, of rank 0. Where no connection comes about the rank is not watched.
+// NewWatch must be called by all ranks; name is this one's. On rank 0, lost is called for every rank that has ended without
+// saying that it is done, with the error that it reported before, if any; on the others, for rank 0. A rank that cannot
+// connect is not watched.
 func NewWatch(g train.Group, name string, lost func(who, why string)) (*Watch, error) {
 	w := &Watch{lost: lost}
 	var said string
@@ -56,12 +57,12 @@ func NewWatch(g train.Group, name string, lost func(who, why string)) (*Watch, e
 		w.dial(name, lines[0], lines[1], lines[2:])
 	}
 	if err == nil {
-		_, err = train.Any(g, false) // all have tried
+		_, err = train.Any(g, false) // wait until all have tried
 	}
 	return w, err
 }
 
-// addresses are those of this host, its own loopback last.
+// addresses returns the addresses of this host, with the loopback last.
 func addresses(port int) (all []string) {
 	known, _ := net.InterfaceAddrs()
 	var loopback []string
@@ -103,10 +104,10 @@ func (w *Watch) accept(listener net.Listener, token string) {
 	}
 }
 
-// longest is how much a rank says in all.
+// longest is how many bytes a rank may send in total.
 const longest = 1 << 16
 
-// dial connects to rank 0 at the first of its addresses where it answers.
+// dial connects to rank 0 at the first of its addresses that answers.
 func (w *Watch) dial(name, first, token string, addresses []string) {
 	for _, address := range addresses {
 		conn, err := net.DialTimeout("tcp", address, dialTime)
@@ -132,7 +133,7 @@ func (w *Watch) add(conn net.Conn) {
 	w.conns = append(w.conns, conn)
 }
 
-// hold listens until the other's end.
+// hold reads from a connection until the other side ends.
 func (w *Watch) hold(conn net.Conn, lines *bufio.Reader, name string) {
 	conn.SetDeadline(time.Time{})
 	if tcp, ok := conn.(*net.TCPConn); ok {
@@ -149,7 +150,7 @@ func (w *Watch) hold(conn net.Conn, lines *bufio.Reader, name string) {
 	}
 }
 
-// Tell lets rank 0 know the error that is about to end this rank, and says whether it can.
+// Tell reports to rank 0 the error that is about to end this rank. It returns whether that was possible.
 func (w *Watch) Tell(err error) bool {
 	return w.say(wordError + strings.ReplaceAll(err.Error(), "\n", "; "))
 }
@@ -164,7 +165,7 @@ func (w *Watch) say(line string) (said bool) {
 	return said
 }
 
-// Close says that this rank ends as it should.
+// Close tells the others that this rank ends normally.
 func (w *Watch) Close() {
 	if w.closed.Swap(true) {
 		return

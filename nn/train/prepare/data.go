@@ -21,7 +21,7 @@ import (
 
 // Errors about tokenizers, for errors.Is.
 var (
-	// ErrModelTokenizer means that the tokens were not made by the tokenizer of the model.
+	// ErrModelTokenizer means that the tokens were not made by the model's tokenizer.
 	ErrModelTokenizer = errors.New("not the tokenizer of the model")
 	// ErrGivenTokenizer means that the tokens were not made by the tokenizer that the caller gave.
 	ErrGivenTokenizer = errors.New("not the tokenizer that made the tokens")
@@ -33,7 +33,7 @@ type Data struct {
 	Val       *corpus.Tokens  // nil if there is none
 	Tokenizer json.RawMessage // nil if there is none
 	Vocab     int             // number of tokens in the vocabulary
-	Bare      bool            // there is no tokenizer, and the vocabulary ends with the largest id
+	Bare      bool            // without a tokenizer the vocabulary ends with the largest id
 }
 
 // Close closes the files.
@@ -54,23 +54,23 @@ type File struct {
 // Source says what the data of a training are.
 type Source struct {
 	Path string // a data directory, a token file, or text
-	// Made is the data directory that text becomes, inside that of the training.
+	// Made is the data directory that is made from text, inside the directory of the training.
 	Made      string
-	Model     *storage.Loaded   // what the training begins with, whose tokenizer the data must have; nil for new weights
-	Resumed   *train.Checkpoint // what the training goes on from, nil for a new one
+	Model     *storage.Loaded   // the model to start from, whose tokenizer the data must have; nil for new weights
+	Resumed   *train.Checkpoint // the checkpoint to continue from, nil for a new training
 	Tokenizer *File             // the tokenizer that the data must have, nil for any
-	// Make writes the data directory Made from the text at Path. Nil means that another process has done so.
+	// Make writes the data directory Made from the text at Path. It is nil if another process has done so.
 	Make func() error
 }
 
-// HasTokens says whether the text has become a data directory already.
+// HasTokens reports whether the text has already become a data directory.
 func (s Source) HasTokens() bool {
 	_, err := corpus.ReadMeta(filepath.Join(s.Made, corpus.MetaName))
 	return err == nil
 }
 
-// Open opens the data, and makes tokens of text first. A training that goes on uses the tokens that its beginning made; where they
-// are lost they are made again, and must be the same. Errors: [ErrModelTokenizer], [ErrGivenTokenizer], and those of
+// Open opens the data, and first makes tokens from text. A training that continues uses the tokens made when it began; if
+// they are lost they are made again, and must be the same. Errors: [ErrModelTokenizer], [ErrGivenTokenizer], and those of
 // [train.Checkpoint.CheckText] and [train.Checkpoint.CheckTokens].
 func (s Source) Open() (*Data, error) {
 	if dataset.IsTokens(s.Path) {
@@ -96,7 +96,7 @@ func (s Source) Open() (*Data, error) {
 	if err != nil || s.Resumed == nil {
 		return d, err
 	}
-	// If these tokens differ from the lost ones, they must not stay and be taken for them.
+	// If these tokens differ from the lost ones, they must not stay, or they would be taken for them.
 	found, err := d.Train.Fingerprint()
 	if err == nil {
 		err = s.Resumed.CheckTokens(s.Path, found)
@@ -128,7 +128,7 @@ func (s Source) openDir(path string) (*Data, error) {
 	return d, nil
 }
 
-// openFile opens a token file. Its tokenizer is the one given, the model's, or that beside it.
+// openFile opens a token file. Its tokenizer is the one given, the model's, or the one beside it.
 func (s Source) openFile() (*Data, error) {
 	tokens, err := OpenTokens(s.Path, s.Model)
 	if err != nil {
@@ -176,7 +176,7 @@ func (s Source) describe(d *Data) error {
 	return s.check(name, d.Tokenizer)
 }
 
-// check compares the tokenizer of the tokens, the file called name, with the one given and the model's.
+// check compares the tokenizer of the tokens, from the file called name, with the one given and with the model's.
 func (s Source) check(name string, file []byte) error {
 	if g := s.Tokenizer; g != nil && g.Path != name && !dataset.SameTokenizer(g.Data, file) {
 		return mismatch{ErrGivenTokenizer, fmt.Sprintf("%s is not the one that made the tokens, %s", g.Path, name)}
@@ -184,8 +184,8 @@ func (s Source) check(name string, file []byte) error {
 	return CheckTokenizer(name, file, s.Model)
 }
 
-// CheckTokenizer is [ErrModelTokenizer] for a tokenizer, the file called name, that is not the model's: even if it has the same
-// size, its ids stand for other text. Without a model, or one that has no tokenizer, any will do.
+// CheckTokenizer returns [ErrModelTokenizer] if a tokenizer, from the file called name, is not the model's: even if it has
+// the same size, its ids stand for other text. Without a model, or if the model has no tokenizer, any tokenizer will do.
 func CheckTokenizer(name string, file []byte, model *storage.Loaded) error {
 	if model != nil && model.TokenizerJSON != nil && !dataset.SameTokenizer(model.TokenizerJSON, file) {
 		return mismatch{ErrModelTokenizer, fmt.Sprintf("%s: not the tokenizer of %s; the data must be made with the tokenizer of the model", name, model.Path)}
@@ -193,7 +193,7 @@ func CheckTokenizer(name string, file []byte, model *storage.Loaded) error {
 	return nil
 }
 
-// mismatch is an error of a kind, in words of its own.
+// mismatch is an error of a kind, with its own text.
 type mismatch struct {
 	kind error
 	text string
@@ -203,8 +203,8 @@ func (m mismatch) Error() string { return m.text }
 
 func (m mismatch) Unwrap() error { return m.kind }
 
-// OpenTokens opens a token file for a model; nil means any. One in a data directory must match its description there, and the
-// tokenizer beside it must be the model's, else the error is [ErrModelTokenizer].
+// OpenTokens opens a token file for a model; nil means any. A file in a data directory must match its description there, and
+// the tokenizer beside it must be the model's, otherwise the error is [ErrModelTokenizer].
 func OpenTokens(path string, model *storage.Loaded) (*corpus.Tokens, error) {
 	tokens, dir, err := dataset.OpenTokens(path)
 	if err != nil {
@@ -219,11 +219,12 @@ func OpenTokens(path string, model *storage.Loaded) (*corpus.Tokens, error) {
 	return tokens, nil
 }
 
-// SetVocab gives a configuration the vocabulary of the data. With a model of a public family the data may use fewer tokens than it
-// has. The error is [ErrModelTokenizer] for data of another vocabulary than the model's, or that of [nn.Config.Validate].
+// SetVocab sets the vocabulary of a configuration to that of the data. For a model of a public family the data may use fewer
+// tokens than the model has. The error is [ErrModelTokenizer] for data with another vocabulary than the model's, or that of
+// [nn.Config.Validate].
 func SetVocab(config *nn.Config, model *storage.Loaded, d *Data) error {
 	if config.Decoder != nil && d.Vocab <= config.Vocab {
-		return nil // there may be rows that no token has
+		return nil // there may be rows that no token uses
 	}
 	if model != nil && config.Vocab != d.Vocab {
 		return mismatch{ErrModelTokenizer, fmt.Sprintf("%s: got vocab_size %d, the data have %d", model.Path, config.Vocab, d.Vocab)}

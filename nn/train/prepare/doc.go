@@ -1,14 +1,13 @@
-// Package prepare brings together what a training begins with, or goes on from: its directory, its tokens, and a trainer in the
-// state in which the last checkpoint left it.
+// Package prepare assembles what a training starts or continues from: its directory, its tokens, and a trainer in the state
+// of the last checkpoint.
 //
-// It is not for the steps of a training, which are package train's, nor for choosing what computes and whether it fits into
-// memory, which is package device's.
+// Training steps belong to package train. Choosing a device and checking its memory belong to package device.
 //
 // # Why
 //
-// Why are tokens checked against a tokenizer, and not just by the size of a vocabulary? Two tokenizers of one size give the same
-// ids to other words. A training on such tokens runs, and its model writes nonsense.
+// Why are tokens checked against a tokenizer, and not just by the size of a vocabulary? Two tokenizers of the same size give
+// the same ids to different words. A training on such tokens runs, and its model writes nonsense.
 //
-// Why does a training that goes on check the checksum of its tokens? A checkpoint says at which position of its data it was
-// written. In other data that position means nothing, and "the same result as without the interruption" would be false.
+// Why does a training that continues verify the checksum of its tokens? A checkpoint stores a position in its data. In other
+// data that position means nothing, and the result would not be the same as without the interruption.
 package prepare

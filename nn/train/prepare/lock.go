@@ -15,8 +15,8 @@ import (
 // ErrLocked means that another training is writing to a directory.
 var ErrLocked = errors.New("another training is writing to this directory")
 
-// Lock makes the directory of a training and keeps other trainings out of it until unlock is called. Unlock removes what Lock has
-// made if nothing was written meanwhile. The error is [ErrLocked] while another process holds the directory.
+// Lock creates the directory of a training and keeps other trainings out of it until unlock is called. unlock removes what
+// Lock created if nothing else was written. While another process holds the lock the error is [ErrLocked].
 func Lock(dir string) (unlock func(), err error) {
 	undo, err := atomicfile.MakeDir(dir)
 	if err != nil {
@@ -25,12 +25,12 @@ func Lock(dir string) (unlock func(), err error) {
 	path := filepath.Join(dir, ".lock")
 	lock := flock.New(path)
 	ok, err := lock.TryLock()
-	for err == nil && ok && !locks(lock, path) { // the last holder removed the file meanwhile, and another may hold the next
+	for err == nil && ok && !locks(lock, path) { // the last holder removed the file meanwhile, and another process may hold the new one
 		lock.Unlock()
 		ok, err = lock.TryLock()
 	}
 	switch {
-	case errors.Is(err, errors.ErrUnsupported): // a system without locks keeps nobody out
+	case errors.Is(err, errors.ErrUnsupported): // without locks nobody is kept out
 	case err != nil:
 		undo()
 		return nil, err
@@ -38,16 +38,16 @@ func Lock(dir string) (unlock func(), err error) {
 		return nil, fmt.Errorf("%s: %w", dir, ErrLocked)
 	}
 	return func() {
-		os.Remove(path) // while it is held, so that nobody else's is removed
+		os.Remove(path) // while it is held, so that it cannot be another process's
 		lock.Unlock()
-		if runtime.GOOS == "windows" { // removes no open file, and so none that another holds
+		if runtime.GOOS == "windows" { // Windows does not remove open files, and so none that another process holds
 			os.Remove(path)
 		}
 		undo()
 	}, nil
 }
 
-// locks says whether the lock is on the file that the path names.
+// locks reports whether the lock is on the file that path names.
 func locks(lock *flock.Flock, path string) bool {
 	held, err := lock.Stat()
 	if err != nil {

@@ -12,20 +12,20 @@ import (
 	"bitgpu/nn/train/ranks"
 )
 
-// Beginning is what a trainer is made of.
+// Beginning is what a trainer is made from.
 type Beginning struct {
 	Config  nn.Config
 	Options train.Options
-	Shape   train.Shape       // as device.Device.Plan makes it of Options
-	Data    *Data             // what will be trained on, compared over ranks
-	Model   *storage.Loaded   // the first weights; nil to draw them by the seed of Options
-	Resumed *train.Checkpoint // the checkpoint that Model was read from, whose moments and steps are taken over; nil for a new training
+	Shape   train.Shape       // from device.Device.Plan with Options
+	Data    *Data             // compared over ranks
+	Model   *storage.Loaded   // the initial weights; nil to draw them with the seed in Options
+	Resumed *train.Checkpoint // the checkpoint that Model was read from, whose moments and step number are restored; nil for a new training
 	Version string            // of the program, compared over ranks
 }
 
-// Trainer makes a trainer on a device, in the state in which the checkpoint left it if there is one. All ranks call it together,
-// with the same beginning; r may be nil where there is one process. Errors: what a rank has that others have not, too little
-// memory, and a checkpoint that cannot be read; on ranks other than 0 they are [ranks.ErrElsewhere].
+// Trainer makes a trainer on a device, in the state of the checkpoint if there is one. All ranks must call it together with
+// equal beginnings; r may be nil for a single process. Errors: differences between ranks, too little memory, or an unreadable
+// checkpoint; on ranks other than 0 they are [ranks.ErrElsewhere].
 func (b Beginning) Trainer(d *device.Device, r *ranks.Ranks) (train.Trainer, error) {
 	if r == nil {
 		r = ranks.Alone()
@@ -46,7 +46,7 @@ func (b Beginning) Trainer(d *device.Device, r *ranks.Ranks) (train.Trainer, err
 		}
 	}
 	if b.Options.Shards > 0 {
-		d.Untune() // on another day, or on another machine, another kernel may be the fastest
+		d.Untune() // another day or machine might choose another kernel
 	}
 	trainer, err := d.NewTrainer(b.Config, b.Options, b.Shape, weights)
 	made := err == nil
@@ -78,6 +78,6 @@ func (b Beginning) facts(device string, w *nn.Weights[op.HostTensor]) (ranks.Fac
 	}
 	f := ranks.Facts{"program": program, "training tokens": data.String(), "checkpoint": from, "weights": ranks.Weights(w), "device": device}
 	options := b.Options
-	options.Data = "" // may lie elsewhere on another host
+	options.Data = "" // the path may differ on another host
 	return f, errors.Join(f.Add("model: ", b.Config), f.Add("option ", options))
 }

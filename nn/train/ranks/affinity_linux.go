@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// affinity says which cores the system lets this process have, "" where it does not say.
+// affinity returns the cores that the system lets this process use, "" if unknown.
 func affinity() string {
 	var cores unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &cores); err != nil {

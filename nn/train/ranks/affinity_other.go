@@ -2,5 +2,5 @@
 
 package ranks
 
-// affinity says which cores the system lets this process have, "" where it does not say.
+// affinity returns the cores that the system lets this process use, "" if unknown.
 func affinity() string { return "" }

@@ -19,7 +19,7 @@ import (
 // Facts are what must be the same on all ranks, by name.
 type Facts map[string]string
 
-// Add adds the keys of a value that is an object in JSON, each with a word before it.
+// Add adds the members of a value that is an object in JSON, with word before each name.
 func (f Facts) Add(word string, value any) error {
 	text, err := json.Marshal(value)
 	var keys map[string]json.RawMessage
@@ -32,7 +32,7 @@ func (f Facts) Add(word string, value any) error {
 	return err
 }
 
-// Same refuses ranks that are about to train something else than rank 0. The error is as [Ranks.Agree] gives it.
+// Same refuses ranks whose facts differ from those of rank 0. The error is as for [Ranks.Agree].
 func (r *Ranks) Same(found Facts) error {
 	mine, err := json.Marshal(found)
 	if err != nil {
@@ -56,7 +56,7 @@ func (r *Ranks) Same(found Facts) error {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Program tells programs apart, also builds of the same version.
+// Program identifies a program, and distinguishes builds of the same version.
 func Program(version string) (string, error) {
 	path, err := os.Executable()
 	if err != nil {
@@ -72,7 +72,7 @@ func Program(version string) (string, error) {
 	return fmt.Sprintf("%s, CRC-32C %08x", version, sum.Sum32()), err
 }
 
-// Weights is a checksum of all numbers of weights, whatever their form.
+// Weights returns a checksum of all numbers of weights, whatever their format.
 func Weights(w *nn.Weights[op.HostTensor]) string {
 	sum := crc32.New(castagnoli)
 	for _, h := range *w {
@@ -86,7 +86,7 @@ func Weights(w *nn.Weights[op.HostTensor]) string {
 	return fmt.Sprintf("CRC-32C %08x", sum.Sum32())
 }
 
-// addNumbers adds numbers, a piece at a time.
+// addNumbers adds numbers in pieces.
 func addNumbers[N any](sum io.Writer, x []N) {
 	for ; len(x) > 0; x = x[min(len(x), 4096):] {
 		binary.Write(sum, binary.LittleEndian, x[:min(len(x), 4096)])

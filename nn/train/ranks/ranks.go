@@ -19,42 +19,42 @@ import (
 )
 
 var (
-	// ErrElsewhere is the error of a rank where another rank reports the cause.
+	// ErrElsewhere is the error of a rank when another rank reports the cause.
 	ErrElsewhere = mpi.ErrElsewhere
 	// ErrCount is returned for a number of ranks that no training can have.
 	ErrCount = errors.New("want 1, 2, 4 …, a power of two")
 )
 
-// Options say how a program takes part. All but KeepThreads are needed where a launcher may have started it.
+// Options say how a program takes part. All fields but KeepThreads are required if a launcher may have started the program.
 type Options struct {
-	Stderr      io.Writer               // where rank 0 says why all end
-	Sentence    func(err error) string  // an error as the program words it, in one line
-	ExitCode    func(err error) (n int) // what the program ends with after it
-	GoOn        func() (lines string)   // how to go on with the training, "" where nothing can
-	KeepThreads bool                    // the number of threads was chosen by somebody; else the cores of a host are shared
+	Stderr      io.Writer               // where rank 0 says why all ranks end
+	Sentence    func(err error) string  // formats an error as the program does, on one line
+	ExitCode    func(err error) (n int) // the program's exit code for an error
+	GoOn        func() (lines string)   // says how to continue the training, "" if it cannot be
+	KeepThreads bool                    // the user chose the number of threads; otherwise the cores of a host are shared
 }
 
-// Ranks is all processes of a training, as one of them sees it.
+// Ranks is all processes of a training, as seen by one of them.
 type Ranks struct {
 	train.Group
 	o      Options
 	world  *mpi.World // nil without a launcher
 	watch  *mpi.Watch
-	names  []string // of the ranks, for a user
-	here   int      // ranks on this host
+	names  []string // of the ranks, for users
+	here   int      // number of ranks on this host
 	ending sync.Once
 }
 
-// known is an error that all ranks know of.
+// known is an error that all ranks know about.
 type known struct{ error }
 
 func (e known) Unwrap() error { return e.error }
 
-// Known marks an error of this rank as one that the others need not be told, because they have ended.
+// Known marks an error of this rank as one that the others need not be told about, because they have ended.
 func Known(err error) error { return known{err} }
 
-// Join joins the ranks of a launcher, if one started this process, and shares the cores of a host among its ranks. The error is
-// [ErrCount] on rank 0 for a number of ranks that cannot be, and [ErrElsewhere] on the others.
+// Join joins the ranks of a launcher, if one started this process, and divides the cores of each host among its ranks. For an
+// impossible number of ranks the error is [ErrCount] on rank 0, and [ErrElsewhere] on the others.
 func Join(o Options) (*Ranks, error) {
 	world, err := mpi.Start()
 	if err != nil {
@@ -66,7 +66,7 @@ func Join(o Options) (*Ranks, error) {
 		return r, nil
 	}
 	r.Group, r.world = world, world
-	if n := r.Size(); n&(n-1) != 0 { // before ranks tell each other anything
+	if n := r.Size(); n&(n-1) != 0 { // before ranks exchange anything
 		world.Close()
 		if !r.Leads() {
 			return nil, ErrElsewhere
@@ -95,10 +95,10 @@ func Join(o Options) (*Ranks, error) {
 	return r, nil
 }
 
-// Alone is the only rank of a training in one process.
+// Alone returns the only rank of a training in one process.
 func Alone() *Ranks { return &Ranks{Group: train.Alone{}, here: 1} }
 
-// Watch begins to notice the end of other ranks, which ends this one. It is called by all ranks at the same place.
+// Watch starts watching other ranks: if one ends, so does this one. All ranks must call it at the same point.
 func (r *Ranks) Watch() error {
 	if r.world == nil {
 		return nil
@@ -109,13 +109,13 @@ func (r *Ranks) Watch() error {
 	return err
 }
 
-// Leads says whether this is the rank that writes and reports.
+// Leads reports whether this is the rank that writes and reports.
 func (r *Ranks) Leads() bool { return r.Rank() == 0 }
 
-// Launched says whether a launcher started this process, perhaps as the only rank.
+// Launched reports whether a launcher started this process, perhaps as the only rank.
 func (r *Ranks) Launched() bool { return r.world != nil }
 
-// Here is how many ranks this host has, and which of them this is.
+// Here returns how many ranks this host has, and which of them this is.
 func (r *Ranks) Here() (n, rank int) {
 	if r.world == nil {
 		return r.here, 0
@@ -123,7 +123,7 @@ func (r *Ranks) Here() (n, rank int) {
 	return r.here, r.world.LocalRank()
 }
 
-// Share leaves each rank of a host its part of the memory, and tells the device of the group.
+// Share assigns each rank of a host its share of the memory, and sets the device's group.
 func (r *Ranks) Share(d *device.Device) {
 	d.Group = r.Group
 	if d.Room < math.MaxInt64 {
@@ -131,7 +131,7 @@ func (r *Ranks) Share(d *device.Device) {
 	}
 }
 
-// Describe says in a line how many ranks share a step, and nothing where there is one.
+// Describe says on one line how many ranks share a step, and is empty for a single rank.
 func (r *Ranks) Describe(s train.Shape) string {
 	if r.Size() == 1 {
 		return ""
@@ -139,7 +139,7 @@ func (r *Ranks) Describe(s train.Shape) string {
 	return fmt.Sprintf("%d ranks, %d a host, each with %d of the %d shards of a step\n", r.Size(), r.here, s.Shards/r.Size(), s.Shards)
 }
 
-// Agree gives an error on every rank where one has one: on rank 0 with its words, on the others [ErrElsewhere].
+// Agree returns an error on every rank if one of them has one: its text on rank 0, [ErrElsewhere] on the others.
 func (r *Ranks) Agree(err error) error {
 	if r.Size() == 1 {
 		return err
@@ -166,8 +166,8 @@ func (r *Ranks) Agree(err error) error {
 	return nil
 }
 
-// InTurn runs a function on rank 0, which may write files that the others then read, and after that on the others. An error of any
-// rank is that of all, as [Ranks.Agree] gives it.
+// InTurn runs a function first on rank 0, which may write files that the others read, and then on the others. If any rank
+// fails, all do, as with [Ranks.Agree].
 func (r *Ranks) InTurn(do func() error) error {
 	var err error
 	if r.Leads() {
@@ -182,14 +182,14 @@ func (r *Ranks) InTurn(do func() error) error {
 	return r.Agree(err)
 }
 
-// End leaves the group with err, the outcome of the program, or ends all ranks where the others do not know of it. It returns err,
-// or [ErrElsewhere] where rank 0 reports the same.
+// End leaves the group with err, the outcome of the program, or ends all ranks if the others do not know about it. It returns
+// err, or [ErrElsewhere] if rank 0 reports it.
 func (r *Ranks) End(err error) error {
 	if r.world == nil {
 		return err
 	}
 	if r.watch == nil {
-		r.abort(err, r.o.ExitCode(err)) // the group is broken already
+		r.abort(err, r.o.ExitCode(err)) // the group is already broken
 	}
 	var shared known
 	switch {
@@ -211,7 +211,8 @@ func (r *Ranks) End(err error) error {
 	return err
 }
 
-// lost ends all ranks because one has ended: rank 0 says which one and how to go on, or rank 1 if it was rank 0 that ended.
+// lost ends all ranks because one has ended. Rank 0 says which one and how to continue; if rank 0 itself was lost, rank 1
+// does.
 func (r *Ranks) lost(who, why string) {
 	err := fmt.Errorf("%s: %s", who, why)
 	if why == "" {
@@ -219,18 +220,18 @@ func (r *Ranks) lost(who, why string) {
 	}
 	code := r.o.ExitCode(err)
 	if r.Rank() > 1 {
-		time.Sleep(time.Second) // so that the others can
+		time.Sleep(time.Second) // let the others do so
 		r.world.Abort(code)
 	}
 	r.abort(err, code)
 }
 
-// abort says why, and ends all ranks. What happens to the others then is not told.
+// abort reports why, and ends all ranks. What then happens to the others is not reported.
 func (r *Ranks) abort(err error, code int) {
 	r.ending.Do(func() {
 		io.WriteString(r.o.Stderr, fmt.Sprintf("bitgpu: %s\n", r.o.Sentence(err))+r.o.GoOn())
 		if r.watch != nil {
-			r.watch.Close() // the others need not tell that this one ends
+			r.watch.Close() // the others need not report the end of this one
 		}
 		r.world.Abort(code)
 	})

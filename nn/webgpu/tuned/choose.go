@@ -8,15 +8,15 @@ import (
 	"bitgpu/nn/webgpu"
 )
 
-// GPU is an opened adapter with the operations on it.
+// GPU is an opened adapter with its operations.
 type GPU struct {
 	*gpu.Device
 	Ops  *webgpu.Ops
 	done func()
 }
 
-// OpenAdapter opens an adapter that is named as in [gpu.Options]; "" is the best one, a software adapter where there is
-// no other. It is the one way in which the program opens a GPU. The errors are those of [gpu.Open].
+// OpenAdapter opens the adapter that a string names as in [gpu.Options]; "" is the best one, or a software adapter if there
+// is no other. The whole program opens GPUs here. Errors are those of [gpu.Open].
 func OpenAdapter(adapter string) (*GPU, error) {
 	device, err := gpu.Open(gpu.Options{Adapter: adapter, AllowSoftware: true})
 	if err != nil {
@@ -27,13 +27,13 @@ func OpenAdapter(adapter string) (*GPU, error) {
 	return g, nil
 }
 
-// Close ends the operations, saves what was measured, and closes the device.
+// Close releases the operations, saves the measurements, and closes the device.
 func (g *GPU) Close() {
 	g.done()
 	g.Device.Close()
 }
 
-// String names the device for a user.
+// String names the device for users.
 func (g *GPU) String() string {
 	info := g.Info()
 	kind := string(info.Type)
@@ -43,8 +43,8 @@ func (g *GPU) String() string {
 	return fmt.Sprintf("%s (adapter %d, %s, %s)", info.Name, info.Index, kind, info.Backend)
 }
 
-// Choose opens a GPU as [OpenAdapter] does, with its errors. With auto and no adapter named, g is nil where no hardware GPU can be
-// used. note says why, or that the GPU is a software driver; it is "" where the choice needs no explanation.
+// Choose opens a GPU as [OpenAdapter] does, with its errors. With auto and no adapter named, g is nil if no hardware GPU can
+// be used. note says why, or that the GPU is a software driver; it is "" if there is nothing to explain.
 func Choose(auto bool, adapter string) (g *GPU, note string, err error) {
 	auto = auto && adapter == ""
 	if auto && gpu.Supported() != nil {
@@ -65,10 +65,10 @@ func Choose(auto bool, adapter string) (g *GPU, note string, err error) {
 	return g, note, nil
 }
 
-// Unusable is the note of why a GPU that is there is not taken.
+// Unusable is the note that says why an existing GPU is not used.
 func Unusable(err error) string { return fmt.Sprintf("the GPU cannot be used: %v", err) }
 
-// named says whether the user chose the adapter by its kind or name, and so knows what it is.
+// named reports whether the user chose the adapter by its kind or name, and so knows what it is.
 func named(adapter string) bool {
 	_, err := strconv.Atoi(adapter)
 	return adapter != "" && err != nil

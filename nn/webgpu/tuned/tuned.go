@@ -1,16 +1,16 @@
-// Package tuned opens the operations of package webgpu on a device with the kernel variants that were the fastest
-// there, and remembers between programs which those are: in bitgpu/tuning.json of the user's cache folder.
+// Package tuned opens the operations of package webgpu with the kernel variants that were fastest on the device, and
+// remembers them between programs: in bitgpu/tuning.json in the user's cache directory.
 //
-// It is not for measuring, which is package webgpu's business, and promises nothing: where the file cannot be read,
-// understood or written, variants are measured again without a message.
+// Measuring is the business of package webgpu. Nothing is promised here: if the file cannot be read, understood or written,
+// variants are measured again without a message.
 //
 // # Why
 //
-// Why is nothing measured on a software adapter? The defaults are made for it, a measurement takes longer than most
-// of what is done there, and other programs on the same cores decide how it ends.
+// Why is nothing measured on a software adapter? The defaults are made for it, a measurement takes longer than most work that
+// is done there, and other programs on the same cores would decide the result.
 //
-// Why does a driver's update forget all? Another compiler makes other code of the same shaders. One entry an adapter
-// also keeps the file small.
+// Why does an updated driver invalidate all measurements? Its compiler makes other code from the same shaders. Keeping a
+// single entry per adapter also keeps the file small.
 package tuned
 
 import (
@@ -29,7 +29,7 @@ import (
 	"bitgpu/wgsl"
 )
 
-// Open makes the operations on a device. done saves what was measured and closes them, not the device.
+// Open makes the operations of a device. done saves the measurements and releases the operations, but not the device.
 func Open(dev *gpu.Device) (ops *webgpu.Ops, done func()) {
 	ops = webgpu.New(dev)
 	folder, err := os.UserCacheDir()
@@ -39,7 +39,7 @@ func Open(dev *gpu.Device) (ops *webgpu.Ops, done func()) {
 	return ops, open(ops, filepath.Join(folder, "bitgpu", "tuning.json"))
 }
 
-// open tunes ops by the file at path and returns what ends both.
+// open tunes ops with the file at path, and returns what ends both.
 func open(ops *webgpu.Ops, path string) (done func()) {
 	e := entryOf(ops.Device().Info())
 	e.Variants = &webgpu.Tuning{}
@@ -51,20 +51,20 @@ func open(ops *webgpu.Ops, path string) (done func()) {
 	ops.Tune(e.Variants)
 	return func() {
 		if e.Variants.Changed() {
-			_ = save(path, e) // all that is lost is time, at the next start
+			_ = save(path, e) // failing only costs time at the next start
 		}
 		ops.Close()
 	}
 }
 
-// identity is what a measurement is valid for.
+// identity says what a measurement is valid for.
 type identity struct {
 	Adapter string `json:"adapter"`
 	Driver  string `json:"driver"`
-	Shaders string `json:"shaders"` // hash of their text
+	Shaders string `json:"shaders"` // hash of the shaders' text
 }
 
-// entry is what the file knows of one adapter.
+// entry is the file's content for one adapter.
 type entry struct {
 	identity
 	Variants *webgpu.Tuning `json:"variants"`
@@ -81,10 +81,10 @@ func entryOf(a gpu.AdapterInfo) entry {
 	}}
 }
 
-// maxFile bounds what is read; a file of a hundred models has a tenth of it.
+// maxFile bounds what is read. A file for a hundred models has a tenth of this size.
 const maxFile = 1 << 20
 
-// load reads the entries of the file at path: none where there is nothing that can be read.
+// load reads the entries of the file at path; none if it cannot be read.
 func load(path string) []entry {
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return nil
@@ -105,7 +105,7 @@ func load(path string) []entry {
 	return entries
 }
 
-// save puts an entry into the file at path, in place of what was there for the same adapter.
+// save replaces the file's entry for the same adapter.
 func save(path string, e entry) error {
 	entries := slices.DeleteFunc(load(path), func(known entry) bool { return known.Adapter == e.Adapter })
 	data, err := json.MarshalIndent(append(entries, e), "", "\t")

@@ -1,5 +1,5 @@
-// Package publictest makes small random models of public families as GGUF files, for tests. It is not for measuring anything:
-// what the models write is noise.
+// Package publictest writes small random models of public families as GGUF files, for tests. They are no good for
+// measurements: their output is noise.
 package publictest
 
 import (
@@ -14,7 +14,7 @@ import (
 	"bitgpu/io/gguf"
 )
 
-// Families are the values of general.architecture that [Parts] knows.
+// Families are the values of general.architecture that [Parts] supports.
 var Families = []string{"qwen3", "qwen35"}
 
 // Sizes of every model.
@@ -25,11 +25,11 @@ const (
 	End     = Vocab - 1
 )
 
-// Template is the models' own.
+// Template is the chat template of these models.
 const Template = "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}" +
 	"{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 
-// File writes a model of a family into a folder of the test's, and gives its path.
+// File writes a model of a family to a temporary directory of the test, and returns its path.
 func File(t testing.TB, family string) string {
 	t.Helper()
 	keys, tensors := Parts(family)
@@ -40,7 +40,7 @@ func File(t testing.TB, family string) string {
 	return path
 }
 
-// Parts are the keys and the tensors of a model of a family, the same each time.
+// Parts returns the keys and tensors of a model of a family, the same ones every time.
 func Parts(family string) ([]gguf.Key, []gguf.Source) {
 	b := &builder{random: rand.New(rand.NewPCG(1, 2))}
 	b.key("general.architecture", family)
@@ -82,7 +82,7 @@ func (b *builder) sizes(prefix string) {
 	b.key(prefix+"rope.freq_base", float32(1e6))
 }
 
-// tokenizer has a token for each byte, in the letters that byte-level tokenizers write bytes in.
+// tokenizer adds a vocabulary with a token for each byte, spelled as byte-level tokenizers do.
 func (b *builder) tokenizer() {
 	var tokens []string
 	other := rune(256)
@@ -107,7 +107,7 @@ func (b *builder) tokenizer() {
 	b.key("tokenizer.chat_template", Template)
 }
 
-// ternary adds a matrix of blocks of 128 weights with a scale each.
+// ternary adds a ternary matrix with one scale per block of 128 weights.
 func (b *builder) ternary(name string, rows, cols int) {
 	var data []byte
 	for range rows * cols / 128 {
@@ -123,7 +123,7 @@ func (b *builder) ternary(name string, rows, cols int) {
 	b.tensors = append(b.tensors, gguf.Source{Name: name, Type: ggml.PQ2_0, Shape: []int{rows, cols}, Write: gguf.Bytes(data)})
 }
 
-// floats adds numbers around a mean.
+// floats adds random numbers around a mean.
 func (b *builder) floats(name string, mean float64, shape ...int) {
 	n := 1
 	for _, length := range shape {
@@ -138,7 +138,7 @@ func (b *builder) floats(name string, mean float64, shape ...int) {
 
 func (b *builder) gain(name string, n int) { b.floats(name, 1, n) }
 
-// attention has rows of queries and, where there are two parts, of gates.
+// attention adds an attention block. With two parts, the query matrix also holds gates.
 func (b *builder) attention(block string, parts int) {
 	b.gain(block+"attn_norm.weight", Width)
 	b.ternary(block+"attn_q.weight", parts*Width, Width)
@@ -156,7 +156,7 @@ func (b *builder) mlp(block, norm string) {
 	b.ternary(block+"ffn_down.weight", Width, 2*Width)
 }
 
-// hybrid has the gated delta rule in its first block, attention in its second.
+// hybrid adds a block with the gated delta rule and one with attention.
 func (b *builder) hybrid(prefix string) {
 	b.key(prefix+"rope.dimension_count", uint32(16))
 	b.key(prefix+"full_attention_interval", uint32(2))

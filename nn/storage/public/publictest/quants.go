@@ -9,11 +9,11 @@ import (
 	"bitgpu/io/gguf"
 )
 
-// scaleAt are the places of the upper bytes of a block's float16 scales.
+// scaleAt gives the offsets of the upper bytes of a block's float16 scales.
 var scaleAt = map[ggml.Type][]int{ggml.Q8_0: {1}, ggml.Q4_0: {1}, ggml.Q4_K: {1, 3}, ggml.Q6_K: {209}}
 
-// Quants is a matrix of Q8_0, Q4_0, Q4_K or Q6_K: random numbers and factors, and scales around 1/64. A large one has the same
-// blocks again and again.
+// Quants returns a matrix of Q8_0, Q4_0, Q4_K or Q6_K with random numbers and scales around 1/64. A large matrix repeats its
+// blocks.
 func Quants(r *rand.Rand, name string, typ ggml.Type, rows, cols int) gguf.Source {
 	weights, each := typ.Layout().Block()
 	blocks := rows * cols / weights
