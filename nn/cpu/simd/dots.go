@@ -31,6 +31,7 @@ type dotKernels struct {
 	bytes  func(dst, q *int8, step, lines int) (sum int32) // does it for int8
 	three  dotProducts                                     // for planes of floats; none with AVX2
 	one    dotProducts                                     // for int8
+	amx    *amxKernels                                     // for several vectors; nil where the processor or the system has none
 }
 
 // dotProducts are products of 16 rows with 1, 2, 4 and, where registers suffice, 8 vectors, and of 64 rows with one.
@@ -75,6 +76,7 @@ type dotJob struct {
 	y            []float32
 	n, planes    int
 	part, chunks int       // columns of a chunk, chunks of a row
+	group        int       // vectors whose digits fill two tiles, with AMX
 	x            []float32 // the vectors, of floats
 	q            []int8    // or of int8
 	scales       []float32 // that these were multiplied by
@@ -113,10 +115,14 @@ func (j *dotJob) cut(m *Interleaved, longest int) {
 
 func (j *dotJob) run(k *kernels, m *Interleaved, y []float32, n int) {
 	j.k, j.m, j.y, j.n = k, m, y, n
-	j.digits = grow(j.digits, n*m.cols*j.planes)
-	j.sums = grow(j.sums, n*j.chunks)
-	parallel.For(n*j.chunks, chunkElements/(8*j.part)+1, (*digitPhase)(j))
-	parallel.For(m.rows/dotRows, ceilDiv(chunkElements, dotBlocks*dotRows*m.cols)*dotBlocks, j)
+	if j.useAMX() {
+		j.runAMX()
+	} else {
+		j.digits = grow(j.digits, n*m.cols*j.planes)
+		j.sums = grow(j.sums, n*j.chunks)
+		parallel.For(n*j.chunks, chunkElements/(8*j.part)+1, (*digitPhase)(j))
+		parallel.For(m.rows/dotRows, ceilDiv(chunkElements, dotBlocks*dotRows*m.cols)*dotBlocks, j)
+	}
 	j.k, j.m, j.y, j.x, j.q, j.scales = nil, nil, nil, nil, nil, nil
 }
 

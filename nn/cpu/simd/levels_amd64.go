@@ -18,6 +18,9 @@ func machineLevels() []*kernels {
 		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
 			if x.HasAVX512VNNI {
 				avx512.dots = &vnni
+				if x.HasAMXTile && x.HasAMXInt8 && allowAMX() {
+					vnni.amx = &amx
+				}
 			}
 			found = append(found, &avx512)
 		}
@@ -34,6 +37,9 @@ var vnni = dotKernels{
 	three:  dotProducts{[4]dotProduct{dots3x1x1AVX512, dots3x2x1AVX512, dots3x4x1AVX512, dots3x8x1AVX512}, dots3x1x4AVX512},
 	one:    dotProducts{[4]dotProduct{dots1x1x1AVX512, dots1x2x1AVX512, dots1x4x1AVX512, dots1x8x1AVX512}, dots1x1x4AVX512},
 }
+
+// amx is what Xeons have from the fourth generation on.
+var amx = amxKernels{amxPlanesAVX512, amxBytesAVX512, amx3AVX512, amx1AVX512}
 
 // bytePairs is what AVX2 has. AVX-512 without VNNI keeps its products along the rows, whose registers are twice as wide.
 var bytePairs = dotKernels{

@@ -148,6 +148,18 @@ func Known() []Level { return append([]Level{Portable}, known...) }
 // Active is the level in use: at first the best of the machine.
 func Active() Level { return active.Load().level }
 
+// Instructions names the level in use, and what the processor has beyond it.
+func Instructions() string {
+	k, more := active.Load(), ""
+	if k.dots != nil && k.dots.three.rows != nil {
+		more = " with VNNI"
+		if k.dots.amx != nil {
+			more += " and AMX"
+		}
+	}
+	return k.level.String() + more
+}
+
 // Levels lists what the machine has, slowest first.
 func Levels() []Level {
 	list := make([]Level, len(levels))

@@ -31,6 +31,7 @@ var sources = []struct {
 	{"kernels_codes", codesKernels},
 	{"kernels_lookup", lookupKernels},
 	{"kernels_dots", dotKernels},
+	{"kernels_amx", amxKernels},
 	{"kernels_half", halfKernels},
 	{"kernels_quants", quantsKernels},
 	{"kernels_cache", cacheKernels},
