@@ -16,7 +16,7 @@ func CPU() Target {
 		Info: EngineInfo{
 			Name:     "cpu",
 			Device:   fmt.Sprintf("%s, %d threads", processor(), parallel.Workers()),
-			Driver:   simd.Active().String(),
+			Driver:   simd.Instructions(),
 			Hardware: true,
 			Clock:    "wall",
 		},

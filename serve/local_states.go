@@ -9,6 +9,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/io/atomicfile"
+	"bitgpu/io/regular"
 	"bitgpu/serve/store"
 )
 
@@ -177,8 +178,18 @@ func (s *localMemories) save(m *entry, state *bitgpu.Snapshot) (about, error) {
 	if err == nil {
 		err = atomicfile.Write(s.path(next.ID+store.HeadSuffix), func(w io.Writer) error { return json.NewEncoder(w).Encode(next) })
 	}
-	if err != nil {
+	if err != nil && !s.names(next) {
 		os.Remove(path)
 	}
 	return next, err
+}
+
+// names reports whether the file that names a memory's state names this one: a write whose sync failed may have replaced it.
+func (s *localMemories) names(a about) bool {
+	data, err := regular.ReadFile(s.path(a.ID + store.HeadSuffix))
+	if err != nil {
+		return false
+	}
+	now, err := store.ParseAbout(a.ID, data)
+	return err == nil && now.File == a.File
 }

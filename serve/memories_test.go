@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"image"
 	"image/png"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"bitgpu"
+	"bitgpu/io/atomicfile"
 	"bitgpu/nn/storage/public/publictest"
 )
 
@@ -204,6 +206,49 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	if _, err := New(c.server.model, Options{MemoryLimit: most}); err == nil {
 		t.Error("a limit that has no room for one memory was taken")
+	}
+}
+
+// Whichever change of the file system fails while a memory learns, the next server finds what it was before or what it was to be.
+func TestFailedStatesKeepTheMemory(t *testing.T) {
+	before := t.TempDir()
+	c := begin(t, Options{MemoryDir: before})
+	id := c.newMemory("a")
+	learn := func() int { return c.post("/v1/memories/"+id+"/learn", `{"text":"one two"}`).status }
+	was := at(c.post("/v1/memories/"+id+"/learn", `{"text":"one"}`).object(t), "memory", "tokens")
+	c.end()
+	seen := map[any]bool{}
+	for n := 0; ; n++ {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(before)); err != nil {
+			t.Fatal(err)
+		}
+		c = begin(t, Options{MemoryDir: dir})
+		left := n
+		atomicfile.Fault = func(string) error {
+			if left--; left == -1 {
+				return errors.New("broken")
+			}
+			return nil
+		}
+		status := learn()
+		atomicfile.Fault = nil
+		c.end()
+		if left >= 0 {
+			if status != 200 || n < 8 {
+				t.Errorf("after %d changes: got %d", n, status)
+			}
+			break
+		}
+		c = begin(t, Options{MemoryDir: dir})
+		now := at(c.get("/v1/memories/"+id).object(t), "tokens")
+		if seen[now] = true; status != 500 || learn() != 200 {
+			t.Errorf("change %d: got %d and %v tokens where there were %v, and then it cannot learn", n, status, now, was)
+		}
+		c.end()
+	}
+	if len(seen) != 2 || !seen[was] {
+		t.Errorf("got memories of %v tokens, want those from before, of %v, and those from after", seen, was)
 	}
 }
 

@@ -52,7 +52,7 @@ func devicesCommand() *cli.Command {
 }
 
 func writeCPU(w io.Writer) {
-	fmt.Fprintf(w, "CPU: %d threads, %v, %s", parallel.Workers(), simd.Active(), runtime.GOARCH)
+	fmt.Fprintf(w, "CPU: %d threads, %s, %s", parallel.Workers(), simd.Instructions(), runtime.GOARCH)
 	if n := freemem.Total(); n > 0 {
 		fmt.Fprintf(w, ", %s of memory", units.Bytes(n))
 	}

@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
+	"io"
 	"strings"
 	"time"
 
 	"bitgpu/internal/version"
+	"bitgpu/io/atomicfile"
 
 	"github.com/urfave/cli/v2"
 )
@@ -22,18 +22,20 @@ func manCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return err
-			}
 			if _, err := time.Parse(time.DateOnly, c.String("date")); err != nil && c.IsSet("date") {
 				return usagef("__man: --date: %v", err)
 			}
+			set, err := atomicfile.CreateSet(dir)
+			if err != nil {
+				return err
+			}
+			defer set.Discard()
 			for name, page := range manPages(c.App, c.String("date")) {
-				if err := writeFile(filepath.Join(dir, name+".1"), []byte(page)); err != nil {
+				if err := set.Write(name+".1", func(w io.Writer) error { _, err := io.WriteString(w, page); return err }); err != nil {
 					return err
 				}
 			}
-			return nil
+			return set.Commit()
 		},
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"bitgpu"
@@ -140,7 +139,6 @@ func openView(path, text string, reread bool, layer int, adapter string) (*viewe
 	if err != nil {
 		return nil, err
 	}
-	note = strings.TrimSuffix(note, " (--backend cpu)") // which other commands have
 	v := &viewer{gpu: g, note: note, device: g.Device, ops: g.Ops}
 	if v.model, err = nn.NewModel(v.ops, loaded.Config, loaded.Weights); err == nil {
 		v.View, err = view.New(v.ops, v.model, loaded.Tokenizer, name, text, reread)

@@ -185,7 +185,7 @@ func (f *File) Commit() error {
 	}
 	f.done = true
 	f.temp.Close() // already synced, so nothing is left to fail
-	return SyncDir(filepath.Dir(f.path))
+	return describe(f.name, change("sync directory", func() error { return syncDir(filepath.Dir(f.path)) }))
 }
 
 // SyncDir makes renames within a directory survive a power cut, if the system can.

@@ -7,13 +7,16 @@
 // layers with the gated delta rule, instead. With a conversation there may be mark.{i}, the states at the last boundary
 // between turns. The last prediction is in the metadata, where readers that do not know it ignore it: logits, the logits of
 // the next token as little-endian float32 in base64; recent, the last tokens, separated by commas, the latest last; and chat,
-// the conversation as JSON in a form that only its writer knows. The package does not know the model: the caller checks that
-// shapes and identity fit.
+// the conversation as JSON in a form that only its writer knows. The entry [safetensors.SumKey] is a checksum of all of it; a
+// file without one, from an earlier version or another program, is read without a check. The package does not know the model:
+// the caller checks that shapes and identity fit.
 //
 // # Why
 //
 // Why are the values copied out of the file? A state changes with every token, and the file it came from is usually replaced
 // at the end of the run.
+//
+// Why a checksum? A state with a flipped bit is still a valid state, so nothing else would show the damage.
 //
 // Why is NaN refused? One such value spreads over the whole state with the next token, and nothing repairs it later.
 package memory
@@ -29,6 +32,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 )
 
@@ -134,7 +138,7 @@ func WriteFile(path string, m *Memory) error {
 	if m.Chat != nil {
 		metadata["chat"] = string(m.Chat)
 	}
-	if err := safetensors.WriteFile(path, tensors, metadata); err != nil {
+	if err := safetensors.WriteFile(path, tensors, safetensors.Summed(tensors, metadata)); err != nil {
 		return fmt.Errorf("memory: %w", err)
 	}
 	return nil
@@ -142,8 +146,11 @@ func WriteFile(path string, m *Memory) error {
 
 func layerName(i int) string { return layerPrefix + strconv.Itoa(i) }
 
-func fromFile(name string, f *safetensors.File) (*Memory, error) {
-	m, err := fromTensors(f)
+func fromFile(name string, f *safetensors.File) (m *Memory, err error) {
+	err = regular.Guard(func() (err error) {
+		m, err = fromTensors(f)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("memory: %s: %w", name, err)
 	}
@@ -151,6 +158,9 @@ func fromFile(name string, f *safetensors.File) (*Memory, error) {
 }
 
 func fromTensors(f *safetensors.File) (*Memory, error) {
+	if err := f.CheckSum(); err != nil {
+		return nil, err
+	}
 	m := &Memory{}
 	if err := m.readMetadata(f.Metadata()); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -150,6 +151,55 @@ func TestFailedWriteKeepsTheOldFile(t *testing.T) {
 	}
 	if _, err := Read(path + ".absent"); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the cause is lost: %v", err)
+	}
+}
+
+// TestFlippedBits: a state, a logit, the count of tokens and the conversation with another bit are refused, with the name of the file.
+func TestFlippedBits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.memory")
+	m := sample()
+	m.Logits, m.Recent, m.Chat = []float32{1, -2.5}, []uint32{7}, []byte(`{"messages":[]}`)
+	if err := WriteFile(path, m); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, at := range map[string]int{
+		"state": len(data) - 4, "first state": len(data) - 4*48, "tokens": bytes.Index(data, []byte("12345")), "logits": bytes.Index(data, []byte(`"logits":"`)) + 11,
+		"chat": bytes.Index(data, []byte("messages")),
+	} {
+		damaged := bytes.Clone(data)
+		damaged[at] ^= 1
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(path); err == nil || !strings.HasPrefix(err.Error(), "memory: "+path+": got the checksum ") || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("%s: got %v, want a damaged file", what, err)
+		}
+	}
+}
+
+// TestCutWhileRead: a file that is cut after it was opened is an error that names it.
+func TestCutWhileRead(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows does not cut a file that is mapped")
+	}
+	path := filepath.Join(t.TempDir(), "a.memory")
+	if err := WriteFile(path, sample()); err != nil {
+		t.Fatal(err)
+	}
+	f, err := safetensors.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fromFile(path, f); err == nil || !strings.Contains(err.Error(), path+": the file was cut") {
+		t.Errorf("got %v, want a file that was cut", err)
 	}
 }
 

@@ -54,7 +54,7 @@ func Create(dir string) (*Writer, error) {
 			os.Remove(path)
 		}
 		undo()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	return w, nil
 }
@@ -102,7 +102,7 @@ func (w *Writer) event(step int64, at time.Time, what []byte) error {
 	sum := mask(e)
 	record = binary.LittleEndian.AppendUint32(append(record, e...), sum)
 	if _, err := w.file.Write(record); err != nil {
-		return fmt.Errorf("cannot be written: %w", regular.Cause(err))
+		return fmt.Errorf("%s: cannot be written: %w", w.file.Name(), regular.Cause(err))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,5 +143,20 @@ print(json.dumps({"loss": [[e.step, e.value] for e in a.Scalars("loss/train")], 
 	}
 	if !slices.Equal(got.Loss, [][2]float64{{0, 3}, {1, 2}, {2, 1}}) || len(got.Tags) != 2 || !slices.Equal(got.Text, []string{"to be"}) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// What cannot be written is named.
+func TestFailureNamesTheFile(t *testing.T) {
+	dir := t.TempDir()
+	w, err := tensorboard.Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Scalars(1, time.Now(), tensorboard.Scalar{Tag: "loss", Value: 1}); err == nil || !strings.HasPrefix(err.Error(), filepath.Join(dir, tensorboard.FileName)+": cannot be written: ") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -9,5 +9,5 @@ import (
 
 // DeviceName names the CPU engine for a user, with its threads and the level of its kernels.
 func DeviceName() string {
-	return fmt.Sprintf("CPU (%d threads, %v)", parallel.Workers(), simd.Active())
+	return fmt.Sprintf("CPU (%d threads, %s)", parallel.Workers(), simd.Instructions())
 }

@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"hash/crc32"
 
+	"bitgpu/io/regular"
 	"bitgpu/io/safetensors"
 	"bitgpu/nn"
 	"bitgpu/nn/op"
@@ -22,20 +22,8 @@ type adaptState struct {
 	Inside  bool           `json:"inside,omitempty"` // see nn.Adapter
 }
 
-// Metadata keys of the state, and of the checksum of the state and all tensors.
-const (
-	AdaptationKey = "bitgpu.training"
-	adaptSum      = "bitgpu.crc32c"
-)
-
-// sumAdaptation returns that checksum. Tensors are in the order in which they are written.
-func sumAdaptation(state []byte, tensors []safetensors.Tensor) string {
-	sum := crc32.Checksum(state, castagnoli)
-	for _, t := range tensors {
-		sum = crc32.Update(sum, castagnoli, t.Data)
-	}
-	return fmt.Sprintf("%08x", sum)
-}
+// AdaptationKey is the metadata key of the state.
+const AdaptationKey = "bitgpu.training"
 
 var adaptParts = []struct {
 	part Part
@@ -64,7 +52,7 @@ func (a *Adaptation) SaveAdaptation(path string) error {
 			tensors = append(tensors, safetensors.FromFloat32s(fmt.Sprintf("%s.%d", p.name, i), h.Shape, values))
 		}
 	}
-	return safetensors.WriteFile(path, tensors, map[string]string{AdaptationKey: string(data), adaptSum: sumAdaptation(data, tensors)})
+	return safetensors.WriteFile(path, tensors, safetensors.Summed(tensors, map[string]string{AdaptationKey: string(data)}))
 }
 
 // OpenAdaptation reads the state of a training: the form of its adapter, its options, and a function that restores its
@@ -79,6 +67,9 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 		return nil, none, nil, err
 	}
 	defer f.Close()
+	if err := regular.Guard(f.CheckSum); err != nil {
+		return fail(err)
+	}
 	var s adaptState
 	text := []byte(f.Metadata()[AdaptationKey])
 	if err := json.Unmarshal(text, &s); err != nil {
@@ -94,7 +85,6 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 	c.Adapter = a
 	params := nn.AdapterParams(c)
 	parts := map[Part]*nn.Weights[op.HostTensor]{}
-	var tensors []safetensors.Tensor
 	for _, p := range adaptParts {
 		w := new(nn.Weights[op.HostTensor])
 		for i, of := range params {
@@ -107,15 +97,11 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 				return fail(err)
 			}
 			*w = append(*w, op.HostTensor{Format: op.F32, Shape: of.Shape, F32: v})
-			tensors = append(tensors, t)
 		}
 		parts[p.part] = w
 	}
 	if len(params) == 0 || len(f.Names()) != len(params)*len(adaptParts) {
 		return fail(fmt.Errorf("got %d tensors, want %d: it is the training of another model's adapter", len(f.Names()), len(params)*len(adaptParts)))
-	}
-	if got, want := sumAdaptation(text, tensors), f.Metadata()[adaptSum]; got != want {
-		return fail(fmt.Errorf("got the checksum %s, want %q: the file is damaged", got, want))
 	}
 	a.Weights = *parts[Masters]
 	return a, s.Options, func(e AdapterTrainer) error {

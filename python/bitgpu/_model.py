@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import json
+import sys
 import threading
 import warnings
 from ctypes import byref, c_int64, c_size_t, c_uint32
@@ -76,7 +77,10 @@ class BitLlama(Session):
         library.call("model_describe", self._handle, byref(about))
         self._about = json.loads(library.take(about))
         if self._about["note"] and device != "auto":
-            warnings.warn(f"running on {self.device}; {self._about['note']}", RuntimeWarning, stacklevel=3)
+            caller, level = sys._getframe(), 1  # the first line that is not in this package
+            while caller.f_back is not None and caller.f_globals.get("__package__") == __package__:
+                caller, level = caller.f_back, level + 1
+            warnings.warn(f"running on {self.device}; {self._about['note']}", RuntimeWarning, stacklevel=level)
         library.call("session_open", self._handle, byref(session))
         self._session = session.value
 

@@ -3,6 +3,7 @@
 import os
 import threading
 import unittest
+import warnings
 
 from support import MODELS, NAMES, TIED, bitgpu, run
 
@@ -26,6 +27,17 @@ class GPU(unittest.TestCase):
                         self.assertAlmostEqual(a, b, delta=2e-3)
                 gpu.reset(), cpu.reset()
                 self.assertEqual(gpu.generate("hello", 20, 0), cpu.generate("hello", 20, 0))
+
+    def test_software_is_said(self):
+        """Once, in words of Python, and at the line that asked for it."""
+        for ask in (lambda: bitgpu.load(TIED, device="gpu", adapter=0), lambda: bitgpu.BitLlama(None, TIED, "gpu", 0), lambda: bitgpu.demo("gpu", 0)):
+            with warnings.catch_warnings(record=True) as found:
+                warnings.simplefilter("always")
+                with ask() as model:
+                    software = "software" in model.device
+            self.assertEqual([(w.category, w.filename) for w in found], [(RuntimeWarning, __file__)] * software)
+            for w in found:
+                self.assertNotIn("--", str(w.message))
 
     def test_closing_a_model_that_streams(self):
         with bitgpu.load(TIED, device="gpu") as other:

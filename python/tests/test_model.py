@@ -157,6 +157,20 @@ class State(TestCase):
                 third.load_memory(bytes(file))
                 self.assertEqual(bytes(third.forward(7)), want)
 
+    def test_a_damaged_memory_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "a.memory")
+            model = self.load(DELTA)
+            model.learn("To be, or not to be")
+            model.save_memory(file)
+            data = bytearray(file.read_bytes())
+            data[-1000] ^= 1
+            file.write_bytes(data)
+            want = bytes(model.fork().forward(7))
+            with self.assertRaisesRegex(bitgpu.Error, r"a\.memory: got the checksum .*damaged"):
+                model.load_memory(file)
+            self.assertEqual(bytes(model.forward(7)), want, "the session is what it was")
+
     def test_sessions_are_independent(self):
         model = self.load()
         want = bytes(model.forward([1, 2, 3]))

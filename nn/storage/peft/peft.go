@@ -96,7 +96,11 @@ func open(path string) (file *safetensors.File, name string, s *settings, err er
 	if err != nil {
 		return nil, name, nil, err
 	}
-	s, err = configOf(file, name, isDir)
+	if err = regular.Guard(file.CheckSum); err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+	} else {
+		s, err = configOf(file, name, isDir)
+	}
 	if err != nil {
 		file.Close()
 		return nil, name, nil, err

@@ -93,6 +93,33 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// A number with another bit is refused, by whom it is loaded and by whom it is shown.
+func TestDamagedIsRefused(t *testing.T) {
+	c := configs()["hybrid"]
+	for path, name := range map[string]string{"x.lora.safetensors": "", "x": ModelName} {
+		path = filepath.Join(t.TempDir(), path)
+		if err := Save(path, c, random(c, 3, 2, all), "base"); err != nil {
+			t.Fatal(err)
+		}
+		name = filepath.Join(path, name)
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[len(data)-100] ^= 1
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err = Load(path, c)
+		_, _, shown := Describe(path)
+		for _, err := range []error{err, shown} {
+			if err == nil || !strings.HasPrefix(err.Error(), name+": got the checksum ") {
+				t.Errorf("got %v, want %s to be refused", err, name)
+			}
+		}
+	}
+}
+
 // Files have the gates of a head behind its query, in one matrix of one A.
 func TestGatedRows(t *testing.T) {
 	c := configs()["hybrid"]

@@ -60,7 +60,7 @@ func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
 		return err
 	}
 	if Lone(path) {
-		return safetensors.WriteFile(path, tensors, map[string]string{"format": "pt", ConfigName: string(config)})
+		return safetensors.WriteFile(path, tensors, safetensors.Summed(tensors, map[string]string{"format": "pt", ConfigName: string(config)}))
 	}
 	set, err := atomicfile.CreateSet(path)
 	if err != nil {
@@ -74,7 +74,7 @@ func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
 		return err
 	}
 	if err := set.Write(ModelName, func(w io.Writer) error {
-		return safetensors.Write(w, tensors, map[string]string{"format": "pt"})
+		return safetensors.Write(w, tensors, safetensors.Summed(tensors, map[string]string{"format": "pt"}))
 	}); err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func Choose(auto bool, adapter string) (g *GPU, note string, err error) {
 	case err != nil:
 		return nil, "", err
 	case !g.Info().Hardware() && !named(adapter):
-		note = "this is no hardware GPU but a software driver, slower than the CPU engine (--backend cpu)"
+		note = "this is no hardware GPU but a software driver, slower than the CPU engine"
 	}
 	return g, note, nil
 }

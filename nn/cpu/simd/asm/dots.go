@@ -51,45 +51,69 @@ func (g *gen) vpdpbusd(signed operand.Op, unsigned, dst reg.VecVirtual) {
 // dotPlanes makes whole numbers of elements, and bytes of these.
 func dotPlanes(g *gen) {
 	g.function("dotPlanes", "(dst *int8, step int, x *float32, scale float32, lines int) int32", "is dotKernels.planes.")
-	x, scale := g.arg("x"), g.broadcast("scale")
-	half := g.vec()
-	g.VMOVDQU32(g.words("dotHalf", func(int) uint32 { return 128 }), half)
-	dotLines(g, func(q reg.VecVirtual) {
-		g.VMULPS(mem(x, 0), scale, q)
-		g.VCVTPS2DQ(q, q)
-		g.ADDQ(operand.U8(4*dotRows), x)
-	}, func(q reg.VecVirtual, dst reg.GPVirtual) {
-		g.VPMOVDB(q, mem(dst, 0))
-		for p := 1; p < 3; p++ { // a byte counts as negative from 128 on
-			g.VPADDD(half, q, q)
-			g.VPSRAD(operand.U8(8), q, q)
-			g.VPMOVDB(q, mem(dst, p*dotPlane))
-		}
+	planes := newDotPlanes(g)
+	dotLines(g, 1, "lines", planes.read, func(q reg.VecVirtual, dst reg.GPVirtual, _ int) {
+		planes.write(q, []operand.Mem{mem(dst, 0), mem(dst, dotPlane), mem(dst, 2*dotPlane)})
 	})
+}
+
+// planesOfFloats makes whole numbers of elements, and their digits.
+type planesOfFloats struct {
+	*gen
+	x           reg.GPVirtual
+	scale, half reg.VecVirtual
+}
+
+// newDotPlanes takes the elements of the argument x, times scale.
+func newDotPlanes(g *gen) *planesOfFloats {
+	p := &planesOfFloats{gen: g, x: g.arg("x"), scale: g.broadcast("scale"), half: g.vec()}
+	g.VMOVDQU32(g.words("dotHalf", func(int) uint32 { return 128 }), p.half)
+	return p
+}
+
+// read makes q whole numbers of the next elements.
+func (p *planesOfFloats) read(q reg.VecVirtual) {
+	p.VMULPS(mem(p.x, 0), p.scale, q)
+	p.VCVTPS2DQ(q, q)
+	p.ADDQ(operand.U8(4*dotRows), p.x)
+}
+
+// write writes the digits of q, the lowest first.
+func (p *planesOfFloats) write(q reg.VecVirtual, at []operand.Mem) {
+	for i, plane := range at {
+		if i > 0 { // a byte counts as negative from 128 on
+			p.VPADDD(p.half, q, q)
+			p.VPSRAD(operand.U8(8), q, q)
+		}
+		p.VPMOVDB(q, plane)
+	}
 }
 
 // dotBytes puts bytes in order.
 func dotBytes(g *gen) {
 	g.function("dotBytes", "(dst, q *int8, step, lines int) int32", "is dotKernels.bytes.")
 	from := g.arg("q")
-	dotLines(g, func(q reg.VecVirtual) {
+	dotLines(g, 1, "lines", func(q reg.VecVirtual) {
 		g.VPMOVSXBD(mem(from, 0), q)
 		g.ADDQ(operand.U8(dotPlane), from)
-	}, func(q reg.VecVirtual, dst reg.GPVirtual) { g.VPMOVDB(q, mem(dst, 0)) })
+	}, func(q reg.VecVirtual, dst reg.GPVirtual, _ int) { g.VPMOVDB(q, mem(dst, 0)) })
 }
 
-// dotLines writes lines of 16 whole numbers, step bytes apart, in the order of codes: those that the first two bits of four
-// bytes multiply, then those of the next two. It returns their sum.
-func dotLines(g *gen, read func(q reg.VecVirtual), write func(q reg.VecVirtual, dst reg.GPVirtual)) {
-	dst, step, lines := g.arg("dst"), g.arg("step"), g.arg("lines")
+// dotLines writes lines of 16 whole numbers in the order of codes: those that the first two bits of four bytes multiply, then
+// those of the next two. Some at a time have one place dst, step bytes behind the one before; the argument count is how often.
+// It returns their sum.
+func dotLines(g *gen, some int, count string, read func(q reg.VecVirtual), write func(q reg.VecVirtual, dst reg.GPVirtual, line int)) {
+	dst, step, lines := g.arg("dst"), g.arg("step"), g.arg(count)
 	order, sum, q, ordered := g.vec(), g.vec(), g.vec(), g.vec()
 	g.VMOVDQU32(g.words("dotOrder", func(i int) uint32 { return uint32(i%4*4 + i/4) }), order)
 	g.VPXORD(sum, sum, sum)
 	g.Label("lines")
-	read(q)
-	g.VPADDD(q, sum, sum)
-	g.VPERMD(q, order, ordered)
-	write(ordered, dst)
+	for line := range some {
+		read(q)
+		g.VPADDD(q, sum, sum)
+		g.VPERMD(q, order, ordered)
+		write(ordered, dst, line)
+	}
 	g.ADDQ(step, dst)
 	g.DECQ(lines)
 	g.JNZ(operand.LabelRef("lines"))
@@ -143,8 +167,8 @@ type dotOperands struct {
 }
 
 // newDotOperands begins a dotProduct.
-func newDotOperands(g *gen, planes, vectors, blocks int) *dotOperands {
-	g.function(fmt.Sprintf("dots%dx%dx%d", planes, vectors, blocks),
+func newDotOperands(g *gen, name string, planes, vectors, blocks int) *dotOperands {
+	g.function(fmt.Sprintf("%s%dx%dx%d", name, planes, vectors, blocks),
 		"(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums, scales *byte, scalesStep, chunks, lines int)", "is a dotProduct.")
 	y := g.arg("y")
 	o := &dotOperands{planes: planes, vectors: vectors, codes: g.arg("codes"), x: g.arg("x"), sums: g.arg("sums"), firstScales: g.arg("scales"), chunks: g.arg("chunks"), left: g.GP64()}
@@ -174,7 +198,7 @@ func (o *dotOperands) nextChunk(g *gen) {
 
 // dotProducts multiplies blocks of 16 rows with vectors, a line of 16 columns at a time.
 func dotProducts(g *gen, planes, vectors, blocks int) {
-	o := newDotOperands(g, planes, vectors, blocks)
+	o := newDotOperands(g, "dots", planes, vectors, blocks)
 	mask := g.vec()
 	g.VMOVDQU32(g.words("dotCode", func(int) uint32 { return 0x03030303 }), mask)
 
@@ -226,7 +250,7 @@ func dotProducts(g *gen, planes, vectors, blocks int) {
 	g.JNZ(operand.LabelRef("lines"))
 
 	for b := range blocks {
-		scale, factor := g.vec(), g.vec()
+		scale := g.vec()
 		g.VCVTPH2PS(o.scales[b], scale)
 		for v := range vectors {
 			sum := all[b][v][planes-1]
@@ -234,15 +258,20 @@ func dotProducts(g *gen, planes, vectors, blocks int) {
 				g.VPSLLD(operand.U8(8), sum, sum)
 				g.VPADDD(all[b][v][p], sum, sum)
 			}
-			g.VPSUBD_BCST(mem(o.sums, v*sumBytes), sum, sum)
-			g.VCVTDQ2PS(sum, sum)
-			g.VMULPS_BCST(mem(o.sums, v*sumBytes+4), scale, factor)
-			at := o.ys[v].Offset(b * 4 * dotRows)
-			g.VFMADD213PS(at, factor, sum)
-			g.VMOVUPS(sum, at)
+			dotResult(g, sum, scale, mem(o.sums, v*sumBytes), o.ys[v].Offset(b*4*dotRows))
 		}
 	}
 	o.nextChunk(g)
+}
+
+// dotResult adds to 16 elements at y what the sums of a chunk are, whose dotSum is at chunk.
+func dotResult(g *gen, sum, scale reg.VecVirtual, chunk, y operand.Mem) {
+	factor := g.vec()
+	g.VPSUBD_BCST(chunk, sum, sum)
+	g.VCVTDQ2PS(sum, sum)
+	g.VMULPS_BCST(chunk.Offset(4), scale, factor)
+	g.VFMADD213PS(y, factor, sum)
+	g.VMOVUPS(sum, y)
 }
 
 // dotPairBytes is dotBytes with AVX2.
@@ -273,7 +302,7 @@ func dotPairBytes(g *gen) {
 // 32, in the frame, before they can run over.
 func dotPairs(g *gen, vectors, blocks int) {
 	const parts = 2 // of a block, in registers
-	o := newDotOperands(g, 1, vectors, blocks)
+	o := newDotOperands(g, "dots", 1, vectors, blocks)
 	frame := g.AllocLocal(blocks * parts * vectors * g.bytes())
 	total := func(b, h, v int) operand.Mem { return frame.Offset(((b*parts+h)*vectors + v) * g.bytes()) }
 	count := g.GP64()
