@@ -183,7 +183,7 @@ func (b *Batch) readPrompt() error {
 	if err := s.session.room(len(s.prompt)); err != nil {
 		return s.fail(err)
 	}
-	n := min(pieceTokens, len(s.prompt))
+	n := min(s.session.model.piece, len(s.prompt))
 	if err := s.session.run.Forward(s.prompt[:n]); err != nil {
 		return s.fail(err)
 	}

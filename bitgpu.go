@@ -92,6 +92,7 @@ type Model struct {
 	place     place
 	bytes     int64
 	trained   int // the context that the files of a public family name
+	piece     int // see PieceTokens
 
 	controlOnce sync.Once
 	control     []string // texts of control tokens, see controlTexts
@@ -191,6 +192,7 @@ func makeModel(l *storage.Loaded, o options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.piece = pieceTokens(m.config.ParamCount(), m.place.backend)
 	return m, nil
 }
 

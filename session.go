@@ -10,9 +10,6 @@ import (
 	"bitgpu/nn/op"
 )
 
-// pieceTokens is how many tokens of a text a session reads before it lets others use the device.
-const pieceTokens = 256
-
 // maxChunk limits the tokens that a rule may take at once.
 const maxChunk = 4096
 
@@ -220,7 +217,7 @@ func (s *Session) locate(tokens []uint32, err error) error {
 }
 
 func (s *Session) readPieces(ctx context.Context, tokens []uint32) error {
-	piece := pieceTokens
+	piece := s.model.piece
 	if s.scan.Minibatch { // a chunk of the minibatch rule must not be cut
 		piece = max(piece/s.scan.Chunk, 1) * s.scan.Chunk
 	}

@@ -363,11 +363,12 @@ func (c *call) readShowing(t *text, ids []uint32, top int) ([]tokenLogProb, erro
 			return nil, err
 		}
 	}
-	for from := 0; from < len(ids); from += bitgpu.PieceTokens {
+	piece := c.s.model.PieceTokens()
+	for from := 0; from < len(ids); from += piece {
 		if err := c.r.Context().Err(); err != nil {
 			return nil, err
 		}
-		part := ids[from:min(from+bitgpu.PieceTokens, len(ids))]
+		part := ids[from:min(from+piece, len(ids))]
 		if before == nil {
 			found = append(found, tokenLogProb{id: part[0], log: 1})
 		} else if int64(part[0]) < int64(len(before)) {

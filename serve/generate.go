@@ -108,7 +108,7 @@ func (c *call) read(t *text, ids []uint32) error {
 		}
 	}
 	for done < len(ids) {
-		n := min(bitgpu.PieceTokens, len(ids)-done)
+		n := min(c.s.model.PieceTokens(), len(ids)-done)
 		err := c.reading(func() error {
 			_, err := t.session.ReadTokens(c.r.Context(), ids[done:done+n])
 			return err

@@ -33,16 +33,16 @@ func keyOf(owner string, ids []uint32) prefixKey {
 	return prefixKey{owner, len(ids), sha256.Sum256(data)}
 }
 
-// places returns the lengths of the beginnings of a prompt of n tokens that are kept, longest first: its whole pieces, and
-// repeated halves of that, so that a long prompt does not push out everything else.
-func places(n int) []int {
+// places returns the lengths of the beginnings of a prompt of n tokens that are kept, longest first: its whole pieces of
+// `piece` tokens, and repeated halves of that, so that a long prompt does not push out everything else.
+func places(n, piece int) []int {
 	var found []int
-	whole := (n - 1) / bitgpu.PieceTokens // at least one token is read, for its prediction
+	whole := (n - 1) / piece // at least one token is read, for its prediction
 	if whole < 1 {
 		return nil
 	}
 	for p := whole; p > 0; {
-		found = append(found, p*bitgpu.PieceTokens)
+		found = append(found, p*piece)
 		next := 1 << (bits.Len(uint(p)) - 1) // the power of two at or below p
 		if next == p {
 			next = p / 2
@@ -60,8 +60,9 @@ func (p *prefixes) take(owner string, ids []uint32) (session *bitgpu.Session, n 
 	// Look for every whole piece: an earlier prompt may have ended anywhere.
 	h := sha256.New()
 	var keys []prefixKey
-	for n := bitgpu.PieceTokens; n < len(ids); n += bitgpu.PieceTokens {
-		binary.Write(h, binary.LittleEndian, ids[n-bitgpu.PieceTokens:n])
+	piece := p.model.PieceTokens()
+	for n := piece; n < len(ids); n += piece {
+		binary.Write(h, binary.LittleEndian, ids[n-piece:n])
 		keys = append(keys, prefixKey{owner, n, [32]byte(h.Sum(nil))})
 	}
 	for _, key := range slices.Backward(keys) {
@@ -75,7 +76,7 @@ func (p *prefixes) take(owner string, ids []uint32) (session *bitgpu.Session, n 
 
 // offer is given a session that has read the first n tokens of a prompt. The session is copied if it is worth keeping.
 func (p *prefixes) offer(owner string, ids []uint32, n int, session *bitgpu.Session) error {
-	if p.size(int64(n)) > p.most || !slices.Contains(places(len(ids)), n) {
+	if p.size(int64(n)) > p.most || !slices.Contains(places(len(ids), p.model.PieceTokens()), n) {
 		return nil
 	}
 	key := keyOf(owner, ids[:n])

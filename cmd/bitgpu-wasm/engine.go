@@ -226,8 +226,8 @@ func (e *engine) read(ctx context.Context, s *bitgpu.Session, text string, part 
 	if err := s.CheckRoom(len(ids)); err != nil {
 		return 0, err
 	}
-	for at := 0; at < len(ids); at += bitgpu.PieceTokens {
-		end := min(at+bitgpu.PieceTokens, len(ids))
+	for at := 0; at < len(ids); at += e.model.PieceTokens() {
+		end := min(at+e.model.PieceTokens(), len(ids))
 		if _, err := s.ReadTokens(ctx, ids[at:end]); err != nil {
 			return at, err
 		}
