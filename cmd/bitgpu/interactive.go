@@ -27,11 +27,17 @@ type command struct {
 
 // commandsOfTalk are the commands in the order of the help.
 func commandsOfTalk() []command {
-	return []command{
+	return append([]command{
 		{"/reset", "", "forget everything that was read", (*conversation).reset},
 		{"/save", "FILE", "save the memory to FILE", (*conversation).save},
 		{"/load", "FILE", "go on from the memory in FILE", (*conversation).load},
 		{"/n", "N", "end answers after N tokens", (*conversation).setLimit},
+	}, commandsOfBoth()...)
+}
+
+// commandsOfBoth are the last commands of the help, with a chat template and without.
+func commandsOfBoth() []command {
+	return []command{
 		{"/temp", "X", "set the temperature; 0 takes the most probable token each time", (*conversation).setTemperature},
 		{"/top-k", "K", "choose among the K most probable tokens, 0 for all", (*conversation).setTopK},
 		{"/stop", "[TEXT]", `end answers before TEXT too, in which \n is a line break; without TEXT, before none`, (*conversation).setStop},
