@@ -12,10 +12,10 @@ import (
 	"bitgpu"
 )
 
-// quotes begin and end a message of several lines.
+// quotes enclose a message of several lines.
 const quotes = `"""`
 
-// commandsOfChat are the commands of a conversation in turns, in the order of the help.
+// commandsOfChat returns the commands of a conversation in turns, in the order of the help.
 func commandsOfChat() []command {
 	return append([]command{
 		{"/system", "[TEXT]", "tell the model TEXT before the first turn; without TEXT, nothing", (*conversation).setSystem},
