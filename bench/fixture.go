@@ -136,30 +136,9 @@ func convertTable(t op.HostTensor, format op.Format) op.HostTensor {
 			h.F16[i] = float16.Fromfloat32(x).Bits()
 		}
 	case op.I8:
-		h.I8, h.Scales = make([]int8, len(t.F32)), make([]float32, rows)
-		for r := range rows {
-			row := t.F32[r*cols : (r+1)*cols]
-			largest := float32(0)
-			for _, x := range row {
-				largest = max(largest, x, -x)
-			}
-			h.Scales[r] = largest / 127
-			for c, x := range row {
-				if largest > 0 {
-					scaled := x / h.Scales[r]
-					h.I8[r*cols+c] = int8(scaled + copysign(0.5, scaled))
-				}
-			}
-		}
+		h.I8, h.Scales = op.PackInt8(t.F32, rows, cols)
 	default:
 		h.F32 = t.F32
 	}
 	return h
-}
-
-func copysign(magnitude, sign float32) float32 {
-	if sign < 0 {
-		return -magnitude
-	}
-	return magnitude
 }

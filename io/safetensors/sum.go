@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// SumKey is the entry of the metadata that holds a file's checksum where it has one: the CRC-32C, in eight hexadecimal digits, of
-// every other entry and of every tensor, each in the order of their names: the name, a zero byte, the entry's text or the tensor's
-// data, a zero byte.
+// SumKey is the metadata entry with a file's checksum, if it has one: the CRC-32C, in eight hexadecimal digits, of all other
+// entries and all tensors, each in the order of their names. Each contributes its name, a zero byte, the entry's text or the
+// tensor's data, and a zero byte.
 const SumKey = "bitgpu.crc32c"
 
-// castagnoli has an instruction of its own on most processors.
+// castagnoli has its own instruction on most processors.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Summed is metadata with the checksum of it and of the tensors.
+// Summed returns metadata with the checksum of the metadata and the tensors added.
 func Summed(tensors []Tensor, metadata map[string]string) map[string]string {
 	all := maps.Clone(metadata)
 	if all == nil {
@@ -27,7 +27,7 @@ func Summed(tensors []Tensor, metadata map[string]string) map[string]string {
 	return all
 }
 
-// CheckSum refuses a file that is not what its checksum says. One without is let pass: files of other programs have none.
+// CheckSum returns an error if the file does not match its checksum. A file without one passes: those of other programs have none.
 func (f *File) CheckSum() error {
 	want, ok := f.metadata[SumKey]
 	if !ok {

@@ -1,6 +1,10 @@
 package op
 
-import "bitgpu/nn/ternary"
+import (
+	"math"
+
+	"bitgpu/nn/ternary"
+)
 
 // PackTernary quantises a float32 matrix (rows, cols) that consists of `blocks` stacked blocks.
 func PackTernary(t HostTensor, blocks int, absmean bool) HostTensor {
@@ -49,4 +53,25 @@ func PackGroups(t HostTensor, group int) HostTensor {
 		}
 	}
 	return q
+}
+
+// PackInt8 rounds each row of v (rows, cols) to multiples −127…127 of its scale, max|v|/127: the numbers of an I8 tensor.
+func PackInt8(v []float32, rows, cols int) (codes []int8, scales []float32) {
+	codes, scales = make([]int8, len(v)), make([]float32, rows)
+	for r := range rows {
+		row := v[r*cols : (r+1)*cols]
+		largest := 0.0
+		for _, x := range row {
+			largest = max(largest, math.Abs(float64(x)))
+		}
+		scales[r] = float32(largest / 127)
+		if scales[r] == 0 {
+			continue
+		}
+		for i, x := range row {
+			q := math.Round(float64(x) / float64(scales[r]))
+			codes[r*cols+i] = int8(min(max(q, -127), 127))
+		}
+	}
+	return codes, scales
 }

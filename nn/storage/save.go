@@ -3,7 +3,6 @@ package storage
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -217,7 +216,7 @@ func convertTable(from source, t safetensors.Tensor, head string) ([]safetensors
 		half, err := safetensors.FromFloat16s(t.Name, t.Shape, v)
 		return []safetensors.Tensor{half}, err
 	case HeadInt8:
-		codes, scales := quantizeRows(v, t.Shape[0], t.Shape[1])
+		codes, scales := op.PackInt8(v, t.Shape[0], t.Shape[1])
 		return []safetensors.Tensor{safetensors.FromInt8s(t.Name, t.Shape, codes), scaleTensor(t.Name, scales)}, nil
 	}
 	return []safetensors.Tensor{safetensors.FromFloat32s(t.Name, t.Shape, v)}, nil
@@ -243,25 +242,4 @@ func tableFloats(from source, t safetensors.Tensor) ([]float32, error) {
 		v[i] = float32(q) * scales[i/cols]
 	}
 	return v, nil
-}
-
-// quantizeRows rounds each row of v (rows, cols) to multiples −127…127 of its scale, max|v|/127.
-func quantizeRows(v []float32, rows, cols int) (codes []int8, scales []float32) {
-	codes, scales = make([]int8, len(v)), make([]float32, rows)
-	for r := range rows {
-		row := v[r*cols : (r+1)*cols]
-		largest := 0.0
-		for _, x := range row {
-			largest = max(largest, math.Abs(float64(x)))
-		}
-		scales[r] = float32(largest / 127)
-		if scales[r] == 0 {
-			continue
-		}
-		for i, x := range row {
-			q := math.Round(float64(x) / float64(scales[r]))
-			codes[r*cols+i] = int8(min(max(q, -127), 127))
-		}
-	}
-	return codes, scales
 }
