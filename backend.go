@@ -15,12 +15,12 @@ import (
 	"bitgpu/nn/webgpu/tuned"
 )
 
-// Backend is what computes.
+// Backend is what a model computes on.
 type Backend string
 
 // The backends.
 const (
-	Auto Backend = "auto" // a hardware GPU if there is one, else the CPU
+	Auto Backend = "auto" // a hardware GPU if there is one, otherwise the CPU
 	GPU  Backend = "gpu"
 	CPU  Backend = "cpu"
 )
@@ -39,38 +39,38 @@ type options struct {
 	numbers  storage.Numbers
 }
 
-// WithBackend chooses what computes, in the words of [ParseBackend]. The default is [Auto].
+// WithBackend chooses what computes. The default is [Auto].
 func WithBackend(b Backend) Option { return func(o *options) { o.backend = b } }
 
-// WithAdapter chooses a GPU adapter by its number, a part of its name, or "software". [Auto] then means [GPU].
+// WithAdapter chooses a GPU adapter by its number, part of its name, or "software". [Auto] then means [GPU].
 func WithAdapter(adapter string) Option { return func(o *options) { o.adapter = adapter } }
 
-// WithConfig tells what model is expected: a file that c contradicts is refused with [ErrConfig]. It also describes a
-// .safetensors file that has no config.json beside it. The optional fields of c may be left at zero.
+// WithConfig says which model is expected: a file that contradicts c is refused with [ErrConfig]. It also describes a
+// .safetensors file without a config.json beside it. The optional fields of c may be zero.
 func WithConfig(c Config) Option { return func(o *options) { o.config = &c } }
 
-// WithContext bounds how many tokens a session of a public family has room for, and so the memory of its keys and values. 0 is
-// what the model was made for, or less if that would take more than half of the free memory: see [Model.Context].
+// WithContext limits how many tokens a session of a public family has room for, and so the memory of its keys and values. 0
+// means what the model was trained for, or less if that would take more than half of the free memory: see [Model.Context].
 func WithContext(tokens int) Option { return func(o *options) { o.context = max(tokens, 0) } }
 
-// WithSessions says how many sessions are to have room at once: the context of a public family is chosen, or refused, so that all of
-// them can be full. It bounds nothing else; the default is 1.
+// WithSessions says how many sessions should fit at once: the context of a public family is chosen, or refused, so that all
+// of them can be full. It limits nothing else. The default is 1.
 func WithSessions(n int) Option { return func(o *options) { o.sessions = n } }
 
-// WithMasters says that a directory holds the float master weights of a ternary model although its config.json does not say so,
-// as with Falcon-E's prequantized revisions, and how they are rounded: "half-up", as in that family, or "half-even".
+// WithMasters says that a directory contains the float masters of a ternary model although its config.json does not say so,
+// as in Falcon-E's prequantized revisions, and how to round them: "half-up", as that family does, or "half-even".
 func WithMasters(rounding string) Option { return func(o *options) { o.masters = rounding } }
 
-// WithCache says how the keys and values of a public family are kept: "f32", or "f16", which takes half the memory and rounds
+// WithCache says how to store the keys and values of a public family: "f32", or "f16", which takes half the memory and rounds
 // them. The default is f16 on a GPU and f32 on the CPU.
 func WithCache(format string) Option { return func(o *options) { o.numbers.Cache = format } }
 
-// WithActivations says how the inputs of a public family's linear layers are taken: "float", or rounded to "int8", a row at a
-// time, which is faster on the CPU. The default is what the model was made with: int8 for BitNet's kind, else float; a model that
-// was made with floats gives somewhat other numbers with int8.
+// WithActivations says how to treat the inputs of a public family's linear layers: "float", or "int8", which rounds them row
+// by row and is faster on the CPU. The default is what the model was trained with: int8 for BitNet and similar models,
+// otherwise float; a model trained with float gives slightly different results with int8.
 func WithActivations(kind string) Option { return func(o *options) { o.numbers.Activations = kind } }
 
-// storage are the options of reading the files.
+// storage returns the options for reading files.
 func (o options) storage() (storage.Options, error) {
 	s := storage.Options{Config: o.config, Context: o.context}
 	if err := o.numbers.Check(); err != nil {
@@ -94,8 +94,8 @@ func newOptions(opts []Option) options {
 	return o
 }
 
-// ParseBackend reads what a user calls a backend: auto, gpu or cpu, and as torch names devices, cuda and cuda:N, a GPU and
-// its adapter N. The error is ErrOption.
+// ParseBackend parses the name of a backend: auto, gpu or cpu, or, as torch names devices, cuda or cuda:N, which mean a GPU
+// and its adapter N. The error is [ErrOption].
 func ParseBackend(name string) (b Backend, adapter string, err error) {
 	switch b = Backend(name); b {
 	case "":
@@ -116,11 +116,11 @@ func ParseBackend(name string) (b Backend, adapter string, err error) {
 // place is what a model computes on.
 type place struct {
 	backend Backend
-	device  string // in words
-	note    string // why that, where it may surprise
+	device  string // a description for users
+	note    string // why it was chosen, if that may be surprising
 }
 
-// openEngine loads the weights onto the backend that the options choose, and says which that is. The engine owns l.
+// openEngine loads the weights onto the backend that the options choose, and returns which that is. The engine owns l.
 func openEngine(l *storage.Loaded, o options) (engine, place, error) {
 	backend, adapter, err := ParseBackend(string(o.backend))
 	if err != nil {
@@ -153,7 +153,7 @@ func openEngine(l *storage.Loaded, o options) (engine, place, error) {
 	return e, place{CPU, cpu.DeviceName(), note}, err
 }
 
-// noGPU marks the errors of package gpu that mean that there is no adapter to be used.
+// noGPU converts the errors of package gpu that mean that there is no usable adapter to [ErrNoGPU].
 func noGPU(err error) error {
 	if errors.Is(err, gpu.ErrNoAdapter) || errors.Is(err, gpu.ErrNoSuchAdapter) {
 		return adapterError{err}
@@ -161,7 +161,7 @@ func noGPU(err error) error {
 	return err
 }
 
-// adapterError is ErrNoGPU with the words of package gpu.
+// adapterError is ErrNoGPU with the text of package gpu.
 type adapterError struct{ error }
 
 func (e adapterError) Unwrap() []error { return []error{e.error, ErrNoGPU} }

@@ -8,30 +8,30 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Batch writes several texts of one model side by side: each Step reads the weights once and has one token of every text. A text
-// is the same byte for byte as the one that a [Session] writes alone with the same prompt and options, whatever other texts are in the
-// batch, and whatever came and went. It is for one goroutine; sessions of the model, and other batches, may be used meanwhile.
+// Batch writes several texts of one model side by side: each Step reads the weights once and gives one token of every text.
+// Each text is byte for byte what a [Session] writes alone with the same prompt and options, whatever other texts are in the
+// batch. A Batch is for one goroutine; sessions of the model, and other batches, may be used at the same time.
 type Batch struct {
 	model     *Model
 	room      room
-	sequences []*Sequence // those that are open, in the order in which they began
+	sequences []*Sequence // the open ones, in the order in which they began
 	closed    bool
 	steps     []Step
 	turn      []runner
 }
 
-// Sequence is one text of a [Batch]: what has been read and written, and how it goes on.
+// Sequence is one text of a [Batch].
 type Sequence struct {
 	batch   *Batch
 	session *Session
-	prompt  []uint32 // not read as yet
+	prompt  []uint32 // the part not read yet
 	options Options
 	rules   op.Sampling
 	out     *stopper
 	tokens  int // written since Start, Fork or Write
 	stopped bool
-	begun   bool // the rules have been told
-	pending bool // the newest token is to be read
+	begun   bool // the sampling rules have been set
+	pending bool // the newest token has not been read yet
 	reason  Reason
 	err     error
 }
@@ -40,13 +40,13 @@ type Sequence struct {
 type Step struct {
 	Sequence *Sequence
 	Token    uint32 // the one that was drawn
-	Text     string // the whole characters that are certain with it, and at the end of the text what was held back
-	Reason   Reason // why the text ended with this, "" where it goes on
+	Text     string // the characters that this token completes and, at the end of the text, what was held back
+	Reason   Reason // why the text ended with this token, "" if it continues
 	Err      error  // [ErrNotFinite], after which the sequence can only be closed
 }
 
-// NewBatch makes room for n texts. With more texts the batch grows, which copies what is in it. The error is [ErrOption],
-// [ErrNoTokenizer], [ErrClosed], or that there is not enough memory.
+// NewBatch makes room for n texts. With more texts the batch grows, which copies its contents. The error is [ErrOption],
+// [ErrNoTokenizer], [ErrClosed], or says that there is not enough memory.
 func (m *Model) NewBatch(n int) (*Batch, error) {
 	if n < 0 || n > maxBatch {
 		return nil, fmt.Errorf("%w: batch: got room for %d texts, want 0 to %d", ErrOption, n, maxBatch)
@@ -65,10 +65,10 @@ func (m *Model) NewBatch(n int) (*Batch, error) {
 	return &Batch{model: m, room: r}, nil
 }
 
-// maxBatch is more texts than anybody wants to make room for at once.
+// maxBatch is more texts than anybody needs room for at once.
 const maxBatch = 1 << 12
 
-// work runs f with the engine to itself.
+// work calls f with the engine locked.
 func (b *Batch) work(f func() error) error {
 	if err := b.model.enter(); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (b *Batch) work(f func() error) error {
 	return f()
 }
 
-// Close ends all texts and gives the batch's memory back.
+// Close ends all texts and frees the batch's memory.
 func (b *Batch) Close() error {
 	err := b.work(func() error {
 		for _, s := range b.sequences {
@@ -96,13 +96,13 @@ func (b *Batch) Close() error {
 	return err
 }
 
-// Start begins a text with an empty memory: the next steps read prompt and write what follows it. The error is [ErrEmptyPrompt],
-// [ErrOption], [ErrClosed], or that there is not enough memory. A prompt that is longer than the context is found when it is read:
-// see [Sequence.Err].
+// Start begins a text with an empty memory: the next steps read prompt and write what follows it. The error is
+// [ErrEmptyPrompt], [ErrOption], [ErrClosed], or says that there is not enough memory. A prompt longer than the context is
+// only detected while it is read: see [Sequence.Err].
 func (b *Batch) Start(prompt string, o Options) (*Sequence, error) { return b.begin(nil, prompt, o) }
 
-// StartFrom begins a text that goes on from a snapshot; the prompt may be empty. The error is [ErrOtherModel] for the snapshot of
-// another model, [ErrContext] for one that is longer than the context, or one of [Batch.Start].
+// StartFrom begins a text that continues from a snapshot; the prompt may be empty. The error is [ErrOtherModel] for a
+// snapshot of another model, [ErrContext] for one longer than the context, or one of [Batch.Start].
 func (b *Batch) StartFrom(p *Snapshot, prompt string, o Options) (*Sequence, error) {
 	return b.begin(p, prompt, o)
 }
@@ -133,7 +133,7 @@ func (b *Batch) begin(p *Snapshot, prompt string, o Options) (s *Sequence, err e
 	return s, nil
 }
 
-// sequence is one in a slot of the batch.
+// sequence adds a sequence with a slot of the batch.
 func (b *Batch) sequence(r runner) *Sequence {
 	m := b.model
 	return &Sequence{
@@ -142,14 +142,14 @@ func (b *Batch) sequence(r runner) *Sequence {
 	}
 }
 
-// Sequences are the open ones, in the order in which they began.
+// Sequences lists the open sequences in the order in which they began.
 func (b *Batch) Sequences() []*Sequence { return slices.Clone(b.sequences) }
 
-// Step reads the tokens that the previous step drew, then one piece of the oldest prompt that is not read to its end, and then draws
-// one token for each sequence whose prompt has been read, unless it is stopped or its text has ended. So a long prompt delays the
-// others by only a piece at a time. An empty result without an error means that a piece of a prompt was read, or, where Writing is
-// 0, that there is nothing left to do. The slice is used again by the next Step. The error is [ErrClosed] or the backend's; an error
-// that ends one text alone is in the Err of its Step, or of its sequence.
+// Step reads the tokens that the previous step drew, then one piece of the oldest prompt that is not finished, and then draws
+// one token for each sequence whose prompt has been read, unless it is stopped or its text has ended. A long prompt thus
+// delays the others by only a piece at a time. An empty result without an error means that a piece of a prompt was read or,
+// if Writing is 0, that there is nothing left to do. The next Step reuses the slice. The error is [ErrClosed] or the
+// backend's; an error that only ends one text is in the Err of its Step, or of its sequence.
 func (b *Batch) Step() ([]Step, error) {
 	b.steps = b.steps[:0]
 	err := b.work(func() error {
@@ -173,7 +173,7 @@ func (b *Batch) Step() ([]Step, error) {
 	return b.steps, err
 }
 
-// readPrompt reads a piece of the first prompt that is not read.
+// readPrompt reads a piece of the oldest unfinished prompt.
 func (b *Batch) readPrompt() error {
 	i := slices.IndexFunc(b.sequences, func(s *Sequence) bool { return len(s.prompt) > 0 && s.open() })
 	if i < 0 {
@@ -183,7 +183,7 @@ func (b *Batch) readPrompt() error {
 	if err := s.session.room(len(s.prompt)); err != nil {
 		return s.fail(err)
 	}
-	n := min(pieceTokens, len(s.prompt))
+	n := min(s.session.model.piece, len(s.prompt))
 	if err := s.session.run.Forward(s.prompt[:n]); err != nil {
 		return s.fail(err)
 	}
@@ -191,7 +191,7 @@ func (b *Batch) readPrompt() error {
 	return nil
 }
 
-// readPending has the tokens that were drawn read into the memories of those that go on.
+// readPending reads the drawn tokens of the sequences that continue.
 func (b *Batch) readPending() error {
 	b.turn = b.turn[:0]
 	for _, s := range b.sequences {
@@ -213,7 +213,7 @@ func (b *Batch) readPending() error {
 	return nil
 }
 
-// Writing is how many sequences Step still does something for.
+// Writing returns how many sequences Step still works on.
 func (b *Batch) Writing() (n int) {
 	for _, s := range b.sequences {
 		if s.open() || s.reads() {

@@ -1,6 +1,5 @@
-// Package bitgpu runs ternary (1.58-bit) language models whose memory learns while they read: on any GPU through
-// WebGPU, and on the CPU. It is not for training, which is package nn/train's, and it prints nothing and keeps no
-// global state.
+// Package bitgpu runs ternary (1.58-bit) language models whose memory learns while they read: on any GPU through WebGPU, and
+// on the CPU. It prints nothing and keeps no global state. Training is in package nn/train.
 //
 //	model, err := bitgpu.Load("model.bitt")
 //	if err != nil {
@@ -12,16 +11,16 @@
 //		return true
 //	})
 //
-// A [Model] holds weights and may be used from many goroutines. A [Session] is one text: it has a memory of its own,
-// whose size does not grow with the text, and is for one goroutine. A [Batch] writes many texts side by side.
+// A [Model] holds weights and may be used from many goroutines. A [Session] is one text: it has a memory of its own, whose
+// size does not grow with the text, and is for one goroutine. A [Batch] writes many texts side by side.
 //
 // # Why
 //
-// Why do sessions of a model take turns? A device computes one thing at a time, and so do the cores together. A
-// session gives way to others after each piece of a prompt and whenever its text goes to the caller. The tokens of those that
-// write at the same time are read in one pass over the weights, to the bit as each would be alone.
+// Why do sessions of a model take turns? A device computes one thing at a time, and so do the CPU's cores together. A session
+// lets others go ahead after each piece of a prompt and whenever it passes text to the caller. The tokens of sessions that
+// write at the same time are read in one pass over the weights, with bit for bit the results that each would get alone.
 //
-// Why is there no fallback from GPU to CPU? A caller who asks for a GPU wants to know when there is none. [Auto] chooses, and
+// Why is there no fallback from GPU to CPU? A caller who asks for a GPU wants to know if there is none. [Auto] chooses, and
 // [Model.Device] says what it chose.
 package bitgpu
 
@@ -44,69 +43,70 @@ import (
 )
 
 var (
-	// ErrNoGPU is returned when a GPU is asked for and the machine has no adapter that may be used, or not the one
-	// that was named; the text says what to install, or what there is.
+	// ErrNoGPU is returned if a GPU is asked for and the machine has no usable adapter, or not the one named. The text says what
+	// to install, or what there is.
 	ErrNoGPU = errors.New("no GPU adapter")
-	// ErrNoTokenizer is returned where text is given to a model that came without a tokenizer.
+	// ErrNoTokenizer is returned if text is given to a model without a tokenizer.
 	ErrNoTokenizer = errors.New("the model has no tokenizer: it takes token ids only")
-	// ErrTokenRange is returned for a token id that is not below the vocabulary's size.
+	// ErrTokenRange is returned for a token id that is not below the size of the vocabulary.
 	ErrTokenRange = errors.New("token id out of range")
-	// ErrEmptyPrompt is returned when a session that has read nothing is asked to write.
+	// ErrEmptyPrompt is returned if a session that has read nothing is asked to write.
 	ErrEmptyPrompt = errors.New("the prompt is empty: there is nothing to go on from")
 	// ErrClosed is returned by a model, session, batch or sequence after Close.
 	ErrClosed = errors.New("the model or session is closed")
-	// ErrBusy is returned when a session is used while it is at work, as from within its own stream.
+	// ErrBusy is returned if a session is used while it is at work, for example from its own stream.
 	ErrBusy = errors.New("the session is in use: a session is for one goroutine")
-	// ErrOtherModel is returned for a memory that another model has learned.
+	// ErrOtherModel is returned for a memory learned by another model.
 	ErrOtherModel = errors.New("the memory belongs to another model")
-	// ErrNotFinite is returned where the model's numbers are NaN or infinite, because its memory has run away or its
-	// weights are too large; the text, and a [NotFiniteError], name the token. Until [Session.Reset] or
-	// [Session.LoadMemory] the session gives nothing else.
+	// ErrNotFinite is returned if the model's numbers become NaN or infinite, because its memory has diverged or its weights are
+	// too large. The text, and a [NotFiniteError], name the token. The session returns nothing else until [Session.Reset] or
+	// [Session.LoadMemory].
 	ErrNotFinite = nn.ErrNotFinite
-	// ErrConfig is returned by [Load] for a file that is not what [WithConfig] says; the text names the field.
+	// ErrConfig is returned by [Load] for a file that contradicts [WithConfig]. The text names the field.
 	ErrConfig = storage.ErrConfig
-	// ErrContext is returned when a session of a model with attention has no room for the tokens that it is given, as text or as a
-	// saved memory.
+	// ErrContext is returned if a session of a model with attention has no room for tokens, whether from text or from a saved
+	// memory.
 	ErrContext = nn.ErrContext
-	// ErrOption is returned for an option that is out of its range; the text names it.
+	// ErrOption is returned for an option out of range. The text names it.
 	ErrOption = errors.New("invalid option")
 )
 
 // Config describes a model: sizes, and the variant of each part.
 type Config = nn.Config
 
-// LayerMemory is what a layer has learned, of [Session.Memory].
+// LayerMemory is what a layer has learned, see [Session.Memory].
 type LayerMemory = nn.LayerMemory
 
-// NotFiniteError is an [ErrNotFinite] with its token.
+// NotFiniteError is an [ErrNotFinite] that names the token.
 type NotFiniteError = nn.NotFiniteError
 
 // Model is a model with its weights on a device.
 type Model struct {
 	config    Config
-	name      string               // of its files, for messages
-	tok       *tokenizer.Tokenizer // nil when the model has none
+	name      string               // for messages
+	tok       *tokenizer.Tokenizer // nil if the model has none
 	ends      []uint32             // the ids that end a text
-	chat      *chat.Template       // nil when the model has none
-	chatError error                // why the template that is there cannot be used
-	id        string               // which model a memory belongs to
+	chat      *chat.Template       // nil if the model has none
+	chatError error                // why the model's template cannot be used
+	id        string               // identifies the model in memories
 	place     place
 	bytes     int64
 	trained   int // the context that the files of a public family name
+	piece     int // see PieceTokens
 
 	controlOnce sync.Once
-	control     []string // the texts of control tokens, see controlTexts
+	control     []string // texts of control tokens, see controlTexts
 
-	mu     sync.Mutex // guards what follows and the engine, which is for one goroutine at a time
+	mu     sync.Mutex // guards the following fields and the engine, which is for one goroutine at a time
 	engine engine
-	active int // operations under way, of which all but one are waiting
+	active int // operations in progress, of which all but one are waiting
 	closed bool
 	gathering
 }
 
 // Load reads the model at path: a .bitt file, a model directory, a .safetensors file beside its config.json, or a model of a
-// public family, as a GGUF file or a directory in Hugging Face's layout. Besides what is wrong with the file, the error is
-// [ErrOption], [ErrConfig], [ErrNoGPU], gpu.ErrOutOfMemory, or [storage.ErrPublic] where [WithConfig] describes a public model.
+// public family as a GGUF file or a directory in Hugging Face's layout. Apart from errors in the file, the error is
+// [ErrOption], [ErrConfig], [ErrNoGPU], gpu.ErrOutOfMemory, or [storage.ErrPublic] if [WithConfig] describes a public model.
 func Load(path string, opts ...Option) (*Model, error) {
 	o := newOptions(opts)
 	files, err := o.storage()
@@ -120,8 +120,8 @@ func Load(path string, opts ...Option) (*Model, error) {
 	return newModel(loaded, o)
 }
 
-// LoadBytes takes the bytes of a .bitt file, which must not change until Close. The name is for messages. The errors are those
-// of [Load].
+// LoadBytes reads the bytes of a .bitt file, which must not change until Close. name is for messages. Errors are those of
+// [Load].
 func LoadBytes(name string, data []byte, opts ...Option) (*Model, error) {
 	o := newOptions(opts)
 	s, err := o.storage()
@@ -135,12 +135,12 @@ func LoadBytes(name string, data []byte, opts ...Option) (*Model, error) {
 	return newModel(loaded, o)
 }
 
-// LoadReader reads a .bitt file of size bytes from r. The name is for messages. The errors are those of [Load], and of r.
+// LoadReader reads a .bitt file of size bytes from r. name is for messages. Errors are those of [Load], and of r.
 func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model, error) {
 	if size < 1 {
 		return nil, fmt.Errorf("%s: got %d, want a size above 0", name, size)
 	}
-	// The last byte first: a size that is too large then costs no memory.
+	// Read the last byte first, so that a wrong size is detected before memory is allocated.
 	var last [1]byte
 	if n, err := r.ReadAt(last[:], size-1); n < 1 {
 		return nil, fmt.Errorf("%s: cannot read %d bytes: %w", name, size, err)
@@ -153,7 +153,7 @@ func LoadReader(name string, r io.ReaderAt, size int64, opts ...Option) (*Model,
 }
 
 func newModel(l *storage.Loaded, o options) (m *Model, err error) {
-	// What lies in the file is read for the last time here.
+	// The mapped file is read for the last time here.
 	err = regular.Guard(func() (err error) {
 		m, err = makeModel(l, o)
 		return err
@@ -183,7 +183,7 @@ func makeModel(l *storage.Loaded, o options) (*Model, error) {
 		}
 	}
 	m.engine, m.place, err = openEngine(l, o)
-	l.TokenizerJSON = nil // as large as the table made of it
+	l.TokenizerJSON = nil // as large as the table made from it
 	if l.Files != nil {
 		l.Files.Tokenizer = nil
 	} else {
@@ -192,11 +192,13 @@ func makeModel(l *storage.Loaded, o options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.piece = pieceTokens(m.config.ParamCount(), m.place.backend)
 	return m, nil
 }
 
-// fitContext bounds the context of a public family by the memory that is free behind the weights, half of which it leaves to
-// others. What was asked for is not made shorter, but refused where it takes all. Free bytes of 0 are not known.
+// fitContext limits the context of a public family to the memory that is free next to the weights, and leaves half of that to
+// others. A context that was asked for is not shortened, but refused if it would need all of the memory. free is in bytes, 0
+// if unknown.
 func (m *Model) fitContext(l *storage.Loaded, asked, sessions int, free int64) error {
 	m.trained = l.Public.Trained
 	if free == 0 {
@@ -216,17 +218,17 @@ func (m *Model) fitContext(l *storage.Loaded, asked, sessions int, free int64) e
 		return fmt.Errorf("%s: a context of %d tokens%s takes %d MB of memory beside the weights, and %d MB are free; want a shorter one%s", m.name, m.config.Capacity(), each,
 			(need.Workspace+int64(sessions)*need.Session)>>20, free>>20, fewer)
 	case tokens < m.config.Capacity():
-		l.Config.Decoder.Context = tokens // m.config has the same
+		l.Config.Decoder.Context = tokens // shared with m.config
 	}
 	return nil
 }
 
-// identify names a model by its sizes and by the weights that its memories depend on, the ternary key projections. All files of
-// a model, packed or not, give the same name; other weights give another.
+// identify names a model by its sizes and by the weights that its memories depend on, the ternary key projections. All files
+// of a model, packed or not, get the same name; other weights get another.
 func identify(l *storage.Loaded) string {
 	h := sha256.New()
 	nn.Walk(l.Config, l.Weights, func(p nn.Param, t *op.HostTensor) {
-		if l.Public != nil { // a part of each matrix: hashing gigabytes would take too long
+		if l.Public != nil { // only a part of each matrix: hashing gigabytes would take too long
 			h.Write(t.Codes[:min(len(t.Codes), 1<<12)])
 			return
 		}
@@ -234,7 +236,7 @@ func identify(l *storage.Loaded) string {
 			h.Write(t.Codes)
 		}
 	})
-	if a := l.Config.Adapter; a != nil { // it changes what memories are made of
+	if a := l.Config.Adapter; a != nil { // it affects what memories contain
 		for _, t := range a.Weights {
 			binary.Write(h, binary.LittleEndian, t.F32)
 		}
@@ -242,7 +244,7 @@ func identify(l *storage.Loaded) string {
 	return fmt.Sprintf("%dx%d-%x", l.Config.Width, l.Config.Layers, h.Sum(nil)[:8])
 }
 
-// Close gives the model's memory back. Streams under way end with [ErrClosed] at their next token.
+// Close frees the model's memory. Streams in progress end with [ErrClosed] at their next token.
 func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -254,7 +256,7 @@ func (m *Model) Close() error {
 	return m.release()
 }
 
-// release ends the engine when nobody is at work any more; the last one out calls it.
+// release closes the engine once nobody is using it; the last user calls it.
 func (m *Model) release() error {
 	if !m.closed || m.active > 0 || m.engine == nil {
 		return nil
@@ -264,7 +266,7 @@ func (m *Model) release() error {
 	return e.close()
 }
 
-// enter begins an operation on the engine: it returns with the lock held, or with an error and without it.
+// enter begins an operation on the engine. It returns holding the lock, or with an error and without the lock.
 func (m *Model) enter() error {
 	m.mu.Lock()
 	if m.closed {
@@ -282,11 +284,11 @@ func (m *Model) leave() {
 	m.mu.Unlock()
 }
 
-// yield lets others have the engine while f runs, and says whether the model is still open.
+// yield lets others use the engine while f runs. The error is [ErrClosed] if the model was closed meanwhile.
 func (m *Model) yield(f func()) error {
 	func() {
 		m.mu.Unlock()
-		defer m.mu.Lock() // also when f panics
+		defer m.mu.Lock() // even if f panics
 		f()
 	}()
 	if m.closed {
@@ -295,24 +297,24 @@ func (m *Model) yield(f func()) error {
 	return nil
 }
 
-// Config describes the model.
+// Config returns the model's configuration.
 func (m *Model) Config() Config { return m.config }
 
-// Backend is what the model runs on: [CPU] or [GPU].
+// Backend returns what the model runs on: [CPU] or [GPU].
 func (m *Model) Backend() Backend { return m.place.backend }
 
-// Device says in words what the model runs on.
+// Device describes what the model runs on.
 func (m *Model) Device() string { return m.place.device }
 
-// DeviceNote says why the model runs there where that may surprise: [Auto] found no hardware GPU, or [GPU] found a
-// software driver only. Mostly it is empty.
+// DeviceNote says why the model runs there if that may be surprising: [Auto] found no hardware GPU, or [GPU] found only a
+// software driver. Otherwise it is empty.
 func (m *Model) DeviceNote() string { return m.place.note }
 
-// WeightBytes is the memory that the weights take.
+// WeightBytes returns the memory of the weights.
 func (m *Model) WeightBytes() int64 { return m.bytes }
 
-// PeakDeviceBytes is the most that the model and its sessions have taken of a GPU's memory so far, with everything that they need
-// there: 0 on the CPU, and when the model is closed.
+// PeakDeviceBytes returns the largest amount of GPU memory used by the model and its sessions so far, all included. It is 0
+// on the CPU, and once the model is closed.
 func (m *Model) PeakDeviceBytes() int64 {
 	if m.enter() != nil {
 		return 0
@@ -321,21 +323,21 @@ func (m *Model) PeakDeviceBytes() int64 {
 	return m.engine.peakBytes()
 }
 
-// ID names the model in the memories that it has learned. It is the same for all files of the same weights.
+// ID identifies the model in memories that it has learned. It is the same for all files with the same weights.
 func (m *Model) ID() string { return m.id }
 
-// ChatTemplate is the model's own template of conversations, nil where it has none that can be used: [NewChat] says why.
+// ChatTemplate returns the model's own chat template, nil if it has none that can be used: [NewChat] says why.
 func (m *Model) ChatTemplate() *chat.Template { return m.chat }
 
-// Context is how many tokens a session has room for, 0 where there is no limit: the memory of our own models does not grow.
+// Context returns how many tokens a session has room for, 0 if there is no limit: the memory of our own models does not grow.
 func (m *Model) Context() int { return m.config.Capacity() }
 
-// TrainedContext is how many tokens the model was made for, 0 where there is no limit. [Model.Context] is less where
-// [WithContext] or the memory that is free says so.
+// TrainedContext returns how many tokens the model was trained for, 0 if there is no limit. [Model.Context] is smaller if
+// [WithContext] or the free memory requires it.
 func (m *Model) TrainedContext() int { return m.trained }
 
-// Encode turns text into token ids; with special, the tokens that the tokenizer puts around a text are among them.
-// Characters that are not UTF-8 count as U+FFFD. The error is [ErrNoTokenizer], or tells what the tokenizer cannot write.
+// Encode turns text into token ids. With special they include the tokens that the tokenizer puts around a text. Invalid UTF-8
+// counts as U+FFFD. The error is [ErrNoTokenizer], or says what the tokenizer cannot express.
 func (m *Model) Encode(text string, special bool) ([]uint32, error) {
 	if m.tok == nil {
 		return nil, m.noTokenizer()

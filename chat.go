@@ -12,63 +12,64 @@ import (
 )
 
 var (
-	// ErrNoTemplate is returned when a conversation is asked of a model that came without a chat template.
+	// ErrNoTemplate is returned if a conversation is asked of a model without a chat template.
 	ErrNoTemplate = errors.New("the model has no chat template: it goes on from text, and cannot hold a conversation")
-	// ErrTemplate is returned where a chat template cannot be read or does not take a conversation; the text has the line.
+	// ErrTemplate is returned if a chat template cannot be parsed or does not accept a conversation. The text has the line.
 	ErrTemplate = errors.New("the chat template cannot be used")
-	// ErrNoTurn is returned where a turn is to be taken back or answered again, and there is none.
+	// ErrNoTurn is returned if there is no turn to take back or answer again.
 	ErrNoTurn = errors.New("there is no turn yet")
 )
 
-// ChatOptions say what a chat is rendered with.
+// ChatOptions says how to render a chat.
 type ChatOptions struct {
-	System   string         // the system message, before the first turn; "" for none
-	Think    *bool          // whether the model thinks before it answers; nil: its template decides
-	Template *chat.Template // in place of the model's own, or nil
+	System   string         // the system message before the first turn; "" for none
+	Think    *bool          // whether the model thinks before it answers; nil: as its template decides
+	Template *chat.Template // used instead of the model's own, unless nil
 }
 
-// ChatMessage is one message of a chat.
+// ChatMessage is a message of a chat.
 type ChatMessage struct {
 	Role      string          `json:"role"` // "user" or "assistant"
 	Content   string          `json:"content"`
-	Reasoning string          `json:"reasoning_content,omitempty"` // what the model thought, which many templates leave out later
-	Calls     []chat.ToolCall `json:"tool_calls,omitempty"`        // which the model made although no tool was offered
+	Reasoning string          `json:"reasoning_content,omitempty"` // the model's thoughts, which many templates leave out in later turns
+	Calls     []chat.ToolCall `json:"tool_calls,omitempty"`        // made by the model although no tool was offered
 }
 
-// Reply is what an answer was and took. PromptTokens are those of the prompt that were read, Kept those that were in the
-// memory already.
+// Reply is an answer, and what it took. PromptTokens counts the tokens of the prompt that were read, Kept those that were
+// already in the memory.
 type Reply struct {
 	Result
 	Answer chat.Answer
 	Kept   int
 }
 
-// Chat is a conversation by a model's chat template. Between the turns the session keeps what it has read: of each prompt only
-// what is new is read, and where the template renders earlier turns in another way, as those that leave out earlier thoughts,
-// what comes after the first difference. It is for one goroutine.
+// Chat is a conversation by a model's chat template. Between turns the session keeps what it has read, and of each prompt
+// only the new part is read. If the template renders earlier turns differently, for example without earlier thoughts, reading
+// resumes at the first difference. A Chat is for one goroutine.
 //
 // # Why
 //
-// The strings of a conversation are always text, even where they spell a control token: a user cannot type the end of one turn
-// and the beginning of another. Hugging Face's transformers and llama.cpp encode the render as a whole, and so make a token of
-// it. Tokens that are not control tokens, such as some models' <think>, are recognised everywhere, as those programs do.
+// The strings of a conversation are always plain text, even if they spell a control token: a user cannot type the end of one
+// turn and the start of another. Hugging Face's transformers and llama.cpp encode the rendering as a whole, and so turn such
+// text into the token. Tokens that are not control tokens, such as <think> in some models, are recognised everywhere, as in
+// those programs.
 //
-// A beginning-of-text token, if the tokenizer adds one, stands before the conversation exactly once: it is added unless the
-// rendered text begins with it already. llama.cpp does the same.
+// A beginning-of-text token, if the tokenizer adds one, comes before the conversation exactly once: it is not added if the
+// rendering already begins with it. llama.cpp does the same.
 type Chat struct {
 	s        *Session
 	o        ChatOptions
-	own      bool // the template is not the model's: it has no texts of its tokens
+	own      bool // the template is not the model's, so it does not know the texts of special tokens
 	template *chat.Template
 	messages []ChatMessage
 
 	held   rendered // what the session has read
 	marks  []chatMark
-	broken bool // what the session has read is not known
+	broken bool // it is unknown what the session has read
 }
 
-// NewChat begins a conversation in a session, which it resets. The session is the chat's from then on. The error is [ErrNoTemplate]
-// without a template, [ErrTemplate] for one that cannot be read, or [ErrNoTokenizer], [ErrBusy] or [ErrClosed].
+// NewChat begins a conversation in a session, which it resets and from then on owns. The error is [ErrNoTemplate] without a
+// template, [ErrTemplate] for one that cannot be parsed, or [ErrNoTokenizer], [ErrBusy] or [ErrClosed].
 func NewChat(s *Session, o ChatOptions) (*Chat, error) {
 	m := s.model
 	c := &Chat{s: s, o: o, template: o.Template, own: o.Template != nil}
@@ -84,7 +85,7 @@ func NewChat(s *Session, o ChatOptions) (*Chat, error) {
 	return c, s.Reset()
 }
 
-// templateError says why there is no template to be used, nil where there is one.
+// templateError says why there is no usable template, nil if there is one.
 func (m *Model) templateError() error {
 	switch {
 	case m.chat != nil:
@@ -97,7 +98,7 @@ func (m *Model) templateError() error {
 	return fmt.Errorf("%w: %s: %w", ErrTemplate, m.name, m.chatError)
 }
 
-// Close ends the chat and its session. While the session is at work the error is [ErrBusy].
+// Close closes the chat and its session. While the session is at work the error is [ErrBusy].
 func (c *Chat) Close() error {
 	err := c.s.work(func() error {
 		c.dropMarks(0)
@@ -109,13 +110,13 @@ func (c *Chat) Close() error {
 	return c.s.Close()
 }
 
-// Session is the chat's session, for what it can tell. Reading with it directly makes the chat lose its place in the text.
+// Session returns the chat's session, for its properties. Reading with it directly makes the chat lose its place in the text.
 func (c *Chat) Session() *Session { return c.s }
 
-// Messages are those of the conversation so far, without the system's.
+// Messages returns the conversation so far, without the system message.
 func (c *Chat) Messages() []ChatMessage { return slices.Clone(c.messages) }
 
-// Options are what the chat is rendered with.
+// Options returns the options for rendering the chat.
 func (c *Chat) Options() ChatOptions { return c.o }
 
 // SetSystem changes the system message, which comes before the first turn; "" removes it.
@@ -124,10 +125,10 @@ func (c *Chat) SetSystem(text string) { c.o.System = text }
 // SetThink changes whether the model thinks before it answers; nil: its template decides.
 func (c *Chat) SetThink(think *bool) { c.o.Think = think }
 
-// Thinks says whether the template knows of thinking.
+// Thinks reports whether the template supports thinking.
 func (c *Chat) Thinks() bool { return c.template.Features().Thinking }
 
-// Clear takes all turns back. The system message stays.
+// Clear takes back all turns. The system message stays.
 func (c *Chat) Clear() { c.messages = nil }
 
 // Undo removes the last turn: the user's message and the answer. If there is none, the error is [ErrNoTurn].
@@ -140,7 +141,7 @@ func (c *Chat) Undo() error {
 	return nil
 }
 
-// lastTurn is the index of the user's last message, -1 if there is none.
+// lastTurn returns the index of the user's last message, -1 if there is none.
 func (c *Chat) lastTurn() int {
 	for i := len(c.messages) - 1; i >= 0; i-- {
 		if c.messages[i].Role == "user" {
@@ -151,17 +152,17 @@ func (c *Chat) lastTurn() int {
 }
 
 // Send says text to the model and calls stream, which may be nil, with each part of the answer as soon as it is certain; when
-// stream says no, the answer ends. With MaxTokens 0 it may be as long as there is room for.
+// stream returns false, the answer ends. MaxTokens 0 means as long as there is room for.
 //
-// After an error the turn is no part of the conversation, with one exception: when ctx ends after a part of the answer was written,
-// the turn stays with that part. The error is that of ctx, [ErrContext] for a conversation that the session has no room for,
-// [ErrTemplate], [ErrOption], [ErrTokenRange], [ErrEmptyPrompt] where the template renders nothing, [ErrNotFinite], [ErrBusy] or
-// [ErrClosed].
+// After an error the turn is not part of the conversation, with one exception: if ctx is cancelled after a part of the answer
+// was written, the turn stays with that part. The error is that of ctx, [ErrContext] for a conversation that does not fit
+// into the session, [ErrTemplate], [ErrOption], [ErrTokenRange], [ErrEmptyPrompt] if the template renders nothing,
+// [ErrNotFinite], [ErrBusy] or [ErrClosed].
 func (c *Chat) Send(ctx context.Context, text string, o Options, stream func(chat.Delta) bool) (Reply, error) {
 	return c.turn(ctx, append(slices.Clone(c.messages), ChatMessage{Role: "user", Content: strings.ToValidUTF8(text, "\ufffd")}), o, stream)
 }
 
-// Again answers the last message again. If there is none, the error is [ErrNoTurn]; others are those of [Chat.Send].
+// Again answers the last message again. If there is none, the error is [ErrNoTurn]; other errors are those of [Chat.Send].
 func (c *Chat) Again(ctx context.Context, o Options, stream func(chat.Delta) bool) (Reply, error) {
 	at := c.lastTurn()
 	if at < 0 {
@@ -170,7 +171,7 @@ func (c *Chat) Again(ctx context.Context, o Options, stream func(chat.Delta) boo
 	return c.turn(ctx, slices.Clone(c.messages[:at+1]), o, stream)
 }
 
-// turn answers messages, and makes them and the answer the conversation.
+// turn answers messages. If that succeeds, they and the answer become the conversation.
 func (c *Chat) turn(ctx context.Context, messages []ChatMessage, o Options, stream func(chat.Delta) bool) (Reply, error) {
 	r, err := c.Answer(ctx, c.conversation(messages), o, stream)
 	a := r.Answer
@@ -181,14 +182,14 @@ func (c *Chat) turn(ctx context.Context, messages []ChatMessage, o Options, stre
 	return r, err
 }
 
-// Prompt is what the model would read up to the answer if text were said now, including what it has read already. The error is
-// [ErrTemplate] or [ErrTokenRange].
+// Prompt returns what the model would read up to the answer if text were said now, including what it has read already. The
+// error is [ErrTemplate] or [ErrTokenRange].
 func (c *Chat) Prompt(text string) (string, error) {
 	p, err := c.render(c.conversation(append(slices.Clone(c.messages), ChatMessage{Role: "user", Content: text})))
 	return p.text, err
 }
 
-// conversation is what the template renders of messages.
+// conversation returns what the template renders for messages.
 func (c *Chat) conversation(messages []ChatMessage) chat.Conversation {
 	var all []chat.Value
 	if c.o.System != "" {

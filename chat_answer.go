@@ -13,27 +13,27 @@ import (
 	"bitgpu/nn/op"
 )
 
-// mostMarks bounds the places in a conversation that a chat can go back to if the model has recurrent states besides keys and
-// values; in a model of many layers each place takes some hundred megabytes.
+// mostMarks limits the places that a chat can go back to if the model has recurrent states besides keys and values. In a
+// model with many layers each place takes a few hundred megabytes.
 const mostMarks = 4
 
-// chatMark is a border of turns that the session can go back to.
+// chatMark is a boundary between turns that the session can go back to.
 type chatMark struct {
 	position int
 	mark     mark
 }
 
-// rendered is a text and its tokens.
+// rendered is a text with its tokens.
 type rendered struct {
 	text   string
 	breaks []int // see chat.RenderGuarded
 	ids    []uint32
 }
 
-// thoughtTokens are control tokens of some models which are parts of an answer nevertheless.
+// thoughtTokens are parts of an answer although they are control tokens of some models.
 var thoughtTokens = []string{"<think>", "</think>", "<tool_call>", "</tool_call>"}
 
-// answerText decodes an answer: the tokens of thoughts and calls are shown, other control tokens are not.
+// answerText decodes an answer: tokens of thoughts and tool calls are shown, other control tokens are not.
 func (m *Model) answerText() *decoder {
 	shown := map[uint32]bool{}
 	for _, token := range thoughtTokens {
@@ -44,8 +44,8 @@ func (m *Model) answerText() *decoder {
 	return &decoder{stream: m.tok.NewStream(false), hidden: func(id uint32) bool { return m.tok.IsSpecial(id) && !shown[id] }}
 }
 
-// BeginAnswer makes what the session writes next, after a conversation that it has read, the text of an answer, in which the
-// tokens of thoughts and of calls are shown also where they are control tokens: [chat.AnswerParser] needs them. The error is
+// BeginAnswer starts an answer: in what the session writes next, tokens of thoughts and tool calls are shown even if they are
+// control tokens, because [chat.AnswerParser] needs them. The session must have read the conversation. The error is
 // [ErrNoTokenizer], [ErrBusy] or [ErrClosed].
 func (s *Session) BeginAnswer() error {
 	if s.model.tok == nil {
@@ -57,7 +57,7 @@ func (s *Session) BeginAnswer() error {
 	})
 }
 
-// TokenBytes gives, for each token, the bytes that it adds to an answer, possibly a part of a character; nil for control tokens
+// TokenBytes returns the bytes that each token adds to an answer, which may be part of a character; nil for control tokens
 // other than those of thoughts and calls. The error is [ErrNoTokenizer].
 func (m *Model) TokenBytes() ([][]byte, error) {
 	if m.tok == nil {
@@ -66,9 +66,8 @@ func (m *Model) TokenBytes() ([][]byte, error) {
 	return m.tok.Bytes(func(piece string) bool { return slices.Contains(thoughtTokens, piece) }), nil
 }
 
-// Answer brings the session to any conversation, of which only what is new is read, and writes what follows it. It is for
-// callers that keep the messages themselves, such as a server, and leaves those of the chat as they are. See [Chat.Send], also for
-// the errors.
+// Answer brings the session to any conversation, reading only the new part, and writes the answer to it. It is for callers
+// that keep the messages themselves, such as a server, and does not change the chat's own. See [Chat.Send], also for errors.
 func (c *Chat) Answer(ctx context.Context, conversation chat.Conversation, o Options, stream func(chat.Delta) bool) (r Reply, err error) {
 	p, err := o.sampling()
 	if err != nil {
@@ -109,7 +108,7 @@ func (c *Chat) Answer(ctx context.Context, conversation chat.Conversation, o Opt
 		return c.write(ctx, start, prompt, o, p, func(text string) bool { return hand(parser.Add(text)) }, &r.Result)
 	})
 	if r.Reason == EndRefused {
-		stream = nil // it wants no more
+		stream = nil // it asked to stop
 	}
 	if err == nil || r.Reason == EndCancelled {
 		hand(parser.End())
@@ -119,7 +118,7 @@ func (c *Chat) Answer(ctx context.Context, conversation chat.Conversation, o Opt
 	return r, err
 }
 
-// write lets the session write behind the prompt, and notes what it remembers of that.
+// write writes the text after the prompt, and records what the session then has in its memory.
 func (c *Chat) write(ctx context.Context, start time.Time, prompt rendered, o Options, p op.Sampling, text func(string) bool, r *Result) error {
 	s, tok := c.s, c.s.model.tok
 	if o.MaxTokens == 0 {
@@ -134,7 +133,7 @@ func (c *Chat) write(ctx context.Context, start time.Time, prompt rendered, o Op
 	return err
 }
 
-// reset begins with an empty memory.
+// reset starts again with an empty memory.
 func (c *Chat) reset() error {
 	err := c.s.work(func() error {
 		c.dropMarks(0)
@@ -149,7 +148,7 @@ func (c *Chat) reset() error {
 	return err
 }
 
-// dropMarks gives up the marks behind a position.
+// dropMarks releases the marks after a position.
 func (c *Chat) dropMarks(position int) {
 	c.marks = slices.DeleteFunc(c.marks, func(m chatMark) bool {
 		if m.position > position || position == 0 {
@@ -160,7 +159,7 @@ func (c *Chat) dropMarks(position int) {
 	})
 }
 
-// render renders a conversation and finds its tokens.
+// render renders a conversation and encodes it.
 func (c *Chat) render(conversation chat.Conversation) (rendered, error) {
 	m := c.s.model
 	var own *chat.Template
@@ -178,8 +177,8 @@ func (c *Chat) render(conversation chat.Conversation) (rendered, error) {
 	return rendered{p.Text, p.breaks, ids}, err
 }
 
-// encode finds the tokens of a render. What goes on from what the session has read keeps its tokens, since a model may write a
-// text in other tokens than those that the tokenizer makes of it.
+// encode encodes a rendered conversation. The part that continues from what the session has read keeps its tokens, because a
+// model may write a text in other tokens than the tokenizer would choose.
 func (c *Chat) encode(text string, breaks []int) ([]uint32, error) {
 	tok := c.s.model.tok
 	if rest, ok := strings.CutPrefix(text, c.held.text); ok && c.held.text != "" {
@@ -190,7 +189,7 @@ func (c *Chat) encode(text string, breaks []int) ([]uint32, error) {
 				after[i] -= len(c.held.text)
 			}
 			ids, err := tok.EncodeBroken(rest, after)
-			// Some tokenizers put a space before whatever they are given.
+			// Some tokenizers put a space before any text.
 			last := c.held.ids[len(c.held.ids)-1:]
 			if err != nil || tok.Decode(slices.Concat(last, ids), false) == tok.Decode(last, false)+rest {
 				return slices.Concat(c.held.ids, ids), err
@@ -204,8 +203,8 @@ func (c *Chat) encode(text string, breaks []int) ([]uint32, error) {
 	return c.s.model.withPrefix(ids), nil
 }
 
-// border is how many of the prompt's tokens will be there in the next turn in any case: all before the beginning of the
-// answer. 0 is nowhere, also where the template wants to render nothing but the beginning of an answer.
+// border returns how many tokens of the prompt the next turn will have in any case: all before the beginning of the answer.
+// It is 0 if that is unknown, or if the template renders nothing but the beginning of an answer.
 func (c *Chat) border(conversation chat.Conversation, prompt rendered) int {
 	if c.s.run.Cuts() || !conversation.AddGenerationPrompt {
 		return 0
@@ -218,7 +217,7 @@ func (c *Chat) border(conversation chat.Conversation, prompt rendered) int {
 	return common(prompt.ids, turns.ids)
 }
 
-// common is how many tokens a and b begin with together.
+// common returns the length of the common prefix of a and b.
 func common(a, b []uint32) int {
 	n := 0
 	for n < min(len(a), len(b)) && a[n] == b[n] {
@@ -227,7 +226,7 @@ func common(a, b []uint32) int {
 	return n
 }
 
-// bring has the session read what it has not of a prompt, and forget what is none of it.
+// bring makes the session read the new part of a prompt, and forget what is not part of it.
 func (c *Chat) bring(ctx context.Context, prompt rendered, border int, r *Reply) error {
 	s, ids := c.s, prompt.ids
 	if room := s.run.Position() + s.run.Left(); s.run.Left() != math.MaxInt64 && int64(len(ids)) >= room {
@@ -236,7 +235,7 @@ func (c *Chat) bring(ctx context.Context, prompt rendered, border int, r *Reply)
 	if len(ids) == 0 {
 		return ErrEmptyPrompt
 	}
-	// The last token is read again if need be, for its prediction.
+	// The last token is read again if necessary, for its prediction.
 	c.goBack(min(common(c.held.ids, ids), len(ids)-1), ids)
 	r.Kept = len(c.held.ids)
 	defer func() {
@@ -255,7 +254,7 @@ func (c *Chat) bring(ctx context.Context, prompt rendered, border int, r *Reply)
 	return s.read(ctx, ids[s.run.Position():])
 }
 
-// goBack lets the session forget what is behind the first n tokens of ids, or more.
+// goBack makes the session forget what is not among the first n tokens of ids. It may have to forget more.
 func (c *Chat) goBack(n int, ids []uint32) {
 	s := c.s
 	s.text = nil
@@ -281,7 +280,7 @@ func (c *Chat) goBack(n int, ids []uint32) {
 	c.held = rendered{ids: c.held.ids[:n]}
 }
 
-// note marks the place where the session is.
+// note marks the session's current place.
 func (c *Chat) note(position int) error {
 	m, err := c.s.run.mark()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// savedChat is a conversation as a memory file has it.
+// savedChat is a conversation in a memory file.
 type savedChat struct {
 	System   string        `json:"system,omitempty"`
 	Think    *bool         `json:"think,omitempty"`
@@ -17,11 +17,11 @@ type savedChat struct {
 	Tokens   []uint32      `json:"tokens"` // read
 	Text     string        `json:"text,omitempty"`
 	Breaks   []int         `json:"breaks,omitempty"`
-	Mark     int           `json:"mark,omitempty"` // after so many tokens the file has the states of another place, too
+	Mark     int           `json:"mark,omitempty"` // position of a second set of states in the file
 }
 
-// Save writes the conversation and what the session has read of it to a memory file, which it replaces as a whole. Besides what is
-// wrong with the file, the error is [ErrNotFinite], [ErrBusy] or [ErrClosed].
+// Save writes the conversation, and what the session has read of it, to a memory file, which it replaces as a whole. Apart
+// from file errors, the error is [ErrNotFinite], [ErrBusy] or [ErrClosed].
 func (c *Chat) Save(path string) error {
 	if c.broken {
 		if err := c.reset(); err != nil {
@@ -52,9 +52,9 @@ func (c *Chat) Save(path string) error {
 	return memory.WriteFile(path, file)
 }
 
-// Load goes on from a conversation that Save has written, and reads nothing of it again. Besides what is wrong with the file, the
-// error is [ErrOtherModel] for a file of another model, [ErrContext] for more tokens than the session has room for, [ErrTokenRange],
-// [ErrBusy] or [ErrClosed]. After a file that is refused the chat is what it was.
+// Load continues a conversation that Save has written, without reading it again. Apart from errors in the file, the error is
+// [ErrOtherModel] for a file of another model, [ErrContext] for more tokens than the session has room for, [ErrTokenRange],
+// [ErrBusy] or [ErrClosed]. If the file is refused the chat does not change.
 func (c *Chat) Load(path string) error {
 	file, err := memory.Read(path)
 	if err != nil {
@@ -111,7 +111,7 @@ func (c *Chat) Load(path string) error {
 	return nil
 }
 
-// markOf makes the mark that a file has, if any.
+// markOf makes the mark of a file, if it has one.
 func (c *Chat) markOf(position int, ids []uint32, tensors []memory.State) ([]chatMark, error) {
 	if position == 0 || c.s.run.Cuts() {
 		return nil, nil

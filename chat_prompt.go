@@ -7,15 +7,15 @@ import (
 	"bitgpu/io/chat"
 )
 
-// ChatPrompt is a conversation as a model reads it.
+// ChatPrompt is a conversation as the model reads it.
 type ChatPrompt struct {
 	Text   string
 	breaks []int // see chat.RenderGuarded
-	rest   bool  // there is something before it
+	rest   bool  // something comes before it
 }
 
-// RenderChat renders a conversation by a template, nil for the model's own. What a message says of control tokens stays text.
-// The error is [ErrNoTokenizer], [ErrNoTemplate], [ErrTemplate], or that of [chat.Template.Render].
+// RenderChat renders a conversation by a template, nil for the model's own. Control tokens spelled out in messages remain
+// text. The error is [ErrNoTokenizer], [ErrNoTemplate], [ErrTemplate], or that of [chat.Template.Render].
 func (m *Model) RenderChat(t *chat.Template, c chat.Conversation) (ChatPrompt, error) {
 	if m.tok == nil {
 		return ChatPrompt{}, m.noTokenizer()
@@ -32,7 +32,7 @@ func (m *Model) RenderChat(t *chat.Template, c chat.Conversation) (ChatPrompt, e
 	return ChatPrompt{Text: text, breaks: breaks}, err
 }
 
-// nameTokens gives a conversation the model's special tokens, for a template that comes without them.
+// nameTokens gives a conversation the model's special tokens, for templates that do not know them.
 func (m *Model) nameTokens(c *chat.Conversation) {
 	if prefix := m.tok.Prefix(); len(prefix) > 0 && c.BOS == "" {
 		c.BOS, _ = m.tok.Token(prefix[0])
@@ -42,7 +42,7 @@ func (m *Model) nameTokens(c *chat.Conversation) {
 	}
 }
 
-// controlTexts are the texts of the model's control tokens.
+// controlTexts returns the texts of the model's control tokens.
 func (m *Model) controlTexts() []string {
 	m.controlOnce.Do(func() {
 		for id := range uint32(m.tok.Size()) {
@@ -54,7 +54,7 @@ func (m *Model) controlTexts() []string {
 	return m.control
 }
 
-// After is the prompt without its first n bytes, which are read already.
+// After returns the prompt without its first n bytes, which have been read already.
 func (p ChatPrompt) After(n int) ChatPrompt {
 	i, found := slices.BinarySearch(p.breaks, n)
 	if found {
@@ -67,8 +67,8 @@ func (p ChatPrompt) After(n int) ChatPrompt {
 	return ChatPrompt{p.Text[n:], rest, p.rest || n > 0}
 }
 
-// EncodeChat finds the tokens of a rendered conversation. It begins with those that the tokenizer puts before a text, also
-// where the template leaves them to it. The error is [ErrNoTokenizer], or tells what the tokenizer cannot write.
+// EncodeChat encodes a rendered conversation. The result begins with the tokens that the tokenizer puts before a text, even
+// if the template relies on the tokenizer for them. The error is [ErrNoTokenizer], or says what the tokenizer cannot express.
 func (m *Model) EncodeChat(p ChatPrompt) ([]uint32, error) {
 	if m.tok == nil {
 		return nil, m.noTokenizer()

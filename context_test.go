@@ -51,7 +51,7 @@ func TestWhatDoesNotFitIsNotBegun(t *testing.T) {
 	}
 	defer m.Close()
 	s := begin(t, m)
-	if n, err := s.ReadTokens(t.Context(), make([]uint32, 2*PieceTokens)); n != 0 || !errors.Is(err, ErrContext) || s.Position() != 0 {
+	if n, err := s.ReadTokens(t.Context(), make([]uint32, 2*m.PieceTokens())); n != 0 || !errors.Is(err, ErrContext) || s.Position() != 0 {
 		t.Errorf("got %d tokens read, %v, want none and %v", n, err, ErrContext)
 	}
 	if n, err := s.ReadTokens(t.Context(), make([]uint32, publictest.Context)); n != publictest.Context || err != nil {
@@ -62,7 +62,7 @@ func TestWhatDoesNotFitIsNotBegun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	long, err := b.Start(strings.Repeat("a ", 2*PieceTokens), Options{MaxTokens: 1})
+	long, err := b.Start(strings.Repeat("a ", 2*m.PieceTokens()), Options{MaxTokens: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,26 +5,26 @@ import (
 	"bitgpu/nn/op"
 )
 
-// engine is a model on a backend whose tensor type is hidden. It is for one goroutine at a time.
+// engine is a model on a backend, with the tensor type hidden. It is for one goroutine at a time.
 type engine interface {
 	newSession(scan op.Scan) (runner, error)
 	newBatch(n int) (room, error)
-	// ahead says whether Generate gains by drawing tokens before somebody has seen the ones before.
+	// ahead reports whether Generate gains by drawing tokens before the earlier ones have been looked at.
 	ahead() bool
-	// readDrawn is [nn.Model.ReadDrawn].
+	// readDrawn is [nn.Model.ForwardDrawn].
 	readDrawn(runs []runner) error
-	// peakBytes is the most that it has taken of a device's own memory: 0 on the CPU.
+	// peakBytes returns the maximum of the device memory in use so far: 0 on the CPU.
 	peakBytes() int64
 	close() error
 }
 
-// room is an [nn.Batch] whose tensor type is hidden.
+// room is an [nn.Batch] with the tensor type hidden.
 type room interface {
 	newSession() (runner, error)
 	Close()
 }
 
-// runner is an [nn.Session] of one sequence whose tensor type is hidden.
+// runner is an [nn.Session] of one sequence with the tensor type hidden.
 type runner interface {
 	Forward(tokens []uint32) error
 	ForwardAll(tokens []uint32, visit func(from int, logits []float32) error) error
@@ -51,17 +51,17 @@ type runner interface {
 	Cut(tokens int64, recent []uint32)
 }
 
-// mark is an [nn.Mark] whose tensor type is hidden.
+// mark is an [nn.Mark] with the tensor type hidden.
 type mark interface {
 	States() ([]nn.StateTensor, error)
 	Release()
 }
 
-// typedEngine is the one engine there is, over a backend's tensor.
+// typedEngine is the only engine, generic over a backend's tensor type.
 type typedEngine[T any] struct {
 	model *nn.Model[T]
-	pool  *nn.Batch[T] // of the sessions that read by the default rule
-	end   func() error // ends what the model was made of
+	pool  *nn.Batch[T] // for sessions that read by the default rule
+	end   func() error // releases what the model was made from
 }
 
 func newEngine[T any](ops op.Backend[T], c Config, w *nn.Weights[op.HostTensor], end func() error) (engine, error) {

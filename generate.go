@@ -11,19 +11,19 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Options say how text is written. The zero value writes nothing: give MaxTokens.
+// Options says how to write text. The zero value writes nothing: set MaxTokens.
 type Options struct {
-	MaxTokens     int      // 0 reads the prompt only
-	Temperature   float64  // 0 takes the most probable token each time
-	TopK          int      // only the k most probable, 0 for all
-	TopP          float64  // only the most probable that together reach p, 0 or 1 for all
-	MinP          float64  // only those at least p times as probable as the most probable, 0 for all
+	MaxTokens     int      // 0 only reads the prompt
+	Temperature   float64  // 0 always takes the most probable token
+	TopK          int      // consider only the k most probable, 0 for all
+	TopP          float64  // consider only the most probable that together reach p, 0 or 1 for all
+	MinP          float64  // consider only those at least p times as probable as the most probable, 0 for all
 	RepeatPenalty float64  // makes the last 64 tokens less probable, 0 or 1 for no penalty
-	Seed          uint64   // the same seed, the same text, on every backend
+	Seed          uint64   // the same seed gives the same text, on every backend
 	Stop          []string // the text ends before the first of these
 }
 
-// Validate says in one sentence which option is out of its range, as [ErrOption].
+// Validate returns nil, or an [ErrOption] that says in one sentence which option is out of range.
 func (o Options) Validate() error {
 	_, err := o.sampling()
 	return err
@@ -48,20 +48,20 @@ func (o Options) sampling() (op.Sampling, error) {
 	return p, nil
 }
 
-// Reason says why a text ended.
+// Reason is why a text ended.
 type Reason string
 
 // The reasons.
 const (
 	EndLength    Reason = "length"    // MaxTokens were written
 	EndOfText    Reason = "end"       // the model ended the text
-	EndContext   Reason = "context"   // the session has no room for more
-	EndStop      Reason = "stop"      // a stop text was met
-	EndRefused   Reason = "refused"   // the caller wanted no more
-	EndCancelled Reason = "cancelled" // the context ended; the error is the context's
+	EndContext   Reason = "context"   // the session has no more room
+	EndStop      Reason = "stop"      // a stop text occurred
+	EndRefused   Reason = "refused"   // the caller asked to stop
+	EndCancelled Reason = "cancelled" // the context was cancelled; the error is the context's
 )
 
-// Result tells what a completion did.
+// Result describes a completion.
 type Result struct {
 	Reason       Reason
 	PromptTokens int           // read
@@ -70,15 +70,15 @@ type Result struct {
 	TextTime     time.Duration // to write the text
 }
 
-// StreamCompletion goes on from prompt in a session of its own and calls token with each piece of text, in whole characters, as
-// soon as it is certain; when token says no, the text ends. Each call draws another seed. The errors are those of
+// StreamCompletion continues prompt in a session of its own and calls token with each piece of text, in whole characters, as
+// soon as it is certain; when token returns false, the text ends. Each call uses another seed. Errors are those of
 // [Session.Stream].
 func (m *Model) StreamCompletion(ctx context.Context, prompt string, maxTokens int, temperature float64, token func(token string) bool) error {
 	_, err := m.Stream(ctx, prompt, Options{MaxTokens: maxTokens, Temperature: temperature, Seed: rand.Uint64()}, token)
 	return err
 }
 
-// Stream goes on from prompt in a session of its own. See [Session.Stream], also for the errors.
+// Stream continues prompt in a session of its own. See [Session.Stream], also for errors.
 func (m *Model) Stream(ctx context.Context, prompt string, o Options, text func(string) bool) (Result, error) {
 	s, err := m.NewSession()
 	if err != nil {
@@ -88,7 +88,7 @@ func (m *Model) Stream(ctx context.Context, prompt string, o Options, text func(
 	return s.Stream(ctx, prompt, o, text)
 }
 
-// Generate goes on from prompt in a session of its own and returns the text, without the prompt. On an error, one of
+// Generate continues prompt in a session of its own and returns the text, without the prompt. On an error, which is one of
 // [Session.Stream], it returns what was written before.
 func (m *Model) Generate(ctx context.Context, prompt string, o Options) (string, error) {
 	s, err := m.NewSession()
@@ -99,8 +99,8 @@ func (m *Model) Generate(ctx context.Context, prompt string, o Options) (string,
 	return s.Generate(ctx, prompt, o)
 }
 
-// Generate reads prompt and returns the text that follows, without the prompt. On an error, one of [Session.Stream], it returns
-// what was written before.
+// Generate reads prompt and returns the text that follows, without the prompt. On an error, which is one of [Session.Stream],
+// it returns what was written before.
 func (s *Session) Generate(ctx context.Context, prompt string, o Options) (string, error) {
 	var all strings.Builder
 	_, err := s.Stream(ctx, prompt, o, func(text string) bool {
@@ -110,17 +110,17 @@ func (s *Session) Generate(ctx context.Context, prompt string, o Options) (strin
 	return all.String(), err
 }
 
-// Stream reads prompt and calls text with each piece of what follows, in whole characters, as soon as it is certain.
-// An empty prompt goes on from what was read before, and is [ErrEmptyPrompt] where there is nothing.
+// Stream reads prompt and calls text with each piece of what follows, in whole characters, as soon as it is certain. An empty
+// prompt continues from what was read before, and is [ErrEmptyPrompt] if nothing was.
 //
-// The text ends after MaxTokens, where the model's context is full, at the model's end-of-text token, before a stop text, when text returns false, or with
-// the context's error. The memory then holds the prompt and the tokens up to the one with which the text ended: that
-// one itself only where it was the last of MaxTokens. Of a character that is not complete at the end, the rest comes with
-// the next empty prompt. While text runs, other sessions of the model have their turn.
+// The text ends after MaxTokens, when the model's context is full, at the model's end-of-text token, before a stop text, when
+// text returns false, or with the context's error. The memory then holds the prompt and the tokens up to the one with which
+// the text ended; that one is included only if it was the last of MaxTokens. If a character is incomplete at the end, its
+// rest comes with the next empty prompt. While text runs, other sessions of the model can run.
 //
-// A prediction that is not finite ends it with [ErrNotFinite], after the text before it. Other errors are [ErrOption],
-// [ErrNoTokenizer], [ErrTokenRange] where the tokenizer has more tokens than the model, [ErrContext] for a prompt that has no room,
-// [ErrBusy] and [ErrClosed].
+// A prediction that is not finite ends the text with [ErrNotFinite]. Other errors are [ErrOption], [ErrNoTokenizer],
+// [ErrTokenRange] if the tokenizer has more tokens than the model, [ErrContext] for a prompt that does not fit, [ErrBusy] and
+// [ErrClosed].
 func (s *Session) Stream(ctx context.Context, prompt string, o Options, text func(string) bool) (Result, error) {
 	var r Result
 	p, err := o.sampling()
@@ -156,7 +156,7 @@ func (s *Session) stream(ctx context.Context, prompt string, o Options, p op.Sam
 	return s.complete(ctx, start, o, p, text, r)
 }
 
-// complete writes what follows what was read since start.
+// complete writes the text that follows what has been read. start is when reading began.
 func (s *Session) complete(ctx context.Context, start time.Time, o Options, p op.Sampling, text func(string) bool, r *Result) error {
 	if !s.ready {
 		return ErrEmptyPrompt
@@ -169,7 +169,7 @@ func (s *Session) complete(ctx context.Context, start time.Time, o Options, p op
 	return err
 }
 
-// write has tokens sampled and passes on each with its text, and finally the text that was held back.
+// write samples tokens and passes each on with its text, and finally the text that was held back.
 func (s *Session) write(ctx context.Context, o Options, generate func(accept func([]uint32) bool) error, token func(id uint32, text string, last bool) bool, r *Result) error {
 	r.Reason = EndLength
 	var failed error
@@ -202,7 +202,7 @@ func (s *Session) write(ctx context.Context, o Options, generate func(accept fun
 			r.Reason = EndStop
 			return false
 		}
-		s.text.next(ids[0]) // only now it is in the memory
+		s.text.next(ids[0]) // only now is it in the memory
 		if s.wrote != nil {
 			s.wrote(ids[0])
 		}

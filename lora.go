@@ -7,20 +7,20 @@ import (
 	"bitgpu/nn/storage/peft"
 )
 
-// loraFile is an adapter to be applied.
+// loraFile is an adapter to apply.
 type loraFile struct {
 	path   string
 	weight float64
 }
 
-// WithLoRA applies the low-rank adapter at path, in the form of PEFT (a directory, or a lone .safetensors file), beside the
-// weights, which stay as they are. weight is how much of it is added, 1 as it was trained. Given several times, adapters add
-// up. A file that is not for the model's matrices is an error of [Load].
+// WithLoRA applies the low-rank adapter at path, in PEFT's form (a directory, or a single .safetensors file). The weights
+// themselves do not change. weight scales the adapter; 1 is as it was trained. Several adapters add up. [Load] fails for a
+// file that does not fit the model's matrices.
 func WithLoRA(path string, weight float64) Option {
 	return func(o *options) { o.lora = append(o.lora, loraFile{path, weight}) }
 }
 
-// openLoRA reads the adapters for a model, nil where there are none.
+// openLoRA reads the adapters for a model, nil if there are none.
 func openLoRA(c Config, files []loraFile) (*nn.Adapter, error) {
 	if len(files) == 0 {
 		return nil, nil

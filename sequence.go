@@ -5,19 +5,19 @@ import (
 	"slices"
 )
 
-// open says whether there is something to do for the sequence.
+// open reports whether there is something to do for the sequence.
 func (s *Sequence) open() bool { return !s.stopped && s.reason == "" && s.err == nil }
 
-// writes says whether a token is to be drawn.
+// writes reports whether a token is to be drawn.
 func (s *Sequence) writes() bool { return s.open() && len(s.prompt) == 0 && !s.pending }
 
-// reads says whether the newest token is to be read.
+// reads reports whether the newest token is to be read.
 func (s *Sequence) reads() bool { return s.pending && !s.stopped && s.err == nil }
 
-// Write begins the next text of the sequence, after all that it has read and written: the next steps read prompt, which may be
-// empty, and write what follows it by the options o. A text that has not ended is cut off there. A sequence that is stopped stays
-// stopped. The error is [ErrOption],
-// [ErrEmptyPrompt] for an empty prompt after nothing was read, [ErrClosed], or what [Sequence.Err] says.
+// Write begins the next text of the sequence, after everything that it has read and written: the next steps read prompt,
+// which may be empty, and write what follows it with options o. A text that has not ended is cut off. A stopped sequence
+// stays stopped. The error is [ErrOption], [ErrEmptyPrompt] for an empty prompt if nothing has been read, [ErrClosed], or
+// that of [Sequence.Err].
 func (s *Sequence) Write(prompt string, o Options) error {
 	return s.batch.work(func() error {
 		if s.err != nil {
@@ -51,19 +51,20 @@ func (s *Sequence) write(prompt string, o Options) error {
 	return nil
 }
 
-// Stop has Step leave the sequence out, until Resume.
+// Stop makes Step skip the sequence until Resume.
 func (s *Sequence) Stop() { s.stopped = true }
 
-// Resume undoes Stop: the text goes on as if it had never been stopped.
+// Resume undoes Stop: the text continues as if it had never been stopped.
 func (s *Sequence) Resume() { s.stopped = false }
 
-// Ended says why the text ended, "" where it has not.
+// Ended returns why the text ended, "" if it has not.
 func (s *Sequence) Ended() Reason { return s.reason }
 
-// Tokens is how many tokens have been written since the text began, or since Write.
+// Tokens returns how many tokens have been written since the text began, or since Write.
 func (s *Sequence) Tokens() int { return s.tokens }
 
-// Position is how many tokens the memory holds. The newest token of a text is read by the step after the one that drew it.
+// Position returns how many tokens the memory holds. The newest token of a text is read by the step after the one that drew
+// it.
 func (s *Sequence) Position() int64 {
 	m := s.batch.model
 	m.mu.Lock()
@@ -71,9 +72,8 @@ func (s *Sequence) Position() int64 {
 	return s.session.run.Position()
 }
 
-// Fork makes a new sequence with a copy of this one's memory, and with the options o. Its text begins where this one's is now.
-// The error is [ErrOption], [ErrClosed], what [Sequence.Err] says, or that there is not enough
-// memory.
+// Fork makes a new sequence with a copy of this one's memory and with options o. Its text begins where this one's is now. The
+// error is [ErrOption], [ErrClosed], that of [Sequence.Err], or says that there is not enough memory.
 func (s *Sequence) Fork(o Options) (*Sequence, error) {
 	b := s.batch
 	var f *Sequence
@@ -105,7 +105,7 @@ func (s *Sequence) Fork(o Options) (*Sequence, error) {
 	return f, err
 }
 
-// catchUp has the newest token read, which otherwise the next step does.
+// catchUp reads the newest token, which the next step would otherwise do.
 func (s *Sequence) catchUp() error {
 	if !s.pending {
 		return nil
@@ -114,8 +114,8 @@ func (s *Sequence) catchUp() error {
 	return s.batch.model.engine.readDrawn([]runner{s.session.run})
 }
 
-// Snapshot copies what the sequence has read and written, for others to go on from it. The error is [ErrNotFinite], [ErrClosed], or
-// what [Sequence.Err] says.
+// Snapshot copies what the sequence has read and written, for others to continue from. The error is [ErrNotFinite],
+// [ErrClosed], or that of [Sequence.Err].
 func (s *Sequence) Snapshot() (p *Snapshot, err error) {
 	err = s.batch.work(func() error {
 		if s.err != nil {
@@ -134,7 +134,7 @@ func (s *Sequence) Snapshot() (p *Snapshot, err error) {
 	return p, err
 }
 
-// Close ends the text and gives its place in the batch back.
+// Close ends the text and frees its place in the batch.
 func (s *Sequence) Close() error {
 	err := s.batch.work(func() error {
 		for i, other := range s.batch.sequences {
@@ -157,7 +157,7 @@ func (s *Sequence) release() {
 	s.reason, s.err = EndCancelled, ErrClosed
 }
 
-// fail keeps an error that concerns this sequence alone, and returns others.
+// fail stores an error that only concerns this sequence, and returns others.
 func (s *Sequence) fail(err error) error {
 	if errors.Is(err, ErrNotFinite) || errors.Is(err, ErrContext) {
 		s.err = err
@@ -166,7 +166,7 @@ func (s *Sequence) fail(err error) error {
 	return err
 }
 
-// draw has the sequence draw a token.
+// draw draws a token of the sequence.
 func (s *Sequence) draw() (Step, error) {
 	in := s.session
 	if !s.begun {
@@ -199,7 +199,7 @@ func (s *Sequence) draw() (Step, error) {
 	before := in.text.clone()
 	text, stopped := s.out.next(in.text.next(ids[0]))
 	if step.Text = text; stopped {
-		in.text, s.reason, step.Reason = before, EndStop, EndStop // the token is not read
+		in.text, s.reason, step.Reason = before, EndStop, EndStop // this token is not read
 		return step, nil
 	}
 	s.pending = true
@@ -209,7 +209,7 @@ func (s *Sequence) draw() (Step, error) {
 	return step, nil
 }
 
-// end ends a text for which there is no more room, in MaxTokens or, with left 0, in the context.
+// end ends a text that has used up MaxTokens or, with left 0, the context.
 func (s *Sequence) end(step Step, left int64) Step {
 	s.reason = EndLength
 	if left == 0 && s.tokens < s.options.MaxTokens {
@@ -221,7 +221,7 @@ func (s *Sequence) end(step Step, left int64) Step {
 	return step
 }
 
-// rest is what was held back of a text that has ended, which may have been by a stop text in it.
+// rest returns what was held back of an ended text, which may turn out to end in a stop text.
 func (s *Sequence) rest() (string, Reason) {
 	rest, stopped := s.out.next(s.session.text.rest())
 	if stopped {
@@ -230,5 +230,6 @@ func (s *Sequence) rest() (string, Reason) {
 	return rest + s.out.held, s.reason
 }
 
-// Err is why the sequence cannot go on: [ErrNotFinite], [ErrContext] for a prompt that had no room, or [ErrClosed]; nil if it can.
+// Err returns why the sequence cannot continue: [ErrNotFinite], [ErrContext] for a prompt that did not fit, or [ErrClosed];
+// nil if it can.
 func (s *Sequence) Err() error { return s.err }

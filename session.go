@@ -10,33 +10,30 @@ import (
 	"bitgpu/nn/op"
 )
 
-// pieceTokens is how much of a text a session reads before it lets others have the device.
-const pieceTokens = 256
-
-// maxChunk bounds the tokens that a rule may take together.
+// maxChunk limits the tokens that a rule may take at once.
 const maxChunk = 4096
 
-// Session is one text with the memory that the model has of it. It is for one goroutine, but sessions of one model may
-// be used at the same time by many.
+// Session is one text with the memory that the model has of it. A session is for one goroutine, but many sessions of a model
+// may be used at the same time.
 type Session struct {
 	model  *Model
 	run    runner
 	scan   op.Scan
 	inUse  bool            // guarded by model.mu
 	closed bool            // guarded by model.mu
-	ready  bool            // something has been predicted
-	logits []float32       // (V) room for a prediction
-	text   *decoder        // what is written, nil where nothing is left over of it
-	wrote  func(id uint32) // is called with each token that was written into the memory; may be nil
+	ready  bool            // there is a prediction
+	logits []float32       // (V) scratch memory for a prediction
+	text   *decoder        // what is being written, nil if nothing of it is left over
+	wrote  func(id uint32) // called with each token written to the memory; may be nil
 	broken error           // the ErrNotFinite that only another memory clears
 }
 
 // SessionOption changes how a session reads.
 type SessionOption func(c Config, scan *op.Scan) error
 
-// WithRule makes the session read by a rule, "sequential" or "minibatch", that takes chunk tokens together, 0 for the
-// default. The sequential rule gives the same at any chunk; the minibatch rule is what the first engine trained with,
-// and exists to compare with it.
+// WithRule makes the session read by a rule, "sequential" or "minibatch", taking chunk tokens at once, 0 for the default. The
+// sequential rule gives the same result for any chunk. The minibatch rule is the one that our first models were trained with,
+// and is there to compare with.
 func WithRule(rule string, chunk int) SessionOption {
 	return func(c Config, scan *op.Scan) error {
 		if c.Decoder != nil && (rule != nn.RuleSequential || chunk != 0) {
@@ -60,8 +57,8 @@ func WithRule(rule string, chunk int) SessionOption {
 	}
 }
 
-// NewSession begins a text with an empty memory. Close it to give its memory back at once. The error is [ErrOption],
-// [ErrClosed], or that there is not enough memory.
+// NewSession begins a text with an empty memory. Close it to free its memory at once. The error is [ErrOption], [ErrClosed],
+// or says that there is not enough memory.
 func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	scan := m.config.DefaultScan()
 	for _, set := range opts {
@@ -80,7 +77,7 @@ func (m *Model) NewSession(opts ...SessionOption) (*Session, error) {
 	return &Session{model: m, run: r, scan: scan, logits: make([]float32, m.config.Vocab)}, nil
 }
 
-// work runs f with the engine to itself, apart from when f yields.
+// work calls f with the engine locked, except while f yields.
 func (s *Session) work(f func() error) error {
 	if err := s.model.enter(); err != nil {
 		return err
@@ -97,7 +94,7 @@ func (s *Session) work(f func() error) error {
 	return f()
 }
 
-// predict is work that goes on from what was predicted last. After an [ErrNotFinite] there is nothing to go on from.
+// predict is work that continues from the last prediction. After an [ErrNotFinite] there is none.
 func (s *Session) predict(f func() error) error {
 	return s.work(func() error {
 		if s.broken != nil {
@@ -111,7 +108,7 @@ func (s *Session) predict(f func() error) error {
 	})
 }
 
-// Close gives the session's memory back. A session at work cannot be closed: the error is [ErrBusy].
+// Close frees the session's memory. While the session is at work the error is [ErrBusy].
 func (s *Session) Close() error {
 	err := s.work(func() error {
 		s.run.Close()
@@ -124,19 +121,19 @@ func (s *Session) Close() error {
 	return err
 }
 
-// Model is the model that the session reads and writes with.
+// Model returns the session's model.
 func (s *Session) Model() *Model { return s.model }
 
-// Position is how many tokens the session has read and written since its memory was empty.
+// Position returns how many tokens the session has read and written since its memory was empty.
 func (s *Session) Position() int64 {
 	s.model.mu.Lock()
 	defer s.model.mu.Unlock()
 	return s.run.Position()
 }
 
-// Forward reads tokens into the memory and returns the logits (V) of the token after the last. An empty list gives those after
-// what was read before. Logits that are not finite are [ErrNotFinite]; other errors are [ErrTokenRange], [ErrContext],
-// [ErrEmptyPrompt], [ErrBusy] and [ErrClosed].
+// Forward reads tokens into the memory and returns the logits (V) of the token after the last. For an empty list these are
+// the logits after what was read before. Logits that are not finite are [ErrNotFinite]; other errors are [ErrTokenRange],
+// [ErrContext], [ErrEmptyPrompt], [ErrBusy] and [ErrClosed].
 func (s *Session) Forward(tokens []uint32) (logits []float32, err error) {
 	err = s.predict(func() error {
 		switch {
@@ -155,10 +152,10 @@ func (s *Session) Forward(tokens []uint32) (logits []float32, err error) {
 	return logits, err
 }
 
-// ForwardAll reads tokens into the memory and shows the logits (m, V) after token from, from+1, …, a few rows at a time. visit
-// must not keep the slice, nor use the model; its error ends the reading, with a few tokens more in the memory than were shown.
-// Logits that are not finite are not shown, and are [ErrNotFinite]; other errors are [ErrTokenRange], [ErrContext], [ErrBusy]
-// and [ErrClosed].
+// ForwardAll reads tokens into the memory and passes the logits (m, V) after token from, from+1, … to visit, a few rows at a
+// time. visit must not keep the slice or use the model; its error ends the reading, when the memory may hold a few more
+// tokens than were passed. Logits that are not finite are not passed, and are [ErrNotFinite]; other errors are
+// [ErrTokenRange], [ErrContext], [ErrBusy] and [ErrClosed].
 func (s *Session) ForwardAll(tokens []uint32, visit func(from int, logits []float32) error) error {
 	return s.predict(func() error {
 		if err := s.model.checkTokens(tokens); err != nil {
@@ -171,9 +168,9 @@ func (s *Session) ForwardAll(tokens []uint32, visit func(from int, logits []floa
 	})
 }
 
-// Learn reads text into the memory without answering, and returns how many tokens it read. When ctx ends, so does the reading; the
-// memory keeps what was read so far, and the error is that of ctx. Others are [ErrNoTokenizer], [ErrTokenRange], [ErrContext],
-// [ErrNotFinite], [ErrBusy] and [ErrClosed].
+// Learn reads text into the memory without answering, and returns how many tokens it read. If ctx is cancelled, reading
+// stops, the memory keeps what was read so far, and the error is that of ctx. Other errors are [ErrNoTokenizer],
+// [ErrTokenRange], [ErrContext], [ErrNotFinite], [ErrBusy] and [ErrClosed].
 func (s *Session) Learn(ctx context.Context, text string) (tokens int, err error) {
 	err = s.predict(func() error {
 		ids, err := s.model.Encode(text, s.run.Position() == 0)
@@ -188,8 +185,8 @@ func (s *Session) Learn(ctx context.Context, text string) (tokens int, err error
 	return tokens, err
 }
 
-// read reads tokens piece by piece; between two pieces others have their turn and the context is asked. In the end logits
-// has the prediction.
+// read reads tokens piece by piece; between pieces other sessions can run and the context is checked. Afterwards logits has
+// the prediction.
 func (s *Session) read(ctx context.Context, tokens []uint32) error {
 	if err := s.model.checkTokens(tokens); err != nil {
 		return err
@@ -206,7 +203,7 @@ func (s *Session) read(ctx context.Context, tokens []uint32) error {
 	return err
 }
 
-// locate reads the tokens again from an empty memory and checks each one, because err tells only roughly where it happened.
+// locate reads the tokens again with an empty memory and checks each one, because err only says roughly where it happened.
 func (s *Session) locate(tokens []uint32, err error) error {
 	again, failed := s.model.engine.newSession(s.scan)
 	if failed != nil {
@@ -220,7 +217,7 @@ func (s *Session) locate(tokens []uint32, err error) error {
 }
 
 func (s *Session) readPieces(ctx context.Context, tokens []uint32) error {
-	piece := pieceTokens
+	piece := s.model.piece
 	if s.scan.Minibatch { // a chunk of the minibatch rule must not be cut
 		piece = max(piece/s.scan.Chunk, 1) * s.scan.Chunk
 	}
@@ -234,7 +231,7 @@ func (s *Session) readPieces(ctx context.Context, tokens []uint32) error {
 		}
 		s.ready, s.text = true, nil
 		tokens = tokens[n:]
-		if s.model.place.backend == CPU || len(tokens) == 0 { // a GPU is not waited for on the way
+		if s.model.place.backend == CPU || len(tokens) == 0 { // avoids waiting for a GPU on the way
 			if err := s.run.Logits(s.logits); err != nil {
 				return err
 			}
@@ -255,8 +252,8 @@ func (s *Session) Reset() error {
 	})
 }
 
-// Fork makes a session that goes on from here independently. The error is [ErrNotFinite], [ErrBusy], [ErrClosed], or that there
-// is not enough memory.
+// Fork makes a session with the same memory that continues independently. The error is [ErrNotFinite], [ErrBusy],
+// [ErrClosed], or says that there is not enough memory.
 func (s *Session) Fork() (*Session, error) {
 	f := &Session{model: s.model, scan: s.scan, logits: make([]float32, len(s.logits))}
 	err := s.predict(func() error {
@@ -273,8 +270,8 @@ func (s *Session) Fork() (*Session, error) {
 	return f, nil
 }
 
-// States copies what a session of a public family keeps of the text: keys, values and the states of the gated delta rule. A model
-// of our own has [Session.Memory] instead: the error is [ErrOption], or [ErrBusy] or [ErrClosed].
+// States copies what a session of a public family remembers: keys, values and the states of the gated delta rule. Our own
+// models have [Session.Memory] instead, and the error is [ErrOption]; other errors are [ErrBusy] and [ErrClosed].
 func (s *Session) States() (states []nn.StateTensor, err error) {
 	err = s.work(func() error {
 		if s.model.config.Decoder == nil {
@@ -286,14 +283,15 @@ func (s *Session) States() (states []nn.StateTensor, err error) {
 	return states, err
 }
 
-// Left is how many tokens the session has room for, math.MaxInt64 where there is no limit.
+// Left returns how many more tokens the session has room for, math.MaxInt64 if there is no limit.
 func (s *Session) Left() int64 {
 	s.model.mu.Lock()
 	defer s.model.mu.Unlock()
 	return s.run.Left()
 }
 
-// CheckRoom is for callers that read a text by pieces: the error is [ErrContext] where the session has no room for so many tokens.
+// CheckRoom returns [ErrContext] if the session has no room for that many tokens. It is for callers that read a text in
+// pieces.
 func (s *Session) CheckRoom(tokens int) error {
 	s.model.mu.Lock()
 	defer s.model.mu.Unlock()

@@ -8,9 +8,9 @@ import (
 	"bitgpu/nn"
 )
 
-// Memory reads what the session has learned, a layer each: of the tied mixer W (d, d), of the delta mixer W (h, c, c) and the
-// last inputs of its convolutions (3, 3, d). A model of a public family has [Session.States] instead: the error is [ErrOption],
-// or [ErrBusy] or [ErrClosed].
+// Memory returns what the session has learned, layer by layer: W (d, d) for the tied mixer, W (h, c, c) and the last inputs
+// of its convolutions (3, 3, d) for the delta mixer. A model of a public family has [Session.States] instead, and the error
+// is [ErrOption]; other errors are [ErrBusy] and [ErrClosed].
 func (s *Session) Memory() (layers []nn.LayerMemory, err error) {
 	err = s.work(func() error {
 		if d := s.model.config.Decoder; d != nil {
@@ -22,8 +22,8 @@ func (s *Session) Memory() (layers []nn.LayerMemory, err error) {
 	return layers, err
 }
 
-// SaveMemory writes what the session has learned, and what it predicts, to a file, which it replaces as a whole. Numbers that
-// are not finite are not saved: the error is [ErrNotFinite], or [ErrBusy], [ErrClosed], or what is wrong with the file.
+// SaveMemory writes what the session has learned, and its prediction, to a file, which it replaces as a whole. Numbers that
+// are not finite are not saved: the error is [ErrNotFinite]. Other errors are [ErrBusy], [ErrClosed], and file errors.
 func (s *Session) SaveMemory(path string) error {
 	file, err := s.memoryFile()
 	if err != nil {
@@ -32,7 +32,7 @@ func (s *Session) SaveMemory(path string) error {
 	return memory.WriteFile(path, file)
 }
 
-// memoryFile is what SaveMemory writes.
+// memoryFile returns what SaveMemory writes.
 func (s *Session) memoryFile() (*memory.Memory, error) {
 	var file *memory.Memory
 	err := s.predict(func() (err error) {
@@ -42,7 +42,7 @@ func (s *Session) memoryFile() (*memory.Memory, error) {
 	return file, err
 }
 
-// remembered is memoryFile for who has the engine.
+// remembered is memoryFile for callers that hold the engine.
 func (s *Session) remembered() (*memory.Memory, error) {
 	file := &memory.Memory{Model: s.model.id}
 	if s.ready {
@@ -66,10 +66,10 @@ func (s *Session) remembered() (*memory.Memory, error) {
 	return file, err
 }
 
-// LoadMemory replaces what the session has learned by what a file holds, and goes on from there. Files of the first engine name no
-// model and have no prediction: after such a file the session has to read before it can write. After a file that is refused the
-// session is what it was. Besides what is wrong with the file, the error is [ErrOtherModel] for a memory that names another model,
-// [ErrContext] for more tokens than the session has room for, [ErrBusy] or [ErrClosed].
+// LoadMemory replaces what the session has learned by the contents of a file, and continues from there. Files written by
+// other programs name no model and have no prediction: after such a file the session has to read before it can write. If the
+// file is refused the session does not change. Apart from errors in the file, the error is [ErrOtherModel] for a memory that
+// names another model, [ErrContext] for more tokens than the session has room for, [ErrBusy] or [ErrClosed].
 func (s *Session) LoadMemory(path string) error {
 	file, err := memory.Read(path)
 	if err != nil {
@@ -78,12 +78,12 @@ func (s *Session) LoadMemory(path string) error {
 	return s.takeMemory(path, file)
 }
 
-// takeMemory does what LoadMemory does with a file.
+// takeMemory does for an opened file what LoadMemory does.
 func (s *Session) takeMemory(path string, file *memory.Memory) error {
 	return s.work(func() error { return s.take(path, file) })
 }
 
-// take is takeMemory for who has the engine.
+// take is takeMemory for callers that hold the engine.
 func (s *Session) take(path string, file *memory.Memory) error {
 	if err := s.checkModel(path, file); err != nil {
 		return err

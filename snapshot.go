@@ -2,12 +2,12 @@ package bitgpu
 
 import "bitgpu/io/memory"
 
-// Snapshot is what a session has read, in the host's memory and for as many sessions as want to go on from it. It takes what is
-// in it and no more: of a model with attention the keys and values of the tokens that were read, where a session has room for
-// those of the whole context. It does not change.
+// Snapshot is what a session has read, in host memory, from which any number of sessions can continue. It takes only as much
+// memory as its contents: for a model with attention the keys and values of the tokens read, whereas a session reserves room
+// for the whole context. It is immutable.
 type Snapshot struct{ file *memory.Memory }
 
-// Snapshot copies what the session has read and what it predicts. The error is [ErrNotFinite], [ErrBusy] or [ErrClosed].
+// Snapshot copies what the session has read and its prediction. The error is [ErrNotFinite], [ErrBusy] or [ErrClosed].
 func (s *Session) Snapshot() (*Snapshot, error) {
 	file, err := s.memoryFile()
 	if err != nil {
@@ -16,17 +16,17 @@ func (s *Session) Snapshot() (*Snapshot, error) {
 	return &Snapshot{file}, nil
 }
 
-// Restore makes the session one that has read what the snapshot has. The error is [ErrOtherModel] for a snapshot of another model,
+// Restore gives the session the contents of a snapshot. The error is [ErrOtherModel] for a snapshot of another model,
 // [ErrContext] for more tokens than the session has room for, [ErrBusy] or [ErrClosed].
 func (s *Session) Restore(p *Snapshot) error { return s.takeMemory("snapshot", p.file) }
 
-// WriteFile writes the snapshot as [Session.SaveMemory] does, which refuses numbers that are not finite.
+// WriteFile writes the snapshot like [Session.SaveMemory], which refuses numbers that are not finite.
 func (p *Snapshot) WriteFile(path string) error { return memory.WriteFile(path, p.file) }
 
-// Tokens is how many tokens the session had read.
+// Tokens returns how many tokens the session had read.
 func (p *Snapshot) Tokens() int64 { return p.file.Tokens }
 
-// Bytes is how much of the host's memory the snapshot takes.
+// Bytes returns the host memory of the snapshot.
 func (p *Snapshot) Bytes() int64 {
 	n := len(p.file.Logits) + len(p.file.Recent)
 	for _, l := range p.file.Layers {

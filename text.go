@@ -7,16 +7,16 @@ import (
 	"bitgpu/io/tokenizer"
 )
 
-// decoder turns the tokens of one text into pieces of it, in whole characters, call after call.
+// decoder turns the tokens of a text into pieces of whole characters, over several calls.
 type decoder struct {
 	stream *tokenizer.Stream
-	hidden func(id uint32) bool // tokens that do not belong to the text but that the stream would show, or nil
-	shown  string               // went out at the end of a call, though the stream holds it back
+	hidden func(id uint32) bool // tokens that do not belong to the text although the stream would show them, or nil
+	shown  string               // was shown at the end of a call although the stream still holds it back
 }
 
 func (d *decoder) clone() *decoder { return &decoder{d.stream.Clone(), d.hidden, d.shown} }
 
-// next is the text that is certain with one more token.
+// next returns the text that one more token makes certain.
 func (d *decoder) next(id uint32) string {
 	if d.hidden != nil && d.hidden(id) {
 		return ""
@@ -24,7 +24,7 @@ func (d *decoder) next(id uint32) string {
 	return d.unseen(d.stream.Next(id))
 }
 
-// rest is what a call can show at its end of what the stream holds back: all but a character that is not complete.
+// rest returns what can be shown at the end of a call of the text held back: everything but an incomplete character.
 func (d *decoder) rest() string {
 	held := strings.TrimRight(d.stream.Clone().Flush(), "\ufffd")
 	text := d.unseen(held)
@@ -32,7 +32,7 @@ func (d *decoder) rest() string {
 	return text
 }
 
-// unseen is a piece without what was shown of it.
+// unseen returns a piece without what has been shown of it.
 func (d *decoder) unseen(piece string) string {
 	n := 0
 	for n < min(len(piece), len(d.shown)) && piece[n] == d.shown[n] {
@@ -49,13 +49,13 @@ func (d *decoder) unseen(piece string) string {
 	return piece[n:]
 }
 
-// stopper holds back what a stop text may begin with.
+// stopper holds back text that may begin a stop text.
 type stopper struct {
 	stops []string
 	held  string
 }
 
-// next is the text that may leave with one more piece, and whether a stop text ended it.
+// next returns the text that can be shown after one more piece, and whether a stop text ended it.
 func (s *stopper) next(piece string) (text string, stopped bool) {
 	s.held += piece
 	end := len(s.held)

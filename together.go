@@ -8,34 +8,34 @@ import (
 	"bitgpu/nn/op"
 )
 
-// gathering lets the streams of one model share a pass over the weights: each waits with its drawn token until no other stream
-// can still join, and the first to notice that runs the pass for all. What a stream writes does not depend on the others.
+// gathering lets the streams of a model share a pass over the weights: each waits with its drawn token until no other stream
+// can still join, and the first to notice this runs the pass for all. What a stream writes does not depend on the others.
 type gathering struct {
-	arrived sync.Cond    // with the model's lock: somebody waits, went to the caller, or ended
+	arrived sync.Cond    // with the model's lock: a stream waits, went to its caller, or ended
 	writing int          // streams that write
-	away    atomic.Int64 // of them, those whose callers are looking at a text, for an unknown time
+	away    atomic.Int64 // those whose callers are handling text, which takes an unknown time
 	waiting []*turn
-	passes  int64 // over the weights, for drawn tokens
-	read    int64 // drawn tokens that these have read
+	passes  int64 // over the weights, to read drawn tokens
+	read    int64 // tokens read by these passes
 }
 
-// Batches are the passes over the weights that have read drawn tokens of several texts together, and the tokens that they have read:
-// their ratio is how large a batch is. What a device draws ahead for a text that is alone does not count.
+// Batches returns how many passes over the weights have read drawn tokens of several texts together, and how many tokens
+// these were. Their ratio is the mean size of a batch. Tokens that a device draws ahead for a single text are not counted.
 func (m *Model) Batches() (passes, tokens int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.passes, m.read
 }
 
-// turn is a drawn token that is to be read.
+// turn is a drawn token waiting to be read.
 type turn struct {
 	run  runner
 	done bool
 	err  error
 }
 
-// generate draws up to limit tokens and has each read, with those of the other streams where there are any. A device that
-// draws ahead does so for a stream that is alone.
+// generate draws up to limit tokens and reads each, together with those of other streams if there are any. A stream that is
+// alone draws ahead if its device can.
 func (s *Session) generate(limit int, p op.Sampling, accept func(ids []uint32) bool) error {
 	m := s.model
 	if err := s.run.Start(p); err != nil {
@@ -46,7 +46,7 @@ func (s *Session) generate(limit int, p op.Sampling, accept func(ids []uint32) b
 		if m.engine.ahead() && m.writing == 1 {
 			joined := false
 			err := s.run.Continue(left, func(ids []uint32) bool {
-				if joined = m.writing > 1; joined { // the token is drawn again, and read with those of the others
+				if joined = m.writing > 1; joined { // the token is drawn again, and read together with the others'
 					return false
 				}
 				left--
@@ -70,7 +70,7 @@ func (s *Session) generate(limit int, p op.Sampling, accept func(ids []uint32) b
 	return nil
 }
 
-// beginWriting counts a stream until what it returns is called.
+// beginWriting counts a stream until end is called.
 func (m *Model) beginWriting() (end func()) {
 	m.writing++
 	return func() {
@@ -79,16 +79,17 @@ func (m *Model) beginWriting() (end func()) {
 	}
 }
 
-// readToken reads a token that was drawn by the host, together with what other streams have drawn. The
-// stream is one of those that [Model.beginWriting] counts.
+// readToken reads a token drawn by the host, together with those that other streams have drawn. The stream must be counted by
+// [Model.beginWriting].
 func (s *Session) readToken(id uint32) error {
 	s.run.Take(id)
 	return s.model.readTogether(&turn{run: s.run})
 }
 
-// hand lets others have the engine while f shows the caller what a stream has written, and says whether the model is still open.
-// Others need not wait for the stream meanwhile, but they do as soon as f has returned, though it has to wait for the engine then:
-// while a long pass runs, all that it read for before come back and wait, and the next pass is for all of them.
+// hand lets others use the engine while f shows the caller what a stream has written. Meanwhile the other streams do not wait
+// for this one. They do as soon as f has returned, even though this stream then has to wait for the engine: thus all streams
+// that a long pass has read for come back and wait, and the next pass is for all of them. The error is [ErrClosed] if the
+// model was closed meanwhile.
 func (m *Model) hand(f func()) error {
 	m.away.Add(1)
 	m.arrived.Broadcast()
@@ -98,7 +99,7 @@ func (m *Model) hand(f func()) error {
 	})
 }
 
-// readTogether has a drawn token read, in one pass with those of all streams that wait for the same.
+// readTogether reads a drawn token in one pass with those of all waiting streams.
 func (m *Model) readTogether(t *turn) error {
 	m.waiting = append(m.waiting, t)
 	m.arrived.Broadcast()
@@ -116,7 +117,7 @@ func (m *Model) readTogether(t *turn) error {
 	return t.err
 }
 
-// readWaiting reads what waits.
+// readWaiting reads the tokens that are waiting.
 func (m *Model) readWaiting() {
 	turns := m.waiting
 	m.waiting = nil

@@ -8,28 +8,47 @@ import (
 	"bitgpu/nn/op"
 )
 
-// PieceTokens is how many tokens a session reads before it lets others have the device. Texts that are cut at multiples
-// of it are read with the same rounding as in one call: what follows is the same bit by bit.
-const PieceTokens = pieceTokens
+// PieceTokens returns how many tokens a session reads before it lets others use the device: 256, or fewer for a large model on
+// the CPU, but at least 64. Texts cut at multiples of it are read with the same rounding as in one call, so what follows is bit
+// for bit the same.
+func (m *Model) PieceTokens() int { return m.piece }
 
-// Token is one token of a text that is written, as [Session.StreamTokens] shows it.
-type Token struct {
-	ID     uint32
-	Text   string    // the whole characters that are certain with it, and that no stop text can take back
-	Logits []float32 // (V) of the model at its place, during the call only; nil after the last token, where Text is the rest
+const (
+	mostPiece, leastPiece = 256, 64
+	// pieceWork is how many weights times tokens the CPU multiplies before others have their turn: for a model of 1.7 billion
+	// weights, two cores that multiply 40 to 400 billion a second take 0.3 to 3 s.
+	pieceWork = 128e9
+)
+
+// pieceTokens returns Model.PieceTokens for a model with this number of weights. It is a power of two, so that texts cut at
+// multiples of the largest piece are also cut at multiples of any smaller one.
+func pieceTokens(weights int, backend Backend) int {
+	piece := mostPiece
+	for backend == CPU && piece > leastPiece && weights*piece > pieceWork {
+		piece /= 2
+	}
+	return piece
 }
 
-// TokenOptions say how tokens are written that the caller looks at one by one.
+// Token is a token of a text being written, see [Session.StreamTokens].
+type Token struct {
+	ID     uint32
+	Text   string    // the characters that this token makes certain, and that no stop text can take back
+	Logits []float32 // (V) that the token was drawn from, valid during the call; nil after the last token, when Text is the rest
+}
+
+// TokenOptions says how to write tokens that the caller looks at one by one.
 type TokenOptions struct {
 	Options
-	// Adjust changes a copy of the logits (V) before a token is drawn from them; or nil. written are the tokens of this call so
-	// far. Logits that are not finite afterwards end the text with [ErrNotFinite]; an error of Adjust ends it with that error.
+	// Adjust, if not nil, changes a copy of the logits (V) before a token is drawn from them. written are the tokens of this
+	// call so far. If the logits are not finite afterwards, the text ends with [ErrNotFinite]; if Adjust returns an error, it
+	// ends with that.
 	Adjust func(logits []float32, written []uint32) error
 }
 
-// ReadTokens reads tokens into the memory without answering, and returns how many it read: all of them unless there is an error.
-// When ctx ends, so does the reading, and the memory keeps what was read so far; where there is no room for all of them, none is
-// read. The error is that of ctx, [ErrTokenRange], [ErrContext], [ErrNotFinite], [ErrBusy] or [ErrClosed].
+// ReadTokens reads tokens into the memory without answering, and returns how many it read: all of them unless there is an
+// error. If ctx is cancelled, reading stops and the memory keeps what was read so far; if there is no room for all of them,
+// none is read. The error is that of ctx, [ErrTokenRange], [ErrContext], [ErrNotFinite], [ErrBusy] or [ErrClosed].
 func (s *Session) ReadTokens(ctx context.Context, tokens []uint32) (read int, err error) {
 	err = s.predict(func() error {
 		before := s.run.Position()
@@ -40,12 +59,12 @@ func (s *Session) ReadTokens(ctx context.Context, tokens []uint32) (read int, er
 	return read, err
 }
 
-// StreamTokens goes on from what was read before as [Session.Stream] with an empty prompt does, and shows each token.
-// The logits come to the host, which draws by the same rule, so the text is that of Stream but for the rounding of an
-// exponential; it is slower where the device would have drawn ahead.
+// StreamTokens continues from what was read before, like [Session.Stream] with an empty prompt, and shows each token. The
+// logits are copied to the host, which draws by the same rules, so the text is that of Stream except for the rounding of an
+// exponential; it is slower if the device would have drawn ahead.
 //
-// At the end of a text that was not cut, token is called once more with the text that was held back, and without logits. The
-// errors are those of Stream, and of Adjust.
+// At the end of a text that was not cut off, token is called once more with the text that was held back, and without logits.
+// Errors are those of Stream, and of Adjust.
 func (s *Session) StreamTokens(ctx context.Context, o TokenOptions, token func(Token) bool) (Result, error) {
 	var r Result
 	p, err := o.sampling()
@@ -114,12 +133,12 @@ func (h *hostDraw) generate(limit int, p op.Sampling, accept func(ids []uint32) 
 	return nil
 }
 
-// EndOfText are the ids that end a text; none without a tokenizer.
+// EndOfText returns the ids that end a text; none without a tokenizer.
 func (m *Model) EndOfText() []uint32 {
 	return slices.Clone(m.ends)
 }
 
-// TokenText is the text of one token by itself, special tokens among them; a part of a character is U+FFFD. The error is
+// TokenText returns the text of a single token, including special tokens; part of a character is U+FFFD. The error is
 // [ErrNoTokenizer] or [ErrTokenRange].
 func (m *Model) TokenText(id uint32) (string, error) {
 	if m.tok == nil {
@@ -131,5 +150,5 @@ func (m *Model) TokenText(id uint32) (string, error) {
 	return m.tok.Decode([]uint32{id}, false), nil
 }
 
-// HasTokenizer says whether the model takes text, or token ids only.
+// HasTokenizer reports whether the model accepts text, as opposed to token ids only.
 func (m *Model) HasTokenizer() bool { return m.tok != nil }

@@ -77,3 +77,16 @@ func TestStreamTokensAdjusts(t *testing.T) {
 		t.Errorf("got %d and %v, want %d", ids, err, want)
 	}
 }
+
+// Whoever waits for a prompt of a large model waits for a part of a second or a few, and texts that were cut elsewhere agree.
+func TestPiecesOfLargeModelsAreShorter(t *testing.T) {
+	for _, c := range []struct {
+		weights int
+		backend Backend
+		want    int
+	}{{4e6, CPU, 256}, {500e6, CPU, 256}, {501e6, CPU, 128}, {1.7e9, CPU, 64}, {27e9, CPU, 64}, {27e9, GPU, 256}} {
+		if got := pieceTokens(c.weights, c.backend); got != c.want {
+			t.Errorf("%d weights on the %v: got pieces of %d, want %d", c.weights, c.backend, got, c.want)
+		}
+	}
+}

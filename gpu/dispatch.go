@@ -254,7 +254,7 @@ func Grid(n int) (x, y uint32) {
 	}
 	rows := (n + most - 1) / most
 	if rows > most {
-		panic(fmt.Sprintf("gpu: a grid of %d workgroups, at most %d can be folded", n, most*most))
+		panic(fmt.Sprintf("gpu: got a grid of %d workgroups, want at most %d", n, most*most))
 	}
 	return uint32((n + rows - 1) / rows), uint32(rows)
 }

@@ -31,7 +31,7 @@ func (s *paramStore) get(content []byte) *paramBlock {
 		return p
 	}
 	if len(content) > paramSize {
-		panic(fmt.Sprintf("gpu: parameters of %d bytes, at most %d are allowed", len(content), paramSize))
+		panic(fmt.Sprintf("gpu: got parameters of %d bytes, want at most %d", len(content), paramSize))
 	}
 	if len(s.free) == 0 {
 		arena := s.d.newBuffer("parameters", paramArena, forUniform)

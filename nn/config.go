@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"bitgpu/nn/arch"
+	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
 )
 
@@ -20,8 +23,8 @@ const (
 	MixerTied  = "tied"  // key = value = query
 	MixerDelta = "delta" // separate keys, values and queries
 
-	ActivationSiLU  = "silu"  // SwiGLU: silu(gate) ⊙ up
-	ActivationReLU2 = "relu2" // relu(gate)² ⊙ up (BitNet b1.58 2B4T)
+	ActivationSiLU  = layer.SiLU
+	ActivationReLU2 = layer.ReLU2
 )
 
 // DefaultMinibatch is the default chunk of the minibatch rule.
@@ -50,7 +53,7 @@ type Config struct {
 	MemoryWidth int    // d
 	Heads       int    // h
 	MLPWidth    int    // H, the width inside the MLP
-	Activation  string // ActivationSiLU or ActivationReLU2, the activation of the MLP's gate
+	Activation  string // one of layer.Activations, for the MLP's gate
 
 	NormEps float64 // ε of all norms
 
@@ -158,8 +161,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ttt_heads: got %d, want a divisor of ttt_dim %d", c.Heads, c.MemoryWidth)
 	case c.MLPWidth < 1 || c.MLPWidth > 4*maxWidth:
 		return fmt.Errorf("mlp_dim: got %d, want 1 to %d", c.MLPWidth, 4*maxWidth)
-	case c.Activation != ActivationSiLU && c.Activation != ActivationReLU2:
-		return fmt.Errorf("hidden_act: got %q, want %q or %q", c.Activation, ActivationSiLU, ActivationReLU2)
+	case !slices.Contains(layer.Activations(), c.Activation):
+		return fmt.Errorf("hidden_act: got %q, want \"%s\"", c.Activation, strings.Join(layer.Activations(), `" or "`))
 	case !(c.NormEps >= minEps && c.NormEps <= 1):
 		return fmt.Errorf("rms_norm_eps: got %v, want %v to 1", c.NormEps, minEps)
 	}

@@ -1,6 +1,11 @@
 package nn
 
-import "bitgpu/nn/op"
+import (
+	"strings"
+
+	"bitgpu/nn/layer"
+	"bitgpu/nn/op"
+)
 
 // Key describes one key of config.json. The parser and the writer, the flags of training, and the configurations of the C
 // library and of Python all use this description.
@@ -67,7 +72,7 @@ var Keys = []Key{
 	},
 	{
 		Name: "hidden_act", Value: func(c *Config) any { return &c.Activation }, written: func(c Config) bool { return c.Activation != ActivationSiLU },
-		Flag: "hidden-act", Usage: "`silu|relu2`: what the gate of the MLP goes through",
+		Flag: "hidden-act", Usage: "`" + strings.Join(layer.Activations(), "|") + "`: what the gate of the MLP goes through",
 	},
 	{
 		Name: "rms_norm_eps", Value: func(c *Config) any { return &c.NormEps }, written: func(c Config) bool { return c.NormEps != op.NormEps },

@@ -39,8 +39,8 @@ func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 		} else {
 			mixer = &layer.Tied[T]{Width: c.Width, Inner: c.MemoryWidth, Scan: scan, Eps: c.NormEps}
 		}
-		n.Blocks[i] = []layer.Layer[T]{mixer, &layer.SwiGLU[T]{
-			Width: c.Width, Hidden: c.MLPWidth, Eps: c.NormEps, Squared: c.Activation == ActivationReLU2,
+		n.Blocks[i] = []layer.Layer[T]{mixer, &layer.MLP[T]{
+			Width: c.Width, Hidden: c.MLPWidth, Eps: c.NormEps, Activation: c.Activation,
 		}}
 	}
 	return n

@@ -8,11 +8,11 @@ import (
 	"bitgpu/io/chat"
 )
 
-// answers keep what /v1/responses can go on from: a conversation, the text that was read and written of it, and what the
-// model knew behind it, so that the next turn reads what is new only. They are in RAM; the longest unused go first.
+// answers keep what /v1/responses can continue from: a conversation, the text that was read and written for it, and the
+// model's memory after it, so that the next turn only reads what is new. They are in RAM; the least recently used go first.
 type answers struct {
 	model *bitgpu.Model
-	most  int64 // bytes, but of the last one
+	most  int64 // bytes, not counting the newest
 
 	mu    sync.Mutex
 	held  int64 // bytes
@@ -24,11 +24,11 @@ type kept struct {
 	id, owner string
 	body      map[string]any
 	messages  []chat.Value // without instructions, which belong to one turn
-	read      string       // as it was rendered, and written
+	read      string       // as rendered, and as written
 	state     *bitgpu.Snapshot
 }
 
-// bytes is about how much RAM the answer takes.
+// bytes estimates the RAM that the answer takes.
 func (k *kept) bytes() int64 { return k.state.Bytes() + 4*int64(len(k.read)) }
 
 func newAnswers(model *bitgpu.Model, most int64) *answers {
@@ -50,7 +50,7 @@ func (a *answers) drop(e *list.Element) {
 	a.held -= k.bytes()
 }
 
-// find gives an owner's answer; fork also a session of the caller's own that goes on from it.
+// find returns an owner's answer and, with fork, a session of the caller's own that continues from it.
 func (a *answers) find(owner, id string, fork bool) (*kept, *bitgpu.Session, error) {
 	k, err := a.get(owner, id)
 	if err != nil || !fork {

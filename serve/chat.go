@@ -10,7 +10,7 @@ import (
 	"bitgpu/io/chat"
 )
 
-// refusedOfChat are fields of OpenAI's that have no effect here.
+// refusedOfChat are fields of OpenAI's API that have no effect here.
 var refusedOfChat = map[string]string{
 	"functions": "give them as tools", "function_call": "give tools",
 	"modalities": "the model writes text", "audio": "the model writes text", "prediction": "there is no draft",
@@ -40,7 +40,7 @@ type chatRequest struct {
 	ResponseFormat      *responseFormat   `json:"response_format"`
 }
 
-// needTemplate refuses conversations where the model has no form for them.
+// needTemplate returns an error if the model has no chat template.
 func (s *Server) needTemplate() error {
 	if s.o.Template == nil {
 		return &apiError{status: 400, code: "no_chat_template", param: "messages",
@@ -62,7 +62,7 @@ func (s *Server) render(c chat.Conversation, field string) (bitgpu.ChatPrompt, e
 	return rendered, nil
 }
 
-// conversation is what the template renders.
+// conversation returns what the template renders.
 func (s *Server) conversation(messages chat.Value, in *chatRequest) (chat.Conversation, error) {
 	c := chat.Conversation{Messages: messages, AddGenerationPrompt: true, EnableThinking: in.EnableThinking, Extra: in.TemplateVariables}
 	if in.EnableThinking != nil && !s.features.Thinking {
@@ -184,17 +184,17 @@ func (c *call) converseIn(w *chatWriter, m remember, rendered bitgpu.ChatPrompt,
 	return c.choices(t, n, o, top, w.show, w.end)
 }
 
-// chatWriter makes the choices of a conversation, whole or in pieces.
+// chatWriter writes the choices of a conversation, whole or in pieces.
 type chatWriter struct {
 	c       *call
-	usage   bool // pieces have an empty one
+	usage   bool // every piece has a usage, which is null except in the last
 	logs    bool
 	options chat.AnswerOptions
 	id      string
 	created int64
 	events  *events // nil for an answer in one piece
 
-	parser  *chat.AnswerParser // of the choice under way
+	parser  *chat.AnswerParser // of the current choice
 	answer  chat.Answer
 	log     []tokenLogProb
 	calls   int
@@ -209,7 +209,7 @@ func (w *chatWriter) body(object string, choices []any) map[string]any {
 	return body
 }
 
-// begin begins a choice, whose first piece says who speaks.
+// begin begins a choice, whose first piece names the role.
 func (w *chatWriter) begin(i int) bool {
 	if w.parser != nil {
 		return true
@@ -231,7 +231,7 @@ func (w *chatWriter) show(i int, p piece) bool {
 	return w.deltas(i, w.parser.Add(p.text))
 }
 
-// deltas takes what the parser is sure of.
+// deltas takes what the parser has returned.
 func (w *chatWriter) deltas(i int, deltas []chat.Delta) bool {
 	for _, d := range deltas {
 		delta := map[string]any{}
@@ -299,7 +299,8 @@ func (w *chatWriter) end(i int, r bitgpu.Reason) bool {
 	return true
 }
 
-// logProbs are the probabilities of the tokens that were not shown yet, in OpenAI's form; nil where none are wanted.
+// logProbs returns the probabilities of the tokens that have not been shown yet, in OpenAI's form; nil if they were not asked
+// for.
 func (w *chatWriter) logProbs() any {
 	if !w.logs {
 		return nil

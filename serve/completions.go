@@ -12,7 +12,7 @@ import (
 	"bitgpu/io/jsonform"
 )
 
-// refusedOfCompletions are fields of OpenAI's that have no effect here.
+// refusedOfCompletions are fields of OpenAI's API that have no effect here.
 var refusedOfCompletions = map[string]string{
 	"best_of": "ask for n texts and choose",
 	"suffix":  "the model writes what follows a text, not what stands within it",
@@ -21,7 +21,7 @@ var refusedOfCompletions = map[string]string{
 	"use_beam_search": "texts are sampled", "prompt_logprobs": "ask for echo with logprobs",
 }
 
-// unused are fields that change nothing, whatever they say.
+// unused are fields that change nothing, whatever their values.
 type unused struct {
 	User           json.RawMessage `json:"user"`
 	Safety         json.RawMessage `json:"safety_identifier"`
@@ -30,7 +30,7 @@ type unused struct {
 	Metadata       json.RawMessage `json:"metadata"`
 }
 
-// streaming are the fields that say how the answer comes.
+// streaming are the fields that say how to send the answer.
 type streaming struct {
 	Stream        bool `json:"stream"`
 	StreamOptions *struct {
@@ -60,7 +60,7 @@ type completionRequest struct {
 	LogProbs  *int    `json:"logprobs"`
 	Echo      bool    `json:"echo"`
 
-	ResponseFormat *responseFormat `json:"response_format"` // which OpenAI has for chats only
+	ResponseFormat *responseFormat `json:"response_format"` // OpenAI only has it for chats
 }
 
 // prompts are texts, or lists of ids.
@@ -68,7 +68,7 @@ type prompts []prompt
 
 type prompt struct {
 	text string
-	ids  ids // nil where it is a text
+	ids  ids // nil if it is a text
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -98,7 +98,7 @@ func (p *prompts) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// ids are token ids, of which null is none; nil where there is no list.
+// ids are token ids; null is read as no list, nil.
 type ids []uint32
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -127,7 +127,7 @@ func (s *Server) completions(c *call) error {
 	if err := c.needText(); err != nil {
 		return err
 	}
-	if len(in.Prompt) == 0 { // without one it goes on from the memory
+	if len(in.Prompt) == 0 { // without a prompt, the text continues from the memory
 		in.Prompt = prompts{{}}
 	}
 	o, err := in.options(c, firstGiven(in.MaxTokens, nil, defaultTokens))
@@ -183,7 +183,7 @@ func (s *Server) completions(c *call) error {
 	return c.answer(200, body)
 }
 
-// completionWriter makes the choices of a completion, whole or in pieces.
+// completionWriter writes the choices of a completion, whole or in pieces.
 type completionWriter struct {
 	c       *call
 	in      *completionRequest
@@ -193,7 +193,7 @@ type completionWriter struct {
 	events  *events // nil for an answer in one piece
 
 	choices []any
-	text    strings.Builder // of the choice under way
+	text    strings.Builder // of the current choice
 	log     completionLogProbs
 	offsets map[int]int // characters of a choice so far
 }
@@ -214,7 +214,7 @@ func (w *completionWriter) body(choices []any) map[string]any {
 	return body
 }
 
-// choice is one of the choices, or a piece of it.
+// choice returns a choice, or a piece of it.
 func (w *completionWriter) choice(i int, text string, log *completionLogProbs, reason any) map[string]any {
 	choice := map[string]any{"index": i, "text": text, "logprobs": nil, "finish_reason": reason}
 	if log != nil && w.in.LogProbs != nil {
@@ -288,7 +288,7 @@ func (w *completionWriter) prompt(number int, p prompt, o bitgpu.TokenOptions, t
 		})
 }
 
-// show adds a piece to a choice, and says whether more is wanted.
+// show adds a piece to a choice, and reports whether to continue.
 func (w *completionWriter) show(i int, p piece) bool {
 	log := w.logProbs(i, p)
 	w.offsets[i] += utf8.RuneCountInString(p.text)
@@ -322,7 +322,7 @@ func (w *completionWriter) logProbs(i int, p piece) completionLogProbs {
 		log.Tokens = append(log.Tokens, text)
 		log.TextOffset = append(log.TextOffset, at)
 		at += utf8.RuneCountInString(text)
-		if t.top == nil && t.log == 1 { // nothing stood before it
+		if t.top == nil && t.log == 1 { // nothing comes before it
 			log.LogProbs, log.TopLogProbs = append(log.LogProbs, nil), append(log.TopLogProbs, nil)
 			continue
 		}
@@ -339,7 +339,7 @@ func (w *completionWriter) logProbs(i int, p piece) completionLogProbs {
 	return log
 }
 
-// tokenText is a token as a text by itself; one that is no whole character is written by its number.
+// tokenText returns a token as a text by itself; one that is not whole characters is shown by its number.
 func (c *call) tokenText(id uint32) string {
 	text, err := c.s.model.TokenText(id)
 	if err != nil || strings.ContainsRune(text, utf8.RuneError) {
@@ -348,8 +348,8 @@ func (c *call) tokenText(id uint32) string {
 	return text
 }
 
-// readShowing is read with the probability of every token of the prompt, the first of which has none (1 stands for it)
-// where nothing was read before.
+// readShowing is read with the probability of every token of the prompt. If nothing was read before, the first has none, for
+// which 1 stands.
 func (c *call) readShowing(t *text, ids []uint32, top int) ([]tokenLogProb, error) {
 	if err := t.session.CheckRoom(len(ids)); err != nil {
 		return nil, err
@@ -363,11 +363,12 @@ func (c *call) readShowing(t *text, ids []uint32, top int) ([]tokenLogProb, erro
 			return nil, err
 		}
 	}
-	for from := 0; from < len(ids); from += bitgpu.PieceTokens {
+	piece := c.s.model.PieceTokens()
+	for from := 0; from < len(ids); from += piece {
 		if err := c.r.Context().Err(); err != nil {
 			return nil, err
 		}
-		part := ids[from:min(from+bitgpu.PieceTokens, len(ids))]
+		part := ids[from:min(from+piece, len(ids))]
 		if before == nil {
 			found = append(found, tokenLogProb{id: part[0], log: 1})
 		} else if int64(part[0]) < int64(len(before)) {

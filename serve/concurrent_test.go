@@ -181,8 +181,8 @@ func TestPrefixesAreExact(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := (len(ids) - 1) / bitgpu.PieceTokens * bitgpu.PieceTokens
-	if whole < 2*bitgpu.PieceTokens {
+	whole := (len(ids) - 1) / model.PieceTokens() * model.PieceTokens()
+	if whole < 2*model.PieceTokens() {
 		t.Fatalf("%d tokens are too few", len(ids))
 	}
 	ask := func(c *client, prompt string) (text string, cached float64) {
@@ -195,7 +195,7 @@ func TestPrefixesAreExact(t *testing.T) {
 		cached int
 	}{
 		{"first", rules + "\nROMEO:", 0}, {"first", rules + "\nROMEO:", whole}, {"first", rules + "\nJULIET:", whole}, {"second", rules + "\nROMEO:", 0},
-		{"first", rules[:1600], bitgpu.PieceTokens * 2}, {"first", "ROMEO:", 0},
+		{"first", rules[:1600], model.PieceTokens() * 2}, {"first", "ROMEO:", 0},
 	} {
 		want, err := model.Generate(t.Context(), r.prompt, bitgpu.Options{MaxTokens: 30, Temperature: 1, Seed: 9})
 		if err != nil {
@@ -216,7 +216,7 @@ func TestPrefixesAreExact(t *testing.T) {
 		t.Fatal(err)
 	}
 	small := newPrefixes(model, 2*state.Bytes()+1, func(int64) int64 { return 1 })
-	for n := bitgpu.PieceTokens; n < len(ids); n += bitgpu.PieceTokens {
+	for n := model.PieceTokens(); n < len(ids); n += model.PieceTokens() {
 		if err := small.offer("a", ids, n, session); err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +231,7 @@ func TestPlaces(t *testing.T) {
 	for n, want := range map[int]string{
 		1: "[]", 256: "[]", 257: "[256]", 513: "[512 256]", 2000: "[1792 1024 512 256]", 256 * 8: "[1792 1024 512 256]", 256*8 + 1: "[2048 1024 512 256]",
 	} {
-		if got := fmt.Sprint(places(n)); got != want {
+		if got := fmt.Sprint(places(n, 256)); got != want {
 			t.Errorf("%d tokens: got %s, want %s", n, got, want)
 		}
 	}

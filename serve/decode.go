@@ -15,7 +15,7 @@ import (
 	"unicode/utf8"
 )
 
-// body reads a request's body of at most limit bytes, in UTF-8 where it is text.
+// body reads a request's body of at most limit bytes, which must be UTF-8 if it is text.
 func (c *call) body(limit int64) ([]byte, error) {
 	tooLarge := &apiError{status: http.StatusRequestEntityTooLarge, code: "too_large", message: fmt.Sprintf("the body has more than %d bytes", limit)}
 	if c.r.ContentLength > limit {
@@ -37,10 +37,10 @@ func (c *call) body(limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// mostBodies is how many of the largest bodies all requests under way may have in RAM together.
+// mostBodies is how many bodies of the largest size all requests together may have in RAM.
 const mostBodies = 32
 
-// countedReader counts what is read among the bodies of all requests, and ends where these are too many.
+// countedReader adds what it reads to the total of all requests' bodies, and fails if that is too much.
 type countedReader struct {
 	c    *call
 	from io.Reader
@@ -55,7 +55,7 @@ func (r *countedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// mediaType is the type of the body, in lower case and without its parameters.
+// mediaType returns the type of the body, in lower case and without its parameters.
 func (c *call) mediaType() string {
 	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if err != nil {
@@ -64,8 +64,8 @@ func (c *call) mediaType() string {
 	return kind
 }
 
-// decode reads the body as a JSON object into a struct. A field that it does not have is refused, those of refuse with
-// their reason. anyType takes a body whose type is not said to be JSON, as ollama does.
+// decode reads the body as a JSON object into a struct. It refuses unknown fields, and those of refuse with their reason.
+// With anyType it also accepts a body that is not declared as JSON, as ollama does.
 func (c *call) decode(into any, refuse map[string]string, anyType bool) error {
 	if kind := c.mediaType(); kind != "application/json" && !anyType {
 		return &apiError{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type",
@@ -104,7 +104,7 @@ func decodeJSON(data []byte, into any, refuse map[string]string) error {
 			delete(fields, name)
 		}
 	}
-	if string(bytes.TrimSpace(fields["memory"])) == `""` { // as of a variable that is not set: nothing would be remembered
+	if string(bytes.TrimSpace(fields["memory"])) == `""` { // probably from an unset variable: nothing would be remembered
 		return invalid("memory", "got \"\", want the id of a memory")
 	}
 	known, err := json.Marshal(fields)
@@ -114,7 +114,7 @@ func decodeJSON(data []byte, into any, refuse map[string]string) error {
 	return strictly(known, into, "")
 }
 
-// idle says whether a value asks for nothing.
+// idle reports whether a value asks for nothing.
 func idle(value json.RawMessage) bool {
 	switch string(bytes.TrimSpace(value)) {
 	case "null", "false", "[]", "{}":
@@ -125,10 +125,10 @@ func idle(value json.RawMessage) bool {
 
 var unknownField = regexp.MustCompile(`^json: unknown field "(.*)"$`)
 
-// embedded are the structs that requests are put together of, which the field of an error begins with.
+// embedded are the names of embedded structs of requests, with which the field in a JSON error begins.
 var embedded = regexp.MustCompile(`^((sampling|remember|streaming|unused|ollamaRequest)\.)+`)
 
-// strictly decodes a value whose place in the request is at, "" for the whole.
+// strictly decodes a value; at is its place in the request, "" for the whole.
 func strictly(data []byte, into any, at string) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -156,7 +156,7 @@ func strictly(data []byte, into any, at string) error {
 	return badJSON("cannot be read: %v", err)
 }
 
-// wanted says in JSON's words what a Go type takes.
+// wanted returns JSON's name for what a Go type accepts.
 func wanted(kind string) string {
 	switch kind {
 	case "string":

@@ -12,18 +12,18 @@ import (
 	"bitgpu/io/chat"
 )
 
-// apiError is an error for the client, in the shape of OpenAI's.
+// apiError is an error for the client, in OpenAI's form.
 type apiError struct {
 	status  int
 	code    string // for programs
 	param   string // the field of the request
 	message string
-	retry   int // seconds after which it may go better, 0 for not said
+	retry   int // seconds to wait before trying again, 0 for none
 }
 
 func (e *apiError) Error() string { return e.message }
 
-// kind is OpenAI's coarse word for a status.
+// kind returns OpenAI's category for a status.
 func (e *apiError) kind() string {
 	switch {
 	case e.status == http.StatusUnauthorized:
@@ -40,7 +40,7 @@ func (e *apiError) kind() string {
 	return "invalid_request_error"
 }
 
-// body is the error as JSON.
+// body returns the error as JSON.
 func (e *apiError) body() any {
 	orNull := func(s string) any {
 		if s == "" {
@@ -74,8 +74,8 @@ func unavailable(code, message string) *apiError {
 // errTimeout is the cause of a context that Options.Timeout has ended.
 var errTimeout = errors.New("the time of the request is over")
 
-// asAPIError turns an error into one for the client. What is not the client's fault becomes an internal error, as the text may name files
-// and stays in the log.
+// asAPIError turns an error into one for the client. An error that is not the client's fault becomes an internal error,
+// because its text may name files and should only be in the log.
 func asAPIError(ctx context.Context, err error) *apiError {
 	var e *apiError
 	var render *chat.RenderError
@@ -90,7 +90,7 @@ func asAPIError(ctx context.Context, err error) *apiError {
 		if errors.Is(context.Cause(ctx), errTimeout) {
 			return unavailable("timeout", "the request took longer than this server allows")
 		}
-		return &apiError{status: 499, code: "cancelled", message: errGone.Error()} // nginx's number, for the log
+		return &apiError{status: 499, code: "cancelled", message: errGone.Error()} // nginx's status, for the log
 	case errors.As(err, &render):
 		return &apiError{status: http.StatusBadRequest, code: "chat_template", param: "messages", message: "messages: " + render.Error()}
 	case errors.Is(err, bitgpu.ErrEmptyPrompt):

@@ -10,18 +10,18 @@ import (
 	"bitgpu/io/jsonform"
 )
 
-// responseFormat is the form that OpenAI's clients ask an answer to have.
+// responseFormat is the form that an OpenAI client wants the answer to have.
 type responseFormat struct {
 	Type   string `json:"type"`
 	Schema *struct {
 		Name        string          `json:"name"`
 		Description string          `json:"description"`
 		Schema      json.RawMessage `json:"schema"`
-		Strict      *bool           `json:"strict"` // it always is
+		Strict      *bool           `json:"strict"` // always true in effect
 	} `json:"json_schema"`
 }
 
-// form is what is asked for, nil for any text. field is its place in the request.
+// form returns the form that was asked for, nil for any text. field is its place in the request.
 func (f *responseFormat) form(field string) (*jsonform.Form, error) {
 	switch {
 	case f == nil || f.Type == "text":
@@ -48,7 +48,7 @@ func schemaError(err error, field string) error {
 	return &apiError{status: 400, code: "invalid_schema", param: field, message: field + ": " + err.Error()}
 }
 
-// thought says whether an answer may begin with a thought. opened says that its prompt ends within one.
+// thought returns whether an answer may begin with a thought. opened: its prompt ends inside one.
 func (s *Server) thought(opened bool, enabled *bool) jsonform.Thought {
 	switch {
 	case opened:
@@ -59,7 +59,7 @@ func (s *Server) thought(opened bool, enabled *bool) jsonform.Thought {
 	return jsonform.NoThought
 }
 
-// vocabulary makes the tokens of a model ready for forms, once.
+// vocabulary prepares the tokens of a model for forms, on first use.
 func vocabulary(m *bitgpu.Model) func() (*jsonform.Vocabulary, error) {
 	return sync.OnceValues(func() (*jsonform.Vocabulary, error) {
 		tokens, err := m.TokenBytes()
@@ -70,7 +70,7 @@ func vocabulary(m *bitgpu.Model) func() (*jsonform.Vocabulary, error) {
 	})
 }
 
-// hold lets only those tokens be drawn that a form goes on with, nil for any text; the others keep a probability of 0.
+// hold allows only tokens that keep the text within a form, nil for any text; others get a probability of 0.
 func (s *Server) hold(o *bitgpu.TokenOptions, form *jsonform.Form, thought jsonform.Thought) error {
 	if form == nil {
 		return nil
@@ -111,7 +111,7 @@ func (s *Server) hold(o *bitgpu.TokenOptions, form *jsonform.Form, thought jsonf
 	return nil
 }
 
-// formError is the client's error for a form that cannot be written, nil for any other error.
+// formError returns the client's error for a form that cannot be written, nil for any other error.
 func formError(err error) *apiError {
 	if !errors.Is(err, jsonform.ErrForm) {
 		return nil

@@ -7,31 +7,31 @@ import (
 	"sync"
 )
 
-// gate limits how many requests work and how many wait. The next place is for the key that has the fewest of
-// them, and among equals turns go round, so that one with many requests does not keep the others waiting; of one key the
-// first comes first.
+// gate limits how many requests work and how many wait. The next place goes to the key with the fewest places, in turns if
+// several keys have equally few, so that a key with many requests does not keep the others waiting. Within a key, requests
+// are served in order.
 type gate struct {
 	places, queue int
-	shared        bool // several keys: none of them may take more than half of the queue
+	shared        bool // with several keys none of them may take more than half of the queue
 
 	mu      sync.Mutex
 	free    int
 	closed  bool
 	waiting int
 	of      map[string][]*waiter
-	working map[string]int // places by key
+	working map[string]int // places in use by key
 	turns   []string       // keys with waiting requests; the next one first
 }
 
 type waiter struct {
-	answer chan error // nil: at work; has room for it
+	answer chan error // nil: at work; has room for one value
 }
 
 func newGate(places, queue int, shared bool) *gate {
 	return &gate{places: places, queue: queue, shared: shared, free: places, of: map[string][]*waiter{}, working: map[string]int{}}
 }
 
-// enter waits for a place. leave gives it back, and is called once; it is nil where there is an error.
+// enter waits for a place. leave, which must be called once, frees it; it is nil if there is an error.
 func (g *gate) enter(ctx context.Context, key string) (leave func(), err error) {
 	w, err := g.ask(key)
 	if err != nil {
@@ -44,7 +44,7 @@ func (g *gate) enter(ctx context.Context, key string) (leave func(), err error) 
 		}
 	case <-ctx.Done():
 		if !g.forget(key, w) && <-w.answer == nil {
-			g.leave(key) // it was let in at the same moment
+			g.leave(key) // it got a place at the same moment
 		}
 		return nil, ctx.Err()
 	}
@@ -81,7 +81,7 @@ func (g *gate) ask(key string) (*waiter, error) {
 	return w, nil
 }
 
-// forget takes a waiter out of the queue, and says whether it was in it.
+// forget removes a waiter from the queue, and reports whether it was there.
 func (g *gate) forget(key string, w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -127,7 +127,7 @@ func (g *gate) leave(left string) {
 	w.answer <- nil
 }
 
-// close refuses all requests that wait or arrive; those at work go on.
+// close refuses all requests that wait or arrive; those at work continue.
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -140,7 +140,7 @@ func (g *gate) close() {
 	g.of, g.turns, g.waiting = map[string][]*waiter{}, nil, 0
 }
 
-// counts says how many are at work and how many wait.
+// counts returns how many requests are at work and how many wait.
 func (g *gate) counts() (busy, waiting int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

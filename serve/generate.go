@@ -12,7 +12,7 @@ type usage struct {
 	prompt, cached, written int
 }
 
-// body is the usage as OpenAI has it.
+// body returns the usage in OpenAI's form.
 func (u usage) body() map[string]any {
 	return map[string]any{
 		"prompt_tokens": u.prompt, "completion_tokens": u.written, "total_tokens": u.prompt + u.written,
@@ -23,17 +23,17 @@ func (u usage) body() map[string]any {
 // remember are the fields of a request that name a memory.
 type remember struct {
 	Memory string `json:"memory"` // its id
-	Learn  *bool  `json:"learn"`  // whether it keeps what is read and written; true where it is not said
+	Learn  *bool  `json:"learn"`  // whether it keeps what is read and written; true by default
 }
 
 // text is a session that a request reads and writes with.
 type text struct {
 	session *bitgpu.Session
-	writing *writing // the memory that it becomes, or nil
-	fresh   bool     // begins with an empty memory
+	writing *writing // the memory that the session will become, or nil
+	fresh   bool     // it began with an empty memory
 }
 
-// open begins a text: with a memory, or with an empty one. close is to be called.
+// open begins a text, with a memory or an empty one. close must be called.
 func (c *call) open(m remember) (*text, error) {
 	if m.Memory == "" {
 		if m.Learn != nil && *m.Learn {
@@ -59,13 +59,13 @@ func (c *call) open(m remember) (*text, error) {
 	return &text{session: w.session, writing: w}, nil
 }
 
-// keep makes what was read and written the memory's.
+// keep stores what was read and written in the memory.
 func (t *text) keep() error {
 	if t.writing == nil {
 		return nil
 	}
 	err := t.writing.commit()
-	t.session, t.writing = nil, nil // the memory has it now, or nobody
+	t.session, t.writing = nil, nil // they belong to the memory now, or are gone
 	return err
 }
 
@@ -77,7 +77,7 @@ func (t *text) close() {
 	}
 }
 
-// encode turns a prompt into ids, with the tokens around a text where it begins one.
+// encode turns a prompt into ids, with the tokens around a text if it begins one.
 func (c *call) encode(t *text, prompt string) ([]uint32, error) {
 	if prompt == "" {
 		return nil, nil
@@ -89,7 +89,7 @@ func (c *call) encode(t *text, prompt string) ([]uint32, error) {
 	return ids, nil
 }
 
-// read reads a prompt into a text. What other prompts began with is taken from them where the text begins with nothing.
+// read reads a prompt. If the text is fresh, a beginning that an earlier prompt had is not read again.
 func (c *call) read(t *text, ids []uint32) error {
 	if err := t.session.CheckRoom(len(ids)); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (c *call) read(t *text, ids []uint32) error {
 		}
 	}
 	for done < len(ids) {
-		n := min(bitgpu.PieceTokens, len(ids)-done)
+		n := min(c.s.model.PieceTokens(), len(ids)-done)
 		err := c.reading(func() error {
 			_, err := t.session.ReadTokens(c.r.Context(), ids[done:done+n])
 			return err
@@ -126,8 +126,8 @@ func (c *call) read(t *text, ids []uint32) error {
 	return nil
 }
 
-// reading reads a piece of a prompt when it is its turn: one at a time, so that between two of them the texts being written get
-// a step, and a short prompt waits for one piece of each long one.
+// reading calls piece, which reads a piece of a prompt, when it is its turn. One piece is read at a time, so that texts being
+// written get a step between two pieces, and a short prompt only waits for one piece of each long one.
 func (c *call) reading(piece func() error) error {
 	select {
 	case c.s.reading <- struct{}{}:
@@ -138,7 +138,7 @@ func (c *call) reading(piece func() error) error {
 	return piece()
 }
 
-// readChat is read of a conversation, which an answer follows.
+// readChat is read for a conversation, before an answer.
 func (c *call) readChat(t *text, ids []uint32) error {
 	if err := c.read(t, ids); err != nil {
 		return err
@@ -152,8 +152,8 @@ type piece struct {
 	logProbs []tokenLogProb
 }
 
-// write writes one text and shows its pieces. top is how many of the most probable tokens are wanted at each place, below 0
-// for no probabilities at all. When show says no, the text ends with errGone.
+// write writes one text and passes its pieces to show. top is how many of the most probable tokens are wanted for each,
+// negative for no probabilities at all. If show returns false, the text ends with errGone.
 func (c *call) write(session *bitgpu.Session, o bitgpu.TokenOptions, top int, show func(piece) bool) (bitgpu.Reason, error) {
 	last, first := c.start, true
 	gone := false
@@ -184,7 +184,7 @@ func (c *call) write(session *bitgpu.Session, o bitgpu.TokenOptions, top int, sh
 	return r.Reason, err
 }
 
-// finishReason is OpenAI's word for why a text ended. A text that a full context cut short has not come to its end either.
+// finishReason returns OpenAI's word for why a text ended. A text cut short by a full context is not complete either.
 func finishReason(r bitgpu.Reason) string {
 	if r == bitgpu.EndLength || r == bitgpu.EndContext {
 		return "length"
@@ -192,7 +192,7 @@ func finishReason(r bitgpu.Reason) string {
 	return "stop"
 }
 
-// choices writes n texts that begin alike, one after the other; begin is called before each of them and end after it.
+// choices writes n texts that begin alike, one after another, and calls end after each.
 func (c *call) choices(t *text, n int, o bitgpu.TokenOptions, top int, show func(i int, p piece) bool, end func(i int, r bitgpu.Reason) bool) error {
 	for i := range n {
 		session := t.session
@@ -213,12 +213,12 @@ func (c *call) choices(t *text, n int, o bitgpu.TokenOptions, top int, show func
 		if !end(i, reason) {
 			return c.cut(t, errGone)
 		}
-		o.Seed++ // the second text is not the first again
+		o.Seed++ // so that the second text differs from the first
 	}
 	return t.keep()
 }
 
-// cut keeps what a text had before its client went away: the client has seen it.
+// cut keeps what a text had before its client disconnected: the client has seen it.
 func (c *call) cut(t *text, err error) error {
 	if t.writing != nil && context.Cause(c.r.Context()) != errTimeout && asAPIError(c.r.Context(), err).status == 499 {
 		if failed := t.keep(); failed != nil {

@@ -11,9 +11,10 @@ import (
 	"strings"
 )
 
-// guard decides who may ask for what: by key, by the host that a browser believes it is talking to, and by the page that asks.
+// guard decides who may ask for what: by key, by the host that a browser believes it is talking to, and by the page that
+// asks.
 type guard struct {
-	owners    map[[32]byte]string // by the hash of a key, so that no comparison takes longer the more of a key is right
+	owners    map[[32]byte]string // by the hash of a key, so that the time of a comparison does not reveal how much of a key is right
 	origins   []string
 	localOnly bool
 	cross     *http.CrossOriginProtection
@@ -37,10 +38,10 @@ func newGuard(o Options) (*guard, error) {
 	return g, nil
 }
 
-// nobody owns what is made where no keys are asked for.
+// nobody owns what is made if there are no keys.
 const nobody = "nobody"
 
-// check says who sent a request, and sets what a page of another host may see.
+// check returns who sent a request, and sets the headers that let a page from elsewhere see the answer.
 func (g *guard) check(w http.ResponseWriter, r *http.Request, keyed bool) (owner string, err error) {
 	if g.localOnly && !localHost(r.Host) {
 		return "", &apiError{status: http.StatusMisdirectedRequest, code: "host", message: fmt.Sprintf("Host: got %.200q, want this machine's own name", r.Host)}
@@ -72,7 +73,7 @@ func (g *guard) check(w http.ResponseWriter, r *http.Request, keyed bool) (owner
 	return owner, nil
 }
 
-// localHost says whether a Host header names this machine to itself.
+// localHost reports whether a Host header is one that this machine uses for itself.
 func localHost(host string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {
@@ -82,7 +83,7 @@ func localHost(host string) bool {
 	return strings.EqualFold(name, "localhost") || strings.HasSuffix(strings.ToLower(name), ".localhost") || err == nil && address.IsLoopback()
 }
 
-// preflight answers a browser that asks what a page of another host may send.
+// preflight answers a browser that asks what a page from elsewhere may send.
 func (g *guard) preflight(w http.ResponseWriter, r *http.Request) {
 	if _, err := g.check(w, r, false); err != nil || w.Header().Get("Access-Control-Allow-Origin") == "" {
 		w.WriteHeader(http.StatusForbidden)

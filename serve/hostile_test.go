@@ -190,7 +190,7 @@ func TestWhoGoesFreesThePlaceWithinOneStep(t *testing.T) {
 		if err := one.read(&text{session: session}, ids); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want an end", err)
 		}
-		if got := session.Position(); got > (pieces+1)*bitgpu.PieceTokens {
+		if got := session.Position(); got > (pieces+1)*int64(model.PieceTokens()) {
 			t.Errorf("got %d tokens read, want %d pieces at most", got, pieces+1)
 		}
 		session.Close()
@@ -238,8 +238,8 @@ func TestShortPromptsAreNotKeptWaiting(t *testing.T) {
 			}
 			defer session.Close()
 			one := &call{s: c.server, r: httptest.NewRequest("POST", "/", nil).WithContext(ctx)}
-			for from := 0; from+bitgpu.PieceTokens < len(ids) && ctx.Err() == nil; from += bitgpu.PieceTokens {
-				one.read(&text{session: session}, ids[from:from+bitgpu.PieceTokens])
+			for from := 0; from+model.PieceTokens() < len(ids) && ctx.Err() == nil; from += model.PieceTokens() {
+				one.read(&text{session: session}, ids[from:from+model.PieceTokens()])
 				pieces.Add(1)
 			}
 		})

@@ -15,7 +15,7 @@ func (s *Server) health(c *call) error {
 	return c.answer(status, map[string]any{"status": word, "busy": busy, "queued": waiting})
 }
 
-// Loading answers while a model is being loaded: with 503 everywhere.
+// Loading returns a handler for the time while a model is loading. It answers everything with 503.
 func Loading() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{w: &recorder{ResponseWriter: w, pace: pace{stall: defaultStall}}, r: r}
@@ -50,7 +50,7 @@ func (s *Server) embeddings(c *call) error {
 	return unsupported("embeddings", "the model predicts tokens, and none of its numbers was trained to be a text's place")
 }
 
-// tokenize gives the ids of a text, as vLLM and llama.cpp do, whose fields differ.
+// tokenize returns the ids of a text, like vLLM and llama.cpp, which use different fields.
 func (s *Server) tokenize(c *call) error {
 	var in struct {
 		Model      string  `json:"model"`
@@ -128,7 +128,7 @@ func (s *Server) tokenizerInfo(c *call) error {
 	for _, id := range s.model.EndOfText() {
 		ends = append(ends, map[string]any{"id": id, "token": c.tokenText(id)})
 	}
-	// As vLLM names them, by which others encode as the server does.
+	// vLLM's names, which let clients encode as the server does.
 	body := map[string]any{"vocabulary": s.model.Config().Vocab, "end_of_text": ends, "eos_token": nil, "bos_token": nil, "chat_template": nil}
 	if len(ends) > 0 {
 		body["eos_token"] = ends[0].(map[string]any)["token"]

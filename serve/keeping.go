@@ -16,31 +16,31 @@ import (
 	"bitgpu/serve/store"
 )
 
-// memories keep what clients name: in a directory of the server's own, or in a store that several servers share. One key's
+// memories keep what clients name: in a directory of this server, or in a store that several servers share. One key's
 // memories do not exist for another key.
 type memories interface {
-	// get is what a memory is at this moment.
+	// get returns a description of the current state of a memory.
 	get(owner, id string) (about, error)
-	// list are an owner's memories, the newest first.
+	// list returns an owner's memories, newest first.
 	list(owner string) ([]about, error)
-	// read gives a session that goes on from a memory and is the caller's own.
+	// read returns a session of the caller's own that continues from a memory.
 	read(owner, id string) (*bitgpu.Session, error)
-	// write begins the next state of a memory with a copy of the present one. Nobody else can until it has ended.
+	// write begins the next state of a memory with a copy of the current one. Nobody else can do so until that has ended.
 	write(owner, id string) (*writing, error)
-	// create keeps a new memory. The session is the store's from now on, also where there is an error.
+	// create stores a new memory. The session belongs to the store from then on, even after an error.
 	create(owner, name string, session *bitgpu.Session) (about, error)
-	// delete ends a memory.
+	// delete deletes a memory.
 	delete(owner, id string) error
 	// file opens the file of a memory.
 	file(owner, id string) (io.ReadCloser, about, error)
-	// totals are the memories and the bytes of their files.
+	// totals returns the number of memories and the bytes of their files.
 	totals() (memories int, bytes int64)
 	measured() *measures
-	// close gives everything back; nobody may be at work any more.
+	// close releases everything. No request may be in progress.
 	close() error
 }
 
-// about is what is known of a memory beside its state.
+// about describes a memory, without its state.
 type about = store.About
 
 // openMemories finds the memories of a model.
@@ -51,10 +51,10 @@ func openMemories(model *bitgpu.Model, o Options) (memories, error) {
 	return openLocal(model, o)
 }
 
-// writing is the next state of a memory on its way: commit replaces the old one with it, abandon drops it.
+// writing is the next state of a memory in progress: commit replaces the old state by it, abandon drops it.
 type writing struct {
 	session *bitgpu.Session
-	save    func(*bitgpu.Session) error // ends it if there is no error
+	save    func(*bitgpu.Session) error // ends it unless there is an error
 	release func()
 }
 
@@ -77,20 +77,20 @@ func (w *writing) commit() error {
 	return w.session.Close()
 }
 
-// measures say how many bytes the file of a memory of a model has at most, and give it back as a session.
+// measures know the maximum size of a memory's file, and load one into a session.
 type measures struct {
 	model *bitgpu.Model
-	dir   string // for files on their way
-	base  int64  // bytes of one memory, at most,
-	each  int64  // and of each token that it has read, where a model keeps them
+	dir   string // for temporary files
+	base  int64  // largest size of one memory in bytes,
+	each  int64  // plus this for each token that it has read, if the model keeps them
 }
 
 func (m *measures) measured() *measures { return m }
 
-// measure finds how many bytes a memory has at most. Of a model that learns the length of its text does not count, but for a
-// few digits; one with attention keeps its tokens.
+// measure finds out the maximum size of a memory. For a model that learns, the length of the text only matters by a few
+// digits; one with attention keeps its tokens.
 func (m *measures) measure() error {
-	few := 64 // as many as the file has of the last tokens
+	few := 64 // as many of the last tokens as the file has
 	if room := m.model.Context(); room > 0 {
 		few = max(min(few, room/2), 1)
 	}
@@ -115,7 +115,7 @@ func (m *measures) measure() error {
 		}
 		sizes[i] = info.Size()
 	}
-	const slack = 4096 // longer numbers, another alignment
+	const slack = 4096 // for longer numbers and other alignment
 	if grown := sizes[1] - sizes[0]; m.model.Context() > 0 {
 		m.each = (grown + int64(few) - 1) / int64(few)
 	}
@@ -123,13 +123,13 @@ func (m *measures) measure() error {
 	return nil
 }
 
-// size is how many bytes the file of a memory has at most that has read so many tokens.
+// size returns the maximum size in bytes of the file of a memory that has read `tokens` tokens.
 func (m *measures) size(tokens int64) int64 { return m.base + m.each*tokens }
 
-// largest is the size of the largest memory.
+// largest returns the size of the largest possible memory.
 func (m *measures) largest() int64 { return m.size(int64(m.model.Context())) }
 
-// checkLimit refuses a limit that has no room for one memory.
+// checkLimit refuses a limit that has no room for a single memory.
 func (m *measures) checkLimit(limit int64) error {
 	if least := m.size(1); limit < 2*least {
 		return fmt.Errorf("%w: memory limit: got %d bytes, want %d or more: one memory has %d, and its next state is written before the old one goes",
@@ -158,7 +158,7 @@ func (m *measures) loadFile(path string) (*bitgpu.Session, error) {
 	return session, nil
 }
 
-// restored is a new session that goes on from a snapshot.
+// restored returns a new session that continues from a snapshot.
 func restored(model *bitgpu.Model, p *bitgpu.Snapshot) (*bitgpu.Session, error) {
 	session, err := model.NewSession()
 	if err != nil {
@@ -182,7 +182,7 @@ func sumOf(path string) (sum string, size int64, err error) {
 	return hex.EncodeToString(h.Sum(nil)), size, err
 }
 
-// newestFirst is the order of lists.
+// newestFirst sorts memories for lists.
 func newestFirst(found []about) {
 	slices.SortFunc(found, func(a, b about) int {
 		return cmp.Or(cmp.Compare(b.Created, a.Created), strings.Compare(a.ID, b.ID))

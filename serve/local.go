@@ -18,9 +18,9 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// localMemories are those of one server alone: each a file of what was learned, named by a file that says whose it is. The second
-// is written after the first, as a whole, so that a server that is killed leaves the old memory or the new one. The most recent are in RAM
-// as well.
+// localMemories are the memories of a single server. Each is a file of what was learned, and a file that names the first and
+// says whose it is. The second is written, as a whole, after the first, so that a server that is killed leaves the old memory
+// or the new one. The most recently used are also in RAM.
 type localMemories struct {
 	*measures
 	temporary string // to be removed in the end, or ""
@@ -30,19 +30,19 @@ type localMemories struct {
 
 	mu    sync.Mutex
 	items map[string]*entry
-	bytes int64 // of all files, and of those that are about to be written
+	bytes int64 // of all files, including those about to be written
 }
 
-// entry is one of them.
+// entry is a memory.
 type entry struct {
 	about // guarded by localMemories.mu
 
 	used    time.Time // guarded by localMemories.mu
-	written bool      // somebody writes; guarded by localMemories.mu
+	written bool      // a request is writing; guarded by localMemories.mu
 	gone    bool      // deleted or evicted; guarded by localMemories.mu
 
-	mu    sync.Mutex       // guards what follows; is taken before localMemories.mu
-	state *bitgpu.Snapshot // nil where only the file has it
+	mu    sync.Mutex       // guards the following fields; locked before localMemories.mu
+	state *bitgpu.Snapshot // nil if only the file has it
 }
 
 // openLocal finds the memories of a model in a directory.
@@ -56,7 +56,7 @@ func openLocal(model *bitgpu.Model, o Options) (*localMemories, error) {
 		}
 		s.temporary = dir
 	}
-	s.dir = filepath.Join(dir, model.ID()) // a memory fits only the model that learned it
+	s.dir = filepath.Join(dir, model.ID()) // a memory only fits the model that learned it
 	if err := s.begin(o); err != nil {
 		s.close()
 		return nil, err
@@ -87,10 +87,10 @@ func (s *localMemories) begin(o Options) error {
 	if err := s.find(); err != nil {
 		return err
 	}
-	return s.room(0) // the limit may be lower than it was
+	return s.room(0) // the limit may have been lowered
 }
 
-// find reads what the directory has, and removes what is no part of a memory.
+// find reads the directory, and removes files that do not belong to a memory.
 func (s *localMemories) find() error {
 	atomicfile.ClearStale(s.dir)
 	entries, err := os.ReadDir(s.dir)
@@ -111,7 +111,7 @@ func (s *localMemories) find() error {
 		if m.about, err = store.ParseAbout(id, data); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Join(s.dir, e.Name()), err)
 		}
-		if m.File == "" { // of a store that servers share: it was never made
+		if m.File == "" { // from a shared store: it was never completed
 			os.Remove(filepath.Join(s.dir, e.Name()))
 			continue
 		}
@@ -154,7 +154,7 @@ func (m *entry) forget() {
 	m.state = nil
 }
 
-// of finds an owner's memory. The caller holds s.mu.
+// of returns an owner's memory. The caller holds s.mu.
 func (s *localMemories) of(owner, id string) (*entry, error) {
 	m := s.items[id]
 	if m == nil || m.Owner != owner {
@@ -197,7 +197,7 @@ func (s *localMemories) totals() (memories int, bytes int64) {
 	return len(s.items), s.bytes
 }
 
-// room reserves bytes, for which the memories go that have not been used for the longest time.
+// room reserves bytes, deleting the least recently used memories as needed.
 func (s *localMemories) room(bytes int64) error {
 	for {
 		s.mu.Lock()
@@ -225,7 +225,7 @@ func (s *localMemories) room(bytes int64) error {
 	}
 }
 
-// remove removes a memory and its files. The caller holds s.mu.
+// remove deletes a memory and its files. The caller holds s.mu.
 func (s *localMemories) remove(m *entry) error {
 	m.gone = true
 	delete(s.items, m.ID)
@@ -264,6 +264,6 @@ func (s *localMemories) file(owner, id string) (io.ReadCloser, about, error) {
 	if err != nil {
 		return nil, about{}, err
 	}
-	f, err := os.Open(s.path(m.File)) // what has been opened stays readable when the next state takes its place
+	f, err := os.Open(s.path(m.File)) // an open file stays readable when the next state replaces it
 	return f, m.about, err
 }

@@ -23,7 +23,7 @@ func (s *localMemories) read(owner, id string) (*bitgpu.Session, error) {
 	return s.fork(m)
 }
 
-// fork copies what a memory is now.
+// fork returns a new session with the current state of a memory.
 func (s *localMemories) fork(m *entry) (*bitgpu.Session, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -42,7 +42,7 @@ func (s *localMemories) fork(m *entry) (*bitgpu.Session, error) {
 	return session, nil
 }
 
-// load reads a memory's file, and refuses one that is not what was written.
+// load reads a memory's file, and refuses one that has changed since it was written.
 func (s *localMemories) load(m *entry) (*bitgpu.Session, error) {
 	s.mu.Lock()
 	a, gone := m.about, m.gone
@@ -59,7 +59,7 @@ func (s *localMemories) load(m *entry) (*bitgpu.Session, error) {
 	return s.loadFile(path)
 }
 
-// shrink gives the RAM of the least recently used memories back where there are too many in it. keep's lock is held.
+// shrink frees the RAM of the least recently used memories if there are too many. keep's lock is held.
 func (s *localMemories) shrink(keep *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,8 +106,8 @@ func (s *localMemories) write(owner, id string) (*writing, error) {
 	return s.writing(m, session), nil
 }
 
-// create begins a memory that becomes its owner's with commit. The session is the store's from now on, also where there is
-// an error.
+// create begins a memory that becomes visible to its owner with commit. The session belongs to the store from then on, even
+// after an error.
 func (s *localMemories) create(owner, name string, session *bitgpu.Session) (about, error) {
 	now := time.Now()
 	m := &entry{about: about{ID: store.NewID(), Owner: owner, Name: name, Created: now.Unix()}, used: now, written: true}
@@ -144,7 +144,7 @@ func (s *localMemories) commit(m *entry, session *bitgpu.Session) error {
 		s.mu.Unlock()
 		return err
 	}
-	m.mu.Lock() // nobody is reading the old file
+	m.mu.Lock() // waits for those who read the old file
 	defer m.mu.Unlock()
 	s.mu.Lock()
 	old := m.about
@@ -153,14 +153,14 @@ func (s *localMemories) commit(m *entry, session *bitgpu.Session) error {
 	s.bytes += next.Bytes - old.Bytes - most
 	s.mu.Unlock()
 	if old.File != "" {
-		os.Remove(s.path(old.File)) // what stays is found at the next start
+		os.Remove(s.path(old.File)) // if this fails, the file is found at the next start
 	}
 	m.state = state
 	s.shrink(m)
 	return nil
 }
 
-// save writes the files of a memory's next state. The old state's stay.
+// save writes the files of a memory's next state. Those of the old state stay.
 func (s *localMemories) save(m *entry, state *bitgpu.Snapshot) (about, error) {
 	s.mu.Lock()
 	next := m.about

@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// localPolicy is that of the page itself, also for its workers: WebAssembly of its own, models from anywhere. It needs no isolation
-// from other origins, since its threads share no memory.
+// localPolicy is the content security policy of the page and its workers: their own WebAssembly, models from anywhere. It
+// need not be isolated from other origins, because its threads share no memory.
 const localPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src *; worker-src 'self'; img-src data:; " +
 	"form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 
-// localTypes do not depend on what the system knows.
+// localTypes make the types of files independent of the system.
 var localTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".ts": "text/plain; charset=utf-8",
 	".gz": "application/gzip",
@@ -28,7 +28,7 @@ type localFile struct {
 	kind, tag string
 }
 
-// localFiles makes them of an option, when the first is asked for.
+// localFiles makes the files when the first one is asked for.
 func localFiles(make func() (map[string][]byte, error)) func() (map[string]localFile, error) {
 	return sync.OnceValues(func() (map[string]localFile, error) {
 		if make == nil {
@@ -46,7 +46,7 @@ func localFiles(make func() (map[string][]byte, error)) func() (map[string]local
 	})
 }
 
-// showLocal gives a file of the page that runs models in the browser, which asks nothing of this server but its files.
+// showLocal sends a file of the page that runs models in the browser. That page only needs files from this server.
 func (s *Server) showLocal(c *call) error {
 	files, err := s.local()
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *Server) showLocal(c *call) error {
 	h.Set("Content-Type", file.kind)
 	h.Set("Content-Security-Policy", localPolicy)
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", "no-cache") // ask whether it is still the same
+	h.Set("Cache-Control", "no-cache") // check for a newer version
 	h.Set("ETag", file.tag)
 	http.ServeContent(c.w, c.r, "", time.Time{}, bytes.NewReader(file.data))
 	return nil

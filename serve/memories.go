@@ -17,7 +17,7 @@ const (
 	memoryType    = "application/octet-stream"
 )
 
-// memoryBody is a memory as clients see it.
+// memoryBody describes a memory for clients.
 func (s *Server) memoryBody(a about) map[string]any {
 	return map[string]any{
 		"id": a.ID, "object": "memory", "name": a.Name, "model": s.o.Name, "created_at": a.Created, "used_at": a.Used,
@@ -49,7 +49,7 @@ func (s *Server) createMemory(c *call) error {
 			return err
 		}
 	default:
-		if kind != "" || c.r.ContentLength != 0 { // without a body it is an empty one
+		if kind != "" || c.r.ContentLength != 0 { // no body means an empty memory
 			if err := c.decode(&in, nil, false); err != nil {
 				return err
 			}
@@ -68,7 +68,7 @@ func (s *Server) createMemory(c *call) error {
 	return c.answer(http.StatusCreated, s.memoryBody(a))
 }
 
-// upload makes a session of a memory file that a client sends.
+// upload makes a session from a memory file that a client sends.
 func (c *call) upload() (*bitgpu.Session, error) {
 	s := c.s.store.measured()
 	defer c.s.uploads.Add(-1)
@@ -168,7 +168,7 @@ func (s *Server) forkMemory(c *call) error {
 	return c.answer(http.StatusCreated, s.memoryBody(a))
 }
 
-// learnMemory reads a text, or a document as it stands, into a memory.
+// learnMemory reads a text, or a document as it is, into a memory.
 func (s *Server) learnMemory(c *call) error {
 	var in struct {
 		Text   *string `json:"text"`

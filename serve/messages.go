@@ -9,7 +9,7 @@ import (
 	"bitgpu/io/chat"
 )
 
-// chatMessage is a message of a conversation as OpenAI has it.
+// chatMessage is a message of a conversation in OpenAI's form.
 type chatMessage struct {
 	Role             string          `json:"role"`
 	Content          json.RawMessage `json:"content"`
@@ -22,7 +22,7 @@ type chatMessage struct {
 	ToolCalls        []struct {
 		ID       string `json:"id"`
 		Type     string `json:"type"`
-		Index    *int   `json:"index"` // as it comes in a stream
+		Index    *int   `json:"index"` // present in a stream
 		Function struct {
 			Name      string `json:"name"`
 			Arguments string `json:"arguments"`
@@ -31,10 +31,10 @@ type chatMessage struct {
 	Annotations json.RawMessage `json:"annotations"`
 }
 
-// mostMessages bounds a conversation.
+// mostMessages limits the length of a conversation.
 const mostMessages = 10_000
 
-// messagesOf turns the messages of a request into what templates take.
+// messagesOf converts the messages of a request to what templates accept.
 func messagesOf(raw []json.RawMessage) (chat.Value, error) {
 	if len(raw) == 0 || len(raw) > mostMessages {
 		return chat.Value{}, invalid("messages", "got %d messages, want 1 to %d", len(raw), mostMessages)
@@ -60,7 +60,7 @@ func (m *chatMessage) value(at string) (chat.Value, error) {
 	role := m.Role
 	switch role {
 	case "system", "user", "assistant", "tool":
-	case "developer": // OpenAI's newer word for it
+	case "developer": // OpenAI's newer name for it
 		role = "system"
 	default:
 		return none, invalid(at+".role", "got %.40q, want system, developer, user, assistant or tool", m.Role)
@@ -89,7 +89,7 @@ func (m *chatMessage) value(at string) (chat.Value, error) {
 	add("tool_call_id", m.ToolCallID)
 	var calls []chat.Value
 	for i, call := range m.ToolCalls {
-		// Templates want the arguments as the object that their text is.
+		// Templates expect the arguments as an object, not as text.
 		arguments, err := chat.DecodeJSON([]byte(call.Function.Arguments))
 		if err != nil || !strings.HasPrefix(strings.TrimSpace(call.Function.Arguments), "{") {
 			return none, invalid(fmt.Sprintf("%s.tool_calls[%d].function.arguments", at, i), "got a text that is no JSON object")
@@ -105,7 +105,7 @@ func (m *chatMessage) value(at string) (chat.Value, error) {
 	return chat.Object(members...), nil
 }
 
-// contentText is the text of a message: a string, or parts that are text.
+// contentText returns the text of a message: a string, or parts that are text.
 func contentText(raw json.RawMessage, at string) (string, error) {
 	raw = bytes.TrimSpace(raw)
 	var text string

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics are those for Prometheus.
+// metrics are for Prometheus.
 type metrics struct {
 	registry                        *prometheus.Registry
 	requests                        *prometheus.CounterVec
@@ -41,7 +41,7 @@ func newMetrics(s *Server) *metrics {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "bitgpu_" + name, Help: help}, value)
 	}
-	// Counters, since a batch is over before anybody looks: tokens by passes is how large one is.
+	// These are counters because a batch is over before anybody looks: tokens divided by passes is the mean size.
 	count := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "bitgpu_" + name, Help: help}, value)
 	}
@@ -67,7 +67,7 @@ func (s *Server) showMetrics(c *call) error {
 	return nil
 }
 
-// piece counts a piece of a text, after the time since the one before or, for the first, since the request began.
+// piece counts a piece of a text, after the time since the previous one or, for the first, since the request began.
 func (m *metrics) piece(after time.Duration, first bool) {
 	if first {
 		m.firstToken.Observe(after.Seconds())

@@ -15,19 +15,19 @@ import (
 type ollamaRequest struct {
 	remember
 	Model     string          `json:"model"`
-	Name      string          `json:"name"` // its older word for it
+	Name      string          `json:"name"` // its older name
 	Stream    *bool           `json:"stream"`
 	Options   json.RawMessage `json:"options"`
-	KeepAlive json.RawMessage `json:"keep_alive"` // the model stays anyway
+	KeepAlive json.RawMessage `json:"keep_alive"` // the model stays loaded anyway
 	Think     *bool           `json:"think"`
 	Format    json.RawMessage `json:"format"` // "json", or a schema
 }
 
-// ollamaOptions are the fields of "options". What says how the model is run, and changes no text, is passed over.
+// ollamaOptions are the fields of "options". Those that say how to run the model, without affecting the text, are ignored.
 type ollamaOptions struct {
 	sampling
 	NumPredict *int            `json:"num_predict"`
-	NumCtx     json.RawMessage `json:"num_ctx"` // a memory has no end
+	NumCtx     json.RawMessage `json:"num_ctx"` // a memory has no limit
 	NumKeep    json.RawMessage `json:"num_keep"`
 	NumBatch   json.RawMessage `json:"num_batch"`
 	NumGPU     json.RawMessage `json:"num_gpu"`
@@ -44,7 +44,7 @@ var refusedOfOllama = map[string]string{
 
 func (in *ollamaRequest) options(c *call) (bitgpu.TokenOptions, error) {
 	o := ollamaOptions{}
-	// What ollama takes where nothing is said.
+	// ollama's defaults.
 	warm, most := 0.8, 0.9
 	o.Temperature, o.TopP, o.TopK, o.RepeatPenalty = &warm, &most, 40, 1.1
 	if in.Options != nil {
@@ -53,13 +53,13 @@ func (in *ollamaRequest) options(c *call) (bitgpu.TokenOptions, error) {
 		}
 	}
 	tokens := firstGiven(o.NumPredict, nil, defaultAnswer)
-	if tokens < 0 { // without end, to ollama
+	if tokens < 0 { // ollama's way to say unlimited
 		tokens = defaultAnswer
 	}
 	return o.sampling.options(c, tokens)
 }
 
-// form is what the text is held to.
+// form returns the form that the text must have.
 func (in *ollamaRequest) form() (*jsonform.Form, error) {
 	switch string(in.Format) {
 	case "", "null", `""`:
@@ -73,11 +73,11 @@ func (in *ollamaRequest) form() (*jsonform.Form, error) {
 	return schemaForm(in.Format, "format")
 }
 
-// ollamaWriter makes lines of what is written, or one object of it.
+// ollamaWriter writes the answer as lines, or as one object.
 type ollamaWriter struct {
 	c      *call
 	chat   bool
-	parser *chat.AnswerParser // nil for a text as it stands
+	parser *chat.AnswerParser // nil for a plain text
 	events *events            // nil for one object
 	read   time.Time
 	all    chat.Answer
@@ -137,7 +137,7 @@ func (w *ollamaWriter) add(a chat.Answer) bool {
 	return true
 }
 
-// last is the end of an answer, with what it took in nanoseconds.
+// last is the end of an answer, with durations in nanoseconds.
 func (w *ollamaWriter) last(reason string) map[string]any {
 	body := w.body(w.all, true)
 	now := time.Now()
@@ -150,7 +150,7 @@ func (w *ollamaWriter) last(reason string) map[string]any {
 	return body
 }
 
-// write reads a prompt and writes what follows, with a thought before it or not.
+// write reads a prompt and writes what follows, with or without a thought first.
 func (w *ollamaWriter) write(in *ollamaRequest, thought jsonform.Thought, encode func(t *text) ([]uint32, error)) error {
 	o, err := in.options(w.c)
 	if err != nil {
@@ -220,7 +220,7 @@ func (c *call) ollamaModel(in *ollamaRequest) error {
 	if in.Think != nil && *in.Think && !c.s.features.Thinking {
 		return unsupported("think", "the model's template does not have it")
 	}
-	if _, err := in.options(c); err != nil { // even for a request that only loads the model
+	if _, err := in.options(c); err != nil { // even if the request only loads the model
 		return err
 	}
 	if _, err := in.form(); err != nil {
@@ -269,7 +269,7 @@ func (w *ollamaWriter) converse(in *ollamaRequest, conversation chat.Conversatio
 	return w.write(in, w.c.s.thought(thinking, in.Think), func(*text) ([]uint32, error) { return w.c.s.model.EncodeChat(rendered) })
 }
 
-// ollamaMessage is a message as ollama has it.
+// ollamaMessage is a message in ollama's form.
 type ollamaMessage struct {
 	Role      string          `json:"role"`
 	Content   string          `json:"content"`

@@ -12,58 +12,58 @@ import (
 	"bitgpu/serve/store"
 )
 
-// ErrOption is returned for an option that is out of its range; the text names it.
+// ErrOption is returned for an option out of range. The text names it.
 var ErrOption = errors.New("serve: invalid option")
 
-// Options say how a model is served. The zero value is one that asks for no key and keeps memories until [Server.Close].
+// Options says how to serve a model. The zero value asks for no key and keeps memories until [Server.Close].
 type Options struct {
-	Name     string         // of the model, as clients name it; "" is "bitgpu"
-	Version  string         // of the program, for those who ask
+	Name     string         // of the model, for clients; "" is "bitgpu"
+	Version  string         // of the program
 	Template *chat.Template // the model's chat template; nil refuses conversations
 
 	Parallel int // requests at work at once; 0 is 4
-	Queue    int // requests that wait for them; 0 is 512, below 0 is none
+	Queue    int // requests that wait for them; 0 is 512, negative is none
 
-	Keys      []string // one of which every request has to show; none: nobody is asked
-	Origins   []string // of pages of other hosts that may send requests, such as https://example.org, or "*"
-	LocalOnly bool     // refuse requests whose Host is not this machine's own, as those of a page that has its name point here
+	Keys      []string // every request must have one of them; none: no key is needed
+	Origins   []string // of pages from other hosts that may send requests, such as https://example.org, or "*"
+	LocalOnly bool     // refuse requests whose Host is not this machine's own, such as those of a page whose name has been made to point here
 
-	Timeout time.Duration // of a request with its waiting; 0 is none
-	Ping    time.Duration // silence in a stream after which a comment is sent; 0 is 15 s
-	Stall   time.Duration // how long a client may neither send nor take a byte; 0 is 30 s
+	Timeout time.Duration // of a request including its time in the queue; 0 is none
+	Ping    time.Duration // time without data in a stream before a comment is sent; 0 is 15 s
+	Stall   time.Duration // how long a client may go without sending or taking a byte; 0 is 30 s
 
-	BodyLimit int64 // bytes of a request that is no memory file; 0 is 8 MiB
+	BodyLimit int64 // bytes of a request that is not a memory file; 0 is 8 MiB
 
 	MemoryDir     string // where memories are kept; "" is a directory that Close removes
-	MemoryLimit   int64  // bytes of all memories; the oldest that are not in use go before; 0 is 10 GB
+	MemoryLimit   int64  // bytes of all memories, above which the least recently used are deleted; 0 is 10 GB
 	ResidentLimit int64  // bytes of memories that stay in RAM as well; 0 is 256 MiB
-	PrefixLimit   int64  // bytes of RAM for what prompts begin with; 0 is 256 MiB, below 0 is none
+	PrefixLimit   int64  // bytes of RAM for beginnings of prompts; 0 is 256 MiB, negative is none
 
-	MemoryStore store.Objects // where servers of this model share memories, in place of MemoryDir; [Server.Close] closes it
-	MemoryLease time.Duration // after which another server may write what one was writing that seems dead; 0 is 15 s
+	MemoryStore store.Objects // where servers of this model share memories, used instead of MemoryDir; [Server.Close] closes it
+	MemoryLease time.Duration // after this time without a sign of life from a server, another may write what it was writing; 0 is 15 s
 
-	// Local makes the files of the page at /local/, which runs models in the browser; nil: there is none. It is called once, when the
-	// page is asked for, and an error is sent to the client.
+	// Local returns the files of the page at /local/, which runs models in the browser; nil: there is none. It is called once,
+	// when the page is first asked for, and an error is sent to the client.
 	Local func() (map[string][]byte, error)
 
 	Log *slog.Logger // nil logs nothing
 }
 
-// The limits that no option changes.
+// Limits that no option changes.
 const (
-	mostChoices     = 16   // n
-	mostPrompts     = 128  // of one request
+	mostChoices     = 16   // of n
+	mostPrompts     = 128  // per request
 	mostStops       = 16   // stop texts
-	mostStopBytes   = 1024 // of one
+	mostStopBytes   = 1024 // bytes of a stop text
 	mostBias        = 1024 // entries of logit_bias
 	mostTopLogProbs = 20
 	mostTokens      = 1 << 24 // written by one request
-	defaultTokens   = 16      // of a completion, as OpenAI has it
+	defaultTokens   = 16      // of a completion, as in OpenAI's API
 	defaultAnswer   = 2048    // tokens of an answer in a conversation
 	defaultStall    = 30 * time.Second
 )
 
-// withDefaults is o with what was left out, or what is wrong with it.
+// withDefaults returns o with defaults filled in, or an [ErrOption].
 func (o Options) withDefaults() (Options, error) {
 	o.Name = cmp.Or(o.Name, "bitgpu")
 	o.Version = cmp.Or(o.Version, "unknown")

@@ -15,11 +15,11 @@ var page []byte
 //go:embed openapi.json
 var openAPI []byte
 
-// pagePolicy lets the page do what is in it and talk to its server, and nothing else.
+// pagePolicy lets the page run its own code and talk to its server, and nothing else.
 var pagePolicy = fmt.Sprintf("default-src 'none'; script-src %s; style-src %s; connect-src 'self'; img-src data: blob:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
 	hashOf("script"), hashOf("style"))
 
-// hashOf is how a policy names the one element of a kind that the page has.
+// hashOf returns the policy's name for the page's only element of a kind.
 func hashOf(element string) string {
 	_, rest, _ := bytes.Cut(page, []byte("<"+element+">"))
 	text, _, _ := bytes.Cut(rest, []byte("</"+element+">"))

@@ -11,15 +11,15 @@ import (
 	"bitgpu"
 )
 
-// The sizes of a picture, in pixels.
+// Sizes of a picture, in pixels.
 const (
-	largestTile = 128  // a side of one matrix; of a larger one each pixel is the largest number of several
+	largestTile = 128  // a side of one matrix; in larger ones each pixel stands for the largest of several numbers
 	mostTiles   = 1024 // drawn; there may be more
 	tileGap     = 4
 )
 
-// memoryPicture draws what a memory has learned: a row of matrices a layer, one a head; blue below 0 and red above, as bright as
-// the number is large among those of its layer.
+// memoryPicture draws what a memory has learned: a row of matrices for each layer, one for each head; blue below 0 and red
+// above, the brighter the larger the number is relative to its layer.
 func (s *Server) memoryPicture(c *call) error {
 	if s.model.Config().Decoder != nil {
 		return &apiError{status: http.StatusUnprocessableEntity, code: "no_picture", message: "the model has keys and values, and no matrix that learns"}
@@ -77,7 +77,7 @@ func picture(layers []bitgpu.LayerMemory) image.Image {
 	return p
 }
 
-// largest is the number of largest magnitude in a square of a matrix.
+// largest returns the number of largest magnitude in a square of a matrix.
 func largest(matrix []float32, side, x0, y0, step int) (found float32) {
 	for y := y0; y < min(y0+step, side); y++ {
 		for x := x0; x < min(x0+step, side); x++ {
@@ -89,7 +89,7 @@ func largest(matrix []float32, side, x0, y0, step int) (found float32) {
 	return found
 }
 
-// heat is the colour of a number among those up to most; the root shows the small ones, too.
+// heat returns the colour of a number among those up to most; the square root makes small ones visible.
 func heat(x, most float32) color.RGBA {
 	if most == 0 {
 		return color.RGBA{255, 255, 255, 255}

@@ -9,13 +9,13 @@ import (
 	"bitgpu"
 )
 
-// prefixes remember what prompts began with, so that it is not read again: the rules of a conversation, its earlier turns.
-// They are cut where a session cuts what it reads, so that a text is the same bit by bit with and without them, and a key
-// finds only what it has itself sent: how fast an answer comes must not tell what others have asked.
+// prefixes remember beginnings of prompts, so that they are not read again: the rules of a conversation, its earlier turns.
+// They are cut where a session cuts what it reads, so that a text is bit for bit the same with and without them. A key only
+// finds what it has sent itself: how fast an answer comes must not reveal what others have asked.
 type prefixes struct {
 	*snapshots[prefixKey]
 	model *bitgpu.Model
-	size  func(tokens int64) int64 // about as much as one takes
+	size  func(tokens int64) int64 // roughly the size of one
 }
 
 type prefixKey struct {
@@ -33,16 +33,16 @@ func keyOf(owner string, ids []uint32) prefixKey {
 	return prefixKey{owner, len(ids), sha256.Sum256(data)}
 }
 
-// places are the lengths of the beginnings of a prompt of n tokens that are kept, the longest first: its whole
-// pieces, and halves of that, so that a long prompt does not push out everything else.
-func places(n int) []int {
+// places returns the lengths of the beginnings of a prompt of n tokens that are kept, longest first: its whole pieces of
+// `piece` tokens, and repeated halves of that, so that a long prompt does not push out everything else.
+func places(n, piece int) []int {
 	var found []int
-	whole := (n - 1) / bitgpu.PieceTokens // one token at least is read, for what follows it
+	whole := (n - 1) / piece // at least one token is read, for its prediction
 	if whole < 1 {
 		return nil
 	}
 	for p := whole; p > 0; {
-		found = append(found, p*bitgpu.PieceTokens)
+		found = append(found, p*piece)
 		next := 1 << (bits.Len(uint(p)) - 1) // the power of two at or below p
 		if next == p {
 			next = p / 2
@@ -52,16 +52,17 @@ func places(n int) []int {
 	return found
 }
 
-// take gives a session of the caller's own that has read the first n tokens of a prompt; nil where no beginning is known.
+// take returns a session of the caller's own that has read the first n tokens of a prompt; nil if no beginning is known.
 func (p *prefixes) take(owner string, ids []uint32) (session *bitgpu.Session, n int, err error) {
 	if p.most <= 0 {
 		return nil, 0, nil
 	}
-	// Every whole piece is looked for: the end of an earlier prompt lies anywhere.
+	// Look for every whole piece: an earlier prompt may have ended anywhere.
 	h := sha256.New()
 	var keys []prefixKey
-	for n := bitgpu.PieceTokens; n < len(ids); n += bitgpu.PieceTokens {
-		binary.Write(h, binary.LittleEndian, ids[n-bitgpu.PieceTokens:n])
+	piece := p.model.PieceTokens()
+	for n := piece; n < len(ids); n += piece {
+		binary.Write(h, binary.LittleEndian, ids[n-piece:n])
 		keys = append(keys, prefixKey{owner, n, [32]byte(h.Sum(nil))})
 	}
 	for _, key := range slices.Backward(keys) {
@@ -73,9 +74,9 @@ func (p *prefixes) take(owner string, ids []uint32) (session *bitgpu.Session, n 
 	return nil, 0, nil
 }
 
-// offer shows a session that has read the first n tokens of a prompt; it is copied if it is worth keeping.
+// offer is given a session that has read the first n tokens of a prompt. The session is copied if it is worth keeping.
 func (p *prefixes) offer(owner string, ids []uint32, n int, session *bitgpu.Session) error {
-	if p.size(int64(n)) > p.most || !slices.Contains(places(len(ids)), n) {
+	if p.size(int64(n)) > p.most || !slices.Contains(places(len(ids), p.model.PieceTokens()), n) {
 		return nil
 	}
 	key := keyOf(owner, ids[:n])

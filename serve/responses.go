@@ -33,7 +33,7 @@ type responseRequest struct {
 	Store        *bool           `json:"store"`
 	Truncation   *string         `json:"truncation"`
 	Text         *struct {
-		Format *struct { // of a schema, without the object that chats have around it
+		Format *struct { // of a schema, without the enclosing object that chats have
 			Type        string          `json:"type"`
 			Name        string          `json:"name,omitempty"`
 			Description string          `json:"description,omitempty"`
@@ -43,7 +43,7 @@ type responseRequest struct {
 	} `json:"text"`
 }
 
-// form is what the answer is held to.
+// form returns the form that the answer must have.
 func (in *responseRequest) form() (*jsonform.Form, error) {
 	if in.Text == nil || in.Text.Format == nil {
 		return nil, nil
@@ -58,7 +58,7 @@ func (in *responseRequest) form() (*jsonform.Form, error) {
 	return schemaForm(f.Schema, "text.format.schema")
 }
 
-// inputMessages are the messages of a text, or of a list of them.
+// inputMessages returns the messages of a text, or of a list of them.
 func inputMessages(raw json.RawMessage) ([]chat.Value, error) {
 	var text string
 	if json.Unmarshal(raw, &text) == nil && len(raw) > 0 && raw[0] == '"' {
@@ -149,7 +149,7 @@ func (s *Server) responses(c *call) error {
 	return c.answer(http.StatusOK, w.final)
 }
 
-// open begins the conversation, or goes on with an earlier one, and finds what is to be read.
+// open begins the conversation, or continues an earlier one, and finds what has to be read.
 func (w *responseWriter) open(messages []chat.Value) (*text, error) {
 	t := &text{fresh: true}
 	var before *kept
@@ -181,7 +181,7 @@ func (w *responseWriter) open(messages []chat.Value) (*text, error) {
 	return t, err
 }
 
-// responseWriter makes a response, whole or in events.
+// responseWriter writes a response, whole or as events.
 type responseWriter struct {
 	c           *call
 	in          *responseRequest
@@ -190,7 +190,7 @@ type responseWriter struct {
 	id, message string
 	messages    []chat.Value
 	rendered    bitgpu.ChatPrompt // the conversation
-	fresh       bitgpu.ChatPrompt // what of it is to be read
+	fresh       bitgpu.ChatPrompt // the part that has to be read
 	events      *events
 	sequence    int
 	raw         string // what the model wrote
@@ -236,7 +236,7 @@ func (w *responseWriter) body(status string, output []any) map[string]any {
 	}
 }
 
-// format is what was asked for as the form of the text.
+// format returns the format that was asked for.
 func (w *responseWriter) format() any {
 	if w.in.Text == nil || w.in.Text.Format == nil {
 		return map[string]any{"type": "text"}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// route is one path with what answers it.
+// route is a path with its handler.
 type route struct {
 	method, path string
 	who          access
@@ -49,7 +49,8 @@ func (s *Server) table() []route {
 	}
 }
 
-// routes makes the handler of all paths. An unknown path, or a method that a path does not have, is an error in OpenAI's form too.
+// routes returns the handler of all paths. An unknown path, or a method that a path does not have, also gives an error in
+// OpenAI's form.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	methods := map[string][]string{}

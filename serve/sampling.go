@@ -44,7 +44,7 @@ func (s *stops) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// options checks the fields and gives what the model understands.
+// options checks the fields and converts them to the model's options.
 func (p *sampling) options(c *call, tokens int) (bitgpu.TokenOptions, error) {
 	o := bitgpu.TokenOptions{Options: bitgpu.Options{
 		MaxTokens: tokens, Temperature: 1, TopK: p.TopK, MinP: p.MinP, RepeatPenalty: p.RepeatPenalty, Stop: p.Stop, Seed: rand.Uint64(),
@@ -53,7 +53,7 @@ func (p *sampling) options(c *call, tokens int) (bitgpu.TokenOptions, error) {
 		o.Temperature = *p.Temperature
 	}
 	if p.TopP != nil {
-		if o.TopP = *p.TopP; o.TopP == 0 { // to the model it means all; to clients the smallest share
+		if o.TopP = *p.TopP; o.TopP == 0 { // to the model 0 means all; to clients it means the smallest share
 			o.TopK = 1
 		}
 	}
@@ -89,7 +89,7 @@ func (p *sampling) options(c *call, tokens int) (bitgpu.TokenOptions, error) {
 	return o, err
 }
 
-// adjust makes the function that changes logits, or nil where nothing is to be changed.
+// adjust returns the function that changes logits, or nil if nothing is to be changed.
 func (p *sampling) adjust(vocab int) (func(logits []float32, written []uint32) error, error) {
 	if len(p.LogitBias) > mostBias {
 		return nil, invalid("logit_bias", "got %d entries, want at most %d", len(p.LogitBias), mostBias)
@@ -128,19 +128,19 @@ func (p *sampling) adjust(vocab int) (func(logits []float32, written []uint32) e
 	}, nil
 }
 
-// firstGiven is the first of two fields that is given, or what goes without.
+// firstGiven returns the first of two fields that is given, otherwise a default.
 func firstGiven(first, second *int, otherwise int) int {
 	return *cmp.Or(first, second, &otherwise)
 }
 
-// tokenLogProb is one token of a text with the logarithm of its probability.
+// tokenLogProb is a token of a text with the logarithm of its probability.
 type tokenLogProb struct {
 	id  uint32
 	log float64
-	top []tokenLogProb // the most probable at its place
+	top []tokenLogProb // the most probable in its place
 }
 
-// logProb finds the logarithms of the probability of a token and of the top most probable.
+// logProb returns the logarithms of the probabilities of a token and of the top most probable.
 func logProb(logits []float32, id uint32, top int) tokenLogProb {
 	best := make([]uint32, 0, top+1)
 	most := float32(math.Inf(-1))

@@ -13,7 +13,7 @@ import (
 
 const scratchPrefix = "bitgpu-store-"
 
-// scratch makes a folder for files on their way, and removes those of servers that were killed.
+// scratch makes a directory for temporary files, and removes those of servers that were killed.
 func scratch() (dir string, held *flock.Flock, err error) {
 	old, _ := filepath.Glob(filepath.Join(os.TempDir(), scratchPrefix+"*"))
 	for _, dir := range old {
@@ -39,6 +39,6 @@ func scratch() (dir string, held *flock.Flock, err error) {
 		held.Close()
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", nil, err
-		} // another server has taken it for a dead one's
+		} // another server has mistaken it for a dead one's
 	}
 }

@@ -32,21 +32,21 @@ type Server struct {
 	prefixes    *prefixes
 	metrics     *metrics
 	answers     *answers
-	reading     chan struct{} // has something while a piece of a prompt is read
+	reading     chan struct{} // contains something while a piece of a prompt is being read
 	vocabulary  func() (*jsonform.Vocabulary, error)
 	local       func() (map[string]localFile, error)
 	handler     http.Handler
-	bodies      atomic.Int64 // bytes of the bodies of all requests under way
-	uploads     atomic.Int64 // memory files that are on their way
+	bodies      atomic.Int64 // total bytes of the bodies of requests in progress
+	uploads     atomic.Int64 // memory files being uploaded
 
 	mu      sync.Mutex
-	running int           // requests under way
+	running int           // requests in progress
 	ended   chan struct{} // closed when draining and no request is running
 	drained bool
 }
 
-// New serves a model, which stays the caller's and must not be closed before the server. The error is [ErrOption], one of the model,
-// or that memories cannot be kept at the place that the options name.
+// New serves a model, which still belongs to the caller and must not be closed before the server. The error is [ErrOption],
+// one of the model, or says that memories cannot be kept where the options say.
 func New(model *bitgpu.Model, o Options) (*Server, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -77,7 +77,7 @@ func New(model *bitgpu.Model, o Options) (*Server, error) {
 	return s, nil
 }
 
-// Drain refuses new requests, and those that wait, and returns when the others have ended or with the context's error.
+// Drain refuses new and waiting requests. It returns when the others have ended, or with the context's error.
 func (s *Server) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.drained {
@@ -96,7 +96,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 }
 
-// Close drains and gives back what the server holds. Requests under way are waited for.
+// Close drains and releases what the server holds. It waits for requests in progress.
 func (s *Server) Close() error {
 	s.Drain(context.Background())
 	return s.store.close()
@@ -130,18 +130,18 @@ func (s *Server) draining() bool {
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// call is one request under way.
+// call is a request in progress.
 type call struct {
 	s     *Server
 	w     *recorder
 	r     *http.Request
 	id    string
-	owner string // whose key it came with: what is made with it belongs to it
-	plain bool   // errors in ollama's shape
+	owner string // whose key it came with: what it creates belongs to them
+	plain bool   // errors in ollama's form
 	start time.Time
 	usage usage
 	held  int64  // bytes of its body
-	model string // that was asked for, as it was
+	model string // the model asked for, as written
 }
 
 // recorder remembers what was answered.
@@ -158,48 +158,49 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write gives a client that takes nothing a bounded time.
+// Write limits the time for a client that does not read.
 func (w *recorder) Write(data []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	// What has no deadlines, as a recorder of a test, waits for nobody.
+	// Writers without deadlines, such as a test's recorder, need no limit.
 	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(w.pace.deadline())
 	defer w.pace.count(time.Now(), len(data))
 	return w.ResponseWriter.Write(data)
 }
 
-// pace bounds how long a client may be waited for: for a byte, and in all, but for the time that so many bytes take on a slow line.
+// pace limits how long to wait for a client: stall for each write or read, and in total twice stall plus the time that the
+// bytes so far take on the slowest line that we accept. The second limit stops clients that stay just within the first.
 type pace struct {
 	stall  time.Duration
 	waited time.Duration
 	bytes  int64
 }
 
-const slowestLine = 16 << 10 // bytes a second
+const slowestLine = 16 << 10 // bytes per second
 
 func (p *pace) deadline() time.Time {
 	all := 2*p.stall + time.Duration(p.bytes)*time.Second/slowestLine
 	return time.Now().Add(min(p.stall, all-p.waited))
 }
 
-// count takes note of n bytes that were waited for since a moment.
+// count adds n bytes that have been waited for since a time.
 func (p *pace) count(since time.Time, n int) {
 	p.waited += time.Since(since)
 	p.bytes += int64(n)
 }
 
-// Unwrap lets [http.ResponseController] through.
+// Unwrap gives [http.ResponseController] access.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// stallReader reads a body, and gives a client that sends nothing a bounded time.
+// stallReader reads a body, and limits the time for a client that does not send.
 type stallReader struct {
 	c    *call
 	from io.ReadCloser
 	pace pace
 }
 
-// bodyReader is the body as it is to be read.
+// bodyReader returns the body to read.
 func (c *call) bodyReader() io.ReadCloser {
 	return &stallReader{c: c, from: c.r.Body, pace: pace{stall: c.s.o.Stall}}
 }
@@ -222,19 +223,19 @@ func (r *stallReader) Close() error { return r.from.Close() }
 type access int
 
 const (
-	open   access = iota // all requests, even while the server is ending
-	keyed                // requests with a key
-	ollama               // requests with a key, with errors as ollama has them
+	open   access = iota // anyone, even while the server is ending
+	keyed                // with a key
+	ollama               // with a key, and with errors in ollama's form
 )
 
-// handle makes an [http.Handler] of a function whose error is sent to the client.
+// handle makes an [http.Handler] from a function whose error is sent to the client.
 func (s *Server) handle(route string, who access, f func(c *call) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		c := &call{s: s, w: &recorder{ResponseWriter: w, pace: pace{stall: s.o.Stall}}, r: r, id: rand.Text(), start: start, plain: who == ollama}
 		c.w.Header().Set("X-Request-Id", c.id)
 		c.w.Header().Set("X-Content-Type-Options", "nosniff")
-		if r.ContentLength != 0 { // also of a body that nobody wants, whose rest is read behind the answer
+		if r.ContentLength != 0 { // even of a body that nobody needs: its rest is read after the answer
 			http.NewResponseController(w).SetReadDeadline(start.Add(s.o.Stall))
 		}
 		if s.o.Timeout > 0 {
@@ -303,7 +304,7 @@ func (c *call) answer(status int, value any) error {
 	return nil
 }
 
-// newEncoder writes JSON with < and > as they are: it is not for HTML.
+// newEncoder returns an encoder that does not escape < and >: its output is not HTML.
 func newEncoder(w io.Writer) *json.Encoder {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
@@ -313,7 +314,7 @@ func newEncoder(w io.Writer) *json.Encoder {
 // place waits for a place at work.
 func (c *call) place() (leave func(), err error) { return c.s.gate.enter(c.r.Context(), c.owner) }
 
-// checkModel refuses a model that is not served. A name is case-sensitive; ollama's may end in ":latest".
+// checkModel refuses a model that is not served. Names are case-sensitive; ollama's may end in ":latest".
 func (c *call) checkModel(name string) error {
 	c.model = name
 	if name == "" || name == c.s.o.Name || c.plain && strings.TrimSuffix(name, ":latest") == c.s.o.Name {
@@ -324,7 +325,7 @@ func (c *call) checkModel(name string) error {
 	return e
 }
 
-// needText refuses what needs a tokenizer.
+// needText returns an error if there is no tokenizer.
 func (c *call) needText() error {
 	if !c.s.model.HasTokenizer() {
 		return bitgpu.ErrNoTokenizer
@@ -332,5 +333,5 @@ func (c *call) needText() error {
 	return nil
 }
 
-// errGone is the error of a client that takes no more.
+// errGone is the error of a client that has disconnected.
 var errGone = errors.New("the client has gone")

@@ -21,8 +21,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// sharedMemories are those of a store that several servers have in common. What is known of a memory is read there for every request,
-// its state only where it is another one than that in RAM.
+// sharedMemories are those of a store that several servers share. The description of a memory is read from it for every
+// request, the state only if it differs from the one in RAM.
 type sharedMemories struct {
 	*measures
 	records *store.Store
@@ -30,30 +30,30 @@ type sharedMemories struct {
 	recent  *snapshots[string] // by the names of their files
 	limit   int64              // bytes of all states
 
-	held   *flock.Flock // says that the folder of files on their way is in use
+	held   *flock.Flock // marks the directory of temporary files as in use
 	ending context.CancelFunc
 	ended  sync.WaitGroup
 
-	making sync.Mutex // one at a time makes room
+	making sync.Mutex // only one request at a time makes room
 
 	mu       sync.Mutex
-	total    store.Total // when it was counted last, and what this server has written since
+	total    store.Total // as last counted, plus what this server has written since
 	counted  time.Time
 	reserved int64 // bytes that this server is about to write
-	grown    int64 // bytes that it has written in all
+	grown    int64 // bytes that it has written in total
 }
 
 const (
 	storePatience = time.Minute      // for an answer of the store
-	statePatience = 10 * time.Minute // the same where a state moves
-	countEvery    = 10 * time.Second // other servers write as well
+	statePatience = 10 * time.Minute // the same while a state is transferred
+	countEvery    = 10 * time.Second // other servers write too
 	collectEvery  = time.Hour
 	collectOld    = time.Hour
-	usedEvery     = time.Hour // how exactly the store knows when a memory was read last
-	mostReplaced  = 16        // how often a memory may be written while somebody begins to read it
+	usedEvery     = time.Hour // how precisely the store knows when a memory was last read
+	mostReplaced  = 16        // how often a memory may be replaced while a request begins to read it
 )
 
-// openShared begins to use a store, which is closed where there is an error.
+// openShared begins to use a store. It closes the store if there is an error.
 func openShared(model *bitgpu.Model, o Options) (*sharedMemories, error) {
 	s := &sharedMemories{measures: &measures{model: model}, log: o.Log, limit: o.MemoryLimit, recent: newSnapshots[string](o.ResidentLimit)}
 	if err := s.begin(o); err != nil {
@@ -101,7 +101,7 @@ func (s *sharedMemories) close() (err error) {
 	return err
 }
 
-// tend removes, at intervals, what killed servers have left behind.
+// tend regularly removes what killed servers have left behind.
 func (s *sharedMemories) tend(ctx context.Context) {
 	tick := time.NewTicker(collectEvery)
 	defer tick.Stop()
@@ -117,7 +117,7 @@ func (s *sharedMemories) tend(ctx context.Context) {
 	}
 }
 
-// told is an error of the store in the form that clients get.
+// told converts an error of the store to the form for clients.
 func (s *sharedMemories) told(id string, err error) error {
 	var known *apiError
 	switch {
@@ -138,7 +138,7 @@ func (s *sharedMemories) told(id string, err error) error {
 // broken logs an object of the store that no server can have written.
 func (s *sharedMemories) broken(err error) { s.log.Error("memory store", "error", err.Error()) }
 
-// within is a context of what has to end whether the client waits or not.
+// within returns a context for what must finish whether or not the client waits.
 func within(patience time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), patience)
 }
@@ -172,7 +172,7 @@ func (s *sharedMemories) list(owner string) ([]about, error) {
 	return found, s.told("", err)
 }
 
-// state does something with a memory's state; where another one takes its place before, with that.
+// state does something with a memory's state. If the state is replaced meanwhile, it starts again with the new one.
 func (s *sharedMemories) state(ctx context.Context, owner, id string, do func(a about) error) error {
 	for range mostReplaced {
 		a, err := s.of(ctx, owner, id)
@@ -198,7 +198,7 @@ func (s *sharedMemories) read(owner, id string) (session *bitgpu.Session, err er
 	return session, err
 }
 
-// fork copies the state that a memory has.
+// fork copies the state of a memory.
 func (s *sharedMemories) fork(ctx context.Context, a about) (*bitgpu.Session, error) {
 	if state := s.recent.get(a.File); state != nil {
 		return restored(s.model, state)
@@ -216,7 +216,7 @@ func (s *sharedMemories) fork(ctx context.Context, a about) (*bitgpu.Session, er
 	return session, nil
 }
 
-// load reads a state of the store, and refuses one that is not what was written.
+// load reads a state from the store, and refuses one that has changed since it was written.
 func (s *sharedMemories) load(ctx context.Context, a about) (*bitgpu.Session, error) {
 	if err := s.checkSize(a); err != nil {
 		return nil, fmt.Errorf("%w: %w", store.ErrBroken, err)
@@ -261,7 +261,7 @@ func (s *sharedMemories) file(owner, id string) (f io.ReadCloser, a about, err e
 	return &closing{f, cancel}, a, nil
 }
 
-// closing ends a context with what is read in it.
+// closing ends a context together with what is read in it.
 type closing struct {
 	io.ReadCloser
 	cancel context.CancelFunc
@@ -275,14 +275,14 @@ func (c *closing) Close() error {
 func (s *sharedMemories) write(owner, id string) (*writing, error) {
 	ctx, cancel := within(statePatience)
 	defer cancel()
-	if _, err := s.of(ctx, owner, id); err != nil { // another key's is not even held for a moment
+	if _, err := s.of(ctx, owner, id); err != nil { // do not lock another key's even for a moment
 		return nil, err
 	}
 	lease, err := s.records.Write(ctx, id)
 	if err != nil {
 		return nil, s.told(id, err)
 	}
-	session, err := s.fork(ctx, lease.About()) // which nobody replaces now
+	session, err := s.fork(ctx, lease.About()) // nobody can replace it now
 	if err != nil {
 		lease.Release(ctx)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -318,7 +318,7 @@ func (s *sharedMemories) create(owner, name string, session *bitgpu.Session) (ab
 	return lease.About(), nil
 }
 
-// save makes what a session has learned the next state of a memory. When it returns without an error, the store has it.
+// save makes what a session has learned the next state of a memory. If it returns no error, the store has the state.
 func (s *sharedMemories) save(lease *store.Lease, session *bitgpu.Session) error {
 	ctx, cancel := within(statePatience)
 	defer cancel()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// totals are counted again if the last count is old.
+// totals counts again if the last count is old.
 func (s *sharedMemories) totals() (memories int, bytes int64) {
 	ctx, cancel := within(countEvery)
 	defer cancel()
@@ -17,7 +17,7 @@ func (s *sharedMemories) totals() (memories int, bytes int64) {
 	return s.total.Memories, s.total.Bytes
 }
 
-// recount counts what all have, if that was not done for so long.
+// recount counts the memories of all servers, unless the last count is recent enough.
 func (s *sharedMemories) recount(ctx context.Context, old time.Duration) error {
 	s.mu.Lock()
 	fresh, before := time.Since(s.counted) < old, s.grown
@@ -31,13 +31,13 @@ func (s *sharedMemories) recount(ctx context.Context, old time.Duration) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.Bytes += s.grown - before // the list may be from before
+	t.Bytes += s.grown - before // the list may be older
 	s.total, s.counted = t, time.Now()
 	return nil
 }
 
-// room reserves bytes, for which the memories go that nobody has used for the longest time. What other servers write at this very
-// moment is not seen.
+// room reserves bytes, deleting the least recently used memories as needed. It does not see what other servers are writing at
+// this moment.
 func (s *sharedMemories) room(ctx context.Context, bytes int64) error {
 	s.making.Lock()
 	defer s.making.Unlock()
@@ -64,7 +64,7 @@ func (s *sharedMemories) room(ctx context.Context, bytes int64) error {
 	return nil
 }
 
-// reserve keeps room for bytes if there is.
+// reserve reserves bytes if there is room.
 func (s *sharedMemories) reserve(bytes int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

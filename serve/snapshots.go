@@ -7,7 +7,7 @@ import (
 	"bitgpu"
 )
 
-// snapshots are states in RAM, each under a key; where they have more bytes than they may, the longest unused go.
+// snapshots are states in RAM by key. If they take too many bytes, the least recently used go.
 type snapshots[K comparable] struct {
 	most int64 // bytes
 
@@ -26,7 +26,7 @@ func newSnapshots[K comparable](most int64) *snapshots[K] {
 	return &snapshots[K]{most: most, known: map[K]*list.Element{}, order: list.New()}
 }
 
-// get is the state under a key, or nil.
+// get returns the state under a key, or nil.
 func (s *snapshots[K]) get(key K) *bitgpu.Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,11 +44,11 @@ func (s *snapshots[K]) has(key K) bool {
 	return s.known[key] != nil
 }
 
-// add keeps a state under a key that has none.
+// add stores a state under a key that has none.
 func (s *snapshots[K]) add(key K, state *bitgpu.Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known[key] != nil { // meanwhile
+	if s.known[key] != nil { // added meanwhile
 		return
 	}
 	s.known[key] = s.order.PushFront(&snapshot[K]{key, state})
@@ -60,7 +60,7 @@ func (s *snapshots[K]) add(key K, state *bitgpu.Snapshot) {
 	}
 }
 
-// totals are the states and the bytes that they take.
+// totals returns the number of states and their bytes.
 func (s *snapshots[K]) totals() (n int, bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// events writes server-sent events. The first of them, or a silence, begins the answer: until then an error can still be
-// one by its status.
+// events writes server-sent events. The answer begins with the first event, or after some time without one; until then an
+// error can still set the status.
 type events struct {
 	c    *call
-	line []byte // the type of what is sent; nil for lines of JSON, as ollama has them
+	line []byte // the type of what is sent; nil for lines of JSON, as in ollama's API
 
-	mu     sync.Mutex // the ping comes from a goroutine of its own
+	mu     sync.Mutex // pings come from another goroutine
 	err    error
 	silent *time.Timer
 	ended  bool
 }
 
-// stream begins a stream of events. Its close is to be called.
+// stream begins a stream of events. Its close must be called.
 func (c *call) stream() *events {
 	e := &events{c: c}
-	e.mu.Lock() // a ping may come before the timer is known
+	e.mu.Lock() // a ping may come before timer is set
 	defer e.mu.Unlock()
 	e.silent = time.AfterFunc(c.s.o.Ping, e.ping)
 	return e
 }
 
-// lines begins a stream of JSON, a value a line.
+// lines begins a stream of JSON with one value per line.
 func (c *call) lines() *events {
 	return &events{c: c, line: []byte("\n")}
 }
@@ -42,7 +42,7 @@ func (e *events) ping() {
 	}
 }
 
-// send writes a value, and says whether more can be sent.
+// send writes a value, and reports whether more can be sent.
 func (e *events) send(value any) bool { return e.named("", value) }
 
 // named writes an event that has a name.
@@ -94,11 +94,11 @@ func (e *events) write(data []byte) {
 	}
 }
 
-// finish ends the stream: with done, or with the error where the answer has begun.
+// finish ends the stream: with done, or with the error if the answer has begun.
 func (e *events) finish(err error, done string) error {
 	e.mu.Lock()
 	begun := e.c.w.status != 0
-	e.ended = e.ended || err != nil // no ping begins the answer before the error does
+	e.ended = e.ended || err != nil // so that no ping begins the answer before the error
 	e.mu.Unlock()
 	if err != nil {
 		if begun {

@@ -9,7 +9,7 @@ import (
 	"bitgpu/io/jsonform"
 )
 
-// tool is a function that a model may ask for.
+// tool is a function that a model may call.
 type tool struct {
 	Type     string `json:"type"`
 	Function *struct {
@@ -18,12 +18,12 @@ type tool struct {
 	} `json:"function"`
 }
 
-// given says whether a field has a value.
+// given reports whether a field has a value.
 func given(value json.RawMessage) bool {
 	return len(value) > 0 && string(bytes.TrimSpace(value)) != "null"
 }
 
-// toolsOf are the tools of a request, none where it has none.
+// toolsOf returns the tools of a request.
 func toolsOf(raw json.RawMessage) (tools []tool, err error) {
 	if !given(raw) {
 		return nil, nil
@@ -39,7 +39,8 @@ func toolsOf(raw json.RawMessage) (tools []tool, err error) {
 	return tools, nil
 }
 
-// form is what the answer is held to: a call, where tool_choice wants one, or the form that is asked for; nil for any text.
+// form returns the form that the answer must have: a call, if tool_choice requires one, or the form that was asked for; nil
+// for any text.
 func (in *chatRequest) form(s *Server) (*jsonform.Form, error) {
 	form, err := in.ResponseFormat.form("response_format")
 	if err != nil {
@@ -55,7 +56,7 @@ func (in *chatRequest) form(s *Server) (*jsonform.Form, error) {
 	return form, nil
 }
 
-// call is the form of the one call that tool_choice wants, nil where it leaves that to the model.
+// call returns the form of the call that tool_choice requires, nil if it leaves that to the model.
 func (in *chatRequest) call(s *Server) (*jsonform.Form, error) {
 	if !given(in.ToolChoice) {
 		return nil, nil

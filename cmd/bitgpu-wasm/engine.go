@@ -14,11 +14,11 @@ import (
 	"bitgpu/io/chat"
 )
 
-// engine is a model with one memory: what was read and written, or a conversation.
+// engine is a model with one memory: that of a text, or that of a conversation.
 type engine struct {
 	model   *bitgpu.Model
-	session *bitgpu.Session // what learn and generate go on with, made when it is needed
-	talk    *bitgpu.Chat    // the conversation, nil before the first turn; there is one of the two
+	session *bitgpu.Session // for learn and generate, made when needed
+	talk    *bitgpu.Chat    // the conversation, nil before the first turn; at most one of session and talk is set
 	loop    *eventLoop
 }
 
@@ -32,7 +32,7 @@ type loadOptions struct {
 	Activations string `json:"activations"`
 }
 
-// info says what was loaded.
+// info describes what was loaded.
 type info struct {
 	Name         string `json:"name"`
 	ID           string `json:"id"`
@@ -40,7 +40,7 @@ type info struct {
 	Layers       int    `json:"layers"`
 	Width        int    `json:"width"`
 	Vocabulary   int    `json:"vocabulary"`
-	Context      int    `json:"context,omitempty"` // tokens that there is room for, 0 without a bound
+	Context      int    `json:"context,omitempty"` // tokens that there is room for, 0 without a limit
 	Backend      string `json:"backend"`
 	Device       string `json:"device"`
 	Note         string `json:"note,omitempty"`
@@ -57,7 +57,7 @@ func (e *engine) load(o loadOptions) (any, error) {
 	path := folder + o.Path
 	m, err := bitgpu.Load(path, bitgpu.WithBackend(bitgpu.Backend(o.Backend)), bitgpu.WithContext(o.Context), bitgpu.WithMasters(o.Masters),
 		bitgpu.WithActivations(o.Activations))
-	debug.FreeOSMemory() // what reading has left is room for the sessions
+	debug.FreeOSMemory() // garbage from loading would take room from the sessions
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (e *engine) reset() (err error) {
 	return err
 }
 
-// text is the session that texts go on with. One that holds a conversation begins anew.
+// text returns the session for texts. If there is a conversation, it starts again empty.
 func (e *engine) text() (*bitgpu.Session, error) {
 	if e.model == nil {
 		return nil, errNoModel
@@ -120,7 +120,7 @@ func (e *engine) text() (*bitgpu.Session, error) {
 	return e.session, nil
 }
 
-// conversation is the one that there is, or a new one.
+// conversation returns the current conversation, or a new one.
 func (e *engine) conversation() (*bitgpu.Chat, error) {
 	if e.model == nil {
 		return nil, errNoModel
@@ -145,17 +145,17 @@ func (e *engine) conversation() (*bitgpu.Chat, error) {
 
 type writeOptions struct {
 	Prompt        string   `json:"prompt"`
-	MaxTokens     *int     `json:"maxTokens"` // 200; of an answer as many as there is room for
+	MaxTokens     *int     `json:"maxTokens"` // default 200; for an answer, as many as there is room for
 	Temperature   *float64 `json:"temperature"`
 	TopK          int      `json:"topK"`
 	TopP          float64  `json:"topP"`
 	MinP          float64  `json:"minP"`
 	RepeatPenalty float64  `json:"repeatPenalty"`
-	Seed          *uint64  `json:"seed"` // another each time
+	Seed          *uint64  `json:"seed"` // a new one each time by default
 	Stop          []string `json:"stop"`
 	System        string   `json:"system"`
 	Think         *bool    `json:"think"`
-	Again         bool     `json:"again"` // answers the last turn anew
+	Again         bool     `json:"again"` // answers the last turn again
 }
 
 func (o writeOptions) options(maxTokens int) bitgpu.Options {
@@ -172,7 +172,7 @@ func (o writeOptions) options(maxTokens int) bitgpu.Options {
 	return w
 }
 
-// result is what a text was and took.
+// result is a text with what it took.
 type result struct {
 	Reason       string  `json:"reason"`
 	Seed         uint64  `json:"seed"`
@@ -189,7 +189,7 @@ func resultOf(r bitgpu.Result, s *bitgpu.Session, seed uint64) result {
 		PromptMS: float64(r.PromptTime.Microseconds()) / 1000, TextMS: float64(r.TextTime.Microseconds()) / 1000, Position: s.Position()}
 }
 
-// readPart tells how far a text has been read.
+// readPart reports how far a text has been read.
 type readPart struct {
 	Read int `json:"read"`
 	Of   int `json:"of"`
@@ -200,7 +200,7 @@ type textPart struct {
 	Thought string `json:"thought,omitempty"`
 }
 
-// learn reads a text, and gives how many tokens it was.
+// learn reads a text and returns how many tokens it was.
 func (e *engine) learn(ctx context.Context, o learnOptions, part func(any)) (any, error) {
 	s, err := e.text()
 	if err != nil {
@@ -217,7 +217,7 @@ type learnOptions struct {
 	Text string `json:"text"`
 }
 
-// read has a session read a text by the pieces that it reads anyhow, so that a stop can come between them.
+// read makes a session read a text in the pieces that it would use anyway, so that a stop can come between them.
 func (e *engine) read(ctx context.Context, s *bitgpu.Session, text string, part func(any)) (int, error) {
 	ids, err := e.model.Encode(text, s.Position() == 0)
 	if err != nil {
@@ -226,8 +226,8 @@ func (e *engine) read(ctx context.Context, s *bitgpu.Session, text string, part 
 	if err := s.CheckRoom(len(ids)); err != nil {
 		return 0, err
 	}
-	for at := 0; at < len(ids); at += bitgpu.PieceTokens {
-		end := min(at+bitgpu.PieceTokens, len(ids))
+	for at := 0; at < len(ids); at += e.model.PieceTokens() {
+		end := min(at+e.model.PieceTokens(), len(ids))
 		if _, err := s.ReadTokens(ctx, ids[at:end]); err != nil {
 			return at, err
 		}
@@ -237,7 +237,7 @@ func (e *engine) read(ctx context.Context, s *bitgpu.Session, text string, part 
 	return len(ids), nil
 }
 
-// generate goes on from the memory with a prompt.
+// generate continues the memory with a prompt.
 func (e *engine) generate(ctx context.Context, o writeOptions, part func(any)) (any, error) {
 	s, err := e.text()
 	if err != nil {
@@ -256,7 +256,7 @@ func (e *engine) generate(ctx context.Context, o writeOptions, part func(any)) (
 	r, err := s.Stream(ctx, "", write, func(text string) bool {
 		part(textPart{Text: text})
 		e.loop.visit(ctx)
-		return true // a stop is seen at the next token
+		return true // a stop takes effect at the next token
 	})
 	r.PromptTokens, r.PromptTime = read, took
 	return resultOf(r, s, write.Seed), err
@@ -277,7 +277,7 @@ func (e *engine) chat(ctx context.Context, o writeOptions, part func(any)) (any,
 			part(textPart{d.Content, d.Reasoning})
 		}
 		e.loop.visit(ctx)
-		return true // a stop is seen at the next token
+		return true // a stop takes effect at the next token
 	}
 	write := o.options(0)
 	var r bitgpu.Reply
@@ -305,7 +305,7 @@ func (e *engine) saveMemory() error {
 	return s.SaveMemory(memoryPath)
 }
 
-// loadMemory takes a memory or a conversation. After one that is refused everything is as it was.
+// loadMemory loads a memory or a conversation. If the file is refused, nothing changes.
 func (e *engine) loadMemory() (any, error) {
 	if e.model == nil {
 		return nil, errNoModel
@@ -328,7 +328,7 @@ func (e *engine) loadMemory() (any, error) {
 	return e.state()
 }
 
-// withConversation takes the conversation of the memory that a session has loaded, where there is one.
+// withConversation returns an engine with the conversation in the memory that a session has loaded, if there is one.
 func withConversation(s *bitgpu.Session) (engine, error) {
 	other, err := s.Model().NewSession()
 	if err != nil {
@@ -338,13 +338,13 @@ func withConversation(s *bitgpu.Session) (engine, error) {
 	if err != nil {
 		return engine{session: s}, errors.Join(err, other.Close())
 	}
-	if c.Load(memoryPath) != nil { // a memory without a conversation, as it was read soundly
+	if c.Load(memoryPath) != nil { // a valid memory without a conversation
 		return engine{session: s}, c.Close()
 	}
 	return engine{talk: c}, s.Close()
 }
 
-// current is the session that there is, or nil.
+// current returns the current session, or nil.
 func (e *engine) current() *bitgpu.Session {
 	if e.talk != nil {
 		return e.talk.Session()
@@ -352,10 +352,10 @@ func (e *engine) current() *bitgpu.Session {
 	return e.session
 }
 
-// memoryState says what the memory holds.
+// memoryState describes the memory.
 type memoryState struct {
 	Position int64                `json:"position"`
-	Left     int64                `json:"left,omitempty"` // tokens that there is room for, missing without a bound
+	Left     int64                `json:"left,omitempty"` // tokens that there is room for, omitted without a limit
 	Messages []bitgpu.ChatMessage `json:"messages,omitempty"`
 }
 

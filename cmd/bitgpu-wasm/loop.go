@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// eventLoop lets the worker's messages in while the engine computes: Go has the one thread of a worker until all goroutines
-// wait.
+// eventLoop lets the worker receive messages while the engine computes: Go occupies the only thread of a worker until all
+// goroutines wait.
 type eventLoop struct {
 	port  js.Value
 	awake chan struct{}
@@ -26,10 +26,10 @@ func newEventLoop() *eventLoop {
 	return l
 }
 
-// between is how long messages may wait. Browsers make a timer wait for at least 4 ms; a message to oneself they do not delay.
+// between is how long messages may wait. Browsers delay timers by at least 4 ms, but not a message to oneself.
 const between = 20 * time.Millisecond
 
-// visit takes the messages that have come, now and then.
+// visit receives messages that have arrived, from time to time.
 func (l *eventLoop) visit(ctx context.Context) {
 	if time.Since(l.last) < between || ctx.Err() != nil {
 		return

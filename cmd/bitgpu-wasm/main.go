@@ -1,8 +1,8 @@
 //go:build js && wasm
 
-// Command bitgpu-wasm is the engine of the page in web/: package bitgpu for a worker of a browser. It gives the worker one
-// function, bitgpuCall, and reads and writes the files that the worker has under globalThis.fs. It is not for a page itself,
-// which it would block, nor for other programs: they take web/page/bitgpu.js.
+// Command bitgpu-wasm is the engine of the page in web/: package bitgpu in a browser's worker. It gives the worker one
+// function, bitgpuCall, and reads and writes the files that the worker provides under globalThis.fs. A page itself should not
+// run it, because it blocks; other programs should use web/page/bitgpu.js.
 package main
 
 import (
@@ -23,15 +23,15 @@ func main() {
 	select {}
 }
 
-// worker takes the calls of the JavaScript side, one at a time but for stops.
+// worker executes the calls from JavaScript one at a time, except stops.
 type worker struct {
 	engine
 	turn  sync.Mutex
-	stops map[int]context.CancelFunc // of calls under way; touched by the event loop's goroutines alone, which do not run at once
+	stops map[int]context.CancelFunc // of calls in progress; only used by goroutines of the event loop, which do not run concurrently
 }
 
-// call is bitgpuCall(id, method, options, answer): options are JSON, and answer(kind, JSON) is called with "part" for parts of a
-// result, and finally with "done" or "error". It returns at once.
+// call is bitgpuCall(id, method, options, answer): options are JSON, and answer(kind, JSON) is called with "part" for parts
+// of a result, and finally with "done" or "error". call returns at once.
 func (w *worker) call(_ js.Value, args []js.Value) any {
 	id, method, options, answer := args[0].Int(), args[1].String(), args[2].String(), args[3]
 	if method == "stop" {
@@ -57,7 +57,7 @@ func (w *worker) call(_ js.Value, args []js.Value) any {
 	return nil
 }
 
-// failure is an error as JavaScript has it.
+// failure is an error in the form for JavaScript.
 type failure struct {
 	Name    string `json:"name"`
 	Message string `json:"message"`
@@ -70,12 +70,12 @@ func nameOf(err error) string {
 	return "Error"
 }
 
-// sentence is an error in one line, without the folder that the worker keeps files in.
+// sentence returns an error on one line, without the folder of the worker's files.
 func sentence(err error) string {
 	return strings.ReplaceAll(strings.ReplaceAll(err.Error(), "\n", "; "), folder, "")
 }
 
-// folder is where the worker has its files.
+// folder contains the worker's files.
 const folder = "/bitgpu/"
 
 func text(v any) string {
@@ -86,7 +86,7 @@ func text(v any) string {
 	return string(data)
 }
 
-// do runs one method. A panic is an error: nobody could read it in a worker.
+// do runs one method. It turns a panic into an error, because nobody would see it in a worker.
 func (w *worker) do(ctx context.Context, method string, options []byte, part func(any)) (value any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -116,7 +116,7 @@ func (w *worker) do(ctx context.Context, method string, options []byte, part fun
 	return nil, fmt.Errorf("there is no method %q", method)
 }
 
-// with reads options of known members.
+// with decodes options, refusing unknown members.
 func with[O any](data []byte, f func(O) (any, error)) (any, error) {
 	var o O
 	d := json.NewDecoder(bytes.NewReader(data))

@@ -4,19 +4,19 @@ package main
 
 import "math"
 
-// layerPicture is the matrix of one head of one layer, as a picture.
+// layerPicture is the matrix of one head of one layer as a picture.
 type layerPicture struct {
 	Layer  int     `json:"layer"`
 	Head   int     `json:"head"`
-	Norm   float64 `json:"norm"`   // of the matrix, by Frobenius
-	Size   int     `json:"size"`   // pixels a side
-	Pixels []byte  `json:"pixels"` // Size² of them, base64 in JSON: the root of the mean square of a square of elements, 255 the largest of all
+	Norm   float64 `json:"norm"`   // Frobenius norm of the matrix
+	Size   int     `json:"size"`   // pixels per side
+	Pixels []byte  `json:"pixels"` // Size² of them, base64 in JSON: root mean square of a square of elements, 255 for the largest of all
 }
 
-// mostPixels bounds the side of a picture.
+// mostPixels limits the side of a picture.
 const mostPixels = 64
 
-// memory shows the matrices that a model of our own has learned; a public model has none.
+// memory returns the matrices that one of our own models has learned; a public model has none.
 func (e *engine) memory() (any, error) {
 	if e.model == nil {
 		return nil, errNoModel

@@ -94,7 +94,7 @@ func benchCommand() *cli.Command {
 					return err
 				}
 			}
-			for _, flag := range []string{"json", "html"} { // before minutes of measuring
+			for _, flag := range []string{"json", "html"} { // check before spending minutes on measuring
 				if path := c.String(flag); path != "" {
 					if err := bench.CanWrite(path); err != nil {
 						return fmt.Errorf("bench: --%s: %w", flag, err)
@@ -115,7 +115,7 @@ func benchCommand() *cli.Command {
 			defer done()
 			ctx, stop := interruptible(c.Context)
 			defer stop()
-			ignoreLostReaders() // what was measured goes to its files all the same
+			ignoreLostReaders() // write the files even if nobody reads stdout
 			report, err := bench.Run(ctx, options, backends...)
 			if line != nil {
 				line.clear()
@@ -132,8 +132,8 @@ func benchCommand() *cli.Command {
 	}
 }
 
-// keptReport is the file of the report that is to be shown instead of measuring, "" to measure: --from, or what stands after
-// --compare's file.
+// keptReport returns the file of the report to show instead of measuring: that of --from, or the argument after --compare's
+// file. "" means to measure.
 func keptReport(c *cli.Context) (string, error) {
 	path := c.String("from")
 	switch {
@@ -148,7 +148,7 @@ func keptReport(c *cli.Context) (string, error) {
 	return path, refuseIdle(callOf(c), path+" is shown as it was measured", "quick", "full", "only", "dim", "layers", "vocab", "mixer", "batch", "family", "write-gguf", "type", "peer", "json")
 }
 
-// benchOptions reads the flags. The rows under way are shown on line, if there is one.
+// benchOptions reads the flags. line, if not nil, shows the rows in progress.
 func benchOptions(c *cli.Context, families familyFlags, line *statusLine) (bench.Options, error) {
 	o := bench.Options{Command: benchLine(c), Peer: strings.Fields(c.String("peer"))}
 	switch {
@@ -194,14 +194,14 @@ func benchOptions(c *cli.Context, families familyFlags, line *statusLine) (bench
 	if err := o.Validate(); err != nil {
 		return o, usagef("bench: %v", err)
 	}
-	// An adapter of the environment is for when there is a choice.
+	// An adapter from the environment only applies if there is a choice.
 	if c.String("backend") == string(bitgpu.CPU) && c.String("adapter") != os.Getenv("BITGPU_ADAPTER") {
 		return o, usagef("bench: --adapter %s chooses a GPU, --backend cpu measures none", c.String("adapter"))
 	}
 	return o, nil
 }
 
-// benchLine is how the program was called, but for the names of files, which are the caller's own.
+// benchLine returns the command line without names of files, which are the caller's own.
 func benchLine(c *cli.Context) string {
 	line := "bitgpu bench"
 	for _, flag := range c.Command.Flags {
@@ -217,8 +217,8 @@ func benchLine(c *cli.Context) string {
 	return line
 }
 
-// benchBackends opens what the flags choose, a GPU by open; done gives it back. Where BITGPU_REQUIRE_GPU is 1, a missing
-// adapter is an error.
+// benchBackends opens what the flags choose, a GPU with open; done closes it. If BITGPU_REQUIRE_GPU is 1, a missing adapter
+// is an error.
 func benchBackends(c *cli.Context, open func(adapter string) (*tuned.GPU, error)) (backends []bench.Target, done func(), err error) {
 	by, err := computingOf(c)
 	if err != nil {
@@ -245,8 +245,8 @@ func benchBackends(c *cli.Context, open func(adapter string) (*tuned.GPU, error)
 	return append(backends, engine), g.Close, nil
 }
 
-// gpuVariants are the ways of computing products and blocks that the adapter can run, one by one, and finally the
-// choice among them.
+// gpuVariants returns the ways to compute products and blocks that the adapter supports, one by one, and finally the choice
+// among them.
 func gpuVariants(ops *webgpu.Ops) []bench.Variant {
 	var variants []bench.Variant
 	for _, v := range webgpu.Variants() {
@@ -258,7 +258,7 @@ func gpuVariants(ops *webgpu.Ops) []bench.Variant {
 	return append(variants, bench.Variant{Use: func() error { ops.Force(nil); return nil }})
 }
 
-// showReport prints a report and writes its files, each whatever becomes of the others. A broken bound of parity is an
+// showReport prints a report and writes its files, each even if others fail. Results outside of the bounds of parity are an
 // error.
 func showReport(c *cli.Context, r, before *bench.Report) error {
 	errs := []error{r.Print(c.App.Writer)}

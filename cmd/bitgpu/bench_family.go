@@ -10,7 +10,7 @@ import (
 	"bitgpu/internal/units"
 )
 
-// list are the parts of a text between commas.
+// list splits a text at commas.
 func list(text string) (all []string) {
 	for part := range strings.SplitSeq(text, ",") {
 		if part = strings.TrimSpace(part); part != "" {
@@ -20,13 +20,13 @@ func list(text string) (all []string) {
 	return all
 }
 
-// familyFlags are bench's flags of public families.
+// familyFlags are bench's flags for public families.
 type familyFlags struct {
 	*call
 	names, types []string
 }
 
-// find finds the families by their names.
+// find finds families by name.
 func (f familyFlags) find() (all []family.Family, err error) {
 	for _, name := range f.names {
 		found, err := family.Find(name)
@@ -38,7 +38,7 @@ func (f familyFlags) find() (all []family.Family, err error) {
 	return all, nil
 }
 
-// options sets what is to be measured of families.
+// options sets what to measure for families.
 func (f familyFlags) options(o *bench.Options) (err error) {
 	if o.Families, err = f.find(); err != nil {
 		return err

@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	benchmarkVocab = 8000            // where no --vocab-size is given
-	benchmarkTime  = 5 * time.Second // of each of the two measurements, where no --steps is given
+	benchmarkVocab = 8000            // without --vocab-size
+	benchmarkTime  = 5 * time.Second // for each of the two measurements, without --steps
 	fewestSteps    = 3
 )
 
-// benchmarkTraining measures steps on random tokens: first as they are, then operation by
-// operation. It reads no data and writes no file.
+// benchmarkTraining measures steps on random tokens: first whole steps, then operation by operation. It reads no data and
+// writes no file.
 func (f *trainFlags) benchmarkTraining(r *ranks.Ranks) error {
 	if f.given("load") || f.resume {
 		return usagef("train: --benchmark draws its weights; --load and --resume have no part in it")
@@ -79,7 +79,7 @@ func (f *trainFlags) benchmarkTraining(r *ranks.Ranks) error {
 		fmt.Fprintf(w, ", the whole program %s at most", units.Bytes(peak))
 	}
 	fmt.Fprintln(w)
-	if r.Size() > 1 { // an operation that is waited for is nobody's share of a step
+	if r.Size() > 1 { // the time of an operation that waits for others means nothing
 		return nil
 	}
 

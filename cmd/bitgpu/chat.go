@@ -80,7 +80,7 @@ func chatAction(c *cli.Context) error {
 
 var errNothingSaid = errors.New("nothing is said: got an empty text")
 
-// renderingOf reads the flags that say how a conversation is rendered.
+// renderingOf reads the flags that say how to render a conversation.
 func renderingOf(c *cli.Context) (o bitgpu.ChatOptions, err error) {
 	o.System = c.String("system")
 	switch think, not := c.Bool("think"), c.Bool("no-think"); {
@@ -93,7 +93,7 @@ func renderingOf(c *cli.Context) (o bitgpu.ChatOptions, err error) {
 	return o, err
 }
 
-// chatWith loads what --memory names, holds the conversation and saves it.
+// chatWith loads the file of --memory, holds the conversation and saves it.
 func chatWith(c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options, atTerminal bool) error {
 	memory := c.String("memory")
 	if memory != "" {
@@ -125,8 +125,8 @@ func chatWith(c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options, atTerminal bo
 	return saved(memory, err, changed, talk.Save)
 }
 
-// saved saves what was learned, whatever ended it, and joins the errors. Where nothing has changed since the file was loaded, an
-// error leaves it as it is.
+// saved saves what was learned, however the conversation ended, and joins the errors. If nothing has changed since the file
+// was loaded, an error leaves the file as it is.
 func saved(path string, err error, changed bool, save func(path string) error) error {
 	if path == "" || err != nil && !changed {
 		return err
@@ -139,7 +139,7 @@ func saved(path string, err error, changed bool, save func(path string) error) e
 	return err
 }
 
-// sayOnce says -p, or what is on stdin, and writes the answer. It says whether the model has read anything.
+// sayOnce sends -p, or stdin, and writes the answer. It reports whether the model has read anything.
 func sayOnce(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Options) (changed bool, err error) {
 	text, err := promptOf(ctx, c)
 	if err != nil {
@@ -158,7 +158,7 @@ func sayOnce(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Op
 	return r.PromptTokens+r.Tokens > 0, withMoreContext(err, talk.Session().Model())
 }
 
-// withMoreContext adds to an error of the context's length what helps.
+// withMoreContext adds to an error about the length of the context what helps.
 func withMoreContext(err error, m *bitgpu.Model) error {
 	if errors.Is(err, bitgpu.ErrContext) {
 		return fmt.Errorf("%w; %s", err, moreContext(m))
@@ -166,7 +166,7 @@ func withMoreContext(err error, m *bitgpu.Model) error {
 	return err
 }
 
-// moreContext says how more tokens have room.
+// moreContext says how to make room for more tokens.
 func moreContext(m *bitgpu.Model) string {
 	if m.Context() >= m.TrainedContext() {
 		return "the model was made for no more"
@@ -174,13 +174,13 @@ func moreContext(m *bitgpu.Model) string {
 	return fmt.Sprintf("--context N makes room for more, up to %d", m.TrainedContext())
 }
 
-// fullContext says that there is no room, and what helps beside --context.
+// fullContext says that there is no room, and what helps besides --context.
 func fullContext(talk *bitgpu.Chat, ways string) string {
 	m := talk.Session().Model()
 	return fmt.Sprintf("the answer ended because the context of %d tokens is full: %s%s", m.Context(), ways, moreContext(m))
 }
 
-// promptOf is -p, or what is on stdin without its last line break.
+// promptOf returns -p, or stdin without its last newline.
 func promptOf(ctx context.Context, c *cli.Context) (string, error) {
 	if c.IsSet("prompt") {
 		return c.String("prompt"), nil
@@ -195,7 +195,7 @@ func promptOf(ctx context.Context, c *cli.Context) (string, error) {
 	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
 }
 
-// answering is how answers are shown.
+// answering says how to show answers.
 type answering struct {
 	*call
 	stats, showPrompt bool
@@ -205,8 +205,8 @@ func answeringOf(c *cli.Context) answering {
 	return answering{callOf(c), c.Bool("stats"), c.Bool("show-prompt")}
 }
 
-// sayTo says a text and streams the answer to stdout; an empty text has the last one answered again. The end of the context
-// ends it with errInterrupted.
+// sayTo sends a text and streams the answer to stdout; for an empty text, the last one is answered again. If the context is
+// cancelled, the error is errInterrupted.
 func (a answering) sayTo(ctx context.Context, talk *bitgpu.Chat, text string, o bitgpu.Options) (bitgpu.Reply, error) {
 	if text != "" && a.showPrompt {
 		prompt, err := talk.Prompt(text)
@@ -229,7 +229,7 @@ func (a answering) sayTo(ctx context.Context, talk *bitgpu.Chat, text string, o 
 	return r, answerError(ctx, err, out.err)
 }
 
-// showChatStats writes what an answer took.
+// showChatStats writes the speed of an answer.
 func showChatStats(w io.Writer, talk *bitgpu.Chat, r bitgpu.Reply, seed uint64) {
 	showStats(w, talk.Session(), r.Result, seed)
 	fmt.Fprintf(w, "kept    %d tokens of the prompt were in the memory already\n", r.Kept)

@@ -12,12 +12,12 @@ import (
 	"bitgpu"
 )
 
-// quotes begin and end a message of several lines.
+// quotes enclose a message of several lines.
 const quotes = `"""`
 
-// commandsOfChat are the commands of a conversation in turns, in the order of the help.
+// commandsOfChat returns the commands of a conversation in turns, in the order of the help.
 func commandsOfChat() []command {
-	return []command{
+	return append([]command{
 		{"/system", "[TEXT]", "tell the model TEXT before the first turn; without TEXT, nothing", (*conversation).setSystem},
 		{"/think", "[on|off]", "let the model think before it answers, or not; without a word, as its template has it", (*conversation).setThink},
 		{"/undo", "", "take the last turn back", (*conversation).undo},
@@ -26,14 +26,7 @@ func commandsOfChat() []command {
 		{"/save", "FILE", "save the conversation, and what the model has read of it, to FILE", (*conversation).saveChat},
 		{"/load", "FILE", "go on from the conversation in FILE", (*conversation).loadChat},
 		{"/n", "N", "end answers after N tokens, 0 for as many as there is room for", (*conversation).setLimit},
-		{"/temp", "X", "set the temperature; 0 takes the most probable token each time", (*conversation).setTemperature},
-		{"/top-k", "K", "choose among the K most probable tokens, 0 for all", (*conversation).setTopK},
-		{"/stop", "[TEXT]", `end answers before TEXT too, in which \n is a line break; without TEXT, before none`, (*conversation).setStop},
-		{"/seed", "[N]", "the same seed gives the same answer; without N, another each time", (*conversation).setSeed},
-		{"/stats", "", "show the speed of the last answer, memory and device", (*conversation).stats},
-		{"/help", "", "show this, as does /?", (*conversation).help},
-		{"/quit", "", "leave, as do /bye, /exit and Ctrl-D", nil},
-	}
+	}, commandsOfBoth()...)
 }
 
 // converseInTurns reads messages and answers them until the person leaves, or the context ends. It says whether the conversation

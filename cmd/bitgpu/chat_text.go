@@ -8,28 +8,28 @@ import (
 	"bitgpu/io/chat"
 )
 
-// answerWriter shows the parts of an answer: what the model thinks is dimmed, or stands within <think>.
+// answerWriter shows the parts of an answer. Thoughts are dimmed, or enclosed in <think>.
 type answerWriter struct {
 	w       io.Writer
 	dim     bool
-	thought bool // the last part was one
-	inLine  bool // something stands in the last line
+	thought bool // the last part was a thought
+	inLine  bool // the last line is not empty
 	err     error
 }
 
-// dims says whether a stream is a terminal that can show dimmed text.
+// dims reports whether a stream is a terminal that can show dimmed text.
 func dims(stream any, env func(string) string) bool {
 	f, ok := terminalFile(stream)
 	return ok && env("TERM") != "dumb" && env("NO_COLOR") == "" && takesEscapes(f)
 }
 
-// show writes a part, and says whether that worked.
+// show writes a part, and reports whether that worked.
 func (a *answerWriter) show(part chat.Delta) bool {
 	switch {
 	case part.Reasoning != "":
 		switch {
 		case a.dim:
-			// Whatever ends the answer, the terminal is not left dimmed.
+			// However the answer ends, do not leave the terminal dimmed.
 			a.write("\x1b[2m" + part.Reasoning + "\x1b[0m")
 		case !a.thought:
 			a.write("<think>\n" + part.Reasoning)
@@ -63,7 +63,7 @@ func (a *answerWriter) endThought() {
 	a.thought = false
 }
 
-// endLine ends the line that something stands in.
+// endLine ends the current line unless it is empty.
 func (a *answerWriter) endLine() {
 	if a.inLine {
 		a.write("\n")

@@ -18,7 +18,7 @@ import (
 	"bitgpu/nn/train/device"
 )
 
-// givenTemplate is the template that --template names, nil for "".
+// givenTemplate loads the template of --template, nil for "".
 func givenTemplate(path string) (*chat.Template, error) {
 	if path == "" {
 		return nil, nil
@@ -34,7 +34,7 @@ func givenTemplate(path string) (*chat.Template, error) {
 	return t, nil
 }
 
-// dataTemplate is the template of data --chat: that of --template, or the one beside the tokenizer.
+// dataTemplate loads the template for data --chat: that of --template, or the one beside the tokenizer.
 func dataTemplate(path, tokenizer string) (*chat.Template, error) {
 	t, err := givenTemplate(path)
 	if t != nil || err != nil {
@@ -46,7 +46,7 @@ func dataTemplate(path, tokenizer string) (*chat.Template, error) {
 	return t, err
 }
 
-// chatTokens are the tokens of all conversations, and their marks.
+// chatTokens returns the tokens of all conversations, with their marks.
 func (f *learnFlags) chatTokens(ctx context.Context, model *storage.Loaded) (ids []uint32, marks []byte, err error) {
 	if model.Tokenizer == nil {
 		return nil, nil, fmt.Errorf("%s: %w", model.Path, bitgpu.ErrNoTokenizer)
@@ -80,7 +80,7 @@ func (f *learnFlags) chatTokens(ctx context.Context, model *storage.Loaded) (ids
 	return ids, marks, nil
 }
 
-// describeData says how the conversations of a training fill its rows; of text it says nothing.
+// describeData says how the conversations of a training fill its rows; for text it is empty.
 func describeData(tokens *corpus.Tokens, o train.Options) (string, error) {
 	if tokens.Marks() == nil {
 		return "", nil
@@ -95,10 +95,10 @@ func describeData(tokens *corpus.Tokens, o train.Options) (string, error) {
 	return describeRows(rows, o.Time, o.Pack) + "\n", nil
 }
 
-// muchPadding is the share of padding from which on another way is named.
+// muchPadding is the share of padding from which an alternative is suggested.
 const muchPadding = 0.25
 
-// describeRows says how conversations fill rows of so many tokens.
+// describeRows says how conversations fill rows of `time` tokens.
 func describeRows(rows *corpus.Rows, time int, packed bool) string {
 	padding := rows.Padding()
 	hint := ""

@@ -14,20 +14,20 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// Words of --preset.
+// Values of --preset.
 const (
 	presetAuto = "auto"
-	presetSeed = "seed" // the first engine's table
+	presetSeed = "seed" // the fixed settings of the tied mixer's first models
 )
 
-// byText names the flags whose values a new training takes from the text where they are not given.
+// byText names the flags whose defaults a new training chooses by the text.
 var byText = map[string]bool{
 	"mixer": true, "dim": true, "layers": true, "ttt-dim": true, "ttt-heads": true, "vocab-size": true, "val-ratio": true, "context-len": true,
 	"batch-size": true, "steps": true, "lr": true, "min-lr": true, "warmup-steps": true, "decay-steps": true, "weight-decay": true,
 	"grad-clip": true, "dropout": true, "save-interval": true,
 }
 
-// saidByText puts into the help what the flags of byText are without being given.
+// saidByText puts these defaults into the help.
 func saidByText(flags []cli.Flag) []cli.Flag {
 	said := func(value any) string { return fmt.Sprintf("by the text; %v of --preset seed", value) }
 	for _, f := range flags {
@@ -52,11 +52,12 @@ func saidByText(flags []cli.Flag) []cli.Flag {
 // chooser is what a new training is chosen by.
 type chooser struct {
 	auto  bool
-	bytes int64 // of text, about
+	bytes int64 // size of the text, roughly
 	given func(flag string) bool
 }
 
-// newChooser reads --preset, and sees how large --data is. The mixer tied alone means the table that it was made with.
+// newChooser reads --preset and determines the size of --data. --mixer tied alone means the settings that this mixer was made
+// with.
 func (f *trainFlags) newChooser() (chooser, error) {
 	ch := chooser{given: f.given}
 	switch {
@@ -75,7 +76,7 @@ func (f *trainFlags) newChooser() (chooser, error) {
 	return ch, nil
 }
 
-// vocab is the size of a vocabulary that is made of the text, of which the flag has one too.
+// vocab returns the size for a vocabulary made from the text; flag is the flag's value.
 func (ch chooser) vocab(flag int) int {
 	if !ch.auto || ch.given("vocab-size") {
 		return flag
@@ -83,7 +84,7 @@ func (ch chooser) vocab(flag int) int {
 	return train.ChooseVocab(ch.bytes)
 }
 
-// validation is the share of the text that measures, of which the flag has one too.
+// validation returns the share of the text for validation; flag is the flag's value.
 func (ch chooser) validation(flag float64) float64 {
 	if !ch.auto || ch.given("val-ratio") {
 		return flag
@@ -91,7 +92,7 @@ func (ch chooser) validation(flag float64) float64 {
 	return train.ChooseValidation(ch.bytes)
 }
 
-// model sets what the flags leave open of a configuration, of a model as large as a rung or, below 0, as the text asks for.
+// model sets the fields of a configuration that the flags leave open, for a rung or, if negative, for the size of the text.
 func (ch chooser) model(config *nn.Config, rung int) {
 	if !ch.auto {
 		return
@@ -102,8 +103,8 @@ func (ch chooser) model(config *nn.Config, rung int) {
 	train.ChooseModel(config, rung, ch.given)
 }
 
-// fit chooses what the flags leave open of a new training, and measures how long a step of it takes, 0 for unknown. Ranks that are
-// not alone measure nothing, for each would choose something else.
+// fit chooses what the flags leave open for a new training, and measures the time of a step, 0 for unknown. If there are
+// several ranks nothing is measured, because each would choose differently.
 func (f *trainFlags) fit(ch chooser, b *device.Device, config nn.Config, o train.Options, tokens int64, start *storage.Loaded, alone bool) (nn.Config, train.Options, time.Duration, error) {
 	minutes := time.Duration(f.minutes * float64(time.Minute))
 	if minutes > 0 && !alone {
@@ -128,7 +129,7 @@ func (f *trainFlags) fit(ch chooser, b *device.Device, config nn.Config, o train
 	return config, o, each, withAdvice(err, trainingFlags)
 }
 
-// showChoice says in one screen what a new training will be.
+// showChoice describes a new training in less than a screen.
 func (ch chooser) showChoice(out io.Writer, run *train.Run, each time.Duration) {
 	c, o := run.Trainer.Config(), run.Options
 	tokens := run.Train.Len()

@@ -9,8 +9,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// completeName is the hidden command by which the scripts ask what may stand in the place of the last of its arguments, after
-// those before it. It writes a candidate a line, and askFiles where a file name is due, which the shell knows best.
+// completeName is the hidden command with which the scripts ask for completions of its last argument, given those before it.
+// It writes one candidate per line, and askFiles if a file name is expected, which the shell completes best.
 const (
 	completeName = "__complete"
 	askFiles     = ":files"
@@ -106,10 +106,10 @@ func completeCommand() *cli.Command {
 	}
 }
 
-// complete gives what the last of words may become, or askFiles alone.
+// complete returns the completions of the last word, or only askFiles.
 func complete(commands []*cli.Command, words []string) []string {
 	if len(words) < 2 {
-		words = append([]string{""}, words...)[len(words):] // the word alone, "" for none
+		words = append([]string{""}, words...)[len(words):] // only the word itself, "" for none
 		return beginning(words[0], commandNames(commands))
 	}
 	before, word := words[1:len(words)-1], words[len(words)-1]
@@ -118,7 +118,7 @@ func complete(commands []*cli.Command, words []string) []string {
 		return nil
 	}
 	command := commands[i]
-	// bash takes --flag=value for three words.
+	// bash splits --flag=value into three words.
 	if n := len(before); n > 0 && before[n-1] == "=" {
 		before = before[:n-1]
 	}
@@ -151,10 +151,10 @@ func complete(commands []*cli.Command, words []string) []string {
 	return values(command.ArgsUsage, word)
 }
 
-// filePlaceholders are the words for values that are names of files.
+// filePlaceholders are the placeholders of values that are file names.
 var filePlaceholders = []string{"FILE", "DIR", "MODEL", "DATA", "OUT", "GLOB", "RUN…"}
 
-// values are the words that a placeholder stands for.
+// values returns the words that a placeholder stands for.
 func values(placeholder, word string) []string {
 	var known []string
 	for _, alternative := range strings.Split(placeholder, "|") {
@@ -178,7 +178,7 @@ func commandNames(commands []*cli.Command) []string {
 	return names
 }
 
-// flagOf is a command's flag as it is typed, nil if it has none.
+// flagOf returns a command's flag as typed, nil if it has no such flag.
 func flagOf(command *cli.Command, typed string) cli.DocGenerationFlag {
 	for _, f := range command.Flags {
 		if strings.HasPrefix(typed, "-") && slices.Contains(f.Names(), strings.TrimLeft(typed, "-")) {
@@ -188,7 +188,7 @@ func flagOf(command *cli.Command, typed string) cli.DocGenerationFlag {
 	return nil
 }
 
-// unusedFlags are the flags that words do not have, but for those that may be given several times.
+// unusedFlags returns the flags that words do not contain, and those that may be repeated.
 func unusedFlags(command *cli.Command, words []string) []string {
 	flags := []string{"--help"}
 	for _, f := range command.Flags {

@@ -17,7 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// computeFlags choose what computes, for every command that does.
+// computeFlags are the flags of all commands that compute.
 func computeFlags() []cli.Flag {
 	return group("Compute",
 		&cli.StringFlag{
@@ -31,10 +31,10 @@ func computeFlags() []cli.Flag {
 		threadsFlag())
 }
 
-// mostThreads is more than any computer of today has cores.
+// mostThreads is more than the cores of any computer today.
 const mostThreads = 4096
 
-// threadsFlag bounds the CPU's part in the work, which tokenizers and the host's side of a GPU have too.
+// threadsFlag limits the threads of the CPU, which also tokenizes and feeds a GPU.
 func threadsFlag() cli.Flag {
 	return &cli.IntFlag{Name: "threads", Usage: "use `N` threads of the CPU", DefaultText: "one a core", Category: "Compute",
 		Action: func(c *cli.Context, n int) error {
@@ -47,7 +47,7 @@ func threadsFlag() cli.Flag {
 		}}
 }
 
-// computing is what computeFlags choose, but for the threads.
+// computing is what computeFlags choose, except the threads.
 type computing struct {
 	backend bitgpu.Backend
 	adapter string
@@ -63,7 +63,7 @@ func computingOf(c *cli.Context) (computing, error) {
 	return computing{backend, cmp.Or(c.String("adapter"), adapter)}, nil
 }
 
-// restoreThreads takes back what --threads has set, for the next call in the same process.
+// restoreThreads undoes --threads, for further calls in the same process.
 func restoreThreads(n int) {
 	if runtime.GOMAXPROCS(0) != n {
 		runtime.GOMAXPROCS(n)
@@ -77,7 +77,7 @@ func modelFlag() cli.Flag {
 		Usage: "`MODEL`: a .bitt file, a model directory, a .safetensors file beside its config.json, a GGUF file, or a directory as Hugging Face has them"}
 }
 
-// contextFlag bounds the context of a model of a public family.
+// contextFlag limits the context of a public family's model.
 func contextFlag() cli.Flag {
 	return &cli.IntFlag{Name: "context", DefaultText: "the model's, or what memory is free for",
 		Usage: "room for `N` tokens, of a GGUF or Hugging Face model with attention; our own have no limit"}
@@ -89,12 +89,12 @@ func mastersFlag() cli.Flag {
 		Usage: "`half-up|half-even`: the directory has float masters, though its config.json does not say so, to be rounded so; half-up is Falcon-E's"}
 }
 
-// modelFlags name the model, and say how one of a public family is to be run; more follow them.
+// modelFlags name the model and say how to run one of a public family; more flags are appended.
 func modelFlags(more ...cli.Flag) []cli.Flag {
 	return slices.Concat([]cli.Flag{modelFlag(), loraFlag(), contextFlag(), mastersFlag()}, numbersFlags(), more)
 }
 
-// numbersFlags are storage.Numbers.
+// numbersFlags set storage.Numbers.
 func numbersFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "kv", DefaultText: "f16 on a GPU, f32 on the CPU", Usage: "`f32|f16`: keep keys and values in that, of a model with attention"},
@@ -118,7 +118,7 @@ func publicOptions(c *cli.Context) (o storage.Options, err error) {
 	return o, nil
 }
 
-// loadModel reads the weights of the model at path, or, without a path, of the demo.
+// loadModel reads the weights of the model at path, or of the demo if there is no path.
 func loadModel(path string, o storage.Options) (*storage.Loaded, error) {
 	if path == "" {
 		return storage.Parse(demo.Name, demo.Model, o)
@@ -126,7 +126,7 @@ func loadModel(path string, o storage.Options) (*storage.Loaded, error) {
 	return storage.Load(path, o)
 }
 
-// openFiles opens the files of the model at path, or, without a path, of the demo.
+// openFiles opens the files of the model at path, or of the demo if there is no path.
 func openFiles(path string) (*modeldir.Model, error) {
 	if path == "" {
 		return modeldir.Parse(demo.Name, demo.Model)
@@ -134,7 +134,7 @@ func openFiles(path string) (*modeldir.Model, error) {
 	return modeldir.Open(path)
 }
 
-// openModel loads the model onto what the flags choose, with more options, and says on stderr what that is.
+// openModel loads the model onto what the flags choose, with additional options, and names the device on stderr.
 func openModel(c *cli.Context, more ...bitgpu.Option) (*bitgpu.Model, error) {
 	by, err := computingOf(c)
 	if err != nil {
@@ -166,7 +166,7 @@ func openModel(c *cli.Context, more ...bitgpu.Option) (*bitgpu.Model, error) {
 	return m, nil
 }
 
-// announceDevice says what computes, and why that where it may surprise.
+// announceDevice names the device and, if that may be surprising, why it was chosen.
 func announceDevice(log io.Writer, device, note string) {
 	fmt.Fprintf(log, "bitgpu: running on %s\n", withNote(device, note))
 }

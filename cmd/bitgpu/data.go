@@ -89,7 +89,7 @@ func dataCommand() *cli.Command {
 	}
 }
 
-// spareModel refuses a model's directory whose tokenizer would be exchanged for another: the weights would mean nothing then.
+// spareModel refuses to replace the tokenizer in a model's directory by another, with which the weights would mean nothing.
 func spareModel(dir string, tokenizer []byte) error {
 	own, err := regular.ReadFile(filepath.Join(dir, modeldir.TokenizerName))
 	if err != nil || !exists(filepath.Join(dir, modeldir.ConfigName)) || dataset.SameTokenizer(own, tokenizer) {
@@ -105,7 +105,7 @@ func describePart(p corpus.Part) string {
 	return fmt.Sprintf("%s of %s (%s)", units.Count(p.Tokens, "token"), units.Count(p.Documents, "document"), units.Count(p.Bytes, "byte"))
 }
 
-// checkRatio refuses a number that is no share, or leaves nothing to train on.
+// checkRatio refuses a number that is not a share, or leaves nothing to train on.
 func checkRatio(command string, ratio float64) error {
 	if !(ratio >= 0 && ratio < 1) {
 		return usagef("%s: --val-ratio: got %v, want 0 to below 1", command, ratio)
@@ -113,8 +113,8 @@ func checkRatio(command string, ratio float64) error {
 	return nil
 }
 
-// split splits a source by its share for validation, and says what helps where that gives nothing. Without validation it is an
-// error where a share was asked for, or validates says that it is needed.
+// split splits a source by its share for validation, and says what helps if one part is empty. No validation is an error if a
+// share was asked for, or if validates says that it is needed.
 func split(c *call, from *dataset.Source, validates bool) error {
 	err := from.Split()
 	var none *dataset.SplitError

@@ -9,7 +9,7 @@ import (
 	"bitgpu/nn/train/device"
 )
 
-// openDevice opens what trains or measures, as the other commands do.
+// openDevice opens the device for training or measuring, as other commands do.
 func openDevice(by computing) (*device.Device, error) {
 	if by.backend == bitgpu.CPU {
 		return device.CPU(), nil
@@ -17,7 +17,7 @@ func openDevice(by computing) (*device.Device, error) {
 	return device.Open(by.backend == bitgpu.Auto, by.adapter)
 }
 
-// openAdapterDevice is openDevice for adapters, which the CPU trains unless a GPU was asked for.
+// openAdapterDevice is openDevice for adapters, which train on the CPU unless a GPU is asked for.
 func openAdapterDevice(by computing) (*device.Device, error) {
 	if by.backend == bitgpu.Auto && by.adapter == "" {
 		d := device.CPU()
@@ -27,13 +27,13 @@ func openAdapterDevice(by computing) (*device.Device, error) {
 	return openDevice(by)
 }
 
-// withAdvice says which flags help where something takes too much memory.
+// withAdvice adds which flags help if something needs too much memory.
 func withAdvice(err error, flags string) error {
 	var m *device.RoomError
 	if !errors.As(err, &m) {
 		return err
 	}
-	if m.Recomputed > 0 { // nothing but --recompute off has kept it from that
+	if m.Recomputed > 0 { // only --recompute off prevents it
 		return fmt.Errorf("%w; --recompute on takes %s", err, units.Bytes(m.Recomputed))
 	}
 	if m.Batch {

@@ -78,7 +78,7 @@ func writeAdapters(w io.Writer, adapters []gpu.AdapterInfo) {
 	}
 }
 
-// trainingShape is the trainer's by default.
+// trainingShape is the default of train.
 var trainingShape = train.Shape{Batch: 16, Time: 128, Accumulate: 1}
 
 // writeSizes shows what three models need and which devices have room for them.
@@ -136,10 +136,10 @@ func writePublicSizes(out io.Writer, adapters []gpu.AdapterInfo, ram int64) erro
 	return w.Flush()
 }
 
-// learningShape is that of learn by default.
+// learningShape is the default of learn.
 var learningShape = train.AdaptOptions{Batch: learnBatch, Time: learnContext}.Shape()
 
-// writeLearning shows what an adapter's training takes beside public models, and which devices have room for it.
+// writeLearning shows what training an adapter for public models needs, and which devices have room for it.
 func writeLearning(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "\npublic model\tto learn, rank %d, %d tokens\t--recompute on\tCPU", learnRank, learnContext)
@@ -169,7 +169,7 @@ func writeLearning(out io.Writer, adapters []gpu.AdapterInfo, ram int64) error {
 	return w.Flush()
 }
 
-// fits compares a need with the computer's memory, of which a fifth is left to others.
+// fits compares a need with the computer's memory, leaving a fifth to others.
 func fits(need, ram int64) string {
 	switch {
 	case ram == 0:
@@ -180,7 +180,7 @@ func fits(need, ram int64) string {
 	return "fits"
 }
 
-// fitsEither says of a training whether it fits as it is, or with blocks computed again in backward.
+// fitsEither says whether a training fits as it is, or if blocks are recomputed in backward.
 func fitsEither(kept, recomputed string) string {
 	if kept == "no" && recomputed == "fits" {
 		return "recomputed"
@@ -198,7 +198,7 @@ func fitsAdapter(a gpu.AdapterInfo, need, largest, ram int64) string {
 	return "fits"
 }
 
-// largestTensor is the bytes of the largest single buffer of a model that computes n rows at once.
+// largestTensor returns the bytes of the largest single buffer of a model that computes n rows at once.
 func largestTensor(c nn.Config, n int, training bool) int64 {
 	largest := int64(4) * int64(n) * int64(2*c.MLPWidth)
 	nn.Walk(c, new(nn.Weights[struct{}]), func(p nn.Param, _ *struct{}) {

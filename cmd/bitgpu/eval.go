@@ -48,15 +48,15 @@ func evalCommand() *cli.Command {
 	}
 }
 
-// evalReport is what eval --json writes.
+// evalReport is the output of eval --json.
 type evalReport struct {
 	Tokens          int64    `json:"tokens"` // predicted
 	Bytes           int64    `json:"bytes,omitempty"`
-	Loss            float64  `json:"loss"` // nats a token
+	Loss            float64  `json:"loss"` // nats per token
 	Perplexity      float64  `json:"perplexity"`
-	BitsPerByte     *float64 `json:"bits_per_byte,omitempty"` // where the bytes are known
-	Accuracy        float64  `json:"accuracy"`                // share of tokens that were the most probable
-	Divergence      *float64 `json:"divergence,omitempty"`    // nats a token from the model as it was made, where --kv or --activations differ
+	BitsPerByte     *float64 `json:"bits_per_byte,omitempty"` // if the bytes are known
+	Accuracy        float64  `json:"accuracy"`                // share of tokens that were the most probable ones
+	Divergence      *float64 `json:"divergence,omitempty"`    // nats per token, from the model as it was trained, if --kv or --activations differ
 	TokensPerSecond float64  `json:"tokens_per_second"`
 }
 
@@ -136,7 +136,7 @@ func evalAction(c *cli.Context) error {
 		return err
 	}
 	defer backend.Close()
-	// Rows longer than the text, and more of them than it fills, would be room for nothing.
+	// Rows longer than the text, or more of them than it fills, would waste memory.
 	predicted := tokens.Len() - 1
 	o.Time = min(o.Time, predicted)
 	o.Batch = min(o.Batch, predicted/o.Time)
@@ -148,7 +148,7 @@ func evalAction(c *cli.Context) error {
 		if measured, err = corpus.NewRows(marked, marked.Marks(), o.Time); err != nil {
 			return flagError("data", err)
 		}
-		bytes = 0 // of the answers, nobody has counted them
+		bytes = 0 // the bytes of the answers are unknown
 	}
 	if err := backend.CheckEvaluation(model.Config, o.Batch, o.Time); err != nil {
 		if model.Public != nil {
@@ -169,7 +169,7 @@ func evalAction(c *cli.Context) error {
 	}
 	r := evalReport{
 		Tokens: e.Tokens, Bytes: bytes, Loss: e.Loss(), Perplexity: e.Perplexity(), Accuracy: e.Accuracy(),
-		TokensPerSecond: float64(e.Tokens) / max(time.Since(start).Seconds(), 1e-9), // a clock may not have moved
+		TokensPerSecond: float64(e.Tokens) / max(time.Since(start).Seconds(), 1e-9), // the clock may not have moved
 	}
 	if bytes > 0 {
 		bits := e.BitsPerByte(bytes)
@@ -201,7 +201,7 @@ func evalAction(c *cli.Context) error {
 	return nil
 }
 
-// dynamicRate is that of eval --dynamic where no flag says another: docs/learn.md has the runs.
+// dynamicRate is the default rate of eval --dynamic: docs/learn.md has the runs.
 const dynamicRate = 5e-3
 
 // evaluateDynamic measures a model that learns while it reads.
@@ -223,7 +223,7 @@ func evaluateDynamic(b *device.Device, model *storage.Loaded, time int, tokens t
 	return train.EvaluateDynamic(engine, tokens, rate, nil)
 }
 
-// withNumbers makes the model compute with the given types, and returns its configuration before that, nil if nothing changed.
+// withNumbers makes the model compute with the given types. It returns its previous configuration, nil if nothing changed.
 func withNumbers(model *storage.Loaded, n storage.Numbers) (made *nn.Config, err error) {
 	before := model.Config
 	if before.Decoder != nil {
@@ -240,10 +240,10 @@ func withNumbers(model *storage.Loaded, n storage.Numbers) (made *nn.Config, err
 	return &before, nil
 }
 
-// publicWindow is the default number of tokens of context that a model of a public family is measured with.
+// publicWindow is the default context in tokens for measuring a public family's model.
 const publicWindow = 2048
 
-// evaluatedModel loads the model; one of a public family has a context of as many tokens as a sequence.
+// evaluatedModel loads the model; one of a public family gets a context of the length of a sequence.
 func evaluatedModel(c *cli.Context) (*storage.Loaded, error) {
 	o, err := publicOptions(c)
 	if err != nil {
@@ -275,8 +275,7 @@ func evaluatedModel(c *cli.Context) (*storage.Loaded, error) {
 	return model, nil
 }
 
-// openEvaluation gives the tokens and how many bytes of text all but the first stand for, 0 when
-// that is not known.
+// openEvaluation returns the tokens, and how many bytes of text all but the first stand for, 0 if unknown.
 func openEvaluation(ctx context.Context, path string, text textReading, model *storage.Loaded) (train.Tokens, int64, error) {
 	if !dataset.IsTokens(path) {
 		return readEvaluation(ctx, path, text, model)
@@ -311,8 +310,8 @@ func openEvaluation(ctx context.Context, path string, text textReading, model *s
 	return tokens, bytes, nil
 }
 
-// readEvaluation reads text as a training does. A token that ends a text stands before each
-// document, so that its first token is predicted too.
+// readEvaluation reads text as a training does. An end-of-text token precedes every document, so that its first token is
+// predicted too.
 func readEvaluation(ctx context.Context, path string, text textReading, model *storage.Loaded) (train.Tokens, int64, error) {
 	tok := model.Tokenizer
 	if tok == nil {

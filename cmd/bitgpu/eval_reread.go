@@ -12,7 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// rereadOnly are the flags that only eval --reread has a use for.
+// rereadOnly are the flags that only eval --reread uses.
 var rereadOnly = []string{"passages", "lengths"}
 
 func rereadFlags() []cli.Flag {
@@ -23,7 +23,7 @@ func rereadFlags() []cli.Flag {
 	}
 }
 
-// rereadAction measures what reading a passage leaves in the memory.
+// rereadAction measures what the memory keeps of a passage.
 func rereadAction(c *cli.Context, by computing) error {
 	if err := refuseIdle(callOf(c), "--reread reads one passage after another, each whole", "context-len", "batch-size"); err != nil {
 		return err
@@ -45,7 +45,7 @@ func rereadAction(c *cli.Context, by computing) error {
 		return err
 	}
 	if o.Context == 0 {
-		o.Context = 2 * slices.Max(lengths) // what two readings in a row take
+		o.Context = 2 * slices.Max(lengths) // for two readings in a row
 	}
 	model, err := loadModel(c.String("model"), o)
 	if err != nil {
@@ -65,7 +65,7 @@ func rereadAction(c *cli.Context, by computing) error {
 		return err
 	}
 	stop()
-	for _, length := range lengths { // before anything is measured
+	for _, length := range lengths { // check before measuring anything
 		if most := tokens.Len() / length; passages > most {
 			return fmt.Errorf("--data: %s: its %d tokens hold %d passages of %d tokens, want %d", c.String("data"), tokens.Len(), most, length, passages)
 		}

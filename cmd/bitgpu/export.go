@@ -46,7 +46,7 @@ func exportAction(c *cli.Context) error {
 	if err := layout.Validate(); err != nil {
 		return usagef("export: --%v", err)
 	}
-	form := modeldir.Bitt // any single file
+	form := modeldir.Bitt // stands for any single file
 	if !public.IsGGUF(to) {
 		var err error
 		if form, err = storage.CheckTarget(to); err != nil {
@@ -74,7 +74,7 @@ func exportAction(c *cli.Context) error {
 	return nil
 }
 
-// sourceForm is how a model that was loaded lies on the disk.
+// sourceForm returns the form in which a loaded model is stored.
 func sourceForm(path string, l *storage.Loaded) modeldir.Form {
 	if l.Files != nil {
 		return l.Files.Form
@@ -85,7 +85,7 @@ func sourceForm(path string, l *storage.Loaded) modeldir.Form {
 	return modeldir.Bitt
 }
 
-// modelSize is the bytes of a model's files, or, without a path, of the demo.
+// modelSize returns the bytes of a model's files, or of the demo if there is no path.
 func modelSize(path string, form modeldir.Form) int64 {
 	if path == "" {
 		return int64(len(demo.Model))
@@ -110,5 +110,5 @@ func modelSize(path string, form modeldir.Form) int64 {
 	return total
 }
 
-// siblingConfig is where the config.json of a lone safetensors file would be.
+// siblingConfig returns where the config.json of a single safetensors file would be.
 func siblingConfig(path string) string { return filepath.Join(filepath.Dir(path), modeldir.ConfigName) }

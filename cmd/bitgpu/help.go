@@ -67,13 +67,13 @@ func group(heading string, flags ...cli.Flag) []cli.Flag {
 	return flags
 }
 
-// The help's lines are as wide as the terminal, within these bounds.
+// The help's lines are as wide as the terminal, within these limits.
 const (
 	leastWidth = 40
 	mostWidth  = 100
 )
 
-// helpWidth is how wide the help's lines may be on out.
+// helpWidth returns how wide the help's lines may be on out.
 func helpWidth(out io.Writer) int {
 	if f, ok := terminalFile(out); ok {
 		return min(max(columns(f), leastWidth), mostWidth)
@@ -81,7 +81,7 @@ func helpWidth(out io.Writer) int {
 	return 80
 }
 
-// printHelp writes the help of the program or of a command. The library calls it, with a template that is not used.
+// printHelp writes the help of the program or of a command. The library calls it with a template, which is ignored.
 func printHelp(out io.Writer, _ string, of any) {
 	h := &helpText{width: helpWidth(out)}
 	switch of := of.(type) {
@@ -97,16 +97,16 @@ func printHelp(out io.Writer, _ string, of any) {
 		h.head("bitgpu "+of.Name, of.Usage, of.UsageText, of.Description)
 		h.flags(of.Flags)
 	}
-	io.WriteString(out, h.text.String()) // the program's stdout remembers an error
+	io.WriteString(out, h.text.String()) // the program's stdout remembers errors
 }
 
-// helpText is a help under way.
+// helpText is a help text being written.
 type helpText struct {
 	text  strings.Builder
 	width int
 }
 
-// usageIndent is the column of what belongs to a heading.
+// usageIndent is the column of text below a heading.
 const usageIndent = 3
 
 func (h *helpText) heading(text string) { fmt.Fprintf(&h.text, "\n%s:\n", text) }
@@ -123,7 +123,7 @@ func (h *helpText) head(name, usage, lines, description string) {
 	h.paragraphs(description)
 }
 
-// paragraphs writes text wrapped, each paragraph after an empty line; lines of an example stay as they are.
+// paragraphs writes wrapped text, with an empty line before each paragraph; lines of an example are not wrapped.
 func (h *helpText) paragraphs(text string) {
 	for paragraph := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
 		h.text.WriteString("\n")
@@ -143,7 +143,7 @@ func (h *helpText) wrapped(text string) {
 	}
 }
 
-// flags writes the flags under their headings, in the order of their first.
+// flags writes the flags under their headings, in the order of the first flag of each.
 func (h *helpText) flags(flags []cli.Flag) {
 	var headings []string
 	under := map[string][]cli.Flag{}
@@ -169,8 +169,8 @@ func (h *helpText) flags(flags []cli.Flag) {
 	}
 }
 
-// item writes a name and, from a column on, what it means: below the name if the name is too long, and slightly indented
-// where the lines are short.
+// item writes a name and, from a column on, its meaning: on the next line if the name is too long, and only slightly indented
+// if lines are short.
 func (h *helpText) item(name, meaning string, column int) {
 	if h.width < 60 {
 		column = 2 * usageIndent
@@ -186,8 +186,9 @@ func (h *helpText) item(name, meaning string, column int) {
 	}
 }
 
-// placeholder is the word for a flag's value that its usage has in backquotes, and the usage without them. The word says
-// what completes it: alternatives such as cpu|gpu, or names of files if it is one of filePlaceholders.
+// placeholder returns the placeholder of a flag's value, which its usage has in backquotes, and the usage without backquotes.
+// The placeholder says how to complete the value: alternatives such as cpu|gpu, or file names if it is one of
+// filePlaceholders.
 func placeholder(f cli.DocGenerationFlag) (value, usage string) {
 	usage = f.GetUsage()
 	before, rest, ok := strings.Cut(usage, "`")
@@ -196,12 +197,12 @@ func placeholder(f cli.DocGenerationFlag) (value, usage string) {
 		return "", usage
 	}
 	if meaning, first := strings.CutPrefix(after, ": "); first && before == "" {
-		return value, meaning // the text does without it
+		return value, meaning // the text does not repeat it
 	}
 	return value, before + value + after
 }
 
-// flagSyntax writes a flag as it is typed, its short name first.
+// flagSyntax returns a flag as it is typed, its short name first.
 func flagSyntax(f cli.DocGenerationFlag) string {
 	var names []string
 	for _, name := range f.Names() {
@@ -215,7 +216,7 @@ func flagSyntax(f cli.DocGenerationFlag) string {
 	return text
 }
 
-// flagUsage says what a flag does, and what it is without being given.
+// flagUsage says what a flag does, and its default.
 func flagUsage(f cli.DocGenerationFlag) string {
 	_, text := placeholder(f)
 	if value := strings.Trim(f.GetDefaultText(), `"`); f.TakesValue() && value != "" {
@@ -227,7 +228,7 @@ func flagUsage(f cli.DocGenerationFlag) string {
 	return text
 }
 
-// wrap breaks a text between words into lines of at most width columns, but for longer words.
+// wrap breaks a text between words into lines of at most width columns; longer words stay whole.
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""

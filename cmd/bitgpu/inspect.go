@@ -68,7 +68,7 @@ func inspectCommand() *cli.Command {
 	}
 }
 
-// inspection is what the command shows.
+// inspection is the output of the command.
 type inspection struct {
 	Path          string            `json:"path"`
 	Form          string            `json:"form"`
@@ -86,21 +86,21 @@ type inspection struct {
 	Tensors       []tensorInfo      `json:"tensors,omitempty"`
 }
 
-// memoryInfo says whose memory a file holds.
+// memoryInfo describes the memory in a file.
 type memoryInfo struct {
-	Model  string `json:"model,omitempty"` // which model it belongs to, where the file says it
+	Model  string `json:"model,omitempty"` // the model that it belongs to, if the file says so
 	Tokens int64  `json:"tokens"`          // read since the memory was empty
 	Layers int    `json:"layers"`
-	States int    `json:"states,omitempty"` // of a public family: tensors of keys, values and states
+	States int    `json:"states,omitempty"` // of a public family: number of tensors of keys, values and states
 }
 
 // tokensInfo describes a token file.
 type tokensInfo struct {
 	Count   int      `json:"count"`
-	Bits    int      `json:"bits"` // of an id
+	Bits    int      `json:"bits"` // per id
 	Largest uint32   `json:"largest"`
 	First   []uint32 `json:"first"`          // the first ids
-	Text    string   `json:"text,omitempty"` // their text, if there is a tokenizer beside the file
+	Text    string   `json:"text,omitempty"` // the text of First, if there is a tokenizer beside the file
 }
 
 type tensorInfo struct {
@@ -111,7 +111,7 @@ type tensorInfo struct {
 	Ternary *ternaryInfo `json:"ternary,omitempty"`
 }
 
-// ternaryInfo describes a matrix as the model runs it.
+// ternaryInfo describes a matrix as the model uses it.
 type ternaryInfo struct {
 	Gamma float32 `json:"gamma"`
 	Minus float64 `json:"minus"` // share of −1
@@ -147,7 +147,7 @@ func inspect(path string, o public.Options) (*inspection, error) {
 	return r, nil
 }
 
-// inspectTensors shows a safetensors file that is no model.
+// inspectTensors shows a safetensors file that is not a model.
 func inspectTensors(path string) (*inspection, error) {
 	f, err := safetensors.Open(path)
 	if err != nil {
@@ -224,8 +224,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// loneTensors says whether path is a safetensors file that is no model: because there is no config.json beside it, or
-// because it is a memory, which may well be in the directory of its model.
+// loneTensors reports whether path is a safetensors file that is not a model: there is no config.json beside it, or it is a
+// memory, which may well be in its model's directory.
 func loneTensors(path string) bool {
 	m, err := modeldir.Open(path)
 	if err == nil {
@@ -269,7 +269,7 @@ func ternaries(l *storage.Loaded) map[string]*ternaryInfo {
 	return list
 }
 
-// oneLine writes a text from a file so that it does nothing to a terminal or a table.
+// oneLine makes text from a file safe for a terminal and a table.
 func oneLine(text string) string {
 	if strings.IndexFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) >= 0 {
 		return strconv.Quote(text)

@@ -10,7 +10,7 @@ import (
 	"bitgpu/nn/train"
 )
 
-// isAdapter says whether path is a low-rank adapter, or the training of one that goes on.
+// isAdapter reports whether path is a low-rank adapter, or an unfinished training of one.
 func isAdapter(path string) bool {
 	if exists(filepath.Join(path, peft.ConfigName)) {
 		return !exists(filepath.Join(path, modeldir.ConfigName))
@@ -28,7 +28,7 @@ func isAdapter(path string) bool {
 	return lone || training || filepath.Base(path) == peft.ModelName
 }
 
-// inspectAdapter shows an adapter without the model that it is for.
+// inspectAdapter shows an adapter without its model.
 func inspectAdapter(path string) (*inspection, error) {
 	r := &inspection{Path: path}
 	about, f, err := peft.Describe(path)

@@ -42,10 +42,10 @@ func inspectFile(path string, o public.Options) (*inspection, error) {
 	return r, nil
 }
 
-// isHF says whether path is a directory as Hugging Face has them, or the tensors in one.
+// isHF reports whether path is a directory in Hugging Face's form, or the tensors in one.
 func isHF(path string) bool { return !isGGUF(path) && public.Recognize(path) }
 
-// isGGUF looks at a regular file's first bytes; what cannot be read is for others to complain about.
+// isGGUF checks a regular file's first bytes. Errors are left to the functions that read the file.
 func isGGUF(path string) bool {
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return false
@@ -68,7 +68,7 @@ func product(shape []int) int {
 	return n
 }
 
-// printable quotes a name that would not print as one line.
+// printable quotes a name that would not print on one line.
 func printable(name string) string {
 	if strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return strconv.Quote(name)

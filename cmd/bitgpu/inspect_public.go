@@ -21,16 +21,16 @@ type publicInfo struct {
 	ByType        map[string]typeInfo `json:"tensors_by_type"`
 	CacheF32      int64               `json:"kv_bytes_per_token_f32"`
 	CacheF16      int64               `json:"kv_bytes_per_token_f16"`
-	StateBytes    int64               `json:"state_bytes"` // of a sequence, however long
+	StateBytes    int64               `json:"state_bytes"` // of a sequence, whatever its length
 	Template      bool                `json:"chat_template"`
 	TemplateError string              `json:"chat_template_error,omitempty"`
 	Ends          []endInfo           `json:"ends"`
 }
 
-// typeInfo sums the tensors of one type.
+// typeInfo sums up the tensors of one type.
 type typeInfo struct {
 	Tensors  int   `json:"tensors"`
-	Elements int64 `json:"elements"` // as stored: a byte may hold four weights
+	Elements int64 `json:"elements"` // as stored: a byte may contain four weights
 	Bytes    int64 `json:"bytes"`
 }
 
@@ -75,7 +75,7 @@ func describePublic(path string, o public.Options) (*inspection, error) {
 	return r, nil
 }
 
-// ofGGUF adds what bitgpu makes of a GGUF file to the inspection of it.
+// ofGGUF adds to the inspection of a GGUF file how bitgpu interprets it.
 func (r *inspection) ofGGUF(f *gguf.File, o public.Options) {
 	d, err := describePublic(r.Path, o)
 	if err != nil {
@@ -86,7 +86,7 @@ func (r *inspection) ofGGUF(f *gguf.File, o public.Options) {
 	r.Config, r.Parameters, r.Public, r.TokenizerSize = d.Config, d.Parameters, d.Public, d.TokenizerSize
 }
 
-// print writes what there is to know in lines of a name and a value.
+// print writes the description in lines with a name and a value.
 func (p *publicInfo) print(w io.Writer, r *inspection) {
 	d := r.Config.Decoder
 	line := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
@@ -193,7 +193,7 @@ func ropeWords(r arch.Rope) string {
 	return text
 }
 
-// printTensors lists tensors without what only our own have.
+// printTensors lists tensors, without the columns that only our own models have.
 func printTensors(w io.Writer, tensors []tensorInfo) {
 	fmt.Fprintln(w, "\ntensor\ttype\tshape\tbytes")
 	for _, t := range tensors {

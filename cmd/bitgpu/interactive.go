@@ -19,19 +19,25 @@ import (
 	"github.com/peterh/liner"
 )
 
-// command is what a line that begins with its name does in a conversation.
+// command is a command that can be typed in a conversation.
 type command struct {
 	name, argument, does string
 	obey                 func(t *conversation, argument string) error
 }
 
-// commandsOfTalk are the commands in the order of the help.
+// commandsOfTalk returns the commands of a conversation without a template, in the order of the help.
 func commandsOfTalk() []command {
-	return []command{
+	return append([]command{
 		{"/reset", "", "forget everything that was read", (*conversation).reset},
 		{"/save", "FILE", "save the memory to FILE", (*conversation).save},
 		{"/load", "FILE", "go on from the memory in FILE", (*conversation).load},
 		{"/n", "N", "end answers after N tokens", (*conversation).setLimit},
+	}, commandsOfBoth()...)
+}
+
+// commandsOfBoth are the last commands of the help, with a chat template and without.
+func commandsOfBoth() []command {
+	return []command{
 		{"/temp", "X", "set the temperature; 0 takes the most probable token each time", (*conversation).setTemperature},
 		{"/top-k", "K", "choose among the K most probable tokens, 0 for all", (*conversation).setTopK},
 		{"/stop", "[TEXT]", `end answers before TEXT too, in which \n is a line break; without TEXT, before none`, (*conversation).setStop},
@@ -42,24 +48,25 @@ func commandsOfTalk() []command {
 	}
 }
 
-// otherNames are names by which some know a command.
+// otherNames are other programs' names of commands.
 var otherNames = map[string]string{"/?": "/help", "/bye": "/quit", "/exit": "/quit"}
 
-// conversation is one person's talk with a session.
+// conversation is a conversation of a person with a session.
 type conversation struct {
 	answering
 	s        *bitgpu.Session
 	o        bitgpu.Options
-	draws    bool // another seed for each answer
+	draws    bool // draw a new seed for each answer
 	last     bitgpu.Result
 	kept     int          // of the last prompt's tokens
-	chat     *bitgpu.Chat // nil where the model goes on from text
+	chat     *bitgpu.Chat // nil if the model continues text
 	commands []command
 	lines    lineReader
-	changed  bool // what would be saved is another than at the beginning
+	changed  bool // there is something new to save
 }
 
-// converse reads lines and answers them until the person leaves, or the context ends. It says whether the memory has become another.
+// converse reads lines and answers them until the person leaves, or the context is cancelled. It reports whether the memory
+// has changed.
 func (a answering) converse(ctx context.Context, s *bitgpu.Session, o bitgpu.Options, lines lineReader) (changed bool, err error) {
 	t := &conversation{answering: a, s: s, o: o, draws: !a.given("seed"), commands: commandsOfTalk(), lines: lines}
 	t.say("Type text for the model to go on from; /help lists the commands, /quit leaves.")
@@ -67,7 +74,7 @@ func (a answering) converse(ctx context.Context, s *bitgpu.Session, o bitgpu.Opt
 	return t.changed, err
 }
 
-// loop takes lines until the person leaves, or the context ends.
+// loop reads lines until the person leaves, or the context is cancelled.
 func (t *conversation) loop(ctx context.Context) error {
 	for {
 		line, err := prompt(ctx, t.lines, "> ")
@@ -99,7 +106,7 @@ func (t *conversation) loop(ctx context.Context) error {
 	}
 }
 
-// wayOut is what helps after an error that an answer meets again.
+// wayOut says what helps after an error that would occur again.
 func (t *conversation) wayOut(err error) string {
 	switch {
 	case errors.Is(err, bitgpu.ErrNotFinite) && t.chat == nil:
@@ -112,15 +119,15 @@ func (t *conversation) wayOut(err error) string {
 	return ""
 }
 
-// lineError is that there was no line.
+// lineError is the error of reading a line.
 type lineError struct{ err error }
 
 func (e *lineError) Error() string { return fmt.Sprintf("reading a line: %v", e.err) }
 
 func (e *lineError) Unwrap() error { return e.err }
 
-// prompt waits for a line; an error is a lineError. Ctrl-C, where it is a signal and not a key that the reader of lines has
-// taken, ends that too.
+// prompt waits for a line; an error is a lineError. Ctrl-C also ends it, if it arrives as a signal and not as a key that the
+// line reader handles.
 func prompt(ctx context.Context, lines lineReader, before string) (string, error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
@@ -131,14 +138,14 @@ func prompt(ctx context.Context, lines lineReader, before string) (string, error
 	return line, nil
 }
 
-// remember puts a line into the history.
+// remember adds a line to the history.
 func (t *conversation) remember(line string) {
 	if line != "" {
 		t.lines.AppendHistory(line)
 	}
 }
 
-// take obeys a command or answers a text, and says whether the person leaves.
+// take executes a command or answers a text, and reports whether the person leaves.
 func (t *conversation) take(ctx context.Context, line string) (leave bool, err error) {
 	switch {
 	case strings.HasPrefix(line, "/"):
@@ -264,7 +271,7 @@ func (t *conversation) help(string) error {
 	return nil
 }
 
-// completeLine gives the commands that a line may become.
+// completeLine returns the commands that a line may become.
 func completeLine(commands []command, line string) (names []string) {
 	if !strings.HasPrefix(line, "/") {
 		return nil
@@ -281,11 +288,11 @@ func completeLine(commands []command, line string) (names []string) {
 	return names
 }
 
-// answer lets the model go on from a line. Ctrl-C stops it.
+// answer lets the model continue from a line. Ctrl-C stops it.
 func (t *conversation) answer(ctx context.Context, line string) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	// A line break stands between what was written and the next line, as in the text on the screen.
+	// A newline separates what was written from the next line, as on the screen.
 	if line != "" && t.s.Position() > 0 {
 		line = "\n" + line
 	}

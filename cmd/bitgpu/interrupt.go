@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// endings are the signals that ask the program to end: Ctrl-C, what stops containers and services, and a closed terminal.
+// endings are the signals that ask the program to end: Ctrl-C, those of containers and services, and a closed terminal.
 var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, hangup}
 
-// hangupTime is how long after the first of them a hangup is taken for the same one: a terminal that closes sends it by
-// the system and by the shell.
+// hangupTime is how long after the first ending a hangup counts as the same one: a closing terminal sends it through the
+// system and through the shell.
 const hangupTime = time.Second
 
-// interruptible gives a context that the first of the endings ends, with errInterrupted as its cause. The second is the system's
-// again and ends the program at once.
+// interruptible returns a context that the first ending cancels, with errInterrupted as its cause. The second one is handled
+// by the system and ends the program at once.
 func interruptible(parent context.Context) (ctx context.Context, stop func()) {
 	return endedBy(parent, endings...)
 }
@@ -43,11 +43,11 @@ func endedBy(parent context.Context, signals ...os.Signal) (ctx context.Context,
 	}
 }
 
-// ignoreLostReaders makes writing to a pipe that nobody reads any more an error, where it would end the program: what a
-// training or a memory has learned is worth more than its progress.
+// ignoreLostReaders makes writing to a pipe that nobody reads an error instead of ending the program: what a training or a
+// memory has learned is worth more than its progress output.
 func ignoreLostReaders() { signal.Ignore(lostReader) }
 
-// interrupted is errInterrupted once the context has ended.
+// interrupted returns errInterrupted once the context has been cancelled.
 func interrupted(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return errInterrupted

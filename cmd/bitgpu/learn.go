@@ -11,14 +11,14 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// Defaults of learn, found on the demo: docs/learn.md has the runs.
+// Defaults of learn, chosen by experiments with the demo: docs/learn.md has the runs.
 const (
 	learnRank    = 8
 	learnPasses  = 4
 	learnContext = 512
 	learnBatch   = 1
 	learnRate    = 2e-3
-	learnSaves   = 100 // steps between savings of a training that may be killed
+	learnSaves   = 100 // steps between saves of a training that may be killed
 )
 
 func learnCommand() *cli.Command {
@@ -67,17 +67,17 @@ func learnCommand() *cli.Command {
 	}
 }
 
-// stateSuffix is behind the name of the adapter in that of the file that an unfinished training goes on from.
+// stateSuffix is added to the adapter's name for the state of an unfinished training.
 const stateSuffix = ".training"
 
-// learnFlags are the flags of learn, read.
+// learnFlags are the flags of learn, as read.
 type learnFlags struct {
 	*call
 	computing
-	options   train.AdaptOptions // what all flags say, given or not
+	options   train.AdaptOptions // of all flags, given or not
 	model     string
 	loading   storage.Options
-	badModel  error // what is wrong with the flags of loading, which is said last
+	badModel  error // error of the flags for loading, reported last
 	lora      string
 	rank      int
 	alpha     float64
@@ -85,11 +85,11 @@ type learnFlags struct {
 	texts     []string
 	reading   textReading
 	template  string
-	out       string // where the adapter is written
+	out       string // where to write the adapter
 	merge     bool
 	resume    bool
 	recompute string
-	again     string // the line that goes on with it
+	again     string // the command line that continues it
 }
 
 func learnFlagsOf(c *cli.Context, called *call, by computing) *learnFlags {
@@ -127,13 +127,13 @@ func learnAction(c *cli.Context) error {
 	return r.End(learnFlagsOf(c, called, by).learn(ctx, r))
 }
 
-// adapterPath is where the adapter is written.
+// adapterPath returns where to write the adapter.
 func adapterPath(c *cli.Context) string { return strings.TrimRight(c.String("output"), "/") }
 
-// begunWith are the flags that a training which goes on has from its beginning.
+// begunWith are the flags that cannot change when a training continues.
 var begunWith = []string{"lora", "rank", "alpha", "layers", "steps", "minutes", "lr", "context", "batch-size", "shards", "pack", "seed"}
 
-// resumeLine is the line that goes on with a training that was stopped, as a shell takes it.
+// resumeLine returns the command line that continues a stopped training, for a shell.
 func resumeLine(c *cli.Context) string {
 	line := "bitgpu learn"
 	for _, f := range c.Command.Flags {

@@ -29,16 +29,16 @@ import (
 type adaptation struct {
 	*learnFlags
 	model   *storage.Loaded
-	config  nn.Config // with the adapter as it begins
+	config  nn.Config // with the initial adapter
 	options train.AdaptOptions
 	tokens  []uint32
 	marks   []byte
 	filled  string                           // how conversations fill rows
-	restore func(train.AdapterTrainer) error // of a training that goes on, else nil
-	unmake  func()                           // takes away the directory of out where nothing was written into it; may be nil
+	restore func(train.AdapterTrainer) error // of a training that continues, else nil
+	unmake  func()                           // removes the directory of out if nothing was written to it; may be nil
 }
 
-// learn is the training on one of the ranks.
+// learn runs the training on one rank.
 func (f *learnFlags) learn(ctx context.Context, r *ranks.Ranks) error {
 	l := adaptation{learnFlags: f}
 	err := l.read(ctx, r)
@@ -54,7 +54,7 @@ func (f *learnFlags) learn(ctx context.Context, r *ranks.Ranks) error {
 	return l.train(ctx, r)
 }
 
-// read takes all of it from the flags, the model and the texts.
+// read gets everything from the flags, the model and the texts.
 func (l *adaptation) read(ctx context.Context, r *ranks.Ranks) error {
 	o := l.learnFlags.options
 	if r.Launched() && !l.given("shards") {
@@ -147,7 +147,7 @@ func (l *adaptation) facts(device string) (ranks.Facts, error) {
 	return f, errors.Join(f.Add("model: ", l.model.Config), f.Add("option ", l.options))
 }
 
-// check refuses what is wrong whatever the files hold.
+// check refuses what is wrong whatever the files contain.
 func (f *learnFlags) check(o train.AdaptOptions) error {
 	if f.resume {
 		if err := refuseIdle(f.call, "--resume goes on as the training began", begunWith...); err != nil {
@@ -195,8 +195,8 @@ func (f *learnFlags) check(o train.AdaptOptions) error {
 	return nil
 }
 
-// checkAdapterPath refuses at once what could not be saved at the end. A directory that it makes is taken away by unmake, unless
-// something was written into it.
+// checkAdapterPath refuses at once what could not be saved at the end. unmake removes a directory that it made, unless
+// something was written to it.
 func checkAdapterPath(out string) (unmake func(), err error) {
 	file, unmake := out, func() {}
 	if !peft.Lone(out) {
@@ -216,7 +216,7 @@ func checkAdapterPath(out string) (unmake func(), err error) {
 	return unmake, nil
 }
 
-// textTokens are those of all texts, with a token that ends a text before each document where the model has one.
+// textTokens returns the tokens of all texts, with an end-of-text token before each document if the model has one.
 func (f *learnFlags) textTokens(ctx context.Context, model *storage.Loaded) ([]uint32, error) {
 	tok := model.Tokenizer
 	if tok == nil {
@@ -241,7 +241,7 @@ func (f *learnFlags) textTokens(ctx context.Context, model *storage.Loaded) ([]u
 	return ids, nil
 }
 
-// tooMuchText says what helps where the tokens of a flag's text have no room in memory.
+// tooMuchText says what helps if the tokens of a flag's text do not fit into memory.
 func tooMuchText(flag string, err error) error {
 	if !errors.Is(err, dataset.ErrRoom) {
 		return err

@@ -18,7 +18,7 @@ import (
 	"bitgpu/nn/train/ranks"
 )
 
-// train trains, and saves what was learned, also when it is stopped.
+// train trains, and saves what was learned, even when stopped.
 func (l *adaptation) train(ctx context.Context, r *ranks.Ranks) error {
 	backend, engine, err := l.start(r)
 	if backend != nil {
@@ -61,7 +61,7 @@ func (l *adaptation) train(ctx context.Context, r *ranks.Ranks) error {
 	return nil
 }
 
-// start makes an engine that trains the adapter as it begins, or as it was left.
+// start makes a trainer for the adapter, in its initial or saved state.
 func (l *adaptation) start(r *ranks.Ranks) (*device.Device, train.AdapterTrainer, error) {
 	backend, err := openAdapterDevice(l.computing)
 	if err := r.Agree(err); err != nil {
@@ -98,7 +98,7 @@ func (l *adaptation) start(r *ranks.Ranks) (*device.Device, train.AdapterTrainer
 	return backend, engine, err
 }
 
-// save writes the adapter and, where the training has not ended, what it goes on from.
+// save writes the adapter and, if the training is unfinished, the state to continue from.
 func (l *adaptation) save(a *train.Adaptation, finished bool) error {
 	w := l.log
 	adapter, err := a.Trainer.Adapter()
@@ -141,7 +141,7 @@ func (l *adaptation) write(adapter *nn.Adapter, base string) error {
 	return like.Save(l.out+"/", plain, adapter.Merged(plain, train.FloatWeights(plain, l.model.Weights)), storage.Layout{})
 }
 
-// adapterCount is how many numbers an adapter has.
+// adapterCount returns how many numbers an adapter has.
 func adapterCount(c nn.Config) (n int) {
 	for _, w := range c.Adapter.Weights {
 		n += len(w.F32)
@@ -149,13 +149,13 @@ func adapterCount(c nn.Config) (n int) {
 	return n
 }
 
-// learnProgress shows how a learning goes.
+// learnProgress shows the progress of learning.
 type learnProgress struct {
 	out   io.Writer
 	line  *statusLine
 	next  time.Time
 	last  string
-	loss  float64 // mean of the last steps, for the eye
+	loss  float64 // mean of the last steps, for display
 	count int
 }
 
@@ -184,7 +184,7 @@ func (p *learnProgress) close() {
 	}
 }
 
-// goOnLearning says how to go on with a training that wrote to out, if it can.
+// goOnLearning says how to continue a training that wrote to out, if possible.
 func goOnLearning(out string) string {
 	state := out + stateSuffix
 	if !exists(state) {

@@ -25,14 +25,14 @@ type lineReader interface {
 // terminalLines edits lines at the terminal and keeps their history in the user's configuration directory.
 type terminalLines struct {
 	*liner.State
-	history string // "" where there is none
+	history string // "" for none
 	warn    io.Writer
-	own     *os.File    // what the library reads, nil where it is stdin
-	plain   *plainLines // for a window that has no width
-	narrow  bool        // plain is used
+	own     *os.File    // what the library reads, nil for stdin
+	plain   *plainLines // for a window without a width
+	narrow  bool        // plain is in use
 }
 
-// Prompt edits a line. A window that has lost its width is read without.
+// Prompt edits a line. In a window that has lost its width, it just reads one.
 func (l *terminalLines) Prompt(prompt string) (string, error) {
 	if !l.narrow {
 		line, err := l.State.Prompt(prompt)
@@ -46,7 +46,7 @@ func (l *terminalLines) Prompt(prompt string) (string, error) {
 	return l.plain.Prompt(prompt)
 }
 
-// release gives the terminal back.
+// release restores the terminal.
 func (l *terminalLines) release() error {
 	if l.own != nil {
 		l.own.Close()
@@ -55,13 +55,13 @@ func (l *terminalLines) release() error {
 	return l.State.Close()
 }
 
-// newLineReader reads from the terminal; prompts go to stderr where stdout is no terminal.
+// newLineReader reads from the terminal; prompts go to stderr if stdout is not a terminal.
 func newLineReader(c *call, commands []command) lineReader {
 	if !terminal(c.in) || !terminal(c.out) {
 		return &plainLines{bufio.NewReader(c.in), c.log}
 	}
 	l := &terminalLines{warn: c.log, plain: &plainLines{bufio.NewReader(c.in), c.log}}
-	// The library can let go of the terminal in the middle of a line if it has opened it by itself.
+	// The library can only release the terminal in the middle of a line if it has opened it itself.
 	if own, err := os.OpenFile("/proc/self/fd/0", os.O_RDONLY, 0); err == nil {
 		stdin := os.Stdin
 		os.Stdin, l.own = own, own
@@ -73,7 +73,7 @@ func newLineReader(c *call, commands []command) lineReader {
 	l.SetCompleter(func(line string) []string { return completeLine(commands, line) })
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return l // no home, no history
+		return l // without a home there is no history
 	}
 	l.history = filepath.Join(dir, "bitgpu", "history")
 	if f, err := regular.Open(l.history); err == nil {
@@ -83,7 +83,7 @@ func newLineReader(c *call, commands []command) lineReader {
 	return l
 }
 
-// Close saves the history and gives the terminal back.
+// Close saves the history and restores the terminal.
 func (l *terminalLines) Close() error {
 	if err := l.saveHistory(); err != nil {
 		fmt.Fprintf(l.warn, "bitgpu: the history of lines could not be saved: %v\n", err)
@@ -101,7 +101,7 @@ func (l *terminalLines) saveHistory() error {
 	if err := os.MkdirAll(filepath.Dir(l.history), 0o700); err != nil {
 		return err
 	}
-	// What a person typed is nobody else's business: a new file is that person's alone, and what replaces it stays so.
+	// What a person typed is private: make a new file readable by that person only, which a replacement then keeps.
 	if f, err := os.OpenFile(l.history, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
 		f.Close()
 	}

@@ -105,7 +105,7 @@ func logitsAction(c *cli.Context) error {
 	return safetensors.WriteFile(c.String("output"), tensors, metadata)
 }
 
-// checkLogits refuses logits (tokens, vocab) that do not fit into free bytes: the file is made in memory.
+// checkLogits refuses logits (tokens, vocab) that do not fit into free bytes, because the file is built in memory.
 func checkLogits(tokens, vocab int, free int64) error {
 	if need := 4 * float64(tokens) * float64(vocab); need > float64(free) {
 		return fmt.Errorf("the logits of %d tokens take %s of memory, and %s are free", tokens, units.Bytes(int64(min(need, 1<<62))), units.Bytes(free))
@@ -113,7 +113,7 @@ func checkLogits(tokens, vocab int, free int64) error {
 	return nil
 }
 
-// tokenSource names where the tokens come from.
+// tokenSource names the source of the tokens.
 func tokenSource(c *cli.Context) string {
 	switch {
 	case c.IsSet("tokens"):
@@ -124,7 +124,7 @@ func tokenSource(c *cli.Context) string {
 	return "-p"
 }
 
-// givenTokens are those of --tokens or --tokens-file.
+// givenTokens returns the tokens of --tokens or --tokens-file.
 func givenTokens(c *cli.Context) ([]uint32, error) {
 	switch {
 	case c.IsSet("tokens"):

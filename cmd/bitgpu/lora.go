@@ -11,13 +11,13 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// loraFlag names adapters that are applied beside the model's weights.
+// loraFlag names adapters to apply.
 func loraFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "lora",
 		Usage: "apply the low-rank adapter in `FILE|DIR`, PEFT's or that of bitgpu learn; FILE=0.5 adds half of it; may be given several times"}
 }
 
-// loraFiles are the adapters that --lora names, each with its weight.
+// loraFiles returns the adapters of --lora, with their weights.
 func loraFiles(c *cli.Context) (paths []string, weights []float64) {
 	for _, text := range c.StringSlice("lora") {
 		path, weight := text, 1.0
@@ -31,7 +31,7 @@ func loraFiles(c *cli.Context) (paths []string, weights []float64) {
 	return paths, weights
 }
 
-// loraOptions are those of bitgpu.Load.
+// loraOptions returns the adapters as options of bitgpu.Load.
 func loraOptions(c *cli.Context) (options []bitgpu.Option) {
 	paths, weights := loraFiles(c)
 	for i, path := range paths {
@@ -40,7 +40,7 @@ func loraOptions(c *cli.Context) (options []bitgpu.Option) {
 	return options
 }
 
-// adapt has a model use the adapters that --lora names.
+// adapt makes a model use the adapters of --lora.
 func adapt(c *cli.Context, model *storage.Loaded) error {
 	paths, weights := loraFiles(c)
 	var all []peft.Weighted

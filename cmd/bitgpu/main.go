@@ -1,10 +1,10 @@
-// Command bitgpu runs and trains ternary language models whose memory learns while they read. It reads files, flags
-// and the terminal, and leaves the rest to packages: what it can do, a Go program can do with package bitgpu and those
-// below it. One file holds one subcommand.
+// Command bitgpu runs and trains ternary language models whose memory learns while they read. It handles files, flags and the
+// terminal, and leaves the rest to packages: whatever it can do, a Go program can do with package bitgpu and those below it.
+// Each subcommand has a file.
 //
-// Exit codes: 0 done, 1 an error, 2 a command line that is wrong whatever the files hold, 130 stopped by Ctrl-C, SIGTERM or
-// SIGHUP, also a training that saved, but for a server, whose end that is, 141 when nobody reads stdout. Text and results go to stdout, everything else to
-// stderr; an error is one sentence.
+// Exit codes: 0 success; 1 an error; 2 a command line that is wrong whatever the files contain; 130 stopped by Ctrl-C,
+// SIGTERM or SIGHUP, including a training that was saved, but not a server, which normally ends so; 141 if nobody reads
+// stdout. Text and results go to stdout, everything else to stderr; an error is one sentence.
 package main
 
 import (
@@ -42,7 +42,7 @@ func boundHeap() {
 	}
 }
 
-// commands are the subcommands in the order of the help.
+// commands returns the subcommands in the order of the help.
 func commands() []*cli.Command {
 	return []*cli.Command{
 		runCommand(),
@@ -74,11 +74,11 @@ func commands() []*cli.Command {
 const (
 	exitError       = 1
 	exitUsage       = 2
-	exitInterrupted = 130 // 128 + SIGINT, as shells have it
+	exitInterrupted = 130 // 128 + SIGINT, as in shells
 	exitReaderGone  = 141 // 128 + SIGPIPE
 )
 
-// run is the program: args without its name. It returns the exit code.
+// run is the program: args are without its name. It returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer restoreThreads(runtime.GOMAXPROCS(0))
 	for _, name := range []string{"BITGPU_BACKEND", "BITGPU_ADAPTER"} {
@@ -97,11 +97,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return exitCode(err)
 }
 
-// formats are the packages that a message from a file passes through, outermost first.
+// formats matches the packages that a message about a file passes through, outermost first.
 var formats = regexp.MustCompile(`^(modeldir: |bitt: |memory: )+(bitt: |safetensors: )`)
 
-// sentence is an error in one line, which begins with the innermost of the formats that it passed through. It names neither system
-// calls nor Go's types.
+// sentence returns an error on one line, beginning with the innermost of the formats that it passed through, without system
+// calls or Go's types.
 func sentence(err error) string {
 	text := withoutOperation(err)
 	text = strings.ReplaceAll(strings.TrimSpace(jsonwords.Plain(text)), "\n", "; ")
@@ -121,10 +121,10 @@ func sentence(err error) string {
 	return text
 }
 
-// optionNames are the flags for the options that the library names in its errors.
+// optionNames maps the options in the library's errors to flags.
 var optionNames = map[string]string{"temperature: ": "--temp: ", "cache: ": "--kv: ", "activations: ": "--activations: ", "cache or activations: ": "--kv or --activations: "}
 
-// optionName finds such an option in a message.
+// optionName matches such an option in a message.
 var optionName = regexp.MustCompile(`\b(temperature|cache or activations|cache|activations): `)
 
 func exitCode(err error) int {
@@ -143,7 +143,7 @@ func exitCode(err error) int {
 // errInterrupted ends the program after Ctrl-C, without a message.
 var errInterrupted = fmt.Errorf("interrupted: %w", context.Canceled)
 
-// errReaderGone ends the program without a message when nobody reads its output any more, as head does.
+// errReaderGone ends the program without a message when nobody reads its output any more, as with head.
 var errReaderGone = errors.New("stdout: nobody reads it")
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
@@ -164,9 +164,9 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ErrWriter:                 stderr,
 		ExitErrHandler:            func(*cli.Context, error) {},
 		OnUsageError:              refuseFlags,
-		DisableSliceFlagSeparator: true,                     // a stop text may hold a comma
+		DisableSliceFlagSeparator: true,                     // a stop text may contain a comma
 		HideHelpCommand:           true,                     // it is one of ours
-		Flags:                     []cli.Flag{cli.HelpFlag}, // which the library leaves out where it finds our help command
+		Flags:                     []cli.Flag{cli.HelpFlag}, // which the library omits because it finds our help command
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() {
 				return cli.ShowAppHelp(c)
@@ -182,7 +182,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 	return app
 }
 
-// example is the end of a command's description: lines that work as they stand, given the files they name.
+// example is the end of a command's description: lines that work as they are, provided that the files exist.
 func example(about string, lines ...string) string {
 	var text strings.Builder
 	if about != "" {
@@ -195,7 +195,7 @@ func example(about string, lines ...string) string {
 	return text.String()
 }
 
-// typed is a line of a shell as a system's shells have it: those of Windows know double quotes.
+// typed returns a shell's line for a system: shells of Windows only know double quotes.
 func typed(system, line string) string {
 	if system == "windows" {
 		return strings.ReplaceAll(line, "'", `"`)

@@ -12,7 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// manCommand writes the manual pages, for those who make packages: one of the program and one of each command.
+// manCommand writes the manual pages, for those who make packages: one for the program and one for each command.
 func manCommand() *cli.Command {
 	return &cli.Command{
 		Name: "__man", Hidden: true, ArgsUsage: "DIR",
@@ -40,7 +40,7 @@ func manCommand() *cli.Command {
 	}
 }
 
-// manPages are the pages by name, in the language of man(7).
+// manPages returns the pages by name, in the language of man(7).
 func manPages(app *cli.App, date string) map[string]string {
 	pages := map[string]string{}
 	p := manPage(app.Name, date, app.Usage, app.UsageText, app.Description)
@@ -66,7 +66,7 @@ func manPages(app *cli.App, date string) map[string]string {
 	return pages
 }
 
-// man is a page under way.
+// man is a page being written.
 type man struct{ strings.Builder }
 
 func manPage(name, date, usage, lines, description string) *man {
@@ -99,7 +99,7 @@ func (p *man) line(text string) { p.WriteString(text + "\n") }
 
 func (p *man) section(title string) { p.line(".SH " + title) }
 
-// block is lines that stay as they are.
+// block writes lines that are not wrapped.
 func (p *man) block(lines string) {
 	p.line(".nf")
 	for line := range strings.Lines(strings.TrimRight(lines, "\n")) {
@@ -108,7 +108,7 @@ func (p *man) block(lines string) {
 	p.line(".fi")
 }
 
-// item is a term and what it means. The term is in man's language already.
+// item writes a term and its meaning. The term is already in man's language.
 func (p *man) item(term, meaning string) {
 	p.line(".TP")
 	p.line(term)
@@ -125,7 +125,7 @@ func (p *man) flags(flags []cli.Flag) {
 	}
 }
 
-// roff is text as it is: neither a backslash, nor a hyphen, nor a line's beginning means anything else.
+// roff escapes text: backslashes, hyphens and the beginnings of lines lose their special meaning.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(text)
 	if strings.HasPrefix(text, ".") {

@@ -33,7 +33,8 @@ func modelsCommand() *cli.Command {
 				e.SetIndent("", "  ")
 				return e.Encode(describeModels())
 			}
-			// Three lines a model, as one is too wide for most windows. A line without tabs would end the columns: it goes around the table.
+			// Three lines per model, since one would be too wide for most windows. A line without tabs would end the columns, so it is
+			// written around the table.
 			var table bytes.Buffer
 			w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "model\tparameters\tweights\tKV a token\tstate\tcontext")
@@ -58,7 +59,7 @@ func modelsCommand() *cli.Command {
 	}
 }
 
-// modelInfo is a line of the list.
+// modelInfo is an entry of the list.
 type modelInfo struct {
 	Name       string `json:"name"`
 	Repository string `json:"repository"` // on Hugging Face
@@ -82,7 +83,7 @@ func describeModels() (list []modelInfo) {
 	return list
 }
 
-// million writes a number of parameters.
+// million returns a number of parameters in millions or billions.
 func million(n int) string {
 	if n >= 1e9 {
 		return fmt.Sprintf("%.2f billion", float64(n)/1e9)
@@ -90,7 +91,7 @@ func million(n int) string {
 	return fmt.Sprintf("%.0f million", float64(n)/1e6)
 }
 
-// largestPublic is the bytes of the largest buffer of a public model that cannot be split: keys of a layer, or a matrix.
+// largestPublic returns the bytes of the largest buffer of a public model that cannot be split: keys of a layer, or a matrix.
 func largestPublic(c nn.Config) int64 {
 	d := c.Decoder
 	largest := 4 * int64(d.Context) * int64(d.KVHeads) * int64(d.HeadWidth)

@@ -10,8 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// decimalFlags has flags of numbers read them as people write them. The standard library takes 010 for octal and refuses 08, where
-// a loop over "seq -w" means tens, and takes 1_0 and 0x1p3.
+// decimalFlags makes flags parse numbers the way people write them. The standard library treats 010 as octal and refuses 08,
+// although a loop over "seq -w" means decimals, and accepts 1_0 and 0x1p3.
 func decimalFlags(flags []cli.Flag) {
 	for i, f := range flags {
 		switch f.(type) {
@@ -21,7 +21,7 @@ func decimalFlags(flags []cli.Flag) {
 	}
 }
 
-// valueFlag is what the library asks of a flag with a value, to set it and to describe it.
+// valueFlag is what the library needs to set and describe a flag with a value.
 type valueFlag interface {
 	cli.DocGenerationFlag
 	cli.VisibleFlag
@@ -32,13 +32,13 @@ type valueFlag interface {
 
 type decimalFlag struct{ valueFlag }
 
-// real says whether the flag takes numbers with a fraction.
+// real reports whether the flag accepts fractions.
 func (f decimalFlag) real() bool {
 	_, ok := f.valueFlag.(*cli.Float64Flag)
 	return ok
 }
 
-// takes says what the flag takes in place of what it got.
+// takes says what the flag accepts instead of what it got.
 func (f decimalFlag) takes(got string) string {
 	switch f.valueFlag.(type) {
 	case *cli.Float64Flag:
@@ -67,7 +67,7 @@ func (f decimalFlag) Apply(set *flag.FlagSet) error {
 	return nil
 }
 
-// decimal is a whole number that is written without a base.
+// decimal is an integer written without a base prefix.
 type decimal struct{ flag.Getter }
 
 func (d decimal) Set(text string) error {
@@ -82,7 +82,7 @@ func (d decimal) Set(text string) error {
 	return d.Getter.Set(sign + digits)
 }
 
-// decimalReal is a number that is written without a base.
+// decimalReal is a number written without a base prefix.
 type decimalReal struct{ flag.Getter }
 
 func (d decimalReal) Set(text string) error {

@@ -61,7 +61,7 @@ func drawRuns(path string, runs []string) error {
 	return writeFile(path, picture)
 }
 
-// runName is the last part of a run's path, or all of it where another run ends alike.
+// runName returns the last part of a run's path, or all of it if another run has the same last part.
 func runName(runs []string, i int) string {
 	name := filepath.Base(filepath.Clean(runs[i]))
 	for j, other := range runs {

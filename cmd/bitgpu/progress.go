@@ -14,23 +14,23 @@ import (
 	"bitgpu/nn/train/ranks"
 )
 
-// progress shows how a run goes: a line that is written over on a terminal, else a line from time to time.
+// progress shows the progress of a run: a line that is overwritten on a terminal, otherwise a new line from time to time.
 type progress struct {
 	out   io.Writer
-	line  *statusLine // nil where no line can be written over
+	line  *statusLine // nil if lines cannot be overwritten
 	total int
-	step  float64   // tokens of a step
-	next  time.Time // of the next line
-	last  string    // on the status line
+	step  float64   // tokens per step
+	next  time.Time // when the next line is due
+	last  string    // text of the status line
 	board *tensorboard.Writer
 
-	loss     float64 // of the training since the last validation, summed
+	loss     float64 // of the training since the last validation, summed up
 	count    int
 	best     float64 // validation loss, 0 before the first
 	bestStep int
 }
 
-// betweenLines keeps the record of a long run short.
+// betweenLines keeps the log of a long run short.
 const betweenLines = 5 * time.Second
 
 func newProgress(out io.Writer, o train.Options) *progress {
@@ -51,7 +51,7 @@ func (p *progress) Progress(lines []train.Metric) {
 	}
 	last := lines[len(lines)-1]
 	done := last.Step + 1
-	// What matters most comes first: the end of it is cut where a terminal is narrow.
+	// The most important comes first, because a narrow terminal cuts the end.
 	perStep := p.step / last.TokensPerSecond
 	left := time.Duration(float64(p.total-done) * perStep * float64(time.Second)).Round(time.Second)
 	text := fmt.Sprintf("step %d/%d  loss %.4f", done, p.total, last.Loss)
@@ -75,7 +75,7 @@ func (p *progress) Progress(lines []train.Metric) {
 	fmt.Fprintln(p.out, text)
 }
 
-// see counts a line, and says what its validation gave, "" for none.
+// see counts a line, and returns what its validation showed, "" for none.
 func (p *progress) see(m train.Metric) string {
 	p.loss += float64(m.Loss)
 	p.count++
@@ -91,12 +91,12 @@ func (p *progress) see(m train.Metric) string {
 	return text + fmt.Sprintf(", best %.4f at step %d", p.best, p.bestStep)
 }
 
-// goOn takes up the lines of a run that is resumed.
+// goOn continues the lines of a resumed run.
 func (p *progress) goOn(run *train.Run) {
 	if run.Resumed == nil {
 		return
 	}
-	lines, _ := train.ReadMetrics(filepath.Join(run.Dir, train.MetricsName)) // what is wrong with it, the run says
+	lines, _ := train.ReadMetrics(filepath.Join(run.Dir, train.MetricsName)) // the run itself reports what is wrong with it
 	for _, m := range lines {
 		if m.Step < run.Resumed.State.Step {
 			p.see(m)
@@ -105,7 +105,7 @@ func (p *progress) goOn(run *train.Run) {
 	}
 }
 
-// write gives a line to TensorBoard. What cannot be written is said once.
+// write sends a line to TensorBoard. Errors are reported once.
 func (p *progress) write(m train.Metric) {
 	if p.board == nil {
 		return
@@ -127,7 +127,7 @@ func (p *progress) wrote(err error) {
 	}
 }
 
-// withBar puts a bar before a text where the line has room for both.
+// withBar puts a bar before a text if the line has room for both.
 func (l *statusLine) withBar(done, total int, text string) string {
 	if both := bar(done, total) + text; len(both) < l.width() {
 		return both
@@ -135,14 +135,14 @@ func (l *statusLine) withBar(done, total int, text string) string {
 	return text
 }
 
-// bar is a picture of how much is done.
+// bar draws how much is done.
 func bar(done, total int) string {
 	const width = 20
 	full := min(width*done/max(total, 1), width)
 	return "[" + strings.Repeat("#", full) + strings.Repeat("-", width-full) + "] "
 }
 
-// Saved tells of a checkpoint.
+// Saved reports a checkpoint.
 func (p *progress) Saved(path string, _ train.State) { p.note("saved %s", path) }
 
 // Warned shows a problem that was found and repaired.
@@ -156,7 +156,7 @@ func (p *progress) note(format string, args ...any) {
 	fmt.Fprintf(p.out, format+"\n", args...)
 }
 
-// close leaves the last of the status line where it is.
+// close leaves the last status line on the screen.
 func (p *progress) close() {
 	if p.board != nil {
 		p.wrote(p.board.Close())
@@ -167,7 +167,7 @@ func (p *progress) close() {
 	}
 }
 
-// announce says what will be trained, where, and from where on.
+// announce says what will be trained, on what, and from where on.
 func announce(out io.Writer, e train.Trainer, b *device.Device, resumed *train.Checkpoint, r *ranks.Ranks) {
 	c, s := e.Config(), e.Shape()
 	note := ""

@@ -10,8 +10,9 @@ import (
 	"bitgpu/nn/train/ranks"
 )
 
-// joinRanks joins the ranks of a launcher, if one started this process, gives each rank of a host the next of its hardware GPUs
-// where nobody chose, and silences all ranks but 0. goOn says how to go on with the training when all ranks have to end.
+// joinRanks joins the ranks of a launcher, if one started this process, assigns each rank of a host the next of its hardware
+// GPUs unless the user chose one, and silences all ranks but 0. goOn says how to continue the training when all ranks have to
+// end.
 func joinRanks(c *call, by *computing, goOn func() string) (*ranks.Ranks, error) {
 	r, err := ranks.Join(ranks.Options{Stderr: c.log, Sentence: sentence, ExitCode: exitCode, GoOn: goOn, KeepThreads: c.given("threads")})
 	if errors.Is(err, ranks.ErrCount) {
@@ -33,7 +34,7 @@ func joinRanks(c *call, by *computing, goOn func() string) (*ranks.Ranks, error)
 	return r, r.Watch()
 }
 
-// nextGPU is the number of the hardware GPU that is a rank's, where the host has several.
+// nextGPU returns the number of the hardware GPU for a rank, if the host has several.
 func nextGPU(rank int) (number int, found bool) {
 	var hardware []int
 	for _, a := range gpu.Adapters() {

@@ -105,7 +105,7 @@ func runAction(c *cli.Context) error {
 	})
 }
 
-// withSession opens the model and a session of it for use. A file of --memory that could not be saved at the end is refused first.
+// withSession opens the model and a session for use. It first refuses a --memory file that could not be saved at the end.
 func withSession(c *cli.Context, use func(s *bitgpu.Session) error) error {
 	if err := checkMemoryPath(c.String("memory")); err != nil {
 		return err
@@ -124,8 +124,8 @@ func withSession(c *cli.Context, use func(s *bitgpu.Session) error) error {
 	return use(s)
 }
 
-// inTurns begins a conversation in turns where the model has a template and the memory none of a text, and says why where it
-// does not.
+// inTurns begins a conversation in turns if the model has a template and the memory does not contain other text; otherwise it
+// says why it does not.
 func inTurns(c *cli.Context, s *bitgpu.Session, path string) (*bitgpu.Chat, error) {
 	if path != "" {
 		if m, err := memory.Read(path); err == nil && m.Chat == nil {
@@ -185,7 +185,7 @@ func answerOnce(ctx context.Context, c *cli.Context, s *bitgpu.Session, o bitgpu
 	return err
 }
 
-// answer streams what follows a prompt to w. The end of the context ends it with errInterrupted.
+// answer streams what follows a prompt to w. If the context is cancelled, the error is errInterrupted.
 func answer(ctx context.Context, w io.Writer, s *bitgpu.Session, prompt string, o bitgpu.Options) (bitgpu.Result, error) {
 	var failed error
 	newline := true
@@ -200,7 +200,7 @@ func answer(ctx context.Context, w io.Writer, s *bitgpu.Session, prompt string, 
 	return r, answerError(ctx, err, failed)
 }
 
-// answerError is how an answer ended: with err, which the end of the context may be, and the error of writing it.
+// answerError returns how an answer ended: by err, which may come from the context, and failed, the error of writing.
 func answerError(ctx context.Context, err, failed error) error {
 	switch {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:

@@ -11,10 +11,10 @@ import (
 	"bitgpu/nn/train/device"
 )
 
-// sampleTokens are what a model in training writes.
+// sampleTokens is how many tokens a model in training writes as a sample.
 const sampleTokens = 40
 
-// newSampler has the model of a run write a few words, the same each time but for what it has learned.
+// newSampler makes the model of a run write a few words, with the same prompt and seed each time.
 func newSampler(b *device.Device, run *train.Run, p *progress) (func(done int), error) {
 	tok, err := tokenizer.Parse(modeldir.TokenizerName, run.Tokenizer)
 	if err != nil {
@@ -31,7 +31,7 @@ func newSampler(b *device.Device, run *train.Run, p *progress) (func(done int), 
 			var ids []uint32
 			if ids, err = b.Write(run.Trainer.Config(), weights, prompt, sampleTokens, op.Sampling{Temperature: 0.8, Seed: run.Options.Seed}); err == nil {
 				text := tok.Decode(ids, true)
-				p.note("step %d writes: %q", done, text) // quoted, so that nothing moves a terminal's cursor
+				p.note("step %d writes: %q", done, text) // quoted, so that nothing moves the terminal's cursor
 				if p.board != nil {
 					p.wrote(p.board.Text(int64(done-1), time.Now(), "sample", text))
 				}

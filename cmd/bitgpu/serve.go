@@ -103,7 +103,7 @@ func serveAction(c *cli.Context) error {
 	listener = serve.Listener(listener)
 	ctx, stop := interruptible(c.Context)
 	defer stop()
-	ignoreLostReaders() // of the log
+	ignoreLostReaders() // nobody may be reading the log
 
 	var handler atomic.Pointer[http.Handler]
 	set := func(h http.Handler) { handler.Store(&h) }
@@ -149,7 +149,7 @@ func serveAction(c *cli.Context) error {
 	return s.Close()
 }
 
-// serveOptions reads and checks all flags that need no model.
+// serveOptions reads and checks all flags that do not need the model.
 func serveOptions(c *cli.Context) (serve.Options, error) {
 	o := serve.Options{
 		Name: cmp.Or(c.String("alias"), modelName(c.String("model"))), Version: version.Text(),
@@ -243,7 +243,7 @@ func logger(w io.Writer, format string) (*slog.Logger, error) {
 	return nil, usagef("serve: --log-format: got %q, want text or json", format)
 }
 
-// readKeys reads a key a line; empty lines and those that begin with # are none.
+// readKeys reads one key per line, ignoring empty lines and those that begin with #.
 func readKeys(file string) ([]string, error) {
 	data, err := regular.ReadFile(file)
 	if err != nil {
@@ -261,13 +261,13 @@ func readKeys(file string) ([]string, error) {
 	return keys, nil
 }
 
-// loopback says whether only this machine reaches an address.
+// loopback reports whether an address can only be reached from this machine.
 func loopback(host string) bool {
 	address, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
-// modelName is what clients call a model that has no alias.
+// modelName returns the name for clients of a model that has no alias.
 func modelName(path string) string {
 	if path == "" {
 		return "demo"
@@ -282,7 +282,7 @@ func modelName(path string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, ".bitt"), ".safetensors")
 }
 
-// chatTemplate is the template that a flag names; nil leaves it to the model's own.
+// chatTemplate loads the template that a flag names; nil means the model's own.
 func chatTemplate(c *cli.Context) (*chat.Template, error) {
 	if !c.IsSet("chat-template") {
 		return nil, nil

@@ -12,7 +12,7 @@ import (
 	"bitgpu/nn/train/ranks"
 )
 
-// optionFlags are the flags of the numbers that a checkpoint keeps.
+// optionFlags are the flags for the numbers that a checkpoint stores.
 var optionFlags = []struct {
 	name  string
 	field func(o *train.Options) any
@@ -42,7 +42,7 @@ var optionFlags = []struct {
 	{"gradient", func(o *train.Options) any { return &o.Gradient }},
 }
 
-// copyField sets a field from another of its type.
+// copyField copies a field of any of the types.
 func copyField(to, from any) {
 	switch to := to.(type) {
 	case *int:
@@ -58,8 +58,8 @@ func copyField(to, from any) {
 	}
 }
 
-// runOptions are the flags, and where a flag is not given, what the checkpoint was made with. shards are those where neither
-// has any.
+// runOptions returns the values of the flags or, for flags not given, of the checkpoint. shards is the default if neither has
+// any.
 func (f *trainFlags) runOptions(resumed *train.Checkpoint, shards int) (train.Options, error) {
 	o := f.options
 	if resumed != nil {
@@ -74,7 +74,7 @@ func (f *trainFlags) runOptions(resumed *train.Checkpoint, shards int) (train.Op
 		o.Shards = shards
 	}
 	if o.Gradient == train.GradientF32 {
-		o.Gradient = "" // as checkpoints have it
+		o.Gradient = "" // the form in checkpoints
 	}
 	if o.Data == "" && f.resume {
 		return o, fmt.Errorf("%s: got no checkpoint to go on from; --output-dir names the directory of a training, or --data begins one", f.dir)
@@ -102,7 +102,7 @@ func (f *trainFlags) runOptions(resumed *train.Checkpoint, shards int) (train.Op
 	return o, nil
 }
 
-// rankOptions are runOptions with shards where there are several ranks.
+// rankOptions is runOptions, with shards if there are several ranks.
 func (f *trainFlags) rankOptions(resumed *train.Checkpoint, r *ranks.Ranks) (train.Options, error) {
 	shards := 0
 	if r.Launched() {
@@ -121,7 +121,7 @@ func (f *trainFlags) rankOptions(resumed *train.Checkpoint, r *ranks.Ranks) (tra
 	return o, nil
 }
 
-// flagNames replaces the names of a configuration's keys by those of the flags that set them.
+// flagNames replaces keys of a configuration by the flags that set them.
 var flagNames = func() *strings.Replacer {
 	pairs := []string{"vocab_size", "--vocab-size"}
 	for _, k := range nn.Keys {
@@ -132,7 +132,7 @@ var flagNames = func() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }()
 
-// overlay sets in a configuration what flags say: those that are given, or all of them.
+// overlay sets the fields of a configuration that flags set: those given, or all of them.
 func (f *trainFlags) overlay(config *nn.Config, all bool) {
 	for _, k := range nn.Keys {
 		if k.Flag != "" && (all || f.given(k.Flag)) {
@@ -141,10 +141,10 @@ func (f *trainFlags) overlay(config *nn.Config, all bool) {
 	}
 }
 
-// runConfig is the model's configuration: that of the weights that are there, which the flags may
-// repeat and not contradict, or else the flags', still without a vocabulary.
+// runConfig returns the model's configuration: that of the existing weights, which the flags may repeat but not contradict,
+// or else that of the flags, still without a vocabulary.
 func (f *trainFlags) runConfig(start *storage.Loaded, ch chooser) (nn.Config, error) {
-	if f.config.Chunk < 1 { // a configuration takes 0 for its default
+	if f.config.Chunk < 1 { // in a configuration 0 means the default
 		return nn.Config{}, usagef("train: --ttt-chunk: got %d, want 1 or more", f.config.Chunk)
 	}
 	if start != nil && start.Config.Decoder != nil {
@@ -168,13 +168,13 @@ func (f *trainFlags) runConfig(start *storage.Loaded, ch chooser) (nn.Config, er
 		}
 		return start.Config, stable(start.Config)
 	}
-	if err := checkConfig(config, 1); err != nil { // any vocabulary is as good as another here
+	if err := checkConfig(config, 1); err != nil { // any vocabulary will do here
 		return config, err
 	}
 	return config, stable(config)
 }
 
-// shapeFlagNames are the flags that set a key of a configuration.
+// shapeFlagNames returns the flags that set a key of a configuration.
 func shapeFlagNames() (names []string) {
 	for _, k := range nn.Keys {
 		if k.Flag != "" {
@@ -184,8 +184,8 @@ func shapeFlagNames() (names []string) {
 	return names
 }
 
-// stable refuses a rate at which the sequential rule of the tied memory does not learn or grows without end: a step
-// multiplies what it has of a key by 1 − η.
+// stable refuses a rate at which the tied memory with the sequential rule does not learn, or grows without limit: a step
+// multiplies what it holds for a key by 1 − η.
 func stable(config nn.Config) error {
 	if eta := config.InnerLR; !config.Delta() && config.Rule == nn.RuleSequential && !(eta > 0 && eta < 2) {
 		return usagef("train: --inner-lr: got %v, want a rate above 0 and below 2, where the sequential rule is stable", eta)
@@ -193,7 +193,7 @@ func stable(config nn.Config) error {
 	return nil
 }
 
-// checkConfig refuses flags that make no model of that vocabulary.
+// checkConfig refuses flags that do not make a valid model with that vocabulary.
 func checkConfig(config nn.Config, vocab int) error {
 	config.Vocab = vocab
 	if err := config.Validate(); err != nil {
@@ -202,11 +202,11 @@ func checkConfig(config nn.Config, vocab int) error {
 	return nil
 }
 
-// sameShape refuses flags that contradict the weights, which the configuration holds with them.
+// sameShape refuses flags that contradict the weights or their configuration.
 func (f *trainFlags) sameShape(start *storage.Loaded, config nn.Config) error {
 	have := start.Config
 	if have.Rule == config.Rule && have.Rule == nn.RuleSequential {
-		config.Chunk = have.Chunk // plays no part, and is not kept
+		config.Chunk = have.Chunk // it has no effect here and is not stored
 	}
 	for _, k := range nn.Keys {
 		if theirs, ours := nn.Field(k.Value(&have)), nn.Field(k.Value(&config)); k.Flag != "" && f.given(k.Flag) && theirs != ours {
@@ -216,7 +216,7 @@ func (f *trainFlags) sameShape(start *storage.Loaded, config nn.Config) error {
 	return nil
 }
 
-// vocabError words what is wrong with a model of the vocabulary that the data at path have.
+// vocabError explains an error about the vocabulary of the data at path.
 func vocabError(path string, err error) error {
 	if errors.Is(err, prepare.ErrModelTokenizer) {
 		return err

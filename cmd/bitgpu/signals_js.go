@@ -5,11 +5,11 @@ import (
 	"syscall"
 )
 
-// JavaScript has neither; these are their numbers elsewhere.
+// JavaScript has neither; these are their usual numbers.
 const (
 	hangup     = syscall.Signal(1)
 	lostReader = syscall.Signal(13)
 )
 
-// ignored asks nobody: signal.Ignored panics where there are no signals.
+// ignored always returns false: signal.Ignored panics on systems without signals.
 func ignored(os.Signal) bool { return false }

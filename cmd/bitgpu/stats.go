@@ -10,7 +10,7 @@ import (
 	"bitgpu/nn/webgpu"
 )
 
-// showStats writes what an answer took.
+// showStats writes the speed of an answer.
 func showStats(w io.Writer, s *bitgpu.Session, r bitgpu.Result, seed uint64) {
 	m := s.Model()
 	fmt.Fprintf(w, "\nprompt  %s\n", speed(r.PromptTokens, r.PromptTime))
@@ -35,7 +35,7 @@ func speed(tokens int, took time.Duration) string {
 	if tokens == 0 {
 		return "0 tokens"
 	}
-	if took <= 0 { // the clock of some systems does not move in so short a time
+	if took <= 0 { // the clock of some systems is too coarse
 		return fmt.Sprintf("%d tokens in less than the clock can tell", tokens)
 	}
 	return fmt.Sprintf("%d tokens in %v, %.1f tokens/s", tokens, took.Round(10*time.Microsecond), float64(tokens)/took.Seconds())

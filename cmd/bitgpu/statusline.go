@@ -10,19 +10,19 @@ import (
 	"golang.org/x/term"
 )
 
-// statusLine is one line of a terminal that is written over again and again. It is never wider than the terminal, where
-// a line that wraps could not be written over, and takes no codes but a carriage return.
+// statusLine is a line of a terminal that is overwritten again and again. It is never wider than the terminal, because a
+// wrapped line could not be overwritten, and uses no control codes but the carriage return.
 type statusLine struct {
 	out   io.Writer
-	width func() int // columns of the terminal now
+	width func() int // current columns of the terminal
 	shown int        // columns written
-	next  time.Time  // of the next time it may change
+	next  time.Time  // when it may change next
 }
 
-// betweenChanges lets a person read the line.
+// betweenChanges gives a person time to read the line.
 const betweenChanges = 100 * time.Millisecond
 
-// newStatusLine is nil where out is no terminal, or one that cannot write over a line.
+// newStatusLine returns nil if out is not a terminal, or one that cannot overwrite a line.
 func newStatusLine(out io.Writer) *statusLine {
 	f, ok := terminalFile(out)
 	if !ok || os.Getenv("TERM") == "dumb" {
@@ -31,7 +31,7 @@ func newStatusLine(out io.Writer) *statusLine {
 	return &statusLine{out: out, width: func() int { return columns(f) }}
 }
 
-// columns is the width of a terminal, 80 where it does not say.
+// columns returns the width of a terminal, 80 if unknown.
 func columns(f *os.File) int {
 	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 		return width
@@ -39,7 +39,7 @@ func columns(f *os.File) int {
 	return 80
 }
 
-// show puts text in the line's place, cut at the end, unless it has just changed.
+// show replaces the line by text, cut at the end, unless it has just changed.
 func (l *statusLine) show(text string) {
 	if now := time.Now(); now.Before(l.next) {
 		return
@@ -57,7 +57,7 @@ func (l *statusLine) draw(text string) {
 	l.shown = width
 }
 
-// clear takes the line away; the cursor is at its beginning.
+// clear removes the line and puts the cursor at its beginning.
 func (l *statusLine) clear() {
 	if l.shown > 0 {
 		l.draw("")

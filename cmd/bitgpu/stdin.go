@@ -10,8 +10,8 @@ import (
 	"bitgpu/nn/train/device"
 )
 
-// mostText is how many bytes of stdin are taken where they are read whole: some of the memory that is free, for the text, its
-// pieces and its tokens take several times as much. A device such as /dev/zero has no end.
+// mostText limits how many bytes of stdin are read as a whole to a part of the free memory: the text, its pieces and its
+// tokens together take several times its size. A device such as /dev/zero has no end.
 func mostText() int64 { return min(1<<28, max(device.FreeMemory()/16, 1<<20)) }
 
 // readText reads a text whole.
@@ -23,7 +23,8 @@ func readText(in io.Reader, most int64) ([]byte, error) {
 	return data, err
 }
 
-// readTextLine reads a line with its end. The error is io.EOF where the stream ends, also behind a last line without an end.
+// readTextLine reads a line with its newline. The error is io.EOF at the end of the stream, also after a last line without a
+// newline.
 func readTextLine(in *bufio.Reader, most int64) (string, error) {
 	var line strings.Builder
 	for {

@@ -12,8 +12,8 @@ import (
 	"bitgpu/io/regular"
 )
 
-// checkedWriter remembers the write that failed, for the many prints whose error nobody looks at: a result that did not
-// arrive is no success, whichever command wrote it. Nothing is written after it.
+// checkedWriter remembers the first failed write, for the many prints whose errors are not checked: a result that did not
+// arrive is not a success, whichever command wrote it. After a failure it writes nothing.
 type checkedWriter struct {
 	io.Writer
 	err error
@@ -28,7 +28,7 @@ func (w *checkedWriter) Write(p []byte) (int, error) {
 	return n, w.err
 }
 
-// check gives the error of a program that wrote to w and ended with err.
+// check returns the error of a program that wrote to w and ended with err.
 func (w *checkedWriter) check(err error) error {
 	if w.err == nil || err != nil && !errors.Is(err, w.err) {
 		return err
@@ -39,14 +39,14 @@ func (w *checkedWriter) check(err error) error {
 	return fmt.Errorf("stdout: %w", regular.Cause(w.err))
 }
 
-// forgiveReader forgets that stdout was closed: where the result of the work is a file, the words about it do not matter.
+// forgiveReader ignores that stdout was closed: if the result is a file, messages about it do not matter.
 func forgiveReader(stdout io.Writer) {
 	if w, ok := stdout.(*checkedWriter); ok && errors.Is(w.err, syscall.EPIPE) {
 		w.err = nil
 	}
 }
 
-// terminalFile is the terminal that a person sits at behind a stream.
+// terminalFile returns the terminal behind a stream.
 func terminalFile(stream any) (f *os.File, ok bool) {
 	if w, checked := stream.(*checkedWriter); checked {
 		stream = w.Writer
@@ -55,7 +55,7 @@ func terminalFile(stream any) (f *os.File, ok bool) {
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
-// terminal says whether a stream is one that a person sits at.
+// terminal reports whether a stream is a terminal.
 func terminal(stream any) bool {
 	_, ok := terminalFile(stream)
 	return ok

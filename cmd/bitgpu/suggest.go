@@ -9,7 +9,7 @@ import (
 	"github.com/xrash/smetrics"
 )
 
-// What other programs call our flags and commands.
+// Other programs' names for our flags and commands.
 var (
 	otherFlagNames = map[string][]string{
 		"device": {"backend", "adapter"}, "gpu": {"backend", "adapter"}, "cpu": {"backend"}, "engine": {"backend"},
@@ -34,8 +34,8 @@ var (
 	}
 )
 
-// nearest is the candidate that was probably meant by a word, "" where none is near. A word may be the beginning or the
-// last part of what was meant, or its beginning the whole of it; else a mistake in three letters is a slip.
+// nearest returns the candidate that was probably meant by a word, "" if none is near. The word may be the beginning or the
+// last part of the candidate, or begin with all of it; otherwise one mistake in three letters is accepted.
 func nearest(word string, candidates []string) string {
 	word = strings.ToLower(strings.ReplaceAll(word, "_", "-"))
 	best, least := "", (len(word)+2)/3+1
@@ -55,7 +55,7 @@ func nearest(word string, candidates []string) string {
 	return best
 }
 
-// suggestCommand says which command was perhaps meant.
+// suggestCommand suggests the command that may have been meant.
 func suggestCommand(commands []*cli.Command, word string) string {
 	var names []string
 	for _, c := range commands {
@@ -71,7 +71,7 @@ func suggestCommand(commands []*cli.Command, word string) string {
 	return fmt.Sprintf("; did you mean %q?", hint)
 }
 
-// suggestFlag says which flag was perhaps meant.
+// suggestFlag suggests the flag that may have been meant.
 func suggestFlag(flags []cli.Flag, word string) string {
 	names := []string{"help"}
 	for _, f := range flags {

@@ -4,8 +4,8 @@ package main
 
 import "os"
 
-// peakMemory is the most memory that the process has had resident, in bytes; 0 if the system does not say.
+// peakMemory returns the largest resident memory of the process so far in bytes, 0 if unknown.
 func peakMemory() int64 { return 0 }
 
-// takesEscapes says whether a terminal shows what escape sequences say.
+// takesEscapes reports whether a terminal understands escape sequences.
 func takesEscapes(*os.File) bool { return true }

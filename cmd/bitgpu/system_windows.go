@@ -15,7 +15,7 @@ type memoryCounters struct {
 	pageFile, peakPageFile                   uintptr
 }
 
-// peakMemory is the most memory that the process has had resident, in bytes; 0 if the system does not say.
+// peakMemory returns the largest resident memory of the process so far in bytes, 0 if unknown.
 func peakMemory() int64 {
 	counters := memoryCounters{size: uint32(unsafe.Sizeof(memoryCounters{}))}
 	ok, _, _ := windows.NewLazySystemDLL("kernel32.dll").NewProc("K32GetProcessMemoryInfo").Call(
@@ -26,7 +26,7 @@ func peakMemory() int64 {
 	return int64(counters.peakWorkingSet)
 }
 
-// takesEscapes says whether a console shows what escape sequences say. Windows' consoles do from 10 on, where they are asked to.
+// takesEscapes reports whether a console understands escape sequences. Consoles since Windows 10 do once that is switched on.
 func takesEscapes(console *os.File) bool {
 	var mode uint32
 	h := windows.Handle(console.Fd())

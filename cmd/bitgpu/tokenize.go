@@ -76,7 +76,7 @@ func tokenizeAction(c *cli.Context) error {
 	return errors.Join(err, out.Flush())
 }
 
-// openTokenizer reads the tokenizer of a model, without its weights, or of a file.
+// openTokenizer reads the tokenizer of a model, without the weights, or of a file.
 func openTokenizer(model, file string) (*tokenizer.Tokenizer, error) {
 	if file != "" {
 		data, err := regular.ReadFile(file)
@@ -108,7 +108,7 @@ func openTokenizer(model, file string) (*tokenizer.Tokenizer, error) {
 	return tokenizer.Parse(m.TokenizerPath, m.Tokenizer)
 }
 
-// hfTokenizer reads that of a directory as Hugging Face has them, or beside tensors in one.
+// hfTokenizer reads the tokenizer of a directory in Hugging Face's form, or the one beside tensors in such a directory.
 func hfTokenizer(path string) (*tokenizer.Tokenizer, error) {
 	if filepath.Ext(path) == ".safetensors" {
 		path = filepath.Dir(path)
@@ -154,7 +154,7 @@ func decodeTokens(out *bufio.Writer, tok *tokenizer.Tokenizer, list string, spec
 	return out.WriteByte('\n')
 }
 
-// tokenizeLines turns lines of one JSON string into lines of one JSON array of ids.
+// tokenizeLines converts lines with a JSON string each to lines with a JSON array of ids each.
 func tokenizeLines(out *bufio.Writer, tok *tokenizer.Tokenizer, in io.Reader, special bool) error {
 	r, most, enc := bufio.NewReaderSize(in, 1<<16), mostText(), tok.NewEncoder()
 	for n := 1; ; n++ {

@@ -20,10 +20,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// lossName is the picture of the losses that a run leaves.
+// lossName is the plot of the losses that a run leaves.
 const lossName = "loss.png"
 
-// dataName is the data directory that text becomes, inside that of the training.
+// dataName is the data directory made from text, inside that of the training.
 const dataName = "data"
 
 func trainCommand() *cli.Command {
@@ -94,7 +94,7 @@ func flagsOfTrain() []cli.Flag {
 	))
 }
 
-// modelShapeFlags are the flags that set a key of the configuration, with what is usual in training.
+// modelShapeFlags are the flags that set keys of the configuration, with the defaults of training.
 func modelShapeFlags() (flags []cli.Flag) {
 	usual := nn.Config{Width: 256, Layers: 8, InnerLR: 0.1, WeightScale: nn.ScaleAbsmean, Rule: nn.RuleSequential,
 		Chunk: nn.DefaultMinibatch, Mixer: nn.MixerTied}
@@ -110,14 +110,14 @@ func modelShapeFlags() (flags []cli.Flag) {
 			flags = append(flags, &cli.StringFlag{Name: k.Flag, Value: value, Usage: k.Usage})
 		}
 	}
-	return slices.DeleteFunc(flags, func(f cli.Flag) bool { return f.Names()[0] == "" }) // keys that the data decide
+	return slices.DeleteFunc(flags, func(f cli.Flag) bool { return f.Names()[0] == "" }) // keys determined by the data
 }
 
-// trainFlags are the flags of train, read.
+// trainFlags are the flags of train, as read.
 type trainFlags struct {
 	*call
 	computing
-	options        train.Options // what all flags say, given or not
+	options        train.Options // of all flags, given or not
 	config         nn.Config     // likewise
 	reading        textReading
 	vocabulary     vocabulary
@@ -196,13 +196,13 @@ func trainAction(c *cli.Context) error {
 	return r.End(err)
 }
 
-// train is the training on one of the ranks.
+// train runs the training on one rank.
 func (f *trainFlags) train(ctx context.Context, r *ranks.Ranks) (failed error) {
 	ch, err := f.newChooser()
 	if err := r.Agree(err); err != nil {
 		return err
 	}
-	if !f.resume { // what is wrong with the flags is said before a directory is made
+	if !f.resume { // report wrong flags before making a directory
 		_, err := f.rankOptions(nil, r)
 		if err == nil && f.load == "" {
 			_, err = f.runConfig(nil, ch)
@@ -252,7 +252,7 @@ func (f *trainFlags) train(ctx context.Context, r *ranks.Ranks) (failed error) {
 		if training.Tokenizer != nil {
 			fmt.Fprintf(f.log, "to try the model as it is: bitgpu run -m %s\n", shellWord(out.Newest))
 		}
-		return errInterrupted // what comes after the training in a script must not begin
+		return errInterrupted // a script must not continue after the training
 	}
 	if !r.Leads() {
 		return nil
@@ -263,8 +263,8 @@ func (f *trainFlags) train(ctx context.Context, r *ranks.Ranks) (failed error) {
 	return nil
 }
 
-// clearing takes away what a training has newly made that ended with an error before there was a checkpoint. The losses stay if it is
-// they that say what went wrong.
+// clearing removes what a training has newly made if it ended with an error before there was a checkpoint. The losses stay if
+// they show what went wrong.
 func (f *trainFlags) clearing() func(error) {
 	var fresh []string
 	logs := []string{filepath.Join(f.dir, train.MetricsName)}
@@ -285,13 +285,13 @@ func (f *trainFlags) clearing() func(error) {
 			case filepath.Base(path) == dataName && !slices.Contains(logs, path):
 				atomicfile.RemoveAll(path)
 			case !train.Diverged(err):
-				os.Remove(path) // refuses a directory that holds something else
+				os.Remove(path) // fails for a directory that contains something else
 			}
 		}
 	}
 }
 
-// goOn says how to go on with a training that wrote to dir, if it can.
+// goOn says how to continue a training that wrote to dir, if possible.
 func goOn(dir string) string {
 	found, err := train.Checkpoints(dir)
 	if err != nil || len(found) == 0 {
@@ -300,8 +300,8 @@ func goOn(dir string) string {
 	return fmt.Sprintf("to go on from %s: the same line with --resume --output-dir %s\n", found[0], shellWord(dir))
 }
 
-// finish writes what a complete run leaves beside its checkpoints: the best model where validation says which that is,
-// else the last.
+// finish writes what a complete run leaves besides its checkpoints: the best model if validation determines it, otherwise the
+// last one.
 func finish(w io.Writer, run *train.Run, out train.Outcome) error {
 	weights, err := run.Trainer.Download(train.Masters)
 	if err != nil {
@@ -337,6 +337,6 @@ func finish(w io.Writer, run *train.Run, out train.Outcome) error {
 	if err := verdict(w, run, out, best); err != nil {
 		return err
 	}
-	forgiveReader(w) // the model is there
+	forgiveReader(w) // the model has been written
 	return nil
 }

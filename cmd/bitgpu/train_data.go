@@ -17,13 +17,13 @@ import (
 	"bitgpu/nn/train/prepare"
 )
 
-// The flags that say how text becomes tokens, and those of a new vocabulary.
+// The flags that say how text becomes tokens, and those for a new vocabulary.
 var (
 	textFlagNames  = append(corpusFlagNames[:len(corpusFlagNames):len(corpusFlagNames)], "val-ratio")
 	vocabFlagNames = []string{"vocab-size", "min-frequency"}
 )
 
-// refuseForTokens refuses flags that are for text where --data names tokens, or a directory without any.
+// refuseForTokens refuses flags for text if --data names tokens, or a directory without any.
 func refuseForTokens(c *call, path string, flags ...string) error {
 	if !dataset.IsTokenFile(path) {
 		if _, err := dataset.Open(path); err != nil {
@@ -33,7 +33,7 @@ func refuseForTokens(c *call, path string, flags ...string) error {
 	return refuseIdle(c, path+" holds tokens, which are made already", flags...)
 }
 
-// dataError words an error of what --data names.
+// dataError explains an error about what --data names.
 func dataError(path string, err error) error {
 	switch {
 	case errors.Is(err, prepare.ErrGivenTokenizer):
@@ -51,9 +51,9 @@ func dataError(path string, err error) error {
 	return flagError("data", err)
 }
 
-// openData opens --data: a data directory, a token file, or text, which it first turns into a data directory inside the run's.
-// start is the model that the training begins with, or nil, and resumed the checkpoint, if that is one. Only rank 0 makes tokens of
-// text; the others find them.
+// openData opens --data: a data directory, a token file, or text, which it first converts to a data directory inside the
+// run's. start is the model that the training starts from, or nil, and resumed the checkpoint, if that is one. Only rank 0
+// makes tokens from text; the others use them.
 func (f *trainFlags) openData(ctx context.Context, path string, start *storage.Loaded, resumed *train.Checkpoint, ch chooser, leads bool) (*prepare.Data, error) {
 	s := prepare.Source{Path: path, Made: filepath.Join(f.dir, dataName), Model: start, Resumed: resumed}
 	isText := !dataset.IsTokens(path)
@@ -103,7 +103,7 @@ func (f *trainFlags) openData(ctx context.Context, path string, start *storage.L
 	return d, nil
 }
 
-// tokenizeText makes a data directory of text. What is wrong with the flags is said before any work.
+// tokenizeText makes a data directory from text. It reports wrong flags before doing any work.
 func (f *trainFlags) tokenizeText(ctx context.Context, s prepare.Source, ch chooser) error {
 	if err := checkRatio("train", f.ratio); err != nil {
 		return err
@@ -144,7 +144,7 @@ func (f *trainFlags) tokenizeText(ctx context.Context, s prepare.Source, ch choo
 	return nil
 }
 
-// givenTokenizer is the tokenizer that text is to be read with, nil when one is to be made.
+// givenTokenizer returns the tokenizer to read the text with, nil if one is to be made.
 func (f *trainFlags) givenTokenizer(s prepare.Source) (name string, file []byte, err error) {
 	start := s.Model
 	if s.Tokenizer != nil {

@@ -15,19 +15,19 @@ import (
 	"bitgpu/nn/train/ranks"
 )
 
-// preparation is what a training begins with.
+// preparation is what a training starts with.
 type preparation struct {
 	*trainFlags
 	chooser
 	ranks   *ranks.Ranks
-	resumed *train.Checkpoint // nil of a new one
+	resumed *train.Checkpoint // nil for a new training
 	options train.Options
-	start   *storage.Loaded // nil where weights are to be drawn
+	start   *storage.Loaded // nil if weights are to be drawn
 	config  nn.Config
 	data    *prepare.Data
 }
 
-// prepareRun brings everything together that a run needs.
+// prepareRun assembles everything that a run needs.
 func (f *trainFlags) prepareRun(ctx context.Context, ch chooser, r *ranks.Ranks) (*train.Run, *device.Device, error) {
 	p := preparation{trainFlags: f, chooser: ch, ranks: r}
 	err := r.InTurn(func() error { return p.read(ctx) })
@@ -50,7 +50,7 @@ func (f *trainFlags) prepareRun(ctx context.Context, ch chooser, r *ranks.Ranks)
 	return run, backend, err
 }
 
-// newRun chooses what is still open, and makes the trainer as the run begins or was left.
+// newRun chooses what is still open, and makes the trainer in its initial or saved state.
 func (p *preparation) newRun(backend *device.Device) (*train.Run, error) {
 	r := p.ranks
 	each, err := p.choose(backend)
@@ -107,7 +107,7 @@ func (p *preparation) newRun(backend *device.Device) (*train.Run, error) {
 	return run, nil
 }
 
-// read takes all of it from the flags, the checkpoint and the data.
+// read gets everything from the flags, the checkpoint and the data.
 func (p *preparation) read(ctx context.Context) (err error) {
 	if p.resumed, err = p.findCheckpoint(); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (p *preparation) read(ctx context.Context) (err error) {
 	return interrupted(ctx)
 }
 
-// choose sets what the flags leave open of a new training. Where this process is not alone, nothing is measured for it.
+// choose sets what the flags leave open for a new training. If there are several processes, it does not measure.
 func (p *preparation) choose(backend *device.Device) (each time.Duration, err error) {
 	o, c := &p.options, p.call
 	if p.resumed == nil {
@@ -154,7 +154,7 @@ func (p *preparation) choose(backend *device.Device) (each time.Duration, err er
 	return each, nil
 }
 
-// findCheckpoint finds what --resume goes on from, nil for a new run.
+// findCheckpoint returns what --resume continues from, nil for a new run.
 func (f *trainFlags) findCheckpoint() (*train.Checkpoint, error) {
 	if !f.resume {
 		there, err := train.Checkpoints(f.dir)
@@ -182,8 +182,8 @@ func (f *trainFlags) findCheckpoint() (*train.Checkpoint, error) {
 	return ck, nil
 }
 
-// setValidation has a new training validate whenever it saves, where it can and no flag says
-// otherwise: so the best checkpoint is the best on text that it was not trained on.
+// setValidation makes a new training validate whenever it saves, if it can and no flag says otherwise, so that the best
+// checkpoint is the best on text that it was not trained on.
 func setValidation(c *call, o *train.Options, data *prepare.Data, resumed *train.Checkpoint) error {
 	if resumed == nil && !c.given("val-every") && data.Val != nil {
 		o.ValEvery = o.SaveInterval
@@ -197,7 +197,7 @@ func setValidation(c *call, o *train.Options, data *prepare.Data, resumed *train
 	return fmt.Errorf("--data: %s has no validation tokens, with which %s was measured; --val-every 0 goes on without", o.Data, resumed.Path)
 }
 
-// openStart reads the weights that a run begins with, nil when they are to be drawn.
+// openStart reads the weights that a run starts from, nil if they are to be drawn.
 func (f *trainFlags) openStart(resumed *train.Checkpoint) (*storage.Loaded, error) {
 	switch {
 	case resumed != nil:

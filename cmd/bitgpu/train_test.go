@@ -208,7 +208,7 @@ func TestTrainRefusals(t *testing.T) {
 		{"no file", "no such file", small("--data", "nowhere.txt")},
 		{"empty text", "--data: " + empty + ": there is no text in it", small("--data", empty)},
 		{"empty tokens", "an empty file, want at least one token", small("--data", tokenFile(t, "none.u32", 0))},
-		{"few tokens", "got 5 tokens, a context of 8 needs at least 9; give more text, or --context-len 4", small("--data", tokenFile(t, "few.u32", 5))},
+		{"few tokens", "got 5 tokens, want at least 9 for a context of 8; give more text, or --context-len 4", small("--data", tokenFile(t, "few.u32", 5))},
 		{"no data directory", "has no meta.json", small("--data", t.TempDir())},
 		{"no data directory with a flag for text", "has no meta.json", small("--data", t.TempDir(), "--vocab-size", "300")},
 		{"foreign tokens", "token 0 is 65535, the vocabulary ends at 299", small("--data", foreignTokens(t), "--tokenizer", vocab)},

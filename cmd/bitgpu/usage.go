@@ -16,19 +16,19 @@ import (
 	"bitgpu/io/regular"
 )
 
-// usageError is wrong usage of the program: exit code 2.
+// usageError is a wrong use of the program: exit code 2.
 type usageError struct{ error }
 
 func usagef(format string, a ...any) error { return usageError{fmt.Errorf(format, a...)} }
 
-// flagged is an error in what a flag names.
+// flagged is an error about what a flag names.
 type flagged struct {
 	flag string
 	err  error
 }
 
-// flagError says which flag an error comes from. The flag stands in place of the package that refused its file and of the
-// system call that failed.
+// flagError says which flag an error comes from, instead of the package that refused its file and the system call that
+// failed.
 func flagError(flag string, err error) error { return flagged{flag, err} }
 
 func (e flagged) Error() string {
@@ -36,8 +36,8 @@ func (e flagged) Error() string {
 	return fmt.Sprintf("%s: %s", dashes(e.flag), text)
 }
 
-// withoutOperation is the text of err without the system call that a path error in it names: "FILE: no such file or directory" for
-// "open FILE: no such file or directory". [regular.Cause] drops the path as well, for messages that name the file themselves.
+// withoutOperation returns the text of err without the system call in a path error: "FILE: no such file or directory" instead
+// of "open FILE: no such file or directory". [regular.Cause] also drops the path, for messages that name the file themselves.
 func withoutOperation(err error) string {
 	text := err.Error()
 	if path := (*fs.PathError)(nil); errors.As(err, &path) && path.Path != "" {
@@ -48,13 +48,13 @@ func withoutOperation(err error) string {
 
 func (e flagged) Unwrap() error { return e.err }
 
-// call is how a subcommand was called: what its helpers need beside the values of its flags. The parser's own context goes no
-// deeper than the files that define subcommands and the flags that several of them share.
+// call describes how a subcommand was called: what its helpers need besides the values of its flags. The parser's own context
+// is only used in files that define subcommands and in those with flags that several of them share.
 type call struct {
 	command  string // its name
 	in       io.Reader
 	out, log io.Writer              // for results, and for everything else
-	given    func(flag string) bool // whether a flag is set
+	given    func(flag string) bool // reports whether a flag is set
 }
 
 func callOf(c *cli.Context) *call {
@@ -70,7 +70,7 @@ func readFlag(flag, path string) ([]byte, error) {
 	return data, nil
 }
 
-// refuseIdle refuses the first of the flags that is given, because it has nothing to act on.
+// refuseIdle refuses the first of the flags that is given, because it would have no effect.
 func refuseIdle(c *call, why string, flags ...string) error {
 	for _, flag := range flags {
 		if c.given(flag) {
@@ -80,14 +80,14 @@ func refuseIdle(c *call, why string, flags ...string) error {
 	return nil
 }
 
-// What the flag parser of the standard library says.
+// Messages of the standard library's flag parser.
 var (
 	undefinedFlag = regexp.MustCompile(`^flag provided but not defined: -+(.*)$`)
 	invalidFlag   = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for(?: flag)? -+([^:]*): `)
 	emptyFlag     = regexp.MustCompile(`^flag needs an argument: -+(.*)$`)
 )
 
-// refuseFlags puts the flag parser's complaint in one sentence, with what was perhaps meant.
+// refuseFlags rewords the flag parser's error as one sentence, with what may have been meant.
 func refuseFlags(c *cli.Context, err error, _ bool) error {
 	where, flags := "", c.App.Flags
 	if c.Command != nil && c.Command.Name != c.App.Name {
@@ -109,7 +109,7 @@ func refuseFlags(c *cli.Context, err error, _ bool) error {
 	return usagef("%s%s", where, message)
 }
 
-// takenBy says what a flag takes in place of what it got, which is quoted.
+// takenBy says what a flag accepts instead of what it got, which is quoted.
 func takenBy(flags []cli.Flag, name, got string) string {
 	for _, f := range flags {
 		if !slices.Contains(f.Names(), name) {
@@ -127,7 +127,7 @@ func takenBy(flags []cli.Flag, name, got string) string {
 	return "another value"
 }
 
-// dashes writes a flag as it is typed.
+// dashes returns a flag as it is typed.
 func dashes(name string) string {
 	if len([]rune(name)) == 1 {
 		return "-" + name
@@ -135,10 +135,10 @@ func dashes(name string) string {
 	return "--" + name
 }
 
-// shellWord writes a word as it can be pasted into a shell, quoted where it must be.
+// shellWord returns a word as it can be pasted into a shell, quoted if necessary.
 func shellWord(word string) string { return quoted(runtime.GOOS, word) }
 
-// quoted is shellWord for a system. Both of Windows' shells take double quotes, and its paths have none.
+// quoted is shellWord for a system. Both of Windows' shells understand double quotes, which its paths do not contain.
 func quoted(system, word string) string {
 	also := ""
 	if system == "windows" {
@@ -156,8 +156,8 @@ func quoted(system, word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// guard makes a command say in one sentence, and on stderr, what the library would show its whole help for or
-// silently ignore: a flag that is missing, and arguments that nobody reads, such as flags after a file.
+// guard makes a command report, in one sentence on stderr, what the library would answer with its whole help or silently
+// ignore: a missing flag, and arguments that nobody reads, such as flags after a file.
 func guard(command *cli.Command) {
 	command.OnUsageError = refuseFlags
 	command.HideHelpCommand = true // "bitgpu help COMMAND" and --help are enough; an argument "help" may be a file
@@ -195,7 +195,7 @@ func guard(command *cli.Command) {
 	}
 }
 
-// refuseEmpty refuses an empty word except for a text. It comes from a shell variable that is not set, and must not mean the
+// refuseEmpty refuses an empty value, except for a text. It comes from an unset shell variable, and must not mean the
 // default: the demo instead of a model, or no memory file.
 func refuseEmpty(c *cli.Context) error {
 	for _, f := range c.Command.Flags {
@@ -218,7 +218,7 @@ func refuseEmpty(c *cli.Context) error {
 	return nil
 }
 
-// makeOptional takes the mark of a required flag away, and says whether there was one.
+// makeOptional makes a required flag optional, and reports whether it was required.
 func makeOptional(f cli.Flag) bool {
 	if r, ok := f.(cli.RequiredFlag); !ok || !r.IsRequired() {
 		return false
@@ -238,7 +238,7 @@ func makeOptional(f cli.Flag) bool {
 	return true
 }
 
-// oneArgument is the only argument of a command that takes one.
+// oneArgument returns the only argument of a command that takes one.
 func oneArgument(c *cli.Context) (string, error) {
 	if n := c.NArg(); n != 1 {
 		return "", usagef("%s: got %d arguments, want one %s", c.Command.Name, n, c.Command.ArgsUsage)

@@ -16,7 +16,7 @@ import (
 // verdict ends a training with three lines: how good the model is, what to try next, how to run it.
 func verdict(w io.Writer, run *train.Run, out train.Outcome, best *train.Checkpoint) error {
 	if run.Tokenizer == nil {
-		return nil // nothing can be written, and a token may be anything
+		return nil // nothing can be written, and a token can be anything
 	}
 	tok, err := tokenizer.Parse(modeldir.TokenizerName, run.Tokenizer)
 	if err != nil {
@@ -29,7 +29,7 @@ func verdict(w io.Writer, run *train.Run, out train.Outcome, best *train.Checkpo
 		if err != nil {
 			return err
 		}
-		// The first token is read and not predicted.
+		// The first token is read but not predicted.
 		nats := best.State.Loss * float64(run.Val.Len()-1)
 		fmt.Fprintf(w, "how good: %.3f bits a byte on %d bytes that it was not trained on%s\n",
 			train.Evaluation{Nats: nats}.BitsPerByte(max(int64(len(text)), 1)), len(text), compressors(text))
@@ -45,7 +45,7 @@ func verdict(w io.Writer, run *train.Run, out train.Outcome, best *train.Checkpo
 	return nil
 }
 
-// compressors says what compressing a text gives, of the programs that are installed.
+// compressors says how small installed programs compress a text.
 func compressors(text []byte) (said string) {
 	for _, name := range []string{"gzip", "xz"} {
 		cmd := exec.Command(name, "-9", "-c")
@@ -57,7 +57,8 @@ func compressors(text []byte) (said string) {
 	return said
 }
 
-// advise says what most likely gives a better model, by how the losses went. shaped says that the model could have another size.
+// advise says what would most likely give a better model, judging by the losses. shaped says that the size of the model can
+// be changed.
 func advise(o train.Options, lines []train.Metric, settled, shaped bool, dir string) string {
 	var val []train.Metric
 	for _, m := range lines {

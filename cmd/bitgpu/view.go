@@ -90,7 +90,7 @@ func viewAction(c *cli.Context) error {
 	}})
 }
 
-// viewText is -p or stdin.
+// viewText returns -p or stdin.
 func viewText(c *cli.Context) (string, error) {
 	if c.IsSet("prompt") {
 		return c.String("prompt"), nil
@@ -105,13 +105,13 @@ func viewText(c *cli.Context) (string, error) {
 	return string(data), nil
 }
 
-// viewer is a view with what it stands on.
+// viewer is a view with what it needs.
 type viewer struct {
 	*view.View
 	device *gpu.Device
 	ops    *webgpu.Ops
 	gpu    *tuned.GPU
-	note   string // why that, where it may surprise
+	note   string // why it was chosen, if that may be surprising
 	model  *nn.Model[*webgpu.Tensor]
 }
 
@@ -151,10 +151,10 @@ func openView(path, text string, reread bool, layer int, adapter string) (*viewe
 	return v, nil
 }
 
-// extraTokens is how many more tokens than bytes a text can have at most, with what stands before and behind it.
+// extraTokens is how many more tokens than bytes a text can have at most, including those before and after it.
 const extraTokens = 16
 
-// readings is how often a text is read.
+// readings returns how often a text is read.
 func readings(reread bool) int {
 	if reread {
 		return 2
@@ -172,14 +172,14 @@ func (v *viewer) close() {
 	v.gpu.Close()
 }
 
-// saveFrames reads the whole text and saves a picture every so many tokens.
+// saveFrames reads the whole text and saves a picture every `every` tokens.
 func (v *viewer) saveFrames(ctx context.Context, dir string, every int) error {
 	undo, err := atomicfile.MakeDir(dir)
 	if err != nil {
 		return flagError("png", err)
 	}
-	defer undo()            // of a directory that stayed empty
-	var spent time.Duration // reading
+	defer undo()            // removes a directory that stayed empty
+	var spent time.Duration // time spent reading
 	for v.Position() < v.Tokens() {
 		if ctx.Err() != nil {
 			return errInterrupted
@@ -202,12 +202,12 @@ func (v *viewer) saveFrames(ctx context.Context, dir string, every int) error {
 	return nil
 }
 
-// frameName is what a picture's file is called: the tokens read.
+// frameName returns the file name of a picture: the number of tokens read.
 func (v *viewer) frameName() string {
 	return fmt.Sprintf("view-%0*d.png", len(strconv.Itoa(v.Tokens())), v.Position())
 }
 
-// save writes the picture drawn last.
+// save writes the last picture.
 func (v *viewer) save(path string) error {
 	png, err := v.PNG()
 	if err != nil {

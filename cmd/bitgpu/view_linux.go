@@ -12,7 +12,7 @@ import (
 	"github.com/go-gl/glfw/v3.3/glfw"
 )
 
-// canOpenWindow asks before anything is loaded. Without a display GLFW panics.
+// canOpenWindow checks before anything is loaded. Without a display GLFW panics.
 func canOpenWindow() error {
 	if os.Getenv("DISPLAY") == "" {
 		return errors.New("view: there is no screen: DISPLAY is not set; xvfb-run makes one, and --png DIR draws to files without")

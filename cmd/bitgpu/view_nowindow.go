@@ -10,7 +10,7 @@ import (
 
 var errNoWindow = noWindow(runtime.GOOS)
 
-// noWindow says what a window takes on a system.
+// noWindow says what a window requires on a system.
 func noWindow(system string) error {
 	needs := ""
 	switch system {
@@ -26,7 +26,7 @@ func noWindow(system string) error {
 		", or draw to files with --png DIR")
 }
 
-// windowOptions are those of builds with a window.
+// windowOptions is empty in builds without a window.
 type windowOptions struct {
 	speed float64
 	saved func(path string)

@@ -20,34 +20,34 @@ import (
 
 const windowHelp = "space: pause   arrows: layer   + -: speed   S: save a PNG   Q: quit"
 
-// Bounds of the speed, tokens a second.
+// Limits of the speed in tokens per second.
 const (
 	slowest = 0.25
 	fastest = 4096
 )
 
-// frameTime is how long a picture stays at least, where the screen sets no pace.
+// frameTime is the shortest time between pictures if the screen does not set a pace.
 const frameTime = time.Second / 60
 
-// windowOptions are what openWindow has to know.
+// windowOptions are the options of openWindow.
 type windowOptions struct {
-	speed float64           // tokens a second
-	saved func(path string) // told of each file
-	shown func(w *window)   // after each picture, or nil
+	speed float64           // tokens per second
+	saved func(path string) // called for each file
+	shown func(w *window)   // called after each picture, or nil
 }
 
-// window is what the keys of an open window change.
+// window is the state of an open window that keys change.
 type window struct {
 	*viewer
 	windowOptions
 	handle *glfw.Window
 	paused bool
-	err    error // of a key
+	err    error // caused by a key
 
-	due     float64 // tokens to be read by now
+	due     float64 // tokens that should have been read by now
 	counted time.Time
 	count   int     // tokens read since counted
-	rate    float64 // tokens a second
+	rate    float64 // tokens per second
 }
 
 // openWindow shows the view until Q is pressed, the window closed or the context cancelled.
@@ -59,7 +59,7 @@ func (v *viewer) openWindow(ctx context.Context, o windowOptions) error {
 		return fmt.Errorf("view: no window: %w", err)
 	}
 	defer glfw.Terminate()
-	glfw.WindowHint(glfw.ClientAPI, glfw.NoAPI) // the surface is WebGPU's
+	glfw.WindowHint(glfw.ClientAPI, glfw.NoAPI) // the surface belongs to WebGPU
 	handle, err := glfw.CreateWindow(view.Width, view.Height, "bitgpu view", nil, nil)
 	if err != nil {
 		return fmt.Errorf("view: no window: %w", err)
@@ -76,7 +76,7 @@ func (v *viewer) openWindow(ctx context.Context, o windowOptions) error {
 	return w.run(ctx, surface)
 }
 
-// startGLFW is glfw.Init, which logs that there is no screen instead of returning it, and panics at the next call.
+// startGLFW is glfw.Init, which only logs that there is no screen, and panics at the next call.
 func startGLFW() error {
 	var logged bytes.Buffer
 	was := log.Writer()
@@ -120,8 +120,8 @@ func (w *window) run(ctx context.Context, surface *gpu.Surface) error {
 	return w.err
 }
 
-// readDue reads what the speed asks for after some time. What a slow device does not manage within a tenth of a second
-// is let go, so that the keys keep working.
+// readDue reads as many tokens as the speed requires for the time passed. What a slow device cannot read within a tenth of a
+// second is skipped, so that keys keep working.
 func (w *window) readDue(passed time.Duration) error {
 	start := time.Now()
 	if !w.paused {
@@ -148,7 +148,7 @@ func (w *window) readDue(passed time.Duration) error {
 	return nil
 }
 
-// idle says whether nothing is read.
+// idle reports whether nothing is being read.
 func (w *window) idle() bool { return w.paused || w.Position() == w.Tokens() }
 
 func (w *window) status() view.Status {

@@ -15,6 +15,6 @@ func canOpenWindow() error { return nil }
 
 func nativeWindow(w *glfw.Window) gpu.Window {
 	instance, _, _ := syscall.NewLazyDLL("kernel32.dll").NewProc("GetModuleHandleW").Call(0)
-	// A handle is not a Go pointer, so its bits are taken as they are.
+	// A handle is not a Go pointer, so its bits are copied.
 	return gpu.Window{Instance: *(*unsafe.Pointer)(unsafe.Pointer(&instance)), HWND: unsafe.Pointer(w.GetWin32Window())}
 }

@@ -17,11 +17,11 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// corpusFlagNames are the flags of corpusFlags.
+// corpusFlagNames are the names of corpusFlags.
 var corpusFlagNames = []string{"document", "field", "allow-invalid-utf8"}
 
-// corpusFlags say what the documents are. They mean the same wherever text is read, so that a vocabulary, a training and
-// its measurement see the same documents.
+// corpusFlags say what a document is. They mean the same wherever text is read, so that a vocabulary, a training and its
+// measurement see the same documents.
 func corpusFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "document", Value: string(corpus.Block), Usage: "`line|block|file`: what one document of a text file is; a block ends at an empty line"},
@@ -30,7 +30,7 @@ func corpusFlags() []cli.Flag {
 	}
 }
 
-// vocabFlags are those of a new vocabulary.
+// vocabFlags are the flags for a new vocabulary.
 func vocabFlags(size int) []cli.Flag {
 	return []cli.Flag{
 		&cli.IntFlag{Name: "vocab-size", Value: size, Usage: "make at most `N` tokens, special tokens and bytes among them"},
@@ -90,7 +90,7 @@ func vocabularyOf(c *cli.Context) vocabulary {
 	return vocabulary{c.Int("vocab-size"), c.Int("min-frequency")}
 }
 
-// check refuses what no vocabulary can be made with, for a command.
+// check refuses impossible values, for a command.
 func (v vocabulary) check(command string) error {
 	if v.size < tokenizer.LeastVocab {
 		return usagef("%s: --vocab-size: got %d, want %d or more, room for 256 bytes and 2 special tokens", command, v.size, tokenizer.LeastVocab)
@@ -101,22 +101,22 @@ func (v vocabulary) check(command string) error {
 	return nil
 }
 
-// textReading is how text is read.
+// textReading says how to read text.
 type textReading struct {
 	document     string // what a document is
 	field        string
 	allowInvalid bool
-	chat         bool // each record is a conversation
+	chat         bool // every record is a conversation
 	log          io.Writer
 }
 
-// readingOf reads corpusFlags, and --chat where a command has it.
+// readingOf reads corpusFlags, and --chat if the command has it.
 func readingOf(c *cli.Context) textReading {
 	return textReading{c.String("document"), c.String("field"), c.Bool("allow-invalid-utf8"), c.Bool("chat"), c.App.ErrWriter}
 }
 
-// documents reads the inputs of a flag. An error is also that there is no text at all, or that the context has ended. Each file
-// that is not UTF-8 throughout is mentioned once.
+// documents reads the inputs of a flag. It is an error if there is no text at all, or if the context is cancelled. Each file
+// that is not entirely UTF-8 is mentioned once.
 func (r textReading) documents(ctx context.Context, flag string, inputs []string) (iter.Seq2[corpus.Document, error], error) {
 	mode, err := corpus.ParseMode(r.document)
 	if err != nil {

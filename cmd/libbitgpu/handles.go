@@ -10,8 +10,8 @@ import (
 	"bitgpu"
 )
 
-// handles gives out the numbers by which C knows models, sessions and streams. A number is never used twice, so one
-// that was closed can be told from all others.
+// handles assigns the numbers by which C refers to models, sessions and streams. A number is never reused, so a closed one
+// can be told from all others.
 type handles struct {
 	mu     sync.Mutex
 	last   int64
@@ -36,10 +36,10 @@ func (t *handles) forget(ended func(value any) bool) {
 	maps.DeleteFunc(t.values, func(_ int64, value any) bool { return ended(value) })
 }
 
-// find is what h stands for; what, a noun, names it in the error, which is [bitgpu.ErrClosed].
+// find returns what h stands for; what, a noun, names it in the error, which is [bitgpu.ErrClosed].
 func find[T any](what string, h int64) (T, error) { return get[T](what, h, false) }
 
-// take is find, after which h stands for nothing.
+// take is find, and removes h.
 func take[T any](what string, h int64) (T, error) { return get[T](what, h, true) }
 
 func get[T any](what string, h int64, forget bool) (T, error) {

@@ -1,14 +1,14 @@
 //go:build cgo
 
-// Command libbitgpu is the C interface of package bitgpu, built with -buildmode=c-shared; bitgpu.h describes it. It is
-// not for Go programs, which use the package itself, and it adds nothing to what that does.
+// Command libbitgpu is the C interface of package bitgpu, built with -buildmode=c-shared; bitgpu.h describes it. Go programs
+// use the package itself, to which this adds nothing.
 //
 // # Why
 //
-// Why does a stream answer to calls and not call back? A caller with an interpreter lock gives it up for the length of
-// a call and needs no other thread to enter the interpreter.
+// Why does a stream answer calls instead of calling back? A caller with an interpreter lock releases it during a call, and no
+// other thread has to enter the interpreter.
 //
-// Why numbers and not pointers? A number that has been closed is found to be so; a pointer would end the process.
+// Why numbers and not pointers? The use of a closed number is detected; a closed pointer would crash the process.
 package main
 
 /*
@@ -35,10 +35,10 @@ import (
 
 func main() {}
 
-// errArgument marks what the C caller did wrong.
+// errArgument marks mistakes of the C caller.
 var errArgument = errors.New("invalid argument")
 
-// report turns what f returns into a status and a message that the caller owns.
+// report converts the result of f to a status and a message that the caller owns.
 func report(message **C.char, f func() error) C.bitgpu_status {
 	err := safely(f)
 	if err != nil && message != nil {
@@ -142,7 +142,7 @@ func optionsOf(device, adapter *C.bitgpu_text) (opts []bitgpu.Option) {
 	return opts
 }
 
-// keep gives a model that was loaded a number.
+// keep gives a loaded model a number.
 func keep(m *bitgpu.Model, err error, out *C.bitgpu_model) error {
 	if err == nil {
 		*out = C.bitgpu_model(table.add(&model{Model: m, sessions: map[*session]bool{}}))
@@ -150,7 +150,7 @@ func keep(m *bitgpu.Model, err error, out *C.bitgpu_model) error {
 	return err
 }
 
-// parseConfig reads the keys of config.json that the caller gives. What is left out is left to the file.
+// parseConfig reads the keys of config.json that the caller gives. The file decides about the others.
 func parseConfig(data string) (bitgpu.Config, error) {
 	c, err := nn.ParsePartialConfig([]byte(data))
 	if err != nil {
@@ -159,7 +159,7 @@ func parseConfig(data string) (bitgpu.Config, error) {
 	return c, nil
 }
 
-// withModel runs f with the model of a number.
+// withModel calls f with the model of a number.
 func withModel(h C.bitgpu_model, message **C.char, f func(*model) error) C.bitgpu_status {
 	return report(message, func() error {
 		m, err := find[*model]("model", int64(h))
@@ -255,7 +255,7 @@ func textOf(s *C.bitgpu_text, length C.size_t) (string, error) {
 	return string(bytes), err
 }
 
-// tokensOf is the caller's own array.
+// tokensOf returns the caller's own array.
 func tokensOf(tokens *C.bitgpu_token, count C.size_t) ([]uint32, error) {
 	return array("tokens", (*uint32)(unsafe.Pointer(tokens)), count)
 }
@@ -268,7 +268,7 @@ func given[T any](name string, p *T) error {
 	return nil
 }
 
-// array is the caller's array of n elements, which may be NULL where there are none.
+// array returns the caller's array of n elements, which may be NULL if n is 0.
 func array[T any](name string, p *T, n C.size_t) ([]T, error) {
 	if n > 0 && p == nil {
 		return nil, fmt.Errorf("%w: %s: got NULL for %d elements, want a pointer", errArgument, name, n)

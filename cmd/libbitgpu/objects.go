@@ -11,11 +11,11 @@ import (
 	"bitgpu"
 )
 
-// model is a model with its open sessions, which end with it.
+// model is a model with its open sessions, which are closed with it.
 type model struct {
 	*bitgpu.Model
 	mu       sync.Mutex
-	sessions map[*session]bool // nil when the model is closed
+	sessions map[*session]bool // nil once the model is closed
 }
 
 func (m *model) open() (*session, error) {
@@ -26,7 +26,7 @@ func (m *model) open() (*session, error) {
 	return m.adopt(s)
 }
 
-// adopt makes a session of s.
+// adopt makes a session from s.
 func (m *model) adopt(s *bitgpu.Session) (*session, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -58,21 +58,21 @@ func (m *model) close() error {
 	return m.Close()
 }
 
-// errStreaming says which use of a session is in the way: others would have been waited for.
+// errStreaming is returned if a stream uses the session; other uses would have been waited for.
 var errStreaming = errors.New("the session is writing a stream, which has to end or to be closed first")
 
 // session is a session that any thread may use: its calls wait for each other.
 type session struct {
 	model  *model
-	ctx    context.Context // ends, with ErrClosed as its cause, when the session is to close
+	ctx    context.Context // cancelled, with ErrClosed as its cause, when the session is to close
 	cancel context.CancelCauseFunc
 
 	mu      sync.Mutex
 	session *bitgpu.Session
-	streams sync.WaitGroup // running
+	streams sync.WaitGroup // those running
 }
 
-// use runs f with the session to itself.
+// use calls f with the session locked.
 func (s *session) use(f func(*bitgpu.Session) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,8 +104,8 @@ func (s *session) close() error {
 	return s.session.Close()
 }
 
-// stream turns the calls by which a session hands out text into answers to next. It runs in a goroutine of its own
-// that works only while it is asked.
+// stream turns the callbacks with which a session delivers text into answers to next. It runs in a goroutine of its own that
+// only works while it is being asked.
 type stream struct {
 	session *session
 	prompt  string
@@ -117,7 +117,7 @@ type stream struct {
 	asked  chan struct{} // a value asks for a piece of text
 	pieces chan string
 	done   chan struct{} // closed when there are no more
-	err    error         // why; to be read after done
+	err    error         // the reason; read it only after done
 }
 
 func (s *session) stream(prompt string, o bitgpu.Options) *stream {
@@ -129,7 +129,7 @@ func (s *session) stream(prompt string, o bitgpu.Options) *stream {
 	return t
 }
 
-// next is the next piece of text, and whether there was one.
+// next returns the next piece of text, and whether there was one.
 func (t *stream) next() (piece string, ok bool, err error) {
 	err = t.session.use(func(s *bitgpu.Session) error {
 		t.start.Do(func() {
@@ -189,7 +189,7 @@ func (t *stream) close() {
 	<-t.done
 }
 
-// safely turns a panic of f into an error: the caller's process must not end here.
+// safely turns a panic of f into an error, so that it does not crash the caller's process.
 func safely(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

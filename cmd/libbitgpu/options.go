@@ -12,7 +12,7 @@ import (
 	"bitgpu/io/chat"
 )
 
-// parse reads a JSON object of known members.
+// parse reads a JSON object, refusing unknown members.
 func parse(what, data string, into any) error {
 	d := json.NewDecoder(strings.NewReader(data))
 	d.DisallowUnknownFields()
@@ -29,10 +29,10 @@ func parse(what, data string, into any) error {
 // loraOption is an adapter to apply.
 type loraOption struct {
 	Path   string   `json:"path"`
-	Weight *float64 `json:"weight"` // 1 where it is not given
+	Weight *float64 `json:"weight"` // default 1
 }
 
-// parseOptions reads those of bitgpu_model_open.
+// parseOptions reads the options of bitgpu_model_open.
 func parseOptions(data string) ([]bitgpu.Option, error) {
 	var o struct {
 		Config  json.RawMessage `json:"config"`
@@ -71,10 +71,10 @@ func parseOptions(data string) ([]bitgpu.Option, error) {
 	return opts, nil
 }
 
-// errNoTemplate is the error of a model that has none.
+// errNoTemplate is the error of a model without a chat template.
 var errNoTemplate = errors.New("the model has no chat template")
 
-// render writes the conversation of a JSON object.
+// render renders the conversation in a JSON object.
 func render(m *bitgpu.Model, data string) (string, error) {
 	var o struct {
 		Messages json.RawMessage `json:"messages"`

@@ -12,7 +12,7 @@ import (
 	"bitgpu"
 )
 
-// withSession runs f with the session of a number, alone.
+// withSession calls f with the session of a number, locked.
 func withSession(h C.bitgpu_session, message **C.char, f func(*session, *bitgpu.Session) error) C.bitgpu_status {
 	return report(message, func() error {
 		s, err := find[*session]("session", int64(h))
@@ -91,7 +91,7 @@ func bitgpu_session_forward_all(h C.bitgpu_session, tokens *C.bitgpu_token, coun
 	})
 }
 
-// room is the caller's array, if it holds rows times vocab floats.
+// room returns the caller's array, if it holds rows times vocab floats.
 func room(logits *C.float, size, rows C.size_t, vocab int) ([]float32, error) {
 	if size/C.size_t(vocab) < rows {
 		return nil, fmt.Errorf("%w: logits: got room for %d floats, want %d times %d", errArgument, size, rows, vocab)

@@ -1,10 +1,10 @@
-// Package await waits for work that cannot be asked to stop.
+// Package await waits for work that cannot be stopped.
 package await
 
 import "context"
 
-// For gives what work gives, or the cause of the context's end if that comes first; work that is still running then, perhaps on
-// a whole book, is abandoned.
+// For returns the result of work or, if the context is cancelled first, its cause. Work that is still running then, perhaps
+// on a whole book, is abandoned.
 func For[V any](ctx context.Context, work func() (V, error)) (V, error) {
 	type result struct {
 		value V

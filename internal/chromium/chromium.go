@@ -1,4 +1,4 @@
-// Package chromium lets tests use a page in a headless Chromium, where it is installed.
+// Package chromium lets tests use pages in a headless Chromium, if one is installed.
 package chromium
 
 import (
@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Browser is a headless browser that is spoken with over pipes, by the DevTools protocol: what is needed of it takes fewer lines
-// than a library's use, and no other module.
+// Browser is a headless browser, controlled over pipes with the DevTools protocol. The little that is needed takes fewer
+// lines than the use of a library, and no further module.
 type Browser struct {
 	t       *testing.T
 	out     *os.File
@@ -37,7 +37,7 @@ type reply struct {
 // patience is how long anything may take on a busy machine.
 const patience = 10 * time.Minute
 
-// Browse starts the browser, with a profile of its own, or skips the test where there is none.
+// Browse starts the browser with a new profile, or skips the test if there is none.
 func Browse(t *testing.T, flags ...string) *Browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
@@ -91,7 +91,7 @@ func Browse(t *testing.T, flags ...string) *Browser {
 	return b
 }
 
-// try sends a command, to a tab where session is not "".
+// try sends a command, to a tab if session is not "".
 func (b *Browser) try(session, method string, params map[string]any) (json.RawMessage, error) {
 	b.mu.Lock()
 	b.next++
@@ -126,7 +126,7 @@ type Tab struct {
 	session, target string
 }
 
-// Open opens a page in a tab of its own.
+// Open opens a page in a new tab.
 func (b *Browser) Open(url string) *Tab {
 	b.t.Helper()
 	var target struct{ TargetID string }
@@ -153,13 +153,13 @@ func (b *Browser) do(session, method string, params map[string]any, into any) {
 	}
 }
 
-// Command sends a command of the protocol that must not fail.
+// Command sends a command of the protocol, which must not fail.
 func (p *Tab) Command(method string, params map[string]any) {
 	p.t.Helper()
 	p.do(p.session, method, params, nil)
 }
 
-// Visit goes to a page, which is there when this returns.
+// Visit opens a page and returns once it has loaded.
 func (p *Tab) Visit(url string) {
 	p.t.Helper()
 	p.Command("Page.navigate", map[string]any{"url": url})
@@ -175,7 +175,7 @@ func (p *Tab) Resize(width, height int) {
 	p.Command("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false})
 }
 
-// Type writes a text into what has the focus, as a keyboard of any kind does.
+// Type enters a text where the focus is, as any keyboard does.
 func (p *Tab) Type(text string) {
 	p.t.Helper()
 	p.Command("Input.insertText", map[string]any{"text": text})
@@ -215,7 +215,7 @@ func (p *Tab) Run(expression string) (string, error) {
 	return string(v.Result.Value), nil
 }
 
-// Eval is Run of what must not fail; a value that is no text comes as JSON.
+// Eval is Run for what must not fail; a value that is not text is returned as JSON.
 func (p *Tab) Eval(expression string) string {
 	p.t.Helper()
 	v, err := p.Run(expression)
@@ -225,7 +225,7 @@ func (p *Tab) Eval(expression string) string {
 	return v
 }
 
-// Until waits for an expression to be true.
+// Until waits until an expression is true.
 func (p *Tab) Until(expression string) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
@@ -240,7 +240,7 @@ func (p *Tab) Until(expression string) {
 	}
 }
 
-// Picture keeps a screenshot where BITGPU_SCREENSHOTS names a folder.
+// Picture saves a screenshot if BITGPU_SCREENSHOTS names a folder.
 func (p *Tab) Picture(name string) {
 	dir := os.Getenv("BITGPU_SCREENSHOTS")
 	if dir == "" {
@@ -257,7 +257,7 @@ func (p *Tab) Picture(name string) {
 	}
 }
 
-// Peak is the most memory that one of the browser's pages has had, in bytes.
+// Peak returns the largest memory that a page of the browser has used, in bytes.
 func (b *Browser) Peak() (most int64, err error) {
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range lines {

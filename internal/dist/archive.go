@@ -17,7 +17,7 @@ import (
 	"unicode/utf8"
 )
 
-// archives makes one of each target: the program, its licences, its pages and what completes it, in a folder of their own.
+// archives makes one for each target: the program, its licences, its manual pages and completions, in one folder.
 func (r *release) archives() error {
 	for _, t := range targets {
 		built, err := r.bitgpu(t)
@@ -54,7 +54,7 @@ func (r *release) archives() error {
 
 func (r *release) folder(t target) string { return "bitgpu-" + r.version + "-" + t.label() }
 
-// archive is the name of a target's.
+// archive returns the name of a target's archive.
 func (r *release) archive(t target) string {
 	if t.system == "windows" {
 		return r.folder(t) + ".zip"
@@ -62,7 +62,7 @@ func (r *release) archive(t target) string {
 	return r.folder(t) + ".tar.gz"
 }
 
-// beside are the files beside the program.
+// beside returns the files beside the program.
 func (r *release) beside(t target) ([]file, error) {
 	about := fmt.Sprintf("bitgpu %s\ncommit %s of %s\nbuilt for %s/%s, %s\n", r.version, r.commit, r.at.Format(time.DateOnly), t.system, t.arch,
 		map[bool]string{true: "CPU only", false: "CPU and GPU"}[t.cc == ""])
@@ -101,9 +101,9 @@ func (r *release) beside(t target) ([]file, error) {
 	return files, nil
 }
 
-// said is what the program for this machine writes.
+// said returns what the program for this machine prints.
 func (r *release) said(args ...string) ([]byte, error) {
-	program, err := r.bitgpu(targets[1]) // which needs no library of this machine
+	program, err := r.bitgpu(targets[1]) // it needs no library of this machine
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (r *release) said(args ...string) ([]byte, error) {
 	return []byte(utf8Text(out) + "\n"), err
 }
 
-// utf8Text reads as Latin-1 what is not UTF-8, as names in old licences are not.
+// utf8Text converts text that is not UTF-8 from Latin-1, which old licences use for names.
 func utf8Text(text string) string {
 	if utf8.ValidString(text) {
 		return text
@@ -128,7 +128,7 @@ func utf8Text(text string) string {
 	return valid.String()
 }
 
-// manPages are made from the commands by the program itself.
+// manPages lets the program itself make its manual pages.
 func (r *release) manPages() ([]file, error) {
 	dir := filepath.Join(r.work, "man")
 	if _, err := r.said("__man", "--date", r.at.Format(time.DateOnly), dir); err != nil {
@@ -137,7 +137,7 @@ func (r *release) manPages() ([]file, error) {
 	return filesOf(dir)
 }
 
-// filesOf are the files below a folder, sorted.
+// filesOf returns the files below a folder, sorted.
 func filesOf(dir string) (files []file, err error) {
 	err = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -154,7 +154,7 @@ func filesOf(dir string) (files []file, err error) {
 	return files, err
 }
 
-// tarball packs files, all of one time and nobody's.
+// tarball packs files, all with the same time and without an owner.
 func tarball(files []file, at time.Time) ([]byte, error) {
 	var packed bytes.Buffer
 	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
@@ -183,7 +183,7 @@ func tarball(files []file, at time.Time) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// zipped is tarball for systems that have zip files. Wheels are such too.
+// zipped is tarball for systems that use zip files. Wheels are zip files, too.
 func zipped(files []file, at time.Time) ([]byte, error) {
 	var packed bytes.Buffer
 	w := zip.NewWriter(&packed)

@@ -6,13 +6,14 @@ import (
 	"path/filepath"
 )
 
-// target is a platform, and the C compiler that builds for it with GPU support; "" builds without.
+// target is a platform with the C compiler that builds for it with GPU support; "" builds without.
 type target struct {
 	system, arch string
 	cc           string
 }
 
-// targets are the platforms of the archives. Apple's systems are built for without a C compiler: theirs wants Apple's own SDK.
+// targets are the platforms of the archives. Apple's systems are built for without a C compiler, because it needs Apple's own
+// SDK.
 var targets = []target{
 	{"linux", "amd64", "cc"},
 	{"linux", "amd64", ""},
@@ -28,7 +29,7 @@ const (
 	arm64CC = "aarch64-linux-gnu-gcc"
 )
 
-// label is how files of a target are named; what computes on the CPU only says so.
+// label is the part of file names that names a target; it says so if a target only computes on the CPU.
 func (t target) label() string {
 	label := t.system + "-" + t.arch
 	if t.cc == "" {
@@ -44,7 +45,7 @@ func (t target) program() string {
 	return "bitgpu"
 }
 
-// build gives the path of a package's program, or of its C library, for a target.
+// build returns the path of a package's program, or of its C library, for a target.
 func (r *release) build(t target, pkg, name string, flags ...string) (string, error) {
 	path := filepath.Join(r.work, t.label(), name)
 	if _, err := os.Stat(path); err == nil {
@@ -54,7 +55,7 @@ func (r *release) build(t target, pkg, name string, flags ...string) (string, er
 	link := "-s -w -buildid= -X " + r.module + "/internal/version.Release=" + r.version
 	if t.cc != "" {
 		env = append(env, "CGO_ENABLED=1", "CC="+t.cc, "CGO_CFLAGS=-O2", "CGO_LDFLAGS=")
-		// What GNU's linkers would write of the build's place and time is left out.
+		// Leave out what GNU's linkers would record about the time and place of the build.
 		if t.system == "windows" {
 			link += " -extldflags=-static"
 		} else {
@@ -68,7 +69,7 @@ func (r *release) build(t target, pkg, name string, flags ...string) (string, er
 	return path, nil
 }
 
-// bitgpu is the program for a target. With GPU support on Linux it is loaded anywhere, as Debian wants it.
+// bitgpu returns the program for a target. With GPU support on Linux it can be loaded at any address, as Debian requires.
 func (r *release) bitgpu(t target) (string, error) {
 	if t.cc != "" && t.system == "linux" {
 		return r.build(t, "./cmd/bitgpu", t.program(), "-buildmode=pie")

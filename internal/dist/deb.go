@@ -85,7 +85,7 @@ description: |
 	return r.write(name, data)
 }
 
-// debDepends are the lines of the package's file on what the program wants, by what its symbols say.
+// debDepends returns the package's lines about dependencies, derived from the program's symbols.
 func debDepends(t target, program string) (string, error) {
 	if t.cc == "" {
 		return "", nil // a static program
@@ -101,7 +101,7 @@ func debDepends(t target, program string) (string, error) {
 	return text + "recommends:\n  - libvulkan1\n  - mesa-vulkan-drivers\n", nil
 }
 
-// debContents are the files of the package.
+// debContents returns the files of the package.
 func (r *release) debContents(t target, program string) ([]file, error) {
 	data, err := os.ReadFile(program)
 	if err != nil {
@@ -165,7 +165,7 @@ func (r *release) debContents(t target, program string) ([]file, error) {
 	return files, nil
 }
 
-// packagedUnit is the unit as it is in a package: the program lies elsewhere, and nobody copies the file.
+// packagedUnit returns the unit for the package, where the program is elsewhere and nobody copies the file.
 func packagedUnit(unit []byte) []byte {
 	_, rest, _ := bytes.Cut(unit, []byte("\n[Unit]"))
 	about := "# bitgpu serve as a service. Put the model at /etc/bitgpu/model.bitt, readable for all, and keys, one a line, at\n" +
@@ -173,10 +173,10 @@ func packagedUnit(unit []byte) []byte {
 	return append([]byte(about), bytes.ReplaceAll(rest, []byte("/usr/local/bin/"), []byte("/usr/bin/"))...)
 }
 
-// gzipped has neither a name nor a time, as Debian wants it.
+// gzipped compresses without a name or a time, as Debian requires.
 func gzipped(data []byte) []byte {
 	var packed bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // the level is one, and a buffer takes everything
+	w, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // the level is valid, and a buffer accepts everything
 	w.Write(data)
 	w.Close()
 	return packed.Bytes()

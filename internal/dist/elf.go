@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// needs is what a program of Linux wants of the system that it is loaded on.
+// needs is what a Linux program requires of the system.
 type needs struct {
-	glibc     [2]int // the least version
+	glibc     [2]int // the oldest version that will do
 	libraries []string
 }
 
-// system are the libraries that every system with glibc has: those that PEP 600 and Debian's libc6 and libgcc-s1 name.
+// system lists the libraries of every system with glibc: those of PEP 600 and Debian's libc6 and libgcc-s1.
 var system = []string{"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
 
-// needsOf reads them from a program, and refuses one that wants more than every system has.
+// needsOf reads a program's requirements, and refuses one that requires more than every system has.
 func needsOf(path string) (n needs, err error) {
 	f, err := elf.Open(path)
 	if err != nil {

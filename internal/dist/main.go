@@ -1,14 +1,14 @@
-// Command dist makes what is handed out of a release: archives, a Debian package, Python wheels, manifests of package
-// managers, a list of what is inside, and the sums of all of it:
+// Command dist makes the files of a release: archives, Debian packages, Python wheels, manifests for package managers, a list
+// of the contents, and checksums of all files:
 //
 //	go run ./internal/dist -o bin/dist
 //
-// The same commit gives the same bytes wherever it is built with the same Go and C compilers: times are the commit's, paths are left out,
-// and what is listed is sorted. It is not for installing compilers; "make dist" does that.
+// The same commit gives the same bytes wherever it is built with the same Go and C compilers: times are the commit's, paths
+// are left out, and lists are sorted. It does not install compilers; "make dist" does that.
 //
 // # Why
 //
-// Why no goreleaser? It wants a hosted release, and wheels it does not know.
+// Why not goreleaser? It requires a hosted release and does not know wheels.
 package main
 
 import (
@@ -38,18 +38,18 @@ func main() {
 	}
 }
 
-// release is what all of its files have in common.
+// release is what all files of a release have in common.
 type release struct {
 	version, url, homepage, maintainer, web string
 
 	module string    // the path of this module
 	commit string    // 40 digits
-	at     time.Time // of the commit, which all files have
-	work   string    // a folder for what is on its way
+	at     time.Time // of the commit, used for all files
+	work   string    // temporary folder
 	out    string
 }
 
-// file is one that is packed; a name with a slash at its end is a folder's.
+// file is a file to pack; a name that ends in a slash is a folder's.
 type file struct {
 	name  string
 	data  []byte
@@ -85,7 +85,7 @@ func (r *release) make(out string) (err error) {
 	return nil
 }
 
-// identify finds the version and the commit, and refuses a tree that is not a commit's.
+// identify finds the version and the commit, and refuses a working tree with changes.
 func (r *release) identify() error {
 	if r.version == "" {
 		text, err := os.ReadFile("python/bitgpu/__init__.py")
@@ -129,16 +129,16 @@ func (r *release) identify() error {
 	return os.Setenv("SOURCE_DATE_EPOCH", seconds)
 }
 
-// enterSource goes to a clone of the commit, of which all is made. Go notes a commit in programs that are built in a clone, and not in
-// those of a worktree; and what is changed while a release is built is no part of it. The page's engine, which programs hold where it
-// was made, is in no commit.
+// enterSource changes to a clone of the commit, from which everything is made. Go records a commit in programs built in a
+// clone but not in a worktree, and changes during a build have no effect. The page's engine, which is embedded in programs if
+// it has been made, is not in any commit.
 func (r *release) enterSource() (err error) {
 	engine := map[string][]byte{}
 	if r.web != "" {
 		if r.web, err = filepath.Abs(r.web); err != nil {
 			return err
 		}
-		names, _ := filepath.Glob("web/built/[a-z]*") // a malformed pattern would be the only error
+		names, _ := filepath.Glob("web/built/[a-z]*") // only a malformed pattern would be an error
 		for _, name := range names {
 			if engine[name], err = os.ReadFile(name); err != nil {
 				return err
@@ -166,7 +166,7 @@ func (r *release) enterSource() (err error) {
 	return nil
 }
 
-// output is what a command writes, without the last line's end.
+// output returns what a command prints, without the last newline.
 func output(name string, args ...string) (string, error) {
 	command := exec.Command(name, args...)
 	command.Stderr = os.Stderr
@@ -177,7 +177,7 @@ func output(name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// run runs a command that has nothing to say but errors, with more in its environment.
+// run runs a command that only prints errors, with additions to its environment.
 func run(env []string, name string, args ...string) error {
 	command := exec.Command(name, args...)
 	command.Env = append(os.Environ(), env...)
@@ -187,7 +187,7 @@ func run(env []string, name string, args ...string) error {
 	return nil
 }
 
-// write puts a file into the release.
+// write adds a file to the release.
 func (r *release) write(name string, data []byte) error {
 	fmt.Printf("  %-56s %9d bytes\n", name, len(data))
 	path := filepath.Join(r.out, filepath.FromSlash(name))

@@ -13,7 +13,7 @@ import (
 
 const cyclonedx = "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0"
 
-// sbom lists every module in the program with GPU support, which has the most of them, in CycloneDX's form.
+// sbom lists every module in the program with GPU support, which has most of them, in CycloneDX's format.
 func (r *release) sbom() error {
 	program, err := r.bitgpu(targets[0])
 	if err != nil {
@@ -35,7 +35,7 @@ func (r *release) sbom() error {
 	return r.write(name, data)
 }
 
-// webPage packs the page for browsers, where it was made.
+// webPage packs the page for browsers, if it has been made.
 func (r *release) webPage() error {
 	if r.web == "" {
 		return nil
@@ -55,7 +55,7 @@ func (r *release) webPage() error {
 	return r.write(folder+".tar.gz", data)
 }
 
-// sums writes the sums of all that was made, as sha256sum reads them.
+// sums writes the checksums of all files in sha256sum's format.
 func (r *release) sums() error {
 	files, err := filesOf(r.out)
 	if err != nil {
@@ -73,11 +73,11 @@ func sum(data []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
-// containerUser is who owns the memories in a container, as packaging/container/Containerfile has it.
+// containerUser owns the memories in a container, as packaging/container/Containerfile says.
 const containerUser = 65532
 
-// container makes the folder that a container is built in without Go: the root's files, and the file of this repository with
-// those in the place of what it builds.
+// container makes a folder in which a container can be built without Go: the files of the root, and this repository's
+// Containerfile with built programs instead of build steps.
 func (r *release) container() error {
 	for _, t := range targets[1:3] {
 		path, err := r.bitgpu(t)
@@ -111,7 +111,7 @@ func (r *release) container() error {
 	return r.write("container/Containerfile", []byte(text))
 }
 
-// releasedContainer turns the file that builds into one that takes what is built.
+// releasedContainer changes the Containerfile that builds into one that copies what has been built.
 func releasedContainer(source, version string) (string, error) {
 	const from, user = "\nFROM scratch\n", "\nUSER "
 	_, rest, found := strings.Cut(source, from)
@@ -126,7 +126,7 @@ func releasedContainer(source, version string) (string, error) {
 
 func (r *release) homebrew() error { return r.manifest("homebrew/bitgpu.rb", "bitgpu.rb.tmpl") }
 
-// winget writes the three files that its repository wants, in the folders that it has them in.
+// winget writes the three files that its repository requires, in the required folders.
 func (r *release) winget() error {
 	for _, part := range []string{"", ".installer", ".locale.en-US"} {
 		name := "winget/" + r.version + "/bitgpu.bitgpu" + part + ".yaml"
@@ -137,8 +137,8 @@ func (r *release) winget() error {
 	return nil
 }
 
-// manifest fills in a template of packaging/release, which asks for {{.Archive "linux" "arm64" false}}, and for an
-// archive's {{.URL}} and {{.Sum}} in the same way.
+// manifest fills in a template of packaging/release, which uses {{.Archive "linux" "arm64" false}}, and {{.URL}} and {{.Sum}}
+// of an archive in the same way.
 func (r *release) manifest(name, from string) error {
 	t, err := template.ParseFiles(filepath.Join("packaging", "release", from))
 	if err != nil {
@@ -151,7 +151,7 @@ func (r *release) manifest(name, from string) error {
 	return r.write(name, text.Bytes())
 }
 
-// manifest is what templates know.
+// manifest is the data of templates.
 type manifest struct{ r *release }
 
 func (m manifest) Version() string  { return m.r.version }

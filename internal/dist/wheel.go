@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// wheels makes the Python package for the platforms whose C library a compiler of Debian builds. Those of Apple's are not
-// among them: a library of C wants Apple's SDK, which is not to be had elsewhere.
+// wheels makes the Python package for the platforms whose C library can be built with Debian's compilers. Apple's are not
+// among them, because a C library needs Apple's SDK, which is not available elsewhere.
 func (r *release) wheels() error {
 	for _, t := range []target{targets[0], {"linux", "arm64", arm64CC}, targets[5]} {
 		library, err := r.build(t, "./cmd/libbitgpu", "libbitgpu.so", "-buildmode=c-shared")
@@ -34,7 +34,7 @@ func (r *release) wheels() error {
 	return nil
 }
 
-// wheelTag is the platform that a library runs on: by PEP 600 what the newest of its symbols wants of glibc.
+// wheelTag returns the platform that a library runs on: by PEP 600 the glibc that its newest symbol requires.
 func wheelTag(t target, library string) (string, error) {
 	if t.system == "windows" {
 		return "win_" + t.arch, checkDLL(library)
@@ -47,7 +47,7 @@ func wheelTag(t target, library string) (string, error) {
 	return fmt.Sprintf("manylinux_%d_%d_%s", needs.glibc[0], needs.glibc[1], arch), nil
 }
 
-// checkDLL refuses a library that wants more than Windows has.
+// checkDLL refuses a library that requires more than Windows has.
 func checkDLL(path string) error {
 	f, err := pe.Open(path)
 	if err != nil {
@@ -67,7 +67,7 @@ func checkDLL(path string) error {
 	return nil
 }
 
-// wheel packs the Python package around a library, by PEP 427 and, for the licences and the list of contents, PEPs 639 and 770.
+// wheel packs the Python package with a library, by PEP 427 and, for the licences and the list of contents, PEPs 639 and 770.
 func (r *release) wheel(tag, library string) (name string, data []byte, err error) {
 	var files []file
 	for _, name := range []string{"__init__.py", "__main__.py", "_config.py", "_library.py", "_model.py", "_values.py", "py.typed"} {

@@ -2,11 +2,11 @@
 //
 //	go run ./internal/home example.org/x/bitgpu
 //
-// It is not for other names of the program or of the Python package, which stay bitgpu.
+// Other names, of the program and of the Python package, stay bitgpu.
 //
 // # Why
 //
-// Why lines and not Go's syntax? Tests hold programs as text, which import the module too.
+// Why replace lines of text instead of using Go's syntax? Tests contain programs as text, which import the module too.
 package main
 
 import (
@@ -35,10 +35,10 @@ func main() {
 	fmt.Printf("the module is %s now; %d files changed\n", os.Args[1], n)
 }
 
-// good is a module path: a host with a dot, and at least one name, as go get wants it.
+// good matches a module path: a host with a dot, and at least one name, as go get requires.
 var good = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)+(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 
-// move rewrites the files below root, and says how many it changed.
+// move rewrites the files below root, and returns how many it changed.
 func move(root, to string) (changed int, err error) {
 	if !good.MatchString(to) {
 		return 0, fmt.Errorf("got the path %q, want a host and a name, such as example.org/x/bitgpu", to)
@@ -106,11 +106,11 @@ func newRenaming(root, from, to string) (*renaming, error) {
 	quoted := regexp.QuoteMeta(from)
 	return &renaming{from, to,
 		regexp.MustCompile(`(?m)^(\s*(?:import )?(?:[A-Za-z_.][\w.]* )?")` + quoted + `((?:/[\w./-]+)?"(?:\s*//.*)?)$`),
-		// A name with a folder of the module behind it is a package's; "cmd/bitgpu/…" is a file's.
+		// A name followed by a folder of the module is a package's; "cmd/bitgpu/…" is a file's.
 		regexp.MustCompile(`(^|[^\w./-])` + quoted + `(/(?:` + strings.Join(folders, "|") + `)\b)`)}, nil
 }
 
-// homeless is what a page says until the module has a home, and what it says from then on.
+// homeless matches what a page says until the module has a home, and what it says from then on.
 var homeless = regexp.MustCompile(`(?s)<!-- until the module has a home -->.*?<!-- from then on:\n(.*?)-->\n`)
 
 func (r *renaming) file(name string, text []byte) ([]byte, error) {

@@ -3,9 +3,9 @@
 //	go run ./internal/instructions
 //	go run ./internal/instructions "looked up"    # those with this in their names
 //
-// It builds itself for arm64 and runs that program under QEMU, which notes down each instruction within the kernels; the
-// count is the difference between two calls and one. A count is not a time: how many instructions a processor does at
-// once, and how long it waits for memory, it does not know.
+// It builds itself for arm64 and runs that program under QEMU, which records each instruction in the kernels; the count is
+// the difference between two calls and one. A count is not a time: it does not tell how many instructions a processor
+// executes at once, or how long it waits for memory.
 package main
 
 import (
@@ -38,7 +38,7 @@ func main() {
 	}
 }
 
-// table counts all kernels whose names have a text in them.
+// table counts all kernels whose names contain a text.
 func table(out io.Writer, text string) error {
 	dir, err := os.MkdirTemp("", "instructions")
 	if err != nil {
@@ -69,7 +69,7 @@ func table(out io.Writer, text string) error {
 		var each []float64
 		for _, l := range levels {
 			if l == simd.DotProd && !w.bytes {
-				fmt.Fprint(out, " |") // the same as of NEON
+				fmt.Fprint(out, " |") // the same as for NEON
 				continue
 			}
 			once, err := count(program, ranges, w.name, l, 1)
@@ -88,7 +88,7 @@ func table(out io.Writer, text string) error {
 	return nil
 }
 
-// kernels are where the functions of package simd lie in a program, and those of package math, as QEMU wants it.
+// kernels returns the addresses of the functions of packages simd and math in a program, in QEMU's form.
 func kernels(program string) (string, error) {
 	symbols, err := exec.Command("go", "tool", "nm", "-size", program).Output()
 	if err != nil {
@@ -111,7 +111,7 @@ func kernels(program string) (string, error) {
 	return strings.Join(ranges, ","), nil
 }
 
-// count is the number of instructions within ranges while the program calls a kernel so many times.
+// count returns the number of instructions within ranges while the program calls a kernel `times` times.
 func count(program, ranges, work string, level simd.Level, times int) (n int, err error) {
 	run := exec.Command(emulator, "-cpu", "max", "-singlestep", "-d", "exec,nochain", "-dfilter", ranges, program, work, fmt.Sprint(int(level)), fmt.Sprint(times))
 	pipe, err := run.StderrPipe()
@@ -136,7 +136,7 @@ func count(program, ranges, work string, level simd.Level, times int) (n int, er
 	return n, nil
 }
 
-// call does a work so many times.
+// call performs a work `times` times.
 func call(name, level, times string) error {
 	l, err := strconv.Atoi(level)
 	if err != nil {

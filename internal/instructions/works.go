@@ -66,7 +66,7 @@ func grouped(n int) func() {
 	}
 }
 
-// lookedUp is the product as it is where nothing looks up.
+// lookedUp is the product without looking up.
 func lookedUp(n int) func() {
 	scales := halves(numbers(tall * cols / 128))
 	m := simd.Interleave(codes(tall*cols), scales, 128, tall, cols, false, false)

@@ -1,5 +1,5 @@
-// Package jsonwords says in JSON's own words what encoding/json says of Go's types. It is for messages to a user, who wrote a file and
-// knows no struct.
+// Package jsonwords rewords errors of encoding/json about Go's types in JSON's terms, for users who wrote a file and do not
+// know the struct.
 package jsonwords
 
 import (
@@ -9,7 +9,7 @@ import (
 
 var mismatch = regexp.MustCompile(`json: cannot unmarshal (\w+)( \S+)? into Go (?:struct field \w*\.?([^ ]*)|value) of type (struct {.*}|[^ ;:,]+)`)
 
-// Plain puts a message's parts that name Go's types in plain words: "a.b: got a string, want an object".
+// Plain replaces Go's types in a message by plain words: "a.b: got a string, want an object".
 func Plain(message string) string {
 	return mismatch.ReplaceAllStringFunc(message, func(part string) string {
 		m := mismatch.FindStringSubmatch(part)
@@ -33,7 +33,7 @@ func article(kind string) string {
 	return "a " + kind
 }
 
-// wanted says what a Go type takes.
+// wanted returns JSON's name for what a Go type accepts.
 func wanted(kind string) string {
 	switch kind = strings.TrimPrefix(kind, "*"); {
 	case strings.HasPrefix(kind, "[]"):

@@ -2,8 +2,8 @@
 //
 //	go run ./internal/licenses
 //
-// The modules are those of "go list -deps" on every system that the program is built for, and the texts those in their
-// folders. What no module says of itself, for lack of one or of a text, stands in by-hand.
+// The modules are those of "go list -deps" for every system that the program is built for, and the texts are those in their
+// folders. by-hand has the texts for what is not a module, or for modules without a text.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 	"strings"
 )
 
-// output is where the program embeds the texts, from the repository's root.
+// output is where the program embeds the texts, relative to the repository's root.
 const output = "cmd/bitgpu/licenses.txt.gz"
 
 func main() {
@@ -51,13 +51,13 @@ func generate(root string) error {
 	return os.WriteFile(filepath.Join(root, output), packed.Bytes(), 0o644)
 }
 
-// module is what go list says of one.
+// module is go list's description of one.
 type module struct {
 	Path, Version, Dir string
 	Main               bool
 }
 
-// collect gives all texts, each under a line with what it is for.
+// collect returns all texts, each under a line that says what it is for.
 func collect(root string) (string, error) {
 	modules, err := linked(root)
 	if err != nil {
@@ -96,7 +96,7 @@ func section(w *strings.Builder, title, text string) {
 	fmt.Fprintf(w, "%s\n%s\n%s\n\n%s\n\n", rule, title, rule, strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n")))
 }
 
-// linked are the modules that some build of the program or of the C library has in it, by path.
+// linked returns the modules that some build of the program or of the C library contains, by path.
 func linked(root string) ([]module, error) {
 	found := map[string]module{}
 	for _, build := range [][2]string{{"linux", "window"}, {"darwin", "window"}, {"windows", "window"}, {"linux", "wgpu22"}} {
@@ -128,11 +128,11 @@ func linked(root string) ([]module, error) {
 	return modules, nil
 }
 
-// licence are the names of files that hold a licence, or a part of one. Fonts have an OFL, and FreeType an FTL; its other
-// choice, the GPL, is not ours.
+// licence matches the names of files that contain a licence, or a part of one. Fonts have an OFL, and FreeType an FTL; its
+// alternative, the GPL, is not used.
 var licence = regexp.MustCompile(`(?i)^(licen[cs]es?|copying|notice|patents|ofl|ftl)([.-].*)?$`)
 
-// textsOf gives the licences in a module's folder and those below it, which hold code or fonts of others.
+// textsOf returns the licences in a module's folder and those below it, which may contain others' code or fonts.
 func textsOf(dir string) (string, error) {
 	var texts []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

@@ -1,11 +1,11 @@
-// Command scaling says what it costs to add gradients over many ranks, by a model of latency and bandwidth:
+// Command scaling estimates the cost of adding gradients over many ranks, with a model of latency and bandwidth:
 //
 //	go run ./internal/scaling table                                          # of docs/scale.md
 //	go run ./internal/scaling table -latency 20us -bandwidth 25 -shards 64   # of another network
 //	go build -tags mpi -o bin/scaling ./internal/scaling && mpirun -n 2 bin/scaling measure
 //
-// A message of n bytes takes α + n/β. measure fits α and β to messages between rank 0 and 1 of a launcher, and table adds up the
-// messages of a step, which are those that a training sends ([train.Messages]). "make scaling" does both on this machine.
+// A message of n bytes takes α + n/β. measure fits α and β to messages between ranks 0 and 1 of a launcher, and table adds up
+// the messages of a step, which are those of a training ([train.Messages]). "make scaling" does both on this machine.
 package main
 
 import (
@@ -68,7 +68,7 @@ func run(args []string, out io.Writer) error {
 	return print(out, networks, rows)
 }
 
-// measure exchanges messages between the ranks 0 and 1, and says the line through their times. Other ranks wait.
+// measure exchanges messages between ranks 0 and 1, and prints the line fitted to their times. Other ranks wait.
 func measure(rounds int, out io.Writer) error {
 	world, err := mpi.Start()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // line is the model: a message of n bytes takes latency + n/bandwidth.
 type line struct {
 	latency   float64 // seconds
-	bandwidth float64 // bytes a second
+	bandwidth float64 // bytes per second
 }
 
 func (l line) time(bytes float64) float64 { return l.latency + bytes/l.bandwidth }
@@ -22,7 +22,7 @@ func (l line) time(bytes float64) float64 { return l.latency + bytes/l.bandwidth
 // point is a measured message.
 type point struct{ bytes, seconds float64 }
 
-// fit is the line with the smallest squared relative errors, so that small messages count as much as large ones.
+// fit returns the line with the smallest squared relative errors, so that small messages count as much as large ones.
 func fit(points []point) line {
 	// Least squares of (α + n·γ)/t = 1, with γ = 1/β.
 	var aa, ab, bb, a, b float64
@@ -34,7 +34,7 @@ func fit(points []point) line {
 	return line{max((a*bb-b*ab)/det, 0), det / (b*aa - a*ab)}
 }
 
-// worst is the largest relative error of a line.
+// worst returns the largest relative error of a line.
 func (l line) worst(points []point) (most float64) {
 	for _, p := range points {
 		most = max(most, math.Abs(l.time(p.bytes)/p.seconds-1))
@@ -42,7 +42,7 @@ func (l line) worst(points []point) (most float64) {
 	return most
 }
 
-// exchange measures messages that cross between the ranks 0 and 1, as those of a sum do.
+// exchange measures messages sent in both directions between ranks 0 and 1, as for a sum.
 func exchange(g train.Group, rounds int) (points []point, err error) {
 	for size := 1; size <= 4<<20; size *= 4 {
 		send, receive := make([]byte, size), make([]byte, size)
@@ -57,7 +57,7 @@ func exchange(g train.Group, rounds int) (points []point, err error) {
 			}
 			times[i] = time.Since(began)
 		}
-		if _, err := train.Any(g, false); err != nil { // the next size begins for all
+		if _, err := train.Any(g, false); err != nil { // all start the next size together
 			return nil, err
 		}
 		slices.Sort(times)
@@ -66,19 +66,19 @@ func exchange(g train.Group, rounds int) (points []point, err error) {
 	return points, nil
 }
 
-// network is what a table is computed for.
+// network describes what a table is computed for.
 type network struct {
 	name string
 	line
 }
 
-// usual are the networks of docs/scale.md: a latency that TCP and RDMA have, and all of the bandwidth.
+// usual are the networks of docs/scale.md: typical latencies of TCP and RDMA, and the full bandwidth.
 var usual = []network{
 	{"10 Gbit/s", line{50e-6, 10e9 / 8}},
 	{"100 Gbit/s", line{10e-6, 100e9 / 8}},
 }
 
-// model is what is trained: its gradients go on their way a layer at a time.
+// model is what is trained: gradients are sent layer by layer.
 type model struct {
 	name            string
 	numbers, layers int
@@ -88,13 +88,13 @@ var models = []model{{"350 M", 350e6, 24}, {"2.4 B", 2.4e9, 32}}
 
 const mostRanks = 256
 
-// row is one number of ranks.
+// row is the result for one number of ranks.
 type row struct {
 	Ranks   int
-	Seconds []float64 // a step, for each network of each model
+	Seconds []float64 // per step, for each network of each model
 }
 
-// table is the time of a step's messages, before what hides behind the backward pass.
+// table returns the time of a step's messages, not counting what the backward pass hides.
 func table(networks []network, shards int, gradient string) (rows []row) {
 	for ranks := 2; ranks <= min(shards, mostRanks); ranks *= 2 {
 		r := row{Ranks: ranks}
@@ -108,7 +108,7 @@ func table(networks []network, shards int, gradient string) (rows []row) {
 	return rows
 }
 
-// step is the time of the messages of one step.
+// step returns the time of the messages of one step.
 func (l line) step(m model, ranks, shards int, gradient string) (seconds float64) {
 	for layer := range m.layers {
 		numbers := m.numbers*(layer+1)/m.layers - m.numbers*layer/m.layers
@@ -117,7 +117,7 @@ func (l line) step(m model, ranks, shards int, gradient string) (seconds float64
 	return seconds
 }
 
-// print writes a table of Markdown.
+// print writes a table in Markdown.
 func print(out io.Writer, networks []network, rows []row) error {
 	head, rule := []string{"ranks"}, []string{"---"}
 	for _, m := range models {

@@ -1,9 +1,9 @@
-// Command testsum is "go test" with an account of what was not tested: it says at the end which tests this machine could
-// not run, and why, and which SIMD levels its processor lacks. Its arguments are those of go test.
+// Command testsum is "go test" with a summary of what was not tested: at the end it lists the tests that could not run on
+// this machine, with reasons, and the SIMD levels that its processor lacks. Its arguments are those of go test.
 //
 //	go run ./internal/testsum ./...
 //
-// With TESTSUM in the environment it adds its account to the file of that name too.
+// With TESTSUM in the environment it also appends its summary to the file of that name.
 package main
 
 import (
@@ -28,7 +28,7 @@ func main() {
 	os.Exit(code)
 }
 
-// run gives the exit code of go test.
+// run returns the exit code of go test.
 func run(args []string, out io.Writer) (int, error) {
 	test := exec.Command("go", append([]string{"test", "-json"}, args...)...)
 	test.Stderr = os.Stderr
@@ -43,7 +43,7 @@ func run(args []string, out io.Writer) (int, error) {
 	if err := s.read(pipe); err != nil {
 		return 1, err
 	}
-	test.Wait() // its exit code says it
+	test.Wait() // the exit code tells
 	account := s.account(lacking())
 	fmt.Fprint(out, account)
 	if path := os.Getenv("TESTSUM"); path != "" {
@@ -64,7 +64,7 @@ func run(args []string, out io.Writer) (int, error) {
 	return test.ProcessState.ExitCode(), nil
 }
 
-// lacking are the SIMD levels that no test here can have used.
+// lacking returns the SIMD levels that no test here can have used.
 func lacking() []string {
 	var names []string
 	for _, level := range simd.Known() {
@@ -80,13 +80,13 @@ type event struct{ Action, Package, Test, Output string }
 
 type summary struct {
 	out     io.Writer
-	output  map[string][]string // of tests under way, by package and name
+	output  map[string][]string // of running tests, by package and name
 	passed  int
 	failed  []string
-	skipped []string // with the reason
+	skipped []string // with reasons
 }
 
-// read shows what go test would without -json.
+// read shows what go test would show without -json.
 func (s *summary) read(in io.Reader) error {
 	lines := bufio.NewReader(in)
 	for {
@@ -137,7 +137,7 @@ func (s *summary) take(e event) {
 	}
 }
 
-// reason is what a test said when it was skipped.
+// reason returns what a test said when it was skipped.
 func reason(output []string) string {
 	for i := len(output) - 1; i >= 0; i-- {
 		line := strings.TrimSpace(output[i])
@@ -152,7 +152,7 @@ func reason(output []string) string {
 	return "it does not say why"
 }
 
-// account is what was tested and what not.
+// account returns the summary of what was tested and what not.
 func (s *summary) account(lacking []string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%d tests passed, %d failed, %d skipped\n", s.passed, len(s.failed), len(s.skipped))

@@ -1,9 +1,9 @@
-// Package units writes numbers for people.
+// Package units formats numbers for people.
 package units
 
 import "fmt"
 
-// Bytes writes a number of bytes in powers of 1000.
+// Bytes formats a number of bytes in powers of 1000.
 func Bytes(n int64) string {
 	units := []string{"B", "kB", "MB", "GB", "TB"}
 	x := float64(n)
@@ -18,7 +18,7 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.1f %s", x, units[i])
 }
 
-// Count writes a number of things, of which name is one: "1 row", "2 rows".
+// Count formats a number of things: "1 row", "2 rows" for the name "row".
 func Count[N int | int64](n N, name string) string {
 	if n != 1 {
 		name += "s"

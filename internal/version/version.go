@@ -1,4 +1,4 @@
-// Package version says what a program was built from. It is not for versions of files and formats.
+// Package version says what a program was built from. Versions of files and formats are elsewhere.
 package version
 
 import (
@@ -9,10 +9,10 @@ import (
 	"bitgpu/gpu"
 )
 
-// Release is the number of a release. The linker sets it: -ldflags "-X bitgpu/internal/version.Release=1.2.3".
+// Release is the number of a release, set by the linker: -ldflags "-X bitgpu/internal/version.Release=1.2.3".
 var Release string
 
-// Text is the release, "devel" without one, and the commit, as far as the build recorded it.
+// Text returns the release, or "devel", and the commit, as far as the build recorded it.
 func Text() string {
 	info, _ := debug.ReadBuildInfo()
 	return text(Release, info)
@@ -33,13 +33,13 @@ func text(release string, info *debug.BuildInfo) string {
 			}
 		}
 		if v := info.Main.Version; release == "devel" && commit == "unknown" && v != "" && v != "(devel)" {
-			release = v // go install MODULE@VERSION knows no commit
+			release = v // go install MODULE@VERSION does not know the commit
 		}
 	}
 	return fmt.Sprintf("%s (commit %s%s)", release, commit, modified)
 }
 
-// Line is one line: the release, the commit, Go, the platform, and what the build computes on.
+// Line returns the release, the commit, Go, the platform and what the build computes on, in one line.
 func Line() string {
 	computes := "CPU only"
 	if api := gpu.API(); api != "" {

@@ -217,7 +217,7 @@ func TestWriteRefusals(t *testing.T) {
 		{``, `{}`, weights, "config: not a JSON object: unexpected end of JSON input"},
 		{`[]`, `{}`, weights, "config: not a JSON object: not an object"},
 		{`{}`, `"{}"`, weights, "tokenizer: not a JSON object: not an object"},
-		{`{}`, `{}`, wrong, "w: shape (2) of F32 wants 8 bytes, 0 given"},
+		{`{}`, `{}`, wrong, "w: got 0 bytes, want 8 for shape (2) of F32"},
 	}
 	for _, c := range cases {
 		err := WriteFile(path, json.RawMessage(c.config), json.RawMessage(c.tokenizer), c.tensors, nil)

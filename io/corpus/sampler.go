@@ -50,7 +50,7 @@ type ShortError struct {
 }
 
 func (e *ShortError) Error() string {
-	return fmt.Sprintf("corpus: %s: got %d tokens, a context of %d needs at least %d", e.Name, e.Tokens, e.Time, uint64(e.Time)+1)
+	return fmt.Sprintf("corpus: %s: got %d tokens, want at least %d for a context of %d", e.Name, e.Tokens, uint64(e.Time)+1, e.Time)
 }
 
 // Fits returns the longest context that the tokens fill, 0 if none.

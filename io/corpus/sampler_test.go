@@ -137,7 +137,7 @@ func TestSamplerRefusals(t *testing.T) {
 	tokens := count(t, "a.u32", 10)
 	for _, order := range []Order{Shuffle, Sequential} {
 		_, err := NewSampler(tokens, 1, 10, order, 0)
-		wantError(t, err, "a.u32: got 10 tokens, a context of 10 needs at least 11")
+		wantError(t, err, "a.u32: got 10 tokens, want at least 11 for a context of 10")
 		if _, err := NewSampler(tokens, 1, 9, order, 0); err != nil {
 			t.Error(err)
 		}

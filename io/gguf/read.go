@@ -27,7 +27,7 @@ func (c *cursor) left() int { return len(c.data) - c.at }
 
 func (c *cursor) take(n uint64) ([]byte, error) {
 	if n > uint64(c.left()) {
-		return nil, fmt.Errorf("%w: want %d bytes at byte %d, %d are left", errShort, n, c.at, c.left())
+		return nil, fmt.Errorf("%w: got %d bytes from byte %d on, want %d", errShort, c.left(), c.at, n)
 	}
 	part := c.data[c.at : c.at+int(n)]
 	c.at += int(n)

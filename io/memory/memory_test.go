@@ -136,10 +136,10 @@ func TestFailedWriteKeepsTheOldFile(t *testing.T) {
 	short := sample()
 	short.Layers[0].W = short.Layers[0].W[:3]
 	for want, m := range map[string]*Memory{
-		"layer_1: value 7 is +Inf, want a finite number":        diverged,
-		"layer_0: shape (2, 2) of F32 wants 16 bytes, 12 given": short,
-		"-1 tokens and 2 layers are no memory":                  backwards,
-		"0 tokens and 0 layers are no memory":                   {},
+		"layer_1: value 7 is +Inf, want a finite number":         diverged,
+		"layer_0: got 12 bytes, want 16 for shape (2, 2) of F32": short,
+		"-1 tokens and 2 layers are no memory":                   backwards,
+		"0 tokens and 0 layers are no memory":                    {},
 	} {
 		err := WriteFile(path, m)
 		if err == nil || !strings.Contains(err.Error(), path+": "+want) {

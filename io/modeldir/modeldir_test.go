@@ -167,7 +167,7 @@ func TestWriteDirKeepsOldWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	wrong := []safetensors.Tensor{safetensors.FromFloat32s("w", []int{2}, nil)}
-	wantError(t, WriteDir(dir, json.RawMessage(`{}`), nil, wrong, nil), filepath.Join(dir, TensorsName)+": safetensors: w: shape (2) of F32 wants 8 bytes")
+	wantError(t, WriteDir(dir, json.RawMessage(`{}`), nil, wrong, nil), filepath.Join(dir, TensorsName)+": safetensors: w: got 0 bytes, want 8 for shape (2) of F32")
 	wantError(t, WriteDir(dir, json.RawMessage(`[]`), nil, weights, nil), filepath.Join(dir, ConfigName)+": not a JSON object")
 	wantError(t, WriteDir(dir, json.RawMessage(`{}`), json.RawMessage(`{`), weights, nil), filepath.Join(dir, TokenizerName)+": is not JSON")
 	file := write(t, filepath.Join(t.TempDir(), "file"), "x")

@@ -95,7 +95,7 @@ func parse(data []byte) (*File, error) {
 	case length > uint64(len(data)-8):
 		return nil, fmt.Errorf("header of %d bytes announced, %d bytes follow", length, len(data)-8)
 	case length > maxHeader:
-		return nil, fmt.Errorf("header of %d bytes announced, at most %d are allowed", length, maxHeader)
+		return nil, fmt.Errorf("got a header of %d bytes, want at most %d", length, maxHeader)
 	}
 	header, body := data[8:8+length], data[8+length:]
 	if err := jsonscan.Check(header); err != nil {
@@ -143,7 +143,7 @@ func (f *File) readHeader(header []byte) ([]entry, error) {
 
 func readName(text []byte) (string, error) {
 	if len(text) > maxName {
-		return "", fmt.Errorf("got a name of %d bytes, at most %d are allowed", len(text), maxName)
+		return "", fmt.Errorf("got a name of %d bytes, want at most %d", len(text), maxName)
 	}
 	return jsonscan.String(text)
 }
@@ -218,7 +218,7 @@ func readEntry(name string, value []byte) (entry, error) {
 		return entry{}, err
 	}
 	if found := offsets[1] - offsets[0]; found != size {
-		return entry{}, fmt.Errorf("shape %s of %s wants %d bytes, data_offsets span %d", FormatShape(shape), dtype, size, found)
+		return entry{}, fmt.Errorf("got data_offsets that span %d bytes, want %d for shape %s of %s", found, size, FormatShape(shape), dtype)
 	}
 	return entry{Tensor{Name: name, DType: dtype, Shape: shape}, offsets[0], offsets[1]}, nil
 }

@@ -35,7 +35,7 @@ func TestRefusals(t *testing.T) {
 		{"metadata no object", raw(`{"__metadata__":[]}`, nil), "__metadata__: not a JSON object"},
 		{"metadata no text", raw(`{"__metadata__":{"a":1}}`, nil), "__metadata__: a: not a string"},
 		{"metadata key twice", raw(`{"__metadata__":{"a":"1","a":"2"}}`, nil), "__metadata__: a: this key is there twice"},
-		{"long name", raw(`{"`+long+`":{}}`, nil), "got a name of 5002 bytes, at most 4096 are allowed"},
+		{"long name", raw(`{"`+long+`":{}}`, nil), "got a name of 5002 bytes, want at most 4096"},
 		{"no entry", raw(one(`7`), nil), "w: not a JSON object with dtype"},
 		{"no dtype", raw(one(`{"shape":[],"data_offsets":[0,0]}`), nil), "w: dtype is missing"},
 		{"no shape", raw(one(`{"dtype":"U8","data_offsets":[0,0]}`), nil), "w: shape is missing"},
@@ -52,7 +52,7 @@ func TestRefusals(t *testing.T) {
 		{"overflow", raw(one(`{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}`), nil), "w: shape (4294967296, 4294967296) of F32 is more bytes than can be addressed"},
 		{"overflow by type", raw(one(`{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}`), nil), "more bytes than can be addressed"},
 		{"many axes", raw(one(`{"dtype":"U8","shape":[`+strings.Repeat("1,", 60)+`1],"data_offsets":[0,1]}`), []byte{0}), "w: shape: more than 16 numbers"},
-		{"wrong size", raw(one(`{"dtype":"F32","shape":[2,2],"data_offsets":[0,4]}`), make([]byte, 4)), "w: shape (2, 2) of F32 wants 16 bytes, data_offsets span 4"},
+		{"wrong size", raw(one(`{"dtype":"F32","shape":[2,2],"data_offsets":[0,4]}`), make([]byte, 4)), "w: got data_offsets that span 4 bytes, want 16 for shape (2, 2) of F32"},
 		{"one offset", raw(one(`{"dtype":"U8","shape":[0],"data_offsets":[0]}`), nil), "w: data_offsets: got 1 numbers, want 2"},
 		{"backwards", raw(one(`{"dtype":"U8","shape":[1],"data_offsets":[1,0]}`), nil), "w: data_offsets: end 0 lies before begin 1"},
 		{"outside", raw(one(`{"dtype":"U8","shape":[4],"data_offsets":[0,4]}`), make([]byte, 3)), "w: lies at bytes 0 to 4, the file has 3 bytes of data"},
@@ -135,14 +135,14 @@ func TestWriteRefusals(t *testing.T) {
 		tensors []Tensor
 		want    string
 	}{
-		{[]Tensor{FromFloat32s("w", []int{3}, floats)}, "w: shape (3) of F32 wants 12 bytes, 8 given"},
+		{[]Tensor{FromFloat32s("w", []int{3}, floats)}, "w: got 8 bytes, want 12 for shape (3) of F32"},
 		{[]Tensor{FromFloat32s("w", []int{-1, -2}, floats)}, "w: shape (-1, -2) has a negative length"},
 		{[]Tensor{FromFloat32s("w", []int{2}, floats), FromFloat32s("w", []int{2}, floats)}, "w: this name is taken"},
 		{[]Tensor{FromFloat32s("__metadata__", []int{2}, floats)}, "__metadata__: this name is taken"},
 		{[]Tensor{{Name: "w", DType: "F8", Shape: []int{2}}}, `w: got type "F8", which the format does not have`},
 		{[]Tensor{FromUint8s("w\xff", []int{1}, []byte{1})}, "not valid UTF-8"},
-		{[]Tensor{FromUint8s(strings.Repeat("w", 5000), []int{1}, []byte{1})}, "the name takes 5002 bytes"},
-		{[]Tensor{FromUint8s("w", make([]int, 17), nil)}, "w: 17 axes given"},
+		{[]Tensor{FromUint8s(strings.Repeat("w", 5000), []int{1}, []byte{1})}, "got a name of 5002 bytes"},
+		{[]Tensor{FromUint8s("w", make([]int, 17), nil)}, "w: got 17 axes"},
 	}
 	for _, c := range cases {
 		var out bytes.Buffer

@@ -247,7 +247,7 @@ func TestWriteFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := WriteFile(path, []Tensor{FromFloat32s("w", []int{3}, []float32{9, 9})}, nil)
-	wantError(t, err, "safetensors: "+path+": w: shape (3) of F32 wants 12 bytes, 8 given")
+	wantError(t, err, "safetensors: "+path+": w: got 8 bytes, want 12 for shape (3) of F32")
 	wantError(t, WriteFile(filepath.Dir(path), good, nil), "safetensors: "+filepath.Dir(path)+": got a directory, want a file to write")
 	f, err := Open(path)
 	if err != nil {

@@ -54,7 +54,7 @@ type misplaced struct{ error }
 // readIndex reads which file contains each tensor.
 func readIndex(data []byte) (map[string]string, error) {
 	if len(data) > maxHeader {
-		return nil, fmt.Errorf("%d bytes, at most %d are allowed", len(data), maxHeader)
+		return nil, fmt.Errorf("got %d bytes, want at most %d", len(data), maxHeader)
 	}
 	if err := jsonscan.Check(data); err != nil {
 		return nil, fmt.Errorf("not JSON: %w", err)

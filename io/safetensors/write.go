@@ -132,7 +132,7 @@ func encodeHeader(tensors []Source, metadata map[string]string) ([]byte, []Sourc
 			return nil, nil, err
 		}
 		if len(name) > maxName {
-			return nil, nil, fmt.Errorf("%s: the name takes %d bytes, at most %d are allowed", clip.Name(t.Name), len(name), maxName)
+			return nil, nil, fmt.Errorf("%s: got a name of %d bytes, want at most %d", clip.Name(t.Name), len(name), maxName)
 		}
 		if header.Len() > len(`12345678{`) {
 			header.WriteByte(',')
@@ -145,7 +145,7 @@ func encodeHeader(tensors []Source, metadata map[string]string) ([]byte, []Sourc
 		header.WriteByte(' ')
 	}
 	if header.Len()-8 > maxHeader {
-		return nil, nil, fmt.Errorf("the header takes %d bytes, at most %d are allowed", header.Len()-8, maxHeader)
+		return nil, nil, fmt.Errorf("got a header of %d bytes, want at most %d", header.Len()-8, maxHeader)
 	}
 	binary.LittleEndian.PutUint64(header.Bytes(), uint64(header.Len()-8))
 	return header.Bytes(), ordered, nil
@@ -164,7 +164,7 @@ func (t *Source) check(seen map[string]bool) error {
 		return errors.New("the name is not valid UTF-8")
 	}
 	if len(t.Shape) > maxRank {
-		return fmt.Errorf("%d axes given, at most %d are allowed", len(t.Shape), maxRank)
+		return fmt.Errorf("got %d axes, want at most %d", len(t.Shape), maxRank)
 	}
 	size, err := byteSize(t.DType, t.Shape)
 	if err != nil {
@@ -174,7 +174,7 @@ func (t *Source) check(seen map[string]bool) error {
 		t.size = size
 	}
 	if size != t.size {
-		return fmt.Errorf("shape %s of %s wants %d bytes, %d given", FormatShape(t.Shape), t.DType, size, t.size)
+		return fmt.Errorf("got %d bytes, want %d for shape %s of %s", t.size, size, FormatShape(t.Shape), t.DType)
 	}
 	return nil
 }

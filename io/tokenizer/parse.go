@@ -24,10 +24,10 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 
 func parse(data []byte) (*Tokenizer, error) {
 	if err := jsonscan.Check(data); err != nil {
-		return nil, fmt.Errorf("want JSON, but %w", err)
+		return nil, fmt.Errorf("got %w, want JSON", err)
 	}
 	if !jsonscan.IsObject(data) {
-		return nil, fmt.Errorf("want an object with a \"model\", got %.20q", data)
+		return nil, fmt.Errorf("got %.20q, want an object that has a \"model\"", data)
 	}
 	if err := refuseNull(data); err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func parse(data []byte) (*Tokenizer, error) {
 	}
 	switch {
 	case f["model"] == nil:
-		return nil, errors.New(`want an object with a "model", found none`)
+		return nil, errors.New(`got no "model", want an object that has one`)
 	case !isNull(f["truncation"]):
 		return nil, errors.New("truncation is not supported, want null: it would drop text")
 	case !isNull(f["padding"]):

@@ -34,7 +34,7 @@ func TestRefusals(t *testing.T) {
 		{``, "JSON"},
 		{`{`, "at byte 1"},
 		{`{"model": nonsense}`, "at byte 12"},
-		{`[]`, `want an object with a "model"`},
+		{`[]`, `got "[]", want an object that has a "model"`},
 		{`{}`, `"model"`},
 		{`{"model": null}`, `"model"`},
 		{with("version", `"2.0"`), `version is "2.0", want "1.0"`},

@@ -114,8 +114,8 @@ func (d *Decoder) Attends(i int) bool { return d.Recurrent == nil || d.Recurrent
 
 // Layers makes the layers of block i.
 func Layers[T any](d *Decoder, i int) []layer.Layer[T] {
-	mlp := &layer.SwiGLU[T]{
-		Width: d.Width, Hidden: d.MLP, Eps: d.Eps, Squared: d.Squared, SubNormed: d.SubNorms, Int8: d.Int8, Rotation: d.Rotation,
+	mlp := &layer.MLP[T]{
+		Width: d.Width, Hidden: d.MLP, Eps: d.Eps, Activation: d.Activation(), SubNormed: d.SubNorms, Int8: d.Int8, Rotation: d.Rotation,
 	}
 	if !d.Attends(i) {
 		r := d.Recurrent

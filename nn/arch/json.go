@@ -1,6 +1,10 @@
 package arch
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"bitgpu/nn/layer"
+)
 
 // MarshalJSON describes the model with the keys of our own config.json where there is one, otherwise with Hugging Face's. The
 // result is for display; no file contains it.
@@ -67,9 +71,9 @@ func (d *Decoder) MarshalJSON() ([]byte, error) {
 // Activation returns the name that config.json has for the MLP's activation.
 func (d *Decoder) Activation() string {
 	if d.Squared {
-		return "relu2"
+		return layer.ReLU2
 	}
-	return "silu"
+	return layer.SiLU
 }
 
 // CacheBytes returns the bytes that the keys and values of one token take when a number takes `number` bytes.

@@ -2,12 +2,12 @@ package layer
 
 import "bitgpu/nn/op"
 
-// SwiGLU is a gated MLP, Down(silu(gate) ⊙ up), with the variants that public families use. The zero values of all fields but
-// the widths are right for our own models.
-type SwiGLU[T any] struct {
+// MLP is a gated MLP, Down(activation(gate) ⊙ up), with the variants that public families use. The zero values of all fields
+// but the widths and the activation are right for our own models.
+type MLP[T any] struct {
 	Width, Hidden int     // D, H
 	Eps           float64 // of the norms, 0: op.NormEps
-	Squared       bool    // relu(gate)² instead of silu(gate)
+	Activation    string  // one of Activations, "": the first
 	SubNormed     bool    // a norm before Down
 	Int8          bool    // as in Attention
 	Rotation      int     // as in Attention
@@ -22,7 +22,7 @@ type SwiGLU[T any] struct {
 }
 
 // Declare implements Layer.
-func (l *SwiGLU[T]) Declare(d Declarer[T]) {
+func (l *MLP[T]) Declare(d Declarer[T]) {
 	D, H := l.Width, l.Hidden
 	d.Param(&l.Norm, gain("norm2.weight", D))
 	if l.Rotation > 0 {
@@ -45,16 +45,12 @@ func (l *SwiGLU[T]) Declare(d Declarer[T]) {
 }
 
 // Forward implements Layer.
-func (l *SwiGLU[T]) Forward(p *op.Program[T], s Stream[T]) {
+func (l *MLP[T]) Forward(p *op.Program[T], s Stream[T]) {
 	p.Add(&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
 	rotate(p, l.X, l.InSigns, l.Rotation)
 	p.Add(&op.Linear[T]{Y: l.Gated, X: l.X, W: l.GateUp, Int8: l.Int8})
 	l.GateUpAdapter.forward(p, l.Gated, l.X)
-	if l.Squared {
-		p.Add(&op.SquaredReLU[T]{A: l.Act, GateUp: l.Gated})
-	} else {
-		p.Add(&op.SwiGLU[T]{A: l.Act, GateUp: l.Gated})
-	}
+	p.Add(l.activation().forward(l.Act, l.Gated))
 	if l.SubNormed {
 		p.Add(&op.RMSNorm[T]{X: l.Act, H: l.Act, Kept: l.Raw, Gain: l.SubNorm, Eps: l.Eps})
 	}
@@ -65,8 +61,8 @@ func (l *SwiGLU[T]) Forward(p *op.Program[T], s Stream[T]) {
 }
 
 // Backward implements Layer.
-func (l *SwiGLU[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
-	g := grad.(*SwiGLU[T])
+func (l *MLP[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
+	g := grad.(*MLP[T])
 	p.Add(&op.LinearBackward[T]{DX: g.Act, DW: g.Down, DY: s.DH, X: l.Act, W: l.Down, Int8: l.Int8})
 	l.DownAdapter.backward(p, &g.DownAdapter, g.Act, s.DH, l.Act)
 	s.Dropout.Append(p, g.Act)
@@ -76,11 +72,7 @@ func (l *SwiGLU[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 		da = g.Raw
 		p.Add(&op.Zero[T]{X: da}, &op.RMSNormBackward[T]{DH: da, DGain: g.SubNorm, DX: g.Act, H: l.Raw, Gain: l.SubNorm, Eps: l.Eps})
 	}
-	if l.Squared {
-		p.Add(&op.SquaredReLUBackward[T]{DGateUp: g.Gated, DA: da, GateUp: l.Gated})
-	} else {
-		p.Add(&op.SwiGLUBackward[T]{DGateUp: g.Gated, DA: da, GateUp: l.Gated})
-	}
+	p.Add(l.activation().backward(g.Gated, da, l.Gated))
 	p.Add(&op.LinearBackward[T]{DX: g.X, DW: g.GateUp, DY: g.Gated, X: l.X, W: l.GateUp, Int8: l.Int8})
 	l.GateUpAdapter.backward(p, &g.GateUpAdapter, g.X, g.Gated, l.X)
 	rotateBack(p, g.X, l.InSigns, l.Rotation)

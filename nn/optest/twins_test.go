@@ -16,11 +16,15 @@ var measuring = []string{"copy", "fma"}
 // fused are shaders of several operations together: only webgpu knows them.
 var fused = []string{"blocks"}
 
-// An operation is files of one name in five folders. A shader's name may go on after an underscore.
+// An operation is files of one name in five folders, the one in this folder with cases in the list. A shader's name may go
+// on after an underscore.
 func TestTwins(t *testing.T) {
-	ops := map[string]bool{}
+	ops, cases := map[string]bool{}, map[string]bool{}
 	for _, c := range Cases[*cpu.Tensor[float32]]() {
-		ops[c.Op] = true
+		ops[c.Op], cases[c.Op] = true, true
+	}
+	for _, c := range frozenCases[*cpu.Tensor[float32]]() {
+		cases[c.Op] = true
 	}
 	shaders, err := filepath.Glob(filepath.Join(root(), "wgsl", "*.wgsl"))
 	if err != nil || len(shaders) == 0 {
@@ -33,6 +37,9 @@ func TestTwins(t *testing.T) {
 		}
 	}
 	for op := range ops {
+		if !cases[op] {
+			t.Errorf("%s has no cases in the list of case.go", op)
+		}
 		folders := []string{"wgsl/*.wgsl", "nn/webgpu/*.go", "nn/optest/*.go"}
 		if !slices.Contains(fused, op) {
 			folders = append(folders, "nn/op/*.go", "nn/cpu/*.go")

@@ -188,7 +188,7 @@ func TestLastGoodStays(t *testing.T) {
 		"not finite": {func(_ *testing.T, r *train.Run) { r.Trainer = failing{r.Trainer, 3} }, "loss is not finite at step 3"},
 		"token beyond the vocabulary": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 100, 17) },
 			"the vocabulary ends at 15"},
-		"too few tokens": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 8, 16) }, "got 8 tokens, a context of 8 needs at least 9"},
+		"too few tokens": {func(t *testing.T, r *train.Run) { r.Train = tokenFile(t, 8, 16) }, "got 8 tokens, want at least 9 for a context of 8"},
 		"full disk":      {func(t *testing.T, r *train.Run) { fillDisk(t, r.Dir) }, "cannot be written: no space left on device"},
 		"directory in the way": {func(t *testing.T, r *train.Run) {
 			if err := os.Remove(filepath.Join(r.Dir, train.MetricsName)); err != nil {

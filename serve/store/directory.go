@@ -19,26 +19,27 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Directory are objects in the files of a directory, which may be that of a volume that many machines have mounted, if its file
-// system has locks that all of them see, as NFS from version 4 on and Ceph have. A version is the checksum of the file: it is
-// compared, and the next file put in its place, under a lock.
+// Directory stores objects in the files of a directory. Many machines may have mounted it if its file system has locks that
+// all of them see, as NFS since version 4 and Ceph have. The version of an object is the checksum of its file. Comparing it
+// and replacing the file happen under a lock.
 type Directory struct {
 	dir string
 }
 
 const (
 	lockFolder = ".locks"
-	lockFiles  = 16 // so that not everybody waits for everybody
+	lockFiles  = 16 // so that not every writer waits for all others
 	lockPoll   = 5 * time.Millisecond
 )
 
-// IsShared says whether servers share a directory.
+// IsShared reports whether servers share a directory.
 func IsShared(dir string) bool {
 	info, err := os.Stat(filepath.Join(dir, lockFolder))
 	return err == nil && info.IsDir()
 }
 
-// OpenDirectory makes the directory if it is not there, and refuses one without locks, or in which a server keeps its own memories.
+// OpenDirectory opens a directory, creating it if necessary. It refuses one without locks, or one in which a server keeps
+// memories of its own.
 func OpenDirectory(dir string) (*Directory, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -67,15 +68,15 @@ func OpenDirectory(dir string) (*Directory, error) {
 
 func (d *Directory) String() string { return d.dir }
 
-// Close leaves the files.
+// Close does nothing: the files stay.
 func (d *Directory) Close() error { return nil }
 
 func (d *Directory) path(name string) string { return filepath.Join(d.dir, filepath.FromSlash(name)) }
 
-// lock keeps other writers of an object out, and of some others.
+// lock keeps other writers away from an object, and from some others.
 func (d *Directory) lock(ctx context.Context, name string) (unlock func(), err error) {
 	slot := sha256.Sum256([]byte(name))[0] % lockFiles
-	l := flock.New(filepath.Join(d.dir, lockFolder, fmt.Sprint(slot)), flock.SetFlag(os.O_CREATE|os.O_RDWR)) // NFS locks what can be written
+	l := flock.New(filepath.Join(d.dir, lockFolder, fmt.Sprint(slot)), flock.SetFlag(os.O_CREATE|os.O_RDWR)) // NFS only locks files opened for writing
 	if _, err := l.TryLockContext(ctx, lockPoll); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("%s: cannot be locked: %w", d.path(name), err)
@@ -97,7 +98,7 @@ func (d *Directory) Get(_ context.Context, name string) (io.ReadCloser, Info, er
 	return f, info, nil
 }
 
-// info reads a file for its version, and goes back to its beginning.
+// info reads a file for its version, and seeks back to the start.
 func (d *Directory) info(name string, f *os.File) (Info, error) {
 	stat, err := f.Stat()
 	if err != nil {
@@ -114,7 +115,7 @@ func (d *Directory) info(name string, f *os.File) (Info, error) {
 	return Info{name, size, hex.EncodeToString(h.Sum(nil)), stat.ModTime()}, err
 }
 
-// version is that of a file that may not be there.
+// version returns that of a file, which may not exist.
 func (d *Directory) version(name string) (string, error) {
 	f, err := os.Open(d.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -180,13 +181,13 @@ func (d *Directory) Delete(ctx context.Context, name string) error {
 func (d *Directory) List(_ context.Context, prefix string) (found []Info, err error) {
 	folder := prefix[:strings.LastIndexByte(prefix, '/')+1]
 	err = filepath.WalkDir(d.path(folder), func(path string, e fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) { // it has gone meanwhile, or nothing has been written
+		if errors.Is(err, fs.ErrNotExist) { // it has been removed meanwhile, or nothing has been written
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if name := e.Name(); path != d.path(folder) && strings.HasPrefix(name, ".") { // locks, and what is on its way
+		if name := e.Name(); path != d.path(folder) && strings.HasPrefix(name, ".") { // locks, and temporary files
 			if e.IsDir() {
 				return fs.SkipDir
 			}
@@ -210,10 +211,10 @@ func (d *Directory) List(_ context.Context, prefix string) (found []Info, err er
 	return found, err
 }
 
-// tidy removes what killed processes have left on its way to names with a prefix.
+// tidy removes temporary files that killed processes left for names with a prefix.
 func (d *Directory) tidy(prefix string) { atomicfile.ClearStale(filepath.Dir(d.path(prefix + "x"))) }
 
-// Now implements [Objects]: the clock is that of who keeps the files, and is read from a file that is made for it.
+// Now implements [Objects]. It creates a file and reads its time, which is by the clock of the file system.
 func (d *Directory) Now(context.Context) (time.Time, error) {
 	f, err := os.CreateTemp(filepath.Join(d.dir, lockFolder), ".clock-")
 	if err != nil {

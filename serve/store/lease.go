@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// Lease lets its holder write a memory, and is renewed until Save or Release ends it; one of them is to be called.
+// Lease lets its holder write a memory. It is renewed until Save or Release ends it; call one of them.
 type Lease struct {
 	store *Store
 	token string
 	stop  context.CancelFunc
-	ended sync.WaitGroup // renewing
+	ended sync.WaitGroup // the renewing goroutine
 
 	mu      sync.Mutex
 	head    head
@@ -23,7 +23,7 @@ type Lease struct {
 	over    bool // Save or Release was called
 }
 
-// take makes somebody the writer of a memory whose head has a version.
+// take makes a caller the writer of a memory, whose head must still have the given version.
 func (s *Store) take(ctx context.Context, h head, version string) (*Lease, error) {
 	l := &Lease{store: s, token: rand.Text()}
 	h.Writer = &writer{l.token, s.lease.Milliseconds()}
@@ -38,7 +38,7 @@ func (s *Store) take(ctx context.Context, h head, version string) (*Lease, error
 	return l, nil
 }
 
-// renew says again and again that the holder lives.
+// renew regularly records that the holder is alive.
 func (l *Lease) renew(ctx context.Context) {
 	tick := time.NewTicker(l.store.lease / 4)
 	defer tick.Stop()
@@ -54,7 +54,7 @@ func (l *Lease) renew(ctx context.Context) {
 	}
 }
 
-// end stops renewing. What was on its way then may have been written; change finds that.
+// end stops renewing. A renewal in progress may still have been written; change detects that.
 func (l *Lease) end() {
 	l.stop()
 	l.ended.Wait()
@@ -63,14 +63,14 @@ func (l *Lease) end() {
 	l.over = true
 }
 
-// About is what the memory was when it was last saved.
+// About returns the description of the memory as it was last saved.
 func (l *Lease) About() About {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.head.About
 }
 
-// change writes the head anew while the lease is held.
+// change rewrites the head while the lease is held.
 func (l *Lease) change(ctx context.Context, how func(*head)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,7 +87,7 @@ func (l *Lease) change(ctx context.Context, how func(*head)) error {
 		}
 		there, info, err := l.store.readAny(ctx, l.head.ID)
 		switch {
-		case err == nil && there.Mark == next.Mark: // it took place, which swap could not see
+		case err == nil && there.Mark == next.Mark: // the write succeeded, which swap could not see
 			l.head, l.version = next, info.Version
 			return nil
 		case errors.Is(err, fs.ErrNotExist), err == nil && (there.Gone || there.Writer == nil || there.Writer.Token != l.token):
@@ -95,19 +95,20 @@ func (l *Lease) change(ctx context.Context, how func(*head)) error {
 		case err != nil:
 			return err
 		case info.Version == l.version:
-			return ErrChanged // of the same head: it is refused for another reason
+			return ErrChanged // the head is the same: the write was refused for another reason
 		}
-		l.head, l.version = there, info.Version // an own write whose answer did not come
+		l.head, l.version = there, info.Version // our own write, whose answer was lost
 	}
 }
 
-// Save makes a state the memory's, under a new file name, and ends the lease. Without an error the memory has the state, and that
-// is durable. With [ErrLost] it does not have it. With any other error it may or may not have it, as where the objects do not answer.
+// Save makes a state the memory's, under a new file name, and ends the lease. If there is no error the memory durably has the
+// state. With [ErrLost] it does not. With any other error it may or may not have it, for example because the objects did not
+// answer.
 func (l *Lease) Save(ctx context.Context, next About, state io.ReadSeeker) (About, error) {
 	s, old := l.store, l.About()
 	next.File = NewFile(next.ID)
 	_, err := s.objects.Put(ctx, s.prefix+next.File, state, Absent)
-	if errors.Is(err, ErrChanged) { // the name, which nobody else makes up, is there: an own try whose answer did not come
+	if errors.Is(err, ErrChanged) { // nobody else uses this name: it is our own attempt, whose answer was lost
 		err = nil
 	}
 	l.end()
@@ -120,12 +121,12 @@ func (l *Lease) Save(ctx context.Context, next About, state io.ReadSeeker) (Abou
 	case err != nil:
 		l.give(context.WithoutCancel(ctx))
 	case old.File != "":
-		s.objects.Delete(ctx, s.prefix+old.File) // Collect finds what stays
+		s.objects.Delete(ctx, s.prefix+old.File) // if this fails, Collect finds it
 	}
 	return l.About(), err
 }
 
-// Release ends the lease, if Save has not, and leaves the memory as it was; one that was never saved goes.
+// Release ends the lease unless Save has, and leaves the memory as it was. A memory that was never saved is removed.
 func (l *Lease) Release(ctx context.Context) {
 	l.mu.Lock()
 	over := l.over
@@ -136,7 +137,7 @@ func (l *Lease) Release(ctx context.Context) {
 	}
 }
 
-// give gives the lease back.
+// give returns the lease.
 func (l *Lease) give(ctx context.Context) {
 	unmade := l.About().File == ""
 	if err := l.change(ctx, func(h *head) { h.Writer, h.Gone = nil, unmade }); err == nil && unmade {

@@ -13,10 +13,10 @@ import (
 // Total is what all memories take.
 type Total struct {
 	Memories int
-	Bytes    int64 // of their states, with those that are on their way or left by killed writers
+	Bytes    int64 // of states, including temporary ones and those left by killed writers
 }
 
-// Total counts by a list of names.
+// Total counts from a list of names.
 func (s *Store) Total(ctx context.Context) (t Total, err error) {
 	all, err := s.objects.List(ctx, s.prefix)
 	for _, o := range all {
@@ -30,7 +30,7 @@ func (s *Store) Total(ctx context.Context) (t Total, err error) {
 	return t, err
 }
 
-// Broken is an error of a head that List has passed over.
+// Broken is called with the error of a head that List has skipped.
 type Broken func(error)
 
 // List lists all memories. broken is called for heads that cannot be read.
@@ -57,7 +57,7 @@ func (s *Store) List(ctx context.Context, broken Broken) ([]About, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
-			case err == nil && a.File == "": // it is being made
+			case err == nil && a.File == "": // it is being created
 			case err == nil:
 				found = append(found, a)
 			case errors.Is(err, ErrBroken):
@@ -71,7 +71,7 @@ func (s *Store) List(ctx context.Context, broken Broken) ([]About, error) {
 	return found, failed
 }
 
-// cached is what a head says, which is not read again where it is still the same. The file is "" of one that is being made.
+// cached returns the contents of a head, which is not read again if it has not changed. File is "" if it is being created.
 func (s *Store) cached(ctx context.Context, id, version string) (About, error) {
 	s.mu.Lock()
 	k, ok := s.known[id]
@@ -92,8 +92,8 @@ func (s *Store) cached(ctx context.Context, id, version string) (About, error) {
 	return h.About, nil
 }
 
-// Evict takes memories away, the longest unused first, until the states of all have at most so many bytes. It passes over those
-// that somebody writes, and says whether there is room now.
+// Evict deletes memories, the least recently used first, until all states together have at most `most` bytes. It skips those
+// being written, and reports whether there is enough room now.
 func (s *Store) Evict(ctx context.Context, most int64, broken Broken) (bool, error) {
 	t, err := s.Total(ctx)
 	if err != nil || t.Bytes <= most {
@@ -123,9 +123,9 @@ func (s *Store) Evict(ctx context.Context, most int64, broken Broken) (bool, err
 	return false, nil
 }
 
-// Collect removes what killed writers have left: states that no head names, and heads of memories that were never made, where they
-// are older than so long. Before it takes a state away it writes the head anew, so that no writer who stopped behind the writing of
-// his state can name it any more.
+// Collect removes what killed writers have left and is older than `old`: states that no head names, and heads of memories
+// that were never completed. Before it removes a state it rewrites the head. A writer that was suspended after it wrote its
+// state can then no longer refer to it.
 func (s *Store) Collect(ctx context.Context, old time.Duration) error {
 	if d, ok := s.objects.(interface{ tidy(string) }); ok {
 		d.tidy(s.prefix)
@@ -138,7 +138,7 @@ func (s *Store) Collect(ctx context.Context, old time.Duration) error {
 	if err != nil {
 		return err
 	}
-	stale := map[string][]string{} // states by their memories
+	stale := map[string][]string{} // states by memory
 	for _, o := range all {
 		if now.Sub(o.Modified) < old {
 			continue
@@ -148,7 +148,7 @@ func (s *Store) Collect(ctx context.Context, old time.Duration) error {
 			stale[id] = append(stale[id], name)
 		} else if id, ok := strings.CutSuffix(name, HeadSuffix); ok && IsID(id) {
 			if a, err := s.cached(ctx, id, o.Version); err != nil || a.File == "" {
-				stale[id] = append(stale[id], "") // to be looked at
+				stale[id] = append(stale[id], "") // examine it
 			}
 		} else if strings.HasPrefix(name, probePrefix) {
 			if err := s.objects.Delete(ctx, o.Name); err != nil {
@@ -164,13 +164,13 @@ func (s *Store) Collect(ctx context.Context, old time.Duration) error {
 	return nil
 }
 
-// collect takes those states of a memory away that its head does not name.
+// collect removes those states of a memory that its head does not name.
 func (s *Store) collect(ctx context.Context, id string, names []string) error {
 	h, info, err := s.readAny(ctx, id)
 	switch {
-	case errors.Is(err, ErrBroken): // whose states these are only a person can say
+	case errors.Is(err, ErrBroken): // only a person can say whose states these are
 		return nil
-	case errors.Is(err, fs.ErrNotExist): // nor will there be a head
+	case errors.Is(err, fs.ErrNotExist): // and there will be no head
 		h = head{Gone: true}
 	case err != nil:
 		return err
@@ -186,7 +186,7 @@ func (s *Store) collect(ctx context.Context, id string, names []string) error {
 		}
 		h.Writer, h.Gone = nil, unmade
 		if _, err := s.swap(ctx, &h, info.Version); errors.Is(err, ErrChanged) {
-			return nil // somebody is at work on it
+			return nil // a writer is at work on it
 		} else if err != nil {
 			return err
 		}

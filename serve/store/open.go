@@ -2,7 +2,7 @@ package store
 
 import "context"
 
-// Open opens what a place names: s3://BUCKET/PREFIX at an endpoint ([OpenS3]), or a directory.
+// Open opens a place: s3://BUCKET/PREFIX at an endpoint ([OpenS3]), or a directory.
 func Open(ctx context.Context, place, endpoint string) (Objects, error) {
 	if IsS3(place) {
 		return OpenS3(ctx, place, endpoint)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// RAM keeps objects in the memory of one process, for tests. The zero value is empty.
+// RAM stores objects in the memory of a process, for tests. The zero value is empty.
 type RAM struct {
 	mu      sync.Mutex
 	failing func(call, name string) (after bool, err error)
@@ -27,11 +27,11 @@ type ramObject struct {
 
 func (r *RAM) String() string { return "RAM" }
 
-// Close leaves the objects.
+// Close does nothing: the objects stay.
 func (r *RAM) Close() error { return nil }
 
-// SetFault has a function asked for each call, get, put, delete or list, whether it fails: before it takes place or, with after,
-// behind it.
+// SetFault sets a function that is called for each call (get, put, delete or list) and may make it fail, before it takes
+// effect or, with after, afterwards.
 func (r *RAM) SetFault(fault func(call, name string) (after bool, err error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

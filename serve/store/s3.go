@@ -20,7 +20,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-// S3 are objects in a bucket, below a prefix. A version is an ETag; writes are conditional, with If-Match and If-None-Match.
+// S3 stores objects in a bucket, below a prefix. Versions are ETags; writes are conditional, with If-Match and If-None-Match.
 type S3 struct {
 	core           minio.Core
 	bucket, prefix string
@@ -33,13 +33,13 @@ const (
 	s3Largest = 5 << 30 // bytes of one PUT
 )
 
-// IsS3 says whether a place is one of S3, and not a directory.
+// IsS3 reports whether a place is in S3, as opposed to a directory.
 func IsS3(place string) bool { return strings.HasPrefix(place, s3Scheme) }
 
-// OpenS3 opens s3://BUCKET/PREFIX at an endpoint such as https://s3.example.org:9000; "" is AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL
-// or Amazon's own. Region and credentials are those of the usual variables, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
-// of the file of AWS_SHARED_CREDENTIALS_FILE, or of the role that AWS_WEB_IDENTITY_TOKEN_FILE or AWS_CONTAINER_CREDENTIALS_* name.
-// The bucket must be there, and honour conditions.
+// OpenS3 opens s3://BUCKET/PREFIX at an endpoint such as https://s3.example.org:9000; "" means AWS_ENDPOINT_URL_S3,
+// AWS_ENDPOINT_URL or Amazon's own. Region and credentials come from the usual variables, AWS_REGION, AWS_ACCESS_KEY_ID and
+// AWS_SECRET_ACCESS_KEY, from the file AWS_SHARED_CREDENTIALS_FILE, or from the role that AWS_WEB_IDENTITY_TOKEN_FILE or
+// AWS_CONTAINER_CREDENTIALS_* name. The bucket must exist, and support conditional writes.
 func OpenS3(ctx context.Context, place, endpoint string) (*S3, error) {
 	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(place, s3Scheme), "/")
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
@@ -90,7 +90,7 @@ func s3Credentials() *credentials.Credentials {
 	return credentials.NewChainCredentials(chain)
 }
 
-// serverClock is a transport that notes how far the server's clock is from this machine's.
+// serverClock is a transport that notes the difference between the server's clock and this machine's.
 type serverClock struct {
 	next  http.RoundTripper
 	ahead atomic.Int64 // nanoseconds
@@ -108,10 +108,10 @@ func (c *serverClock) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (s *S3) String() string { return s3Scheme + s.bucket + "/" + strings.TrimSuffix(s.prefix, "/") }
 
-// Close leaves the objects.
+// Close does nothing: the objects stay.
 func (s *S3) Close() error { return nil }
 
-// s3Error is an error as everybody else has it.
+// s3Error converts an error to those of [Objects].
 func s3Error(err error) error {
 	var r minio.ErrorResponse
 	if !errors.As(err, &r) {
@@ -145,7 +145,7 @@ func (s *S3) Get(ctx context.Context, name string) (io.ReadCloser, Info, error) 
 // Put implements [Objects].
 func (s *S3) Put(ctx context.Context, name string, body io.ReadSeeker, version string) (string, error) {
 	var o minio.PutObjectOptions
-	o.ContentType, o.DisableContentSha256 = "application/octet-stream", true // whose sum is signed as a whole
+	o.ContentType, o.DisableContentSha256 = "application/octet-stream", true // its checksum is part of the signature
 	if version == Absent {
 		o.SetMatchETagExcept("*")
 	} else {
@@ -167,7 +167,7 @@ func (s *S3) Put(ctx context.Context, name string, body io.ReadSeeker, version s
 	}
 	info, err := s.core.PutObject(ctx, s.bucket, s.prefix+name, body, size, "", hex.EncodeToString(h.Sum(nil)), o)
 	err = s3Error(err)
-	if errors.Is(err, fs.ErrNotExist) && version != Absent { // Amazon says so where there is nothing to match
+	if errors.Is(err, fs.ErrNotExist) && version != Absent { // Amazon's answer if there is nothing to match
 		err = ErrChanged
 	}
 	return info.ETag, s.describe(name, err)
@@ -193,7 +193,8 @@ func (s *S3) List(ctx context.Context, prefix string) (found []Info, err error) 
 	return found, ctx.Err()
 }
 
-// Now implements [Objects]. The headers are right to a second; so that no lease looks older than it is, this is rather early.
+// Now implements [Objects]. Headers are precise to a second, so the result is rather too early than too late: no lease must
+// look older than it is.
 func (s *S3) Now(context.Context) (time.Time, error) {
 	return time.Now().Add(time.Duration(s.clock.ahead.Load()) - time.Second), nil
 }

@@ -1,22 +1,23 @@
-// Package store keeps memories where several servers share them: in a directory of a volume, or in a bucket of S3. Each memory has
+// Package store keeps memories that several servers share: in a directory of a volume, or in an S3 bucket. Each memory has
 // one writer at a time and any number of readers, and nothing is lost when a server is killed.
 //
-// A memory is two objects below the name of its model. ID-RANDOM.memory is a state, and is never written again; the head, ID.json,
-// says which state is the memory's, whose it is, and who writes it. Every change of a memory is a change of its head that takes place
-// only if the head is still the one that was read ([Objects.Put]).
+// A memory is two objects below the name of its model. ID-RANDOM.memory is a state, and is never rewritten. The head,
+// ID.json, says which state is the memory's, whose it is, and who is writing it. Every change to a memory is a change of its
+// head that only takes effect if the head is still the one that was read ([Objects.Put]).
 //
 // # Why
 //
-// Why a lease and a fence? The lease, which its holder renews, says who may write, so that a second writer is refused at once; when it
-// has not been renewed for its time, by the clock of who keeps the objects, another may take it. Clocks, and processes that stop for a
-// while, can make that come too soon. It costs nobody a memory: who takes a lease changes the head, so the save of the former holder,
-// which wants it unchanged, is refused.
+// Why a lease and a fence? The lease, which its holder renews, says who may write, so that a second writer is refused at
+// once. If it has not been renewed in time, by the clock of the objects, another server may take it. Wrong clocks, and
+// processes that are suspended for a while, can make that happen too soon. But no memory is lost: taking a lease changes the
+// head, so the former holder's save, which requires it to be unchanged, is refused.
 //
-// Why does every head carry a random mark? An answer may be lost when the write has taken place. Who then finds the own mark knows
-// that it has; and no two heads are the same bytes, which servers that make versions of bytes could not tell apart.
+// Why does every head contain a random mark? The answer to a write may be lost although the write took effect. A writer that
+// then finds its own mark knows that it did. Also no two heads have the same bytes, which servers that derive versions from
+// the bytes could not tell apart.
 //
-// Why is a memory not taken away at once? A head that is gone could be made again by a writer who stopped before. So it is first
-// marked as gone, which fences that writer, then removed.
+// Why is a memory not deleted at once? A writer that was suspended could create a deleted head again. So it is first marked
+// as gone, which fences that writer, and then removed.
 package store
 
 import (
@@ -35,7 +36,7 @@ import (
 	"time"
 )
 
-// About is what is known of a memory beside its state. It is the file that a server with a directory of its own writes as well.
+// About describes a memory, without its state. A server with a directory of its own writes it to a file, too.
 type About struct {
 	ID      string `json:"id"`
 	Owner   string `json:"owner"`
@@ -44,7 +45,7 @@ type About struct {
 	Used    int64  `json:"used_at"`
 	Tokens  int64  `json:"tokens"`
 	Bytes   int64  `json:"bytes"` // of the state
-	File    string `json:"file"`  // its name; "" while the memory is made
+	File    string `json:"file"`  // of the state; "" while the memory is being created
 	Sum     string `json:"sha256"`
 }
 
@@ -56,22 +57,22 @@ const (
 
 var memoryID = regexp.MustCompile(`^mem_[A-Z2-7]{26}$`)
 
-// NewID is the name of a new memory.
+// NewID returns the name of a new memory.
 func NewID() string { return "mem_" + rand.Text()[:26] }
 
-// IsID says whether a text can name a memory.
+// IsID reports whether a text can name a memory.
 func IsID(id string) bool { return memoryID.MatchString(id) }
 
-// NewFile is the name of a memory's next state.
+// NewFile returns a name for a memory's next state.
 func NewFile(id string) string { return id + "-" + rand.Text()[:26] + StateSuffix }
 
-// stateOf is the memory that a state of this name belongs to.
+// stateOf returns the memory that a state with this name belongs to.
 func stateOf(name string) (id string, ok bool) {
 	id, rest, found := strings.Cut(name, "-")
 	return id, found && IsID(id) && strings.HasSuffix(rest, StateSuffix)
 }
 
-// ParseAbout reads what a server has written about the memory id. The error is [ErrBroken].
+// ParseAbout parses what a server has written about the memory id. The error is [ErrBroken].
 func ParseAbout(id string, data []byte) (About, error) {
 	var a About
 	err := json.Unmarshal(data, &a)
@@ -90,7 +91,7 @@ func checkAbout(id string, a About, err error) error {
 type head struct {
 	About
 	Writer *writer `json:"writer,omitempty"`
-	Gone   bool    `json:"gone,omitempty"` // nobody writes it any more
+	Gone   bool    `json:"gone,omitempty"` // nobody may write it any more
 	Mark   string  `json:"mark"`           // of this write
 }
 
@@ -125,16 +126,16 @@ type known struct {
 const mostKnown = 1 << 16
 
 var (
-	// ErrBroken is returned for an object that no server can have written as it is.
+	// ErrBroken is returned for an object that no server can have written.
 	ErrBroken = errors.New("is not what a server has written; move it away")
-	// ErrHeld is returned for a memory that somebody else is writing.
+	// ErrHeld is returned for a memory that is being written.
 	ErrHeld = errors.New("another server is writing the memory")
-	// ErrLost is returned to a writer whose lease ran out and was taken by another. The writer has changed nothing.
+	// ErrLost is returned to a writer whose lease expired and was taken by another. The writer has changed nothing.
 	ErrLost = errors.New("another server has taken the memory over")
 )
 
-// New keeps the memories of a model in a folder of its name. A lease that has not been renewed for so long is free. Objects that do not
-// refuse what they must are refused.
+// New opens the memories of a model in a folder with its name. A lease that has not been renewed for the given time is free.
+// Objects that do not honour conditions are refused.
 func New(ctx context.Context, objects Objects, model string, lease time.Duration) (*Store, error) {
 	if lease <= 0 || lease > mostLease {
 		return nil, fmt.Errorf("lease: got %v, want a time up to %v", lease, mostLease)
@@ -143,7 +144,7 @@ func New(ctx context.Context, objects Objects, model string, lease time.Duration
 	return s, s.probe(ctx)
 }
 
-// probe finds out whether conditions are honoured: a server of S3 that does not know them writes all the same.
+// probe checks that conditions are honoured: an S3 server that does not know them would write anyway.
 func (s *Store) probe(ctx context.Context) error {
 	name := s.prefix + probePrefix + rand.Text()
 	put := func(text, version string) (string, error) {
@@ -166,12 +167,12 @@ func (s *Store) probe(ctx context.Context) error {
 	return nil
 }
 
-// Close releases what the objects hold.
+// Close closes the objects.
 func (s *Store) Close() error { return s.objects.Close() }
 
 func (s *Store) headName(id string) string { return s.prefix + id + HeadSuffix }
 
-// read reads a head; a memory that is gone is not there.
+// read reads a head; the error is [fs.ErrNotExist] if the memory is gone.
 func (s *Store) read(ctx context.Context, id string) (head, Info, error) {
 	h, info, err := s.readAny(ctx, id)
 	if err == nil && h.Gone {
@@ -203,7 +204,7 @@ func (s *Store) readAny(ctx context.Context, id string) (h head, info Info, err 
 	return h, info, nil
 }
 
-// swap replaces a head whose version is known.
+// swap replaces a head of a known version.
 func (s *Store) swap(ctx context.Context, next *head, version string) (string, error) {
 	next.Mark = rand.Text()
 	data, err := json.Marshal(next)
@@ -217,14 +218,14 @@ func (s *Store) swap(ctx context.Context, next *head, version string) (string, e
 	if err == nil {
 		return written, nil
 	}
-	// The answer of an earlier try may have been lost, and only the answer.
+	// An earlier attempt may have succeeded, with only its answer lost.
 	if there, info, again := s.readAny(ctx, next.ID); again == nil && there.Mark == next.Mark {
 		return info.Version, nil
 	}
 	return "", err
 }
 
-// free says whether nobody writes a memory.
+// free reports whether nobody is writing a memory.
 func (s *Store) free(ctx context.Context, h head, info Info) (bool, error) {
 	if h.Writer == nil {
 		return true, nil
@@ -233,22 +234,22 @@ func (s *Store) free(ctx context.Context, h head, info Info) (bool, error) {
 	return err == nil && now.Sub(info.Modified) > time.Duration(h.Writer.Milliseconds)*time.Millisecond, err
 }
 
-// About is what is known of a memory now. The error is [fs.ErrNotExist], [ErrBroken] or the objects'.
+// About returns the current description of a memory. The error is [fs.ErrNotExist], [ErrBroken] or that of the objects.
 func (s *Store) About(ctx context.Context, id string) (About, error) {
 	h, _, err := s.read(ctx, id)
 	if err == nil && h.File == "" {
-		err = fs.ErrNotExist // it is being made
+		err = fs.ErrNotExist // it is being created
 	}
 	return h.About, err
 }
 
-// Open opens the state of a memory. It says [fs.ErrNotExist] where another has taken its place meanwhile.
+// Open opens the state of a memory. The error is [fs.ErrNotExist] if another state has replaced it meanwhile.
 func (s *Store) Open(ctx context.Context, a About) (io.ReadCloser, error) {
 	body, _, err := s.objects.Get(ctx, s.prefix+a.File)
 	return body, err
 }
 
-// Used notes that a memory was read, where nobody writes it. It is no matter if that fails.
+// Used records that a memory was read, unless somebody is writing it. A failure does not matter.
 func (s *Store) Used(ctx context.Context, id string, when time.Time) {
 	if h, info, err := s.read(ctx, id); err == nil && h.Writer == nil && h.Used < when.Unix() {
 		h.Used = when.Unix()
@@ -256,7 +257,7 @@ func (s *Store) Used(ctx context.Context, id string, when time.Time) {
 	}
 }
 
-// claim has a memory changed that nobody writes; where somebody has only noted that it was read meanwhile, again.
+// claim changes a memory that nobody is writing. It tries again if the head only changed because somebody recorded a read.
 func (s *Store) claim(ctx context.Context, id string, change func(h head, version string) error) error {
 	for range 8 {
 		h, info, err := s.read(ctx, id)
@@ -275,14 +276,15 @@ func (s *Store) claim(ctx context.Context, id string, change func(h head, versio
 	return ErrHeld
 }
 
-// Create begins a memory, which others see when it has been saved. The error is [ErrChanged] where there is one of that ID, or the
-// objects'.
+// Create begins a memory, which others see once it has been saved. The error is [ErrChanged] if the ID is taken, or that of
+// the objects.
 func (s *Store) Create(ctx context.Context, a About) (*Lease, error) {
 	a.File, a.Bytes, a.Sum = "", 0, ""
 	return s.take(ctx, head{About: a}, Absent)
 }
 
-// Write begins to write a memory. The error is [ErrHeld] where somebody else does, [fs.ErrNotExist], [ErrBroken] or the objects'.
+// Write begins to write a memory. The error is [ErrHeld] if somebody else is writing it, [fs.ErrNotExist], [ErrBroken] or
+// that of the objects.
 func (s *Store) Write(ctx context.Context, id string) (l *Lease, err error) {
 	err = s.claim(ctx, id, func(h head, version string) (err error) {
 		if h.File == "" {
@@ -294,12 +296,13 @@ func (s *Store) Write(ctx context.Context, id string) (l *Lease, err error) {
 	return l, err
 }
 
-// Delete takes a memory away. The error is [ErrHeld] where somebody writes it, [fs.ErrNotExist], [ErrBroken] or the objects'.
+// Delete deletes a memory. The error is [ErrHeld] if somebody is writing it, [fs.ErrNotExist], [ErrBroken] or that of the
+// objects.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	return s.claim(ctx, id, func(h head, version string) error { return s.remove(ctx, h, version) })
 }
 
-// remove takes a memory away whose head has a version.
+// remove deletes a memory whose head has a known version.
 func (s *Store) remove(ctx context.Context, h head, version string) error {
 	h.Writer, h.Gone = nil, true
 	if _, err := s.swap(ctx, &h, version); err != nil {

@@ -9,17 +9,18 @@ import (
 )
 
 // Products with an Interleaved matrix by an instruction that adds to 32 bits the products of four unsigned bytes with four
-// signed ones, or, of AVX2, one that makes 16 bits of two of them. The unsigned ones are codes, weights plus one, as they are in the matrix but for a shift and a mask; that the sum
+// signed ones (of VNNI, as AVX-512 or AVX-VNNI has it), or, of AVX2, one that makes 16 bits of two of them. The unsigned ones are
+// codes, weights plus one, as they are in the matrix but for a shift and a mask; that the sum
 // of a chunk is too large by the sum of its elements is known beforehand. The signed ones are elements as whole numbers of
 // 24 bits, as many as a float32 has: three bytes, the digits of base 256 from −128 to 127, whose products are added up by
 // themselves. The sums are exact, until a chunk's is multiplied with the scale of its group. Elements that are int8 already
-// have one byte and a third of the work; AVX2 does these alone, since with floats its lookups are as fast.
+// have one byte and a third of the work; AVX2 without VNNI does these alone, since with floats its lookups are as fast.
 //
 // On an Emerald Rapids both cores together did, with a matrix that their caches hold, 125 to 135 billion products of weights a second with one vector and 180 to 195
 // with four and more, where they do 174 billion multiply-adds of floats.
 
 // dotProduct adds to 16 elements of y, of each of some vectors that lie yStep bytes apart, chunks products of the codes of
-// lines times 16 columns with bytes of x, times the scales; or of 64 rows for one vector, whose codes and scales lie steps
+// lines times 16 columns with bytes of x, times the scales; or of some blocks for one vector, whose codes and scales lie steps
 // apart for each 16 of them. sums are the dotSum of each chunk and vector.
 type dotProduct func(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums, scales *byte, scalesStep, chunks, lines int)
 
@@ -29,23 +30,25 @@ type dotKernels struct {
 	// those of the one before. It returns the sum of the whole numbers.
 	planes func(dst *int8, step int, x *float32, scale float32, lines int) (sum int32)
 	bytes  func(dst, q *int8, step, lines int) (sum int32) // does it for int8
-	three  dotProducts                                     // for planes of floats; none with AVX2
+	three  dotProducts                                     // for planes of floats; none with AVX2 alone
 	one    dotProducts                                     // for int8
 	amx    *amxKernels                                     // for several vectors; nil where the processor or the system has none
 }
 
-// dotProducts are products of 16 rows with 1, 2, 4 and, where registers suffice, 8 vectors, and of 64 rows with one.
+// dotProducts are products of 16 rows with 1, 2, 4 and 8 vectors, as far as registers suffice, and of some blocks of them with one.
 type dotProducts struct {
 	vectors [4]dotProduct
 	rows    dotProduct
+	blocks  int // that rows takes, 0 where it is nil
 }
 
 // tile is the number of vectors that a product takes at most.
 func (p *dotProducts) tile() int {
-	if p.vectors[3] == nil {
-		return dotTile / 2
+	most := dotTile
+	for p.vectors[bits.TrailingZeros(uint(most))] == nil {
+		most /= 2
 	}
-	return dotTile
+	return most
 }
 
 // dotSum is what belongs to a chunk of a vector: the sum of its whole numbers, and what 1 of them stands for.
@@ -56,7 +59,7 @@ type dotSum struct {
 
 const (
 	dotRows    = 16 // of a block
-	dotBlocks  = 4  // that dotProducts.rows takes
+	dotBlocks  = 4  // that dotProducts.rows takes at most
 	dotColumns = 16 // of a line of codes
 	dotLine    = dotRows * dotColumns / 4
 	dotTile    = 8 // vectors that any product takes at most
@@ -199,8 +202,8 @@ func (j *dotJob) Run(start, end int) {
 			v = first + vectors
 			for block := start; block < end; {
 				blocks := 1
-				if vectors == 1 && block+dotBlocks <= end {
-					blocks = dotBlocks
+				if rows := j.products.blocks; vectors == 1 && rows > 0 && block+rows <= end {
+					blocks = rows
 				}
 				j.add(first, vectors, block, blocks, from, min(from+slab, m.cols))
 				block += blocks

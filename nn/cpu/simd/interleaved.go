@@ -31,7 +31,7 @@ func Interleave(codes []byte, scales []uint16, group, rows, cols int, spare, int
 	switch {
 	case cols == 0:
 		return nil
-	case k.dots != nil && (int8 || k.dots.three.rows != nil) && rows >= dotRows && cols%dotColumns == 0:
+	case k.dots != nil && (int8 || k.dots.three.vectors[0] != nil) && rows >= dotRows && cols%dotColumns == 0:
 		m.dots = true
 	case k.lookup == nil || rows < lookupRows || group == 0 || int8:
 		return nil
@@ -200,7 +200,7 @@ func (m *Interleaved) MatMul(y, x []float32, n int) {
 	}
 	k, done := active.Load(), 0
 	switch {
-	case m.dots && k.dots != nil && k.dots.three.rows != nil:
+	case m.dots && k.dots != nil && k.dots.three.vectors[0] != nil:
 		j := dotJobs.get()
 		j.matMul(k, m, y, x, n)
 		dotJobs.put(j)

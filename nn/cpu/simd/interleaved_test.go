@@ -13,8 +13,8 @@ func eachInterleaving(t *testing.T, test func(t *testing.T, interleave func(m *g
 	t.Helper()
 	found := false
 	for _, k := range levels {
-		forFloats := k.lookup != nil || k.dots != nil && k.dots.three.rows != nil
-		forInt8 := k.dots != nil && k.dots.three.rows == nil // in an order that floats do not have
+		forFloats := k.lookup != nil || k.dots != nil && k.dots.three.vectors[0] != nil
+		forInt8 := k.dots != nil && k.dots.three.vectors[0] == nil // in an order that floats do not have
 		for _, int8 := range []bool{false, true} {
 			if !int8 && !forFloats || int8 && !forInt8 {
 				continue

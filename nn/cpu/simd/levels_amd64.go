@@ -7,7 +7,7 @@ import (
 )
 
 // known are the levels above Portable of this kind of processor.
-var known = []Level{AVX2, AVX512}
+var known = []Level{AVX2, AVXVNNI, AVX512}
 
 // machineLevels are those that this one has.
 func machineLevels() []*kernels {
@@ -15,6 +15,9 @@ func machineLevels() []*kernels {
 	var found []*kernels
 	if x.HasAVX2 && x.HasFMA && x.HasF16C && x.HasBMI2 {
 		found = append(found, &avx2)
+		if x.HasAVXVNNI {
+			found = append(found, &avxVNNI)
+		}
 		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
 			if x.HasAVX512VNNI {
 				avx512.dots = &vnni
@@ -28,14 +31,14 @@ func machineLevels() []*kernels {
 	return found
 }
 
-var avx2, avx512 = avx2Kernels(), avx512Kernels()
+var avx2, avxVNNI, avx512 = avx2Kernels(), avxVNNIKernels(), avx512Kernels()
 
 // vnni is what AVX-512 has on most processors, not on the first ones.
 var vnni = dotKernels{
 	planes: dotPlanesAVX512,
 	bytes:  dotBytesAVX512,
-	three:  dotProducts{[4]dotProduct{dots3x1x1AVX512, dots3x2x1AVX512, dots3x4x1AVX512, dots3x8x1AVX512}, dots3x1x4AVX512},
-	one:    dotProducts{[4]dotProduct{dots1x1x1AVX512, dots1x2x1AVX512, dots1x4x1AVX512, dots1x8x1AVX512}, dots1x1x4AVX512},
+	three:  dotProducts{[4]dotProduct{dots3x1x1AVX512, dots3x2x1AVX512, dots3x4x1AVX512, dots3x8x1AVX512}, dots3x1x4AVX512, 4},
+	one:    dotProducts{[4]dotProduct{dots1x1x1AVX512, dots1x2x1AVX512, dots1x4x1AVX512, dots1x8x1AVX512}, dots1x1x4AVX512, 4},
 }
 
 // amx is what Xeons have from the fourth generation on.
@@ -44,7 +47,7 @@ var amx = amxKernels{amxPlanesAVX512, amxBytesAVX512, amx3AVX512, amx1AVX512}
 // bytePairs is what AVX2 has. AVX-512 without VNNI keeps its products along the rows, whose registers are twice as wide.
 var bytePairs = dotKernels{
 	bytes: dotBytesAVX2,
-	one:   dotProducts{[4]dotProduct{dots1x1x1AVX2, dots1x2x1AVX2, dots1x4x1AVX2}, dots1x1x4AVX2},
+	one:   dotProducts{[4]dotProduct{dots1x1x1AVX2, dots1x2x1AVX2, dots1x4x1AVX2}, dots1x1x4AVX2, 4},
 }
 
 func avx2Kernels() kernels {
@@ -107,6 +110,19 @@ func avx2Kernels() kernels {
 		ternaryQuantize: ternaryQuantizeAVX2,
 		fmaLoop:         fmaLoopAVX2,
 	}
+}
+
+func avxVNNIKernels() kernels {
+	k := avx2Kernels()
+	k.level = AVXVNNI
+	k.lookup = nil
+	k.dots = &dotKernels{
+		planes: dotPlanesAVX2,
+		bytes:  dotBytesAVX2,
+		three:  dotProducts{[4]dotProduct{vnni3x1x1AVX2, vnni3x2x1AVX2}, nil, 0},
+		one:    dotProducts{[4]dotProduct{vnni1x1x1AVX2, vnni1x2x1AVX2, vnni1x4x1AVX2}, vnni1x1x4AVX2, 4},
+	}
+	return k
 }
 
 func avx512Kernels() kernels {

@@ -1,7 +1,7 @@
 // Package simd holds the inner loops of the CPU engine: matrix products, products
 // with packed ternary weights, and the element-wise steps of the forward and
 // backward passes, on float32 slices. On amd64 they are assembly for AVX-512 or
-// AVX2, whichever the machine has, on arm64 for NEON, with dot-product instructions
+// AVX2, whichever the machine has, with VNNI and AMX where it has these, on arm64 for NEON, with dot-product instructions
 // where it has them; elsewhere, and as the definition that the assembly is tested
 // against, they are plain Go.
 //
@@ -43,6 +43,7 @@ type Level int
 const (
 	Portable Level = iota // plain Go
 	AVX2                  // AVX2, FMA, F16C and BMI2
+	AVXVNNI               // and AVX-VNNI, which Intel's processors without AVX-512 have since 2021
 	AVX512                // AVX-512 F, BW, DQ and VL
 	NEON                  // what every arm64 processor has
 	DotProd               // and dot products of bytes
@@ -54,6 +55,8 @@ func (l Level) String() string {
 		return "portable"
 	case AVX2:
 		return "AVX2"
+	case AVXVNNI:
+		return "AVX2 with VNNI"
 	case AVX512:
 		return "AVX-512"
 	case NEON:
@@ -151,7 +154,7 @@ func Active() Level { return active.Load().level }
 // Instructions names the level in use, and what the processor has beyond it.
 func Instructions() string {
 	k, more := active.Load(), ""
-	if k.dots != nil && k.dots.three.rows != nil {
+	if k.level == AVX512 && k.dots != nil {
 		more = " with VNNI"
 		if k.dots.amx != nil {
 			more += " and AMX"

@@ -124,7 +124,7 @@ func TestUse(t *testing.T) {
 	if got, want := Active(), Levels()[len(Levels())-1]; got != want {
 		t.Errorf("level %v in use, want the best, %v", got, want)
 	}
-	if s := fmt.Sprint(Portable, AVX2, AVX512, NEON, DotProd, Level(7)); s != "portable AVX2 AVX-512 NEON NEON with dot products Level(7)" {
+	if s := fmt.Sprint(Portable, AVX2, AVXVNNI, AVX512, NEON, DotProd, Level(8)); s != "portable AVX2 AVX2 with VNNI AVX-512 NEON NEON with dot products Level(8)" {
 		t.Error(s)
 	}
 }

@@ -1,5 +1,5 @@
-// Package storetest has servers of S3 for tests: one in the process, of as little as a store needs, which fails where a test wants it to,
-// and another program at loopback where one is installed.
+// Package storetest provides S3 servers for tests: one in the process, which supports the little that a store needs and fails
+// on request, and another program on the loopback interface if one is installed.
 package storetest
 
 import (
@@ -18,10 +18,10 @@ import (
 	"time"
 )
 
-// BucketName is the bucket of the servers.
+// BucketName is the servers' bucket.
 const BucketName = "memories"
 
-// Bucket is a server of S3 with one bucket, that asks for no signatures.
+// Bucket is an S3 server with one bucket. It does not check signatures.
 type Bucket struct {
 	URL string
 
@@ -35,19 +35,19 @@ type object struct {
 	modified time.Time
 }
 
-// Fault is what goes wrong with a request.
+// Fault says how a request fails.
 type Fault int
 
 const (
 	None     Fault = iota
-	Refuse         // 403, nothing takes place
-	Drop           // nothing takes place, and the connection ends
-	DropLate       // the request takes place, and the connection ends without an answer
+	Refuse         // 403, without effect
+	Drop           // the connection closes, without effect
+	DropLate       // the request takes effect, and the connection closes without an answer
 	Cut            // half of an object is sent
-	Ignore         // conditions are passed over, as by servers that do not know them
+	Ignore         // conditions are ignored, as by servers that do not know them
 )
 
-// pageSize is how many names a list has, so that a test needs no thousands.
+// pageSize is how many names a list has; it is small so that tests need few.
 const pageSize = 3
 
 // NewBucket starts a server.
@@ -61,28 +61,28 @@ func NewBucket(t testing.TB) *Bucket {
 	return b
 }
 
-// SetFault decides for each request what goes wrong with it.
+// SetFault sets a function that decides for each request how it fails.
 func (b *Bucket) SetFault(fault func(r *http.Request) Fault) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fault = fault
 }
 
-// Set puts an object there, past all conditions.
+// Set stores an object, ignoring all conditions.
 func (b *Bucket) Set(key string, data []byte, modified time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.objects[key] = object{data, modified}
 }
 
-// Remove takes an object away.
+// Remove removes an object.
 func (b *Bucket) Remove(key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.objects, key)
 }
 
-// Keys are the names of all objects.
+// Keys returns the names of all objects.
 func (b *Bucket) Keys() (keys []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,7 +108,7 @@ func refuse(w http.ResponseWriter, status int, code string) {
 func (b *Bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // the client has gone
+		return // the client has disconnected
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// Program is the name of the variable that has the path of a server of S3, Versity's gateway.
+// Program is the variable with the path of an S3 server, Versity's gateway.
 const Program = "BITGPU_S3_SERVER"
 
-// StartProgram starts it at a free port of loopback, over an empty bucket, and gives its address. Credentials for it are in the
-// environment from then on. The test is skipped where there is none.
+// StartProgram starts that server on a free loopback port over an empty bucket, and returns its address. Credentials for it
+// are put into the environment. The test is skipped if there is no such server.
 func StartProgram(t testing.TB) (endpoint string) {
 	t.Helper()
 	path := os.Getenv(Program)

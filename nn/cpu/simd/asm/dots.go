@@ -167,8 +167,8 @@ type dotOperands struct {
 }
 
 // newDotOperands begins a dotProduct.
-func newDotOperands(g *gen, planes, vectors, blocks int) *dotOperands {
-	g.function(fmt.Sprintf("dots%dx%dx%d", planes, vectors, blocks),
+func newDotOperands(g *gen, name string, planes, vectors, blocks int) *dotOperands {
+	g.function(fmt.Sprintf("%s%dx%dx%d", name, planes, vectors, blocks),
 		"(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums, scales *byte, scalesStep, chunks, lines int)", "is a dotProduct.")
 	y := g.arg("y")
 	o := &dotOperands{planes: planes, vectors: vectors, codes: g.arg("codes"), x: g.arg("x"), sums: g.arg("sums"), firstScales: g.arg("scales"), chunks: g.arg("chunks"), left: g.GP64()}
@@ -198,7 +198,7 @@ func (o *dotOperands) nextChunk(g *gen) {
 
 // dotProducts multiplies blocks of 16 rows with vectors, a line of 16 columns at a time.
 func dotProducts(g *gen, planes, vectors, blocks int) {
-	o := newDotOperands(g, planes, vectors, blocks)
+	o := newDotOperands(g, "dots", planes, vectors, blocks)
 	mask := g.vec()
 	g.VMOVDQU32(g.words("dotCode", func(int) uint32 { return 0x03030303 }), mask)
 
@@ -302,7 +302,7 @@ func dotPairBytes(g *gen) {
 // 32, in the frame, before they can run over.
 func dotPairs(g *gen, vectors, blocks int) {
 	const parts = 2 // of a block, in registers
-	o := newDotOperands(g, 1, vectors, blocks)
+	o := newDotOperands(g, "dots", 1, vectors, blocks)
 	frame := g.AllocLocal(blocks * parts * vectors * g.bytes())
 	total := func(b, h, v int) operand.Mem { return frame.Offset(((b*parts+h)*vectors + v) * g.bytes()) }
 	count := g.GP64()

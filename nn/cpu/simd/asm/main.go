@@ -31,6 +31,7 @@ var sources = []struct {
 	{"kernels_codes", codesKernels},
 	{"kernels_lookup", lookupKernels},
 	{"kernels_dots", dotKernels},
+	{"kernels_avxvnni", avxVNNIKernels},
 	{"kernels_amx", amxKernels},
 	{"kernels_half", halfKernels},
 	{"kernels_quants", quantsKernels},
@@ -67,6 +68,7 @@ func generate() (map[string][]byte, error) {
 		if err := pass.Compile.Execute(file); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
+		encodeAVXVNNI(file)
 		cfg := printer.Config{Name: "nn/cpu/simd/asm", Pkg: "simd"}
 		for ext, p := range map[string]printer.Printer{".s": printer.NewGoAsm(cfg), ".go": printer.NewStubs(cfg)} {
 			text, err := p.Print(file)
