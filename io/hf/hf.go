@@ -219,9 +219,6 @@ func (c *Checkpoint) sibling(name string) (safetensors.Tensor, error) {
 }
 
 func (c *Checkpoint) mlx(t safetensors.Tensor, module string) (*trit.Matrix, error) {
-	if _, rotated := c.Tensor(module + ".signs"); rotated {
-		return nil, fmt.Errorf("is stored for a rotated input, %s.signs says: not supported", module)
-	}
 	q := c.quantization
 	if q.Group == nil || q.Bits == nil || q.Method != "" {
 		return nil, errors.New("is packed by MLX, but config.json has no quantization with bits and group_size")

@@ -331,7 +331,6 @@ func TestTernaryRefusals(t *testing.T) {
 		"q.weight: is packed by MLX in the mode \"mxfp4\", want affine":                               {`{"quantization":{"bits":2,"group_size":32,"mode":"mxfp4"}}`, []safetensors.Tensor{u32}},
 		"q.weight: q.scales is not there":                                                             {`{"quantization":{"bits":2,"group_size":32}}`, []safetensors.Tensor{u32}},
 		"q.weight: q.biases is not there":                                                             {`{"quantization":{"bits":2,"group_size":32}}`, []safetensors.Tensor{u32, f16s("q.scales", []int{1, 1}, []float32{1})}},
-		"q.weight: is stored for a rotated input, q.signs says":                                       {`{"quantization":{"bits":2,"group_size":32}}`, []safetensors.Tensor{u32, f16s("q.signs", []int{1}, []float32{1})}},
 		"q.weight: is not ternary: row 0, input 3 is 2, neither 0 nor ±3, the largest of inputs 0 to": {`{}`, []safetensors.Tensor{w}},
 	} {
 		name := strings.Split(want, ":")[0]

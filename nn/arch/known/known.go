@@ -41,7 +41,7 @@ var models = []Model{
 	{"Ternary-Bonsai-4B", "prism-ml/Ternary-Bonsai-4B-gguf", bonsai, apache, "qwen3", 32768, true, 36, 2560, 9728, 32, 8, 128, 151669, true, 0, 0},
 	{"Ternary-Bonsai-8B", "prism-ml/Ternary-Bonsai-8B-gguf", bonsai, apache, "qwen3", 65536, true, 36, 4096, 12288, 32, 8, 128, 151669, false, 0, 0},
 	{"Ternary-Bonsai-27B", "prism-ml/Ternary-Bonsai-27B-unpacked", "safetensors; also GGUF, -mlx-2bit", apache, "qwen3.5", 262144, true, 64, 5120, 17408, 24, 4, 256, 248320, false, 16, 48},
-	{"Ternary-Bonsai-2-27B", "prism-ml/Ternary-Bonsai-2-27B", "GGUF, rotated by Hadamard", apache, "qwen3.5", 262144, false, 64, 5120, 17408, 24, 4, 256, 248320, false, 16, 48},
+	{"Ternary-Bonsai-2-27B", "prism-ml/Ternary-Bonsai-2-27B", "GGUF, rotated by Hadamard; also -mlx-2bit", apache, "qwen3.5", 262144, false, 64, 5120, 17408, 24, 4, 256, 248320, false, 16, 48},
 	{"BitNet b1.58 2B4T", "microsoft/bitnet-b1.58-2B-4T", packed + "; also -bf16, -gguf", "MIT", "bitnet", 4096, true, 30, 2560, 6912, 20, 5, 128, 128256, true, 0, 0},
 	{"bitnet_b1_58-large", "1bitLLM/bitnet_b1_58-large", "safetensors, masters", "MIT", "bitnet", 2048, false, 24, 1536, 4096, 16, 16, 96, 32002, true, 0, 0},
 	{"bitnet_b1_58-3B", "1bitLLM/bitnet_b1_58-3B", "safetensors, masters", "MIT", "bitnet", 2048, false, 26, 3200, 8640, 32, 32, 100, 32002, true, 0, 0},

@@ -1,7 +1,6 @@
 package public
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -205,6 +204,3 @@ func (x *piece) checkColumns() error {
 	}
 	return nil
 }
-
-// errRotated is the error of forms that cannot describe a Hadamard transform of the inputs.
-var errRotated = errors.New("the matrices are stored for inputs that a Hadamard transform turns, which this form cannot say: want .bitt or .gguf")

@@ -102,7 +102,7 @@ func TestExportRefusals(t *testing.T) {
 		{random(models["qwen3"], 64), "x.gguf", "tq1_0", `type: got "tq1_0", want pq2_0, q2_0, tq2_0 or i2_s`},
 		{random(models["qwen3"], 64), "x.bitt", "q2_0", `type: got "q2_0", which is for files that end in .gguf`},
 		{random(models["qwen3"], 64), "x", "", "want a name that ends in .bitt or .gguf, or a directory"},
-		{random(models["qwen3.5"], 0), "x/", "", "a Hadamard transform turns, which this form cannot say"},
+		{random(models["qwen3.5"], 0), "x/", "", "embed.weight: got a scale each 64 inputs, want 128"},
 		{random(models["llama"], 0), "x/", "", "none of Llama 3.1's"},
 		{random(&odd, 64), "x.gguf", "", "the architecture qwen3 of GGUF has other norms"},
 	} {

@@ -50,6 +50,8 @@ type hfConfig struct {
 	} `json:"quantization_config"`
 	InputBits int           `json:"input_bits"`     // 1bitLLM's key
 	Masters   *arch.Masters `json:"bitgpu_masters"` // our own key, of masters trained by groups
+
+	rotated bool // the model_type, which that of the text part hides, is mlxRotated
 }
 
 // hfRope is the value of rope_scaling or rope_parameters.
@@ -90,10 +92,14 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 		return nil, nil, err
 	}
 	i := slices.IndexFunc(c.Architectures, func(a string) bool { return slices.Contains(hfFamilies, a) })
-	if i < 0 {
+	c.rotated = c.ModelType == mlxRotated
+	if i < 0 && !c.rotated {
 		return nil, nil, fmt.Errorf("architectures: got %q (model_type %q), want one of %s", c.Architectures, c.ModelType, strings.Join(hfFamilies, ", "))
 	}
-	family := c.Architectures[i]
+	family := "Qwen3_5ForConditionalGeneration"
+	if !c.rotated {
+		family = c.Architectures[i]
+	}
 	if family == "BitNetForCausalLM" { // the defaults of this class in transformers
 		eps, theta := 1e-5, 500_000.0
 		c = hfConfig{Activation: "relu2", Eps: &eps, Theta: &theta}

@@ -27,9 +27,11 @@ type hfDir struct {
 	d       *arch.Decoder
 	packed  bool // BitNet's packed form, in which embeddings and head are floats
 	masters *hf.Rounding
-	wanted  bool        // floats are wanted: masters are not rounded
-	rounded atomic.Bool // some masters were rounded
-	prefix  string      // before the names of tensors
+	wanted  bool           // floats are wanted: masters are not rounded
+	rounded atomic.Bool    // some masters were rounded
+	prefix  string         // before the names of tensors
+	blocks  map[string]int // of the Hadamard transform by module, nil without
+	gains   bool           // gains are stored as they are; Qwen3.5's are gains minus 1 but in MLX's form
 }
 
 func openHF(dir string, m *Model, o Options) (source, error) {
@@ -58,6 +60,11 @@ func (h *hfDir) open(m *Model) error {
 	if h.masters != nil {
 		d.Int8 = true
 	}
+	if config.rotated {
+		if h.blocks, d.Rotation, err = parseRotation(h.Config); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(h.dir, "config.json"), err)
+		}
+	}
 	m.Form, m.Decoder = "Hugging Face", d
 	found := false
 	for _, prefix := range []string{"model.", "model.language_model.", "language_model.model.", ""} {
@@ -69,6 +76,7 @@ func (h *hfDir) open(m *Model) error {
 	if !found {
 		return fmt.Errorf("%s: no tensor is called model.embed_tokens.weight", h.dir)
 	}
+	h.gains = h.convertedByMLX()
 	_, head := h.tensor("lm_head.weight")
 	switch {
 	case config.Tied == nil:
@@ -81,6 +89,21 @@ func (h *hfDir) open(m *Model) error {
 		m.Tensors = append(m.Tensors, Tensor{name, string(t.DType), t.Shape, int64(len(t.Data))})
 	}
 	return h.text(m, config)
+}
+
+// convertedByMLX reports whether a hybrid was converted by MLX, which moves the axis of a convolution's taps forward, from (channels,
+// 1, taps), and adds 1 to the gains of norms at the same time.
+func (h *hfDir) convertedByMLX() bool {
+	if h.d.Recurrent == nil {
+		return false
+	}
+	for i := range h.d.Layers {
+		if file, ok := h.tensor(fmt.Sprintf("layers.%d.linear_attn.conv1d.weight", i)); ok {
+			t, _ := h.Tensor(file)
+			return len(t.Shape) == 3 && t.Shape[2] == 1 && h.d.Recurrent.Taps > 1
+		}
+	}
+	return h.blocks != nil
 }
 
 // text reads the tokenizer, the ending tokens and the template.
@@ -184,6 +207,9 @@ func (h *hfDir) tensor(name string) (file string, ok bool) {
 }
 
 func (h *hfDir) has(name string) error {
+	if strings.HasSuffix(name, ".signs") { // beside each matrix that they belong to
+		return nil
+	}
 	if file, ok := h.tensor(name); !ok {
 		return fmt.Errorf("%s: %s is missing", h.dir, file)
 	}
@@ -202,7 +228,7 @@ func (h *hfDir) strangers(known map[string]bool) error {
 			continue
 		}
 		owner := name
-		for _, suffix := range []string{"_scale", ".scales", ".biases"} { // beside packed matrices: BitNet's, MLX's
+		for _, suffix := range []string{"_scale", ".scales", ".biases", ".signs"} { // beside packed matrices: BitNet's, MLX's
 			owner = strings.TrimSuffix(owner, suffix)
 		}
 		if !known[owner] && !known[owner+".weight"] && !strings.HasSuffix(name, ".rotary_emb.inv_freq") {
@@ -222,14 +248,22 @@ func (h *hfDir) rows(name string) (int, error) {
 }
 
 func (h *hfDir) part(name string, table bool) (*part, error) {
+	_, rest := inLayer(name)
+	if strings.HasSuffix(rest, ".signs") {
+		return h.signs(name)
+	}
 	if err := h.has(name); err != nil {
 		return nil, err
 	}
 	file, _ := h.tensor(name)
 	t, _ := h.Tensor(file)
-	_, rest := inLayer(name)
 	x := &part{name: h.dir + ": " + file}
 	matrix := len(t.Shape) == 2 && strings.HasSuffix(rest, ".weight")
+	if matrix {
+		if err := h.checkRotation(file, rest, t); err != nil {
+			return nil, err
+		}
+	}
 	floats := table && h.packed && t.DType != safetensors.U32 || !matrix
 	if !floats && h.isMaster(t, rest, table) {
 		if err := x.readHF(t); err != nil {
@@ -327,7 +361,7 @@ func (h *hfDir) arrange(x *part, rest string) error {
 		}
 		x.pick(headHalves(d.Heads, d.HeadWidth, rest == "self_attn.gate_proj.weight"))
 	case "norm1.weight", "norm2.weight", "norm_f.weight", "self_attn.q_norm.weight", "self_attn.k_norm.weight":
-		if d.Family == "qwen3.5" { // it stores gains minus 1
+		if d.Family == "qwen3.5" && !h.gains {
 			x.widen()
 			for i := range x.floats {
 				x.floats[i]++

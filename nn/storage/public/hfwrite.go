@@ -29,6 +29,7 @@ type hfWriter struct {
 	scale   safetensors.DType // type of the scales of packed weights
 	divides bool              // the scale divides a product instead of multiplying it
 	tensors []safetensors.Source
+	modules []map[string]any // of config.json, of a model whose matrices expect a rotated input
 }
 
 // writeHF writes a directory. It removes the files of an older model there.
@@ -118,7 +119,7 @@ func readable(content any) ([]byte, error) {
 func (w *hfWriter) collect() error {
 	d := w.m.Decoder
 	if d.Rotation > 0 {
-		return errRotated
+		return w.collectRotated()
 	}
 	pieces := w.m.pieces()
 	if err := w.chooseTypes(pieces); err != nil {
@@ -221,11 +222,13 @@ func (w *hfWriter) add(x *piece, rest string) error {
 		}
 		change := func(v float32) float32 { return v }
 		switch {
+		case rest == "linear_attn.conv1d.weight" && w.m.Decoder.Rotation > 0:
+			t.Shape = []int{len(x.order), x.cols, 1} // MLX's
 		case rest == "linear_attn.conv1d.weight":
 			t.Shape = []int{len(x.order), 1, x.cols}
 		case rest == "linear_attn.decay":
 			change = logarithm
-		case w.m.Decoder.Family == "qwen3.5" && x.kind == layer.Gain && strings.Contains(rest, "norm") && rest != "linear_attn.norm.weight":
+		case w.m.Decoder.Family == "qwen3.5" && w.m.Decoder.Rotation == 0 && x.kind == layer.Gain && strings.Contains(rest, "norm") && rest != "linear_attn.norm.weight":
 			change = func(v float32) float32 { return float32(float64(v) - 1) } // files store gains minus 1
 		}
 		t.Write = func(out io.Writer) error { return x.writeAs(out, change) }

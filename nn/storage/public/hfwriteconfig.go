@@ -94,6 +94,9 @@ func (w *hfWriter) config() (map[string]any, error) {
 	c["layer_types"], c["attn_output_gate"], c["mamba_ssm_dtype"] = kinds, d.Gated, "float32"
 	c["linear_conv_kernel_dim"], c["linear_key_head_dim"], c["linear_value_head_dim"] = r.Taps, r.KeyWidth, r.ValueWidth
 	c["linear_num_key_heads"], c["linear_num_value_heads"] = r.KeyHeads, r.Heads
+	if d.Rotation > 0 {
+		return w.rotatedConfig(c), nil
+	}
 	return c, nil
 }
 
