@@ -22,7 +22,7 @@ type Change struct {
 // leastChange is by how much medians must differ for a change to count, however narrow the ranges are.
 const leastChange = 0.1
 
-// beyondNoise says whether two samples differ by more than their repetitions do: their medians by more than leastChange,
+// beyondNoise reports whether two samples differ by more than their repetitions do: their medians by more than leastChange,
 // and by more than the range of either. Ranges that only lie apart would not do: of three repetitions and three of the
 // same thing they do in one row of ten.
 func beyondNoise(a, b Sample) bool {

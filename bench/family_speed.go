@@ -93,7 +93,7 @@ func (e *Engine[T]) missing(c nn.Config) (names []string) {
 	return names
 }
 
-// fits says whether there is room for so many bytes in the memory that the processor has, where the engine computes there.
+// fits reports whether there is room for so many bytes in the memory that the processor has, where the engine computes there.
 func (e *Engine[T]) fits(bytes int64) (free int64, ok bool) {
 	if e.Info.Name != "cpu" && e.Info.Hardware {
 		return 0, true

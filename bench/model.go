@@ -298,7 +298,7 @@ func (r *modelRun[T]) measure(row *ModelSpeed, tokens int, step func() error) er
 	return nil
 }
 
-// leaveOut says whether a row takes too long.
+// leaveOut reports whether a row takes too long.
 func (r *modelRun[T]) leaveOut(row ModelSpeed, seconds float64) bool {
 	return r.s.tooLong(r.Info, row.path(), seconds, 1)
 }

@@ -36,7 +36,7 @@ type Parity struct {
 	Failed   int      `json:"failed"`             // all of them
 }
 
-// Holds says whether every bound does.
+// Holds reports whether every bound does.
 func (p Parity) Holds() bool { return p.Failed == 0 }
 
 // TopShare is the share of equal top tokens.

@@ -85,17 +85,17 @@ func (s *suite) wholeModels(backends []Target, floors []Floor) {
 	}
 }
 
-// wantsModel says whether any row of a model is to be measured.
+// wantsModel reports whether any row of a model is to be measured.
 func (s *suite) wantsModel(size Size, mixer string) bool {
 	return s.wantsSpeed(size, mixer) || slices.ContainsFunc(headPaths(size), s.wants)
 }
 
-// wantsSpeed says whether a model's prompts, text or training are to be measured.
+// wantsSpeed reports whether a model's prompts, text or training are to be measured.
 func (s *suite) wantsSpeed(size Size, mixer string) bool {
 	return slices.ContainsFunc(speedPaths(size, mixer, s.preset), s.wants)
 }
 
-// measuresSpeed says whether any row needs the floor.
+// measuresSpeed reports whether any row needs the floor.
 func (s *suite) measuresSpeed() bool {
 	if s.wants("floor") {
 		return true

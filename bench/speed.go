@@ -18,7 +18,7 @@ type suite struct {
 	references optest.References // of operations, for all engines and variants
 }
 
-// wants says whether a row is to be measured.
+// wants reports whether a row is to be measured.
 func (s *suite) wants(key string) bool {
 	if len(s.Families) > 0 && key != "floor" && !strings.HasPrefix(key, "family/") {
 		return false
@@ -26,7 +26,7 @@ func (s *suite) wants(key string) bool {
 	return !s.stopped() && (s.Only == nil || s.Only.MatchString(key))
 }
 
-// tooLong says whether a row takes too long for the mode, and keeps that it is left out: longer than
+// tooLong reports whether a row takes too long for the mode, and keeps that it is left out: longer than
 // some repetitions may take. A software adapter gets less time, as its times are of little use.
 func (s *suite) tooLong(e EngineInfo, key string, seconds float64, repetitions int) bool {
 	longest := s.longest

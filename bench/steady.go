@@ -61,7 +61,7 @@ func (e *Engine[T]) steady(s *suite, clock timer) timer {
 	}
 }
 
-// await says whether the device is undisturbed, for which it waits.
+// await reports whether the device is undisturbed, for which it waits.
 func (e *Engine[T]) await(s *suite) bool {
 	if time.Since(e.seenAt) < pause {
 		return true

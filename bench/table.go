@@ -17,7 +17,7 @@ type table struct {
 	Words  []int // columns that hold words, beside the first
 }
 
-// Left says whether a column's cells stand left, as words do; numbers stand right.
+// Left reports whether a column's cells stand left, as words do; numbers stand right.
 func (t table) Left(column int) bool { return column == 0 || slices.Contains(t.Words, column) }
 
 // Print writes the report as tables.
@@ -272,7 +272,7 @@ func (r *Report) modelTable() table {
 	return t
 }
 
-// comparable says whether the engine that is named like a peer's device computes on one of its kind: a GPU's driver may
+// comparable reports whether the engine that is named like a peer's device computes on one of its kind: a GPU's driver may
 // compute on the processor.
 func (r *Report) comparable(p PeerSpeed) bool {
 	return slices.ContainsFunc(r.Engines, func(e EngineInfo) bool { return e.Name == p.engine() && e.Hardware })

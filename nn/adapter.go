@@ -91,8 +91,8 @@ func (a *Adapter) Merged(c Config, masters *Weights[op.HostTensor]) *Weights[op.
 	})
 }
 
-// LowRank describes an A or a B of an adapter.
-type LowRank struct {
+// AdapterParam describes an A or a B of an adapter.
+type AdapterParam struct {
 	Param
 	Of     Param // the parameter that it belongs to
 	B      bool
@@ -100,9 +100,9 @@ type LowRank struct {
 }
 
 // AdapterParams describes A and B of each parameter that the configuration's adapter names, in the order of the data flow.
-func AdapterParams(c Config) (all []LowRank) {
+func AdapterParams(c Config) (all []AdapterParam) {
 	NewNet[struct{}](c, c.DefaultScan()).Bind(Binding[struct{}]{Low: func(p Param, blocks []op.LowRankBlock) struct{} {
-		all = append(all, LowRank{Param: p, B: len(all)%2 == 1, Blocks: blocks})
+		all = append(all, AdapterParam{Param: p, B: len(all)%2 == 1, Blocks: blocks})
 		return struct{}{}
 	}})
 	return all

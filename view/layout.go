@@ -53,7 +53,7 @@ func (m matrices) large() []image.Rectangle {
 	return list
 }
 
-// labelled says whether the large maps have their heads' numbers above them: one needs none, too many have no room.
+// labelled reports whether the large maps have their heads' numbers above them: one needs none, too many have no room.
 func (m matrices) labelled() bool { return m.heads > 1 && m.heads <= 36 }
 
 // in places the heads in an area, row by row, with a gap between them and room for a label above each.

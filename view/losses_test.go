@@ -154,7 +154,7 @@ func placeOfLoss(v *View, token int, part float64) image.Point {
 	return area.Min.Add(image.Pt(int(x), int(math.Round((1-part)*float64(area.Dy()-1)))))
 }
 
-// nearColour says whether a pixel next to a point, or itself, has the colour.
+// nearColour reports whether a pixel next to a point, or itself, has the colour.
 func nearColour(p image.Image, at image.Point, pixel uint32) bool {
 	want := color.NRGBA{uint8(pixel), uint8(pixel >> 8), uint8(pixel >> 16), 255}
 	for dy := -1; dy <= 1; dy++ {

@@ -52,7 +52,7 @@ func (f Family) Tensor(i int, p nn.Param) op.HostTensor {
 	return t
 }
 
-// floats says whether a matrix is stored in float16.
+// floats reports whether a matrix is stored in float16.
 func (f Family) floats(p nn.Param) bool { return f.Group == 0 && p.Kind == layer.Table }
 
 // gains are vectors around 1, and what the gated delta rule has beside them.

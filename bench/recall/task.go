@@ -52,7 +52,7 @@ func (t task) fill(dst []uint32, random *rand.Rand) {
 	}
 }
 
-// isAnswer says whether the token at a place is the first answer for its key.
+// isAnswer reports whether the token at a place is the first answer for its key.
 func (t task) isAnswer(place int) bool {
 	return place >= 2*t.pairs && place < 4*t.pairs && place%2 == 1
 }

@@ -10,7 +10,7 @@ func documentsOf[F Float](t *Tensor[F]) documents {
 	return t.Tokens
 }
 
-// begin says whether a row is the first of its document, of several in a sequence.
+// begin reports whether a row is the first of its document, of several in a sequence.
 func (d documents) begin(row int) bool { return d != nil && d[2*row] == 0 }
 
 // before is how many tokens of its document come before token t of a sequence, which is a row of all.

@@ -46,7 +46,7 @@ func (d *drawScratch) token(p op.Sampling, logits []float32, recent []uint32) ui
 	return id
 }
 
-// finite says whether all numbers are. A sum of squares that is finite shows it fast; one that is not may be a large number's.
+// finite reports whether all numbers are. A sum of squares that is finite shows it fast; one that is not may be a large number's.
 func finite(v []float32) bool {
 	return op.FirstNotFinite([]float32{simd.SumSquares(v)}) < 0 || op.FirstNotFinite(v) < 0
 }

@@ -63,7 +63,7 @@ func fits(path, pattern string) bool {
 	return path == folder || all && strings.HasPrefix(path, folder+"/")
 }
 
-// allowed says whether package from may import package to.
+// allowed reports whether package from may import package to.
 func allowed(from, to string) bool {
 	if slices.Contains(bindings, to) {
 		return from == "bitgpu/gpu/internal/wgpu"

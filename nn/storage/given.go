@@ -32,7 +32,7 @@ func givenJSON(given *nn.Config) (json.RawMessage, error) {
 func agree(path string, given, found nn.Config) error {
 	delta := found.Delta()
 	differ := func(field string, given, found any) error {
-		return fmt.Errorf("%s: %w: %s: %v in the file, %v given", path, ErrConfig, field, found, given)
+		return fmt.Errorf("%s: %w: %s: got %v, want %v as given", path, ErrConfig, field, found, given)
 	}
 	for _, k := range nn.Keys {
 		given, found := nn.Field(k.Value(&given)), nn.Field(k.Value(&found))

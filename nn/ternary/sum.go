@@ -29,7 +29,7 @@ func (s *Sum) Merge(other *Sum) {
 	}
 }
 
-// Finite says whether no weight is infinite or NaN.
+// Finite reports whether no weight is infinite or NaN.
 func (s *Sum) Finite() bool { return s.significands[255] == 0 }
 
 // Gamma is max(mean, MinGamma) of the n weights added, the mean rounded to the nearest float32, ties to even; NaN if one

@@ -76,7 +76,7 @@ func resident(t *testing.T) int {
 	return 0
 }
 
-// marked says whether the mapping of an address has the flag hg ("huge page advise flag", proc(5)).
+// marked reports whether the mapping of an address has the flag hg ("huge page advise flag", proc(5)).
 func marked(t *testing.T, address uintptr) bool {
 	t.Helper()
 	maps, err := os.ReadFile("/proc/self/smaps")

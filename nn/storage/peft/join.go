@@ -83,7 +83,7 @@ func Join(c nn.Config, all ...Weighted) *nn.Adapter {
 
 // each calls do for every adapted block of a parameter, with the name of its matrix in files, the block's first row, its
 // group, which of the matrix's equally large parts it is, and its rows.
-func each(p nn.LowRank, do func(name string, row, group, part, rows int)) {
+func each(p nn.AdapterParam, do func(name string, row, group, part, rows int)) {
 	names, parts := map[int]string{}, map[int]int{}
 	row := 0
 	for i, b := range p.Blocks {
@@ -99,7 +99,7 @@ func each(p nn.LowRank, do func(name string, row, group, part, rows int)) {
 }
 
 // groups counts the adapted matrices of a parameter.
-func groups(p nn.LowRank) (n int) {
+func groups(p nn.AdapterParam) (n int) {
 	for _, b := range p.Blocks {
 		n = max(n, b.Group+1)
 	}
