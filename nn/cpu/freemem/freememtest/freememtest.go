@@ -30,8 +30,8 @@ func NewGroup(t *testing.T, most int64) string {
 				continue
 			}
 		}
-		dir := filepath.Join(root, parts[2], fmt.Sprint("bitgpu-test-", os.Getpid()))
-		if err := os.Mkdir(dir, 0o755); err != nil {
+		dir, err := os.MkdirTemp(filepath.Join(root, parts[2]), "bitgpu-test-")
+		if err != nil {
 			why = append(why, err)
 			continue
 		}
