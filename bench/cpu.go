@@ -2,9 +2,12 @@ package bench
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 
+	"bitgpu/internal/units"
 	"bitgpu/nn/cpu"
+	"bitgpu/nn/cpu/freemem"
 	"bitgpu/nn/cpu/parallel"
 	"bitgpu/nn/cpu/simd"
 )
@@ -39,9 +42,14 @@ func CPU() Target {
 
 func cpuFloor(repeats int) (Floor, error) {
 	f := Floor{Traffic: "read", Dispatch: newSample([]float64{0})}
+	const need = 280 << 20 // of what is read, far larger than the caches
+	if free := freemem.Free(); free > 0 && free < need {
+		return f, fmt.Errorf("measuring how fast memory is read takes %s of it, and %s are free", units.Bytes(need), units.Bytes(free))
+	}
 	var bandwidth, flops []float64
 	for range repeats {
 		bandwidth = append(bandwidth, simd.MeasureReadBandwidth())
+		runtime.GC() // or the memory that this read is there twice with the next
 		flops = append(flops, simd.MeasurePeakFMA())
 	}
 	f.Bandwidth, f.FLOPS = newSample(bandwidth), newSample(flops)

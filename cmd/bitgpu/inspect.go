@@ -169,7 +169,7 @@ func inspectTensors(path string) (*inspection, error) {
 const firstIDs = 16
 
 func inspectTokens(path string) (*inspection, error) {
-	tokens, err := corpus.OpenTokens(path)
+	tokens, _, err := dataset.OpenTokens(path)
 	if err != nil {
 		return nil, err
 	}
@@ -197,11 +197,20 @@ func inspectTokens(path string) (*inspection, error) {
 }
 
 func inspectData(path string) (*inspection, error) {
-	meta, err := corpus.ReadMeta(filepath.Join(path, corpus.MetaName))
+	dir, err := dataset.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	r := &inspection{Path: path, Form: "directory of tokens", Data: &meta, TokenizerSize: meta.VocabSize}
+	for _, open := range []func() (*corpus.Tokens, error){dir.Train, dir.Val} { // they check the files
+		tokens, err := open()
+		if err != nil {
+			return nil, err
+		}
+		if tokens != nil {
+			tokens.Close()
+		}
+	}
+	r := &inspection{Path: path, Form: "directory of tokens", Data: &dir.Meta, TokenizerSize: dir.Meta.VocabSize}
 	for _, name := range []string{corpus.TrainName, corpus.ValName} {
 		if info, err := os.Stat(filepath.Join(path, name)); err == nil {
 			r.Bytes += info.Size()

@@ -64,6 +64,12 @@ func TestInspectTokens(t *testing.T) {
 	if out := succeed(t, "", "inspect", filepath.Join(data, "train.u32")); !strings.Contains(out, `which is "the ship\n<|endoftext|>the sea\n<|endoftext|>"`) {
 		t.Error(out)
 	}
+	if err := os.WriteFile(filepath.Join(data, "train.u32"), make([]byte, 8), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{data, filepath.Join(data, "train.u32")} {
+		refuse(t, exitError, bitgpuRun("", "inspect", path), "train.u32: got 2 tokens, want ")
+	}
 	bare := filepath.Join(dir, "bare.u16")
 	if err := os.WriteFile(bare, []byte{1, 0, 0, 2, 7, 0}, 0o600); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"strings"
 
 	"bitgpu"
@@ -22,12 +23,24 @@ import (
 	"bitgpu/internal/version"
 	"bitgpu/io/corpus"
 	"bitgpu/io/regular"
+	"bitgpu/nn/cpu/freemem"
 	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	boundHeap()
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// boundHeap has Go collect garbage before a control group or ulimit -v ends the process: left alone, the heap grows to twice
+// what is in use.
+func boundHeap() {
+	if total := freemem.Total(); total > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(total / 10 * 9)
+	}
+}
 
 // commands returns the subcommands in the order of the help.
 func commands() []*cli.Command {
