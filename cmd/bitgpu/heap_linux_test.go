@@ -27,7 +27,7 @@ func TestGroupOfLittleMemory(t *testing.T) {
 // TestBenchInAGroup: measuring memory fits into a control group, or is refused.
 func TestBenchInAGroup(t *testing.T) {
 	line := []string{"bench", "--backend", "cpu", "--quick", "--only", "^op/LinearAdd"}
-	if out, err := inGroup(freememtest.NewGroup(t, 420<<20), program(t, line...)).CombinedOutput(); err != nil {
+	if out, err := inGroup(freememtest.NewGroup(t, 640<<20), program(t, line...)).CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
 	out, err := inGroup(freememtest.NewGroup(t, 240<<20), program(t, line...)).CombinedOutput()

@@ -43,7 +43,7 @@ var mayImport = []struct {
 	{"bitgpu/serve/store", []string{"bitgpu/io/atomicfile"}},
 	{"bitgpu/serve", []string{"bitgpu", "bitgpu/serve/store", "bitgpu/io/..."}},
 	{"bitgpu/cmd/...", []string{"bitgpu/..."}},
-	{"bitgpu/bench/...", []string{"bitgpu", "bitgpu/bench/...", "bitgpu/nn/...", "bitgpu/io/...", "bitgpu/gpu/...", "bitgpu/wgsl"}},
+	{"bitgpu/bench/...", []string{"bitgpu", "bitgpu/bench/...", "bitgpu/nn/...", "bitgpu/io/...", "bitgpu/gpu/...", "bitgpu/wgsl", "bitgpu/internal/units"}},
 	{"bitgpu/...", []string{"bitgpu/nn/...", "bitgpu/io/...", "bitgpu/gpu", "bitgpu/wgsl"}},
 }
 

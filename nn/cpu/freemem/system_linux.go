@@ -3,13 +3,18 @@ package freemem
 import (
 	"math"
 	"os"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// systemLimits is what ulimit -v allows this process.
+// spare is address space that is not counted on: for the stacks of threads to come, and because Go's heap takes 64 MiB at a time.
+const spare = 64 << 20
+
+// systemLimits is what ulimit -v allows this process. It counts addresses: those that Go's runtime and the C library have reserved, too,
+// so that there is less for the heap than it says.
 func systemLimits() []limit {
 	var as unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_AS, &as); err != nil || as.Cur > math.MaxInt64 {
@@ -24,5 +29,8 @@ func systemLimits() []limit {
 	if err != nil {
 		return nil
 	}
-	return []limit{{int64(as.Cur), int64(as.Cur) - used*int64(os.Getpagesize())}}
+	free := int64(as.Cur) - used*int64(os.Getpagesize()) - spare
+	heap := []metrics.Sample{{Name: "/memory/classes/total:bytes"}}
+	metrics.Read(heap)
+	return []limit{{free + int64(heap[0].Value.Uint64()), free}}
 }
