@@ -10,9 +10,8 @@ import (
 
 // Products with an Interleaved matrix by an instruction that adds to 32 bits the products of four unsigned bytes with four
 // signed ones (of VNNI, as AVX-512 or AVX-VNNI has it), or, of AVX2, one that makes 16 bits of two of them. The unsigned ones are
-// codes, weights plus one, as they are in the matrix but for a shift and a mask; that the sum
-// of a chunk is too large by the sum of its elements is known beforehand. The signed ones are elements as whole numbers of
-// 24 bits, as many as a float32 has: three bytes, the digits of base 256 from −128 to 127, whose products are added up by
+// codes, weights plus one, as they are in the matrix but for a shift and a mask; that the sum of a chunk is too large by the sum of
+// its elements is known beforehand. The signed ones are elements as whole numbers of 24 bits, as many as a float32 has: three bytes, the digits of base 256 from −128 to 127, whose products are added up by
 // themselves. The sums are exact, until a chunk's is multiplied with the scale of its group. Elements that are int8 already
 // have one byte and a third of the work; AVX2 without VNNI does these alone, since with floats its lookups are as fast.
 //

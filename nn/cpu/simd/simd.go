@@ -1,8 +1,8 @@
 // Package simd holds the inner loops of the CPU engine: matrix products, products
 // with packed ternary weights, and the element-wise steps of the forward and
 // backward passes, on float32 slices. On amd64 they are assembly for AVX-512 or
-// AVX2, whichever the machine has, with VNNI and AMX where it has these, on arm64 for NEON, with dot-product instructions
-// where it has them; elsewhere, and as the definition that the assembly is tested
+// AVX2, whichever the machine has, with VNNI and AMX where it has these, on arm64
+// for NEON, with dot-product instructions where it has them; elsewhere, and as the definition that the assembly is tested
 // against, they are plain Go.
 //
 // It is not a tensor library: there are no shapes beyond rows and columns, no

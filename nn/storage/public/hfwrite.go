@@ -126,18 +126,8 @@ func (w *hfWriter) collect() error {
 		return err
 	}
 	for _, x := range pieces {
-		n, rest := inLayer(x.name)
-		file, ok := hfNames[rest]
-		if !ok {
-			file = rest
-		}
-		switch {
-		case n >= 0:
-			file = fmt.Sprintf("model.layers.%d.%s", n, file)
-		case rest != "lm_head.weight":
-			file = "model." + file
-		}
-		x.file = file
+		_, rest := inLayer(x.name)
+		x.file = hfName(x.name)
 		if err := w.add(x, rest); err != nil {
 			return err
 		}

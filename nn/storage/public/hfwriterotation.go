@@ -21,19 +21,7 @@ func (w *hfWriter) collectRotated() error {
 	signs, matrices := map[string]*piece{}, []*piece{}
 	for _, x := range w.m.pieces() {
 		n, rest := inLayer(x.name)
-		file, ok := hfNames[rest]
-		if !ok {
-			file = rest
-		}
-		switch {
-		case n >= 0:
-			file = fmt.Sprintf("%smodel.layers.%d.%s", language, n, file)
-		case rest == "lm_head.weight":
-			file = language + file
-		default:
-			file = language + "model." + file
-		}
-		x.file = file
+		x.file = language + hfName(x.name)
 		if matrices := signedBy[rest]; matrices != nil {
 			for _, matrix := range matrices {
 				if n >= 0 {

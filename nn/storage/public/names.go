@@ -45,6 +45,22 @@ func inLayer(name string) (layer int, rest string) {
 	return layer, rest
 }
 
+// hfName returns the name in transformers' text models of a parameter.
+func hfName(name string) string {
+	n, rest := inLayer(name)
+	file, ok := hfNames[rest]
+	if !ok {
+		file = rest
+	}
+	switch {
+	case n >= 0:
+		return fmt.Sprintf("model.layers.%d.%s", n, file)
+	case rest == "lm_head.weight":
+		return file
+	}
+	return "model." + file
+}
+
 // headHalves returns the rows of queries, or of gates, in a matrix that has both for each head in turn.
 func headHalves(heads, width int, gates bool) (order []int) {
 	from := 0
