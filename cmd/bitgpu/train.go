@@ -241,9 +241,10 @@ func (f *trainFlags) train(ctx context.Context, r *ranks.Ranks) (failed error) {
 	}
 	defer backend.Close()
 	defer training.Trainer.Release()
-	done := training.Trainer.Updates()
-	if done >= training.Options.Steps {
-		fmt.Fprintf(f.log, "nothing left to do: %d steps are done, --steps is %d; a larger --steps goes on\n", done, training.Options.Steps)
+	done, steps := training.Trainer.Updates(), training.Options.Steps
+	due := training.Resumed != nil && training.Resumed.State.ValidationDue
+	if done >= steps && !due {
+		fmt.Fprintf(f.log, "nothing left to do: %d steps are done, --steps is %d; a larger --steps goes on\n", done, steps)
 	}
 	out, err := training.Do(ctx)
 	if r.Leads() {
@@ -252,8 +253,15 @@ func (f *trainFlags) train(ctx context.Context, r *ranks.Ranks) (failed error) {
 	if err != nil {
 		return err
 	}
-	if out.Steps < training.Options.Steps && !out.Settled {
-		fmt.Fprintf(f.log, "stopped after %d of %d steps\nto go on: bitgpu train --resume --output-dir %s\n", out.Steps, training.Options.Steps, shellWord(f.dir))
+	if out.Settled && out.Steps == done && !due {
+		fmt.Fprintf(f.log, "nothing left to do: --patience %d has ended it after %d steps; a larger one, or 0, goes on\n", training.Options.Patience, done)
+	}
+	if out.Steps < steps && !out.Settled || out.ValidationDue {
+		before := ""
+		if out.Steps == steps {
+			before = ", before the last validation"
+		}
+		fmt.Fprintf(f.log, "stopped after %d of %d steps%s\nto go on: bitgpu train --resume --output-dir %s\n", out.Steps, steps, before, shellWord(f.dir))
 		if training.Tokenizer != nil {
 			fmt.Fprintf(f.log, "to try the model as it is: bitgpu run -m %s\n", shellWord(out.Newest))
 		}

@@ -328,7 +328,7 @@ type magnitudes struct {
 // Run adds a part up.
 func (m *magnitudes) Run(start, end int) {
 	var share ternary.Sum
-	share.Add(m.w[start:end])
+	simd.AddMagnitudes(&share, m.w[start:end])
 	m.lock.Lock()
 	defer m.lock.Unlock()
 	m.sum.Merge(&share)

@@ -40,7 +40,7 @@ func pieces(t safetensors.Tensor, rows, cols int, visit func(row, n int, w []flo
 func quantize(codes []byte, t safetensors.Tensor, rows, cols int) (gamma float32, err error) {
 	var sum ternary.Sum
 	err = pieces(t, rows, cols, func(row, _ int, w []float32) error {
-		if sum.Add(w); !sum.Finite() {
+		if simd.AddMagnitudes(&sum, w); !sum.Finite() {
 			return notFinite(t, row*cols+op.FirstNotFinite(w))
 		}
 		return nil

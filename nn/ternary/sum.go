@@ -22,6 +22,26 @@ func (s *Sum) Add(w []float32) {
 	}
 }
 
+// AddTotal adds the total of the magnitudes of n weights, at most 2²⁰, that float64 additions made in any order. The least
+// magnitude that is not 0 and the largest one, by their bits, say whether one of these additions can have rounded: then
+// AddTotal adds nothing and reports false.
+func (s *Sum) AddTotal(total float64, n int, least, most uint32) bool {
+	if most == 0 {
+		return true
+	}
+	// Every partial sum is a whole number of units, 2^(unit−150), below n·2^(most's exponent−126); float64 has all up to 2⁵³.
+	unit, top := max(least>>23, 1), max(most>>23, 1)
+	if int(top-unit)+24+bits.Len(uint(n-1)) > 53 || unit+48 > 254 {
+		return false
+	}
+	units := uint64(math.Ldexp(total, 150-int(unit)))
+	for part := unit; units > 0; part += 24 {
+		s.significands[part] += units & (1<<24 - 1)
+		units >>= 24
+	}
+	return true
+}
+
 // Merge adds another sum.
 func (s *Sum) Merge(other *Sum) {
 	for e, n := range other.significands {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"bitgpu/nn/ternary"
 )
 
 // peaks are measured once a level, in the run that reports shares of them.
@@ -179,6 +181,13 @@ func BenchmarkCodes(b *testing.B) {
 	eachBenchLevel(b, "quantize", func(b *testing.B, _ peak) {
 		for b.Loop() {
 			TernaryQuantize(m.codes, m.float, m.rows, m.cols, 0.8)
+		}
+		b.ReportMetric(perSecond(b, float64(len(m.float)))/1e9, "Gweights/s")
+	})
+	eachBenchLevel(b, "magnitudes", func(b *testing.B, _ peak) {
+		for b.Loop() {
+			var sum ternary.Sum
+			AddMagnitudes(&sum, m.float)
 		}
 		b.ReportMetric(perSecond(b, float64(len(m.float)))/1e9, "Gweights/s")
 	})

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"unsafe"
 
+	"bitgpu/nn/ternary"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -42,6 +44,7 @@ func TestNothingIsReadBeyondTheEnd(t *testing.T) {
 			}
 			TernaryDecode(m.float, m.codes, m.rows, m.cols)
 			TernaryQuantize(m.codes, m.float, m.rows, m.cols, 1)
+			AddMagnitudes(new(ternary.Sum), m.float)
 
 			for _, op := range operations {
 				var out, in [][]float32

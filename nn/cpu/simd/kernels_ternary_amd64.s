@@ -135,26 +135,26 @@ TEXT ·ternaryQuantizeAVX2(SB), NOSPLIT, $0-52
 	MOVQ         w_base+24(FP), CX
 	MOVQ         w_len+32(FP), DX
 	VBROADCASTSS gamma+48(FP), Y0
+	VMULPS       halfAVX2<>+0(SB), Y0, Y0
+	VXORPS       signAVX2<>+0(SB), Y0, Y1
 	MOVL         $0x55555555, BX
 	MOVL         $0xaaaaaaaa, SI
 	SUBQ         $0x10, DX
 	JL           rest6
 
 blocks5:
-	VMOVUPS   32(CX), Y1
-	VDIVPS    Y0, Y1, Y1
-	VCMPPS    $0x0d, halfAVX2<>+0(SB), Y1, Y2
-	VMOVMSKPS Y2, DI
-	VCMPPS    $0x02, minusHalfAVX2<>+0(SB), Y1, Y1
-	VMOVMSKPS Y1, R8
-	VMOVUPS   (CX), Y1
-	VDIVPS    Y0, Y1, Y1
-	VCMPPS    $0x0d, halfAVX2<>+0(SB), Y1, Y2
-	VMOVMSKPS Y2, R9
+	VMOVUPS   32(CX), Y2
+	VCMPPS    $0x0d, Y0, Y2, Y3
+	VMOVMSKPS Y3, DI
+	VCMPPS    $0x02, Y1, Y2, Y2
+	VMOVMSKPS Y2, R8
+	VMOVUPS   (CX), Y2
+	VCMPPS    $0x0d, Y0, Y2, Y3
+	VMOVMSKPS Y3, R9
 	SHLL      $0x08, DI
 	ORL       R9, DI
-	VCMPPS    $0x02, minusHalfAVX2<>+0(SB), Y1, Y1
-	VMOVMSKPS Y1, R9
+	VCMPPS    $0x02, Y1, Y2, Y2
+	VMOVMSKPS Y2, R9
 	SHLL      $0x08, R8
 	ORL       R9, R8
 	ORL       DI, R8
@@ -180,7 +180,7 @@ rest6:
 	CMOVQGT    DI, R8
 	LEAQ       border<>+32(SB), DI
 	NEGQ       R8
-	VMOVUPS    (DI)(R8*4), Y1
+	VMOVUPS    (DI)(R8*4), Y2
 	LEAQ       -8(DX), R8
 	XORQ       DI, DI
 	TESTQ      R8, R8
@@ -190,20 +190,18 @@ rest6:
 	CMOVQGT    DI, R8
 	LEAQ       border<>+32(SB), DI
 	NEGQ       R8
-	VMOVUPS    (DI)(R8*4), Y2
-	VMASKMOVPS 32(CX), Y2, Y2
-	VDIVPS     Y0, Y2, Y2
-	VCMPPS     $0x0d, halfAVX2<>+0(SB), Y2, Y3
-	VMOVMSKPS  Y3, DI
-	VCMPPS     $0x02, minusHalfAVX2<>+0(SB), Y2, Y2
-	VMOVMSKPS  Y2, R8
-	VMASKMOVPS (CX), Y1, Y1
-	VDIVPS     Y0, Y1, Y1
-	VCMPPS     $0x0d, halfAVX2<>+0(SB), Y1, Y0
+	VMOVUPS    (DI)(R8*4), Y3
+	VMASKMOVPS 32(CX), Y3, Y3
+	VCMPPS     $0x0d, Y0, Y3, Y4
+	VMOVMSKPS  Y4, DI
+	VCMPPS     $0x02, Y1, Y3, Y3
+	VMOVMSKPS  Y3, R8
+	VMASKMOVPS (CX), Y2, Y2
+	VCMPPS     $0x0d, Y0, Y2, Y0
 	VMOVMSKPS  Y0, CX
 	SHLL       $0x08, DI
 	ORL        CX, DI
-	VCMPPS     $0x02, minusHalfAVX2<>+0(SB), Y1, Y0
+	VCMPPS     $0x02, Y1, Y2, Y0
 	VMOVMSKPS  Y0, CX
 	SHLL       $0x08, R8
 	ORL        CX, R8
@@ -236,15 +234,15 @@ DATA halfAVX2<>+24(SB)/4, $0x3f000000
 DATA halfAVX2<>+28(SB)/4, $0x3f000000
 GLOBL halfAVX2<>(SB), RODATA|NOPTR, $32
 
-DATA minusHalfAVX2<>+0(SB)/4, $0xbf000000
-DATA minusHalfAVX2<>+4(SB)/4, $0xbf000000
-DATA minusHalfAVX2<>+8(SB)/4, $0xbf000000
-DATA minusHalfAVX2<>+12(SB)/4, $0xbf000000
-DATA minusHalfAVX2<>+16(SB)/4, $0xbf000000
-DATA minusHalfAVX2<>+20(SB)/4, $0xbf000000
-DATA minusHalfAVX2<>+24(SB)/4, $0xbf000000
-DATA minusHalfAVX2<>+28(SB)/4, $0xbf000000
-GLOBL minusHalfAVX2<>(SB), RODATA|NOPTR, $32
+DATA signAVX2<>+0(SB)/4, $0x80000000
+DATA signAVX2<>+4(SB)/4, $0x80000000
+DATA signAVX2<>+8(SB)/4, $0x80000000
+DATA signAVX2<>+12(SB)/4, $0x80000000
+DATA signAVX2<>+16(SB)/4, $0x80000000
+DATA signAVX2<>+20(SB)/4, $0x80000000
+DATA signAVX2<>+24(SB)/4, $0x80000000
+DATA signAVX2<>+28(SB)/4, $0x80000000
+GLOBL signAVX2<>(SB), RODATA|NOPTR, $32
 
 // func decodeBlocksAVX2(dst *float32, dstStep int, codes *byte, codesStep int, rows int)
 // Requires: AVX, AVX2
@@ -354,23 +352,24 @@ DATA weightsAVX512<>+60(SB)/4, $0x00000000
 GLOBL weightsAVX512<>(SB), RODATA|NOPTR, $64
 
 // func ternaryQuantizeAVX512(codes []byte, w []float32, gamma float32)
-// Requires: AVX, AVX512BW, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 TEXT ·ternaryQuantizeAVX512(SB), NOSPLIT, $0-52
 	MOVQ         codes_base+0(FP), AX
 	MOVQ         w_base+24(FP), CX
 	MOVQ         w_len+32(FP), DX
 	VBROADCASTSS gamma+48(FP), Z0
+	VMULPS       halfAVX512<>+0(SB), Z0, Z0
+	VXORPS       signAVX512<>+0(SB), Z0, Z1
 	MOVL         $0x55555555, BX
 	MOVL         $0xaaaaaaaa, SI
 	SUBQ         $0x10, DX
 	JL           rest5
 
 blocks4:
-	VMOVUPS (CX), Z1
-	VDIVPS  Z0, Z1, Z1
-	VCMPPS  $0x0d, halfAVX512<>+0(SB), Z1, K1
+	VMOVUPS (CX), Z2
+	VCMPPS  $0x0d, Z0, Z2, K1
 	KMOVW   K1, DI
-	VCMPPS  $0x02, minusHalfAVX512<>+0(SB), Z1, K1
+	VCMPPS  $0x02, Z1, Z2, K1
 	KMOVW   K1, R8
 	ORL     DI, R8
 	NOTL    R8
@@ -389,11 +388,10 @@ rest5:
 	MOVQ      $-1, DI
 	BZHIQ     DX, DI, DI
 	KMOVQ     DI, K1
-	VMOVUPS.Z (CX), K1, Z1
-	VDIVPS    Z0, Z1, Z1
-	VCMPPS    $0x0d, halfAVX512<>+0(SB), Z1, K1
+	VMOVUPS.Z (CX), K1, Z2
+	VCMPPS    $0x0d, Z0, Z2, K1
 	KMOVW     K1, CX
-	VCMPPS    $0x02, minusHalfAVX512<>+0(SB), Z1, K1
+	VCMPPS    $0x02, Z1, Z2, K1
 	KMOVW     K1, DI
 	ORL       CX, DI
 	NOTL      DI
@@ -432,23 +430,23 @@ DATA halfAVX512<>+56(SB)/4, $0x3f000000
 DATA halfAVX512<>+60(SB)/4, $0x3f000000
 GLOBL halfAVX512<>(SB), RODATA|NOPTR, $64
 
-DATA minusHalfAVX512<>+0(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+4(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+8(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+12(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+16(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+20(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+24(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+28(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+32(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+36(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+40(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+44(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+48(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+52(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+56(SB)/4, $0xbf000000
-DATA minusHalfAVX512<>+60(SB)/4, $0xbf000000
-GLOBL minusHalfAVX512<>(SB), RODATA|NOPTR, $64
+DATA signAVX512<>+0(SB)/4, $0x80000000
+DATA signAVX512<>+4(SB)/4, $0x80000000
+DATA signAVX512<>+8(SB)/4, $0x80000000
+DATA signAVX512<>+12(SB)/4, $0x80000000
+DATA signAVX512<>+16(SB)/4, $0x80000000
+DATA signAVX512<>+20(SB)/4, $0x80000000
+DATA signAVX512<>+24(SB)/4, $0x80000000
+DATA signAVX512<>+28(SB)/4, $0x80000000
+DATA signAVX512<>+32(SB)/4, $0x80000000
+DATA signAVX512<>+36(SB)/4, $0x80000000
+DATA signAVX512<>+40(SB)/4, $0x80000000
+DATA signAVX512<>+44(SB)/4, $0x80000000
+DATA signAVX512<>+48(SB)/4, $0x80000000
+DATA signAVX512<>+52(SB)/4, $0x80000000
+DATA signAVX512<>+56(SB)/4, $0x80000000
+DATA signAVX512<>+60(SB)/4, $0x80000000
+GLOBL signAVX512<>(SB), RODATA|NOPTR, $64
 
 // func decodeBlocksAVX512(dst *float32, dstStep int, codes *byte, codesStep int, rows int)
 // Requires: AVX, AVX512F

@@ -73,50 +73,46 @@ TEXT ·ternaryQuantizeNEON(SB), NOSPLIT, $0-52
 	MOVD w_len+32(FP), R2
 	FMOVS gamma+48(FP), F0
 	WORD $0x4e040400 // dup v0.4s, v0.s[0]
-	MOVD $0x3f000000, R3
-	WORD $0x4e040c61 // dup v1.4s, w3
-	MOVD $0xbf000000, R3
-	WORD $0x4e040c62 // dup v2.4s, w3
 	MOVD $0x1, R3
-	WORD $0x4e040c63 // dup v3.4s, w3
+	WORD $0x4e040c62 // dup v2.4s, w3
 	MOVD $codePlaces<>(SB), R3
-	FMOVQ (R3), F4
+	FMOVQ (R3), F3
+	MOVD $0x3f000000, R3
+	WORD $0x4e040c64 // dup v4.4s, w3
+	WORD $0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	WORD $0x6ea0f801 // fneg v1.4s, v0.4s
 	SUBS $16, R2, R2
 	BLT done2
 
 loop1:
-	FLDPQ.P 32(R1), (F5, F6)
-	FLDPQ.P 32(R1), (F7, F8)
-	WORD $0x6e20fca5 // fdiv v5.4s, v5.4s, v0.4s
-	WORD $0x6e21e4a9 // fcmge v9.4s, v5.4s, v1.4s
-	WORD $0x6e25e445 // fcmge v5.4s, v2.4s, v5.4s
-	WORD $0x4ea384a5 // add v5.4s, v5.4s, v3.4s
-	WORD $0x6ea984a5 // sub v5.4s, v5.4s, v9.4s
-	WORD $0x6ea444a5 // ushl v5.4s, v5.4s, v4.4s
-	WORD $0x6e20fcc6 // fdiv v6.4s, v6.4s, v0.4s
-	WORD $0x6e21e4c9 // fcmge v9.4s, v6.4s, v1.4s
-	WORD $0x6e26e446 // fcmge v6.4s, v2.4s, v6.4s
-	WORD $0x4ea384c6 // add v6.4s, v6.4s, v3.4s
-	WORD $0x6ea984c6 // sub v6.4s, v6.4s, v9.4s
-	WORD $0x6ea444c6 // ushl v6.4s, v6.4s, v4.4s
-	WORD $0x6e20fce7 // fdiv v7.4s, v7.4s, v0.4s
-	WORD $0x6e21e4e9 // fcmge v9.4s, v7.4s, v1.4s
-	WORD $0x6e27e447 // fcmge v7.4s, v2.4s, v7.4s
-	WORD $0x4ea384e7 // add v7.4s, v7.4s, v3.4s
-	WORD $0x6ea984e7 // sub v7.4s, v7.4s, v9.4s
-	WORD $0x6ea444e7 // ushl v7.4s, v7.4s, v4.4s
-	WORD $0x6e20fd08 // fdiv v8.4s, v8.4s, v0.4s
-	WORD $0x6e21e509 // fcmge v9.4s, v8.4s, v1.4s
-	WORD $0x6e28e448 // fcmge v8.4s, v2.4s, v8.4s
-	WORD $0x4ea38508 // add v8.4s, v8.4s, v3.4s
-	WORD $0x6ea98508 // sub v8.4s, v8.4s, v9.4s
-	WORD $0x6ea44508 // ushl v8.4s, v8.4s, v4.4s
-	WORD $0x4ea6bca5 // addp v5.4s, v5.4s, v6.4s
-	WORD $0x4ea8bce7 // addp v7.4s, v7.4s, v8.4s
-	WORD $0x4ea7bca5 // addp v5.4s, v5.4s, v7.4s
-	WORD $0x0e6128a5 // xtn v5.4h, v5.4s
-	WORD $0x0e2128a5 // xtn v5.8b, v5.8h
-	FMOVS.P F5, 4(R0)
+	FLDPQ.P 32(R1), (F4, F5)
+	FLDPQ.P 32(R1), (F6, F7)
+	WORD $0x6e20e488 // fcmge v8.4s, v4.4s, v0.4s
+	WORD $0x6e24e424 // fcmge v4.4s, v1.4s, v4.4s
+	WORD $0x4ea28484 // add v4.4s, v4.4s, v2.4s
+	WORD $0x6ea88484 // sub v4.4s, v4.4s, v8.4s
+	WORD $0x6ea34484 // ushl v4.4s, v4.4s, v3.4s
+	WORD $0x6e20e4a8 // fcmge v8.4s, v5.4s, v0.4s
+	WORD $0x6e25e425 // fcmge v5.4s, v1.4s, v5.4s
+	WORD $0x4ea284a5 // add v5.4s, v5.4s, v2.4s
+	WORD $0x6ea884a5 // sub v5.4s, v5.4s, v8.4s
+	WORD $0x6ea344a5 // ushl v5.4s, v5.4s, v3.4s
+	WORD $0x6e20e4c8 // fcmge v8.4s, v6.4s, v0.4s
+	WORD $0x6e26e426 // fcmge v6.4s, v1.4s, v6.4s
+	WORD $0x4ea284c6 // add v6.4s, v6.4s, v2.4s
+	WORD $0x6ea884c6 // sub v6.4s, v6.4s, v8.4s
+	WORD $0x6ea344c6 // ushl v6.4s, v6.4s, v3.4s
+	WORD $0x6e20e4e8 // fcmge v8.4s, v7.4s, v0.4s
+	WORD $0x6e27e427 // fcmge v7.4s, v1.4s, v7.4s
+	WORD $0x4ea284e7 // add v7.4s, v7.4s, v2.4s
+	WORD $0x6ea884e7 // sub v7.4s, v7.4s, v8.4s
+	WORD $0x6ea344e7 // ushl v7.4s, v7.4s, v3.4s
+	WORD $0x4ea5bc84 // addp v4.4s, v4.4s, v5.4s
+	WORD $0x4ea7bcc6 // addp v6.4s, v6.4s, v7.4s
+	WORD $0x4ea6bc84 // addp v4.4s, v4.4s, v6.4s
+	WORD $0x0e612884 // xtn v4.4h, v4.4s
+	WORD $0x0e212884 // xtn v4.8b, v4.8h
+	FMOVS.P F4, 4(R0)
 	SUBS $16, R2, R2
 	BGE loop1
 
@@ -126,16 +122,15 @@ done2:
 	BLT done4
 
 loop3:
-	FMOVQ.P 16(R1), F5
-	WORD $0x6e20fca5 // fdiv v5.4s, v5.4s, v0.4s
-	WORD $0x6e21e4a6 // fcmge v6.4s, v5.4s, v1.4s
-	WORD $0x6e25e445 // fcmge v5.4s, v2.4s, v5.4s
-	WORD $0x4ea384a5 // add v5.4s, v5.4s, v3.4s
-	WORD $0x6ea684a5 // sub v5.4s, v5.4s, v6.4s
-	WORD $0x6ea444a5 // ushl v5.4s, v5.4s, v4.4s
-	WORD $0x4ea5bca5 // addp v5.4s, v5.4s, v5.4s
-	WORD $0x4ea5bca5 // addp v5.4s, v5.4s, v5.4s
-	FMOVS F5, R3
+	FMOVQ.P 16(R1), F4
+	WORD $0x6e20e485 // fcmge v5.4s, v4.4s, v0.4s
+	WORD $0x6e24e424 // fcmge v4.4s, v1.4s, v4.4s
+	WORD $0x4ea28484 // add v4.4s, v4.4s, v2.4s
+	WORD $0x6ea58484 // sub v4.4s, v4.4s, v5.4s
+	WORD $0x6ea34484 // ushl v4.4s, v4.4s, v3.4s
+	WORD $0x4ea4bc84 // addp v4.4s, v4.4s, v4.4s
+	WORD $0x4ea4bc84 // addp v4.4s, v4.4s, v4.4s
+	FMOVS F4, R3
 	MOVB.P R3, 1(R0)
 	SUBS $4, R2, R2
 	BGE loop3
@@ -143,31 +138,30 @@ loop3:
 done4:
 	ADD $4, R2, R2
 	CBZ R2, whole5
-	WORD $0x6e251ca5 // eor v5.16b, v5.16b, v5.16b
+	WORD $0x6e241c84 // eor v4.16b, v4.16b, v4.16b
 	CMP $0, R2
 	BLE loaded6
-	VLD1.P 4(R1), V5.S[0]
+	VLD1.P 4(R1), V4.S[0]
 
 loaded6:
 	CMP $1, R2
 	BLE loaded7
-	VLD1.P 4(R1), V5.S[1]
+	VLD1.P 4(R1), V4.S[1]
 
 loaded7:
 	CMP $2, R2
 	BLE loaded8
-	VLD1.P 4(R1), V5.S[2]
+	VLD1.P 4(R1), V4.S[2]
 
 loaded8:
-	WORD $0x6e20fca5 // fdiv v5.4s, v5.4s, v0.4s
-	WORD $0x6e21e4a6 // fcmge v6.4s, v5.4s, v1.4s
-	WORD $0x6e25e445 // fcmge v5.4s, v2.4s, v5.4s
-	WORD $0x4ea384a5 // add v5.4s, v5.4s, v3.4s
-	WORD $0x6ea684a5 // sub v5.4s, v5.4s, v6.4s
-	WORD $0x6ea444a5 // ushl v5.4s, v5.4s, v4.4s
-	WORD $0x4ea5bca5 // addp v5.4s, v5.4s, v5.4s
-	WORD $0x4ea5bca5 // addp v5.4s, v5.4s, v5.4s
-	FMOVS F5, R3
+	WORD $0x6e20e485 // fcmge v5.4s, v4.4s, v0.4s
+	WORD $0x6e24e424 // fcmge v4.4s, v1.4s, v4.4s
+	WORD $0x4ea28484 // add v4.4s, v4.4s, v2.4s
+	WORD $0x6ea58484 // sub v4.4s, v4.4s, v5.4s
+	WORD $0x6ea34484 // ushl v4.4s, v4.4s, v3.4s
+	WORD $0x4ea4bc84 // addp v4.4s, v4.4s, v4.4s
+	WORD $0x4ea4bc84 // addp v4.4s, v4.4s, v4.4s
+	FMOVS F4, R3
 	MOVB.P R3, 1(R0)
 
 whole5:

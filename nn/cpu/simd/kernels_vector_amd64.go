@@ -69,6 +69,11 @@ func gerAVX2(w []float32, alpha float32, e []float32, k []float32)
 //go:noescape
 func adamWAVX2(w []float32, g []float32, m []float32, v []float32, gscale float32, keep1 float32, add1 float32, keep2 float32, add2 float32, invC2 float32, eps float32, rate float32, shrink float32)
 
+// magnitudesAVX2 is kernels.magnitudes.
+//
+//go:noescape
+func magnitudesAVX2(w []float32, totals *float64, least *uint32, most *uint32)
+
 // dotAVX512 is Σ x·y.
 //
 //go:noescape
@@ -133,3 +138,8 @@ func gerAVX512(w []float32, alpha float32, e []float32, k []float32)
 //
 //go:noescape
 func adamWAVX512(w []float32, g []float32, m []float32, v []float32, gscale float32, keep1 float32, add1 float32, keep2 float32, add2 float32, invC2 float32, eps float32, rate float32, shrink float32)
+
+// magnitudesAVX512 is kernels.magnitudes.
+//
+//go:noescape
+func magnitudesAVX512(w []float32, totals *float64, least *uint32, most *uint32)

@@ -683,6 +683,90 @@ done45:
 	VZEROUPPER
 	RET
 
+// func magnitudesAVX2(w []float32, totals *float64, least *uint32, most *uint32)
+// Requires: AVX, AVX2
+TEXT ·magnitudesAVX2(SB), NOSPLIT, $0-48
+	MOVQ    w_base+0(FP), AX
+	MOVQ    w_len+8(FP), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VMOVUPS allOnesAVX2<>+0(SB), Y4
+	VMOVUPS allOnesAVX2<>+0(SB), Y5
+
+loop46:
+	VCVTPS2PD (AX), Y8
+	VANDPD    magnitude64AVX2<>+0(SB), Y8, Y8
+	VADDPD    Y8, Y0, Y0
+	VCVTPS2PD 16(AX), Y8
+	VANDPD    magnitude64AVX2<>+0(SB), Y8, Y8
+	VADDPD    Y8, Y1, Y1
+	VMOVUPS   (AX), Y8
+	VANDPS    magnitudeAVX2<>+0(SB), Y8, Y8
+	VPMAXUD   Y8, Y6, Y6
+	VPADDD    allOnesAVX2<>+0(SB), Y8, Y8
+	VPMINUD   Y8, Y4, Y4
+	VCVTPS2PD 32(AX), Y8
+	VANDPD    magnitude64AVX2<>+0(SB), Y8, Y8
+	VADDPD    Y8, Y2, Y2
+	VCVTPS2PD 48(AX), Y8
+	VANDPD    magnitude64AVX2<>+0(SB), Y8, Y8
+	VADDPD    Y8, Y3, Y3
+	VMOVUPS   32(AX), Y8
+	VANDPS    magnitudeAVX2<>+0(SB), Y8, Y8
+	VPMAXUD   Y8, Y7, Y7
+	VPADDD    allOnesAVX2<>+0(SB), Y8, Y8
+	VPMINUD   Y8, Y5, Y5
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000010, CX
+	JNZ       loop46
+	VADDPD    Y1, Y0, Y0
+	VADDPD    Y3, Y2, Y2
+	VADDPD    Y2, Y0, Y0
+	MOVQ      totals+24(FP), AX
+	VMOVUPS   Y0, (AX)
+	VPMINUD   Y5, Y4, Y4
+	MOVQ      least+32(FP), AX
+	VMOVUPS   Y4, (AX)
+	VPMAXUD   Y7, Y6, Y6
+	MOVQ      most+40(FP), AX
+	VMOVUPS   Y6, (AX)
+	VZEROUPPER
+	RET
+
+DATA allOnesAVX2<>+0(SB)/4, $0xffffffff
+DATA allOnesAVX2<>+4(SB)/4, $0xffffffff
+DATA allOnesAVX2<>+8(SB)/4, $0xffffffff
+DATA allOnesAVX2<>+12(SB)/4, $0xffffffff
+DATA allOnesAVX2<>+16(SB)/4, $0xffffffff
+DATA allOnesAVX2<>+20(SB)/4, $0xffffffff
+DATA allOnesAVX2<>+24(SB)/4, $0xffffffff
+DATA allOnesAVX2<>+28(SB)/4, $0xffffffff
+GLOBL allOnesAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA magnitudeAVX2<>+0(SB)/4, $0x7fffffff
+DATA magnitudeAVX2<>+4(SB)/4, $0x7fffffff
+DATA magnitudeAVX2<>+8(SB)/4, $0x7fffffff
+DATA magnitudeAVX2<>+12(SB)/4, $0x7fffffff
+DATA magnitudeAVX2<>+16(SB)/4, $0x7fffffff
+DATA magnitudeAVX2<>+20(SB)/4, $0x7fffffff
+DATA magnitudeAVX2<>+24(SB)/4, $0x7fffffff
+DATA magnitudeAVX2<>+28(SB)/4, $0x7fffffff
+GLOBL magnitudeAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA magnitude64AVX2<>+0(SB)/4, $0xffffffff
+DATA magnitude64AVX2<>+4(SB)/4, $0x7fffffff
+DATA magnitude64AVX2<>+8(SB)/4, $0xffffffff
+DATA magnitude64AVX2<>+12(SB)/4, $0x7fffffff
+DATA magnitude64AVX2<>+16(SB)/4, $0xffffffff
+DATA magnitude64AVX2<>+20(SB)/4, $0x7fffffff
+DATA magnitude64AVX2<>+24(SB)/4, $0xffffffff
+DATA magnitude64AVX2<>+28(SB)/4, $0x7fffffff
+GLOBL magnitude64AVX2<>(SB), RODATA|NOPTR, $32
+
 // func dotAVX512(x []float32, y []float32) float32
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·dotAVX512(SB), NOSPLIT, $0-52
@@ -1351,3 +1435,111 @@ rest44:
 done45:
 	VZEROUPPER
 	RET
+
+// func magnitudesAVX512(w []float32, totals *float64, least *uint32, most *uint32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·magnitudesAVX512(SB), NOSPLIT, $0-48
+	MOVQ    w_base+0(FP), AX
+	MOVQ    w_len+8(FP), CX
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VXORPS  Z2, Z2, Z2
+	VXORPS  Z3, Z3, Z3
+	VXORPS  Z6, Z6, Z6
+	VXORPS  Z7, Z7, Z7
+	VMOVUPS allOnesAVX512<>+0(SB), Z4
+	VMOVUPS allOnesAVX512<>+0(SB), Z5
+
+loop46:
+	VCVTPS2PD (AX), Z8
+	VANDPD    magnitude64AVX512<>+0(SB), Z8, Z8
+	VADDPD    Z8, Z0, Z0
+	VCVTPS2PD 32(AX), Z8
+	VANDPD    magnitude64AVX512<>+0(SB), Z8, Z8
+	VADDPD    Z8, Z1, Z1
+	VMOVUPS   (AX), Z8
+	VANDPS    magnitudeAVX512<>+0(SB), Z8, Z8
+	VPMAXUD   Z8, Z6, Z6
+	VPADDD    allOnesAVX512<>+0(SB), Z8, Z8
+	VPMINUD   Z8, Z4, Z4
+	VCVTPS2PD 64(AX), Z8
+	VANDPD    magnitude64AVX512<>+0(SB), Z8, Z8
+	VADDPD    Z8, Z2, Z2
+	VCVTPS2PD 96(AX), Z8
+	VANDPD    magnitude64AVX512<>+0(SB), Z8, Z8
+	VADDPD    Z8, Z3, Z3
+	VMOVUPS   64(AX), Z8
+	VANDPS    magnitudeAVX512<>+0(SB), Z8, Z8
+	VPMAXUD   Z8, Z7, Z7
+	VPADDD    allOnesAVX512<>+0(SB), Z8, Z8
+	VPMINUD   Z8, Z5, Z5
+	ADDQ      $0x00000080, AX
+	SUBQ      $0x00000020, CX
+	JNZ       loop46
+	VADDPD    Z1, Z0, Z0
+	VADDPD    Z3, Z2, Z2
+	VADDPD    Z2, Z0, Z0
+	MOVQ      totals+24(FP), AX
+	VMOVUPS   Z0, (AX)
+	VPMINUD   Z5, Z4, Z4
+	MOVQ      least+32(FP), AX
+	VMOVUPS   Z4, (AX)
+	VPMAXUD   Z7, Z6, Z6
+	MOVQ      most+40(FP), AX
+	VMOVUPS   Z6, (AX)
+	VZEROUPPER
+	RET
+
+DATA allOnesAVX512<>+0(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+4(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+8(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+12(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+16(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+20(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+24(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+28(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+32(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+36(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+40(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+44(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+48(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+52(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+56(SB)/4, $0xffffffff
+DATA allOnesAVX512<>+60(SB)/4, $0xffffffff
+GLOBL allOnesAVX512<>(SB), RODATA|NOPTR, $64
+
+DATA magnitudeAVX512<>+0(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+4(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+8(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+12(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+16(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+20(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+24(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+28(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+32(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+36(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+40(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+44(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+48(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+52(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+56(SB)/4, $0x7fffffff
+DATA magnitudeAVX512<>+60(SB)/4, $0x7fffffff
+GLOBL magnitudeAVX512<>(SB), RODATA|NOPTR, $64
+
+DATA magnitude64AVX512<>+0(SB)/4, $0xffffffff
+DATA magnitude64AVX512<>+4(SB)/4, $0x7fffffff
+DATA magnitude64AVX512<>+8(SB)/4, $0xffffffff
+DATA magnitude64AVX512<>+12(SB)/4, $0x7fffffff
+DATA magnitude64AVX512<>+16(SB)/4, $0xffffffff
+DATA magnitude64AVX512<>+20(SB)/4, $0x7fffffff
+DATA magnitude64AVX512<>+24(SB)/4, $0xffffffff
+DATA magnitude64AVX512<>+28(SB)/4, $0x7fffffff
+DATA magnitude64AVX512<>+32(SB)/4, $0xffffffff
+DATA magnitude64AVX512<>+36(SB)/4, $0x7fffffff
+DATA magnitude64AVX512<>+40(SB)/4, $0xffffffff
+DATA magnitude64AVX512<>+44(SB)/4, $0x7fffffff
+DATA magnitude64AVX512<>+48(SB)/4, $0xffffffff
+DATA magnitude64AVX512<>+52(SB)/4, $0x7fffffff
+DATA magnitude64AVX512<>+56(SB)/4, $0xffffffff
+DATA magnitude64AVX512<>+60(SB)/4, $0x7fffffff
+GLOBL magnitude64AVX512<>(SB), RODATA|NOPTR, $64

@@ -66,3 +66,8 @@ func gerNEON(w []float32, alpha float32, e, k []float32)
 //
 //go:noescape
 func adamWNEON(w, g, m, v []float32, gscale, keep1, add1, keep2, add2, invC2, eps, rate, shrink float32)
+
+// magnitudesNEON is kernels.magnitudes.
+//
+//go:noescape
+func magnitudesNEON(w []float32, totals *float64, least, most *uint32)

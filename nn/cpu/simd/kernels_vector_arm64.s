@@ -1003,3 +1003,52 @@ loop5:
 done6:
 	ADD $1, R4, R4
 	RET
+
+// func magnitudesNEON(w []float32, totals *float64, least, most *uint32)
+TEXT ·magnitudesNEON(SB), NOSPLIT, $0-48
+	MOVD w_base+0(FP), R0
+	MOVD w_len+8(FP), R1
+	WORD $0x6e201c00 // eor v0.16b, v0.16b, v0.16b
+	WORD $0x6e211c21 // eor v1.16b, v1.16b, v1.16b
+	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
+	WORD $0x6e231c63 // eor v3.16b, v3.16b, v3.16b
+	MOVD $0xffffffff, R2
+	WORD $0x4e040c46 // dup v6.4s, w2
+	WORD $0x6e241c84 // eor v4.16b, v4.16b, v4.16b
+	WORD $0x4ea61cc5 // mov v5.16b, v6.16b
+	SUBS $8, R1, R1
+	BLT done2
+
+loop1:
+	FLDPQ.P 32(R0), (F7, F8)
+	WORD $0x4ea0f8e7 // fabs v7.4s, v7.4s
+	WORD $0x0e6178e9 // fcvtl v9.2d, v7.2s
+	WORD $0x4e6178ea // fcvtl2 v10.2d, v7.4s
+	WORD $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD $0x6ea76484 // umax v4.4s, v4.4s, v7.4s
+	WORD $0x4ea684e7 // add v7.4s, v7.4s, v6.4s
+	WORD $0x6ea76ca5 // umin v5.4s, v5.4s, v7.4s
+	WORD $0x4ea0f908 // fabs v8.4s, v8.4s
+	WORD $0x0e617909 // fcvtl v9.2d, v8.2s
+	WORD $0x4e61790a // fcvtl2 v10.2d, v8.4s
+	WORD $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD $0x6ea86484 // umax v4.4s, v4.4s, v8.4s
+	WORD $0x4ea68508 // add v8.4s, v8.4s, v6.4s
+	WORD $0x6ea86ca5 // umin v5.4s, v5.4s, v8.4s
+	SUBS $8, R1, R1
+	BGE loop1
+
+done2:
+	ADD $8, R1, R1
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	WORD $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	MOVD totals+24(FP), R2
+	FMOVQ F0, (R2)
+	MOVD least+32(FP), R3
+	FMOVQ F5, (R3)
+	MOVD most+40(FP), R4
+	FMOVQ F4, (R4)
+	RET

@@ -108,6 +108,7 @@ func avx2Kernels() kernels {
 		quantizeInt8:    quantizeInt8AVX2,
 		ternaryDecode:   ternaryDecodeAVX2,
 		ternaryQuantize: ternaryQuantizeAVX2,
+		magnitudes:      magnitudesAVX2,
 		fmaLoop:         fmaLoopAVX2,
 	}
 }
@@ -181,6 +182,7 @@ func avx512Kernels() kernels {
 		quantizeInt8:    quantizeInt8AVX512,
 		ternaryDecode:   ternaryDecodeAVX512,
 		ternaryQuantize: ternaryQuantizeAVX512,
+		magnitudes:      magnitudesAVX512,
 		fmaLoop:         fmaLoopAVX512,
 	}
 }

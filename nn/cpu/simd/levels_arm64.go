@@ -75,6 +75,7 @@ func neonKernels() kernels {
 		quantizeInt8:    quantizeInt8NEON,
 		ternaryDecode:   ternaryDecodeNEON,
 		ternaryQuantize: ternaryQuantizeNEON,
+		magnitudes:      magnitudesNEON,
 		fmaLoop:         fmaLoopNEON,
 	}
 }

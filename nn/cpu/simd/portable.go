@@ -53,6 +53,7 @@ var portable = kernels{
 	quantizeInt8:    quantizeInt8Scalar,
 	ternaryDecode:   ternaryDecodeScalar,
 	ternaryQuantize: ternaryQuantizeScalar,
+	magnitudes:      magnitudesScalar,
 	fmaLoop:         fmaLoopScalar,
 }
 
@@ -237,4 +238,15 @@ func ternaryQuantizeScalar(codes []byte, w []float32, gamma float32) {
 			codes[i/4] -= 1 << (i % 4 * 2)
 		}
 	}
+}
+
+func magnitudesScalar(w []float32, totals *float64, least, most *uint32) {
+	var sums [4]float64
+	low, high := uint32(math.MaxUint32), uint32(0)
+	for i, x := range w {
+		number := math.Float32bits(x) &^ (1 << 31)
+		sums[i%4] += float64(math.Float32frombits(number))
+		low, high = min(low, number-1), max(high, number)
+	}
+	*totals, *least, *most = sums[0]+sums[1]+(sums[2]+sums[3]), low, high
 }

@@ -131,6 +131,9 @@ type kernels struct {
 
 	ternaryDecode   func(dst []float32, codes []byte, scale float32)
 	ternaryQuantize func(codes []byte, w []float32, gamma float32)
+	// magnitudes makes sums of |w|, of magnitudesGrain weights or a multiple, and by their bits the least |w| less one, where 0 is
+	// above all, and the largest one: as many of each as a register has lanes.
+	magnitudes func(w []float32, totals *float64, least, most *uint32)
 
 	fmaLoop func(n int) int // n rounds of multiply-adds; their number in one round
 }

@@ -2,8 +2,11 @@ package simd
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"bitgpu/nn/cpu/parallel"
+	"bitgpu/nn/ternary"
 )
 
 // ternaryStride is the number of bytes in a packed row.
@@ -34,6 +37,46 @@ func TernaryQuantize(codes []byte, w []float32, rows, cols int, gamma float32) {
 	j := codeJobs.get()
 	*j = codeJob{k: k, w: w, codes: codes, rows: rows, cols: cols, gamma: gamma, encode: true}
 	j.run()
+}
+
+// AddMagnitudes adds |w| to sum, as [ternary.Sum.Add] does.
+func AddMagnitudes(sum *ternary.Sum, w []float32) {
+	k, m := active.Load(), magnitudesRooms.get()
+	for len(w) >= magnitudesGrain {
+		part := w[:min(len(w)/magnitudesGrain*magnitudesGrain, magnitudesPart)]
+		w = w[len(part):]
+		if total, least, most := m.of(k, part); !sum.AddTotal(total, len(part), least, most) {
+			sum.Add(part)
+		}
+	}
+	magnitudesRooms.put(m)
+	sum.Add(w)
+}
+
+const (
+	magnitudesGrain = 32      // weights that a kernel takes in one round
+	magnitudesPart  = 1 << 10 // added up together: of more, some would often be too small beside the largest to be exact
+)
+
+// magnitudes are the results of kernels.magnitudes, lane by lane.
+type magnitudes struct {
+	totals      [8]float64
+	least, most [16]uint32
+}
+
+var magnitudesRooms = newFreeList[magnitudes]()
+
+// of is Σ|w| in float64, and by their bits the least |w| that is not 0, and the largest.
+func (m *magnitudes) of(k *kernels, w []float32) (total float64, least, most uint32) {
+	*m = magnitudes{}
+	for i := range m.least {
+		m.least[i] = math.MaxUint32
+	}
+	k.magnitudes(w, &m.totals[0], &m.least[0], &m.most[0])
+	for _, t := range m.totals {
+		total += t
+	}
+	return total, slices.Min(m.least[:]) + 1, slices.Max(m.most[:])
 }
 
 func checkTernary(op string, w, codes, rows, cols int) {

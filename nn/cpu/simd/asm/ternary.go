@@ -52,25 +52,27 @@ func decodeBlocks(g *gen) {
 	g.end()
 }
 
-// ternaryQuantize collects the comparisons of a block with ±½ as 16 bits each and
-// spreads them over the odd and even bits of its codes: 2 is 10, 1 is 01, 0 is 00.
+// ternaryQuantize compares weights with ±γ/2, which is as exact as to compare w/γ with ±½ (see ternary.Round) and much
+// faster than a division. It collects the comparisons of a block as 16 bits each and spreads them over the odd and even
+// bits of its codes: 2 is 10, 1 is 01, 0 is 00.
 func ternaryQuantize(g *gen) {
 	g.function("ternaryQuantize", "(codes []byte, w []float32, gamma float32)", "packs the rounded w/gamma.")
 	codes, w, n := g.ptr("codes"), g.ptr("w"), g.length("w")
-	gamma := g.broadcast("gamma")
+	half, minusHalf := g.broadcast("gamma"), g.vec()
+	g.VMULPS(g.float("half", 0.5), half, half)
+	g.VXORPS(g.words("sign", func(int) uint32 { return 1 << 31 }), half, minusHalf)
 	even, odd := g.GP32(), g.GP32()
 	g.MOVL(operand.U32(0x55555555), even)
 	g.MOVL(operand.U32(0xaaaaaaaa), odd)
 	g.blocks(format{bits: 32}, n, func(t *blockTail) {
 		up, down := g.GP32(), g.GP32()
 		for p := block/g.lanes() - 1; p >= 0; p-- {
-			q := g.vec()
-			g.load(mem(w, p*g.bytes()), q, t.part(p))
-			g.VDIVPS(gamma, q, q)
+			v := g.vec()
+			g.load(mem(w, p*g.bytes()), v, t.part(p))
 			const atLeast, atMost = 13, 2 // false for NaN
 			first := p == block/g.lanes()-1
-			g.compare(atLeast, g.float("half", 0.5), q, up, first)
-			g.compare(atMost, g.float("minusHalf", -0.5), q, down, first)
+			g.compare(atLeast, half, v, up, first)
+			g.compare(atMost, minusHalf, v, down, first)
 		}
 		g.ORL(up, down)
 		g.NOTL(down) // neither
@@ -96,17 +98,16 @@ func ternaryQuantize(g *gen) {
 	g.end()
 }
 
-// compare puts the comparisons of v's lanes with a constant below the bits that
-// are in dst, or into an empty dst.
-func (g *gen) compare(predicate uint8, constant operand.Mem, v reg.VecVirtual, dst reg.GPVirtual, empty bool) {
+// compare puts the comparisons of v's lanes with bound's below the bits that are in dst, or into an empty dst.
+func (g *gen) compare(predicate uint8, bound, v reg.VecVirtual, dst reg.GPVirtual, empty bool) {
 	if g.avx512 {
 		k := g.K()
-		g.VCMPPS(operand.U8(predicate), constant, v, k)
+		g.VCMPPS(operand.U8(predicate), bound, v, k)
 		g.KMOVW(k, dst)
 		return
 	}
 	result, bits := g.vec(), g.GP32()
-	g.VCMPPS(operand.U8(predicate), constant, v, result)
+	g.VCMPPS(operand.U8(predicate), bound, v, result)
 	if empty {
 		g.VMOVMSKPS(result, dst)
 		return

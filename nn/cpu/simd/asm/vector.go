@@ -1,6 +1,9 @@
 package main
 
 import (
+	"math"
+	"slices"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -10,6 +13,7 @@ func vectorKernels(g *gen) {
 	elementwise(g)
 	ger(g)
 	adamW(g)
+	magnitudes(g)
 }
 
 func elementwise(g *gen) {
@@ -161,5 +165,51 @@ func adamW(g *gen) {
 		g.VSUBPS(m, w, w)
 		g.store(w, at("w"), t)
 	})
+	g.end()
+}
+
+// magnitudes adds |w| in float64, and keeps the least one that is not 0 and the largest one by their bits, which are in the
+// order of the numbers.
+func magnitudes(g *gen) {
+	g.function("magnitudes", "(w []float32, totals *float64, least, most *uint32)", "is kernels.magnitudes.")
+	w, n := g.ptr("w"), g.length("w")
+	const perRound = 2
+	sums, least, most := g.vecs(2*perRound), g.vecs(perRound), g.vecs(perRound)
+	for _, v := range append(slices.Clone(sums), most...) {
+		g.zero(v)
+	}
+	ones := g.words("allOnes", func(int) uint32 { return math.MaxUint32 })
+	for _, v := range least {
+		g.VMOVUPS(ones, v)
+	}
+	magnitude := g.words("magnitude", func(int) uint32 { return math.MaxInt32 })
+	magnitude64 := g.words("magnitude64", func(i int) uint32 { return math.MaxUint32 >> (i % 2) })
+	loop := g.label("loop")
+	g.Label(loop)
+	for i := range perRound {
+		for half := range 2 {
+			v := g.vec()
+			g.VCVTPS2PD(mem(w, i*g.bytes()+half*g.bytes()/2), v)
+			g.VANDPD(magnitude64, v, v)
+			g.VADDPD(v, sums[2*i+half], sums[2*i+half])
+		}
+		v := g.vec()
+		g.VMOVUPS(mem(w, i*g.bytes()), v)
+		g.VANDPS(magnitude, v, v)
+		g.VPMAXUD(v, most[i], most[i])
+		g.VPADDD(ones, v, v) // 0 becomes the largest number
+		g.VPMINUD(v, least[i], least[i])
+	}
+	g.ADDQ(operand.U32(perRound*g.bytes()), w)
+	g.SUBQ(operand.U32(perRound*g.lanes()), n)
+	g.JNZ(operand.LabelRef(loop))
+	g.VADDPD(sums[1], sums[0], sums[0])
+	g.VADDPD(sums[3], sums[2], sums[2])
+	g.VADDPD(sums[2], sums[0], sums[0])
+	g.VMOVUPS(sums[0], mem(g.arg("totals"), 0))
+	g.VPMINUD(least[1], least[0], least[0])
+	g.VMOVUPS(least[0], mem(g.arg("least"), 0))
+	g.VPMAXUD(most[1], most[0], most[0])
+	g.VMOVUPS(most[0], mem(g.arg("most"), 0))
 	g.end()
 }

@@ -56,15 +56,17 @@ func decodeBlocks(g *gen) {
 	g.end()
 }
 
-// ternaryQuantize makes codes of comparisons with ±½, shifts those of a byte to their places, and adds them up.
+// ternaryQuantize makes codes of comparisons with ±γ/2 (see ternary.Round), shifts those of a byte to their places, and adds
+// them up.
 func ternaryQuantize(g *gen) {
 	g.function("ternaryQuantize", "(codes []byte, w []float32, gamma float32)", "packs the rounded w/gamma.")
-	codes, w, n, gamma := g.ptr("codes"), g.ptr("w"), g.length("w"), g.broadcast("gamma")
-	half, minusHalf, one, places := g.float(0.5), g.float(-0.5), g.all(1), g.words("codePlaces", 0, 2, 4, 6)
+	codes, w, n, half := g.ptr("codes"), g.ptr("w"), g.length("w"), g.broadcast("gamma")
+	minusHalf, one, places := g.vec(), g.all(1), g.words("codePlaces", 0, 2, 4, 6)
+	g.scope(func() { g.fmul(half, half, g.float(0.5)) })
+	g.fneg(minusHalf, half)
 	code := func(q vec) { // a comparison is −1 where it holds
 		g.scope(func() {
 			up := g.vec()
-			g.fdiv(q, q, gamma)
 			g.fcmge(up, q, half)
 			g.fcmge(q, minusHalf, q)
 			g.add(q, q, one)

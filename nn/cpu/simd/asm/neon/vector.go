@@ -5,6 +5,7 @@ func vectorKernels(g *gen) {
 	elementwise(g)
 	ger(g)
 	adamW(g)
+	magnitudes(g)
 }
 
 func elementwise(g *gen) {
@@ -142,4 +143,31 @@ func adamW(g *gen) {
 			g.fsub(w, w, step)
 			return []vec{w, m, v}
 		})
+}
+
+// magnitudes is as that of AVX.
+func magnitudes(g *gen) {
+	g.function("magnitudes", "(w []float32, totals *float64, least, most *uint32)", "is kernels.magnitudes.")
+	w, n := g.ptr("w"), g.length("w")
+	sums, most, least, ones := g.zeros(4), g.vec(), g.vec(), g.all(1<<32-1)
+	g.zero(most)
+	g.move(least, ones)
+	g.times(n, 2*lanes, func() {
+		v := g.vecs(2)
+		g.loadPair2(w, v[0], v[1])
+		for i, v := range v {
+			g.fabs(v, v)
+			g.addDoubles(v, sums[2*i:2*i+2])
+			g.umax(most, most, v)
+			g.add(v, v, ones) // 0 becomes the largest number
+			g.umin(least, least, v)
+		}
+	})
+	g.faddD(sums[0], sums[0], sums[1])
+	g.faddD(sums[2], sums[2], sums[3])
+	g.faddD(sums[0], sums[0], sums[2])
+	g.op("FMOVQ", sums[0].f(), mem(g.arg("totals"), 0))
+	g.op("FMOVQ", least.f(), mem(g.arg("least"), 0))
+	g.op("FMOVQ", most.f(), mem(g.arg("most"), 0))
+	g.end()
 }

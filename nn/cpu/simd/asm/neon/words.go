@@ -43,6 +43,8 @@ func (g *gen) subH(d, n, m vec)  { g.same(0x6e608400, "sub", "8h", d, n, m) }
 func (g *gen) addp(d, n, m vec)  { g.same(0x4ea0bc00, "addp", "4s", d, n, m) }
 func (g *gen) smax(d, n, m vec)  { g.same(0x4ea06400, "smax", "4s", d, n, m) }
 func (g *gen) smin(d, n, m vec)  { g.same(0x4ea06c00, "smin", "4s", d, n, m) }
+func (g *gen) umax(d, n, m vec)  { g.same(0x6ea06400, "umax", "4s", d, n, m) }
+func (g *gen) umin(d, n, m vec)  { g.same(0x6ea06c00, "umin", "4s", d, n, m) }
 func (g *gen) ushl(d, n, m vec)  { g.same(0x6ea04400, "ushl", "4s", d, n, m) }
 func (g *gen) ushlB(d, n, m vec) { g.same(0x6e204400, "ushl", "16b", d, n, m) }
 func (g *gen) and(d, n, m vec)   { g.same(0x4e201c00, "and", "16b", d, n, m) }
