@@ -19,8 +19,9 @@ type Model[T any] struct {
 	Low     Weights[T] // of the configuration's adapter
 	work    workspace[T]
 
-	begun, sessions int      // sessions made so far, and those not yet closed
-	ids             []uint32 // scratch memory: a token for each session of a pass
+	batches         []*Batch[T] // those not yet closed, and those of single sessions
+	begun, sessions int         // sessions made so far, and those not yet closed
+	ids             []uint32    // scratch memory: a token for each session of a pass
 	turn            []*Session[T]
 	borrowed        bool // the weights belong to another model
 }

@@ -62,7 +62,7 @@ func (f *trainFlags) newChooser() (chooser, error) {
 	ch := chooser{given: f.given}
 	switch {
 	case f.preset == presetAuto:
-		ch.auto = f.given("preset") || !f.given("mixer") || f.config.Mixer != nn.MixerTied
+		ch.auto = f.given("preset") || !f.given("mixer") || f.config.Mixer != seedModel().Mixer
 	case f.preset != presetSeed:
 		return ch, usagef("train: --preset: got %q, want %s or %s", f.preset, presetAuto, presetSeed)
 	}
@@ -141,13 +141,9 @@ func (ch chooser) showChoice(out io.Writer, run *train.Run, each time.Duration) 
 		val = fmt.Sprintf("%d for validation every %d steps", run.Val.Len(), max(o.ValEvery, 0))
 	}
 	line("text", "%d tokens for training, %s", tokens, val)
-	memory := ""
-	if c.Delta() {
-		memory = fmt.Sprintf(", memory %d wide, heads %d", c.MemoryWidth, c.Heads)
-	}
-	kind := c.Mixer + " mixer" + memory
-	if c.Decoder != nil {
-		kind = c.Decoder.Family
+	kind := c.Kind()
+	if c.Decoder == nil && c.Uses("ttt_dim") {
+		kind += fmt.Sprintf(", memory %d wide, heads %d", c.MemoryWidth, c.Heads)
 	}
 	line("model", "%d layers of %d, %s, a vocabulary of %d", c.Layers, c.Width, kind, c.Vocab)
 	perStep := o.Shape().TokensPerStep()

@@ -68,6 +68,9 @@ func (l *adaptation) read(ctx context.Context, r *ranks.Ranks) error {
 	}
 	var err error
 	if r.Leads() {
+		if state := l.out + stateSuffix; !l.resume && exists(state) {
+			return fmt.Errorf("--output: %s holds a training that was stopped; --resume goes on with it, without it or with another --output one begins", state)
+		}
 		if l.unmake, err = checkAdapterPath(l.out); err != nil {
 			return err
 		}

@@ -151,6 +151,7 @@ func TestLearnOnAFullDisk(t *testing.T) {
 		t.Errorf("got exit code %d and %s", r.code, r.err)
 	}
 	atomicfile.Fault = nil
+	refuse(t, exitError, bitgpuRun("", line(out, choices...)...), "--output: "+out+stateSuffix+" holds a training that was stopped")
 	succeed(t, "", line(out, "--resume")...)
 	if !bytes.Equal(read(t, out), read(t, want)) {
 		t.Error("another adapter was written")

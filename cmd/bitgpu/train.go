@@ -94,10 +94,15 @@ func flagsOfTrain() []cli.Flag {
 	))
 }
 
+// seedModel returns the shape that the flags have where the size of the text does not choose it: that of --preset seed.
+func seedModel() nn.Config {
+	return nn.Config{Width: 256, Layers: 8, InnerLR: 0.1, WeightScale: nn.ScaleAbsmean, Rule: nn.RuleSequential,
+		Chunk: nn.DefaultMinibatch, Mixer: nn.MixerTied}
+}
+
 // modelShapeFlags are the flags that set keys of the configuration, with the defaults of training.
 func modelShapeFlags() (flags []cli.Flag) {
-	usual := nn.Config{Width: 256, Layers: 8, InnerLR: 0.1, WeightScale: nn.ScaleAbsmean, Rule: nn.RuleSequential,
-		Chunk: nn.DefaultMinibatch, Mixer: nn.MixerTied}
+	usual := seedModel()
 	full := usual.WithDefaults()
 	usual.Activation, usual.NormEps = full.Activation, full.NormEps
 	for _, k := range nn.Keys {
@@ -236,9 +241,10 @@ func (f *trainFlags) train(ctx context.Context, r *ranks.Ranks) (failed error) {
 	}
 	defer backend.Close()
 	defer training.Trainer.Release()
-	done := training.Trainer.Updates()
-	if done >= training.Options.Steps {
-		fmt.Fprintf(f.log, "nothing left to do: %d steps are done, --steps is %d; a larger --steps goes on\n", done, training.Options.Steps)
+	done, steps := training.Trainer.Updates(), training.Options.Steps
+	due := training.Resumed != nil && training.Resumed.State.ValidationDue
+	if done >= steps && !due {
+		fmt.Fprintf(f.log, "nothing left to do: %d steps are done, --steps is %d; a larger --steps goes on\n", done, steps)
 	}
 	out, err := training.Do(ctx)
 	if r.Leads() {
@@ -247,8 +253,15 @@ func (f *trainFlags) train(ctx context.Context, r *ranks.Ranks) (failed error) {
 	if err != nil {
 		return err
 	}
-	if out.Steps < training.Options.Steps && !out.Settled {
-		fmt.Fprintf(f.log, "stopped after %d of %d steps\nto go on: bitgpu train --resume --output-dir %s\n", out.Steps, training.Options.Steps, shellWord(f.dir))
+	if out.Settled && out.Steps == done && !due {
+		fmt.Fprintf(f.log, "nothing left to do: --patience %d has ended it after %d steps; a larger one, or 0, goes on\n", training.Options.Patience, done)
+	}
+	if out.Steps < steps && !out.Settled || out.ValidationDue {
+		before := ""
+		if out.Steps == steps {
+			before = ", before the last validation"
+		}
+		fmt.Fprintf(f.log, "stopped after %d of %d steps%s\nto go on: bitgpu train --resume --output-dir %s\n", out.Steps, steps, before, shellWord(f.dir))
 		if training.Tokenizer != nil {
 			fmt.Fprintf(f.log, "to try the model as it is: bitgpu run -m %s\n", shellWord(out.Newest))
 		}

@@ -77,29 +77,36 @@ func OpenDescribed(path string, config json.RawMessage) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("modeldir: %s: %w, want a model directory, a .bitt, a .safetensors or a GGUF file", path, regular.Cause(err))
 	}
-	beside := filepath.Dir(path)
-	if info.IsDir() {
-		beside = path
-	}
-	if err := atomicfile.Recover(beside); err != nil {
+	m, err := open(path, info.IsDir(), config)
+	if err != nil {
 		return nil, fmt.Errorf("modeldir: %w", err)
 	}
-	if info.IsDir() {
-		if err := checkDir(path); err != nil {
-			return nil, fmt.Errorf("modeldir: %s: %w", path, err)
-		}
-		return openParts(path, Dir, path, filepath.Join(path, TensorsName), nil)
+	return m, nil
+}
+
+func open(path string, isDir bool, config json.RawMessage) (*Model, error) {
+	if isDir {
+		return atomicfile.Open(path, func() (*Model, error) {
+			if err := checkDir(path); err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			return openParts(path, Dir, path, filepath.Join(path, TensorsName), nil)
+		})
+	}
+	dir := filepath.Dir(path)
+	if err := atomicfile.Recover(dir); err != nil {
+		return nil, err
 	}
 	form, err := recognize(path)
 	if err != nil {
-		return nil, fmt.Errorf("modeldir: %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if form == Safetensors {
-		return openParts(path, Safetensors, filepath.Dir(path), path, config)
+		return atomicfile.Open(dir, func() (*Model, error) { return openParts(path, Safetensors, dir, path, config) })
 	}
 	f, err := bitt.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("modeldir: %w", err)
+		return nil, err
 	}
 	return fromBitt(path, f), nil
 }
@@ -143,18 +150,18 @@ func openParts(path string, form Form, dir, tensors string, config json.RawMessa
 		err = checkObject(m.ConfigPath, config)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("modeldir: %s: a safetensors file needs its %s beside it, none found in %s", path, ConfigName, dir)
+		return nil, fmt.Errorf("%s: a safetensors file needs its %s beside it, none found in %s", path, ConfigName, dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("modeldir: %w", err)
+		return nil, err
 	}
 	m.Tokenizer, err = readObject(m.TokenizerPath)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("modeldir: %w", err)
+		return nil, err
 	}
 	m.Tensors, err = safetensors.Open(tensors)
 	if err != nil {
-		return nil, fmt.Errorf("modeldir: %w", err)
+		return nil, err
 	}
 	return m, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"bitgpu/io/safetensors"
@@ -151,7 +152,7 @@ func Inference[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
 					})
 				}
 			}
-			if r.Config.Delta() {
+			if !slices.Contains(r.Config.Rules(), nn.RuleMinibatch) {
 				return
 			}
 			t.Run("minibatch", func(t *testing.T) {

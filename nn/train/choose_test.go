@@ -102,35 +102,52 @@ func (f *falling) Evaluate(train.Tokens, func() bool) (train.Evaluation, error) 
 	return train.Evaluation{Tokens: 1, Nats: loss}, nil
 }
 
-// Patience ends a run after so many validations without a better one, also where a part of them lies before a stop, and
-// leaves the best.
+// Patience ends a run after so many validations without a better one, also if it was stopped anywhere before, and leaves the
+// best. Once it has ended, it goes on only with more patience.
 func TestPatience(t *testing.T) {
 	o := tinyOptions()
 	o.Steps, o.ValEvery, o.SaveInterval, o.Patience, o.SampleEvery = 40, 2, 4, 3, 2
 	losses := []float64{3, 2, 2.5, 2, 1.9, 2.2, 2.1, 1.9, 9, 9}
-	for name, stop := range map[string]int{"whole": 0, "stopped": 13} {
+	const end = 16
+	for stop := range end + 1 {
 		dir := t.TempDir()
-		run := func(from, stopAfter int) (train.Outcome, []int) {
+		run := func(stopAfter int) (train.Outcome, []int) {
 			r, report := newRun(t, dir, o)
 			defer r.Trainer.Release()
+			from := 0
+			if r.Resumed != nil {
+				from = r.Resumed.State.Step / 2
+				if r.Resumed.State.ValidationDue {
+					from--
+				}
+			}
 			r.Val = r.Train
 			r.Trainer = &falling{r.Trainer, losses[from:]}
 			var sampled []int
 			r.Sample = func(done int) { sampled = append(sampled, done) }
 			return do(t, r, report, stopAfter), sampled
 		}
-		out, sampled := run(0, stop)
+		out, sampled := run(stop)
 		if stop > 0 {
-			if out.Settled {
-				t.Fatalf("%s: got the end after %d steps, want it stopped", name, out.Steps)
+			if out.Settled || out.Steps != stop {
+				t.Fatalf("stopped at %d: got %+v", stop, out)
 			}
-			out, sampled = run(out.Steps/2, 0)
+			out, sampled = run(0)
 		}
-		if !out.Settled || out.Steps != 16 || out.Best == nil || math.Abs(out.Best.State.Loss-1.9) > 1e-9 && out.Best.State.Loss != 2 {
-			t.Errorf("%s: got %+v, want the end after 16 steps", name, out)
+		if !out.Settled || out.Steps != end || out.Best == nil || math.Abs(out.Best.State.Loss-1.9) > 1e-9 && out.Best.State.Loss != 2 {
+			t.Errorf("stopped at %d: got %+v, want the end after %d steps", stop, out, end)
 		}
-		if n := len(sampled); n == 0 || sampled[n-1] != 16 || sampled[0]%2 != 0 {
-			t.Errorf("%s: got texts at %v, want every 2 steps to 16", name, sampled)
+		if n := len(sampled); stop < end && (n == 0 || sampled[n-1] != end || sampled[0]%2 != 0) {
+			t.Errorf("stopped at %d: got texts at %v, want every 2 steps to %d", stop, sampled, end)
+		}
+		if again, _ := run(0); !again.Settled || again.Steps != end || again.Best.State.Step != out.Best.State.Step {
+			t.Errorf("stopped at %d: got %+v when it had ended, want the same", stop, again)
+		}
+		if stop == end {
+			o.Patience++
+			if more, _ := run(0); more.Steps != end+2 {
+				t.Errorf("got %+v with more patience, want the end at the next validation", more)
+			}
 		}
 	}
 }

@@ -105,6 +105,9 @@ func do(t testing.TB, r *train.Run, report *reporter, stopAfter int) train.Outco
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	if stopAfter == 1 {
+		cancel()
+	}
 	report.progress = func(lines []train.Metric) {
 		if lines[len(lines)-1].Step+2 >= stopAfter && stopAfter > 0 {
 			cancel()

@@ -81,17 +81,25 @@ type metricsFile struct {
 	best float64 // validation loss, +Inf before the first
 	// worse counts the validations since the best one.
 	worse int
+	last  int // updates before the last validation
 }
 
 // see counts a validation.
 func (f *metricsFile) see(m Metric) {
-	switch {
-	case m.ValLoss == nil:
-	case *m.ValLoss < f.best:
-		f.best, f.worse = *m.ValLoss, 0
-	default:
-		f.worse++
+	if m.ValLoss == nil {
+		return
 	}
+	f.last = m.Step + 1
+	f.worse++
+	if *m.ValLoss < f.best {
+		f.best, f.worse = *m.ValLoss, 0
+	}
+}
+
+// exhausted reports whether a run with the given patience ends with the validation after `done` updates. Without patience,
+// none does.
+func (f *metricsFile) exhausted(patience, done int) bool {
+	return patience > 0 && f.worse >= patience && f.last == done
 }
 
 // openMetrics drops the lines of steps from step on, which will be done again, and opens the file for appending. A line that

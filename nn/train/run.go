@@ -46,6 +46,8 @@ type Outcome struct {
 	Best   *Checkpoint // nil before the first checkpoint
 	// Settled: the run ended because of Options.Patience.
 	Settled bool
+	// ValidationDue: the run was stopped before the validation of the last of Steps, so Best may not be the best.
+	ValidationDue bool
 }
 
 // loop is a run in progress.
@@ -77,7 +79,8 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if !l.owed {
+	// A run whose patience ended at this step, but which was stopped before it could know or say so, ends here too.
+	if l.settled, err = Any(l.group, l.settled); err == nil && !l.owed && !l.settled {
 		err = l.steps(ctx)
 	}
 	if l.leads() {
@@ -85,7 +88,7 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 			err = closing
 		}
 	}
-	return Outcome{Steps: r.Trainer.Updates(), Newest: l.newest, Best: l.best, Settled: l.settled}, err
+	return Outcome{Steps: r.Trainer.Updates(), Newest: l.newest, Best: l.best, Settled: l.settled, ValidationDue: l.owed}, err
 }
 
 func (r *Run) start(ctx context.Context) (*loop, error) {
@@ -146,9 +149,10 @@ func (r *Run) start(ctx context.Context) (*loop, error) {
 	if l.metrics, late, err = openMetrics(filepath.Join(r.Dir, MetricsName), r.Trainer.Updates(), val, r.Report.Warned); err != nil {
 		return nil, err
 	}
+	l.settled = r.Resumed != nil && r.Trainer.Updates() < o.Steps && l.metrics.exhausted(o.Patience, r.Trainer.Updates())
 	if val != nil { // written after its line, so that if the process is killed in between the same is done again
 		r.Report.Progress(late)
-		err = r.Resumed.validated(*val)
+		err = r.Resumed.validated(*val, l.settled)
 	}
 	if err == nil {
 		l.best, err = Prune(r.Dir)
@@ -230,13 +234,14 @@ func (l *loop) steps(ctx context.Context) error {
 		if err := l.write(); err != nil {
 			return err
 		}
-		if val != nil && o.Patience > 0 && !last {
-			if l.settled, err = Any(l.group, l.leads() && l.metrics.worse >= o.Patience); err != nil {
+		if val != nil && !last {
+			if l.settled, err = Any(l.group, l.leads() && l.metrics.exhausted(o.Patience, done)); err != nil {
 				return err
 			}
 		}
 		if due || stopped || l.settled {
-			if err := l.save(val, State{Stopped: stopped && !due, ValidationDue: validate && val == nil}); err != nil {
+			l.owed = validate && val == nil
+			if err := l.save(val, State{Stopped: stopped && !due, ValidationDue: l.owed}); err != nil {
 				return err
 			}
 		}

@@ -36,7 +36,7 @@ func TestStoppedAnywhere(t *testing.T) {
 		whole, report := newRun(t, t.TempDir(), o)
 		whole.Val = val
 		want := do(t, whole, report, 0)
-		for stop := 1; stop < o.Steps; stop++ {
+		for stop := 1; stop <= o.Steps; stop++ {
 			for _, inside := range []bool{false, true} {
 				dir := t.TempDir()
 				first, report := newRun(t, dir, o)
@@ -60,8 +60,12 @@ func TestStoppedAnywhere(t *testing.T) {
 						cancel()
 					}
 				}
-				if _, err := first.Do(ctx); err != nil {
+				out, err := first.Do(ctx)
+				if err != nil {
 					t.Fatal(err)
+				}
+				if due := every > 0 && (stop%every == 0 || stop%o.SaveInterval == 0 || inside); out.ValidationDue != due {
+					t.Errorf("validation every %d, stopped at %d, inside %v: got %+v, want a validation due %v", every, stop, inside, out, due)
 				}
 				second, report := newRun(t, dir, o)
 				second.Val = val

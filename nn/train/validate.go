@@ -59,11 +59,15 @@ func (l *loop) catchUp(ctx context.Context) (*float64, error) {
 	return val, err
 }
 
-// validated records a validation that was done late in its checkpoint.
-func (c *Checkpoint) validated(loss float64) error {
-	c.State.ValidationDue = false
-	if !c.State.Stopped {
-		c.State.Loss, c.State.Validated = loss, true
+// validated records a validation that was done late in its checkpoint, which is a regular one if the run has settled with it.
+func (c *Checkpoint) validated(loss float64, settled bool) error {
+	s := &c.State
+	s.ValidationDue = false
+	if settled {
+		s.Stopped, s.LossSum, s.LossCount = false, 0, 0
+	}
+	if !s.Stopped {
+		s.Loss, s.Validated = loss, true
 	}
 	if err := writeState(c.Path, c.State); err != nil {
 		return fmt.Errorf("checkpoint %s: %w", c.Path, err)

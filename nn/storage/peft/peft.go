@@ -89,23 +89,23 @@ func open(path string) (file *safetensors.File, name string, s *settings, err er
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		name, isDir = filepath.Join(path, ModelName), true
 	}
-	if err := atomicfile.Recover(filepath.Dir(name)); err != nil {
-		return nil, name, nil, err
-	}
-	file, err = safetensors.Open(name)
-	if err != nil {
-		return nil, name, nil, err
-	}
-	if err = regular.Guard(file.CheckSum); err != nil {
-		err = fmt.Errorf("%s: %w", name, err)
-	} else {
-		s, err = configOf(file, name, isDir)
-	}
-	if err != nil {
-		file.Close()
-		return nil, name, nil, err
-	}
-	return file, name, s, nil
+	file, err = atomicfile.Open(filepath.Dir(name), func() (*safetensors.File, error) {
+		file, err := safetensors.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		if err = regular.Guard(file.CheckSum); err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+		} else {
+			s, err = configOf(file, name, isDir)
+		}
+		if err != nil {
+			file.Close()
+			return nil, err
+		}
+		return file, nil
+	})
+	return file, name, s, err
 }
 
 // configOf reads the configuration: from adapter_config.json in a directory, from the metadata of a single file.

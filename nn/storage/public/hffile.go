@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"bitgpu/io/atomicfile"
 	"bitgpu/io/chat"
 	"bitgpu/io/hf"
 	"bitgpu/io/regular"
@@ -35,16 +36,20 @@ type hfDir struct {
 }
 
 func openHF(dir string, m *Model, o Options) (source, error) {
-	c, err := hf.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	h := &hfDir{Checkpoint: c, dir: dir, masters: o.Masters, wanted: o.Floats}
-	if err := h.open(m); err != nil {
-		c.Close()
-		return nil, err
-	}
-	return h, nil
+	empty := *m
+	return atomicfile.Open(dir, func() (*hfDir, error) {
+		*m = empty // of an earlier try
+		c, err := hf.Open(dir)
+		if err != nil {
+			return nil, err
+		}
+		h := &hfDir{Checkpoint: c, dir: dir, masters: o.Masters, wanted: o.Floats}
+		if err := h.open(m); err != nil {
+			c.Close()
+			return nil, err
+		}
+		return h, nil
+	})
 }
 
 func (h *hfDir) open(m *Model) error {
