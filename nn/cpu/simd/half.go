@@ -1,7 +1,7 @@
 package simd
 
-// Float16s sets dst = src in float16, rounded to the nearest, halves to even; what is too
-// large becomes an infinity.
+// Float16s sets dst = src in float16, rounded to the nearest, halves to even. Numbers that are
+// too large become infinite.
 func Float16s(dst []uint16, src []float32) {
 	checkSame("Float16s", len(dst), len(src))
 	active.Load().narrow(dst, src)
