@@ -32,6 +32,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"bitgpu/io/chat"
 	"bitgpu/io/regular"
@@ -91,8 +92,10 @@ type Model struct {
 	id        string               // identifies the model in memories
 	place     place
 	bytes     int64
-	trained   int // the context that the files of a public family name
-	piece     int // see PieceTokens
+	trained   int          // the context that the files of a public family name
+	context   atomic.Int64 // as far as it was raised, or 0
+	sessions  int          // that are to have it at once
+	piece     int          // see PieceTokens
 
 	controlOnce sync.Once
 	control     []string // texts of control tokens, see controlTexts
@@ -178,7 +181,8 @@ func makeModel(l *storage.Loaded, o options) (*Model, error) {
 	m.arrived.L = &m.mu
 	if l.Public != nil {
 		m.chatError = l.Public.TemplateError
-		if err := m.fitContext(l, o.context, max(o.sessions, 1), freemem.Free()); err != nil {
+		m.sessions = max(o.sessions, 1)
+		if err := m.fitContext(l, o.context, m.sessions, freemem.Free()); err != nil {
 			return nil, err
 		}
 	}
@@ -194,33 +198,6 @@ func makeModel(l *storage.Loaded, o options) (*Model, error) {
 	}
 	m.piece = pieceTokens(m.config.ParamCount(), m.place.backend)
 	return m, nil
-}
-
-// fitContext limits the context of a public family to the memory that is free next to the weights, and leaves half of that to
-// others. A context that was asked for is not shortened, but refused if it would need all of the memory. free is in bytes, 0
-// if unknown.
-func (m *Model) fitContext(l *storage.Loaded, asked, sessions int, free int64) error {
-	m.trained = l.Public.Trained
-	if free == 0 {
-		return nil
-	}
-	share := free / 2
-	if asked > 0 {
-		share = free
-	}
-	tokens := m.config.FitContext(share, sessions)
-	switch {
-	case tokens == 0 || asked > 0 && tokens < m.config.Capacity():
-		need, each, fewer := m.config.Footprint(1, 1), "", ""
-		if sessions > 1 {
-			each, fewer = fmt.Sprintf(" for each of %d texts at once", sessions), " or fewer texts"
-		}
-		return fmt.Errorf("%s: a context of %d tokens%s takes %d MB of memory beside the weights, and %d MB are free; want a shorter one%s", m.name, m.config.Capacity(), each,
-			(need.Workspace+int64(sessions)*need.Session)>>20, free>>20, fewer)
-	case tokens < m.config.Capacity():
-		l.Config.Decoder.Context = tokens // shared with m.config
-	}
-	return nil
 }
 
 // identify names a model by its sizes and by the weights that its memories depend on, the ternary key projections. All files
@@ -297,9 +274,6 @@ func (m *Model) yield(f func()) error {
 	return nil
 }
 
-// Config returns the model's configuration.
-func (m *Model) Config() Config { return m.config }
-
 // Backend returns what the model runs on: [CPU] or [GPU].
 func (m *Model) Backend() Backend { return m.place.backend }
 
@@ -328,13 +302,6 @@ func (m *Model) ID() string { return m.id }
 
 // ChatTemplate returns the model's own chat template, nil if it has none that can be used: [NewChat] says why.
 func (m *Model) ChatTemplate() *chat.Template { return m.chat }
-
-// Context returns how many tokens a session has room for, 0 if there is no limit: the memory of our own models does not grow.
-func (m *Model) Context() int { return m.config.Capacity() }
-
-// TrainedContext returns how many tokens the model was trained for, 0 if there is no limit. [Model.Context] is smaller if
-// [WithContext] or the free memory requires it.
-func (m *Model) TrainedContext() int { return m.trained }
 
 // Encode turns text into token ids. With special they include the tokens that the tokenizer puts around a text. Invalid UTF-8
 // counts as U+FFFD. The error is [ErrNoTokenizer], or says what the tokenizer cannot express.

@@ -2,6 +2,7 @@ package bitgpu
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,5 +74,44 @@ func TestWhatDoesNotFitIsNotBegun(t *testing.T) {
 	}
 	if got := long.session.run.Position(); got != 0 || !errors.Is(long.Err(), ErrContext) {
 		t.Errorf("in a batch: got %d tokens read, %v, want none and %v", got, long.Err(), ErrContext)
+	}
+}
+
+// A session whose context is full goes on after it was raised, as one does that had the room from the start.
+func TestRaiseContext(t *testing.T) {
+	path := publictest.File(t, "qwen35")
+	var sessions []*Session
+	for _, context := range []int{20, 40} {
+		m, err := Load(path, WithBackend(CPU), WithContext(context))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		sessions = append(sessions, begin(t, m))
+		if _, err := sessions[len(sessions)-1].Forward(make([]uint32, 20)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := sessions[0].Model()
+	if _, err := sessions[0].Forward([]uint32{1}); !errors.Is(err, ErrContext) {
+		t.Errorf("the context is full: got %v, want %v", err, ErrContext)
+	}
+	if err := m.RaiseContext(publictest.Context + 1); !errors.Is(err, ErrOption) || m.Context() != 20 {
+		t.Errorf("got %v and room for %d tokens, want %v and room for 20", err, m.Context(), ErrOption)
+	}
+	for _, tokens := range []int{40, 10} {
+		if err := m.RaiseContext(tokens); err != nil || m.Context() != 40 || m.Config().Capacity() != 40 {
+			t.Errorf("raised to %d: got %v and room for %d tokens, want 40", tokens, err, m.Context())
+		}
+	}
+	var logits [2][]float32
+	for i, s := range sessions {
+		var err error
+		if logits[i], err = s.Forward(make([]uint32, 15)); err != nil || s.Left() != 5 {
+			t.Fatalf("got %v, %d tokens left, want 5", err, s.Left())
+		}
+	}
+	if !slices.Equal(logits[0], logits[1]) {
+		t.Error("after raising the context: got another prediction than with the room from the start")
 	}
 }

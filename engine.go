@@ -9,6 +9,8 @@ import (
 type engine interface {
 	newSession(scan op.Scan) (runner, error)
 	newBatch(n int) (room, error)
+	// raise is [nn.Model.Raise].
+	raise(tokens int) error
 	// ahead reports whether Generate gains by drawing tokens before the earlier ones have been looked at.
 	ahead() bool
 	// readDrawn is [nn.Model.ForwardDrawn].
@@ -64,7 +66,7 @@ type typedEngine[T any] struct {
 	end   func() error // releases what the model was made from
 }
 
-func newEngine[T any](ops op.Backend[T], c Config, w *nn.Weights[op.HostTensor], end func() error) (engine, error) {
+func newEngine[T any](ops op.Executor[T], c Config, w *nn.Weights[op.HostTensor], end func() error) (engine, error) {
 	m, err := nn.NewModel(ops, c, w)
 	if err != nil {
 		return nil, err
@@ -94,6 +96,8 @@ func (e *typedEngine[T]) newBatch(n int) (room, error) {
 	}
 	return typedRoom[T]{b}, nil
 }
+
+func (e *typedEngine[T]) raise(tokens int) error { return e.model.Raise(tokens) }
 
 func (e *typedEngine[T]) ahead() bool { return e.model.Backend.Lookahead() > 1 }
 

@@ -43,8 +43,8 @@ func WithRule(rule string, chunk int) SessionOption {
 			return fmt.Errorf("%w: chunk: got %d, want 0 to %d", ErrOption, chunk, maxChunk)
 		}
 		switch {
-		case rule == nn.RuleMinibatch && c.Delta():
-			return fmt.Errorf("%w: rule: the %s mixer knows the %q rule only", ErrOption, nn.MixerDelta, nn.RuleSequential)
+		case rule == nn.RuleMinibatch && !slices.Contains(c.Rules(), rule):
+			return fmt.Errorf("%w: rule: the %s mixer knows the %q rule only", ErrOption, c.Mixer, c.Rules()[0])
 		case rule == nn.RuleMinibatch:
 			scan.Minibatch, scan.Chunk = true, c.Chunk
 		case rule != nn.RuleSequential:

@@ -40,7 +40,7 @@ type Options struct {
 	Mode    Mode
 	Only    *regexp.Regexp // rows by their path; nil for all
 	Sizes   []Size         // of whole models; nil for those of the mode
-	Mixers  []string       // nil for both
+	Mixers  []string       // nil for all
 	Batches []int          // sequences at once; nil for those of the mode
 	Command string         // how the program was called, for the report
 	Peer    []string       // another program to measure: its name and first arguments; see bench/peers
@@ -55,15 +55,15 @@ type Options struct {
 // Validate says in one sentence what cannot be measured.
 func (o Options) Validate() error {
 	for _, s := range o.Sizes {
-		for _, mixer := range []string{nn.MixerTied, nn.MixerDelta} {
+		for _, mixer := range nn.Mixers() {
 			if err := s.config(mixer).Validate(); err != nil {
 				return fmt.Errorf("size %s: %w", s, err)
 			}
 		}
 	}
 	for _, m := range o.Mixers {
-		if m != nn.MixerTied && m != nn.MixerDelta {
-			return fmt.Errorf("mixer: got %q, want %q or %q", m, nn.MixerTied, nn.MixerDelta)
+		if all := nn.Mixers(); !slices.Contains(all, m) {
+			return fmt.Errorf("mixer: got %q, want %q", m, all)
 		}
 	}
 	for _, b := range o.Batches {
@@ -165,7 +165,7 @@ func (o Options) mixers() []string {
 	if o.Mixers != nil {
 		return o.Mixers
 	}
-	return []string{nn.MixerTied, nn.MixerDelta}
+	return nn.Mixers()
 }
 
 // progress tells what is measured now.

@@ -11,21 +11,16 @@ import (
 	"bitgpu/nn/train"
 )
 
-// The bounds of whole models. Everything is float32, so a logit may be off by the rounding of a few
-// layers; a larger error is a mistake. The delta mixer normalises what a memory answers, which may
-// be near zero, and so magnifies rounding.
-const (
-	tiedLogitBound  = 1e-4 // of the logit, or of the root mean square of a model's logits
-	deltaLogitBound = 1e-3
-	klBound         = 1e-7 // nats, of one distribution
-)
+// klBound is the bound of one distribution, in nats.
+const klBound = 1e-7
 
-// logitBound is that of a mixer.
-func logitBound(mixer string) float64 {
-	if mixer == nn.MixerDelta {
-		return deltaLogitBound
+// logitBound returns the bound of a whole model, as a share of the logit or of the root mean square of the model's logits.
+// Everything is float32, so a logit may be off by the rounding of a few layers; a larger error is a mistake.
+func logitBound(c nn.Config) float64 {
+	if how, _ := c.Learning(); how.Normalised {
+		return 1e-3
 	}
-	return tiedLogitBound
+	return 1e-4
 }
 
 // input is one way of making a model's tokens or weights hard.
@@ -83,7 +78,7 @@ func randomConfig(r *rand.Rand, mixer string) nn.Config {
 		InnerLR: []float64{0.05, 0.1, 0.5, 1}[r.IntN(4)], Mixer: mixer,
 		WeightScale: []string{nn.ScaleNone, nn.ScaleAbsmean}[r.IntN(2)],
 	}
-	if mixer == nn.MixerDelta {
+	if c.Uses("ttt_heads") {
 		c.Heads = pick(1, 2, 3)
 		c.MemoryWidth = c.Heads * pick(1, 5, 8, 16, 33)
 	}
@@ -114,7 +109,7 @@ func (e *Engine[T]) modelRow(s *suite, add func(Parity), name, mixer string, see
 ) {
 	row := Parity{
 		Key:   modelParityPath(mixer, name),
-		Bound: fmt.Sprintf("logits and memory within %.0e of their size, KL below %.0e, equal top tokens but for ties within the error", logitBound(mixer), klBound),
+		Bound: fmt.Sprintf("logits and memory within %.0e of their size, KL below %.0e, equal top tokens but for ties within the error", logitBound(nn.Config{Mixer: mixer}.WithDefaults()), klBound),
 	}
 	if !s.wants(row.Key) {
 		return
@@ -159,7 +154,7 @@ func (e *Engine[T]) compareModel(row *Parity, r *rand.Rand, c nn.Config, in inpu
 	if err != nil {
 		return fmt.Errorf("the reference: %w", err)
 	}
-	bound := logitBound(c.Mixer)
+	bound := logitBound(c)
 	row.distributions(what+": logits", got.logits, want.logits, c.Vocab, bound)
 	row.distributions(what+": logits of a batch", got.last, want.last, c.Vocab, bound)
 	for i := range want.memory {
@@ -182,7 +177,7 @@ type modelReading struct {
 	last   []float32 // (B, V) after the last token of every sequence
 }
 
-func readModel[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], scan op.Scan, batch int, tokens []uint32) (modelReading, error) {
+func readModel[T any](ops op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor], scan op.Scan, batch int, tokens []uint32) (modelReading, error) {
 	var got modelReading
 	m, err := nn.NewModel(ops, c, w)
 	if err != nil {

@@ -59,7 +59,7 @@ func (m testModel) reading(head op.Format, batch, time, rows int) costs {
 	total.flops += 2 * float64(rows) * float64(c.Vocab) * float64(c.Width)
 	state := float64(c.MemoryWidth * c.HeadWidth())
 	products := 2.0 // predict, update
-	if c.Delta() {
+	if how, _ := c.Learning(); !how.Tied {
 		products = 3 // and answer the query
 	}
 	total.bytes += 2 * 4 * float64(batch*c.Layers) * state

@@ -53,6 +53,7 @@ func (m *Model[T]) NewBatch(n int, scan op.Scan) (*Batch[T], error) {
 	if err := h.resize(n); err != nil {
 		return nil, fmt.Errorf("making a batch: %w", err)
 	}
+	m.batches = append(m.batches, h)
 	return h, nil
 }
 
@@ -108,6 +109,9 @@ func (h *Batch[T]) begin(slot, batch int) (*Session[T], error) {
 
 // leave frees the slots of a session.
 func (h *Batch[T]) leave(s *Session[T]) {
+	if h.fixed {
+		h.forget()
+	}
 	for key, p := range h.known {
 		if key.of == s.id {
 			p.release()
@@ -127,8 +131,14 @@ func (h *Batch[T]) shrink() {
 	}
 }
 
+// forget ends the model's knowledge of the batch.
+func (h *Batch[T]) forget() {
+	h.model.batches = slices.DeleteFunc(h.model.batches, func(other *Batch[T]) bool { return other == h })
+}
+
 // Close releases the batch's memory. Close its sessions first.
 func (h *Batch[T]) Close() {
+	h.forget()
 	h.dropPasses()
 	h.release(h.model.Backend, h.model.Config)
 	h.list.release(h.model.Backend)
@@ -152,16 +162,23 @@ func (h *Batch[T]) resize(n int) error {
 			return err
 		}
 	}
-	kept := min(h.size, n)
+	h.move(next)
+	h.list.release(b)
+	h.list = list
+	return nil
+}
+
+// move replaces the slots by others and keeps the sequences in use.
+func (h *Batch[T]) move(next slots[T]) {
+	b, c := h.model.Backend, h.model.Config
+	kept := min(h.size, next.size)
 	if kept > 0 {
 		next.copyFrom(b, c, &h.slots, kept, h.users)
 	}
 	h.dropPasses()
 	h.release(b, c)
-	h.list.release(b)
-	h.slots, h.list = next, list
-	h.users = append(h.users[:kept], make([]*Session[T], n-kept)...)
-	return nil
+	h.slots = next
+	h.users = append(h.users[:kept], make([]*Session[T], next.size-kept)...)
 }
 
 // makeSlots makes the tensors of n sequences with empty memories.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"bitgpu/nn/arch"
 	"bitgpu/nn/layer"
@@ -19,9 +18,6 @@ const (
 
 	RuleSequential = "sequential" // one exact step per token
 	RuleMinibatch  = "minibatch"  // one summed step per chunk, as the first models are trained
-
-	MixerTied  = "tied"  // key = value = query
-	MixerDelta = "delta" // separate keys, values and queries
 
 	ActivationSiLU  = layer.SiLU
 	ActivationReLU2 = layer.ReLU2
@@ -49,7 +45,7 @@ type Config struct {
 	WeightScale string // ScaleNone or ScaleAbsmean
 	Rule        string // RuleSequential or RuleMinibatch: the rule the model was trained with
 	Chunk       int    // chunk of the minibatch rule
-	Mixer       string // MixerTied or MixerDelta
+	Mixer       string // one of Mixers
 	MemoryWidth int    // d
 	Heads       int    // h
 	MLPWidth    int    // H, the width inside the MLP
@@ -83,17 +79,6 @@ func (c Config) Capacity() int {
 // HeadWidth returns c, the width of one head of the memory.
 func (c Config) HeadWidth() int { return c.MemoryWidth / c.Heads }
 
-// Delta reports whether the mixer is the delta rule's.
-func (c Config) Delta() bool { return c.Mixer == MixerDelta }
-
-// MixWidth returns the number of rows of the mixer's input projection: d, or 3d for key, query, value.
-func (c Config) MixWidth() int {
-	if c.Delta() {
-		return 3 * c.MemoryWidth
-	}
-	return c.MemoryWidth
-}
-
 // WithDefaults returns the configuration with missing fields filled in.
 func (c Config) WithDefaults() Config {
 	if c.Decoder != nil {
@@ -109,9 +94,9 @@ func (c Config) WithDefaults() Config {
 		c.Chunk = DefaultMinibatch
 	}
 	if c.Mixer == "" {
-		c.Mixer = MixerTied
+		c.Mixer = Mixers()[0]
 	}
-	if c.MemoryWidth == 0 || c.Mixer == MixerTied {
+	if c.MemoryWidth == 0 || !c.Uses("ttt_dim") {
 		c.MemoryWidth = c.Width / 4
 	}
 	if c.MLPWidth == 0 {
@@ -123,7 +108,7 @@ func (c Config) WithDefaults() Config {
 	if c.NormEps == 0 {
 		c.NormEps = op.NormEps
 	}
-	if c.Mixer == MixerTied {
+	if !c.Uses("ttt_heads") {
 		c.Heads = 1
 	} else if c.Heads == 0 {
 		c.Heads = max(1, c.MemoryWidth/64)
@@ -151,10 +136,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ttt_rule: got %q, want %q or %q", c.Rule, RuleSequential, RuleMinibatch)
 	case c.Chunk < 1 || c.Chunk > maxWidth:
 		return fmt.Errorf("ttt_chunk: got %d, want 1 to %d", c.Chunk, maxWidth)
-	case c.Mixer != MixerTied && c.Mixer != MixerDelta:
-		return fmt.Errorf("ttt_mixer: got %q, want %q or %q", c.Mixer, MixerTied, MixerDelta)
-	case c.Delta() && c.Rule == RuleMinibatch:
-		return fmt.Errorf("ttt_rule: got %q, the %q mixer knows the %q rule only", c.Rule, MixerDelta, RuleSequential)
+	case !slices.Contains(Mixers(), c.Mixer):
+		return fmt.Errorf("ttt_mixer: got %q, want %s", c.Mixer, quoted(Mixers()))
+	case !slices.Contains(c.Rules(), c.Rule):
+		return fmt.Errorf("ttt_rule: got %q, the %q mixer knows the %s rule only", c.Rule, c.Mixer, quoted(c.Rules()))
 	case c.MemoryWidth < 1 || c.MemoryWidth > maxWidth:
 		return fmt.Errorf("ttt_dim: got %d, want 1 to %d", c.MemoryWidth, maxWidth)
 	case c.Heads < 1 || c.MemoryWidth%c.Heads != 0:
@@ -162,7 +147,7 @@ func (c Config) Validate() error {
 	case c.MLPWidth < 1 || c.MLPWidth > 4*maxWidth:
 		return fmt.Errorf("mlp_dim: got %d, want 1 to %d", c.MLPWidth, 4*maxWidth)
 	case !slices.Contains(layer.Activations(), c.Activation):
-		return fmt.Errorf("hidden_act: got %q, want \"%s\"", c.Activation, strings.Join(layer.Activations(), `" or "`))
+		return fmt.Errorf("hidden_act: got %q, want %s", c.Activation, quoted(layer.Activations()))
 	case !(c.NormEps >= minEps && c.NormEps <= 1):
 		return fmt.Errorf("rms_norm_eps: got %v, want %v to 1", c.NormEps, minEps)
 	}

@@ -21,7 +21,7 @@ func ParseConfig(name string, data []byte) (Config, error) {
 		}
 	}
 	c = c.WithDefaults()
-	if !given["inner_lr"] && !c.Delta() {
+	if !given["inner_lr"] && c.Uses("inner_lr") {
 		return c, fmt.Errorf("%s: inner_lr is missing", name)
 	}
 	if err := c.Validate(); err != nil {

@@ -32,11 +32,11 @@ func TestConfigDefaults(t *testing.T) {
 		Chunk: nn.DefaultMinibatch, Mixer: nn.MixerTied, MemoryWidth: 9, Heads: 1, MLPWidth: 144, Activation: nn.ActivationSiLU, NormEps: 1e-5,
 	}
 	same(t, c, want)
-	if c.MLPWidth != 144 || c.HeadWidth() != 9 || c.MixWidth() != 9 || c.Delta() {
-		t.Errorf("widths %d, %d, %d", c.MLPWidth, c.HeadWidth(), c.MixWidth())
+	if c.MLPWidth != 144 || c.HeadWidth() != 9 || c.Mixer != nn.MixerTied {
+		t.Errorf("widths %d, %d of the %s mixer", c.MLPWidth, c.HeadWidth(), c.Mixer)
 	}
 	delta := parse(t, `{"vocab_size": 1, "hidden_dim": 512, "num_layers": 1, "ttt_mixer": "delta"}`)
-	if delta.MemoryWidth != 128 || delta.Heads != 2 || delta.HeadWidth() != 64 || delta.MixWidth() != 384 {
+	if delta.MemoryWidth != 128 || delta.Heads != 2 || delta.HeadWidth() != 64 {
 		t.Errorf("delta: %+v", delta)
 	}
 	if narrow := parse(t, `{"vocab_size": 1, "hidden_dim": 64, "num_layers": 1, "ttt_mixer": "delta"}`); narrow.Heads != 1 {

@@ -1,6 +1,55 @@
 package nn
 
-import "math"
+import (
+	"fmt"
+	"math"
+
+	"bitgpu/nn/op"
+)
+
+// Raise makes room for `tokens` tokens in each session of a model with attention, including those under way, which keep what
+// they have read. With less than Capacity it does nothing. Until it returns, the device holds the old caches and the new ones.
+// An error, such as a lack of memory, leaves everything as it was.
+//
+// A GPU divides the keys of a token into parts by the capacity, so the last bits of its logits may follow the capacity, as
+// they do between models that were loaded with different ones. That is why capacity grows only on request: a text must not
+// depend on when another one needed more room.
+func (m *Model[T]) Raise(tokens int) error {
+	if m.Config.Decoder == nil || tokens <= m.Config.Capacity() {
+		return nil
+	}
+	b, c, d := m.Backend, m.Config, *m.Config.Decoder
+	d.Context, c.Decoder = tokens, &d
+	var angles T
+	if m.work.attends {
+		angles = b.New(op.F32, tokens, d.Rope.Width)
+	}
+	raised := make([]slots[T], len(m.batches))
+	for i, h := range m.batches {
+		if h.size > 0 {
+			raised[i] = makeSlots(op.Tensors[T](b), c, h.size)
+		}
+	}
+	if err := b.Flush(); err != nil {
+		for i := range raised {
+			raised[i].release(b, c)
+		}
+		if m.work.attends {
+			b.Release(angles)
+		}
+		return fmt.Errorf("making room for %d tokens: %w", tokens, err)
+	}
+	m.Config = c
+	for i, h := range m.batches {
+		h.move(raised[i])
+	}
+	if m.work.attends {
+		b.Release(m.work.angles)
+		m.work.angles, m.work.turned = angles, false
+		m.work.fill(b, c)
+	}
+	return b.Flush()
+}
 
 // leastContext is the smallest context worth offering, in tokens.
 const leastContext = 16

@@ -25,8 +25,6 @@ type Key struct {
 // Written reports whether the config.json of c contains the key.
 func (k *Key) Written(c Config) bool { return k.written == nil || k.written(c) }
 
-func delta(c Config) bool { return c.Delta() }
-
 // Keys lists all keys of config.json that have a meaning, in the order in which they are written.
 var Keys = []Key{
 	{Name: "vocab_size", Required: true, Value: func(c *Config) any { return &c.Vocab }},
@@ -55,15 +53,15 @@ var Keys = []Key{
 		Flag: "ttt-chunk", Usage: "`N` tokens of one step of the minibatch rule",
 	},
 	{
-		Name: "ttt_mixer", Value: func(c *Config) any { return &c.Mixer }, written: delta,
-		Flag: "mixer", Usage: "`tied|delta`: one projection as key, value and query, or keys, values and queries of their own",
+		Name: "ttt_mixer", Value: func(c *Config) any { return &c.Mixer }, written: func(c Config) bool { return c.Mixer != Mixers()[0] },
+		Flag: "mixer", Usage: "`" + strings.Join(Mixers(), "|") + "`: one projection as key, value and query, or keys, values and queries of their own",
 	},
 	{
-		Name: "ttt_dim", Value: func(c *Config) any { return &c.MemoryWidth }, written: delta,
+		Name: "ttt_dim", Value: func(c *Config) any { return &c.MemoryWidth }, written: func(c Config) bool { return c.Uses("ttt_dim") },
 		Flag: "ttt-dim", Usage: "width `N` of the delta mixer's memory, 0 = a quarter of --dim",
 	},
 	{
-		Name: "ttt_heads", Value: func(c *Config) any { return &c.Heads }, written: delta,
+		Name: "ttt_heads", Value: func(c *Config) any { return &c.Heads }, written: func(c Config) bool { return c.Uses("ttt_heads") },
 		Flag: "ttt-heads", Usage: "`N` heads of the delta mixer's memory, 0 = one for each 64 of --ttt-dim",
 	},
 	{

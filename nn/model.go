@@ -14,20 +14,21 @@ const DefaultChunk = 16
 // Model is a configuration with its weights on a backend.
 type Model[T any] struct {
 	Config  Config
-	Backend op.Backend[T]
+	Backend op.Executor[T]
 	Weights *Weights[T]
 	Low     Weights[T] // of the configuration's adapter
 	work    workspace[T]
 
-	begun, sessions int      // sessions made so far, and those not yet closed
-	ids             []uint32 // scratch memory: a token for each session of a pass
+	batches         []*Batch[T] // those not yet closed, and those of single sessions
+	begun, sessions int         // sessions made so far, and those not yet closed
+	ids             []uint32    // scratch memory: a token for each session of a pass
 	turn            []*Session[T]
 	borrowed        bool // the weights belong to another model
 }
 
 // NewModel loads host weights onto a backend in their format: packed ternary weights stay packed; Linear parameters in
 // float32 are packed first (op.PackTernary).
-func NewModel[T any](b op.Backend[T], c Config, host *Weights[op.HostTensor]) (*Model[T], error) {
+func NewModel[T any](b op.Executor[T], c Config, host *Weights[op.HostTensor]) (*Model[T], error) {
 	m := &Model[T]{Config: c, Backend: b}
 	if c.Adapter != nil && !b.Has(&op.LowRank[T]{}) {
 		return nil, fmt.Errorf("%s cannot apply low-rank adapters as yet; the CPU can", b.Name())

@@ -33,13 +33,7 @@ func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 			}
 			continue
 		}
-		var mixer layer.Layer[T]
-		if c.Mixer == MixerDelta {
-			mixer = &layer.Delta[T]{Width: c.Width, Inner: c.MemoryWidth, Heads: c.Heads, Chunk: scan.Chunk, Eps: c.NormEps}
-		} else {
-			mixer = &layer.Tied[T]{Width: c.Width, Inner: c.MemoryWidth, Scan: scan, Eps: c.NormEps}
-		}
-		n.Blocks[i] = []layer.Layer[T]{mixer, &layer.MLP[T]{
+		n.Blocks[i] = []layer.Layer[T]{mixerOf[T](c).layer(c, scan), &layer.MLP[T]{
 			Width: c.Width, Hidden: c.MLPWidth, Eps: c.NormEps, Activation: c.Activation,
 		}}
 	}

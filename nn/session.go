@@ -52,6 +52,7 @@ func (m *Model[T]) NewSession(batch int, scan op.Scan) (*Session[T], error) {
 	if err := h.resize(batch); err != nil {
 		return nil, fmt.Errorf("making a session: %w", err)
 	}
+	m.batches = append(m.batches, h)
 	return h.begin(0, batch)
 }
 

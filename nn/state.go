@@ -8,7 +8,7 @@ import (
 )
 
 // State is what a model remembers of the sequences that it has read. Its size does not depend on how long they are, except
-// that caches of keys and values have room for a fixed number of tokens.
+// that caches of keys and values have room for a number of tokens, Config.Capacity, which [Model.Raise] raises.
 type State[T any] struct {
 	batch int
 	parts []statePart[T] // in the order of the data flow
@@ -122,9 +122,9 @@ func (s *State[T]) copyGrown(m op.Tensors[T], at int, from *State[T], fromAt, n,
 		if !p.grows || tokens == 0 {
 			continue
 		}
-		all, row := op.Count(p.shape), op.Count(p.shape[1:])
-		for b := range n {
-			m.Copy(p.tensor, (at+b)*all, from.parts[i].tensor, (fromAt+b)*all, tokens*row)
+		other, row := from.parts[i], op.Count(p.shape[1:])
+		for b := range n { // the two may have room for different numbers of tokens
+			m.Copy(p.tensor, (at+b)*op.Count(p.shape), other.tensor, (fromAt+b)*op.Count(other.shape), tokens*row)
 		}
 	}
 }

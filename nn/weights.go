@@ -66,5 +66,15 @@ func (c Config) ParamCount() int {
 	return total
 }
 
+// LinearCount returns the number of weights in the ternary matrices of all blocks.
+func (c Config) LinearCount() (n int) {
+	for _, p := range Params(c) {
+		if p.Kind == layer.Linear {
+			n += op.Count(p.Shape)
+		}
+	}
+	return n
+}
+
 // headScale is the standard deviation of the head's initial values: half of Kaiming's.
 func headScale(width int) float64 { return math.Sqrt(2/float64(width)) / 2 }

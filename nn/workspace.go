@@ -52,6 +52,7 @@ func (w *workspace[T]) release(m op.Tensors[T]) {
 	if w.attends {
 		m.Release(w.angles)
 	}
+	w.attends = false
 	w.rows, w.order, w.shared, w.turned = 0, nil, nil, false
 }
 

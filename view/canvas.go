@@ -54,13 +54,13 @@ func newCanvas(ops *webgpu.Ops, c nn.Config, s *nn.Session[*webgpu.Tensor], show
 	v.counts = v.buffer("counts", 4*c.Layers)
 	v.curves = v.buffer("curves", 16*(1+max(c.Layers, len(ordinals))))
 	v.ranges = v.buffer("ranges", 4*(c.Layers+1))
-	if c.Decoder == nil {
+	if how, learns := c.Learning(); learns {
 		for range c.Layers {
 			v.before = append(v.before, v.buffer("memory before", 4*c.MemoryWidth*c.HeadWidth()))
 		}
-		tied := wgsl.Consts{"TIED": 1}
-		if c.Delta() {
-			tied = nil
+		var tied wgsl.Consts
+		if how.Tied {
+			tied = wgsl.Consts{"TIED": 1}
 		}
 		v.innerLoss = v.dev.Pipeline(wgsl.InnerLoss, tied)
 		s.Observe(v.observe)

@@ -54,12 +54,7 @@ func (v *View) compose(s Status) *page {
 var ordinals = [...]string{"first", "second"}
 
 func (v *View) composeHeader(p *page, s Status) {
-	c := v.model.Config
-	kind := c.Mixer + " mixer"
-	if c.Decoder != nil {
-		kind = c.Decoder.Family
-	}
-	p.write(margin, 14, fmt.Sprintf("%s   %d layers, %s", v.name, c.Layers, kind), ink)
+	p.write(margin, 14, fmt.Sprintf("%s   %d layers, %s", v.name, v.model.Config.Layers, v.model.Config.Kind()), ink)
 	reading, read := v.place()
 	state := fmt.Sprintf("token %d of %d", read, len(v.tokens))
 	if v.readings > 1 {
@@ -148,7 +143,7 @@ func (v *View) chart() chart {
 	add := func(layer, reading, tokens int, colour uint32) {
 		k.curves = append(k.curves, curve{layer, reading*len(v.tokens) + first, tokens, colour})
 	}
-	if v.model.Config.Decoder != nil { // the one curve there is
+	if _, learns := v.model.Config.Learning(); !learns { // the one curve there is
 		if reading > 0 {
 			add(0, 0, min(room, len(v.tokens)-first), line)
 		}
@@ -173,13 +168,11 @@ func (v *View) chart() chart {
 }
 
 func (v *View) composeChart(p *page) {
-	title := "inner loss |z - k|²"
-	if v.model.Config.Delta() {
-		title = "inner loss |v - W k|²"
-	}
+	how, learns := v.model.Config.Learning()
+	title := "inner loss " + how.Loss
 	of, colour := fmt.Sprintf(", layer %d", v.selected), v.colours[v.selected]
 	switch {
-	case v.model.Config.Decoder != nil:
+	case !learns:
 		title, of, colour = "loss of each token in nats", "", ink
 	case v.readings == 1:
 		title += " of each layer"

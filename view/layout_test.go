@@ -17,10 +17,10 @@ func TestLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []nn.Config{
-		{Layers: 1, MemoryWidth: 1, Heads: 1},
-		{Layers: 8, MemoryWidth: 64, Heads: 1},
+		{Layers: 1, MemoryWidth: 1, Heads: 1, Mixer: nn.MixerTied},
+		{Layers: 8, MemoryWidth: 64, Heads: 1, Mixer: nn.MixerTied},
 		{Layers: 24, MemoryWidth: 256, Heads: 4, Mixer: nn.MixerDelta},
-		{Layers: 48, MemoryWidth: 2048, Heads: 1},
+		{Layers: 48, MemoryWidth: 2048, Heads: 1, Mixer: nn.MixerTied},
 		{Layers: 300, MemoryWidth: 192, Heads: 3, Mixer: nn.MixerDelta},
 		{Layers: 12, MemoryWidth: 1024, Heads: 16, Mixer: nn.MixerDelta},
 		{Layers: 3, MemoryWidth: 512, Heads: 512, Mixer: nn.MixerDelta},

@@ -88,7 +88,7 @@ func (v *View) Advance() (bool, error) {
 		return false, nil
 	}
 	at := v.read % len(v.tokens)
-	if v.model.Config.Decoder != nil {
+	if _, learns := v.model.Config.Learning(); !learns {
 		v.canvas.lose(v.read, v.cost(v.tokens[at]))
 	}
 	if err := v.session.Forward(v.tokens[at : at+1]); err != nil {

@@ -150,7 +150,7 @@ func sayOnce(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Op
 	}
 	r, err := answeringOf(c).sayTo(ctx, talk, text, o)
 	if err == nil && r.Reason == bitgpu.EndContext {
-		fmt.Fprintf(c.App.ErrWriter, "bitgpu: %s\n", fullContext(talk, ""))
+		fmt.Fprintf(c.App.ErrWriter, "bitgpu: %s\n", fullContext(talk, "", "--context N"))
 	}
 	if c.Bool("stats") && (err == nil || errors.Is(err, errInterrupted)) {
 		showChatStats(c.App.ErrWriter, talk, r, o.Seed)
@@ -161,23 +161,23 @@ func sayOnce(ctx context.Context, c *cli.Context, talk *bitgpu.Chat, o bitgpu.Op
 // withMoreContext adds to an error about the length of the context what helps.
 func withMoreContext(err error, m *bitgpu.Model) error {
 	if errors.Is(err, bitgpu.ErrContext) {
-		return fmt.Errorf("%w; %s", err, moreContext(m))
+		return fmt.Errorf("%w; %s", err, moreContext(m, "--context N"))
 	}
 	return err
 }
 
-// moreContext says how to make room for more tokens.
-func moreContext(m *bitgpu.Model) string {
+// moreContext says that `by` makes room for more tokens, if the model knows of more.
+func moreContext(m *bitgpu.Model, by string) string {
 	if m.Context() >= m.TrainedContext() {
 		return "the model was made for no more"
 	}
-	return fmt.Sprintf("--context N makes room for more, up to %d", m.TrainedContext())
+	return fmt.Sprintf("%s makes room for more, up to %d", by, m.TrainedContext())
 }
 
-// fullContext says that there is no room, and what helps besides --context.
-func fullContext(talk *bitgpu.Chat, ways string) string {
+// fullContext says that there is no room, and what helps: ways, and `by` as in moreContext.
+func fullContext(talk *bitgpu.Chat, ways, by string) string {
 	m := talk.Session().Model()
-	return fmt.Sprintf("the answer ended because the context of %d tokens is full: %s%s", m.Context(), ways, moreContext(m))
+	return fmt.Sprintf("the answer ended because the context of %d tokens is full: %s%s", m.Context(), ways, moreContext(m, by))
 }
 
 // promptOf returns -p, or stdin without its last newline.

@@ -89,7 +89,7 @@ func (t *conversation) reply(ctx context.Context, text string) error {
 	case r.Reason == bitgpu.EndLength && r.Tokens > 0:
 		t.say("[%d tokens are the limit: /n changes it]", r.Tokens)
 	case r.Reason == bitgpu.EndContext:
-		t.say("[%s]", fullContext(t.chat, "/clear begins anew, /undo takes turns back, "))
+		t.say("[%s]", fullContext(t.chat, "/clear begins anew, /undo takes turns back, ", "/context N"))
 	}
 	if err == nil && t.answering.stats {
 		showChatStats(t.log, t.chat, r, t.o.Seed)

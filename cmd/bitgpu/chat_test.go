@@ -59,7 +59,7 @@ func TestChatConversation(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "talk.memory")
 	person := &script{aborts: 1, lines: []string{
 		"/undo", "/regen", "", "  ", "one two", "/regen", `"""first line`, `second "quoted"`, "", `/third"""`, `"""in one"""`, "/think maybe", "/think on", "/think",
-		"/save " + file, "/undo", "/undo", "/nonsense", "/system Be brief.", "three", "/stats", "/help", "/n -1", "/load no/such", "/quit", "never read",
+		"/save " + file, "/undo", "/undo", "/nonsense", "/system Be brief.", "/context 9", "three", "/stats", "/help", "/n -1", "/load no/such", "/quit", "never read",
 	}}
 	out, warn, talk := talkInTurns(t, person, turns)
 	if got, n := said(talk); out == "" || n != 4 || strings.Join(got, "|") != "one two|three" || talk.Options().System != "Be brief." {
@@ -67,7 +67,7 @@ func TestChatConversation(t *testing.T) {
 	}
 	for _, want := range []string{
 		"/quit or Ctrl-D leaves", "bitgpu: there is no turn yet", `/think: got "maybe", want on or off`, "knows of no thinking", "the conversation of 6 messages and ",
-		"the last turn is taken back; there are 2 messages", "no command /nonsense", "[8 tokens are the limit: /n changes it]", "kept    ", "no/such",
+		"the last turn is taken back; there are 2 messages", "no command /nonsense", "[8 tokens are the limit: /n changes it]", "the model has no limit", "kept    ", "no/such",
 		`between """ and """`, "  /system [TEXT]", "/n: got",
 	} {
 		if !strings.Contains(warn, want) {

@@ -75,7 +75,7 @@ func (f *trainFlags) newChooser() (chooser, error) {
 
 // auto reports whether a new training is chosen by the text.
 func (f *trainFlags) auto() bool {
-	return f.preset == presetAuto && (f.given("preset") || !f.given("mixer") || f.config.Mixer != nn.MixerTied)
+	return f.preset == presetAuto && (f.given("preset") || !f.given("mixer") || f.config.Mixer != seedModel().Mixer)
 }
 
 // vocab returns the size for a vocabulary made from the text; flag is the flag's value.
@@ -143,13 +143,9 @@ func (ch chooser) showChoice(out io.Writer, run *train.Run, each time.Duration) 
 		val = fmt.Sprintf("%d for validation every %d steps", run.Val.Len(), max(o.ValEvery, 0))
 	}
 	line("text", "%d tokens for training, %s", tokens, val)
-	memory := ""
-	if c.Delta() {
-		memory = fmt.Sprintf(", memory %d wide, heads %d", c.MemoryWidth, c.Heads)
-	}
-	kind := c.Mixer + " mixer" + memory
-	if c.Decoder != nil {
-		kind = c.Decoder.Family
+	kind := c.Kind()
+	if c.Decoder == nil && c.Uses("ttt_dim") {
+		kind += fmt.Sprintf(", memory %d wide, heads %d", c.MemoryWidth, c.Heads)
 	}
 	line("model", "%d layers of %d, %s, a vocabulary of %d", c.Layers, c.Width, kind, c.Vocab)
 	perStep := o.Shape().TokensPerStep()

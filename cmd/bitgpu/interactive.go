@@ -41,6 +41,7 @@ func commandsOfBoth() []command {
 		{"/temp", "X", "set the temperature; 0 takes the most probable token each time", (*conversation).setTemperature},
 		{"/top-k", "K", "choose among the K most probable tokens, 0 for all", (*conversation).setTopK},
 		{"/stop", "[TEXT]", `end answers before TEXT too, in which \n is a line break; without TEXT, before none`, (*conversation).setStop},
+		{"/context", "N", "make room for N tokens in all, of models that have a limit", (*conversation).raiseContext},
 		{"/seed", "[N]", "the same seed gives the same answer; without N, another each time", (*conversation).setSeed},
 		{"/stats", "", "show the speed of the last answer, memory and device", (*conversation).stats},
 		{"/help", "", "show this, as does /?", (*conversation).help},
@@ -112,9 +113,9 @@ func (t *conversation) wayOut(err error) string {
 	case errors.Is(err, bitgpu.ErrNotFinite) && t.chat == nil:
 		return "; /reset or /load FILE begins anew"
 	case errors.Is(err, bitgpu.ErrContext) && t.chat == nil:
-		return "; /reset begins anew, " + moreContext(t.s.Model())
+		return "; /reset begins anew, " + moreContext(t.s.Model(), "/context N")
 	case errors.Is(err, bitgpu.ErrContext):
-		return "; /clear begins anew, /undo takes turns back, " + moreContext(t.s.Model())
+		return "; /clear begins anew, /undo takes turns back, " + moreContext(t.s.Model(), "/context N")
 	}
 	return ""
 }
@@ -215,6 +216,22 @@ func (t *conversation) setTemperature(argument string) error {
 
 func (t *conversation) setLimit(argument string) error {
 	return setCount("/n", argument, &t.o.MaxTokens)
+}
+
+func (t *conversation) raiseContext(argument string) error {
+	m, n := t.s.Model(), 0
+	if err := setCount("/context", argument, &n); err != nil {
+		return err
+	}
+	if err := m.RaiseContext(n); err != nil {
+		return err
+	}
+	if m.Context() == 0 {
+		t.say("the model has no limit")
+	} else {
+		t.say("there is room for %d tokens", m.Context())
+	}
+	return nil
 }
 
 func (t *conversation) setTopK(argument string) error { return setCount("/top-k", argument, &t.o.TopK) }

@@ -176,8 +176,10 @@ func (f *trainFlags) runConfig(start *storage.Loaded, ch chooser) (nn.Config, er
 	if start == nil {
 		ch.model(&config, -1)
 	}
-	if config.Mixer == nn.MixerTied && (f.config.MemoryWidth != 0 || f.config.Heads != 0) {
-		return config, usagef("train: --ttt-dim and --ttt-heads shape the delta mixer's memory: add --mixer delta")
+	for _, k := range nn.Keys {
+		if size, ok := nn.Field(k.Value(&f.config)).(int); ok && size != 0 && !config.Uses(k.Name) {
+			return config, usagef("train: --%s shapes the memory of another mixer: add --mixer %s", k.Flag, strings.Join(nn.MixersWith(k.Name), " or "))
+		}
 	}
 	config = config.WithDefaults()
 	if start != nil {
@@ -205,8 +207,8 @@ func shapeFlagNames() (names []string) {
 // stable refuses a rate at which the tied memory with the sequential rule does not learn, or grows without limit: a step
 // multiplies what it holds for a key by 1 − η.
 func stable(config nn.Config) error {
-	if eta := config.InnerLR; !config.Delta() && config.Rule == nn.RuleSequential && !(eta > 0 && eta < 2) {
-		return usagef("train: --inner-lr: got %v, want a rate above 0 and below 2, where the sequential rule is stable", eta)
+	if eta, limit := config.InnerLR, config.RateLimit(); limit > 0 && config.Rule == nn.RuleSequential && !(eta > 0 && eta < limit) {
+		return usagef("train: --inner-lr: got %v, want a rate above 0 and below %v, where the sequential rule is stable", eta, limit)
 	}
 	return nil
 }

@@ -94,10 +94,15 @@ func flagsOfTrain() []cli.Flag {
 	))
 }
 
+// seedModel returns the shape that the flags have where the size of the text does not choose it: that of --preset seed.
+func seedModel() nn.Config {
+	return nn.Config{Width: 256, Layers: 8, InnerLR: 0.1, WeightScale: nn.ScaleAbsmean, Rule: nn.RuleSequential,
+		Chunk: nn.DefaultMinibatch, Mixer: nn.MixerTied}
+}
+
 // modelShapeFlags are the flags that set keys of the configuration, with the defaults of training.
 func modelShapeFlags() (flags []cli.Flag) {
-	usual := nn.Config{Width: 256, Layers: 8, InnerLR: 0.1, WeightScale: nn.ScaleAbsmean, Rule: nn.RuleSequential,
-		Chunk: nn.DefaultMinibatch, Mixer: nn.MixerTied}
+	usual := seedModel()
 	full := usual.WithDefaults()
 	usual.Activation, usual.NormEps = full.Activation, full.NormEps
 	for _, k := range nn.Keys {

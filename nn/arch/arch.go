@@ -64,6 +64,7 @@ type YaRN struct {
 	Original           int // context before stretching
 	BetaFast, BetaSlow float64
 	Scale              float64 // factor of the cosines and sines, 0: 0.1·ln(Factor) + 1
+	Fractions          bool    // the ramp between the two betas begins and ends between frequencies: transformers' truncate: false
 }
 
 // Frequencies returns the rotation angles of position 1, Width/2 of them, and the factor of their cosines and sines.
@@ -83,7 +84,11 @@ func (r Rope) Frequencies() (f []float64, scale float64) {
 		turns := func(beta float64) float64 {
 			return float64(n) * math.Log(float64(y.Original)/(2*math.Pi*beta)) / (2 * math.Log(r.Theta))
 		}
-		low, high := max(math.Floor(turns(y.BetaFast)), 0), min(math.Ceil(turns(y.BetaSlow)), float64(n-1))
+		low, high := turns(y.BetaFast), turns(y.BetaSlow)
+		if !y.Fractions {
+			low, high = math.Floor(low), math.Ceil(high)
+		}
+		low, high = max(low, 0), min(high, float64(n-1))
 		for i := range f {
 			ramp := min(max((float64(i)-low)/max(high-low, 0.001), 0), 1)
 			f[i] *= 1 - ramp + ramp/y.Factor

@@ -14,6 +14,7 @@ func (d *Decoder) MarshalJSON() ([]byte, error) {
 		Original int     `json:"original_context"`
 		BetaFast float64 `json:"beta_fast"`
 		BetaSlow float64 `json:"beta_slow"`
+		Scale    float64 `json:"scale"`
 	}
 	type rope struct {
 		Width   int       `json:"dim"`
@@ -55,7 +56,8 @@ func (d *Decoder) MarshalJSON() ([]byte, error) {
 		d.Tied, d.SubNorms, d.HeadNorms, d.Gated, d.Int8, rope{d.Rope.Width, d.Rope.Theta, d.Rope.Linear, d.Rope.Factors, nil}, nil, d.Rotation,
 	}
 	if y := d.Rope.YaRN; y != nil {
-		out.Rope.YaRN = &yarn{y.Factor, y.Original, y.BetaFast, y.BetaSlow}
+		_, scale := d.Rope.Frequencies()
+		out.Rope.YaRN = &yarn{y.Factor, y.Original, y.BetaFast, y.BetaSlow, scale}
 	}
 	if r := d.Recurrent; r != nil {
 		out.Recurrent = &recurrent{r.KeyHeads, r.Heads, r.KeyWidth, r.ValueWidth, r.Taps, []int{}}

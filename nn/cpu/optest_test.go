@@ -59,6 +59,11 @@ func TestBatches(t *testing.T) {
 	t.Run("ahead", func(t *testing.T) { optest.Batches(t, ahead{cpu.NewScalar[float64]()}, 10) })
 }
 
+func TestRaising(t *testing.T) {
+	t.Run("engine", func(t *testing.T) { optest.Raising(t, cpu.New()) })
+	t.Run("ahead", func(t *testing.T) { optest.Raising(t, ahead{cpu.NewScalar[float64]()}) })
+}
+
 func TestQuantizing(t *testing.T) {
 	t.Run("masters/scalar", func(t *testing.T) { optest.QuantizingMasters(t, cpu.NewScalar[float32]()) })
 	t.Run("groups/scalar", func(t *testing.T) { optest.QuantizingGroups(t, cpu.NewScalar[float32]()) })

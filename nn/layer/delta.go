@@ -117,3 +117,6 @@ func (l *Delta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 
 // Memory implements Memory.
 func (l *Delta[T]) Memory() (state, seen T) { return l.State, l.KQV }
+
+// Learning implements Memory.
+func (l *Delta[T]) Learning() Learning { return Learning{Loss: "|v - W k|²", Normalised: true} }

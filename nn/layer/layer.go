@@ -142,6 +142,14 @@ type Memory[T any] interface {
 	// Memory returns the state, (S, h, c, c), or (S, d, d) with one head, and what the last pass learned from: keys (n, d), or
 	// keys, queries and values (n, 3d).
 	Memory() (state, seen T)
+	Learning() Learning
+}
+
+// Learning describes how a memory learns.
+type Learning struct {
+	Loss       string // what each token lowers, in the symbols of package nn
+	Tied       bool   // one vector is key, value and query, before it is normalised
+	Normalised bool   // what the memory answers is normalised, which magnifies rounding where it is near zero
 }
 
 // Constant returns an Init that fills in one number.

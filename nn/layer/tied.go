@@ -64,6 +64,9 @@ func (l *Tied[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 // Memory implements Memory.
 func (l *Tied[T]) Memory() (state, seen T) { return l.State, l.Keys }
 
+// Learning implements Memory.
+func (l *Tied[T]) Learning() Learning { return Learning{Loss: "|z - k|²", Tied: true} }
+
 // gain declares the gain of a norm.
 func gain(name string, width int) Param {
 	return Param{Names: []string{name}, Shape: []int{width}, Kind: Gain, Init: Constant(1)}

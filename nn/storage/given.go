@@ -30,7 +30,7 @@ func givenJSON(given *nn.Config) (json.RawMessage, error) {
 // agree compares the config that a caller gives for path with the config found, in which 0, "" and NaN mean unknown. Fields
 // that the caller leaves out are not compared.
 func agree(path string, given, found nn.Config) error {
-	delta := found.Delta()
+	usesRate := found.Uses("inner_lr")
 	differ := func(field string, given, found any) error {
 		return fmt.Errorf("%s: %w: %s: got %v, want %v as given", path, ErrConfig, field, found, given)
 	}
@@ -39,7 +39,7 @@ func agree(path string, given, found nn.Config) error {
 		switch {
 		case given == found || found == 0 || found == "" || found != found: // NaN
 		case !k.Required && (given == 0 || given == "" || k.Positive && given == 0.0):
-		case k.Name == "inner_lr" && delta: // the delta mixer does not use it
+		case k.Name == "inner_lr" && !usesRate: // a default that does not matter
 		default:
 			if word, ok := given.(string); ok {
 				given, found = strconv.Quote(word), strconv.Quote(found.(string))
@@ -59,13 +59,11 @@ func describe(file *safetensors.File) nn.Config {
 		return 0
 	}
 	c := nn.Config{
-		Vocab: size("embed.weight", 0), Width: size("embed.weight", 1), InnerLR: math.NaN(), NormEps: math.NaN(), Mixer: nn.MixerTied,
+		Vocab: size("embed.weight", 0), Width: size("embed.weight", 1), InnerLR: math.NaN(), NormEps: math.NaN(),
 		MemoryWidth: size("layers.0.ttt.down.weight", 0), Heads: size("layers.0.ttt.step.bias", 0),
 	}
 	c.MLPWidth = size("layers.0.mlp.gate_proj.weight", 0)
-	if size("layers.0.ttt.query.weight", 0) > 0 {
-		c.Mixer = nn.MixerDelta
-	}
+	c.Mixer = nn.FindMixer(func(name string) bool { return size(name, 0) > 0 })
 	for _, name := range file.Names() {
 		layer, _, _ := strings.Cut(strings.TrimPrefix(name, "layers."), ".")
 		if i, err := strconv.Atoi(layer); err == nil && i >= c.Layers && i < math.MaxInt {

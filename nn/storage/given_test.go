@@ -79,7 +79,7 @@ func TestGivenConfigMustAgree(t *testing.T) {
 			{"ttt_mixer", func(c *nn.Config) { c.Mixer = other[right.Mixer] }, true},
 			{"hidden_dim", func(c *nn.Config) { c.Width = 0 }, true}, // no config at all
 		}
-		if right.Delta() {
+		if right.Uses("ttt_heads") {
 			cases = append(cases, disagreement{"ttt_heads", func(c *nn.Config) { c.Mixer, c.MemoryWidth, c.Heads = nn.MixerDelta, right.MemoryWidth, 1 }, true})
 		} else {
 			cases = append(cases, disagreement{"inner_lr", func(c *nn.Config) { c.InnerLR = 0.2 }, false})

@@ -49,7 +49,7 @@ func ChooseModel(c *nn.Config, rung int, given func(flag string) bool) {
 	choose(given, "dim", &c.Width, r.width)
 	choose(given, "layers", &c.Layers, r.layers)
 	choose(given, "mixer", &c.Mixer, nn.MixerDelta)
-	if c.Mixer != nn.MixerDelta {
+	if !c.Uses("ttt_dim") {
 		return
 	}
 	choose(given, "ttt-dim", &c.MemoryWidth, c.Width)

@@ -88,8 +88,10 @@ const (
 
 // advice returns what usually helps when numbers have diverged.
 func advice(c nn.Config) string {
+	limit := c.RateLimit()
+	tooFast := limit > 0 && c.InnerLR >= limit
 	if c.Adapter != nil { // the rest of the model does not change
-		if !c.Delta() && c.Decoder == nil && c.InnerLR >= 2 {
+		if tooFast {
 			return fmt.Sprintf("the model's own memory runs away with inner_lr %g", c.InnerLR)
 		}
 		return smallerRate
@@ -97,8 +99,8 @@ func advice(c nn.Config) string {
 	if c.TrainingScan().Minibatch {
 		return "try --ttt-rule sequential"
 	}
-	if !c.Delta() && c.InnerLR >= 2 {
-		return "try an --inner-lr below 2"
+	if tooFast {
+		return fmt.Sprintf("try an --inner-lr below %g", limit)
 	}
 	return smallerRate
 }

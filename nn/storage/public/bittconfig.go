@@ -59,11 +59,12 @@ type bittRope struct {
 }
 
 type bittYaRN struct {
-	Factor   float64 `json:"factor"`
-	Original int     `json:"original_context"`
-	BetaFast float64 `json:"beta_fast"`
-	BetaSlow float64 `json:"beta_slow"`
-	Scale    float64 `json:"scale,omitempty"`
+	Factor    float64 `json:"factor"`
+	Original  int     `json:"original_context"`
+	BetaFast  float64 `json:"beta_fast"`
+	BetaSlow  float64 `json:"beta_slow"`
+	Scale     float64 `json:"scale,omitempty"`
+	Fractions bool    `json:"fractions,omitempty"`
 }
 
 type bittRecurrent struct {

@@ -88,6 +88,11 @@ func parseGGUF(f *gguf.File) (*arch.Decoder, error) {
 	return d, r.err
 }
 
+// plainYaRN are keys of which only the usual value is known to mean one thing to all who read and write them.
+var plainYaRN = map[string]float64{
+	"rope.scaling.attn_factor": 1, "rope.scaling.yarn_attn_factor": 1, "rope.scaling.yarn_ext_factor": 1, "rope.scaling.yarn_log_multiplier": 0,
+}
+
 // rope reads the keys of the rotary embedding.
 func (r *keyReader) rope(d *arch.Decoder) {
 	f := r.f
@@ -101,7 +106,14 @@ func (r *keyReader) rope(d *arch.Decoder) {
 		}
 	case "yarn":
 		d.Rope.YaRN = &arch.YaRN{
-			Factor: factor, Original: optional(r, "rope.scaling.original_context_length", f.Int, d.Context), BetaFast: 32, BetaSlow: 1,
+			Factor: factor, Original: optional(r, "rope.scaling.original_context_length", f.Int, d.Context),
+			BetaFast: decimal(optional(r, "rope.scaling.yarn_beta_fast", f.Float, 32)),
+			BetaSlow: decimal(optional(r, "rope.scaling.yarn_beta_slow", f.Float, 1)),
+		}
+		for key, plain := range plainYaRN {
+			if got := optional(r, key, f.Float, plain); got != plain && r.err == nil {
+				r.err = fmt.Errorf("%s: %s.%s: got %v, want %v: not supported", f.Name(), r.arch, key, got, plain)
+			}
 		}
 	default:
 		if r.err == nil {

@@ -66,12 +66,16 @@ func (m *Model) ggufKeys() ([]gguf.Key, error) {
 		add("rope.scaling.factor", float32(d.Rope.Linear))
 	}
 	if y := d.Rope.YaRN; y != nil {
-		if d.Rope.Linear > 0 || y.BetaFast != 32 || y.BetaSlow != 1 || y.Scale != 0 {
-			return nil, errors.New("got YaRN with other constants than 32 and 1, or a scale of its own, which GGUF cannot say here")
+		if d.Rope.Linear > 0 || y.Scale != 0 || y.Fractions {
+			return nil, errors.New("got YaRN with a scale of its own, a ramp between frequencies, or positions that are divided too, which GGUF cannot say")
 		}
 		add("rope.scaling.type", "yarn")
 		add("rope.scaling.factor", float32(y.Factor))
 		add("rope.scaling.original_context_length", y.Original)
+		if y.BetaFast != 32 || y.BetaSlow != 1 {
+			add("rope.scaling.yarn_beta_fast", float32(y.BetaFast))
+			add("rope.scaling.yarn_beta_slow", float32(y.BetaSlow))
+		}
 	}
 	if r := d.Recurrent; r != nil {
 		n := d.Rope.Width / 2

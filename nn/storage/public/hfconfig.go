@@ -3,7 +3,6 @@ package public
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -30,10 +29,11 @@ type hfConfig struct {
 	MLPBias      bool     `json:"mlp_bias"`
 	Sliding      bool     `json:"use_sliding_window"`
 
-	Theta          *float64 `json:"rope_theta"`
-	Partial        *float64 `json:"partial_rotary_factor"`
-	RopeScaling    *hfRope  `json:"rope_scaling"`
-	RopeParameters *hfRope  `json:"rope_parameters"`
+	Theta          *float64        `json:"rope_theta"`
+	Partial        *float64        `json:"partial_rotary_factor"`
+	Original       int             `json:"original_max_position_embeddings"`
+	RopeScaling    json.RawMessage `json:"rope_scaling"`
+	RopeParameters json.RawMessage `json:"rope_parameters"`
 
 	OutputGate   bool     `json:"attn_output_gate"`
 	Kinds        []string `json:"layer_types"`
@@ -54,24 +54,27 @@ type hfConfig struct {
 	rotated bool // the model_type, which that of the text part hides, is mlxRotated
 }
 
-// hfRope is the value of rope_scaling or rope_parameters.
-type hfRope struct {
-	Type       string   `json:"rope_type"`
-	OldType    string   `json:"type"`
-	Theta      *float64 `json:"rope_theta"`
-	Partial    *float64 `json:"partial_rotary_factor"`
-	Factor     float64  `json:"factor"`
-	Original   int      `json:"original_max_position_embeddings"`
-	BetaFast   *float64 `json:"beta_fast"`
-	BetaSlow   *float64 `json:"beta_slow"`
-	Attention  *float64 `json:"attention_factor"`
-	LowFactor  float64  `json:"low_freq_factor"`
-	HighFactor float64  `json:"high_freq_factor"`
-}
-
 // hfFamilies are the known values of architectures in config.json.
 var hfFamilies = []string{
 	"LlamaForCausalLM", "BitNetForCausalLM", "BitnetForCausalLM", "Qwen3ForCausalLM", "Qwen3_5ForCausalLM", "Qwen3_5ForConditionalGeneration",
+}
+
+// hfDefaults are what transformers takes for missing keys, where that is not the same for all families.
+var hfDefaults = map[string]func() hfConfig{
+	"BitNetForCausalLM": func() hfConfig {
+		eps, theta := 1e-5, 500_000.0
+		return hfConfig{Activation: "relu2", Eps: &eps, Theta: &theta}
+	},
+	"Qwen3ForCausalLM":                func() hfConfig { return hfConfig{HeadDim: 128} },
+	"Qwen3_5ForCausalLM":              recurrentDefaults,
+	"Qwen3_5ForConditionalGeneration": recurrentDefaults,
+}
+
+func recurrentDefaults() hfConfig {
+	partial := 0.25
+	return hfConfig{
+		Partial: &partial, HeadDim: 256, OutputGate: true, Interval: 4, Taps: 4, KeyDim: 128, ValueDim: 128, KeyHeads: 16, ValueHeads: 32,
+	}
 }
 
 // IsHF reports whether a config.json describes a model in Hugging Face's form, as opposed to one of our own.
@@ -100,12 +103,13 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 	if !c.rotated {
 		family = c.Architectures[i]
 	}
-	if family == "BitNetForCausalLM" { // the defaults of this class in transformers
-		eps, theta := 1e-5, 500_000.0
-		c = hfConfig{Activation: "relu2", Eps: &eps, Theta: &theta}
+	if set, ok := hfDefaults[family]; ok {
+		rotated := c.rotated
+		c = set()
 		if err := json.Unmarshal(data, &c); err != nil {
 			return nil, nil, err
 		}
+		c.rotated = rotated
 	}
 	if err := refuseEmpty(data); err != nil {
 		return nil, nil, err
@@ -123,6 +127,8 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 		return nil, nil, fmt.Errorf("attention_bias or mlp_bias: got true, want false: biases are not supported")
 	case c.Sliding:
 		return nil, nil, fmt.Errorf("use_sliding_window: got true, want false: not supported")
+	case slices.Contains(c.Kinds, "sliding_attention") || slices.Contains(c.Kinds, "chunked_attention"):
+		return nil, nil, fmt.Errorf("layer_types: got %q, want full_attention in each layer: windows are not supported", c.Kinds)
 	case c.Quantization.Norms:
 		return nil, nil, fmt.Errorf("quantization_config: use_rms_norm: got true, want false: norms within linear layers are not supported")
 	case c.Activation != "silu" && c.Activation != "relu2" && c.Activation != "":
@@ -196,80 +202,4 @@ func (c *hfConfig) recurrent(d *arch.Decoder) error {
 	}
 	d.Recurrent = r
 	return nil
-}
-
-// rope reads the keys of the rotary embedding, in the old and the new form.
-func (c *hfConfig) rope(d *arch.Decoder) error {
-	r := hfRope{Type: "default"}
-	for _, given := range []*hfRope{c.RopeScaling, c.RopeParameters} {
-		if given != nil {
-			r = *given
-		}
-	}
-	theta, partial := 10_000.0, 1.0
-	for _, given := range []*float64{c.Theta, r.Theta} {
-		if given != nil {
-			theta = *given
-		}
-	}
-	for _, given := range []*float64{c.Partial, r.Partial} {
-		if given != nil {
-			partial = *given
-		}
-	}
-	if !(partial > 0 && partial <= 1) {
-		return fmt.Errorf("partial_rotary_factor: got %v, want a number above 0, up to 1", partial)
-	}
-	d.Rope = arch.Rope{Width: int(float64(d.HeadWidth) * partial), Theta: theta}
-	if r.Type == "" {
-		r.Type = r.OldType
-	}
-	switch r.Type {
-	case "default", "":
-	case "linear":
-		d.Rope.Linear = r.Factor
-		if !(r.Factor > 0) {
-			return fmt.Errorf("rope_scaling: factor: got %v, want a number above 0", r.Factor)
-		}
-	case "yarn":
-		y := &arch.YaRN{Factor: r.Factor, Original: r.Original, BetaFast: 32, BetaSlow: 1}
-		if r.BetaFast != nil {
-			y.BetaFast = *r.BetaFast
-		}
-		if r.BetaSlow != nil {
-			y.BetaSlow = *r.BetaSlow
-		}
-		if r.Attention != nil {
-			y.Scale = *r.Attention
-		}
-		if y.Original == 0 {
-			y.Original = c.Positions
-		}
-		d.Rope.YaRN = y
-	case "llama3":
-		f, err := llama3Factors(d.Rope, r)
-		if err != nil {
-			return err
-		}
-		d.Rope.Factors = f
-	default:
-		return fmt.Errorf("rope_scaling: got %q, want default, linear, yarn or llama3", r.Type)
-	}
-	return nil
-}
-
-// llama3Factors returns the divisors of the frequencies in Llama 3.1: 1 for short waves, the factor for long ones.
-func llama3Factors(rope arch.Rope, r hfRope) ([]float64, error) {
-	if !(r.Factor > 0 && r.LowFactor > 0 && r.HighFactor > r.LowFactor && r.Original > 0) {
-		return nil, fmt.Errorf("rope_scaling: got factors %v, %v, %v of %d tokens, want three above 0, the last above the second, and a number of tokens",
-			r.Factor, r.LowFactor, r.HighFactor, r.Original)
-	}
-	frequencies, _ := rope.Frequencies()
-	factors := make([]float64, len(frequencies))
-	for i, f := range frequencies {
-		waves := float64(r.Original) * f / (2 * math.Pi) // waves in the old context
-		smooth := min(max((waves-r.LowFactor)/(r.HighFactor-r.LowFactor), 0), 1)
-		factors[i] = 1 / (smooth + (1-smooth)/r.Factor)
-	}
-	return factors, nil
 }

@@ -129,6 +129,9 @@ func hfRopeOf(r arch.Rope) (map[string]any, error) {
 		if y.Scale != 0 {
 			c["attention_factor"] = y.Scale
 		}
+		if y.Fractions {
+			c["truncate"] = false
+		}
 		return c, nil
 	case r.Factors != nil:
 		return llama3Of(r)
@@ -136,19 +139,25 @@ func hfRopeOf(r arch.Rope) (map[string]any, error) {
 	return nil, nil
 }
 
-// llama3Of finds which of the settings of Llama 3.1 and 3.2 gives the factors.
+// llama3Of finds settings like those of Llama 3.1 and 3.2 that give the factors: of 8,192 tokens, or another power of two.
 func llama3Of(r arch.Rope) (map[string]any, error) {
 	plain := r
 	plain.Factors = nil
-	for _, factor := range []float64{8, 32, 4, 16} {
-		s := hfRope{Factor: factor, LowFactor: 1, HighFactor: 4, Original: 8192}
-		got, err := llama3Factors(plain, s)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.ContainsFunc(got, func(x float64) bool { return x != x }) && near(got, r.Factors) {
-			return map[string]any{"rope_type": "llama3", "factor": factor, "low_freq_factor": s.LowFactor, "high_freq_factor": s.HighFactor,
-				"original_max_position_embeddings": s.Original}, nil
+	originals := []int{8192}
+	for bits := 5; bits < 21; bits++ {
+		originals = append(originals, 1<<bits)
+	}
+	for _, original := range originals {
+		for _, factor := range []float64{8, 32, 4, 16, 2, 64} {
+			s := hfRope{Factor: factor, LowFactor: 1, HighFactor: 4, Original: original}
+			got, err := llama3Factors(plain, s)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.ContainsFunc(got, func(x float64) bool { return x != x }) && near(got, r.Factors) {
+				return map[string]any{"rope_type": "llama3", "factor": factor, "low_freq_factor": s.LowFactor, "high_freq_factor": s.HighFactor,
+					"original_max_position_embeddings": s.Original}, nil
+			}
 		}
 	}
 	return nil, errors.New("got factors of the rotary embedding that are none of Llama 3.1's, and config.json has no place for others")

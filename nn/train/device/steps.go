@@ -81,16 +81,15 @@ func (d *Device) StepTime(c nn.Config, o train.Options, w *nn.Weights[op.HostTen
 // multiply-add as two. Backward takes one product for the input and one for the weight.
 func MatrixWork(c nn.Config, s train.Shape) map[string]float64 {
 	n := float64(s.TokensPerStep())
-	D, d, H, mix := float64(c.Width), float64(c.MemoryWidth), float64(c.MLPWidth), float64(c.MixWidth())
-	layers := float64(c.Layers)
-	forward := layers
+	blocks := float64(c.LinearCount())
+	forward := blocks
 	if s.Recompute {
-		forward = 2*layers - 1
+		forward = blocks * (2 - 1/float64(c.Layers))
 	}
-	head := 2 * n * D * float64(c.Vocab)
+	head := 2 * n * float64(c.Width) * float64(c.Vocab)
 	return map[string]float64{
-		"Linear":         forward * 2 * n * D * (mix + d + 3*H),
-		"LinearBackward": layers * 4 * n * D * (mix + d + 3*H),
+		"Linear":         2 * n * forward,
+		"LinearBackward": 4 * n * blocks,
 		"Head":           head,
 		"HeadBackward":   2 * head,
 	}
