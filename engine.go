@@ -66,7 +66,7 @@ type typedEngine[T any] struct {
 	end   func() error // releases what the model was made from
 }
 
-func newEngine[T any](ops op.Backend[T], c Config, w *nn.Weights[op.HostTensor], end func() error) (engine, error) {
+func newEngine[T any](ops op.Executor[T], c Config, w *nn.Weights[op.HostTensor], end func() error) (engine, error) {
 	m, err := nn.NewModel(ops, c, w)
 	if err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ func measured(t *testing.T, only string, backends ...Target) *Report {
 }
 
 // engineOf is the engine on other operations.
-func engineOf(ops op.Backend[tensor]) *Engine[tensor] {
+func engineOf(ops op.Executor[tensor]) *Engine[tensor] {
 	e := CPU().(*Engine[tensor])
 	e.Ops, e.Variants = ops, nil
 	return e
@@ -53,7 +53,7 @@ func TestParityHolds(t *testing.T) {
 
 // wrong is a backend that does something more after operations, or before them.
 type wrong struct {
-	op.Backend[tensor]
+	op.Executor[tensor]
 	before, after func(o op.Op[tensor])
 }
 
@@ -67,7 +67,7 @@ type wrongProgram struct {
 func (w wrong) Prepare(p op.Program[tensor], _ ...tensor) (op.Prepared, error) {
 	all := wrongProgram{wrong: w, ops: p}
 	for _, o := range p {
-		part, err := w.Backend.Prepare(op.Program[tensor]{o})
+		part, err := w.Executor.Prepare(op.Program[tensor]{o})
 		if err != nil {
 			return nil, err
 		}
@@ -94,7 +94,7 @@ func (p wrongProgram) Release() {}
 
 // wrongLinear leaves a last column out, of rows at least so wide.
 func wrongLinear(width int) wrong {
-	return wrong{Backend: cpu.New(), after: func(o op.Op[tensor]) {
+	return wrong{Executor: cpu.New(), after: func(o op.Op[tensor]) {
 		if l, ok := o.(*op.Linear[tensor]); ok && l.X.Shape[1] >= width {
 			l.Y.Data[len(l.Y.Data)-1] *= 1.01
 		}
@@ -103,7 +103,7 @@ func wrongLinear(width int) wrong {
 
 // wrongScan has a state that forgets a little.
 func wrongScan() wrong {
-	return wrong{Backend: cpu.New(), after: func(o op.Op[tensor]) {
+	return wrong{Executor: cpu.New(), after: func(o op.Op[tensor]) {
 		if s, ok := o.(*op.TiedScan[tensor]); ok {
 			for i := range s.State.Data {
 				s.State.Data[i] *= 0.999
@@ -114,7 +114,7 @@ func wrongScan() wrong {
 
 // wrongSample ignores the seed, wrongAdamW the clipping.
 func wrongSample() wrong {
-	return wrong{Backend: cpu.New(), before: func(o op.Op[tensor]) {
+	return wrong{Executor: cpu.New(), before: func(o op.Op[tensor]) {
 		if s, ok := o.(*op.Sample[tensor]); ok {
 			for row := 0; row < len(s.Rules.Tokens); row += op.RulesSize {
 				s.Rules.Tokens[row+op.RuleSeedLow], s.Rules.Tokens[row+op.RuleSeedHigh] = 0, 0
@@ -124,7 +124,7 @@ func wrongSample() wrong {
 }
 
 func wrongAdamW() wrong {
-	return wrong{Backend: cpu.New(), before: func(o op.Op[tensor]) {
+	return wrong{Executor: cpu.New(), before: func(o op.Op[tensor]) {
 		if a, ok := o.(*op.AdamW[tensor]); ok {
 			a.Hyper.Data[op.HyperClip] = 0
 		}
@@ -134,7 +134,7 @@ func wrongAdamW() wrong {
 func TestParityFindsWrongOperations(t *testing.T) {
 	for _, c := range []struct {
 		name, only, breaks string
-		ops                op.Backend[tensor]
+		ops                op.Executor[tensor]
 	}{
 		{"linear", "^parity/ops/linear", "parity/ops/linear", wrongLinear(0)},
 		{"linear in a model", "^parity/model/tied/random", "parity/model/tied/random", wrongLinear(0)},

@@ -35,7 +35,7 @@ type Variant struct {
 // Engine is an implementation of the operations with what it takes to measure it.
 type Engine[T any] struct {
 	Info EngineInfo
-	Ops  op.Backend[T]
+	Ops  op.Executor[T]
 	// Time says how long what record starts takes until it is done.
 	Time func(record func()) (time.Duration, error)
 	// Counts are the engine's so far.

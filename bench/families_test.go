@@ -88,14 +88,14 @@ func TestFamiliesStop(t *testing.T) {
 }
 
 // without is a backend without some operations.
-type without struct{ op.Backend[tensor] }
+type without struct{ op.Executor[tensor] }
 
 func (l without) Has(o op.Op[tensor]) bool {
 	switch o.(type) {
 	case *op.RoPE[tensor], *op.Attention[tensor]:
 		return false
 	}
-	return l.Backend.Has(o)
+	return l.Executor.Has(o)
 }
 
 // An engine that lacks operations says which, and measures nothing.

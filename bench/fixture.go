@@ -12,14 +12,14 @@ import (
 
 // fixture makes an operation's tensors, random but the same every time, and gives them back.
 type fixture[T any] struct {
-	ops   op.Backend[T]
+	ops   op.Executor[T]
 	r     *rand.Rand
 	owned []T
 	made  []op.Prepared
 	err   error // the first of run
 }
 
-func newFixture[T any](ops op.Backend[T]) *fixture[T] {
+func newFixture[T any](ops op.Executor[T]) *fixture[T] {
 	return &fixture[T]{ops: ops, r: rand.New(rand.NewPCG(1, 2))}
 }
 

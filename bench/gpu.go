@@ -10,7 +10,7 @@ import (
 )
 
 // GPU is an engine on a WebGPU device; ops are the operations on it.
-func GPU[T any](d *gpu.Device, ops op.Backend[T]) *Engine[T] {
+func GPU[T any](d *gpu.Device, ops op.Executor[T]) *Engine[T] {
 	info := d.Info()
 	clock := "wall"
 	if info.Timestamps {

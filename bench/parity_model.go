@@ -177,7 +177,7 @@ type modelReading struct {
 	last   []float32 // (B, V) after the last token of every sequence
 }
 
-func readModel[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], scan op.Scan, batch int, tokens []uint32) (modelReading, error) {
+func readModel[T any](ops op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor], scan op.Scan, batch int, tokens []uint32) (modelReading, error) {
 	var got modelReading
 	m, err := nn.NewModel(ops, c, w)
 	if err != nil {

@@ -103,7 +103,7 @@ func (e *Engine[T]) compareText(row *Parity, r *rand.Rand, c nn.Config, p op.Sam
 }
 
 // withSession runs do on a session of one sequence.
-func withSession[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], do func(*nn.Session[T]) error) error {
+func withSession[T any](ops op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor], do func(*nn.Session[T]) error) error {
 	m, err := nn.NewModel(ops, c, w)
 	if err != nil {
 		return err

@@ -137,7 +137,7 @@ type trained struct {
 	masters [][]float32 // after the last step
 }
 
-func trainModel[T any](ops op.Backend[T], c nn.Config, shape train.Shape, w *nn.Weights[op.HostTensor], inputs, targets []uint32) (trained, error) {
+func trainModel[T any](ops op.Executor[T], c nn.Config, shape train.Shape, w *nn.Weights[op.HostTensor], inputs, targets []uint32) (trained, error) {
 	var got trained
 	l, err := train.NewLearner(ops, c, shape, w)
 	if err != nil {

@@ -47,7 +47,7 @@ func configTokens(n int, c nn.Config, seed uint64) []uint32 {
 }
 
 // logitsOf reads tokens at once and one by one.
-func logitsOf[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], ids []uint32, piece int) []float32 {
+func logitsOf[T any](t *testing.T, b op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor], ids []uint32, piece int) []float32 {
 	t.Helper()
 	m, err := nn.NewModel(b, c, w)
 	if err != nil {
@@ -88,7 +88,7 @@ func TestAdapterOfZerosChangesNothing(t *testing.T) {
 }
 
 // trainer makes a learner of an adapter.
-func trainer[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], s train.Shape) *train.Learner[T] {
+func trainer[T any](t *testing.T, b op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor], s train.Shape) *train.Learner[T] {
 	t.Helper()
 	l, err := train.NewLearner(b, c, s, w)
 	if err != nil {

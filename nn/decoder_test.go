@@ -102,7 +102,7 @@ func eachDecoder(t *testing.T, check func(t *testing.T, d *arch.Decoder, w *nn.W
 	}
 }
 
-func startDecoder[T any](t *testing.T, b op.Backend[T], d *arch.Decoder, w *nn.Weights[op.HostTensor], batch int) *nn.Session[T] {
+func startDecoder[T any](t *testing.T, b op.Executor[T], d *arch.Decoder, w *nn.Weights[op.HostTensor], batch int) *nn.Session[T] {
 	t.Helper()
 	c := nn.OfDecoder(d)
 	m, err := nn.NewModel(b, c, w)

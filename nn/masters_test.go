@@ -117,7 +117,7 @@ func TestMasterGradients(t *testing.T) {
 	})
 }
 
-func masterGradients[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], s train.Shape, inputs, targets []uint32) (all [][]float32) {
+func masterGradients[T any](t *testing.T, b op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor], s train.Shape, inputs, targets []uint32) (all [][]float32) {
 	l := trainer(t, b, c, w, s)
 	stepLoss(t, l, 0, inputs, targets)
 	g, err := l.Gradients()

@@ -14,7 +14,7 @@ const DefaultChunk = 16
 // Model is a configuration with its weights on a backend.
 type Model[T any] struct {
 	Config  Config
-	Backend op.Backend[T]
+	Backend op.Executor[T]
 	Weights *Weights[T]
 	Low     Weights[T] // of the configuration's adapter
 	work    workspace[T]
@@ -28,7 +28,7 @@ type Model[T any] struct {
 
 // NewModel loads host weights onto a backend in their format: packed ternary weights stay packed; Linear parameters in
 // float32 are packed first (op.PackTernary).
-func NewModel[T any](b op.Backend[T], c Config, host *Weights[op.HostTensor]) (*Model[T], error) {
+func NewModel[T any](b op.Executor[T], c Config, host *Weights[op.HostTensor]) (*Model[T], error) {
 	m := &Model[T]{Config: c, Backend: b}
 	if c.Adapter != nil && !b.Has(&op.LowRank[T]{}) {
 		return nil, fmt.Errorf("%s cannot apply low-rank adapters as yet; the CPU can", b.Name())

@@ -44,7 +44,7 @@ func (x *text) definition(t *testing.T, c nn.Config, w *nn.Weights[op.HostTensor
 }
 
 // define takes the largest of a backend's logits.
-func define[T any](t *testing.T, x *text, ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor]) (tokens []uint32, margin float32) {
+func define[T any](t *testing.T, x *text, ops op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor]) (tokens []uint32, margin float32) {
 	t.Helper()
 	s := session(t, ops, c, w)
 	recent, logits, scratch := make([]uint32, op.RecentSize), make([]float32, c.Vocab), make([]float32, c.Vocab)
@@ -105,7 +105,7 @@ func (x *text) compare(t *testing.T, tokens []uint32) {
 	t.Errorf("%s, penalty %v: got %d tokens, want %d", x.Model, x.Penalty, len(tokens), len(x.Tokens))
 }
 
-func session[T any](t *testing.T, ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor]) *nn.Session[T] {
+func session[T any](t *testing.T, ops op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor]) *nn.Session[T] {
 	t.Helper()
 	m, err := nn.NewModel(ops, c, w)
 	if err != nil {

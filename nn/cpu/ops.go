@@ -29,7 +29,7 @@ type Ops struct {
 	slots      chan *scanScratch
 }
 
-var _ op.Backend[*Tensor[float32]] = (*Ops)(nil)
+var _ op.Executor[*Tensor[float32]] = (*Ops)(nil)
 
 // New makes the engine.
 func New() *Ops {

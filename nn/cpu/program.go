@@ -31,23 +31,23 @@ func prepare[F Float](name string, p op.Program[*Tensor[F]], shape func(*Tensor[
 	return prepared, nil
 }
 
-// Name implements op.Backend.
+// Name implements op.Executor.
 func (s *Scalar[F]) Name() string { return "the CPU reference" }
 
-// Prepare implements op.Backend.
+// Prepare implements op.Executor.
 func (s *Scalar[F]) Prepare(p op.Program[*Tensor[F]], _ ...*Tensor[F]) (op.Prepared, error) {
 	return prepare(s.Name(), p, s.Shape, s.kernel)
 }
 
-// Alike implements op.Backend. The reference takes each row by itself.
+// Alike implements op.Executor. The reference takes each row by itself.
 func (s *Scalar[F]) Alike() int { return 64 }
 
-// PrepareAlike implements op.Backend.
+// PrepareAlike implements op.Executor.
 func (s *Scalar[F]) PrepareAlike(p op.Program[*Tensor[F]], scratch ...*Tensor[F]) (op.Prepared, error) {
 	return s.Prepare(p, scratch...)
 }
 
-// Has implements op.Backend.
+// Has implements op.Executor.
 func (s *Scalar[F]) Has(o op.Op[*Tensor[F]]) bool { return s.kernel(o) != nil }
 
 // kernel is what runs an operation, nil of one that is not there.
@@ -135,23 +135,23 @@ func (s *Scalar[F]) kernel(o op.Op[*Tensor[F]]) func() {
 	return nil
 }
 
-// Name implements op.Backend.
+// Name implements op.Executor.
 func (o *Ops) Name() string { return "the CPU engine" }
 
-// Prepare implements op.Backend.
+// Prepare implements op.Executor.
 func (o *Ops) Prepare(p op.Program[*Tensor[float32]], _ ...*Tensor[float32]) (op.Prepared, error) {
 	return prepare(o.Name(), p, o.Shape, o.kernel)
 }
 
-// Alike implements op.Backend: a product with more rows adds up in another order.
+// Alike implements op.Executor: a product with more rows adds up in another order.
 func (o *Ops) Alike() int { return 32 }
 
-// PrepareAlike implements op.Backend.
+// PrepareAlike implements op.Executor.
 func (o *Ops) PrepareAlike(p op.Program[*Tensor[float32]], scratch ...*Tensor[float32]) (op.Prepared, error) {
 	return o.Prepare(p, scratch...)
 }
 
-// Has implements op.Backend.
+// Has implements op.Executor.
 func (o *Ops) Has(x op.Op[*Tensor[float32]]) bool { return o.kernel(x) != nil }
 
 // kernel is what runs an operation: the fast twin, or the reference where there is none.

@@ -11,8 +11,8 @@ type Scalar[F Float] struct {
 }
 
 var (
-	_ op.Backend[*Tensor[float32]] = (*Scalar[float32])(nil)
-	_ op.Backend[*Tensor[float64]] = (*Scalar[float64])(nil)
+	_ op.Executor[*Tensor[float32]] = (*Scalar[float32])(nil)
+	_ op.Executor[*Tensor[float64]] = (*Scalar[float64])(nil)
 )
 
 // NewScalar makes the reference.

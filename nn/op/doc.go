@@ -1,5 +1,5 @@
 // Package op is the language between models and devices: operations as values, programs made of them, tensors in host memory,
-// and the interface that a [Backend] offers. It does no computing itself and knows no model: package layer makes programs,
+// and [Executor], the interface that a backend offers. It does no computing itself and knows no model: package layer makes programs,
 // and packages cpu and webgpu prepare and run them.
 //
 // A program is prepared once, for given tensors, and run often. What changes from run to run is in tensors (tokens, the

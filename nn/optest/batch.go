@@ -11,7 +11,7 @@ import (
 
 // Batches holds that any mix of sequences of a model, started, forked, stopped, resumed, read on and closed at random, gives each
 // to the token the text that it gives alone on the same backend.
-func Batches[T any](t *testing.T, ops op.Backend[T], ended int) {
+func Batches[T any](t *testing.T, ops op.Executor[T], ended int) {
 	for i, s := range small {
 		t.Run(s.name, func(t *testing.T) {
 			c := s.config.WithDefaults()
@@ -37,7 +37,7 @@ type chapter struct {
 	n     int
 }
 
-func mixed[T any](t *testing.T, ops op.Backend[T], c nn.Config, weights *nn.Weights[op.HostTensor], ended int) {
+func mixed[T any](t *testing.T, ops op.Executor[T], c nn.Config, weights *nn.Weights[op.HostTensor], ended int) {
 	m, err := nn.NewModel(ops, c, weights)
 	check(t, err)
 	defer m.Release()

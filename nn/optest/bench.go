@@ -17,7 +17,7 @@ import (
 // Bench is where a case makes its tensors on one backend. Each is filled from a seed of its own
 // that comes from the names of the case and of the tensor.
 type Bench[T any] struct {
-	Ops      op.Backend[T]
+	Ops      op.Executor[T]
 	seed     string
 	tensors  map[string]tensor[T]
 	programs []op.Prepared
@@ -33,7 +33,7 @@ type tensor[T any] struct {
 }
 
 // newBench makes the bench of a case.
-func newBench[T any](ops op.Backend[T], seed string) *Bench[T] {
+func newBench[T any](ops op.Executor[T], seed string) *Bench[T] {
 	return &Bench[T]{Ops: ops, seed: seed, tensors: map[string]tensor[T]{}}
 }
 

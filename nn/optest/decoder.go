@@ -133,7 +133,7 @@ const aStep = 1e-2
 
 // Decoders holds what models of the public families must do whatever computes them: their logits and their text against the
 // reference in float64, read at once and in pieces, and the properties of sessions.
-func Decoders[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
+func Decoders[T any](t *testing.T, ops op.Executor[T], tolerance float64) {
 	for i, d := range families() {
 		t.Run(d.name, func(t *testing.T) {
 			if err := d.Validate(); err != nil {

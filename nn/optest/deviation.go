@@ -42,7 +42,7 @@ func (r *References) of(c *Case[*cpu.Tensor[float64]], name string) reference {
 
 // Deviations runs the wanted cases that compare numbers, by the operation's file and the case's name, and shows how a
 // backend's differ.
-func Deviations[T any](ops op.Backend[T], references *References, wanted func(op, name string) bool, visit func(Deviation)) {
+func Deviations[T any](ops op.Executor[T], references *References, wanted func(op, name string) bool, visit func(Deviation)) {
 	table := Cases[*cpu.Tensor[float64]]()
 	for i, c := range Cases[T]() {
 		if c.Large || c.Refuses || !wanted(c.Op, c.Name) {

@@ -46,7 +46,7 @@ func mastersCases[T any]() []Case[T] {
 
 // QuantizingMasters holds a backend of float32 to what PackRowBlocks and PackGroups make of masters: with blocks of any size
 // and with groups to the bit; and weights that were ternary to what they were.
-func QuantizingMasters[T any](t *testing.T, ops op.Backend[T]) {
+func QuantizingMasters[T any](t *testing.T, ops op.Executor[T]) {
 	r := rand.New(rand.NewPCG(3, 4))
 	run := func(w op.HostTensor, q T, o *op.Quantize[T]) op.HostTensor {
 		x := ops.Load(w)

@@ -16,7 +16,7 @@ func Operations[T any]() []op.Op[T] {
 }
 
 // Lacks are the names of the operations that a backend has not.
-func Lacks[T any](b op.Backend[T]) (names []string) {
+func Lacks[T any](b op.Executor[T]) (names []string) {
 	for _, o := range Operations[T]() {
 		if !b.Has(o) {
 			names = append(names, o.Name())

@@ -59,7 +59,7 @@ type fixture[T any] struct {
 
 // Properties holds what whole models must do whatever computes them. tolerance is the largest
 // relative error ‖a−b‖/‖b‖ between two ways to the same numbers.
-func Properties[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
+func Properties[T any](t *testing.T, ops op.Executor[T], tolerance float64) {
 	for i, s := range small {
 		t.Run(s.name, func(t *testing.T) {
 			c := s.config.WithDefaults()
@@ -255,7 +255,7 @@ func (s fixture[T]) loss() {
 	weights := RandomWeights(c, 16)
 	// run gives the loss and all gradients of a batch.
 	run := func(rows ...[]uint32) (all []float32) {
-		scoped := &scope[T]{Backend: ops}
+		scoped := &scope[T]{Executor: ops}
 		defer scoped.release()
 		tape, err := newTape[T](scoped, &Reference{Config: c, Weights: weights, Tokens: rows}, c.DefaultScan())
 		check(s.t, err)

@@ -20,7 +20,7 @@ import (
 // Quantizing holds a backend of float32 to codes and γ that are the same everywhere, to the bit: those of γ = max(mean|w|,
 // 1e-5) summed without rounding and then rounded to the nearest float32, and of |w| ≥ γ/2. Its weights lie at thresholds, and
 // have sums that come out otherwise in another order or with less than all bits.
-func Quantizing[T any](t *testing.T, ops op.Backend[T]) {
+func Quantizing[T any](t *testing.T, ops op.Executor[T]) {
 	for _, c := range quantizing() {
 		t.Run(c.name, func(t *testing.T) {
 			x, q := ops.Load(c.w), ops.NewTernary(c.w.Shape[0], c.w.Shape[1], len(c.want.Scales), true)

@@ -19,7 +19,7 @@ import (
 
 // QuantizingGroups is [Quantizing] with a scale for each group: the float16 nearest to the mean of the magnitudes that are half of
 // the largest or more, whose sum and quotient are rounded nowhere else.
-func QuantizingGroups[T any](t *testing.T, ops op.Backend[T]) {
+func QuantizingGroups[T any](t *testing.T, ops op.Executor[T]) {
 	for _, c := range quantizingGroups() {
 		t.Run(c.name, func(t *testing.T) {
 			x, q := ops.Load(c.w), ops.NewGroups(c.w.Shape[0], c.w.Shape[1], c.want.Group)

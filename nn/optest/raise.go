@@ -11,7 +11,7 @@ import (
 )
 
 // Raising holds that sequences whose context was full when it was raised go on as those do that had the room from the start.
-func Raising[T any](t *testing.T, ops op.Backend[T]) {
+func Raising[T any](t *testing.T, ops op.Executor[T]) {
 	const few, many = 24, 40
 	for i, d := range families() {
 		if !d.whole {

@@ -134,7 +134,7 @@ func closeTo(t testing.TB, what string, got, want []float32, tolerance float64) 
 
 // Inference holds a backend's logits and states against the reference models: both rules, several
 // chunks, prompts read at once, in pieces and a token at a time.
-func Inference[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
+func Inference[T any](t *testing.T, ops op.Executor[T], tolerance float64) {
 	for _, name := range ReferenceNames {
 		t.Run(name, func(t *testing.T) {
 			r := LoadReference(t, name)

@@ -11,13 +11,13 @@ import (
 )
 
 // Run holds a backend to what Ops says of tensors, and every operation to the reference in float64.
-func Run[T any](t *testing.T, ops op.Backend[T]) {
+func Run[T any](t *testing.T, ops op.Executor[T]) {
 	t.Run("tensors", func(t *testing.T) { tensors(t, ops) })
 	runCases(t, ops, func(string) bool { return true })
 }
 
 // RunOnly holds the operations of some files of this package to the reference.
-func RunOnly[T any](t *testing.T, ops op.Backend[T], files ...string) {
+func RunOnly[T any](t *testing.T, ops op.Executor[T], files ...string) {
 	runCases(t, ops, func(file string) bool { return slices.Contains(files, file) })
 }
 
@@ -25,7 +25,7 @@ func RunOnly[T any](t *testing.T, ops op.Backend[T], files ...string) {
 // compile a kernel.
 const shortCases = 8
 
-func runCases[T any](t *testing.T, ops op.Backend[T], wanted func(file string) bool) {
+func runCases[T any](t *testing.T, ops op.Executor[T], wanted func(file string) bool) {
 	reference, cases := allCases[*cpu.Tensor[float64]](), allCases[T]()
 	of := map[string]int{} // cases of each file
 	for _, c := range cases {
@@ -125,7 +125,7 @@ func refuses[T any](t *testing.T, b *Bench[T], c Case[T]) {
 }
 
 // Benchmark times every large case of the table, forward and backward.
-func Benchmark[T any](b *testing.B, ops op.Backend[T]) {
+func Benchmark[T any](b *testing.B, ops op.Executor[T]) {
 	for _, c := range Cases[T]() {
 		if !c.Large {
 			continue
@@ -147,7 +147,7 @@ func Benchmark[T any](b *testing.B, ops op.Backend[T]) {
 }
 
 // timed runs f again and again, several times between two waits for the device.
-func timed[T any](b *testing.B, ops op.Backend[T], f func()) {
+func timed[T any](b *testing.B, ops op.Executor[T], f func()) {
 	const together = 16
 	wait := func() {
 		if err := ops.Flush(); err != nil {

@@ -6,7 +6,7 @@ import (
 
 // scope is a backend that gives back all that was made through it.
 type scope[T any] struct {
-	op.Backend[T]
+	op.Executor[T]
 	made []T
 }
 
@@ -16,29 +16,29 @@ func (s *scope[T]) keep(t T) T {
 }
 
 func (s *scope[T]) New(format op.Format, shape ...int) T {
-	return s.keep(s.Backend.New(format, shape...))
+	return s.keep(s.Executor.New(format, shape...))
 }
 
 func (s *scope[T]) NewSet(n int, format op.Format, shape ...int) []T {
-	set := s.Backend.NewSet(n, format, shape...)
+	set := s.Executor.NewSet(n, format, shape...)
 	s.made = append(s.made, set...)
 	return set
 }
 
 func (s *scope[T]) NewGrowing(n int, format op.Format, shape ...int) []T {
-	set := s.Backend.NewGrowing(n, format, shape...)
+	set := s.Executor.NewGrowing(n, format, shape...)
 	s.made = append(s.made, set...)
 	return set
 }
 
 func (s *scope[T]) NewTernary(rows, cols, blocks int, absmean bool) T {
-	return s.keep(s.Backend.NewTernary(rows, cols, blocks, absmean))
+	return s.keep(s.Executor.NewTernary(rows, cols, blocks, absmean))
 }
 
 func (s *scope[T]) NewGroups(rows, cols, group int) T {
-	return s.keep(s.Backend.NewGroups(rows, cols, group))
+	return s.keep(s.Executor.NewGroups(rows, cols, group))
 }
 
-func (s *scope[T]) Load(t op.HostTensor) T { return s.keep(s.Backend.Load(t)) }
+func (s *scope[T]) Load(t op.HostTensor) T { return s.keep(s.Executor.Load(t)) }
 
 func (s *scope[T]) release() { s.Release(s.made...) }

@@ -9,7 +9,7 @@ import (
 )
 
 // tensors holds a backend to what Ops says of keeping tensors: contents, order, offsets, views.
-func tensors[T any](t *testing.T, ops op.Backend[T]) {
+func tensors[T any](t *testing.T, ops op.Executor[T]) {
 	for _, c := range []struct {
 		name string
 		test func(t *testing.T, ops *scope[T])
@@ -18,7 +18,7 @@ func tensors[T any](t *testing.T, ops op.Backend[T]) {
 		{"slots", slots[T]}, {"load-copies", loadCopies[T]}, {"ternary", ternaryIsKept[T]}, {"halves", halves[T]},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := &scope[T]{Backend: ops}
+			s := &scope[T]{Executor: ops}
 			c.test(t, s)
 			check(t, s.Flush())
 			s.release()
@@ -27,7 +27,7 @@ func tensors[T any](t *testing.T, ops op.Backend[T]) {
 }
 
 // wantFloats and wantTokens compare a tensor from an element on.
-func wantFloats[T any](t *testing.T, ops op.Backend[T], x T, offset int, want ...float32) {
+func wantFloats[T any](t *testing.T, ops op.Executor[T], x T, offset int, want ...float32) {
 	t.Helper()
 	got := make([]float32, len(want))
 	check(t, ops.Download(x, offset, got))
@@ -36,7 +36,7 @@ func wantFloats[T any](t *testing.T, ops op.Backend[T], x T, offset int, want ..
 	}
 }
 
-func wantTokens[T any](t *testing.T, ops op.Backend[T], x T, offset int, want ...uint32) {
+func wantTokens[T any](t *testing.T, ops op.Executor[T], x T, offset int, want ...uint32) {
 	t.Helper()
 	got := make([]uint32, len(want))
 	check(t, ops.DownloadTokens(x, offset, got))
@@ -48,7 +48,7 @@ func wantTokens[T any](t *testing.T, ops op.Backend[T], x T, offset int, want ..
 // newIsZero: what was released before and is used again counts as new.
 func newIsZero[T any](t *testing.T, ops *scope[T]) {
 	for range 2 {
-		x, ids := ops.Backend.New(op.F32, 3, 5), ops.Backend.New(op.U32, 15)
+		x, ids := ops.Executor.New(op.F32, 3, 5), ops.Executor.New(op.U32, 15)
 		wantFloats(t, ops, x, 0, make([]float32, 15)...)
 		wantTokens(t, ops, ids, 0, make([]uint32, 15)...)
 		ops.Write(x, 0, []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})

@@ -12,7 +12,7 @@ import (
 
 // tape is one model in training, in the plainest form: everything is kept, nothing is shared.
 type tape[T any] struct {
-	ops                   op.Backend[T]
+	ops                   op.Executor[T]
 	c                     nn.Config
 	master, m, v, dw      *nn.Weights[T] // float32
 	loss, hyper           T
@@ -21,7 +21,7 @@ type tape[T any] struct {
 	backward, update      op.Prepared
 }
 
-func newTape[T any](ops op.Backend[T], r *Reference, scan op.Scan) (*tape[T], error) {
+func newTape[T any](ops op.Executor[T], r *Reference, scan op.Scan) (*tape[T], error) {
 	c := r.Config
 	t := &tape[T]{ops: ops, c: c}
 	B, time := len(r.Tokens), len(r.Tokens[0])-1
@@ -130,7 +130,7 @@ func (t *tape[T]) adamw(step int) {
 }
 
 // Training holds a backend's loss, gradients and three AdamW steps against the reference models.
-func Training[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
+func Training[T any](t *testing.T, ops op.Executor[T], tolerance float64) {
 	for _, name := range ReferenceNames {
 		for _, chunk := range []int{1, 16, 64} {
 			if testing.Short() && chunk != 16 {
@@ -163,7 +163,7 @@ func Training[T any](t *testing.T, ops op.Backend[T], tolerance float64) {
 	}
 }
 
-func compareWeights[T any](t *testing.T, ops op.Backend[T], r *Reference, w *nn.Weights[T], prefix string, tolerance float64) {
+func compareWeights[T any](t *testing.T, ops op.Executor[T], r *Reference, w *nn.Weights[T], prefix string, tolerance float64) {
 	t.Helper()
 	nn.Walk(r.Config, w, func(p nn.Param, x *T) {
 		got := make([]float32, op.Count(p.Shape))

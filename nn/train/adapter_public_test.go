@@ -92,7 +92,7 @@ func TestAdapterGradientsAreThoseOfTransformers(t *testing.T) {
 // nudged are the weights with numbers around 1e-6 added to the embedding of the first token, such that the logits are those
 // wanted. One number before the rounding to int8 lies so close to the middle of two whole ones that float32 falls to either
 // side, depending on the order of sums.
-func nudged[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], tokens []uint32, want []float32) *nn.Weights[op.HostTensor] {
+func nudged[T any](t *testing.T, b op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor], tokens []uint32, want []float32) *nn.Weights[op.HostTensor] {
 	t.Helper()
 	out := append(nn.Weights[op.HostTensor](nil), *w...)
 	embed := op.HostTensor{Format: op.F32, Shape: out[0].Shape, F32: make([]float32, op.Count(out[0].Shape))}
@@ -145,7 +145,7 @@ func nudged[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights[op.
 	return nil
 }
 
-func holdToReference[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], tokens []uint32, numbers func(string) []float32, tolerance float64) {
+func holdToReference[T any](t *testing.T, b op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor], tokens []uint32, numbers func(string) []float32, tolerance float64) {
 	n := len(tokens) - 1
 	w = nudged(t, b, c, w, tokens, numbers("logits"))
 	l, err := train.NewLearner(b, c, train.Shape{Batch: 1, Time: n, Accumulate: 1}, w)

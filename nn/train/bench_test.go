@@ -29,7 +29,7 @@ func BenchmarkStep(b *testing.B) {
 	})
 }
 
-func benchmarkSteps[T any](b *testing.B, ops op.Backend[T], clock train.Clock) {
+func benchmarkSteps[T any](b *testing.B, ops op.Executor[T], clock train.Clock) {
 	for _, mixer := range []string{nn.MixerTied, nn.MixerDelta} {
 		for _, layers := range []int{4, 8} {
 			b.Run(fmt.Sprintf("%s/256x%d", mixer, layers), func(b *testing.B) {
@@ -37,7 +37,7 @@ func benchmarkSteps[T any](b *testing.B, ops op.Backend[T], clock train.Clock) {
 				s := train.Shape{Batch: 16, Time: 128, Accumulate: 1}
 				weights := train.InitialWeights(c, 1)
 				steps := randomBatch(s.TokensPerStep(), c.Vocab)
-				run := func(ops op.Backend[T], count func(step func()) int) (time.Duration, int) {
+				run := func(ops op.Executor[T], count func(step func()) int) (time.Duration, int) {
 					l, err := train.NewLearner(ops, c, s, weights)
 					if err != nil {
 						b.Fatal(err)

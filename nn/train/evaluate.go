@@ -61,7 +61,7 @@ func newGreedy[T any](ops op.Tensors[T], m int, own func(T) T) greedy[T] {
 
 // Evaluator measures a model on tokens with the sequential rule, in rows of T tokens, each with an empty memory, B at a time.
 type Evaluator[T any] struct {
-	ops         op.Backend[T]
+	ops         op.Executor[T]
 	config      nn.Config
 	weights     *nn.Weights[T]
 	low         nn.Weights[T] // of an adapter

@@ -115,7 +115,7 @@ type Learner[T any] struct {
 	quantise, gradient, update op.Prepared
 	sharded                    *sharded[T]   // replaces gradient and update; nil without shards
 	evaluator                  *Evaluator[T] // nil until first used
-	backend                    op.Backend[T]
+	backend                    op.Executor[T]
 
 	step      int  // updates done
 	quantised bool // use is up to date with the masters
@@ -126,7 +126,7 @@ type Learner[T any] struct {
 // NewLearner loads float32 master weights onto a backend. If the configuration has an adapter, only the adapter learns, and
 // weights are those that inference uses, which do not change. An error means that the device lacks memory or an operation;
 // nothing then stays allocated.
-func NewLearner[T any](b op.Backend[T], c nn.Config, s Shape, weights *nn.Weights[op.HostTensor]) (*Learner[T], error) {
+func NewLearner[T any](b op.Executor[T], c nn.Config, s Shape, weights *nn.Weights[op.HostTensor]) (*Learner[T], error) {
 	if err := checkLearner(b, c, s); err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func NewLearner[T any](b op.Backend[T], c nn.Config, s Shape, weights *nn.Weight
 }
 
 // checkLearner refuses what cannot be trained.
-func checkLearner[T any](b op.Backend[T], c nn.Config, s Shape) error {
+func checkLearner[T any](b op.Executor[T], c nn.Config, s Shape) error {
 	if s.Packed && s.scan(c).Minibatch {
 		return errors.New("training: got packed rows for a model of the minibatch rule, whose chunks several documents would share, want the sequential rule")
 	}

@@ -29,7 +29,7 @@ type learner interface {
 }
 
 // on makes a backend of a maker of operations.
-func on[T any](name string, tolerance float64, ops func(t testing.TB) op.Backend[T]) backend {
+func on[T any](name string, tolerance float64, ops func(t testing.TB) op.Executor[T]) backend {
 	return backend{name, tolerance, func(t testing.TB, c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) learner {
 		l, err := train.NewLearner(ops(t), c, s, w)
 		if err != nil {
@@ -41,9 +41,9 @@ func on[T any](name string, tolerance float64, ops func(t testing.TB) op.Backend
 }
 
 var backends = []backend{
-	on("cpu", 1e-4, func(testing.TB) op.Backend[*cpu.Tensor[float32]] { return cpu.New() }),
-	on("scalar", 1e-4, func(testing.TB) op.Backend[*cpu.Tensor[float32]] { return cpu.NewScalar[float32]() }),
-	on("webgpu", 1e-3, func(t testing.TB) op.Backend[*webgpu.Tensor] {
+	on("cpu", 1e-4, func(testing.TB) op.Executor[*cpu.Tensor[float32]] { return cpu.New() }),
+	on("scalar", 1e-4, func(testing.TB) op.Executor[*cpu.Tensor[float32]] { return cpu.NewScalar[float32]() }),
+	on("webgpu", 1e-3, func(t testing.TB) op.Executor[*webgpu.Tensor] {
 		ops := webgpu.New(gputest.Device(t))
 		t.Cleanup(ops.Close)
 		return ops

@@ -67,7 +67,7 @@ func TestMasterGradientsAreThoseOfTransformers(t *testing.T) {
 var theirs = strings.NewReplacer("norm1.weight", "input_layernorm.weight", "norm2.weight", "post_attention_layernorm.weight", "norm_f.weight", "norm.weight",
 	"embed.weight", "embed_tokens.weight", "self_attn.sub_norm", "self_attn.attn_sub_norm", "mlp.sub_norm", "mlp.ffn_sub_norm")
 
-func holdMasters[T any](t *testing.T, b op.Backend[T], model *storage.Loaded, tokens []uint32, logits []float32, want *safetensors.File, tolerance float64) {
+func holdMasters[T any](t *testing.T, b op.Executor[T], model *storage.Loaded, tokens []uint32, logits []float32, want *safetensors.File, tolerance float64) {
 	c, n := model.Config, len(tokens)-1
 	w := nudged(t, b, c, model.Weights, tokens, logits)
 	l, err := train.NewLearner(b, c, train.Shape{Batch: 1, Time: n, Accumulate: 1}, w)

@@ -69,7 +69,7 @@ func (r rowsOf) Row(i int, inputs, targets []uint32) error {
 }
 
 // summedGradients are the loss of a step and all gradients, both as sums over the tokens. What evaluating gives is the loss, too.
-func summedGradients[T any](t *testing.T, b op.Backend[T], c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor], rows conversation) (loss float64, all []float64) {
+func summedGradients[T any](t *testing.T, b op.Executor[T], c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor], rows conversation) (loss float64, all []float64) {
 	t.Helper()
 	l, err := train.NewLearner(b, c, s, w)
 	if err != nil {
@@ -109,7 +109,7 @@ func offBy(a, b []float64) float64 {
 
 // holdPacked holds packed rows to their documents one by one: the loss and the gradients of the rows are those of the documents,
 // added up. Read as one document each, the same rows give others.
-func holdPacked[T any](t *testing.T, name string, b op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], tolerance float64) {
+func holdPacked[T any](t *testing.T, name string, b op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor], tolerance float64) {
 	t.Helper()
 	const T0 = 48
 	documents := conversations(min(c.Vocab, 37), 20, 1, 18, 5, 33, 2, 9)

@@ -21,15 +21,15 @@ func WallClock(record func()) (time.Duration, error) {
 // Timed is a backend that measures operations one by one. If operations are only recorded, the clock waits for each, so a
 // step takes longer than usual.
 type Timed[T any] struct {
-	op.Backend[T]
+	op.Executor[T]
 	clock Clock
 	spent map[string]time.Duration
 	err   error // the clock's first error
 }
 
 // NewTimed measures the operations of a backend.
-func NewTimed[T any](ops op.Backend[T], clock Clock) *Timed[T] {
-	return &Timed[T]{Backend: ops, clock: clock, spent: map[string]time.Duration{}}
+func NewTimed[T any](ops op.Executor[T], clock Clock) *Timed[T] {
+	return &Timed[T]{Executor: ops, clock: clock, spent: map[string]time.Duration{}}
 }
 
 // Timing is the time that all calls of an operation took.
@@ -55,7 +55,7 @@ func (timed *Timed[T]) Timings() []Timing {
 
 // Flush waits, and gives the first error of any wait before.
 func (timed *Timed[T]) Flush() error {
-	err := timed.Backend.Flush()
+	err := timed.Executor.Flush()
 	if timed.err != nil {
 		err, timed.err = timed.err, nil
 	}
@@ -67,7 +67,7 @@ func (timed *Timed[T]) Download(t T, offset int, dst []float32) error {
 	if timed.err != nil {
 		return timed.Flush()
 	}
-	return timed.Backend.Download(t, offset, dst)
+	return timed.Executor.Download(t, offset, dst)
 }
 
 // measure adds what an operation takes.
@@ -81,7 +81,7 @@ func (timed *Timed[T]) measure(name string, record func()) {
 
 // Copy is measured.
 func (timed *Timed[T]) Copy(dst T, dstOffset int, src T, srcOffset, n int) {
-	timed.measure("Copy", func() { timed.Backend.Copy(dst, dstOffset, src, srcOffset, n) })
+	timed.measure("Copy", func() { timed.Executor.Copy(dst, dstOffset, src, srcOffset, n) })
 }
 
 // Prepare prepares every operation by itself, so that each is measured.
@@ -89,7 +89,7 @@ func (timed *Timed[T]) Prepare(p op.Program[T], _ ...T) (op.Prepared, error) {
 	var all timedProgram[T]
 	all.timed = timed
 	for _, o := range p {
-		prepared, err := timed.Backend.Prepare(op.Program[T]{o})
+		prepared, err := timed.Executor.Prepare(op.Program[T]{o})
 		if err != nil {
 			all.Release()
 			return nil, err

@@ -156,7 +156,7 @@ func TestAdapterOnWebGPU(t *testing.T) {
 	}
 }
 
-func lastLogits[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], ids []uint32) []float32 {
+func lastLogits[T any](t *testing.T, b op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor], ids []uint32) []float32 {
 	t.Helper()
 	m, err := nn.NewModel(b, c, w)
 	if err != nil {
@@ -180,7 +180,7 @@ func lastLogits[T any](t *testing.T, b op.Backend[T], c nn.Config, w *nn.Weights
 	return out
 }
 
-func adapterGradients[T any](t *testing.T, b op.Backend[T], c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor], ids []uint32) (all []float32) {
+func adapterGradients[T any](t *testing.T, b op.Executor[T], c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor], ids []uint32) (all []float32) {
 	t.Helper()
 	l, err := train.NewLearner(b, c, s, w)
 	if err != nil {
@@ -237,7 +237,7 @@ func TestMastersOnWebGPU(t *testing.T) {
 }
 
 // mastersOf are the gradients of a first step, and the losses of three.
-func mastersOf[T any](t *testing.T, b op.Backend[T], c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor], ids []uint32) (gradients [][]float32, losses []float32) {
+func mastersOf[T any](t *testing.T, b op.Executor[T], c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor], ids []uint32) (gradients [][]float32, losses []float32) {
 	t.Helper()
 	l, err := train.NewLearner(b, c, s, w)
 	if err != nil {

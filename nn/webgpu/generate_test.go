@@ -16,7 +16,7 @@ import (
 )
 
 // write lets a model write after a prompt; it returns the ids, B a step, and a session that can go on.
-func write[T any](t *testing.T, ops op.Backend[T], r *optest.Reference, batch, limit int, p op.Sampling) ([]uint32, *nn.Session[T]) {
+func write[T any](t *testing.T, ops op.Executor[T], r *optest.Reference, batch, limit int, p op.Sampling) ([]uint32, *nn.Session[T]) {
 	t.Helper()
 	m, err := nn.NewModel(ops, r.Config, r.Weights)
 	if err != nil {

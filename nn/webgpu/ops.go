@@ -43,7 +43,7 @@ type Ops struct {
 	packed                map[*Tensor]*packedLayers
 }
 
-var _ op.Backend[*Tensor] = (*Ops)(nil)
+var _ op.Executor[*Tensor] = (*Ops)(nil)
 
 // New makes the operations of a device. Nothing else may use the device at the same time.
 func New(dev *gpu.Device) *Ops {

@@ -51,13 +51,13 @@ func (p *program) Release() {
 	p.steps, p.scratches = nil, nil
 }
 
-// Name implements op.Backend.
+// Name implements op.Executor.
 func (o *Ops) Name() string { return "WebGPU" }
 
-// Has implements op.Backend.
+// Has implements op.Executor.
 func (o *Ops) Has(x op.Op[*Tensor]) bool { return o.kernel(x) != nil }
 
-// Prepare implements op.Backend. Variants not measured before are measured now.
+// Prepare implements op.Executor. Variants not measured before are measured now.
 func (o *Ops) Prepare(p op.Program[*Tensor], scratch ...*Tensor) (op.Prepared, error) {
 	op.CheckShapes(p, o.Shape)
 	var emit []func()
@@ -93,10 +93,10 @@ func (o *Ops) Prepare(p op.Program[*Tensor], scratch ...*Tensor) (op.Prepared, e
 	return made, nil
 }
 
-// Alike implements op.Backend.
+// Alike implements op.Executor.
 func (o *Ops) Alike() int { return 64 }
 
-// PrepareAlike implements op.Backend: each row is computed by the variant chosen for a single row.
+// PrepareAlike implements op.Executor: each row is computed by the variant chosen for a single row.
 func (o *Ops) PrepareAlike(p op.Program[*Tensor], scratch ...*Tensor) (op.Prepared, error) {
 	o.alike = true
 	defer func() { o.alike = false }()

@@ -132,7 +132,7 @@ func TestPublicLogitsGPU(t *testing.T) {
 }
 
 // run reads tokens, so many at a time or all at once, and gives their logits and the greedy text behind them.
-func run[T any](t *testing.T, b op.Backend[T], m *Model, tokens []float64, length, each int) (logits []float32, text []uint32) {
+func run[T any](t *testing.T, b op.Executor[T], m *Model, tokens []float64, length, each int) (logits []float32, text []uint32) {
 	t.Helper()
 	c := nn.OfDecoder(m.Decoder)
 	model, err := nn.NewModel(b, c, m.Weights)

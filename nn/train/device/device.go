@@ -89,7 +89,7 @@ func onGPU(g *tuned.GPU) *Device {
 func (d *Device) Close() { d.close() }
 
 // on returns a device for a backend, with a clock for its operations.
-func on[T any](ops op.Backend[T], clock train.Clock) *Device {
+func on[T any](ops op.Executor[T], clock train.Clock) *Device {
 	d := &Device{Room: math.MaxInt64, Untune: func() {}, close: func() {}}
 	d.Learner = func(c nn.Config, s train.Shape, w *nn.Weights[op.HostTensor]) (train.Trainer, error) {
 		return read(func() (train.Trainer, error) { return train.NewLearner(ops, c, s, w) })
@@ -131,11 +131,11 @@ func read[V any](make func() (V, error)) (v V, err error) {
 	return v, err
 }
 
-func model[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor]) (*nn.Model[T], error) {
+func model[T any](ops op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor]) (*nn.Model[T], error) {
 	return read(func() (*nn.Model[T], error) { return nn.NewModel(ops, c, w) })
 }
 
-func evaluate[T any](ops op.Backend[T], c nn.Config, made *nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error) {
+func evaluate[T any](ops op.Executor[T], c nn.Config, made *nn.Config, w *nn.Weights[op.HostTensor], batch, time int, tokens train.Tokens) (train.Evaluation, error) {
 	m, err := model(ops, c, w)
 	if err != nil {
 		return train.Evaluation{}, err
@@ -157,7 +157,7 @@ func evaluate[T any](ops op.Backend[T], c nn.Config, made *nn.Config, w *nn.Weig
 	return e.Evaluate(tokens, nil)
 }
 
-func write[T any](ops op.Backend[T], c nn.Config, w *nn.Weights[op.HostTensor], prompt []uint32, n int, p op.Sampling) (ids []uint32, err error) {
+func write[T any](ops op.Executor[T], c nn.Config, w *nn.Weights[op.HostTensor], prompt []uint32, n int, p op.Sampling) (ids []uint32, err error) {
 	m, err := model(ops, c, w)
 	if err != nil {
 		return nil, err

@@ -1,8 +1,8 @@
 package op
 
-// Backend keeps tensors and runs programs on one device. Calls take effect in order, but may run later; the first error is
-// kept, and Flush and the Download methods return it. A Backend is for one goroutine at a time.
-type Backend[T any] interface {
+// Executor is what a backend offers: it keeps tensors and runs programs on one device. Calls take effect in order, but may run
+// later; the first error is kept, and Flush and the Download methods return it. An Executor is for one goroutine at a time.
+type Executor[T any] interface {
 	Tensors[T]
 	// Name names the backend in errors.
 	Name() string
