@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"syscall/js"
+
+	"bitgpu"
 )
 
 func main() {
@@ -72,8 +74,15 @@ func nameOf(err error) string {
 
 // sentence returns an error on one line, without the folder of the worker's files.
 func sentence(err error) string {
-	return strings.ReplaceAll(strings.ReplaceAll(err.Error(), "\n", "; "), folder, "")
+	said := strings.ReplaceAll(strings.ReplaceAll(err.Error(), "\n", "; "), folder, "")
+	if errors.Is(err, bitgpu.ErrOption) {
+		said = namesInJS.Replace(said)
+	}
+	return said
 }
+
+// namesInJS are what options of package bitgpu are called in JavaScript.
+var namesInJS = strings.NewReplacer("top-k: ", "topK: ", "top-p: ", "topP: ", "min-p: ", "minP: ", "repeat-penalty: ", "repeatPenalty: ")
 
 // folder contains the worker's files.
 const folder = "/bitgpu/"

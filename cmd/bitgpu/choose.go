@@ -59,11 +59,8 @@ type chooser struct {
 // newChooser reads --preset and determines the size of --data. --mixer tied alone means the settings that this mixer was made
 // with.
 func (f *trainFlags) newChooser() (chooser, error) {
-	ch := chooser{given: f.given}
-	switch {
-	case f.preset == presetAuto:
-		ch.auto = f.given("preset") || !f.given("mixer") || f.config.Mixer != seedModel().Mixer
-	case f.preset != presetSeed:
+	ch := chooser{given: f.given, auto: f.auto()}
+	if f.preset != presetAuto && f.preset != presetSeed {
 		return ch, usagef("train: --preset: got %q, want %s or %s", f.preset, presetAuto, presetSeed)
 	}
 	if f.given("minutes") && !(f.minutes > 0 && f.minutes < 1e6) {
@@ -74,6 +71,11 @@ func (f *trainFlags) newChooser() (chooser, error) {
 	}
 	ch.bytes = dataset.EstimateBytes(f.options.Data)
 	return ch, nil
+}
+
+// auto reports whether a new training is chosen by the text.
+func (f *trainFlags) auto() bool {
+	return f.preset == presetAuto && (f.given("preset") || !f.given("mixer") || f.config.Mixer != seedModel().Mixer)
 }
 
 // vocab returns the size for a vocabulary made from the text; flag is the flag's value.
@@ -151,13 +153,16 @@ func (ch chooser) showChoice(out io.Writer, run *train.Run, each time.Duration) 
 		float64(o.Steps)*float64(perStep)/float64(tokens), o.Dropout)
 	fall := o.Steps - o.Warmup
 	if o.DecaySteps > 0 {
-		fall = o.DecaySteps
+		fall = min(fall, o.DecaySteps)
 	}
-	climb := fmt.Sprintf("from %g on", o.LR)
+	pace := fmt.Sprintf("from %g on", o.LR)
 	if o.Warmup > 0 {
-		climb = fmt.Sprintf("up to %g in %d steps", o.LR, o.Warmup)
+		pace = fmt.Sprintf("up to %g in %d steps", o.LR, o.Warmup)
 	}
-	line("rate", "%s, down to %g in the last %d; weight decay %g", climb, o.MinLR, fall, o.WeightDecay)
+	if fall > 0 {
+		pace += fmt.Sprintf(", down to %g in the last %d", o.MinLR, fall)
+	}
+	line("rate", "%s; weight decay %g", pace, o.WeightDecay)
 	if each > 0 {
 		line("time", "about %v at %.0f tokens/s; a checkpoint every %d steps", (time.Duration(o.Steps) * each).Round(time.Second),
 			float64(perStep)/each.Seconds(), o.SaveInterval)

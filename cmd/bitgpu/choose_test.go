@@ -82,7 +82,7 @@ func TestAdvice(t *testing.T) {
 		"more steps: bitgpu train --resume --output-dir out --steps 1500 --decay-steps 125, or a larger --dim": {line(1, 3, 3), line(2, 2.5, 2.6)},
 		"a lower --lr": {line(1, 3, 3), line(2, 3, 3.2)},
 	} {
-		if got := advise(o, lines, false, true, "out"); !strings.HasPrefix(got, want) {
+		if got := advise(o, o.Steps, lines, false, true, "out"); !strings.HasPrefix(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -239,7 +239,7 @@ func (t *conversation) setTopK(argument string) error { return setCount("/top-k"
 func setCount(name, argument string, to *int) error {
 	n, err := strconv.ParseUint(argument, 10, 31)
 	if err != nil {
-		return fmt.Errorf("%s: got %q, want a number from 0 to %d", name, argument, 1<<31-1)
+		return fmt.Errorf("%s: got %q, want a whole number from 0 to %d", name, argument, 1<<31-1)
 	}
 	*to = int(n)
 	return nil
@@ -261,7 +261,7 @@ func (t *conversation) setSeed(argument string) error {
 	case argument == "":
 		seed = rand.Uint64()
 	case err != nil:
-		return fmt.Errorf("/seed: got %q, want a number from 0 to %d", argument, uint64(math.MaxUint64))
+		return fmt.Errorf("/seed: got %q, want a whole number from 0 to %d", argument, uint64(math.MaxUint64))
 	}
 	t.o.Seed, t.draws = seed, argument == ""
 	return nil
@@ -277,14 +277,16 @@ func (t *conversation) stats(string) error {
 }
 
 func (t *conversation) help(string) error {
+	h := &helpText{width: helpWidth(t.log)}
 	if t.chat != nil {
-		t.say("Type a message and Enter: the model answers. A message of several lines stands between %s and %s. Ctrl-C stops an answer.", quotes, quotes)
+		h.wrapped(fmt.Sprintf("Type a message and Enter: the model answers. A message of several lines stands between %s and %s. Ctrl-C stops an answer.", quotes, quotes))
 	} else {
-		t.say("Type text and Enter: the model goes on from it. An empty line lets it go on by itself. Ctrl-C stops an answer.")
+		h.wrapped("Type text and Enter: the model goes on from it. An empty line lets it go on by itself. Ctrl-C stops an answer.")
 	}
 	for _, k := range t.commands {
-		t.say("  %-13s %s", strings.TrimSpace(k.name+" "+k.argument), k.does)
+		h.item(strings.TrimSpace(k.name+" "+k.argument), k.does, 19)
 	}
+	io.WriteString(t.log, h.text.String())
 	return nil
 }
 

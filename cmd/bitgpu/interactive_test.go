@@ -69,7 +69,7 @@ func TestConversation(t *testing.T) {
 	}
 	for _, want := range []string{
 		"/quit or Ctrl-D leaves", "no command /nonsense", "the prompt is empty", `/temp: got "hot", want a number from 0 to 100`,
-		"/reset        forget", "/load needs FILE after it", "no/such", "device  CPU",
+		"/reset          forget", "/load needs FILE after it", "no/such", "device  CPU",
 	} {
 		if !strings.Contains(warn, want) {
 			t.Errorf("want %q in %q", want, warn)
@@ -124,7 +124,7 @@ func TestConversationSettings(t *testing.T) {
 	}
 	_, warn = first("/n", "/n many", "/top-k -1", "/seed x", "/quit now", "/Help")
 	for _, want := range []string{
-		"/n needs N after it", `/n: got "many", want a number from 0`, `/top-k: got "-1"`, `/seed: got "x"`, `/quit: got "now", want nothing after it`,
+		"/n needs N after it", `/n: got "many", want a whole number from 0`, `/top-k: got "-1"`, `/seed: got "x"`, `/quit: got "now", want nothing after it`,
 		"no command /Help",
 	} {
 		if !strings.Contains(warn, want) {

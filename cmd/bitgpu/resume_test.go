@@ -41,6 +41,7 @@ func TestResumeOtherText(t *testing.T) {
 		return append([]string{"train", "--backend", "cpu", "--resume", "--output-dir", dir, "--steps", "3"}, more...)
 	}
 	made := filepath.Join(dir, "data")
+	fails(t, exitError, "for the tokens in it: --data "+made, small("--data", dir, "--output-dir", t.TempDir())...)
 	for flag, value := range map[string]string{"--vocab-size": "300", "--min-frequency": "2", "--val-ratio": "0.3", "--document": "block", "--field": "text"} {
 		fails(t, exitUsage, flag+" has nothing to act on: the training goes on with the tokens in "+made, resume(flag, value)...)
 	}
@@ -114,6 +115,7 @@ func TestSaid(t *testing.T) {
 	if want := "nothing left to do: 4 steps are done, --steps is 3; a larger --steps goes on\n"; !strings.Contains(stderr, want) || strings.Contains(stderr, "warning") {
 		t.Errorf("want %q and no warning: %s", want, stderr)
 	}
+	fails(t, exitUsage, "train: --lr: got 0, want a number above 0", "train", "--resume", "--output-dir", dir, "--lr", "0")
 	state := filepath.Join(dir, "checkpoints", "step-00000004", "state.json")
 	if err := os.Truncate(state, 9); err != nil {
 		t.Fatal(err)

@@ -23,6 +23,8 @@ func TestSaidAtOnce(t *testing.T) {
 		"train: --inner-lr: got 2, want":                                     {"--data", text, "--inner-lr", "2"},
 		"train: --inner-lr: got 0, want":                                     {"--data", text, "--inner-lr", "0"},
 		out + ": got no checkpoint to go on from; --output-dir names":        {"--resume"},
+		"train: --patience waits for validations, and --val-every 0 makes":   {"--data", text, "--patience", "2", "--val-every", "0"},
+		"train: --patience waits for validations, and --val-ratio 0 leaves":  {"--data", text, "--patience", "2", "--val-ratio", "0"},
 		"for the text in it: --data '" + filepath.Join(texts, "*.txt") + "'": {"--data", texts},
 	} {
 		r := bitgpuRun("", small(append(args, "--output-dir", out)...)...)
@@ -33,6 +35,26 @@ func TestSaidAtOnce(t *testing.T) {
 		if _, err := os.Stat(out); err == nil {
 			t.Errorf("%q has left its directory", args)
 		}
+	}
+}
+
+// TestSaidWhenChosen: flags beside which the rate or the steps are chosen by the text are held against what is chosen, not
+// against the defaults of --preset seed, 0.0003 and 1000.
+func TestSaidWhenChosen(t *testing.T) {
+	line := func(more ...string) []string {
+		return append([]string{"train", "--data", rhyme(t), "--vocab-size", "300", "--dim", "16", "--layers", "1", "--batch-size", "2", "--context-len", "8",
+			"--backend", "cpu", "--output-dir", filepath.Join(t.TempDir(), "run")}, more...)
+	}
+	mustRun(t, line("--steps", "2", "--min-lr", "0.001")...)
+	_, stderr := mustRun(t, line("--steps", "2", "--warmup-steps", "5")...)
+	if strings.Contains(stderr, "in the last") || !strings.Contains(stderr, "in 5 steps; weight decay") {
+		t.Errorf("got a fall of no steps: %s", stderr)
+	}
+	fails(t, exitUsage, "train: --min-lr: got 1, want at most lr, ", line("--steps", "2", "--min-lr", "1")...)
+	fails(t, exitUsage, "train: --decay-steps: got 1500000, want at most --steps, ", line("--decay-steps", "1500000")...)
+	r := bitgpuRun("", line("--decay-steps", "1500000")...)
+	if strings.Contains(r.err, "--steps, 1000\n") {
+		t.Errorf("it was held against the default: %s", r.err)
 	}
 }
 

@@ -85,14 +85,18 @@ func (f *trainFlags) runOptions(resumed *train.Checkpoint, shards int) (train.Op
 	if !f.given("min-lr") && resumed == nil {
 		o.MinLR = min(o.MinLR, o.LR)
 	}
-	if err := o.Validate(); err != nil {
-		return o, usagef("train: --%w", err)
+	known := o // what is chosen later is checked then
+	if open := resumed == nil && f.auto(); open && !f.given("lr") {
+		known.MinLR = min(known.MinLR, known.LR)
 	}
-	if o.LR == 0 {
-		return o, usagef("train: --lr: got 0, want a number above 0: with 0 nothing is learned")
+	if open := resumed == nil && (f.auto() || f.minutes > 0); open && !f.given("steps") {
+		known.DecaySteps = min(known.DecaySteps, known.Steps)
 	}
-	if o.DecaySteps > o.Steps {
-		return o, usagef("train: --decay-steps: got %d, want at most --steps, %d", o.DecaySteps, o.Steps)
+	if err := checkOptions(known); err != nil {
+		return o, err
+	}
+	if o.Patience > 0 && f.given("val-every") && o.ValEvery == 0 {
+		return o, usagef("train: --patience waits for validations, and --val-every 0 makes none")
 	}
 	if resumed != nil {
 		if err := resumed.CheckOptions(o); err != nil {
@@ -100,6 +104,20 @@ func (f *trainFlags) runOptions(resumed *train.Checkpoint, shards int) (train.Op
 		}
 	}
 	return o, nil
+}
+
+// checkOptions refuses settings that make no training.
+func checkOptions(o train.Options) error {
+	if o.LR == 0 {
+		return usagef("train: --lr: got 0, want a number above 0: with 0 nothing is learned")
+	}
+	if err := o.Validate(); err != nil {
+		return usagef("train: --%w", err)
+	}
+	if o.DecaySteps > o.Steps {
+		return usagef("train: --decay-steps: got %d, want at most --steps, %d", o.DecaySteps, o.Steps)
+	}
+	return nil
 }
 
 // rankOptions is runOptions, with shards if there are several ranks.

@@ -41,7 +41,11 @@ func dataError(path string, err error) error {
 	case errors.Is(err, prepare.ErrModelTokenizer):
 		return err
 	case errors.Is(err, fs.ErrNotExist) && !dataset.IsTokenFile(path):
-		for _, pattern := range []string{"*.txt", "*.jsonl", "*.txt.gz", "*.jsonl.gz"} {
+		if made := filepath.Join(path, dataName); exists(filepath.Join(made, corpus.MetaName)) { // the directory of a training
+			err = fmt.Errorf("%w; for the tokens in it: --data %s", err, shellWord(made))
+			break
+		}
+		for _, pattern := range []string{"*.txt", "*.jsonl", "*.txt.gz", "*.jsonl.gz", "*.md"} {
 			if found, failed := filepath.Glob(filepath.Join(path, pattern)); failed == nil && len(found) > 0 {
 				err = fmt.Errorf("%w; for the text in it: --data '%s'", err, filepath.Join(path, pattern))
 				break
@@ -110,6 +114,9 @@ func (f *trainFlags) tokenizeText(ctx context.Context, s prepare.Source, ch choo
 	}
 	if ch.validation(f.ratio) == 0 && f.options.ValEvery > 0 {
 		return usagef("train: --val-every: --val-ratio 0 leaves no validation tokens")
+	}
+	if ch.validation(f.ratio) == 0 && f.options.Patience > 0 {
+		return usagef("train: --patience waits for validations, and --val-ratio 0 leaves no tokens for them")
 	}
 	docs, err := f.reading.documents(ctx, "data", []string{s.Path})
 	if err != nil {

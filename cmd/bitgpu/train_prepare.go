@@ -137,6 +137,9 @@ func (p *preparation) choose(backend *device.Device) (each time.Duration, err er
 		if p.config, *o, each, err = p.fit(p.chooser, backend, p.config, *o, int64(p.data.Train.Len()), p.start, p.ranks.Size() == 1); err != nil {
 			return 0, err
 		}
+		if err := checkOptions(*o); err != nil {
+			return 0, err
+		}
 	}
 	if err := setValidation(c, o, p.data, p.resumed); err != nil {
 		return 0, err

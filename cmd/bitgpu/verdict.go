@@ -40,7 +40,7 @@ func verdict(w io.Writer, run *train.Run, out train.Outcome, best *train.Checkpo
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "try next: %s\n", advise(run.Options, lines, out.Settled, run.Public == nil, shellWord(run.Dir)))
+	fmt.Fprintf(w, "try next: %s\n", advise(run.Options, out.Steps, lines, out.Settled, run.Public == nil, shellWord(run.Dir)))
 	fmt.Fprintf(w, "run it:   bitgpu run -m %s -p \"...\"\n", shellWord(filepath.Join(run.Dir, "model.bitt")))
 	return nil
 }
@@ -59,14 +59,14 @@ func compressors(text []byte) (said string) {
 
 // advise says what would most likely give a better model, judging by the losses. shaped says that the size of the model can
 // be changed.
-func advise(o train.Options, lines []train.Metric, settled, shaped bool, dir string) string {
+func advise(o train.Options, done int, lines []train.Metric, settled, shaped bool, dir string) string {
 	var val []train.Metric
 	for _, m := range lines {
 		if m.ValLoss != nil {
 			val = append(val, m)
 		}
 	}
-	more := fmt.Sprintf("more steps: bitgpu train --resume --output-dir %s --steps %d --decay-steps %d", dir, o.Steps*3/2, max(o.Steps/8, 1))
+	more := fmt.Sprintf("more steps: bitgpu train --resume --output-dir %s --steps %d --decay-steps %d", dir, max(done*3/2, done+1), max(done/8, 1))
 	if len(val) < 2 {
 		return more
 	}

@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"strings"
 	"unsafe"
 
 	"bitgpu"
@@ -42,10 +43,17 @@ var errArgument = errors.New("invalid argument")
 func report(message **C.char, f func() error) C.bitgpu_status {
 	err := safely(f)
 	if err != nil && message != nil {
-		*message = C.CString(jsonwords.Plain(err.Error()))
+		said := jsonwords.Plain(err.Error())
+		if errors.Is(err, bitgpu.ErrOption) {
+			said = namesInC.Replace(said)
+		}
+		*message = C.CString(said)
 	}
 	return status(err)
 }
+
+// namesInC are what options of package bitgpu are called in C and in Python.
+var namesInC = strings.NewReplacer("backend: ", "device: ", "top-k: ", "top_k: ", "top-p: ", "top_p: ", "min-p: ", "min_p: ", "repeat-penalty: ", "repeat_penalty: ")
 
 func status(err error) C.bitgpu_status {
 	is := func(targets ...error) bool {

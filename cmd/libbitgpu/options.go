@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -89,6 +90,9 @@ func render(m *bitgpu.Model, data string) (string, error) {
 	if t == nil {
 		return "", errNoTemplate
 	}
+	if err := checkConversation(o.Messages, o.Tools); err != nil {
+		return "", fmt.Errorf("%w: conversation: %w", errArgument, err)
+	}
 	c := chat.Conversation{AddGenerationPrompt: o.Answer, EnableThinking: o.Think}
 	for _, part := range []struct {
 		name string
@@ -109,4 +113,42 @@ func render(m *bitgpu.Model, data string) (string, error) {
 		return "", fmt.Errorf("%w: conversation: %w", errArgument, err)
 	}
 	return text, nil
+}
+
+// checkConversation refuses what a template would write as Python prints it, or leave out.
+func checkConversation(messages, tools json.RawMessage) error {
+	type object map[string]json.RawMessage
+	objects := func(name string, data json.RawMessage) (all []object, err error) {
+		var items []json.RawMessage
+		if data != nil && json.Unmarshal(data, &items) != nil {
+			return nil, fmt.Errorf("%s: got %.40s, want an array", name, data)
+		}
+		for i, item := range items {
+			var o object
+			if json.Unmarshal(item, &o) != nil || o == nil {
+				return nil, fmt.Errorf("%s[%d]: got %.40s, want an object", name, i, item)
+			}
+			all = append(all, o)
+		}
+		return all, nil
+	}
+	all, err := objects("messages", messages)
+	if err != nil {
+		return err
+	}
+	for i, m := range all {
+		var role string
+		if json.Unmarshal(m["role"], &role) != nil || role == "" {
+			return fmt.Errorf("messages[%d]: role: got %.40s, want a word", i, cmp.Or(string(m["role"]), "none"))
+		}
+		content := string(m["content"])
+		if (content == "" || content == "null") && len(m["tool_calls"]) > len("null") {
+			continue
+		}
+		if !strings.HasPrefix(content, `"`) && !strings.HasPrefix(content, "[") {
+			return fmt.Errorf("messages[%d]: content: got %.40s, want a text, or a list of its parts", i, cmp.Or(content, "none"))
+		}
+	}
+	_, err = objects("tools", tools)
+	return err
 }

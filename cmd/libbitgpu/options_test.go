@@ -34,7 +34,9 @@ func TestPublicModel(t *testing.T) {
 	if want := "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n"; err != nil || text != want {
 		t.Errorf("got %q (%v), want %q", text, err, want)
 	}
-	for _, wrong := range []string{`{`, `{"messages":1}`, `{"message":[]}`, `{"messages":[],"tools":{}x}`} {
+	for _, wrong := range []string{`{`, `{"messages":1}`, `{"message":[]}`, `{"messages":[],"tools":{}x}`, `{"messages":[],"tools":[3]}`,
+		`{"messages":[1]}`, `{"messages":[null]}`, `{"messages":[{"content":"a"}]}`, `{"messages":[{"role":"","content":"a"}]}`, `{"messages":[{"role":"user"}]}`,
+		`{"messages":[{"role":"user","content":null}]}`, `{"messages":[{"role":"user","content":5}]}`, `{"messages":[{"role":"user","content":{}}]}`} {
 		if _, err := render(m, wrong); !errors.Is(err, errArgument) {
 			t.Errorf("%s: got %v, want an invalid argument", wrong, err)
 		}

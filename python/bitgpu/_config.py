@@ -8,7 +8,7 @@ import math
 import numbers
 from typing import Optional, get_type_hints
 
-from ._values import integer
+from ._values import integer, real
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class BitLlamaConfig:
             if kind in (int, Optional[int]):
                 value = integer(field.name, value, 1, 2**31 - 1)
             elif kind in (float, Optional[float]):
-                if not isinstance(value, numbers.Real) or not math.isfinite(value):
+                if not isinstance(value, numbers.Real) or not math.isfinite(real(field.name, value)):
                     raise ValueError(f"{field.name}: got {value!r}, want a finite number")
                 value = float(value)
             object.__setattr__(self, field.name, value)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 from ._config import BitLlamaConfig
 from ._library import Error, Text as _Text, library
 from ._session import Session
-from ._values import adapters, address, as_ids, encode, encode_name, encode_path, integer
+from ._values import adapters, address, as_ids, encode, encode_adapter, encode_json, encode_name, encode_path, integer, several
 
 if TYPE_CHECKING:
     from ._values import Path, Tokens
@@ -58,7 +58,7 @@ class BitLlama(Session):
         if config is not None:
             options["config"] = json.loads(config.to_json())
         if adapter is not None:
-            options["adapter"] = encode_name("adapter", str(adapter)).decode()
+            options["adapter"] = encode_adapter(adapter).decode()
         if context is not None:
             options["context"] = integer("context", context, 1, 2**31 - 1)
         if masters is not None:
@@ -151,13 +151,13 @@ class BitLlama(Session):
 
         Raises Error for a model without a template, and ValueError for a conversation that the template refuses.
         """
-        given: Dict[str, Any] = {"messages": list(messages), "add_generation_prompt": bool(add_generation_prompt)}
+        given: Dict[str, Any] = {"messages": several("messages", messages), "add_generation_prompt": bool(add_generation_prompt)}
         if enable_thinking is not None:
             given["enable_thinking"] = bool(enable_thinking)
         if tools is not None:
-            given["tools"] = list(tools)
+            given["tools"] = several("tools", tools)
         text, length = _Text(), c_size_t()
-        library.call("model_render", self._handle, json.dumps(given).encode(), byref(text), byref(length))
+        library.call("model_render", self._handle, encode_json("messages and tools", given), byref(text), byref(length))
         return library.take(text, length.value)
 
     def tokenize(self, text: str, special: bool = False) -> List[int]:
@@ -166,7 +166,7 @@ class BitLlama(Session):
         Raises Error for a model without a tokenizer.
         """
         raw, ids, count = encode(text), ctypes.POINTER(c_uint32)(), c_size_t()
-        library.call("model_encode", self._handle, raw, len(raw), special, byref(ids), byref(count))
+        library.call("model_encode", self._handle, raw, len(raw), bool(special), byref(ids), byref(count))
         try:
             return ids[: count.value]
         finally:
@@ -205,7 +205,7 @@ def demo(device: str = "auto", adapter: Union[str, int, None] = None) -> BitLlam
     See :class:`BitLlama` for the rest.
     """
     model, handle = BitLlama.__new__(BitLlama), c_int64()
-    name = None if adapter is None else encode_name("adapter", str(adapter))
+    name = None if adapter is None else encode_adapter(adapter)
     library.call("model_demo", encode_name("device", device), name, byref(handle))
     model._begin(handle.value, device)
     return model

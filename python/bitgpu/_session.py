@@ -134,7 +134,7 @@ class Session(_Closing):
         ids = as_ids(token_id)
         logits = array.array("f", [0]) * self.model.vocab_size
         self._call("session_forward", address(ids), len(ids), address(logits), len(logits))
-        return floats(logits)
+        return floats(logits, len(logits))
 
     def forward_all(self, token_ids: Tokens) -> Floats:
         """Reads tokens and returns the logits after each, (T, V) float32, as ``bitgpu logits`` writes them.
@@ -145,7 +145,7 @@ class Session(_Closing):
         ids, vocab = as_ids(token_ids), self.model.vocab_size
         logits = array.array("f", [0]) * (len(ids) * vocab)
         self._call("session_forward_all", address(ids), len(ids), address(logits), len(logits))
-        return floats(logits, len(ids))
+        return floats(logits, vocab, len(ids))
 
     def stream(
         self,

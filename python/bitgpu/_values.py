@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import json
 import math
 import numbers
 import operator
@@ -23,9 +24,8 @@ else:
         numpy = None
 
 
-def floats(logits: array.array[float], rows: Optional[int] = None) -> Floats:
-    """The numbers as numpy's where it is installed; in so many rows, if any."""
-    size = 0 if not rows else len(logits) // rows
+def floats(logits: array.array[float], size: int, rows: Optional[int] = None) -> Floats:
+    """The numbers as numpy's where it is installed; in so many rows of that size, if any."""
     if numpy is not None:
         values = numpy.frombuffer(logits, numpy.float32)
         return values if rows is None else values.reshape(rows, size)
@@ -36,7 +36,10 @@ def floats(logits: array.array[float], rows: Optional[int] = None) -> Floats:
 def encode(text: str, what: str = "text") -> bytes:
     if not isinstance(text, str):
         raise TypeError(f"{what}: got {text!r}, want a str")
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what}: got {text[error.start]!r} at {error.start}, half of a character, want whole ones") from None
 
 
 def encode_name(what: str, text: str) -> bytes:
@@ -49,10 +52,19 @@ def encode_name(what: str, text: str) -> bytes:
 
 
 def encode_path(path: Path) -> bytes:
-    raw = os.fsencode(path)
-    if b"\0" in raw:
-        raise ValueError(f"path: got {path!r}, want one without zeros")
+    try:
+        raw = os.fsencode(path)
+    except TypeError:
+        raise TypeError(f"path: got {path!r}, want a str, bytes or os.PathLike") from None
+    if not raw or b"\0" in raw:
+        raise ValueError(f"path: got {path!r}, want one that is not empty, without zeros")
     return raw
+
+
+def encode_adapter(adapter: Union[str, int]) -> bytes:
+    if not isinstance(adapter, str):
+        adapter = str(integer("adapter", adapter, 0, 2**31 - 1))
+    return encode_name("adapter", adapter)
 
 
 def adapters(lora: Union[Path, Sequence[Path], Mapping[Path, float]]) -> List[Dict[str, Any]]:
@@ -61,12 +73,26 @@ def adapters(lora: Union[Path, Sequence[Path], Mapping[Path, float]]) -> List[Di
         lora = [lora]
     if not isinstance(lora, Iterable):
         raise TypeError(f"lora: got {lora!r}, want a path, several, or a dict of each path's weight")
-    weights = lora if isinstance(lora, Mapping) else {path: 1.0 for path in lora}
-    all_of_them: List[Dict[str, Any]] = [{"path": os.fsdecode(encode_path(path)), "weight": real("lora", weight)} for path, weight in weights.items()]
+    weighted = lora.items() if isinstance(lora, Mapping) else [(path, 1.0) for path in lora]  # the same path may come twice
+    all_of_them: List[Dict[str, Any]] = [{"path": os.fsdecode(encode_path(path)), "weight": real("lora", weight)} for path, weight in weighted]
     for adapter in all_of_them:
         if not math.isfinite(adapter["weight"]):
             raise ValueError(f"lora: got the weight {adapter['weight']!r}, want a finite number")
     return all_of_them
+
+
+def several(what: str, given: Sequence[Mapping[str, Any]]) -> List[Mapping[str, Any]]:
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise TypeError(f"{what}: got {given!r:.80}, want a sequence of dicts")
+    return list(given)
+
+
+def encode_json(what: str, given: Mapping[str, Any]) -> bytes:
+    try:
+        text = json.dumps(given, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{what}: {error}") from None
+    return encode(text, what)
 
 
 def integer(what: str, value: Any, least: int, most: int) -> int:
@@ -82,7 +108,10 @@ def integer(what: str, value: Any, least: int, most: int) -> int:
 def real(what: str, value: Any) -> float:
     if not isinstance(value, numbers.Real):
         raise TypeError(f"{what}: got {value!r}, want a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{what}: got a number of more digits than a float holds") from None
 
 
 def as_ids(tokens: Union[SupportsIndex, Tokens]) -> array.array[int]:

@@ -97,8 +97,23 @@ class Errors(TestCase):
             lambda: model.generate("a", 1, stop=[""]),
             lambda: bitgpu.load(TIED, device="tpu"),
             lambda: bitgpu.load("a\0b"),
+            lambda: bitgpu.load(""),
+            lambda: model.save_memory(""),
+            lambda: model.generate("a", 1, 10**400),
+            lambda: bitgpu.load(TIED, lora={"x": 10**400}),
+            lambda: bitgpu.load(TIED, adapter=1.5),
+            lambda: bitgpu.BitLlamaConfig(300, 32, 2, 10**400),
         ):
             self.assertRaises(ValueError, call)
+        for call, says in (
+            (lambda: model.generate("a", 1, top_p=2), "top_p: got 2"),
+            (lambda: model.generate("a", 1, min_p=2), "min_p: got 2"),
+            (lambda: model.generate("a", 1, repeat_penalty=-1), "repeat_penalty: got -1"),
+            (lambda: bitgpu.demo(device="tpu"), 'device: got "tpu"'),
+            (lambda: model.learn("a\ud800"), "text: got '\\ud800' at 1, half of a character"),
+        ):
+            with self.assertRaisesRegex(ValueError, re.escape(says)):
+                call()
         for call, says in (
             (lambda: model.forward("a"), "token ids: got 'a', want a whole number"),
             (lambda: model.forward(b"abcd"), "token ids"),
@@ -114,7 +129,11 @@ class Errors(TestCase):
             (lambda: model.generate("a", 1, stop=5), "stop: got 5"),
             (lambda: model.generate("a", 1, stop=[5]), "stop: got 5, want a str"),
             (lambda: model.generate("a", temprature=1), "temprature"),
-            (lambda: model.save_memory(5), "int"),
+            (lambda: model.save_memory(5), "path: got 5"),
+            (lambda: model.chat_template("hello"), "messages: got 'hello'"),
+            (lambda: model.chat_template({"role": "user"}), "messages: got"),
+            (lambda: model.chat_template([], tools=3), "tools: got 3"),
+            (lambda: model.chat_template([{"role": object()}]), "messages and tools: Object of type object"),
             (lambda: bitgpu.load(TIED, device=5), "device: got 5"),
             (lambda: bitgpu.load(None), "None"),
             (lambda: bitgpu.BitLlama({"vocab_size": 300}, TIED), "config: got"),

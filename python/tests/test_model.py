@@ -33,14 +33,14 @@ class Numbers(TestCase):
             command = [str(program), "logits", "--backend", "cpu", "-m", model, "--lora", f"{lora}=0.5", "--tokens", ",".join(map(str, ids)), "-o", str(out)]
             subprocess.run(command, check=True, capture_output=True)
             _, raw = read_safetensors(out)["logits"]
-            half, whole, none = ({lora: 0.5}, [lora], None)
+            half, whole, none, twice = ({lora: 0.5}, [lora], None, [lora, lora])
             logits = []
-            for adapters in (half, whole, none):
+            for adapters in (half, whole, none, twice):
                 adapted = bitgpu.load(model, device="cpu", lora=adapters)
                 self.addCleanup(adapted.close)
                 logits.append(b"".join(bytes(row) for row in adapted.forward_all(ids)))
             self.assertEqual(logits[0], raw)
-            self.assertEqual(len(set(logits)), 3)
+            self.assertEqual(len(set(logits)), 4)
             with self.assertRaises(FileNotFoundError):
                 bitgpu.load(model, device="cpu", lora=pathlib.Path(folder, "none.safetensors"))
 
@@ -122,6 +122,7 @@ class Shapes(TestCase):
             model = self.load()
             self.assertEqual(model.forward(token_id=42).shape, (300,))
             self.assertEqual(model.forward_all([1, 2, 3]).shape, (3, 300))
+            self.assertEqual(model.forward_all([]).shape, (0, 300))
             if isinstance(numpy, types.ModuleType):
                 logits = model.forward_all([4, 5])
                 self.assertEqual(logits.dtype, numpy.float32)

@@ -40,7 +40,7 @@ class Public(TestCase):
         model.reset()
         with self.assertRaisesRegex(ValueError, "the context is too short: got 20 tokens, want 12 at most"):
             model.forward([1] * 20)
-        with self.assertRaisesRegex(ValueError, "context: 1 to"):
+        with self.assertRaisesRegex(ValueError, "context: got 0, want 1 to"):
             self.open("a_qwen3", context=0)
 
     def test_a_fork_and_a_memory_go_on(self):
@@ -66,6 +66,21 @@ class Public(TestCase):
         self.assertEqual(
             model.chat_template([{"role": "user", "content": "hello"}]), "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
         )
+        for messages, says in (
+            ([1], r"messages\[0\]: got 1, want an object"),
+            ([{"content": "hello"}], "role: got none"),
+            ([{"role": 1, "content": "hello"}], "role: got 1"),
+            ([{"role": "user"}], "content: got none"),
+            ([{"role": "user", "content": None}], "content: got null"),
+            ([{"role": "user", "content": 5}], "content: got 5"),
+            ([{"role": "user", "content": "\ud800"}], "half of a character"),
+            ([{"role": "user", "content": "a", "at": float("nan")}], "not JSON compliant"),
+        ):
+            with self.assertRaisesRegex(ValueError, says):
+                model.chat_template(messages)
+        with self.assertRaisesRegex(ValueError, r"tools\[0\]: got 3"):
+            model.chat_template([{"role": "user", "content": "a"}], tools=[3])
+        model.chat_template([{"role": "user", "content": "a"}, {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}])
         with self.assertRaisesRegex(bitgpu.Error, "the model has no chat template"):
             self.open("a_bitnet_packed").chat_template([{"role": "user", "content": "hello"}])
 

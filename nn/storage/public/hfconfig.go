@@ -2,6 +2,7 @@ package public
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -162,12 +163,18 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 		d.Family, d.HeadNorms = "qwen3", true
 	default:
 		d.Family, d.HeadNorms, d.Gated = "qwen3.5", true, c.OutputGate
+		if d.Squared { // its convolutions and gates go through hidden_act, too
+			return nil, nil, errors.New("hidden_act: got relu2, want silu of a model with the gated delta rule")
+		}
 		if err := c.recurrent(d); err != nil {
 			return nil, nil, err
 		}
 	}
 	if err := c.rope(d); err != nil {
 		return nil, nil, err
+	}
+	if d.Recurrent == nil && d.Rope.Width != d.HeadWidth { // transformers passes over it, or fails, by the kind of scaling
+		return nil, nil, fmt.Errorf("partial_rotary_factor: got %d of %d elements of a head, want all: only Qwen3.5 has it", d.Rope.Width, d.HeadWidth)
 	}
 	return d, &c, nil
 }

@@ -1,6 +1,7 @@
 package public
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,7 +83,23 @@ func (h *hfDir) open(m *Model) error {
 		return fmt.Errorf("%s: no tensor is called model.embed_tokens.weight", h.dir)
 	}
 	h.gains = h.convertedByMLX()
-	_, head := h.tensor("lm_head.weight")
+	file, head := h.tensor("lm_head.weight")
+	if head && d.Tied {
+		// Before version 5 transformers took the embedding, since then it takes the head.
+		output, _ := h.Tensor(file)
+		embedding, _ := h.Tensor(h.prefix + "embed_tokens.weight")
+		same := false
+		err := regular.Guard(func() error {
+			same = output.DType == embedding.DType && slices.Equal(output.Shape, embedding.Shape) && bytes.Equal(output.Data, embedding.Data)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", h.dir, err)
+		}
+		if !same {
+			return fmt.Errorf("%s: %s is not the embedding, and config.json says that they are tied (tie_word_embeddings)", h.dir, file)
+		}
+	}
 	switch {
 	case config.Tied == nil:
 		d.Tied = !head

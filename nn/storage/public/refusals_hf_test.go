@@ -96,6 +96,7 @@ func TestHFDirectoryRefusals(t *testing.T) {
 		"no norm":        {"", "", remove("model.norm.weight"), "model.norm.weight is missing"},
 		"a layer more":   {`"num_hidden_layers":1`, `"num_hidden_layers":2`, nil, "model.layers.1."},
 		"no head":        {`"tie_word_embeddings":true`, `"tie_word_embeddings":false`, nil, "lm_head.weight is missing, and config.json does not say that it is tied"},
+		"another head":   {"", "", noise("lm_head.weight", 128, 256), "lm_head.weight is not the embedding, and config.json says that they are tied"},
 		"a norm's shape": {"", "", replace("model.norm.weight", 128), "model.norm.weight: got 1 × 128, want floats of the shape [256]"},
 		"rows":           {"", "", replace("model.layers.0.mlp.down_proj.weight", 128, 256), "model.layers.0.mlp.down_proj.weight: got 128 rows, want 256"},
 		"columns":        {"", "", replace("model.layers.0.mlp.down_proj.weight", 256, 128), "model.layers.0.mlp.down_proj.weight: got 256 × 128 weights, want rows of 256"},
