@@ -32,6 +32,8 @@ func dataCommand() *cli.Command {
 				&cli.StringSliceFlag{Name: "val-input", Usage: "text `FILE|GLOB` for validation, in place of a share of --input; may be given several times"},
 				&cli.BoolFlag{Name: "chat", Usage: "the text is conversations, lines of JSON in OpenAI's or ShareGPT's shape; a training counts the answers only"},
 				&cli.StringFlag{Name: "template", Usage: "with --chat, render by the Jinja template in `FILE`; without it, by that of the files beside --tokenizer"},
+				&cli.Float64Flag{Name: "bpe-dropout", Usage: "leave out the share `P` of the merges of the text for training, so that a model learns more than one way to cut a word; 0.1 is usual"},
+				&cli.IntFlag{Name: "copies", Value: 1, Usage: "with --bpe-dropout, write the text for training `N` times, each time in other tokens"},
 			}, corpusFlags()...)...),
 			group("Output",
 				&cli.StringFlag{Name: "output-dir", Required: true, Usage: "`DIR` for train.u32, val.u32, tokenizer.json and meta.json"}),
@@ -41,13 +43,26 @@ func dataCommand() *cli.Command {
 			ctx, stop := interruptible(c.Context)
 			defer stop()
 			called, text := callOf(c), readingOf(c)
-			from := dataset.Source{Mode: corpus.Mode(text.document), Ratio: c.Float64("val-ratio")}
+			from := dataset.Source{
+				Mode: corpus.Mode(text.document), Ratio: c.Float64("val-ratio"), Dropout: c.Float64("bpe-dropout"), Copies: c.Int("copies"),
+			}
 			if err := checkRatio("data", from.Ratio); err != nil {
 				return err
 			}
+			if !(from.Dropout >= 0 && from.Dropout < 1) {
+				return usagef("data: --bpe-dropout: got %v, want 0 to below 1", from.Dropout)
+			}
+			if from.Copies < 1 || from.Copies > 1000 {
+				return usagef("data: --copies: got %d, want 1 to 1000", from.Copies)
+			}
+			if from.Dropout == 0 {
+				if err := refuseIdle(called, "it is for --bpe-dropout", "copies"); err != nil {
+					return err
+				}
+			}
 			var err error
 			if text.chat {
-				if err := refuseIdle(called, "--chat takes whole records", "field", "document"); err != nil {
+				if err := refuseIdle(called, "--chat takes whole records", "field", "document", "bpe-dropout"); err != nil {
 					return err
 				}
 				if from.Template, err = dataTemplate(c.String("template"), c.String("tokenizer")); err != nil {

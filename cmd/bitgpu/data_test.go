@@ -165,6 +165,8 @@ func TestDataRefusals(t *testing.T) {
 		{"--document: got \"page\", want line, block or file", []string{"vocab", "--input", text, "--document", "page", "-o", filepath.Join(dir, "x.json")}},
 		{"--input: " + blank + ": there is no text in it", []string{"data", "--input", blank, "--tokenizer", vocab, "--output-dir", filepath.Join(dir, "d")}},
 		{"--val-ratio: got 1.5, want 0 to below 1", []string{"data", "--input", text, "--tokenizer", vocab, "--val-ratio", "1.5", "--output-dir", filepath.Join(dir, "d")}},
+		{"--bpe-dropout: got 1, want 0 to below 1", []string{"data", "--input", text, "--tokenizer", vocab, "--bpe-dropout", "1", "--output-dir", filepath.Join(dir, "d")}},
+		{"--copies has nothing to act on: it is for --bpe-dropout", []string{"data", "--input", text, "--tokenizer", vocab, "--copies", "2", "--output-dir", filepath.Join(dir, "d")}},
 		{"no token that ends a text", []string{"data", "--input", text, "--tokenizer", noEnd, "--output-dir", filepath.Join(dir, "d")}},
 		{"bitgpu: --tokenizer: nowhere.json: no such file", []string{"data", "--input", text, "--tokenizer", "nowhere.json", "--output-dir", filepath.Join(dir, "d")}},
 		{"bitgpu: --data: nowhere.txt: no such file", []string{"eval", "-m", model("d32-none"), "--data", "nowhere.txt"}},

@@ -33,6 +33,11 @@ type Source struct {
 	Template *chat.Template                    // renders documents that are conversations; nil for text
 	Ratio    float64                           // share of Docs for validation, at least 0 and below 1
 
+	// Dropout is the share of merges that are left out of the text for training, see [tokenizer.Encoder.Dropout], and Copies how
+	// often this text is written, in other tokens each time; 0 is once. Not for conversations.
+	Dropout float64
+	Copies  int
+
 	inVal func(text string) bool // called for Docs in order; nil: by the documents' hashes
 }
 
@@ -91,11 +96,19 @@ func Write(ctx context.Context, dir, name string, file []byte, from Source) (cor
 	if from.inVal == nil {
 		from.inVal = func(text string) bool { return corpus.InValidation(text, from.Ratio) }
 	}
-	if err := w.write(ctx, from.Docs, from.inVal); err != nil {
+	if err := w.write(ctx, from.Docs, from.inVal, from.Dropout > 0); err != nil {
 		return meta, err
 	}
+	for i := range max(from.Copies, 1) {
+		if from.Dropout == 0 {
+			break
+		}
+		if err := w.writeDropped(ctx, from, uint64(i)); err != nil {
+			return meta, err
+		}
+	}
 	if from.Val != nil {
-		if err := w.write(ctx, from.Val, func(string) bool { return true }); err != nil {
+		if err := w.write(ctx, from.Val, func(string) bool { return true }, false); err != nil {
 			return meta, err
 		}
 	}
@@ -115,8 +128,8 @@ type partWriter struct {
 	trainMarks, valMarks *[]byte
 }
 
-// write encodes documents and appends each to its part.
-func (w *partWriter) write(ctx context.Context, docs iter.Seq2[corpus.Document, error], inVal func(text string) bool) error {
+// write encodes documents and appends each to its part, or passes over those for training.
+func (w *partWriter) write(ctx context.Context, docs iter.Seq2[corpus.Document, error], inVal func(text string) bool, valOnly bool) error {
 	if w.teacher != nil {
 		return EncodeChats(w.teacher, docs, func(text string, d lesson.Document) error {
 			file, marks, part := w.train, w.trainMarks, &w.meta.Train
@@ -131,16 +144,33 @@ func (w *partWriter) write(ctx context.Context, docs iter.Seq2[corpus.Document, 
 		})
 	}
 	return Encode(ctx, w.tok, docs, func(text string, ids []uint32) error {
-		file, part := w.train, &w.meta.Train
-		if inVal(text) {
-			file, part = w.val, &w.meta.Val
+		switch {
+		case inVal(text):
+			return w.append(w.val, &w.meta.Val, text, ids)
+		case valOnly:
+			return nil
 		}
-		if err := file.Append(append(ids, w.meta.EndOfText)...); err != nil {
-			return err
-		}
-		part.Documents++
-		part.Tokens += int64(len(ids)) + 1
-		part.Bytes += int64(len(text))
-		return nil
+		return w.append(w.train, &w.meta.Train, text, ids)
 	})
+}
+
+// writeDropped appends the documents for training with merges left out.
+func (w *partWriter) writeDropped(ctx context.Context, from Source, seed uint64) error {
+	enc := w.tok.NewEncoder()
+	if err := enc.Dropout(from.Dropout, seed); err != nil {
+		return err
+	}
+	return encodeAll(ctx, enc, from.Docs, func(text string, ids []uint32) error {
+		if from.inVal(text) {
+			return nil
+		}
+		return w.append(w.train, &w.meta.Train, text, ids)
+	})
+}
+
+func (w *partWriter) append(file *corpus.TokenWriter, part *corpus.Part, text string, ids []uint32) error {
+	part.Documents++
+	part.Tokens += int64(len(ids)) + 1
+	part.Bytes += int64(len(text))
+	return file.Append(append(ids, w.meta.EndOfText)...)
 }

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
@@ -132,5 +133,38 @@ func TestMeasures(t *testing.T) {
 	}
 	if got := EstimateBytes(path + ".none"); got != 0 {
 		t.Errorf("got %d bytes of a file that is not there, want 0", got)
+	}
+}
+
+// TestDropout: the text for training is written as often as is said, in other tokens each time, and that for validation once, as it is.
+func TestDropout(t *testing.T) {
+	text := strings.Repeat("the cat sat on the mat and the dog on the log\n", 40)
+	file, _, err := Vocabulary(context.Background(), docsOf(true, text), 300, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(dropout float64, copies int) (corpus.Meta, []byte) {
+		s := Source{Docs: docsOf(true, text), Mode: corpus.Whole, Ratio: 0.25, Dropout: dropout, Copies: copies}
+		if err := s.Split(); err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		meta, err := Write(context.Background(), dir, "tokenizer.json", file, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		val, err := os.ReadFile(filepath.Join(dir, corpus.ValName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return meta, val
+	}
+	plain, val := write(0, 0)
+	dropped, sameVal := write(0.3, 3)
+	if !bytes.Equal(val, sameVal) || plain.Val != dropped.Val {
+		t.Errorf("validation: got %+v, want %+v", dropped.Val, plain.Val)
+	}
+	if got, want := dropped.Train, plain.Train; got.Documents != 3*want.Documents || got.Bytes != 3*want.Bytes || got.Tokens <= 3*want.Tokens {
+		t.Errorf("training: got %+v, want three times %+v and more tokens", got, want)
 	}
 }

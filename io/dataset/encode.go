@@ -17,10 +17,13 @@ import (
 // Encode encodes documents on all cores, about a megabyte of text at a time, and passes them to use in order. If the context
 // is cancelled, the error is its cause.
 func Encode(ctx context.Context, tok *tokenizer.Tokenizer, docs iter.Seq2[corpus.Document, error], use func(text string, ids []uint32) error) error {
+	return encodeAll(ctx, tok.NewEncoder(), docs, use)
+}
+
+func encodeAll(ctx context.Context, enc *tokenizer.Encoder, docs iter.Seq2[corpus.Document, error], use func(text string, ids []uint32) error) error {
 	const together = 1 << 20 // bytes of text
 	var pending []corpus.Document
 	size := 0
-	enc := tok.NewEncoder()
 	flush := func() error {
 		enc.Expect(size)
 		all, err := encode(ctx, enc, pending)

@@ -60,6 +60,7 @@ func (s *Source) tail(bytes int) {
 	docs, cut, seen := s.Docs, bytes, 0
 	s.Docs = func(yield func(corpus.Document, error) bool) {
 		at := 0
+		seen = 0
 		for doc, err := range docs {
 			end := at + len(doc.Text)
 			if err == nil && at <= bytes && bytes < end {

@@ -204,7 +204,7 @@ func (m *bpe) join(dst []uint32, word string, w *worker) []uint32 {
 	}
 	symbols[len(symbols)-1].next = none
 
-	w.heap = w.heap[:0]
+	w.heap, w.skipped = w.heap[:0], w.skipped[:0]
 	for i := range symbols[:len(symbols)-1] {
 		m.push(w, int32(i))
 	}
@@ -218,6 +218,15 @@ func (m *bpe) join(dst []uint32, word string, w *worker) []uint32 {
 		merge, ok := m.merges.get(pair(left.id, right.id))
 		if !ok || uint32(merge>>32) != rank {
 			continue // one of the two has been joined to something else
+		}
+		if w.dropout > 0 {
+			if w.random.Float64() < w.dropout {
+				w.skipped.push(rank, pos)
+				continue
+			}
+			for len(w.skipped) > 0 {
+				w.heap.push(w.skipped.pop())
+			}
 		}
 		left.id, left.next, right.id = uint32(merge), right.next, dead
 		if left.next != none {

@@ -1,7 +1,10 @@
 package tokenizer
 
 import (
+	"errors"
 	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 )
@@ -11,6 +14,13 @@ import (
 type Encoder struct {
 	t *Tokenizer
 	total
+	dropout
+}
+
+// dropout leaves out merges at random; the zero value none.
+type dropout struct {
+	share float64
+	seed  uint64
 }
 
 // NewEncoder begins a series of texts.
@@ -20,9 +30,32 @@ func (t *Tokenizer) NewEncoder() *Encoder { return &Encoder{t: t} }
 // their order, provided that all texts are announced first.
 func (e *Encoder) Expect(bytes int) { e.expect(bytes) }
 
+// Dropout leaves out each merge that could be made with probability share, below 1, each time that it could be made, so that a
+// model sees the same text in other tokens (BPE-dropout, Provilkov et al., arXiv 1910.13267). Text and seed decide which. Other
+// models than BPE are an error.
+func (e *Encoder) Dropout(share float64, seed uint64) error {
+	if _, ok := e.t.model.(*bpe); !ok {
+		return e.t.failed(errors.New("got dropout of merges, want a BPE model, which has merges"))
+	}
+	if !(share >= 0 && share < 1) {
+		return e.t.failed(fmt.Errorf("got dropout %v, want 0 to below 1", share))
+	}
+	e.dropout = dropout{share, seed}
+	return nil
+}
+
+// begin prepares a worker for a text.
+func (d dropout) begin(w *worker, text string) {
+	if w.dropout = d.share; d.share > 0 {
+		hash := fnv.New64a()
+		hash.Write([]byte(text))
+		w.random = rand.New(rand.NewPCG(d.seed, hash.Sum64()))
+	}
+}
+
 // Encode is [Tokenizer.Encode] for a text that was announced.
 func (e *Encoder) Encode(text string, addSpecial bool) ([]uint32, error) {
-	ids, _, err := e.t.encode(text, nil, &e.total)
+	ids, _, err := e.t.encode(text, nil, &e.total, e.dropout)
 	if err == nil && addSpecial {
 		ids = slices.Concat(e.t.prefix, ids, e.t.suffix)
 	}
@@ -31,14 +64,14 @@ func (e *Encoder) Encode(text string, addSpecial bool) ([]uint32, error) {
 
 // EncodeBroken is [Tokenizer.EncodeBroken] for a text that was announced.
 func (e *Encoder) EncodeBroken(text string, breaks []int) ([]uint32, error) {
-	ids, _, err := e.t.encode(text, breaks, &e.total)
+	ids, _, err := e.t.encode(text, breaks, &e.total, e.dropout)
 	return ids, err
 }
 
 // EncodeDocument is Encode without special tokens around the text, for text to learn from or to measure. A character that
 // would be left out is an error.
 func (e *Encoder) EncodeDocument(text string) ([]uint32, error) {
-	ids, dropped, err := e.t.encode(text, nil, &e.total)
+	ids, dropped, err := e.t.encode(text, nil, &e.total, e.dropout)
 	if err == nil && dropped != nil {
 		return nil, dropped
 	}

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -79,5 +80,47 @@ func TestStepsOfAVocabulary(t *testing.T) {
 	}
 	if s.Err() != nil || !strings.Contains(errorText(c.Err()), "of all texts so far") {
 		t.Errorf("a stream of 2 tokens gave %v, a copy of it after 42 %v, want an error of the second", s.Err(), c.Err())
+	}
+}
+
+// TestDropout: merges that are left out change how a text is cut, never the text; seed and text decide how.
+func TestDropout(t *testing.T) {
+	tok := load(t, "gpt2")
+	text := strings.Repeat("The quick brown fox jumps over the lazy dog, and nobody knows why. ", 20)
+	dropped := func(share float64, seed uint64) []uint32 {
+		e := tok.NewEncoder()
+		e.Expect(len(text))
+		if err := e.Dropout(share, seed); err != nil {
+			t.Fatal(err)
+		}
+		ids, err := e.EncodeDocument(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tok.Decode(ids, false); got != text {
+			t.Fatalf("share %v, seed %d: got %q, want %q", share, seed, got, text)
+		}
+		return ids
+	}
+	plain := encode(t, tok, text, false)
+	if got := dropped(0, 1); !slices.Equal(got, plain) {
+		t.Errorf("without dropout: got %v, want %v", got, plain)
+	}
+	first := dropped(0.1, 1)
+	if again := dropped(0.1, 1); !slices.Equal(first, again) {
+		t.Error("one seed gave two results")
+	}
+	if other := dropped(0.1, 2); slices.Equal(first, other) {
+		t.Error("two seeds gave one result")
+	}
+	if again := encode(t, tok, text, false); !slices.Equal(again, plain) {
+		t.Error("the tokenizer itself leaves merges out afterwards")
+	}
+	more := dropped(0.9, 1)
+	if !(len(plain) < len(first) && len(first) < len(more) && len(more) <= len(text)) {
+		t.Errorf("got %d, %d and %d tokens with shares 0, 0.1 and 0.9, want ever more", len(plain), len(first), len(more))
+	}
+	if err := load(t, "tinyllama").NewEncoder().Dropout(1, 1); err == nil || !strings.Contains(err.Error(), "got dropout 1, want 0 to below 1") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -53,7 +53,7 @@ func (t *Tokenizer) text(id uint32) string {
 // characters out, as Hugging Face's library does; if a normalizer makes the text much longer; or if a pattern takes too many
 // steps. Steps are counted, so the same text gives the same ids or error every time.
 func (t *Tokenizer) Encode(text string, addSpecial bool) ([]uint32, error) {
-	ids, _, err := t.encode(text, nil, nil)
+	ids, _, err := t.encode(text, nil, nil, dropout{})
 	if err == nil && addSpecial {
 		ids = slices.Concat(t.prefix, ids, t.suffix)
 	}
@@ -64,7 +64,7 @@ func (t *Tokenizer) Encode(text string, addSpecial bool) ([]uint32, error) {
 // of the breaks, which are byte positions in ascending order. It thus treats such text as plain text, like
 // split_special_tokens in Hugging Face's library. With breaks, the text must be UTF-8.
 func (t *Tokenizer) EncodeBroken(text string, breaks []int) ([]uint32, error) {
-	ids, _, err := t.encode(text, breaks, nil)
+	ids, _, err := t.encode(text, breaks, nil, dropout{})
 	return ids, err
 }
 
@@ -73,10 +73,11 @@ func (t *Tokenizer) Prefix() []uint32 { return slices.Clone(t.prefix) }
 
 // encode returns the ids, an error for the first character left out, and the first other error. It adds its steps to all, if
 // not nil.
-func (t *Tokenizer) encode(text string, breaks []int, all *total) (ids []uint32, dropped, err error) {
+func (t *Tokenizer) encode(text string, breaks []int, all *total, d dropout) (ids []uint32, dropped, err error) {
 	text = validUTF8(text)
 	w := t.workers.Get().(*worker)
 	w.begin(len(text))
+	d.begin(w, text)
 	ids = make([]uint32, 0, len(text)/3)
 	token := func(id uint32) { ids = append(ids, id) }
 	whole := part{text, true}

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 )
 
@@ -28,6 +29,9 @@ type worker struct {
 	most    int
 	err     error // the first one; what is encoded later does not count
 	dropped error // names the first character that was left out
+	dropout float64
+	random  *rand.Rand // where dropout is not 0
+	skipped rankHeap   // merges left out until another one is made
 }
 
 func newWorker() *worker { return &worker{words: map[string][]uint32{}} }
@@ -102,7 +106,7 @@ func stepName(step any) string {
 
 // remember appends the ids of word, from the cache if possible, otherwise those from encode.
 func (w *worker) remember(dst []uint32, word string, encode func([]uint32, string, *worker) []uint32) []uint32 {
-	if len(word) > cachedLength {
+	if len(word) > cachedLength || w.dropout > 0 {
 		return encode(dst, word, w)
 	}
 	if ids, ok := w.words[word]; ok {
@@ -125,6 +129,7 @@ func (w *worker) remember(dst []uint32, word string, encode func([]uint32, strin
 func (w *worker) tidy() {
 	w.symbols = reusable(w.symbols)
 	w.heap = reusable(w.heap)
+	w.skipped = reusable(w.skipped)
 	w.ids = reusable(w.ids)
 	w.best = reusable(w.best)
 	w.spans = reusable(w.spans)
