@@ -12,13 +12,13 @@ import (
 	"github.com/go-analyze/charts"
 )
 
-// chart is one picture of the page.
+// chart is a picture on the page.
 type chart struct {
 	Title, Text string
 	SVG         template.HTML
 }
 
-// missing explains what stands where a bar is missing.
+// missing explains the mark in the place of a missing bar.
 const missing = "× stands where a row was left out."
 
 // charts draws the report: what was measured, and how far parity is from its bounds. Parts without rows have no chart.
@@ -55,7 +55,7 @@ func (r *Report) charts() (speed, parity []chart, failed error) {
 	return speed, parity, failed
 }
 
-// colours are a series each, from the dark end of a scale that colour-blind readers can tell apart.
+// colours has one for each series, from the dark end of a scale that colour-blind readers can tell apart.
 func colours(hex ...string) charts.ColorPalette {
 	var all []charts.Color
 	for _, h := range hex {
@@ -79,7 +79,7 @@ func canvas(draw func(p *charts.Painter) error) (template.HTML, error) {
 	return template.HTML(svg), err
 }
 
-// The axis of FLOPs a byte: places a decade, and its ends as powers of ten.
+// The axis of FLOPs per byte: places per decade, and its ends as powers of ten.
 const (
 	placesADecade = 40
 	lowIntensity  = -2
@@ -151,10 +151,10 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 // pointSize tells the points of operations from all other circles of a chart.
 const pointSize = 3.5
 
-// point is one of them as the library draws it.
+// point matches one of them, as the library draws it.
 var point = regexp.MustCompile(fmt.Sprintf(`(<circle [^>]* r="%v"[^>]*)/>`, pointSize))
 
-// withTitles names a chart's points, in the order in which they are drawn: browsers show the name of what is pointed at.
+// withTitles names the points of a chart, in the order in which they are drawn: browsers show the name when the pointer is on one.
 func withTitles(svg template.HTML, names []string) template.HTML {
 	next := 0
 	return template.HTML(point.ReplaceAllStringFunc(string(svg), func(circle string) string {
@@ -166,14 +166,14 @@ func withTitles(svg template.HTML, names []string) template.HTML {
 	}))
 }
 
-// lacking is what a missing bar is drawn as: so small that nothing is seen, and no value that a row has.
+// lacking is the value that a missing bar is drawn with: too small to be seen, and unlike any that a row has.
 const lacking = 1e-12
 
-// axes are what stands at the axes of a chart of bars.
+// axes describes the axes of a bar chart.
 type axes struct{ category, value string }
 
-// bars draws groups of bars, a series each engine or program. Values are logarithms on an axis that begins at 1, on
-// which every power of ten has a line; NaN is a bar that is missing, in whose place a mark stands.
+// bars draws groups of bars, with a series for each engine or program. Values are logarithms on an axis that begins at 1 and has a
+// line at every power of ten. NaN is a missing bar, which is replaced by a mark.
 func bars(titles axes, labels, names []string, values [][]float64, mark string) (template.HTML, error) {
 	if len(labels) == 0 {
 		return "", nil
@@ -212,7 +212,7 @@ func bars(titles axes, labels, names []string, values [][]float64, mark string) 
 	return canvas(func(p *charts.Painter) error { return p.BarChart(opt) })
 }
 
-// speeds draws tokens a second of some rows; label says what stands under a row, "" to leave it out, and title what all
+// speeds draws the tokens per second of some rows. label returns the text under a row, "" to leave the row out; title says what the
 // labels are.
 func (r *Report) speeds(title string, label func(key string) string) (template.HTML, error) {
 	var labels []string
@@ -245,7 +245,7 @@ func (r *Report) speeds(title string, label func(key string) string) (template.H
 
 func logSpeed(s Sample) float64 { return max(math.Log10(s.Median), 0) }
 
-// modelKey takes "model/SIZE/KIND/bN" apart; a size has a slash of its own.
+// modelKey splits "model/SIZE/KIND/bN"; a size contains a slash itself.
 func modelKey(key string) (size, kind, batch string) {
 	parts := strings.Split(key, "/")
 	if len(parts) != 5 {

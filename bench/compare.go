@@ -8,30 +8,30 @@ import (
 	"strings"
 )
 
-// Change is how one measured row differs between two reports.
+// Change describes how a measured row differs between two reports.
 type Change struct {
 	Key         string
 	Before, Now Sample  // seconds, or units a second
 	Rate        bool    // units a second
 	Ratio       float64 // of the medians, now ÷ before, in speed: above 1 is faster
 	Floor       float64 // the same of the engine's limit that the row is bound by, 0 where there is none
-	// Real says that the change is beyond the noise.
+	// Real: the change exceeds the noise.
 	Real bool
 }
 
-// leastChange is by how much medians must differ for a change to count, however narrow the ranges are.
+// leastChange is how much medians must differ for a change to count, however narrow the ranges are.
 const leastChange = 0.1
 
-// beyondNoise reports whether two samples differ by more than their repetitions do: their medians by more than leastChange,
-// and by more than the range of either. Ranges that only lie apart would not do: of three repetitions and three of the
-// same thing they do in one row of ten.
+// beyondNoise reports whether two samples differ by more than their repetitions: their medians by more than leastChange, and by more
+// than the range of either. It is not enough that the ranges do not overlap: with three repetitions each of the same thing, that
+// happens in one row of ten.
 func beyondNoise(a, b Sample) bool {
 	difference := math.Abs(a.Median - b.Median)
 	return difference > leastChange*max(a.Median, b.Median) && difference > max(a.High-a.Low, b.High-b.Low) &&
 		(a.High < b.Low || b.High < a.Low)
 }
 
-// measuredRow is one row of a report with what it is called; more is better in rates.
+// measuredRow is a row of a report with its name. For rates, more is better.
 type measuredRow struct {
 	key    string
 	sample Sample
@@ -66,7 +66,7 @@ func (r *Report) measured() []measuredRow {
 	return all
 }
 
-// floorKey is what the row of an engine's limit is called.
+// floorKey returns the name of the row with an engine's limit.
 func floorKey(engine, bound string) string { return engine + " floor/" + bound }
 
 // Compare lists the rows that both reports have.

@@ -49,7 +49,7 @@ func cpuFloor(repeats int) (Floor, error) {
 	var bandwidth, flops []float64
 	for range repeats {
 		bandwidth = append(bandwidth, simd.MeasureReadBandwidth())
-		runtime.GC() // or the memory that this read is there twice with the next
+		runtime.GC() // otherwise the memory that was read here exists twice in the next round
 		flops = append(flops, simd.MeasurePeakFMA())
 	}
 	f.Bandwidth, f.FLOPS = newSample(bandwidth), newSample(flops)

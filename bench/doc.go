@@ -1,10 +1,10 @@
-// Package bench measures the engines and holds them against the reference: what `bitgpu bench`
-// runs. [Run] fills a [Report], which is printed as a table, kept as JSON, drawn as a page and
-// compared with an older one.
+// Package bench measures the engines and compares them with the reference; `bitgpu bench` runs it.
+// [Run] fills a [Report], which is printed as a table, kept as JSON, drawn as a page, and compared
+// with an older one.
 //
-// It is not a test: tests say whether the operations are right, on every commit; this says how
-// far from exact and how far from the machine's limits they are. Only parity can fail, and a token
-// that costs more after many; [Report.Err] says so.
+// It is not a test: tests say, on every commit, whether the operations are right; this says how far
+// they are from exact, and from the limits of the machine. Only two things can fail: parity, and that
+// a token must not cost more after many others. [Report.Err] says so.
 //
 // A row of the report is called by its path, and --only chooses rows by it:
 //
@@ -24,18 +24,18 @@
 //
 // # Why
 //
-// Why is the floor measured, and not taken from a data sheet? A share of what this device did in
-// this run needs no trust in either, and means the same on a laptop and a server.
+// Why is the floor measured, and not taken from a data sheet? A share of what this device did in the
+// same run does not rely on promises, and means the same on a laptop and on a server.
 //
-// Why are operations run over many copies of their tensors? A model reads each layer's weights
-// once a token, from memory. One matrix again and again would be read from the cache.
+// Why are operations run on many copies of their tensors? A model reads the weights of each layer once
+// per token, from memory. A single matrix would be read from the cache again and again.
 //
-// Why is the processor looked at before and after each measurement? The host of a virtual machine may run
+// Why is the processor checked before and after each measurement? The host of a virtual machine may run
 // two of its processors on one core for a while. No load average shows that, but the multiply-add loop
-// takes twice as long; what was measured then is measured again, and a note says so.
+// then takes twice as long. Such measurements are repeated, and a note says so.
 //
-// Why is a change marked only where medians differ by more than a tenth and by more than the range of
-// either run? A median has noise, and the few repetitions of a run do not tell its distribution: of
-// three repetitions and three of the same thing the ranges lie apart in one row of ten. And machines
-// differ from one day to the next, so the change of the floor stands beside that of each row.
+// Why is a change marked only if medians differ by more than a tenth, and by more than the range of
+// either run? A median has noise, and the few repetitions of a run do not show its distribution: with
+// three repetitions each of the same thing, the ranges do not overlap in one row of ten. Machines also
+// differ from one day to the next, so the change of the floor is shown beside that of each row.
 package bench

@@ -18,7 +18,7 @@ type Target interface {
 	family(s *suite, f Floor, m family.Family)
 }
 
-// Counts are what an engine has done and holds.
+// Counts says what an engine has done, and what it holds.
 type Counts struct {
 	Dispatches, Submits int   // since it was opened
 	Bytes               int64 // of its tensors now
@@ -32,23 +32,23 @@ type Variant struct {
 	Only []string
 }
 
-// Engine is an implementation of the operations with what it takes to measure it.
+// Engine is an implementation of the operations, with what is needed to measure it.
 type Engine[T any] struct {
 	Info EngineInfo
 	Ops  op.Executor[T]
-	// Time says how long what record starts takes until it is done.
+	// Time returns how long the work that record starts takes.
 	Time func(record func()) (time.Duration, error)
-	// Counts are the engine's so far.
+	// Counts returns the engine's counts so far.
 	Counts func() Counts
-	// Floor measures the device, a number of times.
+	// Floor measures the limits of the device, with a number of repetitions.
 	Floor func(repeats int) (Floor, error)
-	// Rate is how many operations a second the device does at this moment, for [Engine.steady]; nil if that cannot be
-	// measured in a moment.
+	// Rate returns how many operations per second the device does at this moment, for [Engine.steady]; nil if that cannot be
+	// measured quickly.
 	Rate func() float64
-	// Variants are held to the parity bounds one by one; the last is what runs otherwise. None
+	// Variants must keep the parity bounds one by one; the last is the one that runs otherwise. None
 	// means that there is nothing to choose.
 	Variants []Variant
-	// Cache is how many bytes stay in the device's caches, roughly.
+	// Cache is roughly how many bytes stay in the caches of the device.
 	Cache int64
 
 	best   float64   // rate so far

@@ -50,7 +50,7 @@ type familyRow struct {
 	firstOf  string // the row that it is compared to
 }
 
-// familyRows are those of a family.
+// familyRows returns the rows of a family.
 func (e preset) familyRows(m family.Family) []familyRow {
 	key := func(kind, which string) string { return "family/" + m.Name + "/" + kind + "/" + which }
 	rows := []familyRow{{key: key("prompt", "b1"), batch: 1, time: e.familyPrompt, prompt: true}}
@@ -79,7 +79,7 @@ func (e preset) familyRows(m family.Family) []familyRow {
 	return rows
 }
 
-// families are those to be measured; a quick run takes their tiny shapes.
+// families returns those to be measured; a quick run takes their tiny shapes.
 func (o Options) families() []family.Family {
 	all := slices.Clone(o.Families)
 	if o.Mode == Quick {
@@ -90,7 +90,7 @@ func (o Options) families() []family.Family {
 	return all
 }
 
-// familyPaths are the rows of all families, as --only chooses them.
+// familyPaths returns the rows of all families, as --only chooses them.
 func (o Options) familyPaths() (paths []string) {
 	e := o.preset()
 	for _, m := range o.families() {
@@ -173,8 +173,8 @@ func (s *suite) familyPeers(ctx context.Context, m family.Family) error {
 	return nil
 }
 
-// moved is what a step of a row has to move and to compute at least: the weights once, the keys and values of earlier tokens
-// and what else is remembered once, arithmetic for every token, logits for one row of each sequence.
+// moved returns what a step of a row must at least move and compute: the weights once, the keys and values of earlier tokens and
+// other states once, arithmetic for every token, and logits for one row of each sequence.
 func moved(m family.Family, row familyRow, cache, state int64) costs {
 	d := m.Decoder
 	time := 1 // of text a step is one token

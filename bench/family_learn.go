@@ -9,7 +9,7 @@ import (
 	"bitgpu/nn/train"
 )
 
-// learnRank is that of the adapters of rows that learn: beside every matrix.
+// learnRank is the rank of the adapters that are trained, one beside every matrix.
 const learnRank = 8
 
 // learn measures a step of an adapter on one row of random tokens.
@@ -22,7 +22,7 @@ func (r *familyRun[T]) learn(row familyRow) error {
 		r.s.report.LeftOut = append(r.s.report.LeftOut, LeftOut{Engine: r.Info.Name, Key: row.key, Memory: r.bytes + need, Free: free + r.bytes})
 		return nil
 	}
-	// A training loads weights of its own, as a program that only trains does.
+	// A training loads its own weights, as a program that only trains does.
 	r.Ops.Release(*r.weights...)
 	*r.weights = nil
 	defer func() { r.weights = family.Load(r.m, r.Ops.Load) }()

@@ -72,7 +72,7 @@ func (e *Engine[T]) family(s *suite, f Floor, m family.Family) {
 	}
 }
 
-// missing are the operations of a model that the engine lacks, by their names.
+// missing returns the names of the model's operations that the engine lacks.
 func (e *Engine[T]) missing(c nn.Config) (names []string) {
 	net := nn.NewNet[T](c, c.DefaultScan()).Bind(nn.Binding[T]{})
 	var p op.Program[T]
@@ -93,7 +93,7 @@ func (e *Engine[T]) missing(c nn.Config) (names []string) {
 	return names
 }
 
-// fits reports whether there is room for so many bytes in the memory that the processor has, where the engine computes there.
+// fits reports whether a number of bytes fits into the computer's memory, if the engine computes on the processor.
 func (e *Engine[T]) fits(bytes int64) (free int64, ok bool) {
 	if e.Info.Name != "cpu" && e.Info.Hardware {
 		return 0, true
@@ -160,7 +160,7 @@ func (r *familyRun[T]) measure(row familyRow) error {
 	return r.end(result, row, seconds, calls, counts, failed, err)
 }
 
-// end keeps a row that was measured in so many calls.
+// end keeps a row that was measured in a number of calls.
 func (r *familyRun[T]) end(result FamilySpeed, row familyRow, seconds Sample, calls int, counts Counts, failed, err error) error {
 	if errors.Is(err, errStopped) {
 		return nil
@@ -213,7 +213,7 @@ func (r *familyRun[T]) prompt(s *nn.Session[T], row familyRow) (prepare, step fu
 	return func() error { s.Reset(); return nil }, func() error { return s.Forward(ids) }
 }
 
-// text writes tokens, from the row's position on as long as there is room, and then from there again.
+// text writes tokens from the row's position on. When there is no more room, it starts there again.
 func (r *familyRun[T]) text(s *nn.Session[T], row familyRow) (prepare, step func() error) {
 	started := false
 	prepare = func() error {
@@ -238,8 +238,8 @@ func (r *familyRun[T]) text(s *nn.Session[T], row familyRow) (prepare, step func
 	return prepare, step
 }
 
-// fill makes a session remember so many tokens that were never read: its numbers are random ones, because reading 32,768 tokens
-// takes hours on a large model, and a token takes the same time behind these.
+// fill makes a session remember tokens that were never read, with random numbers: reading 32,768 tokens takes hours on a large
+// model, and a token behind random numbers takes the same time.
 func (r *familyRun[T]) fill(s *nn.Session[T], position int) error {
 	s.Reset()
 	states, err := s.States()

@@ -9,7 +9,7 @@ func (r *Report) familyEngines() []string {
 	return keys(r.Families, func(m FamilySpeed) string { return m.Engine })
 }
 
-// peersOf are the rows of a peer that begin with a word.
+// peersOf returns the rows of a peer that begin with a word.
 func (r *Report) peersOf(kind string) (all []PeerSpeed) {
 	for _, p := range r.Peers {
 		if strings.HasPrefix(p.Key, kind+"/") {
@@ -19,7 +19,7 @@ func (r *Report) peersOf(kind string) (all []PeerSpeed) {
 	return all
 }
 
-// versus is a peer's speed, and how many times that ours is on the same kind of device.
+// versus shows a peer's speed, and how many times as fast ours is on the same kind of device.
 func (r *Report) versus(p PeerSpeed, ours Sample) string {
 	rate := p.Seconds.per(1)
 	cell := withSpread(rate)
@@ -79,7 +79,7 @@ func (r *Report) familyTable() table {
 	return t
 }
 
-// familyRatios are the rows that mean something beside another: many streams beside one, a late token beside an early one.
+// familyRatios shows the rows that are compared with another: many streams with one, a late token with an early one.
 func (r *Report) familyRatios() table {
 	t := table{
 		Title: "Public families: many streams, long context",

@@ -10,7 +10,7 @@ import (
 	"bitgpu/nn/ternary"
 )
 
-// fixture makes an operation's tensors, random but the same every time, and gives them back.
+// fixture makes the tensors of an operation, random but the same every time, and releases them.
 type fixture[T any] struct {
 	ops   op.Executor[T]
 	r     *rand.Rand
@@ -28,7 +28,7 @@ func (b *fixture[T]) own(t T) T {
 	return t
 }
 
-// close gives the tensors back.
+// close releases the tensors.
 func (b *fixture[T]) close() {
 	for _, p := range b.made {
 		p.Release()
@@ -62,8 +62,8 @@ func (b *fixture[T]) rules(s op.Sampling, n int) T {
 // room makes an F32 tensor of zeros.
 func (b *fixture[T]) room(shape ...int) T { return b.own(b.ops.New(op.F32, shape...)) }
 
-// normals are the numbers that all tensors are filled from: drawing each anew would take longer
-// than the measurement.
+// normals holds the numbers that all tensors are filled with: drawing new ones each time would take
+// longer than the measurement.
 var normals = func() []float32 {
 	r := rand.New(rand.NewPCG(3, 4))
 	v := make([]float32, 1<<16+13)
@@ -73,7 +73,7 @@ var normals = func() []float32 {
 	return v
 }()
 
-// values are n normally distributed numbers.
+// values returns n normally distributed numbers.
 func (b *fixture[T]) values(n int) []float32 { return randomNormals(b.r, n) }
 
 func randomNormals(r *rand.Rand, n int) []float32 {
@@ -109,7 +109,7 @@ func (b *fixture[T]) table(format op.Format, rows, cols int) T {
 	return b.own(b.ops.Load(convertTable(op.HostTensor{Shape: []int{rows, cols}, F32: b.values(rows * cols)}, format)))
 }
 
-// tokens makes ids of a vocabulary.
+// tokens makes a tensor of ids.
 func (b *fixture[T]) tokens(vocab, n int) T {
 	t := b.own(b.ops.New(op.U32, n))
 	b.ops.WriteTokens(t, 0, randomTokens(b.r, vocab, n))

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// digits shows a number with three digits that count.
+// digits formats a number with three significant digits.
 func digits(x float64) string {
 	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
 		return strconv.FormatFloat(x, 'g', 3, 64)
@@ -16,7 +16,7 @@ func digits(x float64) string {
 	return strconv.FormatFloat(x, 'f', min(after, 6), 64)
 }
 
-// short is digits for where room is scarce.
+// short is digits where there is little room.
 func short(x float64) string {
 	switch {
 	case x >= 0.9995e6:
@@ -27,11 +27,11 @@ func short(x float64) string {
 	return digits(x)
 }
 
-// noise is from which spread on a median says nothing.
+// noise is the spread from which on a median says nothing.
 const noise = 1
 
-// withSpread shows the median and half the range around it, or that its repetitions differ by more than it is; nothing
-// where there is no such thing.
+// withSpread formats the median with half the range, or says that the repetitions differ by more than the median. It is empty for
+// an empty sample.
 func withSpread(s Sample) string {
 	switch {
 	case s.Median == 0:
@@ -42,7 +42,7 @@ func withSpread(s Sample) string {
 	return fmt.Sprintf("%s ±%.0f%%", digits(s.Median), 100*s.Spread())
 }
 
-// count shows a number of things, which may be a mean; nothing where an engine has none.
+// count formats a number of things, which may be a mean. It is empty for engines that have none.
 func count(x float64) string {
 	if x == 0 {
 		return ""
@@ -53,7 +53,7 @@ func count(x float64) string {
 	return strconv.FormatFloat(x, 'f', 2, 64)
 }
 
-// scientific shows an error.
+// scientific formats an error.
 func scientific(x float64) string {
 	switch {
 	case x == 0:

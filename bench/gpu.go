@@ -52,7 +52,7 @@ func gpuFloor(d *gpu.Device, repeats int) (Floor, error) {
 	return f, nil
 }
 
-// floorTime is how long one repetition takes, about.
+// floorTime is roughly how long a repetition takes.
 const floorTime = 40e6 // nanoseconds
 
 func copyRate(d *gpu.Device, repeats int) (Sample, error) {

@@ -16,8 +16,8 @@ var page = template.Must(template.New("report").Funcs(template.FuncMap{
 	"alarm": func(cell string) bool { return strings.HasPrefix(cell, "NO") || cell == "slower" },
 }).Parse(pageText))
 
-// WriteHTML writes the report as one page that needs nothing else: its verdict, the charts, the tables, and folded the
-// rows of parity. before may be nil, else the page says what changed since.
+// WriteHTML writes the report as a self-contained page: its verdict, the charts, the tables and, folded, the rows of parity. If
+// before is not nil, the page says what has changed since.
 func (r *Report) WriteHTML(path string, before *Report) error {
 	speed, parity, err := r.charts()
 	if err != nil {

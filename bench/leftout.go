@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// LeftOut is a row that was asked for and not measured: it takes too long, or too much memory, or the engine cannot.
+// LeftOut is a row that was asked for and not measured, because it takes too long or too much memory, or the engine cannot run it.
 type LeftOut struct {
 	Engine  string  `json:"engine"`
 	Key     string  `json:"key"`

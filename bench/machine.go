@@ -20,10 +20,10 @@ func thisMachine() Machine {
 	return Machine{Processor: processor(), Threads: parallel.Workers(), Memory: meminfo("MemTotal:")}
 }
 
-// busy is from which load a thread on the machine is too busy for times to mean much.
+// busy is the load per thread from which on a machine is too busy for times to mean much.
 const busy = 0.25
 
-// load is the system's load average of the last minute; nothing where it has none.
+// load returns the load average of the last minute; none if the system has none.
 func load() []float64 {
 	data, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -37,7 +37,7 @@ func load() []float64 {
 	return []float64{average}
 }
 
-// processor is the name that the operating system has for the processor, where it says one.
+// processor returns the operating system's name for the processor, if it has one.
 func processor() string {
 	data, err := os.ReadFile("/proc/cpuinfo")
 	if err == nil {
@@ -50,13 +50,13 @@ func processor() string {
 	return runtime.GOARCH
 }
 
-// meminfo is a line of Linux's /proc/meminfo in bytes, 0 where there is none.
+// meminfo returns the value of a line of Linux's /proc/meminfo in bytes, 0 if there is none.
 func meminfo(name string) int64 { return kilobytes("/proc/meminfo", name) }
 
-// resident is how much of this process lies in memory, in bytes, 0 where the system does not say.
+// resident returns the resident memory of this process in bytes, 0 if the system does not say.
 func resident() int64 { return kilobytes("/proc/self/status", "VmRSS:") }
 
-// kilobytes is a line of one of Linux's files in bytes, 0 where there is none.
+// kilobytes returns the value of a line of one of Linux's files in bytes, 0 if there is none.
 func kilobytes(path, name string) int64 {
 	data, err := os.ReadFile(path)
 	if err != nil {

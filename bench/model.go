@@ -12,7 +12,7 @@ import (
 	"bitgpu/nn/train"
 )
 
-// wall times what a user of the engine waits for.
+// wall measures the time that a user of the engine waits.
 func (e *Engine[T]) wall(record func()) (time.Duration, error) {
 	start := time.Now()
 	record()
@@ -20,7 +20,7 @@ func (e *Engine[T]) wall(record func()) (time.Duration, error) {
 	return time.Since(start), err
 }
 
-// path is what --only chooses a model's row by.
+// path returns the path by which --only chooses a model's row.
 func (m testModel) path(kind string, batch int) string {
 	return fmt.Sprintf("model/%s/%s/%s/b%d", m.size, kind, m.mixer, batch)
 }
@@ -47,12 +47,12 @@ type modelRun[T any] struct {
 	f Floor
 	m testModel
 	r *rand.Rand
-	// What a token takes alone, and as one of a short prompt: to leave out what would take too long.
+	// The time of a token alone, and of one in a short prompt, to leave out what would take too long.
 	alone, together float64
 }
 
-// inference measures the model with its head in one format: the head's row where wanted, and with
-// a float32 head prompts and text for every batch.
+// inference measures the model with its head in one format: the head's row if wanted and, with a
+// float32 head, prompts and text for every batch.
 func (r *modelRun[T]) inference(format op.Format, headKey string, headWanted bool) error {
 	if format != op.F32 && r.leaveOut(r.headRow(format, headKey, 0), float64(r.s.text)*r.alone) {
 		return nil // before the model is made
@@ -99,7 +99,7 @@ func (r *modelRun[T]) inference(format op.Format, headKey string, headWanted boo
 	return nil
 }
 
-// session runs do on a new session, and says how much memory the engine's tensors then take.
+// session runs do on a new session, and returns how much memory the engine's tensors then take.
 func (r *modelRun[T]) session(model *nn.Model[T], before int64, batch int, do func(s *nn.Session[T], memory int64) error) error {
 	session, err := model.NewSession(batch, r.m.config.DefaultScan())
 	if err != nil {
@@ -146,7 +146,7 @@ func (r *modelRun[T]) prompt(model *nn.Model[T], before int64, batch int) error 
 	})
 }
 
-// streams measures text of n sequences of a batch, which come and go by themselves: a token of each at a time.
+// streams measures text of n independent sequences of a batch, one token of each at a time.
 func (r *modelRun[T]) streams(model *nn.Model[T], before int64, n int) error {
 	batch, err := model.NewBatch(n, r.m.config.DefaultScan())
 	if err != nil {
@@ -266,7 +266,7 @@ func (r *modelRun[T]) training(batch int) error {
 	return nil
 }
 
-// row begins a row; the cost is that of a step of tokens (batch, time).
+// row begins a row. Its cost is that of a step on tokens (batch, time).
 func (r *modelRun[T]) row(kind string, batch, time int, memory int64, step costs) ModelSpeed {
 	each := step.each(batch * time)
 	row := ModelSpeed{

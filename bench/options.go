@@ -10,7 +10,7 @@ import (
 	"bitgpu/nn"
 )
 
-// Mode says how much is measured.
+// Mode is how much is measured.
 type Mode int
 
 // The modes. Quick takes less than a minute for both engines on two cores.
@@ -25,10 +25,10 @@ type Size struct {
 	Width, Layers, Vocab int
 }
 
-// String is the size as rows are called by it.
+// String returns the size as the names of rows have it.
 func (s Size) String() string { return fmt.Sprintf("%dx%d/V%d", s.Width, s.Layers, s.Vocab) }
 
-// config is a model of the size.
+// config returns a configuration of that size.
 func (s Size) config(mixer string) nn.Config {
 	return nn.Config{
 		Vocab: s.Vocab, Width: s.Width, Layers: s.Layers, InnerLR: 0.1, Mixer: mixer, WeightScale: nn.ScaleAbsmean,
@@ -82,7 +82,7 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// maxBatch is what the engines are made for.
+// maxBatch is the largest batch that the engines are made for.
 const maxBatch = 64
 
 // preset is how much each row of a mode measures, and how often.
@@ -103,7 +103,7 @@ type preset struct {
 	context   int   // tokens of a sequence in training
 	positions []positionGoal
 	models    int           // random models that parity is measured on
-	patience  time.Duration // for a device that is disturbed, in all
+	patience  time.Duration // with a device that is disturbed, in total
 
 	familyPrompt, familyText int   // tokens of a prompt and of text, of a public family
 	familyLearn              int   // tokens of a step of an adapter

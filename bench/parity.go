@@ -36,10 +36,10 @@ type Parity struct {
 	Failed   int      `json:"failed"`             // all of them
 }
 
-// Holds reports whether every bound does.
+// Holds reports whether every bound holds.
 func (p Parity) Holds() bool { return p.Failed == 0 }
 
-// TopShare is the share of equal top tokens.
+// TopShare returns the share of equal top tokens.
 func (p Parity) TopShare() float64 { return float64(p.TopEqual) / float64(max(p.TopTokens, 1)) }
 
 // Histogram counts relative errors by decade: none, below 10⁻⁹, below 10⁻⁸, … and 1 or more.
@@ -52,7 +52,7 @@ const (
 	notFiniteError = math.MaxFloat64 // stands for an error that is no number, which JSON has not
 )
 
-// bin is where a relative error is counted.
+// bin returns the bin that a relative error is counted in.
 func bin(relative float64) int {
 	if relative == 0 {
 		return 0
@@ -60,7 +60,7 @@ func bin(relative float64) int {
 	return min(max(int(math.Floor(math.Log10(relative)))-firstDecade+2, 1), histogramSize-1)
 }
 
-// binName is what a bin holds.
+// binName describes what a bin counts.
 func binName(i int) string {
 	switch i {
 	case 0:
@@ -78,7 +78,7 @@ func (p *Parity) fail(format string, args ...any) {
 	}
 }
 
-// compare counts the errors of one tensor. allowed is the bound of one number, given what is
+// compare counts the errors of one tensor. allowed returns the bound of a number, given the number
 // wanted and the tensor's root mean square.
 func (p *Parity) compare(what string, got, want []float32, allowed func(want, rms float64) float64) {
 	if len(got) != len(want) {
@@ -125,7 +125,7 @@ func (p *Parity) count(got, want []float32) {
 	p.compare("", got, want, func(_, _ float64) float64 { return notFiniteError })
 }
 
-// parity holds every variant of the engine against the reference.
+// parity compares every variant of the engine with the reference.
 func (e *Engine[T]) parity(s *suite) {
 	variants := e.Variants
 	if len(variants) == 0 {
@@ -150,12 +150,12 @@ func (e *Engine[T]) parity(s *suite) {
 	}
 }
 
-// opsParity runs the table of cases that the tests run, and says how far inside the bounds the
-// operations are: a row for each file of them.
+// opsParity runs the cases that the tests run, and records how far within the bounds the operations
+// are, in a row for each file of cases.
 func (e *Engine[T]) opsParity(s *suite, v Variant, add func(Parity)) {
 	wanted := func(op, name string) bool {
 		kind, _, _ := strings.Cut(name, "/")
-		// What has no variants is run once, with the engine's own choice.
+		// Operations without variants are run once, with the engine's own choice.
 		concerned := v.Only == nil || slices.Contains(v.Only, op) && kind != "backward" && kind != "quantize"
 		return concerned && s.wants("parity/ops/"+op)
 	}

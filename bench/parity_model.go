@@ -30,7 +30,7 @@ type input struct {
 	weights func(r *rand.Rand, w *nn.Weights[op.HostTensor])
 }
 
-// inputs are what models are tried on.
+// inputs returns the inputs that models are tried on.
 func inputs() []input {
 	scaled := func(by float32) func(*rand.Rand, *nn.Weights[op.HostTensor]) {
 		return func(_ *rand.Rand, w *nn.Weights[op.HostTensor]) {
@@ -70,7 +70,7 @@ func inputs() []input {
 	}
 }
 
-// randomConfig draws the shape of a small model, odd sizes above all.
+// randomConfig draws the shape of a small model, mostly with odd sizes.
 func randomConfig(r *rand.Rand, mixer string) nn.Config {
 	pick := func(choices ...int) int { return choices[r.IntN(len(choices))] }
 	c := nn.Config{
@@ -85,10 +85,10 @@ func randomConfig(r *rand.Rand, mixer string) nn.Config {
 	return c.WithDefaults()
 }
 
-// wideModel is the row of wideConfig.
+// wideModel is the name of the row for wideConfig.
 const wideModel = "wide"
 
-// wideConfig is a model as wide as those that are used, which random ones are not: kernels take wide rows in other ways.
+// wideConfig is as wide as models that are used, unlike the random ones: kernels handle wide rows in other ways.
 func wideConfig(_ *rand.Rand, mixer string) nn.Config {
 	return Size{Width: 256, Layers: 2, Vocab: 1031}.config(mixer)
 }
@@ -119,7 +119,7 @@ func (e *Engine[T]) modelRow(s *suite, add func(Parity), name, mixer string, see
 	for i := range models {
 		c := config(r, mixer)
 		if i == 0 {
-			c.Vocab = max(c.Vocab, 33) // of one token there is nothing to compare
+			c.Vocab = max(c.Vocab, 33) // with one token there is nothing to compare
 		}
 		if err := e.compareModel(&row, r, c, in); err != nil {
 			row.fail("%v", err)
@@ -164,13 +164,12 @@ func (e *Engine[T]) compareModel(row *Parity, r *rand.Rand, c nn.Config, in inpu
 	return nil
 }
 
-// nearRMS allows an error that is a share of the number or of its tensor's size; next to nothing
-// if that is 0.
+// nearRMS allows an error that is a share of the number or of its tensor's root mean square; next to nothing if both are 0.
 func nearRMS(share float64) func(want, rms float64) float64 {
 	return func(want, rms float64) float64 { return share*max(math.Abs(want), rms) + 1e-9 }
 }
 
-// modelReading is what a model makes of tokens.
+// modelReading holds the results of a model for some tokens.
 type modelReading struct {
 	logits []float32 // (T, V) after each token of the first sequence
 	memory []nn.LayerMemory
@@ -189,7 +188,7 @@ func readModel[T any](ops op.Executor[T], c nn.Config, w *nn.Weights[op.HostTens
 		return got, err
 	}
 	defer one.Close()
-	// In pieces, so that a memory is continued, one of which is a single token.
+	// Read in pieces, one of them a single token, so that a memory is continued.
 	first := tokens[:len(tokens)/batch]
 	third := len(first) / 3
 	for _, part := range [][]uint32{first[:third], first[third : third+1], first[third+1:]} {

@@ -12,11 +12,11 @@ import (
 	"bitgpu/nn/train"
 )
 
-// drawBound is how near to the edge between two tokens, as a share of the probability, a draw must
-// lie to fall on either side by rounding.
+// drawBound is how near to the edge between two tokens, as a share of the probability, rounding can
+// move a draw to the other side.
 const drawBound = 1e-4
 
-// textRules are the ways of drawing that are compared: each rule alone, and all together.
+// textRules lists the sampling rules that are compared: each rule alone, and all together.
 var textRules = []struct {
 	name string
 	op.Sampling
@@ -31,8 +31,8 @@ var textRules = []struct {
 	{"all", op.Sampling{Temperature: 0.8, TopK: 40, TopP: 0.9, MinP: 0.05, RepeatPenalty: 1.1, Seed: 17}},
 }
 
-// textParity samples text with a seed on the engine and on the reference: the same tokens, but
-// where a draw lies within rounding of the edge between two.
+// textParity samples text with a seed on the engine and on the reference. The tokens must be the same,
+// except where rounding can move a draw across the edge between two tokens.
 func (e *Engine[T]) textParity(s *suite, add func(Parity)) {
 	for _, mixer := range s.mixers() {
 		for i, p := range textRules {
@@ -46,7 +46,7 @@ func (e *Engine[T]) textParity(s *suite, add func(Parity)) {
 			r := rand.New(rand.NewPCG(uint64(i), 9))
 			for range max(s.preset.models/6, 1) {
 				c := randomConfig(r, mixer)
-				c.Vocab = max(c.Vocab, 100) // of a few tokens every rule keeps the same
+				c.Vocab = max(c.Vocab, 100) // every rule would keep the same of a few tokens
 				if err := e.compareText(&row, r, c, p.Sampling, 100); err != nil {
 					row.fail("%v", err)
 				}
@@ -56,8 +56,8 @@ func (e *Engine[T]) textParity(s *suite, add func(Parity)) {
 	}
 }
 
-// compareText writes text on both. After a difference that rounding explains, the reference goes
-// on from the engine's token.
+// compareText writes text on both. After a difference that rounding explains, the reference continues
+// from the engine's token.
 func (e *Engine[T]) compareText(row *Parity, r *rand.Rand, c nn.Config, p op.Sampling, length int) error {
 	row.Cases++
 	weights := train.InitialWeights(c, r.Uint64())
@@ -117,8 +117,8 @@ func withSession[T any](ops op.Executor[T], c nn.Config, w *nn.Weights[op.HostTe
 	return do(s)
 }
 
-// nearest is the token that draw number n takes from logits after the tokens before, and how far, as a share of a logit or
-// of the probability, it is from taking another one instead: by a draw beside an edge, or by a rule that keeps one token
+// nearest returns the token that draw number n takes from the logits, given the tokens before, and how far, as a share of a logit
+// or of the probability, it is from taking another: because the draw is close to an edge, or because a rule almost keeps one token
 // more or less.
 func nearest(p op.Sampling, logits []float32, before []uint32, n, other uint32) (want uint32, distance float64) {
 	l := penalised(p, logits, before)
@@ -140,7 +140,7 @@ func nearest(p op.Sampling, logits []float32, before []uint32, n, other uint32) 
 	return want, distance
 }
 
-// penalised are the logits after the repeat penalty.
+// penalised returns the logits after the repeat penalty.
 func penalised(p op.Sampling, logits []float32, before []uint32) []float64 {
 	l := make([]float64, len(logits))
 	for i, x := range logits {
@@ -161,7 +161,7 @@ func penalised(p op.Sampling, logits []float32, before []uint32) []float64 {
 	return l
 }
 
-// threshold is the smallest logit that all rules keep, each wider by a share where slack is above 0.
+// threshold returns the smallest logit that all rules keep, when each of them is relaxed by a share `slack`.
 func threshold(p op.Sampling, l []float64, slack float64) float64 {
 	order := slices.Clone(l)
 	slices.Sort(order)
@@ -191,8 +191,8 @@ func threshold(p op.Sampling, l []float64, slack float64) float64 {
 	return limit
 }
 
-// inverse is the token at u of the cumulative distribution of the logits from limit up, and how far u is from another's
-// share of it: 1 where that has none.
+// inverse returns the token at u in the cumulative distribution of the logits of at least limit, and the distance of u from the
+// next token's share: 1 if there is no other.
 func inverse(l []float64, limit, temperature, u float64, other uint32) (want uint32, distance float64) {
 	best := slices.Max(l)
 	weight := func(x float64) float64 {

@@ -19,18 +19,18 @@ const (
 )
 
 // The bounds of a parameter's gradient after the first step, and of the norm of all gradients after
-// each. The delta mixer normalises what a memory answers that has read next to nothing, and a
-// sequence's first key, which is one of no token: divisions by numbers near zero, which magnify
+// each step. The delta mixer normalises the answers of a memory that has read next to nothing, and the
+// first key of a sequence, which belongs to no token. Both divide by numbers near zero, which magnifies
 // rounding.
 const (
 	tiedGradientBound  = 1e-4
 	deltaGradientBound = 1e-2
 )
 
-// Some gradients are next to nothing because large terms cancel: that of the keys where they have
-// one number each, which normalising makes 1 or −1 whatever it was, or that of the delta mixer's
-// step where a memory has read one token. What is left is rounding of the terms, and AdamW, which
-// divides a gradient by its own size, makes whole steps of it.
+// Some gradients are nearly zero because large terms cancel: that of keys with one number each, which
+// become 1 or −1 when normalised, or that of the delta mixer's step after a single token. What is left
+// is the rounding of the terms, and AdamW, which divides a gradient by its own size, turns it into
+// whole steps.
 const (
 	cancelled = 1e-6 // of the norm of all gradients: what rounding may leave of any
 	signal    = 1e-3 // of it: below, the weights are not compared
@@ -104,7 +104,7 @@ func (e *Engine[T]) compareTraining(row *Parity, r *rand.Rand, c nn.Config, grad
 	return nil
 }
 
-// compareNorm compares vectors by the norm of their difference.
+// compareNorm compares two vectors by the norm of their difference.
 func (p *Parity) compareNorm(what string, got, want []float32, allowed float64) {
 	difference := make([]float32, len(want))
 	for i := range want {
@@ -120,7 +120,7 @@ func (p *Parity) compareNorm(what string, got, want []float32, allowed float64) 
 	}
 }
 
-// norm is ‖v‖.
+// norm returns ‖v‖.
 func norm(v []float32) float64 {
 	sum := 0.0
 	for _, x := range v {
@@ -129,7 +129,7 @@ func norm(v []float32) float64 {
 	return math.Sqrt(sum)
 }
 
-// trained is what some steps of training make; a slice for each parameter.
+// trained holds the results of some steps of training, a slice for each parameter.
 type trained struct {
 	losses  []float32
 	norms   []float32   // of the gradient

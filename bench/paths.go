@@ -8,7 +8,7 @@ import (
 	"bitgpu/nn/optest"
 )
 
-// paths are all rows that a run could have, as --only chooses them.
+// paths returns all rows that a run could have, as --only chooses them.
 func (o Options) paths() []string {
 	e := o.preset()
 	all := []string{"floor"}
@@ -63,7 +63,7 @@ func positionPath(size Size, mixer string) string { return fmt.Sprintf("position
 
 func headPath(size Size, format op.Format) string { return fmt.Sprintf("head/%s/%v", size, format) }
 
-// headFormats are those of a head.
+// headFormats lists the formats of a head.
 var headFormats = []op.Format{op.F32, op.F16, op.I8}
 
 func headPaths(size Size) (all []string) {
@@ -73,7 +73,7 @@ func headPaths(size Size) (all []string) {
 	return all
 }
 
-// speedPaths are the rows of one model.
+// speedPaths returns the rows of a model.
 func speedPaths(size Size, mixer string, e preset) (all []string) {
 	m := testModel{size: size, mixer: mixer}
 	for _, batch := range e.batches {

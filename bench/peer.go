@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// path is what --only chooses a peer's row by: that of the same model on an engine.
+// path returns the path by which --only chooses a peer's row: that of the same model on an engine.
 func (p PeerSpeed) path() string {
 	size, kind, batch := modelKey(p.Key)
 	if size == "" {
@@ -20,10 +20,10 @@ func (p PeerSpeed) path() string {
 	return fmt.Sprintf("model/%s/%s/%s/%s", size, kind, p.Mixer, batch)
 }
 
-// column is what a peer's rows are headed by.
+// column returns the heading of a peer's rows.
 func (p PeerSpeed) column() string { return p.Peer + " on " + p.Device + ", " + p.Mixer }
 
-// engine is the name of the engine that computes on the same kind of device.
+// engine returns the name of the engine that computes on the same kind of device.
 func (p PeerSpeed) engine() string {
 	if strings.HasPrefix(strings.ToLower(p.Device), "cpu") {
 		return "cpu"
@@ -60,7 +60,7 @@ func (s *suite) peers(ctx context.Context) error {
 		"--longest", strconv.FormatFloat(s.longest.Seconds(), 'g', -1, 64))
 }
 
-// askPeer runs the peer with arguments behind its own and keeps the rows that are wanted.
+// askPeer runs the peer with more arguments behind its own, and keeps the rows that are wanted.
 func (s *suite) askPeer(ctx context.Context, more ...string) error {
 	arguments := slices.Concat(s.Peer[1:], more)
 	command := exec.CommandContext(ctx, s.Peer[0], arguments...)
@@ -88,7 +88,7 @@ func (s *suite) askPeer(ctx context.Context, more ...string) error {
 // maxPeer is far above what a peer has to say.
 const maxPeer = 4 << 20
 
-// bounded keeps what a program writes, up to some bytes.
+// bounded keeps what a program writes, up to a number of bytes.
 type bounded struct {
 	text []byte
 	most int

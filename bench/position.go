@@ -16,11 +16,11 @@ type positionGoal struct {
 	positions []int64
 }
 
-// readingPatience is how many repetitions long it may take to get to a position.
+// readingPatience limits the time for reaching a position, in repetitions.
 const readingPatience = 20
 
-// position measures what a token costs after many. Every one of them is really read: a position
-// is not a number that could be set, but what the memory went through.
+// position measures what a token costs after many others. All of them are really read: a position is
+// not a number that could be set, but what the memory has been through.
 func (e *Engine[T]) position(s *suite, m testModel, positions []int64) {
 	key := positionPath(m.size, m.mixer)
 	s.report.fail(e.Info.Name, key, e.read(s, key, m, positions))
@@ -72,7 +72,7 @@ func (e *Engine[T]) read(s *suite, key string, m testModel, positions []int64) e
 		reading += time.Since(start)
 		read += session.Position() - from
 		row, err := e.cost(s, key, session, write)
-		// What disturbs a measurement passes; what grows stays.
+		// A disturbance passes; growth remains.
 		for again := 0; err == nil && i > 0 && row.grown(first) == "time" && again < disturbances; again++ {
 			row, err = e.cost(s, key, session, write)
 		}
@@ -87,10 +87,10 @@ func (e *Engine[T]) read(s *suite, key string, m testModel, positions []int64) e
 	return nil
 }
 
-// disturbances is how often a token that seems to take longer than at the first position is measured again.
+// disturbances is how often a token is measured again if it seems to take longer than at the first position.
 const disturbances = 3
 
-// cost measures a token where the session is.
+// cost measures a token at the session's position.
 func (e *Engine[T]) cost(s *suite, key string, session *nn.Session[T], write func() error) (PositionCost, error) {
 	row := PositionCost{Engine: e.Info.Name, Key: key, Position: session.Position()}
 	var failed error

@@ -35,7 +35,7 @@ type Report struct {
 	Peers     []PeerSpeed    `json:"peers,omitempty"`
 	LeftOut   []LeftOut      `json:"left_out,omitempty"`
 	Notes     []string       `json:"notes"`
-	// Failures are what could not be measured, a sentence each.
+	// Failures says what could not be measured, in a sentence each.
 	Failures []string `json:"failures,omitempty"`
 }
 
@@ -57,7 +57,7 @@ type Floor struct {
 	Dispatch  Sample `json:"dispatch"`  // seconds that one smallest piece of work takes after another
 }
 
-// seconds is the least time that work can take, and which of the limits says so.
+// seconds returns the least time that work can take, and the limit that determines it.
 func (f Floor) seconds(bytes, flops int64, dispatches float64) (float64, string) {
 	least, bound := float64(bytes)/f.Bandwidth.Median, "memory"
 	if t := float64(flops) / f.FLOPS.Median; t > least {
@@ -83,11 +83,11 @@ type OpTime struct {
 	Cached     bool    `json:"cached"`            // its tensors fit into a cache, so memory need not be the limit
 }
 
-// Achieved is the share of the floor, 1 at best unless the tensors lie in a cache.
+// Achieved returns the share of the floor: at most 1, unless the tensors are in a cache.
 func (o OpTime) Achieved() float64 { return o.Floor / o.Seconds.Median }
 
-// timesFloat32 is how many times more weights a second a ternary product takes than one in float32 could read from memory
-// at the bandwidth of the floor; 0 for other operations.
+// timesFloat32 returns how many times as many weights per second a ternary product handles as a float32 product could read from
+// memory at the bandwidth of the floor; 0 for other operations.
 func (o OpTime) timesFloat32(f Floor) float64 {
 	return float64(o.Weights) / o.Seconds.Median / (f.Bandwidth.Median / 4)
 }
@@ -120,7 +120,7 @@ type PositionCost struct {
 	Heap     int64  `json:"heap"`     // bytes of the program's heap after collection
 }
 
-// path is what --only chooses the row by.
+// path returns the path by which --only chooses the row.
 func (m ModelSpeed) path() string {
 	size, kind, batch := modelKey(m.Key)
 	if size == "" {
@@ -136,7 +136,7 @@ type PeerSpeed struct {
 	Key     string `json:"key"`     // as ModelSpeed has it
 	Mixer   string `json:"mixer"`   // of a family's row the layout of its weights
 	Seconds Sample `json:"seconds"` // a token
-	// Resident is the most bytes that the program had in memory, 0 where it does not say it.
+	// Resident is the largest resident memory of the program in bytes, 0 if it does not say.
 	Resident int64 `json:"resident,omitempty"`
 }
 
@@ -152,7 +152,7 @@ func (r *Report) Broken() []Parity {
 }
 
 // Err says in one sentence what is wrong: a broken bound of parity, something that could not be
-// measured, or time or memory that grows with the position. It is nil where all is well.
+// measured, or time or memory that grows with the position. It is nil if all is well.
 func (r *Report) Err() error {
 	if broken := r.Broken(); len(broken) > 0 {
 		return fmt.Errorf("bench: %d of %d bounds of parity are broken, the first is %s on the %s engine: %s",
@@ -185,13 +185,13 @@ func (r *Report) Err() error {
 	return nil
 }
 
-// What a token at a later position may take of what it does at the first.
+// How much a token may take at a later position, as a multiple of what it takes at the first.
 const (
 	flatTime = 1.5     // times the slowest repetition of the first, for the fastest of a later one
 	flatHeap = 2 << 20 // bytes beside, which a heap after collection may differ by
 )
 
-// grown says in a word what a token takes more of than at the first position, "" where it takes the same.
+// grown returns, in a word, what a token takes more of than at the first position; "" if it takes the same.
 func (p PositionCost) grown(first PositionCost) string {
 	switch {
 	case p.Memory > first.Memory:
@@ -204,7 +204,7 @@ func (p PositionCost) grown(first PositionCost) string {
 	return ""
 }
 
-// fail keeps an error of one row; the others are measured all the same.
+// fail keeps the error of a row; the others are still measured.
 func (r *Report) fail(engine, key string, err error) {
 	if err != nil {
 		r.Failures = append(r.Failures, fmt.Sprintf("%s on the %s engine: %v", key, engine, err))
@@ -251,7 +251,7 @@ func LoadReport(path string) (*Report, error) {
 	return r, nil
 }
 
-// CanWrite says what is in the way of a file that is to be written later.
+// CanWrite returns an error if a file that is to be written later could not be.
 func CanWrite(path string) error {
 	f, err := atomicfile.Create(path)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Run measures backends side by side: one after another, and nothing else should run meanwhile. What
-// is wrong with an engine is no error of Run; [Report.Err] says it. When ctx ends, the report has what
-// was measured until then.
+// Run measures backends one after another; nothing else should run meanwhile. What is wrong with an
+// engine is no error of Run, but of [Report.Err]. When ctx ends, the report has what was measured so
+// far.
 func Run(ctx context.Context, o Options, backends ...Target) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options, backends ...Target) (*Report, error) {
 }
 
 // wholeModels measures one model on all backends before the next, so that what is compared is
-// measured at about the same time, and only one model's weights are in memory.
+// measured at about the same time, and only the weights of one model are in memory.
 func (s *suite) wholeModels(backends []Target, floors []Floor) {
 	for _, size := range s.sizes {
 		for _, mixer := range s.mixers() {

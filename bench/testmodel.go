@@ -9,7 +9,7 @@ import (
 	"bitgpu/nn/train"
 )
 
-// testModel is a model under measurement.
+// testModel is a model that is measured.
 type testModel struct {
 	size   Size
 	mixer  string
@@ -22,14 +22,14 @@ func newTestModel(size Size, mixer string) testModel {
 	return testModel{size, mixer, c, train.InitialWeights(c, 1)}
 }
 
-// withHead is the model's weights with the head in another format.
+// withHead returns the model's weights with the head in another format.
 func (m testModel) withHead(format op.Format) *nn.Weights[op.HostTensor] {
 	w := slices.Clone(*m.host)
 	*w.Head() = convertTable(*w.Head(), format)
 	return &w
 }
 
-// costs are what a model has to do at least.
+// costs is what a model has to do at least.
 type costs struct{ bytes, flops float64 }
 
 // each divides a step's costs among its tokens.
@@ -37,8 +37,8 @@ func (c costs) each(tokens int) costs {
 	return costs{c.bytes / float64(tokens), c.flops / float64(tokens)}
 }
 
-// reading is what time tokens of each of batch sequences cost: the weights and the memories once,
-// arithmetic for every token, logits for rows of them.
+// reading returns what `time` tokens of each of `batch` sequences cost: the weights and the memories
+// once, arithmetic for every token, and logits for some rows.
 func (m testModel) reading(head op.Format, batch, time, rows int) costs {
 	c := m.config
 	n := float64(batch * time)
@@ -67,9 +67,9 @@ func (m testModel) reading(head op.Format, batch, time, rows int) costs {
 	return total
 }
 
-// training is what a step on batch sequences of time tokens costs: a product backward is two
-// products, and AdamW reads a gradient and reads and writes the weights and two moments. The float
-// activations are left out, as they may stay in caches.
+// training returns what a step on `batch` sequences of `time` tokens costs. The backward of a product is
+// two products, and AdamW reads a gradient, and reads and writes the weights and two moments. Float
+// activations are left out, because they may stay in caches.
 func (m testModel) training(batch, time int) costs {
 	forward := m.reading(op.F32, batch, time, batch*time)
 	return costs{

@@ -10,7 +10,7 @@ import (
 	"bitgpu/wgsl"
 )
 
-// canvas is what a picture is made of on the device.
+// canvas holds what a picture is made of on the device.
 type canvas struct {
 	ops    *webgpu.Ops
 	dev    *gpu.Device
@@ -36,7 +36,7 @@ type canvas struct {
 	innerLoss, rangeOfMemory, rangeOfLosses, drawRectangles, drawGlyphs, heatMap, heatScale, drawCurves *gpu.Pipeline
 }
 
-// newCanvas makes the canvas of what a session remembers; if that fails the device has the error.
+// newCanvas makes the canvas for what a session remembers. If that fails, the device keeps the error.
 func newCanvas(ops *webgpu.Ops, c nn.Config, s *nn.Session[*webgpu.Tensor], shown []matrices, a *atlas, history int) *canvas {
 	v := &canvas{ops: ops, dev: ops.Device(), config: c, history: history, shown: shown}
 	for layer, m := range v.shown {
@@ -91,7 +91,7 @@ func (v *canvas) release() {
 	v.owned = nil
 }
 
-// observe records what is to be known of a block that has read one token.
+// observe records the computation of a block's inner loss after it has read a token.
 func (v *canvas) observe(block int, m layer.Memory[*webgpu.Tensor]) {
 	c := v.config
 	_, seen := m.Memory()
@@ -108,15 +108,15 @@ func (v *canvas) dispatch(p *gpu.Pipeline, params []byte, x, y int, buffers ...*
 	v.dev.Dispatch(p, params, bindings, uint32(x), uint32(y), 1)
 }
 
-// lossAxis is the axis of the losses; those of the memories have the numbers of their layers.
+// lossAxis returns the number of the losses' axis; the axes of the memories have the numbers of their layers.
 func lossAxis(c nn.Config) int { return c.Layers }
 
-// lose writes what the prediction of a token cost, in place of an inner loss.
+// lose writes the loss of a token's prediction, in place of an inner loss.
 func (v *canvas) lose(token int, loss float32) {
 	v.dev.Write(v.losses, 4*(token%v.history), gpu.Bytes([]float32{loss}))
 }
 
-// draw records the whole picture, when so many tokens were read.
+// draw records the drawing of the whole picture after `read` tokens.
 func (v *canvas) draw(p *page, selected, read int, k chart) {
 	c := v.config
 	v.dev.Write(v.curves, 0, gpu.Bytes(k.words()))
@@ -155,7 +155,7 @@ func (v *canvas) chooseRange(p *gpu.Pipeline, axis int, values *gpu.Buffer) {
 	v.dispatch(p, gpu.Params(&params), 1, 1, values, v.curves, v.ladder, v.ranges)
 }
 
-// drawMaps draws what a layer remembers, a head an area.
+// drawMaps draws what a layer remembers, one head in each area.
 func (v *canvas) drawMaps(layer, read int, areas []image.Rectangle) {
 	m := v.shown[layer]
 	for head, area := range areas {
@@ -171,5 +171,5 @@ func (v *canvas) drawHeat(p *gpu.Pipeline, memory *gpu.Buffer, area image.Rectan
 	v.dispatch(p, gpu.Params(&params), tiles(area.Dx()), tiles(area.Dy()), memory, v.ladder, v.ranges, v.picture)
 }
 
-// tiles is how many workgroups of 8 × 8 threads lie along so many pixels.
+// tiles returns how many workgroups of 8 × 8 threads cover a number of pixels in one direction.
 func tiles(pixels int) int { return (pixels + 7) / 8 }

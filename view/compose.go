@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// colours of the picture.
+// Colours of the picture.
 const (
 	white     = 0xffffffff
 	ink       = 0xff202020
@@ -17,7 +17,7 @@ const (
 	highlight = 0xff60d8ff
 )
 
-// layerColours are the layers' curves: hues around the circle, dark enough for white paper.
+// layerColours returns the colours of the layers' curves: hues around the circle, dark enough for a white background.
 func layerColours(layers int) []uint32 {
 	list := make([]uint32, layers)
 	for i := range list {
@@ -31,10 +31,10 @@ func layerColours(layers int) []uint32 {
 	return list
 }
 
-// Status is what a picture says of its making.
+// Status is what a picture says about the program that draws it.
 type Status struct {
-	Rate float64 // tokens a second, 0 = not known yet
-	Note string  // after it, such as "paused"
+	Rate float64 // tokens per second, 0: not known yet
+	Note string  // behind the rate, such as "paused"
 	Help string  // the last line
 }
 
@@ -114,19 +114,19 @@ func (v *View) composeMaps(p *page) {
 	p.write(scaleArea.Min.X, scaleArea.Max.Y+6+cellHeight, fmt.Sprintf("of layer %d", v.selected), ink)
 }
 
-// chart is the losses that a picture has as curves, the last on top.
+// chart lists the losses that a picture shows as curves, the last one on top.
 type chart struct {
 	room   int // tokens of the axis
 	curves []curve
 }
 
-// curve is the losses of one layer over some tokens, which are counted over all readings.
+// curve describes the losses of one layer over some tokens, which are counted through all readings.
 type curve struct {
 	layer, first, tokens int
 	colour               uint32
 }
 
-// words are the curves as view/curves.wgsl has them.
+// words returns the curves in the form of view/curves.wgsl.
 func (k chart) words() []uint32 {
 	list := []uint32{uint32(len(k.curves)), 0, 0, 0}
 	for _, c := range k.curves {
@@ -135,7 +135,7 @@ func (k chart) words() []uint32 {
 	return list
 }
 
-// chart has the curves of all layers, or of a text that is read twice those of the selected layer, one a reading.
+// chart returns the curves of all layers or, for a text that is read twice, those of the selected layer, one for each reading.
 func (v *View) chart() chart {
 	reading, read := v.place()
 	first, room := axis(read, len(v.tokens))

@@ -5,13 +5,13 @@
 //
 // # Why
 //
-// Why do kernels find the ranges of the axes? To know the largest number of a memory one must have read all of it. So that
-// nothing of the memory or the losses goes through the host, a kernel chooses the step of a ladder 1, 2, 3, 5, 10, …, and the
-// kernel that writes text takes the axis' numbers from a table that has a row for each step.
+// Why do kernels find the ranges of the axes? Finding the largest number of a memory means reading all of it. A kernel chooses the
+// step of a ladder 1, 2, 3, 5, 10, …, and the kernel that writes text takes the numbers of the axis from a table with a row for each
+// step, so neither memory nor losses pass through the host.
 //
 // Why is the memory copied before each token? The loss is that of the prediction before the update, and the delta rule
 // leaves no such prediction behind. The copy stays on the device.
 //
-// Why has each layer a scale of its own? The largest element of one layer's memory is often ten times another's, which on
-// a common scale is a white square. The small maps say their scales so that layers can be compared all the same.
+// Why does each layer have a scale of its own? The largest element of one layer's memory is often ten times that of another, which
+// would be a white square on a common scale. The small maps state their scales, so layers can still be compared.
 package view

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/image/math/fixed"
 )
 
-// A glyph has a cell of so many pixels; all are equally wide.
+// The size in pixels of a glyph's cell; all glyphs are equally wide.
 const (
 	cellWidth  = 9
 	cellHeight = 18
@@ -21,13 +21,13 @@ const (
 // unknown stands for characters that the font lacks.
 const unknown = '\uFFFD'
 
-// atlas is a font as a kernel reads it.
+// atlas is a font in the form that a kernel reads.
 type atlas struct {
 	coverage []byte // (glyphs, cellHeight, cellWidth), 255 = inside of the glyph
 	place    map[rune]uint32
 }
 
-// newAtlas draws every glyph of the basic plane that Go Mono has: Latin, Greek, Cyrillic and signs.
+// newAtlas draws every glyph of the basic multilingual plane that Go Mono has: Latin, Greek, Cyrillic and symbols.
 func newAtlas() (*atlas, error) {
 	parsed, err := opentype.Parse(gomono.TTF)
 	if err != nil {
@@ -55,7 +55,7 @@ func newAtlas() (*atlas, error) {
 	return a, nil
 }
 
-// glyph is a character's place in the atlas.
+// glyph returns a character's place in the atlas.
 func (a *atlas) glyph(r rune) uint32 {
 	if place, ok := a.place[r]; ok {
 		return place

@@ -11,7 +11,7 @@ const (
 	highest = 6
 )
 
-// ladder is what an axis can end with: 1, 2, 3 and 5 times the powers of ten.
+// ladder returns the numbers that an axis can end with: 1, 2, 3 and 5 times the powers of ten.
 func ladder() []float32 {
 	var steps []float32
 	for e := lowest; e <= highest; e++ {
@@ -23,10 +23,11 @@ func ladder() []float32 {
 	return steps
 }
 
-// marks are where an axis has numbers, in parts of its range. An axis from zero has the first three.
+// marks are the places of an axis that have numbers, as fractions of its range. An axis that starts at zero has the first three.
 var marks = []float64{1, 0.5, 0, -0.5, -1}
 
-// A number on an axis has so many glyphs, the one at its end shortLabel at most. A row of labels has the numbers at all marks twice, as alignments name them.
+// The number of glyphs of a number on an axis; the one at its end has at most shortLabel. A row of labels has the numbers of all
+// marks twice, once for each alignment.
 const (
 	labelWidth = 8
 	shortLabel = 6
@@ -38,11 +39,11 @@ const (
 	left
 )
 
-// labels are the rows of labels, one for each step of the ladder.
+// labels returns the rows of labels, one for each step of the ladder.
 func labels(a *atlas) []uint32 {
 	var glyphs []uint32
 	for _, step := range ladder() {
-		// The decimal that the step stands for, not its float32.
+		// The decimal number that the step stands for, not its float32.
 		end, _ := strconv.ParseFloat(strconv.FormatFloat(float64(step), 'g', -1, 32), 64)
 		for _, format := range []string{right: "%*s", left: "%-*s"} {
 			for _, m := range marks {
@@ -55,5 +56,5 @@ func labels(a *atlas) []uint32 {
 	return glyphs
 }
 
-// labelPlace is where a row of labels has the number at marks[mark].
+// labelPlace returns where a row of labels has the number at marks[mark].
 func labelPlace(mark, alignment int) int { return (alignment*len(marks) + mark) * labelWidth }

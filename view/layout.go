@@ -13,7 +13,7 @@ const (
 	Height = 800
 )
 
-// Where things lie.
+// The places of the picture's parts.
 const (
 	margin    = 24
 	headingsY = 48 // of the upper row of panels
@@ -31,10 +31,10 @@ var (
 	textAt    = image.Pt(margin, 706)
 )
 
-// HeatScale is where a picture has its colour scale: the end of the range at the top, its negative at the bottom.
+// HeatScale returns the place of a picture's colour scale: the end of the range is at the top, its negative at the bottom.
 func HeatScale() image.Rectangle { return scaleArea }
 
-// HeatMaps is where a picture has the large heat maps of a layer, one a head, row 0 of the matrix at the top.
+// HeatMaps returns the places of a layer's large heat maps, one per head, with row 0 of the matrix at the top.
 func HeatMaps(c nn.Config, layer int) []image.Rectangle { return matricesOf(c)[layer].large() }
 
 // large places the matrices in the large panel.
@@ -45,7 +45,7 @@ func (m matrices) large() []image.Rectangle {
 	}
 	list := m.in(mapArea, label, gap)
 	for i, r := range list {
-		// An element has a whole number of pixels where there is room.
+		// If there is room, an element takes a whole number of pixels.
 		if each := r.Dx() / max(m.rows, m.columns); each > 0 {
 			list[i].Max = r.Min.Add(image.Pt(each*m.columns, each*m.rows))
 		}
@@ -53,10 +53,11 @@ func (m matrices) large() []image.Rectangle {
 	return list
 }
 
-// labelled reports whether the large maps have their heads' numbers above them: one needs none, too many have no room.
+// labelled reports whether the large maps have the numbers of their heads above them: a single one needs none, and many leave no
+// room.
 func (m matrices) labelled() bool { return m.heads > 1 && m.heads <= 36 }
 
-// in places the heads in an area, row by row, with a gap between them and room for a label above each.
+// in places the heads in an area, row by row, with gaps between them and room for a label above each.
 func (m matrices) in(area image.Rectangle, label, gap int) []image.Rectangle {
 	across := int(math.Ceil(math.Sqrt(float64(m.heads))))
 	down := (m.heads + across - 1) / across
@@ -69,7 +70,7 @@ func (m matrices) in(area image.Rectangle, label, gap int) []image.Rectangle {
 	return list
 }
 
-// The layers that are shown small at once, and how high they may stand together.
+// The largest number of layers that are shown small at once, and their largest height together.
 const (
 	mostThumbs  = 64
 	highThumbs  = 280
@@ -77,7 +78,7 @@ const (
 	thumbsLabel = cellHeight + 3
 )
 
-// thumbs places the layers' small maps, as large as they can be: the first layer shown and an area each.
+// thumbs places the small maps of layers, as large as possible. It returns the first layer shown, and an area for each.
 func thumbs(layers, selected int) (first int, areas []image.Rectangle) {
 	first = selected / mostThumbs * mostThumbs
 	n := min(layers-first, mostThumbs)
@@ -90,7 +91,7 @@ func thumbs(layers, selected int) (first int, areas []image.Rectangle) {
 	return first, areas
 }
 
-// thumbsSize is the largest side that n small maps can have, and how many of them stand in a row.
+// thumbsSize returns the largest side that n small maps can have, and how many of them fit in a row.
 func thumbsSize(n int) (side, across int) {
 	for k := 1; k <= n; k++ {
 		down := (n + k - 1) / k
@@ -102,29 +103,30 @@ func thumbsSize(n int) (side, across int) {
 	return side, across
 }
 
-// thumbsTop is where the small maps begin, at the foot of the panels.
+// thumbsTop returns where the small maps begin, at the bottom of the panels.
 func thumbsTop(layers int) int {
 	n := min(layers, mostThumbs)
 	side, across := thumbsSize(n)
 	return bottomY + thumbsGap - (n+across-1)/across*(side+thumbsGap+thumbsLabel)
 }
 
-// chartArea is where a picture has its curves: what the small maps leave.
+// chartArea returns the place of a picture's curves: what the small maps leave.
 func chartArea(layers int) image.Rectangle {
 	const numbers, below = labelWidth*cellWidth - 4, 3*cellHeight + 20 // of the axes, and the heading of the small maps
 	return image.Rect(rightX+numbers, panelsY, Width-margin, thumbsTop(layers)-below)
 }
 
-// longestAxis is how many tokens a chart has room for at most.
+// longestAxis is the largest number of tokens of a chart.
 const longestAxis = 512
 
-// axis is how many tokens of a text of `all` the chart has room for, and the first of them when `read` were read.
+// axis returns the first token of the chart, once `read` of `all` tokens were read, and how many tokens the chart has room for.
 func axis(read, all int) (first, room int) {
 	room = max(2, min(all, longestAxis))
 	return max(read, room) - room, room
 }
 
-// ticks are round numbers from low to high, at most `most`: multiples of the least of 1, 2, 5, 10, 20, … that does.
+// ticks returns at most `most` round numbers from low to high: multiples of the smallest of 1, 2, 5, 10, 20, … for which they
+// suffice.
 func ticks(low, high, most int) []int {
 	step := 1
 	for i := 0; high/step-(low-1)/step > most; i++ {
@@ -137,7 +139,7 @@ func ticks(low, high, most int) []int {
 	return list
 }
 
-// tickStep is the least of 1, 2, 4, 8, … so that ticks of that many elements lie `apart` pixels apart or more.
+// tickStep returns the smallest of 1, 2, 4, 8, … for which ticks that many elements apart are at least `apart` pixels apart.
 func tickStep(elements, pixels, apart int) int {
 	step := 1
 	for step < elements && step*pixels < apart*elements {

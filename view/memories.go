@@ -2,10 +2,10 @@ package view
 
 import "bitgpu/nn"
 
-// matrices are what a picture shows of a layer: a matrix for each head of what it remembers.
+// matrices describes what a picture shows of a layer's memory: a matrix for each head.
 type matrices struct {
-	title         string // what they are, as in "memory W of layer 3"
-	tensor        string // that has them, by its name in nn.StateTensor
+	title         string // as in "memory W of layer 3"
+	tensor        string // the tensor that holds them, by its name in nn.StateTensor
 	heads         int
 	rows, columns int
 	step          int  // elements from a head's matrix to the next one's
@@ -13,8 +13,8 @@ type matrices struct {
 	tokens        bool // rows are tokens, of which the last are shown
 }
 
-// matricesOf are those of each layer: the matrix that learns, of our own models and of the gated delta rule, and the keys of the last
-// tokens, as many as a key is wide, of attention.
+// matricesOf returns those of each layer: for our own models and the gated delta rule the matrix that learns, and for attention the
+// keys of the last tokens, as many as a key is wide.
 func matricesOf(c nn.Config) []matrices {
 	list := make([]matrices, c.Layers)
 	for _, k := range c.Kept() {
@@ -32,7 +32,7 @@ func matricesOf(c nn.Config) []matrices {
 	return list
 }
 
-// first is the row shown first when so many tokens were read.
+// first returns the first row that is shown after `read` tokens.
 func (m matrices) first(read int) int {
 	if !m.tokens {
 		return 0

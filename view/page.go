@@ -2,13 +2,13 @@ package view
 
 import "image"
 
-// A page holds at most so many rectangles and glyphs; what is more is left out.
+// The largest number of rectangles and glyphs of a page; more are left out.
 const (
 	maxRectangles = 4096
 	maxGlyphs     = 4096
 )
 
-// page is what the host draws of a picture.
+// page holds what the host draws of a picture.
 type page struct {
 	atlas      *atlas
 	rectangles []uint32 // four words each, as view/rectangles.wgsl has them
@@ -18,7 +18,7 @@ type page struct {
 // pair packs two coordinates into a word.
 func pair(x, y int) uint32 { return uint32(x) | uint32(y)<<16 }
 
-// fill draws a rectangle, which must overlap none before it.
+// fill draws a rectangle, which must not overlap any before it.
 func (p *page) fill(r image.Rectangle, pixel uint32) {
 	r = r.Intersect(image.Rect(0, 0, Width, Height))
 	if len(p.rectangles) < 4*maxRectangles && !r.Empty() {
@@ -35,15 +35,15 @@ func (p *page) frame(r image.Rectangle, pixel uint32) {
 	p.fill(image.Rect(r.Max.X, r.Min.Y, o.Max.X, r.Max.Y), pixel)
 }
 
-// put draws one glyph with its upper left corner at x, y: of the atlas, or where axis
-// is 1 more than an axis' number, of its row of labels.
+// put draws one glyph with its upper left corner at x, y: one of the atlas or, if axis is the number of an axis plus 1, one of the
+// row of labels that this axis has.
 func (p *page) put(x, y int, glyph, pixel, axis uint32) {
 	if len(p.glyphs) < 4*maxGlyphs && x >= 0 && y >= 0 && x+cellWidth <= Width && y+cellHeight <= Height {
 		p.glyphs = append(p.glyphs, pair(x, y), glyph, pixel, axis)
 	}
 }
 
-// write draws a line of text, and says where it ends.
+// write draws a line of text, and returns where it ends.
 func (p *page) write(x, y int, text string, pixel uint32) int {
 	for _, r := range text {
 		p.put(x, y, p.atlas.glyph(r), pixel, 0)
@@ -52,7 +52,7 @@ func (p *page) write(x, y int, text string, pixel uint32) int {
 	return x
 }
 
-// number draws the number that an axis, whose range the device chooses, has at marks[mark], left or right of x.
+// number draws the number at marks[mark] of an axis, whose range the device chooses, to the left or right of x.
 func (p *page) number(x, y, mark, alignment, axis int, pixel uint32) {
 	if alignment == right {
 		x -= labelWidth * cellWidth

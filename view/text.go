@@ -14,7 +14,7 @@ type letter struct {
 	token int32 // which made it
 }
 
-// script is the text in lines as the panel shows it.
+// script is the text in lines, as the panel shows it.
 type script struct {
 	lines  [][]letter
 	lineOf []int32 // of the end of each token
@@ -55,7 +55,7 @@ func (s *script) add(r rune, token int32, a *atlas) {
 	s.lines[last] = append(s.lines[last], letter{a.glyph(r), token})
 }
 
-// visible are the lines of the panel when `read` tokens were read: the last of these in the middle.
+// visible returns the lines of the panel after `read` tokens, with the last of these in the middle.
 func (s *script) visible(read int) [][]letter {
 	top := 0
 	if read > 0 {

@@ -35,9 +35,9 @@ type View struct {
 	canvas   *canvas
 }
 
-// New begins to read a text, of which nothing is read yet; name is what the picture calls the model. With reread the text
-// is read twice in a row, and the curves compare the readings. ops are the model's and both stay the caller's. The error is
-// [ErrEmptyText] for a text without tokens, and [nn.ErrContext] for one that is longer than the model's context.
+// New begins a text, of which nothing is read yet. name is what the picture calls the model. With reread the text is read twice in
+// a row, and the curves compare the readings. ops are the model's; the caller closes both. The error is [ErrEmptyText] for a text
+// without tokens, and [nn.ErrContext] for one that is longer than the model's context.
 func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer, name, text string, reread bool) (*View, error) {
 	tokens, err := tok.Encode(text, true)
 	if err != nil {
@@ -75,14 +75,14 @@ func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer,
 	return v, nil
 }
 
-// Close gives the session's and the picture's memory back.
+// Close frees the memory of the session and of the picture.
 func (v *View) Close() {
 	v.session.Close()
 	v.canvas.release()
 }
 
-// Advance reads the next token, and says whether there was one. A prediction that is not finite is an nn.ErrNotFinite; the
-// picture can still be drawn.
+// Advance reads the next token, and reports whether there was one. If a prediction is not finite, the error is an nn.ErrNotFinite,
+// and the picture can still be drawn.
 func (v *View) Advance() (bool, error) {
 	if v.read == v.Tokens() {
 		return false, nil
@@ -101,7 +101,7 @@ func (v *View) Advance() (bool, error) {
 	return true, nil
 }
 
-// cost is the loss in nats of the prediction that a token comes next; before anything was read all tokens are as likely.
+// cost returns the loss in nats of the prediction for a token; before anything was read, all tokens are equally likely.
 func (v *View) cost(id uint32) float32 {
 	if v.read == 0 {
 		return float32(math.Log(float64(len(v.logits))))
@@ -114,11 +114,11 @@ func (v *View) cost(id uint32) float32 {
 	return float32(most + math.Log(sum) - float64(v.logits[id]))
 }
 
-// Tokens are how many there are to read, in all readings, Position how many of them were read.
+// Tokens returns how many tokens there are to read, in all readings, and Position how many of them were read.
 func (v *View) Tokens() int   { return v.readings * len(v.tokens) }
 func (v *View) Position() int { return v.read }
 
-// place is which reading the token read last is of, from 0, and how many of the text's tokens that reading has read.
+// place returns the reading, counted from 0, that the last token read belongs to, and how many tokens of the text it has read.
 func (v *View) place() (reading, read int) {
 	if v.read == 0 {
 		return 0, 0
@@ -126,23 +126,23 @@ func (v *View) place() (reading, read int) {
 	return (v.read - 1) / len(v.tokens), (v.read-1)%len(v.tokens) + 1
 }
 
-// Select shows another layer large; below the first and above the last it goes round.
+// Select chooses the layer that is shown large. Numbers below the first and above the last wrap around.
 func (v *View) Select(layer int) {
 	n := v.model.Config.Layers
 	v.selected = (layer%n + n) % n
 }
 
-// Selected is the layer shown large.
+// Selected returns the layer shown large.
 func (v *View) Selected() int { return v.selected }
 
-// Draw records the drawing of the picture as things stand, and returns it: Height rows of Width pixels, red, green, blue
-// and alpha a byte each.
+// Draw records the drawing of the current picture, and returns its buffer: Height rows of Width pixels, with a byte each for red,
+// green, blue and alpha.
 func (v *View) Draw(s Status) *gpu.Buffer {
 	v.canvas.draw(v.compose(s), v.selected, v.read, v.chart())
 	return v.canvas.picture
 }
 
-// PNG is the picture drawn last as a file.
+// PNG returns the last picture as a file.
 func (v *View) PNG() ([]byte, error) {
 	pixels, err := v.canvas.dev.Download(v.canvas.picture, 0, 4*Width*Height)
 	if err != nil {

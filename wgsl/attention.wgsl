@@ -1,8 +1,7 @@
-// Causal attention with a cache, the softmax carried along (arXiv 2205.14135): a workgroup takes QUERIES rows of heads that
-// share one head of keys and values, 64 keys at a time, a thread a key for the scores, and for the sums a thread each four
-// channels, QUADS of them, of every (64/QUADS)th value. For a part of the cache's
-// slots; it is of float16 with HALF = 1. With SPLIT = 1 a workgroup takes a part of the keys alone, and attention_join.wgsl makes one
-// of what the parts give (arXiv 2311.01282).
+// Causal attention with a cache and an online softmax (arXiv 2205.14135). A workgroup handles QUERIES rows of heads that share one
+// head of keys and values, 64 keys at a time: for the scores each thread has a key, and for the sums each thread has four channels,
+// of which there are QUADS, of every (64/QUADS)th value. A dispatch serves the slots of one part of the cache, which is float16 with
+// HALF = 1. With SPLIT = 1 a workgroup handles only a part of the keys, and attention_join.wgsl combines the parts (arXiv 2311.01282).
 
 #import shared/attended.wgsl
 #import shared/documents.wgsl
@@ -78,12 +77,12 @@ fn attention(
         }
         queries[e] = v;
     }
-    // How many keys a query sees, of the last one, and of those of which a thread makes scores.
+    // How many keys a query sees: the last query, and those that a thread computes scores for.
     let seen = before + min(first + QUERIES - 1u, all - 1u) / each + 1u;
     let lanes = vec4<u32>(first, first + 1u, first + 2u, first + 3u);
     let seen_low = min(lanes, vec4<u32>(all - 1u)) / each + before + 1u;
     let seen_high = min(lanes + 4u, vec4<u32>(all - 1u)) / each + before + 1u;
-    // From which key on a query sees them: documents end in their order, so that the first query looks back the furthest.
+    // The first key that a query sees. Documents follow each other, so the first query looks back the furthest.
     var from_low = vec4<u32>(0u);
     var from_high = vec4<u32>(0u);
     var begin = 0u;
@@ -233,13 +232,13 @@ fn row_of(sequence: u32, query: u32, each: u32) -> u32 {
     return sequence * params.time + query / each;
 }
 
-// The first token of the document that a query of a sequence is of.
+// The first token of the document that a query of a sequence belongs to.
 fn begin_of(sequence: u32, query: u32, each: u32) -> u32 {
     let t = query / each;
     return t - before_of(sequence * params.time + t, t);
 }
 
-// Adds up what the threads have of query m, and stores it.
+// Sums the threads' parts of query m, and stores the result.
 fn finish(sums: vec4<f32>, m: u32, first: u32, part: u32, sequence: u32, kv: u32, thread: u32) {
     workgroupBarrier();
     shares[thread] = sums;

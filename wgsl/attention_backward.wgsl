@@ -1,7 +1,7 @@
-// Backward of causal attention over sequences that began with an empty cache, by blocks of 32 queries and 32 keys (arXiv
-// 2307.08691): attention_rows makes of each row of scores the largest, 1/Σ exp and Σ P ∘ dP; from these the other two make P and
-// dS = P ∘ (dP − ΣP ∘ dP)/√c of a block again and again, attention_queries for dQ = dS·K and the gates, attention_keys for
-// dK = dSᵀ·Q and dV = Pᵀ·dO. What heads of queries that share a head of keys add to it is summed in a fixed order.
+// Backward of causal attention over sequences that began with an empty cache, in blocks of 32 queries and 32 keys (arXiv
+// 2307.08691). attention_rows computes the largest score of each row, 1/Σ exp and Σ P ∘ dP. From these, the other two compute P and
+// dS = P ∘ (dP − ΣP ∘ dP)/√c of a block whenever they need it: attention_queries for dQ = dS·K and the gates, attention_keys for
+// dK = dSᵀ·Q and dV = Pᵀ·dO. The contributions of query heads that share a key head are summed in a fixed order.
 
 #import shared/documents.wgsl
 #import shared/grid.wgsl
@@ -40,7 +40,7 @@ var<workgroup> stage: array<vec4<f32>, 256>;
 var<workgroup> tiles: array<f32, 2112>;
 var<workgroup> shares: array<vec4<f32>, 64>;
 
-// What a workgroup is about: queries are counted over rows and the heads that share one head of keys.
+// What a workgroup works on. Queries are counted over the rows and the heads that share one head of keys.
 struct Place {
     row: u32,   // first of the sequence
     kv: u32,
@@ -86,7 +86,7 @@ fn sigmoid4(x: vec4<f32>) -> vec4<f32> {
     return 1.0 / (1.0 + exp(-x));
 }
 
-// The gradient of what a query hears, before its gate.
+// The gradient of a query's output before its gate.
 fn upstream4(at: Place, query: u32, quad: u32) -> vec4<f32> {
     if query >= at.all || quad >= params.quads {
         return vec4<f32>(0.0);
@@ -244,8 +244,8 @@ fn spread(tile: u32, along: u32, across: u32, thread: u32) -> mat4x4<f32> {
     return mat4x4<f32>(sum[0], sum[1], sum[2], sum[3]);
 }
 
-// Workgroup (32 queries in x and y, sequence and head of keys group.z). What was added up so far lies where it belongs, and a
-// thread comes back to what it wrote itself.
+// Workgroup (32 queries in x and y, sequence and head of keys group.z). The sums so far are kept in the result, and each thread
+// returns only to what it has written itself.
 @compute @workgroup_size(64)
 fn attention_queries(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -291,7 +291,7 @@ fn attention_queries(
                     if key > begin {
                         v += dqkv[to];
                     }
-                    if key + BLOCK >= end {  // all of what is heard is there
+                    if key + BLOCK >= end {  // the output is complete
                         let open = sigmoid4(qkv[to]);
                         v *= dy[number(at, query) * params.quads + mine] * open * (1.0 - open);
                     }
@@ -346,7 +346,7 @@ fn attention_keys(
     }
 }
 
-// Adds to the gradient of keys (which = 0) or values (1), or begins it.
+// Adds to the gradient of keys (which = 0) or values (1), or writes the first contribution.
 fn collect(at: Place, which: u32, key: u32, quad: u32, add: bool, part: mat4x4<f32>, thread: u32) {
     var sum = part;
     for (var a = 0u; a < 4u; a++) {

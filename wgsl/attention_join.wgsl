@@ -1,4 +1,5 @@
-// What attention.wgsl gives for parts of the keys, as of all keys at once: a thread four channels of a head of a row.
+// Combines the results of attention.wgsl for parts of the keys into that for all keys. A thread handles four channels of a head of a
+// row.
 
 #import shared/attended.wgsl
 #import shared/grid.wgsl

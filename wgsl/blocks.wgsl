@@ -1,5 +1,5 @@
-// All blocks of the model for one token a sequence, as one dispatch: a workgroup takes a sequence through every layer,
-// with a barrier where block by block a dispatch begins. The formulas are those of linear.wgsl, swiglu.wgsl,
+// All blocks of the model for one token of each sequence, in one dispatch: a workgroup takes a sequence through every layer,
+// with a barrier where otherwise another dispatch would begin. The formulas are those of linear.wgsl, swiglu.wgsl,
 // tiedscan.wgsl and deltascan_decode.wgsl. D is a multiple of 4; d, and the width c of a head, need not be.
 
 #import shared/norm.wgsl
@@ -56,7 +56,7 @@ var<workgroup> betas: array<f32, MAX_HEADS>;
 var<private> row: u32;
 var<private> stream_at: u32;
 var<private> projected_at: u32;  // in work: (3, d) projections
-var<private> kqv_at: u32;        // (3, d) what the rule sees
+var<private> kqv_at: u32;        // (3, d) the rule's keys, queries and values
 var<private> answer_at: u32;     // (d)
 var<private> act_at: u32;        // (H)
 var<private> gains_at: u32;
@@ -105,7 +105,7 @@ fn blocks(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     }
 }
 
-// c, by the parameters alone: what barriers depend on must be seen to be the same in all threads.
+// c, computed from parameters only, because what barriers depend on must be provably the same in all threads.
 fn head_width() -> u32 {
     return params.memory / params.heads;
 }
@@ -206,7 +206,7 @@ fn gamma(place: u32) -> f32 {
     return select(1.0, gains[gains_at + place], params.absmean == 1u);
 }
 
-// Puts a quad of a product, whose γ stands at `place`, where it belongs.
+// Stores a quad of a product, whose γ is at `place`.
 fn store(to: u32, place: u32, quad: u32, v: vec4<f32>) {
     let d = params.memory;
     if to == TO_MIXER {

@@ -3,8 +3,8 @@
 //
 //     E = (I + strictly-lower(G)·diag β)⁻¹ (V − K·Wᵀ)      F = β ∘ E      Z = Q·Wᵀ + lower(M)·F      W ← W + Fᵀ·K
 //
-// with a workgroup for SLAB rows of a head's W, which never meet the others. A span is one tile. Of a sequence of several documents
-// G and M have zeros between them, and the state before a tile has to do with those tokens only that are of its document.
+// with a workgroup for SLAB rows of a head's W, which do not depend on the other rows. A span is one tile. In a sequence of several
+// documents, G and M are zero between documents, and the state before a tile only concerns the tokens of its document.
 
 #import shared/documents.wgsl
 #import shared/marks.wgsl

@@ -1,5 +1,5 @@
-// What the delta rule sees of its projections: a causal convolution over four tokens, SiLU, and unit length for every
-// head's key and query. A workgroup makes one token's key, query or value of one head.
+// The keys, queries and values of the delta rule from its projections: a causal convolution over four tokens, SiLU, and unit length
+// for keys and queries. A workgroup computes the key, query or value of one head and token.
 
 #import shared/conv.wgsl
 #import shared/documents.wgsl
@@ -28,7 +28,7 @@ fn documents_at(at: u32) -> u32 {
     return slots[at];
 }
 
-// Moves channel j of a sequence's tail on by its one token. Nobody else has to do with the channel.
+// Shifts channel j of a sequence's tail by one token. No other thread uses the channel.
 fn keep(row: u32, j: u32) {
     let at = (slot_of(row) * 3u + j / params.width) * KEPT * params.width + j % params.width;
     tail[at] = tail[at + params.width];

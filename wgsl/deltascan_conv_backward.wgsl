@@ -1,5 +1,5 @@
-// Backward of what deltascan_conv.wgsl does, for sequences that began with a zero tail: delta_conv_activation turns the gradient of
-// keys, queries and values into that of the convolution's output, in place; the others go on from there.
+// Backward of deltascan_conv.wgsl for sequences that began with a tail of zeros. delta_conv_activation turns the gradient of keys,
+// queries and values into that of the convolution's output, in place; the other two continue from there.
 
 #import shared/conv.wgsl
 #import shared/columns.wgsl

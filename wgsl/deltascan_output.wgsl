@@ -1,5 +1,5 @@
-// The end of the delta mixer's scan: RMSNorm over each head of what the memory answers, and the inputs that the next
-// scan's convolutions need.
+// The end of the delta mixer's scan: RMSNorm over each head of the memory's answers, and the inputs that the convolutions of the
+// next scan need.
 
 #import shared/deltaoutput.wgsl
 #import shared/grid.wgsl

@@ -1,5 +1,5 @@
-// The delta rule for one token and the norm of the answer, behind deltascan_conv.wgsl: for devices that bind fewer buffers than
-// deltascan_token.wgsl does.
+// The delta rule for one token and the norm of the answer, after deltascan_conv.wgsl: for devices that cannot bind as many buffers
+// as deltascan_token.wgsl needs.
 
 #import shared/deltanorm.wgsl
 #import shared/deltarule.wgsl

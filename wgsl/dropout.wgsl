@@ -1,6 +1,5 @@
-// Dropout (Srivastava et al., JMLR 15, 2014), in place, a thread for each number: it becomes 0 with probability rate, else
-// it is divided by 1 − rate. Which ones is decided by the seed, the site and the number's place, so that the backward is
-// the same on the gradient.
+// Dropout (Srivastava et al., JMLR 15, 2014), in place, a thread for each element: it becomes 0 with probability rate, otherwise it
+// is divided by 1 − rate. Seed, site and the element's place decide which, so the backward is the same operation on the gradient.
 
 #import shared/grid.wgsl
 #import shared/random.wgsl

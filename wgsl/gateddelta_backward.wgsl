@@ -200,7 +200,7 @@ fn gated_inputs(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
     }
 }
 
-// Of one value head: dV, dβ and dg, and its share of dQ and dK, which is added to what is there or begins it.
+// dV, dβ and dg of one value head, and its share of dQ and dK, which is added to the earlier ones or written first.
 fn inputs(row: u32, count: u32, head: u32, state: u32, add: bool, thread: u32) {
     workgroupBarrier();
     for (var pair = thread; pair < TILE * TILE; pair += 64u) {
@@ -247,7 +247,7 @@ fn inputs(row: u32, count: u32, head: u32, state: u32, add: bool, thread: u32) {
         for (var l = 0u; l < 64u; l++) {
             dg += select(0.0, lasts[l], stays(own));
         }
-        dg = select(dg, 0.0, own / 2u == 0u);  // before the first token of a document there is nothing that decays
+        dg = select(dg, 0.0, own / 2u == 0u);  // before the first token of a document nothing can decay
         dgates[(row + thread) * params.heads + head] = vec2<f32>(step_gradient(row, count, head, thread), dg);
     }
     for (var at = thread; at < count * params.value; at += 64u) {
@@ -331,7 +331,7 @@ fn columns(row: u32, count: u32, head: u32, state: u32, j: u32, add: bool, pull:
     *last += ends;
 }
 
-// The gradient of Σ_t but for what belongs to the last: of the D in M and A, and of γ and δ.
+// The gradient of Σ_t through D in M and A and through γ and δ, without the share of the last token.
 fn slope(row: u32, count: u32, head: u32, t: u32) -> f32 {
     var sum = 0.0;
     let beta = gate(row + t, head).x;

@@ -1,5 +1,5 @@
-// Marks where documents begin in what the decays are made of: with RESET the rule lets nothing of the state through. A thread for
-// each of n·V.
+// Marks the beginnings of documents in the input of the decays: where it is RESET, the rule drops the state. A thread for each of
+// n·V.
 
 #import shared/grid.wgsl
 

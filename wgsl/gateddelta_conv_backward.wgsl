@@ -1,5 +1,5 @@
-// Backward of what gateddelta.wgsl does, for sequences that began with a zero tail: gated_conv_activation turns the gradient of queries,
-// keys and values into that of the convolution's output, in place; gated_conv_inputs goes on to the convolution's input.
+// Backward of gateddelta.wgsl for sequences that began with a tail of zeros. gated_conv_activation turns the gradient of queries,
+// keys and values into that of the convolution's output, in place; gated_conv_inputs continues to the convolution's input.
 
 #import shared/documents.wgsl
 #import shared/grid.wgsl

@@ -1,5 +1,5 @@
-// Norm and gate of what the gated delta rule gives, a workgroup for each row and head, and the last inputs of the
-// convolution into the tail, which nobody reads any more.
+// Norm and gate of the gated delta rule's output, a workgroup for each row and head. It also writes the last inputs of the
+// convolution to the tail, which has been read by then.
 
 #import shared/grid.wgsl
 #import shared/norm.wgsl

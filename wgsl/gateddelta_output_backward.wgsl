@@ -1,5 +1,5 @@
-// Backward of norm and gate of what the gated delta rule gives, a workgroup for each row and head: with y = x·gain·silu(z) and
-// x = o·root, dz = dy·x·gain·silu'(z), and do takes the place of o.
+// Backward of the norm and the gate of the gated delta rule's output, a workgroup for each row and head: with y = x·gain·silu(z) and
+// x = o·root, dz = dy·x·gain·silu'(z), and do replaces o.
 
 #import shared/grid.wgsl
 #import shared/norm.wgsl

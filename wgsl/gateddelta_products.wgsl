@@ -1,5 +1,5 @@
-// What the backward of the gated delta rule needs of every tile: the products of its keys with keys and queries, and of each
-// value head the steps β and the decays g, added up from the tile's first token on. Between documents the products are zeros.
+// What the backward of the gated delta rule needs for every tile: the products of its keys with keys and queries and, for each value
+// head, the steps β and the sums of the decays g from the tile's first token on. Products between documents are zero.
 
 #import shared/documents.wgsl
 #import shared/marks.wgsl

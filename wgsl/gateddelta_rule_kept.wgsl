@@ -1,5 +1,5 @@
-// The gated delta rule as training takes it: with STARTS = 1 it keeps states, with ERRORS = 1 what values are off by. A file of its
-// own, because slots would be one binding more than WebGPU promises.
+// The gated delta rule for training: with STARTS = 1 it keeps states, with ERRORS = 1 the errors of the values. It is a file of its
+// own, because slots would need one more binding than WebGPU guarantees.
 
 #import shared/gatedrule.wgsl
 

@@ -1,6 +1,6 @@
-// The normalised Walsh-Hadamard transform of each BLOCK neighbours of a row, with signs before or, inverse, behind it. With
-// IN_PLACE = 1 it reads y. SOURCE says what comes first: nothing, a RMSNorm, for which a workgroup takes all blocks of a row,
-// or the SwiGLU or SquaredReLU of rows of gate beside up.
+// The normalised Walsh-Hadamard transform of every BLOCK neighbours of a row, with signs applied before it or, for the inverse, after
+// it. With IN_PLACE = 1 it reads y. SOURCE says what comes first: nothing, an RMSNorm, for which a workgroup handles all blocks of a
+// row, or the SwiGLU or SquaredReLU of rows with gate beside up.
 
 #import shared/grid.wgsl
 #import shared/norm.wgsl

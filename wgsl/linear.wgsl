@@ -1,5 +1,5 @@
-// y = x·wᵀ for a w of any format but I8, with RMSNorm in front of it or an addition behind it (constants NORM and ADD), or,
-// with INT8 = 1, of what linear_round.wgsl makes.
+// y = x·wᵀ for w of any format but I8, with RMSNorm before it or an addition after it (constants NORM and ADD). With INT8 = 1 the
+// input is the output of linear_round.wgsl.
 
 #import shared/grid.wgsl
 #import shared/vector.wgsl

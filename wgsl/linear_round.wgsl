@@ -1,6 +1,6 @@
-// Rounds rows to int8 as op.Linear says, to round(x·t) for t = 127/max(max|x|, 1e-5), which decides what is a half and is
-// therefore as exact as on the CPU, whatever the GPU's division does. The product divides by t in the end: sums of whole
-// numbers are exact. With NORM = 1 RMSNorm comes first, and with SQUARED = 1 relu(gate)² ⊙ up before that.
+// Rounds rows to int8 as op.Linear says: round(x·t) with t = 127/max(max|x|, 1e-5). Because t decides what is a half, it is as exact
+// as on the CPU, however the GPU divides. The product is divided by t at the end, since sums of whole numbers are exact. With
+// NORM = 1 RMSNorm comes first, and with SQUARED = 1 relu(gate)² ⊙ up before that.
 
 #import shared/grid.wgsl
 #import shared/norm.wgsl

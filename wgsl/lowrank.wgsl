@@ -1,5 +1,5 @@
-// The low-rank adapter of a product, y += scale·b(a·x): low = a·x, a workgroup a number, then the rows of y that belong to one
-// group of a.
+// The low-rank adapter of a product, y += scale·b(a·x): first low = a·x, with a workgroup for each number, then the rows of y that
+// belong to one group of a.
 
 #import shared/grid.wgsl
 #import shared/reduce.wgsl

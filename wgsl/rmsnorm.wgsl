@@ -1,4 +1,4 @@
-// Backward of x = h·root·gain with root = 1 / sqrt(mean(h²) + ε), whose forward begins every product it feeds. With
+// Backward of x = h·root·gain with root = 1 / sqrt(mean(h²) + ε), whose forward is part of the products that read x. With
 // g = dx·gain, dh += root·(g − h·root²·mean(g·h)), and dgain += Σ dx·h·root over the rows.
 
 #import shared/grid.wgsl

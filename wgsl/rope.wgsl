@@ -1,5 +1,6 @@
-// Makes rows of queries, keys and values ready for attention, a workgroup for each row and head: norms of queries and keys,
-// rotary positions, and keys and values into the cache, which is of float16 with HALF = 1, for a part of its slots.
+// Prepares rows of queries, keys and values for attention, a workgroup for each row and head: it normalises queries and keys, rotates
+// them by their positions, and writes keys and values to the cache, which is float16 with HALF = 1. A dispatch serves the slots of
+// one part of the cache.
 
 #import shared/documents.wgsl
 #import shared/grid.wgsl

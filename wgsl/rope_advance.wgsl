@@ -1,4 +1,4 @@
-// Moves positions on.
+// Advances positions.
 
 #import shared/slots.wgsl
 

@@ -1,5 +1,5 @@
-// Draws one token a row of logits, a workgroup a row, by the rules of op.Sampling, and writes the token's embedding
-// where the constant EMBED is 1, so that the next step can begin.
+// Draws a token for each row of logits, a workgroup per row, by the rules of op.Sampling. If the constant EMBED is 1, it also writes
+// the token's embedding, so that the next step can begin.
 
 #import shared/random.wgsl
 #import shared/reduce.wgsl

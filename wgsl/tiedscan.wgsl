@@ -3,9 +3,9 @@
 //
 //     R = X − X·Wᵀ      E = (I + η·strictly-lower G)⁻¹ R      Z = X − E      W ← W + η·Eᵀ·X
 //
-// with a workgroup for SLAB rows of W, which never meet the others. The minibatch rule has E = R. One token: tied_step. Of a sequence
-// of several documents, by the exact rule only, G has zeros between them, and the state before a tile has to do with those tokens
-// only that are of its document.
+// with a workgroup for SLAB rows of W, which do not depend on the other rows. The minibatch rule has E = R. One token: tied_step. In a
+// sequence of several documents, which only the exact rule supports, G is zero between documents, and the state before a tile only
+// concerns the tokens of its document.
 
 #import shared/documents.wgsl
 #import shared/marks.wgsl

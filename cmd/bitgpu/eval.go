@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
 	"slices"
@@ -61,7 +62,6 @@ type evalReport struct {
 }
 
 func evalAction(c *cli.Context) error {
-	called := callOf(c)
 	by, err := computingOf(c)
 	if err != nil {
 		return err
@@ -71,32 +71,14 @@ func evalAction(c *cli.Context) error {
 	if err := o.Validate(); err != nil {
 		return usagef("eval: --%w", err)
 	}
-	if data := c.String("data"); dataset.IsTokens(data) {
-		if err := refuseForTokens(called, data, corpusFlagNames...); err != nil {
-			return err
-		}
-	}
-	if c.Bool("dynamic") {
-		if err := refuseIdle(called, "--dynamic reads one sequence after another", append([]string{"reread", "batch-size"}, rereadOnly...)...); err != nil {
-			return err
-		}
-		if lr := c.Float64("lr"); !(lr >= 0 && lr < 1e3) {
-			return usagef("eval: --lr: got %v, want a number from 0 to below 1000", lr)
-		}
-		o.Batch = 1
-	} else if err := refuseIdle(called, "it is for --dynamic", "lr"); err != nil {
+	if err := refuseMixed(c); err != nil {
 		return err
-	}
-	if c.Bool("dynamic") || c.Bool("reread") {
-		if err := refuseIdle(called, "--dynamic and --reread measure the model as it was made", "kv", "activations"); err != nil {
-			return err
-		}
 	}
 	if c.Bool("reread") {
 		return rereadAction(c, by)
 	}
-	if err := refuseIdle(called, "it is for --reread", rereadOnly...); err != nil {
-		return err
+	if c.Bool("dynamic") {
+		o.Batch = 1
 	}
 	numbers := storage.Numbers{Cache: c.String("kv"), Activations: c.String("activations")}
 	if err := numbers.Check(); err != nil {
@@ -182,6 +164,12 @@ func evalAction(c *cli.Context) error {
 	if c.Bool("json") {
 		return json.NewEncoder(c.App.Writer).Encode(r)
 	}
+	r.show(c.App.Writer, backend.Name)
+	return nil
+}
+
+// show writes the report for people.
+func (r evalReport) show(out io.Writer, on string) {
 	perplexity := fmt.Sprintf("%.4f", r.Perplexity)
 	if r.Perplexity >= 1e15 {
 		perplexity = fmt.Sprintf("%.4g", r.Perplexity)
@@ -189,16 +177,44 @@ func evalAction(c *cli.Context) error {
 	if r.Perplexity == math.MaxFloat64 {
 		perplexity = "above " + perplexity
 	}
-	fmt.Fprintf(c.App.Writer, "perplexity     %s (%.4f nats a token)\n", perplexity, r.Loss)
+	fmt.Fprintf(out, "perplexity     %s (%.4f nats a token)\n", perplexity, r.Loss)
 	if r.BitsPerByte != nil {
-		fmt.Fprintf(c.App.Writer, "bits per byte  %.4f (%d tokens, %d bytes)\n", *r.BitsPerByte, r.Tokens, r.Bytes)
+		fmt.Fprintf(out, "bits per byte  %.4f (%d tokens, %d bytes)\n", *r.BitsPerByte, r.Tokens, r.Bytes)
 	}
-	fmt.Fprintf(c.App.Writer, "accuracy       %.2f %%\n", 100*r.Accuracy)
+	fmt.Fprintf(out, "accuracy       %.2f %%\n", 100*r.Accuracy)
 	if r.Divergence != nil {
-		fmt.Fprintf(c.App.Writer, "divergence     %.6f nats a token (KL) from the model as it was made, which was read too\n", *r.Divergence)
+		fmt.Fprintf(out, "divergence     %.6f nats a token (KL) from the model as it was made, which was read too\n", *r.Divergence)
 	}
-	fmt.Fprintf(c.App.Writer, "speed          %.0f tokens/s on %s\n", r.TokensPerSecond, backend.Name)
-	return nil
+	fmt.Fprintf(out, "speed          %.0f tokens/s on %s\n", r.TokensPerSecond, on)
+}
+
+// refuseMixed refuses flags that belong to other ways of measuring than the one asked for.
+func refuseMixed(c *cli.Context) error {
+	called := callOf(c)
+	if data := c.String("data"); dataset.IsTokens(data) {
+		if err := refuseForTokens(called, data, corpusFlagNames...); err != nil {
+			return err
+		}
+	}
+	if c.Bool("dynamic") {
+		if err := refuseIdle(called, "--dynamic reads one sequence after another", append([]string{"reread", "batch-size"}, rereadOnly...)...); err != nil {
+			return err
+		}
+		if lr := c.Float64("lr"); !(lr >= 0 && lr < 1e3) {
+			return usagef("eval: --lr: got %v, want a number from 0 to below 1000", lr)
+		}
+	} else if err := refuseIdle(called, "it is for --dynamic", "lr"); err != nil {
+		return err
+	}
+	if c.Bool("dynamic") || c.Bool("reread") {
+		if err := refuseIdle(called, "--dynamic and --reread measure the model as it was made", "kv", "activations"); err != nil {
+			return err
+		}
+	}
+	if c.Bool("reread") {
+		return nil
+	}
+	return refuseIdle(called, "it is for --reread", rereadOnly...)
 }
 
 // dynamicRate is the default rate of eval --dynamic: docs/learn.md has the runs.

@@ -15,7 +15,7 @@ func (s *Scalar[F]) sumSquares(args *op.SumSquares[*Tensor[F]]) {
 	sum.Data[0] += F(total)
 }
 
-// clipFactor is what a gradient is multiplied by so that its norm stays within the clip.
+// clipFactor returns the factor that keeps the norm of a gradient within the clip.
 func clipFactor[F Float](sumSquares, clip F) F {
 	if norm := F(math.Sqrt(float64(sumSquares))); clip > 0 && norm > clip {
 		return clip / norm
@@ -23,7 +23,7 @@ func clipFactor[F Float](sumSquares, clip F) F {
 	return 1
 }
 
-// AdamW is arXiv 1711.05101 with the bias corrections of Adam (arXiv 1412.6980).
+// AdamW follows arXiv 1711.05101, with the bias corrections of Adam (arXiv 1412.6980).
 func (s *Scalar[F]) adamW(args *op.AdamW[*Tensor[F]]) {
 	w, m, v, g, sumSquares, hyper := args.W, args.M, args.V, args.G, args.SumSquares, args.Hyper
 	p := hyper.Data

@@ -5,7 +5,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// elements is how many numbers of a long vector one core takes at once.
+// elements is how many numbers of a long vector a core takes at once.
 const elements = 1 << 14
 
 func (o *Ops) sumSquares(args *op.SumSquares[*Tensor[float32]]) {

@@ -6,7 +6,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// attentionShape are the sizes of an attention, and where its rows lie.
+// attentionShape holds the sizes of an attention, and where its rows lie.
 type attentionShape struct {
 	B, L, time        int
 	heads, kvHeads, c int
@@ -23,16 +23,16 @@ func shapeOfAttention[F Float](a *op.Attention[*Tensor[F]]) attentionShape {
 	}
 }
 
-// placed is the slot of a sequence, and the position of its first row.
+// placed returns the slot of a sequence and the position of its first row.
 func placed[F Float](a *op.Attention[*Tensor[F]], sequence int) (slot, position int) {
 	slot = slotOf(a.Slots, sequence)
 	return slot, int(a.Position.Tokens[slot])
 }
 
-// first is the first token of the document of token t of a sequence, which is a row of all: what row looks back to.
+// first returns the first token that token t of a sequence, in a given row, looks back to: that of its document.
 func (s *attentionShape) first(row, t int) int { return t - s.documents.before(row, t) }
 
-// place is where slot, key head and position of a cache begin.
+// place returns where a slot, key head and position of a cache begins.
 func (s *attentionShape) place(slot, head, position int) int {
 	return ((slot*s.L+position)*s.kvHeads + head) * s.c
 }
@@ -69,18 +69,18 @@ func (s *Scalar[F]) attention(a *op.Attention[*Tensor[F]]) {
 	}
 }
 
-// backwardShape are the sizes of the backward, whose sequences begin at position 0.
+// backwardShape returns the sizes of the backward, whose sequences begin at position 0.
 func backwardShape[F Float](a *op.AttentionBackward[*Tensor[F]]) attentionShape {
 	n, stride := rowsOf(a.QKV)
 	B := a.Keys.Shape[0]
 	return attentionShape{B: B, time: n / B, heads: a.Heads, kvHeads: a.KVHeads, c: a.Keys.Shape[2] / a.KVHeads, qkvStride: stride, documents: documentsOf(a.Documents)}
 }
 
-// keyAt and valueAt are where key and value of a key head begin in a row of QKV.
+// keyAt and valueAt return where the key and the value of a key head begin in a row of QKV.
 func (s *attentionShape) keyAt(row, kv int) int   { return row*s.qkvStride + (s.heads+kv)*s.c }
 func (s *attentionShape) valueAt(row, kv int) int { return s.keyAt(row, s.kvHeads+kv) }
 
-// gateAt is where the gate of a head begins in a row of QKV.
+// gateAt returns where the gate of a head begins in a row of QKV.
 func (s *attentionShape) gateAt(row, h int) int { return (row+1)*s.qkvStride - (s.heads-h)*s.c }
 
 func (s *Scalar[F]) attentionBackward(a *op.AttentionBackward[*Tensor[F]]) {

@@ -18,10 +18,10 @@ func (o *Ops) rope(a *op.RoPE[*Tensor[float32]]) {
 	})
 }
 
-// fewQueries is up to how many rows of a sequence each read keys and values for themselves; more are multiplied as matrices.
+// fewQueries is the largest number of rows of a sequence that read keys and values one by one; more are multiplied as matrices.
 const fewQueries = 8
 
-// attention takes key heads of a row, with all query heads that read them, so that keys and values are read once.
+// attention handles the key heads of a row with all query heads that read them, so that keys and values are read once.
 func (o *Ops) attention(a *op.Attention[*Tensor[float32]]) {
 	p := shapeOfAttention(a)
 	if p.time > fewQueries {
@@ -46,8 +46,8 @@ func (o *Ops) attention(a *op.Attention[*Tensor[float32]]) {
 	}
 }
 
-// attend writes the heads of row i that read some key heads, from kv on. A position's keys lie side by side, those of one head
-// a page apart from the next, so all heads take some positions before any goes on.
+// attend writes the heads of row i that read certain key heads, from kv on. The keys of one position lie side by side, and those
+// of one head a page apart, so all heads handle a few positions before any goes on.
 func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv, kvHeads int, scratch *scanScratch) {
 	slot, seen := placed(a, i/p.time)
 	begin := p.first(i, i%p.time)
@@ -92,8 +92,8 @@ func attend(a *op.Attention[*Tensor[float32]], p *attentionShape, i, kv, kvHeads
 	}
 }
 
-// rowsAtOnce is how many rows of a cache all queries read before they go on, so that width elements of each stay in a core's
-// first cache.
+// rowsAtOnce is how many rows of a cache all queries read before they go on: width elements of each row stay in a core's first
+// cache.
 func rowsAtOnce(cache *Tensor[float32], width int) int {
 	bytes := 4 * width
 	if cache.Format == op.F16 {
@@ -105,7 +105,7 @@ func rowsAtOnce(cache *Tensor[float32], width int) int {
 // queriesAtOnce bounds the rows whose scores are in memory.
 const queriesAtOnce = 64
 
-// attentionOfMany multiplies blocks of queries, of one document each, with all keys that the last of them sees.
+// attentionOfMany multiplies blocks of queries, each within one document, with all keys that the last query of the block sees.
 func (o *Ops) attentionOfMany(a *op.Attention[*Tensor[float32]], p *attentionShape) {
 	scale := float32(1 / math.Sqrt(float64(p.c)))
 	group, stride := p.heads/p.kvHeads, p.kvHeads*p.c
@@ -134,13 +134,15 @@ func (o *Ops) attentionOfMany(a *op.Attention[*Tensor[float32]], p *attentionSha
 	}
 }
 
-// block is how many queries of a sequence are taken together from one on, all of its document, and what token that begins with.
+// block returns how many queries of a sequence, starting with a given one, are handled together, all of one document, and the
+// token that this document begins with.
 func (s *attentionShape) block(sequence, from int) (n, begin int) {
 	row := sequence*s.time + from
 	return min(queriesAtOnce, s.documents.behind(row, from, s.time)+1), s.first(row, from)
 }
 
-// causalSoftmax gives row i of the scores (n, seen) what is left of the sum up to its own position, from on, and zeros behind.
+// causalSoftmax turns row i of the scores (n, seen) into the softmax over what the row sees, its own position included, and
+// zeros behind.
 func causalSoftmax(j *job, start, end int) {
 	scores, seen := j.t[0].Data, j.t[0].Shape[1]
 	for i := start; i < end; i++ {
@@ -151,7 +153,8 @@ func causalSoftmax(j *job, start, end int) {
 	}
 }
 
-// headOf are the rows of a key head in a cache, which lie apart, from the first on; of float16 as floats, side by side.
+// headOf returns the rows of a key head in a cache before a position. They lie apart, except that rows of float16 are converted to
+// floats side by side.
 func (o *Ops) headOf(t *Tensor[float32], p *attentionShape, slot, before, kv int, space *[]float32) []float32 {
 	at := p.place(slot, kv, 0)
 	if t.Format != op.F16 {
@@ -165,7 +168,7 @@ func (o *Ops) headOf(t *Tensor[float32], p *attentionShape, slot, before, kv int
 	return all
 }
 
-// gate multiplies what the heads give by σ of their gates.
+// gate multiplies the output of the heads by σ of their gates.
 func (o *Ops) gate(a *op.Attention[*Tensor[float32]]) {
 	o.job.op = a
 	o.rows(a.O.Shape[0], 4, func(j *job, start, end int) {

@@ -7,8 +7,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// attentionBackward multiplies blocks of queries with all keys that the last of them sees, as attentionOfMany does, and makes
-// their softmax again: the scores of a whole sequence would take the square of its length.
+// attentionBackward multiplies blocks of queries with all keys that the last of them sees, as attentionOfMany does, and computes
+// their softmax again, because the scores of a whole sequence would take memory with the square of its length.
 func (o *Ops) attentionBackward(a *op.AttentionBackward[*Tensor[float32]]) {
 	p := backwardShape(a)
 	inner := p.heads * p.c
@@ -60,7 +60,7 @@ func (o *Ops) attentionBackward(a *op.AttentionBackward[*Tensor[float32]]) {
 	}
 }
 
-// softmaxBackward turns rows of dP in partial to dS = P ∘ (dP − ΣP ∘ dP)·scale.
+// softmaxBackward turns rows of dP in partial into dS = P ∘ (dP − ΣP ∘ dP)·scale.
 func softmaxBackward(j *job, start, end int) {
 	probs, seen := j.t[0].Data, j.t[0].Shape[1]
 	for i := start; i < end; i++ {

@@ -5,7 +5,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// transposeTaps puts the convolutions' taps first, (4, 3d), so that a tap's weights lie side by side.
+// transposeTaps puts the taps of the convolutions first, (4, 3d), so that the weights of one tap lie side by side.
 func (o *Ops) transposeTaps(conv *Tensor[float32]) {
 	channels := len(conv.Data) / op.ConvTaps
 	room(&o.convT, len(conv.Data))
@@ -16,7 +16,7 @@ func (o *Ops) transposeTaps(conv *Tensor[float32]) {
 	}
 }
 
-// convRow writes the convolutions' outputs (3d) for token t of sequence b, whose tail is given.
+// convRow writes the outputs (3d) of the convolutions for token t of sequence b; tail is the sequence's.
 func convRow(dst []float32, s deltaShape, u, tail, taps []float32, b, t int) {
 	channels := 3 * s.d
 	simd.Mul(dst, taps[op.ConvTail*channels:][:channels], u[(b*s.time+t)*channels:][:channels])
@@ -37,7 +37,7 @@ func convRow(dst []float32, s deltaShape, u, tail, taps []float32, b, t int) {
 	}
 }
 
-// shortConv writes keys, queries and values of all tokens as the rule sees them.
+// shortConv writes the keys, queries and values of all tokens in the form that the delta rule takes.
 func (o *Ops) shortConv(u, conv, tail, kqv, slots *Tensor[float32]) {
 	o.transposeTaps(conv)
 	o.rows(o.job.p.B*o.job.p.time, 8, func(j *job, start, end int) {
@@ -69,7 +69,7 @@ func (o *Ops) keepTail(s deltaShape, u, tail []float32, b int) {
 	}
 }
 
-// shortConvBackward carries the gradient of kqv, in product, which it changes, on to u and the taps.
+// shortConvBackward computes the gradients of u and the taps from that of kqv, in product, which it changes.
 func (o *Ops) shortConvBackward(du, dconv, u, conv *Tensor[float32]) {
 	p := o.job.p
 	channels := 3 * p.d
@@ -98,8 +98,8 @@ func (o *Ops) shortConvBackward(du, dconv, u, conv *Tensor[float32]) {
 	}
 }
 
-// shortConvBackward carries sequence b's dkqv, which it changes, through unit length, SiLU and
-// convolution: it adds into du and into dtaps (4, 3d). The sequence began with a zero tail.
+// shortConvBackward goes back from sequence b's dkqv, which it changes, through unit length, SiLU and convolution, and adds to
+// du and to dtaps (4, 3d). The sequence began with a tail of zeros.
 func (s *scanScratch) shortConvBackward(du, dtaps, dkqv []float32, p deltaShape, u, taps []float32, b int) {
 	channels := 3 * p.d
 	before, after := room(&s.conv, channels), room(&s.dconv, channels)

@@ -4,27 +4,27 @@ import (
 	"bitgpu/nn/op"
 )
 
-// deltaShape are the sizes of a delta scan, read off its tensors.
+// deltaShape holds the sizes of a delta scan, taken from its tensors.
 type deltaShape struct {
 	B, time, d, h, c int
 	documents        documents
 }
 
-// scanShape reads the sizes off rows of outputs, the gain of the norm, and something that sequences have each, in slots or not.
+// scanShape takes the sizes from the output rows, the gain of the norm, and a tensor with an entry per sequence or slot.
 func scanShape[F Float](rows, gain, each, slots, documents *Tensor[F]) deltaShape {
 	n, d := rowsOf(rows)
 	B, c := sequencesOf(each, slots), gain.Shape[0]
 	return deltaShape{B, n / B, d, d / c, c, documentsOf(documents)}
 }
 
-// tailIn is the tail in a slot.
+// tailIn returns the tail in a slot.
 func tailIn[F Float](s deltaShape, tail []F, slot int) []F {
 	size := 3 * op.ConvTail * s.d
 	return tail[slot*size:][:size]
 }
 
-// convInput is the input of channel j (0 ≤ j < 3d) so many tokens back from token t of sequence b. What lies before the sequence
-// is in its tail, and before one of its documents there is nothing.
+// convInput returns the input of channel j (0 ≤ j < 3d) some tokens before token t of sequence b. Inputs before the sequence are
+// in its tail; before each of its documents they are zeros.
 func convInput[F Float](s deltaShape, u, tail []F, b, t, back, j int) F {
 	row := b*s.time + t
 	if back <= s.documents.before(row, t) {
@@ -37,7 +37,7 @@ func convInput[F Float](s deltaShape, u, tail []F, b, t, back, j int) F {
 	return tail[(which*op.ConvTail+op.ConvTail+t-back)*s.d+channel]
 }
 
-// convolve is output t of channel j: Σ w[j,i]·input[t−3+i].
+// convolve returns output t of channel j: Σ w[j,i]·input[t−3+i].
 func convolve[F Float](s deltaShape, u, tail, conv []F, b, t, j int) F {
 	var sum F
 	for i := range op.ConvTaps {
@@ -46,7 +46,7 @@ func convolve[F Float](s deltaShape, u, tail, conv []F, b, t, j int) F {
 	return sum
 }
 
-// shortConv writes keys, queries and values (3d) of token t as the rule sees them.
+// shortConv writes the keys, queries and values (3d) of token t in the form that the delta rule takes.
 func shortConv[F Float](kqv []F, s deltaShape, u, tail, conv []F, b, t int) {
 	for j := range kqv {
 		kqv[j] = silu(convolve(s, u, tail, conv, b, t, j))
@@ -166,8 +166,8 @@ func (s *Scalar[F]) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[F]]) {
 	shortConvBackward(du.Data, dconv.data(), dkqv, p, u.Data, conv.Data)
 }
 
-// shortConvBackward writes du and adds into dconv, which may be nil, from the gradient of the keys, queries and values.
-// The sequences began with a zero tail.
+// shortConvBackward writes du and adds to dconv, which may be nil, from the gradient of the keys, queries and values. The
+// sequences began with tails of zeros.
 func shortConvBackward[F Float](du, dconv, dkqv []F, s deltaShape, u, conv []F) {
 	clear(du)
 	before := make([]F, 3*s.d) // SiLU's input, then its output

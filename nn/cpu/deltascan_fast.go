@@ -22,7 +22,7 @@ func (o *Ops) deltaScan(args *op.DeltaScan[*Tensor[float32]]) {
 	}
 }
 
-// deltaPart is the place of one of keys, queries and values (0, 1, 2) of a head in a row of kqv.
+// deltaPart returns where a head's key, query or value (0, 1, 2) begins in a row of kqv.
 func deltaPart(data []float32, p deltaShape, row, which, head int) []float32 {
 	return data[(row*3+which)*p.d+head*p.c:][:p.c]
 }
@@ -55,7 +55,7 @@ func (s *scanScratch) deltaForward(o, b, gain, state, kqv, read, starts, slots *
 	}
 }
 
-// deltaStep is a single token, for which products of matrices do not pay. It returns the answer.
+// deltaStep handles a single token, for which products of matrices do not pay. It returns the answer.
 func (s *scanScratch) deltaStep(W []float32, beta float32, kqv []float32, p deltaShape, row, head int) []float32 {
 	e, answer := room(&s.e, p.c), room(&s.y, p.c)
 	k, q, v := deltaPart(kqv, p, row, 0, head), deltaPart(kqv, p, row, 1, head), deltaPart(kqv, p, row, 2, head)
@@ -67,7 +67,7 @@ func (s *scanScratch) deltaStep(W []float32, beta float32, kqv []float32, p delt
 	return answer
 }
 
-// deltaChunk takes m tokens together and returns their answers Z = Q·W₀ᵀ + lower(Q·Kᵀ)·(b ∘ E).
+// deltaChunk handles m tokens together and returns their answers Z = Q·W₀ᵀ + lower(Q·Kᵀ)·(b ∘ E).
 func (s *scanScratch) deltaChunk(W, b, kqv []float32, p deltaShape, row, m, head int) []float32 {
 	c := p.c
 	s.deltaErrors(W, b, kqv, p, row, m, head, 2*m)
@@ -77,9 +77,9 @@ func (s *scanScratch) deltaChunk(W, b, kqv []float32, p deltaShape, row, m, head
 	return answers
 }
 
-// deltaErrors sets x to the keys of m tokens over their queries, products to x·Kᵀ, y to its first
-// rows' x·Wᵀ, e to what each value differs from what the memory before the token answers, and
-// u = b ∘ E: E = (I + lower)⁻¹·(V − K·Wᵀ), lower the part of K·Kᵀ·diag(b) below the diagonal.
+// deltaErrors sets x to the keys of m tokens above their queries, products to x·Kᵀ, y to x·Wᵀ of the first rows, e to the
+// difference between each value and what the memory before its token answers, and u = b ∘ E. E = (I + lower)⁻¹·(V − K·Wᵀ), with
+// lower the part of K·Kᵀ·diag(b) below the diagonal.
 func (s *scanScratch) deltaErrors(W, b, kqv []float32, p deltaShape, row, m, head, rows int) {
 	c := p.c
 	x, e, u, y := room(&s.x, 2*m*c), room(&s.e, m*c), room(&s.u, m*c), room(&s.y, rows*c)
@@ -103,7 +103,7 @@ func (s *scanScratch) deltaErrors(W, b, kqv []float32, p deltaShape, row, m, hea
 	}
 }
 
-// queried is Q·Kᵀ (m, m) without what a query has not seen.
+// queried returns Q·Kᵀ (m, m), with zeros for keys that a query has not seen.
 func (s *scanScratch) queried(m int) []float32 {
 	q := s.products[m*m : 2*m*m]
 	for i := range m {
@@ -132,9 +132,9 @@ func (o *Ops) deltaScanBackward(args *op.DeltaScanBackward[*Tensor[float32]]) {
 	o.shortConvBackward(du, dconv, u, conv)
 }
 
-// deltaBackward writes the gradient of one head's keys, queries and values into dkqv and of its
-// steps into db, and adds that of the gain. It takes the chunks backward, cut where documents begin. With X the keys over the
-// queries, U = b ∘ E and lower parts with the diagonal only for queries, the gradients are
+// deltaBackward writes the gradients of one head's keys, queries and values to dkqv and of its steps to db, and adds that of the
+// gain. It goes backward through the chunks, which are divided where documents begin. With X the keys above the queries, U = b ∘ E,
+// and lower parts that include the diagonal only for queries, the gradients are
 //
 //	dU  = K·dWᵀ + lower(Q·Kᵀ)ᵀ·dZ
 //	dV  = A⁻ᵀ·(b ∘ dU)
@@ -193,8 +193,8 @@ func (s *scanScratch) deltaBackward(dkqv, dgain []float32, db, do, b, gain, kqv,
 	}
 }
 
-// deltaPairs sets pairs (2m, 2m) to the gradient of the products of the rows of x with each other,
-// P and Pᵀ, and adds to dbeta what the products of keys give.
+// deltaPairs sets pairs (2m, 2m) to the gradient of the products of the rows of x with each other, P and Pᵀ, and adds the part
+// that the products of keys contribute to dbeta.
 func (s *scanScratch) deltaPairs(D, e []float32, m, c int) {
 	products, pairs := room(&s.dp, 2*m*m), zeroRoom(&s.pairs, 4*m*m)
 	simd.Gemm(2*m, m, c, 1, D, c, false, e, c, true, 0, products, m)

@@ -1,6 +1,6 @@
 package cpu
 
-// documents are what an operation's Documents holds, nil where each sequence is one.
+// documents is the content of an operation's Documents, nil if each sequence is one document.
 type documents []uint32
 
 func documentsOf[F Float](t *Tensor[F]) documents {
@@ -10,10 +10,10 @@ func documentsOf[F Float](t *Tensor[F]) documents {
 	return t.Tokens
 }
 
-// begin reports whether a row is the first of its document, of several in a sequence.
+// begin reports whether a row is the first of a document, where sequences hold several.
 func (d documents) begin(row int) bool { return d != nil && d[2*row] == 0 }
 
-// before is how many tokens of its document come before token t of a sequence, which is a row of all.
+// before returns how many tokens of its document precede token t of a sequence; row is the token's row.
 func (d documents) before(row, t int) int {
 	if d == nil {
 		return t
@@ -21,7 +21,7 @@ func (d documents) before(row, t int) int {
 	return int(d[2*row])
 }
 
-// behind is how many tokens of its document come behind token t of a sequence of time tokens.
+// behind returns how many tokens of its document follow token t of a sequence of time tokens.
 func (d documents) behind(row, t, time int) int {
 	if d == nil {
 		return time - 1 - t
@@ -29,8 +29,8 @@ func (d documents) behind(row, t, time int) int {
 	return int(d[2*row+1])
 }
 
-// pieceBefore is where the piece begins that ends before a token of a sequence, of which row is the first: with a chunk, or with
-// the document of its last token.
+// pieceBefore returns where the piece begins that ends before a token of the sequence that starts at row: at the start of a
+// chunk, or of the document that its last token belongs to.
 func (d documents) pieceBefore(row, end, chunk int) int {
 	last := end - 1
 	return max(last/chunk*chunk, last-d.before(row+last, last))

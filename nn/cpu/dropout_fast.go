@@ -14,8 +14,8 @@ func (o *Ops) dropout(args *op.Dropout[*Tensor[float32]]) {
 	}, x, seed)
 }
 
-// dropout does the numbers of x, the first of which is number first of the tensor. It is op.Uniform with what does not
-// depend on the number taken out of the loop, compared as an integer, and without a branch, which no processor foresees.
+// dropout drops elements of x, whose first is element number first of the tensor. It is op.Uniform with everything that does not
+// depend on the element taken out of the loop, compared as an integer, and without a branch, which no processor could predict.
 func dropout(x []float32, first, seed, site uint32, rate float32) {
 	const factor, term = 1664525, 1013904223
 	limit := uint32(math.Ceil(float64(rate) * (1 << 24)))

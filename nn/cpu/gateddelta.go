@@ -6,7 +6,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// gatedShape are the sizes of a gated delta rule.
+// gatedShape holds the sizes of a gated delta rule.
 type gatedShape struct {
 	B, time                int
 	keyHeads, heads        int // K, V
@@ -23,8 +23,8 @@ func shapeOfGated[F Float](a *op.GatedDelta[*Tensor[F]]) gatedShape {
 	return p
 }
 
-// eachTap calls visit for each product in the convolution's channels from to before to at row i, whose sequence is in slot: its input is
-// element at of the tail if tail is set, else of U.
+// eachTap calls visit for each product of the convolution at row i, whose sequence is in slot, in the channels from `from` to
+// before `to`. The product's input is element `at` of the tail if tail is set, otherwise of U.
 func (p *gatedShape) eachTap(from, to, i, slot int, visit func(channel, tap, at int, tail bool)) {
 	t := i % p.time
 	for ch := from; ch < to; ch++ {
@@ -76,7 +76,7 @@ func keepGatedTail[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequenc
 	}
 }
 
-// softplus is ln(1 + eˣ).
+// softplus returns ln(1 + eˣ).
 func softplus(x float64) float64 {
 	if x > 20 {
 		return x + math.Log1p(math.Exp(-x))
@@ -84,13 +84,13 @@ func softplus(x float64) float64 {
 	return math.Log1p(math.Exp(x))
 }
 
-// gates are e^g and β of a head.
+// gates returns e^g and β of a head.
 func gates[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, row, head int) (decay, beta F) {
 	g := float64(a.Decay.Data[head]) * softplus(float64(a.A.Data[row*p.heads+head]+a.Bias.Data[head]))
 	return F(math.Exp(g)), sigmoid(a.B.Data[row*p.heads+head])
 }
 
-// keepStart stores the state of a head before token t if t begins a chunk and the starts are wanted.
+// keepStart stores the state of a head before token t if t begins a chunk and the starts are to be kept.
 func keepStart[F Float](a *op.GatedDelta[*Tensor[F]], p *gatedShape, sequence, head, t int, S []F) {
 	if a.Starts != nil && t%a.Chunk == 0 {
 		copy(a.Starts.Data[((sequence*a.Starts.Shape[1]+t/a.Chunk)*p.heads+head)*len(S):], S)

@@ -7,7 +7,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// gatedDelta convolves rows side by side, then runs the heads side by side, each token by token.
+// gatedDelta convolves rows in parallel, then runs the heads in parallel, each token by token.
 func (o *Ops) gatedDelta(a *op.GatedDelta[*Tensor[float32]]) {
 	o.job.op, o.job.gated = a, shapeOfGated(a)
 	p := o.job.gated

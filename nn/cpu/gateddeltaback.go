@@ -6,7 +6,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// forwardOf is the operation that a backward belongs to, as far as its sizes and gates go.
+// forwardOf returns the operation that a backward belongs to, with what its sizes and gates depend on.
 func forwardOf[F Float](a *op.GatedDeltaBackward[*Tensor[F]]) (*op.GatedDelta[*Tensor[F]], gatedShape) {
 	n, inputs := rowsOf(a.U)
 	s := a.Starts.Shape // (B, chunks, V, v, k)
@@ -15,13 +15,13 @@ func forwardOf[F Float](a *op.GatedDeltaBackward[*Tensor[F]]) (*op.GatedDelta[*T
 	return &op.GatedDelta[*Tensor[F]]{U: a.U, B: a.B, A: a.A, Conv: a.Conv, Decay: a.Decay, Bias: a.Bias, KeyHeads: a.KeyHeads}, p
 }
 
-// parts are query, key and value of a head in rows of the convolution's channels.
+// parts returns query, key and value of a head from a row of the convolution's channels.
 func (p *gatedShape) parts(row, head int) (q, k, v int) {
 	k0 := row*p.channels + head*p.keyHeads/p.heads*p.key
 	return k0, k0 + p.keyHeads*p.key, row*p.channels + 2*p.keyHeads*p.key + head*p.value
 }
 
-// gateSlopes writes the gradients of b and a of a head from those of β and g, with β as it was.
+// gateSlopes writes the gradients of a head's b and a from those of β and g; beta is the forward's β.
 func gateSlopes[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, row, head int, beta, dbeta, dg F) {
 	i := row*p.heads + head
 	a.DB.Data[i] = dbeta * beta * (1 - beta)
@@ -114,8 +114,8 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 	}
 }
 
-// gatedConvActivationBackward turns row i of the gradient of QKV to that of what the convolution gives: back through unit length and SiLU. What
-// the convolution gave is made again.
+// gatedConvActivationBackward turns row i of the gradient of QKV into that of the convolution's output, which it computes again:
+// back through unit length and SiLU.
 func gatedConvActivationBackward[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, i int, dqkv []F) {
 	t := i % p.time
 	d := dqkv[i*p.channels : (i+1)*p.channels]
@@ -149,7 +149,7 @@ func gatedConvActivationBackward[F Float](a *op.GatedDeltaBackward[*Tensor[F]], 
 	}
 }
 
-// convolveBack writes the part of DU that the convolution of row i read.
+// convolveBack writes the gradient of the part of U that the convolution of row i read.
 func convolveBack[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, i int, d []F) {
 	du := a.DU.Data[i*p.inputs:][:p.channels]
 	clear(du)

@@ -5,7 +5,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// gatedDeltaBackward takes key heads side by side, whose value heads add into the same key and query, then rows.
+// gatedDeltaBackward runs key heads in parallel, because the value heads of one add to the gradient of the same key and query,
+// and then rows.
 func (o *Ops) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[float32]]) {
 	f, p := forwardOf(a)
 	o.job.op, o.job.gated, o.job.forward = a, p, f
@@ -33,7 +34,7 @@ func (o *Ops) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[float32]]) {
 	})
 }
 
-// gatedHeadBackward is one head of one sequence. A row of the state, of its gradient and of P is taken at a time.
+// gatedHeadBackward handles one head of one sequence, one row of the state, of its gradient and of P at a time.
 func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDelta[*Tensor[float32]], p *gatedShape, sequence, head int,
 	dqkv []float32, s *scanScratch) {
 	size, key, value := p.value*p.key, p.key, p.value

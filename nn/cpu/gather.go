@@ -2,7 +2,7 @@ package cpu
 
 import "bitgpu/nn/op"
 
-// slotOf is the slot of sequence b.
+// slotOf returns the slot of sequence b.
 func slotOf[F Float](slots *Tensor[F], b int) int {
 	if slots == nil {
 		return b
@@ -10,7 +10,7 @@ func slotOf[F Float](slots *Tensor[F], b int) int {
 	return int(slots.Tokens[b])
 }
 
-// sequencesOf is how many sequences an operation takes whose states are in slots.
+// sequencesOf returns how many sequences an operation with states in slots handles.
 func sequencesOf[F Float](states, slots *Tensor[F]) int {
 	if slots == nil {
 		return states.Shape[0]

@@ -35,7 +35,7 @@ func (s *Scalar[F]) linear(args *op.Linear[*Tensor[F]]) {
 // minPeak keeps a row of zeros from being divided by zero when it is rounded.
 const minPeak = 1e-5
 
-// roundInt8 is x with each row rounded as Linear says. What decides is float32, as it is where the models come from.
+// roundInt8 returns x with each row rounded as Linear says. The rounding is decided in float32, as where the models were trained.
 func roundInt8[F Float](x *Tensor[F]) *Tensor[F] {
 	n, K := rowsOf(x)
 	out := &Tensor[F]{Shape: []int{n, K}, Data: make([]F, n*K)}
@@ -100,7 +100,7 @@ func (s *Scalar[F]) quantize(args *op.Quantize[*Tensor[F]]) {
 	}
 }
 
-// blocksToQuantize are the numbers of rows of the blocks with a γ each.
+// blocksToQuantize returns the numbers of rows of the blocks that have a γ each.
 func blocksToQuantize[F Float](args *op.Quantize[*Tensor[F]]) []int {
 	if args.RowBlocks != nil {
 		return args.RowBlocks
@@ -112,7 +112,7 @@ func blocksToQuantize[F Float](args *op.Quantize[*Tensor[F]]) []int {
 	return equal
 }
 
-// setScales keeps the scale of block b, of its rows where each has one.
+// setScales stores the scale of block b, or that of each of its rows.
 func setScales[F Float](q *Tensor[F], each bool, b, first, rows int, scale F) {
 	if !each {
 		q.Scales[b] = scale
@@ -123,7 +123,7 @@ func setScales[F Float](q *Tensor[F], each bool, b, first, rows int, scale F) {
 	}
 }
 
-// quantizeGroups quantises rows from one to before another by groups.
+// quantizeGroups quantises a range of rows by groups.
 func quantizeGroups[F Float](q, w *Tensor[F], from, to int) {
 	cols := q.Shape[1]
 	for r := from; r < to; r++ {

@@ -11,8 +11,8 @@ import (
 	"github.com/x448/float16"
 )
 
-// fewRows is up to how many rows a product reads the weights as they are, once for four rows; for more the float matrix
-// product is faster, which packs panels and turns ternary weights into floats meanwhile.
+// fewRows is the largest number of rows for which a product reads the weights as they are, once for four rows. With more, the
+// float matrix product is faster, which turns ternary weights into floats while it packs panels.
 const fewRows = 32
 
 func inverseRMSFast(x []float32, eps float64) float32 {
@@ -53,7 +53,7 @@ func (o *Ops) matmul(y, r, x, w *Tensor[float32]) {
 	}
 }
 
-// productRoom is where a product goes before r, which may be y, is added to it; without r that is y.
+// productRoom returns room for a product before r, which may be y, is added to it; without r that is y itself.
 func (o *Ops) productRoom(y, r *Tensor[float32], n int) []float32 {
 	if r == nil {
 		return y.Data[:n]
@@ -67,7 +67,7 @@ func addProduct(y, r *Tensor[float32], p []float32) {
 	}
 }
 
-// prefill makes y what a product is added to, and gives the factor of that.
+// prefill fills y with what a product is added to, and returns the factor of y in that sum.
 func prefill(y, r *Tensor[float32]) (beta float32) {
 	if r == nil {
 		return 0
@@ -125,13 +125,13 @@ func (o *Ops) matmulInt8(y, r, x, w *Tensor[float32]) {
 	addProduct(y, r, p)
 }
 
-// codes are those of n rows of a ternary matrix.
+// codes returns the codes of n rows of a ternary matrix.
 func (t *Tensor[F]) codes(row, n int) []byte {
 	stride := ternary.RowBytes(t.Shape[1])
 	return t.Codes[row*stride : (row+n)*stride]
 }
 
-// blocksOf yields the number of each block that a product must treat by itself, and its rows.
+// blocksOf yields the number and the rows of each block that a product handles by itself.
 func blocksOf(w *Tensor[float32]) func(yield func(int, int) bool) {
 	n := 1
 	if w.Absmean {
@@ -165,8 +165,8 @@ func (o *Ops) linear(args *op.Linear[*Tensor[float32]]) {
 	}
 }
 
-// decoded writes y (n, R) = r + x·wᵀ for w of any format, a row of which it turns into floats at a time, for many rows of x some
-// at a time; r may be nil or y.
+// decoded writes y (n, R) = r + x·wᵀ for w of any format. It turns one row of w into floats at a time, or several where x has
+// many rows; r may be nil or y.
 func (o *Ops) decoded(y, r, x, w *Tensor[float32]) {
 	n, K := rowsOf(x)
 	if w.quants != nil && n <= fewRows {
@@ -202,7 +202,7 @@ func (o *Ops) decoded(y, r, x, w *Tensor[float32]) {
 	}, y, r, x, w)
 }
 
-// roundInt8 is x with each row rounded as op.Linear says.
+// roundInt8 returns x with each row rounded as op.Linear says.
 func (o *Ops) roundInt8(x *Tensor[float32]) *Tensor[float32] {
 	n, K := rowsOf(x)
 	o.rounded.Shape, o.rounded.Data = append(o.rounded.Shape[:0], n, K), room(&o.rounded.Data, n*K)
@@ -236,7 +236,7 @@ func (o *Ops) linearBackward(args *op.LinearBackward[*Tensor[float32]]) {
 	}
 }
 
-// panelRows is how many rows of weights are floats at once where a product needs them so.
+// panelRows is how many rows of weights are converted to floats at once for a product that needs floats.
 const panelRows = 256
 
 // inputGradient writes dx (n, K) = dy (n, R)·w for weights of any format.
@@ -257,7 +257,7 @@ func (o *Ops) inputGradient(dx, dy []float32, w *Tensor[float32], n int) {
 	}
 }
 
-// eachPanel calls do with panelRows rows of w at a time as floats, of which the first is row first.
+// eachPanel calls do with panelRows rows of w at a time, as floats; the first of them is row first of w.
 func (o *Ops) eachPanel(w *Tensor[float32], do func(panel []float32, first, rows int)) {
 	R, K := w.Shape[0], w.Shape[1]
 	panel := room(&o.panel, panelRows*K)
@@ -275,7 +275,7 @@ func (o *Ops) eachPanel(w *Tensor[float32], do func(panel []float32, first, rows
 	}
 }
 
-// wideRow is row for weights of groups and of half precision without a conversion each.
+// wideRow is row, without converting weights of groups and of half precision one by one.
 func wideRow(t *Tensor[float32], dst []float32, r int) {
 	cols := t.Shape[1]
 	switch {
@@ -318,14 +318,14 @@ func (o *Ops) quantize(args *op.Quantize[*Tensor[float32]]) {
 // gammaGrain is how many weights a core adds up at a time.
 const gammaGrain = 1 << 13
 
-// magnitudes is the sum of |w| on all cores: it is exact, so it does not matter how it is cut.
+// magnitudes sums |w| on all cores. The sum is exact, so it does not matter how it is divided.
 type magnitudes struct {
 	w    []float32
 	lock sync.Mutex
 	sum  ternary.Sum
 }
 
-// Run adds a part up.
+// Run sums a part.
 func (m *magnitudes) Run(start, end int) {
 	var share ternary.Sum
 	simd.AddMagnitudes(&share, m.w[start:end])

@@ -2,7 +2,7 @@ package cpu
 
 import "bitgpu/nn/op"
 
-// eachLowRankBlock calls do with the first row, the number of rows and the group of each block that has one.
+// eachLowRankBlock calls do with the first row, the number of rows and the group of each block that has a group.
 func eachLowRankBlock(blocks []op.LowRankBlock, do func(first, rows, group int)) {
 	first := 0
 	for _, b := range blocks {

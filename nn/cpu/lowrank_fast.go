@@ -35,7 +35,7 @@ func (o *Ops) lowRank(a *op.LowRank[*Tensor[float32]]) {
 	})
 }
 
-// fewLowRank adds what a part of a block's rows of B gives.
+// fewLowRank adds the products with some rows of one block of B.
 func fewLowRank(j *job, start, end int) {
 	a := j.op.(*op.LowRank[*Tensor[float32]])
 	R, r, of := a.B.Shape[0], a.B.Shape[1], a.A.Shape[0]

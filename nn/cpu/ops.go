@@ -70,7 +70,7 @@ type job struct {
 	forward *op.GatedDelta[*Tensor[float32]] // of a backward
 }
 
-// Run does a part of the loop.
+// Run runs a part of the loop.
 func (j *job) Run(start, end int) { j.do(j, start, end) }
 
 // rows runs do over [0, n) on all cores, at least grain at once.
@@ -81,7 +81,7 @@ func (o *Ops) rows(n, grain int, do func(j *job, start, end int), t ...*Tensor[f
 	o.job.t = [11]*Tensor[float32]{}
 }
 
-// room gives a slice of n numbers, kept for the next call.
+// room returns a slice of n numbers, whose memory is kept for the next call.
 func room(s *[]float32, n int) []float32 {
 	if cap(*s) < n {
 		*s = hugepages.Make[float32](n)
@@ -89,7 +89,7 @@ func room(s *[]float32, n int) []float32 {
 	return (*s)[:n]
 }
 
-// zeroRoom is room filled with zeros.
+// zeroRoom is room, filled with zeros.
 func zeroRoom(s *[]float32, n int) []float32 {
 	v := room(s, n)
 	clear(v)

@@ -16,10 +16,10 @@ func (p program) Run() {
 	}
 }
 
-// Release gives nothing back: a program on the CPU holds nothing.
+// Release does nothing: a program on the CPU holds no memory.
 func (p program) Release() {}
 
-// prepare looks every operation up. kernel gives what runs one, nil of one that the backend lacks.
+// prepare looks up every operation. kernel returns what runs an operation, nil if the backend lacks it.
 func prepare[F Float](name string, p op.Program[*Tensor[F]], shape func(*Tensor[F]) []int, kernel func(op.Op[*Tensor[F]]) func()) (op.Prepared, error) {
 	op.CheckShapes(p, shape)
 	prepared := make(program, len(p))
@@ -39,7 +39,7 @@ func (s *Scalar[F]) Prepare(p op.Program[*Tensor[F]], _ ...*Tensor[F]) (op.Prepa
 	return prepare(s.Name(), p, s.Shape, s.kernel)
 }
 
-// Alike implements op.Executor. The reference takes each row by itself.
+// Alike implements op.Executor. The reference computes each row by itself.
 func (s *Scalar[F]) Alike() int { return 64 }
 
 // PrepareAlike implements op.Executor.
@@ -50,7 +50,7 @@ func (s *Scalar[F]) PrepareAlike(p op.Program[*Tensor[F]], scratch ...*Tensor[F]
 // Has implements op.Executor.
 func (s *Scalar[F]) Has(o op.Op[*Tensor[F]]) bool { return s.kernel(o) != nil }
 
-// kernel is what runs an operation, nil of one that is not there.
+// kernel returns what runs an operation, nil if there is none.
 func (s *Scalar[F]) kernel(o op.Op[*Tensor[F]]) func() {
 	switch a := o.(type) {
 	case *op.Copy[*Tensor[F]]:
@@ -143,7 +143,7 @@ func (o *Ops) Prepare(p op.Program[*Tensor[float32]], _ ...*Tensor[float32]) (op
 	return prepare(o.Name(), p, o.Shape, o.kernel)
 }
 
-// Alike implements op.Executor: a product with more rows adds up in another order.
+// Alike implements op.Executor: a product with more rows sums in another order.
 func (o *Ops) Alike() int { return 32 }
 
 // PrepareAlike implements op.Executor.
@@ -154,7 +154,7 @@ func (o *Ops) PrepareAlike(p op.Program[*Tensor[float32]], scratch ...*Tensor[fl
 // Has implements op.Executor.
 func (o *Ops) Has(x op.Op[*Tensor[float32]]) bool { return o.kernel(x) != nil }
 
-// kernel is what runs an operation: the fast twin, or the reference where there is none.
+// kernel returns what runs an operation: the fast twin, or the reference if there is none.
 func (o *Ops) kernel(x op.Op[*Tensor[float32]]) func() {
 	switch a := x.(type) {
 	case *op.RMSNorm[*Tensor[float32]]:

@@ -12,12 +12,12 @@ const (
 	unitEps = 1e-6
 )
 
-// inverseRMS is 1 / sqrt(mean(x²) + eps).
+// inverseRMS returns 1 / sqrt(mean(x²) + eps).
 func inverseRMS[F Float](x []F, eps float64) F {
 	return F(inverseRoot(float64(dot(x, x)/F(len(x))), eps))
 }
 
-// inverseRoot is 1 / sqrt(mean + eps). If the squares overflow, that would be 0 and hide them; the result is NaN instead.
+// inverseRoot returns 1 / sqrt(mean + eps), or NaN if the squares overflowed, because 0 would hide that.
 func inverseRoot(mean float64, eps float64) float64 {
 	if math.IsInf(mean, 1) {
 		return math.NaN()

@@ -5,8 +5,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// sumBlock is how many rows are summed together; the blocks' sums are added in order, so that the
-// result does not depend on the number of cores.
+// sumBlock is how many rows are summed together. The sums of the blocks are added in order, so that the result does not depend
+// on the number of cores.
 const sumBlock = 64
 
 func (o *Ops) rmsNorm(args *op.RMSNorm[*Tensor[float32]]) {

@@ -6,7 +6,7 @@ import (
 	"github.com/x448/float16"
 )
 
-// ropeRow makes row i of the queries, keys and values ready, and stores its keys and values.
+// ropeRow prepares the queries and keys of row i, and stores its keys and values.
 func ropeRow[F Float](a *op.RoPE[*Tensor[F]], i int) {
 	n, stride := rowsOf(a.QKV)
 	L, c, time := a.Keys.Shape[1], a.Keys.Shape[2]/a.KVHeads, n/sequencesOf(a.Keys, a.Slots)
@@ -36,7 +36,7 @@ func ropeRow[F Float](a *op.RoPE[*Tensor[F]], i int) {
 	store(a.Values, stored, values)
 }
 
-// store puts numbers into a cache.
+// store writes numbers into a cache.
 func store[F Float](t *Tensor[F], at int, values []F) {
 	if t.Format != op.F16 {
 		copy(t.Data[at:], values)
@@ -47,7 +47,7 @@ func store[F Float](t *Tensor[F], at int, values []F) {
 	}
 }
 
-// cached are n numbers of a cache, in room where they are not kept as F.
+// cached returns n numbers of a cache, converted into room if they are not kept as F.
 func cached[F Float](t *Tensor[F], at, n int, room []F) []F {
 	if t.Format != op.F16 {
 		return t.Data[at : at+n]
@@ -58,7 +58,7 @@ func cached[F Float](t *Tensor[F], at, n int, room []F) []F {
 	return room[:n]
 }
 
-// rotate turns the pairs (i, i+R/2) by angles: R/2 cosines, then the sines.
+// rotate rotates the pairs (i, i+R/2) by angles: R/2 cosines, then the sines.
 func rotate[F Float](x, angles []F) {
 	half := len(x) / 2
 	for i := range half {
@@ -73,7 +73,7 @@ func (s *Scalar[F]) rope(a *op.RoPE[*Tensor[F]]) {
 	}
 }
 
-// ropeBackwardRow turns the gradient of row i back. d is room for a head.
+// ropeBackwardRow rotates the gradient of row i back. d is scratch memory for a head.
 func ropeBackwardRow[F Float](a *op.RoPEBackward[*Tensor[F]], i int, d []F) {
 	n, stride := rowsOf(a.DQKV)
 	c, time := a.Keys.Shape[2]/a.KVHeads, n/a.Keys.Shape[0]
@@ -94,7 +94,7 @@ func ropeBackwardRow[F Float](a *op.RoPEBackward[*Tensor[F]], i int, d []F) {
 	}
 }
 
-// rotateBack is the backward of rotate: with what cosines and sines are multiplied by it is no inverse.
+// rotateBack is the backward of rotate, which is not its inverse where cosines and sines have YaRN's factor.
 func rotateBack[F Float](dx, angles []F) {
 	half := len(dx) / 2
 	for i := range half {

@@ -24,7 +24,7 @@ func (s *Scalar[F]) sample(args *op.Sample[*Tensor[F]]) {
 	}
 }
 
-// nextInput is a token that can be looked up, whatever was drawn.
+// nextInput returns the token drawn or, if there is none, one that can be looked up.
 func nextInput(id uint32) uint32 {
 	if id == op.NotFinite {
 		return 0

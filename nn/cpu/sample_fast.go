@@ -8,7 +8,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// drawScratch is what one core needs to draw a token.
+// drawScratch is the scratch memory that a core draws a token with.
 type drawScratch struct {
 	logits  []float32 // a row with its penalty
 	weights []float32
@@ -34,8 +34,8 @@ func (o *Ops) sample(args *op.Sample[*Tensor[float32]]) {
 	}, args.Next, args.Out, args.Recent, args.Rules, args.Logits)
 }
 
-// token is op.Sampling.Draw with exponentials by the vector: up to their rounding the same token.
-// It leaves the logits as they are.
+// token is op.Sampling.Draw with vectorised exponentials: apart from their rounding, it draws the same token. The logits do not
+// change.
 func (d *drawScratch) token(p op.Sampling, logits []float32, recent []uint32) uint32 {
 	id := op.NotFinite
 	if finite(logits) {
@@ -46,7 +46,8 @@ func (d *drawScratch) token(p op.Sampling, logits []float32, recent []uint32) ui
 	return id
 }
 
-// finite reports whether all numbers are. A sum of squares that is finite shows it fast; one that is not may be a large number's.
+// finite reports whether all numbers are finite. A finite sum of squares shows it quickly; an infinite one may come from a large
+// number.
 func finite(v []float32) bool {
 	return op.FirstNotFinite([]float32{simd.SumSquares(v)}) < 0 || op.FirstNotFinite(v) < 0
 }
@@ -84,9 +85,8 @@ func (d *drawScratch) sampled(p op.Sampling, logits []float32, best, u float32) 
 	return uint32(i)
 }
 
-// keepLargest sets kept and ids to the k largest logits and what ties with the last of them. At
-// least k logits reach the k-th largest of the maxima of blocks, so that only the few blocks which
-// reach it need to be looked at.
+// keepLargest sets kept and ids to the k largest logits and those that equal the last of them. At least k logits reach the k-th
+// largest of the maxima of blocks, so only the few blocks that reach it need to be searched.
 func (d *drawScratch) keepLargest(logits []float32, k int) {
 	width := min(max(len(logits)/(4*k)&^7, 8), 256)
 	blocks := (len(logits) + width - 1) / width
@@ -123,7 +123,7 @@ func (d *drawScratch) keepLargest(logits []float32, k int) {
 	d.kept, d.ids = d.kept[:n], d.ids[:n]
 }
 
-// largest is the k-th largest of v.
+// largest returns the k-th largest number of v.
 func (d *drawScratch) largest(v []float32, k int) float32 {
 	order := room(&d.order, len(v))
 	copy(order, v)

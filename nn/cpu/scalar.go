@@ -27,7 +27,7 @@ func (s *Scalar[F]) FinishDownload(t *Tensor[F], slot int, dst []uint32) error {
 	return nil
 }
 
-// dot is Σ a·b.
+// dot returns Σ a·b.
 func dot[F Float](a, b []F) F {
 	var sum F
 	for i := range a {
@@ -43,5 +43,5 @@ func axpy[F Float](y []F, alpha F, x []F) {
 	}
 }
 
-// rowsOf is a tensor's number of rows, the first axis, and the elements of one.
+// rowsOf returns a tensor's number of rows, its first axis, and the number of elements in a row.
 func rowsOf[F Float](t *Tensor[F]) (rows, each int) { return t.Shape[0], op.Count(t.Shape[1:]) }

@@ -6,8 +6,9 @@ import (
 	"bitgpu/nn/cpu/simd"
 )
 
-// scanScratch is what one core needs to scan one head of one sequence, a chunk of C tokens at a time by the chunk form of
-// docs/equations.md: matrix products, and one forward substitution for what the tokens of the chunk have learnt of each other.
+// scanScratch is the scratch memory of a core that scans one head of one sequence, a chunk of C tokens at a time, by the chunk
+// form of docs/equations.md: matrix products, and a forward substitution for what the tokens of a chunk have learned from each
+// other.
 type scanScratch struct {
 	x, dx, d     []float32 // delta: keys over queries, (2C, c); tied: keys, (C, c)
 	products, dp []float32 // of the rows of x with the keys, (2C, C)
@@ -22,10 +23,10 @@ type scanScratch struct {
 	draw         drawScratch
 }
 
-// longestPiece bounds the products of tokens with each other where a chunk may be cut.
+// longestPiece limits the products of tokens with each other where a chunk may be divided.
 const longestPiece = 64
 
-// piece is how many of the tokens from t on are taken together: not beyond the end of a chunk.
+// piece returns how many tokens, from t on, are handled together: not beyond the end of a chunk.
 func piece(t, time, chunk int) int { return min(longestPiece, chunk-t%chunk, time-t) }
 
 func unitFast(k, f []float32) {
@@ -34,7 +35,7 @@ func unitFast(k, f []float32) {
 	simd.Scale(scale, k)
 }
 
-// unitBackwardFast is unitBackward; df is dk or apart from it.
+// unitBackwardFast is unitBackward; df is dk, or does not overlap it.
 func unitBackwardFast(df, dk, f []float32) {
 	length := float32(math.Sqrt(float64(simd.SumSquares(f))))
 	inverse := 1 / (length + unitEps)

@@ -8,10 +8,10 @@ import (
 
 func sigmoid[F Float](x F) F { return F(1 / (1 + math.Exp(-float64(x)))) }
 
-// silu is x·σ(x).
+// silu returns x·σ(x).
 func silu[F Float](x F) F { return x * sigmoid(x) }
 
-// siluSlope is the derivative of silu: σ(x)·(1 + x·(1 − σ(x))).
+// siluSlope returns the derivative of silu: σ(x)·(1 + x·(1 − σ(x))).
 func siluSlope[F Float](x F) F {
 	s := sigmoid(x)
 	return s * (1 + x*(1-s))

@@ -13,7 +13,7 @@ import (
 	"github.com/x448/float16"
 )
 
-// Float is what the reference computes in.
+// Float is the type of number that the reference computes with.
 type Float interface{ float32 | float64 }
 
 // Tensor is a tensor of the CPU backends: one of its slices holds the numbers, by its format.
@@ -38,7 +38,7 @@ type Tensor[F Float] struct {
 	pending [2][]uint32 // U32: reads that were started
 }
 
-// scale is what the product with row r of a ternary matrix is multiplied by.
+// scale returns the factor of products with row r of a ternary matrix.
 func (t *Tensor[F]) scale(r int) F {
 	if !t.Absmean {
 		return 1
@@ -46,7 +46,7 @@ func (t *Tensor[F]) scale(r int) F {
 	return t.Scales[r*len(t.Scales)/t.Shape[0]]
 }
 
-// straight is what dyᵀx is multiplied by to give the gradient of row r of the master weights.
+// straight returns the factor that turns dyᵀx into the gradient of row r of the master weights.
 func (t *Tensor[F]) straight(r int) F {
 	if t.Absmean || len(t.Scales) == 0 {
 		return 1
@@ -96,7 +96,7 @@ func (t *Tensor[F]) row(dst []F, r int) {
 	}
 }
 
-// data are the numbers of an F32 tensor, nil of none.
+// data returns the numbers of an F32 tensor, nil for the nil tensor.
 func (t *Tensor[F]) data() []F {
 	if t == nil {
 		return nil
@@ -204,7 +204,7 @@ func (t *Tensor[F]) bytes() int {
 	return t.interleaved.Bytes() + t.quants.Bytes() + size*(len(t.Data)+len(t.Scales)) + 2*(len(t.Half)+len(t.GroupScales)) + len(t.Int8) + len(t.Codes) + 4*len(t.Tokens)
 }
 
-// BytesInUse is the memory of all tensors.
+// BytesInUse returns the memory of all tensors.
 func (m *arena[F]) BytesInUse() int { return m.inUse }
 
 func (m *arena[F]) Release(ts ...*Tensor[F]) {
@@ -218,7 +218,7 @@ func (m *arena[F]) Release(ts ...*Tensor[F]) {
 	}
 }
 
-// Shape is t's shape, nil of nil. It must not be changed.
+// Shape returns t's shape, which must not be changed; nil for the nil tensor.
 func (m *arena[F]) Shape(t *Tensor[F]) []int {
 	if t == nil {
 		return nil
@@ -264,7 +264,7 @@ func (m *arena[F]) Download(t *Tensor[F], offset int, dst []float32) error {
 	return nil
 }
 
-// Floats are the elements of an F32 tensor themselves, nil where they are float64.
+// Floats returns the elements of an F32 tensor, not copied; nil if they are float64.
 func (m *arena[F]) Floats(t *Tensor[F]) []float32 {
 	floats, _ := any(t.Data).([]float32)
 	return floats

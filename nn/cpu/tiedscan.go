@@ -82,8 +82,8 @@ func (s *Scalar[F]) tiedScan(args *op.TiedScan[*Tensor[F]]) {
 	}
 }
 
-// TiedScanBackward runs the recurrence backward token by token. Inside a chunk it first runs
-// forward again from the chunk's start to have every state.
+// TiedScanBackward runs the recurrence backward token by token. Within a chunk it first runs forward again from the chunk's
+// start, to have every state.
 func (s *Scalar[F]) tiedScanBackward(args *op.TiedScanBackward[*Tensor[F]]) {
 	df, dz, f, starts, scan := args.DF, args.DZ, args.F, args.Starts, args.Scan
 	n, d := rowsOf(f)

@@ -48,7 +48,7 @@ func (s *scanScratch) tiedForward(z, f, state, starts, slots *Tensor[float32], d
 	}
 }
 
-// tiedStep is a single token, for which products of matrices do not pay.
+// tiedStep handles a single token, for which products of matrices do not pay.
 func (s *scanScratch) tiedStep(z, f, W []float32, rate float32) {
 	d := len(f)
 	k, e := room(&s.x, d), room(&s.e, d)
@@ -57,23 +57,23 @@ func (s *scanScratch) tiedStep(z, f, W []float32, rate float32) {
 	parallel.For(d, rowsOfSize(tokenChunk, d), &s.token)
 }
 
-// tiedToken is a loop over the rows of a memory, each of which reads and learns by itself.
+// tiedToken is a loop over the rows of a memory, which answer and learn independently of each other.
 type tiedToken struct {
 	z, k, e, W []float32
 	rate       float32
 }
 
 const (
-	// tokenChunk is how many numbers of a memory are worth another core.
+	// tokenChunk is how many numbers of a memory make another core worth it.
 	tokenChunk = 1 << 14
-	// tokenBlock is how many numbers are read and, still in the nearest cache, changed.
+	// tokenBlock is how many numbers are read before they are changed, while they are in the nearest cache.
 	tokenBlock = 1 << 12
 )
 
-// rowsOfSize is the number of rows of d numbers, in fours, that hold about size numbers.
+// rowsOfSize returns a number of rows, a multiple of four, that hold about size numbers in rows of d.
 func rowsOfSize(size, d int) int { return max(size/d/4*4, 4) }
 
-// Run takes the rows start to end.
+// Run handles the rows start to end.
 func (t *tiedToken) Run(start, end int) {
 	d := len(t.k)
 	for i := start; i < end; {
@@ -87,9 +87,8 @@ func (t *tiedToken) Run(start, end int) {
 	}
 }
 
-// tiedErrors sets x to the keys of some tokens and e to what each lacks in the memory before it,
-// k − W·k: rows of E = (I + ηL)⁻¹·(X − X·Wᵀ), with L the lower part of X·Xᵀ, which is left in
-// lower; without the substitution in the minibatch rule.
+// tiedErrors sets x to the keys of some tokens, and e to what the memory before each token lacks of its key, k − W·k: rows of
+// E = (I + ηL)⁻¹·(X − X·Wᵀ), with L the lower part of X·Xᵀ, which is left in lower. The minibatch rule needs no substitution.
 func (s *scanScratch) tiedErrors(W, f []float32, d int, scan op.Scan) {
 	m := len(f) / d
 	x, e := room(&s.x, m*d), room(&s.e, m*d)
@@ -118,7 +117,8 @@ func (o *Ops) tiedScanBackward(args *op.TiedScanBackward[*Tensor[float32]]) {
 	}, df, dz, f, starts, args.Documents)
 }
 
-// tiedBackward takes the chunks of sequence b backward, cut where documents begin, by the formulas of docs/equations.md with D = −dR:
+// tiedBackward goes backward through the chunks of sequence b, which are divided where documents begin, by the formulas of
+// docs/equations.md with D = −dR:
 //
 //	D   = A⁻ᵀ·(dZ − ηX·dWᵀ)
 //	dX  = dZ − D + D·W₀ + ηE·dW + (P + Pᵀ)·X, P the lower part of ηD·Eᵀ

@@ -7,7 +7,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// hyper are the numbers of step number step (from 0) as the project trains.
+// hyper returns the numbers of step number `step`, counted from 0, as training uses them.
 func hyper(step int, lr, clip float64) []float32 {
 	h := make([]float32, op.HyperCount)
 	h[op.HyperLR], h[op.HyperBeta1], h[op.HyperBeta2] = float32(lr), 0.9, 0.999

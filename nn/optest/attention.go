@@ -7,10 +7,10 @@ import (
 	"bitgpu/nn/op"
 )
 
-// halfCache allows the other rounding of what is kept in float16.
+// halfCache allows for numbers kept in float16 that round the other way.
 var halfCache = Tolerance{2e-4, 1e-3, "one step of float16"}
 
-// cache makes keys or values (B, L, G·c), with one number in all that lies behind the position.
+// cache makes keys or values (B, L, G·c), filled with one number behind the position.
 func cache[T any](b *Bench[T], name string, s heads, std float64, behind float64) T {
 	r, values := b.random(name), make([]float32, s.B*s.L*s.G*s.c)
 	for i := range values {
@@ -26,7 +26,7 @@ func cache[T any](b *Bench[T], name string, s heads, std float64, behind float64
 }
 
 func attentionCases[T any]() []Case[T] {
-	// Nobody may look at what lies behind the position.
+	// What lies behind the position must not be read.
 	attention := func(s heads, std float64) Case[T] {
 		return Case[T]{
 			Op: "attention", Name: fmt.Sprintf("random/%v/gate=%v/std%g", s, s.gate, std), Tolerance: summed,
@@ -57,7 +57,7 @@ func attentionCases[T any]() []Case[T] {
 		{B: 2, T: 2, at: 5, L: 20, H: 4, G: 2, c: 256},
 		{B: 1, T: 9, at: 60, L: 69, H: 16, G: 1, c: 48},
 		{B: 2, T: 1, at: 700, L: 1100, H: 5, G: 5, c: 32},
-		// Long caches, of which a backend may give parts to each of many: nearly empty, full, with rows that see a part's first key alone.
+		// Long caches, which a backend may divide into parts: nearly empty, full, and with rows that see only the first key of a part.
 		{B: 1, T: 1, at: 0, L: 2100, H: 8, G: 2, c: 64},
 		{B: 3, T: 1, at: 4600, L: 4700, H: 8, G: 2, c: 36},
 		{B: 1, T: 1, at: 1024, L: 1100, H: 16, G: 1, c: 128},

@@ -9,8 +9,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Batches holds that any mix of sequences of a model, started, forked, stopped, resumed, read on and closed at random, gives each
-// to the token the text that it gives alone on the same backend.
+// Batches checks that any mix of sequences of a model, started, forked, stopped, resumed, read on and closed at random, gives each
+// of them exactly the text that it gives alone on the same backend.
 func Batches[T any](t *testing.T, ops op.Executor[T], ended int) {
 	for i, s := range small {
 		t.Run(s.name, func(t *testing.T) {
@@ -23,14 +23,14 @@ func Batches[T any](t *testing.T, ops op.Executor[T], ended int) {
 	}
 }
 
-// member is a sequence among others, and what was done with it.
+// member is a sequence among others, with its history.
 type member[T any] struct {
 	*nn.Session[T]
 	history []chapter
 	text    []uint32
 }
 
-// chapter is what was read, and then written by some rules.
+// chapter is a part of the history: what was read, and how much was then written by which rules.
 type chapter struct {
 	read  []uint32
 	rules op.Sampling
@@ -52,7 +52,7 @@ func mixed[T any](t *testing.T, ops op.Executor[T], c nn.Config, weights *nn.Wei
 		}
 		return ids
 	}
-	// goOn has a member read, if there is something, and begin to write by other rules.
+	// goOn makes a member read tokens, if there are any, and begin to write by other rules.
 	goOn := func(s *member[T], ids []uint32) {
 		check(t, s.Forward(ids))
 		rules := op.Sampling{Temperature: float32(rng.IntN(2)), TopK: rng.IntN(20), Seed: rng.Uint64(), RepeatPenalty: 1.2}

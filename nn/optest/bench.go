@@ -14,8 +14,8 @@ import (
 	"bitgpu/nn/ternary"
 )
 
-// Bench is where a case makes its tensors on one backend. Each is filled from a seed of its own
-// that comes from the names of the case and of the tensor.
+// Bench makes the tensors of a case on one backend. Each is filled from a seed of its own, which
+// depends on the names of the case and of the tensor.
 type Bench[T any] struct {
 	Ops      op.Executor[T]
 	seed     string
@@ -24,7 +24,7 @@ type Bench[T any] struct {
 	err      error // the first of Prepare's
 }
 
-// tensor is one of a bench.
+// tensor is a tensor of a bench.
 type tensor[T any] struct {
 	x      T
 	format op.Format
@@ -32,7 +32,7 @@ type tensor[T any] struct {
 	start  []float32 // what it was made of; ternary: the weights, then the scales
 }
 
-// newBench makes the bench of a case.
+// newBench makes the bench for a case.
 func newBench[T any](ops op.Executor[T], seed string) *Bench[T] {
 	return &Bench[T]{Ops: ops, seed: seed, tensors: map[string]tensor[T]{}}
 }
@@ -176,8 +176,8 @@ func (b *Bench[T]) Packed(name string, w, gammas []float32, rows, cols int, absm
 	return b.keep(name, tensor[T]{b.Ops.Load(h), op.Ternary, h.Shape, append(append([]float32(nil), w...), gammas...)})
 }
 
-// Groups makes a ternary matrix with a scale each `group` inputs of a row, multiples of a quarter. What it was made of are
-// the weights times their scales.
+// Groups makes a ternary matrix with a scale per `group` inputs of a row; scales are multiples of a quarter. Its Start is the
+// weights times their scales.
 func (b *Bench[T]) Groups(name string, rows, cols, group int) T {
 	r, values := b.random(name), make([]float32, rows*cols)
 	for i := range values {
@@ -247,7 +247,7 @@ func (b *Bench[T]) Table(name string, format op.Format, rows, cols int) T {
 	return b.keep(name, tensor[T]{b.Ops.Load(h), format, h.Shape, values})
 }
 
-// randomQuants is a matrix of any numbers whose weights are around 1.
+// randomQuants returns a matrix of random numbers whose weights are around 1.
 func randomQuants(k quants.Kind, rows, cols int, r *rand.Rand) *quants.Matrix {
 	m, numbers := quants.New(k, rows, cols), make([]byte, cols)
 	least := 1 // of a factor of the scale
@@ -272,7 +272,7 @@ func randomQuants(k quants.Kind, rows, cols int, r *rand.Rand) *quants.Matrix {
 	return m
 }
 
-// Start is what a tensor was made of.
+// Start returns the numbers that a tensor was made from.
 func (b *Bench[T]) Start(name string) []float32 { return b.tensors[name].start }
 
 // read reads a tensor of the bench.
@@ -305,7 +305,7 @@ func (b *Bench[T]) read(name string) ([]float32, error) {
 	return nil, fmt.Errorf("%s: a %v tensor cannot be read back", name, t.format)
 }
 
-// program prepares operations at its first call and runs them at each.
+// program prepares operations on the first call, and runs them on every call.
 func (b *Bench[T]) program(ops ...op.Op[T]) func() { return b.programOn(nil, ops...) }
 
 // programOn is program with scratch, whose contents nobody reads.
@@ -325,7 +325,7 @@ func (b *Bench[T]) programOn(scratch []T, ops ...op.Op[T]) func() {
 	}
 }
 
-// close gives the programs and the tensors back.
+// close releases the programs and the tensors.
 func (b *Bench[T]) close() {
 	for _, p := range b.programs {
 		p.Release()
@@ -335,7 +335,7 @@ func (b *Bench[T]) close() {
 	}
 }
 
-// fromIDs shows token ids as numbers; ids of the table are far below 2²⁴.
+// fromIDs converts token ids to floats; the ids of the cases are far below 2²⁴.
 func fromIDs(ids []uint32) []float32 {
 	values := make([]float32, len(ids))
 	for i, id := range ids {

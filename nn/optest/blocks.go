@@ -11,9 +11,9 @@ import (
 	"bitgpu/nn/op"
 )
 
-// The blocks of whole models, a token of each sequence: what a backend may run at once.
+// The blocks of whole models for one token of each sequence, which a backend may run as one operation.
 
-// blocksTolerance is wide because each layer's roundings go through all later ones.
+// blocksTolerance is wide because the rounding of each layer propagates through all later ones.
 var blocksTolerance = Tolerance{2e-4, 1e-4, "sums of up to some thousand numbers around 1, layer after layer"}
 
 // blocksCase takes a token of each of B sequences through all layers of a model.
@@ -32,8 +32,8 @@ func blocksFrom[T any](kind string, c nn.Config, B int, std float64, slots ...ui
 	}
 }
 
-// blocksKnown is a layer by hand: the mixer sees nothing and adds nothing; every unit of the MLP sees the first number of
-// the normalised stream, which is 1, so that it is silu(1), and the first number receives half of all 16.
+// blocksKnown is a layer computed by hand. The mixer reads zeros and adds nothing. Every unit of the MLP gets the first number of
+// the normalised stream, 1, and is therefore silu(1); the first number of the stream receives half of the sum of all 16.
 func blocksKnown[T any](c nn.Config) Case[T] {
 	c = c.WithDefaults()
 	return Case[T]{

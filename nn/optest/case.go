@@ -18,8 +18,8 @@ type Case[T any] struct {
 	Make      func(b *Bench[T]) Trial[T]
 }
 
-// Trial is what a case does with the tensors that it has made. Tensors are called by name, and
-// dx is the gradient of x.
+// Trial is what a case does with the tensors that it has made. Tensors have names, and dx is the
+// gradient of x.
 type Trial[T any] struct {
 	Forward  func() // with a Backward, run again it does the same
 	Outputs  []string
@@ -30,9 +30,9 @@ type Trial[T any] struct {
 	Also     []string // further tensors that Backward writes
 	// Want are known values of outputs.
 	Want map[string][]float32
-	// Check is an invariant, or a definition, that the tensors meet in the end.
+	// Check is an invariant, or a definition, that the tensors must satisfy in the end.
 	Check func(v Values) error
-	// Bytes is the memory that Forward has to touch, for Benchmark.
+	// Bytes is the memory that Forward must access, for Benchmark.
 	Bytes int64
 }
 
@@ -42,8 +42,8 @@ type Tolerance struct {
 	Why      string
 }
 
-// The tolerances of the table. Float32 rounds by 6e-8 of a number, and WGSL allows exp, division
-// and square root a few of these roundings.
+// The tolerances of the cases. Float32 rounds by 6e-8 of a number, and WGSL allows a few such errors
+// for exp, division and square root.
 var (
 	exact   = Tolerance{0, 0, "copies and sums of small whole numbers are exact in any order"}
 	rounded = Tolerance{1e-6, 3e-6, "a few roundings of each number"}
@@ -60,8 +60,8 @@ func summing(n int) Tolerance {
 	return summed
 }
 
-// miss is how far got lies beyond the tolerance around want; up to 0 it is inside. Nothing is close
-// to what is not finite.
+// miss returns how far got exceeds the tolerance around want; it is within it if miss is at most 0.
+// Nothing is close to a number that is not finite.
 func (t Tolerance) miss(got, want float32) float64 {
 	m := math.Abs(float64(got)-float64(want)) - t.Abs - t.Rel*math.Abs(float64(want))
 	if math.IsNaN(m) {
@@ -70,7 +70,7 @@ func (t Tolerance) miss(got, want float32) float64 {
 	return m
 }
 
-// compare says where got first lies outside of the tolerance around want, and how often.
+// compare says where got first exceeds the tolerance around want, and how often.
 func (t Tolerance) compare(name string, got, want []float32) error {
 	if len(got) != len(want) {
 		return fmt.Errorf("%s: got %d numbers, want %d", name, len(got), len(want))
@@ -91,10 +91,10 @@ func (t Tolerance) compare(name string, got, want []float32) error {
 		name, outside, len(got), t.Abs, t.Rel, t.Why, at, got[at], want[at])
 }
 
-// Values are the numbers of the tensors of a trial by name, as they are after it.
+// Values holds the numbers of the tensors of a trial after it has run, by name.
 type Values func(name string) []float32
 
-// Cases is the whole table.
+// Cases returns all cases.
 func Cases[T any]() []Case[T] {
 	var all []Case[T]
 	for _, cases := range [][]Case[T]{

@@ -24,7 +24,7 @@ type decoder struct {
 	*arch.Decoder
 }
 
-// families has one of each, with sizes that fill no workgroup evenly.
+// families returns one of each, with sizes that do not fill workgroups evenly.
 func families() []decoder {
 	with := func(change func(d *arch.Decoder)) *arch.Decoder {
 		d := &arch.Decoder{
@@ -70,7 +70,7 @@ func EachFamily(visit func(name string, c nn.Config, w *nn.Weights[op.HostTensor
 	}
 }
 
-// weights are random ones, the same for a seed.
+// weights returns random weights, the same for a seed.
 func (d decoder) weights(seed uint64) *nn.Weights[op.HostTensor] {
 	r := rand.New(rand.NewPCG(seed, 0))
 	kind, grouped := d.table.Quants()
@@ -128,11 +128,11 @@ func (d decoder) weights(seed uint64) *nn.Weights[op.HostTensor] {
 	return w
 }
 
-// aStep is how far logits may lie apart where a number is rounded to int8 or float16 on the way, which at a half goes either way.
+// aStep is how far logits may differ if a number on the way is rounded to int8 or float16, where halves may go either way.
 const aStep = 1e-2
 
-// Decoders holds what models of the public families must do whatever computes them: their logits and their text against the
-// reference in float64, read at once and in pieces, and the properties of sessions.
+// Decoders checks what models of the public families must do on every backend: logits and text like those of the reference in
+// float64, read at once and in pieces, and the properties of sessions.
 func Decoders[T any](t *testing.T, ops op.Executor[T], tolerance float64) {
 	for i, d := range families() {
 		t.Run(d.name, func(t *testing.T) {
@@ -171,7 +171,7 @@ func (s fixture[T]) on(t *testing.T) fixture[T] {
 	return s
 }
 
-// logits: those behind every token, and the text that follows, are the reference's.
+// logits: those after every token, and the text that follows, are the reference's.
 func (s fixture[T]) logits() {
 	tokens := s.text(75, 30)
 	all := func(pieces int, read func(tokens []uint32, visit func(int, []float32) error) error) (logits []float32) {

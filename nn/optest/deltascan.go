@@ -14,7 +14,7 @@ type delta struct {
 	starts        bool // keeps the memory before each chunk
 }
 
-// eps is that of the norm: of two heads and more another than the usual one.
+// eps returns the ε of the norm: with two heads or more, another than the usual one.
 func (s delta) eps() float64 {
 	if s.h > 1 {
 		return 1e-2
@@ -26,7 +26,7 @@ func (s delta) String() string {
 	return fmt.Sprintf("%s/chunk%d/B%d/T%d/h%d/c%d", s.name, s.C, s.B, s.T, s.h, s.c)
 }
 
-// deltaTensors are what a delta scan reads and writes.
+// deltaTensors holds the tensors that a delta scan reads and writes.
 type deltaTensors[T any] struct {
 	o, u, b, conv, gain, state, tail, kqv, read, starts T
 	program                                             op.Program[T]
@@ -162,7 +162,7 @@ func deltascanCases[T any]() []Case[T] {
 	)
 }
 
-// only compares some of a case's outputs, to a tolerance of their own.
+// only restricts the comparison to some of a case's outputs, with a tolerance of their own.
 func only[T any](c Case[T], tolerance Tolerance, outputs ...string) Case[T] {
 	c.Tolerance = tolerance
 	whole := c.Make
@@ -188,7 +188,7 @@ func repeatedInputs[T any](chunk int) Case[T] {
 	})
 }
 
-// deltaIdle has steps of zero: the memory stays.
+// deltaIdle has steps of zero, so the memory does not change.
 func deltaIdle[T any]() Case[T] {
 	s := delta{"idle", 2, 20, 2, 8, 16, false, true}
 	return Case[T]{
@@ -203,7 +203,7 @@ func deltaIdle[T any]() Case[T] {
 	}
 }
 
-// deltaSplit reads in two pieces what was read at once: the same memory and the same tail.
+// deltaSplit reads in two pieces what is also read at once: memory and tail must be the same.
 func deltaSplit[T any]() Case[T] {
 	s := delta{"split", 1, 9, 2, 8, 7, true, false}
 	return Case[T]{
@@ -244,8 +244,8 @@ func deltaSplit[T any]() Case[T] {
 	}
 }
 
-// deltaConvolution is the convolution by hand: taps 1, 2, 3, 4 over the inputs 1, 10 and 100 after a
-// tail of 0, 0, 7 give 7·3 + 4, … each through SiLU, which leaves numbers that large as they are.
+// deltaConvolution computes the convolution by hand: taps 1, 2, 3, 4 over the inputs 1, 10 and 100
+// after a tail of 0, 0, 7 give 7·3 + 4, …, each through SiLU, which does not change numbers that large.
 func deltaConvolution[T any]() Case[T] {
 	return Case[T]{
 		Op: "deltascan", Name: "known", Tolerance: rounded,

@@ -16,8 +16,8 @@ type Deviation struct {
 	Err          error // the case breaks a rule of its own; then there are no numbers
 }
 
-// References are what the reference makes of cases, by their names: several backends and variants are held against one
-// computation. The zero value knows none yet.
+// References keeps the results of the reference for cases, by their names, so that several backends and variants are compared with
+// one computation. The zero value is empty.
 type References struct {
 	known map[string]reference
 }
@@ -40,8 +40,8 @@ func (r *References) of(c *Case[*cpu.Tensor[float64]], name string) reference {
 	return known
 }
 
-// Deviations runs the wanted cases that compare numbers, by the operation's file and the case's name, and shows how a
-// backend's differ.
+// Deviations runs the cases that compare numbers and are wanted, by the operation's file and the case's name, and reports how the
+// numbers of a backend differ.
 func Deviations[T any](ops op.Executor[T], references *References, wanted func(op, name string) bool, visit func(Deviation)) {
 	table := Cases[*cpu.Tensor[float64]]()
 	for i, c := range Cases[T]() {

@@ -1,17 +1,17 @@
 // Package optest is the specification of the operations: the cases and properties that every
 // backend must meet. It is not a test itself; a backend's tests call it.
 //
-// One table, [Cases], serves three uses: [Run] holds a backend's values against the reference in
-// nn/cpu, [Gradients] holds the reference's backward against central differences in float64, and
-// [Benchmark] times a backend. [Properties] are what whole models must do, [Inference] and
-// [Training] hold them against the vectors of an independent program.
+// One list, [Cases], has three uses: [Run] compares a backend's values with the reference in nn/cpu,
+// [Gradients] compares the reference's backward with central differences in float64, and [Benchmark]
+// times a backend. [Properties] checks what whole models must do; [Inference] and [Training] compare
+// them with the results of an independent program.
 //
 // # Why
 //
-// Why is a case a function over T? The same lines then run on every backend, and their numbers,
-// made from the case's name, are the same there.
+// Why is a case a function over T? So that the same lines run on every backend, with the same
+// numbers, which are made from the case's name.
 //
-// Why does a case call the operations itself, and not only list arguments? Operations take
-// optional tensors, write into their inputs and share state: what a case means is clearest in the
-// calls that the model would make.
+// Why does a case run the operations itself, and not only list arguments? Operations take optional
+// tensors, write into their inputs and share state. What a case means is clearest in the operations
+// that a model would run.
 package optest

@@ -7,8 +7,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Sequences of several documents: each gives what it gives as a sequence by itself, forward and backward. On the reference that is
-// so to the bit.
+// Sequences of several documents: each document gives what it gives as a sequence of its own, forward and backward; on the reference,
+// to the bit.
 
 // rowsOfDocuments are the lengths of the documents of sequences of as many tokens each: short ones, some that begin or end with a
 // chunk or a tile, and long ones.
@@ -20,7 +20,7 @@ var rowsOfDocuments = [][][]int{
 	{{1, 2}, {2, 1}},
 }
 
-// packed is what a case of documents is made of.
+// packed describes a case of documents.
 type packed[T any] struct {
 	b         *Bench[T]
 	rows      [][]int
@@ -52,7 +52,7 @@ func newPacked[T any](b *Bench[T], rows [][]int) *packed[T] {
 	return p
 }
 
-// n is how many rows there are.
+// n returns the number of rows.
 func (p *packed[T]) n() int { return len(p.rows) * p.time }
 
 // each visits the sequences: all, with documents and no suffix to their names, and each document alone.
@@ -64,7 +64,7 @@ func (p *packed[T]) each(visit func(suffix string, first, B, time int, documents
 	}
 }
 
-// given are the rows of a tensor that an operation reads; change says that it also writes them, so that it reads a copy.
+// given makes rows of a tensor that an operation reads; change: it also writes them, so it gets a copy.
 func (p *packed[T]) given(to *op.Program[T], name, suffix string, all T, first, n, width int, change bool) T {
 	if suffix == "" && !change {
 		return all
@@ -77,7 +77,7 @@ func (p *packed[T]) given(to *op.Program[T], name, suffix string, all T, first, 
 	return t
 }
 
-// made are rows that an operation writes.
+// made makes rows that an operation writes.
 func (p *packed[T]) made(names *[]string, name, suffix string, n, width int) T {
 	*names = append(*names, name+suffix)
 	if suffix == "" {
@@ -86,7 +86,7 @@ func (p *packed[T]) made(names *[]string, name, suffix string, n, width int) T {
 	return p.b.Stale(name+suffix, n, width)
 }
 
-// trial is the case of it all.
+// trial returns the trial that compares all of this.
 func (p *packed[T]) trial(t Trial[T], tolerance Tolerance) Trial[T] {
 	t.Forward, t.Backward = p.b.program(p.forward...), p.b.program(p.backward...)
 	t.Outputs, t.Also = append(t.Outputs, p.outputs...), append(t.Also, p.also...)

@@ -33,7 +33,7 @@ func dropoutCase[T any](name string, rows, cols int, std float64, site uint32, r
 	}
 }
 
-// aShare reports whether about a share rate of the numbers is gone and the others are scaled up.
+// aShare checks that about a share `rate` of the numbers is dropped and the others are scaled up.
 func aShare(rate float64) func(x, y []float32) error {
 	return func(x, y []float32) error {
 		gone := 0

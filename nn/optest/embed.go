@@ -105,7 +105,7 @@ func embedCases[T any]() []Case[T] {
 	}...)
 }
 
-// large marks a case for Benchmark, with the bytes that its forward has to touch.
+// large marks a case for Benchmark, with the bytes that its forward must access.
 func large[T any](c Case[T], bytes int) Case[T] {
 	c.Large = true
 	whole := c.Make

@@ -9,7 +9,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// finite: no token is drawn from numbers that are not, the error names the token that brought them, and
+// finite: no token is drawn from logits that are not finite, the error names the token that caused them, and
 // the memory holds what was accepted before.
 func (s fixture[T]) finite() {
 	c, tokens := s.model.Config, s.text(300, 20)
@@ -28,7 +28,7 @@ func (s fixture[T]) finite() {
 	want, _, err := written(good, 30)
 	check(s.t, err)
 
-	// A token that is written, but not at once nor read before, has a row in the table that is not finite.
+	// The table's row of one token is not finite: a token that is written later, and has not been read before.
 	first := slices.IndexFunc(want, func(id uint32) bool {
 		return slices.Index(want, id) > 11 && !slices.Contains(tokens[:5], id)
 	})

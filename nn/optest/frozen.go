@@ -9,8 +9,8 @@ import (
 	"bitgpu/nn/ternary"
 )
 
-// frozenCases are what training an adapter asks of a backend: the backward of every layer of the public families, for
-// weights that stay as they are. A backend that lacks one of the operations is not held to its case.
+// frozenCases returns the cases for training adapters: the backward of every layer of the public families, with weights that do not
+// change. A backend that lacks an operation does not run its cases.
 func frozenCases[T any]() []Case[T] {
 	var all []Case[T]
 	for _, n := range []int{1, 3, 40} {
@@ -41,15 +41,15 @@ func frozenCases[T any]() []Case[T] {
 	return all
 }
 
-// gatedSizes are those of a gated delta rule: K heads of keys of width k, V of values of width v.
+// gatedSizes holds the sizes of a gated delta rule: K heads of keys of width k, V of values of width v.
 type gatedSizes struct{ B, time, chunk, K, V, k, v, taps int }
 
-// allCases are those of the table, and those that a backend may lack.
+// allCases returns all cases, including those that a backend may lack.
 func allCases[T any]() []Case[T] {
 	return append(append(Cases[T](), frozenCases[T]()...), mastersCases[T]()...)
 }
 
-// Scaled makes a ternary matrix with scales of their own for groups of inputs, or, where group is 0, for rows.
+// Scaled makes a ternary matrix with a scale per group of inputs or, if group is 0, per row.
 func (b *Bench[T]) Scaled(name string, rows, cols, group int) T {
 	r, w := b.random(name), make([]float32, rows*cols)
 	for i := range w {
@@ -69,7 +69,7 @@ func (b *Bench[T]) Scaled(name string, rows, cols, group int) T {
 	return b.keep(name, tensor[T]{b.Ops.Load(h), op.Ternary, h.Shape, nil})
 }
 
-// inputCase is the gradient of a product's input alone, for weights of every kind.
+// inputCase computes only the gradient of a product's input, for weights of every kind.
 func inputCase[T any](kind string, n int) Case[T] {
 	const R = 270
 	format, table := map[string]op.Format{

@@ -7,7 +7,7 @@ import (
 )
 
 func gatherCases[T any]() []Case[T] {
-	// Some rows are taken out, and put where others were.
+	// Some rows are taken out and put in the place of others.
 	random := func(slots []uint32, S int, shape ...int) Case[T] {
 		return Case[T]{
 			Op: "gather", Name: fmt.Sprintf("random/%v of %d/%v", slots, S, shape), Tolerance: exact,

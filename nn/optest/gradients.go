@@ -7,13 +7,12 @@ import (
 	"bitgpu/nn/cpu"
 )
 
-// withoutGradient are the operations that nothing is differentiated through.
+// withoutGradient lists the operations that are never differentiated.
 var withoutGradient = map[string]bool{"adamw": true, "sample": true, "blocks": true, "gather": true}
 
-// Gradients holds the reference's backward against differences of its forward in float64: in every
-// case that is given a gradient, a few dozen elements of each tensor that gets one.
-// What lies behind the rounding of weights is not differentiated: the cases of linear check it by
-// its definition.
+// Gradients compares the reference's backward with differences of its forward in float64: in every
+// case with a given gradient, for a few dozen elements of each tensor that receives one. The rounding
+// of weights is not differentiated; the cases of linear check its gradient by its definition.
 func Gradients(t *testing.T) {
 	checked := map[string]bool{}
 	for _, c := range allCases[*cpu.Tensor[float64]]() {

@@ -57,7 +57,7 @@ func hadamardCases[T any]() []Case[T] {
 	for i, s := range [][3]int{{1, 4, 4}, {3, 36, 2}, {2, 7, 1}, {5, 96, 32}, {1, 384, 128}, {33, 128, 64}, {2, 1024, 1024}, {1, 4096, 4096}, {1, 6144, 2048}} {
 		cases = append(cases, transform(s[0], s[1], s[2], i%2 == 0, i%3 == 0), transform(s[0], s[1], s[2], i%2 == 1, i%3 > 0))
 	}
-	// In place, behind what makes its input.
+	// In place, after the operation that makes its input.
 	behind := func(name string, n, D, block int, make func(b *Bench[T], y T) op.Op[T]) Case[T] {
 		return Case[T]{
 			Op: "hadamard", Name: fmt.Sprintf("behind/%s/%dx%d/block%d", name, n, D, block), Tolerance: summed,

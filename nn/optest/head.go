@@ -79,7 +79,7 @@ func headCases[T any]() []Case[T] {
 		head(op.Q8_0, 37, 1056, 2, 1, 1), head(op.Q4_0, 9, 1056, 3, 2, 1), head(op.Q4_K, 301, 2304, 3, 1, 2), head(op.Q6_K, 301, 1280, 33, 32, 1), head(op.Q6_K, 270, 2304, 40, 0, 40),
 		head(op.F32, 1, 4, 1, 0, 1), head(op.F32, 144, 300, 2, 1, 1), head(op.F32, 75, 36, 33, 32, 1), head(op.F32, 75, 36, 33, 7, 9),
 		head(op.F16, 300, 36, 33, 32, 1), head(op.F16, 9, 300, 3, 2, 1), head(op.I8, 300, 36, 33, 32, 1), head(op.I8, 7, 4, 3, 1, 2),
-		// As wide as models are: more than is read of the activations at a time, and blocks enough for the largest team.
+		// As wide as models: more activations than are read at a time, and enough blocks for the largest team.
 		head(op.F32, 37, 1036, 2, 1, 1), head(op.F16, 75, 1068, 2, 0, 2), head(op.I8, 75, 1044, 2, 0, 2), head(op.I8, 37, 2068, 1, 0, 1),
 		head(op.BF16, 75, 1068, 2, 0, 2), head(op.Ternary, 75, 1068, 33, 32, 1), groups(301, 1152, 128, 3, 2, 1), groups(41, 320, 64, 7, 3, 2),
 		head(op.Ternary, 37, 2176, 1, 0, 1), head(op.Ternary, 37, 2176, 33, 32, 1),

@@ -15,8 +15,8 @@ import (
 // root is the folder of the module.
 func root() string { return filepath.Join(ReferenceDir("."), "..", "..") }
 
-// mayImport says which packages of this module a package may import, tests apart; the first row
-// that fits counts. A pattern that ends in /... means a folder and all below it, and bitgpu the module, whatever its path is.
+// mayImport says which packages of this module a package may import, except in tests; the first row
+// that fits counts. A pattern that ends in /... means a folder and all below it; bitgpu is the module, whatever its path is.
 var mayImport = []struct {
 	from string
 	to   []string
@@ -47,10 +47,10 @@ var mayImport = []struct {
 	{"bitgpu/...", []string{"bitgpu/nn/...", "bitgpu/io/...", "bitgpu/gpu", "bitgpu/wgsl"}},
 }
 
-// bindings are the packages that know a GPU; only one of gpu's may know them.
+// bindings are the packages that access a GPU; only package gpu and those below it may import them.
 var bindings = []string{"github.com/rajveermalviya/go-webgpu/wgpu", "github.com/cogentcore/webgpu/wgpu"}
 
-// named gives a package of this module the name that it has in the table.
+// named returns the name that a package of this module has in the table.
 func named(path, module string) string {
 	if path == module || strings.HasPrefix(path, module+"/") {
 		return "bitgpu" + strings.TrimPrefix(path, module)
@@ -80,7 +80,7 @@ func allowed(from, to string) bool {
 }
 
 // Imports go one way: cmd → bitgpu, bench → backends, training → nn → ternary, and webgpu → gpu →
-// wgsl. Files know nothing of the model, the model of neither files nor devices.
+// wgsl. Formats of files know nothing of models, and models nothing of files or devices.
 func TestImportDirection(t *testing.T) {
 	list := exec.Command("go", "list", "-json=ImportPath,Imports,Module", "./...")
 	list.Dir, list.Stderr = root(), os.Stderr

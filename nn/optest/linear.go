@@ -17,10 +17,10 @@ func (m matrix) String() string {
 	return fmt.Sprintf("%dx%d/blocks%d/%s", m.R, m.K, m.blocks, scaleName(m.absmean))
 }
 
-// gamma is the γ that Bench.Ternary gives row r.
+// gamma returns the γ that Bench.Ternary gives row r.
 func (m matrix) gamma(r int) float64 { return 0.25 * float64(1+r*m.blocks/m.R) }
 
-// scale is what the product with row r is multiplied by.
+// scale returns the factor of products with row r.
 func (m matrix) scale(r int) float64 {
 	if m.absmean {
 		return m.gamma(r)
@@ -34,8 +34,8 @@ var matrices = []matrix{
 	{12, 36, 12, true}, {37, 100, 37, true},
 }
 
-// wide are as wide as those of models: a row has blocks enough for every thread of the largest team, and what is read of
-// the activations at a time, 1024, does not end with it. Their rows fill more than one workgroup.
+// wide are matrices as wide as those of models: a row has enough blocks for every thread of the largest team, and its length is not
+// a multiple of the 1024 activations that are read at a time. Their rows fill more than one workgroup.
 var wide = []matrix{{37, 1091, 1, true}, {75, 2083, 3, true}}
 
 func linearCases[T any]() []Case[T] {
@@ -114,8 +114,8 @@ func normLinear[T any](m matrix, n int) Case[T] {
 	}
 }
 
-// linearBackward is checked straight through the rounding by its definition: the gradient of w is
-// that of y = s·x·(w/γ)ᵀ with γ a constant.
+// linearBackward checks the straight-through gradient by its definition: the gradient of w is that of
+// y = s·x·(w/γ)ᵀ with γ a constant.
 func linearBackward[T any](m matrix, n int) Case[T] {
 	return Case[T]{
 		Op: "linear", Name: fmt.Sprintf("backward/n%d/%v", n, m), Tolerance: summing(m.K),
@@ -148,7 +148,7 @@ func linearBackward[T any](m matrix, n int) Case[T] {
 	}
 }
 
-// quantize leaves a wide berth around halves, where rounding in another order may decide otherwise.
+// quantize keeps well away from halves, where rounding in another order may give another result.
 func quantize[T any](m matrix) Case[T] {
 	return Case[T]{
 		Op: "linear", Name: fmt.Sprintf("quantize/%v", m), Tolerance: rounded,

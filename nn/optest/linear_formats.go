@@ -7,12 +7,12 @@ import (
 	"bitgpu/nn/op"
 )
 
-// grouped are sizes (R, K) of matrices with a scale each so many inputs.
+// grouped lists sizes (R, K) of matrices, and how many inputs share a scale.
 var grouped = []struct{ R, K, group int }{
 	{9, 32, 32}, {37, 96, 32}, {75, 160, 32}, {12, 192, 64}, {41, 320, 64}, {75, 384, 128}, {20, 512, 256}, {13, 192, 96}, {70, 1152, 128}, {21, 2176, 32},
 }
 
-// linearFormats are products with matrices of the formats that public models have, and of inputs rounded to int8.
+// linearFormats returns the cases of products with matrices in the formats of public models, and of inputs rounded to int8.
 func linearFormats[T any]() []Case[T] {
 	var cases []Case[T]
 	for i, g := range grouped {
@@ -39,7 +39,7 @@ func linearFormats[T any]() []Case[T] {
 	)
 }
 
-// definition is Y = r + x·wᵀ for plain numbers, in float64.
+// definition computes Y = r + x·wᵀ in float64.
 func definition(r, x, w []float32, n, R, K int) []float32 {
 	want := make([]float32, n*R)
 	for i := range n {
@@ -74,7 +74,7 @@ func linearGroups[T any](R, K, group, n int, inPlace bool) Case[T] {
 	}
 }
 
-// normGroups is the first half of an MLP, of whose products backends may make one operation.
+// normGroups is the first half of an MLP, which backends may fuse.
 func normGroups[T any](R, K, group, n int) Case[T] {
 	R += R % 2
 	return Case[T]{
@@ -114,7 +114,7 @@ func linearFormat[T any](format op.Format, R, K, n int) Case[T] {
 	}
 }
 
-// stepped makes rows (n, K) of numbers that lie well inside of a step of their int8.
+// stepped makes rows (n, K) of numbers well within the steps of their int8.
 func (b *Bench[T]) stepped(name string, n, K int) T {
 	r, values := b.random(name), make([]float32, n*K)
 	for i := range n {
@@ -160,7 +160,7 @@ func quantsInt8[T any](format op.Format, R, K, n int) Case[T] {
 	}
 }
 
-// normInt8 rounds what a norm gives, in place or not.
+// normInt8 rounds the output of a norm, in place or not.
 func normInt8[T any](R, K, n int, inPlace bool) Case[T] {
 	return Case[T]{
 		Op: "linear", Name: fmt.Sprintf("int8/norm/n%d/%dx%d/inPlace=%v", n, R, K, inPlace), Tolerance: wider,
@@ -180,8 +180,8 @@ func normInt8[T any](R, K, n int, inPlace bool) Case[T] {
 	}
 }
 
-// int8Halves has numbers right at the halves between steps, where the last bit of 127/peak decides: the reference decides in
-// float32 too.
+// int8Halves has numbers exactly halfway between steps, where the last bit of 127/peak decides; the reference computes it in
+// float32, too.
 func int8Halves[T any](n int) Case[T] {
 	const K = 120
 	return Case[T]{
@@ -229,7 +229,7 @@ func int8Known[T any]() Case[T] {
 	}
 }
 
-// int8Beyond: what is not finite stays that.
+// int8Beyond: numbers that are not finite stay so.
 func int8Beyond[T any]() Case[T] {
 	return Case[T]{
 		Op: "linear", Name: "int8/beyond", Tolerance: exact,

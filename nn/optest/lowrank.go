@@ -30,7 +30,7 @@ func lowRankCase[T any](n, K int) Case[T] {
 	}
 }
 
-// lowRankZero: with B = 0 a product stays what it was, to the bit.
+// lowRankZero: with B = 0 a product does not change, to the bit.
 func lowRankZero[T any]() Case[T] {
 	return Case[T]{
 		Op: "lowrank", Name: "known/zero", Tolerance: exact, Needs: []op.Op[T]{&op.LowRank[T]{}},
@@ -56,8 +56,8 @@ func lowRankRefused[T any]() Case[T] {
 	}
 }
 
-// lowRankInside is what an adapter inside the quantiser asks for: masters that it was added to, and gradients of what the product
-// sees, which is rounded, but not of that itself.
+// lowRankInside is what an adapter inside the quantiser needs: masters that it was added to, and the gradients of A and B through
+// the rounded product, but not that of the input.
 func lowRankInside[T any](n, K int, int8 bool) Case[T] {
 	const r, groups, R = 3, 2, 53
 	return Case[T]{

@@ -10,8 +10,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// mastersCases are what the training of public models' masters asks of products beside what our own models do: the gradient of
-// weights with scales of rows or groups, behind inputs that are rounded, and of a ternary head.
+// mastersCases returns the cases for training the masters of public models, beyond those of our own models: the gradients of weights
+// with scales of rows or groups, with rounded inputs, and of a ternary head.
 func mastersCases[T any]() []Case[T] {
 	weights := func(n, group int, int8 bool) Case[T] {
 		const K, R = 64, 150
@@ -44,8 +44,8 @@ func mastersCases[T any]() []Case[T] {
 	}
 }
 
-// QuantizingMasters holds a backend of float32 to what PackRowBlocks and PackGroups make of masters: with blocks of any size
-// and with groups to the bit; and weights that were ternary to what they were.
+// QuantizingMasters compares a float32 backend with PackRowBlocks and PackGroups, to the bit, for blocks of any size and for groups.
+// Weights that were ternary must stay what they were.
 func QuantizingMasters[T any](t *testing.T, ops op.Executor[T]) {
 	r := rand.New(rand.NewPCG(3, 4))
 	run := func(w op.HostTensor, q T, o *op.Quantize[T]) op.HostTensor {
@@ -89,7 +89,7 @@ func QuantizingMasters[T any](t *testing.T, ops op.Executor[T]) {
 		want := op.PackGroups(w, group)
 		got := run(w, ops.NewGroups(5, 3*group, group), &op.Quantize[T]{})
 		same(t, fmt.Sprintf("groups of %d", group), got, want)
-		// What is ternary stays what it is.
+		// Ternary weights do not change.
 		for i := range w.F32 {
 			scale := float16.Fromfloat32(0.01 * float32(1+i/group)).Float32()
 			w.F32[i] = scale * float32(r.IntN(3)-1)

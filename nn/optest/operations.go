@@ -2,7 +2,7 @@ package optest
 
 import "bitgpu/nn/op"
 
-// Operations has one of each kind.
+// Operations returns one operation of each kind.
 func Operations[T any]() []op.Op[T] {
 	return []op.Op[T]{
 		&op.Copy[T]{}, &op.Zero[T]{}, &op.Gather[T]{}, &op.Scatter[T]{}, &op.Embed[T]{}, &op.EmbedBackward[T]{},
@@ -15,7 +15,7 @@ func Operations[T any]() []op.Op[T] {
 	}
 }
 
-// Lacks are the names of the operations that a backend has not.
+// Lacks returns the names of the operations that a backend lacks.
 func Lacks[T any](b op.Executor[T]) (names []string) {
 	for _, o := range Operations[T]() {
 		if !b.Has(o) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Operations has all that package op states.
+// Operations returns all operations that package op declares.
 func TestOperations(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root(), "nn", "op", "*.go"))
 	if err != nil || len(files) == 0 {

@@ -26,7 +26,7 @@ var small = []struct {
 	{"delta-eps", nn.Config{Vocab: 40, Width: 32, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 24, Heads: 3, NormEps: 0.1}},
 }
 
-// RandomWeights are float32 weights for a configuration, the same for a seed, about as large as
+// RandomWeights returns float32 weights for a configuration, the same for a seed, about as large as
 // trained ones.
 func RandomWeights(c nn.Config, seed uint64) *nn.Weights[op.HostTensor] {
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -57,8 +57,8 @@ type fixture[T any] struct {
 	tolerance float64
 }
 
-// Properties holds what whole models must do whatever computes them. tolerance is the largest
-// relative error ‖a−b‖/‖b‖ between two ways to the same numbers.
+// Properties checks what whole models must do on every backend. tolerance is the largest relative
+// error ‖a−b‖/‖b‖ between two ways to compute the same numbers.
 func Properties[T any](t *testing.T, ops op.Executor[T], tolerance float64) {
 	for i, s := range small {
 		t.Run(s.name, func(t *testing.T) {
@@ -91,7 +91,7 @@ func Properties[T any](t *testing.T, ops op.Executor[T], tolerance float64) {
 	}
 }
 
-// text is n random tokens.
+// text returns n random tokens.
 func (s fixture[T]) text(n int, seed uint64) []uint32 {
 	r, ids := rand.New(rand.NewPCG(seed, 1)), make([]uint32, n)
 	for i := range ids {
@@ -119,8 +119,8 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// seen is everything visible of a session of one sequence: prediction, memories, tails. What caches hold behind the
-// position means nothing: of a model with caches it is the prediction alone.
+// seen returns everything that can be seen of a session with one sequence: prediction, memories, tails. For a model with caches it
+// is the prediction alone, because caches may hold anything behind the position.
 func seen[T any](t *testing.T, s *nn.Session[T], vocab int) []float32 {
 	t.Helper()
 	all := make([]float32, vocab)
@@ -146,8 +146,8 @@ func (s fixture[T]) same(what string, got, want *nn.Session[T]) {
 	}
 }
 
-// chunks: the chunk changes nothing, on random tokens and on one token 300 times; both are held
-// against the reference token by token in float64.
+// chunks: the size of chunks changes nothing, on random tokens and on one token 300 times; both are
+// compared with the reference, token by token, in float64.
 func (s fixture[T]) chunks() {
 	for name, tokens := range map[string][]uint32{"random": s.text(70, 0), "repeated": make([]uint32, 300)} {
 		one := s.model.Config.DefaultScan()
@@ -201,7 +201,7 @@ func (s fixture[T]) splits() {
 	closeTo(s.t, "last of ForwardAll", last, seen(s.t, whole, s.model.Config.Vocab)[:len(last)], s.tolerance)
 }
 
-// fork: what a fork reads is nothing to the session that it came from, nor the other way.
+// fork: a fork and the session that it came from do not affect each other.
 func (s fixture[T]) fork() {
 	begin, one, other := s.text(9, 5), s.text(7, 6), s.text(8, 7)
 	origin := session(s.t, s.model, 1, begin...)
@@ -253,7 +253,7 @@ func (s fixture[T]) loss() {
 	const B, time = 3, 12
 	c, ops := s.model.Config, s.model.Backend
 	weights := RandomWeights(c, 16)
-	// run gives the loss and all gradients of a batch.
+	// run returns the loss and all gradients of a batch.
 	run := func(rows ...[]uint32) (all []float32) {
 		scoped := &scope[T]{Executor: ops}
 		defer scoped.release()

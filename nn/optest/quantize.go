@@ -17,9 +17,9 @@ import (
 	"bitgpu/nn/ternary"
 )
 
-// Quantizing holds a backend of float32 to codes and γ that are the same everywhere, to the bit: those of γ = max(mean|w|,
-// 1e-5) summed without rounding and then rounded to the nearest float32, and of |w| ≥ γ/2. Its weights lie at thresholds, and
-// have sums that come out otherwise in another order or with less than all bits.
+// Quantizing checks that the codes and γ of a float32 backend are those of every other, to the bit: γ = max(mean|w|, 1e-5), summed
+// without rounding and then rounded to the nearest float32, and codes by |w| ≥ γ/2. The weights lie at thresholds, and their sums
+// would be different in another order or with fewer bits.
 func Quantizing[T any](t *testing.T, ops op.Executor[T]) {
 	for _, c := range quantizing() {
 		t.Run(c.name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func Quantizing[T any](t *testing.T, ops op.Executor[T]) {
 	}
 }
 
-// quantized are weights and what quantising must give.
+// quantized holds weights, and the results that quantising must give.
 type quantized struct {
 	name    string
 	w, want op.HostTensor
@@ -92,7 +92,7 @@ func same(t *testing.T, who string, got, want op.HostTensor) {
 	}
 }
 
-// exactGamma is γ by rational numbers.
+// exactGamma computes γ with rational numbers.
 func exactGamma(w []float32) float32 {
 	sum := new(big.Float).SetPrec(400)
 	for _, x := range w {
@@ -103,7 +103,7 @@ func exactGamma(w []float32) float32 {
 	return max(gamma, ternary.MinGamma)
 }
 
-// sided is w's ternary weight without a division.
+// sided returns w's ternary weight, without a division.
 func sided(w, gamma float32) int {
 	switch {
 	case w >= gamma/2:
@@ -114,13 +114,13 @@ func sided(w, gamma float32) int {
 	return 0
 }
 
-// hard fill a block with weights.
+// hard lists functions that fill a block with weights.
 var hard = map[string]func(w []float32, r *rand.Rand){
 	"thresholds": func(w []float32, r *rand.Rand) {
 		for i := range w {
 			w[i] = float32(0.02 * r.NormFloat64())
 		}
-		// A quarter of the weights is moved to where γ/2 is, until that moves γ no more.
+		// A quarter of the weights is moved to γ/2, until γ no longer changes.
 		for range 6 {
 			half := exactGamma(w) / 2
 			near := []float32{half, -half, math.Nextafter32(half, 0), -math.Nextafter32(half, 0), math.Nextafter32(half, 1)}

@@ -17,8 +17,8 @@ import (
 	"bitgpu/nn/ternary"
 )
 
-// QuantizingGroups is [Quantizing] with a scale for each group: the float16 nearest to the mean of the magnitudes that are half of
-// the largest or more, whose sum and quotient are rounded nowhere else.
+// QuantizingGroups is [Quantizing] with a scale for each group: the float16 nearest to the mean of the magnitudes that are at least
+// half of the largest, with no other rounding of their sum and quotient.
 func QuantizingGroups[T any](t *testing.T, ops op.Executor[T]) {
 	for _, c := range quantizingGroups() {
 		t.Run(c.name, func(t *testing.T) {
@@ -87,7 +87,7 @@ var quantizingGroups = sync.OnceValue(func() (all []quantized) {
 	return all
 })
 
-// exactGroup writes the codes of a group, and gives its scale, by rational numbers.
+// exactGroup computes the codes of a group and returns its scale, with rational numbers.
 func exactGroup(row []byte, first int, w []float32) uint16 {
 	largest := 0.0
 	for _, x := range w {

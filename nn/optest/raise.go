@@ -10,7 +10,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Raising holds that sequences whose context was full when it was raised go on as those do that had the room from the start.
+// Raising checks that sequences whose context was full when it was raised go on like those that had the room from the start.
 func Raising[T any](t *testing.T, ops op.Executor[T]) {
 	const few, many = 24, 40
 	for i, d := range families() {
@@ -39,7 +39,7 @@ func Raising[T any](t *testing.T, ops op.Executor[T]) {
 				return ids
 			}
 			var pairs [3]struct{ raised, want *nn.Session[T] } // two in a batch, and one by itself
-			// both has a pair read, then write, and compares them.
+			// both makes a pair read, then write, and compares them.
 			both := func(k int, ids []uint32, n int) {
 				t.Helper()
 				var texts [2][]uint32

@@ -25,10 +25,10 @@ type Reference struct {
 	expect  *safetensors.File
 }
 
-// ReferenceNames are the models of testdata/reference.
+// ReferenceNames lists the models of testdata/reference.
 var ReferenceNames = []string{"d32-none", "d36-absmean", "d32-delta"}
 
-// ReferenceDir is the folder of a reference model.
+// ReferenceDir returns the folder of a reference model.
 func ReferenceDir(name string) string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..", "testdata", "reference", name)
@@ -75,14 +75,14 @@ func LoadReference(t testing.TB, name string) *Reference {
 	return r
 }
 
-// Expect is an expected tensor's numbers.
+// Expect returns the numbers of an expected tensor.
 func (r *Reference) Expect(t testing.TB, name string) []float32 {
 	t.Helper()
 	return floats(t, r.expect, name)
 }
 
-// ExpectParam is an expected tensor of a parameter, its parts stacked; prefix is "grad." or
-// "adamw.step3.".
+// ExpectParam returns the numbers of a parameter's expected tensor, with its parts stacked; prefix is
+// "grad." or "adamw.step3.".
 func (r *Reference) ExpectParam(t testing.TB, prefix string, p nn.Param) []float32 {
 	t.Helper()
 	return concatenate(t, r.expect, prefix, p)
@@ -108,7 +108,7 @@ func floats(t testing.TB, f *safetensors.File, name string) []float32 {
 	return v
 }
 
-// RelativeError is ‖a−b‖/‖b‖.
+// RelativeError returns ‖a−b‖/‖b‖.
 func RelativeError(a, b []float32) float64 {
 	if len(a) != len(b) {
 		return math.Inf(1)
@@ -132,8 +132,8 @@ func closeTo(t testing.TB, what string, got, want []float32, tolerance float64) 
 	}
 }
 
-// Inference holds a backend's logits and states against the reference models: both rules, several
-// chunks, prompts read at once, in pieces and a token at a time.
+// Inference compares a backend's logits and states with the reference models: by both rules, with several
+// chunks, and prompts read at once, in pieces and a token at a time.
 func Inference[T any](t *testing.T, ops op.Executor[T], tolerance float64) {
 	for _, name := range ReferenceNames {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +164,7 @@ func Inference[T any](t *testing.T, ops op.Executor[T], tolerance float64) {
 	}
 }
 
-// read gives the logits after every token but the last and the memory at the end.
+// read returns the logits after every token but the last, and the memory at the end.
 func read[T any](t *testing.T, m *nn.Model[T], scan op.Scan, tokens []uint32, piece int) ([]float32, []nn.LayerMemory) {
 	t.Helper()
 	s, err := m.NewSession(1, scan)

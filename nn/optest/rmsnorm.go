@@ -9,7 +9,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// The norm stands before a product, as in a model, where a backend may join the two.
+// The norm precedes a product, as in a model, so that a backend may fuse the two.
 func rmsnormCases[T any]() []Case[T] {
 	norm := func(name string, n, D int, fill func(b *Bench[T]) T) Case[T] {
 		return Case[T]{
@@ -141,7 +141,7 @@ func rmsnormCases[T any]() []Case[T] {
 	)
 }
 
-// normEps has an ε of its own, alone and before what a backend may join with it.
+// normEps has an ε of its own, alone and before operations that a backend may fuse with it.
 func normEps[T any](eps float64, n, D int, inPlace bool) Case[T] {
 	const R = 8
 	return Case[T]{
@@ -174,7 +174,7 @@ func scaleName(absmean bool) string {
 	return nn.ScaleNone
 }
 
-// beyond has rows whose squares are beyond float32: what is made of them is not finite, in place of zeros that hide them.
+// beyond has rows whose squares exceed float32. Their results must not be finite: zeros would hide them.
 func beyond[T any](n int) Case[T] {
 	const D, R = 36, 8
 	return Case[T]{

@@ -58,7 +58,7 @@ func ropeCases[T any]() []Case[T] {
 				if s.normed {
 					o.QGain, o.KGain = b.Near("q gain", 1, 0.3, s.c), b.Near("k gain", 1, 0.3, s.c)
 				}
-				// Twice would turn twice: each run begins with what was there.
+				// Rotating twice would rotate further: each run starts from the original rows.
 				start := b.Floats("start", b.Start("qkv"), s.B*s.T, s.rowWidth())
 				return Trial[T]{
 					Forward: b.program(&op.Copy[T]{Dst: qkv, Src: start, N: s.B * s.T * s.rowWidth()}, o),

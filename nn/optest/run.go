@@ -10,19 +10,19 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Run holds a backend to what Ops says of tensors, and every operation to the reference in float64.
+// Run checks what op.Tensors says about a backend's tensors, and compares every operation with the reference in float64.
 func Run[T any](t *testing.T, ops op.Executor[T]) {
 	t.Run("tensors", func(t *testing.T) { tensors(t, ops) })
 	runCases(t, ops, func(string) bool { return true })
 }
 
-// RunOnly holds the operations of some files of this package to the reference.
+// RunOnly compares the operations of some files of this package with the reference.
 func RunOnly[T any](t *testing.T, ops op.Executor[T], files ...string) {
 	runCases(t, ops, func(file string) bool { return slices.Contains(files, file) })
 }
 
-// shortCases of a file's, or a few more, are taken by a short test, spread over all: there are drivers that take a second to
-// compile a kernel.
+// shortCases is roughly how many cases of a file a short test runs, spread over all of them: some drivers take a second to compile
+// a kernel.
 const shortCases = 8
 
 func runCases[T any](t *testing.T, ops op.Executor[T], wanted func(file string) bool) {
@@ -67,8 +67,8 @@ func runCases[T any](t *testing.T, ops op.Executor[T], wanted func(file string) 
 	}
 }
 
-// try makes and runs the case's trial, checks what needs no reference, and returns the tensors
-// that are compared with it.
+// try makes and runs the case's trial, checks what needs no reference, and returns the tensors to be
+// compared with the reference.
 func (c *Case[T]) try(b *Bench[T]) (map[string][]float32, error) {
 	trial := c.Make(b)
 	trial.Forward()
@@ -106,7 +106,7 @@ func (c *Case[T]) try(b *Bench[T]) (map[string][]float32, error) {
 	return got, nil
 }
 
-// shapes finds the shape found and the shape wanted in a panic's message.
+// shapes matches the two shapes, got and wanted, in a panic's message.
 var shapes = regexp.MustCompile(`(\[[\d ]*\]).*(\[[\d ]*\])`)
 
 // refuses runs a trial whose shapes do not fit together.

@@ -8,9 +8,9 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Distribution is what op.Sampling means, as plainly as it can be said: the probability of each
-// token after the given recent ones (RecentSize). margin is how far the closest decision on who
-// takes part lies from falling otherwise.
+// Distribution is the definition of op.Sampling, as plainly as possible: the probability of each token
+// after the given recent ones (RecentSize). margin is the distance of the closest decision on which
+// tokens take part from being the opposite.
 func Distribution(s op.Sampling, logits []float32, recent []uint32) (p []float64, margin float64) {
 	l := make([]float64, len(logits))
 	seen := recent[op.RecentRing:][:min(recent[op.RecentPushed], op.RecentWindow)]
@@ -41,7 +41,7 @@ func Distribution(s op.Sampling, logits []float32, recent []uint32) (p []float64
 		}
 		keep = kept
 	}
-	// above sums what is more probable than x among those that stay.
+	// above sums the probabilities of the remaining tokens that are more probable than x.
 	above := func(x float64, weight func(float64) float64) (sum float64) {
 		for i, y := range l {
 			if keep[i] && y > x {
@@ -88,8 +88,8 @@ func Distribution(s op.Sampling, logits []float32, recent []uint32) (p []float64
 	return p, margin
 }
 
-// Drawn is the token that u in [0, 1) draws from a distribution by the inverse of its cumulative
-// sum, and how far u lies from drawing another.
+// Drawn returns the token that u in [0, 1) draws from a distribution by the inverse of its cumulative
+// sum, and the distance of u from drawing another.
 func Drawn(p []float64, u float64) (id uint32, margin float64) {
 	sum := 0.0
 	margin = math.Inf(1)
@@ -116,8 +116,8 @@ type sampling struct {
 	pushed         int // tokens that are recent before
 }
 
-// settled runs the draws by definition on the host and says whether none of them is closer to
-// another token than rounding may bring it.
+// settled computes the draws by their definition on the host, and reports whether rounding cannot turn
+// any of them into another token.
 func (s sampling) settled(logits []float32, recent []uint32) (next, out []uint32, ok bool) {
 	next, out = make([]uint32, s.B), make([]uint32, s.B*s.K)
 	for b := range s.B {
@@ -230,8 +230,8 @@ func sampleCases[T any]() []Case[T] {
 	}
 }
 
-// notFinite has one logit that is not in each row but the last, at every place where a thread may look
-// first or last, by each way to draw.
+// notFinite has one logit that is not finite in each row but the last, at every place that a thread may read
+// first or last, with each way to draw.
 func notFinite[T any]() Case[T] {
 	return Case[T]{
 		Op: "sample", Name: "not-finite", Tolerance: exact,

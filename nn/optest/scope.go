@@ -4,7 +4,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// scope is a backend that gives back all that was made through it.
+// scope is a backend that can release everything that was made through it.
 type scope[T any] struct {
 	op.Executor[T]
 	made []T

@@ -6,8 +6,8 @@ import (
 	"bitgpu/nn/op"
 )
 
-// Operations over sequences in some slots of several: each goes on with the states of its own slot, and those of the others
-// stay.
+// Operations on sequences in some of the slots: each continues with the states of its own slot, and the states of other slots do not
+// change.
 
 // inSlots are two sequences of T rows in slots of four.
 var inSlots = []uint32{2, 0}
@@ -38,7 +38,7 @@ func tiedInSlots[T any](time int, minibatch bool) Case[T] {
 	}
 }
 
-// deltaInSlots has the step sizes made on the way, which some backends do together.
+// deltaInSlots also computes the step sizes, which some backends fuse with the scan.
 func deltaInSlots[T any](time int) Case[T] {
 	return Case[T]{
 		Op: "deltascan", Name: fmt.Sprintf("slots/T%d", time), Tolerance: scanned,
@@ -80,7 +80,7 @@ func gatedInSlots[T any](time int) Case[T] {
 	}
 }
 
-// attendingInSlots is RoPE, Attention and Advance; the sequences have read unequally much.
+// attendingInSlots is RoPE, Attention and Advance for sequences at different positions.
 func attendingInSlots[T any](time int, half bool) Case[T] {
 	tolerance := summed
 	if half {

@@ -17,7 +17,7 @@ func squaredReLUCases[T any]() []Case[T] {
 			},
 		}
 	}
-	// Before a norm in place and a product of what that gives, rounded, as BitNet has it.
+	// Before a norm in place and a product of its rounded output, as in BitNet.
 	whole := func(n, H int) Case[T] {
 		return Case[T]{
 			Op: "squaredrelu", Name: fmt.Sprintf("whole/%dx%d", n, H), Tolerance: wider,

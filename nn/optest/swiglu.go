@@ -32,7 +32,7 @@ func swigluCases[T any]() []Case[T] {
 			},
 		}
 	}
-	// With the identity as weights and h all ones, gain goes into gate and up as it is.
+	// With the identity as weights and h all ones, gate and up are the gain itself.
 	through := func(name string, tolerance Tolerance, gain, da, want, dwant []float32) Case[T] {
 		return Case[T]{
 			Op: "swiglu", Name: name, Tolerance: tolerance,
@@ -66,7 +66,7 @@ func swigluCases[T any]() []Case[T] {
 	sigmoid1 := float32(1 / (1 + math.Exp(-1)))
 	return append(cases,
 		whole(3, 300, 36, true),
-		// As wide as models are: see wide of linear.
+		// As wide as models: see wide in linear.go.
 		whole(1, 1084, 39, false), whole(2, 2076, 37, true),
 		// dgate = da·up·σ(g)(1 + g(1 − σ(g))), dup = da·g·σ(g)
 		through("known", rounded, []float32{0, 1, 5, 2}, []float32{1, 1}, []float32{0, 2 * sigmoid1},

@@ -8,7 +8,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// tensors holds a backend to what Ops says of keeping tensors: contents, order, offsets, views.
+// tensors checks what op.Tensors says about tensors: contents, order, offsets, views.
 func tensors[T any](t *testing.T, ops op.Executor[T]) {
 	for _, c := range []struct {
 		name string
@@ -45,7 +45,7 @@ func wantTokens[T any](t *testing.T, ops op.Executor[T], x T, offset int, want .
 	}
 }
 
-// newIsZero: what was released before and is used again counts as new.
+// newIsZero: memory that was released and is used again is zero, too.
 func newIsZero[T any](t *testing.T, ops *scope[T]) {
 	for range 2 {
 		x, ids := ops.Executor.New(op.F32, 3, 5), ops.Executor.New(op.U32, 15)
@@ -78,8 +78,8 @@ func offsets[T any](t *testing.T, ops *scope[T]) {
 	wantTokens(t, ops, more, 0, 0, 0, 0, 0, 0)
 }
 
-// inOrder: a write after a recorded operation is seen by the next operation, not by that one, and
-// the slice written from is the caller's again.
+// inOrder: a write after a recorded operation is seen by the next operation, not by that one, and the
+// caller may change the slice afterwards.
 func inOrder[T any](t *testing.T, ops *scope[T]) {
 	x, first, second := ops.New(op.F32, 4), ops.New(op.F32, 4), ops.New(op.F32, 4)
 	values := []float32{1, 2, 3, 4}
@@ -106,7 +106,7 @@ func rowsAreViews[T any](t *testing.T, ops *scope[T]) {
 	wantTokens(t, ops, ids, 0, 3, 4, 0, 0)
 }
 
-// sets: the tensors of a set do not touch each other, and are copied all at once.
+// sets: the tensors of a set do not overlap, and are copied all at once.
 func sets[T any](t *testing.T, ops *scope[T]) {
 	set, other := ops.NewSet(3, op.F32, 1, 5), ops.NewSet(3, op.F32, 1, 5)
 	for i, x := range set {
@@ -142,7 +142,7 @@ func halves[T any](t *testing.T, ops *scope[T]) {
 	wantFloats(t, ops, set[0], 0, make([]float32, 12)...)
 }
 
-// slots: tokens are read as they were when the read began, two reads of a tensor at a time.
+// slots: tokens are downloaded as they were when the download began, with two downloads of a tensor at a time.
 func slots[T any](t *testing.T, ops *scope[T]) {
 	one, other := ops.New(op.U32, 3), ops.New(op.U32, 2)
 	begin := func(x T, slot int, values ...uint32) {
@@ -181,7 +181,7 @@ func loadCopies[T any](t *testing.T, ops *scope[T]) {
 	}
 }
 
-// ternaryIsKept: what was loaded packed is read back the same, whatever the width.
+// ternaryIsKept: a packed matrix is downloaded as it was loaded, whatever its width.
 func ternaryIsKept[T any](t *testing.T, ops *scope[T]) {
 	for _, group := range []int{32, 96} {
 		const cols = 288

@@ -177,7 +177,7 @@ func tiedKnown[T any]() Case[T] {
 	}
 }
 
-// tiedIdle learns at rate 0: the memory stays and answers every key.
+// tiedIdle learns at rate 0: the memory does not change, and answers every key.
 func tiedIdle[T any]() Case[T] {
 	s := tied{"idle", 2, 20, 8, op.Scan{Chunk: 16}, false, true}
 	return Case[T]{

@@ -10,7 +10,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// tape is one model in training, in the plainest form: everything is kept, nothing is shared.
+// tape is a model in training in its simplest form: everything is kept, and nothing is shared.
 type tape[T any] struct {
 	ops                   op.Executor[T]
 	c                     nn.Config
@@ -102,7 +102,7 @@ func newTape[T any](ops op.Executor[T], r *Reference, scan op.Scan) (*tape[T], e
 	return t, err
 }
 
-// inTurn gives tensors one after the other.
+// inTurn hands out tensors one after the other.
 func inTurn[T any](all []T) func(nn.Param) T {
 	i := 0
 	return func(nn.Param) T {
@@ -118,7 +118,7 @@ func (t *tape[T]) gradients() {
 	t.backward.Run()
 }
 
-// adamw takes the step that the reference took.
+// adamw performs the step that the reference performed.
 func (t *tape[T]) adamw(step int) {
 	hyper := make([]float32, op.HyperCount)
 	hyper[op.HyperLR], hyper[op.HyperBeta1], hyper[op.HyperBeta2] = 1e-3, 0.9, 0.999
@@ -129,7 +129,7 @@ func (t *tape[T]) adamw(step int) {
 	t.update.Run()
 }
 
-// Training holds a backend's loss, gradients and three AdamW steps against the reference models.
+// Training compares a backend's loss, gradients and three AdamW steps with the reference models.
 func Training[T any](t *testing.T, ops op.Executor[T], tolerance float64) {
 	for _, name := range ReferenceNames {
 		for _, chunk := range []int{1, 16, 64} {

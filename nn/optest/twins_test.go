@@ -10,14 +10,14 @@ import (
 	"bitgpu/nn/cpu"
 )
 
-// measuring are the shaders that are no operation: they measure what others are held against.
+// measuring lists the shaders that are not operations but measure the limits of a device.
 var measuring = []string{"copy", "fma"}
 
-// fused are shaders of several operations together: only webgpu knows them.
+// fused lists the shaders of several fused operations, which only webgpu has.
 var fused = []string{"blocks"}
 
-// An operation is files of one name in five folders, the one in this folder with cases in the list. A shader's name may go
-// on after an underscore.
+// An operation has files of one name in five folders; the one in this folder has its cases, which are in the list. A shader's name
+// may continue after an underscore.
 func TestTwins(t *testing.T) {
 	ops, cases := map[string]bool{}, map[string]bool{}
 	for _, c := range Cases[*cpu.Tensor[float32]]() {

@@ -11,7 +11,7 @@ import (
 
 // The properties of sessions that write.
 
-// goesOn compares what two sessions write from here: the repeat penalty shows which tokens they
+// goesOn compares what two sessions write from here on; the repeat penalty shows which tokens they
 // remember.
 func (s fixture[T]) goesOn(what string, got, want *nn.Session[T]) {
 	s.t.Helper()
@@ -22,7 +22,7 @@ func (s fixture[T]) goesOn(what string, got, want *nn.Session[T]) {
 	}
 }
 
-// generate gathers what a session writes, a row a step; it refuses step number refuse.
+// generate collects what a session writes, a row per step, and refuses step number `refuse`.
 func generate[T any](t *testing.T, s *nn.Session[T], limit, refuse int, p op.Sampling) (steps [][]uint32) {
 	t.Helper()
 	check(t, s.Generate(limit, p, func(ids []uint32) bool {
@@ -32,8 +32,8 @@ func generate[T any](t *testing.T, s *nn.Session[T], limit, refuse int, p op.Sam
 	return steps
 }
 
-// refuse: after a token is refused, the memory holds what was accepted and nothing else, and so
-// does what the repeat penalty looks at.
+// refuse: after a token is refused, the memory and the tokens that the repeat penalty uses hold what was
+// accepted, and nothing else.
 func (s fixture[T]) refuse() {
 	prompt := s.text(5, 13)
 	greedy := op.Sampling{RepeatPenalty: 1.2}
@@ -66,7 +66,7 @@ func (s fixture[T]) refuse() {
 	}
 }
 
-// seeds: a seed is a text, and another seed is another.
+// seeds: a seed always gives the same text, and another seed another text.
 func (s fixture[T]) seeds() {
 	prompt := s.text(4, 14)
 	texts := map[uint64]string{}
@@ -83,7 +83,7 @@ func (s fixture[T]) seeds() {
 	}
 }
 
-// batch: three sequences at once are three sequences, in texts longer than a pass.
+// batch: three sequences at once give what they give one by one, in texts longer than a pass.
 func (s fixture[T]) batch() {
 	const B, time = 3, 90
 	V := s.model.Config.Vocab
@@ -109,8 +109,8 @@ func (s fixture[T]) batch() {
 	}
 }
 
-// turns: sessions of one model do not see each other, also where one reads and writes while
-// another waits for its next token, and where it needs more room.
+// turns: sessions of one model do not affect each other, even if one reads and writes, and needs more
+// room, while another waits for its next token.
 func (s fixture[T]) turns() {
 	prompt, longer := s.text(3, 20), s.text(40, 21)
 	greedy := op.Sampling{RepeatPenalty: 1.2}

@@ -1,5 +1,5 @@
-// What attention gives for four channels of a head: times σ of their gates, where the last H·c of a row of qkv are gates. Its
-// importers have qkv, o and params with qkv_stride, heads, head and gate.
+// Stores four channels of a head's output of attention, multiplied by σ of their gates if the last H·c of a row of qkv are gates. The
+// importing file binds qkv and o, and its params have qkv_stride, heads, head and gate.
 
 #import shared/silu.wgsl
 

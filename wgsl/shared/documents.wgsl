@@ -1,5 +1,5 @@
-// Several documents in a sequence: with the constant PACKED = 1, the documents (n, 2) of package op say of each row how many of
-// its document come before it, and how many behind it. The importing file has documents_at(at).
+// Several documents in a sequence: with the constant PACKED = 1, documents (n, 2) of package op says for each row how many rows of its
+// document precede it, and how many follow. The importing file has documents_at(at).
 
 // How many of its document come before token t of a sequence, which is a row of all.
 fn before_of(row: u32, t: u32) -> u32 {

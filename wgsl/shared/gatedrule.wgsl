@@ -1,7 +1,7 @@
-// The gated delta rule, token by token. Rows of a head's state do not see each other: a team of 16 threads has a row in its
-// registers from the first token to the last, and a workgroup four rows. The importing file binds what is read and written, and
-// has keep_start; STARTS, ERRORS and PACKED are constants. With PACKED = 1 nothing of the state goes through where a is RESET, as
-// gateddelta_borders.wgsl has it.
+// The gated delta rule, token by token. The rows of a head's state are independent: a team of 16 threads keeps a row in registers
+// from the first token to the last, and a workgroup has four rows. The importing file binds what is read and written, and has
+// keep_start; STARTS, ERRORS and PACKED are constants. With PACKED = 1 the state is dropped where a is RESET, which
+// gateddelta_borders.wgsl writes.
 
 #import shared/silu.wgsl
 #import shared/softplus.wgsl

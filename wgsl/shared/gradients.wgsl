@@ -1,9 +1,9 @@
 // Backward of y = x·Wᵀ by tiles: dx = dy·W and dW = dyᵀ·x. The importing file's params have n, width (of x) and rows
 // (of W), and it has, for rows i of x and r of W and columns k:
 //
-//     upstream(i, r)      the gradient of y, times what a row of W is multiplied by; 0 outside
+//     upstream(i, r)      the gradient of y, times the scale of a row of W; 0 outside
 //     activation(i, k)    x; 0 outside
-//     scaled4(r, k)       four weights, as weights4 of shared/weights.wgsl has them, times what upstream does not have
+//     scaled4(r, k)       four weights, as from weights4 of shared/weights.wgsl, times the scales that upstream lacks
 //     store_dx(i, k, v)   store_dw(r, k, v)
 #import shared/tile.wgsl
 

@@ -1,4 +1,4 @@
-// float16 as IEEE 754 rounds to it, to the nearest and halves to even, which pack2x16float need not do.
+// Rounds to float16 as IEEE 754 does, to the nearest and halves to even, which pack2x16float does not guarantee.
 fn half_bits(x: f32) -> u32 {
     let bits = bitcast<u32>(x);
     let sign = (bits >> 16u) & 0x8000u;

@@ -1,5 +1,5 @@
-// A mark is what a token of a tile has to do with the others where a sequence holds several documents: twice how many of its
-// document come before it, TILE at most, and 1 more where the last of the tile is of its document, too. TILE is a constant.
+// A mark relates a token of a tile to the others if a sequence holds several documents: twice the number of tokens of its document
+// before it, at most TILE, plus 1 if the last token of the tile belongs to its document, too. TILE is a constant.
 
 // The mark of all tokens where each sequence is one document.
 const ONE_DOCUMENT = 33u;

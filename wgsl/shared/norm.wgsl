@@ -1,5 +1,5 @@
-// 1 / sqrt(mean of the squares + ε), what RMSNorm multiplies a row by. Of squares beyond float32 that would be 0, and hide
-// them: it is NaN. Bits, because compilers may take it that every number is finite.
+// 1 / sqrt(mean of the squares + ε), the factor of RMSNorm. If the squares exceed float32, it is NaN and not 0, which would hide
+// them. It compares bits, because compilers may assume that every number is finite.
 fn inverse_rms(squares: f32, width: u32, eps: f32) -> f32 {
     let bits = bitcast<u32>(squares);
     let mean = squares / f32(width) + eps;

@@ -1,4 +1,4 @@
-// What ternary weights are multiplied by: a γ a block of rows, or a float16 each few inputs of a row. The importing file
+// The scales of ternary weights: a γ per block of rows, or a float16 per group of inputs of a row. The importing file
 // binds `scales`, array<u32>: bits of float32, or, in rows of whole words, pairs of float16. GROUP is a constant: how many
 // times 32 inputs share a scale, 0 where a block of rows does. Of Q4_K and Q6_K of shared/weights.wgsl the rows are of what
 // package quants says.

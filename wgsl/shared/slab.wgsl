@@ -1,4 +1,4 @@
-// A slab is SLAB rows of a memory, the business of one workgroup of 64 threads. A thread has row thread / 4 of the slab
+// A slab is SLAB rows of a memory, which one workgroup of 64 threads handles. A thread has row thread / 4 of the slab
 // and quad thread % 4 of the tokens of a tile. The importing file has memory(at), the element `at` of the state, and
 // key(row, head, j).
 const SLAB = 16u;

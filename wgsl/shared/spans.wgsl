@@ -1,7 +1,6 @@
-// How a scan walks its sequences. A sequence is `length` tokens of the `time` of a batch row, the last one fewer; it is
-// taken in spans of `span` tokens that begin with one state, and a span in tiles of up to TILE tokens. The state at
-// every `keep`-th token of a batch row can be kept. The importing file's params have time, length, span and keep;
-// TILE is a constant.
+// How a scan goes through its sequences. A sequence is `length` of the `time` tokens of a batch row; the last one may be shorter. It is
+// divided into spans of `span` tokens, each of which begins with one state, and spans into tiles of up to TILE tokens. The state at
+// every `keep`-th token of a batch row can be kept. The importing file's params have time, length, span and keep; TILE is a constant.
 
 struct Sequence {
     row: u32,    // of the first token in (n, …)

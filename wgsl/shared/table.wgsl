@@ -1,4 +1,4 @@
-// Rows of a table of any format. The importing file has what shared/weights.wgsl and shared/scales.wgsl want, and
+// Rows of a table of any format. The importing file has what shared/weights.wgsl and shared/scales.wgsl need, and
 // params.block_rows and params.absmean.
 #import shared/scales.wgsl
 #import shared/weights.wgsl

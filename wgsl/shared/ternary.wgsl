@@ -1,6 +1,6 @@
-// Products with ternary weights as they lie in memory: 16 to a word, two bits each, code = weight + 1. A code is taken
-// where it stands, 4^p too large for place p of its half of the word, and activations are made as much smaller by
-// code_scale: powers of two, so nothing is lost and no weight costs a shift. Σ Q·x = Σ code·x − Σ x.
+// Products with ternary weights as they are in memory: 16 to a word, two bits each, code = weight + 1. A code is used in place, which
+// makes it 4^p too large for place p of its half of the word, and code_scale makes the activations that much smaller. These are powers
+// of two, so nothing is lost, and no weight needs a shift. Σ Q·x = Σ code·x − Σ x.
 
 // What the four activations of quad q of a row are multiplied by.
 fn code_scale(q: u32) -> vec4<f32> {

@@ -1,6 +1,6 @@
-// A tile of a matrix product: SIDE·SIDE threads make 8·SIDE rows by 8·SIDE columns, 8 × 8 each in registers, from DEPTH
-// numbers of the inner axis at a time in workgroup memory. The quads, fours of rows or columns, of a thread are
-// local and SIDE + local. SIDE, ACROSS = 2·SIDE and TILE_QUADS = 16·ACROSS are constants.
+// A tile of a matrix product: SIDE·SIDE threads compute 8·SIDE rows by 8·SIDE columns, each of them 8 × 8 in registers, from DEPTH
+// numbers of the inner axis at a time in workgroup memory. A thread's quads (four rows or columns) are `local` and SIDE + `local`.
+// SIDE, ACROSS = 2·SIDE and TILE_QUADS = 16·ACROSS are constants.
 const DEPTH = 16u;
 
 var<workgroup> left: array<vec4<f32>, TILE_QUADS>;   // (DEPTH, ACROSS): four rows a vec4

@@ -1,6 +1,6 @@
-// One row of activations times a matrix. A team of LANES threads makes TEAM_QUADS quads, four outputs each; a thread
-// loads 16 bytes of each of its weight rows at a time. The activations lie in workgroup memory, 1024 at a time, with the
-// norm's gain; the norm's root, a factor of the whole row, is applied to the sums.
+// One row of activations times a matrix. A team of LANES threads computes TEAM_QUADS quads of four outputs; a thread loads 16 bytes of
+// each of its weight rows at a time. The activations are in workgroup memory, 1024 at a time, multiplied by the norm's gain; the
+// norm's root, a factor of the whole row, is applied to the sums.
 //
 // The importing file has source_row, quads, row_of and store, and the constants WORKGROUP, LANES, TEAM_QUADS (1 or 4),
 // NORM, FORMAT, GROUP (of shared/scales.wgsl), BLOCK_QUADS (activations that 16 bytes of weights meet, in fours) and

@@ -15,15 +15,15 @@ import (
 	"strings"
 )
 
-// limit is what one of those who give memory has in all, and has left.
+// limit is how much memory a source of memory has in all, and how much is left.
 type limit struct{ total, free int64 }
 
-// Free is how many bytes can still be allocated without swapping or being killed, 0 where the system does not say.
+// Free returns how many bytes can still be allocated without swapping or being killed, 0 if the system does not say.
 func Free() int64 {
 	return least(func(l limit) int64 { return l.free })
 }
 
-// Total is how many bytes this process could allocate on this machine if it were alone, 0 where the system does not say.
+// Total returns how many bytes this process could allocate if it were alone on the machine, 0 if the system does not say.
 func Total() int64 {
 	return least(func(l limit) int64 { return l.total })
 }
@@ -39,7 +39,7 @@ func least(of func(limit) int64) int64 {
 	return n
 }
 
-// limits reads Linux's files, and gives none where there are none.
+// limits reads Linux's files, and returns none if they do not exist.
 func limits(root fs.FS) []limit {
 	var all []limit
 	total, known := field(root, "proc/meminfo", "MemTotal:")
@@ -61,7 +61,7 @@ func limits(root fs.FS) []limit {
 				continue
 			}
 		}
-		// Inside a container the path may be that of the machine outside: what is not there is passed over, and the
+		// Inside a container the path may be that of the machine outside. Folders that do not exist are skipped; the
 		// container's own group is at the top.
 		for at := path.Join("/", parts[2]); ; at = path.Dir(at) {
 			if l, ok := names.read(root, path.Join(mount, at)); ok {
@@ -83,8 +83,7 @@ var (
 	version2 = group{"memory.max", "memory.current", "inactive_file"}
 )
 
-// read gives a group's limit, if it has one. Files that were read and are kept in case they are again are no use of
-// memory that counts.
+// read returns a group's limit, if it has one. Pages of files that are kept in case they are read again do not count as used.
 func (g group) read(root fs.FS, dir string) (limit, bool) {
 	most, ok := number(root, path.Join(dir, g.most))
 	used, alsoOK := number(root, path.Join(dir, g.used))
@@ -105,7 +104,7 @@ func number(root fs.FS, name string) (int64, bool) {
 	return n, err == nil && n >= 0
 }
 
-// field reads the number that follows a name in a file of such lines.
+// field reads the number that follows a name in a file of lines "name number".
 func field(root fs.FS, file, name string) (int64, bool) {
 	data, err := fs.ReadFile(root, file)
 	if err != nil {

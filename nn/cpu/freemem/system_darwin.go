@@ -2,7 +2,7 @@ package freemem
 
 import "golang.org/x/sys/unix"
 
-// systemLimits is the computer's memory. How much of it is free the system does not say in a word; all of it is taken.
+// systemLimits returns the computer's memory. The system has no simple figure for how much of it is free, so all of it counts.
 func systemLimits() []limit {
 	n, err := unix.SysctlUint64("hw.memsize")
 	if err != nil {

@@ -2,8 +2,8 @@ package freemem
 
 import "runtime"
 
-// systemLimits is what a browser's tab has: the four gigabytes that 32-bit WebAssembly can address, of which a heap that grows
-// while it holds what it grew from can use half.
+// systemLimits returns what a browser's tab has: the four gigabytes that 32-bit WebAssembly can address. A heap that is copied to
+// grow can use half of them.
 func systemLimits() []limit {
 	const address = 4 << 30
 	var m runtime.MemStats

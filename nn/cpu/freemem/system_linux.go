@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spare is address space that is not counted on: for the stacks of threads to come, and because Go's heap takes 64 MiB at a time.
+// spare is address space that is left out of account, for the stacks of future threads and because Go's heap grows by 64 MiB.
 const spare = 64 << 20
 
-// systemLimits is what ulimit -v allows this process. It counts addresses: those that Go's runtime and the C library have reserved, too,
-// so that there is less for the heap than it says.
+// systemLimits returns what ulimit -v allows this process. That limit counts addresses, including those that Go's runtime and the
+// C library have reserved, so the heap gets less than it says.
 func systemLimits() []limit {
 	var as unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_AS, &as); err != nil || as.Cur > math.MaxInt64 {

@@ -15,7 +15,7 @@ type memoryStatus struct {
 	freeExtendedVirtual         uint64
 }
 
-// systemLimits is the computer's memory.
+// systemLimits returns the computer's memory.
 func systemLimits() []limit {
 	status := memoryStatus{length: uint32(unsafe.Sizeof(memoryStatus{}))}
 	ok, _, _ := windows.NewLazySystemDLL("kernel32.dll").NewProc("GlobalMemoryStatusEx").Call(uintptr(unsafe.Pointer(&status)))

@@ -11,8 +11,8 @@ const (
 	least    = pageSize >> 1 // a smaller slice would be most of no huge page
 )
 
-// advise asks for huge pages wherever s lies, before its pages are first touched. That it shares the first and the last
-// one with other slices of Go's heap does no harm, and a refusal is none either: it is advice.
+// advise asks for huge pages for s, before its pages are first touched. It does no harm that s may share the first and the last
+// of them with other slices of Go's heap, nor if the system refuses.
 func advise[T any](s []T) {
 	var element T
 	size := uintptr(len(s)) * unsafe.Sizeof(element)

@@ -8,7 +8,7 @@
 //
 // # Why
 //
-// Why not a goroutine a chunk? Starting and joining goroutines allocates and
+// Why not a goroutine per chunk? Starting and joining goroutines allocates, and
 // costs several microseconds; decoding one token runs dozens of loops of that
 // length.
 //
@@ -49,10 +49,10 @@ var (
 	resize  sync.Mutex
 )
 
-// For runs t over [0, n), split into chunks whose bounds are multiples of grain
-// (and n), on all workers and the caller, and returns when all of it is done.
-// When n ≤ grain, when there is one worker, or when the pool is in use, the
-// caller runs the range alone in one call.
+// For runs t over [0, n) on all workers and the caller, and returns when all of
+// it is done. The bounds of the chunks are multiples of grain, and n. If
+// n ≤ grain, if there is one worker, or if the pool is in use, the caller runs
+// the whole range in one call.
 func For(n, grain int, t Task) {
 	if n <= 0 {
 		return
@@ -64,13 +64,13 @@ func For(n, grain int, t Task) {
 	shared().run(n, max(grain, 1), t)
 }
 
-// Workers is the number of goroutines that take part in a loop, the caller
-// included: GOMAXPROCS at first use, or what SetWorkers said.
+// Workers returns the number of goroutines that take part in a loop, including
+// the caller: GOMAXPROCS at the first use, or the number given to SetWorkers.
 func Workers() int { return len(shared().workers) + 1 }
 
-// SetWorkers makes n goroutines, the caller included, take part in the loops
+// SetWorkers makes n goroutines, including the caller, take part in the loops
 // that start from now on; n < 1 means GOMAXPROCS. Loops under way are not
-// disturbed.
+// affected.
 func SetWorkers(n int) {
 	if n < 1 {
 		n = runtime.GOMAXPROCS(0)

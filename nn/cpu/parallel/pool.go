@@ -17,8 +17,8 @@ const (
 	spinLooks = 100
 	// yieldTime is how long a spinning goroutine keeps its processor from others.
 	yieldTime = 10 * time.Microsecond
-	// shareOfRest is the part of its fair share of what is left that a worker claims at once: chunks are long at first,
-	// to be few, and short in the end, so that all finish together (guided self-scheduling, Polychronopoulos and Kuck, 1987).
+	// shareOfRest is the part of its fair share of the rest that a worker claims at once. Chunks are long at first, so that they
+	// are few, and short at the end, so that all workers finish together (guided self-scheduling, Polychronopoulos and Kuck, 1987).
 	shareOfRest = 2
 )
 
@@ -34,7 +34,7 @@ type pool struct {
 	open  atomic.Bool   // the loop may be joined
 	loops atomic.Uint32 // loops opened so far; workers wait for it to change
 
-	// Apart, so that counting does not disturb those who look whether a loop is open.
+	// On another cache line, so that counting does not slow down those who check whether a loop is open.
 	_      cpu.CacheLinePad
 	active atomic.Int32 // workers inside the loop
 	_      cpu.CacheLinePad
@@ -64,8 +64,8 @@ func newPool(workers int) *pool {
 	return p
 }
 
-// retire ends the workers; a loop under way is finished by its caller and the
-// workers inside it.
+// retire ends the workers. A loop under way is finished by its caller and the
+// workers in it.
 func (p *pool) retire() {
 	p.retired.Store(true)
 	p.loops.Add(1)
@@ -169,5 +169,5 @@ func spin(done func() bool) bool {
 	}
 }
 
-// roundUp is the smallest multiple of m that is not below n.
+// roundUp returns the smallest multiple of m that is at least n.
 func roundUp(n, m int) int { return (n + m - 1) / m * m }

@@ -1,9 +1,9 @@
 package simd
 
-// The exponential behind the functions of this file and of softmax.go has a
-// relative error below 2⁻²², two units in the last place, for arguments from
-// −87.3 to 88.3. Below it is 0, above it stays at exp(88.3), so that finite
-// arguments never give Inf or NaN.
+// The exponential in the functions of this file and of softmax.go has a relative
+// error below 2⁻²², two units in the last place, for arguments from −87.3 to 88.3.
+// Below that it is 0, and above it is exp(88.3), so that finite arguments never
+// give Inf or NaN.
 
 // Sigmoid sets dst = σ(x) = 1/(1+exp(−x)). dst may be x.
 func Sigmoid(dst, x []float32) {

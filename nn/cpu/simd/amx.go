@@ -12,7 +12,7 @@ import (
 // block: what the lines of a block become when each code gets a byte of its own.
 // The sums are exact and are scaled and added as in dots.go, so a product has the same bits as there.
 
-// amxProduct adds to y products of pairs of blocks of a matrix with vectors.
+// amxProduct adds the products of pairs of blocks of a matrix with vectors to y.
 //
 //   - y has, for each pair and for each vector, 2·16 elements.
 //   - codes has lines of codes for each block, and scales has those of 16 rows for each chunk, nextScale bytes apart; for the next
@@ -47,7 +47,7 @@ type amxConfig struct {
 	rows           [16]byte
 }
 
-// amxConfigs are those for 0 to 16 rows of digits: four tiles of sums, two of digits, two of codes.
+// amxConfigs holds the configurations for 0 to 16 rows of digits: four tiles of sums, two of digits, two of codes.
 var amxConfigs = func() (configs [tileRows + 1]amxConfig) {
 	for rows := range configs {
 		c := &configs[rows]
@@ -71,7 +71,7 @@ var amxRooms = newFreeList[amxRoom]()
 // amxRoomBytes is the size of an amxProduct's room: sums of two chunks, and codes of two blocks.
 func amxRoomBytes(slab int) int { return 8*tileBytes + 2*dotRows*slab }
 
-// useAMX tells whether tiles are faster; BenchmarkAMX says from how many vectors on, since codes are unpacked for all of them once.
+// useAMX reports whether tiles are faster. BenchmarkAMX shows from how many vectors on: codes are unpacked once for all of them.
 func (j *dotJob) useAMX() bool {
 	least := 3
 	if j.planes == 1 {
@@ -83,7 +83,8 @@ func (j *dotJob) useAMX() bool {
 	return j.k.dots.amx != nil && j.n >= least && j.part%tileColumns == 0
 }
 
-// runAMX computes the products by tiles. Vectors come in groups that fill two tiles of digits, or the fewest of equal size.
+// runAMX computes the products with tiles. Vectors are divided into groups that fill two tiles of digits, or into the fewest
+// groups of equal size.
 func (j *dotJob) runAMX() {
 	groups := ceilDiv(j.n, 2*(tileRows/j.planes))
 	j.group = 2 * ceilDiv(j.n, 2*groups)
@@ -117,7 +118,7 @@ func (p *amxDigitPhase) Run(start, end int) {
 	}
 }
 
-// amxPhase multiplies.
+// amxPhase is the multiplication.
 type amxPhase dotJob
 
 // Run computes the rows of blocks start to end of the result.
@@ -166,8 +167,8 @@ func (j *dotJob) amxProduct() amxProduct {
 	return j.k.dots.amx.three
 }
 
-// slab is how many columns are unpacked at a time, whole chunks, and how many bytes the scales of one are behind those of the
-// chunk before.
+// slab returns how many columns are unpacked at a time, which are whole chunks, and the distance in bytes from one chunk's scales
+// to the next one's.
 func (j *dotJob) slab() (columns, nextScale int) {
 	switch j.m.group {
 	case 0:

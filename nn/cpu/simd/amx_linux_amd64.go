@@ -2,8 +2,8 @@ package simd
 
 import "golang.org/x/sys/unix"
 
-// allowAMX asks the system for the registers of AMX, which Linux gives to who asks only, since signals then save 8 KiB more on
-// a thread's stack for them (https://docs.kernel.org/arch/x86/xstate.html). It tells whether the program has them.
+// allowAMX asks the system for the registers of AMX, and reports whether the program has them. Linux gives them only on request,
+// because signals then save 8 KiB more on a thread's stack (https://docs.kernel.org/arch/x86/xstate.html).
 func allowAMX() bool {
 	const (
 		requestPermission = 0x1023 // ARCH_REQ_XCOMP_PERM

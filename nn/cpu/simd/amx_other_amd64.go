@@ -2,5 +2,5 @@
 
 package simd
 
-// allowAMX is false: how to ask other systems for the registers of AMX has not been tried.
+// allowAMX returns false: asking other systems for the registers of AMX has not been tried.
 func allowAMX() bool { return false }

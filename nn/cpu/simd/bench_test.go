@@ -203,8 +203,8 @@ func BenchmarkVectors(b *testing.B) {
 	}{
 		{"Dot", func() { Dot(x, y) }},
 		{"Axpy", func() { Axpy(1e-9, x, u) }},
-		{"DotF16", func() { DotF16(x, h) }},
-		{"AxpyF16", func() { AxpyF16(1e-9, h, u) }},
+		{"DotF16", func() { dotF16(x, h) }},
+		{"AxpyF16", func() { axpyF16(1e-9, h, u) }},
 		{"Float16s", func() { Float16s(h, x) }},
 		{"Float32s", func() { Float32s(v, h) }},
 		{"QuantizeI8", func() { QuantizeI8(q, x) }},

@@ -60,7 +60,7 @@ func TestNothingIsReadBeyondTheEnd(t *testing.T) {
 			Dot(x, x)
 			Max(x)
 			h := atEdge(t, randomHalves(cols, 5))
-			AxpyF16(DotF16(x, h), h, x)
+			axpyF16(dotF16(x, h), h, x)
 			Float32s(x, h)
 			Float16s(h, x)
 			q := atEdge(t, randomInt8(5*cols, 6))

@@ -2,8 +2,8 @@ package simd
 
 import "fmt"
 
-// cacheKernels work on the rows of a cache of W: row r begins at w[r·step]. There is a row at least, and its length is a
-// multiple of cacheUnit.
+// cacheKernels work on the rows of a cache of W: row r begins at w[r·step]. There is at least one row, and the length of a row is
+// a multiple of cacheUnit.
 type cacheKernels[W any] struct {
 	scores   func(y []float32, w []W, x []float32, step int) // y[r] = row r · x
 	weighted func(y []float32, w []W, p []float32, step int) // y += Σ p[r]·row r

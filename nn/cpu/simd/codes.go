@@ -4,13 +4,13 @@ import "bitgpu/nn/cpu/parallel"
 
 // codesKernels are products of packed ternary rows with vectors in int8. The codes of a unit of 32
 // weights are 8 bytes; a vector is packed in their order, first the 8 elements that the lowest two bits
-// multiply, then those of the next two bits. A chunk is per units, or what is left of the vector.
-// Codes being Q+1, a correction precedes it: 16 int16 that together are minus the sum of its
-// elements. The rows' codes lie stride bytes apart, and 8 bytes for each unit can be read.
+// multiply, then those of the next two bits. A chunk is `per` units, or the rest of the vector.
+// Because codes are Q+1, a correction precedes a chunk: 16 int16 whose sum is minus the sum of its
+// elements. The rows' codes lie stride bytes apart, and 8 bytes can be read for each unit.
 type codesKernels struct {
 	// one sets y to len(y) rows' products with one vector, over divisor.
 	one func(y []float32, codes []byte, stride int, scales []float32, q []int8, units, per, chunks int, divisor float32)
-	// four does it for four vectors; y[v·step+r].
+	// four does the same for four vectors: y[v·step+r].
 	four func(y []float32, codes []byte, stride int, scales []float32, q []int8, units, per, chunks int, divisors []float32, rows, step int)
 }
 
@@ -38,8 +38,8 @@ func QuantizeI8(q []int8, x []float32) (scale float32) {
 }
 
 // TernaryMatMulI8 sets y (n, rows) to the sums of Q[r][c]·q[i][c], exact, over scales[i], for packed
-// ternary Q (rows, cols), as of TernaryMatVec, and q (n, cols), which QuantizeI8 gives with scales
-// (n). A code 3 gives anything. Row i of y is what row i of q alone gives.
+// ternary Q (rows, cols), as of TernaryMatVec, and q (n, cols) with scales (n), the results of QuantizeI8.
+// The result for a code 3 is undefined. Row i of y is what row i of q alone gives.
 func TernaryMatMulI8(y []float32, codes []byte, q []int8, scales []float32, rows, cols, n int) {
 	checkMatMul("TernaryMatMulI8", len(y), len(codes), len(q), rows, cols, ternaryStride(cols), n)
 	checkSame("TernaryMatMulI8", len(scales), n)
@@ -83,7 +83,7 @@ type codesOperands struct {
 	safe               int // rows after which 8 bytes of codes are there for each unit
 }
 
-// codesJob is one product. Its buffers stay for the next one.
+// codesJob is one product. Its buffers are kept for the next one.
 type codesJob struct {
 	codesOperands
 	packed []int8 // vectors, each of them packedLen long
@@ -115,7 +115,7 @@ func (j *codesJob) run() {
 
 func (j *codesJob) packedLen() int { return (j.units + j.chunks) * unitLength }
 
-// copyLast makes room for reading behind the last rows where their codes end inside of a unit.
+// copyLast copies the last rows if their codes end within a unit, so that reading can go beyond them.
 func (j *codesJob) copyLast() {
 	stride := ternaryStride(j.cols)
 	j.safe = j.rows
@@ -160,7 +160,7 @@ func (j *codesJob) Run(start, end int) {
 	}
 }
 
-// blocks computes rows start to end, which are not beyond safe.
+// blocks computes rows start to end, which do not exceed safe.
 func (j *codesJob) blocks(start, end int) {
 	stride := ternaryStride(j.cols)
 	scales := scaleRooms.get()

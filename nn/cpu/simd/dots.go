@@ -8,25 +8,26 @@ import (
 	"bitgpu/nn/cpu/parallel"
 )
 
-// Products with an Interleaved matrix by an instruction that adds to 32 bits the products of four unsigned bytes with four
-// signed ones (of VNNI, as AVX-512 or AVX-VNNI has it), or, of AVX2, one that makes 16 bits of two of them. The unsigned ones are
-// codes, weights plus one, as they are in the matrix but for a shift and a mask; that the sum of a chunk is too large by the sum of
-// its elements is known beforehand. The signed ones are elements as whole numbers of 24 bits, as many as a float32 has: three bytes, the digits of base 256 from −128 to 127, whose products are added up by
-// themselves. The sums are exact, until a chunk's is multiplied with the scale of its group. Elements that are int8 already
-// have one byte and a third of the work; AVX2 without VNNI does these alone, since with floats its lookups are as fast.
+// Products with an Interleaved matrix by an instruction that adds the products of four unsigned bytes with four signed ones to 32
+// bits (of VNNI, in AVX-512 or AVX-VNNI), or, with AVX2, one that adds two of them to 16 bits. The unsigned bytes are codes, weights
+// plus one, which only a shift and a mask takes out of the matrix; the sum of a chunk is therefore too large by the sum of its
+// elements, which is known beforehand. The signed bytes are the elements as whole numbers of 24 bits, as many as a float32 has:
+// three digits of base 256, from −128 to 127, whose products are summed separately. The sums are exact until the sum of a chunk is
+// multiplied by the scale of its group. Elements that are int8 already have one byte, and a third of the work. AVX2 without VNNI
+// does only these, because with floats its lookups are as fast.
 //
-// On an Emerald Rapids both cores together did, with a matrix that their caches hold, 125 to 135 billion products of weights a second with one vector and 180 to 195
-// with four and more, where they do 174 billion multiply-adds of floats.
+// On an Emerald Rapids, two cores with a matrix that their caches hold did 125 to 135 billion products of weights a second with one
+// vector and 180 to 195 billion with four and more; they do 174 billion multiply-adds of floats.
 
-// dotProduct adds to 16 elements of y, of each of some vectors that lie yStep bytes apart, chunks products of the codes of
-// lines times 16 columns with bytes of x, times the scales; or of some blocks for one vector, whose codes and scales lie steps
-// apart for each 16 of them. sums are the dotSum of each chunk and vector.
+// dotProduct adds, to 16 elements of y for each of some vectors yStep bytes apart, the products of codes with bytes of x, times the
+// scales, in chunks of lines times 16 columns; or for one vector the same for several blocks, whose codes and scales lie steps
+// apart for each 16 of them. sums holds the dotSum of each chunk and vector.
 type dotProduct func(y *float32, yStep int, codes *byte, codesStep int, x *int8, sums, scales *byte, scalesStep, chunks, lines int)
 
 // dotKernels are the inner loops of products of whole numbers.
 type dotKernels struct {
-	// planes makes of 16·lines elements, times scale, bytes in the order of dotProduct, those of a line step bytes after
-	// those of the one before. It returns the sum of the whole numbers.
+	// planes turns 16·lines elements, times scale, into bytes in the order of dotProduct, with step bytes from one line to the
+	// next. It returns the sum of the whole numbers.
 	planes func(dst *int8, step int, x *float32, scale float32, lines int) (sum int32)
 	bytes  func(dst, q *int8, step, lines int) (sum int32) // does it for int8
 	three  dotProducts                                     // for planes of floats; none with AVX2 alone
@@ -34,14 +35,15 @@ type dotKernels struct {
 	amx    *amxKernels                                     // for several vectors; nil where the processor or the system has none
 }
 
-// dotProducts are products of 16 rows with 1, 2, 4 and 8 vectors, as far as registers suffice, and of some blocks of them with one.
+// dotProducts are the products of 16 rows with 1, 2, 4 and 8 vectors, as far as there are registers, and of several blocks of 16
+// rows with one vector.
 type dotProducts struct {
 	vectors [4]dotProduct
 	rows    dotProduct
 	blocks  int // that rows takes, 0 where it is nil
 }
 
-// tile is the number of vectors that a product takes at most.
+// tile returns the largest number of vectors of a product.
 func (p *dotProducts) tile() int {
 	most := dotTile
 	for p.vectors[bits.TrailingZeros(uint(most))] == nil {
@@ -50,7 +52,7 @@ func (p *dotProducts) tile() int {
 	return most
 }
 
-// dotSum is what belongs to a chunk of a vector: the sum of its whole numbers, and what 1 of them stands for.
+// dotSum belongs to a chunk of a vector: the sum of its whole numbers, and the value that 1 stands for.
 type dotSum struct {
 	sum  int32
 	unit float32
@@ -70,7 +72,7 @@ const (
 // dotOnes are the scales of a matrix without groups.
 var dotOnes = [dotRows]uint16{0x3c00, 0x3c00, 0x3c00, 0x3c00, 0x3c00, 0x3c00, 0x3c00, 0x3c00, 0x3c00, 0x3c00, 0x3c00, 0x3c00, 0x3c00, 0x3c00, 0x3c00, 0x3c00}
 
-// dotJob is one product, cut by blocks of rows. Its buffers stay for the next one.
+// dotJob is one product, divided by blocks of rows. Its buffers are kept for the next one.
 type dotJob struct {
 	k            *kernels
 	m            *Interleaved
@@ -101,7 +103,7 @@ func (j *dotJob) matMulI8(k *kernels, m *Interleaved, y []float32, q []int8, sca
 	j.run(k, m, y, n)
 }
 
-// cut makes equal chunks of no more than longest columns, within groups.
+// cut divides the columns into equal chunks of at most `longest`, within groups.
 func (j *dotJob) cut(m *Interleaved, longest int) {
 	whole := m.group
 	if whole == 0 {
@@ -128,7 +130,7 @@ func (j *dotJob) run(k *kernels, m *Interleaved, y []float32, n int) {
 	j.k, j.m, j.y, j.x, j.q, j.scales = nil, nil, nil, nil, nil, nil
 }
 
-// tile is the first vector, and the number, of those that vector v is multiplied with.
+// tile returns the first of the vectors that vector v is handled together with, and their number.
 func (j *dotJob) tile(v int) (first, vectors int) {
 	most := j.products.tile()
 	first = j.n / most * most
@@ -146,7 +148,7 @@ func (j *dotJob) tile(v int) (first, vectors int) {
 	}
 }
 
-// digitPhase makes whole numbers of chunks.
+// digitPhase turns the elements of chunks into whole numbers.
 type digitPhase dotJob
 
 func (p *digitPhase) Run(start, end int) {
@@ -169,8 +171,8 @@ func (p *digitPhase) Run(start, end int) {
 	}
 }
 
-// dotScale is the power of two that makes x whole numbers of no more than dotMost, and what 1 is then; NaN if one of x is not
-// finite.
+// dotScale returns the power of two that turns x into whole numbers of at most dotMost, and the value that 1 then stands for; NaN
+// if an element of x is not finite.
 func dotScale(k *kernels, x []float32) (scale, unit float32) {
 	most := k.absMax(x)
 	if sum := k.sumSquares(x); sum != sum || math.IsInf(float64(most), 0) {

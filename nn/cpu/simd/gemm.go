@@ -230,7 +230,7 @@ func (t *tilePhase) Run(start, end int) {
 // which the cache holds until their last column is read.
 const gatherSteps = 16
 
-// packA copies the rows row to lastRow of A tile by tile: element (i, s) of a tile's rows goes to [s·height+i].
+// packA copies the rows row to lastRow of A, tile by tile: element (i, s) of a tile goes to [s·height+i].
 func (t *tilePhase) packA(dst []float32, row, lastRow int) {
 	each := t.steps
 	if t.transA {
@@ -245,8 +245,8 @@ func (t *tilePhase) packA(dst []float32, row, lastRow int) {
 	}
 }
 
-// item computes the rectangle of the block from row to lastRow and col to lastCol. packedA are those rows of A, nil to
-// read them where they lie.
+// item computes the rectangle of the block from row to lastRow and col to lastCol. packedA holds those rows of A; nil: they are
+// read from A itself.
 func (t *tilePhase) item(packedA []float32, row, lastRow, col, lastCol int) {
 	width := t.kern.width
 	for c := col; c < lastCol; c += width {
@@ -275,7 +275,7 @@ func (t *tilePhase) item(packedA []float32, row, lastRow, col, lastCol int) {
 	}
 }
 
-// tile is the index of the highest tile that fits into rows.
+// tile returns the index of the highest tile that fits into a number of rows.
 func (g *gemmKernels) tile(rows int) int {
 	for i, h := range g.heights {
 		if h <= rows {

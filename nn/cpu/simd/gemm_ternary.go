@@ -1,8 +1,8 @@
 package simd
 
 // GemmTernary is Gemm for packed ternary B, whose rows each begin at a byte: (k, n), or
-// with transB (n, k). The codes are turned into floats while the panels are packed, and
-// never lie in memory as a whole matrix.
+// with transB (n, k). The codes are turned into floats while panels are packed; there is
+// never a whole matrix of floats in memory.
 func GemmTernary(m, n, k int, alpha float32, a []float32, lda int, transA bool, b []byte, transB bool, beta float32, c []float32, ldc int) {
 	checkOperand("A", m, k, len(a), lda, transA)
 	checkOperand("C", m, n, len(c), ldc, false)
@@ -43,8 +43,8 @@ const (
 
 var decodedRooms = newFreeList[decoded]()
 
-// packCodes packs a panel of codes. A step inside of a byte begins with codes of the
-// steps before, which are decoded too and left out.
+// packCodes packs a panel of codes. If a step begins within a byte, the codes before it
+// are decoded, too, and left out.
 func (p *packPhase) packCodes(dst []float32, first, count int) {
 	width := p.kern.width
 	if !p.transB {
@@ -62,7 +62,7 @@ func (p *packPhase) packCodes(dst []float32, first, count int) {
 	decodedRooms.put(room)
 }
 
-// decodeLine sets dst to weights of a line of B, from one on that begins a byte.
+// decodeLine sets dst to weights of a line of B, starting with one that begins a byte.
 func (p *packPhase) decodeLine(dst []float32, line, from int) {
 	codes := p.codes[line*ternaryStride(p.k)+from/4:]
 	if p.scales == nil {

@@ -6,12 +6,12 @@ import (
 	"bitgpu/nn/cpu/parallel"
 )
 
-// groupUnit is what the length of a group of weights with one scale is a multiple of.
+// groupUnit divides the length of every group of weights with one scale.
 const groupUnit = 32
 
-// groupKernels are products of packed ternary rows, each of whose groups of weights has a
-// scale: the scales of a row follow those of the row before. One row's product with one
-// vector is summed in the same order by both.
+// groupKernels are products of packed ternary rows in which each group of weights has a scale. The
+// scales of a row follow those of the row before. Both kernels sum the product of one row with one
+// vector in the same order.
 type groupKernels struct {
 	one  func(y []float32, codes []byte, scales, x []float32, groups, group int)             // len(y) rows, one vector
 	four func(y []float32, codes []byte, scales, x []float32, rows, groups, group, step int) // four vectors; y[v·step+r]
@@ -47,7 +47,7 @@ func checkGroups(op string, scales, group, rows, cols int) {
 	}
 }
 
-// groupJob is one product, cut by rows of W.
+// groupJob is one product, divided by rows of W.
 type groupJob struct {
 	k             *kernels
 	y             []float32
@@ -80,7 +80,7 @@ func (j *groupJob) Run(start, end int) {
 	scaleRooms.put(room)
 }
 
-// scaleRoom is room for scales as float32: those of a block of rows.
+// scaleRoom is scratch memory for the scales of a block of rows as float32.
 type scaleRoom struct{ scales []float32 }
 
 var scaleRooms = newFreeList[scaleRoom]()
@@ -88,13 +88,13 @@ var scaleRooms = newFreeList[scaleRoom]()
 // blockScales is how many scales of a block lie in a core's own cache beside the codes.
 const blockScales = 1 << 14
 
-// rowsOfBlock is the number of rows with so many bytes of codes and scales that all vectors
-// read before going on.
+// rowsOfBlock returns how many rows, given their bytes of codes and their scales, all vectors read
+// before they go on.
 func rowsOfBlock(stride, scales int) int {
 	return max(min(blockBytes/stride, blockScales/scales)/rowsAtOnce, 1) * rowsAtOnce
 }
 
-// widened are scales as float32, each of them times times in a row.
+// widened returns scales as float32, each repeated `times` times.
 func (r *scaleRoom) widened(k *kernels, scales []uint16, times int) []float32 {
 	r.scales = grow(r.scales, len(scales)*times)
 	k.widen(r.scales[:len(scales)], scales)

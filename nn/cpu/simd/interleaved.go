@@ -7,20 +7,20 @@ import (
 	"bitgpu/nn/cpu/parallel"
 )
 
-// Interleaved is a packed ternary matrix, with a scale for each group of weights as of TernaryGroupMatMul or without, whose
-// codes lie in the order in which the processor's best product takes them: those of one place of a block of rows side by side.
-// Rows that fill no block are at the end as they were before.
-// Such products are of whole numbers that stand for the elements of a vector to 23 bits of the largest one nearby, see lookup.go
-// and dots.go.
+// Interleaved is a packed ternary matrix, with a scale for each group of weights as in TernaryGroupMatMul or without, whose codes
+// lie in the order in which the processor's best product reads them: for each place of a block of rows, those of all rows side by
+// side. Rows at the end that fill no block stay as they were.
+// These products compute with whole numbers, which represent the elements of a vector to 23 bits of the largest one nearby; see
+// lookup.go and dots.go.
 type Interleaved struct {
 	rows, cols, group int
 	dots              bool   // blocks of 16 rows, for dotKernels, not of 32 rows, for lookupKernels
 	codes, scales     []byte // of a block after those of another; without groups there are no scales
 }
 
-// Interleave copies a matrix, or keeps its codes where they are if they are spare. Without groups there are no scales. It
-// returns nil where the processor has nothing better than TernaryMatMul and its relatives, and where there is no whole block.
-// With int8 the matrix is for MatMulI8, which has no lookups: it gets the order of dotKernels where there are any, or returns nil.
+// Interleave copies a matrix, or reorders its codes in place if they are spare. Without groups there are no scales. It returns nil
+// if the processor has nothing better than TernaryMatMul and its relatives, or if there is no whole block. With int8 the matrix is
+// for MatMulI8, which does not use lookups: it gets the order of dotKernels, or is nil if there are none.
 func Interleave(codes []byte, scales []uint16, group, rows, cols int, spare, int8 bool) *Interleaved {
 	checkTernary("Interleave", rows*cols, len(codes), rows, cols)
 	if group != 0 || len(scales) > 0 {
@@ -49,7 +49,7 @@ func Interleave(codes []byte, scales []uint16, group, rows, cols int, spare, int
 	return m
 }
 
-// Bytes is the memory that the matrix takes, 0 of nil.
+// Bytes returns the memory that the matrix takes, 0 for nil.
 func (m *Interleaved) Bytes() int {
 	if m == nil {
 		return 0
@@ -76,7 +76,7 @@ func (m *Interleaved) groups() int {
 	return m.cols / m.group
 }
 
-// codeAt is where byte c of a row's codes is.
+// codeAt returns where byte c of a row's codes is.
 func (m *Interleaved) codeAt(row, c int) int {
 	switch {
 	case row >= m.wholeRows():
@@ -87,7 +87,7 @@ func (m *Interleaved) codeAt(row, c int) int {
 	return (row/lookupRows*m.cols/4+c)*lookupRows + lookupPlace(row%lookupRows)
 }
 
-// scale is that of group g of a row.
+// scale returns the scale of group g of a row.
 func (m *Interleaved) scale(row, g int) uint16 {
 	switch {
 	case row >= m.wholeRows():
@@ -99,7 +99,7 @@ func (m *Interleaved) scale(row, g int) uint16 {
 	return uint16(m.scales[at]) | uint16(m.scales[at+lookupRows])<<8
 }
 
-// interleaving fills blocks of a matrix.
+// interleaving is the task that fills the blocks of a matrix.
 type interleaving struct {
 	m      *Interleaved
 	codes  []byte
@@ -129,7 +129,7 @@ func (i *interleaving) Run(start, end int) {
 	turnedRooms.put(room)
 }
 
-// turnAround puts the first unit bytes of 16 rows of width bytes side by side, then the next ones.
+// turnAround puts the first unit bytes of 16 rows of `width` bytes side by side, then the next ones, and so on.
 func turnAround(dst, src []byte, width, unit int) {
 	for c := 0; c < width; c += unit {
 		for r := range dotRows {
@@ -138,7 +138,7 @@ func turnAround(dst, src []byte, width, unit int) {
 	}
 }
 
-// turnedRoom is room for some rows as they were before.
+// turnedRoom is scratch memory for rows in the order that they had before.
 type turnedRoom struct {
 	codes  []byte
 	scales []uint16
@@ -148,7 +148,7 @@ type turnedRoom struct {
 
 var turnedRooms = newFreeList[turnedRoom]()
 
-// Packed writes n rows from row on as they were before: codes (n, cols/4) and scales (n, cols/group).
+// Packed writes n rows, starting with a given one, as they were before: codes (n, cols/4) and scales (n, cols/group).
 func (m *Interleaved) Packed(codes []byte, scales []uint16, row, n int) {
 	width, groups := m.cols/4, m.groups()
 	for i := range n {
@@ -248,11 +248,11 @@ func (m *Interleaved) MatMulI8(y []float32, q []int8, scales []float32, n int) {
 	turnedRooms.put(room)
 }
 
-// partRows is how many rows are put together again at a time for products that take them as they were.
+// partRows is how many rows are restored at a time for products that read them as they were.
 const partRows = 256
 
-// parts yields the numbers of rows, from first on, that lie in the room as they were before. The caller leaves their product
-// with n vectors there, which goes to y (n, rows).
+// parts restores some rows after the other, from `first` on, and yields how many there are. The caller leaves their product with n
+// vectors in the room, and parts copies it to y (n, rows).
 func (r *turnedRoom) parts(m *Interleaved, first int, y []float32, n int) func(yield func(rows int) bool) {
 	return func(yield func(rows int) bool) {
 		for ; first < m.rows; first += partRows {

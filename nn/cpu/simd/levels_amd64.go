@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// known are the levels above Portable of this kind of processor.
+// known lists the levels above Portable of this kind of processor.
 var known = []Level{AVX2, AVXVNNI, AVX512}
 
-// machineLevels are those that this one has.
+// machineLevels lists those that this machine has.
 func machineLevels() []*kernels {
 	x := &cpu.X86
 	var found []*kernels
@@ -33,7 +33,7 @@ func machineLevels() []*kernels {
 
 var avx2, avxVNNI, avx512 = avx2Kernels(), avxVNNIKernels(), avx512Kernels()
 
-// vnni is what AVX-512 has on most processors, not on the first ones.
+// vnni has the kernels for AVX-512 with VNNI, which all but the first such processors have.
 var vnni = dotKernels{
 	planes: dotPlanesAVX512,
 	bytes:  dotBytesAVX512,
@@ -41,10 +41,10 @@ var vnni = dotKernels{
 	one:    dotProducts{[4]dotProduct{dots1x1x1AVX512, dots1x2x1AVX512, dots1x4x1AVX512, dots1x8x1AVX512}, dots1x1x4AVX512, 4},
 }
 
-// amx is what Xeons have from the fourth generation on.
+// amx has the kernels for AMX, which Xeons have from the fourth generation on.
 var amx = amxKernels{amxPlanesAVX512, amxBytesAVX512, amx3AVX512, amx1AVX512}
 
-// bytePairs is what AVX2 has. AVX-512 without VNNI keeps its products along the rows, whose registers are twice as wide.
+// bytePairs has the kernels for AVX2. AVX-512 without VNNI keeps its products along the rows, with registers twice as wide.
 var bytePairs = dotKernels{
 	bytes: dotBytesAVX2,
 	one:   dotProducts{[4]dotProduct{dots1x1x1AVX2, dots1x2x1AVX2, dots1x4x1AVX2}, dots1x1x4AVX2, 4},

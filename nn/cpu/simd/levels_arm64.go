@@ -2,10 +2,10 @@ package simd
 
 import "golang.org/x/sys/cpu"
 
-// known are the levels above Portable of this kind of processor.
+// known lists the levels above Portable of this kind of processor.
 var known = []Level{NEON, DotProd}
 
-// machineLevels are those that this one has.
+// machineLevels lists those that this machine has.
 func machineLevels() []*kernels {
 	found := []*kernels{&neon}
 	if cpu.ARM64.HasASIMDDP {
@@ -16,7 +16,7 @@ func machineLevels() []*kernels {
 
 var neon, dotProd = neonKernels(), dotProdKernels()
 
-// panelLanes is how many lines of a panel transpose and gather take.
+// panelLanes is how many lines of a panel transpose and gather handle.
 const panelLanes = 16
 
 func neonKernels() kernels {

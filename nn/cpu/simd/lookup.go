@@ -6,28 +6,28 @@ import (
 	"bitgpu/nn/cpu/parallel"
 )
 
-// Products with an Interleaved matrix look up instead of multiplying: the codes of two weights are four bits, which choose one
-// of the 16 sums that two elements of a vector can give, and one instruction chooses for 32 rows at once. To be sums of whole
-// numbers, the elements are rounded to 23 bits of the largest of their chunk, with its sign: as float32 rounds that one. Such
-// sums are exact, until a chunk's is multiplied with the scale of its group.
+// Products with an Interleaved matrix use lookups instead of multiplications: the codes of two weights are four bits, which select
+// one of the 16 possible sums of two elements of a vector, and one instruction does so for 32 rows at once. The elements are
+// rounded to whole numbers: to 23 bits of the largest of their chunk, including the sign, as float32 rounds that one. Their sums
+// are exact until the sum of a chunk is multiplied by the scale of its group.
 //
-// On Zen 3 a lookup for 32 rows takes half of the time of the 64 multiply-adds and of making floats of their codes:
+// On Zen 3 a lookup for 32 rows takes half the time of 64 multiply-adds with the conversion of their codes to floats;
 // BenchmarkPublic has the ratios. The idea is that of T-MAC (arXiv 2407.00088), with tables as exact as float32.
 
 // lookupKernels are the inner loops of Interleaved.
 type lookupKernels struct {
-	// interleave makes lines of 32 bytes, by lookupPlace, of 16·blocks columns of 32 rows, stride bytes apart.
+	// interleave turns 16·blocks columns of 32 rows, stride bytes apart, into lines of 32 bytes in the order of lookupPlace.
 	interleave func(dst, src *byte, stride, blocks int)
-	// split makes two lines of each of an even number of lines, of the lower nibbles and of the upper ones, and puts those
-	// of blocks of 32 rows, stride bytes apart, side by side.
+	// split turns each of an even number of lines into two, of the lower and of the upper nibbles, and puts those of blocks of 32
+	// rows, which lie stride bytes apart, side by side.
 	split func(dst, src *byte, columns, blocks, stride int)
-	// tables writes the sums of each two of 8·eights elements times scale: lookupBytes of them.
+	// tables writes the lookupBytes possible sums of each pair of 8·eights elements, times scale.
 	tables func(dst *byte, x *float32, scale float32, eights int)
-	// vector adds to 32 elements of y chunks of sums of what the nibbles of 2·fours lines of codes find in tables, times
-	// units and the rows' scales.
+	// vector adds to 32 elements of y, for each chunk, the sums that the nibbles of 2·fours lines of codes select in tables, times
+	// units and the scales of the rows.
 	vector func(y *float32, codes, tables, scales *byte, units *float32, chunks, fours int)
-	// one adds to 32 elements of y, four to 128, the sums of what 4·fours of their nibbles find in tables, times unit and
-	// the rows' scales; those of each next 32 rows are scaleStep bytes on. room is for lookupSums bytes.
+	// one adds to 32 elements of y, and four to 128, the sums that 4·fours of their nibbles select in tables, times unit and the
+	// scales of the rows; the scales of the next 32 rows lie scaleStep bytes further on. room has lookupSums bytes.
 	one, four func(y *float32, nibbles, tables, scales *byte, scaleStep int, unit float32, fours int, room *byte)
 }
 
@@ -44,12 +44,11 @@ const (
 	lookupVectors   = 32      // whose tables are there at once
 )
 
-// lookupPlace is where the byte of a row is in a line: sums of even places and of odd ones as floats are then rows in
-// their order.
+// lookupPlace returns where the byte of a row is in a line. With this order, the sums of even places and of odd ones become floats
+// in the order of the rows.
 func lookupPlace(row int) int { return row/4%2*16 + row/8%2*8 + row%4*2 + row/16 }
 
-// interleave turns 32 rows of width bytes around; where they are no whole blocks of 16 the last one begins inside of the
-// one before.
+// interleave transposes 32 rows of `width` bytes. If width is no multiple of 16, the last block overlaps the one before.
 func interleave(k *kernels, dst, src []byte, width int) {
 	if width < 16 {
 		for r := range lookupRows {
@@ -65,7 +64,7 @@ func interleave(k *kernels, dst, src []byte, width int) {
 	}
 }
 
-// lookupJob is one product, cut by 32 rows of m. Its buffers stay for the next one.
+// lookupJob is one product, divided into 32 rows of m. Its buffers are kept for the next one.
 type lookupJob struct {
 	m            *Interleaved
 	k            *kernels
@@ -78,7 +77,7 @@ type lookupJob struct {
 
 var lookupJobs = newFreeList[lookupJob]()
 
-// lookupRoom is what one core needs.
+// lookupRoom is the scratch memory of a core.
 type lookupRoom struct {
 	nibbles []byte // of a chunk
 	sums    [lookupSums]byte
@@ -105,10 +104,10 @@ func (j *lookupJob) matMul(k *kernels, m *Interleaved, y, x []float32, n int) {
 	j.m, j.x, j.y = nil, nil, nil
 }
 
-// tablesLen is the bytes of a vector's tables.
+// tablesLen returns the size in bytes of a vector's tables.
 func (j *lookupJob) tablesLen() int { return j.m.cols / 2 * lookupBytes }
 
-// tablePhase makes tables of chunks.
+// tablePhase makes the tables of chunks.
 type tablePhase lookupJob
 
 func (p *tablePhase) Run(start, end int) {
@@ -120,7 +119,8 @@ func (p *tablePhase) Run(start, end int) {
 	}
 }
 
-// wholeScale is the power of two that makes x whole numbers below 2²², and what 1 is then; NaN if one of x is not finite.
+// wholeScale returns the power of two that turns x into whole numbers below 2²², and the value that 1 then stands for; NaN if an
+// element of x is not finite.
 func wholeScale(k *kernels, x []float32) (scale, unit float32) {
 	most := k.absMax(x)
 	if sum := k.sumSquares(x); sum != sum || math.IsInf(float64(most), 0) {
@@ -152,7 +152,7 @@ func (j *lookupJob) Run(start, end int) {
 	lookupRooms.put(room)
 }
 
-// add adds the products of some columns of 32 rows, or of lookupBlocks times as many.
+// add adds the products of some columns of 32 rows, or of lookupBlocks times as many rows.
 func (j *lookupJob) add(room *lookupRoom, block, blocks, from, to int) {
 	m := j.m
 	row, step, scaleStep := block*lookupRows, lookupRows*m.cols/4, scaleBytes*m.cols/m.group

@@ -8,9 +8,9 @@ import (
 )
 
 // rowKernels are the products of a few vectors with the rows of a matrix of W. The
-// first row's elements are w[0], w[1], …; rows and vectors have no gaps, but for
-// packed rows ending at a whole byte. One row's product with one vector is summed
-// in the same order by both.
+// first row's elements are w[0], w[1], …; rows and vectors have no gaps, except that
+// packed rows end at a whole byte. Both kernels sum the product of one row with one
+// vector in the same order.
 type rowKernels[W any] struct {
 	one  func(y []float32, w []W, x []float32, cols int)             // len(y) rows, one vector
 	four func(y []float32, w []W, x []float32, rows, cols, step int) // four vectors; y[v·step+r]
@@ -89,7 +89,7 @@ var (
 	ternaryJobs = newFreeList[rowJob[byte]]()
 )
 
-// rowJob is one product, cut by rows of W.
+// rowJob is one product, divided by rows of W.
 type rowJob[W any] struct {
 	k                     *kernels
 	kern                  *rowKernels[W]
@@ -100,7 +100,7 @@ type rowJob[W any] struct {
 	rows, cols, stride, n int
 }
 
-// rowsAtOnce is the number of rows the one-vector kernels take together.
+// rowsAtOnce is the number of rows that the kernels of one vector handle together.
 const rowsAtOnce = 4
 
 // chunkElements is the number of multiply-adds below which handing work to another
@@ -122,7 +122,7 @@ func run[W any](jobs *freeList[rowJob[W]], k *kernels, kern *rowKernels[W], y []
 	jobs.put(j)
 }
 
-// rowGrain is the number of rows, each of so many multiply-adds, that make a chunk.
+// rowGrain returns how many rows, of a given number of multiply-adds each, make a chunk.
 func rowGrain(chunk, row int) int { return (chunk/row + rowsAtOnce) / rowsAtOnce * rowsAtOnce }
 
 // blockBytes is how much of W is read by all vectors before going on, while it is in a core's own cache.

@@ -8,12 +8,12 @@ import (
 	"bitgpu/nn/cpu/parallel"
 )
 
-// MeasurePeakFMA is the machine's rate of float32 operations, in FLOP/s with two for
-// a multiply-add, at the level in use on all workers: the best of many short runs over
+// MeasurePeakFMA returns the machine's rate of float32 operations, in FLOP/s with two per
+// multiply-add, at the level in use on all workers: the best of many short runs over
 // registers alone, so that other processes disturb it little.
 func MeasurePeakFMA() float64 { return measureFMA(100) }
 
-// MeasureFMA is that rate at this moment, measured in about a millisecond.
+// MeasureFMA returns that rate at this moment, measured in about a millisecond.
 func MeasureFMA() float64 { return measureFMA(10) }
 
 func measureFMA(runs int) float64 {
@@ -28,9 +28,9 @@ func measureFMA(runs int) float64 {
 	return 2 * float64(loop(1)) * rounds * pieces / best.Seconds()
 }
 
-// MeasureReadBandwidth is the rate, in bytes a second, at which all workers read from
-// memory: the best of several runs, each over another part of a slice of 256 MB, which
-// has left the caches when its turn comes again.
+// MeasureReadBandwidth returns the rate, in bytes per second, at which all workers read
+// from memory: the best of several runs, each over another part of a slice of 256 MB,
+// which has left the caches when it is read again.
 func MeasureReadBandwidth() float64 {
 	const parts, rounds = 8, 3
 	const length, pieces = 1 << 23, 64 // of a part
@@ -53,7 +53,7 @@ func MeasureReadBandwidth() float64 {
 	return 4 * length / best.Seconds()
 }
 
-// fastest is the shortest of the times that the runs 0 to n−1 took.
+// fastest returns the shortest of the times that runs 0 to n−1 took.
 func fastest(n int, run func(i int)) time.Duration {
 	best := time.Duration(1<<63 - 1)
 	for i := range n {

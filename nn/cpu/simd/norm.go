@@ -3,7 +3,7 @@ package simd
 import "math"
 
 // RMSNorm sets y = x ⊙ gain · rstd for one row and returns rstd = 1/√(mean x² + eps), which is
-// NaN, not 0, where the squares go beyond float32. y may be x.
+// NaN, not 0, if the squares exceed float32. y may be x.
 func RMSNorm(y, x, gain []float32, eps float32) (rstd float32) {
 	checkSame("RMSNorm", len(y), len(x), len(gain))
 	if len(x) == 0 {

@@ -2,7 +2,8 @@ package simd
 
 import "math"
 
-// portable is every kernel in plain Go. Products with rows are held to definition, in the tests; all others define what they do.
+// portable has every kernel in plain Go. Products with rows are compared with definitions in the tests; the others are the
+// definition of what they compute.
 var portable = kernels{
 	level:           Portable,
 	dot:             dotScalar,
@@ -57,7 +58,7 @@ var portable = kernels{
 	fmaLoop:         fmaLoopScalar,
 }
 
-// dotScalar has four sums, so that an addition need not wait for the one before.
+// dotScalar has four sums, so that an addition does not wait for the one before.
 func dotScalar(x, y []float32) float32 {
 	var s0, s1, s2, s3 float32
 	y = y[:len(x)]
@@ -157,7 +158,7 @@ func adamWScalar(w, g, m, v []float32, gscale, keep1, add1, keep2, add2, invC2, 
 	}
 }
 
-// fourOnes makes the kernel of four vectors out of the one of one.
+// fourOnes makes a kernel of four vectors from the kernel of one.
 func fourOnes[W any](one func(y []float32, w []W, x []float32, cols int)) rowKernels[W] {
 	return rowKernels[W]{one, func(y []float32, w []W, x []float32, rows, cols, step int) {
 		for v := range 4 {
@@ -230,7 +231,7 @@ func ternaryQuantizeScalar(codes []byte, w []float32, gamma float32) {
 		codes[i] = 0b01_01_01_01
 	}
 	for i, v := range w {
-		// For a quotient q, round(q) clamped to ±1 is ±1 just where |q| ≥ ½.
+		// round(q), clamped to ±1, is ±1 exactly where |q| ≥ ½.
 		switch q := v / gamma; {
 		case q >= 0.5:
 			codes[i/4] += 1 << (i % 4 * 2)

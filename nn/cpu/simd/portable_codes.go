@@ -45,7 +45,7 @@ func packInt8Scalar(to, from *int8, chunks, units int) {
 	}
 }
 
-// codesFour makes the kernels of the one of one vector.
+// codesFour makes the kernels from the kernel of one vector.
 func codesFour(one func(y []float32, codes []byte, stride int, scales []float32, q []int8, units, per, chunks int, divisor float32)) codesKernels {
 	return codesKernels{one, func(y []float32, codes []byte, stride int, scales []float32, q []int8, units, per, chunks int, divisors []float32, rows, step int) {
 		length := (units + chunks) * unitLength

@@ -4,7 +4,7 @@ import "unsafe"
 
 func at(p *float32, i int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), i*4)) }
 
-// tileScalar1 is the definition of a tile: one row, up to four columns.
+// tileScalar1 defines a tile: one row, up to four columns.
 func tileScalar1(k int, a *float32, aRow, aStep int, b *float32, bStep int, c *float32, cRow, cols int, alpha, beta float32) {
 	for col := range cols {
 		var sum float32

@@ -1,6 +1,6 @@
 package simd
 
-// groupFour makes the kernel of four vectors out of the one of one.
+// groupFour makes a kernel of four vectors from the kernel of one.
 func groupFour(one func(y []float32, codes []byte, scales, x []float32, groups, group int)) func(y []float32, codes []byte, scales, x []float32, rows, groups, group, step int) {
 	return func(y []float32, codes []byte, scales, x []float32, rows, groups, group, step int) {
 		cols := groups * group

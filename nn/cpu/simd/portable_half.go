@@ -7,20 +7,20 @@ import (
 	"github.com/x448/float16"
 )
 
-// half is a float16's value: its exponent and fraction at their places in a float32, times the power of two between their biases,
-// which also puts right what is below the smallest exponent.
+// half returns the value of a float16: its exponent and fraction in their places of a float32, times the power of two between the
+// two biases, which is right for subnormal numbers, too.
 func half(bits uint16) float32 {
 	magnitude := uint32(bits&0x7fff) << 13
-	if bits&0x7c00 == 0x7c00 { // an infinity or no number
+	if bits&0x7c00 == 0x7c00 { // infinite or NaN
 		return math.Float32frombits(uint32(bits&0x8000)<<16 | magnitude | 0x7f800000)
 	}
 	return math.Float32frombits(uint32(bits&0x8000)<<16|magnitude) * 0x1p112
 }
 
-// bfloat is a bfloat16's value: it is the upper half of a float32.
+// bfloat returns the value of a bfloat16, which is the upper half of a float32.
 func bfloat(bits uint16) float32 { return math.Float32frombits(uint32(bits) << 16) }
 
-// halves are the values of all float16s: of what is read element by element, a look-up takes a third of the time.
+// halves holds the values of all float16s: for single elements, a lookup takes a third of the time of a conversion.
 var halves = sync.OnceValue(func() *[1 << 16]float32 {
 	t := new([1 << 16]float32)
 	for bits := range t {

@@ -2,15 +2,15 @@ package simd
 
 import "encoding/binary"
 
-// codeTableBytes is how many bytes of codes a table is for: its 8 KB stay in a core's nearest cache.
+// codeTableBytes is how many bytes of codes a table serves: its 8 KB stay in a core's nearest cache.
 const codeTableBytes = 64
 
-// codeTable has, for each of some bytes of codes, the sums of elements that its lower two codes stand for, and then those of its
-// upper two: a row's product takes two look-ups for four weights, and a table serves all rows.
+// codeTable has, for each of some bytes of codes, the possible sums of elements for its lower two codes, then those for its upper
+// two: the product of a row takes two lookups for four weights, and one table serves all rows.
 type codeTable[T float32 | int32] [codeTableBytes][32]T
 
-// set fills the table of byte i for the four elements that its codes multiply. Of what is not finite every sum is, whatever the
-// weight.
+// set fills the table of byte i for the four elements that its codes multiply. If an element is not finite, no sum is, whatever
+// the weights.
 func (t *codeTable[T]) set(i int, x0, x1, x2, x3 T) {
 	entry := &t[i]
 	for half, pair := range [2][2]T{{x0, x1}, {x2, x3}} {
@@ -22,7 +22,7 @@ func (t *codeTable[T]) set(i int, x0, x1, x2, x3 T) {
 	}
 }
 
-// fill makes the tables of the bytes of codes that a vector is multiplied by; what lacks of the last is 0.
+// fill makes the tables for the bytes of codes that a vector is multiplied by. Missing elements of the last one count as 0.
 func (t *codeTable[T]) fill(x []T) {
 	i := 0
 	for ; len(x) >= 4; x = x[4:] {
@@ -36,7 +36,7 @@ func (t *codeTable[T]) fill(x []T) {
 	}
 }
 
-// sum is the product of a row's codes with the vector of the table.
+// sum returns the product of a row's codes with the vector of the table.
 func (t *codeTable[T]) sum(row []byte) T {
 	var even, odd T
 	var i uint
@@ -57,7 +57,7 @@ func (t *codeTable[T]) sum(row []byte) T {
 	return even + odd
 }
 
-// ternaryOneTable is a ternary product of one vector.
+// ternaryOneTable is the ternary product with one vector.
 func ternaryOneTable(y []float32, codes []byte, x []float32, cols int) {
 	var t codeTable[float32]
 	stride := ternaryStride(cols)
@@ -74,7 +74,8 @@ func ternaryOneTable(y []float32, codes []byte, x []float32, cols int) {
 	}
 }
 
-// groupOneTable is one whose groups of columns have scales; a group above 4·codeTableBytes is summed by parts, each times the scale.
+// groupOneTable is the one for groups of columns with scales. A group above 4·codeTableBytes is summed in parts, each times the
+// scale.
 func groupOneTable(y []float32, codes []byte, scales, x []float32, groups, group int) {
 	var t codeTable[float32]
 	clear(y)
@@ -90,7 +91,7 @@ func groupOneTable(y []float32, codes []byte, scales, x []float32, groups, group
 	}
 }
 
-// fillPacked is fill for units of a packed vector, whose elements for a byte lie unitBytes apart.
+// fillPacked is fill for units of a packed vector, in which the elements of one byte lie unitBytes apart.
 func fillPacked(t *codeTable[int32], q []int8, units int) {
 	for i := range units * unitBytes {
 		at := q[i/unitBytes*unitLength+i%unitBytes:]
@@ -98,7 +99,7 @@ func fillPacked(t *codeTable[int32], q []int8, units int) {
 	}
 }
 
-// tableUnits is how many units a table is for.
+// tableUnits is how many units a table serves.
 const tableUnits = codeTableBytes / unitBytes
 
 // codesOneTable sums the parts of a row in float32, which is exact below 2¹⁷ columns.
@@ -118,7 +119,7 @@ func divide(y []float32, divisor float32) {
 	}
 }
 
-// codesTable adds a row's chunks, each times its scale; a chunk above tableUnits by parts.
+// codesTable sums a row's chunks, each times its scale; a chunk above tableUnits in parts.
 func codesTable(y []float32, codes []byte, stride int, q []int8, units, per, chunks int, scale func(r, c int) float32) {
 	var t codeTable[int32]
 	clear(y)

@@ -8,15 +8,15 @@ import (
 )
 
 // quantsDot sets y[v·yStep], of one or four vectors that lie xStep apart in x, to the product of a row's numbers with the vector.
-// Each 16 numbers have a scale. Numbers of 8 bits are in two's complement, and from others the middle of their range is taken, 8 or
-// 32; those of 6 bits have their upper two at high.
+// There is a scale for each 16 numbers. Numbers of 8 bits are in two's complement; others are offset by the middle of their range,
+// 8 or 32, and those of 6 bits have their upper two bits at high.
 type quantsDot func(y *float32, yStep int, low, high *byte, scales []float32, x *float32, xStep int)
 
-// quantsKernels are nil where making floats of a row first is as fast. One row's product with one vector is summed in the same
-// order by both.
+// quantsKernels are nil where converting a row to floats first is as fast. Both kernels sum the product of one row with one vector
+// in the same order.
 type quantsKernels struct{ one, four quantsDot }
 
-// quantsRoom holds some weights as numbers, and what these are multiplied by.
+// quantsRoom holds some weights as whole numbers, and their scales.
 type quantsRoom struct {
 	numbers        [1024]byte
 	scales, minima [1024 / quants.FactorUnit]float32
@@ -46,8 +46,8 @@ func dequantizeScalar(dst []float32, q []byte, scales, minima []float32, centre 
 	}
 }
 
-// QuantsMatMul sets y (n, rows) = x (n, cols) · Wᵀ for few rows of x: a row of W is read once for all of them. Row i of y is what
-// it is for row i of x alone.
+// QuantsMatMul sets y (n, rows) = x (n, cols) · Wᵀ for few rows of x: each row of W is read once for all of them. Row i of y is the
+// same as for row i of x alone.
 func QuantsMatMul(y []float32, w *quants.Matrix, x []float32, n int) {
 	if n < 0 || len(y) != n*w.Rows || len(x) != n*w.Cols {
 		panic(fmt.Sprintf("simd: QuantsMatMul: y %d, x %d elements for rows %d, cols %d, n %d", len(y), len(x), w.Rows, w.Cols, n))
@@ -69,7 +69,7 @@ func QuantsMatMul(y []float32, w *quants.Matrix, x []float32, n int) {
 	quantsJobs.put(j)
 }
 
-// quantsJob is one product, cut by rows of W. Its buffers stay for the next one.
+// quantsJob is one product, divided by rows of W. Its buffers are kept for the next one.
 type quantsJob struct {
 	k    *kernels
 	y    []float32
@@ -92,7 +92,7 @@ func (j *quantsJob) sumUnits() {
 	}
 }
 
-// quantsRowRoom is room for a row: as floats, or for its factors.
+// quantsRowRoom is scratch memory for a row as floats, or for its factors.
 type quantsRowRoom struct{ row, scales, minima []float32 }
 
 var quantsRowRooms = newFreeList[quantsRowRoom]()

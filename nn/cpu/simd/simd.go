@@ -1,13 +1,13 @@
 // Package simd holds the inner loops of the CPU engine: matrix products, products
 // with packed ternary weights, and the element-wise steps of the forward and
 // backward passes, on float32 slices. On amd64 they are assembly for AVX-512 or
-// AVX2, whichever the machine has, with VNNI and AMX where it has these, on arm64
-// for NEON, with dot-product instructions where it has them; elsewhere, and as the definition that the assembly is tested
-// against, they are plain Go.
+// AVX2, with VNNI and AMX if the machine has them; on arm64 for NEON, with
+// dot-product instructions if it has them. Elsewhere they are plain Go, which is
+// also the definition that the assembly is tested against.
 //
 // It is not a tensor library: there are no shapes beyond rows and columns, no
-// memory management, and nothing here knows what a model is. It is not fit for
-// vectors from outside either: lengths that do not match panic.
+// memory management, and nothing here knows what a model is. Nor is it for
+// unchecked input: lengths that do not match panic.
 //
 // Matrices are row-major. Nothing allocates after the first calls. Functions of a
 // matrix (Gemm, the MatVec and Ternary families) run on all cores; those of a
@@ -24,8 +24,8 @@
 // tails, come from one description in the folder asm; registers are allocated and
 // argument offsets computed by the generator. That for arm64 is asm/neon.
 //
-// Why are tails masked and not left to Go? An element's result then does not
-// depend on its place in the vector, so work may be cut anywhere.
+// Why are tails masked and not left to Go? So that an element's result does not
+// depend on its place in the vector, and work can be divided anywhere.
 package simd
 
 import (
@@ -115,7 +115,7 @@ type kernels struct {
 	int8    rowKernels[int8]
 	ternary rowKernels[byte]
 
-	// Rows of a cache that lie apart; nil where there is nothing better than a row at a time.
+	// Rows of a cache, which lie apart; nil if there is nothing better than one row at a time.
 	floatCache cacheKernels[float32]
 	halfCache  cacheKernels[uint16]
 
@@ -131,8 +131,8 @@ type kernels struct {
 
 	ternaryDecode   func(dst []float32, codes []byte, scale float32)
 	ternaryQuantize func(codes []byte, w []float32, gamma float32)
-	// magnitudes makes sums of |w|, of magnitudesGrain weights or a multiple, and by their bits the least |w| less one, where 0 is
-	// above all, and the largest one: as many of each as a register has lanes.
+	// magnitudes sums |w| of magnitudesGrain weights or a multiple, and finds the bits of the least |w|, minus one so that 0 counts
+	// as the largest, and of the largest: as many of each as a register has lanes.
 	magnitudes func(w []float32, totals *float64, least, most *uint32)
 
 	fmaLoop func(n int) int // n rounds of multiply-adds; their number in one round
@@ -151,7 +151,7 @@ func init() {
 // Known lists the levels that this kind of processor can have, slowest first.
 func Known() []Level { return append([]Level{Portable}, known...) }
 
-// Active is the level in use: at first the best of the machine.
+// Active returns the level in use: at first the best of the machine.
 func Active() Level { return active.Load().level }
 
 // Instructions names the level in use, and what the processor has beyond it.
@@ -176,7 +176,7 @@ func Levels() []Level {
 }
 
 // Use makes l the level of all calls from now on, for tests and measurements. It
-// fails when the machine lacks l.
+// fails if the machine lacks l.
 func Use(l Level) error {
 	for _, k := range levels {
 		if k.level == l {

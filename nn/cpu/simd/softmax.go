@@ -23,9 +23,9 @@ func ExpFrom(dst, x []float32, limit, shift, divisor float32) float64 {
 	return active.Load().expFrom(dst, x, limit, shift, divisor)
 }
 
-// SoftmaxCrossEntropy gives the loss of one row of logits, logsumexp − logits[target]
+// SoftmaxCrossEntropy returns the loss of one row of logits, logsumexp − logits[target]
 // in nats, and sets dlogits = (softmax − onehot(target))·scale. dlogits may be
-// logits; with dlogits nil only the loss is computed.
+// logits; if it is nil, only the loss is computed.
 func SoftmaxCrossEntropy(dlogits, logits []float32, target int, scale float32) (loss float64) {
 	if target < 0 || target >= len(logits) {
 		panic(fmt.Sprintf("simd: SoftmaxCrossEntropy: target %d of %d logits", target, len(logits)))

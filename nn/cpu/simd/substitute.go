@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// Substitute sets x (n, cols) = (I + L)⁻¹·x, L the part of l (n, n) below its diagonal,
-// whose other elements are not read; with transposed x = (I + Lᵀ)⁻¹·x.
+// Substitute sets x (n, cols) = (I + L)⁻¹·x, or with transposed x = (I + Lᵀ)⁻¹·x. L is the
+// part of l (n, n) below the diagonal; the other elements are not read.
 func Substitute(x, l []float32, n, cols int, transposed bool) {
 	if n < 0 || cols < 0 || len(x) != n*cols || len(l) != n*n {
 		panic(fmt.Sprintf("simd: Substitute: x %d, l %d elements for n %d, cols %d (want %d, %d)",

@@ -58,7 +58,7 @@ const (
 	magnitudesPart  = 1 << 10 // added up together: of more, some would often be too small beside the largest to be exact
 )
 
-// magnitudes are the results of kernels.magnitudes, lane by lane.
+// magnitudes holds the results of kernels.magnitudes, lane by lane.
 type magnitudes struct {
 	totals      [8]float64
 	least, most [16]uint32
@@ -66,7 +66,7 @@ type magnitudes struct {
 
 var magnitudesRooms = newFreeList[magnitudes]()
 
-// of is Σ|w| in float64, and by their bits the least |w| that is not 0, and the largest.
+// of returns Σ|w| in float64, and the bits of the least |w| that is not 0 and of the largest.
 func (m *magnitudes) of(k *kernels, w []float32) (total float64, least, most uint32) {
 	*m = magnitudes{}
 	for i := range m.least {
@@ -86,7 +86,7 @@ func checkTernary(op string, w, codes, rows, cols int) {
 	}
 }
 
-// codeJob turns weights into codes or back: one row by pieces of codeGrain
+// codeJob turns weights into codes or back: one row in pieces of codeGrain
 // columns, or several rows.
 type codeJob struct {
 	k          *kernels
@@ -111,7 +111,7 @@ func (j *codeJob) run() {
 	codeJobs.put(j)
 }
 
-// Run does the columns start to end of a single row, or the rows start to end.
+// Run converts the columns start to end of a single row, or the rows start to end.
 func (j *codeJob) Run(start, end int) {
 	if j.rows == 1 {
 		j.piece(j.w[start:end], j.codes[start/4:(end+3)/4])

@@ -2,16 +2,16 @@ package simd
 
 import "math"
 
-// Dot is Σ xᵢ·yᵢ.
+// Dot returns Σ xᵢ·yᵢ.
 func Dot(x, y []float32) float32 {
 	checkSame("Dot", len(x), len(y))
 	return active.Load().dot(x, y)
 }
 
-// SumSquares is Σ xᵢ².
+// SumSquares returns Σ xᵢ².
 func SumSquares(x []float32) float32 { return active.Load().sumSquares(x) }
 
-// Max is the largest element of x, −Inf when x is empty.
+// Max returns the largest element of x, −Inf if x is empty.
 func Max(x []float32) float32 {
 	if len(x) == 0 {
 		return float32(math.Inf(-1))

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// NewGroup makes a group below that of this process which leaves so many bytes of memory.
+// NewGroup makes a group below that of this process that allows a number of bytes of memory.
 func NewGroup(t *testing.T, most int64) string {
 	t.Helper()
 	groups, err := os.ReadFile("/proc/self/cgroup")
@@ -40,7 +40,7 @@ func NewGroup(t *testing.T, most int64) string {
 			why = append(why, err)
 			continue
 		}
-		// Where the group above does not hand the control of memory down, the file is missing.
+		// The file is missing if the group above does not delegate the control of memory.
 		if err := os.WriteFile(filepath.Join(dir, file), fmt.Append(nil, most), 0o644); err != nil {
 			why = append(why, err)
 			continue
