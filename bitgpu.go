@@ -25,12 +25,9 @@
 package bitgpu
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -39,7 +36,6 @@ import (
 	"bitgpu/io/tokenizer"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu/freemem"
-	"bitgpu/nn/op"
 	"bitgpu/nn/storage"
 )
 
@@ -177,7 +173,7 @@ func makeModel(l *storage.Loaded, o options) (*Model, error) {
 		return nil, err
 	}
 	l.Config.Adapter = adapter
-	m := &Model{config: l.Config, name: l.Path, tok: l.Tokenizer, ends: l.Ends, chat: l.Template, id: identify(l), bytes: nn.HostBytes(l.Weights)}
+	m := &Model{config: l.Config, name: l.Path, tok: l.Tokenizer, ends: l.Ends, chat: l.Template, id: l.ID(), bytes: nn.HostBytes(l.Weights)}
 	m.arrived.L = &m.mu
 	if l.Public != nil {
 		m.chatError = l.Public.TemplateError
@@ -198,27 +194,6 @@ func makeModel(l *storage.Loaded, o options) (*Model, error) {
 	}
 	m.piece = pieceTokens(m.config.ParamCount(), m.place.backend)
 	return m, nil
-}
-
-// identify names a model by its sizes and by the weights that its memories depend on, the ternary key projections. All files
-// of a model, packed or not, get the same name; other weights get another.
-func identify(l *storage.Loaded) string {
-	h := sha256.New()
-	nn.Walk(l.Config, l.Weights, func(p nn.Param, t *op.HostTensor) {
-		if l.Public != nil { // only a part of each matrix: hashing gigabytes would take too long
-			h.Write(t.Codes[:min(len(t.Codes), 1<<12)])
-			return
-		}
-		if strings.HasSuffix(p.Names[0], ".ttt.down.weight") {
-			h.Write(t.Codes)
-		}
-	})
-	if a := l.Config.Adapter; a != nil { // it affects what memories contain
-		for _, t := range a.Weights {
-			binary.Write(h, binary.LittleEndian, t.F32)
-		}
-	}
-	return fmt.Sprintf("%dx%d-%x", l.Config.Width, l.Config.Layers, h.Sum(nil)[:8])
 }
 
 // Close frees the model's memory. Streams in progress end with [ErrClosed] at their next token.

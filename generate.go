@@ -3,6 +3,7 @@ package bitgpu
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -31,8 +32,8 @@ func (o Options) Validate() error {
 
 func (o Options) sampling() (op.Sampling, error) {
 	p := op.Sampling{
-		Temperature: float32(o.Temperature), TopK: o.TopK, TopP: float32(o.TopP), MinP: float32(o.MinP),
-		RepeatPenalty: float32(o.RepeatPenalty), Seed: o.Seed,
+		Temperature: float32(o.Temperature), TopK: o.TopK, TopP: narrow(o.TopP), MinP: float32(o.MinP),
+		RepeatPenalty: narrow(o.RepeatPenalty), Seed: o.Seed,
 	}
 	err := p.Validate()
 	switch {
@@ -46,6 +47,15 @@ func (o Options) sampling() (op.Sampling, error) {
 		return p, fmt.Errorf("%w: %w", ErrOption, err)
 	}
 	return p, nil
+}
+
+// narrow makes a float32 of a number that means "off" if it is 0; what is smaller than float32 holds does not become 0.
+func narrow(x float64) float32 {
+	const least = 0x1p-126 // GPUs may take smaller ones for 0
+	if x != 0 && math.Abs(x) < least {
+		return float32(math.Copysign(least, x))
+	}
+	return float32(x)
 }
 
 // Reason is why a text ended.

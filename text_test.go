@@ -9,6 +9,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"bitgpu/demo"
 	"bitgpu/io/tokenizer"
 )
 
@@ -138,6 +139,43 @@ func TestCharactersLeaveWhole(t *testing.T) {
 		}
 		if cut == len(ids) && got.String() != text {
 			t.Errorf("got %q, want %q", got.String(), text)
+		}
+	}
+}
+
+// TestSmallIsNotOff: an option that is off at 0 is not off where it is smaller than float32 holds; one that is below 0 is
+// refused however near it is.
+func TestSmallIsNotOff(t *testing.T) {
+	m, err := LoadBytes(demo.Name, demo.Model, WithBackend(CPU))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	write := func(o Options) string {
+		s, err := m.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		o.MaxTokens, o.Temperature, o.Seed = 8, 1, 3
+		text, err := s.Generate(t.Context(), "ROMEO:", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	off := write(Options{})
+	for name, small := range map[string][2]Options{
+		"top-p":          {{TopP: 1e-30}, {TopP: 1e-300}},
+		"repeat-penalty": {{RepeatPenalty: 0x1p-126}, {RepeatPenalty: 1e-300}},
+	} {
+		if got, want := write(small[1]), write(small[0]); got != want || got == off {
+			t.Errorf("%s of 1e-300: got %q, want %q, which a small float32 gives, without it %q", name, got, want, off)
+		}
+	}
+	for _, o := range []Options{{TopP: -1e-300}, {RepeatPenalty: -1e-300}} {
+		if err := o.Validate(); err == nil {
+			t.Errorf("%+v is taken", o)
 		}
 	}
 }

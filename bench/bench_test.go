@@ -22,7 +22,7 @@ func measured(t *testing.T, only string, backends ...Target) *Report {
 	return r
 }
 
-// engineOf is the engine on other operations.
+// engineOf returns the engine with other operations.
 func engineOf(ops op.Executor[tensor]) *Engine[tensor] {
 	e := CPU().(*Engine[tensor])
 	e.Ops, e.Variants = ops, nil
@@ -51,7 +51,7 @@ func TestParityHolds(t *testing.T) {
 	}
 }
 
-// wrong is a backend that does something more after operations, or before them.
+// wrong is a backend that does something extra after or before operations.
 type wrong struct {
 	op.Executor[tensor]
 	before, after func(o op.Op[tensor])
@@ -92,7 +92,7 @@ func (p wrongProgram) Release() {}
 
 // Operations that are wrong in ways that a kernel could be.
 
-// wrongLinear leaves a last column out, of rows at least so wide.
+// wrongLinear leaves out the last column of rows of at least a given width.
 func wrongLinear(width int) wrong {
 	return wrong{Executor: cpu.New(), after: func(o op.Op[tensor]) {
 		if l, ok := o.(*op.Linear[tensor]); ok && l.X.Shape[1] >= width {
@@ -195,7 +195,7 @@ func TestWholeModels(t *testing.T) {
 	}
 }
 
-// A pattern that no row matches is a mistake, and said before anything is measured.
+// A pattern that no row matches is an error before anything is measured.
 func TestOnlyMatchesSomething(t *testing.T) {
 	for pattern, ok := range map[string]bool{
 		"^parity/ops/linear$": true, "^op/NormHead/decode/.*I8": true, "^floor$": true, "^model/64x2/V512/text/delta/b8$": true, "^head/.*/F16": true,

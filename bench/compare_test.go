@@ -41,7 +41,7 @@ func TestChangesBeyondNoise(t *testing.T) {
 	}
 }
 
-// Three repetitions and three of the same thing have ranges that lie apart in one row of ten.
+// With three repetitions each of the same thing, the ranges do not overlap in one row of ten.
 func TestNoiseIsNoChange(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	draw := func() Sample {

@@ -112,7 +112,7 @@ func TestFamiliesLeftOut(t *testing.T) {
 	}
 }
 
-// A model that does not fit is left out with what it wants.
+// A model that does not fit is left out, with how much it needs.
 func TestFamilyTooLarge(t *testing.T) {
 	f := families(t, "27B-tiny")
 	f[0].Name, f[0].Decoder.Vocab = "huge-tiny", 1<<24

@@ -168,7 +168,7 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// A peer is held against the engine on the same kind of device, and against a GPU only where there is one.
+// A peer is compared with the engine on the same kind of device, and with a GPU only if there is one.
 func TestPeersOfOneKind(t *testing.T) {
 	r := sampleReport()
 	r.Models = append(r.Models, ModelSpeed{Engine: "gpu", Key: "model/256x8/V64/prompt/b1", Mixer: "tied", Seconds: r.Models[0].Seconds})
@@ -215,7 +215,7 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-// Cells say nothing where there is nothing to say, and that a median is none.
+// Cells are empty where there is nothing to say, and say that a median is noise.
 func TestCells(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{count(0), ""}, {count(3), "3"}, {withSpread(Sample{}), ""}, {withSpread(newSample([]float64{1, 2, 3})), "2.00 ±50%"},
@@ -241,7 +241,7 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// A file that cannot be written is said once, and before anything is measured.
+// A file that cannot be written is reported once, before anything is measured.
 func TestCanWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing", "report.json")
 	for _, err := range []error{CanWrite(path), sampleReport().Save(path), sampleReport().WriteHTML(path, nil)} {

@@ -8,7 +8,7 @@ import (
 	"bitgpu/nn/cpu"
 )
 
-// What was measured while the device was slow is measured again, until patience ends.
+// What was measured while the device was slow is measured again, as long as there is patience.
 func TestSteady(t *testing.T) {
 	for _, c := range []struct {
 		name  string

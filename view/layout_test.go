@@ -9,8 +9,7 @@ import (
 	"bitgpu/nn/webgpu"
 )
 
-// Whatever the model's sizes, its maps and frames lie inside of their panels, and no two of what is drawn without order
-// overlap.
+// For any sizes of a model, its maps and frames lie within their panels, and nothing that is drawn in no particular order overlaps.
 func TestLayout(t *testing.T) {
 	a, err := newAtlas()
 	if err != nil {

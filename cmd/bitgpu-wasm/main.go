@@ -82,7 +82,7 @@ func sentence(err error) string {
 }
 
 // namesInJS are what options of package bitgpu are called in JavaScript.
-var namesInJS = strings.NewReplacer("top-k: ", "topK: ", "top-p: ", "topP: ", "min-p: ", "minP: ", "repeat-penalty: ", "repeatPenalty: ")
+var namesInJS = strings.NewReplacer("max-tokens: ", "maxTokens: ", "top-k: ", "topK: ", "top-p: ", "topP: ", "min-p: ", "minP: ", "repeat-penalty: ", "repeatPenalty: ")
 
 // folder contains the worker's files.
 const folder = "/bitgpu/"

@@ -11,6 +11,7 @@ import (
 
 	"bitgpu"
 	"bitgpu/io/memory"
+	"bitgpu/nn/storage/public/publictest"
 
 	"github.com/peterh/liner"
 )
@@ -46,6 +47,11 @@ func talk(t *testing.T, person *script, seed uint64) (out, warn string, position
 		t.Fatal(err)
 	}
 	defer m.Close()
+	return talkTo(t, m, person, seed)
+}
+
+func talkTo(t *testing.T, m *bitgpu.Model, person *script, seed uint64) (out, warn string, position int64) {
+	t.Helper()
 	s, err := m.NewSession()
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +64,28 @@ func talk(t *testing.T, person *script, seed uint64) (out, warn string, position
 		t.Fatal(err)
 	}
 	return stdout.String(), stderr.String(), s.Position()
+}
+
+// A context that is full is no end of the conversation.
+func TestContextIsRaisedInAConversation(t *testing.T) {
+	m, err := bitgpu.Load(publictest.File(t, "qwen3"), bitgpu.WithBackend(bitgpu.CPU), bitgpu.WithContext(20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	long := strings.Repeat("a", 30)
+	_, warn, position := talkTo(t, m, &script{lines: []string{long, "/context 1000", "/context 40", long, "/context"}}, 1)
+	for _, want := range []string{
+		"got 30 tokens, want 20 at most; /reset begins anew, /context N makes room for more, up to 64", "context: got 1000 tokens, want 64 at most",
+		"there is room for 40 tokens", "/context needs N after it",
+	} {
+		if !strings.Contains(warn, want) {
+			t.Errorf("want %q in %q", want, warn)
+		}
+	}
+	if position < 30 || strings.Count(warn, "too short") != 1 {
+		t.Errorf("got %d tokens read, %q, want 30 and more", position, warn)
+	}
 }
 
 func TestConversation(t *testing.T) {

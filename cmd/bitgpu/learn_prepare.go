@@ -111,6 +111,9 @@ func (l *adaptation) read(ctx context.Context, r *ranks.Ranks) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("--resume: there is no %s, the training that was stopped; without --resume one begins", l.out+stateSuffix)
 		}
+		if err == nil && o.Model != "" && o.Model != l.model.ID() {
+			err = fmt.Errorf("%s: got the training beside the weights %s, want those of the model, %s", l.out+stateSuffix, o.Model, l.model.ID())
+		}
 		if err != nil {
 			return flagError("resume", err)
 		}
@@ -129,6 +132,7 @@ func (l *adaptation) read(ctx context.Context, r *ranks.Ranks) error {
 		return usagef("learn: --resume: the training was begun with --merge or without, want the same")
 	}
 	l.config.Adapter.Inside = l.merge
+	o.Model = l.model.ID()
 	l.options = o
 	if err := train.CheckGroup(r.Size(), o.Shards); err != nil {
 		return usagef("learn: %w", err)

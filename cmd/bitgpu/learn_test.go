@@ -152,6 +152,11 @@ func TestLearnOnAFullDisk(t *testing.T) {
 	}
 	atomicfile.Fault = nil
 	refuse(t, exitError, bitgpuRun("", line(out, choices...)...), "--output: "+out+stateSuffix+" holds a training that was stopped")
+	other := filepath.Join(dir, "other")
+	writeText(t, filepath.Join(dir, "other.txt"), strings.Repeat("over the hills and far away, ", 40))
+	mustRun(t, "train", "--load", m, "--data", filepath.Join(dir, "other.txt"), "--preset", "seed", "--steps", "5", "--lr", "1e-2", "--warmup-steps", "0", "--batch-size", "2",
+		"--context-len", "16", "--val-ratio", "0", "--backend", "cpu", "--output-dir", other)
+	refuse(t, exitError, bitgpuRun("", "learn", "-m", other, "--text", text, "-o", out, "--backend", "cpu", "--resume"), "got the training beside the weights ")
 	succeed(t, "", line(out, "--resume")...)
 	if !bytes.Equal(read(t, out), read(t, want)) {
 		t.Error("another adapter was written")

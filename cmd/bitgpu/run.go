@@ -16,6 +16,7 @@ import (
 	"bitgpu"
 	"bitgpu/io/atomicfile"
 	"bitgpu/io/memory"
+	"bitgpu/nn/train/prepare"
 
 	"github.com/urfave/cli/v2"
 )
@@ -110,6 +111,11 @@ func withSession(c *cli.Context, use func(s *bitgpu.Session) error) error {
 	if err := checkMemoryPath(c.String("memory")); err != nil {
 		return err
 	}
+	release, err := holdMemory(c.String("memory"))
+	if err != nil {
+		return err
+	}
+	defer release()
 	ignoreLostReaders()
 	m, err := openModel(c)
 	if err != nil {
@@ -164,6 +170,26 @@ func checkMemoryPath(path string) error {
 		return flagError("memory", err)
 	}
 	return nil
+}
+
+// holdMemory keeps other runs from going on from a memory until release is called: the one that saved last would undo what the
+// other has learned.
+func holdMemory(path string) (release func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	at := path
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		at = target
+	}
+	release, ok, err := prepare.LockFile(filepath.Join(filepath.Dir(at), "."+filepath.Base(at)+".lock"))
+	switch {
+	case err != nil:
+		return nil, flagError("memory", err)
+	case !ok:
+		return nil, fmt.Errorf("--memory %s: another bitgpu goes on from it, and saves it at its end: want another file, or wait for that", path)
+	}
+	return release, nil
 }
 
 // answerOnce reads one prompt and writes what follows.

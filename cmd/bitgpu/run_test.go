@@ -286,3 +286,31 @@ func TestInterrupt(t *testing.T) {
 		t.Errorf("the memory was not saved: %v", err)
 	}
 }
+
+// TestMemoryHeld: a memory is taken by one run at a time, as the one that saved last would undo what the other has learned.
+func TestMemoryHeld(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.memory")
+	line := func(prompt string) []string {
+		return []string{"run", "-m", model("d32-delta"), "-p", prompt, "-n", "0", "--memory", path}
+	}
+	succeed(t, "", line("one")...)
+	before := read(t, path)
+	link := filepath.Join(dir, "link.memory")
+	if err := os.Symlink(path, link); err != nil {
+		link = path // as on Windows
+	}
+	release, err := holdMemory(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, exitError, bitgpuRun("", line("two")...), "--memory "+path+": another bitgpu goes on from it")
+	if !bytes.Equal(read(t, path), before) {
+		t.Error("it has been written")
+	}
+	release()
+	succeed(t, "", line("two")...)
+	if left, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+}

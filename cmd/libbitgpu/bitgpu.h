@@ -79,7 +79,7 @@ void bitgpu_free(void *memory);
  * Reads a .bitt file, a model directory, or a .safetensors file. config is NULL or a JSON object with keys of
  * config.json: then a file that contradicts it is BITGPU_INVALID with a sentence that names the key, and it describes a
  * .safetensors file that has no config.json beside it. device is "cpu", "gpu" or "auto"; NULL means "auto". adapter is
- * a number, a part of a name, "software", or NULL for any.
+ * a number, a part of a name, "software", or NULL for any. Empty words are BITGPU_INVALID.
  */
 bitgpu_status bitgpu_model_load(bitgpu_text *path, bitgpu_text *config, bitgpu_text *device, bitgpu_text *adapter,
 	bitgpu_model *model, char **error);

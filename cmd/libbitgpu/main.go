@@ -53,7 +53,7 @@ func report(message **C.char, f func() error) C.bitgpu_status {
 }
 
 // namesInC are what options of package bitgpu are called in C and in Python.
-var namesInC = strings.NewReplacer("backend: ", "device: ", "top-k: ", "top_k: ", "top-p: ", "top_p: ", "min-p: ", "min_p: ", "repeat-penalty: ", "repeat_penalty: ")
+var namesInC = strings.NewReplacer("backend: ", "device: ", "max-tokens: ", "max_tokens: ", "top-k: ", "top_k: ", "top-p: ", "top_p: ", "min-p: ", "min_p: ", "repeat-penalty: ", "repeat_penalty: ")
 
 func status(err error) C.bitgpu_status {
 	is := func(targets ...error) bool {
@@ -98,7 +98,10 @@ func bitgpu_model_load(path, config, device, adapter *C.bitgpu_text, out *C.bitg
 		if err := cmp.Or(given("path", path), given("model", out)); err != nil {
 			return err
 		}
-		opts := optionsOf(device, adapter)
+		opts, err := optionsOf(device, adapter)
+		if err != nil {
+			return err
+		}
 		if config != nil {
 			c, err := parseConfig(text(config))
 			if err != nil {
@@ -135,19 +138,33 @@ func bitgpu_model_demo(device, adapter *C.bitgpu_text, out *C.bitgpu_model, mess
 		if err := given("model", out); err != nil {
 			return err
 		}
-		m, err := bitgpu.LoadBytes(demo.Name, demo.Model, optionsOf(device, adapter)...)
+		opts, err := optionsOf(device, adapter)
+		if err != nil {
+			return err
+		}
+		m, err := bitgpu.LoadBytes(demo.Name, demo.Model, opts...)
 		return keep(m, err, out)
 	})
 }
 
-func optionsOf(device, adapter *C.bitgpu_text) (opts []bitgpu.Option) {
+func optionsOf(device, adapter *C.bitgpu_text) (opts []bitgpu.Option, err error) {
 	if device != nil {
 		opts = append(opts, bitgpu.WithBackend(bitgpu.Backend(text(device))))
+		err = notEmpty("device", text(device))
 	}
 	if adapter != nil {
 		opts = append(opts, bitgpu.WithAdapter(text(adapter)))
+		err = cmp.Or(err, notEmpty("adapter", text(adapter)))
 	}
-	return opts
+	return opts, err
+}
+
+// notEmpty refuses an empty word, which most likely comes from a variable that is not set, and must not become the default.
+func notEmpty(name, word string) error {
+	if word == "" {
+		return fmt.Errorf("%w: %s: got an empty word, want one or none", errArgument, name)
+	}
+	return nil
 }
 
 // keep gives a loaded model a number.

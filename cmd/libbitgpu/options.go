@@ -15,6 +15,9 @@ import (
 
 // parse reads a JSON object, refusing unknown members.
 func parse(what, data string, into any) error {
+	if strings.TrimSpace(data) == "" {
+		return fmt.Errorf("%w: %s: got an empty text, want a JSON object", errArgument, what)
+	}
 	d := json.NewDecoder(strings.NewReader(data))
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
@@ -37,10 +40,10 @@ type loraOption struct {
 func parseOptions(data string) ([]bitgpu.Option, error) {
 	var o struct {
 		Config  json.RawMessage `json:"config"`
-		Device  string          `json:"device"`
-		Adapter string          `json:"adapter"`
+		Device  *string         `json:"device"`
+		Adapter *string         `json:"adapter"`
 		Context int             `json:"context"`
-		Masters string          `json:"masters"`
+		Masters *string         `json:"masters"`
 		LoRA    []loraOption    `json:"lora"`
 	}
 	if err := parse("options", data, &o); err != nil {
@@ -49,8 +52,22 @@ func parseOptions(data string) ([]bitgpu.Option, error) {
 	if o.Context < 0 {
 		return nil, fmt.Errorf("%w: options: context: got %d, want 0 or more", errArgument, o.Context)
 	}
-	opts := []bitgpu.Option{
-		bitgpu.WithBackend(bitgpu.Backend(o.Device)), bitgpu.WithAdapter(o.Adapter), bitgpu.WithContext(o.Context), bitgpu.WithMasters(o.Masters),
+	opts := []bitgpu.Option{bitgpu.WithContext(o.Context)}
+	for _, word := range []struct {
+		name  string
+		given *string
+		with  func(string) bitgpu.Option
+	}{
+		{"device", o.Device, func(s string) bitgpu.Option { return bitgpu.WithBackend(bitgpu.Backend(s)) }},
+		{"adapter", o.Adapter, bitgpu.WithAdapter}, {"masters", o.Masters, bitgpu.WithMasters},
+	} {
+		if word.given == nil {
+			continue
+		}
+		if err := notEmpty("options: "+word.name, *word.given); err != nil {
+			return nil, err
+		}
+		opts = append(opts, word.with(*word.given))
 	}
 	for i, l := range o.LoRA {
 		if l.Path == "" {

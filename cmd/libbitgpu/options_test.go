@@ -58,7 +58,7 @@ func TestPublicModel(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	for _, wrong := range []string{``, `[]`, `{"context":-1}`, `{"contxt":1}`, `{"config":{"vocab_size":"x"}}`, `{"device":"cpu"} {}`} {
+	for _, wrong := range []string{``, `[]`, `{"context":-1}`, `{"contxt":1}`, `{"config":{"vocab_size":"x"}}`, `{"device":"cpu"} {}`, `{"device":""}`, `{"adapter":""}`, `{"masters":""}`} {
 		if _, err := parseOptions(wrong); !errors.Is(err, errArgument) {
 			t.Errorf("%s: got %v, want an invalid argument", wrong, err)
 		}

@@ -10,7 +10,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// scans are the memories of both mixers, forward and backward, over some sequences.
+// scans returns the scans of both mixers, forward and backward, over some sequences.
 type scans struct {
 	ops             *cpu.Ops
 	written, change []*cpu.Tensor[float32] // change: moved on, or added to

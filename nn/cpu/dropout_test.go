@@ -8,7 +8,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// TestDropoutIsTheReference: to the bit, whatever the rate and the number.
+// TestDropoutIsTheReference: the engine drops the same elements as the reference, to the bit, for any rate and size.
 func TestDropoutIsTheReference(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	x := op.HostTensor{Format: op.F32, Shape: []int{3*4096 + 5}, F32: make([]float32, 3*4096+5)}

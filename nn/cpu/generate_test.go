@@ -9,7 +9,7 @@ import (
 	"bitgpu/nn/optest"
 )
 
-// TestDecodingAllocatesNothing holds a token, from the draw to the next logits, to the memory that the session has.
+// TestDecodingAllocatesNothing checks that a token, from the draw to the next logits, needs no more memory than the session has.
 func TestDecodingAllocatesNothing(t *testing.T) {
 	for _, name := range optest.ReferenceNames {
 		r := optest.LoadReference(t, name)
@@ -42,7 +42,7 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestStepsAllocateNothing holds a step of a batch to the memory that the batch has, whoever takes part.
+// TestStepsAllocateNothing checks that a step of a batch needs no more memory than the batch has, whichever sequences take part.
 func TestStepsAllocateNothing(t *testing.T) {
 	for _, name := range optest.ReferenceNames {
 		r := optest.LoadReference(t, name)

@@ -22,11 +22,11 @@ var update = flag.Bool("update", false, "write testdata/greedy.json with the tex
 const (
 	greedyTokens = 500
 	demoTokens   = 100 // the reference needs 40 ms for one
-	// nearTie is how far the best two logits must lie apart, that rounding cannot decide between them.
+	// nearTie is how far apart the best two logits must be, so that rounding cannot decide between them.
 	nearTie = 1e-3
 )
 
-// text is what a model writes after a prompt. A penalty keeps it from going round in a circle.
+// text is what a model writes after a prompt. A penalty keeps it from repeating itself.
 type text struct {
 	Model   string   `json:"model"`
 	Penalty float32  `json:"penalty,omitempty"`
@@ -37,7 +37,7 @@ type text struct {
 
 func (x *text) sampling() op.Sampling { return op.Sampling{RepeatPenalty: x.Penalty} }
 
-// definition writes the text by the reference and says how close a decision came.
+// definition writes the text by the reference, and returns the closest decision.
 func (x *text) definition(t *testing.T, c nn.Config, w *nn.Weights[op.HostTensor]) (tokens []uint32, margin float32) {
 	t.Helper()
 	return define(t, x, cpu.NewScalar[float64](), c, w)
@@ -74,7 +74,7 @@ func define[T any](t *testing.T, x *text, ops op.Executor[T], c nn.Config, w *nn
 	return tokens, margin
 }
 
-// written is the text as the engine generates it.
+// written returns the text as the engine generates it.
 func (x *text) written(t *testing.T, c nn.Config, w *nn.Weights[op.HostTensor]) (tokens []uint32) {
 	t.Helper()
 	s := session(t, cpu.New(), c, w)
@@ -120,8 +120,8 @@ func session[T any](t *testing.T, ops op.Executor[T], c nn.Config, w *nn.Weights
 	return s
 }
 
-// TestGreedyText holds 500 tokens of the reference models to those kept in testdata, which the
-// reference wrote in float64: what makes the engine faster must not change them.
+// TestGreedyText compares 500 tokens of the reference models with those in testdata, which the reference wrote in float64: what
+// makes the engine faster must not change them.
 func TestGreedyText(t *testing.T) {
 	path := filepath.Join("testdata", "greedy.json")
 	data, err := os.ReadFile(path)
@@ -172,8 +172,8 @@ func TestGreedyText(t *testing.T) {
 	})
 }
 
-// TestGreedyTextOfDemo compares the engine with the reference directly, after the first prompt from
-// which no near tie decides: the demo may be replaced by a better one.
+// TestGreedyTextOfDemo compares the engine directly with the reference, because the demo may be replaced by a better one. It uses the
+// first prompt whose text has no near tie.
 func TestGreedyTextOfDemo(t *testing.T) {
 	l, err := storage.Parse(demo.Name, demo.Model, storage.Options{})
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"bitgpu/nn/optest"
 )
 
-// TestLacks: the CPU has everything, since what others lack is compared with nothing else.
+// TestLacks: the CPU lacks nothing, because other backends are compared with it.
 func TestLacks(t *testing.T) {
 	if got := append(optest.Lacks(cpu.NewScalar[float64]()), optest.Lacks(cpu.New())...); got != nil {
 		t.Errorf("got none of %v", got)

@@ -95,7 +95,7 @@ func TestSampleIsDraw(t *testing.T) {
 	})
 }
 
-// A vocabulary of the usual size, drawn from many times: what differs lies at a boundary.
+// Many draws from a vocabulary of the usual size: they differ only at boundaries.
 func TestSampleOfManyIsDraw(t *testing.T) {
 	const V, draws = 16384, 100
 	r := rand.New(rand.NewPCG(5, 6))
@@ -131,7 +131,7 @@ func TestSampleOfManyIsDraw(t *testing.T) {
 
 var special = []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), math.MaxFloat32, -math.MaxFloat32}
 
-// Numbers that are not finite give no token, and none leads out of the vocabulary.
+// Logits that are not finite give no token, and no logits give one outside of the vocabulary.
 func TestSampleOfNaN(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		const V = 300

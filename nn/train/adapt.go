@@ -23,6 +23,7 @@ type AdaptOptions struct {
 	Seed    uint64  `json:"seed"`
 	Shards  int     `json:"shards,omitempty"` // see Shape; 0 = a step is computed as a whole, on one rank only
 	Pack    bool    `json:"pack,omitempty"`   // conversations share rows, see corpus.Rows.Pack
+	Model   string  `json:"model,omitempty"`  // names the weights that stay as they are; missing in older states
 }
 
 // adaptWarmup is the length of the warm-up in steps. It does not depend on Steps, so that the warm-up can be timed for

@@ -21,7 +21,7 @@ func TestBatches(t *testing.T) {
 
 func TestRaising(t *testing.T) { optest.Raising(t, webgpu.New(gputest.Device(t))) }
 
-// TestRaisingWithoutMemory: a device that lacks the memory says so, and the session goes on with the room that it had.
+// TestRaisingWithoutMemory: if the device lacks memory, Raise says so, and the session goes on with the room that it had.
 func TestRaisingWithoutMemory(t *testing.T) {
 	ops := webgpu.New(gputest.Device(t))
 	defer ops.Close()
@@ -51,7 +51,7 @@ func TestRaisingWithoutMemory(t *testing.T) {
 	})
 }
 
-// TestBatchSteadyState holds a step of a batch to one submit and to creating nothing, whoever takes part.
+// TestBatchSteadyState checks that a step of a batch takes one submit and creates nothing, whichever sequences take part.
 func TestBatchSteadyState(t *testing.T) {
 	dev := gputest.Device(t)
 	for _, name := range optest.ReferenceNames {

@@ -15,7 +15,7 @@ import (
 	"bitgpu/wgsl"
 )
 
-// TestBlocksTogether holds the kernel that walks all layers, at every number of threads that it may be tuned to.
+// TestBlocksTogether checks the kernel that walks all layers, at every number of threads that it may be tuned to.
 func TestBlocksTogether(t *testing.T) {
 	for _, threads := range blocksThreads {
 		t.Run(fmt.Sprint(threads), func(t *testing.T) {
@@ -105,8 +105,8 @@ func BenchmarkBlocks(b *testing.B) {
 	}
 }
 
-// TestWalkIsTuned measures the ways through all layers at first use, remembers the fastest, and drops with the weights
-// what it made of them.
+// TestWalkIsTuned: the ways through all layers are measured at the first use, the fastest is remembered, and what was made from the
+// weights is released with them.
 func TestWalkIsTuned(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
@@ -137,7 +137,7 @@ func TestWalkIsTuned(t *testing.T) {
 	}
 }
 
-// TestWrongWalk holds that a walk with wrong results is not chosen, however fast.
+// TestWrongWalk checks that a walk with wrong results is not chosen, however fast.
 func TestWrongWalk(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()

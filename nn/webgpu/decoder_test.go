@@ -52,7 +52,7 @@ func (f *filler) Shared(t **Tensor, which layer.Shared) {
 	}
 }
 
-// TestDispatches holds how many dispatches one token takes a block: each costs tens of microseconds on a GPU.
+// TestDispatches checks how many dispatches a token takes per block: each costs tens of microseconds on a GPU.
 func TestDispatches(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()

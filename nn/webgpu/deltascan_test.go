@@ -9,7 +9,7 @@ import (
 	"bitgpu/nn/op"
 )
 
-// decodeDelta reads a few tokens, one at a time, of B sequences, and returns everything written and the dispatches a
+// decodeDelta reads a few tokens of B sequences, one at a time, and returns everything written and the dispatches per
 // token.
 func decodeDelta(t *testing.T, storage int, workgroup uint32, B, D, h, c int) (map[string][]float32, int) {
 	o := New(gputest.Device(t))
@@ -50,9 +50,8 @@ func decodeDelta(t *testing.T, storage int, workgroup uint32, B, D, h, c int) (m
 	return all, (o.dev.Stats().Dispatches - before) / tokens
 }
 
-// TestDeltaDecode holds step, convolution and rule in one dispatch, for devices that bind 13 buffers, and in two, for
-// those that bind 10, against those in three, for those that bind the 8 that WebGPU promises, which the table of cases
-// holds against the reference.
+// TestDeltaDecode compares step, convolution and rule in one dispatch, for devices that can bind 13 buffers, and in two, for those
+// that can bind 10, with those in three, for the 8 buffers that WebGPU guarantees, which the cases compare with the reference.
 func TestDeltaDecode(t *testing.T) {
 	limit := int(gputest.Device(t).Limits().MaxStorageBuffersPerShaderStage)
 	for _, s := range []struct{ B, D, h, c int }{{1, 36, 4, 9}, {3, 70, 2, 40}, {2, 9, 1, 1}, {1, 300, 2, 130}} {

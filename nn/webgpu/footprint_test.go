@@ -11,7 +11,7 @@ import (
 	"bitgpu/nn/webgpu"
 )
 
-// TestFootprint: the estimate covers what a session that writes takes of the device, and little more.
+// TestFootprint: the estimate covers the device memory of a session that writes, and little more.
 func TestFootprint(t *testing.T) {
 	adapter := fmt.Sprint(gputest.Device(t).Info().Index)
 	for _, c := range []nn.Config{
@@ -30,7 +30,7 @@ func footprint(t *testing.T, adapter string, c nn.Config, walk string) {
 	nn.Walk(c, host, func(p nn.Param, h *op.HostTensor) {
 		*h = op.HostTensor{Format: op.F32, Shape: p.Shape, F32: make([]float32, op.Count(p.Shape))}
 	})
-	// A device of its own: that of the other tests has parameters and buffers for reading back already.
+	// A device of its own: that of the other tests already has parameters and buffers for reading back.
 	dev, err := gpu.Open(gpu.Options{Adapter: adapter})
 	if err != nil {
 		t.Fatal(err)

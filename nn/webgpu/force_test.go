@@ -8,7 +8,7 @@ import (
 	"bitgpu/nn/optest"
 )
 
-// TestUnfused holds every operation by itself, as what is fused is compared with.
+// TestUnfused checks every operation by itself; fused ones are compared with these.
 func TestUnfused(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()

@@ -15,7 +15,7 @@ import (
 	"bitgpu/nn/webgpu"
 )
 
-// write lets a model write after a prompt; it returns the ids, B a step, and a session that can go on.
+// write makes a model write after a prompt. It returns the ids, B per step, and a session that can go on.
 func write[T any](t *testing.T, ops op.Executor[T], r *optest.Reference, batch, limit int, p op.Sampling) ([]uint32, *nn.Session[T]) {
 	t.Helper()
 	m, err := nn.NewModel(ops, r.Config, r.Weights)
@@ -46,7 +46,7 @@ func more[T any](t *testing.T, s *nn.Session[T], limit int, p op.Sampling) (ids 
 	return ids
 }
 
-// TestSameText holds what is written against the reference, in float64 so that its rounding decides nothing.
+// TestSameText compares the text with that of the reference in float64, so that the reference's rounding decides nothing.
 func TestSameText(t *testing.T) {
 	for _, name := range optest.ReferenceNames {
 		r := optest.LoadReference(t, name)
@@ -72,8 +72,8 @@ func TestSameText(t *testing.T) {
 	}
 }
 
-// TestSteadyState holds decoding to its number of dispatches a token, to one submit for all tokens between two looks
-// of the host, and to creating nothing, block by block and by one workgroup for all layers.
+// TestSteadyState checks that decoding takes a fixed number of dispatches per token and one submit for all tokens between two
+// readbacks, and creates nothing, block by block and with one workgroup for all layers.
 func TestSteadyState(t *testing.T) {
 	dev := gputest.Device(t)
 	for _, name := range optest.ReferenceNames {
@@ -101,7 +101,7 @@ func steadyState(t *testing.T, dev *gpu.Device, name string, v webgpu.Variant) {
 	more(t, s, tokens, p)
 	after := dev.Stats()
 	runtime.ReadMemStats(&heapAfter)
-	// The WebGPU binding allocates for each submit, copy and readback; a token is none of them.
+	// The WebGPU binding allocates for each submit, copy and readback, but not for each token.
 	if n, most := heapAfter.Mallocs-heap.Mallocs, uint64(64*(after.Submits-before.Submits)); n > most {
 		t.Errorf("%d allocations for %d tokens, want at most %d", n, tokens, most)
 	}

@@ -15,7 +15,7 @@ import (
 	"bitgpu/wgsl"
 )
 
-// TestWorkgroupSizes holds every operation at the sizes that kernels may be tuned to.
+// TestWorkgroupSizes checks every operation at the sizes that kernels may be tuned to.
 func TestWorkgroupSizes(t *testing.T) {
 	for _, size := range []uint32{32, 256} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -27,8 +27,8 @@ func TestWorkgroupSizes(t *testing.T) {
 	}
 }
 
-// split is a backend whose bindings are so small that every matrix lies in several buffers; it runs what touches
-// matrices and returns all results.
+// split runs what reads or writes matrices on a backend whose bindings are so small that every matrix has several buffers, and
+// returns all results.
 func split(t *testing.T, limit int) map[string][]float32 {
 	o := New(gputest.Device(t))
 	defer o.Close()
@@ -142,7 +142,7 @@ func split(t *testing.T, limit int) map[string][]float32 {
 	return all
 }
 
-// splitQuants is a table of whole numbers, of which each part has its scales.
+// splitQuants runs a table of whole numbers, in which each part has its own scales.
 func splitQuants(t *testing.T, o *Ops, normal func(shape ...int) *Tensor, read func(name string, x *Tensor)) {
 	const n, V, D = 1, 21, 256
 	m := quants.New(quants.Q6_K, V, D)
@@ -169,7 +169,7 @@ func splitQuants(t *testing.T, o *Ops, normal func(shape ...int) *Tensor, read f
 	}
 }
 
-// splitDecoder runs what public models have of matrices with scales of groups and of caches, and gives the results.
+// splitDecoder runs matrices with scales of groups, and caches, as public models have them, and returns the results.
 func splitDecoder(t *testing.T, o *Ops, normal func(shape ...int) *Tensor) map[string]*Tensor {
 	const n, V, D, group, B, L, c = 2, 150, 64, 32, 3, 8, 32
 	table := op.HostTensor{
@@ -200,7 +200,7 @@ func splitDecoder(t *testing.T, o *Ops, normal func(shape ...int) *Tensor) map[s
 	return map[string]*Tensor{"looked up": h, "logits of groups": logits, "rounded": rounded, "keys": keys, "values": values, "raw": raw, "heard": out}
 }
 
-// TestSplit holds matrices cut into parts against whole ones. Only sums over rows are taken in another order.
+// TestSplit compares matrices in several parts with whole ones. Only sums over rows are added in another order.
 func TestSplit(t *testing.T) {
 	whole, parts := split(t, 0), split(t, 1536)
 	for name, want := range whole {
@@ -217,7 +217,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestTooLarge holds that a tensor which no kernel can see is an error that says so.
+// TestTooLarge checks that a tensor which no kernel can bind is an error that says so.
 func TestTooLarge(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
@@ -230,7 +230,7 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestSlotsOrStarts holds that what no kernel binds together is an error that says so.
+// TestSlotsOrStarts checks that tensors which no kernel binds together are an error that says so.
 func TestSlotsOrStarts(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
@@ -248,8 +248,8 @@ func TestSlotsOrStarts(t *testing.T) {
 	}
 }
 
-// TestNothingBound holds that what stands for missing buffers makes a dispatch of any kernel that WebGPU allows: the
-// device refuses bindings that write and overlap.
+// TestNothingBound checks that with the buffers that replace missing ones, WebGPU allows a dispatch of any kernel: a device refuses
+// writable bindings that overlap.
 func TestNothingBound(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()

@@ -10,7 +10,7 @@ import (
 	"bitgpu/wgsl"
 )
 
-// compileAll is a function of texts that gives the first error or warning of each, "" where there is none.
+// compileAll is a function that takes texts and returns the first error or warning of each, "" if there is none.
 const compileAll = `async (texts) => {
 	const adapter = await navigator.gpu.requestAdapter();
 	const device = await adapter.requestDevice();
@@ -26,7 +26,7 @@ const compileAll = `async (texts) => {
 	return said;
 }`
 
-// TestEveryTextCompiles gives the browser's compiler every kernel with every set of constants that can be chosen. It
+// TestEveryTextCompiles gives the browser's compiler every kernel with every set of constants that can be chosen, and checks that it
 // finds a deliberate fault among them.
 func TestEveryTextCompiles(t *testing.T) {
 	gputest.Device(t)

@@ -17,8 +17,8 @@ import (
 	"bitgpu/wgsl"
 )
 
-// TestChoices holds every variant that a product may be tuned to, of every number of lanes that it may be fitted to: of
-// each kernel and format with all of its own lanes too, which takes rows as wide as models have.
+// TestChoices checks every variant that a product may be tuned to, with every number of lanes that it may be fitted to; of each kernel
+// and format one with all of its own lanes, too, which needs rows as wide as those of models.
 func TestChoices(t *testing.T) {
 	for _, c := range choices {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestChoices(t *testing.T) {
 	}
 }
 
-// products are small ones of every kind and format.
+// products returns small products of every kind and format.
 func products(t *testing.T, o *Ops, n int) {
 	const D, H, V = 64, 40, 100
 	h, gain := o.New(op.F32, n, D), o.New(op.F32, D)
@@ -81,7 +81,7 @@ func products(t *testing.T, o *Ops, n int) {
 	o.Release(tensors...)
 }
 
-// TestTune measures products at first use, remembers them over JSON, and leaves nothing behind.
+// TestTune: products are measured at the first use, the choices survive JSON, and nothing is left behind.
 func TestTune(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
@@ -133,7 +133,7 @@ func TestTune(t *testing.T) {
 	}
 }
 
-// TestTuneAgain holds that a choice which does not exist is measured again, and that without time all is as usual.
+// TestTuneAgain checks that a choice which does not exist is measured again, and that without time the usual choices are taken.
 func TestTuneAgain(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
@@ -154,7 +154,7 @@ func TestTuneAgain(t *testing.T) {
 	}
 }
 
-// TestTuneAfterAnError holds that an error from before is not lost in a measurement, nor a choice made after it.
+// TestTuneAfterAnError checks that an earlier error is not lost in a measurement, and that no choice is made after it.
 func TestTuneAfterAnError(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
@@ -170,7 +170,7 @@ func TestTuneAfterAnError(t *testing.T) {
 	}
 }
 
-// TestRight holds that one wrong number among all results is found, and that an error is no result.
+// TestRight checks that a single wrong number among all results is found, and that an error is not a result.
 func TestRight(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
@@ -209,8 +209,8 @@ func TestRight(t *testing.T) {
 	}
 }
 
-// TestFastest holds what is chosen from what was measured: the fastest that is right, and where the difference is small
-// the usual one.
+// TestFastest checks what is chosen from the measurements: the fastest variant that is right or, if the difference is small, the
+// usual one.
 func TestFastest(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()

@@ -150,7 +150,7 @@ func TestForDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// BenchmarkFor gives the cost of an empty loop: the time to hand it out and to
+// BenchmarkFor measures the cost of an empty loop: the time to start it and to
 // learn that all workers have left it, right after another loop (spinning) and
 // after a pause that has parked the workers.
 func BenchmarkFor(b *testing.B) {
@@ -183,7 +183,7 @@ type first struct {
 
 func (f *first) Run(start, end int) {
 	if f.waiting.TryLock() {
-		// Whoever comes first holds the loop open until the other one is in.
+		// The first goroutine keeps the loop open until the other one is in it.
 		for limit := time.Now(); f.entered.Load() == 0 && time.Since(limit) < 10*time.Millisecond; {
 		}
 		f.waiting.Unlock()
@@ -192,8 +192,8 @@ func (f *first) Run(start, end int) {
 	f.entered.CompareAndSwap(0, int64(time.Since(f.begun)))
 }
 
-// BenchmarkWake gives the time from the call of For until both goroutines are
-// inside the loop.
+// BenchmarkWake measures the time from the call of For until both goroutines are
+// in the loop.
 func BenchmarkWake(b *testing.B) {
 	SetWorkers(2)
 	defer SetWorkers(0)

@@ -21,7 +21,7 @@ func withoutAMX(t testing.TB, f func()) {
 	f()
 }
 
-// eachAMXMatrix runs the test with matrices of each number of columns a group that tiles can have, at the level that has tiles.
+// eachAMXMatrix runs the test at the level that has tiles, with matrices of each number of columns per group that tiles support.
 func eachAMXMatrix(t *testing.T, test func(t *testing.T, m *grouped)) {
 	t.Helper()
 	if best := levels[len(levels)-1]; best.dots == nil || best.dots.amx == nil {
@@ -48,7 +48,7 @@ func eachAMXMatrix(t *testing.T, test func(t *testing.T, m *grouped)) {
 // amxVectors are numbers of vectors: too few for tiles, one group that is not full or is, several.
 var amxVectors = []int{1, 2, 3, 5, 10, 12, 16, 17, 33, 50}
 
-// TestAMXIsExact: by tiles a product has the bits that it has without.
+// TestAMXIsExact: a product has the same bits with tiles as without.
 func TestAMXIsExact(t *testing.T) {
 	eachAMXMatrix(t, func(t *testing.T, m *grouped) {
 		i := Interleave(m.codes, m.scales, m.group, m.rows, m.cols, false, false)
@@ -84,7 +84,7 @@ func TestAMXIsExactForInt8(t *testing.T) {
 	})
 }
 
-// TestAMXSurvivesSignals: the collector stops goroutines by signals, and the system keeps tiles over them.
+// TestAMXSurvivesSignals: the collector stops goroutines with signals, over which the system must preserve tiles.
 func TestAMXSurvivesSignals(t *testing.T) {
 	m := randomGrouped(1024, 1024, 128)
 	i := Interleave(m.codes, m.scales, m.group, m.rows, m.cols, false, false)

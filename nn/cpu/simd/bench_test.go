@@ -36,7 +36,7 @@ func eachBenchLevel(b *testing.B, name string, bench func(b *testing.B, p peak))
 	}
 }
 
-// perSecond is a rate of the benchmark that does this much a round.
+// perSecond reports a rate of the benchmark, given how much it does per iteration.
 func perSecond(b *testing.B, amount float64) float64 {
 	return amount * float64(b.N) / b.Elapsed().Seconds()
 }
@@ -79,8 +79,8 @@ func BenchmarkGemm(b *testing.B) {
 	}
 }
 
-// BenchmarkMatMul reports, beside the weights a second, how many times more they are
-// than a float32 product could stream from memory.
+// BenchmarkMatMul reports the weights per second, and how many times as many they are
+// as a float32 product could stream from memory.
 func BenchmarkMatMul(b *testing.B) {
 	for i, op := range multiplications {
 		bytes := []float64{4, 2, 1, 0.25}[i]
@@ -100,10 +100,9 @@ func BenchmarkMatMul(b *testing.B) {
 	}
 }
 
-// BenchmarkPublic times the products for public ternary models in turn, at the best level, so that
-// whatever else runs on the machine meets all of them alike. It reports the speed of each as a multiple
-// of TernaryMatMul's, the first one's, and the rate at which it reads weights as a share of what memory
-// gives; all by the median.
+// BenchmarkPublic times the products for public ternary models in turn, at the best level, so that other
+// work on the machine affects all of them alike. It reports the medians of each one's speed as a multiple
+// of the first one's, TernaryMatMul, and of its rate of reading weights as a share of the memory bandwidth.
 func BenchmarkPublic(b *testing.B) {
 	for _, shape := range []struct{ rows, cols int }{{2048, 6144}, {6144, 2048}} {
 		for _, n := range []int{1, 4, 128} {

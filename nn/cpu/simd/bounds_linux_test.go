@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// atEdge copies x to memory whose next byte cannot be read, as that after the last
-// page of a mapped file cannot.
+// atEdge copies x to memory whose next byte cannot be read, like the byte after the
+// last page of a mapped file.
 func atEdge[T any](t *testing.T, x []T) []T {
 	t.Helper()
 	size := len(x) * int(unsafe.Sizeof(*new(T)))

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The rows of a cache lie apart: what is between them is not read, and what is behind the last neither.
+// The rows of a cache lie apart: what is between them, and behind the last, is not read.
 func TestCacheRows(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		for _, cols := range []int{1, 5, 16, 32, 40, 64, 100, 128, 256} {

@@ -8,7 +8,7 @@ import (
 	"github.com/x448/float16"
 )
 
-// definition are the products with rows as their definitions have them, an element at a time.
+// definition has the products with rows by their definitions, an element at a time.
 var definition = struct {
 	float      rowKernels[float32]
 	half       rowKernels[uint16]
@@ -29,7 +29,7 @@ var definition = struct {
 	groupCodes: codesFour(groupCodesOneScalar),
 }
 
-// scalarRows makes the products with rows of a matrix out of a function that gives
+// scalarRows makes the products with rows of a matrix from a function that returns
 // element i of a row.
 func scalarRows[W any](element func(row []W, i int) float32, stride func(cols int) int) rowKernels[W] {
 	return fourOnes(func(y []float32, w []W, x []float32, cols int) {
@@ -88,8 +88,8 @@ func groupOneScalar(y []float32, codes []byte, scales, x []float32, groups, grou
 	}
 }
 
-// The portable level's products are their definitions': exact for whole numbers, and near for others, also where a vector is
-// longer than a table, a row ends within a byte, or a number is not finite.
+// The products of the portable level agree with their definitions: exactly for whole numbers, and closely for others, including
+// vectors longer than a table, rows that end within a byte, and numbers that are not finite.
 func TestPortableAgainstDefinition(t *testing.T) {
 	for _, cols := range append(sizes[1:], 255, 256, 257, 520) {
 		const rows = 5
@@ -108,7 +108,7 @@ func TestPortableAgainstDefinition(t *testing.T) {
 	}
 }
 
-// comparePortable allows roundings of the sum of weights of at most 128.
+// comparePortable allows for the rounding of sums, with weights of at most 128.
 func comparePortable[W any](t *testing.T, what string, w []W, x []float32, cols int, fast, slow rowKernels[W]) {
 	t.Helper()
 	const rows = 5
@@ -135,7 +135,7 @@ func comparePortable[W any](t *testing.T, what string, w []W, x []float32, cols 
 	}
 }
 
-// The same of products in groups and with vectors in int8, whose sums are exact but for the scales.
+// The same for products with groups and with int8 vectors, whose sums are exact except for the scales.
 func TestPortableGroupsAgainstDefinition(t *testing.T) {
 	const rows = 3
 	for _, shape := range [][2]int{{1, 32}, {3, 32}, {2, 128}, {1, 256}, {2, 288}, {1, 1024}} {
@@ -164,7 +164,7 @@ func TestPortableGroupsAgainstDefinition(t *testing.T) {
 	}
 }
 
-// Every float16 is what the library makes of it.
+// Every float16 has the value that the library gives it.
 func TestHalf(t *testing.T) {
 	for bits := range 1 << 16 {
 		got, want := half(uint16(bits)), float16.Frombits(uint16(bits)).Float32()

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestDotsHaveTheSameBits: whole numbers are exact, and what is rounded is rounded in one order by all registers.
+// TestDotsHaveTheSameBits: whole numbers are exact, and kernels of all register widths round the rest in the same order.
 func TestDotsHaveTheSameBits(t *testing.T) {
 	var with []*kernels
 	for _, k := range levels {

@@ -8,7 +8,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// TestGemmAgainstGonum holds the matrix product against an independent library in float64.
+// TestGemmAgainstGonum compares the matrix product with an independent library in float64.
 func TestGemmAgainstGonum(t *testing.T) {
 	const m, n, k = 37, 65, 129
 	random := rand.New(rand.NewPCG(1, 2))

@@ -18,7 +18,7 @@ func (p product) String() string {
 	return fmt.Sprintf("m%d n%d k%d A^T %v B^T %v alpha %v beta %v", p.m, p.n, p.k, p.transA, p.transB, p.alpha, p.beta)
 }
 
-// operands are random, with rows gap elements further apart than they must be.
+// operands returns random matrices whose rows are `gap` elements further apart than necessary.
 func (p product) operands(gap int) (a, b, c []float32, lda, ldb, ldc int) {
 	rowsA, rowsB := p.m, p.k
 	lda, ldb, ldc = p.k+gap, p.n+gap, p.n+gap
@@ -31,7 +31,7 @@ func (p product) operands(gap int) (a, b, c []float32, lda, ldb, ldc int) {
 	return random(rowsA*lda, 1), random(rowsB*ldb, 2), random(p.m*ldc, 3), lda, ldb, ldc
 }
 
-// want is the product in float64 and the bound of its rounding error.
+// want returns the product in float64, and the bound of its rounding error.
 func (p product) want(a, b, c []float32, lda, ldb, ldc, i, j int) (value, bound float64) {
 	size := 0.0
 	for s := range p.k {
@@ -107,7 +107,7 @@ func TestGemm(t *testing.T) {
 	})
 }
 
-// TestHeights: the room for packed rows holds the tiles of every level.
+// TestHeights: the scratch memory for packed rows holds the tiles of every level.
 func TestHeights(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		if g := active.Load().gemm; slices.Max(g.heights) != g.heights[0] || g.heights[0] > maxHeight || g.width > maxWidth {
@@ -142,8 +142,8 @@ func TestGemmIsIndependentOfWorkers(t *testing.T) {
 	})
 }
 
-// TestGemmPartsAreThoseOfTheWhole cuts products down to other tiles and other ways of
-// reading the operands.
+// TestGemmPartsAreThoseOfTheWhole computes parts of products with other tiles and other
+// ways of reading the operands.
 func TestGemmPartsAreThoseOfTheWhole(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		for form := range 4 {

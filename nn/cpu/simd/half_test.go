@@ -41,7 +41,7 @@ func TestHalfVectors(t *testing.T) {
 	})
 }
 
-// TestAxpyF16PlaceDoesNotMatter: an element is the same in a full register and in the rest.
+// TestAxpyF16PlaceDoesNotMatter: an element's result is the same in a full register and in the tail.
 func TestAxpyF16PlaceDoesNotMatter(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		const n = 77
@@ -83,8 +83,8 @@ func TestFloat32sOfAllHalves(t *testing.T) {
 	})
 }
 
-// TestFloat16sRoundsToNearest tries each number in float16, the middle between it and the next one,
-// and what lies beside that.
+// TestFloat16sRoundsToNearest tries every float16, the middle between it and the next one, and the
+// neighbours of that.
 func TestFloat16sRoundsToNearest(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		var x []float32

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// eachInterleaving runs the test with the matrices of each level of the machine that has an order of its own for them, for
-// products with floats or with int8. The test is skipped where none has.
+// eachInterleaving runs the test at each level of the machine that has an order of its own for matrices, for products with floats or
+// with int8. It is skipped if there is none.
 func eachInterleaving(t *testing.T, test func(t *testing.T, interleave func(m *grouped) *Interleaved)) {
 	t.Helper()
 	found := false
@@ -37,7 +37,7 @@ func eachInterleaving(t *testing.T, test func(t *testing.T, interleave func(m *g
 	}
 }
 
-// interleavedShapes are matrices whose rows fill blocks of 128, and do not.
+// interleavedShapes lists matrices whose rows fill blocks of 128, and others.
 func interleavedShapes(test func(m *grouped)) {
 	allRows, allGroups := []int{32, 47, 64, 128, 160, 225}, []int{1, 2, 5, 9}
 	if testing.Short() {
@@ -79,8 +79,8 @@ func TestInterleavedIsTheMatrix(t *testing.T) {
 	})
 }
 
-// TestInterleavedMatMul holds products of all levels against float64; other levels than the one that looks up put the
-// rows together again.
+// TestInterleavedMatMul compares the products of all levels with float64. Levels that cannot use the order of a matrix restore its
+// rows.
 func TestInterleavedMatMul(t *testing.T) {
 	eachInterleaving(t, func(t *testing.T, interleave func(m *grouped) *Interleaved) {
 		interleavedShapes(func(m *grouped) {
@@ -101,7 +101,7 @@ func TestInterleavedMatMul(t *testing.T) {
 	})
 }
 
-// TestInterleavedMatMulOfIntegersIsExact: whole numbers, and others that are as many halvings of them, are not rounded.
+// TestInterleavedMatMulOfIntegersIsExact: whole numbers, and whole numbers times a common power of two, are not rounded.
 func TestInterleavedMatMulOfIntegersIsExact(t *testing.T) {
 	eachInterleaving(t, func(t *testing.T, interleave func(m *grouped) *Interleaved) {
 		for _, unit := range []float64{1, 0x1p-90, 0x1p100} {
@@ -131,7 +131,7 @@ func TestInterleavedMatMulOfIntegersIsExact(t *testing.T) {
 	})
 }
 
-// TestInterleavedMatMulOfTheLargest: an element that fills its bits does not run over into its neighbours.
+// TestInterleavedMatMulOfTheLargest: an element that fills its bits does not overflow into its neighbours.
 func TestInterleavedMatMulOfTheLargest(t *testing.T) {
 	eachInterleaving(t, func(t *testing.T, interleave func(m *grouped) *Interleaved) {
 		for _, largest := range []float32{1, 1 - 0x1p-24, math.MaxFloat32 / 1024, 0x1p-100} {
@@ -192,7 +192,7 @@ func TestInterleavedMatMulShowsWhatIsNotFinite(t *testing.T) {
 	})
 }
 
-// TestInterleavedMatMulI8 holds products of vectors in int8 to those of the matrix as it was, on all levels.
+// TestInterleavedMatMulI8 compares products of int8 vectors with those of the original matrix, on all levels.
 func TestInterleavedMatMulI8(t *testing.T) {
 	eachInterleaving(t, func(t *testing.T, interleave func(m *grouped) *Interleaved) {
 		for _, group := range append([]int{0}, groupLengths...) {
@@ -229,7 +229,7 @@ func TestInterleavedMatMulI8(t *testing.T) {
 	})
 }
 
-// TestInterleavedMatMulI8OfTheLargest: sums of whole numbers, in whatever width, do not run over.
+// TestInterleavedMatMulI8OfTheLargest: sums of whole numbers do not overflow at any width.
 func TestInterleavedMatMulI8OfTheLargest(t *testing.T) {
 	eachInterleaving(t, func(t *testing.T, interleave func(m *grouped) *Interleaved) {
 		for _, group := range []int{0, 256, 2048} {
@@ -311,8 +311,8 @@ func TestInterleavedRefusesWrongLengths(t *testing.T) {
 	})
 }
 
-// TestInterleavedForInt8: products that look up have no form for int8, and putting the rows together again for each of them
-// takes several times as long as they do.
+// TestInterleavedForInt8: products with lookups have no form for int8, and restoring the rows for each product would take several
+// times as long as the product.
 func TestInterleavedForInt8(t *testing.T) {
 	for _, k := range levels {
 		setLevel(t, k.level)

@@ -11,10 +11,10 @@ import (
 	"bitgpu/nn/quants"
 )
 
-// quantsKinds are all of them.
+// quantsKinds lists all kinds.
 var quantsKinds = []quants.Kind{quants.Q8_0, quants.Q4_0, quants.Q4_K, quants.Q6_K}
 
-// randomQuants is a matrix of any numbers and any factors, with scales of float16 that are finite.
+// randomQuants returns a matrix of random numbers and factors, with finite float16 scales.
 func randomQuants(k quants.Kind, rows, cols int) *quants.Matrix {
 	m, r := quants.New(k, rows, cols), rand.New(rand.NewPCG(uint64(k), uint64(cols)))
 	for i := range m.Codes {
@@ -34,7 +34,7 @@ func randomQuants(k quants.Kind, rows, cols int) *quants.Matrix {
 	return m
 }
 
-// A row is its definition's to the bit on every level: products are exact but for one rounding, and so are the differences.
+// A row agrees with its definition to the bit on every level: products are exact up to one rounding, and so are differences.
 func TestQuantsRow(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		for _, k := range quantsKinds {
@@ -91,7 +91,7 @@ func TestQuantsMatMul(t *testing.T) {
 	panics(t, "QuantsMatMul", func() { QuantsMatMul(make([]float32, 1), randomQuants(quants.Q8_0, 1, 32), make([]float32, 31), 1) })
 }
 
-// TestQuantsMatMulOfWhatIsNotFinite: an infinity or NaN in x is one in y.
+// TestQuantsMatMulOfWhatIsNotFinite: an infinity or NaN in x gives one in y.
 func TestQuantsMatMulOfWhatIsNotFinite(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		for _, k := range quantsKinds {
@@ -115,7 +115,7 @@ func TestQuantsRowDoesNotAllocate(t *testing.T) {
 	})
 }
 
-// BenchmarkQuantsRow counts a byte a weight, and multiplies the row with a vector.
+// BenchmarkQuantsRow counts one byte per weight, and multiplies the row with a vector.
 func BenchmarkQuantsRow(b *testing.B) {
 	const rows, cols = 64, 2560
 	row, x := make([]float32, cols), random(cols, 1)
@@ -138,8 +138,8 @@ func BenchmarkQuantsRow(b *testing.B) {
 	}
 }
 
-// BenchmarkQuantsMatMul counts the bytes of the matrix, which no cache holds, and has what floats of each row and their product
-// with a vector take as "row".
+// BenchmarkQuantsMatMul counts the bytes of the matrix, which no cache holds. Its "row" is converting each row to floats and
+// multiplying it with a vector.
 func BenchmarkQuantsMatMul(b *testing.B) {
 	const rows, cols = 16384, 2560
 	row, x, y := make([]float32, cols), random(8*cols, 1), make([]float32, 8*rows)

@@ -60,7 +60,7 @@ func integers(n, limit int, seed uint64) []float32 {
 	return x
 }
 
-// guarded is a slice of n between elements that must not change.
+// guarded is a slice of n elements between others that must not change.
 type guarded struct {
 	whole, inside []float32
 }

@@ -22,15 +22,8 @@ func Lock(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, ".lock")
-	lock := flock.New(path)
-	ok, err := lock.TryLock()
-	for err == nil && ok && !locks(lock, path) { // the last holder removed the file meanwhile, and another process may hold the new one
-		lock.Unlock()
-		ok, err = lock.TryLock()
-	}
+	release, ok, err := LockFile(filepath.Join(dir, ".lock"))
 	switch {
-	case errors.Is(err, errors.ErrUnsupported): // without locks nobody is kept out
 	case err != nil:
 		undo()
 		return nil, err
@@ -38,13 +31,30 @@ func Lock(dir string) (unlock func(), err error) {
 		return nil, fmt.Errorf("%s: %w", dir, ErrLocked)
 	}
 	return func() {
+		release()
+		undo()
+	}, nil
+}
+
+// LockFile makes a file and holds it until release is called, which removes it. ok is false while another process holds it. On
+// a file system without locks nobody is kept out.
+func LockFile(path string) (release func(), ok bool, err error) {
+	lock := flock.New(path)
+	ok, err = lock.TryLock()
+	for err == nil && ok && !locks(lock, path) { // the last holder removed the file meanwhile, and another process may hold the new one
+		lock.Unlock()
+		ok, err = lock.TryLock()
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		ok, err = true, nil
+	}
+	return func() {
 		os.Remove(path) // while it is held, so that it cannot be another process's
 		lock.Unlock()
 		if runtime.GOOS == "windows" { // Windows does not remove open files, and so none that another process holds
 			os.Remove(path)
 		}
-		undo()
-	}, nil
+	}, ok, err
 }
 
 // locks reports whether the lock is on the file that path names.

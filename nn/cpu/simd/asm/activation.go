@@ -58,7 +58,7 @@ const (
 // off by less than 6e-9 there. NaN stays NaN.
 func (g *gen) exp(x reg.VecVirtual) {
 	r, n, p := g.vec(), g.vec(), g.vec()
-	// With a NaN, the minimum and maximum are their second source.
+	// If an operand is NaN, the minimum and the maximum are the second source.
 	g.VMOVUPS(g.float("expLowest", expLowest), r)
 	g.VMAXPS(x, r, r)
 	g.VMOVUPS(g.float("expHighest", expHighest), n)
@@ -150,7 +150,7 @@ func expSum(g *gen) {
 	g.end()
 }
 
-// expFrom has 0 for what lies below limit, or is NaN.
+// expFrom gives 0 for elements below limit, and for NaN.
 func expFrom(g *gen) {
 	g.function("expFrom", "(dst, x []float32, limit, shift, divisor float32) float64",
 		"sets dst = exp((x−shift)/divisor) where x ≥ limit, else 0, and returns the sum in float64.")

@@ -29,7 +29,7 @@ func amxKernels(g *gen) {
 	}
 }
 
-// Instructions of AMX are emitted as bytes, since neither avo nor Go's assembler knows them. Their memory operands are rows that
+// Instructions of AMX are emitted as bytes, because neither avo nor Go's assembler has them. Their memory operands are rows that
 // lie tileStride bytes apart, from tileBase on.
 var tileBase, tileStride = reg.RAX, reg.RCX
 
@@ -93,11 +93,11 @@ type amxProducts struct {
 	mask    reg.VecVirtual
 	// Of a group of vectors, in the frame.
 	digits, sums, left operand.Mem
-	// The codes to be unpacked next, from those on that have not been fetched; 0 where all have been.
+	// The next codes to be unpacked, starting with those that have not been fetched; 0 if all have been.
 	ahead operand.Mem
 	// How far the second of two tiles is behind the first one.
 	half, block operand.Mem
-	// Where in the room the sums of this chunk are, 0 or roomOther.
+	// The offset of this chunk's sums in the room: 0 or roomOther.
 	turn operand.Mem
 }
 
@@ -160,7 +160,7 @@ func amxProduct(g *gen, planes int) {
 	g.end()
 }
 
-// twoBlocks is the argument step, or 0 where one block is left.
+// twoBlocks returns the argument step, or 0 if only one block is left.
 func (p *amxProducts) twoBlocks(step string) reg.GPVirtual {
 	bytes, none := p.arg(step), p.GP64()
 	p.XORQ(none, none)
@@ -169,7 +169,7 @@ func (p *amxProducts) twoBlocks(step string) reg.GPVirtual {
 	return bytes
 }
 
-// unpack makes bytes of lines of codes, and goes on behind them.
+// unpack turns lines of codes into bytes, and advances behind them.
 func (p *amxProducts) unpack(codes, weights reg.GPVirtual) {
 	lines, loop := p.arg("lines"), p.label("lines")
 	p.Label(loop)
@@ -277,7 +277,7 @@ func (p *amxProducts) multiply(digits, weights reg.GPVirtual) {
 	}
 }
 
-// results adds to y the sums of the chunk before the one in the room.
+// results adds the sums of the chunk before the one in the room to y.
 func (p *amxProducts) results(sums, scales, otherScales reg.GPVirtual) {
 	scale := p.vecs(2)
 	p.VCVTPH2PS(mem(scales, 0), scale[0])

@@ -26,7 +26,7 @@ func avxVNNIKernels(g *gen) {
 	avxVNNIProducts(g, 1, 1, 4)
 }
 
-// avxVNNIPlanes makes whole numbers of elements, and bytes of these: of 16 elements 4j+s, in two registers, byte 4s+j.
+// avxVNNIPlanes turns elements into whole numbers, and these into bytes: element 4j+s of 16, in two registers, goes to byte 4s+j.
 func avxVNNIPlanes(g *gen) {
 	g.function("dotPlanes", "(dst *int8, step int, x *float32, scale float32, lines int) int32", "is dotKernels.planes.")
 	dst, step, x, lines, scale := g.arg("dst"), g.arg("step"), g.arg("x"), g.arg("lines"), g.broadcast("scale")
@@ -75,8 +75,8 @@ func avxVNNIPlanes(g *gen) {
 	g.end()
 }
 
-// avxVNNIProducts is dotProducts; a block has two registers of 8 rows. Where there are registers for them, the sums of every other
-// two bits are apart, as 16 times themselves: shifts, which have the ports of VPDPBUSD, are then fewer.
+// avxVNNIProducts is dotProducts with two registers of 8 rows per block. If there are enough registers, the sums for every other pair
+// of bits are kept separately, as 16 times themselves: this saves shifts, which use the same ports as VPDPBUSD.
 func avxVNNIProducts(g *gen, planes, vectors, blocks int) {
 	const parts = 2
 	o := newDotOperands(g, "vnni", planes, vectors, blocks)
@@ -168,7 +168,7 @@ func (g *gen) vexVPDPBUSD(signed, unsigned, dst reg.VecVirtual) {
 		Outputs: []operand.Op{dst}, ISA: []string{avxVNNI}})
 }
 
-// encodeAVXVNNI makes bytes of instructions of AVX-VNNI, once they have registers: Go's assembler knows only those of AVX-512.
+// encodeAVXVNNI encodes instructions of AVX-VNNI as bytes, once they have registers: Go's assembler only has those of AVX-512.
 func encodeAVXVNNI(file *ir.File) {
 	for _, f := range file.Functions() {
 		var nodes []ir.Node

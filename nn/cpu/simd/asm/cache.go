@@ -24,7 +24,7 @@ func (f format) apart(g *gen) strided {
 	return s
 }
 
-// accumulate adds register p of a row's block times factor to a sum.
+// accumulate adds register p of a row's block, times factor, to a sum.
 func (f format) accumulate(g *gen, row operand.Mem, p int, factor, sum reg.VecVirtual) {
 	src := row.Offset(p * g.lanes() * f.bits / 8)
 	if f.bits == 32 {

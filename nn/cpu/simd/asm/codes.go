@@ -16,7 +16,7 @@ func codesKernels(g *gen) {
 	quantizeInt8(g)
 }
 
-// packInt8 needs no more than the registers of AVX2 at either level.
+// packInt8 uses the registers of AVX2 at both levels.
 func packInt8(g *gen) {
 	g.function("packInt8", "(dst, q *int8, chunks, units int)", "is codesKernels.pack.")
 	dst, q, chunks := g.arg("dst"), g.arg("q"), g.arg("chunks")
@@ -80,7 +80,7 @@ func codesOne(g *gen, grouped bool) {
 	g.end()
 }
 
-// codesFour takes one row at a time; AVX-512 has registers for two.
+// codesFour handles one row at a time, or two with the registers of AVX-512.
 func codesFour(g *gen, grouped bool) {
 	g.function(codesName("Four", grouped),
 		"(y []float32, codes []byte, stride int, scales []float32, q []int8, units, per, chunks int, divisors []float32, rows, step int)",
@@ -146,7 +146,7 @@ func newCodesProduct(g *gen, height, vectors int, grouped bool) codesProduct {
 	return p
 }
 
-// total adds up the lanes of four registers, or of one, as float32.
+// total sums the lanes of four registers, or of one, as float32.
 func (p codesProduct) total(g *gen, v []reg.VecVirtual) reg.VecVirtual {
 	if p.grouped {
 		return g.horizontal(v)
@@ -282,7 +282,7 @@ func (p codesProduct) multiply(g *gen, at, q strided, sums [][]reg.VecVirtual, u
 	}
 }
 
-// loadUnit reads 32 bytes; what is above them in a register becomes 0.
+// loadUnit reads 32 bytes; the rest of a register becomes 0.
 func (p codesProduct) loadUnit(g *gen, src operand.Mem, dst reg.VecVirtual) {
 	if g.avx512 {
 		g.VMOVDQU32_Z(src, p.lower, dst)

@@ -17,8 +17,8 @@ const (
 	pairLines = 8 // whose products fit into 16 bits: 4 pairs of 2 bytes of at most 2·128 in each
 )
 
-// dotKernels emits products by VPDPBUSD, which adds to each 32 bits of a register the products of four bytes, and needs VNNI; or,
-// for int8 alone, by VPMADDUBSW, which makes of pairs of bytes 16 bits, and AVX2 has.
+// dotKernels emits products by VPDPBUSD, which adds the products of four bytes to each 32 bits of a register, and needs VNNI; or, only
+// for int8, by VPMADDUBSW of AVX2, which sums the products of pairs of bytes in 16 bits.
 func dotKernels(g *gen) {
 	if !g.avx512 {
 		dotPairBytes(g)
@@ -38,7 +38,8 @@ func dotKernels(g *gen) {
 	}
 }
 
-// vpdpbusd adds to dst the products of unsigned bytes with signed ones: those of src, or four of them in memory for all.
+// vpdpbusd adds the products of unsigned bytes with signed ones to dst. The signed ones are those of src, or four in memory that are
+// used for all.
 func (g *gen) vpdpbusd(signed operand.Op, unsigned, dst reg.VecVirtual) {
 	i := &ir.Instruction{Opcode: "VPDPBUSD", Operands: []operand.Op{signed, unsigned, dst}, Inputs: []operand.Op{signed, unsigned, dst},
 		Outputs: []operand.Op{dst}, ISA: []string{"AVX512VNNI"}}
@@ -48,7 +49,7 @@ func (g *gen) vpdpbusd(signed operand.Op, unsigned, dst reg.VecVirtual) {
 	g.Instruction(i)
 }
 
-// dotPlanes makes whole numbers of elements, and bytes of these.
+// dotPlanes turns elements into whole numbers, and these into bytes.
 func dotPlanes(g *gen) {
 	g.function("dotPlanes", "(dst *int8, step int, x *float32, scale float32, lines int) int32", "is dotKernels.planes.")
 	planes := newDotPlanes(g)
@@ -57,14 +58,14 @@ func dotPlanes(g *gen) {
 	})
 }
 
-// planesOfFloats makes whole numbers of elements, and their digits.
+// planesOfFloats turns elements into whole numbers, and these into digits.
 type planesOfFloats struct {
 	*gen
 	x           reg.GPVirtual
 	scale, half reg.VecVirtual
 }
 
-// newDotPlanes takes the elements of the argument x, times scale.
+// newDotPlanes begins with the elements of the argument x, times scale.
 func newDotPlanes(g *gen) *planesOfFloats {
 	p := &planesOfFloats{gen: g, x: g.arg("x"), scale: g.broadcast("scale"), half: g.vec()}
 	g.VMOVDQU32(g.words("dotHalf", func(int) uint32 { return 128 }), p.half)
@@ -138,7 +139,7 @@ func (g *gen) returnSum(all reg.Register) {
 	g.Store(total, g.ReturnIndex(0))
 }
 
-// steps are addresses that lie step bytes apart, fewer than nine.
+// steps returns fewer than nine addresses that are step bytes apart.
 func (g *gen) steps(base, step reg.GPVirtual, n int) []operand.Mem {
 	at := []operand.Mem{mem(base, 0), {Base: base, Index: step, Scale: 1}, {Base: base, Index: step, Scale: 2}, {}, {Base: base, Index: step, Scale: 4}, {}, {}, {}}
 	for i := 3; i < n; i++ {
@@ -264,7 +265,7 @@ func dotProducts(g *gen, planes, vectors, blocks int) {
 	o.nextChunk(g)
 }
 
-// dotResult adds to 16 elements at y what the sums of a chunk are, whose dotSum is at chunk.
+// dotResult adds the values of a chunk's sums, whose dotSum is at chunk, to 16 elements at y.
 func dotResult(g *gen, sum, scale reg.VecVirtual, chunk, y operand.Mem) {
 	factor := g.vec()
 	g.VPSUBD_BCST(chunk, sum, sum)

@@ -23,8 +23,8 @@ func gemmKernels(g *gen) {
 	substitute(g)
 }
 
-// basesEvery is the number of rows of A that share a pointer: the addressing modes
-// reach 0, 1, 2 and 4 times the distance of two rows, and 3 times with a register.
+// basesEvery is the number of rows of A that share a pointer: addressing modes reach
+// 0, 1, 2 and 4 times the distance of two rows, and 3 times with another register.
 const basesEvery = 5
 
 // cacheLine is the bytes that memory comes in.
@@ -72,7 +72,7 @@ func tile(g *gen, height int) {
 	storeTile(g, sums, masks)
 }
 
-// prefetchTile asks for the rows of C, which are wanted when the sums are done.
+// prefetchTile prefetches the rows of C, which are needed when the sums are done.
 func prefetchTile(g *gen, height int) {
 	c, cRow := g.arg("c"), g.arg("cRow")
 	g.SHLQ(operand.U8(2), cRow)

@@ -54,7 +54,7 @@ func (g *gen) vecs(n int) []reg.VecVirtual {
 	return v
 }
 
-// function begins the kernel name with a signature like "(x []float32) float32".
+// function begins the kernel `name` with a signature such as "(x []float32) float32".
 func (g *gen) function(name, signature, doc string) {
 	g.Function(name + g.suffix())
 	g.Attributes(attr.NOSPLIT)
@@ -111,7 +111,7 @@ func indexed(base, index reg.Register, scale uint8, disp int) operand.Mem {
 	return operand.Mem{Base: base, Index: index, Scale: scale, Disp: disp}
 }
 
-// data is a table of 32-bit constants, the same one for the same name.
+// data returns a table of 32-bit constants, the same one for the same name.
 func (g *gen) data(name string, n int, word func(i int) uint32) operand.Mem {
 	if table, ok := g.constants[name]; ok {
 		return table
@@ -125,7 +125,7 @@ func (g *gen) data(name string, n int, word func(i int) uint32) operand.Mem {
 	return table
 }
 
-// words is a memory operand with a register's worth of 32-bit constants.
+// words returns a memory operand with a register's worth of 32-bit constants.
 func (g *gen) words(name string, word func(lane int) uint32) operand.Mem {
 	return g.data(name+g.suffix(), g.lanes(), word)
 }
@@ -135,7 +135,7 @@ func (g *gen) float(name string, value float64) operand.Mem {
 	return g.words(name, func(int) uint32 { return math.Float32bits(float32(value)) })
 }
 
-// tail stands for the first lanes of a register; nil for all of them.
+// tail represents the first lanes of a register; nil means all of them.
 type tail struct{ mask reg.Register }
 
 // tailOf makes the mask of the first n lanes, 0 ≤ n ≤ lanes.
@@ -178,7 +178,7 @@ func registerTails(g *gen, n reg.GPVirtual) []*tail {
 	return tails
 }
 
-// firstBits is an opmask with the n lowest bits set, n ≤ 64.
+// firstBits returns an opmask with the n lowest bits set, n ≤ 64.
 func (g *gen) firstBits(n reg.GPVirtual) reg.Register {
 	bits, k := g.GP64(), g.K()
 	g.MOVQ(operand.I32(-1), bits)

@@ -5,7 +5,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// unit is the number of weights that the length of a group is a multiple of.
+// unit is a number of weights that divides the length of every group.
 const unit = 32
 
 // accumulators are the independent sums of a row's product with a vector: one
@@ -31,7 +31,7 @@ func groupOne(g *gen) {
 	g.end()
 }
 
-// groupFour takes one row at a time; AVX-512 has registers for two.
+// groupFour handles one row at a time, or two with the registers of AVX-512.
 func groupFour(g *gen) {
 	g.function("groupFour", "(y []float32, codes []byte, scales, x []float32, rows, groups, group, step int)", "is groupKernels.four.")
 	heights := []int{1}
@@ -57,7 +57,7 @@ func groupFour(g *gen) {
 	g.end()
 }
 
-// scatterLanes writes the four lanes of v to floats that lie step apart. at is used up.
+// scatterLanes writes the four lanes of v to floats that are step apart. at is used up.
 func scatterLanes(g *gen, v reg.VecVirtual, at, step reg.GPVirtual) {
 	for lane := range 4 {
 		if lane == 0 {
@@ -191,7 +191,7 @@ func (p groupProduct) products(g *gen, rows int) [][]reg.VecVirtual {
 	return totals
 }
 
-// registers is the number of those that are left for totals.
+// registers returns how many registers are left for totals.
 func (p groupProduct) registers(g *gen) int {
 	switch {
 	case g.avx512:
@@ -202,7 +202,7 @@ func (p groupProduct) registers(g *gen) int {
 	return 3
 }
 
-// multiply adds twice the products of a unit; with begin the sums are nothing before.
+// multiply adds twice the products of a unit; begin: there are no sums before.
 func (p groupProduct) multiply(g *gen, x strided, sums [][][]reg.VecVirtual, begin bool) {
 	f := format{bits: 2, decode: decodeTernaryTwice, twice: true}
 	parts := block / g.lanes()

@@ -63,8 +63,8 @@ func interleave(g *gen) {
 	g.end()
 }
 
-// rowOfLane is the row whose bytes come to place p of the lower half of a register; that of the upper half is 4 rows
-// on. Sums of even places and of odd ones as floats are then rows in their order.
+// rowOfLane returns the row whose bytes go to place p of the lower half of a register; that of the upper half is 4 rows
+// further on. The sums of even places and of odd ones, as floats, are then in the order of rows.
 func rowOfLane(p int) int { return p/2%4 + p/8*8 + p%2*16 }
 
 // interleaved is a stage of turning around: it puts the bytes of each two registers whose numbers differ by four by

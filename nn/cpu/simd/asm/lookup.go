@@ -7,8 +7,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// lookupKernels emits products that look sums of two weights up. They are whole numbers in four planes of 6 bits, so
-// that four of a plane's have room in a byte. They are for AVX2: the floats of AVX-512 are as fast, and its whole numbers faster.
+// lookupKernels emits products that look up sums of two weights. These are whole numbers in four planes of 6 bits, so that
+// four numbers of a plane can be added in a byte. They are for AVX2: the floats of AVX-512 are as fast, and its whole numbers faster.
 func lookupKernels(g *gen) {
 	if g.avx512 {
 		return
@@ -188,7 +188,7 @@ func lookupProducts(g *gen, blocks int) {
 	g.end()
 }
 
-// lookupVector multiplies with one vector, without a room for nibbles: it takes all planes at once.
+// lookupVector multiplies with one vector, without room for nibbles: it handles all planes at once.
 func lookupVector(g *gen) {
 	g.function("lookupVector", "(y *float32, codes, tables, scales *byte, units *float32, chunks, fours int)", "is lookupKernels.vector.")
 	y, codes, tables, scales, units, chunks, fours := g.arg("y"), g.arg("codes"), g.arg("tables"), g.arg("scales"), g.arg("units"), g.arg("chunks"), g.GP64()

@@ -17,7 +17,7 @@ import (
 	"github.com/mmcloughlin/avo/printer"
 )
 
-// sources are the generated files, name_amd64.s and name_amd64.go.
+// sources lists the generated files, name_amd64.s and name_amd64.go.
 var sources = []struct {
 	name string
 	emit func(*gen)

@@ -12,7 +12,7 @@ import (
 // in AVX2.
 const block = 16
 
-// ahead is how many bytes of weights are asked for in advance: a page, since the processor's own prefetching stops at
+// ahead is how many bytes of weights are prefetched: a page, because the processor's own prefetching stops at
 // the end of one, and four short rows are hardly longer.
 const ahead = 4096
 
@@ -25,7 +25,7 @@ type format struct {
 	twice  bool // decode gives twice the weights
 }
 
-// blockTail stands for the last n < block weights of a row.
+// blockTail represents the last n < block weights of a row.
 type blockTail struct {
 	n     reg.GPVirtual
 	lanes []*tail      // of the registers of a block
@@ -70,7 +70,7 @@ func (f format) one(g *gen) {
 	g.end()
 }
 
-// four multiplies with four vectors; AVX-512 has registers for four rows at a time.
+// four multiplies with four vectors, with the registers of AVX-512 four rows at a time.
 func (f format) four(g *gen) {
 	g.function(f.name+"Four", fmt.Sprintf("(y []float32, w []%s, x []float32, rows, cols, step int)", f.element),
 		"is rowKernels.four.")

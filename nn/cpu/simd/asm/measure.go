@@ -2,7 +2,7 @@ package main
 
 import "github.com/mmcloughlin/avo/operand"
 
-// independentFMAs keep all multiply-add units busy whatever their latency.
+// independentFMAs is enough of them to keep all multiply-add units busy, whatever their latency.
 const independentFMAs = 12
 
 func measureKernels(g *gen) {

@@ -18,7 +18,7 @@ func gather(g *gen) {
 	rows := g.arg("rows")
 	mask := g.tailOf(rows)
 	line := g.vec()
-	// Lines that lie far apart are not foreseen by the processor.
+	// The processor does not prefetch lines that lie far apart.
 	ahead := g.GP64()
 	g.MOVQ(srcStep, ahead)
 	g.SHLQ(operand.U8(4), ahead)

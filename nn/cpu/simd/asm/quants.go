@@ -73,7 +73,7 @@ func quantsDot(g *gen, bits, vectors int) {
 	g.end()
 }
 
-// quantsUnit gives the numbers of a unit less their centre, eight at a time, as bytes with a sign.
+// quantsUnit yields the numbers of a unit minus their centre, eight at a time, as signed bytes.
 func quantsUnit(g *gen, bits int, low, high reg.GPVirtual) (numbers [2][2]operand.Op) {
 	if bits == 8 {
 		for i := range 4 {

@@ -75,8 +75,8 @@ func (g *gen) unrolled(n, index reg.GPVirtual, body func()) {
 	g.ADDQ(operand.U32(chains*g.lanes()), n)
 }
 
-// horizontal adds up the lanes of one register, or of four; the sums are the first
-// lanes of the result. Each is added up in the same order in both cases.
+// horizontal sums the lanes of one register, or of four; the sums are the first lanes
+// of the result. The order of additions is the same in both cases.
 func (g *gen) horizontal(v []reg.VecVirtual) reg.VecVirtual {
 	return g.across(v, func(a, b, dst reg.VecVirtual) { g.VADDPS(a, b, dst) })
 }

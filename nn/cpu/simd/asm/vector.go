@@ -133,7 +133,7 @@ func ger(g *gen) {
 	g.end()
 }
 
-// adamW reads its scalars from memory in each round: AVX2 has not registers enough.
+// adamW reads its scalars from memory in each iteration: AVX2 does not have enough registers.
 func adamW(g *gen) {
 	g.function("adamW", "(w, g, m, v []float32, gscale, keep1, add1, keep2, add2, invC2, eps, rate, shrink float32)",
 		"does one step of AdamW; see adamWScalar.")

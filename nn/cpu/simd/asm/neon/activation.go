@@ -100,7 +100,7 @@ func (g *gen) siluSlope(c expConstants, s, x vec) vec {
 	return slope
 }
 
-// first keeps the lanes that n are of, all or the first.
+// first keeps n lanes, all of them or the first.
 func (g *gen) first(v vec, n int) {
 	if n == 1 {
 		g.op("FMOVS", v.f(), v.f()) // clears the others
@@ -131,7 +131,7 @@ func expSum(g *gen) {
 	g.returnDoubles(sums)
 }
 
-// expFrom has 0 for what lies below limit, or is NaN.
+// expFrom gives 0 for elements below limit, and for NaN.
 func expFrom(g *gen) {
 	g.function("expFrom", "(dst, x []float32, limit, shift, divisor float32) float64",
 		"sets dst = exp((x−shift)/divisor) where x ≥ limit, else 0, and returns the sum in float64.")

@@ -22,7 +22,7 @@ func (f format) scores(g *gen) {
 	g.end()
 }
 
-// weighted keeps the sums of some columns in registers while it goes through the rows.
+// weighted keeps the sums of a few columns in registers while it goes through the rows.
 func (f format) weighted(g *gen) {
 	g.function(f.name+"Weighted", fmt.Sprintf("(y []float32, w []%s, p []float32, step int)", f.element), "is cacheKernels.weighted.")
 	y, n, w, step := g.ptr("y"), g.length("y"), g.ptr("w"), g.bytesArg("step", f.bits/8)

@@ -17,7 +17,7 @@ func codesKernels(g *gen) {
 	}
 }
 
-// packInt8 reads every fourth element into a register of its own, which is their order.
+// packInt8 reads every fourth element into a register of its own, which gives the right order.
 func packInt8(g *gen) {
 	g.function("packInt8", "(dst, q *int8, chunks, units int)", "is codesKernels.pack.")
 	dst, q, chunks := g.arg("dst"), g.arg("q"), g.arg("chunks")

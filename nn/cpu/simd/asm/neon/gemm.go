@@ -83,8 +83,8 @@ func tile(g *gen, height int) {
 	storeTile(g, sums, row)
 }
 
-// storeTile ends a tile: C = alpha·sums + beta·C, or C = alpha·sums where beta is 0. A tile of less columns goes to the
-// stack, and from there an element at a time, by the same operations.
+// storeTile ends a tile: C = alpha·sums + beta·C, or C = alpha·sums if beta is 0. A tile with fewer columns goes to the
+// stack, and from there one element at a time, by the same operations.
 func storeTile(g *gen, sums [][]vec, free []vec) {
 	g.regs0 = 0
 	c, cRow, cols, beta := g.arg("c"), g.bytesArg("cRow", 4), g.arg("cols"), g.reg()

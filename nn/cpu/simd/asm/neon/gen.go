@@ -36,12 +36,12 @@ type (
 	reg int // a general register, by its place in generalRegisters
 )
 
-// generalRegisters are those that neither Go nor a system keeps for itself.
+// generalRegisters lists those that neither Go nor a system reserves.
 var generalRegisters = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 19, 20, 21, 22, 23, 24, 25, 26}
 
 func (v vec) String() string { return fmt.Sprintf("V%d", int(v)) }
 
-// f is the register's name where Go calls it one of floats.
+// f returns the register's name where Go's assembler treats it as a float register.
 func (v vec) f() string { return fmt.Sprintf("F%d", int(v)) }
 
 func (r reg) String() string { return fmt.Sprintf("R%d", generalRegisters[r]) }
@@ -54,7 +54,7 @@ func (g *gen) suffix() string {
 	return "NEON"
 }
 
-// function begins the kernel name with a signature like "(x []float32) float32".
+// function begins the kernel `name` with a signature such as "(x []float32) float32".
 func (g *gen) function(name, signature, doc string) {
 	g.name, g.doc, g.signature = name+g.suffix(), doc, signature
 	g.args, g.argsSize, g.result, g.frame, g.labels, g.vecs0, g.regs0 = make(map[string]int), 0, "", 0, 0, 0, 0
@@ -172,7 +172,7 @@ func (g *gen) regs(n int) []reg {
 	return r
 }
 
-// local makes room on the stack and gives its address.
+// local makes room on the stack and returns its address.
 func (g *gen) local(size int) reg {
 	if g.frame > 0 {
 		panic(g.name + ": a second room")
@@ -234,7 +234,7 @@ func (g *gen) bytesArg(name string, size int) reg {
 
 func shiftOf(size int) int { return int(math.Log2(float64(size))) }
 
-// broadcast is a register filled with a float32 argument.
+// broadcast returns a register filled with a float32 argument.
 func (g *gen) broadcast(name string) vec {
 	v := g.vec()
 	g.broadcastInto(name, v)
@@ -246,7 +246,7 @@ func (g *gen) broadcastInto(name string, v vec) {
 	g.dup(v, v, 0)
 }
 
-// table is the address of 32-bit constants, the same ones for the same name.
+// table returns the address of 32-bit constants, the same ones for the same name.
 func (g *gen) table(name string, words ...uint32) reg {
 	if !g.known[name] {
 		if g.known == nil {
@@ -310,7 +310,7 @@ func (g *gen) storePair(a, b vec, dst string) {
 	g.op("FSTPQ", fmt.Sprintf("(%s, %s)", a.f(), b.f()), dst)
 }
 
-// times emits body as long as there are step of n left; n is used up by them.
+// times emits body as a loop that runs as long as at least `step` of n are left; n counts down.
 func (g *gen) times(n reg, step int, body func()) {
 	loop, done := g.label("loop"), g.label("done")
 	g.op("SUBS", imm(step), n, n)
@@ -356,5 +356,5 @@ func (g *gen) elements(n reg, unroll int, pointers []reg, body func(i, lanes int
 	}
 }
 
-// lane is the name of a lane of 32 bits in Go's assembler.
+// lane returns the name of a lane of 32 bits in Go's assembler.
 func lane(v vec, i int) string { return fmt.Sprintf("%v.S[%d]", v, i) }

@@ -1,6 +1,6 @@
 package main
 
-// halfKernels emits what works on vectors in float16; sums and factors are float32.
+// halfKernels emits the kernels for vectors in float16; sums and factors are float32.
 func halfKernels(g *gen) {
 	dotHalf(g)
 	axpyHalf(g)
