@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -24,6 +25,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Setenv("BITGPU_BACKEND", "cpu") // the same engine on every machine
 	os.Unsetenv("BITGPU_ADAPTER")
+	if ignored(hangup) { // as under nohup: with a handler here, the programs that tests start have none, and a closed terminal ends them
+		signal.Notify(make(chan os.Signal, 1), hangup)
+	}
 	os.Exit(m.Run())
 }
 
