@@ -23,6 +23,9 @@ func TestRaising(t *testing.T) { optest.Raising(t, webgpu.New(gputest.Device(t))
 
 // TestRaisingWithoutMemory: if the device lacks memory, Raise says so, and the session goes on with the room that it had.
 func TestRaisingWithoutMemory(t *testing.T) {
+	if runtime.GOOS == "js" {
+		t.Skip("Dawn's software adapter lends memory that there is not, until the system ends the process")
+	}
 	ops := webgpu.New(gputest.Device(t))
 	defer ops.Close()
 	optest.EachFamily(func(name string, c nn.Config, w *nn.Weights[op.HostTensor]) {
