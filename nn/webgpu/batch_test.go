@@ -21,39 +21,6 @@ func TestBatches(t *testing.T) {
 
 func TestRaising(t *testing.T) { optest.Raising(t, webgpu.New(gputest.Device(t))) }
 
-// TestRaisingWithoutMemory: if the device lacks memory, Raise says so, and the session goes on with the room that it had.
-func TestRaisingWithoutMemory(t *testing.T) {
-	if runtime.GOOS == "js" {
-		t.Skip("Dawn's software adapter lends memory that there is not, until the system ends the process")
-	}
-	ops := webgpu.New(gputest.Device(t))
-	defer ops.Close()
-	optest.EachFamily(func(name string, c nn.Config, w *nn.Weights[op.HostTensor]) {
-		if name != "llama" {
-			return
-		}
-		m, err := nn.NewModel(ops, c, w)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer m.Release()
-		s, err := m.NewSession(1, c.DefaultScan())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		if err := s.Forward([]uint32{1, 2, 3}); err != nil {
-			t.Fatal(err)
-		}
-		if err := m.Raise(1 << 28); err == nil || m.Config.Capacity() != c.Capacity() {
-			t.Errorf("got %v and room for %d tokens, want an error and room for %d", err, m.Config.Capacity(), c.Capacity())
-		}
-		if err := s.Forward(make([]uint32, s.Left())); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 // TestBatchSteadyState checks that a step of a batch takes one submit and creates nothing, whichever sequences take part.
 func TestBatchSteadyState(t *testing.T) {
 	dev := gputest.Device(t)

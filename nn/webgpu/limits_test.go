@@ -9,6 +9,7 @@ import (
 
 	"bitgpu/gpu"
 	"bitgpu/gpu/gputest"
+	"bitgpu/nn"
 	"bitgpu/nn/op"
 	"bitgpu/nn/optest"
 	"bitgpu/nn/quants"
@@ -263,4 +264,40 @@ func TestNothingBound(t *testing.T) {
 			t.Errorf("%s: %v", k.Name, err)
 		}
 	}
+}
+
+// TestRaisingTooFar: if the device cannot have such a large cache, Raise says so, and the session goes on with the room that it had.
+func TestRaisingTooFar(t *testing.T) {
+	ops := New(gputest.Device(t))
+	defer ops.Close()
+	optest.EachFamily(func(name string, c nn.Config, w *nn.Weights[op.HostTensor]) {
+		if name != "llama" {
+			return
+		}
+		m, err := nn.NewModel(ops, c, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Release()
+		s, err := m.NewSession(1, c.DefaultScan())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Forward([]uint32{1, 2, 3}); err != nil {
+			t.Fatal(err)
+		}
+		limit := ops.limit
+		ops.limit = 4 * c.Capacity() * c.Decoder.KVHeads * c.Decoder.HeadWidth // one cache as it is
+		err = m.Raise(2 * c.Capacity())
+		if ops.limit = limit; err == nil || m.Config.Capacity() != c.Capacity() {
+			t.Errorf("got %v and room for %d tokens, want an error and room for %d", err, m.Config.Capacity(), c.Capacity())
+		}
+		if err := s.Forward(make([]uint32, s.Left())); err != nil {
+			t.Error(err)
+		}
+		if err := m.Raise(2 * c.Capacity()); err != nil || s.Left() != int64(c.Capacity()) {
+			t.Errorf("without that limit: got %v and room for %d tokens more, want %d", err, s.Left(), c.Capacity())
+		}
+	})
 }
