@@ -311,6 +311,9 @@ func (r *inspection) print(out io.Writer) error {
 	if d := r.Data; d != nil {
 		fmt.Fprintf(w, "%s: %s\n%s: %s\n", corpus.TrainName, describePart(d.Train), corpus.ValName, describePart(d.Val))
 		fmt.Fprintf(w, "tokenizer of %d tokens, token %d ends each document, a document is a %s\n", d.VocabSize, d.EndOfText, d.Document)
+		if d.Copies > 0 {
+			fmt.Fprintf(w, "%s has its text in %s, with a share of %v of the merges left out\n", corpus.TrainName, units.Count(int64(d.Copies), "way"), d.Dropout)
+		}
 	}
 	if t := r.Tokens; t != nil {
 		fmt.Fprintf(w, "%d tokens of %d bits, the largest is %d\nbegins with %v\n", t.Count, t.Bits, t.Largest, t.First)

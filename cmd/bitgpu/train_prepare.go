@@ -134,7 +134,7 @@ func (p *preparation) read(ctx context.Context) (err error) {
 func (p *preparation) choose(backend *device.Device) (each time.Duration, err error) {
 	o, c := &p.options, p.call
 	if p.resumed == nil {
-		if p.config, *o, each, err = p.fit(p.chooser, backend, p.config, *o, int64(p.data.Train.Len()), p.start, p.ranks.Size() == 1); err != nil {
+		if p.config, *o, each, err = p.fit(p.chooser, backend, p.config, *o, int64(p.data.Train.Len()/max(p.data.Copies, 1)), p.start, p.ranks.Size() == 1); err != nil {
 			return 0, err
 		}
 		if err := checkOptions(*o); err != nil {

@@ -41,6 +41,8 @@ type Meta struct {
 	Tokenizer     string  `json:"tokenizer_sha256"`
 	Document      Mode    `json:"document"`
 	ValRatio      float64 `json:"val_ratio"`
+	Dropout       float64 `json:"bpe_dropout,omitempty"` // share of merges left out of Train
+	Copies        int     `json:"copies,omitempty"`      // how often Train has its text, in other tokens each time; 0 is once
 	Train         Part    `json:"train"`
 	Val           Part    `json:"val"`
 }
@@ -154,6 +156,9 @@ func (m Meta) check() error {
 	}
 	if !(m.ValRatio >= 0 && m.ValRatio <= 1) {
 		return fmt.Errorf("got %g, want a val_ratio from 0 to 1", m.ValRatio)
+	}
+	if m.Copies < 0 || !(m.Dropout >= 0 && m.Dropout < 1) {
+		return fmt.Errorf("got %d copies and a bpe_dropout of %g, want no negative number of copies and a share from 0 to below 1", m.Copies, m.Dropout)
 	}
 	for name, part := range map[string]Part{"train": m.Train, "val": m.Val} {
 		if min(part.Documents, part.Tokens, part.Bytes, part.Answers) < 0 {

@@ -13,6 +13,7 @@ package dataset
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -75,12 +76,18 @@ func Write(ctx context.Context, dir, name string, file []byte, from Source) (cor
 	if err != nil {
 		return meta, err
 	}
+	if from.Template != nil && from.Dropout > 0 {
+		return meta, errors.New("got dropout of merges for conversations, want it for text alone")
+	}
 	ends := tok.EndOfText()
 	if len(ends) == 0 {
 		return meta, fmt.Errorf("%s: no token that ends a text, such as <|endoftext|>, to put between documents", name)
 	}
 	meta = corpus.Meta{
 		VocabSize: tok.Size(), EndOfText: ends[0], Tokenizer: corpus.TokenizerHash(file), Document: from.Mode, ValRatio: from.Ratio,
+	}
+	if from.Dropout > 0 {
+		meta.Dropout, meta.Copies = from.Dropout, max(from.Copies, 1)
 	}
 	out, err := corpus.CreateDir(dir)
 	if err != nil {
@@ -99,10 +106,7 @@ func Write(ctx context.Context, dir, name string, file []byte, from Source) (cor
 	if err := w.write(ctx, from.Docs, from.inVal, from.Dropout > 0); err != nil {
 		return meta, err
 	}
-	for i := range max(from.Copies, 1) {
-		if from.Dropout == 0 {
-			break
-		}
+	for i := range meta.Copies {
 		if err := w.writeDropped(ctx, from, uint64(i)); err != nil {
 			return meta, err
 		}

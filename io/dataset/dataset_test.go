@@ -153,6 +153,9 @@ func TestDropout(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if got := EstimateBytes(dir); got != int64(len(text)) { // copies are no more text
+			t.Errorf("%d copies: got %d bytes, want %d", copies, got, len(text))
+		}
 		val, err := os.ReadFile(filepath.Join(dir, corpus.ValName))
 		if err != nil {
 			t.Fatal(err)
@@ -163,6 +166,9 @@ func TestDropout(t *testing.T) {
 	dropped, sameVal := write(0.3, 3)
 	if !bytes.Equal(val, sameVal) || plain.Val != dropped.Val {
 		t.Errorf("validation: got %+v, want %+v", dropped.Val, plain.Val)
+	}
+	if dropped.Copies != 3 || dropped.Dropout != 0.3 || plain.Copies != 0 {
+		t.Errorf("got %d copies with dropout %v, and %d without, want 3 with 0.3, and none", dropped.Copies, dropped.Dropout, plain.Copies)
 	}
 	if got, want := dropped.Train, plain.Train; got.Documents != 3*want.Documents || got.Bytes != 3*want.Bytes || got.Tokens <= 3*want.Tokens {
 		t.Errorf("training: got %+v, want three times %+v and more tokens", got, want)

@@ -23,14 +23,14 @@ func IsTokens(path string) bool {
 }
 
 // EstimateBytes estimates how many bytes of text path has without reading it: three for each token, and three times the size
-// of a compressed file. What cannot be read counts as 0.
+// of a compressed file. Text that a data directory has several times counts once. What cannot be read counts as 0.
 func EstimateBytes(path string) (total int64) {
 	if IsTokens(path) && !IsTokenFile(path) {
 		meta, err := corpus.ReadMeta(filepath.Join(path, corpus.MetaName))
 		if err != nil {
 			return 0
 		}
-		return meta.Train.Bytes + meta.Val.Bytes
+		return meta.Train.Bytes/int64(max(meta.Copies, 1)) + meta.Val.Bytes
 	}
 	files, err := corpus.Files([]string{path})
 	if err != nil {

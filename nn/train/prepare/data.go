@@ -34,6 +34,7 @@ type Data struct {
 	Tokenizer json.RawMessage // nil if there is none
 	Vocab     int             // number of tokens in the vocabulary
 	Bare      bool            // without a tokenizer the vocabulary ends with the largest id
+	Copies    int             // how often Train has its text, in other tokens each time; 0 is once
 }
 
 // Close closes the files.
@@ -114,7 +115,7 @@ func (s Source) openDir(path string) (*Data, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Data{Tokenizer: dir.Tokenizer, Vocab: dir.Meta.VocabSize}
+	d := &Data{Tokenizer: dir.Tokenizer, Vocab: dir.Meta.VocabSize, Copies: dir.Meta.Copies}
 	if err := s.check(dir.TokenizerPath(), d.Tokenizer); err != nil {
 		return nil, err
 	}
