@@ -35,9 +35,10 @@ func (s *Sampler) rereads(position uint64) bool {
 	return float64((position*golden+splitMix64(s.seed))>>11)*0x1p-53 < s.reread
 }
 
-// compose fills a row, and the token after it, with pieces. Of 20 pieces, 12 are a passage twice, 5 are a passage, a shorter
-// one, and the first again, and 3 are single random tokens, twice, which only a memory can predict. A passage is a sixteenth
-// to half of a row long. The rest of the row is text.
+// compose fills a row, and the token after it, with pieces. Of 20 pieces, 9 are a passage twice, 5 are a passage, a shorter
+// one, and the first again, 3 are single random tokens, twice, which only a memory can predict, and 3 are a passage that is not
+// repeated, so that a new passage is not taken for an old one. A passage is a sixteenth to half of a row long. The rest of the
+// row is text.
 func (s *Sampler) compose(row []uint32, position uint64) error {
 	random := rand.New(rand.NewPCG(s.seed, position))
 	length := func(most int) int { return s.time/16 + random.IntN(most-s.time/16+1) }
@@ -48,9 +49,15 @@ func (s *Sampler) compose(row []uint32, position uint64) error {
 		switch kind := random.IntN(20); {
 		case kind < 3:
 			err = s.scattered(passage, random)
+		case kind < 6:
+			if err := s.passage(passage, random); err != nil {
+				return err
+			}
+			row = next
+			continue
 		default:
 			err = s.passage(passage, random)
-			if room := len(next) - len(passage); err == nil && kind < 8 && room >= s.time/16 {
+			if room := len(next) - len(passage); err == nil && kind < 11 && room >= s.time/16 {
 				between = next[:length(min(s.time/4, room))]
 				err = s.passage(between, random)
 			}
