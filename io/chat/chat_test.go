@@ -190,6 +190,29 @@ func TestFromDir(t *testing.T) {
 	if text, err := tmpl.Render(Conversation{Tools: List()}); err != nil || text != "tools" {
 		t.Errorf("got %q, %v", text, err)
 	}
+	// Where the added tokens are not listed, special_tokens_map.json comes first, as in transformers.
+	write("chat_template.jinja", "{{ bos_token }}{{ eos_token }}")
+	write("special_tokens_map.json", `{"bos_token": {"content": "<b>"}}`)
+	for config, want := range map[string]string{
+		`{"bos_token": "<a>", "eos_token": "<e>"}`:                             "<b><e>",
+		`{"bos_token": "<a>", "eos_token": "<e>", "added_tokens_decoder": {}}`: "<a><e>",
+		`{}`: "<b>",
+	} {
+		write("tokenizer_config.json", config)
+		tmpl, err := FromDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := tmpl.Render(Conversation{}); err != nil || text != want {
+			t.Errorf("%s: got %q (%v), want %q", config, text, err, want)
+		}
+	}
+	write("special_tokens_map.json", `{"bos_token": 3}`)
+	write("tokenizer_config.json", "{}")
+	if _, err := FromDir(dir); err == nil || !strings.Contains(err.Error(), "special_tokens_map.json: bos_token: got") {
+		t.Errorf("a number for a token: got %v", err)
+	}
+	os.Remove(filepath.Join(dir, "special_tokens_map.json"))
 	write("chat_template.jinja", strings.Repeat("x", maxSource+1))
 	if _, err := FromDir(dir); err == nil || !strings.Contains(err.Error(), "want at most") {
 		t.Errorf("a large file: got %v", err)

@@ -30,8 +30,9 @@ type Source struct {
 func (s Source) Template() (*Template, error) { return fromNamed(s.Templates, s.Tokens) }
 
 // FromDir loads the chat template from a model's directory: from chat_template.jinja (with additional_chat_templates/*.jinja)
-// or, if that is missing, from "chat_template" in tokenizer_config.json. Special tokens come from the latter. Without any
-// template the error wraps [fs.ErrNotExist].
+// or, if that is missing, from "chat_template" in tokenizer_config.json. Special tokens come from the latter and, where that does
+// not list the added tokens, from special_tokens_map.json first, as in transformers. Without any template the error wraps
+// [fs.ErrNotExist].
 func FromDir(dir string) (*Template, error) {
 	s, err := SourceFromDir(dir)
 	if err != nil {
@@ -54,6 +55,10 @@ func SourceFromDir(dir string) (Source, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Source{}, err
 	}
+	special, err := readFile(filepath.Join(dir, "special_tokens_map.json"), maxConfig)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Source{}, err
+	}
 	named := map[string]string{}
 	more, err := filepath.Glob(filepath.Join(dir, "additional_chat_templates", "*.jinja"))
 	if err != nil {
@@ -66,7 +71,7 @@ func SourceFromDir(dir string) (Source, error) {
 		}
 		named[strings.TrimSuffix(filepath.Base(path), ".jinja")] = string(text)
 	}
-	s, err := fromConfig(config, jinja, named)
+	s, err := fromConfig(config, special, jinja, named)
 	if err != nil {
 		return Source{}, fmt.Errorf("%s: %w", dir, err)
 	}
@@ -89,39 +94,62 @@ func readFile(path string, limit int64) ([]byte, error) {
 // be nil. If both have a template, that of chat_template.jinja is used. "chat_template" is a string, or a list of objects
 // with "name" and "template", of which "tool_use" renders conversations with tools and "default" all others.
 func FromConfig(tokenizerConfig, jinja []byte) (*Template, error) {
-	s, err := fromConfig(tokenizerConfig, jinja, map[string]string{})
+	s, err := fromConfig(tokenizerConfig, nil, jinja, map[string]string{})
 	if err != nil {
 		return nil, err
 	}
 	return s.Template()
 }
 
-func fromConfig(tokenizerConfig, jinja []byte, named map[string]string) (Source, error) {
+// addedTokens is the member that lists all added tokens, which are not read: tokenizer.json has them, too.
+const addedTokens = "added_tokens_decoder"
+
+// fromConfig takes the contents of tokenizer_config.json, special_tokens_map.json and chat_template.jinja, nil where one is missing.
+func fromConfig(tokenizerConfig, special, jinja []byte, named map[string]string) (Source, error) {
 	tokens := map[string]string{}
+	listed := false
 	if tokenizerConfig != nil {
 		config, err := configMembers(tokenizerConfig)
+		if err == nil {
+			err = addTokens(tokens, config)
+		}
 		if err != nil {
 			return Source{}, fmt.Errorf("tokenizer_config.json: %w", err)
 		}
-		for _, name := range tokenNames {
-			token, err := tokenText(config, name)
-			if err != nil {
-				return Source{}, err
-			}
-			if token != "" {
-				tokens[name] = token
-			}
-		}
+		_, listed = config.get(addedTokens)
 		if given, ok := config.get("chat_template"); ok && jinja == nil {
 			if err := templateList(given, named); err != nil {
 				return Source{}, err
 			}
 		}
 	}
+	if special != nil && !listed {
+		config, err := configMembers(special)
+		if err == nil {
+			err = addTokens(tokens, config)
+		}
+		if err != nil {
+			return Source{}, fmt.Errorf("special_tokens_map.json: %w", err)
+		}
+	}
 	if jinja != nil {
 		named["default"] = string(jinja)
 	}
 	return Source{named, tokens}, nil
+}
+
+// addTokens adds the special tokens of a configuration to those that are known.
+func addTokens(tokens map[string]string, config *dict) error {
+	for _, name := range tokenNames {
+		token, err := tokenText(config, name)
+		if err != nil {
+			return err
+		}
+		if token != "" {
+			tokens[name] = token
+		}
+	}
+	return nil
 }
 
 // configMembers reads the relevant members and skips the added tokens, which can be many.
@@ -139,6 +167,9 @@ func configMembers(data []byte) (*dict, error) {
 		name, err := jsonscan.String(m.Name)
 		if err != nil {
 			return nil, err
+		}
+		if name == addedTokens {
+			config.set(name, true)
 		}
 		if name != "chat_template" && !slices.Contains(tokenNames, name) {
 			continue
@@ -164,7 +195,7 @@ func tokenText(config *dict, name string) (string, error) {
 	case string:
 		return v, nil
 	}
-	return "", fmt.Errorf("tokenizer_config.json: %s: got %s, want a string or an object with \"content\"", name, jsonName(v))
+	return "", fmt.Errorf("%s: got %s, want a string or an object with \"content\"", name, jsonName(v))
 }
 
 func templateList(given value, named map[string]string) error {

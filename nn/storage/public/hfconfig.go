@@ -1,13 +1,16 @@
 package public
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"bitgpu/nn/arch"
+	"bitgpu/nn/layer"
 )
 
 // hfConfig holds the keys of config.json that describe a model; missing ones are nil or zero.
@@ -62,19 +65,23 @@ var hfFamilies = []string{
 
 // hfDefaults are what transformers takes for missing keys, where that is not the same for all families.
 var hfDefaults = map[string]func() hfConfig{
+	"LlamaForCausalLM":  llamaDefaults,
+	"BitnetForCausalLM": llamaDefaults, // 1bitLLM's models have Llama's keys
 	"BitNetForCausalLM": func() hfConfig {
 		eps, theta := 1e-5, 500_000.0
-		return hfConfig{Activation: "relu2", Eps: &eps, Theta: &theta}
+		return hfConfig{Activation: "relu2", Eps: &eps, Theta: &theta, KVHeads: 5, Positions: 2048}
 	},
-	"Qwen3ForCausalLM":                func() hfConfig { return hfConfig{HeadDim: 128} },
+	"Qwen3ForCausalLM":                func() hfConfig { return hfConfig{HeadDim: 128, KVHeads: 32, Positions: 32768} },
 	"Qwen3_5ForCausalLM":              recurrentDefaults,
 	"Qwen3_5ForConditionalGeneration": recurrentDefaults,
 }
 
+func llamaDefaults() hfConfig { return hfConfig{Positions: 2048} }
+
 func recurrentDefaults() hfConfig {
 	partial := 0.25
 	return hfConfig{
-		Partial: &partial, HeadDim: 256, OutputGate: true, Interval: 4, Taps: 4, KeyDim: 128, ValueDim: 128, KeyHeads: 16, ValueHeads: 32,
+		Partial: &partial, HeadDim: 256, KVHeads: 4, Positions: 32768, OutputGate: true, Interval: 4, Taps: 4, KeyDim: 128, ValueDim: 128, KeyHeads: 16, ValueHeads: 32,
 	}
 }
 
@@ -104,24 +111,29 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 	if !c.rotated {
 		family = c.Architectures[i]
 	}
-	if set, ok := hfDefaults[family]; ok {
-		rotated := c.rotated
-		c = set()
-		if err := json.Unmarshal(data, &c); err != nil {
-			return nil, nil, err
-		}
-		c.rotated = rotated
-	}
-	if err := refuseEmpty(data); err != nil {
+	rotated := c.rotated
+	c = hfDefaults[family]()
+	if err := c.add(data); err != nil {
 		return nil, nil, err
 	}
+	c.rotated = rotated
 	if c.Text != nil { // its keys take precedence
-		if err := json.Unmarshal(c.Text, &c); err != nil {
+		if err := c.add(c.Text); err != nil {
 			return nil, nil, fmt.Errorf("text_config: %w", err)
 		}
-		if err := refuseEmpty(c.Text); err != nil {
-			return nil, nil, fmt.Errorf("text_config: %w", err)
+	}
+	for _, size := range []struct {
+		key   string
+		given int
+	}{
+		{"hidden_size", c.Hidden}, {"intermediate_size", c.Intermediate}, {"num_hidden_layers", c.Layers}, {"num_attention_heads", c.Heads},
+	} {
+		if size.given == 0 { // transformers has defaults, but writes these keys always: a file without them has been cut
+			return nil, nil, fmt.Errorf("%s: got none, or 0, want a whole number above 0", size.key)
 		}
+	}
+	if c.Activation == "swish" { // transformers' other name
+		c.Activation = layer.SiLU
 	}
 	switch {
 	case c.Bias || c.MLPBias:
@@ -179,16 +191,22 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 	return d, &c, nil
 }
 
-// refuseEmpty refuses keys with an empty value where transformers does; they would otherwise be taken for missing ones.
-func refuseEmpty(config []byte) error {
+// add reads the keys of a JSON object over those that are there. It refuses an empty value where transformers does: such keys
+// would otherwise be taken for missing ones.
+func (c *hfConfig) add(config []byte) error {
 	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(config, &keys); err != nil {
+	if err := cmp.Or(json.Unmarshal(config, c), json.Unmarshal(config, &keys)); err != nil {
 		return err
 	}
-	for key, want := range map[string]string{"hidden_act": "silu or relu2", "rms_norm_eps": "a number"} {
+	for key, want := range map[string]string{
+		"hidden_act": "silu or relu2", "rms_norm_eps": "a number", "max_position_embeddings": "a whole number",
+	} {
 		if value := string(keys[key]); value == "null" || value == `""` {
 			return fmt.Errorf("%s: got %s, want %s", key, value, want)
 		}
+	}
+	if string(keys["num_key_value_heads"]) == "null" { // other than a missing one, it means those of the queries
+		c.KVHeads = 0
 	}
 	return nil
 }
@@ -209,4 +227,22 @@ func (c *hfConfig) recurrent(d *arch.Decoder) error {
 	}
 	d.Recurrent = r
 	return nil
+}
+
+// tokenIDs returns the ids in a JSON value: one id, a list, or none. Negative ids, which some files have, mean none.
+func tokenIDs(v any) (ids []uint32, err error) {
+	list, ok := v.([]any)
+	if !ok && v != nil {
+		list = []any{v}
+	}
+	for _, x := range list {
+		n, ok := x.(float64)
+		if !ok || n != math.Trunc(n) {
+			return nil, fmt.Errorf("got %v, want a whole number, or a list of them", x)
+		}
+		if n >= 0 && n < math.MaxUint32 {
+			ids = append(ids, uint32(n))
+		}
+	}
+	return ids, nil
 }

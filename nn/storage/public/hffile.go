@@ -162,35 +162,20 @@ func (h *hfDir) text(m *Model, config *hfConfig) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
+	if m.Chat, m.TemplateError = chat.SourceFromDir(h.dir); m.TemplateError == nil {
+		if end := m.Chat.Tokens["eos_token"]; end != "" && m.Tokenizer != nil { // which becomes the end in a GGUF file
+			if id, ok := m.Tokenizer.ID(end); ok {
+				ends = append(ends, id)
+			}
+		}
+		m.template()
+	}
 	for _, id := range ends {
 		if !slices.Contains(m.Ends, id) {
 			m.Ends = append(m.Ends, id)
 		}
 	}
-	if m.Chat, err = chat.SourceFromDir(h.dir); err != nil {
-		m.TemplateError = err
-		return nil
-	}
-	m.template()
 	return nil
-}
-
-// tokenIDs returns the ids in a JSON value: one id, a list, or none. Negative ids, which some files have, mean none.
-func tokenIDs(v any) (ids []uint32, err error) {
-	list, ok := v.([]any)
-	if !ok && v != nil {
-		list = []any{v}
-	}
-	for _, x := range list {
-		n, ok := x.(float64)
-		if !ok || n != math.Trunc(n) {
-			return nil, fmt.Errorf("got %v, want a whole number, or a list of them", x)
-		}
-		if n >= 0 && n < math.MaxUint32 {
-			ids = append(ids, uint32(n))
-		}
-	}
-	return ids, nil
 }
 
 func (h *hfDir) close() error { return h.Close() }

@@ -108,6 +108,7 @@ func (c *hfConfig) rope(d *arch.Decoder) error {
 			return err
 		}
 	case "llama3":
+		r.Original = cmp.Or(r.Original, c.Positions)
 		f, err := llama3Factors(d.Rope, r)
 		if err != nil {
 			return err

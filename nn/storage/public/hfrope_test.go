@@ -21,6 +21,7 @@ func TestRotaryEmbeddings(t *testing.T) {
 	}{
 		"linear":                        {`"rope_scaling":{"type":"linear","factor":4}`, 1, []float64{0.1874736, 0.07905694, 0.025, 0.007905695, 0.0025, 0.00025, 3.333804e-05}},
 		"llama3":                        {`"rope_theta":500000,"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":1024}`, 1, []float64{0.6636013, 0.1939228, 0.03760603, 0.001312569, 0.0001767767, 6.64787e-06, 3.767323e-07}},
+		"llama3 of the context":         {`"rope_theta":500000,"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4}`, 1, []float64{0.6636012, 0.1939227, 0.03760603, 0.007292665, 0.0001767767, 6.64787e-06, 3.767323e-07}},
 		"yarn":                          {`"rope_scaling":{"rope_type":"yarn","factor":4,"original_max_position_embeddings":64}`, 1.13862944, []float64{0.687403, 0.2108185, 0.03333333, 0.007905695, 0.0025, 0.00025, 3.333804e-05}},
 		"yarn of the context":           {`"rope_scaling":{"rope_type":"yarn","factor":4}`, 1.13862944, []float64{0.7498942, 0.3162278, 0.1, 0.027974, 0.006538462, 0.00025, 3.333804e-05}},
 		"yarn between frequencies":      {`"rope_scaling":{"rope_type":"yarn","factor":4,"original_max_position_embeddings":64,"truncate":false}`, 1.13862944, []float64{0.6801496, 0.1985835, 0.02559525, 0.007905695, 0.0025, 0.00025, 3.333804e-05}},
@@ -36,7 +37,7 @@ func TestRotaryEmbeddings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			parse := func(keys string) arch.Rope {
 				t.Helper()
-				d, _, err := parseHF([]byte(`{"architectures":["LlamaForCausalLM"],"hidden_size":256,"num_attention_heads":4,"num_hidden_layers":1,
+				d, _, err := parseHF([]byte(`{"architectures":["LlamaForCausalLM"],"hidden_size":256,"intermediate_size":512,"num_attention_heads":4,"num_hidden_layers":1,
 					"max_position_embeddings":4096,` + keys + `}`))
 				if err != nil {
 					t.Fatal(err)
@@ -68,9 +69,36 @@ func TestRotaryEmbeddings(t *testing.T) {
 	}
 }
 
+// What a config.json leaves out, or sets to null where it may, is what transformers 5.24 takes then.
+func TestHFDefaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		architecture, keys                string
+		kvHeads, headWidth, rope, context int
+		theta                             float64
+	}{
+		"llama":         {"LlamaForCausalLM", "", 32, 8, 8, 2048, 10_000},
+		"1bitLLM":       {"BitnetForCausalLM", "", 32, 8, 8, 2048, 10_000},
+		"bitnet":        {"BitNetForCausalLM", `,"num_key_value_heads":null`, 32, 8, 8, 2048, 500_000},
+		"qwen3":         {"Qwen3ForCausalLM", "", 32, 128, 128, 32768, 10_000},
+		"qwen3 nil":     {"Qwen3ForCausalLM", `,"num_key_value_heads":null,"rope_scaling":null`, 32, 128, 128, 32768, 10_000},
+		"hybrid":        {"Qwen3_5ForCausalLM", "", 4, 256, 64, 32768, 10_000},
+		"hybrid's text": {"Qwen3_5ForConditionalGeneration", `,"text_config":{"model_type":"qwen3_5_text"}`, 4, 256, 64, 32768, 10_000},
+		"swish":         {"LlamaForCausalLM", `,"hidden_act":"swish"`, 32, 8, 8, 2048, 10_000},
+	} {
+		d, _, err := parseHF([]byte(`{"architectures":["` + c.architecture + `"],"hidden_size":256,"intermediate_size":512,"num_attention_heads":32,"num_hidden_layers":4` + c.keys + `}`))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if d.KVHeads != c.kvHeads || d.HeadWidth != c.headWidth || d.Rope.Width != c.rope || d.Context != c.context || d.Rope.Theta != c.theta || d.Squared != (name == "bitnet") {
+			t.Errorf("%s: got %+v, want %+v", name, d, c)
+		}
+	}
+}
+
 // What a config.json of Qwen3.5 leaves out is what transformers takes then.
 func TestHybridDefaults(t *testing.T) {
-	d, _, err := parseHF([]byte(`{"architectures":["Qwen3_5ForCausalLM"],"hidden_size":256,"num_attention_heads":4,"num_hidden_layers":5}`))
+	d, _, err := parseHF([]byte(`{"architectures":["Qwen3_5ForCausalLM"],"hidden_size":256,"intermediate_size":512,"num_attention_heads":4,"num_hidden_layers":5}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -177,7 +177,7 @@ func TestHFRefusals(t *testing.T) {
 		"epsilon nil":    {1, "rms_norm_eps", `null`, `rms_norm_eps: got null, want a number`},
 		"rope scaling":   {0, "rope_scaling", `{"type":"longrope","factor":4}`, `rope_scaling: got "longrope", want default, linear, yarn or llama3`},
 		"linear":         {0, "rope_scaling", `{"type":"linear"}`, "rope_scaling: factor: got 0, want a number above 0"},
-		"llama3":         {0, "rope_scaling", `{"rope_type":"llama3","factor":8}`, "rope_scaling: got factors 8, 0, 0 of 0 tokens"},
+		"llama3":         {0, "rope_scaling", `{"rope_type":"llama3","factor":8}`, "rope_scaling: got factors 8, 0, 0 of 64 tokens"},
 		"rope key":       {0, "rope_scaling", `{"type":"yarn","factor":4,"ramp":2}`, `rope_scaling: got the key "ramp", want one of rope_type, type`},
 		"rope by kinds":  {0, "rope_scaling", `{"full_attention":{"rope_type":"yarn"}}`, `rope_scaling: got the key "full_attention"`},
 		"attention":      {0, "rope_scaling", `{"type":"yarn","factor":4,"attention_factor":0}`, "attention_factor: got 0, want a number above 0"},
@@ -187,7 +187,9 @@ func TestHFRefusals(t *testing.T) {
 		"kinds":          {1, "layer_types", `["mamba","full_attention"]`, `layer_types: got "mamba", want full_attention or linear_attention`},
 		"a kind":         {1, "layer_types", `["full_attention"]`, "kinds of layers: got 1, want one for each of the 2 layers"},
 		"heads":          {0, "num_attention_heads", `-1`, "heads: got -1, want 1 to"},
-		"no heads":       {0, "num_attention_heads", `0`, "heads: got 0, want 1 to"},
+		"no heads":       {0, "num_attention_heads", `0`, "num_attention_heads: got none, or 0, want"},
+		"no width":       {1, "hidden_size", `0`, "hidden_size: got none, or 0, want a whole number above 0"},
+		"positions nil":  {0, "max_position_embeddings", `null`, "max_position_embeddings: got null, want a whole number"},
 		"key heads":      {1, "linear_num_key_heads", `0`, "key heads of the recurrent layers: got 0"},
 		"a word":         {0, "hidden_size", `"wide"`, "hidden_size"},
 		"huge":           {0, "num_hidden_layers", `9007199254740993`, "layers: got 9007199254740993, want 1 to 4096"},
@@ -226,12 +228,12 @@ func TestHFRefusals(t *testing.T) {
 
 // What a config.json of Microsoft's BitNet leaves out is what transformers takes then, not what other families have.
 func TestBitNetDefaults(t *testing.T) {
-	d, _, err := parseHF([]byte(`{"architectures": ["BitNetForCausalLM"], "hidden_size": 64, "num_attention_heads": 2, "num_hidden_layers": 1}`))
+	d, _, err := parseHF([]byte(`{"architectures": ["BitNetForCausalLM"], "hidden_size": 320, "intermediate_size": 64, "num_attention_heads": 5, "num_hidden_layers": 1}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !d.Squared || d.Eps != 1e-5 || d.Rope.Theta != 500_000 {
-		t.Errorf("got squared %v, epsilon %v, base %v", d.Squared, d.Eps, d.Rope.Theta)
+	if !d.Squared || d.Eps != 1e-5 || d.Rope.Theta != 500_000 || d.KVHeads != 5 {
+		t.Errorf("got squared %v, epsilon %v, base %v, %d key and value heads", d.Squared, d.Eps, d.Rope.Theta, d.KVHeads)
 	}
 }
 
@@ -260,6 +262,21 @@ func TestEnds(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "generation_config.json: ") {
 			t.Errorf("%s: got %v, want an error that names the file", name, err)
 		}
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"tokenizer.json":         `{"model": {"type": "BPE", "vocab": {"a": 0, "<over>": 1, "b": 2, "c": 3}, "merges": []}}`,
+		"tokenizer_config.json":  `{"eos_token": {"content": "<over>"}}`,
+		"generation_config.json": `{"eos_token_id": [2]}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var m Model
+	err := (&hfDir{dir: dir}).text(&m, &hfConfig{EOS: 3.0})
+	if slices.Sort(m.Ends); err != nil || !slices.Equal(m.Ends, []uint32{1, 2, 3}) {
+		t.Errorf("got the ends %v, %v, want those of all three files", m.Ends, err)
 	}
 }
 
