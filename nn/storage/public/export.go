@@ -1,6 +1,7 @@
 package public
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -76,6 +77,7 @@ type piece struct {
 	vector     bool
 	blocks     []int // columns: block i of the file is block blocks[i] of the parameter, each `width` wide; nil: unchanged
 	blockWidth int
+	shared     int // how many inputs share a scale in the order of the file; 0: as in the parameter
 }
 
 // pieces returns one piece per name of every parameter, in the order of memory, except that gates follow the queries of their
@@ -132,6 +134,33 @@ func (x *piece) moveColumns(order []int, width int) {
 	for i, to := range order {
 		x.blocks[to] = i
 	}
+	if x.h.Group == 0 {
+		return
+	}
+	x.shared = gcd(x.h.Group, width)
+	for x.cols%(2*x.shared) == 0 && x.pairsAlike(x.shared) {
+		x.shared *= 2
+	}
+}
+
+// pairsAlike reports whether every two neighbouring groups of the file have the same scale.
+func (x *piece) pairsAlike(group int) bool {
+	for _, r := range x.order {
+		for c := 0; c < x.cols; c += 2 * group {
+			if x.scaleOf(r, x.column(c)) != x.scaleOf(r, x.column(c+group)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// column returns the parameter's column that column c of the file holds.
+func (x *piece) column(c int) int {
+	if x.blocks == nil {
+		return c
+	}
+	return x.blocks[c/x.blockWidth]*x.blockWidth + c%x.blockWidth
 }
 
 func (x *piece) shape() []int {
@@ -141,13 +170,8 @@ func (x *piece) shape() []int {
 	return []int{len(x.order), x.cols}
 }
 
-// group returns how many inputs share a scale.
-func (x *piece) group() int {
-	if x.h.Group > 0 {
-		return x.h.Group
-	}
-	return x.cols
-}
+// group returns how many inputs share a scale in the file.
+func (x *piece) group() int { return cmp.Or(x.shared, x.h.Group, x.cols) }
 
 // scaleOf returns the scale that applies to column c of row r of the parameter.
 func (x *piece) scaleOf(r, c int) float32 {
@@ -184,20 +208,16 @@ func (x *piece) matrix() *trit.Matrix {
 			copy(dst[j*x.blockWidth/4:(j+1)*x.blockWidth/4], row[b*x.blockWidth/4:])
 		}
 		for c := 0; c < x.cols && !alike; c += m.ColBlock {
-			from := c
-			if x.blocks != nil && m.ColBlock < x.cols {
-				from = x.blocks[c/x.blockWidth]*x.blockWidth + c%x.blockWidth
-			}
-			m.Scales = append(m.Scales, x.scaleOf(r, from))
+			m.Scales = append(m.Scales, x.scaleOf(r, x.column(c)))
 		}
 	}
 	return m
 }
 
-// checkColumns refuses an order of columns that would split a group of inputs, or a byte.
+// checkColumns refuses an order of columns that would split a byte.
 func (x *piece) checkColumns() error {
-	if x.blocks != nil && (x.blockWidth%4 != 0 || x.h.Group > 0 && x.blockWidth%x.h.Group != 0) {
-		return fmt.Errorf("%s: got scales of %d inputs, want a divisor of a head's %d: its columns are moved", x.file, x.group(), x.blockWidth)
+	if x.blocks != nil && x.blockWidth%4 != 0 {
+		return fmt.Errorf("%s: got heads of %d inputs, want a multiple of 4: its columns are moved", x.file, x.blockWidth)
 	}
 	if x.blocks != nil && x.h.Format != op.Ternary {
 		return fmt.Errorf("%s: got floats, want ternary weights: its columns are moved", x.file)

@@ -1,6 +1,7 @@
 package public
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"sync"
@@ -26,6 +27,7 @@ type rowsOf struct {
 	order  []int // the rows to take, nil: all in order
 	blocks []int // the columns to take, in blocks of `width`, nil: all in order
 	width  int
+	shared int // how many inputs share a scale in that order; 0: group
 }
 
 // ofTrit takes a matrix that has been checked.
@@ -75,12 +77,26 @@ func (x *part) pickColumns(order []int, width int) error {
 	switch {
 	case t == nil:
 		return fmt.Errorf("%s: got floats, want ternary weights", x.name)
-	case len(order)*width != x.cols || width%4 != 0 || t.group != x.cols && width%t.group != 0:
-		return fmt.Errorf("%s: got scales of %d inputs, of %d inputs in all, want a divisor of a head's %d", x.name, t.group, x.cols, width)
+	case len(order)*width != x.cols || width%4 != 0:
+		return fmt.Errorf("%s: got %d inputs, want %d heads of a multiple of 4", x.name, x.cols, len(order))
 	}
 	t.blocks, t.width = order, width
+	if t.group != x.cols { // a group of the file may hold heads that are not neighbours here
+		t.shared = gcd(t.group, width)
+	}
 	return nil
 }
+
+// gcd returns the greatest number that divides both.
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// each returns how many inputs share a scale in the order of the tensor.
+func (t *rowsOf) each() int { return cmp.Or(t.shared, t.group) }
 
 // ternaryTensor fills a host tensor with ternary parts. Where all rows have one scale each it has γ, otherwise scales of
 // groups.
@@ -92,15 +108,15 @@ func ternaryTensor(h *op.HostTensor, parts []*part) error {
 		if x.ternary == nil {
 			return fmt.Errorf("%s: got floats, want ternary weights as in %s", x.name, parts[0].name)
 		}
-		group = min(group, x.ternary.group)
+		group = min(group, x.ternary.each())
 	}
 	const least = 32 // the kernels take this many at once
 	if group != cols && group%least != 0 {
 		return fmt.Errorf("%s: got a scale each %d inputs, want a multiple of %d", parts[0].name, group, least)
 	}
 	for _, x := range parts {
-		if x.ternary.group%group != 0 {
-			return fmt.Errorf("%s: got a scale each %d inputs beside one each %d in the same product, want multiples", x.name, x.ternary.group, group)
+		if x.ternary.each()%group != 0 {
+			return fmt.Errorf("%s: got a scale each %d inputs beside one each %d in the same product, want multiples", x.name, x.ternary.each(), group)
 		}
 	}
 	if t := parts[0].ternary; len(parts) == 1 && t.whole != nil && t.order == nil && t.blocks == nil {
