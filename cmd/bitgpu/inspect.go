@@ -137,6 +137,9 @@ func inspect(path string, o public.Options) (*inspection, error) {
 		return nil, err
 	}
 	defer l.Close()
+	if l.Public != nil {
+		return inspectPublic(path, l.Public), nil
+	}
 	r := &inspection{
 		Path: path, Form: l.Files.Form.String(), Config: &l.Config, Parameters: l.Config.ParamCount(), Bytes: l.Files.Tensors.Size(),
 		Metadata: l.Files.Tensors.Metadata(), Ignored: l.Ignored, Tensors: listTensors(l.Files.Tensors, ternaries(l)),

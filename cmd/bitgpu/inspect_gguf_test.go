@@ -9,6 +9,7 @@ import (
 
 	"bitgpu/io/ggml"
 	"bitgpu/io/gguf"
+	"bitgpu/nn/storage/public/publictest"
 )
 
 func TestInspectGGUF(t *testing.T) {
@@ -53,4 +54,28 @@ func TestInspectGGUF(t *testing.T) {
 		t.Fatal(err)
 	}
 	refuse(t, 1, bitgpuRun("", "inspect", path), "gguf: "+path+": the file ends too early: tensor binary takes 18 bytes")
+}
+
+// A public model in a .bitt file is described as in the file that it was made of.
+func TestInspectPackedPublicModel(t *testing.T) {
+	for _, family := range publictest.Families {
+		from := publictest.File(t, family)
+		to := filepath.Join(t.TempDir(), "m.bitt")
+		succeed(t, "", "export", "-m", from, "-o", to)
+		text := succeed(t, "", "inspect", to)
+		for _, want := range []string{".bitt model, which bitgpu runs", "family          qwen3", "chat template   yes", "ends of a text  257 <|im_end|>", "embed.weight"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: want %q in\n%s", family, want, text)
+			}
+		}
+		var a, b inspection
+		for path, r := range map[string]*inspection{from: &a, to: &b} {
+			if err := json.Unmarshal([]byte(succeed(t, "", "inspect", "--json", path)), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if a.Parameters != b.Parameters || a.TokenizerSize != b.TokenizerSize || a.Public.StateBytes != b.Public.StateBytes {
+			t.Errorf("%s: got %+v, want the sizes of %+v", family, b, a)
+		}
+	}
 }

@@ -46,6 +46,10 @@ func describePublic(path string, o public.Options) (*inspection, error) {
 	if err != nil {
 		return nil, err
 	}
+	return inspectPublic(path, m), nil
+}
+
+func inspectPublic(path string, m *public.Model) *inspection {
 	d := m.Decoder
 	c := nn.OfDecoder(d)
 	r := &inspection{Path: path, Form: m.Form + " model, which bitgpu runs", Config: &c, Parameters: c.ParamCount()}
@@ -72,7 +76,7 @@ func describePublic(path string, o public.Options) (*inspection, error) {
 		r.Tensors = append(r.Tensors, tensorInfo{Name: printable(t.Name), DType: t.Type, Shape: t.Shape, Bytes: int(t.Bytes)})
 		r.Bytes += t.Bytes
 	}
-	return r, nil
+	return r
 }
 
 // ofGGUF adds to the inspection of a GGUF file how bitgpu interprets it.
