@@ -381,6 +381,9 @@ func TestPromptBeyondTheContext(t *testing.T) {
 	if a := c.post("/v1/completions", `{"max_tokens":1,"prompt":[`+tokens(64)+`]}`); a.status != 200 {
 		t.Errorf("a prompt that fits: got %d %s", a.status, a.body)
 	}
+	if room := at(c.get("/v1/models").object(t), "data", 0, "bitgpu", "context"); room != 64.0 {
+		t.Errorf("/v1/models says that there is room for %v tokens, want 64", room)
+	}
 	// What the end of the context cuts short has not ended by itself.
 	for _, x := range [][3]string{
 		{"/v1/completions", `{"prompt":[` + tokens(64) + `]}`, `"finish_reason":"length"`},

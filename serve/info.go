@@ -29,7 +29,7 @@ func (s *Server) modelBody() map[string]any {
 		"id": s.o.Name, "object": "model", "created": s.created.Unix(), "owned_by": "bitgpu",
 		"bitgpu": map[string]any{
 			"model": s.model.ID(), "width": c.Width, "layers": c.Layers, "vocabulary": c.Vocab, "mixer": c.Mixer, "device": s.model.Device(),
-			"weight_bytes": s.model.WeightBytes(), "memory_bytes": s.store.measured().largest(),
+			"context": s.model.Context(), "weight_bytes": s.model.WeightBytes(), "memory_bytes": s.store.measured().largest(),
 			"chat": s.o.Template != nil, "tools": s.features.Tools, "thinking": s.features.Thinking, "system": s.features.System, "picture": c.Decoder == nil,
 		},
 	}

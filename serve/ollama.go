@@ -27,7 +27,7 @@ type ollamaRequest struct {
 type ollamaOptions struct {
 	sampling
 	NumPredict *int            `json:"num_predict"`
-	NumCtx     json.RawMessage `json:"num_ctx"` // a memory has no limit
+	NumCtx     json.RawMessage `json:"num_ctx"` // the operator says how much room there is: a request cannot take more memory than that
 	NumKeep    json.RawMessage `json:"num_keep"`
 	NumBatch   json.RawMessage `json:"num_batch"`
 	NumGPU     json.RawMessage `json:"num_gpu"`

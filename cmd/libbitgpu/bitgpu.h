@@ -105,6 +105,14 @@ bitgpu_status bitgpu_model_demo(bitgpu_text *device, bitgpu_text *adapter, bitgp
 bitgpu_status bitgpu_model_describe(bitgpu_model model, char **json, char **error);
 
 /*
+ * Makes room for tokens in all in every session of a public model, those that are open, too: they keep what they have read,
+ * and a text that is being written ends where it would have ended. For no more than there is room for, and for a model
+ * without a limit, it does nothing. More than "trained_context" is BITGPU_INVALID. While keys and values are copied the old
+ * ones and the new ones take memory: where that lacks it is BITGPU_FAILED, and nothing has changed.
+ */
+bitgpu_status bitgpu_model_raise_context(bitgpu_model model, int64_t tokens, char **error);
+
+/*
  * Writes a conversation as the model's own template has it. conversation is a JSON object: "messages", an array of
  * objects with "role" and "content", and if wanted "tools", an array, "add_generation_prompt" and "enable_thinking",
  * true or false. A model without a template is BITGPU_FAILED.

@@ -212,6 +212,11 @@ func bitgpu_model_describe(h C.bitgpu_model, out **C.char, message **C.char) C.b
 	})
 }
 
+//export bitgpu_model_raise_context
+func bitgpu_model_raise_context(h C.bitgpu_model, tokens C.int64_t, message **C.char) C.bitgpu_status {
+	return withModel(h, message, func(m *model) error { return m.raiseContext(int64(tokens)) })
+}
+
 //export bitgpu_model_render
 func bitgpu_model_render(h C.bitgpu_model, conversation *C.bitgpu_text, out **C.char, length *C.size_t, message **C.char) C.bitgpu_status {
 	return withModel(h, message, func(m *model) error {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"bitgpu"
@@ -56,6 +57,14 @@ func (m *model) close() error {
 		return ok && s.model == m
 	})
 	return m.Close()
+}
+
+// raiseContext is RaiseContext of a number that a caller gave.
+func (m *model) raiseContext(tokens int64) error {
+	if tokens < 1 || tokens > math.MaxInt32 {
+		return fmt.Errorf("%w: tokens: got %d, want 1 to %d", errArgument, tokens, math.MaxInt32)
+	}
+	return m.RaiseContext(int(tokens))
 }
 
 // errStreaming is returned if a stream uses the session; other uses would have been waited for.

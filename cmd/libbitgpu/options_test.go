@@ -49,6 +49,21 @@ func TestPublicModel(t *testing.T) {
 	if _, err := s.Forward(make([]uint32, 9)); status(err) != status(errArgument) {
 		t.Errorf("9 tokens in a context of 8: got %v", err)
 	}
+	held := &model{Model: m}
+	for _, tokens := range []int64{-1, 0, publictest.Context + 1, 1 << 40} {
+		if err := held.raiseContext(tokens); status(err) != status(errArgument) || m.Context() != 8 {
+			t.Errorf("room for %d tokens: got %v, and a context of %d", tokens, err, m.Context())
+		}
+	}
+	if err := held.raiseContext(20); err != nil || m.Context() != 20 {
+		t.Errorf("room for 20 tokens: got %v, and a context of %d", err, m.Context())
+	}
+	if _, err := s.Forward(make([]uint32, 9)); err != nil {
+		t.Errorf("9 tokens in a context of 20: got %v", err)
+	}
+	if err := s.Reset(); err != nil {
+		t.Error(err)
+	}
 	if _, err := s.Memory(); !errors.Is(err, bitgpu.ErrOption) {
 		t.Errorf("Memory: got %v", err)
 	}

@@ -70,6 +70,7 @@ _FUNCTIONS: Dict[str, List[Any]] = {
     "model_open": [c_char_p, c_char_p, POINTER(c_int64)],
     "model_demo": [c_char_p, c_char_p, POINTER(c_int64)],
     "model_describe": [c_int64, POINTER(Text)],
+    "model_raise_context": [c_int64, c_int64],
     "model_render": [c_int64, c_char_p, POINTER(Text), POINTER(c_size_t)],
     "model_encode": [c_int64, c_char_p, c_size_t, c_int32, POINTER(POINTER(c_uint32)), POINTER(c_size_t)],
     "model_decode": [c_int64, c_void_p, c_size_t, POINTER(Text), POINTER(c_size_t)],

@@ -70,12 +70,11 @@ class BitLlama(Session):
         self._begin(handle.value, device)
 
     def _begin(self, handle: int, device: str) -> None:
-        session, about = c_int64(), _Text()
+        session = c_int64()
         self._handle = handle
         self._turn = threading.RLock()
         self._close_with("model_close", self._handle)
-        library.call("model_describe", self._handle, byref(about))
-        self._about = json.loads(library.take(about))
+        self._describe()
         if self._about["note"] and device != "auto":
             caller, level = sys._getframe(), 1  # the first line that is not in this package
             while caller.f_back is not None and caller.f_globals.get("__package__") == __package__:
@@ -83,6 +82,11 @@ class BitLlama(Session):
             warnings.warn(f"running on {self.device}; {self._about['note']}", RuntimeWarning, stacklevel=level)
         library.call("session_open", self._handle, byref(session))
         self._session = session.value
+
+    def _describe(self) -> None:
+        about = _Text()
+        library.call("model_describe", self._handle, byref(about))
+        self._about = json.loads(library.take(about))
 
     @property
     def model(self) -> BitLlama:
@@ -112,6 +116,17 @@ class BitLlama(Session):
     def context(self) -> Optional[int]:
         """For how many tokens a session has room, None where there is no limit, as with our own models."""
         return int(self._about["context"]) or None
+
+    def raise_context(self, tokens: int) -> None:
+        """Makes room for more tokens in every session of a public model, those that are open, too.
+
+        tokens: for how many in all. Sessions keep what they have read; a text that is being written ends where it would
+        have ended. For no more than :attr:`context`, and for our own models, which have no limit, it does nothing.
+
+        Raises ValueError for more than the model was made for, and Error where memory lacks; nothing has changed then.
+        """
+        library.call("model_raise_context", self._handle, integer("tokens", tokens, 1, 2**31 - 1))
+        self._describe()
 
     @property
     def backend(self) -> str:

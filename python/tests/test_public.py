@@ -1,5 +1,6 @@
 """Public models: GGUF files and directories as Hugging Face has them, in the folder that $BITGPU_PUBLIC_MODELS names."""
 
+import contextlib
 import os
 import pathlib
 import tempfile
@@ -42,6 +43,37 @@ class Public(TestCase):
             model.forward([1] * 20)
         with self.assertRaisesRegex(ValueError, "context: got 0, want 1 to"):
             self.open("a_qwen3", context=0)
+
+    def test_the_context_is_raised(self):
+        model = self.open("a_qwen3", context=12)
+        whole = self.open("a_qwen3")
+        ids = [1] * 20
+        want = whole.forward_all(ids)
+        first = model.forward_all(ids[:12])
+        with model.session() as other:
+            other.forward_all(ids[:12])
+            model.raise_context(10)
+            self.assertEqual(model.context, 12)
+            model.raise_context(20)
+            self.assertEqual(model.context, 20)
+            for session in (model, other):
+                got = [*first, *session.forward_all(ids[12:])]
+                self.assertEqual(session.position, 20)
+                for x, y in zip(got, want):
+                    self.assertLess(max(abs(p - q) for p, q in zip(x, y)), 1e-4)
+        model.reset()
+        with contextlib.closing(model.stream("hello", 100, 0)) as stream:
+            next(stream)
+            model.raise_context(40)
+            self.assertTrue("".join(stream))
+            self.assertLessEqual(model.position, 20)
+        for wrong, says in ((5000, "context: got 5000 tokens, want 4096 at most"), (0, "tokens: got 0, want 1 to"), ("x", "tokens: got 'x'")):
+            with self.assertRaisesRegex((ValueError, TypeError), says):
+                model.raise_context(wrong)
+        self.assertEqual(model.context, 40)
+        model.close()
+        with self.assertRaises(bitgpu.ClosedError):
+            model.raise_context(50)
 
     def test_a_fork_and_a_memory_go_on(self):
         model = self.open("b_qwen35", context=64)
@@ -88,6 +120,7 @@ class Public(TestCase):
 class Own(TestCase):
     def test_what_only_public_models_have(self):
         model = self.load()
+        model.raise_context(100)
         self.assertIsNone(model.context)
         self.assertEqual(model.description["vocab_size"], model.vocab_size)
         self.assertEqual(model.config.vocab_size, model.vocab_size)

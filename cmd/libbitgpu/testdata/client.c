@@ -58,6 +58,9 @@ int main(int argc, char **argv)
 	CHECK(strstr(text, "\"vocab_size\":300") != NULL && strstr(text, "\"backend\":\"cpu\"") != NULL);
 	bitgpu_free(text);
 
+	CHECK(bitgpu_model_raise_context(model, 100, &error) == BITGPU_OK);
+	REFUSED(bitgpu_model_raise_context(model, 0, &error), BITGPU_INVALID);
+
 	CHECK(bitgpu_model_encode(model, "a\0b", 3, 0, &ids, &count, &error) == BITGPU_OK);
 	CHECK(count == 3);
 	CHECK(bitgpu_model_decode(model, ids, count, &text, &length, &error) == BITGPU_OK);
