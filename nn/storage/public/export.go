@@ -12,8 +12,6 @@ import (
 	"bitgpu/nn"
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
-
-	"github.com/x448/float16"
 )
 
 // ExportOptions says how to write a model.
@@ -149,21 +147,13 @@ func (x *piece) group() int {
 	return x.cols
 }
 
-// scaleOf returns the scale that applies to column c of row r of the parameter.
-func (x *piece) scaleOf(r, c int) float32 {
-	if g := x.h.Group; g > 0 {
-		return float16.Frombits(x.h.GroupScales[(r*x.cols+c)/g]).Float32()
-	}
-	return x.h.Scales[r/(x.h.Shape[0]/len(x.h.Scales))]
-}
-
 // oneScale returns the scale of the whole matrix, if it has just one.
 func (x *piece) oneScale() (float32, bool) {
 	if x.h.Group > 0 {
 		return 0, false
 	}
-	one := x.scaleOf(x.order[0], 0)
-	return one, !slices.ContainsFunc(x.order, func(r int) bool { return x.scaleOf(r, 0) != one })
+	one := x.h.ScaleOf(x.order[0], 0)
+	return one, !slices.ContainsFunc(x.order, func(r int) bool { return x.h.ScaleOf(r, 0) != one })
 }
 
 // matrix returns a copy of a ternary matrix in the order of the file.
@@ -188,7 +178,7 @@ func (x *piece) matrix() *trit.Matrix {
 			if x.blocks != nil && m.ColBlock < x.cols {
 				from = x.blocks[c/x.blockWidth]*x.blockWidth + c%x.blockWidth
 			}
-			m.Scales = append(m.Scales, x.scaleOf(r, from))
+			m.Scales = append(m.Scales, x.h.ScaleOf(r, from))
 		}
 	}
 	return m
