@@ -37,5 +37,9 @@ func openLoRA(c Config, files []loraFile) (*nn.Adapter, error) {
 		}
 		all = append(all, w)
 	}
-	return peft.Join(c, all...), nil
+	a, err := peft.Join(c, all...)
+	if err != nil {
+		return nil, fmt.Errorf("%w: lora: %w", ErrOption, err)
+	}
+	return a, nil
 }

@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
@@ -18,7 +19,11 @@ type Adapter struct {
 	// Inside: masters and adapter are added before they become ternary, so that the result is ternary again. Training does this
 	// in every step; before a model runs, the adapter is Merged into the masters.
 	Inside bool
-	// Weights are A (g·r, K) and B (R, r) of each parameter with an adapter, in the order of AdapterParams.
+	// Whole names parameters, among those that Saveable lists, that the adapter holds itself, in float32, in place of the
+	// model's: PEFT's modules_to_save.
+	Whole map[string]bool
+	// Weights are A (g·r, K) and B (R, r) of each parameter with a low-rank addition, then the whole parameters, in the order
+	// of AdapterParams.
 	Weights Weights[op.HostTensor]
 }
 
@@ -61,14 +66,48 @@ func (d *binder[T]) Adapter(a *layer.Adapter[T], of layer.Param, blocks ...op.Lo
 	d.Rows(&a.Low, layer.Rows{Name: "low rank of " + short, Shape: []int{len(groups) * a.Rank}, Gradient: true})
 }
 
+// Saveable lists the parameters that an adapter may hold as a whole: norms, the embedding and the head, but not tables that
+// are stored for inputs that a Hadamard transform turns.
+func Saveable(c Config) (all []Param) {
+	turned := c.Decoder != nil && c.Decoder.Rotation > 0
+	for _, p := range Params(c) {
+		norm := p.Kind == layer.Gain && len(p.Shape) == 1 && strings.Contains(p.Names[0], "norm") && strings.HasSuffix(p.Names[0], ".weight")
+		if norm || p.Kind == layer.Table && !turned {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// Replaced returns a model's weights with the adapter's whole parameters in their place.
+func (a *Adapter) Replaced(c Config, host *Weights[op.HostTensor]) *Weights[op.HostTensor] {
+	if a == nil || len(a.Whole) == 0 {
+		return host
+	}
+	c.Adapter = a
+	whole := map[string]op.HostTensor{}
+	for i, p := range AdapterParams(c) {
+		if p.Whole {
+			whole[p.Names[0]] = a.Weights[i]
+		}
+	}
+	return MapWeights(c, host, func(p Param, h op.HostTensor) op.HostTensor {
+		if w, ok := whole[p.Names[0]]; ok {
+			return w
+		}
+		return h
+	})
+}
+
 // Merged returns masters with the adapter added to them.
 func (a *Adapter) Merged(c Config, masters *Weights[op.HostTensor]) *Weights[op.HostTensor] {
 	c.Adapter = a
 	at := map[string]int{}
 	params := AdapterParams(c)
-	for i := 0; i < len(params); i += 2 {
+	for i := 0; i < len(params) && !params[i].Whole; i += 2 {
 		at[params[i].Names[0]] = i
 	}
+	masters = a.Replaced(c, masters)
 	return MapWeights(c, masters, func(p Param, h op.HostTensor) op.HostTensor {
 		i, ok := at[p.Names[0]]
 		if !ok {
@@ -91,20 +130,28 @@ func (a *Adapter) Merged(c Config, masters *Weights[op.HostTensor]) *Weights[op.
 	})
 }
 
-// AdapterParam describes an A or a B of an adapter.
+// AdapterParam describes an A or a B of an adapter, or a parameter that it holds as a whole.
 type AdapterParam struct {
 	Param
-	Of     Param // the parameter that it belongs to
-	B      bool
-	Blocks []op.LowRankBlock
+	B, Whole bool
+	Blocks   []op.LowRankBlock
 }
 
-// AdapterParams describes A and B of each parameter that the configuration's adapter names, in the order of the data flow.
+// AdapterParams describes A and B of each parameter that the configuration's adapter adds to, and then its whole parameters,
+// both in the order of the data flow.
 func AdapterParams(c Config) (all []AdapterParam) {
 	NewNet[struct{}](c, c.DefaultScan()).Bind(Binding[struct{}]{Low: func(p Param, blocks []op.LowRankBlock) struct{} {
 		all = append(all, AdapterParam{Param: p, B: len(all)%2 == 1, Blocks: blocks})
 		return struct{}{}
 	}})
+	if c.Adapter == nil || len(c.Adapter.Whole) == 0 {
+		return all
+	}
+	for _, p := range Params(c) {
+		if c.Adapter.Whole[p.Names[0]] {
+			all = append(all, AdapterParam{Param: p, Whole: true})
+		}
+	}
 	return all
 }
 

@@ -31,6 +31,18 @@ func adaptable(t *testing.T, check func(t *testing.T, c nn.Config, w *nn.Weights
 	}
 }
 
+// withWhole adds all norms and tables that can be trained to an adapter, moved away from the model's.
+func withWhole(a *nn.Adapter, c nn.Config, w *nn.Weights[op.HostTensor], moved float64) *nn.Adapter {
+	first, rng := len(a.Weights), rand.New(rand.NewPCG(8, 9))
+	train.AddWhole(a, c, w, everywhere)
+	for _, h := range a.Weights[first:] {
+		for j := range h.F32 {
+			h.F32[j] += float32(moved * rng.NormFloat64())
+		}
+	}
+	return a
+}
+
 // stirred fills B too, so that all gradients live.
 func stirred(a *nn.Adapter, seed uint64) *nn.Adapter {
 	rng := rand.New(rand.NewPCG(seed, 9))
@@ -73,7 +85,12 @@ func TestAdapterOfZerosChangesNothing(t *testing.T) {
 			if got := logitsOf(t, cpu.New(), with, w, ids, piece); !slices.Equal(got, want) {
 				t.Errorf("pieces of %d: off by %g, want the same to the bit", piece, distance(got, want))
 			}
-			stirred(with.Adapter, 2)
+			whole := c
+			whole.Adapter = withWhole(train.NewAdapter(c, 3, 6, everywhere, 1), c, w, 0)
+			if off := distance(logitsOf(t, cpu.New(), whole, w, ids, piece), want); off > 1e-4 { // tables are added up in another format
+				t.Errorf("pieces of %d: off by %g with norms and tables of its own", piece, off)
+			}
+			withWhole(stirred(with.Adapter, 2), c, w, 0.05)
 			got := logitsOf(t, cpu.New(), with, w, ids, piece)
 			if off := distance(got, want); off < 1e-3 {
 				t.Errorf("pieces of %d: the adapter changes %g, want more", piece, off)
@@ -108,14 +125,14 @@ func stepLoss(t *testing.T, l train.Trainer, rate float64, inputs, targets []uin
 	return float64(r[len(r)-1].Loss)
 }
 
-// Along the gradient of each A and B of a whole model its loss changes by the square of the gradient, in float64. Where
+// Along the gradient of each A and B of a whole model, and of its norms and tables, its loss changes by the square of the gradient, in float64. Where
 // inputs are rounded to int8 the loss has steps, and the gradients are held to another program's.
 func TestAdapterGradientOfWholeModels(t *testing.T) {
 	adaptable(t, func(t *testing.T, c nn.Config, w *nn.Weights[op.HostTensor]) {
 		if c.Decoder != nil && c.Decoder.Int8 {
 			t.Skip("its inputs are rounded")
 		}
-		c.Adapter = stirred(train.NewAdapter(c, 2, 4, everywhere, 1), 3)
+		c.Adapter = withWhole(stirred(train.NewAdapter(c, 2, 4, everywhere, 1), 3), c, w, 0.05)
 		const batch, time = 2, 11
 		inputs, targets := configTokens(batch*time, c, 1), configTokens(batch*time, c, 2)
 		l := trainer(t, cpu.NewScalar[float64](), c, w, train.Shape{Batch: batch, Time: time, Accumulate: 1, Chunk: 4})
@@ -162,7 +179,7 @@ func TestAdapterGradientOfWholeModels(t *testing.T) {
 func TestAdapterTraining(t *testing.T) {
 	defer parallel.SetWorkers(0)
 	adaptable(t, func(t *testing.T, c nn.Config, w *nn.Weights[op.HostTensor]) {
-		c.Adapter = train.NewAdapter(c, 4, 8, everywhere, 1)
+		c.Adapter = withWhole(train.NewAdapter(c, 4, 8, everywhere, 1), c, w, 0)
 		const batch, time, steps = 2, 40, 8
 		inputs, targets := configTokens(batch*time, c, 1), configTokens(batch*time, c, 2)
 		shape := train.Shape{Batch: batch, Time: time, Accumulate: 1}

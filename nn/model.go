@@ -30,17 +30,19 @@ type Model[T any] struct {
 // float32 are packed first (op.PackTernary).
 func NewModel[T any](b op.Executor[T], c Config, host *Weights[op.HostTensor]) (*Model[T], error) {
 	m := &Model[T]{Config: c, Backend: b}
-	if c.Adapter != nil && !b.Has(&op.LowRank[T]{}) {
+	if c.Adapter != nil && len(c.Adapter.Ranks) > 0 && !b.Has(&op.LowRank[T]{}) {
 		return nil, fmt.Errorf("%s cannot apply low-rank adapters as yet; the CPU can", b.Name())
 	}
 	if c.Adapter != nil && c.Adapter.Inside {
 		return nil, errors.New("got an adapter inside the quantiser, want masters that it was merged into")
 	}
-	m.Weights = Load(b, c, host)
+	m.Weights = Load(b, c, c.Adapter.Replaced(c, host))
 	if c.Adapter != nil {
 		for i, p := range AdapterParams(c) {
 			op.Check(p.Names[0], c.Adapter.Weights[i].Shape, p.Shape...)
-			m.Low = append(m.Low, b.Load(c.Adapter.Weights[i]))
+			if !p.Whole {
+				m.Low = append(m.Low, b.Load(c.Adapter.Weights[i]))
+			}
 		}
 	}
 	if err := b.Flush(); err != nil {

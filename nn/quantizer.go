@@ -44,7 +44,8 @@ func (c Config) Quantizers() map[string]Quantizer {
 		all[name] = q
 	}
 	for _, p := range Params(c) {
-		if p.Kind == layer.Table && masters.Tables {
+		whole := c.Adapter != nil && c.Adapter.Whole[p.Names[0]] // trained, and run, in float32
+		if p.Kind == layer.Table && masters.Tables && !whole {
 			all[p.Names[0]] = Quantizer{Group: masters.Group}
 		}
 	}

@@ -7,20 +7,26 @@ var RoPERaw = &Kernel{
 	Consts:   Consts{"WORKGROUP": 64},
 }
 
-// RoPEBackwardParams are the parameters of RoPEBackward.
+// RoPEBackwardParams are the parameters of RoPEBackward and HeadGain.
 type RoPEBackwardParams struct {
-	N, Time, QKVStride, Heads, KVHeads, Head, Turned, Normed uint32
-	Eps                                                      float32
+	N, Time, QKVStride, Heads, KVHeads, Head, Turned, Normed, Gains uint32
+	Eps                                                             float32
 }
 
 // RoPEBackward turns gradients back, and takes them through the norms of heads.
 var RoPEBackward = &Kernel{
 	Name: "rope_backward", File: "rope_backward.wgsl", Params: RoPEBackwardParams{},
 	Bindings: []Binding{
-		{"params", Uniform}, {"dqkv", ReadWrite}, {"raw", Read}, {"query_gain", Read}, {"key_gain", Read}, {"angles", Read}, {"position", Read},
+		{"params", Uniform}, {"dqkv", ReadWrite}, {"raw", ReadWrite}, {"query_gain", Read}, {"key_gain", Read}, {"angles", Read}, {"position", Read},
 		{"documents", Read},
 	},
 	Consts: Consts{"WORKGROUP": 64, "PACKED": 0},
+}
+
+// HeadGain adds up what RoPEBackward leaves of each row for the gradients of the gains of heads.
+var HeadGain = &Kernel{
+	Name: "head_gain", File: "head_gain.wgsl", Params: RoPEBackwardParams{},
+	Bindings: []Binding{{"params", Uniform}, {"raw", Read}, {"query_gradient", ReadWrite}, {"key_gradient", ReadWrite}},
 }
 
 // AttentionBackwardParams are the parameters of the backward of attention.

@@ -9,7 +9,7 @@ func All() []*Kernel {
 		Blocks, BlocksPack,
 		RoPE, Advance, Attention, AttentionJoin, GatedConv, GatedRule, GatedOutput, Hadamard, SquaredReLU,
 		LowRankIn, LowRankOut, LowRankDLow, LowRankDB, LowRankDA, LowRankDX, LowRankMerge,
-		RoPERaw, RoPEBackward, AttentionRows, AttentionQueries, AttentionKeys, SquaredReLUBackward,
+		RoPERaw, RoPEBackward, HeadGain, AttentionRows, AttentionQueries, AttentionKeys, SquaredReLUBackward,
 		GatedRuleKept, GatedBorders, GatedOutputBackward, GatedProducts, GatedReverse, GatedInputs, GatedSlopes, GatedConvActivation, GatedConvInputs,
 		EmbedBackward, RMSNormBackward, RMSNormGain, LinearDX, LinearDW, QuantizeRows, QuantizeGamma, QuantizeCodes, QuantizeGroups,
 		Dropout, SwiGLUBackward, TiedReverse, TiedInputs, UnitBackward, StepSizeDX, StepSizeDW, DeltaReverse, DeltaInputs, DeltaConvActivation,

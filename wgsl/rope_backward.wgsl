@@ -1,5 +1,6 @@
 // Backward of what rope.wgsl does with queries and keys: turns their gradient back by the angles of its row, in place, and
-// takes it through their norms, whose gains are constants. A workgroup for each row and head.
+// takes it through their norms. Where the gradients of the gains are wanted, raw becomes what each row adds to them. A workgroup
+// for each row and head.
 
 #import shared/documents.wgsl
 #import shared/grid.wgsl
@@ -15,12 +16,13 @@ struct Params {
     head: u32,        // c
     turned: u32,      // R
     normed: u32,      // as in rope.wgsl
+    gains: u32,       // not 0: the gradients of gains are wanted
     eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> dqkv: array<f32>;  // (n, qkv_stride)
-@group(0) @binding(2) var<storage, read> raw: array<f32>;  // (n, (H+G)·c) queries and keys before norms and turns
+@group(0) @binding(2) var<storage, read_write> raw: array<f32>;  // (n, (H+G)·c) queries and keys before norms and turns
 @group(0) @binding(3) var<storage, read> query_gain: array<f32>;  // (c)
 @group(0) @binding(4) var<storage, read> key_gain: array<f32>;  // (c)
 @group(0) @binding(5) var<storage, read> angles: array<f32>;  // (L, R) cosines, then sines
@@ -101,5 +103,9 @@ fn through(d: f32, before: u32, k: u32, is_key: bool, norms: bool, root: f32, pu
     if !norms {
         return d;
     }
-    return root * (gain(k, is_key) * d - raw[before + k] * pull);
+    let v = raw[before + k];
+    if params.gains != 0u {
+        raw[before + k] = d * v * root;
+    }
+    return root * (gain(k, is_key) * d - v * pull);
 }

@@ -310,6 +310,9 @@ func (r *inspection) print(out io.Writer) error {
 	}
 	if a := r.Adapter; a != nil {
 		fmt.Fprintf(w, "rank %d, α %g, of %d matrices, made for %s\n", a.Rank, a.Alpha, a.Matrices, oneLine(cmp.Or(a.Base, "a model that is not named")))
+		if len(a.Saved) > 0 {
+			fmt.Fprintf(w, "holds as a whole: %s\n", oneLine(strings.Join(a.Saved, ", ")))
+		}
 	}
 	if d := r.Data; d != nil {
 		fmt.Fprintf(w, "%s: %s\n%s: %s\n", corpus.TrainName, describePart(d.Train), corpus.ValName, describePart(d.Val))

@@ -38,6 +38,8 @@ func learnCommand() *cli.Command {
 				&cli.IntFlag{Name: "rank", Value: learnRank, Usage: "rank `R` of the adapter: what it can hold"},
 				&cli.Float64Flag{Name: "alpha", Usage: "add the adapter times `A`/R", DefaultText: "2R"},
 				&cli.StringFlag{Name: "layers", Value: "all", Usage: "adapt the matrices whose names end in one of `all|NAME,…`, such as q_proj,v_proj"},
+				&cli.StringFlag{Name: "modules-to-save", Usage: "train the norms and tables whose names end in one of `norms|NAME,…` as a whole, such as " +
+					"embed_tokens,lm_head, and put them into the adapter"},
 			),
 			group("Data", append([]cli.Flag{
 				&cli.StringSliceFlag{Name: "text", Required: true, Usage: "text `FILE|GLOB` to learn, .txt or .jsonl, both also .gz; may be given several times"},
@@ -82,6 +84,7 @@ type learnFlags struct {
 	rank      int
 	alpha     float64
 	layers    string
+	whole     string // norms and tables to train as a whole
 	texts     []string
 	reading   textReading
 	template  string
@@ -99,7 +102,7 @@ func learnFlagsOf(c *cli.Context, called *call, by computing) *learnFlags {
 			Batch: c.Int("batch-size"), Time: c.Int("context"), Steps: c.Int("steps"), Minutes: c.Float64("minutes"), LR: c.Float64("lr"),
 			Seed: c.Uint64("seed"), Shards: c.Int("shards"), Pack: c.Bool("pack"),
 		},
-		model: c.String("model"), lora: c.String("lora"), rank: c.Int("rank"), alpha: c.Float64("alpha"), layers: c.String("layers"),
+		model: c.String("model"), lora: c.String("lora"), rank: c.Int("rank"), alpha: c.Float64("alpha"), layers: c.String("layers"), whole: c.String("modules-to-save"),
 		texts: c.StringSlice("text"), reading: readingOf(c), template: c.String("template"), out: adapterPath(c), merge: c.Bool("merge"),
 		resume: c.Bool("resume"), recompute: c.String("recompute"), again: resumeLine(c),
 	}
@@ -131,7 +134,7 @@ func learnAction(c *cli.Context) error {
 func adapterPath(c *cli.Context) string { return strings.TrimRight(c.String("output"), "/") }
 
 // begunWith are the flags that cannot change when a training continues.
-var begunWith = []string{"lora", "rank", "alpha", "layers", "steps", "minutes", "lr", "context", "batch-size", "shards", "pack", "seed"}
+var begunWith = []string{"lora", "rank", "alpha", "layers", "modules-to-save", "steps", "minutes", "lr", "context", "batch-size", "shards", "pack", "seed"}
 
 // resumeLine returns the command line that continues a stopped training, for a shell.
 func resumeLine(c *cli.Context) string {

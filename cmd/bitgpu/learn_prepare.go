@@ -122,9 +122,14 @@ func (l *adaptation) read(ctx context.Context, r *ranks.Ranks) error {
 		if err != nil {
 			return flagError("lora", err)
 		}
-		l.config.Adapter = peft.Join(l.config, peft.Weighted{Adapter: old, Weight: 1})
+		if l.config.Adapter, err = peft.Join(l.config, peft.Weighted{Adapter: old, Weight: 1}); err != nil {
+			return flagError("lora", err)
+		}
 	default:
 		if l.config.Adapter, err = l.newAdapter(l.config, o.Seed); err != nil {
+			return err
+		}
+		if err := l.addWhole(); err != nil {
 			return err
 		}
 	}
@@ -162,12 +167,12 @@ func (f *learnFlags) check(o train.AdaptOptions) error {
 		}
 	}
 	if f.lora != "" {
-		if err := refuseIdle(f.call, "the adapter of --lora has its own", "rank", "alpha", "layers"); err != nil {
+		if err := refuseIdle(f.call, "the adapter of --lora has its own", "rank", "alpha", "layers", "modules-to-save"); err != nil {
 			return err
 		}
 	}
 	if f.merge {
-		if err := refuseIdle(f.call, "--merge learns from the masters on", "lora"); err != nil {
+		if err := refuseIdle(f.call, "--merge learns from the masters on, and train --load trains them all", "lora", "modules-to-save"); err != nil {
 			return err
 		}
 		if peft.Lone(f.out) {
@@ -279,3 +284,30 @@ func (f *learnFlags) newAdapter(config nn.Config, seed uint64) (*nn.Adapter, err
 	}
 	return a, nil
 }
+
+// addWhole adds the norms and tables of --modules-to-save to the adapter.
+func (l *adaptation) addWhole() error {
+	if !l.given("modules-to-save") {
+		return nil
+	}
+	c := l.config
+	wanted, used := strings.Split(l.whole, ","), map[string]bool{}
+	choose := func(param string) (chosen bool) {
+		for _, w := range wanted {
+			if peft.IsModule(c, param, w) || w == allNorms && strings.Contains(param, "norm") {
+				used[w], chosen = true, true
+			}
+		}
+		return chosen
+	}
+	train.AddWhole(c.Adapter, c, l.model.Weights, choose)
+	for _, w := range wanted {
+		if !used[w] {
+			return fmt.Errorf("--modules-to-save: got %q, want %s or names of this model's norms and tables: %s", w, allNorms, strings.Join(peft.Trainable(c), ", "))
+		}
+	}
+	return nil
+}
+
+// allNorms chooses all norms that training can change.
+const allNorms = "norms"

@@ -55,8 +55,12 @@ func adapt(c *cli.Context, model *storage.Loaded) error {
 		}
 		all = append(all, w)
 	}
-	if len(all) > 0 {
-		model.Config.Adapter = peft.Join(model.Config, all...)
+	if len(all) == 0 {
+		return nil
+	}
+	var err error
+	if model.Config.Adapter, err = peft.Join(model.Config, all...); err != nil {
+		return usagef("%s: --lora: %v", c.Command.Name, err)
 	}
 	return nil
 }

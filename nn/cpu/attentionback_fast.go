@@ -92,11 +92,12 @@ func (o *Ops) ropeBackward(a *op.RoPEBackward[*Tensor[float32]]) {
 		a := j.op.(*op.RoPEBackward[*Tensor[float32]])
 		scratch := <-j.ops.slots
 		defer func() { j.ops.slots <- scratch }()
-		d := room(&scratch.row, a.Keys.Shape[2]/a.KVHeads)
+		d := room(&scratch.row, 2*a.Keys.Shape[2]/a.KVHeads)
 		for i := start; i < end; i++ {
 			ropeBackwardRow(a, i, d)
 		}
 	})
+	addHeadGains(a)
 }
 
 func (o *Ops) squaredReLUBackward(a *op.SquaredReLUBackward[*Tensor[float32]]) {

@@ -73,7 +73,8 @@ func (s *Scalar[F]) rope(a *op.RoPE[*Tensor[F]]) {
 	}
 }
 
-// ropeBackwardRow rotates the gradient of row i back. d is scratch memory for a head.
+// ropeBackwardRow rotates the gradient of row i back. d is scratch memory for two heads. Where the gradient of a gain is wanted,
+// it leaves what this row adds to it in place of the row's queries and keys.
 func ropeBackwardRow[F Float](a *op.RoPEBackward[*Tensor[F]], i int, d []F) {
 	n, stride := rowsOf(a.DQKV)
 	c, time := a.Keys.Shape[2]/a.KVHeads, n/a.Keys.Shape[0]
@@ -86,10 +87,43 @@ func ropeBackwardRow[F Float](a *op.RoPEBackward[*Tensor[F]], i int, d []F) {
 			gain = a.KGain
 		}
 		rotateBack(head[:R], angles)
-		if gain != nil {
-			copy(d, head)
-			clear(head)
-			rmsNormBackward(head, nil, d, a.Raw.Data[(i*all+h)*c:][:c], gain.Data, a.Eps)
+		if gain == nil {
+			continue
+		}
+		dy, x := d[:c], a.Raw.Data[(i*all+h)*c:][:c]
+		copy(dy, head)
+		clear(head)
+		if a.DQGain == nil && a.DKGain == nil {
+			rmsNormBackward(head, nil, dy, x, gain.Data, a.Eps)
+			continue
+		}
+		before := d[c : 2*c]
+		copy(before, x)
+		clear(x)
+		rmsNormBackward(head, x, dy, before, gain.Data, a.Eps)
+	}
+}
+
+// addHeadGains adds what all rows add to the gradients of the gains, in one order.
+func addHeadGains[F Float](a *op.RoPEBackward[*Tensor[F]]) {
+	c, all := a.Keys.Shape[2]/a.KVHeads, a.Heads+a.KVHeads
+	for _, of := range []struct {
+		gain        *Tensor[F]
+		first, past int // heads
+	}{{a.DQGain, 0, a.Heads}, {a.DKGain, a.Heads, all}} {
+		if of.gain == nil {
+			continue
+		}
+		sum := make([]float64, c)
+		for i := range a.DQKV.Shape[0] {
+			for h := of.first; h < of.past; h++ {
+				for j, x := range a.Raw.Data[(i*all+h)*c:][:c] {
+					sum[j] += float64(x)
+				}
+			}
+		}
+		for j, x := range sum {
+			of.gain.Data[j] += F(x)
 		}
 	}
 }
@@ -104,10 +138,11 @@ func rotateBack[F Float](dx, angles []F) {
 }
 
 func (s *Scalar[F]) ropeBackward(a *op.RoPEBackward[*Tensor[F]]) {
-	d := make([]F, a.Keys.Shape[2]/a.KVHeads)
+	d := make([]F, 2*a.Keys.Shape[2]/a.KVHeads)
 	for i := range a.DQKV.Shape[0] {
 		ropeBackwardRow(a, i, d)
 	}
+	addHeadGains(a)
 }
 
 func (s *Scalar[F]) advance(a *op.Advance[*Tensor[F]]) {

@@ -39,8 +39,8 @@ func (l *Attention[T]) Declare(d Declarer[T]) {
 	d.Param(&l.QKV, qkv)
 	d.Adapter(&l.QKVAdapter, qkv, blocks...)
 	if l.HeadNorms {
-		d.Param(&l.QNorm, fixed("self_attn.q_norm.weight", l.HeadWidth))
-		d.Param(&l.KNorm, fixed("self_attn.k_norm.weight", l.HeadWidth))
+		d.Param(&l.QNorm, gain("self_attn.q_norm.weight", l.HeadWidth))
+		d.Param(&l.KNorm, gain("self_attn.k_norm.weight", l.HeadWidth))
 	}
 	if l.SubNormed {
 		d.Param(&l.SubNorm, gain("self_attn.sub_norm.weight", inner))
@@ -92,8 +92,7 @@ func (l *Attention[T]) Forward(p *op.Program[T], s Stream[T]) {
 	l.OutputAdapter.forward(p, s.Out, l.Heard)
 }
 
-// Backward implements Layer. Every sequence must have begun with an empty cache. The gains of the heads' norms get no
-// gradient.
+// Backward implements Layer. Every sequence must have begun with an empty cache.
 func (l *Attention[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*Attention[T])
 	p.Add(&op.LinearBackward[T]{DX: g.Heard, DW: g.Output, DY: s.DH, X: l.Heard, W: l.Output, Int8: l.Int8})
@@ -109,7 +108,7 @@ func (l *Attention[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 			DQKV: g.Projected, DO: do, QKV: l.Projected, Keys: l.Keys, Documents: l.Documents, Heads: l.Heads, KVHeads: l.KVHeads, Gate: l.Gated,
 		},
 		&op.RoPEBackward[T]{
-			DQKV: g.Projected, Raw: l.Raw, QGain: l.QNorm, KGain: l.KNorm, Angles: l.Angles, Position: l.Position, Keys: l.Keys,
+			DQKV: g.Projected, DQGain: g.QNorm, DKGain: g.KNorm, Raw: l.Raw, QGain: l.QNorm, KGain: l.KNorm, Angles: l.Angles, Position: l.Position, Keys: l.Keys,
 			Documents: l.Documents, Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,
 		},
 		&op.LinearBackward[T]{DX: g.X, DW: g.QKV, DY: g.Projected, X: l.X, W: l.QKV, Int8: l.Int8},

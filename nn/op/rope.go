@@ -50,10 +50,11 @@ func (o *Advance[T]) Args(v Visitor[T]) {
 }
 
 // RoPEBackward is the backward of RoPE: it turns the gradient of queries and keys in DQKV (n, stride) into that of RoPE's
-// input, rotating back by the angles and going through the norms where there are gains, which get no gradient. Raw (n,
-// (H+G)·c) holds the original queries and keys. Of Keys (B, L, G·c) only the number of sequences B is used.
+// input, rotating back by the angles and going through the norms where there are gains. Raw (n, (H+G)·c) holds the original
+// queries and keys. Of Keys (B, L, G·c) only the number of sequences B is used. The gradients of the gains are added to DQGain
+// and DKGain (c), which are optional; with them, Raw is scratch memory afterwards.
 type RoPEBackward[T any] struct {
-	DQKV, Raw, QGain, KGain, Angles, Position, Keys, Documents T
+	DQKV, DQGain, DKGain, Raw, QGain, KGain, Angles, Position, Keys, Documents T
 
 	Heads, KVHeads int // H, G
 	Eps            float64
@@ -69,6 +70,9 @@ func (o *RoPEBackward[T]) Args(v Visitor[T]) {
 	v.Arg("query gain", Reads|Optional, &o.QGain, c)
 	v.Arg("key gain", Reads|Optional, &o.KGain, c)
 	raw := Reads
+	if o.gains(v) {
+		raw = Updates
+	}
 	if v.Shape(o.QGain) == nil && v.Shape(o.KGain) == nil {
 		raw |= Optional
 	}
@@ -78,4 +82,11 @@ func (o *RoPEBackward[T]) Args(v Visitor[T]) {
 	documentsArg(v, &o.Documents, n)
 	v.Arg("keys", Reads, &o.Keys, B, L, o.KVHeads*c)
 	v.Arg("dqueries, dkeys and dvalues", Updates, &o.DQKV, whole(n, B), max(stride, (o.Heads+2*o.KVHeads)*c))
+	v.Arg("dquery gain", Updates|Optional, &o.DQGain, c)
+	v.Arg("dkey gain", Updates|Optional, &o.DKGain, c)
+}
+
+// gains reports whether the gradient of a gain is wanted.
+func (o *RoPEBackward[T]) gains(v Visitor[T]) bool {
+	return v.Shape(o.DQGain) != nil || v.Shape(o.DKGain) != nil
 }

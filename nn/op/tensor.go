@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"bitgpu/nn/quants"
+	"bitgpu/nn/ternary"
 
 	"github.com/x448/float16"
 )
@@ -99,18 +100,38 @@ func (t HostTensor) Floats(dst []float32, r int) {
 	}
 }
 
-// Float32s returns all numbers of a tensor, in the formats that Floats supports. The result shares the memory of an F32
-// tensor.
+// Float32s returns all numbers of a tensor in any format of floats; ternary weights are multiplied by their scales. The result
+// shares the memory of an F32 tensor.
 func (t HostTensor) Float32s() []float32 {
 	if t.Format == F32 {
 		return t.F32
 	}
 	all := make([]float32, Count(t.Shape))
+	if t.Format == Ternary {
+		rows, cols := t.Shape[0], t.Shape[1]
+		ternary.Unpack(all, t.Codes, rows, cols)
+		for i := range all {
+			all[i] *= t.ScaleOf(i/cols, i%cols)
+		}
+		return all
+	}
 	for r := 0; len(all) > 0 && r < t.Shape[0]; r++ {
 		n := len(all) / t.Shape[0]
 		t.Floats(all[r*n:(r+1)*n], r)
 	}
 	return all
+}
+
+// ScaleOf returns what the code in a row and column of a ternary tensor is multiplied by.
+func (t HostTensor) ScaleOf(row, col int) float32 {
+	rows, cols := t.Shape[0], t.Shape[1]
+	switch {
+	case t.Group > 0:
+		return float16.Frombits(t.GroupScales[(row*cols+col)/t.Group]).Float32()
+	case t.Absmean:
+		return t.Scales[row*len(t.Scales)/rows]
+	}
+	return 1
 }
 
 // Check panics unless got is want. It is for mistakes in our own code, never for those in a file.

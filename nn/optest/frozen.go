@@ -153,7 +153,7 @@ func (b *Bench[T]) signs(n int) []float32 {
 	return s
 }
 
-// ropeCase is RoPE by itself, with the gradient of values passing through.
+// ropeCase is RoPE by itself, with the gradients of the gains, and that of values passing through.
 func ropeCase[T any]() Case[T] {
 	return Case[T]{
 		Op: "rope", Name: "frozen", Tolerance: summed, Needs: []op.Op[T]{&op.RoPEBackward[T]{}},
@@ -163,15 +163,16 @@ func ropeCase[T any]() Case[T] {
 			keys, values, raw := b.Stale("keys", 2, 4, kv*c), b.Stale("values", 2, 4, kv*c), b.Stale("raw", n, (heads+kv)*c)
 			angles, position := b.Normal("angles", 1, 4, 6), b.positions(0, 2)
 			qgain, kgain := b.Near("qgain", 1, 0.3, c), b.Near("kgain", 1, 0.3, c)
+			dqgain, dkgain := b.Normal("dqgain", 1, c), b.Normal("dkgain", 1, c)
 			return Trial[T]{
 				Forward: b.program(&op.Copy[T]{Dst: rows, Src: qkv, N: n * wide}, &op.RoPE[T]{
 					QKV: rows, QGain: qgain, KGain: kgain, Angles: angles, Position: position, Keys: keys, Values: values, Raw: raw, Heads: heads, KVHeads: kv, Eps: 1e-3,
 				}),
 				Outputs: []string{"rows", "raw"}, Upstream: []string{"rows"},
 				Backward: b.program(&op.Copy[T]{Dst: dqkv, Src: drows, N: n * wide}, &op.RoPEBackward[T]{
-					DQKV: dqkv, Raw: raw, QGain: qgain, KGain: kgain, Angles: angles, Position: position, Keys: keys, Heads: heads, KVHeads: kv, Eps: 1e-3,
+					DQKV: dqkv, DQGain: dqgain, DKGain: dkgain, Raw: raw, QGain: qgain, KGain: kgain, Angles: angles, Position: position, Keys: keys, Heads: heads, KVHeads: kv, Eps: 1e-3,
 				}),
-				Writes: []string{"qkv"},
+				Writes: []string{"qkv"}, Adds: []string{"qgain", "kgain"},
 			}
 		},
 	}

@@ -27,6 +27,7 @@ func adaptation(t *testing.T, state string) (*train.Adaptation, *nn.Weights[op.H
 		a.Tokens = append(a.Tokens, i*i%37)
 	}
 	c.Adapter = train.NewAdapter(c, 2, 4, func(string) bool { return true }, 1)
+	train.AddWhole(c.Adapter, c, w, func(string) bool { return true })
 	var resume func(train.AdapterTrainer) error
 	if state != "" {
 		var err error

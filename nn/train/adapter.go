@@ -2,6 +2,7 @@ package train
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"bitgpu/nn"
 	"bitgpu/nn/layer"
@@ -27,9 +28,30 @@ func NewAdapter(c nn.Config, rank int, alpha float64, choose func(name string) b
 	return a
 }
 
-// makeAdapter makes the trained parameters, A and B, over weights that are loaded unchanged. Without weights they are zeros.
+// AddWhole makes an adapter hold whole parameters too, those of nn.Saveable with a gradient that choose selects. They begin as the model's.
+// It returns how many there are.
+func AddWhole(a *nn.Adapter, c nn.Config, weights *nn.Weights[op.HostTensor], choose func(name string) bool) (n int) {
+	may := map[string]bool{}
+	for _, p := range nn.Saveable(c) {
+		may[p.Names[0]] = !p.Fixed && choose(p.Names[0])
+	}
+	a.Whole = map[string]bool{}
+	nn.Walk(c, weights, func(p nn.Param, h *op.HostTensor) {
+		if name := p.Names[0]; may[name] {
+			a.Whole[name] = true
+			a.Weights = append(a.Weights, op.HostTensor{Format: op.F32, Shape: h.Shape, F32: slices.Clone(h.Float32s())})
+		}
+	})
+	return len(a.Whole)
+}
+
+// makeAdapter makes the trained parameters, A, B and whole ones, over weights that are loaded unchanged. Without weights they
+// are zeros.
 func (l *Learner[T]) makeAdapter(weights *nn.Weights[op.HostTensor]) {
 	c, m := l.config, l.ops
+	if weights != nil {
+		weights = c.Adapter.Replaced(c, weights)
+	}
 	switch {
 	case c.Adapter.Inside:
 		defer l.mergeInside(l.loadMasters(weights))
@@ -43,6 +65,8 @@ func (l *Learner[T]) makeAdapter(weights *nn.Weights[op.HostTensor]) {
 		for _, p := range nn.Params(c) {
 			ternary := p.Kind == layer.Linear || p.Kind == layer.Table && packing.Tables == op.Ternary
 			switch {
+			case c.Adapter.Whole[p.Names[0]]:
+				*l.use = append(*l.use, m.New(op.F32, p.Shape...))
 			case ternary && packing.Group > 0 && p.Shape[1]%packing.Group == 0:
 				*l.use = append(*l.use, m.NewGroups(p.Shape[0], p.Shape[1], packing.Group))
 			case ternary:
@@ -56,17 +80,28 @@ func (l *Learner[T]) makeAdapter(weights *nn.Weights[op.HostTensor]) {
 	}
 	l.owned = append(l.owned, *l.use...)
 	*l.grads = make(nn.Weights[T], len(*l.use))
+	at := map[string]int{} // where a parameter of the model is
+	for i, p := range nn.Params(c) {
+		at[p.Names[0]] = i
+	}
 	for i, p := range nn.AdapterParams(c) {
 		x := param[T]{Param: p.Param}
-		if weights != nil {
+		switch {
+		case p.Whole:
+			x.master = (*l.use)[at[p.Names[0]]]
+		case weights != nil:
 			x.master = l.own(m.Load(c.Adapter.Weights[i]))
-		} else {
+		default:
 			x.master = l.zeros(p.Shape...)
 		}
 		x.use = x.master
 		l.makeMoments(&x)
 		l.params = append(l.params, x)
-		l.low, l.dlow = append(l.low, x.use), append(l.dlow, x.grad)
+		if p.Whole {
+			(*l.grads)[at[p.Names[0]]] = x.grad
+		} else {
+			l.low, l.dlow = append(l.low, x.use), append(l.dlow, x.grad)
+		}
 	}
 }
 
@@ -96,7 +131,7 @@ func (l *Learner[T]) loadMasters(weights *nn.Weights[op.HostTensor]) map[string]
 // share.
 func (l *Learner[T]) mergeInside(all map[string]*op.Quantize[T]) {
 	at, params := map[string]int{}, nn.AdapterParams(l.config)
-	for i := 0; i < len(params); i += 2 {
+	for i := 0; i < len(params) && !params[i].Whole; i += 2 {
 		at[params[i].Names[0]] = i
 	}
 	rooms := map[[2]int]T{}

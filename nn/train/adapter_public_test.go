@@ -65,7 +65,9 @@ func TestAdapterGradientsAreThoseOfTransformers(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := model.Config
-	c.Adapter = peft.Join(c, peft.Weighted{Adapter: adapter, Weight: 1})
+	if c.Adapter, err = peft.Join(c, peft.Weighted{Adapter: adapter, Weight: 1}); err != nil {
+		t.Fatal(err)
+	}
 	ids, _ := reference.Tensor("tokens")
 	signed, err := ids.Int32s()
 	if err != nil {

@@ -12,14 +12,15 @@ import (
 	"bitgpu/nn/op"
 )
 
-// adaptState is what the training of an adapter continues from, besides three tensors for each A and B.
+// adaptState is what the training of an adapter continues from, besides three tensors for each A and B, and each whole parameter.
 type adaptState struct {
-	Options AdaptOptions   `json:"options"`
-	Updates int            `json:"updates"`
-	Text    string         `json:"text"` // checksum of the tokens
-	Ranks   map[string]int `json:"ranks"`
-	Scale   float32        `json:"scale"`
-	Inside  bool           `json:"inside,omitempty"` // see nn.Adapter
+	Options AdaptOptions    `json:"options"`
+	Updates int             `json:"updates"`
+	Text    string          `json:"text"` // checksum of the tokens
+	Ranks   map[string]int  `json:"ranks"`
+	Scale   float32         `json:"scale"`
+	Inside  bool            `json:"inside,omitempty"` // see nn.Adapter
+	Whole   map[string]bool `json:"whole,omitempty"`
 }
 
 // AdaptationKey is the metadata key of the state.
@@ -33,7 +34,7 @@ var adaptParts = []struct {
 // SaveAdaptation writes everything that the training needs to continue.
 func (a *Adaptation) SaveAdaptation(path string) error {
 	c := a.Trainer.Config()
-	s := adaptState{Options: a.Options, Updates: a.Trainer.Updates(), Text: TokensSum(a.Tokens, a.Marks), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale, Inside: c.Adapter.Inside}
+	s := adaptState{Options: a.Options, Updates: a.Trainer.Updates(), Text: TokensSum(a.Tokens, a.Marks), Ranks: c.Adapter.Ranks, Scale: c.Adapter.Scale, Inside: c.Adapter.Inside, Whole: c.Adapter.Whole}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -81,7 +82,7 @@ func OpenAdaptation(path string, c nn.Config, tokens []uint32, marks []byte) (*n
 	if s.Text != TokensSum(tokens, marks) {
 		return fail(fmt.Errorf("got another text than the training had, want the same"))
 	}
-	a := &nn.Adapter{Ranks: s.Ranks, Scale: s.Scale, Inside: s.Inside}
+	a := &nn.Adapter{Ranks: s.Ranks, Scale: s.Scale, Inside: s.Inside, Whole: s.Whole}
 	c.Adapter = a
 	params := nn.AdapterParams(c)
 	parts := map[Part]*nn.Weights[op.HostTensor]{}

@@ -45,10 +45,14 @@ func (o *Ops) ropeBackward(args *op.RoPEBackward[*Tensor]) {
 	n, stride := rowsOf(args.DQKV)
 	params := wgsl.RoPEBackwardParams{
 		N: uint32(n), Time: uint32(n / args.Keys.shape[0]), QKVStride: uint32(stride), Heads: uint32(args.Heads), KVHeads: uint32(args.KVHeads),
-		Head: uint32(args.Keys.shape[2] / args.KVHeads), Turned: uint32(args.Angles.shape[1]), Normed: normed(args.QGain, args.KGain), Eps: float32(args.Eps),
+		Head: uint32(args.Keys.shape[2] / args.KVHeads), Turned: uint32(args.Angles.shape[1]), Normed: normed(args.QGain, args.KGain), Gains: normed(args.DQGain, args.DKGain), Eps: float32(args.Eps),
 	}
 	o.dispatch(variant{kernel: wgsl.RoPEBackward, packed: args.Documents != nil}, gpu.Params(&params), n, args.Heads+args.KVHeads,
 		o.whole(args.DQKV), o.whole(args.Raw), o.whole(args.QGain), o.whole(args.KGain), o.whole(args.Angles), o.whole(args.Position), o.whole(args.Documents))
+	if params.Gains != 0 {
+		o.dispatch(variant{kernel: wgsl.HeadGain}, gpu.Params(&params), ceil(int(params.Head), wgsl.ColumnsTogether), 2,
+			o.whole(args.Raw), o.whole(args.DQGain), o.whole(args.DKGain))
+	}
 }
 
 func (o *Ops) advance(args *op.Advance[*Tensor]) {

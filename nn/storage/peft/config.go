@@ -25,7 +25,8 @@ type settings struct {
 	Stabilised   bool               `json:"use_rslora"`
 	DoRA         bool               `json:"use_dora"`
 	FanInFanOut  bool               `json:"fan_in_fan_out"`
-	Others       any                `json:"modules_to_save"`
+	Saved        []string           `json:"modules_to_save"`
+	Tied         bool               `json:"ensure_weight_tying,omitempty"` // the head is the embedding, also where that is saved
 }
 
 const (
@@ -47,8 +48,6 @@ func parseConfig(data []byte) (*settings, error) {
 		return nil, fmt.Errorf("fan_in_fan_out: got true, want matrices of the form (out, in)")
 	case s.Bias != nil && *s.Bias != noBias:
 		return nil, fmt.Errorf("bias: got %.40q, want \"none\": the matrices have no biases", *s.Bias)
-	case s.Others != nil:
-		return nil, fmt.Errorf("modules_to_save: got some, want an adapter of matrices alone")
 	case s.Alpha == nil:
 		return nil, fmt.Errorf("lora_alpha is missing")
 	}

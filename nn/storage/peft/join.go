@@ -20,6 +20,9 @@ func (a *Adapter) Times(weight float64) (Weighted, error) {
 	if math.IsNaN(weight) || math.IsInf(weight, 0) {
 		return w, fmt.Errorf("%s: got the weight %v, want a number", a.Path, weight)
 	}
+	if len(a.whole) > 0 && weight != 1 {
+		return w, fmt.Errorf("%s: got the weight %v, want 1: it holds %d norms or tables as a whole, and those have no parts", a.Path, weight, len(a.whole))
+	}
 	for _, m := range a.matrices {
 		factor := math.Abs(weight * m.scale)
 		for _, x := range m.b {
@@ -32,8 +35,9 @@ func (a *Adapter) Times(weight float64) (Weighted, error) {
 }
 
 // Join combines several adapters into one that adds the sum of their contributions. A single adapter with one scale and
-// weight 1 stays as it is, so that training can continue from it.
-func Join(c nn.Config, all ...Weighted) *nn.Adapter {
+// weight 1 stays as it is, so that training can continue from it. Two adapters that hold the same parameter as a whole are an
+// error.
+func Join(c nn.Config, all ...Weighted) (*nn.Adapter, error) {
 	out := &nn.Adapter{Ranks: map[string]int{}, Scale: 1}
 	if len(all) == 1 {
 		out.Scale = float32(all[0].matrices[0].scale)
@@ -78,7 +82,7 @@ func Join(c nn.Config, all ...Weighted) *nn.Adapter {
 		})
 		out.Weights = append(out.Weights, h)
 	}
-	return out
+	return out, joinWhole(c, out, all)
 }
 
 // each calls do for every adapted block of a parameter, with the name of its matrix in files, the block's first row, its
@@ -124,6 +128,9 @@ func split(c nn.Config, a *nn.Adapter) ([]matrix, error) {
 		by[all[i].Name] = &all[i]
 	}
 	for i, p := range params {
+		if p.Whole {
+			continue
+		}
 		from := a.Weights[i].F32
 		each(p, func(name string, row, group, part, rows int) {
 			m := by[name]

@@ -2,8 +2,9 @@
 // adapter_model.safetensors and adapter_config.json, or a single safetensors file whose metadata contains the configuration,
 // under the key adapter_config.json. It converts one adapter, or several with weights, to an nn.Adapter.
 //
-// An adapter belongs to matrices of layers. Files name them as the public families do, model.layers.N.self_attn.q_proj, with
-// any prefix before "layers."; matrices of our own models have our names, layers.N.ttt.down.
+// An adapter adds to matrices of layers, and may hold norms and tables as a whole (PEFT's modules_to_save). Files name them as
+// the public families do, model.layers.N.self_attn.q_proj, with any prefix before "layers."; parameters of our own models have
+// our names, layers.N.ttt.down.
 //
 // # Why
 //
@@ -18,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"bitgpu/io/atomicfile"
@@ -36,6 +38,7 @@ const (
 type Adapter struct {
 	Path     string
 	matrices []matrix // in the order of the model's
+	whole    []whole
 }
 
 // matrix is the adapter of one matrix.
@@ -55,7 +58,7 @@ func Load(path string, c nn.Config) (*Adapter, error) {
 	defer file.Close()
 	a := &Adapter{Path: path}
 	err = regular.Guard(func() (err error) {
-		a.matrices, err = read(file, settings, c)
+		a.matrices, a.whole, err = read(file, settings, c)
 		return err
 	})
 	if err != nil {
@@ -70,6 +73,8 @@ type About struct {
 	Rank     int     `json:"rank"`
 	Alpha    float64 `json:"alpha"`
 	Matrices int     `json:"matrices"` // how many are adapted
+	// Saved names the modules that the adapter holds as a whole, in place of the model's, as PEFT's configuration does.
+	Saved []string `json:"modules_to_save,omitempty"`
 }
 
 // Describe reads the description of an adapter, and opens its tensors, which the caller closes. A path without an adapter is
@@ -79,7 +84,17 @@ func Describe(path string) (About, *safetensors.File, error) {
 	if err != nil {
 		return About{}, nil, err
 	}
-	return About{s.Base, s.R, *s.Alpha, len(file.Names()) / 2}, file, nil
+	about := About{Base: s.Base, Rank: s.R, Alpha: *s.Alpha}
+	for _, name := range file.Names() {
+		if m := tensorName.FindStringSubmatch(name); m == nil {
+			if m := wholeName.FindStringSubmatch(name); m != nil && !slices.Contains(about.Saved, listed(m[1])) {
+				about.Saved = append(about.Saved, listed(m[1]))
+			}
+		} else if m[2] == "A" {
+			about.Matrices++
+		}
+	}
+	return about, file, nil
 }
 
 // open opens the tensors of an adapter and reads its configuration. name is the file with the tensors.
@@ -129,23 +144,33 @@ func configOf(file *safetensors.File, name string, isDir bool) (*settings, error
 	return s, nil
 }
 
+// wrapper is what PEFT puts before a model's names.
+const wrapper = "base_model.model."
+
 // tensorName matches PEFT's name for an A or a B of a layer; the adapter's name before "weight" is optional.
 var tensorName = regexp.MustCompile(`^(?:.*\.)?(layers\.\d+\..+)\.lora_([AB])(?:\.[^.]+)?\.weight$`)
 
-// read finds A and B for the matrices of the model.
-func read(file *safetensors.File, s *settings, c nn.Config) ([]matrix, error) {
-	found := map[string][2]safetensors.Tensor{}
+// read finds A and B for the matrices of the model, and the parameters that the adapter holds as a whole.
+func read(file *safetensors.File, s *settings, c nn.Config) ([]matrix, []whole, error) {
+	found, others := map[string][2]safetensors.Tensor{}, map[string]safetensors.Tensor{}
 	for _, name := range file.Names() {
 		m := tensorName.FindStringSubmatch(name)
 		if m == nil {
-			return nil, fmt.Errorf("%.100q: got a tensor that is no A or B of a layer's matrix, want names such as model.layers.0.mlp.up_proj.lora_A.weight", name)
+			others[name], _ = file.Tensor(name)
+			continue
 		}
 		pair := found[m[1]]
 		pair[m[2][0]-'A'], _ = file.Tensor(name)
 		found[m[1]] = pair
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("got no tensors, want the A and B of an adapter")
+	saved, err := readWhole(others, s, c)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case len(file.Names()) == 0:
+		return nil, nil, fmt.Errorf("got no tensors, want the A and B of an adapter")
+	case len(found) == 0:
+		return nil, nil, fmt.Errorf("got no A and B of a matrix, want those of one or more")
 	}
 	var all []matrix
 	for _, m := range nn.Matrices(c) {
@@ -158,25 +183,26 @@ func read(file *safetensors.File, s *settings, c nn.Config) ([]matrix, error) {
 		x := matrix{Matrix: m, rank: s.rank(module)}
 		x.scale = s.scale(module, x.rank)
 		var err error
-		if x.a, err = numbers(pair[0], module+".lora_A", x.rank, m.Cols); err != nil {
-			return nil, err
+		if x.a, err = floats(pair[0], module+".lora_A", x.rank, m.Cols); err != nil {
+			return nil, nil, err
 		}
-		if x.b, err = numbers(pair[1], module+".lora_B", m.Rows, x.rank); err != nil {
-			return nil, err
+		if x.b, err = floats(pair[1], module+".lora_B", m.Rows, x.rank); err != nil {
+			return nil, nil, err
 		}
 		x.b = x.reorder(c, x.b, false)
 		all = append(all, x)
 	}
 	for module := range found {
-		return nil, fmt.Errorf("got an adapter of %.100s, want one for the matrices of this model: it has %d layers, with %s", module, c.Layers, Modules(c))
+		return nil, nil, fmt.Errorf("got an adapter of %.100s, want one for the matrices of this model: it has %d layers, with %s", module, c.Layers, Modules(c))
 	}
-	return all, nil
+	return all, saved, nil
 }
 
-// numbers returns the elements of a tensor (rows, cols).
-func numbers(t safetensors.Tensor, name string, rows, cols int) ([]float32, error) {
-	if len(t.Shape) != 2 || t.Shape[0] != rows || t.Shape[1] != cols {
-		return nil, fmt.Errorf("%.100s: got the shape %s, want (%d, %d), as the model has; the adapter is one of another", name, safetensors.FormatShape(t.Shape), rows, cols)
+// floats returns the elements of a tensor of the given shape.
+func floats(t safetensors.Tensor, name string, shape ...int) ([]float32, error) {
+	if !slices.Equal(t.Shape, shape) {
+		return nil, fmt.Errorf("%.100s: got the shape %s, want %s, as the model has; the adapter is one of another", name,
+			safetensors.FormatShape(t.Shape), safetensors.FormatShape(shape))
 	}
 	v, err := t.Float32s()
 	if err != nil {

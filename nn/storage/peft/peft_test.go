@@ -58,6 +58,15 @@ func random(c nn.Config, rank int, scale float32, choose func(string) bool) *nn.
 
 func all(string) bool { return true }
 
+func join(t *testing.T, c nn.Config, adapters ...Weighted) *nn.Adapter {
+	t.Helper()
+	a, err := Join(c, adapters...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 // some leaves gaps within parameters of several matrices.
 func some(name string) bool { return strings.Contains(name, "k_proj") || strings.Contains(name, "up") }
 
@@ -87,7 +96,7 @@ func TestRoundTrip(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
-				same(t, Join(c, Weighted{a, 1}), want)
+				same(t, join(t, c, Weighted{a, 1}), want)
 			}
 		}
 	}
@@ -165,7 +174,7 @@ func TestJoinAddsUp(t *testing.T) {
 			}
 			return x
 		}
-		joined := Join(c, Weighted{open(one), 0.25}, Weighted{open(two), -2})
+		joined := join(t, c, Weighted{open(one), 0.25}, Weighted{open(two), -2})
 		want := products(t, c, one, 0.25)
 		for m, v := range products(t, c, two, -2) {
 			for i, x := range v {
@@ -247,7 +256,8 @@ func TestRefusals(t *testing.T) {
 		{`{"peft_type":"LORA","r":3,"lora_alpha":4}`, fits, "got the shape (2, 32), want (3, 32)"},
 		{good, fits[:1], "lora_B: got the shape"},
 		{good, nil, "got no tensors"},
-		{good, []safetensors.Tensor{tensor("lm_head.weight", 2, 2)}, "no A or B of a layer's matrix"},
+		{good, []safetensors.Tensor{tensor("score.weight", 2, 2)}, "neither A nor B of a layer's matrix"},
+		{good, []safetensors.Tensor{tensor("lm_head.weight", 2, 2)}, "got the shape (2, 2), want (40, 32)"},
 		{good, []safetensors.Tensor{tensor("layers.7.mlp.up_proj.lora_A.weight", 2, 32)}, "got an adapter of layers.7.mlp.up_proj, want one for the matrices of this model: it has 2 layers, with ttt.down"},
 		{good, []safetensors.Tensor{tensor("layers.0.self_attn.q_proj.lora_A.weight", 2, 32)}, "got an adapter of layers.0.self_attn.q_proj"},
 		{good, []safetensors.Tensor{fits[0], safetensors.FromFloat32s(up+"B.weight", []int{128, 2}, slices.Repeat([]float32{float32(math.NaN())}, 256))}, "want finite numbers"},
@@ -303,7 +313,7 @@ func TestSaveFails(t *testing.T) {
 		if opened != nil {
 			t.Fatalf("change %d: %v", at, opened)
 		}
-		got, want := Join(c, Weighted{a, 1}), older
+		got, want := join(t, c, Weighted{a, 1}), older
 		if got.Scale == newer.Scale {
 			want = newer
 		}
@@ -334,7 +344,7 @@ func TestNotFiniteIsNotSaved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, Join(c, Weighted{a, 1}), good)
+		same(t, join(t, c, Weighted{a, 1}), good)
 	}
 }
 
@@ -356,7 +366,7 @@ func TestTimes(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		for _, h := range Join(c, w).Weights {
+		for _, h := range join(t, c, w).Weights {
 			if op.FirstNotFinite(h.F32) >= 0 {
 				t.Errorf("%v: got numbers that are not finite", weight)
 			}

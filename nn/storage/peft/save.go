@@ -29,7 +29,7 @@ func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
 	if err != nil {
 		return err
 	}
-	prefix := "base_model.model."
+	prefix := wrapper
 	if c.Decoder != nil {
 		prefix += "model."
 	}
@@ -54,6 +54,9 @@ func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
 			safetensors.FromFloat32s(prefix+module+".lora_A.weight", []int{m.rank, m.Cols}, m.a),
 			safetensors.FromFloat32s(prefix+module+".lora_B.weight", []int{m.Rows, m.rank}, m.reorder(c, m.b, true)))
 	}
+	saved, modules := saveWhole(c, a)
+	tensors, s.Saved = append(tensors, saved...), modules
+	s.Tied = c.Decoder != nil && c.Decoder.Tied && a.Whole[nn.Params(c)[0].Names[0]]
 	s.Targets = slices.Sorted(maps.Keys(targets))
 	config, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {

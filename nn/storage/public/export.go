@@ -13,8 +13,6 @@ import (
 	"bitgpu/nn"
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
-
-	"github.com/x448/float16"
 )
 
 // ExportOptions says how to write a model.
@@ -147,7 +145,7 @@ func (x *piece) moveColumns(order []int, width int) {
 func (x *piece) pairsAlike(group int) bool {
 	for _, r := range x.order {
 		for c := 0; c < x.cols; c += 2 * group {
-			if x.scaleOf(r, x.column(c)) != x.scaleOf(r, x.column(c+group)) {
+			if x.h.ScaleOf(r, x.column(c)) != x.h.ScaleOf(r, x.column(c+group)) {
 				return false
 			}
 		}
@@ -173,21 +171,13 @@ func (x *piece) shape() []int {
 // group returns how many inputs share a scale in the file.
 func (x *piece) group() int { return cmp.Or(x.shared, x.h.Group, x.cols) }
 
-// scaleOf returns the scale that applies to column c of row r of the parameter.
-func (x *piece) scaleOf(r, c int) float32 {
-	if g := x.h.Group; g > 0 {
-		return float16.Frombits(x.h.GroupScales[(r*x.cols+c)/g]).Float32()
-	}
-	return x.h.Scales[r/(x.h.Shape[0]/len(x.h.Scales))]
-}
-
 // oneScale returns the scale of the whole matrix, if it has just one.
 func (x *piece) oneScale() (float32, bool) {
 	if x.h.Group > 0 {
 		return 0, false
 	}
-	one := x.scaleOf(x.order[0], 0)
-	return one, !slices.ContainsFunc(x.order, func(r int) bool { return x.scaleOf(r, 0) != one })
+	one := x.h.ScaleOf(x.order[0], 0)
+	return one, !slices.ContainsFunc(x.order, func(r int) bool { return x.h.ScaleOf(r, 0) != one })
 }
 
 // matrix returns a copy of a ternary matrix in the order of the file.
@@ -208,7 +198,7 @@ func (x *piece) matrix() *trit.Matrix {
 			copy(dst[j*x.blockWidth/4:(j+1)*x.blockWidth/4], row[b*x.blockWidth/4:])
 		}
 		for c := 0; c < x.cols && !alike; c += m.ColBlock {
-			m.Scales = append(m.Scales, x.scaleOf(r, x.column(c)))
+			m.Scales = append(m.Scales, x.h.ScaleOf(r, x.column(c)))
 		}
 	}
 	return m

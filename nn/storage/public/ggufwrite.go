@@ -173,7 +173,7 @@ func (x *piece) checkHalves(l ggml.Layout) error {
 		return nil
 	}
 	for i, r := range x.order {
-		if s := x.scaleOf(r, 0); float16.Fromfloat32(s).Float32() != s {
+		if s := x.h.ScaleOf(r, 0); float16.Fromfloat32(s).Float32() != s {
 			return fmt.Errorf("%s: row %d has the scale %v, want one that a float16 holds: type %s has no place for another", x.file, i, s, l)
 		}
 	}

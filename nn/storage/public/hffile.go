@@ -367,19 +367,19 @@ func (h *hfDir) arrange(x *part, rest string) error {
 			return fmt.Errorf("%s: got %d rows, want %d", x.name, x.rows, 2*d.Heads*d.HeadWidth)
 		}
 		x.pick(headHalves(d.Heads, d.HeadWidth, rest == "self_attn.gate_proj.weight"))
-	case "norm1.weight", "norm2.weight", "norm_f.weight", "self_attn.q_norm.weight", "self_attn.k_norm.weight":
-		if d.Family == "qwen3.5" && !h.gains {
-			x.widen()
-			for i := range x.floats {
-				x.floats[i]++
-			}
-		}
 	case "linear_attn.decay":
 		x.widen()
 		for i, a := range x.floats {
 			x.floats[i] = float32(-math.Exp(float64(a)))
 		}
 		return x.finite()
+	default:
+		if offset := GainOffset(d, rest); offset != 0 && !h.gains {
+			x.widen()
+			for i := range x.floats {
+				x.floats[i] += offset
+			}
+		}
 	}
 	return nil
 }

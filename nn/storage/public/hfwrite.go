@@ -127,7 +127,7 @@ func (w *hfWriter) collect() error {
 	}
 	for _, x := range pieces {
 		_, rest := inLayer(x.name)
-		x.file = hfName(x.name)
+		x.file = TensorName(x.name)
 		if err := w.add(x, rest); err != nil {
 			return err
 		}
@@ -158,7 +158,7 @@ func (w *hfWriter) chooseTypes(pieces []*piece) error {
 		default:
 			for _, r := range x.order {
 				for c := 0; c < x.cols; c += x.group() {
-					if s := x.scaleOf(r, c); float16.Fromfloat32(s).Float32() != s {
+					if s := x.h.ScaleOf(r, c); float16.Fromfloat32(s).Float32() != s {
 						w.floats = safetensors.F32
 					}
 				}
@@ -218,8 +218,8 @@ func (w *hfWriter) add(x *piece, rest string) error {
 			t.Shape = []int{len(x.order), 1, x.cols}
 		case rest == "linear_attn.decay":
 			change = logarithm
-		case w.m.Decoder.Family == "qwen3.5" && w.m.Decoder.Rotation == 0 && x.kind == layer.Gain && strings.Contains(rest, "norm") && rest != "linear_attn.norm.weight":
-			change = func(v float32) float32 { return float32(float64(v) - 1) } // files store gains minus 1
+		case w.m.Decoder.Rotation == 0 && GainOffset(w.m.Decoder, x.name) != 0:
+			change = func(v float32) float32 { return v - GainOffset(w.m.Decoder, x.name) }
 		}
 		t.Write = func(out io.Writer) error { return x.writeAs(out, change) }
 	}

@@ -21,7 +21,7 @@ func (w *hfWriter) collectRotated() error {
 	signs, matrices := map[string]*piece{}, []*piece{}
 	for _, x := range w.m.pieces() {
 		n, rest := inLayer(x.name)
-		x.file = language + hfName(x.name)
+		x.file = language + TensorName(x.name)
 		if matrices := signedBy[rest]; matrices != nil {
 			for _, matrix := range matrices {
 				if n >= 0 {
@@ -62,7 +62,7 @@ func (w *hfWriter) addRotated(x, signs *piece) error {
 	}
 	for _, r := range x.order {
 		for c := 0; c < x.cols; c += mlxGroup {
-			if s := x.scaleOf(r, c); float16.Fromfloat32(s).Float32() != s {
+			if s := x.h.ScaleOf(r, c); float16.Fromfloat32(s).Float32() != s {
 				return fmt.Errorf("%s: got the scale %v, want one that float16 has, as MLX's form of a rotated model; .bitt has others", x.name, s)
 			}
 		}
@@ -73,7 +73,7 @@ func (w *hfWriter) addRotated(x, signs *piece) error {
 			var data []byte
 			for _, r := range x.order {
 				for c := 0; c < x.cols; c += mlxGroup {
-					data = binary.LittleEndian.AppendUint16(data, float16.Fromfloat32(factor*x.scaleOf(r, c)).Bits())
+					data = binary.LittleEndian.AppendUint16(data, float16.Fromfloat32(factor*x.h.ScaleOf(r, c)).Bits())
 				}
 			}
 			_, err := out.Write(data)

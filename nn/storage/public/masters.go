@@ -10,7 +10,6 @@ import (
 	"bitgpu/nn/arch"
 	"bitgpu/nn/layer"
 	"bitgpu/nn/op"
-	"bitgpu/nn/ternary"
 
 	"github.com/x448/float16"
 )
@@ -102,22 +101,12 @@ func float(h op.HostTensor, group int) (op.HostTensor, error) {
 		f.F32 = h.Float32s()
 		return f, nil
 	}
+	f.F32 = h.Float32s()
 	rows, cols := h.Shape[0], h.Shape[1]
-	f.F32 = make([]float32, rows*cols)
-	ternary.Unpack(f.F32, h.Codes, rows, cols)
 	for r := range rows {
 		for c := 0; c < cols; c += group {
-			scale := float32(0)
-			if h.Group > 0 {
-				scale = float16.Frombits(h.GroupScales[(r*cols+c)/h.Group]).Float32()
-			} else {
-				scale = h.Scales[r*len(h.Scales)/rows]
-			}
-			if float16.Fromfloat32(scale).Float32() != scale {
+			if scale := h.ScaleOf(r, c); float16.Fromfloat32(scale).Float32() != scale {
 				return f, fmt.Errorf("row %d: got the scale %v, want one that float16 can hold, for the masters to become these weights", r, scale)
-			}
-			for i := range f.F32[r*cols+c : r*cols+c+group] {
-				f.F32[r*cols+c+i] *= scale
 			}
 		}
 	}

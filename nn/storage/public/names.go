@@ -3,6 +3,8 @@ package public
 import (
 	"fmt"
 	"strings"
+
+	"bitgpu/nn/arch"
 )
 
 // Parameters have the names that package layer declares, below "layers.N."; files have others.
@@ -45,8 +47,8 @@ func inLayer(name string) (layer int, rest string) {
 	return layer, rest
 }
 
-// hfName returns the name in transformers' text models of a parameter.
-func hfName(name string) string {
+// TensorName returns the name of a parameter in transformers' text models.
+func TensorName(name string) string {
 	n, rest := inLayer(name)
 	file, ok := hfNames[rest]
 	if !ok {
@@ -59,6 +61,18 @@ func hfName(name string) string {
 		return file
 	}
 	return "model." + file
+}
+
+// GainOffset returns what is added to a norm's numbers in transformers' models to give its gains: 1 in families that store gains
+// minus 1. name is the parameter's.
+func GainOffset(d *arch.Decoder, name string) float32 {
+	switch _, rest := inLayer(name); rest {
+	case "norm1.weight", "norm2.weight", "norm_f.weight", "self_attn.q_norm.weight", "self_attn.k_norm.weight":
+		if d.Family == "qwen3.5" {
+			return 1
+		}
+	}
+	return 0
 }
 
 // headHalves returns the rows of queries, or of gates, in a matrix that has both for each head in turn.

@@ -121,7 +121,7 @@ func sameWeights(t *testing.T, path string, got, want *Model) {
 		for r := range b.Shape[0] {
 			for c := 0; c < x.cols; c += 32 {
 				codes := b.Codes[(r*x.cols+c)/4:][:8]
-				if u, v := x.scaleOf(r, c), y.scaleOf(r, c); u != v && !bytes.Equal(codes, bytes.Repeat([]byte{0x55}, 8)) {
+				if u, v := x.h.ScaleOf(r, c), y.h.ScaleOf(r, c); u != v && !bytes.Equal(codes, bytes.Repeat([]byte{0x55}, 8)) {
 					t.Errorf("%s: %s: row %d, input %d has the scale %v, want %v", path, p.Names[0], r, c, u, v)
 					return
 				}
