@@ -125,7 +125,7 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 	bottom, top := math.Floor(lowest), math.Ceil(highest)
 	for i := range labels {
 		intensity := math.Pow(10, lowIntensity+float64(i)/placesADecade)
-		labels[i] = digits(intensity)
+		labels[i] = power(lowIntensity + float64(i)/placesADecade) // those between whole powers are not written
 		if limit := math.Log10(min(f.Bandwidth.Median*intensity, f.FLOPS.Median) / 1e9); limit >= bottom {
 			roof[i] = []float64{limit}
 		}
@@ -138,7 +138,7 @@ func (r *Report) roofline(f Floor) (template.HTML, error) {
 	opt.Theme = roofColours
 	opt.XAxis = charts.XAxisOption{Title: "FLOPs a byte", Labels: labels, LabelCount: highIntensity - lowIntensity + 1, BoundaryGap: charts.Ptr(false)}
 	opt.YAxis = []charts.YAxisOption{{Title: "GFLOP/s", Min: &bottom, Max: &top, LabelCount: int(top-bottom) + 1, RangeValuePaddingScale: charts.Ptr(0.0)}}
-	opt.ValueFormatter = func(x float64) string { return digits(math.Pow(10, x)) }
+	opt.ValueFormatter = power
 	opt.Symbol = charts.Symbol{Shape: charts.SymbolDot, Size: pointSize}
 	opt.Legend = charts.LegendOption{SeriesNames: append([]string{"floor"}, phases...)}
 	svg, err := canvas(func(p *charts.Painter) error { return p.ScatterChart(opt) })
@@ -169,6 +169,21 @@ func withTitles(svg template.HTML, names []string) template.HTML {
 // lacking is the value that a missing bar is drawn with: too small to be seen, and unlike any that a row has.
 const lacking = 1e-12
 
+// headroom is what is left above a bar for its number, in powers of ten.
+const headroom = 0.2
+
+// power is the number that an axis has at a power of ten.
+func power(x float64) string {
+	x = math.Round(x)
+	switch {
+	case x >= 6:
+		return strconv.FormatFloat(math.Pow(10, x-6), 'f', -1, 64) + "M"
+	case x >= 4:
+		return strconv.FormatFloat(math.Pow(10, x-3), 'f', -1, 64) + "k"
+	}
+	return strconv.FormatFloat(math.Pow(10, x), 'f', -1, 64)
+}
+
 // axes describes the axes of a bar chart.
 type axes struct{ category, value string }
 
@@ -186,7 +201,7 @@ func bars(titles axes, labels, names []string, values [][]float64, mark string) 
 				v = lacking
 			}
 			drawn[i] = append(drawn[i], v)
-			top = max(top, math.Ceil(v))
+			top = max(top, math.Ceil(v+headroom))
 		}
 	}
 	opt := charts.NewBarChartOptionWithData(drawn)
@@ -195,7 +210,7 @@ func bars(titles axes, labels, names []string, values [][]float64, mark string) 
 	opt.CategoryAxis.LabelFontStyle.FontSize = 10
 	opt.ValueAxis = []charts.ValueAxisOption{{Title: titles.value, Min: charts.Ptr(0.0), Max: &top, LabelCount: int(top) + 1, RangeValuePaddingScale: charts.Ptr(0.0)}}
 	opt.Legend = charts.LegendOption{SeriesNames: names}
-	opt.ValueFormatter = format
+	opt.ValueFormatter = power
 	room := len(labels)*len(names) <= 16
 	for i := range opt.SeriesList {
 		opt.SeriesList[i].Label.Show = charts.Ptr(true)

@@ -133,14 +133,17 @@ func TestPageBeginsWithTheVerdict(t *testing.T) {
 	now.Ops[0].Seconds = newSample([]float64{4e-6, 5e-6, 6e-6})
 	text, at := page(now, before), 0
 	for _, part := range []string{
-		`class="verdict"`, "Right: all", "Tokens a second of text", "are faster and 0 slower", "<svg", "tokens a second<", "Roofline", "GFLOP/s<",
-		"Since ", "<table", "<details><summary>Parity", "parity/", "relative error<", "</details>", "</html>",
+		"what changed</h1>", `class="verdict"`, "are faster and 0 slower", "Right: all", "Tokens a second of text", "<h2>Since ", "<table", "× faster</td>",
+		"<details><summary>All rows", "</details>", "<svg", "tokens a second<", "Roofline", "GFLOP/s<", "<table", "<details><summary>Parity", "parity/", "relative error<", "</details>", "</html>",
 	} {
 		next := strings.Index(text[at:], part)
 		if next < 0 {
 			t.Fatalf("want %q after %q", part, text[max(at-80, 0):at])
 		}
 		at += next
+	}
+	if text := page(now, now); !strings.Contains(text, "No row is faster or slower") {
+		t.Error("a report beside itself: want a sentence that nothing changed")
 	}
 	now.Parity[0].Failed, now.Parity[0].Failures = 1, []string{"far off"}
 	text = page(now, nil)

@@ -12,15 +12,30 @@ type finding struct {
 	Bad  bool
 }
 
-// verdict says in a few sentences what a run found; before may be nil, else what changed since comes last.
+// verdict says in a few sentences what a run found; before may be nil, else what changed since comes before all but what is wrong.
 func (r *Report) verdict(before *Report) []finding {
 	var all []finding
 	add := func(bad bool, format string, args ...any) {
 		all = append(all, finding{fmt.Sprintf(format, args...), bad})
 	}
-	if broken := r.Broken(); len(broken) > 0 {
+	broken := r.Broken()
+	if len(broken) > 0 {
 		add(true, "%d of %d rows of parity do not hold their bounds.", len(broken), len(r.Parity))
-	} else if len(r.Parity) > 0 {
+	}
+	if before != nil {
+		changes := Compare(before, r)
+		count := func(faster bool) (n int) {
+			for _, c := range changes {
+				if c.Real && (c.Ratio > 1) == faster {
+					n++
+				}
+			}
+			return n
+		}
+		add(false, "Since %s, commit %.12s: of %d rows %d are faster and %d slower.",
+			before.Date.Format("2006-01-02 15:04 MST"), before.Commit, len(changes), count(true), count(false))
+	}
+	if len(broken) == 0 && len(r.Parity) > 0 {
 		add(false, "Right: all %d rows of parity hold their bounds against float64.", len(r.Parity))
 	}
 	for _, failure := range r.Failures {
@@ -47,19 +62,6 @@ func (r *Report) verdict(before *Report) []finding {
 	}
 	if fast := r.fastest("text"); fast != "" {
 		add(false, "Tokens a second of text, one stream of the smallest model: %s.", fast)
-	}
-	if before != nil {
-		changes := Compare(before, r)
-		count := func(faster bool) (n int) {
-			for _, c := range changes {
-				if c.Real && (c.Ratio > 1) == faster {
-					n++
-				}
-			}
-			return n
-		}
-		add(false, "Since %s, commit %.12s: of %d rows %d are faster and %d slower.",
-			before.Date.Format("2006-01-02 15:04 MST"), before.Commit, len(changes), count(true), count(false))
 	}
 	return all
 }

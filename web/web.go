@@ -129,7 +129,21 @@ func Write(dir string, demo, licenses []byte) (size int64, err error) {
 	return writeFiles(dir, all)
 }
 
-// writeFiles puts files into a folder, all of them or none.
+// entrance is the file that a page of somebody else begins with, as ours does with index.html.
+const entrance = "bitgpu.js"
+
+// unfinished stands in the place of the files that readers begin with while others are replaced.
+var unfinished = map[string]string{
+	"index.html": `<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="5"><title>bitgpu: unfinished</title>
+<p>This page is just being replaced. If it stays so, what was writing it has been stopped: the same "bitgpu web -o DIR" again completes it.</p></html>
+`,
+	entrance: `throw new Error("bitgpu.js is just being replaced; if it stays so, what was writing it has been stopped: the same \"bitgpu web -o DIR\" again completes it");
+`,
+}
+
+// writeFiles puts files into a folder, all of them or none. A web server does not wait for that, nor does it complete what a kill
+// has left: meanwhile the page says that it is unfinished.
 func writeFiles(dir string, all map[string][]byte) (size int64, err error) {
 	set, err := atomicfile.CreateSet(dir)
 	if err != nil {
@@ -149,6 +163,9 @@ func writeFiles(dir string, all map[string][]byte) (size int64, err error) {
 		}
 		if err := set.Write(name, bytesOf(name)); err != nil {
 			return 0, err
+		}
+		if text, ok := unfinished[name]; ok {
+			set.Guard(name, []byte(text))
 		}
 	}
 	if err := set.Commit(); err != nil {

@@ -303,8 +303,9 @@ func TestPage(t *testing.T) {
 // the new files, never a new one beside old files.
 func TestWriteFails(t *testing.T) {
 	of := func(version string) map[string][]byte {
-		return map[string][]byte{"a.js": []byte(version), "index.html": []byte(version), worker: []byte(version), "z.js": []byte(version)}
+		return map[string][]byte{"a.js": []byte(version), entrance: []byte(version), "index.html": []byte(version), worker: []byte(version), "z.js": []byte(version)}
 	}
+	seen := map[string]int{} // how often what a server finds says that it is unfinished
 	for at := 0; ; at++ {
 		dir := filepath.Join(t.TempDir(), "page")
 		if _, err := writeFiles(dir, of("old")); err != nil {
@@ -319,23 +320,40 @@ func TestWriteFails(t *testing.T) {
 		}
 		size, err := writeFiles(dir, of("new"))
 		atomicfile.Fault = nil
+		for name, text := range unfinished {
+			mine := content(t, dir, name)
+			if mine == text {
+				seen[name]++
+			} else if a, z := content(t, dir, "a.js"), content(t, dir, "z.js"); mine != a || mine != z {
+				t.Errorf("change %d: a server gives %q as %s, beside %q and %q", at, mine, name, a, z)
+			}
+		}
 		if again := atomicfile.Recover(dir); again != nil {
 			t.Fatal(again)
 		}
 		found := map[string]string{}
 		for name := range of("") {
-			data, err := os.ReadFile(filepath.Join(dir, name))
-			if err != nil {
-				t.Fatalf("change %d: %v", at, err)
-			}
-			found[name] = string(data)
+			found[name] = content(t, dir, name)
 		}
 		whole := found["a.js"] == found["z.js"] && found["a.js"] == found["index.html"]
-		if !whole || found[worker] == "new" && found["a.js"] == "old" || err == nil && (found[worker] != "new" || size != 12) {
+		if !whole || found[worker] == "new" && found["a.js"] == "old" || err == nil && (found[worker] != "new" || size != 15) {
 			t.Errorf("change %d: got %v of %d bytes (%v)", at, found, size, err)
 		}
 		if err == nil {
-			return
+			break
 		}
 	}
+	if seen["index.html"] < 2 || seen[entrance] < 2 {
+		t.Errorf("got %v failures that left a page which says so, want some", seen)
+	}
+}
+
+// content is what a file of a folder has in it.
+func content(t *testing.T, dir, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

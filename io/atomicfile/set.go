@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"bitgpu/io/regular"
@@ -21,18 +22,44 @@ import (
 // their names. If the process is killed in between, it has recorded what is left to do, and [Recover], which every reader of
 // such a directory calls first, does it. Exchanging the directory itself would be simpler, but would lose other files in it,
 // processes whose working directory it is, and mounts.
+//
+// Readers that do not call Recover, such as a web server, see some files of each set until then. [Set.Guard] names a file without
+// which they see that the directory is unfinished.
 type Set struct {
-	dir  string
-	lock *os.File // nil if the system has no locks
-	undo func()
-	done bool
+	dir    string
+	lock   *os.File // nil if the system has no locks
+	undo   func()
+	guards []guard
+	done   bool
+}
+
+// guard is a file that readers begin with.
+type guard struct {
+	name   string
+	closed []byte
 }
 
 const (
 	stageName  = ".bitgpu-new"    // what is being written
 	commitName = ".bitgpu-commit" // complete, and being moved into place
 	goneSuffix = ".gone"          // marks names of files to remove
+
+	// Behind all of that: what happens to a file before the others move, and behind them.
+	firstSuffix = ".first"
+	lastSuffix  = ".last"
 )
+
+// turn returns the file that an entry of the commit is for, whether it is to be removed, and when: 0, 1 or 2.
+func turn(entry string) (name string, gone bool, when int) {
+	when = 1
+	if before, ok := strings.CutSuffix(entry, firstSuffix); ok {
+		entry, when = before, 0
+	} else if before, ok := strings.CutSuffix(entry, lastSuffix); ok {
+		entry, when = before, 2
+	}
+	name, gone = strings.CutSuffix(entry, goneSuffix)
+	return name, gone, when
+}
 
 // CreateSet begins new content for a directory, which it makes if necessary. While another process is doing so it returns an
 // error.
@@ -82,6 +109,32 @@ func (s *Set) Write(name string, write func(io.Writer) error) error {
 	return f.fill(write)
 }
 
+// Guard names a file of the set with which readers begin. An old one is replaced by the text closed, or removed if that is nil,
+// before any other file is replaced, and the new one comes after all others, in the order of names. So a reader that opens
+// the directory while files move, or after a kill in between, does not take files of both sets for a whole.
+func (s *Set) Guard(name string, closed []byte) {
+	s.guards = append(s.guards, guard{name, closed})
+}
+
+// close puts a guard's two turns in the place of its file.
+func (g guard) close(s *Set) error {
+	err := change("guard", func() error { return os.Rename(s.path(g.name), s.path(g.name+lastSuffix)) })
+	if err != nil {
+		return describe(filepath.Join(s.dir, g.name), err)
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, g.name)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	name := g.name + firstSuffix
+	if g.closed == nil {
+		name = g.name + goneSuffix + firstSuffix
+	}
+	return s.Write(name, func(w io.Writer) error {
+		_, err := w.Write(g.closed)
+		return err
+	})
+}
+
 // Commit replaces the old files by all that were written, and removes those named. It returns when that is on the disk. After
 // an error the directory has its old files, or will have the new ones when it is next opened.
 func (s *Set) Commit(remove ...string) error {
@@ -104,12 +157,18 @@ func (s *Set) Commit(remove ...string) error {
 
 // prepare checks everything that could fail after the commit, apart from the disk.
 func (s *Set) prepare(remove []string) error {
+	for _, g := range s.guards {
+		if err := g.close(s); err != nil {
+			return err
+		}
+	}
 	entries, err := os.ReadDir(s.path(""))
 	if err != nil {
 		return describe(s.dir, err)
 	}
 	for _, entry := range entries {
-		target := filepath.Join(s.dir, entry.Name())
+		name, _, _ := turn(entry.Name())
+		target := filepath.Join(s.dir, name)
 		info, err := os.Stat(target)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -155,10 +214,18 @@ func Recover(dir string) error {
 	if err != nil {
 		return nil // there is nothing to recover, or no directory
 	}
-	for _, entry := range entries {
+	whenOf := func(e fs.DirEntry) int { _, _, when := turn(e.Name()); return when }
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { return whenOf(a) - whenOf(b) })
+	for i, entry := range entries {
+		if i > 0 && whenOf(entries[i-1]) != whenOf(entry) { // on the disk, too, in this order
+			if err := SyncDir(dir); err != nil {
+				return unfinished(dir, err)
+			}
+		}
 		from := filepath.Join(commit, entry.Name())
-		move := func() error { return os.Rename(from, filepath.Join(dir, entry.Name())) }
-		if name, gone := strings.CutSuffix(entry.Name(), goneSuffix); gone {
+		name, gone, _ := turn(entry.Name())
+		move := func() error { return os.Rename(from, filepath.Join(dir, name)) }
+		if gone {
 			move = func() error {
 				if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 					return err

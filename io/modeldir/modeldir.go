@@ -334,5 +334,6 @@ func writeDir(dir string, config, tokenizer json.RawMessage, tensors []safetenso
 	if err != nil {
 		return err
 	}
+	set.Guard(ConfigName, nil) // other programs read the directory, too, and begin with it
 	return set.Commit(remove...)
 }

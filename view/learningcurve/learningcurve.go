@@ -60,6 +60,22 @@ var (
 	colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555"}
 )
 
+// colourOf is that of a run: behind as many runs as there are colours, darker ones.
+func colourOf(run int) charts.Color {
+	c := charts.ColorFromHex(colours[run%len(colours)])
+	if run/len(colours)%2 == 1 {
+		c = charts.ColorRGB(c.R/2, c.G/2, c.B/2)
+	}
+	return c
+}
+
+// fewSteps is below how many steps of a run nothing is smoothed, and fewPoints up to how many each is marked: so is a lone one, of which
+// there is no line.
+const (
+	fewSteps  = 100
+	fewPoints = 40
+)
+
 // Draw draws every run's training loss, faint the values themselves and over them a smoothed line, and dashed in the same
 // colour its validation loss. Loss is nats a token.
 func Draw(runs []Run, format string) ([]byte, error) {
@@ -82,7 +98,7 @@ func Draw(runs []Run, format string) ([]byte, error) {
 	p.losses = upward(low, high, p.top)
 	p.axes()
 	for i, r := range runs {
-		p.curve(r.Metrics, charts.ColorFromHex(colours[i%len(colours)]))
+		p.curve(r.Metrics, colourOf(i))
 	}
 	data, err := p.Bytes()
 	return sized(data, format), err
@@ -164,8 +180,16 @@ func (p *picture) curve(metrics []train.Metric, colour charts.Color) {
 			validation = append(validation, charts.Point{X: p.steps.at(steps[i]), Y: p.losses.at(*m.ValLoss)})
 		}
 	}
-	p.line(colour.WithAlpha(80), 1, p.extremes(steps, losses)...)
-	p.line(colour, 2, p.points(steps, smoothed(losses))...)
+	if len(losses) >= fewSteps {
+		p.line(colour.WithAlpha(80), 1, p.extremes(steps, losses)...)
+	}
+	line := p.points(steps, smoothed(losses))
+	p.line(colour, 2, line...)
+	if len(metrics) <= fewPoints {
+		for _, v := range line {
+			p.FilledRect(v.X-2, v.Y-2, v.X+2, v.Y+2, colour, colour, 0) // validation has circles
+		}
+	}
 	if len(validation) > 1 {
 		p.DashedLineStroke(validation, colour, 2, dashes)
 	}
@@ -220,7 +244,7 @@ func smoothed(losses []float64) []float64 {
 	}
 	list := make([]float64, len(losses))
 	for i := range losses {
-		before := min(len(losses)/100, i)
+		before := min(len(losses)/fewSteps, i)
 		after := min(before, len(losses)-1-i)
 		list[i] = (sums[i+after+1] - sums[i-before]) / float64(before+after+1)
 	}
@@ -233,6 +257,11 @@ func (p *picture) legend(runs []Run, validated bool) int {
 	entry := func(text string, mark float64, draw func(x, y int)) {
 		// A reader's font may be a fifth wider than the one that measures.
 		wide := mark + 1.2*float64(p.MeasureText(text, 0, style).Width())
+		for short := []rune(text); left-44+wide > width-right && len(short) > 1; {
+			short = short[1:] // the end of a path says more than its beginning
+			text = "…" + string(short)
+			wide = mark + 1.2*float64(p.MeasureText(text, 0, style).Width())
+		}
 		if x > left && float64(x)+wide > width-right {
 			x, y = left-44, y+row
 		}
@@ -250,12 +279,18 @@ func (p *picture) legend(runs []Run, validated bool) int {
 			}
 		}
 	}
+	long := false // enough for a smoothed line
 	entry("loss, nats a token:", 0, func(int, int) {})
 	for i, r := range runs {
-		entry(r.Name, 34, stroke(charts.ColorFromHex(colours[i%len(colours)]), 4, false))
+		entry(r.Name, 34, stroke(colourOf(i), 4, false))
+		long = long || len(r.Metrics) >= fewSteps
 	}
-	entry("training", 34, stroke(ink.WithAlpha(80), 1, false))
-	entry("smoothed", 34, stroke(ink, 2, false))
+	if long {
+		entry("training", 34, stroke(ink.WithAlpha(80), 1, false))
+		entry("smoothed", 34, stroke(ink, 2, false))
+	} else {
+		entry("training", 34, stroke(ink, 2, false))
+	}
 	if validated {
 		entry("validation", 34, stroke(ink, 2, true))
 	}
@@ -266,10 +301,10 @@ func (p *picture) line(colour charts.Color, thick float64, points ...charts.Poin
 	p.LineStroke(points, colour, thick)
 }
 
-// text writes a text of which a share lies left of x.
+// text writes a text of which a share lies left of x, or as much more as the picture's right edge wants.
 func (p *picture) text(text string, x, y int, share float64) {
 	wide := float64(p.MeasureText(text, 0, style).Width())
-	p.Text(text, x-int(math.Round(share*wide)), y, 0, style)
+	p.Text(text, min(x-int(math.Round(share*wide)), int(width-4-1.2*wide)), y, 0, style)
 }
 
 // sized gives an SVG the size that it is to be shown in; the library names only its coordinates, and a page that shows

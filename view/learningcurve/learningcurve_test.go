@@ -168,7 +168,7 @@ func TestColourOfARun(t *testing.T) {
 func TestLegendIsFree(t *testing.T) {
 	var many []Run
 	for i := range 12 {
-		many = append(many, run(strings.Repeat("a long name <&> ", i%3+1)+strconv.Itoa(i), 20, 7, falling))
+		many = append(many, run(strings.Repeat("a long name <&> ", i%3+1)+strconv.Itoa(i), 20+10*i, 7, falling))
 	}
 	for _, runs := range [][]Run{{run("demo", 2800, 250, falling)}, many} {
 		elements, _, _ := drawn(t, runs...)
@@ -237,5 +237,51 @@ func TestSmallAndLarge(t *testing.T) {
 	bad := run("r", 3, 0, func(int) float64 { return math.NaN() })
 	if _, err := Draw([]Run{bad}, charts.ChartOutputPNG); err == nil {
 		t.Error("a loss that is no number was drawn")
+	}
+}
+
+// Names that are wider than the picture keep their ends, the last number of steps is whole, and more runs than colours differ.
+func TestNothingIsCutOff(t *testing.T) {
+	long := strings.Repeat("folder/", 40) + "run"
+	r := run(long, 2, 0, falling)
+	r.Metrics[1].Step = 10_000_000
+	elements, _, _ := drawn(t, r)
+	found := 0
+	for _, e := range elements {
+		if strings.HasPrefix(e.text, "…") && strings.HasSuffix(e.text, "folder/run") || e.text == "10000000" {
+			found++
+		}
+		if end := e.x + 6*float64(len([]rune(e.text))); e.text != "" && end > width {
+			t.Errorf("%q ends at about %.0f of %d", e.text, end, width)
+		}
+	}
+	if found != 2 {
+		t.Errorf("got %d of the name's end and the last step", found)
+	}
+	seen := map[charts.Color]bool{}
+	for i := range 2 * len(colours) {
+		seen[colourOf(i)] = true
+	}
+	if len(seen) != 2*len(colours) {
+		t.Errorf("got %d colours for %d runs", len(seen), 2*len(colours))
+	}
+}
+
+// A run of few steps has a mark at each, and no smoothed line is spoken of where there is none.
+func TestFewSteps(t *testing.T) {
+	for n, marks := range map[int]int{1: 1, 30: 30, 60: 0} {
+		elements, _, _ := drawn(t, run("r", n, 0, falling))
+		got := 0
+		for _, e := range elements {
+			if strings.Contains(e.style, "fill:"+colourOf(0).String()) {
+				got++
+			}
+			if e.text == "smoothed" {
+				t.Errorf("%d steps: the legend speaks of a smoothed line", n)
+			}
+		}
+		if got != marks {
+			t.Errorf("%d steps: got %d marks, want %d", n, got, marks)
+		}
 	}
 }

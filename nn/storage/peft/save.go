@@ -81,5 +81,6 @@ func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
 	}); err != nil {
 		return err
 	}
+	set.Guard(ConfigName, nil) // other programs read the directory, too, and begin with it
 	return set.Commit()
 }

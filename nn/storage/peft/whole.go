@@ -20,11 +20,8 @@ type whole struct {
 	values []float32
 }
 
-// The modules of the two tables in files.
-const (
-	embedModule = "embed_tokens"
-	headModule  = "lm_head"
-)
+// headModule is the module of the head in files.
+const headModule = "lm_head"
 
 // wholeModule returns the full name in files of a parameter's module, "model.layers.0.input_layernorm", and what is added to
 // the numbers in files to give the model's.
@@ -113,6 +110,9 @@ func readWhole(tensors map[string]safetensors.Tensor, s *settings, c nn.Config) 
 		}
 		all = append(all, whole{p, values})
 	}
+	if _, ok := found[headModule]; ok && c.Decoder != nil && c.Decoder.Tied {
+		return nil, fmt.Errorf("%s: got a head of its own, want the embedding with it: they are one table in this model", headModule)
+	}
 	for _, name := range found {
 		return nil, notOurs(name)
 	}
@@ -158,6 +158,9 @@ func saveWhole(c nn.Config, a *nn.Adapter) (tensors []safetensors.Tensor, module
 		}
 		tensors = append(tensors, safetensors.FromFloat32s(wrapper+module+".weight", p.Shape, values))
 		modules = append(modules, listed(module))
+		if p.Kind == layer.Table && c.Decoder != nil && c.Decoder.Tied { // PEFT looks for the head, too
+			tensors = append(tensors, safetensors.FromFloat32s(wrapper+headModule+".weight", p.Shape, values))
+		}
 	}
 	slices.Sort(modules)
 	return tensors, slices.Compact(modules)

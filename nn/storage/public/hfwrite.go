@@ -102,6 +102,7 @@ func (w *hfWriter) write(dir string, files map[string]any) error {
 	if err != nil {
 		return err
 	}
+	set.Guard(modeldir.ConfigName, nil) // other programs read the directory, too, and begin with it
 	return set.Commit(slices.DeleteFunc(remove, func(name string) bool { return files[name] != nil })...)
 }
 

@@ -104,10 +104,15 @@ func isWeights(path string) bool {
 }
 
 func isHFDir(dir string) bool {
-	if atomicfile.Recover(dir) != nil { // left by an export that was interrupted
-		return false
-	}
 	const most = 1 << 24
+	for range 2 { // an export that begins between both lines takes the file away for a moment
+		if atomicfile.Recover(dir) != nil { // left by an export that was interrupted
+			return false
+		}
+		if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil {
+			break
+		}
+	}
 	if info, err := os.Stat(filepath.Join(dir, "config.json")); err != nil || !info.Mode().IsRegular() || info.Size() > most {
 		return false
 	}
