@@ -24,21 +24,22 @@ type canvas struct {
 	font       *gpu.Buffer
 	labels     *gpu.Buffer
 	ladder     *gpu.Buffer
-	history    int           // tokens whose losses are kept
-	losses     *gpu.Buffer   // (N, history), or of a model without inner losses those of the prediction in layer 0's place
-	counts     *gpu.Buffer   // (N)
-	curves     *gpu.Buffer   // those that are shown, as view/curves.wgsl has them
-	ranges     *gpu.Buffer   // steps of the ladder: of each memory, of the losses
-	shown      []matrices    // (N)
-	memories   []*gpu.Buffer // (N) the session's, that the matrices are of
-	before     []*gpu.Buffer // (N) the memories before the token that is read, where there are inner losses
+	history    int         // tokens whose losses are kept
+	losses     *gpu.Buffer // (N, history), or of a model without inner losses those of the prediction in layer 0's place
+	counts     *gpu.Buffer // (N)
+	curves     *gpu.Buffer // those that are shown, as view/curves.wgsl has them
+	columns    *gpu.Buffer // (curves, columns of the chart, 4) what they do there
+	ranges     *gpu.Buffer // steps of the ladder: of each memory, of the losses
+	layout
+	memories []*gpu.Buffer // (N) the session's, that the matrices are of
+	before   []*gpu.Buffer // (N) the memories before the token that is read, where there are inner losses
 
-	innerLoss, rangeOfMemory, rangeOfLosses, drawRectangles, drawGlyphs, heatMap, heatScale, drawCurves *gpu.Pipeline
+	innerLoss, rangeOfMemory, rangeOfLosses, drawRectangles, drawGlyphs, heatMap, heatScale, traceCurves, drawCurves *gpu.Pipeline
 }
 
 // newCanvas makes the canvas for what a session remembers. If that fails, the device keeps the error.
-func newCanvas(ops *webgpu.Ops, c nn.Config, s *nn.Session[*webgpu.Tensor], shown []matrices, a *atlas, history int) *canvas {
-	v := &canvas{ops: ops, dev: ops.Device(), config: c, history: history, shown: shown}
+func newCanvas(ops *webgpu.Ops, c nn.Config, s *nn.Session[*webgpu.Tensor], l layout, a *atlas, history int) *canvas {
+	v := &canvas{ops: ops, dev: ops.Device(), config: c, history: history, layout: l}
 	for layer, m := range v.shown {
 		tensor, _ := s.Kept(layer, m.tensor)
 		v.memories = append(v.memories, ops.Buffer(tensor))
@@ -52,7 +53,9 @@ func newCanvas(ops *webgpu.Ops, c nn.Config, s *nn.Session[*webgpu.Tensor], show
 	v.ladder = v.filled("ladder", gpu.Bytes(ladder()))
 	v.losses = v.buffer("losses", 4*c.Layers*history)
 	v.counts = v.buffer("counts", 4*c.Layers)
-	v.curves = v.buffer("curves", 16*(1+max(c.Layers, len(ordinals))))
+	curves := max(c.Layers, len(ordinals))
+	v.curves = v.buffer("curves", 16*(1+curves))
+	v.columns = v.buffer("columns", 16*curves*l.chartArea().Dx())
 	v.ranges = v.buffer("ranges", 4*(c.Layers+1))
 	if how, learns := c.Learning(); learns {
 		for range c.Layers {
@@ -68,6 +71,7 @@ func newCanvas(ops *webgpu.Ops, c nn.Config, s *nn.Session[*webgpu.Tensor], show
 	v.rangeOfMemory, v.rangeOfLosses = v.dev.Pipeline(wgsl.RangeOfMemory, nil), v.dev.Pipeline(wgsl.RangeOfLosses, nil)
 	v.drawRectangles, v.drawGlyphs = v.dev.Pipeline(wgsl.DrawRectangles, nil), v.dev.Pipeline(wgsl.DrawGlyphs, nil)
 	v.heatMap, v.heatScale = v.dev.Pipeline(wgsl.HeatMap, nil), v.dev.Pipeline(wgsl.HeatScale, nil)
+	v.traceCurves = v.dev.Pipeline(wgsl.TraceCurves, nil)
 	v.drawCurves = v.dev.Pipeline(wgsl.DrawCurves, nil)
 	return v
 }
@@ -123,7 +127,10 @@ func (v *canvas) draw(p *page, selected, read int, k chart) {
 	for layer := range c.Layers {
 		v.chooseRange(v.rangeOfMemory, layer, v.memories[layer])
 	}
-	v.chooseRange(v.rangeOfLosses, lossAxis(c), v.losses)
+	area := v.chartArea()
+	trace := wgsl.TraceParams{History: uint32(v.history), Room: uint32(k.room), Wide: uint32(area.Dx()), Reach: uint32(k.reach)}
+	v.dispatch(v.traceCurves, gpu.Params(&trace), (area.Dx()+63)/64, len(k.curves), v.losses, v.curves, v.columns)
+	v.chooseRange(v.rangeOfLosses, lossAxis(c), v.columns)
 	v.dev.Write(v.rectangles, 0, gpu.Bytes(p.rectangles))
 	v.dev.Write(v.glyphs, 0, gpu.Bytes(p.glyphs))
 	const shares = 16 // workgroups of a rectangle
@@ -132,18 +139,21 @@ func (v *canvas) draw(p *page, selected, read int, k chart) {
 	v.dispatch(v.drawRectangles, gpu.Params(&plain), shares, len(p.rectangles)/4, v.rectangles, v.picture)
 
 	v.drawMaps(selected, read, v.shown[selected].large())
-	first, areas := thumbs(c.Layers, selected)
+	first, areas := v.thumbs(selected)
 	for i, area := range areas {
 		v.drawMaps(first+i, read, v.shown[first+i].in(area, 0, 1))
 	}
-	v.drawHeat(v.heatScale, v.memories[selected], scaleArea, matrices{}, 0, selected)
-	area := chartArea(c.Layers)
+	v.drawHeat(v.heatScale, v.memories[selected], v.scale, matrices{}, 0, selected)
 	curves := wgsl.CurveParams{
-		Width: Width, X: uint32(area.Min.X), Y: uint32(area.Min.Y), Wide: uint32(area.Dx()), High: uint32(area.Dy()),
-		History: uint32(v.history), Room: uint32(k.room), Axis: uint32(lossAxis(c)),
+		Width: Width, X: uint32(area.Min.X), Y: uint32(area.Min.Y), Wide: uint32(area.Dx()), High: uint32(area.Dy()), Axis: uint32(lossAxis(c)),
 	}
-	v.dispatch(v.drawCurves, gpu.Params(&curves), tiles(area.Dx()), tiles(area.Dy()),
-		v.losses, v.curves, v.ladder, v.ranges, v.picture)
+	if k.reach > 0 {
+		curves.Faint = 1
+	}
+	if k.between {
+		curves.Between = 1
+	}
+	v.dispatch(v.drawCurves, gpu.Params(&curves), tiles(area.Dx()), tiles(area.Dy()), v.curves, v.columns, v.ladder, v.ranges, v.picture)
 
 	text := wgsl.GlyphParams{Width: Width, CellWidth: cellWidth, CellHeight: cellHeight, Row: rowWidth}
 	v.dispatch(v.drawGlyphs, gpu.Params(&text), len(p.glyphs)/4, 1, v.font, v.labels, v.ranges, v.glyphs, v.picture)
@@ -151,7 +161,7 @@ func (v *canvas) draw(p *page, selected, read int, k chart) {
 
 // chooseRange finds the range of an axis.
 func (v *canvas) chooseRange(p *gpu.Pipeline, axis int, values *gpu.Buffer) {
-	params := wgsl.RangeParams{Axis: uint32(axis), Steps: uint32(v.ladder.Size() / 4), History: uint32(v.history)}
+	params := wgsl.RangeParams{Axis: uint32(axis), Steps: uint32(v.ladder.Size() / 4), Wide: uint32(v.chartArea().Dx())}
 	v.dispatch(p, gpu.Params(&params), 1, 1, values, v.curves, v.ladder, v.ranges)
 }
 

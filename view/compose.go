@@ -13,6 +13,7 @@ const (
 	ink       = 0xff202020
 	faint     = 0xffa0a0a0
 	line      = 0xff808080
+	earlier   = 0xff505050 // the first of two readings
 	grid      = 0xffe4e4e4
 	highlight = 0xff60d8ff
 )
@@ -73,11 +74,11 @@ func (v *View) composeMaps(p *page) {
 	m := v.shown[v.selected]
 	title, row, column := fmt.Sprintf("%s of layer %d (%d × %d)", m.title, v.selected, m.rows, m.columns), "row", "column"
 	if m.tokens {
-		title, row, column = fmt.Sprintf("%s of layer %d (the last %d tokens × %d channels)", m.title, v.selected, m.rows, m.columns), "", "channel"
+		title, row, column = fmt.Sprintf("%s of layer %d (last %d tokens × %d)", m.title, v.selected, m.rows, m.columns), "", "channel"
 	}
 	p.write(mapArea.Min.X, headingsY, title, ink)
 	list, first := m.large(), m.first(v.read)
-	across := int(math.Ceil(math.Sqrt(float64(m.heads))))
+	across, _ := m.grid(mapArea.Size(), m.label(), m.gap())
 	for head, r := range list {
 		p.frame(r, line)
 		if label := fmt.Sprintf("head %d", head); m.labelled() && cellWidth*len(label) <= r.Dx() {
@@ -103,21 +104,23 @@ func (v *View) composeMaps(p *page) {
 	last := list[len(list)-1]
 	p.write(margin-cellWidth, headingsY, row, ink)
 	p.write(mapArea.Min.X, last.Max.Y+6+cellHeight, column, ink)
-	p.frame(scaleArea, line)
-	p.write(scaleArea.Min.X, headingsY, "w", ink)
+	p.frame(v.scale, line)
+	p.write(v.scale.Min.X, headingsY, "w", ink)
 	for i := range marks {
-		y := scaleArea.Min.Y + i*(scaleArea.Dy()-1)/(len(marks)-1)
-		p.fill(image.Rect(scaleArea.Max.X+1, y, scaleArea.Max.X+6, y+1), line)
-		p.number(scaleArea.Max.X+12, y-cellHeight/2, i, left, v.selected, ink)
+		y := v.scale.Min.Y + i*(v.scale.Dy()-1)/(len(marks)-1)
+		p.fill(image.Rect(v.scale.Max.X+1, y, v.scale.Max.X+6, y+1), line)
+		p.number(v.scale.Max.X+12, y-cellHeight/2, i, left, v.selected, ink)
 	}
-	p.write(scaleArea.Min.X, scaleArea.Max.Y+6, "own scale", ink)
-	p.write(scaleArea.Min.X, scaleArea.Max.Y+6+cellHeight, fmt.Sprintf("of layer %d", v.selected), ink)
+	p.write(v.scale.Min.X, v.scale.Max.Y+6, "own scale", ink)
+	p.write(v.scale.Min.X, v.scale.Max.Y+6+cellHeight, fmt.Sprintf("of layer %d", v.selected), ink)
 }
 
 // chart lists the losses that a picture shows as curves, the last one on top.
 type chart struct {
-	room   int // tokens of the axis
-	curves []curve
+	room    int  // tokens of the axis
+	reach   int  // tokens to either side that the means are over which are drawn, 0: the losses themselves
+	between bool // what is between the first two curves is filled
+	curves  []curve
 }
 
 // curve describes the losses of one layer over some tokens, which are counted through all readings.
@@ -138,73 +141,109 @@ func (k chart) words() []uint32 {
 // chart returns the curves of all layers or, for a text that is read twice, those of the selected layer, one for each reading.
 func (v *View) chart() chart {
 	reading, read := v.place()
-	first, room := axis(read, len(v.tokens))
-	k := chart{room: room}
+	first, room := v.axis(read)
+	k := chart{room: room, reach: reach(room), between: reading > 0}
 	add := func(layer, reading, tokens int, colour uint32) {
 		k.curves = append(k.curves, curve{layer, reading*len(v.tokens) + first, tokens, colour})
 	}
-	if _, learns := v.model.Config.Learning(); !learns { // the one curve there is
-		if reading > 0 {
-			add(0, 0, min(room, len(v.tokens)-first), line)
-		}
-		add(0, reading, read-first, ink)
-		return k
-	}
-	switch {
-	case v.readings == 1:
-		for layer, colour := range v.colours {
-			if layer != v.selected {
-				add(layer, 0, read-first, colour)
+	layer := v.selected
+	if _, learns := v.model.Config.Learning(); !learns {
+		layer = 0 // the one curve there is
+	} else if v.readings == 1 {
+		for other, colour := range v.colours {
+			if other != v.selected {
+				add(other, 0, read-first, colour)
 			}
 		}
-		add(v.selected, 0, read-first, v.colours[v.selected])
-	case reading == 0:
-		add(v.selected, 0, read-first, line)
-	default:
-		add(v.selected, 0, min(room, len(v.tokens)-first), line)
-		add(v.selected, 1, read-first, v.colours[v.selected])
 	}
+	if reading > 0 {
+		add(layer, 0, len(v.tokens), v.colourOf(0))
+	}
+	add(layer, reading, read-first, v.colourOf(reading))
 	return k
+}
+
+// colourOf returns the colour of the selected layer's curve in a reading.
+func (v *View) colourOf(reading int) uint32 {
+	_, learns := v.model.Config.Learning()
+	switch {
+	case v.readings > 1 && reading == 0:
+		return earlier
+	case !learns && v.readings == 1:
+		return ink
+	}
+	return v.colours[v.selected]
 }
 
 func (v *View) composeChart(p *page) {
 	how, learns := v.model.Config.Learning()
-	title := "inner loss " + how.Loss
-	of, colour := fmt.Sprintf(", layer %d", v.selected), v.colours[v.selected]
+	title, of := "inner loss "+how.Loss, fmt.Sprintf(", layer %d", v.selected)
 	switch {
 	case !learns:
-		title, of, colour = "loss of each token in nats", "", ink
+		title = "loss of each token in nats"
 	case v.readings == 1:
 		title += " of each layer"
+	default:
+		title += of
 	}
-	if v.readings == 1 {
-		p.write(rightX, headingsY, title, ink)
-	} else {
-		x := p.write(rightX, headingsY, title+of+": ", ink)
-		x = p.write(x, headingsY, ordinals[0], line)
-		x = p.write(x, headingsY, " and ", ink)
-		p.write(x, headingsY, ordinals[1]+" reading", colour)
-	}
-	r := chartArea(v.model.Config.Layers)
+	p.write(v.right, headingsY, title, ink)
+	v.composeReadings(p)
+	r := v.chartArea()
 	for i, m := range marks[:3] {
 		y := r.Min.Y + int(math.Round((1-m)*float64(r.Dy()-1)))
 		p.fill(image.Rect(r.Min.X, y, r.Max.X, y+1), grid)
 		p.number(r.Min.X-8, y-cellHeight/2, i, right, lossAxis(v.model.Config), ink)
 	}
 	_, read := v.place()
-	first, room := axis(read, len(v.tokens))
+	first, room := v.axis(read)
 	for _, t := range ticks(first+1, first+room, r.Dx()/60) {
 		p.tickBelow(r.Min.X+(t-first-1)*(r.Dx()-1)/(room-1), r.Max.Y, strconv.Itoa(t))
 	}
 	p.fill(image.Rect(r.Min.X-1, r.Min.Y, r.Min.X, r.Max.Y), line)
 	p.fill(image.Rect(r.Min.X-1, r.Max.Y, r.Max.X, r.Max.Y+1), line)
-	p.write((r.Min.X+r.Max.X)/2-2*cellWidth, r.Max.Y+6+cellHeight, "token", ink)
+	label := "token"
+	if n := reach(room); n > 0 {
+		label = fmt.Sprintf("token; lines: means of %d tokens", 2*n+1)
+	}
+	p.write((r.Min.X+r.Max.X-cellWidth*len(label))/2, r.Max.Y+6+cellHeight, label, ink)
+}
+
+// composeReadings says of a text that is read twice which curve is which reading, and how they compare.
+func (v *View) composeReadings(p *page) {
+	if v.readings == 1 {
+		return
+	}
+	const y = headingsY + cellHeight
+	mean, ok := v.means()
+	if !ok {
+		p.write(v.right, y, ordinals[0]+" reading", v.colourOf(0))
+		return
+	}
+	x := p.write(v.right, y, "mean: ", ink)
+	x = p.write(x, y, fmt.Sprintf("%s reading %.3g", ordinals[0], mean[0]), v.colourOf(0))
+	x = p.write(x, y, ", ", ink)
+	p.write(x, y, fmt.Sprintf("%s %.3g%s", ordinals[1], mean[1], change(mean[0], mean[1])), v.colourOf(1))
+}
+
+// change says how a number compares with an earlier one.
+func change(from, to float64) string {
+	part := 100 * (to/from - 1)
+	switch {
+	case math.IsNaN(part) || math.IsInf(part, 0):
+		return ""
+	case math.Round(part) == 0:
+		return ", the same"
+	case part < 0:
+		return fmt.Sprintf(", %.0f %% lower", -part)
+	}
+	return fmt.Sprintf(", %.0f %% higher", part)
 }
 
 func (v *View) composeThumbs(p *page) {
-	c := v.model.Config
-	p.write(rightX, thumbsTop(c.Layers)-cellHeight-4, "memories of the layers, each on its own scale", ink)
-	first, areas := thumbs(c.Layers, v.selected)
+	first, areas := v.thumbs(v.selected)
+	if len(areas) > 0 {
+		p.write(v.right, v.thumbsTop()-cellHeight-4, "memories of the layers, each on its own scale", ink)
+	}
 	for i, r := range areas {
 		layer, y := first+i, r.Min.Y-thumbsLabel
 		x := p.write(r.Min.X, y, strconv.Itoa(layer), v.colours[layer]) + cellWidth

@@ -60,11 +60,11 @@ func TestHeatMapsOfPublicFamilies(t *testing.T) {
 			for layer, m := range v.shown {
 				v.Select(layer)
 				p := picture(t, v, Status{})
-				end, err := strconv.ParseFloat(written(v, p, scaleArea.Max.X+12, scaleArea.Min.Y-cellHeight/2, labelWidth), 64)
+				end, err := strconv.ParseFloat(written(v, p, v.scale.Max.X+12, v.scale.Min.Y-cellHeight/2, labelWidth), 64)
 				if err != nil {
 					t.Fatalf("%s: the number at the end of the scale: %v", name, err)
 				}
-				kept, scale := state(t, v, m.tensor+"."+strconv.Itoa(layer)), scaleOf(p)
+				kept, scale := state(t, v, m.tensor+"."+strconv.Itoa(layer)), scaleOf(v, p)
 				for head, r := range HeatMaps(v.model.Config, layer) {
 					if r.Dx()%m.columns > 0 || r.Dy()%m.rows > 0 {
 						continue // several elements a pixel
@@ -117,8 +117,10 @@ func TestLossesOfPublicFamilies(t *testing.T) {
 			t.Errorf("got %q at the top, want %q", got, want)
 		}
 	}
-	if title := "loss of each token in nats: first and second reading"; written(v, p, rightX, headingsY, len(title)) == "" {
-		t.Error("the chart has no title")
+	for y, want := range map[int]string{headingsY: "loss of each token in nats", headingsY + cellHeight: "mean: first reading "} {
+		if got := written(v, p, v.right, y, len(want)); got != strings.TrimSpace(want) {
+			t.Errorf("got %q above the chart, want %q", got, want)
+		}
 	}
 }
 

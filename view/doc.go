@@ -7,7 +7,7 @@
 //
 // Why do kernels find the ranges of the axes? Finding the largest number of a memory means reading all of it. A kernel chooses the
 // step of a ladder 1, 2, 3, 5, 10, …, and the kernel that writes text takes the numbers of the axis from a table with a row for each
-// step, so neither memory nor losses pass through the host.
+// step, so no memory passes through the host, and losses only where a sentence compares two readings.
 //
 // Why is the memory copied before each token? The loss is that of the prediction before the update, and the delta rule
 // leaves no such prediction behind. The copy stays on the device.

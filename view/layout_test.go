@@ -20,6 +20,9 @@ func TestLayout(t *testing.T) {
 		{Layers: 8, MemoryWidth: 64, Heads: 1, Mixer: nn.MixerTied},
 		{Layers: 24, MemoryWidth: 256, Heads: 4, Mixer: nn.MixerDelta},
 		{Layers: 48, MemoryWidth: 2048, Heads: 1, Mixer: nn.MixerTied},
+		{Layers: 1, MemoryWidth: 128, Heads: 2, Mixer: nn.MixerDelta},
+		{Layers: 8, MemoryWidth: 128, Heads: 2, Mixer: nn.MixerDelta},
+		{Layers: 4, MemoryWidth: 1024, Heads: 8, Mixer: nn.MixerDelta},
 		{Layers: 300, MemoryWidth: 192, Heads: 3, Mixer: nn.MixerDelta},
 		{Layers: 12, MemoryWidth: 1024, Heads: 16, Mixer: nn.MixerDelta},
 		{Layers: 3, MemoryWidth: 512, Heads: 512, Mixer: nn.MixerDelta},
@@ -27,22 +30,26 @@ func TestLayout(t *testing.T) {
 		for _, selected := range []int{0, c.Layers - 1} {
 			v := &View{
 				model: &nn.Model[*webgpu.Tensor]{Config: c}, selected: selected, tokens: make([]uint32, 5000), readings: 1, read: 4000, atlas: a,
-				shown: matricesOf(c), colours: layerColours(c.Layers), script: letters(a),
+				layout: layoutOf(matricesOf(c)), colours: layerColours(c.Layers), script: letters(a),
 			}
 			p := v.compose(Status{Rate: 1, Note: "paused", Help: "help"})
-			areas := append([]image.Rectangle{scaleArea}, HeatMaps(c, 0)...)
+			areas := append([]image.Rectangle{v.scale}, HeatMaps(c, 0)...)
 			for _, r := range areas[1:] {
 				if r.Empty() || !r.In(mapArea) || r.Dx() != r.Dy() || r.Dx()%c.HeadWidth() != 0 && r.Dx() > c.HeadWidth() {
 					t.Errorf("%+v: a heat map at %v", c, r)
 				}
 			}
-			first, list := thumbs(c.Layers, selected)
-			if selected < first || selected >= first+len(list) || first+len(list) > c.Layers {
+			first, list := v.thumbs(selected)
+			if c.Layers == 1 {
+				if len(list) > 0 || v.chartArea().Max.Y < 600 {
+					t.Errorf("%+v: one layer has small maps at %v, the curves are at %v", c, list, v.chartArea())
+				}
+			} else if selected < first || selected >= first+len(list) || first+len(list) > c.Layers {
 				t.Errorf("%+v: layers %d to %d are shown, not %d", c, first, first+len(list)-1, selected)
 			}
 			for _, area := range list {
 				for _, r := range matricesOf(c)[0].in(area, 0, 1) {
-					if !r.In(area) || !area.In(image.Rect(rightX, thumbsTop(c.Layers), Width-margin, bottomY)) {
+					if !r.In(area) || !area.In(image.Rect(v.right, v.thumbsTop(), Width-margin, bottomY)) {
 						t.Errorf("%+v: a small map at %v in %v", c, r, area)
 					}
 					areas = append(areas, r)
@@ -54,8 +61,16 @@ func TestLayout(t *testing.T) {
 				areas = append(areas, image.Rectangle{Min: at, Max: at.Add(size)})
 			}
 			// What the small maps leave is the chart's, whose lines lie under its curves.
-			if r := chartArea(c.Layers); r.Dy() < 200 || r.Max.Y+3*cellHeight > thumbsTop(c.Layers) {
-				t.Errorf("%+v: the curves at %v, the small maps from %d on", c, r, thumbsTop(c.Layers))
+			if r := v.chartArea(); r.Dy() < 200 || r.Dx() < 400 || len(list) > 0 && r.Max.Y+3*cellHeight > v.thumbsTop() {
+				t.Errorf("%+v: the curves at %v, the small maps from %d on", c, r, v.thumbsTop())
+			}
+			// What the large maps leave of the width is the curves'.
+			used := image.Rectangle{}
+			for _, r := range HeatMaps(c, 0) {
+				used = used.Union(r)
+			}
+			if part := float64(used.Dx()*used.Dy()) / float64((v.right-mapArea.Min.X-besideMaps-scaleWidth-besideEnd)*mapArea.Dy()); part < 0.6 {
+				t.Errorf("%+v: the large maps use %.2f of their panel", c, part)
 			}
 			for i, r := range areas {
 				if !r.In(image.Rect(0, 0, Width, Height)) {

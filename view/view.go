@@ -25,14 +25,14 @@ type View struct {
 	session  *nn.Session[*webgpu.Tensor]
 	tokens   []uint32
 	script   *script
-	readings int        // how often the text is read
-	read     int        // tokens, of all readings
-	logits   []float32  // (V) room for a prediction
-	selected int        // layer
-	shown    []matrices // (N)
-	atlas    *atlas
-	colours  []uint32 // (N)
-	canvas   *canvas
+	readings int       // how often the text is read
+	read     int       // tokens, of all readings
+	logits   []float32 // (V) room for a prediction
+	selected int       // layer
+	layout
+	atlas   *atlas
+	colours []uint32 // (N)
+	canvas  *canvas
 }
 
 // New begins a text, of which nothing is read yet. name is what the picture calls the model. With reread the text is read twice in
@@ -43,7 +43,7 @@ func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer,
 	if err != nil {
 		return nil, fmt.Errorf("view: %w", err)
 	}
-	v := &View{name: name, model: m, tokens: tokens, readings: 1, logits: make([]float32, m.Config.Vocab), shown: matricesOf(m.Config), colours: layerColours(m.Config.Layers)}
+	v := &View{name: name, model: m, tokens: tokens, readings: 1, logits: make([]float32, m.Config.Vocab), layout: layoutOf(matricesOf(m.Config)), colours: layerColours(m.Config.Layers)}
 	history := longestAxis // tokens whose losses are kept
 	if reread {
 		v.readings, history = 2, 2*len(v.tokens)
@@ -67,7 +67,7 @@ func New(ops *webgpu.Ops, m *nn.Model[*webgpu.Tensor], tok *tokenizer.Tokenizer,
 		v.session.Close()
 		return nil, fmt.Errorf("view: %w: got a text of %d tokens, want %d at most", nn.ErrContext, v.Tokens(), left)
 	}
-	v.canvas = newCanvas(ops, m.Config, v.session, v.shown, v.atlas, history)
+	v.canvas = newCanvas(ops, m.Config, v.session, v.layout, v.atlas, history)
 	if err := ops.Flush(); err != nil {
 		v.Close()
 		return nil, err
@@ -140,6 +140,30 @@ func (v *View) Selected() int { return v.selected }
 func (v *View) Draw(s Status) *gpu.Buffer {
 	v.canvas.draw(v.compose(s), v.selected, v.read, v.chart())
 	return v.canvas.picture
+}
+
+// means returns the mean losses of the selected layer in the first reading and in the second, over the tokens that the second has
+// read, and whether it has begun. An error stays with the device.
+func (v *View) means() (mean [2]float64, ok bool) {
+	reading, read := v.place()
+	if reading == 0 {
+		return mean, false
+	}
+	layer := v.selected
+	if _, learns := v.model.Config.Learning(); !learns {
+		layer = 0 // where the losses of the predictions are
+	}
+	for i := range mean {
+		losses := make([]float32, read)
+		from := 4 * (layer*v.canvas.history + i*len(v.tokens))
+		if err := v.canvas.dev.DownloadLater(v.canvas.losses, from, 4*read).Wait(gpu.Bytes(losses)); err != nil {
+			return mean, false
+		}
+		for _, l := range losses {
+			mean[i] += float64(l) / float64(read)
+		}
+	}
+	return mean, !math.IsNaN(mean[0]+mean[1]) && !math.IsInf(mean[0]+mean[1], 0)
 }
 
 // PNG returns the last picture as a file.

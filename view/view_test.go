@@ -135,10 +135,10 @@ func written(v *View, p image.Image, x, y, n int) string {
 }
 
 // scaleOf is the colour scale of a picture, from the top.
-func scaleOf(p image.Image) [][3]int {
-	scale := make([][3]int, scaleArea.Dy())
+func scaleOf(v *View, p image.Image) [][3]int {
+	scale := make([][3]int, v.scale.Dy())
 	for y := range scale {
-		scale[y] = channels(p.At(scaleArea.Min.X, scaleArea.Min.Y+y))
+		scale[y] = channels(p.At(v.scale.Min.X, v.scale.Min.Y+y))
 	}
 	return scale
 }
@@ -176,12 +176,12 @@ func TestHeatMapsAreTheMemory(t *testing.T) {
 			for layer, memory := range layers {
 				v.Select(layer)
 				p := picture(t, v, Status{})
-				number := written(v, p, scaleArea.Max.X+12, scaleArea.Min.Y-cellHeight/2, labelWidth)
+				number := written(v, p, v.scale.Max.X+12, v.scale.Min.Y-cellHeight/2, labelWidth)
 				end, err := strconv.ParseFloat(number, 64)
 				if err != nil {
 					t.Fatalf("%s: the number at the end of the scale: %v", name, err)
 				}
-				side, scale := v.model.Config.HeadWidth(), scaleOf(p)
+				side, scale := v.model.Config.HeadWidth(), scaleOf(v, p)
 				for head, r := range HeatMaps(v.model.Config, layer) {
 					cell := r.Dx() / side
 					for i := range side * side {
@@ -220,12 +220,12 @@ func TestNumbersOfTheAxes(t *testing.T) {
 		}
 		p := picture(t, v, Status{})
 		for i, w := range want {
-			y := scaleArea.Min.Y + i*(scaleArea.Dy()-1)/4 - cellHeight/2
-			if got := written(v, p, scaleArea.Max.X+12, y, labelWidth); got != w {
+			y := v.scale.Min.Y + i*(v.scale.Dy()-1)/4 - cellHeight/2
+			if got := written(v, p, v.scale.Max.X+12, y, labelWidth); got != w {
 				t.Errorf("peak %g: got %s at the scale, want %s", peak, got, w)
 			}
 		}
-		_, areas := thumbs(2, 1)
+		_, areas := v.thumbs(1)
 		for i, w := range []string{"0 ±10", "1 ±" + want[0]} {
 			if got := written(v, p, areas[i].Min.X, areas[i].Min.Y-thumbsLabel, 3+labelWidth); got != w {
 				t.Errorf("peak %g: got %s above a small map, want %s", peak, got, w)
@@ -264,7 +264,7 @@ func TestHeatOfLargeAndBrokenMatrices(t *testing.T) {
 	c.dev.Write(c.ranges, 0, gpu.Bytes([]uint32{24})) // the range is 1
 	area := image.Rect(100, 100, 100+pixels, 100+pixels)
 	c.drawHeat(c.heatMap, c.ops.Buffer(state), area, shown, 0, 0)
-	c.drawHeat(c.heatScale, c.ops.Buffer(state), scaleArea, shown, 0, 0)
+	c.drawHeat(c.heatScale, c.ops.Buffer(state), v.scale, shown, 0, 0)
 	raw, err := v.PNG()
 	if err != nil {
 		t.Fatal(err)
@@ -273,7 +273,7 @@ func TestHeatOfLargeAndBrokenMatrices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scale := scaleOf(p)
+	scale := scaleOf(v, p)
 	green := color.NRGBA{0, 153, 0, 255}
 	for y := range pixels {
 		for x := range pixels {
@@ -326,13 +326,13 @@ func TestTextOfThePicture(t *testing.T) {
 		t.Errorf("got %q, want %q", got, state)
 	}
 	for at, want := range map[image.Point]string{
-		{margin, 14}:                                        "d32-delta   2 layers, delta mixer",
-		{mapArea.Min.X, headingsY}:                          "memory W of layer 0 (8 × 8)",
-		{mapArea.Min.X, panelsY}:                            "head 0",
-		{rightX, headingsY}:                                 "inner loss |v - W k|² of each layer",
-		{rightX, thumbsTop(2) - cellHeight - 4}:             "memories of the layers, each on its own scale",
-		{scaleArea.Min.X, scaleArea.Max.Y + 6}:              "own scale",
-		{scaleArea.Min.X, scaleArea.Max.Y + 6 + cellHeight}: "of layer 0",
+		{margin, 14}:                                    "d32-delta   2 layers, delta mixer",
+		{mapArea.Min.X, headingsY}:                      "memory W of layer 0 (8 × 8)",
+		{mapArea.Min.X, panelsY}:                        "head 0",
+		{v.right, headingsY}:                            "inner loss |v - W k|² of each layer",
+		{v.right, v.thumbsTop() - cellHeight - 4}:       "memories of the layers, each on its own scale",
+		{v.scale.Min.X, v.scale.Max.Y + 6}:              "own scale",
+		{v.scale.Min.X, v.scale.Max.Y + 6 + cellHeight}: "of layer 0",
 	} {
 		if got := written(v, p, at.X, at.Y, len([]rune(want))); got != want {
 			t.Errorf("got %q at %v, want %q", got, at, want)

@@ -14,7 +14,7 @@ func All() []*Kernel {
 		EmbedBackward, RMSNormBackward, RMSNormGain, LinearDX, LinearDW, QuantizeRows, QuantizeGamma, QuantizeCodes, QuantizeGroups,
 		Dropout, SwiGLUBackward, TiedReverse, TiedInputs, UnitBackward, StepSizeDX, StepSizeDW, DeltaReverse, DeltaInputs, DeltaConvActivation,
 		DeltaConvInputs, DeltaConvTaps, HeadDX, HeadDW, CrossEntropy, CrossEntropyTotal, AdamW, SquareSums, SquareTotal,
-		InnerLoss, RangeOfMemory, RangeOfLosses, DrawRectangles, DrawGlyphs, HeatMap, HeatScale, DrawCurves, Present,
+		InnerLoss, RangeOfMemory, RangeOfLosses, DrawRectangles, DrawGlyphs, HeatMap, HeatScale, TraceCurves, DrawCurves, Present,
 	}
 }
 

@@ -16,7 +16,7 @@ var InnerLoss = &Kernel{
 
 // RangeParams are the parameters of RangeOfMemory and RangeOfLosses.
 type RangeParams struct {
-	Axis, Steps, History uint32
+	Axis, Steps, Wide uint32
 }
 
 var rangeBindings = []Binding{{"params", Uniform}, {"values", Read}, {"curves", Read}, {"ladder", Read}, {"ranges", ReadWrite}}
@@ -76,16 +76,28 @@ var (
 	}
 )
 
-// CurveParams are the parameters of DrawCurves.
-type CurveParams struct {
-	Width, X, Y, Wide, High, History, Room, Axis uint32
+// TraceParams are the parameters of TraceCurves.
+type TraceParams struct {
+	History, Room, Wide, Reach uint32
 }
 
-// DrawCurves draws inner losses over the tokens.
+// TraceCurves makes what the curves of a chart do in each column of pixels.
+var TraceCurves = &Kernel{
+	Name: "trace_curves", File: "view/trace.wgsl", Params: TraceParams{},
+	Bindings: []Binding{{"params", Uniform}, {"losses", Read}, {"curves", Read}, {"columns", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}
+
+// CurveParams are the parameters of DrawCurves.
+type CurveParams struct {
+	Width, X, Y, Wide, High, Axis, Faint, Between uint32
+}
+
+// DrawCurves draws losses over the tokens.
 var DrawCurves = &Kernel{
 	Name: "draw_curves", File: "view/curves.wgsl", Params: CurveParams{},
 	Bindings: []Binding{
-		{"params", Uniform}, {"losses", Read}, {"curves", Read}, {"ladder", Read}, {"ranges", Read}, {"picture", ReadWrite},
+		{"params", Uniform}, {"curves", Read}, {"columns", Read}, {"ladder", Read}, {"ranges", Read}, {"picture", ReadWrite},
 	},
 }
 

@@ -16,11 +16,12 @@ const (
 	askFiles     = ":files"
 )
 
+// The shells give the command as it was typed, with a ~ that nobody has replaced.
 const bashCompletion = `_bitgpu() {
-  local cur="${COMP_WORDS[COMP_CWORD]}"
+  local cur="${COMP_WORDS[COMP_CWORD]}" program="${COMP_WORDS[0]/#\~/$HOME}"
   local -a words=("${COMP_WORDS[@]:1:COMP_CWORD-1}")
   if [[ $cur == '=' ]]; then words+=('='); cur=; fi
-  COMPREPLY=($("${COMP_WORDS[0]}" __complete "${words[@]}" "$cur" 2>/dev/null))
+  COMPREPLY=($("$program" __complete "${words[@]}" "$cur" 2>/dev/null))
   if [[ ${COMPREPLY[0]} == ':files' ]]; then
     COMPREPLY=()
     compopt -o default -o bashdefault 2>/dev/null
@@ -31,21 +32,35 @@ const bashCompletion = `_bitgpu() {
 complete -o bashdefault -o default -F _bitgpu bitgpu
 `
 
+// In a directory of fpath the whole file is the function, in a script that is read it defines one.
 const zshCompletion = `#compdef bitgpu
 _bitgpu() {
   local -a found
-  found=("${(@f)$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-  if [[ ${found[1]} == ':files' ]]; then _files; elif [[ -n ${found[1]} ]]; then compadd -- "${found[@]}"; fi
+  found=("${(@f)$("${(Q)words[1]/#\~/$HOME}" __complete "${(@Q)words[2,CURRENT]}" 2>/dev/null)}")
+  if [[ ${found[1]} == ':files' ]]; then
+    [[ $PREFIX == -*=* ]] && compset -P '*='
+    _files
+  elif [[ -n ${found[1]} ]]; then
+    compadd -- "${found[@]}"
+  fi
 }
-compdef _bitgpu bitgpu
+if [[ ${funcstack[1]} == _bitgpu ]]; then _bitgpu; else compdef _bitgpu bitgpu; fi
 `
 
 const fishCompletion = `function __bitgpu_complete
   set -l words (commandline -opc)
   set -l current (commandline -ct)
-  set -l found ($words[1] __complete $words[2..-1] "$current" 2>/dev/null)
+  while string match -qr '^[A-Za-z_][A-Za-z0-9_]*=' -- "$words[1]"
+    set -e words[1]
+  end
+  set -l program (string replace -r '^~' $HOME -- $words[1])
+  set -l found ($program __complete $words[2..-1] "$current" 2>/dev/null)
   if test "$found[1]" = ':files'
-    __fish_complete_path "$current"
+    set -l flag (string match -r -- '^-[^=]*=' "$current")
+    set -l path (string replace -r -- '^-[^=]*=' '' "$current")
+    for file in (__fish_complete_path "$path")
+      echo "$flag$file"
+    end
   else
     string join \n -- $found
   end

@@ -111,8 +111,8 @@ func (l *adaptation) read(ctx context.Context, r *ranks.Ranks) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("--resume: there is no %s, the training that was stopped; without --resume one begins", l.out+stateSuffix)
 		}
-		if err == nil && o.Model != "" && o.Model != l.model.ID() {
-			err = fmt.Errorf("%s: got the training beside the weights %s, want those of the model, %s", l.out+stateSuffix, o.Model, l.model.ID())
+		if id := l.modelID(); err == nil && o.Model != "" && o.Model != id {
+			err = fmt.Errorf("%s: got the training beside the weights %s, want those of the model, %s", l.out+stateSuffix, o.Model, id)
 		}
 		if err != nil {
 			return flagError("resume", err)
@@ -137,12 +137,20 @@ func (l *adaptation) read(ctx context.Context, r *ranks.Ranks) error {
 		return usagef("learn: --resume: the training was begun with --merge or without, want the same")
 	}
 	l.config.Adapter.Inside = l.merge
-	o.Model = l.model.ID()
+	o.Model = l.modelID()
 	l.options = o
 	if err := train.CheckGroup(r.Size(), o.Shards); err != nil {
 		return usagef("learn: %w", err)
 	}
 	return nil
+}
+
+// modelID names the weights that are learned beside or, with --merge, from.
+func (l *adaptation) modelID() string {
+	if l.merge {
+		return l.model.MastersID()
+	}
+	return l.model.ID()
 }
 
 // facts are what must be the same on all ranks.

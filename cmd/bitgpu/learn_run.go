@@ -137,6 +137,11 @@ func (l *adaptation) write(adapter *nn.Adapter, base string) error {
 		return peft.Save(l.out, l.config, adapter, base)
 	}
 	plain := l.model.Config
+	if l.model.Public != nil { // it was loaded with room for a row alone
+		whole := *plain.Decoder
+		whole.Context = l.model.Public.Trained
+		plain.Decoder = &whole
+	}
 	like := train.Like{Tokenizer: l.model.TokenizerJSON, Public: l.model.Public}
 	return like.Save(l.out+"/", plain, adapter.Merged(plain, train.FloatWeights(plain, l.model.Weights)), storage.Layout{})
 }

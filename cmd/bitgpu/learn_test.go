@@ -127,6 +127,38 @@ func TestLearnMerged(t *testing.T) {
 	refuse(t, exitUsage, bitgpuRun("", "learn", "-m", m, "--text", text, "-o", "x.safetensors", "--merge"), "want a directory")
 }
 
+// A training inside the rounding goes on from its own masters alone: others may round to the same ternary weights.
+func TestLearnMergedResumes(t *testing.T) {
+	text, m, dir := proverbs(t), publictest.File(t, "qwen3"), t.TempDir()
+	line := func(m, out string, more ...string) []string {
+		return append([]string{"learn", "-m", m, "--text", text, "-o", out, "--merge", "--backend", "cpu"}, more...)
+	}
+	choices := []string{"--steps", "2", "--context", "16", "--rank", "2", "--lr", "1e-4"}
+	whole, out := filepath.Join(dir, "whole"), filepath.Join(dir, "stopped")
+	succeed(t, "", line(m, whole, choices...)...)
+	atomicfile.Fault = func(change string) error {
+		if change == "commit" { // of the directory, when all has been learned
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	defer func() { atomicfile.Fault = nil }()
+	if r := bitgpuRun("", line(m, out, choices...)...); r.code != exitError || !strings.Contains(r.err, "what was learned is in "+out+stateSuffix) {
+		t.Fatalf("got exit code %d and %s", r.code, r.err)
+	}
+	atomicfile.Fault = nil
+	refuse(t, exitError, bitgpuRun("", line(whole, out, "--resume")...), "got the training beside the weights ")
+	succeed(t, "", line(m, out, "--resume")...)
+	if config := read(t, whole, "config.json"); !bytes.Contains(config, []byte(`"max_position_embeddings": 64`)) {
+		t.Errorf("the model lost the context that it had, 64: %s", config)
+	}
+	for _, name := range []string{"model.safetensors", "config.json"} {
+		if !bytes.Equal(read(t, whole, name), read(t, out, name)) {
+			t.Errorf("%s is another one after --resume", name)
+		}
+	}
+}
+
 // Where what was learned cannot be written, as on a full disk, it is kept with the training, and --resume writes it.
 func TestLearnOnAFullDisk(t *testing.T) {
 	text, dir, m := proverbs(t), t.TempDir(), model("d32-delta")

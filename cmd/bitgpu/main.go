@@ -24,6 +24,7 @@ import (
 	"bitgpu/io/corpus"
 	"bitgpu/io/regular"
 	"bitgpu/nn/cpu/freemem"
+	"bitgpu/nn/storage/public"
 	"bitgpu/nn/train/ranks"
 
 	"github.com/urfave/cli/v2"
@@ -114,6 +115,9 @@ func sentence(err error) string {
 		if text += "; give more text"; short.Fits() > 0 {
 			text += fmt.Sprintf(", or --context-len %d", short.Fits())
 		}
+	}
+	if errors.Is(err, public.ErrUnsaid) {
+		text = strings.Replace(text, "the option masters says", "--masters says", 1)
 	}
 	if errors.Is(err, bitgpu.ErrOption) {
 		text = optionName.ReplaceAllStringFunc(strings.Replace(text, bitgpu.ErrOption.Error()+": ", "", 1), func(name string) string { return optionNames[name] })

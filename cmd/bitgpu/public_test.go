@@ -206,6 +206,7 @@ func TestPublicStates(t *testing.T) {
 			}
 			args := []string{"logits", "-m", path, "--backend", "cpu", "--tokens", strings.Join(ids, ","), "-o", out}
 			if masters {
+				refuse(t, exitError, bitgpuRun("", args...), "is not ternary: ", `--masters says how it rounds them: "half-up"`)
 				args = append(args, "--masters", "half-up")
 			}
 			mustRun(t, args...)

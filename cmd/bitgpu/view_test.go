@@ -48,12 +48,12 @@ func readPNG(t *testing.T, path string) image.Image {
 }
 
 // shownValue is a colour's part of the range, −1 to 1, by the picture's colour scale.
-func shownValue(p image.Image, c color.Color) float64 {
+func shownValue(scale image.Rectangle, p image.Image, c color.Color) float64 {
 	channels := func(c color.Color) [3]float64 {
 		r, g, b, _ := c.RGBA()
 		return [3]float64{float64(r >> 8), float64(g >> 8), float64(b >> 8)}
 	}
-	scale, want := view.HeatScale(), channels(c)
+	want := channels(c)
 	best, at := math.Inf(1), 0
 	for y := range scale.Dy() {
 		off := 0.0
@@ -85,7 +85,7 @@ func checkHeatMaps(t *testing.T, p image.Image, c nn.Config, states [][]float32,
 		cell := r.Dx() / side
 		for i := range side * side {
 			want := float64(states[layer][head*side*side+i])
-			shown := end * shownValue(p, p.At(r.Min.X+i%side*cell+cell/2, r.Min.Y+i/side*cell+cell/2))
+			shown := end * shownValue(view.HeatScale(c), p, p.At(r.Min.X+i%side*cell+cell/2, r.Min.Y+i/side*cell+cell/2))
 			// 250 levels of a channel and 240 pixels of the scale for half the range.
 			if math.Abs(shown-want) > end/100 {
 				t.Fatalf("layer %d, head %d, element %d: got %g, want %g", layer, head, i, shown, want)

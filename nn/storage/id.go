@@ -30,3 +30,17 @@ func (l *Loaded) ID() string {
 	}
 	return fmt.Sprintf("%dx%d-%x", l.Config.Width, l.Config.Layers, h.Sum(nil)[:8])
 }
+
+// MastersID names a model by its sizes and by its floats, for a training that goes on from them: unlike for [Loaded.ID], it matters
+// what is rounded to the same ternary weights. The model was loaded with [Options].Masters.
+func (l *Loaded) MastersID() string {
+	h := sha256.New()
+	nn.Walk(l.Config, l.Weights, func(_ nn.Param, t *op.HostTensor) {
+		floats := t.F32
+		if l.Public != nil {
+			floats = floats[:min(len(floats), 1<<10)] // as above
+		}
+		binary.Write(h, binary.LittleEndian, floats)
+	})
+	return fmt.Sprintf("%dx%d-%x", l.Config.Width, l.Config.Layers, h.Sum(nil)[:8])
+}

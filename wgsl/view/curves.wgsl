@@ -1,4 +1,5 @@
-// The inner losses of some layers over some tokens, a curve each, the last thicker and on top. A thread makes a pixel.
+// The losses over the tokens, curves of one layer each, the last one thicker and on top. Where they are shown as means, the losses
+// themselves are faint behind. A thread makes a pixel.
 
 #import shared/picture.wgsl
 
@@ -8,45 +9,60 @@ struct Params {
     y: u32,
     wide: u32,     // pixels of the chart
     high: u32,
-    history: u32,  // tokens that `losses` holds of a layer
-    room: u32,     // tokens of the axis, 2 or more
     axis: u32,     // whose range the losses have
+    faint: u32,    // 1: the losses behind the means
+    between: u32,  // 1: fill between the first two curves, in the colour of the lower one
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> losses: array<f32>;  // (N, history) token t at t % history
-@group(0) @binding(2) var<storage, read> curves: array<vec4<u32>>;  // how many; of each its layer, first token, tokens and colour
+@group(0) @binding(1) var<storage, read> curves: array<vec4<u32>>;  // how many; of each its layer, first token, tokens and colour
+@group(0) @binding(2) var<storage, read> columns: array<vec4<f32>>;  // (curves, wide) as view/trace.wgsl makes them
 @group(0) @binding(3) var<storage, read> ladder: array<f32>;
 @group(0) @binding(4) var<storage, read> ranges: array<u32>;  // the step of each axis
 @group(0) @binding(5) var<storage, read_write> picture: array<u32>;
 
-// The height of a curve, in pixels from the top, at a place of the axis; between two tokens it is on the line.
-fn height(curve: vec4<u32>, at: f32) -> f32 {
-    let last = curve.z - 1u;
-    let t = min(u32(max(at, 0.0)), last);
-    let row = curve.x * params.history;
-    let a = losses[row + (curve.y + t) % params.history];
-    let b = losses[row + (curve.y + min(t + 1u, last)) % params.history];
-    return (1.0 - mix(a, b, fract(max(at, 0.0))) / ladder[ranges[params.axis]]) * f32(params.high - 1u);
+// The distance of the farthest column that a line is seen from.
+const REACH = 2;
+
+// Where a loss is, in pixels from the top.
+fn height(loss: f32) -> f32 {
+    return (1.0 - loss / ladder[ranges[params.axis]]) * f32(params.high - 1u);
 }
 
-// How much of the pixel a curve covers, by the distance to what the curve does in the pixel's column: where it enters,
-// where it leaves, and at the token between. Thickness is half of the line's, less where tokens stand close.
-fn coverage(curve: vec4<u32>, at: vec2<u32>, thickness: f32) -> f32 {
-    let each = f32(params.room - 1u) / f32(params.wide - 1u);  // tokens a pixel
-    let x = f32(at.x) * each;
-    if curve.z == 0u || x > f32(curve.z - 1u) + 0.5 * each {
-        return 0.0;
+// How much of the pixel a curve covers, by the distance to what the curve does in the columns around. Thickness is half of the
+// line's. The curve is that of the means, or of the losses.
+fn coverage(curve: u32, at: vec2<u32>, means: bool, thickness: f32) -> f32 {
+    var nearest = 100.0;
+    for (var off = -REACH; off <= REACH; off++) {
+        let column = i32(at.x) + off;
+        if column < 0 || column >= i32(params.wide) {
+            continue;
+        }
+        let both = columns[curve * params.wide + u32(column)];
+        let span = select(both.xy, both.zw, means);
+        if span.x > span.y {
+            continue;
+        }
+        let above = max(height(span.y) - f32(at.y), f32(at.y) - height(span.x));
+        nearest = min(nearest, length(vec2<f32>(f32(off), max(above, 0.0))));
     }
-    let left = height(curve, x - 0.5 * each);
-    let token = round(x);
-    let here = height(curve, select(x, token, abs(token - x) <= 0.5 * each));
-    let right = height(curve, x + 0.5 * each);
-    let top = min(min(left, right), here);
-    let bottom = max(max(left, right), here);
+    return clamp(thickness + 0.5 - nearest, 0.0, 1.0);
+}
+
+// The colour between the first two curves, on a background.
+fn filled(background: vec3<f32>, at: vec2<u32>) -> vec3<f32> {
+    let first = columns[at.x];
+    let second = columns[params.wide + at.x];
+    if first.z > first.w || second.z > second.w {
+        return background;
+    }
+    let a = height(0.5 * (first.z + first.w));
+    let b = height(0.5 * (second.z + second.w));
     let y = f32(at.y);
-    let distance = max(max(top - y, y - bottom), 0.0);
-    return clamp(thickness * min(0.3 / each, 1.0) + 0.5 - distance, 0.0, 1.0);
+    if y < min(a, b) || y > max(a, b) {
+        return background;
+    }
+    return mix(background, colour_of(select(curves[1].w, curves[2].w, b > a)), 0.2);
 }
 
 @compute @workgroup_size(8, 8)
@@ -57,9 +73,17 @@ fn draw_curves(@builtin(global_invocation_id) at: vec3<u32>) {
     let place = (params.y + at.y) * params.width + params.x + at.x;
     var colour = colour_of(picture[place]);
     let count = curves[0].x;
-    for (var i = 1u; i <= count; i++) {
-        let curve = curves[i];
-        colour = mix(colour, colour_of(curve.w), coverage(curve, at.xy, select(1.0, 1.5, i == count)));
+    if params.between == 1u {
+        colour = filled(colour, at.xy);
+    }
+    if params.faint == 1u {
+        for (var i = select(count - 1u, 0u, params.between == 1u); i < count; i++) {
+            colour = mix(colour, colour_of(curves[1u + i].w), 0.3 * coverage(i, at.xy, false, 0.5));
+        }
+    }
+    for (var i = 0u; i < count; i++) {
+        let thickness = select(1.0, 1.5, i + 1u == count);
+        colour = mix(colour, colour_of(curves[1u + i].w), coverage(i, at.xy, true, thickness));
     }
     picture[place] = pixel(colour);
 }

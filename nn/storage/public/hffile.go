@@ -301,7 +301,7 @@ func (h *hfDir) part(name string, table bool) (*part, error) {
 			h.rounded.Store(true)
 		case t.DType == safetensors.U8 || t.DType == safetensors.U32 || !table && !mayBeFloat(rest):
 			if !h.packed && t.DType != safetensors.U8 && t.DType != safetensors.U32 {
-				err = fmt.Errorf("%w; if these are the float masters of a ternary model, say how it rounds them: --masters half-up (Falcon-E's) or half-even", err)
+				err = fmt.Errorf("%w; %w", err, ErrUnsaid)
 			}
 			return nil, err
 		}

@@ -18,6 +18,10 @@ import (
 var ErrNoMasters = errors.New("got packed weights, of which the float masters are not there: want the revision that has them, " +
 	"such as microsoft/bitnet-b1.58-2B-4T-bf16 or Falcon-E's \"prequantized\" with --masters half-up; bitgpu learn trains an adapter beside packed weights")
 
+// ErrUnsaid is a part of the error for a directory whose matrices may be float masters that its files do not say to be such. It calls
+// the option by the name that it has in every API.
+var ErrUnsaid = errors.New(`if these are the float masters of a ternary model, the option masters says how it rounds them: "half-up" (Falcon-E's) or "half-even"`)
+
 // mostGroup is the largest number of inputs that share a scale in masters made from ternary weights, as in Bonsai's.
 const mostGroup = 128
 

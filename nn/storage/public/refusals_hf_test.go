@@ -101,7 +101,7 @@ func TestHFDirectoryRefusals(t *testing.T) {
 		"rows":           {"", "", replace("model.layers.0.mlp.down_proj.weight", 128, 256), "model.layers.0.mlp.down_proj.weight: got 128 rows, want 256"},
 		"columns":        {"", "", replace("model.layers.0.mlp.down_proj.weight", 256, 128), "model.layers.0.mlp.down_proj.weight: got 256 × 128 weights, want rows of 256"},
 		"a vector":       {"", "", replace("model.layers.0.mlp.down_proj.weight", 256), "model.layers.0.mlp.down_proj.weight: got 1 rows, want 256"},
-		"masters":        {"", "", noise("model.layers.0.mlp.down_proj.weight", 256, 256), "say how it rounds them: --masters half-up (Falcon-E's) or half-even"},
+		"masters":        {"", "", noise("model.layers.0.mlp.down_proj.weight", 256, 256), `the option masters says how it rounds them: "half-up" (Falcon-E's) or "half-even"`},
 		"another method": {`"head_dim"`, `"quantization_config":{"quant_method":"awq"},"head_dim"`, nil, `quant_method "awq" is not supported, want bitnet`},
 		"not JSON":       {`"head_dim":64`, `"head_dim":`, nil, "config.json"},
 	} {
