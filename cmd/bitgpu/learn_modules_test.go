@@ -14,7 +14,7 @@ func TestLearnModules(t *testing.T) {
 	text := proverbs(t)
 	for _, c := range []struct{ name, path, modules, shown string }{
 		{"ours", model("d32-delta"), "norms,embed,lm_head", "holds as a whole: embed, norm1, ttt.norm, norm2, norm_f, lm_head\n"},
-		{"qwen3", publictest.File(t, "qwen3"), "norms,q_norm,embed_tokens", "holds as a whole: embed_tokens, input_layernorm, q_norm, k_norm, post_attention_layernorm, model.norm\n"},
+		{"qwen3", publictest.File(t, "qwen3"), "norms,q_norm,embed_tokens", "holds as a whole: embed_tokens, lm_head, input_layernorm, q_norm, k_norm, post_attention_layernorm, model.norm\n"},
 	} {
 		dir := t.TempDir()
 		out, next := filepath.Join(dir, "x"), filepath.Join(dir, "next.safetensors")

@@ -33,7 +33,7 @@ func TestInstalledDeb(t *testing.T) {
 		`! command -v go && ! command -v cc && ! command -v gcc`,
 		`apt-get install -q -y --no-install-recommends /tmp/` + filepath.Base(deb),
 		`bitgpu version | grep -F 'bitgpu ` + version + ` (commit ` + commit[:12] + `)' | grep -F 'GPU (Vulkan)'`,
-		`test "$(bitgpu run --backend cpu -p ROMEO: -n 20 --seed 7 2>/dev/null | head -2 | tail -1)" = 'My lord: Sicilia, Sicilia!'`,
+		`test "$(bitgpu run --backend cpu -p ROMEO: -n 20 --seed 3 2>/dev/null | head -2 | tail -1)" = 'Well, what hast thou in that gracious lady?'`,
 		`bitgpu run --backend gpu -p ROMEO: 2>&1 | grep -F libvulkan1`, // what to install is said
 		`bash -c '. /usr/share/bash-completion/completions/bitgpu; complete -p bitgpu'`,
 		`zcat /usr/share/man/man1/bitgpu-train.1.gz | grep -qF 'output\-dir'`,
@@ -41,7 +41,7 @@ func TestInstalledDeb(t *testing.T) {
 		`zcat /usr/share/doc/bitgpu/THIRD-PARTY.txt.gz | grep -qF 'github.com/urfave/cli/v2'`,
 		`apt-get install -q -y --no-install-recommends systemd libvulkan1 mesa-vulkan-drivers`,
 		`out=$(systemd-analyze verify bitgpu.service 2>&1) && test -z "$out" || { echo "$out"; exit 1; }`,
-		`test "$(bitgpu run --backend gpu --adapter software -p ROMEO: -n 20 --seed 7 2>/dev/null | head -2 | tail -1)" = 'My lord: Sicilia, Sicilia!'`,
+		`test "$(bitgpu run --backend gpu --adapter software -p ROMEO: -n 20 --seed 3 2>/dev/null | head -2 | tail -1)" = 'Well, what hast thou in that gracious lady?'`,
 		`apt-get remove -q -y bitgpu && ! command -v bitgpu && ! test -e /lib/systemd/system/bitgpu.service`,
 	}
 	args := []string{"--variant=minbase", "--format=null", "--customize-hook=copy-in " + deb + " /tmp"}

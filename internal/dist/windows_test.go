@@ -122,13 +122,13 @@ func TestWindows(t *testing.T) {
 		t.Fatal("Wine's Vulkan and consoles want a screen: run make test-windows")
 	}
 	w := newWindows(t)
-	const line = "My lord: Sicilia, Sicilia!\n\nLUCIO"
+	const line = "Well, what hast thou in that gracious lady?\n\nBAP"
 
 	t.Run("run", func(t *testing.T) {
 		w := &windows{t, w.dir, w.env}
 		w.wants("windows/amd64, CPU and GPU (DX12 or Vulkan)", "version")
-		w.wants(line, "run", "--backend", "cpu", "-p", "ROMEO:", "-n", "20", "--seed", "7")
-		w.wants(line, "run", "--backend", "gpu", "--adapter", "llvmpipe", "-p", "ROMEO:", "-n", "20", "--seed", "7") // equal on a GPU
+		w.wants(line, "run", "--backend", "cpu", "-p", "ROMEO:", "-n", "20", "--seed", "3")
+		w.wants(line, "run", "--backend", "gpu", "--adapter", "llvmpipe", "-p", "ROMEO:", "-n", "20", "--seed", "3") // equal on a GPU
 		if _, errs, _ := w.bitgpu("run", "--backend", "cpu", "-p", "x", "-n", "1", "--stats"); !regexp.MustCompile(`the whole program [1-9]`).MatchString(errs) {
 			w.Errorf("got %q, want the memory that the program had", errs)
 		}
@@ -206,16 +206,16 @@ func TestWindows(t *testing.T) {
 		w := &windows{t, w.dir, w.env}
 		w.write("play.jinja", []byte("{% for m in messages %}{{ 'ROMEO' if m.role == 'user' else 'JULIET' }}:\n{{ m.content | trim }}\n\n"+
 			"{% endfor %}{% if add_generation_prompt %}JULIET:\n{% endif %}\n"))
-		flags := []string{"chat", "--backend", "cpu", "--template", "play.jinja", "--seed", "3", "--temp", "0.6", "--stop", "ROMEO:", "--stop", "JULIET:", "--memory", "our talk.memory"}
+		flags := []string{"chat", "--backend", "cpu", "--template", "play.jinja", "--seed", "12", "--temp", "0.6", "--stop", "ROMEO:", "--stop", "JULIET:", "--memory", "our talk.memory"}
 		screen := w.console("bitgpu.exe "+strings.ReplaceAll(strings.Join(flags, " "), "our talk.memory", `"our talk.memory"`),
-			"?>", "!My lady, is the night so dark?", "?crown and heart", "!/save größe.talk", "?in größe.talk", "!/quit")
-		if !strings.Contains(screen, "Farewell, granted to the crown and heart.") || !strings.Contains(screen, "exit 0\n") {
+			"?>", "!My lady, is the night so dark?", "?changed by this", "!/save größe.talk", "?in größe.talk", "!/quit")
+		if !strings.Contains(screen, "O, how sweetly saints are not changed by this!") || !strings.Contains(screen, "exit 0\n") {
 			w.Errorf("got\n%s", screen)
 		}
 		// It goes on where it ended, and its file is replaced as a whole.
 		before := w.read("our talk.memory")
 		out, errs, code := w.bitgpu(append(flags, "--stats", "-p", "And will you come with me?")...)
-		if code != 0 || !strings.Contains(out, "Farewell, and hear me speak.") || !strings.Contains(errs, "kept    15 tokens") {
+		if code != 0 || !strings.Contains(out, "O, how sweetly saints love me?") || !strings.Contains(errs, "kept    15 tokens") {
 			w.Errorf("got %q, exit code %d\n%s", out, code, errs)
 		}
 		if bytes.Equal(before, w.read("our talk.memory")) {
