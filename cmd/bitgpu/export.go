@@ -30,7 +30,7 @@ func exportCommand() *cli.Command {
 			"bitgpu export -m model.bitt -o small.bitt --pack --head f16",
 			"bitgpu export -m model.bitt -o model-dir/"),
 		Flags: []cli.Flag{
-			modelFlag(),
+			modelFlag(), mastersFlag(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Required: true, Usage: "`OUT`: a file whose name ends in .bitt or .gguf, or a directory, with a / at its end if it is new"},
 			&cli.BoolFlag{Name: "pack", Usage: "store ternary weights in two bits each"},
 			&cli.StringFlag{Name: "head", Usage: "`f32|f16|int8`: type of embedding and head in the file", DefaultText: "as they are"},
@@ -56,7 +56,11 @@ func exportAction(c *cli.Context) error {
 			return usagef("export: --type: got %q, which is for files that end in .gguf", layout.Type)
 		}
 	}
-	l, err := loadModel(path, storage.Options{})
+	options, err := publicOptions(c)
+	if err != nil {
+		return err
+	}
+	l, err := loadModel(path, options)
 	if err != nil {
 		return err
 	}

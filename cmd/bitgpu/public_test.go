@@ -208,6 +208,10 @@ func TestPublicStates(t *testing.T) {
 			if masters {
 				refuse(t, exitError, bitgpuRun("", args...), "is not ternary: ", `--masters says how it rounds them: "half-up"`)
 				args = append(args, "--masters", "half-up")
+				packed := filepath.Join(t.TempDir(), "packed.bitt")
+				mustRun(t, "export", "-m", path, "--masters", "half-up", "-o", packed)
+				mustRun(t, "logits", "-m", packed, "--backend", "cpu", "--tokens", strings.Join(ids, ","), "-o", out)
+				near(t, "logits of what was exported", tensorOf(t, out, "logits"), tensorOf(t, expected, "logits_f64"))
 			}
 			mustRun(t, args...)
 			near(t, "logits", tensorOf(t, out, "logits"), tensorOf(t, expected, "logits_f64"))

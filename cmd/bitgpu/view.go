@@ -36,7 +36,7 @@ func viewCommand() *cli.Command {
 			"-tags window.",
 			"bitgpu view -m model.bitt -p 'to be or not to be' --png frames --every 8"),
 		Flags: slices.Concat(
-			group("Model", modelFlag()),
+			group("Model", modelFlag(), mastersFlag()),
 			group("Text",
 				&cli.StringFlag{Name: "prompt", Aliases: []string{"p"}, Usage: "`TEXT` to read"},
 				&cli.BoolFlag{Name: "reread", Usage: "read the text twice in a row, and draw the selected layer's losses of both readings"},
@@ -70,11 +70,15 @@ func viewAction(c *cli.Context) error {
 			return err
 		}
 	}
+	options, err := publicOptions(c)
+	if err != nil {
+		return err
+	}
 	text, err := viewText(c)
 	if err != nil {
 		return err
 	}
-	v, err := openView(path, text, c.Bool("reread"), c.Int("layer"), c.String("adapter"))
+	v, err := openView(path, options, text, c.Bool("reread"), c.Int("layer"), c.String("adapter"))
 	if err != nil {
 		return err
 	}
@@ -116,8 +120,8 @@ type viewer struct {
 }
 
 // openView loads the model at path onto an adapter and begins to read the text.
-func openView(path, text string, reread bool, layer int, adapter string) (*viewer, error) {
-	loaded, err := loadModel(path, storage.Options{})
+func openView(path string, options storage.Options, text string, reread bool, layer int, adapter string) (*viewer, error) {
+	loaded, err := loadModel(path, options)
 	if err != nil {
 		return nil, err
 	}

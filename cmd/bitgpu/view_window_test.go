@@ -7,6 +7,8 @@ import (
 	"os"
 	"testing"
 
+	"bitgpu/nn/storage"
+
 	"github.com/go-gl/glfw/v3.3/glfw"
 )
 
@@ -18,7 +20,7 @@ func TestWindow(t *testing.T) {
 	adapter := drawingAdapter(t)
 	const name = "d32-delta"
 	c, want := states(t, name, viewed)
-	v, err := openView(model(name), viewed, false, 0, adapter)
+	v, err := openView(model(name), storage.Options{}, viewed, false, 0, adapter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +82,7 @@ func TestWindowEnds(t *testing.T) {
 		t.Skip("there is no screen: DISPLAY is not set")
 	}
 	t.Setenv("DISPLAY", display)
-	v, err := openView(model("d32-none"), viewed, false, 0, adapter)
+	v, err := openView(model("d32-none"), storage.Options{}, viewed, false, 0, adapter)
 	if err != nil {
 		t.Fatal(err)
 	}

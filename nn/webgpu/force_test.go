@@ -22,6 +22,25 @@ func TestUnfused(t *testing.T) {
 	t.Error("no variant is unfused")
 }
 
+// TestDeltaToken holds the kernels that take a token of the delta mixer in one or two dispatches, which software adapters
+// do not choose, against the reference, and whole models with them.
+func TestDeltaToken(t *testing.T) {
+	for _, v := range Variants() {
+		if v.storage == 0 {
+			continue
+		}
+		t.Run(v.Name, func(t *testing.T) {
+			o := New(gputest.Device(t))
+			defer o.Close()
+			if !o.Force(&v) {
+				t.Skipf("the adapter binds fewer than %d storage buffers", v.storage)
+			}
+			optest.RunOnly(t, o, v.Ops...)
+			optest.Inference(t, o, 1e-4)
+		})
+	}
+}
+
 func TestForce(t *testing.T) {
 	o := New(gputest.Device(t))
 	defer o.Close()
