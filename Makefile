@@ -197,7 +197,7 @@ DAWN_VERSION = 0.6.2
 export DAWN = $(CURDIR)/bin/dawn
 SWIFTSHADER = /usr/lib/chromium/vk_swiftshader_icd.json
 # What takes long there: the clock, measuring, and the same cases once more in other ways.
-DAWN_SLOW = ^(TestTime|TestReadbackDoesNotWaitForLaterWork|TestChangingParameters|TestEveryKernelCompiles|TestOnlyTheDriverNamesTheBinding|TestChoices|TestWorkgroupSizes|TestUnfused|TestFootprint|TestSteadyState|TestDecoders|TestProperties|TestTune|TestTuneAgain|TestRight|TestFastest|TestWrongWalk|TestWalkIsTuned|TestDispatches|TestNothingBound)$$
+DAWN_SLOW = ^(TestTime|TestReadbackDoesNotWaitForLaterWork|TestChangingParameters|TestEveryKernelCompiles|TestOnlyTheDriverNamesTheBinding|TestChoices|TestWorkgroupSizes|TestUnfused|TestFootprint|TestSteadyState|TestDecoders|TestProperties|TestTune|TestTuneAgain|TestRight|TestFastest|TestWrongWalk|TestWalkIsTuned|TestDispatches|TestNothingBound|TestDeltaToken)$$
 dawn = $(GO) build -o bin/testsum ./internal/testsum && BITGPU_REQUIRE_GPU=1 GOOS=js GOARCH=wasm bin/testsum -exec $(CURDIR)/internal/dawn/exec
 npm = test -d $(DAWN)/node_modules/webgpu || npm install --prefix $(DAWN) --no-audit --no-fund --loglevel=error webgpu@$(DAWN_VERSION)
 

@@ -124,7 +124,7 @@ func TestAdapterOnWebGPU(t *testing.T) {
 		}
 		return math.Sqrt(off / size)
 	}
-	hold := func(name string, c nn.Config, w *nn.Weights[op.HostTensor], whole func(string) bool) {
+	hold := func(name string, c nn.Config, w *nn.Weights[op.HostTensor], whole func(string) bool, recompute ...bool) {
 		c.Adapter = train.NewAdapter(c, 3, 6, func(string) bool { return true }, 1)
 		train.AddWhole(c.Adapter, c, w, whole)
 		for i := range c.Adapter.Weights {
@@ -144,7 +144,7 @@ func TestAdapterOnWebGPU(t *testing.T) {
 		if off := away(got, want); !(off < tolerance) {
 			t.Errorf("%s: the logits are off by %v", name, off)
 		}
-		for _, recompute := range []bool{false, true} {
+		for _, recompute := range recompute {
 			s := train.Shape{Batch: 2, Time: 20, Accumulate: 1, Clip: 1, Recompute: recompute}
 			if off := away(adapterGradients(t, gpu, c, s, w, ids), adapterGradients(t, cpu.New(), c, s, w, ids)); !(off < tolerance) {
 				t.Errorf("%s: the gradients are off by %v", name, off)
@@ -153,12 +153,14 @@ func TestAdapterOnWebGPU(t *testing.T) {
 	}
 	norms := func(name string) bool { return strings.Contains(name, "norm") } // their gradients are small beside those of tables
 	tables := func(name string) bool { return !norms(name) }
-	for _, whole := range []func(string) bool{norms, tables} {
-		optest.EachFamily(func(name string, c nn.Config, w *nn.Weights[op.HostTensor]) { hold(name, c, w, whole) })
+	families := func(whole func(string) bool, recompute ...bool) {
+		optest.EachFamily(func(name string, c nn.Config, w *nn.Weights[op.HostTensor]) { hold(name, c, w, whole, recompute...) })
 	}
+	families(norms, false, true)
+	families(tables, false)
 	for _, mixer := range []string{nn.MixerDelta, nn.MixerTied} {
 		c := nn.Config{Vocab: 40, Width: 32, Layers: 2, InnerLR: 0.1, Mixer: mixer, WeightScale: nn.ScaleAbsmean}.WithDefaults()
-		hold(mixer, c, c.Packed(train.InitialWeights(c, 3)), norms)
+		hold(mixer, c, c.Packed(train.InitialWeights(c, 3)), norms, false, true)
 	}
 }
 
