@@ -79,6 +79,9 @@ func Saveable(c Config) (all []Param) {
 	return all
 }
 
+// HoldsEmbedding reports whether the embedding is one of the whole parameters.
+func (a *Adapter) HoldsEmbedding() bool { return a.Whole[embedName] }
+
 // Replaced returns a model's weights with the adapter's whole parameters in their place.
 func (a *Adapter) Replaced(c Config, host *Weights[op.HostTensor]) *Weights[op.HostTensor] {
 	if a == nil || len(a.Whole) == 0 {

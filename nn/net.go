@@ -40,6 +40,9 @@ func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 	return n
 }
 
+// embedName is the name of the embedding, the first parameter.
+const embedName = "embed.weight"
+
 // Place is where in the model something was declared.
 type Place struct {
 	Block, Layer int    // the block, and the layer within it
@@ -64,7 +67,7 @@ func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
 	table := func(t *T, name string, init func([]float32, func() float64)) {
 		d.param(t, layer.Param{Names: []string{name}, Shape: []int{c.Vocab, c.Width}, Kind: layer.Table, Layer: -1, Init: init})
 	}
-	table(&n.Embed, "embed.weight", layer.Normal(1))
+	table(&n.Embed, embedName, layer.Normal(1))
 	if c.Decoder != nil && c.Decoder.Rotation > 0 {
 		d.param(&n.Signs, layer.Param{Names: []string{"embed.signs"}, Shape: []int{c.Width}, Layer: -1, Fixed: true})
 	}

@@ -29,8 +29,7 @@ func NewAdapter(c nn.Config, rank int, alpha float64, choose func(name string) b
 }
 
 // AddWhole makes an adapter hold whole parameters too, those of nn.Saveable with a gradient that choose selects. They begin as the model's.
-// It returns how many there are.
-func AddWhole(a *nn.Adapter, c nn.Config, weights *nn.Weights[op.HostTensor], choose func(name string) bool) (n int) {
+func AddWhole(a *nn.Adapter, c nn.Config, weights *nn.Weights[op.HostTensor], choose func(name string) bool) {
 	may := map[string]bool{}
 	for _, p := range nn.Saveable(c) {
 		may[p.Names[0]] = !p.Fixed && choose(p.Names[0])
@@ -42,7 +41,6 @@ func AddWhole(a *nn.Adapter, c nn.Config, weights *nn.Weights[op.HostTensor], ch
 			a.Weights = append(a.Weights, op.HostTensor{Format: op.F32, Shape: h.Shape, F32: slices.Clone(h.Float32s())})
 		}
 	})
-	return len(a.Whole)
 }
 
 // makeAdapter makes the trained parameters, A, B and whole ones, over weights that are loaded unchanged. Without weights they

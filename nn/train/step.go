@@ -202,7 +202,7 @@ func (l *Learner[T]) microBatch(p *op.Program[T], k int, went func()) {
 		went()
 	}
 	site(0).Append(p, l.dstream)
-	if a := l.config.Adapter; a == nil || a.Whole[nn.Params(l.config)[0].Names[0]] {
+	if a := l.config.Adapter; a == nil || a.HoldsEmbedding() {
 		p.Add(&op.EmbedBackward[T]{DTable: grad.Embed, DH: l.dstream, Tokens: l.inputs})
 	}
 }

@@ -82,21 +82,26 @@ func same(t *testing.T, got, want *nn.Adapter) {
 	}
 }
 
+// roundTrip writes an adapter, and wants it to be read as it was.
+func roundTrip(t *testing.T, name string, c nn.Config, want *nn.Adapter, path string) {
+	t.Helper()
+	if err := Save(path, c, want, "base"); err != nil {
+		t.Fatal(err)
+	}
+	a, err := Load(path, c)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	same(t, join(t, c, Weighted{a, 1}), want)
+}
+
 // What was written is read, to the bit, from a lone file and from a directory.
 func TestRoundTrip(t *testing.T) {
 	for name, c := range configs() {
 		for _, choose := range []func(string) bool{all, some} {
 			want := random(c, 3, 2, choose)
 			for _, path := range []string{"x.lora.safetensors", "x"} {
-				path = filepath.Join(t.TempDir(), path)
-				if err := Save(path, c, want, "base"); err != nil {
-					t.Fatal(err)
-				}
-				a, err := Load(path, c)
-				if err != nil {
-					t.Fatalf("%s: %v", name, err)
-				}
-				same(t, join(t, c, Weighted{a, 1}), want)
+				roundTrip(t, name, c, want, filepath.Join(t.TempDir(), path))
 			}
 		}
 	}

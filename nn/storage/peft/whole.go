@@ -68,7 +68,7 @@ func IsModule(c nn.Config, param, module string) bool {
 // readWhole finds the model's parameters for tensors that are no A or B.
 func readWhole(tensors map[string]safetensors.Tensor, s *settings, c nn.Config) ([]whole, error) {
 	found := map[string]string{} // the tensor's name by its module
-	for name := range tensors {
+	for _, name := range slices.Sorted(maps.Keys(tensors)) {
 		m := wholeName.FindStringSubmatch(name)
 		if m == nil {
 			return nil, notOurs(name)
@@ -113,8 +113,8 @@ func readWhole(tensors map[string]safetensors.Tensor, s *settings, c nn.Config) 
 	if _, ok := found[headModule]; ok && c.Decoder != nil && c.Decoder.Tied {
 		return nil, fmt.Errorf("%s: got a head of its own, want the embedding with it: they are one table in this model", headModule)
 	}
-	for _, name := range found {
-		return nil, notOurs(name)
+	if len(found) > 0 {
+		return nil, notOurs(slices.Min(slices.Collect(maps.Values(found))))
 	}
 	return all, nil
 }

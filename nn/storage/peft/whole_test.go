@@ -42,14 +42,7 @@ func TestWholeRoundTrip(t *testing.T) {
 		want := withWhole(c, random(c, 3, 2, all), all)
 		for _, path := range []string{"x.lora.safetensors", "x"} {
 			path = filepath.Join(t.TempDir(), path)
-			if err := Save(path, c, want, "base"); err != nil {
-				t.Fatal(err)
-			}
-			a, err := Load(path, c)
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			same(t, join(t, c, Weighted{a, 1}), want)
+			roundTrip(t, name, c, want, path)
 			about, f, err := Describe(path)
 			if err != nil {
 				t.Fatal(err)

@@ -69,7 +69,7 @@ func (m *Model) howQuantized() (*arch.Masters, error) {
 			if each == 0 {
 				each = p.Shape[1]
 			}
-			group = common(group, each)
+			group = gcd(group, each)
 		}
 	})
 	switch {
@@ -87,14 +87,6 @@ func (m *Model) howQuantized() (*arch.Masters, error) {
 		}
 	}
 	return masters, nil
-}
-
-// common is the greatest common divisor.
-func common(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
 }
 
 // float returns weights in float32. Ternary ones are multiplied by their scales, and must quantise to the same again by
