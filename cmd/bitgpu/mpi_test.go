@@ -273,6 +273,7 @@ func TestMPIKilled(t *testing.T) {
 	told := 0
 	dir := filepath.Join(root, "killed0")
 	for k := 0; k < kills; {
+		saved, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "step-*"))
 		p := mpiRun(t, 4, flags(dir)...)
 		exited := make(chan error, 1)
 		go func() { exited <- p.Wait() }()
@@ -290,6 +291,9 @@ func TestMPIKilled(t *testing.T) {
 			err = <-exited // or the test's own time is over
 			if strings.Contains(p.text(), fmt.Sprintf("rank %d of 4 on ", rank)) {
 				told++
+				if from := "to go on from " + filepath.Join(dir, "checkpoints", "step-"); len(saved) > 0 && !strings.Contains(p.text(), from) {
+					t.Errorf("want %q: %s", from, p.text())
+				}
 			}
 		}
 		if strings.Contains(p.text(), "damaged") {

@@ -155,15 +155,8 @@ func checkLearner[T any](b op.Executor[T], c nn.Config, s Shape) error {
 	switch {
 	case s.Shards == 0 && s.ShardOptimizer:
 		return errors.New("training: got a sharded optimizer without shards, want shards")
-	case c.Decoder != nil && c.Adapter == nil:
-		if err := checkMasters(c.Decoder, s); err != nil {
-			return fmt.Errorf("training: %w", err)
-		}
-	case c.Adapter != nil && c.Adapter.Inside && (c.Decoder != nil || s.Shards > 0):
-		if s.Shards > 0 {
-			return errors.New("training: got shards of an adapter inside the quantiser, want none")
-		}
-		if err := checkMasters(c.Decoder, s); err != nil {
+	case c.Decoder != nil && (c.Adapter == nil || c.Adapter.Inside):
+		if err := checkMasters(c.Decoder); err != nil {
 			return fmt.Errorf("training: %w", err)
 		}
 	case c.Adapter != nil && !b.Has(&op.LowRankBackward[T]{}):
@@ -175,7 +168,7 @@ func checkLearner[T any](b op.Executor[T], c nn.Config, s Shape) error {
 }
 
 // checkMasters refuses a public model that has no masters, or that does not support training as a whole.
-func checkMasters(d *arch.Decoder, s Shape) error {
+func checkMasters(d *arch.Decoder) error {
 	switch {
 	case d.Masters == nil:
 		return fmt.Errorf("got the packed weights of a %s model, want its float masters, or an adapter to train beside them", d.Family)
@@ -183,8 +176,6 @@ func checkMasters(d *arch.Decoder, s Shape) error {
 		return fmt.Errorf("got a model whose matrices are stored for inputs that a Hadamard transform turns, want an adapter to train beside them")
 	case d.Gated && d.Masters.Group == 0:
 		return fmt.Errorf("got masters with gates in the matrix of the queries and one γ a matrix, want scales of groups")
-	case s.Shards > 0:
-		return fmt.Errorf("got shards of a %s model, want none: several ranks train models of our own only", d.Family)
 	}
 	return nil
 }

@@ -63,7 +63,9 @@ func (l *Learner[T]) updateSlices() error {
 		part := tops[x.param][x.from : x.from+x.n]
 		ops.Copy(s.w, 0, l.params[x.param].master, x.from, x.n)
 		ops.Write(s.g, 0, part)
-		x.update.Run()
+		if !l.params[x.param].Fixed {
+			x.update.Run()
+		}
 		if err := ops.Download(s.w, 0, part); err != nil {
 			return fmt.Errorf("reading %s back: %w", l.params[x.param].Names[0], err)
 		}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	"bitgpu/nn/op"
 )
@@ -71,7 +72,8 @@ func (l *Learner[T]) prepareShards() (err error) {
 		losses: make([]float32, shape.Shards), normLeaves: make([]float32, shape.Shards),
 	}
 	l.sharded = s
-	var quantise, update op.Program[T]
+	var update op.Program[T]
+	quantise := slices.Clone(l.inside)
 	programs := []op.Program[T]{nil}
 	last := func() *op.Program[T] { return &programs[len(programs)-1] }
 	for i := range l.params {
@@ -80,7 +82,7 @@ func (l *Learner[T]) prepareShards() (err error) {
 			quantise.Add(x.quantize)
 		}
 		last().Add(&op.Zero[T]{X: x.grad})
-		if !shape.ShardOptimizer {
+		if !shape.ShardOptimizer && !x.Fixed {
 			update.Add(&op.AdamW[T]{W: x.master, M: x.m, V: x.v, G: x.grad, SumSquares: l.sumSquares, Hyper: l.hypers})
 		}
 	}
