@@ -47,7 +47,7 @@ func batchTablesAVX2(dst *int32, whole *int32, fours int)
 // batchProductsAVX2 is batchKernels.products.
 //
 //go:noescape
-func batchProductsAVX2(totals *int32, before *int32, codes *byte, tables *int32, room *byte)
+func batchProductsAVX2(totals *int32, before *int32, beforeStep int, codes *byte, codesStep int, tables *int32, room *byte, blocks int)
 
 // batchEndAVX2 is batchKernels.end.
 //

@@ -15,22 +15,22 @@ type batchKernels struct {
 	whole func(dst *int32, x *float32, scale float32, eights int)
 	// tables writes the sums of each of `fours` four columns (4·fours, batchVectors).
 	tables func(dst, whole *int32, fours int)
-	// products sets totals (lookupRows, batchVectors) to those before, plus what the codes of batchColumns select in tables. room
-	// has batchOffsets bytes.
-	products func(totals, before *int32, codes *byte, tables *int32, room *byte)
+	// products sets totals (blocks, lookupRows, batchVectors) to those before, plus what the codes of batchColumns of some blocks,
+	// codesStep bytes apart, select in tables. After each block `before` skips beforeStep bytes. room has batchRoomBytes.
+	products func(totals, before *int32, beforeStep int, codes *byte, codesStep int, tables *int32, room *byte, blocks int)
 	// end adds to y (lookupRows, batchVectors) the totals, times the scales of rows and the units of vectors. Their rows are in the
 	// order in which products finds them; those of y are in their own.
 	end func(y *float32, totals *int32, scales *byte, units *float32)
 }
 
 const (
-	batchVectors = 8
-	batchColumns = groupUnit
-	batchBlock   = lookupRows * batchVectors            // numbers
-	batchTables  = batchColumns / 4 * 81 * batchVectors // numbers
-	batchOffsets = 2 * lookupRows * batchColumns / 4    // bytes
-	batchGroups  = 8                                    // of batchVectors vectors, whose whole numbers are there at once
-	batchFewest  = 5                                    // vectors for which products at once are faster than one by one
+	batchVectors   = 8
+	batchColumns   = groupUnit
+	batchBlock     = lookupRows * batchVectors            // numbers
+	batchTables    = batchColumns / 4 * 81 * batchVectors // numbers
+	batchRoomBytes = 2 * lookupRows * batchColumns / 4    // which sums two blocks want
+	batchGroups    = 8                                    // of batchVectors vectors, whose whole numbers are there at once
+	batchFewest    = 5                                    // vectors for which products at once are faster than one by one
 
 	// Blocks of rows that share tables: with fewer, tables take too long to make, with more, totals leave a core's own cache.
 	fewestBatchBlocks, mostBatchBlocks = 8, 64
@@ -54,7 +54,7 @@ var batchJobs = newFreeList[batchJob]()
 type batchRoom struct {
 	whole           []int32 // of a chunk, before they are turned around
 	tables, nothing []int32
-	offsets         []byte
+	numbers         []byte
 	totals          []int32   // (rows, batchVectors), of a chunk
 	sums            []float32 // (rows, batchVectors)
 }
@@ -64,7 +64,7 @@ var batchRooms = newFreeList[batchRoom]()
 // fit makes room for blocks of rows.
 func (r *batchRoom) fit(blocks int) {
 	if r.tables == nil {
-		r.tables, r.nothing, r.offsets = alignedLines[int32](batchTables), alignedLines[int32](batchBlock), alignedLines[byte](batchOffsets)
+		r.tables, r.nothing, r.numbers = alignedLines[int32](batchTables), alignedLines[int32](batchBlock), alignedLines[byte](batchRoomBytes)
 	}
 	if len(r.totals) < blocks*batchBlock {
 		r.totals, r.sums = alignedLines[int32](blocks*batchBlock), alignedLines[float32](blocks*batchBlock)
@@ -158,14 +158,12 @@ func (j *batchJob) rows(room *batchRoom, group, first, end int) {
 		from, to := chunk*j.part, (chunk+1)*j.part
 		for column := from; column < to; column += batchColumns {
 			kern.tables(&room.tables[0], &j.whole[(group*m.cols+column)*batchVectors], batchColumns/4)
-			for b := first; b < end; b++ {
-				totals := &room.totals[(b-first)*batchBlock]
-				before := totals
-				if column == from {
-					before = &room.nothing[0]
-				}
-				kern.products(totals, before, &m.codes[b*blockCodes+column/4*lookupRows], &room.tables[0], &room.offsets[0])
+			before, step := &room.totals[0], 0
+			if column == from {
+				before, step = &room.nothing[0], -batchBlock*4 // again and again
 			}
+			kern.products(&room.totals[0], before, step, &m.codes[first*blockCodes+column/4*lookupRows], blockCodes,
+				&room.tables[0], &room.numbers[0], end-first)
 		}
 		units := &j.units[(group*j.chunks+chunk)*batchVectors]
 		for b := first; b < end; b++ {

@@ -15,10 +15,11 @@ func batchKernels(g *gen) {
 }
 
 const (
-	batchColumns = 32               // for which there are tables at once
-	batchLines   = batchColumns / 4 // of codes
-	batchSums    = 3 * 3 * 3 * 3    // of four columns
-	batchTable   = batchSums * 32   // bytes
+	batchColumns = 32                      // for which there are tables at once
+	batchLines   = batchColumns / 4        // of codes
+	batchSums    = 3 * 3 * 3 * 3           // of four columns
+	batchTable   = batchSums * 32          // bytes
+	batchNumbers = lookupRows * batchLines // bytes
 )
 
 // batchWhole turns elements into whole numbers as lookupTables does.
@@ -79,10 +80,12 @@ func batchTables(g *gen) {
 	g.end()
 }
 
-// batchProducts first turns the codes into distances from a table's beginning, those of a row side by side.
+// batchProducts turns codes into numbers of sums, those of a row side by side. It does so a block ahead, because these steps wait for
+// each other.
 func batchProducts(g *gen) {
-	g.function("batchProducts", "(totals, before *int32, codes *byte, tables *int32, room *byte)", "is batchKernels.products.")
-	totals, before, codes, tables, room := g.arg("totals"), g.arg("before"), g.arg("codes"), g.arg("tables"), g.arg("room")
+	g.function("batchProducts", "(totals, before *int32, beforeStep int, codes *byte, codesStep int, tables *int32, room *byte, blocks int)",
+		"is batchKernels.products.")
+	totals, before, codes, tables, blocks := g.arg("totals"), g.arg("before"), g.arg("codes"), g.arg("tables"), g.arg("blocks")
 	nibble, low, high := g.YMM(), g.YMM(), g.YMM()
 	g.VMOVDQU(g.words("lookupNibble", nibbles), nibble)
 	digits := func(name string, times uint32) operand.Mem {
@@ -96,60 +99,71 @@ func batchProducts(g *gen) {
 	}
 	g.VMOVDQU(digits("batchLow", 1), low)
 	g.VMOVDQU(digits("batchHigh", 9), high)
-	lines := make([]reg.VecVirtual, batchLines)
-	for i := range lines {
-		l, h := g.YMM(), g.YMM()
-		g.VMOVDQU(mem(codes, lookupRows*i), h)
-		g.VPAND(nibble, h, l)
-		g.VPSRLW(operand.U8(4), h, h)
-		g.VPAND(nibble, h, h)
-		g.VPSHUFB(l, low, l)
-		g.VPSHUFB(h, high, h)
-		g.VPADDB(l, h, h)
-		lines[i] = h
-	}
-	for range 3 {
-		lines = interleaved(g, lines)
-	}
-	zero := g.YMM()
-	g.VPXOR(zero, zero, zero)
-	for i, bytes := range lines {
-		for half, unpack := range []func(...operand.Op){g.VPUNPCKLBW, g.VPUNPCKHBW} {
-			words := g.YMM()
-			unpack(zero, bytes, words)
-			g.VPSLLW(operand.U8(5), words, words)
-			g.VMOVDQU(words, mem(room, 64*i+32*half))
+	now, next := g.arg("room"), g.GP64()
+	g.LEAQ(mem(now, batchNumbers), next)
+	number := func(room reg.Register) {
+		// The processor does not foresee that the next columns of these rows follow when those of all rows have been read.
+		for line := 0; line < batchLines; line += 2 {
+			g.PREFETCHT1(mem(codes, lookupRows*(batchLines+line)))
+		}
+		lines := make([]reg.VecVirtual, batchLines)
+		for i := range lines {
+			l, h := g.YMM(), g.YMM()
+			g.VMOVDQU(mem(codes, lookupRows*i), h)
+			g.VPAND(nibble, h, l)
+			g.VPSRLW(operand.U8(4), h, h)
+			g.VPAND(nibble, h, h)
+			g.VPSHUFB(l, low, l)
+			g.VPSHUFB(h, high, h)
+			g.VPADDB(l, h, h)
+			lines[i] = h
+		}
+		for range 3 {
+			lines = interleaved(g, lines)
+		}
+		for i, numbers := range lines {
+			g.VMOVDQU(numbers, mem(room, 32*i))
 		}
 	}
 	const rows = 8 // of a turn of the loop
-	left := g.GP64()
+	mask := g.GP64()
+	g.MOVQ(operand.U32(0xff*32), mask)
+	number(now)
+	g.Label("blocks")
+	g.CMPQ(blocks, operand.U8(1))
+	g.JE(operand.LabelRef("products"))
+	g.ADDQ(g.address("codesStep"), codes)
+	number(next)
+	g.Label("products")
+	left, at := g.GP64(), g.GP64()
 	g.MOVQ(operand.U32(lookupRows/rows), left)
+	g.MOVQ(now, at)
 	g.Label("rows")
 	for row := range rows {
-		total := g.YMM()
+		total, eight := g.YMM(), g.GP64()
 		g.VMOVDQU(mem(before, 32*row), total)
-		for line := 0; line < batchLines; line += 4 {
-			four := g.GP64() // distances, since the units that load have enough to do
-			g.MOVQ(mem(room, 2*(batchLines*row+line)), four)
-			for i := range 3 {
-				one := g.GP64()
-				g.MOVWQZX(four.As16(), one)
-				g.SHRQ(operand.U8(16), four)
-				g.VPADDD(indexed(tables, one, 1, batchTable*(line+i)), total, total)
-			}
-			g.VPADDD(indexed(tables, four, 1, batchTable*(line+3)), total, total)
+		g.MOVQ(mem(at, batchLines*row), eight)
+		for line := range batchLines {
+			offset := g.GP64() // 32 times a byte; the units that load have enough to do
+			g.RORXQ(operand.U8((8*line-5)&63), eight, offset)
+			g.ANDQ(mask, offset)
+			g.VPADDD(indexed(tables, offset, 1, batchTable*line), total, total)
 		}
 		g.VMOVDQU(total, mem(totals, 32*row))
 	}
 	g.ADDQ(operand.U32(32*rows), before)
 	g.ADDQ(operand.U32(32*rows), totals)
-	g.ADDQ(operand.U32(2*batchLines*rows), room)
+	g.ADDQ(operand.U8(batchLines*rows), at)
 	g.DECQ(left)
 	g.JNZ(operand.LabelRef("rows"))
+	g.ADDQ(g.address("beforeStep"), before)
+	g.XCHGQ(now, next)
+	g.DECQ(blocks)
+	g.JNZ(operand.LabelRef("blocks"))
 	g.end()
 }
 
-// batchEnd turns totals into floats. They are those of the places 0, 16, 1, 17 … of a line of codes.
+// batchEnd turns totals into floats. They are those of the places 0, 1, 16, 17, 2, 3 … of a line of codes.
 func batchEnd(g *gen) {
 	g.function("batchEnd", "(y *float32, totals *int32, scales *byte, units *float32)", "is batchKernels.end.")
 	y, totals, scales, units := g.arg("y"), g.arg("totals"), g.arg("scales"), g.arg("units")
@@ -171,7 +185,7 @@ func batchEnd(g *gen) {
 		}
 	}
 	for i := range lookupRows {
-		place := i/2 + i%2*16
+		place := i/4*2 + i%2 + i/2%2*16
 		row := rowOfLane(place%16) + place/16*4
 		scale, total := g.YMM(), g.YMM()
 		g.VBROADCASTSS(floats.Offset(4*place), scale)
