@@ -105,7 +105,7 @@ func BenchmarkMatMul(b *testing.B) {
 // of the first one's, TernaryMatMul, and of its rate of reading weights as a share of the memory bandwidth.
 func BenchmarkPublic(b *testing.B) {
 	for _, shape := range []struct{ rows, cols int }{{2048, 6144}, {6144, 2048}} {
-		for _, n := range []int{1, 4, 128} {
+		for _, n := range []int{1, 2, 4, 8, 128} {
 			b.Run(fmt.Sprintf("%v/%dx%d/%d", Active(), shape.rows, shape.cols, n), func(b *testing.B) {
 				benchPublic(b, shape.rows, shape.cols, n)
 			})

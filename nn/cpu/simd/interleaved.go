@@ -206,9 +206,7 @@ func (m *Interleaved) MatMul(y, x []float32, n int) {
 		dotJobs.put(j)
 		done = m.wholeRows()
 	case !m.dots && k.lookup != nil:
-		j := lookupJobs.get()
-		j.matMul(k, m, y, x, n)
-		lookupJobs.put(j)
+		m.lookUp(k, y, x, n)
 		done = m.wholeRows()
 	}
 	room := turnedRooms.get()

@@ -174,6 +174,43 @@ func TestInterleavedMatMulIsOneByOne(t *testing.T) {
 	})
 }
 
+// TestLookupBatch: vectors at once get the bits that they get one by one, in full groups and others, and one that is not finite
+// leaves its neighbours alone.
+func TestLookupBatch(t *testing.T) {
+	tested := false
+	for _, l := range levels {
+		if l.lookup == nil || l.lookup.batch == nil {
+			continue
+		}
+		tested = true
+		setLevel(t, l.level)
+		interleavedShapes(func(m *grouped) {
+			i := Interleave(m.codes, m.scales, m.group, m.rows, m.cols, false, false)
+			for _, n := range []int{batchFewest, batchVectors, 2*batchVectors - 1, batchGroups*batchVectors + batchFewest} {
+				if n > batchVectors && m.rows > 64 && m.cols > 600 {
+					continue // takes long, and is nothing new
+				}
+				x, y, want := random(n*m.cols, 5), newGuarded(random(n*m.rows, 6)), make([]float32, n*m.rows)
+				x[m.cols+3], x[2*m.cols] = float32(math.NaN()), float32(math.Inf(1))
+				clear(x[3*m.cols : 4*m.cols])
+				i.MatMul(y.inside, x, n)
+				y.check(t, "Interleaved.MatMul")
+				for v := range n {
+					i.MatMul(want[v*m.rows:(v+1)*m.rows], x[v*m.cols:(v+1)*m.cols], 1)
+				}
+				for at, w := range want {
+					if got := y.inside[at]; math.Float32bits(got) != math.Float32bits(w) && !(got != got && w != w) {
+						t.Fatalf("%d×%d, groups of %d, %d vectors: y[%d,%d] is %v, want %v", m.rows, m.cols, m.group, n, at/m.rows, at%m.rows, got, w)
+					}
+				}
+			}
+		})
+	}
+	if !tested {
+		t.Skipf("untested: no level of this machine looks up sums for vectors at once, it has %v", Levels())
+	}
+}
+
 // TestInterleavedMatMulShowsWhatIsNotFinite: whole numbers have no NaN, the result does.
 func TestInterleavedMatMulShowsWhatIsNotFinite(t *testing.T) {
 	eachInterleaving(t, func(t *testing.T, interleave func(m *grouped) *Interleaved) {

@@ -33,3 +33,23 @@ func lookupProducts1AVX2(y *float32, nibbles *byte, tables *byte, scales *byte, 
 //
 //go:noescape
 func lookupProducts4AVX2(y *float32, nibbles *byte, tables *byte, scales *byte, scaleStep int, unit float32, fours int, room *byte)
+
+// batchWholeAVX2 is batchKernels.whole.
+//
+//go:noescape
+func batchWholeAVX2(dst *int32, x *float32, scale float32, eights int)
+
+// batchTablesAVX2 is batchKernels.tables.
+//
+//go:noescape
+func batchTablesAVX2(dst *int32, whole *int32, fours int)
+
+// batchProductsAVX2 is batchKernels.products.
+//
+//go:noescape
+func batchProductsAVX2(totals *int32, before *int32, beforeStep int, codes *byte, codesStep int, tables *int32, room *byte, blocks int)
+
+// batchEndAVX2 is batchKernels.end.
+//
+//go:noescape
+func batchEndAVX2(y *float32, totals *int32, scales *byte, units *float32)

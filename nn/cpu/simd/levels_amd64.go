@@ -50,6 +50,9 @@ var bytePairs = dotKernels{
 	one:   dotProducts{[4]dotProduct{dots1x1x1AVX2, dots1x2x1AVX2, dots1x4x1AVX2}, dots1x1x4AVX2, 4},
 }
 
+// batch has the kernels for AVX2.
+var batch = batchKernels{batchWholeAVX2, batchTablesAVX2, batchProductsAVX2, batchEndAVX2}
+
 func avx2Kernels() kernels {
 	return kernels{
 		level:           AVX2,
@@ -99,7 +102,7 @@ func avx2Kernels() kernels {
 		floatCache:      cacheKernels[float32]{floatScoresAVX2, floatWeightedAVX2},
 		halfCache:       cacheKernels[uint16]{halfScoresAVX2, halfWeightedAVX2},
 		group:           groupKernels{groupOneAVX2, groupFourAVX2},
-		lookup:          &lookupKernels{interleaveAVX2, splitNibblesAVX2, lookupTablesAVX2, lookupVectorAVX2, lookupProducts1AVX2, lookupProducts4AVX2},
+		lookup:          &lookupKernels{interleaveAVX2, splitNibblesAVX2, lookupTablesAVX2, lookupVectorAVX2, lookupProducts1AVX2, lookupProducts4AVX2, &batch},
 		dots:            &bytePairs,
 		codes:           codesKernels{codesOneAVX2, codesFourAVX2},
 		groupCodes:      codesKernels{groupCodesOneAVX2, groupCodesFourAVX2},

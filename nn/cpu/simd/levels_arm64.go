@@ -67,7 +67,7 @@ func neonKernels() kernels {
 		floatCache:      cacheKernels[float32]{floatScoresNEON, floatWeightedNEON},
 		halfCache:       cacheKernels[uint16]{halfScoresNEON, halfWeightedNEON},
 		group:           groupKernels{groupOneNEON, groupFourNEON},
-		lookup:          &lookupKernels{interleaveNEON, splitNibblesNEON, lookupTablesNEON, lookupVectorNEON, lookupProducts1NEON, lookupProducts4NEON},
+		lookup:          &lookupKernels{interleaveNEON, splitNibblesNEON, lookupTablesNEON, lookupVectorNEON, lookupProducts1NEON, lookupProducts4NEON, nil},
 		codes:           codesKernels{codesOneNEON, codesFourNEON},
 		groupCodes:      codesKernels{groupCodesOneNEON, groupCodesFourNEON},
 		packInt8:        packInt8NEON,

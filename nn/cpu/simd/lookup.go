@@ -29,6 +29,8 @@ type lookupKernels struct {
 	// one adds to 32 elements of y, and four to 128, the sums that 4·fours of their nibbles select in tables, times unit and the
 	// scales of the rows; the scales of the next 32 rows lie scaleStep bytes further on. room has lookupSums bytes.
 	one, four func(y *float32, nibbles, tables, scales *byte, scaleStep int, unit float32, fours int, room *byte)
+	// batch has what multiplies several vectors at once; nil where there is nothing faster than one by one.
+	batch *batchKernels
 }
 
 const (
@@ -85,14 +87,23 @@ type lookupRoom struct {
 
 var lookupRooms = newFreeList[lookupRoom]()
 
+// lookUp sets the rows in blocks of y (n, rows).
+func (m *Interleaved) lookUp(k *kernels, y, x []float32, n int) {
+	done := 0
+	if k.lookup.batch != nil {
+		done = batched(n)
+		j := batchJobs.get()
+		j.matMul(k, m, y, x, done)
+		batchJobs.put(j)
+	}
+	j := lookupJobs.get()
+	j.matMul(k, m, y[done*m.rows:], x[done*m.cols:], n-done)
+	lookupJobs.put(j)
+}
+
 func (j *lookupJob) matMul(k *kernels, m *Interleaved, y, x []float32, n int) {
 	j.k, j.m = k, m
-	parts := ceilDiv(m.group, longestPart)
-	for m.group/groupUnit%parts != 0 { // equal parts, of whole units
-		parts++
-	}
-	j.part = m.group / parts
-	j.chunks = m.cols / j.part
+	j.part, j.chunks = m.chunks()
 	for v := 0; v < n; v += lookupVectors {
 		j.n = min(lookupVectors, n-v)
 		j.x, j.y = x[v*m.cols:(v+j.n)*m.cols], y[v*m.rows:(v+j.n)*m.rows]
@@ -102,6 +113,16 @@ func (j *lookupJob) matMul(k *kernels, m *Interleaved, y, x []float32, n int) {
 		parallel.For(m.rows/lookupRows, ceilDiv(chunkElements, lookupBlocks*lookupRows*m.cols)*lookupBlocks, j)
 	}
 	j.m, j.x, j.y = nil, nil, nil
+}
+
+// chunks returns the number of columns of a chunk, and how many chunks a row has.
+func (m *Interleaved) chunks() (part, n int) {
+	parts := ceilDiv(m.group, longestPart)
+	for m.group/groupUnit%parts != 0 { // equal parts, of whole units
+		parts++
+	}
+	part = m.group / parts
+	return part, m.cols / part
 }
 
 // tablesLen returns the size in bytes of a vector's tables.

@@ -20,6 +20,7 @@ func lookupKernels(g *gen) {
 	for _, blocks := range []int{1, 4} {
 		lookupProducts(g, blocks)
 	}
+	batchKernels(g)
 }
 
 const (
@@ -73,7 +74,7 @@ func lookupTables(g *gen) {
 	g.VBROADCASTSS(g.address("scale"), scale)
 	whole := g.AllocLocal(32)
 	word := func(n uint32) func(int) uint32 { return func(int) uint32 { return n } }
-	most, least := g.words("lookupMost", word(1<<lookupBits-1)), g.words("lookupLeast", word(-(1<<lookupBits-1)&(1<<32-1)))
+	most, least := lookupRange(g)
 	bias, low := g.words("lookupBias", word(2<<lookupBits)), g.words("lookupLow", word(1<<planeBits-1))
 	signs := func(name string, code func(i int) int) operand.Mem {
 		return g.words(name, func(i int) uint32 { return uint32(int32(min(code(i)-1, 1))) })
@@ -82,12 +83,7 @@ func lookupTables(g *gen) {
 	first := signs("lookupFirst", func(i int) int { return i % 4 })
 	secondA, secondB := signs("lookupSecondA", func(i int) int { return i / 4 * 2 }), signs("lookupSecondB", func(i int) int { return 1 + i/4*2 })
 	g.Label("eights")
-	q := g.YMM()
-	g.VMULPS(mem(x, 0), scale, q)
-	g.VCVTPS2DQ(q, q)
-	g.VPMINSD(most, q, q)
-	g.VPMAXSD(least, q, q)
-	g.VMOVDQU(q, whole)
+	g.VMOVDQU(g.wholeNumbers(mem(x, 0), scale, most, least), whole)
 	for pair := range 4 {
 		q0, q1, a, b := g.YMM(), g.YMM(), g.YMM(), g.YMM()
 		g.VPBROADCASTD(whole.Offset(8*pair), q0)
@@ -124,6 +120,22 @@ func lookupTables(g *gen) {
 	g.DECQ(eights)
 	g.JNZ(operand.LabelRef("eights"))
 	g.end()
+}
+
+// lookupRange returns the largest and the least whole number.
+func lookupRange(g *gen) (most, least operand.Mem) {
+	word := func(n uint32) func(int) uint32 { return func(int) uint32 { return n } }
+	return g.words("lookupMost", word(1<<lookupBits-1)), g.words("lookupLeast", word(-(1<<lookupBits-1)&(1<<32-1)))
+}
+
+// wholeNumbers returns elements times a scale, rounded and kept within a range.
+func (g *gen) wholeNumbers(x operand.Mem, scale reg.VecVirtual, most, least operand.Mem) reg.VecVirtual {
+	q := g.YMM()
+	g.VMULPS(x, scale, q)
+	g.VCVTPS2DQ(q, q)
+	g.VPMINSD(most, q, q)
+	g.VPMAXSD(least, q, q)
+	return q
 }
 
 // lookupProducts takes one plane of bits after the other, for which there are registers.
