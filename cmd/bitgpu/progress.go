@@ -189,6 +189,7 @@ func announce(out io.Writer, e train.Trainer, b *device.Device, resumed *train.C
 	each := ""
 	if r.Size() > 1 {
 		each = " a rank"
+		note += fmt.Sprintf(", %s more of the host's while it saves", units.Bytes(train.CopyBytes(c, s)))
 	}
 	fmt.Fprintf(out, "%s; %s of memory%s%s\n", withNote(b.Name, b.Note), units.Bytes(b.Bytes(c, s)), each, note)
 	if resumed != nil {

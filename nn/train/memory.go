@@ -45,6 +45,12 @@ func SumsBytes(c nn.Config, s Shape, direct bool) int64 {
 	return bytesOf(bytes)
 }
 
+// CopyBytes returns the host memory of the copy that a checkpoint is written from, which [Learner.Download] makes: on rank 0 and, if
+// the optimizer is sharded, on all.
+func CopyBytes(c nn.Config, s Shape) int64 {
+	return bytesOf(4 * newLearner(op.Tensors[struct{}](new(op.Meter)), c, s, nil).trained())
+}
+
 // trained returns how many numbers are trained.
 func (l *Learner[T]) trained() (n float64) {
 	for _, p := range l.params {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"bitgpu/io/corpus"
+	"bitgpu/nn"
 	"bitgpu/nn/cpu"
 	"bitgpu/nn/train"
 )
@@ -264,5 +265,21 @@ func TestMemoryOfRanks(t *testing.T) {
 	s.ShardOptimizer = true
 	if got := train.DeviceBytes(c, s); got > whole-P*9/10 {
 		t.Errorf("got %d bytes with a quarter of the moments, %d with all", got, whole)
+	}
+	// Of a large model, as docs/scale.md has it: 4·4·P bytes, and 4·(2 + 2/R)·P and 50 MB at most with 1/R of the moments.
+	c = nn.Config{Vocab: 8000, Width: 1024, Layers: 24, Mixer: nn.MixerDelta}.WithDefaults()
+	P = 4 * int64(c.ParamCount())
+	for i, groups := range [][]train.Group{nil, groups[:1]} {
+		s := train.Shape{Batch: 8, Time: 1, Accumulate: 1, Shards: 8}
+		want := 4 * P
+		if i == 1 {
+			s.Group, s.ShardOptimizer, want = groups[0], true, 2*P+P/2
+		}
+		if got := train.DeviceBytes(c, s) + train.SumsBytes(c, s, true) - int64(3-2*i)*P; got < want || got > want+want/40+50e6 {
+			t.Errorf("got %d bytes beside sums of shards, want %d and little more", got, want)
+		}
+	}
+	if got := train.CopyBytes(c, s); got != P {
+		t.Errorf("got %d bytes of a copy, want %d", got, P)
 	}
 }

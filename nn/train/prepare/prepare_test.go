@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -13,6 +15,7 @@ import (
 	"bitgpu/nn"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
+	"bitgpu/nn/train/device"
 )
 
 // text writes a text and makes a data directory of it, with a vocabulary of that many tokens.
@@ -147,4 +150,27 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	unlock()
+}
+
+// TestInitialWeightsGo: a trainer has its own copy of the weights that it begins with, and they do not stay in memory beside it until
+// the next collection, which may never come.
+func TestInitialWeightsGo(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	d := device.CPU()
+	defer d.Close()
+	c := nn.Config{Vocab: 4000, Width: 256, Layers: 1, Mixer: nn.MixerDelta}.WithDefaults()
+	o := train.DefaultOptions()
+	o.Batch, o.Time = 1, 1
+	trainer, err := Beginning{Config: c, Options: o, Shape: o.Shape()}.Trainer(d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Release()
+	var made, kept runtime.MemStats
+	runtime.ReadMemStats(&made)
+	runtime.GC()
+	runtime.ReadMemStats(&kept)
+	if garbage, weights := int64(made.HeapAlloc)-int64(kept.HeapAlloc), int64(4*c.ParamCount()); garbage > weights/2 {
+		t.Errorf("%d bytes of garbage beside the trainer of %d bytes of weights", garbage, weights)
+	}
 }

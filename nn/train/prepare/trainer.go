@@ -3,6 +3,7 @@ package prepare
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"bitgpu/nn"
 	"bitgpu/nn/op"
@@ -50,6 +51,7 @@ func (b Beginning) Trainer(d *device.Device, r *ranks.Ranks) (train.Trainer, err
 	}
 	trainer, err := d.NewTrainer(b.Config, b.Options, b.Shape, weights)
 	made := err == nil
+	runtime.GC() // the first checkpoint is copied to where they were
 	if made && b.Resumed != nil {
 		err = b.Resumed.RestoreMoments(trainer)
 	}
