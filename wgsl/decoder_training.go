@@ -23,7 +23,7 @@ var RoPEBackward = &Kernel{
 	Consts: Consts{"WORKGROUP": 64, "PACKED": 0},
 }
 
-// HeadGain adds up what RoPEBackward leaves of each row for the gradients of the gains of heads.
+// HeadGain adds up what RoPEBackward, or GatedOutputBackward, leaves of each row for the gradients of the gains of heads.
 var HeadGain = &Kernel{
 	Name: "head_gain", File: "head_gain.wgsl", Params: RoPEBackwardParams{},
 	Bindings: []Binding{{"params", Uniform}, {"raw", Read}, {"query_gradient", ReadWrite}, {"key_gradient", ReadWrite}},
@@ -75,14 +75,14 @@ var GatedBorders = &Kernel{
 
 // GatedOutputBackwardParams are the parameters of GatedOutputBackward.
 type GatedOutputBackwardParams struct {
-	N, Heads, Value, Channels, Inputs uint32
-	Eps                               float32
+	N, Heads, Value, Channels, Inputs, Gains uint32
+	Eps                                      float32
 }
 
 // GatedOutputBackward is the backward of GatedOutput.
 var GatedOutputBackward = &Kernel{
 	Name: "gated_output_backward", File: "gateddelta_output_backward.wgsl", Params: GatedOutputBackwardParams{},
-	Bindings: []Binding{{"params", Uniform}, {"dy", Read}, {"u", Read}, {"gain", Read}, {"o", ReadWrite}, {"du", ReadWrite}},
+	Bindings: []Binding{{"params", Uniform}, {"dy", ReadWrite}, {"u", Read}, {"gain", Read}, {"o", ReadWrite}, {"du", ReadWrite}},
 	Consts:   Consts{"WORKGROUP": 64},
 }
 

@@ -1,5 +1,6 @@
 // Backward of the norm and the gate of the gated delta rule's output, a workgroup for each row and head: with y = x·gain·silu(z) and
 // x = o·root, dz = dy·x·gain·silu'(z), and do replaces o.
+// Where the gradient of the gain is wanted, dy becomes what each row and head adds to it, for head_gain.wgsl.
 
 #import shared/grid.wgsl
 #import shared/norm.wgsl
@@ -12,11 +13,12 @@ struct Params {
     value: u32,     // v
     channels: u32,  // of the convolution
     inputs: u32,    // of a row of u
+    gains: u32,     // not 0: the gradient of the gain is wanted
     eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;  // (n, V·v)
+@group(0) @binding(1) var<storage, read_write> dy: array<f32>;  // (n, V·v)
 @group(0) @binding(2) var<storage, read> u: array<f32>;  // (n, inputs), behind the channels the gates (V·v)
 @group(0) @binding(3) var<storage, read> gain: array<f32>;  // (v)
 @group(0) @binding(4) var<storage, read_write> o: array<f32>;  // (n, V·v) before the norm, then its gradient
@@ -45,7 +47,11 @@ fn gated_output_backward(
     let pull = root * root * sums.y / f32(params.value);
     for (var j = thread; j < params.value; j += WORKGROUP) {
         let d = dy[at + j] * gain[j];
-        du[z + j] = d * o[at + j] * root * silu_slope(u[z + j]);
-        o[at + j] = root * (d * silu(u[z + j]) - o[at + j] * pull);
+        let x = o[at + j];
+        du[z + j] = d * x * root * silu_slope(u[z + j]);
+        if params.gains != 0u {
+            dy[at + j] *= silu(u[z + j]) * x * root;
+        }
+        o[at + j] = root * (d * silu(u[z + j]) - x * pull);
     }
 }

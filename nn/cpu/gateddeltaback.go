@@ -28,6 +28,23 @@ func gateSlopes[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, ro
 	a.DA.Data[i] = dg * a.Decay.Data[head] * sigmoid(a.A.Data[i]+a.Bias.Data[head])
 }
 
+// ownGain returns the row of DO that a token and head have, as the place for what they add to the gradient of the gain, nil where
+// that is not wanted.
+func ownGain[F Float](a *op.GatedDeltaBackward[*Tensor[F]], up []F) []F {
+	if a.DGain == nil {
+		return nil
+	}
+	clear(up)
+	return up
+}
+
+// addOwnGains adds what ownGain has collected to the gradient of the gain.
+func addOwnGains[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape) {
+	if a.DGain != nil {
+		addGains(a.DGain.Data, a.DO.Data, p.B*p.time, p.heads, 0, p.heads)
+	}
+}
+
 // gatedDeltaBackward runs each head backward token by token, each chunk after running it forward again from its start.
 func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 	f, p := forwardOf(a)
@@ -76,7 +93,7 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 						normed[j] = dy * silu(a.U.Data[z+j])
 					}
 					clear(do)
-					rmsNormBackward(do, nil, normed, o, a.Gain.Data, a.Eps)
+					rmsNormBackward(do, ownGain(a, up), normed, o, a.Gain.Data, a.Eps)
 
 					decay, beta := gates(f, &p, row, head)
 					matVecTransposed(dqkv[qAt:qAt+p.key], S, do)
@@ -106,6 +123,7 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 			}
 		}
 	}
+	addOwnGains(a, &p)
 	for i := range p.B * p.time {
 		gatedConvActivationBackward(a, &p, i, dqkv)
 	}

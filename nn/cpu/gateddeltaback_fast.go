@@ -22,6 +22,7 @@ func (o *Ops) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[float32]]) {
 			}
 		}
 	})
+	addOwnGains(a, &o.job.gated)
 	o.rows(p.B*p.time, 1, func(j *job, start, end int) {
 		for i := start; i < end; i++ {
 			gatedConvActivationBackward(j.op.(*op.GatedDeltaBackward[*Tensor[float32]]), &j.gated, i, j.ops.product)
@@ -75,12 +76,13 @@ func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDe
 			}
 			simd.RMSNorm(normed, out, a.Gain.Data, float32(a.Eps))
 			z := row*p.inputs + p.channels + head*value
-			for j, dy := range a.DO.Data[(row*p.heads+head)*value:][:value] {
+			up := a.DO.Data[(row*p.heads+head)*value:][:value]
+			for j, dy := range up {
 				a.DU.Data[z+j] = dy * normed[j] * siluSlope(a.U.Data[z+j])
 				normed[j] = dy * silu(a.U.Data[z+j])
 			}
 			clear(do)
-			rmsNormBackward(do, nil, normed, out, a.Gain.Data, a.Eps)
+			rmsNormBackward(do, ownGain(a, up), normed, out, a.Gain.Data, a.Eps)
 
 			decay, beta := gates(f, p, row, head)
 			dq, dk := dqkv[qAt:qAt+key], dqkv[kAt:kAt+key]

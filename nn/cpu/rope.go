@@ -106,7 +106,7 @@ func ropeBackwardRow[F Float](a *op.RoPEBackward[*Tensor[F]], i int, d []F) {
 
 // addHeadGains adds what all rows add to the gradients of the gains, in one order.
 func addHeadGains[F Float](a *op.RoPEBackward[*Tensor[F]]) {
-	c, all := a.Keys.Shape[2]/a.KVHeads, a.Heads+a.KVHeads
+	all := a.Heads + a.KVHeads
 	for _, of := range []struct {
 		gain        *Tensor[F]
 		first, past int // heads
@@ -114,17 +114,24 @@ func addHeadGains[F Float](a *op.RoPEBackward[*Tensor[F]]) {
 		if of.gain == nil {
 			continue
 		}
-		sum := make([]float64, c)
-		for i := range a.DQKV.Shape[0] {
-			for h := of.first; h < of.past; h++ {
-				for j, x := range a.Raw.Data[(i*all+h)*c:][:c] {
-					sum[j] += float64(x)
-				}
+		addGains(of.gain.Data, a.Raw.Data, a.DQKV.Shape[0], all, of.first, of.past)
+	}
+}
+
+// addGains adds to a gain's gradient (c) the sum over n rows, in one order, of those of their heads (all, c) that are from first to
+// before past.
+func addGains[F Float](gain, rows []F, n, all, first, past int) {
+	c := len(gain)
+	sum := make([]float64, c)
+	for i := range n {
+		for h := first; h < past; h++ {
+			for j, x := range rows[(i*all+h)*c:][:c] {
+				sum[j] += float64(x)
 			}
 		}
-		for j, x := range sum {
-			of.gain.Data[j] += F(x)
-		}
+	}
+	for j, x := range sum {
+		gain[j] += F(x)
 	}
 }
 

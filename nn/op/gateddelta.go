@@ -47,12 +47,13 @@ func (o *GatedDelta[T]) Args(v Visitor[T]) {
 }
 
 // GatedDeltaBackward is the backward of a GatedDelta that began with a zero state and tail. It writes DU (n, 2·K·k + 2·V·v),
-// DB and DA (n, V) from DO (n, V·v). The convolution, the decay and the norm get no gradient. With P = e^g·S before a token,
+// DB and DA (n, V) from DO (n, V·v), and adds the gradient of the gain to DGain (v), which is optional; with it, DO is scratch
+// memory afterwards. The convolution and the decay get no gradient. With P = e^g·S before a token,
 // e = v − P·k, and dS the gradient of the state after it, to which do·qᵀ has been added,
 //
 //	dq = Sᵀ·do    dβ = eᵀ·dS·k    dv = β·dS·k    dk = β·dSᵀ·e − Pᵀ·dv    dP = dS − dv·kᵀ    dg = ⟨dP, P⟩    dS ← e^g·dP
 type GatedDeltaBackward[T any] struct {
-	DU, DB, DA, DO, U, B, A, Conv, Decay, Bias, Gain, QKV, Starts, Documents T
+	DU, DB, DA, DGain, DO, U, B, A, Conv, Decay, Bias, Gain, QKV, Starts, Documents T
 
 	KeyHeads, Chunk int // K
 	Eps             float64
@@ -67,7 +68,11 @@ func (o *GatedDeltaBackward[T]) Args(v Visitor[T]) {
 	B, V, valueWidth, k := axis(v, o.Starts, 0), axis(v, o.Starts, 2), axis(v, o.Starts, 3), axis(v, o.Starts, 4)
 	channels := 2*o.KeyHeads*k + V*valueWidth
 	documentsArg(v, &o.Documents, n)
-	v.Arg("do", Reads, &o.DO, n, inner)
+	do := Reads
+	if v.Shape(o.DGain) != nil {
+		do = Updates
+	}
+	v.Arg("do", do, &o.DO, n, inner)
 	v.Arg("projections", Reads, &o.U, whole(n, B), channels+V*valueWidth)
 	v.Arg("b", Reads, &o.B, n, V)
 	v.Arg("a", Reads, &o.A, n, V)
@@ -80,4 +85,5 @@ func (o *GatedDeltaBackward[T]) Args(v Visitor[T]) {
 	v.Arg("du", Writes, &o.DU, n, channels+V*valueWidth)
 	v.Arg("db", Writes, &o.DB, n, V)
 	v.Arg("da", Writes, &o.DA, n, V)
+	v.Arg("dgain", Updates|Optional, &o.DGain, valueWidth)
 }

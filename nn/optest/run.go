@@ -13,19 +13,25 @@ import (
 // Run checks what op.Tensors says about a backend's tensors, and compares every operation with the reference in float64.
 func Run[T any](t *testing.T, ops op.Executor[T]) {
 	t.Run("tensors", func(t *testing.T) { tensors(t, ops) })
-	runCases(t, ops, func(string) bool { return true })
+	runCases(t, ops, func(string, string, int) bool { return true })
+}
+
+// RunWhere compares the operations of those cases with the reference that are wanted, by their file, their name and their place in
+// the file: some drivers take half a second to compile a kernel, and what is checked otherwise need not be checked in every form.
+func RunWhere[T any](t *testing.T, ops op.Executor[T], wanted func(file, name string, place int) bool) {
+	runCases(t, ops, wanted)
 }
 
 // RunOnly compares the operations of some files of this package with the reference.
 func RunOnly[T any](t *testing.T, ops op.Executor[T], files ...string) {
-	runCases(t, ops, func(file string) bool { return slices.Contains(files, file) })
+	runCases(t, ops, func(file, _ string, _ int) bool { return slices.Contains(files, file) })
 }
 
 // shortCases is roughly how many cases of a file a short test runs, spread over all of them: some drivers take a second to compile
 // a kernel.
 const shortCases = 8
 
-func runCases[T any](t *testing.T, ops op.Executor[T], wanted func(file string) bool) {
+func runCases[T any](t *testing.T, ops op.Executor[T], wanted func(file, name string, place int) bool) {
 	reference, cases := allCases[*cpu.Tensor[float64]](), allCases[T]()
 	of := map[string]int{} // cases of each file
 	for _, c := range cases {
@@ -34,7 +40,7 @@ func runCases[T any](t *testing.T, ops op.Executor[T], wanted func(file string) 
 	at := map[string]int{}
 	for i, c := range cases {
 		at[c.Op]++
-		if c.Large || !wanted(c.Op) || testing.Short() && at[c.Op]%max(of[c.Op]/shortCases, 1) != 0 {
+		if c.Large || !wanted(c.Op, c.Name, at[c.Op]) || testing.Short() && at[c.Op]%max(of[c.Op]/shortCases, 1) != 0 {
 			continue
 		}
 		t.Run(c.Op+"/"+c.Name, func(t *testing.T) {

@@ -95,9 +95,14 @@ func (o *Ops) gatedDeltaBackward(args *op.GatedDeltaBackward[*Tensor]) {
 		states = o.whole(args.Starts)
 	}
 	output := wgsl.GatedOutputBackwardParams{
-		N: uint32(s.n), Heads: uint32(s.V), Value: uint32(s.v), Channels: uint32(s.channels), Inputs: uint32(s.inputs), Eps: float32(args.Eps),
+		N: uint32(s.n), Heads: uint32(s.V), Value: uint32(s.v), Channels: uint32(s.channels), Inputs: uint32(s.inputs),
+		Gains: normed(args.DGain, nil), Eps: float32(args.Eps),
 	}
 	o.dispatch(variant{kernel: wgsl.GatedOutputBackward}, gpu.Params(&output), s.n, s.V, o.whole(args.DO), o.whole(args.U), o.whole(args.Gain), work, o.whole(args.DU))
+	if args.DGain != nil {
+		sum := wgsl.RoPEBackwardParams{N: uint32(s.n), Heads: uint32(s.V), Head: uint32(s.v), Gains: output.Gains}
+		o.dispatch(variant{kernel: wgsl.HeadGain}, gpu.Params(&sum), ceil(s.v, wgsl.ColumnsTogether), 1, o.whole(args.DO), o.whole(args.DGain), nil)
+	}
 
 	products, known := o.scratch("products", s.n*s.K*2*wgsl.TileTokens), o.scratch("gates", 4*s.n*s.V)
 	pairs := wgsl.GatedProductsParams{
