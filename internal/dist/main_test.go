@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,30 @@ func TestPackagedFiles(t *testing.T) {
 	}
 	if _, err := releasedContainer("FROM other", "1.2.3"); err == nil {
 		t.Error("a file of another form is taken")
+	}
+}
+
+// A wheel has every module that another one imports.
+func TestWheelHasAllModules(t *testing.T) {
+	sources, err := pythonSources("../../python/bitgpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	imports := 0
+	for _, path := range sources {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, module := range regexp.MustCompile(`(?m)^\s*from \.(\w+) import`).FindAllStringSubmatch(string(text), -1) {
+			imports++
+			if want := filepath.Join("../../python/bitgpu", module[1]+".py"); !slices.Contains(sources, want) {
+				t.Errorf("%s imports .%s, which the wheel lacks", path, module[1])
+			}
+		}
+	}
+	if imports < 5 {
+		t.Errorf("got %d imports of modules beside each other, want those of the package", imports)
 	}
 }
 

@@ -67,14 +67,25 @@ func checkDLL(path string) error {
 	return nil
 }
 
+// pythonSources returns the files of the Python package, all that is in its folder but the library.
+func pythonSources(dir string) ([]string, error) {
+	modules, err := filepath.Glob(filepath.Join(dir, "*.py"))
+	return append(modules, filepath.Join(dir, "py.typed")), err
+}
+
 // wheel packs the Python package with a library, by PEP 427 and, for the licences and the list of contents, PEPs 639 and 770.
 func (r *release) wheel(tag, library string) (name string, data []byte, err error) {
+	sources, err := pythonSources(filepath.Join("python", "bitgpu"))
+	if err != nil {
+		return "", nil, err
+	}
 	var files []file
-	for _, name := range []string{"__init__.py", "__main__.py", "_config.py", "_library.py", "_model.py", "_values.py", "py.typed"} {
-		data, err := os.ReadFile(filepath.Join("python", "bitgpu", name))
+	for _, path := range sources {
+		data, err := os.ReadFile(path)
 		if err != nil {
 			return "", nil, err
 		}
+		name := filepath.Base(path)
 		if name == "__init__.py" && !strings.Contains(string(data), fmt.Sprintf("__version__ = %q", r.version)) {
 			return "", nil, fmt.Errorf("python/bitgpu/__init__.py: got another version than %s", r.version)
 		}
