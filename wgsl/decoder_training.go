@@ -23,7 +23,8 @@ var RoPEBackward = &Kernel{
 	Consts: Consts{"WORKGROUP": 64, "PACKED": 0},
 }
 
-// HeadGain adds up what RoPEBackward, or GatedOutputBackward, leaves of each row for the gradients of the gains of heads.
+// HeadGain adds up what RoPEBackward, or GatedOutputBackward, leaves of each row for the gradients of the gains of heads, and other
+// sums over rows.
 var HeadGain = &Kernel{
 	Name: "head_gain", File: "head_gain.wgsl", Params: RoPEBackwardParams{},
 	Bindings: []Binding{{"params", Uniform}, {"raw", Read}, {"query_gradient", ReadWrite}, {"key_gradient", ReadWrite}},
@@ -152,3 +153,10 @@ var (
 	GatedConvActivation = gatedConvBackward("gated_conv_activation")
 	GatedConvInputs     = gatedConvBackward("gated_conv_inputs")
 )
+
+// GatedConvTaps adds up the gradient of the taps from what GatedConvActivation made.
+var GatedConvTaps = &Kernel{
+	Name: "gated_conv_taps", File: "gateddelta_conv_taps.wgsl", Params: GatedConvParams{},
+	Bindings: []Binding{{"params", Uniform}, {"u", Read}, {"dy", Read}, {"dconv", ReadWrite}, {"documents", Read}},
+	Consts:   Consts{"PACKED": 0},
+}

@@ -1,5 +1,5 @@
-// The gradients of the gains of the heads' norms: the sums over rows and heads of what rope_backward.wgsl left in raw,
-// or gateddelta_output_backward.wgsl, whose heads are taken for those of queries.
+// The gradients of the gains of the heads' norms: the sums over rows and heads of what rope_backward.wgsl left in raw.
+// The gated delta rule, too, adds rows of its own up by it, whose heads are taken for those of queries.
 
 #import shared/columns.wgsl
 

@@ -10,7 +10,7 @@ func All() []*Kernel {
 		RoPE, Advance, Attention, AttentionJoin, GatedConv, GatedRule, GatedOutput, Hadamard, SquaredReLU,
 		LowRankIn, LowRankOut, LowRankDLow, LowRankDB, LowRankDA, LowRankDX, LowRankMerge,
 		RoPERaw, RoPEBackward, HeadGain, AttentionRows, AttentionQueries, AttentionKeys, SquaredReLUBackward,
-		GatedRuleKept, GatedBorders, GatedOutputBackward, GatedProducts, GatedReverse, GatedInputs, GatedSlopes, GatedConvActivation, GatedConvInputs,
+		GatedRuleKept, GatedBorders, GatedOutputBackward, GatedProducts, GatedReverse, GatedInputs, GatedSlopes, GatedConvActivation, GatedConvInputs, GatedConvTaps,
 		EmbedBackward, RMSNormBackward, RMSNormGain, LinearDX, LinearDW, QuantizeRows, QuantizeGamma, QuantizeCodes, QuantizeGroups,
 		Dropout, SwiGLUBackward, TiedReverse, TiedInputs, UnitBackward, StepSizeDX, StepSizeDW, DeltaReverse, DeltaInputs, DeltaConvActivation,
 		DeltaConvInputs, DeltaConvTaps, HeadDX, HeadDW, CrossEntropy, CrossEntropyTotal, AdamW, SquareSums, SquareTotal,

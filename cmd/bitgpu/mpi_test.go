@@ -65,15 +65,17 @@ func rankProcess(launcher, rank int) int {
 	return 0
 }
 
-// stop tells a rank to end, which the others then do too. The launcher would kill all of them a second after it was told, which a busy
+// stop tells a rank to end by SIGTERM, which the others then do too. The launcher would kill all of them a second after it was told, which a busy
 // machine may need.
-func (p *process) stop(t *testing.T, rank int) {
+func (p *process) stop(t *testing.T, rank int) { p.tell(t, rank, syscall.SIGTERM) }
+
+func (p *process) tell(t *testing.T, rank int, sig syscall.Signal) {
 	t.Helper()
 	pid := rankProcess(p.Process.Pid, rank)
 	if pid == 0 {
 		t.Fatalf("rank %d is not there: %s", rank, p.text())
 	}
-	syscall.Kill(pid, syscall.SIGTERM)
+	syscall.Kill(pid, sig)
 }
 
 // sharded are the flags of a small training that eight ranks can share.
@@ -342,18 +344,18 @@ func TestMPIRefused(t *testing.T) {
 	}
 }
 
-// TestMPIInterrupt: a signal to any rank, or to the launcher, ends all of them after the step, saved.
+// TestMPIInterrupt: a signal that asks for an end, to any rank or to the launcher, ends all of them after the step, saved.
 func TestMPIInterrupt(t *testing.T) {
 	data := tokenFile(t, "some.u32", 400)
 	t.Setenv("OMPI_MCA_odls_base_sigkill_timeout", "15") // seconds that the launcher waits, all of them, before it kills
-	for _, rank := range []int{0, 1, -1} {
+	for rank, sig := range map[int]syscall.Signal{0: syscall.SIGTERM, 1: syscall.SIGHUP, -1: syscall.SIGINT} {
 		dir := filepath.Join(t.TempDir(), "run")
 		p := mpiRun(t, 2, sharded(data, dir, "--steps", "1000000", "--save-interval", "1000000")...)
 		p.waitFor(t, "step 1/")
 		if rank >= 0 {
-			p.stop(t, rank)
+			p.tell(t, rank, sig)
 		} else {
-			p.Process.Signal(syscall.SIGTERM)
+			p.Process.Signal(sig)
 		}
 		if err := p.Wait(); err == nil {
 			t.Errorf("rank %d: want an end as interrupted", rank)

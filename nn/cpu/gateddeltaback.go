@@ -38,10 +38,14 @@ func ownGain[F Float](a *op.GatedDeltaBackward[*Tensor[F]], up []F) []F {
 	return up
 }
 
-// addOwnGains adds what ownGain has collected to the gradient of the gain.
-func addOwnGains[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape) {
+// addOwnSums adds what ownGain has collected to the gradient of the gain, and that of a, which the bias is added to, to the
+// bias's.
+func addOwnSums[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape) {
 	if a.DGain != nil {
 		addGains(a.DGain.Data, a.DO.Data, p.B*p.time, p.heads, 0, p.heads)
+	}
+	if a.DBias != nil {
+		addGains(a.DBias.Data, a.DA.Data, p.B*p.time, 1, 0, 1)
 	}
 }
 
@@ -123,12 +127,24 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 			}
 		}
 	}
-	addOwnGains(a, &p)
+	addOwnSums(a, &p)
 	for i := range p.B * p.time {
 		gatedConvActivationBackward(a, &p, i, dqkv)
 	}
 	for i := range p.B * p.time {
 		convolveBack(a, &p, i, dqkv)
+	}
+	if a.DConv == nil {
+		return
+	}
+	for i := range p.B * p.time {
+		for ch, d := range dqkv[i*p.channels : (i+1)*p.channels] {
+			for tap := range p.taps {
+				if back := p.taps - 1 - tap; back <= p.documents.before(i, i%p.time) {
+					a.DConv.Data[ch*p.taps+tap] += d * a.U.Data[(i-back)*p.inputs+ch]
+				}
+			}
+		}
 	}
 }
 

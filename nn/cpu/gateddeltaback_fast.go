@@ -22,7 +22,7 @@ func (o *Ops) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[float32]]) {
 			}
 		}
 	})
-	addOwnGains(a, &o.job.gated)
+	addOwnSums(a, &o.job.gated)
 	o.rows(p.B*p.time, 1, func(j *job, start, end int) {
 		for i := start; i < end; i++ {
 			gatedConvActivationBackward(j.op.(*op.GatedDeltaBackward[*Tensor[float32]]), &j.gated, i, j.ops.product)
@@ -33,6 +33,33 @@ func (o *Ops) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[float32]]) {
 			convolveBack(j.op.(*op.GatedDeltaBackward[*Tensor[float32]]), &j.gated, i, j.ops.product)
 		}
 	})
+	if a.DConv != nil {
+		o.rows(p.channels, 64, func(j *job, start, end int) {
+			scratch := <-j.ops.slots
+			defer func() { j.ops.slots <- scratch }()
+			gatedConvTaps(j.op.(*op.GatedDeltaBackward[*Tensor[float32]]), &j.gated, start, end, j.ops.product, scratch)
+		})
+	}
+}
+
+// gatedConvTaps adds to the gradients of the taps of the channels from start to before end, from that of the convolution's output. The
+// sums of one tap lie side by side.
+func gatedConvTaps(a *op.GatedDeltaBackward[*Tensor[float32]], p *gatedShape, start, end int, dqkv []float32, s *scanScratch) {
+	width := end - start
+	sums := zeroRoom(&s.dconv, p.taps*width)
+	for i := range p.B * p.time {
+		d := dqkv[i*p.channels:][start:end]
+		for tap := range p.taps {
+			if back := p.taps - 1 - tap; back <= p.documents.before(i, i%p.time) {
+				simd.MulAdd(sums[tap*width:(tap+1)*width], d, a.U.Data[(i-back)*p.inputs:][start:end])
+			}
+		}
+	}
+	for ch := range width {
+		for tap := range p.taps {
+			a.DConv.Data[(start+ch)*p.taps+tap] += sums[tap*width+ch]
+		}
+	}
 }
 
 // gatedHeadBackward handles one head of one sequence, one row of the state, of its gradient and of P at a time.

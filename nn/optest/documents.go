@@ -203,6 +203,8 @@ func (p *packed[T]) gated(chunk int) Trial[T] {
 	b := p.b
 	u, bs, as, do := b.Normal("u", 1, p.n(), channels+inner), b.Normal("b", 1, p.n(), heads), b.Normal("a", 1, p.n(), heads), b.Normal("do", 1, p.n(), inner)
 	conv, decay, bias, gain := b.Normal("conv", 0.6, channels, taps), b.Floats("decay", []float32{-1.7, -2e-38, -0.4, -0.9}, heads), b.Normal("bias", 1, heads), b.Near("gain", 1, 0.3, v)
+	dconv, alone := b.Normal("dconv", 1, channels, taps), b.Stale("alone.dconv", channels, taps) // the second from all documents
+	p.backward.Add(&op.Copy[T]{Dst: alone, Src: dconv, N: channels * taps})
 	p.each(func(suffix string, first, B, time int, documents T) {
 		n, name := B*time, func(name string) string { return name + suffix }
 		rows := func(what string, all T, width int) T {
@@ -215,13 +217,26 @@ func (p *packed[T]) gated(chunk int) Trial[T] {
 			O: p.made(&p.outputs, "o", suffix, n, inner), U: uRows, B: bRows, A: aRows, Conv: conv, Decay: decay, Bias: bias, Gain: gain, State: state, Tail: tail,
 			QKV: qkv, Starts: starts, Documents: documents, KeyHeads: keyHeads, Chunk: chunk, Eps: 1e-3,
 		})
+		to := alone
+		if suffix == "" {
+			to = dconv
+		}
 		p.backward.Add(&op.GatedDeltaBackward[T]{
-			DU: p.made(&p.also, "du", suffix, n, channels+inner), DB: p.made(&p.also, "db", suffix, n, heads), DA: p.made(&p.also, "da", suffix, n, heads),
+			DConv: to, DU: p.made(&p.also, "du", suffix, n, channels+inner), DB: p.made(&p.also, "db", suffix, n, heads), DA: p.made(&p.also, "da", suffix, n, heads),
 			DO: up, U: uRows, B: bRows, A: aRows, Conv: conv, Decay: decay, Bias: bias, Gain: gain, QKV: qkv, Starts: starts, Documents: documents,
 			KeyHeads: keyHeads, Chunk: chunk, Eps: 1e-3,
 		})
 	})
-	return p.trial(Trial[T]{Upstream: []string{"o"}, Writes: []string{"u", "b", "a"}}, Tolerance{2e-4, 1e-4, "norms"})
+	p.also = append(p.also, "alone.dconv")
+	t := p.trial(Trial[T]{Upstream: []string{"o"}, Writes: []string{"u", "b", "a"}, Adds: []string{"conv"}}, Tolerance{2e-4, 1e-4, "norms"})
+	same := t.Check
+	t.Check = func(v Values) error {
+		if err := summed.compare("dconv", v("dconv"), v("alone.dconv")); err != nil {
+			return err
+		}
+		return same(v)
+	}
+	return t
 }
 
 func (p *packed[T]) attends(gate bool) Trial[T] {

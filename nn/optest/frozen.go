@@ -32,9 +32,9 @@ func frozenCases[T any]() []Case[T] {
 	}
 	for _, c := range []gatedSizes{
 		{B: 1, time: 7, chunk: 3, K: 1, V: 2, k: 8, v: 5, taps: 4}, {B: 2, time: 9, chunk: 4, K: 2, V: 2, k: 8, v: 5, taps: 4},
-		{B: 1, time: 33, chunk: 16, K: 2, V: 6, k: 8, v: 5, taps: 4, gain: true}, {B: 1, time: 2, chunk: 16, K: 1, V: 1, k: 4, v: 3, taps: 4},
-		{B: 2, time: 45, chunk: 40, K: 1, V: 2, k: 12, v: 20, taps: 2, gain: true}, {B: 1, time: 50, chunk: 16, K: 2, V: 4, k: 36, v: 33, taps: 6},
-		{B: 1, time: 40, chunk: 16, K: 1, V: 3, k: 128, v: 128, taps: 4, gain: true}, {B: 1, time: 18, chunk: 16, K: 1, V: 1, k: 256, v: 9, taps: 4},
+		{B: 1, time: 33, chunk: 16, K: 2, V: 6, k: 8, v: 5, taps: 4, all: true}, {B: 1, time: 2, chunk: 16, K: 1, V: 1, k: 4, v: 3, taps: 4},
+		{B: 2, time: 45, chunk: 40, K: 1, V: 2, k: 12, v: 20, taps: 2, all: true}, {B: 1, time: 50, chunk: 16, K: 2, V: 4, k: 36, v: 33, taps: 6, all: true},
+		{B: 1, time: 40, chunk: 16, K: 1, V: 3, k: 128, v: 128, taps: 4, all: true}, {B: 1, time: 18, chunk: 16, K: 1, V: 1, k: 256, v: 9, taps: 4},
 	} {
 		all = append(all, gatedCase[T](c))
 	}
@@ -44,7 +44,7 @@ func frozenCases[T any]() []Case[T] {
 // gatedSizes holds the sizes of a gated delta rule: K heads of keys of width k, V of values of width v.
 type gatedSizes struct {
 	B, time, chunk, K, V, k, v, taps int
-	gain                             bool // its gradient is wanted
+	all                              bool // gradients of gain, convolution and bias, too
 }
 
 // allCases returns all cases, including those that a backend may lack.
@@ -232,10 +232,11 @@ func gatedCase[T any](s gatedSizes) Case[T] {
 			state, tail, qkv := b.Stale("state", B, heads, v, k), b.Stale("tail", B, taps-1, channels), b.Stale("qkv", n, channels)
 			starts, o, do := b.Stale("starts", B, op.Chunks(n, B, chunk), heads, v, k), b.Stale("o", n, inner), b.Normal("do", 1, n, inner)
 			du, db, da := b.Stale("du", n, channels+inner), b.Stale("db", n, heads), b.Stale("da", n, heads)
-			var dgain T
+			var dgain, dconv, dbias T
 			var adds []string
-			if s.gain {
-				dgain, adds = b.Normal("dgain", 1, v), []string{"gain"}
+			if s.all {
+				dgain, dconv, dbias = b.Normal("dgain", 1, v), b.Normal("dconv", 1, channels, taps), b.Normal("dbias", 1, heads)
+				adds = []string{"gain", "conv", "bias"}
 			}
 			return Trial[T]{
 				Forward: b.program(&op.Zero[T]{X: state}, &op.Zero[T]{X: tail}, &op.GatedDelta[T]{
@@ -244,7 +245,7 @@ func gatedCase[T any](s gatedSizes) Case[T] {
 				}),
 				Outputs: []string{"o", "qkv", "starts"}, Upstream: []string{"o"},
 				Backward: b.program(&op.GatedDeltaBackward[T]{
-					DU: du, DB: db, DA: da, DGain: dgain, DO: do, U: u, B: bs, A: as, Conv: conv, Decay: decay, Bias: bias, Gain: gain, QKV: qkv, Starts: starts,
+					DU: du, DB: db, DA: da, DGain: dgain, DConv: dconv, DBias: dbias, DO: do, U: u, B: bs, A: as, Conv: conv, Decay: decay, Bias: bias, Gain: gain, QKV: qkv, Starts: starts,
 					KeyHeads: keyHeads, Chunk: chunk, Eps: 1e-3,
 				}),
 				Writes: []string{"u", "b", "a"}, Adds: adds,

@@ -99,10 +99,7 @@ func (o *Ops) gatedDeltaBackward(args *op.GatedDeltaBackward[*Tensor]) {
 		Gains: normed(args.DGain, nil), Eps: float32(args.Eps),
 	}
 	o.dispatch(variant{kernel: wgsl.GatedOutputBackward}, gpu.Params(&output), s.n, s.V, o.whole(args.DO), o.whole(args.U), o.whole(args.Gain), work, o.whole(args.DU))
-	if args.DGain != nil {
-		sum := wgsl.RoPEBackwardParams{N: uint32(s.n), Heads: uint32(s.V), Head: uint32(s.v), Gains: output.Gains}
-		o.dispatch(variant{kernel: wgsl.HeadGain}, gpu.Params(&sum), ceil(s.v, wgsl.ColumnsTogether), 1, o.whole(args.DO), o.whole(args.DGain), nil)
-	}
+	o.addRows(args.DGain, args.DO, s.n, s.V)
 
 	products, known := o.scratch("products", s.n*s.K*2*wgsl.TileTokens), o.scratch("gates", 4*s.n*s.V)
 	pairs := wgsl.GatedProductsParams{
@@ -120,9 +117,24 @@ func (o *Ops) gatedDeltaBackward(args *op.GatedDeltaBackward[*Tensor]) {
 	o.dispatchGrid(variant{kernel: wgsl.GatedInputs, packed: packed}, gpu.Params(&back), uint32(ceil(s.time, span)), uint32(s.B*s.K), 1, buffers...)
 	slopes := wgsl.GatedSlopesParams{N: uint32(s.n), Heads: uint32(s.V)}
 	o.each(variant{kernel: wgsl.GatedSlopes}, gpu.Params(&slopes), s.n*s.V, dgates, gates[0], gates[1], gates[2], gates[3], o.whole(args.DB), o.whole(args.DA))
+	o.addRows(args.DBias, args.DA, s.n, 1)
 
 	conv := s.conv()
 	buffers = []*gpu.Buffer{o.whole(args.U), o.whole(args.Conv), dqkv, o.whole(args.DU), documents}
 	o.dispatch(variant{kernel: wgsl.GatedConvActivation, packed: packed}, gpu.Params(&conv), s.n, 2*s.K+s.V, buffers...)
 	o.each(variant{kernel: wgsl.GatedConvInputs, packed: packed}, gpu.Params(&conv), s.n*s.channels, buffers...)
+	if args.DConv != nil {
+		o.dispatch(variant{kernel: wgsl.GatedConvTaps, packed: packed}, gpu.Params(&conv), ceil(s.channels, wgsl.ColumnsTogether), ceil(s.taps, 4),
+			o.whole(args.U), dqkv, o.whole(args.DConv), documents)
+	}
+}
+
+// addRows adds to sum (c), unless it is nil, all heads of n rows (n, heads·c).
+func (o *Ops) addRows(sum, rows *Tensor, n, heads int) {
+	if sum == nil {
+		return
+	}
+	c := sum.shape[0]
+	params := wgsl.RoPEBackwardParams{N: uint32(n), Heads: uint32(heads), Head: uint32(c), Gains: wgsl.NormQueries}
+	o.dispatch(variant{kernel: wgsl.HeadGain}, gpu.Params(&params), ceil(c, wgsl.ColumnsTogether), 1, o.whole(rows), o.whole(sum), nil)
 }
