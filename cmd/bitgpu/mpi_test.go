@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,12 +114,19 @@ func TestMPIRanks(t *testing.T) {
 	for name, flags := range map[string][]string{"f32": nil, "bf16": {"--gradient", "bf16"}} {
 		alone := filepath.Join(t.TempDir(), "alone")
 		mustRun(t, sharded(data, alone, append(flags, "--shards", "8")...)...)
-		for n, more := range map[int][]string{1: nil, 2: {"--shard-optimizer"}, 4: nil} {
+		for n, more := range map[int][]string{1: nil, 2: {"--shard-optimizer"}, 4: nil, 8: nil} {
 			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
 				dir := filepath.Join(t.TempDir(), "run")
 				text := mpiRun(t, n, sharded(data, dir, slices.Concat(flags, more)...)...).finish(t)
 				if want := fmt.Sprintf("%d ranks, %d a host, each with %d of the 8 shards", n, n, 8/n); n > 1 && strings.Count(text, want) != 1 {
 					t.Errorf("want %q once: %s", want, text)
+				}
+				var threads int
+				if at := strings.Index(text, "CPU ("); at >= 0 {
+					fmt.Sscanf(text[at:], "CPU (%d", &threads)
+				}
+				if threads < 1 || n*threads > max(runtime.NumCPU(), n) {
+					t.Errorf("%d threads of %d processors for each of %d ranks: %s", threads, runtime.NumCPU(), n, text)
 				}
 				sameFiles(t, alone, dir)
 			})

@@ -26,7 +26,7 @@ func joinRanks(c *call, by *computing, goOn func() string) (*ranks.Ranks, error)
 	}
 	if n, here := r.Here(); n > 1 {
 		if by.adapter == "" && by.backend != bitgpu.CPU {
-			if number, found := nextGPU(here); found {
+			if number, found := nextGPU(gpu.Adapters(), here); found {
 				by.adapter = strconv.Itoa(number)
 			}
 		}
@@ -34,10 +34,10 @@ func joinRanks(c *call, by *computing, goOn func() string) (*ranks.Ranks, error)
 	return r, r.Watch()
 }
 
-// nextGPU returns the number of the hardware GPU for a rank, if the host has several.
-func nextGPU(rank int) (number int, found bool) {
+// nextGPU returns the number of the hardware GPU for a rank of a host, if the host has several.
+func nextGPU(adapters []gpu.AdapterInfo, rank int) (number int, found bool) {
 	var hardware []int
-	for _, a := range gpu.Adapters() {
+	for _, a := range adapters {
 		if a.Hardware() {
 			hardware = append(hardware, a.Index)
 		}

@@ -1,5 +1,5 @@
 // Command testsum is "go test" with a summary of what was not tested: at the end it lists the tests that could not run on
-// this machine, with reasons, and the SIMD levels that its processor lacks. Its arguments are those of go test.
+// this machine, with reasons, those that took long, and the SIMD levels that its processor lacks. Its arguments are those of go test.
 //
 //	go run ./internal/testsum ./...
 //
@@ -8,12 +8,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"bitgpu/nn/cpu/simd"
@@ -76,7 +78,10 @@ func lacking() []string {
 }
 
 // event is a line of go test -json.
-type event struct{ Action, Package, Test, Output string }
+type event struct {
+	Action, Package, Test, Output string
+	Elapsed                       float64 // seconds
+}
 
 type summary struct {
 	out     io.Writer
@@ -84,7 +89,11 @@ type summary struct {
 	passed  int
 	failed  []string
 	skipped []string // with reasons
+	slow    []event  // the tests that took a while, without subtests
 }
+
+// slow is what the summary lists with its time, in seconds.
+const slow = 30
 
 // read shows what go test would show without -json.
 func (s *summary) read(in io.Reader) error {
@@ -110,6 +119,9 @@ func (s *summary) read(in io.Reader) error {
 
 func (s *summary) take(e event) {
 	name := e.Package + " " + e.Test
+	if e.Elapsed >= slow && e.Test != "" && !strings.Contains(e.Test, "/") {
+		s.slow = append(s.slow, e)
+	}
 	switch {
 	case e.Action == "build-output", e.Action == "output" && e.Test == "":
 		if e.Output != "PASS\n" {
@@ -161,6 +173,10 @@ func (s *summary) account(lacking []string) string {
 	}
 	for _, name := range s.skipped {
 		fmt.Fprintf(&text, "  skipped  %s\n", name)
+	}
+	slices.SortFunc(s.slow, func(a, b event) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	for _, e := range s.slow {
+		fmt.Fprintf(&text, "  %3.0f s    %s %s\n", e.Elapsed, e.Package, e.Test)
 	}
 	for _, level := range lacking {
 		fmt.Fprintf(&text, "  untested SIMD level %s: this processor lacks it\n", level)
