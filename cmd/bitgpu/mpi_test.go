@@ -66,8 +66,8 @@ func rankProcess(launcher, rank int) int {
 	return 0
 }
 
-// stop tells a rank to end by SIGTERM, which the others then do too. The launcher would kill all of them a second after it was told, which a busy
-// machine may need.
+// stop tells a rank to end by SIGTERM, which the others then do too. The launcher would kill all of them a second after it was told,
+// which a busy machine may need.
 func (p *process) stop(t *testing.T, rank int) { p.tell(t, rank, syscall.SIGTERM) }
 
 func (p *process) tell(t *testing.T, rank int, sig syscall.Signal) {

@@ -80,8 +80,8 @@ func (l *GatedDelta[T]) Forward(p *op.Program[T], s Stream[T]) {
 	l.OutputAdapter.forward(p, s.Out, l.Out)
 }
 
-// Backward implements Layer. The decay gets no gradient. The products overwrite the gradient of
-// the normalised input, so the norm's backward, which adds, runs once after each of them.
+// Backward implements Layer. The decay gets no gradient. The products overwrite the gradient of the normalised input,
+// so the norm's backward, which adds, runs once after each of them.
 func (l *GatedDelta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*GatedDelta[T])
 	p.Add(&op.LinearBackward[T]{DX: g.Out, DW: g.Output, DY: s.DH, X: l.Out, W: l.Output})
@@ -89,8 +89,9 @@ func (l *GatedDelta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	rotateBack(p, g.Out, l.OutSigns, l.Rotation)
 	p.Add(
 		&op.GatedDeltaBackward[T]{
-			DU: g.Projected, DB: g.BRows, DA: g.ARows, DGain: g.OutNorm, DConv: g.Conv, DBias: g.Bias, DO: g.Out, U: l.Projected, B: l.BRows, A: l.ARows, Conv: l.Conv, Decay: l.Decay,
-			Bias: l.Bias, Gain: l.OutNorm, QKV: l.QKV, Starts: l.Starts, Documents: l.Documents, KeyHeads: l.KeyHeads, Chunk: l.Chunk, Eps: l.Eps,
+			DU: g.Projected, DB: g.BRows, DA: g.ARows, DGain: g.OutNorm, DConv: g.Conv, DBias: g.Bias, DO: g.Out,
+			U: l.Projected, B: l.BRows, A: l.ARows, Conv: l.Conv, Decay: l.Decay, Bias: l.Bias, Gain: l.OutNorm, QKV: l.QKV,
+			Starts: l.Starts, Documents: l.Documents, KeyHeads: l.KeyHeads, Chunk: l.Chunk, Eps: l.Eps,
 		},
 		&op.LinearBackward[T]{DX: g.X, DW: g.Project, DY: g.Projected, X: l.X, W: l.Project},
 	)

@@ -26,7 +26,7 @@ func TestBlocksTogether(t *testing.T) {
 				t.Skipf("%s runs at most %d threads a workgroup", o.dev.Info().Name, o.dev.Limits().MaxInvocationsPerWorkgroup)
 			}
 			o.forcedBlocks = &choice{Workgroup: threads}
-			optest.RunWhere(t, o, func(file, _ string, place int) bool { return file == "blocks" && place%2 == i%2 })
+			optest.RunWhere(t, o, func(file, _ string, place int) bool { return file == "blocks" && inShare(place, i%2, 2) })
 			if !slices.ContainsFunc(slices.Collect(maps.Keys(o.pipelines)), func(v variant) bool { return v.kernel == wgsl.Blocks && v.workgroup == threads }) {
 				t.Errorf("no case is walked by %d threads", threads)
 			}

@@ -16,15 +16,15 @@ import (
 	"bitgpu/wgsl"
 )
 
-// TestWorkgroupSizes checks every operation at the sizes that kernels may be tuned to, each with other cases. All of
-// them are TestOperations' at the size that is usual.
+// TestWorkgroupSizes checks every operation at the sizes that kernels may be tuned to, each with a quarter of the cases.
+// TestOperations checks all of them at the usual size.
 func TestWorkgroupSizes(t *testing.T) {
 	for i, size := range []uint32{32, 256} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			o := New(gputest.Device(t))
 			defer o.Close()
 			o.workgroup = size
-			optest.RunWhere(t, o, func(_, _ string, place int) bool { return place%4 == 2*i })
+			optest.RunWhere(t, o, func(_, _ string, place int) bool { return inShare(place, 2*i, 4) })
 		})
 	}
 }

@@ -73,9 +73,8 @@ func lookupTables(g *gen) {
 	scale := g.YMM()
 	g.VBROADCASTSS(g.address("scale"), scale)
 	whole := g.AllocLocal(32)
-	word := func(n uint32) func(int) uint32 { return func(int) uint32 { return n } }
 	most, least := lookupRange(g)
-	bias, low := g.words("lookupBias", word(2<<lookupBits)), g.words("lookupLow", word(1<<planeBits-1))
+	bias, low := g.words("lookupBias", everywhere(2<<lookupBits)), g.words("lookupLow", everywhere(1<<planeBits-1))
 	signs := func(name string, code func(i int) int) operand.Mem {
 		return g.words(name, func(i int) uint32 { return uint32(int32(min(code(i)-1, 1))) })
 	}
@@ -124,9 +123,11 @@ func lookupTables(g *gen) {
 
 // lookupRange returns the largest and the least whole number.
 func lookupRange(g *gen) (most, least operand.Mem) {
-	word := func(n uint32) func(int) uint32 { return func(int) uint32 { return n } }
-	return g.words("lookupMost", word(1<<lookupBits-1)), g.words("lookupLeast", word(-(1<<lookupBits-1)&(1<<32-1)))
+	return g.words("lookupMost", everywhere(1<<lookupBits-1)), g.words("lookupLeast", everywhere(-(1<<lookupBits-1)&(1<<32-1)))
 }
+
+// everywhere is the same word for all lanes.
+func everywhere(n uint32) func(int) uint32 { return func(int) uint32 { return n } }
 
 // wholeNumbers returns elements times a scale, rounded and kept within a range.
 func (g *gen) wholeNumbers(x operand.Mem, scale reg.VecVirtual, most, least operand.Mem) reg.VecVirtual {
