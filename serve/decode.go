@@ -12,6 +12,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"time"
 	"unicode/utf8"
 )
 
@@ -32,10 +33,25 @@ func (c *call) body(limit int64) ([]byte, error) {
 	case err != nil && c.r.Context().Err() != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, c.r.Context().Err()
 	case err != nil:
-		return nil, &apiError{status: http.StatusBadRequest, code: "body", message: "the body did not arrive as a whole"}
+		return nil, errBody
 	}
 	return data, nil
 }
+
+// mostPassedOver is how many bytes are read of a body that nobody wants.
+const mostPassedOver = 32 << 20
+
+// passOver reads and drops what is left of the body of a request that is refused. Many clients send all of it before they read the
+// answer, which is lost with a connection that is closed before. Who asks first (Expect) is answered at once.
+func (c *call) passOver() {
+	if c.r.Header.Get("Expect") == "" {
+		http.NewResponseController(c.w.ResponseWriter).SetReadDeadline(time.Now().Add(c.s.o.Stall))
+		io.CopyN(io.Discard, c.r.Body, mostPassedOver)
+	}
+}
+
+// errBody is the error of a body that has ended, or did not go on, before its end.
+var errBody = &apiError{status: http.StatusBadRequest, code: "body", message: "the body did not arrive as a whole"}
 
 // mostBodies is how many bodies of the largest size all requests together may have in RAM.
 const mostBodies = 32

@@ -47,7 +47,7 @@ func (z *zeros) Read(p []byte) (int, error) {
 	return int(n), nil
 }
 
-// Bodies of a gigabyte are refused, said so or not, after no more of them than the limit and what is under way.
+// Bodies of a gigabyte are refused, said so or not, after no more of them than the limit, what is passed over, and what is under way.
 func TestGigabyteBodies(t *testing.T) {
 	c := begin(t, Options{BodyLimit: 1 << 20})
 	heap := heapBytes()
@@ -76,6 +76,25 @@ func TestGigabyteBodies(t *testing.T) {
 	until(func() bool { return c.server.bodies.Load() == 0 })
 	if grown := heapBytes() - heap; grown > 32<<20 {
 		t.Errorf("%d bytes are kept", grown)
+	}
+}
+
+// Who sends all of a large body before he reads anything is answered, whatever it is refused for.
+func TestLargeBodiesAreAnswered(t *testing.T) {
+	c := begin(t, Options{BodyLimit: 1 << 20})
+	body := strings.Repeat(" ", 20<<20)
+	for line, want := range map[string]string{
+		"POST /v1/completions HTTP/1.1\r\nContent-Type: application/json": "413", "POST /api/generate HTTP/1.1": "413",
+		"POST /v1/memories HTTP/1.1\r\nContent-Type: " + memoryType: "413", "POST /v1/completions HTTP/1.1": "415", "POST /v2 HTTP/1.1": "404",
+	} {
+		conn := c.dial()
+		fmt.Fprintf(conn, "%s\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", line, len(body))
+		_, err := io.WriteString(conn, body)
+		answer, _ := io.ReadAll(io.LimitReader(conn, 12))
+		if err != nil || string(answer) != "HTTP/1.1 "+want {
+			t.Errorf("%s: got %q and %v, want %s", line, answer, err, want)
+		}
+		conn.Close()
 	}
 }
 

@@ -90,7 +90,7 @@ func (c *call) upload() (*bitgpu.Session, error) {
 	case err != nil && c.r.Context().Err() != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, c.r.Context().Err()
 	case err != nil:
-		return nil, &apiError{status: http.StatusBadRequest, code: "body", message: "the body did not arrive as a whole"}
+		return nil, errBody
 	}
 	refused := func(format string, a ...any) error {
 		return &apiError{status: http.StatusUnprocessableEntity, code: "invalid_memory", message: "the file " + fmt.Sprintf(format, a...)}

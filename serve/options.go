@@ -63,6 +63,12 @@ const (
 	defaultStall    = 30 * time.Second
 )
 
+// Validate returns nil, or an [ErrOption], as [New] does with any model.
+func (o Options) Validate() error {
+	_, err := o.withDefaults()
+	return err
+}
+
 // withDefaults returns o with defaults filled in, or an [ErrOption].
 func (o Options) withDefaults() (Options, error) {
 	o.Name = cmp.Or(o.Name, "bitgpu")

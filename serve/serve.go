@@ -249,6 +249,9 @@ func (s *Server) handle(route string, who access, f func(c *call) error) http.Ha
 		if err != nil {
 			told = asAPIError(c.r.Context(), err)
 			if c.w.status == 0 {
+				if told != errBody {
+					c.passOver()
+				}
 				c.refuse(told)
 			}
 		}

@@ -171,7 +171,7 @@ func TestWrongUsage(t *testing.T) {
 		{"serve --memory-store x --memory-endpoint http://127.0.0.1:1", "serve: --memory-endpoint: is for --memory-store s3://BUCKET/PREFIX"},
 		{"serve --memory-lease 1ms", "serve: --memory-lease: got 1ms, want 1s to 1h"},
 		{"serve --log-format xml", `serve: --log-format: got "xml", want text or json`},
-		{"serve --port 0 --cors-origins example.org", `serve: invalid option: origins: got "example.org", want "*" or a scheme with a host`},
+		{"serve --model none --cors-origins example.org", `serve: invalid option: origins: got "example.org", want "*" or a scheme with a host`},
 		{"serve --port 0 --memory-limit 1kB", "serve: invalid option: memory limit: got 1000 bytes, want "},
 		{"web", `web: --output-dir is needed`},
 		{"web -o page now", `unexpected argument "now"`},

@@ -200,6 +200,9 @@ func serveOptions(c *cli.Context) (serve.Options, error) {
 		return o, usagef("serve: --host %s: others can reach this address, so keys are needed: --api-key-file FILE, or --insecure to do without", c.String("host"))
 	}
 	o.LocalOnly = local && len(o.Keys) == 0
+	if err := o.Validate(); err != nil { // before the model is loaded
+		return o, usageError{err}
+	}
 	o.Template, err = chatTemplate(c)
 	return o, err
 }
