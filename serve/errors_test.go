@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"bitgpu"
 	"bitgpu/nn/storage/public/publictest"
@@ -291,32 +289,6 @@ func TestGuard(t *testing.T) {
 		if localHost(host) != want {
 			t.Errorf("localHost(%q) is %v", host, !want)
 		}
-	}
-}
-
-// Who takes nothing, or sends half a body, is let go, and his place is another's.
-func TestStalledClientsAreLetGo(t *testing.T) {
-	c := begin(t, Options{Parallel: 1, Queue: -1, Stall: 20 * time.Millisecond})
-	connect := func(length int, body string) net.Conn {
-		conn, err := net.Dial("tcp", c.http.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		conn.(*net.TCPConn).SetReadBuffer(1 << 12)
-		fmt.Fprintf(conn, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", length, body)
-		return conn
-	}
-	answer, err := io.ReadAll(connect(100, `{"prompt":`))
-	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
-		t.Errorf("half a body: got %q and %v", answer, err)
-	}
-	body := `{"prompt":"ROMEO:","max_tokens":10000000,"stream":true,"echo":true,"n":16,"logprobs":20}`
-	connect(len(body), body)
-	until(func() bool { busy, _ := c.server.gate.counts(); return busy == 1 })
-	until(func() bool { busy, _ := c.server.gate.counts(); return busy == 0 })
-	if got := c.text(`{"prompt":"a","max_tokens":1,"temperature":0}`); got == "" {
-		t.Error("nothing goes on after who took nothing")
 	}
 }
 

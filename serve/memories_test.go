@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"bitgpu"
 	"bitgpu/io/atomicfile"
@@ -125,7 +126,7 @@ func TestMemoriesBelongToTheirKey(t *testing.T) {
 
 // A memory has one writer; others read what it was before. A writer who goes away leaves what he has been shown.
 func TestOneWriter(t *testing.T) {
-	c := begin(t, Options{})
+	c := begin(t, Options{Stall: time.Hour})
 	id := c.newMemory("")
 	ctx, cancel := context.WithCancel(t.Context())
 	r, _ := http.NewRequestWithContext(ctx, "POST", c.http.URL+"/v1/completions", strings.NewReader(`{"prompt":"ROMEO:","max_tokens":10000000,"stream":true,"memory":"`+id+`"}`))

@@ -164,9 +164,11 @@ func (w *recorder) Write(data []byte) (int, error) {
 		w.status = http.StatusOK
 	}
 	// Writers without deadlines, such as a test's recorder, need no limit.
-	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(w.pace.deadline())
-	defer w.pace.count(time.Now(), len(data))
-	return w.ResponseWriter.Write(data)
+	began := time.Now()
+	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(began.Add(w.pace.left()))
+	n, err := w.ResponseWriter.Write(data)
+	w.pace.count(time.Since(began), n)
+	return n, err
 }
 
 // pace limits how long to wait for a client: stall for each write or read, and in total twice stall plus the time that the
@@ -179,14 +181,15 @@ type pace struct {
 
 const slowestLine = 16 << 10 // bytes per second
 
-func (p *pace) deadline() time.Time {
+// left returns how long the next write or read may take.
+func (p *pace) left() time.Duration {
 	all := 2*p.stall + time.Duration(p.bytes)*time.Second/slowestLine
-	return time.Now().Add(min(p.stall, all-p.waited))
+	return min(p.stall, all-p.waited)
 }
 
-// count adds n bytes that have been waited for since a time.
-func (p *pace) count(since time.Time, n int) {
-	p.waited += time.Since(since)
+// count adds n bytes that took some time.
+func (p *pace) count(took time.Duration, n int) {
+	p.waited += took
 	p.bytes += int64(n)
 }
 
@@ -207,10 +210,10 @@ func (c *call) bodyReader() io.ReadCloser {
 
 func (r *stallReader) Read(p []byte) (int, error) {
 	control := http.NewResponseController(r.c.w.ResponseWriter)
-	control.SetReadDeadline(r.pace.deadline())
 	began := time.Now()
+	control.SetReadDeadline(began.Add(r.pace.left()))
 	n, err := r.from.Read(p)
-	r.pace.count(began, n)
+	r.pace.count(time.Since(began), n)
 	if err == io.EOF {
 		control.SetReadDeadline(time.Time{}) // from now on the connection is only watched for its end
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -57,11 +56,6 @@ func beginWith(t testing.TB, model *bitgpu.Model, o Options) *client {
 	}
 	c := &client{t: t, server: s, http: httptest.NewUnstartedServer(s)}
 	c.http.Config = HTTPServer(s, s.o.Log)
-	c.http.Config.ConnState = func(conn net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			conn.(*net.TCPConn).SetWriteBuffer(1 << 14) // who takes nothing is noticed soon
-		}
-	}
 	c.http.Start()
 	t.Cleanup(c.end)
 	return c
@@ -386,12 +380,5 @@ func TestNothingIsLeft(t *testing.T) {
 	if busy, waiting := c.server.gate.counts(); busy != 0 || waiting != 0 {
 		t.Errorf("got %d at work and %d waiting after all have gone", busy, waiting)
 	}
-	for range 10_000 { // those that have been told to end
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		runtime.Gosched()
-	}
-	buf := make([]byte, 1<<20)
-	t.Errorf("got %d goroutines, want %d:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+	until(func() bool { return runtime.NumGoroutine() <= before }) // or the time limit of go test shows where they wait
 }
