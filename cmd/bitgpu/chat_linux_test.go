@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -69,7 +68,6 @@ func TestChatAtATerminal(t *testing.T) {
 	p.waitFor(t, "\x1b[2m")
 	p.waitFor(t, "\x1b[0m")
 	keys.WriteString("\x03")
-	time.Sleep(100 * time.Millisecond)
 	keys.WriteString("/think off\r/n 5\r\"\"\"one\rtwo\"\"\"\r")
 	p.waitFor(t, "[5 tokens are the limit")
 	keys.WriteString("/sys\t")

@@ -92,7 +92,7 @@ func TestAdvice(t *testing.T) {
 func TestMinutes(t *testing.T) {
 	text := rhyme(t)
 	dir := filepath.Join(t.TempDir(), "run")
-	mustRun(t, "train", "--data", text, "--output-dir", dir, "--minutes", "0.000001", "--dim", "16", "--layers", "1", "--backend", "cpu")
+	mustRun(t, "train", "--data", text, "--output-dir", dir, "--minutes", "1e-9", "--dim", "16", "--layers", "1", "--backend", "cpu")
 	if s := newest(t, dir); s.Step != 1 {
 		t.Errorf("got %d steps in no time, want 1", s.Step)
 	}

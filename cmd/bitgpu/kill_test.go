@@ -41,29 +41,30 @@ func (p *process) text() string {
 // waitFor waits until stderr has a text, at most as long as the test may take.
 func (p *process) waitFor(t *testing.T, text string) {
 	t.Helper()
-	for !strings.Contains(p.text(), text) {
-		if limit, ok := t.Deadline(); ok && time.Until(limit) < 10*time.Second {
-			t.Fatalf("%q did not come: %s", text, p.text())
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	p.until(t, text, func() bool { return strings.Contains(p.text(), text) })
 }
 
-// work waits until the program has computed for so long, however little of a busy machine it gets.
-func (p *process) work(t *testing.T, least time.Duration) {
+// waitForReading waits until the program has read so many bytes of files.
+func (p *process) waitForReading(t *testing.T, least int) {
 	t.Helper()
-	for {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
-		if err != nil { // not Linux
-			time.Sleep(least)
-			return
-		}
-		// After the name, which ends with the last bracket: utime and stime are fields 14 and 15 of proc(5), in 1/100 s.
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		user, _ := strconv.Atoi(fields[11])
-		system, _ := strconv.Atoi(fields[12])
-		if fields[0] == "Z" || time.Duration(user+system)*10*time.Millisecond >= least {
-			return
+	if _, err := os.Stat("/proc/self/io"); err != nil { // not Linux
+		time.Sleep(time.Second)
+		return
+	}
+	p.until(t, "reading", func() bool {
+		counts, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", p.Process.Pid))
+		var n int
+		fmt.Sscanf(string(counts), "rchar: %d", &n)
+		return err != nil || n >= least // who has ended has no counts
+	})
+}
+
+// until waits for what the program is about to do.
+func (p *process) until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for !done() {
+		if limit, ok := t.Deadline(); ok && time.Until(limit) < 10*time.Second {
+			t.Fatalf("%q did not come: %s", what, p.text())
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -144,7 +145,6 @@ func TestTrainInterrupt(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	p := startProgram(t, small("--data", data, "--steps", "1000000", "--save-interval", "1000000", "--output-dir", dir)...)
 	p.waitFor(t, "step 1/")
-	time.Sleep(50 * time.Millisecond)
 	p.Process.Signal(syscall.SIGINT)
 	p.Wait()
 	if code := p.ProcessState.ExitCode(); code != exitInterrupted {
@@ -163,23 +163,32 @@ func TestTrainInterrupt(t *testing.T) {
 // TestReadingInterrupt: Ctrl-C is heard while text becomes a vocabulary and tokens, and leaves nothing
 // half-written.
 func TestReadingInterrupt(t *testing.T) {
-	var text strings.Builder
-	for random := rand.New(rand.NewPCG(1, 1)); text.Len() < 16<<20; {
-		text.WriteString(strconv.FormatUint(random.Uint64(), 36) + " ")
-	}
 	root := t.TempDir()
-	input := writeText(t, filepath.Join(root, "words.txt"), text.String())
 	for _, command := range []string{"train", "vocab", "data"} {
-		out := filepath.Join(root, command)
-		args := map[string][]string{
-			"train": small("--data", input, "--output-dir", out),
-			"vocab": {"vocab", "--input", input, "-o", out},
-			"data":  {"data", "--input", input, "--tokenizer", filepath.Join(reference, "d32-none", "tokenizer.json"), "--output-dir", out},
-		}[command]
-		p := startProgram(t, args...)
-		p.work(t, 500*time.Millisecond) // of the several seconds that the words take
-		p.Process.Signal(syscall.SIGINT)
-		if err := p.Wait(); p.ProcessState.ExitCode() != exitInterrupted {
+		var p *process
+		var out string
+		var err error
+		for size := 16 << 20; ; size *= 2 {
+			var text strings.Builder
+			for random := rand.New(rand.NewPCG(1, 1)); text.Len() < size; {
+				text.WriteString(strconv.FormatUint(random.Uint64(), 36) + " ")
+			}
+			input := writeText(t, filepath.Join(root, "words.txt"), text.String())
+			out = filepath.Join(root, command+strconv.Itoa(size))
+			p = startProgram(t, map[string][]string{
+				"train": small("--data", input, "--output-dir", out),
+				"vocab": {"vocab", "--input", input, "-o", out},
+				"data":  {"data", "--input", input, "--tokenizer", filepath.Join(reference, "d32-none", "tokenizer.json"), "--output-dir", out},
+			}[command]...)
+			p.waitForReading(t, 8<<20)
+			p.Process.Signal(syscall.SIGINT)
+			err = p.Wait()
+			late := err == nil || strings.Contains(p.text(), "of memory") // the text was read before the signal came
+			if !late || size > 1<<28 {
+				break
+			}
+		}
+		if p.ProcessState.ExitCode() != exitInterrupted {
 			t.Errorf("%s: got %v, want exit code %d: %s", command, err, exitInterrupted, p.text())
 		}
 		if command == "train" && !strings.Contains(p.text(), "stopped before the first step") {
@@ -191,22 +200,33 @@ func TestReadingInterrupt(t *testing.T) {
 	}
 }
 
-// TestTrainSecondInterrupt: the second Ctrl-C does not wait for the step, which would take hours.
+// TestTrainSecondInterrupt: the second Ctrl-C does not wait for the step, which would take an hour.
 func TestTrainSecondInterrupt(t *testing.T) {
-	data := tokenFile(t, "some.u32", 400)
-	p := startProgram(t, small("--data", data, "--batch-size", "64", "--accumulate", "10000", "--output-dir", t.TempDir())...)
-	p.waitFor(t, "of memory")
-	exited := make(chan error, 1)
-	go func() { exited <- p.Wait() }()
-	for { // until the program has dealt with the first, the second is not told apart from it
-		p.Process.Signal(syscall.SIGINT)
-		select {
-		case err := <-exited:
-			if err == nil {
-				t.Error("got a good end, want an end by the signal")
+	line := []string{"train", "--preset", "seed", "--backend", "cpu", "--data", tokenFile(t, "some.u32", 400), "--dim", "256", "--layers", "4",
+		"--batch-size", "64", "--context-len", "8", "--accumulate", "10000", "--output-dir", t.TempDir()}
+	for pause := time.Duration(0); ; pause += 100 * time.Millisecond {
+		p := startProgram(t, line...)
+		p.waitFor(t, "of memory")
+		time.Sleep(pause)
+		exited := make(chan struct{})
+		go func() {
+			p.Wait()
+			close(exited)
+		}()
+		for over := false; !over; { // until the program has dealt with the first, the second is not told apart from it
+			p.Process.Signal(syscall.SIGINT)
+			select {
+			case <-exited:
+				over = true
+			case <-time.After(200 * time.Millisecond):
 			}
-			return
-		case <-time.After(200 * time.Millisecond):
 		}
+		if strings.Contains(p.text(), "stopped before the first step") {
+			continue
+		}
+		if p.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
+			t.Errorf("got %v, want an end by the signal: %s", p.ProcessState, p.text())
+		}
+		return
 	}
 }

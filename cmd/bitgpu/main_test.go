@@ -25,8 +25,10 @@ func TestMain(m *testing.M) {
 	}
 	os.Setenv("BITGPU_BACKEND", "cpu") // the same engine on every machine
 	os.Unsetenv("BITGPU_ADAPTER")
-	if ignored(hangup) { // as under nohup: with a handler here, the programs that tests start have none, and a closed terminal ends them
-		signal.Notify(make(chan os.Signal, 1), hangup)
+	for _, s := range endings { // as under nohup, or behind &: with a handler here, the programs that tests start are ended by them
+		if ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
 	}
 	os.Exit(m.Run())
 }

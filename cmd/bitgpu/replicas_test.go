@@ -109,8 +109,8 @@ func (l *learner) send(method, path, body string) (int, []byte) {
 }
 
 // create makes the memory; one whose making was not told is nobody's.
-func (l *learner) create(ctx context.Context) {
-	for ctx.Err() == nil {
+func (l *learner) create() {
+	for l.t.Context().Err() == nil {
 		if status, data := l.send("POST", "/v1/memories", "{}"); status == http.StatusCreated {
 			var made struct{ ID string }
 			if err := json.Unmarshal(data, &made); err != nil {
@@ -122,8 +122,8 @@ func (l *learner) create(ctx context.Context) {
 	}
 }
 
-// learn is one lesson, which may be refused or lost.
-func (l *learner) learn() {
+// learn is one lesson, which may be refused or lost; told says that it was neither.
+func (l *learner) learn() (told bool) {
 	body, _ := json.Marshal(map[string]any{"tokens": l.tokens})
 	l.tried++
 	status, data := l.send("POST", "/v1/memories/"+l.id+"/learn", string(body))
@@ -144,6 +144,7 @@ func (l *learner) learn() {
 	default:
 		l.t.Errorf("learning: got %d %s", status, data)
 	}
+	return status == http.StatusOK
 }
 
 // check holds how much a memory has read to what was told.
@@ -184,10 +185,11 @@ func testReplicasKilled(t *testing.T, place string) {
 		l := &learner{t: t, base: r.proxy.URL, tokens: []uint32{uint32(10 + i), uint32(20 + i), 7}, refusals: map[string]int{}}
 		all = append(all, l)
 		learning.Go(func() {
-			l.create(ctx)
+			l.create()
 			for ctx.Err() == nil {
-				l.learn()
-				lessons.Add(1)
+				if l.learn() {
+					lessons.Add(1)
+				}
 			}
 		})
 	}
