@@ -156,7 +156,7 @@ func TestWindows(t *testing.T) {
 		const shape = ` --backend cpu --data "a book.txt" --dim 32 --layers 1 --vocab-size 300 --batch-size 2 --context-len 16 --save-interval 100 --steps `
 		folder, whole := `my models\größe`, `whole`
 		// A second training in the same folder finds it locked, while the first goes on until Ctrl-C.
-		first := exec.Command("wine", "console.exe", "first.txt", `bitgpu.exe train`+shape+`200000 --output-dir "`+folder+`"`, "?saved", "@tried", "^C")
+		first := exec.Command("wine", "console.exe", "first.txt", `bitgpu.exe train`+shape+`100000000 --output-dir "`+folder+`"`, "?saved", "@tried", "^C")
 		first.Dir, first.Env = w.dir, w.env
 		if err := first.Start(); err != nil {
 			w.Fatal(err)

@@ -29,6 +29,9 @@ build()
 import bitgpu  # noqa: E402
 
 
+PATIENCE = 600  # seconds behind which something hangs, however slow the machine
+
+
 class TestCase(unittest.TestCase):
     def load(self, path=TIED):
         """A model on the CPU that is closed with the test."""
@@ -44,7 +47,7 @@ def run(script, *arguments, **environment):
         env={**os.environ, "PYTHONPATH": str(PYTHON), **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
 
 

@@ -5,7 +5,7 @@ import threading
 import unittest
 import warnings
 
-from support import MODELS, NAMES, TIED, bitgpu, run
+from support import MODELS, NAMES, PATIENCE, TIED, bitgpu, run
 
 
 def setUpModule():
@@ -55,9 +55,9 @@ class GPU(unittest.TestCase):
                 closed = []
                 thread = threading.Thread(target=work, daemon=True)
                 thread.start()
-                self.assertTrue(begun.wait(60))
+                self.assertTrue(begun.wait(PATIENCE))
                 model.close()
-                thread.join(60)
+                thread.join(PATIENCE)
                 self.assertEqual(closed, [True])
                 other.forward(1)
 

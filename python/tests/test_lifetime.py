@@ -8,7 +8,7 @@ import threading
 import unittest
 import weakref
 
-from support import DELTA, TIED, TestCase, bitgpu, run
+from support import DELTA, PATIENCE, TIED, TestCase, bitgpu, run
 
 
 def endless(session):
@@ -130,7 +130,7 @@ class Threads(TestCase):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(PATIENCE)
             self.assertFalse(thread.is_alive(), "a thread hangs")
         if failures:
             raise failures[0]
@@ -183,13 +183,13 @@ class Threads(TestCase):
                 model.generate("hello", 2**31 - 1, 0)
 
         def wait():
-            begun.wait(60)
+            begun.wait(PATIENCE)
             with self.assertRaises(bitgpu.ClosedError):
                 while True:
                     model.generate("hello", 2**31 - 1, 0)
 
         def end():
-            begun.wait(60)
+            begun.wait(PATIENCE)
             model.close()
 
         self.together(work, wait, end)
@@ -220,7 +220,7 @@ class Threads(TestCase):
                             begun.set()
 
                 def end():
-                    begun.wait(60)
+                    begun.wait(PATIENCE)
                     {"model": model, "session": session, "stream": stream}[close].close()
 
                 self.together(work, end, end)

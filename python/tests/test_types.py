@@ -9,7 +9,7 @@ import sys
 import tempfile
 import unittest
 
-from support import PYTHON, bitgpu
+from support import PATIENCE, PYTHON, bitgpu
 
 NUMPY = """
 from typing import Optional
@@ -64,7 +64,7 @@ class Types(unittest.TestCase):
                 path.write_text(text, encoding="utf-8")
                 command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", folder, "--no-error-summary", str(path)]
                 outcome = subprocess.run(
-                    command, cwd=folder, env={**os.environ, "MYPYPATH": str(PYTHON)}, capture_output=True, text=True, timeout=300
+                    command, cwd=folder, env={**os.environ, "MYPYPATH": str(PYTHON)}, capture_output=True, text=True, timeout=PATIENCE
                 )
                 lines = [int(line) for line in re.findall(r"\.py:(\d+): error", outcome.stdout)]
                 self.assertEqual((outcome.stderr, sorted(set(lines))), ("", errors), outcome.stdout)
