@@ -59,6 +59,10 @@ func differences(t *testing.T, b *Bench[*cpu.Tensor[float64]], trial Trial[*cpu.
 			found[x] = append(found[x], data("d" + x)[i]-float64(before))
 		}
 	}
+	elements := 40
+	if testing.Short() {
+		elements = 4
+	}
 	for x, gradient := range found {
 		logarithm := slices.Contains(trial.AddsLog, x)
 		largest := 0.0
@@ -66,7 +70,7 @@ func differences(t *testing.T, b *Bench[*cpu.Tensor[float64]], trial Trial[*cpu.
 			largest = max(largest, math.Abs(g))
 		}
 		r := b.random("differences of " + x)
-		for range min(len(gradient), 40) {
+		for range min(len(gradient), elements) {
 			i := r.IntN(len(gradient))
 			at, h := &data(x)[i], 1e-4
 			start := *at
