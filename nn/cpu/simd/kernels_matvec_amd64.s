@@ -28,12 +28,12 @@ rows1:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
-	LEAQ   (DX)(BX*4), R11
+	CMPQ   BX, $0x00000800
+	JBE    short4
+	LEAQ   (DX)(BX*4), R10
 	SUBQ   $0x10, R8
-	JL     rest4
 
-blocks3:
+long3:
 	VMOVUPS     (R9), Y8
 	VMOVUPS     32(R9), Y9
 	VMOVUPS     (DI), Y10
@@ -52,31 +52,54 @@ blocks3:
 	VMOVUPS     32(DI)(SI*1), Y11
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	PREFETCHT1  128(R10)
+	PREFETCHT1  192(R10)
+	ADDQ        $0x00000100, R10
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, R9
-	CMPQ        BX, $0x00000800
-	JA          long6
+	SUBQ        $0x10, R8
+	JGE         long3
+	ADDQ        $0x10, R8
+
+short4:
+	LEAQ 4096(DX), R10
+	SUBQ $0x10, R8
+	JL   rest6
+
+blocks5:
+	VMOVUPS     (R9), Y8
+	VMOVUPS     32(R9), Y9
+	VMOVUPS     (DI), Y10
+	VMOVUPS     32(DI), Y11
+	VFMADD231PS Y8, Y10, Y0
+	VFMADD231PS Y9, Y11, Y1
+	VMOVUPS     (DI)(BX*1), Y10
+	VMOVUPS     32(DI)(BX*1), Y11
+	VFMADD231PS Y8, Y10, Y2
+	VFMADD231PS Y9, Y11, Y3
+	VMOVUPS     (DI)(BX*2), Y10
+	VMOVUPS     32(DI)(BX*2), Y11
+	VFMADD231PS Y8, Y10, Y4
+	VFMADD231PS Y9, Y11, Y5
+	VMOVUPS     (DI)(SI*1), Y10
+	VMOVUPS     32(DI)(SI*1), Y11
+	VFMADD231PS Y8, Y10, Y6
+	VFMADD231PS Y9, Y11, Y7
 	PREFETCHT0  (R10)
 	PREFETCHT0  64(R10)
 	PREFETCHT0  128(R10)
 	PREFETCHT0  192(R10)
 	ADDQ        $0x00000100, R10
-	JMP         prefetched7
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         blocks5
 
-long6:
-	PREFETCHT1 (R11)
-	PREFETCHT1 64(R11)
-	PREFETCHT1 128(R11)
-	PREFETCHT1 192(R11)
-	ADDQ       $0x00000100, R11
-
-prefetched7:
-	SUBQ $0x10, R8
-	JGE  blocks3
-
-rest4:
+rest6:
 	ADDQ        $0x10, R8
-	JZ          done5
+	JZ          done7
 	LEAQ        (R8), R11
 	XORQ        R10, R10
 	TESTQ       R11, R11
@@ -116,7 +139,7 @@ rest4:
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y11, Y9, Y7
 
-done5:
+done7:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -153,37 +176,48 @@ rows8:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
-	LEAQ   (DX)(BX*1), R10
+	CMPQ   BX, $0x00000800
+	JBE    short11
+	LEAQ   (DX)(BX*1), R9
 	SUBQ   $0x10, DI
-	JL     rest11
 
-blocks10:
+long10:
 	VMOVUPS     (R8), Y2
 	VMOVUPS     32(R8), Y3
 	VMOVUPS     (SI), Y4
 	VMOVUPS     32(SI), Y5
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
+	PREFETCHT1  (R9)
+	ADDQ        $0x00000040, R9
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, R8
-	CMPQ        BX, $0x00000800
-	JA          long13
+	SUBQ        $0x10, DI
+	JGE         long10
+	ADDQ        $0x10, DI
+
+short11:
+	LEAQ 4096(DX), R9
+	SUBQ $0x10, DI
+	JL   rest13
+
+blocks12:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     32(R8), Y3
+	VMOVUPS     (SI), Y4
+	VMOVUPS     32(SI), Y5
+	VFMADD231PS Y2, Y4, Y0
+	VFMADD231PS Y3, Y5, Y1
 	PREFETCHT0  (R9)
 	ADDQ        $0x00000040, R9
-	JMP         prefetched14
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks12
 
-long13:
-	PREFETCHT1 (R10)
-	ADDQ       $0x00000040, R10
-
-prefetched14:
-	SUBQ $0x10, DI
-	JGE  blocks10
-
-rest11:
+rest13:
 	ADDQ        $0x10, DI
-	JZ          done12
+	JZ          done14
 	LEAQ        (DI), R10
 	XORQ        R9, R9
 	TESTQ       R10, R10
@@ -211,7 +245,7 @@ rest11:
 	VFMADD231PS Y4, Y2, Y0
 	VFMADD231PS Y5, Y3, Y1
 
-done12:
+done14:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -280,12 +314,12 @@ rows15:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
-	LEAQ   (CX)(DX*1), R11
+	CMPQ   DX, $0x00000800
+	JBE    short18
+	LEAQ   (CX)(DX*1), R10
 	SUBQ   $0x10, SI
-	JL     rest18
 
-blocks17:
+long17:
 	VMOVUPS     (BX), Y8
 	VMOVUPS     32(BX), Y9
 	VFMADD231PS (DI), Y8, Y0
@@ -296,25 +330,40 @@ blocks17:
 	VFMADD231PS 32(DI)(R8*2), Y9, Y5
 	VFMADD231PS (DI)(R9*1), Y8, Y6
 	VFMADD231PS 32(DI)(R9*1), Y9, Y7
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000040, R10
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, DI
-	CMPQ        DX, $0x00000800
-	JA          long20
+	SUBQ        $0x10, SI
+	JGE         long17
+	ADDQ        $0x10, SI
+
+short18:
+	LEAQ 4096(CX), R10
+	SUBQ $0x10, SI
+	JL   rest20
+
+blocks19:
+	VMOVUPS     (BX), Y8
+	VMOVUPS     32(BX), Y9
+	VFMADD231PS (DI), Y8, Y0
+	VFMADD231PS 32(DI), Y9, Y1
+	VFMADD231PS (DI)(R8*1), Y8, Y2
+	VFMADD231PS 32(DI)(R8*1), Y9, Y3
+	VFMADD231PS (DI)(R8*2), Y8, Y4
+	VFMADD231PS 32(DI)(R8*2), Y9, Y5
+	VFMADD231PS (DI)(R9*1), Y8, Y6
+	VFMADD231PS 32(DI)(R9*1), Y9, Y7
 	PREFETCHT0  (R10)
 	ADDQ        $0x00000040, R10
-	JMP         prefetched21
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         blocks19
 
-long20:
-	PREFETCHT1 (R11)
-	ADDQ       $0x00000040, R11
-
-prefetched21:
-	SUBQ $0x10, SI
-	JGE  blocks17
-
-rest18:
+rest20:
 	ADDQ        $0x10, SI
-	JZ          done19
+	JZ          done21
 	LEAQ        (SI), R11
 	XORQ        R10, R10
 	TESTQ       R11, R11
@@ -354,7 +403,7 @@ rest18:
 	VMASKMOVPS  32(DI)(R9*1), Y9, Y8
 	VFMADD231PS Y8, Y11, Y7
 
-done19:
+done21:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -422,12 +471,12 @@ rows22:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
-	LEAQ   (DX)(BX*4), R11
+	CMPQ   BX, $0x00000800
+	JBE    short25
+	LEAQ   (DX)(BX*4), R10
 	SUBQ   $0x10, R8
-	JL     rest25
 
-blocks24:
+long24:
 	VMOVUPS     (R9), Y8
 	VMOVUPS     32(R9), Y9
 	VCVTPH2PS   (DI), Y10
@@ -446,27 +495,50 @@ blocks24:
 	VCVTPH2PS   16(DI)(SI*1), Y11
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	ADDQ        $0x00000080, R10
 	ADDQ        $0x20, DI
 	ADDQ        $0x40, R9
-	CMPQ        BX, $0x00000800
-	JA          long27
+	SUBQ        $0x10, R8
+	JGE         long24
+	ADDQ        $0x10, R8
+
+short25:
+	LEAQ 4096(DX), R10
+	SUBQ $0x10, R8
+	JL   rest27
+
+blocks26:
+	VMOVUPS     (R9), Y8
+	VMOVUPS     32(R9), Y9
+	VCVTPH2PS   (DI), Y10
+	VCVTPH2PS   16(DI), Y11
+	VFMADD231PS Y8, Y10, Y0
+	VFMADD231PS Y9, Y11, Y1
+	VCVTPH2PS   (DI)(BX*1), Y10
+	VCVTPH2PS   16(DI)(BX*1), Y11
+	VFMADD231PS Y8, Y10, Y2
+	VFMADD231PS Y9, Y11, Y3
+	VCVTPH2PS   (DI)(BX*2), Y10
+	VCVTPH2PS   16(DI)(BX*2), Y11
+	VFMADD231PS Y8, Y10, Y4
+	VFMADD231PS Y9, Y11, Y5
+	VCVTPH2PS   (DI)(SI*1), Y10
+	VCVTPH2PS   16(DI)(SI*1), Y11
+	VFMADD231PS Y8, Y10, Y6
+	VFMADD231PS Y9, Y11, Y7
 	PREFETCHT0  (R10)
 	PREFETCHT0  64(R10)
 	ADDQ        $0x00000080, R10
-	JMP         prefetched28
+	ADDQ        $0x20, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         blocks26
 
-long27:
-	PREFETCHT1 (R11)
-	PREFETCHT1 64(R11)
-	ADDQ       $0x00000080, R11
-
-prefetched28:
-	SUBQ $0x10, R8
-	JGE  blocks24
-
-rest25:
+rest27:
 	ADDQ       $0x10, R8
-	JZ         done26
+	JZ         done28
 	LEAQ       (R8), R11
 	XORQ       R10, R10
 	TESTQ      R11, R11
@@ -589,7 +661,7 @@ bytes32:
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
 
-done26:
+done28:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -626,37 +698,48 @@ rows33:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
-	LEAQ   (DX)(BX*1), R10
+	CMPQ   BX, $0x00000800
+	JBE    short36
+	LEAQ   (DX)(BX*1), R9
 	SUBQ   $0x10, DI
-	JL     rest36
 
-blocks35:
+long35:
 	VMOVUPS     (R8), Y2
 	VMOVUPS     32(R8), Y3
 	VCVTPH2PS   (SI), Y4
 	VCVTPH2PS   16(SI), Y5
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
+	PREFETCHT1  (R9)
+	ADDQ        $0x00000020, R9
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
-	CMPQ        BX, $0x00000800
-	JA          long38
+	SUBQ        $0x10, DI
+	JGE         long35
+	ADDQ        $0x10, DI
+
+short36:
+	LEAQ 4096(DX), R9
+	SUBQ $0x10, DI
+	JL   rest38
+
+blocks37:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     32(R8), Y3
+	VCVTPH2PS   (SI), Y4
+	VCVTPH2PS   16(SI), Y5
+	VFMADD231PS Y2, Y4, Y0
+	VFMADD231PS Y3, Y5, Y1
 	PREFETCHT0  (R9)
 	ADDQ        $0x00000020, R9
-	JMP         prefetched39
+	ADDQ        $0x20, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks37
 
-long38:
-	PREFETCHT1 (R10)
-	ADDQ       $0x00000020, R10
-
-prefetched39:
-	SUBQ $0x10, DI
-	JGE  blocks35
-
-rest36:
+rest38:
 	ADDQ       $0x10, DI
-	JZ         done37
+	JZ         done39
 	LEAQ       (DI), R10
 	XORQ       R9, R9
 	TESTQ      R10, R10
@@ -704,7 +787,7 @@ bytes40:
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
 
-done37:
+done39:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -755,12 +838,12 @@ rows41:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
-	LEAQ   (CX)(DX*1), R11
+	CMPQ   DX, $0x00000800
+	JBE    short44
+	LEAQ   (CX)(DX*1), R10
 	SUBQ   $0x10, SI
-	JL     rest44
 
-blocks43:
+long43:
 	VCVTPH2PS   (BX), Y8
 	VCVTPH2PS   16(BX), Y9
 	VFMADD231PS (DI), Y8, Y0
@@ -771,25 +854,40 @@ blocks43:
 	VFMADD231PS 32(DI)(R8*2), Y9, Y5
 	VFMADD231PS (DI)(R9*1), Y8, Y6
 	VFMADD231PS 32(DI)(R9*1), Y9, Y7
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000020, R10
 	ADDQ        $0x20, BX
 	ADDQ        $0x40, DI
-	CMPQ        DX, $0x00000800
-	JA          long46
+	SUBQ        $0x10, SI
+	JGE         long43
+	ADDQ        $0x10, SI
+
+short44:
+	LEAQ 4096(CX), R10
+	SUBQ $0x10, SI
+	JL   rest46
+
+blocks45:
+	VCVTPH2PS   (BX), Y8
+	VCVTPH2PS   16(BX), Y9
+	VFMADD231PS (DI), Y8, Y0
+	VFMADD231PS 32(DI), Y9, Y1
+	VFMADD231PS (DI)(R8*1), Y8, Y2
+	VFMADD231PS 32(DI)(R8*1), Y9, Y3
+	VFMADD231PS (DI)(R8*2), Y8, Y4
+	VFMADD231PS 32(DI)(R8*2), Y9, Y5
+	VFMADD231PS (DI)(R9*1), Y8, Y6
+	VFMADD231PS 32(DI)(R9*1), Y9, Y7
 	PREFETCHT0  (R10)
 	ADDQ        $0x00000020, R10
-	JMP         prefetched47
+	ADDQ        $0x20, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         blocks45
 
-long46:
-	PREFETCHT1 (R11)
-	ADDQ       $0x00000020, R11
-
-prefetched47:
-	SUBQ $0x10, SI
-	JGE  blocks43
-
-rest44:
+rest46:
 	ADDQ    $0x10, SI
-	JZ      done45
+	JZ      done47
 	LEAQ    (SI), R11
 	XORQ    R10, R10
 	TESTQ   R11, R11
@@ -849,7 +947,7 @@ bytes48:
 	VMASKMOVPS  32(DI)(R9*1), Y9, Y8
 	VFMADD231PS Y8, Y11, Y7
 
-done45:
+done47:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -917,12 +1015,12 @@ rows49:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
-	LEAQ   (DX)(BX*4), R11
+	CMPQ   BX, $0x00000800
+	JBE    short52
+	LEAQ   (DX)(BX*4), R10
 	SUBQ   $0x10, R8
-	JL     rest52
 
-blocks51:
+long51:
 	VMOVUPS     (R9), Y8
 	VMOVUPS     32(R9), Y9
 	VPMOVZXWD   (DI), Y10
@@ -949,27 +1047,58 @@ blocks51:
 	VPSLLD      $0x10, Y11, Y11
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	ADDQ        $0x00000080, R10
 	ADDQ        $0x20, DI
 	ADDQ        $0x40, R9
-	CMPQ        BX, $0x00000800
-	JA          long54
+	SUBQ        $0x10, R8
+	JGE         long51
+	ADDQ        $0x10, R8
+
+short52:
+	LEAQ 4096(DX), R10
+	SUBQ $0x10, R8
+	JL   rest54
+
+blocks53:
+	VMOVUPS     (R9), Y8
+	VMOVUPS     32(R9), Y9
+	VPMOVZXWD   (DI), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(DI), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VFMADD231PS Y8, Y10, Y0
+	VFMADD231PS Y9, Y11, Y1
+	VPMOVZXWD   (DI)(BX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(DI)(BX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VFMADD231PS Y8, Y10, Y2
+	VFMADD231PS Y9, Y11, Y3
+	VPMOVZXWD   (DI)(BX*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(DI)(BX*2), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VFMADD231PS Y8, Y10, Y4
+	VFMADD231PS Y9, Y11, Y5
+	VPMOVZXWD   (DI)(SI*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(DI)(SI*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VFMADD231PS Y8, Y10, Y6
+	VFMADD231PS Y9, Y11, Y7
 	PREFETCHT0  (R10)
 	PREFETCHT0  64(R10)
 	ADDQ        $0x00000080, R10
-	JMP         prefetched55
+	ADDQ        $0x20, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         blocks53
 
-long54:
-	PREFETCHT1 (R11)
-	PREFETCHT1 64(R11)
-	ADDQ       $0x00000080, R11
-
-prefetched55:
-	SUBQ $0x10, R8
-	JGE  blocks51
-
-rest52:
+rest54:
 	ADDQ       $0x10, R8
-	JZ         done53
+	JZ         done55
 	LEAQ       (R8), R11
 	XORQ       R10, R10
 	TESTQ      R11, R11
@@ -1100,7 +1229,7 @@ bytes59:
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
 
-done53:
+done55:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -1137,12 +1266,12 @@ rows60:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
-	LEAQ   (DX)(BX*1), R10
+	CMPQ   BX, $0x00000800
+	JBE    short63
+	LEAQ   (DX)(BX*1), R9
 	SUBQ   $0x10, DI
-	JL     rest63
 
-blocks62:
+long62:
 	VMOVUPS     (R8), Y2
 	VMOVUPS     32(R8), Y3
 	VPMOVZXWD   (SI), Y4
@@ -1151,25 +1280,38 @@ blocks62:
 	VPSLLD      $0x10, Y5, Y5
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
+	PREFETCHT1  (R9)
+	ADDQ        $0x00000020, R9
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
-	CMPQ        BX, $0x00000800
-	JA          long65
+	SUBQ        $0x10, DI
+	JGE         long62
+	ADDQ        $0x10, DI
+
+short63:
+	LEAQ 4096(DX), R9
+	SUBQ $0x10, DI
+	JL   rest65
+
+blocks64:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     32(R8), Y3
+	VPMOVZXWD   (SI), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   16(SI), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y2, Y4, Y0
+	VFMADD231PS Y3, Y5, Y1
 	PREFETCHT0  (R9)
 	ADDQ        $0x00000020, R9
-	JMP         prefetched66
+	ADDQ        $0x20, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks64
 
-long65:
-	PREFETCHT1 (R10)
-	ADDQ       $0x00000020, R10
-
-prefetched66:
-	SUBQ $0x10, DI
-	JGE  blocks62
-
-rest63:
+rest65:
 	ADDQ       $0x10, DI
-	JZ         done64
+	JZ         done66
 	LEAQ       (DI), R10
 	XORQ       R9, R9
 	TESTQ      R10, R10
@@ -1219,7 +1361,7 @@ bytes67:
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
 
-done64:
+done66:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -1270,12 +1412,12 @@ rows68:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
-	LEAQ   (CX)(DX*1), R11
+	CMPQ   DX, $0x00000800
+	JBE    short71
+	LEAQ   (CX)(DX*1), R10
 	SUBQ   $0x10, SI
-	JL     rest71
 
-blocks70:
+long70:
 	VPMOVZXWD   (BX), Y8
 	VPSLLD      $0x10, Y8, Y8
 	VPMOVZXWD   16(BX), Y9
@@ -1288,25 +1430,42 @@ blocks70:
 	VFMADD231PS 32(DI)(R8*2), Y9, Y5
 	VFMADD231PS (DI)(R9*1), Y8, Y6
 	VFMADD231PS 32(DI)(R9*1), Y9, Y7
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000020, R10
 	ADDQ        $0x20, BX
 	ADDQ        $0x40, DI
-	CMPQ        DX, $0x00000800
-	JA          long73
+	SUBQ        $0x10, SI
+	JGE         long70
+	ADDQ        $0x10, SI
+
+short71:
+	LEAQ 4096(CX), R10
+	SUBQ $0x10, SI
+	JL   rest73
+
+blocks72:
+	VPMOVZXWD   (BX), Y8
+	VPSLLD      $0x10, Y8, Y8
+	VPMOVZXWD   16(BX), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS (DI), Y8, Y0
+	VFMADD231PS 32(DI), Y9, Y1
+	VFMADD231PS (DI)(R8*1), Y8, Y2
+	VFMADD231PS 32(DI)(R8*1), Y9, Y3
+	VFMADD231PS (DI)(R8*2), Y8, Y4
+	VFMADD231PS 32(DI)(R8*2), Y9, Y5
+	VFMADD231PS (DI)(R9*1), Y8, Y6
+	VFMADD231PS 32(DI)(R9*1), Y9, Y7
 	PREFETCHT0  (R10)
 	ADDQ        $0x00000020, R10
-	JMP         prefetched74
+	ADDQ        $0x20, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         blocks72
 
-long73:
-	PREFETCHT1 (R11)
-	ADDQ       $0x00000020, R11
-
-prefetched74:
-	SUBQ $0x10, SI
-	JGE  blocks70
-
-rest71:
+rest73:
 	ADDQ    $0x10, SI
-	JZ      done72
+	JZ      done74
 	LEAQ    (SI), R11
 	XORQ    R10, R10
 	TESTQ   R11, R11
@@ -1368,7 +1527,7 @@ bytes75:
 	VMASKMOVPS  32(DI)(R9*1), Y9, Y8
 	VFMADD231PS Y8, Y11, Y7
 
-done72:
+done74:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -1437,7 +1596,6 @@ rows76:
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
 	LEAQ   4096(DX), R10
-	LEAQ   (DX)(BX*4), R11
 	SUBQ   $0x10, R8
 	JL     rest79
 
@@ -1468,10 +1626,10 @@ blocks78:
 	VCVTDQ2PS   Y11, Y11
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
-	ADDQ        $0x10, DI
-	ADDQ        $0x40, R9
 	PREFETCHT0  (R10)
 	ADDQ        $0x00000040, R10
+	ADDQ        $0x10, DI
+	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
 	JGE         blocks78
 
@@ -1630,7 +1788,6 @@ rows85:
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
 	LEAQ   4096(DX), R9
-	LEAQ   (DX)(BX*1), R10
 	SUBQ   $0x10, DI
 	JL     rest88
 
@@ -1643,10 +1800,10 @@ blocks87:
 	VCVTDQ2PS   Y5, Y5
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
-	ADDQ        $0x10, SI
-	ADDQ        $0x40, R8
 	PREFETCHT0  (R9)
 	ADDQ        $0x00000010, R9
+	ADDQ        $0x10, SI
+	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
 	JGE         blocks87
 
@@ -1750,7 +1907,6 @@ rows91:
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   4096(CX), R10
-	LEAQ   (CX)(DX*1), R11
 	SUBQ   $0x10, SI
 	JL     rest94
 
@@ -1767,10 +1923,10 @@ blocks93:
 	VFMADD231PS 32(DI)(R8*2), Y9, Y5
 	VFMADD231PS (DI)(R9*1), Y8, Y6
 	VFMADD231PS 32(DI)(R9*1), Y9, Y7
-	ADDQ        $0x10, BX
-	ADDQ        $0x40, DI
 	PREFETCHT0  (R10)
 	ADDQ        $0x00000010, R10
+	ADDQ        $0x10, BX
+	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
 	JGE         blocks93
 
@@ -1907,7 +2063,6 @@ rows97:
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
 	LEAQ   4096(DX), R10
-	LEAQ   (DX)(BX*4), R11
 	SUBQ   $0x10, R8
 	JL     rest100
 
@@ -1942,10 +2097,10 @@ blocks99:
 	VPANDN       Y2, Y14, Y14
 	VFMADD231PS  Y11, Y13, Y9
 	VFMADD231PS  Y12, Y14, Y10
-	ADDQ         $0x04, DI
-	ADDQ         $0x40, R9
 	PREFETCHT0   (R10)
 	ADDQ         $0x00000010, R10
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
 	JGE          blocks99
 
@@ -2098,7 +2253,6 @@ rows106:
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
 	LEAQ   4096(DX), R9
-	LEAQ   (DX)(BX*1), R10
 	SUBQ   $0x10, DI
 	JL     rest109
 
@@ -2112,10 +2266,10 @@ blocks108:
 	VPANDN       Y2, Y8, Y8
 	VFMADD231PS  Y5, Y7, Y3
 	VFMADD231PS  Y6, Y8, Y4
-	ADDQ         $0x04, SI
-	ADDQ         $0x40, R8
 	PREFETCHT0   (R9)
 	ADDQ         $0x00000004, R9
+	ADDQ         $0x04, SI
+	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
 	JGE          blocks108
 
@@ -2263,7 +2417,6 @@ rows112:
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   4096(CX), R10
-	LEAQ   (CX)(DX*1), R11
 	SUBQ   $0x10, SI
 	JL     rest115
 
@@ -2281,10 +2434,10 @@ blocks114:
 	VFMADD231PS  32(DI)(R8*2), Y12, Y8
 	VFMADD231PS  (DI)(R9*1), Y11, Y9
 	VFMADD231PS  32(DI)(R9*1), Y12, Y10
-	ADDQ         $0x04, BX
-	ADDQ         $0x40, DI
 	PREFETCHT0   (R10)
 	ADDQ         $0x00000004, R10
+	ADDQ         $0x04, BX
+	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
 	JGE          blocks114
 
@@ -2412,12 +2565,12 @@ rows1:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
-	LEAQ   (DX)(BX*4), R11
+	CMPQ   BX, $0x00000800
+	JBE    short4
+	LEAQ   (DX)(BX*4), R10
 	SUBQ   $0x10, R8
-	JL     rest4
 
-blocks3:
+long3:
 	VMOVUPS     (R9), Z4
 	VMOVUPS     (DI), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -2427,31 +2580,45 @@ blocks3:
 	VFMADD231PS Z4, Z5, Z2
 	VMOVUPS     (DI)(SI*1), Z5
 	VFMADD231PS Z4, Z5, Z3
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	PREFETCHT1  128(R10)
+	PREFETCHT1  192(R10)
+	ADDQ        $0x00000100, R10
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, R9
-	CMPQ        BX, $0x00000800
-	JA          long6
+	SUBQ        $0x10, R8
+	JGE         long3
+	ADDQ        $0x10, R8
+
+short4:
+	LEAQ 4096(DX), R10
+	SUBQ $0x10, R8
+	JL   rest6
+
+blocks5:
+	VMOVUPS     (R9), Z4
+	VMOVUPS     (DI), Z5
+	VFMADD231PS Z4, Z5, Z0
+	VMOVUPS     (DI)(BX*1), Z5
+	VFMADD231PS Z4, Z5, Z1
+	VMOVUPS     (DI)(BX*2), Z5
+	VFMADD231PS Z4, Z5, Z2
+	VMOVUPS     (DI)(SI*1), Z5
+	VFMADD231PS Z4, Z5, Z3
 	PREFETCHT0  (R10)
 	PREFETCHT0  64(R10)
 	PREFETCHT0  128(R10)
 	PREFETCHT0  192(R10)
 	ADDQ        $0x00000100, R10
-	JMP         prefetched7
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         blocks5
 
-long6:
-	PREFETCHT1 (R11)
-	PREFETCHT1 64(R11)
-	PREFETCHT1 128(R11)
-	PREFETCHT1 192(R11)
-	ADDQ       $0x00000100, R11
-
-prefetched7:
-	SUBQ $0x10, R8
-	JGE  blocks3
-
-rest4:
+rest6:
 	ADDQ        $0x10, R8
-	JZ          done5
+	JZ          done7
 	MOVQ        $-1, R10
 	BZHIQ       R8, R10, R10
 	KMOVQ       R10, K1
@@ -2465,7 +2632,7 @@ rest4:
 	VMOVUPS.Z   (DI)(SI*1), K1, Z5
 	VFMADD231PS Z4, Z5, Z3
 
-done5:
+done7:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -2505,34 +2672,42 @@ rows8:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
-	LEAQ   (DX)(BX*1), R10
+	CMPQ   BX, $0x00000800
+	JBE    short11
+	LEAQ   (DX)(BX*1), R9
 	SUBQ   $0x10, DI
-	JL     rest11
 
-blocks10:
+long10:
 	VMOVUPS     (R8), Z1
 	VMOVUPS     (SI), Z2
 	VFMADD231PS Z1, Z2, Z0
+	PREFETCHT1  (R9)
+	ADDQ        $0x00000040, R9
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, R8
-	CMPQ        BX, $0x00000800
-	JA          long13
+	SUBQ        $0x10, DI
+	JGE         long10
+	ADDQ        $0x10, DI
+
+short11:
+	LEAQ 4096(DX), R9
+	SUBQ $0x10, DI
+	JL   rest13
+
+blocks12:
+	VMOVUPS     (R8), Z1
+	VMOVUPS     (SI), Z2
+	VFMADD231PS Z1, Z2, Z0
 	PREFETCHT0  (R9)
 	ADDQ        $0x00000040, R9
-	JMP         prefetched14
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks12
 
-long13:
-	PREFETCHT1 (R10)
-	ADDQ       $0x00000040, R10
-
-prefetched14:
-	SUBQ $0x10, DI
-	JGE  blocks10
-
-rest11:
+rest13:
 	ADDQ        $0x10, DI
-	JZ          done12
+	JZ          done14
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVQ       R9, K1
@@ -2540,7 +2715,7 @@ rest11:
 	VMOVUPS.Z   (SI), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done12:
+done14:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -2600,12 +2775,12 @@ rows15:
 	MOVQ   cols+80(FP), R9
 	SHLQ   $0x02, R9
 	LEAQ   (R9)(R9*2), R10
-	LEAQ   4096(CX), R11
-	LEAQ   (CX)(DX*4), R12
+	CMPQ   DX, $0x00000800
+	JBE    short18
+	LEAQ   (CX)(DX*4), R11
 	SUBQ   $0x10, DI
-	JL     rest18
 
-blocks17:
+long17:
 	VMOVUPS     (SI), Z16
 	VMOVUPS     (SI)(DX*1), Z17
 	VMOVUPS     (SI)(DX*2), Z18
@@ -2630,31 +2805,60 @@ blocks17:
 	VFMADD231PS Z20, Z17, Z13
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT1  (R11)
+	PREFETCHT1  64(R11)
+	PREFETCHT1  128(R11)
+	PREFETCHT1  192(R11)
+	ADDQ        $0x00000100, R11
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, R8
-	CMPQ        DX, $0x00000800
-	JA          long20
+	SUBQ        $0x10, DI
+	JGE         long17
+	ADDQ        $0x10, DI
+
+short18:
+	LEAQ 4096(CX), R11
+	SUBQ $0x10, DI
+	JL   rest20
+
+blocks19:
+	VMOVUPS     (SI), Z16
+	VMOVUPS     (SI)(DX*1), Z17
+	VMOVUPS     (SI)(DX*2), Z18
+	VMOVUPS     (SI)(BX*1), Z19
+	VMOVUPS     (R8), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z1
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z20, Z19, Z3
+	VMOVUPS     (R8)(R9*1), Z20
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VFMADD231PS Z20, Z19, Z7
+	VMOVUPS     (R8)(R9*2), Z20
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z11
+	VMOVUPS     (R8)(R10*1), Z20
+	VFMADD231PS Z20, Z16, Z12
+	VFMADD231PS Z20, Z17, Z13
+	VFMADD231PS Z20, Z18, Z14
+	VFMADD231PS Z20, Z19, Z15
 	PREFETCHT0  (R11)
 	PREFETCHT0  64(R11)
 	PREFETCHT0  128(R11)
 	PREFETCHT0  192(R11)
 	ADDQ        $0x00000100, R11
-	JMP         prefetched21
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks19
 
-long20:
-	PREFETCHT1 (R12)
-	PREFETCHT1 64(R12)
-	PREFETCHT1 128(R12)
-	PREFETCHT1 192(R12)
-	ADDQ       $0x00000100, R12
-
-prefetched21:
-	SUBQ $0x10, DI
-	JGE  blocks17
-
-rest18:
+rest20:
 	ADDQ        $0x10, DI
-	JZ          done19
+	JZ          done21
 	MOVQ        $-1, R11
 	BZHIQ       DI, R11, R11
 	KMOVQ       R11, K1
@@ -2683,7 +2887,7 @@ rest18:
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
 
-done19:
+done21:
 	VEXTRACTF64X4 $0x01, Z0, Y16
 	VADDPS        Y16, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X16
@@ -2813,36 +3017,46 @@ rows22:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
-	LEAQ   (CX)(DX*1), R11
+	CMPQ   DX, $0x00000800
+	JBE    short25
+	LEAQ   (CX)(DX*1), R10
 	SUBQ   $0x10, SI
-	JL     rest25
 
-blocks24:
+long24:
 	VMOVUPS     (BX), Z4
 	VFMADD231PS (DI), Z4, Z0
 	VFMADD231PS (DI)(R8*1), Z4, Z1
 	VFMADD231PS (DI)(R8*2), Z4, Z2
 	VFMADD231PS (DI)(R9*1), Z4, Z3
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000040, R10
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, DI
-	CMPQ        DX, $0x00000800
-	JA          long27
+	SUBQ        $0x10, SI
+	JGE         long24
+	ADDQ        $0x10, SI
+
+short25:
+	LEAQ 4096(CX), R10
+	SUBQ $0x10, SI
+	JL   rest27
+
+blocks26:
+	VMOVUPS     (BX), Z4
+	VFMADD231PS (DI), Z4, Z0
+	VFMADD231PS (DI)(R8*1), Z4, Z1
+	VFMADD231PS (DI)(R8*2), Z4, Z2
+	VFMADD231PS (DI)(R9*1), Z4, Z3
 	PREFETCHT0  (R10)
 	ADDQ        $0x00000040, R10
-	JMP         prefetched28
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         blocks26
 
-long27:
-	PREFETCHT1 (R11)
-	ADDQ       $0x00000040, R11
-
-prefetched28:
-	SUBQ $0x10, SI
-	JGE  blocks24
-
-rest25:
+rest27:
 	ADDQ        $0x10, SI
-	JZ          done26
+	JZ          done28
 	MOVQ        $-1, R10
 	BZHIQ       SI, R10, R10
 	KMOVQ       R10, K1
@@ -2856,7 +3070,7 @@ rest25:
 	VMOVUPS.Z   (DI)(R9*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z3
 
-done26:
+done28:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -2924,12 +3138,12 @@ rows29:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
-	LEAQ   (DX)(BX*4), R11
+	CMPQ   BX, $0x00000800
+	JBE    short32
+	LEAQ   (DX)(BX*4), R10
 	SUBQ   $0x10, R8
-	JL     rest32
 
-blocks31:
+long31:
 	VMOVUPS     (R9), Z4
 	VCVTPH2PS   (DI), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -2939,27 +3153,41 @@ blocks31:
 	VFMADD231PS Z4, Z5, Z2
 	VCVTPH2PS   (DI)(SI*1), Z5
 	VFMADD231PS Z4, Z5, Z3
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	ADDQ        $0x00000080, R10
 	ADDQ        $0x20, DI
 	ADDQ        $0x40, R9
-	CMPQ        BX, $0x00000800
-	JA          long34
+	SUBQ        $0x10, R8
+	JGE         long31
+	ADDQ        $0x10, R8
+
+short32:
+	LEAQ 4096(DX), R10
+	SUBQ $0x10, R8
+	JL   rest34
+
+blocks33:
+	VMOVUPS     (R9), Z4
+	VCVTPH2PS   (DI), Z5
+	VFMADD231PS Z4, Z5, Z0
+	VCVTPH2PS   (DI)(BX*1), Z5
+	VFMADD231PS Z4, Z5, Z1
+	VCVTPH2PS   (DI)(BX*2), Z5
+	VFMADD231PS Z4, Z5, Z2
+	VCVTPH2PS   (DI)(SI*1), Z5
+	VFMADD231PS Z4, Z5, Z3
 	PREFETCHT0  (R10)
 	PREFETCHT0  64(R10)
 	ADDQ        $0x00000080, R10
-	JMP         prefetched35
+	ADDQ        $0x20, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         blocks33
 
-long34:
-	PREFETCHT1 (R11)
-	PREFETCHT1 64(R11)
-	ADDQ       $0x00000080, R11
-
-prefetched35:
-	SUBQ $0x10, R8
-	JGE  blocks31
-
-rest32:
+rest34:
 	ADDQ        $0x10, R8
-	JZ          done33
+	JZ          done35
 	MOVQ        $-1, R10
 	BZHIQ       R8, R10, R10
 	KMOVQ       R10, K1
@@ -2977,7 +3205,7 @@ rest32:
 	VCVTPH2PS   Y5, Z5
 	VFMADD231PS Z4, Z5, Z3
 
-done33:
+done35:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -3017,34 +3245,42 @@ rows36:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
-	LEAQ   (DX)(BX*1), R10
+	CMPQ   BX, $0x00000800
+	JBE    short39
+	LEAQ   (DX)(BX*1), R9
 	SUBQ   $0x10, DI
-	JL     rest39
 
-blocks38:
+long38:
 	VMOVUPS     (R8), Z1
 	VCVTPH2PS   (SI), Z2
 	VFMADD231PS Z1, Z2, Z0
+	PREFETCHT1  (R9)
+	ADDQ        $0x00000020, R9
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
-	CMPQ        BX, $0x00000800
-	JA          long41
+	SUBQ        $0x10, DI
+	JGE         long38
+	ADDQ        $0x10, DI
+
+short39:
+	LEAQ 4096(DX), R9
+	SUBQ $0x10, DI
+	JL   rest41
+
+blocks40:
+	VMOVUPS     (R8), Z1
+	VCVTPH2PS   (SI), Z2
+	VFMADD231PS Z1, Z2, Z0
 	PREFETCHT0  (R9)
 	ADDQ        $0x00000020, R9
-	JMP         prefetched42
+	ADDQ        $0x20, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks40
 
-long41:
-	PREFETCHT1 (R10)
-	ADDQ       $0x00000020, R10
-
-prefetched42:
-	SUBQ $0x10, DI
-	JGE  blocks38
-
-rest39:
+rest41:
 	ADDQ        $0x10, DI
-	JZ          done40
+	JZ          done42
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVQ       R9, K1
@@ -3053,7 +3289,7 @@ rest39:
 	VCVTPH2PS   Y2, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done40:
+done42:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -3113,12 +3349,12 @@ rows43:
 	MOVQ   cols+80(FP), R9
 	SHLQ   $0x02, R9
 	LEAQ   (R9)(R9*2), R10
-	LEAQ   4096(CX), R11
-	LEAQ   (CX)(DX*4), R12
+	CMPQ   DX, $0x00000800
+	JBE    short46
+	LEAQ   (CX)(DX*4), R11
 	SUBQ   $0x10, DI
-	JL     rest46
 
-blocks45:
+long45:
 	VCVTPH2PS   (SI), Z16
 	VCVTPH2PS   (SI)(DX*1), Z17
 	VCVTPH2PS   (SI)(DX*2), Z18
@@ -3143,27 +3379,56 @@ blocks45:
 	VFMADD231PS Z20, Z17, Z13
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT1  (R11)
+	PREFETCHT1  64(R11)
+	ADDQ        $0x00000080, R11
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
-	CMPQ        DX, $0x00000800
-	JA          long48
+	SUBQ        $0x10, DI
+	JGE         long45
+	ADDQ        $0x10, DI
+
+short46:
+	LEAQ 4096(CX), R11
+	SUBQ $0x10, DI
+	JL   rest48
+
+blocks47:
+	VCVTPH2PS   (SI), Z16
+	VCVTPH2PS   (SI)(DX*1), Z17
+	VCVTPH2PS   (SI)(DX*2), Z18
+	VCVTPH2PS   (SI)(BX*1), Z19
+	VMOVUPS     (R8), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z1
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z20, Z19, Z3
+	VMOVUPS     (R8)(R9*1), Z20
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VFMADD231PS Z20, Z19, Z7
+	VMOVUPS     (R8)(R9*2), Z20
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z11
+	VMOVUPS     (R8)(R10*1), Z20
+	VFMADD231PS Z20, Z16, Z12
+	VFMADD231PS Z20, Z17, Z13
+	VFMADD231PS Z20, Z18, Z14
+	VFMADD231PS Z20, Z19, Z15
 	PREFETCHT0  (R11)
 	PREFETCHT0  64(R11)
 	ADDQ        $0x00000080, R11
-	JMP         prefetched49
+	ADDQ        $0x20, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks47
 
-long48:
-	PREFETCHT1 (R12)
-	PREFETCHT1 64(R12)
-	ADDQ       $0x00000080, R12
-
-prefetched49:
-	SUBQ $0x10, DI
-	JGE  blocks45
-
-rest46:
+rest48:
 	ADDQ        $0x10, DI
-	JZ          done47
+	JZ          done49
 	MOVQ        $-1, R11
 	BZHIQ       DI, R11, R11
 	KMOVQ       R11, K1
@@ -3196,7 +3461,7 @@ rest46:
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
 
-done47:
+done49:
 	VEXTRACTF64X4 $0x01, Z0, Y16
 	VADDPS        Y16, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X16
@@ -3326,36 +3591,46 @@ rows50:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
-	LEAQ   (CX)(DX*1), R11
+	CMPQ   DX, $0x00000800
+	JBE    short53
+	LEAQ   (CX)(DX*1), R10
 	SUBQ   $0x10, SI
-	JL     rest53
 
-blocks52:
+long52:
 	VCVTPH2PS   (BX), Z4
 	VFMADD231PS (DI), Z4, Z0
 	VFMADD231PS (DI)(R8*1), Z4, Z1
 	VFMADD231PS (DI)(R8*2), Z4, Z2
 	VFMADD231PS (DI)(R9*1), Z4, Z3
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000020, R10
 	ADDQ        $0x20, BX
 	ADDQ        $0x40, DI
-	CMPQ        DX, $0x00000800
-	JA          long55
+	SUBQ        $0x10, SI
+	JGE         long52
+	ADDQ        $0x10, SI
+
+short53:
+	LEAQ 4096(CX), R10
+	SUBQ $0x10, SI
+	JL   rest55
+
+blocks54:
+	VCVTPH2PS   (BX), Z4
+	VFMADD231PS (DI), Z4, Z0
+	VFMADD231PS (DI)(R8*1), Z4, Z1
+	VFMADD231PS (DI)(R8*2), Z4, Z2
+	VFMADD231PS (DI)(R9*1), Z4, Z3
 	PREFETCHT0  (R10)
 	ADDQ        $0x00000020, R10
-	JMP         prefetched56
+	ADDQ        $0x20, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         blocks54
 
-long55:
-	PREFETCHT1 (R11)
-	ADDQ       $0x00000020, R11
-
-prefetched56:
-	SUBQ $0x10, SI
-	JGE  blocks52
-
-rest53:
+rest55:
 	ADDQ        $0x10, SI
-	JZ          done54
+	JZ          done56
 	MOVQ        $-1, R10
 	BZHIQ       SI, R10, R10
 	KMOVQ       R10, K1
@@ -3370,7 +3645,7 @@ rest53:
 	VMOVUPS.Z   (DI)(R9*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z3
 
-done54:
+done56:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -3438,12 +3713,12 @@ rows57:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
-	LEAQ   (DX)(BX*4), R11
+	CMPQ   BX, $0x00000800
+	JBE    short60
+	LEAQ   (DX)(BX*4), R10
 	SUBQ   $0x10, R8
-	JL     rest60
 
-blocks59:
+long59:
 	VMOVUPS     (R9), Z4
 	VPMOVZXWD   (DI), Z5
 	VPSLLD      $0x10, Z5, Z5
@@ -3457,27 +3732,45 @@ blocks59:
 	VPMOVZXWD   (DI)(SI*1), Z5
 	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z3
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	ADDQ        $0x00000080, R10
 	ADDQ        $0x20, DI
 	ADDQ        $0x40, R9
-	CMPQ        BX, $0x00000800
-	JA          long62
+	SUBQ        $0x10, R8
+	JGE         long59
+	ADDQ        $0x10, R8
+
+short60:
+	LEAQ 4096(DX), R10
+	SUBQ $0x10, R8
+	JL   rest62
+
+blocks61:
+	VMOVUPS     (R9), Z4
+	VPMOVZXWD   (DI), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z0
+	VPMOVZXWD   (DI)(BX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z1
+	VPMOVZXWD   (DI)(BX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z2
+	VPMOVZXWD   (DI)(SI*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z3
 	PREFETCHT0  (R10)
 	PREFETCHT0  64(R10)
 	ADDQ        $0x00000080, R10
-	JMP         prefetched63
+	ADDQ        $0x20, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         blocks61
 
-long62:
-	PREFETCHT1 (R11)
-	PREFETCHT1 64(R11)
-	ADDQ       $0x00000080, R11
-
-prefetched63:
-	SUBQ $0x10, R8
-	JGE  blocks59
-
-rest60:
+rest62:
 	ADDQ        $0x10, R8
-	JZ          done61
+	JZ          done63
 	MOVQ        $-1, R10
 	BZHIQ       R8, R10, R10
 	KMOVQ       R10, K1
@@ -3499,7 +3792,7 @@ rest60:
 	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z3
 
-done61:
+done63:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -3539,35 +3832,44 @@ rows64:
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
-	LEAQ   (DX)(BX*1), R10
+	CMPQ   BX, $0x00000800
+	JBE    short67
+	LEAQ   (DX)(BX*1), R9
 	SUBQ   $0x10, DI
-	JL     rest67
 
-blocks66:
+long66:
 	VMOVUPS     (R8), Z1
 	VPMOVZXWD   (SI), Z2
 	VPSLLD      $0x10, Z2, Z2
 	VFMADD231PS Z1, Z2, Z0
+	PREFETCHT1  (R9)
+	ADDQ        $0x00000020, R9
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
-	CMPQ        BX, $0x00000800
-	JA          long69
+	SUBQ        $0x10, DI
+	JGE         long66
+	ADDQ        $0x10, DI
+
+short67:
+	LEAQ 4096(DX), R9
+	SUBQ $0x10, DI
+	JL   rest69
+
+blocks68:
+	VMOVUPS     (R8), Z1
+	VPMOVZXWD   (SI), Z2
+	VPSLLD      $0x10, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
 	PREFETCHT0  (R9)
 	ADDQ        $0x00000020, R9
-	JMP         prefetched70
+	ADDQ        $0x20, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks68
 
-long69:
-	PREFETCHT1 (R10)
-	ADDQ       $0x00000020, R10
-
-prefetched70:
-	SUBQ $0x10, DI
-	JGE  blocks66
-
-rest67:
+rest69:
 	ADDQ        $0x10, DI
-	JZ          done68
+	JZ          done70
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVQ       R9, K1
@@ -3577,7 +3879,7 @@ rest67:
 	VPSLLD      $0x10, Z2, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done68:
+done70:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -3637,12 +3939,12 @@ rows71:
 	MOVQ   cols+80(FP), R9
 	SHLQ   $0x02, R9
 	LEAQ   (R9)(R9*2), R10
-	LEAQ   4096(CX), R11
-	LEAQ   (CX)(DX*4), R12
+	CMPQ   DX, $0x00000800
+	JBE    short74
+	LEAQ   (CX)(DX*4), R11
 	SUBQ   $0x10, DI
-	JL     rest74
 
-blocks73:
+long73:
 	VPMOVZXWD   (SI), Z16
 	VPSLLD      $0x10, Z16, Z16
 	VPMOVZXWD   (SI)(DX*1), Z17
@@ -3671,27 +3973,60 @@ blocks73:
 	VFMADD231PS Z20, Z17, Z13
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT1  (R11)
+	PREFETCHT1  64(R11)
+	ADDQ        $0x00000080, R11
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
-	CMPQ        DX, $0x00000800
-	JA          long76
+	SUBQ        $0x10, DI
+	JGE         long73
+	ADDQ        $0x10, DI
+
+short74:
+	LEAQ 4096(CX), R11
+	SUBQ $0x10, DI
+	JL   rest76
+
+blocks75:
+	VPMOVZXWD   (SI), Z16
+	VPSLLD      $0x10, Z16, Z16
+	VPMOVZXWD   (SI)(DX*1), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VPMOVZXWD   (SI)(DX*2), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VPMOVZXWD   (SI)(BX*1), Z19
+	VPSLLD      $0x10, Z19, Z19
+	VMOVUPS     (R8), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z1
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z20, Z19, Z3
+	VMOVUPS     (R8)(R9*1), Z20
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VFMADD231PS Z20, Z19, Z7
+	VMOVUPS     (R8)(R9*2), Z20
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z11
+	VMOVUPS     (R8)(R10*1), Z20
+	VFMADD231PS Z20, Z16, Z12
+	VFMADD231PS Z20, Z17, Z13
+	VFMADD231PS Z20, Z18, Z14
+	VFMADD231PS Z20, Z19, Z15
 	PREFETCHT0  (R11)
 	PREFETCHT0  64(R11)
 	ADDQ        $0x00000080, R11
-	JMP         prefetched77
+	ADDQ        $0x20, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks75
 
-long76:
-	PREFETCHT1 (R12)
-	PREFETCHT1 64(R12)
-	ADDQ       $0x00000080, R12
-
-prefetched77:
-	SUBQ $0x10, DI
-	JGE  blocks73
-
-rest74:
+rest76:
 	ADDQ        $0x10, DI
-	JZ          done75
+	JZ          done77
 	MOVQ        $-1, R11
 	BZHIQ       DI, R11, R11
 	KMOVQ       R11, K1
@@ -3728,7 +4063,7 @@ rest74:
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
 
-done75:
+done77:
 	VEXTRACTF64X4 $0x01, Z0, Y16
 	VADDPS        Y16, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X16
@@ -3858,37 +4193,48 @@ rows78:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
-	LEAQ   (CX)(DX*1), R11
+	CMPQ   DX, $0x00000800
+	JBE    short81
+	LEAQ   (CX)(DX*1), R10
 	SUBQ   $0x10, SI
-	JL     rest81
 
-blocks80:
+long80:
 	VPMOVZXWD   (BX), Z4
 	VPSLLD      $0x10, Z4, Z4
 	VFMADD231PS (DI), Z4, Z0
 	VFMADD231PS (DI)(R8*1), Z4, Z1
 	VFMADD231PS (DI)(R8*2), Z4, Z2
 	VFMADD231PS (DI)(R9*1), Z4, Z3
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000020, R10
 	ADDQ        $0x20, BX
 	ADDQ        $0x40, DI
-	CMPQ        DX, $0x00000800
-	JA          long83
+	SUBQ        $0x10, SI
+	JGE         long80
+	ADDQ        $0x10, SI
+
+short81:
+	LEAQ 4096(CX), R10
+	SUBQ $0x10, SI
+	JL   rest83
+
+blocks82:
+	VPMOVZXWD   (BX), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS (DI), Z4, Z0
+	VFMADD231PS (DI)(R8*1), Z4, Z1
+	VFMADD231PS (DI)(R8*2), Z4, Z2
+	VFMADD231PS (DI)(R9*1), Z4, Z3
 	PREFETCHT0  (R10)
 	ADDQ        $0x00000020, R10
-	JMP         prefetched84
+	ADDQ        $0x20, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         blocks82
 
-long83:
-	PREFETCHT1 (R11)
-	ADDQ       $0x00000020, R11
-
-prefetched84:
-	SUBQ $0x10, SI
-	JGE  blocks80
-
-rest81:
+rest83:
 	ADDQ        $0x10, SI
-	JZ          done82
+	JZ          done84
 	MOVQ        $-1, R10
 	BZHIQ       SI, R10, R10
 	KMOVQ       R10, K1
@@ -3904,7 +4250,7 @@ rest81:
 	VMOVUPS.Z   (DI)(R9*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z3
 
-done82:
+done84:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -3973,7 +4319,6 @@ rows85:
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
 	LEAQ   4096(DX), R10
-	LEAQ   (DX)(BX*4), R11
 	SUBQ   $0x10, R8
 	JL     rest88
 
@@ -3991,10 +4336,10 @@ blocks87:
 	VPMOVSXBD   (DI)(SI*1), Z5
 	VCVTDQ2PS   Z5, Z5
 	VFMADD231PS Z4, Z5, Z3
-	ADDQ        $0x10, DI
-	ADDQ        $0x40, R9
 	PREFETCHT0  (R10)
 	ADDQ        $0x00000040, R10
+	ADDQ        $0x10, DI
+	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
 	JGE         blocks87
 
@@ -4063,7 +4408,6 @@ rows90:
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
 	LEAQ   4096(DX), R9
-	LEAQ   (DX)(BX*1), R10
 	SUBQ   $0x10, DI
 	JL     rest93
 
@@ -4072,10 +4416,10 @@ blocks92:
 	VPMOVSXBD   (SI), Z2
 	VCVTDQ2PS   Z2, Z2
 	VFMADD231PS Z1, Z2, Z0
-	ADDQ        $0x10, SI
-	ADDQ        $0x40, R8
 	PREFETCHT0  (R9)
 	ADDQ        $0x00000010, R9
+	ADDQ        $0x10, SI
+	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
 	JGE         blocks92
 
@@ -4152,7 +4496,6 @@ rows95:
 	SHLQ   $0x02, R9
 	LEAQ   (R9)(R9*2), R10
 	LEAQ   4096(CX), R11
-	LEAQ   (CX)(DX*4), R12
 	SUBQ   $0x10, DI
 	JL     rest98
 
@@ -4185,10 +4528,10 @@ blocks97:
 	VFMADD231PS Z20, Z17, Z13
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
-	ADDQ        $0x10, SI
-	ADDQ        $0x40, R8
 	PREFETCHT0  (R11)
 	ADDQ        $0x00000040, R11
+	ADDQ        $0x10, SI
+	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
 	JGE         blocks97
 
@@ -4362,7 +4705,6 @@ rows100:
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   4096(CX), R10
-	LEAQ   (CX)(DX*1), R11
 	SUBQ   $0x10, SI
 	JL     rest103
 
@@ -4373,10 +4715,10 @@ blocks102:
 	VFMADD231PS (DI)(R8*1), Z4, Z1
 	VFMADD231PS (DI)(R8*2), Z4, Z2
 	VFMADD231PS (DI)(R9*1), Z4, Z3
-	ADDQ        $0x10, BX
-	ADDQ        $0x40, DI
 	PREFETCHT0  (R10)
 	ADDQ        $0x00000010, R10
+	ADDQ        $0x10, BX
+	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
 	JGE         blocks102
 
@@ -4470,7 +4812,6 @@ rows105:
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
 	LEAQ   4096(DX), R10
-	LEAQ   (DX)(BX*4), R11
 	SUBQ   $0x10, R8
 	JL     rest108
 
@@ -4492,10 +4833,10 @@ blocks107:
 	VPSLLVD      Z0, Z7, Z7
 	VPANDND      Z1, Z7, Z7
 	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         $0x04, DI
-	ADDQ         $0x40, R9
 	PREFETCHT0   (R10)
 	ADDQ         $0x00000010, R10
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
 	JGE          blocks107
 
@@ -4574,7 +4915,6 @@ rows110:
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
 	LEAQ   4096(DX), R9
-	LEAQ   (DX)(BX*1), R10
 	SUBQ   $0x10, DI
 	JL     rest113
 
@@ -4584,10 +4924,10 @@ blocks112:
 	VPSLLVD      Z0, Z4, Z4
 	VPANDND      Z1, Z4, Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         $0x04, SI
-	ADDQ         $0x40, R8
 	PREFETCHT0   (R9)
 	ADDQ         $0x00000004, R9
+	ADDQ         $0x04, SI
+	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
 	JGE          blocks112
 
@@ -4728,7 +5068,6 @@ rows115:
 	SHLQ   $0x02, R9
 	LEAQ   (R9)(R9*2), R10
 	LEAQ   4096(CX), R11
-	LEAQ   (CX)(DX*4), R12
 	SUBQ   $0x10, DI
 	JL     rest118
 
@@ -4765,10 +5104,10 @@ blocks117:
 	VFMADD231PS  Z22, Z19, Z15
 	VFMADD231PS  Z22, Z20, Z16
 	VFMADD231PS  Z22, Z21, Z17
-	ADDQ         $0x04, SI
-	ADDQ         $0x40, R8
 	PREFETCHT0   (R11)
 	ADDQ         $0x00000010, R11
+	ADDQ         $0x04, SI
+	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
 	JGE          blocks117
 
@@ -4955,7 +5294,6 @@ rows120:
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   4096(CX), R10
-	LEAQ   (CX)(DX*1), R11
 	SUBQ   $0x10, SI
 	JL     rest123
 
@@ -4967,10 +5305,10 @@ blocks122:
 	VFMADD231PS  (DI)(R8*1), Z6, Z3
 	VFMADD231PS  (DI)(R8*2), Z6, Z4
 	VFMADD231PS  (DI)(R9*1), Z6, Z5
-	ADDQ         $0x04, BX
-	ADDQ         $0x40, DI
 	PREFETCHT0   (R10)
 	ADDQ         $0x00000004, R10
+	ADDQ         $0x04, BX
+	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
 	JGE          blocks122
 

@@ -102,8 +102,9 @@ func (m *Interleaved) matMulBatches(k *kernels, batches []*batchKernels, part in
 	j := batchJobs.get()
 	j.k, j.m, j.part, j.chunks = k, m, part, m.cols/part
 	for _, b := range batches {
-		if part%batchColumns != 0 {
-			break
+		groups := ceilDiv(min(batchMost, n-done), b.vectors)
+		if part%batchColumns != 0 || groups*max(m.rows/fewestBatchRows, 1) < parallel.Workers() { // some would have nothing to do
+			continue
 		}
 		j.b = b
 		for end := done + b.batched(n-done); done < end; done += j.n {

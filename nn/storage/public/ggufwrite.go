@@ -190,5 +190,5 @@ func (x *piece) write(w io.Writer, l ggml.Layout) error {
 		_, err = w.Write(data)
 		return err
 	}
-	return x.writeAs(w, func(v float32) float32 { return v })
+	return x.writeAs(w, false, nil)
 }

@@ -216,36 +216,36 @@ func (w *hfWriter) add(x *piece, rest string) error {
 		if half, ok := map[op.Format]safetensors.DType{op.F16: safetensors.F16, op.BF16: safetensors.BF16}[x.h.Format]; ok {
 			t.DType = half
 		}
-		change := func(v float32) float32 { return v }
+		mlx := w.m.Decoder.Rotation > 0
 		switch {
-		case rest == "linear_attn.conv1d.weight" && w.m.Decoder.Rotation > 0:
-			t.Shape = []int{len(x.order), x.cols, 1} // MLX's
+		case rest == "linear_attn.conv1d.weight" && mlx:
+			t.Shape = []int{len(x.order), x.cols, 1}
 		case rest == "linear_attn.conv1d.weight":
 			t.Shape = []int{len(x.order), 1, x.cols}
-		case rest == "linear_attn.decay":
-			change = logarithm
-		case w.m.Decoder.Rotation == 0 && GainOffset(w.m.Decoder, x.name) != 0:
-			change = func(v float32) float32 { return v - GainOffset(w.m.Decoder, x.name) }
 		}
-		t.Write = func(out io.Writer) error { return x.writeAs(out, change) }
+		write, read := storedAs(w.m.Decoder, x.name, mlx)
+		double := write != nil && !mlx && !x.exact(write, read) // MLX computes in float32 at most
+		if double {
+			t.DType = safetensors.F64
+		}
+		t.Write = func(out io.Writer) error { return x.writeAs(out, double, write) }
 	}
 	w.tensors = append(w.tensors, t)
 	return nil
 }
 
-// logarithm returns an a with −exp(a) = decay: the exact one, where float32 has it.
-func logarithm(decay float32) float32 {
-	best := float32(math.Log(-float64(decay)))
-	for _, way := range []float32{float32(math.Inf(-1)), float32(math.Inf(1))} {
-		a := best
-		for range 8 {
-			if float32(-math.Exp(float64(a))) == decay {
-				return a
+// exact reports whether numbers that are stored in float32 as write says are read as they were.
+func (x *piece) exact(write, read func(float64) float64) bool {
+	row := make([]float32, x.cols)
+	for _, r := range x.order {
+		x.h.Floats(row, r)
+		for _, v := range row {
+			if float32(read(float64(float32(write(float64(v)))))) != v {
+				return false
 			}
-			a = math.Nextafter32(a, way)
 		}
 	}
-	return best
+	return true
 }
 
 // findable refuses float weights from which a reader could not recover the scales.
@@ -330,8 +330,8 @@ func (x *piece) writeFloats(out io.Writer, dtype safetensors.DType) error {
 	return nil
 }
 
-// writeAs writes floats: 16-bit ones unchanged, 32-bit ones after applying change.
-func (x *piece) writeAs(out io.Writer, change func(float32) float32) error {
+// writeAs writes floats: 16-bit ones as they are, 32-bit ones after write, if it is not nil, has changed them, in float64 if wanted.
+func (x *piece) writeAs(out io.Writer, double bool, write func(float64) float64) error {
 	var data []byte
 	row := make([]float32, x.cols)
 	for _, r := range x.order {
@@ -343,7 +343,15 @@ func (x *piece) writeAs(out io.Writer, change func(float32) float32) error {
 		} else {
 			x.h.Floats(row, r)
 			for _, v := range row {
-				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(change(v)))
+				y := float64(v)
+				if write != nil {
+					y = write(y)
+				}
+				if double {
+					data = binary.LittleEndian.AppendUint64(data, math.Float64bits(y))
+				} else {
+					data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(y)))
+				}
 			}
 		}
 		if _, err := out.Write(data); err != nil {

@@ -158,32 +158,33 @@ func (f format) products(g *gen, w strided, rows, vectors int) []reg.VecVirtual 
 		x = newStrided(g, x.bases[0], g.arg("cols"), vectors)
 	}
 
-	coming, next := g.GP64(), g.GP64()
-	g.LEAQ(mem(w.bases[0], ahead), coming)
-	g.LEAQ(indexed(w.bases[0], w.distance, uint8(rows), 0), next)
-	g.blocks(f, cols, func(t *blockTail) { f.multiply(g, at, x, sums, parts, t, g.addProduct) }, func() {
+	multiply := func(t *blockTail) { f.multiply(g, at, x, sums, parts, t, g.addProduct) }
+	next := func(prefetch func(operand.Op), coming reg.GPVirtual) {
+		size := rows * block * f.bits / 8
+		for line := 0; line < size; line += 64 {
+			prefetch(mem(coming, line))
+		}
+		g.ADDQ(operand.U32(size), coming)
 		g.ADDQ(operand.U8(block*f.bits/8), at.bases[0])
 		g.ADDQ(operand.U8(block*4), x.bases[0])
-		size := rows * block * f.bits / 8
-		prefetch := func(line func(operand.Op), from reg.GPVirtual) {
-			for at := 0; at < size; at += 64 {
-				line(mem(from, at))
-			}
-			g.ADDQ(operand.U32(size), from)
-		}
-		if f.bits < 16 { // such rows are seldom that long
-			prefetch(g.PREFETCHT0, coming)
-			return
-		}
-		long, done := g.label("long"), g.label("prefetched")
+	}
+	coming := g.GP64()
+	if f.bits >= 16 { // others are seldom that long
+		loop, short := g.label("long"), g.label("short")
 		g.CMPQ(w.distance, operand.U32(longRow))
-		g.JA(operand.LabelRef(long))
-		prefetch(g.PREFETCHT0, coming)
-		g.JMP(operand.LabelRef(done))
-		g.Label(long)
-		prefetch(g.PREFETCHT1, next)
-		g.Label(done)
-	})
+		g.JBE(operand.LabelRef(short))
+		g.LEAQ(indexed(w.bases[0], w.distance, uint8(rows), 0), coming)
+		g.SUBQ(operand.U8(block), cols)
+		g.Label(loop)
+		multiply(nil)
+		next(g.PREFETCHT1, coming)
+		g.SUBQ(operand.U8(block), cols)
+		g.JGE(operand.LabelRef(loop))
+		g.ADDQ(operand.U8(block), cols)
+		g.Label(short)
+	}
+	g.LEAQ(mem(w.bases[0], ahead), coming)
+	g.blocks(f, cols, multiply, func() { next(g.PREFETCHT0, coming) })
 
 	across := func(of func(i int) []reg.VecVirtual, n int) reg.VecVirtual {
 		var totals []reg.VecVirtual
