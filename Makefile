@@ -73,7 +73,7 @@ test-arm64: packages-arm64 ## the CPU engine for arm64, under QEMU, with dot-pro
 	$(GO) test ./nn/cpu/simd/asm/...
 	$(ARM64) $(GO) vet ./nn/cpu/simd
 	@set -e; for cpu in cortex-a53 max; do echo "arm64 as QEMU's $$cpu"; \
-		$(ARM64) $(GO) test -short -timeout 4h -exec "qemu-aarch64-static -cpu $$cpu" ./nn/cpu/simd ./nn/cpu ./nn/ternary ./nn/optest; done
+		$(ARM64) $(GO) test -short -timeout 2h -exec "qemu-aarch64-static -cpu $$cpu" ./nn/cpu/simd ./nn/cpu ./nn/ternary ./nn/optest; done
 	$(GO) run ./cmd/bitgpu $(TEXT) >bin/arm64/native.txt
 	$(ARM64) $(GO) build -o bin/arm64/bitgpu ./cmd/bitgpu
 	@set -e; for cpu in cortex-a53 max; do qemu-aarch64-static -cpu $$cpu bin/arm64/bitgpu $(TEXT) >bin/arm64/$$cpu.txt; \

@@ -54,9 +54,13 @@ func TestDecoders(t *testing.T) {
 }
 
 func TestBatches(t *testing.T) {
-	t.Run("scalar", func(t *testing.T) { optest.Batches(t, cpu.NewScalar[float32](), 10) })
-	t.Run("engine", func(t *testing.T) { optest.Batches(t, cpu.New(), 40) })
-	t.Run("ahead", func(t *testing.T) { optest.Batches(t, ahead{cpu.NewScalar[float64]()}, 10) })
+	some, many := 10, 40
+	if testing.Short() {
+		some, many = 2, 6
+	}
+	t.Run("scalar", func(t *testing.T) { optest.Batches(t, cpu.NewScalar[float32](), some) })
+	t.Run("engine", func(t *testing.T) { optest.Batches(t, cpu.New(), many) })
+	t.Run("ahead", func(t *testing.T) { optest.Batches(t, ahead{cpu.NewScalar[float64]()}, some) })
 }
 
 func TestRaising(t *testing.T) {

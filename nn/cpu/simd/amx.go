@@ -113,7 +113,7 @@ func (p *amxDigitPhase) Run(start, end int) {
 		}
 		x := j.x[at*j.part : (at+1)*j.part]
 		var scale float32
-		scale, sum.unit = dotScale(j.k, x)
+		scale, sum.unit = j.m.wholeScale(j.k, x)
 		sum.sum = kernels.planes(dst, step, &x[0], scale, j.part/tileColumns)
 	}
 }

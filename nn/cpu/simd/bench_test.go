@@ -83,7 +83,7 @@ func BenchmarkGemm(b *testing.B) {
 // as a float32 product could stream from memory.
 func BenchmarkMatMul(b *testing.B) {
 	for i, op := range multiplications {
-		bytes := []float64{4, 2, 1, 0.25}[i]
+		bytes := []float64{4, 2, 2, 1, 0.25}[i]
 		for _, s := range []struct{ rows, cols, n int }{{1024, 256, 1}, {256, 1024, 1}, {256, 64, 1}, {16384, 256, 1}, {4096, 4096, 1}, {1024, 256, 8}} {
 			m := randomMatrix(s.rows, s.cols)
 			x, y := random(s.n*s.cols, 1), make([]float32, s.n*s.rows)

@@ -3,6 +3,8 @@ package simd
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
+	"unsafe"
 
 	"bitgpu/nn/cpu/parallel"
 )
@@ -74,6 +76,44 @@ func (m *Interleaved) groups() int {
 		return 0
 	}
 	return m.cols / m.group
+}
+
+// chunks divides the columns into equal chunks of whole units and at most `longest` columns, within groups. It returns the number of
+// columns of a chunk, and how many chunks a row has.
+func (m *Interleaved) chunks(unit, longest int) (part, n int) {
+	whole := m.group
+	if whole == 0 {
+		whole = m.cols
+	}
+	parts := ceilDiv(whole, longest)
+	for whole/unit%parts != 0 {
+		parts++
+	}
+	part = whole / parts
+	return part, m.cols / part
+}
+
+// wholeScale returns the power of two that turns a chunk of a vector into whole numbers, and the value that 1 then stands for; NaN if
+// an element of x is not finite.
+func (m *Interleaved) wholeScale(k *kernels, x []float32) (scale, unit float32) {
+	most := k.absMax(x)
+	if sum := k.sumSquares(x); sum != sum || math.IsInf(float64(most), 0) {
+		return 0, float32(math.NaN())
+	}
+	_, exponent := math.Frexp(float64(most))
+	shift := lookupBits - max(exponent, -100)
+	if m.dots && math.Ldexp(float64(most), shift+1) <= dotMost {
+		shift++
+	}
+	return float32(math.Ldexp(1, shift)), float32(math.Ldexp(1, -shift))
+}
+
+// scalesAt returns the scales of a block for the group of a column.
+func (m *Interleaved) scalesAt(block, column int) *byte {
+	if m.group == 0 {
+		return (*byte)(unsafe.Pointer(&dotOnes))
+	}
+	return &m.scales[2*m.blockRows()*(block*m.groups()+column/m.group)]
 }
 
 // codeAt returns where byte c of a row's codes is.

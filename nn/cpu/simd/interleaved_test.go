@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"bitgpu/nn/cpu/parallel"
 )
 
 // eachInterleaving runs the test at each level of the machine that has an order of its own for matrices, for products with floats or
@@ -174,40 +176,71 @@ func TestInterleavedMatMulIsOneByOne(t *testing.T) {
 	})
 }
 
+// batches returns the kernels of a level for several vectors at once.
+func (k *kernels) batches() []*batchKernels {
+	switch {
+	case k.dots != nil && len(k.dots.batches) > 0:
+		return k.dots.batches
+	case k.lookup != nil:
+		return k.lookup.batches
+	}
+	return nil
+}
+
 // TestLookupBatch: vectors at once get the bits that they get one by one, in full groups and others, and one that is not finite
 // leaves its neighbours alone.
 func TestLookupBatch(t *testing.T) {
+	parallel.SetWorkers(1) // more leave small matrices to products one by one
+	defer parallel.SetWorkers(0)
 	tested := false
 	for _, l := range levels {
-		if l.lookup == nil || l.lookup.batch == nil {
+		if len(l.batches()) == 0 {
 			continue
 		}
 		tested = true
 		setLevel(t, l.level)
+		if l.dots != nil && l.dots.amx != nil { // which would be used instead
+			was, without := l.dots, *l.dots
+			without.amx = nil
+			l.dots = &without
+			t.Cleanup(func() { l.dots = was })
+		}
 		interleavedShapes(func(m *grouped) {
-			i := Interleave(m.codes, m.scales, m.group, m.rows, m.cols, false, false)
-			for _, n := range []int{batchFewest, batchVectors, 2*batchVectors - 1, batchGroups*batchVectors + batchFewest} {
-				if n > batchVectors && m.rows > 64 && m.cols > 600 {
-					continue // takes long, and is nothing new
+			for _, i := range []*Interleaved{
+				Interleave(m.codes, m.scales, m.group, m.rows, m.cols, false, false),
+				Interleave(m.codes, nil, 0, m.rows, m.cols, false, false),
+			} {
+				if i == nil {
+					continue
 				}
-				x, y, want := random(n*m.cols, 5), newGuarded(random(n*m.rows, 6)), make([]float32, n*m.rows)
-				x[m.cols+3], x[2*m.cols] = float32(math.NaN()), float32(math.Inf(1))
-				clear(x[3*m.cols : 4*m.cols])
-				i.MatMul(y.inside, x, n)
-				y.check(t, "Interleaved.MatMul")
-				for v := range n {
-					i.MatMul(want[v*m.rows:(v+1)*m.rows], x[v*m.cols:(v+1)*m.cols], 1)
-				}
-				for at, w := range want {
-					if got := y.inside[at]; math.Float32bits(got) != math.Float32bits(w) && !(got != got && w != w) {
-						t.Fatalf("%d×%d, groups of %d, %d vectors: y[%d,%d] is %v, want %v", m.rows, m.cols, m.group, n, at/m.rows, at%m.rows, got, w)
+				for _, n := range []int{5, 6, 8, 15, 25, 30, batchMost + 7} {
+					if n > 15 && m.rows > 64 && m.cols > 600 {
+						continue // takes long, and is nothing new
 					}
+					testLookupBatch(t, i, n)
 				}
 			}
 		})
 	}
 	if !tested {
 		t.Skipf("untested: no level of this machine looks up sums for vectors at once, it has %v", Levels())
+	}
+}
+
+func testLookupBatch(t *testing.T, m *Interleaved, n int) {
+	t.Helper()
+	x, y, want := random(n*m.cols, 5), newGuarded(random(n*m.rows, 6)), make([]float32, n*m.rows)
+	x[m.cols+3], x[2*m.cols] = float32(math.NaN()), float32(math.Inf(1))
+	clear(x[3*m.cols : 4*m.cols])
+	m.MatMul(y.inside, x, n)
+	y.check(t, "Interleaved.MatMul")
+	for v := range n {
+		m.MatMul(want[v*m.rows:(v+1)*m.rows], x[v*m.cols:(v+1)*m.cols], 1)
+	}
+	for at, w := range want {
+		if got := y.inside[at]; math.Float32bits(got) != math.Float32bits(w) && !(got != got && w != w) {
+			t.Fatalf("%d×%d, groups of %d, %d vectors: y[%d,%d] is %v, want %v", m.rows, m.cols, m.group, n, at/m.rows, at%m.rows, got, w)
+		}
 	}
 }
 

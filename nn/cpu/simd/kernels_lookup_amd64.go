@@ -37,19 +37,49 @@ func lookupProducts4AVX2(y *float32, nibbles *byte, tables *byte, scales *byte, 
 // batchWholeAVX2 is batchKernels.whole.
 //
 //go:noescape
-func batchWholeAVX2(dst *int32, x *float32, scale float32, eights int)
+func batchWholeAVX2(dst *int32, x *float32, scale float32, sixteens int)
 
-// batchTablesAVX2 is batchKernels.tables.
+// batchTables8AVX2 is batchKernels.tables.
 //
 //go:noescape
-func batchTablesAVX2(dst *int32, whole *int32, fours int)
+func batchTables8AVX2(dst *int32, whole *int32, fours int)
 
-// batchProductsAVX2 is batchKernels.products.
+// batchProducts8AVX2 is batchKernels.products.
 //
 //go:noescape
-func batchProductsAVX2(totals *int32, before *int32, beforeStep int, codes *byte, codesStep int, tables *int32, room *byte, blocks int)
+func batchProducts8AVX2(totals *int32, before *int32, beforeStep int, codes *byte, codesStep int, tables *int32, room *byte, blocks int)
 
-// batchEndAVX2 is batchKernels.end.
+// batchEnd8AVX2 is batchKernels.end.
 //
 //go:noescape
-func batchEndAVX2(y *float32, totals *int32, scales *byte, units *float32)
+func batchEnd8AVX2(y *float32, totals *int32, scales *byte, units *float32)
+
+// batchWholeAVX512 is batchKernels.whole.
+//
+//go:noescape
+func batchWholeAVX512(dst *int32, x *float32, scale float32, sixteens int)
+
+// batchProducts8AVX512 is batchKernels.products.
+//
+//go:noescape
+func batchProducts8AVX512(totals *int32, before *int32, beforeStep int, codes *byte, codesStep int, tables *int32, room *byte, blocks int)
+
+// batchEnd8AVX512 is batchKernels.end.
+//
+//go:noescape
+func batchEnd8AVX512(y *float32, totals *int32, scales *byte, units *float32)
+
+// batchTables16AVX512 is batchKernels.tables.
+//
+//go:noescape
+func batchTables16AVX512(dst *int32, whole *int32, fours int)
+
+// batchProducts16AVX512 is batchKernels.products.
+//
+//go:noescape
+func batchProducts16AVX512(totals *int32, before *int32, beforeStep int, codes *byte, codesStep int, tables *int32, room *byte, blocks int)
+
+// batchEnd16AVX512 is batchKernels.end.
+//
+//go:noescape
+func batchEnd16AVX512(y *float32, totals *int32, scales *byte, units *float32)

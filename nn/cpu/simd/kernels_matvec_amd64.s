@@ -28,11 +28,47 @@ rows1:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
+	CMPQ   BX, $0x00000800
+	JBE    short4
+	LEAQ   (DX)(BX*4), R10
 	SUBQ   $0x10, R8
-	JL     rest4
 
-blocks3:
+long3:
+	VMOVUPS     (R9), Y8
+	VMOVUPS     32(R9), Y9
+	VMOVUPS     (DI), Y10
+	VMOVUPS     32(DI), Y11
+	VFMADD231PS Y8, Y10, Y0
+	VFMADD231PS Y9, Y11, Y1
+	VMOVUPS     (DI)(BX*1), Y10
+	VMOVUPS     32(DI)(BX*1), Y11
+	VFMADD231PS Y8, Y10, Y2
+	VFMADD231PS Y9, Y11, Y3
+	VMOVUPS     (DI)(BX*2), Y10
+	VMOVUPS     32(DI)(BX*2), Y11
+	VFMADD231PS Y8, Y10, Y4
+	VFMADD231PS Y9, Y11, Y5
+	VMOVUPS     (DI)(SI*1), Y10
+	VMOVUPS     32(DI)(SI*1), Y11
+	VFMADD231PS Y8, Y10, Y6
+	VFMADD231PS Y9, Y11, Y7
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	PREFETCHT1  128(R10)
+	PREFETCHT1  192(R10)
+	ADDQ        $0x00000100, R10
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         long3
+	ADDQ        $0x10, R8
+
+short4:
+	LEAQ 4096(DX), R10
+	SUBQ $0x10, R8
+	JL   rest6
+
+blocks5:
 	VMOVUPS     (R9), Y8
 	VMOVUPS     32(R9), Y9
 	VMOVUPS     (DI), Y10
@@ -59,11 +95,11 @@ blocks3:
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
-	JGE         blocks3
+	JGE         blocks5
 
-rest4:
+rest6:
 	ADDQ        $0x10, R8
-	JZ          done5
+	JZ          done7
 	LEAQ        (R8), R11
 	XORQ        R10, R10
 	TESTQ       R11, R11
@@ -103,7 +139,7 @@ rest4:
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y11, Y9, Y7
 
-done5:
+done7:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -132,19 +168,40 @@ done5:
 	JMP          rows1
 
 few2:
-rows6:
+rows8:
 	CMPQ   CX, $0x01
-	JL     few7
+	JL     few9
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
+	CMPQ   BX, $0x00000800
+	JBE    short11
+	LEAQ   (DX)(BX*1), R9
 	SUBQ   $0x10, DI
-	JL     rest9
 
-blocks8:
+long10:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     32(R8), Y3
+	VMOVUPS     (SI), Y4
+	VMOVUPS     32(SI), Y5
+	VFMADD231PS Y2, Y4, Y0
+	VFMADD231PS Y3, Y5, Y1
+	PREFETCHT1  (R9)
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         long10
+	ADDQ        $0x10, DI
+
+short11:
+	LEAQ 4096(DX), R9
+	SUBQ $0x10, DI
+	JL   rest13
+
+blocks12:
 	VMOVUPS     (R8), Y2
 	VMOVUPS     32(R8), Y3
 	VMOVUPS     (SI), Y4
@@ -156,11 +213,11 @@ blocks8:
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
-	JGE         blocks8
+	JGE         blocks12
 
-rest9:
+rest13:
 	ADDQ        $0x10, DI
-	JZ          done10
+	JZ          done14
 	LEAQ        (DI), R10
 	XORQ        R9, R9
 	TESTQ       R10, R10
@@ -188,7 +245,7 @@ rest9:
 	VFMADD231PS Y4, Y2, Y0
 	VFMADD231PS Y5, Y3, Y1
 
-done10:
+done14:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -205,9 +262,9 @@ done10:
 	ADDQ         $0x04, AX
 	LEAQ         (DX)(BX*1), DX
 	SUBQ         $0x01, CX
-	JMP          rows6
+	JMP          rows8
 
-few7:
+few9:
 	VZEROUPPER
 	RET
 
@@ -240,9 +297,9 @@ TEXT ·floatFourAVX2(SB), NOSPLIT, $8-96
 	MOVQ rows+72(FP), BX
 	MOVQ BX, (SP)
 
-rows11:
+rows15:
 	CMPQ   (SP), $0x01
-	JL     few12
+	JL     few16
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -257,11 +314,36 @@ rows11:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
+	CMPQ   DX, $0x00000800
+	JBE    short18
+	LEAQ   (CX)(DX*1), R10
 	SUBQ   $0x10, SI
-	JL     rest14
 
-blocks13:
+long17:
+	VMOVUPS     (BX), Y8
+	VMOVUPS     32(BX), Y9
+	VFMADD231PS (DI), Y8, Y0
+	VFMADD231PS 32(DI), Y9, Y1
+	VFMADD231PS (DI)(R8*1), Y8, Y2
+	VFMADD231PS 32(DI)(R8*1), Y9, Y3
+	VFMADD231PS (DI)(R8*2), Y8, Y4
+	VFMADD231PS 32(DI)(R8*2), Y9, Y5
+	VFMADD231PS (DI)(R9*1), Y8, Y6
+	VFMADD231PS 32(DI)(R9*1), Y9, Y7
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         long17
+	ADDQ        $0x10, SI
+
+short18:
+	LEAQ 4096(CX), R10
+	SUBQ $0x10, SI
+	JL   rest20
+
+blocks19:
 	VMOVUPS     (BX), Y8
 	VMOVUPS     32(BX), Y9
 	VFMADD231PS (DI), Y8, Y0
@@ -277,11 +359,11 @@ blocks13:
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
-	JGE         blocks13
+	JGE         blocks19
 
-rest14:
+rest20:
 	ADDQ        $0x10, SI
-	JZ          done15
+	JZ          done21
 	LEAQ        (SI), R11
 	XORQ        R10, R10
 	TESTQ       R11, R11
@@ -321,7 +403,7 @@ rest14:
 	VMASKMOVPS  32(DI)(R9*1), Y9, Y8
 	VFMADD231PS Y8, Y11, Y7
 
-done15:
+done21:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -359,9 +441,9 @@ done15:
 	ADDQ         $0x04, AX
 	LEAQ         (CX)(DX*1), CX
 	SUBQ         $0x01, (SP)
-	JMP          rows11
+	JMP          rows15
 
-few12:
+few16:
 	VZEROUPPER
 	RET
 
@@ -375,9 +457,9 @@ TEXT ·halfOneAVX2(SB), NOSPLIT, $64-80
 	SHLQ $0x01, BX
 	LEAQ (BX)(BX*2), SI
 
-rows16:
+rows22:
 	CMPQ   CX, $0x04
-	JL     few17
+	JL     few23
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -389,11 +471,45 @@ rows16:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
+	CMPQ   BX, $0x00000800
+	JBE    short25
+	LEAQ   (DX)(BX*4), R10
 	SUBQ   $0x10, R8
-	JL     rest19
 
-blocks18:
+long24:
+	VMOVUPS     (R9), Y8
+	VMOVUPS     32(R9), Y9
+	VCVTPH2PS   (DI), Y10
+	VCVTPH2PS   16(DI), Y11
+	VFMADD231PS Y8, Y10, Y0
+	VFMADD231PS Y9, Y11, Y1
+	VCVTPH2PS   (DI)(BX*1), Y10
+	VCVTPH2PS   16(DI)(BX*1), Y11
+	VFMADD231PS Y8, Y10, Y2
+	VFMADD231PS Y9, Y11, Y3
+	VCVTPH2PS   (DI)(BX*2), Y10
+	VCVTPH2PS   16(DI)(BX*2), Y11
+	VFMADD231PS Y8, Y10, Y4
+	VFMADD231PS Y9, Y11, Y5
+	VCVTPH2PS   (DI)(SI*1), Y10
+	VCVTPH2PS   16(DI)(SI*1), Y11
+	VFMADD231PS Y8, Y10, Y6
+	VFMADD231PS Y9, Y11, Y7
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x20, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         long24
+	ADDQ        $0x10, R8
+
+short25:
+	LEAQ 4096(DX), R10
+	SUBQ $0x10, R8
+	JL   rest27
+
+blocks26:
 	VMOVUPS     (R9), Y8
 	VMOVUPS     32(R9), Y9
 	VCVTPH2PS   (DI), Y10
@@ -418,11 +534,11 @@ blocks18:
 	ADDQ        $0x20, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
-	JGE         blocks18
+	JGE         blocks26
 
-rest19:
+rest27:
 	ADDQ       $0x10, R8
-	JZ         done20
+	JZ         done28
 	LEAQ       (R8), R11
 	XORQ       R10, R10
 	TESTQ      R11, R11
@@ -459,13 +575,13 @@ rest19:
 	MOVL       R11, 24(SP)
 	MOVL       R11, 28(SP)
 
-bytes21:
+bytes29:
 	MOVB        (R9), R11
 	MOVB        R11, (R12)
 	INCQ        R9
 	INCQ        R12
 	DECQ        R10
-	JNZ         bytes21
+	JNZ         bytes29
 	VCVTPH2PS   (SP), Y10
 	VCVTPH2PS   16(SP), Y11
 	VFMADD231PS Y8, Y10, Y0
@@ -484,13 +600,13 @@ bytes21:
 	MOVL        R11, 24(SP)
 	MOVL        R11, 28(SP)
 
-bytes22:
+bytes30:
 	MOVB        (R9), R11
 	MOVB        R11, (R12)
 	INCQ        R9
 	INCQ        R12
 	DECQ        R10
-	JNZ         bytes22
+	JNZ         bytes30
 	VCVTPH2PS   (SP), Y10
 	VCVTPH2PS   16(SP), Y11
 	VFMADD231PS Y8, Y10, Y2
@@ -509,13 +625,13 @@ bytes22:
 	MOVL        R11, 24(SP)
 	MOVL        R11, 28(SP)
 
-bytes23:
+bytes31:
 	MOVB        (R9), R11
 	MOVB        R11, (R12)
 	INCQ        R9
 	INCQ        R12
 	DECQ        R10
-	JNZ         bytes23
+	JNZ         bytes31
 	VCVTPH2PS   (SP), Y10
 	VCVTPH2PS   16(SP), Y11
 	VFMADD231PS Y8, Y10, Y4
@@ -533,19 +649,19 @@ bytes23:
 	MOVL        R9, 24(SP)
 	MOVL        R9, 28(SP)
 
-bytes24:
+bytes32:
 	MOVB        (DI), R9
 	MOVB        R9, (R10)
 	INCQ        DI
 	INCQ        R10
 	DECQ        R8
-	JNZ         bytes24
+	JNZ         bytes32
 	VCVTPH2PS   (SP), Y10
 	VCVTPH2PS   16(SP), Y11
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
 
-done20:
+done28:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -571,22 +687,43 @@ done20:
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(BX*4), DX
 	SUBQ         $0x04, CX
-	JMP          rows16
+	JMP          rows22
 
-few17:
-rows25:
+few23:
+rows33:
 	CMPQ   CX, $0x01
-	JL     few26
+	JL     few34
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
+	CMPQ   BX, $0x00000800
+	JBE    short36
+	LEAQ   (DX)(BX*1), R9
 	SUBQ   $0x10, DI
-	JL     rest28
 
-blocks27:
+long35:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     32(R8), Y3
+	VCVTPH2PS   (SI), Y4
+	VCVTPH2PS   16(SI), Y5
+	VFMADD231PS Y2, Y4, Y0
+	VFMADD231PS Y3, Y5, Y1
+	PREFETCHT1  (R9)
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x20, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         long35
+	ADDQ        $0x10, DI
+
+short36:
+	LEAQ 4096(DX), R9
+	SUBQ $0x10, DI
+	JL   rest38
+
+blocks37:
 	VMOVUPS     (R8), Y2
 	VMOVUPS     32(R8), Y3
 	VCVTPH2PS   (SI), Y4
@@ -598,11 +735,11 @@ blocks27:
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
-	JGE         blocks27
+	JGE         blocks37
 
-rest28:
+rest38:
 	ADDQ       $0x10, DI
-	JZ         done29
+	JZ         done39
 	LEAQ       (DI), R10
 	XORQ       R9, R9
 	TESTQ      R10, R10
@@ -638,19 +775,19 @@ rest28:
 	MOVL       R8, 56(SP)
 	MOVL       R8, 60(SP)
 
-bytes30:
+bytes40:
 	MOVB        (SI), R8
 	MOVB        R8, (R9)
 	INCQ        SI
 	INCQ        R9
 	DECQ        DI
-	JNZ         bytes30
+	JNZ         bytes40
 	VCVTPH2PS   32(SP), Y4
 	VCVTPH2PS   48(SP), Y5
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
 
-done29:
+done39:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -667,9 +804,9 @@ done29:
 	ADDQ         $0x04, AX
 	LEAQ         (DX)(BX*1), DX
 	SUBQ         $0x01, CX
-	JMP          rows25
+	JMP          rows33
 
-few26:
+few34:
 	VZEROUPPER
 	RET
 
@@ -684,9 +821,9 @@ TEXT ·halfFourAVX2(SB), NOSPLIT, $40-96
 	MOVQ rows+72(FP), BX
 	MOVQ BX, (SP)
 
-rows31:
+rows41:
 	CMPQ   (SP), $0x01
-	JL     few32
+	JL     few42
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -701,11 +838,36 @@ rows31:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
+	CMPQ   DX, $0x00000800
+	JBE    short44
+	LEAQ   (CX)(DX*1), R10
 	SUBQ   $0x10, SI
-	JL     rest34
 
-blocks33:
+long43:
+	VCVTPH2PS   (BX), Y8
+	VCVTPH2PS   16(BX), Y9
+	VFMADD231PS (DI), Y8, Y0
+	VFMADD231PS 32(DI), Y9, Y1
+	VFMADD231PS (DI)(R8*1), Y8, Y2
+	VFMADD231PS 32(DI)(R8*1), Y9, Y3
+	VFMADD231PS (DI)(R8*2), Y8, Y4
+	VFMADD231PS 32(DI)(R8*2), Y9, Y5
+	VFMADD231PS (DI)(R9*1), Y8, Y6
+	VFMADD231PS 32(DI)(R9*1), Y9, Y7
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x20, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         long43
+	ADDQ        $0x10, SI
+
+short44:
+	LEAQ 4096(CX), R10
+	SUBQ $0x10, SI
+	JL   rest46
+
+blocks45:
 	VCVTPH2PS   (BX), Y8
 	VCVTPH2PS   16(BX), Y9
 	VFMADD231PS (DI), Y8, Y0
@@ -721,11 +883,11 @@ blocks33:
 	ADDQ        $0x20, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
-	JGE         blocks33
+	JGE         blocks45
 
-rest34:
+rest46:
 	ADDQ    $0x10, SI
-	JZ      done35
+	JZ      done47
 	LEAQ    (SI), R11
 	XORQ    R10, R10
 	TESTQ   R11, R11
@@ -759,13 +921,13 @@ rest34:
 	MOVL    R10, 32(SP)
 	MOVL    R10, 36(SP)
 
-bytes36:
+bytes48:
 	MOVB        (BX), R10
 	MOVB        R10, (R11)
 	INCQ        BX
 	INCQ        R11
 	DECQ        SI
-	JNZ         bytes36
+	JNZ         bytes48
 	VCVTPH2PS   8(SP), Y10
 	VCVTPH2PS   24(SP), Y11
 	VMASKMOVPS  (DI), Y8, Y12
@@ -785,7 +947,7 @@ bytes36:
 	VMASKMOVPS  32(DI)(R9*1), Y9, Y8
 	VFMADD231PS Y8, Y11, Y7
 
-done35:
+done47:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -823,9 +985,9 @@ done35:
 	ADDQ         $0x04, AX
 	LEAQ         (CX)(DX*1), CX
 	SUBQ         $0x01, (SP)
-	JMP          rows31
+	JMP          rows41
 
-few32:
+few42:
 	VZEROUPPER
 	RET
 
@@ -839,9 +1001,9 @@ TEXT ·bfloatOneAVX2(SB), NOSPLIT, $64-80
 	SHLQ $0x01, BX
 	LEAQ (BX)(BX*2), SI
 
-rows37:
+rows49:
 	CMPQ   CX, $0x04
-	JL     few38
+	JL     few50
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -853,11 +1015,53 @@ rows37:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
+	CMPQ   BX, $0x00000800
+	JBE    short52
+	LEAQ   (DX)(BX*4), R10
 	SUBQ   $0x10, R8
-	JL     rest40
 
-blocks39:
+long51:
+	VMOVUPS     (R9), Y8
+	VMOVUPS     32(R9), Y9
+	VPMOVZXWD   (DI), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(DI), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VFMADD231PS Y8, Y10, Y0
+	VFMADD231PS Y9, Y11, Y1
+	VPMOVZXWD   (DI)(BX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(DI)(BX*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VFMADD231PS Y8, Y10, Y2
+	VFMADD231PS Y9, Y11, Y3
+	VPMOVZXWD   (DI)(BX*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(DI)(BX*2), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VFMADD231PS Y8, Y10, Y4
+	VFMADD231PS Y9, Y11, Y5
+	VPMOVZXWD   (DI)(SI*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(DI)(SI*1), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VFMADD231PS Y8, Y10, Y6
+	VFMADD231PS Y9, Y11, Y7
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x20, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         long51
+	ADDQ        $0x10, R8
+
+short52:
+	LEAQ 4096(DX), R10
+	SUBQ $0x10, R8
+	JL   rest54
+
+blocks53:
 	VMOVUPS     (R9), Y8
 	VMOVUPS     32(R9), Y9
 	VPMOVZXWD   (DI), Y10
@@ -890,11 +1094,11 @@ blocks39:
 	ADDQ        $0x20, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
-	JGE         blocks39
+	JGE         blocks53
 
-rest40:
+rest54:
 	ADDQ       $0x10, R8
-	JZ         done41
+	JZ         done55
 	LEAQ       (R8), R11
 	XORQ       R10, R10
 	TESTQ      R11, R11
@@ -931,13 +1135,13 @@ rest40:
 	MOVL       R11, 24(SP)
 	MOVL       R11, 28(SP)
 
-bytes42:
+bytes56:
 	MOVB        (R9), R11
 	MOVB        R11, (R12)
 	INCQ        R9
 	INCQ        R12
 	DECQ        R10
-	JNZ         bytes42
+	JNZ         bytes56
 	VPMOVZXWD   (SP), Y10
 	VPSLLD      $0x10, Y10, Y10
 	VPMOVZXWD   16(SP), Y11
@@ -958,13 +1162,13 @@ bytes42:
 	MOVL        R11, 24(SP)
 	MOVL        R11, 28(SP)
 
-bytes43:
+bytes57:
 	MOVB        (R9), R11
 	MOVB        R11, (R12)
 	INCQ        R9
 	INCQ        R12
 	DECQ        R10
-	JNZ         bytes43
+	JNZ         bytes57
 	VPMOVZXWD   (SP), Y10
 	VPSLLD      $0x10, Y10, Y10
 	VPMOVZXWD   16(SP), Y11
@@ -985,13 +1189,13 @@ bytes43:
 	MOVL        R11, 24(SP)
 	MOVL        R11, 28(SP)
 
-bytes44:
+bytes58:
 	MOVB        (R9), R11
 	MOVB        R11, (R12)
 	INCQ        R9
 	INCQ        R12
 	DECQ        R10
-	JNZ         bytes44
+	JNZ         bytes58
 	VPMOVZXWD   (SP), Y10
 	VPSLLD      $0x10, Y10, Y10
 	VPMOVZXWD   16(SP), Y11
@@ -1011,13 +1215,13 @@ bytes44:
 	MOVL        R9, 24(SP)
 	MOVL        R9, 28(SP)
 
-bytes45:
+bytes59:
 	MOVB        (DI), R9
 	MOVB        R9, (R10)
 	INCQ        DI
 	INCQ        R10
 	DECQ        R8
-	JNZ         bytes45
+	JNZ         bytes59
 	VPMOVZXWD   (SP), Y10
 	VPSLLD      $0x10, Y10, Y10
 	VPMOVZXWD   16(SP), Y11
@@ -1025,7 +1229,7 @@ bytes45:
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
 
-done41:
+done55:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -1051,22 +1255,45 @@ done41:
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(BX*4), DX
 	SUBQ         $0x04, CX
-	JMP          rows37
+	JMP          rows49
 
-few38:
-rows46:
+few50:
+rows60:
 	CMPQ   CX, $0x01
-	JL     few47
+	JL     few61
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
+	CMPQ   BX, $0x00000800
+	JBE    short63
+	LEAQ   (DX)(BX*1), R9
 	SUBQ   $0x10, DI
-	JL     rest49
 
-blocks48:
+long62:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     32(R8), Y3
+	VPMOVZXWD   (SI), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   16(SI), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y2, Y4, Y0
+	VFMADD231PS Y3, Y5, Y1
+	PREFETCHT1  (R9)
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x20, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         long62
+	ADDQ        $0x10, DI
+
+short63:
+	LEAQ 4096(DX), R9
+	SUBQ $0x10, DI
+	JL   rest65
+
+blocks64:
 	VMOVUPS     (R8), Y2
 	VMOVUPS     32(R8), Y3
 	VPMOVZXWD   (SI), Y4
@@ -1080,11 +1307,11 @@ blocks48:
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
-	JGE         blocks48
+	JGE         blocks64
 
-rest49:
+rest65:
 	ADDQ       $0x10, DI
-	JZ         done50
+	JZ         done66
 	LEAQ       (DI), R10
 	XORQ       R9, R9
 	TESTQ      R10, R10
@@ -1120,13 +1347,13 @@ rest49:
 	MOVL       R8, 56(SP)
 	MOVL       R8, 60(SP)
 
-bytes51:
+bytes67:
 	MOVB        (SI), R8
 	MOVB        R8, (R9)
 	INCQ        SI
 	INCQ        R9
 	DECQ        DI
-	JNZ         bytes51
+	JNZ         bytes67
 	VPMOVZXWD   32(SP), Y4
 	VPSLLD      $0x10, Y4, Y4
 	VPMOVZXWD   48(SP), Y5
@@ -1134,7 +1361,7 @@ bytes51:
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
 
-done50:
+done66:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -1151,9 +1378,9 @@ done50:
 	ADDQ         $0x04, AX
 	LEAQ         (DX)(BX*1), DX
 	SUBQ         $0x01, CX
-	JMP          rows46
+	JMP          rows60
 
-few47:
+few61:
 	VZEROUPPER
 	RET
 
@@ -1168,9 +1395,9 @@ TEXT ·bfloatFourAVX2(SB), NOSPLIT, $40-96
 	MOVQ rows+72(FP), BX
 	MOVQ BX, (SP)
 
-rows52:
+rows68:
 	CMPQ   (SP), $0x01
-	JL     few53
+	JL     few69
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1185,11 +1412,38 @@ rows52:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
+	CMPQ   DX, $0x00000800
+	JBE    short71
+	LEAQ   (CX)(DX*1), R10
 	SUBQ   $0x10, SI
-	JL     rest55
 
-blocks54:
+long70:
+	VPMOVZXWD   (BX), Y8
+	VPSLLD      $0x10, Y8, Y8
+	VPMOVZXWD   16(BX), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS (DI), Y8, Y0
+	VFMADD231PS 32(DI), Y9, Y1
+	VFMADD231PS (DI)(R8*1), Y8, Y2
+	VFMADD231PS 32(DI)(R8*1), Y9, Y3
+	VFMADD231PS (DI)(R8*2), Y8, Y4
+	VFMADD231PS 32(DI)(R8*2), Y9, Y5
+	VFMADD231PS (DI)(R9*1), Y8, Y6
+	VFMADD231PS 32(DI)(R9*1), Y9, Y7
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x20, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         long70
+	ADDQ        $0x10, SI
+
+short71:
+	LEAQ 4096(CX), R10
+	SUBQ $0x10, SI
+	JL   rest73
+
+blocks72:
 	VPMOVZXWD   (BX), Y8
 	VPSLLD      $0x10, Y8, Y8
 	VPMOVZXWD   16(BX), Y9
@@ -1207,11 +1461,11 @@ blocks54:
 	ADDQ        $0x20, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
-	JGE         blocks54
+	JGE         blocks72
 
-rest55:
+rest73:
 	ADDQ    $0x10, SI
-	JZ      done56
+	JZ      done74
 	LEAQ    (SI), R11
 	XORQ    R10, R10
 	TESTQ   R11, R11
@@ -1245,13 +1499,13 @@ rest55:
 	MOVL    R10, 32(SP)
 	MOVL    R10, 36(SP)
 
-bytes57:
+bytes75:
 	MOVB        (BX), R10
 	MOVB        R10, (R11)
 	INCQ        BX
 	INCQ        R11
 	DECQ        SI
-	JNZ         bytes57
+	JNZ         bytes75
 	VPMOVZXWD   8(SP), Y10
 	VPSLLD      $0x10, Y10, Y10
 	VPMOVZXWD   24(SP), Y11
@@ -1273,7 +1527,7 @@ bytes57:
 	VMASKMOVPS  32(DI)(R9*1), Y9, Y8
 	VFMADD231PS Y8, Y11, Y7
 
-done56:
+done74:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -1311,9 +1565,9 @@ done56:
 	ADDQ         $0x04, AX
 	LEAQ         (CX)(DX*1), CX
 	SUBQ         $0x01, (SP)
-	JMP          rows52
+	JMP          rows68
 
-few53:
+few69:
 	VZEROUPPER
 	RET
 
@@ -1327,9 +1581,9 @@ TEXT ·int8OneAVX2(SB), NOSPLIT, $64-80
 	SHLQ $0x00, BX
 	LEAQ (BX)(BX*2), SI
 
-rows58:
+rows76:
 	CMPQ   CX, $0x04
-	JL     few59
+	JL     few77
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1343,9 +1597,9 @@ rows58:
 	MOVQ   x_base+48(FP), R9
 	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
-	JL     rest61
+	JL     rest79
 
-blocks60:
+blocks78:
 	VMOVUPS     (R9), Y8
 	VMOVUPS     32(R9), Y9
 	VPMOVSXBD   (DI), Y10
@@ -1377,11 +1631,11 @@ blocks60:
 	ADDQ        $0x10, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
-	JGE         blocks60
+	JGE         blocks78
 
-rest61:
+rest79:
 	ADDQ       $0x10, R8
-	JZ         done62
+	JZ         done80
 	LEAQ       (R8), R11
 	XORQ       R10, R10
 	TESTQ      R11, R11
@@ -1414,13 +1668,13 @@ rest61:
 	MOVL       R11, 8(SP)
 	MOVL       R11, 12(SP)
 
-bytes63:
+bytes81:
 	MOVB        (R9), R11
 	MOVB        R11, (R12)
 	INCQ        R9
 	INCQ        R12
 	DECQ        R10
-	JNZ         bytes63
+	JNZ         bytes81
 	VPMOVSXBD   (SP), Y10
 	VCVTDQ2PS   Y10, Y10
 	VPMOVSXBD   8(SP), Y11
@@ -1437,13 +1691,13 @@ bytes63:
 	MOVL        R11, 8(SP)
 	MOVL        R11, 12(SP)
 
-bytes64:
+bytes82:
 	MOVB        (R9), R11
 	MOVB        R11, (R12)
 	INCQ        R9
 	INCQ        R12
 	DECQ        R10
-	JNZ         bytes64
+	JNZ         bytes82
 	VPMOVSXBD   (SP), Y10
 	VCVTDQ2PS   Y10, Y10
 	VPMOVSXBD   8(SP), Y11
@@ -1460,13 +1714,13 @@ bytes64:
 	MOVL        R11, 8(SP)
 	MOVL        R11, 12(SP)
 
-bytes65:
+bytes83:
 	MOVB        (R9), R11
 	MOVB        R11, (R12)
 	INCQ        R9
 	INCQ        R12
 	DECQ        R10
-	JNZ         bytes65
+	JNZ         bytes83
 	VPMOVSXBD   (SP), Y10
 	VCVTDQ2PS   Y10, Y10
 	VPMOVSXBD   8(SP), Y11
@@ -1482,13 +1736,13 @@ bytes65:
 	MOVL        R9, 8(SP)
 	MOVL        R9, 12(SP)
 
-bytes66:
+bytes84:
 	MOVB        (DI), R9
 	MOVB        R9, (R10)
 	INCQ        DI
 	INCQ        R10
 	DECQ        R8
-	JNZ         bytes66
+	JNZ         bytes84
 	VPMOVSXBD   (SP), Y10
 	VCVTDQ2PS   Y10, Y10
 	VPMOVSXBD   8(SP), Y11
@@ -1496,7 +1750,7 @@ bytes66:
 	VFMADD231PS Y8, Y10, Y6
 	VFMADD231PS Y9, Y11, Y7
 
-done62:
+done80:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -1522,12 +1776,12 @@ done62:
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(BX*4), DX
 	SUBQ         $0x04, CX
-	JMP          rows58
+	JMP          rows76
 
-few59:
-rows67:
+few77:
+rows85:
 	CMPQ   CX, $0x01
-	JL     few68
+	JL     few86
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   DX, SI
@@ -1535,9 +1789,9 @@ rows67:
 	MOVQ   x_base+48(FP), R8
 	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
-	JL     rest70
+	JL     rest88
 
-blocks69:
+blocks87:
 	VMOVUPS     (R8), Y2
 	VMOVUPS     32(R8), Y3
 	VPMOVSXBD   (SI), Y4
@@ -1551,11 +1805,11 @@ blocks69:
 	ADDQ        $0x10, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
-	JGE         blocks69
+	JGE         blocks87
 
-rest70:
+rest88:
 	ADDQ       $0x10, DI
-	JZ         done71
+	JZ         done89
 	LEAQ       (DI), R10
 	XORQ       R9, R9
 	TESTQ      R10, R10
@@ -1587,13 +1841,13 @@ rest70:
 	MOVL       R8, 40(SP)
 	MOVL       R8, 44(SP)
 
-bytes72:
+bytes90:
 	MOVB        (SI), R8
 	MOVB        R8, (R9)
 	INCQ        SI
 	INCQ        R9
 	DECQ        DI
-	JNZ         bytes72
+	JNZ         bytes90
 	VPMOVSXBD   32(SP), Y4
 	VCVTDQ2PS   Y4, Y4
 	VPMOVSXBD   40(SP), Y5
@@ -1601,7 +1855,7 @@ bytes72:
 	VFMADD231PS Y2, Y4, Y0
 	VFMADD231PS Y3, Y5, Y1
 
-done71:
+done89:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -1618,9 +1872,9 @@ done71:
 	ADDQ         $0x04, AX
 	LEAQ         (DX)(BX*1), DX
 	SUBQ         $0x01, CX
-	JMP          rows67
+	JMP          rows85
 
-few68:
+few86:
 	VZEROUPPER
 	RET
 
@@ -1635,9 +1889,9 @@ TEXT ·int8FourAVX2(SB), NOSPLIT, $40-96
 	MOVQ rows+72(FP), BX
 	MOVQ BX, (SP)
 
-rows73:
+rows91:
 	CMPQ   (SP), $0x01
-	JL     few74
+	JL     few92
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1654,9 +1908,9 @@ rows73:
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
-	JL     rest76
+	JL     rest94
 
-blocks75:
+blocks93:
 	VPMOVSXBD   (BX), Y8
 	VCVTDQ2PS   Y8, Y8
 	VPMOVSXBD   8(BX), Y9
@@ -1674,11 +1928,11 @@ blocks75:
 	ADDQ        $0x10, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
-	JGE         blocks75
+	JGE         blocks93
 
-rest76:
+rest94:
 	ADDQ    $0x10, SI
-	JZ      done77
+	JZ      done95
 	LEAQ    (SI), R11
 	XORQ    R10, R10
 	TESTQ   R11, R11
@@ -1708,13 +1962,13 @@ rest76:
 	MOVL    R10, 16(SP)
 	MOVL    R10, 20(SP)
 
-bytes78:
+bytes96:
 	MOVB        (BX), R10
 	MOVB        R10, (R11)
 	INCQ        BX
 	INCQ        R11
 	DECQ        SI
-	JNZ         bytes78
+	JNZ         bytes96
 	VPMOVSXBD   8(SP), Y10
 	VCVTDQ2PS   Y10, Y10
 	VPMOVSXBD   16(SP), Y11
@@ -1736,7 +1990,7 @@ bytes78:
 	VMASKMOVPS  32(DI)(R9*1), Y9, Y8
 	VFMADD231PS Y8, Y11, Y7
 
-done77:
+done95:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y5, Y4, Y4
@@ -1774,9 +2028,9 @@ done77:
 	ADDQ         $0x04, AX
 	LEAQ         (CX)(DX*1), CX
 	SUBQ         $0x01, (SP)
-	JMP          rows73
+	JMP          rows91
 
-few74:
+few92:
 	VZEROUPPER
 	RET
 
@@ -1794,9 +2048,9 @@ TEXT ·ternaryOneAVX2(SB), NOSPLIT, $64-80
 	SHRQ    $0x02, BX
 	LEAQ    (BX)(BX*2), SI
 
-rows79:
+rows97:
 	CMPQ   CX, $0x04
-	JL     few80
+	JL     few98
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -1810,9 +2064,9 @@ rows79:
 	MOVQ   x_base+48(FP), R9
 	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
-	JL     rest82
+	JL     rest100
 
-blocks81:
+blocks99:
 	VMOVUPS      (R9), Y11
 	VMOVUPS      32(R9), Y12
 	VPBROADCASTD (DI), Y14
@@ -1848,11 +2102,11 @@ blocks81:
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JGE          blocks81
+	JGE          blocks99
 
-rest82:
+rest100:
 	ADDQ       $0x10, R8
-	JZ         done83
+	JZ         done101
 	LEAQ       (R8), R11
 	XORQ       R10, R10
 	TESTQ      R11, R11
@@ -1882,13 +2136,13 @@ rest82:
 	XORQ       R11, R11
 	MOVL       R11, (SP)
 
-bytes84:
+bytes102:
 	MOVB         (R9), R11
 	MOVB         R11, (R12)
 	INCQ         R9
 	INCQ         R12
 	DECQ         R10
-	JNZ          bytes84
+	JNZ          bytes102
 	VPBROADCASTD (SP), Y14
 	VPSLLVD      Y0, Y14, Y13
 	VPSLLVD      Y1, Y14, Y14
@@ -1903,13 +2157,13 @@ bytes84:
 	XORQ         R11, R11
 	MOVL         R11, (SP)
 
-bytes85:
+bytes103:
 	MOVB         (R9), R11
 	MOVB         R11, (R12)
 	INCQ         R9
 	INCQ         R12
 	DECQ         R10
-	JNZ          bytes85
+	JNZ          bytes103
 	VPBROADCASTD (SP), Y14
 	VPSLLVD      Y0, Y14, Y13
 	VPSLLVD      Y1, Y14, Y14
@@ -1924,13 +2178,13 @@ bytes85:
 	XORQ         R11, R11
 	MOVL         R11, (SP)
 
-bytes86:
+bytes104:
 	MOVB         (R9), R11
 	MOVB         R11, (R12)
 	INCQ         R9
 	INCQ         R12
 	DECQ         R10
-	JNZ          bytes86
+	JNZ          bytes104
 	VPBROADCASTD (SP), Y14
 	VPSLLVD      Y0, Y14, Y13
 	VPSLLVD      Y1, Y14, Y14
@@ -1945,13 +2199,13 @@ bytes86:
 	XORQ         R9, R9
 	MOVL         R9, (SP)
 
-bytes87:
+bytes105:
 	MOVB         (DI), R9
 	MOVB         R9, (R10)
 	INCQ         DI
 	INCQ         R10
 	DECQ         R8
-	JNZ          bytes87
+	JNZ          bytes105
 	VPBROADCASTD (SP), Y14
 	VPSLLVD      Y0, Y14, Y13
 	VPSLLVD      Y1, Y14, Y14
@@ -1960,7 +2214,7 @@ bytes87:
 	VFMADD231PS  Y11, Y13, Y9
 	VFMADD231PS  Y12, Y14, Y10
 
-done83:
+done101:
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y6, Y5, Y5
 	VADDPS       Y8, Y7, Y7
@@ -1987,12 +2241,12 @@ done83:
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(BX*4), DX
 	SUBQ         $0x04, CX
-	JMP          rows79
+	JMP          rows97
 
-few80:
-rows88:
+few98:
+rows106:
 	CMPQ   CX, $0x01
-	JL     few89
+	JL     few107
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	MOVQ   DX, SI
@@ -2000,9 +2254,9 @@ rows88:
 	MOVQ   x_base+48(FP), R8
 	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
-	JL     rest91
+	JL     rest109
 
-blocks90:
+blocks108:
 	VMOVUPS      (R8), Y5
 	VMOVUPS      32(R8), Y6
 	VPBROADCASTD (SI), Y8
@@ -2017,11 +2271,11 @@ blocks90:
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JGE          blocks90
+	JGE          blocks108
 
-rest91:
+rest109:
 	ADDQ       $0x10, DI
-	JZ         done92
+	JZ         done110
 	LEAQ       (DI), R10
 	XORQ       R9, R9
 	TESTQ      R10, R10
@@ -2051,13 +2305,13 @@ rest91:
 	XORQ       R8, R8
 	MOVL       R8, 32(SP)
 
-bytes93:
+bytes111:
 	MOVB         (SI), R8
 	MOVB         R8, (R9)
 	INCQ         SI
 	INCQ         R9
 	DECQ         DI
-	JNZ          bytes93
+	JNZ          bytes111
 	VPBROADCASTD 32(SP), Y8
 	VPSLLVD      Y0, Y8, Y7
 	VPSLLVD      Y1, Y8, Y8
@@ -2066,7 +2320,7 @@ bytes93:
 	VFMADD231PS  Y5, Y7, Y3
 	VFMADD231PS  Y6, Y8, Y4
 
-done92:
+done110:
 	VADDPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VADDPS       X4, X3, X3
@@ -2084,9 +2338,9 @@ done92:
 	ADDQ         $0x04, AX
 	LEAQ         (DX)(BX*1), DX
 	SUBQ         $0x01, CX
-	JMP          rows88
+	JMP          rows106
 
-few89:
+few107:
 	VZEROUPPER
 	RET
 
@@ -2145,9 +2399,9 @@ TEXT ·ternaryFourAVX2(SB), NOSPLIT, $40-96
 	MOVQ    rows+72(FP), BX
 	MOVQ    BX, (SP)
 
-rows94:
+rows112:
 	CMPQ   (SP), $0x01
-	JL     few95
+	JL     few113
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
@@ -2164,9 +2418,9 @@ rows94:
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
-	JL     rest97
+	JL     rest115
 
-blocks96:
+blocks114:
 	VPBROADCASTD (BX), Y12
 	VPSLLVD      Y0, Y12, Y11
 	VPSLLVD      Y1, Y12, Y12
@@ -2185,11 +2439,11 @@ blocks96:
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JGE          blocks96
+	JGE          blocks114
 
-rest97:
+rest115:
 	ADDQ    $0x10, SI
-	JZ      done98
+	JZ      done116
 	LEAQ    (SI), R11
 	XORQ    R10, R10
 	TESTQ   R11, R11
@@ -2217,13 +2471,13 @@ rest97:
 	XORQ    R10, R10
 	MOVL    R10, 8(SP)
 
-bytes99:
+bytes117:
 	MOVB         (BX), R10
 	MOVB         R10, (R11)
 	INCQ         BX
 	INCQ         R11
 	DECQ         SI
-	JNZ          bytes99
+	JNZ          bytes117
 	VPBROADCASTD 8(SP), Y14
 	VPSLLVD      Y0, Y14, Y13
 	VPSLLVD      Y1, Y14, Y14
@@ -2246,7 +2500,7 @@ bytes99:
 	VMASKMOVPS   32(DI)(R9*1), Y12, Y11
 	VFMADD231PS  Y11, Y14, Y10
 
-done98:
+done116:
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y6, Y5, Y5
 	VADDPS       Y8, Y7, Y7
@@ -2285,9 +2539,9 @@ done98:
 	ADDQ         $0x04, AX
 	LEAQ         (CX)(DX*1), CX
 	SUBQ         $0x01, (SP)
-	JMP          rows94
+	JMP          rows112
 
-few95:
+few113:
 	VZEROUPPER
 	RET
 
@@ -2311,11 +2565,38 @@ rows1:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
+	CMPQ   BX, $0x00000800
+	JBE    short4
+	LEAQ   (DX)(BX*4), R10
 	SUBQ   $0x10, R8
-	JL     rest4
 
-blocks3:
+long3:
+	VMOVUPS     (R9), Z4
+	VMOVUPS     (DI), Z5
+	VFMADD231PS Z4, Z5, Z0
+	VMOVUPS     (DI)(BX*1), Z5
+	VFMADD231PS Z4, Z5, Z1
+	VMOVUPS     (DI)(BX*2), Z5
+	VFMADD231PS Z4, Z5, Z2
+	VMOVUPS     (DI)(SI*1), Z5
+	VFMADD231PS Z4, Z5, Z3
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	PREFETCHT1  128(R10)
+	PREFETCHT1  192(R10)
+	ADDQ        $0x00000100, R10
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         long3
+	ADDQ        $0x10, R8
+
+short4:
+	LEAQ 4096(DX), R10
+	SUBQ $0x10, R8
+	JL   rest6
+
+blocks5:
 	VMOVUPS     (R9), Z4
 	VMOVUPS     (DI), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -2333,11 +2614,11 @@ blocks3:
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
-	JGE         blocks3
+	JGE         blocks5
 
-rest4:
+rest6:
 	ADDQ        $0x10, R8
-	JZ          done5
+	JZ          done7
 	MOVQ        $-1, R10
 	BZHIQ       R8, R10, R10
 	KMOVQ       R10, K1
@@ -2351,7 +2632,7 @@ rest4:
 	VMOVUPS.Z   (DI)(SI*1), K1, Z5
 	VFMADD231PS Z4, Z5, Z3
 
-done5:
+done7:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -2384,18 +2665,36 @@ done5:
 	JMP           rows1
 
 few2:
-rows6:
+rows8:
 	CMPQ   CX, $0x01
-	JL     few7
+	JL     few9
 	VXORPS Z0, Z0, Z0
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
+	CMPQ   BX, $0x00000800
+	JBE    short11
+	LEAQ   (DX)(BX*1), R9
 	SUBQ   $0x10, DI
-	JL     rest9
 
-blocks8:
+long10:
+	VMOVUPS     (R8), Z1
+	VMOVUPS     (SI), Z2
+	VFMADD231PS Z1, Z2, Z0
+	PREFETCHT1  (R9)
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         long10
+	ADDQ        $0x10, DI
+
+short11:
+	LEAQ 4096(DX), R9
+	SUBQ $0x10, DI
+	JL   rest13
+
+blocks12:
 	VMOVUPS     (R8), Z1
 	VMOVUPS     (SI), Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -2404,11 +2703,11 @@ blocks8:
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
-	JGE         blocks8
+	JGE         blocks12
 
-rest9:
+rest13:
 	ADDQ        $0x10, DI
-	JZ          done10
+	JZ          done14
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVQ       R9, K1
@@ -2416,7 +2715,7 @@ rest9:
 	VMOVUPS.Z   (SI), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done10:
+done14:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -2434,9 +2733,9 @@ done10:
 	ADDQ          $0x04, AX
 	LEAQ          (DX)(BX*1), DX
 	SUBQ          $0x01, CX
-	JMP           rows6
+	JMP           rows8
 
-few7:
+few9:
 	VZEROUPPER
 	RET
 
@@ -2451,9 +2750,9 @@ TEXT ·floatFourAVX512(SB), NOSPLIT, $8-96
 	MOVQ rows+72(FP), SI
 	MOVQ SI, (SP)
 
-rows11:
+rows15:
 	CMPQ   (SP), $0x04
-	JL     few12
+	JL     few16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2476,11 +2775,53 @@ rows11:
 	MOVQ   cols+80(FP), R9
 	SHLQ   $0x02, R9
 	LEAQ   (R9)(R9*2), R10
-	LEAQ   4096(CX), R11
+	CMPQ   DX, $0x00000800
+	JBE    short18
+	LEAQ   (CX)(DX*4), R11
 	SUBQ   $0x10, DI
-	JL     rest14
 
-blocks13:
+long17:
+	VMOVUPS     (SI), Z16
+	VMOVUPS     (SI)(DX*1), Z17
+	VMOVUPS     (SI)(DX*2), Z18
+	VMOVUPS     (SI)(BX*1), Z19
+	VMOVUPS     (R8), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z1
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z20, Z19, Z3
+	VMOVUPS     (R8)(R9*1), Z20
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VFMADD231PS Z20, Z19, Z7
+	VMOVUPS     (R8)(R9*2), Z20
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z11
+	VMOVUPS     (R8)(R10*1), Z20
+	VFMADD231PS Z20, Z16, Z12
+	VFMADD231PS Z20, Z17, Z13
+	VFMADD231PS Z20, Z18, Z14
+	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT1  (R11)
+	PREFETCHT1  64(R11)
+	PREFETCHT1  128(R11)
+	PREFETCHT1  192(R11)
+	ADDQ        $0x00000100, R11
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         long17
+	ADDQ        $0x10, DI
+
+short18:
+	LEAQ 4096(CX), R11
+	SUBQ $0x10, DI
+	JL   rest20
+
+blocks19:
 	VMOVUPS     (SI), Z16
 	VMOVUPS     (SI)(DX*1), Z17
 	VMOVUPS     (SI)(DX*2), Z18
@@ -2513,11 +2854,11 @@ blocks13:
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
-	JGE         blocks13
+	JGE         blocks19
 
-rest14:
+rest20:
 	ADDQ        $0x10, DI
-	JZ          done15
+	JZ          done21
 	MOVQ        $-1, R11
 	BZHIQ       DI, R11, R11
 	KMOVQ       R11, K1
@@ -2546,7 +2887,7 @@ rest14:
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
 
-done15:
+done21:
 	VEXTRACTF64X4 $0x01, Z0, Y16
 	VADDPS        Y16, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X16
@@ -2660,12 +3001,12 @@ done15:
 	ADDQ          $0x10, AX
 	LEAQ          (CX)(DX*4), CX
 	SUBQ          $0x04, (SP)
-	JMP           rows11
+	JMP           rows15
 
-few12:
-rows16:
+few16:
+rows22:
 	CMPQ   (SP), $0x01
-	JL     few17
+	JL     few23
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2676,11 +3017,31 @@ rows16:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
+	CMPQ   DX, $0x00000800
+	JBE    short25
+	LEAQ   (CX)(DX*1), R10
 	SUBQ   $0x10, SI
-	JL     rest19
 
-blocks18:
+long24:
+	VMOVUPS     (BX), Z4
+	VFMADD231PS (DI), Z4, Z0
+	VFMADD231PS (DI)(R8*1), Z4, Z1
+	VFMADD231PS (DI)(R8*2), Z4, Z2
+	VFMADD231PS (DI)(R9*1), Z4, Z3
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         long24
+	ADDQ        $0x10, SI
+
+short25:
+	LEAQ 4096(CX), R10
+	SUBQ $0x10, SI
+	JL   rest27
+
+blocks26:
 	VMOVUPS     (BX), Z4
 	VFMADD231PS (DI), Z4, Z0
 	VFMADD231PS (DI)(R8*1), Z4, Z1
@@ -2691,11 +3052,11 @@ blocks18:
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
-	JGE         blocks18
+	JGE         blocks26
 
-rest19:
+rest27:
 	ADDQ        $0x10, SI
-	JZ          done20
+	JZ          done28
 	MOVQ        $-1, R10
 	BZHIQ       SI, R10, R10
 	KMOVQ       R10, K1
@@ -2709,7 +3070,7 @@ rest19:
 	VMOVUPS.Z   (DI)(R9*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z3
 
-done20:
+done28:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -2751,9 +3112,9 @@ done20:
 	ADDQ          $0x04, AX
 	LEAQ          (CX)(DX*1), CX
 	SUBQ          $0x01, (SP)
-	JMP           rows16
+	JMP           rows22
 
-few17:
+few23:
 	VZEROUPPER
 	RET
 
@@ -2767,9 +3128,9 @@ TEXT ·halfOneAVX512(SB), NOSPLIT, $0-80
 	SHLQ $0x01, BX
 	LEAQ (BX)(BX*2), SI
 
-rows21:
+rows29:
 	CMPQ   CX, $0x04
-	JL     few22
+	JL     few30
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2777,11 +3138,36 @@ rows21:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
+	CMPQ   BX, $0x00000800
+	JBE    short32
+	LEAQ   (DX)(BX*4), R10
 	SUBQ   $0x10, R8
-	JL     rest24
 
-blocks23:
+long31:
+	VMOVUPS     (R9), Z4
+	VCVTPH2PS   (DI), Z5
+	VFMADD231PS Z4, Z5, Z0
+	VCVTPH2PS   (DI)(BX*1), Z5
+	VFMADD231PS Z4, Z5, Z1
+	VCVTPH2PS   (DI)(BX*2), Z5
+	VFMADD231PS Z4, Z5, Z2
+	VCVTPH2PS   (DI)(SI*1), Z5
+	VFMADD231PS Z4, Z5, Z3
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x20, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         long31
+	ADDQ        $0x10, R8
+
+short32:
+	LEAQ 4096(DX), R10
+	SUBQ $0x10, R8
+	JL   rest34
+
+blocks33:
 	VMOVUPS     (R9), Z4
 	VCVTPH2PS   (DI), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -2797,11 +3183,11 @@ blocks23:
 	ADDQ        $0x20, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
-	JGE         blocks23
+	JGE         blocks33
 
-rest24:
+rest34:
 	ADDQ        $0x10, R8
-	JZ          done25
+	JZ          done35
 	MOVQ        $-1, R10
 	BZHIQ       R8, R10, R10
 	KMOVQ       R10, K1
@@ -2819,7 +3205,7 @@ rest24:
 	VCVTPH2PS   Y5, Z5
 	VFMADD231PS Z4, Z5, Z3
 
-done25:
+done35:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -2849,21 +3235,39 @@ done25:
 	ADDQ          $0x10, AX
 	LEAQ          (DX)(BX*4), DX
 	SUBQ          $0x04, CX
-	JMP           rows21
+	JMP           rows29
 
-few22:
-rows26:
+few30:
+rows36:
 	CMPQ   CX, $0x01
-	JL     few27
+	JL     few37
 	VXORPS Z0, Z0, Z0
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
+	CMPQ   BX, $0x00000800
+	JBE    short39
+	LEAQ   (DX)(BX*1), R9
 	SUBQ   $0x10, DI
-	JL     rest29
 
-blocks28:
+long38:
+	VMOVUPS     (R8), Z1
+	VCVTPH2PS   (SI), Z2
+	VFMADD231PS Z1, Z2, Z0
+	PREFETCHT1  (R9)
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x20, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         long38
+	ADDQ        $0x10, DI
+
+short39:
+	LEAQ 4096(DX), R9
+	SUBQ $0x10, DI
+	JL   rest41
+
+blocks40:
 	VMOVUPS     (R8), Z1
 	VCVTPH2PS   (SI), Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -2872,11 +3276,11 @@ blocks28:
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
-	JGE         blocks28
+	JGE         blocks40
 
-rest29:
+rest41:
 	ADDQ        $0x10, DI
-	JZ          done30
+	JZ          done42
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVQ       R9, K1
@@ -2885,7 +3289,7 @@ rest29:
 	VCVTPH2PS   Y2, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done30:
+done42:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -2903,9 +3307,9 @@ done30:
 	ADDQ          $0x04, AX
 	LEAQ          (DX)(BX*1), DX
 	SUBQ          $0x01, CX
-	JMP           rows26
+	JMP           rows36
 
-few27:
+few37:
 	VZEROUPPER
 	RET
 
@@ -2920,9 +3324,9 @@ TEXT ·halfFourAVX512(SB), NOSPLIT, $8-96
 	MOVQ rows+72(FP), SI
 	MOVQ SI, (SP)
 
-rows31:
+rows43:
 	CMPQ   (SP), $0x04
-	JL     few32
+	JL     few44
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2945,11 +3349,51 @@ rows31:
 	MOVQ   cols+80(FP), R9
 	SHLQ   $0x02, R9
 	LEAQ   (R9)(R9*2), R10
-	LEAQ   4096(CX), R11
+	CMPQ   DX, $0x00000800
+	JBE    short46
+	LEAQ   (CX)(DX*4), R11
 	SUBQ   $0x10, DI
-	JL     rest34
 
-blocks33:
+long45:
+	VCVTPH2PS   (SI), Z16
+	VCVTPH2PS   (SI)(DX*1), Z17
+	VCVTPH2PS   (SI)(DX*2), Z18
+	VCVTPH2PS   (SI)(BX*1), Z19
+	VMOVUPS     (R8), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z1
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z20, Z19, Z3
+	VMOVUPS     (R8)(R9*1), Z20
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VFMADD231PS Z20, Z19, Z7
+	VMOVUPS     (R8)(R9*2), Z20
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z11
+	VMOVUPS     (R8)(R10*1), Z20
+	VFMADD231PS Z20, Z16, Z12
+	VFMADD231PS Z20, Z17, Z13
+	VFMADD231PS Z20, Z18, Z14
+	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT1  (R11)
+	PREFETCHT1  64(R11)
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x20, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         long45
+	ADDQ        $0x10, DI
+
+short46:
+	LEAQ 4096(CX), R11
+	SUBQ $0x10, DI
+	JL   rest48
+
+blocks47:
 	VCVTPH2PS   (SI), Z16
 	VCVTPH2PS   (SI)(DX*1), Z17
 	VCVTPH2PS   (SI)(DX*2), Z18
@@ -2980,11 +3424,11 @@ blocks33:
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
-	JGE         blocks33
+	JGE         blocks47
 
-rest34:
+rest48:
 	ADDQ        $0x10, DI
-	JZ          done35
+	JZ          done49
 	MOVQ        $-1, R11
 	BZHIQ       DI, R11, R11
 	KMOVQ       R11, K1
@@ -3017,7 +3461,7 @@ rest34:
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
 
-done35:
+done49:
 	VEXTRACTF64X4 $0x01, Z0, Y16
 	VADDPS        Y16, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X16
@@ -3131,12 +3575,12 @@ done35:
 	ADDQ          $0x10, AX
 	LEAQ          (CX)(DX*4), CX
 	SUBQ          $0x04, (SP)
-	JMP           rows31
+	JMP           rows43
 
-few32:
-rows36:
+few44:
+rows50:
 	CMPQ   (SP), $0x01
-	JL     few37
+	JL     few51
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3147,11 +3591,31 @@ rows36:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
+	CMPQ   DX, $0x00000800
+	JBE    short53
+	LEAQ   (CX)(DX*1), R10
 	SUBQ   $0x10, SI
-	JL     rest39
 
-blocks38:
+long52:
+	VCVTPH2PS   (BX), Z4
+	VFMADD231PS (DI), Z4, Z0
+	VFMADD231PS (DI)(R8*1), Z4, Z1
+	VFMADD231PS (DI)(R8*2), Z4, Z2
+	VFMADD231PS (DI)(R9*1), Z4, Z3
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x20, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         long52
+	ADDQ        $0x10, SI
+
+short53:
+	LEAQ 4096(CX), R10
+	SUBQ $0x10, SI
+	JL   rest55
+
+blocks54:
 	VCVTPH2PS   (BX), Z4
 	VFMADD231PS (DI), Z4, Z0
 	VFMADD231PS (DI)(R8*1), Z4, Z1
@@ -3162,11 +3626,11 @@ blocks38:
 	ADDQ        $0x20, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
-	JGE         blocks38
+	JGE         blocks54
 
-rest39:
+rest55:
 	ADDQ        $0x10, SI
-	JZ          done40
+	JZ          done56
 	MOVQ        $-1, R10
 	BZHIQ       SI, R10, R10
 	KMOVQ       R10, K1
@@ -3181,7 +3645,7 @@ rest39:
 	VMOVUPS.Z   (DI)(R9*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z3
 
-done40:
+done56:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -3223,9 +3687,9 @@ done40:
 	ADDQ          $0x04, AX
 	LEAQ          (CX)(DX*1), CX
 	SUBQ          $0x01, (SP)
-	JMP           rows36
+	JMP           rows50
 
-few37:
+few51:
 	VZEROUPPER
 	RET
 
@@ -3239,9 +3703,9 @@ TEXT ·bfloatOneAVX512(SB), NOSPLIT, $0-80
 	SHLQ $0x01, BX
 	LEAQ (BX)(BX*2), SI
 
-rows41:
+rows57:
 	CMPQ   CX, $0x04
-	JL     few42
+	JL     few58
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3249,11 +3713,40 @@ rows41:
 	MOVQ   DX, DI
 	MOVQ   cols+72(FP), R8
 	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
+	CMPQ   BX, $0x00000800
+	JBE    short60
+	LEAQ   (DX)(BX*4), R10
 	SUBQ   $0x10, R8
-	JL     rest44
 
-blocks43:
+long59:
+	VMOVUPS     (R9), Z4
+	VPMOVZXWD   (DI), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z0
+	VPMOVZXWD   (DI)(BX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z1
+	VPMOVZXWD   (DI)(BX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z2
+	VPMOVZXWD   (DI)(SI*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z3
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x20, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         long59
+	ADDQ        $0x10, R8
+
+short60:
+	LEAQ 4096(DX), R10
+	SUBQ $0x10, R8
+	JL   rest62
+
+blocks61:
 	VMOVUPS     (R9), Z4
 	VPMOVZXWD   (DI), Z5
 	VPSLLD      $0x10, Z5, Z5
@@ -3273,11 +3766,11 @@ blocks43:
 	ADDQ        $0x20, DI
 	ADDQ        $0x40, R9
 	SUBQ        $0x10, R8
-	JGE         blocks43
+	JGE         blocks61
 
-rest44:
+rest62:
 	ADDQ        $0x10, R8
-	JZ          done45
+	JZ          done63
 	MOVQ        $-1, R10
 	BZHIQ       R8, R10, R10
 	KMOVQ       R10, K1
@@ -3299,7 +3792,7 @@ rest44:
 	VPSLLD      $0x10, Z5, Z5
 	VFMADD231PS Z4, Z5, Z3
 
-done45:
+done63:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -3329,21 +3822,40 @@ done45:
 	ADDQ          $0x10, AX
 	LEAQ          (DX)(BX*4), DX
 	SUBQ          $0x04, CX
-	JMP           rows41
+	JMP           rows57
 
-few42:
-rows46:
+few58:
+rows64:
 	CMPQ   CX, $0x01
-	JL     few47
+	JL     few65
 	VXORPS Z0, Z0, Z0
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
+	CMPQ   BX, $0x00000800
+	JBE    short67
+	LEAQ   (DX)(BX*1), R9
 	SUBQ   $0x10, DI
-	JL     rest49
 
-blocks48:
+long66:
+	VMOVUPS     (R8), Z1
+	VPMOVZXWD   (SI), Z2
+	VPSLLD      $0x10, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	PREFETCHT1  (R9)
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x20, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         long66
+	ADDQ        $0x10, DI
+
+short67:
+	LEAQ 4096(DX), R9
+	SUBQ $0x10, DI
+	JL   rest69
+
+blocks68:
 	VMOVUPS     (R8), Z1
 	VPMOVZXWD   (SI), Z2
 	VPSLLD      $0x10, Z2, Z2
@@ -3353,11 +3865,11 @@ blocks48:
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
-	JGE         blocks48
+	JGE         blocks68
 
-rest49:
+rest69:
 	ADDQ        $0x10, DI
-	JZ          done50
+	JZ          done70
 	MOVQ        $-1, R9
 	BZHIQ       DI, R9, R9
 	KMOVQ       R9, K1
@@ -3367,7 +3879,7 @@ rest49:
 	VPSLLD      $0x10, Z2, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done50:
+done70:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -3385,9 +3897,9 @@ done50:
 	ADDQ          $0x04, AX
 	LEAQ          (DX)(BX*1), DX
 	SUBQ          $0x01, CX
-	JMP           rows46
+	JMP           rows64
 
-few47:
+few65:
 	VZEROUPPER
 	RET
 
@@ -3402,9 +3914,9 @@ TEXT ·bfloatFourAVX512(SB), NOSPLIT, $8-96
 	MOVQ rows+72(FP), SI
 	MOVQ SI, (SP)
 
-rows51:
+rows71:
 	CMPQ   (SP), $0x04
-	JL     few52
+	JL     few72
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3427,11 +3939,55 @@ rows51:
 	MOVQ   cols+80(FP), R9
 	SHLQ   $0x02, R9
 	LEAQ   (R9)(R9*2), R10
-	LEAQ   4096(CX), R11
+	CMPQ   DX, $0x00000800
+	JBE    short74
+	LEAQ   (CX)(DX*4), R11
 	SUBQ   $0x10, DI
-	JL     rest54
 
-blocks53:
+long73:
+	VPMOVZXWD   (SI), Z16
+	VPSLLD      $0x10, Z16, Z16
+	VPMOVZXWD   (SI)(DX*1), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VPMOVZXWD   (SI)(DX*2), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VPMOVZXWD   (SI)(BX*1), Z19
+	VPSLLD      $0x10, Z19, Z19
+	VMOVUPS     (R8), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z1
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z20, Z19, Z3
+	VMOVUPS     (R8)(R9*1), Z20
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VFMADD231PS Z20, Z19, Z7
+	VMOVUPS     (R8)(R9*2), Z20
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z11
+	VMOVUPS     (R8)(R10*1), Z20
+	VFMADD231PS Z20, Z16, Z12
+	VFMADD231PS Z20, Z17, Z13
+	VFMADD231PS Z20, Z18, Z14
+	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT1  (R11)
+	PREFETCHT1  64(R11)
+	ADDQ        $0x00000080, R11
+	ADDQ        $0x20, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         long73
+	ADDQ        $0x10, DI
+
+short74:
+	LEAQ 4096(CX), R11
+	SUBQ $0x10, DI
+	JL   rest76
+
+blocks75:
 	VPMOVZXWD   (SI), Z16
 	VPSLLD      $0x10, Z16, Z16
 	VPMOVZXWD   (SI)(DX*1), Z17
@@ -3466,11 +4022,11 @@ blocks53:
 	ADDQ        $0x20, SI
 	ADDQ        $0x40, R8
 	SUBQ        $0x10, DI
-	JGE         blocks53
+	JGE         blocks75
 
-rest54:
+rest76:
 	ADDQ        $0x10, DI
-	JZ          done55
+	JZ          done77
 	MOVQ        $-1, R11
 	BZHIQ       DI, R11, R11
 	KMOVQ       R11, K1
@@ -3507,497 +4063,7 @@ rest54:
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
 
-done55:
-	VEXTRACTF64X4 $0x01, Z0, Y16
-	VADDPS        Y16, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X16
-	VADDPS        X16, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y16
-	VADDPS        Y16, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X16
-	VADDPS        X16, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y16
-	VADDPS        Y16, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X16
-	VADDPS        X16, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y16
-	VADDPS        Y16, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X16
-	VADDPS        X16, X3, X3
-	VUNPCKLPS     X1, X0, X16
-	VUNPCKHPS     X1, X0, X0
-	VADDPS        X0, X16, X16
-	VUNPCKLPS     X3, X2, X0
-	VUNPCKHPS     X3, X2, X1
-	VADDPS        X1, X0, X0
-	VUNPCKLPD     X0, X16, X1
-	VUNPCKHPD     X0, X16, X0
-	VADDPS        X0, X1, X1
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X0
-	VADDPS        X0, X4, X4
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPS        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPS        X0, X5, X5
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X0
-	VADDPS        X0, X6, X6
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X0
-	VADDPS        X0, X7, X7
-	VUNPCKLPS     X5, X4, X0
-	VUNPCKHPS     X5, X4, X2
-	VADDPS        X2, X0, X0
-	VUNPCKLPS     X7, X6, X2
-	VUNPCKHPS     X7, X6, X3
-	VADDPS        X3, X2, X2
-	VUNPCKLPD     X2, X0, X3
-	VUNPCKHPD     X2, X0, X0
-	VADDPS        X0, X3, X3
-	VEXTRACTF64X4 $0x01, Z8, Y0
-	VADDPS        Y0, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X0
-	VADDPS        X0, X8, X8
-	VEXTRACTF64X4 $0x01, Z9, Y0
-	VADDPS        Y0, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X0
-	VADDPS        X0, X9, X9
-	VEXTRACTF64X4 $0x01, Z10, Y0
-	VADDPS        Y0, Y10, Y10
-	VEXTRACTF32X4 $0x01, Y10, X0
-	VADDPS        X0, X10, X10
-	VEXTRACTF64X4 $0x01, Z11, Y0
-	VADDPS        Y0, Y11, Y11
-	VEXTRACTF32X4 $0x01, Y11, X0
-	VADDPS        X0, X11, X11
-	VUNPCKLPS     X9, X8, X0
-	VUNPCKHPS     X9, X8, X2
-	VADDPS        X2, X0, X0
-	VUNPCKLPS     X11, X10, X2
-	VUNPCKHPS     X11, X10, X4
-	VADDPS        X4, X2, X2
-	VUNPCKLPD     X2, X0, X4
-	VUNPCKHPD     X2, X0, X0
-	VADDPS        X0, X4, X4
-	VEXTRACTF64X4 $0x01, Z12, Y0
-	VADDPS        Y0, Y12, Y12
-	VEXTRACTF32X4 $0x01, Y12, X0
-	VADDPS        X0, X12, X12
-	VEXTRACTF64X4 $0x01, Z13, Y0
-	VADDPS        Y0, Y13, Y13
-	VEXTRACTF32X4 $0x01, Y13, X0
-	VADDPS        X0, X13, X13
-	VEXTRACTF64X4 $0x01, Z14, Y0
-	VADDPS        Y0, Y14, Y14
-	VEXTRACTF32X4 $0x01, Y14, X0
-	VADDPS        X0, X14, X14
-	VEXTRACTF64X4 $0x01, Z15, Y0
-	VADDPS        Y0, Y15, Y15
-	VEXTRACTF32X4 $0x01, Y15, X0
-	VADDPS        X0, X15, X15
-	VUNPCKLPS     X13, X12, X0
-	VUNPCKHPS     X13, X12, X2
-	VADDPS        X2, X0, X0
-	VUNPCKLPS     X15, X14, X2
-	VUNPCKHPS     X15, X14, X5
-	VADDPS        X5, X2, X2
-	VUNPCKLPD     X2, X0, X5
-	VUNPCKHPD     X2, X0, X0
-	VADDPS        X0, X5, X5
-	MOVQ          step+88(FP), SI
-	MOVQ          AX, DI
-	VMOVUPS       X1, (DI)
-	LEAQ          (DI)(SI*4), DI
-	VMOVUPS       X3, (DI)
-	LEAQ          (DI)(SI*4), DI
-	VMOVUPS       X4, (DI)
-	LEAQ          (DI)(SI*4), DI
-	VMOVUPS       X5, (DI)
-	LEAQ          (DI)(SI*4), DI
-	ADDQ          $0x10, AX
-	LEAQ          (CX)(DX*4), CX
-	SUBQ          $0x04, (SP)
-	JMP           rows51
-
-few52:
-rows56:
-	CMPQ   (SP), $0x01
-	JL     few57
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   CX, BX
-	MOVQ   cols+80(FP), SI
-	MOVQ   x_base+48(FP), DI
-	MOVQ   cols+80(FP), R8
-	SHLQ   $0x02, R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
-	SUBQ   $0x10, SI
-	JL     rest59
-
-blocks58:
-	VPMOVZXWD   (BX), Z4
-	VPSLLD      $0x10, Z4, Z4
-	VFMADD231PS (DI), Z4, Z0
-	VFMADD231PS (DI)(R8*1), Z4, Z1
-	VFMADD231PS (DI)(R8*2), Z4, Z2
-	VFMADD231PS (DI)(R9*1), Z4, Z3
-	PREFETCHT0  (R10)
-	ADDQ        $0x00000020, R10
-	ADDQ        $0x20, BX
-	ADDQ        $0x40, DI
-	SUBQ        $0x10, SI
-	JGE         blocks58
-
-rest59:
-	ADDQ        $0x10, SI
-	JZ          done60
-	MOVQ        $-1, R10
-	BZHIQ       SI, R10, R10
-	KMOVQ       R10, K1
-	VMOVDQU16.Z (BX), K1, Y4
-	VPMOVZXWD   Y4, Z4
-	VPSLLD      $0x10, Z4, Z4
-	VMOVUPS.Z   (DI), K1, Z5
-	VFMADD231PS Z5, Z4, Z0
-	VMOVUPS.Z   (DI)(R8*1), K1, Z5
-	VFMADD231PS Z5, Z4, Z1
-	VMOVUPS.Z   (DI)(R8*2), K1, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VMOVUPS.Z   (DI)(R9*1), K1, Z5
-	VFMADD231PS Z5, Z4, Z3
-
-done60:
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VADDPS        Y4, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X4
-	VADDPS        X4, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPS        Y4, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X4
-	VADDPS        X4, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VADDPS        Y4, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X4
-	VADDPS        X4, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPS        Y4, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X4
-	VADDPS        X4, X3, X3
-	VUNPCKLPS     X1, X0, X4
-	VUNPCKHPS     X1, X0, X0
-	VADDPS        X0, X4, X4
-	VUNPCKLPS     X3, X2, X0
-	VUNPCKHPS     X3, X2, X1
-	VADDPS        X1, X0, X0
-	VUNPCKLPD     X0, X4, X1
-	VUNPCKHPD     X0, X4, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VPERMILPS     $0x02, X1, X2
-	VPERMILPS     $0x03, X1, X3
-	MOVQ          step+88(FP), BX
-	MOVQ          AX, SI
-	VMOVSS        X1, (SI)
-	LEAQ          (SI)(BX*4), SI
-	VMOVSS        X0, (SI)
-	LEAQ          (SI)(BX*4), SI
-	VMOVSS        X2, (SI)
-	LEAQ          (SI)(BX*4), SI
-	VMOVSS        X3, (SI)
-	LEAQ          (SI)(BX*4), SI
-	ADDQ          $0x04, AX
-	LEAQ          (CX)(DX*1), CX
-	SUBQ          $0x01, (SP)
-	JMP           rows56
-
-few57:
-	VZEROUPPER
-	RET
-
-// func int8OneAVX512(y []float32, w []int8, x []float32, cols int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·int8OneAVX512(SB), NOSPLIT, $0-80
-	MOVQ y_base+0(FP), AX
-	MOVQ y_len+8(FP), CX
-	MOVQ w_base+24(FP), DX
-	MOVQ cols+72(FP), BX
-	SHLQ $0x00, BX
-	LEAQ (BX)(BX*2), SI
-
-rows61:
-	CMPQ   CX, $0x04
-	JL     few62
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   DX, DI
-	MOVQ   cols+72(FP), R8
-	MOVQ   x_base+48(FP), R9
-	LEAQ   4096(DX), R10
-	SUBQ   $0x10, R8
-	JL     rest64
-
-blocks63:
-	VMOVUPS     (R9), Z4
-	VPMOVSXBD   (DI), Z5
-	VCVTDQ2PS   Z5, Z5
-	VFMADD231PS Z4, Z5, Z0
-	VPMOVSXBD   (DI)(BX*1), Z5
-	VCVTDQ2PS   Z5, Z5
-	VFMADD231PS Z4, Z5, Z1
-	VPMOVSXBD   (DI)(BX*2), Z5
-	VCVTDQ2PS   Z5, Z5
-	VFMADD231PS Z4, Z5, Z2
-	VPMOVSXBD   (DI)(SI*1), Z5
-	VCVTDQ2PS   Z5, Z5
-	VFMADD231PS Z4, Z5, Z3
-	PREFETCHT0  (R10)
-	ADDQ        $0x00000040, R10
-	ADDQ        $0x10, DI
-	ADDQ        $0x40, R9
-	SUBQ        $0x10, R8
-	JGE         blocks63
-
-rest64:
-	ADDQ        $0x10, R8
-	JZ          done65
-	MOVQ        $-1, R10
-	BZHIQ       R8, R10, R10
-	KMOVQ       R10, K1
-	VMOVUPS.Z   (R9), K1, Z4
-	VMOVDQU8.Z  (DI), K1, X5
-	VPMOVSXBD   X5, Z5
-	VCVTDQ2PS   Z5, Z5
-	VFMADD231PS Z4, Z5, Z0
-	VMOVDQU8.Z  (DI)(BX*1), K1, X5
-	VPMOVSXBD   X5, Z5
-	VCVTDQ2PS   Z5, Z5
-	VFMADD231PS Z4, Z5, Z1
-	VMOVDQU8.Z  (DI)(BX*2), K1, X5
-	VPMOVSXBD   X5, Z5
-	VCVTDQ2PS   Z5, Z5
-	VFMADD231PS Z4, Z5, Z2
-	VMOVDQU8.Z  (DI)(SI*1), K1, X5
-	VPMOVSXBD   X5, Z5
-	VCVTDQ2PS   Z5, Z5
-	VFMADD231PS Z4, Z5, Z3
-
-done65:
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VADDPS        Y4, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X4
-	VADDPS        X4, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPS        Y4, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X4
-	VADDPS        X4, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VADDPS        Y4, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X4
-	VADDPS        X4, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPS        Y4, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X4
-	VADDPS        X4, X3, X3
-	VUNPCKLPS     X1, X0, X4
-	VUNPCKHPS     X1, X0, X0
-	VADDPS        X0, X4, X4
-	VUNPCKLPS     X3, X2, X0
-	VUNPCKHPS     X3, X2, X1
-	VADDPS        X1, X0, X0
-	VUNPCKLPD     X0, X4, X1
-	VUNPCKHPD     X0, X4, X0
-	VADDPS        X0, X1, X1
-	VMOVUPS       X1, (AX)
-	ADDQ          $0x10, AX
-	LEAQ          (DX)(BX*4), DX
-	SUBQ          $0x04, CX
-	JMP           rows61
-
-few62:
-rows66:
-	CMPQ   CX, $0x01
-	JL     few67
-	VXORPS Z0, Z0, Z0
-	MOVQ   DX, SI
-	MOVQ   cols+72(FP), DI
-	MOVQ   x_base+48(FP), R8
-	LEAQ   4096(DX), R9
-	SUBQ   $0x10, DI
-	JL     rest69
-
-blocks68:
-	VMOVUPS     (R8), Z1
-	VPMOVSXBD   (SI), Z2
-	VCVTDQ2PS   Z2, Z2
-	VFMADD231PS Z1, Z2, Z0
-	PREFETCHT0  (R9)
-	ADDQ        $0x00000010, R9
-	ADDQ        $0x10, SI
-	ADDQ        $0x40, R8
-	SUBQ        $0x10, DI
-	JGE         blocks68
-
-rest69:
-	ADDQ        $0x10, DI
-	JZ          done70
-	MOVQ        $-1, R9
-	BZHIQ       DI, R9, R9
-	KMOVQ       R9, K1
-	VMOVUPS.Z   (R8), K1, Z1
-	VMOVDQU8.Z  (SI), K1, X2
-	VPMOVSXBD   X2, Z2
-	VCVTDQ2PS   Z2, Z2
-	VFMADD231PS Z1, Z2, Z0
-
-done70:
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VUNPCKLPS     X0, X0, X1
-	VUNPCKHPS     X0, X0, X2
-	VADDPS        X2, X1, X1
-	VUNPCKLPS     X0, X0, X2
-	VUNPCKHPS     X0, X0, X0
-	VADDPS        X0, X2, X2
-	VUNPCKLPD     X2, X1, X0
-	VUNPCKHPD     X2, X1, X1
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, (AX)
-	ADDQ          $0x04, AX
-	LEAQ          (DX)(BX*1), DX
-	SUBQ          $0x01, CX
-	JMP           rows66
-
-few67:
-	VZEROUPPER
-	RET
-
-// func int8FourAVX512(y []float32, w []int8, x []float32, rows int, cols int, step int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·int8FourAVX512(SB), NOSPLIT, $8-96
-	MOVQ y_base+0(FP), AX
-	MOVQ w_base+24(FP), CX
-	MOVQ cols+80(FP), DX
-	SHLQ $0x00, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ rows+72(FP), SI
-	MOVQ SI, (SP)
-
-rows71:
-	CMPQ   (SP), $0x04
-	JL     few72
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	VXORPS Z9, Z9, Z9
-	VXORPS Z10, Z10, Z10
-	VXORPS Z11, Z11, Z11
-	VXORPS Z12, Z12, Z12
-	VXORPS Z13, Z13, Z13
-	VXORPS Z14, Z14, Z14
-	VXORPS Z15, Z15, Z15
-	MOVQ   CX, SI
-	MOVQ   cols+80(FP), DI
-	MOVQ   x_base+48(FP), R8
-	MOVQ   cols+80(FP), R9
-	SHLQ   $0x02, R9
-	LEAQ   (R9)(R9*2), R10
-	LEAQ   4096(CX), R11
-	SUBQ   $0x10, DI
-	JL     rest74
-
-blocks73:
-	VPMOVSXBD   (SI), Z16
-	VCVTDQ2PS   Z16, Z16
-	VPMOVSXBD   (SI)(DX*1), Z17
-	VCVTDQ2PS   Z17, Z17
-	VPMOVSXBD   (SI)(DX*2), Z18
-	VCVTDQ2PS   Z18, Z18
-	VPMOVSXBD   (SI)(BX*1), Z19
-	VCVTDQ2PS   Z19, Z19
-	VMOVUPS     (R8), Z20
-	VFMADD231PS Z20, Z16, Z0
-	VFMADD231PS Z20, Z17, Z1
-	VFMADD231PS Z20, Z18, Z2
-	VFMADD231PS Z20, Z19, Z3
-	VMOVUPS     (R8)(R9*1), Z20
-	VFMADD231PS Z20, Z16, Z4
-	VFMADD231PS Z20, Z17, Z5
-	VFMADD231PS Z20, Z18, Z6
-	VFMADD231PS Z20, Z19, Z7
-	VMOVUPS     (R8)(R9*2), Z20
-	VFMADD231PS Z20, Z16, Z8
-	VFMADD231PS Z20, Z17, Z9
-	VFMADD231PS Z20, Z18, Z10
-	VFMADD231PS Z20, Z19, Z11
-	VMOVUPS     (R8)(R10*1), Z20
-	VFMADD231PS Z20, Z16, Z12
-	VFMADD231PS Z20, Z17, Z13
-	VFMADD231PS Z20, Z18, Z14
-	VFMADD231PS Z20, Z19, Z15
-	PREFETCHT0  (R11)
-	ADDQ        $0x00000040, R11
-	ADDQ        $0x10, SI
-	ADDQ        $0x40, R8
-	SUBQ        $0x10, DI
-	JGE         blocks73
-
-rest74:
-	ADDQ        $0x10, DI
-	JZ          done75
-	MOVQ        $-1, R11
-	BZHIQ       DI, R11, R11
-	KMOVQ       R11, K1
-	VMOVDQU8.Z  (SI), K1, X16
-	VPMOVSXBD   X16, Z16
-	VCVTDQ2PS   Z16, Z16
-	VMOVDQU8.Z  (SI)(DX*1), K1, X17
-	VPMOVSXBD   X17, Z17
-	VCVTDQ2PS   Z17, Z17
-	VMOVDQU8.Z  (SI)(DX*2), K1, X18
-	VPMOVSXBD   X18, Z18
-	VCVTDQ2PS   Z18, Z18
-	VMOVDQU8.Z  (SI)(BX*1), K1, X19
-	VPMOVSXBD   X19, Z19
-	VCVTDQ2PS   Z19, Z19
-	VMOVUPS.Z   (R8), K1, Z20
-	VFMADD231PS Z20, Z16, Z0
-	VFMADD231PS Z20, Z17, Z1
-	VFMADD231PS Z20, Z18, Z2
-	VFMADD231PS Z20, Z19, Z3
-	VMOVUPS.Z   (R8)(R9*1), K1, Z20
-	VFMADD231PS Z20, Z16, Z4
-	VFMADD231PS Z20, Z17, Z5
-	VFMADD231PS Z20, Z18, Z6
-	VFMADD231PS Z20, Z19, Z7
-	VMOVUPS.Z   (R8)(R9*2), K1, Z20
-	VFMADD231PS Z20, Z16, Z8
-	VFMADD231PS Z20, Z17, Z9
-	VFMADD231PS Z20, Z18, Z10
-	VFMADD231PS Z20, Z19, Z11
-	VMOVUPS.Z   (R8)(R10*1), K1, Z20
-	VFMADD231PS Z20, Z16, Z12
-	VFMADD231PS Z20, Z17, Z13
-	VFMADD231PS Z20, Z18, Z14
-	VFMADD231PS Z20, Z19, Z15
-
-done75:
+done77:
 	VEXTRACTF64X4 $0x01, Z0, Y16
 	VADDPS        Y16, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X16
@@ -4114,9 +4180,9 @@ done75:
 	JMP           rows71
 
 few72:
-rows76:
+rows78:
 	CMPQ   (SP), $0x01
-	JL     few77
+	JL     few79
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4127,33 +4193,54 @@ rows76:
 	MOVQ   cols+80(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (R8)(R8*2), R9
-	LEAQ   4096(CX), R10
+	CMPQ   DX, $0x00000800
+	JBE    short81
+	LEAQ   (CX)(DX*1), R10
 	SUBQ   $0x10, SI
-	JL     rest79
 
-blocks78:
-	VPMOVSXBD   (BX), Z4
-	VCVTDQ2PS   Z4, Z4
+long80:
+	VPMOVZXWD   (BX), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS (DI), Z4, Z0
+	VFMADD231PS (DI)(R8*1), Z4, Z1
+	VFMADD231PS (DI)(R8*2), Z4, Z2
+	VFMADD231PS (DI)(R9*1), Z4, Z3
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x20, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         long80
+	ADDQ        $0x10, SI
+
+short81:
+	LEAQ 4096(CX), R10
+	SUBQ $0x10, SI
+	JL   rest83
+
+blocks82:
+	VPMOVZXWD   (BX), Z4
+	VPSLLD      $0x10, Z4, Z4
 	VFMADD231PS (DI), Z4, Z0
 	VFMADD231PS (DI)(R8*1), Z4, Z1
 	VFMADD231PS (DI)(R8*2), Z4, Z2
 	VFMADD231PS (DI)(R9*1), Z4, Z3
 	PREFETCHT0  (R10)
-	ADDQ        $0x00000010, R10
-	ADDQ        $0x10, BX
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x20, BX
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, SI
-	JGE         blocks78
+	JGE         blocks82
 
-rest79:
+rest83:
 	ADDQ        $0x10, SI
-	JZ          done80
+	JZ          done84
 	MOVQ        $-1, R10
 	BZHIQ       SI, R10, R10
 	KMOVQ       R10, K1
-	VMOVDQU8.Z  (BX), K1, X4
-	VPMOVSXBD   X4, Z4
-	VCVTDQ2PS   Z4, Z4
+	VMOVDQU16.Z (BX), K1, Y4
+	VPMOVZXWD   Y4, Z4
+	VPSLLD      $0x10, Z4, Z4
 	VMOVUPS.Z   (DI), K1, Z5
 	VFMADD231PS Z5, Z4, Z0
 	VMOVUPS.Z   (DI)(R8*1), K1, Z5
@@ -4163,7 +4250,7 @@ rest79:
 	VMOVUPS.Z   (DI)(R9*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z3
 
-done80:
+done84:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -4205,9 +4292,499 @@ done80:
 	ADDQ          $0x04, AX
 	LEAQ          (CX)(DX*1), CX
 	SUBQ          $0x01, (SP)
-	JMP           rows76
+	JMP           rows78
 
-few77:
+few79:
+	VZEROUPPER
+	RET
+
+// func int8OneAVX512(y []float32, w []int8, x []float32, cols int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·int8OneAVX512(SB), NOSPLIT, $0-80
+	MOVQ y_base+0(FP), AX
+	MOVQ y_len+8(FP), CX
+	MOVQ w_base+24(FP), DX
+	MOVQ cols+72(FP), BX
+	SHLQ $0x00, BX
+	LEAQ (BX)(BX*2), SI
+
+rows85:
+	CMPQ   CX, $0x04
+	JL     few86
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   DX, DI
+	MOVQ   cols+72(FP), R8
+	MOVQ   x_base+48(FP), R9
+	LEAQ   4096(DX), R10
+	SUBQ   $0x10, R8
+	JL     rest88
+
+blocks87:
+	VMOVUPS     (R9), Z4
+	VPMOVSXBD   (DI), Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z0
+	VPMOVSXBD   (DI)(BX*1), Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z1
+	VPMOVSXBD   (DI)(BX*2), Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z2
+	VPMOVSXBD   (DI)(SI*1), Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z3
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x10, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, R8
+	JGE         blocks87
+
+rest88:
+	ADDQ        $0x10, R8
+	JZ          done89
+	MOVQ        $-1, R10
+	BZHIQ       R8, R10, R10
+	KMOVQ       R10, K1
+	VMOVUPS.Z   (R9), K1, Z4
+	VMOVDQU8.Z  (DI), K1, X5
+	VPMOVSXBD   X5, Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z0
+	VMOVDQU8.Z  (DI)(BX*1), K1, X5
+	VPMOVSXBD   X5, Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z1
+	VMOVDQU8.Z  (DI)(BX*2), K1, X5
+	VPMOVSXBD   X5, Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z2
+	VMOVDQU8.Z  (DI)(SI*1), K1, X5
+	VPMOVSXBD   X5, Z5
+	VCVTDQ2PS   Z5, Z5
+	VFMADD231PS Z4, Z5, Z3
+
+done89:
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPS        Y4, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X4
+	VADDPS        X4, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X4
+	VADDPS        X4, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X4
+	VADDPS        X4, X3, X3
+	VUNPCKLPS     X1, X0, X4
+	VUNPCKHPS     X1, X0, X0
+	VADDPS        X0, X4, X4
+	VUNPCKLPS     X3, X2, X0
+	VUNPCKHPS     X3, X2, X1
+	VADDPS        X1, X0, X0
+	VUNPCKLPD     X0, X4, X1
+	VUNPCKHPD     X0, X4, X0
+	VADDPS        X0, X1, X1
+	VMOVUPS       X1, (AX)
+	ADDQ          $0x10, AX
+	LEAQ          (DX)(BX*4), DX
+	SUBQ          $0x04, CX
+	JMP           rows85
+
+few86:
+rows90:
+	CMPQ   CX, $0x01
+	JL     few91
+	VXORPS Z0, Z0, Z0
+	MOVQ   DX, SI
+	MOVQ   cols+72(FP), DI
+	MOVQ   x_base+48(FP), R8
+	LEAQ   4096(DX), R9
+	SUBQ   $0x10, DI
+	JL     rest93
+
+blocks92:
+	VMOVUPS     (R8), Z1
+	VPMOVSXBD   (SI), Z2
+	VCVTDQ2PS   Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	PREFETCHT0  (R9)
+	ADDQ        $0x00000010, R9
+	ADDQ        $0x10, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks92
+
+rest93:
+	ADDQ        $0x10, DI
+	JZ          done94
+	MOVQ        $-1, R9
+	BZHIQ       DI, R9, R9
+	KMOVQ       R9, K1
+	VMOVUPS.Z   (R8), K1, Z1
+	VMOVDQU8.Z  (SI), K1, X2
+	VPMOVSXBD   X2, Z2
+	VCVTDQ2PS   Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+
+done94:
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VUNPCKLPS     X0, X0, X1
+	VUNPCKHPS     X0, X0, X2
+	VADDPS        X2, X1, X1
+	VUNPCKLPS     X0, X0, X2
+	VUNPCKHPS     X0, X0, X0
+	VADDPS        X0, X2, X2
+	VUNPCKLPD     X2, X1, X0
+	VUNPCKHPD     X2, X1, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, (AX)
+	ADDQ          $0x04, AX
+	LEAQ          (DX)(BX*1), DX
+	SUBQ          $0x01, CX
+	JMP           rows90
+
+few91:
+	VZEROUPPER
+	RET
+
+// func int8FourAVX512(y []float32, w []int8, x []float32, rows int, cols int, step int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·int8FourAVX512(SB), NOSPLIT, $8-96
+	MOVQ y_base+0(FP), AX
+	MOVQ w_base+24(FP), CX
+	MOVQ cols+80(FP), DX
+	SHLQ $0x00, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ rows+72(FP), SI
+	MOVQ SI, (SP)
+
+rows95:
+	CMPQ   (SP), $0x04
+	JL     few96
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   CX, SI
+	MOVQ   cols+80(FP), DI
+	MOVQ   x_base+48(FP), R8
+	MOVQ   cols+80(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (R9)(R9*2), R10
+	LEAQ   4096(CX), R11
+	SUBQ   $0x10, DI
+	JL     rest98
+
+blocks97:
+	VPMOVSXBD   (SI), Z16
+	VCVTDQ2PS   Z16, Z16
+	VPMOVSXBD   (SI)(DX*1), Z17
+	VCVTDQ2PS   Z17, Z17
+	VPMOVSXBD   (SI)(DX*2), Z18
+	VCVTDQ2PS   Z18, Z18
+	VPMOVSXBD   (SI)(BX*1), Z19
+	VCVTDQ2PS   Z19, Z19
+	VMOVUPS     (R8), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z1
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z20, Z19, Z3
+	VMOVUPS     (R8)(R9*1), Z20
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VFMADD231PS Z20, Z19, Z7
+	VMOVUPS     (R8)(R9*2), Z20
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z11
+	VMOVUPS     (R8)(R10*1), Z20
+	VFMADD231PS Z20, Z16, Z12
+	VFMADD231PS Z20, Z17, Z13
+	VFMADD231PS Z20, Z18, Z14
+	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT0  (R11)
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x10, SI
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, DI
+	JGE         blocks97
+
+rest98:
+	ADDQ        $0x10, DI
+	JZ          done99
+	MOVQ        $-1, R11
+	BZHIQ       DI, R11, R11
+	KMOVQ       R11, K1
+	VMOVDQU8.Z  (SI), K1, X16
+	VPMOVSXBD   X16, Z16
+	VCVTDQ2PS   Z16, Z16
+	VMOVDQU8.Z  (SI)(DX*1), K1, X17
+	VPMOVSXBD   X17, Z17
+	VCVTDQ2PS   Z17, Z17
+	VMOVDQU8.Z  (SI)(DX*2), K1, X18
+	VPMOVSXBD   X18, Z18
+	VCVTDQ2PS   Z18, Z18
+	VMOVDQU8.Z  (SI)(BX*1), K1, X19
+	VPMOVSXBD   X19, Z19
+	VCVTDQ2PS   Z19, Z19
+	VMOVUPS.Z   (R8), K1, Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z1
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z20, Z19, Z3
+	VMOVUPS.Z   (R8)(R9*1), K1, Z20
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VFMADD231PS Z20, Z19, Z7
+	VMOVUPS.Z   (R8)(R9*2), K1, Z20
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z11
+	VMOVUPS.Z   (R8)(R10*1), K1, Z20
+	VFMADD231PS Z20, Z16, Z12
+	VFMADD231PS Z20, Z17, Z13
+	VFMADD231PS Z20, Z18, Z14
+	VFMADD231PS Z20, Z19, Z15
+
+done99:
+	VEXTRACTF64X4 $0x01, Z0, Y16
+	VADDPS        Y16, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X16
+	VADDPS        X16, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y16
+	VADDPS        Y16, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X16
+	VADDPS        X16, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y16
+	VADDPS        Y16, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X16
+	VADDPS        X16, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y16
+	VADDPS        Y16, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X16
+	VADDPS        X16, X3, X3
+	VUNPCKLPS     X1, X0, X16
+	VUNPCKHPS     X1, X0, X0
+	VADDPS        X0, X16, X16
+	VUNPCKLPS     X3, X2, X0
+	VUNPCKHPS     X3, X2, X1
+	VADDPS        X1, X0, X0
+	VUNPCKLPD     X0, X16, X1
+	VUNPCKHPD     X0, X16, X0
+	VADDPS        X0, X1, X1
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPS        Y0, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X0
+	VADDPS        X0, X4, X4
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPS        Y0, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X0
+	VADDPS        X0, X5, X5
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VADDPS        Y0, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X0
+	VADDPS        X0, X6, X6
+	VEXTRACTF64X4 $0x01, Z7, Y0
+	VADDPS        Y0, Y7, Y7
+	VEXTRACTF32X4 $0x01, Y7, X0
+	VADDPS        X0, X7, X7
+	VUNPCKLPS     X5, X4, X0
+	VUNPCKHPS     X5, X4, X2
+	VADDPS        X2, X0, X0
+	VUNPCKLPS     X7, X6, X2
+	VUNPCKHPS     X7, X6, X3
+	VADDPS        X3, X2, X2
+	VUNPCKLPD     X2, X0, X3
+	VUNPCKHPD     X2, X0, X0
+	VADDPS        X0, X3, X3
+	VEXTRACTF64X4 $0x01, Z8, Y0
+	VADDPS        Y0, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X0
+	VADDPS        X0, X8, X8
+	VEXTRACTF64X4 $0x01, Z9, Y0
+	VADDPS        Y0, Y9, Y9
+	VEXTRACTF32X4 $0x01, Y9, X0
+	VADDPS        X0, X9, X9
+	VEXTRACTF64X4 $0x01, Z10, Y0
+	VADDPS        Y0, Y10, Y10
+	VEXTRACTF32X4 $0x01, Y10, X0
+	VADDPS        X0, X10, X10
+	VEXTRACTF64X4 $0x01, Z11, Y0
+	VADDPS        Y0, Y11, Y11
+	VEXTRACTF32X4 $0x01, Y11, X0
+	VADDPS        X0, X11, X11
+	VUNPCKLPS     X9, X8, X0
+	VUNPCKHPS     X9, X8, X2
+	VADDPS        X2, X0, X0
+	VUNPCKLPS     X11, X10, X2
+	VUNPCKHPS     X11, X10, X4
+	VADDPS        X4, X2, X2
+	VUNPCKLPD     X2, X0, X4
+	VUNPCKHPD     X2, X0, X0
+	VADDPS        X0, X4, X4
+	VEXTRACTF64X4 $0x01, Z12, Y0
+	VADDPS        Y0, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X0
+	VADDPS        X0, X12, X12
+	VEXTRACTF64X4 $0x01, Z13, Y0
+	VADDPS        Y0, Y13, Y13
+	VEXTRACTF32X4 $0x01, Y13, X0
+	VADDPS        X0, X13, X13
+	VEXTRACTF64X4 $0x01, Z14, Y0
+	VADDPS        Y0, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X0
+	VADDPS        X0, X14, X14
+	VEXTRACTF64X4 $0x01, Z15, Y0
+	VADDPS        Y0, Y15, Y15
+	VEXTRACTF32X4 $0x01, Y15, X0
+	VADDPS        X0, X15, X15
+	VUNPCKLPS     X13, X12, X0
+	VUNPCKHPS     X13, X12, X2
+	VADDPS        X2, X0, X0
+	VUNPCKLPS     X15, X14, X2
+	VUNPCKHPS     X15, X14, X5
+	VADDPS        X5, X2, X2
+	VUNPCKLPD     X2, X0, X5
+	VUNPCKHPD     X2, X0, X0
+	VADDPS        X0, X5, X5
+	MOVQ          step+88(FP), SI
+	MOVQ          AX, DI
+	VMOVUPS       X1, (DI)
+	LEAQ          (DI)(SI*4), DI
+	VMOVUPS       X3, (DI)
+	LEAQ          (DI)(SI*4), DI
+	VMOVUPS       X4, (DI)
+	LEAQ          (DI)(SI*4), DI
+	VMOVUPS       X5, (DI)
+	LEAQ          (DI)(SI*4), DI
+	ADDQ          $0x10, AX
+	LEAQ          (CX)(DX*4), CX
+	SUBQ          $0x04, (SP)
+	JMP           rows95
+
+few96:
+rows100:
+	CMPQ   (SP), $0x01
+	JL     few101
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   CX, BX
+	MOVQ   cols+80(FP), SI
+	MOVQ   x_base+48(FP), DI
+	MOVQ   cols+80(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   4096(CX), R10
+	SUBQ   $0x10, SI
+	JL     rest103
+
+blocks102:
+	VPMOVSXBD   (BX), Z4
+	VCVTDQ2PS   Z4, Z4
+	VFMADD231PS (DI), Z4, Z0
+	VFMADD231PS (DI)(R8*1), Z4, Z1
+	VFMADD231PS (DI)(R8*2), Z4, Z2
+	VFMADD231PS (DI)(R9*1), Z4, Z3
+	PREFETCHT0  (R10)
+	ADDQ        $0x00000010, R10
+	ADDQ        $0x10, BX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	JGE         blocks102
+
+rest103:
+	ADDQ        $0x10, SI
+	JZ          done104
+	MOVQ        $-1, R10
+	BZHIQ       SI, R10, R10
+	KMOVQ       R10, K1
+	VMOVDQU8.Z  (BX), K1, X4
+	VPMOVSXBD   X4, Z4
+	VCVTDQ2PS   Z4, Z4
+	VMOVUPS.Z   (DI), K1, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS.Z   (DI)(R8*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS.Z   (DI)(R8*2), K1, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VMOVUPS.Z   (DI)(R9*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z3
+
+done104:
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPS        Y4, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X4
+	VADDPS        X4, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X4
+	VADDPS        X4, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X4
+	VADDPS        X4, X3, X3
+	VUNPCKLPS     X1, X0, X4
+	VUNPCKHPS     X1, X0, X0
+	VADDPS        X0, X4, X4
+	VUNPCKLPS     X3, X2, X0
+	VUNPCKHPS     X3, X2, X1
+	VADDPS        X1, X0, X0
+	VUNPCKLPD     X0, X4, X1
+	VUNPCKHPD     X0, X4, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0x01, X1, X0
+	VPERMILPS     $0x02, X1, X2
+	VPERMILPS     $0x03, X1, X3
+	MOVQ          step+88(FP), BX
+	MOVQ          AX, SI
+	VMOVSS        X1, (SI)
+	LEAQ          (SI)(BX*4), SI
+	VMOVSS        X0, (SI)
+	LEAQ          (SI)(BX*4), SI
+	VMOVSS        X2, (SI)
+	LEAQ          (SI)(BX*4), SI
+	VMOVSS        X3, (SI)
+	LEAQ          (SI)(BX*4), SI
+	ADDQ          $0x04, AX
+	LEAQ          (CX)(DX*1), CX
+	SUBQ          $0x01, (SP)
+	JMP           rows100
+
+few101:
 	VZEROUPPER
 	RET
 
@@ -4224,9 +4801,9 @@ TEXT ·ternaryOneAVX512(SB), NOSPLIT, $0-80
 	SHRQ    $0x02, BX
 	LEAQ    (BX)(BX*2), SI
 
-rows81:
+rows105:
 	CMPQ   CX, $0x04
-	JL     few82
+	JL     few106
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
@@ -4236,9 +4813,9 @@ rows81:
 	MOVQ   x_base+48(FP), R9
 	LEAQ   4096(DX), R10
 	SUBQ   $0x10, R8
-	JL     rest84
+	JL     rest108
 
-blocks83:
+blocks107:
 	VMOVUPS      (R9), Z6
 	VPBROADCASTD (DI), Z7
 	VPSLLVD      Z0, Z7, Z7
@@ -4261,11 +4838,11 @@ blocks83:
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JGE          blocks83
+	JGE          blocks107
 
-rest84:
+rest108:
 	ADDQ         $0x10, R8
-	JZ           done85
+	JZ           done109
 	MOVQ         $-1, R10
 	BZHIQ        R8, R10, R10
 	KMOVQ        R10, K1
@@ -4296,7 +4873,7 @@ rest84:
 	VPANDND      Z1, Z7, Z7
 	VFMADD231PS  Z6, Z7, Z5
 
-done85:
+done109:
 	VEXTRACTF64X4 $0x01, Z2, Y6
 	VADDPS        Y6, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X6
@@ -4327,21 +4904,21 @@ done85:
 	ADDQ          $0x10, AX
 	LEAQ          (DX)(BX*4), DX
 	SUBQ          $0x04, CX
-	JMP           rows81
+	JMP           rows105
 
-few82:
-rows86:
+few106:
+rows110:
 	CMPQ   CX, $0x01
-	JL     few87
+	JL     few111
 	VXORPS Z2, Z2, Z2
 	MOVQ   DX, SI
 	MOVQ   cols+72(FP), DI
 	MOVQ   x_base+48(FP), R8
 	LEAQ   4096(DX), R9
 	SUBQ   $0x10, DI
-	JL     rest89
+	JL     rest113
 
-blocks88:
+blocks112:
 	VMOVUPS      (R8), Z3
 	VPBROADCASTD (SI), Z4
 	VPSLLVD      Z0, Z4, Z4
@@ -4352,11 +4929,11 @@ blocks88:
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JGE          blocks88
+	JGE          blocks112
 
-rest89:
+rest113:
 	ADDQ         $0x10, DI
-	JZ           done90
+	JZ           done114
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
 	KMOVQ        R9, K1
@@ -4372,7 +4949,7 @@ rest89:
 	VPANDND      Z1, Z4, Z4
 	VFMADD231PS  Z3, Z4, Z2
 
-done90:
+done114:
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VADDPS        Y3, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X3
@@ -4391,9 +4968,9 @@ done90:
 	ADDQ          $0x04, AX
 	LEAQ          (DX)(BX*1), DX
 	SUBQ          $0x01, CX
-	JMP           rows86
+	JMP           rows110
 
-few87:
+few111:
 	VZEROUPPER
 	RET
 
@@ -4465,9 +5042,9 @@ TEXT ·ternaryFourAVX512(SB), NOSPLIT, $8-96
 	MOVQ    rows+72(FP), SI
 	MOVQ    SI, (SP)
 
-rows91:
+rows115:
 	CMPQ   (SP), $0x04
-	JL     few92
+	JL     few116
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
@@ -4492,9 +5069,9 @@ rows91:
 	LEAQ   (R9)(R9*2), R10
 	LEAQ   4096(CX), R11
 	SUBQ   $0x10, DI
-	JL     rest94
+	JL     rest118
 
-blocks93:
+blocks117:
 	VPBROADCASTD (SI), Z18
 	VPSLLVD      Z0, Z18, Z18
 	VPANDND      Z1, Z18, Z18
@@ -4532,11 +5109,11 @@ blocks93:
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JGE          blocks93
+	JGE          blocks117
 
-rest94:
+rest118:
 	ADDQ         $0x10, DI
-	JZ           done95
+	JZ           done119
 	MOVQ         $-1, R11
 	BZHIQ        DI, R11, R11
 	KMOVQ        R11, K1
@@ -4582,7 +5159,7 @@ rest94:
 	VFMADD231PS  Z22, Z20, Z16
 	VFMADD231PS  Z22, Z21, Z17
 
-done95:
+done119:
 	VEXTRACTF64X4 $0x01, Z2, Y18
 	VADDPS        Y18, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X18
@@ -4700,12 +5277,12 @@ done95:
 	ADDQ          $0x10, AX
 	LEAQ          (CX)(DX*4), CX
 	SUBQ          $0x04, (SP)
-	JMP           rows91
+	JMP           rows115
 
-few92:
-rows96:
+few116:
+rows120:
 	CMPQ   (SP), $0x01
-	JL     few97
+	JL     few121
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
@@ -4718,9 +5295,9 @@ rows96:
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   4096(CX), R10
 	SUBQ   $0x10, SI
-	JL     rest99
+	JL     rest123
 
-blocks98:
+blocks122:
 	VPBROADCASTD (BX), Z6
 	VPSLLVD      Z0, Z6, Z6
 	VPANDND      Z1, Z6, Z6
@@ -4733,11 +5310,11 @@ blocks98:
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JGE          blocks98
+	JGE          blocks122
 
-rest99:
+rest123:
 	ADDQ         $0x10, SI
-	JZ           done100
+	JZ           done124
 	MOVQ         $-1, R10
 	BZHIQ        SI, R10, R10
 	KMOVQ        R10, K1
@@ -4759,7 +5336,7 @@ rest99:
 	VMOVUPS.Z    (DI)(R9*1), K1, Z7
 	VFMADD231PS  Z7, Z6, Z5
 
-done100:
+done124:
 	VEXTRACTF64X4 $0x01, Z2, Y6
 	VADDPS        Y6, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X6
@@ -4802,8 +5379,8 @@ done100:
 	ADDQ          $0x04, AX
 	LEAQ          (CX)(DX*1), CX
 	SUBQ          $0x01, (SP)
-	JMP           rows96
+	JMP           rows120
 
-few97:
+few121:
 	VZEROUPPER
 	RET

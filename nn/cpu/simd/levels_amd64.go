@@ -39,6 +39,8 @@ var vnni = dotKernels{
 	bytes:  dotBytesAVX512,
 	three:  dotProducts{[4]dotProduct{dots3x1x1AVX512, dots3x2x1AVX512, dots3x4x1AVX512, dots3x8x1AVX512}, dots3x1x4AVX512, 4},
 	one:    dotProducts{[4]dotProduct{dots1x1x1AVX512, dots1x2x1AVX512, dots1x4x1AVX512, dots1x8x1AVX512}, dots1x1x4AVX512, 4},
+
+	batches: []*batchKernels{&batch16AVX512, &batch8AVX512},
 }
 
 // amx has the kernels for AMX, which Xeons have from the fourth generation on.
@@ -50,8 +52,12 @@ var bytePairs = dotKernels{
 	one:   dotProducts{[4]dotProduct{dots1x1x1AVX2, dots1x2x1AVX2, dots1x4x1AVX2}, dots1x1x4AVX2, 4},
 }
 
-// batch has the kernels for AVX2.
-var batch = batchKernels{batchWholeAVX2, batchTablesAVX2, batchProductsAVX2, batchEndAVX2}
+// The kernels for several vectors at once, after the vectors for which BenchmarkInterleaved shows them to be the fastest.
+var (
+	batch8        = batchKernels{8, 5, batchWholeAVX2, batchTables8AVX2, batchProducts8AVX2, batchEnd8AVX2}
+	batch8AVX512  = batchKernels{8, 6, batchWholeAVX512, batchTables8AVX2, batchProducts8AVX512, batchEnd8AVX512}
+	batch16AVX512 = batchKernels{16, 12, batchWholeAVX512, batchTables16AVX512, batchProducts16AVX512, batchEnd16AVX512}
+)
 
 func avx2Kernels() kernels {
 	return kernels{
@@ -102,7 +108,7 @@ func avx2Kernels() kernels {
 		floatCache:      cacheKernels[float32]{floatScoresAVX2, floatWeightedAVX2},
 		halfCache:       cacheKernels[uint16]{halfScoresAVX2, halfWeightedAVX2},
 		group:           groupKernels{groupOneAVX2, groupFourAVX2},
-		lookup:          &lookupKernels{interleaveAVX2, splitNibblesAVX2, lookupTablesAVX2, lookupVectorAVX2, lookupProducts1AVX2, lookupProducts4AVX2, &batch},
+		lookup:          &lookupKernels{interleaveAVX2, splitNibblesAVX2, lookupTablesAVX2, lookupVectorAVX2, lookupProducts1AVX2, lookupProducts4AVX2, []*batchKernels{&batch8}},
 		dots:            &bytePairs,
 		codes:           codesKernels{codesOneAVX2, codesFourAVX2},
 		groupCodes:      codesKernels{groupCodesOneAVX2, groupCodesFourAVX2},

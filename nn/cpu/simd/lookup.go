@@ -1,10 +1,6 @@
 package simd
 
-import (
-	"math"
-
-	"bitgpu/nn/cpu/parallel"
-)
+import "bitgpu/nn/cpu/parallel"
 
 // Products with an Interleaved matrix use lookups instead of multiplications: the codes of two weights are four bits, which select
 // one of the 16 possible sums of two elements of a vector, and one instruction does so for 32 rows at once. The elements are
@@ -29,8 +25,7 @@ type lookupKernels struct {
 	// one adds to 32 elements of y, and four to 128, the sums that 4·fours of their nibbles select in tables, times unit and the
 	// scales of the rows; the scales of the next 32 rows lie scaleStep bytes further on. room has lookupSums bytes.
 	one, four func(y *float32, nibbles, tables, scales *byte, scaleStep int, unit float32, fours int, room *byte)
-	// batch has what multiplies several vectors at once; nil where there is nothing faster than one by one.
-	batch *batchKernels
+	batches   []*batchKernels // for several vectors at once, most first; none where there is nothing faster than one by one
 }
 
 const (
@@ -89,13 +84,8 @@ var lookupRooms = newFreeList[lookupRoom]()
 
 // lookUp sets the rows in blocks of y (n, rows).
 func (m *Interleaved) lookUp(k *kernels, y, x []float32, n int) {
-	done := 0
-	if k.lookup.batch != nil {
-		done = batched(n)
-		j := batchJobs.get()
-		j.matMul(k, m, y, x, done)
-		batchJobs.put(j)
-	}
+	part, _ := m.chunks(groupUnit, longestPart)
+	done := m.matMulBatches(k, k.lookup.batches, part, y, x, n)
 	j := lookupJobs.get()
 	j.matMul(k, m, y[done*m.rows:], x[done*m.cols:], n-done)
 	lookupJobs.put(j)
@@ -103,7 +93,7 @@ func (m *Interleaved) lookUp(k *kernels, y, x []float32, n int) {
 
 func (j *lookupJob) matMul(k *kernels, m *Interleaved, y, x []float32, n int) {
 	j.k, j.m = k, m
-	j.part, j.chunks = m.chunks()
+	j.part, j.chunks = m.chunks(groupUnit, longestPart)
 	for v := 0; v < n; v += lookupVectors {
 		j.n = min(lookupVectors, n-v)
 		j.x, j.y = x[v*m.cols:(v+j.n)*m.cols], y[v*m.rows:(v+j.n)*m.rows]
@@ -115,16 +105,6 @@ func (j *lookupJob) matMul(k *kernels, m *Interleaved, y, x []float32, n int) {
 	j.m, j.x, j.y = nil, nil, nil
 }
 
-// chunks returns the number of columns of a chunk, and how many chunks a row has.
-func (m *Interleaved) chunks() (part, n int) {
-	parts := ceilDiv(m.group, longestPart)
-	for m.group/groupUnit%parts != 0 { // equal parts, of whole units
-		parts++
-	}
-	part = m.group / parts
-	return part, m.cols / part
-}
-
 // tablesLen returns the size in bytes of a vector's tables.
 func (j *lookupJob) tablesLen() int { return j.m.cols / 2 * lookupBytes }
 
@@ -134,22 +114,10 @@ type tablePhase lookupJob
 func (p *tablePhase) Run(start, end int) {
 	for c := start; c < end; c++ {
 		x := p.x[c*p.part : (c+1)*p.part]
-		scale, unit := wholeScale(p.k, x)
+		scale, unit := p.m.wholeScale(p.k, x)
 		p.units[c] = unit
 		p.k.lookup.tables(&p.tables[c*p.part/2*lookupBytes], &x[0], scale, p.part/8)
 	}
-}
-
-// wholeScale returns the power of two that turns x into whole numbers below 2²², and the value that 1 then stands for; NaN if an
-// element of x is not finite.
-func wholeScale(k *kernels, x []float32) (scale, unit float32) {
-	most := k.absMax(x)
-	if sum := k.sumSquares(x); sum != sum || math.IsInf(float64(most), 0) {
-		return 0, float32(math.NaN())
-	}
-	_, exponent := math.Frexp(float64(most))
-	shift := lookupBits - max(exponent, -100)
-	return float32(math.Ldexp(1, shift)), float32(math.Ldexp(1, -shift))
 }
 
 // Run computes the rows 32·start to 32·end of the result.

@@ -11,6 +11,7 @@ import (
 // four numbers of a plane can be added in a byte. They are for AVX2: the floats of AVX-512 are as fast, and its whole numbers faster.
 func lookupKernels(g *gen) {
 	if g.avx512 {
+		batchKernels(g)
 		return
 	}
 	interleave(g)
