@@ -15,8 +15,9 @@ func (d *browserDevice) EndPass() error {
 }
 
 func (d *browserDevice) SetPipeline(p pipelineID) { d.call(callSetPipeline, float64(p)) }
-func (d *browserDevice) SetGroup(g groupID)       { d.call(callSetGroup, float64(g)) }
-func (d *browserDevice) Dispatch(x, y, z uint32) {
+
+func (d *browserDevice) Dispatch(g groupID, x, y, z uint32) {
+	d.call(callSetGroup, float64(g))
 	d.call(callDispatch, float64(x), float64(y), float64(z))
 }
 

@@ -68,8 +68,7 @@ func TestLateErrorsNameTheKernel(t *testing.T) {
 			t.Fatal(d.Flush())
 		}
 		d.driver.SetPipeline(p)
-		d.driver.SetGroup(g)
-		d.driver.Dispatch(1, 1, 1)
+		d.driver.Dispatch(g, 1, 1, 1)
 		err := d.Flush()
 		d.driver.ReleaseGroup(g)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {

@@ -95,8 +95,7 @@ func (d *Device) record(p *Pipeline, g *group, x, y, z uint32) {
 		d.driver.SetPipeline(p.compute)
 		d.passPipeline = p
 	}
-	d.driver.SetGroup(g.bind)
-	d.driver.Dispatch(x, y, z)
+	d.driver.Dispatch(g.bind, x, y, z)
 	g.mark = d.sweep
 	d.stats.Dispatches++
 	if d.recorded++; d.recorded >= d.maxDispatches {

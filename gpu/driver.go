@@ -73,8 +73,7 @@ type driverDevice interface {
 	BeginPass()
 	EndPass() error
 	SetPipeline(pipelineID)
-	SetGroup(groupID)
-	Dispatch(x, y, z uint32)
+	Dispatch(g groupID, x, y, z uint32)
 	Copy(dst bufferID, dstOffset int, src bufferID, srcOffset, size int) error
 	Clear(b bufferID, offset, size int) error
 	// Finish ends the recording. Unless it failed, the result waits for Send or Drop.

@@ -28,8 +28,11 @@ func (d *nativeDevice) EndPass() error {
 }
 
 func (d *nativeDevice) SetPipeline(p pipelineID) { d.pass.SetPipeline(d.pipelines.at(p).compute) }
-func (d *nativeDevice) SetGroup(g groupID)       { d.pass.SetBindGroup(0, d.groups.at(g), nil) }
-func (d *nativeDevice) Dispatch(x, y, z uint32)  { d.pass.DispatchWorkgroups(x, y, z) }
+
+func (d *nativeDevice) Dispatch(g groupID, x, y, z uint32) {
+	d.pass.SetBindGroup(0, d.groups.at(g), nil)
+	d.pass.DispatchWorkgroups(x, y, z)
+}
 
 func (d *nativeDevice) Copy(dst bufferID, dstOffset int, src bufferID, srcOffset, size int) error {
 	return failed(d.encoder.CopyBufferToBuffer(d.buffers.at(src), uint64(srcOffset), d.buffers.at(dst), uint64(dstOffset), uint64(size)))

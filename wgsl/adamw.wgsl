@@ -5,6 +5,7 @@
 
 struct Params {
     n: u32,
+    log: u32,  // 1: the logarithm of |w| is trained
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -45,5 +46,9 @@ fn adamw(
     m[i] = mean;
     v[i] = square;
     let step = mean / hyper[CORRECT1] / (sqrt(square / hyper[CORRECT2]) + hyper[EPS]);
-    w[i] -= hyper[LR] * (step + hyper[DECAY] * w[i]);
+    if params.log == 1u {
+        w[i] *= exp(-hyper[LR] * step);
+    } else {
+        w[i] -= hyper[LR] * (step + hyper[DECAY] * w[i]);
+    }
 }

@@ -131,11 +131,11 @@ var (
 // GatedSlopesParams are the parameters of GatedSlopes.
 type GatedSlopesParams struct{ N, Heads uint32 }
 
-// GatedSlopes makes the gradients of the gates' projections.
+// GatedSlopes makes the gradients of the gates' projections, and of the decays by row.
 var GatedSlopes = &Kernel{
 	Name: "gated_slopes", File: "gateddelta_slopes.wgsl", Params: GatedSlopesParams{},
 	Bindings: []Binding{
-		{"params", Uniform}, {"dgates", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"db", ReadWrite}, {"da", ReadWrite},
+		{"params", Uniform}, {"dgates", Read}, {"b", Read}, {"a", Read}, {"decay", Read}, {"bias", Read}, {"db", ReadWrite}, {"da", ReadWrite}, {"dlog", ReadWrite},
 	},
 	Consts: Consts{"WORKGROUP": 64},
 }

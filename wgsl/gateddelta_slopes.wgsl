@@ -1,7 +1,8 @@
-// From the gradients of β = σ(b) and g = decay·softplus(a + bias) to those of b and a, a thread for each of n·V.
+// From the gradients of β = σ(b) and g = decay·softplus(a + bias) to those of b, a and ln(−decay), a thread for each of n·V.
 
 #import shared/grid.wgsl
 #import shared/silu.wgsl
+#import shared/softplus.wgsl
 
 struct Params {
     n: u32,
@@ -16,6 +17,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> bias: array<f32>;  // (V)
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;  // (n, V)
 @group(0) @binding(7) var<storage, read_write> da: array<f32>;  // (n, V)
+@group(0) @binding(8) var<storage, read_write> dlog: array<f32>;  // (n, V)
 
 @compute @workgroup_size(WORKGROUP)
 fn gated_slopes(
@@ -29,6 +31,9 @@ fn gated_slopes(
     }
     let head = at % params.heads;
     let beta = sigmoid(b[at]);
+    let x = a[at] + bias[head];
+    let slope = dgates[at].y * decay[head];
     db[at] = dgates[at].x * beta * (1.0 - beta);
-    da[at] = dgates[at].y * decay[head] * sigmoid(a[at] + bias[head]);
+    da[at] = slope * sigmoid(x);
+    dlog[at] = slope * softplus(x);
 }

@@ -279,7 +279,7 @@ var (
 
 // AdamWParams are the parameters of AdamW.
 type AdamWParams struct {
-	N uint32
+	N, Log uint32
 }
 
 // AdamW updates parameters.

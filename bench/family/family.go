@@ -1,17 +1,16 @@
-// Package family makes models of the shapes that people download, with random weights: in the memory of an engine, to be
-// measured, and as GGUF files, for other programs to be measured on the same ones. Nothing is downloaded, and what such a
-// model writes is noise.
+// Package family makes models of the shapes that people download, with random weights: in memory, to measure our engines, and
+// as GGUF files, to measure other programs on the same models. Nothing is downloaded, and what such a model writes is noise.
 //
 // # Why
 //
-// Why random weights? What a token costs depends on the shape and on how weights are stored, not on what they are. A shape
-// can be had anywhere, at once, and needs no licence.
+// Why random weights? What a token costs depends on the shape and on how weights are stored, not on their values. A shape is
+// available everywhere, at once, and needs no licence.
 //
-// Why are parameters made one at a time, each from a seed of its own? A model of 27 billion weights then takes no more
-// memory than an engine wants for it, and a file can be written of a model that would not fit.
+// Why are parameters made one at a time, each from its own seed? A model of 27 billion weights then takes no more memory than
+// the engine needs for it, and even a model that does not fit into memory can be written to a file.
 //
 // Why do neighbouring groups of 128 inputs share their scale? So that one model can be written with blocks of 64, 128 and
-// 256 weights, and programs that know only one of these compute the same.
+// 256 weights, and programs that support only one of these compute the same.
 package family
 
 import (
@@ -26,22 +25,22 @@ import (
 type Family struct {
 	Name    string
 	Decoder arch.Decoder
-	// Group is how many inputs of a row share a float16 scale; 0 means one γ a matrix, with float16 tables, as BitNet has it.
+	// Group is how many inputs of a row share a float16 scale; 0 means one γ per matrix and float16 tables, as in BitNet.
 	Group int
-	// Learn says that a step of an adapter is measured, too.
+	// Learn: a training step of an adapter is measured, too.
 	Learn bool
-	// Long says that a token after many is worth measuring: the memory grows, and is not all there is.
+	// Long: a token after a long context is measured, too.
 	Long bool
 }
 
-// Config is the model's configuration with room for so many tokens a sequence.
+// Config returns the model's configuration with room for context tokens per sequence.
 func (f Family) Config(context int) nn.Config {
 	d := f.Decoder
 	d.Context = context
 	return nn.OfDecoder(&d)
 }
 
-// all are the families with a name.
+// all returns the named families.
 func all() []Family {
 	qwen3 := func(name string, width, layers, mlp, heads int, tied bool) Family {
 		return Family{Name: "qwen3-" + name, Group: 128, Decoder: arch.Decoder{
@@ -51,7 +50,7 @@ func all() []Family {
 	}
 	small, large := qwen3("1.7B", 2048, 28, 6144, 16, true), qwen3("8B", 4096, 36, 12288, 32, false)
 	small.Long = true
-	// Of this size another program's training in float32 fits into the memory of any machine.
+	// Small enough that PyTorch's training in float32 fits into the memory of any machine.
 	least := qwen3("100M", 640, 16, 1920, 10, true)
 	least.Decoder.Vocab, least.Decoder.KVHeads, least.Decoder.HeadWidth, least.Decoder.Rope.Width, least.Learn = 32000, 5, 64, 64, true
 	large.Decoder.Context = 65536
@@ -70,7 +69,7 @@ func all() []Family {
 	}
 }
 
-// everyFourth says of n layers that every fourth has attention.
+// everyFourth returns which of n layers have attention: every fourth.
 func everyFourth(n int) (attends []bool) {
 	for i := range n {
 		attends = append(attends, i%4 == 3)
@@ -78,10 +77,10 @@ func everyFourth(n int) (attends []bool) {
 	return attends
 }
 
-// tiny ends the name of a shape that [Family.Tiny] gives.
+// tiny is the suffix of the names of models that [Family.Tiny] returns.
 const tiny = "-tiny"
 
-// Tiny is a model of the same family that takes no time and no room, for tests. Its name says so.
+// Tiny returns a model of the same family for tests that takes hardly any time or memory.
 func (f Family) Tiny() Family {
 	if strings.HasSuffix(f.Name, tiny) {
 		return f
@@ -96,7 +95,7 @@ func (f Family) Tiny() Family {
 	return f
 }
 
-// Find gives the family of a name: whole, or what follows the first dash; with "-tiny" behind it, the tiny one.
+// Find returns the family of a name, or of its part after the first dash. With "-tiny" appended it is the tiny one.
 func Find(name string) (Family, error) {
 	plain, small := strings.CutSuffix(name, tiny)
 	for _, f := range all() {
@@ -112,7 +111,7 @@ func Find(name string) (Family, error) {
 	return Family{}, fmt.Errorf("family: got %q, want one of %s", name, strings.Join(Names(), ", "))
 }
 
-// Names are those of all families.
+// Names returns the names of all families.
 func Names() (names []string) {
 	for _, f := range all() {
 		names = append(names, f.Name)

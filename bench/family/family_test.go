@@ -2,7 +2,10 @@ package family
 
 import (
 	"math"
+	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +25,7 @@ func find(t *testing.T, name string) Family {
 	return f
 }
 
-// logits are those behind a few tokens, and behind one more that is read by itself.
+// logits returns the logits after a few tokens that are read at once, and after one more.
 func logits(t *testing.T, c nn.Config, w *nn.Weights[op.HostTensor]) []float32 {
 	t.Helper()
 	m, err := nn.NewModel(cpu.New(), c, w)
@@ -47,22 +50,13 @@ func logits(t *testing.T, c nn.Config, w *nn.Weights[op.HostTensor]) []float32 {
 	return all
 }
 
-// A file is the model that is made in memory.
+// A file of any layout, read again, computes what the model in memory does.
 func TestFilesAreTheModel(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		layouts []ggml.Layout
-	}{
-		{"1.7B-tiny", []ggml.Layout{ggml.LayoutPQ2_0, ggml.LayoutQ2_0, ggml.LayoutTQ2_0}},
-		{"8B-tiny", []ggml.Layout{ggml.LayoutPQ2_0, ggml.LayoutQ2_0, ggml.LayoutTQ2_0}},
-		{"27B-tiny", []ggml.Layout{ggml.LayoutPQ2_0, ggml.LayoutQ2_0}},
-		{"2B4T-tiny", []ggml.Layout{ggml.LayoutI2_S}},
-	} {
-		f := find(t, c.name)
+	for _, name := range Names() {
+		f := find(t, name).Tiny()
 		const context = 64
-		want := logits(t, f.Config(context), f.Weights())
-		for _, l := range c.layouts {
-			t.Run(c.name+"/"+l.String(), func(t *testing.T) {
+		for _, l := range f.Layouts() {
+			t.Run(f.Name+"/"+l.String(), func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "model.gguf")
 				if err := f.WriteGGUF(path, l); err != nil {
 					t.Fatal(err)
@@ -71,37 +65,46 @@ func TestFilesAreTheModel(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := *m.Decoder; got.Vocab != f.Decoder.Vocab || got.Int8 != f.Decoder.Int8 || got.Squared != f.Decoder.Squared || got.Tied != f.Decoder.Tied {
-					t.Fatalf("got %+v, want %+v", got, f.Decoder)
+				as := f
+				if as.Decoder.Int8 && l != ggml.LayoutI2_S { // as llama.cpp has it
+					as.Decoder.Squared, as.Decoder.Int8 = false, false
 				}
-				if m.Tokenizer == nil {
-					t.Error("got no tokenizer, want one")
+				decoder := as.Decoder
+				decoder.Context = context
+				if !reflect.DeepEqual(*m.Decoder, decoder) {
+					t.Fatalf("got %+v, want %+v", *m.Decoder, decoder)
 				}
-				got := logits(t, nn.OfDecoder(m.Decoder), m.Weights)
+				if ids, err := m.Tokenizer.Encode("the", false); err != nil || !slices.Equal(ids, []uint32{256, 'e'}) {
+					t.Errorf("got the tokens %v (%v), want the merge th and a byte", ids, err)
+				}
+				got, want := logits(t, nn.OfDecoder(m.Decoder), m.Weights), logits(t, as.Config(context), as.Weights())
 				off, peak := 0.0, 0.0
 				for i, w := range want {
 					off, peak = max(off, math.Abs(float64(got[i]-w))), max(peak, math.Abs(float64(w)))
 				}
 				if !(off <= 1e-5*peak) || peak == 0 {
-					t.Errorf("logits are off by %g of %g", off, peak)
+					t.Errorf("got logits that are off by %g, want at most 1e-5 of the largest, %g", off, peak)
 				}
 			})
 		}
 	}
 }
 
-// Every family can be written in every one of its layouts.
-func TestEveryLayout(t *testing.T) {
-	for _, name := range Names() {
-		f := find(t, name).Tiny()
-		for _, l := range f.Layouts() {
-			if err := f.WriteGGUF(filepath.Join(t.TempDir(), "model.gguf"), l); err != nil {
-				t.Errorf("%s as %v: %v", f.Name, l, err)
-			}
-		}
-	}
-	if err := find(t, "1.7B-tiny").WriteGGUF("none", ggml.LayoutI2_S); err == nil || !strings.Contains(err.Error(), "type: got I2_S") {
+func TestLayoutsThatAFamilyDoesNotHave(t *testing.T) {
+	f, path := find(t, "1.7B-tiny"), filepath.Join(t.TempDir(), "model.gguf")
+	if err := f.WriteGGUF(path, ggml.LayoutI2_S); err == nil || !strings.Contains(err.Error(), "type: got I2_S, want one of [PQ2_0 Q2_0 TQ2_0] for qwen3-1.7B-tiny") {
 		t.Errorf("got %v, want a refusal of I2_S", err)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("got %v, want no file", err)
+	}
+	if _, err := f.Layout("i2_s"); err == nil || !strings.Contains(err.Error(), `type: got "i2_s", want one of PQ2_0, Q2_0, TQ2_0 for qwen3-1.7B-tiny`) {
+		t.Errorf("got %v, want a refusal with the names", err)
+	}
+	for name, want := range map[string]ggml.Layout{"": ggml.LayoutPQ2_0, "tq2_0": ggml.LayoutTQ2_0} {
+		if got, err := f.Layout(name); got != want || err != nil {
+			t.Errorf("%q: got %v (%v), want %v", name, got, err, want)
+		}
 	}
 }
 
@@ -123,15 +126,23 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// What a parameter is said to take is what it takes, but for γ.
-func TestBytes(t *testing.T) {
+// Every tensor takes the memory that Bytes announces, is the same each time, and differs from the one before.
+func TestTensors(t *testing.T) {
 	for _, name := range Names() {
 		f := find(t, name).Tiny()
+		var last op.HostTensor
 		for i, p := range nn.Params(f.Config(1)) {
 			h := f.Tensor(i, p)
-			if got, want := int64(h.Bytes()-4*len(h.Scales)), f.Bytes(p); got != want {
+			if got, want := int64(h.Bytes()-4*len(h.Scales)), f.Bytes(p); got != want { // without γ
 				t.Errorf("%s, %s: got %d bytes, want %d", f.Name, p.Names[0], got, want)
 			}
+			if !reflect.DeepEqual(f.Tensor(i, p), h) {
+				t.Errorf("%s, %s: made twice, it differs", f.Name, p.Names[0])
+			}
+			if reflect.DeepEqual(h, last) {
+				t.Errorf("%s, %s: got the weights of the parameter before it", f.Name, p.Names[0])
+			}
+			last = h
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/x448/float16"
 )
 
-// Layouts are those that the family can be written in; the first is that of the published files.
+// Layouts returns the layouts that the family can be written in; the first is that of the published files.
 func (f Family) Layouts() []ggml.Layout {
 	if f.Group == 0 {
 		return []ggml.Layout{ggml.LayoutI2_S, ggml.LayoutTQ2_0, ggml.LayoutQ2_0}
@@ -25,7 +25,7 @@ func (f Family) Layouts() []ggml.Layout {
 	return []ggml.Layout{ggml.LayoutPQ2_0, ggml.LayoutQ2_0, ggml.LayoutTQ2_0}
 }
 
-// Layout finds the one of a name; "" is the first.
+// Layout returns the layout of a name; "" is the first.
 func (f Family) Layout(name string) (ggml.Layout, error) {
 	all := f.Layouts()
 	if name == "" {
@@ -41,9 +41,9 @@ func (f Family) Layout(name string) (ggml.Layout, error) {
 	return 0, fmt.Errorf("type: got %q, want one of %s for %s", name, strings.Join(names, ", "), f.Name)
 }
 
-// WriteGGUF writes the model to a file, with its ternary matrices in a layout and a vocabulary of single bytes that is
-// filled up. A family with int8 activations and γ has them in LayoutI2_S alone; in the others it is the model that
-// llama.cpp makes of it, with SiLU and without rounding, which does the same work.
+// WriteGGUF writes the model to a file, with its ternary matrices in a layout, and a vocabulary of single bytes, filled up with
+// words. In layouts other than LayoutI2_S, BitNet is the model that llama.cpp makes of it, with SiLU and without rounded
+// activations, which does the same work.
 func (f Family) WriteGGUF(path string, l ggml.Layout) error {
 	if !slices.Contains(f.Layouts(), l) {
 		return fmt.Errorf("type: got %v, want one of %v for %s", l, f.Layouts(), f.Name)
@@ -60,20 +60,20 @@ func (f Family) WriteGGUF(path string, l ggml.Layout) error {
 type writer struct {
 	f    Family
 	l    ggml.Layout
-	last int // parameter that was made last, whose other parts come next
-	made op.HostTensor
+	last int           // the parameter that was made last: its other parts are written next
+	made op.HostTensor // that parameter
 }
 
-// tensor makes parameter i, unless it is the last one.
+// tensor returns parameter i, which it makes unless it is the last one.
 func (w *writer) tensor(i int, p nn.Param) op.HostTensor {
 	if w.last != i {
-		w.made = op.HostTensor{} // so that the two do not lie in memory together
+		w.made = op.HostTensor{} // so that the two are not in memory at the same time
 		w.last, w.made = i, w.f.Tensor(i, p)
 	}
 	return w.made
 }
 
-// sources are the tensors of parameter i in a file.
+// sources returns the tensors of parameter i in a file.
 func (w *writer) sources(i int, p nn.Param) (all []gguf.Source) {
 	d := w.f.Decoder
 	from := 0
@@ -84,7 +84,7 @@ func (w *writer) sources(i int, p nn.Param) (all []gguf.Source) {
 		source := gguf.Source{Name: name, Type: ggml.F32, Shape: p.Shape}
 		switch {
 		case strings.HasSuffix(p.Names[k], "self_attn.gate_proj.weight"):
-			continue // it is in the file's queries
+			continue // in files it is part of the queries' matrix
 		case strings.HasSuffix(p.Names[k], "conv1d.weight"), len(p.Shape) == 1:
 			source.Write = func(out io.Writer) error {
 				return writeFloats(out, w.f.arrangeFloats(p.Names[0], w.tensor(i, p).F32))
@@ -109,7 +109,7 @@ func (w *writer) sources(i int, p nn.Param) (all []gguf.Source) {
 	return all
 }
 
-// pick takes rows of a ternary tensor. A matrix with γ has that of the first row.
+// pick returns rows of a ternary tensor as a matrix. If scales are γ, it has that of the first row.
 func pick(t op.HostTensor, order []int) *trit.Matrix {
 	cols := t.Shape[1]
 	m := &trit.Matrix{Rows: len(order), Cols: cols, RowBlock: 1, ColBlock: t.Group}
@@ -131,12 +131,12 @@ func pick(t op.HostTensor, order []int) *trit.Matrix {
 	return m
 }
 
-// encode writes a matrix, a few rows at a time on each processor.
+// encode writes a matrix: each processor encodes some rows at a time.
 func (w *writer) encode(out io.Writer, m *trit.Matrix) error {
 	if block, _ := w.l.Block(); m.ColBlock%block != 0 && !m.Merge(block) {
 		return fmt.Errorf("%s: got scales each %d inputs, want the same for %d", m.Name, m.ColBlock, block)
 	}
-	if w.l == ggml.LayoutI2_S { // whose blocks run on from row to row
+	if w.l == ggml.LayoutI2_S { // its blocks cross the ends of rows
 		data, err := ggml.Encode(w.l, m)
 		if err == nil {
 			_, err = out.Write(data)
@@ -171,7 +171,7 @@ func (w *writer) encode(out io.Writer, m *trit.Matrix) error {
 	return nil
 }
 
-// rowsOf is a part of a matrix.
+// rowsOf returns n rows of a matrix.
 func rowsOf(m *trit.Matrix, first, n int) *trit.Matrix {
 	stride, part := trit.RowBytes(m.Cols), *m
 	part.Rows, part.Codes = n, m.Codes[first*stride:(first+n)*stride]

@@ -7,13 +7,13 @@ import (
 	"bitgpu/io/gguf"
 )
 
-// architectures are what files call the families.
+// architectures maps families to the names of their architectures in files.
 var architectures = map[string]string{"qwen3": "qwen3", "qwen3.5": "qwen35", "bitnet": "bitnet"}
 
-// splitters are what files call the way in which the families' tokenizers cut text.
+// splitters maps families to the names, in files, of how their tokenizers split text.
 var splitters = map[string]string{"qwen3": "qwen2", "qwen3.5": "qwen35", "bitnet": "llama-bpe"}
 
-// keys is the metadata of a file.
+// keys returns the metadata of a file.
 func (f Family) keys(l ggml.Layout) []gguf.Key {
 	d := f.Decoder
 	name := architectures[d.Family]
@@ -45,7 +45,7 @@ func (f Family) keys(l ggml.Layout) []gguf.Key {
 	}
 	if r := d.Recurrent; r != nil {
 		third := (d.Rope.Width/2 + 2) / 3
-		sections := []int32{int32(third), int32(third), int32(d.Rope.Width/2 - 2*third), 0} // of three positions, which text has alike
+		sections := []int32{int32(third), int32(third), int32(d.Rope.Width/2 - 2*third), 0} // three positions per token, which are equal in text
 		keys = append(keys, gguf.Key{Name: name + ".rope.dimension_sections", Value: sections})
 		number("ssm.conv_kernel", r.Taps)
 		number("ssm.state_size", r.KeyWidth)
@@ -63,12 +63,12 @@ const (
 	controlToken = int32(3)
 )
 
-// vocabulary is a byte-level tokenizer of 256 bytes, one merge, for readers that want one, and an end of text; what fills
-// the vocabulary up are words, so that what random weights write can be seen.
+// vocabulary returns a byte-level tokenizer: 256 bytes, one merge, because some readers require one, and an end of text. The
+// rest are words, so that what random weights write is readable.
 func (f Family) vocabulary() []gguf.Key {
 	tokens := make([]string, f.Decoder.Vocab)
 	types := make([]int32, len(tokens))
-	next := rune(256) // for bytes that are no printing character
+	next := rune(256) // for bytes that are not printable characters
 	for b := range 256 {
 		c := rune(b)
 		if b < '!' || b > '~' && b < 0xa1 || b == 0xad {

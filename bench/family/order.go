@@ -10,7 +10,7 @@ import (
 	"bitgpu/io/trit"
 )
 
-// names are those of tensors in GGUF files by those of parameters.
+// names maps the names of parameters to those of tensors in GGUF files.
 var names = map[string]string{
 	"embed.weight": "token_embd.weight", "norm_f.weight": "output_norm.weight", "lm_head.weight": "output.weight",
 	"norm1.weight": "attn_norm.weight", "norm2.weight": "ffn_norm.weight",
@@ -24,7 +24,7 @@ var names = map[string]string{
 	"linear_attn.norm.weight": "ssm_norm.weight", "linear_attn.out_proj.weight": "ssm_out.weight",
 }
 
-// fileName is what a parameter is called in a file.
+// fileName returns the name of a parameter in a file.
 func fileName(name, family string) string {
 	var n int
 	if _, err := fmt.Sscanf(name, "layers.%d.", &n); err != nil {
@@ -37,7 +37,7 @@ func fileName(name, family string) string {
 	return fmt.Sprintf("blk.%d.%s", n, names[rest])
 }
 
-// tiled are the value heads in the order of files, the first of every key head before the second of any.
+// tiled returns the value heads in the order of files: the first of every key head, then the second of every key head …
 func (f Family) tiled() (order []int) {
 	r := f.Decoder.Recurrent
 	each := r.Heads / r.KeyHeads
@@ -47,8 +47,8 @@ func (f Family) tiled() (order []int) {
 	return order
 }
 
-// rowOrder are the rows of a parameter that make up a file's tensor: of the part that begins at first, and of a gated
-// query each head's followed by its gate's.
+// rowOrder returns the rows of a parameter that make up a file's tensor: those of the part that begins at first. In gated
+// queries the rows of each head are followed by those of its gate.
 func (f Family) rowOrder(name string, first, rows int) (order []int) {
 	d := f.Decoder
 	heads, before := []int(nil), 0
@@ -85,7 +85,7 @@ func (f Family) rowOrder(name string, first, rows int) (order []int) {
 	return order
 }
 
-// arrangeFloats moves the rows of a vector or of a convolution into the order of files.
+// arrangeFloats returns a vector, or the rows of a convolution, in the order of files.
 func (f Family) arrangeFloats(name string, v []float32) []float32 {
 	rows := len(v)
 	if strings.HasSuffix(name, "conv1d.weight") {
@@ -99,7 +99,7 @@ func (f Family) arrangeFloats(name string, v []float32) []float32 {
 	return out
 }
 
-// pickColumns moves blocks of columns, of all rows: block i of the result is block order[i].
+// pickColumns reorders blocks of columns: block i of the result is block order[i] of m.
 func pickColumns(m *trit.Matrix, order []int, width int) []byte {
 	out := make([]byte, 0, len(m.Codes))
 	for r := range m.Rows {
@@ -117,7 +117,7 @@ func appendFloat(b []byte, x float32) []byte {
 
 func appendHalf(b []byte, x uint16) []byte { return binary.LittleEndian.AppendUint16(b, x) }
 
-// write writes numbers, some at a time.
+// write writes numbers in pieces.
 func write[E any](out io.Writer, v []E, add func([]byte, E) []byte) error {
 	const most = 1 << 20
 	var b []byte

@@ -14,8 +14,8 @@ import (
 	"github.com/x448/float16"
 )
 
-// pool are packed ternary weights that all matrices are cut from: to draw each weight anew would take minutes. Its length
-// is odd, so that pieces of it fall on rows differently. They are drawn when they are wanted: every start of the program would wait.
+// pool returns packed ternary weights that all matrices are made of pieces of, because drawing each weight would take minutes. Its
+// length is odd, so that pieces start at different places in rows. It is drawn at first use, so that the program starts fast.
 var pool = sync.OnceValue(func() []byte {
 	r := rand.New(rand.NewPCG(1, 2))
 	p := make([]byte, 1<<20+13)
@@ -27,7 +27,7 @@ var pool = sync.OnceValue(func() []byte {
 	return p
 })
 
-// Tensor makes the weights of parameter i of [nn.Params], the same every time.
+// Tensor makes the weights of parameter i of [nn.Params]. They are the same every time.
 func (f Family) Tensor(i int, p nn.Param) op.HostTensor {
 	r := rand.New(rand.NewPCG(3, uint64(i)))
 	t := op.HostTensor{Shape: p.Shape}
@@ -55,7 +55,7 @@ func (f Family) Tensor(i int, p nn.Param) op.HostTensor {
 // floats reports whether a matrix is stored in float16.
 func (f Family) floats(p nn.Param) bool { return f.Group == 0 && p.Kind == layer.Table }
 
-// gains are vectors around 1, and what the gated delta rule has beside them.
+// gains returns n numbers around 1, or values of the other vectors of the gated delta rule.
 func gains(r *rand.Rand, n int, name string) []float32 {
 	v := make([]float32, n)
 	for i := range v {
@@ -72,10 +72,10 @@ func gains(r *rand.Rand, n int, name string) []float32 {
 	return v
 }
 
-// scale gives a matrix scales that keep the numbers of a random model near 1.
+// scale gives a matrix scales with which the activations of a random model stay near 1.
 func (f Family) scale(t *op.HostTensor, r *rand.Rand, p nn.Param) {
 	rows, cols := p.Shape[0], p.Shape[1]
-	// A float16 between √½ and √2 times what a product of random weights has to be multiplied by, about.
+	// A float16 between about √½ and √2 times the factor that keeps a product's mean square at 1.
 	exponent := math.Round(math.Log2(math.Sqrt(1.5/float64(cols)))) - 0.5
 	draw := func() float16.Float16 { return float16.Fromfloat32(float32(math.Exp2(exponent + r.Float64()))) }
 	if f.Group == 0 {
@@ -87,7 +87,7 @@ func (f Family) scale(t *op.HostTensor, r *rand.Rand, p nn.Param) {
 				t.Scales = append(t.Scales, γ)
 				continue
 			}
-			for range n { // parts of several sizes have no blocks of one size
+			for range n { // if parts differ in size, scales are stored per row
 				t.Scales = append(t.Scales, γ)
 			}
 		}
@@ -95,7 +95,7 @@ func (f Family) scale(t *op.HostTensor, r *rand.Rand, p nn.Param) {
 	}
 	t.Group = f.Group
 	groups := cols / f.Group
-	// The columns of this matrix lie in another order in files, a head at a time.
+	// In files the columns of this matrix are in another order, a head at a time, so all groups of a row share one scale.
 	whole := strings.HasSuffix(p.Names[0], "linear_attn.out_proj.weight")
 	t.GroupScales = make([]uint16, rows*groups)
 	for i := range t.GroupScales {
@@ -107,7 +107,7 @@ func (f Family) scale(t *op.HostTensor, r *rand.Rand, p nn.Param) {
 	}
 }
 
-// PartRows are the rows of each name of a parameter.
+// PartRows returns how many rows each name of a parameter has.
 func (f Family) PartRows(p nn.Param) (rows []int) {
 	d := f.Decoder
 	for _, name := range p.Names {
@@ -127,7 +127,7 @@ func (f Family) PartRows(p nn.Param) (rows []int) {
 	return rows
 }
 
-// Bytes are those of a parameter as [Family.Tensor] makes it, without γ.
+// Bytes returns the size of a parameter as [Family.Tensor] makes it, without γ.
 func (f Family) Bytes(p nn.Param) int64 {
 	n := int64(op.Count(p.Shape))
 	switch {
@@ -141,12 +141,12 @@ func (f Family) Bytes(p nn.Param) int64 {
 	return n/4 + 2*n/int64(f.Group)
 }
 
-// Weights are those of all parameters in host memory.
+// Weights returns all parameters in host memory.
 func (f Family) Weights() *nn.Weights[op.HostTensor] {
 	return Load(f, func(t op.HostTensor) op.HostTensor { return t })
 }
 
-// Load makes the parameters one at a time, and gives each to load.
+// Load makes the parameters one at a time and passes each to load.
 func Load[T any](f Family, load func(op.HostTensor) T) *nn.Weights[T] {
 	var w nn.Weights[T]
 	for i, p := range nn.Params(f.Config(1)) {

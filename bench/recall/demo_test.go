@@ -4,13 +4,14 @@ import (
 	"testing"
 
 	"bitgpu/demo"
+	"bitgpu/io/corpus"
 	"bitgpu/nn"
 	"bitgpu/nn/cpu"
 	"bitgpu/nn/storage"
 	"bitgpu/nn/train"
 )
 
-// unread is text that no model was trained on.
+// unread is a text that the demo was not trained on.
 const unread = `HELENA:
 The baker's boy has lost his silver key,
 And swears the miller's daughter has it still.
@@ -45,14 +46,8 @@ FERRYMAN:
 And I a penny, for I told you where.
 `
 
-type someTokens []uint32
-
-func (t someTokens) Len() int { return len(t) }
-
-func (t someTokens) CopyTo(dst []uint32, from int) (int, error) { return copy(dst, t[from:]), nil }
-
-// TestDemoRemembers: the model inside the program predicts what it reads for the second time far better, and what it
-// reads after something else no worse than from an empty memory.
+// TestDemoRemembers: the embedded model predicts a passage far better at the second reading, and after another passage about as
+// well as from an empty memory.
 func TestDemoRemembers(t *testing.T) {
 	l, err := storage.Parse(demo.Name, demo.Model, storage.Options{})
 	if err != nil {
@@ -69,13 +64,13 @@ func TestDemoRemembers(t *testing.T) {
 	}
 	defer m.Release()
 	for length, least := range map[int]float64{32: 1.2, 64: 1.0, 128: 0.8} {
-		r, err := train.MeasureReread(m, someTokens(ids), len(ids)/length, length)
+		r, err := train.MeasureReread(m, corpus.IDs(ids), len(ids)/length, length)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("%+v", r)
 		if r.First-r.Again < least || r.After > r.First+0.1 {
-			t.Errorf("got %+v, want at least %v nats a token less the second time, and about the same after another passage", r, least)
+			t.Errorf("%d tokens: got %+v, want at least %v nats a token less at the second reading, and at most 0.1 more after another passage", length, r, least)
 		}
 	}
 }

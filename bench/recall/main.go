@@ -1,7 +1,6 @@
-// Command recall measures whether a mixer can remember pairs: it writes sequences of random
-// key–value pairs followed by queries, has `bitgpu train` train a model of each mixer on them, and
-// prints the share of queries that each answers right after having seen the pairs once. It is not
-// a test of speed, nor of what a model remembers of ordinary text: that is bitgpu eval --reread.
+// Command recall measures whether a mixer can remember pairs: it writes sequences of random key–value pairs followed by
+// queries, trains a model of each mixer on them with `bitgpu train`, and prints which share of the queries each answers
+// correctly after having seen the pairs once. What a model remembers of ordinary text is measured by bitgpu eval --reread.
 //
 //	go run ./bench/recall -bitgpu bin/bitgpu -dir out
 //
@@ -11,21 +10,20 @@
 //	delta   99.8 % of 200 × 16 queries answered after 250 steps
 //	tied     2.2 % of 200 × 16 queries answered after 250 steps
 //
-// Seeds 101, 202, 303 and 404 passed at 250 steps too, with 99.5, 99.8, 99.8 and 99.8 %. The test has 8 pairs of 32 keys
-// and 32 values, and a width of 32: seconds of one core, and the mixers lie as far apart.
+// Seeds 101, 202, 303 and 404 gave 99.5, 99.8, 99.8 and 99.8 % after 250 steps. The test has 8 pairs of 32 keys and 32 values,
+// and a width of 32: it takes seconds, and shows the same difference between the mixers.
 //
 // # Why
 //
-// Why until it is learned, and not a number of steps? The mixer learns the task within a hundred steps or so; when it
-// begins to depends on the data and on rounding. The learning rate stays high until some steps before each score: where
-// it fell over the whole run, a late start was never made up for.
+// Why train until the task is learned, and not for a number of steps? The mixer learns the task within about a hundred steps,
+// but when it begins to depends on the data and on rounding. The learning rate stays high until shortly before each score:
+// with a rate that falls over the whole run, a model that begins late never catches up.
 //
-// Why is every key asked three times, when the first answer alone is counted? Keys and values are
-// random, so that nothing but the answers can be learned. The more of a sequence they are, the
-// less noise is in the gradient.
+// Why is every key asked three times, although only the first answer counts? Keys and values are random, so nothing but the
+// answers can be learned. The larger their share of a sequence, the less noise there is in the gradient.
 //
-// Why can the tied mixer not pass? Its memory learns from one token at a time, of which key, value
-// and query are one projection: no state of it depends on which value stood behind which key.
+// Why can the tied mixer not pass? Its memory learns from one token at a time, with one projection as key, value and query: its
+// state does not depend on which value followed which key.
 package main
 
 import (
@@ -55,8 +53,8 @@ func main() {
 	}
 }
 
-// measure trains the delta mixer until it has learned the task, or to the limit, then the tied mixer for as many steps, and
-// gives the share of right answers of each.
+// measure trains the delta mixer until it has learned the task or reached the limit, then the tied mixer for as many steps, and
+// returns the share of right answers of each.
 func (t task) measure(program, dir string, seed uint64, out io.Writer) (map[string]float64, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -81,7 +79,8 @@ func (t task) measure(program, dir string, seed uint64, out io.Writer) (map[stri
 	return figures, t.trainAndScore(program, data, dir, "tied", steps, figures, out)
 }
 
-// trainAndScore trains a mixer up to a number of steps, from where it is, and notes and prints its share of right answers.
+// trainAndScore trains a mixer up to a number of steps, going on from where it is, and notes and prints its share of right
+// answers.
 func (t task) trainAndScore(program, data, dir, mixer string, steps int, figures map[string]float64, out io.Writer) error {
 	model := filepath.Join(dir, mixer)
 	if err := t.train(program, data, model, mixer, steps); err != nil {
@@ -96,7 +95,7 @@ func (t task) trainAndScore(program, data, dir, mixer string, steps int, figures
 	return err
 }
 
-// train has the program train a model of two layers, or go on with it.
+// train runs the program to train a model of two layers, or to go on with it.
 func (t task) train(program, data, model, mixer string, steps int) error {
 	args := []string{"train", "--preset", "seed", "--backend", "cpu", "--output-dir", model, "--steps", strconv.Itoa(steps)}
 	if _, err := os.Stat(filepath.Join(model, "checkpoints")); err == nil {

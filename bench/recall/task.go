@@ -9,15 +9,15 @@ import (
 	"bitgpu/nn/storage"
 )
 
-// task is the sizes of a task and of what is trained on it. Tokens 0 … keys−1 are keys, the next ones values; a sequence is
-// one row of a batch.
+// task holds the sizes of a task and of the models trained on it. Tokens 0 … keys−1 are keys, the next ones are values. A
+// sequence is one row of a batch.
 type task struct {
 	pairs, keys, values int
 	width               int // of the model and of the delta mixer's memory
 	limit               int // steps at most
-	every               int // steps between two scores
-	fall                int // steps before each score over which the learning rate falls
-	tests               int // sequences of a score
+	every               int // steps between scores
+	fall                int // last steps before a score, over which the learning rate falls
+	tests               int // sequences per score
 }
 
 var (
@@ -25,14 +25,14 @@ var (
 	small = task{pairs: 8, keys: 32, values: 32, width: 32, limit: 600, every: 200, fall: 50, tests: 100}
 )
 
-// rounds is how often every key is asked.
+// rounds is how often each key is asked.
 const rounds = 3
 
-// sequence is the tokens of a row.
+// sequence returns the number of tokens in a row.
 func (t task) sequence() int { return 2 * t.pairs * (1 + rounds) }
 
-// fill writes a sequence: pairs of different keys and any values, then every key again in another
-// order, each followed by its value, some rounds of that.
+// fill writes a sequence: pairs of different keys and any values, then, in each round, all keys in another order, each followed
+// by its value.
 func (t task) fill(dst []uint32, random *rand.Rand) {
 	chosen := random.Perm(t.keys)[:t.pairs]
 	value := make([]uint32, t.keys)
@@ -57,7 +57,7 @@ func (t task) isAnswer(place int) bool {
 	return place >= 2*t.pairs && place < 4*t.pairs && place%2 == 1
 }
 
-// write writes a token file of sequences.
+// write writes sequences to a token file.
 func (t task) write(path string, sequences int, seed uint64) error {
 	w, err := corpus.CreateTokens(path)
 	if err != nil {
@@ -72,14 +72,14 @@ func (t task) write(path string, sequences int, seed uint64) error {
 			return err
 		}
 	}
-	// The last row's targets reach one token further, and the order begins anew another one later.
+	// The targets of the last row reach one token further, and the sequential order starts again only one token after that.
 	if err := w.Append(0, 0); err != nil {
 		return err
 	}
 	return w.Commit()
 }
 
-// score is the share of first answers that a model gives right, each from an empty memory.
+// score returns the share of first answers that a model gets right, each sequence from an empty memory.
 func (t task) score(path string, seed uint64) (float64, error) {
 	loaded, err := storage.Load(path, storage.Options{})
 	if err != nil {

@@ -13,7 +13,13 @@ import (
 // A training that begins with the ternary weights of a public model goes on from a checkpoint to the bit, and what it leaves gives
 // the same logits in every form: masters, .bitt, GGUF and packed for Hugging Face.
 func TestTrainPublicModel(t *testing.T) {
-	m, text, dir := publictest.File(t, "qwen3"), proverbs(t), t.TempDir()
+	for _, family := range []string{"qwen3", "qwen35"} {
+		t.Run(family, func(t *testing.T) { trainPublicModel(t, publictest.File(t, family)) })
+	}
+}
+
+func trainPublicModel(t *testing.T, m string) {
+	text, dir := proverbs(t), t.TempDir()
 	whole, stopped := filepath.Join(dir, "whole"), filepath.Join(dir, "stopped")
 	line := []string{"train", "--load", m, "--data", text, "--steps", "4", "--save-interval", "2", "--context-len", "16", "--batch-size", "2",
 		"--lr", "1e-3", "--sample-every", "0", "--backend", "cpu", "--output-dir"}

@@ -29,6 +29,7 @@ type DType string
 
 // The types that bitgpu's files use.
 const (
+	F64  DType = "F64"
 	F32  DType = "F32"
 	F16  DType = "F16"
 	BF16 DType = "BF16"
@@ -41,7 +42,7 @@ const (
 // bits per element of all types that the format defines.
 var bits = map[DType]int{
 	"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, U8: 8, I8: 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
-	"U16": 16, "I16": 16, F16: 16, BF16: 16, "U32": 32, I32: 32, F32: 32, "U64": 64, I64: 64, "F64": 64, "C64": 64,
+	"U16": 16, "I16": 16, F16: 16, BF16: 16, "U32": 32, I32: 32, F32: 32, "U64": 64, I64: 64, F64: 64, "C64": 64,
 }
 
 // Size returns the bytes per element, 0 for unknown types and for those smaller than a byte.

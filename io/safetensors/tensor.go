@@ -63,6 +63,18 @@ func (t Tensor) Float32s() ([]float32, error) {
 	return nil, t.wantType("F32, F16 or BF16")
 }
 
+// Float64s converts an F64 tensor to a new slice.
+func (t Tensor) Float64s() ([]float64, error) {
+	if t.DType != F64 {
+		return nil, t.wantType("F64")
+	}
+	out := make([]float64, t.Len())
+	for i := range out {
+		out[i] = math.Float64frombits(binary.LittleEndian.Uint64(t.Data[8*i:]))
+	}
+	return out, nil
+}
+
 // FloatView returns an F32 tensor's elements without a copy, valid as long as Data. ok is false for other types, if the data
 // are not aligned to four bytes, or on a big-endian machine.
 func (t Tensor) FloatView() ([]float32, bool) {

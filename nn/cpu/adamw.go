@@ -23,8 +23,10 @@ func clipFactor[F Float](sumSquares, clip F) F {
 	return 1
 }
 
-// AdamW follows arXiv 1711.05101, with the bias corrections of Adam (arXiv 1412.6980).
-func (s *Scalar[F]) adamW(args *op.AdamW[*Tensor[F]]) {
+func (s *Scalar[F]) adamW(args *op.AdamW[*Tensor[F]]) { adamW(args) }
+
+// adamW follows arXiv 1711.05101, with the bias corrections of Adam (arXiv 1412.6980).
+func adamW[F Float](args *op.AdamW[*Tensor[F]]) {
 	w, m, v, g, sumSquares, hyper := args.W, args.M, args.V, args.G, args.SumSquares, args.Hyper
 	p := hyper.Data
 	b1, b2 := p[op.HyperBeta1], p[op.HyperBeta2]
@@ -35,6 +37,10 @@ func (s *Scalar[F]) adamW(args *op.AdamW[*Tensor[F]]) {
 		v.Data[i] = b2*v.Data[i] + (1-b2)*gi*gi
 		step := (m.Data[i] / p[op.HyperCorrect1]) /
 			(F(math.Sqrt(float64(v.Data[i]/p[op.HyperCorrect2]))) + p[op.HyperEps])
+		if args.Log {
+			w.Data[i] *= F(math.Exp(-float64(p[op.HyperLR] * step)))
+			continue
+		}
 		w.Data[i] -= p[op.HyperLR] * (step + p[op.HyperDecay]*w.Data[i])
 	}
 }

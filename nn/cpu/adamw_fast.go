@@ -27,6 +27,10 @@ func (o *Ops) sumSquares(args *op.SumSquares[*Tensor[float32]]) {
 }
 
 func (o *Ops) adamW(args *op.AdamW[*Tensor[float32]]) {
+	if args.Log { // a few numbers
+		adamW(args)
+		return
+	}
 	w, m, v, g, sumSquares, hyper := args.W, args.M, args.V, args.G, args.SumSquares, args.Hyper
 	o.job.scale = clipFactor(sumSquares.Data[0], hyper.Data[op.HyperClip])
 	blocks := (len(w.Data) + elements - 1) / elements

@@ -21,11 +21,14 @@ func (p *gatedShape) parts(row, head int) (q, k, v int) {
 	return k0, k0 + p.keyHeads*p.key, row*p.channels + 2*p.keyHeads*p.key + head*p.value
 }
 
-// gateSlopes writes the gradients of a head's b and a from those of β and g; beta is the forward's β.
-func gateSlopes[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, row, head int, beta, dbeta, dg F) {
+// gateSlopes writes the gradients of a head's b and a from those of β and g, and returns that of ln(−Decay), which is dg·g; beta is
+// the forward's β.
+func gateSlopes[F Float](a *op.GatedDeltaBackward[*Tensor[F]], p *gatedShape, row, head int, beta, dbeta, dg F) F {
 	i := row*p.heads + head
+	x := a.A.Data[i] + a.Bias.Data[head]
 	a.DB.Data[i] = dbeta * beta * (1 - beta)
-	a.DA.Data[i] = dg * a.Decay.Data[head] * sigmoid(a.A.Data[i]+a.Bias.Data[head])
+	a.DA.Data[i] = dg * a.Decay.Data[head] * sigmoid(x)
+	return dg * a.Decay.Data[head] * F(softplus(float64(x)))
 }
 
 // ownGain returns the row of DO that a token and head have, as the place for what they add to the gradient of the gain, nil where
@@ -116,7 +119,9 @@ func (s *Scalar[F]) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[F]]) {
 					for j := range P {
 						P[j] = decay * before[j]
 					}
-					gateSlopes(a, &p, row, head, beta, dbeta, dot(dS, P))
+					if d := gateSlopes(a, &p, row, head, beta, dbeta, dot(dS, P)); a.DLogDecay != nil {
+						a.DLogDecay.Data[head] += d
+					}
 					for j := range dS {
 						dS[j] *= decay
 					}

@@ -11,6 +11,7 @@ func (o *Ops) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[float32]]) {
 	f, p := forwardOf(a)
 	o.job.op, o.job.gated, o.job.forward = a, p, f
 	zeroRoom(&o.product, len(a.QKV.Data)) // the gradient of qkv
+	room(&o.partial, p.B*p.heads)         // that of ln(−Decay), by sequence
 	o.rows(p.B*p.keyHeads, 1, func(j *job, start, end int) {
 		a, p := j.op.(*op.GatedDeltaBackward[*Tensor[float32]]), &j.gated
 		scratch := <-j.ops.slots
@@ -18,10 +19,13 @@ func (o *Ops) gatedDeltaBackward(a *op.GatedDeltaBackward[*Tensor[float32]]) {
 		each := p.heads / p.keyHeads
 		for i := start; i < end; i++ {
 			for head := i % p.keyHeads * each; head < (i%p.keyHeads+1)*each; head++ {
-				gatedHeadBackward(a, j.forward, p, i/p.keyHeads, head, j.ops.product, scratch)
+				j.ops.partial[i/p.keyHeads*p.heads+head] = gatedHeadBackward(a, j.forward, p, i/p.keyHeads, head, j.ops.product, scratch)
 			}
 		}
 	})
+	if a.DLogDecay != nil {
+		addGains(a.DLogDecay.Data, o.partial, p.B, 1, 0, 1)
+	}
 	addOwnSums(a, &o.job.gated)
 	o.rows(p.B*p.time, 1, func(j *job, start, end int) {
 		for i := start; i < end; i++ {
@@ -62,9 +66,10 @@ func gatedConvTaps(a *op.GatedDeltaBackward[*Tensor[float32]], p *gatedShape, st
 	}
 }
 
-// gatedHeadBackward handles one head of one sequence, one row of the state, of its gradient and of P at a time.
+// gatedHeadBackward handles one head of one sequence, one row of the state, of its gradient and of P at a time. It returns what the
+// sequence adds to the gradient of ln(−Decay).
 func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDelta[*Tensor[float32]], p *gatedShape, sequence, head int,
-	dqkv []float32, s *scanScratch) {
+	dqkv []float32, s *scanScratch) (dlog float32) {
 	size, key, value := p.value*p.key, p.key, p.value
 	states, dS, errs := room(&s.x, (a.Chunk+1)*size), zeroRoom(&s.dW, size), room(&s.e, a.Chunk*value)
 	out, normed, do := room(&s.y, value), room(&s.u, value), room(&s.du, value)
@@ -128,10 +133,11 @@ func gatedHeadBackward(a *op.GatedDeltaBackward[*Tensor[float32]], f *op.GatedDe
 				dg += decay * simd.Dot(dRow, old)
 				simd.Scale(decay, dRow)
 			}
-			gateSlopes(a, p, row, head, beta, dbeta, dg)
+			dlog += gateSlopes(a, p, row, head, beta, dbeta, dg)
 			if begins {
 				clear(dS)
 			}
 		}
 	}
+	return dlog
 }

@@ -34,7 +34,7 @@ func (l *GatedDelta[T]) Declare(d Declarer[T]) {
 	adapted(d, &l.B, &l.BAdapter, linear([]int{l.Heads, D}, "linear_attn.in_proj_b.weight"))
 	adapted(d, &l.A, &l.AAdapter, linear([]int{l.Heads, D}, "linear_attn.in_proj_a.weight"))
 	d.Param(&l.Conv, Param{Names: []string{"linear_attn.conv1d.weight"}, Shape: []int{channels, l.Taps}, Kind: Gain, Init: Constant(1)})
-	d.Param(&l.Decay, fixed("linear_attn.decay", l.Heads))
+	d.Param(&l.Decay, Param{Names: []string{"linear_attn.decay"}, Shape: []int{l.Heads}, Kind: Gain, Log: true, Init: Constant(-1)})
 	d.Param(&l.Bias, gain("linear_attn.dt_bias", l.Heads))
 	d.Param(&l.OutNorm, gain("linear_attn.norm.weight", l.ValueWidth))
 	if l.Rotation > 0 {
@@ -80,7 +80,7 @@ func (l *GatedDelta[T]) Forward(p *op.Program[T], s Stream[T]) {
 	l.OutputAdapter.forward(p, s.Out, l.Out)
 }
 
-// Backward implements Layer. The decay gets no gradient. The products overwrite the gradient of the normalised input,
+// Backward implements Layer. The products overwrite the gradient of the normalised input,
 // so the norm's backward, which adds, runs once after each of them.
 func (l *GatedDelta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*GatedDelta[T])
@@ -89,7 +89,7 @@ func (l *GatedDelta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	rotateBack(p, g.Out, l.OutSigns, l.Rotation)
 	p.Add(
 		&op.GatedDeltaBackward[T]{
-			DU: g.Projected, DB: g.BRows, DA: g.ARows, DGain: g.OutNorm, DConv: g.Conv, DBias: g.Bias, DO: g.Out,
+			DU: g.Projected, DB: g.BRows, DA: g.ARows, DGain: g.OutNorm, DConv: g.Conv, DBias: g.Bias, DLogDecay: g.Decay, DO: g.Out,
 			U: l.Projected, B: l.BRows, A: l.ARows, Conv: l.Conv, Decay: l.Decay, Bias: l.Bias, Gain: l.OutNorm, QKV: l.QKV,
 			Starts: l.Starts, Documents: l.Documents, KeyHeads: l.KeyHeads, Chunk: l.Chunk, Eps: l.Eps,
 		},

@@ -68,6 +68,8 @@ type Param struct {
 	Layer int // the parameter's block, -1 outside of blocks
 	// Fixed: no backward gives the parameter a gradient, so training leaves it as it is.
 	Fixed bool
+	// Log: its logarithm ln|w| is trained, of which backward gives the gradient, so that no step changes a sign.
+	Log bool
 	// Init fills in the values that training starts from; normal draws from N(0, 1).
 	Init func(values []float32, normal func() float64)
 }

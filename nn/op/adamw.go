@@ -28,7 +28,14 @@ func (o *SumSquares[T]) Args(v Visitor[T]) {
 
 // AdamW updates W with gradient G and moments M, V, all of one shape (arXiv 1711.05101). G is scaled down first where the
 // norm √SumSquares exceeds the clip. Hyper (HyperCount) holds the numbers.
-type AdamW[T any] struct{ W, M, V, G, SumSquares, Hyper T }
+//
+// With Log, what is trained is ln|W|, which G is the gradient of: a step multiplies W, whose sign stays, and there is no weight
+// decay, since a W of ±1 is no better than any other.
+type AdamW[T any] struct {
+	W, M, V, G, SumSquares, Hyper T
+
+	Log bool
+}
 
 // Name implements Op.
 func (o *AdamW[T]) Name() string { return "AdamW" }

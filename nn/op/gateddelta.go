@@ -48,13 +48,15 @@ func (o *GatedDelta[T]) Args(v Visitor[T]) {
 
 // GatedDeltaBackward is the backward of a GatedDelta that began with a zero state and tail. It writes DU (n, 2·K·k + 2·V·v),
 // DB and DA (n, V) from DO (n, V·v), and adds the gradients of the gain to DGain (v), of the convolution to
-// DConv (2·K·k + V·v, taps) and of the bias to DBias (V), which are optional; with DGain, DO is scratch memory afterwards. The decay
-// gets no gradient. With P = e^g·S before a token,
-// e = v − P·k, and dS the gradient of the state after it, to which do·qᵀ has been added,
+// DConv (2·K·k + V·v, taps), of the bias to DBias (V) and of A_log = ln(−Decay) to DLogDecay (V), which are optional; with DGain, DO
+// is scratch memory afterwards. With P = e^g·S before a token, e = v − P·k, and dS the gradient of the state after it, to which
+// do·qᵀ has been added,
 //
 //	dq = Sᵀ·do    dβ = eᵀ·dS·k    dv = β·dS·k    dk = β·dSᵀ·e − Pᵀ·dv    dP = dS − dv·kᵀ    dg = ⟨dP, P⟩    dS ← e^g·dP
+//
+// and the gradient of A_log is Σ dg·g.
 type GatedDeltaBackward[T any] struct {
-	DU, DB, DA, DGain, DConv, DBias, DO, U, B, A, Conv, Decay, Bias, Gain, QKV, Starts, Documents T
+	DU, DB, DA, DGain, DConv, DBias, DLogDecay, DO, U, B, A, Conv, Decay, Bias, Gain, QKV, Starts, Documents T
 
 	KeyHeads, Chunk int // K
 	Eps             float64
@@ -89,4 +91,5 @@ func (o *GatedDeltaBackward[T]) Args(v Visitor[T]) {
 	v.Arg("dgain", Updates|Optional, &o.DGain, valueWidth)
 	v.Arg("dconvolution", Updates|Optional, &o.DConv, channels, axis(v, o.Conv, 1))
 	v.Arg("dbias", Updates|Optional, &o.DBias, V)
+	v.Arg("dlogdecay", Updates|Optional, &o.DLogDecay, V)
 }

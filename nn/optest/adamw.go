@@ -19,7 +19,7 @@ func hyper(step int, lr, clip float64) []float32 {
 
 func adamwCases[T any]() []Case[T] {
 	// Gradients and moments from 0.1 to 1 of a size: nothing cancels, at any size.
-	update := func(name string, rows, cols, step int, size, clip float64) Case[T] {
+	update := func(name string, rows, cols, step int, size, clip float64, log bool) Case[T] {
 		return Case[T]{
 			Op: "adamw", Name: fmt.Sprintf("%s/%dx%d/step%d", name, rows, cols, step),
 			Tolerance: Tolerance{Rel: 1e-5, Why: "a few roundings of each number, and a norm"},
@@ -31,7 +31,7 @@ func adamwCases[T any]() []Case[T] {
 					Forward: b.program(
 						&op.Zero[T]{X: sum},
 						&op.SumSquares[T]{Sum: sum, G: g},
-						&op.AdamW[T]{W: w, M: m, V: v, G: g, SumSquares: sum, Hyper: numbers},
+						&op.AdamW[T]{W: w, M: m, V: v, G: g, SumSquares: sum, Hyper: numbers, Log: log},
 					),
 					Outputs: []string{"w", "m", "v"},
 				}
@@ -48,9 +48,10 @@ func adamwCases[T any]() []Case[T] {
 		}
 	}
 	return []Case[T]{
-		update("random", 36, 9, 0, 1, 0), update("random", 1, 1, 5, 1, 0), update("random", 300, 75, 999, 1, 0),
-		update("clipped", 36, 9, 3, 1, 0.5), update("within-clip", 36, 9, 3, 1e-3, 100),
-		update("extreme/tiny", 36, 9, 1, 1e-10, 0), update("extreme/large", 36, 9, 1, 1e10, 1),
+		update("random", 36, 9, 0, 1, 0, false), update("random", 1, 1, 5, 1, 0, false), update("random", 300, 75, 999, 1, 0, false),
+		update("clipped", 36, 9, 3, 1, 0.5, false), update("within-clip", 36, 9, 3, 1e-3, 100, false),
+		update("extreme/tiny", 36, 9, 1, 1e-10, 0, false), update("extreme/large", 36, 9, 1, 1e10, 1, false),
+		update("logarithm", 300, 75, 5, 1, 0.5, true),
 		squares(1, rounded, func(b *Bench[T]) T { return b.Normal("g", 1, 1) }),
 		squares(144, exact, func(b *Bench[T]) T { return b.Whole("g", 9, 36, 4) }),
 		squares(70000, Tolerance{Rel: 1e-5, Why: "70,000 squares in any order"}, func(b *Bench[T]) T { return b.Normal("g", 1, 700, 100) }),
@@ -66,6 +67,23 @@ func adamwCases[T any]() []Case[T] {
 					Outputs: []string{"w", "m", "v"},
 					Want: map[string][]float32{
 						"w": {decay(1) - 0.125, decay(-2) + 0.125, -0.125, decay(4)},
+						"m": {0.3, -0.05, 10, 0}, "v": {9e-3, 0.25e-3, 10, 0},
+					},
+				}
+			},
+		},
+		{ // The same step of logarithms multiplies: no sign changes, at any rate, and nothing decays.
+			Op: "adamw", Name: "known/logarithm", Tolerance: Tolerance{Rel: 2e-5, Why: "1 − β₂ is that of a float32"},
+			Make: func(b *Bench[T]) Trial[T] {
+				w, g := b.Floats("w", []float32{-1, -2, 4, -0.5}, 4), b.Floats("g", []float32{3, -0.5, 100, 0}, 4)
+				m, v, sum := b.All("m", 0, 4), b.All("v", 0, 4), b.All("sum", 1e4, 1)
+				numbers := b.Floats("hyper", hyper(0, 2, 0), op.HyperCount)
+				e := float32(math.Exp(2))
+				return Trial[T]{
+					Forward: b.program(&op.AdamW[T]{W: w, M: m, V: v, G: g, SumSquares: sum, Hyper: numbers, Log: true}),
+					Outputs: []string{"w", "m", "v"},
+					Want: map[string][]float32{
+						"w": {-1 / e, -2 * e, 4 / e, -0.5},
 						"m": {0.3, -0.05, 10, 0}, "v": {9e-3, 0.25e-3, 10, 0},
 					},
 				}
@@ -118,6 +136,6 @@ func adamwCases[T any]() []Case[T] {
 				return Trial[T]{Forward: b.program(&op.AdamW[T]{W: w, M: m, V: v, G: g, SumSquares: sum, Hyper: numbers})}
 			},
 		},
-		large(update("random", 4096, 256, 5, 1, 1), 4*8*4096*256),
+		large(update("random", 4096, 256, 5, 1, 1, false), 4*8*4096*256),
 	}
 }

@@ -27,6 +27,7 @@ type Trial[T any] struct {
 	Upstream []string // outputs whose gradient is given
 	Writes   []string // tensors whose gradient is written
 	Adds     []string // tensors whose gradient is added to what is there
+	AddsLog  []string // tensors of whose logarithm the gradient is added to what is there
 	Also     []string // further tensors that Backward writes
 	// Want are known values of outputs.
 	Want map[string][]float32

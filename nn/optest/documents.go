@@ -203,8 +203,9 @@ func (p *packed[T]) gated(chunk int) Trial[T] {
 	b := p.b
 	u, bs, as, do := b.Normal("u", 1, p.n(), channels+inner), b.Normal("b", 1, p.n(), heads), b.Normal("a", 1, p.n(), heads), b.Normal("do", 1, p.n(), inner)
 	conv, decay, bias, gain := b.Normal("conv", 0.6, channels, taps), b.Floats("decay", []float32{-1.7, -2e-38, -0.4, -0.9}, heads), b.Normal("bias", 1, heads), b.Near("gain", 1, 0.3, v)
-	dconv, alone := b.Normal("dconv", 1, channels, taps), b.Stale("alone.dconv", channels, taps) // the second from all documents
-	p.backward.Add(&op.Copy[T]{Dst: alone, Src: dconv, N: channels * taps})
+	dconv, ddecay := b.Normal("dconv", 1, channels, taps), b.Normal("ddecay", 1, heads)
+	alone := [2]T{b.Stale("alone.dconv", channels, taps), b.Stale("alone.ddecay", heads)} // gradients of the parameters, from all documents
+	p.backward.Add(&op.Copy[T]{Dst: alone[0], Src: dconv, N: channels * taps}, &op.Copy[T]{Dst: alone[1], Src: ddecay, N: heads})
 	p.each(func(suffix string, first, B, time int, documents T) {
 		n, name := B*time, func(name string) string { return name + suffix }
 		rows := func(what string, all T, width int) T {
@@ -219,20 +220,22 @@ func (p *packed[T]) gated(chunk int) Trial[T] {
 		})
 		to := alone
 		if suffix == "" {
-			to = dconv
+			to = [2]T{dconv, ddecay}
 		}
 		p.backward.Add(&op.GatedDeltaBackward[T]{
-			DConv: to, DU: p.made(&p.also, "du", suffix, n, channels+inner), DB: p.made(&p.also, "db", suffix, n, heads), DA: p.made(&p.also, "da", suffix, n, heads),
+			DConv: to[0], DLogDecay: to[1], DU: p.made(&p.also, "du", suffix, n, channels+inner), DB: p.made(&p.also, "db", suffix, n, heads), DA: p.made(&p.also, "da", suffix, n, heads),
 			DO: up, U: uRows, B: bRows, A: aRows, Conv: conv, Decay: decay, Bias: bias, Gain: gain, QKV: qkv, Starts: starts, Documents: documents,
 			KeyHeads: keyHeads, Chunk: chunk, Eps: 1e-3,
 		})
 	})
-	p.also = append(p.also, "alone.dconv")
-	t := p.trial(Trial[T]{Upstream: []string{"o"}, Writes: []string{"u", "b", "a"}, Adds: []string{"conv"}}, Tolerance{2e-4, 1e-4, "norms"})
+	p.also = append(p.also, "alone.dconv", "alone.ddecay")
+	t := p.trial(Trial[T]{Upstream: []string{"o"}, Writes: []string{"u", "b", "a"}, Adds: []string{"conv"}, AddsLog: []string{"decay"}}, Tolerance{2e-4, 1e-4, "norms"})
 	same := t.Check
 	t.Check = func(v Values) error {
-		if err := summed.compare("dconv", v("dconv"), v("alone.dconv")); err != nil {
-			return err
+		for _, name := range []string{"dconv", "ddecay"} {
+			if err := summed.compare(name, v(name), v("alone."+name)); err != nil {
+				return err
+			}
 		}
 		return same(v)
 	}

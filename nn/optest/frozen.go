@@ -44,7 +44,7 @@ func frozenCases[T any]() []Case[T] {
 // gatedSizes holds the sizes of a gated delta rule: K heads of keys of width k, V of values of width v.
 type gatedSizes struct {
 	B, time, chunk, K, V, k, v, taps int
-	all                              bool // gradients of gain, convolution and bias, too
+	all                              bool // gradients of gain, convolution, bias and decay, too
 }
 
 // allCases returns all cases, including those that a backend may lack.
@@ -232,11 +232,12 @@ func gatedCase[T any](s gatedSizes) Case[T] {
 			state, tail, qkv := b.Stale("state", B, heads, v, k), b.Stale("tail", B, taps-1, channels), b.Stale("qkv", n, channels)
 			starts, o, do := b.Stale("starts", B, op.Chunks(n, B, chunk), heads, v, k), b.Stale("o", n, inner), b.Normal("do", 1, n, inner)
 			du, db, da := b.Stale("du", n, channels+inner), b.Stale("db", n, heads), b.Stale("da", n, heads)
-			var dgain, dconv, dbias T
-			var adds []string
+			var dgain, dconv, dbias, dlog T
+			var adds, logs []string
 			if s.all {
 				dgain, dconv, dbias = b.Normal("dgain", 1, v), b.Normal("dconv", 1, channels, taps), b.Normal("dbias", 1, heads)
-				adds = []string{"gain", "conv", "bias"}
+				dlog = b.Normal("ddecay", 1, heads)
+				adds, logs = []string{"gain", "conv", "bias"}, []string{"decay"}
 			}
 			return Trial[T]{
 				Forward: b.program(&op.Zero[T]{X: state}, &op.Zero[T]{X: tail}, &op.GatedDelta[T]{
@@ -245,10 +246,10 @@ func gatedCase[T any](s gatedSizes) Case[T] {
 				}),
 				Outputs: []string{"o", "qkv", "starts"}, Upstream: []string{"o"},
 				Backward: b.program(&op.GatedDeltaBackward[T]{
-					DU: du, DB: db, DA: da, DGain: dgain, DConv: dconv, DBias: dbias, DO: do, U: u, B: bs, A: as, Conv: conv, Decay: decay, Bias: bias, Gain: gain, QKV: qkv, Starts: starts,
+					DU: du, DB: db, DA: da, DGain: dgain, DConv: dconv, DBias: dbias, DLogDecay: dlog, DO: do, U: u, B: bs, A: as, Conv: conv, Decay: decay, Bias: bias, Gain: gain, QKV: qkv, Starts: starts,
 					KeyHeads: keyHeads, Chunk: chunk, Eps: 1e-3,
 				}),
-				Writes: []string{"u", "b", "a"}, Adds: adds,
+				Writes: []string{"u", "b", "a"}, Adds: adds, AddsLog: logs,
 			}
 		},
 	}

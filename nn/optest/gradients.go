@@ -2,6 +2,7 @@ package optest
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"bitgpu/nn/cpu"
@@ -53,7 +54,7 @@ func differences(t *testing.T, b *Bench[*cpu.Tensor[float64]], trial Trial[*cpu.
 	for _, x := range trial.Writes {
 		found[x] = append([]float64(nil), data("d"+x)...)
 	}
-	for _, x := range trial.Adds {
+	for _, x := range slices.Concat(trial.Adds, trial.AddsLog) {
 		for i, before := range b.Start("d" + x) {
 			found[x] = append(found[x], data("d" + x)[i]-float64(before))
 		}
@@ -63,6 +64,7 @@ func differences(t *testing.T, b *Bench[*cpu.Tensor[float64]], trial Trial[*cpu.
 		elements = 4
 	}
 	for x, gradient := range found {
+		logarithm := slices.Contains(trial.AddsLog, x)
 		largest := 0.0
 		for _, g := range gradient {
 			largest = max(largest, math.Abs(g))
@@ -73,7 +75,9 @@ func differences(t *testing.T, b *Bench[*cpu.Tensor[float64]], trial Trial[*cpu.
 			at, h := &data(x)[i], 1e-4
 			start := *at
 			moved := func(by float64) float64 {
-				*at = start + by
+				if *at = start + by; logarithm {
+					*at = start * math.Exp(by)
+				}
 				defer func() { *at = start }()
 				return loss()
 			}

@@ -85,7 +85,7 @@ func (c *Case[T]) try(b *Bench[T]) (map[string][]float32, error) {
 		return nil, b.err
 	}
 	names := slices.Concat(trial.Outputs, trial.Also)
-	for _, x := range slices.Concat(trial.Writes, trial.Adds) {
+	for _, x := range slices.Concat(trial.Writes, trial.Adds, trial.AddsLog) {
 		names = append(names, "d"+x)
 	}
 	if err := b.Ops.Flush(); err != nil {

@@ -42,7 +42,8 @@ func (l *Learner[T]) prepareSlices() error {
 		x.m, x.v = l.zeros(x.n), l.zeros(x.n)
 		w, g := l.ops.Rows(s.w, x.n), l.ops.Rows(s.g, x.n)
 		var err error
-		if x.update, err = l.backend.Prepare(op.Program[T]{&op.AdamW[T]{W: w, M: x.m, V: x.v, G: g, SumSquares: l.sumSquares, Hyper: l.hypers}}); err != nil {
+		step := &op.AdamW[T]{W: w, M: x.m, V: x.v, G: g, SumSquares: l.sumSquares, Hyper: l.hypers, Log: l.params[x.param].Log}
+		if x.update, err = l.backend.Prepare(op.Program[T]{step}); err != nil {
 			return err
 		}
 	}

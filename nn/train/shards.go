@@ -83,7 +83,7 @@ func (l *Learner[T]) prepareShards() (err error) {
 		}
 		last().Add(&op.Zero[T]{X: x.grad})
 		if !shape.ShardOptimizer && !x.Fixed {
-			update.Add(&op.AdamW[T]{W: x.master, M: x.m, V: x.v, G: x.grad, SumSquares: l.sumSquares, Hyper: l.hypers})
+			update.Add(&op.AdamW[T]{W: x.master, M: x.m, V: x.v, G: x.grad, SumSquares: l.sumSquares, Hyper: l.hypers, Log: x.Log})
 		}
 	}
 	last().Add(&op.Zero[T]{X: l.loss})

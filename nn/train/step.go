@@ -82,7 +82,7 @@ func (l *Learner[T]) prepare() (err error) {
 		}
 		gradient.Add(&op.Zero[T]{X: x.grad})
 		if !x.Fixed {
-			update.Add(&op.AdamW[T]{W: x.master, M: x.m, V: x.v, G: x.grad, SumSquares: l.sumSquares, Hyper: l.hypers})
+			update.Add(&op.AdamW[T]{W: x.master, M: x.m, V: x.v, G: x.grad, SumSquares: l.sumSquares, Hyper: l.hypers, Log: x.Log})
 		}
 	}
 	gradient.Add(&op.Zero[T]{X: l.loss})

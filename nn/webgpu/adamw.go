@@ -27,6 +27,9 @@ func (o *Ops) adamW(args *op.AdamW[*Tensor]) {
 	each := op.Count(w.shape[1:])
 	for i, p := range w.parts {
 		params := wgsl.AdamWParams{N: uint32(p.rows * each)}
+		if args.Log {
+			params.Log = 1
+		}
 		o.each(variant{kernel: wgsl.AdamW}, gpu.Params(&params), p.rows*each, p.buffer, m.parts[i].buffer, v.parts[i].buffer,
 			g.parts[i].buffer, o.whole(sumSquares), o.whole(hyper))
 	}

@@ -99,7 +99,7 @@ func (o *Ops) gatedDeltaBackward(args *op.GatedDeltaBackward[*Tensor]) {
 		Gains: normed(args.DGain, nil), Eps: float32(args.Eps),
 	}
 	o.dispatch(variant{kernel: wgsl.GatedOutputBackward}, gpu.Params(&output), s.n, s.V, o.whole(args.DO), o.whole(args.U), o.whole(args.Gain), work, o.whole(args.DU))
-	o.addRows(args.DGain, args.DO, s.n, s.V)
+	o.addRows(args.DGain, o.whole(args.DO), s.n, s.V)
 
 	products, known := o.scratch("products", s.n*s.K*2*wgsl.TileTokens), o.scratch("gates", 4*s.n*s.V)
 	pairs := wgsl.GatedProductsParams{
@@ -115,9 +115,10 @@ func (o *Ops) gatedDeltaBackward(args *op.GatedDeltaBackward[*Tensor]) {
 	buffers := []*gpu.Buffer{qkv, products, known, states, dstates, work, dqkv, dgates}
 	o.dispatchGrid(variant{kernel: wgsl.GatedReverse, packed: packed}, gpu.Params(&back), uint32(ceil(s.v, wgsl.ScanSlab)), uint32(s.B*s.V), 1, buffers...)
 	o.dispatchGrid(variant{kernel: wgsl.GatedInputs, packed: packed}, gpu.Params(&back), uint32(ceil(s.time, span)), uint32(s.B*s.K), 1, buffers...)
-	slopes := wgsl.GatedSlopesParams{N: uint32(s.n), Heads: uint32(s.V)}
-	o.each(variant{kernel: wgsl.GatedSlopes}, gpu.Params(&slopes), s.n*s.V, dgates, gates[0], gates[1], gates[2], gates[3], o.whole(args.DB), o.whole(args.DA))
-	o.addRows(args.DBias, args.DA, s.n, 1)
+	slopes, dlog := wgsl.GatedSlopesParams{N: uint32(s.n), Heads: uint32(s.V)}, o.scratch("gradients of decays", s.n*s.V)
+	o.each(variant{kernel: wgsl.GatedSlopes}, gpu.Params(&slopes), s.n*s.V, dgates, gates[0], gates[1], gates[2], gates[3], o.whole(args.DB), o.whole(args.DA), dlog)
+	o.addRows(args.DBias, o.whole(args.DA), s.n, 1)
+	o.addRows(args.DLogDecay, dlog, s.n, 1)
 
 	conv := s.conv()
 	buffers = []*gpu.Buffer{o.whole(args.U), o.whole(args.Conv), dqkv, o.whole(args.DU), documents}
@@ -130,11 +131,11 @@ func (o *Ops) gatedDeltaBackward(args *op.GatedDeltaBackward[*Tensor]) {
 }
 
 // addRows adds to sum (c), unless it is nil, all heads of n rows (n, heads·c).
-func (o *Ops) addRows(sum, rows *Tensor, n, heads int) {
+func (o *Ops) addRows(sum *Tensor, rows *gpu.Buffer, n, heads int) {
 	if sum == nil {
 		return
 	}
 	c := sum.shape[0]
 	params := wgsl.RoPEBackwardParams{N: uint32(n), Heads: uint32(heads), Head: uint32(c), Gains: wgsl.NormQueries}
-	o.dispatch(variant{kernel: wgsl.HeadGain}, gpu.Params(&params), ceil(c, wgsl.ColumnsTogether), 1, o.whole(rows), o.whole(sum), nil)
+	o.dispatch(variant{kernel: wgsl.HeadGain}, gpu.Params(&params), ceil(c, wgsl.ColumnsTogether), 1, rows, o.whole(sum), nil)
 }

@@ -136,7 +136,7 @@ func (b bittFile) part(name string, _ bool) (*part, error) {
 	t, _ := b.Tensors.Tensor(name)
 	x := &part{name: b.TensorsPath + ": " + name, rows: t.Shape[0]}
 	if t.DType != safetensors.U8 {
-		return x, x.readHF(t)
+		return x, x.readHF(t, nil)
 	}
 	s, _ := b.Tensors.Tensor(name + scaleSuffix)
 	stride := t.Shape[1]

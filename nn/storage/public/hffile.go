@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -230,6 +229,9 @@ func (h *hfDir) file(name string) string {
 
 func (h *hfDir) strangers(known map[string]bool) error {
 	for _, name := range h.Names() {
+		if module, ok := strings.CutSuffix(name, ".bias"); ok && known[module+".weight"] {
+			return fmt.Errorf("%s: %s: got a bias, want none: not supported", h.dir, name)
+		}
 		var n int
 		if _, err := fmt.Sscanf(name, h.prefix+"layers.%d.", &n); err != nil || n >= h.d.Layers || known[name] {
 			continue
@@ -265,6 +267,7 @@ func (h *hfDir) part(name string, table bool) (*part, error) {
 	file, _ := h.tensor(name)
 	t, _ := h.Tensor(file)
 	x := &part{name: h.dir + ": " + file}
+	_, read := storedAs(h.d, name, h.gains)
 	matrix := len(t.Shape) == 2 && strings.HasSuffix(rest, ".weight")
 	if matrix {
 		if err := h.checkRotation(file, rest, t); err != nil {
@@ -273,7 +276,7 @@ func (h *hfDir) part(name string, table bool) (*part, error) {
 	}
 	floats := table && h.packed && t.DType != safetensors.U32 || !matrix
 	if !floats && h.isMaster(t, rest, table) {
-		if err := x.readHF(t); err != nil {
+		if err := x.readHF(t, read); err != nil {
 			return nil, err
 		}
 		x.widen()
@@ -307,7 +310,7 @@ func (h *hfDir) part(name string, table bool) (*part, error) {
 		}
 	}
 	if x.ternary == nil {
-		if err := x.readHF(t); err != nil {
+		if err := x.readHF(t, read); err != nil {
 			return nil, err
 		}
 	}
@@ -330,18 +333,28 @@ func mayBeFloat(rest string) bool {
 	return rest == "linear_attn.in_proj_a.weight" || rest == "linear_attn.in_proj_b.weight"
 }
 
-// readHF reads floats. Half precision stays half precision.
-func (x *part) readHF(t safetensors.Tensor) (err error) {
+// readHF reads floats, which read turns into the parameter's if it is not nil. Otherwise half precision stays half precision.
+func (x *part) readHF(t safetensors.Tensor, read func(float64) float64) (err error) {
 	x.rows, x.cols = 1, t.Len()
 	if len(t.Shape) > 1 && t.Shape[0] > 0 {
 		x.rows, x.cols = t.Shape[0], t.Len()/t.Shape[0] // a convolution (channels, 1, taps) is read as a matrix, too
 	}
-	switch t.DType {
-	case safetensors.F16:
-		return x.readHalves(t.Data, op.F16)
-	case safetensors.BF16:
-		return x.readHalves(t.Data, op.BF16)
-	case safetensors.F32:
+	switch {
+	case t.DType == safetensors.F16:
+		err = x.readHalves(t.Data, op.F16)
+	case t.DType == safetensors.BF16:
+		err = x.readHalves(t.Data, op.BF16)
+	case t.DType == safetensors.F64 && read != nil: // see hfWriter.add
+		doubles, err := t.Float64s()
+		if err != nil {
+			return err
+		}
+		x.floats = make([]float32, len(doubles))
+		for i, v := range doubles {
+			x.floats[i] = float32(read(v))
+		}
+		return x.finite()
+	case t.DType == safetensors.F32:
 		view, ok := t.FloatView()
 		if !ok {
 			if view, err = t.Float32s(); err != nil {
@@ -349,37 +362,28 @@ func (x *part) readHF(t safetensors.Tensor) (err error) {
 			}
 		}
 		x.floats = slices.Clone(view)
+		err = x.finite()
 	default:
 		return fmt.Errorf("%s: got the type %s, want F32, F16 or BF16", x.name, t.DType)
+	}
+	if read == nil || err != nil {
+		return err
+	}
+	x.widen()
+	for i, v := range x.floats {
+		x.floats[i] = float32(read(float64(v)))
 	}
 	return x.finite()
 }
 
-// arrange converts rows and numbers to what the layers expect.
+// arrange converts rows to what the layers expect.
 func (h *hfDir) arrange(x *part, rest string) error {
 	d := h.d
-	switch rest {
-	case "self_attn.q_proj.weight", "self_attn.gate_proj.weight":
-		if !d.Gated {
-			return nil
-		}
+	if gates := rest == "self_attn.gate_proj.weight"; d.Gated && (gates || rest == "self_attn.q_proj.weight") {
 		if x.rows != 2*d.Heads*d.HeadWidth {
 			return fmt.Errorf("%s: got %d rows, want %d", x.name, x.rows, 2*d.Heads*d.HeadWidth)
 		}
-		x.pick(headHalves(d.Heads, d.HeadWidth, rest == "self_attn.gate_proj.weight"))
-	case "linear_attn.decay":
-		x.widen()
-		for i, a := range x.floats {
-			x.floats[i] = float32(-math.Exp(float64(a)))
-		}
-		return x.finite()
-	default:
-		if offset := GainOffset(d, rest); offset != 0 && !h.gains {
-			x.widen()
-			for i := range x.floats {
-				x.floats[i] += offset
-			}
-		}
+		x.pick(headHalves(d.Heads, d.HeadWidth, gates))
 	}
 	return nil
 }

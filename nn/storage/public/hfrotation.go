@@ -88,7 +88,7 @@ func (h *hfDir) signs(name string) (*part, error) {
 			return nil, fmt.Errorf("%s: %s is missing", h.dir, file)
 		}
 		x := &part{name: h.dir + ": " + file}
-		if err := x.readHF(t); err != nil {
+		if err := x.readHF(t, nil); err != nil {
 			return nil, err
 		}
 		x.widen()

@@ -207,40 +207,45 @@ func (w *hfWriter) add(x *piece, rest string) error {
 		}
 		t.Write = func(out io.Writer) error { return x.writeFloats(out, w.floats) }
 	default:
+		if x.kind == layer.Linear && !mayBeFloat(rest) && w.m.Decoder.Masters == nil {
+			if err := x.ternaryFloats(w.m.Decoder.Int8); err != nil {
+				return err
+			}
+		}
 		t.DType = safetensors.F32
 		if half, ok := map[op.Format]safetensors.DType{op.F16: safetensors.F16, op.BF16: safetensors.BF16}[x.h.Format]; ok {
 			t.DType = half
 		}
-		change := func(v float32) float32 { return v }
+		mlx := w.m.Decoder.Rotation > 0
 		switch {
-		case rest == "linear_attn.conv1d.weight" && w.m.Decoder.Rotation > 0:
-			t.Shape = []int{len(x.order), x.cols, 1} // MLX's
+		case rest == "linear_attn.conv1d.weight" && mlx:
+			t.Shape = []int{len(x.order), x.cols, 1}
 		case rest == "linear_attn.conv1d.weight":
 			t.Shape = []int{len(x.order), 1, x.cols}
-		case rest == "linear_attn.decay":
-			change = logarithm
-		case w.m.Decoder.Rotation == 0 && GainOffset(w.m.Decoder, x.name) != 0:
-			change = func(v float32) float32 { return v - GainOffset(w.m.Decoder, x.name) }
 		}
-		t.Write = func(out io.Writer) error { return x.writeAs(out, change) }
+		write, read := storedAs(w.m.Decoder, x.name, mlx)
+		double := write != nil && !mlx && !x.exact(write, read) // MLX computes in float32 at most
+		if double {
+			t.DType = safetensors.F64
+		}
+		t.Write = func(out io.Writer) error { return x.writeAs(out, double, write) }
 	}
 	w.tensors = append(w.tensors, t)
 	return nil
 }
 
-// logarithm returns an a with −exp(a) = decay: the exact one, where float32 has it.
-func logarithm(decay float32) float32 {
-	best := float32(math.Log(-float64(decay)))
-	for _, way := range []float32{float32(math.Inf(-1)), float32(math.Inf(1))} {
-		a := best
-		for range 8 {
-			if float32(-math.Exp(float64(a))) == decay {
-				return a
+// exact reports whether numbers that are stored in float32 as write says are read as they were.
+func (x *piece) exact(write, read func(float64) float64) bool {
+	row := make([]float32, x.cols)
+	for _, r := range x.order {
+		x.h.Floats(row, r)
+		for _, v := range row {
+			if float32(read(float64(float32(write(float64(v)))))) != v {
+				return false
 			}
-			a = math.Nextafter32(a, way)
 		}
 	}
-	return best
+	return true
 }
 
 // findable refuses float weights from which a reader could not recover the scales.
@@ -248,19 +253,35 @@ func (x *piece) findable() error {
 	if x.h.Group == 0 || x.h.Group%128 == 0 {
 		return nil
 	}
-	m := x.matrix()
-	t := safetensors.Tensor{Name: x.file, DType: safetensors.F32, Shape: x.shape()}
-	row := make([]float32, m.Cols)
-	for r := range m.Rows {
-		m.Floats(row, r)
-		for _, v := range row {
-			t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
-		}
-	}
-	if _, err := hf.Unpacked(t); err != nil {
+	if err := x.unpacked(x.matrix().Floats); err != nil {
 		return fmt.Errorf("%s: got a scale each %d inputs, want 128 or all of a row: in floats others are not found again", x.name, x.h.Group)
 	}
 	return nil
+}
+
+// ternaryFloats refuses float matrices of layers that are not ternary, for a reader of the directory could not know that they are meant.
+func (x *piece) ternaryFloats(int8 bool) error {
+	if int8 {
+		return fmt.Errorf("%s: got %v, want ternary weights, which are packed where inputs are rounded to int8; .bitt has others", x.name, x.h.Format)
+	}
+	if err := x.unpacked(func(row []float32, r int) { x.h.Floats(row, x.order[r]) }); err != nil {
+		return fmt.Errorf("%s: got %v, and it %w; a directory of such is refused when it is read, .bitt has them", x.name, x.h.Format, err)
+	}
+	return nil
+}
+
+// unpacked returns an error if the matrix, as floats that row writes by their rows, is not found to be ternary.
+func (x *piece) unpacked(row func(dst []float32, r int)) error {
+	t := safetensors.Tensor{Name: x.file, DType: safetensors.F32, Shape: x.shape()}
+	values := make([]float32, x.cols)
+	for r := range x.order {
+		row(values, r)
+		for _, v := range values {
+			t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
+		}
+	}
+	_, err := hf.Unpacked(t)
+	return err
 }
 
 // writePacked writes BitNet's bytes, each with one code from each quarter of the rows.
@@ -309,8 +330,8 @@ func (x *piece) writeFloats(out io.Writer, dtype safetensors.DType) error {
 	return nil
 }
 
-// writeAs writes floats: 16-bit ones unchanged, 32-bit ones after applying change.
-func (x *piece) writeAs(out io.Writer, change func(float32) float32) error {
+// writeAs writes floats: 16-bit ones as they are, 32-bit ones after write, if it is not nil, has changed them, in float64 if wanted.
+func (x *piece) writeAs(out io.Writer, double bool, write func(float64) float64) error {
 	var data []byte
 	row := make([]float32, x.cols)
 	for _, r := range x.order {
@@ -322,7 +343,15 @@ func (x *piece) writeAs(out io.Writer, change func(float32) float32) error {
 		} else {
 			x.h.Floats(row, r)
 			for _, v := range row {
-				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(change(v)))
+				y := float64(v)
+				if write != nil {
+					y = write(y)
+				}
+				if double {
+					data = binary.LittleEndian.AppendUint64(data, math.Float64bits(y))
+				} else {
+					data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(y)))
+				}
 			}
 		}
 		if _, err := out.Write(data); err != nil {

@@ -89,7 +89,7 @@ func (w *hfWriter) addRotated(x, signs *piece) error {
 		safetensors.Source{Name: module + ".scales", DType: safetensors.F16, Shape: shape, Write: scales(1)},
 		safetensors.Source{Name: module + ".biases", DType: safetensors.F16, Shape: shape, Write: scales(-1)},
 		safetensors.Source{Name: module + ".signs", DType: safetensors.F32, Shape: []int{x.cols}, Write: func(out io.Writer) error {
-			return signs.writeAs(out, func(v float32) float32 { return v })
+			return signs.writeAs(out, false, nil)
 		}})
 	return nil
 }

@@ -108,7 +108,9 @@ func TestMastersStayMasters(t *testing.T) {
 				t.Fatalf("%s: %s is in %v, want F32", path, p.Names[0], h.Format)
 			}
 			for i := range h.F32 {
-				if p.Kind != layer.Gain {
+				if p.Kind == layer.Gain {
+					h.F32[i] *= float32(math.Exp(r.NormFloat64())) // which no decay changes its sign by
+				} else {
 					h.F32[i] += float32(0.01 * r.NormFloat64())
 				}
 			}

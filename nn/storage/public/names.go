@@ -2,6 +2,7 @@ package public
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"bitgpu/nn/arch"
@@ -73,6 +74,18 @@ func GainOffset(d *arch.Decoder, name string) float32 {
 		}
 	}
 	return 0
+}
+
+// storedAs returns how transformers' files store the numbers of a parameter, and how they are read, nil where it is as they are.
+// gains says that gains are stored as they are. name is the parameter's.
+func storedAs(d *arch.Decoder, name string, gains bool) (write, read func(float64) float64) {
+	if _, rest := inLayer(name); rest == "linear_attn.decay" {
+		return func(decay float64) float64 { return math.Log(-decay) }, func(a float64) float64 { return -math.Exp(a) }
+	}
+	if offset := float64(GainOffset(d, name)); offset != 0 && !gains {
+		return func(gain float64) float64 { return gain - offset }, func(w float64) float64 { return w + offset }
+	}
+	return nil, nil
 }
 
 // headHalves returns the rows of queries, or of gates, in a matrix that has both for each head in turn.
