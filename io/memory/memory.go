@@ -51,7 +51,7 @@ type Memory struct {
 	Layers []Layer
 	States []State   // of a public family, instead of Layers
 	Model  string    // identity of the model; "" if the file does not say
-	Tokens int64     // how many tokens have been read; 0 if the file does not say
+	Tokens int64     // how many tokens have been read; 0 if the file does not say, by metadata or by its keys
 	Logits []float32 // (V) of the next token; empty if the file does not say
 	Recent []uint32  // the last tokens, the latest last
 	Mark   []State   // states at the last boundary of turns, whose position is in Chat; nil if there is none
@@ -182,6 +182,9 @@ func fromTensors(f *safetensors.File) (*Memory, error) {
 	}
 	if len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !stateName.MatchString(name) }) {
 		m.States, err = readStates(f, names)
+		if _, said := f.Metadata()["tokens"]; !said {
+			m.Tokens = cached(m.States)
+		}
 		return m, err
 	}
 	left := map[string]bool{}
@@ -208,6 +211,16 @@ func fromTensors(f *safetensors.File) (*Memory, error) {
 		return nil, fmt.Errorf("no tensor layer_0, so it holds no memory")
 	}
 	return m, nil
+}
+
+// cached returns of how many tokens there are keys, 0 without attention.
+func cached(states []State) int64 {
+	for _, s := range states {
+		if strings.HasPrefix(s.Name, "key.") && len(s.Shape) > 0 {
+			return int64(s.Shape[0])
+		}
+	}
+	return 0
 }
 
 func readStates(f *safetensors.File, names []string) (states []State, err error) {

@@ -80,6 +80,23 @@ func TestFirstEngine(t *testing.T) {
 	}
 }
 
+// A file of another program that has keys and values says by them how many tokens were read.
+func TestTokensOfKeys(t *testing.T) {
+	states := []safetensors.Tensor{floats("conv.0", []int{3, 2}, 1, 2, 3, 4, 5, 6), floats("key.1", []int{2, 1, 2}, 1, 2, 3, 4), floats("value.1", []int{2, 1, 2}, 1, 2, 3, 4)}
+	for _, c := range []struct {
+		metadata map[string]string
+		want     int64
+	}{{nil, 2}, {map[string]string{"tokens": "7"}, 7}} {
+		m, err := Parse("a.memory", encode(t, c.metadata, states...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Tokens != c.want || len(m.States) != 3 {
+			t.Errorf("with %v: got %d tokens, want %d", c.metadata, m.Tokens, c.want)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(-1))
 	good := floats("layer_0", []int{2, 2}, 1, 2, 3, 4)

@@ -142,6 +142,9 @@ func (g *ggufFile) file(name string) string {
 // scaleOf returns the name of the tensor that holds a factor for the whole matrix, as some BitNet files have it.
 func scaleOf(matrix string) string { return strings.TrimSuffix(matrix, ".weight") + ".scale" }
 
+// aroundLayers are the beginnings of the names of tensors outside of layers, in any family of llama.cpp.
+var aroundLayers = []string{"token_", "position_", "output", "rope_"}
+
 func (g *ggufFile) strangers(known map[string]bool) error {
 	for _, t := range g.Tensors() {
 		var n int
@@ -150,6 +153,9 @@ func (g *ggufFile) strangers(known map[string]bool) error {
 		}
 		if _, err := fmt.Sscanf(t.Name, "blk.%d.", &n); err == nil && n < g.d.Layers {
 			return g.errorf("%s: got a tensor that no layer of the family %s has, want none", t.Name, g.d.Family)
+		}
+		if t.Name != ropeFactors && slices.ContainsFunc(aroundLayers, func(begin string) bool { return strings.HasPrefix(t.Name, begin) }) {
+			return g.errorf("%s: got a tensor that no model of the family %s has, want none", t.Name, g.d.Family)
 		}
 	}
 	return nil
@@ -171,14 +177,15 @@ func (g *ggufFile) multiply(x *part, matrix string) error {
 	}
 	switch {
 	case factor[0] == 1:
-	case x.ternary == nil || x.ternary.scales == nil:
-		return g.errorf("%s: got the factor %v for a matrix of %v, want one of I2_S: not supported", t.Name, factor[0], x.name)
-	default:
-		x.ternary.scales = slices.Clone(x.ternary.scales)
-		for i := range x.ternary.scales {
-			x.ternary.scales[i] *= factor[0]
-		}
+		return nil
+	case x.ternary == nil:
+		return g.errorf("%s: got the factor %v for a matrix of floats, want one for ternary weights: not supported", t.Name, factor[0])
 	}
+	scale, ok := x.oneScale()
+	if scale *= factor[0]; !ok || op.FirstNotFinite([]float32{scale}) >= 0 {
+		return g.errorf("%s: got the factor %v for a matrix with several scales, or an infinite one, want one scale, or the factor 1: not supported", t.Name, factor[0])
+	}
+	x.ternary.halves, x.ternary.group, x.ternary.alike, x.ternary.scales = nil, x.cols, x.rows, []float32{scale}
 	return nil
 }
 
@@ -302,7 +309,7 @@ func (g *ggufFile) arrange(x *part, rest string) error {
 		}
 		x.pick(heads)
 	case "linear_attn.out_proj.weight":
-		if !g.grouped || d.Rotation == 0 {
+		if g.tiled() {
 			return x.pickColumns(heads, r.ValueWidth)
 		}
 	}

@@ -45,6 +45,9 @@ func (r *keyReader) int(key string) int {
 
 // parseGGUF reads the keys of a GGUF file. The size of the vocabulary is not among them: it is that of the embedding.
 func parseGGUF(f *gguf.File) (*arch.Decoder, error) {
+	if n, err := f.Int("split.count"); err == nil && n > 1 {
+		return nil, fmt.Errorf("%s: split.count: got one of %d files, want all in one, as llama.cpp's llama-gguf-split --merge writes it", f.Name(), n)
+	}
 	name, err := f.Text("general.architecture")
 	if err != nil {
 		return nil, err
@@ -83,10 +86,15 @@ func parseGGUF(f *gguf.File) (*arch.Decoder, error) {
 	r.rope(d)
 	if family == "qwen3.5" {
 		r.recurrent(d)
+	} else if d.Rope.Width < d.HeadWidth && r.err == nil {
+		r.err = fmt.Errorf("%s: %s.rope.dimension_count: got %d of %d elements of a head, want all: only qwen35 rotates a part", f.Name(), name, d.Rope.Width, d.HeadWidth)
 	}
 	r.hadamard(d)
 	return d, r.err
 }
+
+// ropeFactors is the tensor of the divisors of the frequencies.
+const ropeFactors = "rope_freqs.weight"
 
 // plainYaRN are keys of which only the usual value is known to mean one thing to all who read and write them.
 var plainYaRN = map[string]float64{
@@ -97,11 +105,14 @@ var plainYaRN = map[string]float64{
 func (r *keyReader) rope(d *arch.Decoder) {
 	f := r.f
 	d.Rope = arch.Rope{Width: optional(r, "rope.dimension_count", f.Int, d.HeadWidth), Theta: decimal(optional(r, "rope.freq_base", f.Float, 10_000))}
-	factor := optional(r, "rope.scaling.factor", f.Float, 1)
-	switch kind := optional(r, "rope.scaling.type", f.Text, "none"); kind {
+	factor := optional(r, "rope.scaling.factor", f.Float, optional(r, "rope.scale_linear", f.Float, 1))
+	switch kind := optional(r, "rope.scaling.type", f.Text, "linear"); kind { // a factor alone is linear in llama.cpp, too
 	case "none":
 	case "linear":
-		if d.Rope.Linear = factor; !(factor > 0) && r.err == nil {
+		if factor != 1 {
+			d.Rope.Linear = factor
+		}
+		if !(factor > 0) && r.err == nil {
 			r.err = fmt.Errorf("%s: %s.rope.scaling.factor: got %v, want a number above 0", f.Name(), r.arch, factor)
 		}
 	case "yarn":
@@ -120,7 +131,7 @@ func (r *keyReader) rope(d *arch.Decoder) {
 			r.err = fmt.Errorf("%s: %s.rope.scaling.type: got %q, want none, linear or yarn", f.Name(), r.arch, kind)
 		}
 	}
-	if t, ok := f.Tensor("rope_freqs.weight"); ok && r.err == nil {
+	if t, ok := f.Tensor(ropeFactors); ok && r.err == nil {
 		m := t.Matrix()
 		if m.Rows != 1 || m.Cols != d.Rope.Width/2 {
 			r.err = fmt.Errorf("%s: %s: got %d × %d factors, want %d", f.Name(), t.Name, m.Rows, m.Cols, d.Rope.Width/2)

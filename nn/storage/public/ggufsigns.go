@@ -2,6 +2,7 @@ package public
 
 import (
 	"slices"
+	"strings"
 
 	"bitgpu/io/gguf"
 )
@@ -14,6 +15,9 @@ func (g *ggufFile) readSigns() error {
 	}
 	g.signs, g.folded = map[int][]float32{}, map[string]bool{}
 	if g.grouped, err = optionalBool(g.File, hadamardPrefix+"gdn_v_grouped"); err != nil {
+		return err
+	}
+	if err := g.checkTiles(); err != nil {
 		return err
 	}
 	names, err := g.Texts(hadamardPrefix + "weight_names")
@@ -83,7 +87,22 @@ func (g *ggufFile) signsOf(name string, width int) (*part, error) {
 			signs[i] = 1
 		}
 	}
+	if r := g.d.Recurrent; strings.HasSuffix(name, "linear_attn.out_proj.signs") && g.tiled() {
+		signs = pickRows(signs, grouped(r.KeyHeads, r.Heads), r.ValueWidth)
+	}
 	return &part{name: g.Name() + ": " + name, rows: 1, cols: width, floats: signs}, nil
+}
+
+// tiled reports whether the columns of ssm_out lie in GGUF's order of the value heads, and not yet in Hugging Face's.
+func (g *ggufFile) tiled() bool { return !g.grouped || g.d.Rotation == 0 }
+
+// checkTiles refuses rotated columns that cannot be moved: those of heads that share a block of the transform.
+func (g *ggufFile) checkTiles() error {
+	r := g.d.Recurrent
+	if g.grouped || r == nil || r.KeyHeads == 1 || r.Heads == r.KeyHeads || r.ValueWidth%g.d.Rotation == 0 {
+		return nil
+	}
+	return g.errorf("%sgdn_v_grouped: got false, with heads of %d in blocks of %d, want true, or blocks that divide a head", hadamardPrefix, r.ValueWidth, g.d.Rotation)
 }
 
 // signWidth returns the length of a vector of signs by the name of its parameter.

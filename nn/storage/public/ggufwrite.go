@@ -46,7 +46,7 @@ func (m *Model) writeGGUF(path string, o ExportOptions) error {
 		tensors = append(tensors, gguf.Source{Name: x.file, Type: l.Type(), Shape: x.shape(), Write: func(w io.Writer) error { return x.write(w, l) }})
 	}
 	if f := m.Decoder.Rope.Factors; f != nil {
-		tensors = append(tensors, gguf.Source{Name: "rope_freqs.weight", Type: ggml.F32, Shape: []int{len(f)}, Write: func(w io.Writer) error {
+		tensors = append(tensors, gguf.Source{Name: ropeFactors, Type: ggml.F32, Shape: []int{len(f)}, Write: func(w io.Writer) error {
 			for _, x := range f {
 				if err := binary.Write(w, binary.LittleEndian, float32(x)); err != nil {
 					return err

@@ -10,6 +10,8 @@ import (
 
 	"bitgpu/io/ggml"
 	"bitgpu/io/gguf"
+	"bitgpu/nn"
+	"bitgpu/nn/op"
 )
 
 // The tensors of a GGUF file that is written are, byte by byte, those that another program wrote of the same model.
@@ -87,6 +89,20 @@ func TestExportRefusals(t *testing.T) {
 	odd := *models["qwen3"]
 	odd.Rope.YaRN = nil
 	odd.SubNorms = true
+	floats := func(m *Model) *Model {
+		nn.Walk(nn.OfDecoder(m.Decoder), m.Weights, func(p nn.Param, h *op.HostTensor) {
+			for i := range h.Scales {
+				h.Scales[i] = 0.25
+			}
+			if p.Names[0] == "layers.0.mlp.down_proj.weight" {
+				*h = op.HostTensor{Shape: p.Shape, F32: make([]float32, op.Count(p.Shape))}
+				for i := range h.F32 {
+					h.F32[i] = float32(i % 7)
+				}
+			}
+		})
+		return m
+	}
 	for _, c := range []struct {
 		m         *Model
 		to        string
@@ -104,6 +120,8 @@ func TestExportRefusals(t *testing.T) {
 		{random(models["qwen3"], 64), "x", "", "want a name that ends in .bitt or .gguf, or a directory"},
 		{random(models["qwen3.5"], 0), "x/", "", "embed.weight: got a scale each 64 inputs, want 128"},
 		{random(models["llama"], 0), "x/", "", "none of Llama 3.1's"},
+		{floats(random(models["qwen3"], 0)), "x/", "", "layers.0.mlp.down_proj.weight: got F32, and it is not ternary: row 0, input 3 is 3, neither 0"},
+		{floats(random(models["bitnet"], 0)), "x/", "", "layers.0.mlp.down_proj.weight: got F32, want ternary weights, which are packed where inputs are rounded to int8"},
 		{random(&odd, 64), "x.gguf", "", "the architecture qwen3 of GGUF has other norms"},
 	} {
 		to := filepath.Join(t.TempDir(), c.to)

@@ -229,6 +229,9 @@ func (h *hfDir) file(name string) string {
 
 func (h *hfDir) strangers(known map[string]bool) error {
 	for _, name := range h.Names() {
+		if module, ok := strings.CutSuffix(name, ".bias"); ok && known[module+".weight"] {
+			return fmt.Errorf("%s: %s: got a bias, want none: not supported", h.dir, name)
+		}
 		var n int
 		if _, err := fmt.Sscanf(name, h.prefix+"layers.%d.", &n); err != nil || n >= h.d.Layers || known[name] {
 			continue

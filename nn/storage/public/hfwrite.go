@@ -207,6 +207,11 @@ func (w *hfWriter) add(x *piece, rest string) error {
 		}
 		t.Write = func(out io.Writer) error { return x.writeFloats(out, w.floats) }
 	default:
+		if x.kind == layer.Linear && !mayBeFloat(rest) && w.m.Decoder.Masters == nil {
+			if err := x.ternaryFloats(w.m.Decoder.Int8); err != nil {
+				return err
+			}
+		}
 		t.DType = safetensors.F32
 		if half, ok := map[op.Format]safetensors.DType{op.F16: safetensors.F16, op.BF16: safetensors.BF16}[x.h.Format]; ok {
 			t.DType = half
@@ -248,19 +253,35 @@ func (x *piece) findable() error {
 	if x.h.Group == 0 || x.h.Group%128 == 0 {
 		return nil
 	}
-	m := x.matrix()
-	t := safetensors.Tensor{Name: x.file, DType: safetensors.F32, Shape: x.shape()}
-	row := make([]float32, m.Cols)
-	for r := range m.Rows {
-		m.Floats(row, r)
-		for _, v := range row {
-			t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
-		}
-	}
-	if _, err := hf.Unpacked(t); err != nil {
+	if err := x.unpacked(x.matrix().Floats); err != nil {
 		return fmt.Errorf("%s: got a scale each %d inputs, want 128 or all of a row: in floats others are not found again", x.name, x.h.Group)
 	}
 	return nil
+}
+
+// ternaryFloats refuses float matrices of layers that are not ternary, for a reader of the directory could not know that they are meant.
+func (x *piece) ternaryFloats(int8 bool) error {
+	if int8 {
+		return fmt.Errorf("%s: got %v, want ternary weights, which are packed where inputs are rounded to int8; .bitt has others", x.name, x.h.Format)
+	}
+	if err := x.unpacked(func(row []float32, r int) { x.h.Floats(row, x.order[r]) }); err != nil {
+		return fmt.Errorf("%s: got %v, and it %w; a directory of such is refused when it is read, .bitt has them", x.name, x.h.Format, err)
+	}
+	return nil
+}
+
+// unpacked returns an error if the matrix, as floats that row writes by their rows, is not found to be ternary.
+func (x *piece) unpacked(row func(dst []float32, r int)) error {
+	t := safetensors.Tensor{Name: x.file, DType: safetensors.F32, Shape: x.shape()}
+	values := make([]float32, x.cols)
+	for r := range x.order {
+		row(values, r)
+		for _, v := range values {
+			t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
+		}
+	}
+	_, err := hf.Unpacked(t)
+	return err
 }
 
 // writePacked writes BitNet's bytes, each with one code from each quarter of the rows.

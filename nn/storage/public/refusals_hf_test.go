@@ -98,6 +98,7 @@ func TestHFDirectoryRefusals(t *testing.T) {
 		"no head":        {`"tie_word_embeddings":true`, `"tie_word_embeddings":false`, nil, "lm_head.weight is missing, and config.json does not say that it is tied"},
 		"another head":   {"", "", noise("lm_head.weight", 128, 256), "lm_head.weight is not the embedding, and config.json says that they are tied"},
 		"a norm's shape": {"", "", replace("model.norm.weight", 128), "model.norm.weight: got 1 × 128, want floats of the shape [256]"},
+		"a norm's bias":  {"", "", replace("model.norm.bias", 256), "model.norm.bias: got a bias, want none"},
 		"rows":           {"", "", replace("model.layers.0.mlp.down_proj.weight", 128, 256), "model.layers.0.mlp.down_proj.weight: got 128 rows, want 256"},
 		"columns":        {"", "", replace("model.layers.0.mlp.down_proj.weight", 256, 128), "model.layers.0.mlp.down_proj.weight: got 256 × 128 weights, want rows of 256"},
 		"a vector":       {"", "", replace("model.layers.0.mlp.down_proj.weight", 256), "model.layers.0.mlp.down_proj.weight: got 1 rows, want 256"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"bitgpu/io/ggml"
@@ -51,6 +52,30 @@ func ofGGML(m *ggml.Matrix) (*rowsOf, error) {
 	}
 	group, _ := m.Layout.Block()
 	return &rowsOf{codes: m.PackedRow, group: group, alike: 1, halves: m.HalfScales}, nil
+}
+
+// oneScale returns the scale of a ternary part, if it has just one. A block without one, whose weights are all zero, has any.
+func (x *part) oneScale() (one float32, ok bool) {
+	t := x.ternary
+	if t.halves == nil {
+		return t.scales[0], len(t.scales) == 1
+	}
+	halves, codes := make([]uint16, x.cols/t.group), make([]byte, trit.RowBytes(x.cols))
+	for r := range x.rows {
+		t.halves(halves, r)
+		t.codes(codes, r)
+		for i, half := range halves {
+			scale := float16.Frombits(half).Float32()
+			if scale == 0 && zeros(codes[i*t.group/4:(i+1)*t.group/4]) {
+				continue
+			}
+			if scale == 0 || one != 0 && scale != one {
+				return 0, false
+			}
+			one = scale
+		}
+	}
+	return one, true
 }
 
 // pick selects and reorders rows.
@@ -242,21 +267,14 @@ func rowScales(parts []*part) (scales []float32, err error) {
 // equal, or one has only zeros.
 func mergePairs(h *op.HostTensor) {
 	bytes := h.Group / 4
-	zeros := func(group int) bool {
-		for _, b := range h.Codes[group*bytes : (group+1)*bytes] {
-			if b != 0b01010101 {
-				return false
-			}
-		}
-		return true
-	}
+	empty := func(group int) bool { return zeros(h.Codes[group*bytes : (group+1)*bytes]) }
 	merged := make([]uint16, len(h.GroupScales)/2)
 	for i := range merged {
 		a, b := h.GroupScales[2*i], h.GroupScales[2*i+1]
 		switch {
-		case a == b || zeros(2*i+1):
+		case a == b || empty(2*i+1):
 			merged[i] = a
-		case zeros(2 * i):
+		case empty(2 * i):
 			merged[i] = b
 		default:
 			return
@@ -269,6 +287,11 @@ func mergePairs(h *op.HostTensor) {
 	for i, half := range merged {
 		h.Scales[i] = float16.Frombits(half).Float32()
 	}
+}
+
+// zeros reports whether packed codes are all those of zero weights.
+func zeros(codes []byte) bool {
+	return !slices.ContainsFunc(codes, func(b byte) bool { return b != 0b01010101 })
 }
 
 // inPieces calls with for ranges that cover 0 to n, concurrently where there is enough to do; each number stands for `bytes`
