@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bitgpu/internal/units"
 	"bitgpu/nn/train"
 
 	"github.com/urfave/cli/v2"
@@ -67,7 +68,7 @@ func rereadAction(c *cli.Context, by computing) error {
 	stop()
 	for _, length := range lengths { // check before measuring anything
 		if most := tokens.Len() / length; passages > most {
-			return fmt.Errorf("--data: %s: its %d tokens hold %d passages of %d tokens, want %d", c.String("data"), tokens.Len(), most, length, passages)
+			return fmt.Errorf("--data: %s: its %d tokens hold %s of %d tokens, want %d", c.String("data"), tokens.Len(), units.Count(most, "passage"), length, passages)
 		}
 	}
 	backend, err := openDevice(by)

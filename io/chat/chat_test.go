@@ -226,8 +226,8 @@ func TestFromDir(t *testing.T) {
 	}
 }
 
-func TestFromGGUF(t *testing.T) {
-	tmpl, err := FromGGUF(map[string]string{"tokenizer.chat_template": "a{{ bos_token }}", "tokenizer.chat_template.tool_use": "b{{ eos_token }}", "general.name": "x"}, "<s>", "</s>")
+func TestSourceFromGGUF(t *testing.T) {
+	tmpl, err := SourceFromGGUF(map[string]string{"tokenizer.chat_template": "a{{ bos_token }}", "tokenizer.chat_template.tool_use": "b{{ eos_token }}", "general.name": "x"}, "<s>", "</s>").Template()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestFromGGUF(t *testing.T) {
 	if a != "a<s>" || b != "b</s>" {
 		t.Errorf("got %q and %q", a, b)
 	}
-	if _, err := FromGGUF(nil, "", ""); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := SourceFromGGUF(nil, "", "").Template(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

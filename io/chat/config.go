@@ -225,13 +225,8 @@ func templateList(given value, named map[string]string) error {
 	return fmt.Errorf("tokenizer_config.json: chat_template: got %s, want a string or an array", jsonName(given))
 }
 
-// FromGGUF loads the chat template from a GGUF file's metadata: the strings "tokenizer.chat_template" and
+// SourceFromGGUF picks the chat templates out of a GGUF file's metadata: the strings "tokenizer.chat_template" and
 // "tokenizer.chat_template.NAME". bos and eos are the texts of the file's special tokens, or "".
-func FromGGUF(metadata map[string]string, bos, eos string) (*Template, error) {
-	return SourceFromGGUF(metadata, bos, eos).Template()
-}
-
-// SourceFromGGUF picks out what [FromGGUF] loads.
 func SourceFromGGUF(metadata map[string]string, bos, eos string) Source {
 	const key = "tokenizer.chat_template"
 	named := map[string]string{}

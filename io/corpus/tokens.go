@@ -227,9 +227,6 @@ func (w *TokenWriter) Append(ids ...uint32) error {
 // Fingerprint returns that of the ids so far.
 func (w *TokenWriter) Fingerprint() Fingerprint { return Fingerprint{w.n, formatSum(w.sum)} }
 
-// Len returns the number of ids so far.
-func (w *TokenWriter) Len() int64 { return w.n }
-
 // Commit puts the file in place.
 func (w *TokenWriter) Commit() error {
 	if err := w.w.Flush(); err != nil {

@@ -56,8 +56,8 @@ func TestTokens(t *testing.T) {
 		if _, err := os.Stat(path); err == nil {
 			t.Error("the file is there before it is whole")
 		}
-		if w.Len() != int64(len(want)) {
-			t.Errorf("%d tokens written, %d counted", len(want), w.Len())
+		if got := w.Fingerprint().Tokens; got != int64(len(want)) {
+			t.Errorf("counted %d tokens, want %d", got, len(want))
 		}
 		if err := w.Commit(); err != nil {
 			t.Fatal(err)

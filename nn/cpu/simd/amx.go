@@ -140,14 +140,10 @@ func (p *amxPhase) Run(start, end int) {
 			if from+columns == m.cols {
 				following = (start + blocks) * codesStep
 			}
-			scales := (*byte)(unsafe.Pointer(&dotOnes))
-			if m.group > 0 {
-				scales = &m.scales[start*scalesStep+2*dotRows*(from/m.group)]
-			}
 			j.amxProduct()(&room.y[0], &m.codes[codes], &m.codes[min(following, len(m.codes)-1)], codesStep,
 				&j.digits[from*j.group*j.planes], j.group*m.cols*j.planes,
 				(*byte)(unsafe.Pointer(&j.sums[from/j.part*j.group])), int(unsafe.Sizeof(dotSum{}))*j.group*j.chunks,
-				scales, scalesStep, nextScale, blocks, lines, columns/j.part, j.part/tileColumns, j.n, j.group/2,
+				m.scalesAt(start, from), scalesStep, nextScale, blocks, lines, columns/j.part, j.part/tileColumns, j.n, j.group/2,
 				(*byte)(unsafe.Pointer(&amxConfigs[j.group/2*j.planes])), &room.bytes[0])
 		}
 		for v := range j.n {

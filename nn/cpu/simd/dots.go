@@ -112,9 +112,10 @@ func (j *dotJob) matMulI8(k *kernels, m *Interleaved, y []float32, q []int8, sca
 
 func (j *dotJob) run(k *kernels, m *Interleaved, y []float32, n int) {
 	j.k, j.m, j.y, j.n = k, m, y, n
-	if j.useAMX() {
+	switch {
+	case j.useAMX():
 		j.runAMX()
-	} else {
+	case n > 0:
 		j.digits = grow(j.digits, n*m.cols*j.planes)
 		j.sums = grow(j.sums, n*j.chunks)
 		parallel.For(n*j.chunks, chunkElements/(8*j.part)+1, (*digitPhase)(j))

@@ -201,7 +201,7 @@ func read(file *safetensors.File, s *settings, c nn.Config) ([]matrix, []whole, 
 // floats returns the elements of a tensor of the given shape.
 func floats(t safetensors.Tensor, name string, shape ...int) ([]float32, error) {
 	if !slices.Equal(t.Shape, shape) {
-		return nil, fmt.Errorf("%.100s: got the shape %s, want %s, as the model has; the adapter is one of another", name,
+		return nil, fmt.Errorf("%.100s: got the shape %s, want %s, as the model has; the adapter is another model's", name,
 			safetensors.FormatShape(t.Shape), safetensors.FormatShape(shape))
 	}
 	v, err := t.Float32s()
