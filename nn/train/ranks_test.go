@@ -65,7 +65,7 @@ func conversationData(t *testing.T) data {
 				*part.marks = append(*part.marks, mark)
 			}
 		}
-		part.meta.Tokens = part.to.Len()
+		part.meta.Tokens = part.to.Fingerprint().Tokens
 	}
 	if err := w.Commit(meta, "tokenizer.json", []byte("{}")); err != nil {
 		t.Fatal(err)
