@@ -187,7 +187,7 @@ func (c *cursor) value(t ValueType) (v Value, err error) {
 		return v, fmt.Errorf("is an array of type %d, want one from 0 to 12", elem)
 	}
 	if n > uint64(c.left()/size) {
-		return v, fmt.Errorf("%w: an array of %d %v announced, %d bytes are left", errShort, n, v.Elem, c.left())
+		return v, fmt.Errorf("%w: an array of %d values of the type %v announced, %d bytes are left", errShort, n, v.Elem, c.left())
 	}
 	v.Len = int(n)
 	if v.Elem != String {

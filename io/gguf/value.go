@@ -75,7 +75,7 @@ func (f *File) Value(key string) (Value, bool) {
 // describe returns how errors describe the value.
 func (v Value) describe() string {
 	if v.Type == Array {
-		return fmt.Sprintf("an array of %d %v", v.Len, v.Elem)
+		return fmt.Sprintf("an array of %d values of the type %v", v.Len, v.Elem)
 	}
 	return v.Type.String()
 }

@@ -16,8 +16,8 @@ import (
 // does only these, because with floats its lookups are as fast. In AVX-512 several vectors of floats are looked up, too, without AMX.
 //
 // On an Emerald Rapids, two cores with a matrix that their caches hold did 125 to 135 billion products of weights a second with one
-// vector and 180 to 195 billion with four and more; they do 174 billion multiply-adds of floats. On a Zen 4 (118 billion) they did 138
-// with one and 140 with more; looked up, 200 with 8 vectors and 240 with 128.
+// vector and 180 to 195 billion with four and more; they do 174 billion multiply-adds of floats. On a Zen 4 (118 billion) they did 125
+// to 145, whatever the number of vectors; looked up, 145 to 210 with 8 and 195 to 250 with 128.
 
 // dotProduct adds, to 16 elements of y for each of some vectors yStep bytes apart, the products of codes with bytes of x, times the
 // scales, in chunks of lines times 16 columns; or for one vector the same for several blocks, whose codes and scales lie steps
