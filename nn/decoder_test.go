@@ -39,8 +39,9 @@ func decoders() map[string]*arch.Decoder {
 			d.HeadNorms, d.HeadWidth, d.Rope.Width = true, 64, 64
 			d.Rope.YaRN = &arch.YaRN{Factor: 4, Original: 16, BetaFast: 32, BetaSlow: 1}
 		}),
-		"qwen3 in float16": with(func(d *arch.Decoder) { d.HeadNorms, d.HalfCache = true, true }),
-		"hybrid":           with(hybrid),
+		"qwen3 in float16":                 with(func(d *arch.Decoder) { d.HeadNorms, d.HalfCache = true, true }),
+		"bitnet with norms of each matrix": with(func(d *arch.Decoder) { d.SubNorms, d.KVHeads, d.LinearNormEps = true, 1, 1e-6 }),
+		"hybrid":                           with(hybrid),
 		"rotated hybrid": with(func(d *arch.Decoder) {
 			hybrid(d)
 			d.Rotation = 64

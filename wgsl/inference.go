@@ -132,6 +132,16 @@ var (
 	Scatter = &Kernel{Name: "scatter", File: "gather.wgsl", Params: GatherParams{}, Bindings: gatherBindings, Consts: Consts{"WORKGROUP": 64}}
 )
 
+// CopyColumnsParams are the parameters of CopyColumns.
+type CopyColumnsParams struct{ N, Columns, SrcWidth, SrcFrom, DstWidth, DstFrom uint32 }
+
+// CopyColumns copies columns of one matrix into another.
+var CopyColumns = &Kernel{
+	Name: "copy_columns", File: "columns.wgsl", Params: CopyColumnsParams{},
+	Bindings: []Binding{{"params", Uniform}, {"src", Read}, {"dst", ReadWrite}},
+	Consts:   Consts{"WORKGROUP": 64},
+}
+
 // SampleParams are the parameters of Sample.
 type SampleParams struct {
 	Vocab, Columns, Width, Stride, BlockRows, Absmean uint32

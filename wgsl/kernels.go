@@ -4,7 +4,7 @@ package wgsl
 func All() []*Kernel {
 	return []*Kernel{
 		Copy, FMA,
-		Gather, Scatter, Embed, RMSNorm, LinearVector, LinearMatrix, LinearRound, SwiGLUVector, SwiGLUMatrix, SwiGLUActivate, HeadVector, HeadMatrix, Sample,
+		Gather, Scatter, CopyColumns, Embed, RMSNorm, LinearVector, LinearMatrix, LinearRound, SwiGLUVector, SwiGLUMatrix, SwiGLUActivate, HeadVector, HeadMatrix, Sample,
 		TiedKeys, TiedScan, TiedStep, StepSize, DeltaConv, DeltaProducts, DeltaScan, DeltaOutput, DeltaStep, DeltaToken, DeltaDecode,
 		Blocks, BlocksPack,
 		RoPE, Advance, Attention, AttentionJoin, GatedConv, GatedRule, GatedOutput, Hadamard, SquaredReLU,

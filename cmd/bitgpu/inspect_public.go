@@ -161,10 +161,14 @@ func attentionWords(d *arch.Decoder) string {
 }
 
 func normWords(d *arch.Decoder) string {
+	text := ""
 	if d.SubNorms {
-		return ", also before the outputs of attention and MLP"
+		text += ", also before the outputs of attention and MLP"
 	}
-	return ""
+	if d.LinearNormEps > 0 {
+		text += fmt.Sprintf(", also in front of each matrix (epsilon %v)", d.LinearNormEps)
+	}
+	return text
 }
 
 // layoutWords says which layers of a hybrid have which mixer.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"bitgpu/io/ggml"
+	"bitgpu/io/internal/alloctest"
 )
 
 // again is a value as Go has it, for writing it once more.
@@ -61,13 +63,54 @@ func single(v Value) any {
 	return int64(i)
 }
 
+// everything is what a file can hold: each type of value alone and in arrays, and tensors of each type that has a layout and of some
+// that have none.
+func everything() (keys []Key, tensors []Source) {
+	keys = append(slices.Clone(sampleKeys), Key{alignmentKey, uint32(8)}, Key{"i8s", []int8{-1, 1}}, Key{"u16s", []uint16{1, 65535}}, Key{"i16s", []int16{-1}},
+		Key{"u32s", []uint32{7, 8, 9}}, Key{"i64s", []int64{math.MinInt64}}, Key{"f64s", []float64{1, math.Inf(1)}}, Key{"none", []string{}})
+	for _, typ := range []ggml.Type{
+		ggml.F32, ggml.F16, ggml.BF16, ggml.Q4_0, ggml.Q8_0, ggml.Q4_K, ggml.Q6_K, ggml.TQ1_0, ggml.TQ2_0, ggml.I2_S, ggml.Q1_0, ggml.PQ2_0, ggml.PTQ1_0, 13, 24, 39,
+	} {
+		size, _ := typ.Bytes(1, 256)
+		tensors = append(tensors, Source{typ.String(), typ, []int{1, 256}, Bytes(bytes.Repeat([]byte{0x15}, size))})
+	}
+	return keys, tensors
+}
+
+// version2 is data as a file of version 2, which is read alike.
+func version2(data []byte) []byte {
+	data = bytes.Clone(data)
+	data[len(magic)] = 2
+	return data
+}
+
+// FuzzParse: whatever the bytes, there is an error, or a file with memory in proportion, whose tensors do not overlap and which is the
+// same once more after it was written.
 func FuzzParse(f *testing.F) {
-	f.Add(encode(f, sampleKeys, sampleTensors()))
-	f.Add(legacy(f, nil, sampleTensors()))
-	f.Add([]byte(head(2, 1, 1) + text(alignmentKey) + u32(4) + u32(8) + info("w", 36, 0, 128) + strings.Repeat("\x00", 70)))
+	sample, all := encode(f, sampleKeys, sampleTensors()), func() []byte { k, s := everything(); return encode(f, k, s) }()
+	for _, data := range [][]byte{
+		sample, version2(sample), all, version2(all), legacy(f, nil, sampleTensors()),
+		legacy(f, []Key{{"general.quantization_version", "TQ2_0_G128"}}, sampleTensors()), encode(f, nil, []Source{{"a", ggml.Q2_0, []int{2, 64}, Bytes(make([]byte, 36))}}),
+		[]byte(head(2, 1, 1) + text(alignmentKey) + u32(4) + u32(8) + info("w", 36, 0, 128) + strings.Repeat("\x00", 70)),
+	} {
+		if _, err := Parse("seed", data); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	for _, what := range slices.Sorted(maps.Keys(refused)) {
+		if data := refused[what]; len(data) < 1<<12 {
+			f.Add([]byte(data))
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := Parse("fuzz", data)
+		var file *File
+		var err error
+		alloctest.Bounded(t, len(data), 40, func() { file, err = Parse("fuzz", data) })
 		if err != nil {
+			if !strings.HasPrefix(err.Error(), "gguf: fuzz: ") || len(err.Error()) > 600 {
+				t.Fatalf("the error %q", err)
+			}
 			return
 		}
 		var keys []Key
@@ -81,13 +124,20 @@ func FuzzParse(f *testing.F) {
 			file.Int(key)
 			file.Float(key)
 			file.Bool(key)
-			file.Texts(key)
-			file.Ints(key)
-			file.Floats(key)
-			file.Bools(key)
+			alloctest.Bounded(t, len(data), 40, func() {
+				file.Texts(key)
+				file.Ints(key)
+				file.Floats(key)
+				file.Bools(key)
+			})
 		}
 		var tensors []Source
+		end := int64(0)
 		for _, tensor := range file.Tensors() {
+			if tensor.Offset < end {
+				t.Fatalf("%s begins at byte %d, inside what is before it", tensor.Name, tensor.Offset)
+			}
+			end = tensor.Offset + int64(len(tensor.Data))
 			m := tensor.Matrix()
 			if m.Cols < 1<<16 && m.Rows < 1<<10 {
 				row := make([]float32, m.Cols)

@@ -13,14 +13,17 @@ import (
 	"testing"
 )
 
-func TestRefusals(t *testing.T) {
+type refusal struct {
+	name string
+	data []byte
+	want string
+}
+
+// refused are files that are no safetensors, and what is said of them.
+func refused() []refusal {
 	one := func(entry string) string { return `{"w":` + entry + `}` }
 	long := strings.Repeat("x", 5000)
-	cases := []struct {
-		name string
-		data []byte
-		want string
-	}{
+	return []refusal{
 		{"empty", nil, "got 0 bytes, a safetensors file has at least 8"},
 		{"short", []byte("abc"), "got 3 bytes"},
 		{"length past the end", append(binary.LittleEndian.AppendUint64(nil, 100), "{}"...), "header of 100 bytes announced, 2 bytes follow"},
@@ -63,7 +66,10 @@ func TestRefusals(t *testing.T) {
 		{"same place", raw(`{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}`, make([]byte, 4)), "b: begins at byte 0, inside a"},
 		{"control characters", raw(`{"\n\u0007`+strings.Repeat("y", 500)+`":7}`, nil), `"\n\ayyy`},
 	}
-	for _, c := range cases {
+}
+
+func TestRefusals(t *testing.T) {
+	for _, c := range refused() {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse("some.safetensors", c.data)
 			wantError(t, err, c.want)

@@ -9,6 +9,7 @@
 package arch
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -23,12 +24,13 @@ type Decoder struct {
 	Context                   int    // how many tokens the model was trained for, or how many a session has room for
 	HalfCache                 bool   // keys and values are kept in float16
 	Eps                       float64
-	Tied                      bool // the head is the embedding
-	Squared                   bool // the MLP's activation is relu² instead of SiLU
-	SubNorms                  bool // a norm before the output product of attention and of the MLP
-	HeadNorms                 bool // norms of queries and keys
-	Gated                     bool // attention's output is multiplied by a gate
-	Int8                      bool // the inputs of linear layers are rounded to int8
+	Tied                      bool    // the head is the embedding
+	Squared                   bool    // the MLP's activation is relu² instead of SiLU
+	SubNorms                  bool    // a norm before the output product of attention and of the MLP
+	HeadNorms                 bool    // norms of queries and keys
+	Gated                     bool    // attention's output is multiplied by a gate
+	Int8                      bool    // the inputs of linear layers are rounded to int8
+	LinearNormEps             float64 // ε of a norm in front of each linear layer, behind the others and with a gain of its own; 0: there are none
 	Rope                      Rope
 	Recurrent                 *Recurrent // of a hybrid, else nil
 	Rotation                  int        // block size of the Hadamard transform that the matrices expect of their inputs, 0: none
@@ -119,8 +121,10 @@ func (d *Decoder) Attends(i int) bool { return d.Recurrent == nil || d.Recurrent
 
 // Layers makes the layers of block i.
 func Layers[T any](d *Decoder, i int) []layer.Layer[T] {
+	linear := layer.Projection[T]{Int8: d.Int8, NormEps: d.LinearNormEps}
 	mlp := &layer.MLP[T]{
-		Width: d.Width, Hidden: d.MLP, Eps: d.Eps, Activation: d.Activation(), SubNormed: d.SubNorms, Int8: d.Int8, Rotation: d.Rotation,
+		Width: d.Width, Hidden: d.MLP, Eps: d.Eps, Activation: d.Activation(), SubNormed: d.SubNorms, Rotation: d.Rotation,
+		GateUp: linear, Down: linear,
 	}
 	if !d.Attends(i) {
 		r := d.Recurrent
@@ -131,7 +135,8 @@ func Layers[T any](d *Decoder, i int) []layer.Layer[T] {
 	}
 	return []layer.Layer[T]{&layer.Attention[T]{
 		Width: d.Width, Heads: d.Heads, KVHeads: d.KVHeads, HeadWidth: d.HeadWidth, Eps: d.Eps,
-		HeadNorms: d.HeadNorms, Gated: d.Gated, SubNormed: d.SubNorms, Int8: d.Int8, Half: d.HalfCache, Rotation: d.Rotation,
+		HeadNorms: d.HeadNorms, Gated: d.Gated, SubNormed: d.SubNorms, Half: d.HalfCache, Rotation: d.Rotation,
+		QKV: linear, Output: linear,
 	}, mlp}
 }
 
@@ -172,6 +177,13 @@ func (d *Decoder) Validate() error {
 		return fmt.Errorf("factors of the rotary embedding: got %d, want %d", len(d.Rope.Factors), d.Rope.Width/2)
 	case d.Rotation != 0 && (d.Rotation&(d.Rotation-1) != 0 || d.Width%d.Rotation != 0 || d.MLP%d.Rotation != 0):
 		return fmt.Errorf("block of the Hadamard transform: got %d, want a power of two that divides the widths %d and %d", d.Rotation, d.Width, d.MLP)
+	}
+	switch {
+	case d.LinearNormEps == 0:
+	case !(d.LinearNormEps > 0 && d.LinearNormEps < 1):
+		return fmt.Errorf("epsilon of the norms in front of linear layers: got %v, want a number between 0 and 1, or 0 for no such norms", d.LinearNormEps)
+	case d.Recurrent != nil || d.Gated || d.Rotation != 0:
+		return errors.New("norms in front of linear layers: got them in a model with a gated delta rule, gates or a Hadamard transform, want them in a plain transformer")
 	}
 	for _, x := range d.Rope.Factors {
 		if !(x > 0 && x < math.MaxFloat32) {

@@ -51,9 +51,10 @@ func (d *Decoder) MarshalJSON() ([]byte, error) {
 		Rope       rope       `json:"rope"`
 		Recurrent  *recurrent `json:"gated_delta,omitempty"`
 		Rotation   int        `json:"hadamard_block,omitempty"`
+		LinearEps  float64    `json:"linear_norm_eps,omitempty"`
 	}{
 		d.Family, d.Vocab, d.Width, d.Layers, d.MLP, d.Heads, d.KVHeads, d.HeadWidth, d.Context, d.Eps, d.Activation(),
-		d.Tied, d.SubNorms, d.HeadNorms, d.Gated, d.Int8, rope{d.Rope.Width, d.Rope.Theta, d.Rope.Linear, d.Rope.Factors, nil}, nil, d.Rotation,
+		d.Tied, d.SubNorms, d.HeadNorms, d.Gated, d.Int8, rope{d.Rope.Width, d.Rope.Theta, d.Rope.Linear, d.Rope.Factors, nil}, nil, d.Rotation, d.LinearNormEps,
 	}
 	if y := d.Rope.YaRN; y != nil {
 		_, scale := d.Rope.Frequencies()

@@ -61,6 +61,8 @@ func (s *Scalar[F]) kernel(o op.Op[*Tensor[F]]) func() {
 		return func() { s.gather(a) }
 	case *op.Scatter[*Tensor[F]]:
 		return func() { s.scatter(a) }
+	case *op.CopyColumns[*Tensor[F]]:
+		return func() { s.copyColumns(a) }
 	case *op.Embed[*Tensor[F]]:
 		return func() { s.embed(a) }
 	case *op.EmbedBackward[*Tensor[F]]:

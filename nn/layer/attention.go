@@ -8,17 +8,15 @@ type Attention[T any] struct {
 	Width, Heads, KVHeads, HeadWidth int // D, H, G, c
 	Eps                              float64
 	HeadNorms, Gated, SubNormed      bool
-	Int8                             bool // inputs of the products are rounded, see op.Linear
 	Half                             bool // keys and values are kept in float16
 	Rotation                         int  // block size of the Hadamard transform that the matrices expect of their inputs, 0: none
 
-	Norm, QKV, QNorm, KNorm, SubNorm, Output T // (D), (H·c+2·G·c [+H·c gates], D), (c), (c), (H·c), (D, H·c)
-	InSigns, OutSigns                        T // (D), (H·c)
+	QKV, Output                 Projection[T] // (H·c+2·G·c [+H·c gates], D), (D, H·c)
+	Norm, QNorm, KNorm, SubNorm T             // (D), (c), (c), (H·c)
+	InSigns, OutSigns           T             // (D), (H·c)
 
 	X, Projected, Heard T // (n, D), (n, as QKV), (n, H·c)
 	RawHeard, Raw       T // (n, H·c) before the norm, (n, (H+G)·c) before norms and rotation; for Backward only
-
-	QKVAdapter, OutputAdapter Adapter[T]
 
 	Keys, Values, Position, Angles, Slots, Documents T // (S, L, G·c), (S, L, G·c), (S), (L, R), (B), (n, 2) or none
 }
@@ -35,9 +33,7 @@ func (l *Attention[T]) Declare(d Declarer[T]) {
 	if l.Rotation > 0 {
 		d.Param(&l.InSigns, fixed("norm1.signs", D))
 	}
-	qkv := linear([]int{wide, D}, names...)
-	d.Param(&l.QKV, qkv)
-	d.Adapter(&l.QKVAdapter, qkv, blocks...)
+	l.QKV.declare(d, linear([]int{wide, D}, names...), blocks...)
 	if l.HeadNorms {
 		d.Param(&l.QNorm, gain("self_attn.q_norm.weight", l.HeadWidth))
 		d.Param(&l.KNorm, gain("self_attn.k_norm.weight", l.HeadWidth))
@@ -48,7 +44,7 @@ func (l *Attention[T]) Declare(d Declarer[T]) {
 	if l.Rotation > 0 {
 		d.Param(&l.OutSigns, fixed("self_attn.o_proj.signs", inner))
 	}
-	adapted(d, &l.Output, &l.OutputAdapter, linear([]int{D, inner}, "self_attn.o_proj.weight"))
+	l.Output.declare(d, linear([]int{D, inner}, "self_attn.o_proj.weight"), op.LowRankBlock{Rows: D})
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})
 	d.Rows(&l.Projected, Rows{Name: "projected", Shape: []int{wide}, Gradient: true})
 	d.Rows(&l.Heard, Rows{Name: "out", Shape: []int{inner}, Gradient: true})
@@ -70,10 +66,7 @@ func (l *Attention[T]) Declare(d Declarer[T]) {
 func (l *Attention[T]) Forward(p *op.Program[T], s Stream[T]) {
 	p.Add(&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
 	rotate(p, l.X, l.InSigns, l.Rotation)
-	p.Add(
-		&op.Linear[T]{Y: l.Projected, X: l.X, W: l.QKV, Int8: l.Int8},
-	)
-	l.QKVAdapter.forward(p, l.Projected, l.X)
+	l.QKV.forward(p, l.Projected, l.X)
 	p.Add(
 		&op.RoPE[T]{
 			QKV: l.Projected, QGain: l.QNorm, KGain: l.KNorm, Angles: l.Angles, Position: l.Position, Keys: l.Keys, Values: l.Values,
@@ -88,15 +81,13 @@ func (l *Attention[T]) Forward(p *op.Program[T], s Stream[T]) {
 		p.Add(&op.RMSNorm[T]{X: l.Heard, H: l.Heard, Kept: l.RawHeard, Gain: l.SubNorm, Eps: l.Eps})
 	}
 	rotate(p, l.Heard, l.OutSigns, l.Rotation)
-	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Heard, W: l.Output, Int8: l.Int8})
-	l.OutputAdapter.forward(p, s.Out, l.Heard)
+	l.Output.add(p, s.Out, s.In, l.Heard)
 }
 
 // Backward implements Layer. Every sequence must have begun with an empty cache.
 func (l *Attention[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*Attention[T])
-	p.Add(&op.LinearBackward[T]{DX: g.Heard, DW: g.Output, DY: s.DH, X: l.Heard, W: l.Output, Int8: l.Int8})
-	l.OutputAdapter.backward(p, &g.OutputAdapter, g.Heard, s.DH, l.Heard)
+	l.Output.backward(p, &g.Output, g.Heard, s.DH, l.Heard)
 	rotateBack(p, g.Heard, l.OutSigns, l.Rotation)
 	do := g.Heard
 	if l.SubNormed {
@@ -111,9 +102,8 @@ func (l *Attention[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 			DQKV: g.Projected, DQGain: g.QNorm, DKGain: g.KNorm, Raw: l.Raw, QGain: l.QNorm, KGain: l.KNorm, Angles: l.Angles, Position: l.Position, Keys: l.Keys,
 			Documents: l.Documents, Heads: l.Heads, KVHeads: l.KVHeads, Eps: l.Eps,
 		},
-		&op.LinearBackward[T]{DX: g.X, DW: g.QKV, DY: g.Projected, X: l.X, W: l.QKV, Int8: l.Int8},
 	)
-	l.QKVAdapter.backward(p, &g.QKVAdapter, g.X, g.Projected, l.X)
+	l.QKV.backward(p, &g.QKV, g.X, g.Projected, l.X)
 	rotateBack(p, g.X, l.InSigns, l.Rotation)
 	p.Add(&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
 }

@@ -9,13 +9,12 @@ type Delta[T any] struct {
 	Chunk               int     // tokens taken together
 	Eps                 float64 // of the norms, 0: op.NormEps
 
-	Norm, Project, Conv, StepSize, StepBias, OutNorm, Up T // (D), (3d, D), (3, d, 4), (h, D), (h), (c), (D, d)
+	Project, Up                             Projection[T] // (3d, D), (D, d)
+	Norm, Conv, StepSize, StepBias, OutNorm T             // (D), (3, d, 4), (h, D), (h), (c)
 
 	X, Projected, Beta T // (n, D), (n, 3d) before the convolutions, (n, h)
 	KQV, Answers       T // (n, 3d) as the rule gets them, (n, d) the memory's answers before the norm
 	Out, Starts        T // (n, d), (B, chunks, h, c, c)
-
-	ProjectAdapter, UpAdapter Adapter[T]
 
 	Slots, Documents T // (B) or none, (n, 2) or none
 	State, Tail      T // (S, h, c, c), (S, 3, 3, d): the last inputs of the convolutions of key, query and value, oldest first
@@ -30,7 +29,7 @@ func (l *Delta[T]) Declare(d Declarer[T]) {
 	d.Param(&l.Norm, gain("norm1.weight", D))
 	project := linear([]int{3 * inner, D}, "ttt.down.weight", "ttt.query.weight", "ttt.value.weight")
 	project.Init = func(values []float32, normal func() float64) { keyIsQuery(values, normal, D) }
-	adapted(d, &l.Project, &l.ProjectAdapter, project)
+	l.Project.declare(d, project, evenly(project)...)
 	d.Param(&l.Conv, Param{
 		Names: []string{"ttt.conv_key.weight", "ttt.conv_query.weight", "ttt.conv_value.weight"},
 		Shape: []int{3, inner, op.ConvTaps}, Kind: Gain, Init: tokenBefore,
@@ -38,7 +37,7 @@ func (l *Delta[T]) Declare(d Declarer[T]) {
 	d.Param(&l.StepSize, Param{Names: []string{"ttt.step.weight"}, Shape: []int{l.Heads, D}, Kind: Gain, Init: Constant(0)})
 	d.Param(&l.StepBias, Param{Names: []string{"ttt.step.bias"}, Shape: []int{l.Heads}, Kind: Gain, Init: Constant(0)})
 	d.Param(&l.OutNorm, gain("ttt.norm.weight", c))
-	adapted(d, &l.Up, &l.UpAdapter, linear([]int{D, inner}, "ttt.up.weight"))
+	l.Up.declare(d, linear([]int{D, inner}, "ttt.up.weight"), op.LowRankBlock{Rows: D})
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})
 	d.Rows(&l.Projected, Rows{Name: "projected", Shape: []int{3 * inner}, Gradient: true})
 	d.Rows(&l.Beta, Rows{Name: "beta", Shape: []int{l.Heads}, Gradient: true})
@@ -78,11 +77,8 @@ func tokenBefore(values []float32, normal func() float64) {
 
 // Forward implements Layer.
 func (l *Delta[T]) Forward(p *op.Program[T], s Stream[T]) {
-	p.Add(
-		&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm, Eps: l.Eps},
-		&op.Linear[T]{Y: l.Projected, X: l.X, W: l.Project},
-	)
-	l.ProjectAdapter.forward(p, l.Projected, l.X)
+	p.Add(&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
+	l.Project.forward(p, l.Projected, l.X)
 	p.Add(
 		&op.StepSize[T]{Beta: l.Beta, X: l.X, W: l.StepSize, Bias: l.StepBias},
 		&op.DeltaScan[T]{
@@ -91,24 +87,21 @@ func (l *Delta[T]) Forward(p *op.Program[T], s Stream[T]) {
 		},
 	)
 	s.Dropout.Append(p, l.Out)
-	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Out, W: l.Up})
-	l.UpAdapter.forward(p, s.Out, l.Out)
+	l.Up.add(p, s.Out, s.In, l.Out)
 }
 
 // Backward implements Layer.
 func (l *Delta[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*Delta[T])
-	p.Add(&op.LinearBackward[T]{DX: g.Out, DW: g.Up, DY: s.DH, X: l.Out, W: l.Up})
-	l.UpAdapter.backward(p, &g.UpAdapter, g.Out, s.DH, l.Out)
+	l.Up.backward(p, &g.Up, g.Out, s.DH, l.Out)
 	s.Dropout.Append(p, g.Out)
 	p.Add(
 		&op.DeltaScanBackward[T]{
 			DU: g.Projected, DBeta: g.Beta, DConv: g.Conv, DGain: g.OutNorm, DO: g.Out, U: l.Projected, Beta: l.Beta,
 			Conv: l.Conv, Gain: l.OutNorm, KQV: l.KQV, Answers: l.Answers, Starts: l.Starts, Documents: l.Documents, Chunk: l.Chunk, Eps: l.Eps,
 		},
-		&op.LinearBackward[T]{DX: g.X, DW: g.Project, DY: g.Projected, X: l.X, W: l.Project},
 	)
-	l.ProjectAdapter.backward(p, &g.ProjectAdapter, g.X, g.Projected, l.X)
+	l.Project.backward(p, &g.Project, g.X, g.Projected, l.X)
 	p.Add(
 		&op.StepSizeBackward[T]{DX: g.X, DW: g.StepSize, DBias: g.StepBias, DBeta: g.Beta, Beta: l.Beta, X: l.X, W: l.StepSize},
 		&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm, Eps: l.Eps},

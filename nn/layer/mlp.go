@@ -9,16 +9,13 @@ type MLP[T any] struct {
 	Eps           float64 // of the norms, 0: op.NormEps
 	Activation    string  // one of Activations, "": the first
 	SubNormed     bool    // a norm before Down
-	Int8          bool    // as in Attention
 	Rotation      int     // as in Attention
 
-	Norm, GateUp, Down T // (D), (2H, D), (D, H)
-	SubNorm            T // (H)
-	InSigns, OutSigns  T // (D), (H)
+	GateUp, Down      Projection[T] // (2H, D), (D, H)
+	Norm, SubNorm     T             // (D), (H)
+	InSigns, OutSigns T             // (D), (H)
 
 	X, Gated, Act, Raw T // (n, D), (n, 2H) gate beside up, (n, H), (n, H) before the norm, for Backward only
-
-	GateUpAdapter, DownAdapter Adapter[T]
 }
 
 // Declare implements Layer.
@@ -28,14 +25,14 @@ func (l *MLP[T]) Declare(d Declarer[T]) {
 	if l.Rotation > 0 {
 		d.Param(&l.InSigns, fixed("norm2.signs", D))
 	}
-	adapted(d, &l.GateUp, &l.GateUpAdapter, linear([]int{2 * H, D}, "mlp.gate_proj.weight", "mlp.up_proj.weight"))
+	l.GateUp.declare(d, linear([]int{2 * H, D}, "mlp.gate_proj.weight", "mlp.up_proj.weight"), op.LowRankBlock{Rows: H}, op.LowRankBlock{Rows: H, Group: 1})
 	if l.SubNormed {
 		d.Param(&l.SubNorm, gain("mlp.sub_norm.weight", H))
 	}
 	if l.Rotation > 0 {
 		d.Param(&l.OutSigns, fixed("mlp.down_proj.signs", H))
 	}
-	adapted(d, &l.Down, &l.DownAdapter, linear([]int{D, H}, "mlp.down_proj.weight"))
+	l.Down.declare(d, linear([]int{D, H}, "mlp.down_proj.weight"), op.LowRankBlock{Rows: D})
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{D}, Gradient: true})
 	d.Rows(&l.Gated, Rows{Name: "gate and up", Shape: []int{2 * H}, Gradient: true})
 	d.Rows(&l.Act, Rows{Name: "act", Shape: []int{H}, Gradient: true})
@@ -48,23 +45,20 @@ func (l *MLP[T]) Declare(d Declarer[T]) {
 func (l *MLP[T]) Forward(p *op.Program[T], s Stream[T]) {
 	p.Add(&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
 	rotate(p, l.X, l.InSigns, l.Rotation)
-	p.Add(&op.Linear[T]{Y: l.Gated, X: l.X, W: l.GateUp, Int8: l.Int8})
-	l.GateUpAdapter.forward(p, l.Gated, l.X)
+	l.GateUp.forward(p, l.Gated, l.X)
 	p.Add(l.activation().forward(l.Act, l.Gated))
 	if l.SubNormed {
 		p.Add(&op.RMSNorm[T]{X: l.Act, H: l.Act, Kept: l.Raw, Gain: l.SubNorm, Eps: l.Eps})
 	}
 	rotate(p, l.Act, l.OutSigns, l.Rotation)
 	s.Dropout.Append(p, l.Act)
-	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Act, W: l.Down, Int8: l.Int8})
-	l.DownAdapter.forward(p, s.Out, l.Act)
+	l.Down.add(p, s.Out, s.In, l.Act)
 }
 
 // Backward implements Layer.
 func (l *MLP[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*MLP[T])
-	p.Add(&op.LinearBackward[T]{DX: g.Act, DW: g.Down, DY: s.DH, X: l.Act, W: l.Down, Int8: l.Int8})
-	l.DownAdapter.backward(p, &g.DownAdapter, g.Act, s.DH, l.Act)
+	l.Down.backward(p, &g.Down, g.Act, s.DH, l.Act)
 	s.Dropout.Append(p, g.Act)
 	rotateBack(p, g.Act, l.OutSigns, l.Rotation)
 	da := g.Act
@@ -73,8 +67,7 @@ func (l *MLP[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 		p.Add(&op.Zero[T]{X: da}, &op.RMSNormBackward[T]{DH: da, DGain: g.SubNorm, DX: g.Act, H: l.Raw, Gain: l.SubNorm, Eps: l.Eps})
 	}
 	p.Add(l.activation().backward(g.Gated, da, l.Gated))
-	p.Add(&op.LinearBackward[T]{DX: g.X, DW: g.GateUp, DY: g.Gated, X: l.X, W: l.GateUp, Int8: l.Int8})
-	l.GateUpAdapter.backward(p, &g.GateUpAdapter, g.X, g.Gated, l.X)
+	l.GateUp.backward(p, &g.GateUp, g.X, g.Gated, l.X)
 	rotateBack(p, g.X, l.InSigns, l.Rotation)
 	p.Add(&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
 }

@@ -9,20 +9,19 @@ type Tied[T any] struct {
 	Scan         op.Scan
 	Eps          float64 // of the norm, 0: op.NormEps
 
-	Norm, Key, Up T // (D), (d, D), (D, d)
+	Key, Up Projection[T] // (d, D), (D, d)
+	Norm    T             // (D)
 
 	X, Keys, Out, Starts T // (n, D), (n, d), (n, d), (B, chunks, d, d)
 
 	State, Slots, Documents T // (S, d, d), (B) or none, (n, 2) or none
-
-	KeyAdapter, UpAdapter Adapter[T]
 }
 
 // Declare implements Layer.
 func (l *Tied[T]) Declare(d Declarer[T]) {
 	d.Param(&l.Norm, gain("norm1.weight", l.Width))
-	adapted(d, &l.Key, &l.KeyAdapter, linear([]int{l.Inner, l.Width}, "ttt.down.weight"))
-	adapted(d, &l.Up, &l.UpAdapter, linear([]int{l.Width, l.Inner}, "ttt.up.weight"))
+	l.Key.declare(d, linear([]int{l.Inner, l.Width}, "ttt.down.weight"), op.LowRankBlock{Rows: l.Inner})
+	l.Up.declare(d, linear([]int{l.Width, l.Inner}, "ttt.up.weight"), op.LowRankBlock{Rows: l.Width})
 	d.Rows(&l.X, Rows{Name: "x", Shape: []int{l.Width}, Gradient: true})
 	d.Rows(&l.Keys, Rows{Name: "keys", Shape: []int{l.Inner}, Gradient: true})
 	d.Rows(&l.Out, Rows{Name: "out", Shape: []int{l.Inner}, Gradient: true})
@@ -34,31 +33,21 @@ func (l *Tied[T]) Declare(d Declarer[T]) {
 
 // Forward implements Layer.
 func (l *Tied[T]) Forward(p *op.Program[T], s Stream[T]) {
-	p.Add(
-		&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm, Eps: l.Eps},
-		&op.Linear[T]{Y: l.Keys, X: l.X, W: l.Key},
-	)
-	l.KeyAdapter.forward(p, l.Keys, l.X)
+	p.Add(&op.RMSNorm[T]{X: l.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
+	l.Key.forward(p, l.Keys, l.X)
 	p.Add(&op.TiedScan[T]{Z: l.Out, F: l.Keys, State: l.State, Starts: l.Starts, Slots: l.Slots, Documents: l.Documents, Scan: l.Scan})
 	s.Dropout.Append(p, l.Out)
-	p.Add(&op.Linear[T]{Y: s.Out, Addend: s.In, X: l.Out, W: l.Up})
-	l.UpAdapter.forward(p, s.Out, l.Out)
+	l.Up.add(p, s.Out, s.In, l.Out)
 }
 
 // Backward implements Layer.
 func (l *Tied[T]) Backward(p *op.Program[T], grad Layer[T], s Stream[T]) {
 	g := grad.(*Tied[T])
-	p.Add(&op.LinearBackward[T]{DX: g.Out, DW: g.Up, DY: s.DH, X: l.Out, W: l.Up})
-	l.UpAdapter.backward(p, &g.UpAdapter, g.Out, s.DH, l.Out)
+	l.Up.backward(p, &g.Up, g.Out, s.DH, l.Out)
 	s.Dropout.Append(p, g.Out)
-	p.Add(
-		&op.TiedScanBackward[T]{DF: g.Keys, DZ: g.Out, F: l.Keys, Starts: l.Starts, Documents: l.Documents, Scan: l.Scan},
-		&op.LinearBackward[T]{DX: g.X, DW: g.Key, DY: g.Keys, X: l.X, W: l.Key},
-	)
-	l.KeyAdapter.backward(p, &g.KeyAdapter, g.X, g.Keys, l.X)
-	p.Add(
-		&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm, Eps: l.Eps},
-	)
+	p.Add(&op.TiedScanBackward[T]{DF: g.Keys, DZ: g.Out, F: l.Keys, Starts: l.Starts, Documents: l.Documents, Scan: l.Scan})
+	l.Key.backward(p, &g.Key, g.X, g.Keys, l.X)
+	p.Add(&op.RMSNormBackward[T]{DH: s.DH, DGain: g.Norm, DX: g.X, H: s.In, Gain: l.Norm, Eps: l.Eps})
 }
 
 // Memory implements Memory.

@@ -101,7 +101,7 @@ func Cases[T any]() []Case[T] {
 	for _, cases := range [][]Case[T]{
 		embedCases[T](), rmsnormCases[T](), linearCases[T](), swigluCases[T](), tiedscanCases[T](), stepCases[T](),
 		deltascanCases[T](), blocksCases[T](), dropoutCases[T](), headCases[T](), crossentropyCases[T](), adamwCases[T](), sampleCases[T](),
-		ropeCases[T](), attentionCases[T](), gatedDeltaCases[T](), hadamardCases[T](), squaredReLUCases[T](), gatherCases[T](), slotCases[T](), documentCases[T](),
+		ropeCases[T](), attentionCases[T](), gatedDeltaCases[T](), hadamardCases[T](), squaredReLUCases[T](), gatherCases[T](), columnsCases[T](), slotCases[T](), documentCases[T](),
 	} {
 		all = append(all, cases...)
 	}

@@ -60,6 +60,8 @@ func families() []decoder {
 			hybrid(d)
 			d.Rotation = 32
 		})},
+		{"falcon with norms of each matrix", 0, op.F32, false, with(func(d *arch.Decoder) { d.Int8, d.LinearNormEps = true, 1e-5 })},
+		{"bitnet with norms of each matrix", 0, op.BF16, true, with(func(d *arch.Decoder) { d.SubNorms, d.Tied, d.LinearNormEps = true, true, 1e-6 })},
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // withoutGradient lists the operations that are never differentiated.
-var withoutGradient = map[string]bool{"adamw": true, "sample": true, "blocks": true, "gather": true}
+var withoutGradient = map[string]bool{"adamw": true, "sample": true, "blocks": true, "gather": true, "columns": true}
 
 // Gradients compares the reference's backward with differences of its forward in float64: in every
 // case with a given gradient, for a few dozen elements of each tensor that receives one. The rounding

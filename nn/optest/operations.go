@@ -5,7 +5,7 @@ import "bitgpu/nn/op"
 // Operations returns one operation of each kind.
 func Operations[T any]() []op.Op[T] {
 	return []op.Op[T]{
-		&op.Copy[T]{}, &op.Zero[T]{}, &op.Gather[T]{}, &op.Scatter[T]{}, &op.Embed[T]{}, &op.EmbedBackward[T]{},
+		&op.Copy[T]{}, &op.Zero[T]{}, &op.Gather[T]{}, &op.Scatter[T]{}, &op.CopyColumns[T]{}, &op.Embed[T]{}, &op.EmbedBackward[T]{},
 		&op.RMSNorm[T]{}, &op.RMSNormBackward[T]{}, &op.Linear[T]{}, &op.LinearBackward[T]{}, &op.Quantize[T]{},
 		&op.LowRank[T]{}, &op.LowRankBackward[T]{}, &op.LowRankMerge[T]{}, &op.SwiGLU[T]{}, &op.SwiGLUBackward[T]{}, &op.SquaredReLU[T]{}, &op.SquaredReLUBackward[T]{},
 		&op.Hadamard[T]{}, &op.Dropout[T]{}, &op.TiedScan[T]{}, &op.TiedScanBackward[T]{}, &op.StepSize[T]{}, &op.StepSizeBackward[T]{},

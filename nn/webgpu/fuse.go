@@ -16,6 +16,8 @@ func (o *Ops) kernel(x op.Op[*Tensor]) func() {
 		return func() { o.gather(a) }
 	case *op.Scatter[*Tensor]:
 		return func() { o.scatter(a) }
+	case *op.CopyColumns[*Tensor]:
+		return func() { o.copyColumns(a) }
 	case *op.Embed[*Tensor]:
 		return func() { o.embed(a) }
 	case *op.EmbedBackward[*Tensor]:

@@ -34,6 +34,10 @@ func decoders() map[string]*arch.Decoder {
 			Family: "llama", Vocab: 8, Width: 64, Layers: 1, MLP: 64, Heads: 2, KVHeads: 2, HeadWidth: 8, Context: 64, Eps: 1e-5,
 			Rope: arch.Rope{Width: 8, Theta: 1e4, Factors: []float64{1, 1, 4, 8}},
 		},
+		"llama with norms of each matrix": {
+			Family: "llama", Vocab: 8, Width: 64, Layers: 2, MLP: 128, Heads: 2, KVHeads: 1, HeadWidth: 32, Context: 64, Eps: 1e-5, Int8: true, LinearNormEps: 1e-6,
+			Rope: arch.Rope{Width: 32, Theta: 1e4},
+		},
 		"qwen3.5": {
 			Family: "qwen3.5", Vocab: 8, Width: 64, Layers: 2, MLP: 128, Heads: 2, KVHeads: 1, HeadWidth: 32, Context: 64, Eps: 1e-6, HeadNorms: true, Gated: true,
 			Rope: arch.Rope{Width: 8, Theta: 1e7}, Rotation: 32,

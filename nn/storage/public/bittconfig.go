@@ -48,6 +48,8 @@ type bittDecoder struct {
 	Rope      bittRope       `json:"rope"`
 	Recurrent *bittRecurrent `json:"recurrent,omitempty"`
 	Rotation  int            `json:"hadamard_block,omitempty"`
+
+	LinearNormEps float64 `json:"linear_norm_eps,omitempty"`
 }
 
 type bittRope struct {
@@ -88,7 +90,7 @@ func encodeBitt(m *Model) (json.RawMessage, error) {
 	b := bittDecoder{
 		Version: bittVersion, Family: d.Family, Vocab: d.Vocab, Width: d.Width, Layers: d.Layers, MLP: d.MLP,
 		Heads: d.Heads, KVHeads: d.KVHeads, HeadWidth: d.HeadWidth, Context: d.Context, Eps: d.Eps, Tied: d.Tied, Squared: d.Squared,
-		SubNorms: d.SubNorms, HeadNorms: d.HeadNorms, Gated: d.Gated, Int8: d.Int8, Rotation: d.Rotation,
+		SubNorms: d.SubNorms, HeadNorms: d.HeadNorms, Gated: d.Gated, Int8: d.Int8, Rotation: d.Rotation, LinearNormEps: d.LinearNormEps,
 		Rope:      bittRope{Width: d.Rope.Width, Theta: d.Rope.Theta, Factors: d.Rope.Factors, Linear: d.Rope.Linear, YaRN: (*bittYaRN)(d.Rope.YaRN)},
 		Recurrent: (*bittRecurrent)(d.Recurrent),
 	}
@@ -121,7 +123,7 @@ func decodeBitt(config json.RawMessage, m *Model) error {
 	m.Decoder = &arch.Decoder{
 		Family: b.Family, Vocab: b.Vocab, Width: b.Width, Layers: b.Layers, MLP: b.MLP,
 		Heads: b.Heads, KVHeads: b.KVHeads, HeadWidth: b.HeadWidth, Context: b.Context, Eps: b.Eps, Tied: b.Tied, Squared: b.Squared,
-		SubNorms: b.SubNorms, HeadNorms: b.HeadNorms, Gated: b.Gated, Int8: b.Int8, Rotation: b.Rotation,
+		SubNorms: b.SubNorms, HeadNorms: b.HeadNorms, Gated: b.Gated, Int8: b.Int8, Rotation: b.Rotation, LinearNormEps: b.LinearNormEps,
 		Rope:      arch.Rope{Width: b.Rope.Width, Theta: b.Rope.Theta, Factors: b.Rope.Factors, Linear: b.Rope.Linear, YaRN: (*arch.YaRN)(b.Rope.YaRN)},
 		Recurrent: (*arch.Recurrent)(b.Recurrent),
 	}

@@ -89,6 +89,8 @@ func TestExportRefusals(t *testing.T) {
 	odd := *models["qwen3"]
 	odd.Rope.YaRN = nil
 	odd.SubNorms = true
+	floating := *models["llama with norms of each matrix"]
+	floating.Int8 = false
 	floats := func(m *Model) *Model {
 		nn.Walk(nn.OfDecoder(m.Decoder), m.Weights, func(p nn.Param, h *op.HostTensor) {
 			for i := range h.Scales {
@@ -120,6 +122,8 @@ func TestExportRefusals(t *testing.T) {
 		{random(models["qwen3"], 64), "x", "", "want a name that ends in .bitt or .gguf, or a directory"},
 		{random(models["qwen3.5"], 0), "x/", "", "embed.weight: got a scale each 64 inputs, want 128"},
 		{random(models["llama"], 0), "x/", "", "none of Llama 3.1's"},
+		{random(models["llama with norms of each matrix"], 0), "x.gguf", "", "layers.0.self_attn.q_proj.rms_norm.weight: GGUF has no name for it"},
+		{random(&floating, 0), "x/", "", "norms in front of linear layers: config.json has no place for them"},
 		{floats(random(models["qwen3"], 0)), "x/", "", "layers.0.mlp.down_proj.weight: got F32, and it is not ternary: row 0, input 3 is 3, neither 0"},
 		{floats(random(models["bitnet"], 0)), "x/", "", "layers.0.mlp.down_proj.weight: got F32, want ternary weights, which are packed where inputs are rounded to int8"},
 		{random(&odd, 64), "x.gguf", "", "the architecture qwen3 of GGUF has other norms"},

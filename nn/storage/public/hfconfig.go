@@ -49,8 +49,9 @@ type hfConfig struct {
 	ValueHeads   int      `json:"linear_num_value_heads"`
 	EOS          any      `json:"eos_token_id"`
 	Quantization struct {
-		Method string `json:"quant_method"`
-		Norms  bool   `json:"use_rms_norm"`
+		Method  string   `json:"quant_method"`
+		Norms   bool     `json:"use_rms_norm"`
+		NormEps *float64 `json:"rms_norm_eps"`
 	} `json:"quantization_config"`
 	InputBits int           `json:"input_bits"`     // 1bitLLM's key
 	Masters   *arch.Masters `json:"bitgpu_masters"` // our own key, of masters trained by groups
@@ -142,8 +143,8 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 		return nil, nil, fmt.Errorf("use_sliding_window: got true, want false: not supported")
 	case slices.Contains(c.Kinds, "sliding_attention") || slices.Contains(c.Kinds, "chunked_attention"):
 		return nil, nil, fmt.Errorf("layer_types: got %q, want full_attention in each layer: windows are not supported", c.Kinds)
-	case c.Quantization.Norms:
-		return nil, nil, fmt.Errorf("quantization_config: use_rms_norm: got true, want false: norms within linear layers are not supported")
+	case c.Quantization.Norms && c.Quantization.Method != "bitnet":
+		return nil, nil, fmt.Errorf("quantization_config: use_rms_norm: got true with the quant_method %q, want false, or bitnet", c.Quantization.Method)
 	case c.Activation != "silu" && c.Activation != "relu2" && c.Activation != "":
 		return nil, nil, fmt.Errorf("hidden_act: got %q, want silu or relu2", c.Activation)
 	}
@@ -157,6 +158,15 @@ func parseHF(data []byte) (*arch.Decoder, *hfConfig, error) {
 	}
 	if c.Eps != nil {
 		d.Eps = *c.Eps
+	}
+	if c.Quantization.Norms {
+		d.LinearNormEps = 1e-6 // transformers' default
+		if e := c.Quantization.NormEps; e != nil {
+			d.LinearNormEps = *e
+		}
+		if !(d.LinearNormEps > 0 && d.LinearNormEps < 1) {
+			return nil, nil, fmt.Errorf("quantization_config: rms_norm_eps: got %v, want a number between 0 and 1", d.LinearNormEps)
+		}
 	}
 	if d.KVHeads == 0 {
 		d.KVHeads = d.Heads

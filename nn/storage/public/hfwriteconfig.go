@@ -45,13 +45,13 @@ func (w *hfWriter) config() (map[string]any, error) {
 	case d.Masters != nil && d.Masters.Group > 0:
 		c["bitgpu_masters"] = d.Masters
 	case d.Masters != nil:
-		c["quantization_config"] = map[string]any{"quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "online", "modules_to_not_convert": []string{"lm_head"}}
+		c["quantization_config"] = quantization(d, "autobitlinear", "online")
+	case d.Int8 && w.divides:
+		c["quantization_config"] = quantization(d, "bitlinear", "offline")
 	case d.Int8:
-		class := "autobitlinear"
-		if w.divides {
-			class = "bitlinear"
-		}
-		c["quantization_config"] = map[string]any{"quant_method": "bitnet", "linear_class": class, "quantization_mode": "offline", "modules_to_not_convert": []string{"lm_head"}}
+		c["quantization_config"] = quantization(d, "autobitlinear", "offline")
+	case d.LinearNormEps > 0:
+		return nil, errors.New("norms in front of linear layers: config.json has no place for them in a model whose linear layers do not round their inputs")
 	}
 	if w.m.Tokenizer != nil {
 		special, err := w.m.specialIDs()
@@ -98,6 +98,15 @@ func (w *hfWriter) config() (map[string]any, error) {
 		return w.rotatedConfig(c), nil
 	}
 	return c, nil
+}
+
+// quantization returns quantization_config of a model whose linear layers are BitNet's.
+func quantization(d *arch.Decoder, class, mode string) map[string]any {
+	c := map[string]any{"quant_method": "bitnet", "linear_class": class, "quantization_mode": mode, "modules_to_not_convert": []string{"lm_head"}}
+	if d.LinearNormEps > 0 {
+		c["use_rms_norm"], c["rms_norm_eps"] = true, d.LinearNormEps
+	}
+	return c
 }
 
 // share returns the share of a head that is rotated, such that a reader computes the same number of elements from it.

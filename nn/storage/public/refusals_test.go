@@ -170,34 +170,36 @@ func TestHFRefusals(t *testing.T) {
 		member      string // of the config, or of its text_config
 		value, want string
 	}{
-		"architecture":   {0, "architectures", `["MambaForCausalLM"]`, `architectures: got ["MambaForCausalLM"] (model_type ""), want one of LlamaForCausalLM`},
-		"bias":           {0, "attention_bias", `true`, "attention_bias or mlp_bias: got true, want false"},
-		"sliding window": {0, "use_sliding_window", `true`, "use_sliding_window: got true, want false"},
-		"norms":          {0, "quantization_config", `{"use_rms_norm":true}`, "use_rms_norm: got true, want false"},
-		"activation":     {0, "hidden_act", `"gelu"`, `hidden_act: got "gelu", want silu or relu2`},
-		"no activation":  {0, "hidden_act", `""`, `hidden_act: got "", want silu or relu2`},
-		"activation nil": {1, "hidden_act", `null`, `hidden_act: got null, want silu or relu2`},
-		"a hybrid's act": {1, "hidden_act", `"relu2"`, "hidden_act: got relu2, want silu"},
-		"epsilon nil":    {1, "rms_norm_eps", `null`, `rms_norm_eps: got null, want a number`},
-		"rope scaling":   {0, "rope_scaling", `{"type":"longrope","factor":4}`, `rope_scaling: got "longrope", want default, linear, yarn or llama3`},
-		"linear":         {0, "rope_scaling", `{"type":"linear"}`, "rope_scaling: factor: got 0, want a number above 0"},
-		"llama3":         {0, "rope_scaling", `{"rope_type":"llama3","factor":8}`, "rope_scaling: got factors 8, 0, 0 of 64 tokens"},
-		"rope key":       {0, "rope_scaling", `{"type":"yarn","factor":4,"ramp":2}`, `rope_scaling: got the key "ramp", want one of rope_type, type`},
-		"rope by kinds":  {0, "rope_scaling", `{"full_attention":{"rope_type":"yarn"}}`, `rope_scaling: got the key "full_attention"`},
-		"attention":      {0, "rope_scaling", `{"type":"yarn","factor":4,"attention_factor":0}`, "attention_factor: got 0, want a number above 0"},
-		"a window":       {0, "layer_types", `["full_attention","sliding_attention"]`, `layer_types: got ["full_attention" "sliding_attention"], want`},
-		"half a head":    {0, "partial_rotary_factor", `0.5`, "partial_rotary_factor: got 32 of 64 elements of a head, want all"},
-		"rotary part":    {0, "partial_rotary_factor", `2`, "partial_rotary_factor: got 2, want a number above 0, up to 1"},
-		"kinds":          {1, "layer_types", `["mamba","full_attention"]`, `layer_types: got "mamba", want full_attention or linear_attention`},
-		"a kind":         {1, "layer_types", `["full_attention"]`, "kinds of layers: got 1, want one for each of the 2 layers"},
-		"heads":          {0, "num_attention_heads", `-1`, "heads: got -1, want 1 to"},
-		"no heads":       {0, "num_attention_heads", `0`, "num_attention_heads: got none, or 0, want"},
-		"no width":       {1, "hidden_size", `0`, "hidden_size: got none, or 0, want a whole number above 0"},
-		"positions nil":  {0, "max_position_embeddings", `null`, "max_position_embeddings: got null, want a whole number"},
-		"key heads":      {1, "linear_num_key_heads", `0`, "key heads of the recurrent layers: got 0"},
-		"a word":         {0, "hidden_size", `"wide"`, "hidden_size"},
-		"huge":           {0, "num_hidden_layers", `9007199254740993`, "layers: got 9007199254740993, want 1 to 4096"},
-		"yarn":           {1, "rope_parameters", `{"rope_type":"yarn","factor":1e300}`, "YaRN: got factor 1e+300"},
+		"architecture":     {0, "architectures", `["MambaForCausalLM"]`, `architectures: got ["MambaForCausalLM"] (model_type ""), want one of LlamaForCausalLM`},
+		"bias":             {0, "attention_bias", `true`, "attention_bias or mlp_bias: got true, want false"},
+		"sliding window":   {0, "use_sliding_window", `true`, "use_sliding_window: got true, want false"},
+		"norms":            {0, "quantization_config", `{"use_rms_norm":true}`, `use_rms_norm: got true with the quant_method "", want false, or bitnet`},
+		"norms' epsilon":   {0, "quantization_config", `{"quant_method":"bitnet","use_rms_norm":true,"rms_norm_eps":0}`, "quantization_config: rms_norm_eps: got 0, want a number between 0 and 1"},
+		"a hybrid's norms": {1, "quantization_config", `{"quant_method":"bitnet","use_rms_norm":true}`, "norms in front of linear layers: got them in a model with a gated delta rule"},
+		"activation":       {0, "hidden_act", `"gelu"`, `hidden_act: got "gelu", want silu or relu2`},
+		"no activation":    {0, "hidden_act", `""`, `hidden_act: got "", want silu or relu2`},
+		"activation nil":   {1, "hidden_act", `null`, `hidden_act: got null, want silu or relu2`},
+		"a hybrid's act":   {1, "hidden_act", `"relu2"`, "hidden_act: got relu2, want silu"},
+		"epsilon nil":      {1, "rms_norm_eps", `null`, `rms_norm_eps: got null, want a number`},
+		"rope scaling":     {0, "rope_scaling", `{"type":"longrope","factor":4}`, `rope_scaling: got "longrope", want default, linear, yarn or llama3`},
+		"linear":           {0, "rope_scaling", `{"type":"linear"}`, "rope_scaling: factor: got 0, want a number above 0"},
+		"llama3":           {0, "rope_scaling", `{"rope_type":"llama3","factor":8}`, "rope_scaling: got factors 8, 0, 0 of 64 tokens"},
+		"rope key":         {0, "rope_scaling", `{"type":"yarn","factor":4,"ramp":2}`, `rope_scaling: got the key "ramp", want one of rope_type, type`},
+		"rope by kinds":    {0, "rope_scaling", `{"full_attention":{"rope_type":"yarn"}}`, `rope_scaling: got the key "full_attention"`},
+		"attention":        {0, "rope_scaling", `{"type":"yarn","factor":4,"attention_factor":0}`, "attention_factor: got 0, want a number above 0"},
+		"a window":         {0, "layer_types", `["full_attention","sliding_attention"]`, `layer_types: got ["full_attention" "sliding_attention"], want`},
+		"half a head":      {0, "partial_rotary_factor", `0.5`, "partial_rotary_factor: got 32 of 64 elements of a head, want all"},
+		"rotary part":      {0, "partial_rotary_factor", `2`, "partial_rotary_factor: got 2, want a number above 0, up to 1"},
+		"kinds":            {1, "layer_types", `["mamba","full_attention"]`, `layer_types: got "mamba", want full_attention or linear_attention`},
+		"a kind":           {1, "layer_types", `["full_attention"]`, "kinds of layers: got 1, want one for each of the 2 layers"},
+		"heads":            {0, "num_attention_heads", `-1`, "heads: got -1, want 1 to"},
+		"no heads":         {0, "num_attention_heads", `0`, "num_attention_heads: got none, or 0, want"},
+		"no width":         {1, "hidden_size", `0`, "hidden_size: got none, or 0, want a whole number above 0"},
+		"positions nil":    {0, "max_position_embeddings", `null`, "max_position_embeddings: got null, want a whole number"},
+		"key heads":        {1, "linear_num_key_heads", `0`, "key heads of the recurrent layers: got 0"},
+		"a word":           {0, "hidden_size", `"wide"`, "hidden_size"},
+		"huge":             {0, "num_hidden_layers", `9007199254740993`, "layers: got 9007199254740993, want 1 to 4096"},
+		"yarn":             {1, "rope_parameters", `{"rope_type":"yarn","factor":1e300}`, "YaRN: got factor 1e+300"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var config map[string]json.RawMessage
@@ -282,73 +284,6 @@ func TestEnds(t *testing.T) {
 	if slices.Sort(m.Ends); err != nil || !slices.Equal(m.Ends, []uint32{1, 2, 3}) {
 		t.Errorf("got the ends %v, %v, want those of all three files", m.Ends, err)
 	}
-}
-
-// FuzzParseHF: no config.json makes parseHF panic, or describes what Validate lets pass and no layer can be.
-func FuzzParseHF(f *testing.F) {
-	for _, config := range hfConfigs {
-		f.Add([]byte(config))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		IsHF(data)
-		d, _, err := parseHF(data)
-		if err != nil {
-			return
-		}
-		d.Vocab = 1
-		if d.Validate() == nil && d.HeadWidth < 1<<12 {
-			d.Rope.Angles(0, 1)
-		}
-	})
-}
-
-// FuzzOpenGGUF: no file makes Open panic; one that it takes has every weight of its shape. Edits are groups of four bytes, a place
-// and what is changed there: files as a whole would be too long for the fuzzer.
-func FuzzOpenGGUF(f *testing.F) {
-	var files [][]byte
-	for _, family := range publictest.Families {
-		var file bytes.Buffer
-		keys, tensors := publictest.Parts(family)
-		if err := gguf.Write(&file, keys, tensors); err != nil {
-			f.Fatal(err)
-		}
-		files = append(files, file.Bytes())
-	}
-	f.Add(false, uint32(0), []byte{})
-	f.Add(true, uint32(7), []byte{0, 0, 60, 1, 1, 2, 3, 255})
-	f.Fuzz(func(t *testing.T, hybrid bool, cut uint32, edits []byte) {
-		data := bytes.Clone(files[0])
-		if hybrid {
-			data = bytes.Clone(files[1])
-		}
-		header := bytes.Index(data, []byte("token_embd")) + 4096
-		for ; len(edits) >= 4; edits = edits[4:] {
-			at := int(edits[0])<<16 | int(edits[1])<<8 | int(edits[2])
-			if at < 1<<23 { // mostly what describes the weights
-				at %= header
-			}
-			data[at%len(data)] ^= edits[3]
-		}
-		if cut > 0 {
-			data = data[:int(cut)%len(data)]
-		}
-		path := filepath.Join(t.TempDir(), "m.gguf")
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		m, err := Open(path, Options{})
-		if err != nil {
-			return
-		}
-		if err := m.Decoder.Validate(); err != nil {
-			t.Fatal(err)
-		}
-		for _, h := range *m.Weights {
-			if h.Bytes() == 0 {
-				t.Fatalf("a weight of shape %v is empty", h.Shape)
-			}
-		}
-	})
 }
 
 // Each byte of the keys and of the tensors' list, changed in a few ways: an error, or a model.

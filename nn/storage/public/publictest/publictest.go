@@ -41,13 +41,18 @@ func File(t testing.TB, family string) string {
 }
 
 // Parts returns the keys and tensors of a model of a family, the same ones every time.
-func Parts(family string) ([]gguf.Key, []gguf.Source) {
-	b := &builder{random: rand.New(rand.NewPCG(1, 2))}
+func Parts(family string) ([]gguf.Key, []gguf.Source) { return parts(family, Vocab, Width) }
+
+// SmallParts is [Parts] of half the width and with eight tokens, which takes a fraction of the time to read.
+func SmallParts(family string) ([]gguf.Key, []gguf.Source) { return parts(family, 8, Width/2) }
+
+func parts(family string, vocab, width int) ([]gguf.Key, []gguf.Source) {
+	b := &builder{vocab: vocab, width: width, random: rand.New(rand.NewPCG(1, 2))}
 	b.key("general.architecture", family)
 	b.sizes(family + ".")
 	b.tokenizer()
-	b.ternary("token_embd.weight", Vocab, Width)
-	b.gain("output_norm.weight", Width)
+	b.ternary("token_embd.weight", b.vocab, b.width)
+	b.gain("output_norm.weight", b.width)
 	if family == "qwen35" {
 		b.hybrid(family + ".")
 	} else {
@@ -60,6 +65,8 @@ func Parts(family string) ([]gguf.Key, []gguf.Source) {
 }
 
 type builder struct {
+	vocab, width int // of which heads are a quarter
+
 	random  *rand.Rand
 	keys    []gguf.Key
 	tensors []gguf.Source
@@ -72,17 +79,17 @@ func (b *builder) key(name string, value any) {
 func (b *builder) sizes(prefix string) {
 	b.key(prefix+"block_count", uint32(2))
 	b.key(prefix+"context_length", uint32(Context))
-	b.key(prefix+"embedding_length", uint32(Width))
-	b.key(prefix+"feed_forward_length", uint32(2*Width))
+	b.key(prefix+"embedding_length", uint32(b.width))
+	b.key(prefix+"feed_forward_length", uint32(2*b.width))
 	b.key(prefix+"attention.head_count", uint32(4))
 	b.key(prefix+"attention.head_count_kv", uint32(1))
-	b.key(prefix+"attention.key_length", uint32(64))
-	b.key(prefix+"attention.value_length", uint32(64))
+	b.key(prefix+"attention.key_length", uint32(b.width/4))
+	b.key(prefix+"attention.value_length", uint32(b.width/4))
 	b.key(prefix+"attention.layer_norm_rms_epsilon", float32(1e-6))
 	b.key(prefix+"rope.freq_base", float32(1e6))
 }
 
-// tokenizer adds a vocabulary with a token for each byte, spelled as byte-level tokenizers do.
+// tokenizer adds a vocabulary with a token for each byte, as far as there is room, spelled as byte-level tokenizers do.
 func (b *builder) tokenizer() {
 	var tokens []string
 	other := rune(256)
@@ -93,17 +100,18 @@ func (b *builder) tokenizer() {
 		}
 		tokens, other = append(tokens, string(other)), other+1
 	}
-	types := make([]int32, Vocab)
+	tokens = tokens[:b.vocab-2]
+	types := make([]int32, b.vocab)
 	for i := range types {
 		types[i] = 1
 	}
-	types[End-1], types[End] = 3, 3
+	types[b.vocab-2], types[b.vocab-1] = 3, 3
 	b.key("tokenizer.ggml.model", "gpt2")
 	b.key("tokenizer.ggml.pre", "qwen2")
 	b.key("tokenizer.ggml.tokens", append(tokens, "<|im_start|>", "<|im_end|>"))
 	b.key("tokenizer.ggml.token_type", types)
 	b.key("tokenizer.ggml.merges", []string{"h e"}[:0])
-	b.key("tokenizer.ggml.eos_token_id", uint32(End))
+	b.key("tokenizer.ggml.eos_token_id", uint32(b.vocab-1))
 	b.key("tokenizer.chat_template", Template)
 }
 
@@ -140,20 +148,20 @@ func (b *builder) gain(name string, n int) { b.floats(name, 1, n) }
 
 // attention adds an attention block. With two parts, the query matrix also holds gates.
 func (b *builder) attention(block string, parts int) {
-	b.gain(block+"attn_norm.weight", Width)
-	b.ternary(block+"attn_q.weight", parts*Width, Width)
-	b.ternary(block+"attn_k.weight", 64, Width)
-	b.ternary(block+"attn_v.weight", 64, Width)
-	b.ternary(block+"attn_output.weight", Width, Width)
-	b.gain(block+"attn_q_norm.weight", 64)
-	b.gain(block+"attn_k_norm.weight", 64)
+	b.gain(block+"attn_norm.weight", b.width)
+	b.ternary(block+"attn_q.weight", parts*b.width, b.width)
+	b.ternary(block+"attn_k.weight", b.width/4, b.width)
+	b.ternary(block+"attn_v.weight", b.width/4, b.width)
+	b.ternary(block+"attn_output.weight", b.width, b.width)
+	b.gain(block+"attn_q_norm.weight", b.width/4)
+	b.gain(block+"attn_k_norm.weight", b.width/4)
 }
 
 func (b *builder) mlp(block, norm string) {
-	b.gain(block+norm, Width)
-	b.ternary(block+"ffn_gate.weight", 2*Width, Width)
-	b.ternary(block+"ffn_up.weight", 2*Width, Width)
-	b.ternary(block+"ffn_down.weight", Width, 2*Width)
+	b.gain(block+norm, b.width)
+	b.ternary(block+"ffn_gate.weight", 2*b.width, b.width)
+	b.ternary(block+"ffn_up.weight", 2*b.width, b.width)
+	b.ternary(block+"ffn_down.weight", b.width, 2*b.width)
 }
 
 // hybrid adds a block with the gated delta rule and one with attention.
@@ -161,20 +169,20 @@ func (b *builder) hybrid(prefix string) {
 	b.key(prefix+"rope.dimension_count", uint32(16))
 	b.key(prefix+"full_attention_interval", uint32(2))
 	b.key(prefix+"ssm.conv_kernel", uint32(4))
-	b.key(prefix+"ssm.state_size", uint32(64))
+	b.key(prefix+"ssm.state_size", uint32(b.width/4))
 	b.key(prefix+"ssm.group_count", uint32(1))
 	b.key(prefix+"ssm.time_step_rank", uint32(2))
-	b.key(prefix+"ssm.inner_size", uint32(256))
-	b.gain("blk.0.attn_norm.weight", Width)
-	b.ternary("blk.0.attn_qkv.weight", 384, Width)
-	b.ternary("blk.0.attn_gate.weight", Width, Width)
-	b.floats("blk.0.ssm_beta.weight", 0, 2, Width)
-	b.floats("blk.0.ssm_alpha.weight", 0, 2, Width)
-	b.floats("blk.0.ssm_conv1d.weight", 0.2, 384, 4)
+	b.key(prefix+"ssm.inner_size", uint32(b.width))
+	b.gain("blk.0.attn_norm.weight", b.width)
+	b.ternary("blk.0.attn_qkv.weight", b.width+b.width/2, b.width)
+	b.ternary("blk.0.attn_gate.weight", b.width, b.width)
+	b.floats("blk.0.ssm_beta.weight", 0, 2, b.width)
+	b.floats("blk.0.ssm_alpha.weight", 0, 2, b.width)
+	b.floats("blk.0.ssm_conv1d.weight", 0.2, b.width+b.width/2, 4)
 	b.floats("blk.0.ssm_a", -1, 2)
 	b.floats("blk.0.ssm_dt.bias", 0, 2)
-	b.gain("blk.0.ssm_norm.weight", 128)
-	b.ternary("blk.0.ssm_out.weight", Width, Width)
+	b.gain("blk.0.ssm_norm.weight", b.width/2)
+	b.ternary("blk.0.ssm_out.weight", b.width, b.width)
 	b.mlp("blk.0.", "post_attention_norm.weight")
 	b.attention("blk.1.", 2)
 	b.mlp("blk.1.", "post_attention_norm.weight")
