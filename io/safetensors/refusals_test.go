@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -173,7 +174,7 @@ func TestNullMetadata(t *testing.T) {
 	}
 }
 
-// Every type of the format opens, with the size that its elements have.
+// Every type of the format opens, with the size that its elements have, and is written as it was.
 func TestAllTypesOpen(t *testing.T) {
 	for dtype, size := range map[DType]int{
 		"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "U16": 16, "I16": 16,
@@ -187,6 +188,8 @@ func TestAllTypesOpen(t *testing.T) {
 		}
 		if x, _ := f.Tensor("w"); x.Len() != 8 || len(x.Data) != size {
 			t.Errorf("%s: got %d of %d, want 8 elements of %d bytes", dtype, x.Len(), len(x.Data), size)
+		} else if err := Write(io.Discard, []Tensor{x}, nil); err != nil {
+			t.Error(err)
 		}
 	}
 }
