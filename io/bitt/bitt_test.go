@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"bitgpu/io/internal/alloctest"
 	"bitgpu/io/safetensors"
 
 	"github.com/google/go-cmp/cmp"
@@ -167,13 +168,16 @@ func TestReference(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+type refusal struct {
+	name string
+	data []byte
+	want string
+}
+
+// refused are files that are no models, and what is said of them.
+func refused(t testing.TB) []refusal {
 	length := func(n uint64) []byte { return append(binary.LittleEndian.AppendUint64([]byte(Magic), n), "{}"...) }
-	cases := []struct {
-		name string
-		data []byte
-		want string
-	}{
+	return []refusal{
 		{"empty", nil, `begins with "", want "BITT"`},
 		{"short", []byte("BITT\x00"), "got 5 bytes, want at least 12"},
 		{"magic", []byte("GGUF0123456789"), `begins with "GGUF", want "BITT"`},
@@ -192,7 +196,10 @@ func TestRefusals(t *testing.T) {
 		{"empty body", append(binary.LittleEndian.AppendUint64([]byte(Magic), 13), `{"config":{}}`...), "safetensors: model.bitt: got 0 bytes"},
 		{"cut body", raw(t, `{"config":{}}`, weights)[:150], "safetensors: model.bitt: "},
 	}
-	for _, c := range cases {
+}
+
+func TestRefusals(t *testing.T) {
+	for _, c := range refused(t) {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse("model.bitt", c.data)
 			wantError(t, err, c.want)
@@ -277,9 +284,17 @@ func FuzzParse(f *testing.F) {
 		file.Close()
 	}
 	f.Add(raw(f, `{"config":{},"tokenizer":{"a":[1,"x"]}}   `, weights))
+	for _, c := range refused(f) {
+		f.Add(c.data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := Parse("fuzz", data)
+		var file *File
+		var err error
+		alloctest.Bounded(t, len(data), 40, func() { file, err = Parse("fuzz", data) })
 		if err != nil {
+			if !strings.HasPrefix(err.Error(), "bitt: ") || !strings.Contains(err.Error(), "fuzz: ") {
+				t.Fatalf("the error %q does not name the file", err)
+			}
 			return
 		}
 		var tensors []safetensors.Tensor

@@ -100,20 +100,31 @@ func Parse(name string, data []byte) (*Memory, error) {
 
 // WriteFile replaces the file at path as a whole.
 func WriteFile(path string, m *Memory) error {
-	if m.Tokens < 0 || len(m.Layers)+len(m.States) == 0 {
-		return fmt.Errorf("memory: %s: %d tokens and %d layers are no memory", path, m.Tokens, len(m.Layers))
+	tensors, metadata, err := m.parts()
+	if err != nil {
+		return fmt.Errorf("memory: %s: %w", path, err)
 	}
-	var tensors []safetensors.Tensor
+	if err := safetensors.WriteFile(path, tensors, safetensors.Summed(tensors, metadata)); err != nil {
+		return fmt.Errorf("memory: %w", err)
+	}
+	return nil
+}
+
+// parts returns what a file of the memory consists of.
+func (m *Memory) parts() (tensors []safetensors.Tensor, metadata map[string]string, err error) {
+	if m.Tokens < 0 || len(m.Layers)+len(m.States) == 0 {
+		return nil, nil, fmt.Errorf("%d tokens and %d layers are no memory", m.Tokens, len(m.Layers))
+	}
 	for _, s := range m.States {
 		tensors = append(tensors, safetensors.FromFloat32s(s.Name, s.Shape, s.Values))
 		if err := checkFinite(s.Name, s.Values); err != nil {
-			return fmt.Errorf("memory: %s: %w", path, err)
+			return nil, nil, err
 		}
 	}
 	for _, s := range m.Mark {
 		tensors = append(tensors, safetensors.FromFloat32s(markPrefix+s.Name, s.Shape, s.Values))
 		if err := checkFinite(markPrefix+s.Name, s.Values); err != nil {
-			return fmt.Errorf("memory: %s: %w", path, err)
+			return nil, nil, err
 		}
 	}
 	for i, layer := range m.Layers {
@@ -123,25 +134,24 @@ func WriteFile(path string, m *Memory) error {
 			tensors = append(tensors, safetensors.FromFloat32s(name+convSuffix, layer.ConvShape, layer.Conv))
 		}
 		if err := layer.check(i); err != nil {
-			return fmt.Errorf("memory: %s: %w", path, err)
+			return nil, nil, err
 		}
 	}
-	metadata := map[string]string{"format": Format, "model": m.Model, "tokens": strconv.FormatInt(m.Tokens, 10)}
+	metadata = map[string]string{"format": Format, "model": m.Model, "tokens": strconv.FormatInt(m.Tokens, 10)}
 	if len(m.Logits) > 0 {
 		if err := checkFinite("logits", m.Logits); err != nil {
-			return fmt.Errorf("memory: %s: %w", path, err)
+			return nil, nil, err
 		}
 		raw, _ := binary.Append(nil, binary.LittleEndian, m.Logits)
 		metadata["logits"] = base64.StdEncoding.EncodeToString(raw)
+	}
+	if len(m.Recent) > 0 {
 		metadata["recent"] = strings.Trim(strings.ReplaceAll(fmt.Sprint(m.Recent), " ", ","), "[]")
 	}
 	if m.Chat != nil {
 		metadata["chat"] = string(m.Chat)
 	}
-	if err := safetensors.WriteFile(path, tensors, safetensors.Summed(tensors, metadata)); err != nil {
-		return fmt.Errorf("memory: %w", err)
-	}
-	return nil
+	return tensors, metadata, nil
 }
 
 func layerName(i int) string { return layerPrefix + strconv.Itoa(i) }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,14 +14,17 @@ import (
 	"testing"
 )
 
-func TestRefusals(t *testing.T) {
+type refusal struct {
+	name string
+	data []byte
+	want string
+}
+
+// refused are files that are no safetensors, and what is said of them.
+func refused() []refusal {
 	one := func(entry string) string { return `{"w":` + entry + `}` }
 	long := strings.Repeat("x", 5000)
-	cases := []struct {
-		name string
-		data []byte
-		want string
-	}{
+	return []refusal{
 		{"empty", nil, "got 0 bytes, a safetensors file has at least 8"},
 		{"short", []byte("abc"), "got 3 bytes"},
 		{"length past the end", append(binary.LittleEndian.AppendUint64(nil, 100), "{}"...), "header of 100 bytes announced, 2 bytes follow"},
@@ -63,7 +67,10 @@ func TestRefusals(t *testing.T) {
 		{"same place", raw(`{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}`, make([]byte, 4)), "b: begins at byte 0, inside a"},
 		{"control characters", raw(`{"\n\u0007`+strings.Repeat("y", 500)+`":7}`, nil), `"\n\ayyy`},
 	}
-	for _, c := range cases {
+}
+
+func TestRefusals(t *testing.T) {
+	for _, c := range refused() {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse("some.safetensors", c.data)
 			wantError(t, err, c.want)
@@ -167,7 +174,7 @@ func TestNullMetadata(t *testing.T) {
 	}
 }
 
-// Every type of the format opens, with the size that its elements have.
+// Every type of the format opens, with the size that its elements have, and is written as it was.
 func TestAllTypesOpen(t *testing.T) {
 	for dtype, size := range map[DType]int{
 		"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "U16": 16, "I16": 16,
@@ -181,6 +188,8 @@ func TestAllTypesOpen(t *testing.T) {
 		}
 		if x, _ := f.Tensor("w"); x.Len() != 8 || len(x.Data) != size {
 			t.Errorf("%s: got %d of %d, want 8 elements of %d bytes", dtype, x.Len(), len(x.Data), size)
+		} else if err := Write(io.Discard, []Tensor{x}, nil); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"bitgpu/io/internal/alloctest"
+
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
@@ -340,9 +342,19 @@ func FuzzParse(f *testing.F) {
 	f.Add(raw(`{"__metadata__":null}`, nil))
 	f.Add(raw(`{"__metadata__":{"format":"pt"},"w":{"dtype":"F16","shape":[1,2],"data_offsets":[0,4]},"i":{"dtype":"I64","shape":[],"data_offsets":[4,12]}}`, make([]byte, 12)))
 	f.Add(raw(`{}`, nil))
+	for _, c := range refused() {
+		if len(c.data) < 1<<12 {
+			f.Add(c.data)
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := Parse("fuzz", data)
+		var file *File
+		var err error
+		alloctest.Bounded(t, len(data), 20, func() { file, err = Parse("fuzz", data) })
 		if err != nil {
+			if !strings.HasPrefix(err.Error(), "safetensors: fuzz: ") {
+				t.Fatalf("the error %q does not name the file", err)
+			}
 			return
 		}
 		var tensors []Tensor

@@ -157,7 +157,7 @@ func (t *Source) check(seen map[string]bool) error {
 		return errors.New("this name is taken")
 	}
 	seen[t.Name] = true
-	if t.DType.Size() == 0 {
+	if bits[t.DType] == 0 {
 		return unknownType(string(t.DType))
 	}
 	if !utf8.ValidString(t.Name) {
