@@ -28,7 +28,7 @@ func openOnGPU(t *testing.T, name string) *Model {
 
 // Greedy text, and text with a seed, are the same on both engines.
 func TestGPUWritesWhatTheCPUWrites(t *testing.T) {
-	for _, name := range []string{"d32-none", "d36-absmean", "d32-delta"} {
+	for _, name := range []string{"d32-none", "d36-absmean", "d32-delta", "d32-tied-head"} {
 		cpu, gpu := open(t, name), openOnGPU(t, name)
 		for _, o := range []Options{{MaxTokens: 50}, {MaxTokens: 50, Temperature: 1, TopK: 40, TopP: 0.95, RepeatPenalty: 1.2, Seed: 3}} {
 			want, err := cpu.Generate(t.Context(), "the ship", o)

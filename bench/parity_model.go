@@ -134,7 +134,7 @@ func (e *Engine[T]) compareModel(row *Parity, r *rand.Rand, c nn.Config, in inpu
 	row.Cases++
 	weights := train.InitialWeights(c, r.Uint64())
 	in.weights(r, weights)
-	*weights.Head() = convertTable(*weights.Head(), []op.Format{op.F32, op.F32, op.F16, op.I8}[r.IntN(4)])
+	*weights.Head(c) = convertTable(*weights.Head(c), []op.Format{op.F32, op.F32, op.F16, op.I8}[r.IntN(4)])
 	scan := c.DefaultScan()
 	scan.Chunk = []int{1, 5, 16, 64}[r.IntN(4)]
 	const batch = 3
@@ -144,7 +144,7 @@ func (e *Engine[T]) compareModel(row *Parity, r *rand.Rand, c nn.Config, in inpu
 	}
 	tokens := in.tokens(r, c.Vocab, batch*length)
 	what := fmt.Sprintf("width %d, %d layers, vocabulary %d, memory %d in %d heads, %s, head %v, chunk %d, %d tokens",
-		c.Width, c.Layers, c.Vocab, c.MemoryWidth, c.Heads, c.WeightScale, weights.Head().Format, scan.Chunk, length)
+		c.Width, c.Layers, c.Vocab, c.MemoryWidth, c.Heads, c.WeightScale, weights.Head(c).Format, scan.Chunk, length)
 
 	got, err := readModel(e.Ops, c, weights, scan, batch, tokens)
 	if err != nil {

@@ -25,7 +25,7 @@ func newTestModel(size Size, mixer string) testModel {
 // withHead returns the model's weights with the head in another format.
 func (m testModel) withHead(format op.Format) *nn.Weights[op.HostTensor] {
 	w := slices.Clone(*m.host)
-	*w.Head() = convertTable(*w.Head(), format)
+	*w.Head(m.config) = convertTable(*w.Head(m.config), format)
 	return &w
 }
 

@@ -80,7 +80,7 @@ func Saveable(c Config) (all []Param) {
 }
 
 // HoldsEmbedding reports whether the embedding is one of the whole parameters.
-func (a *Adapter) HoldsEmbedding() bool { return a.Whole[embedName] }
+func (a *Adapter) HoldsEmbedding() bool { return a.Whole[EmbedName] }
 
 // Replaced returns a model's weights with the adapter's whole parameters in their place.
 func (a *Adapter) Replaced(c Config, host *Weights[op.HostTensor]) *Weights[op.HostTensor] {

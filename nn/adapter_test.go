@@ -21,8 +21,9 @@ func everywhere(string) bool { return true }
 func adaptable(t *testing.T, check func(t *testing.T, c nn.Config, w *nn.Weights[op.HostTensor])) {
 	eachDecoder(t, func(t *testing.T, d *arch.Decoder, w *nn.Weights[op.HostTensor]) { check(t, nn.OfDecoder(d), w) })
 	for name, c := range map[string]nn.Config{
-		"tied":  {Vocab: 40, Width: 32, Layers: 2, InnerLR: 0.5, WeightScale: nn.ScaleAbsmean},
-		"delta": {Vocab: 40, Width: 32, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 24, Heads: 3},
+		"tied":      {Vocab: 40, Width: 32, Layers: 2, InnerLR: 0.5, WeightScale: nn.ScaleAbsmean},
+		"delta":     {Vocab: 40, Width: 32, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 24, Heads: 3},
+		"tied head": {Vocab: 40, Width: 32, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 24, Heads: 3, TiedHead: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := c.WithDefaults()

@@ -51,21 +51,23 @@ type Config struct {
 	MLPWidth    int    // H, the width inside the MLP
 	Activation  string // one of layer.Activations, for the MLP's gate
 
-	NormEps float64 // ε of all norms
+	NormEps  float64 // ε of all norms
+	TiedHead bool    // the head is the embedding, one table
 
-	// Decoder describes a model of a public family; it is nil for our own. Vocab, Width, Layers, MLPWidth and NormEps are then
-	// copied from it.
+	// Decoder describes a model of a public family; it is nil for our own. Vocab, Width, Layers, MLPWidth, NormEps and TiedHead
+	// are then copied from it.
 	Decoder *arch.Decoder
 
 	// Adapter is added to products with the weights, nil: none. It is not part of a model's files.
 	Adapter *Adapter
 
+	given map[string]bool            // keys that ParsePartialConfig read
 	extra map[string]json.RawMessage // unknown keys, kept for writing
 }
 
 // OfDecoder returns the configuration of a model of a public family.
 func OfDecoder(d *arch.Decoder) Config {
-	return Config{Vocab: d.Vocab, Width: d.Width, Layers: d.Layers, MLPWidth: d.MLP, NormEps: d.Eps, Decoder: d}
+	return Config{Vocab: d.Vocab, Width: d.Width, Layers: d.Layers, MLPWidth: d.MLP, NormEps: d.Eps, TiedHead: d.Tied, Decoder: d}
 }
 
 // Capacity returns how many tokens a session has room for: 0, meaning any number, for our own models.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"sort"
 )
 
@@ -33,7 +34,8 @@ func ParseConfig(name string, data []byte) (Config, error) {
 // ParsePartialConfig reads the keys of config.json that are present and leaves other fields zero, meaning their defaults. It
 // does not check whether the values fit together.
 func ParsePartialConfig(data []byte) (Config, error) {
-	c, _, err := parseKeys(data)
+	c, given, err := parseKeys(data)
+	c.given = given
 	return c, err
 }
 
@@ -68,7 +70,7 @@ func parseKeys(data []byte) (c Config, given map[string]bool, err error) {
 	return c, given, nil
 }
 
-// parseValue reads a number above 0, a number or a word into a field. It refuses empty words, which would count as missing.
+// parseValue reads a number above 0, a number, a word or a truth value into a field. It refuses empty words, which would count as missing.
 func parseValue(r json.RawMessage, field any) error {
 	switch f := field.(type) {
 	case *int:
@@ -89,19 +91,28 @@ func parseValue(r json.RawMessage, field any) error {
 		if *f == "" {
 			return errors.New(`got "", want a word`)
 		}
+	case *bool:
+		if json.Unmarshal(r, f) != nil {
+			return fmt.Errorf("got %.60s, want true or false", r)
+		}
 	}
 	return nil
 }
 
 // Field returns the value of a field that [Key].Value points to.
-func Field(field any) any {
-	switch f := field.(type) {
-	case *int:
-		return *f
-	case *float64:
-		return *f
+func Field(field any) any { return reflect.ValueOf(field).Elem().Interface() }
+
+// Says reports whether a configuration that may be incomplete has a value for a key, and does not leave it to a default. A false
+// counts if ParsePartialConfig read it.
+func (c Config) Says(k *Key) bool {
+	switch v := Field(k.Value(&c)).(type) {
+	case float64:
+		return v != 0 || !k.Positive
+	case bool:
+		return v || c.given[k.Name]
+	default:
+		return v != 0 && v != ""
 	}
-	return *field.(*string)
 }
 
 // maxKeys is far above the keys of any config.json. It limits the memory that a broken one takes.

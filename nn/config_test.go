@@ -72,9 +72,10 @@ func TestConfigAllKeys(t *testing.T) {
 		Mixer: nn.MixerTied, MemoryWidth: 2, Heads: 1, MLPWidth: 32, Activation: nn.ActivationSiLU, NormEps: 1e-5,
 	})
 	same(t, parse(t, `{"vocab_size": 7, "hidden_dim": 8, "num_layers": 3, "inner_lr": 0, "weight_scale": "none",
-		"ttt_rule": "sequential", "ttt_mixer": "delta", "ttt_dim": 12, "ttt_heads": 3, "mlp_dim": 24, "hidden_act": "relu2", "rms_norm_eps": 1e-6}`), nn.Config{
+		"ttt_rule": "sequential", "ttt_mixer": "delta", "ttt_dim": 12, "ttt_heads": 3, "mlp_dim": 24, "hidden_act": "relu2", "rms_norm_eps": 1e-6,
+		"tie_word_embeddings": true}`), nn.Config{
 		Vocab: 7, Width: 8, Layers: 3, WeightScale: nn.ScaleNone, Rule: nn.RuleSequential, Chunk: nn.DefaultMinibatch,
-		Mixer: nn.MixerDelta, MemoryWidth: 12, Heads: 3, MLPWidth: 24, Activation: nn.ActivationReLU2, NormEps: 1e-6,
+		Mixer: nn.MixerDelta, MemoryWidth: 12, Heads: 3, MLPWidth: 24, Activation: nn.ActivationReLU2, NormEps: 1e-6, TiedHead: true,
 	})
 }
 
@@ -84,6 +85,7 @@ func TestConfigKeysAreWritten(t *testing.T) {
 		`{"vocab_size":7,"hidden_dim":8,"num_layers":3,"inner_lr":0.01,"weight_scale":"absmean","ttt_rule":"minibatch","ttt_chunk":5,"mlp_dim":20}`,
 		`{"vocab_size":7,"hidden_dim":8,"num_layers":3,"inner_lr":0,"weight_scale":"none","ttt_rule":"sequential","ttt_mixer":"delta","ttt_dim":12,"ttt_heads":3}`,
 		`{"vocab_size":7,"hidden_dim":8,"num_layers":3,"inner_lr":1,"weight_scale":"none","ttt_rule":"sequential","hidden_act":"relu2","rms_norm_eps":0.000001}`,
+		`{"vocab_size":7,"hidden_dim":8,"num_layers":3,"inner_lr":1,"weight_scale":"none","ttt_rule":"sequential","tie_word_embeddings":true}`,
 		`{"vocab_size":7,"hidden_dim":8,"num_layers":3,"inner_lr":1,"weight_scale":"none","ttt_rule":"sequential"}`,
 	} {
 		if got := string(marshal(t, parse(t, text))); got != text {
@@ -190,6 +192,8 @@ func TestConfigRefuses(t *testing.T) {
 		{tied(`, "rms_norm_eps": 0`), "rms_norm_eps: got 0, want a number above 0"},
 		{tied(`, "rms_norm_eps": -1e-5`), "rms_norm_eps: got -1e-05, want a number above 0"},
 		{tied(`, "rms_norm_eps": 3`), "rms_norm_eps: got 3, want 1e-30 to 1"},
+		{tied(`, "tie_word_embeddings": 1`), "tie_word_embeddings: got 1, want true or false"},
+		{tied(`, "tie_word_embeddings": "true"`), `tie_word_embeddings: got "true", want true or false`},
 	} {
 		_, err := nn.ParseConfig("models/config.json", []byte(c.text))
 		if err == nil {
@@ -212,7 +216,7 @@ func TestConfigRoundTrip(t *testing.T) {
 		c := nn.Config{
 			Vocab: rapid.IntRange(1, 1<<20).Draw(t, "vocab"), Width: 4 * rapid.IntRange(1, 1000).Draw(t, "width/4"),
 			Layers: rapid.IntRange(1, 100).Draw(t, "layers"), InnerLR: rapid.Float64Range(0, 2).Draw(t, "inner_lr"),
-			WeightScale: rapid.SampledFrom([]string{"", nn.ScaleNone, nn.ScaleAbsmean}).Draw(t, "scale"),
+			WeightScale: rapid.SampledFrom([]string{"", nn.ScaleNone, nn.ScaleAbsmean}).Draw(t, "scale"), TiedHead: rapid.Bool().Draw(t, "tied head"),
 		}
 		if rapid.Bool().Draw(t, "delta") {
 			c.Mixer, c.Heads = nn.MixerDelta, rapid.IntRange(1, 9).Draw(t, "heads")
@@ -245,6 +249,7 @@ func FuzzParseConfig(f *testing.F) {
 		f.Add(data)
 	}
 	f.Add([]byte(`{"vocab_size":1,"hidden_size":4,"n_layers":1,"num_layers":null,"inner_lr":1,"x":{"y":[]},"ttt_dim":3}`))
+	f.Add([]byte(`{"vocab_size":1,"hidden_dim":4,"num_layers":1,"inner_lr":1,"tie_word_embeddings":false}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := nn.ParseConfig("config.json", data)
 		if err != nil {

@@ -13,6 +13,7 @@ func TestFootprint(t *testing.T) {
 	for _, c := range []nn.Config{
 		{Vocab: 300, Width: 36, Layers: 3, InnerLR: 0.1},
 		{Vocab: 100, Width: 64, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 32, Heads: 2, WeightScale: nn.ScaleAbsmean},
+		{Vocab: 300, Width: 36, Layers: 3, InnerLR: 0.1, TiedHead: true},
 	} {
 		c = c.WithDefaults()
 		host := new(nn.Weights[op.HostTensor])

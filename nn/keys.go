@@ -16,7 +16,7 @@ type Key struct {
 	Flag, Usage string
 	Required    bool // in every file
 	Positive    bool // for a float64: 0 means the default, and files must not contain it
-	// Value returns the field of a configuration: an *int, a *float64 or a *string.
+	// Value returns the field of a configuration: an *int, a *float64, a *string or a *bool.
 	Value func(c *Config) any
 	// written reports whether a complete configuration (WithDefaults) writes the key; nil: always.
 	written func(c Config) bool
@@ -75,5 +75,9 @@ var Keys = []Key{
 	{
 		Name: "rms_norm_eps", Value: func(c *Config) any { return &c.NormEps }, written: func(c Config) bool { return c.NormEps != op.NormEps },
 		Positive: true, Flag: "norm-eps", Usage: "number `E` that norms add to the mean square, 0 = 1e-5",
+	},
+	{
+		Name: "tie_word_embeddings", Value: func(c *Config) any { return &c.TiedHead }, written: func(c Config) bool { return c.TiedHead },
+		Flag: "tie-word-embeddings", Usage: "let the embedding be the head too, one table in place of two",
 	},
 }

@@ -14,7 +14,7 @@ type Net[T any] struct {
 	Embed  T                  // (V, D)
 	Blocks [][]layer.Layer[T] // in the order of the data flow
 	Norm   T                  // (D)
-	Head   T                  // (V, D)
+	Head   T                  // (V, D), which may be Embed
 	Signs  T                  // (D) for the Hadamard transform that both tables expect, if they do
 
 	config          Config
@@ -40,8 +40,11 @@ func NewNet[T any](c Config, scan op.Scan) *Net[T] {
 	return n
 }
 
-// embedName is the name of the embedding, the first parameter.
-const embedName = "embed.weight"
+// The names of the tables: the embedding is the first parameter, and a head of its own the last.
+const (
+	EmbedName = "embed.weight"
+	HeadName  = "lm_head.weight"
+)
 
 // Place is where in the model something was declared.
 type Place struct {
@@ -67,7 +70,11 @@ func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
 	table := func(t *T, name string, init func([]float32, func() float64)) {
 		d.param(t, layer.Param{Names: []string{name}, Shape: []int{c.Vocab, c.Width}, Kind: layer.Table, Layer: -1, Init: init})
 	}
-	table(&n.Embed, embedName, layer.Normal(1))
+	first := 1.0
+	if c.TiedHead { // norms undo the scale of the embedding, but not that of the logits
+		first = headScale(c.Width)
+	}
+	table(&n.Embed, EmbedName, layer.Normal(first))
 	if c.Decoder != nil && c.Decoder.Rotation > 0 {
 		d.param(&n.Signs, layer.Param{Names: []string{"embed.signs"}, Shape: []int{c.Width}, Layer: -1, Fixed: true})
 	}
@@ -79,10 +86,10 @@ func (n *Net[T]) Bind(b Binding[T]) *Net[T] {
 		}
 	}
 	d.param(&n.Norm, layer.Param{Names: []string{"norm_f.weight"}, Shape: []int{c.Width}, Layer: -1, Init: layer.Constant(1)})
-	if c.Decoder != nil && c.Decoder.Tied {
+	if c.TiedHead {
 		n.Head = n.Embed
 	} else {
-		table(&n.Head, "lm_head.weight", layer.Normal(headScale(c.Width)))
+		table(&n.Head, HeadName, layer.Normal(headScale(c.Width)))
 	}
 	if c.Decoder != nil {
 		d.Shared(&n.position, layer.Position)

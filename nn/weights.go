@@ -38,8 +38,13 @@ func Params(c Config) []Param {
 // Embed returns the first parameter, the embedding (V, D).
 func (w Weights[T]) Embed() *T { return &w[0] }
 
-// Head returns the last parameter, the head (V, D).
-func (w Weights[T]) Head() *T { return &w[len(w)-1] }
+// Head returns the head (V, D): the last parameter, or the embedding where that is the head.
+func (w Weights[T]) Head(c Config) *T {
+	if c.TiedHead {
+		return w.Embed()
+	}
+	return &w[len(w)-1]
+}
 
 // param hands out the weights one after the other, as Binding.Param needs it.
 func (w Weights[T]) param() func(Param) T {

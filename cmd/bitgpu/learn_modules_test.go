@@ -14,6 +14,7 @@ func TestLearnModules(t *testing.T) {
 	text := proverbs(t)
 	for _, c := range []struct{ name, path, modules, shown string }{
 		{"ours", model("d32-delta"), "norms,embed,lm_head", "holds as a whole: embed, norm1, ttt.norm, norm2, norm_f, lm_head\n"},
+		{"one table", model("d32-tied-head"), "norms,embed,lm_head", "holds as a whole: embed, lm_head, norm1, norm2, norm_f\n"},
 		{"qwen3", publictest.File(t, "qwen3"), "norms,q_norm,embed_tokens", "holds as a whole: embed_tokens, lm_head, input_layernorm, q_norm, k_norm, post_attention_layernorm, model.norm\n"},
 		{"qwen35", publictest.File(t, "qwen35"), "norms", "holds as a whole: input_layernorm, linear_attn.norm, post_attention_layernorm, q_norm, k_norm, model.norm\n"},
 	} {

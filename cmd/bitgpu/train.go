@@ -113,6 +113,8 @@ func modelShapeFlags() (flags []cli.Flag) {
 			flags = append(flags, &cli.Float64Flag{Name: k.Flag, Value: value, Usage: k.Usage})
 		case string:
 			flags = append(flags, &cli.StringFlag{Name: k.Flag, Value: value, Usage: k.Usage})
+		case bool:
+			flags = append(flags, &cli.BoolFlag{Name: k.Flag, Value: value, Usage: k.Usage})
 		}
 	}
 	return slices.DeleteFunc(flags, func(f cli.Flag) bool { return f.Names()[0] == "" }) // keys determined by the data

@@ -105,7 +105,7 @@ func TestFromTextToModel(t *testing.T) {
 		args := small("--data", text, "--output-dir", dir, "--vocab-size", "300", "--steps", "40", "--val-every", "20",
 			"--val-ratio", "0.3", "--mixer", mixer, "--save-interval", "20", "--accumulate", "2")
 		if mixer == "delta" {
-			args = append(args, "--ttt-dim", "8", "--ttt-heads", "2")
+			args = append(args, "--ttt-dim", "8", "--ttt-heads", "2", "--tie-word-embeddings")
 		}
 		stdout, stderr := mustRun(t, args...)
 		if !strings.Contains(stdout, "best validation loss") || !strings.Contains(stderr, "step 40/40") {
@@ -225,6 +225,8 @@ func TestTrainRefusals(t *testing.T) {
 		{"width", "train: --dim: got 18, want a multiple of 4", small("--data", data, "--dim", "18")},
 		{"mixer", `--mixer: got "conv", want "tied" or "delta"`, small("--data", data, "--mixer", "conv")},
 		{"heads", "--ttt-heads: got 3, want a divisor of --ttt-dim 8", small("--data", data, "--mixer", "delta", "--ttt-dim", "8", "--ttt-heads", "3")},
+		{"one table", "--tie-word-embeddings: got true, want false, with which " + filepath.Join(done, "checkpoints", "step-00000001") + " was made",
+			[]string{"train", "--backend", "cpu", "--resume", "--output-dir", done, "--tie-word-embeddings"}},
 		{"dim of tied", "add --mixer delta", small("--data", data, "--ttt-dim", "8")},
 		{"memory", "of memory", small("--data", data, "--dim", "65536", "--layers", "64")},
 		{"order", `order: got "random", want shuffle or sequential`, small("--data", data, "--order", "random")},

@@ -31,6 +31,8 @@ func TestKeysOfPython(t *testing.T) {
 			kind = "int"
 		case *float64:
 			kind = "float"
+		case *bool:
+			kind = "bool"
 		}
 		want = append(want, k.Name+" "+kind)
 	}

@@ -24,6 +24,8 @@ var small = []struct {
 	{"other-mlp", nn.Config{Vocab: 33, Width: 32, Layers: 2, InnerLR: 0.5, WeightScale: nn.ScaleAbsmean, Activation: nn.ActivationReLU2, NormEps: 1e-2}},
 	{"delta", nn.Config{Vocab: 40, Width: 32, Layers: 2, WeightScale: nn.ScaleAbsmean, Mixer: nn.MixerDelta, MemoryWidth: 24, Heads: 3}},
 	{"delta-eps", nn.Config{Vocab: 40, Width: 32, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 24, Heads: 3, NormEps: 0.1}},
+	{"tied-head", nn.Config{Vocab: 33, Width: 32, Layers: 2, InnerLR: 0.5, WeightScale: nn.ScaleAbsmean, TiedHead: true}},
+	{"delta-tied-head", nn.Config{Vocab: 40, Width: 32, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 24, Heads: 3, TiedHead: true}},
 }
 
 // RandomWeights returns float32 weights for a configuration, the same for a seed, about as large as
@@ -40,7 +42,7 @@ func RandomWeights(c nn.Config, seed uint64) *nn.Weights[op.HostTensor] {
 				x *= math.Sqrt(2 / float64(p.Shape[1]))
 			case p.Kind == layer.Gain && len(p.Shape) == 1:
 				x = 1 + 0.1*x
-			case p.Kind == layer.Gain, p.Names[0] == "lm_head.weight":
+			case p.Kind == layer.Gain, p.Names[0] == nn.HeadName, p.Kind == layer.Table && c.TiedHead:
 				x *= 0.3
 			}
 			t.F32[i] = float32(x)

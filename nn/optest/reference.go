@@ -26,7 +26,7 @@ type Reference struct {
 }
 
 // ReferenceNames lists the models of testdata/reference.
-var ReferenceNames = []string{"d32-none", "d36-absmean", "d32-delta"}
+var ReferenceNames = []string{"d32-none", "d36-absmean", "d32-delta", "d32-tied-head"}
 
 // ReferenceDir returns the folder of a reference model.
 func ReferenceDir(name string) string {

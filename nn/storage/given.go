@@ -28,17 +28,18 @@ func givenJSON(given *nn.Config) (json.RawMessage, error) {
 }
 
 // agree compares the config that a caller gives for path with the config found, in which 0, "" and NaN mean unknown. Fields
-// that the caller leaves out are not compared.
-func agree(path string, given, found nn.Config) error {
+// that the caller leaves out are not compared, unless the config is whole.
+func agree(path string, given, found nn.Config, whole bool) error {
 	usesRate := found.Uses("inner_lr")
 	differ := func(field string, given, found any) error {
 		return fmt.Errorf("%s: %w: %s: got %v, want %v as given", path, ErrConfig, field, found, given)
 	}
 	for _, k := range nn.Keys {
+		open := !whole && !k.Required && !given.Says(&k)
 		given, found := nn.Field(k.Value(&given)), nn.Field(k.Value(&found))
 		switch {
 		case given == found || found == 0 || found == "" || found != found: // NaN
-		case !k.Required && (given == 0 || given == "" || k.Positive && given == 0.0):
+		case open:
 		case k.Name == "inner_lr" && !usesRate: // a default that does not matter
 		default:
 			if word, ok := given.(string); ok {
@@ -63,6 +64,7 @@ func describe(file *safetensors.File) nn.Config {
 		MemoryWidth: size("layers.0.ttt.down.weight", 0), Heads: size("layers.0.ttt.step.bias", 0),
 	}
 	c.MLPWidth = size("layers.0.mlp.gate_proj.weight", 0)
+	c.TiedHead = size("embed.weight", 0) > 0 && size(nn.HeadName, 0) == 0
 	c.Mixer = nn.FindMixer(func(name string) bool { return size(name, 0) > 0 })
 	for _, name := range file.Names() {
 		layer, _, _ := strings.Cut(strings.TrimPrefix(name, "layers."), ".")

@@ -84,6 +84,9 @@ func TestGivenConfigMustAgree(t *testing.T) {
 		} else {
 			cases = append(cases, disagreement{"inner_lr", func(c *nn.Config) { c.InnerLR = 0.2 }, false})
 		}
+		if !right.TiedHead { // of one table a false would say nothing
+			cases = append(cases, disagreement{"tie_word_embeddings", func(c *nn.Config) { c.TiedHead = true }, true})
+		}
 		for _, path := range []string{dir, filepath.Join(dir, "model.bitt"), filepath.Join(dir, "model.safetensors"), lone(t, name)} {
 			alone := !strings.HasPrefix(path, dir)
 			for _, c := range cases {

@@ -48,10 +48,13 @@ func read(files *modeldir.Model, c nn.Config, o Options) (*nn.Weights[op.HostTen
 	// All headers are compared before any weight is read, so that a wrong config is reported at once.
 	for _, j := range jobs {
 		if err := check(files.Tensors.Tensor, j.p); err != nil {
+			if errors.Is(err, errMissing) && j.p.Names[0] == nn.HeadName {
+				err = fmt.Errorf("%w, or tie_word_embeddings true in %s", err, files.ConfigPath)
+			}
 			return nil, nil, fail(err)
 		}
 	}
-	ignored, err := strangers(files.Tensors.Names(), known, c)
+	ignored, err := strangers(files, known, c)
 	if err != nil {
 		return nil, nil, fail(err)
 	}
@@ -85,10 +88,12 @@ func read(files *modeldir.Model, c nn.Config, o Options) (*nn.Weights[op.HostTen
 }
 
 // strangers lists tensors that are no part of the model, and refuses those whose names look as if they were.
-func strangers(names []string, known map[string]bool, c nn.Config) (ignored []string, err error) {
-	for _, name := range names {
+func strangers(files *modeldir.Model, known map[string]bool, c nn.Config) (ignored []string, err error) {
+	for _, name := range files.Tensors.Names() {
 		switch {
 		case known[name]:
+		case name == nn.HeadName:
+			return nil, fmt.Errorf("%s: got a head of its own, want none, because tie_word_embeddings is true in %s", name, files.ConfigPath)
 		case strings.HasPrefix(name, "layers."), strings.HasPrefix(name, "embed."),
 			strings.HasPrefix(name, "norm_f."), strings.HasPrefix(name, "lm_head."):
 			return nil, fmt.Errorf("%s: found, but the config (num_layers %d, ttt_mixer %q) has no such tensor",
@@ -100,12 +105,14 @@ func strangers(names []string, known map[string]bool, c nn.Config) (ignored []st
 	return ignored, nil
 }
 
+var errMissing = errors.New("the file has no such tensor")
+
 // check compares the headers of a parameter's tensors with what is required.
 func check(from source, p nn.Param) error {
 	for _, name := range p.Names {
 		t, ok := from(name)
 		if !ok {
-			return fmt.Errorf("%s: the file has no such tensor, want shape %s", name, safetensors.FormatShape(p.PartShape()))
+			return fmt.Errorf("%s: %w, want shape %s", name, errMissing, safetensors.FormatShape(p.PartShape()))
 		}
 		shape, scales := p.PartShape(), 0
 		types := []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16}

@@ -139,7 +139,7 @@ func TestUnpackALargeMatrix(t *testing.T) {
 
 func TestHeadTypes(t *testing.T) {
 	l := open(t, filepath.Join(reference, "d32-none"), Options{})
-	want := l.Weights.Head().F32
+	want := l.Weights.Head(l.Config).F32
 	for _, test := range []struct {
 		head   string
 		format op.Format
@@ -150,14 +150,14 @@ func TestHeadTypes(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := open(t, path, Options{})
-		if m.Weights.Head().Format != test.format || m.Weights.Embed().Format != test.format {
-			t.Errorf("head %q: got %v and %v, want both tables as %v", test.head, m.Weights.Embed().Format, m.Weights.Head().Format, test.format)
+		if m.Weights.Head(m.Config).Format != test.format || m.Weights.Embed().Format != test.format {
+			t.Errorf("head %q: got %v and %v, want both tables as %v", test.head, m.Weights.Embed().Format, m.Weights.Head(m.Config).Format, test.format)
 		}
 		back := filepath.Join(t.TempDir(), "back.bitt")
 		if err := m.Export(back, Layout{Head: HeadF32}); err != nil {
 			t.Fatal(err)
 		}
-		got := open(t, back, Options{}).Weights.Head().F32
+		got := open(t, back, Options{}).Weights.Head(l.Config).F32
 		for r := range 300 {
 			row, largest := want[r*32:(r+1)*32], 0.0
 			for _, x := range row {

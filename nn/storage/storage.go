@@ -154,9 +154,9 @@ func (l *Loaded) fill(o Options) error {
 	}
 	switch {
 	case l.Files.Described:
-		err = agree(l.Files.Path, l.Config, describe(l.Files.Tensors))
+		err = agree(l.Files.Path, l.Config, describe(l.Files.Tensors), true)
 	case o.Config != nil:
-		err = agree(l.Files.Path, *o.Config, l.Config)
+		err = agree(l.Files.Path, *o.Config, l.Config, false)
 	}
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ import (
 
 const reference = "../../testdata/reference"
 
-var names = []string{"d32-none", "d36-absmean", "d32-delta"}
+var names = []string{"d32-none", "d36-absmean", "d32-delta", "d32-tied-head"}
 
 // parts are a model taken apart, to be changed and put together again.
 type parts struct {

@@ -74,11 +74,16 @@ func (r *reporter) Warned(err error) { r.warned = append(r.warned, err.Error()) 
 // newRun makes a run of the tiny model, resumed from the newest checkpoint in dir if there is one.
 func newRun(t testing.TB, dir string, o train.Options) (*train.Run, *reporter) {
 	t.Helper()
+	return newRunOf(t, tiny, dir, o)
+}
+
+func newRunOf(t testing.TB, c nn.Config, dir string, o train.Options) (*train.Run, *reporter) {
+	t.Helper()
 	ck, err := train.Newest(dir, func(err error) { t.Log(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	weights := train.InitialWeights(tiny, o.Seed)
+	weights := train.InitialWeights(c, o.Seed)
 	if ck != nil {
 		loaded, err := ck.Weights()
 		if err != nil {
@@ -87,7 +92,7 @@ func newRun(t testing.TB, dir string, o train.Options) (*train.Run, *reporter) {
 		defer loaded.Close()
 		weights = loaded.Weights
 	}
-	e, err := train.NewLearner(cpu.New(), tiny, o.Shape(), weights)
+	e, err := train.NewLearner(cpu.New(), c, o.Shape(), weights)
 	if err != nil {
 		t.Fatal(err)
 	}

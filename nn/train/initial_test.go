@@ -11,6 +11,24 @@ import (
 	"bitgpu/nn/train"
 )
 
+// A table that is the head too begins as a head does, so that the first logits are as large as with two tables.
+func TestTiedHeadBeginsAsAHead(t *testing.T) {
+	c := nn.Config{Vocab: 500, Width: 64, Layers: 1, Mixer: nn.MixerDelta}.WithDefaults()
+	deviation := func(w []float32) float64 {
+		sum := 0.0
+		for _, x := range w {
+			sum += float64(x) * float64(x)
+		}
+		return math.Sqrt(sum / float64(len(w)))
+	}
+	want := deviation(train.InitialWeights(c, 1).Head(c).F32)
+	c.TiedHead = true
+	w := train.InitialWeights(c, 1)
+	if got := deviation(w.Embed().F32); w.Head(c) != w.Embed() || math.Abs(got/want-1) > 0.02 {
+		t.Errorf("got a deviation of %v, want %v", got, want)
+	}
+}
+
 // The delta mixer begins with the query's projection equal to the key's, and with convolutions that pass the previous token for
 // the key and the newest one for query and value.
 func TestDeltaBeginsByLookingBack(t *testing.T) {

@@ -145,7 +145,7 @@ func TestRuinedWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(w.Head().F32, ruined)
+	copy(w.Head(tiny).F32, ruined)
 	copy(w.Embed().F32, ruined)
 	for i := range (*w)[len(*w)-2].F32 {
 		(*w)[len(*w)-2].F32[i] = 1e30

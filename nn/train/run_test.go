@@ -17,22 +17,23 @@ import (
 )
 
 // TestResume: two steps and three are five, to the bit, in weights and metrics; in both orders of
-// the data, with validation on the way and with rows that are read again.
+// the data, with validation on the way and with rows that are read again; of a model with one table too.
 func TestResume(t *testing.T) {
 	for _, order := range []string{"shuffle", "sequential"} {
-		o := tinyOptions()
+		c, o := tiny, tinyOptions()
+		c.TiedHead = order == "sequential"
 		o.Order, o.ValEvery, o.Accumulate, o.Dropout = order, 3, 2, 0.1
 		if order == "shuffle" {
 			o.Time, o.Reread = 32, 0.5
 		}
 		val := tokenFile(t, 50, 16)
 
-		whole, report := newRun(t, t.TempDir(), o)
+		whole, report := newRunOf(t, c, t.TempDir(), o)
 		whole.Val = val
 		do(t, whole, report, 0)
 
 		dir := t.TempDir()
-		first, report := newRun(t, dir, o)
+		first, report := newRunOf(t, c, dir, o)
 		first.Val = val
 		if out := do(t, first, report, 2); out.Steps != 2 {
 			t.Fatalf("got %d steps, want 2", out.Steps)
@@ -44,12 +45,12 @@ func TestResume(t *testing.T) {
 		}
 		fmt.Fprint(file, "{\"step\":2,\"loss\":9}\n{\"step\":3,\"lo")
 		file.Close()
-		second, report := newRun(t, dir, o)
+		second, report := newRunOf(t, c, dir, o)
 		second.Val = val
 		if out := do(t, second, report, 0); out.Steps != 5 {
 			t.Fatalf("got %d steps, want 5", out.Steps)
 		}
-		compare(t, tiny, order, engineWeights(t, second.Trainer), engineWeights(t, whole.Trainer), 0)
+		compare(t, c, order, engineWeights(t, second.Trainer), engineWeights(t, whole.Trainer), 0)
 		want, got := metrics(t, whole.Dir), metrics(t, dir)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: metrics differ: %s", order, diff)

@@ -101,6 +101,8 @@ func sameParts(t *testing.T, want, found []*nn.Weights[op.HostTensor]) {
 func TestAnyNumberOfRanks(t *testing.T) {
 	tied := nn.Config{Vocab: 24, Width: 16, Layers: 2, InnerLR: 0.1, Mixer: nn.MixerTied}.WithDefaults()
 	delta := nn.Config{Vocab: 24, Width: 16, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 8, WeightScale: nn.ScaleAbsmean}.WithDefaults()
+	one := delta
+	one.TiedHead = true
 	shape := train.Shape{Batch: 8, Time: 8, Accumulate: 2, Shards: 8, WeightDecay: 0.01, Clip: 0.5, Dropout: 0.1, Seed: 7}
 	for b, backend := range backends {
 		if backend.name == "scalar" {
@@ -110,7 +112,7 @@ func TestAnyNumberOfRanks(t *testing.T) {
 		if backend.name == "webgpu" {
 			ranks = ranks[:1] // the binding is for one goroutine; the test under MPI has more
 		}
-		for name, c := range map[string]nn.Config{"tied": tied, "delta": delta} {
+		for name, c := range map[string]nn.Config{"tied": tied, "delta": delta, "tied head": one} {
 			for _, gradient := range []string{train.GradientF32, train.GradientBF16} {
 				s := shape
 				s.Gradient, s.Recompute = gradient, name == "delta"
@@ -133,11 +135,15 @@ func TestAnyNumberOfRanks(t *testing.T) {
 	}
 }
 
-// TestOneShardIsTheWholeStep: a step of one shard is the step without any.
+// TestOneShardIsTheWholeStep: a step of one shard is the step without any. The gradient of a table that is embedding and head is
+// not summed before both have given theirs.
 func TestOneShardIsTheWholeStep(t *testing.T) {
 	c := nn.Config{Vocab: 24, Width: 16, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 8}.WithDefaults()
 	s := train.Shape{Batch: 4, Time: 8, Accumulate: 2, WeightDecay: 0.01}
-	for b, backend := range backends {
+	for i := range 2 * len(backends) {
+		b := i / 2
+		backend := backends[b]
+		c.TiedHead = i%2 == 1
 		want, wantResults := shardedSteps(t, c, s, b, 1, 3)
 		s.Shards = 1
 		found, results := shardedSteps(t, c, s, b, 1, 3)

@@ -161,6 +161,8 @@ func TestAdapterOnWebGPU(t *testing.T) {
 	for _, mixer := range []string{nn.MixerDelta, nn.MixerTied} {
 		c := nn.Config{Vocab: 40, Width: 32, Layers: 2, InnerLR: 0.1, Mixer: mixer, WeightScale: nn.ScaleAbsmean}.WithDefaults()
 		hold(mixer, c, c.Packed(train.InitialWeights(c, 3)), norms, false, true)
+		c.TiedHead = true
+		hold(mixer+" with a tied head", c, c.Packed(train.InitialWeights(c, 3)), tables, mixer == nn.MixerDelta)
 	}
 }
 

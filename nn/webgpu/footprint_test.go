@@ -18,6 +18,7 @@ func TestFootprint(t *testing.T) {
 		{Vocab: 3000, Width: 256, Layers: 3, InnerLR: 0.1},
 		{Vocab: 1000, Width: 128, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 64, Heads: 2, WeightScale: nn.ScaleAbsmean},
 		{Vocab: 100, Width: 36, Layers: 1, InnerLR: 0.1},
+		{Vocab: 20000, Width: 64, Layers: 1, InnerLR: 0.1, TiedHead: true},
 	} {
 		for _, walk := range []string{"block by block", "blocks by 64"} {
 			t.Run(fmt.Sprintf("%d wide/%s", c.Width, walk), func(t *testing.T) { footprint(t, adapter, c.WithDefaults(), walk) })

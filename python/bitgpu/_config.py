@@ -32,12 +32,13 @@ class BitLlamaConfig:
     mlp_dim: Optional[int] = None  #: H, the width inside the MLP, 4 times hidden_dim where it is None
     hidden_act: Optional[str] = None  #: "silu" or "relu2", of the MLP's gate
     rms_norm_eps: Optional[float] = None  #: of all norms
+    tie_word_embeddings: Optional[bool] = None  #: the head is the embedding
 
     def __post_init__(self) -> None:
         kinds = get_type_hints(type(self))
         for field in dataclasses.fields(self):
             value, kind = getattr(self, field.name), kinds[field.name]
-            if value is None and kind in (Optional[int], Optional[float]):
+            if value is None and kind in (Optional[int], Optional[float], Optional[bool]):
                 continue
             if kind in (int, Optional[int]):
                 value = integer(field.name, value, 1, 2**31 - 1)
@@ -45,6 +46,8 @@ class BitLlamaConfig:
                 if not isinstance(value, numbers.Real) or not math.isfinite(real(field.name, value)):
                     raise ValueError(f"{field.name}: got {value!r}, want a finite number")
                 value = float(value)
+            elif kind == Optional[bool] and not isinstance(value, bool):
+                raise ValueError(f"{field.name}: got {value!r}, want True or False")
             object.__setattr__(self, field.name, value)
 
     def to_json(self) -> bytes:

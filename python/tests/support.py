@@ -12,7 +12,8 @@ SOURCE = PYTHON.parent
 MODELS = SOURCE / "testdata" / "reference"
 TIED = MODELS / "d32-none"
 DELTA = MODELS / "d32-delta"
-NAMES = ("d32-none", "d36-absmean", "d32-delta")
+TIED_HEAD = MODELS / "d32-tied-head"
+NAMES = ("d32-none", "d36-absmean", "d32-delta", "d32-tied-head")
 
 
 def build():

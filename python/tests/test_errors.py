@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 
-from support import DELTA, MODELS, NAMES, TIED, TestCase, bitgpu, run, write_zeros
+from support import DELTA, MODELS, NAMES, TIED, TIED_HEAD, TestCase, bitgpu, run, write_zeros
 
 
 class Config(TestCase):
@@ -54,9 +54,15 @@ class Config(TestCase):
                 ("weight_scale", "absmean"),
                 ("ttt_rule", "minibatch"),
                 ("ttt_mixer", "delta"),
+                ("tie_word_embeddings", True),
             ):
                 with self.assertRaisesRegex(ValueError, field):
                     bitgpu.BitLlama(bitgpu.BitLlamaConfig(**{**right, field: wrong}), path, device="cpu")
+        for said in (None, True):
+            with bitgpu.BitLlama(bitgpu.BitLlamaConfig(**right, tie_word_embeddings=said), TIED_HEAD, device="cpu") as model:
+                self.assertIs(model.config.tie_word_embeddings, True)
+        with self.assertRaisesRegex(ValueError, "tie_word_embeddings: got true, want false as given"):
+            bitgpu.BitLlama(bitgpu.BitLlamaConfig(**right, tie_word_embeddings=False), TIED_HEAD, device="cpu")
 
     def test_a_config_of_nonsense(self):
         for field, values in (
@@ -65,6 +71,7 @@ class Config(TestCase):
             ("num_layers", ([],)),
             ("inner_lr", (float("nan"), float("inf"), "0.1", None)),
             ("ttt_heads", (0,)),
+            ("tie_word_embeddings", (1, "true")),
         ):
             for value in values:
                 with self.assertRaisesRegex(ValueError, field):

@@ -38,6 +38,7 @@ class Model:
         """The logits after each token, the states in the end, and the last inputs of the convolutions. With a chunk it is the
         minibatch rule."""
         p, c = self.params, self.width // self.heads
+        head = p["embed.weight" if self.config.get("tie_word_embeddings") else "lm_head.weight"]
         states = [[Node([0.0] * c * c) for _ in range(self.heads)] for _ in range(self.layers)]
         starts = [s[0] for s in states]
         tails = [[[Node([0.0] * self.width) for _ in range(3)] for _ in range(3)] for _ in range(self.layers)]
@@ -61,7 +62,7 @@ class Model:
                 up = tape.linear(p[at + "mlp.up_proj.weight"], x)
                 gated = tape.each(lambda a, b: a * b, lambda a, b: (b, a), silu(tape, gate), up)
                 h = tape.sum(h, tape.linear(p[at + "mlp.down_proj.weight"], gated))
-            logits.append(tape.linear(p["lm_head.weight"], tape.rms_norm(h, p["norm_f.weight"])))
+            logits.append(tape.linear(head, tape.rms_norm(h, p["norm_f.weight"])))
         return logits, states, tails
 
     def mix(self, tape, at, x, states, tails):

@@ -23,9 +23,10 @@ func configs() map[string]nn.Config {
 		Gated: true, Recurrent: &arch.Recurrent{KeyHeads: 2, Heads: 4, KeyWidth: 8, ValueWidth: 16, Taps: 4, Attends: []bool{false, true}},
 	}
 	return map[string]nn.Config{
-		"hybrid": nn.OfDecoder(hybrid),
-		"tied":   nn.Config{Vocab: 40, Width: 32, Layers: 2, InnerLR: 0.5}.WithDefaults(),
-		"delta":  nn.Config{Vocab: 40, Width: 32, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 24, Heads: 3}.WithDefaults(),
+		"hybrid":    nn.OfDecoder(hybrid),
+		"tied":      nn.Config{Vocab: 40, Width: 32, Layers: 2, InnerLR: 0.5}.WithDefaults(),
+		"delta":     nn.Config{Vocab: 40, Width: 32, Layers: 2, Mixer: nn.MixerDelta, MemoryWidth: 24, Heads: 3}.WithDefaults(),
+		"tied head": nn.Config{Vocab: 40, Width: 32, Layers: 2, InnerLR: 0.5, TiedHead: true}.WithDefaults(),
 	}
 }
 

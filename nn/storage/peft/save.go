@@ -56,7 +56,7 @@ func Save(path string, c nn.Config, a *nn.Adapter, base string) error {
 	}
 	saved, modules := saveWhole(c, a)
 	tensors, s.Saved = append(tensors, saved...), modules
-	s.Tied = c.Decoder != nil && c.Decoder.Tied && a.HoldsEmbedding()
+	s.Tied = c.TiedHead && a.HoldsEmbedding()
 	s.Targets = slices.Sorted(maps.Keys(targets))
 	config, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {

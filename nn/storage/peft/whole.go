@@ -59,10 +59,10 @@ func Trainable(c nn.Config) (names []string) {
 }
 
 // IsModule reports whether a parameter, by the model's own name, is one of the module that a user names as PEFT does: by the
-// end of its name in files, "embed_tokens" or "norm".
+// end of its name in files, "embed_tokens" or "norm". Where the head is the embedding, it has both names.
 func IsModule(c nn.Config, param, module string) bool {
 	full, _ := wholeModule(c, param)
-	return full == module || strings.HasSuffix(full, "."+module)
+	return full == module || strings.HasSuffix(full, "."+module) || c.TiedHead && param == nn.EmbedName && module == headModule
 }
 
 // readWhole finds the model's parameters for tensors that are no A or B.
@@ -101,7 +101,7 @@ func readWhole(tensors map[string]safetensors.Tensor, s *settings, c nn.Config) 
 				values[i] += offset
 			}
 		}
-		if p.Kind == layer.Table && c.Decoder != nil && c.Decoder.Tied {
+		if p.Kind == layer.Table && c.TiedHead {
 			head, ok := found[headModule]
 			delete(found, headModule)
 			if err := checkTied(values, tensors[head], ok, s, module); err != nil {
@@ -110,7 +110,7 @@ func readWhole(tensors map[string]safetensors.Tensor, s *settings, c nn.Config) 
 		}
 		all = append(all, whole{p, values})
 	}
-	if _, ok := found[headModule]; ok && c.Decoder != nil && c.Decoder.Tied {
+	if _, ok := found[headModule]; ok && c.TiedHead {
 		return nil, fmt.Errorf("%s: got a head of its own, want the embedding with it: they are one table in this model", headModule)
 	}
 	if len(found) > 0 {
@@ -158,7 +158,7 @@ func saveWhole(c nn.Config, a *nn.Adapter) (tensors []safetensors.Tensor, module
 		}
 		tensors = append(tensors, safetensors.FromFloat32s(wrapper+module+".weight", p.Shape, values))
 		modules = append(modules, listed(module))
-		if p.Kind == layer.Table && c.Decoder != nil && c.Decoder.Tied { // PEFT looks for the head, too
+		if p.Kind == layer.Table && c.TiedHead { // PEFT looks for the head, too
 			tensors = append(tensors, safetensors.FromFloat32s(wrapper+headModule+".weight", p.Shape, values))
 		}
 	}

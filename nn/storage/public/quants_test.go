@@ -14,6 +14,7 @@ import (
 	"bitgpu/gpu/gputest"
 	"bitgpu/io/ggml"
 	"bitgpu/io/gguf"
+	"bitgpu/nn"
 	"bitgpu/nn/cpu"
 	"bitgpu/nn/op"
 	"bitgpu/nn/storage/public/publictest"
@@ -101,8 +102,8 @@ func TestTablesOfWholeNumbers(t *testing.T) {
 				if got := whole.Weights.Embed(); got.Format != format || got.F32 != nil || got.Bytes() > got.Quants.Rows*got.Quants.Cols*9/8 {
 					t.Errorf("got an embedding of %v of %d bytes, want %v", got.Format, got.Bytes(), format)
 				}
-				if !tied && whole.Weights.Head().Format != format {
-					t.Errorf("got a head of %v, want %v", whole.Weights.Head().Format, format)
+				if !tied && whole.Weights.Head(nn.OfDecoder(whole.Decoder)).Format != format {
+					t.Errorf("got a head of %v, want %v", whole.Weights.Head(nn.OfDecoder(whole.Decoder)).Format, format)
 				}
 				logits, text := run(t, cpu.NewScalar[float64](), floats, tokens, 8, 0)
 				want := answer{}
