@@ -174,6 +174,7 @@ func TestSpeedOfOperations(t *testing.T) {
 func TestWholeModels(t *testing.T) {
 	o := Options{
 		Mode: Quick, Only: regexp.MustCompile("^model|^head|^position"), Sizes: []Size{{32, 2, 64}}, Batches: []int{1, 3}, Command: "test",
+		unhurried: true,
 	}
 	r, err := Run(t.Context(), o, CPU())
 	if err != nil || r.Failures != nil { // whether time is flat a busy machine cannot say
