@@ -375,7 +375,7 @@ func (c *call) readShowing(t *text, ids []uint32, top int) ([]tokenLogProb, erro
 			found = append(found, logProb(before, part[0], top))
 		}
 		vocab := c.s.model.Config().Vocab
-		err := c.reading(func() error {
+		err := c.reading(len(part), func() error {
 			return t.session.ForwardAll(part, func(at int, logits []float32) error {
 				for i := 0; i < len(logits)/vocab; i++ {
 					row := logits[i*vocab : (i+1)*vocab]

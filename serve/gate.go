@@ -16,6 +16,7 @@ type gate struct {
 
 	mu      sync.Mutex
 	free    int
+	leaving int // places that are about to be free
 	closed  bool
 	waiting int
 	of      map[string][]*waiter
@@ -67,7 +68,7 @@ func (g *gate) ask(key string) (*waiter, error) {
 		g.working[key]++
 		w.answer <- nil
 		return w, nil
-	case g.waiting >= g.queue:
+	case g.waiting >= g.queue+g.leaving:
 		return nil, unavailable("queue_full", "the queue is full")
 	case g.shared && len(g.of[key]) >= max(g.queue/2, 1):
 		return nil, &apiError{status: http.StatusTooManyRequests, code: "too_many_requests", retry: 5,
@@ -96,6 +97,20 @@ func (g *gate) forget(key string, w *waiter) bool {
 		g.turns = slices.DeleteFunc(g.turns, func(k string) bool { return k == key })
 	}
 	return true
+}
+
+// leaveAfter calls leave when what still holds its place has ended, and does not wait for that.
+func (g *gate) leaveAfter(ending *sync.WaitGroup, leave func()) {
+	g.mu.Lock()
+	g.leaving++
+	g.mu.Unlock()
+	go func() {
+		ending.Wait()
+		g.mu.Lock()
+		g.leaving--
+		g.mu.Unlock()
+		leave()
+	}()
 }
 
 func (g *gate) leave(left string) {

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"bitgpu"
@@ -29,12 +30,14 @@ type remember struct {
 // text is a session that a request reads and writes with.
 type text struct {
 	session *bitgpu.Session
-	writing *writing // the memory that the session will become, or nil
-	fresh   bool     // it began with an empty memory
+	writing *writing        // the memory that the session will become, or nil
+	fresh   bool            // it began with an empty memory
+	ending  *sync.WaitGroup // of the call, see text.close
 }
 
 // open begins a text, with a memory or an empty one. close must be called.
 func (c *call) open(m remember) (*text, error) {
+	c.ending.Wait() // a call has one text at a time
 	if m.Memory == "" {
 		if m.Learn != nil && *m.Learn {
 			return nil, invalid("learn", "got true without a memory, want one that learns")
@@ -43,20 +46,20 @@ func (c *call) open(m remember) (*text, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &text{session: session, fresh: true}, nil
+		return &text{session: session, fresh: true, ending: &c.ending}, nil
 	}
 	if m.Learn != nil && !*m.Learn {
 		session, err := c.s.store.read(c.owner, m.Memory)
 		if err != nil {
 			return nil, err
 		}
-		return &text{session: session}, nil
+		return &text{session: session, ending: &c.ending}, nil
 	}
 	w, err := c.s.store.write(c.owner, m.Memory)
 	if err != nil {
 		return nil, err
 	}
-	return &text{session: w.session, writing: w}, nil
+	return &text{session: w.session, writing: w, ending: &c.ending}, nil
 }
 
 // keep stores what was read and written in the memory.
@@ -69,11 +72,14 @@ func (t *text) keep() error {
 	return err
 }
 
+// close gives up the session. The engine is free for that after the step that it is in: the answer does not wait for it, only the
+// call's place does.
 func (t *text) close() {
 	if t.writing != nil {
 		t.writing.abandon()
 	} else if t.session != nil {
-		t.session.Close()
+		session := t.session
+		t.ending.Go(func() { session.Close() })
 	}
 }
 
@@ -82,7 +88,7 @@ func (c *call) encode(t *text, prompt string) ([]uint32, error) {
 	if prompt == "" {
 		return nil, nil
 	}
-	ids, err := c.s.model.Encode(prompt, t.session.Position() == 0)
+	ids, err := c.s.model.Encode(prompt, t.fresh || t.session.Position() == 0)
 	if err != nil {
 		return nil, invalid("prompt", "%v", err)
 	}
@@ -91,8 +97,10 @@ func (c *call) encode(t *text, prompt string) ([]uint32, error) {
 
 // read reads a prompt. If the text is fresh, a beginning that an earlier prompt had is not read again.
 func (c *call) read(t *text, ids []uint32) error {
-	if err := t.session.CheckRoom(len(ids)); err != nil {
-		return err
+	if room := c.s.model.Context(); !t.fresh || room > 0 && len(ids) > room { // asking the session waits for the engine
+		if err := t.session.CheckRoom(len(ids)); err != nil {
+			return err
+		}
 	}
 	c.usage.prompt += len(ids)
 	done := 0
@@ -109,7 +117,7 @@ func (c *call) read(t *text, ids []uint32) error {
 	}
 	for done < len(ids) {
 		n := min(c.s.model.PieceTokens(), len(ids)-done)
-		err := c.reading(func() error {
+		err := c.reading(n, func() error {
 			_, err := t.session.ReadTokens(c.r.Context(), ids[done:done+n])
 			return err
 		})
@@ -126,15 +134,14 @@ func (c *call) read(t *text, ids []uint32) error {
 	return nil
 }
 
-// reading calls piece, which reads a piece of a prompt, when it is its turn. One piece is read at a time, so that texts being
-// written get a step between two pieces, and a short prompt only waits for one piece of each long one.
-func (c *call) reading(piece func() error) error {
-	select {
-	case c.s.reading <- struct{}{}:
-	case <-c.r.Context().Done():
-		return c.r.Context().Err()
+// reading calls piece, which reads n tokens of a prompt, when it is its turn. As many tokens are read at a time as a whole piece has,
+// of one prompt or of several short ones, so that texts being written get a step between two pieces, and a short prompt only waits
+// for one piece of each long one.
+func (c *call) reading(n int, piece func() error) error {
+	if err := c.s.reading.Acquire(c.r.Context(), int64(n)); err != nil {
+		return err
 	}
-	defer func() { <-c.s.reading }()
+	defer c.s.reading.Release(int64(n))
 	return piece()
 }
 

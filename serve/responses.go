@@ -151,7 +151,7 @@ func (s *Server) responses(c *call) error {
 
 // open begins the conversation, or continues an earlier one, and finds what has to be read.
 func (w *responseWriter) open(messages []chat.Value) (*text, error) {
-	t := &text{fresh: true}
+	t := &text{fresh: true, ending: &w.c.ending}
 	var before *kept
 	if w.in.Previous != nil {
 		var err error

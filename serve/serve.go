@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"bitgpu"
 	"bitgpu/io/chat"
 	"bitgpu/io/jsonform"
@@ -32,7 +34,7 @@ type Server struct {
 	prefixes    *prefixes
 	metrics     *metrics
 	answers     *answers
-	reading     chan struct{} // contains something while a piece of a prompt is being read
+	reading     *semaphore.Weighted // of the tokens that are read between two steps of the texts being written
 	vocabulary  func() (*jsonform.Vocabulary, error)
 	local       func() (map[string]localFile, error)
 	handler     http.Handler
@@ -52,7 +54,7 @@ func New(model *bitgpu.Model, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, model: model, created: time.Now(), ended: make(chan struct{}), reading: make(chan struct{}, 1)}
+	s := &Server{o: o, model: model, created: time.Now(), ended: make(chan struct{}), reading: semaphore.NewWeighted(int64(model.PieceTokens()))}
 	if s.guard, err = newGuard(o); err != nil {
 		return nil, err
 	}
@@ -113,6 +115,13 @@ func (s *Server) begin() bool {
 	return true
 }
 
+// more counts what a request leaves behind, which ends like a request.
+func (s *Server) more() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running++
+}
+
 func (s *Server) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,16 +141,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 
 // call is a request in progress.
 type call struct {
-	s     *Server
-	w     *recorder
-	r     *http.Request
-	id    string
-	owner string // whose key it came with: what it creates belongs to them
-	plain bool   // errors in ollama's form
-	start time.Time
-	usage usage
-	held  int64  // bytes of its body
-	model string // the model asked for, as written
+	s      *Server
+	w      *recorder
+	r      *http.Request
+	id     string
+	owner  string // whose key it came with: what it creates belongs to them
+	plain  bool   // errors in ollama's form
+	start  time.Time
+	usage  usage
+	held   int64          // bytes of its body
+	ending sync.WaitGroup // sessions that are being closed
+	model  string         // the model asked for, as written
 }
 
 // recorder remembers what was answered.
@@ -317,8 +327,20 @@ func newEncoder(w io.Writer) *json.Encoder {
 	return e
 }
 
-// place waits for a place at work.
-func (c *call) place() (leave func(), err error) { return c.s.gate.enter(c.r.Context(), c.owner) }
+// place waits for a place at work. After leave it is free as soon as the call's sessions are closed.
+func (c *call) place() (leave func(), err error) {
+	free, err := c.s.gate.enter(c.r.Context(), c.owner)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		c.s.more()
+		c.s.gate.leaveAfter(&c.ending, func() {
+			free()
+			c.s.end()
+		})
+	}, nil
+}
 
 // checkModel refuses a model that is not served. Names are case-sensitive; ollama's may end in ":latest".
 func (c *call) checkModel(name string) error {

@@ -120,9 +120,7 @@ func TestStalledClientsAreLetGo(t *testing.T) {
 		if got := conn.answer.String(); !strings.HasPrefix(got, r.want) || len(got) > r.room {
 			t.Errorf("%s: got %.100q of %d bytes, want %s", name, got, len(got), r.want)
 		}
-		if busy, _ := c.server.gate.counts(); busy != 0 {
-			t.Errorf("%s: got %d at work after who took nothing", name, busy)
-		}
+		until(func() bool { busy, _ := c.server.gate.counts(); return busy == 0 }) // or the time limit of go test shows who stays
 	}
 	if got := c.text(`{"prompt":"a","max_tokens":1,"temperature":0}`); got == "" {
 		t.Error("nothing goes on after who took nothing")

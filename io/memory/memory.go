@@ -144,6 +144,8 @@ func (m *Memory) parts() (tensors []safetensors.Tensor, metadata map[string]stri
 		}
 		raw, _ := binary.Append(nil, binary.LittleEndian, m.Logits)
 		metadata["logits"] = base64.StdEncoding.EncodeToString(raw)
+	}
+	if len(m.Recent) > 0 {
 		metadata["recent"] = strings.Trim(strings.ReplaceAll(fmt.Sprint(m.Recent), " ", ","), "[]")
 	}
 	if m.Chat != nil {

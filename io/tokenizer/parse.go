@@ -90,7 +90,7 @@ func (t *Tokenizer) add(added []addedToken) error {
 	v := t.model.vocabulary()
 	t.pieces, t.marks = v.pieces, make([]mark, len(v.pieces))
 	for id, piece := range v.pieces {
-		if piece != "" {
+		if piece != "" || v.listed {
 			t.marks[id] = known
 		}
 	}

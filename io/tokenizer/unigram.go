@@ -51,7 +51,7 @@ func parseScored(data []byte) (s scored, err error) {
 
 func newUnigram(pieces []scored, unknown *int64, byteFallback bool) (*unigram, error) {
 	m := &unigram{
-		vocab:        &vocab{pieces: make([]string, len(pieces)), count: len(pieces), ids: make(map[string]uint32, len(pieces))},
+		vocab:        &vocab{pieces: make([]string, len(pieces)), listed: true, count: len(pieces), ids: make(map[string]uint32, len(pieces))},
 		scores:       make([]float64, len(pieces)),
 		unknown:      noID,
 		byteFallback: byteFallback,

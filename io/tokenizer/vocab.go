@@ -15,7 +15,8 @@ type model interface {
 
 // vocab is a model's vocabulary.
 type vocab struct {
-	pieces []string          // by id; "" for holes in the file's ids
+	pieces []string          // by id; "" for holes in the file's ids, too
+	listed bool              // the file lists the pieces, so that no id is a hole
 	count  int               // of the pieces in the file
 	ids    map[string]uint32 // of equal pieces the last
 	bytes  [256]int32        // ids of "<0x00>" to "<0xFF>", noID if missing
