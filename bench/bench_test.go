@@ -15,7 +15,7 @@ type tensor = *cpu.Tensor[float32]
 
 func measured(t *testing.T, only string, backends ...Target) *Report {
 	t.Helper()
-	r, err := Run(t.Context(), Options{Mode: Quick, Only: regexp.MustCompile(only), Command: "test"}, backends...)
+	r, err := Run(t.Context(), Options{Mode: Quick, Only: regexp.MustCompile(only), Command: "test", unhurried: true}, backends...)
 	if err != nil {
 		t.Fatal(err)
 	}
