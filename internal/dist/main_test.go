@@ -89,7 +89,7 @@ func TestWheelHasAllModules(t *testing.T) {
 	}
 }
 
-// Each line of the README's table of platforms names a target that is there, links to files that are, and says what was not tried.
+// Each line of the README's table of platforms names a target of the Makefile, links to files that exist, and says what was not tried.
 func TestPlatformsAreTriedAsTheReadmeSays(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -110,7 +110,11 @@ func TestPlatformsAreTriedAsTheReadmeSays(t *testing.T) {
 		if len(named) == 0 || !strings.Contains(row, "not tried") {
 			t.Errorf("%s: got no target, or nothing that was not tried; want both", row)
 		}
-		for _, link := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(row, -1) {
+		links := regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(row, -1)
+		if len(links) == 0 {
+			t.Errorf("%s: got no link, want one to what shows it", row)
+		}
+		for _, link := range links {
 			if _, err := os.Stat(filepath.Join("../..", link[1])); err != nil {
 				t.Errorf("%s: %v", row, err)
 			}
